@@ -1,0 +1,34 @@
+# What a newcomer needs: `make test` passes the tests, `make demo` shows the product, `make bench` measures it.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+TOOL    := go tool -modfile=tools/go.mod
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.PHONY: test setup check demo build bench screenshots help
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
+
+test: setup check ## everything: install what tests need, formatting, vet, staticcheck, race detector, all tests, none skipped
+	scripts/test
+
+setup: ## install what the tests need (Debian, with root or sudo); elsewhere say what is missing
+	scripts/setup
+
+check: ## formatting, go vet, staticcheck
+	@bad=$$(git ls-files '*.go' | xargs gofmt -l); test -z "$$bad" || { echo "gofmt would change:"; echo "$$bad"; exit 1; }
+	@bad=$$(git ls-files '*.go' | xargs $(TOOL) gofumpt -l); test -z "$$bad" || { echo "gofumpt would change:"; echo "$$bad"; exit 1; }
+	go vet ./...
+	$(TOOL) staticcheck ./...
+
+demo: ## both ends in a temporary database with a sample company
+	go run ./cmd/rollcall demo
+
+build: ## one static binary, version stamped, in bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/rollcall ./cmd/rollcall
+
+bench: build ## measure, side by side in one run; writes docs/benchmarks.md
+	go run ./internal/bench -rollcall bin/rollcall -o docs/benchmarks.md
+
+screenshots: setup ## follow the guide in the browser and take the pictures of docs/guide.md again
+	ROLLCALL_TEST_ALL=1 ROLLCALL_SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -timeout 10m -run TestGuide ./cmd/rollcall

@@ -1,0 +1,166 @@
+package rollcall
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/rollcall-scim/rollcall"
+
+// arrows is the dependency drawing of ARCHITECTURE.md as a table: what each
+// package of ours may import of ours. A folder that is not here may import
+// nothing and fails the test, so a new room is drawn before it is built.
+var arrows = map[string][]string{
+	// Languages: import nothing of ours.
+	"scim":           {},
+	"provision/expr": {},
+
+	// Domains: languages, and each other along the arrows.
+	"event":     {},
+	"site":      {"scim", "event"},
+	"roster":    {"scim", "event", "site"},
+	"signin":    {"event", "site", "roster"},
+	"operator":  {"event"},
+	"directory": {"event"},
+	"provision": {"scim", "provision/expr", "event", "directory"},
+
+	// Data and helpers without rules.
+	"provision/templates": {"provision", "provision/expr"},
+	"internal/web":        {},
+	"internal/outbound":   {},
+	"internal/seal":       {},
+
+	// Edges: domains and languages, never another edge.
+	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision"},
+	"directory/csv": {"directory"},
+	"scimserver":    {"scim", "event", "site", "roster", "internal/web"},
+	"scimclient":    {"scim", "provision", "internal/outbound"},
+	"runner":        {"event"},
+	"console": {
+		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision",
+		"internal/web",
+	},
+
+	// Entry: wires everything; nobody imports it.
+	"cmd/rollcall": {"*"},
+
+	// Test and measuring equipment.
+	"internal/storetest": {"store"},
+	"internal/apptest":   {"*"},
+	"internal/bench":     {"*"},
+}
+
+// forbidden names packages outside the module that a band must not touch:
+// languages and domains know no network, no SQL, no pages, no environment.
+var forbidden = map[string][]string{
+	"scim":           {"net", "net/http", "database/sql", "os", "log", "log/slog", "time/tzdata", "math/rand", "crypto/rand", "context", "html/template", "reflect"},
+	"provision/expr": {"net", "net/http", "database/sql", "os", "log", "log/slog", "math/rand", "context", "html/template", "reflect"},
+	"event":          {"net/http", "database/sql", "os", "log/slog", "html/template"},
+	"site":           {"net/http", "database/sql", "os", "html/template"},
+	"roster":         {"net/http", "database/sql", "os", "html/template"},
+	"signin":         {"net/http", "database/sql", "os", "html/template"},
+	"operator":       {"net/http", "database/sql", "os", "html/template"},
+	"directory":      {"net/http", "database/sql", "os", "html/template"},
+	"provision":      {"net/http", "database/sql", "os", "html/template"},
+	"console":        {"database/sql"},
+	"scimserver":     {"database/sql"},
+	"scimclient":     {"database/sql"},
+}
+
+func TestImportsFollowTheArrows(t *testing.T) {
+	t.Parallel()
+	for file, imports := range goFiles(t) {
+		from := filepath.ToSlash(filepath.Dir(file))
+		if from == "." {
+			continue
+		}
+		allowed, drawn := arrows[from]
+		if !drawn {
+			t.Errorf("%s: room %q is not drawn in arch_test.go and ARCHITECTURE.md; draw it before building it", file, from)
+			continue
+		}
+		for _, path := range imports {
+			if to, ours := strings.CutPrefix(path, module+"/"); ours && !permits(allowed, to) {
+				t.Errorf("%s: %q must not import %q; the arrows allow %v", file, from, to, allowed)
+			}
+			for _, bad := range forbidden[from] {
+				if path == bad {
+					t.Errorf("%s: %q must not import %q; that belongs to an edge", file, from, path)
+				}
+			}
+		}
+	}
+}
+
+func TestOnlyTheRunnerAndTheStoreImportTheirEngines(t *testing.T) {
+	t.Parallel()
+	owner := map[string][]string{
+		"github.com/riverqueue/river": {"runner"},
+		"github.com/jackc/pgx":        {"store", "runner", "internal/storetest"},
+		"modernc.org/sqlite":          {"store"},
+		"github.com/tink-crypto":      {"internal/seal"},
+		"github.com/pressly/goose":    {"store"},
+		"github.com/spf13/cobra":      {"cmd/rollcall"},
+	}
+	for file, imports := range goFiles(t) {
+		from := filepath.ToSlash(filepath.Dir(file))
+		for _, path := range imports {
+			for prefix, rooms := range owner {
+				if strings.HasPrefix(path, prefix) && !permits(rooms, from) && !permits(arrows[from], "*") {
+					t.Errorf("%s: only %v may import %q", file, rooms, path)
+				}
+			}
+		}
+	}
+}
+
+func permits(allowed []string, to string) bool {
+	for _, a := range allowed {
+		if a == "*" || a == to {
+			return true
+		}
+	}
+	return false
+}
+
+// goFiles returns the imports of every Go file of the module that is not a test.
+func goFiles(t *testing.T) map[string][]string {
+	t.Helper()
+	files := map[string][]string{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != "." || d.Name() == "testdata" || d.Name() == "tools" || d.Name() == "bin") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		files[path] = []string{}
+		for _, imp := range f.Imports {
+			p, err := strconv.Unquote(imp.Path.Value)
+			if err != nil {
+				return err
+			}
+			files[path] = append(files[path], p)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		t.Fatal("found no Go files: is the test running at the module's root?")
+	}
+	return files
+}

@@ -1,0 +1,164 @@
+// Package apptest builds the real binary and drives it in tests: as a process
+// that can be started, asked, stopped and killed, and as pages in a real
+// browser.
+//
+// The binary is built without the race detector, once per test process: tests
+// that kill processes, run a browser or move many rows measure the product,
+// not its instrumentation.
+package apptest
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "rollcall-binary-")
+	if err != nil {
+		return "", err
+	}
+	out := filepath.Join(dir, "rollcall")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", out, "github.com/rollcall-scim/rollcall/cmd/rollcall")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build rollcall: %w\n%s", err, text)
+	}
+	return out, nil
+})
+
+// Binary returns the path of the real binary, built when first asked for.
+func Binary(t testing.TB) string {
+	t.Helper()
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Main runs the tests of a package that uses Binary and removes the binary.
+func Main(m *testing.M) int {
+	code := m.Run()
+	if path, err := build(); err == nil {
+		os.RemoveAll(filepath.Dir(path))
+	}
+	return code
+}
+
+// All reports whether this run must not skip anything (make test).
+func All() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
+
+// Run runs one command to its end and returns its standard output. It fails
+// the test when the command does.
+func Run(t testing.TB, env []string, args ...string) string {
+	t.Helper()
+	stdout, stderr, err := Try(t, env, args...)
+	if err != nil {
+		t.Fatalf("rollcall %s: %v\n%s", strings.Join(args, " "), err, stderr)
+	}
+	return stdout
+}
+
+// Try runs one command to its end.
+func Try(t testing.TB, env []string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	cmd := exec.Command(Binary(t), args...)
+	cmd.Env = append(os.Environ(), env...)
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	err = cmd.Run()
+	return out.String(), errOut.String(), err
+}
+
+// Process is a running rollcall.
+type Process struct {
+	cmd    *exec.Cmd
+	done   chan struct{}
+	err    error
+	mu     sync.Mutex
+	stderr bytes.Buffer
+	stdout *bufio.Reader
+}
+
+// Start starts rollcall with args and leaves it running. It is killed at the
+// end of the test when it still runs then.
+func Start(t testing.TB, env []string, args ...string) *Process {
+	t.Helper()
+	p := &Process{cmd: exec.Command(Binary(t), args...), done: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), env...)
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.stdout = bufio.NewReader(out)
+	p.cmd.Stderr = writerFunc(func(b []byte) (int, error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.stderr.Write(b)
+	})
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() { p.Kill() })
+	return p
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+// ReadJSON reads the JSON object that the process prints first on standard output.
+func (p *Process) ReadJSON(t testing.TB, v any) {
+	t.Helper()
+	if err := json.NewDecoder(p.stdout).Decode(v); err != nil {
+		t.Fatalf("read what rollcall prints: %v\n%s", err, p.Stderr())
+	}
+	go io.Copy(io.Discard, p.stdout)
+}
+
+// Stderr returns what the process has written to standard error so far.
+func (p *Process) Stderr() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stderr.String()
+}
+
+// Kill ends the process as a power cut would (SIGKILL) and waits for its end.
+func (p *Process) Kill() {
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return
+	}
+	<-p.done
+}
+
+// Stop asks the process to end (SIGTERM) and returns how it did.
+func (p *Process) Stop(patience time.Duration) error {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-p.done:
+		return p.err
+	case <-time.After(patience):
+		return fmt.Errorf("still running %s after SIGTERM", patience)
+	}
+}
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }

@@ -1,0 +1,145 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// LinkTTL is how long a one-time link opens.
+const LinkTTL = 15 * time.Minute
+
+// ErrNoLink is returned by a Store for a hash it does not hold.
+var ErrNoLink = errors.New("no such link")
+
+// ErrLinkGone is returned by Store.UseLink for a link that cannot be used; the service then finds out why.
+var ErrLinkGone = errors.New("link cannot be used")
+
+// Link is a one-time link as its maker gets it, once.
+type Link struct {
+	Name    string    // who will come in
+	Secret  string    // never stored
+	Path    string    // to be put behind the public URL
+	Expires time.Time // LinkTTL after it was made
+}
+
+// LinkPath is the path at which the link of this secret is shown and redeemed.
+func LinkPath(secret string) string { return "/d/sign-in/" + secret }
+
+// LinkRecord is a link as it is stored.
+type LinkRecord struct {
+	Hash    string
+	Name    string
+	Created time.Time
+	Expires time.Time
+	Used    time.Time // zero: not yet
+}
+
+// Use is what Store.UseLink does in one transaction.
+type Use struct {
+	LinkHash    string
+	At          time.Time
+	OperatorID  string // for the operator, if this makes one
+	SessionHash string
+	SessionEnds time.Time
+	Event       func(Operator) event.Event
+}
+
+// Pending is what a link would do, for the page that asks.
+type Pending struct {
+	Name    string
+	Expires time.Time
+}
+
+// LinkReason says why a link does not open.
+type LinkReason string
+
+// The reasons why a link does not open.
+const (
+	LinkUnknown LinkReason = "unknown"
+	LinkUsed    LinkReason = "used"
+	LinkExpired LinkReason = "expired"
+)
+
+// LinkError refuses a link. Its text is written for the person who opened it.
+type LinkError struct {
+	Reason LinkReason
+	Name   string // whose link it was; empty if unknown
+}
+
+// Error is a sentence with what to do next.
+func (e *LinkError) Error() string {
+	switch e.Reason {
+	case LinkUsed:
+		return fmt.Sprintf("This link has been used already: each opens once. A new one is made on the server by: rollcall operator link %s", e.Name)
+	case LinkExpired:
+		return fmt.Sprintf("This link has expired: each opens for 15 minutes. A new one is made on the server by: rollcall operator link %s", e.Name)
+	default:
+		return "This link is not known here: it may be cut off, or its operator was removed. A new one is made on the server by: rollcall operator link NAME"
+	}
+}
+
+// Link makes a one-time link that signs in the operator of this name, who need not exist yet.
+func (o *Operators) Link(ctx context.Context, name, actor string) (Link, error) {
+	name, err := cleanName(name)
+	if err != nil {
+		return Link{}, err
+	}
+	now := o.Now()
+	l := Link{Name: name, Secret: newSecret(), Expires: now.Add(LinkTTL)}
+	l.Path = LinkPath(l.Secret)
+	r := LinkRecord{Hash: hash(l.Secret), Name: name, Created: now, Expires: l.Expires}
+	e := o.event("operator.link-made", actor, name, fmt.Sprintf("One-time sign-in link made for the operator %s", name))
+	if err := o.Store.AddLink(ctx, r, e); err != nil {
+		return Link{}, fmt.Errorf("add operator link: %w", err)
+	}
+	return l, nil
+}
+
+// Look says what a link would do and leaves it unused; a *LinkError says why it would do nothing.
+func (o *Operators) Look(ctx context.Context, secret string) (Pending, error) {
+	r, err := o.Store.FindLink(ctx, hash(secret))
+	if errors.Is(err, ErrNoLink) {
+		return Pending{}, &LinkError{Reason: LinkUnknown}
+	}
+	if err != nil {
+		return Pending{}, fmt.Errorf("find operator link: %w", err)
+	}
+	if !r.Used.IsZero() {
+		return Pending{}, &LinkError{Reason: LinkUsed, Name: r.Name}
+	}
+	if !o.Now().Before(r.Expires) {
+		return Pending{}, &LinkError{Reason: LinkExpired, Name: r.Name}
+	}
+	return Pending{Name: r.Name, Expires: r.Expires}, nil
+}
+
+// Redeem uses the link up and starts a session. A second call with the same secret, at the same moment too, gets a *LinkError.
+func (o *Operators) Redeem(ctx context.Context, secret string) (Session, error) {
+	now := o.Now()
+	s := Session{Secret: newSecret(), Expires: now.Add(SessionTTL)}
+	op, err := o.Store.UseLink(ctx, Use{
+		LinkHash:    hash(secret),
+		At:          now,
+		OperatorID:  o.NewID(),
+		SessionHash: hash(s.Secret),
+		SessionEnds: s.Expires,
+		Event: func(op Operator) event.Event {
+			return o.event("operator.signed-in", op.Actor(), op.Name, fmt.Sprintf("%s signed in by one-time link", op.Name))
+		},
+	})
+	if errors.Is(err, ErrLinkGone) {
+		if _, err := o.Look(ctx, secret); err != nil {
+			return Session{}, err
+		}
+		return Session{}, &LinkError{Reason: LinkUnknown}
+	}
+	if err != nil {
+		return Session{}, fmt.Errorf("redeem operator link: %w", err)
+	}
+	s.Operator = op
+	return s, nil
+}

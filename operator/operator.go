@@ -1,0 +1,118 @@
+package operator
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// ErrUnknown is returned for an operator that does not exist.
+var ErrUnknown = errors.New("there is no operator of this name; rollcall operator list shows them")
+
+// ErrName is wrapped by the error for a name that cannot be an operator's.
+var ErrName = errors.New("not a name for an operator")
+
+// maxName is the longest operator name, in bytes.
+const maxName = 100
+
+// Operator is somebody who runs the installation.
+type Operator struct {
+	ID         string
+	Name       string    // unique without regard to letter case
+	Created    time.Time // when the first link was redeemed
+	LastSignIn time.Time
+}
+
+// Actor names the operator in events.
+func (o Operator) Actor() string { return "operator:" + o.Name }
+
+// Store keeps operators, their links and their sessions. Secrets reach it only as hashes.
+type Store interface {
+	// AddLink stores a link and its event, and forgets links that expired long ago.
+	AddLink(ctx context.Context, l LinkRecord, e event.Event) error
+	// FindLink returns a link by hash, used and expired ones too, or ErrNoLink.
+	FindLink(ctx context.Context, hash string) (LinkRecord, error)
+	// UseLink marks the link used, makes its operator if there is none of that name, starts the session and appends the
+	// event, in one transaction. It returns ErrLinkGone without doing anything if the link is unknown, used or expired at u.At.
+	UseLink(ctx context.Context, u Use) (Operator, error)
+	// FindSession returns the operator of a session that has not expired at now, or ErrNoSession.
+	FindSession(ctx context.Context, hash string, now time.Time) (Operator, error)
+	// EndSession forgets a session; unknown ones are no error.
+	EndSession(ctx context.Context, hash string) error
+	// List returns all operators by name.
+	List(ctx context.Context) ([]Operator, error)
+	// Remove deletes the operator of this name with every session and every link, and appends the event; ErrUnknown if there
+	// is neither an operator nor a live link of the name.
+	Remove(ctx context.Context, name string, now time.Time, e event.Event) error
+	// Any reports whether there is an operator.
+	Any(ctx context.Context) (bool, error)
+}
+
+// Operators is the service over a Store.
+type Operators struct {
+	Store Store
+	Now   func() time.Time
+	NewID func() string
+}
+
+// List returns all operators by name.
+func (o *Operators) List(ctx context.Context) ([]Operator, error) { return o.Store.List(ctx) }
+
+// Any reports whether anybody has ever become an operator and still is one.
+func (o *Operators) Any(ctx context.Context) (bool, error) { return o.Store.Any(ctx) }
+
+// Remove ends the operator of this name: sessions stop at their next request, unused links no longer open.
+func (o *Operators) Remove(ctx context.Context, name, actor string) error {
+	name, err := cleanName(name)
+	if err != nil {
+		return err
+	}
+	return o.Store.Remove(ctx, name, o.Now(), o.event("operator.removed", actor, name,
+		fmt.Sprintf("%s is no longer an operator; sessions and links ended", name)))
+}
+
+func (o *Operators) event(name, actor, subject, text string) event.Event {
+	return event.Event{
+		Time:    o.Now(),
+		Scope:   event.Scope{Kind: "installation"},
+		Name:    name,
+		Actor:   actor,
+		Subject: subject,
+		Text:    text,
+	}
+}
+
+func cleanName(name string) (string, error) {
+	name = strings.TrimSpace(name)
+	switch {
+	case name == "":
+		return "", fmt.Errorf("%w: it is empty", ErrName)
+	case len(name) > maxName:
+		return "", fmt.Errorf("%w: it is longer than %d bytes", ErrName, maxName)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+		return "", fmt.Errorf("%w: it holds characters that cannot be printed", ErrName)
+	}
+	return name, nil
+}
+
+// newSecret returns 32 random bytes as 43 URL-safe characters.
+func newSecret() string {
+	var b [32]byte
+	rand.Read(b[:]) //nolint:errcheck // never fails, by its documentation
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func hash(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,111 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// Pending is what a link would do, for the page that asks.
+type Pending struct {
+	Kind    Kind
+	Person  roster.Person // empty for FirstAdmin: the page asks for a Form
+	Expires time.Time
+}
+
+// Look says what a link would do and leaves it unused; a *LinkError says why it would do nothing.
+func (s *SignIns) Look(ctx context.Context, st site.Site, secret string) (Pending, error) {
+	l, err := s.Store.FindLink(ctx, st.ID, hash(secret))
+	if errors.Is(err, ErrNoLink) {
+		return Pending{}, &LinkError{Reason: LinkUnknown, Site: st.Name}
+	}
+	if err != nil {
+		return Pending{}, fmt.Errorf("find sign-in link: %w", err)
+	}
+	p := Pending{Kind: l.Kind, Expires: l.Expires}
+	if l.Kind == Person {
+		if p.Person, err = s.Rosters.Open(st).Person(ctx, l.PersonID); isNotFound(err) {
+			return Pending{}, &LinkError{Reason: LinkUnknown, Site: st.Name}
+		} else if err != nil {
+			return Pending{}, fmt.Errorf("find the person of a link: %w", err)
+		}
+	}
+	if reason := s.refusal(l, p); reason != "" {
+		return Pending{}, &LinkError{Reason: reason, Site: st.Name, UserName: p.Person.UserName}
+	}
+	if l.Kind == FirstAdmin {
+		if err := s.wantsAdmin(ctx, st); errors.Is(err, ErrHasAdmin) {
+			return Pending{}, &LinkError{Reason: LinkHasAdmin, Site: st.Name}
+		} else if err != nil {
+			return Pending{}, err
+		}
+	}
+	return p, nil
+}
+
+func (s *SignIns) refusal(l LinkRecord, p Pending) LinkReason {
+	switch {
+	case !l.Used.IsZero():
+		return LinkUsed
+	case !s.Now().Before(l.Expires):
+		return LinkExpired
+	case l.Kind == Person && !p.Person.Active:
+		return LinkDeactivated
+	default:
+		return ""
+	}
+}
+
+// Redeem uses the link up and starts a session. The form counts only for a first administrator's link; a *FormError leaves the
+// link unused. A second call with the same secret, at the same moment too, gets a *LinkError.
+func (s *SignIns) Redeem(ctx context.Context, st site.Site, secret string, f Form) (Session, error) {
+	p, err := s.Look(ctx, st, secret)
+	if err != nil {
+		return Session{}, err
+	}
+	if p.Kind == FirstAdmin {
+		if f, err = f.clean(); err != nil {
+			return Session{}, err
+		}
+		p.Person.UserName = f.Email
+	}
+	used := s.Now()
+	e := s.event(st, "sign-in.link-used", "user:"+p.Person.UserName, p.Person.ID, "One-time sign-in link of "+p.Person.UserName+" opened")
+	if err := s.Store.UseLink(ctx, st.ID, hash(secret), used, e); errors.Is(err, ErrLinkGone) {
+		return Session{}, s.gone(ctx, st, secret)
+	} else if err != nil {
+		return Session{}, fmt.Errorf("use sign-in link: %w", err)
+	}
+	session, err := s.enter(ctx, st, p, f)
+	if err != nil {
+		return Session{}, errors.Join(err, s.Store.ReturnLink(ctx, st.ID, hash(secret), used))
+	}
+	return session, nil
+}
+
+// enter makes the first administrator where that was promised, and starts the session.
+func (s *SignIns) enter(ctx context.Context, st site.Site, p Pending, f Form) (Session, error) {
+	if p.Kind == FirstAdmin {
+		var err error
+		if p.Person, err = s.makeAdmin(ctx, st, f, roster.Change{Actor: "user:" + f.Email, Via: "sign-in"}); err != nil {
+			return Session{}, err
+		}
+	}
+	secret, err := s.Rosters.Open(st).StartSession(ctx, p.Person.ID, SessionTTL)
+	if err != nil {
+		return Session{}, fmt.Errorf("start session: %w", err)
+	}
+	return Session{Person: p.Person, Secret: secret, Expires: s.Now().Add(SessionTTL)}, nil
+}
+
+// gone finds out why a link that opened a moment ago does not any more.
+func (s *SignIns) gone(ctx context.Context, st site.Site, secret string) error {
+	if _, err := s.Look(ctx, st, secret); err != nil {
+		return err
+	}
+	return &LinkError{Reason: LinkUnknown, Site: st.Name}
+}

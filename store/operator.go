@@ -1,0 +1,205 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/operator"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// linkMemory is how long an expired link is remembered, so that opening it late still says that it expired.
+const linkMemory = 30 * 24 * time.Hour
+
+// Operators fills operator.Store.
+type Operators struct{ DB *DB }
+
+// AddLink stores a link and its event, and forgets links that expired long ago.
+func (s Operators) AddLink(ctx context.Context, l operator.LinkRecord, e event.Event) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		if _, err := tx.Exec(ctx, `
+			delete from operator_link
+			where expires < $1`, micros(l.Created.Add(-linkMemory))); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			insert into operator_link (hash, name, name_folded, created, expires)
+			values ($1, $2, $3, $4, $5)`,
+			l.Hash, l.Name, scim.Fold(l.Name), micros(l.Created), micros(l.Expires)); err != nil {
+			return err
+		}
+		return tx.appendEvent(ctx, e)
+	})
+}
+
+// FindLink returns a link by hash, used and expired ones too.
+func (s Operators) FindLink(ctx context.Context, hash string) (l operator.LinkRecord, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		var created, expires, used int64
+		err := tx.QueryRow(ctx, `
+			select hash, name, created, expires, used
+			from operator_link
+			where hash = $1`, hash).Scan(&l.Hash, &l.Name, &created, &expires, &used)
+		l.Created, l.Expires, l.Used = fromMicros(created), fromMicros(expires), fromMicros(used)
+		return orNotFound(err, operator.ErrNoLink)
+	})
+	return l, err
+}
+
+// UseLink marks the link used, makes its operator where there is none, starts the session and appends the event.
+func (s Operators) UseLink(ctx context.Context, u operator.Use) (op operator.Operator, err error) {
+	at := micros(u.At)
+	err = s.DB.update(ctx, func(tx *Tx) error {
+		var name string
+		err := tx.QueryRow(ctx, `
+			update operator_link
+			set used = $1
+			where hash = $2 and used = 0 and expires > $1
+			returning name`, at, u.LinkHash).Scan(&name)
+		if err != nil {
+			return orNotFound(err, operator.ErrLinkGone)
+		}
+		if op, err = scanOperator(tx.QueryRow(ctx, `
+			insert into operator (id, name, name_folded, created, last_sign_in)
+			values ($1, $2, $3, $4, $4)
+			on conflict (name_folded) do update set last_sign_in = excluded.last_sign_in
+			returning id, name, created, last_sign_in`, u.OperatorID, name, scim.Fold(name), at)); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			delete from operator_session
+			where expires <= $1`, at); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			insert into operator_session (hash, operator, created, expires)
+			values ($1, $2, $3, $4)`, u.SessionHash, op.ID, at, micros(u.SessionEnds)); err != nil {
+			return err
+		}
+		return tx.appendEvent(ctx, u.Event(op))
+	})
+	return op, err
+}
+
+// FindSession returns the operator of a session that has not expired at now.
+func (s Operators) FindSession(ctx context.Context, hash string, now time.Time) (op operator.Operator, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		op, err = scanOperator(tx.QueryRow(ctx, `
+			select o.id, o.name, o.created, o.last_sign_in
+			from operator_session s
+			join operator o on o.id = s.operator
+			where s.hash = $1 and s.expires > $2`, hash, micros(now)))
+		return orNotFound(err, operator.ErrNoSession)
+	})
+	return op, err
+}
+
+// EndSession forgets a session; unknown ones are no error.
+func (s Operators) EndSession(ctx context.Context, hash string) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `
+			delete from operator_session
+			where hash = $1`, hash)
+		return err
+	})
+}
+
+// List returns all operators by name.
+func (s Operators) List(ctx context.Context) (all []operator.Operator, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		rows, err := tx.Query(ctx, `
+			select id, name, created, last_sign_in
+			from operator
+			order by name_folded`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			op, err := scanOperator(rows)
+			if err != nil {
+				return err
+			}
+			all = append(all, op)
+		}
+		return rows.Err()
+	})
+	return all, err
+}
+
+// Remove deletes the operator of this name with every session and every link, and appends the event.
+func (s Operators) Remove(ctx context.Context, name string, now time.Time, e event.Event) error {
+	folded := scim.Fold(name)
+	return s.DB.update(ctx, func(tx *Tx) error {
+		// Links first: on PostgreSQL this waits for whoever is redeeming one, so that its operator is seen below.
+		live, err := tx.Exec(ctx, `
+			delete from operator_link
+			where name_folded = $1 and used = 0 and expires > $2`, folded, micros(now))
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			delete from operator_link
+			where name_folded = $1`, folded); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			delete from operator_session
+			where operator in (select id from operator where name_folded = $1)`, folded); err != nil {
+			return err
+		}
+		removed, err := tx.Exec(ctx, `
+			delete from operator
+			where name_folded = $1`, folded)
+		if err != nil {
+			return err
+		}
+		n, err := affected(live, removed)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return operator.ErrUnknown
+		}
+		return tx.appendEvent(ctx, e)
+	})
+}
+
+// Any reports whether there is an operator.
+func (s Operators) Any(ctx context.Context) (any bool, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		return tx.QueryRow(ctx, `
+			select exists (select 1 from operator)`).Scan(&any)
+	})
+	return any, err
+}
+
+func scanOperator(row interface{ Scan(...any) error }) (op operator.Operator, err error) {
+	var created, lastSignIn int64
+	err = row.Scan(&op.ID, &op.Name, &created, &lastSignIn)
+	op.Created, op.LastSignIn = fromMicros(created), fromMicros(lastSignIn)
+	return op, err
+}
+
+// affected is the number of rows that the statements changed.
+func affected(results ...sql.Result) (total int64, err error) {
+	for _, r := range results {
+		n, err := r.RowsAffected()
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// orNotFound turns the absence of a row into the domain's own error.
+func orNotFound(err, notFound error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return notFound
+	}
+	return err
+}

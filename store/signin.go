@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/signin"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// SignIns fills signin.Store.
+type SignIns struct{ DB *DB }
+
+// AddLink stores a link and its event. A first administrator's link takes the place of every earlier one of its site.
+func (s SignIns) AddLink(ctx context.Context, l signin.LinkRecord, e event.Event) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		if _, err := tx.Exec(ctx, `
+			delete from signin_link
+			where site = $1 and expires < $2`, string(l.Site), micros(l.Created.Add(-linkMemory))); err != nil {
+			return err
+		}
+		if l.Kind == signin.FirstAdmin {
+			if _, err := tx.Exec(ctx, `
+				delete from signin_link
+				where site = $1 and kind = $2 and used = 0`, string(l.Site), string(signin.FirstAdmin)); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Exec(ctx, `
+			insert into signin_link (site, hash, kind, person, created, expires)
+			values ($1, $2, $3, $4, $5, $6)`,
+			string(l.Site), l.Hash, string(l.Kind), l.PersonID, micros(l.Created), micros(l.Expires)); err != nil {
+			return err
+		}
+		return tx.appendEvent(ctx, e)
+	})
+}
+
+// FindLink returns a link by hash, used and expired ones too.
+func (s SignIns) FindLink(ctx context.Context, id site.ID, hash string) (l signin.LinkRecord, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		var created, expires, used int64
+		err := tx.QueryRow(ctx, `
+			select hash, kind, person, created, expires, used
+			from signin_link
+			where site = $1 and hash = $2`, string(id), hash).
+			Scan(&l.Hash, &l.Kind, &l.PersonID, &created, &expires, &used)
+		l.Site = id
+		l.Created, l.Expires, l.Used = fromMicros(created), fromMicros(expires), fromMicros(used)
+		return orNotFound(err, signin.ErrNoLink)
+	})
+	return l, err
+}
+
+// UseLink marks the link used and appends the event.
+func (s SignIns) UseLink(ctx context.Context, id site.ID, hash string, now time.Time, e event.Event) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		done, err := tx.Exec(ctx, `
+			update signin_link
+			set used = $1
+			where site = $2 and hash = $3 and used = 0 and expires > $1`, micros(now), string(id), hash)
+		if err != nil {
+			return err
+		}
+		n, err := affected(done)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return signin.ErrLinkGone
+		}
+		return tx.appendEvent(ctx, e)
+	})
+}
+
+// ReturnLink makes a link usable again whose use at this time came to nothing.
+func (s SignIns) ReturnLink(ctx context.Context, id site.ID, hash string, used time.Time) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `
+			update signin_link
+			set used = 0
+			where site = $1 and hash = $2 and used = $3`, string(id), hash, micros(used))
+		return err
+	})
+}

@@ -1,0 +1,88 @@
+package scim
+
+// Limits of filters, checked before anything recurses.
+const (
+	MaxFilterBytes = 4096
+	MaxFilterDepth = 16
+	MaxFilterTerms = 64
+)
+
+// Op is a comparison operator. RFC 7644 §3.4.2.2 Table 3.
+type Op string
+
+// The operators. "pr" is the node Present.
+const (
+	Eq Op = "eq"
+	Ne Op = "ne"
+	Co Op = "co"
+	Sw Op = "sw"
+	Ew Op = "ew"
+	Gt Op = "gt"
+	Ge Op = "ge"
+	Lt Op = "lt"
+	Le Op = "le"
+)
+
+// AttrPath names an attribute in its canonical spelling.
+type AttrPath struct {
+	URN  string // extension schema, "" for core and common attributes
+	Name string
+	Sub  string // sub-attribute, "" for none
+}
+
+func (p AttrPath) String() string {
+	s := p.Name
+	if p.URN != "" {
+		s = p.URN + ":" + s
+	}
+	if p.Sub != "" {
+		s += "." + p.Sub
+	}
+	return s
+}
+
+// Filter is a parsed filter expression. RFC 7644 §3.4.2.2.
+type Filter struct {
+	Root Node
+}
+
+// Node is one of the values And, Or, Not, Compare, Present and ValuePath.
+type Node interface {
+	match(v values) bool
+	append(b []byte, parent int) []byte
+}
+
+// And holds when both sides do.
+type And struct{ Left, Right Node }
+
+// Or holds when one of its sides does.
+type Or struct{ Left, Right Node }
+
+// Not holds when its node does not.
+type Not struct{ Node Node }
+
+// Compare is "path op value". A path that named a complex attribute without a
+// sub-attribute has Sub "value" here. Inside a ValuePath the path is the bare
+// name of a sub-attribute.
+type Compare struct {
+	Path  AttrPath
+	Op    Op
+	Value any        // string (also for times and references), bool, int64, float64 or nil for null
+	Attr  *Attribute // what is compared; nil when parsed without a resource type
+
+	operand operand
+}
+
+// Present is "path pr".
+type Present struct {
+	Path AttrPath
+	Attr *Attribute
+}
+
+// ValuePath is "path[filter]": one value of a complex attribute must satisfy
+// the whole filter.
+type ValuePath struct {
+	Path   AttrPath
+	Attr   *Attribute
+	Filter Node
+}

@@ -1,0 +1,77 @@
+package scim
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Fold gives the form of a text that is compared where case does not matter.
+// Two texts are equal without case exactly when their folds are equal; stores
+// keep the fold in their own columns, so that the database and the evaluator
+// mean the same thing.
+func Fold(s string) string {
+	i := 0
+	for i < len(s) && s[i] < utf8.RuneSelf && (s[i] < 'A' || s[i] > 'Z') {
+		i++
+	}
+	if i == len(s) {
+		return s
+	}
+	return strings.Map(foldRune, s)
+}
+
+// foldRune picks one rune of those that differ in case only: the smallest, in
+// lower case when that is an ASCII letter.
+func foldRune(r rune) rune {
+	if r < utf8.RuneSelf {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		if r != 'k' && r != 's' {
+			return r
+		}
+	}
+	least := r
+	for n := unicode.SimpleFold(r); n != r; n = unicode.SimpleFold(n) {
+		least = min(least, n)
+	}
+	if 'A' <= least && least <= 'Z' {
+		return least + 'a' - 'A'
+	}
+	return least
+}
+
+// equalName compares attribute names, operators and URNs, which are ASCII.
+func equalName(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i < len(a); i++ {
+		if lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// lowerName is the form of a name under which it can be a map key.
+func lowerName(s string) string {
+	for i := 0; i < len(s); i++ {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				b[i] = lower(b[i])
+			}
+			return string(b)
+		}
+	}
+	return s
+}

@@ -1,0 +1,72 @@
+package scim
+
+// Mode says how tolerant reading is.
+type Mode int
+
+// Lenient takes what identity providers send beyond the RFC and reports each
+// tolerance as a Fix; Strict refuses it.
+const (
+	Lenient Mode = iota
+	Strict
+)
+
+// Fix reports one tolerance that was used, for the request log.
+type Fix struct {
+	Code string // "text-boolean"
+	Path string // "active"
+	Text string // `"False" read as false`
+}
+
+// Ignored reports something understood and deliberately not applied.
+type Ignored struct {
+	Path   string
+	Reason string
+}
+
+// Resource is a resource under the canonical attribute names of its schemas.
+// Values are string, bool, int64, float64, map[string]any and []any; the
+// attributes of an extension are a map under its URN. Nothing unassigned is
+// kept: no nil, no "", no empty list or map.
+type Resource map[string]any
+
+// String returns the text of a single-valued attribute, "" when there is none.
+func (r Resource) String(name string) string {
+	s, _ := r[name].(string)
+	return s
+}
+
+// Bool returns a boolean attribute and whether it is present.
+func (r Resource) Bool(name string) (value, present bool) {
+	value, present = r[name].(bool)
+	return value, present
+}
+
+// Clone copies a resource whole.
+func (r Resource) Clone() Resource {
+	if r == nil {
+		return nil
+	}
+	return cloneMap(r)
+}
+
+func cloneMap(m map[string]any) map[string]any {
+	c := make(map[string]any, len(m))
+	for k, v := range m {
+		c[k] = cloneValue(v)
+	}
+	return c
+}
+
+func cloneValue(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		return cloneMap(v)
+	case []any:
+		c := make([]any, len(v))
+		for i, e := range v {
+			c[i] = cloneValue(e)
+		}
+		return c
+	}
+	return v
+}

@@ -1,0 +1,287 @@
+// Package outbound knows how to make requests to addresses that somebody typed
+// into a form, without becoming that somebody's tool: tenant URLs, metadata URLs,
+// webhooks.
+//
+// A request is refused before anything is sent if its URL is not https (http is
+// for loopback only), carries a user name, or leads to an address that is not
+// public. The address is checked where the connection is made, after name
+// resolution, so a name that changes its mind between the check and the dial
+// (DNS rebinding) is refused as well. Redirects are not followed. Answers are
+// bounded in size and time.
+//
+// What is sent and what an answer means is left to the caller.
+package outbound
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Defaults of [Options].
+const (
+	DefaultTimeout = 15 * time.Second
+	DefaultMaxBody = 4 << 20
+	maxHeader      = 64 << 10
+)
+
+// ErrTooLarge is the error of reading an answer beyond Options.MaxBody.
+var ErrTooLarge = errors.New("the answer is larger than allowed")
+
+// BlockedError is a request that was refused before it was sent.
+type BlockedError struct {
+	Target string // URL host or address
+	Reason string // a sentence's end: "is a private address"
+}
+
+func (e *BlockedError) Error() string { return e.Target + " " + e.Reason }
+
+// Options of a client. The zero value is the strict one.
+type Options struct {
+	// AllowPrivate permits private addresses (RFC 1918, RFC 4193, RFC 6598), for
+	// applications inside the company's network. Link-local addresses, where cloud
+	// machines answer with their own credentials, stay refused.
+	AllowPrivate bool
+	Timeout      time.Duration // of a whole exchange with its body; 0 means DefaultTimeout
+	MaxBody      int64         // bytes of an answer; 0 means DefaultMaxBody
+	RootCAs      *x509.CertPool
+	// Proxy chooses a proxy as http.Transport does; nil means none. It is not asked
+	// for loopback and private targets.
+	Proxy func(*http.Request) (*url.URL, error)
+}
+
+// New returns a client that keeps the package's promises for every request.
+func New(o Options) *http.Client {
+	if o.Timeout <= 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if o.MaxBody <= 0 {
+		o.MaxBody = DefaultMaxBody
+	}
+	t := &transport{options: o}
+	t.base = &http.Transport{
+		Proxy:                  t.proxy,
+		DialContext:            t.dial,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs},
+		TLSHandshakeTimeout:    o.Timeout,
+		MaxResponseHeaderBytes: maxHeader,
+		MaxIdleConns:           64,
+		MaxIdleConnsPerHost:    32,
+		IdleConnTimeout:        90 * time.Second,
+		ForceAttemptHTTP2:      true,
+	}
+	return &http.Client{
+		Transport: t,
+		Timeout:   o.Timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
+	}
+}
+
+// CheckURL says whether a URL may be called at all, before any name is resolved.
+// Its error is a *BlockedError.
+func CheckURL(u *url.URL) error {
+	switch {
+	case u.Host == "" || u.Hostname() == "":
+		return &BlockedError{Target: u.Redacted(), Reason: "names no host"}
+	case u.User != nil:
+		return &BlockedError{Target: u.Host, Reason: "must not carry a user name or password in the URL"}
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme == "http" && isLoopbackHost(u.Hostname()):
+		return nil
+	case u.Scheme == "http":
+		return &BlockedError{Target: u.Host, Reason: "must be called with https; http is accepted for this machine only"}
+	}
+	return &BlockedError{Target: u.Host, Reason: fmt.Sprintf("must be called with https, not %q", u.Scheme)}
+}
+
+type transport struct {
+	options Options
+	base    *http.Transport
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := CheckURL(r.URL); err != nil {
+		return nil, err
+	}
+	resp, err := t.base.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = &boundedBody{body: resp.Body, left: t.options.MaxBody}
+	return resp, nil
+}
+
+// CloseIdleConnections lets http.Client.CloseIdleConnections reach the transport.
+func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
+
+// proxy asks the configured proxy for public targets only: a proxy resolves names
+// itself, so the target is resolved and checked here as far as this machine can.
+func (t *transport) proxy(r *http.Request) (*url.URL, error) {
+	if t.options.Proxy == nil || isLoopbackHost(r.URL.Hostname()) {
+		return nil, nil
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(r.Context(), "ip", r.URL.Hostname())
+	if err != nil {
+		return t.options.Proxy(r) // only the proxy knows this name
+	}
+	for _, a := range addrs {
+		if reason := refusal(a, t.options.AllowPrivate); reason != "" {
+			return nil, &BlockedError{Target: r.URL.Hostname(), Reason: fmt.Sprintf("resolves to %s, which %s", a, reason)}
+		}
+		if isPrivate(a.Unmap()) {
+			return nil, nil
+		}
+	}
+	return t.options.Proxy(r)
+}
+
+func (t *transport) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	d := net.Dialer{Timeout: t.options.Timeout, KeepAlive: 30 * time.Second}
+	if !t.isProxy(address) {
+		d.Control = t.control(host)
+	}
+	return d.DialContext(ctx, network, address)
+}
+
+// isProxy says whether address is that of the configured proxy, which may well be private.
+func (t *transport) isProxy(address string) bool {
+	if t.options.Proxy == nil {
+		return false
+	}
+	probe := &http.Request{URL: &url.URL{Scheme: "https", Host: "proxy-probe.invalid"}}
+	p, err := t.options.Proxy(probe)
+	if err != nil || p == nil {
+		return false
+	}
+	port := p.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[p.Scheme]
+	}
+	return strings.EqualFold(net.JoinHostPort(p.Hostname(), port), address)
+}
+
+// control checks the address that is about to be connected to. It runs after name
+// resolution, once per address.
+func (t *transport) control(host string) func(network, address string, c syscall.RawConn) error {
+	return func(_, address string, _ syscall.RawConn) error {
+		ap, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return &BlockedError{Target: host, Reason: "resolves to an address that cannot be read"}
+		}
+		a := ap.Addr().Unmap()
+		if a.IsLoopback() && isLoopbackHost(host) {
+			return nil
+		}
+		if reason := refusal(a, t.options.AllowPrivate); reason != "" {
+			return &BlockedError{Target: host, Reason: fmt.Sprintf("resolves to %s, which %s", a, reason)}
+		}
+		return nil
+	}
+}
+
+// isLoopbackHost says whether the URL itself names this machine. A public name
+// that merely resolves to 127.0.0.1 does not.
+func isLoopbackHost(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}
+
+func isPrivate(a netip.Addr) bool {
+	return a.IsPrivate() || netip.MustParsePrefix("100.64.0.0/10").Contains(a)
+}
+
+// refusal says why an address may not be called, "" if it may.
+func refusal(a netip.Addr, allowPrivate bool) string {
+	a = a.Unmap()
+	if inner, ok := embedded(a); ok {
+		a = inner
+	}
+	switch {
+	case a == netip.MustParseAddr("100.100.100.200"), a == netip.MustParseAddr("fd00:ec2::254"):
+		return "is a cloud machine's metadata service"
+	case isPrivate(a) && !allowPrivate:
+		return "is a private address; start with --allow-private-targets to reach applications inside the network"
+	case isPrivate(a):
+		return ""
+	case a.IsLoopback():
+		return "is this machine"
+	case a.IsUnspecified(), a.IsMulticast(), a.IsInterfaceLocalMulticast(), !a.IsGlobalUnicast():
+		return "is not a public address"
+	}
+	for _, p := range reserved() {
+		if p.Contains(a) {
+			return "is a reserved address"
+		}
+	}
+	return ""
+}
+
+// embedded returns the IPv4 address inside an IPv6 one that a gateway would unpack:
+// NAT64 (RFC 6052) and 6to4 (RFC 3056).
+func embedded(a netip.Addr) (netip.Addr, bool) {
+	b := a.As16()
+	switch {
+	case netip.MustParsePrefix("64:ff9b::/96").Contains(a):
+		return netip.AddrFrom4([4]byte(b[12:16])), true
+	case netip.MustParsePrefix("2002::/16").Contains(a):
+		return netip.AddrFrom4([4]byte(b[2:6])), true
+	}
+	return a, false
+}
+
+// reserved lists the ranges of RFC 6890 that net/netip has no word for.
+func reserved() []netip.Prefix {
+	return []netip.Prefix{
+		netip.MustParsePrefix("0.0.0.0/8"),
+		netip.MustParsePrefix("192.0.0.0/24"),
+		netip.MustParsePrefix("192.0.2.0/24"),
+		netip.MustParsePrefix("198.18.0.0/15"),
+		netip.MustParsePrefix("198.51.100.0/24"),
+		netip.MustParsePrefix("203.0.113.0/24"),
+		netip.MustParsePrefix("240.0.0.0/4"),
+		netip.MustParsePrefix("64:ff9b:1::/48"),
+		netip.MustParsePrefix("2001:db8::/32"),
+	}
+}
+
+type boundedBody struct {
+	body io.ReadCloser
+	left int64
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.body.Read(p)
+	if int64(n) > b.left {
+		n = int(b.left)
+		b.left = 0
+		return n, ErrTooLarge
+	}
+	b.left -= int64(n)
+	return n, err
+}
+
+func (b *boundedBody) Close() error { return b.body.Close() }

@@ -1,0 +1,112 @@
+package provision
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/directory"
+)
+
+// LeaseKind is the kind of the leases under which jobs are worked on.
+const LeaseKind = "job"
+
+// Errors that callers decide on.
+var (
+	ErrNoJob     = errors.New("provisioning is not set up for this application yet")
+	ErrLeaseLost = errors.New("another process works on this job now")
+	ErrChanged   = errors.New("somebody else changed these settings meanwhile; reload and try again")
+	ErrNotFound  = errors.New("no such log entry")
+)
+
+// InputError is a setting that cannot be accepted. Field is the form's name for it.
+type InputError struct {
+	Field string
+	Text  string
+}
+
+func (e *InputError) Error() string { return e.Field + ": " + e.Text }
+
+// Key names a job: an application has at most one.
+type Key struct {
+	Directory directory.ID
+	App       string // id of the enterprise application
+}
+
+// String is the key of the job's lease.
+func (k Key) String() string { return string(k.Directory) + "/" + k.App }
+
+// ParseKey reads what [Key.String] printed.
+func ParseKey(text string) (Key, error) {
+	d, app, ok := strings.Cut(text, "/")
+	if !ok || d == "" || app == "" || strings.Contains(app, "/") {
+		return Key{}, fmt.Errorf("%q is not a job's key: expected directory/application", text)
+	}
+	return Key{Directory: directory.ID(d), App: app}, nil
+}
+
+// Mode is the guide's Provisioning Mode.
+type Mode string
+
+// Provisioning modes. Once Automatic was saved a job cannot go back to Manual.
+const (
+	Manual    Mode = "Manual"
+	Automatic Mode = "Automatic"
+)
+
+// Status is the guide's Provisioning Status.
+type Status string
+
+// Provisioning statuses. Off pauses: state is kept and On continues.
+const (
+	Off Status = "Off"
+	On  Status = "On"
+)
+
+// Scope says whose accounts a job looks after.
+type Scope string
+
+// Scopes, in Entra's words "Sync only assigned users and groups" and "Sync all users and groups".
+const (
+	AssignedOnly Scope = "assigned"
+	Everyone     Scope = "all"
+)
+
+// Job is one configured synchronization, as people set it. How it is going is in [State].
+type Job struct {
+	Key       Key
+	Mode      Mode
+	TenantURL string
+	Status    Status
+	Scope     Scope
+	Schema    *Schema
+	// SealedSecret is the Secret Token, sealed for this job; nil when there is none.
+	SealedSecret []byte
+
+	// Version counts every change; it guards against lost updates.
+	Version int64
+	// Revision counts changes that need every object to be looked at again.
+	Revision int64
+	// Credentials counts changes of the Admin Credentials; a new one lifts a quarantine's wait.
+	Credentials int64
+	// Restarts counts restarts, which also forget escrow and quarantine.
+	Restarts int64
+	// TargetNo counts changes of the application behind the Tenant URL, which forget the links.
+	TargetNo int64
+
+	Created  time.Time
+	Modified time.Time
+}
+
+// HasSecret says whether a Secret Token is saved.
+func (j Job) HasSecret() bool { return len(j.SealedSecret) > 0 }
+
+// Sealer keeps credentials that must be sent again unreadable in the database.
+// Context binds a sealed value to its place; another context cannot open it.
+type Sealer interface {
+	Seal(plain []byte, context string) ([]byte, error)
+	Open(sealed []byte, context string) ([]byte, error)
+}
+
+func secretContext(k Key) string { return "provision/secret/" + k.String() }

@@ -1,0 +1,111 @@
+package provision
+
+import "time"
+
+// LogEntry is one provisioning record, in the shape of Graph's provisioningObjectSummary.
+type LogEntry struct {
+	ID                string             `json:"id"`
+	ActivityTime      time.Time          `json:"activityDateTime"`
+	JobID             string             `json:"jobId"`
+	CycleID           string             `json:"cycleId"`
+	ChangeID          string             `json:"changeId"`
+	Action            Action             `json:"provisioningAction"`
+	DurationMillis    int64              `json:"durationInMilliseconds"`
+	Status            StatusInfo         `json:"provisioningStatusInfo"`
+	Steps             []Step             `json:"provisioningSteps"`
+	Modified          []ModifiedProperty `json:"modifiedProperties"`
+	SourceSystem      System             `json:"sourceSystem"`
+	TargetSystem      System             `json:"targetSystem"`
+	SourceIdentity    Identity           `json:"sourceIdentity"`
+	TargetIdentity    Identity           `json:"targetIdentity"`
+	InitiatorName     string             `json:"initiatedBy"`
+	Mapping           string             `json:"mapping"`
+}
+
+// Action is what happened to the account.
+type Action string
+
+// Actions, in Graph's spelling.
+const (
+	Create  Action = "create"
+	Update  Action = "update"
+	Disable Action = "disable"
+	Delete  Action = "delete"
+	Other   Action = "other" // nothing was to be done: skipped, or failed before that was known
+)
+
+// Result is how it went.
+type Result string
+
+// Results, in Graph's spelling.
+const (
+	Success Result = "success"
+	Warning Result = "warning"
+	Failure Result = "failure"
+	Skipped Result = "skipped"
+)
+
+// StatusInfo is the outcome of one record. For anything but success, Code is
+// Entra's error code, Reason says why in words and RecommendedAction what to do.
+type StatusInfo struct {
+	Status            Result `json:"status"`
+	Code              string `json:"errorCode,omitempty"`
+	Reason            string `json:"reason,omitempty"`
+	AdditionalDetails string `json:"additionalDetails,omitempty"`
+	Category          string `json:"errorCategory,omitempty"` // failure, nonServiceFailure, success
+	RecommendedAction string `json:"recommendedAction,omitempty"`
+}
+
+// StepType is one of the engine's stages for one object.
+type StepType string
+
+// Steps, in the order in which an object passes through them.
+const (
+	ImportStep     StepType = "import"
+	ScopingStep    StepType = "scoping"
+	MatchingStep   StepType = "matching"
+	ProcessingStep StepType = "processing"
+	ReferenceStep  StepType = "referenceResolution"
+	ExportStep     StepType = "export"
+)
+
+// Step is one stage of one record.
+type Step struct {
+	Name        string            `json:"name"`
+	Type        StepType          `json:"provisioningStepType"`
+	Status      Result            `json:"status"`
+	Description string            `json:"description"`
+	Details     map[string]string `json:"details,omitempty"`
+}
+
+// ModifiedProperty is one attribute that was written, or that a failed request tried to write.
+type ModifiedProperty struct {
+	DisplayName string  `json:"displayName"`
+	OldValue    *string `json:"oldValue"`
+	NewValue    *string `json:"newValue"`
+}
+
+// System is one side of a record.
+type System struct {
+	ID          string `json:"id,omitempty"`
+	DisplayName string `json:"displayName"`
+}
+
+// Identity is one object on one side of a record.
+type Identity struct {
+	ID          string            `json:"id,omitempty"`
+	DisplayName string            `json:"displayName,omitempty"`
+	Type        string            `json:"identityType"`
+	Details     map[string]string `json:"details,omitempty"`
+}
+
+// LogQuery narrows the provisioning log. Zero values do not narrow.
+type LogQuery struct {
+	Search   string // part of a name, user name, object id or target id; case does not matter
+	Status   Result
+	Action   Action
+	ObjectID string
+	Cycle    string
+	Before   string // cursor from the page before
+	Limit    int    // 0 means 50; at most 500
+}

@@ -1,0 +1,97 @@
+package provision
+
+import (
+	"context"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// Store keeps jobs and their state. Methods that take a Fence write only while
+// its epoch owns the job's lease, else they return [ErrLeaseLost].
+type Store interface {
+	// Job returns a job, ErrNoJob if there is none.
+	Job(ctx context.Context, k Key) (Job, error)
+	// ListJobs returns the jobs of a directory, or all if it is empty, ordered by key.
+	ListJobs(ctx context.Context, d directory.ID) ([]Job, error)
+	// InsertJob adds a job with its lease; ErrChanged if it exists.
+	InsertJob(ctx context.Context, j Job, e event.Event) error
+	// UpdateJob replaces a job whose version is j.Version-1; else ErrChanged.
+	UpdateJob(ctx context.Context, j Job, e event.Event) error
+	// DeleteJob removes a job and everything remembered for it.
+	DeleteJob(ctx context.Context, k Key, e event.Event) error
+
+	State(ctx context.Context, k Key) (State, error)
+	Counts(ctx context.Context, k Key) (Counts, error)
+	Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry, next string, err error)
+	Log(ctx context.Context, k Key, id string) (LogEntry, error)
+
+	// Pending returns objects to look at whose time has come, in the order of their ids.
+	Pending(ctx context.Context, k Key, now time.Time, limit int) ([]Pending, error)
+	// NextPending returns when the earliest waiting object may be looked at; zero if none waits.
+	NextPending(ctx context.Context, k Key) (time.Time, error)
+	// Known returns what is remembered of one object, for a plan.
+	Known(ctx context.Context, k Key, objectID string) (Pending, error)
+	// Owner returns the object linked to an account of the target, "" if none.
+	Owner(ctx context.Context, k Key, targetID string) (objectID string, err error)
+	// Linked pages through the ids of linked objects.
+	Linked(ctx context.Context, k Key, after string, limit int) ([]string, error)
+	// Recalled returns the objects that are due again: escrows by now, or all if the time is zero.
+	Recalled(ctx context.Context, k Key, now time.Time) ([]string, error)
+	// NextRetry returns when the earliest escrow is due; zero if there is none.
+	NextRetry(ctx context.Context, k Key) (time.Time, error)
+	// Unmatched returns the objects without an account.
+	Unmatched(ctx context.Context, k Key) ([]string, error)
+
+	// SaveState writes state alone, with an event if it is not nil.
+	SaveState(ctx context.Context, f Fence, s State, e *event.Event) error
+	// Import adds objects to look at, together with the state whose watermark covers them.
+	Import(ctx context.Context, f Fence, s State, why Why, objectIDs []string) error
+	// Forget drops links, escrows, intents or the memory of the unmatched, and saves state.
+	Forget(ctx context.Context, f Fence, s State, what Forget) error
+	// Intend writes down creates before they are sent.
+	Intend(ctx context.Context, f Fence, ops []Op) error
+	// Record writes the outcome of a batch, together with the state that counts it.
+	Record(ctx context.Context, f Fence, s State, outcomes []Outcome) error
+}
+
+// Fence proves who works on a job.
+type Fence struct {
+	Key   Key
+	Epoch int64
+}
+
+// Counts are a job's numbers.
+type Counts struct {
+	Linked, Escrowed, Unmatched, Pending int
+}
+
+// Forget names what a restart or a new target drops.
+type Forget struct {
+	Links     bool // and the creates whose outcome is unknown
+	LostLinks bool
+	Escrows   bool
+	Unmatched bool
+}
+
+// Outcome is what became of one pending object. Fields that are nil or false leave things as they are.
+type Outcome struct {
+	ObjectID  string
+	Postpone  time.Time // look again then instead of being done; zero: done
+	Link      *Link     // remember this pair
+	Unlink    bool
+	DropOp    bool
+	Escrow    *Escrow
+	DropFail  bool  // leave escrow
+	Unmatched *bool // remember or forget that it has no account
+	Entry     *LogEntry
+}
+
+// Leases are the claims under which jobs are worked on.
+type Leases interface {
+	// Claim takes a lease for a time; a *HeldError if another owner has it.
+	Claim(ctx context.Context, kind, key, owner string, ttl time.Duration) (epoch int64, err error)
+	Renew(ctx context.Context, kind, key, owner string, epoch int64, ttl time.Duration) error
+	Release(ctx context.Context, kind, key, owner string, epoch int64, nextAt time.Time) error
+}

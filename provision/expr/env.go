@@ -1,0 +1,143 @@
+package expr
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// maxJSONDepth bounds objects inside each other in EnvFromJSON.
+const maxJSONDepth = 16
+
+// EnvFromJSON reads a source object: a JSON object whose members are attributes. Texts, numbers and booleans become texts
+// (true becomes True, as Entra has it), null is an absent attribute, a list is a multi-valued attribute without its nulls,
+// and an object inside gives dotted names: {"passwordProfile": {"password": "x"}} is passwordProfile.password.
+func EnvFromJSON(b []byte) (Env, error) {
+	r := objectReader{dec: json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")))), text: string(b), values: map[string]Value{}}
+	r.dec.UseNumber()
+	if err := r.read(); err != nil {
+		return Env{}, err
+	}
+	values := r.values
+	return Env{Attribute: func(name string) Value { return values[name] }}, nil
+}
+
+type objectReader struct {
+	dec    *json.Decoder
+	text   string
+	values map[string]Value
+}
+
+func (r *objectReader) read() error {
+	token, err := r.token()
+	if err != nil {
+		return err
+	}
+	if token != json.Delim('{') {
+		return r.fail(`the attributes must be a JSON object such as {"givenName": "Ada"}`)
+	}
+	if err := r.members("", 1); err != nil {
+		return err
+	}
+	if _, err := r.dec.Token(); !errors.Is(err, io.EOF) {
+		return r.fail("something follows the JSON object; write one object only")
+	}
+	return nil
+}
+
+// members reads the rest of an object whose brace has been read.
+func (r *objectReader) members(prefix string, depth int) error {
+	if depth > maxJSONDepth {
+		return r.fail(fmt.Sprintf("objects are nested more than %d deep", maxJSONDepth))
+	}
+	for {
+		token, err := r.token()
+		if err != nil {
+			return err
+		}
+		name, isName := token.(string)
+		if !isName {
+			return nil // the closing brace
+		}
+		if err := r.member(prefix+name, depth); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *objectReader) member(name string, depth int) error {
+	token, err := r.token()
+	if err != nil {
+		return err
+	}
+	if token == json.Delim('{') {
+		return r.members(name+".", depth+1)
+	}
+	if _, twice := r.values[name]; twice {
+		return r.fail(fmt.Sprintf("the attribute %q occurs twice; keep one", name))
+	}
+	if token != json.Delim('[') {
+		r.values[name] = jsonValue(token)
+		return nil
+	}
+	list, err := r.list(name)
+	if err != nil {
+		return err
+	}
+	r.values[name] = List(list)
+	return nil
+}
+
+func (r *objectReader) list(name string) ([]string, error) {
+	var list []string
+	for {
+		token, err := r.token()
+		if err != nil {
+			return nil, err
+		}
+		if token == json.Delim(']') {
+			return list, nil
+		}
+		if _, nested := token.(json.Delim); nested {
+			return nil, r.fail(fmt.Sprintf("the attribute %q holds a list or an object inside its list; write texts", name))
+		}
+		if v := jsonValue(token); !v.IsNull() {
+			list = append(list, v.Text())
+		}
+	}
+}
+
+func jsonValue(token json.Token) Value {
+	switch t := token.(type) {
+	case string:
+		return String(t)
+	case bool:
+		return String(Boolean(t).Text())
+	case json.Number:
+		return String(t.String())
+	default:
+		return Null()
+	}
+}
+
+func (r *objectReader) token() (json.Token, error) {
+	token, err := r.dec.Token()
+	var syntax *json.SyntaxError
+	switch {
+	case err == nil:
+		return token, nil
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, r.fail("the JSON ends too early")
+	case errors.As(err, &syntax):
+		return nil, r.fail("the JSON cannot be read: " + syntax.Error())
+	default:
+		return nil, fmt.Errorf("read the attributes: %w", err)
+	}
+}
+
+func (r *objectReader) fail(message string) error {
+	line, column := position(r.text, int(r.dec.InputOffset()))
+	return fmt.Errorf("line %d, column %d: %s", line, column, message)
+}

@@ -1,0 +1,48 @@
+package expr
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// SyntaxError says why a text is not an expression that can be evaluated here, where, and what to write instead.
+type SyntaxError struct {
+	Offset       int    // bytes before the place
+	Line, Column int    // from 1; columns count characters
+	Message      string // what is wrong
+	Suggestion   string // what to do about it
+	NotEvaluated string // the function's name, if the text is right but uses a documented function that this version does not evaluate
+}
+
+func (e *SyntaxError) Error() string {
+	return located(e.Line, e.Column, e.Message, e.Suggestion)
+}
+
+// EvalError says why an expression has no value for one object.
+type EvalError struct {
+	Function     string // the function that refused, "" outside of any
+	Offset       int    // bytes before the place
+	Line, Column int    // from 1; columns count characters
+	Message      string
+}
+
+func (e *EvalError) Error() string {
+	return located(e.Line, e.Column, e.Message, "")
+}
+
+func located(line, column int, message, suggestion string) string {
+	text := fmt.Sprintf("line %d, column %d: %s", line, column, message)
+	if suggestion == "" {
+		return text
+	}
+	return text + "; " + suggestion
+}
+
+// position turns a byte offset into a line and a column, both from 1.
+func position(text string, offset int) (line, column int) {
+	before := text[:min(offset, len(text))]
+	line = strings.Count(before, "\n") + 1
+	lineStart := strings.LastIndexByte(before, '\n') + 1
+	return line, utf8.RuneCountInString(before[lineStart:]) + 1
+}

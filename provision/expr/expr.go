@@ -1,0 +1,174 @@
+package expr
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of an expression. MaxLength is Entra's, in characters; MaxDepth is ours: calls inside each other.
+const (
+	MaxLength = 10_000
+	MaxDepth  = 200
+)
+
+// Expr is an expression that has been read and checked. It never changes and may be used by several goroutines at once.
+type Expr struct {
+	text  string // as given to Parse: positions of errors refer to it
+	root  *node
+	print string
+	notes []Note
+}
+
+// Type is what Microsoft Graph calls an expression's outermost part.
+type Type string
+
+// The types of expression. In the pages they are Direct, Constant and Expression.
+const (
+	TypeAttribute Type = "Attribute"
+	TypeConstant  Type = "Constant"
+	TypeFunction  Type = "Function"
+)
+
+// Env is what an expression may look at while it is evaluated.
+type Env struct {
+	// Attribute yields the value of a source attribute, by its exact name; nil yields null for every name.
+	Attribute func(name string) Value
+}
+
+// Note is advice about an expression that is valid here but that Entra refuses or treats differently.
+type Note struct {
+	Line, Column int
+	Message      string
+}
+
+// Parse reads an expression. Every error is a *SyntaxError. A documented function that this version does not evaluate is
+// an error too, with NotEvaluated set.
+func Parse(text string) (*Expr, error) {
+	root, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	c := checker{text: text}
+	if err := c.check(root); err != nil {
+		return nil, err
+	}
+	e := &Expr{text: text, root: root, print: printNode(root), notes: c.notes}
+	if n := utf8.RuneCountInString(e.print); n > MaxLength {
+		return nil, &SyntaxError{
+			Line: 1, Column: 1,
+			Message:    fmt.Sprintf("the expression has %d characters in its stored form, with a blank after each comma, and may have at most %d", n, MaxLength),
+			Suggestion: "shorten it",
+		}
+	}
+	return e, nil
+}
+
+// String is the normal form: one blank after each comma and around operators, none elsewhere; Switch with its default
+// argument, given or empty. It parses to the same expression.
+func (e *Expr) String() string { return e.print }
+
+// Type says whether the expression is one attribute, one constant, or a function call.
+func (e *Expr) Type() Type { return e.root.sourceType() }
+
+// Attributes are the names of the source attributes the expression reads, each once, in the order of their appearance.
+func (e *Expr) Attributes() []string {
+	var names []string
+	e.root.walk(func(n *node) {
+		if n.kind == attributeNode && !slices.Contains(names, n.text) {
+			names = append(names, n.text)
+		}
+	})
+	return names
+}
+
+// Notes are what an editor should say about the expression, in the order of the places they are about.
+func (e *Expr) Notes() []Note { return e.notes }
+
+// Eval computes the expression for one object. Every error is an *EvalError.
+func (e *Expr) Eval(env Env) (Value, error) {
+	v, err := e.root.eval(&env)
+	if err == nil {
+		return v, nil
+	}
+	var failed *EvalError
+	if errors.As(err, &failed) {
+		failed.Line, failed.Column = position(e.text, failed.Offset)
+	}
+	return Value{}, err
+}
+
+type nodeKind int
+
+const (
+	attributeNode nodeKind = iota // text: the name
+	stringNode                    // text: the value
+	numberNode                    // text: as written
+	wordNode                      // text: the bare word
+	callNode                      // text: the function's name
+	compareNode                   // text: the operator; two arguments
+	concatNode                    // two or more arguments
+	emptyNode                     // an argument that is not given
+)
+
+// node is a part of a parsed expression. Nothing changes after the checker has seen it.
+type node struct {
+	kind  nodeKind
+	at    int // bytes before it
+	text  string
+	args  []*node
+	fn    *function
+	value Value // of a string or number
+}
+
+func (n *node) walk(visit func(*node)) {
+	visit(n)
+	for _, arg := range n.args {
+		arg.walk(visit)
+	}
+}
+
+// printNode writes the normal form.
+func printNode(n *node) string {
+	var b strings.Builder
+	n.print(&b)
+	return b.String()
+}
+
+func (n *node) print(b *strings.Builder) {
+	switch n.kind {
+	case attributeNode:
+		b.WriteString("[" + n.text + "]")
+	case stringNode:
+		b.WriteString(quote(n.text))
+	case numberNode, wordNode:
+		b.WriteString(n.text)
+	case compareNode:
+		n.args[0].print(b)
+		b.WriteString(" " + n.text + " ")
+		n.args[1].print(b)
+	case concatNode:
+		for i, arg := range n.args {
+			if i > 0 {
+				b.WriteString(" & ")
+			}
+			arg.print(b)
+		}
+	case callNode:
+		b.WriteString(n.text + "(")
+		for i, arg := range n.args {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			arg.print(b)
+		}
+		b.WriteByte(')')
+	}
+}
+
+// quote writes a text as a string of the language.
+func quote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}

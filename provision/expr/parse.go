@@ -1,0 +1,418 @@
+package expr
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// parser reads the grammar only. Which functions exist and what they take is the checker's business.
+type parser struct {
+	text  string
+	pos   int
+	depth int
+}
+
+// parse reads a text into a tree that no checker has seen.
+func parse(text string) (*node, error) {
+	p := &parser{text: text}
+	if err := p.checkText(); err != nil {
+		return nil, err
+	}
+	p.blanks()
+	if p.end() {
+		return nil, p.fail(p.pos, "the expression is empty", `write an attribute such as [mail], a text such as "Oslo", or a function call`)
+	}
+	n, err := p.argument()
+	if err != nil {
+		return nil, err
+	}
+	p.blanks()
+	if !p.end() {
+		return nil, p.trailing(n)
+	}
+	return n, nil
+}
+
+// checkText refuses what is no text at all, and what is too long.
+func (p *parser) checkText() error {
+	for i, r := range p.text {
+		if r == utf8.RuneError && !strings.HasPrefix(p.text[i:], "\uFFFD") {
+			return p.fail(i, "the expression is not valid UTF-8 here", "type the character again")
+		}
+		if r == 0 {
+			return p.fail(i, "the expression holds a NUL character", "remove it")
+		}
+	}
+	if n := utf8.RuneCountInString(p.text); n > MaxLength {
+		return p.fail(0, fmt.Sprintf("the expression has %d characters and may have at most %d", n, MaxLength), "shorten it")
+	}
+	return nil
+}
+
+// argument reads what may stand between two commas: an operand, or a comparison of two.
+func (p *parser) argument() (*node, error) {
+	left, err := p.operand()
+	if err != nil {
+		return nil, err
+	}
+	p.blanks()
+	at, op := p.pos, p.compareOp()
+	if op == "" {
+		return left, nil
+	}
+	if op == "=" && p.has("=") {
+		return nil, p.fail(at, "== is not an operator", "write =")
+	}
+	right, err := p.operand()
+	if err != nil {
+		return nil, err
+	}
+	p.blanks()
+	again := p.pos
+	if p.compareOp() != "" {
+		return nil, p.fail(again, "a comparison has two sides only", "nest IIF calls for a second comparison")
+	}
+	return &node{kind: compareNode, at: at, text: op, args: []*node{left, right}}, nil
+}
+
+// operand reads one value, or several joined by &.
+func (p *parser) operand() (*node, error) {
+	first, err := p.value()
+	if err != nil {
+		return nil, err
+	}
+	var parts []*node
+	at := 0
+	for {
+		p.blanks()
+		if !p.has("&") {
+			break
+		}
+		if parts == nil {
+			at, parts = p.pos, []*node{first}
+		}
+		p.pos++
+		next, err := p.value()
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, next)
+	}
+	if parts == nil {
+		return first, nil
+	}
+	return &node{kind: concatNode, at: at, args: parts}, nil
+}
+
+func (p *parser) value() (*node, error) {
+	p.blanks()
+	if p.end() {
+		return nil, p.fail(p.pos, "the expression ends where a value is expected", `add an attribute such as [mail], a text such as "Oslo", or a function call`)
+	}
+	switch c := p.text[p.pos]; {
+	case c == '[':
+		return p.attribute()
+	case c == '"':
+		return p.quoted()
+	case isDigit(c), c == '-', c == '&':
+		return p.number()
+	case isLetter(c):
+		return p.name()
+	default:
+		return nil, p.unexpected()
+	}
+}
+
+// attribute reads [name]. A name ends at the first closing bracket.
+func (p *parser) attribute() (*node, error) {
+	at := p.pos
+	rest := p.text[at+1:]
+	end := strings.IndexAny(rest, "[]\r\n")
+	if end < 0 || rest[end] != ']' {
+		suggestion := "close it with ]"
+		if n := wordLength(rest); n > 0 {
+			suggestion = "write [" + rest[:n] + "]"
+		}
+		return nil, p.fail(at, "the attribute name that begins here has no closing bracket", suggestion)
+	}
+	name := rest[:end]
+	trimmed := strings.TrimSpace(name)
+	if trimmed == "" {
+		return nil, p.fail(at, "the brackets hold no attribute name", "write a source attribute's name between them, such as [mail]")
+	}
+	if trimmed != name {
+		return nil, p.fail(at, "the attribute name has blanks around it", "write ["+trimmed+"]")
+	}
+	p.pos = at + 1 + end + 1
+	return &node{kind: attributeNode, at: at, text: name}, nil
+}
+
+// quoted reads a text between double quotes. Only \\ and \" are escapes: another backslash stands for itself.
+func (p *parser) quoted() (*node, error) {
+	at := p.pos
+	var b strings.Builder
+	for i := at + 1; i < len(p.text); i++ {
+		c := p.text[i]
+		if c == '"' {
+			p.pos = i + 1
+			return textNode(at, b.String()), nil
+		}
+		if c == '\\' && i+1 < len(p.text) && (p.text[i+1] == '"' || p.text[i+1] == '\\') {
+			i++
+			c = p.text[i]
+		}
+		b.WriteByte(c)
+	}
+	suggestion := `add the closing "`
+	if strings.HasSuffix(p.text, `\"`) {
+		suggestion = `the last " is escaped by the backslash before it: add another ", or write the backslash twice`
+	}
+	return nil, p.fail(at, "the text that begins here has no closing quotation mark", suggestion)
+}
+
+func textNode(at int, s string) *node {
+	return &node{kind: stringNode, at: at, text: s, value: String(s)}
+}
+
+// number reads 12, -3, 1.5 or &HF7.
+func (p *parser) number() (*node, error) {
+	at := p.pos
+	if p.has("&") {
+		return p.hexadecimal()
+	}
+	if p.has("-") {
+		p.pos++
+	}
+	whole := p.digits()
+	fraction := true
+	if p.has(".") {
+		p.pos++
+		fraction = p.digits()
+	}
+	raw := p.text[at:p.pos]
+	if !whole || !fraction || !p.end() && (isLetter(p.text[p.pos]) || p.text[p.pos] == '.') {
+		word := p.text[at : at+max(1, wordLength(p.text[at:]))]
+		return nil, p.fail(at, fmt.Sprintf("%s is not a number", word), "write "+quote(word)+" if it is meant as text")
+	}
+	return &node{kind: numberNode, at: at, text: raw, value: Number(raw)}, nil
+}
+
+func (p *parser) hexadecimal() (*node, error) {
+	at := p.pos
+	length := 2
+	for at+length < len(p.text) && isHex(p.text[at+length]) {
+		length++
+	}
+	if !p.has("&H") || length == 2 {
+		return nil, p.fail(at, "& stands here without a value before it", `a hexadecimal number is written &H and its digits, such as &HF7; to join texts write Join("", first, second)`)
+	}
+	raw := p.text[at : at+length]
+	n, err := strconv.ParseInt(raw[2:], 16, 64)
+	if err != nil {
+		return nil, p.fail(at, raw+" is too large a number", "at most &H7FFFFFFFFFFFFFFF can be written")
+	}
+	p.pos += length
+	return &node{kind: numberNode, at: at, text: raw, value: Number(strconv.FormatInt(n, 10))}, nil
+}
+
+func (p *parser) digits() bool {
+	start := p.pos
+	for !p.end() && isDigit(p.text[p.pos]) {
+		p.pos++
+	}
+	return p.pos > start
+}
+
+// name reads a function call or a bare word.
+func (p *parser) name() (*node, error) {
+	at := p.pos
+	name := p.text[at : at+identifier(p.text[at:])]
+	p.pos += len(name)
+	p.blanks()
+	if p.has("(") {
+		return p.call(at, name)
+	}
+	p.pos = at + len(name)
+	if isWord(name) {
+		return &node{kind: wordNode, at: at, text: name}, nil
+	}
+	return nil, p.bare(at, name)
+}
+
+func (p *parser) call(at int, name string) (*node, error) {
+	if p.depth++; p.depth > MaxDepth {
+		return nil, p.fail(at, fmt.Sprintf("calls are nested more than %d deep", MaxDepth), "simplify the expression")
+	}
+	defer func() { p.depth-- }()
+	n := &node{kind: callNode, at: at, text: name}
+	p.pos++ // the opening parenthesis
+	p.blanks()
+	if p.has(")") {
+		p.pos++
+		return n, nil
+	}
+	for {
+		arg, err := p.argumentOrEmpty()
+		if err != nil {
+			return nil, err
+		}
+		n.args = append(n.args, arg)
+		p.blanks()
+		switch {
+		case p.end():
+			return nil, p.fail(at, name+" has no closing parenthesis", "add ) where its arguments end")
+		case p.has(","):
+			p.pos++
+		case p.has(")"):
+			p.pos++
+			return n, nil
+		default:
+			return nil, p.between(name)
+		}
+	}
+}
+
+func (p *parser) argumentOrEmpty() (*node, error) {
+	p.blanks()
+	if p.has(",") || p.has(")") || p.end() {
+		return &node{kind: emptyNode, at: p.pos}, nil
+	}
+	return p.argument()
+}
+
+// compareOp reads a comparison operator, or nothing.
+func (p *parser) compareOp() string {
+	for _, op := range compareOps() {
+		if p.has(op) {
+			p.pos += len(op)
+			return op
+		}
+	}
+	return ""
+}
+
+// trailing explains what follows a complete expression.
+func (p *parser) trailing(n *node) error {
+	rest := p.text[p.pos:]
+	switch {
+	case rest[0] == ')':
+		return p.fail(p.pos, "this parenthesis closes nothing", "remove it")
+	case rest[0] == '[' && n.kind == callNode:
+		return p.fail(p.pos, "an index cannot follow a call", "use a function that picks one of several values")
+	case n.kind == callNode:
+		return p.fail(p.pos, "the expression is complete before "+p.shown(), "remove what follows it")
+	default:
+		return p.fail(p.pos, "the expression is complete before "+p.shown(), `to put several values together write Join("", first, second)`)
+	}
+}
+
+// between explains what stands between two arguments instead of a comma.
+func (p *parser) between(name string) error {
+	rest := p.text[p.pos:]
+	switch c := rest[0]; {
+	case c == ';':
+		return p.fail(p.pos, "arguments are separated by commas, not by semicolons", "write , instead of ;")
+	case strings.HasPrefix(rest, "!="):
+		return p.fail(p.pos, "!= is not an operator", "write <>")
+	case strings.ContainsRune("+-*/", rune(c)):
+		return p.fail(p.pos, "the language has no operator "+string(c), `to put texts together write Join("", first, second)`)
+	case hasFold(rest, "and") || hasFold(rest, "or"):
+		return p.fail(p.pos, "the language has no AND and no OR", "nest IIF: in the true branch for AND, in the false branch for OR")
+	case c == '"':
+		return p.fail(p.pos, "a comma is missing before this text", `write , before it, or \" if the quotation mark belongs to the text before it`)
+	default:
+		return p.fail(p.pos, fmt.Sprintf("%s has %s where a comma or ) is expected", name, p.shown()), "separate arguments by commas")
+	}
+}
+
+// bare explains a name without brackets, quotation marks or arguments.
+func (p *parser) bare(at int, name string) error {
+	if strings.EqualFold(name, "true") || strings.EqualFold(name, "false") {
+		return p.fail(at, name+" is not a value of its own", `booleans are texts: write "True" or "False"`)
+	}
+	for _, word := range words() {
+		if strings.EqualFold(word, name) {
+			return p.fail(at, "letter case counts in "+name, "write "+word)
+		}
+	}
+	if f := findFunction(name); f != nil {
+		return p.fail(at, name+" is a function and has no arguments here", "write "+f.Signature())
+	}
+	return p.fail(at, name+" is neither an attribute nor a text", fmt.Sprintf("write [%s] for the attribute or %s for the text", name, quote(name)))
+}
+
+// unexpected explains a character that begins nothing.
+func (p *parser) unexpected() error {
+	r, _ := utf8.DecodeRuneInString(p.text[p.pos:])
+	switch r {
+	case '\'':
+		return p.fail(p.pos, "texts stand between double quotation marks", `write " instead of '`)
+	case '“', '”', '„', '«', '»', '‘', '’':
+		return p.fail(p.pos, fmt.Sprintf("%c is a typographic quotation mark", r), `write the plain " instead`)
+	case ',':
+		return p.fail(p.pos, "a comma stands where a value is expected", "remove the comma, or write the value before it")
+	case ')':
+		return p.fail(p.pos, "a parenthesis closes where a value is expected", "write the value before it")
+	case '(':
+		return p.fail(p.pos, "a parenthesis opens without a function's name before it", "write the function's name, or remove the parentheses")
+	case ']':
+		return p.fail(p.pos, "this bracket closes nothing", "attribute names are written [name]")
+	case '=', '<', '>':
+		return p.fail(p.pos, "the comparison has no left side", "write a value before the operator")
+	default:
+		return p.fail(p.pos, fmt.Sprintf("%q begins no value", r), `values are [attribute], "text", a number or a function call`)
+	}
+}
+
+func (p *parser) fail(offset int, message, suggestion string) error {
+	line, column := position(p.text, offset)
+	return &SyntaxError{Offset: offset, Line: line, Column: column, Message: message, Suggestion: suggestion}
+}
+
+// shown is the text at the current place, short enough for a message.
+func (p *parser) shown() string {
+	rest := p.text[p.pos:]
+	length := max(wordLength(rest), 1)
+	if r, size := utf8.DecodeRuneInString(rest); r >= utf8.RuneSelf {
+		length = size
+	}
+	return strconv.Quote(rest[:length])
+}
+
+func (p *parser) end() bool { return p.pos >= len(p.text) }
+
+func (p *parser) has(prefix string) bool { return strings.HasPrefix(p.text[p.pos:], prefix) }
+
+func (p *parser) blanks() {
+	for !p.end() && strings.IndexByte(" \t\r\n", p.text[p.pos]) >= 0 {
+		p.pos++
+	}
+}
+
+// identifier is the length of the name at the start of s: letters, digits and underscores.
+func identifier(s string) int {
+	n := 0
+	for n < len(s) && (isLetter(s[n]) || isDigit(s[n])) {
+		n++
+	}
+	return n
+}
+
+// wordLength is the length of what people would call one word at the start of s.
+func wordLength(s string) int {
+	n := 0
+	for n < len(s) && (isLetter(s[n]) || isDigit(s[n]) || s[n] == '.' || s[n] == '-' && n == 0) {
+		n++
+	}
+	return n
+}
+
+func hasFold(s, word string) bool {
+	return identifier(s) == len(word) && strings.EqualFold(s[:len(word)], word)
+}
+
+func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
+func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' }
+func isHex(c byte) bool    { return isDigit(c) || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' }

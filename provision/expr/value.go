@@ -1,0 +1,122 @@
+package expr
+
+import (
+	"strings"
+	"time"
+)
+
+// Kind says what a Value is.
+type Kind int
+
+// The kinds of Value. The zero Value is Null.
+const (
+	KindNull     Kind = iota // the attribute is absent on the object
+	KindString               // text, the empty one included
+	KindNumber               // a whole or decimal number, kept as its text
+	KindBoolean              // True or False
+	KindDateTime             // an instant, in UTC
+	KindList                 // several texts
+	KindNoFlow               // the target attribute is to be left out of the request
+)
+
+// Value is what an attribute holds and what an expression yields. The zero Value is Null.
+type Value struct {
+	kind Kind
+	text string
+	list []string
+	when time.Time
+}
+
+// Null is the value of an absent attribute. It differs from the empty text.
+func Null() Value { return Value{} }
+
+// NoFlow is the value that leaves the target attribute out of the request altogether.
+func NoFlow() Value { return Value{kind: KindNoFlow} }
+
+// String makes a text value; the empty text is a value, not null.
+func String(s string) Value { return Value{kind: KindString, text: s} }
+
+// Number makes a number from its decimal text, which it does not check.
+func Number(decimal string) Value { return Value{kind: KindNumber, text: decimal} }
+
+// Boolean makes True or False.
+func Boolean(b bool) Value {
+	if b {
+		return Value{kind: KindBoolean, text: "True"}
+	}
+	return Value{kind: KindBoolean, text: "False"}
+}
+
+// DateTime makes an instant; it is kept in UTC, to the second in its text form.
+func DateTime(t time.Time) Value {
+	t = t.UTC()
+	return Value{kind: KindDateTime, text: t.Format("1/2/2006 3:04:05 PM"), when: t}
+}
+
+// List makes a multi-valued value and keeps the slice. Without elements it is null: an attribute without values is absent.
+func List(values []string) Value {
+	if len(values) == 0 {
+		return Null()
+	}
+	return Value{kind: KindList, list: values}
+}
+
+// Kind says which kind of value v is.
+func (v Value) Kind() Kind { return v.kind }
+
+// IsNull reports whether v is null. The empty text is not.
+func (v Value) IsNull() bool { return v.kind == KindNull }
+
+// IsNoFlow reports whether the target attribute is to be left out of the request.
+func (v Value) IsNoFlow() bool { return v.kind == KindNoFlow }
+
+// IsNullOrEmpty reports whether v carries nothing: null, no-flow, the empty text, or a list of empty texts.
+func (v Value) IsNullOrEmpty() bool {
+	if v.kind != KindList {
+		return v.text == ""
+	}
+	for _, s := range v.list {
+		if s != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// Text is the value as text: True or False, a number's digits, M/d/yyyy h:mm:ss tt for an instant, the elements of a list
+// separated by ", " (for people), and "" for null and no-flow.
+func (v Value) Text() string {
+	if v.kind == KindList {
+		return strings.Join(v.list, ", ")
+	}
+	return v.text
+}
+
+// Strings are the value's texts: none for null and no-flow, one for a single value, and a list's elements, which the
+// caller must not change.
+func (v Value) Strings() []string {
+	switch v.kind {
+	case KindNull, KindNoFlow:
+		return nil
+	case KindList:
+		return v.list
+	default:
+		return []string{v.text}
+	}
+}
+
+// Time is the instant of a DateTime, and false for every other kind.
+func (v Value) Time() (time.Time, bool) {
+	return v.when, v.kind == KindDateTime
+}
+
+// single reduces a list of one element to that element; ok is false for a list of several.
+func (v Value) single() (one Value, ok bool) {
+	if v.kind != KindList {
+		return v, true
+	}
+	if len(v.list) == 1 {
+		return String(v.list[0]), true
+	}
+	return v, false
+}

@@ -1,0 +1,166 @@
+package roster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+const (
+	defaultPage = 50
+	maxPage     = 500
+)
+
+// Person is a user as pages show one.
+type Person struct {
+	ID          string
+	UserName    string
+	DisplayName string // may be empty
+	Email       string // the primary one, else the work one, else the first; may be empty
+	ExternalID  string
+	Role        Role
+	Active      bool
+	Version     int64
+	Created     time.Time
+
+	LastChange Stamp // of anything
+	LastActive Stamp // of Active
+	LastRole   Stamp // of Role
+	LastSignIn time.Time
+}
+
+// Name is what to call the person: the display name, else the user name.
+func (p Person) Name() string {
+	if p.DisplayName != "" {
+		return p.DisplayName
+	}
+	return p.UserName
+}
+
+// Status selects people.
+type Status string
+
+const (
+	StatusAny           Status = ""
+	StatusActive        Status = "active"
+	StatusDeactivated   Status = "deactivated"
+	StatusNeverSignedIn Status = "never-signed-in" // active, and not been here yet
+)
+
+// PeopleQuery asks for one page of people, by user name.
+type PeopleQuery struct {
+	Search string // part of a user name, display name or e-mail address, in any letter case
+	Status Status
+	Role   Role // empty: any
+	After  string
+	Limit  int // 0: 50; at most 500
+}
+
+// Counts are the sizes of a roster.
+type Counts struct {
+	All, Active, Deactivated, NeverSignedIn, Admins int
+}
+
+// People returns one page and where the next one begins, empty at the end.
+func (r *Roster) People(ctx context.Context, q PeopleQuery) (page []Person, next string, err error) {
+	limit := q.Limit
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	limit = min(limit, maxPage)
+	q.Search = scim.Fold(q.Search)
+	records, err := r.Store.People(ctx, r.site.ID, q, q.After, limit+1)
+	if err != nil {
+		return nil, "", fmt.Errorf("list people: %w", err)
+	}
+	if len(records) > limit {
+		records = records[:limit]
+		next = records[limit-1].UserName
+	}
+	for _, rec := range records {
+		p, err := personOf(rec)
+		if err != nil {
+			return nil, "", err
+		}
+		page = append(page, p)
+	}
+	return page, next, nil
+}
+
+// Counts returns how many people there are.
+func (r *Roster) Counts(ctx context.Context) (Counts, error) {
+	return r.Store.Counts(ctx, r.site.ID)
+}
+
+// Person returns one person, 404 if there is none.
+func (r *Roster) Person(ctx context.Context, id string) (Person, error) {
+	rec, err := r.Store.Record(ctx, r.site.ID, User, id)
+	if errors.Is(err, ErrNotFound) {
+		return Person{}, notFound(User, id)
+	}
+	if err != nil {
+		return Person{}, fmt.Errorf("get person: %w", err)
+	}
+	return personOf(rec)
+}
+
+// PersonByUserName returns the person of that user name in any letter case, 404 if there is none.
+func (r *Roster) PersonByUserName(ctx context.Context, userName string) (Person, error) {
+	rec, err := r.Store.RecordByUserName(ctx, r.site.ID, scim.Fold(userName))
+	if errors.Is(err, ErrNotFound) {
+		return Person{}, scim.NotFound("Nobody here has the user name %q.", userName)
+	}
+	if err != nil {
+		return Person{}, fmt.Errorf("get person by user name: %w", err)
+	}
+	return personOf(rec)
+}
+
+func personOf(rec Record) (Person, error) {
+	doc, err := scim.Parse(rec.JSON)
+	if err != nil {
+		return Person{}, fmt.Errorf("read stored user %s: %w", rec.ID, err)
+	}
+	return Person{
+		ID:          rec.ID,
+		UserName:    doc.String("userName"),
+		DisplayName: doc.String("displayName"),
+		Email:       emailOf(doc),
+		ExternalID:  rec.ExternalID,
+		Role:        rec.Role,
+		Active:      rec.Active,
+		Version:     rec.Version,
+		Created:     rec.Created,
+		LastChange:  rec.Last,
+		LastActive:  rec.LastActive,
+		LastRole:    rec.LastRole,
+		LastSignIn:  rec.LastSignIn,
+	}, nil
+}
+
+// emailOf prefers the primary address, then the work address, then the first one.
+func emailOf(doc scim.Resource) string {
+	best, rank := "", 0
+	elements, _ := doc["emails"].([]any)
+	for _, e := range elements {
+		m, _ := e.(map[string]any)
+		value, _ := m["value"].(string)
+		if value == "" {
+			continue
+		}
+		if primary, _ := m["primary"].(bool); primary {
+			return value
+		}
+		kind, _ := m["type"].(string)
+		switch {
+		case rank < 2 && scim.Fold(kind) == "work":
+			best, rank = value, 2
+		case rank < 1:
+			best, rank = value, 1
+		}
+	}
+	return best
+}

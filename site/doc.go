@@ -1,0 +1,16 @@
+// Package site knows how to keep the sites of an installation: one site is one
+// customer's tenant of the application. It holds a site's settings and profile,
+// the bearer tokens its identity provider presents, and the request log, which
+// is the record of what the identity provider asked for and what it got.
+//
+//	bearer ──► Authenticate ──► Site, Token ──► roster.Open(site)
+//	                │
+//	                └─ the first accepted use of a token that replaces another
+//	                   ends the other one before the request goes on
+//
+// Nothing here is cached. A revoked token or a switched-off SCIM is refused by
+// the next request to any process on the same database.
+//
+// HTTP, people and pages are left to others: scimserver calls Authenticate and
+// fills the request log, roster keeps the people, console shows the settings.
+package site

@@ -1,0 +1,302 @@
+package site
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	flushEvery   = time.Second
+	flushAt      = 1_000 // gathered rows that wake the writer before its second is over
+	gatherMost   = 4_000 // gathered rows at which Gather itself writes, so that memory stays bounded
+	stopWithin   = 5 * time.Second
+	maxLogText   = 2_000 // bytes kept of a path or sentence
+	defaultPage  = 50
+	maxPage      = 500
+	searchWindow = 20_000 // rows looked through for one page of a search
+	searchBatch  = 1_000
+)
+
+// Request is one row of the request log: a SCIM request and its answer. It never holds a credential.
+type Request struct {
+	ID         string // given when it is written
+	Time       time.Time
+	Site       ID
+	TokenID    string // empty where the request was refused for its token
+	TokenLast4 string
+	Method     string
+	Path       string // with its query
+	Status     int
+	Duration   time.Duration
+	UserName   string // whom it was about, as far as known
+	Subject    string // the resource's id, as far as known
+	Sentence   string // what we did, written by the code that did it
+	Fixes      []string
+	Ignored    []string
+	Remote     string
+}
+
+// Result sorts answers the way the log's page does.
+type Result string
+
+const (
+	AnyResult Result = ""
+	Done      Result = "done"    // answered, and everything asked for was applied
+	Ignored   Result = "ignored" // answered, and something was deliberately not applied
+	Refused   Result = "refused" // answered with an error
+)
+
+// Result returns Done, Ignored or Refused.
+func (r Request) Result() Result {
+	switch {
+	case r.Status >= 400:
+		return Refused
+	case len(r.Ignored) > 0:
+		return Ignored
+	}
+	return Done
+}
+
+// IsChange says whether the request is more than an answered read: an attempt to write, or a refusal.
+func (r Request) IsChange() bool {
+	if r.Status >= 400 {
+		return true
+	}
+	switch r.Method {
+	case "GET", "HEAD":
+		return false
+	case "POST":
+		path, _, _ := strings.Cut(r.Path, "?")
+		return !strings.HasSuffix(strings.TrimRight(path, "/"), "/.search")
+	}
+	return true
+}
+
+// TokenUse is the last use of a token within one flush.
+type TokenUse struct {
+	Site  ID
+	Token string
+	Time  time.Time
+	From  string
+}
+
+// RequestLog writes the request log: writes and refusals at once, reads gathered and flushed once a second.
+// Gathered rows are lost only if the process is killed within that second.
+type RequestLog struct {
+	// Failed is told of a flush that did not succeed while Run goes on trying; nil tells nobody. Set it before Run.
+	Failed func(error)
+
+	sites *Sites
+	wake  chan struct{}
+
+	mu       sync.Mutex
+	gathered []Request
+	flushing sync.Mutex // one flush at a time, so that rows are written in order and once
+}
+
+// Log returns the request log of all sites of s, the same one each time.
+func (s *Sites) Log() *RequestLog {
+	s.once.Do(func() { s.log = &RequestLog{sites: s, wake: make(chan struct{}, 1)} })
+	return s.log
+}
+
+// Write puts a row on disk before it returns. It is for writes and refusals.
+func (l *RequestLog) Write(ctx context.Context, r Request) error {
+	rows := []Request{l.prepare(r)}
+	if err := l.sites.Store.AppendRequests(ctx, rows, usesOf(rows)); err != nil {
+		return fmt.Errorf("write request log: %w", err)
+	}
+	return nil
+}
+
+// Gather keeps a row for the next flush. It is for reads. When rows arrive faster than they are written it waits for
+// the disk; it drops none.
+func (l *RequestLog) Gather(r Request) {
+	r = l.prepare(r)
+	l.mu.Lock()
+	l.gathered = append(l.gathered, r)
+	n := len(l.gathered)
+	l.mu.Unlock()
+	switch {
+	case n >= gatherMost:
+		ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+		defer cancel()
+		l.report(l.Flush(ctx))
+	case n == flushAt:
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Flush writes what is gathered. What could not be written stays gathered.
+func (l *RequestLog) Flush(ctx context.Context) error {
+	l.flushing.Lock()
+	defer l.flushing.Unlock()
+	l.mu.Lock()
+	rows := l.gathered
+	l.gathered = nil
+	l.mu.Unlock()
+	if len(rows) == 0 {
+		return nil
+	}
+	err := l.sites.Store.AppendRequests(ctx, rows, usesOf(rows))
+	if err == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gathered = append(rows, l.gathered...)
+	return fmt.Errorf("write %d rows of the request log: %w", len(rows), err)
+}
+
+// Run flushes once a second until ctx is done, then flushes what is left and returns that flush's error.
+func (l *RequestLog) Run(ctx context.Context) error {
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+			defer cancel()
+			return l.Flush(last)
+		case <-tick.C:
+		case <-l.wake:
+		}
+		if err := l.Flush(ctx); ctx.Err() == nil {
+			l.report(err)
+		}
+	}
+}
+
+func (l *RequestLog) report(err error) {
+	if err != nil && l.Failed != nil {
+		l.Failed(err)
+	}
+}
+
+func (l *RequestLog) prepare(r Request) Request {
+	r.ID = l.sites.NewID()
+	if r.Time.IsZero() {
+		r.Time = l.sites.Now()
+	}
+	r.Time = r.Time.UTC().Truncate(time.Microsecond)
+	r.Path = clip(r.Path)
+	r.Sentence = clip(r.Sentence)
+	r.UserName = clip(r.UserName)
+	return r
+}
+
+func clip(text string) string {
+	text = strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "�"), "�")
+	if len(text) <= maxLogText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxLogText], "") + "…"
+}
+
+// usesOf returns the last use of each token in rows, in no particular order.
+func usesOf(rows []Request) []TokenUse {
+	last := make(map[TokenUse]TokenUse)
+	for _, r := range rows {
+		if r.TokenID == "" {
+			continue
+		}
+		key := TokenUse{Site: r.Site, Token: r.TokenID}
+		if !r.Time.Before(last[key].Time) {
+			last[key] = TokenUse{Site: r.Site, Token: r.TokenID, Time: r.Time, From: r.Remote}
+		}
+	}
+	uses := make([]TokenUse, 0, len(last))
+	for _, u := range last {
+		uses = append(uses, u)
+	}
+	return uses
+}
+
+// RequestQuery asks for one page of a site's request log, newest first.
+type RequestQuery struct {
+	Search      string // part of a user name in any letter case, or a whole resource id
+	Result      Result
+	OnlyChanges bool   // leave out reads that were answered
+	Before      string // the next of the page before; empty: from the newest row
+	Limit       int    // 0: 50; at most 500
+}
+
+// RequestFilter is what the store decides of a query.
+type RequestFilter struct {
+	Result      Result
+	OnlyChanges bool
+}
+
+// RequestCursor is a place in a site's request log.
+type RequestCursor struct {
+	Time time.Time
+	ID   string
+}
+
+func (c RequestCursor) String() string {
+	return strconv.FormatInt(c.Time.UnixMicro(), 10) + "-" + c.ID
+}
+
+func parseCursor(text string) (RequestCursor, error) {
+	if text == "" {
+		return RequestCursor{}, nil
+	}
+	at, id, found := strings.Cut(text, "-")
+	micros, err := strconv.ParseInt(at, 10, 64)
+	if !found || err != nil || id == "" {
+		return RequestCursor{}, fmt.Errorf("%w: %q is not a place in the request log", ErrInvalid, text)
+	}
+	return RequestCursor{Time: time.UnixMicro(micros).UTC(), ID: id}, nil
+}
+
+// Requests returns one page and where the next one begins, empty at the end. A search looks through a bounded number
+// of rows a page, so its page may be short, or empty, and still have a next.
+func (s *Sites) Requests(ctx context.Context, id ID, q RequestQuery) (page []Request, next string, err error) {
+	before, err := parseCursor(q.Before)
+	if err != nil {
+		return nil, "", err
+	}
+	limit := q.Limit
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	limit = min(limit, maxPage)
+	batch := limit + 1 // one more shows whether there is a next page
+	if q.Search != "" {
+		batch = searchBatch
+	}
+	search := strings.ToLower(q.Search)
+	for seen := 0; seen < searchWindow; seen += batch {
+		rows, err := s.Store.Requests(ctx, id, RequestFilter{Result: q.Result, OnlyChanges: q.OnlyChanges}, before, batch)
+		if err != nil {
+			return nil, "", fmt.Errorf("read request log: %w", err)
+		}
+		for _, r := range rows {
+			if !r.about(search) {
+				continue
+			}
+			if len(page) == limit {
+				return page, cursorOf(page[limit-1]), nil
+			}
+			page = append(page, r)
+		}
+		if len(rows) < batch {
+			return page, "", nil
+		}
+		before = RequestCursor{Time: rows[batch-1].Time, ID: rows[batch-1].ID}
+	}
+	return page, before.String(), nil
+}
+
+func cursorOf(r Request) string { return RequestCursor{Time: r.Time, ID: r.ID}.String() }
+
+func (r Request) about(search string) bool {
+	return search == "" || strings.ToLower(r.Subject) == search || strings.Contains(strings.ToLower(r.UserName), search)
+}

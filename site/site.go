@@ -1,0 +1,283 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// ID identifies a site for ever, whatever its name becomes. It never leaves the installation in a URL.
+type ID string
+
+// Profile says what a site lets SCIM do.
+type Profile string
+
+const (
+	// Documented is the guide's behaviour: SCIM updates accounts and neither creates nor deletes them.
+	Documented Profile = "documented"
+	// Full lets SCIM create, update and delete.
+	Full Profile = "full"
+)
+
+// ParseProfile reads a profile's name; the empty text is Documented.
+func ParseProfile(text string) (Profile, error) {
+	switch Profile(text) {
+	case "", Documented:
+		return Documented, nil
+	case Full:
+		return Full, nil
+	}
+	return "", fmt.Errorf("%w: %q is not a profile; use documented or full", ErrInvalid, text)
+}
+
+// What the SCIM userName of a site's people is compared with when somebody signs in with an assertion.
+const (
+	MatchesDisplayName    = "display-name-assertion"
+	MatchesUserIdentifier = "user-identifier"
+	MatchesEmail          = "email-assertion"
+)
+
+// Site is one customer's tenant of the application.
+type Site struct {
+	ID      ID
+	Name    string // part of every URL of the site: [a-z0-9][a-z0-9-]{0,62}
+	Profile Profile
+
+	SCIMEnabled bool // off on a new site
+	ManageRoles bool // Allow SCIM to manage user roles; off on a new site
+	Strict      bool // refuse what the RFC refuses instead of reading the dialects of known clients
+
+	// MatchesUserName names the identity that SCIM's userName equals. It is set by the profile when the site is
+	// made and read by sign-in with assertions only, so it cannot be changed before that exists.
+	MatchesUserName string
+
+	Created time.Time
+}
+
+// Errors that callers decide on. Every text says what to do.
+var (
+	ErrNotFound          = errors.New("there is no site of that name")
+	ErrInvalid           = errors.New("not accepted")
+	ErrNameTaken         = errors.New("there is a site of that name already")
+	ErrWrongConfirmation = errors.New("the confirmation is not the site's name; type the name to delete the site with everybody in it")
+	ErrUnauthorized      = errors.New("unknown site or token")
+	ErrSCIMOff           = errors.New("SCIM is switched off for this site; an administrator switches it on with Enable SCIM")
+	ErrTokenNotFound     = errors.New("this site has no such token")
+	ErrOneLive           = errors.New("a token is live already")
+	ErrTwoLive           = errors.New("two tokens are live already")
+	ErrFormUsed          = errors.New("this form was sent before; nothing was made again")
+)
+
+// Store keeps sites, their tokens and their request log.
+type Store interface {
+	Sites(ctx context.Context) ([]Site, error)                 // by name
+	Site(ctx context.Context, id ID) (Site, error)             // ErrNotFound
+	SiteByName(ctx context.Context, name string) (Site, error) // ErrNotFound
+
+	// Credential finds the site of that name and its token of that hash together. ErrUnauthorized when either is
+	// missing, whichever it is.
+	Credential(ctx context.Context, name string, hash Hash) (Site, Token, error)
+
+	CreateSite(ctx context.Context, s Site, e ...event.Event) error // ErrNameTaken
+	// UpdateSite runs fn on the locked site in one transaction, ErrNotFound if it is gone. fn may run more than
+	// once and has no effect but through tx.
+	UpdateSite(ctx context.Context, id ID, fn func(tx Tx) error) error
+
+	Tokens(ctx context.Context, id ID) ([]Token, error) // newest first
+
+	// AppendRequests writes rows and token uses together. Rows of sites that are gone are left out.
+	AppendRequests(ctx context.Context, rows []Request, uses []TokenUse) error
+	// Requests reads the log backwards from the cursor (the zero cursor: from the newest row), at most limit rows.
+	Requests(ctx context.Context, id ID, only RequestFilter, before RequestCursor, limit int) ([]Request, error)
+}
+
+// Tx is one transaction on one locked site.
+type Tx interface {
+	Site() Site
+	PutSite(ctx context.Context, s Site) error
+	// DeleteSite removes the site, its people, tokens and request log. Its events stay.
+	DeleteSite(ctx context.Context) error
+	Tokens(ctx context.Context) ([]Token, error) // newest first
+	InsertToken(ctx context.Context, t Token, hash Hash) error
+	PutToken(ctx context.Context, t Token) error
+	// UseForm spends a form's number, ErrFormUsed if it was spent before.
+	UseForm(ctx context.Context, number string, at time.Time) error
+	AppendEvent(ctx context.Context, e event.Event) error
+}
+
+// Sites is the service: it makes, changes and authenticates sites.
+type Sites struct {
+	Store Store
+	Now   func() time.Time
+	NewID func() string
+
+	once sync.Once
+	log  *RequestLog
+}
+
+var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
+// CheckName says why a name cannot be a site's name.
+func CheckName(name string) error {
+	if validName.MatchString(name) {
+		return nil
+	}
+	return fmt.Errorf("%w: %q cannot be a site's name: use 1 to 63 lower-case letters, digits and hyphens, beginning with a letter or digit", ErrInvalid, name)
+}
+
+// Create makes a site with SCIM off.
+func (s *Sites) Create(ctx context.Context, name string, p Profile, actor string) (Site, error) {
+	if err := CheckName(name); err != nil {
+		return Site{}, err
+	}
+	p, err := ParseProfile(string(p))
+	if err != nil {
+		return Site{}, err
+	}
+	made := Site{ID: ID(s.NewID()), Name: name, Profile: p, MatchesUserName: matchesFor(p), Created: s.Now().UTC().Truncate(time.Microsecond)}
+	text := fmt.Sprintf("Site %s was made with profile %s", name, p)
+	if err := s.Store.CreateSite(ctx, made, s.event(made.ID, "site.created", actor, "", text)); err != nil {
+		return Site{}, fmt.Errorf("create site %s: %w", name, err)
+	}
+	return made, nil
+}
+
+func matchesFor(p Profile) string {
+	if p == Full {
+		return MatchesUserIdentifier
+	}
+	return MatchesDisplayName
+}
+
+// ByName finds a site, ErrNotFound if there is none.
+func (s *Sites) ByName(ctx context.Context, name string) (Site, error) {
+	return s.Store.SiteByName(ctx, name)
+}
+
+// Get finds a site by its id, ErrNotFound if there is none.
+func (s *Sites) Get(ctx context.Context, id ID) (Site, error) {
+	return s.Store.Site(ctx, id)
+}
+
+// List returns every site by name.
+func (s *Sites) List(ctx context.Context) ([]Site, error) {
+	return s.Store.Sites(ctx)
+}
+
+// Update changes a site's settings (SCIMEnabled, ManageRoles, Strict, Profile); each one that differs is an event of
+// its own. change may run more than once.
+func (s *Sites) Update(ctx context.Context, id ID, actor string, change func(*Site) error) (Site, error) {
+	var result Site
+	err := s.Store.UpdateSite(ctx, id, func(tx Tx) error {
+		old := tx.Site()
+		next := old
+		if err := change(&next); err != nil {
+			return err
+		}
+		if err := checkSettings(old, &next); err != nil {
+			return err
+		}
+		result = next
+		return s.putSite(ctx, tx, next, actor)
+	})
+	if err != nil {
+		return Site{}, err
+	}
+	return result, nil
+}
+
+func checkSettings(old Site, next *Site) error {
+	p, err := ParseProfile(string(next.Profile))
+	if err != nil {
+		return err
+	}
+	next.Profile = p
+	if next.ID != old.ID || next.Name != old.Name || !next.Created.Equal(old.Created) {
+		return fmt.Errorf("%w: the name of a site cannot be changed", ErrInvalid)
+	}
+	if next.MatchesUserName != old.MatchesUserName {
+		return fmt.Errorf("%w: what SCIM userName matches cannot be chosen in this version", ErrInvalid)
+	}
+	return nil
+}
+
+// putSite writes what differs from the site in tx, with one event for each setting.
+func (s *Sites) putSite(ctx context.Context, tx Tx, next Site, actor string) error {
+	events := s.settingEvents(tx.Site(), next, actor)
+	if len(events) == 0 {
+		return nil
+	}
+	if err := tx.PutSite(ctx, next); err != nil {
+		return err
+	}
+	for _, e := range events {
+		if err := tx.AppendEvent(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Sites) settingEvents(old, next Site, actor string) []event.Event {
+	var events []event.Event
+	add := func(name, text string) {
+		events = append(events, s.event(old.ID, name, actor, "", text))
+	}
+	if old.SCIMEnabled != next.SCIMEnabled {
+		if next.SCIMEnabled {
+			add("site.scim_enabled", "SCIM was switched on")
+		} else {
+			add("site.scim_disabled", "SCIM was switched off; people keep their access and role as they are")
+		}
+	}
+	if old.ManageRoles != next.ManageRoles {
+		if next.ManageRoles {
+			add("site.roles_managed", "SCIM may now manage user roles")
+		} else {
+			add("site.roles_unmanaged", "SCIM may no longer manage user roles; roles stay as they are")
+		}
+	}
+	if old.Strict != next.Strict {
+		if next.Strict {
+			add("site.strict_enabled", "SCIM requests are now read strictly")
+		} else {
+			add("site.strict_disabled", "SCIM requests are now read leniently")
+		}
+	}
+	if old.Profile != next.Profile {
+		add("site.profile_changed", fmt.Sprintf("Profile changed from %s to %s", old.Profile, next.Profile))
+	}
+	return events
+}
+
+// Delete removes a site with its people, tokens and request log. confirmation is the site's name, typed by whoever asks.
+func (s *Sites) Delete(ctx context.Context, id ID, confirmation, actor string) error {
+	return s.Store.UpdateSite(ctx, id, func(tx Tx) error {
+		name := tx.Site().Name
+		if confirmation != name {
+			return ErrWrongConfirmation
+		}
+		gone := s.event(id, "site.deleted", actor, string(id), fmt.Sprintf("Site %s was deleted with everybody in it", name))
+		gone.Scope = event.Scope{Kind: "installation"}
+		if err := tx.AppendEvent(ctx, gone); err != nil {
+			return err
+		}
+		return tx.DeleteSite(ctx)
+	})
+}
+
+func (s *Sites) event(id ID, name, actor, subject, text string) event.Event {
+	return event.Event{
+		Time:    s.Now(),
+		Scope:   event.Scope{Kind: "site", ID: string(id)},
+		Name:    name,
+		Actor:   actor,
+		Subject: subject,
+		Text:    text,
+	}
+}

@@ -1,0 +1,298 @@
+package site
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+const (
+	tokenPrefix    = "rollcall_" // what secret scanners look for
+	secretBytes    = 32
+	secretLength   = 43 // secretBytes in base64url
+	checksumLength = 6
+	maxTokenName   = 100
+)
+
+// Hash is the SHA-256 of a token, the only form in which one is stored. The secret has 256 bits, so a slow hash would
+// cost every request and buy nothing.
+type Hash [sha256.Size]byte
+
+// HashToken returns what is stored for a token.
+func HashToken(secret string) Hash { return sha256.Sum256([]byte(secret)) }
+
+// Token is a site's SCIM credential without its secret, which only CreateToken ever returns.
+type Token struct {
+	ID        string
+	Site      ID
+	Name      string // may be empty
+	Last4     string // the secret's last four characters, to recognise it by
+	CreatedBy string // an actor, as in events
+
+	Created  time.Time
+	Expires  time.Time // zero: never
+	LastUsed time.Time // zero: not yet; written with the request log's gathered rows
+	LastFrom string    // the address of the last use
+	Revoked  time.Time // zero: not
+
+	// ReplacesOnUse is the id of the token that ends with the first accepted request of this one.
+	ReplacesOnUse string
+}
+
+// Live says whether the token is accepted at that time.
+func (t Token) Live(now time.Time) bool {
+	return t.Revoked.IsZero() && (t.Expires.IsZero() || now.Before(t.Expires))
+}
+
+// Label names a token for people: its name, if it has one, and its last four characters.
+func (t Token) Label() string {
+	if t.Name == "" {
+		return "…" + t.Last4
+	}
+	return fmt.Sprintf("%s (…%s)", t.Name, t.Last4)
+}
+
+// Actor is how events and changes name the token.
+func (t Token) Actor() string { return "scim:…" + t.Last4 }
+
+// TokenMode says what happens to a live token when another one is generated.
+type TokenMode int
+
+const (
+	// None makes the only live token; while one is live it is refused with ErrOneLive, so that somebody is asked.
+	None TokenMode = iota
+	// Replace ends the live token at once, which is the guide's way.
+	Replace
+	// KeepUntilUsed keeps the live token until the first accepted request of the new one.
+	KeepUntilUsed
+)
+
+// TokenRequest describes a token to generate.
+type TokenRequest struct {
+	Name    string
+	Expires time.Time // zero: never
+	Mode    TokenMode
+	Actor   string
+
+	// FormNumber is a form's single-use number: sent again it makes nothing (ErrFormUsed). Empty where no form is
+	// involved.
+	FormNumber string
+	// KeepOff leaves SCIM switched off; otherwise generating a token switches it on.
+	KeepOff bool
+}
+
+// LiveError refuses to generate a token and carries those that are live. It is ErrOneLive when a choice is missing
+// and ErrTwoLive when there is no room.
+type LiveError struct{ Tokens []Token }
+
+func (e *LiveError) Error() string {
+	names := make([]string, len(e.Tokens))
+	for i, t := range e.Tokens {
+		names[i] = t.Label()
+	}
+	if len(e.Tokens) > 1 {
+		return fmt.Sprintf("%s are live already, and a site has at most two tokens: revoke one first", strings.Join(names, " and "))
+	}
+	return fmt.Sprintf("%s is live already: replace it now, or keep it until the new one is used", names[0])
+}
+
+func (e *LiveError) Is(target error) bool {
+	if len(e.Tokens) > 1 {
+		return target == ErrTwoLive
+	}
+	return target == ErrOneLive
+}
+
+// CreateToken generates a token and returns its secret, once. Unless asked not to it switches SCIM on.
+func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, string, error) {
+	now := s.Now().UTC().Truncate(time.Microsecond)
+	if err := checkRequest(r, now); err != nil {
+		return Token{}, "", err
+	}
+	secret := newSecret()
+	made := Token{
+		ID: s.NewID(), Site: id, Name: r.Name, Last4: secret[len(secret)-4:],
+		CreatedBy: r.Actor, Created: now, Expires: r.Expires,
+	}
+	err := s.Store.UpdateSite(ctx, id, func(tx Tx) error {
+		if r.FormNumber != "" {
+			if err := tx.UseForm(ctx, r.FormNumber, now); err != nil {
+				return err
+			}
+		}
+		made.ReplacesOnUse = ""
+		if err := s.makeRoom(ctx, tx, &made, r, now); err != nil {
+			return err
+		}
+		if err := tx.InsertToken(ctx, made, HashToken(secret)); err != nil {
+			return err
+		}
+		text := "Token " + made.Label() + " was generated"
+		if err := tx.AppendEvent(ctx, s.event(id, "token.created", r.Actor, made.ID, text)); err != nil {
+			return err
+		}
+		if r.KeepOff {
+			return nil
+		}
+		on := tx.Site()
+		on.SCIMEnabled = true
+		return s.putSite(ctx, tx, on, r.Actor)
+	})
+	if err != nil {
+		return Token{}, "", err
+	}
+	return made, secret, nil
+}
+
+func checkRequest(r TokenRequest, now time.Time) error {
+	if len(r.Name) > maxTokenName {
+		return fmt.Errorf("%w: a token's name has at most %d bytes", ErrInvalid, maxTokenName)
+	}
+	if !r.Expires.IsZero() && !r.Expires.After(now) {
+		return fmt.Errorf("%w: the token would have expired already; choose a later time, or none", ErrInvalid)
+	}
+	return nil
+}
+
+// makeRoom ends the live token, or marks it as ending with the new one's first use, or refuses.
+func (s *Sites) makeRoom(ctx context.Context, tx Tx, made *Token, r TokenRequest, now time.Time) error {
+	all, err := tx.Tokens(ctx)
+	if err != nil {
+		return err
+	}
+	var live []Token
+	for _, t := range all {
+		if t.Live(now) {
+			live = append(live, t)
+		}
+	}
+	switch {
+	case len(live) == 0:
+		return nil
+	case len(live) > 1 || r.Mode == None:
+		return &LiveError{Tokens: live}
+	case r.Mode == KeepUntilUsed:
+		made.ReplacesOnUse = live[0].ID
+		return nil
+	}
+	return s.endToken(ctx, tx, live[0], now, r.Actor, fmt.Sprintf("Token %s was replaced by …%s", live[0].Label(), made.Last4))
+}
+
+func (s *Sites) endToken(ctx context.Context, tx Tx, t Token, at time.Time, actor, text string) error {
+	t.Revoked = at
+	if err := tx.PutToken(ctx, t); err != nil {
+		return err
+	}
+	return tx.AppendEvent(ctx, s.event(t.Site, "token.revoked", actor, t.ID, text))
+}
+
+// Tokens returns the site's tokens, newest first, revoked and expired ones included.
+func (s *Sites) Tokens(ctx context.Context, id ID) ([]Token, error) {
+	return s.Store.Tokens(ctx, id)
+}
+
+// RevokeToken ends a token at once, in every process. Revoking again changes nothing.
+func (s *Sites) RevokeToken(ctx context.Context, id ID, tokenID, actor string) error {
+	return s.Store.UpdateSite(ctx, id, func(tx Tx) error {
+		t, err := findToken(ctx, tx, tokenID)
+		if err != nil || !t.Revoked.IsZero() {
+			return err
+		}
+		return s.endToken(ctx, tx, t, s.Now(), actor, "Token "+t.Label()+" was revoked")
+	})
+}
+
+func findToken(ctx context.Context, tx Tx, id string) (Token, error) {
+	all, err := tx.Tokens(ctx)
+	if err != nil {
+		return Token{}, err
+	}
+	for _, t := range all {
+		if t.ID == id {
+			return t, nil
+		}
+	}
+	return Token{}, ErrTokenNotFound
+}
+
+// Authenticate finds the site and token a request speaks for. An unknown site and a wrong, expired or revoked token
+// are the same ErrUnauthorized after the same work. A right token while SCIM is off is ErrSCIMOff, with the site and
+// token for the request log.
+func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, Token, error) {
+	found, token, err := s.Store.Credential(ctx, name, HashToken(bearer))
+	switch {
+	case errors.Is(err, ErrUnauthorized):
+		return Site{}, Token{}, ErrUnauthorized
+	case err != nil:
+		return Site{}, Token{}, fmt.Errorf("authenticate: %w", err)
+	case !token.Live(s.Now()):
+		return Site{}, Token{}, ErrUnauthorized
+	case !found.SCIMEnabled:
+		return found, token, ErrSCIMOff
+	case token.ReplacesOnUse != "":
+		return s.switchOver(ctx, found, token)
+	}
+	return found, token, nil
+}
+
+// switchOver ends the token that this one replaces, before the request that uses this one goes on.
+func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Token, error) {
+	now := s.Now()
+	err := s.Store.UpdateSite(ctx, of.ID, func(tx Tx) error {
+		current, err := findToken(ctx, tx, used.ID)
+		if err != nil {
+			return err
+		}
+		if !current.Live(now) {
+			return ErrUnauthorized
+		}
+		if current.ReplacesOnUse == "" {
+			return nil // another request was first
+		}
+		old, err := findToken(ctx, tx, current.ReplacesOnUse)
+		if err != nil {
+			return err
+		}
+		current.ReplacesOnUse = ""
+		if err := tx.PutToken(ctx, current); err != nil || !old.Live(now) {
+			return err
+		}
+		text := fmt.Sprintf("Token %s ended: its successor …%s was used for the first time", old.Label(), current.Last4)
+		return s.endToken(ctx, tx, old, now, used.Actor(), text)
+	})
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrTokenNotFound) || errors.Is(err, ErrUnauthorized) {
+		return Site{}, Token{}, ErrUnauthorized
+	}
+	if err != nil {
+		return Site{}, Token{}, fmt.Errorf("authenticate: %w", err)
+	}
+	used.ReplacesOnUse = ""
+	return of, used, nil
+}
+
+// newSecret makes a token: a prefix, 32 random bytes, and a checksum by which a scanner tells a token from noise.
+func newSecret() string {
+	var random [secretBytes]byte
+	_, _ = rand.Read(random[:]) // documented never to return an error
+	body := base64.RawURLEncoding.EncodeToString(random[:])
+	return tokenPrefix + body + checksum(body)
+}
+
+// LooksLikeToken says whether a text has a token's form and checksum, without knowing whether it is one.
+func LooksLikeToken(text string) bool {
+	rest, found := strings.CutPrefix(text, tokenPrefix)
+	if !found || len(rest) != secretLength+checksumLength {
+		return false
+	}
+	return checksum(rest[:secretLength]) == rest[secretLength:]
+}
+
+func checksum(body string) string {
+	sum := sha256.Sum256([]byte(tokenPrefix + body))
+	return base64.RawURLEncoding.EncodeToString(sum[:])[:checksumLength]
+}

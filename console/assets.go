@@ -1,0 +1,101 @@
+package console
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"sort"
+	"strings"
+	"time"
+)
+
+//go:embed assets
+var assetFiles embed.FS
+
+// assetTypes are the kinds of files that are served; others (licences) only travel with the source.
+var assetTypes = map[string]string{
+	".css":   "text/css; charset=utf-8",
+	".js":    "text/javascript; charset=utf-8",
+	".svg":   "image/svg+xml",
+	".woff2": "font/woff2",
+}
+
+const assetPath = "/assets/"
+
+// assets are the embedded files under names that carry a hash of their content: a name never means other bytes, so browsers
+// keep them for a year.
+type assets struct {
+	names map[string]string // console.css → console.0f3a….css
+	files map[string][]byte // by hashed name
+}
+
+func newAssets() (*assets, error) {
+	a := &assets{names: make(map[string]string), files: make(map[string][]byte)}
+	var sheets []string
+	err := fs.WalkDir(assetFiles, "assets", func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || assetTypes[path.Ext(file)] == "" {
+			return err
+		}
+		if path.Ext(file) == ".css" {
+			sheets = append(sheets, file)
+			return nil
+		}
+		return a.add(file, nil)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read assets: %w", err)
+	}
+	// Style sheets come last: they name the other files, and their hash covers those names.
+	sort.Strings(sheets)
+	for _, sheet := range sheets {
+		if err := a.add(sheet, a.names); err != nil {
+			return nil, fmt.Errorf("read assets: %w", err)
+		}
+	}
+	return a, nil
+}
+
+// add takes in one file; url(name) in it becomes the hashed name for each name in links.
+func (a *assets) add(file string, links map[string]string) error {
+	b, err := assetFiles.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	for name, hashed := range links {
+		b = bytes.ReplaceAll(b, []byte(`url("`+name+`")`), []byte(`url("`+assetPath+hashed+`")`))
+	}
+	sum := sha256.Sum256(b)
+	name := path.Base(file)
+	ext := path.Ext(name)
+	hashed := strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
+	a.names[name], a.files[hashed] = hashed, b
+	return nil
+}
+
+// url is where a page finds the asset. An unknown name gives a link that answers 404, and a test looks for those.
+func (a *assets) url(name string) string {
+	if hashed, ok := a.names[name]; ok {
+		return assetPath + hashed
+	}
+	return assetPath + name
+}
+
+// ServeHTTP answers GET /assets/{hashed name}.
+func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name := strings.TrimPrefix(r.URL.Path, assetPath)
+	b, ok := a.files[name]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", assetTypes[path.Ext(name)])
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	r.Pattern = "GET " + assetPath
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
+}

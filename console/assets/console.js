@@ -1,0 +1,82 @@
+// Comfort only: every page works without this file. It runs before the page is painted, so that a chosen theme does not flash.
+"use strict";
+
+const root = document.documentElement;
+const themeKey = "rollcall-theme";
+
+function storedTheme() {
+  try { return localStorage.getItem(themeKey); } catch { return null; }
+}
+
+if (["light", "dark"].includes(storedTheme())) root.dataset.theme = storedTheme();
+
+function isDark() {
+  return root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+// The switch forgets the choice when it agrees with the system again, so that the system is followed from then on.
+function switchTheme() {
+  const want = isDark() ? "light" : "dark";
+  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  if (want === system) delete root.dataset.theme; else root.dataset.theme = want;
+  try {
+    if (want === system) localStorage.removeItem(themeKey); else localStorage.setItem(themeKey, want);
+  } catch { /* storage is off: the choice lasts for this page */ }
+}
+
+async function copyFrom(button) {
+  const source = document.getElementById(button.dataset.copy);
+  const text = button.querySelector("[data-copy-text]");
+  const before = text.textContent;
+  try {
+    if (navigator.clipboard) await navigator.clipboard.writeText(source.value);
+    else { source.select(); if (!document.execCommand("copy")) throw new Error("refused"); }
+    text.textContent = "Copied";
+  } catch {
+    source.focus();
+    source.select();
+    text.textContent = "Press Ctrl+C";
+  }
+  setTimeout(() => { text.textContent = before; }, 2500);
+}
+
+// Times are written in UTC by the server; here they get the reader's own zone, with UTC on hover.
+function localTimes(scope) {
+  for (const t of scope.querySelectorAll("time[data-clock]")) {
+    const when = new Date(t.dateTime);
+    if (Number.isNaN(when.getTime())) continue;
+    t.textContent = when.toLocaleString(undefined, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  }
+}
+
+function prepare(scope) {
+  for (const el of scope.querySelectorAll("[data-copy], [data-theme-switch]")) el.hidden = false;
+  for (const el of scope.querySelectorAll("[data-without-script]")) el.hidden = true;
+  localTimes(scope);
+}
+
+document.addEventListener("DOMContentLoaded", () => prepare(document));
+document.addEventListener("htmx:after:swap", () => prepare(document));
+
+document.addEventListener("click", (e) => {
+  if (!(e.target instanceof Element)) return;
+  const copy = e.target.closest("[data-copy]");
+  if (copy) copyFrom(copy);
+  if (e.target.closest("[data-theme-switch]")) switchTheme();
+  for (const open of document.querySelectorAll("details.who[open], details.drawer[open]")) {
+    if (!open.contains(e.target)) open.open = false;
+  }
+});
+
+document.addEventListener("keydown", (e) => {
+  if (e.key !== "Escape") return;
+  for (const open of document.querySelectorAll("details.who[open], details.drawer[open]")) {
+    open.open = false;
+    open.querySelector("summary").focus();
+  }
+});
+
+// A select or check box marked so sends its form at once; without script the form's own button does.
+document.addEventListener("change", (e) => {
+  if (e.target instanceof Element && e.target.matches("[data-send]")) e.target.form.requestSubmit();
+});

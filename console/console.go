@@ -1,0 +1,152 @@
+package console
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/web"
+)
+
+//go:embed *.html
+var templateFiles embed.FS
+
+// Options are what the pages of both halves share.
+type Options struct {
+	// PublicURL is how people and identity providers reach this server, without a trailing slash. It makes the Tenant URL, and
+	// https in it makes cookies Secure.
+	PublicURL string
+	Log       *slog.Logger
+	Now       func() time.Time
+	// Version is shown at the foot of the menu.
+	Version string
+}
+
+// Console holds the parsed templates and the assets. Make one with New and give it to both halves.
+type Console struct {
+	options Options
+	assets  *assets
+	views   map[string]*template.Template
+}
+
+// New parses every template, so that a broken one is found at start.
+func New(o Options) (*Console, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
+	a, err := newAssets()
+	if err != nil {
+		return nil, err
+	}
+	c := &Console{options: o, assets: a, views: make(map[string]*template.Template)}
+	return c, c.parseViews()
+}
+
+// parseViews makes one template set per page: the frame, the parts, and the page's own "content".
+func (c *Console) parseViews() error {
+	base, err := template.New("layout.html").Funcs(c.functions()).ParseFS(templateFiles, "layout.html", "parts.html")
+	if err != nil {
+		return fmt.Errorf("parse the layout: %w", err)
+	}
+	files, err := fs.Glob(templateFiles, "*.html")
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if file == "layout.html" || file == "parts.html" {
+			continue
+		}
+		set, err := base.Clone()
+		if err == nil {
+			set, err = set.ParseFS(templateFiles, file)
+		}
+		if err != nil {
+			return fmt.Errorf("parse page %s: %w", file, err)
+		}
+		c.views[strings.TrimSuffix(file, ".html")] = set
+	}
+	return nil
+}
+
+// functions are what templates may call. They shape what a page struct already decided.
+func (c *Console) functions() template.FuncMap {
+	return template.FuncMap{
+		"asset":   c.assets.url,
+		"icon":    c.icon,
+		"ago":     c.ago,
+		"stamp":   stamp,
+		"version": func() string { return c.options.Version },
+	}
+}
+
+// icon draws one symbol of assets/vendor/icons.svg. It is decoration: what it means stands beside it in words.
+func (c *Console) icon(name string) template.HTML {
+	return template.HTML(`<svg class="icon" aria-hidden="true" focusable="false"><use href="` + //nolint:gosec // both parts are ours
+		template.HTMLEscapeString(c.assets.url("icons.svg")+"#"+name) + `"></use></svg>`)
+}
+
+// Assets serves /assets/…: mount it at that path.
+func (c *Console) Assets() http.Handler { return c.assets }
+
+// view writes a page. It is rendered whole before the first byte leaves, so that a broken page is a 500 and not half a page.
+func (c *Console) view(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
+	set, ok := c.views[name]
+	if !ok {
+		return fmt.Errorf("there is no page template %q", name)
+	}
+	var b bytes.Buffer
+	if err := set.ExecuteTemplate(&b, "layout.html", data); err != nil {
+		return fmt.Errorf("show page %s: %w", name, err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Vary", "Cookie")
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		w.Write(b.Bytes()) //nolint:errcheck // the reader has gone
+	}
+	return nil
+}
+
+// redirect answers a form: the browser asks for target with GET, and the notice is shown there once.
+func (c *Console) redirect(w http.ResponseWriter, r *http.Request, target string, n notice) error {
+	if n.Text != "" || n.Title != "" {
+		c.leaveNotice(w, r, n)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, target, http.StatusSeeOther)
+	return nil
+}
+
+// secure reports whether cookies may only travel over https.
+func (c *Console) secure(r *http.Request) bool {
+	return strings.HasPrefix(c.options.PublicURL, "https://") || web.Secure(r)
+}
+
+// frontPage is what / shows.
+type frontPage struct{ page }
+
+// Front answers everything outside the two halves: / says where they are, the rest is a 404 page.
+func (c *Console) Front() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := error(errNotFound)
+		if path.Clean(r.URL.Path) == "/" {
+			err = c.view(w, r, http.StatusOK, "front", frontPage{page{Title: "Rollcall", Lead: "Keeps the people of an application in step with the people of a company."}})
+		}
+		if err != nil {
+			c.showError(w, r, page{}, err)
+		}
+	})
+}

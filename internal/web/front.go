@@ -1,0 +1,206 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// Limits of every server. The body limit is the outermost one; edges set tighter ones of their own.
+const (
+	MaxHeaderBytes = 64 << 10
+	MaxBodyBytes   = 32 << 20
+	headerTimeout  = 10 * time.Second
+	readTimeout    = 60 * time.Second
+	writeTimeout   = 90 * time.Second
+	idleTimeout    = 2 * time.Minute
+)
+
+const requestIDHeader = "X-Request-Id"
+
+// Front stands before all handlers. The zero value works, trusts no proxy and logs nothing.
+type Front struct {
+	Proxies Proxies
+	Log     *slog.Logger
+	Now     func() time.Time
+	// Deadline ends the request's context; zero means 60 seconds.
+	Deadline time.Duration
+	// Broken answers after a panic if nothing was written yet; nil means a plain 500 that names the request.
+	Broken http.Handler
+}
+
+// NewServer is an http.Server with the limits of this package.
+func NewServer(addr string, h http.Handler, log *slog.Logger) *http.Server {
+	s := &http.Server{
+		Addr:              addr,
+		Handler:           h,
+		MaxHeaderBytes:    MaxHeaderBytes,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+	}
+	if log != nil {
+		s.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
+	}
+	return s
+}
+
+// RequestID is the id that the answer and the log carry. It holds behind Front.
+func RequestID(r *http.Request) string { return r.Header.Get(requestIDHeader) }
+
+// Handler wraps next as the package comment draws it.
+func (f Front) Handler(next http.Handler) http.Handler {
+	if f.Log == nil {
+		f.Log = slog.New(slog.DiscardHandler)
+	}
+	if f.Now == nil {
+		f.Now = time.Now
+	}
+	if f.Deadline == 0 {
+		f.Deadline = 60 * time.Second
+	}
+	if f.Broken == nil {
+		f.Broken = http.HandlerFunc(broken)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := f.Now()
+		ctx, cancel := context.WithTimeout(r.Context(), f.Deadline)
+		defer cancel()
+		// A clone: headers and URL are rewritten, and the server keeps the original.
+		r = r.Clone(ctx)
+		trusted := f.Proxies.settle(r)
+		if id := RequestID(r); !trusted || !plainID(id) {
+			r.Header.Set(requestIDHeader, rand.Text()[:16])
+		}
+		out := &recorder{ResponseWriter: w}
+		out.Header().Set(requestIDHeader, RequestID(r))
+		secureHeaders(out.Header(), Secure(r))
+		r.Body = http.MaxBytesReader(out, r.Body, MaxBodyBytes)
+
+		defer f.finish(out, r, start)
+		next.ServeHTTP(out, r)
+	})
+}
+
+// finish logs the request once, after a panic too.
+func (f Front) finish(out *recorder, r *http.Request, start time.Time) {
+	if cause := recover(); cause != nil {
+		if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(cause)
+		}
+		f.Log.Error("request panicked", "request", RequestID(r), "route", routeName(r), "panic", cause, "stack", string(debug.Stack()))
+		if out.status != 0 {
+			// The answer has begun: cut the connection rather than pass half of it off as whole.
+			panic(http.ErrAbortHandler)
+		}
+		f.Broken.ServeHTTP(out, r)
+	}
+	f.Log.Info("request",
+		"request", RequestID(r),
+		"method", methodName(r.Method),
+		"route", routeName(r),
+		"area", areaName(r.URL.Path),
+		"status", out.code(),
+		"bytes", out.bytes,
+		"ms", f.Now().Sub(start).Milliseconds(),
+	)
+}
+
+func broken(w http.ResponseWriter, r *http.Request) {
+	http.Error(w, "Something broke on our side. Tell your administrator the request number "+RequestID(r)+".", http.StatusInternalServerError)
+}
+
+// secureHeaders are right for every answer; pages and SCIM may set a tighter one over them.
+func secureHeaders(h http.Header, https bool) {
+	h.Set("Content-Security-Policy", "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+	if https {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+// routeName is the pattern that matched, which holds no names of people. Handlers that dispatch by hand set r.Pattern
+// themselves; one that set nothing is "-".
+func routeName(r *http.Request) string {
+	if r.Pattern == "" {
+		return "-"
+	}
+	return r.Pattern
+}
+
+// areaName is "/c/acme" or "/d/contoso": a name of the installation, never of a person; else empty.
+func areaName(path string) string {
+	parts := strings.SplitN(path, "/", 4)
+	if len(parts) < 4 || parts[0] != "" || (parts[1] != "c" && parts[1] != "d") || !plainID(parts[2]) {
+		return ""
+	}
+	return "/" + parts[1] + "/" + parts[2]
+}
+
+func methodName(method string) string {
+	if len(method) > 10 || !plainID(method) {
+		return "other"
+	}
+	return method
+}
+
+// plainID accepts what can stand in a log or header without harm: 1 to 64 letters, digits, dots, dashes, underscores.
+func plainID(id string) bool {
+	if id == "" || len(id) > 64 {
+		return false
+	}
+	for _, c := range []byte(id) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		digit := c >= '0' && c <= '9'
+		if !letter && !digit && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// recorder remembers what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader passes on the status and remembers the first final one.
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write passes on and counts.
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
+}
+
+func (w *recorder) code() int {
+	if w.status == 0 {
+		return http.StatusOK
+	}
+	return w.status
+}

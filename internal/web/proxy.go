@@ -1,0 +1,105 @@
+package web
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// Proxies are the addresses whose X-Forwarded-For, -Proto and -Host are believed.
+type Proxies []netip.Prefix
+
+// ParseProxies reads addresses and CIDR blocks ("10.0.0.0/8", "192.0.2.7").
+func ParseProxies(texts []string) (Proxies, error) {
+	var p Proxies
+	for _, text := range texts {
+		text = strings.TrimSpace(text)
+		if addr, err := netip.ParseAddr(text); err == nil {
+			p = append(p, netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()))
+			continue
+		}
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("trusted proxy %q: write an address or a block such as 10.0.0.0/8", text)
+		}
+		p = append(p, prefix.Masked())
+	}
+	return p, nil
+}
+
+func (p Proxies) trust(addr netip.Addr) bool {
+	for _, prefix := range p {
+		if prefix.Contains(addr.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// settle writes into the request who really asked and for what: RemoteAddr, Host and URL.Scheme. It reports whether the
+// connection comes from a trusted proxy. Forwarded headers are removed, so that nothing behind can believe them by mistake.
+func (p Proxies) settle(r *http.Request) bool {
+	r.URL.Scheme = "http"
+	if r.TLS != nil {
+		r.URL.Scheme = "https"
+	}
+	peer, ok := hostAddr(r.RemoteAddr)
+	trusted := ok && p.trust(peer)
+	if trusted {
+		if proto := strings.ToLower(firstOf(r.Header, "X-Forwarded-Proto")); proto == "http" || proto == "https" {
+			r.URL.Scheme = proto
+		}
+		if host := firstOf(r.Header, "X-Forwarded-Host"); host != "" && !strings.ContainsAny(host, "/\\@ ") {
+			r.Host = host
+		}
+		if client, ok := p.client(r.Header.Values("X-Forwarded-For")); ok {
+			r.RemoteAddr = net.JoinHostPort(client.String(), "0")
+		}
+	}
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
+		r.Header.Del(name)
+	}
+	return trusted
+}
+
+// client is the last address in the chain that is not one of our proxies: what stands left of it the client wrote itself.
+func (p Proxies) client(lines []string) (netip.Addr, bool) {
+	hops := strings.Split(strings.Join(lines, ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		addr, ok := hostAddr(strings.TrimSpace(hops[i]))
+		if !ok {
+			return netip.Addr{}, false
+		}
+		if !p.trust(addr) || i == 0 {
+			return addr, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+func hostAddr(text string) (netip.Addr, bool) {
+	if ap, err := netip.ParseAddrPort(text); err == nil {
+		return ap.Addr().Unmap().WithZone(""), true
+	}
+	addr, err := netip.ParseAddr(text)
+	return addr.Unmap().WithZone(""), err == nil
+}
+
+func firstOf(h http.Header, name string) string {
+	first, _, _ := strings.Cut(h.Get(name), ",")
+	return strings.TrimSpace(first)
+}
+
+// Secure reports whether the client used https, directly or to a trusted proxy. It holds behind Front.
+func Secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
+
+// RemoteIP is the client's address without port. It holds behind Front.
+func RemoteIP(r *http.Request) string {
+	addr, ok := hostAddr(r.RemoteAddr)
+	if !ok {
+		return ""
+	}
+	return addr.String()
+}

@@ -1,0 +1,165 @@
+package directory
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// Application is an enterprise application: some product outside, and who of the directory uses it.
+type Application struct {
+	ID      string
+	Name    string
+	Created time.Time
+}
+
+// FoldedName is the form in which two names are compared.
+func (a Application) FoldedName() string { return scim.Fold(a.Name) }
+
+// CreateApplication makes an application nobody is assigned to.
+func (h *Handle) CreateApplication(ctx context.Context, name, actor string) (Application, error) {
+	name = strings.TrimSpace(name)
+	if !applicationName.MatchString(name) {
+		return Application{}, invalid("name", "an application's name has 1 to 100 letters, digits, blanks and any of - _ . ( ) & ' and begins with a letter or digit: %q does not", name)
+	}
+	a := Application{ID: h.newID(), Name: name, Created: h.clock()}
+	err := h.update(ctx, func(tx Tx) error {
+		if err := tx.CreateApplication(ctx, a); err != nil {
+			return err
+		}
+		return tx.AppendEvent(ctx, event.Event{
+			Time: a.Created, Scope: event.Directory(string(h.Directory.ID)), Name: EventApplicationCreated, Actor: actor, Subject: a.ID,
+			Text: fmt.Sprintf("Application %s was created", a.Name),
+		})
+	})
+	var known *Error
+	if errors.Is(err, ErrConflict) && !errors.As(err, &known) {
+		return Application{}, conflict("name", "directory %s already has an application %q; choose another name", h.Directory.Name, name)
+	}
+	return a, err
+}
+
+// A name stands in URLs and on command lines: no slash, no question mark.
+var applicationName = regexp.MustCompile(`^[\pL\pN][\pL\pM\pN _.()&'-]{0,99}$`)
+
+// Applications lists the applications by name.
+func (h *Handle) Applications(ctx context.Context) ([]Application, error) {
+	return h.store.Applications(ctx, h.Directory.ID)
+}
+
+// Application finds an application by its name, without regard to letter case, or by its id; the error names the ones there are.
+func (h *Handle) Application(ctx context.Context, nameOrID string) (Application, error) {
+	all, err := h.Applications(ctx)
+	if err != nil {
+		return Application{}, err
+	}
+	folded := scim.Fold(strings.TrimSpace(nameOrID))
+	names := make([]string, 0, len(all))
+	for _, a := range all {
+		if a.FoldedName() == folded || a.ID == nameOrID {
+			return a, nil
+		}
+		names = append(names, a.Name)
+	}
+	if len(names) == 0 {
+		return Application{}, notFound("directory %s has no application %q, nor any other", h.Directory.Name, nameOrID)
+	}
+	return Application{}, notFound("directory %s has no application %q; there %s", h.Directory.Name, nameOrID, listed(names))
+}
+
+// ApplicationsOf lists the applications a user is assigned to.
+func (h *Handle) ApplicationsOf(ctx context.Context, objectID string) ([]Application, error) {
+	return h.store.ApplicationsOf(ctx, h.Directory.ID, strings.ToLower(objectID))
+}
+
+// Assignments lists the users of an application, soft-deleted ones left out.
+func (h *Handle) Assignments(ctx context.Context, application string, q UserQuery) (UserPage, error) {
+	q.AssignedTo, q.NotAssignedTo = application, ""
+	return h.Users(ctx, q)
+}
+
+// CountAssignments counts the users of an application, soft-deleted ones left out.
+func (h *Handle) CountAssignments(ctx context.Context, application string) (int, error) {
+	return h.store.CountAssignments(ctx, h.Directory.ID, application)
+}
+
+// Assign gives users an application and says how many did not have it. It writes in transactions of some hundred users; an id that is not a
+// user of the directory ends it with an error, and what was written before that stays.
+func (h *Handle) Assign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
+	return h.assign(ctx, application, objectIDs, func(tx Tx, a Application, u User) (bool, error) {
+		if u.IsDeleted() {
+			return false, conflict("", "%s is deleted; restore the user first", u.who())
+		}
+		now := h.clock()
+		did, err := tx.Assign(ctx, a.ID, u.ObjectID, now)
+		if err != nil || !did {
+			return false, err
+		}
+		return true, h.recordAssignment(ctx, tx, EventAssigned, a, u, actor, "was assigned to "+a.Name, now)
+	})
+}
+
+// Unassign takes an application from users and says how many had it. It writes like Assign.
+func (h *Handle) Unassign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
+	return h.assign(ctx, application, objectIDs, func(tx Tx, a Application, u User) (bool, error) {
+		did, err := tx.Unassign(ctx, a.ID, u.ObjectID)
+		if err != nil || !did {
+			return false, err
+		}
+		return true, h.recordAssignment(ctx, tx, EventUnassigned, a, u, actor, "is no longer assigned to "+a.Name, h.clock())
+	})
+}
+
+func (h *Handle) assign(ctx context.Context, application string, objectIDs []string, one func(Tx, Application, User) (bool, error)) (int, error) {
+	total := 0
+	for batch := range slices.Chunk(objectIDs, batchRows) {
+		n := 0
+		err := h.update(ctx, func(tx Tx) error {
+			n = 0
+			a, err := tx.Application(ctx, application)
+			if errors.Is(err, ErrNotFound) {
+				return notFound("directory %s has no application with the id %q", h.Directory.Name, application)
+			}
+			if err != nil {
+				return err
+			}
+			for _, id := range batch {
+				u, err := tx.User(ctx, strings.ToLower(id))
+				if err != nil {
+					return h.noUser(err, id)
+				}
+				did, err := one(tx, a, u)
+				if err != nil {
+					return err
+				}
+				if did {
+					n++
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return total, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+func (h *Handle) recordAssignment(ctx context.Context, tx Tx, name string, a Application, u User, actor, text string, at time.Time) error {
+	data, err := json.Marshal(detail{Application: a.ID})
+	if err != nil {
+		return err
+	}
+	return tx.AppendEvent(ctx, event.Event{
+		Time: at, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: u.ObjectID, Text: u.who() + " " + text, Data: data,
+	})
+}

@@ -1,0 +1,87 @@
+package csv
+
+import (
+	stdcsv "encoding/csv"
+	"io"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/directory"
+)
+
+// Writer writes users. Columns are all attributes unless given; Flush ends the file.
+type Writer struct {
+	w       *stdcsv.Writer
+	columns []string
+	started bool
+}
+
+// NewWriter writes to w. Without columns it writes all attributes.
+func NewWriter(w io.Writer, columns ...string) *Writer {
+	if len(columns) == 0 {
+		columns = directory.AttributeNames()
+	}
+	return &Writer{w: stdcsv.NewWriter(w), columns: columns}
+}
+
+// Write writes one user. manager is the manager's userPrincipalName.
+func (w *Writer) Write(u directory.User, manager string) error {
+	if err := w.header(); err != nil {
+		return err
+	}
+	values := make([]string, len(w.columns))
+	for i, name := range w.columns {
+		v := u.Text(name)
+		if name == "manager" {
+			v = manager
+		}
+		values[i] = hidden(v)
+	}
+	return w.w.Write(values)
+}
+
+func (w *Writer) header() error {
+	if w.started {
+		return nil
+	}
+	w.started = true
+	return w.w.Write(w.columns)
+}
+
+// Flush writes what is left, and the header if there was no user.
+func (w *Writer) Flush() error {
+	if err := w.header(); err != nil {
+		return err
+	}
+	w.w.Flush()
+	return w.w.Error()
+}
+
+// hidden puts an apostrophe before what a spreadsheet would run as a formula, and before what revealed would otherwise shorten.
+func hidden(v string) string {
+	if formula(v) || v != revealed(v) {
+		return "'" + v
+	}
+	return v
+}
+
+// revealed takes away the apostrophe that hidden put there.
+func revealed(v string) string {
+	rest, ok := strings.CutPrefix(v, "'")
+	if ok && formula(strings.TrimLeft(rest, "'")) {
+		return rest
+	}
+	return v
+}
+
+func formula(v string) bool {
+	if v == "" {
+		return false
+	}
+	switch v[0] {
+	case '=', '@', '\t', '\r':
+		return true
+	case '+', '-':
+		return strings.Trim(v[1:], "0123456789 ()./-") != ""
+	}
+	return false
+}

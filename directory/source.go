@@ -1,0 +1,109 @@
+package directory
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// Object is a user as one application's engine sees it. With the engine's scope, User.Deleted, User.AccountEnabled and Assigned decide IsSoftDeleted.
+type Object struct {
+	User     User
+	Assigned bool // to the application asked about
+}
+
+// Attributes gives every value a mapping can read, under Entra's names: string, bool or []string. IsSoftDeleted is not among them.
+func (o Object) Attributes() map[string]any {
+	u := o.User
+	values := make(map[string]any, len(u.Attributes)+3)
+	for name, v := range u.Attributes {
+		values[name] = v
+	}
+	values[attrObjectID] = u.ObjectID
+	values[attrAccountEnabled] = u.AccountEnabled
+	values[attrOriginalUPN] = u.UPN()
+	values[attrUPN] = withoutGuestSuffix(u.UPN())
+	return values
+}
+
+// withoutGuestSuffix is a guest's name as Entra hands it to mappings: alias_domain#EXT#@tenant is alias@domain.
+func withoutGuestSuffix(upn string) string {
+	name, _, guest := strings.Cut(upn, "#EXT#@")
+	i := strings.LastIndexByte(name, '_')
+	if !guest || i < 1 {
+		return upn
+	}
+	return name[:i] + "@" + name[i+1:]
+}
+
+// Position is where the change feed stands now. Take it before a snapshot: what changes while the snapshot is read comes after it.
+func (h *Handle) Position(ctx context.Context) (event.Position, error) {
+	return h.store.LastEvent(ctx, h.Directory.ID)
+}
+
+// SnapshotQuery selects a page of a snapshot.
+type SnapshotQuery struct {
+	App          string // id of the application that Assigned is about
+	AssignedOnly bool   // only its users
+	After        string // object id where the last page ended
+	Limit        int    // 500 when zero
+}
+
+// Snapshot lists users by object id, soft-deleted ones included. A page shorter than the limit is the last.
+func (h *Handle) Snapshot(ctx context.Context, q SnapshotQuery) ([]Object, error) {
+	if q.Limit <= 0 {
+		q.Limit = batchRows
+	}
+	return h.store.Snapshot(ctx, h.Directory.ID, q)
+}
+
+// Object reads one user for an application. ErrNotFound means that the user is deleted for ever, or never was.
+func (h *Handle) Object(ctx context.Context, app, objectID string) (Object, error) {
+	o, err := h.store.Object(ctx, h.Directory.ID, app, strings.ToLower(objectID))
+	return o, h.noUser(err, objectID)
+}
+
+// Changes names users that changed. Position is where to go on once they are dealt with; More says that there may be more already.
+type Changes struct {
+	ObjectIDs []string // each once, in the order of their first change
+	Position  event.Position
+	More      bool
+}
+
+// Changes reads at most limit events (500 when zero) after a position: users that were created, changed or deleted, and assignments of this application.
+func (h *Handle) Changes(ctx context.Context, app string, after event.Position, limit int) (Changes, error) {
+	if limit <= 0 {
+		limit = batchRows
+	}
+	events, err := h.store.Events(ctx, h.Directory.ID, after, limit)
+	if err != nil {
+		return Changes{}, err
+	}
+	c := Changes{Position: after, More: len(events) == limit}
+	seen := make(map[string]bool, len(events))
+	for _, e := range events {
+		c.Position = e.Position
+		about, err := concerns(e, app)
+		if err != nil {
+			return Changes{}, fmt.Errorf("read event %v: %w", e.Position, err)
+		}
+		if about && !seen[e.Subject] {
+			seen[e.Subject] = true
+			c.ObjectIDs = append(c.ObjectIDs, e.Subject)
+		}
+	}
+	return c, nil
+}
+
+func concerns(e event.Event, app string) (bool, error) {
+	switch e.Name {
+	case EventAssigned, EventUnassigned:
+		var d detail
+		err := json.Unmarshal(e.Data, &d)
+		return d.Application == app, err
+	}
+	return strings.HasPrefix(e.Name, "user."), nil
+}

@@ -1,0 +1,662 @@
+package directory
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// The names of a directory's events. The subject of user and assignment events is the user's object id.
+const (
+	EventDirectoryCreated   = "directory.created"
+	EventDirectoryDeleted   = "directory.deleted"
+	EventUserCreated        = "user.created"
+	EventUserUpdated        = "user.updated"
+	EventUserEnabled        = "user.enabled"
+	EventUserDisabled       = "user.disabled"
+	EventUserDeleted        = "user.deleted" // soft
+	EventUserRestored       = "user.restored"
+	EventUserPurged         = "user.purged"
+	EventApplicationCreated = "application.created"
+	EventAssigned           = "assignment.added"
+	EventUnassigned         = "assignment.removed"
+)
+
+// User is one user. Attributes holds everything but objectId and accountEnabled, under Entra's names: string or, for multi-valued ones, []string;
+// manager is an object id. An attribute without a value is absent.
+type User struct {
+	ObjectID       string
+	AccountEnabled bool
+	Attributes     map[string]any
+	Deleted        time.Time // when soft-deleted; zero while not
+	Version        int64     // 1 when created, one more with each change
+	Created        time.Time
+	Modified       time.Time
+}
+
+// UPN is the user's userPrincipalName.
+func (u User) UPN() string { return u.Text(attrUPN) }
+
+// DisplayName is the user's displayName.
+func (u User) DisplayName() string { return u.Text(attrDisplayName) }
+
+// IsDeleted says whether the user is soft-deleted.
+func (u User) IsDeleted() bool { return !u.Deleted.IsZero() }
+
+// Text is an attribute's value as one text, as files and forms show it.
+func (u User) Text(name string) string {
+	switch name {
+	case attrObjectID:
+		return u.ObjectID
+	case attrAccountEnabled:
+		if u.AccountEnabled {
+			return "true"
+		}
+		return "false"
+	}
+	switch v := u.Attributes[name].(type) {
+	case string:
+		return v
+	case []string:
+		return strings.Join(v, ";")
+	}
+	return ""
+}
+
+// SortKey is what lists are ordered by, then by object id.
+func (u User) SortKey() string { return clip(scim.Fold(u.DisplayName()), 200) }
+
+// FoldedUPN is the form in which two names are compared.
+func (u User) FoldedUPN() string { return scim.Fold(u.UPN()) }
+
+// SearchText is what a search looks into.
+func (u User) SearchText() string {
+	var b strings.Builder
+	for _, name := range []string{attrDisplayName, attrUPN, "givenName", "surname", "mail", "employeeId", "department", "jobTitle"} {
+		if v := u.Text(name); v != "" {
+			b.WriteString(clip(scim.Fold(v), 150))
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+func (u User) clone() User {
+	u.Attributes = maps.Clone(u.Attributes)
+	if u.Attributes == nil {
+		u.Attributes = map[string]any{}
+	}
+	return u
+}
+
+func (u User) who() string { return fmt.Sprintf("%s (%s)", u.DisplayName(), u.UPN()) }
+
+// Set gives an attribute its value from a text, as files and forms carry it; an empty text clears it. An unknown name, or a value that the
+// attribute's type does not have, is an error. A manager is an object id here.
+func (u *User) Set(name, text string) error {
+	a, ok := AttributeNamed(name)
+	if !ok {
+		return unknownAttribute(name)
+	}
+	text = strings.TrimSpace(text)
+	switch a.Name {
+	case attrObjectID:
+		u.ObjectID = text
+		return nil
+	case attrAccountEnabled:
+		on, err := parseBoolean(text)
+		u.AccountEnabled = on
+		return err
+	}
+	if u.Attributes == nil {
+		u.Attributes = map[string]any{}
+	}
+	if text == "" {
+		delete(u.Attributes, a.Name)
+		return nil
+	}
+	if a.MultiValued {
+		u.Attributes[a.Name] = splitValues(text)
+		return nil
+	}
+	u.Attributes[a.Name] = text
+	return nil
+}
+
+func unknownAttribute(name string) error {
+	if near := Suggest(name); near != "" {
+		return invalid(name, "there is no attribute %q; did you mean %s?", name, near)
+	}
+	return invalid(name, "there is no attribute %q; there are: %s", name, strings.Join(AttributeNames(), ", "))
+}
+
+func parseBoolean(text string) (bool, error) {
+	switch strings.ToLower(text) {
+	case "true", "yes", "1":
+		return true, nil
+	case "false", "no", "0":
+		return false, nil
+	}
+	return false, invalid(attrAccountEnabled, "accountEnabled is true or false, not %q", text)
+}
+
+func splitValues(text string) []string {
+	var values []string
+	for v := range strings.SplitSeq(text, ";") {
+		if v = strings.TrimSpace(v); v != "" {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+// normalised is u in the one form in which it is stored, or the rule that it breaks.
+func normalised(u User) (User, error) {
+	out := u
+	out.ObjectID = strings.ToLower(strings.TrimSpace(u.ObjectID))
+	if out.ObjectID != "" && !isGUID(out.ObjectID) {
+		return User{}, invalid(attrObjectID, "objectId is a GUID such as 3f2b8c1e-5d60-4b7a-9a51-0c7de2f4a9b8, not %q", u.ObjectID)
+	}
+	out.Attributes = make(map[string]any, len(u.Attributes)+1)
+	for name, value := range u.Attributes {
+		if err := put(out.Attributes, name, value); err != nil {
+			return User{}, err
+		}
+	}
+	if err := checkUPN(out.UPN()); err != nil {
+		return User{}, err
+	}
+	if manager := out.Text(attrManager); manager != "" {
+		out.Attributes[attrManager] = strings.ToLower(manager)
+		if !isGUID(strings.ToLower(manager)) {
+			return User{}, invalid(attrManager, "manager is the object id of another user, not %q", manager)
+		}
+	}
+	// Entra asks for a displayName; a file without one still names people.
+	if out.DisplayName() == "" {
+		name := strings.TrimSpace(out.Text("givenName") + " " + out.Text("surname"))
+		if name == "" {
+			name, _, _ = strings.Cut(out.UPN(), "@")
+		}
+		out.Attributes[attrDisplayName] = name
+	}
+	return out, nil
+}
+
+// put checks one value and stores it under the attribute's own spelling.
+func put(into map[string]any, name string, value any) error {
+	a, ok := AttributeNamed(name)
+	if !ok || a.Name == attrObjectID || a.Name == attrAccountEnabled {
+		return unknownAttribute(name)
+	}
+	switch v := value.(type) {
+	case nil:
+		return nil
+	case string:
+		if a.MultiValued {
+			return put(into, name, []string{v})
+		}
+		v = strings.TrimSpace(v)
+		if err := checkText(a.Name, v); err != nil {
+			return err
+		}
+		if v != "" {
+			into[a.Name] = v
+		}
+		return nil
+	case []string:
+		if !a.MultiValued {
+			return invalid(a.Name, "%s has one value, not a list", a.Name)
+		}
+		return putList(into, a.Name, v)
+	}
+	return invalid(a.Name, "%s is a text, not %T", a.Name, value)
+}
+
+func putList(into map[string]any, name string, values []string) error {
+	var kept []string
+	for _, v := range values {
+		v = strings.TrimSpace(v)
+		if err := checkText(name, v); err != nil {
+			return err
+		}
+		if strings.Contains(v, ";") {
+			return invalid(name, "a value of %s cannot contain a semicolon: %q", name, v)
+		}
+		if v != "" && !slices.Contains(kept, v) {
+			kept = append(kept, v)
+		}
+	}
+	if len(kept) > 250 {
+		return invalid(name, "%s has %d values; 250 are allowed", name, len(kept))
+	}
+	if kept != nil {
+		into[name] = kept
+	}
+	return nil
+}
+
+func checkText(name, v string) error {
+	if !utf8.ValidString(v) {
+		return invalid(name, "%s is not valid UTF-8 text; save the file as UTF-8", name)
+	}
+	if utf8.RuneCountInString(v) > 1024 {
+		return invalid(name, "%s has %d characters; 1024 are allowed", name, utf8.RuneCountInString(v))
+	}
+	for _, r := range v {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r' {
+			return invalid(name, "%s contains a control character (U+%04X); remove it", name, r)
+		}
+	}
+	return nil
+}
+
+func checkUPN(upn string) error {
+	if upn == "" {
+		return invalid(attrUPN, "userPrincipalName is empty; every user has one, such as ada@contoso.example")
+	}
+	alias, domain, ok := strings.Cut(upn, "@")
+	if !ok || alias == "" || domain == "" || strings.ContainsAny(upn, " \t\r\n") {
+		return invalid(attrUPN, "userPrincipalName has the form name@domain without blanks, unlike %q", upn)
+	}
+	if len(upn) > 300 {
+		return invalid(attrUPN, "userPrincipalName has %d bytes; 300 are allowed", len(upn))
+	}
+	return nil
+}
+
+func isGUID(s string) bool { return guid.MatchString(s) }
+
+var guid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+
+// clip cuts a text to at most n bytes, between runes.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+// changed names the attributes in which two users differ, in the order of the table.
+func changed(before, after User) []string {
+	var names []string
+	for _, a := range table {
+		if a.Name != attrObjectID && before.Text(a.Name) != after.Text(a.Name) {
+			names = append(names, a.Name)
+		}
+	}
+	return names
+}
+
+// User finds a user, deleted or not.
+func (h *Handle) User(ctx context.Context, objectID string) (User, error) {
+	u, err := h.store.User(ctx, h.Directory.ID, strings.ToLower(objectID))
+	return u, h.noUser(err, objectID)
+}
+
+// UserByUPN finds a user that is not deleted.
+func (h *Handle) UserByUPN(ctx context.Context, upn string) (User, error) {
+	u, err := h.store.UserByUPN(ctx, h.Directory.ID, scim.Fold(strings.TrimSpace(upn)))
+	return u, h.noUser(err, upn)
+}
+
+func (h *Handle) noUser(err error, name string) error {
+	if errors.Is(err, ErrNotFound) {
+		return notFound("there is no user %q in directory %s", name, h.Directory.Name)
+	}
+	return err
+}
+
+// Status selects users.
+type Status string
+
+const (
+	NotDeleted Status = "" // enabled or disabled
+	Enabled    Status = "enabled"
+	Disabled   Status = "disabled"
+	Deleted    Status = "deleted"
+)
+
+// Cursor is where a page of users ends; the next one begins after it. The zero value is the beginning.
+type Cursor struct{ Key, ObjectID string }
+
+// String is the cursor as text for a URL; ParseCursor reads it.
+func (c Cursor) String() string {
+	if c == (Cursor{}) {
+		return ""
+	}
+	return c.ObjectID + "~" + c.Key
+}
+
+// ParseCursor reads what String wrote.
+func ParseCursor(text string) (Cursor, error) {
+	if text == "" {
+		return Cursor{}, nil
+	}
+	id, key, ok := strings.Cut(text, "~")
+	if !ok || !isGUID(id) || !utf8.ValidString(key) || strings.ContainsRune(key, 0) {
+		return Cursor{}, invalid("after", "the page's address is damaged; begin with the first page")
+	}
+	return Cursor{Key: key, ObjectID: id}, nil
+}
+
+// UserQuery selects users, sorted by display name.
+type UserQuery struct {
+	Search        string // words; each must occur in a name, the mail address, the employee id, the department or the job title
+	Status        Status
+	AssignedTo    string // an application's id: only its users
+	NotAssignedTo string // an application's id: only the others
+	After         Cursor
+	Limit         int // 50 when zero, 500 at most
+}
+
+// UserPage is one page of users; More says that another begins after Next.
+type UserPage struct {
+	Users []User
+	More  bool
+	Next  Cursor
+}
+
+// Counts counts the users of a directory.
+type Counts struct{ Enabled, Disabled, Deleted int }
+
+// Users lists users page by page.
+func (h *Handle) Users(ctx context.Context, q UserQuery) (UserPage, error) {
+	q.Search = clip(scim.Fold(strings.ToValidUTF8(strings.ReplaceAll(q.Search, "\x00", " "), "")), 200)
+	if q.Limit <= 0 {
+		q.Limit = 50
+	}
+	limit := min(q.Limit, 500)
+	q.Limit = limit + 1
+	users, err := h.store.Users(ctx, h.Directory.ID, q)
+	if err != nil {
+		return UserPage{}, err
+	}
+	page := UserPage{Users: users}
+	if len(users) > limit {
+		page.Users, page.More = users[:limit], true
+		last := users[limit-1]
+		page.Next = Cursor{Key: last.SortKey(), ObjectID: last.ObjectID}
+	}
+	return page, nil
+}
+
+// EachUser visits every user that a query selects, page by page.
+func (h *Handle) EachUser(ctx context.Context, q UserQuery, visit func(User) error) error {
+	q.Limit = 500
+	for {
+		page, err := h.Users(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, u := range page.Users {
+			if err := visit(u); err != nil {
+				return err
+			}
+		}
+		if !page.More {
+			return nil
+		}
+		q.After = page.Next
+	}
+}
+
+// Counts counts the users.
+func (h *Handle) Counts(ctx context.Context) (Counts, error) {
+	return h.store.CountUsers(ctx, h.Directory.ID)
+}
+
+// PutUser creates a user, or replaces the attributes of the one with u.ObjectID. An empty ObjectID gets a new one. A Version other than
+// zero must be the stored one, else ErrStale. It says whether anything changed.
+func (h *Handle) PutUser(ctx context.Context, u User, actor string) (User, bool, error) {
+	u, err := normalised(u)
+	if err != nil {
+		return User{}, false, err
+	}
+	var after User
+	var did bool
+	err = h.update(ctx, func(tx Tx) error {
+		after, did, err = h.putUser(ctx, tx, u, actor)
+		return err
+	})
+	return after, did, err
+}
+
+func (h *Handle) update(ctx context.Context, fn func(tx Tx) error) error {
+	err := h.store.Update(ctx, h.Directory.ID, fn)
+	var known *Error
+	if errors.Is(err, ErrNotFound) && !errors.As(err, &known) {
+		return notFound("directory %s is gone", h.Directory.Name)
+	}
+	return err
+}
+
+func (h *Handle) putUser(ctx context.Context, tx Tx, u User, actor string) (User, bool, error) {
+	before, err := User{}, ErrNotFound
+	if u.ObjectID != "" {
+		before, err = tx.User(ctx, u.ObjectID)
+	}
+	if errors.Is(err, ErrNotFound) {
+		return h.createUser(ctx, tx, u, actor)
+	}
+	if err != nil {
+		return User{}, false, err
+	}
+	return h.replaceUser(ctx, tx, before, u, actor)
+}
+
+func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (User, bool, error) {
+	if u.Version != 0 {
+		return User{}, false, h.noUser(ErrNotFound, u.ObjectID)
+	}
+	if u.ObjectID == "" {
+		u.ObjectID = strings.ToLower(h.newID())
+	}
+	if err := h.checkOthers(ctx, tx, User{}, u); err != nil {
+		return User{}, false, err
+	}
+	now := h.clock()
+	u.Version, u.Created, u.Modified, u.Deleted = 1, now, now, time.Time{}
+	if err := tx.PutUser(ctx, u); err != nil {
+		return User{}, false, err
+	}
+	return u, true, h.record(ctx, tx, EventUserCreated, u, actor, "was created", nil)
+}
+
+func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor string) (User, bool, error) {
+	if before.IsDeleted() {
+		return before, false, conflict(attrObjectID, "%s is deleted; restore the user first", before.who())
+	}
+	if u.Version != 0 && u.Version != before.Version {
+		return before, false, &Error{Kind: ErrStale, Detail: before.who() + " was changed by somebody else meanwhile; look at the new values and save again"}
+	}
+	names := changed(before, u)
+	if len(names) == 0 {
+		return before, false, nil
+	}
+	if err := h.checkOthers(ctx, tx, before, u); err != nil {
+		return before, false, err
+	}
+	u.Created, u.Deleted = before.Created, before.Deleted
+	name, text := EventUserUpdated, "was updated"
+	if u.AccountEnabled != before.AccountEnabled {
+		name, text = EventUserDisabled, "was disabled"
+		if u.AccountEnabled {
+			name, text = EventUserEnabled, "was enabled"
+		}
+	}
+	u, err := h.save(ctx, tx, u, before.Version, name, actor, text, names)
+	return u, true, err
+}
+
+// checkOthers holds the rules that involve another user.
+func (h *Handle) checkOthers(ctx context.Context, tx Tx, before, u User) error {
+	if u.FoldedUPN() != before.FoldedUPN() {
+		if err := checkFree(ctx, tx, u); err != nil {
+			return err
+		}
+	}
+	manager := u.Text(attrManager)
+	if manager == "" || manager == before.Text(attrManager) {
+		return nil
+	}
+	if manager == u.ObjectID {
+		return invalid(attrManager, "%s cannot be their own manager", u.who())
+	}
+	_, err := tx.User(ctx, manager)
+	if errors.Is(err, ErrNotFound) {
+		return invalid(attrManager, "the manager %s is not a user of directory %s", manager, h.Directory.Name)
+	}
+	return err
+}
+
+func checkFree(ctx context.Context, tx Tx, u User) error {
+	other, err := tx.UserByUPN(ctx, u.FoldedUPN())
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return conflict(attrUPN, "userPrincipalName %s belongs to another user, %s (objectId %s); give one of them another name", u.UPN(), other.DisplayName(), other.ObjectID)
+}
+
+// save writes a changed user and its event.
+func (h *Handle) save(ctx context.Context, tx Tx, u User, version int64, name, actor, text string, attributes []string) (User, error) {
+	u.Version, u.Modified = version+1, h.clock()
+	if err := tx.PutUser(ctx, u); err != nil {
+		return u, err
+	}
+	return u, h.record(ctx, tx, name, u, actor, text, attributes)
+}
+
+// detail is the data of a directory's events.
+type detail struct {
+	Changed     []string `json:"changed,omitempty"`     // attributes
+	Application string   `json:"application,omitempty"` // id
+}
+
+func (h *Handle) record(ctx context.Context, tx Tx, name string, u User, actor, text string, attributes []string) error {
+	var data []byte
+	if attributes != nil {
+		var err error
+		if data, err = json.Marshal(detail{Changed: attributes}); err != nil {
+			return err
+		}
+		text += ": " + strings.Join(attributes, ", ")
+	}
+	return tx.AppendEvent(ctx, event.Event{
+		Time: u.Modified, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: u.ObjectID, Text: u.who() + " " + text, Data: data,
+	})
+}
+
+func (h *Handle) clock() time.Time { return h.now().UTC().Truncate(time.Microsecond) }
+
+// Enable lets a user in again; Disable blocks the sign-in. Both do nothing when it is so already.
+func (h *Handle) Enable(ctx context.Context, objectID, actor string) (User, error) {
+	return h.setEnabled(ctx, objectID, actor, true)
+}
+
+// Disable blocks a user's sign-in: applications that are told disable their account.
+func (h *Handle) Disable(ctx context.Context, objectID, actor string) (User, error) {
+	return h.setEnabled(ctx, objectID, actor, false)
+}
+
+func (h *Handle) setEnabled(ctx context.Context, objectID, actor string, on bool) (User, error) {
+	return h.change(ctx, objectID, func(tx Tx, u User) (User, error) {
+		if u.AccountEnabled == on && !u.IsDeleted() {
+			return u, nil
+		}
+		after := u.clone()
+		after.AccountEnabled = on
+		after, _, err := h.replaceUser(ctx, tx, u, after, actor)
+		return after, err
+	})
+}
+
+// SoftDelete deletes a user in a way that Restore undoes. The userPrincipalName is free for another user from then on, as in Entra.
+func (h *Handle) SoftDelete(ctx context.Context, objectID, actor string) (User, error) {
+	return h.change(ctx, objectID, func(tx Tx, u User) (User, error) { return h.softDelete(ctx, tx, u, actor) })
+}
+
+func (h *Handle) softDelete(ctx context.Context, tx Tx, u User, actor string) (User, error) {
+	if u.IsDeleted() {
+		return u, nil
+	}
+	u.Deleted = h.clock()
+	return h.save(ctx, tx, u, u.Version, EventUserDeleted, actor, "was deleted (can be restored)", nil)
+}
+
+// Restore undoes SoftDelete, with the assignments. It is refused while another user has the userPrincipalName.
+func (h *Handle) Restore(ctx context.Context, objectID, actor string) (User, error) {
+	return h.change(ctx, objectID, func(tx Tx, u User) (User, error) { return h.restore(ctx, tx, u, actor) })
+}
+
+func (h *Handle) restore(ctx context.Context, tx Tx, u User, actor string) (User, error) {
+	if !u.IsDeleted() {
+		return u, nil
+	}
+	if err := checkFree(ctx, tx, u); err != nil {
+		return u, err
+	}
+	u.Deleted = time.Time{}
+	return h.save(ctx, tx, u, u.Version, EventUserRestored, actor, "was restored", nil)
+}
+
+// Purge removes a soft-deleted user for ever, with the assignments; who had the user as manager has none afterwards.
+func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
+	_, err := h.change(ctx, objectID, func(tx Tx, u User) (User, error) {
+		if !u.IsDeleted() {
+			return u, conflict("", "%s is not deleted; delete the user first, then for ever", u.who())
+		}
+		reports, err := tx.ReportsTo(ctx, u.ObjectID)
+		if err != nil {
+			return u, err
+		}
+		for _, r := range reports {
+			r = r.clone()
+			delete(r.Attributes, attrManager)
+			if _, err := h.save(ctx, tx, r, r.Version, EventUserUpdated, actor, "was updated", []string{attrManager}); err != nil {
+				return u, err
+			}
+		}
+		if err := tx.RemoveUser(ctx, u.ObjectID); err != nil {
+			return u, err
+		}
+		u.Modified = h.clock()
+		return u, h.record(ctx, tx, EventUserPurged, u, actor, "was deleted for ever", nil)
+	})
+	return err
+}
+
+func (h *Handle) change(ctx context.Context, objectID string, fn func(tx Tx, u User) (User, error)) (User, error) {
+	var after User
+	err := h.update(ctx, func(tx Tx) error {
+		u, err := tx.User(ctx, strings.ToLower(objectID))
+		if err != nil {
+			return h.noUser(err, objectID)
+		}
+		after, err = fn(tx, u)
+		return err
+	})
+	return after, err
+}
+
+// History lists what happened to a user, the newest first.
+func (h *Handle) History(ctx context.Context, objectID string, before event.Position, limit int) ([]event.Event, error) {
+	return h.store.History(ctx, h.Directory.ID, strings.ToLower(objectID), before, limit)
+}

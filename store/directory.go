@@ -1,0 +1,507 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// Directories fills directory.Store.
+type Directories struct{ DB *DB }
+
+// Directories lists all directories by name.
+func (s Directories) Directories(ctx context.Context) (all []directory.Directory, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		all, err = collect(ctx, tx, scanDirectory, `
+			select id, name, created
+			from directory
+			order by name`)
+		return err
+	})
+	return all, err
+}
+
+// Directory finds a directory by id.
+func (s Directories) Directory(ctx context.Context, id directory.ID) (d directory.Directory, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		d, err = scanDirectory(tx.QueryRow(ctx, `
+			select id, name, created
+			from directory
+			where id = $1`, string(id)))
+		return orNotFound(err, directory.ErrNotFound)
+	})
+	return d, err
+}
+
+// DirectoryByName finds a directory by name.
+func (s Directories) DirectoryByName(ctx context.Context, name string) (d directory.Directory, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		d, err = scanDirectory(tx.QueryRow(ctx, `
+			select id, name, created
+			from directory
+			where name = $1`, name))
+		return orNotFound(err, directory.ErrNotFound)
+	})
+	return d, err
+}
+
+// CreateDirectory stores a directory and its event.
+func (s Directories) CreateDirectory(ctx context.Context, d directory.Directory, e event.Event) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		did, err := tx.changed(ctx, `
+			insert into directory (id, name, created)
+			values ($1, $2, $3)
+			on conflict (name) do nothing`, string(d.ID), d.Name, micros(d.Created))
+		if err != nil {
+			return err
+		}
+		if !did {
+			return directory.ErrConflict
+		}
+		return tx.appendEvent(ctx, e)
+	})
+}
+
+// DeleteDirectory removes a directory with its users unless decide refuses.
+func (s Directories) DeleteDirectory(ctx context.Context, id directory.ID, decide func([]directory.Application) (event.Event, error)) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		t := directoryTx{tx: tx, directory: string(id)}
+		if err := t.lock(ctx); err != nil {
+			return err
+		}
+		applications, err := t.applications(ctx)
+		if err != nil {
+			return err
+		}
+		e, err := decide(applications)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			delete from directory_user
+			where directory = $1`, t.directory); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			delete from directory
+			where id = $1`, t.directory); err != nil {
+			return err
+		}
+		return tx.appendEvent(ctx, e)
+	})
+}
+
+// User finds a user, deleted or not.
+func (s Directories) User(ctx context.Context, d directory.ID, objectID string) (u directory.User, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		u, err = t.User(ctx, objectID)
+		return err
+	})
+	return u, err
+}
+
+// UserByUPN finds a user that is not deleted.
+func (s Directories) UserByUPN(ctx context.Context, d directory.ID, foldedUPN string) (u directory.User, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		u, err = t.UserByUPN(ctx, foldedUPN)
+		return err
+	})
+	return u, err
+}
+
+// Users lists users by sort key and object id.
+func (s Directories) Users(ctx context.Context, d directory.ID, q directory.UserQuery) (all []directory.User, err error) {
+	query, args := userQuery(d, q)
+	err = s.view(ctx, d, func(t directoryTx) error {
+		all, err = collect(ctx, t.tx, scanUser, query, args...)
+		return err
+	})
+	return all, err
+}
+
+// userQuery puts the query's conditions together; only bound values come from outside.
+func userQuery(d directory.ID, q directory.UserQuery) (string, []any) {
+	args := []any{string(d), q.After.Key, q.After.ObjectID}
+	bind := func(v any) string {
+		args = append(args, v)
+		return "$" + strconv.Itoa(len(args))
+	}
+	var b strings.Builder
+	b.WriteString(`
+		select ` + userColumns + `
+		from directory_user
+		where directory = $1
+		and (sort_key, object_id) > ($2, $3)`)
+	switch q.Status {
+	case directory.Enabled:
+		b.WriteString(" and deleted = 0 and account_enabled")
+	case directory.Disabled:
+		b.WriteString(" and deleted = 0 and not account_enabled")
+	case directory.Deleted:
+		b.WriteString(" and deleted > 0")
+	default:
+		b.WriteString(" and deleted = 0")
+	}
+	for word := range strings.FieldsSeq(q.Search) {
+		b.WriteString(" and search_text like " + bind("%"+escapeLike(word)+"%") + ` escape '\'`)
+	}
+	assigned := ` (
+			select object_id
+			from directory_assignment
+			where directory = $1
+			and application = `
+	if q.AssignedTo != "" {
+		b.WriteString(" and object_id in" + assigned + bind(q.AssignedTo) + ")")
+	}
+	if q.NotAssignedTo != "" {
+		b.WriteString(" and object_id not in" + assigned + bind(q.NotAssignedTo) + ")")
+	}
+	b.WriteString(`
+		order by sort_key, object_id
+		limit ` + bind(q.Limit))
+	return b.String(), args
+}
+
+func escapeLike(word string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(word)
+}
+
+// CountUsers counts the users by status.
+func (s Directories) CountUsers(ctx context.Context, d directory.ID) (c directory.Counts, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		return t.tx.QueryRow(ctx, `
+			select
+				count(*) filter (where deleted = 0 and account_enabled),
+				count(*) filter (where deleted = 0 and not account_enabled),
+				count(*) filter (where deleted > 0)
+			from directory_user
+			where directory = $1`, t.directory).Scan(&c.Enabled, &c.Disabled, &c.Deleted)
+	})
+	return c, err
+}
+
+// Applications lists a directory's applications by name.
+func (s Directories) Applications(ctx context.Context, d directory.ID) (all []directory.Application, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		all, err = t.applications(ctx)
+		return err
+	})
+	return all, err
+}
+
+// ApplicationsOf lists the applications a user is assigned to.
+func (s Directories) ApplicationsOf(ctx context.Context, d directory.ID, objectID string) (all []directory.Application, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		all, err = collect(ctx, t.tx, scanApplication, `
+			select p.id, p.name, p.created
+			from directory_assignment a
+			join directory_application p on p.directory = a.directory and p.id = a.application
+			where a.directory = $1 and a.object_id = $2
+			order by p.name_folded`, t.directory, objectID)
+		return err
+	})
+	return all, err
+}
+
+// CountAssignments counts an application's users that are not deleted.
+func (s Directories) CountAssignments(ctx context.Context, d directory.ID, application string) (n int, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		return t.tx.QueryRow(ctx, `
+			select count(*)
+			from directory_assignment a
+			join directory_user u on u.directory = a.directory and u.object_id = a.object_id
+			where a.directory = $1 and a.application = $2 and u.deleted = 0`, t.directory, application).Scan(&n)
+	})
+	return n, err
+}
+
+// Snapshot lists users by object id with their assignment.
+func (s Directories) Snapshot(ctx context.Context, d directory.ID, q directory.SnapshotQuery) (all []directory.Object, err error) {
+	join := "left join"
+	if q.AssignedOnly {
+		join = "join"
+	}
+	err = s.view(ctx, d, func(t directoryTx) error {
+		all, err = collect(ctx, t.tx, scanObject, objectColumns+join+objectJoin+`
+			and u.object_id > $3
+			order by u.object_id
+			limit $4`, t.directory, q.App, q.After, q.Limit)
+		return err
+	})
+	return all, err
+}
+
+// Object reads one user with its assignment.
+func (s Directories) Object(ctx context.Context, d directory.ID, application, objectID string) (o directory.Object, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		o, err = scanObject(t.tx.QueryRow(ctx, objectColumns+"left join"+objectJoin+`
+			and u.object_id = $3`, t.directory, application, objectID))
+		return orNotFound(err, directory.ErrNotFound)
+	})
+	return o, err
+}
+
+const (
+	userColumns   = `object_id, account_enabled, deleted, version, created, modified, attributes`
+	objectColumns = `
+			select u.object_id, u.account_enabled, u.deleted, u.version, u.created, u.modified, u.attributes, coalesce(a.created, 0)
+			from directory_user u
+			`
+	objectJoin = ` directory_assignment a on a.directory = u.directory and a.application = $2 and a.object_id = u.object_id
+			where u.directory = $1`
+)
+
+// Events reads the directory's feed.
+func (s Directories) Events(ctx context.Context, d directory.ID, after event.Position, limit int) ([]event.Event, error) {
+	return Events(s).Read(ctx, event.Directory(string(d)), after, limit)
+}
+
+// LastEvent is the position up to which Events reads now.
+func (s Directories) LastEvent(ctx context.Context, d directory.ID) (event.Position, error) {
+	return Events(s).Last(ctx, event.Directory(string(d)))
+}
+
+// History reads the newest events about one object first.
+func (s Directories) History(ctx context.Context, d directory.ID, subject string, before event.Position, limit int) ([]event.Event, error) {
+	return Events(s).Recent(ctx, event.Directory(string(d)), subject, before, limit)
+}
+
+// Update runs fn in one write transaction. The directory's row is locked first, so that its writers follow each other and what fn has
+// looked up stays true.
+func (s Directories) Update(ctx context.Context, d directory.ID, fn func(tx directory.Tx) error) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		t := directoryTx{tx: tx, directory: string(d)}
+		if err := t.lock(ctx); err != nil {
+			return err
+		}
+		return fn(t)
+	})
+}
+
+func (s Directories) view(ctx context.Context, d directory.ID, fn func(t directoryTx) error) error {
+	return s.DB.view(ctx, func(tx *Tx) error { return fn(directoryTx{tx: tx, directory: string(d)}) })
+}
+
+// directoryTx fills directory.Tx.
+type directoryTx struct {
+	tx        *Tx
+	directory string
+}
+
+func (t directoryTx) lock(ctx context.Context) error {
+	var id string
+	err := t.tx.QueryRow(ctx, `
+		select id
+		from directory
+		where id = $1`+t.tx.forUpdate(), t.directory).Scan(&id)
+	return orNotFound(err, directory.ErrNotFound)
+}
+
+func (t directoryTx) User(ctx context.Context, objectID string) (directory.User, error) {
+	u, err := scanUser(t.tx.QueryRow(ctx, `
+		select `+userColumns+`
+		from directory_user
+		where directory = $1 and object_id = $2`, t.directory, objectID))
+	return u, orNotFound(err, directory.ErrNotFound)
+}
+
+func (t directoryTx) UserByUPN(ctx context.Context, foldedUPN string) (directory.User, error) {
+	u, err := scanUser(t.tx.QueryRow(ctx, `
+		select `+userColumns+`
+		from directory_user
+		where directory = $1 and upn_folded = $2 and deleted = 0`, t.directory, foldedUPN))
+	return u, orNotFound(err, directory.ErrNotFound)
+}
+
+func (t directoryTx) DeletedByUPN(ctx context.Context, foldedUPN string) (directory.User, error) {
+	u, err := scanUser(t.tx.QueryRow(ctx, `
+		select `+userColumns+`
+		from directory_user
+		where directory = $1 and upn_folded = $2 and deleted > 0
+		order by deleted desc, object_id
+		limit 1`, t.directory, foldedUPN))
+	return u, orNotFound(err, directory.ErrNotFound)
+}
+
+func (t directoryTx) ReportsTo(ctx context.Context, objectID string) ([]directory.User, error) {
+	return collect(ctx, t.tx, scanUser, `
+		select `+userColumns+`
+		from directory_user
+		where directory = $1 and manager = $2 and manager > ''
+		order by object_id`, t.directory, objectID)
+}
+
+func (t directoryTx) PutUser(ctx context.Context, u directory.User) error {
+	attributes, err := json.Marshal(u.Attributes)
+	if err != nil {
+		return fmt.Errorf("encode user %s: %w", u.ObjectID, err)
+	}
+	_, err = t.tx.Exec(ctx, `
+		insert into directory_user (directory, object_id, upn_folded, sort_key, search_text, account_enabled, deleted, manager, version, created, modified, attributes)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		on conflict (directory, object_id) do update set
+			upn_folded = excluded.upn_folded,
+			sort_key = excluded.sort_key,
+			search_text = excluded.search_text,
+			account_enabled = excluded.account_enabled,
+			deleted = excluded.deleted,
+			manager = excluded.manager,
+			version = excluded.version,
+			modified = excluded.modified,
+			attributes = excluded.attributes`,
+		t.directory, u.ObjectID, u.FoldedUPN(), u.SortKey(), u.SearchText(), u.AccountEnabled, micros(u.Deleted), u.Text("manager"),
+		u.Version, micros(u.Created), micros(u.Modified), string(attributes))
+	return err
+}
+
+func (t directoryTx) RemoveUser(ctx context.Context, objectID string) error {
+	if _, err := t.tx.Exec(ctx, `
+		delete from directory_assignment
+		where directory = $1 and object_id = $2`, t.directory, objectID); err != nil {
+		return err
+	}
+	_, err := t.tx.Exec(ctx, `
+		delete from directory_user
+		where directory = $1 and object_id = $2`, t.directory, objectID)
+	return err
+}
+
+func (t directoryTx) applications(ctx context.Context) ([]directory.Application, error) {
+	return collect(ctx, t.tx, scanApplication, `
+		select id, name, created
+		from directory_application
+		where directory = $1
+		order by name_folded`, t.directory)
+}
+
+func (t directoryTx) Application(ctx context.Context, id string) (directory.Application, error) {
+	a, err := scanApplication(t.tx.QueryRow(ctx, `
+		select id, name, created
+		from directory_application
+		where directory = $1 and id = $2`, t.directory, id))
+	return a, orNotFound(err, directory.ErrNotFound)
+}
+
+func (t directoryTx) CreateApplication(ctx context.Context, a directory.Application) error {
+	did, err := t.tx.changed(ctx, `
+		insert into directory_application (directory, id, name, name_folded, created)
+		values ($1, $2, $3, $4, $5)
+		on conflict (directory, name_folded) do nothing`, t.directory, a.ID, a.Name, a.FoldedName(), micros(a.Created))
+	if err == nil && !did {
+		return directory.ErrConflict
+	}
+	return err
+}
+
+func (t directoryTx) Assign(ctx context.Context, application, objectID string, at time.Time) (bool, error) {
+	return t.tx.changed(ctx, `
+		insert into directory_assignment (directory, application, object_id, created)
+		values ($1, $2, $3, $4)
+		on conflict (directory, application, object_id) do nothing`, t.directory, application, objectID, micros(at))
+}
+
+func (t directoryTx) Unassign(ctx context.Context, application, objectID string) (bool, error) {
+	return t.tx.changed(ctx, `
+		delete from directory_assignment
+		where directory = $1 and application = $2 and object_id = $3`, t.directory, application, objectID)
+}
+
+func (t directoryTx) AppendEvent(ctx context.Context, e event.Event) error {
+	return t.tx.appendEvent(ctx, e)
+}
+
+// changed runs a statement and says whether it touched a row.
+func (tx *Tx) changed(ctx context.Context, query string, args ...any) (bool, error) {
+	result, err := tx.Exec(ctx, query, args...)
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	return n > 0, err
+}
+
+func scanDirectory(row scanner) (directory.Directory, error) {
+	var d directory.Directory
+	var id string
+	var created int64
+	err := row.Scan(&id, &d.Name, &created)
+	d.ID, d.Created = directory.ID(id), fromMicros(created)
+	return d, err
+}
+
+func scanApplication(row scanner) (directory.Application, error) {
+	var a directory.Application
+	var created int64
+	err := row.Scan(&a.ID, &a.Name, &created)
+	a.Created = fromMicros(created)
+	return a, err
+}
+
+func scanUser(row scanner) (directory.User, error) {
+	var r userRow
+	if err := row.Scan(r.fields()...); err != nil {
+		return directory.User{}, err
+	}
+	return r.user()
+}
+
+func scanObject(row scanner) (directory.Object, error) {
+	var r userRow
+	var assigned int64
+	if err := row.Scan(append(r.fields(), &assigned)...); err != nil {
+		return directory.Object{}, err
+	}
+	u, err := r.user()
+	return directory.Object{User: u, Assigned: assigned != 0}, err
+}
+
+// userRow is a row in the order of userColumns.
+type userRow struct {
+	objectID                            string
+	accountEnabled                      bool
+	deleted, version, created, modified int64
+	attributes                          string
+}
+
+func (r *userRow) fields() []any {
+	return []any{&r.objectID, &r.accountEnabled, &r.deleted, &r.version, &r.created, &r.modified, &r.attributes}
+}
+
+func (r *userRow) user() (directory.User, error) {
+	attributes, err := decodeAttributes(r.attributes)
+	if err != nil {
+		return directory.User{}, fmt.Errorf("decode user %s: %w", r.objectID, err)
+	}
+	return directory.User{
+		ObjectID: r.objectID, AccountEnabled: r.accountEnabled, Attributes: attributes, Version: r.version,
+		Deleted: fromMicros(r.deleted), Created: fromMicros(r.created), Modified: fromMicros(r.modified),
+	}, nil
+}
+
+// decodeAttributes reads texts and lists of texts.
+func decodeAttributes(text string) (map[string]any, error) {
+	values := map[string]any{}
+	if err := json.Unmarshal([]byte(text), &values); err != nil {
+		return nil, err
+	}
+	for name, v := range values {
+		list, ok := v.([]any)
+		if !ok {
+			continue
+		}
+		texts := make([]string, len(list))
+		for i, e := range list {
+			if texts[i], ok = e.(string); !ok {
+				return nil, fmt.Errorf("attribute %s holds a %T", name, e)
+			}
+		}
+		values[name] = texts
+	}
+	return values, nil
+}

@@ -1,0 +1,114 @@
+package event
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Position is a place in commit order. Positions compare by Tx, then by Seq.
+// The zero value is before the first event.
+type Position struct {
+	Tx  int64 // number of the writing transaction on PostgreSQL; 0 on SQLite, where Seq alone is commit order
+	Seq int64 // number of the event
+}
+
+// ErrPosition is returned for text that is no position.
+var ErrPosition = errors.New("not a position of the event feed: expected two numbers such as 0-42")
+
+// ParsePosition reads the form that Position.String writes. Empty text is the
+// zero position.
+func ParsePosition(text string) (Position, error) {
+	if text == "" {
+		return Position{}, nil
+	}
+	tx, seq, found := strings.Cut(text, "-")
+	if !found {
+		return Position{}, fmt.Errorf("%q: %w", text, ErrPosition)
+	}
+	p := Position{}
+	var err error
+	if p.Tx, err = parseNumber(tx); err != nil {
+		return Position{}, fmt.Errorf("%q: %w", text, ErrPosition)
+	}
+	if p.Seq, err = parseNumber(seq); err != nil {
+		return Position{}, fmt.Errorf("%q: %w", text, ErrPosition)
+	}
+	return p, nil
+}
+
+func parseNumber(text string) (int64, error) {
+	n, err := strconv.ParseUint(text, 10, 63)
+	return int64(n), err
+}
+
+// String is the text form "tx-seq".
+func (p Position) String() string {
+	return strconv.FormatInt(p.Tx, 10) + "-" + strconv.FormatInt(p.Seq, 10)
+}
+
+// After reports whether p comes later in commit order than other.
+func (p Position) After(other Position) bool {
+	if p.Tx != other.Tx {
+		return p.Tx > other.Tx
+	}
+	return p.Seq > other.Seq
+}
+
+// IsZero reports whether p is before the first event.
+func (p Position) IsZero() bool { return p == Position{} }
+
+// The kinds of scope.
+const (
+	KindSite         = "site"
+	KindDirectory    = "directory"
+	KindInstallation = "installation"
+)
+
+// Scope is whose feed an event belongs to.
+type Scope struct {
+	Kind string // KindSite, KindDirectory or KindInstallation
+	ID   string // the site's or directory's id; empty for the installation
+}
+
+// Site is the feed of a site.
+func Site(id string) Scope { return Scope{Kind: KindSite, ID: id} }
+
+// Directory is the feed of a directory.
+func Directory(id string) Scope { return Scope{Kind: KindDirectory, ID: id} }
+
+// Installation is the feed of the installation itself: operators, sites and
+// directories made and removed.
+func Installation() Scope { return Scope{Kind: KindInstallation} }
+
+// Event is one change.
+type Event struct {
+	Position Position  // given by the store; ignored when appending
+	Time     time.Time // when it happened; the store's clock when zero
+	Scope    Scope
+	Name     string // what happened, such as "user.deactivated"
+	Actor    string // who did it: "scim:…a91f" (a token's last four), "admin:kim@example.com", "operator:sam", "cli", "system"
+	Subject  string // id of what it happened to; may be empty
+	Text     string // one sentence for people
+	Data     []byte // JSON with the details; may be nil
+}
+
+// Store keeps events. Writing is not here: an event is appended by the store
+// of the domain that changed something, in the change's own transaction.
+type Store interface {
+	// Read returns up to limit events of the scope after a position, oldest
+	// first. An event whose transaction may still be overtaken by an older
+	// one is held back until it can no longer be, so following Read's last
+	// position never skips an event.
+	Read(ctx context.Context, scope Scope, after Position, limit int) ([]Event, error)
+	// Last returns the position up to which Read would return events now;
+	// the zero position when there are none.
+	Last(ctx context.Context, scope Scope) (Position, error)
+	// Recent returns up to limit committed events of the scope before a
+	// position (zero: from the newest), newest first; of one subject only
+	// unless subject is empty.
+	Recent(ctx context.Context, scope Scope, subject string, before Position, limit int) ([]Event, error)
+}

@@ -1,0 +1,124 @@
+package store
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// PostgreSQL's names of what happened, of its manual's appendix A.
+const (
+	pgUniqueViolation      = "23505"
+	pgSerializationFailure = "40001"
+	pgDeadlock             = "40P01"
+)
+
+// forUpdate is appended to a select whose rows the transaction is going to
+// change. SQLite has one writer and needs nothing.
+func (tx *Tx) forUpdate() string {
+	if tx.db.kind == PostgreSQL {
+		return "\nfor update"
+	}
+	return ""
+}
+
+// forShare is appended to a select whose rows must stay as they are until the
+// transaction ends.
+func (tx *Tx) forShare() string {
+	if tx.db.kind == PostgreSQL {
+		return "\nfor share"
+	}
+	return ""
+}
+
+// settled is the condition on an event row that no transaction still running
+// can write an event before it. A transaction's number is given when it first
+// writes, its rows appear when it commits: below the oldest number still
+// running nothing can appear any more. SQLite writes one transaction after
+// the other.
+func (tx *Tx) settled() string {
+	if tx.db.kind == PostgreSQL {
+		return "tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+	}
+	return "tx = 0"
+}
+
+// columnType finds the text columns of a create table or alter table statement
+// laid out one column a line.
+var columnType = regexp.MustCompile(`(?mi)^(\s*(?:alter table \w+\s+)?(?:add column )?\w+\s+text)\b`)
+
+// postgresMigration is a migration's text as PostgreSQL gets it: text compares
+// by code point, as on SQLite and in Go, and not by the rules of whatever
+// language the database was created with.
+func postgresMigration(text []byte) []byte {
+	return columnType.ReplaceAll(text, []byte(`${1} collate "C"`))
+}
+
+// uniqueViolation reports whether err is a value that must be unique and is
+// taken, and which: the table with its columns, such as
+// "resource(site, user_name)", the same on both databases.
+func uniqueViolation(err error) (columns string, taken bool) {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == pgUniqueViolation {
+		return e.TableName + "(" + pgColumns(e.Detail) + ")", true
+	}
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok || e.Code() != sqlite3.SQLITE_CONSTRAINT_UNIQUE && e.Code() != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY {
+		return "", false
+	}
+	return sqliteColumns(e.Error()), true
+}
+
+// pgColumns reads "Key (site, user_name)=(…) already exists.", whose words are
+// in the server's language.
+func pgColumns(detail string) string {
+	_, rest, _ := strings.Cut(detail, "(")
+	columns, _, _ := strings.Cut(rest, ")=(")
+	return columns
+}
+
+// sqliteColumns reads "… UNIQUE constraint failed: resource.site, resource.user_name (2067)".
+func sqliteColumns(message string) string {
+	_, list, _ := strings.Cut(message, "UNIQUE constraint failed: ")
+	list, _, _ = strings.Cut(list, " (")
+	var table string
+	columns := strings.Split(list, ", ")
+	for i, name := range columns {
+		if t, column, found := strings.Cut(name, "."); found {
+			table, columns[i] = t, column
+		}
+	}
+	return table + "(" + strings.Join(columns, ", ") + ")"
+}
+
+// isConflict reports whether running the transaction again may succeed.
+func isConflict(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (e.Code == pgSerializationFailure || e.Code == pgDeadlock || e.Code == pgUniqueViolation)
+}
+
+// isBusy reports whether another process holds the lock of a SQLite file.
+func isBusy(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
+// micros is how a time is stored: microseconds since 1970 UTC, 0 for the zero time.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// fromMicros is the time of a stored number, in UTC.
+func fromMicros(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(n).UTC()
+}

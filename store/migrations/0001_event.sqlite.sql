@@ -1,0 +1,32 @@
+-- +goose Up
+-- What changed, in commit order. tx is 0: seq alone is commit order. It is
+-- never used twice (autoincrement), whatever is pruned.
+create table event (
+    seq        integer primary key autoincrement,
+    tx         bigint  not null default 0,
+    time       bigint  not null,
+    scope_kind text    not null,
+    scope_id   text    not null,
+    name       text    not null,
+    actor      text    not null,
+    subject    text    not null,
+    text       text    not null,
+    data       text    not null
+);
+
+create index event_scope on event (scope_kind, scope_id, tx, seq);
+create index event_subject on event (scope_kind, scope_id, subject, tx, seq) where subject <> '';
+
+-- Who advances a key, until when. epoch counts the owners and fences a late
+-- one. next_at is when the key wants to be advanced, 9223372036854775807: not.
+create table lease (
+    kind    text   not null,
+    key     text   not null,
+    owner   text   not null,
+    epoch   bigint not null,
+    until   bigint not null,
+    next_at bigint not null,
+    primary key (kind, key)
+);
+
+create index lease_next on lease (kind, next_at);

@@ -1,0 +1,138 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// The kinds of database.
+const (
+	SQLite     = "sqlite"
+	PostgreSQL = "postgres"
+)
+
+// Options are the optional collaborators of a DB; the zero value works.
+type Options struct {
+	Log *slog.Logger     // what happens beside requests (checkpoints); nothing is logged when nil
+	Now func() time.Time // the clock of leases and of events without a time; time.Now when nil
+
+	// SerialCommits gives every update on SQLite its own commit instead of
+	// sharing one among the callers that wait. Slower; for measuring.
+	SerialCommits bool
+}
+
+// DB is an open database. It is safe for concurrent use, and other processes
+// may have the same database open.
+type DB struct {
+	kind   string
+	now    func() time.Time
+	engine engine
+}
+
+// engine is what the two databases do differently with transactions.
+type engine interface {
+	update(ctx context.Context, fn func(*Tx) error) error
+	view(ctx context.Context, fn func(*Tx) error) error
+	ping(ctx context.Context) error
+	pool(ctx context.Context) (*pgxpool.Pool, error)
+	migrator(ctx context.Context) (*migrator, error)
+	close() error
+}
+
+// ErrNoPool is returned by Pool on SQLite.
+var ErrNoPool = errors.New("a SQLite database has no connection pool")
+
+// Open opens the database that url names: "postgres://…" (or "postgresql://…")
+// a PostgreSQL database, anything else ("rollcall.db", "file:/var/lib/rollcall.db")
+// a SQLite file, which is made with mode 0600 when it does not exist. It does
+// not migrate.
+func Open(ctx context.Context, url string, o Options) (*DB, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	db := &DB{kind: Kind(url), now: o.Now}
+	var err error
+	switch db.kind {
+	case PostgreSQL:
+		db.engine, err = openPostgres(ctx, db, url)
+	default:
+		db.engine, err = openSQLite(ctx, db, Path(url), o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+// Kind returns the kind of database that url names: SQLite or PostgreSQL.
+func Kind(url string) string {
+	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
+		return PostgreSQL
+	}
+	return SQLite
+}
+
+// Path returns the file that the url of a SQLite database names.
+func Path(url string) string {
+	path := strings.TrimPrefix(url, "file:")
+	if rest, found := strings.CutPrefix(path, "//"); found {
+		path = "/" + strings.TrimLeft(rest, "/")
+	}
+	return path
+}
+
+// Kind returns SQLite or PostgreSQL.
+func (db *DB) Kind() string { return db.kind }
+
+// Ping reports whether the database answers.
+func (db *DB) Ping(ctx context.Context) error {
+	if err := db.engine.ping(ctx); err != nil {
+		return fmt.Errorf("ping database: %w", err)
+	}
+	return nil
+}
+
+// Pool returns a pgx pool on the same PostgreSQL database, opened when first
+// asked for and closed with the DB; ErrNoPool on SQLite.
+func (db *DB) Pool(ctx context.Context) (*pgxpool.Pool, error) { return db.engine.pool(ctx) }
+
+// Close waits for running transactions and closes the database.
+func (db *DB) Close() error {
+	if err := db.engine.close(); err != nil {
+		return fmt.Errorf("close database: %w", err)
+	}
+	return nil
+}
+
+// update runs fn in a write transaction and returns when it is on disk, or
+// fn's error when fn failed and nothing of it was kept. See the package
+// comment for the rules fn follows. When ctx ends before fn has started, fn
+// never runs.
+func (db *DB) update(ctx context.Context, fn func(tx *Tx) error) error {
+	return db.engine.update(ctx, fn)
+}
+
+// view runs fn on one snapshot of the database. fn cannot write.
+func (db *DB) view(ctx context.Context, fn func(tx *Tx) error) error {
+	return db.engine.view(ctx, fn)
+}
+
+// createPrivate makes the file with mode 0600 unless it exists; SQLite gives
+// the files beside it the same mode.
+func createPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}

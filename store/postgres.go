@@ -1,0 +1,134 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+const (
+	postgresConns = 16
+	// postgresTries is how often an update runs before its conflict with
+	// others is returned.
+	postgresTries = 10
+)
+
+// postgresDB is a PostgreSQL database.
+type postgresDB struct {
+	db  *DB
+	url string
+	sql *sql.DB
+
+	mu    sync.Mutex
+	pools *pgxpool.Pool // for River; opened on demand
+}
+
+func openPostgres(ctx context.Context, db *DB, url string) (*postgresDB, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "rollcall"
+	}
+	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(commitToDisk))
+	pool.SetMaxOpenConns(postgresConns)
+	pool.SetMaxIdleConns(postgresConns)
+	if err := pool.PingContext(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	return &postgresDB{db: db, url: url, sql: pool}, nil
+}
+
+// commitToDisk overrules a server or database set to acknowledge commits that
+// are not on disk.
+func commitToDisk(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `
+		select set_config('synchronous_commit', 'on', false)
+		where current_setting('synchronous_commit') = 'off'`)
+	return err
+}
+
+func (p *postgresDB) update(ctx context.Context, fn func(*Tx) error) error {
+	for try := 1; ; try++ {
+		err := p.run(ctx, nil, fn)
+		if err == nil || try == postgresTries || !isConflict(err) {
+			return err
+		}
+		// A unique value taken meanwhile: the second run sees who has it.
+		if _, taken := uniqueViolation(err); taken && try > 1 {
+			return err
+		}
+		if ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func (p *postgresDB) view(ctx context.Context, fn func(*Tx) error) error {
+	return p.run(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, fn)
+}
+
+func (p *postgresDB) run(ctx context.Context, o *sql.TxOptions, fn func(*Tx) error) error {
+	t, err := p.sql.BeginTx(ctx, o)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer t.Rollback()
+	tx := &Tx{db: p.db, runs: postgresTx{t}}
+	if err := tx.run(fn); err != nil {
+		return err
+	}
+	if err := t.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func (p *postgresDB) ping(ctx context.Context) error { return p.sql.PingContext(ctx) }
+
+func (p *postgresDB) pool(ctx context.Context) (*pgxpool.Pool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pools != nil {
+		return p.pools, nil
+	}
+	config, err := pgxpool.ParseConfig(p.url)
+	if err != nil {
+		return nil, fmt.Errorf("open connection pool: %w", err)
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open connection pool: %w", err)
+	}
+	p.pools = pool
+	return pool, nil
+}
+
+func (p *postgresDB) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pools != nil {
+		p.pools.Close()
+		p.pools = nil
+	}
+	return p.sql.Close()
+}
+
+// postgresTx runs statements; pgx keeps them prepared on each connection.
+type postgresTx struct{ t *sql.Tx }
+
+func (p postgresTx) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
+	return p.t.ExecContext(ctx, query, args...)
+}
+
+func (p postgresTx) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
+	return p.t.QueryContext(ctx, query, args...)
+}
+

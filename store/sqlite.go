@@ -1,0 +1,305 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"modernc.org/sqlite"
+)
+
+const (
+	sqliteReaders = 4
+	// Page caches in KiB. modernc.org/sqlite needs about twice as much memory.
+	writerCache = 16 << 10
+	readerCache = 6 << 10
+	// busyWriter is how long the writer asks for the lock before it looks
+	// whether anybody still waits. SQLite asks after 1, 2 and 5 ms, then ever
+	// more rarely; starting over keeps a busy neighbour from starving us.
+	busyWriter = 8 * time.Millisecond
+	busyReader = 10 * time.Second
+	// maxStatements is how many prepared statements a connection keeps.
+	maxStatements = 400
+)
+
+// sqliteDB is a SQLite file: one writer, a few readers.
+type sqliteDB struct {
+	db       *DB
+	path     string
+	log      *slog.Logger
+	writer   *writer
+	check    *checkpointer
+	readers  chan *sqliteConn // idle readers; nil for one that is not open
+	shutdown chan struct{}
+}
+
+func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB, error) {
+	if path == "" || path == ":memory:" {
+		return nil, fmt.Errorf("open database %q: name a file, such as rollcall.db", path)
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := createPrivate(path); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	// Commits wait for the data and the size of the log, not for its timestamps.
+	if _, err := sqlite.Fdatasync(true); err != nil && !errors.Is(err, sqlite.ErrFdatasyncUnavailable) {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	s := &sqliteDB{db: db, path: path, log: o.Log, readers: make(chan *sqliteConn, sqliteReaders), shutdown: make(chan struct{})}
+	if err := s.start(ctx, o); err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func (s *sqliteDB) start(ctx context.Context, o Options) error {
+	conn, err := s.openWriter(ctx)
+	if err != nil {
+		return err
+	}
+	group := maxGroup
+	if o.SerialCommits {
+		group = 1
+	}
+	s.writer = &writer{
+		db: s.db, conn: conn, log: s.log, group: group,
+		queue: make(chan *write, maxGroup), closed: make(chan struct{}), ended: make(chan struct{}),
+	}
+	s.check = &checkpointer{
+		open:   func() (*sqliteConn, error) { return s.openConn(context.Background(), readerCache, busyReader, false) },
+		writer: s.writer, log: s.log,
+		due: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
+	}
+	s.writer.filled = s.check.filled
+	for range sqliteReaders {
+		s.readers <- nil
+	}
+	go s.writer.run()
+	go s.check.run()
+	return nil
+}
+
+// openWriter opens the writer's connection and makes the database a
+// write-ahead one, which SQLite does not wait for when another process is
+// opening the same file.
+func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
+	conn, err := s.openConn(ctx, writerCache, busyReader, false)
+	if err != nil {
+		return nil, err
+	}
+	var mode string
+	for {
+		err = conn.c.QueryRowContext(ctx, "pragma journal_mode = wal").Scan(&mode)
+		if !isBusy(err) {
+			break
+		}
+	}
+	if err == nil && mode != "wal" {
+		err = fmt.Errorf("the file system does not support a write-ahead log (journal mode %q)", mode)
+	}
+	if err == nil {
+		err = conn.do("pragma busy_timeout = " + strconv.FormatInt(busyWriter.Milliseconds(), 10))
+	}
+	if err != nil {
+		conn.close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// dsn is the data source name of a connection to the file.
+func (s *sqliteDB) dsn(cache int, busy time.Duration, readOnly bool) string {
+	q := url.Values{"_pragma": {
+		fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()),
+		fmt.Sprintf("cache_size(-%d)", cache),
+		"foreign_keys(1)",
+		fmt.Sprintf("journal_size_limit(%d)", 2*longLog*4096),
+		"synchronous(full)",
+		"temp_store(memory)",
+		"wal_autocheckpoint(0)",
+	}}
+	if readOnly {
+		q.Set("_query_only", "1")
+	}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(s.path), RawQuery: q.Encode()}).String()
+}
+
+func (s *sqliteDB) openConn(ctx context.Context, cache int, busy time.Duration, readOnly bool) (*sqliteConn, error) {
+	pool, err := sql.Open("sqlite", s.dsn(cache, busy, readOnly))
+	if err != nil {
+		return nil, err
+	}
+	c, err := pool.Conn(ctx)
+	if err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	return &sqliteConn{pool: pool, c: c, stmts: map[string]*sql.Stmt{}, interruptible: readOnly}, nil
+}
+
+func (s *sqliteDB) update(ctx context.Context, fn func(*Tx) error) error {
+	return s.writer.update(ctx, fn)
+}
+
+func (s *sqliteDB) view(ctx context.Context, fn func(*Tx) error) error {
+	var conn *sqliteConn
+	select {
+	case <-s.shutdown:
+		return errClosed
+	default:
+	}
+	select {
+	case conn = <-s.readers:
+	case <-s.shutdown:
+		return errClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { s.readers <- conn }()
+	if conn == nil {
+		var err error
+		if conn, err = s.openConn(ctx, readerCache, busyReader, true); err != nil {
+			return fmt.Errorf("open a reader: %w", err)
+		}
+	}
+	if err := conn.do("begin"); err != nil {
+		return fmt.Errorf("read transaction: %w", err)
+	}
+	// Nothing was written: rolling back ends the snapshot. A connection that
+	// cannot is not used again.
+	defer func() {
+		if conn.do("rollback") != nil {
+			conn.close()
+			conn = nil
+		}
+	}()
+	tx := &Tx{db: s.db, runs: conn}
+	return tx.run(fn)
+}
+
+func (s *sqliteDB) ping(ctx context.Context) error {
+	return s.view(ctx, func(tx *Tx) error {
+		var one int
+		return tx.QueryRow(ctx, "select 1").Scan(&one)
+	})
+}
+
+func (s *sqliteDB) pool(context.Context) (*pgxpool.Pool, error) { return nil, ErrNoPool }
+
+// close waits for the running transactions. The writer's connection goes last:
+// closing the last connection copies the whole log into the database.
+func (s *sqliteDB) close() error {
+	close(s.shutdown)
+	s.writer.close()
+	s.check.close()
+	var err error
+	for range sqliteReaders {
+		if conn := <-s.readers; conn != nil {
+			err = errors.Join(err, conn.close())
+		}
+	}
+	return errors.Join(err, s.writer.conn.close())
+}
+
+// sqliteConn is one connection with its prepared statements. It is used by one
+// goroutine at a time.
+type sqliteConn struct {
+	pool  *sql.DB // of this connection only
+	c     *sql.Conn
+	stmts map[string]*sql.Stmt
+	// interruptible: a statement may be stopped when its context ends. Never
+	// on the writer: stopping one statement would roll back everybody who
+	// shares the transaction.
+	interruptible bool
+}
+
+func (c *sqliteConn) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
+	ctx = c.context(ctx)
+	stmt, err := c.prepare(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.ExecContext(ctx, textArgs(args)...)
+}
+
+func (c *sqliteConn) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
+	ctx = c.context(ctx)
+	stmt, err := c.prepare(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.QueryContext(ctx, textArgs(args)...)
+}
+
+func (c *sqliteConn) context(ctx context.Context) context.Context {
+	if c.interruptible {
+		return ctx
+	}
+	return context.WithoutCancel(ctx)
+}
+
+// do runs a statement of the connection itself, whatever becomes of the caller.
+func (c *sqliteConn) do(query string) error {
+	stmt, err := c.prepare(context.Background(), query)
+	if err != nil {
+		return err
+	}
+	_, err = stmt.ExecContext(context.Background())
+	return err
+}
+
+// prepare returns the prepared statement of the text. When there are very many
+// they are forgotten together: texts come from the program, a filter's too, so
+// that they repeat.
+func (c *sqliteConn) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if stmt := c.stmts[query]; stmt != nil {
+		return stmt, nil
+	}
+	if len(c.stmts) >= maxStatements {
+		for _, stmt := range c.stmts {
+			stmt.Close()
+		}
+		clear(c.stmts)
+	}
+	stmt, err := c.c.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	c.stmts[query] = stmt
+	return stmt, nil
+}
+
+// checkpoint copies the write-ahead log into the database and returns how many
+// pages the log has and how many of them are copied.
+func (c *sqliteConn) checkpoint(mode string) (pages, copied int, err error) {
+	var busy int
+	err = c.c.QueryRowContext(context.Background(), "pragma wal_checkpoint("+mode+")").Scan(&busy, &pages, &copied)
+	return pages, copied, err
+}
+
+func (c *sqliteConn) close() error {
+	for _, stmt := range c.stmts {
+		stmt.Close()
+	}
+	return errors.Join(c.c.Close(), c.pool.Close())
+}
+
+// textArgs gives byte slices as text: SQLite would store a blob, which equals
+// no text.
+func textArgs(args []any) []any {
+	for i, arg := range args {
+		if b, ok := arg.([]byte); ok {
+			args[i] = string(b)
+		}
+	}
+	return args
+}

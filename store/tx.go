@@ -1,0 +1,185 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
+
+// Tx is a transaction. It is used by one goroutine, inside the function given
+// to update or view, and not kept beyond it.
+type Tx struct {
+	db     *DB
+	runs   statements
+	open   *Rows // of the query before, not closed yet
+	failed error // the first statement that failed; it ends the transaction
+}
+
+// statements runs SQL text with $1 placeholders on one connection.
+type statements interface {
+	exec(ctx context.Context, query string, args []any) (sql.Result, error)
+	query(ctx context.Context, query string, args []any) (*sql.Rows, error)
+}
+
+var errRowsOpen = errors.New("a statement was started before the rows of the one before were closed")
+
+// Exec runs a statement that returns no rows.
+func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if err := tx.ready(ctx); err != nil {
+		return nil, err
+	}
+	result, err := tx.runs.exec(ctx, query, args)
+	if err != nil {
+		return nil, tx.fail(err)
+	}
+	return result, nil
+}
+
+// Query runs a statement that returns rows; the caller closes them.
+func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
+	if err := tx.ready(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := tx.runs.query(ctx, query, args)
+	if err != nil {
+		return nil, tx.fail(err)
+	}
+	tx.open = &Rows{rows: rows, tx: tx}
+	return tx.open, nil
+}
+
+// QueryRow runs a statement that returns at most one row. The returned row
+// must be scanned.
+func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *Row {
+	rows, err := tx.Query(ctx, query, args...)
+	return &Row{rows: rows, err: err}
+}
+
+// ready reports why no further statement can run.
+func (tx *Tx) ready(ctx context.Context) error {
+	if tx.failed != nil {
+		return fmt.Errorf("transaction has failed: %w", tx.failed)
+	}
+	if tx.open != nil {
+		return tx.fail(errRowsOpen)
+	}
+	return ctx.Err()
+}
+
+func (tx *Tx) fail(err error) error {
+	if tx.failed == nil {
+		tx.failed = err
+	}
+	return err
+}
+
+// run calls fn, with a panic as its error, and reports the first statement
+// that failed when fn does not. Rows that fn left open are closed.
+func (tx *Tx) run(fn func(*Tx) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
+		}
+		if tx.open != nil {
+			tx.open.Close()
+			err = cmp.Or(err, errRowsOpen)
+		}
+	}()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return tx.failed
+}
+
+// Rows is the result of Query, used like [sql.Rows].
+type Rows struct {
+	rows   *sql.Rows
+	tx     *Tx
+	closed bool
+	err    error
+}
+
+// Next moves to the next row. After the last one the rows are closed.
+func (r *Rows) Next() bool {
+	if r.rows.Next() {
+		return true
+	}
+	r.Close()
+	return false
+}
+
+// Scan reads the current row.
+func (r *Rows) Scan(dest ...any) error { return r.rows.Scan(dest...) }
+
+// Err is what ended Next early, nil at the natural end.
+func (r *Rows) Err() error { return r.err }
+
+// Close ends the query. Closing again does nothing.
+func (r *Rows) Close() error {
+	if r.closed {
+		return r.err
+	}
+	r.closed, r.tx.open = true, nil
+	err := r.rows.Err()
+	if e := r.rows.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		r.err = r.tx.fail(err)
+	}
+	return r.err
+}
+
+// Row is the result of QueryRow.
+type Row struct {
+	rows *Rows
+	err  error
+}
+
+// Scan reads the row; [sql.ErrNoRows] when there is none.
+func (r *Row) Scan(dest ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	defer r.rows.Close()
+	if !r.rows.Next() {
+		if err := r.rows.Err(); err != nil {
+			return err
+		}
+		return sql.ErrNoRows
+	}
+	if err := r.rows.Scan(dest...); err != nil {
+		return err
+	}
+	if err := r.rows.Close(); err != nil {
+		return err
+	}
+	return nil
+}
+
+// collect runs a query and reads each row with scan. No rows are no error and
+// a nil slice.
+func collect[T any](ctx context.Context, tx *Tx, scan func(row scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := tx.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, rows.Err()
+}
+
+// scanner is a *Row or the current row of *Rows.
+type scanner interface {
+	Scan(dest ...any) error
+}

@@ -1,0 +1,289 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// maxGroup is how many updates share one commit at most.
+const maxGroup = 256
+
+// errClosed is returned by update and view after Close.
+var errClosed = errors.New("database is closed")
+
+// writer is the one goroutine that writes to a SQLite database. Updates that
+// wait while it commits share the next commit, and with it the one wait for
+// the disk, each in its own savepoint, so that a failing one takes nothing
+// with it.
+type writer struct {
+	db     *DB
+	conn   *sqliteConn
+	log    *slog.Logger
+	group  int // updates in one commit at most
+	queue  chan *write
+	closed chan struct{} // closed by close: no more updates are taken
+	ended  chan struct{} // closed when the goroutine has ended
+	filled func(updates int)
+	reset  atomic.Bool // the write-ahead log is long and copied: start it anew before the next commit
+}
+
+// write is one update on its way through the writer.
+type write struct {
+	ctx   context.Context
+	fn    func(*Tx) error
+	state atomic.Int32
+	err   error
+	done  chan struct{}
+}
+
+const (
+	waiting int32 = iota
+	started       // by the writer: the caller waits for the outcome
+	left          // by the caller, whose context ended
+)
+
+func (w *writer) update(ctx context.Context, fn func(*Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	u := &write{ctx: ctx, fn: fn, done: make(chan struct{})}
+	select {
+	case w.queue <- u:
+	case <-w.closed:
+		return errClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-u.done:
+		return u.err
+	case <-w.ended:
+	case <-ctx.Done():
+	}
+	if u.state.CompareAndSwap(waiting, left) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return errClosed
+	}
+	<-u.done
+	return u.err
+}
+
+// run serves updates until close. A function that ends the goroutine
+// (runtime.Goexit, as t.FailNow does) costs its group, not the writer.
+func (w *writer) run() {
+	var group []*write
+	finished := false
+	defer func() {
+		if finished {
+			close(w.ended)
+			return
+		}
+		w.abandon(group, errors.New("the function given to update ended its goroutine"))
+		go w.run()
+	}()
+	for {
+		select {
+		case u := <-w.queue:
+			group = append(group[:0], u)
+		case <-w.closed:
+			finished = true
+			return
+		}
+		w.restartLog()
+		group = w.commit(group)
+		clear(group)
+	}
+}
+
+// commit runs the group and whoever joins it meanwhile in one transaction and
+// tells each its outcome. It returns the group with those who joined.
+func (w *writer) commit(group []*write) []*write {
+	if err := w.begin(group); err != nil {
+		return w.abandon(group, err)
+	}
+	for i := 0; i < len(group); i++ {
+		if err := w.runOne(group[i]); err != nil {
+			return w.abandon(group, err)
+		}
+		group = w.join(group)
+	}
+	if err := w.conn.do("commit"); err != nil {
+		return w.abandon(group, fmt.Errorf("commit: %w", err))
+	}
+	for _, u := range group {
+		close(u.done)
+	}
+	w.filled(len(group))
+	return group
+}
+
+// begin takes the write lock, waiting for other processes for as long as a
+// caller waits. Other processes get their turn between two commits; asking
+// again within milliseconds finds it.
+func (w *writer) begin(group []*write) error {
+	for {
+		err := w.conn.do("begin immediate")
+		if !isBusy(err) {
+			return err
+		}
+		if !anyWaiting(group) {
+			return errClosed
+		}
+	}
+}
+
+func anyWaiting(group []*write) bool {
+	for _, u := range group {
+		if u.state.Load() == waiting {
+			return true
+		}
+	}
+	return false
+}
+
+// runOne runs one update in its savepoint. The error it returns has ended the
+// whole transaction; the update's own is in u.err.
+func (w *writer) runOne(u *write) error {
+	if !u.state.CompareAndSwap(waiting, started) {
+		return nil
+	}
+	if err := u.ctx.Err(); err != nil {
+		u.err = err
+		return nil
+	}
+	if err := w.conn.do("savepoint one"); err != nil {
+		return err
+	}
+	tx := &Tx{db: w.db, runs: w.conn}
+	if u.err = tx.run(u.fn); u.err != nil {
+		// A full disk or a failing one may have rolled back the whole transaction.
+		if err := w.conn.do("rollback to one"); err != nil {
+			return fmt.Errorf("%w (after %w)", err, u.err)
+		}
+	}
+	return w.conn.do("release one")
+}
+
+// join adds an update that is waiting, if there is one and room for it.
+func (w *writer) join(group []*write) []*write {
+	if len(group) >= w.group {
+		return group
+	}
+	select {
+	case u := <-w.queue:
+		return append(group, u)
+	default:
+		return group
+	}
+}
+
+// abandon rolls the transaction back and gives everybody the error.
+func (w *writer) abandon(group []*write, err error) []*write {
+	if e := w.conn.do("rollback"); e != nil {
+		w.log.Debug("roll back", "error", e)
+	}
+	for _, u := range group {
+		if u.state.CompareAndSwap(waiting, started); u.state.Load() == left {
+			continue
+		}
+		u.err = fmt.Errorf("write transaction: %w", err)
+		close(u.done)
+	}
+	return group
+}
+
+// restartLog lets the write-ahead log begin anew when it has grown long under
+// writers that never pause. It gives up at once when a reader still needs it.
+func (w *writer) restartLog() {
+	if !w.reset.CompareAndSwap(true, false) {
+		return
+	}
+	if _, _, err := w.conn.checkpoint("restart"); err != nil {
+		w.log.Warn("restart the write-ahead log", "error", err)
+	}
+}
+
+// close takes no more updates and waits for those that have begun.
+func (w *writer) close() {
+	close(w.closed)
+	<-w.ended
+}
+
+// checkpointer copies the write-ahead log into the database beside the writer,
+// so that no commit has to.
+type checkpointer struct {
+	open    func() (*sqliteConn, error)
+	writer  *writer
+	log     *slog.Logger
+	updates atomic.Int64 // since the last checkpoint
+	due     chan struct{}
+	stop    chan struct{}
+	ended   chan struct{}
+}
+
+const (
+	checkpointUpdates  = 500             // updates after which the log is copied
+	checkpointInterval = time.Second     // or this long after a write
+	longLog            = 32 << 20 / 4096 // pages of a log that must begin anew
+)
+
+// filled is told of each commit.
+func (c *checkpointer) filled(updates int) {
+	if c.updates.Add(int64(updates)) < checkpointUpdates {
+		return
+	}
+	select {
+	case c.due <- struct{}{}:
+	default:
+	}
+}
+
+func (c *checkpointer) run() {
+	defer close(c.ended)
+	tick := time.NewTicker(checkpointInterval)
+	defer tick.Stop()
+	var conn *sqliteConn
+	defer func() {
+		if conn != nil {
+			conn.close()
+		}
+	}()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case <-c.due:
+		case <-tick.C:
+		}
+		if c.updates.Swap(0) == 0 {
+			continue
+		}
+		if conn == nil {
+			var err error
+			if conn, err = c.open(); err != nil {
+				c.log.Warn("open the checkpoint connection", "error", err)
+				continue
+			}
+		}
+		pages, copied, err := conn.checkpoint("passive")
+		if err != nil {
+			c.log.Warn("checkpoint", "error", err)
+			continue
+		}
+		if pages > longLog {
+			c.writer.reset.Store(true)
+		}
+		c.log.Debug("checkpoint", "pages", pages, "copied", copied)
+	}
+}
+
+func (c *checkpointer) close() {
+	close(c.stop)
+	<-c.ended
+}

@@ -167,7 +167,9 @@ func evaluatedNames() []string {
 func compareOps() []string { return []string{"<>", ">=", "<=", "=", ">", "<"} }
 
 // words are the bare words of the language.
-func words() []string { return []string{"vbTextCompare", "vbBinaryCompare", "Unicode", "ASCII", "UTF8"} }
+func words() []string {
+	return []string{"vbTextCompare", "vbBinaryCompare", "Unicode", "ASCII", "UTF8"}
+}
 
 func isWord(name string) bool { return slices.Contains(words(), name) }
 

@@ -1,0 +1,414 @@
+package provision
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/provision/expr"
+)
+
+// Schema is what a job synchronizes, in the form of Microsoft Graph's synchronizationSchema: which attributes both
+// directories have, and how a target value is made from source values.
+type Schema struct {
+	ID                   string                `json:"id"`
+	Version              string                `json:"version"` // text, changed with every change
+	SynchronizationRules []SynchronizationRule `json:"synchronizationRules"`
+	Directories          []DirectoryDefinition `json:"directories"`
+}
+
+// SynchronizationRule holds the object mappings from one directory to another.
+type SynchronizationRule struct {
+	ID                  string           `json:"id"`
+	Name                string           `json:"name"`
+	Editable            bool             `json:"editable"`
+	Priority            int              `json:"priority"` // lowest first
+	SourceDirectoryName string           `json:"sourceDirectoryName"`
+	TargetDirectoryName string           `json:"targetDirectoryName"`
+	ObjectMappings      []ObjectMapping  `json:"objectMappings"`
+	ContainerFilter     *ContainerFilter `json:"containerFilter"`
+	GroupFilter         *GroupFilter     `json:"groupFilter"`
+	Metadata            []MetadataEntry  `json:"metadata"`
+}
+
+// ContainerFilter names the containers of an Active Directory that are read.
+type ContainerFilter struct {
+	IncludedContainers []string `json:"includedContainers"`
+}
+
+// GroupFilter names the groups of an Active Directory that are read.
+type GroupFilter struct {
+	IncludedGroups []string `json:"includedGroups"`
+}
+
+// MetadataEntry is one named text of a rule, mapping, directory, object or attribute.
+type MetadataEntry struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// ObjectMapping says how objects of one kind become objects of another.
+type ObjectMapping struct {
+	Name              string             `json:"name"`
+	Enabled           bool               `json:"enabled"`
+	FlowTypes         FlowTypes          `json:"flowTypes"` // Target Object Actions
+	SourceObjectName  string             `json:"sourceObjectName"`
+	TargetObjectName  string             `json:"targetObjectName"`
+	Scope             *Filter            `json:"scope"` // nil: all records
+	AttributeMappings []AttributeMapping `json:"attributeMappings"`
+	Metadata          []MetadataEntry    `json:"metadata"`
+}
+
+// AttributeMapping is one row: how one target attribute gets its value.
+type AttributeMapping struct {
+	TargetAttributeName     string                  `json:"targetAttributeName"`
+	Source                  *AttributeMappingSource `json:"source"`           // nil: only the default value flows
+	DefaultValue            *string                 `json:"defaultValue"`     // nil and "": none
+	MatchingPriority        int                     `json:"matchingPriority"` // Matching precedence; 0: not a matching attribute
+	FlowType                AttributeFlowType       `json:"flowType"`
+	FlowBehavior            FlowBehavior            `json:"flowBehavior"`
+	ExportMissingReferences bool                    `json:"exportMissingReferences"`
+}
+
+// AttributeMappingSource is an expression as text and as tree.
+type AttributeMappingSource = expr.Node
+
+// AttributeFlowType says when a row applies.
+type AttributeFlowType string
+
+// The flow types of a row. In the pages, Always and "Only during object creation".
+const (
+	FlowAlways            AttributeFlowType = "Always"
+	FlowObjectAddOnly     AttributeFlowType = "ObjectAddOnly"
+	FlowMultiValueAddOnly AttributeFlowType = "MultiValueAddOnly"
+	FlowValueAddOnly      AttributeFlowType = "ValueAddOnly"
+	FlowAttributeAddOnly  AttributeFlowType = "AttributeAddOnly"
+)
+
+// FlowBehavior says whether a value that did not change is sent.
+type FlowBehavior string
+
+// The flow behaviors of a row.
+const (
+	FlowWhenChanged   FlowBehavior = "FlowWhenChanged"
+	FlowUnchanged FlowBehavior = "FlowAlways"
+)
+
+// Filter is an object mapping's scope. Groups are alternatives; whoever leaves all of them is deprovisioned.
+type Filter struct {
+	Groups               []FilterGroup `json:"groups"`
+	InputFilterGroups    []FilterGroup `json:"inputFilterGroups"`
+	CategoryFilterGroups []FilterGroup `json:"categoryFilterGroups"`
+}
+
+// Empty reports whether the filter lets every record through.
+func (f *Filter) Empty() bool {
+	return f == nil || len(f.Groups) == 0 && len(f.InputFilterGroups) == 0 && len(f.CategoryFilterGroups) == 0
+}
+
+// FilterGroup is a list of clauses that must all hold.
+type FilterGroup struct {
+	Name    string         `json:"name"`
+	Clauses []FilterClause `json:"clauses"`
+}
+
+// FilterClause compares one source attribute.
+type FilterClause struct {
+	SourceOperandName string        `json:"sourceOperandName"`
+	OperatorName      string        `json:"operatorName"`
+	TargetOperand     FilterOperand `json:"targetOperand"`
+}
+
+// FilterOperand holds the values of a clause; operators without a right side have none.
+type FilterOperand struct {
+	Values []string `json:"values"`
+}
+
+// DirectoryDefinition lists the objects of a source or target.
+type DirectoryDefinition struct {
+	ID                string             `json:"id"`
+	Name              string             `json:"name"`
+	Version           string             `json:"version"`
+	ReadOnly          bool               `json:"readOnly"`
+	DiscoveryDateTime *string            `json:"discoveryDateTime"`
+	Discoverabilities string             `json:"discoverabilities"`
+	Objects           []ObjectDefinition `json:"objects"`
+	Metadata          []MetadataEntry    `json:"metadata"`
+}
+
+// ObjectDefinition lists the attributes of one kind of object.
+type ObjectDefinition struct {
+	Name          string                `json:"name"`
+	Attributes    []AttributeDefinition `json:"attributes"`
+	SupportedAPIs []string              `json:"supportedApis"`
+	Metadata      []MetadataEntry       `json:"metadata"`
+}
+
+// AttributeDefinition describes an attribute. For a target its name is a SCIM path.
+type AttributeDefinition struct {
+	Name              string             `json:"name"`
+	Type              AttributeType      `json:"type"`
+	Anchor            bool               `json:"anchor"`    // the object's unique, unchanging key
+	CaseExact         bool               `json:"caseExact"` // whether letter case decides that a value changed
+	Multivalued       bool               `json:"multivalued"`
+	Required          bool               `json:"required"`
+	Mutability        Mutability         `json:"mutability"`
+	DefaultValue      *string            `json:"defaultValue"`
+	FlowNullValues    bool               `json:"flowNullValues"`
+	ReferencedObjects []ReferencedObject `json:"referencedObjects"`
+	APIExpressions    []json.RawMessage  `json:"apiExpressions"` // internal to Entra; kept as they are
+	Metadata          []MetadataEntry    `json:"metadata"`
+}
+
+// AttributeType is the type of an attribute's values.
+type AttributeType string
+
+// The attribute types.
+const (
+	TypeString    AttributeType = "String"
+	TypeInteger   AttributeType = "Integer"
+	TypeReference AttributeType = "Reference"
+	TypeBinary    AttributeType = "Binary"
+	TypeBoolean   AttributeType = "Boolean"
+	TypeDateTime  AttributeType = "DateTime"
+)
+
+// Mutability says who may change an attribute.
+type Mutability string
+
+// The mutabilities.
+const (
+	ReadWrite Mutability = "ReadWrite"
+	ReadOnly  Mutability = "ReadOnly"
+	Immutable Mutability = "Immutable"
+	WriteOnly Mutability = "WriteOnly"
+)
+
+// ReferencedObject names what a Reference refers to.
+type ReferencedObject struct {
+	ReferencedObjectName string  `json:"referencedObjectName"`
+	ReferencedProperty   *string `json:"referencedProperty"`
+}
+
+// ParseSchema reads a schema document. Members that are not Graph's are ignored and absent ones get Graph's defaults;
+// whether the schema can be used is Validate's answer.
+func ParseSchema(b []byte) (*Schema, error) {
+	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
+	var s Schema
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, fmt.Errorf("read the schema document: %w", err)
+	}
+	if len(s.SynchronizationRules) == 0 {
+		return nil, fmt.Errorf("the schema document has no synchronizationRules: is it a synchronizationSchema?")
+	}
+	s.fill()
+	return &s, nil
+}
+
+// JSON writes the schema as Graph does: lists without elements as [], indented.
+func (s *Schema) JSON() ([]byte, error) {
+	c := s.Clone()
+	c.fill()
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(c); err != nil {
+		return nil, fmt.Errorf("write the schema document: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// Clone copies what an editor may change: rules, mappings and rows. Definitions and sources are shared.
+func (s *Schema) Clone() *Schema {
+	c := *s
+	c.Directories = slices.Clone(s.Directories)
+	c.SynchronizationRules = slices.Clone(s.SynchronizationRules)
+	for i := range c.SynchronizationRules {
+		r := &c.SynchronizationRules[i]
+		r.ObjectMappings = slices.Clone(r.ObjectMappings)
+		for j := range r.ObjectMappings {
+			m := &r.ObjectMappings[j]
+			m.AttributeMappings = slices.Clone(m.AttributeMappings)
+			m.Metadata = slices.Clone(m.Metadata)
+		}
+	}
+	return &c
+}
+
+// ObjectMappings are all object mappings in the order in which the rules apply.
+func (s *Schema) ObjectMappings() []*ObjectMapping {
+	var mappings []*ObjectMapping
+	for _, r := range s.rules() {
+		for i := range r.ObjectMappings {
+			mappings = append(mappings, &r.ObjectMappings[i])
+		}
+	}
+	return mappings
+}
+
+// ObjectMapping finds an object mapping by its exact name.
+func (s *Schema) ObjectMapping(name string) (*ObjectMapping, error) {
+	for _, m := range s.ObjectMappings() {
+		if m.Name == name {
+			return m, nil
+		}
+	}
+	return nil, fmt.Errorf("the schema has no object mapping %q", name)
+}
+
+// UserMapping is the first object mapping whose source object is User.
+func (s *Schema) UserMapping() (*ObjectMapping, error) { return s.mappingOf("User") }
+
+// GroupMapping is the first object mapping whose source object is Group.
+func (s *Schema) GroupMapping() (*ObjectMapping, error) { return s.mappingOf("Group") }
+
+func (s *Schema) mappingOf(source string) (*ObjectMapping, error) {
+	for _, m := range s.ObjectMappings() {
+		if m.SourceObjectName == source {
+			return m, nil
+		}
+	}
+	return nil, fmt.Errorf("the schema has no object mapping with the source object %s", source)
+}
+
+// rules are the rules by priority.
+func (s *Schema) rules() []*SynchronizationRule {
+	rules := make([]*SynchronizationRule, len(s.SynchronizationRules))
+	for i := range s.SynchronizationRules {
+		rules[i] = &s.SynchronizationRules[i]
+	}
+	slices.SortStableFunc(rules, func(a, b *SynchronizationRule) int { return cmp.Compare(a.Priority, b.Priority) })
+	return rules
+}
+
+// Directory finds a directory definition. The source's older and newer names count as equal.
+func (s *Schema) Directory(name string) (*DirectoryDefinition, error) {
+	for i := range s.Directories {
+		if sameDirectory(s.Directories[i].Name, name) {
+			return &s.Directories[i], nil
+		}
+	}
+	return nil, fmt.Errorf("the schema has no directory %q", name)
+}
+
+func sameDirectory(a, b string) bool {
+	renamed := func(name string) string {
+		if name == "Azure Active Directory" {
+			return "Microsoft Entra ID"
+		}
+		return name
+	}
+	return renamed(a) == renamed(b)
+}
+
+// Object finds the definition of an object by its exact name.
+func (d *DirectoryDefinition) Object(name string) (*ObjectDefinition, error) {
+	for i := range d.Objects {
+		if d.Objects[i].Name == name {
+			return &d.Objects[i], nil
+		}
+	}
+	return nil, fmt.Errorf("the directory %q has no object %q", d.Name, name)
+}
+
+// Attribute finds the definition of an attribute by its exact name.
+func (o *ObjectDefinition) Attribute(name string) (*AttributeDefinition, bool) {
+	for i := range o.Attributes {
+		if o.Attributes[i].Name == name {
+			return &o.Attributes[i], true
+		}
+	}
+	return nil, false
+}
+
+// attributeHint names the attribute that only differs in letter case, for messages.
+func (o *ObjectDefinition) attributeHint(name string) string {
+	for _, a := range o.Attributes {
+		if strings.EqualFold(a.Name, name) {
+			return "; letter case counts, write " + a.Name
+		}
+	}
+	return ""
+}
+
+// Default is the row's default value if the source is null, used when an object is created; ok is false without one.
+func (m *AttributeMapping) Default() (value string, ok bool) {
+	if m.DefaultValue == nil || *m.DefaultValue == "" {
+		return "", false
+	}
+	return *m.DefaultValue, true
+}
+
+// fill gives absent lists and enumerations Graph's defaults.
+func (s *Schema) fill() {
+	for i := range s.SynchronizationRules {
+		r := &s.SynchronizationRules[i]
+		r.ObjectMappings = orEmpty(r.ObjectMappings)
+		r.Metadata = orEmpty(r.Metadata)
+		for j := range r.ObjectMappings {
+			r.ObjectMappings[j].fill()
+		}
+	}
+	s.SynchronizationRules = orEmpty(s.SynchronizationRules)
+	s.Directories = orEmpty(s.Directories)
+	for i := range s.Directories {
+		s.Directories[i].fill()
+	}
+}
+
+func (m *ObjectMapping) fill() {
+	m.AttributeMappings = orEmpty(m.AttributeMappings)
+	m.Metadata = orEmpty(m.Metadata)
+	for i := range m.AttributeMappings {
+		row := &m.AttributeMappings[i]
+		row.FlowType = cmp.Or(row.FlowType, FlowAlways)
+		row.FlowBehavior = cmp.Or(row.FlowBehavior, FlowWhenChanged)
+	}
+	if f := m.Scope; f != nil {
+		m.Scope = &Filter{Groups: fillGroups(f.Groups), InputFilterGroups: fillGroups(f.InputFilterGroups), CategoryFilterGroups: fillGroups(f.CategoryFilterGroups)}
+	}
+}
+
+func fillGroups(groups []FilterGroup) []FilterGroup {
+	groups = slices.Clone(orEmpty(groups))
+	for i := range groups {
+		groups[i].Clauses = slices.Clone(orEmpty(groups[i].Clauses))
+		for j := range groups[i].Clauses {
+			operand := &groups[i].Clauses[j].TargetOperand
+			operand.Values = orEmpty(operand.Values)
+		}
+	}
+	return groups
+}
+
+func (d *DirectoryDefinition) fill() {
+	d.Discoverabilities = cmp.Or(d.Discoverabilities, "None")
+	d.Metadata = orEmpty(d.Metadata)
+	d.Objects = slices.Clone(orEmpty(d.Objects))
+	for i := range d.Objects {
+		o := &d.Objects[i]
+		o.Metadata = orEmpty(o.Metadata)
+		o.SupportedAPIs = orEmpty(o.SupportedAPIs)
+		o.Attributes = slices.Clone(orEmpty(o.Attributes))
+		for j := range o.Attributes {
+			a := &o.Attributes[j]
+			a.Type = cmp.Or(a.Type, TypeString)
+			a.Mutability = cmp.Or(a.Mutability, ReadWrite)
+			a.ReferencedObjects = orEmpty(a.ReferencedObjects)
+			a.APIExpressions = orEmpty(a.APIExpressions)
+			a.Metadata = orEmpty(a.Metadata)
+		}
+	}
+}
+
+// orEmpty is the empty list instead of nil, which JSON would write as null.
+func orEmpty[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
+}

@@ -1,0 +1,268 @@
+package provision
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/provision/expr"
+)
+
+// CompiledMapping is a row made ready for evaluating, with what its target attribute's definition says.
+type CompiledMapping struct {
+	Row              int        // from 1, in the order of the mapping
+	Target           string     // target attribute name, a SCIM path
+	Expr             *expr.Expr // nil: only the default value flows
+	MatchingPriority int        // 0: not a matching attribute; else lowest first
+	FlowType         AttributeFlowType
+	FlowBehavior     FlowBehavior
+	DefaultValue     string // "": none; flows when an object is created
+	Type             AttributeType
+	CaseExact        bool
+	Multivalued      bool
+	Required         bool
+}
+
+// RowError says what is wrong with a schema, and where.
+type RowError struct {
+	Mapping string // the object mapping's name; "" for what concerns the whole schema
+	Row     int    // the row from 1; 0 for what concerns the whole mapping
+	Target  string // the row's target attribute
+	Message string // what is wrong and what to do
+	Err     error  // the cause, such as an *expr.SyntaxError; may be nil
+}
+
+func (e *RowError) Error() string {
+	var b strings.Builder
+	if e.Mapping != "" {
+		fmt.Fprintf(&b, "mapping %q: ", e.Mapping)
+	}
+	if e.Row > 0 {
+		fmt.Fprintf(&b, "row %d (%s): ", e.Row, e.Target)
+	}
+	b.WriteString(e.Message)
+	return b.String()
+}
+
+func (e *RowError) Unwrap() error { return e.Err }
+
+// Compile makes the rows of one object mapping ready, in their order. The error joins a *RowError for each thing that is
+// wrong.
+func (s *Schema) Compile(m *ObjectMapping) ([]CompiledMapping, error) {
+	source, target, err := s.objects(m)
+	if err != nil {
+		return nil, err
+	}
+	v := mappingCheck{mapping: m, source: source, target: target}
+	return v.run()
+}
+
+// Matching are the rows that find an existing object in the target, in their order of precedence.
+func Matching(rows []CompiledMapping) []CompiledMapping {
+	var matching []CompiledMapping
+	for _, row := range rows {
+		if row.MatchingPriority > 0 {
+			matching = append(matching, row)
+		}
+	}
+	slices.SortStableFunc(matching, func(a, b CompiledMapping) int { return cmp.Compare(a.MatchingPriority, b.MatchingPriority) })
+	return matching
+}
+
+// Validate checks everything that a job relies on: that directories, objects and attributes exist under their exact names,
+// that expressions can be evaluated, that each enabled mapping has a matching attribute, and that each object has exactly
+// one anchor. The error joins a *RowError for each thing that is wrong.
+func (s *Schema) Validate() error {
+	var errs []error
+	for i := range s.Directories {
+		for j := range s.Directories[i].Objects {
+			errs = append(errs, s.Directories[i].Objects[j].validate(s.Directories[i].Name))
+		}
+	}
+	if len(s.ObjectMappings()) == 0 {
+		errs = append(errs, &RowError{Message: "the schema has no object mappings: add one, or restore the default mappings"})
+	}
+	names := map[string]bool{}
+	for _, m := range s.ObjectMappings() {
+		if names[m.Name] {
+			errs = append(errs, &RowError{Mapping: m.Name, Message: "another object mapping has this name: give each its own"})
+		}
+		names[m.Name] = true
+		_, err := s.Compile(m)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// objects finds the definitions that a mapping connects.
+func (s *Schema) objects(m *ObjectMapping) (source, target *ObjectDefinition, err error) {
+	for _, r := range s.rules() {
+		for i := range r.ObjectMappings {
+			if &r.ObjectMappings[i] != m {
+				continue
+			}
+			source, sourceErr := s.object(m, r.SourceDirectoryName, m.SourceObjectName)
+			target, targetErr := s.object(m, r.TargetDirectoryName, m.TargetObjectName)
+			return source, target, errors.Join(sourceErr, targetErr)
+		}
+	}
+	return nil, nil, &RowError{Mapping: m.Name, Message: "the mapping belongs to no rule of this schema"}
+}
+
+func (s *Schema) object(m *ObjectMapping, directory, object string) (*ObjectDefinition, error) {
+	d, err := s.Directory(directory)
+	if err != nil {
+		return nil, &RowError{Mapping: m.Name, Message: err.Error(), Err: err}
+	}
+	o, err := d.Object(object)
+	if err != nil {
+		return nil, &RowError{Mapping: m.Name, Message: err.Error(), Err: err}
+	}
+	return o, nil
+}
+
+func (o *ObjectDefinition) validate(directory string) error {
+	var errs []error
+	anchors := 0
+	seen := map[string]bool{}
+	fail := func(format string, args ...any) {
+		errs = append(errs, &RowError{Message: fmt.Sprintf("directory %q, object %q: ", directory, o.Name) + fmt.Sprintf(format, args...)})
+	}
+	for _, a := range o.Attributes {
+		if a.Anchor {
+			anchors++
+		}
+		switch {
+		case a.Name == "":
+			fail("an attribute has no name")
+		case seen[a.Name]:
+			fail("the attribute %s is defined twice: remove one", a.Name)
+		}
+		seen[a.Name] = true
+		if !a.Type.known() {
+			fail("the attribute %s has the type %q: write String, Integer, Reference, Binary, Boolean or DateTime", a.Name, a.Type)
+		}
+	}
+	if anchors != 1 {
+		fail("it has %d anchors: mark exactly one attribute as anchor", anchors)
+	}
+	return errors.Join(errs...)
+}
+
+func (t AttributeType) known() bool {
+	switch t {
+	case TypeString, TypeInteger, TypeReference, TypeBinary, TypeBoolean, TypeDateTime:
+		return true
+	}
+	return false
+}
+
+func (t AttributeFlowType) known() bool {
+	switch t {
+	case FlowAlways, FlowObjectAddOnly, FlowMultiValueAddOnly, FlowValueAddOnly, FlowAttributeAddOnly:
+		return true
+	}
+	return false
+}
+
+// mappingCheck compiles one object mapping and gathers everything that is wrong with it.
+type mappingCheck struct {
+	mapping        *ObjectMapping
+	source, target *ObjectDefinition
+	rows           []CompiledMapping
+	errs           []error
+}
+
+func (v *mappingCheck) run() ([]CompiledMapping, error) {
+	seen := map[string]int{}
+	for i := range v.mapping.AttributeMappings {
+		row := &v.mapping.AttributeMappings[i]
+		if earlier, twice := seen[row.TargetAttributeName]; twice {
+			v.fail(i, nil, fmt.Sprintf("row %d has the same target attribute: remove one", earlier))
+		}
+		seen[row.TargetAttributeName] = i + 1
+		v.row(i, row)
+	}
+	if v.mapping.Enabled && len(Matching(v.rows)) == 0 && len(v.errs) == 0 {
+		v.whole("no row has a matching precedence: give one, such as userName, precedence 1")
+	}
+	v.scope()
+	if len(v.errs) > 0 {
+		return nil, errors.Join(v.errs...)
+	}
+	return v.rows, nil
+}
+
+func (v *mappingCheck) row(i int, row *AttributeMapping) {
+	definition, ok := v.target.Attribute(row.TargetAttributeName)
+	if !ok {
+		v.fail(i, nil, fmt.Sprintf("the target object %s has no such attribute%s", v.target.Name, v.target.attributeHint(row.TargetAttributeName)))
+		return
+	}
+	compiled := CompiledMapping{
+		Row: i + 1, Target: row.TargetAttributeName,
+		MatchingPriority: row.MatchingPriority, FlowType: cmp.Or(row.FlowType, FlowAlways), FlowBehavior: cmp.Or(row.FlowBehavior, FlowWhenChanged),
+		Type: definition.Type, CaseExact: definition.CaseExact, Multivalued: definition.Multivalued, Required: definition.Required,
+	}
+	compiled.DefaultValue, _ = row.Default()
+	switch {
+	case definition.Anchor:
+		v.fail(i, nil, "the target's key cannot be mapped: remove the row")
+	case !compiled.FlowType.known():
+		v.fail(i, nil, fmt.Sprintf("flowType is %q: write Always or ObjectAddOnly", row.FlowType))
+	case compiled.FlowBehavior != FlowWhenChanged && compiled.FlowBehavior != FlowUnchanged:
+		v.fail(i, nil, fmt.Sprintf("flowBehavior is %q: write FlowWhenChanged or FlowAlways", row.FlowBehavior))
+	case row.MatchingPriority < 0:
+		v.fail(i, nil, fmt.Sprintf("the matching precedence is %d: write 1 or more, or 0 for none", row.MatchingPriority))
+	case row.MatchingPriority > 0 && row.Source == nil:
+		v.fail(i, nil, "a matching attribute needs a source: give the row one")
+	}
+	if row.Source != nil {
+		compiled.Expr = v.expression(i, row)
+	}
+	v.rows = append(v.rows, compiled)
+}
+
+// expression compiles a row's source and checks the names it reads.
+func (v *mappingCheck) expression(i int, row *AttributeMapping) *expr.Expr {
+	e, err := expr.FromSource(row.Source)
+	if err != nil {
+		v.fail(i, err, err.Error())
+		return nil
+	}
+	for _, name := range e.Attributes() {
+		if _, ok := v.source.Attribute(name); !ok {
+			v.fail(i, nil, fmt.Sprintf("the source object %s has no attribute %s%s", v.source.Name, name, v.source.attributeHint(name)))
+		}
+	}
+	return e
+}
+
+// scope checks the names that a scope reads. Evaluating it is not the schema's business.
+func (v *mappingCheck) scope() {
+	if v.mapping.Scope.Empty() {
+		return
+	}
+	f := v.mapping.Scope
+	for _, group := range slices.Concat(f.Groups, f.InputFilterGroups, f.CategoryFilterGroups) {
+		for _, clause := range group.Clauses {
+			if _, ok := v.source.Attribute(clause.SourceOperandName); !ok {
+				v.whole(fmt.Sprintf("the scope %q reads %s, which the source object %s does not have%s",
+					group.Name, clause.SourceOperandName, v.source.Name, v.source.attributeHint(clause.SourceOperandName)))
+			}
+		}
+	}
+}
+
+func (v *mappingCheck) fail(i int, cause error, message string) {
+	v.errs = append(v.errs, &RowError{
+		Mapping: v.mapping.Name, Row: i + 1, Target: v.mapping.AttributeMappings[i].TargetAttributeName,
+		Message: message, Err: cause,
+	})
+}
+
+func (v *mappingCheck) whole(message string) {
+	v.errs = append(v.errs, &RowError{Mapping: v.mapping.Name, Message: message})
+}

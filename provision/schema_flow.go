@@ -1,0 +1,84 @@
+package provision
+
+import (
+	"fmt"
+	"strings"
+)
+
+// FlowTypes are an object mapping's Target Object Actions, as flags.
+type FlowTypes int
+
+// The flow types. In the pages they are Create, Update and Delete.
+const (
+	FlowAdd    FlowTypes = 1
+	FlowUpdate FlowTypes = 2
+	FlowDelete FlowTypes = 4
+)
+
+// Has reports whether every one of the given flags is set.
+func (f FlowTypes) Has(flags FlowTypes) bool { return f&flags == flags }
+
+// With sets or clears flags.
+func (f FlowTypes) With(flags FlowTypes, on bool) FlowTypes {
+	if on {
+		return f | flags
+	}
+	return f &^ flags
+}
+
+// String is Graph's text: "Add,Update,Delete", or "None".
+func (f FlowTypes) String() string {
+	var names []string
+	for _, flag := range []FlowTypes{FlowAdd, FlowUpdate, FlowDelete} {
+		if f.Has(flag) {
+			names = append(names, flag.name())
+		}
+	}
+	if len(names) == 0 {
+		return "None"
+	}
+	return strings.Join(names, ",")
+}
+
+func (f FlowTypes) name() string {
+	switch f {
+	case FlowAdd:
+		return "Add"
+	case FlowUpdate:
+		return "Update"
+	default:
+		return "Delete"
+	}
+}
+
+// ParseFlowTypes reads Graph's text, with or without blanks, in any letter case.
+func ParseFlowTypes(text string) (FlowTypes, error) {
+	var f FlowTypes
+	for word := range strings.SplitSeq(text, ",") {
+		switch strings.ToLower(strings.TrimSpace(word)) {
+		case "add":
+			f |= FlowAdd
+		case "update":
+			f |= FlowUpdate
+		case "delete":
+			f |= FlowDelete
+		case "none", "":
+		default:
+			return 0, fmt.Errorf("%q is no flow type: write Add, Update and Delete, separated by commas, or None", strings.TrimSpace(word))
+		}
+	}
+	return f, nil
+}
+
+// MarshalText writes Graph's text.
+func (f FlowTypes) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads Graph's text.
+func (f *FlowTypes) UnmarshalText(text []byte) error {
+	parsed, err := ParseFlowTypes(string(text))
+	if err != nil {
+		return err
+	}
+	*f = parsed
+	return nil
+}

@@ -6,19 +6,19 @@
 // through [Jobs]; [Engine.Advance] works on it, one bounded slice at a time, under
 // a lease whose epoch fences every write:
 //
-//	          Source.Snapshot / Source.Changes
-//	                       │  object ids, saved with the watermark that covers them
-//	                       ▼
-//	                    pending ◄──── escrow (retries), daily look at the unmatched
-//	                       │
-//	   import ─► scoping ─► matching ─► processing ─► referenceResolution    (evaluate.go)
-//	                       │                         Target.Find, Target.Get only
-//	                       ▼
-//	        intent: creates are written down as "sending" before they are sent
-//	                       │
-//	                    export                       Target.Create, Patch, Delete
-//	                       │
-//	        record: links, escrow, log entries and the end of the work, in one transaction
+//	       Source.Snapshot / Source.Changes
+//	                    │  object ids, saved with the watermark that covers them
+//	                    ▼
+//	                 pending ◄──── escrow (retries), daily look at the unmatched
+//	                    │
+//	import ─► scoping ─► matching ─► processing ─► referenceResolution    (evaluate.go)
+//	                    │                         Target.Find, Target.Get only
+//	                    ▼
+//	     intent: creates are written down as "sending" before they are sent
+//	                    │
+//	                 export                       Target.Create, Patch, Delete
+//	                    │
+//	     record: links, escrow, log entries and the end of the work, in one transaction
 //
 // A plan is the same code without intent, export and record, so it cannot say
 // anything else than what a cycle would do.

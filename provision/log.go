@@ -4,22 +4,22 @@ import "time"
 
 // LogEntry is one provisioning record, in the shape of Graph's provisioningObjectSummary.
 type LogEntry struct {
-	ID                string             `json:"id"`
-	ActivityTime      time.Time          `json:"activityDateTime"`
-	JobID             string             `json:"jobId"`
-	CycleID           string             `json:"cycleId"`
-	ChangeID          string             `json:"changeId"`
-	Action            Action             `json:"provisioningAction"`
-	DurationMillis    int64              `json:"durationInMilliseconds"`
-	Status            StatusInfo         `json:"provisioningStatusInfo"`
-	Steps             []Step             `json:"provisioningSteps"`
-	Modified          []ModifiedProperty `json:"modifiedProperties"`
-	SourceSystem      System             `json:"sourceSystem"`
-	TargetSystem      System             `json:"targetSystem"`
-	SourceIdentity    Identity           `json:"sourceIdentity"`
-	TargetIdentity    Identity           `json:"targetIdentity"`
-	InitiatorName     string             `json:"initiatedBy"`
-	Mapping           string             `json:"mapping"`
+	ID             string             `json:"id"`
+	ActivityTime   time.Time          `json:"activityDateTime"`
+	JobID          string             `json:"jobId"`
+	CycleID        string             `json:"cycleId"`
+	ChangeID       string             `json:"changeId"`
+	Action         Action             `json:"provisioningAction"`
+	DurationMillis int64              `json:"durationInMilliseconds"`
+	Status         StatusInfo         `json:"provisioningStatusInfo"`
+	Steps          []Step             `json:"provisioningSteps"`
+	Modified       []ModifiedProperty `json:"modifiedProperties"`
+	SourceSystem   System             `json:"sourceSystem"`
+	TargetSystem   System             `json:"targetSystem"`
+	SourceIdentity Identity           `json:"sourceIdentity"`
+	TargetIdentity Identity           `json:"targetIdentity"`
+	InitiatorName  string             `json:"initiatedBy"`
+	Mapping        string             `json:"mapping"`
 }
 
 // Action is what happened to the account.

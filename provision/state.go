@@ -27,9 +27,9 @@ type State struct {
 	NextUnmatched time.Time `json:"nextUnmatched"`
 
 	Quarantine *Quarantine  `json:"quarantine"`
-	Last       *CycleReport `json:"last"`        // the last cycle that ended
-	LastGood   *CycleReport `json:"lastGood"`    // the last one that was not stopped
-	FirstDone  time.Time    `json:"firstDone"`   // end of the first complete cycle
+	Last       *CycleReport `json:"last"`         // the last cycle that ended
+	LastGood   *CycleReport `json:"lastGood"`     // the last one that was not stopped
+	FirstDone  time.Time    `json:"firstDone"`    // end of the first complete cycle
 	FailedRuns int          `json:"failedCycles"` // consecutive cycles that were stopped
 }
 

@@ -66,6 +66,7 @@ type TargetError struct {
 	Code       string        // Entra's error code, "EntryConflict"
 	Detail     string        // what the target said, or what went wrong
 	Advice     string        // what the administrator can do next
+	Request    string        // method and path of the request
 	RetryAfter time.Duration // pause the target asked for, 0 when it named none
 	Sent       bool          // the target may have acted on the request
 	Err        error         // the private cause, may be nil

@@ -1,0 +1,57 @@
+package scimclient
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// createBody is a new account as Entra sends it: both schemas whether or not an
+// enterprise attribute is among the values, meta with nothing but the resource
+// type, an empty list of roles, and the work e-mail as the primary one.
+func createBody(changes []provision.Change) ([]byte, error) {
+	r := scim.Resource{}
+	for _, ch := range changes {
+		p, err := scim.ParsePath(nil, ch.Path, scim.Lenient)
+		if err == nil {
+			err = p.Set(r, ch.New)
+		}
+		if err != nil {
+			return nil, unusable(ch.Path, err)
+		}
+	}
+	markPrimary(r)
+	r["schemas"] = []any{scim.UserURN, scim.EnterpriseURN}
+	r["meta"] = map[string]any{"resourceType": "User"}
+	if _, ok := r["roles"]; !ok {
+		r["roles"] = []any{}
+	}
+	return marshal(r)
+}
+
+func markPrimary(r scim.Resource) {
+	emails, _ := r["emails"].([]any)
+	for _, e := range emails {
+		email, ok := e.(map[string]any)
+		if !ok {
+			continue
+		}
+		if kind, _ := email["type"].(string); strings.EqualFold(kind, "work") {
+			if _, set := email["primary"]; !set {
+				email["primary"] = true
+			}
+			return
+		}
+	}
+}
+
+// unusable is a mapping whose target attribute SCIM cannot express.
+func unusable(path string, err error) *provision.TargetError {
+	return &provision.TargetError{
+		Kind: provision.Permanent, Code: "SchemaAttributeNotFound", Err: err,
+		Detail: fmt.Sprintf("The target attribute %q cannot be written: %v.", path, err),
+		Advice: "Correct this target attribute in the mapping.",
+	}
+}

@@ -1,0 +1,35 @@
+package scimclient
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// filterQuery is the query of a search in the one form Entra uses: an attribute,
+// eq, and a quoted value. Blanks are sent as plus signs, as Entra does.
+func filterQuery(path string, value any) string {
+	return "filter=" + url.QueryEscape(path+" eq "+literal(value))
+}
+
+// literal writes a value as RFC 7644 §3.4.2.2 wants it: JSON.
+func literal(value any) string {
+	switch v := value.(type) {
+	case string:
+		return quote(v)
+	case bool, int64:
+		return fmt.Sprint(v)
+	}
+	return quote(fmt.Sprint(value))
+}
+
+func quote(s string) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil {
+		return `""` // a string always encodes
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

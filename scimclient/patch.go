@@ -1,0 +1,92 @@
+package scimclient
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+type patchRequest struct {
+	Schemas    []string    `json:"schemas"`
+	Operations []operation `json:"Operations"`
+}
+
+type operation struct {
+	Op    string `json:"op"`
+	Path  string `json:"path,omitempty"`
+	Value any    `json:"value"`
+}
+
+func patchBody(changes []provision.Change, compliant bool) ([]byte, error) {
+	ops := entraOperations(changes)
+	if compliant {
+		ops = compliantOperations(changes)
+	}
+	return marshal(patchRequest{Schemas: []string{scim.PatchOpURN}, Operations: ops})
+}
+
+// entraOperations is the dialect without a flag: one operation per attribute, Add
+// when the target has no value yet and Replace otherwise, booleans as text.
+func entraOperations(changes []provision.Change) []operation {
+	ops := make([]operation, 0, len(changes))
+	for _, ch := range changes {
+		op := "Replace"
+		if ch.Old == nil {
+			op = "Add"
+		}
+		value := ch.New
+		if b, ok := value.(bool); ok {
+			value = "False"
+			if b {
+				value = "True"
+			}
+		}
+		ops = append(ops, operation{Op: op, Path: ch.Path, Value: value})
+	}
+	return ops
+}
+
+// compliantOperations is the dialect of the flag aadOptscim062020: a path with a
+// value filter keeps its own operation, everything else is merged into one
+// operation without path per op. An add of one attribute, and active alone, keep
+// their path.
+func compliantOperations(changes []provision.Change) []operation {
+	var ops []operation
+	for _, op := range []string{"add", "replace"} {
+		var merged []provision.Change
+		for _, ch := range changes {
+			switch {
+			case (ch.Old == nil) != (op == "add"):
+			case strings.Contains(ch.Path, "["):
+				ops = append(ops, operation{Op: op, Path: ch.Path, Value: ch.New})
+			default:
+				merged = append(merged, ch)
+			}
+		}
+		if len(merged) == 1 && (op == "add" || strings.EqualFold(merged[0].Path, "active")) {
+			ops = append(ops, operation{Op: op, Path: merged[0].Path, Value: merged[0].New})
+			continue
+		}
+		if len(merged) > 0 {
+			values := make(map[string]any, len(merged))
+			for _, ch := range merged {
+				values[ch.Path] = ch.New
+			}
+			ops = append(ops, operation{Op: op, Value: values})
+		}
+	}
+	return ops
+}
+
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

@@ -157,9 +157,10 @@ type Tx interface {
 	Record(ctx context.Context, kind Kind, resource string) (Record, error)
 	RecordByUserName(ctx context.Context, folded string) (Record, error)
 	Insert(ctx context.Context, r Record) error // ErrUserNameTaken
-	Put(ctx context.Context, r Record) error    // ErrUserNameTaken
-	// Delete removes a resource with its values, memberships, identities and sessions.
-	Delete(ctx context.Context, kind Kind, resource string) error
+	// Put writes next over old; both carry their Values. ErrUserNameTaken.
+	Put(ctx context.Context, old, next Record) error
+	// Delete removes a resource, with its Values, memberships, identity and sessions.
+	Delete(ctx context.Context, old Record) error
 
 	// OtherAdmins counts the active administrators other than that person. It locks the site first, so that the
 	// answer stays true until the transaction ends.

@@ -1,0 +1,40 @@
+package roster
+
+import (
+	"context"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// SetRole gives a person a role by hand, whatever SCIM may do. Nobody changes their own.
+func (r *Roster) SetRole(ctx context.Context, id string, role Role, c Change) (Outcome, error) {
+	known, ok := ParseRole(string(role))
+	if !ok {
+		return Outcome{}, scim.InvalidValue("%q is not a role; use Registered, Moderator or Admin.", role)
+	}
+	if c.Person == id {
+		return Outcome{}, scim.Forbidden("You cannot change your own role. Ask another administrator.")
+	}
+	return r.set(ctx, id, c, "userType", string(known))
+}
+
+// Deactivate cuts a person off by hand and ends their sessions in the same transaction. Nobody cuts themselves off.
+func (r *Roster) Deactivate(ctx context.Context, id string, c Change) (Outcome, error) {
+	if c.Person == id {
+		return Outcome{}, scim.Forbidden("You cannot deactivate your own account. Ask another administrator.")
+	}
+	return r.set(ctx, id, c, "active", false)
+}
+
+// Reactivate lets a person in again, with the role they had.
+func (r *Roster) Reactivate(ctx context.Context, id string, c Change) (Outcome, error) {
+	return r.set(ctx, id, c, "active", true)
+}
+
+func (r *Roster) set(ctx context.Context, id string, c Change, name string, value any) (Outcome, error) {
+	return r.change(ctx, id, c, func(_ Record, old scim.Resource) (*draft, error) {
+		next := old.Clone()
+		next[name] = value
+		return &draft{doc: next}, nil
+	})
+}

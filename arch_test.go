@@ -24,9 +24,9 @@ var arrows = map[string][]string{
 	"event":     {},
 	"site":      {"scim", "event"},
 	"roster":    {"scim", "event", "site"},
-	"signin":    {"event", "site", "roster"},
+	"signin":    {"scim", "event", "site", "roster"},
 	"operator":  {"event"},
-	"directory": {"event"},
+	"directory": {"scim", "event"},
 	"provision": {"scim", "provision/expr", "event", "directory"},
 
 	// Data and helpers without rules.

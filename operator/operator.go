@@ -84,7 +84,7 @@ func (o *Operators) Remove(ctx context.Context, name, actor string) error {
 func (o *Operators) event(name, actor, subject, text string) event.Event {
 	return event.Event{
 		Time:    o.Now(),
-		Scope:   event.Scope{Kind: "installation"},
+		Scope:   event.Installation(),
 		Name:    name,
 		Actor:   actor,
 		Subject: subject,

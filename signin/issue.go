@@ -45,7 +45,7 @@ func (s *SignIns) IssueFirstAdminLink(ctx context.Context, st site.Site, email, 
 	if err != nil {
 		return Link{}, err
 	}
-	if _, err := s.makeAdmin(ctx, st, form, roster.Change{Actor: actor, Via: "sign-in"}); err != nil {
+	if _, err := s.makeAdmin(ctx, st, form, roster.Change{Actor: actor, Via: roster.ViaSignIn}); err != nil {
 		return Link{}, err
 	}
 	return s.IssueSiteLink(ctx, st, form.Email, actor)
@@ -57,7 +57,7 @@ func (s *SignIns) issue(ctx context.Context, st site.Site, l Link, personID, act
 	l.Path = LinkPath(st.Name, l.Secret)
 	l.Expires = now.Add(LinkTTL)
 	r := LinkRecord{Site: st.ID, Hash: hash(l.Secret), Kind: l.Kind, PersonID: personID, Created: now, Expires: l.Expires}
-	if err := s.Store.AddLink(ctx, r, s.event(st, "sign-in.link-made", actor, personID, text)); err != nil {
+	if err := s.Store.AddLink(ctx, r, s.event(st, "sign_in.link_created", actor, personID, text)); err != nil {
 		return Link{}, fmt.Errorf("add sign-in link: %w", err)
 	}
 	return l, nil
@@ -94,7 +94,7 @@ func (s *SignIns) makeAdmin(ctx context.Context, st site.Site, f Form, by roster
 func (s *SignIns) event(st site.Site, name, actor, subject, text string) event.Event {
 	return event.Event{
 		Time:    s.Now(),
-		Scope:   event.Scope{Kind: "site", ID: string(st.ID)},
+		Scope:   event.Site(string(st.ID)),
 		Name:    name,
 		Actor:   actor,
 		Subject: subject,

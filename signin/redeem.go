@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -28,7 +29,7 @@ func (s *SignIns) Look(ctx context.Context, st site.Site, secret string) (Pendin
 	}
 	p := Pending{Kind: l.Kind, Expires: l.Expires}
 	if l.Kind == Person {
-		if p.Person, err = s.Rosters.Open(st).Person(ctx, l.PersonID); isNotFound(err) {
+		if p.Person, err = s.Rosters.Open(st).Person(ctx, l.PersonID); hasStatus(err, 404) {
 			return Pending{}, &LinkError{Reason: LinkUnknown, Site: st.Name}
 		} else if err != nil {
 			return Pending{}, fmt.Errorf("find the person of a link: %w", err)
@@ -74,7 +75,7 @@ func (s *SignIns) Redeem(ctx context.Context, st site.Site, secret string, f For
 		p.Person.UserName = f.Email
 	}
 	used := s.Now()
-	e := s.event(st, "sign-in.link-used", "user:"+p.Person.UserName, p.Person.ID, "One-time sign-in link of "+p.Person.UserName+" opened")
+	e := s.event(st, "sign_in.link_used", "user:"+p.Person.UserName, p.Person.ID, "One-time sign-in link of "+p.Person.UserName+" opened")
 	if err := s.Store.UseLink(ctx, st.ID, hash(secret), used, e); errors.Is(err, ErrLinkGone) {
 		return Session{}, s.gone(ctx, st, secret)
 	} else if err != nil {
@@ -91,11 +92,14 @@ func (s *SignIns) Redeem(ctx context.Context, st site.Site, secret string, f For
 func (s *SignIns) enter(ctx context.Context, st site.Site, p Pending, f Form) (Session, error) {
 	if p.Kind == FirstAdmin {
 		var err error
-		if p.Person, err = s.makeAdmin(ctx, st, f, roster.Change{Actor: "user:" + f.Email, Via: "sign-in"}); err != nil {
+		if p.Person, err = s.makeAdmin(ctx, st, f, roster.Change{Actor: "admin:" + f.Email, Via: roster.ViaSignIn}); err != nil {
 			return Session{}, err
 		}
 	}
 	secret, err := s.Rosters.Open(st).StartSession(ctx, p.Person.ID, SessionTTL)
+	if hasStatus(err, 403) {
+		return Session{}, &LinkError{Reason: LinkDeactivated, Site: st.Name, UserName: p.Person.UserName}
+	}
 	if err != nil {
 		return Session{}, fmt.Errorf("start session: %w", err)
 	}
@@ -108,4 +112,10 @@ func (s *SignIns) gone(ctx context.Context, st site.Site, secret string) error {
 		return err
 	}
 	return &LinkError{Reason: LinkUnknown, Site: st.Name}
+}
+
+// hasStatus reports whether a roster refused with this status.
+func hasStatus(err error, status int) bool {
+	var refused *scim.Error
+	return errors.As(err, &refused) && refused.Status == status
 }

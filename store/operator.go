@@ -110,22 +110,11 @@ func (s Operators) EndSession(ctx context.Context, hash string) error {
 // List returns all operators by name.
 func (s Operators) List(ctx context.Context) (all []operator.Operator, err error) {
 	err = s.DB.view(ctx, func(tx *Tx) error {
-		rows, err := tx.Query(ctx, `
+		all, err = collect(ctx, tx, scanOperator, `
 			select id, name, created, last_sign_in
 			from operator
 			order by name_folded`)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			op, err := scanOperator(rows)
-			if err != nil {
-				return err
-			}
-			all = append(all, op)
-		}
-		return rows.Err()
+		return err
 	})
 	return all, err
 }
@@ -177,7 +166,7 @@ func (s Operators) Any(ctx context.Context) (any bool, err error) {
 	return any, err
 }
 
-func scanOperator(row interface{ Scan(...any) error }) (op operator.Operator, err error) {
+func scanOperator(row scanner) (op operator.Operator, err error) {
 	var created, lastSignIn int64
 	err = row.Scan(&op.ID, &op.Name, &created, &lastSignIn)
 	op.Created, op.LastSignIn = fromMicros(created), fromMicros(lastSignIn)

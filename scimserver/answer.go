@@ -1,0 +1,113 @@
+package scimserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// answer is a success, ready to be written.
+type answer struct {
+	status   int
+	body     []byte // nil: none
+	location string // absolute, of the one resource that the answer is about
+	etag     string
+}
+
+// refusal is an error of the protocol together with the header that belongs to it.
+type refusal struct {
+	err    *scim.Error
+	header string
+	value  string
+}
+
+func (r *refusal) Error() string { return r.err.Error() }
+func (r *refusal) Unwrap() error { return r.err }
+
+// writeResource writes every answer that is not an error.
+func writeResource(w http.ResponseWriter, a answer) {
+	h := w.Header()
+	setCommon(h)
+	if a.location != "" {
+		h.Set("Location", a.location)
+	}
+	if a.etag != "" {
+		h.Set("ETag", a.etag)
+	}
+	if a.body == nil {
+		w.WriteHeader(a.status)
+		return
+	}
+	h.Set("Content-Type", mediaType)
+	h.Set("Content-Length", strconv.Itoa(len(a.body)))
+	w.WriteHeader(a.status)
+	w.Write(a.body) //nolint:errcheck // the client has gone; its request log row says what was done
+}
+
+// writeError writes every error.
+//
+// RFC 7644 §3.12: the status stands in the body too.
+func writeError(w http.ResponseWriter, e *scim.Error, cause error) {
+	h := w.Header()
+	setCommon(h)
+	var r *refusal
+	if errors.As(cause, &r) {
+		h.Set(r.header, r.value)
+	}
+	body, err := json.Marshal(e)
+	if err != nil {
+		body = []byte(`{"schemas":["` + scim.ErrorURN + `"],"status":"` + strconv.Itoa(e.Status) + `"}`)
+	}
+	h.Set("Content-Type", mediaType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(e.Status)
+	w.Write(body) //nolint:errcheck // the client has gone
+}
+
+const mediaType = "application/scim+json"
+
+func setCommon(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+// public is the error as the client may see it: known ones as they are, all others as 500 with the request's number.
+func (h *Handler) public(r *http.Request, err error) *scim.Error {
+	var known *scim.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return &scim.Error{Status: http.StatusServiceUnavailable, Detail: "The request took too long and was given up; nothing was changed by it unless a later read shows the change. Send it again."}
+	}
+	h.log().Error("scim request failed", "request", web.RequestID(r), "method", r.Method, "error", err)
+	return broken(r)
+}
+
+func broken(r *http.Request) *scim.Error {
+	if id := web.RequestID(r); id != "" {
+		return scim.Internal("Something broke on our side. Tell whoever runs this server the request number %s", id)
+	}
+	return scim.Internal("Something broke on our side. Whoever runs this server finds the cause in its log")
+}
+
+// RFC 7644 §3.14: versions travel as weak entity tags; clients send weak ones in If-Match too, so the opaque value counts.
+func tagsOf(header []string) (tags []string, anyTag bool) {
+	for _, part := range strings.Split(strings.Join(header, ","), ",") {
+		part = strings.TrimSpace(part)
+		if part == "*" {
+			return nil, true
+		}
+		part = strings.TrimPrefix(strings.TrimPrefix(part, "W/"), "w/")
+		if part = strings.Trim(part, `"`); part != "" {
+			tags = append(tags, part)
+		}
+	}
+	return tags, false
+}

@@ -1,0 +1,228 @@
+package scimserver
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// Handler answers every request that Serves reports.
+type Handler struct {
+	Sites   *site.Sites
+	Rosters *roster.Rosters
+
+	// BaseURL is the public URL before "/c/": what --public-url says, else what the client used. No slash at its end.
+	BaseURL func(*http.Request) string
+
+	Log *slog.Logger // failures that the client is not told; nil: nowhere
+	Now func() time.Time
+
+	once sync.Once
+	user *scim.ResourceType
+}
+
+func (h *Handler) userType() *scim.ResourceType {
+	h.once.Do(func() { h.user = scim.UserType() })
+	return h.user
+}
+
+// exchange is one request of a site whose token was accepted.
+type exchange struct {
+	*Handler
+	w http.ResponseWriter
+	r *http.Request
+
+	place  place
+	site   site.Site
+	token  site.Token
+	roster *roster.Roster
+	base   string // "https://…/c/acme/auth/scim/v2", for locations
+	mode   scim.Mode
+
+	row site.Request // the row that this request leaves in the request log
+}
+
+// ServeHTTP answers one request. It never redirects.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.Pattern = basePattern
+	x := &exchange{Handler: h, w: w, r: r, place: locate(r.URL)}
+	x.row = site.Request{Time: h.Now(), Method: method(r.Method), Path: x.place.shown, Remote: web.RemoteIP(r)}
+	if err := x.authenticate(); err != nil {
+		x.refuse(err)
+		return
+	}
+	a, err := x.guarded()
+	if err != nil {
+		x.fail(err)
+		return
+	}
+	x.succeed(a)
+}
+
+// authenticate finds the site and the token that the request speaks for.
+//
+// RFC 6750 §3: without credentials the challenge names no error.
+func (x *exchange) authenticate() error {
+	bearer, given := bearerOf(x.r.Header)
+	if !given {
+		return unauthorized(`Bearer realm="SCIM"`)
+	}
+	var err error
+	x.row.TokenLast4 = last4(bearer)
+	x.site, x.token, err = x.Sites.Authenticate(x.r.Context(), x.place.site, bearer)
+	switch {
+	case errors.Is(err, site.ErrUnauthorized):
+		return unauthorized(`Bearer realm="SCIM", error="invalid_token"`)
+	case errors.Is(err, site.ErrSCIMOff):
+		x.row.TokenID = x.token.ID
+		return scim.Forbidden("SCIM is switched off for this site. An administrator of the site switches it on with Enable SCIM on the page SCIM integration")
+	case err != nil:
+		return err
+	}
+	x.row.TokenID, x.row.TokenLast4 = x.token.ID, x.token.Last4
+	x.row.Site = x.site.ID
+	x.roster = x.Rosters.Open(x.site)
+	x.base = x.BaseURL(x.r) + "/c/" + x.site.Name + "/auth/scim/v2"
+	if x.site.Strict {
+		x.mode = scim.Strict
+	}
+	return nil
+}
+
+// unauthorized is one answer for an unknown site, and for a missing, wrong, expired or revoked token.
+func unauthorized(challenge string) error {
+	return &refusal{
+		err: scim.Unauthorized("The token is missing, wrong, expired or revoked, or there is no such site." +
+			" Copy the Tenant URL and a newly generated token from the site's page SCIM integration"),
+		header: "WWW-Authenticate",
+		value:  challenge,
+	}
+}
+
+// RFC 9110 §11.1: the name of the scheme is case-insensitive.
+func bearerOf(h http.Header) (token string, given bool) {
+	values := h.Values("Authorization")
+	if len(values) != 1 {
+		return "", false
+	}
+	scheme, token, found := strings.Cut(strings.TrimSpace(values[0]), " ")
+	token = strings.TrimSpace(token)
+	return token, found && strings.EqualFold(scheme, "Bearer") && token != ""
+}
+
+// last4 is what the log may show of a credential: nothing of a short one.
+func last4(bearer string) string {
+	if len(bearer) < 20 {
+		return ""
+	}
+	return strings.ToValidUTF8(bearer[len(bearer)-4:], "")
+}
+
+// guarded runs the request's action; a panic becomes an error, as nothing is written before it returns.
+func (x *exchange) guarded() (a answer, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			if e, ok := cause.(error); ok && errors.Is(e, http.ErrAbortHandler) {
+				panic(cause)
+			}
+			x.log().Error("scim request panicked", "request", web.RequestID(x.r), "panic", cause, "stack", string(debug.Stack()))
+			err = broken(x.r)
+		}
+	}()
+	act, err := x.route()
+	if err != nil {
+		return answer{}, err
+	}
+	return act(x)
+}
+
+// refuse answers a request that was not accepted. The answer leaves first, so that its time does not tell whether the site
+// exists; then, if it does, the site's log gets its row.
+func (x *exchange) refuse(err error) {
+	e := x.public(x.r, err)
+	x.row.Status, x.row.Sentence = e.Status, e.Detail
+	writeError(x.w, e, err)
+	// Not every ResponseWriter can flush; then the answer leaves when the handler returns.
+	if err := http.NewResponseController(x.w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return
+	}
+	if x.row.Site = x.site.ID; x.row.Site == "" {
+		found, err := x.Sites.ByName(x.r.Context(), x.place.site)
+		if err != nil {
+			return
+		}
+		x.row.Site = found.ID
+	}
+	x.write()
+}
+
+// fail logs, then answers, a request of an accepted token that got an error.
+func (x *exchange) fail(err error) {
+	e := x.public(x.r, err)
+	x.row.Status, x.row.Sentence = e.Status, e.Detail
+	x.write()
+	writeError(x.w, e, err)
+}
+
+// succeed answers a read and gathers its row; the row of a write is on disk before its answer leaves.
+func (x *exchange) succeed(a answer) {
+	x.row.Status = a.status
+	if x.row.IsChange() {
+		x.write()
+		writeResource(x.w, a)
+		return
+	}
+	writeResource(x.w, a)
+	x.row.Duration = x.Now().Sub(x.row.Time)
+	x.Sites.Log().Gather(x.row)
+}
+
+// write puts the row on disk. What was done stays done if that fails, so the client is told of it all the same.
+func (x *exchange) write() {
+	x.row.Duration = x.Now().Sub(x.row.Time)
+	// The client may have gone; its row is written nevertheless.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), 5*time.Second)
+	defer cancel()
+	if err := x.Sites.Log().Write(ctx, x.row); err != nil {
+		x.log().Error("request log row lost", "request", web.RequestID(x.r), "error", err)
+	}
+}
+
+func (h *Handler) log() *slog.Logger {
+	return cmp.Or(h.Log, slog.New(slog.DiscardHandler))
+}
+
+// method is a request's method as the log may show it.
+func method(name string) string { return clip(name) }
+
+// fixed notes the tolerances that a request needed.
+func (x *exchange) fixed(fixes []scim.Fix) {
+	for _, f := range fixes {
+		x.row.Fixes = append(x.row.Fixes, labelled(f.Path, f.Text))
+	}
+}
+
+// ignored notes what was understood and deliberately not applied.
+func (x *exchange) ignored(list []scim.Ignored) {
+	for _, i := range list {
+		x.row.Ignored = append(x.row.Ignored, labelled(i.Path, i.Reason))
+	}
+}
+
+func labelled(path, text string) string {
+	if path == "" {
+		return text
+	}
+	return path + ": " + text
+}

@@ -93,8 +93,8 @@ type FlowBehavior string
 
 // The flow behaviors of a row.
 const (
-	FlowWhenChanged   FlowBehavior = "FlowWhenChanged"
-	FlowUnchanged FlowBehavior = "FlowAlways"
+	FlowWhenChanged FlowBehavior = "FlowWhenChanged"
+	FlowUnchanged   FlowBehavior = "FlowAlways"
 )
 
 // Filter is an object mapping's scope. Groups are alternatives; whoever leaves all of them is deprovisioned.

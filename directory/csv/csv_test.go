@@ -1,0 +1,258 @@
+package csv_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/directory/csv"
+)
+
+// read gives the rows and the row errors of a text.
+func read(t *testing.T, text string) ([]directory.Row, []string) {
+	t.Helper()
+	r, err := csv.NewReader(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []directory.Row
+	var problems []string
+	for row, err := range r.Rows() {
+		var broken *directory.RowError
+		switch {
+		case errors.As(err, &broken):
+			problems = append(problems, err.Error())
+		case err != nil:
+			t.Fatal(err)
+		default:
+			rows = append(rows, row)
+		}
+	}
+	return rows, problems
+}
+
+func row(line int, pairs ...string) directory.Row {
+	r := directory.Row{Line: line, Values: map[string]string{}}
+	for i := 0; i < len(pairs); i += 2 {
+		r.Values[pairs[i]] = pairs[i+1]
+	}
+	return r
+}
+
+func TestReader(t *testing.T) {
+	t.Parallel()
+	const ada, bob = "ada@contoso.example", "bob@contoso.example"
+	tests := map[string]struct {
+		text     string
+		rows     []directory.Row
+		problems []string
+	}{
+		"reads_plain_rows": {
+			text: "userPrincipalName,displayName\nada@contoso.example,Ada\nbob@contoso.example,\n",
+			rows: []directory.Row{row(2, "userPrincipalName", ada, "displayName", "Ada"), row(3, "userPrincipalName", bob, "displayName", "")},
+		},
+		"byte_order_mark_crlf_and_no_line_end_at_the_end": {
+			text: "\xef\xbb\xbfUSERPRINCIPALNAME,DisplayName\r\nada@contoso.example,Ada\r\nbob@contoso.example,Bob",
+			rows: []directory.Row{row(2, "userPrincipalName", ada, "displayName", "Ada"), row(3, "userPrincipalName", bob, "displayName", "Bob")},
+		},
+		"byte_order_mark_before_a_quoted_header": {
+			text: "\xef\xbb\xbf\"userPrincipalName\"\nada@contoso.example\n",
+			rows: []directory.Row{row(2, "userPrincipalName", ada)},
+		},
+		"quoted_line_ends_commas_and_quotes": {
+			text: "userPrincipalName,streetAddress\r\nada@contoso.example,\"1, Main \"\"St\"\"\r\nFloor 2\"\r\nbob@contoso.example,x\r\n",
+			rows: []directory.Row{row(2, "userPrincipalName", ada, "streetAddress", "1, Main \"St\"\nFloor 2"), row(4, "userPrincipalName", bob, "streetAddress", "x")},
+		},
+		"blank_lines_are_skipped_and_counted": {
+			text: "\nuserPrincipalName\n\nada@contoso.example\n\n",
+			rows: []directory.Row{row(4, "userPrincipalName", ada)},
+		},
+		"a_stray_quote_names_line_and_column_and_stops_nothing_else": {
+			text:     "userPrincipalName,displayName,city\nada@contoso.example,Ada \"the\" first,X\nbob@contoso.example,Bob,Y\n",
+			rows:     []directory.Row{row(3, "userPrincipalName", bob, "displayName", "Bob", "city", "Y")},
+			problems: []string{`line 2, column displayName: a double quote is out of place; write a value that contains one as "say ""hello"""`},
+		},
+		"an_unclosed_quote_costs_one_row": {
+			text: "userPrincipalName,city\nada@contoso.example,\"Paris\nbob@contoso.example,Bonn\n",
+			rows: []directory.Row{row(3, "userPrincipalName", bob, "city", "Bonn")},
+			problems: []string{
+				`line 2, column city: a double quote is out of place; write a value that contains one as "say ""hello"""`,
+			},
+		},
+		"text_after_a_closing_quote": {
+			text:     "userPrincipalName,city\n\"ada@contoso.example\"x,Paris\nbob@contoso.example,Bonn\n",
+			rows:     []directory.Row{row(3, "userPrincipalName", bob, "city", "Bonn")},
+			problems: []string{`line 2, column userPrincipalName: a double quote is out of place; write a value that contains one as "say ""hello"""`},
+		},
+		"too_few_and_too_many_values": {
+			text: "userPrincipalName,displayName,city\nada@contoso.example,Ada\nbob@contoso.example,Bob,Bonn,1\nada@contoso.example,Ada,\n",
+			rows: []directory.Row{row(4, "userPrincipalName", ada, "displayName", "Ada", "city", "")},
+			problems: []string{
+				"line 2, column city: the row ends after 2 of 3 values; write an empty value as two commas",
+				"line 3: the row has 4 values, the header 3 columns; put a value that contains a comma in double quotes",
+			},
+		},
+		"bytes_that_are_not_utf8": {
+			text:     "userPrincipalName,city\nada@contoso.example,M\xfcnchen\nbob@contoso.example,München\n",
+			rows:     []directory.Row{row(3, "userPrincipalName", bob, "city", "München")},
+			problems: []string{"line 2, column city: the value is not UTF-8 text; save the file as UTF-8"},
+		},
+		"a_row_of_commas": {
+			text:     "userPrincipalName,city\n,\nbob@contoso.example,Bonn\n",
+			rows:     []directory.Row{row(3, "userPrincipalName", bob, "city", "Bonn")},
+			problems: []string{"line 2: the row has no values; remove it"},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rows, problems := read(t, test.text)
+			if diff := cmp.Diff(rows, test.rows); diff != "" {
+				t.Errorf("rows (-got +want):\n%s", diff)
+			}
+			if diff := cmp.Diff(problems, test.problems); diff != "" {
+				t.Errorf("problems (-got +want):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestHeader(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		header string
+		want   []string // parts of the error
+	}{
+		"names_unknown_columns_what_was_meant_and_the_known_ones": {
+			"userPrincipalName,First Name,Nickname of dog\n",
+			[]string{`"First Name" (did you mean givenName?)`, `"Nickname of dog"`, "known columns are: objectId, userPrincipalName", "extensionAttribute15"},
+		},
+		"a_slip_of_the_pen":             {"userPrincipalName,departmnt\n", []string{`"departmnt" (did you mean department?)`}},
+		"semicolons":                    {"userPrincipalName;displayName\n", []string{"separated by commas, not by semicolons"}},
+		"twice":                         {"userPrincipalName,mail,Mail\n", []string{"the column mail is there twice"}},
+		"nothing_to_find_users_by":      {"displayName,mail\n", []string{"neither a column objectId nor a column userPrincipalName"}},
+		"a_column_without_a_name":       {"userPrincipalName,\n", []string{"unknown column without a name (number 2)"}},
+		"empty_file":                    {"", []string{"the file is empty"}},
+		"blank_file":                    {"\n\n", []string{"the file is empty"}},
+		"header_that_cannot_be_read":    {"userPrincipalName,\"x\n", []string{"line 1, the header, cannot be read"}},
+		"a_file_that_is_no_text_at_all": {strings.Repeat("x", 3<<20), []string{"does not look like a CSV file"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := csv.NewReader(strings.NewReader(test.header))
+			if err == nil {
+				t.Fatal("the header was accepted")
+			}
+			for _, part := range test.want {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("the error is %q and lacks %q", err, part)
+				}
+			}
+		})
+	}
+}
+
+func TestReader_hands_on_an_error_of_the_file_and_ends(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("disk on fire")
+	r, err := csv.NewReader(io.MultiReader(strings.NewReader("userPrincipalName\nada@contoso.example\n"), iotest.ErrReader(broken)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for row, err := range r.Rows() {
+		got = append(got, fmt.Sprint(row.Line, errors.Is(err, broken)))
+	}
+	if diff := cmp.Diff(got, []string{"2 false", "0 true"}); diff != "" {
+		t.Errorf("-got +want:\n%s", diff)
+	}
+}
+
+func TestWriter_writes_what_the_reader_reads(t *testing.T) {
+	t.Parallel()
+	values := []string{
+		"plain", "=HYPERLINK(\"http://evil.example\")", "+44 20 7946 0018", "+1+cmd|' /C calc'!A0", "-5", "-cmd", "@home", "'=quoted", "''=twice", "'plain", "'", "O'Neil",
+		"a,b", "say \"hello\"", "two\nlines", " ", "",
+	}
+	for _, v := range values {
+		t.Run(v, func(t *testing.T) {
+			t.Parallel()
+			var b strings.Builder
+			w := csv.NewWriter(&b, "userPrincipalName", "department", "otherMails", "accountEnabled", "manager")
+			u := directory.User{Attributes: map[string]any{"userPrincipalName": "ada@contoso.example", "department": v, "otherMails": []string{"a@b.example", "c@d.example"}}}
+			if err := w.Write(u, "boss@contoso.example"); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			rows, problems := read(t, b.String())
+			want := []directory.Row{row(2, "userPrincipalName", "ada@contoso.example", "department", v, "otherMails", "a@b.example;c@d.example", "accountEnabled", "false", "manager", "boss@contoso.example")}
+			if diff := cmp.Diff(rows, want); diff != "" || problems != nil {
+				t.Errorf("%v (-got +want):\n%s", problems, diff)
+			}
+		})
+	}
+}
+
+func TestWriter_lets_no_formula_begin_a_cell(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{"=1+1": "'=1+1", "@x": "'@x", "+1+cmd": "'+1+cmd", "-x": "'-x", "+44 20 7946-0018": "+44 20 7946-0018", "-5": "-5", "'=x": "''=x", "x=1": "x=1"}
+	for value, want := range tests {
+		t.Run(value, func(t *testing.T) {
+			t.Parallel()
+			var b strings.Builder
+			w := csv.NewWriter(&b, "department")
+			if err := errors.Join(w.Write(directory.User{Attributes: map[string]any{"department": value}}, ""), w.Flush()); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.TrimSuffix(strings.TrimPrefix(b.String(), "department\n"), "\n"); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestWriter_writes_the_header_without_users(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	if err := csv.NewWriter(&b).Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.TrimSuffix(b.String(), "\n"), strings.Join(directory.AttributeNames(), ","); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func FuzzReader(f *testing.F) {
+	f.Add("userPrincipalName,city\nada@contoso.example,\"a\nb\"\n")
+	f.Add("userPrincipalName,city\n\"\"\"\n\",\"\n")
+	f.Add("\xef\xbb\xbfmail,objectId\r\n,\"\r\n\"\"")
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := csv.NewReader(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		last := 0
+		for row, err := range r.Rows() {
+			var broken *directory.RowError
+			line := row.Line
+			if errors.As(err, &broken) {
+				line = broken.Line
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if line <= last || line > strings.Count(text, "\n")+1 {
+				t.Fatalf("line %d after %d in %q", line, last, text)
+			}
+			last = line
+		}
+	})
+}

@@ -183,6 +183,9 @@ func (r *Roster) update(ctx context.Context, fn func(Tx) error) error {
 }
 
 func (r *Roster) read(ctx context.Context, tx Tx, id string, c Change) (Record, scim.Resource, error) {
+	if !storable(id) {
+		return Record{}, nil, notFound(User, id)
+	}
 	rec, err := tx.Record(ctx, User, id)
 	if errors.Is(err, ErrNotFound) {
 		return Record{}, nil, notFound(User, id)

@@ -1,42 +1,289 @@
 package roster
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/rollcall-scim/rollcall/scim"
 )
+
+// importTogether is how many rows share a transaction.
+const importTogether = 100
 
 // ImportRow is one person to bring in. Empty fields leave what is there.
 type ImportRow struct {
-	Row            int // where it stands in its file, for errors; 0: not from a file
+	Line           int // where it stands in its file, for errors; 0: not from a file
 	UserName       string
 	DisplayName    string
 	GivenName      string
 	FamilyName     string
 	Email          string
 	UserIdentifier string // the NameID by which the person will sign in
-	Role           Role   // checked by Import
+	Role           Role   // in any letter case; checked by Import
 }
 
 // RowError says what is wrong with one row and what to do. The other rows are not affected.
 type RowError struct {
-	Row    int
+	Line   int    // 0: not from a file
 	Column string // empty where it is not about one
 	Text   string
 }
 
 func (e *RowError) Error() string {
-	switch {
-	case e.Row > 0 && e.Column != "":
-		return fmt.Sprintf("row %d, column %s: %s", e.Row, e.Column, e.Text)
-	case e.Row > 0:
-		return fmt.Sprintf("row %d: %s", e.Row, e.Text)
-	case e.Column != "":
-		return e.Column + ": " + e.Text
+	var where []string
+	if e.Line > 0 {
+		where = append(where, fmt.Sprintf("line %d", e.Line))
 	}
-	return e.Text
+	if e.Column != "" {
+		where = append(where, "column "+e.Column)
+	}
+	if len(where) == 0 {
+		return e.Text
+	}
+	return strings.Join(where, ", ") + ": " + e.Text
 }
 
 // ImportReport counts what an import did.
 type ImportReport struct {
 	Created, Updated, Unchanged int
 	Errors                      []*RowError
+}
+
+func (r *ImportReport) add(more ImportReport) {
+	r.Created += more.Created
+	r.Updated += more.Updated
+	r.Unchanged += more.Unchanged
+	r.Errors = append(r.Errors, more.Errors...)
+}
+
+// Import brings people in, in every profile: who is there already, by user name in any letter case, is updated. A row
+// that cannot be taken is reported and the others go on. On an error the report says what had been done until then.
+func (r *Roster) Import(ctx context.Context, rows []ImportRow, c Change) (ImportReport, error) {
+	var report ImportReport
+	rows, repeated := refuseRepeated(rows)
+	report.Errors = repeated
+	for some := range slices.Chunk(rows, importTogether) {
+		done, err := r.importSome(ctx, some, c)
+		if err != nil {
+			return report, fmt.Errorf("import people: %w", err)
+		}
+		report.add(done)
+	}
+	slices.SortStableFunc(report.Errors, func(a, b *RowError) int { return a.Line - b.Line })
+	return report, nil
+}
+
+// refuseRepeated keeps the first row of each user name: two rows about one person cannot both be meant.
+func refuseRepeated(rows []ImportRow) (kept []ImportRow, repeated []*RowError) {
+	first := make(map[string]int, len(rows))
+	for _, row := range rows {
+		name := scim.Fold(strings.TrimSpace(row.UserName))
+		line, seen := first[name]
+		if !seen || name == "" {
+			first[name] = row.Line
+			kept = append(kept, row)
+			continue
+		}
+		repeated = append(repeated, &RowError{Line: row.Line, Column: "userName", Text: fmt.Sprintf("%q is in line %d already; keep one of the two lines", row.UserName, line)})
+	}
+	return kept, repeated
+}
+
+// importSome takes rows in one transaction. What is wrong with a row shows before anything of it is written.
+func (r *Roster) importSome(ctx context.Context, rows []ImportRow, c Change) (ImportReport, error) {
+	var report ImportReport
+	err := r.Store.Update(ctx, r.site.ID, func(tx Tx) error {
+		report = ImportReport{}
+		for _, row := range rows {
+			if err := r.importRow(ctx, tx, row, c, &report); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return report, err
+}
+
+func (r *Roster) importRow(ctx context.Context, tx Tx, row ImportRow, c Change, report *ImportReport) error {
+	wrong := row.tidy()
+	if wrong == nil {
+		var out Outcome
+		var err error
+		if out, err = r.takeRow(ctx, tx, row, c); err == nil {
+			report.count(out)
+			return nil
+		}
+		var broken *scim.Error
+		switch {
+		case errors.As(err, &broken):
+			wrong = &RowError{Line: row.Line, Text: broken.Detail}
+		case !errors.As(err, &wrong):
+			return err
+		}
+	}
+	report.Errors = append(report.Errors, wrong)
+	return nil
+}
+
+func (r *ImportReport) count(out Outcome) {
+	switch {
+	case out.Created:
+		r.Created++
+	case out.Changed:
+		r.Updated++
+	default:
+		r.Unchanged++
+	}
+}
+
+// tidy trims the fields and says what is wrong with them.
+func (row *ImportRow) tidy() *RowError {
+	role := string(row.Role)
+	fields := []struct {
+		column string
+		value  *string
+	}{
+		{"userName", &row.UserName}, {"displayName", &row.DisplayName}, {"givenName", &row.GivenName},
+		{"familyName", &row.FamilyName}, {"email", &row.Email}, {"userIdentifier", &row.UserIdentifier}, {"role", &role},
+	}
+	for _, f := range fields {
+		*f.value = strings.TrimSpace(*f.value)
+		switch {
+		case !utf8.ValidString(*f.value) || strings.ContainsRune(*f.value, 0):
+			return &RowError{Line: row.Line, Column: f.column, Text: "this is not UTF-8 text; save the file as UTF-8"}
+		case len(*f.value) > maxIndexed:
+			return &RowError{Line: row.Line, Column: f.column, Text: fmt.Sprintf("this is longer than %d bytes; shorten it", maxIndexed)}
+		}
+	}
+	row.Role = Role(role)
+	if row.UserName == "" {
+		return &RowError{Line: row.Line, Column: "userName", Text: "a user name is needed; it is what SCIM calls userName"}
+	}
+	if at := strings.IndexByte(row.Email, '@'); row.Email != "" && (at < 1 || at == len(row.Email)-1 || strings.ContainsAny(row.Email, " \t\r\n")) {
+		return &RowError{Line: row.Line, Column: "email", Text: fmt.Sprintf("%q is not an e-mail address; correct it or leave it empty", row.Email)}
+	}
+	if role == "" {
+		return nil
+	}
+	known, ok := ParseRole(role)
+	if !ok {
+		return &RowError{Line: row.Line, Column: "role", Text: fmt.Sprintf("%q is not a role; use Registered, Moderator or Admin, or leave it empty", role)}
+	}
+	row.Role = known
+	return nil
+}
+
+func (r *Roster) takeRow(ctx context.Context, tx Tx, row ImportRow, c Change) (Outcome, error) {
+	rec, err := tx.RecordByUserName(ctx, scim.Fold(row.UserName))
+	if errors.Is(err, ErrNotFound) {
+		return r.importNew(ctx, tx, row, c)
+	}
+	if err != nil {
+		return Outcome{}, err
+	}
+	if err := row.checkIdentifier(ctx, tx, rec.ID); err != nil {
+		return Outcome{}, err
+	}
+	old, err := parse(rec)
+	if err != nil {
+		return Outcome{}, err
+	}
+	next := old.Clone()
+	if err := r.applyRow(row, next); err != nil {
+		return Outcome{}, err
+	}
+	out, err := r.replace(ctx, tx, rec, old, &draft{doc: next}, c)
+	if err != nil {
+		return Outcome{}, err
+	}
+	identified, err := r.identify(ctx, tx, rec, row, c)
+	out.Changed = out.Changed || identified
+	return out, err
+}
+
+func (r *Roster) importNew(ctx context.Context, tx Tx, row ImportRow, c Change) (Outcome, error) {
+	if err := row.checkIdentifier(ctx, tx, ""); err != nil {
+		return Outcome{}, err
+	}
+	doc := scim.Resource{
+		"schemas":  []any{scim.UserURN},
+		"userName": row.UserName,
+		"active":   true,
+		"userType": string(RoleRegistered),
+	}
+	if row.Email != "" {
+		doc["emails"] = []any{map[string]any{"value": row.Email, "type": "work", "primary": true}}
+	}
+	if err := r.applyRow(row, doc); err != nil {
+		return Outcome{}, err
+	}
+	rec, err := r.newRecord(doc, c)
+	if err != nil {
+		return Outcome{}, err
+	}
+	out, err := r.insert(ctx, tx, rec, &draft{doc: doc}, c)
+	if err != nil {
+		return Outcome{}, err
+	}
+	_, err = r.identify(ctx, tx, rec, row, c)
+	return out, err
+}
+
+// applyRow writes the row's fields into a document, the empty ones excepted.
+func (r *Roster) applyRow(row ImportRow, doc scim.Resource) error {
+	for _, f := range []struct{ path, value string }{
+		{"displayName", row.DisplayName},
+		{"name.givenName", row.GivenName},
+		{"name.familyName", row.FamilyName},
+		{`emails[type eq "work"].value`, row.Email},
+		{"userType", string(row.Role)},
+	} {
+		if f.value == "" {
+			continue
+		}
+		path, err := scim.ParsePath(r.user, f.path, scim.Strict)
+		if err != nil {
+			return fmt.Errorf("path %s: %w", f.path, err)
+		}
+		if err := path.Set(doc, f.value); err != nil {
+			return fmt.Errorf("set %s: %w", f.path, err)
+		}
+	}
+	return nil
+}
+
+// checkIdentifier refuses a user identifier that belongs to somebody else.
+func (row ImportRow) checkIdentifier(ctx context.Context, tx Tx, person string) error {
+	if row.UserIdentifier == "" {
+		return nil
+	}
+	owner, err := tx.Identity(ctx, row.UserIdentifier)
+	if errors.Is(err, ErrNotFound) || err == nil && owner == person {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return &RowError{Line: row.Line, Column: "userIdentifier", Text: fmt.Sprintf("%q belongs to somebody else here; it must be different for each person", row.UserIdentifier)}
+}
+
+// identify gives a person the row's user identifier, if it has one that is new.
+func (r *Roster) identify(ctx context.Context, tx Tx, rec Record, row ImportRow, c Change) (changed bool, err error) {
+	if row.UserIdentifier == "" {
+		return false, nil
+	}
+	if _, err := tx.Identity(ctx, row.UserIdentifier); !errors.Is(err, ErrNotFound) {
+		return false, err // checked before: it is this person's
+	}
+	now := r.Now().UTC().Truncate(time.Microsecond)
+	if err := tx.PutIdentity(ctx, rec.ID, row.UserIdentifier, now); err != nil {
+		return false, err
+	}
+	text := row.UserName + " has a user identifier for sign-in now"
+	return true, tx.AppendEvent(ctx, eventOf(r.site.ID, rec, "user.identified", c, now, text))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/scim"
@@ -71,7 +72,10 @@ func (r *Roster) People(ctx context.Context, q PeopleQuery) (page []Person, next
 		limit = defaultPage
 	}
 	limit = min(limit, maxPage)
-	q.Search = scim.Fold(q.Search)
+	if !storable(q.Search) || !storable(q.After) {
+		return nil, "", nil
+	}
+	q.Search = scim.Fold(strings.TrimSpace(q.Search))
 	records, err := r.Store.People(ctx, r.site.ID, q, q.After, limit+1)
 	if err != nil {
 		return nil, "", fmt.Errorf("list people: %w", err)
@@ -97,6 +101,9 @@ func (r *Roster) Counts(ctx context.Context) (Counts, error) {
 
 // Person returns one person, 404 if there is none.
 func (r *Roster) Person(ctx context.Context, id string) (Person, error) {
+	if !storable(id) {
+		return Person{}, notFound(User, id)
+	}
 	rec, err := r.Store.Record(ctx, r.site.ID, User, id)
 	if errors.Is(err, ErrNotFound) {
 		return Person{}, notFound(User, id)
@@ -109,9 +116,13 @@ func (r *Roster) Person(ctx context.Context, id string) (Person, error) {
 
 // PersonByUserName returns the person of that user name in any letter case, 404 if there is none.
 func (r *Roster) PersonByUserName(ctx context.Context, userName string) (Person, error) {
+	nobody := scim.NotFound("Nobody here has the user name %q.", userName)
+	if !storable(userName) {
+		return Person{}, nobody
+	}
 	rec, err := r.Store.RecordByUserName(ctx, r.site.ID, scim.Fold(userName))
 	if errors.Is(err, ErrNotFound) {
-		return Person{}, scim.NotFound("Nobody here has the user name %q.", userName)
+		return Person{}, nobody
 	}
 	if err != nil {
 		return Person{}, fmt.Errorf("get person by user name: %w", err)

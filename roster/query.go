@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -32,6 +34,9 @@ type Page struct {
 
 // Get returns a resource, 404 if there is none.
 func (r *Roster) Get(ctx context.Context, kind Kind, id string) (Document, error) {
+	if !storable(id) {
+		return Document{}, notFound(kind, id)
+	}
 	doc, err := r.Store.Get(ctx, r.site.ID, kind, id)
 	if errors.Is(err, ErrNotFound) {
 		return Document{}, notFound(kind, id)
@@ -65,4 +70,9 @@ func (r *Roster) List(ctx context.Context, q Query) (Page, error) {
 
 func notFound(kind Kind, id string) error {
 	return scim.NotFound("There is no %s with the id %q on this site.", kind, id)
+}
+
+// storable says whether a text can be one that is stored: clients put anything into a URL.
+func storable(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsRune(text, 0)
 }

@@ -33,10 +33,7 @@ func (r *Roster) StartSession(ctx context.Context, personID string, ttl time.Dur
 	secret := base64.RawURLEncoding.EncodeToString(random[:])
 	now := r.Now().UTC()
 	err := r.Store.Update(ctx, r.site.ID, func(tx Tx) error {
-		rec, err := tx.Record(ctx, User, personID)
-		if errors.Is(err, ErrNotFound) {
-			return notFound(User, personID)
-		}
+		rec, _, err := r.read(ctx, tx, personID, Change{})
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ const (
 	flushEvery   = time.Second
 	flushAt      = 1_000 // gathered rows that wake the writer before its second is over
 	gatherMost   = 4_000 // gathered rows at which Gather itself writes, so that memory stays bounded
+	refusedMost  = 100   // rows about requests without a valid token that one flush takes
 	stopWithin   = 5 * time.Second
 	maxLogText   = 2_000 // bytes kept of a path or sentence
 	defaultPage  = 50
@@ -95,6 +97,7 @@ type RequestLog struct {
 
 	mu       sync.Mutex
 	gathered []Request
+	refused  int        // rows of GatherRefused among them
 	flushing sync.Mutex // one flush at a time, so that rows are written in order and once
 }
 
@@ -134,13 +137,35 @@ func (l *RequestLog) Gather(r Request) {
 	}
 }
 
+// GatherRefused keeps a row about a request without a valid token, where there is a site of that name. Of many within
+// one flush only the first hundred are kept: whoever has no token must not fill the disk.
+func (l *RequestLog) GatherRefused(ctx context.Context, siteName string, r Request) error {
+	l.mu.Lock()
+	full := l.refused >= refusedMost
+	l.refused++
+	l.mu.Unlock()
+	if full {
+		return nil
+	}
+	of, err := l.sites.ByName(ctx, siteName)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("write request log: %w", err)
+	}
+	r.Site, r.TokenID = of.ID, ""
+	l.Gather(r)
+	return nil
+}
+
 // Flush writes what is gathered. What could not be written stays gathered.
 func (l *RequestLog) Flush(ctx context.Context) error {
 	l.flushing.Lock()
 	defer l.flushing.Unlock()
 	l.mu.Lock()
 	rows := l.gathered
-	l.gathered = nil
+	l.gathered, l.refused = nil, 0
 	l.mu.Unlock()
 	if len(rows) == 0 {
 		return nil
@@ -189,6 +214,7 @@ func (l *RequestLog) prepare(r Request) Request {
 	r.Path = clip(r.Path)
 	r.Sentence = clip(r.Sentence)
 	r.UserName = clip(r.UserName)
+	r.Subject = clip(r.Subject)
 	return r
 }
 

@@ -156,6 +156,9 @@ func matchesFor(p Profile) string {
 
 // ByName finds a site, ErrNotFound if there is none.
 func (s *Sites) ByName(ctx context.Context, name string) (Site, error) {
+	if !validName.MatchString(name) {
+		return Site{}, ErrNotFound // what is no name need not be looked for
+	}
 	return s.Store.SiteByName(ctx, name)
 }
 

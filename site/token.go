@@ -224,6 +224,9 @@ func findToken(ctx context.Context, tx Tx, id string) (Token, error) {
 // are the same ErrUnauthorized after the same work. A right token while SCIM is off is ErrSCIMOff, with the site and
 // token for the request log.
 func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, Token, error) {
+	if !validName.MatchString(name) || !LooksLikeToken(bearer) {
+		return Site{}, Token{}, ErrUnauthorized // says nothing that the asker does not see
+	}
 	found, token, err := s.Store.Credential(ctx, name, HashToken(bearer))
 	switch {
 	case errors.Is(err, ErrUnauthorized):

@@ -1,0 +1,109 @@
+package roster
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// PeopleColumns are the columns of a file of people, in any order; only userName must be there.
+func PeopleColumns() []string {
+	return []string{"userName", "displayName", "givenName", "familyName", "email", "userIdentifier", "role"}
+}
+
+// ReadPeople reads a file of people: comma-separated, UTF-8 with or without a byte order mark, its first line naming
+// the columns. A line that cannot be read is a row error and the others go on; a file that is not of this kind is an
+// error.
+func ReadPeople(file io.Reader) ([]ImportRow, []*RowError, error) {
+	lines := csv.NewReader(withoutMark(file))
+	lines.FieldsPerRecord = -1
+	header, err := lines.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, nil, errors.New("the file is empty; its first line must name the columns: " + strings.Join(PeopleColumns(), ","))
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the first line: %w", err)
+	}
+	if err := checkHeader(header); err != nil {
+		return nil, nil, err
+	}
+	var rows []ImportRow
+	var wrong []*RowError
+	for {
+		fields, err := lines.Read()
+		if errors.Is(err, io.EOF) {
+			return rows, wrong, nil
+		}
+		var unreadable *csv.ParseError
+		switch {
+		case errors.As(err, &unreadable):
+			wrong = append(wrong, &RowError{Line: unreadable.Line, Text: fmt.Sprintf("at character %d: %v; put a value with quotes or commas between quotes and double the quotes in it", unreadable.Column, unreadable.Err)})
+			continue
+		case err != nil:
+			return nil, nil, fmt.Errorf("read people: %w", err)
+		}
+		line, _ := lines.FieldPos(0)
+		if len(fields) != len(header) {
+			wrong = append(wrong, &RowError{Line: line, Text: fmt.Sprintf("this line has %d values and the first line names %d columns; a value with a comma goes between quotes", len(fields), len(header))})
+			continue
+		}
+		rows = append(rows, rowOf(line, header, fields))
+	}
+}
+
+// withoutMark skips the byte order mark that spreadsheets write.
+func withoutMark(file io.Reader) io.Reader {
+	mark := []byte("\ufeff")
+	r := bufio.NewReader(file)
+	if begin, _ := r.Peek(len(mark)); bytes.Equal(begin, mark) {
+		_, _ = r.Discard(len(mark)) // they are in the buffer
+	}
+	return r
+}
+
+// checkHeader brings the column names to their spelling and refuses others.
+func checkHeader(header []string) error {
+	known := PeopleColumns()
+	for i, name := range header {
+		at := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, strings.TrimSpace(name)) })
+		if at < 0 {
+			return fmt.Errorf("the first line names the column %q, which is not one of %s; separate columns with commas", name, strings.Join(known, ","))
+		}
+		if slices.Contains(header[:i], known[at]) {
+			return fmt.Errorf("the first line names the column %s twice", known[at])
+		}
+		header[i] = known[at]
+	}
+	if !slices.Contains(header, "userName") {
+		return errors.New("the first line does not name the column userName")
+	}
+	return nil
+}
+
+func rowOf(line int, header, fields []string) ImportRow {
+	row := ImportRow{Line: line}
+	for i, name := range header {
+		switch name {
+		case "userName":
+			row.UserName = fields[i]
+		case "displayName":
+			row.DisplayName = fields[i]
+		case "givenName":
+			row.GivenName = fields[i]
+		case "familyName":
+			row.FamilyName = fields[i]
+		case "email":
+			row.Email = fields[i]
+		case "userIdentifier":
+			row.UserIdentifier = fields[i]
+		case "role":
+			row.Role = Role(fields[i])
+		}
+	}
+	return row
+}

@@ -1,0 +1,331 @@
+package store
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// narrowing is what the indexes can say about a filter: SQL that no matching resource fails. A filter they say
+// nothing about has empty SQL. Where exact is true every resource that passes matches.
+type narrowing struct {
+	sql   string
+	args  []any
+	exact bool
+}
+
+// maybe is the answer of an index that knows nothing.
+var maybe = narrowing{}
+
+// Constant answers; "1 = 1" means the same on both databases.
+var (
+	always    = narrowing{sql: "1 = 1", exact: true}
+	neverTrue = narrowing{sql: "1 = 0", exact: true}
+)
+
+// narrow compiles a filter. Its SQL calls the resource r, and its placeholders count on from the arguments before it.
+// Columns come from this file and values are bound: nothing of a request becomes SQL text.
+func narrow(kind roster.Kind, f *scim.Filter, site string, before int) narrowing {
+	if f == nil {
+		return always
+	}
+	n := narrower{site: site, kind: string(kind)}.node(f.Root, false)
+	if n.sql == "" {
+		return maybe
+	}
+	return n.numbered(before)
+}
+
+// numbered replaces each ? by its $n.
+func (n narrowing) numbered(before int) narrowing {
+	var b strings.Builder
+	for i := 0; i < len(n.sql); i++ {
+		if n.sql[i] != '?' {
+			b.WriteByte(n.sql[i])
+			continue
+		}
+		before++
+		b.WriteString("$" + strconv.Itoa(before))
+	}
+	n.sql = b.String()
+	return n
+}
+
+type narrower struct{ site, kind string }
+
+// node compiles a node, or its opposite when not is set: negation is pushed to the leaves, so that "maybe" stays
+// "maybe" under it.
+func (n narrower) node(node scim.Node, not bool) narrowing {
+	switch node := node.(type) {
+	case scim.And:
+		return n.both(node.Left, node.Right, not, !not)
+	case scim.Or:
+		return n.both(node.Left, node.Right, not, not)
+	case scim.Not:
+		return n.node(node.Node, !not)
+	case scim.Compare:
+		return negate(n.compare(node.Path, node.Op, node.Value), not)
+	case scim.Present:
+		return negate(n.present(node.Path), not)
+	case scim.ValuePath:
+		return negate(n.valuePath(node), not)
+	}
+	return maybe
+}
+
+func (n narrower) both(left, right scim.Node, not, and bool) narrowing {
+	a, b := n.node(left, not), n.node(right, not)
+	if and {
+		return conjunction(a, b)
+	}
+	return disjunction(a, b)
+}
+
+// conjunction narrows by what is known of either side.
+func conjunction(a, b narrowing) narrowing {
+	switch {
+	case a.sql == "":
+		b.exact = false
+		return b
+	case b.sql == "":
+		a.exact = false
+		return a
+	}
+	return narrowing{
+		sql:   "(" + a.sql + " and " + b.sql + ")",
+		args:  append(append([]any{}, a.args...), b.args...),
+		exact: a.exact && b.exact,
+	}
+}
+
+// disjunction narrows only when both sides are known of.
+func disjunction(a, b narrowing) narrowing {
+	if a.sql == "" || b.sql == "" {
+		return maybe
+	}
+	return narrowing{
+		sql:   "(" + a.sql + " or " + b.sql + ")",
+		args:  append(append([]any{}, a.args...), b.args...),
+		exact: a.exact && b.exact,
+	}
+}
+
+// negate turns an exact answer around. The opposite of an answer that lets too many pass would lose some.
+func negate(n narrowing, not bool) narrowing {
+	switch {
+	case !not:
+		return n
+	case !n.exact:
+		return maybe
+	}
+	n.sql = "not coalesce(" + n.sql + ", false)"
+	return n
+}
+
+// column is a folded copy of an attribute.
+type column struct {
+	name      string
+	caseExact bool
+	optional  bool // empty text where the attribute is missing
+}
+
+// textColumns are the single-valued text attributes with a column.
+var textColumns = map[string]column{
+	"id":          {name: "r.id", caseExact: true},
+	"userName":    {name: "r.user_name"},
+	"externalId":  {name: "r.external_id", caseExact: true, optional: true},
+	"displayName": {name: "r.display_name", optional: true},
+}
+
+// timeColumns are the sub-attributes of meta with a column, to the millisecond like the document.
+var timeColumns = map[string]string{
+	"created":      "r.created",
+	"lastModified": "r.modified",
+}
+
+func (n narrower) compare(path scim.AttrPath, op scim.Op, value any) narrowing {
+	if path.URN != "" {
+		return maybe
+	}
+	if path.Name == "meta" {
+		return compareTime(timeColumns[path.Sub], op, value)
+	}
+	text, isText := value.(string)
+	switch {
+	case path.Name == "emails" && path.Sub == "value" && isText:
+		return n.value(roster.EmailPath, op, text)
+	case path.Sub != "":
+		return maybe
+	case path.Name == "active":
+		return compareActive(op, value)
+	case path.Name == "userType" && isText:
+		return compareRole(op, text)
+	case isText:
+		if c, indexed := textColumns[path.Name]; indexed {
+			return compareText(c, op, text)
+		}
+	}
+	return maybe
+}
+
+func compareText(c column, op scim.Op, text string) narrowing {
+	if text == "" {
+		return maybe // nothing stored is empty; the evaluator says what an empty text means
+	}
+	if !c.caseExact {
+		text = scim.Fold(text)
+	}
+	var n narrowing
+	switch op {
+	case scim.Eq:
+		n = narrowing{sql: c.name + " = ?", args: []any{text}, exact: true}
+		if c.optional {
+			n.sql = "(" + c.name + " <> '' and " + n.sql + ")" // the index is partial
+		}
+	case scim.Ne:
+		n = narrowing{sql: "coalesce(" + c.name + ", '') <> ?", args: []any{text}, exact: true}
+	case scim.Co, scim.Sw, scim.Ew:
+		if c.caseExact {
+			return maybe // SQLite's like ignores the case of ASCII letters
+		}
+		n = narrowing{sql: c.name + ` like ? escape '\'`, args: []any{likePattern(op, text)}, exact: true}
+	default:
+		return maybe
+	}
+	return n
+}
+
+// likePattern takes the meaning out of like's own characters.
+func likePattern(op scim.Op, text string) string {
+	text = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)
+	if op != scim.Sw {
+		text = "%" + text
+	}
+	if op != scim.Ew {
+		text += "%"
+	}
+	return text
+}
+
+func compareActive(op scim.Op, value any) narrowing {
+	active, isBool := value.(bool)
+	if !isBool || op != scim.Eq && op != scim.Ne {
+		return maybe
+	}
+	if active == (op == scim.Eq) {
+		return narrowing{sql: "r.active", exact: true}
+	}
+	return narrowing{sql: "not r.active", exact: true}
+}
+
+// compareRole knows that each user has one of three roles.
+func compareRole(op scim.Op, text string) narrowing {
+	if op != scim.Eq && op != scim.Ne || text == "" {
+		return maybe
+	}
+	role := roster.Role("")
+	for _, r := range roster.Roles() {
+		if scim.Fold(string(r)) == scim.Fold(text) {
+			role = r
+		}
+	}
+	equal := narrowing{sql: "r.role = ?", args: []any{string(role)}, exact: true}
+	switch role {
+	case "":
+		equal = neverTrue
+	case roster.RoleAdmin, roster.RoleModerator:
+		equal.sql = "(r.role <> 'Registered' and r.role = ?)" // the index is partial
+	}
+	return negate(equal, op == scim.Ne)
+}
+
+// compareTime compares to the millisecond, which is the precision of the documents.
+func compareTime(column string, op scim.Op, value any) narrowing {
+	text, _ := value.(string)
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if column == "" || err != nil {
+		return maybe
+	}
+	operators := map[scim.Op]string{scim.Eq: "=", scim.Gt: ">", scim.Ge: ">=", scim.Lt: "<", scim.Le: "<="}
+	sql, known := operators[op]
+	if !known || at.Nanosecond()%int(time.Microsecond) != 0 {
+		return maybe
+	}
+	// The evaluator has the last word: it may read a text as a time that time.Parse reads otherwise.
+	return narrowing{sql: fmt.Sprintf("%s %s ?", column, sql), args: []any{at.UnixMicro()}}
+}
+
+// value narrows by the value rows: any value may match.
+func (n narrower) value(path string, op scim.Op, text string) narrowing {
+	if text == "" {
+		return maybe
+	}
+	folded := scim.Fold(text)
+	condition, arg := "v.value = ?", folded
+	switch op {
+	case scim.Eq:
+	case scim.Co, scim.Sw, scim.Ew:
+		condition, arg = `v.value like ? escape '\'`, likePattern(op, folded)
+	default:
+		return maybe
+	}
+	return narrowing{
+		sql:   "r.id in (select v.resource from resource_value v where v.site = ? and v.kind = ? and v.path = ? and " + condition + ")",
+		args:  []any{n.site, n.kind, path, arg},
+		exact: true,
+	}
+}
+
+func (n narrower) present(path scim.AttrPath) narrowing {
+	if path.URN != "" || path.Sub != "" {
+		return maybe
+	}
+	switch path.Name {
+	case "active":
+		if n.kind == string(roster.User) {
+			return always // every user has them
+		}
+	case "userType":
+		if n.kind == string(roster.User) {
+			return always
+		}
+	case "id", "meta":
+		return always
+	}
+	c, indexed := textColumns[path.Name]
+	if !indexed {
+		return maybe
+	}
+	return narrowing{sql: "coalesce(" + c.name + ", '') <> ''", exact: true}
+}
+
+// valuePath narrows by what its filter says about the one indexed sub-attribute: emails[type eq "work" and value eq
+// "x"] reads who has x, and the evaluator looks for one element with both.
+func (n narrower) valuePath(node scim.ValuePath) narrowing {
+	if node.Path.URN != "" || node.Path.Name != "emails" {
+		return maybe
+	}
+	inner := n.element(node.Filter)
+	inner.exact = false
+	return inner
+}
+
+// element compiles a filter on one element's sub-attributes; every value that it names belongs to that element, so
+// the resource has it.
+func (n narrower) element(node scim.Node) narrowing {
+	switch node := node.(type) {
+	case scim.And:
+		return conjunction(n.element(node.Left), n.element(node.Right))
+	case scim.Or:
+		return disjunction(n.element(node.Left), n.element(node.Right))
+	case scim.Compare:
+		if text, isText := node.Value.(string); isText && node.Path.Name == "value" {
+			return n.value(roster.EmailPath, node.Op, text)
+		}
+	}
+	return maybe
+}

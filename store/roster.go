@@ -1,0 +1,500 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// Rosters fills roster.Store.
+type Rosters struct{ DB *DB }
+
+const (
+	documentColumns = `r.id, r.version, r.created, r.modified, r.doc`
+
+	recordColumns = documentColumns + `, r.kind, coalesce(r.user_name, ''), r.external_id, r.display_name, r.active, r.role,
+		r.last_by, r.last_via, r.last_at, r.last_text, r.active_by, r.active_via, r.active_at,
+		r.role_by, r.role_via, r.role_at, r.last_sign_in`
+)
+
+func scanDocument(row scanner) (d roster.Document, err error) {
+	var created, modified int64
+	err = row.Scan(&d.ID, &d.Version, &created, &modified, &d.JSON)
+	d.Created, d.Modified = fromMicros(created), fromMicros(modified)
+	return d, err
+}
+
+func scanRecord(row scanner) (r roster.Record, err error) {
+	var created, modified, last, active, role, signIn int64
+	err = row.Scan(&r.ID, &r.Version, &created, &modified, &r.JSON,
+		&r.Kind, &r.UserName, &r.ExternalID, &r.DisplayName, &r.Active, &r.Role,
+		&r.Last.Actor, &r.Last.Via, &last, &r.Last.Text, &r.LastActive.Actor, &r.LastActive.Via, &active,
+		&r.LastRole.Actor, &r.LastRole.Via, &role, &signIn)
+	r.Created, r.Modified = fromMicros(created), fromMicros(modified)
+	r.Last.Time, r.LastActive.Time, r.LastRole.Time = fromMicros(last), fromMicros(active), fromMicros(role)
+	r.LastSignIn = fromMicros(signIn)
+	return r, err
+}
+
+// Get returns a resource's document.
+func (s Rosters) Get(ctx context.Context, id site.ID, kind roster.Kind, resource string) (doc roster.Document, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		doc, err = scanDocument(tx.QueryRow(ctx, `
+			select `+documentColumns+`
+			from resource r
+			where r.site = $1 and r.kind = $2 and r.id = $3`, string(id), string(kind), resource))
+		return orNotFound(err, roster.ErrNotFound)
+	})
+	return doc, err
+}
+
+// List returns a page of the resources that match a filter, and how many match.
+func (s Rosters) List(ctx context.Context, id site.ID, kind roster.Kind, filter *scim.Filter, offset, count, scanLimit int) (docs []roster.Document, total int, err error) {
+	n := narrow(kind, filter, string(id), 2)
+	l := listing{where: `r.site = $1 and r.kind = $2`, args: append([]any{string(id), string(kind)}, n.args...)}
+	if n.sql != "" {
+		l.where += " and " + n.sql
+	}
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		if n.exact {
+			docs, total, err = l.page(ctx, tx, offset, count)
+		} else {
+			docs, total, err = l.scan(ctx, tx, filter, offset, count, scanLimit)
+		}
+		return err
+	})
+	return docs, total, err
+}
+
+// listing is a condition on resources and the values it is bound to.
+type listing struct {
+	where string
+	args  []any
+}
+
+// with returns the arguments with more behind them, and the placeholder of the first of those.
+func (l listing) with(more ...any) (args []any, first int) {
+	return append(slices.Clone(l.args), more...), len(l.args) + 1
+}
+
+// page answers from the indexes alone: every candidate matches. A lookup that finds no more than a page is one query.
+func (l listing) page(ctx context.Context, tx *Tx, offset, count int) ([]roster.Document, int, error) {
+	if count == 0 {
+		total, err := l.count(ctx, tx)
+		return nil, total, err
+	}
+	if offset > 0 {
+		return l.laterPage(ctx, tx, offset, count)
+	}
+	args, limit := l.with(count + 1)
+	docs, err := collect(ctx, tx, scanDocument, `
+		select `+documentColumns+`
+		from resource r
+		where `+l.where+`
+		order by r.seq, r.id
+		limit $`+strconv.Itoa(limit), args...)
+	if err != nil || len(docs) <= count {
+		return docs, len(docs), err
+	}
+	total, err := l.count(ctx, tx)
+	return docs[:count], total, err
+}
+
+// laterPage skips to its first resource in the index before it reads documents.
+func (l listing) laterPage(ctx context.Context, tx *Tx, offset, count int) ([]roster.Document, int, error) {
+	total, err := l.count(ctx, tx)
+	if err != nil || offset >= total {
+		return nil, total, err
+	}
+	var seq int64
+	var id string
+	args, n := l.with(offset)
+	if err := tx.QueryRow(ctx, `
+		select r.seq, r.id
+		from resource r
+		where `+l.where+`
+		order by r.seq, r.id
+		limit 1
+		offset $`+strconv.Itoa(n), args...).Scan(&seq, &id); err != nil {
+		return nil, 0, err
+	}
+	args, n = l.with(seq, id, count)
+	docs, err := collect(ctx, tx, scanDocument, `
+		select `+documentColumns+`
+		from resource r
+		where `+l.where+` and (r.seq, r.id) >= ($`+strconv.Itoa(n)+`, $`+strconv.Itoa(n+1)+`)
+		order by r.seq, r.id
+		limit $`+strconv.Itoa(n+2), args...)
+	return docs, total, err
+}
+
+func (l listing) count(ctx context.Context, tx *Tx) (total int, err error) {
+	err = tx.QueryRow(ctx, `
+		select count(*)
+		from resource r
+		where `+l.where, l.args...).Scan(&total)
+	return total, err
+}
+
+// scan streams the candidates and lets the filter decide on each.
+func (l listing) scan(ctx context.Context, tx *Tx, filter *scim.Filter, offset, count, scanLimit int) (docs []roster.Document, total int, err error) {
+	args, limit := l.with(scanLimit + 1)
+	rows, err := tx.Query(ctx, `
+		select `+documentColumns+`
+		from resource r
+		where `+l.where+`
+		order by r.seq, r.id
+		limit $`+strconv.Itoa(limit), args...)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	for read := 1; rows.Next(); read++ {
+		if read > scanLimit {
+			return nil, 0, roster.ErrTooMany
+		}
+		doc, err := scanDocument(rows)
+		if err != nil {
+			return nil, 0, err
+		}
+		resource, err := scim.Parse(doc.JSON)
+		if err != nil {
+			return nil, 0, fmt.Errorf("read stored resource %s: %w", doc.ID, err)
+		}
+		if !filter.Match(resource) {
+			continue
+		}
+		if total >= offset && len(docs) < count {
+			docs = append(docs, doc)
+		}
+		total++
+	}
+	return docs, total, rows.Err()
+}
+
+// Record returns a resource with its columns.
+func (s Rosters) Record(ctx context.Context, id site.ID, kind roster.Kind, resource string) (rec roster.Record, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		rec, err = tx.record(ctx, id, kind, resource, "")
+		return err
+	})
+	return rec, err
+}
+
+// RecordByUserName returns the user of a folded user name.
+func (s Rosters) RecordByUserName(ctx context.Context, id site.ID, folded string) (rec roster.Record, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		rec, err = tx.recordByUserName(ctx, id, folded, "")
+		return err
+	})
+	return rec, err
+}
+
+func (tx *Tx) record(ctx context.Context, id site.ID, kind roster.Kind, resource, lock string) (roster.Record, error) {
+	rec, err := scanRecord(tx.QueryRow(ctx, `
+		select `+recordColumns+`
+		from resource r
+		where r.site = $1 and r.kind = $2 and r.id = $3`+lock, string(id), string(kind), resource))
+	return rec, orNotFound(err, roster.ErrNotFound)
+}
+
+func (tx *Tx) recordByUserName(ctx context.Context, id site.ID, folded, lock string) (roster.Record, error) {
+	rec, err := scanRecord(tx.QueryRow(ctx, `
+		select `+recordColumns+`
+		from resource r
+		where r.site = $1 and r.kind = $2 and r.user_name = $3`+lock, string(id), string(roster.User), folded))
+	return rec, orNotFound(err, roster.ErrNotFound)
+}
+
+// People returns users after a folded user name, in the order of the folded user names.
+func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, after string, limit int) (people []roster.Record, err error) {
+	query := `
+		select ` + recordColumns + `
+		from resource r
+		where r.site = $1 and r.kind = $2 and r.user_name > $3`
+	args := []any{string(id), string(roster.User), after, limit}
+	switch q.Status {
+	case roster.StatusActive:
+		query += ` and r.active`
+	case roster.StatusDeactivated:
+		query += ` and not r.active`
+	case roster.StatusNeverSignedIn:
+		query += ` and r.active and r.last_sign_in = 0`
+	}
+	if q.Role != "" {
+		args = append(args, string(q.Role))
+		query += ` and r.role = $` + strconv.Itoa(len(args))
+	}
+	if q.Search != "" {
+		args = append(args, likePattern(scim.Co, q.Search), roster.EmailPath)
+		pattern, path := strconv.Itoa(len(args)-1), strconv.Itoa(len(args))
+		query += ` and (r.user_name like $` + pattern + ` escape '\' or r.display_name like $` + pattern + ` escape '\' or r.id in (
+			select v.resource
+			from resource_value v
+			where v.site = $1 and v.kind = $2 and v.path = $` + path + ` and v.value like $` + pattern + ` escape '\'))`
+	}
+	query += `
+		order by r.user_name
+		limit $4`
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		people, err = collect(ctx, tx, scanRecord, query, args...)
+		return err
+	})
+	return people, err
+}
+
+// Counts counts a site's users.
+func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		return tx.QueryRow(ctx, `
+			select count(*),
+				count(*) filter (where r.active),
+				count(*) filter (where not r.active),
+				count(*) filter (where r.active and r.last_sign_in = 0),
+				count(*) filter (where r.active and r.role = $3)
+			from resource r
+			where r.site = $1 and r.kind = $2`, string(id), string(roster.User), string(roster.RoleAdmin)).
+			Scan(&c.All, &c.Active, &c.Deactivated, &c.NeverSignedIn, &c.Admins)
+	})
+	return c, err
+}
+
+// SessionPerson returns the active user of an unexpired session.
+func (s Rosters) SessionPerson(ctx context.Context, id site.ID, session roster.SessionHash, now time.Time) (rec roster.Record, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		rec, err = scanRecord(tx.QueryRow(ctx, `
+			select `+recordColumns+`
+			from site_session x
+			join resource r on r.site = x.site and r.kind = $4 and r.id = x.person
+			where x.site = $1 and x.hash = $2 and x.expires > $3 and r.active`,
+			string(id), hexHash(session), micros(now), string(roster.User)))
+		return orNotFound(err, roster.ErrNoSession)
+	})
+	return rec, err
+}
+
+// EndSession removes a session.
+func (s Rosters) EndSession(ctx context.Context, id site.ID, session roster.SessionHash) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `
+			delete from site_session
+			where site = $1 and hash = $2`, string(id), hexHash(session))
+		return err
+	})
+}
+
+// Update runs fn in one write transaction.
+func (s Rosters) Update(ctx context.Context, id site.ID, fn func(roster.Tx) error) error {
+	return s.DB.update(ctx, func(tx *Tx) error { return fn(rosterTx{tx: tx, site: id}) })
+}
+
+// rosterTx is one write transaction on one site's roster.
+type rosterTx struct {
+	tx   *Tx
+	site site.ID
+}
+
+func (t rosterTx) Record(ctx context.Context, kind roster.Kind, resource string) (roster.Record, error) {
+	return t.tx.record(ctx, t.site, kind, resource, t.tx.forUpdate())
+}
+
+func (t rosterTx) RecordByUserName(ctx context.Context, folded string) (roster.Record, error) {
+	return t.tx.recordByUserName(ctx, t.site, folded, t.tx.forUpdate())
+}
+
+func (t rosterTx) Insert(ctx context.Context, r roster.Record) error {
+	done, err := t.tx.Exec(ctx, `
+		insert into resource (site, kind, id, seq, version, user_name, external_id, display_name, active, role, created, modified,
+			last_by, last_via, last_at, last_text, active_by, active_via, active_at, role_by, role_via, role_at, last_sign_in, doc)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
+		on conflict (site, kind, user_name) do nothing`,
+		string(t.site), string(r.Kind), r.ID, t.tx.db.now().UnixMicro(), r.Version, orNull(r.UserName), r.ExternalID, r.DisplayName,
+		r.Active, string(r.Role), micros(r.Created), micros(r.Modified),
+		r.Last.Actor, r.Last.Via, micros(r.Last.Time), r.Last.Text,
+		r.LastActive.Actor, r.LastActive.Via, micros(r.LastActive.Time),
+		r.LastRole.Actor, r.LastRole.Via, micros(r.LastRole.Time), micros(r.LastSignIn), string(r.JSON))
+	if err != nil {
+		return err
+	}
+	n, err := affected(done)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return roster.ErrUserNameTaken
+	}
+	return t.putValues(ctx, roster.Record{}, r)
+}
+
+// orNull lets resources without a user name share a unique index.
+func orNull(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
+	done, err := t.tx.Exec(ctx, `
+		update resource
+		set version = $1, user_name = $2, external_id = $3, display_name = $4, active = $5, role = $6, modified = $7,
+			last_by = $8, last_via = $9, last_at = $10, last_text = $11, active_by = $12, active_via = $13, active_at = $14,
+			role_by = $15, role_via = $16, role_at = $17, doc = $18
+		where site = $19 and kind = $20 and id = $21 and version = $22`,
+		next.Version, orNull(next.UserName), next.ExternalID, next.DisplayName, next.Active, string(next.Role), micros(next.Modified),
+		next.Last.Actor, next.Last.Via, micros(next.Last.Time), next.Last.Text,
+		next.LastActive.Actor, next.LastActive.Via, micros(next.LastActive.Time),
+		next.LastRole.Actor, next.LastRole.Via, micros(next.LastRole.Time), string(next.JSON),
+		string(t.site), string(old.Kind), old.ID, old.Version)
+	if columns, taken := uniqueViolation(err); taken && columns == "resource(site, kind, user_name)" {
+		return fmt.Errorf("%w: %w", roster.ErrUserNameTaken, err)
+	}
+	if err != nil {
+		return err
+	}
+	n, err := affected(done)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return fmt.Errorf("%s %s is not at version %d any more", old.Kind, old.ID, old.Version)
+	}
+	return t.putValues(ctx, old, next)
+}
+
+// putValues writes the value rows that differ.
+func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error {
+	for _, v := range old.Values {
+		if slices.Contains(next.Values, v) {
+			continue
+		}
+		if _, err := t.tx.Exec(ctx, `
+			delete from resource_value
+			where site = $1 and kind = $2 and path = $3 and value = $4 and resource = $5 and element = $6`,
+			string(t.site), string(old.Kind), v.Path, v.Folded, old.ID, v.Element); err != nil {
+			return err
+		}
+	}
+	for _, v := range next.Values {
+		if slices.Contains(old.Values, v) {
+			continue
+		}
+		if _, err := t.tx.Exec(ctx, `
+			insert into resource_value (site, kind, path, value, resource, element)
+			values ($1, $2, $3, $4, $5, $6)`,
+			string(t.site), string(next.Kind), v.Path, v.Folded, next.ID, v.Element); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
+	if err := t.putValues(ctx, old, roster.Record{}); err != nil {
+		return err
+	}
+	for _, query := range []string{
+		`delete from membership where site = $1 and member = $2`,
+		`delete from membership where site = $1 and group_id = $2`,
+		`delete from identity where site = $1 and person = $2`,
+		`delete from site_session where site = $1 and person = $2`,
+	} {
+		if _, err := t.tx.Exec(ctx, query, string(t.site), old.ID); err != nil {
+			return err
+		}
+	}
+	_, err := t.tx.Exec(ctx, `
+		delete from resource
+		where site = $1 and kind = $2 and id = $3`, string(t.site), string(old.Kind), old.ID)
+	return err
+}
+
+// OtherAdmins locks the site's row first: two administrators who demote each other at once wait for one another there,
+// and the second one sees what the first one did.
+func (t rosterTx) OtherAdmins(ctx context.Context, person string) (others int, err error) {
+	var locked string
+	if err := t.tx.QueryRow(ctx, `
+		select s.id
+		from site s
+		where s.id = $1`+t.tx.forUpdate(), string(t.site)).Scan(&locked); err != nil {
+		return 0, orNotFound(err, site.ErrNotFound)
+	}
+	err = t.tx.QueryRow(ctx, `
+		select count(*)
+		from resource r
+		where r.site = $1 and r.kind = $2 and r.role <> 'Registered' and r.role = $3 and r.active and r.id <> $4`,
+		string(t.site), string(roster.User), string(roster.RoleAdmin), person).Scan(&others)
+	return others, err
+}
+
+func (t rosterTx) Identity(ctx context.Context, userIdentifier string) (person string, err error) {
+	err = t.tx.QueryRow(ctx, `
+		select i.person
+		from identity i
+		where i.site = $1 and i.user_identifier = $2`, string(t.site), userIdentifier).Scan(&person)
+	return person, orNotFound(err, roster.ErrNotFound)
+}
+
+func (t rosterTx) PutIdentity(ctx context.Context, person, userIdentifier string, at time.Time) error {
+	if _, err := t.tx.Exec(ctx, `
+		delete from identity
+		where site = $1 and person = $2 and user_identifier <> $3`, string(t.site), person, userIdentifier); err != nil {
+		return err
+	}
+	if _, err := t.tx.Exec(ctx, `
+		insert into identity (site, user_identifier, person, created)
+		values ($1, $2, $3, $4)
+		on conflict (site, user_identifier) do nothing`, string(t.site), userIdentifier, person, micros(at)); err != nil {
+		return err
+	}
+	owner, err := t.Identity(ctx, userIdentifier)
+	if err == nil && owner != person {
+		return roster.ErrIdentityTaken
+	}
+	return err
+}
+
+func (t rosterTx) StartSession(ctx context.Context, s roster.Session) error {
+	if _, err := t.tx.Exec(ctx, `
+		delete from site_session
+		where site = $1 and person = $2 and expires <= $3`, string(t.site), s.Person, micros(s.Created)); err != nil {
+		return err
+	}
+	if _, err := t.tx.Exec(ctx, `
+		insert into site_session (site, hash, person, created, expires)
+		values ($1, $2, $3, $4, $5)`, string(t.site), hexHash(s.Hash), s.Person, micros(s.Created), micros(s.Expires)); err != nil {
+		return err
+	}
+	_, err := t.tx.Exec(ctx, `
+		update resource
+		set last_sign_in = $1
+		where site = $2 and kind = $3 and id = $4`, micros(s.Created), string(t.site), string(roster.User), s.Person)
+	return err
+}
+
+func (t rosterTx) EndSessions(ctx context.Context, person string, now time.Time) (live int, err error) {
+	ends, err := collect(ctx, t.tx, func(row scanner) (expires int64, err error) {
+		err = row.Scan(&expires)
+		return expires, err
+	}, `
+		delete from site_session
+		where site = $1 and person = $2
+		returning expires`, string(t.site), person)
+	for _, expires := range ends {
+		if expires > micros(now) {
+			live++
+		}
+	}
+	return live, err
+}
+
+func (t rosterTx) AppendEvent(ctx context.Context, e event.Event) error {
+	return t.tx.appendEvent(ctx, e)
+}

@@ -1,0 +1,361 @@
+package store
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// Sites fills site.Store.
+type Sites struct{ DB *DB }
+
+const (
+	siteColumns = `s.id, s.name, s.profile, s.scim_enabled, s.manage_roles, s.strict, s.matches, s.created`
+
+	tokenColumns = `t.site, t.id, t.name, t.last4, t.created_by, t.created, t.expires, t.revoked,
+		t.replaces_on_use, t.last_used, t.last_from`
+)
+
+// siteFields returns where a row of siteColumns is scanned to; done completes the site.
+func siteFields(s *site.Site) (fields []any, done func()) {
+	var created int64
+	fields = []any{&s.ID, &s.Name, &s.Profile, &s.SCIMEnabled, &s.ManageRoles, &s.Strict, &s.MatchesUserName, &created}
+	return fields, func() { s.Created = fromMicros(created) }
+}
+
+func scanSite(row scanner) (s site.Site, err error) {
+	fields, done := siteFields(&s)
+	err = row.Scan(fields...)
+	done()
+	return s, err
+}
+
+// tokenFields is siteFields for tokenColumns.
+func tokenFields(t *site.Token) (fields []any, done func()) {
+	var created, expires, revoked, used int64
+	fields = []any{
+		&t.Site, &t.ID, &t.Name, &t.Last4, &t.CreatedBy, &created, &expires, &revoked,
+		&t.ReplacesOnUse, &used, &t.LastFrom,
+	}
+	return fields, func() {
+		t.Created, t.Expires = fromMicros(created), fromMicros(expires)
+		t.Revoked, t.LastUsed = fromMicros(revoked), fromMicros(used)
+	}
+}
+
+func scanToken(row scanner) (t site.Token, err error) {
+	fields, done := tokenFields(&t)
+	err = row.Scan(fields...)
+	done()
+	return t, err
+}
+
+// Sites returns every site by name.
+func (s Sites) Sites(ctx context.Context) (all []site.Site, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		all, err = collect(ctx, tx, scanSite, `
+			select `+siteColumns+`
+			from site s
+			order by s.name`)
+		return err
+	})
+	return all, err
+}
+
+// Site returns a site by its id.
+func (s Sites) Site(ctx context.Context, id site.ID) (found site.Site, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		found, err = scanSite(tx.QueryRow(ctx, `
+			select `+siteColumns+`
+			from site s
+			where s.id = $1`, string(id)))
+		return orNotFound(err, site.ErrNotFound)
+	})
+	return found, err
+}
+
+// SiteByName returns a site by its name.
+func (s Sites) SiteByName(ctx context.Context, name string) (found site.Site, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		found, err = scanSite(tx.QueryRow(ctx, `
+			select `+siteColumns+`
+			from site s
+			where s.name = $1`, name))
+		return orNotFound(err, site.ErrNotFound)
+	})
+	return found, err
+}
+
+// Credential returns the site of that name and its token of that hash in one query.
+func (s Sites) Credential(ctx context.Context, name string, hash site.Hash) (found site.Site, token site.Token, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		fields, siteDone := siteFields(&found)
+		more, tokenDone := tokenFields(&token)
+		err := tx.QueryRow(ctx, `
+			select `+siteColumns+`, `+tokenColumns+`
+			from site s
+			join token t on t.site = s.id
+			where s.name = $1 and t.hash = $2`, name, hexHash(hash)).Scan(append(fields, more...)...)
+		siteDone()
+		tokenDone()
+		return orNotFound(err, site.ErrUnauthorized)
+	})
+	return found, token, err
+}
+
+func hexHash[T ~[32]byte](hash T) string {
+	b := [32]byte(hash)
+	return hex.EncodeToString(b[:])
+}
+
+// CreateSite stores a site with the events of its making.
+func (s Sites) CreateSite(ctx context.Context, made site.Site, events ...event.Event) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		done, err := tx.Exec(ctx, `
+			insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created)
+			values ($1, $2, $3, $4, $5, $6, $7, $8)
+			on conflict (name) do nothing`,
+			string(made.ID), made.Name, string(made.Profile), made.SCIMEnabled, made.ManageRoles, made.Strict,
+			made.MatchesUserName, micros(made.Created))
+		if err != nil {
+			return err
+		}
+		n, err := affected(done)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return site.ErrNameTaken
+		}
+		for _, e := range events {
+			if err := tx.appendEvent(ctx, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// UpdateSite runs fn on the locked site.
+func (s Sites) UpdateSite(ctx context.Context, id site.ID, fn func(site.Tx) error) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		current, err := scanSite(tx.QueryRow(ctx, `
+			select `+siteColumns+`
+			from site s
+			where s.id = $1`+tx.forUpdate(), string(id)))
+		if err != nil {
+			return orNotFound(err, site.ErrNotFound)
+		}
+		return fn(siteTx{tx: tx, site: current})
+	})
+}
+
+// Tokens returns a site's tokens, newest first.
+func (s Sites) Tokens(ctx context.Context, id site.ID) (all []site.Token, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		all, err = tx.tokens(ctx, id)
+		return err
+	})
+	return all, err
+}
+
+func (tx *Tx) tokens(ctx context.Context, id site.ID) ([]site.Token, error) {
+	return collect(ctx, tx, scanToken, `
+		select `+tokenColumns+`
+		from token t
+		where t.site = $1
+		order by t.created desc, t.id`, string(id))
+}
+
+// siteTx is one transaction on one locked site.
+type siteTx struct {
+	tx   *Tx
+	site site.Site
+}
+
+func (t siteTx) Site() site.Site { return t.site }
+
+func (t siteTx) PutSite(ctx context.Context, s site.Site) error {
+	_, err := t.tx.Exec(ctx, `
+		update site
+		set profile = $1, scim_enabled = $2, manage_roles = $3, strict = $4, matches = $5
+		where id = $6`,
+		string(s.Profile), s.SCIMEnabled, s.ManageRoles, s.Strict, s.MatchesUserName, string(t.site.ID))
+	return err
+}
+
+// DeleteSite leaves what hangs on the site to the database's cascades.
+func (t siteTx) DeleteSite(ctx context.Context) error {
+	_, err := t.tx.Exec(ctx, `
+		delete from site
+		where id = $1`, string(t.site.ID))
+	return err
+}
+
+func (t siteTx) Tokens(ctx context.Context) ([]site.Token, error) {
+	return t.tx.tokens(ctx, t.site.ID)
+}
+
+func (t siteTx) InsertToken(ctx context.Context, made site.Token, hash site.Hash) error {
+	_, err := t.tx.Exec(ctx, `
+		insert into token (site, id, hash, name, last4, created_by, created, expires, revoked, replaces_on_use, last_used, last_from)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		string(t.site.ID), made.ID, hexHash(hash), made.Name, made.Last4, made.CreatedBy, micros(made.Created),
+		micros(made.Expires), micros(made.Revoked), made.ReplacesOnUse, micros(made.LastUsed), made.LastFrom)
+	return err
+}
+
+func (t siteTx) PutToken(ctx context.Context, changed site.Token) error {
+	_, err := t.tx.Exec(ctx, `
+		update token
+		set revoked = $1, replaces_on_use = $2
+		where site = $3 and id = $4`,
+		micros(changed.Revoked), changed.ReplacesOnUse, string(t.site.ID), changed.ID)
+	return err
+}
+
+func (t siteTx) UseForm(ctx context.Context, number string, at time.Time) error {
+	done, err := t.tx.Exec(ctx, `
+		insert into token_form (site, number, used)
+		values ($1, $2, $3)
+		on conflict (site, number) do nothing`, string(t.site.ID), number, micros(at))
+	if err != nil {
+		return err
+	}
+	n, err := affected(done)
+	if err == nil && n == 0 {
+		return site.ErrFormUsed
+	}
+	return err
+}
+
+func (t siteTx) AppendEvent(ctx context.Context, e event.Event) error {
+	return t.tx.appendEvent(ctx, e)
+}
+
+// AppendRequests writes rows of the request log and the last uses of tokens.
+func (s Sites) AppendRequests(ctx context.Context, rows []site.Request, uses []site.TokenUse) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		kept := map[site.ID]bool{}
+		for _, r := range rows {
+			if err := tx.keepSite(ctx, r.Site, kept); err != nil {
+				return err
+			}
+			if !kept[r.Site] {
+				continue
+			}
+			if err := tx.appendRequest(ctx, r); err != nil {
+				return err
+			}
+		}
+		for _, u := range uses {
+			if _, err := tx.Exec(ctx, `
+				update token
+				set last_used = $1, last_from = $2
+				where site = $3 and id = $4 and last_used < $1`,
+				micros(u.Time), u.From, string(u.Site), u.Token); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// keepSite notes whether a site is there: its log may be written after it is gone.
+func (tx *Tx) keepSite(ctx context.Context, id site.ID, kept map[site.ID]bool) error {
+	if _, known := kept[id]; known {
+		return nil
+	}
+	ids, err := collect(ctx, tx, func(row scanner) (found site.ID, err error) {
+		err = row.Scan(&found)
+		return found, err
+	}, `
+		select s.id
+		from site s
+		where s.id = $1`, string(id))
+	kept[id] = len(ids) > 0
+	return err
+}
+
+func (tx *Tx) appendRequest(ctx context.Context, r site.Request) error {
+	fixes, err := encodeList(r.Fixes)
+	if err != nil {
+		return err
+	}
+	ignored, err := encodeList(r.Ignored)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		insert into request_log (site, time, id, token, token_last4, method, path, status, duration, user_name, subject, sentence, fixes, ignored, remote, result, change)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+		string(r.Site), micros(r.Time), r.ID, r.TokenID, r.TokenLast4, r.Method, r.Path, r.Status, r.Duration.Microseconds(),
+		r.UserName, r.Subject, r.Sentence, fixes, ignored, r.Remote, string(r.Result()), r.IsChange())
+	return err
+}
+
+func encodeList(list []string) (string, error) {
+	if len(list) == 0 {
+		return "", nil
+	}
+	b, err := json.Marshal(list)
+	return string(b), err
+}
+
+func decodeList(text string, list *[]string) error {
+	if text == "" {
+		return nil
+	}
+	return json.Unmarshal([]byte(text), list)
+}
+
+// Requests reads a site's request log backwards from the cursor.
+func (s Sites) Requests(ctx context.Context, id site.ID, only site.RequestFilter, before site.RequestCursor, limit int) (rows []site.Request, err error) {
+	at := micros(before.Time)
+	if before == (site.RequestCursor{}) {
+		at = never
+	}
+	query := `
+		select r.site, r.time, r.id, r.token, r.token_last4, r.method, r.path, r.status, r.duration,
+			r.user_name, r.subject, r.sentence, r.fixes, r.ignored, r.remote
+		from request_log r
+		where r.site = $1 and (r.time, r.id) < ($2, $3)`
+	args := []any{string(id), at, before.ID, limit}
+	if only.OnlyChanges {
+		query += ` and r.change`
+	}
+	if only.Result != site.AnyResult {
+		query += ` and r.result = $5`
+		args = append(args, string(only.Result))
+	}
+	query += `
+		order by r.time desc, r.id desc
+		limit $4`
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		rows, err = collect(ctx, tx, scanRequest, query, args...)
+		return err
+	})
+	return rows, err
+}
+
+func scanRequest(row scanner) (r site.Request, err error) {
+	var at, duration int64
+	var fixes, ignored string
+	if err := row.Scan(&r.Site, &at, &r.ID, &r.TokenID, &r.TokenLast4, &r.Method, &r.Path, &r.Status, &duration,
+		&r.UserName, &r.Subject, &r.Sentence, &fixes, &ignored, &r.Remote); err != nil {
+		return r, err
+	}
+	r.Time, r.Duration = fromMicros(at), time.Duration(duration)*time.Microsecond
+	if err := decodeList(fixes, &r.Fixes); err != nil {
+		return r, fmt.Errorf("read request %s: %w", r.ID, err)
+	}
+	if err := decodeList(ignored, &r.Ignored); err != nil {
+		return r, fmt.Errorf("read request %s: %w", r.ID, err)
+	}
+	return r, nil
+}

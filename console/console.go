@@ -86,6 +86,7 @@ func (c *Console) functions() template.FuncMap {
 		"icon":    c.icon,
 		"ago":     c.ago,
 		"stamp":   stamp,
+		"clock":   clock,
 		"version": func() string { return c.options.Version },
 	}
 }

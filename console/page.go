@@ -160,6 +160,13 @@ func (c *Console) ago(t time.Time) template.HTML {
 		utc.Format(time.RFC3339), stamp(utc), relative(t, c.options.Now())))
 }
 
+// clock is a time to the second; the script turns it into the reader's own zone.
+func clock(t time.Time) template.HTML {
+	utc := t.UTC()
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" data-clock>%s</time>`, //nolint:gosec // made of digits
+		utc.Format(time.RFC3339), stamp(utc), utc.Format("2006-01-02 15:04:05")))
+}
+
 // relative says how far t is from now in the largest fitting unit.
 func relative(t, now time.Time) string {
 	d := now.Sub(t)

@@ -105,3 +105,17 @@ type choice struct {
 	Name, Value, Text, Help string
 	Checked                 bool
 }
+
+// Word says the tone to whoever does not see the colour.
+func (t tone) Word() string {
+	switch t {
+	case ok:
+		return "Good:"
+	case warn:
+		return "Warning:"
+	case bad:
+		return "Problem:"
+	default:
+		return "Note:"
+	}
+}

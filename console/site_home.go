@@ -1,0 +1,44 @@
+package console
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/roster"
+)
+
+// homePage is the view "site_home": who am I here, and what may I do. It is what deactivation cuts off.
+type homePage struct {
+	page
+	Person   roster.Person
+	RoleText string
+	Admin    bool
+	Overview string
+	People   string
+}
+
+func (p *SitePages) showHome(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if !strings.HasSuffix(r.URL.Path, "/") {
+		return p.Console.redirect(w, r, v.url(""), notice{})
+	}
+	pg := v.page
+	pg.Title = "My account"
+	pg.StatusLine = "You are signed in to " + v.Site.Name + " as " + v.Person.Name() + "."
+	pg.Crumbs = []crumb{{Text: v.Site.Name, URL: v.url("")}}
+	return p.Console.view(w, r, http.StatusOK, "site_home", homePage{
+		page: pg, Person: v.Person, RoleText: roleText(v.Person.Role),
+		Admin: v.Person.Role == roster.RoleAdmin, Overview: v.url("admin/access"), People: v.url("admin/people"),
+	})
+}
+
+// roleText says what a role is for.
+func roleText(role roster.Role) string {
+	switch role {
+	case roster.RoleAdmin:
+		return "Manages this site’s people and how they are provisioned."
+	case roster.RoleModerator:
+		return "Looks after what people write here."
+	default:
+		return "Uses this site."
+	}
+}

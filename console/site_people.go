@@ -1,0 +1,169 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/roster"
+)
+
+// peoplePage is the view "site_people".
+type peoplePage struct {
+	page
+	Tabs   []tab
+	Filter logFilter
+	Status string
+	Roles  []option
+	Rows   []personRow
+	Empty  emptyState
+	Pager  pager
+}
+
+// personRow is a person as the list shows one.
+type personRow struct {
+	Name, UserName string
+	URL            string
+	Self           bool
+	Status         badge
+	Role           roster.Role
+	Changed        time.Time
+	ChangedBy      string
+	ChangedText    string
+	LastSignIn     time.Time
+}
+
+const peopleLimit = 50
+
+func (p *SitePages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	q := r.URL.Query()
+	query := roster.PeopleQuery{
+		Search: strings.TrimSpace(q.Get("q")), Status: statusOf(q.Get("status")), After: q.Get("after"), Limit: peopleLimit,
+	}
+	query.Role, _ = roster.ParseRole(q.Get("role"))
+	list, next, err := v.Roster.People(r.Context(), query)
+	if err != nil {
+		return err
+	}
+	counts, err := v.Roster.Counts(r.Context())
+	if err != nil {
+		return err
+	}
+	pg := v.page
+	pg.Title, pg.Crumbs = "People", v.crumbs()
+	pg.StatusLine = people(counts.All) + ": " + strconv.Itoa(counts.Active) + " active, " + strconv.Itoa(counts.Deactivated) + " deactivated."
+	self := v.url("admin/people")
+	pp := peoplePage{
+		page: pg, Status: string(query.Status), Tabs: peopleTabs(self, q, query.Status, counts), Roles: roleOptions(query.Role, "Any role"),
+		Filter: logFilter{Action: self, Search: query.Search, Set: query.Search != "" || query.Role != "", Clear: withQuery(self, q, "q", "", "role", "", "after", "")},
+		Empty:  emptyPeople(query, self, counts.All > 0),
+		Pager:  pager{Text: peopleCount(len(list), next != "", query.After != "")},
+	}
+	for _, person := range list {
+		pp.Rows = append(pp.Rows, rowOfPerson(v, person))
+	}
+	if query.After != "" {
+		pp.Pager.First = withQuery(self, q, "after", "")
+	}
+	if next != "" {
+		pp.Pager.Next = withQuery(self, q, "after", next)
+	}
+	return p.Console.view(w, r, http.StatusOK, "site_people", pp)
+}
+
+func peopleCount(n int, more, after bool) string {
+	text := people(n)
+	if more {
+		text += ", more follow"
+	}
+	if after {
+		text += ", further down the alphabet"
+	}
+	return text
+}
+
+func peopleTabs(self string, q url.Values, here roster.Status, c roster.Counts) []tab {
+	list := []tab{
+		{Text: "All", Count: strconv.Itoa(c.All)},
+		{Text: "Active", Count: strconv.Itoa(c.Active)},
+		{Text: "Deactivated", Count: strconv.Itoa(c.Deactivated)},
+		{Text: "Never signed in", Count: strconv.Itoa(c.NeverSignedIn)},
+	}
+	for i, s := range []roster.Status{roster.StatusAny, roster.StatusActive, roster.StatusDeactivated, roster.StatusNeverSignedIn} {
+		list[i].URL, list[i].Here = withQuery(self, q, "status", string(s), "after", ""), here == s
+	}
+	return list
+}
+
+func emptyPeople(q roster.PeopleQuery, self string, any bool) emptyState {
+	if any {
+		return emptyState{Icon: "search", Title: "Nobody fits", Text: "Nobody here matches what you asked to see.", Action: &action{Text: "Show everybody", URL: self}}
+	}
+	return emptyState{
+		Icon: "users", Title: "Nobody is here yet",
+		Text: "People come in by their first sign-in, by a file (rollcall site import-people), or over SCIM in the profile full.",
+	}
+}
+
+func statusOf(text string) roster.Status {
+	switch s := roster.Status(text); s {
+	case roster.StatusActive, roster.StatusDeactivated, roster.StatusNeverSignedIn:
+		return s
+	}
+	return roster.StatusAny
+}
+
+func roleOptions(here roster.Role, none string) []option {
+	var list []option
+	if none != "" {
+		list = append(list, option{Text: none, Here: here == ""})
+	}
+	for _, role := range roster.Roles() {
+		list = append(list, option{Value: string(role), Text: string(role), Here: role == here})
+	}
+	return list
+}
+
+func rowOfPerson(v *siteVisit, person roster.Person) personRow {
+	row := personRow{
+		Name: person.Name(), UserName: person.UserName, URL: v.personURL(person.ID, ""), Self: person.ID == v.Person.ID,
+		Status: statusBadge(person), Role: person.Role, LastSignIn: person.LastSignIn,
+		Changed: person.LastChange.Time, ChangedText: person.LastChange.Text,
+	}
+	if !person.LastChange.Time.IsZero() {
+		row.ChangedBy = stampName(person.LastChange)
+	}
+	return row
+}
+
+func statusBadge(person roster.Person) badge {
+	if person.Active {
+		return badge{Tone: ok, Text: "Active"}
+	}
+	return badge{Tone: quiet, Text: "Deactivated"}
+}
+
+// stampName says who, and by what way where that is not the same thing.
+func stampName(s roster.Stamp) string {
+	name := actorName(s.Actor)
+	switch s.Via {
+	case roster.ViaAdmin:
+		return name + ", by hand"
+	case roster.ViaImport:
+		return name + ", import"
+	case roster.ViaSignIn:
+		return name + ", sign-in"
+	}
+	return name
+}
+
+// personURL is a page of one person.
+func (v *siteVisit) personURL(id, rest string) string {
+	path := v.url("admin/people/" + url.PathEscape(id))
+	if rest != "" {
+		path += "/" + rest
+	}
+	return path
+}

@@ -1,0 +1,291 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// personPage is the view "site_person".
+type personPage struct {
+	page
+	Person   roster.Person
+	Status   badge
+	ActiveBy string // who set the status last, with a time
+	RoleBy   string
+	RoleText string
+	Roles    []option
+	RoleURL  string // GET asks
+	RoleNo   string // why the role cannot be changed; empty: it can
+	CutURL   string // deactivate or reactivate, GET asks
+	CutNo    string // why not
+	Events   []eventRow
+	SCIMNote string
+	Log      string
+}
+
+// eventRow is one line of a history.
+type eventRow struct {
+	Time  time.Time
+	Text  string
+	Actor string
+	URL   string // of the person it is about; may be empty
+}
+
+const (
+	notYourself   = "This is your own account. Ask another administrator."
+	lastAdminOnly = "This is the last active administrator. Make somebody else an administrator first."
+)
+
+func (p *SitePages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	person, err := p.person(r, v)
+	if err != nil {
+		return err
+	}
+	counts, err := v.Roster.Counts(r.Context())
+	if err != nil {
+		return err
+	}
+	events, err := p.Events.Recent(r.Context(), event.Site(string(v.Site.ID)), person.ID, event.Position{}, 20)
+	if err != nil {
+		return err
+	}
+	now := p.Console.options.Now()
+	status := statusBadge(person)
+	pg := v.page
+	pg.Title, pg.Badge = person.Name(), &status
+	pg.StatusLine = personStatus(person, now)
+	pg.Crumbs = v.crumbs(crumb{"People", v.url("admin/people")})
+	pp := personPage{
+		page: pg, Person: person, Status: status, RoleText: roleText(person.Role), Roles: roleOptions(person.Role, ""),
+		ActiveBy: stampText(person.LastActive, now), RoleBy: stampText(person.LastRole, now),
+		RoleURL: v.personURL(person.ID, "role"), CutURL: v.personURL(person.ID, "deactivate"),
+		RoleNo: whyNot(v, person, counts), CutNo: whyNot(v, person, counts),
+		Log: withQuery(v.url("admin/access/log"), nil, "q", person.UserName, "show", "all"),
+	}
+	if !person.Active {
+		pp.CutURL, pp.CutNo = v.personURL(person.ID, "reactivate"), ""
+	}
+	if v.Site.SCIMEnabled {
+		pp.SCIMNote = "SCIM does not lock anything here. If the identity provider sends something else, it changes back, and the history says so."
+	}
+	for _, e := range events {
+		pp.Events = append(pp.Events, eventRow{Time: e.Time, Text: e.Text, Actor: actorName(e.Actor)})
+	}
+	return p.Console.view(w, r, http.StatusOK, "site_person", pp)
+}
+
+// person finds whom the path names; nobody is a page that says so.
+func (p *SitePages) person(r *http.Request, v *siteVisit) (roster.Person, error) {
+	person, err := v.Roster.Person(r.Context(), r.PathValue("person"))
+	var refused *scim.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		return person, &pageError{
+			Status: http.StatusNotFound, Title: "Nobody is here under this address",
+			Text: "The account may have been deleted.", Action: &action{Text: "People", Icon: "users", URL: v.url("admin/people")},
+		}
+	}
+	return person, err
+}
+
+// whyNot says why this administrator cannot change this person by hand; the roster refuses it too.
+func whyNot(v *siteVisit, person roster.Person, counts roster.Counts) string {
+	switch {
+	case person.ID == v.Person.ID:
+		return notYourself
+	case person.Active && person.Role == roster.RoleAdmin && counts.Admins <= 1:
+		return lastAdminOnly
+	}
+	return ""
+}
+
+func personStatus(person roster.Person, now time.Time) string {
+	text := "Active"
+	if !person.Active {
+		text = "Deactivated"
+	}
+	if s := person.LastActive; !s.Time.IsZero() {
+		text += ", set " + relative(s.Time, now) + " by " + stampName(s)
+	}
+	return text + ". " + string(person.Role) + ". " + lastSeen(person, now)
+}
+
+func lastSeen(person roster.Person, now time.Time) string {
+	if person.LastSignIn.IsZero() {
+		return "Never signed in."
+	}
+	return "Last sign-in " + relative(person.LastSignIn, now) + "."
+}
+
+func stampText(s roster.Stamp, now time.Time) string {
+	if s.Time.IsZero() {
+		return ""
+	}
+	return "set " + relative(s.Time, now) + " by " + stampName(s)
+}
+
+// ask is the confirmation page of one person's change.
+func (p *SitePages) ask(w http.ResponseWriter, r *http.Request, v *siteVisit, person roster.Person, c confirmPage) error {
+	counts, err := v.Roster.Counts(r.Context())
+	if err != nil {
+		return err
+	}
+	if no := whyNot(v, person, counts); no != "" {
+		return p.Console.redirect(w, r, v.personURL(person.ID, ""), notice{Tone: bad, Title: "This cannot be done", Text: no})
+	}
+	title := c.Title
+	c.page = v.page
+	c.Title, c.Narrow = title, true
+	c.Crumbs = v.crumbs(crumb{"People", v.url("admin/people")}, crumb{person.Name(), v.personURL(person.ID, "")})
+	c.Action, c.Cancel = r.URL.Path, v.personURL(person.ID, "")
+	c.Fields = append(c.Fields, field{"version", strconv.FormatInt(person.Version, 10)})
+	return p.Console.view(w, r, http.StatusOK, "confirm", c)
+}
+
+func (p *SitePages) askRole(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	person, err := p.person(r, v)
+	if err != nil {
+		return err
+	}
+	role, known := roster.ParseRole(r.URL.Query().Get("role"))
+	if !known || role == person.Role {
+		return p.Console.redirect(w, r, v.personURL(person.ID, ""), notice{Tone: info, Text: "Choose another role than " + string(person.Role) + "."})
+	}
+	c := confirmPage{
+		Consequences: []string{
+			fmt.Sprintf("The role of %s changes from %s to %s.", person.UserName, person.Role, role),
+			roleConsequence(person.Role, role),
+		},
+		Undo:   "It can be changed back at any time." + v.scimUndo(v.Site.ManageRoles),
+		Button: "Make " + person.Name() + " " + string(role), Fields: []field{{"role", string(role)}}, Danger: person.Role == roster.RoleAdmin,
+	}
+	c.Title = "Change the role of " + person.Name() + "?"
+	return p.ask(w, r, v, person, c)
+}
+
+func roleConsequence(from, to roster.Role) string {
+	switch {
+	case to == roster.RoleAdmin:
+		return "An administrator sees and changes everybody here, and the SCIM integration with its tokens."
+	case from == roster.RoleAdmin:
+		return "They no longer see the people and the SCIM integration of this site, from their next click on."
+	}
+	return "They stay signed in."
+}
+
+// scimUndo warns where the identity provider may change it back.
+func (v *siteVisit) scimUndo(may bool) string {
+	if v.Site.SCIMEnabled && may {
+		return " SCIM may change it too: what the identity provider sends later counts."
+	}
+	return ""
+}
+
+func (p *SitePages) setRole(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	c, err := v.change(r)
+	if err != nil {
+		return err
+	}
+	out, err := v.Roster.SetRole(r.Context(), r.PathValue("person"), roster.Role(r.PostForm.Get("role")), c)
+	return p.changed(w, r, v, out, err)
+}
+
+func (p *SitePages) askDeactivate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	person, err := p.person(r, v)
+	if err != nil {
+		return err
+	}
+	if !person.Active {
+		return p.Console.redirect(w, r, v.personURL(person.ID, ""), notice{Tone: info, Text: person.Name() + " is deactivated already."})
+	}
+	c := confirmPage{
+		Consequences: []string{
+			fmt.Sprintf("%s (%s) is signed out everywhere at once and cannot sign in any more.", person.Name(), person.UserName),
+			fmt.Sprintf("The account stays, with its role %s and everything in it.", person.Role),
+		},
+		Undo:   "Reactivating gives back the same account." + v.scimUndo(true),
+		Button: "Deactivate " + person.Name(), Danger: true,
+	}
+	c.Title = "Deactivate " + person.Name() + "?"
+	return p.ask(w, r, v, person, c)
+}
+
+func (p *SitePages) deactivate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	c, err := v.change(r)
+	if err != nil {
+		return err
+	}
+	out, err := v.Roster.Deactivate(r.Context(), r.PathValue("person"), c)
+	return p.changed(w, r, v, out, err)
+}
+
+func (p *SitePages) askReactivate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	person, err := p.person(r, v)
+	if err != nil {
+		return err
+	}
+	if person.Active {
+		return p.Console.redirect(w, r, v.personURL(person.ID, ""), notice{Tone: info, Text: person.Name() + " is active already."})
+	}
+	c := confirmPage{
+		Consequences: []string{
+			fmt.Sprintf("%s (%s) can sign in again, to the same account.", person.Name(), person.UserName),
+			fmt.Sprintf("The role is %s, as it was.", person.Role),
+		},
+		Undo:   "It can be undone by deactivating again." + v.scimUndo(true),
+		Button: "Reactivate " + person.Name(),
+	}
+	c.Title = "Reactivate " + person.Name() + "?"
+	return p.ask(w, r, v, person, c)
+}
+
+func (p *SitePages) reactivate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	c, err := v.change(r)
+	if err != nil {
+		return err
+	}
+	out, err := v.Roster.Reactivate(r.Context(), r.PathValue("person"), c)
+	return p.changed(w, r, v, out, err)
+}
+
+// change reads who asks, and for which version of the person they saw the confirmation.
+func (v *siteVisit) change(r *http.Request) (roster.Change, error) {
+	if err := r.ParseForm(); err != nil {
+		return roster.Change{}, badForm(err)
+	}
+	c := roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID}
+	text := r.PostForm.Get("version")
+	if text == "" {
+		return c, nil
+	}
+	version, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || version < 1 {
+		return c, badForm(fmt.Errorf("version %q", text))
+	}
+	c.IfVersion = version
+	return c, nil
+}
+
+// changed goes back to the person with what was done, or with why it was not.
+func (p *SitePages) changed(w http.ResponseWriter, r *http.Request, v *siteVisit, out roster.Outcome, err error) error {
+	back := v.personURL(r.PathValue("person"), "")
+	var refused *scim.Error
+	switch {
+	case errors.As(err, &refused) && refused.Status == http.StatusNotFound:
+		_, err = p.person(r, v)
+		return err
+	case errors.As(err, &refused) && refused.Status == http.StatusPreconditionFailed:
+		return p.Console.redirect(w, r, back, notice{Tone: bad, Title: "Nothing was changed", Text: "The account has changed since you opened the question. This is how it is now; ask again if you still want to."})
+	case errors.As(err, &refused) && refused.Status < http.StatusInternalServerError:
+		return p.Console.redirect(w, r, back, notice{Tone: bad, Title: "Nothing was changed", Text: refused.Detail})
+	case err != nil:
+		return err
+	}
+	return p.Console.redirect(w, r, back, done(period(out.Sentence)))
+}

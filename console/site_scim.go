@@ -1,0 +1,284 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// scimPage is the view "site_scim": the guide's page, in its order and words.
+type scimPage struct {
+	page
+	Site      site.Site
+	TenantURL copyValue
+	Guide     string
+	Overview  string
+
+	EnableURL, RolesURL string
+
+	Tokens   []tokenRow // live, newest first
+	Ended    []tokenRow // the last ten that are not
+	Generate generateForm
+	Made     *madeToken // only in the answer to the POST that made it
+}
+
+// generateForm is "Generate a SCIM authorization token".
+type generateForm struct {
+	Action  string // posts where none is live, else asks first
+	Ask     bool   // one token is live: GET a page that asks what becomes of it
+	Refused string // why none can be made now; empty: one can
+	Off     bool   // SCIM is off: the token will not be accepted yet
+	Number  string // spent by the first POST that carries it
+	Name    string
+	Expires string // a date; empty: never
+	Error   *fieldError
+}
+
+// madeToken is shown once.
+type madeToken struct {
+	Token  copyValue
+	Label  string
+	Before string // what became of the one before; may be empty
+	Done   string
+}
+
+// tokenRow is a token as the table shows it.
+type tokenRow struct {
+	Label     string
+	By        string
+	Created   time.Time
+	LastUsed  time.Time
+	From      string
+	Expires   time.Time
+	Soon      bool   // it expires within a month
+	Note      string // "ends the old one with its first call"
+	EndedText string // for tokens that are over
+	EndedAt   time.Time
+	Revoke    string
+}
+
+func (p *SitePages) showSCIM(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	sp, err := p.scimPage(r, v)
+	if err != nil {
+		return err
+	}
+	return p.Console.view(w, r, http.StatusOK, "site_scim", sp)
+}
+
+func (p *SitePages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
+	now := p.Console.options.Now()
+	tokens, rows, err := p.scimFacts(r.Context(), v)
+	if err != nil {
+		return scimPage{}, err
+	}
+	state := judge(v.Site, tokens, rows, now)
+	pg := v.page
+	pg.Title, pg.Badge, pg.StatusLine = "SCIM integration", state.Badge(), state.Sentence
+	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")})
+	sp := scimPage{
+		page: pg, Site: v.Site, TenantURL: p.tenantURL(v),
+		Guide: v.url("admin/access/scim/guide"), Overview: v.url("admin/access"),
+		EnableURL: v.url("admin/access/scim/enabled"), RolesURL: v.url("admin/access/scim/roles"),
+	}
+	live := liveTokens(tokens, now)
+	for _, t := range live {
+		sp.Tokens = append(sp.Tokens, p.tokenRow(v, t, now))
+	}
+	for _, t := range tokens {
+		if !t.Live(now) && len(sp.Ended) < 10 {
+			sp.Ended = append(sp.Ended, p.tokenRow(v, t, now))
+		}
+	}
+	sp.Generate = generateForm{Action: v.url("admin/access/scim/tokens"), Number: formNumber(), Off: !v.Site.SCIMEnabled}
+	switch len(live) {
+	case 0:
+	case 1:
+		sp.Generate.Ask, sp.Generate.Action = true, v.url("admin/access/scim/tokens/new")
+	default:
+		sp.Generate.Refused = twoLive(live)
+	}
+	return sp, nil
+}
+
+// tenantURL is what the identity provider calls, under the name it has there.
+func (p *SitePages) tenantURL(v *siteVisit) copyValue {
+	return copyValue{
+		ID: "tenant-url", Label: "Tenant URL", Value: p.Console.options.PublicURL + v.url("auth/scim/v2"),
+		Hint: "Entra ID asks for it under Provisioning, Admin Credentials. Okta calls it SCIM connector base URL.",
+	}
+}
+
+func (p *SitePages) tokenRow(v *siteVisit, t site.Token, now time.Time) tokenRow {
+	row := tokenRow{
+		Label: t.Label(), By: actorName(t.CreatedBy), Created: t.Created, LastUsed: t.LastUsed, From: t.LastFrom, Expires: t.Expires,
+		Soon:   !t.Expires.IsZero() && t.Expires.Sub(now) < expiresSoon,
+		Revoke: v.url("admin/access/scim/tokens/" + t.ID + "/revoke"),
+	}
+	if t.ReplacesOnUse != "" {
+		row.Note = "Ends the old token with its first call"
+	}
+	switch {
+	case !t.Revoked.IsZero():
+		row.EndedText, row.EndedAt = "revoked", t.Revoked
+	case !t.Live(now):
+		row.EndedText, row.EndedAt = "expired", t.Expires
+	}
+	return row
+}
+
+func twoLive(live []site.Token) string {
+	var names []string
+	for _, t := range live {
+		names = append(names, t.Label())
+	}
+	return "Two tokens are live: " + strings.Join(names, " and ") + ". Revoke one of them first; a site has two at most."
+}
+
+// saveEnabled switches SCIM on at once, and asks before it switches it off.
+func (p *SitePages) saveEnabled(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	on := r.PostForm.Get("enabled") == "on"
+	switch {
+	case on == v.Site.SCIMEnabled:
+		return p.Console.redirect(w, r, v.url("admin/access/scim"), notice{})
+	case !on:
+		return p.Console.redirect(w, r, v.url("admin/access/scim/off"), notice{})
+	}
+	if _, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error {
+		s.SCIMEnabled = true
+		return nil
+	}); err != nil {
+		return err
+	}
+	return p.Console.redirect(w, r, v.url("admin/access/scim"), done("SCIM is on. Your identity provider is let in with a token from this page."))
+}
+
+func (p *SitePages) askOff(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if !v.Site.SCIMEnabled {
+		return p.Console.redirect(w, r, v.url("admin/access/scim"), notice{Tone: info, Text: "SCIM is off already."})
+	}
+	ask, err := p.offPage(r, v)
+	if err != nil {
+		return err
+	}
+	return p.Console.view(w, r, http.StatusOK, "confirm", ask)
+}
+
+func (p *SitePages) offPage(r *http.Request, v *siteVisit) (confirmPage, error) {
+	counts, err := v.Roster.Counts(r.Context())
+	if err != nil {
+		return confirmPage{}, err
+	}
+	tokens, rows, err := p.scimFacts(r.Context(), v)
+	if err != nil {
+		return confirmPage{}, err
+	}
+	pg := v.page
+	pg.Title, pg.Narrow = "Turn SCIM off?", true
+	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")}, crumb{"SCIM integration", v.url("admin/access/scim")})
+	ask := confirmPage{
+		page: pg,
+		Consequences: []string{
+			fmt.Sprintf("%s here, %d active, %d deactivated. They keep their access and role as they are now.", people(counts.All), counts.Active, counts.Deactivated),
+			"The identity provider is refused from its next call on. Entra ID puts its job into quarantine after repeated errors.",
+			"People who leave the company are no longer cut off here by it.",
+		},
+		Undo:   "Checking Enable SCIM again lets it in with the same tokens. What changed there meanwhile arrives with its next full cycle.",
+		Action: v.url("admin/access/scim/off"), Button: "Turn SCIM off", Danger: true, Cancel: v.url("admin/access/scim"),
+	}
+	if s := judge(v.Site, tokens, rows, p.Console.options.Now()).Status; s == working || s == failing || s == quietFor {
+		ask.TypeName = v.Site.Name
+	}
+	return ask, nil
+}
+
+func (p *SitePages) switchOff(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	ask, err := p.offPage(r, v)
+	if err != nil {
+		return err
+	}
+	if ask.TypeName != "" && strings.TrimSpace(r.PostForm.Get("confirm")) != ask.TypeName {
+		ask.Error = &fieldError{For: "confirm", Text: "That is not the name of this site. Nothing was changed."}
+		return p.Console.view(w, r, http.StatusUnprocessableEntity, "confirm", ask)
+	}
+	if _, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error {
+		s.SCIMEnabled = false
+		return nil
+	}); err != nil {
+		return err
+	}
+	return p.Console.redirect(w, r, v.url("admin/access/scim"), done("SCIM is off. The identity provider is refused until you check Enable SCIM again."))
+}
+
+// saveRoles has no confirmation: neither way changes anybody's role.
+func (p *SitePages) saveRoles(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	on := r.PostForm.Get("roles") == "on"
+	changed := on != v.Site.ManageRoles
+	if _, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error {
+		s.ManageRoles = on
+		return nil
+	}); err != nil {
+		return err
+	}
+	n := notice{}
+	switch {
+	case changed && on:
+		n = done("SCIM may now promote and demote users by userType. Nobody’s role has changed yet.")
+	case changed:
+		n = done("SCIM may no longer change roles. Everybody keeps the role they have until an administrator changes it.")
+	}
+	return p.Console.redirect(w, r, v.url("admin/access/scim"), n)
+}
+
+// people is "1 person" or "214 people".
+func people(n int) string {
+	if n == 1 {
+		return "1 person"
+	}
+	return fmt.Sprintf("%d people", n)
+}
+
+// actorName says in words who an event's or a token's actor is.
+func actorName(actor string) string {
+	kind, name, found := strings.Cut(actor, ":")
+	switch {
+	case actor == "cli":
+		return "command line"
+	case actor == "system", actor == "":
+		return "Rollcall itself"
+	case !found:
+		return actor
+	}
+	switch kind {
+	case "scim":
+		return "SCIM, token " + name
+	case "admin", "user":
+		return name
+	case "operator":
+		return name + " (operator)"
+	}
+	return actor
+}
+
+// errNoToken is the page for a token that is gone.
+func errNoToken(err error, v *siteVisit) error {
+	if !errors.Is(err, site.ErrTokenNotFound) {
+		return err
+	}
+	return &pageError{
+		Status: http.StatusNotFound, Title: "There is no such token", Text: "It may belong to another site.",
+		Action: &action{Text: "SCIM integration", URL: v.url("admin/access/scim")},
+	}
+}

@@ -1,0 +1,218 @@
+package console
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// onceOnly is said when a used form comes back, by reload or Back.
+var onceOnly = notice{
+	Tone: info, Title: "A token is shown once",
+	Text: "Nothing new was made. If you did not save the token, generate another one and give it to your identity provider.",
+}
+
+// formNumber makes a form single-use.
+func formNumber() string { return rand.Text() }
+
+// afterToken is where a browser lands that asks again for the page that showed a token.
+func (p *SitePages) afterToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.Console.redirect(w, r, v.url("admin/access/scim"), onceOnly)
+}
+
+// generateToken answers with the page that shows the token: the one secret that is not behind a redirect. Sent again, the form
+// makes nothing.
+func (p *SitePages) generateToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	req, wrong := p.tokenRequest(r, v)
+	if wrong != nil {
+		return p.refuseToken(w, r, v, wrong)
+	}
+	if req.FormNumber == "" || len(req.FormNumber) > 100 {
+		return badForm(errors.New("the form has no number"))
+	}
+	before, err := p.Sites.Tokens(r.Context(), v.Site.ID)
+	if err != nil {
+		return err
+	}
+	made, secret, err := p.Sites.CreateToken(r.Context(), v.Site.ID, req)
+	var live *site.LiveError
+	switch {
+	case errors.Is(err, site.ErrFormUsed):
+		return p.Console.redirect(w, r, v.url("admin/access/scim"), onceOnly)
+	case errors.As(err, &live) && errors.Is(err, site.ErrOneLive):
+		back := url.Values{"name": {req.Name}, "expires": {r.PostForm.Get("expires")}}
+		return p.Console.redirect(w, r, v.url("admin/access/scim/tokens/new?"+back.Encode()), notice{})
+	case errors.As(err, &live):
+		return p.Console.redirect(w, r, v.url("admin/access/scim"), notice{Tone: bad, Title: "No token was made", Text: twoLive(live.Tokens)})
+	case errors.Is(err, site.ErrInvalid):
+		return p.refuseToken(w, r, v, &fieldError{For: "token-name", Text: err.Error()})
+	case err != nil:
+		return err
+	}
+	sp, err := p.scimPage(r, v)
+	if err != nil {
+		return err
+	}
+	sp.Made = &madeToken{
+		Token:  copyValue{ID: "token", Label: "Authorization token", Value: secret, Button: "Copy to clipboard", Hint: "Entra ID calls it Secret Token, Okta calls it API token."},
+		Label:  made.Label(),
+		Before: becameOf(liveTokens(before, made.Created), made, req.Mode),
+		Done:   v.url("admin/access/scim"),
+	}
+	return p.Console.view(w, r, http.StatusOK, "site_scim", sp)
+}
+
+// refuseToken shows the page again with what is wrong beside its field.
+func (p *SitePages) refuseToken(w http.ResponseWriter, r *http.Request, v *siteVisit, wrong *fieldError) error {
+	sp, err := p.scimPage(r, v)
+	if err != nil {
+		return err
+	}
+	sp.Generate.Name, sp.Generate.Expires, sp.Generate.Error = r.Form.Get("name"), r.Form.Get("expires"), wrong
+	return p.Console.view(w, r, http.StatusUnprocessableEntity, "site_scim", sp)
+}
+
+// tokenRequest reads the form. SCIM stays as the check box on the same page says.
+func (p *SitePages) tokenRequest(r *http.Request, v *siteVisit) (site.TokenRequest, *fieldError) {
+	req := site.TokenRequest{
+		Name: strings.TrimSpace(r.Form.Get("name")), Actor: v.actor(), FormNumber: r.Form.Get("form"), KeepOff: true,
+	}
+	switch r.Form.Get("mode") {
+	case "replace":
+		req.Mode = site.Replace
+	case "keep":
+		req.Mode = site.KeepUntilUsed
+	}
+	text := r.Form.Get("expires")
+	if text == "" {
+		return req, nil
+	}
+	day, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return req, &fieldError{For: "token-expires", Text: "Write the day as 2027-01-31, or leave it empty: then the token does not expire."}
+	}
+	req.Expires = day.AddDate(0, 0, 1) // to the end of that day, UTC
+	if !req.Expires.After(p.Console.options.Now()) {
+		return req, &fieldError{For: "token-expires", Text: "That day is over. Choose a later one, or leave it empty: then the token does not expire."}
+	}
+	return req, nil
+}
+
+func becameOf(before []site.Token, made site.Token, mode site.TokenMode) string {
+	switch {
+	case len(before) == 0:
+		return ""
+	case mode == site.KeepUntilUsed:
+		return fmt.Sprintf("Token %s works until the first call with %s.", before[0].Label(), made.Label())
+	}
+	return fmt.Sprintf("Token %s is revoked. Provisioning stops until your identity provider has the new one.", before[0].Label())
+}
+
+// askReplace asks what becomes of the token that is live.
+func (p *SitePages) askReplace(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	now := p.Console.options.Now()
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	if _, wrong := p.tokenRequest(r, v); wrong != nil {
+		return p.refuseToken(w, r, v, wrong)
+	}
+	tokens, err := p.Sites.Tokens(r.Context(), v.Site.ID)
+	if err != nil {
+		return err
+	}
+	live := liveTokens(tokens, now)
+	if len(live) != 1 {
+		return p.Console.redirect(w, r, v.url("admin/access/scim"), notice{})
+	}
+	old := live[0]
+	pg := v.page
+	pg.Title, pg.Narrow = "Generate another token?", true
+	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")}, crumb{"SCIM integration", v.url("admin/access/scim")})
+	return p.Console.view(w, r, http.StatusOK, "confirm", confirmPage{
+		page:         pg,
+		Consequences: []string{fmt.Sprintf("Token %s is live. It was %s.", old.Label(), lastUse(old, now))},
+		Choices: []choice{
+			{
+				Name: "mode", Value: "replace", Text: "Replace it now", Checked: true,
+				Help: "The old token ends at once. Provisioning stops until your Identity Provider has the new token. Choose this also if the old one leaked.",
+			},
+			{
+				Name: "mode", Value: "keep", Text: "Keep it until the new one is used",
+				Help: "The old token works until the first call with the new one, so provisioning does not stop.",
+			},
+		},
+		Action: v.url("admin/access/scim/tokens"), Button: "Generate", Cancel: v.url("admin/access/scim"),
+		Fields: []field{{"form", formNumber()}, {"name", r.Form.Get("name")}, {"expires", r.Form.Get("expires")}},
+	})
+}
+
+func lastUse(t site.Token, now time.Time) string {
+	if t.LastUsed.IsZero() {
+		return "never used"
+	}
+	text := "last used " + relative(t.LastUsed, now)
+	if t.LastFrom != "" {
+		text += " from " + t.LastFrom
+	}
+	return text
+}
+
+func (p *SitePages) findToken(r *http.Request, v *siteVisit) (site.Token, []site.Token, error) {
+	tokens, err := p.Sites.Tokens(r.Context(), v.Site.ID)
+	if err != nil {
+		return site.Token{}, nil, err
+	}
+	for _, t := range tokens {
+		if t.ID == r.PathValue("token") {
+			return t, tokens, nil
+		}
+	}
+	return site.Token{}, nil, errNoToken(site.ErrTokenNotFound, v)
+}
+
+func (p *SitePages) askRevoke(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	now := p.Console.options.Now()
+	t, all, err := p.findToken(r, v)
+	if err != nil {
+		return err
+	}
+	if !t.Live(now) {
+		return p.Console.redirect(w, r, v.url("admin/access/scim"), notice{Tone: info, Text: "Token " + t.Label() + " has ended already."})
+	}
+	consequences := []string{
+		fmt.Sprintf("The token was %s. Whoever has it is refused from the next call on.", lastUse(t, now)),
+	}
+	if len(liveTokens(all, now)) == 1 {
+		consequences = append(consequences, "It is the only live token: provisioning stops until you generate another one and your identity provider has it.")
+	} else {
+		consequences = append(consequences, "The other token stays live.")
+	}
+	pg := v.page
+	pg.Title, pg.Narrow = "Revoke the token "+t.Label()+"?", true
+	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")}, crumb{"SCIM integration", v.url("admin/access/scim")})
+	return p.Console.view(w, r, http.StatusOK, "confirm", confirmPage{
+		page: pg, Consequences: consequences, Undo: "This cannot be undone.",
+		Action: r.URL.Path, Button: "Revoke token", Danger: true, Cancel: v.url("admin/access/scim"),
+	})
+}
+
+func (p *SitePages) revokeToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	t, _, err := p.findToken(r, v)
+	if err != nil {
+		return err
+	}
+	if err := p.Sites.RevokeToken(r.Context(), v.Site.ID, t.ID, v.actor()); err != nil {
+		return errNoToken(err, v)
+	}
+	return p.Console.redirect(w, r, v.url("admin/access/scim"), done("Token "+t.Label()+" is revoked."))
+}

@@ -1,5 +1,11 @@
 package scim
 
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
 // Schema URNs of RFC 7643 and message URNs of RFC 7644.
 const (
 	UserURN         = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -99,16 +105,6 @@ type ResourceType struct {
 	Extensions  []Extension
 }
 
-// Extension returns the extension schema of that URN in any letter case, or nil.
-func (rt *ResourceType) Extension(urn string) *Schema {
-	for _, e := range rt.Extensions {
-		if equalName(e.Schema.ID, urn) {
-			return e.Schema
-		}
-	}
-	return nil
-}
-
 // RFC 7643 §2.1: attribute names are case-insensitive.
 func findAttribute(list []*Attribute, name string) *Attribute {
 	for _, a := range list {
@@ -122,4 +118,153 @@ func findAttribute(list []*Attribute, name string) *Attribute {
 		}
 	}
 	return nil
+}
+
+// attributeJSON is the form of an attribute in RFC 7643 §7.
+type attributeJSON struct {
+	Name            string          `json:"name"`
+	Type            string          `json:"type"`
+	MultiValued     bool            `json:"multiValued"`
+	Description     string          `json:"description"`
+	Required        bool            `json:"required"`
+	CaseExact       bool            `json:"caseExact"`
+	CanonicalValues []string        `json:"canonicalValues,omitempty"`
+	Mutability      string          `json:"mutability"`
+	Returned        string          `json:"returned"`
+	Uniqueness      string          `json:"uniqueness"`
+	ReferenceTypes  []string        `json:"referenceTypes,omitempty"`
+	SubAttributes   []attributeJSON `json:"subAttributes,omitempty"`
+}
+
+type metaJSON struct {
+	ResourceType string `json:"resourceType"`
+}
+
+type schemaJSON struct {
+	Schemas     []string        `json:"schemas,omitempty"`
+	ID          string          `json:"id"`
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Attributes  []attributeJSON `json:"attributes"`
+	Meta        metaJSON        `json:"meta"`
+}
+
+// ParseSchema reads a schema in the form of RFC 7643 §7. Characteristics left
+// out have the defaults of §2.2. It refuses what the engine could not mean.
+func ParseSchema(b []byte) (*Schema, error) {
+	var j schemaJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return nil, fmt.Errorf("read schema: %w", err)
+	}
+	if j.ID == "" {
+		return nil, fmt.Errorf("read schema: it has no id")
+	}
+	attributes, err := attributesOf(j.Attributes, "")
+	if err != nil {
+		return nil, fmt.Errorf("read schema %s: %w", j.ID, err)
+	}
+	return &Schema{ID: j.ID, Name: j.Name, Description: j.Description, Attributes: attributes}, nil
+}
+
+func attributesOf(list []attributeJSON, parent string) ([]*Attribute, error) {
+	var attributes []*Attribute
+	for _, j := range list {
+		if parent != "" {
+			j.Name = parent + "." + j.Name
+		}
+		a, err := attributeOf(j, parent)
+		if err != nil {
+			return nil, fmt.Errorf("attribute %s: %w", j.Name, err)
+		}
+		if findAttribute(attributes, a.Name) != nil {
+			return nil, fmt.Errorf("attribute %s is defined twice", j.Name)
+		}
+		attributes = append(attributes, a)
+	}
+	return attributes, nil
+}
+
+func attributeOf(j attributeJSON, parent string) (*Attribute, error) {
+	a := &Attribute{
+		Name: j.Name, Type: j.Type, Description: j.Description, MultiValued: j.MultiValued,
+		Required: j.Required, CaseExact: j.CaseExact, Mutability: j.Mutability, Returned: j.Returned,
+		Uniqueness: j.Uniqueness, CanonicalValues: j.CanonicalValues, ReferenceTypes: j.ReferenceTypes,
+	}
+	if parent != "" {
+		a.Name = j.Name[len(parent)+1:]
+	}
+	// RFC 7643 §2.2: the defaults of characteristics.
+	a.Type = orDefault(a.Type, String)
+	a.Mutability = orDefault(a.Mutability, ReadWrite)
+	a.Returned = orDefault(a.Returned, ReturnedDefault)
+	a.Uniqueness = orDefault(a.Uniqueness, UniquenessNone)
+	if err := checkAttribute(a, parent, len(j.SubAttributes)); err != nil {
+		return nil, err
+	}
+	if a.Type != Complex {
+		return a, nil
+	}
+	subs, err := attributesOf(j.SubAttributes, a.Name)
+	a.SubAttributes = subs
+	return a, err
+}
+
+func orDefault(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+func checkAttribute(a *Attribute, parent string, subs int) error {
+	known := func(what, got string, allowed ...string) error {
+		if slices.Contains(allowed, got) {
+			return nil
+		}
+		return fmt.Errorf("%s %q is none of %q", what, got, allowed)
+	}
+	if !validName(a.Name) {
+		return fmt.Errorf("%q is no attribute name", a.Name)
+	}
+	if err := known("type", a.Type, String, Boolean, Decimal, Integer, DateTime, Binary, Reference, Complex); err != nil {
+		return err
+	}
+	if err := known("mutability", a.Mutability, ReadOnly, ReadWrite, Immutable, WriteOnly); err != nil {
+		return err
+	}
+	if err := known("returned", a.Returned, ReturnedAlways, ReturnedNever, ReturnedDefault, ReturnedRequest); err != nil {
+		return err
+	}
+	if err := known("uniqueness", a.Uniqueness, UniquenessNone, UniquenessServer, UniquenessGlobal); err != nil {
+		return err
+	}
+	if a.Type == Complex && parent != "" {
+		return fmt.Errorf("a complex attribute cannot have complex sub-attributes") // RFC 7643 §2.3.8
+	}
+	if (a.Type == Complex) != (subs > 0) {
+		return fmt.Errorf("sub-attributes belong to complex attributes, which need at least one")
+	}
+	return nil
+}
+
+// MarshalJSON writes the schema as discovery shows it; the server adds
+// meta.location with Splice. RFC 7643 §7.
+func (s *Schema) MarshalJSON() ([]byte, error) {
+	return json.Marshal(schemaJSON{
+		Schemas: []string{SchemaURN}, ID: s.ID, Name: s.Name, Description: s.Description,
+		Attributes: attributesJSON(s.Attributes), Meta: metaJSON{"Schema"},
+	})
+}
+
+func attributesJSON(list []*Attribute) []attributeJSON {
+	out := make([]attributeJSON, len(list))
+	for i, a := range list {
+		out[i] = attributeJSON{
+			Name: a.Name, Type: a.Type, MultiValued: a.MultiValued, Description: a.Description,
+			Required: a.Required, CaseExact: a.CaseExact, CanonicalValues: a.CanonicalValues,
+			Mutability: a.Mutability, Returned: a.Returned, Uniqueness: a.Uniqueness,
+			ReferenceTypes: a.ReferenceTypes, SubAttributes: attributesJSON(a.SubAttributes),
+		}
+	}
+	return out
 }

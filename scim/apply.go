@@ -1,0 +1,477 @@
+package scim
+
+// Apply gives the resource after the patch, all of it or an error; r stays as
+// it is. The same patch applied again changes nothing.
+func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
+	a := applier{rt: rt, mode: p.mode, work: make(Resource, len(r)+2), owned: map[string]bool{}, primary: map[string]string{}}
+	for k, v := range r {
+		a.work[k] = v
+	}
+	for _, op := range p.Operations {
+		if err := a.operation(op); err != nil {
+			return PatchResult{}, numbered(err, op.index, p.Operations[len(p.Operations)-1].index+1)
+		}
+	}
+	a.work["schemas"] = rt.schemas(a.work)
+	return PatchResult{
+		Resource: a.work, Changed: !Equal(r, a.work),
+		Fixes: a.fixes, Ignored: p.ignored,
+	}, nil
+}
+
+type applier struct {
+	rt    *ResourceType
+	mode  Mode
+	work  Resource
+	owned map[string]bool // top-level members that are copies by now
+	fixes []Fix
+
+	// primary remembers, by attribute, the element that this request made the
+	// primary one.
+	primary map[string]string
+}
+
+// container is the map that holds the attribute, copied before it is changed.
+func (a *applier) container(p *Path) map[string]any {
+	if p.URN == "" {
+		a.own(p.Name)
+		return a.work
+	}
+	a.own(p.URN)
+	m, ok := a.work[p.URN].(map[string]any)
+	if !ok {
+		m = map[string]any{}
+		a.work[p.URN] = m
+	}
+	return m
+}
+
+func (a *applier) own(key string) {
+	if a.owned[key] {
+		return
+	}
+	a.owned[key] = true
+	if v, ok := a.work[key]; ok {
+		a.work[key] = cloneValue(v)
+	}
+}
+
+func (a *applier) operation(op Operation) error {
+	p := op.Path
+	if p.Name == "" {
+		delete(a.work, p.URN)
+		return nil
+	}
+	if op.inner && (p.attr.Mutability == ReadOnly || p.sub != nil && p.sub.Mutability == ReadOnly) {
+		return a.sameReadOnly(op)
+	}
+	c := a.container(p)
+	v, err := a.changed(op, c[p.Name], cloneValue(op.Value))
+	if err != nil {
+		return err
+	}
+	if empty(v) {
+		delete(c, p.Name)
+	} else {
+		c[p.Name] = v
+	}
+	if p.URN != "" && len(c) == 0 {
+		delete(a.work, p.URN)
+	}
+	return nil
+}
+
+// sameReadOnly accepts a readOnly attribute that is sent with the value it has.
+func (a *applier) sameReadOnly(op Operation) error {
+	have := op.Path.Get(a.work)
+	want := listOf(op.Value)
+	if len(want) == 0 || len(have) > 0 && Equal(Resource{"v": have}, Resource{"v": want}) {
+		return nil
+	}
+	return Mutability("%s cannot be changed by a client", op.Path)
+}
+
+// changed gives the attribute's value after an operation.
+func (a *applier) changed(op Operation, old, value any) (any, error) {
+	p := op.Path
+	if p.attr.Mutability == Immutable && !empty(old) && (op.Op == "remove" || p.Filter != nil || p.Sub != "" || !sameValue(old, value)) {
+		// RFC 7643 §7: immutable attributes can be set once.
+		return nil, Mutability("%s cannot be changed once it is set", p)
+	}
+	switch {
+	case p.Filter != nil:
+		return a.filtered(op, old, value)
+	case op.Op == "remove" && p.Sub == "":
+		if value == nil {
+			return nil, nil
+		}
+		return without(p.attr, old, value), nil
+	case p.Sub != "":
+		return a.subOfAll(op, old, value)
+	case p.attr.MultiValued:
+		return a.list(op, old, value)
+	case p.attr.Type == Complex && value != nil:
+		m, _ := old.(map[string]any)
+		return a.merged(op, m, value)
+	}
+	return value, nil
+}
+
+func sameValue(a, b any) bool { return Equal(Resource{"v": a}, Resource{"v": b}) }
+
+// without gives a list without the values sent.
+func without(attr *Attribute, old, value any) any {
+	list, _ := old.([]any)
+	sent, _ := value.([]any)
+	gone := make(map[string]bool, len(sent))
+	for _, e := range sent {
+		gone[removalKey(attr, e)] = true
+		if key := identity(attr, e); key != "" {
+			gone[key] = true
+		}
+	}
+	var kept []any
+	for _, e := range list {
+		if !gone[removalKey(attr, e)] && !gone[identity(attr, e)] && !covered(attr, e, sent) {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+// removalKey is the whole of an element, for those without an identity.
+func removalKey(attr *Attribute, e any) string { return "#" + wholeKey(attr, e) }
+
+// covered reports whether an element has all that one of the values sent has;
+// only looked for where that value names no type, as in remove emails
+// [{"value": "a@x"}].
+func covered(attr *Attribute, element any, sent []any) bool {
+	m, ok := element.(map[string]any)
+	value := attr.Sub("value")
+	if !ok || value == nil || value.Mutability == Immutable {
+		return false
+	}
+	for _, s := range sent {
+		want, _ := s.(map[string]any)
+		if len(want) == 1 && !empty(want[value.Name]) && scalarKey(value, want[value.Name]) == scalarKey(value, m[value.Name]) {
+			return true
+		}
+	}
+	return false
+}
+
+// list applies an operation on a whole multi-valued attribute.
+func (a *applier) list(op Operation, old, value any) (any, error) {
+	sent, _ := value.([]any)
+	if op.Op == "replace" {
+		return sent, a.madePrimary(op.Path, sent, primaries(sent))
+	}
+	have, _ := old.([]any)
+	at := make(map[string]int, len(have)+len(sent))
+	for i, e := range have {
+		if key := wholeKey(op.Path.attr, e); key != "" {
+			at[key] = i
+		}
+	}
+	var made []int
+	for _, e := range sent {
+		key := wholeKey(op.Path.attr, e)
+		i, there := at[key]
+		if !there {
+			i = len(have)
+			at[key] = i
+			have = append(have, e)
+		} else if err := a.addToElement(op, have[i], e); err != nil {
+			return nil, err
+		}
+		if m, ok := e.(map[string]any); ok && m["primary"] == true {
+			made = append(made, i)
+		}
+	}
+	return have, a.madePrimary(op.Path, have, made)
+}
+
+// addToElement adds a value to a list that has it: what it says beyond its
+// identity is taken over, except what cannot change any more.
+func (a *applier) addToElement(op Operation, element, value any) error {
+	m, ok := element.(map[string]any)
+	if !ok {
+		return nil
+	}
+	for k, v := range value.(map[string]any) {
+		sub := op.Path.attr.Sub(k)
+		if sub.Mutability == Immutable && !empty(m[k]) || scalarKey(sub, m[k]) == scalarKey(sub, v) {
+			continue
+		}
+		m[k] = v
+	}
+	return nil
+}
+
+// merged puts sub-attributes into a complex value. RFC 7644 §3.5.2.3:
+// sub-attributes that are not named stay as they are.
+func (a *applier) merged(op Operation, m map[string]any, value any) (any, error) {
+	given, ok := value.(map[string]any)
+	if !ok {
+		return nil, InvalidValue("%s needs an object", op.Path)
+	}
+	if m == nil {
+		m = map[string]any{}
+	}
+	// The value first: what belonged to another one goes with it.
+	for _, sub := range op.Path.attr.SubAttributes {
+		v, named := given[sub.Name]
+		if !named {
+			continue
+		}
+		if err := setSub(op.Path, m, sub, v); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// setSub sets or, with nil, unassigns a sub-attribute of one value. A new
+// reference drops what described the old one.
+func setSub(p *Path, m map[string]any, sub *Attribute, v any) error {
+	old, had := m[sub.Name]
+	if had && !empty(old) && sub.Mutability == Immutable && !sameValue(old, v) {
+		return Mutability("%s.%s cannot be changed once it is set", p.Name, sub.Name)
+	}
+	if sub.Name == "value" && had && p.attr.Sub("$ref") != nil && !sameValue(old, v) {
+		for _, other := range p.attr.SubAttributes {
+			if other.Name == "$ref" || other.Mutability == ReadOnly {
+				delete(m, other.Name)
+			}
+		}
+	}
+	if empty(v) {
+		delete(m, sub.Name)
+	} else {
+		m[sub.Name] = v
+	}
+	return nil
+}
+
+// subOfAll applies an operation on attr.sub without a filter: to the one value,
+// or to every value of a list.
+func (a *applier) subOfAll(op Operation, old, value any) (any, error) {
+	p := op.Path
+	if !p.attr.MultiValued {
+		m, _ := old.(map[string]any)
+		if m == nil {
+			m = map[string]any{}
+		}
+		return m, setSub(p, m, p.sub, value)
+	}
+	list, _ := old.([]any)
+	if len(list) == 0 && value != nil {
+		list = append(list, map[string]any{})
+	}
+	return a.setInElements(op, list, all(list), value)
+}
+
+func all(list []any) []int {
+	indexes := make([]int, len(list))
+	for i := range list {
+		indexes[i] = i
+	}
+	return indexes
+}
+
+// setInElements sets the path's sub-attribute in some elements of a list.
+func (a *applier) setInElements(op Operation, list []any, indexes []int, value any) (any, error) {
+	for _, i := range indexes {
+		m, ok := list[i].(map[string]any)
+		if !ok {
+			return nil, InvalidPath("%s: the values are not complex", op.Path)
+		}
+		if err := setSub(op.Path, m, op.Path.sub, value); err != nil {
+			return nil, err
+		}
+	}
+	if op.Path.sub.Name == "primary" && value == true {
+		return list, a.madePrimary(op.Path, list, indexes)
+	}
+	return list, nil
+}
+
+// filtered applies an operation on attr[filter] or attr[filter].sub.
+func (a *applier) filtered(op Operation, old, value any) (any, error) {
+	p := op.Path
+	list, isList := old.([]any)
+	if !isList && !empty(old) {
+		list = []any{old} // Entra selects the manager by manager[value eq "…"]
+	}
+	var matched []int
+	for i, e := range list {
+		if p.Filter.match(elementValues(e)) {
+			matched = append(matched, i)
+		}
+	}
+	if len(matched) == 0 {
+		if op.Op == "remove" || value == nil {
+			return old, nil // RFC 7644 §3.5.2.2: nothing to remove is success.
+		}
+		var err error
+		if list, err = a.materialise(op, list); err != nil {
+			return nil, err
+		}
+		matched = []int{len(list) - 1}
+	}
+	v, err := a.inMatched(op, list, matched, value)
+	if err != nil || p.attr.MultiValued {
+		return v, err
+	}
+	if list, _ = v.([]any); len(list) > 0 {
+		return list[0], nil
+	}
+	return nil, nil
+}
+
+func (a *applier) inMatched(op Operation, list []any, matched []int, value any) (any, error) {
+	p := op.Path
+	switch {
+	case p.Sub != "":
+		return a.setInElements(op, list, matched, value)
+	case op.Op == "remove" || value == nil:
+		return withoutIndexes(list, matched), nil
+	case p.attr.Type != Complex:
+		for _, i := range matched {
+			list[i] = value
+		}
+		return distinct(p.attr, list), nil
+	}
+	for _, i := range matched {
+		e, err := a.elementAfter(op, list[i].(map[string]any), value)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = e
+	}
+	if given, _ := value.(map[string]any); given["primary"] == true {
+		return list, a.madePrimary(p, list, matched)
+	}
+	return list, nil
+}
+
+// elementAfter is a selected element after add, which merges, or replace.
+func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, error) {
+	if op.Op == "add" {
+		return a.merged(op, m, cloneValue(value))
+	}
+	// RFC 7644 §3.5.2.3: the matching values are replaced.
+	next, _ := cloneValue(value).(map[string]any)
+	for k, v := range next {
+		if empty(v) {
+			delete(next, k)
+		}
+	}
+	if described, ok := elementOf(op.Path.Filter); ok && a.mode == Lenient {
+		for k, v := range described {
+			// "emails[type eq "work"]" with {"value": …} stays the work address.
+			if _, named := next[k]; !named && k != "value" {
+				next[k] = v
+			}
+		}
+	}
+	for _, sub := range op.Path.attr.SubAttributes {
+		if old := m[sub.Name]; sub.Mutability == Immutable && !empty(old) {
+			if v, named := next[sub.Name]; named && !sameValue(old, v) {
+				return nil, Mutability("%s.%s cannot be changed once it is set", op.Path.Name, sub.Name)
+			}
+			next[sub.Name] = old
+		}
+	}
+	return next, nil
+}
+
+func withoutIndexes(list []any, gone []int) []any {
+	var kept []any
+	for i, e := range list {
+		if len(gone) > 0 && gone[0] == i {
+			gone = gone[1:]
+			continue
+		}
+		kept = append(kept, e)
+	}
+	return kept
+}
+
+// materialise makes the element that a filter describes when none matches.
+// Entra sets emails[type eq "work"].value on users that have no address.
+// RFC 7644 §3.5.2.3 wants noTarget for replace, which Strict gives.
+func (a *applier) materialise(op Operation, list []any) ([]any, error) {
+	p := op.Path
+	e, ok := elementOf(p.Filter)
+	if ok {
+		for k := range e {
+			sub := p.attr.Sub(k)
+			ok = ok && sub != nil && sub.Mutability != Immutable // a member is never made up
+		}
+	}
+	if !ok || !p.attr.MultiValued || op.Op == "replace" && a.mode == Strict {
+		return nil, NoTarget("%s selects no value", p)
+	}
+	if a.mode == Lenient {
+		a.fixes = append(a.fixes, Fix{"created-value", p.String(), "no value matched; one was made"})
+	}
+	list = append(list, e)
+	if e["primary"] == true {
+		if err := a.madePrimary(p, list, []int{len(list) - 1}); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// primaries gives the indexes of the primary values.
+func primaries(list []any) []int {
+	var found []int
+	for i, e := range list {
+		if m, ok := e.(map[string]any); ok && m["primary"] == true {
+			found = append(found, i)
+		}
+	}
+	return found
+}
+
+// madePrimary takes primary from all other values. RFC 7644 §3.5.2.
+func (a *applier) madePrimary(p *Path, list []any, made []int) error {
+	if len(made) == 0 {
+		return nil
+	}
+	twice := InvalidValue("%s: the request makes two values primary; at most one may be", AttrPath{URN: p.URN, Name: p.Name})
+	if len(made) > 1 {
+		return twice
+	}
+	name := p.URN + ":" + p.Name
+	earlier, claimed := a.primary[name]
+	for i, e := range list {
+		m, ok := e.(map[string]any)
+		if !ok || i == made[0] || m["primary"] != true {
+			continue
+		}
+		if claimed && wholeKeyWithoutPrimary(p.attr, m) == earlier {
+			return twice
+		}
+		m["primary"] = false
+	}
+	if m, ok := list[made[0]].(map[string]any); ok {
+		a.primary[name] = wholeKeyWithoutPrimary(p.attr, m)
+	}
+	return nil
+}
+
+func wholeKeyWithoutPrimary(attr *Attribute, m map[string]any) string {
+	if key := identity(attr, m); key != "" {
+		return key
+	}
+	rest := make(map[string]any, len(m))
+	for k, v := range m {
+		if k != "primary" {
+			rest[k] = v
+		}
+	}
+	return wholeKey(attr, rest)
+}

@@ -1,0 +1,190 @@
+package scim
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"strconv"
+)
+
+// derived names the User attribute that is made from membership rows when a
+// resource is served; it is never part of the stored document.
+const derived = "groups"
+
+// Encode writes a resource as it is stored: schemas, id, externalId, the core
+// attributes in schema order, the extensions, and meta last, so that Splice can
+// add what is not stored. The same resource gives the same bytes. What is never
+// returned, groups and meta.location are left out.
+func Encode(rt *ResourceType, r Resource) []byte {
+	b := make([]byte, 0, 1024)
+	b = append(b, `{"schemas":`...)
+	b = appendSorted(b, rt.schemas(r))
+	c := common()
+	for _, name := range []string{"id", "externalId"} {
+		b = appendMember(b, c.Attribute(name), r)
+	}
+	for _, a := range rt.Schema.Attributes {
+		if a.Name != derived || a.Mutability != ReadOnly {
+			b = appendMember(b, a, r)
+		}
+	}
+	for _, e := range rt.Extensions {
+		b = appendExtension(b, e.Schema, r)
+	}
+	if meta, ok := r["meta"].(map[string]any); ok {
+		b = append(b, `,"meta":`...)
+		b = appendMeta(b, c.Attribute("meta"), meta)
+	}
+	return append(b, '}')
+}
+
+func appendMeta(b []byte, a *Attribute, meta map[string]any) []byte {
+	b = append(b, '{')
+	for _, sub := range a.SubAttributes {
+		if sub.Name != "location" {
+			b = appendMember(b, sub, meta)
+		}
+	}
+	return append(b, '}')
+}
+
+func appendExtension(b []byte, s *Schema, r Resource) []byte {
+	ext, ok := r[s.ID].(map[string]any)
+	if !ok || empty(ext) {
+		return b
+	}
+	b = append(b, ',')
+	b = appendString(b, s.ID)
+	b = append(b, ':', '{')
+	for _, a := range s.Attributes {
+		b = appendMember(b, a, ext)
+	}
+	return append(b, '}')
+}
+
+// appendMember writes one attribute, with a comma where one is due, or nothing
+// when it is unassigned.
+func appendMember(b []byte, a *Attribute, from map[string]any) []byte {
+	v, ok := from[a.Name]
+	if !ok || a.Returned == ReturnedNever || empty(v) {
+		return b
+	}
+	if b[len(b)-1] != '{' {
+		b = append(b, ',')
+	}
+	b = appendString(b, a.Name)
+	b = append(b, ':')
+	return appendValue(b, a, v)
+}
+
+func appendValue(b []byte, a *Attribute, v any) []byte {
+	switch v := v.(type) {
+	case []any:
+		b = append(b, '[')
+		for _, e := range v {
+			if empty(e) {
+				continue
+			}
+			if b[len(b)-1] != '[' {
+				b = append(b, ',')
+			}
+			b = appendValue(b, a, e)
+		}
+		return append(b, ']')
+	case map[string]any:
+		b = append(b, '{')
+		for _, sub := range a.SubAttributes {
+			b = appendMember(b, sub, v)
+		}
+		return append(b, '}')
+	}
+	return appendSorted(b, v)
+}
+
+// appendSorted writes a value without a schema: the members of objects sorted
+// by name, so that equal values give equal bytes.
+func appendSorted(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case string:
+		return appendString(b, v)
+	case bool:
+		return strconv.AppendBool(b, v)
+	case int64:
+		return strconv.AppendInt(b, v, 10)
+	case int:
+		return strconv.AppendInt(b, int64(v), 10)
+	case float64:
+		return appendFloat(b, v)
+	case []any:
+		b = append(b, '[')
+		for i, e := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendSorted(b, e)
+		}
+		return append(b, ']')
+	case map[string]any:
+		b = append(b, '{')
+		for i, k := range slices.Sorted(maps.Keys(v)) {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendString(b, k)
+			b = append(b, ':')
+			b = appendSorted(b, v[k])
+		}
+		return append(b, '}')
+	case Resource:
+		return appendSorted(b, map[string]any(v))
+	}
+	return append(b, "null"...)
+}
+
+// Splice adds meta.location, and groups (a JSON array; nil for none) before
+// meta, to bytes made by Encode, without reading them: meta is the last member
+// there. A document without meta gets no location.
+func Splice(doc []byte, location string, groups []byte) []byte {
+	out := make([]byte, 0, len(doc)+len(groups)+len(location)+32)
+	at := bytes.LastIndex(doc, []byte(`,"meta":{`))
+	if at < 0 {
+		at = len(doc) - 1
+		if at < 0 || doc[at] != '}' {
+			return append(out, doc...)
+		}
+		location = ""
+	}
+	out = append(out, doc[:at]...)
+	if groups != nil {
+		if out[len(out)-1] != '{' {
+			out = append(out, ',')
+		}
+		out = append(out, `"groups":`...)
+		out = append(out, groups...)
+	}
+	if location == "" {
+		return append(out, doc[at:]...)
+	}
+	out = append(out, doc[at:len(doc)-2]...) // up to the brace that closes meta
+	if out[len(out)-1] != '{' {
+		out = append(out, ',')
+	}
+	out = append(out, `"location":`...)
+	out = appendString(out, location)
+	return append(out, '}', '}')
+}
+
+// Parse reads stored bytes back to a resource: JSON only, no schema. Names are
+// kept as they stand in the document.
+func Parse(doc []byte) (Resource, error) {
+	sc := scanner{s: string(doc), asMaps: true}
+	v, err := sc.document()
+	if err != nil {
+		return nil, err
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, InvalidSyntax("a JSON object is expected, not %s", describe(v))
+	}
+	return m, nil
+}

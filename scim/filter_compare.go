@@ -1,0 +1,148 @@
+package scim
+
+import (
+	"strconv"
+	"time"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// compare makes the node for "path op literal" after bringing the literal to
+// the attribute's type.
+func (p *filterParser) compare(path AttrPath, a *Attribute, op Op, lit literal) (Node, error) {
+	if lit.value == nil {
+		return p.compareNull(path, a, op)
+	}
+	if a != nil && a.Type == Complex && !p.inner {
+		// A bare multi-valued attribute, or "manager", means its value.
+		sub := a.Sub("value")
+		if path.Sub != "" || sub == nil {
+			return nil, p.failf("%s is complex; name one of its sub-attributes", path)
+		}
+		path.Sub, a = sub.Name, sub
+	}
+	c := Compare{Path: path, Op: op, Attr: a}
+	var err error
+	if c.Value, err = p.operand(c, lit); err != nil {
+		return nil, err
+	}
+	if err := p.fits(c); err != nil {
+		return nil, err
+	}
+	if lit.bare {
+		p.fix("unquoted-value", path.String(), "%s read as a text", quote(lit.text))
+	}
+	c.operand = c.prepare()
+	return c, nil
+}
+
+// compareNull: comparing with null asks whether there is a value.
+// RFC 7643 §2.5: null and unassigned are the same.
+func (p *filterParser) compareNull(path AttrPath, a *Attribute, op Op) (Node, error) {
+	if op != Eq && op != Ne {
+		return nil, p.failf("null can be compared by eq and ne only")
+	}
+	return Compare{Path: path, Op: op, Attr: a, operand: operand{ready: true}}, nil
+}
+
+// operand gives the literal in the type of the attribute.
+func (p *filterParser) operand(c Compare, lit literal) (any, error) {
+	typ := ""
+	if c.Attr != nil {
+		typ = c.Attr.Type
+	}
+	switch v := lit.value.(type) {
+	case bool:
+		if typ == "" || typ == Boolean {
+			return v, nil
+		}
+	case number:
+		if n, ok := decimal(string(v)); ok && (typ == "" || typ == Integer || typ == Decimal) {
+			return n, nil
+		}
+	case string:
+		if v, ok := p.textOperand(c, typ, v); ok {
+			return v, nil
+		}
+	}
+	// An identifier of digits that a client forgot to quote.
+	if texts := typ == String || typ == Reference; texts && lit.text != "" && p.mode == Lenient {
+		p.fix("unquoted-value", c.Path.String(), "%s read as a text", quote(lit.text))
+		return lit.text, nil
+	}
+	return nil, p.failf("%s is of type %s, which the value does not fit", c.Path, typ)
+}
+
+func (p *filterParser) textOperand(c Compare, typ, s string) (any, bool) {
+	switch typ {
+	case Boolean:
+		b, ok := textBoolean(s)
+		if !ok || p.mode == Strict {
+			return nil, false
+		}
+		p.fix("text-boolean", c.Path.String(), "%s read as %t", quote(s), b)
+		return b, true
+	case Integer, Decimal:
+		if p.mode == Strict || numberLength(s) != len(s) {
+			return nil, false
+		}
+		n, ok := decimal(s)
+		if ok {
+			p.fix("text-number", c.Path.String(), "%s read as a number", quote(s))
+		}
+		return n, ok
+	case DateTime:
+		if _, ok := parseTime(s); !ok && (c.Op != Co && c.Op != Sw && c.Op != Ew) {
+			return nil, false
+		}
+	}
+	return s, true
+}
+
+// fits refuses operators that mean nothing for a type.
+// RFC 7644 §3.4.2.2 Table 3: no order on Boolean and Binary attributes.
+func (p *filterParser) fits(c Compare) error {
+	order := c.Op == Gt || c.Op == Ge || c.Op == Lt || c.Op == Le
+	parts := c.Op == Co || c.Op == Sw || c.Op == Ew
+	_, isBool := c.Value.(bool)
+	isBinary := c.Attr != nil && c.Attr.Type == Binary
+	if order && (isBool || isBinary) || parts && isBool {
+		return p.failf("%s cannot be compared by %s", c.Path, c.Op)
+	}
+	switch c.Value.(type) {
+	case int64, float64:
+		if parts {
+			return p.failf("%s is a number and cannot be compared by %s", c.Path, c.Op)
+		}
+	}
+	return nil
+}
+
+// operand is the prepared right side of a comparison.
+type operand struct {
+	ready  bool
+	text   string // folded unless the attribute is caseExact
+	time   time.Time
+	isTime bool
+}
+
+func (c Compare) prepare() operand {
+	o := operand{ready: true}
+	s, ok := c.Value.(string)
+	if !ok {
+		return o
+	}
+	o.text = s
+	if !c.exact() {
+		o.text = Fold(s)
+	}
+	if c.Attr != nil && c.Attr.Type == DateTime {
+		o.time, o.isTime = parseTime(s)
+	}
+	return o
+}
+
+// exact reports whether letter case matters. RFC 7643 §2.2.
+func (c Compare) exact() bool {
+	return c.Attr != nil && (c.Attr.CaseExact || c.Attr.Type == Binary)
+}

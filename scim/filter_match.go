@@ -1,0 +1,277 @@
+package scim
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+)
+
+// Match reports whether the resource satisfies the filter.
+//
+// A comparison with a multi-valued attribute holds when it holds for any value,
+// ne included; ne holds for what is unassigned. Attributes that are not in the
+// resource (a User's groups, meta.location) are unassigned to it.
+func (f *Filter) Match(r Resource) bool { return f.Root.match(values{m: r}) }
+
+// values is what the names of a filter refer to: a resource, or one element of
+// a multi-valued attribute.
+type values struct {
+	m   map[string]any
+	one any // an element that is not complex: its name is value
+}
+
+func (v values) get(urn, name string, loose bool) any {
+	if v.m == nil {
+		if equalName(name, "value") {
+			return v.one
+		}
+		return nil
+	}
+	m := v.m
+	if urn != "" {
+		m, _ = memberOf(v.m, urn, loose).(map[string]any)
+	}
+	return memberOf(m, name, loose)
+}
+
+// memberOf looks a name up, also in other letter case where the schema that
+// would have told the spelling is not known.
+func memberOf(m map[string]any, name string, loose bool) any {
+	if v, ok := m[name]; ok || !loose {
+		return v
+	}
+	return m[keyOf(m, name)]
+}
+
+// keyOf is the spelling a name has in m; the name itself when it is not there.
+func keyOf(m map[string]any, name string) string {
+	if _, ok := m[name]; ok {
+		return name
+	}
+	found := name
+	for k := range m {
+		if equalName(k, name) && (found == name || k < found) {
+			found = k
+		}
+	}
+	return found
+}
+
+func (n And) match(v values) bool { return n.Left.match(v) && n.Right.match(v) }
+func (n Or) match(v values) bool  { return n.Left.match(v) || n.Right.match(v) }
+func (n Not) match(v values) bool { return !n.Node.match(v) }
+
+func (n Present) match(v values) bool {
+	loose := n.Attr == nil
+	found := v.get(n.Path.URN, n.Path.Name, loose)
+	if n.Path.Sub == "" {
+		return !empty(found)
+	}
+	return anyElement(found, func(e any) bool {
+		m, _ := e.(map[string]any)
+		return !empty(memberOf(m, n.Path.Sub, loose))
+	})
+}
+
+func (n ValuePath) match(v values) bool {
+	return anyElement(v.get(n.Path.URN, n.Path.Name, n.Attr == nil), func(e any) bool {
+		return n.Filter.match(elementValues(e))
+	})
+}
+
+func elementValues(e any) values {
+	if m, ok := e.(map[string]any); ok {
+		return values{m: m}
+	}
+	return values{one: e}
+}
+
+// anyElement reports whether f holds for one value of an attribute.
+func anyElement(v any, f func(any) bool) bool {
+	list, ok := v.([]any)
+	if !ok {
+		return !empty(v) && f(v)
+	}
+	for _, e := range list {
+		if !empty(e) && f(e) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c Compare) match(v values) bool {
+	if !c.operand.ready {
+		c.operand = c.prepare() // a node that was not made by ParseFilter
+	}
+	if c.Value == nil {
+		return Present{c.Path, c.Attr}.match(v) == (c.Op == Ne)
+	}
+	loose := c.Attr == nil
+	found := v.get(c.Path.URN, c.Path.Name, loose)
+	if empty(found) {
+		return c.Op == Ne
+	}
+	return anyElement(found, func(e any) bool {
+		if m, ok := e.(map[string]any); ok {
+			sub := c.Path.Sub
+			if sub == "" {
+				sub = "value" // only without a schema: with one, Sub is set
+			}
+			e = memberOf(m, sub, loose)
+		} else if c.Path.Sub != "" && !equalName(c.Path.Sub, "value") {
+			e = nil
+		}
+		if empty(e) {
+			return c.Op == Ne
+		}
+		return c.holds(e)
+	})
+}
+
+// holds compares one value.
+func (c Compare) holds(e any) bool {
+	switch e := e.(type) {
+	case string:
+		return c.text(e)
+	case bool:
+		b, ok := c.Value.(bool)
+		if s, text := c.Value.(string); text {
+			b, ok = textBoolean(s)
+		}
+		return ok && (e == b) == (c.Op == Eq) && (c.Op == Eq || c.Op == Ne)
+	case int64, float64:
+		if order, ok := compareNumbers(e, c.Value); ok {
+			return c.ordered(order)
+		}
+	}
+	return c.Op == Ne
+}
+
+func (c Compare) text(s string) bool {
+	if c.operand.isTime {
+		if t, ok := parseTime(s); ok && c.Op != Co && c.Op != Sw && c.Op != Ew {
+			return c.ordered(t.Compare(c.operand.time))
+		}
+	}
+	want := c.operand.text
+	switch v := c.Value.(type) {
+	case string:
+	case bool: // a text boolean of a server without a schema
+		b, ok := textBoolean(s)
+		return ok && (b == v) == (c.Op == Eq)
+	default:
+		want = scalarKey(nil, v)
+	}
+	if !c.exact() {
+		s = Fold(s)
+	}
+	switch c.Op {
+	case Co:
+		return strings.Contains(s, want)
+	case Sw:
+		return strings.HasPrefix(s, want)
+	case Ew:
+		return strings.HasSuffix(s, want)
+	}
+	return c.ordered(strings.Compare(s, want))
+}
+
+func (c Compare) ordered(order int) bool {
+	switch c.Op {
+	case Eq:
+		return order == 0
+	case Ne:
+		return order != 0
+	case Gt:
+		return order > 0
+	case Ge:
+		return order >= 0
+	case Lt:
+		return order < 0
+	case Le:
+		return order <= 0
+	}
+	return false
+}
+
+// compareNumbers compares exactly where both are whole.
+func compareNumbers(a, b any) (int, bool) {
+	i, okI := a.(int64)
+	j, okJ := b.(int64)
+	if okI && okJ {
+		return cmp.Compare(i, j), true
+	}
+	x, okX := asFloat(a)
+	y, okY := asFloat(b)
+	return cmp.Compare(x, y), okX && okY
+}
+
+func asFloat(v any) (float64, bool) {
+	switch v := v.(type) {
+	case int64:
+		return float64(v), true
+	case float64:
+		return v, true
+	case string:
+		f, err := strconv.ParseFloat(v, 64)
+		return f, err == nil
+	}
+	return 0, false
+}
+
+// Levels of precedence, for printing.
+const (
+	levelOr = iota
+	levelAnd
+	levelFactor
+)
+
+// String prints the filter; reading it again gives the same tree.
+func (f *Filter) String() string { return string(f.Root.append(nil, levelOr)) }
+
+func binary(b []byte, left, right Node, word string, level, parent int) []byte {
+	if parent > level {
+		b = append(b, '(')
+	}
+	b = left.append(b, level)
+	b = append(b, word...)
+	b = right.append(b, level+1) // the tree leans to the left
+	if parent > level {
+		b = append(b, ')')
+	}
+	return b
+}
+
+func (n Or) append(b []byte, parent int) []byte {
+	return binary(b, n.Left, n.Right, " or ", levelOr, parent)
+}
+
+func (n And) append(b []byte, parent int) []byte {
+	return binary(b, n.Left, n.Right, " and ", levelAnd, parent)
+}
+
+func (n Not) append(b []byte, _ int) []byte {
+	b = append(b, "not ("...)
+	b = n.Node.append(b, levelOr)
+	return append(b, ')')
+}
+
+func (n Present) append(b []byte, _ int) []byte {
+	return append(append(b, n.Path.String()...), " pr"...)
+}
+
+func (c Compare) append(b []byte, _ int) []byte {
+	b = append(b, c.Path.String()...)
+	b = append(b, ' ')
+	b = append(b, c.Op...)
+	b = append(b, ' ')
+	return appendSorted(b, c.Value)
+}
+
+func (n ValuePath) append(b []byte, _ int) []byte {
+	b = append(b, n.Path.String()...)
+	b = append(b, '[')
+	b = n.Filter.append(b, levelOr)
+	return append(b, ']')
+}

@@ -1,0 +1,41 @@
+package scim
+
+import (
+	"encoding/json"
+	"strconv"
+)
+
+// ListResponse is the answer to a query. RFC 7644 §3.4.2.
+type ListResponse struct {
+	TotalResults int
+	StartIndex   int // 1-based
+	ItemsPerPage int // how many resources are in this answer
+	Resources    []json.RawMessage
+}
+
+// Encode writes the list.
+func (l ListResponse) Encode() []byte {
+	size := 160
+	for _, r := range l.Resources {
+		size += len(r) + 1
+	}
+	return l.AppendJSON(make([]byte, 0, size))
+}
+
+// AppendJSON writes the list behind b.
+func (l ListResponse) AppendJSON(b []byte) []byte {
+	b = append(b, `{"schemas":["`+ListResponseURN+`"],"totalResults":`...)
+	b = strconv.AppendInt(b, int64(l.TotalResults), 10)
+	b = append(b, `,"startIndex":`...)
+	b = strconv.AppendInt(b, int64(l.StartIndex), 10)
+	b = append(b, `,"itemsPerPage":`...)
+	b = strconv.AppendInt(b, int64(l.ItemsPerPage), 10)
+	b = append(b, `,"Resources":[`...)
+	for i, r := range l.Resources {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, r...)
+	}
+	return append(b, ']', '}')
+}

@@ -1,0 +1,202 @@
+package scim
+
+import "strings"
+
+// validName checks an attribute name.
+//
+// RFC 7643 §2.1: ATTRNAME = ALPHA *(nameChar); "$ref" is a name as well.
+func validName(s string) bool {
+	s = strings.TrimPrefix(s, "$")
+	if s == "" || !letter(s[0]) {
+		return false
+	}
+	for i := 1; i < len(s); i++ {
+		c := s[i]
+		if !letter(c) && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+func letter(c byte) bool { c = lower(c); return 'a' <= c && c <= 'z' }
+
+// target is what an attribute name in a filter, a path or a key stands for.
+type target struct {
+	AttrPath
+	schema *Schema    // of a bare URN or an extension attribute; nil for a common attribute
+	attr   *Attribute // nil for a bare URN and without a resource type
+	sub    *Attribute
+}
+
+// leaf is the attribute that values at the target have.
+func (t target) leaf() *Attribute {
+	if t.sub != nil {
+		return t.sub
+	}
+	return t.attr
+}
+
+// unknownError says that a name is well formed and stands for nothing here.
+type unknownError struct{ text string }
+
+func (e *unknownError) Error() string { return "no attribute is called " + quote(e.text) }
+
+// nameError says that a name is not well formed.
+type nameError struct{ text string }
+
+func (e *nameError) Error() string { return quote(e.text) + " is no attribute name" }
+
+// resolve reads "[URN:]name[.sub]", or a bare URN, against the schemas of rt.
+// Without rt it only splits.
+func (d *reader) resolve(rt *ResourceType, text string) (target, error) {
+	t, rest, found := d.splitURN(rt, text)
+	if !found {
+		t.URN, rest = splitLastColon(text)
+	}
+	if found && rest == "" {
+		return t, nil
+	}
+	name, sub, dotted := strings.Cut(rest, ".")
+	if !validName(name) || dotted && !validName(sub) {
+		return target{}, &nameError{text}
+	}
+	t.Name, t.Sub = name, sub
+	switch {
+	case rt == nil:
+		return t, nil
+	case t.schema == nil && t.URN != "":
+		return target{}, &unknownError{text}
+	}
+	if err := d.lookUp(rt, &t, text); err != nil {
+		return target{}, err
+	}
+	return t, nil
+}
+
+func (d *reader) lookUp(rt *ResourceType, t *target, text string) error {
+	if t.URN != "" {
+		t.attr = t.schema.Attribute(t.Name)
+	} else if t.attr = rt.attribute(t.Name); t.attr == nil && t.schema == nil && d.mode == Lenient {
+		// An enterprise attribute without its URN, as in "manager".
+		if t.schema, t.attr = rt.onlyExtensionWith(t.Name); t.attr != nil {
+			t.URN = t.schema.ID
+			d.fix("extension-attribute", text, "read as %s:%s", t.URN, t.attr.Name)
+		}
+	}
+	if t.attr == nil {
+		return &unknownError{text}
+	}
+	t.Name = t.attr.Name
+	if t.Sub == "" {
+		return nil
+	}
+	if t.sub = t.attr.Sub(t.Sub); t.sub == nil {
+		return &unknownError{text}
+	}
+	t.Sub = t.sub.Name
+	return nil
+}
+
+// splitURN takes the URN of a schema of rt off the front of a name. The dot of
+// "2.0" is no separator, so the URNs have to be known.
+func (d *reader) splitURN(rt *ResourceType, text string) (t target, rest string, found bool) {
+	if rt == nil || strings.IndexByte(text, ':') < 0 {
+		return target{}, text, false
+	}
+	schema, n := d.schemaAtFront(rt, text)
+	if schema == nil {
+		return target{}, text, false
+	}
+	t.schema = schema
+	if schema != rt.Schema {
+		t.URN = schema.ID
+	}
+	rest = text[n:]
+	if rest != "" {
+		rest = rest[1:]
+		if rest == "" {
+			return target{}, text, false
+		}
+	}
+	return t, rest, true
+}
+
+// schemaAtFront finds the longest URN that text begins with and that ends
+// there, or at a colon, or at the dot that old Entra jobs write.
+func (d *reader) schemaAtFront(rt *ResourceType, text string) (*Schema, int) {
+	best, length := (*Schema)(nil), 0
+	consider := func(s *Schema, n int) {
+		ends := len(text) == n || len(text) > n && (text[n] == ':' || text[n] == '.')
+		if n > length && ends {
+			best, length = s, n
+		}
+	}
+	each(rt, func(s *Schema) {
+		if len(text) >= len(s.ID) && equalName(text[:len(s.ID)], s.ID) {
+			consider(s, len(s.ID))
+		}
+	})
+	if best != nil || d.mode == Strict {
+		return best, length
+	}
+	for i := 0; i <= len(text) && i < maxURN; i++ {
+		if i < len(text) && text[i] != ':' && text[i] != '.' {
+			continue
+		}
+		if s := rt.misspelt(text[:i]); s != nil {
+			consider(s, i)
+		}
+	}
+	if best != nil {
+		d.fix("schema-urn", text, "%s read as %s", quote(text[:length]), best.ID)
+	}
+	return best, length
+}
+
+const maxURN = 256
+
+// each calls f for the core schema and every extension.
+func each(rt *ResourceType, f func(*Schema)) {
+	f(rt.Schema)
+	for _, e := range rt.Extensions {
+		f(e.Schema)
+	}
+}
+
+// misspelt finds the schema that a URN was meant for: without a colon, as
+// Microsoft's documentation prints "…enterprise:2.0User", or of SCIM 1.x and
+// its drafts, as OneLogin's templates have it.
+func (rt *ResourceType) misspelt(urn string) *Schema {
+	if !strings.HasPrefix(lowerName(urn), "urn:") {
+		return nil
+	}
+	key := withoutColons(urn)
+	var found *Schema
+	each(rt, func(s *Schema) {
+		if withoutColons(s.ID) == key {
+			found = s
+		}
+	})
+	if found != nil {
+		return found
+	}
+	switch lowerName(urn) {
+	case "urn:scim:schemas:core:1.0", "urn:scim:schemas:core:2.0", "urn:scim:schemas:core:2.0:user", "urn:scim:schemas:core:2.0:group":
+		return rt.Schema
+	case "urn:scim:schemas:extension:enterprise:1.0", "urn:scim:schemas:extension:enterprise:2.0", "urn:scim:schemas:extension:enterprise:2.0:user":
+		return rt.Extension(EnterpriseURN)
+	}
+	return nil
+}
+
+func withoutColons(urn string) string { return strings.ReplaceAll(lowerName(urn), ":", "") }
+
+// splitLastColon splits a URN that is not known. RFC 7644 §3.10.
+func splitLastColon(text string) (urn, rest string) {
+	at := strings.LastIndexByte(text, ':')
+	if at <= 0 {
+		return "", text
+	}
+	return text[:at], text[at+1:]
+}

@@ -1,0 +1,456 @@
+package scim
+
+import (
+	"errors"
+	"strings"
+)
+
+// Limits of a PATCH request.
+const (
+	MaxPatchOperations = 1000
+	MaxPatchValues     = 10000 // values of one multi-valued attribute in one operation
+)
+
+// Patch is a PATCH request that was read against a resource type. Operations
+// without a path are taken apart: each key of their value is an operation here.
+type Patch struct {
+	Operations []Operation
+
+	mode    Mode
+	ignored []Ignored
+}
+
+// Operation is one change of one attribute.
+type Operation struct {
+	Op   string // "add", "remove" or "replace"
+	Path *Path  // never nil
+
+	// Value has the form of the attribute: a []any for a multi-valued one, a
+	// map[string]any for a complex one or an element, where nil unassigns a
+	// sub-attribute. nil unassigns; for remove it removes all that the path
+	// selects, and a []any only these values.
+	Value any
+
+	index int  // which operation of the request it comes from, 0-based
+	inner bool // it was a key in a value without a path
+}
+
+// PatchResult is a resource after a patch.
+type PatchResult struct {
+	Resource Resource
+	Changed  bool // whether anything differs from before
+	Fixes    []Fix
+	Ignored  []Ignored
+}
+
+// DecodePatch reads a PATCH request. RFC 7644 §3.5.2.
+//
+// In Lenient mode an operation on an attribute that rt lacks is left out and
+// reported by Apply; a request with nothing but such operations is 400
+// invalidPath and names them.
+func DecodePatch(rt *ResourceType, body []byte, m Mode) (*Patch, []Fix, error) {
+	raw, err := scan(body)
+	if err != nil {
+		return nil, nil, err
+	}
+	o, ok := raw.(object)
+	if !ok {
+		return nil, nil, InvalidSyntax("the body must be a JSON object, not %s", describe(raw))
+	}
+	d := patchDecoder{reader: reader{mode: m, patch: true}, rt: rt, patch: &Patch{mode: m}}
+	if err := d.request(o); err != nil {
+		return nil, nil, err
+	}
+	return d.patch, d.noted(), nil
+}
+
+type patchDecoder struct {
+	reader
+	rt    *ResourceType
+	patch *Patch
+
+	index   int  // of the operation being read
+	inner   bool // inside a value without a path
+	known   int  // parts of the operation that address something
+	unknown []string
+}
+
+func (d *patchDecoder) request(o object) error {
+	if err := d.envelope(o); err != nil {
+		return err
+	}
+	raw, ok := o.get("Operations")
+	list, isList := raw.([]any)
+	switch {
+	case !ok:
+		return InvalidSyntax("the body has no Operations")
+	case !isList:
+		return InvalidSyntax("Operations must be a list, not %s", describe(raw))
+	case len(list) > MaxPatchOperations:
+		return PayloadTooLarge("the request has %d operations; at most %d are allowed", len(list), MaxPatchOperations)
+	case len(list) == 0 && d.mode == Strict:
+		return InvalidSyntax("Operations is empty")
+	}
+	useful := len(list) == 0 // Microsoft's validator sends an empty list
+	for i, raw := range list {
+		d.index, d.known, d.inner = i, 0, false
+		before := len(d.unknown)
+		if err := d.operation(raw); err != nil {
+			return numbered(err, i, len(list))
+		}
+		useful = useful || d.known > 0 || len(d.unknown) == before
+	}
+	if !useful {
+		return InvalidPath("%s has no attribute %s, and the request changes nothing else", d.rt.Name, joinQuoted(d.unknown))
+	}
+	return nil
+}
+
+func joinQuoted(names []string) string {
+	const most = 20
+	var b strings.Builder
+	for i, n := range names {
+		if i == most {
+			b.WriteString(" and more")
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(quote(n))
+	}
+	return b.String()
+}
+
+// numbered says which operation an error is about.
+func numbered(err error, index, of int) error {
+	var e *Error
+	if of < 2 || !errors.As(err, &e) {
+		return err
+	}
+	return &Error{e.Status, e.ScimType, "operation " + itoa(index+1) + ": " + e.Detail}
+}
+
+func (d *patchDecoder) envelope(o object) error {
+	raw, _ := o.get("schemas")
+	list, _ := raw.([]any)
+	found := false
+	for _, e := range list {
+		s, _ := e.(string)
+		found = found || equalName(s, PatchOpURN)
+	}
+	if found {
+		return nil
+	}
+	if d.mode == Strict {
+		return InvalidSyntax("schemas must name %s", PatchOpURN)
+	}
+	d.fix("undeclared-schema", "schemas", "%s added", PatchOpURN)
+	return nil
+}
+
+func (d *patchDecoder) operation(raw any) error {
+	o, ok := raw.(object)
+	if !ok {
+		return InvalidSyntax("an operation must be an object, not %s", describe(raw))
+	}
+	rawOp, _ := o.get("op")
+	name, _ := rawOp.(string)
+	op := strings.ToLower(name) // Entra writes Add, Replace, Remove
+	if op != "add" && op != "remove" && op != "replace" {
+		return InvalidSyntax("op must be add, remove or replace, not %s", describe(rawOp))
+	}
+	rawPath, _ := o.get("path")
+	path, ok := rawPath.(string)
+	if !ok && rawPath != nil {
+		return InvalidPath("path must be a text, not %s", describe(rawPath))
+	}
+	value, given := o.get("value")
+	if op != "remove" && !given {
+		return InvalidSyntax("%s needs a value", op)
+	}
+	path = strings.TrimSpace(path)
+	if path == "" || equalName(path, d.rt.Schema.ID) {
+		return d.withoutPath(op, value)
+	}
+	return d.at(op, path, value)
+}
+
+// withoutPath takes a value apart whose keys are paths: plain, dotted,
+// qualified by a URN, with a filter, or a whole extension.
+func (d *patchDecoder) withoutPath(op string, value any) error {
+	if op == "remove" {
+		return NoTarget("remove needs a path") // RFC 7644 §3.5.2.2
+	}
+	if list, ok := value.([]any); ok && len(list) == 1 && d.mode == Lenient {
+		d.fix("list-for-single", "value", "a list of one where an object belongs")
+		value = list[0]
+	}
+	o, ok := value.(object)
+	if !ok {
+		return InvalidValue("%s without a path needs an object of attributes as its value, not %s", op, describe(value))
+	}
+	d.inner = true
+	for _, m := range o {
+		if err := d.key(op, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *patchDecoder) key(op string, m member) error {
+	if equalName(m.name, "schemas") {
+		d.known++
+		return nil // it follows from what is present
+	}
+	if equalName(m.name, d.rt.Schema.ID) {
+		return d.withoutPath(op, m.value)
+	}
+	if equalName(m.name, "meta") && d.mode == Lenient {
+		d.known++
+		d.ignore(m.name, "the server keeps it")
+		return nil
+	}
+	return d.at(op, m.name, m.value)
+}
+
+func (d *patchDecoder) ignore(path, reason string) {
+	d.patch.ignored = append(d.patch.ignored, Ignored{path, reason})
+}
+
+// at reads an operation on a path.
+func (d *patchDecoder) at(op, text string, raw any) error {
+	p, err := d.path(d.rt, text)
+	var unknown *unknownError
+	if errors.As(err, &unknown) {
+		if d.mode == Strict {
+			return InvalidPath("%s: %s has no such attribute", quote(text), d.rt.Name)
+		}
+		d.unknown = append(d.unknown, text)
+		d.ignore(text, d.rt.Name+" has no such attribute")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	d.known++
+	if p.Name == "" {
+		return d.wholeExtension(op, p, raw)
+	}
+	if done, err := d.protected(op, p, raw); done || err != nil {
+		return err
+	}
+	if op == "remove" {
+		return d.remove(p, raw)
+	}
+	return d.assign(op, p, raw)
+}
+
+// protected deals with attributes that a client cannot set.
+func (d *patchDecoder) protected(op string, p Path, raw any) (done bool, err error) {
+	readOnly := p.attr.Mutability == ReadOnly || p.sub != nil && p.sub.Mutability == ReadOnly
+	switch {
+	case p.attr.Name == "schemas" && p.URN == "":
+		d.ignore(p.String(), "it follows from the attributes that are present")
+		return true, nil
+	case p.attr.Returned == ReturnedNever:
+		d.ignore(p.String(), "accepted and not kept")
+		return true, nil
+	case !readOnly:
+		return false, nil
+	case !d.inner:
+		return true, Mutability("%s cannot be changed by a client", p)
+	}
+	// Okta sends the id along when it renames a group: Apply compares it.
+	value := plain(raw)
+	d.add(op, p, value)
+	return true, nil
+}
+
+// plain gives a raw value the types of a Resource without any schema.
+func plain(raw any) any {
+	switch raw := raw.(type) {
+	case number:
+		if v, ok := decimal(string(raw)); ok {
+			return v
+		}
+		return string(raw)
+	case []any:
+		list := make([]any, len(raw))
+		for i, e := range raw {
+			list[i] = plain(e)
+		}
+		return list
+	case object:
+		m := make(map[string]any, len(raw))
+		for _, e := range raw {
+			m[e.name] = plain(e.value)
+		}
+		return m
+	}
+	return raw
+}
+
+func (d *patchDecoder) add(op string, p Path, value any) {
+	d.patch.Operations = append(d.patch.Operations, Operation{op, &p, value, d.index, d.inner})
+}
+
+// wholeExtension reads an operation whose path is the URN of an extension.
+func (d *patchDecoder) wholeExtension(op string, p Path, raw any) error {
+	if op == "remove" || raw == nil || raw == "" {
+		if op != "add" {
+			d.add("remove", p, nil)
+		}
+		return nil
+	}
+	o, ok := raw.(object)
+	if !ok {
+		return InvalidValue("%s needs an object of attributes, not %s", p.URN, describe(raw))
+	}
+	d.known--
+	outer := d.inner
+	d.inner = true
+	for _, m := range o {
+		if err := d.at(op, p.URN+":"+m.name, m.value); err != nil {
+			return err
+		}
+	}
+	d.inner = outer
+	if len(o) == 0 {
+		d.known++
+	}
+	return nil
+}
+
+func (d *patchDecoder) remove(p Path, raw any) error {
+	if p.Filter == nil {
+		if err := d.removable(p); err != nil {
+			return err
+		}
+	}
+	if raw == nil || p.Filter != nil || p.Sub != "" || !p.attr.MultiValued {
+		d.add("remove", p, nil)
+		return nil
+	}
+	// RFC 7644 §3.5.2.2 knows no value here. Entra sends one and means: only
+	// these. An empty list therefore removes nothing.
+	if d.mode == Strict {
+		return InvalidSyntax("remove takes no value; use a filter in the path, as in %s[value eq \"…\"]", p)
+	}
+	value, err := d.limited(p, raw)
+	if err != nil || value == nil {
+		return err
+	}
+	d.fix("remove-values", p.String(), "only the values sent are removed")
+	d.add("remove", p, value)
+	return nil
+}
+
+// removable: RFC 7644 §3.5.2.2: a required attribute cannot be removed.
+func (d *patchDecoder) removable(p Path) error {
+	if p.sub == nil && p.attr.Required || p.sub != nil && p.sub.Required && !p.attr.MultiValued {
+		return Mutability("%s is required and cannot be removed", p)
+	}
+	return nil
+}
+
+// assign reads the value of add and replace.
+func (d *patchDecoder) assign(op string, p Path, raw any) error {
+	value, err := d.limited(p, raw)
+	if err != nil {
+		return err
+	}
+	if m, ok := value.(map[string]any); ok && nothing(m) {
+		if !unassigns(p.attr, raw) {
+			// {} or nothing but unknown sub-attributes changes nothing.
+			d.ignore(p.String(), "the value names no sub-attribute to change")
+			return nil
+		}
+		value = nil
+	}
+	if m, ok := value.(map[string]any); ok && p.Filter == nil && unassigns(p.attr, raw) && empty(m["value"]) {
+		value = nil // {"value": ""} takes a manager away
+	}
+	if value == nil && (p.attr.MultiValued || p.Sub != "") && onlyUnknown(raw) {
+		d.ignore(p.String(), "the value names no known sub-attribute")
+		return nil
+	}
+	if value == nil && p.Filter == nil {
+		if err := d.removable(p); err != nil {
+			return err
+		}
+	}
+	d.add(op, p, value)
+	return nil
+}
+
+// unassigns reports whether an object's own "value" is there and empty.
+func unassigns(a *Attribute, raw any) bool {
+	if list, ok := raw.([]any); ok && len(list) == 1 {
+		raw = list[0]
+	}
+	o, ok := raw.(object)
+	if !ok || a.Sub("value") == nil {
+		return false
+	}
+	v, given := o.get("value")
+	return given && (v == nil || v == "")
+}
+
+// onlyUnknown reports whether a value that came to nothing was not empty: then
+// it must not be taken for the wish to unassign.
+func onlyUnknown(raw any) bool {
+	switch raw := raw.(type) {
+	case object:
+		for _, m := range raw {
+			if m.value != nil && m.value != "" {
+				return true
+			}
+		}
+	case []any:
+		for _, e := range raw {
+			if onlyUnknown(e) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// limited reads a value in the form that the path asks for.
+func (d *patchDecoder) limited(p Path, raw any) (any, error) {
+	if list, ok := raw.([]any); ok && len(list) > MaxPatchValues {
+		return nil, PayloadTooLarge("%s: %d values in one operation; at most %d are allowed", p, len(list), MaxPatchValues)
+	}
+	at := AttrPath{p.URN, p.Name, p.Sub}
+	switch {
+	case p.sub != nil:
+		return d.value(p.sub, at, raw)
+	case p.Filter != nil || !p.attr.MultiValued:
+		if raw == nil || raw == "" && p.attr.Type != Boolean {
+			return nil, nil
+		}
+		one := *p.attr
+		one.MultiValued = false
+		return d.value(&one, at, raw)
+	}
+	d.reader.patch = false // elements of a list are whole: null is nothing in them
+	value, err := d.value(p.attr, at, single(raw))
+	d.reader.patch = true
+	return value, err
+}
+
+// single makes a list of one value: clients send members either way.
+func single(raw any) any {
+	switch raw.(type) {
+	case nil, []any, string:
+		if raw == "" {
+			return nil
+		}
+	}
+	if _, ok := raw.([]any); ok || raw == nil {
+		return raw
+	}
+	return []any{raw}
+}

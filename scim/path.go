@@ -1,0 +1,497 @@
+package scim
+
+import (
+	"errors"
+	"strings"
+)
+
+// Path says where in a resource a value stands: an attribute, a sub-attribute,
+// the values of an attribute that satisfy a filter, or a sub-attribute of
+// those. RFC 7644 §3.5.2 Figure 7.
+type Path struct {
+	URN    string // extension schema; "" for core and common attributes
+	Name   string // "" when the path is the extension itself
+	Filter Node   // nil for none
+	Sub    string // "" for none
+
+	attr *Attribute // known with a resource type only
+	sub  *Attribute
+}
+
+// ParsePath reads a path. With rt every name must be one of its attributes;
+// with nil only the syntax counts, URNs end at the last colon, and names are
+// compared without case, which is what a client needs whose target has a schema
+// of its own.
+func ParsePath(rt *ResourceType, text string, m Mode) (Path, error) {
+	d := reader{mode: m}
+	p, err := d.path(rt, text)
+	var unknown *unknownError
+	if errors.As(err, &unknown) {
+		return Path{}, InvalidPath("%s: %s has no such attribute", quote(unknown.text), rt.Name)
+	}
+	return p, err
+}
+
+// path reads a path; the error is an *unknownError when the path is well
+// formed and rt lacks an attribute in it.
+func (d *reader) path(rt *ResourceType, text string) (Path, error) {
+	text = strings.TrimSpace(text)
+	if d.mode == Lenient {
+		text = strings.TrimPrefix(text, "/")
+	}
+	if text == "" {
+		return Path{}, InvalidPath("the path is empty")
+	}
+	if err := checkBounds(text); err != nil {
+		return Path{}, err
+	}
+	name := text
+	at := strings.IndexByte(text, '[')
+	if at >= 0 {
+		name = text[:at]
+	}
+	t, err := d.resolve(rt, name)
+	var malformed *nameError
+	if errors.As(err, &malformed) {
+		return Path{}, InvalidPath("%s is no path", quote(text))
+	}
+	var unknown *unknownError
+	if errors.As(err, &unknown) {
+		return Path{}, d.unknownIfWellFormed(text)
+	}
+	if err != nil {
+		return Path{}, err
+	}
+	p := Path{URN: t.URN, Name: t.Name, Sub: t.Sub, attr: t.attr, sub: t.sub}
+	if at < 0 {
+		if t.Name == "" && t.URN == "" {
+			return Path{}, InvalidPath("%s is the core schema; name an attribute of it", quote(text))
+		}
+		return p, nil
+	}
+	return d.bracketed(rt, p, text, at)
+}
+
+// unknownIfWellFormed is the error for a path with a name that is not known:
+// its syntax comes first.
+func (d *reader) unknownIfWellFormed(text string) error {
+	if _, err := (&reader{mode: d.mode}).path(nil, text); err != nil {
+		return err
+	}
+	return &unknownError{text}
+}
+
+// bracketed reads "[filter]" and what follows.
+func (d *reader) bracketed(rt *ResourceType, p Path, text string, at int) (Path, error) {
+	if p.Name == "" || p.Sub != "" {
+		return Path{}, InvalidPath("%s: only an attribute can have a filter", quote(text))
+	}
+	if p.attr != nil && p.attr.Type != Complex && !p.attr.MultiValued {
+		return Path{}, InvalidPath("%s: %s has one simple value, which no filter can select", quote(text), p.attr.Name)
+	}
+	f := filterParser{s: text, i: at, rt: rt, reader: reader{mode: d.mode}}
+	n, err := f.brackets(p.attr)
+	if f.unknown {
+		return Path{}, d.unknownIfWellFormed(text)
+	}
+	if err != nil {
+		return Path{}, err
+	}
+	for _, fix := range f.noted() {
+		d.fix(fix.Code, fix.Path, "%s", fix.Text)
+	}
+	p.Filter = n
+	rest := text[f.i:]
+	if rest == "" {
+		return p, nil
+	}
+	sub, dotted := strings.CutPrefix(rest, ".")
+	if !dotted || !validName(sub) {
+		return Path{}, InvalidPath("%s: .subAttribute or the end is expected after ]", quote(text))
+	}
+	p.Sub = sub
+	if p.attr == nil {
+		return p, nil
+	}
+	if p.sub = p.attr.Sub(sub); p.sub == nil {
+		return Path{}, &unknownError{text}
+	}
+	p.Sub = p.sub.Name
+	return p, nil
+}
+
+// String prints the path; reading it again gives the same path.
+func (p Path) String() string {
+	if p.Name == "" {
+		return p.URN
+	}
+	s := AttrPath{URN: p.URN, Name: p.Name}.String()
+	if p.Filter != nil {
+		s += "[" + (&Filter{p.Filter}).String() + "]"
+	}
+	if p.Sub != "" {
+		s += "." + p.Sub
+	}
+	return s
+}
+
+// loose reports whether names are compared without case.
+func (p Path) loose() bool { return p.attr == nil }
+
+// container is the map that holds the attribute, nil when there is none.
+func (p Path) container(r map[string]any) map[string]any {
+	if p.URN == "" {
+		return r
+	}
+	m, _ := memberOf(r, p.URN, p.loose()).(map[string]any)
+	return m
+}
+
+// Get returns the values at the path: each value of a list, none for what is
+// unassigned. They are parts of r, not copies.
+func (p Path) Get(r Resource) []any {
+	if p.Name == "" {
+		return listOf(memberOf(r, p.URN, true))
+	}
+	found := listOf(memberOf(p.container(r), p.Name, p.loose()))
+	if p.Filter == nil && p.Sub == "" {
+		return found
+	}
+	var out []any
+	for _, e := range found {
+		if p.Filter != nil && !p.Filter.match(elementValues(e)) {
+			continue
+		}
+		if p.Sub == "" {
+			out = append(out, e)
+			continue
+		}
+		out = append(out, listOf(p.subValue(e))...)
+	}
+	return out
+}
+
+// subValue is a sub-attribute of one value; a value that is not complex is its
+// own "value".
+func (p Path) subValue(e any) any {
+	if m, ok := e.(map[string]any); ok {
+		return memberOf(m, p.Sub, p.loose())
+	}
+	if equalName(p.Sub, "value") {
+		return e
+	}
+	return nil
+}
+
+// listOf gives the assigned values of an attribute, whether it has one or many.
+func listOf(v any) []any {
+	list, ok := v.([]any)
+	if !ok {
+		if empty(v) {
+			return nil
+		}
+		return []any{v}
+	}
+	for i, e := range list {
+		if empty(e) {
+			kept := append([]any(nil), list[:i]...)
+			for _, e := range list[i:] {
+				if !empty(e) {
+					kept = append(kept, e)
+				}
+			}
+			return kept
+		}
+	}
+	return list
+}
+
+// Set puts a value at the path, making what it lacks: the extension, the
+// complex attribute, and an element that satisfies a filter of the form
+// sub eq "x" (and …). nil, "" and empty lists unassign. A filter that matches
+// nothing and describes no element is noTarget. Values may also be int,
+// []string and map[string]string.
+func (p Path) Set(r Resource, value any) error {
+	value = canonical(value)
+	if empty(value) {
+		p.Clear(r)
+		return nil
+	}
+	if p.Name == "" {
+		m, ok := value.(map[string]any)
+		if !ok {
+			return InvalidValue("%s must be an object", p.URN)
+		}
+		r[keyOf(r, p.URN)] = m
+		return nil
+	}
+	c := p.makeContainer(r)
+	key := p.Name
+	if p.loose() {
+		key = keyOf(c, key)
+	}
+	v, err := p.placed(c[key], value)
+	if err != nil {
+		return err
+	}
+	c[key] = v
+	return nil
+}
+
+func (p Path) makeContainer(r Resource) map[string]any {
+	if p.URN == "" {
+		return r
+	}
+	key := p.URN
+	if p.loose() {
+		key = keyOf(r, key)
+	}
+	m, ok := r[key].(map[string]any)
+	if !ok {
+		m = map[string]any{}
+		r[key] = m
+	}
+	return m
+}
+
+// placed gives the attribute's value after the new one has been put in.
+func (p Path) placed(old, value any) (any, error) {
+	switch {
+	case p.Filter != nil:
+		return p.placedByFilter(old, value)
+	case p.Sub == "":
+		return p.shaped(value), nil
+	}
+	list, isList := old.([]any)
+	if !isList {
+		if m, ok := old.(map[string]any); ok {
+			p.setSub(m, value)
+			return m, nil
+		}
+		m := map[string]any{p.Sub: value}
+		if p.attr != nil && p.attr.MultiValued {
+			return []any{m}, nil
+		}
+		return m, nil
+	}
+	found := false
+	for _, e := range list {
+		if m, ok := e.(map[string]any); ok {
+			p.setSub(m, value)
+			found = true
+		}
+	}
+	if !found {
+		list = append(list, map[string]any{p.Sub: value})
+	}
+	return list, nil
+}
+
+// shaped gives a whole value the form of the attribute: a list for a
+// multi-valued one, an object for a complex one.
+func (p Path) shaped(value any) any {
+	if p.attr == nil {
+		return value
+	}
+	list, isList := value.([]any)
+	if !p.attr.MultiValued {
+		return p.wrapped(value)
+	}
+	if !isList {
+		return []any{p.wrapped(value)}
+	}
+	for i, e := range list {
+		list[i] = p.wrapped(e)
+	}
+	return list
+}
+
+func (p Path) wrapped(value any) any {
+	if _, ok := value.(map[string]any); ok || p.attr == nil || p.attr.Type != Complex {
+		return value
+	}
+	if p.attr.Sub("value") == nil {
+		return value
+	}
+	return map[string]any{"value": value}
+}
+
+func (p Path) setSub(m map[string]any, value any) {
+	key := p.Sub
+	if p.loose() {
+		key = keyOf(m, key)
+	}
+	m[key] = value
+}
+
+func (p Path) placedByFilter(old, value any) (any, error) {
+	list, isList := old.([]any)
+	if !isList && !empty(old) {
+		list = []any{old}
+	}
+	found := false
+	for i, e := range list {
+		if !p.Filter.match(elementValues(e)) {
+			continue
+		}
+		found = true
+		list[i] = p.changedElement(e, value)
+	}
+	if !found {
+		e, ok := elementOf(p.Filter)
+		if !ok {
+			return nil, NoTarget("%s selects nothing, and an element that it would select cannot be made of it", p)
+		}
+		list = append(list, p.changedElement(e, value))
+	}
+	if !isList && len(list) == 1 && p.attr != nil && !p.attr.MultiValued {
+		return list[0], nil
+	}
+	return list, nil
+}
+
+// changedElement is an element after the value has been put into it.
+func (p Path) changedElement(e, value any) any {
+	m, ok := e.(map[string]any)
+	if !ok {
+		return value
+	}
+	if p.Sub != "" {
+		p.setSub(m, value)
+		return m
+	}
+	given, ok := value.(map[string]any)
+	if !ok {
+		given = map[string]any{"value": value}
+	}
+	for k, v := range given {
+		if p.loose() {
+			k = keyOf(m, k)
+		}
+		m[k] = v
+	}
+	return m
+}
+
+// elementOf makes the element that a filter describes, if it is a conjunction
+// of "sub eq value".
+func elementOf(filter Node) (map[string]any, bool) {
+	m := map[string]any{}
+	if !describeElement(filter, m) || !filter.match(values{m: m}) {
+		return nil, false
+	}
+	return m, true
+}
+
+func describeElement(n Node, into map[string]any) bool {
+	switch n := n.(type) {
+	case And:
+		return describeElement(n.Left, into) && describeElement(n.Right, into)
+	case Compare:
+		if n.Op != Eq || empty(n.Value) || n.Path.Sub != "" {
+			return false
+		}
+		into[n.Path.Name] = n.Value
+		return true
+	}
+	return false
+}
+
+// Clear removes what the path selects, and what is empty then.
+func (p Path) Clear(r Resource) {
+	if p.Name == "" {
+		delete(r, keyOf(r, p.URN))
+		return
+	}
+	c := p.container(r)
+	if c == nil {
+		return
+	}
+	key := p.Name
+	if p.loose() {
+		key = keyOf(c, key)
+	}
+	v, ok := c[key]
+	if !ok {
+		return
+	}
+	if v = p.without(v); empty(v) {
+		delete(c, key)
+	} else {
+		c[key] = v
+	}
+	if p.URN != "" && len(c) == 0 {
+		delete(r, keyOf(r, p.URN))
+	}
+}
+
+// without gives an attribute's value without what the path selects.
+func (p Path) without(v any) any {
+	if p.Filter == nil && p.Sub == "" {
+		return nil
+	}
+	list, isList := v.([]any)
+	if !isList {
+		list = []any{v}
+	}
+	kept := make([]any, 0, len(list))
+	for _, e := range list {
+		m, isMap := e.(map[string]any)
+		switch {
+		case p.Filter != nil && !p.Filter.match(elementValues(e)):
+		case p.Sub == "":
+			continue
+		case isMap:
+			key := p.Sub
+			if p.loose() {
+				key = keyOf(m, key)
+			}
+			delete(m, key)
+		case equalName(p.Sub, "value"):
+			continue
+		}
+		if !empty(e) {
+			kept = append(kept, e)
+		}
+	}
+	if isList {
+		return kept
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	return kept[0]
+}
+
+// canonical gives a Go value the types a Resource holds.
+func canonical(v any) any {
+	switch v := v.(type) {
+	case int:
+		return int64(v)
+	case []string:
+		list := make([]any, len(v))
+		for i, s := range v {
+			list[i] = s
+		}
+		return list
+	case map[string]string:
+		m := make(map[string]any, len(v))
+		for k, s := range v {
+			m[k] = s
+		}
+		return m
+	case []any:
+		list := make([]any, len(v))
+		for i, e := range v {
+			list[i] = canonical(e)
+		}
+		return list
+	case map[string]any:
+		m := make(map[string]any, len(v))
+		for k, e := range v {
+			m[k] = canonical(e)
+		}
+		return m
+	}
+	return v
+}

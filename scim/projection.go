@@ -1,0 +1,239 @@
+package scim
+
+import "strings"
+
+// Projection says which attributes an answer has. RFC 7644 §3.9.
+type Projection struct {
+	include bool                       // attributes= was given
+	names   map[string]map[string]bool // top-level key (a URN's attribute as URN:name) → sub-attributes, nil for all
+	urns    map[string]bool            // whole extensions
+	onAsk   bool                       // the type has attributes that are shown on request only
+	rt      *ResourceType
+}
+
+// ParseProjection reads the parameters attributes and excludedAttributes. Each
+// text may hold several names between commas. Names that rt lacks are ignored;
+// giving both parameters is an error.
+func ParseProjection(rt *ResourceType, attributes, excluded []string) (Projection, error) {
+	wanted, unwanted := split(attributes), split(excluded)
+	if len(wanted) > 0 && len(unwanted) > 0 {
+		return Projection{}, InvalidValue("attributes and excludedAttributes cannot be used together")
+	}
+	p := Projection{
+		include: len(wanted) > 0,
+		names:   map[string]map[string]bool{}, urns: map[string]bool{},
+		onAsk: hasOnRequest(rt), rt: rt,
+	}
+	d := reader{}
+	for _, name := range append(wanted, unwanted...) {
+		t, err := d.resolve(rt, name)
+		if err != nil {
+			continue
+		}
+		p.add(t)
+	}
+	return p, nil
+}
+
+func split(params []string) []string {
+	var names []string
+	for _, param := range params {
+		for name := range strings.SplitSeq(param, ",") {
+			if name = strings.TrimSpace(name); name != "" {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+func (p *Projection) add(t target) {
+	if t.Name == "" {
+		if t.URN != "" {
+			p.urns[t.URN] = true
+			return
+		}
+		for _, a := range t.schema.Attributes {
+			p.names[a.Name] = nil
+		}
+		return
+	}
+	key := projectionKey(t.URN, t.Name)
+	subs, there := p.names[key]
+	switch {
+	case t.Sub == "":
+		p.names[key] = nil
+	case !there:
+		p.names[key] = map[string]bool{t.Sub: true}
+	case subs != nil:
+		subs[t.Sub] = true
+	}
+}
+
+func projectionKey(urn, name string) string {
+	if urn == "" {
+		return name
+	}
+	return urn + ":" + name
+}
+
+func hasOnRequest(rt *ResourceType) bool {
+	found := false
+	each(rt, func(s *Schema) {
+		for _, a := range s.Attributes {
+			found = found || a.Returned == ReturnedRequest
+			for _, sub := range a.SubAttributes {
+				found = found || sub.Returned == ReturnedRequest
+			}
+		}
+	})
+	return found
+}
+
+// IsDefault reports whether the stored document can be sent as it is.
+func (p Projection) IsDefault() bool {
+	return !p.include && len(p.names) == 0 && len(p.urns) == 0 && !p.onAsk
+}
+
+// Wants reports whether the answer has an attribute, "members", or a
+// sub-attribute, "meta.location", so that what costs a query is not read in
+// vain. It is true for an attribute of which some sub-attributes are wanted.
+func (p Projection) Wants(attr string) bool {
+	if p.rt == nil {
+		return true
+	}
+	t, err := (&reader{}).resolve(p.rt, attr)
+	if err != nil || t.attr == nil {
+		return false
+	}
+	if t.sub != nil && !p.shows(t.attr, AttrPath{URN: t.URN, Name: t.Name}) {
+		return false
+	}
+	return p.shows(t.leaf(), t.AttrPath)
+}
+
+// shows decides for an attribute or, with at.Sub, a sub-attribute of one that
+// is shown. RFC 7643 §7 "returned", RFC 7644 §3.9.
+func (p Projection) shows(a *Attribute, at AttrPath) bool {
+	switch a.Returned {
+	case ReturnedAlways:
+		return true
+	case ReturnedNever:
+		return false
+	}
+	subs, named := p.names[projectionKey(at.URN, at.Name)]
+	whole := named && subs == nil || at.URN != "" && p.urns[at.URN]
+	switch {
+	case at.Sub != "" && p.include:
+		return subs[at.Sub] || whole && a.Returned == ReturnedDefault
+	case p.include:
+		return named || whole
+	case a.Returned == ReturnedRequest:
+		return false
+	}
+	return !whole && !(at.Sub != "" && subs[at.Sub])
+}
+
+// Apply gives the resource with the attributes the answer has. The resource
+// itself stays as it is; the result shares values with it.
+func (p Projection) Apply(rt *ResourceType, r Resource) Resource {
+	out := make(Resource, len(r))
+	p.copy(common().Attributes, "", r, out)
+	p.copy(rt.Schema.Attributes, "", r, out)
+	for _, e := range rt.Extensions {
+		from, ok := r[e.Schema.ID].(map[string]any)
+		if !ok {
+			continue
+		}
+		ext := map[string]any{}
+		p.copy(e.Schema.Attributes, e.Schema.ID, from, ext)
+		if len(ext) > 0 {
+			out[e.Schema.ID] = ext
+		}
+	}
+	return out
+}
+
+func (p Projection) copy(attributes []*Attribute, urn string, from, to map[string]any) {
+	for _, a := range attributes {
+		v, ok := from[a.Name]
+		at := AttrPath{URN: urn, Name: a.Name}
+		if !ok || !p.shows(a, at) {
+			continue
+		}
+		if v = p.inside(a, at, v); v != nil {
+			to[a.Name] = v
+		}
+	}
+}
+
+// inside gives a value with the sub-attributes the answer has; nil when none
+// is left. meta stays, even empty, so that Splice finds its place.
+func (p Projection) inside(a *Attribute, at AttrPath, v any) any {
+	if a.Type != Complex {
+		return v
+	}
+	switch v := v.(type) {
+	case []any:
+		list := make([]any, 0, len(v))
+		for _, e := range v {
+			if e = p.inside(a, at, e); !empty(e) {
+				list = append(list, e)
+			}
+		}
+		if len(list) == 0 {
+			return nil
+		}
+		return list
+	case map[string]any:
+		m := make(map[string]any, len(v))
+		for _, sub := range a.SubAttributes {
+			at.Sub = sub.Name
+			if e, ok := v[sub.Name]; ok && p.shows(sub, at) {
+				m[sub.Name] = e
+			}
+		}
+		if len(m) == 0 && a.Name != "meta" {
+			return nil
+		}
+		return m
+	}
+	return v
+}
+
+// Render writes what an answer shows of a stored document: the bytes as they
+// are where nothing was asked for, else the chosen attributes. groups (a JSON
+// array, nil for none) and location are added as far as they are wanted.
+func (p Projection) Render(rt *ResourceType, doc []byte, location string, groups []byte) ([]byte, error) {
+	if p.IsDefault() {
+		return Splice(doc, location, groups), nil
+	}
+	r, err := Parse(doc)
+	if err != nil {
+		return nil, err
+	}
+	if groups, err = p.renderGroups(rt, groups); err != nil {
+		return nil, err
+	}
+	if !p.Wants("meta.location") {
+		location = ""
+	}
+	return Splice(Encode(rt, p.Apply(rt, r)), location, groups), nil
+}
+
+func (p Projection) renderGroups(rt *ResourceType, groups []byte) ([]byte, error) {
+	a := rt.Schema.Attribute(derived)
+	at := AttrPath{Name: derived}
+	if groups == nil || a == nil || !p.shows(a, at) {
+		return nil, nil
+	}
+	sc := scanner{s: string(groups), asMaps: true}
+	v, err := sc.document()
+	if err != nil {
+		return nil, err
+	}
+	if v = p.inside(a, at, v); v == nil {
+		return nil, nil
+	}
+	return appendValue(nil, a, v), nil
+}

@@ -1,0 +1,135 @@
+package scim
+
+import (
+	_ "embed"
+	"encoding/json"
+	"sync"
+)
+
+//go:embed schemas/user.json
+var userJSON []byte
+
+//go:embed schemas/group.json
+var groupJSON []byte
+
+//go:embed schemas/enterprise.json
+var enterpriseJSON []byte
+
+//go:embed schemas/common.json
+var commonJSON []byte
+
+// The built-in types are constants that are read when first used; nobody
+// changes them.
+var (
+	userType = sync.OnceValue(func() *ResourceType {
+		return &ResourceType{
+			ID: "User", Name: "User", Endpoint: "/Users", Description: "User account",
+			Schema:     mustSchema(userJSON),
+			Extensions: []Extension{{Schema: mustSchema(enterpriseJSON)}},
+		}
+	})
+	groupType = sync.OnceValue(func() *ResourceType {
+		return &ResourceType{
+			ID: "Group", Name: "Group", Endpoint: "/Groups", Description: "Group",
+			Schema: mustSchema(groupJSON),
+		}
+	})
+	common = sync.OnceValue(func() *Schema { return mustSchema(commonJSON) })
+)
+
+// UserType is the User of RFC 7643 §4.1 with the enterprise extension of §4.3.
+// All callers share it: it is not to be changed.
+func UserType() *ResourceType { return userType() }
+
+// GroupType is the Group of RFC 7643 §4.2. All callers share it: it is not to
+// be changed.
+func GroupType() *ResourceType { return groupType() }
+
+func mustSchema(b []byte) *Schema {
+	s, err := ParseSchema(b)
+	if err != nil {
+		panic("embedded schema: " + err.Error()) // an impossible program, not an input
+	}
+	return s
+}
+
+// Extension returns the extension schema of that URN in any letter case, or nil.
+func (rt *ResourceType) Extension(urn string) *Schema {
+	for _, e := range rt.Extensions {
+		if equalName(e.Schema.ID, urn) {
+			return e.Schema
+		}
+	}
+	return nil
+}
+
+// attribute finds a common or core attribute.
+func (rt *ResourceType) attribute(name string) *Attribute {
+	if a := rt.Schema.Attribute(name); a != nil {
+		return a
+	}
+	return common().Attribute(name)
+}
+
+// onlyExtensionWith finds the one extension that has an attribute of the name;
+// nil when none or several have.
+func (rt *ResourceType) onlyExtensionWith(name string) (*Schema, *Attribute) {
+	var schema *Schema
+	var attr *Attribute
+	for _, e := range rt.Extensions {
+		a := e.Schema.Attribute(name)
+		if a == nil {
+			continue
+		}
+		if attr != nil {
+			return nil, nil
+		}
+		schema, attr = e.Schema, a
+	}
+	return schema, attr
+}
+
+// schemas lists the URNs of the schemas whose attributes the resource has.
+// RFC 7643 §3: core first.
+func (rt *ResourceType) schemas(r Resource) []any {
+	list := []any{rt.Schema.ID}
+	for _, e := range rt.Extensions {
+		if !empty(r[e.Schema.ID]) {
+			list = append(list, e.Schema.ID)
+		}
+	}
+	return list
+}
+
+// MarshalJSON writes the resource type as discovery shows it; the server adds
+// meta.location with Splice. RFC 7643 §6.
+func (rt *ResourceType) MarshalJSON() ([]byte, error) {
+	b := append([]byte(nil), `{"schemas":["`+ResourceTypeURN+`"],"id":`...)
+	b = appendString(b, rt.ID)
+	b = append(b, `,"name":`...)
+	b = appendString(b, rt.Name)
+	b = append(b, `,"endpoint":`...)
+	b = appendString(b, rt.Endpoint)
+	if rt.Description != "" {
+		b = append(b, `,"description":`...)
+		b = appendString(b, rt.Description)
+	}
+	b = append(b, `,"schema":`...)
+	b = appendString(b, rt.Schema.ID)
+	if len(rt.Extensions) > 0 {
+		type extension struct {
+			Schema   string `json:"schema"`
+			Required bool   `json:"required"`
+		}
+		list := make([]extension, len(rt.Extensions))
+		for i, e := range rt.Extensions {
+			list[i] = extension{e.Schema.ID, e.Required}
+		}
+		j, err := json.Marshal(list)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(b, `,"schemaExtensions":`...), j...)
+	}
+	return append(b, `,"meta":{"resourceType":"ResourceType"}}`...), nil
+}

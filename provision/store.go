@@ -23,6 +23,8 @@ type Store interface {
 	DeleteJob(ctx context.Context, k Key, e event.Event) error
 
 	State(ctx context.Context, k Key) (State, error)
+	// Watched returns the states of jobs that are Automatic and On.
+	Watched(ctx context.Context) (map[Key]State, error)
 	Counts(ctx context.Context, k Key) (Counts, error)
 	Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry, next string, err error)
 	Log(ctx context.Context, k Key, id string) (LogEntry, error)
@@ -31,6 +33,8 @@ type Store interface {
 	Pending(ctx context.Context, k Key, now time.Time, limit int) ([]Pending, error)
 	// NextPending returns when the earliest waiting object may be looked at; zero if none waits.
 	NextPending(ctx context.Context, k Key) (time.Time, error)
+	// PendingIDs returns all objects to look at, whether or not their time has come.
+	PendingIDs(ctx context.Context, k Key) ([]string, error)
 	// Known returns what is remembered of one object, for a plan.
 	Known(ctx context.Context, k Key, objectID string) (Pending, error)
 	// Owner returns the object linked to an account of the target, "" if none.

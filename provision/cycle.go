@@ -1,0 +1,428 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// advance does one slice: it begins a cycle if one is due, imports, works, and
+// ends the cycle when nothing is left.
+func (r *run) advance(ctx context.Context) (next time.Time, err error) {
+	if err := r.takeUp(ctx); err != nil {
+		return time.Time{}, err
+	}
+	if wait := r.waiting(); !wait.IsZero() {
+		return wait, nil
+	}
+	if r.state.Phase == Idle {
+		due, next, err := r.due(ctx)
+		if err != nil || !due {
+			return next, err
+		}
+	}
+	if te := asProblem(r.connect()); te != nil {
+		return r.quarantine(ctx, te)
+	}
+	if r.state.Phase == Idle || r.state.Quarantine != nil {
+		if te := asProblem(r.target.Test(ctx, r.m.matching[0].Target)); te != nil {
+			if err := ctx.Err(); err != nil {
+				return time.Time{}, err
+			}
+			return r.stopped(ctx, te)
+		}
+		if err := r.begin(ctx); err != nil {
+			return time.Time{}, err
+		}
+	}
+	for r.e.Now().Before(r.end) && ctx.Err() == nil {
+		done, wait, err := r.turn(ctx)
+		switch {
+		case err != nil:
+			return time.Time{}, err
+		case !wait.IsZero():
+			return wait, nil
+		case done:
+			return r.finish(ctx)
+		}
+	}
+	return r.e.Now(), ctx.Err()
+}
+
+func asProblem(err error) *TargetError {
+	if err == nil {
+		return nil
+	}
+	return asTargetError(err)
+}
+
+// takeUp adopts what people changed: a restart forgets failures, another target
+// forgets links, and whatever touches everybody starts an initial cycle.
+func (r *run) takeUp(ctx context.Context) error {
+	s, j := &r.state, r.job
+	if s.Revision == j.Revision && s.Credentials == j.Credentials && s.Restarts == j.Restarts && s.TargetNo == j.TargetNo {
+		return nil
+	}
+	var what Forget
+	if s.TargetNo != j.TargetNo {
+		what = Forget{Links: true, Escrows: true, Unmatched: true}
+	}
+	if s.Restarts != j.Restarts {
+		what.Escrows, what.LostLinks = true, true
+	}
+	if s.Revision != j.Revision {
+		s.Ready, s.Watermark, s.NextCycle = false, event.Position{}, time.Time{}
+		r.abandon("A change of the job's settings started a new initial cycle.")
+	}
+	if s.Credentials != j.Credentials && s.Quarantine != nil {
+		s.Quarantine.NextAttempt = time.Time{} // tried at once
+	}
+	if s.Credentials != j.Credentials {
+		s.Cooldown = time.Time{}
+	}
+	s.Revision, s.Credentials, s.Restarts, s.TargetNo = j.Revision, j.Credentials, j.Restarts, j.TargetNo
+	return r.e.Store.Forget(ctx, r.fence, *s, what)
+}
+
+// abandon ends the cycle in progress before its time. Its work list stays: the
+// next cycle goes on with it.
+func (r *run) abandon(why string) {
+	if r.state.Phase == Idle {
+		return
+	}
+	c := r.state.Cycle
+	c.Ended, c.State, c.Error = r.e.Now(), Failed, why
+	r.state.Last, r.state.Phase = &c, Idle
+}
+
+// waiting returns until when nothing may be sent at all; zero if it may.
+func (r *run) waiting() time.Time {
+	now := r.e.Now()
+	if now.Before(r.state.Cooldown) {
+		return r.state.Cooldown
+	}
+	if q := r.state.Quarantine; q != nil && now.Before(q.NextAttempt) && !r.forced {
+		return q.NextAttempt
+	}
+	return time.Time{}
+}
+
+// due says whether a cycle should begin now, else when to look again.
+func (r *run) due(ctx context.Context) (due bool, next time.Time, err error) {
+	now, k := r.e.Now(), r.job.Key
+	if r.forced || !r.state.Ready || r.state.Quarantine != nil || !now.Before(r.state.NextCycle) {
+		return true, time.Time{}, nil
+	}
+	changed, err := r.changed(ctx)
+	if err != nil || changed {
+		return changed, time.Time{}, err
+	}
+	retry, err := r.e.Store.NextRetry(ctx, k)
+	if err != nil {
+		return false, time.Time{}, err
+	}
+	pending, err := r.e.Store.NextPending(ctx, k)
+	if err != nil {
+		return false, time.Time{}, err
+	}
+	next = earliest(r.state.NextCycle, retry, pending)
+	return !now.Before(next), next, nil
+}
+
+// changed says whether the source has news that concern the job.
+func (r *run) changed(ctx context.Context) (bool, error) {
+	return hasChanges(ctx, r.source, r.job.Key.App, r.state.Watermark)
+}
+
+func hasChanges(ctx context.Context, s Source, app string, after event.Position) (bool, error) {
+	for {
+		c, err := s.Changes(ctx, app, after, importPage)
+		if err != nil {
+			return false, fmt.Errorf("read changes: %w", err)
+		}
+		if len(c.ObjectIDs) > 0 || !c.More {
+			return len(c.ObjectIDs) > 0, nil
+		}
+		after = c.Position
+	}
+}
+
+func earliest(times ...time.Time) time.Time {
+	var first time.Time
+	for _, t := range times {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
+// begin starts a cycle, or goes on with one that a quarantine interrupted.
+func (r *run) begin(ctx context.Context) error {
+	s, now := &r.state, r.e.Now()
+	var lifted *event.Event
+	if s.Quarantine != nil {
+		lifted = r.event("provisioning.released", "The connection test worked; the quarantine is lifted.")
+		s.Quarantine, s.FailedRuns = nil, 0
+	}
+	if s.Phase != Idle {
+		return r.e.Store.SaveState(ctx, r.fence, *s, lifted)
+	}
+	s.Cycle = CycleReport{ID: r.e.NewID(), Kind: IncrementalCycle, Started: now}
+	s.Phase, s.After = Changes, ""
+	if !s.Ready {
+		start, err := r.source.Position(ctx)
+		if err != nil {
+			return fmt.Errorf("read position: %w", err)
+		}
+		s.Cycle.Kind, s.Phase, s.Start = InitialCycle, Snapshot, start
+	}
+	if err := r.e.Store.SaveState(ctx, r.fence, *s, lifted); err != nil {
+		return err
+	}
+	if err := r.mentionGroups(ctx); err != nil {
+		return err
+	}
+	return r.recall(ctx)
+}
+
+// mentionGroups says once per initial cycle what this version does not do.
+func (r *run) mentionGroups(ctx context.Context) error {
+	if !r.m.groups || r.state.Cycle.Kind != InitialCycle {
+		return nil
+	}
+	entry := LogEntry{
+		ID: r.e.NewID(), ChangeID: r.e.NewID(), ActivityTime: r.e.Now(), JobID: r.job.Key.String(), CycleID: r.state.Cycle.ID, Action: Other,
+		Status:         StatusInfo{Status: Skipped, Code: "GroupsNotProvisioned", Reason: groupsNote, Category: "nonServiceFailure"},
+		SourceSystem:   System{ID: string(r.job.Key.Directory), DisplayName: r.m.source},
+		TargetSystem:   System{ID: r.job.Key.App, DisplayName: r.m.target},
+		SourceIdentity: Identity{DisplayName: "All groups", Type: "Group"}, TargetIdentity: Identity{Type: "Group"},
+		Steps: []Step{}, Modified: []ModifiedProperty{}, InitiatorName: "Rollcall provisioning",
+	}
+	if err := r.e.Store.Record(ctx, r.fence, r.state, []Outcome{{Entry: &entry}}); err != nil {
+		return err
+	}
+	return r.show(&entry)
+}
+
+const groupsNote = "Groups are not provisioned in this version. No request about groups is sent; the group mapping is kept."
+
+// recall puts failures that are due and, once a day, people without an account
+// back on the work list.
+func (r *run) recall(ctx context.Context) error {
+	now, k := r.e.Now(), r.job.Key
+	until := now
+	if r.forced || r.state.Cycle.Kind == InitialCycle {
+		until = time.Time{} // all of them
+	}
+	ids, err := r.e.Store.Recalled(ctx, k, until)
+	if err != nil {
+		return err
+	}
+	if len(ids) > 0 {
+		if err := r.e.Store.Import(ctx, r.fence, r.state, ByRetry, ids); err != nil {
+			return err
+		}
+	}
+	if now.Before(r.state.NextUnmatched) {
+		return nil
+	}
+	if ids, err = r.e.Store.Unmatched(ctx, k); err != nil {
+		return err
+	}
+	r.state.NextUnmatched = now.Add(unmatchedGap)
+	return r.e.Store.Import(ctx, r.fence, r.state, ByAbsence, ids)
+}
+
+// turn does the next piece: a batch of what is pending, else a page of import.
+// done means that the cycle has nothing left; wait, that it must pause until then.
+func (r *run) turn(ctx context.Context) (done bool, wait time.Time, err error) {
+	pending, err := r.e.Store.Pending(ctx, r.job.Key, r.e.Now(), batchSize)
+	if err != nil {
+		return false, time.Time{}, err
+	}
+	if len(pending) == batchSize || len(pending) > 0 && r.state.Phase == Finishing {
+		wait, err := r.batch(ctx, pending)
+		return false, wait, err
+	}
+	if r.state.Phase != Finishing {
+		return false, time.Time{}, r.importPage(ctx)
+	}
+	next, err := r.e.Store.NextPending(ctx, r.job.Key)
+	return next.IsZero(), next, err
+}
+
+// importPage adds one page to the work list, with the cursor that covers it.
+func (r *run) importPage(ctx context.Context) error {
+	ids, why, err := r.readPage(ctx)
+	if err != nil {
+		return err
+	}
+	return r.e.Store.Import(ctx, r.fence, r.state, why, ids)
+}
+
+// readPage reads from the source and moves the state's cursor and phase.
+func (r *run) readPage(ctx context.Context) (ids []string, why Why, err error) {
+	s := &r.state
+	switch s.Phase {
+	case Snapshot:
+		page, err := r.source.Snapshot(ctx, directory.SnapshotQuery{
+			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage,
+		})
+		if err != nil {
+			return nil, "", fmt.Errorf("read snapshot: %w", err)
+		}
+		for _, o := range page {
+			ids = append(ids, o.User.ObjectID)
+		}
+		s.move(ids, Links)
+		return ids, ByCycle, nil
+	case Links:
+		if ids, err = r.e.Store.Linked(ctx, r.job.Key, s.After, importPage); err != nil {
+			return nil, "", err
+		}
+		s.move(ids, Finishing)
+		if s.Phase == Finishing {
+			s.Watermark, s.Ready = s.Start, true
+		}
+		if ids, err = r.outOfSnapshot(ctx, ids); err != nil {
+			return nil, "", err
+		}
+		return ids, ByCycle, nil
+	}
+	c, err := r.source.Changes(ctx, r.job.Key.App, s.Watermark, importPage)
+	if err != nil {
+		return nil, "", fmt.Errorf("read changes: %w", err)
+	}
+	s.Watermark = c.Position
+	if !c.More {
+		s.Phase = Finishing
+	}
+	return c.ObjectIDs, ByChange, nil
+}
+
+// move advances the import cursor behind a page; an incomplete page is the last.
+func (s *State) move(ids []string, then Phase) {
+	if len(ids) < importPage {
+		s.Phase, s.After = then, ""
+		return
+	}
+	s.After = ids[len(ids)-1]
+}
+
+// outOfSnapshot keeps the linked people whom the snapshot did not show: purged
+// ones and those who are not assigned any more.
+func (r *run) outOfSnapshot(ctx context.Context, ids []string) ([]string, error) {
+	var out []string
+	for _, id := range ids {
+		o, err := r.source.Object(ctx, r.job.Key.App, id)
+		switch {
+		case errors.Is(err, directory.ErrNotFound):
+			out = append(out, id)
+		case err != nil:
+			return nil, fmt.Errorf("read %s: %w", id, err)
+		case r.job.Scope == AssignedOnly && !o.Assigned:
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+// finish ends the cycle. A change that arrived meanwhile starts the next at once.
+func (r *run) finish(ctx context.Context) (next time.Time, err error) {
+	s, now := &r.state, r.e.Now()
+	c := s.Cycle
+	c.Ended, c.State = now, Succeeded
+	if c.Failed > 0 {
+		c.State = EntryLevelErrors
+	}
+	s.Phase, s.Last, s.LastGood, s.FailedRuns = Idle, &c, &c, 0
+	if s.FirstDone.IsZero() {
+		s.FirstDone = now
+	}
+	s.NextCycle = c.Started.Add(r.e.interval())
+	if s.NextCycle.Before(now) {
+		s.NextCycle = now
+	}
+	if err := r.e.Store.SaveState(ctx, r.fence, *s, nil); err != nil {
+		return time.Time{}, err
+	}
+	r.e.Log.Info("cycle ended", "job", r.job.Key.String(), "cycle", c.ID, "kind", c.Kind, "read", c.Read, "created", c.Created,
+		"updated", c.Updated, "disabled", c.Disabled, "deleted", c.Deleted, "skipped", c.Skipped, "failed", c.Failed)
+	forced := r.forced
+	r.forced = false
+	due, next, err := r.due(ctx)
+	r.forced = forced
+	if due {
+		next = now
+	}
+	return next, err
+}
+
+// stopped handles a connection test that did not work.
+func (r *run) stopped(ctx context.Context, te *TargetError) (time.Time, error) {
+	if te.Kind == Throttled {
+		return r.coolDown(ctx, te)
+	}
+	return r.quarantine(ctx, te)
+}
+
+// coolDown pauses as the target asked. That is never a failure.
+func (r *run) coolDown(ctx context.Context, te *TargetError) (time.Time, error) {
+	pause := te.RetryAfter
+	if pause <= 0 {
+		pause = 30 * time.Second
+	}
+	r.state.Cooldown = r.e.Now().Add(pause)
+	return r.state.Cooldown, r.e.Store.SaveState(ctx, r.fence, r.state, nil)
+}
+
+// quarantine slows a job down whose requests would all fail, and keeps the
+// evidence. A changed credential is tried at once, see takeUp.
+func (r *run) quarantine(ctx context.Context, te *TargetError) (time.Time, error) {
+	s, now := &r.state, r.e.Now()
+	q := Quarantine{Since: now}
+	var e *event.Event
+	if s.Quarantine != nil {
+		q = *s.Quarantine
+	}
+	if s.Quarantine == nil || q.Code != te.Code {
+		e = r.event("provisioning.quarantined", "Provisioning is in quarantine: "+te.Detail)
+	}
+	gaps := []time.Duration{
+		time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
+	}
+	q.Attempts++
+	q.Reason, q.Code, q.Message, q.Status = "EncounteredQuarantineException", te.Code, te.Detail, te.Status
+	q.Advice, q.Evidence = te.Advice, te.Request
+	q.NextAttempt = now.Add(max(gaps[min(q.Attempts, len(gaps))-1], te.RetryAfter))
+	if now.Sub(q.Since) > maxQuarantine {
+		q.NextAttempt = now.Add(365 * 24 * time.Hour)
+		q.Advice = "Provisioning was in quarantine for four weeks and stays so until it is restarted. " + te.Advice
+	}
+	s.Quarantine, s.FailedRuns = &q, s.FailedRuns+1
+	if s.Phase == Idle {
+		s.Last = &CycleReport{ID: r.e.NewID(), Kind: r.kindOfNext(), Started: now, Ended: now, State: Failed, Error: te.Words()}
+	}
+	if err := r.e.Store.SaveState(ctx, r.fence, *s, e); err != nil {
+		return time.Time{}, err
+	}
+	return q.NextAttempt, nil
+}
+
+func (r *run) kindOfNext() string {
+	if r.state.Ready {
+		return IncrementalCycle
+	}
+	return InitialCycle
+}
+
+func (r *run) event(name, words string) *event.Event {
+	return &event.Event{
+		Time: r.e.Now(), Scope: event.Directory(string(r.job.Key.Directory)), Name: name, Actor: "system", Subject: r.job.Key.App, Text: words,
+	}
+}

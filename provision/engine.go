@@ -1,0 +1,162 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/directory"
+)
+
+// Defaults of [Engine].
+const (
+	// DefaultInterval is Entra's, from one cycle to the next when nothing changes meanwhile.
+	DefaultInterval = 40 * time.Minute
+	// DefaultWorkers is how many people are worked on at the same time.
+	DefaultWorkers = 8
+	// DefaultSettle is how long a create of unknown outcome may still be on its way.
+	DefaultSettle = 5 * time.Second
+
+	sliceLength   = 8 * time.Second // no new work is begun after it
+	batchSize     = 128
+	importPage    = 500
+	recordTimeout = 10 * time.Second
+	unmatchedGap  = 24 * time.Hour
+	maxQuarantine = 28 * 24 * time.Hour
+)
+
+// Engine works on jobs. It is safe for concurrent use by several jobs.
+type Engine struct {
+	Store    Store
+	Sources  func(ctx context.Context, d directory.ID) (Source, error)
+	Targets  TargetMaker
+	Sealer   Sealer
+	Leases   Leases        // for RunCycle; Advance is called under a lease already
+	Interval time.Duration // 0 means DefaultInterval
+	Workers  int           // 0 means DefaultWorkers
+	Settle   time.Duration // 0 means DefaultSettle
+	Now      func() time.Time
+	NewID    func() string
+	Log      *slog.Logger
+}
+
+func (e *Engine) interval() time.Duration { return orDefault(e.Interval, DefaultInterval) }
+func (e *Engine) workers() int            { return orDefault(e.Workers, DefaultWorkers) }
+func (e *Engine) settle() time.Duration   { return orDefault(e.Settle, DefaultSettle) }
+
+func orDefault[T int | time.Duration](v, d T) T {
+	if v <= 0 {
+		return d
+	}
+	return v
+}
+
+// Advance does one bounded slice of a job's work and returns when to call it
+// again; a zero time means not before the job is woken. Its caller holds the
+// job's lease with that epoch. An error is one of this installation, such as its
+// database; what the target does wrong is kept in the job's state.
+func (e *Engine) Advance(ctx context.Context, key string, epoch int64) (next time.Time, err error) {
+	k, err := ParseKey(key)
+	if err != nil {
+		return time.Time{}, err
+	}
+	r, err := e.open(ctx, k, epoch)
+	switch {
+	case errors.Is(err, ErrNoJob):
+		return time.Time{}, nil
+	case err != nil:
+		return time.Time{}, err
+	case r.job.Mode != Automatic || r.job.Status != On:
+		return time.Time{}, nil
+	}
+	return r.advance(ctx)
+}
+
+// run is one job being worked on.
+type run struct {
+	e      *Engine
+	fence  Fence
+	job    Job
+	state  State
+	m      *mapping
+	source Source
+	target Target
+	end    time.Time
+	forced bool // by a person: do a cycle now, whatever the schedule says
+	visit  func(LogEntry) error
+}
+
+// open reads a job with its collaborators. A schema or credential that cannot be
+// used stops the job like a target that refuses it.
+func (e *Engine) open(ctx context.Context, k Key, epoch int64) (*run, error) {
+	job, err := e.Store.Job(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	state, err := e.Store.State(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	source, err := e.Sources(ctx, k.Directory)
+	if err != nil {
+		return nil, fmt.Errorf("open directory of %s: %w", k, err)
+	}
+	return &run{e: e, fence: Fence{Key: k, Epoch: epoch}, job: job, state: state, source: source, end: e.Now().Add(sliceLength)}, nil
+}
+
+// connect reads the mapping and opens the target.
+func (r *run) connect() error {
+	m, err := compileMapping(r.job.Schema)
+	if err != nil {
+		return &TargetError{
+			Kind: Incompatible, Code: "InvalidSchema", Err: err,
+			Detail: "The mapping cannot be used: " + err.Error(), Advice: "Correct the mapping, or restore the default mappings.",
+		}
+	}
+	target, err := r.e.openTarget(r.job)
+	if err != nil {
+		return err
+	}
+	r.m, r.target = m, target
+	return nil
+}
+
+func (e *Engine) openTarget(job Job) (Target, error) {
+	secret, err := openSecret(e.Sealer, job)
+	if err != nil {
+		return nil, err
+	}
+	return e.Targets(job.TenantURL, secret)
+}
+
+func openSecret(s Sealer, job Job) (string, error) {
+	if !job.HasSecret() {
+		return "", nil
+	}
+	plain, err := s.Open(job.SealedSecret, secretContext(job.Key))
+	if err != nil {
+		return "", &TargetError{
+			Kind: Credentials, Code: "SystemForCrossDomainIdentityManagementInvalidCredentials", Err: err,
+			Detail: "The saved Secret Token cannot be opened with this installation's key.",
+			Advice: "Start with the key file that was used when it was saved, or save the Secret Token again.",
+		}
+	}
+	return string(plain), nil
+}
+
+func (r *run) pass() *pass {
+	return &pass{
+		job: r.job, m: r.m, source: r.source, target: r.target,
+		initial: r.state.Cycle.Kind == InitialCycle, settle: r.e.settle(),
+		owner: func(ctx context.Context, id string) (string, error) { return r.e.Store.Owner(ctx, r.job.Key, id) },
+		now:   r.e.Now, newID: r.e.NewID,
+	}
+}
+
+// lost says whether an error means that somebody else works on the job now.
+func lost(err error) bool {
+	var l interface{ LeaseLost() bool }
+	return errors.Is(err, ErrLeaseLost) || errors.As(err, &l) && l.LeaseLost()
+}

@@ -1,0 +1,178 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// export sends what was decided. It is the one step that changes the target.
+func (p *pass) export(ctx context.Context, w *work) {
+	switch w.verdict {
+	case toCreate:
+		p.create(ctx, w)
+	case toPatch:
+		p.patch(ctx, w)
+	case toDelete:
+		p.delete(ctx, w)
+	}
+}
+
+func (p *pass) create(ctx context.Context, w *work) {
+	o, err := p.target.Create(ctx, w.changes)
+	if err == nil {
+		w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: "created", State: Active, Since: p.now()}
+		w.linked, w.outcome.DropOp = true, true
+		w.entry.TargetIdentity = Identity{ID: o.ID, Type: p.m.object.TargetObjectName}
+		w.forgetUnmatched()
+		w.succeed("EntryExportAdd", fmt.Sprintf("User '%s' was created in %s.", w.name(), p.m.target))
+		return
+	}
+	te := asTargetError(err)
+	// A request that may have been carried out keeps its intent: only a read tells.
+	w.outcome.DropOp = !te.Sent
+	if te.Kind == Conflict {
+		p.adoptAfterConflict(ctx, w, te)
+		return
+	}
+	w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
+}
+
+// adoptAfterConflict looks once more by every matching attribute: the account may
+// have been made in the same moment by somebody else.
+func (p *pass) adoptAfterConflict(ctx context.Context, w *work, conflict *TargetError) {
+	found, key, te := p.find(ctx, w.keys)
+	if te != nil || len(found) != 1 {
+		w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create User '%s' in %s: %s", w.name(), p.m.target, conflict.Detail), conflict)
+		return
+	}
+	stop, err := p.adopt(ctx, w, found[0], key, "adopted")
+	switch {
+	case err != nil:
+		w.failExport("EntryExportAdd", err.Error(), asTargetError(err))
+		return
+	case stop:
+		return
+	}
+	w.outcome.DropOp = true
+	if w.changes = diff(w.current, w.values); len(w.changes) > 0 && p.m.can(FlowUpdate) {
+		w.entry.Action = Update
+		p.patch(ctx, w)
+		return
+	}
+	w.redundant()
+}
+
+func (p *pass) patch(ctx context.Context, w *work) {
+	err := p.target.Patch(ctx, w.link.TargetID, w.changes)
+	if err == nil {
+		words := "User '%s' was updated in %s."
+		if w.entry.Action == Disable {
+			words = "User '%s' was disabled in %s."
+		}
+		w.succeed("EntryExportUpdate", fmt.Sprintf(words, w.name(), p.m.target))
+		return
+	}
+	te := asTargetError(err)
+	w.failExport("EntryExportUpdate", fmt.Sprintf("Failed to update User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
+	if te.Kind == NotFound {
+		w.lose(te)
+	}
+}
+
+func (p *pass) delete(ctx context.Context, w *work) {
+	if err := p.target.Delete(ctx, w.link.TargetID); err != nil {
+		te := asTargetError(err)
+		w.failExport("EntryExportDelete", fmt.Sprintf("Failed to delete User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
+		return
+	}
+	w.succeed("EntryExportDelete", fmt.Sprintf("User '%s' was deleted in %s.", w.name(), p.m.target))
+}
+
+// succeed ends the work: the target has what it should have.
+func (w *work) succeed(step, words string) {
+	w.entry.Status = StatusInfo{Status: Success}
+	w.step(step, ExportStep, Success, words, nil)
+	w.entry.Modified = modified(w.changes)
+	w.outcome.DropFail = true
+	if w.gone {
+		w.outcome.Unlink = true
+		return
+	}
+	w.keepLink(true)
+}
+
+func (w *work) failExport(step, words string, te *TargetError) {
+	w.step(step, ExportStep, Failure, words, nil)
+	w.fail(te)
+	w.entry.Modified = modified(w.changes)
+}
+
+// modified lists changes as the log does: values as text.
+func modified(changes []Change) []ModifiedProperty {
+	out := make([]ModifiedProperty, len(changes))
+	for i, c := range changes {
+		out[i] = ModifiedProperty{DisplayName: c.Path, OldValue: textOrNil(c.Old), NewValue: textOrNil(c.New)}
+	}
+	return out
+}
+
+func textOrNil(v any) *string {
+	if v == nil {
+		return nil
+	}
+	s := text(v)
+	return &s
+}
+
+// conclude makes the outcome to record of a work that has ended.
+func (w *work) conclude(now time.Time, cycle string) Outcome {
+	o := w.outcome
+	o.ObjectID = w.known.ObjectID
+	if w.deferred {
+		return o
+	}
+	if w.problem != nil {
+		if o.Link == nil && w.linked && w.link != nil {
+			o.Link = w.link // the pair is true, whatever became of the update
+		}
+		if o.Link == nil || o.Link.State != Lost {
+			o.Escrow, o.DropFail = w.escrow(now), false
+		} else {
+			o.DropFail = true
+		}
+	}
+	o.DropFail = o.DropFail && w.known.Escrow != nil
+	o.DropOp = o.DropOp && (w.known.Op != nil || w.verdictWasCreate())
+	if !w.silent {
+		w.entry.ActivityTime, w.entry.CycleID = now, cycle
+		w.entry.DurationMillis = now.Sub(w.started).Milliseconds()
+		o.Entry = &w.entry
+	}
+	if o.Link != nil {
+		l := *o.Link
+		l.Updated = now
+		o.Link = &l
+	}
+	return o
+}
+
+func (w *work) verdictWasCreate() bool { return w.entry.Action == Create || w.linked }
+
+// escrow is the object's place in the queue of retries. What the target refuses
+// is tried again in later cycles, with growing gaps; what merely went wrong is
+// tried again soon.
+func (w *work) escrow(now time.Time) *Escrow {
+	e := Escrow{ObjectID: w.known.ObjectID, First: now}
+	if w.known.Escrow != nil {
+		e = *w.known.Escrow
+	}
+	e.Name, e.Last, e.Code, e.Reason = w.name(), now, w.problem.Code, w.problem.Detail
+	e.Count++
+	gaps := []time.Duration{DefaultInterval, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour}
+	if w.problem.Kind == Transient {
+		gaps = []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour, 24 * time.Hour}
+	}
+	e.Next = now.Add(max(gaps[min(e.Count, len(gaps))-1], min(w.problem.RetryAfter, 24*time.Hour)))
+	return &e
+}

@@ -1,0 +1,421 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// Jobs is what people do with jobs: the Provisioning page and the command line.
+type Jobs struct {
+	Store    Store
+	Sealer   Sealer
+	Targets  TargetMaker
+	Template func() (*Schema, error)                // the default mappings
+	Wake     func(ctx context.Context, k Key) error // makes the engine look at a job now; nil: it looks by itself
+	Now      func() time.Time
+	NewID    func() string
+}
+
+// Settings are the fields of the Provisioning page.
+type Settings struct {
+	Mode      Mode
+	TenantURL string
+	Secret    *string // nil keeps the saved Secret Token, "" removes it
+	Status    Status
+	Scope     Scope
+}
+
+// MappingEdit changes an object mapping. Nil fields stay as they are.
+type MappingEdit struct {
+	Enabled *bool
+	Actions *FlowTypes // Target Object Actions
+}
+
+// Default is what the Provisioning page shows before the first Save.
+func (j *Jobs) Default(k Key) (Job, error) {
+	s, err := j.Template()
+	if err != nil {
+		return Job{}, fmt.Errorf("read default mappings: %w", err)
+	}
+	return Job{Key: k, Mode: Manual, Status: Off, Scope: AssignedOnly, Schema: s}, nil
+}
+
+// Get returns a job, ErrNoJob before the first Save.
+func (j *Jobs) Get(ctx context.Context, k Key) (Job, error) { return j.Store.Job(ctx, k) }
+
+// List returns the jobs of a directory.
+func (j *Jobs) List(ctx context.Context, d directory.ID) ([]Job, error) {
+	return j.Store.ListJobs(ctx, d)
+}
+
+// Save takes the Provisioning page. The first one makes the job.
+func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, error) {
+	job, err := j.change(ctx, k, actor, "provisioning.saved", func(job *Job) (string, error) { return j.apply(job, s) })
+	if !errors.Is(err, ErrNoJob) {
+		return job, err
+	}
+	if job, err = j.Default(k); err != nil {
+		return Job{}, err
+	}
+	if _, err := j.apply(&job, s); err != nil {
+		return Job{}, err
+	}
+	job.Version, job.Revision, job.Credentials, job.TargetNo = 1, 1, 1, 1
+	job.Created, job.Modified = j.Now(), j.Now()
+	e := j.event(job, actor, "provisioning.created", fmt.Sprintf("Provisioning was set up: %s, status %s.", job.Mode, job.Status))
+	if err := j.Store.InsertJob(ctx, job, e); err != nil {
+		return Job{}, err
+	}
+	return job, j.wake(ctx, job)
+}
+
+// apply puts settings into a job and says in a sentence what changed, "" if nothing did.
+func (j *Jobs) apply(job *Job, s Settings) (string, error) {
+	s.TenantURL = strings.TrimSpace(s.TenantURL)
+	if err := j.check(*job, s); err != nil {
+		return "", err
+	}
+	var did []string
+	if s.Mode != job.Mode {
+		did = append(did, fmt.Sprintf("Provisioning Mode set to %s", s.Mode))
+		job.Mode = s.Mode
+	}
+	if s.TenantURL != job.TenantURL {
+		did = append(did, "Tenant URL changed")
+		if endpoint(s.TenantURL) != endpoint(job.TenantURL) {
+			job.TargetNo++
+			job.Revision++
+		}
+		job.TenantURL = s.TenantURL
+		job.Credentials++
+	}
+	if s.Secret != nil {
+		changed, err := j.seal(job, *s.Secret)
+		if err != nil {
+			return "", err
+		}
+		if changed {
+			did = append(did, "Secret Token changed")
+			job.Credentials++
+		}
+	}
+	if s.Scope != job.Scope {
+		did = append(did, fmt.Sprintf("Scope set to %s", s.Scope))
+		job.Scope = s.Scope
+		job.Revision++
+	}
+	if s.Status != job.Status {
+		did = append(did, fmt.Sprintf("Provisioning Status set to %s", s.Status))
+		job.Status = s.Status
+		job.Credentials++
+	}
+	if len(did) == 0 {
+		return "", nil
+	}
+	return strings.Join(did, ", ") + ".", nil
+}
+
+func (j *Jobs) check(job Job, s Settings) error {
+	switch {
+	case s.Mode != Manual && s.Mode != Automatic:
+		return &InputError{Field: "Provisioning Mode", Text: "must be Manual or Automatic"}
+	case s.Mode == Manual && job.Mode == Automatic:
+		return &InputError{Field: "Provisioning Mode", Text: "cannot go back to Manual; set Provisioning Status to Off instead"}
+	case s.Scope != AssignedOnly && s.Scope != Everyone:
+		return &InputError{Field: "Scope", Text: "must be assigned or all"}
+	case s.Status != On && s.Status != Off:
+		return &InputError{Field: "Provisioning Status", Text: "must be On or Off"}
+	case s.Mode == Manual && s.Status == On:
+		return &InputError{Field: "Provisioning Status", Text: "can be On with Provisioning Mode Automatic only"}
+	case s.Mode == Automatic && s.TenantURL == "":
+		return &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
+	case s.Secret == nil && job.HasSecret() && !sameHost(s.TenantURL, job.TenantURL):
+		return &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
+	case s.TenantURL == "":
+		return nil
+	}
+	_, err := j.Targets(s.TenantURL, "")
+	var te *TargetError
+	if errors.As(err, &te) {
+		return &InputError{Field: "Tenant URL", Text: te.Words()}
+	}
+	return err
+}
+
+// seal stores a secret unreadably. Surrounding blanks come from copying.
+func (j *Jobs) seal(job *Job, secret string) (changed bool, err error) {
+	secret = strings.TrimSpace(secret)
+	if strings.ContainsAny(secret, "\r\n\x00") {
+		return false, &InputError{Field: "Secret Token", Text: "contains a line break; paste the token alone"}
+	}
+	if old, err := openSecret(j.Sealer, *job); err == nil && old == secret {
+		return false, nil
+	}
+	if secret == "" {
+		job.SealedSecret = nil
+		return true, nil
+	}
+	job.SealedSecret, err = j.Sealer.Seal([]byte(secret), secretContext(job.Key))
+	if err != nil {
+		return false, fmt.Errorf("seal secret token: %w", err)
+	}
+	return true, nil
+}
+
+// endpoint is what of a Tenant URL says which application it is: not its flags.
+func endpoint(tenantURL string) string {
+	base, _, _ := strings.Cut(tenantURL, "?")
+	return strings.ToLower(strings.TrimRight(base, "/"))
+}
+
+func hostOf(tenantURL string) string {
+	u, err := url.Parse(tenantURL)
+	if err != nil {
+		return tenantURL
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+func sameHost(a, b string) bool { return strings.EqualFold(hostOf(a), hostOf(b)) }
+
+// TestConnection asks the target for an account that cannot exist, with the saved
+// Secret Token if secret is nil. A refusal is a *TargetError whose Words tell a
+// person what is wrong.
+func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) error {
+	job, err := j.Store.Job(ctx, k)
+	if errors.Is(err, ErrNoJob) {
+		job, err = j.Default(k)
+	}
+	if err != nil {
+		return err
+	}
+	if tenantURL = strings.TrimSpace(tenantURL); tenantURL == "" {
+		return &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
+	}
+	var token string
+	switch {
+	case secret != nil:
+		token = strings.TrimSpace(*secret)
+	case job.HasSecret() && !sameHost(tenantURL, job.TenantURL):
+		return &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
+	default:
+		if token, err = openSecret(j.Sealer, job); err != nil {
+			return err
+		}
+	}
+	m, err := compileMapping(job.Schema)
+	if err != nil {
+		return err
+	}
+	target, err := j.Targets(tenantURL, token)
+	if err != nil {
+		return err
+	}
+	return target.Test(ctx, m.matching[0].Target)
+}
+
+// Start sets Provisioning Status to On. It lifts a quarantine's wait.
+func (j *Jobs) Start(ctx context.Context, k Key, actor string) (Job, error) {
+	return j.change(ctx, k, actor, "provisioning.started", func(job *Job) (string, error) {
+		if job.Mode != Automatic {
+			return "", &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
+		}
+		job.Status = On
+		job.Credentials++
+		return "Provisioning was started.", nil
+	})
+}
+
+// Pause sets Provisioning Status to Off. State is kept; the slice in progress ends.
+func (j *Jobs) Pause(ctx context.Context, k Key, actor string) (Job, error) {
+	return j.change(ctx, k, actor, "provisioning.paused", func(job *Job) (string, error) {
+		if job.Status == Off {
+			return "", nil
+		}
+		job.Status = Off
+		return "Provisioning was paused.", nil
+	})
+}
+
+// Restart starts a new initial cycle that forgets failures and quarantine but
+// keeps links.
+func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
+	return j.change(ctx, k, actor, "provisioning.restarted", func(job *Job) (string, error) {
+		if job.Mode != Automatic {
+			return "", &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
+		}
+		job.Status = On
+		job.Revision++
+		job.Restarts++
+		job.Credentials++
+		return "Provisioning was restarted: everybody is looked at again.", nil
+	})
+}
+
+// SetMapping changes an object mapping. Users cannot be disabled.
+func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingEdit, actor string) (Job, error) {
+	return j.change(ctx, k, actor, "provisioning.mapping_changed", func(job *Job) (string, error) {
+		schema := job.Schema.Clone()
+		m, err := schema.ObjectMapping(name)
+		if err != nil {
+			return "", &InputError{Field: "Mapping", Text: err.Error()}
+		}
+		enabled, actions := m.Enabled, m.FlowTypes
+		if edit.Enabled != nil {
+			m.Enabled = *edit.Enabled
+		}
+		if edit.Actions != nil {
+			m.FlowTypes = *edit.Actions
+		}
+		if m.SourceObjectName == "User" && !m.Enabled {
+			return "", &InputError{Field: "Enabled", Text: "the user mapping cannot be switched off; set Provisioning Status to Off instead"}
+		}
+		if enabled == m.Enabled && actions == m.FlowTypes {
+			return "", nil
+		}
+		j.replaceSchema(job, schema)
+		return fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes), nil
+	})
+}
+
+// RestoreDefaultMappings returns all mappings and scoping filters to the template.
+func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, actor string) (Job, error) {
+	schema, err := j.Template()
+	if err != nil {
+		return Job{}, fmt.Errorf("read default mappings: %w", err)
+	}
+	return j.change(ctx, k, actor, "provisioning.mappings_restored", func(job *Job) (string, error) {
+		j.replaceSchema(job, schema.Clone())
+		return "Default mappings were restored.", nil
+	})
+}
+
+// SetSchema replaces the whole schema document.
+func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor string) (Job, error) {
+	if err := schema.Validate(); err != nil {
+		return Job{}, &InputError{Field: "Schema", Text: err.Error()}
+	}
+	if _, err := compileMapping(schema); err != nil {
+		return Job{}, &InputError{Field: "Schema", Text: err.Error()}
+	}
+	return j.change(ctx, k, actor, "provisioning.schema_changed", func(job *Job) (string, error) {
+		j.replaceSchema(job, schema.Clone())
+		return "The schema was replaced.", nil
+	})
+}
+
+// replaceSchema starts an initial cycle with other mappings. Graph's version is a
+// text that changes with every change.
+func (j *Jobs) replaceSchema(job *Job, schema *Schema) {
+	job.Revision++
+	schema.Version = fmt.Sprintf("%d.0", job.Revision)
+	job.Schema = schema
+}
+
+// Delete removes a job with everything remembered for it. Accounts stay as they are.
+func (j *Jobs) Delete(ctx context.Context, k Key, actor string) error {
+	job, err := j.Store.Job(ctx, k)
+	if err != nil {
+		return err
+	}
+	return j.Store.DeleteJob(ctx, k, j.event(job, actor, "provisioning.deleted", "Provisioning was removed."))
+}
+
+// change applies fn to the job as it is now. An empty sentence means that nothing changed.
+func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*Job) (string, error)) (Job, error) {
+	for attempt := 0; ; attempt++ {
+		job, err := j.Store.Job(ctx, k)
+		if err != nil {
+			return Job{}, err
+		}
+		words, err := fn(&job)
+		if err != nil || words == "" {
+			return job, err
+		}
+		job.Version++
+		job.Modified = j.Now()
+		err = j.Store.UpdateJob(ctx, job, j.event(job, actor, name, words))
+		if errors.Is(err, ErrChanged) && attempt < 5 {
+			continue
+		}
+		if err != nil {
+			return Job{}, err
+		}
+		return job, j.wake(ctx, job)
+	}
+}
+
+func (j *Jobs) wake(ctx context.Context, job Job) error {
+	if j.Wake == nil || job.Status != On {
+		return nil
+	}
+	if err := j.Wake(ctx, job.Key); err != nil {
+		return fmt.Errorf("the change is saved, but the engine was not woken: %w", err)
+	}
+	return nil
+}
+
+func (j *Jobs) event(job Job, actor, name, words string) event.Event {
+	return event.Event{
+		Time: j.Now(), Scope: event.Directory(string(job.Key.Directory)), Name: name, Actor: actor, Subject: job.Key.App, Text: words,
+	}
+}
+
+// Report says how a job is going.
+func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
+	job, err := j.Store.Job(ctx, k)
+	if err != nil {
+		return Report{}, err
+	}
+	state, err := j.Store.State(ctx, k)
+	if err != nil {
+		return Report{}, err
+	}
+	counts, err := j.Store.Counts(ctx, k)
+	if err != nil {
+		return Report{}, err
+	}
+	r := Report{
+		Job: job, State: state, Code: statusCode(job, state),
+		Linked: counts.Linked, Escrowed: counts.Escrowed, Unmatched: counts.Unmatched, Pending: counts.Pending,
+	}
+	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled {
+		r.Notes = append(r.Notes, groupsNote)
+	}
+	return r, nil
+}
+
+func statusCode(job Job, s State) string {
+	switch {
+	case job.Mode != Automatic:
+		return NotConfigured
+	case s.Quarantine != nil:
+		return Quarantined
+	case job.Status == Off && s.Last == nil && s.Phase == Idle:
+		return NotRun
+	case job.Status == Off:
+		return Paused
+	}
+	return Running
+}
+
+// Logs returns one page of the provisioning log, newest first. An empty next means that it was the last.
+func (j *Jobs) Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry, next string, err error) {
+	if q.Limit <= 0 {
+		q.Limit = 50
+	}
+	q.Limit = min(q.Limit, 500)
+	return j.Store.Logs(ctx, k, q)
+}
+
+// Log returns one entry, ErrNotFound if there is none.
+func (j *Jobs) Log(ctx context.Context, k Key, id string) (LogEntry, error) {
+	return j.Store.Log(ctx, k, id)
+}

@@ -1,0 +1,376 @@
+package provision
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/provision/expr"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// attrSoftDeleted is the source attribute that the engine computes itself: true
+// for whoever must not have access to the application.
+const attrSoftDeleted = "IsSoftDeleted"
+
+const attrEnabled = "accountEnabled"
+
+// mapping is the user mapping of a job's schema, ready for use.
+type mapping struct {
+	object   *ObjectMapping
+	source   string // name of the source directory, for messages
+	target   string // name of the target directory
+	rows     []row
+	matching []row // by precedence
+	filter   *scopingFilter
+	groups   bool // the schema has an enabled group mapping
+}
+
+// row is one attribute mapping with its target path read.
+type row struct {
+	CompiledMapping
+	path  scim.Path
+	state bool // it tells the target whether the account may be used
+}
+
+func compileMapping(s *Schema) (*mapping, error) {
+	object, err := s.UserMapping()
+	if err != nil {
+		return nil, err
+	}
+	compiled, err := s.Compile(object)
+	if err != nil {
+		return nil, err
+	}
+	m := &mapping{object: object}
+	m.source, m.target = s.systems(object)
+	for _, c := range compiled {
+		p, err := scim.ParsePath(nil, c.Target, scim.Lenient)
+		if err != nil {
+			return nil, &RowError{Mapping: object.Name, Row: c.Row, Target: c.Target, Message: err.Error(), Err: err}
+		}
+		m.rows = append(m.rows, row{CompiledMapping: c, path: p, state: readsState(c.Expr)})
+	}
+	for _, c := range Matching(compiled) {
+		i := slices.IndexFunc(m.rows, func(r row) bool { return r.Row == c.Row })
+		m.matching = append(m.matching, m.rows[i])
+	}
+	if m.filter, err = compileScope(object); err != nil {
+		return nil, err
+	}
+	if g, err := s.GroupMapping(); err == nil {
+		m.groups = g.Enabled
+	}
+	return m, nil
+}
+
+// systems names the directories that an object mapping connects.
+func (s *Schema) systems(m *ObjectMapping) (source, target string) {
+	for _, r := range s.rules() {
+		for i := range r.ObjectMappings {
+			if &r.ObjectMappings[i] == m {
+				return r.SourceDirectoryName, r.TargetDirectoryName
+			}
+		}
+	}
+	return "", ""
+}
+
+func readsState(e *expr.Expr) bool {
+	if e == nil {
+		return false
+	}
+	names := e.Attributes()
+	return slices.Contains(names, attrSoftDeleted) || slices.Contains(names, attrEnabled)
+}
+
+func (m *mapping) can(action FlowTypes) bool { return m.object.FlowTypes.Has(action) }
+
+// value is one target attribute with what it should hold.
+type value struct {
+	row  *row
+	want any
+}
+
+// values evaluates the rows. For someone who is not entitled, only the rows that
+// say so are of interest: the person's other attributes are none of the
+// application's business any more.
+func (m *mapping) values(attributes map[string]any, entitled, creating bool) ([]value, *rowProblem) {
+	env := expr.Env{Attribute: func(name string) expr.Value { return sourceValue(attributes[name]) }}
+	var out []value
+	for i := range m.rows {
+		r := &m.rows[i]
+		if !entitled && !r.state || r.FlowType == FlowObjectAddOnly && !creating || r.Type == TypeReference {
+			continue
+		}
+		want, err := r.evaluate(env, creating)
+		if err != nil {
+			return nil, err
+		}
+		if want != nil {
+			out = append(out, value{row: r, want: want})
+		}
+	}
+	return out, nil
+}
+
+// rowProblem is a row that yields nothing usable for one person.
+type rowProblem struct {
+	Target string
+	Code   string
+	Text   string
+	Advice string
+}
+
+// evaluate yields the target value, nil if none flows. Entra provisions no nulls:
+// an empty source leaves the target alone, except for a default on create.
+func (r *row) evaluate(env expr.Env, creating bool) (any, *rowProblem) {
+	v := expr.Null()
+	if r.Expr != nil {
+		var err error
+		if v, err = r.Expr.Eval(env); err != nil {
+			return nil, &rowProblem{
+				Target: r.Target, Code: "InvalidExpression", Text: fmt.Sprintf("The expression for %s cannot be evaluated: %s.", r.Target, err),
+				Advice: "Correct the expression in the mapping, or the person's attributes in the directory.",
+			}
+		}
+	}
+	if v.IsNoFlow() {
+		return nil, nil
+	}
+	if v.IsNullOrEmpty() {
+		if r.DefaultValue == "" || (!creating && r.Expr != nil) {
+			return nil, nil
+		}
+		v = expr.String(r.DefaultValue)
+	}
+	return r.convert(v)
+}
+
+func (r *row) convert(v expr.Value) (any, *rowProblem) {
+	if r.Multivalued {
+		texts := v.Strings()
+		list := make([]any, len(texts))
+		for i, t := range texts {
+			list[i] = t
+		}
+		return list, nil
+	}
+	texts := v.Strings()
+	if len(texts) > 1 {
+		return nil, &rowProblem{
+			Target: r.Target, Code: "SchemaPropertyCanOnlyAcceptValue",
+			Text:   fmt.Sprintf("%s takes one value, and there are %d.", r.Target, len(texts)),
+			Advice: "Choose one of them with an expression in the mapping.",
+		}
+	}
+	text := texts[0]
+	switch r.Type {
+	case TypeBoolean:
+		if b, ok := parseBool(text); ok {
+			return b, nil
+		}
+		return nil, r.unreadable(text, "True or False")
+	case TypeInteger:
+		n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+		if err != nil {
+			return nil, r.unreadable(text, "a whole number")
+		}
+		return n, nil
+	case TypeDateTime:
+		if at, ok := v.Time(); ok {
+			return at.UTC().Format(time.RFC3339), nil
+		}
+	}
+	return text, nil
+}
+
+func (r *row) unreadable(text, want string) *rowProblem {
+	return &rowProblem{
+		Target: r.Target, Code: "InvalidValue",
+		Text:   fmt.Sprintf("%s takes %s, and the mapping yields %q.", r.Target, want, text),
+		Advice: "Correct the mapping, or the person's attributes in the directory.",
+	}
+}
+
+func parseBool(text string) (value, ok bool) {
+	switch {
+	case strings.EqualFold(text, "true"):
+		return true, true
+	case strings.EqualFold(text, "false"):
+		return false, true
+	}
+	return false, false
+}
+
+func sourceValue(v any) expr.Value {
+	switch v := v.(type) {
+	case string:
+		return expr.String(v)
+	case bool:
+		return expr.Boolean(v)
+	case []string:
+		return expr.List(v)
+	case int64:
+		return expr.Number(strconv.FormatInt(v, 10))
+	case nil:
+		return expr.Null()
+	}
+	return expr.String(fmt.Sprint(v))
+}
+
+// keys are the matching attributes that have a value, by precedence.
+func (m *mapping) keys(attributes map[string]any) ([]MatchKey, *rowProblem) {
+	env := expr.Env{Attribute: func(name string) expr.Value { return sourceValue(attributes[name]) }}
+	var keys []MatchKey
+	for i := range m.matching {
+		want, err := m.matching[i].evaluate(env, false)
+		if err != nil {
+			return nil, err
+		}
+		if want != nil {
+			keys = append(keys, MatchKey{Path: m.matching[i].Target, Value: want})
+		}
+	}
+	return keys, nil
+}
+
+// diff is what has to be written so that the account holds the values: the
+// attributes that differ, and no others.
+func diff(current scim.Resource, values []value) []Change {
+	var changes []Change
+	for _, v := range values {
+		old, same := v.row.compare(current, v.want)
+		if same || v.row.FlowType == FlowAttributeAddOnly && old != nil {
+			continue
+		}
+		changes = append(changes, Change{Path: v.row.Target, Old: old, New: v.want, Type: string(v.row.Type)})
+	}
+	return changes
+}
+
+// compare reads the account's value and says whether it is the wanted one, with
+// the row's notion of letter case.
+func (r *row) compare(current scim.Resource, want any) (old any, same bool) {
+	have := r.path.Get(current)
+	if len(have) == 0 {
+		return nil, false
+	}
+	if wanted, ok := want.([]any); ok {
+		old := flatten(have)
+		return any(old), r.sameSet(old, wanted)
+	}
+	old = have[0]
+	if list, ok := old.([]any); ok && len(list) > 0 {
+		old = list[0]
+	}
+	if old == nil || old == "" {
+		return nil, false
+	}
+	return old, r.same(old, want)
+}
+
+// flatten undoes the nesting of a multi-valued attribute that is the path's end.
+func flatten(values []any) []any {
+	var out []any
+	for _, v := range values {
+		if list, ok := v.([]any); ok {
+			out = append(out, list...)
+			continue
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func (r *row) sameSet(have, want []any) bool {
+	if len(have) != len(want) {
+		return false
+	}
+	for _, w := range want {
+		if !slices.ContainsFunc(have, func(h any) bool { return r.same(h, w) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *row) same(have, want any) bool {
+	switch want := want.(type) {
+	case bool:
+		if h, ok := have.(bool); ok {
+			return h == want
+		}
+		h, ok := parseBool(text(have))
+		return ok && h == want
+	case int64:
+		return text(have) == strconv.FormatInt(want, 10)
+	case string:
+		if complexValue, ok := have.(map[string]any); ok {
+			have = complexValue["value"]
+		}
+		if r.CaseExact {
+			return text(have) == want
+		}
+		return scim.Fold(text(have)) == scim.Fold(want)
+	}
+	return false
+}
+
+// matches says whether an account that a search returned really has the value
+// searched for. An answer that leaves the attribute out is believed.
+func (m *mapping) matches(o TargetObject, k MatchKey) bool {
+	for i := range m.matching {
+		r := &m.matching[i]
+		if r.Target != k.Path {
+			continue
+		}
+		old, same := r.compare(o.Resource, k.Value)
+		return old == nil || same
+	}
+	return true
+}
+
+// text is a value as the log and comparisons write it.
+func text(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case bool:
+		if v {
+			return "True"
+		}
+		return "False"
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case []any:
+		parts := make([]string, len(v))
+		for i := range v {
+			parts[i] = text(v[i])
+		}
+		return strings.Join(parts, ", ")
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}
+
+// hash identifies a set of values, so that an unchanged person costs no request.
+func hash(values []value) string {
+	h := sha256.New()
+	for _, v := range values {
+		fmt.Fprintf(h, "%d:%s%T%d:%s", len(v.row.Target), v.row.Target, v.want, len(text(v.want)), text(v.want))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}

@@ -1,0 +1,195 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// PlannedObject is what the next cycle would do with one person.
+type PlannedObject struct {
+	ObjectID    string   `json:"objectId"`
+	DisplayName string   `json:"displayName"`
+	UserName    string   `json:"userPrincipalName"`
+	Action      Action   `json:"action"` // Other: nothing would be sent
+	Result      Result   `json:"result"` // Success: would be sent; Skipped, Failure: would not
+	TargetID    string   `json:"targetId,omitempty"`
+	Code        string   `json:"code,omitempty"`   // why nothing would be sent, in Entra's codes
+	Reason      string   `json:"reason,omitempty"` // the same in words
+	Advice      string   `json:"recommendedAction,omitempty"`
+	Changes     []Change `json:"changes"`
+}
+
+// PlanReport sums a plan up.
+type PlanReport struct {
+	Kind     string   `json:"kind"` // of the cycle that would run
+	Read     int      `json:"read"`
+	Creates  int      `json:"creates"`
+	Updates  int      `json:"updates"`
+	Disables int      `json:"disables"`
+	Deletes  int      `json:"deletes"`
+	Skips    int      `json:"skips"`
+	Failures int      `json:"failures"`
+	Notes    []string `json:"notes"`
+}
+
+// Plan says what the next cycle would do, person by person, in the order of their
+// object ids within a page. It reads the source and the target and changes
+// nothing, neither there nor here. It runs beside a cycle without disturbing it.
+func (e *Engine) Plan(ctx context.Context, k Key, visit func(PlannedObject) error) (PlanReport, error) {
+	r, err := e.open(ctx, k, 0)
+	if err != nil {
+		return PlanReport{}, err
+	}
+	if r.job.Mode != Automatic {
+		return PlanReport{}, &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
+	}
+	if err := r.connect(); err != nil {
+		return PlanReport{}, err
+	}
+	if err := r.target.Test(ctx, r.m.matching[0].Target); err != nil {
+		return PlanReport{}, err
+	}
+	return r.plan(ctx, visit)
+}
+
+func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanReport, error) {
+	p := r.pass()
+	p.initial = !r.state.Ready || r.state.Revision != r.job.Revision
+	report := PlanReport{Kind: IncrementalCycle, Notes: []string{}}
+	if p.initial {
+		report.Kind = InitialCycle
+	}
+	if r.m.groups {
+		report.Notes = append(report.Notes, groupsNote)
+	}
+	owners := map[string]string{}
+	err := r.candidates(ctx, p.initial, func(ids []string) error {
+		works, err := r.evaluatePlanned(ctx, p, ids)
+		if err != nil {
+			return err
+		}
+		for _, w := range works {
+			w.claimOnce(owners)
+			o := w.planned()
+			report.add(o)
+			if w.silent {
+				continue
+			}
+			if err := visit(o); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return report, err
+}
+
+// candidates pages through the people whom the next cycle would look at, each once.
+func (r *run) candidates(ctx context.Context, initial bool, page func(ids []string) error) error {
+	seen := map[string]bool{}
+	once := func(ids []string) error {
+		var fresh []string
+		for _, id := range ids {
+			if !seen[id] {
+				seen[id] = true
+				fresh = append(fresh, id)
+			}
+		}
+		return page(fresh)
+	}
+	ids, err := r.e.Store.Recalled(ctx, r.job.Key, r.e.Now())
+	if err == nil && !r.e.Now().Before(r.state.NextUnmatched) {
+		var absent []string
+		absent, err = r.e.Store.Unmatched(ctx, r.job.Key)
+		ids = append(ids, absent...)
+	}
+	if err != nil {
+		return err
+	}
+	pending, err := r.e.Store.PendingIDs(ctx, r.job.Key)
+	if err != nil {
+		return err
+	}
+	if err := once(append(ids, pending...)); err != nil {
+		return err
+	}
+	if initial {
+		return r.imported(ctx, Snapshot, once)
+	}
+	return r.imported(ctx, Changes, once)
+}
+
+// imported pages through what a cycle that begins with a phase would import. The
+// run's cursor and watermark are as before afterwards.
+func (r *run) imported(ctx context.Context, from Phase, page func([]string) error) error {
+	saved := r.state
+	defer func() { r.state = saved }()
+	r.state.Phase, r.state.After = from, ""
+	for r.state.Phase != Finishing {
+		ids, _, err := r.readPage(ctx)
+		if err != nil {
+			return err
+		}
+		if err := page(ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) evaluatePlanned(ctx context.Context, p *pass, ids []string) ([]*work, error) {
+	works, errs := make([]*work, len(ids)), make([]error, len(ids))
+	r.each(len(ids), func(i int) {
+		if errs[i] = ctx.Err(); errs[i] != nil {
+			return
+		}
+		known, err := r.e.Store.Known(ctx, r.job.Key, ids[i])
+		if err != nil {
+			errs[i] = err
+			return
+		}
+		known.Why = ByCycle
+		works[i], errs[i] = p.evaluate(ctx, known)
+	})
+	return works, errors.Join(errs...)
+}
+
+func (w *work) planned() PlannedObject {
+	o := PlannedObject{
+		ObjectID: w.known.ObjectID, DisplayName: w.entry.SourceIdentity.DisplayName, UserName: w.entry.SourceIdentity.Details["userPrincipalName"],
+		Action: w.entry.Action, Result: Success, TargetID: w.entry.TargetIdentity.ID, Changes: w.changes,
+		Code: w.entry.Status.Code, Reason: w.entry.Status.Reason, Advice: w.entry.Status.RecommendedAction,
+	}
+	switch {
+	case w.deferred:
+		o.Action, o.Result = Other, Skipped
+		o.Reason = fmt.Sprintf("A create sent at %s has no known outcome yet; it is looked up first.", w.known.Op.Sent.UTC().Format("15:04:05"))
+	case w.problem != nil:
+		o.Result = Failure
+	case w.verdict == nothing:
+		o.Result = Skipped
+	}
+	if w.verdict == nothing || o.Changes == nil {
+		o.Changes = []Change{}
+	}
+	return o
+}
+
+func (r *PlanReport) add(o PlannedObject) {
+	r.Read++
+	switch {
+	case o.Result == Failure:
+		r.Failures++
+	case o.Result == Skipped:
+		r.Skips++
+	case o.Action == Create:
+		r.Creates++
+	case o.Action == Update:
+		r.Updates++
+	case o.Action == Disable:
+		r.Disables++
+	case o.Action == Delete:
+		r.Deletes++
+	}
+}

@@ -1,0 +1,107 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// leaseTime is how long a job stays claimed by a process that died in RunCycle.
+const leaseTime = 45 * time.Second
+
+// HeldError says that another process works on the job.
+type HeldError struct {
+	Owner string
+	Until time.Time // when its claim ends unless it is renewed
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("%s is working on this job; its claim lasts until %s unless renewed", e.Owner, e.Until.UTC().Format(time.RFC3339))
+}
+
+// RunCycle does one cycle in this process: the one that is interrupted, or a new
+// one, whether or not the job's status is On. It calls visit with each log entry
+// as it is recorded, from one goroutine. Its error is a *HeldError while another
+// process works on the job, and a *TargetError when the connection does not work.
+func (e *Engine) RunCycle(ctx context.Context, k Key, owner string, visit func(LogEntry) error) (CycleReport, error) {
+	epoch, err := e.Leases.Claim(ctx, LeaseKind, k.String(), owner, leaseTime)
+	if err != nil {
+		return CycleReport{}, held(err)
+	}
+	next := e.Now() // after an error the job is due at once for whoever takes it
+	defer func() {
+		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+		defer cancel()
+		if err := e.Leases.Release(release, LeaseKind, k.String(), owner, epoch, next); err != nil && !lost(err) {
+			e.Log.Error("release lease", "job", k.String(), "error", err)
+		}
+	}()
+	report, next, err := e.cycle(ctx, k, epoch, visit, func() error {
+		return e.Leases.Renew(ctx, LeaseKind, k.String(), owner, epoch, leaseTime)
+	})
+	return report, err
+}
+
+func held(err error) error {
+	var h interface {
+		Holder() (owner string, until time.Time)
+	}
+	if errors.As(err, &h) {
+		owner, until := h.Holder()
+		return &HeldError{Owner: owner, Until: until}
+	}
+	return fmt.Errorf("claim job: %w", err)
+}
+
+// cycle advances a job slice by slice until the cycle is over.
+func (e *Engine) cycle(ctx context.Context, k Key, epoch int64, visit func(LogEntry) error, renew func() error) (CycleReport, time.Time, error) {
+	var cycle string
+	for {
+		r, err := e.open(ctx, k, epoch)
+		if err != nil {
+			return CycleReport{}, e.Now(), err
+		}
+		if r.job.Mode != Automatic {
+			return CycleReport{}, time.Time{}, &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
+		}
+		r.visit = visit
+		r.forced = cycle == "" || r.state.Phase != Idle
+		next, err := r.advance(ctx)
+		if err != nil {
+			return r.state.Cycle, e.Now(), err
+		}
+		if cycle == "" && r.state.Cycle.ID != "" {
+			cycle = r.state.Cycle.ID
+		}
+		switch q := r.state.Quarantine; {
+		case q != nil:
+			return r.state.Cycle, next, &TargetError{Kind: Unreachable, Code: q.Code, Status: q.Status, Detail: q.Message, Advice: q.Advice, Request: q.Evidence}
+		case r.state.Phase == Idle && r.state.Last != nil && r.state.Last.ID == cycle:
+			return *r.state.Last, next, nil
+		}
+		if err := e.pause(ctx, next, renew); err != nil {
+			return r.state.Cycle, e.Now(), err
+		}
+	}
+}
+
+// pause waits until a job may go on, and keeps its lease meanwhile.
+func (e *Engine) pause(ctx context.Context, until time.Time, renew func() error) error {
+	for {
+		if err := renew(); err != nil {
+			return err
+		}
+		wait := min(until.Sub(e.Now()), leaseTime/3)
+		if wait <= 0 {
+			return ctx.Err()
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		}
+	}
+}

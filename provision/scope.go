@@ -1,0 +1,150 @@
+package provision
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// scopingFilter is an object mapping's scope, ready for use. Groups are
+// alternatives, the clauses of a group must all hold.
+type scopingFilter struct {
+	groups []scopingGroup
+}
+
+type scopingGroup struct {
+	name    string
+	clauses []scopingClause
+}
+
+type scopingClause struct {
+	FilterClause
+	test func(v any) bool
+}
+
+// scopeResult is one clause with its outcome, for the log.
+type scopeResult struct {
+	Clause string
+	Holds  bool
+}
+
+// compileScope reads the scope of a mapping. Nil means all records.
+func compileScope(m *ObjectMapping) (*scopingFilter, error) {
+	if m.Scope.Empty() {
+		return nil, nil
+	}
+	if len(m.Scope.InputFilterGroups) > 0 || len(m.Scope.CategoryFilterGroups) > 0 {
+		return nil, &RowError{Mapping: m.Name, Message: "inputFilterGroups and categoryFilterGroups are not available in this version: move their clauses to groups"}
+	}
+	f := &scopingFilter{}
+	for _, g := range m.Scope.Groups {
+		group := scopingGroup{name: g.Name}
+		for _, c := range g.Clauses {
+			test, err := compileClause(c)
+			if err != nil {
+				return nil, &RowError{Mapping: m.Name, Message: fmt.Sprintf("scope %q: %v", g.Name, err), Err: err}
+			}
+			group.clauses = append(group.clauses, scopingClause{FilterClause: c, test: test})
+		}
+		f.groups = append(f.groups, group)
+	}
+	return f, nil
+}
+
+// compileClause knows the portal's operators. Names are compared without case,
+// blanks and underscores. A clause on an empty attribute is false, even a
+// negative one; only IS NULL is true then.
+func compileClause(c FilterClause) (func(v any) bool, error) {
+	op := strings.ToUpper(strings.NewReplacer(" ", "", "_", "").Replace(c.OperatorName))
+	switch op {
+	case "ISNULL":
+		return func(v any) bool { return empty(v) }, nil
+	case "ISNOTNULL":
+		return func(v any) bool { return !empty(v) }, nil
+	case "ISTRUE", "ISFALSE":
+		return present(func(v string) bool { b, ok := parseBool(v); return ok && b == (op == "ISTRUE") }), nil
+	}
+	operands := c.TargetOperand.Values
+	if len(operands) == 0 {
+		return nil, fmt.Errorf("%s %s needs a value to compare with", c.SourceOperandName, c.OperatorName)
+	}
+	switch op {
+	case "EQUALS":
+		return present(func(v string) bool { return slices.Contains(operands, v) }), nil
+	case "NOTEQUALS":
+		return present(func(v string) bool { return !slices.Contains(operands, v) }), nil
+	case "INCLUDES":
+		return present(func(v string) bool { return strings.Contains(v, operands[0]) }), nil
+	case "ENDSWITH":
+		return present(func(v string) bool { return strings.HasSuffix(v, operands[0]) }), nil
+	case "REGEXMATCH", "NOTREGEXMATCH":
+		re, err := regexp.Compile(operands[0])
+		if err != nil {
+			return nil, fmt.Errorf("%s: the pattern %q cannot be used: %w", c.SourceOperandName, operands[0], err)
+		}
+		return present(func(v string) bool { return re.MatchString(v) == (op == "REGEXMATCH") }), nil
+	case "GREATERTHAN", "GREATERTHANOREQUALS", "&", "!&":
+		n, err := strconv.ParseInt(operands[0], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s takes a whole number, not %q", c.SourceOperandName, c.OperatorName, operands[0])
+		}
+		return present(func(v string) bool { return compareNumber(op, v, n) }), nil
+	}
+	return nil, fmt.Errorf("there is no operator %q", c.OperatorName)
+}
+
+func compareNumber(op, v string, n int64) bool {
+	have, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
+	if err != nil {
+		return false
+	}
+	switch op {
+	case "GREATERTHAN":
+		return have > n
+	case "GREATERTHANOREQUALS":
+		return have >= n
+	case "&":
+		return have&n != 0
+	}
+	return have&n == 0
+}
+
+func present(test func(string) bool) func(any) bool {
+	return func(v any) bool { return !empty(v) && test(text(v)) }
+}
+
+func empty(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case []string:
+		return len(v) == 0
+	}
+	return false
+}
+
+// admits says whether a person is in the filter, and how each clause came out.
+func (f *scopingFilter) admits(attributes map[string]any) (bool, []scopeResult) {
+	if f == nil || len(f.groups) == 0 {
+		return true, nil
+	}
+	in := false
+	var results []scopeResult
+	for _, g := range f.groups {
+		all := true
+		for _, c := range g.clauses {
+			holds := c.test(attributes[c.SourceOperandName])
+			all = all && holds
+			results = append(results, scopeResult{
+				Clause: strings.TrimSpace(fmt.Sprintf("%s %s %s %s", g.name, c.SourceOperandName, c.OperatorName, strings.Join(c.TargetOperand.Values, ", "))),
+				Holds:  holds,
+			})
+		}
+		in = in || all
+	}
+	return in, results
+}

@@ -1,0 +1,92 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// Watcher wakes jobs whose directory changed, also when another process changed
+// it. It only reads: a job that is woken looks for itself.
+type Watcher struct {
+	Store   Store
+	Sources func(ctx context.Context, d directory.ID) (Source, error)
+	Wake    func(ctx context.Context, k Key) error
+	Every   time.Duration // 0 means one second
+	Now     func() time.Time
+	Log     *slog.Logger
+
+	seen map[Key]event.Position // up to there the feed has nothing for the job
+}
+
+// Run looks again and again until ctx ends.
+func (w *Watcher) Run(ctx context.Context) {
+	tick := time.NewTicker(orDefault(w.Every, time.Second))
+	defer tick.Stop()
+	for {
+		if err := w.Look(ctx); err != nil && ctx.Err() == nil {
+			w.Log.Error("watch directories", "error", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Look wakes what needs waking now.
+func (w *Watcher) Look(ctx context.Context) error {
+	states, err := w.Store.Watched(ctx)
+	if err != nil {
+		return fmt.Errorf("read jobs: %w", err)
+	}
+	seen := make(map[Key]event.Position, len(states))
+	for k, s := range states {
+		if !s.Ready || s.Phase != Idle || s.Quarantine != nil || w.Now().Before(s.Cooldown) {
+			continue // it has a time of its own
+		}
+		from := s.Watermark
+		if p := w.seen[k]; p.After(from) {
+			from = p
+		}
+		found, at, err := w.news(ctx, k, from)
+		if err != nil {
+			return err
+		}
+		seen[k] = at
+		if !found {
+			continue
+		}
+		if err := w.Wake(ctx, k); err != nil {
+			return fmt.Errorf("wake %s: %w", k, err)
+		}
+	}
+	w.seen = seen
+	return nil
+}
+
+// news says whether the feed has something for a job, and up to where it has not.
+func (w *Watcher) news(ctx context.Context, k Key, after event.Position) (found bool, upTo event.Position, err error) {
+	source, err := w.Sources(ctx, k.Directory)
+	if err != nil {
+		return false, after, fmt.Errorf("open directory of %s: %w", k, err)
+	}
+	for {
+		c, err := source.Changes(ctx, k.App, after, importPage)
+		if err != nil {
+			return false, after, fmt.Errorf("read changes of %s: %w", k, err)
+		}
+		if len(c.ObjectIDs) > 0 {
+			return true, after, nil
+		}
+		after = c.Position
+		if !c.More {
+			return false, after, nil
+		}
+	}
+}

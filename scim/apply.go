@@ -9,7 +9,7 @@ func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
 	}
 	for _, op := range p.Operations {
 		if err := a.operation(op); err != nil {
-			return PatchResult{}, numbered(err, op.index, p.Operations[len(p.Operations)-1].index+1)
+			return PatchResult{}, numbered(err, op.index, p.count)
 		}
 	}
 	a.work["schemas"] = rt.schemas(a.work)

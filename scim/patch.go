@@ -18,6 +18,7 @@ type Patch struct {
 
 	mode    Mode
 	ignored []Ignored
+	count   int // operations in the request
 }
 
 // Operation is one change of one attribute.
@@ -91,6 +92,7 @@ func (d *patchDecoder) request(o object) error {
 	case len(list) == 0 && d.mode == Strict:
 		return InvalidSyntax("Operations is empty")
 	}
+	d.patch.count = len(list)
 	useful := len(list) == 0 // Microsoft's validator sends an empty list
 	for i, raw := range list {
 		d.index, d.known, d.inner = i, 0, false

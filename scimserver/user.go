@@ -304,7 +304,7 @@ func (x *exchange) id() string { return x.place.rest[0] }
 
 func (x *exchange) location(doc roster.Document) string { return x.base + "/Users/" + doc.ID }
 
-func etag(doc roster.Document) string { return `W/"` + strconv.FormatInt(doc.Version, 10) + `"` }
+func etag(doc roster.Document) string { return roster.ETag(doc.Version) }
 
 // userName reads a stored document just as far as its userName, which stands near its beginning.
 func userName(doc []byte) string {

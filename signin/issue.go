@@ -76,6 +76,12 @@ func (s *SignIns) wantsAdmin(ctx context.Context, st site.Site) error {
 
 func (s *SignIns) makeAdmin(ctx context.Context, st site.Site, f Form, by roster.Change) (roster.Person, error) {
 	r := s.Rosters.Open(st)
+	// Somebody who was cut off is not let in again by their address.
+	if old, err := r.PersonByUserName(ctx, f.Email); err == nil && !old.Active {
+		return roster.Person{}, &FormError{Field: "email", Text: fmt.Sprintf("The account %s is deactivated; enter another address.", old.UserName)}
+	} else if err != nil && !hasStatus(err, 404) {
+		return roster.Person{}, err
+	}
 	report, err := r.Import(ctx, []roster.ImportRow{{
 		UserName:    f.Email,
 		DisplayName: f.Name,

@@ -1,0 +1,168 @@
+package scimserver_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+var update = flag.Bool("update", false, "write the answers that were got into testdata/*.txtar")
+
+// TestExchanges runs every testdata/*.txtar: what a client really sends, what it is answered, what the store then holds.
+//
+//	-- site --      lines "profile full", "roles on", "strict on", "scim off" (default: documented, all off but SCIM)
+//	-- people --    JSON objects of who is there at first
+//	-- request --   as world.send reads it; any number of requests, each with the response after it
+//	-- response --  status, headers that matter, the body
+//	-- holds --     what the store holds at the end
+//	-- log --       the request log at the end
+func TestExchanges(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no exchanges: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.TrimSpace(string(txtar.Parse(text).Comment)) == "" {
+				t.Error("the file does not say what it shows")
+			}
+			got := play(t, txtar.Parse(text))
+			if *update {
+				if err := os.WriteFile(file, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(got), string(text)); diff != "" {
+				t.Errorf("got -, want +:\n%s", diff)
+			}
+		})
+	}
+}
+
+// play runs the requests and returns the archive with the answers that came.
+func play(t *testing.T, a *txtar.Archive) []byte {
+	t.Helper()
+	w := newWorld(t, site.Documented)
+	played := &txtar.Archive{Comment: a.Comment}
+	add := func(name, text string) {
+		played.Files = append(played.Files, txtar.File{Name: name, Data: []byte(strings.TrimRight(text, "\n") + "\n")})
+	}
+	for _, f := range a.Files {
+		switch f.Name {
+		case "site":
+			w.settings(string(f.Data))
+			add(f.Name, string(f.Data))
+		case "people":
+			w.bring(objects(t, f.Data)...)
+			add(f.Name, string(f.Data))
+		case "request":
+			add(f.Name, string(f.Data))
+			add("response", show(t, w.send(string(f.Data))))
+		case "response", "holds", "log":
+		default:
+			t.Fatalf("section %q is not known", f.Name)
+		}
+	}
+	var docs []string
+	for _, doc := range w.holds() {
+		docs = append(docs, indent(t, []byte(doc)))
+	}
+	add("holds", strings.Join(docs, "\n"))
+	add("log", w.showLog())
+	return txtar.Format(played)
+}
+
+func (w *world) settings(text string) {
+	w.t.Helper()
+	for line := range strings.Lines(text) {
+		switch strings.TrimSpace(line) {
+		case "profile full":
+			w.set(func(s *site.Site) { s.Profile = site.Full })
+		case "roles on":
+			w.set(func(s *site.Site) { s.ManageRoles = true })
+		case "strict on":
+			w.set(func(s *site.Site) { s.Strict = true })
+		case "scim off":
+			w.set(func(s *site.Site) { s.SCIMEnabled = false })
+		case "":
+		default:
+			w.t.Fatalf("setting %q is not known", line)
+		}
+	}
+}
+
+func objects(t *testing.T, text []byte) (docs []string) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(text))
+	for d.More() {
+		var doc json.RawMessage
+		if err := d.Decode(&doc); err != nil {
+			t.Fatal(err)
+		}
+		docs = append(docs, string(doc))
+	}
+	return docs
+}
+
+func show(t *testing.T, got *httptest.ResponseRecorder) string {
+	t.Helper()
+	var b strings.Builder
+	fmt.Fprintln(&b, got.Code)
+	for _, name := range []string{"Location", "ETag", "Allow", "WWW-Authenticate"} {
+		if v := got.Header().Get(name); v != "" {
+			fmt.Fprintf(&b, "%s: %s\n", name, v)
+		}
+	}
+	if got.Body.Len() > 0 {
+		b.WriteString("\n" + indent(t, got.Body.Bytes()))
+	}
+	return b.String()
+}
+
+func indent(t *testing.T, text []byte) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := json.Indent(&b, text, "", "  "); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return b.String()
+}
+
+func (w *world) showLog() string {
+	var b strings.Builder
+	for _, r := range w.requests() {
+		fmt.Fprintf(&b, "%s %s → %d", r.Method, r.Path, r.Status)
+		if r.UserName != "" {
+			fmt.Fprintf(&b, " %s", r.UserName)
+		}
+		if r.Subject != "" {
+			fmt.Fprintf(&b, " (%s)", r.Subject)
+		}
+		fmt.Fprintf(&b, ": %s\n", r.Sentence)
+		for _, f := range r.Fixes {
+			fmt.Fprintf(&b, "  accepted with fix: %s\n", f)
+		}
+		for _, i := range r.Ignored {
+			fmt.Fprintf(&b, "  ignored: %s\n", i)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,289 @@
+package site_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+func (f fixture) page(t *testing.T, q site.RequestQuery) ([]site.Request, string) {
+	t.Helper()
+	rows, next, err := f.sites.Requests(t.Context(), f.acme.ID, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows, next
+}
+
+func (f fixture) paths(t *testing.T, q site.RequestQuery) []string {
+	t.Helper()
+	rows, _ := f.page(t, q)
+	var paths []string
+	for _, r := range rows {
+		paths = append(paths, r.Path)
+	}
+	return paths
+}
+
+func TestRequestLog(t *testing.T) {
+	t.Run("a_written_row_is_there_at_once_and_whole", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			token, _ := f.token(t, site.TokenRequest{})
+			want := site.Request{
+				Time: f.clock.Now().Add(time.Minute), Site: f.acme.ID, TokenID: token.ID, TokenLast4: token.Last4,
+				Method: "PATCH", Path: "/Users/7?x=1", Status: 200, Duration: 38 * time.Millisecond,
+				UserName: "ada@acme.test", Subject: "7", Sentence: "Deactivated · 2 sessions ended",
+				Fixes: []string{`text-boolean active: "False" read as false`}, Ignored: []string{"nickname: unknown"}, Remote: "20.1.2.3",
+			}
+			if err := f.sites.Log().Write(t.Context(), want); err != nil {
+				t.Fatal(err)
+			}
+			got, next := f.page(t, site.RequestQuery{})
+			if diff := cmp.Diff(got, []site.Request{want}, cmpopts.IgnoreFields(site.Request{}, "ID")); diff != "" || next != "" {
+				t.Errorf("next %q, got - want +\n%s", next, diff)
+			}
+			tokens, err := f.sites.Tokens(t.Context(), f.acme.ID)
+			if err != nil || !tokens[0].LastUsed.Equal(want.Time) || tokens[0].LastFrom != "20.1.2.3" {
+				t.Errorf("got %+v, %v; want its last use", tokens, err)
+			}
+		})
+	})
+	t.Run("gathered_rows_come_with_the_flush", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			token, _ := f.token(t, site.TokenRequest{})
+			log := f.sites.Log()
+			for i := range 3 {
+				f.clock.add(time.Second)
+				log.Gather(site.Request{Site: f.acme.ID, TokenID: token.ID, Method: "GET", Path: fmt.Sprintf("/Users/%d", i), Status: 200})
+			}
+			if got := f.paths(t, site.RequestQuery{}); got != nil {
+				t.Errorf("before the flush: got %v", got)
+			}
+			if err := log.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(f.paths(t, site.RequestQuery{}), []string{"/Users/2", "/Users/1", "/Users/0"}); diff != "" {
+				t.Error(diff)
+			}
+			tokens, err := f.sites.Tokens(t.Context(), f.acme.ID)
+			if err != nil || !tokens[0].LastUsed.Equal(f.clock.Now()) {
+				t.Errorf("got %+v, %v; want the last of its uses", tokens, err)
+			}
+		})
+	})
+	t.Run("a_stopping_server_flushes", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			log := f.sites.Log()
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- log.Run(ctx) }()
+			log.Gather(site.Request{Site: f.acme.ID, Method: "GET", Path: "/Users", Status: 200})
+			stop()
+			if err := <-ended; err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(f.paths(t, site.RequestQuery{}), []string{"/Users"}); diff != "" {
+				t.Error(diff)
+			}
+		})
+	})
+	t.Run("more_than_the_buffer_holds_is_written_early_and_none_is_dropped", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			log := f.sites.Log()
+			const n = 4_500
+			for range n {
+				log.Gather(site.Request{Site: f.acme.ID, Method: "GET", Path: "/Users", Status: 200})
+			}
+			count := func() (total int) {
+				for q := (site.RequestQuery{Limit: 500}); ; {
+					rows, next := f.page(t, q)
+					total += len(rows)
+					if next == "" {
+						return total
+					}
+					q.Before = next
+				}
+			}
+			if early := count(); early == 0 || early == n {
+				t.Errorf("%d of %d rows were written before the flush", early, n)
+			}
+			if err := log.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := count(); got != n {
+				t.Errorf("got %d rows, want %d", got, n)
+			}
+		})
+	})
+	t.Run("what_could_not_be_written_is_written_later", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			broken := &failingStore{Store: store.Sites{DB: f.db}, failing: true}
+			f.sites = newSites(f.db, f.clock)
+			f.sites.Store = broken
+			log := f.sites.Log()
+			log.Gather(site.Request{Site: f.acme.ID, Method: "GET", Path: "/1", Status: 200})
+			if err := log.Flush(t.Context()); !errors.Is(err, errDisk) {
+				t.Fatalf("got %v, want the store's error", err)
+			}
+			f.clock.add(time.Second)
+			log.Gather(site.Request{Site: f.acme.ID, Method: "GET", Path: "/2", Status: 200})
+			broken.failing = false
+			if err := log.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(f.paths(t, site.RequestQuery{}), []string{"/2", "/1"}); diff != "" {
+				t.Error(diff)
+			}
+		})
+	})
+	t.Run("rows_of_a_site_that_is_gone_hold_nothing_up", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			log := f.sites.Log()
+			log.Gather(site.Request{Site: "gone", Method: "GET", Path: "/lost", Status: 200})
+			log.Gather(site.Request{Site: f.acme.ID, Method: "GET", Path: "/kept", Status: 200})
+			if err := log.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(f.paths(t, site.RequestQuery{}), []string{"/kept"}); diff != "" {
+				t.Error(diff)
+			}
+		})
+	})
+	t.Run("requests_without_a_token_are_kept_within_bounds", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			log := f.sites.Log()
+			for range 300 {
+				for _, name := range []string{"acme", "nobody", "\x00"} {
+					if err := log.GatherRefused(t.Context(), name, site.Request{Method: "GET", Path: "/Users", Status: 401}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if err := log.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if rows, _ := f.page(t, site.RequestQuery{Limit: 500}); len(rows) == 0 || len(rows) > 100 {
+				t.Errorf("got %d rows, want some and at most 100", len(rows))
+			}
+			if err := log.GatherRefused(t.Context(), "acme", site.Request{Method: "GET", Path: "/later", Status: 401}); err != nil {
+				t.Fatal(err)
+			}
+			if err := log.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := f.paths(t, site.RequestQuery{Limit: 500}); !slices.Contains(got, "/later") {
+				t.Errorf("the next flush takes none: got %d rows", len(got))
+			}
+		})
+	})
+	t.Run("texts_that_no_database_stores_are_stored_readable", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			r := site.Request{
+				Site: f.acme.ID, Method: "GET", Status: 404,
+				Path: "/Users/\x00\xff" + strings.Repeat("é", 2000), Subject: "\x00", UserName: "\xfe", Sentence: "\x00",
+			}
+			if err := f.sites.Log().Write(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			got, _ := f.page(t, site.RequestQuery{})
+			if !strings.HasPrefix(got[0].Path, "/Users/��é") || len(got[0].Path) > 2_010 {
+				t.Errorf("got %d bytes, %q…", len(got[0].Path), got[0].Path[:20])
+			}
+		})
+	})
+}
+
+var errDisk = errors.New("the disk is full")
+
+// failingStore fails to write the log while it is told to.
+type failingStore struct {
+	site.Store
+	failing bool
+}
+
+func (s *failingStore) AppendRequests(ctx context.Context, rows []site.Request, uses []site.TokenUse) error {
+	if s.failing {
+		return errDisk
+	}
+	return s.Store.AppendRequests(ctx, rows, uses)
+}
+
+func TestRequests(t *testing.T) {
+	rows := []site.Request{
+		{Method: "GET", Path: "/ServiceProviderConfig", Status: 200},
+		{Method: "GET", Path: "/Users?filter=1", Status: 200, UserName: "eve@acme.test"},
+		{Method: "POST", Path: "/Users/.search", Status: 200},
+		{Method: "POST", Path: "/Users", Status: 501, Sentence: "Create refused"},
+		{Method: "PATCH", Path: "/Users/7", Status: 200, UserName: "Ada@acme.test", Subject: "Id-7"},
+		{Method: "PATCH", Path: "/Users/8", Status: 200, UserName: "bob@acme.test", Subject: "id-8", Ignored: []string{`role "Admn" unknown`}},
+		{Method: "GET", Path: "/Users/9", Status: 404, Subject: "id-9"},
+	}
+	tests := []struct {
+		name  string
+		query site.RequestQuery
+		want  []string
+	}{
+		{"everything_newest_first", site.RequestQuery{}, []string{"/Users/9", "/Users/8", "/Users/7", "/Users", "/Users/.search", "/Users?filter=1", "/ServiceProviderConfig"}},
+		{"only_changes_leaves_answered_reads_out", site.RequestQuery{OnlyChanges: true}, []string{"/Users/9", "/Users/8", "/Users/7", "/Users"}},
+		{"refused", site.RequestQuery{Result: site.Refused}, []string{"/Users/9", "/Users"}},
+		{"ignored", site.RequestQuery{Result: site.Ignored}, []string{"/Users/8"}},
+		{"done_changes", site.RequestQuery{Result: site.Done, OnlyChanges: true}, []string{"/Users/7"}},
+		{"part_of_a_user_name_in_any_case", site.RequestQuery{Search: "ADA@"}, []string{"/Users/7"}},
+		{"a_whole_id", site.RequestQuery{Search: "id-9"}, []string{"/Users/9"}},
+		{"half_an_id_is_none", site.RequestQuery{Search: "id-"}, nil},
+		{"search_and_result", site.RequestQuery{Search: "acme.test", Result: site.Done}, []string{"/Users/7", "/Users?filter=1"}},
+	}
+	each(t, func(t *testing.T, f fixture) {
+		for _, r := range rows {
+			f.clock.add(time.Second)
+			r.Site = f.acme.ID
+			f.sites.Log().Gather(r)
+		}
+		other := f.create(t, "other")
+		f.sites.Log().Gather(site.Request{Site: other.ID, Method: "GET", Path: "/other", Status: 200, UserName: "ada@acme.test"})
+		if err := f.sites.Log().Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				if diff := cmp.Diff(f.paths(t, test.query), test.want); diff != "" {
+					t.Errorf("got - want +\n%s", diff)
+				}
+				var paged []string
+				for q := test.query; ; {
+					q.Limit = 2
+					page, next := f.page(t, q)
+					for _, r := range page {
+						paged = append(paged, r.Path)
+					}
+					if next == "" {
+						break
+					}
+					q.Before = next
+				}
+				if diff := cmp.Diff(paged, test.want); diff != "" {
+					t.Errorf("two a page: got - want +\n%s", diff)
+				}
+			})
+		}
+	})
+}
+
+func TestRequests_refuses_a_place_that_is_none(t *testing.T) {
+	each(t, func(t *testing.T, f fixture) {
+		for _, before := range []string{"x", "1", "1-", "-x"} {
+			if _, _, err := f.sites.Requests(t.Context(), f.acme.ID, site.RequestQuery{Before: before}); !errors.Is(err, site.ErrInvalid) {
+				t.Errorf("%q: got %v, want ErrInvalid", before, err)
+			}
+		}
+	})
+}

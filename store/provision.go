@@ -1,0 +1,411 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// Provisioning fills provision.Store.
+type Provisioning struct{ DB *DB }
+
+const jobColumns = `directory, app, mode, tenant_url, secret, status, scope, schema_document,
+	version, revision, credentials, restarts, target_no, created, modified`
+
+// Job reads a job.
+func (s Provisioning) Job(ctx context.Context, k provision.Key) (j provision.Job, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		j, err = scanJob(tx.QueryRow(ctx, `
+			select `+jobColumns+`
+			from job
+			where directory = $1 and app = $2`, string(k.Directory), k.App))
+		return orNotFound(err, provision.ErrNoJob)
+	})
+	return j, err
+}
+
+// ListJobs lists the jobs of a directory, of all of them if it is empty.
+func (s Provisioning) ListJobs(ctx context.Context, d directory.ID) (jobs []provision.Job, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		if d == "" {
+			jobs, err = collect(ctx, tx, scanJob, `
+				select `+jobColumns+`
+				from job
+				order by directory, app`)
+			return err
+		}
+		jobs, err = collect(ctx, tx, scanJob, `
+			select `+jobColumns+`
+			from job
+			where directory = $1
+			order by app`, string(d))
+		return err
+	})
+	return jobs, err
+}
+
+func scanJob(row scanner) (provision.Job, error) {
+	var j provision.Job
+	var secret, document string
+	var created, modified int64
+	err := row.Scan(&j.Key.Directory, &j.Key.App, &j.Mode, &j.TenantURL, &secret, &j.Status, &j.Scope, &document,
+		&j.Version, &j.Revision, &j.Credentials, &j.Restarts, &j.TargetNo, &created, &modified)
+	if err != nil {
+		return provision.Job{}, err
+	}
+	if j.SealedSecret, err = base64.StdEncoding.DecodeString(secret); err != nil {
+		return provision.Job{}, fmt.Errorf("read secret of job %s: %w", j.Key, err)
+	}
+	if j.Schema, err = provision.ParseSchema([]byte(document)); err != nil {
+		return provision.Job{}, fmt.Errorf("read schema of job %s: %w", j.Key, err)
+	}
+	j.Created, j.Modified = fromMicros(created), fromMicros(modified)
+	return j, nil
+}
+
+// InsertJob stores a new job with its lease, its event and an empty state.
+func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Event) error {
+	document, err := j.Schema.JSON()
+	if err != nil {
+		return err
+	}
+	return s.DB.update(ctx, func(tx *Tx) error {
+		did, err := tx.changed(ctx, `
+			insert into job (`+jobColumns+`)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+			on conflict do nothing`,
+			string(j.Key.Directory), j.Key.App, string(j.Mode), j.TenantURL, base64.StdEncoding.EncodeToString(j.SealedSecret),
+			string(j.Status), string(j.Scope), string(document),
+			j.Version, j.Revision, j.Credentials, j.Restarts, j.TargetNo, micros(j.Created), micros(j.Modified))
+		if err != nil {
+			return err
+		}
+		if !did {
+			return provision.ErrChanged
+		}
+		if _, err := tx.Exec(ctx, `
+			insert into job_state (directory, app, state)
+			values ($1, $2, '{}')`, string(j.Key.Directory), j.Key.App); err != nil {
+			return err
+		}
+		if err := tx.ensureLease(ctx, provision.LeaseKind, j.Key.String()); err != nil {
+			return err
+		}
+		return tx.appendEvent(ctx, e)
+	})
+}
+
+// UpdateJob replaces the job's version before this one, and makes its lease due.
+func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Event) error {
+	document, err := j.Schema.JSON()
+	if err != nil {
+		return err
+	}
+	return s.DB.update(ctx, func(tx *Tx) error {
+		did, err := tx.changed(ctx, `
+			update job
+			set mode = $3, tenant_url = $4, secret = $5, status = $6, scope = $7, schema_document = $8,
+				version = $9, revision = $10, credentials = $11, restarts = $12, target_no = $13, modified = $14
+			where directory = $1 and app = $2 and version = $15`,
+			string(j.Key.Directory), j.Key.App, string(j.Mode), j.TenantURL, base64.StdEncoding.EncodeToString(j.SealedSecret),
+			string(j.Status), string(j.Scope), string(document),
+			j.Version, j.Revision, j.Credentials, j.Restarts, j.TargetNo, micros(j.Modified), j.Version-1)
+		if err != nil {
+			return err
+		}
+		if !did {
+			return provision.ErrChanged
+		}
+		if err := tx.wakeLease(ctx, provision.LeaseKind, j.Key.String()); err != nil {
+			return err
+		}
+		return tx.appendEvent(ctx, e)
+	})
+}
+
+// jobTables hold what is kept for a job, keyed by it.
+func jobTables() []string {
+	return []string{"job", "job_state", "job_pending", "job_link", "job_op", "job_escrow", "job_unmatched", "provisioning_log"}
+}
+
+// DeleteJob removes a job and everything kept for it.
+func (s Provisioning) DeleteJob(ctx context.Context, k provision.Key, e event.Event) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		for _, table := range jobTables() {
+			did, err := tx.changed(ctx, `
+				delete from `+table+`
+				where directory = $1 and app = $2`, string(k.Directory), k.App)
+			if err != nil {
+				return err
+			}
+			if table == "job" && !did {
+				return provision.ErrNoJob
+			}
+		}
+		if err := tx.forgetLease(ctx, provision.LeaseKind, k.String()); err != nil {
+			return err
+		}
+		return tx.appendEvent(ctx, e)
+	})
+}
+
+// State reads how a job is going.
+func (s Provisioning) State(ctx context.Context, k provision.Key) (st provision.State, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		st, err = scanState(tx.QueryRow(ctx, `
+			select state
+			from job_state
+			where directory = $1 and app = $2`, string(k.Directory), k.App))
+		return orNotFound(err, provision.ErrNoJob)
+	})
+	return st, err
+}
+
+func scanState(row scanner) (provision.State, error) {
+	var st provision.State
+	var document string
+	if err := row.Scan(&document); err != nil {
+		return st, err
+	}
+	if err := json.Unmarshal([]byte(document), &st); err != nil {
+		return st, fmt.Errorf("read state of job: %w", err)
+	}
+	return st, nil
+}
+
+// Watched reads the states of jobs that run.
+func (s Provisioning) Watched(ctx context.Context) (states map[provision.Key]provision.State, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		states = map[provision.Key]provision.State{}
+		rows, err := tx.Query(ctx, `
+			select j.directory, j.app, s.state
+			from job j
+			join job_state s on s.directory = j.directory and s.app = j.app
+			where j.mode = $1 and j.status = $2`, string(provision.Automatic), string(provision.On))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var k provision.Key
+			var document string
+			var st provision.State
+			if err := rows.Scan(&k.Directory, &k.App, &document); err != nil {
+				return err
+			}
+			if err := json.Unmarshal([]byte(document), &st); err != nil {
+				return fmt.Errorf("read state of job %s: %w", k, err)
+			}
+			states[k] = st
+		}
+		return rows.Err()
+	})
+	return states, err
+}
+
+// Counts reads a job's numbers.
+func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.Counts, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		return tx.QueryRow(ctx, `
+			select
+				(select count(*) from job_link where directory = $1 and app = $2 and state <> $3),
+				(select count(*) from job_escrow where directory = $1 and app = $2),
+				(select count(*) from job_unmatched where directory = $1 and app = $2),
+				(select count(*) from job_pending where directory = $1 and app = $2)`,
+			string(k.Directory), k.App, string(provision.Lost)).Scan(&c.Linked, &c.Escrowed, &c.Unmatched, &c.Pending)
+	})
+	return c, err
+}
+
+// knownColumns is everything remembered of a person, from the tables beside a
+// row p with the person's id.
+const knownColumns = `
+	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated,
+	o.id, o.match_keys, o.sent, o.cycle,
+	e.name, e.first_failed, e.last_failed, e.next_at, e.count, e.code, e.reason,
+	u.object_id`
+
+const knownJoins = `
+	left join job_link l on l.directory = p.directory and l.app = p.app and l.object_id = p.object_id
+	left join job_op o on o.directory = p.directory and o.app = p.app and o.object_id = p.object_id
+	left join job_escrow e on e.directory = p.directory and e.app = p.app and e.object_id = p.object_id
+	left join job_unmatched u on u.directory = p.directory and u.app = p.app and u.object_id = p.object_id`
+
+// Pending reads the next people of the work list, with what is remembered of them.
+func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, limit int) (all []provision.Pending, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		all, err = collect(ctx, tx, scanPending, `
+			select p.object_id, p.why, p.not_before,`+knownColumns+`
+			from job_pending p`+knownJoins+`
+			where p.directory = $1 and p.app = $2 and p.not_before <= $3
+			order by p.object_id
+			limit $4`, string(k.Directory), k.App, micros(now), limit)
+		return err
+	})
+	return all, err
+}
+
+// Known reads what is remembered of one person.
+func (s Provisioning) Known(ctx context.Context, k provision.Key, objectID string) (p provision.Pending, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		p, err = scanPending(tx.QueryRow(ctx, `
+			select p.object_id, '', 0,`+knownColumns+`
+			from (select $1 as directory, $2 as app, $3 as object_id) p`+knownJoins,
+			string(k.Directory), k.App, objectID))
+		return err
+	})
+	return p, err
+}
+
+func scanPending(row scanner) (provision.Pending, error) {
+	var p provision.Pending
+	var notBefore int64
+	var l struct {
+		target, how, state, hash, name sql.NullString
+		since, updated                 sql.NullInt64
+	}
+	var o struct {
+		id, keys, cycle sql.NullString
+		sent            sql.NullInt64
+	}
+	var e struct {
+		name, code, reason       sql.NullString
+		first, last, next, count sql.NullInt64
+	}
+	var unmatched sql.NullString
+	err := row.Scan(&p.ObjectID, &p.Why, &notBefore,
+		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated,
+		&o.id, &o.keys, &o.sent, &o.cycle,
+		&e.name, &e.first, &e.last, &e.next, &e.count, &e.code, &e.reason, &unmatched)
+	if err != nil {
+		return p, err
+	}
+	p.NotBefore, p.Unmatched = fromMicros(notBefore), unmatched.Valid
+	if l.target.Valid {
+		p.Link = &provision.Link{
+			ObjectID: p.ObjectID, TargetID: l.target.String, How: l.how.String, State: provision.LinkState(l.state.String),
+			Hash: l.hash.String, Name: l.name.String, Since: fromMicros(l.since.Int64), Updated: fromMicros(l.updated.Int64),
+		}
+	}
+	if e.name.Valid {
+		p.Escrow = &provision.Escrow{
+			ObjectID: p.ObjectID, Name: e.name.String, First: fromMicros(e.first.Int64), Last: fromMicros(e.last.Int64),
+			Next: fromMicros(e.next.Int64), Count: int(e.count.Int64), Code: e.code.String, Reason: e.reason.String,
+		}
+	}
+	if o.id.Valid {
+		p.Op = &provision.Op{ObjectID: p.ObjectID, ID: o.id.String, Sent: fromMicros(o.sent.Int64), Cycle: o.cycle.String}
+		if err := json.Unmarshal([]byte(o.keys.String), &p.Op.Keys); err != nil {
+			return p, fmt.Errorf("read match keys of %s: %w", p.ObjectID, err)
+		}
+	}
+	return p, nil
+}
+
+// NextPending reads when the earliest person of the work list may be looked at.
+func (s Provisioning) NextPending(ctx context.Context, k provision.Key) (time.Time, error) {
+	return s.first(ctx, k, `
+		select min(not_before), count(*)
+		from job_pending
+		where directory = $1 and app = $2`)
+}
+
+// NextRetry reads when the earliest escrow is due.
+func (s Provisioning) NextRetry(ctx context.Context, k provision.Key) (time.Time, error) {
+	return s.first(ctx, k, `
+		select min(next_at), count(*)
+		from job_escrow
+		where directory = $1 and app = $2`)
+}
+
+// first reads the smallest time of a job's rows. Zero means that there are no
+// rows; a row whose time is always gives the beginning of time.
+func (s Provisioning) first(ctx context.Context, k provision.Key, query string) (at time.Time, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		var least sql.NullInt64
+		var count int64
+		if err := tx.QueryRow(ctx, query, string(k.Directory), k.App).Scan(&least, &count); err != nil {
+			return err
+		}
+		if count > 0 {
+			at = time.UnixMicro(least.Int64).UTC()
+		}
+		return nil
+	})
+	return at, err
+}
+
+// PendingIDs lists the work list.
+func (s Provisioning) PendingIDs(ctx context.Context, k provision.Key) ([]string, error) {
+	return s.ids(ctx, `
+		select object_id
+		from job_pending
+		where directory = $1 and app = $2
+		order by object_id`, string(k.Directory), k.App)
+}
+
+// Unmatched lists the people without an account.
+func (s Provisioning) Unmatched(ctx context.Context, k provision.Key) ([]string, error) {
+	return s.ids(ctx, `
+		select object_id
+		from job_unmatched
+		where directory = $1 and app = $2
+		order by object_id`, string(k.Directory), k.App)
+}
+
+// Recalled lists the escrows that are due, or all of them.
+func (s Provisioning) Recalled(ctx context.Context, k provision.Key, now time.Time) ([]string, error) {
+	if now.IsZero() {
+		return s.ids(ctx, `
+			select object_id
+			from job_escrow
+			where directory = $1 and app = $2
+			order by object_id`, string(k.Directory), k.App)
+	}
+	return s.ids(ctx, `
+		select object_id
+		from job_escrow
+		where directory = $1 and app = $2 and next_at <= $3
+		order by object_id`, string(k.Directory), k.App, micros(now))
+}
+
+// Linked pages through the people with a link.
+func (s Provisioning) Linked(ctx context.Context, k provision.Key, after string, limit int) ([]string, error) {
+	return s.ids(ctx, `
+		select object_id
+		from job_link
+		where directory = $1 and app = $2 and object_id > $3
+		order by object_id
+		limit $4`, string(k.Directory), k.App, after, limit)
+}
+
+func (s Provisioning) ids(ctx context.Context, query string, args ...any) (ids []string, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		ids, err = collect(ctx, tx, scanText, query, args...)
+		return err
+	})
+	return ids, err
+}
+
+// Owner finds the person who has an account.
+func (s Provisioning) Owner(ctx context.Context, k provision.Key, targetID string) (objectID string, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		err := tx.QueryRow(ctx, `
+			select object_id
+			from job_link
+			where directory = $1 and app = $2 and target_id = $3`, string(k.Directory), k.App, targetID).Scan(&objectID)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return objectID, err
+}

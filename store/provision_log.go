@@ -1,0 +1,114 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// entry adds a record to the provisioning log.
+func (t jobTx) entry(ctx context.Context, o provision.Outcome) error {
+	e := o.Entry
+	if e == nil {
+		return nil
+	}
+	document, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("write log entry: %w", err)
+	}
+	return t.exec(ctx, `
+		insert into provisioning_log (directory, app, time, id, object_id, cycle, action, status, search_text, entry)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		micros(e.ActivityTime), e.ID, o.ObjectID, e.CycleID, string(e.Action), string(e.Status.Status), searchText(e), string(document))
+}
+
+// searchText is what a search of the log looks at, folded.
+func searchText(e *provision.LogEntry) string {
+	return scim.Fold(strings.Join([]string{
+		e.SourceIdentity.DisplayName, e.SourceIdentity.Details["userPrincipalName"], e.SourceIdentity.ID, e.TargetIdentity.ID, e.Status.Code,
+	}, "\n"))
+}
+
+// Logs reads one page of the log, newest first. The cursor is the last row's key.
+func (s Provisioning) Logs(ctx context.Context, k provision.Key, q provision.LogQuery) (entries []provision.LogEntry, next string, err error) {
+	query, args, err := logQuery(k, q)
+	if err != nil {
+		return nil, "", err
+	}
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		entries, err = collect(ctx, tx, scanEntry, query, args...)
+		return err
+	})
+	if err != nil || len(entries) <= q.Limit {
+		return entries, "", err
+	}
+	entries = entries[:q.Limit]
+	last := entries[len(entries)-1]
+	return entries, strconv.FormatInt(micros(last.ActivityTime), 10) + "-" + last.ID, nil
+}
+
+// logQuery puts the conditions together; only bound values come from outside. It
+// asks for one row more than a page has.
+func logQuery(k provision.Key, q provision.LogQuery) (string, []any, error) {
+	args := []any{string(k.Directory), k.App}
+	bind := func(v any) string {
+		args = append(args, v)
+		return "$" + strconv.Itoa(len(args))
+	}
+	var b strings.Builder
+	b.WriteString(`
+		select entry
+		from provisioning_log
+		where directory = $1 and app = $2`)
+	if q.Before != "" {
+		at, id, ok := strings.Cut(q.Before, "-")
+		n, err := strconv.ParseInt(at, 10, 64)
+		if !ok || err != nil {
+			return "", nil, &provision.InputError{Field: "before", Text: "is not a cursor of this log"}
+		}
+		b.WriteString(" and (time, id) < (" + bind(n) + ", " + bind(id) + ")")
+	}
+	for _, is := range []struct{ column, value string }{
+		{"object_id", q.ObjectID}, {"cycle", q.Cycle}, {"action", string(q.Action)}, {"status", string(q.Status)},
+	} {
+		if is.value != "" {
+			b.WriteString(" and " + is.column + " = " + bind(is.value))
+		}
+	}
+	for _, word := range strings.Fields(scim.Fold(q.Search)) {
+		b.WriteString(" and search_text like " + bind("%"+escapeLike(word)+"%") + ` escape '\'`)
+	}
+	b.WriteString(`
+		order by time desc, id desc
+		limit ` + bind(q.Limit+1))
+	return b.String(), args, nil
+}
+
+// Log reads one entry.
+func (s Provisioning) Log(ctx context.Context, k provision.Key, id string) (e provision.LogEntry, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		e, err = scanEntry(tx.QueryRow(ctx, `
+			select entry
+			from provisioning_log
+			where directory = $1 and app = $2 and id = $3`, string(k.Directory), k.App, id))
+		return orNotFound(err, provision.ErrNotFound)
+	})
+	return e, err
+}
+
+func scanEntry(row scanner) (provision.LogEntry, error) {
+	var e provision.LogEntry
+	var document string
+	if err := row.Scan(&document); err != nil {
+		return e, err
+	}
+	if err := json.Unmarshal([]byte(document), &e); err != nil {
+		return e, fmt.Errorf("read log entry: %w", err)
+	}
+	return e, nil
+}

@@ -1,0 +1,237 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// fenced runs fn in a transaction in which the fence's epoch owns the job.
+func (s Provisioning) fenced(ctx context.Context, f provision.Fence, fn func(jobTx) error) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		if err := tx.checkLease(ctx, provision.LeaseKind, f.Key.String(), f.Epoch); err != nil {
+			return err
+		}
+		return fn(jobTx{tx: tx, directory: string(f.Key.Directory), app: f.Key.App})
+	})
+}
+
+// jobTx writes one job's rows.
+type jobTx struct {
+	tx             *Tx
+	directory, app string
+}
+
+// exec runs a statement whose first two values are the job's key.
+func (t jobTx) exec(ctx context.Context, query string, args ...any) error {
+	_, err := t.tx.Exec(ctx, query, append([]any{t.directory, t.app}, args...)...)
+	return err
+}
+
+// SaveState writes how the job is going, with an event if there is one.
+func (s Provisioning) SaveState(ctx context.Context, f provision.Fence, st provision.State, e *event.Event) error {
+	return s.fenced(ctx, f, func(t jobTx) error {
+		if err := t.saveState(ctx, st); err != nil {
+			return err
+		}
+		if e == nil {
+			return nil
+		}
+		return t.tx.appendEvent(ctx, *e)
+	})
+}
+
+func (t jobTx) saveState(ctx context.Context, st provision.State) error {
+	document, err := json.Marshal(st)
+	if err != nil {
+		return fmt.Errorf("write state of job: %w", err)
+	}
+	return t.exec(ctx, `
+		update job_state
+		set state = $3
+		where directory = $1 and app = $2`, string(document))
+}
+
+// Import puts people on the work list. Somebody who is on it already stays; news
+// count more than the daily look.
+func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provision.State, why provision.Why, objectIDs []string) error {
+	return s.fenced(ctx, f, func(t jobTx) error {
+		for _, id := range objectIDs {
+			if err := t.exec(ctx, `
+				insert into job_pending (directory, app, object_id, why, not_before)
+				values ($1, $2, $3, $4, 0)
+				on conflict (directory, app, object_id) do update
+				set not_before = 0,
+					why = case when excluded.why = $5 then job_pending.why else excluded.why end`,
+				id, string(why), string(provision.ByAbsence)); err != nil {
+				return err
+			}
+		}
+		return t.saveState(ctx, st)
+	})
+}
+
+// Forget drops what a restart or another target makes worthless.
+func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provision.State, what provision.Forget) error {
+	return s.fenced(ctx, f, func(t jobTx) error {
+		var tables []string
+		if what.Links {
+			tables = append(tables, "job_link", "job_op")
+		}
+		if what.Escrows {
+			tables = append(tables, "job_escrow")
+		}
+		if what.Unmatched {
+			tables = append(tables, "job_unmatched")
+		}
+		for _, table := range tables {
+			if err := t.exec(ctx, `
+				delete from `+table+`
+				where directory = $1 and app = $2`); err != nil {
+				return err
+			}
+		}
+		if what.LostLinks {
+			if err := t.exec(ctx, `
+				delete from job_link
+				where directory = $1 and app = $2 and state = $3`, string(provision.Lost)); err != nil {
+				return err
+			}
+		}
+		return t.saveState(ctx, st)
+	})
+}
+
+// Intend writes creates down before they are sent.
+func (s Provisioning) Intend(ctx context.Context, f provision.Fence, ops []provision.Op) error {
+	return s.fenced(ctx, f, func(t jobTx) error {
+		for _, o := range ops {
+			keys, err := json.Marshal(o.Keys)
+			if err != nil {
+				return fmt.Errorf("write match keys of %s: %w", o.ObjectID, err)
+			}
+			if err := t.exec(ctx, `
+				insert into job_op (directory, app, object_id, id, match_keys, sent, cycle)
+				values ($1, $2, $3, $4, $5, $6, $7)
+				on conflict (directory, app, object_id) do update
+				set id = excluded.id, match_keys = excluded.match_keys, sent = excluded.sent, cycle = excluded.cycle`,
+				o.ObjectID, o.ID, string(keys), micros(o.Sent), o.Cycle); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Record writes what became of a batch of people.
+func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provision.State, outcomes []provision.Outcome) error {
+	return s.fenced(ctx, f, func(t jobTx) error {
+		// Accounts are let go before they are taken: another person may have one now.
+		for _, o := range outcomes {
+			if err := t.unlink(ctx, o); err != nil {
+				return err
+			}
+		}
+		for _, o := range outcomes {
+			if err := t.record(ctx, o); err != nil {
+				return fmt.Errorf("record %s: %w", o.ObjectID, err)
+			}
+		}
+		return t.saveState(ctx, st)
+	})
+}
+
+func (t jobTx) unlink(ctx context.Context, o provision.Outcome) error {
+	if !o.Unlink {
+		return nil
+	}
+	return t.exec(ctx, `
+		delete from job_link
+		where directory = $1 and app = $2 and object_id = $3`, o.ObjectID)
+}
+
+func (t jobTx) record(ctx context.Context, o provision.Outcome) error {
+	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.link, t.dropOp, t.escrow, t.unmatched, t.entry}
+	for _, step := range steps {
+		if err := step(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settlePending takes the person off the work list, or puts them off.
+func (t jobTx) settlePending(ctx context.Context, o provision.Outcome) error {
+	if o.ObjectID == "" {
+		return nil
+	}
+	if o.Postpone.IsZero() {
+		return t.exec(ctx, `
+			delete from job_pending
+			where directory = $1 and app = $2 and object_id = $3`, o.ObjectID)
+	}
+	return t.exec(ctx, `
+		update job_pending
+		set not_before = $4
+		where directory = $1 and app = $2 and object_id = $3`, o.ObjectID, micros(o.Postpone))
+}
+
+func (t jobTx) link(ctx context.Context, o provision.Outcome) error {
+	l := o.Link
+	if l == nil {
+		return nil
+	}
+	return t.exec(ctx, `
+		insert into job_link (directory, app, object_id, target_id, how, state, hash, name, since, updated)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		on conflict (directory, app, object_id) do update
+		set target_id = excluded.target_id, how = excluded.how, state = excluded.state, hash = excluded.hash,
+			name = excluded.name, since = excluded.since, updated = excluded.updated`,
+		o.ObjectID, l.TargetID, l.How, string(l.State), l.Hash, l.Name, micros(l.Since), micros(l.Updated))
+}
+
+func (t jobTx) dropOp(ctx context.Context, o provision.Outcome) error {
+	if !o.DropOp {
+		return nil
+	}
+	return t.exec(ctx, `
+		delete from job_op
+		where directory = $1 and app = $2 and object_id = $3`, o.ObjectID)
+}
+
+func (t jobTx) escrow(ctx context.Context, o provision.Outcome) error {
+	e := o.Escrow
+	switch {
+	case e != nil:
+		return t.exec(ctx, `
+			insert into job_escrow (directory, app, object_id, name, first_failed, last_failed, next_at, count, code, reason)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+			on conflict (directory, app, object_id) do update
+			set name = excluded.name, last_failed = excluded.last_failed, next_at = excluded.next_at,
+				count = excluded.count, code = excluded.code, reason = excluded.reason`,
+			o.ObjectID, e.Name, micros(e.First), micros(e.Last), micros(e.Next), e.Count, e.Code, e.Reason)
+	case o.DropFail:
+		return t.exec(ctx, `
+			delete from job_escrow
+			where directory = $1 and app = $2 and object_id = $3`, o.ObjectID)
+	}
+	return nil
+}
+
+func (t jobTx) unmatched(ctx context.Context, o provision.Outcome) error {
+	switch {
+	case o.Unmatched == nil:
+		return nil
+	case *o.Unmatched:
+		return t.exec(ctx, `
+			insert into job_unmatched (directory, app, object_id)
+			values ($1, $2, $3)
+			on conflict do nothing`, o.ObjectID)
+	}
+	return t.exec(ctx, `
+		delete from job_unmatched
+		where directory = $1 and app = $2 and object_id = $3`, o.ObjectID)
+}

@@ -131,4 +131,3 @@ func (p postgresTx) exec(ctx context.Context, query string, args []any) (sql.Res
 func (p postgresTx) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
 	return p.t.QueryContext(ctx, query, args...)
 }
-

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -29,6 +30,7 @@ type writer struct {
 	ended  chan struct{} // closed when the goroutine has ended
 	filled func(updates int)
 	reset  atomic.Bool // the write-ahead log is long and copied: start it anew before the next commit
+	joined []*write    // the updates of the transaction that is running
 }
 
 // write is one update on its way through the writer.
@@ -75,77 +77,78 @@ func (w *writer) update(ctx context.Context, fn func(*Tx) error) error {
 }
 
 // run serves updates until close. A function that ends the goroutine
-// (runtime.Goexit, as t.FailNow does) costs its group, not the writer.
+// (runtime.Goexit, as t.FailNow does) costs those who share its transaction,
+// not the writer.
 func (w *writer) run() {
-	var group []*write
 	finished := false
 	defer func() {
 		if finished {
 			close(w.ended)
 			return
 		}
-		w.abandon(group, errors.New("the function given to update ended its goroutine"))
+		w.abandon(errors.New("a function given to update ended its goroutine"))
 		go w.run()
 	}()
 	for {
 		select {
 		case u := <-w.queue:
-			group = append(group[:0], u)
+			w.joined = append(w.joined, u)
 		case <-w.closed:
 			finished = true
 			return
 		}
 		w.restartLog()
-		group = w.commit(group)
-		clear(group)
+		if err := w.commit(); err != nil {
+			w.abandon(err)
+		}
 	}
 }
 
-// commit runs the group and whoever joins it meanwhile in one transaction and
-// tells each its outcome. It returns the group with those who joined.
-func (w *writer) commit(group []*write) []*write {
-	if err := w.begin(group); err != nil {
-		return w.abandon(group, err)
+// commit runs the first update and whoever joins it meanwhile in one
+// transaction and tells each its outcome.
+func (w *writer) commit() error {
+	if err := w.begin(); err != nil {
+		return err
 	}
-	for i := 0; i < len(group); i++ {
-		if err := w.runOne(group[i]); err != nil {
-			return w.abandon(group, err)
+	for i := 0; i < len(w.joined); i++ {
+		if err := w.runOne(w.joined[i]); err != nil {
+			return err
 		}
-		group = w.join(group)
+		w.join()
 	}
 	if err := w.conn.do("commit"); err != nil {
-		return w.abandon(group, fmt.Errorf("commit: %w", err))
+		return fmt.Errorf("commit: %w", err)
 	}
-	for _, u := range group {
+	w.filled(len(w.joined))
+	w.answer()
+	return nil
+}
+
+// answer lets the callers go, each with its outcome.
+func (w *writer) answer() {
+	for i, u := range w.joined {
 		close(u.done)
+		w.joined[i] = nil
 	}
-	w.filled(len(group))
-	return group
+	w.joined = w.joined[:0]
 }
 
 // begin takes the write lock, waiting for other processes for as long as a
 // caller waits. Other processes get their turn between two commits; asking
 // again within milliseconds finds it.
-func (w *writer) begin(group []*write) error {
+func (w *writer) begin() error {
 	for {
 		err := w.conn.do("begin immediate")
 		if !isBusy(err) {
 			return err
 		}
-		if !anyWaiting(group) {
-			return errClosed
+		if w.join(); !slices.ContainsFunc(w.joined, (*write).waits) {
+			return err
 		}
 	}
 }
 
-func anyWaiting(group []*write) bool {
-	for _, u := range group {
-		if u.state.Load() == waiting {
-			return true
-		}
-	}
-	return false
-}
+func (u *write) waits() bool { return u.state.Load() == waiting }
 
 // runOne runs one update in its savepoint. The error it returns has ended the
 // whole transaction; the update's own is in u.err.
@@ -170,32 +173,29 @@ func (w *writer) runOne(u *write) error {
 	return w.conn.do("release one")
 }
 
-// join adds an update that is waiting, if there is one and room for it.
-func (w *writer) join(group []*write) []*write {
-	if len(group) >= w.group {
-		return group
+// join takes in an update that is waiting, if there is one and room for it.
+func (w *writer) join() {
+	if len(w.joined) >= w.group {
+		return
 	}
 	select {
 	case u := <-w.queue:
-		return append(group, u)
+		w.joined = append(w.joined, u)
 	default:
-		return group
 	}
 }
 
 // abandon rolls the transaction back and gives everybody the error.
-func (w *writer) abandon(group []*write, err error) []*write {
+func (w *writer) abandon(err error) {
+	// Fails when there is no transaction, because it never began or SQLite has rolled it back.
 	if e := w.conn.do("rollback"); e != nil {
 		w.log.Debug("roll back", "error", e)
 	}
-	for _, u := range group {
-		if u.state.CompareAndSwap(waiting, started); u.state.Load() == left {
-			continue
-		}
+	for _, u := range w.joined {
+		u.state.CompareAndSwap(waiting, started)
 		u.err = fmt.Errorf("write transaction: %w", err)
-		close(u.done)
 	}
-	return group
+	w.answer()
 }
 
 // restartLog lets the write-ahead log begin anew when it has grown long under

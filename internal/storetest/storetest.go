@@ -1,30 +1,62 @@
-// Package storetest knows how to give a test a fresh database of each kind.
 package storetest
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// Each runs the test on a migrated, empty database of each kind.
+// All reports whether this run must not skip anything.
+func All() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
+
+// Each runs the test on a migrated, empty database of each kind, in parallel.
 func Each(t *testing.T, test func(t *testing.T, db *store.DB)) {
-	t.Run(store.SQLite, func(t *testing.T) {
-		t.Parallel()
-		test(t, New(t))
-	})
+	t.Helper()
+	EachURL(t, func(t *testing.T, url string) { test(t, Open(t, url)) })
+}
+
+// EachURL runs the test with the URL of a migrated, empty database of each
+// kind, in parallel: for tests that open it themselves, more than once or in
+// other processes.
+func EachURL(t *testing.T, test func(t *testing.T, url string)) {
+	t.Helper()
+	for kind, url := range map[string]func(testing.TB) string{
+		store.SQLite:     SQLiteURL,
+		store.PostgreSQL: PostgresURL,
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			test(t, url(t))
+		})
+	}
 }
 
 // New returns a migrated, empty SQLite database, closed when the test ends.
 func New(t testing.TB) *store.DB {
 	t.Helper()
-	return open(t, filepath.Join(t.TempDir(), "rollcall.db"))
+	return Open(t, SQLiteURL(t))
 }
 
-func open(t testing.TB, url string) *store.DB {
+// Postgres returns a migrated, empty PostgreSQL database, closed and dropped
+// when the test ends.
+func Postgres(t testing.TB) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), url, store.Options{})
+	return Open(t, PostgresURL(t))
+}
+
+// Open opens a database, closed when the test ends.
+func Open(t testing.TB, url string) *store.DB {
+	t.Helper()
+	return OpenWith(t, url, store.Options{})
+}
+
+// OpenWith opens a database with options, closed when the test ends.
+func OpenWith(t testing.TB, url string, o store.Options) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), url, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,8 +65,63 @@ func open(t testing.TB, url string) *store.DB {
 			t.Error(err)
 		}
 	})
-	if err := db.Migrate(t.Context()); err != nil {
+	return db
+}
+
+// SQLiteURL returns the URL of a migrated, empty SQLite database.
+func SQLiteURL(t testing.TB) string {
+	t.Helper()
+	url := filepath.Join(t.TempDir(), "rollcall.db")
+	migrate(t, url)
+	return url
+}
+
+// PostgresURL returns the URL of a migrated, empty PostgreSQL database, dropped
+// when the test ends.
+func PostgresURL(t testing.TB) string {
+	t.Helper()
+	return server(t).database(t, "rollcall_template")
+}
+
+// EmptyPostgresURL returns the URL of a PostgreSQL database without tables,
+// dropped when the test ends.
+func EmptyPostgresURL(t testing.TB) string {
+	t.Helper()
+	return server(t).database(t, "template1")
+}
+
+func migrate(t testing.TB, url string) {
+	t.Helper()
+	db, err := store.Open(t.Context(), url, store.Options{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	return db
+	if err := errors.Join(db.Migrate(t.Context()), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// server returns the process's PostgreSQL server, or ends the test.
+func server(t testing.TB) *cluster {
+	t.Helper()
+	c, err := running()
+	switch {
+	case errors.Is(err, errNoBinaries) && !All():
+		t.Skip(err)
+	case err != nil:
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Main runs a package's tests and waits for PostgreSQL to stop. Use it as
+//
+//	func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+func Main(m *testing.M) int {
+	code := m.Run()
+	if err := stop(); err != nil {
+		os.Stderr.WriteString("stop PostgreSQL: " + err.Error() + "\n")
+		return max(code, 1)
+	}
+	return code
 }

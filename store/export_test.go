@@ -1,0 +1,49 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// What tests outside the package need of its inside. They are outside because
+// storetest imports the package.
+
+func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error { return db.update(ctx, fn) }
+
+func (db *DB) View(ctx context.Context, fn func(*Tx) error) error { return db.view(ctx, fn) }
+
+func (tx *Tx) AppendEvent(ctx context.Context, e event.Event) error { return tx.appendEvent(ctx, e) }
+
+func (tx *Tx) CheckLease(ctx context.Context, kind, key string, epoch int64) error {
+	return tx.checkLease(ctx, kind, key, epoch)
+}
+
+func (tx *Tx) ForUpdate() string { return tx.forUpdate() }
+
+var (
+	UniqueViolation   = uniqueViolation
+	PostgresMigration = postgresMigration
+)
+
+// Waiting returns how many updates wait for the writer of a SQLite database.
+func (db *DB) Waiting() int { return len(db.engine.(*sqliteDB).writer.queue) }
+
+// Checkpoint tells the checkpointer of a SQLite database that many updates were made.
+func (db *DB) Checkpoint() { db.engine.(*sqliteDB).check.filled(checkpointUpdates) }
+
+// MigrationNames returns the names of the embedded migrations without the
+// suffix of a pair, and how many files each has.
+func MigrationNames() (map[string]int, error) {
+	entries, err := migrations.ReadDir("migrations")
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]int{}
+	for _, e := range entries {
+		name := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(e.Name(), ".sql"), "."+SQLite), "."+PostgreSQL)
+		names[name]++
+	}
+	return names, nil
+}

@@ -1,0 +1,461 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+// things makes a table for tests of transactions.
+func things(t testing.TB, db *store.DB) {
+	t.Helper()
+	err := db.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(t.Context(), `
+			create table thing (
+				site  text    not null,
+				name  text    not null,
+				size  bigint  not null,
+				alive boolean not null,
+				primary key (site, name))`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func addThing(ctx context.Context, tx *store.Tx, name string) error {
+	_, err := tx.Exec(ctx, `
+		insert into thing (site, name, size, alive)
+		values ('s', $1, 0, true)`, name)
+	return err
+}
+
+func thingNames(t testing.TB, db *store.DB) (names []string) {
+	t.Helper()
+	err := db.View(context.Background(), func(tx *store.Tx) error {
+		names = nil
+		rows, err := tx.Query(context.Background(), "select name from thing order by name")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				return err
+			}
+			names = append(names, name)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func TestPlaceholders(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		things(t, db)
+		type row struct {
+			Site, Name string
+			Size       int64
+			Alive      bool
+		}
+		var got []row
+		err := db.Update(t.Context(), func(tx *store.Tx) error {
+			// Out of order, one number twice, bytes as text.
+			if _, err := tx.Exec(t.Context(), `
+				insert into thing (size, alive, name, site)
+				values ($3, $4, $1, $2), ($3, not $4, $2, $2)`, []byte("a'b"), "s", int64(1)<<62, true); err != nil {
+				return err
+			}
+			got = nil
+			for _, name := range []string{"a'b", "s"} {
+				var r row
+				if err := tx.QueryRow(t.Context(), `
+					select site, name, size, alive
+					from thing
+					where name = $1 and $1 = name`, name).Scan(&r.Site, &r.Name, &r.Size, &r.Alive); err != nil {
+					return err
+				}
+				got = append(got, r)
+			}
+			var alive int
+			if err := tx.QueryRow(t.Context(), "select count(*) from thing where alive").Scan(&alive); err != nil {
+				return err
+			}
+			if alive != 1 {
+				return fmt.Errorf("%d alive", alive)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []row{{"s", "a'b", 1 << 62, true}, {"s", "s", 1 << 62, false}}
+		if diff := cmp.Diff(got, want); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestUpdate(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		things(t, db)
+		ctx := t.Context()
+		boom := errors.New("boom")
+
+		t.Run("keeps nothing of a function that fails", func(t *testing.T) {
+			err := db.Update(ctx, func(tx *store.Tx) error {
+				return errors.Join(addThing(ctx, tx, "failed"), boom)
+			})
+			if !errors.Is(err, boom) {
+				t.Errorf("got error %v, want %v", err, boom)
+			}
+		})
+		t.Run("turns a panic into an error and goes on", func(t *testing.T) {
+			err := db.Update(ctx, func(tx *store.Tx) error {
+				if err := addThing(ctx, tx, "panicked"); err != nil {
+					return err
+				}
+				panic("boom")
+			})
+			if err == nil || !strings.Contains(err.Error(), "panic in a transaction: boom") {
+				t.Errorf("got error %v", err)
+			}
+		})
+		t.Run("returns the failure of a statement that the function swallowed", func(t *testing.T) {
+			err := db.Update(ctx, func(tx *store.Tx) error {
+				if err := addThing(ctx, tx, "twice"); err != nil {
+					return err
+				}
+				_ = addThing(ctx, tx, "twice")
+				if err := addThing(ctx, tx, "after"); err == nil {
+					t.Error("a statement ran after one had failed")
+				}
+				return nil
+			})
+			if _, taken := store.UniqueViolation(err); !taken {
+				t.Errorf("got error %v, want a unique violation", err)
+			}
+		})
+		t.Run("takes the absence of a row as an answer", func(t *testing.T) {
+			err := db.Update(ctx, func(tx *store.Tx) error {
+				var name string
+				if err := tx.QueryRow(ctx, "select name from thing where name = 'none'").Scan(&name); !errors.Is(err, sql.ErrNoRows) {
+					t.Errorf("got error %v, want %v", err, sql.ErrNoRows)
+				}
+				return addThing(ctx, tx, "kept")
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		t.Run("refuses a statement while rows are open, and closes rows left open", func(t *testing.T) {
+			for range 2 {
+				err := db.Update(ctx, func(tx *store.Tx) error {
+					if _, err := tx.Query(ctx, "select name from thing"); err != nil {
+						return err
+					}
+					return addThing(ctx, tx, "while open")
+				})
+				if err == nil || !strings.Contains(err.Error(), "before the rows") {
+					t.Errorf("got error %v", err)
+				}
+			}
+		})
+		t.Run("does not run for a context that has ended", func(t *testing.T) {
+			ended, cancel := context.WithCancel(ctx)
+			cancel()
+			err := db.Update(ended, func(*store.Tx) error {
+				t.Error("ran")
+				return nil
+			})
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("got error %v", err)
+			}
+		})
+		if diff := cmp.Diff(thingNames(t, db), []string{"kept"}); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestUpdateLosesNoIncrement(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		// Two handles stand for two processes.
+		dbs := []*store.DB{storetest.Open(t, url), storetest.Open(t, url)}
+		things(t, dbs[0])
+		ctx := t.Context()
+		if err := dbs[0].Update(ctx, func(tx *store.Tx) error { return addThing(ctx, tx, "counter") }); err != nil {
+			t.Fatal(err)
+		}
+		const writers, each = 8, 25
+		var wg sync.WaitGroup
+		for i := range writers {
+			db := dbs[i%len(dbs)]
+			wg.Go(func() {
+				for range each {
+					if err := db.Update(ctx, increment(ctx)); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		var got int
+		err := dbs[1].View(ctx, func(tx *store.Tx) error {
+			return tx.QueryRow(ctx, "select size from thing where name = 'counter'").Scan(&got)
+		})
+		if err != nil || got != writers*each {
+			t.Errorf("got %d (error %v), want %d", got, err, writers*each)
+		}
+	})
+}
+
+// increment reads and writes in two statements, as the domains do.
+func increment(ctx context.Context) func(*store.Tx) error {
+	return func(tx *store.Tx) error {
+		var size int64
+		if err := tx.QueryRow(ctx, "select size from thing where name = 'counter'"+tx.ForUpdate()).Scan(&size); err != nil {
+			return err
+		}
+		runtime.Gosched()
+		_, err := tx.Exec(ctx, "update thing set size = $1 where name = 'counter'", size+1)
+		return err
+	}
+}
+
+// A function that asks whether a name is free before it takes it never ends in
+// a raw violation: run again, it sees who was quicker.
+func TestUpdateRunsAgainWhenAUniqueValueWasTakenMeanwhile(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		dbs := []*store.DB{storetest.Open(t, url), storetest.Open(t, url)}
+		things(t, dbs[0])
+		ctx := t.Context()
+		errTaken := errors.New("taken")
+		take := func(name string) func(*store.Tx) error {
+			return func(tx *store.Tx) error {
+				var n int
+				if err := tx.QueryRow(ctx, "select count(*) from thing where name = $1", name).Scan(&n); err != nil {
+					return err
+				}
+				if n > 0 {
+					return errTaken
+				}
+				runtime.Gosched()
+				return addThing(ctx, tx, name)
+			}
+		}
+		for round := range 20 {
+			name := fmt.Sprint("n", round)
+			errs := make([]error, 4)
+			var wg sync.WaitGroup
+			for i := range errs {
+				wg.Go(func() { errs[i] = dbs[i%2].Update(ctx, take(name)) })
+			}
+			wg.Wait()
+			taken := 0
+			for _, err := range errs {
+				if errors.Is(err, errTaken) {
+					taken++
+				} else if err != nil {
+					t.Error(err)
+				}
+			}
+			if taken != len(errs)-1 {
+				t.Errorf("round %d: %d of %d were told that the name is taken", round, taken, len(errs))
+			}
+		}
+	})
+}
+
+func TestUniqueViolationNamesTableAndColumnsAlike(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		things(t, db)
+		ctx := t.Context()
+		err := db.Update(ctx, func(tx *store.Tx) error {
+			_, err := tx.Exec(ctx, "create unique index thing_live on thing (site, size) where alive")
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		violate := func(nameB string, sizeB int64) string {
+			err := db.Update(ctx, func(tx *store.Tx) error {
+				_, err := tx.Exec(ctx, `
+					insert into thing (site, name, size, alive)
+					values ('s', 'a', 1, true), ('s', $1, $2, true)`, nameB, sizeB)
+				return err
+			})
+			columns, taken := store.UniqueViolation(fmt.Errorf("wrapped: %w", err))
+			if !taken {
+				t.Errorf("got error %v, want a unique violation", err)
+			}
+			return columns
+		}
+		got := []string{violate("a", 2), violate("b", 1)}
+		want := []string{"thing(site, name)", "thing(site, size)"}
+		if diff := cmp.Diff(got, want); diff != "" {
+			t.Error(diff)
+		}
+		if _, taken := store.UniqueViolation(sql.ErrNoRows); taken {
+			t.Error("the absence of a row is no unique violation")
+		}
+	})
+}
+
+func TestView(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		things(t, db)
+		ctx := t.Context()
+		count := func(tx *store.Tx) (n int) {
+			if err := tx.QueryRow(ctx, "select count(*) from thing").Scan(&n); err != nil {
+				t.Error(err)
+			}
+			return n
+		}
+		t.Run("is a snapshot", func(t *testing.T) {
+			err := db.View(ctx, func(tx *store.Tx) error {
+				before := count(tx)
+				written := make(chan error)
+				go func() {
+					written <- db.Update(ctx, func(tx *store.Tx) error { return addThing(ctx, tx, "meanwhile") })
+				}()
+				if err := <-written; err != nil {
+					return err
+				}
+				if after := count(tx); after != before {
+					t.Errorf("got %d rows, then %d", before, after)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		t.Run("cannot write", func(t *testing.T) {
+			if err := db.View(ctx, func(tx *store.Tx) error { return addThing(ctx, tx, "by a reader") }); err == nil {
+				t.Error("a reader wrote")
+			}
+		})
+		t.Run("ends with its context, and the next one works", func(t *testing.T) {
+			short, cancel := context.WithCancel(ctx)
+			err := db.View(short, func(tx *store.Tx) error {
+				rows, err := tx.Query(short, `
+					with recursive n (i) as (select 1 union all select i + 1 from n where i < 1000000000)
+					select i from n`)
+				if err != nil {
+					return err
+				}
+				defer rows.Close()
+				for rows.Next() {
+					cancel()
+				}
+				return rows.Err()
+			})
+			if err == nil {
+				t.Error("the scan went on to its end")
+			}
+			for range 8 {
+				if err := db.Ping(ctx); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		if diff := cmp.Diff(thingNames(t, db), []string{"meanwhile"}); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// Names that sort differently by bytes, by English rules and by language.
+func TestTextComparesByCodePoint(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		want := []string{"", "A", "Z", "a b", "a-b", "ab", "z", "É", "é", "日", "𝄞"}
+		for i := range want {
+			if err := (store.Leases{DB: db}).Ensure(ctx, "order", want[len(want)-1-i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []string
+		err := db.View(ctx, func(tx *store.Tx) error {
+			got = nil
+			rows, err := tx.Query(ctx, "select key from lease where kind = 'order' order by key")
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var key string
+				if err := rows.Scan(&key); err != nil {
+					return err
+				}
+				got = append(got, key)
+			}
+			return rows.Err()
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(got, want); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestCloseWaitsForRunningTransactionsAndRefusesNewOnes(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		ctx := t.Context()
+		db, err := store.Open(ctx, url, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		things(t, db)
+		running, closed := make(chan struct{}), make(chan error, 1)
+		written := make(chan error, 1)
+		go func() {
+			written <- db.Update(ctx, func(tx *store.Tx) error {
+				close(running)
+				time.Sleep(10 * time.Millisecond) // what is tested is that Close waits for it
+				return addThing(ctx, tx, "last")
+			})
+		}()
+		<-running
+		go func() { closed <- db.Close() }()
+		if err := errors.Join(<-written, <-closed); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Update(ctx, func(tx *store.Tx) error { return nil }); err == nil {
+			t.Error("update ran on a closed database")
+		}
+		if err := db.View(ctx, func(tx *store.Tx) error { return nil }); err == nil {
+			t.Error("view ran on a closed database")
+		}
+		if diff := cmp.Diff(thingNames(t, storetest.Open(t, url)), []string{"last"}); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

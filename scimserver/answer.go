@@ -60,6 +60,9 @@ func writeError(w http.ResponseWriter, e *scim.Error, cause error) {
 	if errors.As(cause, &r) {
 		h.Set(r.header, r.value)
 	}
+	if e.Status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "10")
+	}
 	body, err := json.Marshal(e)
 	if err != nil {
 		body = []byte(`{"schemas":["` + scim.ErrorURN + `"],"status":"` + strconv.Itoa(e.Status) + `"}`)
@@ -84,7 +87,7 @@ func (h *Handler) public(r *http.Request, err error) *scim.Error {
 		return known
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return &scim.Error{Status: http.StatusServiceUnavailable, Detail: "The request took too long and was given up; nothing was changed by it unless a later read shows the change. Send it again."}
+		return &scim.Error{Status: http.StatusServiceUnavailable, Detail: "The request took too long and was given up. Read the resource to see whether it was changed, or send the request again."}
 	}
 	h.log().Error("scim request failed", "request", web.RequestID(r), "method", r.Method, "error", err)
 	return broken(r)
@@ -92,9 +95,9 @@ func (h *Handler) public(r *http.Request, err error) *scim.Error {
 
 func broken(r *http.Request) *scim.Error {
 	if id := web.RequestID(r); id != "" {
-		return scim.Internal("Something broke on our side. Tell whoever runs this server the request number %s", id)
+		return scim.Internal("Something broke on our side. Tell whoever runs this server the request number %s.", id)
 	}
-	return scim.Internal("Something broke on our side. Whoever runs this server finds the cause in its log")
+	return scim.Internal("Something broke on our side. Whoever runs this server finds the cause in its log.")
 }
 
 // RFC 7644 §3.14: versions travel as weak entity tags; clients send weak ones in If-Match too, so the opaque value counts.

@@ -106,7 +106,7 @@ func (x *exchange) listResourceTypes() (answer, error) {
 func (x *exchange) showResourceType() (answer, error) {
 	rt := x.userType()
 	if !strings.EqualFold(x.id(), rt.ID) {
-		return answer{}, scim.NotFound("There is no resource type %q here; %s is the only one", clip(x.id()), rt.ID)
+		return answer{}, scim.NotFound("There is no resource type %q here; %s is the only one.", clip(x.id()), rt.ID)
 	}
 	d := x.describe(rt)
 	return x.discovered(d, d.Meta.Location)
@@ -158,7 +158,7 @@ func (x *exchange) showSchema() (answer, error) {
 			return x.discovered(text, x.base+"/Schemas/"+s.ID)
 		}
 	}
-	return answer{}, scim.NotFound("There is no schema %q here; /Schemas lists those that there are", clip(x.id()))
+	return answer{}, scim.NotFound("There is no schema %q here; /Schemas lists those that there are.", clip(x.id()))
 }
 
 // RFC 7643 §7: resource schemas only, not those of messages.
@@ -201,7 +201,7 @@ func (x *exchange) discoveredList(all ...any) (answer, error) {
 // RFC 7644 §4: query parameters do not count here, and a filter is 403.
 func (x *exchange) discovered(v any, location string) (answer, error) {
 	if q, err := parseQuery(x.place.query); err == nil && q.hasFilter {
-		return answer{}, scim.Forbidden("A filter is not allowed on %s; it is short enough to be read whole", x.place.endpoint)
+		return answer{}, scim.Forbidden("A filter is not allowed on %s; it is short enough to be read whole.", x.place.endpoint)
 	}
 	body, err := json.Marshal(v)
 	if err != nil {

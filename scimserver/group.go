@@ -42,10 +42,10 @@ func (x *exchange) noGroups(q query) (answer, error) {
 
 func (x *exchange) getGroup() (answer, error) {
 	x.row.Subject = x.id()
-	return answer{}, scim.NotFound("There is no group with the id %q: this site has no groups", clip(x.id()))
+	return answer{}, scim.NotFound("There is no group with the id %q: this site has no groups.", clip(x.id()))
 }
 
 func (x *exchange) refuseGroup() (answer, error) {
 	return answer{}, scim.NotImplemented("Groups are not offered by this site. Switch the provisioning of groups off in the identity provider" +
-		" (in Entra ID: Mappings, Provision Azure Active Directory Groups, Enabled: No)")
+		" (in Entra ID: Mappings, Provision Azure Active Directory Groups, Enabled: No).")
 }

@@ -68,7 +68,7 @@ func TestNeverAgain(t *testing.T) {
 		w := newWorld(t, site.Full)
 		deep := strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)
 		wantError(t, w.send(`POST /Users`+"\n\n"+`{"schemas":["`+scim.UserURN+`"],"userName":"a","emails":`+deep+`}`), 400, "invalidSyntax")
-		wantError(t, w.send(`POST /Users/.search`+"\n\n"+`{"filter":`+deep+`}`), 400, "invalidValue")
+		wantError(t, w.send(`POST /Users/.search`+"\n\n"+`{"filter":`+deep+`}`), 400, "invalidSyntax")
 	})
 
 	t.Run("no_site_sees_the_people_of_another", func(t *testing.T) {

@@ -44,10 +44,10 @@ func parseQuery(raw string) (query, error) {
 		key = strings.ToLower(key)
 		text, err := url.QueryUnescape(value)
 		if err != nil && isParameter(key) {
-			return q, scim.BadRequest("The parameter %s holds an escape that cannot be read", key)
+			return q, scim.BadRequest("The parameter %s holds an escape that cannot be read.", key)
 		}
 		if isParameter(key) && seen[key] {
-			return q, scim.BadRequest("The parameter %s is given twice", key)
+			return q, scim.BadRequest("The parameter %s is given twice.", key)
 		}
 		seen[key] = true
 		if err := q.set(key, text); err != nil {
@@ -90,7 +90,7 @@ func number(name, text string, absent int) (int, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, scim.InvalidValue("%s is %q, which is not a whole number", name, text)
+		return 0, scim.InvalidValue("%s is %q, which is not a whole number.", name, text)
 	}
 	return int(max(min(n, maxIndex), -1)), nil
 }
@@ -120,7 +120,7 @@ func (q *query) parseFilter(rt *scim.ResourceType, mode scim.Mode) (*scim.Filter
 	}
 	// An empty filter would match everybody, and a client that meant one person would take the first for theirs.
 	if strings.TrimSpace(q.filter) == "" {
-		return nil, nil, scim.InvalidFilter("The filter is empty; leave the parameter out to list everything")
+		return nil, nil, scim.InvalidFilter("The filter is empty; leave the parameter out to list everything.")
 	}
 	return scim.ParseFilter(rt, q.filter, mode)
 }

@@ -80,7 +80,7 @@ func (x *exchange) route() (action, error) {
 		}
 		return nil, notAllowed(name, r.methods)
 	}
-	return nil, scim.NotFound("There is nothing at this address. The Tenant URL ends in /auth/scim/v2, and /Users follows it")
+	return nil, scim.NotFound("There is nothing at this address. The Tenant URL ends in /auth/scim/v2, and /Users follows it.")
 }
 
 // pattern names the route in the access log, which must not hold ids or filters.
@@ -112,7 +112,7 @@ func notAllowed(name string, methods map[string]action) error {
 	slices.Sort(allowed)
 	list := strings.Join(allowed, ", ")
 	return &refusal{
-		err:    scim.MethodNotAllowed("%s is not offered at this address; %s is", clip(name), list),
+		err:    scim.MethodNotAllowed("%s is not offered at this address, which takes %s.", clip(name), list),
 		header: "Allow",
 		value:  list,
 	}
@@ -120,9 +120,9 @@ func notAllowed(name string, methods map[string]action) error {
 
 // RFC 7644 §3.11: a provisioning token stands for no user.
 func refuseMe(*exchange) (answer, error) {
-	return answer{}, scim.NotImplemented("/Me is not offered: a provisioning token stands for no user")
+	return answer{}, scim.NotImplemented("/Me is not offered: a provisioning token stands for no user.")
 }
 
 func refuseBulk(*exchange) (answer, error) {
-	return answer{}, scim.NotImplemented("/Bulk is not offered; send each operation as a request of its own")
+	return answer{}, scim.NotImplemented("/Bulk is not offered; send each operation as a request of its own.")
 }

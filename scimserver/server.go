@@ -40,8 +40,9 @@ func (h *Handler) userType() *scim.ResourceType {
 // exchange is one request of a site whose token was accepted.
 type exchange struct {
 	*Handler
-	w http.ResponseWriter
-	r *http.Request
+	w   http.ResponseWriter
+	r   *http.Request
+	ctx context.Context // the request's, with the time limit
 
 	place  place
 	site   site.Site
@@ -53,10 +54,26 @@ type exchange struct {
 	row site.Request // the row that this request leaves in the request log
 }
 
+// Before answers what Serves reports and leaves everything else to next, which may be a ServeMux.
+func (h *Handler) Before(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if Serves(r) {
+			h.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// timeLimit is how long a request may take: well below the minute after which Okta gives up.
+const timeLimit = 30 * time.Second
+
 // ServeHTTP answers one request. It never redirects.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), timeLimit)
+	defer cancel()
 	r.Pattern = basePattern
-	x := &exchange{Handler: h, w: w, r: r, place: locate(r.URL)}
+	x := &exchange{Handler: h, w: w, r: r, ctx: ctx, place: locate(r.URL)}
 	x.row = site.Request{Time: h.Now(), Method: method(r.Method), Path: x.place.shown, Remote: web.RemoteIP(r)}
 	if err := x.authenticate(); err != nil {
 		x.refuse(err)
@@ -80,13 +97,13 @@ func (x *exchange) authenticate() error {
 	}
 	var err error
 	x.row.TokenLast4 = last4(bearer)
-	x.site, x.token, err = x.Sites.Authenticate(x.r.Context(), x.place.site, bearer)
+	x.site, x.token, err = x.Sites.Authenticate(x.ctx, x.place.site, bearer)
 	switch {
 	case errors.Is(err, site.ErrUnauthorized):
 		return unauthorized(`Bearer realm="SCIM", error="invalid_token"`)
 	case errors.Is(err, site.ErrSCIMOff):
 		x.row.TokenID = x.token.ID
-		return scim.Forbidden("SCIM is switched off for this site. An administrator of the site switches it on with Enable SCIM on the page SCIM integration")
+		return scim.Forbidden("SCIM is switched off for this site. An administrator of the site switches it on with Enable SCIM on the page SCIM integration.")
 	case err != nil:
 		return err
 	}
@@ -104,7 +121,7 @@ func (x *exchange) authenticate() error {
 func unauthorized(challenge string) error {
 	return &refusal{
 		err: scim.Unauthorized("The token is missing, wrong, expired or revoked, or there is no such site." +
-			" Copy the Tenant URL and a newly generated token from the site's page SCIM integration"),
+			" Copy the Tenant URL and a newly generated token from the site's page SCIM integration."),
 		header: "WWW-Authenticate",
 		value:  challenge,
 	}
@@ -158,7 +175,7 @@ func (x *exchange) refuse(err error) {
 		return
 	}
 	if x.row.Site = x.site.ID; x.row.Site == "" {
-		found, err := x.Sites.ByName(x.r.Context(), x.place.site)
+		found, err := x.Sites.ByName(context.WithoutCancel(x.ctx), x.place.site)
 		if err != nil {
 			return
 		}
@@ -171,8 +188,20 @@ func (x *exchange) refuse(err error) {
 func (x *exchange) fail(err error) {
 	e := x.public(x.r, err)
 	x.row.Status, x.row.Sentence = e.Status, e.Detail
+	x.nameSubject()
 	x.write()
 	writeError(x.w, e, err)
+}
+
+// nameSubject finds out, for the log, whom a refused request was about.
+func (x *exchange) nameSubject() {
+	known := x.row.Status < http.StatusInternalServerError && x.row.Status != http.StatusNotFound
+	if !known || x.row.UserName != "" || x.row.Subject == "" {
+		return
+	}
+	if doc, err := x.roster.Get(x.ctx, roster.User, x.row.Subject); err == nil {
+		x.row.UserName = userName(doc.JSON)
+	}
 }
 
 // succeed answers a read and gathers its row; the row of a write is on disk before its answer leaves.
@@ -192,7 +221,7 @@ func (x *exchange) succeed(a answer) {
 func (x *exchange) write() {
 	x.row.Duration = x.Now().Sub(x.row.Time)
 	// The client may have gone; its row is written nevertheless.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), 5*time.Second)
 	defer cancel()
 	if err := x.Sites.Log().Write(ctx, x.row); err != nil {
 		x.log().Error("request log row lost", "request", web.RequestID(x.r), "error", err)

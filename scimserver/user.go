@@ -18,7 +18,7 @@ func (x *exchange) getUser() (answer, error) {
 		return answer{}, err
 	}
 	x.row.Subject = x.id()
-	doc, err := x.roster.Get(x.r.Context(), roster.User, x.id())
+	doc, err := x.roster.Get(x.ctx, roster.User, x.id())
 	if err != nil {
 		return answer{}, err
 	}
@@ -42,7 +42,7 @@ func (x *exchange) createUser() (answer, error) {
 		return answer{}, err
 	}
 	x.row.UserName = res.String("userName")
-	out, err := x.roster.Create(x.r.Context(), roster.User, res, x.change())
+	out, err := x.roster.Create(x.ctx, roster.User, res, x.change())
 	if err != nil {
 		return answer{}, err
 	}
@@ -65,7 +65,7 @@ func (x *exchange) replaceUser() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out, err := x.roster.Replace(x.r.Context(), roster.User, x.id(), res, by)
+	out, err := x.roster.Replace(x.ctx, roster.User, x.id(), res, by)
 	if err != nil {
 		return answer{}, err
 	}
@@ -88,7 +88,7 @@ func (x *exchange) patchUser() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out, err := x.roster.Patch(x.r.Context(), roster.User, x.id(), patch, by)
+	out, err := x.roster.Patch(x.ctx, roster.User, x.id(), patch, by)
 	if err != nil {
 		return answer{}, err
 	}
@@ -102,7 +102,7 @@ func (x *exchange) deleteUser() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out, err := x.roster.Delete(x.r.Context(), roster.User, x.id(), by)
+	out, err := x.roster.Delete(x.ctx, roster.User, x.id(), by)
 	if err != nil {
 		return answer{}, err
 	}
@@ -143,7 +143,7 @@ func (x *exchange) queryUsers(q query) (answer, error) {
 		return answer{}, err
 	}
 	x.unsorted(q)
-	page, err := x.roster.List(x.r.Context(), roster.Query{Kind: roster.User, Filter: filter, StartIndex: q.startIndex, Count: q.count})
+	page, err := x.roster.List(x.ctx, roster.Query{Kind: roster.User, Filter: filter, StartIndex: q.startIndex, Count: q.count})
 	if err != nil {
 		return answer{}, err
 	}
@@ -271,7 +271,7 @@ func (x *exchange) conditional() (roster.Change, error) {
 	if anyTag || len(tags) == 0 {
 		return by, nil
 	}
-	doc, err := x.roster.Get(x.r.Context(), roster.User, x.id())
+	doc, err := x.roster.Get(x.ctx, roster.User, x.id())
 	if err != nil {
 		return by, err
 	}
@@ -282,7 +282,7 @@ func (x *exchange) conditional() (roster.Change, error) {
 			return by, nil
 		}
 	}
-	return by, scim.PreconditionFailed("If-Match names another version than the current one, %s; read the resource again and repeat the change", etag(doc))
+	return by, scim.PreconditionFailed("If-Match names another version than the current one, %s; read the resource again and repeat the change.", etag(doc))
 }
 
 // knows reports whether the client has this version already.

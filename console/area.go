@@ -65,7 +65,9 @@ func (a area[V]) handler() http.Handler {
 			}
 		}
 		if allow == "" {
-			a.console.showError(w, r, page{}, errNotFound)
+			lost := *errNotFound
+			lost.Action = &action{Text: "Go to the start", Icon: "house", URL: areaPath(r.URL.Path)}
+			a.console.showError(w, r, page{}, &lost)
 			return
 		}
 		w.Header().Set("Allow", allow)

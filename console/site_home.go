@@ -2,7 +2,6 @@ package console
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/rollcall-scim/rollcall/roster"
 )
@@ -18,9 +17,6 @@ type homePage struct {
 }
 
 func (p *SitePages) showHome(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	if !strings.HasSuffix(r.URL.Path, "/") {
-		return p.Console.redirect(w, r, v.url(""), notice{})
-	}
 	pg := v.page
 	pg.Title = "My account"
 	pg.StatusLine = "You are signed in to " + v.Site.Name + " as " + v.Person.Name() + "."

@@ -147,10 +147,13 @@ func rowOf(v *siteVisit, r site.Request) logRow {
 	return row
 }
 
-// shortPath leaves out what every path of the site's endpoint begins with.
+// shortPath leaves out what every path of the site's endpoint begins with, and writes a filter as it reads.
 func shortPath(v *siteVisit, path string) string {
 	if rest, ok := strings.CutPrefix(path, v.url("auth/scim/v2")); ok && rest != "" {
-		return rest
+		path = rest
+	}
+	if plain, err := url.QueryUnescape(path); err == nil {
+		return plain
 	}
 	return path
 }

@@ -39,7 +39,7 @@ func (p *SitePages) routes() []route[*siteVisit] {
 		{pattern: "POST /c/{site}/sign-out", access: anyone, handle: p.signOut},
 
 		// Everybody
-		{pattern: "GET /c/{site}", access: signedIn, handle: p.showHome},
+		{pattern: "GET /c/{site}", access: anyone, handle: p.toHome}, // the cookie's path ends in a slash
 		{pattern: "GET /c/{site}/{$}", access: signedIn, handle: p.showHome},
 
 		// Access management
@@ -150,6 +150,13 @@ func (v *siteVisit) actor() string { return "admin:" + v.Person.UserName }
 // crumbs is the way from the site to a page below these.
 func (v *siteVisit) crumbs(more ...crumb) []crumb {
 	return append([]crumb{{Text: v.Site.Name, URL: v.url("")}}, more...)
+}
+
+func (p *SitePages) toHome(w http.ResponseWriter, r *http.Request, _ *siteVisit) error {
+	if site.CheckName(r.PathValue("site")) != nil {
+		return errNotFound
+	}
+	return p.Console.redirect(w, r, r.URL.Path+"/", notice{})
 }
 
 func (p *SitePages) toOverview(w http.ResponseWriter, r *http.Request, v *siteVisit) error {

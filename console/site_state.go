@@ -99,6 +99,8 @@ func judge(s site.Site, tokens []site.Token, rows []site.Request, now time.Time)
 	switch {
 	case !s.SCIMEnabled && len(tokens) == 0:
 		return scimState{notSetUp, "Not set up. Check Enable SCIM, then generate a token for your identity provider."}
+	case !s.SCIMEnabled && success.IsZero():
+		return scimState{switchedOff, "Off. Check Enable SCIM to let your identity provider in with its token."}
 	case !s.SCIMEnabled:
 		return scimState{switchedOff, "Off. The identity provider is refused; people keep their access and role as they are."}
 	case len(live) == 0 && len(tokens) == 0:

@@ -40,18 +40,20 @@ async function copyFrom(button) {
   setTimeout(() => { text.textContent = before; }, 2500);
 }
 
+const shortTime = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+const longTime = { year: "numeric", ...shortTime };
+
 // Times are written in UTC by the server; here they get the reader's own zone, with UTC on hover.
 function localTimes(scope) {
   for (const t of scope.querySelectorAll("time[data-clock]")) {
     const when = new Date(t.dateTime);
     if (Number.isNaN(when.getTime())) continue;
-    t.textContent = when.toLocaleString(undefined, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+    t.textContent = when.toLocaleString(undefined, when.getFullYear() === new Date().getFullYear() ? shortTime : longTime);
   }
 }
 
 function prepare(scope) {
   for (const el of scope.querySelectorAll("[data-copy], [data-theme-switch]")) el.hidden = false;
-  for (const el of scope.querySelectorAll("[data-without-script]")) el.hidden = true;
   localTimes(scope);
 }
 
@@ -74,9 +76,4 @@ document.addEventListener("keydown", (e) => {
     open.open = false;
     open.querySelector("summary").focus();
   }
-});
-
-// A select or check box marked so sends its form at once; without script the form's own button does.
-document.addEventListener("change", (e) => {
-  if (e.target instanceof Element && e.target.matches("[data-send]")) e.target.form.requestSubmit();
 });

@@ -14,7 +14,7 @@ import (
 // Limits of every server. The body limit is the outermost one; edges set tighter ones of their own.
 const (
 	MaxHeaderBytes = 64 << 10
-	MaxBodyBytes   = 32 << 20
+	MaxBodyBytes   = 64 << 20
 	headerTimeout  = 10 * time.Second
 	readTimeout    = 60 * time.Second
 	writeTimeout   = 90 * time.Second

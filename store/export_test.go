@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"io/fs"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -47,3 +48,6 @@ func MigrationNames() (map[string]int, error) {
 	}
 	return names, nil
 }
+
+// MigrationFiles returns the names of the files that a kind of database sees.
+func MigrationFiles(kind string) ([]string, error) { return fs.Glob(migrationsFor(kind), "*.sql") }

@@ -1,0 +1,79 @@
+package store_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, url, want string }{
+		{"no name", "", "name a file"},
+		{"a database in memory", ":memory:", "name a file"},
+		{"a folder", t.TempDir(), "is a directory"},
+		{"a folder that does not exist", filepath.Join(t.TempDir(), "none", "rollcall.db"), "no such file"},
+		{"a server that does not answer", "postgres://kim:geheim@127.0.0.1:1/rollcall?connect_timeout=2", "127.0.0.1"},
+		{"a URL that is none", "postgres://kim:geheim@127.0.0.1:port/rollcall", "port"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := store.Open(t.Context(), c.url, store.Options{})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got error %v, want one with %q", err, c.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "geheim") {
+				t.Errorf("the error shows the password: %v", err)
+			}
+		})
+	}
+}
+
+func TestOpenFindsTheFileOfAnyName(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"plain.db", "with space.db", "what?.db", "100%.db", "a#b&c=d.db", "é.db"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), name)
+			for _, url := range []string{path, "file:" + path, "file://" + path} {
+				db, err := store.Open(t.Context(), url, store.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := db.Migrate(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if err := db.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			if files, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); err != nil || len(files) != 1 || files[0] != path {
+				t.Errorf("got files %v (error %v), want %s alone", files, err, path)
+			}
+		})
+	}
+}
+
+func TestKind(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"rollcall.db": store.SQLite, "file:rollcall.db": store.SQLite, "/var/postgres.db": store.SQLite,
+		"postgres://localhost/rollcall": store.PostgreSQL, "postgresql:///rollcall?host=/run": store.PostgreSQL,
+	} {
+		if got := store.Kind(url); got != want {
+			t.Errorf("%s: got %s, want %s", url, got, want)
+		}
+	}
+}
+
+func TestPing(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		if err := db.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -305,12 +305,12 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rec Record, old scim.Resourc
 	if err := tx.Delete(ctx, rec); err != nil {
 		return Outcome{}, err
 	}
-	s := story{done: []string{"Deleted"}, ended: ended}
+	s := story{ended: ended}
 	text := old.String("userName") + " was deleted" + s.andSessions("; ")
 	if err := tx.AppendEvent(ctx, eventOf(r.site.ID, rec, "user.deleted", c, now, text)); err != nil {
 		return Outcome{}, err
 	}
-	out := outcome(rec, &draft{doc: old}, s.sentence(), ended)
+	out := outcome(rec, &draft{doc: old}, "Deleted"+s.andSessions(" · "), ended)
 	out.Changed = true
 	return out, nil
 }

@@ -149,7 +149,7 @@ func data(rec Record, attributes []string) []byte {
 // changedAttributes names what differs beside active, the role and what the server itself sets; an extension's
 // attributes by their own names.
 func changedAttributes(was, is scim.Resource) []string {
-	var names []string
+	var names, extended []string
 	for _, name := range keys(was, is) {
 		switch name {
 		case "id", "meta", "schemas", "active", "userType":
@@ -164,9 +164,9 @@ func changedAttributes(was, is scim.Resource) []string {
 		}
 		before, _ := was[name].(map[string]any)
 		after, _ := is[name].(map[string]any)
-		names = append(names, changedAttributes(before, after)...)
+		extended = append(extended, changedAttributes(before, after)...)
 	}
-	return names
+	return append(names, extended...)
 }
 
 func keys(a, b scim.Resource) []string {

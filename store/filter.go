@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -34,9 +33,6 @@ func narrow(kind roster.Kind, f *scim.Filter, site string, before int) narrowing
 		return always
 	}
 	n := narrower{site: site, kind: string(kind)}.node(f.Root, false)
-	if n.sql == "" {
-		return maybe
-	}
 	return n.numbered(before)
 }
 
@@ -155,6 +151,9 @@ func (n narrower) compare(path scim.AttrPath, op scim.Op, value any) narrowing {
 		return compareTime(timeColumns[path.Sub], op, value)
 	}
 	text, isText := value.(string)
+	if isText && strings.ContainsRune(text, 0) {
+		return maybe // PostgreSQL takes no such text, and nothing stored has one
+	}
 	switch {
 	case path.Name == "emails" && path.Sub == "value" && isText:
 		return n.value(roster.EmailPath, op, text)
@@ -255,8 +254,7 @@ func compareTime(column string, op scim.Op, value any) narrowing {
 	if !known || at.Nanosecond()%int(time.Microsecond) != 0 {
 		return maybe
 	}
-	// The evaluator has the last word: it may read a text as a time that time.Parse reads otherwise.
-	return narrowing{sql: fmt.Sprintf("%s %s ?", column, sql), args: []any{at.UnixMicro()}}
+	return narrowing{sql: column + " " + sql + " ?", args: []any{at.UnixMicro()}, exact: true}
 }
 
 // value narrows by the value rows: any value may match.
@@ -323,8 +321,9 @@ func (n narrower) element(node scim.Node) narrowing {
 	case scim.Or:
 		return disjunction(n.element(node.Left), n.element(node.Right))
 	case scim.Compare:
-		if text, isText := node.Value.(string); isText && node.Path.Name == "value" {
-			return n.value(roster.EmailPath, node.Op, text)
+		if node.Path.Name == "value" {
+			node.Path = scim.AttrPath{Name: "emails", Sub: "value"}
+			return n.compare(node.Path, node.Op, node.Value)
 		}
 	}
 	return maybe

@@ -1,0 +1,85 @@
+package roster_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+func (f fixture) session(t *testing.T, s site.Site, person string, ttl time.Duration) string {
+	t.Helper()
+	secret, err := f.rosters.Open(s).StartSession(t.Context(), person, ttl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret
+}
+
+func TestSession(t *testing.T) {
+	t.Run("it_is_whose_it_is_until_it_expires", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			id := f.user(t, f.full, ada)
+			secret := f.session(t, f.full, id, time.Hour)
+			got, err := f.rosters.Open(f.full).Session(t.Context(), secret)
+			if err != nil || got.ID != id || got.UserName != "Ada@Acme.test" || got.LastSignIn.IsZero() {
+				t.Errorf("got %+v, %v", got, err)
+			}
+			f.clock.add(time.Hour)
+			if _, err := f.rosters.Open(f.full).Session(t.Context(), secret); !errors.Is(err, roster.ErrNoSession) {
+				t.Errorf("got %v, want ErrNoSession", err)
+			}
+		})
+	})
+	t.Run("it_is_good_at_its_own_site_only", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			secret := f.session(t, f.full, f.user(t, f.full, ada), time.Hour)
+			for _, wrong := range []string{secret + "x", "", "\x00"} {
+				if _, err := f.rosters.Open(f.full).Session(t.Context(), wrong); !errors.Is(err, roster.ErrNoSession) {
+					t.Errorf("got %v, want ErrNoSession", err)
+				}
+			}
+			if _, err := f.rosters.Open(f.documented).Session(t.Context(), secret); !errors.Is(err, roster.ErrNoSession) {
+				t.Errorf("got %v, want ErrNoSession", err)
+			}
+		})
+	})
+	t.Run("signing_out_ends_one", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			id := f.user(t, f.full, ada)
+			one, other := f.session(t, f.full, id, time.Hour), f.session(t, f.full, id, time.Hour)
+			r := f.rosters.Open(f.full)
+			for range 2 {
+				if err := r.EndSession(t.Context(), one); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := r.Session(t.Context(), one); !errors.Is(err, roster.ErrNoSession) {
+				t.Errorf("got %v, want ErrNoSession", err)
+			}
+			if _, err := r.Session(t.Context(), other); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	t.Run("somebody_deactivated_starts_none", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			id := f.user(t, f.full, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"bob","active":false}`)
+			_, err := f.rosters.Open(f.full).StartSession(t.Context(), id, time.Hour)
+			isError(t, err, 403, "")
+		})
+	})
+	t.Run("signing_in_is_no_new_version", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			id := f.user(t, f.full, ada)
+			before := f.person(t, f.full, id)
+			f.session(t, f.full, id, time.Hour)
+			after := f.person(t, f.full, id)
+			if after.Version != before.Version || !after.LastSignIn.After(before.LastSignIn) {
+				t.Errorf("got %+v after %+v", after, before)
+			}
+		})
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/directory/csv"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/store"
@@ -886,4 +887,33 @@ func TestSuggest_finds_what_was_meant(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", name, got, want)
 		}
 	}
+}
+
+func TestExport_can_be_imported_without_a_change(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := newCompany(t, db)
+		boss := c.add(t, "Grace Hopper", "mobile", "+1 202 555 0100", "department", "=HYPERLINK(\"x\")")
+		c.add(t, "Ada Lovelace", "manager", boss.ObjectID, "otherMails", "a@x.example;b@x.example", "accountEnabled", "false", "streetAddress", "1 Main St\nFloor 2")
+		gone := c.add(t, "Gone Boss")
+		c.add(t, "Bob Ross", "manager", boss.ObjectID)
+		if _, err := c.SoftDelete(t.Context(), gone.ObjectID, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		var file strings.Builder
+		w := csv.NewWriter(&file)
+		if err := errors.Join(c.Export(t.Context(), w.Write), w.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		start := c.position(t)
+		r, err := csv.NewReader(strings.NewReader(file.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := c.Import(t.Context(), r.Rows(), directory.ImportOptions{Absent: directory.AbsentSoftDelete})
+		wantReport(t, report, err, "rows 3 created 0 updated 0 restored 0 unchanged 3 deleted 0 of 3")
+		if got := c.happened(start); got != nil {
+			t.Errorf("the import wrote %v", got)
+		}
+	})
 }

@@ -1,0 +1,204 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/operator"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// DirectoryPages are the pages of the company's end.
+type DirectoryPages struct {
+	Console     *Console
+	Operators   *operator.Operators
+	Directories *directory.Directories
+	Jobs        *provision.Jobs
+	Engine      *provision.Engine // makes plans; it is not run from here
+}
+
+// maxImportBytes bounds an uploaded file: some hundred thousand people.
+const maxImportBytes = 64 << 20
+
+// routes is every page of the company's end but the sign-in.
+func (p *DirectoryPages) routes() []route[*operatorVisit] {
+	return []route[*operatorVisit]{
+		// Directories
+		{pattern: "GET /d", access: anyone, handle: p.toDirectories}, // the cookie's path does not cover it
+		{pattern: "GET /d/{$}", access: administrator, handle: p.showDirectories},
+		{pattern: "POST /d/{$}", access: administrator, handle: p.createDirectory},
+		{pattern: "GET /d/{directory}", access: administrator, handle: p.in(p.toUsers)},
+
+		// Users
+		{pattern: "GET /d/{directory}/users", access: administrator, handle: p.in(p.showUsers)},
+		{pattern: "POST /d/{directory}/users", access: administrator, handle: p.in(p.addUser)},
+		{pattern: "GET /d/{directory}/users/new", access: administrator, handle: p.in(p.newUser)},
+		{pattern: "GET /d/{directory}/users/import", access: administrator, handle: p.in(p.showImport)},
+		{pattern: "POST /d/{directory}/users/import", access: administrator, handle: p.in(p.importUsers), maxBody: maxImportBytes},
+		{pattern: "GET /d/{directory}/users/export", access: administrator, handle: p.in(p.exportUsers)},
+		{pattern: "GET /d/{directory}/users/{user}", access: administrator, handle: p.in(p.showUser)},
+		{pattern: "POST /d/{directory}/users/{user}", access: administrator, handle: p.in(p.saveUser)},
+		{pattern: "GET /d/{directory}/users/{user}/{change}", access: administrator, handle: p.in(p.askUserChange)},
+		{pattern: "POST /d/{directory}/users/{user}/{change}", access: administrator, handle: p.in(p.changeUser)},
+
+		// Enterprise applications
+		{pattern: "GET /d/{directory}/applications", access: administrator, handle: p.in(p.showApplications)},
+		{pattern: "POST /d/{directory}/applications", access: administrator, handle: p.in(p.createApplication)},
+		{pattern: "GET /d/{directory}/applications/{app}", access: administrator, handle: p.of(p.showApplication)},
+		{pattern: "GET /d/{directory}/applications/{app}/users-and-groups", access: administrator, handle: p.of(p.showAssignments)},
+		{pattern: "POST /d/{directory}/applications/{app}/users-and-groups", access: administrator, handle: p.of(p.unassign)},
+		{pattern: "GET /d/{directory}/applications/{app}/users-and-groups/add", access: administrator, handle: p.of(p.showUnassigned)},
+		{pattern: "POST /d/{directory}/applications/{app}/users-and-groups/add", access: administrator, handle: p.of(p.assign)},
+
+		// Provisioning
+		{pattern: "GET /d/{directory}/applications/{app}/provisioning", access: administrator, handle: p.of(p.showProvisioning)},
+		{pattern: "POST /d/{directory}/applications/{app}/provisioning", access: administrator, handle: p.of(p.saveProvisioning)},
+		{pattern: "GET /d/{directory}/applications/{app}/provisioning/test", access: administrator, handle: p.of(p.toProvisioning)},
+		{pattern: "POST /d/{directory}/applications/{app}/provisioning/test", access: administrator, handle: p.of(p.testConnection)},
+		{pattern: "POST /d/{directory}/applications/{app}/provisioning/now", access: administrator, handle: p.of(p.provisionNow)},
+		{pattern: "GET /d/{directory}/applications/{app}/provisioning/restart", access: administrator, handle: p.of(p.askRestart)},
+		{pattern: "POST /d/{directory}/applications/{app}/provisioning/restart", access: administrator, handle: p.of(p.restart)},
+		{pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", access: administrator, handle: p.of(p.showMapping)},
+		{pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", access: administrator, handle: p.of(p.saveMapping)},
+		{pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", access: administrator, handle: p.of(p.showPlan)},
+		{pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", access: administrator, handle: p.of(p.showLogs)},
+		{pattern: "GET /d/{directory}/applications/{app}/provisioning/logs/{entry}", access: administrator, handle: p.of(p.showLogEntry)},
+	}
+}
+
+// Handler serves /d/….
+func (p *DirectoryPages) Handler() http.Handler {
+	door := operatorDoor{console: p.Console, operators: p.Operators}
+	pages := p.routes()
+	for i := range pages {
+		pages[i].handle = inWords(pages[i].handle)
+	}
+	return area[*operatorVisit]{
+		console: p.Console,
+		tables:  [][]route[*operatorVisit]{door.routes(), pages},
+		guard:   door.guard,
+		frame:   func(v *operatorVisit) page { return v.page },
+	}.handler()
+}
+
+// inWords turns the domains' broken rules into pages that say them.
+func inWords(handle func(http.ResponseWriter, *http.Request, *operatorVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
+	return func(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
+		err := handle(w, r, v)
+		var (
+			rule  *directory.Error
+			input *provision.InputError
+		)
+		if errors.As(err, &input) {
+			return &pageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: sentence(input.Field + " " + input.Text)}
+		}
+		if !errors.As(err, &rule) {
+			return err
+		}
+		back := &action{Text: "Back to " + v.page.Area.Name, URL: v.page.Area.URL}
+		if errors.Is(err, directory.ErrNotFound) {
+			return &pageError{Status: http.StatusNotFound, Title: "There is nothing here", Text: sentence(rule.Detail), Action: back}
+		}
+		status := http.StatusUnprocessableEntity
+		if !errors.Is(err, directory.ErrInvalid) {
+			status = http.StatusConflict
+		}
+		return &pageError{Status: status, Title: "This was not done", Text: sentence(rule.Detail), Action: back}
+	}
+}
+
+// directoryVisit is a request for a page of one directory.
+type directoryVisit struct {
+	*operatorVisit
+	*directory.Handle
+}
+
+// in opens the directory that the path names.
+func (p *DirectoryPages) in(handle func(http.ResponseWriter, *http.Request, *directoryVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
+	return func(w http.ResponseWriter, r *http.Request, o *operatorVisit) error {
+		h, err := p.Directories.OpenNamed(r.Context(), r.PathValue("directory"))
+		if err != nil {
+			return err
+		}
+		v := &directoryVisit{operatorVisit: o, Handle: h}
+		o.page.Area = areaName{Name: h.Directory.Name, Kind: "Directory", URL: v.url("users")}
+		o.page.Menu = mark(v.menu(), r.URL.Path)
+		return handle(w, r, v)
+	}
+}
+
+func (v *directoryVisit) menu() []menuItem {
+	return []menuItem{
+		{Text: "Directory"},
+		{Text: "Users", Icon: "users", URL: v.url("users")},
+		{Text: "Import users", Icon: "upload", URL: v.url("users/import")},
+		{Text: "Applications"},
+		{Text: "Enterprise applications", Icon: "app-window", URL: v.url("applications")},
+		{Text: "Installation"},
+		{Text: "All directories", Icon: "building-2", URL: "/d/"},
+	}
+}
+
+// url is a path of the directory; rest has no leading slash.
+func (v *directoryVisit) url(rest string) string {
+	return "/d/" + url.PathEscape(v.Directory.Name) + "/" + rest
+}
+
+func (v *directoryVisit) crumbs(more ...crumb) []crumb {
+	return append([]crumb{{Text: "Directories", URL: "/d/"}, {Text: v.Directory.Name, URL: v.url("users")}}, more...)
+}
+
+// actor is how events name the operator.
+func (v *operatorVisit) actor() string { return "operator:" + v.Operator.Name }
+
+// appVisit is a request for a page of one enterprise application.
+type appVisit struct {
+	*directoryVisit
+	App directory.Application
+}
+
+// of finds the application that the path names.
+func (p *DirectoryPages) of(handle func(http.ResponseWriter, *http.Request, *appVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
+	return p.in(func(w http.ResponseWriter, r *http.Request, d *directoryVisit) error {
+		app, err := d.Application(r.Context(), r.PathValue("app"))
+		if err != nil {
+			return err
+		}
+		v := &appVisit{directoryVisit: d, App: app}
+		v.page.Menu = mark(v.menu(), r.URL.Path)
+		return handle(w, r, v)
+	})
+}
+
+func (v *appVisit) menu() []menuItem {
+	return []menuItem{
+		{Text: v.App.Name},
+		{Text: "Overview", Icon: "layout-dashboard", URL: v.url("")},
+		{Text: "Users and groups", Icon: "users", URL: v.url("/users-and-groups")},
+		{Text: "Provisioning", Icon: "refresh-cw", URL: v.url("/provisioning")},
+		{Text: "Plan", Icon: "list-checks", URL: v.url("/provisioning/plan")},
+		{Text: "Provisioning logs", Icon: "scroll-text", URL: v.url("/provisioning/logs")},
+		{Text: "Directory"},
+		{Text: "Users", Icon: "user-round", URL: v.directoryVisit.url("users")},
+		{Text: "Enterprise applications", Icon: "app-window", URL: v.directoryVisit.url("applications")},
+		{Text: "All directories", Icon: "building-2", URL: "/d/"},
+	}
+}
+
+// url is a path of the application; rest is empty or begins with a slash.
+func (v *appVisit) url(rest string) string { return v.appURL(v.App) + rest }
+
+// appURL is the overview of an application.
+func (v *directoryVisit) appURL(a directory.Application) string {
+	return v.url("applications/" + url.PathEscape(a.Name))
+}
+
+func (v *appVisit) crumbs(more ...crumb) []crumb {
+	way := v.directoryVisit.crumbs(crumb{Text: "Enterprise applications", URL: v.directoryVisit.url("applications")})
+	if more == nil {
+		return way
+	}
+	return append(append(way, crumb{Text: v.App.Name, URL: v.url("")}), more[1:]...)
+}

@@ -1,0 +1,27 @@
+package directory
+
+import (
+	"context"
+	"errors"
+)
+
+// Export hands over every user that is not deleted, by display name, with the manager's userPrincipalName: empty when there is no manager, or
+// a deleted one.
+func (h *Handle) Export(ctx context.Context, write func(u User, manager string) error) error {
+	names := map[string]string{}
+	return h.EachUser(ctx, UserQuery{}, func(u User) error {
+		id := u.Text(attrManager)
+		if _, known := names[id]; id != "" && !known {
+			manager, err := h.User(ctx, id)
+			if err != nil && !errors.Is(err, ErrNotFound) {
+				return err
+			}
+			if err == nil && !manager.IsDeleted() {
+				names[id] = manager.UPN()
+			} else {
+				names[id] = ""
+			}
+		}
+		return write(u, names[id])
+	})
+}

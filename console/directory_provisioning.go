@@ -133,7 +133,7 @@ func (p *DirectoryPages) provisioning(r *http.Request, v *appVisit) (*provisioni
 	}
 	if pg.Saved {
 		pg.State = provisioningStateOf(report)
-		b := statusBadge(report.Code)
+		b := jobBadge(report.Code)
 		pg.Badge = &b
 		pg.StatusLine = p.statusLine(report)
 		pg.NowText = "Provision now"
@@ -325,7 +325,7 @@ func (p *DirectoryPages) noJob(w http.ResponseWriter, r *http.Request, v *appVis
 	return p.Console.redirect(w, r, v.url("/provisioning"), notice{Tone: info, Text: "Provisioning is not set up for " + v.App.Name + " yet. Click Get started."})
 }
 
-func statusBadge(code string) badge {
+func jobBadge(code string) badge {
 	switch code {
 	case provision.Running:
 		return badge{Tone: ok, Text: "On"}
@@ -432,14 +432,14 @@ func cycleViewOf(c *provision.CycleReport) *cycleView {
 func (p *DirectoryPages) provisioningBadge(ctx context.Context, d directory.ID, a directory.Application) (badge, error) {
 	report, err := p.Jobs.Report(ctx, provision.Key{Directory: d, App: a.ID})
 	if errors.Is(err, provision.ErrNoJob) {
-		return statusBadge(provision.NotConfigured), nil
+		return jobBadge(provision.NotConfigured), nil
 	}
-	return statusBadge(report.Code), err
+	return jobBadge(report.Code), err
 }
 
 // provisioningSummary is an application's state on its overview.
 func (p *DirectoryPages) provisioningSummary(ctx context.Context, v *appVisit) (provisioningSummary, error) {
-	s := provisioningSummary{URL: v.url("/provisioning"), Badge: statusBadge(provision.NotConfigured), Text: "Creates, updates and switches off accounts in " + v.App.Name + " as people change here."}
+	s := provisioningSummary{URL: v.url("/provisioning"), Badge: jobBadge(provision.NotConfigured), Text: "Creates, updates and switches off accounts in " + v.App.Name + " as people change here."}
 	s.Next = action{Text: "Provisioning", URL: s.URL, Primary: true}
 	report, err := p.Jobs.Report(ctx, v.key())
 	if errors.Is(err, provision.ErrNoJob) {
@@ -448,6 +448,6 @@ func (p *DirectoryPages) provisioningSummary(ctx context.Context, v *appVisit) (
 	if err != nil {
 		return s, err
 	}
-	s.Badge, s.Text, s.Next.Primary = statusBadge(report.Code), p.statusLine(report), false
+	s.Badge, s.Text, s.Next.Primary = jobBadge(report.Code), p.statusLine(report), false
 	return s, nil
 }

@@ -308,3 +308,27 @@ func TestRemoveTakesBackALinkThatNobodyOpened(t *testing.T) {
 	_, err := w.Redeem(w.ctx, l.Secret)
 	wantRefused(t, err, operator.LinkUnknown)
 }
+
+func TestEndedSessionIsRefusedByTheNextRequestToAnotherProcess(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		here, there := newWorld(t, storetest.Open(t, url)), newWorld(t, storetest.Open(t, url))
+		signedOut, removed := here.redeem(t, here.link(t, "Sam").Secret), here.redeem(t, here.link(t, "Kim").Secret)
+		for _, s := range []operator.Session{signedOut, removed} {
+			if _, err := there.Session(there.ctx, s.Secret); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := here.EndSession(here.ctx, signedOut.Secret); err != nil {
+			t.Fatal(err)
+		}
+		if err := here.Remove(here.ctx, "Kim", "cli"); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []operator.Session{signedOut, removed} {
+			if _, err := there.Session(there.ctx, s.Secret); !errors.Is(err, operator.ErrNoSession) {
+				t.Errorf("%s: got %v, want ErrNoSession", s.Operator.Name, err)
+			}
+		}
+	})
+}

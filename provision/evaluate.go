@@ -281,7 +281,7 @@ func (w *work) taken(targetID, owner string, key MatchKey) {
 		Detail: fmt.Sprintf("The account %s with this %s belongs to another person of the directory already (object %s).", targetID, key.Path, owner),
 		Advice: "Give the two people different values of the matching attribute.",
 	})
-	w.link, w.linked = nil, false
+	w.link, w.linked, w.entry.Action = nil, false, Other
 }
 
 func (w *work) ambiguous(found []TargetObject, key MatchKey) {

@@ -1,0 +1,1008 @@
+package provision_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+func TestCreate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+	report, entries := w.cycle()
+	if report.Kind != provision.InitialCycle || report.Created != 1 || report.State != provision.Succeeded {
+		t.Errorf("report %+v", report)
+	}
+	got := w.app.user("ada@contoso.com")
+	delete(got, "id")
+	want := scim.Resource{
+		"schemas":  []any{scim.UserURN},
+		"userName": "ada@contoso.com", "active": true, "displayName": "Ada Lovelace", "externalId": "Ada",
+		"name":      map[string]any{"givenName": "Ada", "familyName": "Lovelace", "formatted": "Ada Lovelace"},
+		"emails":    []any{map[string]any{"type": "work", "value": "ada@contoso.com", "primary": true}},
+		"addresses": []any{map[string]any{"type": "work", "locality": "Oslo"}},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("account (-want +got):\n%s", d)
+	}
+	e := entries["p1"]
+	if e.Action != provision.Create || e.Status.Status != provision.Success || e.TargetIdentity.ID != "u1" {
+		t.Errorf("entry %+v", e)
+	}
+	if d := cmp.Diff([]string{"GET /Users", "GET /Users", "POST /Users"}, w.app.asked()); d != "" {
+		t.Errorf("requests (-want +got):\n%s", d)
+	}
+	var steps []provision.StepType
+	for _, s := range e.Steps {
+		steps = append(steps, s.Type)
+	}
+	if d := cmp.Diff([]provision.StepType{provision.ImportStep, provision.ScopingStep, provision.MatchingStep, provision.ProcessingStep, provision.ExportStep}, steps); d != "" {
+		t.Errorf("steps (-want +got):\n%s", d)
+	}
+	w.cycle()
+	if d := cmp.Diff([]string{"GET /Users"}, w.app.asked()); d != "" {
+		t.Errorf("requests of a cycle with nothing to do (-want +got):\n%s", d)
+	}
+}
+
+// account is somebody who has an account at the application already.
+func account(name string) scim.Resource {
+	return scim.Resource{"userName": name, "active": true}
+}
+
+func isActive(t *testing.T, w *world, name string) bool {
+	t.Helper()
+	u := w.app.user(name)
+	if u == nil {
+		t.Fatalf("%s has no account", name)
+	}
+	active, _ := u.Bool("active")
+	return active
+}
+
+func status(e provision.LogEntry) string {
+	return fmt.Sprintf("%s %s %s", e.Action, e.Status.Status, e.Status.Code)
+}
+
+func TestUpdate(t *testing.T) {
+	t.Parallel()
+	t.Run("only_changed_attributes_are_sent", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		w.app.asked()
+		w.people.set("p1", "surname", "King")
+		w.people.set("p1", "telephoneNumber", "+47 555")
+		_, entries := w.cycle()
+		want := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` +
+			`{"op":"Replace","path":"name.familyName","value":"King"},` +
+			`{"op":"Replace","path":"name.formatted","value":"Ada King"},` +
+			`{"op":"Add","path":"phoneNumbers[type eq \"work\"].value","value":"+47 555"}]}`
+		if d := cmp.Diff([]string{want}, w.app.bodies); d != "" {
+			t.Errorf("bodies (-want +got):\n%s", d)
+		}
+		if d := cmp.Diff([]string{"GET /Users", "GET /Users/{id}", "PATCH /Users/{id}"}, w.app.asked()); d != "" {
+			t.Errorf("requests (-want +got):\n%s", d)
+		}
+		lovelace, king := "Lovelace", "King"
+		if d := cmp.Diff(provision.ModifiedProperty{DisplayName: "name.familyName", OldValue: &lovelace, NewValue: &king}, entries["p1"].Modified[0]); d != "" {
+			t.Errorf("modified property (-want +got):\n%s", d)
+		}
+	})
+	t.Run("a_change_that_no_row_reads_costs_no_request", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		w.app.asked()
+		w.people.set("p1", "department", "Analysis")
+		_, entries := w.cycle()
+		if got, want := status(entries["p1"]), "other skipped RedundantExport"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if d := cmp.Diff([]string{"GET /Users"}, w.app.asked()); d != "" {
+			t.Errorf("requests (-want +got):\n%s", d)
+		}
+	})
+	t.Run("letter_case_alone_is_no_change_of_an_inexact_attribute", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		before := w.app.writes()
+		w.people.set("p1", "city", "OSLO")
+		_, entries := w.cycle()
+		if got, want := status(entries["p1"]), "other skipped RedundantExport"; got != want || w.app.writes() != before {
+			t.Errorf("got %q with %d writes, want %q without", got, w.app.writes()-before, want)
+		}
+	})
+	t.Run("an_emptied_source_attribute_leaves_the_target_alone", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		w.people.set("p1", "city", "")
+		before := w.app.writes()
+		w.cycle()
+		if got := w.app.writes() - before; got != 0 {
+			t.Errorf("got %d writes, want none", got)
+		}
+	})
+	t.Run("update_unticked_sends_nothing_and_says_so", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, actions(provision.FlowAdd))
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.app.add(account("ada@contoso.com"))
+		_, entries := w.cycle()
+		if got, want := status(entries["p1"]), "other skipped UpdateDisabled"; got != want || w.app.writes() != 0 {
+			t.Errorf("got %q and %d writes, want %q and none", got, w.app.writes(), want)
+		}
+	})
+	t.Run("accounts_in_the_compliant_dialect_by_flag", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.app.add(account("ada@contoso.com"))
+		job, err := w.jobs.Get(t.Context(), w.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.jobs.Save(t.Context(), w.key, provision.Settings{
+			Mode: job.Mode, Status: job.Status, Scope: job.Scope, TenantURL: w.app.url() + "/?aadOptscim062020",
+		}, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		w.people.enable("p1", false)
+		w.cycle()
+		if got := w.app.bodies; len(got) != 1 || !strings.Contains(got[0], `{"op":"replace","path":"active","value":false}`) {
+			t.Errorf("bodies %s", got)
+		}
+	})
+}
+
+func TestDisable(t *testing.T) {
+	t.Parallel()
+	for name, leave := range map[string]func(p *people){
+		"blocked_from_sign_in": func(p *people) { p.enable("p1", false) },
+		"soft_deleted":         func(p *people) { p.softDelete("p1") },
+		"unassigned":           func(p *people) { p.assign("p1", false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+			w.cycle()
+			w.app.asked()
+			leave(w.people)
+			report, entries := w.cycle()
+			if got, want := status(entries["p1"]), "disable success "; got != want || report.Disabled != 1 {
+				t.Errorf("got %q, want %q; report %+v", got, want, report)
+			}
+			want := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Replace","path":"active","value":"False"}]}`
+			if d := cmp.Diff([]string{want}, w.app.bodies); d != "" {
+				t.Errorf("bodies (-want +got):\n%s", d)
+			}
+			w.app.asked()
+			w.people.put("p1", person("ada@contoso.com", "Ada", "King")) // back, with another name
+			_, entries = w.cycle()
+			if got, want := status(entries["p1"]), "update success "; got != want || !isActive(t, w, "ada@contoso.com") {
+				t.Errorf("after the return: got %q, want %q and active", got, want)
+			}
+		})
+	}
+	t.Run("attributes_of_leavers_are_not_sent", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		w.app.asked()
+		w.people.set("p1", "userPrincipalName", "0123ada@contoso.com")
+		w.people.softDelete("p1")
+		w.cycle()
+		if got := w.app.bodies; len(got) != 1 || strings.Contains(got[0], "0123ada") {
+			t.Errorf("bodies %s", got)
+		}
+	})
+	t.Run("somebody_disabled_from_the_start_is_disabled_but_never_created", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.people.put("p2", person("bob@contoso.com", "Bob", "Byte"))
+		w.people.enable("p1", false)
+		w.people.enable("p2", false)
+		w.app.add(account("ada@contoso.com"))
+		_, entries := w.cycle()
+		if got, want := status(entries["p1"]), "disable success "; got != want || isActive(t, w, "ada@contoso.com") {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if got, want := status(entries["p2"]), "other skipped NotEffectivelyEntitled"; got != want || w.app.user("bob@contoso.com") != nil {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+	t.Run("accounts_that_were_never_in_scope_are_left_alone", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.people.assign("p1", false)
+		w.app.add(account("ada@contoso.com"))
+		report, entries := w.cycle()
+		if report.Read != 0 || len(entries) != 0 || !isActive(t, w, "ada@contoso.com") {
+			t.Errorf("report %+v, entries %v", report, entries)
+		}
+		w.people.set("p1", "city", "Bergen")
+		if _, entries = w.cycle(); len(entries) != 0 {
+			t.Errorf("entries %v", entries)
+		}
+	})
+	t.Run("scope_all_needs_no_assignment", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, everyone)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.people.assign("p1", false)
+		w.cycle()
+		if !isActive(t, w, "ada@contoso.com") {
+			t.Error("the account is not active")
+		}
+	})
+	t.Run("a_person_unassigned_before_a_restart_is_disabled_by_it", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		w.people.assign("p1", false)
+		if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		report, entries := w.cycle()
+		if got, want := status(entries["p1"]), "disable success "; got != want || report.Kind != provision.InitialCycle {
+			t.Errorf("got %q in a cycle %q, want %q", got, report.Kind, want)
+		}
+	})
+}
+
+func TestDelete(t *testing.T) {
+	t.Parallel()
+	t.Run("a_purged_person_is_deleted", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		w.people.softDelete("p1")
+		w.cycle()
+		w.people.purge("p1")
+		_, entries := w.cycle()
+		if got, want := status(entries["p1"]), "delete success "; got != want || w.app.user("ada@contoso.com") != nil {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if got := w.report().Linked; got != 0 {
+			t.Errorf("got %d links, want none", got)
+		}
+	})
+	t.Run("without_delete_a_purged_person_is_disabled", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, actions(provision.FlowAdd|provision.FlowUpdate))
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		w.people.purge("p1")
+		_, entries := w.cycle()
+		if got, want := status(entries["p1"]), "disable success "; got != want || isActive(t, w, "ada@contoso.com") {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if got := w.report().Linked; got != 0 {
+			t.Errorf("got %d links, want none", got)
+		}
+	})
+	t.Run("somebody_unassigned_earlier_is_no_longer_managed", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		w.people.assign("p1", false)
+		w.cycle()
+		w.app.asked()
+		w.people.purge("p1")
+		_, entries := w.cycle()
+		if len(entries) != 0 || w.app.user("ada@contoso.com") == nil {
+			t.Errorf("entries %v", entries)
+		}
+		if d := cmp.Diff([]string{"GET /Users"}, w.app.asked()); d != "" {
+			t.Errorf("requests (-want +got):\n%s", d)
+		}
+	})
+	t.Run("a_purge_before_a_restart_is_seen_by_it", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		w.people.purge("p1")
+		if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		if _, entries := w.cycle(); status(entries["p1"]) != "delete success " {
+			t.Errorf("entry %+v", entries["p1"])
+		}
+	})
+	t.Run("an_account_that_is_gone_already_is_deleted", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		w.app.mu.Lock()
+		clear(w.app.users)
+		w.app.mu.Unlock()
+		w.people.purge("p1")
+		if _, entries := w.cycle(); status(entries["p1"]) != "delete success " {
+			t.Errorf("entry %+v", entries["p1"])
+		}
+	})
+}
+
+func TestMatching(t *testing.T) {
+	t.Parallel()
+	t.Run("one_account_is_linked_and_brought_up_to_date", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, actions(provision.FlowUpdate))
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.app.add(account("ADA@contoso.com"))
+		_, entries := w.cycle()
+		if got, want := status(entries["p1"]), "update success "; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if got := w.app.user("ada@contoso.com").String("displayName"); got != "Ada Lovelace" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("update_only_skips_people_without_an_account_and_looks_again", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, actions(provision.FlowUpdate))
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		_, entries := w.cycle()
+		if got, want := status(entries["p1"]), "other skipped NoMatchCreateDisabled"; got != want || w.app.writes() != 0 {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if got := w.report().Unmatched; got != 1 {
+			t.Errorf("got %d unmatched, want 1", got)
+		}
+		w.app.asked()
+		if _, entries = w.cycle(); len(entries) != 0 {
+			t.Errorf("an unchanged person is logged again: %v", entries)
+		}
+		if d := cmp.Diff([]string{"GET /Users"}, w.app.asked()); d != "" {
+			t.Errorf("requests before a day is over (-want +got):\n%s", d)
+		}
+		w.clock.advance(25 * time.Hour)
+		if _, entries = w.cycle(); len(entries) != 0 {
+			t.Errorf("a daily look that finds nothing is logged: %v", entries)
+		}
+		if d := cmp.Diff([]string{"GET /Users", "GET /Users"}, w.app.asked()); d != "" {
+			t.Errorf("requests of the daily look (-want +got):\n%s", d)
+		}
+		w.app.add(account("ada@contoso.com"))
+		w.clock.advance(25 * time.Hour)
+		if _, entries = w.cycle(); status(entries["p1"]) != "update success " || w.report().Unmatched != 0 {
+			t.Errorf("entry %+v", entries["p1"])
+		}
+	})
+	t.Run("several_accounts_are_never_guessed_between", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.app.add(account("ada@contoso.com"))
+		w.app.add(account("ada@contoso.com"))
+		_, entries := w.cycle()
+		if got, want := status(entries["p1"]), "other failure DuplicateTargetEntries"; got != want || w.app.writes() != 0 {
+			t.Errorf("got %q and %d writes, want %q", got, w.app.writes(), want)
+		}
+	})
+	t.Run("two_people_never_share_an_account", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.people.put("p2", person("ADA@contoso.com", "Ada", "Twin"))
+		w.app.add(account("ada@contoso.com"))
+		_, entries := w.cycle()
+		if got, want := status(entries["p2"]), "other failure DuplicateSourceEntries"; got != want {
+			t.Errorf("in one batch: got %q, want %q", got, want)
+		}
+		w.people.put("p3", person("ada@CONTOSO.com", "Ada", "Third"))
+		if _, entries = w.cycle(); status(entries["p3"]) != "other failure DuplicateSourceEntries" {
+			t.Errorf("in a later cycle: got %q", status(entries["p3"]))
+		}
+		if got := w.app.user("ada@contoso.com").String("displayName"); got != "Ada Lovelace" {
+			t.Errorf("the account is %q", got)
+		}
+	})
+	t.Run("somebody_without_a_matching_value_is_skipped", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", map[string]any{"displayName": "Nameless"})
+		if _, entries := w.cycle(); status(entries["p1"]) != "other skipped ImportSkipped" {
+			t.Errorf("got %q", status(entries["p1"]))
+		}
+	})
+	t.Run("a_linked_person_is_not_matched_anew_after_a_rename", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		w.app.add(account("ada.king@contoso.com"))
+		w.people.set("p1", "userPrincipalName", "ada.king@contoso.com")
+		w.cycle()
+		if got := w.app.users["u1"].String("userName"); got != "ada.king@contoso.com" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("a_target_that_ignores_filters_matches_nobody", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodGet || strings.Contains(r.URL.RawQuery, "00000000-0000") {
+				return false
+			}
+			_, _ = io.WriteString(rw, `{"totalResults":1,"Resources":[{"id":"stranger","userName":"eve@contoso.com"}]}`)
+			return true
+		}
+		_, entries := w.cycle()
+		if got, want := status(entries["p1"]), "other failure SystemForCrossDomainIdentityManagementServiceIncompatible"; got != want || w.app.writes() != 0 {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+func TestEscrow(t *testing.T) {
+	t.Parallel()
+	t.Run("a_refused_person_stops_nobody_else_and_is_tried_again", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.people.put("p2", person("bob@contoso.com", "Bob", "Byte"))
+		var broken atomic.Bool
+		broken.Store(true)
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(strings.NewReader(string(body)))
+			if r.Method == http.MethodPost && broken.Load() && strings.Contains(string(body), "ada@") {
+				refuse(rw, http.StatusBadRequest, "invalidValue", "Names must be longer")
+				return true
+			}
+			return false
+		}
+		report, entries := w.cycle()
+		if report.Created != 1 || report.Failed != 1 || report.State != provision.EntryLevelErrors {
+			t.Errorf("report %+v", report)
+		}
+		e := entries["p1"]
+		if got, want := status(e), "create failure UnprocessableEntity"; got != want || e.Status.Reason != "Names must be longer." || e.Status.RecommendedAction == "" {
+			t.Errorf("got %q (%+v), want %q", got, e.Status, want)
+		}
+		if got := w.report(); got.Escrowed != 1 || got.Linked != 1 {
+			t.Errorf("report %+v", got)
+		}
+		broken.Store(false)
+		if next := w.slice(); next.Sub(w.clock.now()) > provision.DefaultInterval {
+			t.Errorf("looked at again at %s", next)
+		}
+		w.clock.advance(provision.DefaultInterval)
+		w.slice()
+		if w.app.user("ada@contoso.com") == nil || w.report().Escrowed != 0 {
+			t.Errorf("not repaired: %+v", w.report())
+		}
+	})
+	t.Run("create_ticked_for_an_application_that_cannot_is_explained", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPost {
+				return false
+			}
+			refuse(rw, http.StatusNotImplemented, "", "This site does not create accounts by SCIM.")
+			return true
+		}
+		_, entries := w.cycle()
+		e := entries["p1"]
+		if got, want := status(e), "create failure NotImplemented"; got != want || !strings.Contains(e.Status.RecommendedAction, "Untick") {
+			t.Errorf("got %q (%q), want %q", got, e.Status.RecommendedAction, want)
+		}
+		w.setActions(provision.FlowUpdate)
+		if _, entries = w.cycle(); status(entries["p1"]) != "other skipped NoMatchCreateDisabled" || w.report().Escrowed != 0 {
+			t.Errorf("with Update only: %q, %d escrowed", status(entries["p1"]), w.report().Escrowed)
+		}
+	})
+	t.Run("gaps_grow", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		var posts atomic.Int32
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPost {
+				return false
+			}
+			posts.Add(1)
+			refuse(rw, http.StatusUnprocessableEntity, "", "never")
+			return true
+		}
+		for range 6 * 36 { // a day and a half, every ten minutes
+			w.slice()
+			w.clock.advance(10 * time.Minute)
+		}
+		if got := posts.Load(); got < 5 || got > 6 {
+			t.Errorf("got %d attempts in 36 hours, want 5 or 6", got)
+		}
+	})
+	t.Run("a_conflict_adopts_the_account_that_appeared_meanwhile", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPost {
+				return false
+			}
+			w.app.add(account("ada@contoso.com"))
+			refuse(rw, http.StatusConflict, "uniqueness", "taken")
+			return true
+		}
+		_, entries := w.cycle()
+		if got, want := status(entries["p1"]), "update success "; got != want || w.report().Linked != 1 {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+	t.Run("a_lost_account_is_looked_for_again_after_a_restart", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		w.app.mu.Lock()
+		clear(w.app.users)
+		w.app.mu.Unlock()
+		w.people.set("p1", "city", "Bergen")
+		_, entries := w.cycle()
+		if got, want := status(entries["p1"]), "update failure InvalidAnchor"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		w.people.set("p1", "city", "Molde")
+		if _, entries = w.cycle(); status(entries["p1"]) != "other skipped InvalidAnchor" {
+			t.Errorf("got %q", status(entries["p1"]))
+		}
+		if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		if _, entries = w.cycle(); status(entries["p1"]) != "create success " {
+			t.Errorf("after a restart: %q", status(entries["p1"]))
+		}
+	})
+}
+
+func TestUnknownCreate(t *testing.T) {
+	t.Parallel()
+	lose := func(w *world, carriedOut bool) {
+		var once atomic.Bool
+		w.app.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPost || once.Swap(true) {
+				return false
+			}
+			if carriedOut {
+				body, _ := io.ReadAll(r.Body)
+				w.app.handle(r, "", body)
+			}
+			panic(http.ErrAbortHandler) // the connection breaks without an answer
+		}
+	}
+	t.Run("a_lost_answer_is_resolved_by_a_read", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		lose(w, true)
+		if _, entries := w.cycle(); entries["p1"].Status.Status != provision.Failure {
+			t.Errorf("entry %+v", entries["p1"])
+		}
+		w.people.set("p1", "userPrincipalName", "ada.king@contoso.com") // renamed before the read
+		w.clock.advance(time.Minute)
+		_, entries := w.cycle()
+		if got, want := status(entries["p1"]), "update success "; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if d := cmp.Diff(map[string]int{"ada@contoso.com": 1}, w.app.created); d != "" {
+			t.Errorf("creates (-want +got):\n%s", d)
+		}
+		if got := w.app.users["u1"].String("userName"); got != "ada.king@contoso.com" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("a_request_that_never_arrived_is_sent_again_once_it_cannot_arrive", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		lose(w, false)
+		w.cycle()
+		w.app.asked()
+		w.clock.advance(time.Second)
+		w.people.set("p1", "city", "Bergen")
+		next := w.slice() // too early: the request may still be on its way
+		if d := cmp.Diff([]string{"GET /Users", "GET /Users"}, w.app.asked()); d != "" {
+			t.Errorf("requests while it may be on its way (-want +got):\n%s", d)
+		}
+		w.clock.advance(next.Sub(w.clock.now()))
+		w.slice()
+		if d := cmp.Diff(map[string]int{"ada@contoso.com": 1}, w.app.created); d != "" {
+			t.Errorf("creates (-want +got):\n%s", d)
+		}
+	})
+}
+
+func TestQuarantine(t *testing.T) {
+	t.Parallel()
+	t.Run("a_refused_token_stops_the_job_with_its_evidence_and_a_new_one_is_tried_at_once", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.app.token = "another"
+		next := w.slice()
+		r := w.report()
+		q := r.State.Quarantine
+		if r.Code != provision.Quarantined || q == nil || q.Code != "SystemForCrossDomainIdentityManagementInvalidCredentials" || q.Status != 401 || q.Evidence != "GET /Users" {
+			t.Fatalf("report %+v, quarantine %+v", r, q)
+		}
+		if got := next.Sub(w.clock.now()).Round(time.Second); got != time.Minute {
+			t.Errorf("next attempt in %s, want 1m", got)
+		}
+		if w.app.asked(); w.slice() != next || len(w.app.asked()) != 0 {
+			t.Error("a job in quarantine sent a request before its time")
+		}
+		secret := "another"
+		job := r.Job
+		if _, err := w.jobs.Save(t.Context(), w.key, provision.Settings{Mode: job.Mode, TenantURL: job.TenantURL, Status: job.Status, Scope: job.Scope, Secret: &secret}, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		w.slice()
+		if r := w.report(); r.Code != provision.Running || w.app.user("ada@contoso.com") == nil {
+			t.Errorf("report %+v", r)
+		}
+	})
+	t.Run("attempts_come_less_often", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.app.token = "another"
+		var gaps []string
+		for range 9 {
+			next := w.slice()
+			gaps = append(gaps, next.Sub(w.clock.now()).Round(time.Minute).String())
+			w.clock.advance(next.Sub(w.clock.now()))
+		}
+		if d := cmp.Diff([]string{"1m0s", "5m0s", "15m0s", "1h0m0s", "2h0m0s", "6h0m0s", "12h0m0s", "24h0m0s", "24h0m0s"}, gaps); d != "" {
+			t.Errorf("gaps (-want +got):\n%s", d)
+		}
+	})
+	t.Run("a_token_revoked_in_the_middle_fails_nobody", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		for i := range 300 {
+			w.people.put(fmt.Sprintf("p%03d", i), person(fmt.Sprintf("user%03d@contoso.com", i), "User", fmt.Sprint(i)))
+		}
+		var posts atomic.Int32
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPost {
+				posts.Add(1)
+			}
+			if posts.Load() <= 150 {
+				return false
+			}
+			refuse(rw, http.StatusForbidden, "", "SCIM is switched off.")
+			return true
+		}
+		_, entries, err := w.tryCycle()
+		var te *provision.TargetError
+		if !errors.As(err, &te) || te.Status != 403 {
+			t.Fatalf("got %v, want a refusal", err)
+		}
+		for id, e := range entries {
+			if e.Status.Status == provision.Failure {
+				t.Errorf("%s failed: %+v", id, e.Status)
+			}
+		}
+		w.app.answer = nil
+		report, _ := w.cycle()
+		if got := w.report(); got.Linked != 300 || got.Escrowed != 0 || report.Created != 300 {
+			t.Errorf("after the repair: %d linked, %d escrowed, %+v", got.Linked, got.Escrowed, report)
+		}
+		for name, n := range w.app.created {
+			if n != 1 {
+				t.Errorf("%s was created %d times", name, n)
+			}
+		}
+	})
+	t.Run("the_reasons_are_told_apart", func(t *testing.T) {
+		t.Parallel()
+		for name, tt := range map[string]struct {
+			answer func(rw http.ResponseWriter)
+			code   string
+		}{
+			"not_found":  {func(rw http.ResponseWriter) { refuse(rw, 404, "", "Nothing here") }, "SystemForCrossDomainIdentityManagementServiceIncompatible"},
+			"a_web_page": {func(rw http.ResponseWriter) { _, _ = io.WriteString(rw, "<html>") }, "SystemForCrossDomainIdentityManagementServiceIncompatible"},
+			"broken":     {func(rw http.ResponseWriter) { refuse(rw, 500, "", "Out of order") }, "InternalServerError"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				w.app.answer = func(rw http.ResponseWriter, _ *http.Request) bool { tt.answer(rw); return true }
+				w.slice()
+				if q := w.report().State.Quarantine; q == nil || q.Code != tt.code || q.Message == "" || q.Advice == "" {
+					t.Errorf("quarantine %+v, want %s", q, tt.code)
+				}
+			})
+		}
+	})
+	t.Run("too_many_requests_is_a_pause_and_no_failure", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		var refused atomic.Bool
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPost || refused.Swap(true) {
+				return false
+			}
+			rw.Header().Set("Retry-After", "90.5")
+			refuse(rw, http.StatusTooManyRequests, "", "Slow down")
+			return true
+		}
+		next := w.slice()
+		if got := next.Sub(w.clock.now()).Round(time.Second); got != 90*time.Second && got != 91*time.Second {
+			t.Errorf("next slice in %s, want 90.5s", got)
+		}
+		if r := w.report(); r.Escrowed != 0 || r.State.Quarantine != nil || r.Pending != 1 {
+			t.Errorf("report %+v", r)
+		}
+		w.clock.advance(91 * time.Second)
+		w.slice()
+		if w.app.user("ada@contoso.com") == nil {
+			t.Error("not created after the pause")
+		}
+	})
+}
+
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	t.Run("a_changed_mapping_starts_an_initial_cycle_that_reads_everybody", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		w.app.mu.Lock()
+		w.app.users["u1"]["title"] = "Countess"
+		w.app.users["u1"]["displayName"] = "drifted"
+		w.app.mu.Unlock()
+		if _, err := w.jobs.RestoreDefaultMappings(t.Context(), w.key, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		report, _ := w.cycle()
+		if got := w.app.user("ada@contoso.com"); report.Kind != provision.InitialCycle || got.String("displayName") != "Ada Lovelace" || got.String("title") != "Countess" {
+			t.Errorf("cycle %s, account %v", report.Kind, got)
+		}
+	})
+	t.Run("another_application_forgets_the_links_and_flags_do_not", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		job, err := w.jobs.Get(t.Context(), w.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := provision.Settings{Mode: job.Mode, Status: job.Status, Scope: job.Scope, TenantURL: job.TenantURL + "/?aadOptscim062020"}
+		if job, err = w.jobs.Save(t.Context(), w.key, s, "cli"); err != nil || job.TargetNo != 1 || job.Revision != 1 {
+			t.Errorf("flags alone: %+v, %v", job, err)
+		}
+		other := newApplication(t)
+		other.add(account("filler@contoso.com"))
+		secret := other.token
+		s.TenantURL, s.Secret = other.url(), &secret
+		if _, err := w.jobs.Save(t.Context(), w.key, s, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		w.cycle()
+		if other.users["u1"].String("userName") != "filler@contoso.com" || other.user("ada@contoso.com") == nil {
+			t.Errorf("accounts %v", other.users)
+		}
+	})
+	t.Run("off_pauses_and_on_continues", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		if _, err := w.jobs.Pause(t.Context(), w.key, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		if next := w.slice(); !next.IsZero() || len(w.app.asked()) != 0 {
+			t.Errorf("a paused job worked; next %s", next)
+		}
+		if got := w.report().Code; got != provision.NotRun {
+			t.Errorf("got %s", got)
+		}
+		if _, err := w.jobs.Start(t.Context(), w.key, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		w.slice()
+		if w.app.user("ada@contoso.com") == nil {
+			t.Error("a started job did not work")
+		}
+	})
+	t.Run("what_cannot_be_saved_names_its_field", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		secret := "x"
+		good := provision.Settings{Mode: provision.Automatic, TenantURL: w.app.url(), Status: provision.On, Scope: provision.AssignedOnly}
+		for field, change := range map[string]func(s *provision.Settings){
+			"Provisioning Mode":   func(s *provision.Settings) { s.Mode, s.Status = provision.Manual, provision.Off },
+			"Tenant URL":          func(s *provision.Settings) { s.TenantURL, s.Secret = "acme.example.com", &secret },
+			"Scope":               func(s *provision.Settings) { s.Scope = "some" },
+			"Provisioning Status": func(s *provision.Settings) { s.Status = "Maybe" },
+			"Secret Token":        func(s *provision.Settings) { s.TenantURL = "https://evil.example.com/scim" },
+		} {
+			s := good
+			change(&s)
+			var input *provision.InputError
+			if _, err := w.jobs.Save(t.Context(), w.key, s, "cli"); !errors.As(err, &input) || input.Field != field {
+				t.Errorf("got %v, want an error of %s", err, field)
+			}
+		}
+		off := false
+		var input *provision.InputError
+		if _, err := w.jobs.SetMapping(t.Context(), w.key, userRows, provision.MappingEdit{Enabled: &off}, "cli"); !errors.As(err, &input) {
+			t.Errorf("the user mapping was switched off: %v", err)
+		}
+	})
+	t.Run("every_change_is_an_event_and_no_event_has_the_secret", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		secret := "hunter2"
+		job := w.report().Job
+		if _, err := w.jobs.Save(t.Context(), w.key, provision.Settings{
+			Mode: job.Mode, TenantURL: job.TenantURL, Status: provision.Off, Scope: provision.Everyone, Secret: &secret,
+		}, "operator:kim"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.jobs.Restart(t.Context(), w.key, "operator:kim"); err != nil {
+			t.Fatal(err)
+		}
+		events, err := store.Events{DB: w.db}.Read(t.Context(), eventScope(w.key), zeroPosition, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, e := range events {
+			names = append(names, e.Name)
+			if strings.Contains(e.Text+string(e.Data), secret) {
+				t.Errorf("event %s tells the secret", e.Name)
+			}
+		}
+		if d := cmp.Diff([]string{"provisioning.created", "provisioning.saved", "provisioning.restarted"}, names); d != "" {
+			t.Errorf("events (-want +got):\n%s", d)
+		}
+	})
+	t.Run("a_template_s_scoping_filter_decides_who_is_in", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		schema := w.report().Job.Schema.Clone()
+		m, err := schema.UserMapping()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Scope = &provision.Filter{Groups: []provision.FilterGroup{{Name: "Oslo", Clauses: []provision.FilterClause{
+			{SourceOperandName: "city", OperatorName: "EQUALS", TargetOperand: provision.FilterOperand{Values: []string{"Oslo"}}},
+		}}}}
+		if _, err := w.jobs.SetSchema(t.Context(), w.key, schema, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.people.put("p2", person("bob@contoso.com", "Bob", "Byte"))
+		w.people.set("p2", "city", "Bergen")
+		_, entries := w.cycle()
+		if got, want := status(entries["p2"]), "other skipped NotEffectivelyEntitled"; got != want || w.app.user("bob@contoso.com") != nil {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		w.people.set("p1", "city", "Bergen")
+		if _, entries = w.cycle(); status(entries["p1"]) != "disable success " {
+			t.Errorf("got %q", status(entries["p1"]))
+		}
+	})
+}
+
+func TestGroupsAreNotProvisionedAndThatIsSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cycle()
+	w.cycle()
+	entries, _, err := w.jobs.Logs(t.Context(), w.key, provision.LogQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != 1 || entries[0].Status.Code != "GroupsNotProvisioned" || len(w.report().Notes) != 1 {
+		t.Errorf("entries %+v, notes %v", entries, w.report().Notes)
+	}
+	for _, r := range w.app.asked() {
+		if strings.Contains(r, "Groups") {
+			t.Errorf("asked %s", r)
+		}
+	}
+}
+
+func TestLease(t *testing.T) {
+	t.Parallel()
+	t.Run("a_cycle_is_refused_with_the_owner_s_name_while_another_holds_the_job", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		if _, err := w.leases.Claim(t.Context(), provision.LeaseKind, w.key.String(), "serve on host7", time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := w.tryCycle()
+		var held *provision.HeldError
+		if !errors.As(err, &held) || held.Owner != "serve on host7" {
+			t.Errorf("got %v, want the owner", err)
+		}
+	})
+	t.Run("a_late_owner_writes_nothing", func(t *testing.T) {
+		t.Parallel()
+		storetest.Each(t, func(t *testing.T, db *store.DB) {
+			w := newWorldOn(t, db)
+			w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+			old, err := w.leases.Claim(t.Context(), provision.LeaseKind, w.key.String(), "a", time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.leases.Claim(t.Context(), provision.LeaseKind, w.key.String(), "a", time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.engine.Advance(t.Context(), w.key.String(), old); !errors.Is(err, store.ErrLeaseLost) {
+				t.Errorf("got %v, want a lost lease", err)
+			}
+			if got := w.app.writes(); got != 0 {
+				t.Errorf("got %d writes at the application, want none", got)
+			}
+		})
+	})
+}
+
+func TestWatcher(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+	woken := 0
+	watcher := &provision.Watcher{
+		Store: w.store, Sources: w.engine.Sources, Now: w.clock.now,
+		Wake: func(context.Context, provision.Key) error { woken++; return nil },
+	}
+	look := func(want int, when string) {
+		t.Helper()
+		woken = 0
+		if err := watcher.Look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if woken != want {
+			t.Errorf("%s: woken %d times, want %d", when, woken, want)
+		}
+	}
+	look(0, "before the initial cycle, which has a time of its own")
+	w.slice()
+	look(0, "with no news")
+	w.people.edit("p1", func(*directory.User) {})
+	look(1, "with news")
+	look(1, "with news that were not dealt with yet")
+	w.slice()
+	look(0, "after the news were dealt with")
+}

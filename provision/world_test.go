@@ -1,0 +1,318 @@
+package provision_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/outbound"
+	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/provision/templates"
+	"github.com/rollcall-scim/rollcall/scimclient"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+
+// people is a scripted source: a directory whose every change a test makes itself.
+type people struct {
+	mu       sync.Mutex
+	users    map[string]directory.User
+	assigned map[string]bool
+	feed     []string // object ids, in the order in which they changed
+}
+
+func newPeople() *people {
+	return &people{users: map[string]directory.User{}, assigned: map[string]bool{}}
+}
+
+// put adds or changes a person, who is assigned.
+func (p *people) put(id string, attributes map[string]any) {
+	p.change(id, func() {
+		u := directory.User{ObjectID: id, AccountEnabled: true, Attributes: attributes}
+		p.users[id], p.assigned[id] = u, true
+	})
+}
+
+func (p *people) change(id string, fn func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fn()
+	p.feed = append(p.feed, id)
+}
+
+func (p *people) edit(id string, fn func(u *directory.User)) {
+	p.change(id, func() {
+		u := p.users[id]
+		fn(&u)
+		p.users[id] = u
+	})
+}
+
+func (p *people) set(id, attribute string, value any) {
+	p.edit(id, func(u *directory.User) {
+		copied := map[string]any{}
+		for k, v := range u.Attributes {
+			copied[k] = v
+		}
+		copied[attribute] = value
+		u.Attributes = copied
+	})
+}
+
+func (p *people) enable(id string, on bool) {
+	p.edit(id, func(u *directory.User) { u.AccountEnabled = on })
+}
+
+func (p *people) assign(id string, on bool) { p.change(id, func() { p.assigned[id] = on }) }
+
+func (p *people) softDelete(id string) {
+	p.edit(id, func(u *directory.User) { u.Deleted = epoch })
+}
+
+func (p *people) purge(id string) {
+	p.change(id, func() {
+		delete(p.users, id)
+		delete(p.assigned, id)
+	})
+}
+
+func (p *people) Position(context.Context) (event.Position, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return event.Position{Seq: int64(len(p.feed))}, nil
+}
+
+func (p *people) Snapshot(_ context.Context, q directory.SnapshotQuery) ([]directory.Object, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var page []directory.Object
+	for id, u := range p.users {
+		if id > q.After && (p.assigned[id] || !q.AssignedOnly) {
+			page = append(page, directory.Object{User: u, Assigned: p.assigned[id]})
+		}
+	}
+	slices.SortFunc(page, func(a, b directory.Object) int { return cmp.Compare(a.User.ObjectID, b.User.ObjectID) })
+	return page[:min(len(page), q.Limit)], nil
+}
+
+func (p *people) Changes(_ context.Context, _ string, after event.Position, limit int) (directory.Changes, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	end := min(int(after.Seq)+limit, len(p.feed))
+	c := directory.Changes{Position: event.Position{Seq: int64(end)}, More: end < len(p.feed)}
+	for _, id := range p.feed[after.Seq:end] {
+		if !slices.Contains(c.ObjectIDs, id) {
+			c.ObjectIDs = append(c.ObjectIDs, id)
+		}
+	}
+	return c, nil
+}
+
+func (p *people) Object(_ context.Context, _, id string) (directory.Object, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u, ok := p.users[id]
+	if !ok {
+		return directory.Object{}, fmt.Errorf("object %s: %w", id, directory.ErrNotFound)
+	}
+	return directory.Object{User: u, Assigned: p.assigned[id]}, nil
+}
+
+var epoch = time.Date(2025, 1, 9, 9, 0, 0, 0, time.UTC)
+
+// clock moves by a microsecond each time it is read, so that records have an order.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(time.Microsecond)
+	return c.at
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// openSeal seals by reversing: tests of sealing are elsewhere.
+type openSeal struct{}
+
+func (openSeal) Seal(plain []byte, context string) ([]byte, error) {
+	return slices.Concat([]byte(context), []byte("|"), reversed(plain)), nil
+}
+
+func (openSeal) Open(sealed []byte, context string) ([]byte, error) {
+	rest, ok := strings.CutPrefix(string(sealed), context+"|")
+	if !ok {
+		return nil, errors.New("sealed for another place")
+	}
+	return reversed([]byte(rest)), nil
+}
+
+func reversed(b []byte) []byte {
+	b = slices.Clone(b)
+	slices.Reverse(b)
+	return b
+}
+
+// world is a job between a scripted source and an application.
+type world struct {
+	t      testing.TB
+	db     *store.DB
+	store  store.Provisioning
+	leases store.Leases
+	people *people
+	app    *application
+	clock  *clock
+	jobs   *provision.Jobs
+	engine *provision.Engine
+	key    provision.Key
+	ids    atomic.Int64
+}
+
+type option func(*provision.Settings, *provision.FlowTypes)
+
+func everyone(s *provision.Settings, _ *provision.FlowTypes) { s.Scope = provision.Everyone }
+
+func actions(f provision.FlowTypes) option {
+	return func(_ *provision.Settings, flows *provision.FlowTypes) { *flows = f }
+}
+
+const (
+	allActions = provision.FlowAdd | provision.FlowUpdate | provision.FlowDelete
+	userRows   = "Provision Azure Active Directory Users"
+)
+
+func newWorld(t testing.TB, options ...option) *world {
+	t.Helper()
+	return newWorldOn(t, storetest.New(t), options...)
+}
+
+func newWorldOn(t testing.TB, db *store.DB, options ...option) *world {
+	t.Helper()
+	w := &world{
+		t: t, db: db, store: store.Provisioning{DB: db}, leases: store.Leases{DB: db},
+		people: newPeople(), app: newApplication(t), clock: &clock{at: epoch},
+		key: provision.Key{Directory: "contoso", App: "acme"},
+	}
+	w.wire()
+	secret := w.app.token
+	s := provision.Settings{Mode: provision.Automatic, TenantURL: w.app.url(), Secret: &secret, Status: provision.On, Scope: provision.AssignedOnly}
+	flows := allActions
+	for _, o := range options {
+		o(&s, &flows)
+	}
+	if _, err := w.jobs.Save(t.Context(), w.key, s, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	w.setActions(flows)
+	return w
+}
+
+func (w *world) wire() {
+	client := outbound.New(outbound.Options{})
+	targets := func(tenantURL, secret string) (provision.Target, error) {
+		return scimclient.New(tenantURL, secret, scimclient.Options{HTTP: client, Now: w.clock.now, NewID: w.newID})
+	}
+	w.jobs = &provision.Jobs{Store: w.store, Sealer: openSeal{}, Targets: targets, Template: template, Now: w.clock.now, NewID: w.newID}
+	w.engine = &provision.Engine{
+		Store: w.store, Sources: func(context.Context, directory.ID) (provision.Source, error) { return w.people, nil },
+		Targets: targets, Sealer: openSeal{}, Leases: w.leases, Now: w.clock.now, NewID: w.newID, Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+func (w *world) newID() string {
+	return fmt.Sprintf("00000000-0000-4000-8000-%012d", w.ids.Add(1))
+}
+
+func template() (*provision.Schema, error) {
+	b, err := templates.Get(templates.Guide)
+	if err != nil {
+		return nil, err
+	}
+	return provision.ParseSchema(b)
+}
+
+func (w *world) setActions(f provision.FlowTypes) {
+	w.t.Helper()
+	if _, err := w.jobs.SetMapping(w.t.Context(), w.key, userRows, provision.MappingEdit{Actions: &f}, "cli"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// cycle runs one cycle and returns its log entries by person.
+func (w *world) cycle() (provision.CycleReport, map[string]provision.LogEntry) {
+	w.t.Helper()
+	report, entries, err := w.tryCycle()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return report, entries
+}
+
+func (w *world) tryCycle() (provision.CycleReport, map[string]provision.LogEntry, error) {
+	w.t.Helper()
+	entries := map[string]provision.LogEntry{}
+	report, err := w.engine.RunCycle(w.t.Context(), w.key, "test", func(e provision.LogEntry) error {
+		if e.SourceIdentity.Type == "User" {
+			entries[e.SourceIdentity.ID] = e
+		}
+		return nil
+	})
+	return report, entries, err
+}
+
+// slice advances the job as the runner would.
+func (w *world) slice() time.Time {
+	w.t.Helper()
+	epoch, err := w.leases.Claim(w.t.Context(), provision.LeaseKind, w.key.String(), "test", time.Minute)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	next, err := w.engine.Advance(w.t.Context(), w.key.String(), epoch)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.leases.Release(w.t.Context(), provision.LeaseKind, w.key.String(), "test", epoch, next); err != nil {
+		w.t.Fatal(err)
+	}
+	return next
+}
+
+func (w *world) report() provision.Report {
+	w.t.Helper()
+	r, err := w.jobs.Report(w.t.Context(), w.key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+func person(upn, given, family string) map[string]any {
+	return map[string]any{
+		"userPrincipalName": upn, "displayName": given + " " + family, "givenName": given, "surname": family,
+		"mail": upn, "mailNickname": given, "city": "Oslo",
+	}
+}
+
+var zeroPosition event.Position
+
+func eventScope(k provision.Key) event.Scope { return event.Directory(string(k.Directory)) }

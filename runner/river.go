@@ -1,0 +1,151 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+	"github.com/riverqueue/river/rivertype"
+)
+
+const (
+	// jobTimeout is above the longest slice: River ends only what the slice's own limit did not.
+	jobTimeout  = 30 * time.Second
+	rescueAfter = 60 * time.Second
+	// retention is how long River keeps the rows of finished jobs.
+	retention = time.Hour
+	// migrationLock is the PostgreSQL advisory lock under which River's tables are made.
+	migrationLock = 7165549823
+	// maxDue is how many due keys get their job at a time; the others follow with the next look.
+	maxDue = 500
+)
+
+// advanceArgs is a River job: one slice of a key. Both fields make it unique:
+// a job of an epoch that is over keeps no newer one away.
+type advanceArgs struct {
+	Key   string `json:"key" river:"unique"`
+	Epoch int64  `json:"epoch" river:"unique"`
+}
+
+func (advanceArgs) Kind() string { return "advance" }
+
+// advanceWorker works on River's jobs.
+type advanceWorker struct {
+	river.WorkerDefaults[advanceArgs]
+	r *Runner
+}
+
+// Work advances the key, unless somebody has done so since the job was made.
+func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) error {
+	epoch, err := w.r.Leases.Epoch(ctx, w.r.Kind, job.Args.Key)
+	if err != nil {
+		return fmt.Errorf("epoch of %s %s: %w", w.r.Kind, job.Args.Key, err)
+	}
+	if epoch == job.Args.Epoch && w.r.slice(ctx, job.Args.Key) {
+		w.r.look()
+	}
+	return nil
+}
+
+// runRiver is Run with River: due keys become jobs, which any process takes.
+func (r *Runner) runRiver(ctx context.Context) error {
+	driver := riverpgxv5.New(r.Pool)
+	log := slog.New(quiet{r.log().Handler()})
+	if err := migrateRiver(ctx, r.Pool, driver, log); err != nil {
+		return fmt.Errorf("make River's tables: %w", err)
+	}
+	workers := river.NewWorkers()
+	if err := river.AddWorkerSafely(workers, &advanceWorker{r: r}); err != nil {
+		return fmt.Errorf("start River: %w", err)
+	}
+	client, err := river.NewClient(driver, &river.Config{
+		Queues:                      map[string]river.QueueConfig{r.Kind: {MaxWorkers: r.workers()}},
+		Workers:                     workers,
+		Logger:                      log,
+		JobTimeout:                  jobTimeout,
+		RescueStuckJobsAfter:        rescueAfter,
+		SoftStopTimeout:             r.grace(),
+		CompletedJobRetentionPeriod: retention,
+		CancelledJobRetentionPeriod: retention,
+		DiscardedJobRetentionPeriod: retention,
+	})
+	if err != nil {
+		return fmt.Errorf("start River: %w", err)
+	}
+	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("start River: %w", err)
+	}
+	r.looks(ctx, func() {
+		if err := r.insertDue(ctx, client); err != nil && ctx.Err() == nil {
+			r.log().Error("look for due work", "kind", r.Kind, "error", err)
+		}
+	})
+	if err := client.Stop(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("stop River: %w", err)
+	}
+	return nil
+}
+
+// insertDue makes a job for each due key that has none.
+func (r *Runner) insertDue(ctx context.Context, client *river.Client[pgx.Tx]) error {
+	keys, err := r.Leases.Due(ctx, r.Kind, r.now(), maxDue)
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	jobs := make([]river.InsertManyParams, len(keys))
+	for i, key := range keys {
+		epoch, err := r.Leases.Epoch(ctx, r.Kind, key)
+		if err != nil {
+			return err
+		}
+		jobs[i] = river.InsertManyParams{Args: advanceArgs{Key: key, Epoch: epoch}, InsertOpts: &river.InsertOpts{
+			Queue: r.Kind,
+			// A slice that fails is due again by its lease, not by River.
+			MaxAttempts: 1,
+			UniqueOpts: river.UniqueOpts{ByArgs: true, ByQueue: true, ByState: []rivertype.JobState{
+				// Not completed: a finished job keeps no other one away.
+				rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning,
+				rivertype.JobStateRetryable, rivertype.JobStateScheduled,
+			}},
+		}}
+	}
+	if _, err := client.InsertMany(ctx, jobs); err != nil {
+		return fmt.Errorf("insert River jobs: %w", err)
+	}
+	return nil
+}
+
+// migrateRiver makes or updates River's tables, one process at a time.
+func migrateRiver(ctx context.Context, pool *pgxpool.Pool, driver *riverpgxv5.Driver, log *slog.Logger) error {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	if _, err := conn.Exec(ctx, "select pg_advisory_lock($1)", migrationLock); err != nil {
+		return err
+	}
+	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: log})
+	if err == nil {
+		_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	}
+	_, unlock := conn.Exec(context.WithoutCancel(ctx), "select pg_advisory_unlock($1)", migrationLock)
+	return errors.Join(err, unlock)
+}
+
+// quiet passes on only what somebody has to look at: River tells of every start.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
+}
+
+func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
+func (q quiet) WithGroup(name string) slog.Handler       { return quiet{q.Handler.WithGroup(name)} }

@@ -1,0 +1,235 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Leases says who advances a key and when. Its errors tell what happened:
+// Claim's has a method Holder() (owner string, until time.Time) while somebody
+// else holds the key, and an error with LeaseLost() true means that somebody
+// has taken it over.
+type Leases interface {
+	Claim(ctx context.Context, kind, key, owner string, ttl time.Duration) (epoch int64, err error)
+	Renew(ctx context.Context, kind, key, owner string, epoch int64, ttl time.Duration) error
+	Release(ctx context.Context, kind, key, owner string, epoch int64, nextAt time.Time) error
+	Due(ctx context.Context, kind string, now time.Time, limit int) ([]string, error)
+	Held(ctx context.Context, kind, owner string) ([]string, error)
+	Epoch(ctx context.Context, kind, key string) (int64, error)
+	Wake(ctx context.Context, kind, key string) error
+}
+
+// Runner advances the keys of one kind. The fields are set before Run and not
+// changed afterwards; those under "optional" have useful defaults.
+type Runner struct {
+	Kind   string // of the leases
+	Leases Leases
+	// Advance does one bounded slice of a key's work, at most ten seconds of
+	// it, under the epoch, and returns when the key wants the next one: at once
+	// when that is not in the future, when it is woken when it is zero.
+	Advance func(ctx context.Context, key string, epoch int64) (next time.Time, err error)
+	// Owner names this process to others. On SQLite it is the same after a
+	// restart, and no two running processes share it; on PostgreSQL every
+	// process has its own.
+	Owner string
+	// Pool makes River schedule the slices across processes; nil on SQLite.
+	Pool *pgxpool.Pool
+
+	// Optional.
+	Log     *slog.Logger
+	Now     func() time.Time
+	Workers int           // slices at a time in this process; 4
+	TTL     time.Duration // how long a killed process's keys wait for the next one; 20 s
+	Look    time.Duration // how often due keys are looked for; 1 s
+	Slice   time.Duration // after which a slice is stopped; 25 s
+	Grace   time.Duration // how long Run waits for slices when its context ends, before it stops them; 15 s
+	Retry   time.Duration // after which a slice that failed without saying when is tried again; 30 s
+
+	once  sync.Once
+	woken chan struct{}
+}
+
+// Wake makes a key due at once and has it looked for at once. It may be called
+// before Run and in a process that never calls Run: the one that does finds
+// the key within Look.
+func (r *Runner) Wake(ctx context.Context, key string) error {
+	if err := r.Leases.Wake(ctx, r.Kind, key); err != nil {
+		return fmt.Errorf("wake %s %s: %w", r.Kind, key, err)
+	}
+	r.look()
+	return nil
+}
+
+// Run advances due keys until ctx ends. It then starts no more slices, waits
+// for those that run, releases their leases and returns nil.
+func (r *Runner) Run(ctx context.Context) error {
+	if r.Pool != nil {
+		return r.runRiver(ctx)
+	}
+	return r.runHere(ctx)
+}
+
+// look has due keys looked for at once.
+func (r *Runner) look() {
+	select {
+	case r.wakes() <- struct{}{}:
+	default: // it is going to look
+	}
+}
+
+func (r *Runner) wakes() chan struct{} {
+	r.once.Do(func() { r.woken = make(chan struct{}, 1) })
+	return r.woken
+}
+
+// looks calls find each Look, whenever something is woken, and at once, until
+// ctx ends.
+func (r *Runner) looks(ctx context.Context, find func()) {
+	tick := time.NewTicker(cmp.Or(r.Look, time.Second))
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		find()
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		case <-r.wakes():
+		}
+	}
+}
+
+// slice advances a key once, if nobody else does, and reports whether it did.
+func (r *Runner) slice(ctx context.Context, key string) bool {
+	epoch, err := r.Leases.Claim(ctx, r.Kind, key, r.Owner, r.ttl())
+	if holder, ok := errors.AsType[held](err); ok {
+		owner, until := holder.Holder()
+		r.log().Debug("another process works on it", "kind", r.Kind, "key", key, "owner", owner, "until", until)
+		return false
+	}
+	if err != nil {
+		r.log().Error("claim the lease", "kind", r.Kind, "key", key, "error", err)
+		return false
+	}
+	next, err := r.advance(ctx, key, epoch)
+	if err != nil && !isLost(err) {
+		next = r.nextAfter(ctx, key, next, err)
+	}
+	if !isLost(err) {
+		// The lease is given back even when this process is shutting down.
+		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		err = r.Leases.Release(release, r.Kind, key, r.Owner, epoch, next)
+	}
+	switch {
+	case isLost(err):
+		r.log().Warn("another process has taken over", "kind", r.Kind, "key", key, "epoch", epoch)
+	case err != nil:
+		r.log().Error("release the lease", "kind", r.Kind, "key", key, "error", err)
+	}
+	return true
+}
+
+type (
+	held interface {
+		error
+		Holder() (owner string, until time.Time)
+	}
+	lost interface {
+		error
+		LeaseLost() bool
+	}
+)
+
+func isLost(err error) bool {
+	e, ok := errors.AsType[lost](err)
+	return ok && e.LeaseLost()
+}
+
+// nextAfter is when a slice that failed is tried again: at once, by whoever is
+// there, when it was this process's end that stopped it; else not within a
+// second, so that a failure at every try does not keep the machine busy.
+func (r *Runner) nextAfter(ctx context.Context, key string, next time.Time, err error) time.Time {
+	if ctx.Err() != nil {
+		r.log().Info("stopped in the middle of a slice", "kind", r.Kind, "key", key, "error", err)
+		return r.now()
+	}
+	if next.IsZero() {
+		next = r.now().Add(cmp.Or(r.Retry, 30*time.Second))
+	} else if soon := r.now().Add(time.Second); next.Before(soon) {
+		next = soon
+	}
+	r.log().Error("advance", "kind", r.Kind, "key", key, "next", next, "error", err)
+	return next
+}
+
+// advance calls Advance and holds the lease as long as it runs. Its context
+// ends when the lease is lost.
+func (r *Runner) advance(ctx context.Context, key string, epoch int64) (next time.Time, err error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	limit := cmp.Or(r.Slice, 25*time.Second)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("stopped after %s: a slice of work has to be shorter", limit))
+	defer cancel()
+	var renewing sync.WaitGroup
+	renewing.Go(func() { stop(r.renew(ctx, key, epoch)) })
+	defer renewing.Wait()
+	defer stop(nil)
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+		if err != nil && errors.Is(err, ctx.Err()) {
+			err = context.Cause(ctx)
+		}
+	}()
+	return r.Advance(ctx, key, epoch)
+}
+
+// renew holds the lease until ctx ends and returns why it cannot any longer.
+func (r *Runner) renew(ctx context.Context, key string, epoch int64) error {
+	tick := time.NewTicker(r.ttl() / 4)
+	defer tick.Stop()
+	renewed := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		err := r.Leases.Renew(ctx, r.Kind, key, r.Owner, epoch, r.ttl())
+		if isLost(err) {
+			return err
+		}
+		if err == nil {
+			renewed = time.Now()
+			continue
+		}
+		if time.Since(renewed) > r.ttl() {
+			return fmt.Errorf("the lease could not be renewed: %w", err)
+		}
+	}
+}
+
+func (r *Runner) ttl() time.Duration   { return cmp.Or(r.TTL, 20*time.Second) }
+func (r *Runner) grace() time.Duration { return cmp.Or(r.Grace, 15*time.Second) }
+func (r *Runner) workers() int         { return cmp.Or(r.Workers, 4) }
+
+func (r *Runner) now() time.Time {
+	if r.Now == nil {
+		return time.Now()
+	}
+	return r.Now()
+}
+
+func (r *Runner) log() *slog.Logger {
+	if r.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return r.Log
+}

@@ -29,7 +29,12 @@ type applier struct {
 	// primary remembers, by attribute, the element that this request made the
 	// primary one.
 	primary map[string]string
+
+	steps int // comparisons done to select values
 }
+
+// maxSteps bounds the work of one request's filters, under a second.
+const maxSteps = 10_000_000
 
 // container is the map that holds the attribute, copied before it is changed.
 func (a *applier) container(p *Path) map[string]any {
@@ -119,45 +124,44 @@ func (a *applier) changed(op Operation, old, value any) (any, error) {
 
 func sameValue(a, b any) bool { return Equal(Resource{"v": a}, Resource{"v": b}) }
 
-// without gives a list without the values sent.
+// without gives a list without the values sent. One sent with a value and no
+// type takes all with that value; one without a value takes what equals it.
 func without(attr *Attribute, old, value any) any {
 	list, _ := old.([]any)
 	sent, _ := value.([]any)
 	gone := make(map[string]bool, len(sent))
 	for _, e := range sent {
-		gone[removalKey(attr, e)] = true
-		if key := identity(attr, e); key != "" {
-			gone[key] = true
+		byValue, byType := removalKeys(attr, e)
+		switch {
+		case byType != "":
+			gone[byType] = true
+		case byValue != "":
+			gone[byValue] = true
+		default:
+			gone["whole "+wholeKey(attr, e)] = true
 		}
 	}
 	var kept []any
 	for _, e := range list {
-		if !gone[removalKey(attr, e)] && !gone[identity(attr, e)] && !covered(attr, e, sent) {
+		byValue, byType := removalKeys(attr, e)
+		if !gone[byType] && !gone[byValue] && !gone["whole "+wholeKey(attr, e)] {
 			kept = append(kept, e)
 		}
 	}
 	return kept
 }
 
-// removalKey is the whole of an element, for those without an identity.
-func removalKey(attr *Attribute, e any) string { return "#" + wholeKey(attr, e) }
-
-// covered reports whether an element has all that one of the values sent has;
-// only looked for where that value names no type, as in remove emails
-// [{"value": "a@x"}].
-func covered(attr *Attribute, element any, sent []any) bool {
-	m, ok := element.(map[string]any)
-	value := attr.Sub("value")
-	if !ok || value == nil || value.Mutability == Immutable {
-		return false
+func removalKeys(attr *Attribute, e any) (byValue, byType string) {
+	m, ok := e.(map[string]any)
+	sub := attr.Sub("value")
+	if !ok || sub == nil || empty(m[sub.Name]) {
+		return "", ""
 	}
-	for _, s := range sent {
-		want, _ := s.(map[string]any)
-		if len(want) == 1 && !empty(want[value.Name]) && scalarKey(value, want[value.Name]) == scalarKey(value, m[value.Name]) {
-			return true
-		}
+	byValue = "value " + scalarKey(sub, m[sub.Name])
+	if typ := attr.Sub("type"); sub.Mutability != Immutable && typ != nil && !empty(m[typ.Name]) {
+		byType = byValue + "\x00" + scalarKey(typ, m[typ.Name])
 	}
-	return false
+	return byValue, byType
 }
 
 // list applies an operation on a whole multi-valued attribute.
@@ -303,6 +307,10 @@ func (a *applier) filtered(op Operation, old, value any) (any, error) {
 	if !isList && !empty(old) {
 		list = []any{old} // Entra selects the manager by manager[value eq "…"]
 	}
+	a.steps += len(list) * terms(p.Filter)
+	if a.steps > maxSteps {
+		return nil, PayloadTooLarge("%s: the filters of the request would look at too many values; send fewer operations at a time", p)
+	}
 	var matched []int
 	for i, e := range list {
 		if p.Filter.match(elementValues(e)) {
@@ -327,6 +335,18 @@ func (a *applier) filtered(op Operation, old, value any) (any, error) {
 		return list[0], nil
 	}
 	return nil, nil
+}
+
+func terms(n Node) int {
+	switch n := n.(type) {
+	case And:
+		return terms(n.Left) + terms(n.Right)
+	case Or:
+		return terms(n.Left) + terms(n.Right)
+	case Not:
+		return terms(n.Node)
+	}
+	return 1
 }
 
 func (a *applier) inMatched(op Operation, list []any, matched []int, value any) (any, error) {

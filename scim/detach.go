@@ -37,6 +37,9 @@ func (op Operation) edit() (Edit, bool) {
 	if p.Sub != "" || !p.attr.MultiValued || p.attr.Mutability != ReadWrite {
 		return Edit{}, false
 	}
+	if p.Filter != nil && p.attr.Type != Complex {
+		return Edit{}, false
+	}
 	if p.Filter != nil {
 		values, ok := selectedValues(p.Filter)
 		return Edit{"remove", values}, ok && op.Op == "remove"

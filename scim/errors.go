@@ -39,11 +39,14 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 }
 
 func newError(status int, scimType, format string, args []any) *Error {
-	detail := format
-	if len(args) > 0 {
-		detail = fmt.Sprintf(format, args...)
+	return &Error{Status: status, ScimType: scimType, Detail: sentence(format, args)}
+}
+
+func sentence(format string, args []any) string {
+	if len(args) == 0 {
+		return format
 	}
-	return &Error{Status: status, ScimType: scimType, Detail: detail}
+	return fmt.Sprintf(format, args...)
 }
 
 // InvalidSyntax is 400: the body is not JSON or has the wrong structure.

@@ -9,7 +9,11 @@ import (
 const (
 	MaxPatchOperations = 1000
 	MaxPatchValues     = 10000 // values of one multi-valued attribute in one operation
+	MaxPatchChanges    = 5000  // operations after those without a path are taken apart
 )
+
+// maxIgnored bounds what one request can write into the request log.
+const maxIgnored = 50
 
 // Patch is a PATCH request that was read against a resource type. Operations
 // without a path are taken apart: each key of their value is an operation here.
@@ -218,6 +222,12 @@ func (d *patchDecoder) key(op string, m member) error {
 }
 
 func (d *patchDecoder) ignore(path, reason string) {
+	if len(d.patch.ignored) == maxIgnored {
+		d.patch.ignored = append(d.patch.ignored, Ignored{"", "more like these"})
+	}
+	if len(d.patch.ignored) > maxIgnored {
+		return
+	}
 	d.patch.ignored = append(d.patch.ignored, Ignored{path, reason})
 }
 
@@ -265,9 +275,7 @@ func (d *patchDecoder) protected(op string, p Path, raw any) (done bool, err err
 		return true, Mutability("%s cannot be changed by a client", p)
 	}
 	// Okta sends the id along when it renames a group: Apply compares it.
-	value := plain(raw)
-	d.add(op, p, value)
-	return true, nil
+	return true, d.add(op, p, plain(raw))
 }
 
 // plain gives a raw value the types of a Resource without any schema.
@@ -294,17 +302,21 @@ func plain(raw any) any {
 	return raw
 }
 
-func (d *patchDecoder) add(op string, p Path, value any) {
+func (d *patchDecoder) add(op string, p Path, value any) error {
+	if len(d.patch.Operations) == MaxPatchChanges {
+		return PayloadTooLarge("the request changes more than %d attributes", MaxPatchChanges)
+	}
 	d.patch.Operations = append(d.patch.Operations, Operation{op, &p, value, d.index, d.inner})
+	return nil
 }
 
 // wholeExtension reads an operation whose path is the URN of an extension.
 func (d *patchDecoder) wholeExtension(op string, p Path, raw any) error {
 	if op == "remove" || raw == nil || raw == "" {
-		if op != "add" {
-			d.add("remove", p, nil)
+		if op == "add" {
+			return nil
 		}
-		return nil
+		return d.add("remove", p, nil)
 	}
 	o, ok := raw.(object)
 	if !ok {
@@ -332,8 +344,7 @@ func (d *patchDecoder) remove(p Path, raw any) error {
 		}
 	}
 	if raw == nil || p.Filter != nil || p.Sub != "" || !p.attr.MultiValued {
-		d.add("remove", p, nil)
-		return nil
+		return d.add("remove", p, nil)
 	}
 	// RFC 7644 §3.5.2.2 knows no value here. Entra sends one and means: only
 	// these. An empty list therefore removes nothing.
@@ -345,8 +356,7 @@ func (d *patchDecoder) remove(p Path, raw any) error {
 		return err
 	}
 	d.fix("remove-values", p.String(), "only the values sent are removed")
-	d.add("remove", p, value)
-	return nil
+	return d.add("remove", p, value)
 }
 
 // removable: RFC 7644 §3.5.2.2: a required attribute cannot be removed.
@@ -363,18 +373,17 @@ func (d *patchDecoder) assign(op string, p Path, raw any) error {
 	if err != nil {
 		return err
 	}
-	if m, ok := value.(map[string]any); ok && nothing(m) {
-		if !unassigns(p.attr, raw) {
-			// {} or nothing but unknown sub-attributes changes nothing.
+	if m, ok := value.(map[string]any); ok {
+		switch {
+		case p.sub == nil && unassigns(p.attr, raw):
+			value = nil // {"value": ""} takes a manager away
+		case len(m) == 0:
 			d.ignore(p.String(), "the value names no sub-attribute to change")
 			return nil
 		}
-		value = nil
 	}
-	if m, ok := value.(map[string]any); ok && p.Filter == nil && unassigns(p.attr, raw) && empty(m["value"]) {
-		value = nil // {"value": ""} takes a manager away
-	}
-	if value == nil && (p.attr.MultiValued || p.Sub != "") && onlyUnknown(raw) {
+	if value == nil && onlyUnknown(raw) {
+		// It must not be taken for the wish to unassign.
 		d.ignore(p.String(), "the value names no known sub-attribute")
 		return nil
 	}
@@ -383,8 +392,7 @@ func (d *patchDecoder) assign(op string, p Path, raw any) error {
 			return err
 		}
 	}
-	d.add(op, p, value)
-	return nil
+	return d.add(op, p, value)
 }
 
 // unassigns reports whether an object's own "value" is there and empty.
@@ -400,13 +408,13 @@ func unassigns(a *Attribute, raw any) bool {
 	return given && (v == nil || v == "")
 }
 
-// onlyUnknown reports whether a value that came to nothing was not empty: then
-// it must not be taken for the wish to unassign.
+// onlyUnknown reports whether a value that came to nothing was an object with
+// something in it.
 func onlyUnknown(raw any) bool {
 	switch raw := raw.(type) {
 	case object:
 		for _, m := range raw {
-			if m.value != nil && m.value != "" {
+			if m.value != nil && m.value != "" && !equalName(m.name, "value") {
 				return true
 			}
 		}
@@ -445,13 +453,10 @@ func (d *patchDecoder) limited(p Path, raw any) (any, error) {
 
 // single makes a list of one value: clients send members either way.
 func single(raw any) any {
-	switch raw.(type) {
-	case nil, []any, string:
-		if raw == "" {
-			return nil
-		}
+	if raw == nil || raw == "" {
+		return nil
 	}
-	if _, ok := raw.([]any); ok || raw == nil {
+	if _, ok := raw.([]any); ok {
 		return raw
 	}
 	return []any{raw}

@@ -23,14 +23,14 @@ func (d *reader) fix(code, path, format string, args ...any) {
 		d.more++
 		return
 	}
-	d.fixes = append(d.fixes, Fix{code, path, newError(0, "", format, args).Detail})
+	d.fixes = append(d.fixes, Fix{code, path, sentence(format, args)})
 }
 
 // noted gives the fixes, and how many more there were.
 func (d *reader) noted() []Fix {
 	if d.more > 0 {
 		last := &d.fixes[len(d.fixes)-1]
-		*last = Fix{"more", "", newError(0, "", "%d more like these", []any{d.more + 1}).Detail}
+		*last = Fix{"more", "", itoa(d.more+1) + " more like these"}
 		d.more = 0
 	}
 	return d.fixes

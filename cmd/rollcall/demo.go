@@ -1,0 +1,277 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// The demo's sample company and the accounts that its people have at the demo's site already.
+var (
+	//go:embed demo/contoso.csv
+	demoUsers []byte
+	//go:embed demo/acme.csv
+	demoPeople []byte
+)
+
+const (
+	demoSite          = "acme"
+	demoDirectory     = "contoso"
+	demoApplication   = "Acme"
+	demoAdministrator = "kim@contoso.example"
+	demoPerson        = "liam@contoso.example"
+	demoLeaver        = "fiona@contoso.example" // deleted softly; the others who left are disabled
+)
+
+// demonstration is what the demo prints.
+type demonstration struct {
+	URL           string `json:"url"`
+	Operator      string `json:"operator"`
+	Administrator string `json:"administrator"`
+	Person        string `json:"person"`
+	Site          string `json:"site"`
+	TenantURL     string `json:"tenantUrl"`
+	Directory     string `json:"directory"`
+	Application   string `json:"application"`
+	Database      string `json:"database"`
+	KeyFile       string `json:"keyFile"`
+	Done          bool   `json:"done"`
+}
+
+func (c *command) demoCommand() *cobra.Command {
+	var address string
+	var done bool
+	cmd := &cobra.Command{
+		Use: "demo", Short: "Show both ends with a sample company, in a temporary database", Args: names(),
+		Long: `Serves a site (acme) and a company's directory (contoso, about 40 people) from a
+temporary database, prints sign-in links for an operator, an administrator and an
+ordinary person, and says what to do first. Ctrl-C stops it and removes everything.
+
+With --done the whole guide "Configure SCIM with Entra ID" has been followed already.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.demo(cmd, address, done) },
+	}
+	cmd.Flags().StringVar(&address, "listen", "", "address and port (default "+defaultListen+", or a free port when that is taken)")
+	cmd.Flags().BoolVar(&done, "done", false, "start after the guide's last step")
+	return cmd
+}
+
+func (c *command) demo(cmd *cobra.Command, address string, done bool) (err error) {
+	dir, err := os.MkdirTemp("", "rollcall-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	ln, err := demoListen(address)
+	if err != nil {
+		return err
+	}
+	c.database, c.keyFile = filepath.Join(dir, "rollcall.db"), ""
+	if c.publicURL == "" {
+		c.publicURL = "http://" + reachable(ln.Addr())
+	}
+	log := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s, err := c.openServices(cmd.Context(), wiring{log: log, allowPrivate: c.allowPrivate, instance: "demo"})
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	defer func() { err = errors.Join(err, s.db.Close()) }()
+
+	g, ctx := errgroup.WithContext(cmd.Context())
+	g.Go(func() error { return c.run(ctx, s, ln, nil) })
+	g.Go(func() error {
+		d, err := c.stage(ctx, s, done)
+		if err != nil {
+			return untilDone(ctx, err)
+		}
+		return c.print(d, func(w io.Writer) { d.print(w) })
+	})
+	return g.Wait()
+}
+
+// demoListen takes the address asked for; without one the usual one, or a free port when that is taken.
+func demoListen(address string) (net.Listener, error) {
+	if address != "" {
+		return net.Listen("tcp", address)
+	}
+	if ln, err := net.Listen("tcp", defaultListen); err == nil {
+		return ln, nil
+	}
+	return net.Listen("tcp", "127.0.0.1:0")
+}
+
+// stage fills the database with the sample company and its site.
+func (c *command) stage(ctx context.Context, s *services, done bool) (demonstration, error) {
+	st, err := s.sites.Create(ctx, demoSite, site.Documented, actor)
+	if err != nil {
+		return demonstration{}, err
+	}
+	people, err := s.importPeople(ctx, st, bytes.NewReader(demoPeople))
+	if err = errors.Join(err, rowErrors(people.Errors)); err != nil {
+		return demonstration{}, err
+	}
+	h, app, err := s.stageCompany(ctx)
+	if err != nil {
+		return demonstration{}, err
+	}
+	if done {
+		if err := c.followGuide(ctx, s, st, provision.Key{Directory: h.Directory.ID, App: app.ID}); err != nil {
+			return demonstration{}, err
+		}
+	}
+	d := demonstration{
+		URL: c.address(), Site: st.Name, TenantURL: c.tenantURL(st.Name), Directory: h.Directory.Name, Application: app.Name,
+		Database: c.database, KeyFile: c.database + ".key", Done: done,
+	}
+	op, err := s.operators.Link(ctx, defaultOperator, actor)
+	if err != nil {
+		return demonstration{}, err
+	}
+	d.Operator = c.address() + op.Path
+	for who, to := range map[string]*string{demoAdministrator: &d.Administrator, demoPerson: &d.Person} {
+		l, err := s.signins.IssueSiteLink(ctx, st, who, actor)
+		if err != nil {
+			return demonstration{}, err
+		}
+		*to = c.address() + l.Path
+	}
+	return d, nil
+}
+
+// rowErrors joins the errors of an import's rows.
+func rowErrors[E error](rows []E) error {
+	all := make([]error, 0, len(rows))
+	for _, r := range rows {
+		all = append(all, r)
+	}
+	return errors.Join(all...)
+}
+
+func (s *services) stageCompany(ctx context.Context) (*directory.Handle, directory.Application, error) {
+	none := directory.Application{}
+	d, err := s.directories.Create(ctx, demoDirectory, actor)
+	if err != nil {
+		return nil, none, err
+	}
+	h := s.directories.Open(d)
+	report, err := importUsers(ctx, h, bytes.NewReader(demoUsers), directory.ImportOptions{Actor: actor})
+	for _, e := range report.Errors {
+		err = errors.Join(err, &e)
+	}
+	if err != nil {
+		return nil, none, err
+	}
+	app, err := h.CreateApplication(ctx, demoApplication, actor)
+	if err != nil {
+		return nil, none, err
+	}
+	var ids []string
+	if err := h.EachUser(ctx, directory.UserQuery{}, func(u directory.User) error {
+		ids = append(ids, u.ObjectID)
+		return nil
+	}); err != nil {
+		return nil, none, err
+	}
+	if _, err := h.Assign(ctx, app.ID, ids, actor); err != nil {
+		return nil, none, err
+	}
+	leaver, err := h.UserByUPN(ctx, demoLeaver)
+	if err != nil {
+		return nil, none, err
+	}
+	_, err = h.SoftDelete(ctx, leaver.ObjectID, actor)
+	return h, app, err
+}
+
+// followGuide does what the guide says, and waits until the first cycle has ended.
+func (c *command) followGuide(ctx context.Context, s *services, st site.Site, key provision.Key) error {
+	_, secret, err := s.sites.CreateToken(ctx, st.ID, site.TokenRequest{Name: "Entra ID", Actor: actor})
+	if err != nil {
+		return err
+	}
+	if _, err := s.sites.Update(ctx, st.ID, actor, func(next *site.Site) error {
+		next.ManageRoles = true
+		return nil
+	}); err != nil {
+		return err
+	}
+	job, err := s.jobs.Save(ctx, key, provision.Settings{
+		Mode: provision.Automatic, TenantURL: c.tenantURL(st.Name), Secret: &secret, Scope: provision.AssignedOnly, Status: provision.Off,
+	}, actor)
+	if err != nil {
+		return err
+	}
+	update := provision.FlowTypes(0).With(provision.FlowUpdate, true)
+	if err := setUserActions(ctx, s.jobs, job, &update); err != nil {
+		return err
+	}
+	if _, err := s.jobs.Start(ctx, key, actor); err != nil {
+		return inWords(err)
+	}
+	for {
+		r, err := s.jobs.Report(ctx, key)
+		if err != nil {
+			return err
+		}
+		if q := r.State.Quarantine; q != nil {
+			return fmt.Errorf("the first cycle was stopped: %s", q.Message)
+		}
+		if !r.State.FirstDone.IsZero() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (d demonstration) print(w io.Writer) {
+	fmt.Fprintf(w, `
+Rollcall runs at %s, both ends in a temporary database. Ctrl-C stops it and removes everything.
+
+Sign in (each link opens once, within 15 minutes; the first two work side by side in one browser):
+
+  Operator of the company's end, directory %s
+    %s
+  Administrator of the application's end, site %s (Kim Adler)
+    %s
+  Ordinary person of that site (Liam O'Rourke; open it in a private window)
+    %s
+
+`, d.URL, d.Directory, d.Operator, d.Site, d.Administrator, d.Person)
+	if d.Done {
+		fmt.Fprintf(w, `The guide has been followed: the application %s is provisioned into %s.
+What to do first:
+  1. As the operator, open Users, find Liam O'Rourke and disable him.
+  2. Within seconds the private window's next click is the sign-in page.
+  3. See why in both logs: Provisioning logs of the application, Provisioning log of the site.
+`, d.Application, d.TenantURL)
+		return
+	}
+	fmt.Fprintf(w, `What to do first:
+  1. As the administrator, open Admin settings, SCIM integration: tick Enable SCIM, generate a token, copy it.
+  2. As the operator, open the application %s, Provisioning, Get started: choose Automatic, enter
+       Tenant URL    %s
+       Secret Token  the token
+     then Test Connection and Save.
+  3. Under Mappings set Target Object Actions to just Update, set Provisioning Status to On, and watch the log.
+
+docs/guide.md goes through it with pictures. rollcall demo --done starts after the last step.
+`, d.Application, d.TenantURL)
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/directory/csv"
+)
+
+func (c *command) directoryCommand() *cobra.Command {
+	return group("directory", "Directories: the company's end",
+		c.directoryCreate(), c.directoryList(), c.directoryImport(), c.directoryExport(), c.directoryDelete(), c.directoryUser())
+}
+
+type directoryJSON struct {
+	Name     string `json:"name"`
+	ID       string `json:"id"`
+	Created  string `json:"created"`
+	Enabled  int    `json:"enabledUsers"`
+	Disabled int    `json:"disabledUsers"`
+	Deleted  int    `json:"deletedUsers"`
+}
+
+func (c *command) directoryCreate() *cobra.Command {
+	return &cobra.Command{
+		Use: "create NAME", Short: "Make an empty directory", Args: names("NAME"),
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			d, err := s.directories.Create(cmd.Context(), args[0], actor)
+			if err != nil {
+				return err
+			}
+			return c.print(directoryJSON{Name: d.Name, ID: string(d.ID), Created: stamp(d.Created)}, func(w io.Writer) {
+				fmt.Fprintf(w, "Directory %s was made. Bring people in with: rollcall directory import %s users.csv\n", d.Name, d.Name)
+			})
+		}),
+	}
+}
+
+func (c *command) directoryList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the directories", Args: names(),
+		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+			all, err := s.directories.List(cmd.Context())
+			if err != nil {
+				return err
+			}
+			out := []directoryJSON{}
+			lines := [][]string{}
+			for _, d := range all {
+				n, err := s.directories.Open(d).Counts(cmd.Context())
+				if err != nil {
+					return err
+				}
+				out = append(out, directoryJSON{d.Name, string(d.ID), stamp(d.Created), n.Enabled, n.Disabled, n.Deleted})
+				lines = append(lines, []string{d.Name, fmt.Sprint(n.Enabled), fmt.Sprint(n.Disabled), fmt.Sprint(n.Deleted), c.when(d.Created)})
+			}
+			return c.print(out, func(w io.Writer) {
+				rows(w, "No directory yet. Make one with: rollcall directory create NAME", []string{"Name", "Enabled", "Disabled", "Deleted", "Since"}, lines)
+			})
+		}),
+	}
+}
+
+func (c *command) directoryImport() *cobra.Command {
+	var absent string
+	var force, dryRun bool
+	cmd := &cobra.Command{
+		Use: "import NAME users.csv", Short: "Bring users in from a CSV file", Args: names("NAME", "users.csv"),
+		Long: `Reads users.csv (- is standard input), whose header names attributes as Entra does
+(userPrincipalName, displayName, givenName, ...). A row is matched by objectId,
+else by userPrincipalName; manager is a userPrincipalName. A row that cannot be
+read is named with its line and column and stops nothing else.
+
+Who is absent from the file stays and is listed. --absent soft-delete deletes
+them softly; more than 10 % of the directory only with --force. --dry-run shows
+what would happen.`,
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			o := directory.ImportOptions{Force: force, DryRun: dryRun, Actor: actor}
+			switch absent {
+			case "", "keep":
+			case string(directory.AbsentSoftDelete):
+				o.Absent = directory.AbsentSoftDelete
+			default:
+				return usagef(cmd, "--absent is keep or soft-delete, not %q", absent)
+			}
+			o.BeforeSoftDelete = func(n, of int) { c.note("%d of %d users are not in the file and will be deleted softly.", n, of) }
+			h, err := s.directories.OpenNamed(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			in, err := c.open(args[1])
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			report, err := importUsers(cmd.Context(), h, in, o)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[1], err)
+			}
+			if err := c.print(report, func(w io.Writer) { printImport(w, report) }); err != nil {
+				return err
+			}
+			if report.Refused != "" {
+				c.note("rollcall: %s", report.Refused)
+				return errSaid
+			}
+			problems := make([]string, 0, len(report.Errors))
+			for _, e := range report.Errors {
+				problems = append(problems, e.Error())
+			}
+			return c.problems(args[1], problems)
+		}),
+	}
+	cmd.Flags().StringVar(&absent, "absent", "keep", "what becomes of users that are not in the file: keep or soft-delete")
+	cmd.Flags().BoolVar(&force, "force", false, "delete softly even more than 10 % of the directory")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what would happen, change nothing")
+	return cmd
+}
+
+func importUsers(ctx context.Context, h *directory.Handle, in io.Reader, o directory.ImportOptions) (directory.ImportReport, error) {
+	r, err := csv.NewReader(in)
+	if err != nil {
+		return directory.ImportReport{}, err
+	}
+	return h.Import(ctx, r.Rows(), o)
+}
+
+func printImport(w io.Writer, r directory.ImportReport) {
+	did := ""
+	if r.DryRun {
+		did = "Would be: "
+	}
+	fmt.Fprintf(w, "%s%d created, %d updated, %d restored, %d unchanged, %d deleted softly, %s.\n",
+		did, r.Created, r.Updated, r.Restored, r.Unchanged, r.SoftDeleted, plural(len(r.Errors), "problem", "problems"))
+	if len(r.Absent) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "Not in the file (%d of %d):\n", len(r.Absent), r.Before)
+	for _, p := range r.Absent {
+		fmt.Fprintf(w, "  %s (%s)\n", p.UserPrincipalName, p.DisplayName)
+	}
+}
+
+func (c *command) directoryExport() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use: "export NAME", Short: "Write the users as CSV, as import reads them", Args: names("NAME"),
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			h, err := s.directories.OpenNamed(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if output == "" {
+				return exportUsers(cmd.Context(), h, c.stdout)
+			}
+			f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+			if err != nil {
+				return err
+			}
+			if err := exportUsers(cmd.Context(), h, f); err != nil {
+				f.Close()
+				return err
+			}
+			return f.Close()
+		}),
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write instead of standard output")
+	return cmd
+}
+
+func exportUsers(ctx context.Context, h *directory.Handle, w io.Writer) error {
+	managers := map[string]string{}
+	for _, status := range []directory.Status{directory.NotDeleted, directory.Deleted} {
+		if err := h.EachUser(ctx, directory.UserQuery{Status: status}, func(u directory.User) error {
+			managers[u.ObjectID] = u.UPN()
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	out := csv.NewWriter(w)
+	if err := h.EachUser(ctx, directory.UserQuery{}, func(u directory.User) error {
+		return out.Write(u, managers[u.Text("manager")])
+	}); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func (c *command) directoryDelete() *cobra.Command {
+	var confirm string
+	cmd := &cobra.Command{
+		Use: "delete NAME --confirm NAME", Short: "Delete a directory that has no applications; cannot be undone", Args: names("NAME"),
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			d, err := s.directories.ByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if confirm != d.Name {
+				n, err := s.directories.Open(d).Counts(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return usagef(cmd, "deletes %s and cannot be undone; to do it add --confirm %s", plural(n.Enabled+n.Disabled+n.Deleted, "user", "users"), d.Name)
+			}
+			if err := s.directories.Delete(cmd.Context(), d, actor); err != nil {
+				return err
+			}
+			return c.print(map[string]string{"deleted": d.Name}, func(w io.Writer) { fmt.Fprintf(w, "Directory %s was deleted.\n", d.Name) })
+		}),
+	}
+	cmd.Flags().StringVar(&confirm, "confirm", "", "the directory's name, to show that you mean it")
+	return cmd
+}
+
+// directoryUser is what the users page does, for scripts.
+func (c *command) directoryUser() *cobra.Command {
+	act := func(use, short, done string, do func(*directory.Handle, context.Context, string, string) (directory.User, error)) *cobra.Command {
+		return &cobra.Command{
+			Use: use + " DIRECTORY PERSON", Short: short, Args: names("DIRECTORY", "PERSON"),
+			RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+				h, err := s.directories.OpenNamed(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				u, err := findUser(cmd.Context(), h, args[1])
+				if err != nil {
+					return err
+				}
+				if _, err := do(h, cmd.Context(), u.ObjectID, actor); err != nil {
+					return err
+				}
+				return c.print(map[string]string{"objectId": u.ObjectID, "userPrincipalName": u.UPN()}, func(w io.Writer) {
+					fmt.Fprintf(w, "%s %s.\n", u.UPN(), done)
+				})
+			}),
+		}
+	}
+	return group("user", "Disable, enable, delete softly and restore one user (PERSON is a userPrincipalName or an object id)",
+		act("disable", "Block a user's sign-in", "is disabled", (*directory.Handle).Disable),
+		act("enable", "Let a user sign in again", "is enabled", (*directory.Handle).Enable),
+		act("delete", "Delete a user softly", "is deleted; rollcall directory user restore brings the user back", (*directory.Handle).SoftDelete),
+		act("restore", "Bring back a softly deleted user (by object id)", "is restored", (*directory.Handle).Restore),
+	)
+}
+
+// findUser finds a user by userPrincipalName or object id.
+func findUser(ctx context.Context, h *directory.Handle, name string) (directory.User, error) {
+	u, err := h.UserByUPN(ctx, name)
+	if err == nil {
+		return u, nil
+	}
+	if byID, idErr := h.User(ctx, name); idErr == nil {
+		return byID, nil
+	}
+	return directory.User{}, err
+}

@@ -1,0 +1,101 @@
+// Command rollcall is the one binary of both ends: it serves sites and
+// directories, and its other commands do from the command line what the pages
+// do, beside a running server on the same database.
+//
+// This package parses flags and environment into the structs that the rooms
+// define, wires them, and prints. Rules live in the domains, SQL in store,
+// protocols in the edges.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker for releases (-X main.version=v1.2.3).
+var version = ""
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], process{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, now: time.Now,
+	})
+	stop()
+	os.Exit(code)
+}
+
+// process is what a command may touch of the process it runs in, so that
+// tests run commands without starting one.
+type process struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	now            func() time.Time
+}
+
+// run executes one command line and returns its exit code: 0 done, 1 it
+// failed with one sentence on standard error, 2 wrong usage.
+func run(ctx context.Context, args []string, p process) int {
+	root := newRoot(p)
+	root.SetArgs(args)
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var usage usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintf(p.stderr, "rollcall: %v\nTry 'rollcall %s--help'.\n", err, usage.command)
+		return 2
+	}
+	if !errors.Is(err, errSaid) {
+		fmt.Fprintf(p.stderr, "rollcall: %v\n", err)
+	}
+	return 1
+}
+
+// errSaid ends a command with exit code 1 whose reason is already printed.
+var errSaid = errors.New("said")
+
+// usageError is a command line that cannot be carried out as written.
+type usageError struct {
+	command string // path of the command, with a trailing blank, or ""
+	err     error
+}
+
+func (u usageError) Error() string { return u.err.Error() }
+func (u usageError) Unwrap() error { return u.err }
+
+func usagef(cmd *cobra.Command, format string, args ...any) error {
+	return usageError{command: commandPath(cmd), err: fmt.Errorf(format, args...)}
+}
+
+func commandPath(cmd *cobra.Command) string {
+	path := ""
+	for c := cmd; c != nil && c.HasParent(); c = c.Parent() {
+		path = c.Name() + " " + path
+	}
+	return path
+}
+
+// versionText is the stamped version, or what the build recorded.
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "dev"
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// actor names this command line in events.
+const actor = "cli"
+
+// defaultOperator is who the first link signs in when nobody is named.
+const defaultOperator = "operator"
+
+func (c *command) operatorCommand() *cobra.Command {
+	link := &cobra.Command{
+		Use: "link [NAME]", Short: "Print a one-time sign-in link for an operator",
+		Long: `Prints a link that signs in the operator NAME once, within 15 minutes, and makes
+the operator if there is none of that name. Without NAME it is "operator".`,
+		Args: atMost("NAME"),
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			name := defaultOperator
+			if len(args) > 0 {
+				name = args[0]
+			}
+			l, err := s.operators.Link(cmd.Context(), name, actor)
+			if err != nil {
+				return err
+			}
+			return c.printLink(l.Name, c.address()+l.Path, l.Expires)
+		}),
+	}
+	list := &cobra.Command{
+		Use: "list", Short: "List the operators", Args: names(),
+		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+			all, err := s.operators.List(cmd.Context())
+			if err != nil {
+				return err
+			}
+			type operatorJSON struct {
+				Name       string `json:"name"`
+				Created    string `json:"created"`
+				LastSignIn string `json:"lastSignIn,omitempty"`
+			}
+			out := []operatorJSON{}
+			lines := [][]string{}
+			for _, o := range all {
+				out = append(out, operatorJSON{o.Name, stamp(o.Created), stamp(o.LastSignIn)})
+				lines = append(lines, []string{o.Name, c.when(o.Created), c.when(o.LastSignIn)})
+			}
+			return c.print(out, func(w io.Writer) {
+				rows(w, "No operator yet. Make a link with: rollcall operator link", []string{"Name", "Since", "Last sign-in"}, lines)
+			})
+		}),
+	}
+	remove := &cobra.Command{
+		Use: "remove NAME", Short: "End an operator's access at once", Args: names("NAME"),
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			if err := s.operators.Remove(cmd.Context(), args[0], actor); err != nil {
+				return err
+			}
+			return c.print(map[string]string{"removed": args[0]}, func(w io.Writer) {
+				fmt.Fprintf(w, "%s is no longer an operator. Sessions and links have ended.\n", args[0])
+			})
+		}),
+	}
+	return group("operator", "Who runs the installation", link, list, remove)
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// stamp is a time in JSON output; empty for none.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// when is a time for people; "never" for none.
+func (c *command) when(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.Local().Format("2006-01-02 15:04")
+}
+
+// printLink prints a one-time sign-in link.
+func (c *command) printLink(who, url string, expires time.Time) error {
+	return c.print(map[string]string{"for": who, "url": url, "expires": stamp(expires)}, func(w io.Writer) {
+		fmt.Fprintln(w, url)
+		c.note("Signs in %s, once, within %s.", who, expires.Sub(c.now()).Round(time.Minute))
+	})
+}
+
+// atMost allows the listed arguments, all optional.
+func atMost(want ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > len(want) {
+			return usagef(cmd, "%q is one argument too many", args[len(want)])
+		}
+		return nil
+	}
+}
+
+// between demands the first n of the listed arguments and allows the rest.
+func between(n int, want ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < n {
+			return names(want[:n]...)(cmd, args)
+		}
+		return atMost(want...)(cmd, args)
+	}
+}
+
+// oneOf reads a value that must be one of a few words, case ignored.
+func oneOf[T ~string](cmd *cobra.Command, flag, text string, choices ...T) (T, error) {
+	shown := make([]string, len(choices))
+	for i, choice := range choices {
+		if strings.EqualFold(string(choice), text) {
+			return choice, nil
+		}
+		shown[i] = string(choice)
+	}
+	return "", usagef(cmd, "--%s is %s, not %q", flag, strings.Join(shown, " or "), text)
+}
+
+// plural is "1 person", "2 people".
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// line prints one JSON object on a line of its own.
+func (c *command) line(v any) error {
+	enc := json.NewEncoder(c.stdout)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}

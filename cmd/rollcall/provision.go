@@ -1,0 +1,269 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+func (c *command) provisionCommand() *cobra.Command {
+	return group("provision", "Provision a directory's users into an application",
+		c.provisionTest(), c.provisionPlan(), c.provisionRun(), c.provisionStatus(), c.provisionLog(),
+		c.provisionSwitch("start", "Set Provisioning Status to On: the server works on the job", (*provision.Jobs).Start),
+		c.provisionSwitch("pause", "Set Provisioning Status to Off: nothing is sent, everything is remembered", (*provision.Jobs).Pause),
+		c.provisionSwitch("restart", "Look at everybody again: clears the watermark, escrow and quarantine, keeps the links", (*provision.Jobs).Restart))
+}
+
+func jobKey(h *directory.Handle, app directory.Application) provision.Key {
+	return provision.Key{Directory: h.Directory.ID, App: app.ID}
+}
+
+func (c *command) provisionTest() *cobra.Command {
+	return &cobra.Command{
+		Use: "test DIRECTORY APP", Short: "Test Connection with the saved credentials", Args: names("DIRECTORY", "APP"),
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
+			job, err := s.jobs.Get(cmd.Context(), jobKey(h, app))
+			if err != nil {
+				return err
+			}
+			if err := s.jobs.TestConnection(cmd.Context(), job.Key, job.TenantURL, nil); err != nil {
+				return inWords(err)
+			}
+			return c.print(map[string]any{"connected": true, "tenantUrl": job.TenantURL}, func(w io.Writer) {
+				fmt.Fprintf(w, "✓ %s: the supplied credentials are authorized to enable provisioning.\n", job.TenantURL)
+			})
+		}),
+	}
+}
+
+// inWords says what a target's refusal means and what to do.
+func inWords(err error) error {
+	var t *provision.TargetError
+	if !errors.As(err, &t) {
+		return err
+	}
+	return errors.New(t.Words())
+}
+
+func (c *command) provisionPlan() *cobra.Command {
+	return &cobra.Command{
+		Use: "plan DIRECTORY APP", Short: "Show what the next cycle would do, person by person; changes nothing", Args: names("DIRECTORY", "APP"),
+		Long: `Evaluates everybody as a cycle would and prints each person and each attribute
+that would change, old and new. Reads from the application, writes nothing.
+With --json one object per line, and a summary as the last.`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
+			report, err := s.engine.Plan(cmd.Context(), jobKey(h, app), func(o provision.PlannedObject) error {
+				if c.json {
+					return c.line(o)
+				}
+				return printPlanned(c.stdout, o)
+			})
+			if err != nil {
+				return inWords(err)
+			}
+			if c.json {
+				return c.line(report)
+			}
+			return printPlanReport(c.stdout, report)
+		}),
+	}
+}
+
+func printPlanned(w io.Writer, o provision.PlannedObject) error {
+	name := o.UserName
+	if name == "" {
+		name = o.DisplayName
+	}
+	if o.Result != provision.Success {
+		_, err := fmt.Fprintf(w, "%-8s %s: %s %s\n", o.Result, name, o.Reason, o.Advice)
+		return err
+	}
+	if _, err := fmt.Fprintf(w, "%-8s %s\n", o.Action, name); err != nil {
+		return err
+	}
+	for _, ch := range o.Changes {
+		if _, err := fmt.Fprintf(w, "           %s: %s → %s\n", ch.Path, shown(ch.Old), shown(ch.New)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printPlanReport(w io.Writer, r provision.PlanReport) error {
+	for _, note := range r.Notes {
+		if _, err := fmt.Fprintf(w, "Note: %s\n", note); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "\nThe next cycle (%s) would look at %s: %d to create, %d to update, %d to disable, %d to delete; %d skipped, %d that cannot be done. Nothing was changed.\n",
+		r.Kind, plural(r.Read, "person", "people"), r.Creates, r.Updates, r.Disables, r.Deletes, r.Skips, r.Failures)
+	return err
+}
+
+// shown is a value for people: quoted text, or "none".
+func shown(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "none"
+	case string:
+		return strconv.Quote(v)
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+func (c *command) provisionRun() *cobra.Command {
+	return &cobra.Command{
+		Use: "run DIRECTORY APP", Short: "Do one cycle now, in this process, under the job's lease", Args: names("DIRECTORY", "APP"),
+		Long: `Does one cycle: an initial one the first time and after a restart, else an
+incremental one. Prints each person it changed or could not change. Refused with
+the owner's name while another process works on the job.`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
+			report, err := s.engine.RunCycle(cmd.Context(), jobKey(h, app), s.owner, func(e provision.LogEntry) error {
+				if c.json {
+					return c.line(e)
+				}
+				return printLogLine(c.stdout, e)
+			})
+			if err != nil {
+				return inWords(err)
+			}
+			if c.json {
+				err = c.line(report)
+			} else {
+				_, err = fmt.Fprintf(c.stdout, "\n%s cycle: %d looked at; %d created, %d updated, %d disabled, %d deleted, %d skipped, %d failed. %s\n",
+					strings.ToUpper(report.Kind[:1])+report.Kind[1:], report.Read, report.Created, report.Updated, report.Disabled, report.Deleted, report.Skipped, report.Failed, report.Error)
+			}
+			if err == nil && report.State != provision.Succeeded {
+				return errSaid
+			}
+			return err
+		}),
+	}
+}
+
+func printLogLine(w io.Writer, e provision.LogEntry) error {
+	name := e.SourceIdentity.DisplayName
+	if name == "" {
+		name = e.SourceIdentity.ID
+	}
+	text := e.Status.Reason
+	if e.Status.RecommendedAction != "" {
+		text += " " + e.Status.RecommendedAction
+	}
+	if e.Status.Status == provision.Success {
+		paths := make([]string, 0, len(e.Modified))
+		for _, m := range e.Modified {
+			paths = append(paths, m.DisplayName)
+		}
+		text = strings.Join(paths, ", ")
+	}
+	_, err := fmt.Fprintf(w, "%-8s %-8s %s: %s\n", e.Status.Status, e.Action, name, text)
+	return err
+}
+
+func (c *command) provisionStatus() *cobra.Command {
+	return &cobra.Command{
+		Use: "status DIRECTORY APP", Short: "Show how the job is going", Args: names("DIRECTORY", "APP"),
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
+			r, err := s.jobs.Report(cmd.Context(), jobKey(h, app))
+			if err != nil {
+				return err
+			}
+			return c.print(map[string]any{
+				"code": r.Code, "tenantUrl": r.Job.TenantURL, "scope": r.Job.Scope, "status": r.Job.Status, "state": r.State,
+				"linked": r.Linked, "escrowed": r.Escrowed, "unmatched": r.Unmatched, "pending": r.Pending, "notes": r.Notes,
+			}, func(w io.Writer) { c.printStatus(w, r) })
+		}),
+	}
+}
+
+func (c *command) printStatus(w io.Writer, r provision.Report) {
+	fmt.Fprintf(w, "Status          %s\nTenant URL      %s\nScope           %s\nLinked people   %d\nWithout match   %d\nTo be retried   %d\nWaiting         %d\n",
+		r.Code, r.Job.TenantURL, r.Job.Scope, r.Linked, r.Unmatched, r.Escrowed, r.Pending)
+	if last := r.State.Last; last != nil {
+		fmt.Fprintf(w, "Last cycle      %s, %s, ended %s: %d created, %d updated, %d disabled, %d skipped, %d failed\n",
+			last.Kind, last.State, c.when(last.Ended), last.Created, last.Updated, last.Disabled, last.Skipped, last.Failed)
+	}
+	if q := r.State.Quarantine; q != nil {
+		fmt.Fprintf(w, "Quarantine      since %s, %s: %s\n                %s\n                Tried again %s\n", c.when(q.Since), q.Code, q.Message, q.Advice, c.when(q.NextAttempt))
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(w, "Note            %s\n", note)
+	}
+}
+
+func (c *command) provisionLog() *cobra.Command {
+	var status, action string
+	var limit int
+	cmd := &cobra.Command{
+		Use: "log DIRECTORY APP [PERSON]", Short: "Show the provisioning log, newest first", Args: between(2, "DIRECTORY", "APP", "PERSON"),
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			q := provision.LogQuery{Limit: min(limit, 500)}
+			var err error
+			if status != "" {
+				if q.Status, err = oneOf(cmd, "status", status, provision.Success, provision.Warning, provision.Failure, provision.Skipped); err != nil {
+					return err
+				}
+			}
+			if action != "" {
+				if q.Action, err = oneOf(cmd, "action", action, provision.Create, provision.Update, provision.Disable, provision.Delete, provision.Other); err != nil {
+					return err
+				}
+			}
+			if len(args) > 0 {
+				q.Search = args[0]
+			}
+			entries := []provision.LogEntry{}
+			for len(entries) < limit {
+				page, next, err := s.jobs.Logs(cmd.Context(), jobKey(h, app), q)
+				if err != nil {
+					return err
+				}
+				entries = append(entries, page...)
+				if q.Before = next; next == "" {
+					break
+				}
+			}
+			entries = entries[:min(limit, len(entries))]
+			return c.print(entries, func(w io.Writer) {
+				if len(entries) == 0 {
+					fmt.Fprintln(w, "The provisioning log has no such entry.")
+				}
+				for _, e := range entries {
+					fmt.Fprintf(w, "%s  ", c.when(e.ActivityTime))
+					if err := printLogLine(w, e); err != nil {
+						return
+					}
+				}
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&status, "status", "", "only success, warning, failure or skipped")
+	cmd.Flags().StringVar(&action, "action", "", "only create, update, disable, delete or other")
+	cmd.Flags().IntVar(&limit, "limit", 50, "how many entries")
+	return cmd
+}
+
+func (c *command) provisionSwitch(use, short string, do func(*provision.Jobs, context.Context, provision.Key, string) (provision.Job, error)) *cobra.Command {
+	return &cobra.Command{
+		Use: use + " DIRECTORY APP", Short: short, Args: names("DIRECTORY", "APP"),
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
+			job, err := do(s.jobs, cmd.Context(), jobKey(h, app), actor)
+			if err != nil {
+				return inWords(err)
+			}
+			return c.print(map[string]any{"status": job.Status}, func(w io.Writer) {
+				fmt.Fprintf(w, "%s: Provisioning Status %s.\n", app.Name, job.Status)
+			})
+		}),
+	}
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+)
+
+// command is what every subcommand shares: the process and the global flags.
+type command struct {
+	process
+	database  string
+	keyFile   string
+	publicURL string
+	json      bool
+	// allowPrivate lets the engine reach private addresses.
+	allowPrivate bool
+}
+
+const defaultDatabase = "rollcall.db"
+
+func newRoot(p process) *cobra.Command {
+	c := &command{process: p}
+	root := &cobra.Command{
+		Use:   "rollcall",
+		Short: "Keeps the people of an application in step with the people of a company",
+		Long: `Rollcall implements both ends of SCIM provisioning in one binary:
+sites (an application's SCIM endpoint, its roles and its administrators) and
+directories (a company's users and the enterprise applications they are
+provisioned into).
+
+  rollcall demo     shows both ends in a temporary database
+  rollcall serve    runs them`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef(cmd, "unknown command %q", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%w", err) })
+	flags := root.PersistentFlags()
+	flags.StringVar(&c.database, "database", c.env("ROLLCALL_DATABASE", defaultDatabase), "SQLite file or postgres:// URL [ROLLCALL_DATABASE]")
+	flags.StringVar(&c.keyFile, "key-file", c.env("ROLLCALL_KEY_FILE", ""), "key that seals stored credentials; made beside a SQLite file when absent [ROLLCALL_KEY_FILE]")
+	flags.StringVar(&c.publicURL, "public-url", c.env("ROLLCALL_PUBLIC_URL", ""), "address at which people and identity providers reach this installation [ROLLCALL_PUBLIC_URL]")
+	flags.BoolVar(&c.json, "json", false, "print JSON")
+	flags.BoolVar(&c.allowPrivate, "allow-private-targets", c.env("ROLLCALL_ALLOW_PRIVATE_TARGETS", "") == "1", "let provisioning reach private addresses of this network [ROLLCALL_ALLOW_PRIVATE_TARGETS=1]")
+	root.AddCommand(
+		c.serveCommand(), c.demoCommand(),
+		c.siteCommand(), c.tokenCommand(), c.operatorCommand(),
+		c.directoryCommand(), c.appCommand(), c.provisionCommand(),
+		c.exprCommand(), c.keyCommand(), c.migrateCommand(), c.versionCommand(),
+	)
+	return root
+}
+
+func (c *command) env(name, fallback string) string {
+	if v := c.getenv(name); v != "" {
+		return v
+	}
+	return fallback
+}
+
+// group is a command that only holds others.
+func group(use, short string, children ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{
+		Use: use, Short: short,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef(cmd, "unknown command %q", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	g.AddCommand(children...)
+	return g
+}
+
+// names demands exactly the arguments it lists, and names the missing one.
+func names(want ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < len(want) {
+			return usagef(cmd, "%s is missing: rollcall %s%s", want[len(args)], commandPath(cmd), strings.Join(want, " "))
+		}
+		if len(args) > len(want) {
+			return usagef(cmd, "%q is one argument too many: rollcall %s%s", args[len(want)], commandPath(cmd), strings.Join(want, " "))
+		}
+		return nil
+	}
+}
+
+// print writes v as JSON with --json, else calls text.
+func (c *command) print(v any, text func(w io.Writer)) error {
+	if !c.json {
+		text(c.stdout)
+		return nil
+	}
+	enc := json.NewEncoder(c.stdout)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// note says something to the person at the terminal, apart from the result.
+func (c *command) note(format string, args ...any) {
+	fmt.Fprintf(c.stderr, format+"\n", args...)
+}
+
+// rows prints a table with a header line, or the sentence for an empty one.
+func rows(w io.Writer, empty string, header []string, lines [][]string) {
+	if len(lines) == 0 {
+		fmt.Fprintln(w, empty)
+		return
+	}
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	style := table.StyleLight
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Format.Header = 0
+	t.SetStyle(style)
+	t.AppendHeader(row(header))
+	for _, line := range lines {
+		t.AppendRow(row(line))
+	}
+	t.Render()
+}
+
+func row(cells []string) table.Row {
+	r := make(table.Row, len(cells))
+	for i, cell := range cells {
+		r[i] = cell
+	}
+	return r
+}
+
+func (c *command) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: names(),
+		RunE: func(*cobra.Command, []string) error {
+			return c.print(map[string]string{"version": versionText()}, func(w io.Writer) { fmt.Fprintln(w, versionText()) })
+		},
+	}
+}

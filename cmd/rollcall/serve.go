@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/runner"
+	"github.com/rollcall-scim/rollcall/scimserver"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+// patience is how long requests that are under way may take to finish at shutdown.
+const patience = 15 * time.Second
+
+// serving is how a server is reached and what it may reach.
+type serving struct {
+	listen   string
+	cert     string
+	key      string
+	proxies  []string
+	logAs    string
+	interval time.Duration
+}
+
+func (c *command) serveCommand() *cobra.Command {
+	o := serving{}
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Serve sites and directories", Args: names(),
+		Long: `Serves both ends until it is asked to stop (SIGINT, SIGTERM), then finishes what is
+under way. While there is no operator it prints a one-time link for the first.
+
+TLS comes from --tls-cert and --tls-key, or from a proxy named by --trusted-proxy.
+Several processes may serve one PostgreSQL database; they share the work.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.serve(cmd, o) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.listen, "listen", c.env("ROLLCALL_LISTEN", defaultListen), "address and port [ROLLCALL_LISTEN]")
+	flags.StringVar(&o.cert, "tls-cert", c.env("ROLLCALL_TLS_CERT", ""), "certificate chain, PEM [ROLLCALL_TLS_CERT]")
+	flags.StringVar(&o.key, "tls-key", c.env("ROLLCALL_TLS_KEY", ""), "private key, PEM [ROLLCALL_TLS_KEY]")
+	flags.StringArrayVar(&o.proxies, "trusted-proxy", nil, "address or CIDR block whose X-Forwarded headers are believed; may be repeated")
+	flags.StringVar(&o.logAs, "log", c.env("ROLLCALL_LOG", "text"), "text or json, on standard error [ROLLCALL_LOG]")
+	flags.DurationVar(&o.interval, "cycle-interval", 40*time.Minute, "pause between provisioning cycles; a change in a directory starts one at once")
+	return cmd
+}
+
+func (c *command) serve(cmd *cobra.Command, o serving) error {
+	if err := c.checkPublicURL(cmd); err != nil {
+		return err
+	}
+	log, err := logger(c.stderr, o.logAs)
+	if err != nil {
+		return usagef(cmd, "--log: %w", err)
+	}
+	proxies, err := web.ParseProxies(o.proxies)
+	if err != nil {
+		return usagef(cmd, "--trusted-proxy: %w", err)
+	}
+	ln, scheme, err := listen(cmd, o)
+	if err != nil {
+		return err
+	}
+	if c.publicURL == "" {
+		c.publicURL = scheme + "://" + reachable(ln.Addr())
+	}
+	w := wiring{log: log, allowPrivate: c.allowPrivate, interval: o.interval}
+	if store.Kind(c.database) == store.SQLite {
+		w.instance = "serve"
+	}
+	s, err := c.openServices(cmd.Context(), w)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	if err := c.greet(cmd.Context(), s); err != nil {
+		return errors.Join(err, ln.Close(), s.db.Close())
+	}
+	log.Info("serving", "address", ln.Addr().String(), "public_url", c.address(), "database", s.db.Kind(), "version", versionText())
+	err = c.run(cmd.Context(), s, ln, proxies)
+	log.Info("stopped")
+	return errors.Join(err, s.db.Close())
+}
+
+// logger writes structured logs to w as "text" or "json".
+func logger(w io.Writer, format string) (*slog.Logger, error) {
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, nil)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, nil)), nil
+	}
+	return nil, fmt.Errorf("%q is neither text nor json", format)
+}
+
+func listen(cmd *cobra.Command, o serving) (ln net.Listener, scheme string, err error) {
+	if (o.cert == "") != (o.key == "") {
+		return nil, "", usagef(cmd, "--tls-cert and --tls-key go together")
+	}
+	if ln, err = net.Listen("tcp", o.listen); err != nil {
+		return nil, "", err
+	}
+	if o.cert == "" {
+		return ln, "http", nil
+	}
+	pair, err := tls.LoadX509KeyPair(o.cert, o.key)
+	if err != nil {
+		return nil, "", errors.Join(fmt.Errorf("--tls-cert %s: %w", o.cert, err), ln.Close())
+	}
+	return tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), "https", nil
+}
+
+// reachable is a listener's address as a browser on this machine reaches it.
+func reachable(addr net.Addr) string {
+	ap, err := netip.ParseAddrPort(addr.String())
+	if err != nil || !ap.Addr().IsUnspecified() {
+		return addr.String()
+	}
+	return fmt.Sprintf("localhost:%d", ap.Port())
+}
+
+// greet prints a sign-in link for the first operator while there is none.
+func (c *command) greet(ctx context.Context, s *services) error {
+	any, err := s.operators.Any(ctx)
+	if err != nil || any {
+		return err
+	}
+	l, err := s.operators.Link(ctx, defaultOperator, actor)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.stdout, "There is no operator yet. Sign in as the first one, once, within 15 minutes:\n  %s\n", c.address()+l.Path)
+	return err
+}
+
+// run serves and works until ctx ends, then lets requests and slices of work finish.
+func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies web.Proxies) error {
+	handler, err := c.handler(s, proxies)
+	if err != nil {
+		return err
+	}
+	server := web.NewServer(ln.Addr().String(), handler, s.log)
+	pool, err := s.db.Pool(ctx)
+	if err != nil && !errors.Is(err, store.ErrNoPool) {
+		return err
+	}
+	work := &runner.Runner{
+		Kind: provision.LeaseKind, Leases: s.leases, Owner: s.owner, Pool: pool, Advance: s.engine.Advance, Log: s.log, Now: c.now,
+	}
+	watch := &provision.Watcher{Store: s.engine.Store, Sources: s.source, Wake: s.wake, Now: c.now, Log: s.log}
+
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-gctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		return server.Shutdown(stop)
+	})
+	g.Go(func() error { return untilDone(gctx, work.Run(gctx)) })
+	g.Go(func() error { watch.Run(gctx); return nil })
+	g.Go(func() error { return untilDone(gctx, s.sites.Log().Run(gctx)) })
+	err = g.Wait()
+	// Requests that finished during the shutdown have left rows behind.
+	return errors.Join(err, s.sites.Log().Flush(context.WithoutCancel(ctx)))
+}
+
+// untilDone forgives an error that is only the end of ctx.
+func untilDone(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+// handler puts both ends behind one address. The SCIM subtree is dispatched on the raw path before any mux: ServeMux would redirect
+// //Users and mind letter case.
+func (c *command) handler(s *services, proxies web.Proxies) (http.Handler, error) {
+	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText()})
+	if err != nil {
+		return nil, err
+	}
+	sites := &console.SitePages{Console: pages, Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Events: &store.Events{DB: s.db}}
+	directories := &console.DirectoryPages{
+		Console: pages, Operators: s.operators, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
+	}
+	scim := &scimserver.Handler{
+		Sites: s.sites, Rosters: s.rosters, Log: s.log, Now: c.now,
+		BaseURL: func(*http.Request) string { return c.address() },
+	}
+
+	mux := http.NewServeMux()
+	web.Health{Ready: s.db.Ping, Log: s.log}.Register(mux)
+	mux.Handle("/assets/", pages.Assets())
+	mux.Handle("/c/", sites.Handler())
+	mux.Handle("/d/", directories.Handler())
+	mux.Handle("/d", directories.Handler())
+	mux.Handle("/", pages.Front())
+	return web.Front{Proxies: proxies, Log: s.log, Now: c.now}.Handler(scim.Before(mux)), nil
+}
+
+func (c *command) migrateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "migrate", Short: "Bring the database's tables up to date (serve does it too)", Args: names(),
+		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+			v, err := s.db.Version(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return c.print(map[string]int64{"version": v}, func(w io.Writer) { fmt.Fprintf(w, "The database is at version %d.\n", v) })
+		}),
+	}
+}

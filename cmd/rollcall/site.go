@@ -1,0 +1,330 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// siteJSON is a site in --json output.
+type siteJSON struct {
+	Name        string `json:"name"`
+	Profile     string `json:"profile"`
+	TenantURL   string `json:"tenantUrl"`
+	SCIMEnabled bool   `json:"scimEnabled"`
+	ManageRoles bool   `json:"manageRoles"`
+	Strict      bool   `json:"strict"`
+	Created     string `json:"created"`
+}
+
+func (c *command) siteJSON(s site.Site) siteJSON {
+	return siteJSON{
+		Name: s.Name, Profile: string(s.Profile), TenantURL: c.tenantURL(s.Name),
+		SCIMEnabled: s.SCIMEnabled, ManageRoles: s.ManageRoles, Strict: s.Strict, Created: stamp(s.Created),
+	}
+}
+
+func (c *command) tenantURL(name string) string { return c.address() + "/c/" + name + "/auth/scim/v2" }
+
+func (c *command) siteCommand() *cobra.Command {
+	return group("site", "Sites: the application's end",
+		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteDelete(), c.siteImportPeople(), c.siteLink())
+}
+
+func (c *command) siteCreate() *cobra.Command {
+	var profile, admin string
+	cmd := &cobra.Command{
+		Use: "create NAME", Short: "Make a site and print a sign-in link for its first administrator", Args: names("NAME"),
+		Long: `Makes the site NAME and prints a one-time link for its first administrator.
+With --admin the account is made now, with that address as its user name;
+without, whoever opens the link gives a name and an e-mail address.
+
+Profile "documented" follows the guide: SCIM updates people and neither creates
+nor deletes them. Profile "full" lets SCIM create, update and delete.`,
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			p, err := site.ParseProfile(profile)
+			if err != nil {
+				return usagef(cmd, "--profile is documented or full, not %q", profile)
+			}
+			made, err := s.sites.Create(cmd.Context(), args[0], p, actor)
+			if err != nil {
+				return err
+			}
+			l, err := s.signins.IssueFirstAdminLink(cmd.Context(), made, admin, actor)
+			if err != nil {
+				return fmt.Errorf("the site %s was made, but no link: %w", made.Name, err)
+			}
+			url := c.address() + l.Path
+			out := struct {
+				siteJSON
+				Link    string `json:"link"`
+				Expires string `json:"linkExpires"`
+			}{c.siteJSON(made), url, stamp(l.Expires)}
+			return c.print(out, func(w io.Writer) {
+				c.note("Site %s was made with profile %s. Its first administrator signs in here, once, within 15 minutes:", made.Name, made.Profile)
+				fmt.Fprintln(w, url)
+				c.note("Tenant URL: %s (SCIM is off until a token is made: rollcall token create %s)", c.tenantURL(made.Name), made.Name)
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&profile, "profile", string(site.Documented), "what the site lets SCIM do: documented or full")
+	cmd.Flags().StringVar(&admin, "admin", "", "e-mail address of the first administrator")
+	return cmd
+}
+
+func (c *command) siteList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the sites", Args: names(),
+		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+			all, err := s.sites.List(cmd.Context())
+			if err != nil {
+				return err
+			}
+			out := []siteJSON{}
+			lines := [][]string{}
+			for _, st := range all {
+				out = append(out, c.siteJSON(st))
+				lines = append(lines, []string{st.Name, string(st.Profile), onOff(st.SCIMEnabled), onOff(st.ManageRoles), c.when(st.Created)})
+			}
+			return c.print(out, func(w io.Writer) {
+				rows(w, "No site yet. Make one with: rollcall site create NAME --admin EMAIL",
+					[]string{"Name", "Profile", "SCIM", "SCIM manages roles", "Since"}, lines)
+			})
+		}),
+	}
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
+
+func (c *command) siteShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show NAME", Short: "Show a site's settings and numbers", Args: names("NAME"),
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			st, err := s.siteByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			counts, err := s.rosters.Open(st).Counts(cmd.Context())
+			if err != nil {
+				return err
+			}
+			out := struct {
+				siteJSON
+				Active      int `json:"activePeople"`
+				Deactivated int `json:"deactivatedPeople"`
+			}{c.siteJSON(st), counts.Active, counts.Deactivated}
+			return c.print(out, func(w io.Writer) {
+				fmt.Fprintf(w, "Site          %s\nProfile       %s\nTenant URL    %s\nEnable SCIM   %s\nSCIM manages user roles   %s\nStrict mode   %s\nPeople        %d active, %d deactivated\n",
+					st.Name, st.Profile, c.tenantURL(st.Name), onOff(st.SCIMEnabled), onOff(st.ManageRoles), onOff(st.Strict), counts.Active, counts.Deactivated)
+			})
+		}),
+	}
+}
+
+func (c *command) siteSet() *cobra.Command {
+	var scim, roles, strict bool
+	var profile string
+	cmd := &cobra.Command{
+		Use: "set NAME", Short: "Change a site's settings", Args: names("NAME"),
+		Example: "  rollcall site set acme --enable-scim=false\n  rollcall site set acme --manage-roles --profile full",
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			st, err := s.siteByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			p, err := site.ParseProfile(profile)
+			if err != nil {
+				return usagef(cmd, "--profile is documented or full, not %q", profile)
+			}
+			given := cmd.Flags().Changed
+			if !given("enable-scim") && !given("manage-roles") && !given("strict") && !given("profile") {
+				return usagef(cmd, "nothing to set: give at least one of --enable-scim, --manage-roles, --strict, --profile")
+			}
+			changed, err := s.sites.Update(cmd.Context(), st.ID, actor, func(next *site.Site) error {
+				if given("enable-scim") {
+					next.SCIMEnabled = scim
+				}
+				if given("manage-roles") {
+					next.ManageRoles = roles
+				}
+				if given("strict") {
+					next.Strict = strict
+				}
+				if given("profile") {
+					next.Profile = p
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			return c.print(c.siteJSON(changed), func(w io.Writer) {
+				fmt.Fprintf(w, "%s: profile %s, SCIM %s, SCIM manages user roles %s, strict mode %s\n",
+					changed.Name, changed.Profile, onOff(changed.SCIMEnabled), onOff(changed.ManageRoles), onOff(changed.Strict))
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&scim, "enable-scim", false, "the guide's Enable SCIM")
+	cmd.Flags().BoolVar(&roles, "manage-roles", false, "the guide's Allow SCIM to manage user roles")
+	cmd.Flags().BoolVar(&strict, "strict", false, "refuse what the RFCs refuse instead of reading the dialects of known clients")
+	cmd.Flags().StringVar(&profile, "profile", "", "documented or full")
+	return cmd
+}
+
+func (c *command) siteDelete() *cobra.Command {
+	var confirm string
+	cmd := &cobra.Command{
+		Use: "delete NAME --confirm NAME", Short: "Delete a site with everybody in it; cannot be undone", Args: names("NAME"),
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			st, err := s.siteByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			counts, err := s.rosters.Open(st).Counts(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if confirm == "" {
+				return usagef(cmd, "deletes %s, with its tokens and its request log, and cannot be undone; to do it add --confirm %s",
+					plural(counts.Active+counts.Deactivated, "person", "people"), st.Name)
+			}
+			if err := s.sites.Delete(cmd.Context(), st.ID, confirm, actor); err != nil {
+				return err
+			}
+			return c.print(map[string]string{"deleted": st.Name}, func(w io.Writer) { fmt.Fprintf(w, "Site %s was deleted.\n", st.Name) })
+		}),
+	}
+	cmd.Flags().StringVar(&confirm, "confirm", "", "the site's name, to show that you mean it")
+	return cmd
+}
+
+func (c *command) siteLink() *cobra.Command {
+	return &cobra.Command{
+		Use: "link SITE USERNAME", Short: "Print a one-time sign-in link for anybody active", Args: names("SITE", "USERNAME"),
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			st, err := s.siteByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			l, err := s.signins.IssueSiteLink(cmd.Context(), st, args[1], actor)
+			if err != nil {
+				return err
+			}
+			return c.printLink(l.UserName, c.address()+l.Path, l.Expires)
+		}),
+	}
+}
+
+func (c *command) siteImportPeople() *cobra.Command {
+	return &cobra.Command{
+		Use: "import-people NAME people.csv", Short: "Bring people in from a CSV file", Args: names("NAME", "people.csv"),
+		Long: `Reads people.csv (- is standard input) with the header
+userName,displayName,givenName,familyName,email,userIdentifier,role and makes or
+updates one person per row, found by userName. A row that cannot be taken is
+named with its line and column and stops nothing else. Nobody is removed.`,
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			st, err := s.siteByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			in, err := c.open(args[1])
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			report, err := s.importPeople(cmd.Context(), st, in)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[1], err)
+			}
+			problems := make([]string, 0, len(report.Errors))
+			for _, e := range report.Errors {
+				problems = append(problems, e.Error())
+			}
+			out := map[string]any{"created": report.Created, "updated": report.Updated, "unchanged": report.Unchanged, "errors": problems}
+			if err := c.print(out, func(w io.Writer) {
+				fmt.Fprintf(w, "%d created, %d updated, %d unchanged, %s.\n", report.Created, report.Updated, report.Unchanged, plural(len(problems), "row not read", "rows not read"))
+			}); err != nil {
+				return err
+			}
+			return c.problems(args[1], problems)
+		}),
+	}
+}
+
+func (s *services) importPeople(ctx context.Context, st site.Site, in io.Reader) (roster.ImportReport, error) {
+	rows, unread, err := roster.ReadPeople(in)
+	if err != nil {
+		return roster.ImportReport{}, err
+	}
+	report, err := s.rosters.Open(st).Import(ctx, rows, roster.Change{Actor: actor, Via: roster.ViaImport})
+	report.Errors = append(unread, report.Errors...)
+	return report, err
+}
+
+// problems names the rows that were not read; there being any makes the command fail.
+func (c *command) problems(file string, problems []string) error {
+	for _, p := range problems {
+		c.note("%s: %s", file, p)
+	}
+	if len(problems) > 0 {
+		return errSaid
+	}
+	return nil
+}
+
+// open opens a file, or standard input for "-".
+func (c *command) open(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(c.stdin), nil
+	}
+	return os.Open(name)
+}
+
+func (s *services) siteByName(ctx context.Context, name string) (site.Site, error) {
+	st, err := s.sites.ByName(ctx, name)
+	if !errors.Is(err, site.ErrNotFound) {
+		return st, err
+	}
+	all, err := s.sites.List(ctx)
+	if err != nil {
+		return site.Site{}, err
+	}
+	if len(all) == 0 {
+		return site.Site{}, fmt.Errorf("there is no site %q, nor any other; make one with: rollcall site create %s", name, name)
+	}
+	known := make([]string, 0, len(all))
+	for _, st := range all {
+		known = append(known, st.Name)
+	}
+	return site.Site{}, fmt.Errorf("there is no site %q; there is %s", name, strings.Join(known, ", "))
+}
+
+// duration reads "90d", "36h" or what Go reads.
+func duration(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		var n int
+		if _, err := fmt.Sscanf(days+"\n", "%d\n", &n); err != nil {
+			return 0, fmt.Errorf("%q is not a duration; write 90d, 36h or 15m", text)
+		}
+		return time.Duration(n) * 24 * time.Hour, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a duration; write 90d, 36h or 15m", text)
+	}
+	return d, nil
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -158,19 +159,14 @@ func (f fixture) person(t *testing.T, s site.Site, id string) roster.Person {
 	return p
 }
 
-// events returns what a site's feed says about a person.
+// events returns what a site's feed says about a person, oldest first.
 func (f fixture) events(t *testing.T, s site.Site, subject string) []event.Event {
 	t.Helper()
-	all, err := store.Events{DB: f.db}.Read(t.Context(), event.Site(string(s.ID)), event.Position{}, 10_000)
+	about, err := store.Events{DB: f.db}.Recent(t.Context(), event.Site(string(s.ID)), subject, event.Position{}, 10_000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var about []event.Event
-	for _, e := range all {
-		if e.Subject == subject {
-			about = append(about, e)
-		}
-	}
+	slices.Reverse(about)
 	return about
 }
 

@@ -3,6 +3,7 @@ package site_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,10 +16,11 @@ import (
 // story returns the names of a scope's events in commit order.
 func story(t *testing.T, db *store.DB, scope event.Scope) []string {
 	t.Helper()
-	events, err := store.Events{DB: db}.Read(t.Context(), scope, event.Position{}, 1000)
+	events, err := store.Events{DB: db}.Recent(t.Context(), scope, "", event.Position{}, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
+	slices.Reverse(events)
 	var names []string
 	for _, e := range events {
 		names = append(names, e.Name+" by "+e.Actor)

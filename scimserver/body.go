@@ -83,6 +83,7 @@ func parseSearch(body []byte, mode scim.Mode) (query, error) {
 		}
 		q.hasFilter = q.hasFilter || name == "filter"
 	}
+	q.plainNames()
 	return q, nil
 }
 

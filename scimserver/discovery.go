@@ -131,9 +131,9 @@ func (x *exchange) describe(rt *scim.ResourceType) resourceType {
 // describeUsers says what RFC 7643 has no attribute for: which methods the site takes.
 func describeUsers(p site.Profile) string {
 	if p == site.Full {
-		return "User accounts of this site: they are read, created, updated and deleted here"
+		return "User Account: read, created, updated and deleted here"
 	}
-	return "User accounts of this site: they are read and updated here. POST and DELETE are answered 501; an account is created at the first SSO sign-in"
+	return "User Account: read and updated here. POST and DELETE are answered 501; an account is created at the first SSO sign-in"
 }
 
 func (x *exchange) listSchemas() (answer, error) {

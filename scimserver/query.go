@@ -23,6 +23,7 @@ type query struct {
 	attributes []string
 	excluded   []string
 	sortBy     string
+	fixes      []scim.Fix
 }
 
 func newQuery() query { return query{startIndex: 1, count: defaultCount} }
@@ -54,6 +55,7 @@ func parseQuery(raw string) (query, error) {
 			return q, err
 		}
 	}
+	q.plainNames()
 	return q, nil
 }
 
@@ -97,13 +99,37 @@ func number(name, text string, absent int) (int, error) {
 
 const maxIndex = 1 << 40
 
+// names splits a list at its commas, but not inside brackets.
 func names(text string) (list []string) {
-	for name := range strings.SplitSeq(text, ",") {
+	depth := 0
+	for name := range strings.FieldsFuncSeq(text, func(c rune) bool {
+		switch c {
+		case '[':
+			depth++
+		case ']':
+			depth--
+		}
+		return c == ',' && depth <= 0
+	}) {
 		if name = strings.TrimSpace(name); name != "" {
 			list = append(list, name)
 		}
 	}
 	return list
+}
+
+// plainNames reads "emails[type eq "work"].value" as "emails.value": Microsoft's collection asks so, and an answer with all
+// addresses holds the one that was asked for. See testdata/projection.txtar.
+func (q *query) plainNames() {
+	for i, name := range q.attributes {
+		before, rest, found := strings.Cut(name, "[")
+		end := strings.LastIndexByte(rest, ']')
+		if !found || end < 0 {
+			continue
+		}
+		q.attributes[i] = before + rest[end+1:]
+		q.fixes = append(q.fixes, scim.Fix{Code: "projection-filter", Path: name, Text: "read as " + q.attributes[i]})
+	}
 }
 
 // clamp brings the page into what is served.

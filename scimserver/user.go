@@ -142,6 +142,7 @@ func (x *exchange) queryUsers(q query) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	x.fixed(q.fixes)
 	x.unsorted(q)
 	page, err := x.roster.List(x.ctx, roster.Query{Kind: roster.User, Filter: filter, StartIndex: q.startIndex, Count: q.count})
 	if err != nil {
@@ -205,6 +206,7 @@ func (x *exchange) unsorted(q query) {
 
 // resource answers with one resource.
 func (x *exchange) resource(status int, doc roster.Document, q query) (answer, error) {
+	x.fixed(q.fixes)
 	show, err := q.projection(x.userType())
 	if err != nil {
 		return answer{}, err

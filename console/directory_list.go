@@ -105,6 +105,9 @@ func fieldErrorOf(err error) *fieldError {
 
 // sentence begins with a capital letter, unless its first word is a name with capitals in it, and ends with a full stop.
 func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
 	first, rest, _ := strings.Cut(text, " ")
 	if strings.ToLower(first) == first && !strings.ContainsAny(first, "\"@") {
 		r, size := utf8.DecodeRuneInString(first)
@@ -113,7 +116,7 @@ func sentence(text string) string {
 			text += " " + rest
 		}
 	}
-	if text != "" && !strings.ContainsAny(text[len(text)-1:], ".?!") {
+	if !strings.ContainsAny(text[len(text)-1:], ".?!") {
 		text += "."
 	}
 	return text

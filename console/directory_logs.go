@@ -13,14 +13,14 @@ import (
 // logsPage is the view "directory_logs": the provisioning logs.
 type logsPage struct {
 	page
-	Base    string
-	Query   provision.LogQuery
-	Results []option
-	Actions []option
-	Rows    []entryRow
-	Narrow2 bool // something is filtered
-	Empty   emptyState
-	Pager   pager
+	Base     string
+	Query    provision.LogQuery
+	Results  []option
+	Kinds    []option // of actions
+	Rows     []entryRow
+	Filtered bool // something is filtered
+	Empty    emptyState
+	Pager    pager
 }
 
 type entryRow struct {
@@ -41,12 +41,12 @@ func (p *DirectoryPages) showLogs(w http.ResponseWriter, r *http.Request, v *app
 	if err != nil {
 		return err
 	}
-	pg := logsPage{page: v.page, Base: v.url("/provisioning/logs"), Query: q, Narrow2: logsURL("", q, "") != ""}
+	pg := logsPage{page: v.page, Base: v.url("/provisioning/logs"), Query: q, Filtered: logsURL("", q, "") != ""}
 	pg.Title = "Provisioning logs"
 	pg.Lead = "What the engine did for each person, step by step, the newest first."
 	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")})
 	pg.Results = options(string(q.Status), "Any status", provision.Success, provision.Failure, provision.Skipped, provision.Warning)
-	pg.Actions = options(string(q.Action), "Any action", provision.Create, provision.Update, provision.Disable, provision.Delete, provision.Other)
+	pg.Kinds = options(string(q.Action), "Any action", provision.Create, provision.Update, provision.Disable, provision.Delete, provision.Other)
 	for _, e := range entries {
 		pg.Rows = append(pg.Rows, v.entryRow(e))
 	}
@@ -57,7 +57,7 @@ func (p *DirectoryPages) showLogs(w http.ResponseWriter, r *http.Request, v *app
 		pg.Pager.First = logsURL(pg.Base, q, "")
 	}
 	pg.Empty = emptyState{Icon: "scroll-text", Title: "Nothing logged yet", Text: "Each person whom a cycle looks at and has something to say about gets an entry here."}
-	if pg.Narrow2 {
+	if pg.Filtered {
 		pg.Empty = emptyState{Icon: "search", Title: "No entry fits", Text: "Choose fewer conditions.", Action: &action{Text: "Clear", URL: pg.Base}}
 	}
 	return p.Console.view(w, r, http.StatusOK, "directory_logs", pg)

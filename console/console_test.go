@@ -371,10 +371,12 @@ func (n *node) rawText() string {
 	}
 	var b strings.Builder
 	for _, k := range n.kids {
-		b.WriteString(k.rawText())
-		if !slices.Contains([]string{"", "span", "a", "b", "i", "em", "code", "bdi", "time"}, k.tag) {
-			b.WriteString(" ")
+		inline := slices.Contains([]string{"", "span", "a", "b", "i", "em", "code", "bdi", "time"}, k.tag)
+		if inline && !strings.Contains(k.attr["class"], "under") {
+			b.WriteString(k.rawText())
+			continue
 		}
+		b.WriteString(" " + k.rawText() + " ")
 	}
 	return b.String()
 }

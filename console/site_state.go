@@ -12,6 +12,9 @@ import (
 // recentCalls is how many rows of the request log the state looks at.
 const recentCalls = 50
 
+// fewFailures are too few to speak of a rate: from here on more than a fifth is failing.
+const fewFailures = 3
+
 // quietAfter is how long silence is ordinary. Entra asks every 20 to 40 minutes.
 const quietAfter = 24 * time.Hour
 
@@ -114,7 +117,7 @@ func judge(s site.Site, tokens []site.Token, rows []site.Request, now time.Time)
 		return scimState{waiting, "Waiting for the first call. Give the Tenant URL and the token to your identity provider and test the connection there."}
 	case c.total > 0 && failed(c.last):
 		return scimState{failing, fmt.Sprintf("Failing. The last call, %s, was refused: %s", relative(c.last.Time, now), period(c.last.Sentence))}
-	case c.failed*5 > c.total:
+	case c.failed >= fewFailures && c.failed*5 > c.total:
 		return scimState{failing, fmt.Sprintf("Failing. %d of the last %d calls were refused. The last one, %s, was answered.",
 			c.failed, c.total, relative(c.last.Time, now))}
 	case now.Sub(success) > quietAfter:

@@ -1,0 +1,254 @@
+package console
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// openRoutes are the routes that ask for no session: the secret in a link is the key, signing out needs none, and a path
+// without its last slash is out of the cookie's reach. A new one has to be added here on purpose.
+func openRoutes() map[string]bool {
+	return map[string]bool{
+		"GET /c/{site}":                   true,
+		"GET /c/{site}/sign-in/{secret}":  true,
+		"POST /c/{site}/sign-in/{secret}": true,
+		"POST /c/{site}/sign-out":         true,
+		"GET /d":                          true,
+		"GET /d/sign-in/{secret}":         true,
+		"POST /d/sign-in/{secret}":        true,
+		"POST /d/sign-out":                true,
+	}
+}
+
+// knock is a request with one cookie, straight to the handler.
+func knock(t *testing.T, h http.Handler, pattern string, params map[string]string, cookie, secret string) *httptest.ResponseRecorder {
+	t.Helper()
+	method, path, _ := strings.Cut(pattern, " ")
+	path = strings.TrimSuffix(path, "{$}")
+	for name, value := range params {
+		path = strings.ReplaceAll(path, "{"+name+"}", url.PathEscape(value))
+	}
+	if strings.Contains(path, "{") {
+		t.Fatalf("%s: the test has no value for a part of the path", pattern)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), method, "https://rollcall.example"+path, strings.NewReader(""))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	if secret != "" {
+		r.AddCookie(&http.Cookie{Name: "__Secure-" + cookie, Value: secret})
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// startSession signs somebody in without a browser and returns the cookie's value.
+func (w *world) startSession(s site.Site, person string) string {
+	w.t.Helper()
+	secret, err := w.pages.Rosters.Open(s).StartSession(w.t.Context(), person, 12*time.Hour)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return secret
+}
+
+func (w *world) startOperator(name string) string {
+	w.t.Helper()
+	link, err := w.operators.Link(w.t.Context(), name, "cli")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s, err := w.operators.Redeem(w.t.Context(), link.Secret)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s.Secret
+}
+
+func TestSiteAccess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	acme, other := w.site("acme", site.Full), w.site("other", site.Full)
+	kim := w.person(acme, "kim@acme.example", "Kim", roster.RoleAdmin)
+	lee := w.person(acme, "lee@acme.example", "Lee", roster.RoleAdmin)
+	ada := w.person(acme, "ada@acme.example", "Ada", roster.RoleRegistered)
+	mod := w.person(acme, "mod@acme.example", "Mod", roster.RoleModerator)
+	elsewhere := w.person(other, "kim@acme.example", "Kim", roster.RoleAdmin)
+	token, _, err := w.pages.Sites.CreateToken(t.Context(), acme.ID, site.TokenRequest{Actor: "cli"})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	expired := w.startSession(acme, kim.ID)
+	w.pass(13 * time.Hour)
+	ended := w.startSession(acme, kim.ID)
+	if err := w.pages.Rosters.Open(acme).EndSession(t.Context(), ended); err != nil {
+		t.Fatal(err)
+	}
+	cut := w.startSession(acme, lee.ID)
+	if _, err := w.pages.Rosters.Open(acme).Deactivate(t.Context(), lee.ID, roster.Change{Actor: "cli", Via: roster.ViaAdmin}); err != nil {
+		t.Fatal(err)
+	}
+	operatorsSecret := w.startOperator("sam")
+	adminSecret := w.startSession(acme, kim.ID)
+
+	handler := w.pages.Handler()
+	params := map[string]string{"site": "acme", "person": ada.ID, "token": token.ID, "secret": "unknown"}
+	strangers := map[string]string{
+		"without_a_session":              "",
+		"with_an_unknown_session":        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"with_an_expired_session":        expired,
+		"with_an_ended_session":          ended,
+		"of_somebody_deactivated":        cut,
+		"with_an_operators_session":      operatorsSecret,
+		"with_a_session_of_another_site": w.startSession(other, elsewhere.ID),
+	}
+	before := len(w.ofSite(acme))
+	for _, rt := range w.pages.routes() {
+		t.Run(rt.pattern, func(t *testing.T) {
+			if rt.access == anyone {
+				if !openRoutes()[rt.pattern] {
+					t.Fatalf("%s is open to anyone and not on the list of open routes", rt.pattern)
+				}
+				return
+			}
+			for name, secret := range strangers {
+				if got := knock(t, handler, rt.pattern, params, siteCookie, secret); got.Code != http.StatusUnauthorized {
+					t.Errorf("%s: got %d, want 401", name, got.Code)
+				}
+			}
+			gone := map[string]string{"site": "nowhere", "person": ada.ID, "token": token.ID}
+			if got := knock(t, handler, rt.pattern, gone, siteCookie, adminSecret); got.Code != http.StatusUnauthorized {
+				t.Errorf("a site that does not exist: got %d, want 401", got.Code)
+			}
+			for _, plain := range []roster.Person{ada, mod} {
+				want := http.StatusForbidden
+				if rt.access == signedIn {
+					want = http.StatusOK
+				}
+				if got := knock(t, handler, rt.pattern, params, siteCookie, w.startSession(acme, plain.ID)); got.Code != want {
+					t.Errorf("as %s: got %d, want %d", plain.Role, got.Code, want)
+				}
+			}
+		})
+	}
+	if after := len(w.ofSite(acme)); after != before {
+		t.Errorf("refused requests left %d events", after-before)
+	}
+	for _, rt := range w.pages.routes() {
+		if !strings.HasPrefix(rt.pattern, "GET ") || rt.access == anyone {
+			continue
+		}
+		if got := knock(t, handler, rt.pattern, params, siteCookie, adminSecret); got.Code >= http.StatusBadRequest {
+			t.Errorf("%s: an administrator gets %d", rt.pattern, got.Code)
+		}
+	}
+}
+
+func TestCookies(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.site("acme", site.Documented)
+	w.person(s, "kim@acme.example", "Kim", roster.RoleAdmin)
+
+	t.Run("keep_the_two_ends_apart_in_one_browser", func(t *testing.T) {
+		link, err := w.pages.SignIns.IssueSiteLink(t.Context(), s, "kim@acme.example", "cli")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := w.browser()
+		b.get(link.Path).submit("Sign in as Kim", nil).wantStatus(http.StatusOK)
+		b.get("/d/").wantStatus(http.StatusUnauthorized)
+		own, err := w.operators.Link(t.Context(), "sam", "cli")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.get(own.Path).submit("Sign in as sam", nil).wantStatus(http.StatusOK)
+		b.get("/d/").wantStatus(http.StatusOK)
+		b.get("/c/acme/").wantStatus(http.StatusOK).wantWords("kim@acme.example")
+	})
+
+	t.Run("are_bound_to_their_area_and_hidden_from_scripts", func(t *testing.T) {
+		for https, name := range map[bool]string{true: "__Secure-rollcall-site", false: "rollcall-site"} {
+			c := *w.pages.Console
+			c.options.PublicURL = "http://rollcall.example"
+			if https {
+				c.options.PublicURL = "https://rollcall.example"
+			}
+			rec := httptest.NewRecorder()
+			c.setSession(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/c/acme/sign-in/x", nil), siteCookie, "secret")
+			got := rec.Result().Cookies()[0]
+			want := &http.Cookie{Name: name, Value: "secret", Path: "/c/acme/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: https}
+			got.Raw = ""
+			if diff := cmp.Diff(got, want); diff != "" {
+				t.Errorf("got -, want +:\n%s", diff)
+			}
+		}
+	})
+}
+
+func TestForeignForms(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.site("acme", site.Documented)
+	kim := w.person(s, "kim@acme.example", "Kim", roster.RoleAdmin)
+	handler := web.Front{}.Handler(w.pages.Handler())
+	send := func(t *testing.T, header, value string) int {
+		t.Helper()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://rollcall.example/c/acme/admin/access/scim/roles", strings.NewReader("roles=on"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set(header, value)
+		r.AddCookie(&http.Cookie{Name: "__Secure-rollcall-site", Value: w.startSession(s, kim.ID)})
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, r)
+		return rec.Code
+	}
+	for _, foreign := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}} {
+		if got := send(t, foreign[0], foreign[1]); got != http.StatusForbidden {
+			t.Errorf("%s %s: got %d, want 403", foreign[0], foreign[1], got)
+		}
+	}
+	if now, _ := w.pages.Sites.Get(t.Context(), s.ID); now.ManageRoles {
+		t.Error("a foreign form changed a setting")
+	}
+	if got := send(t, "Origin", "https://rollcall.example"); got != http.StatusSeeOther {
+		t.Errorf("our own form: got %d, want 303", got)
+	}
+}
+
+func TestMethods(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	handler := w.pages.Handler()
+	t.Run("wrong_method_says_which_are_right", func(t *testing.T) {
+		got := knock(t, handler, "DELETE /c/acme/admin/people", nil, siteCookie, "")
+		if got.Code != http.StatusMethodNotAllowed || got.Header().Get("Allow") != "GET, HEAD" {
+			t.Errorf("got %d, Allow %q", got.Code, got.Header().Get("Allow"))
+		}
+		if !strings.Contains(got.Body.String(), "This address does not take DELETE") {
+			t.Error("the page does not say so")
+		}
+	})
+	t.Run("unknown_path_is_a_page", func(t *testing.T) {
+		got := knock(t, handler, "GET /c/acme/nothing", nil, siteCookie, "")
+		if got.Code != http.StatusNotFound || !strings.Contains(got.Body.String(), "There is nothing here") {
+			t.Errorf("got %d", got.Code)
+		}
+	})
+	t.Run("head_has_no_body", func(t *testing.T) {
+		got := knock(t, handler, "HEAD /c/acme/", nil, siteCookie, "")
+		if got.Code != http.StatusUnauthorized || got.Body.Len() != 0 {
+			t.Errorf("got %d with %d bytes", got.Code, got.Body.Len())
+		}
+	})
+}

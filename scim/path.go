@@ -187,23 +187,15 @@ func (p Path) subValue(e any) any {
 func listOf(v any) []any {
 	list, ok := v.([]any)
 	if !ok {
-		if empty(v) {
-			return nil
-		}
-		return []any{v}
+		list = []any{v}
 	}
-	for i, e := range list {
-		if empty(e) {
-			kept := append([]any(nil), list[:i]...)
-			for _, e := range list[i:] {
-				if !empty(e) {
-					kept = append(kept, e)
-				}
-			}
-			return kept
+	var out []any
+	for _, e := range list {
+		if !empty(e) {
+			out = append(out, e)
 		}
 	}
-	return list
+	return out
 }
 
 // Set puts a value at the path, making what it lacks: the extension, the

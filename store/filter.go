@@ -10,11 +10,12 @@ import (
 )
 
 // narrowing is what the indexes can say about a filter: SQL that no matching resource fails. A filter they say
-// nothing about has empty SQL. Where exact is true every resource that passes matches.
+// nothing about has empty SQL.
 type narrowing struct {
-	sql   string
-	args  []any
-	exact bool
+	sql       string
+	args      []any
+	exact     bool // every resource that passes matches
+	selective bool // an index finds the few that pass, so that sorting them is cheaper than walking a sorted index
 }
 
 // maybe is the answer of an index that knows nothing.
@@ -92,9 +93,10 @@ func conjunction(a, b narrowing) narrowing {
 		return a
 	}
 	return narrowing{
-		sql:   "(" + a.sql + " and " + b.sql + ")",
-		args:  append(append([]any{}, a.args...), b.args...),
-		exact: a.exact && b.exact,
+		sql:       "(" + a.sql + " and " + b.sql + ")",
+		args:      append(append([]any{}, a.args...), b.args...),
+		exact:     a.exact && b.exact,
+		selective: a.selective || b.selective,
 	}
 }
 
@@ -104,9 +106,10 @@ func disjunction(a, b narrowing) narrowing {
 		return maybe
 	}
 	return narrowing{
-		sql:   "(" + a.sql + " or " + b.sql + ")",
-		args:  append(append([]any{}, a.args...), b.args...),
-		exact: a.exact && b.exact,
+		sql:       "(" + a.sql + " or " + b.sql + ")",
+		args:      append(append([]any{}, a.args...), b.args...),
+		exact:     a.exact && b.exact,
+		selective: a.selective && b.selective,
 	}
 }
 
@@ -119,6 +122,7 @@ func negate(n narrowing, not bool) narrowing {
 		return maybe
 	}
 	n.sql = "not coalesce(" + n.sql + ", false)"
+	n.selective = false
 	return n
 }
 
@@ -181,7 +185,7 @@ func compareText(c column, op scim.Op, text string) narrowing {
 	var n narrowing
 	switch op {
 	case scim.Eq:
-		n = narrowing{sql: c.name + " = ?", args: []any{text}, exact: true}
+		n = narrowing{sql: c.name + " = ?", args: []any{text}, exact: true, selective: true}
 		if c.optional {
 			n.sql = "(" + c.name + " <> '' and " + n.sql + ")" // the index is partial
 		}
@@ -238,6 +242,7 @@ func compareRole(op scim.Op, text string) narrowing {
 		equal = neverTrue
 	case roster.RoleAdmin, roster.RoleModerator:
 		equal.sql = "(r.role <> 'Registered' and r.role = ?)" // the index is partial
+		equal.selective = true
 	}
 	return negate(equal, op == scim.Ne)
 }
@@ -275,6 +280,8 @@ func (n narrower) value(path string, op scim.Op, text string) narrowing {
 		sql:   "r.id in (select v.resource from resource_value v where v.site = ? and v.kind = ? and v.path = ? and " + condition + ")",
 		args:  []any{n.site, n.kind, path, arg},
 		exact: true,
+		// Which values contain a text only a walk through all of them can tell.
+		selective: op == scim.Eq,
 	}
 }
 

@@ -58,7 +58,14 @@ func (s Rosters) Get(ctx context.Context, id site.ID, kind roster.Kind, resource
 // List returns a page of the resources that match a filter, and how many match.
 func (s Rosters) List(ctx context.Context, id site.ID, kind roster.Kind, filter *scim.Filter, offset, count, scanLimit int) (docs []roster.Document, total int, err error) {
 	n := narrow(kind, filter, string(id), 2)
-	l := listing{where: `r.site = $1 and r.kind = $2`, args: append([]any{string(id), string(kind)}, n.args...)}
+	l := listing{
+		where: `r.site = $1 and r.kind = $2`,
+		args:  append([]any{string(id), string(kind)}, n.args...),
+		order: `r.seq, r.id`,
+	}
+	if n.selective {
+		l.order = `r.seq + 0, r.id` // no index has it: SQLite would walk the one that has the order, all of it
+	}
 	if n.sql != "" {
 		l.where += " and " + n.sql
 	}
@@ -73,10 +80,11 @@ func (s Rosters) List(ctx context.Context, id site.ID, kind roster.Kind, filter 
 	return docs, total, err
 }
 
-// listing is a condition on resources and the values it is bound to.
+// listing is a condition on resources, the values it is bound to, and the order of lists: always by seq and id.
 type listing struct {
 	where string
 	args  []any
+	order string
 }
 
 // with returns the arguments with more behind them, and the placeholder of the first of those.
@@ -98,7 +106,7 @@ func (l listing) page(ctx context.Context, tx *Tx, offset, count int) ([]roster.
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+`
-		order by r.seq, r.id
+		order by `+l.order+`
 		limit $`+strconv.Itoa(limit), args...)
 	if err != nil || len(docs) <= count {
 		return docs, len(docs), err
@@ -120,7 +128,7 @@ func (l listing) laterPage(ctx context.Context, tx *Tx, offset, count int) ([]ro
 		select r.seq, r.id
 		from resource r
 		where `+l.where+`
-		order by r.seq, r.id
+		order by `+l.order+`
 		limit 1
 		offset $`+strconv.Itoa(n), args...).Scan(&seq, &id); err != nil {
 		return nil, 0, err
@@ -130,7 +138,7 @@ func (l listing) laterPage(ctx context.Context, tx *Tx, offset, count int) ([]ro
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+` and (r.seq, r.id) >= ($`+strconv.Itoa(n)+`, $`+strconv.Itoa(n+1)+`)
-		order by r.seq, r.id
+		order by `+l.order+`
 		limit $`+strconv.Itoa(n+2), args...)
 	return docs, total, err
 }
@@ -150,7 +158,7 @@ func (l listing) scan(ctx context.Context, tx *Tx, filter *scim.Filter, offset, 
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+`
-		order by r.seq, r.id
+		order by `+l.order+`
 		limit $`+strconv.Itoa(limit), args...)
 	if err != nil {
 		return nil, 0, err

@@ -32,7 +32,7 @@ create table resource (
 create unique index resource_user_name on resource (site, kind, user_name);
 
 -- Lists are read in this order; the index alone counts them and skips to a page.
-create index resource_list on resource (site, kind, seq, id, active, role);
+create index resource_list on resource (site, kind, seq, id, active, role, last_sign_in);
 
 create index resource_external_id on resource (site, kind, external_id) where external_id <> '';
 

@@ -95,17 +95,13 @@ func (r *Runner) runRiver(ctx context.Context) error {
 
 // insertDue makes a job for each due key that has none.
 func (r *Runner) insertDue(ctx context.Context, client *river.Client[pgx.Tx]) error {
-	keys, err := r.Leases.Due(ctx, r.Kind, r.now(), maxDue)
-	if err != nil || len(keys) == 0 {
+	due, err := r.Leases.DueEpochs(ctx, r.Kind, r.now(), maxDue)
+	if err != nil || len(due) == 0 {
 		return err
 	}
-	jobs := make([]river.InsertManyParams, len(keys))
-	for i, key := range keys {
-		epoch, err := r.Leases.Epoch(ctx, r.Kind, key)
-		if err != nil {
-			return err
-		}
-		jobs[i] = river.InsertManyParams{Args: advanceArgs{Key: key, Epoch: epoch}, InsertOpts: &river.InsertOpts{
+	jobs := make([]river.InsertManyParams, 0, len(due))
+	for key, epoch := range due {
+		jobs = append(jobs, river.InsertManyParams{Args: advanceArgs{Key: key, Epoch: epoch}, InsertOpts: &river.InsertOpts{
 			Queue: r.Kind,
 			// A slice that fails is due again by its lease, not by River.
 			MaxAttempts: 1,
@@ -114,7 +110,7 @@ func (r *Runner) insertDue(ctx context.Context, client *river.Client[pgx.Tx]) er
 				rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning,
 				rivertype.JobStateRetryable, rivertype.JobStateScheduled,
 			}},
-		}}
+		}})
 	}
 	if _, err := client.InsertMany(ctx, jobs); err != nil {
 		return fmt.Errorf("insert River jobs: %w", err)

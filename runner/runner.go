@@ -22,6 +22,7 @@ type Leases interface {
 	Renew(ctx context.Context, kind, key, owner string, epoch int64, ttl time.Duration) error
 	Release(ctx context.Context, kind, key, owner string, epoch int64, nextAt time.Time) error
 	Due(ctx context.Context, kind string, now time.Time, limit int) ([]string, error)
+	DueEpochs(ctx context.Context, kind string, now time.Time, limit int) (map[string]int64, error)
 	Held(ctx context.Context, kind, owner string) ([]string, error)
 	Epoch(ctx context.Context, kind, key string) (int64, error)
 	Wake(ctx context.Context, kind, key string) error
@@ -34,7 +35,8 @@ type Runner struct {
 	Leases Leases
 	// Advance does one bounded slice of a key's work, at most ten seconds of
 	// it, under the epoch, and returns when the key wants the next one: at once
-	// when that is not in the future, when it is woken when it is zero.
+	// when that is not in the future, when it is woken when it is zero. Now and
+	// then it is called for a key that is not due, and then has nothing to do.
 	Advance func(ctx context.Context, key string, epoch int64) (next time.Time, err error)
 	// Owner names this process to others. On SQLite it is the same after a
 	// restart, and no two running processes share it; on PostgreSQL every

@@ -95,10 +95,11 @@ func sqliteColumns(message string) string {
 	return table + "(" + strings.Join(columns, ", ") + ")"
 }
 
-// isConflict reports whether running the transaction again may succeed.
+// isConflict reports whether PostgreSQL ended the transaction for another
+// one's sake, so that running it again may succeed.
 func isConflict(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (e.Code == pgSerializationFailure || e.Code == pgDeadlock || e.Code == pgUniqueViolation)
+	return ok && (e.Code == pgSerializationFailure || e.Code == pgDeadlock)
 }
 
 // isBusy reports whether another process holds the lock of a SQLite file.

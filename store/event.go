@@ -12,9 +12,10 @@ type Events struct{ DB *DB }
 
 const (
 	// A reader that finds only events that an older transaction may still
-	// precede looks again this often, for this long.
-	settlePause = 5 * time.Millisecond
-	settleWait  = 250 * time.Millisecond
+	// precede looks again, more and more rarely, for this long.
+	settleWait     = time.Second
+	settlePause    = 2 * time.Millisecond
+	settlePauseMax = 50 * time.Millisecond
 )
 
 const eventColumns = "tx, seq, time, scope_kind, scope_id, name, actor, subject, text, data"
@@ -36,17 +37,19 @@ func (tx *Tx) appendEvent(ctx context.Context, e event.Event) error {
 // Read returns up to limit events of the scope after a position, oldest first.
 // On PostgreSQL events wait behind every write transaction that began before
 // theirs and still runs, in any database of the server; when there are only
-// such, Read looks again for a quarter of a second before it returns none.
+// such, Read looks again for up to a second before it returns none.
 func (s Events) Read(ctx context.Context, scope event.Scope, after event.Position, limit int) ([]event.Event, error) {
-	for waited := time.Duration(0); ; waited += settlePause {
+	pause := settlePause
+	for waited := time.Duration(0); ; waited += pause {
 		events, held, err := s.read(ctx, scope, after, limit)
 		if err != nil || !held || waited >= settleWait {
 			return events, err
 		}
+		pause = min(2*pause, settlePauseMax)
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(settlePause):
+		case <-time.After(pause):
 		}
 	}
 }

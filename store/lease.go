@@ -76,6 +76,27 @@ func (s Leases) Due(ctx context.Context, kind string, now time.Time, limit int) 
 	return keys, err
 }
 
+// DueEpochs returns the same keys, each with the number of its last claim: a
+// key with another number has been worked on since.
+func (s Leases) DueEpochs(ctx context.Context, kind string, now time.Time, limit int) (epochs map[string]int64, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		epochs = map[string]int64{}
+		_, err := collect(ctx, tx, func(row scanner) (key string, err error) {
+			var epoch int64
+			err = row.Scan(&key, &epoch)
+			epochs[key] = epoch
+			return key, err
+		}, `
+			select key, epoch
+			from lease
+			where kind = $1 and until <= $2 and (next_at <= $2 or owner <> '')
+			order by next_at, key
+			limit $3`, kind, micros(now), limit)
+		return err
+	})
+	return epochs, err
+}
+
 // Held returns the keys that an owner holds, also by claims of its life before
 // a restart.
 func (s Leases) Held(ctx context.Context, kind, owner string) (keys []string, err error) {

@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -76,4 +78,25 @@ func TestPing(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// modernc.org/sqlite is translated for one version of modernc.org/libc and
+// breaks in odd ways with another.
+func TestLibcIsTheVersionThatSQLiteWasTranslatedFor(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Version}} {{.GoMod}}", "modernc.org/libc", "modernc.org/sqlite").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(out)) // of libc, then of sqlite
+	if len(fields) != 4 {
+		t.Fatalf("go list said %q", out)
+	}
+	mod, err := os.ReadFile(fields[3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "modernc.org/libc " + fields[0] + "\n"; !strings.Contains(string(mod), want) {
+		t.Errorf("go.mod has modernc.org/libc %s: take the version named in %s", fields[0], fields[3])
+	}
 }

@@ -20,30 +20,30 @@ const (
 
 // postgresDB is a PostgreSQL database.
 type postgresDB struct {
-	db  *DB
-	url string
-	sql *sql.DB
+	db     *DB
+	config *pgxpool.Config
+	sql    *sql.DB
 
 	mu    sync.Mutex
-	pools *pgxpool.Pool // for River; opened on demand
+	river *pgxpool.Pool // opened on demand
 }
 
 func openPostgres(ctx context.Context, db *DB, url string) (*postgresDB, error) {
-	config, err := pgx.ParseConfig(url)
+	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	if config.RuntimeParams["application_name"] == "" {
-		config.RuntimeParams["application_name"] = "rollcall"
+	if params := config.ConnConfig.RuntimeParams; params["application_name"] == "" {
+		params["application_name"] = "rollcall"
 	}
-	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(commitToDisk))
+	pool := stdlib.OpenDB(*config.ConnConfig, stdlib.OptionAfterConnect(commitToDisk))
 	pool.SetMaxOpenConns(postgresConns)
 	pool.SetMaxIdleConns(postgresConns)
 	if err := pool.PingContext(ctx); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	return &postgresDB{db: db, url: url, sql: pool}, nil
+	return &postgresDB{db: db, config: config, sql: pool}, nil
 }
 
 // commitToDisk overrules a server or database set to acknowledge commits that
@@ -56,18 +56,14 @@ func commitToDisk(ctx context.Context, conn *pgx.Conn) error {
 }
 
 func (p *postgresDB) update(ctx context.Context, fn func(*Tx) error) error {
+	again := true // when a unique value was taken meanwhile: once, to see who has it
 	for try := 1; ; try++ {
 		err := p.run(ctx, nil, fn)
-		if err == nil || try == postgresTries || !isConflict(err) {
+		_, taken := uniqueViolation(err)
+		if err == nil || ctx.Err() != nil || try == postgresTries || !isConflict(err) && (!taken || !again) {
 			return err
 		}
-		// A unique value taken meanwhile: the second run sees who has it.
-		if _, taken := uniqueViolation(err); taken && try > 1 {
-			return err
-		}
-		if ctx.Err() != nil {
-			return err
-		}
+		again = again && !taken
 	}
 }
 
@@ -76,7 +72,13 @@ func (p *postgresDB) view(ctx context.Context, fn func(*Tx) error) error {
 }
 
 func (p *postgresDB) run(ctx context.Context, o *sql.TxOptions, fn func(*Tx) error) error {
-	t, err := p.sql.BeginTx(ctx, o)
+	conn, err := p.sql.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer conn.Close()
+	// Statements end with the caller's context, the commit does not: its outcome would be unknown.
+	t, err := conn.BeginTx(context.WithoutCancel(ctx), o)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
@@ -96,27 +98,23 @@ func (p *postgresDB) ping(ctx context.Context) error { return p.sql.PingContext(
 func (p *postgresDB) pool(ctx context.Context) (*pgxpool.Pool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.pools != nil {
-		return p.pools, nil
+	if p.river != nil {
+		return p.river, nil
 	}
-	config, err := pgxpool.ParseConfig(p.url)
+	pool, err := pgxpool.NewWithConfig(ctx, p.config.Copy())
 	if err != nil {
 		return nil, fmt.Errorf("open connection pool: %w", err)
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("open connection pool: %w", err)
-	}
-	p.pools = pool
+	p.river = pool
 	return pool, nil
 }
 
 func (p *postgresDB) close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.pools != nil {
-		p.pools.Close()
-		p.pools = nil
+	if p.river != nil {
+		p.river.Close()
+		p.river = nil
 	}
 	return p.sql.Close()
 }

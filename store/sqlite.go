@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -38,6 +39,7 @@ type sqliteDB struct {
 	check    *checkpointer
 	readers  chan *sqliteConn // idle readers; nil for one that is not open
 	shutdown chan struct{}
+	closing  sync.Once
 }
 
 func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB, error) {
@@ -98,11 +100,12 @@ func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
 		return nil, err
 	}
 	var mode string
-	for {
+	for deadline := time.Now().Add(3 * busyReader); ; {
 		err = conn.c.QueryRowContext(ctx, "pragma journal_mode = wal").Scan(&mode)
-		if !isBusy(err) {
+		if !isBusy(err) || time.Now().After(deadline) {
 			break
 		}
+		time.Sleep(busyWriter)
 	}
 	if err == nil && mode != "wal" {
 		err = fmt.Errorf("the file system does not support a write-ahead log (journal mode %q)", mode)
@@ -197,17 +200,19 @@ func (s *sqliteDB) pool(context.Context) (*pgxpool.Pool, error) { return nil, Er
 
 // close waits for the running transactions. The writer's connection goes last:
 // closing the last connection copies the whole log into the database.
-func (s *sqliteDB) close() error {
-	close(s.shutdown)
-	s.writer.close()
-	s.check.close()
-	var err error
-	for range sqliteReaders {
-		if conn := <-s.readers; conn != nil {
-			err = errors.Join(err, conn.close())
+func (s *sqliteDB) close() (err error) {
+	s.closing.Do(func() {
+		close(s.shutdown)
+		s.writer.close()
+		s.check.close()
+		for range sqliteReaders {
+			if conn := <-s.readers; conn != nil {
+				err = errors.Join(err, conn.close())
+			}
 		}
-	}
-	return errors.Join(err, s.writer.conn.close())
+		err = errors.Join(err, s.writer.conn.close())
+	})
+	return err
 }
 
 // sqliteConn is one connection with its prepared statements. It is used by one

@@ -190,7 +190,18 @@ func TestUpdate(t *testing.T) {
 				t.Errorf("got error %v", err)
 			}
 		})
-		if diff := cmp.Diff(thingNames(t, db), []string{"kept"}); diff != "" {
+		t.Run("is kept when its context ends after the last statement", func(t *testing.T) {
+			short, cancel := context.WithCancel(ctx)
+			defer cancel()
+			err := db.Update(short, func(tx *store.Tx) error {
+				defer cancel()
+				return addThing(short, tx, "kept too")
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		if diff := cmp.Diff(thingNames(t, db), []string{"kept", "kept too"}); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -445,7 +456,7 @@ func TestCloseWaitsForRunningTransactionsAndRefusesNewOnes(t *testing.T) {
 		}()
 		<-running
 		go func() { closed <- db.Close() }()
-		if err := errors.Join(<-written, <-closed); err != nil {
+		if err := errors.Join(<-written, <-closed, db.Close()); err != nil {
 			t.Fatal(err)
 		}
 		if err := db.Update(ctx, func(tx *store.Tx) error { return nil }); err == nil {

@@ -10,8 +10,12 @@ import (
 	"time"
 )
 
-// maxGroup is how many updates share one commit at most.
-const maxGroup = 256
+const (
+	// maxGroup is how many updates share one commit at most.
+	maxGroup = 256
+	// lockWarning is how long other processes may keep the writer waiting unnoticed.
+	lockWarning = 10 * time.Second
+)
 
 // errClosed is returned by update and view after Close.
 var errClosed = errors.New("database is closed")
@@ -137,10 +141,15 @@ func (w *writer) answer() {
 // caller waits. Other processes get their turn between two commits; asking
 // again within milliseconds finds it.
 func (w *writer) begin() error {
+	warn := time.Now().Add(lockWarning)
 	for {
 		err := w.conn.do("begin immediate")
 		if !isBusy(err) {
 			return err
+		}
+		if now := time.Now(); now.After(warn) {
+			w.log.Warn("another process has kept the database locked for a long time", "at least", lockWarning)
+			warn = now.Add(lockWarning)
 		}
 		if w.join(); !slices.ContainsFunc(w.joined, (*write).waits) {
 			return err

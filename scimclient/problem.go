@@ -11,6 +11,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"syscall"
@@ -173,7 +174,7 @@ func unreachable(request string, err error) *provision.TargetError {
 	case errors.As(err, &unknown), errors.As(err, &verify), errors.As(err, &invalid):
 		te.Detail = "The application's certificate is not signed by an authority this machine trusts."
 		te.Advice = "Install a certificate of a public authority at the application, or add its authority to this machine."
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		te.Detail = "The application does not speak TLS at this address."
 		te.Advice = "Check the port in the Tenant URL."
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -198,10 +199,19 @@ func unreachable(request string, err error) *provision.TargetError {
 		te.Advice = "This is tried again."
 	default:
 		te.Kind, te.Sent = provision.Transient, true
-		te.Detail = "The request did not work: " + sentence(err.Error())
+		te.Detail = "The request did not work: " + sentence(cause(err).Error())
 		te.Advice = "This is tried again."
 	}
 	return te
+}
+
+// cause leaves out the URL, which names people in its filter.
+func cause(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
 }
 
 // explainTest gives the connection test's error the words of the guide's form and

@@ -48,7 +48,6 @@ func TestClient(t *testing.T) {
 		t.Parallel()
 		s := httptest.NewTLSServer(http.NotFoundHandler())
 		defer s.Close()
-		s.Config.ErrorLog = nil
 		var unknown x509.UnknownAuthorityError
 		if _, err := get(t, New(Options{}), s.URL); !errors.As(err, &unknown) {
 			t.Errorf("got %v, want an unknown authority", err)

@@ -1,0 +1,333 @@
+package provision_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/apptest"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+// killUsers is how many people a killed job works on.
+const killUsers = 2000
+
+// moment is where in the exchange with the application the server is killed.
+type moment int
+
+const (
+	beforeRequest   moment = iota // a search has arrived, the write it leads to is not sent
+	insteadOfAnswer               // a write has arrived and is carried out, its answer never is
+	beforeCarryOut                // a write has arrived and is carried out only after the kill
+	afterAnswer                   // the answer to a write is sent, its outcome perhaps not committed
+	moments
+)
+
+func (m moment) String() string {
+	return [...]string{"before a request", "between request and answer", "between arrival and effect", "between answer and commit"}[m]
+}
+
+// TestKill kills the real server with SIGKILL in the middle of its cycles, at
+// points that a seed chooses, and starts it again each time. In the end every
+// account is right, and none was created twice by an application that would not
+// have minded.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("ROLLCALL_TEST_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("seed %d (set ROLLCALL_TEST_SEED to repeat)", seed)
+	apptest.Binary(t)
+	t.Run("with_create", func(t *testing.T) {
+		t.Parallel()
+		newKillWorld(t, rand.New(rand.NewPCG(seed, 1)), "create,update").run(50)
+	})
+	t.Run("with_update_only", func(t *testing.T) {
+		t.Parallel()
+		k := newKillWorld(t, rand.New(rand.NewPCG(seed, 2)), "update")
+		for i := range killUsers {
+			if i%10 != 0 { // every tenth has no account
+				k.app.add(account(killName(i)))
+			}
+		}
+		k.run(50)
+	})
+}
+
+// killWorld is a database, an application, and a server that keeps being killed.
+type killWorld struct {
+	t      *testing.T
+	random *rand.Rand
+	app    *application
+	env    []string
+	dir    string
+	create bool
+	round  int
+
+	mu     sync.Mutex
+	server *apptest.Process
+	left   int // requests until the next kill; 0: none is planned
+	at     moment
+	killed map[moment]int
+	shot   bool          // the kill of this life has begun
+	dead   chan struct{} // closed when it is done
+}
+
+func newKillWorld(t *testing.T, random *rand.Rand, actions string) *killWorld {
+	t.Helper()
+	dir := t.TempDir()
+	k := &killWorld{
+		t: t, random: random, app: newApplication(t), dir: dir, create: strings.Contains(actions, "create"),
+		env: []string{"ROLLCALL_DATABASE=" + filepath.Join(dir, "rollcall.db")}, killed: map[moment]int{},
+	}
+	k.app.begun = func(r *http.Request) { k.reached(r, true) }
+	k.app.done = func(r *http.Request) { k.reached(r, false) }
+	secret := filepath.Join(dir, "secret")
+	if err := os.WriteFile(secret, []byte(k.app.token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	apptest.Run(t, k.env, "directory", "create", "contoso")
+	k.importPeople()
+	apptest.Run(t, k.env, "app", "create", "contoso", "acme", "--tenant-url", k.app.url(), "--secret-token-file", secret,
+		"--scope", "all", "--actions", actions, "--start")
+	return k
+}
+
+func killName(i int) string { return fmt.Sprintf("user%04d@contoso.com", i) }
+
+// title is what a person's account must show after a round of changes.
+func (k *killWorld) title(i int) string {
+	if k.round == 0 || (i+k.round)%3 == 0 {
+		return fmt.Sprintf("Engineer %d", i)
+	}
+	return fmt.Sprintf("Engineer %d of round %d", i, k.round)
+}
+
+func (k *killWorld) active(i int) bool { return k.round == 0 || (i+k.round)%7 != 0 }
+
+func (k *killWorld) importPeople() {
+	k.t.Helper()
+	var b strings.Builder
+	b.WriteString("objectId,userPrincipalName,displayName,givenName,surname,mail,mailNickname,jobTitle,accountEnabled\n")
+	for i := range killUsers {
+		fmt.Fprintf(&b, "%08d-0000-4000-8000-000000000000,%s,User %d,User,%d,%s,user%d,%s,%v\n", i, killName(i), i, i, killName(i), i, k.title(i), k.active(i))
+	}
+	file := filepath.Join(k.dir, "people.csv")
+	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+		k.t.Fatal(err)
+	}
+	apptest.Run(k.t, k.env, "directory", "import", "contoso", file)
+}
+
+// run kills the server that often, with new changes whenever it has finished, and
+// checks the accounts at the end.
+func (k *killWorld) run(kills int) {
+	k.t.Helper()
+	for k.total() < kills {
+		k.plan()
+		if !k.live() {
+			k.check()
+			k.round++
+			k.importPeople()
+		}
+	}
+	k.plan()
+	k.mu.Lock()
+	k.left = 0
+	k.mu.Unlock()
+	if k.live() {
+		k.t.Fatal("the server was killed although no kill was planned")
+	}
+	k.check()
+	k.t.Logf("%d kills over %d rounds of changes: %v", k.total(), k.round+1, k.killed)
+}
+
+func (k *killWorld) total() (n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, m := range k.killed {
+		n += m
+	}
+	return n
+}
+
+// plan chooses where the next life of the server ends.
+func (k *killWorld) plan() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.left, k.at = 1+k.random.IntN(400), moment(k.random.IntN(int(moments)))
+	k.dead, k.shot = make(chan struct{}), false
+}
+
+// planned says whether the end of the server was ours.
+func (k *killWorld) planned() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.shot
+}
+
+// live starts the server and waits until it is killed, or has nothing left to do.
+func (k *killWorld) live() (killed bool) {
+	k.t.Helper()
+	k.mu.Lock()
+	k.server = apptest.Start(k.t, k.env, "serve", "--listen", "127.0.0.1:0", "--cycle-interval", "1h")
+	server, dead := k.server, k.dead
+	k.mu.Unlock()
+	deadline := time.After(2 * time.Minute)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-dead:
+			return true
+		case <-server.Done():
+			if !k.planned() {
+				k.t.Fatalf("the server ended by itself:\n%s", server.Stderr())
+			}
+			<-dead
+			return true
+		case <-deadline:
+			k.t.Fatalf("nothing left to do was not reached:\n%s", server.Stderr())
+		case <-tick.C:
+		}
+		if !k.idle() {
+			continue
+		}
+		k.mu.Lock()
+		shot := k.shot // in the same moment
+		k.left = 0
+		k.mu.Unlock()
+		if shot {
+			<-dead
+			return true
+		}
+		server.Kill()
+		return false
+	}
+}
+
+// reached is called at the begin and the end of each request, and kills the server
+// at the planned one.
+func (k *killWorld) reached(r *http.Request, begin bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	write := r.Method != http.MethodGet
+	fits := map[moment]bool{
+		beforeRequest: !write && begin, insteadOfAnswer: write && !begin, beforeCarryOut: write && begin, afterAnswer: write && !begin,
+	}
+	if k.left == 0 || k.server == nil || !fits[k.at] {
+		return
+	}
+	if k.left--; k.left > 0 {
+		return
+	}
+	k.killed[k.at]++
+	k.shot = true
+	server, dead := k.server, k.dead
+	if k.at != afterAnswer {
+		server.Kill()
+		close(dead)
+		return
+	}
+	pause := time.Duration(k.random.IntN(8000)) * time.Microsecond
+	time.AfterFunc(pause, func() {
+		server.Kill()
+		close(dead)
+	})
+}
+
+// idle says whether the job has caught up with the directory.
+func (k *killWorld) idle() bool {
+	k.t.Helper()
+	db, err := store.Open(k.t.Context(), filepath.Join(k.dir, "rollcall.db"), store.Options{})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			k.t.Error(err)
+		}
+	}()
+	jobs := store.Provisioning{DB: db}
+	states, err := jobs.Watched(k.t.Context())
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	for key, s := range states {
+		if s.Quarantine != nil {
+			k.t.Fatalf("the job is in quarantine: %+v", s.Quarantine)
+		}
+		counts, err := jobs.Counts(k.t.Context(), key)
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		if counts.Escrowed > 0 {
+			entries, _, err := jobs.Logs(k.t.Context(), key, provision.LogQuery{Status: provision.Failure, Limit: 1})
+			k.t.Fatalf("%d people failed, such as %+v (%v)", counts.Escrowed, entries, err)
+		}
+		last, err := store.Events{DB: db}.Last(k.t.Context(), eventScope(key))
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		return s.Ready && s.Phase == provision.Idle && counts.Pending == 0 && !last.After(s.Watermark)
+	}
+	k.t.Fatal("there is no job")
+	return false
+}
+
+// check compares every account with what it must be, and counts creates.
+func (k *killWorld) check() {
+	k.t.Helper()
+	wrong := 0
+	report := func(format string, args ...any) {
+		if wrong++; wrong <= 10 {
+			k.t.Errorf(format, args...)
+		}
+	}
+	for i := range killUsers {
+		name := killName(i)
+		u := k.app.user(name)
+		creates := k.app.created[scim.Fold(name)]
+		switch {
+		case !k.create && i%10 == 0:
+			if u != nil {
+				report("%s was created although Create is off", name)
+			}
+			continue
+		case u == nil:
+			report("%s has no account", name)
+			continue
+		case k.create && creates != 1, !k.create && creates != 0:
+			report("%s was created %d times", name, creates)
+		}
+		if got := len(k.app.byName[scim.Fold(name)]); got != 1 {
+			report("%s has %d accounts", name, got)
+		}
+		if active, _ := u.Bool("active"); active != k.active(i) {
+			report("%s is active %v", name, active)
+		}
+		// Attributes of people who are blocked stay as they were.
+		if got, want := u.String("title"), k.title(i); k.active(i) && got != want {
+			report("%s has the title %q, want %q", name, got, want)
+		}
+	}
+	if wrong > 10 {
+		k.t.Errorf("and %d more", wrong-10)
+	}
+	if wrong > 0 {
+		k.t.FailNow()
+	}
+}

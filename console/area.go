@@ -8,6 +8,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
 )
 
 // access says who may ask for a route.
@@ -163,6 +164,7 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame page, 
 	e := errorPage{page: frame}
 	switch {
 	case errors.As(err, &shown) && shown.signIn != nil:
+		w.Header().Set("HX-Refresh", "true") // a script that asked for part of a page: load the whole one
 		if err := c.view(w, r, shown.Status, "signin", shown.signIn); err != nil {
 			c.options.Log.Error("sign-in page broken", "request", web.RequestID(r), "error", err)
 			http.Error(w, shown.Text, shown.Status)
@@ -172,6 +174,8 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame page, 
 		e.Status, e.Title, e.Text, e.Action = shown.Status, shown.Title, shown.Text, shown.Action
 	case errors.As(err, &rule):
 		e.Status, e.Title, e.Text = rule.Status, "This was not done", rule.Detail
+	case errors.Is(err, site.ErrNotFound):
+		e.Status, e.Title, e.Text = errNotFound.Status, errNotFound.Title, errNotFound.Text // deleted while the page was made
 	case errors.As(err, &large):
 		e.Status, e.Title = http.StatusRequestEntityTooLarge, "That is too much at once"
 		e.Text = fmt.Sprintf("This form takes at most %d KiB.", large.Limit>>10)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -69,8 +70,14 @@ func (p *SitePages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVi
 	}
 	form := signin.Form{Name: r.PostForm.Get("name"), Email: r.PostForm.Get("email")}
 	session, err := p.SignIns.Redeem(r.Context(), v.Site, r.PathValue("secret"), form)
-	var wrong *signin.FormError
-	if errors.As(err, &wrong) {
+	var (
+		wrong *signin.FormError
+		row   *roster.RowError
+	)
+	if errors.As(err, &row) {
+		wrong = &signin.FormError{Field: "email", Text: row.Text}
+	}
+	if wrong != nil || errors.As(err, &wrong) {
 		s := p.linkPage(r, v, pending)
 		s.Name, s.Email = form.Name, form.Email
 		if wrong.Field == "email" {

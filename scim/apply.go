@@ -321,11 +321,11 @@ func (a *applier) filtered(op Operation, old, value any) (any, error) {
 		if op.Op == "remove" || value == nil {
 			return old, nil // RFC 7644 §3.5.2.2: nothing to remove is success.
 		}
-		var err error
-		if list, err = a.materialise(op, list); err != nil {
-			return nil, err
+		made, err := a.materialise(op, list, value)
+		if err != nil || len(made) == len(list) {
+			return old, err
 		}
-		matched = []int{len(list) - 1}
+		list, matched = made, []int{len(list)}
 	}
 	v, err := a.inMatched(op, list, matched, value)
 	if err != nil || p.attr.MultiValued {
@@ -421,28 +421,59 @@ func withoutIndexes(list []any, gone []int) []any {
 // materialise makes the element that a filter describes when none matches.
 // Entra sets emails[type eq "work"].value on users that have no address.
 // RFC 7644 §3.5.2.3 wants noTarget for replace, which Strict gives.
-func (a *applier) materialise(op Operation, list []any) ([]any, error) {
+//
+// The list comes back as it is when the operation had been applied before and
+// made its own filter false, as emails[value eq "old"].value does.
+func (a *applier) materialise(op Operation, list []any, value any) ([]any, error) {
 	p := op.Path
+	noTarget := NoTarget("%s selects no value", p)
 	e, ok := elementOf(p.Filter)
-	if ok {
-		for k := range e {
-			sub := p.attr.Sub(k)
-			ok = ok && sub != nil && sub.Mutability != Immutable // a member is never made up
+	if !ok || !p.attr.MultiValued || op.Op == "replace" && a.mode == Strict {
+		return nil, noTarget
+	}
+	for k := range e {
+		if sub := p.attr.Sub(k); sub == nil || sub.Mutability == Immutable {
+			return nil, noTarget // a member is never made up
 		}
 	}
-	if !ok || !p.attr.MultiValued || op.Op == "replace" && a.mode == Strict {
-		return nil, NoTarget("%s selects no value", p)
+	if after := elementWith(p, e, value); !p.Filter.match(values{m: after}) {
+		if a.mode == Lenient && hasElement(list, after) {
+			return list, nil
+		}
+		return nil, noTarget
 	}
 	if a.mode == Lenient {
 		a.fixes = append(a.fixes, Fix{"created-value", p.String(), "no value matched; one was made"})
 	}
 	list = append(list, e)
 	if e["primary"] == true {
-		if err := a.madePrimary(p, list, []int{len(list) - 1}); err != nil {
-			return nil, err
-		}
+		return list, a.madePrimary(p, list, []int{len(list) - 1})
 	}
 	return list, nil
+}
+
+// elementWith is an element as it would be with a value put into it.
+func elementWith(p *Path, e map[string]any, value any) map[string]any {
+	after := cloneMap(e)
+	if p.Sub != "" {
+		after[p.Sub] = value
+	} else if given, ok := value.(map[string]any); ok {
+		for k, v := range given {
+			after[k] = v
+		}
+	}
+	return after
+}
+
+// hasElement reports whether an element of the list has all that part has.
+func hasElement(list []any, part map[string]any) bool {
+	return anyElement(list, func(e any) bool {
+		m, ok := e.(map[string]any)
+		for k, v := range part {
+			ok = ok && equalValues(v, m[k])
+		}
+		return ok
+	})
 }
 
 // primaries gives the indexes of the primary values.

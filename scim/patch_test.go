@@ -172,6 +172,8 @@ func TestPatchFromIdentityProviders(t *testing.T) {
 		{name: "P5_conjunction", resource: ada, ops: `{"op":"Replace","path":"emails[type eq \"other\" and display eq \"Club\"].value","value":"c@x"}`, want: map[string]string{"emails": `[{"value":"ada@x.example","type":"work","primary":true},{"value":"ada@home.example","type":"home"},{"type":"other","display":"Club","value":"c@x"}]`}, fixes: []string{"created-value"}},
 		{name: "P5_a_filter_that_describes_no_element", resource: ada, ops: `{"op":"Replace","path":"emails[type eq \"a\" or type eq \"b\"].value","value":"c@x"}`, err: "400 noTarget", strict: "same"},
 		{name: "P5_a_contradiction_describes_no_element", resource: ada, ops: `{"op":"Replace","path":"emails[type eq \"a\" and type eq \"b\"].value","value":"c@x"}`, err: "400 noTarget"},
+		{name: "P5_an_element_that_would_not_match_is_not_made", resource: ada, ops: `{"op":"Add","path":"emails[type eq \"other\"].type","value":"club"}`, err: "400 noTarget", strict: "same"},
+		{name: "P5_an_operation_that_ends_its_own_match_can_be_repeated", resource: ada, ops: `{"op":"Replace","path":"emails[value eq \"ada@home.example\"].value","value":"new@home.example"}`, want: map[string]string{"emails": `[{"value":"ada@x.example","type":"work","primary":true},{"value":"new@home.example","type":"home"}]`}},
 		{name: "P5_members_are_never_made_up", resource: team, ops: `{"op":"Add","path":"members[value eq \"u-9\"].display","value":"Nine"}`, err: "400 noTarget", strict: "same"},
 
 		{name: "P6_manager_text", resource: managed, ops: `{"op":"Add","path":` + enterprise + `:manager","value":"u-9"}`, want: map[string]string{ent: `{"department":"R&D","manager":{"value":"u-9"}}`}, fixes: []string{"text-for-object"}, errStrict: "400 invalidValue"},

@@ -58,7 +58,8 @@ func (p *parser) argument() (*node, error) {
 		return nil, err
 	}
 	p.blanks()
-	at, op := p.pos, p.compareOp()
+	at := p.pos
+	op := p.compareOp()
 	if op == "" {
 		return left, nil
 	}

@@ -1,0 +1,190 @@
+package scim
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"testing"
+)
+
+// checkClientError fails on anything a client could have caused that is not a
+// 4xx of ours.
+func checkClientError(t *testing.T, err error) {
+	t.Helper()
+	var e *Error
+	if !errors.As(err, &e) || e.Status < 400 || e.Status > 499 || e.Detail == "" {
+		t.Fatalf("got %v, want a client error with a detail", err)
+	}
+	if b, err := json.Marshal(e); err != nil || !json.Valid(b) {
+		t.Fatalf("the error body is not JSON: %s, %v", b, err)
+	}
+}
+
+func seedVectors(f *testing.F, add func(filterVector)) {
+	var vectors []filterVector
+	if err := json.Unmarshal(readTestdata(f, "scim-filters.json"), &vectors); err != nil {
+		f.Fatal(err)
+	}
+	for _, v := range vectors {
+		add(v)
+	}
+}
+
+func FuzzParseFilter(f *testing.F) {
+	seedVectors(f, func(v filterVector) {
+		if v.Filter != nil {
+			f.Add(*v.Filter, true, false)
+			f.Add(*v.Filter, false, true)
+		}
+	})
+	babs := mustParse(f, readTestdata(f, "babs.json"))
+	f.Fuzz(func(t *testing.T, text string, schema, strict bool) {
+		rt, mode := (*ResourceType)(nil), Lenient
+		if schema {
+			rt = UserType()
+		}
+		if strict {
+			mode = Strict
+		}
+		filter, _, err := ParseFilter(rt, text, mode)
+		if err != nil {
+			checkClientError(t, err)
+			return
+		}
+		matched := filter.Match(babs)
+		printed := filter.String()
+		again, fixes, err := ParseFilter(rt, printed, Strict)
+		if err != nil {
+			// Printing can only make a filter longer or deeper at the limits.
+			if len(printed) > MaxFilterBytes || checkBounds("("+printed+")") != nil {
+				return
+			}
+			t.Fatalf("%q printed as %q: %v", text, printed, err)
+		}
+		if len(fixes) > 0 || again.String() != printed || again.Match(babs) != matched {
+			t.Fatalf("%q printed as %q, then %q; fixes %v", text, printed, again, fixes)
+		}
+	})
+}
+
+func FuzzParsePath(f *testing.F) {
+	seedVectors(f, func(v filterVector) {
+		if v.Path != nil {
+			f.Add(*v.Path, true, false)
+			f.Add(*v.Path, false, true)
+		}
+	})
+	f.Add(EnterpriseURN+":manager.value", true, true)
+	babs := mustParse(f, readTestdata(f, "babs.json"))
+	f.Fuzz(func(t *testing.T, text string, schema, strict bool) {
+		rt, mode := (*ResourceType)(nil), Lenient
+		if schema {
+			rt = UserType()
+		}
+		if strict {
+			mode = Strict
+		}
+		p, err := ParsePath(rt, text, mode)
+		if err != nil {
+			checkClientError(t, err)
+			return
+		}
+		printed := p.String()
+		again, err := ParsePath(rt, printed, Strict)
+		if err != nil && len(printed) <= MaxFilterBytes && checkBounds("("+printed+")") == nil {
+			t.Fatalf("%q printed as %q: %v", text, printed, err)
+		}
+		if err == nil && again.String() != printed {
+			t.Fatalf("%q printed as %q, then %q", text, printed, again)
+		}
+		r := babs.Clone()
+		_ = p.Get(r)
+		if err := p.Set(r, "x"); err == nil && len(p.Get(r)) == 0 && p.Filter == nil {
+			t.Fatalf("%q: set, and nothing is there", text)
+		}
+		p.Clear(r)
+		if got := p.Get(r); len(got) > 0 {
+			t.Fatalf("%q: cleared, and %v is there", text, got)
+		}
+	})
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, name := range []string{"rfc7643-8.1-minimal-user.json", "rfc7643-8.2-full-user.json", "rfc7643-8.3-enterprise-user.json", "rfc7643-8.4-group.json", "babs.json"} {
+		f.Add(readTestdata(f, name), false)
+	}
+	f.Add([]byte(ada), true)
+	f.Add([]byte(managed), false)
+	f.Add([]byte(`{"userName":"a","roles":[{"value":"{\"id\":\"r1\",\"value\":\"Admin\",\"displayName\":\"Admin\"}"}],"manager":["u"]}`), false)
+	f.Fuzz(func(t *testing.T, body []byte, strict bool) {
+		mode := Lenient
+		if strict {
+			mode = Strict
+		}
+		for _, rt := range []*ResourceType{UserType(), GroupType()} {
+			r, _, err := Decode(rt, body, mode)
+			if err != nil {
+				checkClientError(t, err)
+				continue
+			}
+			if !json.Valid(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))) {
+				t.Fatalf("%q is not JSON and was read", body)
+			}
+			doc := Encode(rt, r)
+			stored, err := Parse(doc)
+			if err != nil || !Equal(stored, r) {
+				t.Fatalf("%q became %s: %v", body, doc, err)
+			}
+			again, fixes, err := Decode(rt, doc, Strict)
+			if err != nil || len(fixes) > 0 || !bytes.Equal(Encode(rt, again), doc) {
+				t.Fatalf("%q: own output %s read again: %v, fixes %v", body, doc, err, fixes)
+			}
+			if err := Validate(rt, r); err != nil {
+				checkClientError(t, err)
+			}
+		}
+	})
+}
+
+func FuzzPatch(f *testing.F) {
+	var vectors []patchVector
+	if err := json.Unmarshal(readTestdata(f, "scim-patch.json"), &vectors); err != nil {
+		f.Fatal(err)
+	}
+	for _, v := range vectors {
+		f.Add([]byte(v.Resource), []byte(v.Patch), v.Mode == "strict")
+	}
+	f.Add([]byte(managed), patchCase{ops: `{"op":"add","value":{"manager":"u-9","emails[type eq \"work\"].value":"a"}}`}.body(), false)
+	f.Fuzz(func(t *testing.T, resource, body []byte, strict bool) {
+		mode := Lenient
+		if strict {
+			mode = Strict
+		}
+		for _, rt := range []*ResourceType{UserType(), GroupType()} {
+			before, _, err := Decode(rt, resource, Lenient)
+			if err != nil {
+				return
+			}
+			doc := Encode(rt, before)
+			p, _, err := DecodePatch(rt, body, mode)
+			if err != nil {
+				checkClientError(t, err)
+				continue
+			}
+			p.Detach("members")
+			result, err := p.Apply(rt, before)
+			if !bytes.Equal(Encode(rt, before), doc) {
+				t.Fatalf("%q changed the resource itself", body)
+			}
+			if err != nil {
+				checkClientError(t, err)
+				continue
+			}
+			// What is stored is what a client may send back.
+			after := Encode(rt, result.Resource)
+			if _, fixes, err := Decode(rt, after, Strict); err != nil || len(fixes) > 0 {
+				t.Fatalf("%q on %s gave %s: %v, fixes %v", body, doc, after, err, fixes)
+			}
+		}
+	})
+}

@@ -7,7 +7,7 @@ import (
 )
 
 // eval computes a checked node. Errors are *EvalError without line and column.
-func (n *node) eval(env *Env) (Value, error) {
+func (n *node) eval(env Env) (Value, error) {
 	switch n.kind {
 	case attributeNode:
 		if env.Attribute == nil {
@@ -28,7 +28,7 @@ func (n *node) eval(env *Env) (Value, error) {
 }
 
 // one computes argument i, which must not have several values.
-func (n *node) one(env *Env, i int) (Value, error) {
+func (n *node) one(env Env, i int) (Value, error) {
 	v, err := n.args[i].eval(env)
 	if err != nil {
 		return Null(), err
@@ -60,7 +60,7 @@ func (n *node) given(i int) bool {
 	return i < len(n.args) && n.args[i].kind != emptyNode
 }
 
-func (n *node) evalConcat(env *Env) (Value, error) {
+func (n *node) evalConcat(env Env) (Value, error) {
 	var b strings.Builder
 	for i := range n.args {
 		v, err := n.one(env, i)
@@ -72,7 +72,7 @@ func (n *node) evalConcat(env *Env) (Value, error) {
 	return String(b.String()), nil
 }
 
-func (n *node) evalCompare(env *Env) (Value, error) {
+func (n *node) evalCompare(env Env) (Value, error) {
 	left, err := n.one(env, 0)
 	if err != nil {
 		return Null(), err
@@ -178,7 +178,7 @@ func allDigits(s string) bool {
 }
 
 // evalSwitch compares the source with each key in turn and evaluates only the value that is chosen.
-func evalSwitch(n *node, env *Env) (Value, error) {
+func evalSwitch(n *node, env Env) (Value, error) {
 	source, err := n.one(env, 0)
 	if err != nil {
 		return Null(), err
@@ -196,7 +196,7 @@ func evalSwitch(n *node, env *Env) (Value, error) {
 }
 
 // evalJoin leaves out null and empty sources together with their separator.
-func evalJoin(n *node, env *Env) (Value, error) {
+func evalJoin(n *node, env Env) (Value, error) {
 	separator, err := n.one(env, 0)
 	if err != nil {
 		return Null(), err
@@ -229,7 +229,7 @@ func appendPart(b *strings.Builder, separator, part string) {
 }
 
 // evalCoalesce takes the first argument that is not null; the empty text is not null.
-func evalCoalesce(n *node, env *Env) (Value, error) {
+func evalCoalesce(n *node, env Env) (Value, error) {
 	for _, arg := range n.args {
 		v, err := arg.eval(env)
 		if err != nil || !v.IsNull() {
@@ -239,7 +239,7 @@ func evalCoalesce(n *node, env *Env) (Value, error) {
 	return Null(), nil
 }
 
-func evalIsNullOrEmpty(n *node, env *Env) (Value, error) {
+func evalIsNullOrEmpty(n *node, env Env) (Value, error) {
 	v, err := n.args[0].eval(env)
 	if err != nil {
 		return Null(), err
@@ -248,7 +248,7 @@ func evalIsNullOrEmpty(n *node, env *Env) (Value, error) {
 }
 
 // evalIIF evaluates only the branch that the condition chooses.
-func evalIIF(n *node, env *Env) (Value, error) {
+func evalIIF(n *node, env Env) (Value, error) {
 	condition, err := n.one(env, 0)
 	if err != nil {
 		return Null(), err
@@ -263,15 +263,15 @@ func evalIIF(n *node, env *Env) (Value, error) {
 	}
 }
 
-func evalToLower(n *node, env *Env) (Value, error) {
+func evalToLower(n *node, env Env) (Value, error) {
 	return evalCase(n, env, invariantLower, strings.ToLowerSpecial)
 }
 
-func evalToUpper(n *node, env *Env) (Value, error) {
+func evalToUpper(n *node, env Env) (Value, error) {
 	return evalCase(n, env, invariantUpper, strings.ToUpperSpecial)
 }
 
-func evalCase(n *node, env *Env, invariant func(string) string, special func(unicode.SpecialCase, string) string) (Value, error) {
+func evalCase(n *node, env Env, invariant func(string) string, special func(unicode.SpecialCase, string) string) (Value, error) {
 	source, err := n.args[0].eval(env)
 	if err != nil {
 		return Null(), err

@@ -89,7 +89,7 @@ func (e *Expr) Notes() []Note { return e.notes }
 
 // Eval computes the expression for one object. Every error is an *EvalError.
 func (e *Expr) Eval(env Env) (Value, error) {
-	v, err := e.root.eval(&env)
+	v, err := e.root.eval(env)
 	if err == nil {
 		return v, nil
 	}

@@ -73,7 +73,7 @@ func (p Parameter) key() string {
 // their stored form before they are checked; advise writes notes afterwards.
 type function struct {
 	FunctionInfo
-	eval    func(*node, *Env) (Value, error)
+	eval    func(*node, Env) (Value, error)
 	arrange func(*checker, *node) error
 	advise  func(*checker, *node)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -74,12 +75,20 @@ type LinkError struct {
 func (e *LinkError) Error() string {
 	switch e.Reason {
 	case LinkUsed:
-		return fmt.Sprintf("This link has been used already: each opens once. A new one is made on the server by: rollcall operator link %s", e.Name)
+		return "This link has been used already: each opens once. A new one is made on the server by: rollcall operator link " + word(e.Name)
 	case LinkExpired:
-		return fmt.Sprintf("This link has expired: each opens for 15 minutes. A new one is made on the server by: rollcall operator link %s", e.Name)
+		return "This link has expired: each opens for 15 minutes. A new one is made on the server by: rollcall operator link " + word(e.Name)
 	default:
 		return "This link is not known here: it may be cut off, or its operator was removed. A new one is made on the server by: rollcall operator link NAME"
 	}
+}
+
+// word is a name as a command line takes it for one word.
+func word(name string) string {
+	if strings.ContainsAny(name, " \t'\"\\$&|;<>()*?`!#~") {
+		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+	}
+	return name
 }
 
 // Link makes a one-time link that signs in the operator of this name, who need not exist yet.

@@ -332,3 +332,13 @@ func TestEndedSessionIsRefusedByTheNextRequestToAnotherProcess(t *testing.T) {
 		}
 	})
 }
+
+func TestRefusalNamesACommandThatWorks(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"Sam": "link Sam", "Ada Lovelace": "link 'Ada Lovelace'", "O'Neil": `link 'O'\''Neil'`} {
+		got := (&operator.LinkError{Reason: operator.LinkExpired, Name: name}).Error()
+		if !strings.HasSuffix(got, want) {
+			t.Errorf("got %q, want it to end in %q", got, want)
+		}
+	}
+}

@@ -1,6 +1,9 @@
 package signin
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // LinkReason says why a link does not open.
 type LinkReason string
@@ -25,7 +28,7 @@ type LinkError struct {
 func (e *LinkError) Error() string {
 	again := fmt.Sprintf("A new one is made on the server by: rollcall site link %s", e.Site)
 	if e.UserName != "" {
-		again += " " + e.UserName
+		again += " " + word(e.UserName)
 	} else if e.Reason == LinkUnknown || e.Reason == LinkHasAdmin {
 		again += " USERNAME"
 	}
@@ -41,4 +44,12 @@ func (e *LinkError) Error() string {
 	default:
 		return "This link is not known here: it may be cut off, or a newer one took its place. " + again
 	}
+}
+
+// word is a user name as a command line takes it for one word.
+func word(name string) string {
+	if strings.ContainsAny(name, " \t'\"\\$&|;<>()*?`!#~") {
+		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+	}
+	return name
 }

@@ -43,7 +43,7 @@ func (tx *Tx) forShare() string {
 // the other.
 func (tx *Tx) settled() string {
 	if tx.db.kind == PostgreSQL {
-		return "tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+		return "tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (select base from event_base)"
 	}
 	return "tx = 0"
 }

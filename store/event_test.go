@@ -203,6 +203,45 @@ func TestInterleavedTransactionsOnPostgreSQLSkipNoEvent(t *testing.T) {
 	}
 }
 
+// A dump restored on a server that counts its transactions from a lower number.
+func TestEventsGoOnAfterAMoveToAnotherPostgreSQLServer(t *testing.T) {
+	t.Parallel()
+	url := storetest.PostgresURL(t)
+	db := storetest.Open(t, url)
+	ctx := t.Context()
+	site := event.Site("a")
+	for round := range 2 {
+		follow := follower(t, store.Events{DB: db}.Read, site)
+		before := follow()
+		err := db.Update(ctx, func(tx *store.Tx) error {
+			_, err := tx.Exec(ctx, `
+				insert into event (tx, time, scope_kind, scope_id, name, actor, subject, text, data)
+				values ($1, 0, 'site', 'a', $2, '', '', '', '')`, int64(round+1)<<40, fmt.Sprint("moved ", round))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, db := range []*store.DB{db, storetest.Open(t, url)} {
+			if err := db.Migrate(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		appendEvents(t, db, event.Event{Scope: site, Name: fmt.Sprint("new ", round)})
+		got := before
+		for page := follow(); len(page) > 0; page = follow() {
+			got = append(got, page...)
+		}
+		var want []string
+		for r := range round + 1 {
+			want = append(want, fmt.Sprint("moved ", r), fmt.Sprint("new ", r))
+		}
+		if diff := cmp.Diff(got, want); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 type read func(ctx context.Context, scope event.Scope, after event.Position, limit int) ([]event.Event, error)
 
 // follower returns a function that reads what is new since it was last called.

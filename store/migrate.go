@@ -22,6 +22,7 @@ var migrations embed.FS
 // migrator brings one database up to date.
 type migrator struct {
 	provider *goose.Provider
+	settle   func(ctx context.Context) error // what the tables' content needs; nil: nothing
 	close    func() error
 }
 
@@ -79,9 +80,44 @@ func (m *migrator) up(ctx context.Context) error {
 	if newest := sources[len(sources)-1].Version; version > newest {
 		return fmt.Errorf("%w (the database is at version %d, this program knows up to %d)", errNewer, version, newest)
 	}
-	_, err = m.provider.Up(ctx)
-	return err
+	if _, err = m.provider.Up(ctx); err != nil || m.settle == nil {
+		return err
+	}
+	return m.settle(ctx)
 }
+
+// settleEvents makes the positions of events go on growing after the database
+// was moved (dumped and restored) to a server that counts its transactions from
+// a lower number: otherwise the events it has would be held back as if they
+// were of transactions to come, and new ones would sort before them.
+func (p *postgresDB) settleEvents(ctx context.Context) error {
+	var ahead bool
+	if err := p.sql.QueryRowContext(ctx, eventsAhead).Scan(&ahead); err != nil || !ahead {
+		return err
+	}
+	return p.update(ctx, func(tx *Tx) error {
+		if _, err := tx.Exec(ctx, "lock table event in access exclusive mode"); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, eventsAhead).Scan(&ahead); err != nil || !ahead {
+			return err
+		}
+		var base int64
+		if err := tx.QueryRow(ctx, "update event_base set base = (select max(tx) from event) returning base").Scan(&base); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, fmt.Sprintf(`
+			alter table event
+			alter column tx set default (pg_current_xact_id()::text::bigint + %d)`, base))
+		return err
+	})
+}
+
+// eventsAhead asks whether one of the newest events is of a transaction that
+// this server has not begun yet.
+const eventsAhead = `
+	select coalesce(max(newest.tx) - (select base from event_base) >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint, false)
+	from (select tx from event order by seq desc limit 1000) newest`
 
 func (s *sqliteDB) migrator(context.Context) (*migrator, error) {
 	pool, err := sql.Open("sqlite", s.dsn(readerCache, busyReader, false)+"&_txlock=immediate")
@@ -106,7 +142,7 @@ func (p *postgresDB) migrator(context.Context) (*migrator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &migrator{provider: provider, close: func() error { return nil }}, nil
+	return &migrator{provider: provider, settle: p.settleEvents, close: func() error { return nil }}, nil
 }
 
 // migrationsFor is the folder of migrations as one kind of database sees it: of

@@ -17,6 +17,13 @@ create table event (
 create index event_scope on event (scope_kind, scope_id, tx, seq);
 create index event_subject on event (scope_kind, scope_id, subject, tx, seq) where subject <> '';
 
+-- Used on PostgreSQL, where the database can move to another server.
+create table event_base (
+    base bigint not null
+);
+
+insert into event_base (base) values (0);
+
 -- Who advances a key, until when. epoch counts the owners and fences a late
 -- one. next_at is when the key wants to be advanced, 9223372036854775807: not.
 create table lease (

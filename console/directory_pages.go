@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/operator"
@@ -167,9 +168,19 @@ func (p *DirectoryPages) of(handle func(http.ResponseWriter, *http.Request, *app
 			return err
 		}
 		v := &appVisit{directoryVisit: d, App: app}
-		v.page.Menu = mark(v.menu(), r.URL.Path)
+		// The path may name the application in another way than the menu: in other letters, or by id.
+		v.page.Menu = mark(v.menu(), v.url(belowApplication(r.URL.Path)))
 		return handle(w, r, v)
 	})
+}
+
+// belowApplication is what follows /d/{directory}/applications/{app}, with its slash.
+func belowApplication(path string) string {
+	parts := strings.SplitN(path, "/", 6)
+	if len(parts) < 6 {
+		return ""
+	}
+	return "/" + parts[5]
 }
 
 func (v *appVisit) menu() []menuItem {

@@ -36,7 +36,7 @@ func TestDirectoryPages_make_a_directory_and_its_first_user(t *testing.T) {
 	form.press("Add user", url.Values{"userPrincipalName": {"ada@contoso.example"}, "manager": {"nobody@contoso.example"}}).wantStatus(http.StatusUnprocessableEntity).
 		wantWords("There is no user nobody@contoso.example")
 	ada := form.press("Add user", url.Values{"userPrincipalName": {"ada@contoso.example"}, "displayName": {"Ada <b>Lovelace"}, "streetAddress": {"1 Main St\nFloor 2"}, "otherMails": {"a@x.example; b@x.example"}})
-	ada.wantStatus(http.StatusOK).wantWords("Ada <b>Lovelace was added.", "Enabled", "operator:kim", "Not assigned to any.")
+	ada.wantStatus(http.StatusOK).wantWords("Ada <b>Lovelace was added.", "Enabled", "kim (operator)", "Not assigned to any.")
 	if got := ada.byID("streetAddress").rawText(); got != "1 Main St\nFloor 2" {
 		t.Errorf("got street address %q", got)
 	}

@@ -22,7 +22,13 @@ type userPage struct {
 	Action       string
 	Cancel       string
 	Applications []appLink
-	History      []event.Event
+	History      []change
+}
+
+// change is an event as a page shows it.
+type change struct {
+	event.Event
+	By string
 }
 
 // inputGroup is a heading with inputs. Folded ones are shown on demand.
@@ -187,8 +193,12 @@ func (p *DirectoryPages) viewUserForm(w http.ResponseWriter, r *http.Request, v 
 	for _, a := range applications {
 		pg.Applications = append(pg.Applications, appLink{Name: a.Name, URL: v.appURL(a)})
 	}
-	if pg.History, err = v.History(r.Context(), u.ObjectID, event.Position{}, 20); err != nil {
+	events, err := v.History(r.Context(), u.ObjectID, event.Position{}, 20)
+	if err != nil {
 		return err
+	}
+	for _, e := range events {
+		pg.History = append(pg.History, change{Event: e, By: actorName(e.Actor)})
 	}
 	return p.Console.view(w, r, status, "directory_user", pg)
 }

@@ -43,6 +43,7 @@ type engine interface {
 	ping(ctx context.Context) error
 	pool(ctx context.Context) (*pgxpool.Pool, error)
 	migrator(ctx context.Context) (*migrator, error)
+	serve(ctx context.Context) error
 	close() error
 }
 
@@ -105,6 +106,16 @@ func (db *DB) Ping(ctx context.Context) error {
 // Pool returns a pgx pool on the same PostgreSQL database, opened when first
 // asked for and closed with the DB; ErrNoPool on SQLite.
 func (db *DB) Pool(ctx context.Context) (*pgxpool.Pool, error) { return db.engine.pool(ctx) }
+
+// ErrServed is returned by Serve while another process serves the same SQLite
+// file.
+var ErrServed = errors.New("another rollcall serves this database: a SQLite file has one server; to run several, use PostgreSQL")
+
+// Serve makes this process, until Close, the one that serves a SQLite file and
+// may use the server's name as owner of leases. It keeps no other process from
+// reading and writing. A PostgreSQL database may have many servers, and Serve
+// does nothing.
+func (db *DB) Serve(ctx context.Context) error { return db.engine.serve(ctx) }
 
 // Close waits for running transactions and closes the database.
 func (db *DB) Close() error {

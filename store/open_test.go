@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,5 +99,38 @@ func TestLibcIsTheVersionThatSQLiteWasTranslatedFor(t *testing.T) {
 	}
 	if want := "modernc.org/libc " + fields[0] + "\n"; !strings.Contains(string(mod), want) {
 		t.Errorf("go.mod has modernc.org/libc %s: take the version named in %s", fields[0], fields[3])
+	}
+}
+
+func TestSQLiteFileHasOneServer(t *testing.T) {
+	t.Parallel()
+	url := storetest.SQLiteURL(t)
+	first, second := storetest.Open(t, url), storetest.Open(t, url)
+	for range 2 {
+		if err := first.Serve(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := second.Serve(t.Context()); !errors.Is(err, store.ErrServed) {
+		t.Errorf("got error %v, want %v", err, store.ErrServed)
+	}
+	if err := (store.Leases{DB: second}).Ensure(t.Context(), "k", "x"); err != nil {
+		t.Errorf("a command beside the server: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := second.Serve(t.Context()); err != nil {
+		t.Errorf("after the first has ended: %v", err)
+	}
+}
+
+func TestPostgresDatabaseHasManyServers(t *testing.T) {
+	t.Parallel()
+	url := storetest.PostgresURL(t)
+	for range 2 {
+		if err := storetest.Open(t, url).Serve(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -93,6 +93,8 @@ func (p *postgresDB) run(ctx context.Context, o *sql.TxOptions, fn func(*Tx) err
 	return nil
 }
 
+func (p *postgresDB) serve(context.Context) error { return nil }
+
 func (p *postgresDB) ping(ctx context.Context) error { return p.sql.PingContext(ctx) }
 
 func (p *postgresDB) pool(ctx context.Context) (*pgxpool.Pool, error) {

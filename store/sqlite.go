@@ -40,6 +40,9 @@ type sqliteDB struct {
 	readers  chan *sqliteConn // idle readers; nil for one that is not open
 	shutdown chan struct{}
 	closing  sync.Once
+
+	mu     sync.Mutex
+	served *sqliteConn // holds the lock of who serves the file; nil: not this process
 }
 
 func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB, error) {
@@ -198,6 +201,33 @@ func (s *sqliteDB) ping(ctx context.Context) error {
 
 func (s *sqliteDB) pool(context.Context) (*pgxpool.Pool, error) { return nil, ErrNoPool }
 
+// serve locks a file beside the database. It is a SQLite file itself, because
+// SQLite knows how to lock one on every system so that the lock ends with the
+// process.
+func (s *sqliteDB) serve(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.served != nil {
+		return nil
+	}
+	beside := sqliteDB{path: s.path + "-server"}
+	if err := createPrivate(beside.path); err != nil {
+		return fmt.Errorf("lock %s: %w", beside.path, err)
+	}
+	conn, err := beside.openConn(ctx, readerCache, time.Second, false)
+	if err == nil {
+		if err = conn.do("begin exclusive"); err == nil {
+			s.served = conn
+			return nil
+		}
+		conn.close()
+	}
+	if isBusy(err) {
+		return ErrServed
+	}
+	return fmt.Errorf("lock %s: %w", beside.path, err)
+}
+
 // close waits for the running transactions. The writer's connection goes last:
 // closing the last connection copies the whole log into the database.
 func (s *sqliteDB) close() (err error) {
@@ -211,6 +241,11 @@ func (s *sqliteDB) close() (err error) {
 			}
 		}
 		err = errors.Join(err, s.writer.conn.close())
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.served != nil {
+			err = errors.Join(err, s.served.do("rollback"), s.served.close())
+		}
 	})
 	return err
 }

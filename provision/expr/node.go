@@ -128,7 +128,7 @@ func (n *Node) node(depth int) (*node, error) {
 	case strings.EqualFold(string(n.Type), string(TypeAttribute)):
 		return &node{kind: attributeNode, text: n.Name}, nil
 	case strings.EqualFold(string(n.Type), string(TypeConstant)):
-		return n.constant()
+		return n.constant(depth)
 	case strings.EqualFold(string(n.Type), string(TypeFunction)):
 		return n.function(depth)
 	default:
@@ -136,8 +136,8 @@ func (n *Node) node(depth int) (*node, error) {
 	}
 }
 
-func (n *Node) constant() (*node, error) {
-	if isWord(n.Name) && n.Expression == n.Name {
+func (n *Node) constant(depth int) (*node, error) {
+	if depth > 0 && isWord(n.Name) && n.Expression == n.Name {
 		return &node{kind: wordNode, text: n.Name}, nil
 	}
 	if n.Name != "" || n.Expression == "" {

@@ -81,6 +81,7 @@ func TestFromSource(t *testing.T) {
 		{"a_constant_by_name_and_type", `{"name":"say \"hi\"","type":"Constant"}`, `"say \"hi\""`},
 		{"the_empty_constant", `{"name":"","type":"Constant"}`, `""`},
 		{"a_constant_whose_text_has_no_quotation_marks", `{"name":"en_US","type":"Constant","expression":"en_US"}`, `"en_US"`},
+		{"a_constant_that_is_a_word_of_the_language", `{"name":"Unicode","type":"Constant","expression":"Unicode"}`, `"Unicode"`},
 		{"a_constant_by_its_text", `{"type":"Constant","expression":"\"x\""}`, `"x"`},
 		{"a_function_by_its_text", `{"name":"Join","type":"Function","expression":"Join(\" \",[a],[b])"}`, `Join(" ", [a], [b])`},
 		{"a_function_by_its_text_in_the_short_form", `{"name":"Switch","type":"Function","expression":"Switch([s], \"a\", \"b\")"}`, `Switch([s], , "a", "b")`},

@@ -30,8 +30,10 @@ func TestParse(t *testing.T) {
 		{"keeps_names_in_any_script", `"Zoë 東京"`, `"Zoë 東京"`},
 		{"nests_calls", `ToLower(Coalesce([mail],Join("@",[mailNickname],"contoso.com")))`, `ToLower(Coalesce([mail], Join("@", [mailNickname], "contoso.com")))`},
 		{"spaces_comparisons", `IIF([country]="USA",[country],[department])`, `IIF([country] = "USA", [country], [department])`},
-		{"reads_each_comparison", `Join("",IIF([a]<>1,"x","y"),IIF([a]>1,"x","y"),IIF([a]>=1,"x","y"),IIF([a]<1,"x","y"),IIF([a]<=1,"x","y"))`,
-			`Join("", IIF([a] <> 1, "x", "y"), IIF([a] > 1, "x", "y"), IIF([a] >= 1, "x", "y"), IIF([a] < 1, "x", "y"), IIF([a] <= 1, "x", "y"))`},
+		{
+			"reads_each_comparison", `Join("",IIF([a]<>1,"x","y"),IIF([a]>1,"x","y"),IIF([a]>=1,"x","y"),IIF([a]<1,"x","y"),IIF([a]<=1,"x","y"))`,
+			`Join("", IIF([a] <> 1, "x", "y"), IIF([a] > 1, "x", "y"), IIF([a] >= 1, "x", "y"), IIF([a] < 1, "x", "y"), IIF([a] <= 1, "x", "y"))`,
+		},
 		{"reads_the_other_dialects_concatenation", `ToLower([givenName]&"."&[surname])`, `ToLower([givenName] & "." & [surname])`},
 		{"reads_a_hexadecimal_number_after_a_concatenation", `ToLower("a"&&HF)`, `ToLower("a" & &HF)`},
 		{"keeps_an_empty_default", `Switch([IsSoftDeleted],,"False","True","True","False")`, `Switch([IsSoftDeleted], , "False", "True", "True", "False")`},

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -161,6 +162,9 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame page, 
 		rule  *scim.Error
 		large *http.MaxBytesError
 	)
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		return // the reader has gone
+	}
 	e := errorPage{page: frame}
 	switch {
 	case errors.As(err, &shown) && shown.signIn != nil:
@@ -179,6 +183,9 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame page, 
 	case errors.As(err, &large):
 		e.Status, e.Title = http.StatusRequestEntityTooLarge, "That is too much at once"
 		e.Text = fmt.Sprintf("This form takes at most %d KiB.", large.Limit>>10)
+	case errors.Is(err, context.DeadlineExceeded):
+		e.Status, e.Title = http.StatusServiceUnavailable, "This took too long"
+		e.Text = "It was given up, and may or may not have been done: open the page again to see. The server may be busy; try once more in a minute."
 	default:
 		e.Status, e.Title = http.StatusInternalServerError, "Something broke on our side"
 		e.Text = "What you asked for was not done. Try again; if it happens again, give the request number below to whoever runs this server: it finds the reason in the log."

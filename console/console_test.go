@@ -38,13 +38,18 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	// The tests speak plain http to a server whose public URL is https behind a proxy, as most are run.
+	return newWorldAt(t, "https://rollcall.example")
+}
+
+func newWorldAt(t *testing.T, publicURL string) *world {
+	t.Helper()
 	w := &world{t: t, now: time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)}
 	db := storetest.New(t)
-	c, err := New(Options{PublicURL: "https://rollcall.example", Now: w.clock, Version: "test"})
+	c, err := New(Options{PublicURL: publicURL, Now: w.clock, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The tests speak plain http to a server whose public URL is https behind a proxy, as most are run.
 	sites := &site.Sites{Store: store.Sites{DB: db}, Now: w.clock, NewID: w.id}
 	rosters := &roster.Rosters{Store: store.Rosters{DB: db}, Now: w.clock, NewID: w.id}
 	w.operators = &operator.Operators{Store: store.Operators{DB: db}, Now: w.clock, NewID: w.id}

@@ -112,10 +112,10 @@ func (c *Console) leaveNotice(w http.ResponseWriter, r *http.Request, n notice) 
 	})
 }
 
-// takeNotice returns what leaveNotice kept, once.
+// takeNotice returns what leaveNotice kept, once. A form leaves it for the page that follows.
 func (c *Console) takeNotice(w http.ResponseWriter, r *http.Request) *notice {
 	cookie, err := r.Cookie(noticeCookie)
-	if err != nil {
+	if err != nil || r.Method != http.MethodGet {
 		return nil
 	}
 	http.SetCookie(w, &http.Cookie{

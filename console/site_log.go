@@ -147,16 +147,30 @@ func rowOf(v *siteVisit, r site.Request) logRow {
 	return row
 }
 
-// shortPath leaves out what every path of the site's endpoint begins with, and writes a filter as it reads.
+// shortPath leaves out what every path of the site's endpoint begins with, shortens ids, and writes a filter as it reads.
 func shortPath(v *siteVisit, path string) string {
 	if rest, ok := strings.CutPrefix(path, v.url("auth/scim/v2")); ok && rest != "" {
 		path = rest
 	}
-	if plain, err := url.QueryUnescape(path); err == nil {
-		return plain
+	path, query, asked := strings.Cut(path, "?")
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if len(part) > longestShown {
+			parts[i] = strings.ToValidUTF8(part[:8], "") + "…"
+		}
 	}
-	return path
+	path = strings.Join(parts, "/")
+	if !asked {
+		return path
+	}
+	if plain, err := url.QueryUnescape(query); err == nil {
+		query = plain
+	}
+	return path + "?" + query
 }
+
+// longestShown is the longest part of a path that the table shows whole: ServiceProviderConfig.
+const longestShown = 21
 
 func millis(d time.Duration) string {
 	if d < 10*time.Millisecond {

@@ -16,15 +16,16 @@ const peoplePath = "/c/acme/admin/people"
 // rows are the cells of the page's first table, as a person reads them.
 func (s *shown) rows() [][]string {
 	var list [][]string
-	for _, body := range s.Root.all("tbody") {
-		for _, tr := range body.all("tr") {
-			var cells []string
-			for _, td := range tr.all("td") {
-				cells = append(cells, td.text())
-			}
-			list = append(list, cells)
+	bodies := s.Root.all("tbody")
+	if len(bodies) == 0 {
+		return nil
+	}
+	for _, tr := range bodies[0].all("tr") {
+		var cells []string
+		for _, td := range tr.all("td") {
+			cells = append(cells, td.text())
 		}
-		break
+		list = append(list, cells)
 	}
 	return list
 }

@@ -1,0 +1,94 @@
+package console
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/rollcall-scim/rollcall/internal/apptest"
+	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// TestInABrowser shows what only a browser can: that nothing is wider than a small screen, and that the scripts do their
+// comfort under the content-security policy.
+func TestInABrowser(t *testing.T) {
+	t.Parallel()
+	b := apptest.OpenBrowser(t)
+	w := newWorldAt(t, "")
+	s := w.site("acme", site.Documented)
+	w.person(s, "kim@acme.example", "Kim Admin", roster.RoleAdmin)
+	ada := w.person(s, "ada.with.a.very.long.user.name@department.acme.example", "Ada Lovelace", roster.RoleRegistered)
+	w.person(s, "grete@acme.example", "Grete Müller", roster.RoleModerator)
+	token, _, err := w.pages.Sites.CreateToken(t.Context(), s.ID, site.TokenRequest{Actor: "cli", Name: "A name of a token that goes on and on"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.logged(s, sampleCalls(ada.ID)...)
+	mux := http.NewServeMux()
+	mux.Handle("/c/", w.pages.Handler())
+	mux.Handle("/assets/", w.pages.Console.Assets())
+	server := httptest.NewServer(web.Front{Now: w.clock}.Handler(mux))
+	t.Cleanup(server.Close)
+	link, err := w.pages.SignIns.IssueSiteLink(t.Context(), s, "kim@acme.example", "cli")
+	if err != nil {
+		t.Fatal(err)
+	}
+	win := b.Window(t, "Kim")
+	win.Open(server.URL + link.Path)
+	win.Clicks("Sign in as Kim Admin")
+	win.Sees("You are signed in as Kim Admin.")
+
+	t.Run("search_shows_its_result_while_typing", func(t *testing.T) {
+		win.Open(server.URL + peoplePath)
+		win.Fills("Name, user name or e-mail", "grete")
+		win.Sees("1 person")
+		win.SeesNot("Ada Lovelace")
+		if !strings.Contains(win.URL(), "q=grete") {
+			t.Errorf("the address is %s, which does not keep the search", win.URL())
+		}
+	})
+	t.Run("theme_is_switched_and_remembered", func(t *testing.T) {
+		win.Open(server.URL + scimPath)
+		win.Clicks("Switch between light and dark")
+		win.Open(server.URL + peoplePath)
+		if !win.Has(`html[data-theme="dark"]`) {
+			t.Error("the next page is light again")
+		}
+		win.Clicks("Switch between light and dark")
+	})
+	t.Run("copy_buttons_are_there", func(t *testing.T) {
+		win.Open(server.URL + scimPath)
+		if !win.Has(`button[data-copy="tenant-url"]:not([hidden])`) {
+			t.Error("no copy button beside the Tenant URL")
+		}
+	})
+	t.Run("fits_a_screen_of_320_pixels", func(t *testing.T) {
+		win.Resize(320, 700)
+		defer win.Resize(1280, 900)
+		for _, rt := range w.pages.routes() {
+			method, path, _ := strings.Cut(rt.pattern, " ")
+			if method != http.MethodGet || rt.access == anyone {
+				continue
+			}
+			path = strings.NewReplacer("{site}", "acme", "{person}", ada.ID, "{token}", token.ID, "{$}", "").Replace(path)
+			if strings.HasSuffix(path, "/role") {
+				path += "?role=Moderator"
+			}
+			win.Open(server.URL + path)
+			if over := win.Overflows(); over != 0 {
+				t.Errorf("%s is %d pixels too wide", path, over)
+			}
+		}
+	})
+	t.Run("menu_opens_on_a_small_screen", func(t *testing.T) {
+		win.Resize(320, 700)
+		defer win.Resize(1280, 900)
+		win.Open(server.URL + "/c/acme/")
+		win.Clicks("Menu")
+		win.Clicks("Audit log")
+		win.Sees("Every change of an account")
+	})
+}

@@ -78,6 +78,28 @@ type Window struct {
 	n   atomic.Int64
 }
 
+// Report lets what fails from now on fail another test, a step of the first.
+func (w *Window) Report(t testing.TB) { w.t = t }
+
+// Awaits opens an address again and again until the page says one of the texts.
+func (w *Window) Awaits(url string, texts ...string) {
+	w.t.Helper()
+	end := time.Now().Add(60 * time.Second)
+	for {
+		w.Open(url)
+		page := squeeze(w.Text())
+		for _, text := range texts {
+			if strings.Contains(page, squeeze(text)) {
+				return
+			}
+		}
+		if time.Now().After(end) {
+			w.t.Fatalf("%s waited for %q in vain\n%s", w.who, texts, w.where())
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
 func (w *Window) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
@@ -145,7 +167,12 @@ func squeeze(s string) string { return strings.ToLower(strings.Join(strings.Fiel
 // told apart by near, a text that the surrounding row, card or form holds.
 func (w *Window) Clicks(name string, near ...string) {
 	w.t.Helper()
-	w.do("click "+name, chromedp.Click(w.find("control", name, near...)))
+	sel := w.find("control", name, near...)
+	leaves := eval[bool](w, fmt.Sprintf(`(e => { window.stillHere = true; return e.matches("a[href], button:not([type=button]), input[type=submit]"); })(document.querySelector(%s))`, quote(string(sel))))
+	w.do("click "+name, chromedp.Click(sel))
+	if leaves && !w.waits(`!window.stillHere && document.readyState === "complete"`) {
+		w.t.Fatalf("%s: nothing came of the click on %q\n%s", w.who, name, w.where())
+	}
 }
 
 // Fills replaces what the field with that label holds.
@@ -178,7 +205,10 @@ func (w *Window) Ticks(label string, on bool, near ...string) {
 	w.t.Helper()
 	sel := w.find("field", label, near...)
 	if w.Ticked(label, near...) != on {
-		w.do("tick "+label, chromedp.Click(sel))
+		// A person presses what is to be seen: the label, when the style sheet draws the control itself.
+		mark := fmt.Sprintf("tick%d", w.n.Add(1))
+		eval[bool](w, helpers+fmt.Sprintf(`(e => { (visible(e) && getComputedStyle(e).opacity !== "0" ? e : e.labels[0]).dataset.apptest = %s; return true; })(document.querySelector(%s))`, quote(mark), quote(string(sel))))
+		w.do("tick "+label, chromedp.Click(chromedp.CSS(fmt.Sprintf(`[data-apptest="%s"]`, mark))))
 	}
 	if w.Ticked(label, near...) != on {
 		w.t.Fatalf("%s: %q did not change\n%s", w.who, label, w.where())
@@ -296,7 +326,7 @@ func (w *Window) find(kind, name string, near ...string) chromedp.CSS {
 		by = near[0]
 	}
 	script := fmt.Sprintf(`(() => {
-		const all = [...document.querySelectorAll(%s)].filter(e => visible(e) && !e.disabled);
+		const all = [...document.querySelectorAll(%s)].filter(e => (visible(e) || [...(e.labels || [])].some(visible)) && !e.disabled);
 		let hits = all.filter(e => named(e) === squeeze(%[2]s));
 		if (!hits.length) hits = all.filter(e => named(e).startsWith(squeeze(%[2]s)));
 		if (%[3]s) {

@@ -13,7 +13,8 @@ import (
 // or refuses everything.
 func (r *run) batch(ctx context.Context, pending []Pending) (wait time.Time, err error) {
 	p := r.pass()
-	works, err := r.evaluateAll(ctx, p, pending)
+	now := r.e.Now()
+	works, err := r.evaluateAll(ctx, p, pending, now.Add(r.end.Sub(now)/2))
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -55,17 +56,17 @@ func (r *run) each(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// evaluateAll returns the works of the people it got to: it stops early when the
-// slice is over or the target refuses everybody.
-func (r *run) evaluateAll(ctx context.Context, p *pass, pending []Pending) ([]*work, error) {
+// evaluateAll returns the works of the people it got to until a time, or until the
+// target refuses everybody. The rest of the slice is for exporting them.
+func (r *run) evaluateAll(ctx context.Context, p *pass, pending []Pending, until time.Time) ([]*work, error) {
 	works, errs := make([]*work, len(pending)), make([]error, len(pending))
 	var halt atomic.Bool
 	r.each(len(pending), func(i int) {
-		if halt.Load() || ctx.Err() != nil || !r.e.Now().Before(r.end) {
+		if halt.Load() || ctx.Err() != nil || i >= r.e.workers() && !r.e.Now().Before(until) {
 			return
 		}
 		works[i], errs[i] = p.evaluate(ctx, pending[i])
-		if errs[i] != nil || works[i].problem != nil && suspicious(works[i].problem) {
+		if errs[i] != nil || works[i].problem != nil && general(works[i].problem) {
 			halt.Store(true)
 		}
 	})
@@ -115,23 +116,34 @@ func (r *run) intend(ctx context.Context, works []*work) error {
 // intents are taken back, since nothing was sent.
 func (r *run) exportAll(ctx context.Context, p *pass, works []*work) {
 	firm := context.WithoutCancel(ctx)
+	until := r.end.Add(exportGrace)
 	var halt atomic.Bool
 	r.each(len(works), func(i int) {
 		w := works[i]
 		if w.verdict == nothing {
 			return
 		}
-		if halt.Load() || ctx.Err() != nil || !r.e.Now().Before(r.end) {
+		if halt.Load() || ctx.Err() != nil || !r.e.Now().Before(until) {
 			created := w.verdict == toCreate
 			w.postpone(r.e.Now())
 			w.outcome.DropOp = created
 			return
 		}
 		p.export(firm, w)
-		if w.problem != nil && suspicious(w.problem) {
+		if w.problem != nil && general(w.problem) {
 			halt.Store(true)
 		}
 	})
+}
+
+// general says whether a failure makes it pointless to go on before the connection
+// was tested: it is not about this person, or each one more costs a time-out.
+func general(te *TargetError) bool {
+	switch te.Kind {
+	case Throttled, Credentials, Unreachable:
+		return true
+	}
+	return te.Kind == Transient && te.Status == 0
 }
 
 // suspicious says whether a failure may be that of the whole connection.

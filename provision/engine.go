@@ -19,7 +19,8 @@ const (
 	// DefaultSettle is how long a create of unknown outcome may still be on its way.
 	DefaultSettle = 5 * time.Second
 
-	sliceLength   = 8 * time.Second // no new work is begun after it
+	sliceLength   = 8 * time.Second // nobody is begun with after it
+	exportGrace   = 3 * time.Second // for what was evaluated at its end
 	batchSize     = 128
 	importPage    = 500
 	recordTimeout = 10 * time.Second

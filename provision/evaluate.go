@@ -396,6 +396,17 @@ func (p *pass) prepareCreate(w *work, attributes map[string]any) {
 	w.entry.Action = Create
 	w.verdict = toCreate
 	w.step("EntrySynchronizationAdd", ProcessingStep, Success, fmt.Sprintf("User '%s' will be created in %s: active and in scope, and no account was found.", w.name(), p.m.target), nil)
+	p.mentionReferences(w, attributes)
+}
+
+// mentionReferences says which attributes this version leaves alone.
+func (p *pass) mentionReferences(w *work, attributes map[string]any) {
+	for _, r := range p.m.rows {
+		if r.Type != TypeReference || r.Expr == nil || !slices.ContainsFunc(r.Expr.Attributes(), func(name string) bool { return !empty(attributes[name]) }) {
+			continue
+		}
+		w.step("EntrySynchronizationReferences", ReferenceStep, Skipped, fmt.Sprintf("%s was not sent: references to other people are not provisioned in this version.", r.Target), nil)
+	}
 }
 
 // process evaluates the mapping; false if it cannot.
@@ -453,6 +464,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 		words = "User '%s' will be disabled in %s: " + w.whyDisabled()
 	}
 	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf(words, w.name(), p.m.target), nil)
+	p.mentionReferences(w, attributes)
 	return nil
 }
 

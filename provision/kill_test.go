@@ -93,7 +93,13 @@ func newKillWorld(t *testing.T, random *rand.Rand, actions string) *killWorld {
 		t: t, random: random, app: newApplication(t), dir: dir, create: strings.Contains(actions, "create"),
 		env: []string{"ROLLCALL_DATABASE=" + filepath.Join(dir, "rollcall.db")}, killed: map[moment]int{},
 	}
-	k.app.begun = func(r *http.Request) { k.reached(r, true) }
+	k.app.begun = func(r *http.Request) {
+		if k.reached(r, true) && r.Method != http.MethodGet {
+			// The request takes its time on the way: it is carried out when the
+			// server has been started again and looks for what became of it.
+			time.Sleep(time.Duration(k.randomly(1500)) * time.Millisecond)
+		}
+	}
 	k.app.done = func(r *http.Request) { k.reached(r, false) }
 	secret := filepath.Join(dir, "secret")
 	if err := os.WriteFile(secret, []byte(k.app.token), 0o600); err != nil {
@@ -221,7 +227,7 @@ func (k *killWorld) live() (killed bool) {
 
 // reached is called at the begin and the end of each request, and kills the server
 // at the planned one.
-func (k *killWorld) reached(r *http.Request, begin bool) {
+func (k *killWorld) reached(r *http.Request, begin bool) (killed bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	write := r.Method != http.MethodGet
@@ -229,10 +235,10 @@ func (k *killWorld) reached(r *http.Request, begin bool) {
 		beforeRequest: !write && begin, insteadOfAnswer: write && !begin, beforeCarryOut: write && begin, afterAnswer: write && !begin,
 	}
 	if k.left == 0 || k.server == nil || !fits[k.at] {
-		return
+		return false
 	}
 	if k.left--; k.left > 0 {
-		return
+		return false
 	}
 	k.killed[k.at]++
 	k.shot = true
@@ -240,13 +246,20 @@ func (k *killWorld) reached(r *http.Request, begin bool) {
 	if k.at != afterAnswer {
 		server.Kill()
 		close(dead)
-		return
+		return true
 	}
 	pause := time.Duration(k.random.IntN(8000)) * time.Microsecond
 	time.AfterFunc(pause, func() {
 		server.Kill()
 		close(dead)
 	})
+	return true
+}
+
+func (k *killWorld) randomly(n int) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.random.IntN(n)
 }
 
 // idle says whether the job has caught up with the directory.

@@ -249,9 +249,35 @@ func diff(current scim.Resource, values []value) []Change {
 		if same || v.row.FlowType == FlowAttributeAddOnly && old != nil {
 			continue
 		}
-		changes = append(changes, Change{Path: v.row.Target, Old: old, New: v.want, Type: string(v.row.Type)})
+		want := v.want
+		if v.row.FlowType == FlowMultiValueAddOnly || v.row.FlowType == FlowValueAddOnly {
+			if want = v.row.union(old, want); want == nil {
+				continue
+			}
+		}
+		changes = append(changes, Change{Path: v.row.Target, Old: old, New: want, Type: string(v.row.Type)})
 	}
 	return changes
+}
+
+// union adds the wanted values to those that are there, nil if they are there
+// already. A single value is replaced.
+func (r *row) union(old, want any) any {
+	have, several := old.([]any)
+	wanted, ok := want.([]any)
+	if !several || !ok {
+		return want
+	}
+	all := slices.Clone(have)
+	for _, w := range wanted {
+		if !slices.ContainsFunc(all, func(h any) bool { return r.same(h, w) }) {
+			all = append(all, w)
+		}
+	}
+	if len(all) == len(have) {
+		return nil
+	}
+	return all
 }
 
 // compare reads the account's value and says whether it is the wanted one, with

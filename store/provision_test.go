@@ -1,0 +1,492 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/provision/templates"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+var jobTime = time.Date(2025, 1, 9, 9, 0, 0, 123000, time.UTC)
+
+func jobEvent(k provision.Key, name string) event.Event {
+	return event.Event{Time: jobTime, Scope: event.Directory(string(k.Directory)), Name: name, Actor: "cli", Subject: k.App, Text: "x"}
+}
+
+func newJob(t *testing.T, app string) provision.Job {
+	t.Helper()
+	b, err := templates.Get(templates.Guide)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, err := provision.ParseSchema(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return provision.Job{
+		Key: provision.Key{Directory: "contoso", App: app}, Mode: provision.Automatic, TenantURL: "https://acme.example.com/scim",
+		Status: provision.On, Scope: provision.AssignedOnly, Schema: schema, SealedSecret: []byte{0, 1, 255, '\n'},
+		Version: 1, Revision: 2, Credentials: 3, Restarts: 4, TargetNo: 5, Created: jobTime, Modified: jobTime,
+	}
+}
+
+// eachJob gives a test two stored jobs, the first of them claimed.
+func eachJob(t *testing.T, test func(t *testing.T, s store.Provisioning, f provision.Fence, other provision.Fence)) {
+	t.Helper()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := store.Provisioning{DB: db}
+		var fences []provision.Fence
+		for _, app := range []string{"acme", "beta"} {
+			j := newJob(t, app)
+			if err := s.InsertJob(t.Context(), j, jobEvent(j.Key, "made")); err != nil {
+				t.Fatal(err)
+			}
+			epoch, err := store.Leases{DB: db}.Claim(t.Context(), provision.LeaseKind, j.Key.String(), "test", time.Hour)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fences = append(fences, provision.Fence{Key: j.Key, Epoch: epoch})
+		}
+		test(t, s, fences[0], fences[1])
+	})
+}
+
+func TestJobs(t *testing.T) {
+	t.Parallel()
+	t.Run("a_job_is_read_as_it_was_written", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
+			got, err := s.Job(t.Context(), f.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(newJob(t, "acme"), got); d != "" {
+				t.Errorf("job (-want +got):\n%s", d)
+			}
+			jobs, err := s.ListJobs(t.Context(), "contoso")
+			if err != nil || len(jobs) != 2 || jobs[0].Key != f.Key || jobs[1].Key != other.Key {
+				t.Errorf("jobs %v, %v", jobs, err)
+			}
+			if jobs, err = s.ListJobs(t.Context(), "fabrikam"); err != nil || len(jobs) != 0 {
+				t.Errorf("another directory's jobs %v, %v", jobs, err)
+			}
+			if jobs, err = s.ListJobs(t.Context(), ""); err != nil || len(jobs) != 2 {
+				t.Errorf("all jobs %v, %v", jobs, err)
+			}
+			if _, err := s.Job(t.Context(), provision.Key{Directory: "fabrikam", App: "acme"}); !errors.Is(err, provision.ErrNoJob) {
+				t.Errorf("got %v, want ErrNoJob", err)
+			}
+		})
+	})
+	t.Run("a_job_is_made_once", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, _ provision.Fence) {
+			j := newJob(t, "acme")
+			if err := s.InsertJob(t.Context(), j, jobEvent(j.Key, "again")); !errors.Is(err, provision.ErrChanged) {
+				t.Errorf("got %v, want ErrChanged", err)
+			}
+		})
+	})
+	t.Run("a_lost_update_is_refused", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, _ provision.Fence) {
+			j := newJob(t, "acme")
+			j.Version, j.Status, j.SealedSecret = 2, provision.Off, []byte{}
+			if err := s.UpdateJob(t.Context(), j, jobEvent(j.Key, "changed")); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.UpdateJob(t.Context(), j, jobEvent(j.Key, "changed")); !errors.Is(err, provision.ErrChanged) {
+				t.Errorf("got %v, want ErrChanged", err)
+			}
+			got, err := s.Job(t.Context(), f.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(j, got, cmpopts.EquateEmpty()); d != "" {
+				t.Errorf("job (-want +got):\n%s", d)
+			}
+			events, err := store.Events{DB: s.DB}.Read(t.Context(), event.Directory("contoso"), event.Position{}, 10)
+			if err != nil || len(events) != 3 {
+				t.Errorf("got %d events, %v; want those of two jobs and one change", len(events), err)
+			}
+		})
+	})
+	t.Run("only_running_jobs_are_watched", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
+			j := newJob(t, "acme")
+			j.Version, j.Status = 2, provision.Off
+			if err := s.UpdateJob(t.Context(), j, jobEvent(j.Key, "changed")); err != nil {
+				t.Fatal(err)
+			}
+			states, err := s.Watched(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(map[provision.Key]provision.State{other.Key: {}}, states); d != "" {
+				t.Errorf("watched (-want +got):\n%s", d)
+			}
+		})
+	})
+	t.Run("a_removed_job_leaves_nothing_and_takes_nobody_else_s", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
+			for _, fence := range []provision.Fence{f, other} {
+				if err := s.Import(t.Context(), fence, provision.State{}, provision.ByCycle, []string{"p1"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.DeleteJob(t.Context(), f.Key, jobEvent(f.Key, "removed")); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.DeleteJob(t.Context(), f.Key, jobEvent(f.Key, "removed")); !errors.Is(err, provision.ErrNoJob) {
+				t.Errorf("got %v, want ErrNoJob", err)
+			}
+			if err := s.SaveState(t.Context(), f, provision.State{}, nil); !errors.Is(err, store.ErrLeaseLost) {
+				t.Errorf("a write of the removed job: got %v", err)
+			}
+			for k, want := range map[provision.Key]int{f.Key: 0, other.Key: 1} {
+				if ids, err := s.PendingIDs(t.Context(), k); err != nil || len(ids) != want {
+					t.Errorf("%s: %v, %v", k, ids, err)
+				}
+			}
+		})
+	})
+}
+
+func TestProvisioningState(t *testing.T) {
+	t.Parallel()
+	full := provision.State{
+		Revision: 1, Credentials: 2, Restarts: 3, TargetNo: 4, Phase: provision.Snapshot,
+		Cycle: provision.CycleReport{ID: "c1", Kind: provision.InitialCycle, Started: jobTime, Created: 7},
+		After: "p9", Start: event.Position{Tx: 3, Seq: 8}, Watermark: event.Position{Seq: 5}, Ready: true,
+		NextCycle: jobTime, Cooldown: jobTime, NextUnmatched: jobTime, FirstDone: jobTime, FailedRuns: 2,
+		Quarantine: &provision.Quarantine{Since: jobTime, Code: "x", NextAttempt: jobTime, Attempts: 3},
+		Last:       &provision.CycleReport{ID: "c0"}, LastGood: &provision.CycleReport{ID: "c0"},
+	}
+	t.Run("it_is_read_as_it_was_written_with_its_event", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
+			e := jobEvent(f.Key, "provisioning.quarantined")
+			if err := s.SaveState(t.Context(), f, full, &e); err != nil {
+				t.Fatal(err)
+			}
+			got, err := s.State(t.Context(), f.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(full, got); d != "" {
+				t.Errorf("state (-want +got):\n%s", d)
+			}
+			if got, err = s.State(t.Context(), other.Key); err != nil || got.Phase != provision.Idle {
+				t.Errorf("the other job's state %+v, %v", got, err)
+			}
+			if _, err := s.State(t.Context(), provision.Key{Directory: "contoso", App: "none"}); !errors.Is(err, provision.ErrNoJob) {
+				t.Errorf("got %v, want ErrNoJob", err)
+			}
+		})
+	})
+	t.Run("no_write_of_a_late_owner_counts", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, _ provision.Fence) {
+			if _, err := (store.Leases{DB: s.DB}).Claim(t.Context(), provision.LeaseKind, f.Key.String(), "test", time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			yes := true
+			for name, write := range map[string]func() error{
+				"SaveState": func() error { return s.SaveState(t.Context(), f, full, nil) },
+				"Import":    func() error { return s.Import(t.Context(), f, full, provision.ByChange, []string{"p1"}) },
+				"Forget":    func() error { return s.Forget(t.Context(), f, full, provision.Forget{Links: true}) },
+				"Intend":    func() error { return s.Intend(t.Context(), f, []provision.Op{{ObjectID: "p1"}}) },
+				"Record": func() error {
+					return s.Record(t.Context(), f, full, []provision.Outcome{{ObjectID: "p1", Unmatched: &yes}})
+				},
+			} {
+				if err := write(); !errors.Is(err, store.ErrLeaseLost) {
+					t.Errorf("%s: got %v, want a lost lease", name, err)
+				}
+			}
+			if st, err := s.State(t.Context(), f.Key); err != nil || st.Phase != provision.Idle {
+				t.Errorf("state %+v, %v", st, err)
+			}
+			if c, err := s.Counts(t.Context(), f.Key); err != nil || c != (provision.Counts{}) {
+				t.Errorf("counts %+v, %v", c, err)
+			}
+		})
+	})
+}
+
+func record(t *testing.T, s store.Provisioning, f provision.Fence, outcomes ...provision.Outcome) {
+	t.Helper()
+	if err := s.Record(t.Context(), f, provision.State{}, outcomes); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestProvisioningWork(t *testing.T) {
+	t.Parallel()
+	link := provision.Link{ObjectID: "p1", TargetID: "u1", How: "created", State: provision.Active, Hash: "h", Name: "Ada", Since: jobTime, Updated: jobTime}
+	op := provision.Op{ObjectID: "p1", ID: "o1", Keys: []provision.MatchKey{{Path: "userName", Value: "ada"}}, Sent: jobTime, Cycle: "c1"}
+	escrow := provision.Escrow{ObjectID: "p1", Name: "Ada", First: jobTime, Last: jobTime, Next: jobTime.Add(time.Hour), Count: 2, Code: "Timeout", Reason: "slow"}
+	yes, no := true, false
+
+	t.Run("the_work_list_has_everybody_once_with_all_that_is_remembered", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
+			st := provision.State{After: "p2"}
+			for _, why := range []provision.Why{provision.ByChange, provision.ByAbsence} {
+				if err := s.Import(t.Context(), f, st, why, []string{"p2", "p1"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Import(t.Context(), f, st, provision.ByAbsence, []string{"p3"}); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Import(t.Context(), other, st, provision.ByCycle, []string{"p1"}); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Intend(t.Context(), f, []provision.Op{{ObjectID: "p1", ID: "old"}}); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Intend(t.Context(), f, []provision.Op{op}); err != nil {
+				t.Fatal(err)
+			}
+			record(t, s, f, provision.Outcome{ObjectID: "p1", Postpone: jobTime.Add(time.Second), Link: &link, Escrow: &escrow, Unmatched: &yes})
+			want := []provision.Pending{{ObjectID: "p2", Why: provision.ByChange}, {ObjectID: "p3", Why: provision.ByAbsence}}
+			got, err := s.Pending(t.Context(), f.Key, jobTime, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("pending (-want +got):\n%s", d)
+			}
+			first := provision.Pending{ObjectID: "p1", Why: provision.ByChange, NotBefore: jobTime.Add(time.Second), Link: &link, Op: &op, Escrow: &escrow, Unmatched: true}
+			if got, err = s.Pending(t.Context(), f.Key, jobTime.Add(time.Second), 1); err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff([]provision.Pending{first}, got); d != "" {
+				t.Errorf("pending (-want +got):\n%s", d)
+			}
+			known, err := s.Known(t.Context(), f.Key, "p1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			first.Why, first.NotBefore = "", time.Time{}
+			if d := cmp.Diff(first, known); d != "" {
+				t.Errorf("known (-want +got):\n%s", d)
+			}
+			if known, err = s.Known(t.Context(), f.Key, "stranger"); err != nil || known.Link != nil || known.Op != nil || known.Escrow != nil || known.Unmatched {
+				t.Errorf("a stranger is known: %+v, %v", known, err)
+			}
+			ids, err := s.PendingIDs(t.Context(), f.Key)
+			if d := cmp.Diff([]string{"p1", "p2", "p3"}, ids); d != "" || err != nil {
+				t.Errorf("pending ids (-want +got):\n%s%v", d, err)
+			}
+			if c, err := s.Counts(t.Context(), f.Key); err != nil || c != (provision.Counts{Linked: 1, Escrowed: 1, Unmatched: 1, Pending: 3}) {
+				t.Errorf("counts %+v, %v", c, err)
+			}
+			if st, err := s.State(t.Context(), f.Key); err != nil || st.After != "" {
+				t.Errorf("the state was not saved with the work: %+v, %v", st, err)
+			}
+		})
+	})
+	t.Run("what_is_done_is_forgotten", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, _ provision.Fence) {
+			if err := s.Import(t.Context(), f, provision.State{}, provision.ByChange, []string{"p1"}); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Intend(t.Context(), f, []provision.Op{op}); err != nil {
+				t.Fatal(err)
+			}
+			record(t, s, f, provision.Outcome{ObjectID: "p1", Postpone: jobTime, Link: &link, Escrow: &escrow, Unmatched: &yes})
+			record(t, s, f, provision.Outcome{ObjectID: "p1", Unlink: true, DropOp: true, DropFail: true, Unmatched: &no})
+			known, err := s.Known(t.Context(), f.Key, "p1")
+			if d := cmp.Diff(provision.Pending{ObjectID: "p1"}, known); d != "" || err != nil {
+				t.Errorf("known (-want +got):\n%s%v", d, err)
+			}
+			if next, err := s.NextPending(t.Context(), f.Key); err != nil || !next.IsZero() {
+				t.Errorf("next pending %s, %v", next, err)
+			}
+		})
+	})
+	t.Run("waiting_times_are_found", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, _ provision.Fence) {
+			if next, err := s.NextRetry(t.Context(), f.Key); err != nil || !next.IsZero() {
+				t.Errorf("next retry of nobody %s, %v", next, err)
+			}
+			later := escrow
+			later.Next = jobTime.Add(2 * time.Hour)
+			record(t, s, f, provision.Outcome{ObjectID: "p1", Escrow: &escrow}, provision.Outcome{ObjectID: "p2", Escrow: &later})
+			if next, err := s.NextRetry(t.Context(), f.Key); err != nil || !next.Equal(escrow.Next) {
+				t.Errorf("next retry %s, %v", next, err)
+			}
+			for at, want := range map[time.Time]int{jobTime: 0, escrow.Next: 1, later.Next: 2, {}: 2} {
+				if ids, err := s.Recalled(t.Context(), f.Key, at); err != nil || len(ids) != want {
+					t.Errorf("recalled at %s: %v, %v; want %d", at, ids, err, want)
+				}
+			}
+			if err := s.Import(t.Context(), f, provision.State{}, provision.ByRetry, []string{"p1"}); err != nil {
+				t.Fatal(err)
+			}
+			if next, err := s.NextPending(t.Context(), f.Key); err != nil || next.IsZero() || next.After(jobTime) {
+				t.Errorf("somebody who waits for nothing: %s, %v", next, err)
+			}
+		})
+	})
+	t.Run("accounts_change_hands_within_one_batch", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
+			record(t, s, f, provision.Outcome{ObjectID: "p1", Link: &link})
+			record(t, s, other, provision.Outcome{ObjectID: "p1", Link: &link}) // another application's account
+			taken, moved := link, link
+			moved.TargetID = "u2"
+			record(t, s, f,
+				provision.Outcome{ObjectID: "p0", Link: &taken},
+				provision.Outcome{ObjectID: "p1", Unlink: true, Link: &moved})
+			for id, want := range map[string]string{"u1": "p0", "u2": "p1", "u3": ""} {
+				if got, err := s.Owner(t.Context(), f.Key, id); err != nil || got != want {
+					t.Errorf("%s belongs to %q, %v; want %q", id, got, err, want)
+				}
+			}
+			if err := s.Record(t.Context(), f, provision.State{}, []provision.Outcome{{ObjectID: "p9", Link: &link}}); err == nil {
+				t.Error("two people share an account")
+			}
+		})
+	})
+	t.Run("links_are_paged_in_order", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, _ provision.Fence) {
+			for i := range 5 {
+				l := link
+				l.TargetID = fmt.Sprint("u", i)
+				record(t, s, f, provision.Outcome{ObjectID: fmt.Sprint("p", 4-i), Link: &l})
+			}
+			page, err := s.Linked(t.Context(), f.Key, "p1", 2)
+			if d := cmp.Diff([]string{"p2", "p3"}, page); d != "" || err != nil {
+				t.Errorf("page (-want +got):\n%s%v", d, err)
+			}
+		})
+	})
+	t.Run("forgetting_is_by_kind", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
+			lost := link
+			lost.TargetID, lost.State = "u9", provision.Lost
+			for _, fence := range []provision.Fence{f, other} {
+				record(t, s, fence, provision.Outcome{ObjectID: "p1", Link: &link, Escrow: &escrow, Unmatched: &yes}, provision.Outcome{ObjectID: "p2", Link: &lost})
+			}
+			count := func(what provision.Forget) provision.Counts {
+				t.Helper()
+				if err := s.Forget(t.Context(), f, provision.State{}, what); err != nil {
+					t.Fatal(err)
+				}
+				c, err := s.Counts(t.Context(), f.Key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c
+			}
+			if got := count(provision.Forget{LostLinks: true, Escrows: true}); got != (provision.Counts{Linked: 1, Unmatched: 1}) {
+				t.Errorf("after a restart: %+v", got)
+			}
+			if owner, err := s.Owner(t.Context(), f.Key, "u9"); err != nil || owner != "" {
+				t.Errorf("the lost link is there: %q, %v", owner, err)
+			}
+			if got := count(provision.Forget{Links: true, Unmatched: true}); got != (provision.Counts{}) {
+				t.Errorf("after another target: %+v", got)
+			}
+			if c, err := s.Counts(t.Context(), other.Key); err != nil || c != (provision.Counts{Linked: 1, Escrowed: 1, Unmatched: 1}) {
+				t.Errorf("the other job: %+v, %v", c, err)
+			}
+		})
+	})
+}
+
+func TestProvisioningLog(t *testing.T) {
+	t.Parallel()
+	eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
+		var all []provision.LogEntry
+		for i := range 7 {
+			e := provision.LogEntry{
+				ID: fmt.Sprint("e", i), ActivityTime: jobTime.Add(time.Duration(i/2) * time.Second), CycleID: fmt.Sprint("c", i%2), Action: provision.Update,
+				Status:         provision.StatusInfo{Status: provision.Success},
+				SourceIdentity: provision.Identity{ID: fmt.Sprint("p", i), DisplayName: "Åse 100% Sture", Details: map[string]string{"userPrincipalName": fmt.Sprint("USER", i, "@contoso.com")}},
+				Steps:          []provision.Step{{Name: "EntryImport", Type: provision.ImportStep, Details: map[string]string{"a": "b"}}}, Modified: []provision.ModifiedProperty{},
+			}
+			if i == 3 {
+				e.Action, e.Status = provision.Create, provision.StatusInfo{Status: provision.Failure, Code: "EntryConflict"}
+			}
+			all = append(all, e)
+			record(t, s, f, provision.Outcome{ObjectID: e.SourceIdentity.ID, Entry: &e})
+		}
+		record(t, s, other, provision.Outcome{ObjectID: "p1", Entry: &all[1]})
+		ids := func(q provision.LogQuery) (ids []string, next string) {
+			t.Helper()
+			if q.Limit == 0 {
+				q.Limit = 50
+			}
+			page, next, err := s.Logs(t.Context(), f.Key, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range page {
+				ids = append(ids, e.ID)
+			}
+			return ids, next
+		}
+		var paged []string
+		for q := (provision.LogQuery{Limit: 3}); ; {
+			page, next := ids(q)
+			paged = append(paged, page...)
+			if next == "" {
+				break
+			}
+			q.Before = next
+		}
+		if d := cmp.Diff([]string{"e6", "e5", "e4", "e3", "e2", "e1", "e0"}, paged); d != "" {
+			t.Errorf("pages (-want +got):\n%s", d)
+		}
+		for name, tt := range map[string]struct {
+			q    provision.LogQuery
+			want []string
+		}{
+			"by_status":        {provision.LogQuery{Status: provision.Failure}, []string{"e3"}},
+			"by_action":        {provision.LogQuery{Action: provision.Create}, []string{"e3"}},
+			"by_object":        {provision.LogQuery{ObjectID: "p2"}, []string{"e2"}},
+			"by_cycle":         {provision.LogQuery{Cycle: "c1"}, []string{"e5", "e3", "e1"}},
+			"by_user_name":     {provision.LogQuery{Search: "user5@"}, []string{"e5"}},
+			"by_folded_words":  {provision.LogQuery{Search: "  ÅSE user4"}, []string{"e4"}},
+			"by_code":          {provision.LogQuery{Search: "entryconflict"}, []string{"e3"}},
+			"by_percent":       {provision.LogQuery{Search: "100% user1"}, []string{"e1"}},
+			"wildcards_do_not": {provision.LogQuery{Search: "us_r1"}, nil},
+		} {
+			if got, _ := ids(tt.q); cmp.Diff(tt.want, got) != "" {
+				t.Errorf("%s: got %v, want %v", name, got, tt.want)
+			}
+		}
+		got, err := s.Log(t.Context(), f.Key, "e3")
+		if d := cmp.Diff(all[3], got); d != "" || err != nil {
+			t.Errorf("entry (-want +got):\n%s%v", d, err)
+		}
+		if _, err := s.Log(t.Context(), other.Key, "e3"); !errors.Is(err, provision.ErrNotFound) {
+			t.Errorf("the other job's entry: %v", err)
+		}
+		for _, before := range []string{"x", "1", "x-1"} {
+			var input *provision.InputError
+			if _, _, err := s.Logs(t.Context(), f.Key, provision.LogQuery{Before: before, Limit: 1}); !errors.As(err, &input) {
+				t.Errorf("cursor %q: got %v", before, err)
+			}
+		}
+	})
+}

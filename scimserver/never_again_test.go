@@ -308,8 +308,9 @@ func TestRefusedTokenIsLoggedForItsSiteWithoutTheToken(t *testing.T) {
 	wrong := "rollcall_" + strings.Repeat("A", 45) + "wxyz"
 	wantStatus(t, w.send("GET /Users\nAuthorization: Bearer "+wrong), 401)
 	wantStatus(t, w.send("GET /Users\nAuthorization: Bearer short"), 401)
+	wantStatus(t, w.send("GET /Users?access_token="+wrong+"\nAuthorization: none"), 401)
 	rows := w.requests()
-	if len(rows) != 2 || rows[0].TokenLast4 != "wxyz" || rows[0].TokenID != "" || rows[0].Status != 401 || rows[1].TokenLast4 != "" {
+	if len(rows) != 3 || rows[0].TokenLast4 != "wxyz" || rows[0].TokenID != "" || rows[0].Status != 401 || rows[1].TokenLast4 != "" {
 		t.Errorf("got %+v", rows)
 	}
 	if text := fmt.Sprintf("%+v", rows); strings.Contains(text, wrong) || strings.Contains(text, "short") {

@@ -110,8 +110,16 @@ func unescape(segments []string) ([]string, error) {
 	return plain, nil
 }
 
-// readable is a query as a person reads it, for the request log only.
+// readable is a query as a person reads it, for the request log only. A token that was put there is left out.
 func readable(query string) string {
+	pairs := strings.Split(query, "&")
+	for i, pair := range pairs {
+		key, _, found := strings.Cut(pair, "=")
+		if found && strings.Contains(strings.ToLower(key), "token") {
+			pairs[i] = key + "=***"
+		}
+	}
+	query = strings.Join(pairs, "&")
 	if text, err := url.QueryUnescape(query); err == nil {
 		return text
 	}

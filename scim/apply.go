@@ -9,7 +9,7 @@ func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
 	}
 	for _, op := range p.Operations {
 		if err := a.operation(op); err != nil {
-			return PatchResult{}, numbered(err, op.index, p.count)
+			return PatchResult{}, numbered(err, op.index, p.count, op.Op+" "+op.Path.String())
 		}
 	}
 	a.work["schemas"] = rt.schemas(a.work)

@@ -12,7 +12,7 @@ func Decode(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 	}
 	o, ok := raw.(object)
 	if !ok {
-		return nil, nil, InvalidSyntax("the body must be a JSON object, not %s", describe(raw))
+		return nil, nil, InvalidSyntax("The body must be a JSON object, not %s", describe(raw))
 	}
 	d := reader{mode: m}
 	r, err := d.resource(rt, o)

@@ -217,8 +217,8 @@ func TestDecodeRefusesBrokenJSON(t *testing.T) {
 	t.Parallel()
 	deep := func(n int) string { return strings.Repeat(`[`, n) + strings.Repeat(`]`, n) }
 	for name, c := range map[string]struct{ body, err, says string }{
-		"empty":                   {"", "400 invalidSyntax", "the body is empty"},
-		"blank":                   {" \n", "400 invalidSyntax", "the body is empty"},
+		"empty":                   {"", "400 invalidSyntax", "The body is empty"},
+		"blank":                   {" \n", "400 invalidSyntax", "The body is empty"},
 		"a_list":                  {"[]", "400 invalidSyntax", "must be a JSON object, not a list"},
 		"a_text":                  {`"x"`, "400 invalidSyntax", "not the text"},
 		"null":                    {"null", "400 invalidSyntax", "not null"},

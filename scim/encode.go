@@ -184,7 +184,7 @@ func Parse(doc []byte) (Resource, error) {
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
-		return nil, InvalidSyntax("a JSON object is expected, not %s", describe(v))
+		return nil, InvalidSyntax("A JSON object is expected, not %s", describe(v))
 	}
 	return m, nil
 }

@@ -3,10 +3,12 @@ package scim
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
-// Error is what a client may see: one SCIM error answer. Detail is written for
-// an administrator and never holds secrets. RFC 7644 §3.12.
+// Error is what a client may see: one SCIM error answer. Detail is a sentence
+// for an administrator and never holds secrets; the constructors close it with a
+// full stop. RFC 7644 §3.12.
 type Error struct {
 	Status   int    // HTTP status
 	ScimType string // RFC 7644 §3.12 Table 9 keyword, "" when none fits
@@ -39,7 +41,15 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 }
 
 func newError(status int, scimType, format string, args []any) *Error {
-	return &Error{Status: status, ScimType: scimType, Detail: sentence(format, args)}
+	return &Error{Status: status, ScimType: scimType, Detail: closed(sentence(format, args))}
+}
+
+// closed ends a sentence with a full stop, so that all details read alike.
+func closed(s string) string {
+	if s == "" || strings.ContainsAny(s[len(s)-1:], ".!?") {
+		return s
+	}
+	return s + "."
 }
 
 func sentence(format string, args []any) string {

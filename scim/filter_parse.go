@@ -52,10 +52,10 @@ func (p *filterParser) whole() (Node, error) {
 // checkBounds looks at a filter as a whole before anything recurses into it.
 func checkBounds(s string) error {
 	if len(s) > MaxFilterBytes {
-		return InvalidFilter("the filter has %d bytes; at most %d are allowed", len(s), MaxFilterBytes)
+		return InvalidFilter("The filter has %d bytes; at most %d are allowed", len(s), MaxFilterBytes)
 	}
 	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
-		return InvalidFilter("the filter is not valid UTF-8 text")
+		return InvalidFilter("The filter is not valid UTF-8 text")
 	}
 	depth, quoted := 0, false
 	for i := 0; i < len(s); i++ {
@@ -68,7 +68,7 @@ func checkBounds(s string) error {
 		case c == '(' || c == '[':
 			depth++
 			if depth > MaxFilterDepth {
-				return InvalidFilter("the filter nests brackets deeper than %d", MaxFilterDepth)
+				return InvalidFilter("The filter nests brackets deeper than %d", MaxFilterDepth)
 			}
 		case c == ')' || c == ']':
 			depth--
@@ -78,17 +78,17 @@ func checkBounds(s string) error {
 }
 
 func (p *filterParser) failf(format string, args ...any) error {
-	e := InvalidFilter(format, args...)
-	if len(p.s) > 0 {
-		e.Detail += " (at character " + itoa(utf8.RuneCountInString(p.s[:min(p.i, len(p.s))])+1) + " of the filter)"
+	if p.s == "" {
+		return InvalidFilter("The filter is empty")
 	}
-	return e
+	at := utf8.RuneCountInString(p.s[:min(p.i, len(p.s))]) + 1
+	return InvalidFilter("The filter is wrong at character %d: %s", at, sentence(format, args))
 }
 
 func (p *filterParser) unexpected() error {
 	switch c := p.peek(); c {
 	case 0:
-		return p.failf("the filter ends where an expression is expected")
+		return p.failf("it ends where an expression is expected")
 	case ')', ']':
 		return p.failf("%q closes nothing", c)
 	}
@@ -169,7 +169,7 @@ func (p *filterParser) factor() (Node, error) {
 	}
 	p.terms++
 	if p.terms > MaxFilterTerms {
-		return nil, InvalidFilter("the filter has more than %d terms", MaxFilterTerms)
+		return nil, InvalidFilter("The filter has more than %d terms", MaxFilterTerms)
 	}
 	return p.expression()
 }

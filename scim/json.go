@@ -53,11 +53,11 @@ func scan(body []byte) (any, error) {
 
 func (sc *scanner) document() (any, error) {
 	if !utf8.ValidString(sc.s) {
-		return nil, InvalidSyntax("the body is not valid UTF-8")
+		return nil, InvalidSyntax("The body is not valid UTF-8")
 	}
 	sc.blanks()
 	if sc.i == len(sc.s) {
-		return nil, InvalidSyntax("the body is empty; a JSON object is expected")
+		return nil, InvalidSyntax("The body is empty; a JSON object is expected")
 	}
 	v, err := sc.value()
 	if err != nil {
@@ -74,9 +74,7 @@ func (sc *scanner) failf(format string, args ...any) error {
 	at := min(sc.i, len(sc.s))
 	line := 1 + strings.Count(sc.s[:at], "\n")
 	column := at - strings.LastIndexByte(sc.s[:at], '\n')
-	e := InvalidSyntax(format, args...)
-	e.Detail = "the body is not readable JSON at line " + strconv.Itoa(line) + ", column " + strconv.Itoa(column) + ": " + e.Detail
-	return e
+	return InvalidSyntax("The body is not readable JSON at line %d, column %d: %s", line, column, sentence(format, args))
 }
 
 func (sc *scanner) blanks() {
@@ -188,7 +186,7 @@ func (sc *scanner) object() (any, error) {
 		}
 		if !sc.asMaps && !names.add(o, name) {
 			// Two names that differ in case only are one attribute sent twice.
-			return nil, InvalidSyntax("the body names %s twice in one object", quote(name))
+			return nil, InvalidSyntax("The body names %s twice in one object", quote(name))
 		}
 		v, err := sc.value()
 		if err != nil {
@@ -325,7 +323,7 @@ func (sc *scanner) unicode() (rune, error) {
 		return 0, sc.failf("a \\u escape is broken or half of a surrogate pair")
 	}
 	if r == 0 {
-		return 0, InvalidValue("a text holds the character NUL (\\u0000), which cannot be stored; send the text without it")
+		return 0, InvalidValue("A text holds the character NUL (\\u0000), which cannot be stored; send the text without it")
 	}
 	return r, nil
 }
@@ -458,15 +456,24 @@ func appendFloat(b []byte, f float64) []byte {
 	return strconv.AppendFloat(b, f, 'f', -1, 64)
 }
 
+// maxShown is how much of a client's text a message repeats.
+const maxShown = 60
+
 // quote shows a client's text in a message, cut to a length for people.
 func quote(s string) string {
-	const most = 60
-	if len(s) > most {
-		cut := most
-		for cut > 0 && !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		return strconv.Quote(s[:cut]) + "…"
+	if short := clip(s); short != s {
+		return strconv.Quote(short) + "…"
 	}
 	return strconv.Quote(s)
+}
+
+func clip(s string) string {
+	if len(s) <= maxShown {
+		return s
+	}
+	cut := maxShown
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut]
 }

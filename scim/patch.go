@@ -60,7 +60,7 @@ func DecodePatch(rt *ResourceType, body []byte, m Mode) (*Patch, []Fix, error) {
 	}
 	o, ok := raw.(object)
 	if !ok {
-		return nil, nil, InvalidSyntax("the body must be a JSON object, not %s", describe(raw))
+		return nil, nil, InvalidSyntax("The body must be a JSON object, not %s", describe(raw))
 	}
 	d := patchDecoder{reader: reader{mode: m, patch: true}, rt: rt, patch: &Patch{mode: m}}
 	if err := d.request(o); err != nil {
@@ -88,11 +88,11 @@ func (d *patchDecoder) request(o object) error {
 	list, isList := raw.([]any)
 	switch {
 	case !ok:
-		return InvalidSyntax("the body has no Operations")
+		return InvalidSyntax("The body has no Operations")
 	case !isList:
 		return InvalidSyntax("Operations must be a list, not %s", describe(raw))
 	case len(list) > MaxPatchOperations:
-		return PayloadTooLarge("the request has %d operations; at most %d are allowed", len(list), MaxPatchOperations)
+		return PayloadTooLarge("The request has %d operations; at most %d are allowed", len(list), MaxPatchOperations)
 	case len(list) == 0 && d.mode == Strict:
 		return InvalidSyntax("Operations is empty")
 	}
@@ -102,7 +102,7 @@ func (d *patchDecoder) request(o object) error {
 		d.index, d.known, d.inner = i, 0, false
 		before := len(d.unknown)
 		if err := d.operation(raw); err != nil {
-			return numbered(err, i, len(list))
+			return numbered(err, i, len(list), label(raw))
 		}
 		useful = useful || d.known > 0 || len(d.unknown) == before
 	}
@@ -128,13 +128,29 @@ func joinQuoted(names []string) string {
 	return b.String()
 }
 
-// numbered says which operation an error is about.
-func numbered(err error, index, of int) error {
+// numbered says which operation of several an error is about.
+func numbered(err error, index, of int, label string) error {
 	var e *Error
 	if of < 2 || !errors.As(err, &e) {
 		return err
 	}
-	return &Error{e.Status, e.ScimType, "operation " + itoa(index+1) + ": " + e.Detail}
+	if label != "" {
+		label = " (" + label + ")"
+	}
+	return &Error{e.Status, e.ScimType, "Operation " + itoa(index+1) + label + ": " + e.Detail}
+}
+
+// label is what a client called an operation: "Replace title".
+func label(raw any) string {
+	o, _ := raw.(object)
+	op, path := textOf(o, "op"), textOf(o, "path")
+	if len(op) > len("replace") {
+		return ""
+	}
+	if short := clip(path); short != path {
+		path = short + "…"
+	}
+	return strings.TrimSpace(op + " " + path)
 }
 
 func (d *patchDecoder) envelope(o object) error {
@@ -158,7 +174,7 @@ func (d *patchDecoder) envelope(o object) error {
 func (d *patchDecoder) operation(raw any) error {
 	o, ok := raw.(object)
 	if !ok {
-		return InvalidSyntax("an operation must be an object, not %s", describe(raw))
+		return InvalidSyntax("An operation must be an object, not %s", describe(raw))
 	}
 	rawOp, _ := o.get("op")
 	name, _ := rawOp.(string)
@@ -173,7 +189,7 @@ func (d *patchDecoder) operation(raw any) error {
 	}
 	value, given := o.get("value")
 	if op != "remove" && !given {
-		return InvalidSyntax("%s needs a value", op)
+		return InvalidSyntax("%s needs a value", strings.TrimSpace(op+" "+path))
 	}
 	path = strings.TrimSpace(path)
 	if path == "" || equalName(path, d.rt.Schema.ID) {
@@ -304,7 +320,7 @@ func plain(raw any) any {
 
 func (d *patchDecoder) add(op string, p Path, value any) error {
 	if len(d.patch.Operations) == MaxPatchChanges {
-		return PayloadTooLarge("the request changes more than %d attributes", MaxPatchChanges)
+		return PayloadTooLarge("The request changes more than %d attributes", MaxPatchChanges)
 	}
 	d.patch.Operations = append(d.patch.Operations, Operation{op, &p, value, d.index, d.inner})
 	return nil

@@ -234,7 +234,7 @@ func TestPatchFromIdentityProviders(t *testing.T) {
 		{name: "P18_empty_text_for_required_without_path", resource: ada, ops: `{"op":"replace","value":{"userName":""}}`, err: "400 mutability", strict: "same"},
 		{name: "P18_null_for_a_sub_attribute", resource: ada, ops: `{"op":"replace","path":"name","value":{"givenName":null}}`, want: map[string]string{"name": `{"familyName":"King"}`}, strict: "same"},
 
-		{name: "P19_replace_without_value", resource: ada, ops: `{"op":"replace","path":"title"}`, err: "400 invalidSyntax", says: "replace needs a value", strict: "same"},
+		{name: "P19_replace_without_value", resource: ada, ops: `{"op":"replace","path":"title"}`, err: "400 invalidSyntax", says: "replace title needs a value", strict: "same"},
 
 		{name: "P20_empty_path", resource: ada, ops: `{"op":"replace","path":"","value":{"active":false}}`, want: inactive, strict: "same"},
 		{name: "P20_leading_slash", resource: ada, ops: `{"op":"replace","path":"/active","value":false}`, want: inactive, errStrict: "400 invalidPath"},
@@ -296,7 +296,8 @@ func TestPatchSemantics(t *testing.T) {
 		{name: "filter_on_a_simple_attribute", resource: ada, ops: `{"op":"add","path":"title[value eq \"x\"]","value":"x"}`, err: "400 invalidPath", strict: "same"},
 		{name: "filter_in_a_path_is_malformed", resource: ada, ops: `{"op":"remove","path":"emails[type eq]"}`, err: "400 invalidFilter", strict: "same"},
 		{name: "wrong_type", resource: ada, ops: `{"op":"replace","path":"title","value":{"a":1}}`, err: "400 invalidValue", strict: "same"},
-		{name: "error_names_the_operation", resource: ada, ops: `{"op":"replace","path":"title","value":"x"},{"op":"replace","path":"active","value":"perhaps"}`, err: "400 invalidValue", says: "operation 2: active", strict: "same"},
+		{name: "error_names_the_operation", resource: ada, ops: `{"op":"replace","path":"title","value":"x"},{"op":"replace","path":"active","value":"perhaps"}`, err: "400 invalidValue", says: "Operation 2 (replace active): active must be", strict: "same"},
+		{name: "error_with_a_long_path", resource: ada, ops: `{"op":"add","path":"title","value":"x"},{"op":"add","path":"` + strings.Repeat("\ufffd", 40) + `","value":"x"}`, err: "400 invalidPath", says: "Operation 2 (add " + strings.Repeat("\ufffd", 20) + "…)", strict: "same"},
 		{name: "no_operations", resource: ada, ops: ``, unchanged: true, errStrict: "400 invalidSyntax"},
 	})
 }

@@ -40,7 +40,7 @@ func (d *reader) path(rt *ResourceType, text string) (Path, error) {
 		text = strings.TrimPrefix(text, "/")
 	}
 	if text == "" {
-		return Path{}, InvalidPath("the path is empty")
+		return Path{}, InvalidPath("The path is empty")
 	}
 	if err := checkBounds(text); err != nil {
 		return Path{}, err

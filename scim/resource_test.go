@@ -427,10 +427,10 @@ func TestErrorBody(t *testing.T) {
 		err  *Error
 		want string
 	}{
-		{Uniqueness("userName %q is already in use", "a"), `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"409","scimType":"uniqueness","detail":"userName \"a\" is already in use"}`},
-		{NotFound("no such user"), `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"404","detail":"no such user"}`},
+		{Uniqueness("userName %q is already in use", "a"), `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"409","scimType":"uniqueness","detail":"userName \"a\" is already in use."}`},
+		{NotFound("no such user"), `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"404","detail":"no such user."}`},
 		{Internal(""), `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"500"}`},
-		{InvalidSyntax("100%"), `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"400","scimType":"invalidSyntax","detail":"100%"}`},
+		{InvalidSyntax("100%"), `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"400","scimType":"invalidSyntax","detail":"100%."}`},
 	} {
 		got, err := json.Marshal(c.err)
 		if err != nil || string(got) != c.want {
@@ -468,7 +468,7 @@ func TestErrorBody(t *testing.T) {
 		{Internal, 500, ""},
 		{NotImplemented, 501, ""},
 	} {
-		want := &Error{c.status, c.scimType, "x 7"}
+		want := &Error{c.status, c.scimType, "x 7."}
 		if got := c.make("x %d", 7); *got != *want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}

@@ -23,7 +23,7 @@ var commonJSON []byte
 var (
 	userType = sync.OnceValue(func() *ResourceType {
 		return &ResourceType{
-			ID: "User", Name: "User", Endpoint: "/Users", Description: "User account",
+			ID: "User", Name: "User", Endpoint: "/Users", Description: "User Account",
 			Schema:     mustSchema(userJSON),
 			Extensions: []Extension{{Schema: mustSchema(enterpriseJSON)}},
 		}

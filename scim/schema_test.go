@@ -158,7 +158,7 @@ func TestResourceTypeMarshals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:ResourceType"],"id":"User","name":"User","endpoint":"/Users","description":"User account",` +
+	want := `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:ResourceType"],"id":"User","name":"User","endpoint":"/Users","description":"User Account",` +
 		`"schema":"urn:ietf:params:scim:schemas:core:2.0:User","schemaExtensions":[{"schema":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User","required":false}],` +
 		`"meta":{"resourceType":"ResourceType"}}`
 	if string(b) != want {

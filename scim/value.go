@@ -36,10 +36,11 @@ func (d *reader) noted() []Fix {
 	return d.fixes
 }
 
-// tolerate notes a fix in lenient mode and gives an error in strict mode.
-func (d *reader) tolerate(code string, at AttrPath, format string, args ...any) error {
+// tolerate notes a fix in lenient mode; in strict mode it gives an error that
+// says what belongs there.
+func (d *reader) tolerate(code string, at AttrPath, want string, raw any, format string, args ...any) error {
 	if d.mode == Strict {
-		return InvalidValue("%s: "+format, append([]any{at.String()}, args...)...)
+		return InvalidValue("%s must be %s, not %s; strict mode takes no other form", at, want, describe(raw))
 	}
 	d.fix(code, at.String(), format, args...)
 	return nil
@@ -61,7 +62,7 @@ func (d *reader) list(a *Attribute, at AttrPath, raw any) (any, error) {
 	items, ok := raw.([]any)
 	if !ok {
 		if !d.patch {
-			if err := d.tolerate("single-for-list", at, "one value where a list belongs"); err != nil {
+			if err := d.tolerate("single-for-list", at, "a list", raw, "one value where a list belongs"); err != nil {
 				return nil, err
 			}
 		}
@@ -118,7 +119,7 @@ func (d *reader) single(a *Attribute, at AttrPath, raw any) (any, error) {
 		if len(items) > 1 {
 			return nil, InvalidValue("%s has one value, and %d were sent", at, len(items))
 		}
-		if err := d.tolerate("list-for-single", at, "a list of one where a single value belongs"); err != nil {
+		if err := d.tolerate("list-for-single", at, "a single value", raw, "a list of one where a single value belongs"); err != nil {
 			return nil, err
 		}
 		if items[0] == nil || items[0] == "" && a.Type != Boolean {
@@ -212,7 +213,7 @@ func (d *reader) boolean(at AttrPath, raw any) (any, error) {
 	}
 	if s, ok := raw.(string); ok {
 		if b, ok := textBoolean(s); ok {
-			return b, d.tolerate("text-boolean", at, "%s read as %t", quote(s), b)
+			return b, d.tolerate("text-boolean", at, "true or false", raw, "%s read as %t", quote(s), b)
 		}
 	}
 	return nil, wrongType(at, "true or false", raw)
@@ -239,7 +240,7 @@ func (d *reader) number(at AttrPath, raw any, want string, read func(string) (an
 			break
 		}
 		if v, ok := read(raw); ok {
-			return v, d.tolerate("text-number", at, "%s read as a number", quote(raw))
+			return v, d.tolerate("text-number", at, want, raw, "%s read as a number", quote(raw))
 		}
 	}
 	return nil, wrongType(at, want, raw)
@@ -315,7 +316,7 @@ func (d *reader) textForComplex(a *Attribute, at AttrPath, s string) (any, error
 	if s == "" {
 		return nil, nil
 	}
-	if err := d.tolerate("text-for-object", at, "a text read as the value"); err != nil {
+	if err := d.tolerate("text-for-object", at, "an object", s, "a text read as the value"); err != nil {
 		return nil, err
 	}
 	return d.complex(a, at, object{{"value", s}})

@@ -39,7 +39,9 @@ func newBothEnds(t *testing.T, db *store.DB, profile site.Profile, flows provisi
 	b.sites = &site.Sites{Store: store.Sites{DB: db}, Now: b.clock.now, NewID: b.newID}
 	rosters := &roster.Rosters{Store: store.Rosters{DB: db}, Now: b.clock.now, NewID: b.newID}
 	directories := &directory.Directories{Store: store.Directories{DB: db}, Now: b.clock.now, NewID: b.newID}
-	b.engine.Sources = func(ctx context.Context, id directory.ID) (provision.Source, error) { return directories.OpenID(ctx, id) }
+	b.engine.Sources = func(ctx context.Context, id directory.ID) (provision.Source, error) {
+		return directories.OpenID(ctx, id)
+	}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {

@@ -316,3 +316,7 @@ func person(upn, given, family string) map[string]any {
 var zeroPosition event.Position
 
 func eventScope(k provision.Key) event.Scope { return event.Directory(string(k.Directory)) }
+
+func eventOf(k provision.Key) event.Event {
+	return event.Event{Time: epoch, Scope: eventScope(k), Name: "made", Actor: "cli", Subject: k.App, Text: "x"}
+}

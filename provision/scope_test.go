@@ -1,0 +1,103 @@
+package provision
+
+import (
+	"testing"
+)
+
+func TestScopingClauses(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		operator string
+		values   []string
+		have     any
+		want     bool
+	}{
+		{"EQUALS", []string{"Oslo"}, "Oslo", true},
+		{"EQUALS", []string{"Oslo"}, "oslo", false},
+		{"EQUALS", []string{"Oslo"}, nil, false},
+		{"EQUALS", []string{"True"}, true, true},
+		{"NOT EQUALS", []string{"Oslo"}, "Bergen", true},
+		{"NOT EQUALS", []string{"Oslo"}, "Oslo", false},
+		{"NOT EQUALS", []string{"Oslo"}, nil, false}, // an empty attribute is in no negative clause either
+		{"NOT EQUALS", []string{"Oslo"}, "", false},
+		{"is_true", nil, true, true},
+		{"IS TRUE", nil, "true", true},
+		{"IS TRUE", nil, nil, false},
+		{"IS FALSE", nil, false, true},
+		{"IS FALSE", nil, nil, false},
+		{"IS NULL", nil, nil, true},
+		{"IS NULL", nil, "", true},
+		{"IS NULL", nil, []string{}, true},
+		{"IS NULL", nil, "x", false},
+		{"IS NOT NULL", nil, "x", true},
+		{"IS NOT NULL", nil, nil, false},
+		{"REGEX MATCH", []string{"([1-9][0-9])"}, "a42b", true}, // not anchored
+		{"REGEX MATCH", []string{"^x"}, "ax", false},
+		{"REGEX MATCH", []string{"x"}, nil, false},
+		{"NOT REGEX MATCH", []string{"x"}, "abc", true},
+		{"NOT REGEX MATCH", []string{"x"}, "", false},
+		{"Greater_Than", []string{"10"}, "11", true},
+		{"Greater_Than", []string{"10"}, "10", false},
+		{"Greater_Than", []string{"10"}, "many", false},
+		{"GREATER_THAN_OR_EQUALS", []string{"10"}, " 10 ", true},
+		{"Includes", []string{"gin"}, "Engineer", true},
+		{"Includes", []string{"GIN"}, "Engineer", false},
+		{"ENDS_WITH", []string{"@contoso.com"}, "ada@contoso.com", true},
+		{"&", []string{"4"}, "6", true},
+		{"&", []string{"1"}, "6", false},
+		{"!&", []string{"1"}, "6", true},
+		{"!&", []string{"1"}, nil, false},
+	} {
+		test, err := compileClause(FilterClause{SourceOperandName: "a", OperatorName: tt.operator, TargetOperand: FilterOperand{Values: tt.values}})
+		if err != nil {
+			t.Errorf("%s %v: %v", tt.operator, tt.values, err)
+			continue
+		}
+		if got := test(tt.have); got != tt.want {
+			t.Errorf("%#v %s %v: got %v, want %v", tt.have, tt.operator, tt.values, got, tt.want)
+		}
+	}
+	for _, c := range []FilterClause{
+		{SourceOperandName: "a", OperatorName: "LIKES", TargetOperand: FilterOperand{Values: []string{"x"}}},
+		{SourceOperandName: "a", OperatorName: "EQUALS"},
+		{SourceOperandName: "a", OperatorName: "REGEX MATCH", TargetOperand: FilterOperand{Values: []string{"("}}},
+		{SourceOperandName: "a", OperatorName: "&", TargetOperand: FilterOperand{Values: []string{"x"}}},
+	} {
+		if _, err := compileClause(c); err == nil {
+			t.Errorf("%+v was accepted", c)
+		}
+	}
+}
+
+func TestScopingGroups(t *testing.T) {
+	t.Parallel()
+	clause := func(name, value string) FilterClause {
+		return FilterClause{SourceOperandName: name, OperatorName: "EQUALS", TargetOperand: FilterOperand{Values: []string{value}}}
+	}
+	m := &ObjectMapping{Name: "users", Scope: &Filter{Groups: []FilterGroup{
+		{Name: "Oslo engineers", Clauses: []FilterClause{clause("city", "Oslo"), clause("department", "Engineering")}},
+		{Name: "Bergen", Clauses: []FilterClause{clause("city", "Bergen")}},
+	}}}
+	f, err := compileScope(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		city, department string
+		want             bool
+	}{
+		{"Oslo", "Engineering", true}, {"Oslo", "Sales", false}, {"Bergen", "Sales", true}, {"Molde", "Engineering", false},
+	} {
+		got, results := f.admits(map[string]any{"city": tt.city, "department": tt.department})
+		if got != tt.want || len(results) != 3 {
+			t.Errorf("%s, %s: got %v (%v), want %v", tt.city, tt.department, got, results, tt.want)
+		}
+	}
+	if in, _ := (*scopingFilter)(nil).admits(nil); !in {
+		t.Error("without a filter somebody is out")
+	}
+	m.Scope = &Filter{InputFilterGroups: []FilterGroup{{Name: "x"}}}
+	if _, err := compileScope(m); err == nil {
+		t.Error("inputFilterGroups were accepted")
+	}
+}

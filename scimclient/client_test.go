@@ -166,7 +166,8 @@ func TestConnection(t *testing.T) {
 			},
 			"filters_ignored": {
 				200, "application/json", `{"totalResults":2,"Resources":[{"id":"1"},{"id":"2"}]}`, provision.Incompatible,
-				"SystemForCrossDomainIdentityManagementServiceIncompatible", []string{"ignores filters"},
+				"SystemForCrossDomainIdentityManagementServiceIncompatible",
+				[]string{"ignores filters"},
 			},
 			"a_redirect": {
 				302, "text/html", "", provision.Incompatible, "SystemForCrossDomainIdentityManagementServiceIncompatible", []string{"redirects", "final address"},
@@ -365,10 +366,15 @@ func TestAccounts(t *testing.T) {
 		t.Parallel()
 		x := newExchange(t, 201, `{"id":"7","userName":"grace@example.com"}`)
 		o, err := open(t, x.URL, "").Create(t.Context(), []provision.Change{
-			{Path: "userName", New: "grace@example.com"}, {Path: "active", New: true}, {Path: "displayName", New: "Grace <Hopper>"},
-			{Path: `emails[type eq "work"].value`, New: "grace@example.com"}, {Path: `emails[type eq "home"].value`, New: "g@home.example"},
-			{Path: "name.givenName", New: "Grace"}, {Path: "name.familyName", New: "Hopper"},
-			{Path: `addresses[type eq "work"].locality`, New: "Arlington"}, {Path: `addresses[type eq "work"].country`, New: "US"},
+			{Path: "userName", New: "grace@example.com"},
+			{Path: "active", New: true},
+			{Path: "displayName", New: "Grace <Hopper>"},
+			{Path: `emails[type eq "work"].value`, New: "grace@example.com"},
+			{Path: `emails[type eq "home"].value`, New: "g@home.example"},
+			{Path: "name.givenName", New: "Grace"},
+			{Path: "name.familyName", New: "Hopper"},
+			{Path: `addresses[type eq "work"].locality`, New: "Arlington"},
+			{Path: `addresses[type eq "work"].country`, New: "US"},
 			{Path: scim.EnterpriseURN + ":department", New: "Navy"},
 		})
 		if err != nil || o.ID != "7" {
@@ -433,7 +439,8 @@ func TestPatch(t *testing.T) {
 			"/?AADOPTSCIM062020", changes[4:5], `{"op":"replace","path":"active","value":false}`,
 		},
 		"several_adds_are_merged": {
-			"?aadOptscim062020", []provision.Change{{Path: "nickName", New: "G"}, {Path: scim.EnterpriseURN + ":employeeNumber", New: "1906"}},
+			"?aadOptscim062020",
+			[]provision.Change{{Path: "nickName", New: "G"}, {Path: scim.EnterpriseURN + ":employeeNumber", New: "1906"}},
 			`{"op":"add","value":{"nickName":"G","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber":"1906"}}`,
 		},
 	} {

@@ -1,0 +1,92 @@
+package provision_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// crowd is a source of n people that costs next to nothing to read.
+type crowd struct {
+	people []directory.Object
+	byID   map[string]int
+}
+
+func newCrowd(n int) *crowd {
+	c := &crowd{byID: make(map[string]int, n)}
+	for i := range n {
+		id := fmt.Sprintf("p%08d", i)
+		upn := fmt.Sprintf("user%08d@contoso.com", i)
+		c.byID[id] = i
+		c.people = append(c.people, directory.Object{
+			User:     directory.User{ObjectID: id, AccountEnabled: true, Attributes: person(upn, "User", fmt.Sprint(i))},
+			Assigned: true,
+		})
+	}
+	return c
+}
+
+func (c *crowd) Position(context.Context) (event.Position, error) { return event.Position{Seq: 1}, nil }
+
+func (c *crowd) Snapshot(_ context.Context, q directory.SnapshotQuery) ([]directory.Object, error) {
+	from := 0
+	if i, ok := c.byID[q.After]; ok {
+		from = i + 1
+	}
+	return c.people[from:min(len(c.people), from+q.Limit)], nil
+}
+
+func (c *crowd) Changes(_ context.Context, _ string, after event.Position, _ int) (directory.Changes, error) {
+	return directory.Changes{Position: after}, nil
+}
+
+func (c *crowd) Object(_ context.Context, _, id string) (directory.Object, error) {
+	i, ok := c.byID[id]
+	if !ok {
+		return directory.Object{}, directory.ErrNotFound
+	}
+	return c.people[i], nil
+}
+
+func benchWorld(b *testing.B, n int) *world {
+	b.Helper()
+	w := newWorld(b)
+	source := newCrowd(n)
+	w.engine.Sources = func(context.Context, directory.ID) (provision.Source, error) { return source, nil }
+	return w
+}
+
+// BenchmarkInitialCycle creates 10,000 accounts at an application in the same
+// process: a lookup and a create for each, every outcome on disk.
+func BenchmarkInitialCycle(b *testing.B) {
+	const n = 10_000
+	for b.Loop() {
+		b.StopTimer()
+		w := benchWorld(b, n)
+		b.StartTimer()
+		report, err := w.engine.RunCycle(b.Context(), w.key, "bench", nil)
+		if err != nil || report.Created != n {
+			b.Fatalf("report %+v, %v", report, err)
+		}
+	}
+	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "users/s")
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(n*b.N), "µs/user")
+}
+
+// BenchmarkIdleCycle is an incremental cycle with nothing to do for 10,000 people:
+// one connection test.
+func BenchmarkIdleCycle(b *testing.B) {
+	w := benchWorld(b, 10_000)
+	if _, err := w.engine.RunCycle(b.Context(), w.key, "bench", nil); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := w.engine.RunCycle(b.Context(), w.key, "bench", nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

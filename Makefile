@@ -31,4 +31,4 @@ bench: build ## measure, side by side in one run; writes docs/benchmarks.md
 	go run ./internal/bench -rollcall bin/rollcall -o docs/benchmarks.md
 
 screenshots: setup ## follow the guide in the browser and take the pictures of docs/guide.md again
-	ROLLCALL_TEST_ALL=1 ROLLCALL_SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -timeout 10m -run TestGuide ./cmd/rollcall
+	ROLLCALL_TEST_ALL=1 ROLLCALL_SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -timeout 10m -run TestGuide ./internal/apptest

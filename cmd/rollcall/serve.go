@@ -150,6 +150,9 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 	if err != nil {
 		return err
 	}
+	if err := s.db.Serve(ctx); err != nil {
+		return err
+	}
 	server := web.NewServer(ln.Addr().String(), handler, s.log)
 	pool, err := s.db.Pool(ctx)
 	if err != nil && !errors.Is(err, store.ErrNoPool) {

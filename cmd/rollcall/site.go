@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -214,11 +215,24 @@ func (c *command) siteDelete() *cobra.Command {
 
 func (c *command) siteLink() *cobra.Command {
 	return &cobra.Command{
-		Use: "link SITE USERNAME", Short: "Print a one-time sign-in link for anybody active", Args: names("SITE", "USERNAME"),
+		Use: "link SITE [USERNAME]", Short: "Print a one-time sign-in link for anybody active", Args: between(1, "SITE", "USERNAME"),
+		Long: `Prints a link that signs in USERNAME once, within 15 minutes. Without USERNAME,
+on a site that has no administrator yet, the link asks for a name and an e-mail
+address and makes the first one.`,
 		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
+			}
+			if len(args) == 1 {
+				l, err := s.signins.IssueFirstAdminLink(cmd.Context(), st, "", actor)
+				if errors.Is(err, signin.ErrHasAdmin) {
+					return usagef(cmd, "USERNAME is missing: %s has an administrator already", st.Name)
+				}
+				if err != nil {
+					return err
+				}
+				return c.printLink("the first administrator of "+st.Name, c.address()+l.Path, l.Expires)
 			}
 			l, err := s.signins.IssueSiteLink(cmd.Context(), st, args[1], actor)
 			if err != nil {

@@ -297,6 +297,9 @@ func (a *applier) setInElements(op Operation, list []any, indexes []int, value a
 	if op.Path.sub.Name == "primary" && value == true {
 		return list, a.madePrimary(op.Path, list, indexes)
 	}
+	if value == nil {
+		return listOf(list), nil // a value without its last sub-attribute is none
+	}
 	return list, nil
 }
 

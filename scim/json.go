@@ -175,6 +175,8 @@ func (sc *scanner) object() (any, error) {
 	var m map[string]any
 	if sc.asMaps {
 		m = map[string]any{}
+	} else {
+		o = make(object, 0, 4)
 	}
 	for first := true; sc.peek() != '}'; first = false {
 		if !first && !sc.comma() {

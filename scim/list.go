@@ -1,6 +1,9 @@
 package scim
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // identity is the key under which two values of a multi-valued attribute are
 // the same one. A value that cannot be changed (a member) is its "value" alone;
@@ -61,24 +64,66 @@ func distinct(a *Attribute, list []any) []any {
 	if len(list) < 2 {
 		return list
 	}
-	sub := a.Sub("value")
-	byIdentity := a.Type != Complex || sub != nil && sub.Mutability == Immutable
+	same := sameElements(a)
+	const few = 16
+	if len(list) <= few {
+		return distinctFew(list, same)
+	}
 	seen := make(map[string]bool, len(list))
 	kept := list[:0]
 	for _, e := range list {
-		var key string
-		if byIdentity {
-			key = wholeKey(a, e)
-		} else {
-			key = string(appendSorted(nil, e))
+		if key := same.key(a, e); !seen[key] {
+			seen[key] = true
+			kept = append(kept, e)
 		}
-		if seen[key] {
-			continue
-		}
-		seen[key] = true
-		kept = append(kept, e)
 	}
 	return kept
+}
+
+func distinctFew(list []any, same sameness) []any {
+	kept := list[:0]
+	for _, e := range list {
+		if !slices.ContainsFunc(kept, func(k any) bool { return same.equal(k, e) }) {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+// sameness says when two elements of a list are one: by their value alone, or
+// in all they have.
+type sameness struct{ by *Attribute }
+
+func sameElements(a *Attribute) sameness {
+	if a.Type != Complex {
+		return sameness{a}
+	}
+	if sub := a.Sub("value"); sub != nil && sub.Mutability == Immutable {
+		return sameness{sub}
+	}
+	return sameness{}
+}
+
+func (s sameness) key(a *Attribute, e any) string {
+	if s.by == nil {
+		return string(appendSorted(nil, e))
+	}
+	return wholeKey(a, e)
+}
+
+func (s sameness) equal(x, y any) bool {
+	if s.by == nil {
+		return equalValues(x, y)
+	}
+	m, ok := x.(map[string]any)
+	n, ok2 := y.(map[string]any)
+	if ok && ok2 {
+		x, y = m[s.by.Name], n[s.by.Name]
+		if empty(x) || empty(y) {
+			return equalMaps(m, n, false)
+		}
+	}
+	return scalarKey(s.by, x) == scalarKey(s.by, y)
 }
 
 // empty reports whether a value is the same as none. RFC 7643 §2.5.

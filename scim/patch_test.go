@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -251,6 +252,17 @@ func TestPatchSemantics(t *testing.T) {
 		{name: "replace_matching_keeps_what_the_filter_says", resource: ada, ops: `{"op":"replace","path":"emails[type eq \"home\"]","value":{"value":"n@x"}}`, want: map[string]string{"emails": `[{"value":"ada@x.example","type":"work","primary":true},{"value":"n@x","type":"home"}]`}},
 		{name: "remove_matching", resource: ada, ops: `{"op":"remove","path":"emails[type eq \"home\"]"}`, want: map[string]string{"emails": `[{"value":"ada@x.example","type":"work","primary":true}]`}, strict: "same"},
 		{name: "remove_sub_attribute_of_matching", resource: ada, ops: `{"op":"remove","path":"emails[type eq \"home\"].type"}`, want: map[string]string{"emails": `[{"value":"ada@x.example","type":"work","primary":true},{"value":"ada@home.example"}]`}, strict: "same"},
+		{name: "sub_attribute_of_all_values", resource: ada, ops: `{"op":"replace","path":"emails.display","value":"A"}`, want: map[string]string{"emails": `[{"value":"ada@x.example","type":"work","primary":true,"display":"A"},{"value":"ada@home.example","type":"home","display":"A"}]`}, strict: "same"},
+		{name: "sub_attribute_removed_from_all_values", resource: ada, ops: `{"op":"remove","path":"emails.type"}`, want: map[string]string{"emails": `[{"value":"ada@x.example","primary":true},{"value":"ada@home.example"}]`}, strict: "same"},
+		{name: "sub_attribute_of_no_value_makes_one", resource: ada, ops: `{"op":"add","path":"ims.value","value":"ada@chat"}`, want: map[string]string{"ims": `[{"value":"ada@chat"}]`}, strict: "same"},
+		{name: "sub_attribute_removed_from_no_value", resource: ada, ops: `{"op":"remove","path":"ims.value"}`, unchanged: true, strict: "same"},
+		{name: "last_sub_attribute_takes_the_value_away", resource: ada, ops: `{"op":"add","path":"ims","value":[{"value":"x"},{"value":"y","type":"z"}]},{"op":"remove","path":"ims.value"}`, want: map[string]string{"ims": `[{"type":"z"}]`}, strict: "same"},
+		{name: "two_primaries_without_a_filter", resource: ada, ops: `{"op":"replace","path":"emails.primary","value":true}`, err: "400 invalidValue", strict: "same"},
+		{name: "add_without_path_reads_a_list_of_one", resource: ada, ops: `{"op":"add","value":[{"title":"Lead"}]}`, want: map[string]string{"title": `"Lead"`}, fixes: []string{"list-for-single"}, errStrict: "400 invalidValue"},
+		{name: "addresses_are_compared_whole", resource: `{"id":"u-1","userName":"a","addresses":[{"locality":"London","country":"GB"},{"locality":"Paris"}]}`, ops: `{"op":"remove","path":"addresses","value":[{"country":"GB","locality":"london"},{"locality":"Paris"}]}`, want: map[string]string{"addresses": `[{"locality":"London","country":"GB"}]`}, fixes: []string{"remove-values"}},
+		{name: "whole_extension_with_nothing", resource: managed, ops: `{"op":"replace","path":` + enterprise + `","value":{}},{"op":"add","path":` + enterprise + `","value":null}`, unchanged: true, strict: "same"},
+		{name: "whole_extension_null", resource: managed, ops: `{"op":"replace","value":{` + enterprise + `":null}}`, want: map[string]string{"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": ""}, strict: "same"},
+		{name: "whole_extension_of_wrong_type", resource: managed, ops: `{"op":"replace","path":` + enterprise + `","value":"x"}`, err: "400 invalidValue", strict: "same"},
 		{name: "remove_nothing_is_success", resource: ada, ops: `{"op":"remove","path":"displayName"},{"op":"remove","path":"ims[type eq \"x\"]"},{"op":"remove","path":"emails[type eq \"x\"].value"}`, unchanged: true, strict: "same"},
 		{name: "remove_whole_complex", resource: ada, ops: `{"op":"remove","path":"name"}`, want: map[string]string{"name": ""}, strict: "same"},
 		{name: "remove_last_sub_attribute_takes_the_complex_away", resource: ada, ops: `{"op":"remove","path":"name.givenName"},{"op":"remove","path":"name.familyName"}`, want: map[string]string{"name": ""}, strict: "same"},
@@ -428,5 +440,29 @@ func TestPatchDetach(t *testing.T) {
 				t.Errorf("got %d operations left, want %d", len(rest.Operations), c.rest)
 			}
 		})
+	}
+}
+
+func TestAddingOneMemberToTenThousandIsQuick(t *testing.T) {
+	t.Parallel()
+	members := make([]any, 10_000)
+	for i := range members {
+		members[i] = map[string]any{"value": fmt.Sprintf("user-%d", i)}
+	}
+	group := Resource{"displayName": "All", "members": members}
+	p, _, err := DecodePatch(GroupType(), patchCase{ops: `{"op":"Add","path":"members","value":[{"value":"user-77"},{"value":"new"}]}`}.body(), Lenient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	result, err := p.Apply(GroupType(), group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("took %v", took)
+	}
+	if got := len(result.Resource["members"].([]any)); got != 10_001 || len(members) != 10_000 {
+		t.Errorf("got %d members, want 10001", got)
 	}
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"mime/multipart"
@@ -64,12 +65,11 @@ func (p *DirectoryPages) importUsers(w http.ResponseWriter, r *http.Request, v *
 		defer file.Close()                //nolint:errcheck // only read
 		defer r.MultipartForm.RemoveAll() //nolint:errcheck // the system's temporary folder is cleaned by the system
 	}
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return err
+	}
 	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			err = &http.MaxBytesError{Limit: large.Limit}
-			return err
-		}
 		return p.refuseImport(w, r, v, "This is not an uploaded file. Choose a file and send the form again.")
 	}
 	if file == nil {
@@ -84,12 +84,15 @@ func (p *DirectoryPages) importUsers(w http.ResponseWriter, r *http.Request, v *
 		o.Absent = directory.AbsentSoftDelete
 	}
 	report, err := v.Import(r.Context(), rows.Rows(), o)
-	if err != nil {
+	shown := reported(name, o, report)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) && r.Context().Err() != nil:
+		// Nobody counts as absent in a file that was not read to its end.
+		shown.Notice = notice{Tone: warn, Title: "The import was cut off because it took too long.", Text: "What stands below is done and stays. Import the file again to go on from there, or use the command line, which has no such limit."}
+	case err != nil:
 		return err
 	}
-	return p.viewImport(w, r, v, http.StatusOK, importPage{
-		SoftDelete: o.Absent != directory.AbsentKeep, Force: o.Force, Report: reported(name, o, report),
-	})
+	return p.viewImport(w, r, v, http.StatusOK, importPage{SoftDelete: o.Absent != directory.AbsentKeep, Force: o.Force, Report: shown})
 }
 
 func (p *DirectoryPages) refuseImport(w http.ResponseWriter, r *http.Request, v *directoryVisit, text string) error {

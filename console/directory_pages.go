@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -31,6 +32,8 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		{pattern: "GET /d/{$}", access: administrator, handle: p.showDirectories},
 		{pattern: "POST /d/{$}", access: administrator, handle: p.createDirectory},
 		{pattern: "GET /d/{directory}", access: administrator, handle: p.in(p.toUsers)},
+		{pattern: "GET /d/{directory}/{$}", access: administrator, handle: p.in(p.toUsers)},
+		{pattern: "GET /d/{directory}/audit", access: administrator, handle: p.in(p.showAudit)},
 
 		// Users
 		{pattern: "GET /d/{directory}/users", access: administrator, handle: p.in(p.showUsers)},
@@ -92,6 +95,11 @@ func inWords(handle func(http.ResponseWriter, *http.Request, *operatorVisit) err
 			rule  *directory.Error
 			input *provision.InputError
 		)
+		if errors.Is(err, context.DeadlineExceeded) && r.Context().Err() != nil {
+			return &pageError{
+				Status: http.StatusServiceUnavailable, Title: "This took too long", Text: "It was cut off. What was done until then stays: send the form again to go on from there. The command line has no such limit.",
+			}
+		}
 		if errors.As(err, &input) {
 			return &pageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: sentence(input.Field + " " + input.Text)}
 		}
@@ -135,6 +143,7 @@ func (v *directoryVisit) menu() []menuItem {
 		{Text: "Directory"},
 		{Text: "Users", Icon: "users", URL: v.url("users")},
 		{Text: "Import users", Icon: "upload", URL: v.url("users/import")},
+		{Text: "Audit log", Icon: "history", URL: v.url("audit")},
 		{Text: "Applications"},
 		{Text: "Enterprise applications", Icon: "app-window", URL: v.url("applications")},
 		{Text: "Installation"},

@@ -77,6 +77,10 @@ func TestDirectoryPages_list_search_and_change_users(t *testing.T) {
 	b.get(grace.Path).wantStatus(http.StatusNotFound).wantWords("There is no user")
 	b.get("/d/contoso/users/nonsense/disable").wantStatus(http.StatusNotFound)
 	b.get("/d/contoso/users?after=nonsense").wantStatus(http.StatusUnprocessableEntity).wantWords("begin with the first page")
+	b.get("/d/contoso/").wantStatus(http.StatusOK).wantWords("Ada Lovelace")
+	b.get("/d/contoso/audit").wantStatus(http.StatusOK).wantWords("Grace Hopper (grace@contoso.example) was deleted for ever", "kim (operator)", "command line").
+		click("Ada Lovelace (ada@contoso.example) was enabled").wantWords("Object ID")
+	b.get("/d/contoso/audit?before=x").wantStatus(http.StatusOK)
 	b.get("/d/fabrikam/users").wantStatus(http.StatusNotFound).wantWords("there is contoso")
 }
 
@@ -330,6 +334,16 @@ func TestProvisioningPage_explains_trouble(t *testing.T) {
 	b.send(http.MethodPost, base+"/now", url.Values{}).wantWords("Click Get started.")
 	b.get(base + "/logs").wantStatus(http.StatusOK).wantWords("Nothing logged yet")
 	b.get(base + "/test").wantStatus(http.StatusOK).wantWords("Get started")
+
+	form := b.get(base + "?get-started=yes")
+	for address, want := range map[string]string{
+		"http://127.0.0.1:1/scim": "The application cannot be reached at this Tenant URL",
+		o.server.URL + "/nothing": "There is no SCIM endpoint at this Tenant URL",
+	} {
+		form.press("Test Connection", url.Values{"mode": {"Automatic"}, "tenantURL": {address}, "secretToken": {"x"}}).wantStatus(http.StatusOK).
+			wantWords(want, "The request was GET").wantNoWords("The connection works")
+	}
+	form.press("Test Connection", url.Values{"mode": {"Automatic"}, "tenantURL": {"acme"}}).wantNoWords("The connection works").wantWords("is not a Tenant URL")
 
 	secret := "wrong"
 	if _, err := o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &secret, Status: provision.On, Scope: provision.AssignedOnly}, "cli"); err != nil {

@@ -267,9 +267,24 @@ func (p *DirectoryPages) testConnection(w http.ResponseWriter, r *http.Request, 
 	pg.Works = refusal == nil
 	pg.Tested = &notice{Tone: ok, Title: "Testing connection to " + v.App.Name, Text: "The supplied credentials are authorized to enable provisioning. Don’t forget to Save."}
 	if refusal != nil {
-		pg.Tested = &notice{Tone: bad, Title: "You appear to have entered invalid credentials, or the application does not answer as it should", Text: refusedText(refusal)}
+		pg.Tested = &notice{Tone: bad, Title: refusedTitle(refusal.Kind), Text: refusedText(refusal)}
 	}
 	return p.Console.view(w, r, http.StatusOK, "directory_provisioning", pg)
+}
+
+// refusedTitle says in a few words why a connection does not work.
+func refusedTitle(k provision.Kind) string {
+	switch k {
+	case provision.Credentials:
+		return "You appear to have entered invalid credentials"
+	case provision.Unreachable:
+		return "The application cannot be reached at this Tenant URL"
+	case provision.NotFound, provision.Incompatible:
+		return "There is no SCIM endpoint at this Tenant URL"
+	case provision.Throttled, provision.Transient:
+		return "The application does not answer at the moment"
+	}
+	return "The application refused the connection"
 }
 
 func refusedText(e *provision.TargetError) string {

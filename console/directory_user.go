@@ -22,13 +22,7 @@ type userPage struct {
 	Action       string
 	Cancel       string
 	Applications []appLink
-	History      []change
-}
-
-// change is an event as a page shows it.
-type change struct {
-	event.Event
-	By string
+	History      []eventRow
 }
 
 // inputGroup is a heading with inputs. Folded ones are shown on demand.
@@ -197,8 +191,9 @@ func (p *DirectoryPages) viewUserForm(w http.ResponseWriter, r *http.Request, v 
 	if err != nil {
 		return err
 	}
-	for _, e := range events {
-		pg.History = append(pg.History, change{Event: e, By: actorName(e.Actor)})
+	for _, row := range v.eventRows(events) {
+		row.URL = "" // this very page
+		pg.History = append(pg.History, row)
 	}
 	return p.Console.view(w, r, status, "directory_user", pg)
 }

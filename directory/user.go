@@ -656,7 +656,7 @@ func (h *Handle) change(ctx context.Context, objectID string, fn func(tx Tx, u U
 	return after, err
 }
 
-// History lists what happened to a user, the newest first.
+// History lists what happened to a user or an application, or with an empty id in the whole directory, the newest first.
 func (h *Handle) History(ctx context.Context, objectID string, before event.Position, limit int) ([]event.Event, error) {
 	return h.store.History(ctx, h.Directory.ID, strings.ToLower(objectID), before, limit)
 }

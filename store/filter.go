@@ -241,7 +241,7 @@ func compareRole(op scim.Op, text string) narrowing {
 	case "":
 		equal = neverTrue
 	case roster.RoleAdmin, roster.RoleModerator:
-		equal.sql = "(r.role <> 'Registered' and r.role = ?)" // the index is partial
+		equal.sql = "(r.role in ('Moderator', 'Admin') and r.role = ?)" // the index is partial
 		equal.selective = true
 	}
 	return negate(equal, op == scim.Ne)
@@ -277,8 +277,8 @@ func (n narrower) value(path string, op scim.Op, text string) narrowing {
 		return maybe
 	}
 	return narrowing{
-		sql:   "r.id in (select v.resource from resource_value v where v.site = ? and v.kind = ? and v.path = ? and " + condition + ")",
-		args:  []any{n.site, n.kind, path, arg},
+		sql:   "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ? and " + condition + ")",
+		args:  []any{n.site, path, arg},
 		exact: true,
 		// Which values contain a text only a walk through all of them can tell.
 		selective: op == scim.Eq,

@@ -246,7 +246,7 @@ func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, a
 		query += ` and (r.user_name like $` + pattern + ` escape '\' or r.display_name like $` + pattern + ` escape '\' or r.id in (
 			select v.resource
 			from resource_value v
-			where v.site = $1 and v.kind = $2 and v.path = $` + path + ` and v.value like $` + pattern + ` escape '\'))`
+			where v.site = $1 and v.path = $` + path + ` and v.value like $` + pattern + ` escape '\'))`
 	}
 	query += `
 		order by r.user_name
@@ -322,7 +322,7 @@ func (t rosterTx) Insert(ctx context.Context, r roster.Record) error {
 		insert into resource (site, kind, id, seq, version, user_name, external_id, display_name, active, role, created, modified,
 			last_by, last_via, last_at, last_text, active_by, active_via, active_at, role_by, role_via, role_at, last_sign_in, doc)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
-		on conflict (site, kind, user_name) do nothing`,
+		on conflict (site, user_name) do nothing`,
 		string(t.site), string(r.Kind), r.ID, t.tx.db.now().UnixMicro(), r.Version, orNull(r.UserName), r.ExternalID, r.DisplayName,
 		r.Active, string(r.Role), micros(r.Created), micros(r.Modified),
 		r.Last.Actor, r.Last.Via, micros(r.Last.Time), r.Last.Text,
@@ -361,7 +361,7 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 		next.LastActive.Actor, next.LastActive.Via, micros(next.LastActive.Time),
 		next.LastRole.Actor, next.LastRole.Via, micros(next.LastRole.Time), string(next.JSON),
 		string(t.site), string(old.Kind), old.ID, old.Version)
-	if columns, taken := uniqueViolation(err); taken && columns == "resource(site, kind, user_name)" {
+	if columns, taken := uniqueViolation(err); taken && columns == "resource(site, user_name)" {
 		return fmt.Errorf("%w: %w", roster.ErrUserNameTaken, err)
 	}
 	if err != nil {
@@ -385,8 +385,8 @@ func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error 
 		}
 		if _, err := t.tx.Exec(ctx, `
 			delete from resource_value
-			where site = $1 and kind = $2 and path = $3 and value = $4 and resource = $5 and element = $6`,
-			string(t.site), string(old.Kind), v.Path, v.Folded, old.ID, v.Element); err != nil {
+			where site = $1 and path = $2 and value = $3 and resource = $4 and element = $5`,
+			string(t.site), v.Path, v.Folded, old.ID, v.Element); err != nil {
 			return err
 		}
 	}
@@ -395,9 +395,9 @@ func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error 
 			continue
 		}
 		if _, err := t.tx.Exec(ctx, `
-			insert into resource_value (site, kind, path, value, resource, element)
-			values ($1, $2, $3, $4, $5, $6)`,
-			string(t.site), string(next.Kind), v.Path, v.Folded, next.ID, v.Element); err != nil {
+			insert into resource_value (site, path, value, resource, element)
+			values ($1, $2, $3, $4, $5)`,
+			string(t.site), v.Path, v.Folded, next.ID, v.Element); err != nil {
 			return err
 		}
 	}
@@ -437,7 +437,7 @@ func (t rosterTx) OtherAdmins(ctx context.Context, person string) (others int, e
 	err = t.tx.QueryRow(ctx, `
 		select count(*)
 		from resource r
-		where r.site = $1 and r.kind = $2 and r.role <> 'Registered' and r.role = $3 and r.active and r.id <> $4`,
+		where r.site = $1 and r.kind = $2 and r.role in ('Moderator', 'Admin') and r.role = $3 and r.active and r.id <> $4`,
 		string(t.site), string(roster.User), string(roster.RoleAdmin), person).Scan(&others)
 	return others, err
 }

@@ -1,6 +1,8 @@
 -- +goose Up
 -- Users and groups of sites. doc is the SCIM document as it is answered, without meta.location and groups.
 -- Columns beside it are folded in Go and written from it. seq orders lists: microseconds of creation.
+-- An id is unique in its site whatever the kind (RFC 7643 §3.1). Every index has its own second column, so that a
+-- database without statistics, which is every new one, cannot take one index for another.
 create table resource (
     site          text    not null references site (id) on delete cascade,
     kind          text    not null,
@@ -26,29 +28,28 @@ create table resource (
     role_at       bigint  not null,
     last_sign_in  bigint  not null,
     doc           text    not null,
-    primary key (site, kind, id)
+    primary key (site, id)
 );
 
-create unique index resource_user_name on resource (site, kind, user_name);
+create unique index resource_user_name on resource (site, user_name);
 
 -- Lists are read in this order; the index alone counts them and skips to a page.
-create index resource_list on resource (site, kind, seq, id, active, role, last_sign_in);
+create index resource_list on resource (site, seq, id, kind, active, role, last_sign_in);
 
-create index resource_external_id on resource (site, kind, external_id) where external_id <> '';
+create index resource_external_id on resource (site, external_id) where external_id <> '';
 
-create index resource_display_name on resource (site, kind, display_name) where display_name <> '';
+create index resource_display_name on resource (site, display_name) where display_name <> '';
 
-create index resource_role on resource (site, kind, role, active) where role <> 'Registered';
+create index resource_role on resource (site, role, active) where role in ('Moderator', 'Admin');
 
 -- Searchable values of multi-valued attributes, folded. element tells the values of one attribute apart.
 create table resource_value (
     site      text    not null references site (id) on delete cascade,
-    kind      text    not null,
     path      text    not null,
     value     text    not null,
     resource  text    not null,
     element   bigint  not null,
-    primary key (site, kind, path, value, resource, element)
+    primary key (site, path, value, resource, element)
 );
 
 -- One row for each member of a group.

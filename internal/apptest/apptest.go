@@ -48,13 +48,18 @@ func Binary(t testing.TB) string {
 	return path
 }
 
-// Main runs the tests of a package that uses Binary and removes the binary.
-func Main(m *testing.M) int {
-	code := m.Run()
-	if path, err := build(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+// Clean removes the binary at the end of a test process that used Binary, and
+// returns the exit code of that: 0, or 1 when it could not.
+func Clean() int {
+	path, err := build()
+	if err != nil {
+		return 0 // there is none
 	}
-	return code
+	if err := os.RemoveAll(filepath.Dir(path)); err != nil {
+		fmt.Fprintln(os.Stderr, "remove the binary:", err)
+		return 1
+	}
+	return 0
 }
 
 // All reports whether this run must not skip anything (make test).
@@ -130,6 +135,29 @@ func (p *Process) ReadJSON(t testing.TB, v any) {
 		t.Fatalf("read what rollcall prints: %v\n%s", err, p.Stderr())
 	}
 	go io.Copy(io.Discard, p.stdout)
+}
+
+// PID is the process's number.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Await waits until standard error says a text, and returns the line.
+func (p *Process) Await(t testing.TB, text string) string {
+	t.Helper()
+	end := time.Now().Add(30 * time.Second)
+	for time.Now().Before(end) {
+		for line := range strings.Lines(p.Stderr()) {
+			if strings.Contains(line, text) {
+				return line
+			}
+		}
+		select {
+		case <-p.done:
+			t.Fatalf("rollcall ended before it said %q: %v\n%s", text, p.err, p.Stderr())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	t.Fatalf("rollcall did not say %q\n%s", text, p.Stderr())
+	return ""
 }
 
 // Stderr returns what the process has written to standard error so far.

@@ -5,6 +5,10 @@ import (
 	"testing"
 
 	"github.com/rollcall-scim/rollcall/internal/apptest"
+	"github.com/rollcall-scim/rollcall/internal/storetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(apptest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := storetest.Main(m)
+	os.Exit(max(code, apptest.Clean()))
+}

@@ -1,0 +1,188 @@
+package apptest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/apptest"
+	"github.com/rollcall-scim/rollcall/internal/storetest"
+)
+
+// server is a `rollcall serve` with its address.
+type server struct {
+	*apptest.Process
+	url string
+}
+
+func serve(t *testing.T, env []string, args ...string) server {
+	t.Helper()
+	p := apptest.Start(t, env, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	line := p.Await(t, "msg=serving")
+	m := regexp.MustCompile(`public_url=(\S+)`).FindStringSubmatch(line)
+	if m == nil {
+		t.Fatalf("no address in %q", line)
+	}
+	return server{p, m[1]}
+}
+
+// ask sends one SCIM request and returns the status.
+func ask(t *testing.T, url, token string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/Users?count=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode
+}
+
+func writeFile(t *testing.T, name string, content []byte) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// sharedPostgres is an environment for processes that share one new database.
+func sharedPostgres(t *testing.T) []string {
+	t.Helper()
+	url := storetest.PostgresURL(t)
+	key := filepath.Join(t.TempDir(), "key")
+	env := []string{"ROLLCALL_DATABASE=" + url, "ROLLCALL_KEY_FILE=" + key}
+	apptest.Run(t, env, "key", "create", key)
+	return env
+}
+
+func TestATokenRevokedAnywhereIsRefusedEverywhereByTheNextRequest(t *testing.T) {
+	t.Parallel()
+	env := sharedPostgres(t)
+	a, b := serve(t, env), serve(t, env)
+	apptest.Run(t, env, "site", "create", "acme")
+	token := strings.TrimSpace(apptest.Run(t, env, "token", "create", "acme"))
+	for _, s := range []server{a, b} {
+		if got := ask(t, s.url+"/c/acme/auth/scim/v2", token); got != http.StatusOK {
+			t.Fatalf("live token: got %d, want 200", got)
+		}
+	}
+	// The command line is a process of its own.
+	apptest.Run(t, env, "token", "revoke", "acme", token[len(token)-4:])
+	for _, s := range []server{a, b} {
+		if got := ask(t, s.url+"/c/acme/auth/scim/v2", token); got != http.StatusUnauthorized {
+			t.Errorf("revoked token: got %d, want 401", got)
+		}
+	}
+	token = strings.TrimSpace(apptest.Run(t, env, "token", "create", "acme"))
+	apptest.Run(t, env, "site", "set", "acme", "--enable-scim=false")
+	for _, s := range []server{a, b} {
+		if got := ask(t, s.url+"/c/acme/auth/scim/v2", token); got != http.StatusForbidden {
+			t.Errorf("SCIM off: got %d, want 403", got)
+		}
+	}
+	for _, s := range []server{a, b} {
+		if err := s.Stop(20 * time.Second); err != nil {
+			t.Errorf("graceful stop: %v\n%s", err, s.Stderr())
+		}
+	}
+}
+
+// TestTwoServersOnOneDatabaseShareTheWork kills the server that works on a job
+// in the middle of its cycle; the other one finishes it within 90 seconds.
+func TestTwoServersOnOneDatabaseShareTheWork(t *testing.T) {
+	t.Parallel()
+	const people = 3000
+
+	// The application is a Rollcall site in an installation of its own.
+	appEnv := []string{"ROLLCALL_DATABASE=" + filepath.Join(t.TempDir(), "app.db")}
+	app := serve(t, appEnv)
+	apptest.Run(t, appEnv, "site", "create", "acme", "--profile", "full")
+	token := writeFile(t, "token", []byte(apptest.Run(t, appEnv, "token", "create", "acme")))
+
+	env := sharedPostgres(t)
+	servers := []server{serve(t, env), serve(t, env)}
+	var csv bytes.Buffer
+	csv.WriteString("userPrincipalName,displayName,givenName,surname\n")
+	for i := range people {
+		fmt.Fprintf(&csv, "user%d@contoso.example,User %d,User,%d\n", i, i, i)
+	}
+	apptest.Run(t, env, "directory", "create", "contoso")
+	apptest.Run(t, env, "directory", "import", "contoso", writeFile(t, "users.csv", csv.Bytes()))
+	apptest.Run(t, env, "app", "create", "contoso", "Acme", "--tenant-url", app.url+"/c/acme/auth/scim/v2",
+		"--secret-token-file", token, "--scope", "all", "--actions", "create,update", "--start")
+
+	created := func() int {
+		var site struct {
+			Active int `json:"activePeople"`
+		}
+		if err := json.Unmarshal([]byte(apptest.Run(t, appEnv, "site", "show", "acme", "--json")), &site); err != nil {
+			t.Fatal(err)
+		}
+		return site.Active
+	}
+	await(t, 60*time.Second, "a tenth of the people", func() bool { return created() >= people/10 })
+
+	owner := ownerOf(t, env)
+	var survivor server
+	killed := false
+	for _, s := range servers {
+		if s.PID() == owner {
+			s.Kill()
+			killed = true
+			continue
+		}
+		survivor = s
+	}
+	if !killed {
+		t.Fatalf("the job is worked on by process %d, which is neither of the two servers", owner)
+	}
+	if n := created(); n >= people {
+		t.Fatalf("all %d people were there before the kill: too few of them to show anything", n)
+	}
+	await(t, 90*time.Second, "everybody, by the other server", func() bool { return created() == people })
+	if err := survivor.Stop(30 * time.Second); err != nil {
+		t.Errorf("graceful stop: %v\n%s", err, survivor.Stderr())
+	}
+}
+
+// ownerOf asks who works on the job, as an operator would: a cycle by hand is refused with the owner's name.
+func ownerOf(t *testing.T, env []string) int {
+	t.Helper()
+	_, stderr, err := apptest.Try(t, env, "provision", "run", "contoso", "Acme")
+	if err == nil {
+		t.Fatal("a cycle by hand ran beside a server's")
+	}
+	m := regexp.MustCompile(`/(\d+)/`).FindStringSubmatch(stderr)
+	if m == nil {
+		t.Fatalf("the refusal does not name the owner: %s", stderr)
+	}
+	pid, err := strconv.Atoi(m[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+func await(t *testing.T, patience time.Duration, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !done(); {
+		if time.Now().After(end) {
+			t.Fatalf("waited %s for %s in vain", patience, what)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}

@@ -64,7 +64,9 @@ func (s Rosters) List(ctx context.Context, id site.ID, kind roster.Kind, filter 
 		order: `r.seq, r.id`,
 	}
 	if n.selective {
-		l.order = `r.seq + 0, r.id` // no index has it: SQLite would walk the one that has the order, all of it
+		// Neither database is to walk the whole index that has the kind and the order.
+		l.where = `r.site = $1 and r.kind || '' = $2`
+		l.order = `r.seq + 0, r.id`
 	}
 	if n.sql != "" {
 		l.where += " and " + n.sql

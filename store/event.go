@@ -10,10 +10,9 @@ import (
 // Events fills event.Store.
 type Events struct{ DB *DB }
 
+// A reader that waits for older transactions looks again after this long, then
+// more and more rarely.
 const (
-	// A reader that finds only events that an older transaction may still
-	// precede looks again, more and more rarely, for this long.
-	settleWait     = time.Second
 	settlePause    = 2 * time.Millisecond
 	settlePauseMax = 50 * time.Millisecond
 )
@@ -35,15 +34,27 @@ func (tx *Tx) appendEvent(ctx context.Context, e event.Event) error {
 }
 
 // Read returns up to limit events of the scope after a position, oldest first.
-// On PostgreSQL events wait behind every write transaction that began before
-// theirs and still runs, in any database of the server; when there are only
-// such, Read looks again for up to a second before it returns none.
+// On PostgreSQL an event is held back as long as a write transaction runs that
+// began before its own, in any database of the server. Read waits a while
+// (Options.Settle) for what was committed when it was called, and then returns
+// what is not held back.
 func (s Events) Read(ctx context.Context, scope event.Scope, after event.Position, limit int) ([]event.Event, error) {
+	var committed event.Position
 	pause := settlePause
 	for waited := time.Duration(0); ; waited += pause {
-		events, held, err := s.read(ctx, scope, after, limit)
-		if err != nil || !held || waited >= settleWait {
-			return events, err
+		events, newest, err := s.read(ctx, scope, after, limit)
+		if err != nil {
+			return nil, err
+		}
+		if committed.IsZero() {
+			committed = newest
+		}
+		last := after
+		if len(events) > 0 {
+			last = events[len(events)-1].Position
+		}
+		if len(events) >= limit || !committed.After(last) || waited >= s.DB.settle {
+			return events, nil
 		}
 		pause = min(2*pause, settlePauseMax)
 		select {
@@ -54,42 +65,43 @@ func (s Events) Read(ctx context.Context, scope event.Scope, after event.Positio
 	}
 }
 
-// read also reports whether there are no events but some that are held back.
-func (s Events) read(ctx context.Context, scope event.Scope, after event.Position, limit int) (events []event.Event, held bool, err error) {
+// read also returns the position of the scope's newest event, held back or
+// not; the zero position on SQLite, which holds none back.
+func (s Events) read(ctx context.Context, scope event.Scope, after event.Position, limit int) (events []event.Event, newest event.Position, err error) {
 	err = s.DB.view(ctx, func(tx *Tx) error {
 		if events, err = collect(ctx, tx, scanEvent, `
 			select `+eventColumns+`
 			from event
 			where scope_kind = $1 and scope_id = $2 and (tx, seq) > ($3, $4) and `+tx.settled()+`
 			order by tx, seq
-			limit $5`, scope.Kind, scope.ID, after.Tx, after.Seq, limit); err != nil {
+			limit $5`, scope.Kind, scope.ID, after.Tx, after.Seq, limit); err != nil || s.DB.kind == SQLite {
 			return err
 		}
-		if held = false; len(events) > 0 || limit <= 0 || s.DB.kind == SQLite {
-			return nil
-		}
-		return tx.QueryRow(ctx, `
-			select exists (
-				select 1
-				from event
-				where scope_kind = $1 and scope_id = $2 and (tx, seq) > ($3, $4))`,
-			scope.Kind, scope.ID, after.Tx, after.Seq).Scan(&held)
+		newest, err = tx.lastEvent(ctx, scope, "true")
+		return err
 	})
-	return events, held, err
+	return events, newest, err
+}
+
+// lastEvent returns the position of the scope's last event of which the
+// condition is true; the zero position when there is none.
+func (tx *Tx) lastEvent(ctx context.Context, scope event.Scope, condition string) (event.Position, error) {
+	positions, err := collect(ctx, tx, scanPosition, `
+		select tx, seq
+		from event
+		where scope_kind = $1 and scope_id = $2 and `+condition+`
+		order by tx desc, seq desc
+		limit 1`, scope.Kind, scope.ID)
+	if err != nil || len(positions) == 0 {
+		return event.Position{}, err
+	}
+	return positions[0], nil
 }
 
 // Last returns the position up to which Read would return events now.
 func (s Events) Last(ctx context.Context, scope event.Scope) (last event.Position, err error) {
 	err = s.DB.view(ctx, func(tx *Tx) error {
-		positions, err := collect(ctx, tx, scanPosition, `
-			select tx, seq
-			from event
-			where scope_kind = $1 and scope_id = $2 and `+tx.settled()+`
-			order by tx desc, seq desc
-			limit 1`, scope.Kind, scope.ID)
-		if last = (event.Position{}); err == nil && len(positions) > 0 {
-			last = positions[0]
-		}
+		last, err = tx.lastEvent(ctx, scope, tx.settled())
 		return err
 	})
 	return last, err

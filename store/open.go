@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,10 @@ type Options struct {
 	Log *slog.Logger     // what happens beside requests (checkpoints); nothing is logged when nil
 	Now func() time.Time // the clock of leases and of events without a time; time.Now when nil
 
+	// Settle is how long Events.Read on PostgreSQL waits for the transactions
+	// that hold back an event; one second when zero.
+	Settle time.Duration
+
 	// SerialCommits gives every update on SQLite its own commit instead of
 	// sharing one among the callers that wait. Slower; for measuring.
 	SerialCommits bool
@@ -33,6 +38,7 @@ type Options struct {
 type DB struct {
 	kind   string
 	now    func() time.Time
+	settle time.Duration
 	engine engine
 }
 
@@ -61,7 +67,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	db := &DB{kind: Kind(url), now: o.Now}
+	db := &DB{kind: Kind(url), now: o.Now, settle: cmp.Or(o.Settle, time.Second)}
 	var err error
 	switch db.kind {
 	case PostgreSQL:

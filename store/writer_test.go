@@ -134,16 +134,30 @@ func TestGroupCommit(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		// A statement under an ended context is refused, and costs nobody else anything.
+		// A statement that is running goes on: stopped, it would take the others with it.
+		short, cancelRunning := context.WithCancel(ctx)
+		defer time.AfterFunc(10*time.Millisecond, cancelRunning).Stop()
+		errs := together(t, db, add("beside it"), func(tx *store.Tx) error {
+			_, err := tx.Exec(short, `
+				delete from thing
+				where name = 'none' or 0 > (
+					with recursive n (i) as (select 1 union all select i + 1 from n where i < 500000)
+					select max(i) from n)`)
+			return err
+		})
+		if errs[0] != nil || errs[1] != nil {
+			t.Errorf("got errors %v", errs)
+		}
+		// One that has not begun is refused, and costs nobody else anything.
 		ended, cancelEnded := context.WithCancel(ctx)
-		errs := together(t, db, add("five"), func(tx *store.Tx) error {
+		errs = together(t, db, add("five"), func(tx *store.Tx) error {
 			cancelEnded()
 			return addThing(ended, tx, "under an ended context")
 		})
 		if errs[0] != nil || !errors.Is(errs[1], context.Canceled) {
 			t.Errorf("got errors %v", errs)
 		}
-		if diff := cmp.Diff(thingNames(t, db), []string{"five", "four", "one", "three", "two"}); diff != "" {
+		if diff := cmp.Diff(thingNames(t, db), []string{"beside it", "five", "four", "one", "three", "two"}); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -162,10 +176,10 @@ func TestWriteAheadLogStaysBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.Repeat("x", 64<<10)
 	const rounds = 2500 // of 64 KiB and more: over 150 MiB in all
 	var largest int64
 	for i := range rounds {
+		text := strings.Repeat(fmt.Sprintf("%08d", i), 8<<10)
 		err := db.Update(ctx, func(tx *store.Tx) error {
 			_, err := tx.Exec(ctx, `
 				insert into filler (id, text)

@@ -1,10 +1,12 @@
 package storetest
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/store"
 )
@@ -53,9 +55,15 @@ func Open(t testing.TB, url string) *store.DB {
 	return OpenWith(t, url, store.Options{})
 }
 
+// settle is how long a test waits for its events. Making a database for another
+// test is a transaction of seconds on a busy machine, and holds back the
+// events of every database.
+const settle = time.Minute
+
 // OpenWith opens a database with options, closed when the test ends.
 func OpenWith(t testing.TB, url string, o store.Options) *store.DB {
 	t.Helper()
+	o.Settle = cmp.Or(o.Settle, settle)
 	db, err := store.Open(t.Context(), url, o)
 	if err != nil {
 		t.Fatal(err)

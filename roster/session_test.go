@@ -2,6 +2,7 @@ package roster_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -81,5 +82,29 @@ func TestSession(t *testing.T) {
 				t.Errorf("got %+v after %+v", after, before)
 			}
 		})
+	})
+}
+
+func TestSession_started_while_being_deactivated_does_not_survive(t *testing.T) {
+	each(t, func(t *testing.T, f fixture) {
+		id := f.user(t, f.full, ada)
+		r := f.rosters.Open(f.full)
+		for round := range 10 {
+			var secret string
+			var all sync.WaitGroup
+			all.Go(func() { secret, _ = r.StartSession(t.Context(), id, time.Hour) }) // refused when it comes second
+			all.Go(func() {
+				if _, err := r.Deactivate(t.Context(), id, byKim); err != nil {
+					t.Error(err)
+				}
+			})
+			all.Wait()
+			if _, err := r.Reactivate(t.Context(), id, byKim); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.Session(t.Context(), secret); !errors.Is(err, roster.ErrNoSession) {
+				t.Fatalf("round %d: a session outlived the deactivation: %v", round, err)
+			}
+		}
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/directory"
-	"github.com/rollcall-scim/rollcall/directory/csv"
 )
 
 // importPage is the view "directory_import": the form, and below it what the last file did.
@@ -75,7 +74,7 @@ func (p *DirectoryPages) importUsers(w http.ResponseWriter, r *http.Request, v *
 	if file == nil {
 		return p.refuseImport(w, r, v, "Choose a CSV file first.")
 	}
-	rows, err := csv.NewReader(file)
+	rows, err := p.ReadUsers(file)
 	if err != nil {
 		return p.refuseImport(w, r, v, sentence(err.Error()))
 	}
@@ -83,7 +82,7 @@ func (p *DirectoryPages) importUsers(w http.ResponseWriter, r *http.Request, v *
 	if r.PostFormValue("absent") == string(directory.AbsentSoftDelete) {
 		o.Absent = directory.AbsentSoftDelete
 	}
-	report, err := v.Import(r.Context(), rows.Rows(), o)
+	report, err := v.Import(r.Context(), rows, o)
 	shown := reported(name, o, report)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && r.Context().Err() != nil:

@@ -3,6 +3,8 @@ package console
 import (
 	"context"
 	"errors"
+	"io"
+	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,6 +21,15 @@ type DirectoryPages struct {
 	Directories *directory.Directories
 	Jobs        *provision.Jobs
 	Engine      *provision.Engine // makes plans; it is not run from here
+	// ReadUsers and WriteUsers are the files that the pages import and export: directory/csv.
+	ReadUsers  func(io.Reader) (iter.Seq2[directory.Row, error], error)
+	WriteUsers func(io.Writer) UserWriter
+}
+
+// UserWriter writes users to a file; manager is a userPrincipalName. Flush ends the file.
+type UserWriter interface {
+	Write(u directory.User, manager string) error
+	Flush() error
 }
 
 // maxImportBytes bounds an uploaded file: some hundred thousand people.

@@ -7,7 +7,6 @@ import (
 	"strconv"
 
 	"github.com/rollcall-scim/rollcall/directory"
-	"github.com/rollcall-scim/rollcall/directory/csv"
 )
 
 // usersPage is the view "directory_users".
@@ -170,7 +169,7 @@ func (p *DirectoryPages) exportUsers(w http.ResponseWriter, r *http.Request, v *
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+v.Directory.Name+`-users.csv"`)
 	w.Header().Set("Cache-Control", "no-store")
-	out := csv.NewWriter(w)
+	out := p.WriteUsers(w)
 	err := v.Export(r.Context(), out.Write)
 	if err == nil {
 		err = out.Flush()

@@ -77,7 +77,10 @@ func newOffice(t *testing.T) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages := &DirectoryPages{Console: c, Operators: o.operators, Directories: o.directories, Jobs: o.jobs, Engine: o.engine}
+	pages := &DirectoryPages{
+		Console: c, Operators: o.operators, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
+		ReadUsers: csv.Rows, WriteUsers: func(w io.Writer) UserWriter { return csv.NewWriter(w) },
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/assets/", c.Assets())
 	mux.Handle("/d", pages.Handler())

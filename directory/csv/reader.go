@@ -45,6 +45,15 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return rd, err
 }
 
+// Rows reads the header and gives the rows of a file.
+func Rows(r io.Reader) (iter.Seq2[directory.Row, error], error) {
+	rd, err := NewReader(r)
+	if err != nil {
+		return nil, err
+	}
+	return rd.Rows(), nil
+}
+
 // Columns gives the attribute of each column.
 func (r *Reader) Columns() []string { return slices.Clone(r.columns) }
 

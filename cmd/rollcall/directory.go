@@ -123,11 +123,11 @@ what would happen.`,
 }
 
 func importUsers(ctx context.Context, h *directory.Handle, in io.Reader, o directory.ImportOptions) (directory.ImportReport, error) {
-	r, err := csv.NewReader(in)
+	rows, err := csv.Rows(in)
 	if err != nil {
 		return directory.ImportReport{}, err
 	}
-	return h.Import(ctx, r.Rows(), o)
+	return h.Import(ctx, rows, o)
 }
 
 func printImport(w io.Writer, r directory.ImportReport) {
@@ -174,19 +174,8 @@ func (c *command) directoryExport() *cobra.Command {
 }
 
 func exportUsers(ctx context.Context, h *directory.Handle, w io.Writer) error {
-	managers := map[string]string{}
-	for _, status := range []directory.Status{directory.NotDeleted, directory.Deleted} {
-		if err := h.EachUser(ctx, directory.UserQuery{Status: status}, func(u directory.User) error {
-			managers[u.ObjectID] = u.UPN()
-			return nil
-		}); err != nil {
-			return err
-		}
-	}
 	out := csv.NewWriter(w)
-	if err := h.EachUser(ctx, directory.UserQuery{}, func(u directory.User) error {
-		return out.Write(u, managers[u.Text("manager")])
-	}); err != nil {
+	if err := h.Export(ctx, out.Write); err != nil {
 		return err
 	}
 	return out.Flush()

@@ -830,8 +830,8 @@ line 2, column accountEnabled: accountEnabled is true or false, not "perhaps"`)
 		r, err = run(o, rows(columns, file[2:]...))
 		const two = "rows 18 created 0 updated 0 restored 0 unchanged 18 deleted 2 of 20\nabsent u00@contoso.example\nabsent u01@contoso.example"
 		wantReport(t, r, err, two)
-		if n, err := c.Counts(ctx); err != nil || n.Deleted != 0 {
-			t.Errorf("the dry run deleted: %+v, %v", n, err)
+		if n, err := c.Counts(ctx); err != nil || n.Deleted != 0 || announced != "" {
+			t.Errorf("the dry run deleted: %+v, announced %q, %v", n, announced, err)
 		}
 		o.DryRun = false
 		r, err = run(o, rows(columns, file[2:]...))

@@ -447,12 +447,12 @@ func (im *importing) softDeleteAbsent(ctx context.Context) error {
 			absent, plural(before, "user", "users"), percent(absent, before))
 		return nil
 	}
-	if im.options.BeforeSoftDelete != nil {
-		im.options.BeforeSoftDelete(absent, before)
-	}
 	if im.options.DryRun {
 		im.report.SoftDeleted = absent
 		return nil
+	}
+	if im.options.BeforeSoftDelete != nil {
+		im.options.BeforeSoftDelete(absent, before)
 	}
 	for batch := range slices.Chunk(im.report.Absent, batchRows) {
 		n := 0

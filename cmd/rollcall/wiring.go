@@ -73,7 +73,7 @@ func (c *command) openServices(ctx context.Context, w wiring) (*services, error)
 	}
 	db, err := store.Open(ctx, c.database, store.Options{Log: w.log, Now: c.now})
 	if err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
+		return nil, err
 	}
 	s, err := c.wire(ctx, db, w)
 	if err != nil {
@@ -84,7 +84,7 @@ func (c *command) openServices(ctx context.Context, w wiring) (*services, error)
 
 func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, error) {
 	if err := db.Migrate(ctx); err != nil {
-		return nil, fmt.Errorf("migrate database: %w", err)
+		return nil, err
 	}
 	sealer, err := c.sealer(db, w.log)
 	if err != nil {

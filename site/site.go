@@ -1,6 +1,7 @@
 package site
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,13 +15,14 @@ import (
 // ID identifies a site for ever, whatever its name becomes. It never leaves the installation in a URL.
 type ID string
 
-// Profile says what a site lets SCIM do.
+// Profile is a set of habits: choosing one sets the switches behind it (Site.Choose), each of which can then be set
+// on its own.
 type Profile string
 
 const (
-	// Documented is the guide's behaviour: SCIM updates accounts and neither creates nor deletes them.
+	// Documented is the guide's behaviour: SCIM updates accounts, neither creates nor deletes them, and has no groups.
 	Documented Profile = "documented"
-	// Full lets SCIM create, update and delete.
+	// Full lets SCIM create, update and delete, groups too.
 	Full Profile = "full"
 )
 
@@ -51,6 +53,15 @@ type Site struct {
 	SCIMEnabled bool // off on a new site
 	ManageRoles bool // Allow SCIM to manage user roles; off on a new site
 	Strict      bool // refuse what the RFC refuses instead of reading the dialects of known clients
+
+	Creates   bool       // SCIM may create resources
+	Deletes   DeleteMode // what a DELETE of a user does
+	Groups    bool       // SCIM has groups
+	RateLimit int        // SCIM requests per second, 0 for no limit, else at least MinRateLimit
+
+	// Schemas is the site's document of extension schemas and resource types, as scim.NewRegistry reads it; nil for
+	// none.
+	Schemas []byte
 
 	// MatchesUserName names the identity that SCIM's userName equals. It is set by the profile when the site is
 	// made and read by sign-in with assertions only, so it cannot be changed before that exists.
@@ -139,7 +150,8 @@ func (s *Sites) Create(ctx context.Context, name string, p Profile, actor string
 	if err != nil {
 		return Site{}, err
 	}
-	made := Site{ID: ID(s.NewID()), Name: name, Profile: p, MatchesUserName: matchesFor(p), Created: s.Now().UTC().Truncate(time.Microsecond)}
+	made := Site{ID: ID(s.NewID()), Name: name, MatchesUserName: matchesFor(p), Created: s.Now().UTC().Truncate(time.Microsecond)}
+	made.Choose(p)
 	text := fmt.Sprintf("Site %s was made with profile %s", name, p)
 	if err := s.Store.CreateSite(ctx, made, s.event(made.ID, "site.created", actor, "", text)); err != nil {
 		return Site{}, fmt.Errorf("create site %s: %w", name, err)
@@ -172,8 +184,8 @@ func (s *Sites) List(ctx context.Context) ([]Site, error) {
 	return s.Store.Sites(ctx)
 }
 
-// Update changes a site's settings (SCIMEnabled, ManageRoles, Strict, Profile); each one that differs is an event of
-// its own. change may run more than once.
+// Update changes a site's settings; each one that differs is an event of its own. A profile is chosen with
+// Site.Choose, schemas are changed with SetSchemas. change may run more than once.
 func (s *Sites) Update(ctx context.Context, id ID, actor string, change func(*Site) error) (Site, error) {
 	var result Site
 	err := s.Store.UpdateSite(ctx, id, func(tx Tx) error {
@@ -206,7 +218,10 @@ func checkSettings(old Site, next *Site) error {
 	if next.MatchesUserName != old.MatchesUserName {
 		return fmt.Errorf("%w: what SCIM userName matches cannot be chosen in this version", ErrInvalid)
 	}
-	return nil
+	if !bytes.Equal(next.Schemas, old.Schemas) {
+		return fmt.Errorf("%w: schemas are changed with SetSchemas, which looks after what is stored", ErrInvalid)
+	}
+	return checkSwitches(*next)
 }
 
 // putSite writes what differs from the site in tx, with one event for each setting.
@@ -255,7 +270,7 @@ func (s *Sites) settingEvents(old, next Site, actor string) []event.Event {
 	if old.Profile != next.Profile {
 		add("site.profile_changed", fmt.Sprintf("Profile changed from %s to %s", old.Profile, next.Profile))
 	}
-	return events
+	return append(events, s.switchEvents(old, next, actor)...)
 }
 
 // Delete removes a site with its people, tokens and request log. confirmation is the site's name, typed by whoever asks.

@@ -32,7 +32,7 @@ func TestCreate(t *testing.T) {
 	t.Run("a_new_site_has_scim_and_roles_off", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			want := site.Site{
-				ID: f.acme.ID, Name: "acme", Profile: site.Documented,
+				ID: f.acme.ID, Name: "acme", Profile: site.Documented, Deletes: site.RefuseDelete,
 				MatchesUserName: site.MatchesDisplayName, Created: f.clock.Now(),
 			}
 			got, err := f.sites.ByName(t.Context(), "acme")
@@ -155,7 +155,7 @@ func TestUpdate(t *testing.T) {
 					t.Errorf("%s: got %v, want ErrInvalid", name, err)
 				}
 			}
-			if got, err := f.sites.Get(t.Context(), f.acme.ID); err != nil || got != f.acme {
+			if got, err := f.sites.Get(t.Context(), f.acme.ID); err != nil || cmp.Diff(got, f.acme) != "" {
 				t.Errorf("got %+v, %v; want it unchanged", got, err)
 			}
 		})
@@ -191,7 +191,7 @@ func TestDelete(t *testing.T) {
 				t.Errorf("its request log: got %v, %v", rows, err)
 			}
 			all, err := f.sites.List(t.Context())
-			if err != nil || len(all) != 1 || all[0] != other {
+			if err != nil || cmp.Diff(all, []site.Site{other}) != "" {
 				t.Errorf("got %+v, %v; want the other site alone", all, err)
 			}
 			if diff := cmp.Diff(story(t, f.db, event.Installation()), []string{"site.deleted by cli"}); diff != "" {

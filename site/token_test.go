@@ -238,7 +238,7 @@ func TestAuthenticate(t *testing.T) {
 				{"acme", secret + " "},
 			} {
 				gotSite, gotToken, err := f.sites.Authenticate(t.Context(), c.name, c.bearer)
-				if err != site.ErrUnauthorized || gotSite != (site.Site{}) || gotToken != (site.Token{}) {
+				if err != site.ErrUnauthorized || gotSite.ID != "" || gotToken != (site.Token{}) {
 					t.Errorf("%q %q: got %v, %v, %v; want ErrUnauthorized alone", c.name, c.bearer, gotSite, gotToken, err)
 				}
 			}

@@ -15,7 +15,8 @@ import (
 type Sites struct{ DB *DB }
 
 const (
-	siteColumns = `s.id, s.name, s.profile, s.scim_enabled, s.manage_roles, s.strict, s.matches, s.created`
+	siteColumns = `s.id, s.name, s.profile, s.scim_enabled, s.manage_roles, s.strict, s.matches, s.created,
+		s.creates, s.deletes, s.groups_on, s.rate_limit, s.schemas`
 
 	tokenColumns = `t.site, t.id, t.name, t.last4, t.created_by, t.created, t.expires, t.revoked,
 		t.replaces_on_use, t.last_used, t.last_from`
@@ -24,8 +25,17 @@ const (
 // siteFields returns where a row of siteColumns is scanned to; done completes the site.
 func siteFields(s *site.Site) (fields []any, done func()) {
 	var created int64
-	fields = []any{&s.ID, &s.Name, &s.Profile, &s.SCIMEnabled, &s.ManageRoles, &s.Strict, &s.MatchesUserName, &created}
-	return fields, func() { s.Created = fromMicros(created) }
+	var schemas string
+	fields = []any{
+		&s.ID, &s.Name, &s.Profile, &s.SCIMEnabled, &s.ManageRoles, &s.Strict, &s.MatchesUserName, &created,
+		&s.Creates, &s.Deletes, &s.Groups, &s.RateLimit, &schemas,
+	}
+	return fields, func() {
+		s.Created = fromMicros(created)
+		if schemas != "" {
+			s.Schemas = []byte(schemas)
+		}
+	}
 }
 
 func scanSite(row scanner) (s site.Site, err error) {
@@ -117,11 +127,11 @@ func hexHash[T ~[32]byte](hash T) string {
 func (s Sites) CreateSite(ctx context.Context, made site.Site, events ...event.Event) error {
 	return s.DB.update(ctx, func(tx *Tx) error {
 		done, err := tx.Exec(ctx, `
-			insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created)
-			values ($1, $2, $3, $4, $5, $6, $7, $8)
+			insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created, creates, deletes, groups_on, rate_limit, schemas)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 			on conflict (name) do nothing`,
 			string(made.ID), made.Name, string(made.Profile), made.SCIMEnabled, made.ManageRoles, made.Strict,
-			made.MatchesUserName, micros(made.Created))
+			made.MatchesUserName, micros(made.Created), made.Creates, string(made.Deletes), made.Groups, made.RateLimit, string(made.Schemas))
 		if err != nil {
 			return err
 		}
@@ -183,9 +193,11 @@ func (t siteTx) Site() site.Site { return t.site }
 func (t siteTx) PutSite(ctx context.Context, s site.Site) error {
 	_, err := t.tx.Exec(ctx, `
 		update site
-		set profile = $1, scim_enabled = $2, manage_roles = $3, strict = $4, matches = $5
-		where id = $6`,
-		string(s.Profile), s.SCIMEnabled, s.ManageRoles, s.Strict, s.MatchesUserName, string(t.site.ID))
+		set profile = $1, scim_enabled = $2, manage_roles = $3, strict = $4, matches = $5,
+			creates = $6, deletes = $7, groups_on = $8, rate_limit = $9, schemas = $10
+		where id = $11`,
+		string(s.Profile), s.SCIMEnabled, s.ManageRoles, s.Strict, s.MatchesUserName,
+		s.Creates, string(s.Deletes), s.Groups, s.RateLimit, string(s.Schemas), string(t.site.ID))
 	return err
 }
 

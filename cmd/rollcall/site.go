@@ -166,7 +166,7 @@ func (c *command) siteSet() *cobra.Command {
 					next.Strict = strict
 				}
 				if given("profile") {
-					next.Profile = p
+					next.Choose(p)
 				}
 				return nil
 			})

@@ -1,0 +1,132 @@
+package scim
+
+import (
+	"crypto/sha256"
+	"slices"
+	"sync"
+)
+
+// Registry is the resource types of one site with their schemas: User and
+// Group, with the extensions that the site adds to them, and types of the
+// site's own. It is never changed, so everybody may share it.
+type Registry struct {
+	types   []*ResourceType
+	schemas []*Schema
+}
+
+// standard is the registry of a site that configures nothing. It is a constant
+// that is made when first used.
+var standard = sync.OnceValue(func() *Registry {
+	return newRegistry([]*ResourceType{UserType(), GroupType()})
+})
+
+func newRegistry(types []*ResourceType) *Registry {
+	g := &Registry{types: types}
+	for _, rt := range types {
+		each(rt, func(s *Schema) {
+			if !slices.Contains(g.schemas, s) {
+				g.schemas = append(g.schemas, s)
+			}
+		})
+	}
+	return g
+}
+
+// NewRegistry reads a site's document of schemas and resource types:
+//
+//	{
+//	  "schemas":       [ schemas in the form of RFC 7643 §7 ],
+//	  "resourceTypes": [ resource types in the form of RFC 7643 §6 ],
+//	  "extensions":    [ {"resourceType": "User", "schema": "urn:…", "required": false} ]
+//	}
+//
+// Each part may be left out. A nil or empty document is User and Group as they
+// are built in. "extensions" adds schemas of the document to User, to Group, or
+// to a type of the document, whose own "schemaExtensions" says the same.
+//
+// The document is checked whole: the error is a *RegistryError that names
+// everything that has to be put right.
+func NewRegistry(doc []byte) (*Registry, error) {
+	if len(doc) == 0 {
+		return standard(), nil
+	}
+	d := registryReader{byURN: map[string]*Schema{}, where: map[*Schema]string{}}
+	d.document(doc)
+	if len(d.problems) > 0 {
+		return nil, &RegistryError{Problems: d.problems}
+	}
+	return newRegistry(d.types), nil
+}
+
+// Types returns User, Group, and the site's own in the order of the document.
+func (g *Registry) Types() []*ResourceType { return slices.Clone(g.types) }
+
+// Schemas returns the schemas of all types, each once: those of User first.
+func (g *Registry) Schemas() []*Schema { return slices.Clone(g.schemas) }
+
+// ByName finds the type of that name, meta.resourceType, in any letter case.
+func (g *Registry) ByName(name string) (*ResourceType, bool) {
+	for _, rt := range g.types {
+		if equalName(rt.Name, name) {
+			return rt, true
+		}
+	}
+	return nil, false
+}
+
+// ByEndpoint finds the type served under a path segment, "Users", in any
+// letter case.
+func (g *Registry) ByEndpoint(segment string) (*ResourceType, bool) {
+	for _, rt := range g.types {
+		if equalName(rt.Endpoint[1:], segment) {
+			return rt, true
+		}
+	}
+	return nil, false
+}
+
+// Schema finds the schema of that URN in any letter case.
+func (g *Registry) Schema(urn string) (*Schema, bool) {
+	for _, s := range g.schemas {
+		if equalName(s.ID, urn) {
+			return s, true
+		}
+	}
+	return nil, false
+}
+
+// keptRegistries bounds what Registries remembers.
+const keptRegistries = 256
+
+// Registries gives the registry of a document, remembering the last ones by
+// their content, so that a site with schemas of its own does not have them read
+// anew for each request. The zero value is ready to use.
+type Registries struct {
+	mu   sync.Mutex
+	kept map[[sha256.Size]byte]*Registry
+}
+
+// Get is NewRegistry, remembered.
+func (c *Registries) Get(doc []byte) (*Registry, error) {
+	if len(doc) == 0 {
+		return standard(), nil
+	}
+	key := sha256.Sum256(doc)
+	c.mu.Lock()
+	g := c.kept[key]
+	c.mu.Unlock()
+	if g != nil {
+		return g, nil
+	}
+	g, err := NewRegistry(doc)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kept == nil || len(c.kept) >= keptRegistries {
+		c.kept = map[[sha256.Size]byte]*Registry{}
+	}
+	c.kept[key] = g
+	return g, nil
+}

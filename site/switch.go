@@ -1,0 +1,89 @@
+package site
+
+import (
+	"fmt"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// DeleteMode says what a SCIM DELETE of a user does.
+type DeleteMode string
+
+const (
+	RefuseDelete       DeleteMode = "refuse"     // answered with how to fix it
+	DeactivateOnDelete DeleteMode = "deactivate" // the account stays, cut off
+	DeleteForGood      DeleteMode = "delete"     // cannot be undone
+)
+
+// ParseDeleteMode reads a delete mode's name.
+func ParseDeleteMode(text string) (DeleteMode, error) {
+	switch m := DeleteMode(text); m {
+	case RefuseDelete, DeactivateOnDelete, DeleteForGood:
+		return m, nil
+	}
+	return "", fmt.Errorf("%w: %q is no way to answer a delete; use refuse, deactivate or delete", ErrInvalid, text)
+}
+
+// Bounds of Site.RateLimit, in requests per second. Entra sends up to 25 of its own accord, so less would stop a
+// provisioning job that does nothing wrong.
+const (
+	MinRateLimit = 25
+	MaxRateLimit = 100_000
+)
+
+// Choose sets the profile and the switches that it stands for: documented refuses create and delete and has no
+// groups, full creates, deletes for good and has groups. Every other setting stays as it is.
+func (s *Site) Choose(p Profile) {
+	s.Profile = p
+	s.Creates, s.Deletes, s.Groups = false, RefuseDelete, false
+	if p == Full {
+		s.Creates, s.Deletes, s.Groups = true, DeleteForGood, true
+	}
+}
+
+func checkSwitches(s Site) error {
+	if _, err := ParseDeleteMode(string(s.Deletes)); err != nil {
+		return err
+	}
+	if s.RateLimit != 0 && (s.RateLimit < MinRateLimit || s.RateLimit > MaxRateLimit) {
+		return fmt.Errorf("%w: a rate limit of %d requests per second; use 0 for none, or %d to %d", ErrInvalid, s.RateLimit, MinRateLimit, MaxRateLimit)
+	}
+	return nil
+}
+
+// switchEvents gives an event for each switch that differs.
+func (s *Sites) switchEvents(old, next Site, actor string) []event.Event {
+	var events []event.Event
+	add := func(name, text string) {
+		events = append(events, s.event(old.ID, name, actor, "", text))
+	}
+	if old.Creates != next.Creates {
+		if next.Creates {
+			add("site.creates_changed", "SCIM may now create accounts")
+		} else {
+			add("site.creates_changed", "SCIM may no longer create accounts")
+		}
+	}
+	if old.Deletes != next.Deletes {
+		add("site.deletes_changed", map[DeleteMode]string{
+			RefuseDelete:       "SCIM may no longer delete: a delete is refused",
+			DeactivateOnDelete: "A delete over SCIM now deactivates the account",
+			DeleteForGood:      "A delete over SCIM now deletes the account for good",
+		}[next.Deletes])
+	}
+	if old.Groups != next.Groups {
+		if next.Groups {
+			add("site.groups_changed", "SCIM now has groups")
+		} else {
+			add("site.groups_changed", "SCIM no longer has groups; those that are stored stay")
+		}
+	}
+	if old.RateLimit != next.RateLimit {
+		if next.RateLimit == 0 {
+			add("site.rate_limit_changed", "SCIM requests are no longer limited")
+		} else {
+			add("site.rate_limit_changed", fmt.Sprintf("SCIM requests are now limited to %d per second", next.RateLimit))
+		}
+	}
+	return events
+}

@@ -23,6 +23,18 @@ func ParseFilter(rt *ResourceType, text string, m Mode) (*Filter, []Fix, error) 
 	return &Filter{root}, p.noted(), nil
 }
 
+// ParseFilterAnywhere reads a filter for one of several resource types, as a
+// query at the root has it: a name that rt lacks is no error and stands for
+// something unassigned. RFC 7644 §3.4.2.1.
+func ParseFilterAnywhere(rt *ResourceType, text string, m Mode) (*Filter, []Fix, error) {
+	p := filterParser{s: text, rt: rt, reader: reader{mode: m}, anywhere: true}
+	root, err := p.whole()
+	if err != nil {
+		return nil, nil, err
+	}
+	return &Filter{root}, p.noted(), nil
+}
+
 type filterParser struct {
 	reader
 	s     string
@@ -32,7 +44,8 @@ type filterParser struct {
 	inner bool       // inside a value path
 	terms int
 
-	unknown bool // the error is about a name that rt lacks, not about the grammar
+	anywhere bool // a name that rt lacks is unassigned
+	unknown  bool // the error is about a name that rt lacks, not about the grammar
 }
 
 func (p *filterParser) whole() (Node, error) {
@@ -211,6 +224,8 @@ func (p *filterParser) attribute(name string) (target, error) {
 	t, err := p.resolve(p.rt, name)
 	var unknown *unknownError
 	switch {
+	case errors.As(err, &unknown) && p.anywhere:
+		return p.resolve(nil, name)
 	case errors.As(err, &unknown):
 		return t, p.failf("%s has no attribute %s", p.rt.Name, quote(name))
 	case err != nil:
@@ -248,7 +263,10 @@ func (p *filterParser) innerExpression(name string) (Node, error) {
 		}
 		path.Name = "value"
 	default:
-		if a = p.in.Sub(name); a == nil {
+		if a = p.in.Sub(name); a == nil && p.anywhere {
+			break
+		}
+		if a == nil {
 			p.unknown = true
 			return nil, p.failf("%s has no sub-attribute %s", p.in.Name, quote(name))
 		}

@@ -1,0 +1,317 @@
+package scim
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"strings"
+)
+
+// Bounds of what DecodeStream holds in memory.
+const (
+	MaxStreamedRest    = 1 << 20  // everything but the streamed attribute
+	MaxStreamedElement = 64 << 10 // one value of it
+)
+
+// Stream is a multi-valued core attribute whose values are read one by one, so
+// that a body with a hundred thousand of them costs the memory of one.
+type Stream struct {
+	Name string // "members"
+	// Each gets every value as Decode would keep it (a map for a complex
+	// attribute). They come in the order of the body, possibly before the
+	// attributes that stand behind them; a value that is sent twice comes twice.
+	// An error ends the reading and is returned as it is.
+	Each func(value any) error
+}
+
+// DecodeStream is Decode for a body that is read from r: the values of one
+// attribute go to the stream and are not in the resource. named reports whether
+// the body had the attribute at all, were it empty.
+//
+// What the stream was given counts for nothing when an error is returned.
+// Errors of r are returned as they are.
+func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource, named bool, fixes []Fix, err error) {
+	a := rt.Schema.Attribute(s.Name)
+	if a == nil || !a.MultiValued {
+		return nil, false, nil, BadRequest("%s has no list %s to be read in parts", rt.Name, quote(s.Name))
+	}
+	d := &streamReader{reader: reader{mode: m}, in: bufio.NewReaderSize(r, 32<<10), attr: a, each: s.Each}
+	if err := d.split(); err != nil {
+		return nil, false, nil, err
+	}
+	raw, err := scan(d.rest)
+	if err != nil {
+		return nil, false, nil, d.located(err)
+	}
+	o, ok := raw.(object)
+	if !ok {
+		return nil, false, nil, InvalidSyntax("The body must be a JSON object, not %s", describe(raw))
+	}
+	if res, err = d.resource(rt, o); err != nil {
+		return nil, false, nil, err
+	}
+	// A single value where a list belongs, or a list under the core URN, is
+	// read by Decode's own tolerances.
+	if list, ok := res[a.Name].([]any); ok {
+		for _, v := range list {
+			if err := d.give(v); err != nil {
+				return nil, false, nil, err
+			}
+		}
+	}
+	_, there := o.get(a.Name)
+	named = there || res[a.Name] != nil
+	delete(res, a.Name)
+	return res, named, d.noted(), nil
+}
+
+// streamReader splits a body into the values of one attribute and the rest.
+type streamReader struct {
+	reader
+	in    *bufio.Reader
+	attr  *Attribute
+	each  func(any) error
+	rest  []byte // the body with an empty list where the streamed one was
+	seen  bool   // the list was there
+	count int    // values read
+	piece []byte
+
+	primary bool // one value was primary
+}
+
+// split copies the body to rest. What it does not understand it copies too:
+// reading rest says what is wrong.
+func (d *streamReader) split() error {
+	depth := 0
+	key := false // a name may come next
+	for {
+		c, err := d.in.ReadByte()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := d.keep(c); err != nil {
+			return err
+		}
+		switch c {
+		case '{', '[':
+			depth++
+			key = c == '{'
+		case '}', ']':
+			depth--
+		case ',':
+			key = true
+		case '"':
+			at := len(d.rest) - 1
+			if err := d.keepString(); err != nil {
+				return err
+			}
+			if depth == 1 && key && d.isStreamed(d.rest[at:]) {
+				if err := d.list(); err != nil {
+					return err
+				}
+			}
+			key = false
+		}
+	}
+}
+
+func (d *streamReader) keep(c byte) error {
+	if len(d.rest) == MaxStreamedRest {
+		return PayloadTooLarge("The body has more than %d bytes beside %s", MaxStreamedRest, d.attr.Name)
+	}
+	d.rest = append(d.rest, c)
+	return nil
+}
+
+func (d *streamReader) keepString() error {
+	for escaped := false; ; {
+		c, err := d.in.ReadByte()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := d.keep(c); err != nil {
+			return err
+		}
+		switch {
+		case escaped:
+			escaped = false
+		case c == '\\':
+			escaped = true
+		case c == '"':
+			return nil
+		}
+	}
+}
+
+// isStreamed reads a name as JSON does, so that an escape cannot hide it.
+func (d *streamReader) isStreamed(quoted []byte) bool {
+	sc := scanner{s: string(quoted)}
+	name, err := sc.str()
+	return err == nil && equalName(name, d.attr.Name)
+}
+
+// list reads ": [ values ]" behind the name. Anything but a list is left to be
+// copied.
+func (d *streamReader) list() error {
+	for _, want := range []byte{':', '['} {
+		c, err := d.blanks()
+		if err != nil {
+			return ignoreEOF(err)
+		}
+		if c != want {
+			return d.in.UnreadByte()
+		}
+		if want == ':' {
+			if err := d.keep(c); err != nil {
+				return err
+			}
+		}
+	}
+	if d.seen {
+		return InvalidSyntax("The body names %s twice in one object", quote(d.attr.Name))
+	}
+	d.rest = append(d.rest, '[', ']')
+	d.seen = true
+	return d.values()
+}
+
+func ignoreEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// blanks gives the next byte that is none.
+func (d *streamReader) blanks() (byte, error) {
+	for {
+		c, err := d.in.ReadByte()
+		if err != nil || !blank(c) {
+			return c, err
+		}
+	}
+}
+
+func (d *streamReader) values() error {
+	for {
+		c, err := d.blanks()
+		if err == nil && c == ']' && d.count == 0 {
+			return nil
+		}
+		if err != nil {
+			return d.ended(err)
+		}
+		if err := d.in.UnreadByte(); err != nil {
+			return err
+		}
+		d.count++
+		if err := d.value(); err != nil {
+			return err
+		}
+		switch c, err := d.blanks(); {
+		case err != nil:
+			return d.ended(err)
+		case c == ']':
+			return nil
+		case c != ',':
+			return d.broken("a comma or ] is expected")
+		}
+	}
+}
+
+func (d *streamReader) ended(err error) error {
+	if errors.Is(err, io.EOF) {
+		return d.broken("it ends too early")
+	}
+	return err
+}
+
+func (d *streamReader) broken(what string) error {
+	return InvalidSyntax("The body is not readable JSON at value %d of %s: %s", d.count, d.attr.Name, what)
+}
+
+// value reads one value of the list.
+func (d *streamReader) value() error {
+	if err := d.cutValue(); err != nil {
+		return err
+	}
+	if len(d.piece) == 0 {
+		return d.broken("a value is expected")
+	}
+	sc := scanner{s: string(d.piece), depth: 2}
+	raw, err := sc.document()
+	var e *Error
+	if errors.As(err, &e) {
+		return InvalidSyntax("Value %d of %s: %s", d.count, d.attr.Name, e.Detail)
+	}
+	if _, nested := raw.([]any); nested {
+		return InvalidValue("%s: a list inside the list", d.attr.Name)
+	}
+	if raw == nil || raw == "" || d.attr.Mutability == ReadOnly || d.attr.Returned == ReturnedNever {
+		return nil
+	}
+	v, err := d.single(d.attr, AttrPath{Name: d.attr.Name}, raw)
+	if err != nil || v == nil {
+		return err
+	}
+	return d.give(v)
+}
+
+func (d *streamReader) give(v any) error {
+	if m, ok := v.(map[string]any); ok && m["primary"] == true {
+		if d.primary {
+			return InvalidValue("%s: two values are primary; at most one may be", d.attr.Name)
+		}
+		d.primary = true
+	}
+	return d.each(v)
+}
+
+// cutValue takes the text of the next value, which ends before a comma or a
+// closing bracket of the list.
+func (d *streamReader) cutValue() error {
+	d.piece = d.piece[:0]
+	depth, quoted, escaped := 0, false, false
+	for {
+		c, err := d.in.ReadByte()
+		if err != nil {
+			return d.ended(err)
+		}
+		if !quoted && depth == 0 && (c == ',' || c == ']') {
+			return d.in.UnreadByte()
+		}
+		if len(d.piece) == MaxStreamedElement {
+			return PayloadTooLarge("Value %d of %s has more than %d bytes", d.count, d.attr.Name, MaxStreamedElement)
+		}
+		d.piece = append(d.piece, c)
+		switch {
+		case escaped:
+			escaped = false
+		case quoted && c == '\\':
+			escaped = true
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+}
+
+// located marks an error in the rest: its line and column leave out what was
+// streamed.
+func (d *streamReader) located(err error) error {
+	var e *Error
+	if d.count == 0 || !errors.As(err, &e) {
+		return err
+	}
+	return InvalidSyntax("%s (counted without the values of %s)", strings.TrimSuffix(e.Detail, "."), d.attr.Name)
+}

@@ -8,9 +8,13 @@ import (
 // ListResponse is the answer to a query. RFC 7644 §3.4.2.
 type ListResponse struct {
 	TotalResults int
-	StartIndex   int // 1-based
+	StartIndex   int // 1-based; 0 is left out, as pages by cursor have none
 	ItemsPerPage int // how many resources are in this answer
-	Resources    []json.RawMessage
+
+	// The pages beside this one, empty where there is none. RFC 9865 §2.
+	PreviousCursor, NextCursor string
+
+	Resources []json.RawMessage
 }
 
 // Encode writes the list.
@@ -26,10 +30,14 @@ func (l ListResponse) Encode() []byte {
 func (l ListResponse) AppendJSON(b []byte) []byte {
 	b = append(b, `{"schemas":["`+ListResponseURN+`"],"totalResults":`...)
 	b = strconv.AppendInt(b, int64(l.TotalResults), 10)
-	b = append(b, `,"startIndex":`...)
-	b = strconv.AppendInt(b, int64(l.StartIndex), 10)
+	if l.StartIndex != 0 {
+		b = append(b, `,"startIndex":`...)
+		b = strconv.AppendInt(b, int64(l.StartIndex), 10)
+	}
 	b = append(b, `,"itemsPerPage":`...)
 	b = strconv.AppendInt(b, int64(l.ItemsPerPage), 10)
+	b = appendCursor(b, "previousCursor", l.PreviousCursor)
+	b = appendCursor(b, "nextCursor", l.NextCursor)
 	b = append(b, `,"Resources":[`...)
 	for i, r := range l.Resources {
 		if i > 0 {
@@ -38,4 +46,11 @@ func (l ListResponse) AppendJSON(b []byte) []byte {
 		b = append(b, r...)
 	}
 	return append(b, ']', '}')
+}
+
+func appendCursor(b []byte, name, cursor string) []byte {
+	if cursor == "" {
+		return b
+	}
+	return appendString(append(b, `,"`+name+`":`...), cursor)
 }

@@ -1,5 +1,7 @@
 package scim
 
+import "slices"
+
 // Apply gives the resource after the patch, all of it or an error; r stays as
 // it is. The same patch applied again changes nothing.
 func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
@@ -64,8 +66,7 @@ func (a *applier) own(key string) {
 func (a *applier) operation(op Operation) error {
 	p := op.Path
 	if p.Name == "" {
-		delete(a.work, p.URN)
-		return nil
+		return a.removeExtension(p)
 	}
 	if op.inner && (p.attr.Mutability == ReadOnly || p.sub != nil && p.sub.Mutability == ReadOnly) {
 		return a.sameReadOnly(op)
@@ -81,6 +82,26 @@ func (a *applier) operation(op Operation) error {
 		c[p.Name] = v
 	}
 	if p.URN != "" && len(c) == 0 {
+		delete(a.work, p.URN)
+	}
+	return nil
+}
+
+// removeExtension unassigns all attributes of an extension that a client may
+// unassign.
+func (a *applier) removeExtension(p *Path) error {
+	a.own(p.URN)
+	m, _ := a.work[p.URN].(map[string]any)
+	for _, attr := range a.rt.Extension(p.URN).Attributes {
+		switch {
+		case empty(m[attr.Name]) || attr.Mutability == ReadOnly:
+			continue
+		case attr.Mutability == Immutable:
+			return Mutability("%s:%s cannot be changed once it is set", p.URN, attr.Name)
+		}
+		delete(m, attr.Name)
+	}
+	if len(m) == 0 {
 		delete(a.work, p.URN)
 	}
 	return nil
@@ -228,7 +249,7 @@ func (a *applier) merged(op Operation, m map[string]any, value any) (any, error)
 		if !named {
 			continue
 		}
-		if err := setSub(op.Path, m, sub, v); err != nil {
+		if err := setSub(op, m, sub, v); err != nil {
 			return nil, err
 		}
 	}
@@ -237,8 +258,14 @@ func (a *applier) merged(op Operation, m map[string]any, value any) (any, error)
 
 // setSub sets or, with nil, unassigns a sub-attribute of one value. A new
 // reference drops what described the old one.
-func setSub(p *Path, m map[string]any, sub *Attribute, v any) error {
+func setSub(op Operation, m map[string]any, sub *Attribute, v any) error {
+	p := op.Path
 	old, had := m[sub.Name]
+	if sub.MultiValued && op.Op == "add" {
+		have, _ := old.([]any)
+		sent, _ := v.([]any)
+		v = distinct(sub, slices.Concat(have, sent))
+	}
 	if had && !empty(old) && sub.Mutability == Immutable && !sameValue(old, v) {
 		return Mutability("%s.%s cannot be changed once it is set", p.Name, sub.Name)
 	}
@@ -266,7 +293,7 @@ func (a *applier) subOfAll(op Operation, old, value any) (any, error) {
 		if m == nil {
 			m = map[string]any{}
 		}
-		return m, setSub(p, m, p.sub, value)
+		return m, setSub(op, m, p.sub, value)
 	}
 	list, _ := old.([]any)
 	if len(list) == 0 && value != nil {
@@ -290,7 +317,7 @@ func (a *applier) setInElements(op Operation, list []any, indexes []int, value a
 		if !ok {
 			return nil, InvalidPath("%s: the values are not complex", op.Path)
 		}
-		if err := setSub(op.Path, m, op.Path.sub, value); err != nil {
+		if err := setSub(op, m, op.Path.sub, value); err != nil {
 			return nil, err
 		}
 	}

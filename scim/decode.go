@@ -1,5 +1,7 @@
 package scim
 
+import "slices"
+
 // Decode reads the body of a POST or PUT. The result has canonical names and
 // types; what the client may not set (readOnly) and what is never kept
 // (returned never) is left out; required attributes are Validate's business.
@@ -30,6 +32,9 @@ func (d *reader) resource(rt *ResourceType, o object) (Resource, error) {
 		}
 	}
 	if err := d.declared(rt, r, o); err != nil {
+		return nil, err
+	}
+	if err := d.hiddenAreThere(rt, r); err != nil {
 		return nil, err
 	}
 	r["schemas"] = rt.schemas(r)
@@ -149,12 +154,33 @@ func (d *reader) put(into map[string]any, a *Attribute, at AttrPath, raw any) er
 	if err != nil || v == nil {
 		return err
 	}
-	if a.Returned == ReturnedNever {
+	if hidden(a) {
 		d.fix("not-kept", at.String(), "accepted and not kept")
+		d.dropped = append(d.dropped, a)
 		return nil
 	}
 	into[a.Name] = v
 	return nil
+}
+
+// hiddenAreThere checks the required attributes that Validate cannot miss,
+// because their values are not kept.
+func (d *reader) hiddenAreThere(rt *ResourceType, r Resource) error {
+	var err error
+	each(rt, func(s *Schema) {
+		urn := ""
+		if s != rt.Schema {
+			if urn = s.ID; empty(r[urn]) {
+				return
+			}
+		}
+		for _, a := range s.Attributes {
+			if a.Required && hidden(a) && a.Mutability != ReadOnly && !slices.Contains(d.dropped, a) {
+				err = InvalidValue("%s is required", AttrPath{URN: urn, Name: a.Name})
+			}
+		}
+	})
+	return err
 }
 
 // declared checks the schemas member against what the body has.

@@ -66,7 +66,7 @@ func appendExtension(b []byte, s *Schema, r Resource) []byte {
 // when it is unassigned.
 func appendMember(b []byte, a *Attribute, from map[string]any) []byte {
 	v, ok := from[a.Name]
-	if !ok || a.Returned == ReturnedNever || empty(v) {
+	if !ok || hidden(a) || empty(v) {
 		return b
 	}
 	if b[len(b)-1] != '{' {

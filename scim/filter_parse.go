@@ -240,7 +240,7 @@ func (p *filterParser) attribute(name string) (target, error) {
 // RFC 7644 §7.5.2.
 func (p *filterParser) secret(t target) error {
 	for _, a := range []*Attribute{t.attr, t.sub} {
-		if a != nil && (a.Returned == ReturnedNever || a.Mutability == WriteOnly) {
+		if a != nil && hidden(a) {
 			return Sensitive("%s cannot be used in a filter", t.AttrPath)
 		}
 	}

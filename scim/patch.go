@@ -282,7 +282,7 @@ func (d *patchDecoder) protected(op string, p Path, raw any) (done bool, err err
 	case p.attr.Name == "schemas" && p.URN == "":
 		d.ignore(p.String(), "it follows from the attributes that are present")
 		return true, nil
-	case p.attr.Returned == ReturnedNever:
+	case hidden(p.attr) || p.sub != nil && hidden(p.sub):
 		d.ignore(p.String(), "accepted and not kept")
 		return true, nil
 	case !readOnly:

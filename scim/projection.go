@@ -115,11 +115,11 @@ func (p Projection) Wants(attr string) bool {
 // shows decides for an attribute or, with at.Sub, a sub-attribute of one that
 // is shown. RFC 7643 §7 "returned", RFC 7644 §3.9.
 func (p Projection) shows(a *Attribute, at AttrPath) bool {
-	switch a.Returned {
-	case ReturnedAlways:
-		return true
-	case ReturnedNever:
+	switch {
+	case hidden(a):
 		return false
+	case a.Returned == ReturnedAlways:
+		return true
 	}
 	subs, named := p.names[projectionKey(at.URN, at.Name)]
 	whole := named && subs == nil || at.URN != "" && p.urns[at.URN]

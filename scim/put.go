@@ -33,7 +33,7 @@ func validateAll(attributes []*Attribute, urn string, m map[string]any) error {
 		at := AttrPath{URN: urn, Name: a.Name}
 		v := m[a.Name]
 		if empty(v) {
-			if a.Required && a.Mutability != ReadOnly && a.Returned != ReturnedNever {
+			if a.Required && a.Mutability != ReadOnly && !hidden(a) {
 				return InvalidValue("%s is required", at)
 			}
 			continue
@@ -98,7 +98,7 @@ func validateSubs(a *Attribute, at AttrPath, m map[string]any) error {
 		at.Sub = sub.Name
 		v := m[sub.Name]
 		if empty(v) {
-			if sub.Required && sub.Mutability != ReadOnly {
+			if sub.Required && sub.Mutability != ReadOnly && !hidden(sub) {
 				return InvalidValue("%s is required", at)
 			}
 			continue
@@ -166,9 +166,11 @@ func mergeAttribute(a *Attribute, at AttrPath, old, merged map[string]any) error
 		}
 		keep = true
 	case empty(given):
-		keep = a.Mutability == WriteOnly || a.Type == Boolean && !a.MultiValued || a.Name == "externalId" && at.URN == ""
-	default:
-		keepReadOnlySubs(a, before, given)
+		keep = a.Type == Boolean && !a.MultiValued || a.Name == "externalId" && at.URN == ""
+	case a.Type == Complex && !a.MultiValued:
+		if err := mergeSubs(a, at, before, given); err != nil {
+			return err
+		}
 	}
 	if !keep {
 		return nil
@@ -181,19 +183,34 @@ func mergeAttribute(a *Attribute, at AttrPath, old, merged map[string]any) error
 	return nil
 }
 
-// keepReadOnlySubs puts back what the server had added to a complex value that
-// is otherwise the same, such as the manager's name.
-func keepReadOnlySubs(a *Attribute, before, given any) {
+// mergeSubs puts back into a complex value what a client cannot set, such as
+// the manager's name while the manager is the same, and what can be set once.
+func mergeSubs(a *Attribute, at AttrPath, before, given any) error {
 	from, ok := before.(map[string]any)
 	to, ok2 := given.(map[string]any)
-	if !ok || !ok2 || !sameValue(from["value"], to["value"]) {
-		return
+	if !ok || !ok2 {
+		return nil
 	}
+	same := sameValue(from["value"], to["value"])
 	for _, sub := range a.SubAttributes {
-		if v, there := from[sub.Name]; there && sub.Mutability == ReadOnly {
+		v, there := from[sub.Name]
+		if !there {
+			continue
+		}
+		switch sub.Mutability {
+		case ReadOnly:
+			if same {
+				to[sub.Name] = cloneValue(v)
+			}
+		case Immutable:
+			if given := to[sub.Name]; !empty(given) && !sameValue(v, given) {
+				at.Sub = sub.Name
+				return Mutability("%s cannot be changed once it is set", at)
+			}
 			to[sub.Name] = cloneValue(v)
 		}
 	}
+	return nil
 }
 
 // Equal reports whether two resources say the same: meta does not count, lists

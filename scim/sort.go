@@ -21,7 +21,7 @@ func ParseSort(rt *ResourceType, by, order string) (Sort, error) {
 	if err != nil || t.Name == "" {
 		return Sort{}, InvalidValue("sortBy: %s has no attribute %s", rt.Name, quote(by))
 	}
-	if t.attr.Returned == ReturnedNever || t.attr.Mutability == WriteOnly {
+	if hidden(t.attr) || t.sub != nil && hidden(t.sub) {
 		return Sort{}, Sensitive("%s cannot be sorted by", t.AttrPath)
 	}
 	a := t.leaf()

@@ -253,7 +253,7 @@ func (d *streamReader) value() error {
 	if _, nested := raw.([]any); nested {
 		return InvalidValue("%s: a list inside the list", d.attr.Name)
 	}
-	if raw == nil || raw == "" || d.attr.Mutability == ReadOnly || d.attr.Returned == ReturnedNever {
+	if raw == nil || raw == "" || d.attr.Mutability == ReadOnly || hidden(d.attr) {
 		return nil
 	}
 	v, err := d.single(d.attr, AttrPath{Name: d.attr.Name}, raw)

@@ -16,6 +16,8 @@ type reader struct {
 	patch bool // values of PATCH operations: null stands for "unassign this sub-attribute"
 	fixes []Fix
 	more  int // fixes left out
+
+	dropped []*Attribute // top-level attributes that were sent and are not kept
 }
 
 func (d *reader) fix(code, path, format string, args ...any) {
@@ -267,6 +269,10 @@ func (d *reader) complex(a *Attribute, at AttrPath, raw any) (any, error) {
 		v, err := d.value(sub, AttrPath{at.URN, at.Name, sub.Name}, mem.value)
 		if err != nil {
 			return nil, err
+		}
+		if hidden(sub) {
+			d.fix("not-kept", AttrPath{at.URN, at.Name, sub.Name}.String(), "accepted and not kept")
+			continue
 		}
 		if v != nil || d.patch {
 			m[sub.Name] = v

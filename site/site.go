@@ -119,6 +119,9 @@ type Tx interface {
 	// UseForm spends a form's number, ErrFormUsed if it was spent before.
 	UseForm(ctx context.Context, number string, at time.Time) error
 	AppendEvent(ctx context.Context, e event.Event) error
+	// Resources calls visit with the stored document of each resource of that type, one at a time. visit has no effect
+	// on the store; doc is its own only until it returns.
+	Resources(ctx context.Context, kind string, visit func(doc []byte) error) error
 }
 
 // Sites is the service: it makes, changes and authenticates sites.

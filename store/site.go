@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -248,6 +249,27 @@ func (t siteTx) UseForm(ctx context.Context, number string, at time.Time) error 
 
 func (t siteTx) AppendEvent(ctx context.Context, e event.Event) error {
 	return t.tx.appendEvent(ctx, e)
+}
+
+func (t siteTx) Resources(ctx context.Context, kind string, visit func(doc []byte) error) (err error) {
+	rows, err := t.tx.Query(ctx, `
+		select doc
+		from resource
+		where site = $1 and kind = $2`, string(t.site.ID), kind)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var doc []byte
+	for rows.Next() {
+		if err := rows.Scan(&doc); err != nil {
+			return err
+		}
+		if err := visit(doc); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // AppendRequests writes rows of the request log and the last uses of tokens.

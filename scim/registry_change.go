@@ -1,0 +1,162 @@
+package scim
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Loss is a difference between two registries that stored resources may not
+// survive: data would have no attribute any more, or break its rules.
+type Loss struct {
+	Type   string   // name of the resource type
+	Path   AttrPath // the attribute; without Name the whole extension, empty the whole type
+	Reason string   // "is removed", "becomes required"
+
+	missing bool // it is what lacks a value that suffers
+}
+
+// Subject names what changes: "urn:example:Badge:color.code of User".
+func (l Loss) Subject() string {
+	switch {
+	case l.Path == AttrPath{}:
+		return "the resource type " + l.Type
+	case l.Path.Name == "":
+		return "the extension " + l.Path.URN + " of " + l.Type
+	}
+	return l.Path.String() + " of " + l.Type
+}
+
+// Missing reports whether the resources that lack a value suffer, not those
+// that have one.
+func (l Loss) Missing() bool { return l.missing }
+
+// Affects reports whether a stored resource of the type would suffer.
+func (l Loss) Affects(r Resource) bool {
+	if l.Path == (AttrPath{}) {
+		return true
+	}
+	m := map[string]any(r)
+	if l.Path.URN != "" {
+		m, _ = r[l.Path.URN].(map[string]any)
+		if l.Path.Name == "" {
+			return empty(m) == l.missing
+		}
+		if empty(m) {
+			return false // an extension that is absent breaks no rule of its attributes
+		}
+	}
+	v := m[l.Path.Name]
+	if l.Path.Sub == "" {
+		return empty(v) == l.missing
+	}
+	return anyElement(v, func(e any) bool {
+		m, _ := e.(map[string]any)
+		return empty(m[l.Path.Sub]) == l.missing
+	})
+}
+
+// Losses compares a registry with the one that is to take its place. What is
+// added is no loss, except where it is required of what is stored already.
+func (g *Registry) Losses(next *Registry) []Loss {
+	var losses []Loss
+	for _, old := range g.types {
+		at := slices.IndexFunc(next.types, func(rt *ResourceType) bool { return rt.Name == old.Name })
+		switch {
+		case at < 0:
+			losses = append(losses, Loss{Type: old.Name, Reason: "is removed"})
+		case next.types[at].Schema.ID != old.Schema.ID:
+			losses = append(losses, Loss{Type: old.Name, Reason: "changes its schema to " + next.types[at].Schema.ID})
+		default:
+			losses = append(losses, typeLosses(old, next.types[at])...)
+		}
+	}
+	return losses
+}
+
+func typeLosses(old, next *ResourceType) []Loss {
+	d := differ{typeName: next.Name}
+	d.compare(AttrPath{}, old.Schema.Attributes, next.Schema.Attributes)
+	for _, e := range old.Extensions {
+		if s := next.Extension(e.Schema.ID); s == nil || s.ID != e.Schema.ID {
+			d.add(AttrPath{URN: e.Schema.ID}, "is removed")
+		}
+	}
+	for _, e := range next.Extensions {
+		was := slices.IndexFunc(old.Extensions, func(o Extension) bool { return o.Schema.ID == e.Schema.ID })
+		if e.Required && (was < 0 || !old.Extensions[was].Required) {
+			d.require(AttrPath{URN: e.Schema.ID})
+		}
+		if was >= 0 {
+			d.compare(AttrPath{URN: e.Schema.ID}, old.Extensions[was].Schema.Attributes, e.Schema.Attributes)
+		}
+	}
+	return d.losses
+}
+
+type differ struct {
+	typeName string
+	losses   []Loss
+}
+
+func (d *differ) add(at AttrPath, format string, args ...any) {
+	d.losses = append(d.losses, Loss{Type: d.typeName, Path: at, Reason: fmt.Sprintf(format, args...)})
+}
+
+func (d *differ) require(at AttrPath) {
+	d.losses = append(d.losses, Loss{Type: d.typeName, Path: at, Reason: "becomes required", missing: true})
+}
+
+func (d *differ) compare(at AttrPath, old, next []*Attribute) {
+	under := func(name string) AttrPath {
+		if at.Name == "" {
+			return AttrPath{URN: at.URN, Name: name}
+		}
+		return AttrPath{URN: at.URN, Name: at.Name, Sub: name}
+	}
+	for _, a := range old {
+		b := exactly(next, a.Name)
+		if b == nil {
+			d.add(under(a.Name), "is removed")
+			continue
+		}
+		d.attribute(under(a.Name), a, b)
+	}
+	for _, b := range next {
+		if a := exactly(old, b.Name); b.Required && b.Mutability != ReadOnly && !hidden(b) && (a == nil || !a.Required) {
+			d.require(under(b.Name))
+		}
+	}
+}
+
+// exactly finds an attribute by its spelling, which is that of stored documents.
+func exactly(list []*Attribute, name string) *Attribute {
+	at := slices.IndexFunc(list, func(a *Attribute) bool { return a.Name == name })
+	if at < 0 {
+		return nil
+	}
+	return list[at]
+}
+
+func (d *differ) attribute(at AttrPath, a, b *Attribute) {
+	switch {
+	case a.Type != b.Type:
+		d.add(at, "changes its type from %s to %s", a.Type, b.Type)
+	case a.MultiValued != b.MultiValued && b.MultiValued:
+		d.add(at, "becomes multi-valued")
+	case a.MultiValued != b.MultiValued:
+		d.add(at, "becomes single-valued")
+	case a.CaseExact != b.CaseExact:
+		d.add(at, "changes whether letter case counts (caseExact)")
+	case a.Uniqueness == UniquenessNone && b.Uniqueness != UniquenessNone:
+		d.add(at, "becomes unique")
+	case !hidden(a) && hidden(b):
+		d.add(at, "is never returned any more")
+	case a.Type == Complex:
+		d.compare(at, a.SubAttributes, b.SubAttributes)
+	}
+}
+
+// hidden reports whether an attribute's values are taken and never shown.
+// RFC 7643 §7: those of a writeOnly attribute are not returned, whatever
+// "returned" says.
+func hidden(a *Attribute) bool { return a.Returned == ReturnedNever || a.Mutability == WriteOnly }

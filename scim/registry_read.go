@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -69,8 +70,9 @@ func (d *registryReader) document(doc []byte) {
 		return
 	}
 	raw, err := scan(doc)
-	if err != nil {
-		d.problem("", "%s", strings.TrimSuffix(strings.Replace(err.Error(), "The body", "the document", 1), "."))
+	var unreadable *Error
+	if errors.As(err, &unreadable) {
+		d.problem("", "%s", strings.TrimSuffix(strings.Replace(unreadable.Detail, "The body", "the document", 1), "."))
 		return
 	}
 	o, ok := raw.(object)

@@ -24,13 +24,20 @@ type siteJSON struct {
 	SCIMEnabled bool   `json:"scimEnabled"`
 	ManageRoles bool   `json:"manageRoles"`
 	Strict      bool   `json:"strict"`
+	Create      string `json:"create"` // refuse or create
+	Delete      string `json:"delete"` // refuse, deactivate or delete
+	Groups      bool   `json:"groups"`
+	RateLimit   int    `json:"rateLimit"` // requests per second; 0: no limit
+	Schemas     bool   `json:"schemas"`   // it has schemas of its own
 	Created     string `json:"created"`
 }
 
 func (c *command) siteJSON(s site.Site) siteJSON {
 	return siteJSON{
 		Name: s.Name, Profile: string(s.Profile), TenantURL: c.tenantURL(s.Name),
-		SCIMEnabled: s.SCIMEnabled, ManageRoles: s.ManageRoles, Strict: s.Strict, Created: stamp(s.Created),
+		SCIMEnabled: s.SCIMEnabled, ManageRoles: s.ManageRoles, Strict: s.Strict,
+		Create: createWord(s.Creates), Delete: string(s.Deletes), Groups: s.Groups, RateLimit: s.RateLimit,
+		Schemas: s.Schemas != nil, Created: stamp(s.Created),
 	}
 }
 
@@ -38,7 +45,7 @@ func (c *command) tenantURL(name string) string { return c.address() + "/c/" + n
 
 func (c *command) siteCommand() *cobra.Command {
 	return group("site", "Sites: the application's end",
-		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteDelete(), c.siteImportPeople(), c.siteLink())
+		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteSchema(), c.siteDelete(), c.siteImportPeople(), c.siteLink())
 }
 
 func (c *command) siteCreate() *cobra.Command {
@@ -129,61 +136,13 @@ func (c *command) siteShow() *cobra.Command {
 				Deactivated int `json:"deactivatedPeople"`
 			}{c.siteJSON(st), counts.Active, counts.Deactivated}
 			return c.print(out, func(w io.Writer) {
-				fmt.Fprintf(w, "Site          %s\nProfile       %s\nTenant URL    %s\nEnable SCIM   %s\nSCIM manages user roles   %s\nStrict mode   %s\nPeople        %d active, %d deactivated\n",
-					st.Name, st.Profile, c.tenantURL(st.Name), onOff(st.SCIMEnabled), onOff(st.ManageRoles), onOff(st.Strict), counts.Active, counts.Deactivated)
+				fmt.Fprintf(w, "Site          %s\nProfile       %s\nTenant URL    %s\nEnable SCIM   %s\nSCIM manages user roles   %s\nStrict mode   %s\n",
+					st.Name, st.Profile, c.tenantURL(st.Name), onOff(st.SCIMEnabled), onOff(st.ManageRoles), onOff(st.Strict))
+				fmt.Fprintf(w, "Create        %s\nDelete        %s\nGroups        %s\nRate limit    %s\nOwn schemas   %s\nPeople        %d active, %d deactivated\n",
+					createWord(st.Creates), st.Deletes, onOff(st.Groups), rateText(st.RateLimit), ownSchemas(st), counts.Active, counts.Deactivated)
 			})
 		}),
 	}
-}
-
-func (c *command) siteSet() *cobra.Command {
-	var scim, roles, strict bool
-	var profile string
-	cmd := &cobra.Command{
-		Use: "set NAME", Short: "Change a site's settings", Args: names("NAME"),
-		Example: "  rollcall site set acme --enable-scim=false\n  rollcall site set acme --manage-roles --profile full",
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
-			st, err := s.siteByName(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			p, err := site.ParseProfile(profile)
-			if err != nil {
-				return usagef(cmd, "--profile is documented or full, not %q", profile)
-			}
-			given := cmd.Flags().Changed
-			if !given("enable-scim") && !given("manage-roles") && !given("strict") && !given("profile") {
-				return usagef(cmd, "nothing to set: give at least one of --enable-scim, --manage-roles, --strict, --profile")
-			}
-			changed, err := s.sites.Update(cmd.Context(), st.ID, actor, func(next *site.Site) error {
-				if given("enable-scim") {
-					next.SCIMEnabled = scim
-				}
-				if given("manage-roles") {
-					next.ManageRoles = roles
-				}
-				if given("strict") {
-					next.Strict = strict
-				}
-				if given("profile") {
-					next.Choose(p)
-				}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-			return c.print(c.siteJSON(changed), func(w io.Writer) {
-				fmt.Fprintf(w, "%s: profile %s, SCIM %s, SCIM manages user roles %s, strict mode %s\n",
-					changed.Name, changed.Profile, onOff(changed.SCIMEnabled), onOff(changed.ManageRoles), onOff(changed.Strict))
-			})
-		}),
-	}
-	cmd.Flags().BoolVar(&scim, "enable-scim", false, "the guide's Enable SCIM")
-	cmd.Flags().BoolVar(&roles, "manage-roles", false, "the guide's Allow SCIM to manage user roles")
-	cmd.Flags().BoolVar(&strict, "strict", false, "refuse what the RFCs refuse instead of reading the dialects of known clients")
-	cmd.Flags().StringVar(&profile, "profile", "", "documented or full")
-	return cmd
 }
 
 func (c *command) siteDelete() *cobra.Command {

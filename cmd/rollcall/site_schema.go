@@ -1,0 +1,153 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+func (c *command) siteSchema() *cobra.Command {
+	return group("schema", "A site's own schemas and resource types", c.siteSchemaShow(), c.siteSchemaSet(), c.siteSchemaClear())
+}
+
+// typeJSON is a resource type in --json output.
+type typeJSON struct {
+	Name       string   `json:"name"`
+	Endpoint   string   `json:"endpoint"`
+	Schema     string   `json:"schema"`
+	Extensions []string `json:"extensions"`
+}
+
+func (c *command) siteSchemaShow() *cobra.Command {
+	var document bool
+	cmd := &cobra.Command{
+		Use: "show NAME", Short: "Show a site's resource types, or its document of schemas", Args: names("NAME"),
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			st, err := s.siteByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if document {
+				if st.Schemas == nil {
+					return fmt.Errorf("%s has no schemas of its own; it gets some with: rollcall site schema set %s FILE", st.Name, st.Name)
+				}
+				_, err := fmt.Fprintf(c.stdout, "%s\n", st.Schemas)
+				return err
+			}
+			return c.printTypes(st)
+		}),
+	}
+	cmd.Flags().BoolVar(&document, "document", false, "print the document as it was set, ready for schema set")
+	return cmd
+}
+
+func (c *command) printTypes(st site.Site) error {
+	g, err := scim.NewRegistry(st.Schemas)
+	if err != nil {
+		return fmt.Errorf("read the schemas of %s: %w", st.Name, err)
+	}
+	out, lines := []typeJSON{}, [][]string{}
+	for _, rt := range g.Types() {
+		t := typeJSON{Name: rt.Name, Endpoint: rt.Endpoint, Schema: rt.Schema.ID, Extensions: []string{}}
+		lines = append(lines, []string{rt.Name, rt.Endpoint, rt.Schema.ID})
+		for _, e := range rt.Extensions {
+			t.Extensions = append(t.Extensions, e.Schema.ID)
+			extension := "+ " + e.Schema.ID
+			if e.Required {
+				extension += " (required)"
+			}
+			lines = append(lines, []string{"", "", extension})
+		}
+		out = append(out, t)
+	}
+	return c.print(map[string]any{"site": st.Name, "own": json.RawMessage(orNull(st.Schemas)), "resourceTypes": out}, func(w io.Writer) {
+		rows(w, "", []string{"Resource type", "Endpoint", "Schemas"}, lines)
+	})
+}
+
+func orNull(doc []byte) []byte {
+	if doc == nil {
+		return []byte("null")
+	}
+	return doc
+}
+
+func (c *command) siteSchemaSet() *cobra.Command {
+	return &cobra.Command{
+		Use: "set NAME FILE", Short: "Give a site extension schemas and resource types", Args: names("NAME", "FILE"),
+		Long: `Reads FILE (- is standard input), a JSON document that takes the place of the
+one before:
+
+  {
+    "schemas":       [ schemas in the form of RFC 7643 section 7 ],
+    "resourceTypes": [ resource types in the form of RFC 7643 section 6 ],
+    "extensions":    [ {"resourceType": "User", "schema": "urn:…", "required": false} ]
+  }
+
+Discovery, filters, PATCH and validation follow. Adding is always possible. What
+stored resources would not survive (an attribute that goes while somebody has a
+value of it, one that becomes required while somebody has none) is refused.`,
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			in, err := c.open(args[1])
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			doc, err := io.ReadAll(io.LimitReader(in, scim.MaxRegistryBytes+1))
+			if err != nil {
+				return err
+			}
+			return c.setSchemas(cmd, s, args[0], args[1], doc)
+		}),
+	}
+}
+
+func (c *command) siteSchemaClear() *cobra.Command {
+	return &cobra.Command{
+		Use: "clear NAME", Short: "Take a site's own schemas and resource types away", Args: names("NAME"),
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			return c.setSchemas(cmd, s, args[0], "", nil)
+		}),
+	}
+}
+
+// setSchemas names everything that stands in the way, a line each.
+func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string, doc []byte) error {
+	st, err := s.siteByName(cmd.Context(), name)
+	if err != nil {
+		return err
+	}
+	changed, err := s.sites.SetSchemas(cmd.Context(), st.ID, doc, actor)
+	var wrong *scim.RegistryError
+	var used *site.InUseError
+	switch {
+	case errors.As(err, &wrong):
+		for _, p := range wrong.Problems {
+			c.note("%s: %s", file, p)
+		}
+		return errSaid
+	case errors.As(err, &used):
+		for _, u := range used.Uses {
+			c.note("%s", u)
+		}
+		c.note("Nothing was changed.")
+		return errSaid
+	case err != nil:
+		return err
+	}
+	return c.printTypes(changed)
+}
+
+// ownSchemas says in words what a site has configured.
+func ownSchemas(st site.Site) string {
+	if st.Schemas == nil {
+		return "none"
+	}
+	return "yes (rollcall site schema show " + st.Name + ")"
+}

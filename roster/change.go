@@ -18,9 +18,11 @@ const maxIndexed = 1_000
 // draft is a changed document before it is written.
 type draft struct {
 	doc     scim.Resource
+	role    Role // of a user
 	ignored []scim.Ignored
 	fixes   []scim.Fix
 	notes   []string // ignored, in words that follow "Nothing: "
+	members delta    // what a group's membership rows already say
 }
 
 // ignore records something of ours that was deliberately not applied.
@@ -29,20 +31,28 @@ func (d *draft) ignore(path, reason string) {
 	d.notes = append(d.notes, reason)
 }
 
-// Create adds a user, where the profile lets SCIM do that. A user name in use is 409 uniqueness.
+// Create adds a resource, where the site lets SCIM do that. A value in use that must be unique is 409 uniqueness. A
+// group may come with its members.
 func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Change) (Outcome, error) {
-	if err := r.offers(kind); err != nil {
+	if kind == Group {
+		doc, members := splitMembers(doc)
+		return r.CreateGroup(ctx, doc, members, c)
+	}
+	rt, err := r.writable(kind)
+	if err != nil {
 		return Outcome{}, err
 	}
-	if r.site.Profile != site.Full {
+	if kind == User && !r.site.Creates {
 		return Outcome{}, scim.NotImplemented("User creation over SCIM is off for this site. The account is created at the first SSO sign-in. Set Target Object Actions to Update only.")
 	}
 	d := &draft{doc: doc.Clone()}
-	if _, present := d.doc.Bool("active"); !present {
-		d.doc["active"] = true
+	if kind == User {
+		if _, present := d.doc.Bool("active"); !present {
+			d.doc["active"] = true
+		}
+		r.settleRole(d, RoleRegistered, nil)
 	}
-	r.settleRole(d, RoleRegistered)
-	rec, err := r.newRecord(d.doc, c)
+	rec, err := r.newRecord(rt, d, c)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -54,111 +64,165 @@ func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Cha
 	return out, err
 }
 
-// Replace is SCIM's PUT. It keeps active, externalId and the role where the request leaves them out.
+// Replace is SCIM's PUT. Of a user it keeps active, externalId and the role where the request leaves them out. A group
+// has the members that the request names, and without any it has none.
 func (r *Roster) Replace(ctx context.Context, kind Kind, id string, doc scim.Resource, c Change) (Outcome, error) {
-	if err := r.offers(kind); err != nil {
+	if kind == Group {
+		doc, members := splitMembers(doc)
+		return r.ReplaceGroup(ctx, id, doc, members, c)
+	}
+	rt, err := r.writable(kind)
+	if err != nil {
 		return Outcome{}, err
 	}
-	return r.change(ctx, id, c, func(rec Record, old scim.Resource) (*draft, error) {
-		merged, err := scim.MergePut(r.user, old, doc)
+	return r.change(ctx, rt, id, c, func(rec Record, old scim.Resource) (*draft, error) {
+		merged, err := scim.MergePut(rt.ResourceType, old, doc)
 		if err != nil {
 			return nil, err
 		}
 		d := &draft{doc: merged}
-		r.settle(d, rec)
+		r.settle(d, rec, old)
 		return d, nil
 	})
 }
 
 // Patch applies a SCIM PATCH, all of it or nothing.
 func (r *Roster) Patch(ctx context.Context, kind Kind, id string, p *scim.Patch, c Change) (Outcome, error) {
-	if err := r.offers(kind); err != nil {
+	rt, err := r.writable(kind)
+	if err != nil {
 		return Outcome{}, err
 	}
-	return r.change(ctx, id, c, func(rec Record, old scim.Resource) (*draft, error) {
-		result, err := p.Apply(r.user, old)
+	if kind == Group {
+		return r.patchGroup(ctx, rt, id, p, c)
+	}
+	return r.change(ctx, rt, id, c, func(rec Record, old scim.Resource) (*draft, error) {
+		result, err := p.Apply(rt.ResourceType, old)
 		if err != nil {
 			return nil, err
 		}
-		d := &draft{doc: result.Resource, ignored: result.Ignored, fixes: result.Fixes}
-		for _, i := range result.Ignored {
-			d.notes = append(d.notes, i.Path+": "+i.Reason)
+		d := draftOf(result)
+		if kind == User {
+			if d.removes("userType", old) && r.shows(rec.Role) {
+				d.ignore("userType", "a role cannot be removed, send Registered instead")
+			}
+			if d.removes("active", old) {
+				d.ignore("active", r.keptActive())
+			}
+			r.settle(d, rec, old)
 		}
-		if _, present := d.doc["userType"]; !present {
-			d.ignore("userType", "a role cannot be removed, send Registered instead")
-		}
-		if _, present := d.doc["active"]; !present {
-			d.ignore("active", "active cannot be removed, send true or false instead")
-		}
-		r.settle(d, rec)
 		return d, nil
 	})
 }
 
-// Delete removes a user for good, where the profile lets SCIM do that: the user name is free again, the id is never
-// used again. Moderators and administrators are demoted first.
+func draftOf(result scim.PatchResult) *draft {
+	d := &draft{doc: result.Resource, ignored: result.Ignored, fixes: result.Fixes}
+	for _, i := range result.Ignored {
+		d.notes = append(d.notes, i.Path+": "+i.Reason)
+	}
+	return d
+}
+
+// Delete removes a resource for good, where the site lets SCIM do that: its user name is free again, its id is never
+// used again, and the groups that had it have it no more. Moderators and administrators are demoted first.
 func (r *Roster) Delete(ctx context.Context, kind Kind, id string, c Change) (Outcome, error) {
-	if err := r.offers(kind); err != nil {
+	rt, err := r.writable(kind)
+	if err != nil {
 		return Outcome{}, err
 	}
-	if r.site.Profile != site.Full {
+	if kind == User && r.site.Deletes == site.RefuseDelete {
 		return Outcome{}, scim.NotImplemented("User deletion over SCIM is off for this site. Deactivate the user instead. Set Target Object Actions to Update only.")
 	}
+	if kind == User && r.site.Deletes == site.DeactivateOnDelete {
+		return r.byHand(ctx, id, c, func(d *draft) { d.doc["active"] = false })
+	}
 	var out Outcome
-	err := r.update(ctx, func(tx Tx) error {
-		rec, old, err := r.read(ctx, tx, id, c)
+	err = r.update(ctx, func(tx Tx) error {
+		rec, old, err := r.read(ctx, tx, kind, id, c)
 		if err != nil {
 			return err
 		}
-		if rec.Role != RoleRegistered {
+		if kind == User && rec.Role != RoleRegistered {
 			return scim.Conflict("%s has the role %s. Set userType to Registered first, then delete.", old.String("userName"), rec.Role)
 		}
-		out, err = r.remove(ctx, tx, rec, old, c)
+		out, err = r.remove(ctx, tx, rt, rec, old, c)
 		return err
 	})
 	return out, err
 }
 
-// offers refuses the kinds of resources that SCIM cannot write here.
-func (r *Roster) offers(kind Kind) error {
-	if kind == User {
-		return nil
+// writable returns the resource type of a kind that SCIM can write here.
+func (r *Roster) writable(kind Kind) (*resourceType, error) {
+	if kind == Group && !r.site.Groups {
+		return nil, scim.NotImplemented("Groups cannot be written over SCIM on this site. Switch the mapping for groups off.")
 	}
-	return scim.NotImplemented("Groups cannot be written over SCIM on this site. Switch the mapping for groups off.")
+	return r.typeOf(kind)
 }
 
-// settle brings active and the role of a SCIM change to what this site lets SCIM set.
-func (r *Roster) settle(d *draft, old Record) {
-	if _, present := d.doc.Bool("active"); !present {
-		d.doc["active"] = old.Active
+func (d *draft) removes(name string, old scim.Resource) bool {
+	_, was := old[name]
+	_, is := d.doc[name]
+	return was && !is
+}
+
+// settle brings active and the role of a SCIM change of a user to what this site lets SCIM set. Where active is
+// unassigned, whether they may come in stays as it was.
+func (r *Roster) settle(d *draft, rec Record, old scim.Resource) {
+	if _, present := d.doc.Bool("active"); !present && r.site.Profile != site.Full {
+		d.doc["active"] = rec.Active
 	}
-	r.settleRole(d, old.Role)
+	r.settleRole(d, rec.Role, old)
+}
+
+// keptActive is what becomes of the wish to unassign active.
+func (r *Roster) keptActive() string {
+	if r.site.Profile == site.Full {
+		return "active is not shown any more; whether they may come in stays as it was"
+	}
+	return "active cannot be removed, send true or false instead"
 }
 
 // settleRole leaves the role as it was unless SCIM may set roles here and names one. A typo in a mapping must never
 // demote anybody.
-func (r *Roster) settleRole(d *draft, old Role) {
-	role := old
-	if asked := d.doc.String("userType"); asked != "" {
-		wanted, known := ParseRole(asked)
-		switch {
-		case !known:
-			d.ignore("userType", fmt.Sprintf("role %q unknown", asked))
-		case wanted == old:
-		case !r.site.ManageRoles:
-			d.ignore("userType", fmt.Sprintf("role %s not set, \"Allow SCIM to manage user roles\" is off", wanted))
-		default:
-			role = wanted
+func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
+	d.role = was
+	asked := d.doc.String("userType")
+	wanted, known := ParseRole(asked)
+	switch {
+	case asked == "" || wanted == was:
+	case !known && !r.shows(was):
+		// An application's own kind of user ("Employee"): kept as sent, and no role.
+		if r.site.ManageRoles && asked != old.String("userType") {
+			d.notes = append(d.notes, fmt.Sprintf("role %q unknown", asked))
 		}
+		return
+	case !known:
+		d.ignore("userType", fmt.Sprintf("role %q unknown", asked))
+	case !r.site.ManageRoles:
+		d.ignore("userType", fmt.Sprintf("role %s not set, \"Allow SCIM to manage user roles\" is off", wanted))
+	default:
+		d.role = wanted
 	}
-	d.doc["userType"] = string(role)
+	switch {
+	case r.shows(d.role) || d.role != was || wanted == was && asked != "":
+		d.doc["userType"] = string(d.role)
+	case asked != "" && old.String("userType") != "":
+		d.doc["userType"] = old["userType"]
+	default:
+		delete(d.doc, "userType")
+	}
 }
 
-// change is the one way in which a stored user becomes another: apply makes the new document of the old one.
-func (r *Roster) change(ctx context.Context, id string, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
+// shows says whether userType is always in the document and always the role. In the full profile an ordinary
+// member's userType is the client's own: absent where it sent none.
+func (r *Roster) shows(role Role) bool {
+	return role != RoleRegistered || r.site.Profile != site.Full
+}
+
+// change is the one way in which a stored resource becomes another: apply makes the new document of the old one.
+func (r *Roster) change(ctx context.Context, rt *resourceType, id string, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	var out Outcome
 	err := r.update(ctx, func(tx Tx) error {
-		rec, old, err := r.read(ctx, tx, id, c)
+		rec, old, err := r.read(ctx, tx, Kind(rt.ID), id, c)
 		if err != nil {
 			return err
 		}
@@ -166,7 +230,7 @@ func (r *Roster) change(ctx context.Context, id string, c Change, apply func(Rec
 		if err != nil {
 			return err
 		}
-		out, err = r.replace(ctx, tx, rec, old, d, c)
+		out, err = r.replace(ctx, tx, rt, rec, old, d, c)
 		return err
 	})
 	return out, err
@@ -182,45 +246,49 @@ func (r *Roster) update(ctx context.Context, fn func(Tx) error) error {
 	return fmt.Errorf("change roster: %w", err)
 }
 
-func (r *Roster) read(ctx context.Context, tx Tx, id string, c Change) (Record, scim.Resource, error) {
+func (r *Roster) read(ctx context.Context, tx Tx, kind Kind, id string, c Change) (Record, scim.Resource, error) {
 	if !storable(id) {
-		return Record{}, nil, notFound(User, id)
+		return Record{}, nil, notFound(kind, id)
 	}
-	rec, err := tx.Record(ctx, User, id)
+	rec, err := tx.Record(ctx, kind, id)
 	if errors.Is(err, ErrNotFound) {
-		return Record{}, nil, notFound(User, id)
+		return Record{}, nil, notFound(kind, id)
 	}
 	if err != nil {
 		return Record{}, nil, err
 	}
 	if c.IfVersion != 0 && c.IfVersion != rec.Version {
-		return Record{}, nil, scim.PreconditionFailed("The user has changed since: it is at version %d, the request was made for version %d. Read it again.", rec.Version, c.IfVersion)
+		return Record{}, nil, scim.PreconditionFailed("The %s has changed since: it is at version %d, the request was made for version %d. Read it again.", kind.noun(), rec.Version, c.IfVersion)
 	}
-	old, err := parse(rec)
+	old, err := r.parse(rec)
 	return rec, old, err
 }
 
-func parse(rec Record) (scim.Resource, error) {
+// parse reads a stored document as this site's profile has it, whatever the profile was when it was written.
+func (r *Roster) parse(rec Record) (scim.Resource, error) {
 	doc, err := scim.Parse(rec.JSON)
 	if err != nil {
-		return nil, fmt.Errorf("read stored user %s: %w", rec.ID, err)
+		return nil, fmt.Errorf("read stored %s %s: %w", rec.Kind.noun(), rec.ID, err)
+	}
+	if rec.Kind == User && r.shows(rec.Role) {
+		doc["userType"] = string(rec.Role)
 	}
 	return doc, nil
 }
 
 // replace writes what differs, ends the sessions of whom it deactivates and appends one event for each kind of change.
-func (r *Roster) replace(ctx context.Context, tx Tx, rec Record, old scim.Resource, d *draft, c Change) (Outcome, error) {
-	if err := r.check(d.doc); err != nil {
+func (r *Roster) replace(ctx context.Context, tx Tx, rt *resourceType, rec Record, old scim.Resource, d *draft, c Change) (Outcome, error) {
+	if err := rt.check(d.doc); err != nil {
 		return Outcome{}, err
 	}
-	if scim.Equal(old, d.doc) {
+	if scim.Equal(old, d.doc) && !d.members.any() {
 		return outcome(rec, d, "", 0), nil
 	}
 	now := r.millis()
 	next := rec
 	next.Version++
 	next.Modified = now
-	r.fill(&next, d.doc)
+	rt.fill(&next, d)
 	if err := protectLastAdmin(ctx, tx, rec, next, old.String("userName")); err != nil {
 		return Outcome{}, err
 	}
@@ -228,9 +296,9 @@ func (r *Roster) replace(ctx context.Context, tx Tx, rec Record, old scim.Resour
 	if err != nil {
 		return Outcome{}, err
 	}
-	story := tell(rec, next, old, d.doc, ended, c)
+	story := tell(rec, next, old, d, ended, c)
 	story.stamp(&next, c, now)
-	rec.Values = valuesOf(old)
+	rec.Values, rec.Unique = valuesOf(rec.Kind, old), rt.uniqueValues(old)
 	if err := tx.Put(ctx, rec, next); err != nil {
 		return Outcome{}, taken(err, d.doc)
 	}
@@ -265,49 +333,61 @@ func protectLastAdmin(ctx context.Context, tx Tx, old, next Record, userName str
 
 func (rec Record) administers() bool { return rec.Active && rec.Role == RoleAdmin }
 
-// newRecord gives a new user an id and the first version.
-func (r *Roster) newRecord(doc scim.Resource, c Change) (Record, error) {
+// newRecord gives a new resource an id and the first version.
+func (r *Roster) newRecord(rt *resourceType, d *draft, c Change) (Record, error) {
 	now := r.millis()
-	rec := Record{Kind: User}
+	rec := Record{Kind: Kind(rt.ID)}
 	rec.ID, rec.Version, rec.Created, rec.Modified = r.NewID(), 1, now, now
-	if err := r.check(doc); err != nil {
+	if err := rt.check(d.doc); err != nil {
 		return Record{}, err
 	}
-	r.fill(&rec, doc)
+	rt.fill(&rec, d)
 	rec.Last = Stamp{Actor: c.Actor, Via: c.Via, Time: now, Text: "Created"}
 	return rec, nil
 }
 
 func (r *Roster) insert(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
-	if err := tx.Insert(ctx, rec); err != nil {
+	var err error
+	if rec.Position, err = tx.Insert(ctx, rec); err != nil {
 		return Outcome{}, taken(err, d.doc)
 	}
-	userName := d.doc.String("userName")
-	e := eventOf(r.site.ID, rec, "user.created", c, rec.Created, userName+" was created")
+	return r.created(ctx, tx, rec, d, c)
+}
+
+// created tells of a resource that was inserted.
+func (r *Roster) created(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
+	e := eventOf(r.site.ID, rec, rec.Kind.event()+".created", c, rec.Created, calledIn(rec, d.doc)+" was created"+d.members.words(" with "))
+	e.Data = data(rec, nil, d.members)
 	if err := tx.AppendEvent(ctx, e); err != nil {
 		return Outcome{}, err
 	}
-	out := outcome(rec, d, "Created", 0)
+	out := outcome(rec, d, "Created"+d.members.words(" · "), 0)
 	out.Created, out.Changed = true, true
 	return out, nil
 }
 
-func (r *Roster) remove(ctx context.Context, tx Tx, rec Record, old scim.Resource, c Change) (Outcome, error) {
+func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record, old scim.Resource, c Change) (Outcome, error) {
 	now := r.millis()
 	if err := protectLastAdmin(ctx, tx, rec, Record{}, old.String("userName")); err != nil {
 		return Outcome{}, err
 	}
-	ended, err := tx.EndSessions(ctx, rec.ID, now)
-	if err != nil {
+	var ended int
+	if rec.Kind == User {
+		var err error
+		if ended, err = tx.EndSessions(ctx, rec.ID, now); err != nil {
+			return Outcome{}, err
+		}
+	}
+	if err := r.leaveGroups(ctx, tx, rec, old, c); err != nil {
 		return Outcome{}, err
 	}
-	rec.Values = valuesOf(old)
+	rec.Values, rec.Unique = valuesOf(rec.Kind, old), rt.uniqueValues(old)
 	if err := tx.Delete(ctx, rec); err != nil {
 		return Outcome{}, err
 	}
 	s := story{ended: ended}
-	text := old.String("userName") + " was deleted" + s.andSessions("; ")
-	if err := tx.AppendEvent(ctx, eventOf(r.site.ID, rec, "user.deleted", c, now, text)); err != nil {
+	text := calledIn(rec, old) + " was deleted" + s.andSessions("; ")
+	if err := tx.AppendEvent(ctx, eventOf(r.site.ID, rec, rec.Kind.event()+".deleted", c, now, text)); err != nil {
 		return Outcome{}, err
 	}
 	out := outcome(rec, &draft{doc: old}, "Deleted"+s.andSessions(" · "), ended)
@@ -316,17 +396,25 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rec Record, old scim.Resourc
 }
 
 func taken(err error, doc scim.Resource) error {
-	if errors.Is(err, ErrUserNameTaken) {
+	var other *TakenError
+	switch {
+	case errors.Is(err, ErrUserNameTaken):
 		return scim.Uniqueness("The userName %q is in use on this site already.", doc.String("userName"))
+	case errors.As(err, &other) && other.Path == "displayName":
+		return scim.Uniqueness("The displayName %q is in use on this site already.", doc.String("displayName"))
+	case errors.As(err, &other):
+		return scim.Uniqueness("The value of %s is in use on this site already.", other.Path)
 	}
 	return err
 }
 
 // check validates a document whole, and the lengths of what is indexed.
-func (r *Roster) check(doc scim.Resource) error {
-	// RFC 7643 §4.1.1: a password is never kept. A login beside single sign-on would outlive deactivation there.
-	delete(doc, "password")
-	if err := scim.Validate(r.user, doc); err != nil {
+func (rt *resourceType) check(doc scim.Resource) error {
+	if rt.ID == string(User) {
+		// RFC 7643 §4.1.1: a password is never kept. A login beside single sign-on would outlive deactivation there.
+		delete(doc, "password")
+	}
+	if err := scim.Validate(rt.ResourceType, doc); err != nil {
 		return err
 	}
 	for _, name := range []string{"userName", "externalId", "displayName"} {
@@ -334,16 +422,19 @@ func (r *Roster) check(doc scim.Resource) error {
 			return scim.InvalidValue("%s has more than %d bytes.", name, maxIndexed)
 		}
 	}
-	for _, v := range valuesOf(doc) {
-		if len(v.Folded) > maxIndexed {
-			return scim.InvalidValue("%s has more than %d bytes.", v.Path, maxIndexed)
+	for _, values := range [][]Value{valuesOf(Kind(rt.ID), doc), rt.uniqueValues(doc)} {
+		for _, v := range values {
+			if len(v.Folded) > maxIndexed {
+				return scim.InvalidValue("%s has more than %d bytes.", v.Path, maxIndexed)
+			}
 		}
 	}
 	return nil
 }
 
 // fill writes the id and meta into the document, encodes it and takes the columns from it.
-func (r *Roster) fill(rec *Record, doc scim.Resource) {
+func (rt *resourceType) fill(rec *Record, d *draft) {
+	doc := d.doc
 	doc["id"] = rec.ID
 	doc["meta"] = map[string]any{
 		"resourceType": string(rec.Kind),
@@ -351,13 +442,20 @@ func (r *Roster) fill(rec *Record, doc scim.Resource) {
 		"lastModified": formatTime(rec.Modified),
 		"version":      ETag(rec.Version),
 	}
-	rec.JSON = scim.Encode(r.user, doc)
-	rec.UserName = scim.Fold(doc.String("userName"))
+	rec.JSON = scim.Encode(rt.ResourceType, doc)
 	rec.ExternalID = doc.String("externalId")
-	rec.DisplayName = scim.Fold(doc.String("displayName"))
-	rec.Active, _ = doc.Bool("active")
-	rec.Role = Role(doc.String("userType"))
-	rec.Values = valuesOf(doc)
+	rec.Values, rec.Unique = valuesOf(rec.Kind, doc), rt.uniqueValues(doc)
+	switch rec.Kind {
+	case User:
+		rec.UserName = scim.Fold(doc.String("userName"))
+		rec.DisplayName = scim.Fold(doc.String("displayName"))
+		if active, present := doc.Bool("active"); present {
+			rec.Active = active
+		}
+		rec.Role = d.role
+	case Group:
+		rec.DisplayName = scim.Fold(doc.String("displayName"))
+	}
 }
 
 // ETag is a version as meta.version and the ETag header have it.
@@ -374,7 +472,10 @@ func (r *Roster) millis() time.Time { return r.Now().UTC().Truncate(time.Millise
 const EmailPath = "emails.value"
 
 // valuesOf lists what is searchable beside the columns.
-func valuesOf(doc scim.Resource) []Value {
+func valuesOf(kind Kind, doc scim.Resource) []Value {
+	if kind != User {
+		return nil
+	}
 	elements, _ := doc["emails"].([]any)
 	var values []Value
 	for i, e := range elements {
@@ -389,7 +490,7 @@ func valuesOf(doc scim.Resource) []Value {
 func outcome(rec Record, d *draft, done string, ended int) Outcome {
 	return Outcome{
 		Document:      rec.Document,
-		UserName:      d.doc.String("userName"),
+		UserName:      nameOf(rec.Kind, d.doc),
 		Sentence:      d.sentence(done),
 		SessionsEnded: ended,
 		Ignored:       slices.Clone(d.ignored),

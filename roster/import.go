@@ -148,8 +148,13 @@ func (row *ImportRow) tidy() *RowError {
 		column string
 		value  *string
 	}{
-		{"userName", &row.UserName}, {"displayName", &row.DisplayName}, {"givenName", &row.GivenName},
-		{"familyName", &row.FamilyName}, {"email", &row.Email}, {"userIdentifier", &row.UserIdentifier}, {"role", &role},
+		{"userName", &row.UserName},
+		{"displayName", &row.DisplayName},
+		{"givenName", &row.GivenName},
+		{"familyName", &row.FamilyName},
+		{"email", &row.Email},
+		{"userIdentifier", &row.UserIdentifier},
+		{"role", &role},
 	}
 	for _, f := range fields {
 		*f.value = strings.TrimSpace(*f.value)
@@ -189,18 +194,23 @@ func (r *Roster) takeRow(ctx context.Context, tx Tx, row ImportRow, c Change) (O
 	if err := row.checkIdentifier(ctx, tx, rec.ID); err != nil {
 		return Outcome{}, err
 	}
-	old, err := parse(rec)
+	rt, err := r.typeOf(User)
 	if err != nil {
 		return Outcome{}, err
 	}
-	next := old.Clone()
-	if err := r.applyRow(row, next); err != nil {
-		return Outcome{}, err
-	}
-	out, err := r.replace(ctx, tx, rec, old, &draft{doc: next}, c)
+	old, err := r.parse(rec)
 	if err != nil {
 		return Outcome{}, err
 	}
+	d := &draft{doc: old.Clone(), role: rec.Role}
+	if err := applyRow(rt, row, d); err != nil {
+		return Outcome{}, err
+	}
+	out, err := r.replace(ctx, tx, rt, rec, old, d, c)
+	if err != nil {
+		return Outcome{}, err
+	}
+	rec.Version = out.Document.Version
 	identified, err := r.identify(ctx, tx, rec, row, c)
 	out.Changed = out.Changed || identified
 	return out, err
@@ -214,19 +224,26 @@ func (r *Roster) importNew(ctx context.Context, tx Tx, row ImportRow, c Change) 
 		"schemas":  []any{scim.UserURN},
 		"userName": row.UserName,
 		"active":   true,
-		"userType": string(RoleRegistered),
+	}
+	if r.shows(RoleRegistered) {
+		doc["userType"] = string(RoleRegistered)
 	}
 	if row.Email != "" {
 		doc["emails"] = []any{map[string]any{"value": row.Email, "type": "work", "primary": true}}
 	}
-	if err := r.applyRow(row, doc); err != nil {
-		return Outcome{}, err
-	}
-	rec, err := r.newRecord(doc, c)
+	rt, err := r.typeOf(User)
 	if err != nil {
 		return Outcome{}, err
 	}
-	out, err := r.insert(ctx, tx, rec, &draft{doc: doc}, c)
+	d := &draft{doc: doc, role: RoleRegistered}
+	if err := applyRow(rt, row, d); err != nil {
+		return Outcome{}, err
+	}
+	rec, err := r.newRecord(rt, d, c)
+	if err != nil {
+		return Outcome{}, err
+	}
+	out, err := r.insert(ctx, tx, rec, d, c)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -234,8 +251,11 @@ func (r *Roster) importNew(ctx context.Context, tx Tx, row ImportRow, c Change) 
 	return out, err
 }
 
-// applyRow writes the row's fields into a document, the empty ones excepted.
-func (r *Roster) applyRow(row ImportRow, doc scim.Resource) error {
+// applyRow writes the row's fields into a draft, the empty ones excepted.
+func applyRow(rt *resourceType, row ImportRow, d *draft) error {
+	if row.Role != "" {
+		d.role = row.Role
+	}
 	for _, f := range []struct{ path, value string }{
 		{"displayName", row.DisplayName},
 		{"name.givenName", row.GivenName},
@@ -246,11 +266,11 @@ func (r *Roster) applyRow(row ImportRow, doc scim.Resource) error {
 		if f.value == "" {
 			continue
 		}
-		path, err := scim.ParsePath(r.user, f.path, scim.Strict)
+		path, err := scim.ParsePath(rt.ResourceType, f.path, scim.Strict)
 		if err != nil {
 			return fmt.Errorf("path %s: %w", f.path, err)
 		}
-		if err := path.Set(doc, f.value); err != nil {
+		if err := path.Set(d.doc, f.value); err != nil {
 			return fmt.Errorf("set %s: %w", f.path, err)
 		}
 	}

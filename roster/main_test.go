@@ -91,14 +91,19 @@ func (f fixture) site(t *testing.T, name string, p site.Profile) site.Site {
 
 // people opens the roster with every right; it is how tests prepare people in either profile.
 func (f fixture) people(s site.Site) *roster.Roster {
-	s.Profile, s.ManageRoles = site.Full, true
+	s.Choose(site.Full)
+	s.ManageRoles = true
 	return f.rosters.Open(s)
 }
 
-// user adds a user by a SCIM body.
+// user adds a user by a SCIM body, in the form that the site's profile keeps people in.
 func (f fixture) user(t *testing.T, s site.Site, body string) string {
 	t.Helper()
-	out, err := f.people(s).Create(t.Context(), roster.User, decode(t, body), bySCIM)
+	doc := decode(t, body)
+	if doc.String("userType") == "" && s.Profile == site.Documented {
+		doc["userType"] = "Registered"
+	}
+	out, err := f.people(s).Create(t.Context(), roster.User, doc, bySCIM)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,8 +21,12 @@ const (
 type Query struct {
 	Kind       Kind         // empty: User
 	Filter     *scim.Filter // nil: all
+	SortBy     *scim.Sort   // nil: by creation
 	StartIndex int          // 1-based; below 1 means 1
 	Count      int          // 0 or below: the total alone; capped at MaxCount
+
+	ByCursor bool   // page by cursor, not by StartIndex. RFC 9865
+	Cursor   string // the NextCursor of the page before; empty for the first page
 }
 
 // Page is the answer to a Query.
@@ -30,11 +34,17 @@ type Page struct {
 	TotalResults int // all that match, whatever the page
 	StartIndex   int // as applied
 	Documents    []Document
+	NextCursor   string // empty: this is the last page, or there are no cursors
+
+	PreviousCursor string // empty: this is the first page, or there are no cursors
 }
 
-// Get returns a resource, 404 if there is none.
+// Get returns a resource, 404 if there is none. Of a group it reads no member.
 func (r *Roster) Get(ctx context.Context, kind Kind, id string) (Document, error) {
-	if !storable(id) {
+	if r.err != nil {
+		return Document{}, r.err
+	}
+	if !storable(id) || kind == Group && !r.site.Groups {
 		return Document{}, notFound(kind, id)
 	}
 	doc, err := r.Store.Get(ctx, r.site.ID, kind, id)
@@ -52,20 +62,46 @@ func (r *Roster) List(ctx context.Context, q Query) (Page, error) {
 	if q.Kind == "" {
 		q.Kind = User
 	}
-	start := max(q.StartIndex, 1)
-	count := min(max(q.Count, 0), MaxCount)
-	limit := r.ScanLimit
-	if limit <= 0 {
-		limit = DefaultScanLimit
+	if q.ByCursor {
+		return r.listByCursor(ctx, q)
 	}
-	docs, total, err := r.Store.List(ctx, r.site.ID, q.Kind, q.Filter, start-1, count, limit)
+	start := max(q.StartIndex, 1)
+	if q.Kind == Group && !r.site.Groups {
+		return Page{StartIndex: start}, nil
+	}
+	docs, total, err := r.list(ctx, ListQuery{
+		Kind: q.Kind, Filter: q.Filter, Sort: q.SortBy,
+		Offset: start - 1, Count: min(max(q.Count, 0), MaxCount),
+	})
+	return Page{TotalResults: total, StartIndex: start, Documents: docs}, err
+}
+
+func (r *Roster) list(ctx context.Context, q ListQuery) ([]Document, int, error) {
+	if r.err != nil {
+		return nil, 0, r.err
+	}
+	q.ScanLimit = r.ScanLimit
+	if q.ScanLimit <= 0 {
+		q.ScanLimit = DefaultScanLimit
+	}
+	docs, total, err := r.Store.List(ctx, r.site.ID, q)
 	if errors.Is(err, ErrTooMany) {
-		return Page{}, scim.TooMany("This filter would read more than %d resources. Filter by id, userName, externalId, displayName, userType, active or emails.value as well.", limit)
+		return nil, 0, scim.TooMany("This query would read more than %d resources. %s", q.ScanLimit, narrowBy(q.Kind))
 	}
 	if err != nil {
-		return Page{}, fmt.Errorf("list %s resources: %w", q.Kind, err)
+		return nil, 0, fmt.Errorf("list %s resources: %w", q.Kind, err)
 	}
-	return Page{TotalResults: total, StartIndex: start, Documents: docs}, nil
+	return docs, total, nil
+}
+
+func narrowBy(kind Kind) string {
+	switch kind {
+	case User:
+		return "Filter by id, userName, externalId, displayName, userType, active or emails.value as well."
+	case Group:
+		return "Filter by id, externalId, displayName or members.value as well."
+	}
+	return "Filter by id, externalId or an attribute that is unique as well."
 }
 
 func notFound(kind Kind, id string) error {

@@ -1,8 +1,10 @@
 package roster
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -11,7 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Kind is the kind of a resource, SCIM's meta.resourceType.
+// Kind is the kind of a resource: the id of its resource type, SCIM's meta.resourceType.
 type Kind string
 
 const (
@@ -28,24 +30,36 @@ type Rosters struct {
 	// ScanLimit bounds how many documents one filter may read that no index answers; 0 is DefaultScanLimit.
 	ScanLimit int
 
-	once sync.Once
-	user *scim.ResourceType
+	registries scim.Registries
+
+	keyLock   sync.Mutex
+	cursorKey []byte // signs cursors; it never changes
 }
 
 // DefaultScanLimit is how many documents a filter may read that no index answers. Beyond it is 400 tooMany.
 const DefaultScanLimit = 250_000
 
-// Roster is one site's people, under the settings the site had when it was opened.
+// Roster is one site's people and groups, under the settings the site had when it was opened.
 type Roster struct {
 	*Rosters
-	site site.Site
+	site  site.Site
+	types *scim.Registry
+	err   error // what is wrong with the site's schemas
 }
 
-// Open returns the roster of a site.
+// Open returns the roster of a site. Where the site's schemas cannot be read, which they could when they were set, the
+// roster gives that error to whoever reads or writes resources.
 func (r *Rosters) Open(s site.Site) *Roster {
-	r.once.Do(func() { r.user = scim.UserType() })
-	return &Roster{Rosters: r, site: s}
+	types, err := r.registries.Get(s.Schemas)
+	if err != nil {
+		err = fmt.Errorf("read the schemas of site %s: %w", s.Name, err)
+		types, _ = r.registries.Get(nil) // what is built in has no errors
+	}
+	return &Roster{Rosters: r, site: s, types: types, err: err}
 }
+
+// Types returns the resource types of the site.
+func (r *Roster) Types() *scim.Registry { return r.types }
 
 // Change says who asks for a change, by what way, and on which version.
 type Change struct {
@@ -67,19 +81,24 @@ const (
 	ViaSignIn = "sign-in"
 )
 
-// Document is a stored resource: the bytes that scim.Encode made, without meta.location and groups.
+// Document is a stored resource: the bytes that scim.Encode made, without meta.location, groups and the members of a
+// group.
 type Document struct {
 	ID       string
 	Version  int64
 	JSON     []byte
 	Created  time.Time // UTC, to the millisecond, as in meta
 	Modified time.Time
+	Position int64 // where lists have it
+
+	// Active is, of a user, whether they may come in. It stays as it was when a client unassigns active.
+	Active bool
 }
 
 // Outcome is what a change did.
 type Outcome struct {
 	Document      Document // after Delete: as it was
-	UserName      string   // as it is now, for the request log
+	UserName      string   // what it is called now, for the request log: a group's displayName
 	Sentence      string   // what was done, for people
 	SessionsEnded int
 	Created       bool
@@ -96,12 +115,17 @@ type Stamp struct {
 	Text  string    // what was done
 }
 
-// Value is one searchable value of a multi-valued attribute.
+// Value is one value of an attribute that has rows of its own, because it is searched for or must be unique.
 type Value struct {
 	Path    string // "emails.value"
 	Folded  string
 	Element int // which element of the attribute has it
 }
+
+// TakenError says that another resource of the kind has a value that must be unique.
+type TakenError struct{ Path string }
+
+func (e *TakenError) Error() string { return "the value of " + e.Path + " is taken" }
 
 // Record is a resource as the store keeps it.
 type Record struct {
@@ -110,9 +134,9 @@ type Record struct {
 	UserName    string // folded; unique in the site, empty for groups
 	ExternalID  string // as sent
 	DisplayName string // folded
-	Active      bool
 	Role        Role
-	Values      []Value // written with the record, not read back
+	Values      []Value // searchable; written with the record, not read back
+	Unique      []Value // no two resources of the kind have one of these; written with the record, not read back
 
 	Last       Stamp // the last change of anything
 	LastActive Stamp // the last change of Active
@@ -132,9 +156,15 @@ var (
 // Store keeps the resources, identities and sessions of sites.
 type Store interface {
 	Get(ctx context.Context, id site.ID, kind Kind, resource string) (Document, error) // ErrNotFound
-	// List returns count resources that match, in a stable order from offset on, and how many match altogether.
-	// ErrTooMany when more than scanLimit documents would have to be read to decide. filter may be nil.
-	List(ctx context.Context, id site.ID, kind Kind, filter *scim.Filter, offset, count, scanLimit int) ([]Document, int, error)
+	// List returns a page of the resources that match, in a stable order, and how many match altogether.
+	// ErrTooMany when more than ScanLimit documents would have to be read to decide.
+	List(ctx context.Context, id site.ID, q ListQuery) ([]Document, int, error)
+	// Members returns up to limit members of a group after that one, in the order of their ids.
+	Members(ctx context.Context, id site.ID, group, after string, limit int) ([]Member, error)
+	// Memberships returns in which groups those resources are themselves, in the order of the groups' ids.
+	Memberships(ctx context.Context, id site.ID, members []string) (map[string][]Membership, error)
+	// CursorKey returns the secret of this installation under which cursors are signed.
+	CursorKey(ctx context.Context) ([]byte, error)
 
 	Record(ctx context.Context, id site.ID, kind Kind, resource string) (Record, error) // ErrNotFound
 	RecordByUserName(ctx context.Context, id site.ID, folded string) (Record, error)    // ErrNotFound
@@ -151,16 +181,51 @@ type Store interface {
 	Update(ctx context.Context, id site.ID, fn func(tx Tx) error) error
 }
 
+// ListQuery asks the store for one page.
+type ListQuery struct {
+	Kind   Kind
+	Filter *scim.Filter // nil: all
+	Sort   *scim.Sort   // nil: by creation
+	Offset int
+	After  *Place // instead of Offset: what follows this place; only without Sort
+	Count  int
+
+	ScanLimit int // how many documents may be read to decide
+}
+
+// Place is a place in the list of all resources of a kind.
+type Place struct {
+	Position int64
+	ID       string
+}
+
+// Before reports whether a place comes before another.
+func (p Place) Before(other Place) bool {
+	return cmp.Or(cmp.Compare(p.Position, other.Position), cmp.Compare(p.ID, other.ID)) < 0
+}
+
 // Tx is one transaction on one site's roster.
 type Tx interface {
 	// Record and RecordByUserName lock what they return until the transaction ends. ErrNotFound.
 	Record(ctx context.Context, kind Kind, resource string) (Record, error)
 	RecordByUserName(ctx context.Context, folded string) (Record, error)
-	Insert(ctx context.Context, r Record) error // ErrUserNameTaken
-	// Put writes next over old; both carry their Values. ErrUserNameTaken.
+	// Insert returns where lists have it now. ErrUserNameTaken, TakenError.
+	Insert(ctx context.Context, r Record) (position int64, err error)
+	// Put writes next over old; both carry their Values and Unique. ErrUserNameTaken, TakenError.
 	Put(ctx context.Context, old, next Record) error
 	// Delete removes a resource, with its Values, memberships, identity and sessions.
 	Delete(ctx context.Context, old Record) error
+
+	// MemberKinds returns of what kind those users and groups are, without the ids that nobody has. It keeps them
+	// from being deleted until the transaction ends.
+	MemberKinds(ctx context.Context, ids []string) (map[string]Kind, error)
+	// AddMembers returns whom it added: those who were no members yet.
+	AddMembers(ctx context.Context, group string, members []Member, at time.Time) (added []string, err error)
+	// RemoveMembers returns whom it removed.
+	RemoveMembers(ctx context.Context, group string, ids []string) (removed []string, err error)
+	Members(ctx context.Context, group, after string, limit int) ([]Member, error)
+	// GroupsWith returns the ids of the groups that have that member.
+	GroupsWith(ctx context.Context, member string) ([]string, error)
 
 	// OtherAdmins counts the active administrators other than that person. It locks the site first, so that the
 	// answer stays true until the transaction ends.

@@ -33,7 +33,7 @@ func (r *Roster) StartSession(ctx context.Context, personID string, ttl time.Dur
 	secret := base64.RawURLEncoding.EncodeToString(random[:])
 	now := r.Now().UTC()
 	err := r.Store.Update(ctx, r.site.ID, func(tx Tx) error {
-		rec, _, err := r.read(ctx, tx, personID, Change{})
+		rec, _, err := r.read(ctx, tx, User, personID, Change{})
 		if err != nil {
 			return err
 		}

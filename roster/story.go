@@ -15,7 +15,7 @@ import (
 
 // story tells what a change did, in the words of the request log and of the events.
 type story struct {
-	userName    string
+	userName    string   // or what another resource is called
 	done        []string // parts of the sentence
 	ended       int      // sessions
 	activated   string   // "user.deactivated", "user.reactivated" or empty
@@ -24,10 +24,17 @@ type story struct {
 	attributes  []string // the others that changed
 	reverseOf   string   // whose change of active by hand this undoes
 	reverseRole string   // the same for the role
+	members     delta
 }
 
-func tell(old, next Record, was, is scim.Resource, ended int, c Change) story {
-	s := story{userName: is.String("userName"), ended: ended, attributes: changedAttributes(was, is)}
+func tell(old, next Record, was scim.Resource, d *draft, ended int, c Change) story {
+	s := story{userName: calledIn(next, d.doc), ended: ended, attributes: changedAttributes(was, d.doc), members: d.members}
+	if old.Role != next.Role {
+		s.attributes = slices.DeleteFunc(s.attributes, func(name string) bool { return name == "userType" })
+	}
+	if old.Active != next.Active {
+		s.attributes = slices.DeleteFunc(s.attributes, func(name string) bool { return name == "active" })
+	}
 	if old.Active != next.Active {
 		s.activated = "user.reactivated"
 		done := "Reactivated"
@@ -45,6 +52,9 @@ func tell(old, next Record, was, is scim.Resource, ended int, c Change) story {
 	}
 	if len(s.attributes) > 0 {
 		s.done = append(s.done, "Updated "+strings.Join(s.attributes, ", "))
+	}
+	if s.members.any() {
+		s.done = append(s.done, s.members.words(""))
 	}
 	return s
 }
@@ -115,12 +125,19 @@ func (s story) events(id site.ID, next Record, c Change, at time.Time) []event.E
 		text := fmt.Sprintf("The role of %s changed from %s to %s", s.userName, s.fromRole, s.toRole) + reversing("; this ", s.reverseRole)
 		events = append(events, eventOf(id, next, "user.role_changed", c, at, text))
 	}
-	if len(s.attributes) > 0 {
-		e := eventOf(id, next, "user.updated", c, at, s.userName+" was updated: "+strings.Join(s.attributes, ", "))
-		e.Data = data(next, s.attributes)
+	if changes := s.changes(); len(changes) > 0 {
+		e := eventOf(id, next, next.Kind.event()+".updated", c, at, s.userName+" was updated: "+strings.Join(changes, ", "))
+		e.Data = data(next, s.attributes, s.members)
 		events = append(events, e)
 	}
 	return events
+}
+
+func (s story) changes() []string {
+	if !s.members.any() {
+		return s.attributes
+	}
+	return append(slices.Clone(s.attributes), s.members.words(""))
 }
 
 func eventOf(id site.ID, rec Record, name string, c Change, at time.Time, text string) event.Event {
@@ -131,28 +148,49 @@ func eventOf(id site.ID, rec Record, name string, c Change, at time.Time, text s
 		Actor:   c.Actor,
 		Subject: rec.ID,
 		Text:    text,
-		Data:    data(rec, nil),
+		Data:    data(rec, nil, delta{}),
 	}
 }
 
-// data is what an event says to programs: the state after the change, and which other attributes changed.
-func data(rec Record, attributes []string) []byte {
-	b, _ := json.Marshal(struct { // cannot fail: text, booleans and numbers only
+// data is what an event says to programs: the state after the change, which other attributes changed, and whom a group
+// gained and lost.
+func data(rec Record, attributes []string, members delta) []byte {
+	type state struct { // of everything
+		Version    int64    `json:"version"`
+		Attributes []string `json:"attributes,omitempty"`
+	}
+	type user struct {
 		Version    int64    `json:"version"`
 		Active     bool     `json:"active"`
 		Role       Role     `json:"userType"`
 		Attributes []string `json:"attributes,omitempty"`
-	}{rec.Version, rec.Active, rec.Role, attributes})
+	}
+	type group struct {
+		state
+		Kind         Kind     `json:"resourceType"`
+		Added        []string `json:"membersAdded,omitempty"`
+		Removed      []string `json:"membersRemoved,omitempty"`
+		AddedCount   int      `json:"membersAddedCount,omitempty"`
+		RemovedCount int      `json:"membersRemovedCount,omitempty"`
+	}
+	var v any
+	switch rec.Kind {
+	case User:
+		v = user{rec.Version, rec.Active, rec.Role, attributes}
+	default:
+		v = group{state{rec.Version, attributes}, rec.Kind, members.added, members.removed, members.addedCount, members.removedCount}
+	}
+	b, _ := json.Marshal(v) // cannot fail: text, booleans and numbers only
 	return b
 }
 
-// changedAttributes names what differs beside active, the role and what the server itself sets; an extension's
-// attributes by their own names.
+// changedAttributes names what differs beside what the server itself sets; an extension's attributes by their own
+// names.
 func changedAttributes(was, is scim.Resource) []string {
 	var names, extended []string
 	for _, name := range keys(was, is) {
 		switch name {
-		case "id", "meta", "schemas", "active", "userType":
+		case "id", "meta", "schemas":
 			continue
 		}
 		if scim.Equal(scim.Resource{name: was[name]}, scim.Resource{name: is[name]}) && (was[name] == nil) == (is[name] == nil) {

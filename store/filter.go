@@ -33,7 +33,7 @@ func narrow(kind roster.Kind, f *scim.Filter, site string, before int) narrowing
 	if f == nil {
 		return always
 	}
-	n := narrower{site: site, kind: string(kind)}.node(f.Root, false)
+	n := narrower{site: site, kind: kind}.node(f.Root, false)
 	return n.numbered(before)
 }
 
@@ -52,7 +52,10 @@ func (n narrowing) numbered(before int) narrowing {
 	return n
 }
 
-type narrower struct{ site, kind string }
+type narrower struct {
+	site string
+	kind roster.Kind
+}
 
 // node compiles a node, or its opposite when not is set: negation is pushed to the leaves, so that "maybe" stays
 // "maybe" under it.
@@ -65,7 +68,7 @@ func (n narrower) node(node scim.Node, not bool) narrowing {
 	case scim.Not:
 		return n.node(node.Node, !not)
 	case scim.Compare:
-		return negate(n.compare(node.Path, node.Op, node.Value), not)
+		return negate(n.compare(node), not)
 	case scim.Present:
 		return negate(n.present(node.Path), not)
 	case scim.ValuePath:
@@ -133,12 +136,20 @@ type column struct {
 	optional  bool // empty text where the attribute is missing
 }
 
-// textColumns are the single-valued text attributes with a column.
-var textColumns = map[string]column{
-	"id":          {name: "r.id", caseExact: true},
-	"userName":    {name: "r.user_name"},
-	"externalId":  {name: "r.external_id", caseExact: true, optional: true},
-	"displayName": {name: "r.display_name", optional: true},
+// textColumn is the column of a single-valued core text attribute. What other kinds than users and groups call userName
+// or displayName is theirs.
+func textColumn(kind roster.Kind, name string) (column, bool) {
+	switch {
+	case name == "id":
+		return column{name: "r.id", caseExact: true}, true
+	case name == "externalId":
+		return column{name: "r.external_id", caseExact: true, optional: true}, true
+	case name == "userName" && kind == roster.User:
+		return column{name: "r.user_name"}, true
+	case name == "displayName" && (kind == roster.User || kind == roster.Group):
+		return column{name: "r.display_name", optional: true}, true
+	}
+	return column{}, false
 }
 
 // timeColumns are the sub-attributes of meta with a column, to the millisecond like the document.
@@ -147,32 +158,63 @@ var timeColumns = map[string]string{
 	"lastModified": "r.modified",
 }
 
-func (n narrower) compare(path scim.AttrPath, op scim.Op, value any) narrowing {
-	if path.URN != "" {
-		return maybe
-	}
-	if path.Name == "meta" {
-		return compareTime(timeColumns[path.Sub], op, value)
-	}
-	text, isText := value.(string)
+func (n narrower) compare(c scim.Compare) narrowing {
+	path, op := c.Path, c.Op
+	text, isText := c.Value.(string)
 	if isText && strings.ContainsRune(text, 0) {
 		return maybe // PostgreSQL takes no such text, and nothing stored has one
 	}
-	switch {
-	case path.Name == "emails" && path.Sub == "value" && isText:
-		return n.value(roster.EmailPath, op, text)
-	case path.Sub != "":
+	if path.URN != "" {
 		return maybe
-	case path.Name == "active":
-		return compareActive(op, value)
-	case path.Name == "userType" && isText:
-		return compareRole(op, text)
-	case isText:
-		if c, indexed := textColumns[path.Name]; indexed {
-			return compareText(c, op, text)
+	}
+	switch {
+	case path.Name == "meta":
+		return compareTime(timeColumns[path.Sub], op, c.Value)
+	case n.kind == roster.User:
+		if known, ok := n.compareUser(path, op, c.Value); ok {
+			return known
 		}
+	case n.kind == roster.Group && path == members && isText && op == scim.Eq:
+		return n.member("m.group_id", "m.member", text)
+	}
+	if column, indexed := textColumn(n.kind, path.Name); indexed && path.Sub == "" && isText {
+		return compareText(column, op, text)
 	}
 	return maybe
+}
+
+var (
+	members = scim.AttrPath{Name: "members", Sub: "value"}
+	groups  = scim.AttrPath{Name: "groups", Sub: "value"}
+)
+
+// compareUser narrows by what only users have.
+func (n narrower) compareUser(path scim.AttrPath, op scim.Op, value any) (narrowing, bool) {
+	text, isText := value.(string)
+	switch {
+	case path == scim.AttrPath{Name: "active"}:
+		return compareActive(op, value), true
+	case path == scim.AttrPath{Name: "userType"} && isText:
+		return compareRole(op, text), true
+	case path == scim.AttrPath{Name: "emails", Sub: "value"} && isText:
+		return n.value(roster.EmailPath, op, text), true
+	case path == groups && isText && op == scim.Eq:
+		return n.member("m.member", "m.group_id", text), true
+	}
+	return narrowing{}, false
+}
+
+// member narrows by a row of membership. Ids are compared without letter case there, and have none themselves.
+func (n narrower) member(wanted, known, id string) narrowing {
+	if id == "" {
+		return maybe
+	}
+	return narrowing{
+		sql:       "r.id in (select " + wanted + " from membership m where m.site = ? and " + known + " = ?)",
+		args:      []any{n.site, scim.Fold(id)},
+		exact:     true,
+		selective: true,
+	}
 }
 
 func compareText(c column, op scim.Op, text string) narrowing {
@@ -225,26 +267,25 @@ func compareActive(op scim.Op, value any) narrowing {
 	return narrowing{sql: "not r.active", exact: true}
 }
 
-// compareRole knows that each user has one of three roles.
+// compareRole knows the role of each user. Who has one beside everybody's is called so; the others may be called
+// anything but that.
 func compareRole(op scim.Op, text string) narrowing {
 	if op != scim.Eq && op != scim.Ne || text == "" {
 		return maybe
 	}
-	role := roster.Role("")
-	for _, r := range roster.Roles() {
-		if scim.Fold(string(r)) == scim.Fold(text) {
-			role = r
+	role, known := roster.ParseRole(text)
+	if !known || role == roster.RoleRegistered {
+		if op == scim.Ne {
+			return maybe
 		}
+		return narrowing{sql: "r.role = ?", args: []any{string(roster.RoleRegistered)}}
 	}
-	equal := narrowing{sql: "r.role = ?", args: []any{string(role)}, exact: true}
-	switch role {
-	case "":
-		equal = neverTrue
-	case roster.RoleAdmin, roster.RoleModerator:
-		equal.sql = "(r.role in ('Moderator', 'Admin') and r.role = ?)" // the index is partial
-		equal.selective = true
-	}
-	return negate(equal, op == scim.Ne)
+	return negate(narrowing{
+		sql:       "(r.role in ('Moderator', 'Admin') and r.role = ?)", // the index is partial
+		args:      []any{string(role)},
+		exact:     true,
+		selective: true,
+	}, op == scim.Ne)
 }
 
 // compareTime compares to the millisecond, which is the precision of the documents.
@@ -286,22 +327,23 @@ func (n narrower) value(path string, op scim.Op, text string) narrowing {
 }
 
 func (n narrower) present(path scim.AttrPath) narrowing {
-	if path.URN != "" || path.Sub != "" {
+	if path.URN != "" {
 		return maybe
 	}
-	switch path.Name {
-	case "active":
-		if n.kind == string(roster.User) {
-			return always // every user has them
-		}
-	case "userType":
-		if n.kind == string(roster.User) {
-			return always
-		}
-	case "id", "meta":
-		return always
+	if n.kind == roster.Group && path.Name == "members" && (path.Sub == "" || path.Sub == "value" || path.Sub == "type") {
+		return narrowing{sql: "exists (select 1 from membership m where m.site = ? and m.group_id = r.id)", args: []any{n.site}, exact: true}
 	}
-	c, indexed := textColumns[path.Name]
+	if n.kind == roster.User && path.Name == "groups" && path.Sub == "" {
+		return narrowing{sql: "exists (select 1 from membership m where m.site = ? and m.member = r.id)", args: []any{n.site}, exact: true}
+	}
+	if path.Sub != "" {
+		return maybe
+	}
+	switch {
+	case path.Name == "id", path.Name == "meta", path.Name == "active" && n.kind == roster.User:
+		return always // everybody has them
+	}
+	c, indexed := textColumn(n.kind, path.Name)
 	if !indexed {
 		return maybe
 	}
@@ -311,26 +353,33 @@ func (n narrower) present(path scim.AttrPath) narrowing {
 // valuePath narrows by what its filter says about the one indexed sub-attribute: emails[type eq "work" and value eq
 // "x"] reads who has x, and the evaluator looks for one element with both.
 func (n narrower) valuePath(node scim.ValuePath) narrowing {
-	if node.Path.URN != "" || node.Path.Name != "emails" {
+	if node.Path.URN != "" {
 		return maybe
 	}
-	inner := n.element(node.Filter)
-	inner.exact = false
+	inner := n.element(node.Path.Name, node.Filter)
+	if c, one := node.Filter.(scim.Compare); !one || c.Path.Name != "value" || node.Path.Name == "emails" {
+		inner.exact = false
+	}
 	return inner
 }
 
 // element compiles a filter on one element's sub-attributes; every value that it names belongs to that element, so
 // the resource has it.
-func (n narrower) element(node scim.Node) narrowing {
+func (n narrower) element(attribute string, node scim.Node) narrowing {
 	switch node := node.(type) {
 	case scim.And:
-		return conjunction(n.element(node.Left), n.element(node.Right))
+		return conjunction(n.element(attribute, node.Left), n.element(attribute, node.Right))
 	case scim.Or:
-		return disjunction(n.element(node.Left), n.element(node.Right))
+		return disjunction(n.element(attribute, node.Left), n.element(attribute, node.Right))
 	case scim.Compare:
-		if node.Path.Name == "value" {
-			node.Path = scim.AttrPath{Name: "emails", Sub: "value"}
-			return n.compare(node.Path, node.Op, node.Value)
+		if node.Path.Name != "value" {
+			return maybe
+		}
+		node.Path = scim.AttrPath{Name: attribute, Sub: "value"}
+		switch {
+		case n.kind == roster.User && (attribute == "emails" || attribute == "groups"),
+			n.kind == roster.Group && attribute == "members":
+			return n.compare(node)
 		}
 	}
 	return maybe

@@ -17,24 +17,24 @@ import (
 type Rosters struct{ DB *DB }
 
 const (
-	documentColumns = `r.id, r.version, r.created, r.modified, r.doc`
+	documentColumns = `r.id, r.version, r.created, r.modified, r.doc, r.seq, r.active`
 
-	recordColumns = documentColumns + `, r.kind, coalesce(r.user_name, ''), r.external_id, r.display_name, r.active, r.role,
+	recordColumns = documentColumns + `, r.kind, coalesce(r.user_name, ''), r.external_id, r.display_name, r.role,
 		r.last_by, r.last_via, r.last_at, r.last_text, r.active_by, r.active_via, r.active_at,
 		r.role_by, r.role_via, r.role_at, r.last_sign_in`
 )
 
 func scanDocument(row scanner) (d roster.Document, err error) {
 	var created, modified int64
-	err = row.Scan(&d.ID, &d.Version, &created, &modified, &d.JSON)
+	err = row.Scan(&d.ID, &d.Version, &created, &modified, &d.JSON, &d.Position, &d.Active)
 	d.Created, d.Modified = fromMicros(created), fromMicros(modified)
 	return d, err
 }
 
 func scanRecord(row scanner) (r roster.Record, err error) {
 	var created, modified, last, active, role, signIn int64
-	err = row.Scan(&r.ID, &r.Version, &created, &modified, &r.JSON,
-		&r.Kind, &r.UserName, &r.ExternalID, &r.DisplayName, &r.Active, &r.Role,
+	err = row.Scan(&r.ID, &r.Version, &created, &modified, &r.JSON, &r.Position, &r.Active,
+		&r.Kind, &r.UserName, &r.ExternalID, &r.DisplayName, &r.Role,
 		&r.Last.Actor, &r.Last.Via, &last, &r.Last.Text, &r.LastActive.Actor, &r.LastActive.Via, &active,
 		&r.LastRole.Actor, &r.LastRole.Via, &role, &signIn)
 	r.Created, r.Modified = fromMicros(created), fromMicros(modified)
@@ -49,144 +49,10 @@ func (s Rosters) Get(ctx context.Context, id site.ID, kind roster.Kind, resource
 		doc, err = scanDocument(tx.QueryRow(ctx, `
 			select `+documentColumns+`
 			from resource r
-			where r.site = $1 and r.kind = $2 and r.id = $3`, string(id), string(kind), resource))
+			where r.site = $1 and r.kind || '' = $2 and r.id = $3`, string(id), string(kind), resource))
 		return orNotFound(err, roster.ErrNotFound)
 	})
 	return doc, err
-}
-
-// List returns a page of the resources that match a filter, and how many match.
-func (s Rosters) List(ctx context.Context, id site.ID, kind roster.Kind, filter *scim.Filter, offset, count, scanLimit int) (docs []roster.Document, total int, err error) {
-	n := narrow(kind, filter, string(id), 2)
-	l := listing{
-		where: `r.site = $1 and r.kind = $2`,
-		args:  append([]any{string(id), string(kind)}, n.args...),
-		order: `r.seq, r.id`,
-	}
-	if n.selective {
-		// Neither database is to walk the whole index that has the kind and the order.
-		l.where = `r.site = $1 and r.kind || '' = $2`
-		l.order = `r.seq + 0, r.id`
-	}
-	if n.sql != "" {
-		l.where += " and " + n.sql
-	}
-	err = s.DB.view(ctx, func(tx *Tx) error {
-		if n.exact {
-			docs, total, err = l.page(ctx, tx, offset, count)
-		} else {
-			docs, total, err = l.scan(ctx, tx, filter, offset, count, scanLimit)
-		}
-		return err
-	})
-	return docs, total, err
-}
-
-// listing is a condition on resources, the values it is bound to, and the order of lists: always by seq and id.
-type listing struct {
-	where string
-	args  []any
-	order string
-}
-
-// with returns the arguments with more behind them, and the placeholder of the first of those.
-func (l listing) with(more ...any) (args []any, first int) {
-	return append(slices.Clone(l.args), more...), len(l.args) + 1
-}
-
-// page answers from the indexes alone: every candidate matches. A lookup that finds no more than a page is one query.
-func (l listing) page(ctx context.Context, tx *Tx, offset, count int) ([]roster.Document, int, error) {
-	if count == 0 {
-		total, err := l.count(ctx, tx)
-		return nil, total, err
-	}
-	if offset > 0 {
-		return l.laterPage(ctx, tx, offset, count)
-	}
-	args, limit := l.with(count + 1)
-	docs, err := collect(ctx, tx, scanDocument, `
-		select `+documentColumns+`
-		from resource r
-		where `+l.where+`
-		order by `+l.order+`
-		limit $`+strconv.Itoa(limit), args...)
-	if err != nil || len(docs) <= count {
-		return docs, len(docs), err
-	}
-	total, err := l.count(ctx, tx)
-	return docs[:count], total, err
-}
-
-// laterPage skips to its first resource in the index before it reads documents.
-func (l listing) laterPage(ctx context.Context, tx *Tx, offset, count int) ([]roster.Document, int, error) {
-	total, err := l.count(ctx, tx)
-	if err != nil || offset >= total {
-		return nil, total, err
-	}
-	var seq int64
-	var id string
-	args, n := l.with(offset)
-	if err := tx.QueryRow(ctx, `
-		select r.seq, r.id
-		from resource r
-		where `+l.where+`
-		order by `+l.order+`
-		limit 1
-		offset $`+strconv.Itoa(n), args...).Scan(&seq, &id); err != nil {
-		return nil, 0, err
-	}
-	args, n = l.with(seq, id, count)
-	docs, err := collect(ctx, tx, scanDocument, `
-		select `+documentColumns+`
-		from resource r
-		where `+l.where+` and (r.seq, r.id) >= ($`+strconv.Itoa(n)+`, $`+strconv.Itoa(n+1)+`)
-		order by `+l.order+`
-		limit $`+strconv.Itoa(n+2), args...)
-	return docs, total, err
-}
-
-func (l listing) count(ctx context.Context, tx *Tx) (total int, err error) {
-	err = tx.QueryRow(ctx, `
-		select count(*)
-		from resource r
-		where `+l.where, l.args...).Scan(&total)
-	return total, err
-}
-
-// scan streams the candidates and lets the filter decide on each.
-func (l listing) scan(ctx context.Context, tx *Tx, filter *scim.Filter, offset, count, scanLimit int) (docs []roster.Document, total int, err error) {
-	args, limit := l.with(scanLimit + 1)
-	rows, err := tx.Query(ctx, `
-		select `+documentColumns+`
-		from resource r
-		where `+l.where+`
-		order by `+l.order+`
-		limit $`+strconv.Itoa(limit), args...)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer rows.Close()
-	for read := 1; rows.Next(); read++ {
-		if read > scanLimit {
-			return nil, 0, roster.ErrTooMany
-		}
-		doc, err := scanDocument(rows)
-		if err != nil {
-			return nil, 0, err
-		}
-		resource, err := scim.Parse(doc.JSON)
-		if err != nil {
-			return nil, 0, fmt.Errorf("read stored resource %s: %w", doc.ID, err)
-		}
-		if !filter.Match(resource) {
-			continue
-		}
-		if total >= offset && len(docs) < count {
-			docs = append(docs, doc)
-		}
-		total++
-	}
-	return docs, total, rows.Err()
 }
 
 // Record returns a resource with its columns.
@@ -211,7 +77,7 @@ func (tx *Tx) record(ctx context.Context, id site.ID, kind roster.Kind, resource
 	rec, err := scanRecord(tx.QueryRow(ctx, `
 		select `+recordColumns+`
 		from resource r
-		where r.site = $1 and r.kind = $2 and r.id = $3`+lock, string(id), string(kind), resource))
+		where r.site = $1 and r.kind || '' = $2 and r.id = $3`+lock, string(id), string(kind), resource))
 	return rec, orNotFound(err, roster.ErrNotFound)
 }
 
@@ -219,7 +85,7 @@ func (tx *Tx) recordByUserName(ctx context.Context, id site.ID, folded, lock str
 	rec, err := scanRecord(tx.QueryRow(ctx, `
 		select `+recordColumns+`
 		from resource r
-		where r.site = $1 and r.kind = $2 and r.user_name = $3`+lock, string(id), string(roster.User), folded))
+		where r.site = $1 and r.kind || '' = $2 and r.user_name = $3`+lock, string(id), string(roster.User), folded))
 	return rec, orNotFound(err, roster.ErrNotFound)
 }
 
@@ -228,7 +94,7 @@ func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, a
 	query := `
 		select ` + recordColumns + `
 		from resource r
-		where r.site = $1 and r.kind = $2 and r.user_name > $3`
+		where r.site = $1 and r.kind || '' = $2 and r.user_name > $3`
 	args := []any{string(id), string(roster.User), after, limit}
 	switch q.Status {
 	case roster.StatusActive:
@@ -282,7 +148,7 @@ func (s Rosters) SessionPerson(ctx context.Context, id site.ID, session roster.S
 		rec, err = scanRecord(tx.QueryRow(ctx, `
 			select `+recordColumns+`
 			from site_session x
-			join resource r on r.site = x.site and r.kind = $4 and r.id = x.person
+			join resource r on r.site = x.site and r.kind || '' = $4 and r.id = x.person
 			where x.site = $1 and x.hash = $2 and x.expires > $3 and r.active`,
 			string(id), hexHash(session), micros(now), string(roster.User)))
 		return orNotFound(err, roster.ErrNoSession)
@@ -302,13 +168,14 @@ func (s Rosters) EndSession(ctx context.Context, id site.ID, session roster.Sess
 
 // Update runs fn in one write transaction.
 func (s Rosters) Update(ctx context.Context, id site.ID, fn func(roster.Tx) error) error {
-	return s.DB.update(ctx, func(tx *Tx) error { return fn(rosterTx{tx: tx, site: id}) })
+	return s.DB.update(ctx, func(tx *Tx) error { return fn(rosterTx{tx: tx, site: id, shard: tx.shard()}) })
 }
 
 // rosterTx is one write transaction on one site's roster.
 type rosterTx struct {
-	tx   *Tx
-	site site.ID
+	tx    *Tx
+	site  site.ID
+	shard int // in which it counts
 }
 
 func (t rosterTx) Record(ctx context.Context, kind roster.Kind, resource string) (roster.Record, error) {
@@ -319,28 +186,29 @@ func (t rosterTx) RecordByUserName(ctx context.Context, folded string) (roster.R
 	return t.tx.recordByUserName(ctx, t.site, folded, t.tx.forUpdate())
 }
 
-func (t rosterTx) Insert(ctx context.Context, r roster.Record) error {
-	done, err := t.tx.Exec(ctx, `
+func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err error) {
+	err = t.tx.QueryRow(ctx, `
 		insert into resource (site, kind, id, seq, version, user_name, external_id, display_name, active, role, created, modified,
 			last_by, last_via, last_at, last_text, active_by, active_via, active_at, role_by, role_via, role_at, last_sign_in, doc)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
-		on conflict (site, user_name) do nothing`,
-		string(t.site), string(r.Kind), r.ID, t.tx.db.now().UnixMicro(), r.Version, orNull(r.UserName), r.ExternalID, r.DisplayName,
+		values ($1, $2, $3, 1 + coalesce((select m.seq from resource m where m.site = $1 and m.kind = $2 order by m.seq desc limit 1), 0),
+			$4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+		on conflict (site, user_name) do nothing
+		returning seq`,
+		string(t.site), string(r.Kind), r.ID, r.Version, orNull(r.UserName), r.ExternalID, r.DisplayName,
 		r.Active, string(r.Role), micros(r.Created), micros(r.Modified),
 		r.Last.Actor, r.Last.Via, micros(r.Last.Time), r.Last.Text,
 		r.LastActive.Actor, r.LastActive.Via, micros(r.LastActive.Time),
-		r.LastRole.Actor, r.LastRole.Via, micros(r.LastRole.Time), micros(r.LastSignIn), string(r.JSON))
+		r.LastRole.Actor, r.LastRole.Via, micros(r.LastRole.Time), micros(r.LastSignIn), string(r.JSON)).Scan(&seq)
 	if err != nil {
-		return err
+		return 0, orNotFound(err, roster.ErrUserNameTaken)
 	}
-	n, err := affected(done)
-	if err != nil {
-		return err
+	if err := t.count(ctx, r.Kind, seq, 1); err != nil {
+		return 0, err
 	}
-	if n == 0 {
-		return roster.ErrUserNameTaken
+	if err := t.putUnique(ctx, roster.Record{}, r); err != nil {
+		return 0, err
 	}
-	return t.putValues(ctx, roster.Record{}, r)
+	return seq, t.putValues(ctx, roster.Record{}, r)
 }
 
 // orNull lets resources without a user name share a unique index.
@@ -376,7 +244,57 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	if n == 0 {
 		return fmt.Errorf("%s %s is not at version %d any more", old.Kind, old.ID, old.Version)
 	}
+	if err := t.putUnique(ctx, old, next); err != nil {
+		return err
+	}
 	return t.putValues(ctx, old, next)
+}
+
+// putUnique writes the rows of unique values that differ. What a resource gives up is free before it takes another.
+func (t rosterTx) putUnique(ctx context.Context, old, next roster.Record) error {
+	held := func(values []roster.Value, v roster.Value) bool {
+		return slices.ContainsFunc(values, func(o roster.Value) bool { return o.Path == v.Path && o.Folded == v.Folded })
+	}
+	for _, v := range old.Unique {
+		if held(next.Unique, v) {
+			continue
+		}
+		if _, err := t.tx.Exec(ctx, `
+			delete from resource_unique
+			where site = $1 and kind = $2 and path = $3 and value = $4 and resource = $5`,
+			string(t.site), string(old.Kind), v.Path, v.Folded, old.ID); err != nil {
+			return err
+		}
+	}
+	for _, v := range next.Unique {
+		if held(old.Unique, v) {
+			continue
+		}
+		if err := t.takeUnique(ctx, next, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t rosterTx) takeUnique(ctx context.Context, r roster.Record, v roster.Value) error {
+	if _, err := t.tx.Exec(ctx, `
+		insert into resource_unique (site, kind, path, value, resource, element)
+		values ($1, $2, $3, $4, $5, $6)
+		on conflict (site, kind, path, value) do nothing`,
+		string(t.site), string(r.Kind), v.Path, v.Folded, r.ID, v.Element); err != nil {
+		return err
+	}
+	var owner string
+	err := t.tx.QueryRow(ctx, `
+		select u.resource
+		from resource_unique u
+		where u.site = $1 and u.kind = $2 and u.path = $3 and u.value = $4`,
+		string(t.site), string(r.Kind), v.Path, v.Folded).Scan(&owner)
+	if err == nil && owner != r.ID {
+		return &roster.TakenError{Path: v.Path}
+	}
+	return err
 }
 
 // putValues writes the value rows that differ.
@@ -398,7 +316,8 @@ func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error 
 		}
 		if _, err := t.tx.Exec(ctx, `
 			insert into resource_value (site, path, value, resource, element)
-			values ($1, $2, $3, $4, $5)`,
+			values ($1, $2, $3, $4, $5)
+			on conflict (site, path, value, resource, element) do nothing`,
 			string(t.site), v.Path, v.Folded, next.ID, v.Element); err != nil {
 			return err
 		}
@@ -408,6 +327,12 @@ func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error 
 
 func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
 	if err := t.putValues(ctx, old, roster.Record{}); err != nil {
+		return err
+	}
+	if err := t.putUnique(ctx, old, roster.Record{}); err != nil {
+		return err
+	}
+	if err := t.count(ctx, old.Kind, old.Position, -1); err != nil {
 		return err
 	}
 	for _, query := range []string{
@@ -439,7 +364,7 @@ func (t rosterTx) OtherAdmins(ctx context.Context, person string) (others int, e
 	err = t.tx.QueryRow(ctx, `
 		select count(*)
 		from resource r
-		where r.site = $1 and r.kind = $2 and r.role in ('Moderator', 'Admin') and r.role = $3 and r.active and r.id <> $4`,
+		where r.site = $1 and r.kind || '' = $2 and r.role in ('Moderator', 'Admin') and r.role = $3 and r.active and r.id <> $4`,
 		string(t.site), string(roster.User), string(roster.RoleAdmin), person).Scan(&others)
 	return others, err
 }

@@ -1,0 +1,154 @@
+package roster
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// CursorTimeout is how long a cursor can be used.
+const CursorTimeout = time.Hour
+
+// cursor is a place in a list, as the client carries it. It grants nothing: the token of the request that brings it is
+// checked like any other, and it is good for the query that made it alone.
+type cursor struct {
+	Expires int64  `json:"e"` // seconds since 1970
+	Query   []byte `json:"q"` // what site, kind, filter and sort hash to
+	Count   int    `json:"c"`
+
+	After  *Place `json:"a,omitempty"` // in the order of creation: the last resource of the page before
+	Offset int    `json:"o,omitempty"` // in any other order: how many pages of resources went before
+}
+
+const (
+	cursorMAC  = 16 // bytes; a forger has an hour
+	cursorHash = 16
+)
+
+// listByCursor answers a page, and says where the next one begins when there is one.
+//
+// RFC 9865 §2: the cursor is stateless, so there is none to run out of.
+func (r *Roster) listByCursor(ctx context.Context, q Query) (Page, error) {
+	key, err := r.signingKey(ctx)
+	if err != nil {
+		return Page{}, err
+	}
+	if q.Count < 0 || q.Count > MaxCount {
+		return Page{}, scim.InvalidCount("count must be between 0 and %d where pages are asked for by cursor.", MaxCount)
+	}
+	at := cursor{Query: r.fingerprint(q), Count: q.Count}
+	if q.Cursor != "" {
+		if at, err = r.openCursor(key, q, at); err != nil {
+			return Page{}, err
+		}
+	}
+	if q.Kind == Group && !r.site.Groups {
+		return Page{StartIndex: 1}, nil
+	}
+	list := ListQuery{Kind: q.Kind, Filter: q.Filter, Sort: q.SortBy, After: at.After, Offset: at.Offset, Count: q.Count}
+	if q.Count > 0 {
+		list.Count++ // one more tells whether there is a next page
+	}
+	docs, total, err := r.list(ctx, list)
+	if err != nil {
+		return Page{}, err
+	}
+	page := Page{TotalResults: total, StartIndex: 1, Documents: docs}
+	if q.Count == 0 || len(docs) <= q.Count {
+		return page, nil
+	}
+	page.Documents = docs[:q.Count]
+	page.NextCursor, err = sealCursor(key, at.next(q, page.Documents, r.Now()))
+	return page, err
+}
+
+func (c cursor) next(q Query, docs []Document, now time.Time) cursor {
+	c.Expires = now.Add(CursorTimeout).Unix()
+	if q.SortBy != nil {
+		c.Offset += len(docs)
+		return c
+	}
+	last := docs[len(docs)-1]
+	c.After = &Place{Position: last.Position, ID: last.ID}
+	return c
+}
+
+// fingerprint tells queries apart that a cursor must not be carried between.
+func (r *Roster) fingerprint(q Query) []byte {
+	parts := []string{string(r.site.ID), string(q.Kind), "", ""}
+	if q.Filter != nil {
+		parts[2] = "filter " + q.Filter.String()
+	}
+	if q.SortBy != nil {
+		parts[3] = fmt.Sprintf("sort %s %t", q.SortBy.Path, q.SortBy.Descending)
+	}
+	h := sha256.New()
+	_ = json.NewEncoder(h).Encode(parts) // texts into a hash: nothing can fail
+	return h.Sum(nil)[:cursorHash]
+}
+
+func sealCursor(key []byte, c cursor) (string, error) {
+	b, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("write cursor: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(append(b, sign(key, b)...)), nil
+}
+
+func sign(key, message []byte) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write(message)
+	return mac.Sum(nil)[:cursorMAC]
+}
+
+// openCursor reads a cursor that this installation made for this query. A forged one and one of another site or query
+// get the same answer.
+func (r *Roster) openCursor(key []byte, q Query, want cursor) (cursor, error) {
+	invalid := scim.InvalidCursor("The cursor does not belong to this query. Begin again with an empty cursor, and keep every other parameter the same from page to page.")
+	sealed, err := base64.RawURLEncoding.DecodeString(q.Cursor)
+	if err != nil || len(sealed) < cursorMAC {
+		return cursor{}, invalid
+	}
+	b, mac := sealed[:len(sealed)-cursorMAC], sealed[len(sealed)-cursorMAC:]
+	if !hmac.Equal(mac, sign(key, b)) {
+		return cursor{}, invalid
+	}
+	var c cursor
+	if err := json.Unmarshal(b, &c); err != nil {
+		return cursor{}, invalid
+	}
+	switch {
+	case !hmac.Equal(c.Query, want.Query):
+		return cursor{}, invalid
+	case c.Count != want.Count:
+		return cursor{}, scim.InvalidCount("count is %d and was %d on the page before; keep it the same.", want.Count, c.Count)
+	case r.Now().Unix() > c.Expires:
+		return cursor{}, scim.ExpiredCursor("The cursor is older than %s. Begin again with an empty cursor.", CursorTimeout)
+	}
+	return c, nil
+}
+
+// signingKey returns the installation's key. It is made once and never changes, so it is kept.
+func (r *Rosters) signingKey(ctx context.Context) ([]byte, error) {
+	r.keyLock.Lock()
+	defer r.keyLock.Unlock()
+	if r.cursorKey != nil {
+		return r.cursorKey, nil
+	}
+	key, err := r.Store.CursorKey(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("key for cursors: %w", err)
+	}
+	if len(key) < sha256.Size {
+		return nil, errors.New("key for cursors: it is too short")
+	}
+	r.cursorKey = key
+	return key, nil
+}

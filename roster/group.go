@@ -1,0 +1,114 @@
+package roster
+
+import (
+	"context"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// A group is a document without members and one row for each member, so that a change of some members costs as many
+// rows as it names, and reading the document costs none of them.
+
+// CreateGroup adds a group with those members; nil is none. Its displayName is unique in any letter case.
+func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *MemberList, c Change) (Outcome, error) {
+	rt, err := r.writable(Group)
+	if err != nil {
+		return Outcome{}, err
+	}
+	rec, err := r.newRecord(rt, &draft{doc: doc.Clone()}, c)
+	if err != nil {
+		return Outcome{}, err
+	}
+	var out Outcome
+	err = r.update(ctx, func(tx Tx) error {
+		d := &draft{doc: doc.Clone()}
+		// The row of the group goes first: a name in use is refused before anything is read for it.
+		if rec.Position, err = tx.Insert(ctx, rec); err != nil {
+			return taken(err, doc)
+		}
+		m := membersEdit{Roster: r, tx: tx, group: rec.ID, d: d}
+		if err := m.add(ctx, members.distinct()); err != nil {
+			return err
+		}
+		out, err = r.created(ctx, tx, rec, d, c)
+		return err
+	})
+	return out, err
+}
+
+// ReplaceGroup is SCIM's PUT of a group: its members become those; nil is none.
+//
+// RFC 7644 §3.5.1: what is left out is cleared.
+func (r *Roster) ReplaceGroup(ctx context.Context, id string, doc scim.Resource, members *MemberList, c Change) (Outcome, error) {
+	rt, err := r.writable(Group)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return r.changeGroup(ctx, rt, id, c, func(m *membersEdit, old scim.Resource) (*draft, error) {
+		merged, err := scim.MergePut(rt.ResourceType, old, doc)
+		if err != nil {
+			return nil, err
+		}
+		m.d = &draft{doc: merged}
+		return m.d, m.replace(ctx, members.distinct())
+	})
+}
+
+// patchGroup applies a PATCH: what it does to members by their values goes to their rows. A filter that asks for more
+// than values needs the members as a list.
+func (r *Roster) patchGroup(ctx context.Context, rt *resourceType, id string, p *scim.Patch, c Change) (Outcome, error) {
+	rest, edits, byValue := p.Detach("members")
+	return r.changeGroup(ctx, rt, id, c, func(m *membersEdit, old scim.Resource) (*draft, error) {
+		if !byValue {
+			return m.patchWhole(ctx, rt, p, old)
+		}
+		result, err := rest.Apply(rt.ResourceType, old)
+		if err != nil {
+			return nil, err
+		}
+		m.d = draftOf(result)
+		for _, e := range edits {
+			if err := m.apply(ctx, e); err != nil {
+				return nil, err
+			}
+		}
+		return m.d, nil
+	})
+}
+
+func (m *membersEdit) patchWhole(ctx context.Context, rt *resourceType, p *scim.Patch, old scim.Resource) (*draft, error) {
+	members, err := m.elements(ctx)
+	if err != nil {
+		return nil, err
+	}
+	whole := old.Clone()
+	if len(members) > 0 {
+		whole["members"] = members
+	}
+	result, err := p.Apply(rt.ResourceType, whole)
+	if err != nil {
+		return nil, err
+	}
+	m.d = draftOf(result)
+	doc, list := splitMembers(result.Resource)
+	m.d.doc = doc
+	return m.d, m.replace(ctx, list.distinct())
+}
+
+// changeGroup is change with the rows of members at hand.
+func (r *Roster) changeGroup(ctx context.Context, rt *resourceType, id string, c Change, apply func(m *membersEdit, old scim.Resource) (*draft, error)) (Outcome, error) {
+	var out Outcome
+	err := r.update(ctx, func(tx Tx) error {
+		rec, old, err := r.read(ctx, tx, Group, id, c)
+		if err != nil {
+			return err
+		}
+		d, err := apply(&membersEdit{Roster: r, tx: tx, group: id}, old)
+		if err != nil {
+			return err
+		}
+		out, err = r.replace(ctx, tx, rt, rec, old, d, c)
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,155 @@
+package roster
+
+import (
+	"strconv"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// resourceType is a resource type with what the roster takes from its schemas.
+type resourceType struct {
+	*scim.ResourceType
+	unique []uniqueAttribute
+}
+
+// uniqueAttribute is an attribute that no two resources of a kind may have the same value of.
+type uniqueAttribute struct {
+	path scim.AttrPath
+	leaf *scim.Attribute // what is compared
+}
+
+// typeOf returns a site's resource type of that kind, 404 if it has none.
+func (r *Roster) typeOf(kind Kind) (*resourceType, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	rt, ok := r.types.ByName(string(kind))
+	if !ok || kind == Group && !r.site.Groups {
+		return nil, scim.NotFound("This site has no resources of the type %q.", kind)
+	}
+	return &resourceType{ResourceType: rt, unique: uniqueOf(rt)}, nil
+}
+
+// uniqueOf lists the attributes whose schema says that they are unique. A user's userName has a column of its own.
+func uniqueOf(rt *scim.ResourceType) []uniqueAttribute {
+	var list []uniqueAttribute
+	add := func(path scim.AttrPath, a *scim.Attribute) {
+		if IsUnique(a) && (rt.ID != string(User) || path != scim.AttrPath{Name: "userName"}) {
+			list = append(list, uniqueAttribute{path, a})
+		}
+	}
+	all := func(urn string, attributes []*scim.Attribute) {
+		for _, a := range attributes {
+			add(scim.AttrPath{URN: urn, Name: a.Name}, a)
+			for _, sub := range a.SubAttributes {
+				add(scim.AttrPath{URN: urn, Name: a.Name, Sub: sub.Name}, sub)
+			}
+		}
+	}
+	all("", rt.Schema.Attributes)
+	for _, e := range rt.Extensions {
+		all(e.Schema.ID, e.Schema.Attributes)
+	}
+	return list
+}
+
+// IsUnique reports whether a site keeps two resources of a type from having the same value of an attribute.
+//
+// RFC 7643 §2.2: server and global differ in how far they reach; a site ends at its own edge.
+func IsUnique(a *scim.Attribute) bool {
+	return a.Type != scim.Complex && a.Returned != scim.ReturnedNever &&
+		(a.Uniqueness == scim.UniquenessServer || a.Uniqueness == scim.UniquenessGlobal)
+}
+
+// uniqueValues lists the values of a document that must be unique.
+func (rt *resourceType) uniqueValues(doc scim.Resource) []Value {
+	var values []Value
+	for _, u := range rt.unique {
+		from := map[string]any(doc)
+		if u.path.URN != "" {
+			from, _ = doc[u.path.URN].(map[string]any)
+		}
+		for i, e := range elementsOf(from[u.path.Name]) {
+			if m, isMap := e.(map[string]any); isMap {
+				e = m[u.path.Sub]
+			}
+			if folded := FoldValue(u.leaf, e); folded != "" {
+				values = append(values, Value{Path: u.path.String(), Folded: folded, Element: i})
+			}
+		}
+	}
+	return values
+}
+
+func elementsOf(value any) []any {
+	if list, ok := value.([]any); ok {
+		return list
+	}
+	if value == nil {
+		return nil
+	}
+	return []any{value}
+}
+
+// FoldValue is a value of an attribute in the form in which two are compared; empty for none.
+func FoldValue(a *scim.Attribute, value any) string {
+	switch value := value.(type) {
+	case string:
+		if a.CaseExact || a.Type == scim.Binary {
+			return value
+		}
+		return scim.Fold(value)
+	case bool:
+		return strconv.FormatBool(value)
+	case int64:
+		return strconv.FormatInt(value, 10)
+	case float64:
+		return strconv.FormatFloat(value, 'g', -1, 64)
+	}
+	return ""
+}
+
+// noun is what a sentence calls a resource.
+func (k Kind) noun() string {
+	switch k {
+	case User:
+		return "user"
+	case Group:
+		return "group"
+	}
+	return string(k)
+}
+
+// event is the first word of the names of events about a resource.
+func (k Kind) event() string {
+	switch k {
+	case User:
+		return "user"
+	case Group:
+		return "group"
+	}
+	return "resource"
+}
+
+// nameOf is what a resource is called: its userName or displayName, else nothing.
+func nameOf(kind Kind, doc scim.Resource) string {
+	if kind == User {
+		return doc.String("userName")
+	}
+	return doc.String("displayName")
+}
+
+// calledIn is how the text of an event begins.
+func calledIn(rec Record, doc scim.Resource) string {
+	name := nameOf(rec.Kind, doc)
+	switch {
+	case rec.Kind == User:
+		return name
+	case name == "":
+		name = rec.ID
+	}
+	if rec.Kind == Group {
+		return "Group " + name
+	}
+	return string(rec.Kind) + " " + name
+}

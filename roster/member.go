@@ -1,0 +1,366 @@
+package roster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// Member is somebody, or a group, in a group.
+type Member struct {
+	ID   string
+	Kind Kind // User or Group
+}
+
+// Membership is a group that has somebody as its member, directly.
+type Membership struct {
+	Group   string // its id
+	Display string // its displayName
+}
+
+// membersTogether is how many members are read or written by one statement.
+const membersTogether = 1_000
+
+// Members streams the members of a group in the order of their ids. It reads page after page and holds one of them, and
+// no transaction: a member who comes or goes meanwhile may be in it or not.
+func (r *Roster) Members(ctx context.Context, group string) iter.Seq2[Member, error] {
+	return func(yield func(Member, error) bool) {
+		if !storable(group) || !r.site.Groups {
+			return
+		}
+		for page, err := range pages(func(after string) ([]Member, error) {
+			return r.Store.Members(ctx, r.site.ID, group, after, membersTogether)
+		}) {
+			if err != nil {
+				yield(Member{}, fmt.Errorf("read members of group %s: %w", group, err))
+				return
+			}
+			for _, m := range page {
+				if !yield(m, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// pages reads page after page until one is not full.
+func pages(read func(after string) ([]Member, error)) iter.Seq2[[]Member, error] {
+	return func(yield func([]Member, error) bool) {
+		after := ""
+		for {
+			page, err := read(after)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(page) > 0 && !yield(page, nil) || len(page) < membersTogether {
+				return
+			}
+			after = page[len(page)-1].ID
+		}
+	}
+}
+
+// Groups returns the groups that have each of those users, or groups, as a member themselves.
+func (r *Roster) Groups(ctx context.Context, ids ...string) (map[string][]Membership, error) {
+	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !storable(id) })
+	slices.Sort(asked)
+	asked = slices.Compact(asked)
+	if len(asked) == 0 || !r.site.Groups {
+		return nil, nil
+	}
+	found, err := r.Store.Memberships(ctx, r.site.ID, asked)
+	if err != nil {
+		return nil, fmt.Errorf("read memberships: %w", err)
+	}
+	return found, nil
+}
+
+// MemberList gathers whom a request names as the members of a group while the request is being read. It keeps the ids
+// alone, packed. The zero value is empty.
+type MemberList struct {
+	ids    []string
+	slab   *strings.Builder
+	sorted bool
+}
+
+const slabBytes = 64 << 10
+
+// Add adds the value of one member as it was sent. An empty one is left out.
+func (l *MemberList) Add(value string) {
+	// members.value is compared without letter case, and ids are given out in lower case.
+	id := scim.Fold(value)
+	if id == "" {
+		return
+	}
+	if l.slab == nil || l.slab.Cap()-l.slab.Len() < len(id) {
+		l.slab = &strings.Builder{}
+		l.slab.Grow(max(slabBytes, len(id)))
+	}
+	from := l.slab.Len()
+	l.slab.WriteString(id)
+	l.ids = append(l.ids, l.slab.String()[from:])
+	l.sorted = false
+}
+
+// Len is how many members were added, repeated ones included.
+func (l *MemberList) Len() int {
+	if l == nil {
+		return 0
+	}
+	return len(l.ids)
+}
+
+// distinct returns the ids in order, each once.
+func (l *MemberList) distinct() []string {
+	if l == nil {
+		return nil
+	}
+	if !l.sorted {
+		slices.Sort(l.ids)
+		l.ids = slices.Compact(l.ids)
+		l.sorted = true
+	}
+	return l.ids
+}
+
+// splitMembers takes the members out of a group's document.
+func splitMembers(doc scim.Resource) (scim.Resource, *MemberList) {
+	rest := doc.Clone()
+	delete(rest, "members")
+	return rest, listed(elementsOf(doc["members"]))
+}
+
+func listed(elements []any) *MemberList {
+	l := &MemberList{}
+	for _, e := range elements {
+		m, _ := e.(map[string]any)
+		value, _ := m["value"].(string)
+		l.Add(value)
+	}
+	return l
+}
+
+// delta is how the members of a group differ from before.
+type delta struct {
+	added, removed           []string // the first few
+	addedCount, removedCount int
+}
+
+// deltaNames is how many members an event names.
+const deltaNames = 100
+
+func (d *delta) any() bool { return d.addedCount+d.removedCount > 0 }
+
+func (d *delta) add(ids []string) {
+	d.addedCount += len(ids)
+	d.added = append(d.added, ids[:min(len(ids), deltaNames-len(d.added))]...)
+}
+
+func (d *delta) remove(ids []string) {
+	d.removedCount += len(ids)
+	d.removed = append(d.removed, ids[:min(len(ids), deltaNames-len(d.removed))]...)
+}
+
+// words says what happened, with text before it; nothing when nothing did.
+func (d *delta) words(before string) string {
+	var parts []string
+	if d.addedCount > 0 {
+		parts = append(parts, fmt.Sprintf("%s added", count(d.addedCount, "member")))
+	}
+	if d.removedCount > 0 {
+		parts = append(parts, fmt.Sprintf("%s removed", count(d.removedCount, "member")))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return before + strings.Join(parts, ", ")
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// membersEdit applies changes of members to the rows of one group, in one transaction.
+type membersEdit struct {
+	*Roster
+	tx    Tx
+	group string
+	d     *draft
+
+	unknown int
+}
+
+// apply makes one step of a PATCH.
+func (m *membersEdit) apply(ctx context.Context, e scim.Edit) error {
+	ids := listed(e.Values).distinct()
+	switch e.Op {
+	case "replace":
+		return m.replace(ctx, ids)
+	case "remove":
+		return m.remove(ctx, ids)
+	}
+	return m.add(ctx, ids)
+}
+
+// add adds those who are no members yet.
+func (m *membersEdit) add(ctx context.Context, ids []string) error {
+	now := m.millis()
+	for some := range slices.Chunk(ids, membersTogether) {
+		known, err := m.known(ctx, some)
+		if err != nil {
+			return err
+		}
+		if len(known) == 0 {
+			continue
+		}
+		added, err := m.tx.AddMembers(ctx, m.group, known, now)
+		if err != nil {
+			return err
+		}
+		m.d.members.add(added)
+	}
+	return nil
+}
+
+// known looks up who the ids belong to. Strict sites refuse an id that belongs to nobody, others leave it out and say so.
+func (m *membersEdit) known(ctx context.Context, ids []string) ([]Member, error) {
+	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !storable(id) || len(id) > maxIndexed })
+	kinds, err := m.tx.MemberKinds(ctx, asked)
+	if err != nil {
+		return nil, err
+	}
+	var known []Member
+	for _, id := range ids {
+		if kind, found := kinds[id]; found {
+			known = append(known, Member{ID: id, Kind: kind})
+			continue
+		}
+		if m.site.Strict {
+			return nil, scim.InvalidValue("members: there is no user or group with the id %q on this site.", short(id))
+		}
+		m.skip(id)
+	}
+	return known, nil
+}
+
+// unknownNamed is how many members that do not exist a request log row names.
+const unknownNamed = 20
+
+func (m *membersEdit) skip(id string) {
+	m.unknown++
+	switch {
+	case m.unknown <= unknownNamed:
+		m.d.ignore("members", fmt.Sprintf("there is no user or group with the id %q", short(id)))
+	case m.unknown == unknownNamed+1:
+		m.d.ignore("members", "more ids that belong to nobody")
+	}
+}
+
+func short(id string) string {
+	const most = 100
+	if len(id) > most {
+		return strings.ToValidUTF8(id[:most], "") + "…"
+	}
+	return id
+}
+
+func (m *membersEdit) remove(ctx context.Context, ids []string) error {
+	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !storable(id) })
+	for some := range slices.Chunk(asked, membersTogether) {
+		removed, err := m.tx.RemoveMembers(ctx, m.group, some)
+		if err != nil {
+			return err
+		}
+		m.d.members.remove(removed)
+	}
+	return nil
+}
+
+// replace makes the ids, in order and each once, the group's members. It reads whom the group has and writes the
+// difference.
+func (m *membersEdit) replace(ctx context.Context, ids []string) error {
+	var missing []string
+	for page, err := range pages(func(after string) ([]Member, error) {
+		return m.tx.Members(ctx, m.group, after, membersTogether)
+	}) {
+		if err != nil {
+			return err
+		}
+		var gone []string
+		for _, member := range page {
+			for len(ids) > 0 && ids[0] < member.ID {
+				missing, ids = append(missing, ids[0]), ids[1:]
+			}
+			if len(ids) > 0 && ids[0] == member.ID {
+				ids = ids[1:]
+				continue
+			}
+			gone = append(gone, member.ID)
+		}
+		if err := m.remove(ctx, gone); err != nil {
+			return err
+		}
+	}
+	return m.add(ctx, append(missing, ids...))
+}
+
+// elements lists the members in the form of a document, for what cannot be done by values alone.
+func (m *membersEdit) elements(ctx context.Context) ([]any, error) {
+	var list []any
+	for page, err := range pages(func(after string) ([]Member, error) {
+		return m.tx.Members(ctx, m.group, after, membersTogether)
+	}) {
+		if err != nil {
+			return nil, err
+		}
+		for _, member := range page {
+			list = append(list, map[string]any{"value": member.ID, "type": string(member.Kind)})
+		}
+	}
+	return list, nil
+}
+
+// leaveGroups moves the version of every group that loses a member because it is deleted.
+func (r *Roster) leaveGroups(ctx context.Context, tx Tx, leaver Record, doc scim.Resource, c Change) error {
+	if leaver.Kind != User && leaver.Kind != Group {
+		return nil
+	}
+	groups, err := tx.GroupsWith(ctx, leaver.ID)
+	if err != nil {
+		return err
+	}
+	group, _ := r.types.ByName(string(Group)) // every registry has it, and a site that has switched groups off keeps them
+	rt := &resourceType{ResourceType: group, unique: uniqueOf(group)}
+	for _, id := range groups {
+		if id == leaver.ID {
+			continue
+		}
+		rec, old, err := r.read(ctx, tx, Group, id, Change{})
+		var gone *scim.Error
+		if errors.As(err, &gone) {
+			continue // a row that outlived its group is of no group's version
+		}
+		if err != nil {
+			return err
+		}
+		d := &draft{doc: old.Clone()}
+		m := membersEdit{Roster: r, tx: tx, group: id, d: d}
+		if err := m.remove(ctx, []string{leaver.ID}); err != nil {
+			return err
+		}
+		if _, err := r.replace(ctx, tx, rt, rec, old, d, c); err != nil {
+			return fmt.Errorf("take %s out of group %s: %w", nameOf(leaver.Kind, doc), id, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,237 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// batches are how many values one statement takes: few sizes, so that each is prepared once. A smaller batch is filled
+// up with its last value, which changes nothing where a value counts once.
+var batches = []int{1, 10, 100}
+
+// inBatches calls do with the values in batches of those sizes.
+func inBatches[T any](values []T, do func(batch []T) error) error {
+	for len(values) > 0 {
+		size := batches[len(batches)-1]
+		for _, b := range batches {
+			if b >= len(values) {
+				size = b
+				break
+			}
+		}
+		batch := values[:min(size, len(values))]
+		values = values[len(batch):]
+		full := append(make([]T, 0, size), batch...)
+		for len(full) < size {
+			full = append(full, batch[len(batch)-1])
+		}
+		if err := do(full); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// placeholders returns "$from, $from+1, …".
+func placeholders(from, n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("$" + strconv.Itoa(from+i))
+	}
+	return b.String()
+}
+
+func scanMember(row scanner) (m roster.Member, err error) {
+	err = row.Scan(&m.ID, &m.Kind)
+	return m, err
+}
+
+// Members returns members of a group in the order of their ids.
+func (s Rosters) Members(ctx context.Context, id site.ID, group, after string, limit int) (members []roster.Member, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		members, err = tx.members(ctx, id, group, after, limit)
+		return err
+	})
+	return members, err
+}
+
+func (tx *Tx) members(ctx context.Context, id site.ID, group, after string, limit int) ([]roster.Member, error) {
+	return collect(ctx, tx, scanMember, `
+		select m.member, m.member_kind
+		from membership m
+		where m.site = $1 and m.group_id = $2 and m.member > $3
+		order by m.member
+		limit $4`, string(id), group, after, limit)
+}
+
+// Memberships returns the groups of each of those members.
+func (s Rosters) Memberships(ctx context.Context, id site.ID, members []string) (found map[string][]roster.Membership, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		found, err = tx.memberships(ctx, id, members)
+		return err
+	})
+	return found, err
+}
+
+type membershipRow struct {
+	member, group string
+	doc           []byte
+}
+
+func (tx *Tx) memberships(ctx context.Context, id site.ID, members []string) (map[string][]roster.Membership, error) {
+	found := map[string][]roster.Membership{}
+	names := map[string]string{} // of groups, read once
+	err := inBatches(members, func(batch []string) error {
+		args := []any{string(id)}
+		for _, m := range batch {
+			args = append(args, m)
+		}
+		rows, err := collect(ctx, tx, func(row scanner) (r membershipRow, err error) {
+			err = row.Scan(&r.member, &r.group, &r.doc)
+			return r, err
+		}, `
+			select m.member, m.group_id, g.doc
+			from membership m
+			join resource g on g.site = m.site and g.id = m.group_id
+			where m.site = $1 and m.member in (`+placeholders(2, len(batch))+`)
+			order by m.member, m.group_id`, args...)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			name, read := names[r.group]
+			if !read {
+				doc, err := scim.Parse(r.doc)
+				if err != nil {
+					return fmt.Errorf("read stored group %s: %w", r.group, err)
+				}
+				name = doc.String("displayName")
+				names[r.group] = name
+			}
+			found[r.member] = append(found[r.member], roster.Membership{Group: r.group, Display: name})
+		}
+		return nil
+	})
+	return found, err
+}
+
+func (t rosterTx) Members(ctx context.Context, group, after string, limit int) ([]roster.Member, error) {
+	return t.tx.members(ctx, t.site, group, after, limit)
+}
+
+// forKeyShare is appended to a select whose rows must not be deleted until the transaction ends.
+func (tx *Tx) forKeyShare() string {
+	if tx.db.kind == PostgreSQL {
+		return "\nfor key share"
+	}
+	return ""
+}
+
+func (t rosterTx) MemberKinds(ctx context.Context, ids []string) (map[string]roster.Kind, error) {
+	kinds := make(map[string]roster.Kind, len(ids))
+	err := inBatches(ids, func(batch []string) error {
+		args := []any{string(t.site), string(roster.User), string(roster.Group)}
+		for _, id := range batch {
+			args = append(args, id)
+		}
+		found, err := collect(ctx, t.tx, scanMember, `
+			select r.id, r.kind
+			from resource r
+			where r.site = $1 and r.kind || '' in ($2, $3) and r.id in (`+placeholders(4, len(batch))+`)
+			order by r.id`+t.tx.forKeyShare(), args...)
+		for _, m := range found {
+			kinds[m.ID] = m.Kind
+		}
+		return err
+	})
+	return kinds, err
+}
+
+func (t rosterTx) AddMembers(ctx context.Context, group string, members []roster.Member, at time.Time) (added []string, err error) {
+	err = inBatches(members, func(batch []roster.Member) error {
+		args := []any{string(t.site), group, micros(at)}
+		var values []string
+		for _, m := range batch {
+			n := len(args) + 1
+			values = append(values, "($1, $2, $"+strconv.Itoa(n)+", $"+strconv.Itoa(n+1)+", $3)")
+			args = append(args, m.ID, string(m.Kind))
+		}
+		more, err := collect(ctx, t.tx, scanText, `
+			insert into membership (site, group_id, member, member_kind, added)
+			values `+strings.Join(values, ", ")+`
+			on conflict (site, group_id, member) do nothing
+			returning member`, args...)
+		added = append(added, more...)
+		return err
+	})
+	return added, err
+}
+
+func (t rosterTx) RemoveMembers(ctx context.Context, group string, ids []string) (removed []string, err error) {
+	err = inBatches(ids, func(batch []string) error {
+		args := []any{string(t.site), group}
+		for _, id := range batch {
+			args = append(args, id)
+		}
+		more, err := collect(ctx, t.tx, scanText, `
+			delete from membership
+			where site = $1 and group_id = $2 and member in (`+placeholders(3, len(batch))+`)
+			returning member`, args...)
+		removed = append(removed, more...)
+		return err
+	})
+	return removed, err
+}
+
+func (t rosterTx) GroupsWith(ctx context.Context, member string) ([]string, error) {
+	return collect(ctx, t.tx, scanText, `
+		select m.group_id
+		from membership m
+		where m.site = $1 and m.member = $2
+		order by m.group_id`, string(t.site), member)
+}
+
+// cursorKeyName is the row of the key that signs cursors.
+const cursorKeyName = "cursor"
+
+// CursorKey returns the key of the installation, which the first who asks makes.
+func (s Rosters) CursorKey(ctx context.Context) (key []byte, err error) {
+	var text string
+	read := func(tx *Tx) error {
+		return orNotFound(tx.QueryRow(ctx, `
+			select k.secret
+			from signing_key k
+			where k.name = $1`, cursorKeyName).Scan(&text), roster.ErrNotFound)
+	}
+	err = s.DB.view(ctx, read)
+	if errors.Is(err, roster.ErrNotFound) {
+		err = s.DB.update(ctx, func(tx *Tx) error {
+			var secret [32]byte
+			_, _ = rand.Read(secret[:]) // documented never to return an error
+			if _, err := tx.Exec(ctx, `
+				insert into signing_key (name, secret, created)
+				values ($1, $2, $3)
+				on conflict (name) do nothing`, cursorKeyName, hex.EncodeToString(secret[:]), micros(tx.db.now())); err != nil {
+				return err
+			}
+			return read(tx)
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return hex.DecodeString(text)
+}

@@ -1,0 +1,483 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// Lists are read in the order of seq, which counts the resources of one kind of a site from 1. Each stretch of
+// bucketSize places is counted where resources come and go, so a total is a sum of few rows, and a page at any depth is
+// a walk through one stretch.
+const bucketSize = 1024 // as in migration 0007
+
+// shards is how many writers of PostgreSQL can count in the same stretch without waiting for each other.
+const shards = 8
+
+func (tx *Tx) shard() int {
+	if tx.db.kind == PostgreSQL {
+		return rand.IntN(shards)
+	}
+	return 0
+}
+
+// count notes that a resource came (1) or went (-1).
+func (t rosterTx) count(ctx context.Context, kind roster.Kind, seq int64, n int) error {
+	_, err := t.tx.Exec(ctx, `
+		insert into resource_count (site, kind, bucket, shard, n)
+		values ($1, $2, $3, $4, $5)
+		on conflict (site, kind, bucket, shard) do update
+		set n = resource_count.n + excluded.n`,
+		string(t.site), string(kind), seq/bucketSize, t.shard, n)
+	return err
+}
+
+// List returns a page of the resources that match a filter, and how many match.
+func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (docs []roster.Document, total int, err error) {
+	l := newListing(id, q)
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		docs, total, err = l.list(ctx, tx)
+		return err
+	})
+	return docs, total, err
+}
+
+// listing is a query of a list: a condition on resources and the values it is bound to.
+type listing struct {
+	roster.ListQuery
+	site  site.ID
+	where string
+	args  []any
+	n     narrowing
+}
+
+func newListing(id site.ID, q roster.ListQuery) listing {
+	n := narrow(q.Kind, q.Filter, string(id), 2)
+	l := listing{ListQuery: q, site: id, n: n, args: append([]any{string(id), string(q.Kind)}, n.args...)}
+	l.where = `r.site = $1 and r.kind = $2`
+	if n.selective {
+		// Neither database is to walk the whole index that has the kind and the order.
+		l.where = `r.site = $1 and r.kind || '' = $2`
+	}
+	if n.sql != "" {
+		l.where += " and " + n.sql
+	}
+	return l
+}
+
+func (l listing) list(ctx context.Context, tx *Tx) ([]roster.Document, int, error) {
+	order, sorted := l.sorted()
+	switch {
+	case l.Filter == nil && l.Sort == nil:
+		return l.everything(ctx, tx)
+	case l.n.exact && l.Sort == nil:
+		return l.page(ctx, tx)
+	case l.n.exact && sorted:
+		return l.sortedPage(ctx, tx, order)
+	}
+	return l.scan(ctx, tx)
+}
+
+// byPlace is the order of lists. A selective condition leaves few rows, which are cheaper sorted than found in a walk.
+func (l listing) byPlace() string {
+	if l.n.selective {
+		return `r.seq + 0, r.id`
+	}
+	return `r.seq, r.id`
+}
+
+// with returns the arguments with more behind them, and the placeholder of the first of those.
+func (l listing) with(more ...any) (args []any, first int) {
+	return append(slices.Clone(l.args), more...), len(l.args) + 1
+}
+
+// documents reads up to limit documents that stand from a place on.
+func (l listing) documents(ctx context.Context, tx *Tx, from roster.Place, limit int) ([]roster.Document, error) {
+	args, n := l.with(from.Position, from.ID, limit)
+	return collect(ctx, tx, scanDocument, `
+		select `+documentColumns+`
+		from resource r
+		where `+l.where+` and (r.seq, r.id) >= ($`+strconv.Itoa(n)+`, $`+strconv.Itoa(n+1)+`)
+		order by `+l.byPlace()+`
+		limit $`+strconv.Itoa(n+2), args...)
+}
+
+// following is the least place after another.
+func following(p roster.Place) roster.Place {
+	return roster.Place{Position: p.Position, ID: p.ID + "\x01"}
+}
+
+// everything lists without a filter.
+func (l listing) everything(ctx context.Context, tx *Tx) ([]roster.Document, int, error) {
+	type stretch struct{ bucket, n int64 }
+	counted, err := collect(ctx, tx, func(row scanner) (s stretch, err error) {
+		err = row.Scan(&s.bucket, &s.n)
+		return s, err
+	}, `
+		select c.bucket, cast(sum(c.n) as bigint)
+		from resource_count c
+		where c.site = $1 and c.kind = $2
+		group by c.bucket
+		order by c.bucket`, string(l.site), string(l.Kind))
+	if err != nil {
+		return nil, 0, err
+	}
+	var total, before, bucket int64
+	for _, s := range counted {
+		if total+s.n <= int64(l.Offset) {
+			before, bucket = total+s.n, s.bucket+1
+		}
+		total += s.n
+	}
+	switch {
+	case l.Count == 0:
+		return nil, int(total), nil
+	case l.After != nil:
+		docs, err := l.documents(ctx, tx, following(*l.After), l.Count)
+		return docs, int(total), err
+	case int64(l.Offset) >= total:
+		return nil, int(total), nil
+	}
+	from, found, err := l.skip(ctx, tx, roster.Place{Position: bucket * bucketSize}, l.Offset-int(before))
+	if err != nil || !found {
+		return nil, int(total), err
+	}
+	docs, err := l.documents(ctx, tx, from, l.Count)
+	return docs, int(total), err
+}
+
+// skip walks past n resources in the index alone.
+func (l listing) skip(ctx context.Context, tx *Tx, from roster.Place, n int) (at roster.Place, found bool, err error) {
+	if n == 0 {
+		return from, true, nil
+	}
+	args, first := l.with(from.Position, n)
+	places, err := collect(ctx, tx, func(row scanner) (p roster.Place, err error) {
+		err = row.Scan(&p.Position, &p.ID)
+		return p, err
+	}, `
+		select r.seq, r.id
+		from resource r
+		where `+l.where+` and r.seq >= $`+strconv.Itoa(first)+`
+		order by `+l.byPlace()+`
+		limit 1
+		offset $`+strconv.Itoa(first+1), args...)
+	if err != nil || len(places) == 0 {
+		return at, false, err
+	}
+	return places[0], true, nil
+}
+
+// page answers from the indexes alone: every candidate matches. A lookup that finds no more than a page is one query.
+func (l listing) page(ctx context.Context, tx *Tx) ([]roster.Document, int, error) {
+	if l.Count > 0 && l.Offset == 0 && l.After == nil {
+		return l.firstPage(ctx, tx)
+	}
+	total, err := l.count(ctx, tx)
+	if err != nil || l.Count == 0 || l.Offset >= total {
+		return nil, total, err
+	}
+	var from roster.Place
+	if l.After != nil {
+		from = following(*l.After)
+	} else {
+		var found bool
+		if from, found, err = l.skip(ctx, tx, from, l.Offset); err != nil || !found {
+			return nil, total, err
+		}
+	}
+	docs, err := l.documents(ctx, tx, from, l.Count)
+	return docs, total, err
+}
+
+func (l listing) firstPage(ctx context.Context, tx *Tx) ([]roster.Document, int, error) {
+	args, limit := l.with(l.Count + 1)
+	docs, err := collect(ctx, tx, scanDocument, `
+		select `+documentColumns+`
+		from resource r
+		where `+l.where+`
+		order by `+l.byPlace()+`
+		limit $`+strconv.Itoa(limit), args...)
+	if err != nil || len(docs) <= l.Count {
+		return docs, len(docs), err
+	}
+	total, err := l.count(ctx, tx)
+	return docs[:l.Count], total, err
+}
+
+func (l listing) count(ctx context.Context, tx *Tx) (total int, err error) {
+	err = tx.QueryRow(ctx, `
+		select count(*)
+		from resource r
+		where `+l.where, l.args...).Scan(&total)
+	return total, err
+}
+
+// sorted is the order of columns that sorts like the attribute; false where none does.
+func (l listing) sorted() (order string, ok bool) {
+	if l.Sort == nil || l.Sort.Path.URN != "" {
+		return "", false
+	}
+	direction := ""
+	if l.Sort.Descending {
+		direction = " desc"
+	}
+	if l.Sort.Path.Name == "meta" {
+		column, ok := timeColumns[l.Sort.Path.Sub]
+		return column + direction + ", r.seq, r.id", ok
+	}
+	c, ok := textColumn(l.Kind, l.Sort.Path.Name)
+	if !ok || l.Sort.Path.Sub != "" {
+		return "", false
+	}
+	order = c.name + direction + ", r.seq, r.id"
+	if c.optional {
+		// RFC 7644 §3.4.2.3: without a value last in ascending order, first in descending.
+		order = "(" + c.name + " = '')" + direction + ", " + order
+	}
+	return order, true
+}
+
+// sortedPage sorts by columns. The documents are read of the page alone.
+func (l listing) sortedPage(ctx context.Context, tx *Tx, order string) ([]roster.Document, int, error) {
+	total, err := l.total(ctx, tx)
+	if err != nil || l.Count == 0 || l.Offset >= total {
+		return nil, total, err
+	}
+	args, n := l.with(l.Count, l.Offset)
+	docs, err := collect(ctx, tx, scanDocument, `
+		select `+documentColumns+`
+		from (
+			select r.id as page_id
+			from resource r
+			where `+l.where+`
+			order by `+order+`
+			limit $`+strconv.Itoa(n)+`
+			offset $`+strconv.Itoa(n+1)+`
+		) page
+		join resource r on r.site = $1 and r.id = page.page_id
+		order by `+order, args...)
+	return docs, total, err
+}
+
+func (l listing) total(ctx context.Context, tx *Tx) (int, error) {
+	if l.Filter != nil {
+		return l.count(ctx, tx)
+	}
+	l.Count = 0
+	_, total, err := l.everything(ctx, tx)
+	return total, err
+}
+
+// scanTogether is how many candidates are read at once.
+const scanTogether = 200
+
+// candidate is a document that is being looked at.
+type candidate struct {
+	doc      roster.Document
+	resource scim.Resource
+}
+
+// scan reads the candidates and lets the evaluator decide on each and on their order.
+func (l listing) scan(ctx context.Context, tx *Tx) (docs []roster.Document, total int, err error) {
+	keep := newKeeper(l.ListQuery)
+	read := 0
+	for from := (roster.Place{}); ; {
+		some, err := l.documents(ctx, tx, from, min(scanTogether, l.ScanLimit-read+1))
+		if err != nil {
+			return nil, 0, err
+		}
+		if read += len(some); read > l.ScanLimit {
+			return nil, 0, roster.ErrTooMany
+		}
+		candidates, err := l.candidates(ctx, tx, some)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, c := range candidates {
+			if l.Filter == nil || l.Filter.Match(c.resource) {
+				keep.add(c)
+			}
+		}
+		if len(some) < scanTogether {
+			docs, err := l.kept(ctx, tx, keep)
+			return docs, keep.total, err
+		}
+		last := some[len(some)-1]
+		from = following(roster.Place{Position: last.Position, ID: last.ID})
+	}
+}
+
+// candidates parses documents, and adds what is not stored in them where the query asks for it.
+func (l listing) candidates(ctx context.Context, tx *Tx, docs []roster.Document) ([]candidate, error) {
+	list := make([]candidate, len(docs))
+	ids := make([]string, len(docs))
+	for i, doc := range docs {
+		resource, err := scim.Parse(doc.JSON)
+		if err != nil {
+			return nil, fmt.Errorf("read stored resource %s: %w", doc.ID, err)
+		}
+		if l.Kind == roster.User {
+			resource["active"] = doc.Active // a client may have unassigned it
+		}
+		list[i], ids[i] = candidate{doc, resource}, doc.ID
+	}
+	switch {
+	case l.Kind == roster.Group && l.asks("members"):
+		return list, l.addMembers(ctx, tx, list)
+	case l.Kind == roster.User && l.asks("groups"):
+		return list, l.addGroups(ctx, tx, list, ids)
+	}
+	return list, nil
+}
+
+// asks reports whether the filter or the order reads a core attribute.
+func (l listing) asks(name string) bool {
+	if l.Sort != nil && l.Sort.Path.URN == "" && l.Sort.Path.Name == name {
+		return true
+	}
+	return l.Filter != nil && mentions(l.Filter.Root, name)
+}
+
+func mentions(node scim.Node, name string) bool {
+	path := scim.AttrPath{}
+	switch node := node.(type) {
+	case scim.And:
+		return mentions(node.Left, name) || mentions(node.Right, name)
+	case scim.Or:
+		return mentions(node.Left, name) || mentions(node.Right, name)
+	case scim.Not:
+		return mentions(node.Node, name)
+	case scim.Compare:
+		path = node.Path
+	case scim.Present:
+		path = node.Path
+	case scim.ValuePath:
+		path = node.Path
+	}
+	return path.URN == "" && path.Name == name
+}
+
+// evaluatedMembers is how many members of a group are read at once for the evaluator.
+const evaluatedMembers = 1000
+
+func (l listing) addMembers(ctx context.Context, tx *Tx, list []candidate) error {
+	for _, c := range list {
+		var elements []any
+		for after := ""; ; {
+			page, err := tx.members(ctx, l.site, c.doc.ID, after, evaluatedMembers)
+			if err != nil {
+				return err
+			}
+			for _, m := range page {
+				elements = append(elements, map[string]any{"value": m.ID, "type": string(m.Kind)})
+			}
+			if len(page) < evaluatedMembers {
+				break
+			}
+			after = page[len(page)-1].ID
+		}
+		if len(elements) > 0 {
+			c.resource["members"] = elements
+		}
+	}
+	return nil
+}
+
+func (l listing) addGroups(ctx context.Context, tx *Tx, list []candidate, ids []string) error {
+	groups, err := tx.memberships(ctx, l.site, ids)
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		var elements []any
+		for _, g := range groups[c.doc.ID] {
+			elements = append(elements, map[string]any{"value": g.Group, "display": g.Display, "type": "direct"})
+		}
+		if len(elements) > 0 {
+			c.resource["groups"] = elements
+		}
+	}
+	return nil
+}
+
+// keeper keeps the page of what matches, in the order that was asked for.
+type keeper struct {
+	roster.ListQuery
+	total int
+	docs  []roster.Document
+
+	sorted []candidate // with Sort: the best so far, their resources cut down to what is compared
+}
+
+func newKeeper(q roster.ListQuery) *keeper { return &keeper{ListQuery: q} }
+
+func (k *keeper) add(c candidate) {
+	k.total++
+	switch {
+	case k.Count == 0:
+	case k.Sort != nil:
+		k.addSorted(c)
+	case k.After != nil:
+		p := roster.Place{Position: c.doc.Position, ID: c.doc.ID}
+		if k.After.Before(p) && len(k.docs) < k.Count {
+			k.docs = append(k.docs, c.doc)
+		}
+	case k.total > k.Offset && len(k.docs) < k.Count:
+		k.docs = append(k.docs, c.doc)
+	}
+}
+
+// addSorted keeps no more than twice what the page needs.
+func (k *keeper) addSorted(c candidate) {
+	attribute := k.Sort.Path.Name
+	if k.Sort.Path.URN != "" {
+		attribute = k.Sort.Path.URN
+	}
+	c.resource, c.doc.JSON = scim.Resource{attribute: c.resource[attribute]}, nil
+	k.sorted = append(k.sorted, c)
+	if need := k.Offset + k.Count; len(k.sorted) >= 2*need+scanTogether {
+		k.sort()
+		k.sorted = slices.Delete(k.sorted, need, len(k.sorted))
+	}
+}
+
+func (k *keeper) sort() {
+	// Candidates come in the order of lists, which is kept among equals.
+	slices.SortStableFunc(k.sorted, func(a, b candidate) int { return k.Sort.Compare(a.resource, b.resource) })
+}
+
+// kept returns the page. Of a sorted one the documents are read again: only their order was kept.
+func (l listing) kept(ctx context.Context, tx *Tx, k *keeper) ([]roster.Document, error) {
+	if k.Sort == nil {
+		return k.docs, nil
+	}
+	k.sort()
+	page := k.sorted[min(k.Offset, len(k.sorted)):min(k.Offset+k.Count, len(k.sorted))]
+	byID := make(map[string]roster.Document, len(page))
+	err := inBatches(page, func(batch []candidate) error {
+		args := []any{string(l.site)}
+		for _, c := range batch {
+			args = append(args, c.doc.ID)
+		}
+		docs, err := collect(ctx, tx, scanDocument, `
+			select `+documentColumns+`
+			from resource r
+			where r.site = $1 and r.id in (`+placeholders(2, len(batch))+`)`, args...)
+		for _, doc := range docs {
+			byID[doc.ID] = doc
+		}
+		return err
+	})
+	docs := make([]roster.Document, 0, len(page))
+	for _, c := range page {
+		docs = append(docs, byID[c.doc.ID])
+	}
+	return docs, err
+}

@@ -60,7 +60,9 @@ func (p *SitePages) showOverview(w http.ResponseWriter, r *http.Request, v *site
 		Switches: []fact{
 			{"Enable SCIM", onOff(v.Site.SCIMEnabled)},
 			{"Allow SCIM to manage user roles", onOff(v.Site.ManageRoles)},
-			{"Profile", profileText(v.Site.Profile)},
+			{"When the IdP sends Create", createText(v.Site.Creates)},
+			{"When the IdP sends Delete", deleteText(v.Site.Deletes)},
+			{"Groups", onOff(v.Site.Groups)},
 		},
 	}
 	for _, t := range liveTokens(tokens, now) {
@@ -149,11 +151,4 @@ func onOff(on bool) string {
 		return "On"
 	}
 	return "Off"
-}
-
-func profileText(p site.Profile) string {
-	if p == site.Full {
-		return "full: SCIM creates, updates and deletes accounts"
-	}
-	return "documented: SCIM updates accounts, and neither creates nor deletes them"
 }

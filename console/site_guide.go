@@ -1,6 +1,7 @@
 package console
 
 import (
+	"html/template"
 	"net/http"
 
 	"github.com/rollcall-scim/rollcall/site"
@@ -11,10 +12,14 @@ type guidePage struct {
 	page
 	TenantURL copyValue
 	SCIM, Log string
-	Full      bool
 	Enabled   bool
-	Mappings  []guideMapping
-	Trouble   []guideTrouble
+
+	ActionsStep template.HTML // the step on Target Object Actions
+	Groups      bool          // groups are taken
+	DisplayName bool          // userName must match the display name assertion
+
+	Mappings []guideMapping
+	Trouble  []guideTrouble
 }
 
 // guideMapping is a row of the guide's attribute mapping table, letter by letter.
@@ -30,7 +35,8 @@ func (p *SitePages) showGuide(w http.ResponseWriter, r *http.Request, v *siteVis
 	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")}, crumb{"SCIM integration", v.url("admin/access/scim")})
 	return p.Console.view(w, r, http.StatusOK, "site_guide", guidePage{
 		page: pg, TenantURL: p.tenantURL(v), SCIM: v.url("admin/access/scim"), Log: v.url("admin/access/log?show=all"),
-		Full: v.Site.Profile == site.Full, Enabled: v.Site.SCIMEnabled, Mappings: guideMappings(), Trouble: guideTroubles(),
+		Enabled: v.Site.SCIMEnabled, Mappings: guideMappings(), Trouble: guideTroubles(),
+		ActionsStep: targetActions(v.Site), Groups: v.Site.Groups, DisplayName: v.Site.MatchesUserName == site.MatchesDisplayName,
 	})
 }
 

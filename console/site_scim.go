@@ -20,6 +20,9 @@ type scimPage struct {
 
 	EnableURL, RolesURL string
 
+	Switches switchesForm
+	Schemas  schemasSummary
+
 	Tokens   []tokenRow // live, newest first
 	Ended    []tokenRow // the last ten that are not
 	Generate generateForm
@@ -83,6 +86,7 @@ func (p *SitePages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 		page: pg, Site: v.Site, TenantURL: p.tenantURL(v),
 		Guide: v.url("admin/access/scim/guide"), Overview: v.url("admin/access"),
 		EnableURL: v.url("admin/access/scim/enabled"), RolesURL: v.url("admin/access/scim/roles"),
+		Switches: switchesOf(v), Schemas: summaryOf(v),
 	}
 	live := liveTokens(tokens, now)
 	for _, t := range live {

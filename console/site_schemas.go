@@ -1,0 +1,205 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// schemasSummary is the card on SCIM integration that leads to the schemas.
+type schemasSummary struct {
+	Text string
+	URL  string
+}
+
+// schemasPage is the view "site_schemas": the resource types of a site, and the document that adds to them.
+type schemasPage struct {
+	page
+	Action   string
+	Types    []typeView
+	Document string // as it was set, or as it was sent when it is wrong
+	Problems []problem
+	Example  string
+}
+
+// problem is one thing that stands in the way of a document.
+type problem struct{ Where, Text string }
+
+// typeView is a resource type as the page shows it.
+type typeView struct {
+	Name     string
+	Endpoint string
+	Schemas  []schemaView
+}
+
+// schemaView is one schema of a resource type.
+type schemaView struct {
+	ID         string
+	Label      string // "extension, required"
+	Own        bool   // it comes from the site's document
+	Count      string
+	Attributes []attributeView
+}
+
+// attributeView is one line of a schema.
+type attributeView struct {
+	Name  string
+	Type  string
+	Rules string // what departs from the default
+	Sub   bool
+}
+
+// exampleDocument is the shortest document that does something.
+const exampleDocument = `{
+  "schemas": [
+    {
+      "id": "urn:example:params:scim:schemas:Badge:2.0:User",
+      "name": "Badge",
+      "attributes": [
+        {"name": "number", "type": "integer", "uniqueness": "server"},
+        {"name": "color", "type": "string", "canonicalValues": ["red", "green"]}
+      ]
+    }
+  ],
+  "extensions": [
+    {"resourceType": "User", "schema": "urn:example:params:scim:schemas:Badge:2.0:User", "required": false}
+  ]
+}`
+
+func summaryOf(v *siteVisit) schemasSummary {
+	s := schemasSummary{URL: v.url("admin/access/scim/schemas"), Text: "User and Group as SCIM has them. Attributes and resource types of your own can be added."}
+	if v.Site.Schemas != nil {
+		s.Text = "This site has schemas of its own beside those of SCIM."
+	}
+	return s
+}
+
+func (p *SitePages) showSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.viewSchemas(w, r, v, http.StatusOK, string(v.Site.Schemas), nil)
+}
+
+func (p *SitePages) viewSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, document string, problems []problem) error {
+	g, err := scim.NewRegistry(v.Site.Schemas)
+	if err != nil {
+		return fmt.Errorf("read the schemas of site %s: %w", v.Site.Name, err)
+	}
+	pg := v.page
+	pg.Title = "Schemas and resource types"
+	pg.Lead = "What the identity provider may send. Discovery, filters, PATCH and the checks of values follow the schemas."
+	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")}, crumb{"SCIM integration", v.url("admin/access/scim")})
+	sp := schemasPage{
+		page: pg, Action: v.url("admin/access/scim/schemas"), Document: document, Problems: problems, Example: exampleDocument,
+	}
+	for _, rt := range g.Types() {
+		sp.Types = append(sp.Types, typeViewOf(rt))
+	}
+	return p.Console.view(w, r, status, "site_schemas", sp)
+}
+
+func typeViewOf(rt *scim.ResourceType) typeView {
+	t := typeView{Name: rt.Name, Endpoint: rt.Endpoint}
+	t.Schemas = append(t.Schemas, schemaViewOf(rt.Schema, "core schema"))
+	for _, e := range rt.Extensions {
+		label := "extension"
+		if e.Required {
+			label += ", required"
+		}
+		t.Schemas = append(t.Schemas, schemaViewOf(e.Schema, label))
+	}
+	return t
+}
+
+func schemaViewOf(s *scim.Schema, label string) schemaView {
+	own := s.ID != scim.UserURN && s.ID != scim.GroupURN && s.ID != scim.EnterpriseURN
+	v := schemaView{ID: s.ID, Label: label, Own: own, Count: count(len(s.Attributes), "attribute")}
+	for _, a := range s.Attributes {
+		v.Attributes = append(v.Attributes, attributeViewOf(a, a.Name, false))
+		for _, sub := range a.SubAttributes {
+			v.Attributes = append(v.Attributes, attributeViewOf(sub, a.Name+"."+sub.Name, true))
+		}
+	}
+	return v
+}
+
+func attributeViewOf(a *scim.Attribute, name string, sub bool) attributeView {
+	v := attributeView{Name: name, Type: a.Type, Sub: sub}
+	if a.MultiValued {
+		v.Type = "list of " + a.Type
+	}
+	var rules []string
+	for _, rule := range []struct {
+		holds bool
+		text  string
+	}{
+		{a.Required, "required"},
+		{a.Mutability != scim.ReadWrite, a.Mutability},
+		{a.Returned != scim.ReturnedDefault, "returned: " + a.Returned},
+		{a.Uniqueness != scim.UniquenessNone, "unique: " + a.Uniqueness},
+		{a.CaseExact && (a.Type == scim.String || a.Type == scim.Reference), "letter case counts"},
+		{len(a.CanonicalValues) > 0, "for instance " + strings.Join(a.CanonicalValues, ", ")},
+		{len(a.ReferenceTypes) > 0, "to " + strings.Join(a.ReferenceTypes, ", ")},
+	} {
+		if rule.holds {
+			rules = append(rules, rule.text)
+		}
+	}
+	v.Rules = strings.Join(rules, " · ")
+	return v
+}
+
+// saveSchemas takes an uploaded file, else the text of the form; both empty: none.
+func (p *SitePages) saveSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	document, err := documentOf(r)
+	if err != nil {
+		return err
+	}
+	_, err = p.Sites.SetSchemas(r.Context(), v.Site.ID, document, v.actor())
+	var wrong *scim.RegistryError
+	var used *site.InUseError
+	var problems []problem
+	switch {
+	case errors.As(err, &wrong):
+		for _, pr := range wrong.Problems {
+			problems = append(problems, problem{Where: sentenceStart(pr.Where), Text: period(sentenceStart(pr.Text))})
+		}
+	case errors.As(err, &used):
+		for _, u := range used.Uses {
+			problems = append(problems, problem{Text: period(sentenceStart(u.String()))})
+		}
+	case err != nil:
+		return err
+	}
+	if len(problems) > 0 {
+		return p.viewSchemas(w, r, v, http.StatusUnprocessableEntity, string(document), problems)
+	}
+	n := done("The schemas are saved. They hold from the next call on.")
+	if len(strings.TrimSpace(string(document))) == 0 {
+		n = done("This site has no schemas of its own now.")
+	}
+	return p.Console.redirect(w, r, v.url("admin/access/scim/schemas"), n)
+}
+
+func documentOf(r *http.Request) ([]byte, error) {
+	file, _, err := uploaded(r)
+	if errors.Is(err, http.ErrNotMultipart) {
+		return []byte(r.PostForm.Get("document")), nil
+	}
+	if err != nil {
+		return nil, badForm(err)
+	}
+	defer r.MultipartForm.RemoveAll() //nolint:errcheck // the system's temporary folder is cleaned by the system
+	if file == nil {
+		return []byte(r.PostForm.Get("document")), nil
+	}
+	defer file.Close() //nolint:errcheck // only read
+	document, err := io.ReadAll(io.LimitReader(file, scim.MaxRegistryBytes+1))
+	if err != nil {
+		return nil, badForm(err)
+	}
+	return document, nil
+}

@@ -1,0 +1,152 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+func TestSwitches(t *testing.T) {
+	t.Parallel()
+
+	t.Run("show_what_the_profile_set", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		_, b := w.admin(site.Documented)
+		page := b.get(scimPath).wantWords("When the IdP sends Create", "Refuse, and say how to fix it", "When the IdP sends Delete", "Delete (cannot be undone)", "Strict mode")
+		form, _ := page.form("Save settings")
+		want := url.Values{"create": {"refuse"}, "delete": {"refuse"}}
+		got := form.values()
+		for _, name := range []string{"create", "delete", "groups", "strict", "rate"} {
+			if got.Get(name) != want.Get(name) {
+				t.Errorf("%s: got %q, want %q", name, got.Get(name), want.Get(name))
+			}
+		}
+		w = newWorld(t)
+		_, b = w.admin(site.Full)
+		form, _ = b.get(scimPath).form("Save settings")
+		if got := form.values(); got.Get("create") != "create" || got.Get("delete") != "delete" || got.Get("groups") != "on" {
+			t.Errorf("full: got %v", got)
+		}
+	})
+
+	t.Run("are_saved_together_and_each_is_an_event", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Documented)
+		before := len(w.ofSite(s))
+		b.get(scimPath).submit("Save settings", url.Values{
+			"create": {"create"}, "delete": {"deactivate"}, "groups": {"on"}, "strict": {"on"}, "rate": {" 30 "},
+		}).wantStatus(http.StatusOK).wantWords("Saved. On Create: creates the account. On Delete: deactivates the account.")
+		got := w.settings(s)
+		if !got.Creates || got.Deletes != site.DeactivateOnDelete || !got.Groups || !got.Strict || got.RateLimit != 30 {
+			t.Errorf("got %+v", got)
+		}
+		if n := len(w.ofSite(s)) - before; n != 5 {
+			t.Errorf("got %d events, want 5", n)
+		}
+		b.get("/c/acme/admin/access").wantWords("When the IdP sends Delete Deactivates the account")
+		b.get(scimPath+"/guide").wantWords("leave Create, Update and Delete ticked", "A delete deactivates the account here.")
+		b.get(scimPath).submit("Save settings", url.Values{"groups": nil, "strict": nil, "rate": {""}})
+		if got := w.settings(s); got.Groups || got.Strict || got.RateLimit != 0 || !got.Creates {
+			t.Errorf("got %+v", got)
+		}
+	})
+
+	t.Run("a_rate_that_cannot_be_is_refused_and_nothing_is_saved", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Documented)
+		for _, rate := range []string{"24", "-1", "many", "1000000", "99999999999999999999"} {
+			page := b.get(scimPath).submit("Save settings", url.Values{"rate": {rate}, "create": {"create"}})
+			page.wantStatus(http.StatusUnprocessableEntity).wantWords("Nothing was saved.", "Write a whole number from 25 to 100000")
+			form, _ := page.form("Save settings")
+			if got := form.values(); got.Get("rate") != rate || got.Get("create") != "create" {
+				t.Errorf("%s: the form forgot what was typed: %v", rate, got)
+			}
+		}
+		if got := w.settings(s); got.Creates || got.RateLimit != 0 {
+			t.Errorf("got %+v", got)
+		}
+	})
+
+	t.Run("a_form_without_answers_asks_for_the_least", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Full)
+		b.send(http.MethodPost, scimPath+"/switches", url.Values{}).wantStatus(http.StatusOK)
+		if got := w.settings(s); got.Creates || got.Deletes != site.RefuseDelete || got.Groups {
+			t.Errorf("got %+v", got)
+		}
+		b.send(http.MethodPost, scimPath+"/switches", url.Values{"delete": {"shred"}}).wantStatus(http.StatusOK)
+		if got := w.settings(s); got.Deletes != site.RefuseDelete {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
+func TestSchemasPage(t *testing.T) {
+	t.Parallel()
+	const path = scimPath + "/schemas"
+
+	t.Run("lists_types_and_takes_the_example", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Full)
+		b.get(scimPath).wantWords("Attributes and resource types of your own can be added.").click("Schemas").
+			wantWords("User", "/Users", "urn:ietf:params:scim:schemas:core:2.0:User", "Group", "/Groups")
+		b.get(path).press("Save schemas", url.Values{"document": {exampleDocument}}).wantStatus(http.StatusOK).
+			wantWords("The schemas are saved.", "urn:example:params:scim:schemas:Badge:2.0:User extension · 2 attributes", "number", "unique: server", "for instance red, green")
+		if got := w.settings(s); string(got.Schemas) != exampleDocument {
+			t.Errorf("got %s", got.Schemas)
+		}
+		if e := w.ofSite(s)[0]; e.Name != "site.schemas_changed" || e.Actor != "admin:kim@acme.example" {
+			t.Errorf("event %s by %s", e.Name, e.Actor)
+		}
+		b.get(scimPath).wantWords("This site has schemas of its own")
+		b.get(path).press("Save schemas", url.Values{"document": {" "}}).wantWords("This site has no schemas of its own now.")
+		if got := w.settings(s); got.Schemas != nil {
+			t.Errorf("got %s", got.Schemas)
+		}
+	})
+
+	t.Run("a_file_counts_before_the_text", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Full)
+		b.upload(path, "badge.json", exampleDocument, map[string]string{"document": "{"}).wantStatus(http.StatusOK).wantWords("The schemas are saved.")
+		if got := w.settings(s); string(got.Schemas) != exampleDocument {
+			t.Errorf("got %s", got.Schemas)
+		}
+	})
+
+	t.Run("every_mistake_is_shown_where_it_is_and_the_text_stays", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Full)
+		wrong := `{"schemas":[{"id":"urn:example:Badge","attributes":[{"name":"a","type":"text"},{"name":"<b>"}]}],"extensions":[{"resourceType":"User","schema":"urn:example:Badge"}]}`
+		page := b.get(path).press("Save schemas", url.Values{"document": {wrong}}).wantStatus(http.StatusUnprocessableEntity)
+		page.wantWords("Nothing was changed", "2 things stand in the way.",
+			`Schema urn:example:Badge, attribute a: Type cannot be "text"`, `Schema urn:example:Badge, attribute <b>:`)
+		if got := page.byID("document").rawText(); got != wrong {
+			t.Errorf("the text is now %s", got)
+		}
+		b.get(path).press("Save schemas", url.Values{"document": {"{"}}).wantWords("not readable JSON at line 1")
+		if got := w.settings(s); got.Schemas != nil {
+			t.Errorf("got %s", got.Schemas)
+		}
+	})
+
+	t.Run("what_is_stored_stands_in_the_way", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Full)
+		w.person(s, "ada@acme.example", "Ada", roster.RoleRegistered)
+		required := `{"schemas":[{"id":"urn:example:Badge","attributes":[{"name":"a"}]}],"extensions":[{"resourceType":"User","schema":"urn:example:Badge","required":true}]}`
+		b.get(path).press("Save schemas", url.Values{"document": {required}}).wantStatus(http.StatusUnprocessableEntity).
+			wantWords("The extension urn:example:Badge of User becomes required, and 2 resources of type User lack it: fill it first, or leave it optional.")
+	})
+}

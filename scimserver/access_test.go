@@ -22,6 +22,7 @@ import (
 func TestEveryRouteIsRefusedAlike(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
+	w.setSchemas(deviceSchemas)
 	w.bring(`{"userName":"ada@acme.test"}`)
 	_, other, _ := w.newSite("globex", site.Full)
 	_, revoked, revokedID := w.newSite("initech", site.Full)
@@ -51,7 +52,7 @@ func TestEveryRouteIsRefusedAlike(t *testing.T) {
 		"right, given twice":      {"acme", "Bearer " + w.token + "\nAuthorization: Bearer " + w.token},
 		"right, site in capitals": {"ACME", "Bearer " + w.token},
 	}
-	requests := append(scimserver.Offered(), "GET /nothing", "DELETE /Users", "GET /Users/a%2fb", "GET /v1/x", "PATCH /Users/u-1/x", "PROPFIND /Users")
+	requests := append(scimserver.Offered(w.rosters.Open(w.site).Types().Types()...), "GET /nothing", "DELETE /Users", "GET /Users/a%2fb", "GET /v1/x", "PATCH /Users/u-1/x", "PROPFIND /Users")
 	before := w.holds()
 	var want string
 	for _, request := range requests {
@@ -90,7 +91,7 @@ func TestRightTokenWhileSCIMIsOffIsRefusedOnEveryRoute(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
 	w.set(func(s *site.Site) { s.SCIMEnabled = false })
-	for _, request := range scimserver.Offered() {
+	for _, request := range scimserver.Offered(w.rosters.Open(w.site).Types().Types()...) {
 		wantError(t, w.send(request), 403, "")
 	}
 }

@@ -1,6 +1,7 @@
 package scimserver
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,10 +16,14 @@ import (
 // answer is a success, ready to be written.
 type answer struct {
 	status   int
-	body     []byte // nil: none
+	body     []byte // nil: none, unless there is a stream
+	stream   stream
 	location string // absolute, of the one resource that the answer is about
 	etag     string
 }
+
+// stream writes a body that is too long to be held: groups with their members.
+type stream func(w *bufio.Writer) error
 
 // refusal is an error of the protocol together with the header that belongs to it.
 type refusal struct {
@@ -30,8 +35,8 @@ type refusal struct {
 func (r *refusal) Error() string { return r.err.Error() }
 func (r *refusal) Unwrap() error { return r.err }
 
-// writeResource writes every answer that is not an error.
-func writeResource(w http.ResponseWriter, a answer) {
+// writeResource writes every answer that is not an error. It fails when a stream does, after the answer has begun.
+func writeResource(w http.ResponseWriter, a answer) error {
 	h := w.Header()
 	setCommon(h)
 	if a.location != "" {
@@ -40,14 +45,43 @@ func writeResource(w http.ResponseWriter, a answer) {
 	if a.etag != "" {
 		h.Set("ETag", a.etag)
 	}
-	if a.body == nil {
+	switch {
+	case a.stream != nil:
+		h.Set("Content-Type", mediaType)
 		w.WriteHeader(a.status)
-		return
+		return writeStream(w, a.stream)
+	case a.body == nil:
+		w.WriteHeader(a.status)
+		return nil
 	}
 	h.Set("Content-Type", mediaType)
 	h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	w.WriteHeader(a.status)
 	w.Write(a.body) //nolint:errcheck // the client has gone; its request log row says what was done
+	return nil
+}
+
+func writeStream(w http.ResponseWriter, s stream) error {
+	out := bufio.NewWriterSize(w, 32<<10)
+	if err := s(out); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// send writes a success. A stream that breaks off cuts the connection, so that half a group is never taken for a whole one.
+func (x *exchange) send(a answer) {
+	if x.r.Method == http.MethodHead && a.stream != nil {
+		a.stream = func(*bufio.Writer) error { return nil }
+	}
+	err := writeResource(x.w, a)
+	if err == nil {
+		return
+	}
+	if x.r.Context().Err() == nil {
+		x.log().Error("scim answer broke off", "request", web.RequestID(x.r), "error", err)
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // writeError writes every error.

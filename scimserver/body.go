@@ -8,34 +8,58 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// MaxBody is the largest request body, in bytes.
-const MaxBody = 1 << 20
+// The largest request bodies, in bytes.
+const (
+	MaxBody      = 1 << 20
+	MaxGroupBody = 32 << 20 // POST and PUT of a group, whose members are read as a stream
+)
 
-// readBody reads the whole body of a request that has one.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if err := checkContentType(r.Header); err != nil {
-		return nil, err
-	}
-	if r.ContentLength > MaxBody {
-		return nil, tooLarge()
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	var tooBig *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooBig):
-		return nil, tooLarge()
-	case err != nil:
-		return nil, scim.BadRequest("The request body ended before it was complete.")
-	}
-	return body, nil
+// body is a request's body, and the most that is read of it.
+type body struct {
+	io.Reader
+	limit int64
 }
 
-func tooLarge() error {
-	return scim.PayloadTooLarge("The request body is larger than %d bytes; send less in one request.", MaxBody)
+// openRequest begins to read the body of a request.
+func (x *exchange) openRequest(limit int64) (body, error) {
+	if err := checkContentType(x.r.Header); err != nil {
+		return body{}, err
+	}
+	if x.r.ContentLength > limit {
+		return body{}, tooLarge(limit)
+	}
+	return body{http.MaxBytesReader(x.w, x.r.Body, limit), limit}, nil
+}
+
+// readBody reads the whole body of a request that has one.
+func (x *exchange) readBody(limit int64) ([]byte, error) {
+	in, err := x.open(limit)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(in)
+	if err != nil {
+		return nil, in.failure(err)
+	}
+	return text, nil
+}
+
+// failure is what a client is told when its body cannot be read to the end.
+func (b body) failure(err error) error {
+	var tooBig *http.MaxBytesError
+	if errors.As(err, &tooBig) {
+		return tooLarge(b.limit)
+	}
+	return scim.BadRequest("The request body ended before it was complete.")
+}
+
+func tooLarge(limit int64) error {
+	return scim.PayloadTooLarge("The request body is larger than %d bytes; send less in one request.", limit)
 }
 
 // RFC 7644 §3.8: application/scim+json, and application/json; with no type named, SCIM JSON is the default.
@@ -57,13 +81,13 @@ func checkContentType(h http.Header) error {
 // parseSearch reads a SearchRequest.
 //
 // RFC 7644 §3.4.3: the parameters of a query as members of a JSON object.
-func parseSearch(body []byte, mode scim.Mode) (query, error) {
+func (x *exchange) parseSearch(text []byte) (query, error) {
 	q := newQuery()
-	members, err := object(body)
+	members, err := object(text)
 	if err != nil {
 		return q, err
 	}
-	if err := checkSearchSchema(members["schemas"], mode); err != nil {
+	if err := x.checkMessage(members["schemas"], scim.SearchRequestURN); err != nil {
 		return q, err
 	}
 	for name, into := range map[string]any{
@@ -73,6 +97,8 @@ func parseSearch(body []byte, mode scim.Mode) (query, error) {
 		"attributes":         &q.attributes,
 		"excludedattributes": &q.excluded,
 		"sortby":             &q.sortBy,
+		"sortorder":          &q.sortOrder,
+		"cursor":             &q.cursor,
 	} {
 		text, sent := members[name]
 		if !sent || string(text) == "null" {
@@ -82,35 +108,45 @@ func parseSearch(body []byte, mode scim.Mode) (query, error) {
 			return q, scim.InvalidValue("%s of the search request is %s, which is not of its type.", name, clip(string(text)))
 		}
 		q.hasFilter = q.hasFilter || name == "filter"
+		q.byCursor = q.byCursor || name == "cursor"
+		q.byIndex = q.byIndex || name == "startindex"
 	}
 	q.plainNames()
 	return q, nil
 }
 
-func checkSearchSchema(text json.RawMessage, mode scim.Mode) error {
+// checkMessage looks for the URN of the message in its schemas. A lenient site takes a message without schemas.
+func (x *exchange) checkMessage(text json.RawMessage, want string) error {
 	var urns []string
 	if len(text) > 0 && json.Unmarshal(text, &urns) != nil {
-		return scim.InvalidSyntax("schemas of the search request is not a list of strings.")
+		return scim.InvalidSyntax("schemas is not a list of strings.")
 	}
 	for _, urn := range urns {
-		if strings.EqualFold(urn, scim.SearchRequestURN) {
+		if strings.EqualFold(urn, want) {
 			return nil
 		}
 	}
-	if mode == scim.Lenient && len(urns) == 0 {
+	if x.mode == scim.Lenient && len(urns) == 0 {
 		return nil
 	}
-	return scim.InvalidSyntax("schemas of a search request is [%q].", scim.SearchRequestURN)
+	return scim.InvalidSyntax("schemas of this request is [%q].", want)
 }
 
-// object reads the members of a JSON object under their names in lower case.
-func object(body []byte) (map[string]json.RawMessage, error) {
-	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
-	d := json.NewDecoder(bytes.NewReader(body))
+// field is a member of a JSON object as it was written.
+type field struct {
+	name  string
+	value json.RawMessage
+}
+
+// fieldsOf reads the members of a JSON object in their order.
+func fieldsOf(text []byte) (fields []field, err error) {
+	if !utf8.Valid(text) {
+		return nil, scim.InvalidSyntax("The request body is not valid UTF-8.")
+	}
+	d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))))
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
 		return nil, scim.InvalidSyntax("The request body is not a JSON object.")
 	}
-	members := map[string]json.RawMessage{}
 	for d.More() {
 		key, err := d.Token()
 		name, isText := key.(string)
@@ -121,11 +157,7 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 		if err := d.Decode(&value); err != nil {
 			return nil, scim.InvalidSyntax("The request body is not valid JSON near %q.", clip(name))
 		}
-		// RFC 7643 §2.1: attribute names are case-insensitive, so these two are one sent twice.
-		if _, twice := members[strings.ToLower(name)]; twice {
-			return nil, scim.InvalidSyntax("The request body holds %q twice.", clip(name))
-		}
-		members[strings.ToLower(name)] = value
+		fields = append(fields, field{name, value})
 	}
 	if _, err := d.Token(); err != nil {
 		return nil, scim.InvalidSyntax("The request body is not valid JSON: the object does not end.")
@@ -133,7 +165,41 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, scim.InvalidSyntax("The request body holds more after the JSON object.")
 	}
+	return fields, nil
+}
+
+// object reads the members of a JSON object under their names in lower case.
+func object(text []byte) (map[string]json.RawMessage, error) {
+	fields, err := fieldsOf(text)
+	if err != nil {
+		return nil, err
+	}
+	members := make(map[string]json.RawMessage, len(fields))
+	for _, f := range fields {
+		// RFC 7643 §2.1: attribute names are case-insensitive, so these two are one sent twice.
+		name := strings.ToLower(f.name)
+		if _, twice := members[name]; twice {
+			return nil, scim.InvalidSyntax("The request body holds %q twice.", clip(f.name))
+		}
+		members[name] = f.value
+	}
 	return members, nil
+}
+
+// appendFields writes an object of these members.
+func appendFields(fields []field) json.RawMessage {
+	out := []byte{'{'}
+	for i, f := range fields {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		name, err := json.Marshal(f.name)
+		if err != nil {
+			continue // impossible: a string always is JSON
+		}
+		out = append(append(append(out, name...), ':'), f.value...)
+	}
+	return append(out, '}')
 }
 
 func clip(text string) string {

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -48,6 +50,7 @@ type pagination struct {
 	DefaultPaginationMethod string `json:"defaultPaginationMethod"`
 	DefaultPageSize         int    `json:"defaultPageSize"`
 	MaxPageSize             int    `json:"maxPageSize"`
+	CursorTimeout           int    `json:"cursorTimeout"` // seconds
 }
 
 type authScheme struct {
@@ -83,11 +86,16 @@ type schemaExtension struct {
 func (x *exchange) showConfig() (answer, error) {
 	location := x.base + "/ServiceProviderConfig"
 	return x.discovered(config{
-		Schemas:    []string{scim.ConfigURN},
-		Patch:      supported{true},
-		Filter:     filterConfig{Supported: true, MaxResults: maxCount},
-		ETag:       supported{true},
-		Pagination: pagination{Index: true, DefaultPaginationMethod: "index", DefaultPageSize: defaultCount, MaxPageSize: maxCount},
+		Schemas: []string{scim.ConfigURN},
+		Patch:   supported{true},
+		Bulk:    bulkConfig{Supported: true, MaxOperations: MaxBulkOperations, MaxPayloadSize: MaxBulkBytes},
+		Filter:  filterConfig{Supported: true, MaxResults: maxCount},
+		Sort:    supported{true},
+		ETag:    supported{true},
+		Pagination: pagination{
+			Cursor: true, Index: true, DefaultPaginationMethod: "index", DefaultPageSize: defaultCount, MaxPageSize: maxCount,
+			CursorTimeout: int(roster.CursorTimeout.Seconds()),
+		},
 		AuthenticationSchemes: []authScheme{{
 			Type:        "oauthbearertoken",
 			Name:        "Token",
@@ -100,16 +108,23 @@ func (x *exchange) showConfig() (answer, error) {
 }
 
 func (x *exchange) listResourceTypes() (answer, error) {
-	return x.discoveredList(x.describe(x.userType()))
+	var all []any
+	for _, rt := range x.types() {
+		all = append(all, x.describe(rt))
+	}
+	return x.discoveredList(all...)
 }
 
 func (x *exchange) showResourceType() (answer, error) {
-	rt := x.userType()
-	if !strings.EqualFold(x.id(), rt.ID) {
-		return answer{}, scim.NotFound("There is no resource type %q here; %s is the only one.", clip(x.id()), rt.ID)
+	var names []string
+	for _, rt := range x.types() {
+		if strings.EqualFold(x.id(), rt.ID) || strings.EqualFold(x.id(), rt.Name) {
+			d := x.describe(rt)
+			return x.discovered(d, d.Meta.Location)
+		}
+		names = append(names, rt.Name)
 	}
-	d := x.describe(rt)
-	return x.discovered(d, d.Meta.Location)
+	return answer{}, scim.NotFound("There is no resource type %q here; there is %s.", clip(x.id()), strings.Join(names, ", "))
 }
 
 func (x *exchange) describe(rt *scim.ResourceType) resourceType {
@@ -118,9 +133,12 @@ func (x *exchange) describe(rt *scim.ResourceType) resourceType {
 		ID:          rt.ID,
 		Name:        rt.Name,
 		Endpoint:    rt.Endpoint,
-		Description: describeUsers(x.site.Profile),
+		Description: rt.Description,
 		Schema:      rt.Schema.ID,
 		Meta:        meta{"ResourceType", x.base + "/ResourceTypes/" + rt.ID},
+	}
+	if roster.Kind(rt.ID) == roster.User {
+		d.Description = describeUsers(x.site)
 	}
 	for _, e := range rt.Extensions {
 		d.SchemaExtensions = append(d.SchemaExtensions, schemaExtension{e.Schema.ID, e.Required})
@@ -129,11 +147,36 @@ func (x *exchange) describe(rt *scim.ResourceType) resourceType {
 }
 
 // describeUsers says what RFC 7643 has no attribute for: which methods the site takes.
-func describeUsers(p site.Profile) string {
-	if p == site.Full {
-		return "User Account: read, created, updated and deleted here"
+func describeUsers(s site.Site) string {
+	can, refused := []string{"read"}, []string(nil)
+	if s.Creates {
+		can = append(can, "created")
+	} else {
+		refused = append(refused, "POST")
 	}
-	return "User Account: read and updated here. POST and DELETE are answered 501; an account is created at the first SSO sign-in"
+	can = append(can, "updated")
+	switch s.Deletes {
+	case site.DeleteForGood:
+		can = append(can, "deleted")
+	case site.DeactivateOnDelete:
+		can = append(can, "deactivated by DELETE")
+	default:
+		refused = append(refused, "DELETE")
+	}
+	last := len(can) - 1
+	text := "User Account: " + strings.Join(can[:last], ", ") + " and " + can[last] + " here"
+	switch len(refused) {
+	case 0:
+		return text
+	case 1:
+		text += ". " + refused[0] + " is answered 501"
+	default:
+		text += ". POST and DELETE are answered 501"
+	}
+	if !s.Creates {
+		text += "; an account is created at the first SSO sign-in"
+	}
+	return text
 }
 
 func (x *exchange) listSchemas() (answer, error) {
@@ -161,12 +204,20 @@ func (x *exchange) showSchema() (answer, error) {
 	return answer{}, scim.NotFound("There is no schema %q here; /Schemas lists those that there are.", clip(x.id()))
 }
 
+// schemas are those of the types of resources that the site offers, each once.
+//
 // RFC 7643 §7: resource schemas only, not those of messages.
-func (x *exchange) schemas() []*scim.Schema {
-	rt := x.userType()
-	all := []*scim.Schema{rt.Schema}
-	for _, e := range rt.Extensions {
-		all = append(all, e.Schema)
+func (x *exchange) schemas() (all []*scim.Schema) {
+	add := func(s *scim.Schema) {
+		if !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	for _, rt := range x.types() {
+		add(rt.Schema)
+		for _, e := range rt.Extensions {
+			add(e.Schema)
+		}
 	}
 	return all
 }
@@ -176,12 +227,7 @@ func (x *exchange) describeSchema(s *scim.Schema) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("describe schema %s: %w", s.ID, err)
 	}
-	where, err := json.Marshal(meta{"Schema", x.base + "/Schemas/" + s.ID})
-	if err != nil {
-		return nil, fmt.Errorf("describe schema %s: %w", s.ID, err)
-	}
-	text = append(text[:len(text)-1], `,"meta":`...)
-	return append(append(text, where...), '}'), nil
+	return scim.Splice(text, x.base+"/Schemas/"+s.ID, nil), nil
 }
 
 func (x *exchange) discoveredList(all ...any) (answer, error) {

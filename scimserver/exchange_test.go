@@ -21,8 +21,10 @@ var update = flag.Bool("update", false, "write the answers that were got into te
 
 // TestExchanges runs every testdata/*.txtar: what a client really sends, what it is answered, what the store then holds.
 //
-//	-- site --      lines "profile full", "roles on", "strict on", "scim off" (default: documented, all off but SCIM)
+//	-- site --      lines as world.settings knows them (default: documented, all off but SCIM)
+//	-- schemas --   the site's document of schemas and resource types
 //	-- people --    JSON objects of who is there at first
+//	-- groups --    JSON objects of the groups that are there at first
 //	-- request --   as world.send reads it; any number of requests, each with the response after it
 //	-- response --  status, headers that matter, the body
 //	-- holds --     what the store holds at the end
@@ -70,8 +72,14 @@ func play(t *testing.T, a *txtar.Archive) []byte {
 		case "site":
 			w.settings(string(f.Data))
 			add(f.Name, string(f.Data))
+		case "schemas":
+			w.setSchemas(string(f.Data))
+			add(f.Name, string(f.Data))
 		case "people":
 			w.bring(objects(t, f.Data)...)
+			add(f.Name, string(f.Data))
+		case "groups":
+			w.bringGroups(objects(t, f.Data)...)
 			add(f.Name, string(f.Data))
 		case "request":
 			add(f.Name, string(f.Data))
@@ -92,20 +100,25 @@ func play(t *testing.T, a *txtar.Archive) []byte {
 
 func (w *world) settings(text string) {
 	w.t.Helper()
+	known := map[string]func(*site.Site){
+		"profile full":       func(s *site.Site) { s.Choose(site.Full) },
+		"creates on":         func(s *site.Site) { s.Creates = true },
+		"deletes deactivate": func(s *site.Site) { s.Deletes = site.DeactivateOnDelete },
+		"groups on":          func(s *site.Site) { s.Groups = true },
+		"groups off":         func(s *site.Site) { s.Groups = false },
+		"roles on":           func(s *site.Site) { s.ManageRoles = true },
+		"strict on":          func(s *site.Site) { s.Strict = true },
+		"scim off":           func(s *site.Site) { s.SCIMEnabled = false },
+	}
 	for line := range strings.Lines(text) {
-		switch strings.TrimSpace(line) {
-		case "profile full":
-			w.set(func(s *site.Site) { s.Profile = site.Full })
-		case "roles on":
-			w.set(func(s *site.Site) { s.ManageRoles = true })
-		case "strict on":
-			w.set(func(s *site.Site) { s.Strict = true })
-		case "scim off":
-			w.set(func(s *site.Site) { s.SCIMEnabled = false })
-		case "":
-		default:
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		change, ok := known[line]
+		if !ok {
 			w.t.Fatalf("setting %q is not known", line)
 		}
+		w.set(change)
 	}
 }
 

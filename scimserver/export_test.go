@@ -1,12 +1,25 @@
 package scimserver
 
-// Offered lists every method and path of the table, with an id where one belongs.
-func Offered() (requests []string) {
-	for _, r := range routes {
-		path := "/" + r.endpoint + map[shape]string{whole: "", single: "/u-1", search: "/.search"}[r.shape]
-		for method := range r.methods {
+import "github.com/rollcall-scim/rollcall/scim"
+
+// Offered lists every method and path that a site with these types of resources takes, with an id where one belongs.
+func Offered(types ...*scim.ResourceType) (requests []string) {
+	add := func(path string, at shape, offered methods) {
+		path += map[shape]string{whole: "", single: "/u-1", search: "/.search"}[at]
+		for method := range offered {
 			requests = append(requests, method+" "+path)
 		}
+	}
+	for _, r := range routes {
+		add("/"+r.endpoint, r.shape, r.methods)
+	}
+	for _, rt := range types {
+		for at, offered := range resourceRoutes {
+			add(rt.Endpoint, at, offered)
+		}
+	}
+	for at, offered := range noGroupMethods {
+		add("/Groups", at, offered)
 	}
 	return requests
 }

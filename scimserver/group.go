@@ -1,15 +1,120 @@
 package scimserver
 
 import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
 	"net/http"
+	"strings"
 
+	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Groups are not kept here. A client that looks for one finds an empty list, as a 404 would break its import; a client that
-// would make one is told to stop.
+// slowBody is the size in bytes from which a body gets the whole time limit after it has arrived.
+const slowBody = 512 << 10
 
-func (x *exchange) listGroups() (answer, error) {
+// decodeGroup reads the body of a POST or PUT of a group, which may be large: of its members only the ids stay in memory.
+func (x *exchange) decodeGroup(members *roster.MemberList) (scim.Resource, error) {
+	in, err := x.open(MaxGroupBody)
+	if err != nil {
+		return nil, err
+	}
+	counted := &counter{Reader: in}
+	doc, _, fixes, err := scim.DecodeStream(x.rt, counted, x.mode, scim.Stream{Name: "members", Each: func(value any) error {
+		if m, ok := value.(map[string]any); ok {
+			if id, _ := m["value"].(string); id != "" {
+				members.Add(strings.Clone(id))
+			}
+		}
+		return nil
+	}})
+	x.fixed(fixes)
+	var refused *scim.Error
+	switch {
+	case errors.As(err, &refused):
+		return nil, err
+	case err != nil:
+		return nil, in.failure(err)
+	}
+	if counted.bytes > slowBody {
+		x.ctx, x.cancel = context.WithTimeout(x.r.Context(), timeLimit)
+	}
+	return doc, nil
+}
+
+// counter counts what is read.
+type counter struct {
+	io.Reader
+	bytes int
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.bytes += n
+	return n, err
+}
+
+// memberWriter writes the members of a group one by one.
+type memberWriter struct {
+	at               func(roster.Kind) string // where resources of a kind are, with a slash at its end
+	value, ref, kind bool                     // which sub-attributes are wanted
+}
+
+// all writes the attribute members, or nothing for a group without members.
+func (m memberWriter) all(w *bufio.Writer, members iter.Seq2[roster.Member, error]) error {
+	if !m.value && !m.ref && !m.kind {
+		return nil
+	}
+	n := 0
+	for member, err := range members {
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			w.WriteString(`,"members":[`) //nolint:errcheck // bufio keeps the error until Flush
+		} else {
+			w.WriteByte(',') //nolint:errcheck // see above
+		}
+		if err := m.one(w, member); err != nil {
+			return err
+		}
+		n++
+	}
+	if n > 0 {
+		w.WriteByte(']') //nolint:errcheck // see above
+	}
+	return nil
+}
+
+func (m memberWriter) one(w *bufio.Writer, member roster.Member) error {
+	open := byte('{')
+	put := func(wanted bool, name, text string) {
+		if wanted {
+			w.WriteByte(open)     //nolint:errcheck // see above
+			w.WriteString(name)   //nolint:errcheck // see above
+			w.Write(quoted(text)) //nolint:errcheck // see above
+			open = ','
+		}
+	}
+	put(m.value, `"value":`, member.ID)
+	put(m.ref, `"$ref":`, m.at(member.Kind)+member.ID)
+	put(m.kind, `"type":`, string(member.Kind))
+	return w.WriteByte('}')
+}
+
+func quoted(text string) []byte {
+	b, _ := json.Marshal(text) // cannot fail: a text
+	return b
+}
+
+// Where groups are switched off, a client that looks for one finds an empty list, as a 404 would break its import; a client
+// that would make one is told to stop.
+
+func (x *exchange) listNoGroups() (answer, error) {
 	q, err := parseQuery(x.place.query)
 	if err != nil {
 		return answer{}, err
@@ -17,12 +122,8 @@ func (x *exchange) listGroups() (answer, error) {
 	return x.noGroups(q)
 }
 
-func (x *exchange) searchGroups() (answer, error) {
-	body, err := readBody(x.w, x.r)
-	if err != nil {
-		return answer{}, err
-	}
-	q, err := parseSearch(body, x.mode)
+func (x *exchange) searchNoGroups() (answer, error) {
+	q, err := x.searchRequest()
 	if err != nil {
 		return answer{}, err
 	}
@@ -30,17 +131,19 @@ func (x *exchange) searchGroups() (answer, error) {
 }
 
 func (x *exchange) noGroups(q query) (answer, error) {
-	q.clamp()
+	if err := q.page(); err != nil {
+		return answer{}, err
+	}
 	_, fixes, err := q.parseFilter(scim.GroupType(), x.mode)
 	x.fixed(fixes)
 	if err != nil {
 		return answer{}, err
 	}
 	x.row.Sentence = "Not found (this site has no groups)"
-	return answer{status: http.StatusOK, body: scim.ListResponse{StartIndex: q.startIndex}.Encode()}, nil
+	return x.listed(listing{q: q})
 }
 
-func (x *exchange) getGroup() (answer, error) {
+func (x *exchange) getNoGroup() (answer, error) {
 	x.row.Subject = x.id()
 	return answer{}, scim.NotFound("There is no group with the id %q: this site has no groups.", clip(x.id()))
 }
@@ -48,4 +151,17 @@ func (x *exchange) getGroup() (answer, error) {
 func (x *exchange) refuseGroup() (answer, error) {
 	return answer{}, scim.NotImplemented("Groups are not offered by this site. Switch the provisioning of groups off in the identity provider" +
 		" (in Entra ID: Mappings, Provision Azure Active Directory Groups, Enabled: No).")
+}
+
+func (x *exchange) groupsOff(endpoint string) bool {
+	return !x.site.Groups && strings.EqualFold(endpoint, strings.TrimPrefix(scim.GroupType().Endpoint, "/"))
+}
+
+var noGroupMethods = map[shape]map[string]action{
+	whole: {http.MethodGet: (*exchange).listNoGroups, http.MethodPost: (*exchange).refuseGroup},
+	single: {
+		http.MethodGet: (*exchange).getNoGroup, http.MethodPut: (*exchange).refuseGroup,
+		http.MethodPatch: (*exchange).refuseGroup, http.MethodDelete: (*exchange).refuseGroup,
+	},
+	search: {http.MethodPost: (*exchange).searchNoGroups},
 }

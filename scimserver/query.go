@@ -5,13 +5,14 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
 // Sizes of a page.
 const (
-	defaultCount = 100
-	maxCount     = 500
+	defaultCount = roster.DefaultCount
+	maxCount     = roster.MaxCount
 )
 
 // query is what a client may ask about resources, from a URL or from the body of a .search.
@@ -23,6 +24,10 @@ type query struct {
 	attributes []string
 	excluded   []string
 	sortBy     string
+	sortOrder  string
+	cursor     string // empty: the first page
+	byCursor   bool
+	byIndex    bool // startIndex was given
 	fixes      []scim.Fix
 }
 
@@ -61,7 +66,7 @@ func parseQuery(raw string) (query, error) {
 
 func isParameter(key string) bool {
 	switch key {
-	case "filter", "startindex", "count", "attributes", "excludedattributes", "sortby":
+	case "filter", "startindex", "count", "attributes", "excludedattributes", "sortby", "sortorder", "cursor":
 		return true
 	}
 	return false
@@ -73,6 +78,7 @@ func (q *query) set(key, text string) (err error) {
 		q.filter, q.hasFilter = text, true
 	case "startindex":
 		q.startIndex, err = number("startIndex", text, 1)
+		q.byIndex = strings.TrimSpace(text) != ""
 	case "count":
 		q.count, err = number("count", text, defaultCount)
 	case "attributes":
@@ -80,7 +86,11 @@ func (q *query) set(key, text string) (err error) {
 	case "excludedattributes":
 		q.excluded = names(text)
 	case "sortby":
-		q.sortBy = text
+		q.sortBy = strings.TrimSpace(text)
+	case "sortorder":
+		q.sortOrder = strings.TrimSpace(text)
+	case "cursor":
+		q.cursor, q.byCursor = text, true
 	}
 	return err
 }
@@ -132,15 +142,41 @@ func (q *query) plainNames() {
 	}
 }
 
-// clamp brings the page into what is served.
+// page brings the page into what is served.
 //
-// RFC 7644 §3.4.2.4: a startIndex below 1 means 1, a negative count 0.
-func (q *query) clamp() {
+// RFC 7644 §3.4.2.4: a startIndex below 1 means 1, a negative count 0. RFC 9865 §2.1: with a cursor, a count that is too
+// large is an error, as it has to stay the same from page to page.
+func (q *query) page() error {
+	if q.byCursor && q.byIndex {
+		return scim.InvalidValue("cursor and startIndex cannot be used together.")
+	}
+	if q.byCursor && q.count > maxCount {
+		return scim.InvalidCount("count is %d; with a cursor it must be between 0 and %d.", q.count, maxCount)
+	}
 	q.startIndex = max(q.startIndex, 1)
 	q.count = min(max(q.count, 0), maxCount)
+	return nil
+}
+
+// order is what the resources are sorted by; nil leaves them in the order of their creation.
+func (q *query) order(rt *scim.ResourceType) (*scim.Sort, error) {
+	if q.sortBy == "" {
+		return nil, nil
+	}
+	s, err := scim.ParseSort(rt, q.sortBy, q.sortOrder)
+	if err != nil {
+		return nil, err
+	}
+	return &s, nil
 }
 
 func (q *query) parseFilter(rt *scim.ResourceType, mode scim.Mode) (*scim.Filter, []scim.Fix, error) {
+	return q.parseFilterWith(scim.ParseFilter, rt, mode)
+}
+
+type filterParser func(*scim.ResourceType, string, scim.Mode) (*scim.Filter, []scim.Fix, error)
+
+func (q *query) parseFilterWith(parse filterParser, rt *scim.ResourceType, mode scim.Mode) (*scim.Filter, []scim.Fix, error) {
 	if !q.hasFilter {
 		return nil, nil, nil
 	}
@@ -148,9 +184,5 @@ func (q *query) parseFilter(rt *scim.ResourceType, mode scim.Mode) (*scim.Filter
 	if strings.TrimSpace(q.filter) == "" {
 		return nil, nil, scim.InvalidFilter("The filter is empty; leave the parameter out to list everything.")
 	}
-	return scim.ParseFilter(rt, q.filter, mode)
-}
-
-func (q *query) projection(rt *scim.ResourceType) (scim.Projection, error) {
-	return scim.ParseProjection(rt, q.attributes, q.excluded)
+	return parse(rt, q.filter, mode)
 }

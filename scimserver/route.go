@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -20,43 +21,39 @@ const (
 	search              // .search
 )
 
-// route is one line of the table: a place and what each method does there.
+// methods are what a place takes. A method that is not named is 405.
+type methods = map[string]action
+
+// resourceRoutes is what every type of resource takes at its endpoint, RFC 7644 §3.2.
+var resourceRoutes = map[shape]methods{
+	whole:  {"GET": (*exchange).list, "POST": (*exchange).create},
+	single: {"GET": (*exchange).get, "PUT": (*exchange).replace, "PATCH": (*exchange).patch, "DELETE": (*exchange).remove},
+	search: {"POST": (*exchange).search},
+}
+
+// route is a place that does not belong to one type of resource.
 type route struct {
 	endpoint string // as RFC 7644 §3.2 spells it; requests may use any letter case
 	shape    shape
-	methods  map[string]action
+	methods  methods
 }
 
-// routes is everything below the base. A method that is not named is 405.
+// routes is everything else below the base.
 var routes = []route{
-	// Users
-	{"Users", whole, map[string]action{"GET": (*exchange).listUsers, "POST": (*exchange).createUser}},
-	{"Users", single, map[string]action{
-		"GET": (*exchange).getUser, "PUT": (*exchange).replaceUser, "PATCH": (*exchange).patchUser, "DELETE": (*exchange).deleteUser,
-	}},
-	{"Users", search, map[string]action{"POST": (*exchange).searchUsers}},
-
-	// Groups: none, and none can be made
-	{"Groups", whole, map[string]action{"GET": (*exchange).listGroups, "POST": (*exchange).refuseGroup}},
-	{"Groups", single, map[string]action{
-		"GET": (*exchange).getGroup, "PUT": (*exchange).refuseGroup, "PATCH": (*exchange).refuseGroup, "DELETE": (*exchange).refuseGroup,
-	}},
-	{"Groups", search, map[string]action{"POST": (*exchange).searchGroups}},
-
-	// Everything at once: users are all there is
-	{"", whole, map[string]action{"GET": (*exchange).listUsers}},
-	{".search", whole, map[string]action{"POST": (*exchange).searchUsers}},
+	// Everything at once
+	{"", whole, methods{"GET": (*exchange).listAll}},
+	{".search", whole, methods{"POST": (*exchange).searchAll}},
+	{"Bulk", whole, methods{"POST": (*exchange).doBulk}},
 
 	// Discovery
-	{"ServiceProviderConfig", whole, map[string]action{"GET": (*exchange).showConfig}},
-	{"ResourceTypes", whole, map[string]action{"GET": (*exchange).listResourceTypes}},
-	{"ResourceTypes", single, map[string]action{"GET": (*exchange).showResourceType}},
-	{"Schemas", whole, map[string]action{"GET": (*exchange).listSchemas}},
-	{"Schemas", single, map[string]action{"GET": (*exchange).showSchema}},
+	{"ServiceProviderConfig", whole, methods{"GET": (*exchange).showConfig}},
+	{"ResourceTypes", whole, methods{"GET": (*exchange).listResourceTypes}},
+	{"ResourceTypes", single, methods{"GET": (*exchange).showResourceType}},
+	{"Schemas", whole, methods{"GET": (*exchange).listSchemas}},
+	{"Schemas", single, methods{"GET": (*exchange).showSchema}},
 
 	// Not offered
-	{"Me", whole, map[string]action{"GET": refuseMe, "POST": refuseMe, "PUT": refuseMe, "PATCH": refuseMe, "DELETE": refuseMe}},
-	{"Bulk", whole, map[string]action{"POST": refuseBulk}},
+	{"Me", whole, methods{"GET": refuseMe, "POST": refuseMe, "PUT": refuseMe, "PATCH": refuseMe, "DELETE": refuseMe}},
 }
 
 // route finds what the request asks for.
@@ -66,29 +63,49 @@ func (x *exchange) route() (action, error) {
 		return nil, p.bad
 	}
 	at, fits := shapeOf(p.rest)
-	for _, r := range routes {
-		if !fits || r.shape != at || !strings.EqualFold(r.endpoint, p.endpoint) {
-			continue
-		}
-		x.r.Pattern = r.pattern()
-		name := x.r.Method
-		if name == http.MethodHead {
-			name = http.MethodGet
-		}
-		if act, ok := r.methods[name]; ok {
-			return act, nil
-		}
-		return nil, notAllowed(name, r.methods)
+	if !fits {
+		return nil, nothingThere()
 	}
-	return nil, scim.NotFound("There is nothing at this address. The Tenant URL ends in /auth/scim/v2, and /Users follows it.")
-}
-
-// pattern names the route in the access log, which must not hold ids or filters.
-func (r route) pattern() string {
-	return basePattern + r.endpoint + [...]string{whole: "", single: "/{id}", search: "/.search"}[r.shape]
+	offered, name := x.resourceMethods(at)
+	for _, r := range routes {
+		if r.shape == at && strings.EqualFold(r.endpoint, p.endpoint) {
+			offered, name = r.methods, r.endpoint
+		}
+	}
+	if offered == nil {
+		return nil, nothingThere()
+	}
+	// The pattern names the route in the access log, which must not hold ids or filters.
+	x.r.Pattern = basePattern + name + [...]string{whole: "", single: "/{id}", search: "/.search"}[at]
+	if act, ok := offered[x.method]; ok {
+		return act, nil
+	}
+	return nil, notAllowed(x.method, offered)
 }
 
 const basePattern = "/c/{site}/auth/scim/v2/"
+
+// resourceMethods is what the place takes if it is that of a type of resource of the site; nil if not.
+func (x *exchange) resourceMethods(at shape) (methods, string) {
+	if x.groupsOff(x.place.endpoint) {
+		return noGroupMethods[at], "Groups"
+	}
+	rt, ok := x.roster.Types().ByEndpoint(x.place.endpoint)
+	if !ok {
+		return nil, ""
+	}
+	x.rt = rt
+	return resourceRoutes[at], strings.TrimPrefix(rt.Endpoint, "/")
+}
+
+// types are the types of resources that the site offers.
+func (x *exchange) types() []*scim.ResourceType {
+	all := x.roster.Types().Types()
+	if x.site.Groups {
+		return all
+	}
+	return slices.DeleteFunc(all, func(rt *scim.ResourceType) bool { return roster.Kind(rt.ID) == roster.Group })
+}
 
 func shapeOf(rest []string) (shape, bool) {
 	switch {
@@ -101,9 +118,13 @@ func shapeOf(rest []string) (shape, bool) {
 	}
 }
 
-func notAllowed(name string, methods map[string]action) error {
+func nothingThere() error {
+	return scim.NotFound("There is nothing at this address. The Tenant URL ends in /auth/scim/v2, and /Users follows it.")
+}
+
+func notAllowed(name string, offered methods) error {
 	var allowed []string
-	for m := range methods {
+	for m := range offered {
 		allowed = append(allowed, m)
 		if m == http.MethodGet {
 			allowed = append(allowed, http.MethodHead)
@@ -121,8 +142,4 @@ func notAllowed(name string, methods map[string]action) error {
 // RFC 7644 §3.11: a provisioning token stands for no user.
 func refuseMe(*exchange) (answer, error) {
 	return answer{}, scim.NotImplemented("/Me is not offered: a provisioning token stands for no user.")
-}
-
-func refuseBulk(*exchange) (answer, error) {
-	return answer{}, scim.NotImplemented("/Bulk is not offered; send each operation as a request of its own.")
 }

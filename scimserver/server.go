@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/internal/web"
@@ -28,28 +28,30 @@ type Handler struct {
 	Log *slog.Logger // failures that the client is not told; nil: nowhere
 	Now func() time.Time
 
-	once sync.Once
-	user *scim.ResourceType
+	limits limiter
 }
 
-func (h *Handler) userType() *scim.ResourceType {
-	h.once.Do(func() { h.user = scim.UserType() })
-	return h.user
-}
-
-// exchange is one request of a site whose token was accepted.
+// exchange is one request of a site whose token was accepted, or one operation of a bulk request.
 type exchange struct {
 	*Handler
 	w   http.ResponseWriter
 	r   *http.Request
 	ctx context.Context // the request's, with the time limit
 
-	place  place
+	cancel context.CancelFunc // ends ctx
+
+	place       place
+	method      string   // HEAD is GET
+	ifMatch     []string // the versions that a change was made for
+	ifNoneMatch []string // the versions that the client has
+	open        func(limit int64) (body, error)
+
 	site   site.Site
 	token  site.Token
 	roster *roster.Roster
 	base   string // "https://…/c/acme/auth/scim/v2", for locations
 	mode   scim.Mode
+	rt     *scim.ResourceType // of the place; nil where it has none
 
 	row site.Request // the row that this request leaves in the request log
 }
@@ -65,21 +67,34 @@ func (h *Handler) Before(next http.Handler) http.Handler {
 	})
 }
 
-// timeLimit is how long a request may take: well below the minute after which Okta gives up.
-const timeLimit = 30 * time.Second
+// timeLimit is how long the work for a request may take: well below the minute after which Okta gives up. How long a large
+// body takes on its way in or out is the server's business.
+const (
+	timeLimit = 30 * time.Second
+	logTime   = 5 * time.Second
+)
 
 // ServeHTTP answers one request. It never redirects.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), timeLimit)
-	defer cancel()
 	r.Pattern = basePattern
-	x := &exchange{Handler: h, w: w, r: r, ctx: ctx, place: locate(r.URL)}
+	x := &exchange{Handler: h, w: w, r: r, place: locate(r.URL), method: r.Method}
+	x.ctx, x.cancel = context.WithTimeout(r.Context(), timeLimit)
+	defer func() { x.cancel() }()
+	x.ifMatch, x.ifNoneMatch = r.Header.Values("If-Match"), r.Header.Values("If-None-Match")
+	if x.method == http.MethodHead {
+		x.method = http.MethodGet
+	}
+	x.open = x.openRequest
 	x.row = site.Request{Time: h.Now(), Method: method(r.Method), Path: x.place.shown, Remote: web.RemoteIP(r)}
 	if err := x.authenticate(); err != nil {
 		x.refuse(err)
 		return
 	}
-	a, err := x.guarded()
+	if err := x.allowed(); err != nil {
+		x.throttle(err)
+		return
+	}
+	a, err := x.guarded((*exchange).route)
 	if err != nil {
 		x.fail(err)
 		return
@@ -146,8 +161,8 @@ func last4(bearer string) string {
 	return strings.ToValidUTF8(bearer[len(bearer)-4:], "")
 }
 
-// guarded runs the request's action; a panic becomes an error, as nothing is written before it returns.
-func (x *exchange) guarded() (a answer, err error) {
+// guarded runs the action that route finds; a panic becomes an error, as nothing is written before it returns.
+func (x *exchange) guarded(route func(*exchange) (action, error)) (a answer, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			if e, ok := cause.(error); ok && errors.Is(e, http.ErrAbortHandler) {
@@ -157,7 +172,7 @@ func (x *exchange) guarded() (a answer, err error) {
 			err = broken(x.r)
 		}
 	}()
-	act, err := x.route()
+	act, err := route(x)
 	if err != nil {
 		return answer{}, err
 	}
@@ -184,6 +199,14 @@ func (x *exchange) refuse(err error) {
 	x.write()
 }
 
+// throttle answers a request beyond the site's rate. Its row is gathered: a write for each would cost what the limit saves.
+func (x *exchange) throttle(err error) {
+	e := x.public(x.r, err)
+	x.row.Status, x.row.Sentence = e.Status, e.Detail
+	writeError(x.w, e, err)
+	x.Sites.Log().Gather(x.row)
+}
+
 // fail logs, then answers, a request of an accepted token that got an error.
 func (x *exchange) fail(err error) {
 	e := x.public(x.r, err)
@@ -191,6 +214,26 @@ func (x *exchange) fail(err error) {
 	x.nameSubject()
 	x.write()
 	writeError(x.w, e, err)
+	if e.Status == http.StatusRequestEntityTooLarge {
+		x.drain()
+	}
+}
+
+// What is still taken of a body that was refused for its size, so that a client that sends all of it before it reads finds
+// the answer instead of a broken connection.
+const (
+	drainMost = 64 << 20 // bytes
+	drainTime = 5 * time.Second
+)
+
+// drain sends the answer and drops what still comes of the body. A connection that cannot do this is closed, as it would
+// be anyway.
+func (x *exchange) drain() {
+	c := http.NewResponseController(x.w)
+	if c.EnableFullDuplex() != nil || c.Flush() != nil || c.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+		return
+	}
+	io.CopyN(io.Discard, x.r.Body, drainMost) //nolint:errcheck // nobody is left to be told
 }
 
 // nameSubject finds out, for the log, whom a refused request was about.
@@ -199,8 +242,12 @@ func (x *exchange) nameSubject() {
 	if !known || x.row.UserName != "" || x.row.Subject == "" {
 		return
 	}
-	if doc, err := x.roster.Get(x.ctx, roster.User, x.row.Subject); err == nil {
-		x.row.UserName = userName(doc.JSON)
+	kind := roster.User
+	if x.rt != nil {
+		kind = roster.Kind(x.rt.ID)
+	}
+	if doc, err := x.roster.Get(x.ctx, kind, x.row.Subject); err == nil {
+		x.row.UserName = nameOf(doc.JSON)
 	}
 }
 
@@ -209,10 +256,10 @@ func (x *exchange) succeed(a answer) {
 	x.row.Status = a.status
 	if x.row.IsChange() {
 		x.write()
-		writeResource(x.w, a)
+		x.send(a)
 		return
 	}
-	writeResource(x.w, a)
+	x.send(a)
 	x.row.Duration = x.Now().Sub(x.row.Time)
 	x.Sites.Log().Gather(x.row)
 }
@@ -221,7 +268,7 @@ func (x *exchange) succeed(a answer) {
 func (x *exchange) write() {
 	x.row.Duration = x.Now().Sub(x.row.Time)
 	// The client may have gone; its row is written nevertheless.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
 	defer cancel()
 	if err := x.Sites.Log().Write(ctx, x.row); err != nil {
 		x.log().Error("request log row lost", "request", web.RequestID(x.r), "error", err)
@@ -238,15 +285,27 @@ func method(name string) string { return clip(name) }
 // fixed notes the tolerances that a request needed.
 func (x *exchange) fixed(fixes []scim.Fix) {
 	for _, f := range fixes {
-		x.row.Fixes = append(x.row.Fixes, labelled(f.Path, f.Text))
+		x.row.Fixes = note(x.row.Fixes, labelled(f.Path, f.Text))
 	}
 }
 
 // ignored notes what was understood and deliberately not applied.
 func (x *exchange) ignored(list []scim.Ignored) {
 	for _, i := range list {
-		x.row.Ignored = append(x.row.Ignored, labelled(i.Path, i.Reason))
+		x.row.Ignored = note(x.row.Ignored, labelled(i.Path, i.Reason))
 	}
+}
+
+// note adds a line unless there are so many that one request would fill the log.
+func note(lines []string, line string) []string {
+	const most = 100
+	switch {
+	case len(lines) < most:
+		return append(lines, line)
+	case len(lines) == most:
+		return append(lines, "more like these")
+	}
+	return lines
 }
 
 func labelled(path, text string) string {

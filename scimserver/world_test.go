@@ -25,6 +25,15 @@ import (
 
 const tenantURL = "/c/acme/auth/scim/v2"
 
+// deviceSchemas is a small type of resource of a site's own.
+const deviceSchemas = `{
+  "schemas": [{"id": "urn:example:Device", "name": "Device", "description": "A device.", "attributes": [
+    {"name": "serial", "type": "string", "multiValued": false, "description": "Serial number.", "required": true, "caseExact": true, "mutability": "immutable", "returned": "default", "uniqueness": "server"},
+    {"name": "displayName", "type": "string", "multiValued": false, "description": "Name.", "required": false, "caseExact": false, "mutability": "readWrite", "returned": "default", "uniqueness": "none"}
+  ]}],
+  "resourceTypes": [{"id": "Device", "name": "Device", "endpoint": "/Devices", "description": "Device", "schema": "urn:example:Device"}]
+}`
+
 // world is a Handler on a real SQLite store, with the site acme and a clock that goes on a minute with each request.
 type world struct {
 	t       testing.TB
@@ -79,6 +88,12 @@ func (w *world) clock() time.Time {
 	return w.now
 }
 
+func (w *world) setClock(to time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = to
+}
+
 func (w *world) newID(prefix string) func() string {
 	return func() string {
 		w.mu.Lock()
@@ -100,18 +115,39 @@ func (w *world) set(change func(*site.Site)) {
 	}
 }
 
+// setSchemas gives acme a document of schemas and resource types.
+func (w *world) setSchemas(doc string) {
+	w.t.Helper()
+	var err error
+	if w.site, err = w.sites.SetSchemas(w.ctx(), w.site.ID, []byte(doc), "cli"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // bring puts people into the roster whatever the site's profile is.
 func (w *world) bring(docs ...string) []roster.Document {
 	w.t.Helper()
+	return w.bringTo(scim.UserType(), docs...)
+}
+
+// bringGroups does the same with groups.
+func (w *world) bringGroups(docs ...string) []roster.Document {
+	w.t.Helper()
+	return w.bringTo(scim.GroupType(), docs...)
+}
+
+func (w *world) bringTo(rt *scim.ResourceType, docs ...string) []roster.Document {
+	w.t.Helper()
 	open := w.site
-	open.Profile, open.ManageRoles = site.Full, true
+	open.Choose(site.Full)
+	open.ManageRoles = true
 	var made []roster.Document
 	for _, doc := range docs {
-		res, _, err := scim.Decode(scim.UserType(), []byte(doc), scim.Lenient)
+		res, _, err := scim.Decode(rt, []byte(doc), scim.Lenient)
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		out, err := w.rosters.Open(open).Create(w.ctx(), roster.User, res, roster.Change{Actor: "cli", Via: roster.ViaImport})
+		out, err := w.rosters.Open(open).Create(w.ctx(), roster.Kind(rt.ID), res, roster.Change{Actor: "cli", Via: roster.ViaImport})
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -229,18 +265,42 @@ func (w *world) requestsOf(id site.ID) []site.Request {
 	return rows
 }
 
-// holds is what the roster holds, in order.
+// holds is what the roster holds, in order; a group with the ids of its members at its end.
 func (w *world) holds() []string {
 	w.t.Helper()
-	page, err := w.rosters.Open(w.site).List(w.ctx(), roster.Query{Kind: roster.User, StartIndex: 1, Count: 500})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	open := w.site
+	open.Choose(site.Full)
+	people := w.rosters.Open(open)
 	var docs []string
-	for _, d := range page.Documents {
-		docs = append(docs, string(d.JSON))
+	for _, rt := range people.Types().Types() {
+		page, err := people.List(w.ctx(), roster.Query{Kind: roster.Kind(rt.ID), StartIndex: 1, Count: 500})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, d := range page.Documents {
+			doc := string(d.JSON)
+			if rt.ID == string(roster.Group) {
+				doc = strings.TrimSuffix(doc, "}") + w.membersOf(people, d.ID) + "}"
+			}
+			docs = append(docs, doc)
+		}
 	}
 	return docs
+}
+
+func (w *world) membersOf(people *roster.Roster, group string) string {
+	w.t.Helper()
+	var ids []string
+	for m, err := range people.Members(w.ctx(), group) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		ids = append(ids, fmt.Sprintf("%q", m.ID))
+	}
+	if len(ids) == 0 {
+		return ""
+	}
+	return `,"members":[` + strings.Join(ids, ",") + "]"
 }
 
 // body reads an answer's JSON object.

@@ -1,0 +1,357 @@
+package scimserver
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// What can be done with resources, whatever their type: their schemas decide the rest.
+
+func (x *exchange) get() (answer, error) {
+	x.row.Subject = x.id()
+	v, err := x.view()
+	if err != nil {
+		return answer{}, err
+	}
+	doc, err := x.roster.Get(x.ctx, x.kind(), x.id())
+	if err != nil {
+		return answer{}, err
+	}
+	x.row.UserName = nameOf(doc.JSON)
+	x.row.Sentence = "Found"
+	if x.knows(doc) {
+		x.row.Sentence = "Found, unchanged since the client's copy"
+		return answer{status: http.StatusNotModified, etag: etag(doc)}, nil
+	}
+	return v.one(http.StatusOK, doc)
+}
+
+func (x *exchange) create() (answer, error) {
+	v, err := x.view()
+	if err != nil {
+		return answer{}, err
+	}
+	doc, members, err := x.decode()
+	if err != nil {
+		return answer{}, err
+	}
+	var out roster.Outcome
+	if members != nil {
+		out, err = x.roster.CreateGroup(x.ctx, doc, members, x.change())
+	} else {
+		out, err = x.roster.Create(x.ctx, x.kind(), doc, x.change())
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	x.did(out)
+	return v.one(http.StatusCreated, out.Document)
+}
+
+func (x *exchange) replace() (answer, error) {
+	x.row.Subject = x.id()
+	v, err := x.view()
+	if err != nil {
+		return answer{}, err
+	}
+	doc, members, err := x.decode()
+	if err != nil {
+		return answer{}, err
+	}
+	by, err := x.conditional()
+	if err != nil {
+		return answer{}, err
+	}
+	var out roster.Outcome
+	if members != nil {
+		out, err = x.roster.ReplaceGroup(x.ctx, x.id(), doc, members, by)
+	} else {
+		out, err = x.roster.Replace(x.ctx, x.kind(), x.id(), doc, by)
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	x.did(out)
+	return v.one(http.StatusOK, out.Document)
+}
+
+// patch answers with the whole resource, which administrators and clients that compare read; a group with its status
+// alone, as its members may be many.
+//
+// RFC 7644 §3.5.2: a client that names attributes gets them.
+func (x *exchange) patch() (answer, error) {
+	x.row.Subject = x.id()
+	v, err := x.view()
+	if err != nil {
+		return answer{}, err
+	}
+	text, err := x.readBody(MaxBody)
+	if err != nil {
+		return answer{}, err
+	}
+	patch, fixes, err := scim.DecodePatch(x.rt, text, x.mode)
+	x.fixed(fixes)
+	if err != nil {
+		return answer{}, err
+	}
+	by, err := x.conditional()
+	if err != nil {
+		return answer{}, err
+	}
+	out, err := x.roster.Patch(x.ctx, x.kind(), x.id(), patch, by)
+	if err != nil {
+		return answer{}, err
+	}
+	x.did(out)
+	if x.kind() == roster.Group && !v.asked {
+		return answer{status: http.StatusNoContent, location: x.locationOf(x.rt, out.Document.ID), etag: etag(out.Document)}, nil
+	}
+	return v.one(http.StatusOK, out.Document)
+}
+
+func (x *exchange) remove() (answer, error) {
+	x.row.Subject = x.id()
+	by, err := x.conditional()
+	if err != nil {
+		return answer{}, err
+	}
+	out, err := x.roster.Delete(x.ctx, x.kind(), x.id(), by)
+	if err != nil {
+		return answer{}, err
+	}
+	x.did(out)
+	return answer{status: http.StatusNoContent}, nil
+}
+
+// decode reads the body of a POST or PUT; members is not nil for a group.
+func (x *exchange) decode() (doc scim.Resource, members *roster.MemberList, err error) {
+	if x.kind() == roster.Group {
+		members = new(roster.MemberList)
+		doc, err = x.decodeGroup(members)
+	} else {
+		var text []byte
+		var fixes []scim.Fix
+		if text, err = x.readBody(MaxBody); err != nil {
+			return nil, nil, err
+		}
+		doc, fixes, err = scim.Decode(x.rt, text, x.mode)
+		x.fixed(fixes)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	x.row.UserName = doc.String(nameAttribute(x.kind()))
+	return doc, members, nil
+}
+
+func (x *exchange) list() (answer, error) {
+	q, err := parseQuery(x.place.query)
+	if err != nil {
+		return answer{}, err
+	}
+	return x.find(q)
+}
+
+func (x *exchange) search() (answer, error) {
+	q, err := x.searchRequest()
+	if err != nil {
+		return answer{}, err
+	}
+	return x.find(q)
+}
+
+func (x *exchange) searchRequest() (query, error) {
+	text, err := x.readBody(MaxBody)
+	if err != nil {
+		return query{}, err
+	}
+	return x.parseSearch(text)
+}
+
+// find answers a query about one type.
+func (x *exchange) find(q query) (answer, error) {
+	if err := q.page(); err != nil {
+		return answer{}, err
+	}
+	filter, fixes, err := q.parseFilter(x.rt, x.mode)
+	x.fixed(fixes)
+	if err != nil {
+		return answer{}, err
+	}
+	v, err := x.viewOf(x.rt, q)
+	if err != nil {
+		return answer{}, err
+	}
+	order, err := q.order(x.rt)
+	if err != nil {
+		return answer{}, err
+	}
+	x.fixed(q.fixes)
+	page, err := x.roster.List(x.ctx, roster.Query{
+		Kind: x.kind(), Filter: filter, StartIndex: q.startIndex, Count: q.count,
+		SortBy: order, ByCursor: q.byCursor, Cursor: q.cursor,
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	x.looked(filter, page)
+	l := listing{q: q, total: page.TotalResults, next: page.NextCursor, previous: page.PreviousCursor}
+	l.add(v, page.Documents...)
+	return x.listed(l)
+}
+
+// looked says in the log row what a query came to.
+func (x *exchange) looked(filter *scim.Filter, page roster.Page) {
+	attribute, value := sought(filter)
+	if attribute == nameAttribute(x.kind()) {
+		x.row.UserName = value
+	}
+	if page.TotalResults == 1 && len(page.Documents) == 1 {
+		x.row.Subject = page.Documents[0].ID
+		x.row.UserName = nameOf(page.Documents[0].JSON)
+	}
+	many, none := nouns(x.rt)
+	switch {
+	case filter == nil:
+		x.row.Sentence = fmt.Sprintf("Listed %d of %d %s", len(page.Documents), page.TotalResults, many)
+	case page.TotalResults == 1:
+		x.row.Sentence = "Found"
+	case page.TotalResults > 1:
+		x.row.Sentence = fmt.Sprintf("Found %d %s", page.TotalResults, many)
+	case attribute != "":
+		x.row.Sentence = fmt.Sprintf("Not found (%s here has this %s)", none, attribute)
+	default:
+		x.row.Sentence = fmt.Sprintf("Not found (%s here matches the filter)", none)
+	}
+}
+
+// nouns are what a sentence calls several resources of a type, and none.
+func nouns(rt *scim.ResourceType) (many, none string) {
+	switch roster.Kind(rt.ID) {
+	case roster.User:
+		return "users", "nobody"
+	case roster.Group:
+		return "groups", "no group"
+	}
+	return "resources of type " + rt.Name, "no " + rt.Name
+}
+
+// sought is the attribute and value of a filter that looks for one of them, as identity providers do before anything else.
+func sought(filter *scim.Filter) (attribute, value string) {
+	if filter == nil {
+		return "", ""
+	}
+	c, ok := filter.Root.(scim.Compare)
+	if !ok || c.Op != scim.Eq {
+		return "", ""
+	}
+	value, _ = c.Value.(string)
+	return strings.TrimSuffix(c.Path.Name+"."+c.Path.Sub, "."), value
+}
+
+// did takes over into the log row what a change came to.
+func (x *exchange) did(out roster.Outcome) {
+	x.row.Subject = out.Document.ID
+	x.row.UserName = out.UserName
+	x.row.Sentence = out.Sentence
+	x.fixed(out.Fixes)
+	x.ignored(out.Ignored)
+}
+
+func (x *exchange) change() roster.Change {
+	return roster.Change{Actor: x.token.Actor(), Via: roster.ViaSCIM}
+}
+
+// conditional is the change that If-Match and If-None-Match allow.
+//
+// RFC 7644 §3.14: a version that is not the current one is 412.
+func (x *exchange) conditional() (roster.Change, error) {
+	by := x.change()
+	tags, anyTag := tagsOf(x.ifMatch)
+	unwanted, unwantedAny := tagsOf(x.ifNoneMatch)
+	wants := len(tags) > 0 && !anyTag
+	if !wants && !unwantedAny && len(unwanted) == 0 {
+		return by, nil
+	}
+	doc, err := x.roster.Get(x.ctx, x.kind(), x.id())
+	if err != nil {
+		return by, err
+	}
+	switch {
+	case wants && !hasVersion(tags, doc):
+		return by, scim.PreconditionFailed("If-Match names another version than the current one, %s; read the resource again and repeat the change.", etag(doc))
+	case unwantedAny || hasVersion(unwanted, doc):
+		return by, scim.PreconditionFailed("If-None-Match names the current version, %s, so nothing is changed.", etag(doc))
+	}
+	by.IfVersion = doc.Version
+	return by, nil
+}
+
+// knows reports whether the client has this version already.
+func (x *exchange) knows(doc roster.Document) bool {
+	tags, anyTag := tagsOf(x.ifNoneMatch)
+	return anyTag || hasVersion(tags, doc)
+}
+
+func hasVersion(tags []string, doc roster.Document) bool {
+	current := strconv.FormatInt(doc.Version, 10)
+	for _, tag := range tags {
+		if tag == current {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *exchange) id() string { return x.place.rest[0] }
+
+func (x *exchange) kind() roster.Kind { return roster.Kind(x.rt.ID) }
+
+// locationOf is the address of a resource.
+//
+// RFC 7643 §3.1: meta.location is absolute; it spells the endpoint as discovery does, whatever the client wrote.
+func (x *exchange) locationOf(rt *scim.ResourceType, id string) string {
+	return x.base + rt.Endpoint + "/" + id
+}
+
+func etag(doc roster.Document) string { return roster.ETag(doc.Version) }
+
+// nameAttribute is what a resource is called by in the request log.
+func nameAttribute(kind roster.Kind) string {
+	if kind == roster.User {
+		return "userName"
+	}
+	return "displayName"
+}
+
+// nameOf reads a stored document just as far as its userName, or else its displayName, which stand near its beginning.
+func nameOf(doc []byte) (name string) {
+	d := json.NewDecoder(bytes.NewReader(doc))
+	if _, err := d.Token(); err != nil {
+		return ""
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return name
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return name
+		}
+		if key != "userName" && key != "displayName" {
+			continue
+		}
+		if json.Unmarshal(value, &name) != nil || key == "userName" {
+			return name
+		}
+	}
+	return name
+}

@@ -1,0 +1,219 @@
+package scimserver
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// view is how one request wants resources of a type to be shown.
+type view struct {
+	*exchange
+	rt   *scim.ResourceType
+	show scim.Projection
+
+	asked   bool // attributes or excludedAttributes were given
+	members bool // with the members of a group, which are written as they are read
+	groups  bool // with the groups of a user
+}
+
+// view reads the query of a request that is about one resource. What cannot be read fails before anything is written.
+func (x *exchange) view() (view, error) {
+	q, err := parseQuery(x.place.query)
+	if err != nil {
+		return view{}, err
+	}
+	x.fixed(q.fixes)
+	return x.viewOf(x.rt, q)
+}
+
+func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
+	show, err := scim.ParseProjection(rt, q.attributes, q.excluded)
+	if err != nil {
+		return view{}, err
+	}
+	v := view{exchange: x, rt: rt, show: show, asked: len(q.attributes) > 0 || len(q.excluded) > 0}
+	switch roster.Kind(rt.ID) {
+	case roster.Group:
+		v.members = show.Wants("members")
+	case roster.User:
+		v.groups = x.site.Groups && show.Wants("groups")
+	}
+	return v, nil
+}
+
+// one answers with one resource.
+func (v view) one(status int, doc roster.Document) (answer, error) {
+	texts, err := v.render(doc)
+	if err != nil {
+		return answer{}, err
+	}
+	a := answer{status: status, location: v.locationOf(v.rt, doc.ID), etag: etag(doc)}
+	if !v.members {
+		a.body = texts[0]
+		return a, nil
+	}
+	a.stream = func(w *bufio.Writer) error { return v.write(w, doc, texts[0]) }
+	return a, nil
+}
+
+// render gives documents as they are shown, but for the members of groups. Without a projection the stored bytes go out as
+// they are.
+func (v view) render(docs ...roster.Document) ([][]byte, error) {
+	memberships, err := v.memberships(docs)
+	if err != nil {
+		return nil, err
+	}
+	texts := make([][]byte, len(docs))
+	for i, doc := range docs {
+		texts[i], err = v.show.Render(v.rt, doc.JSON, v.locationOf(v.rt, doc.ID), v.groupsJSON(memberships[doc.ID]))
+		if err != nil {
+			return nil, fmt.Errorf("read stored %s %s: %w", v.rt.Name, doc.ID, err)
+		}
+	}
+	return texts, nil
+}
+
+func (v view) memberships(docs []roster.Document) (map[string][]roster.Membership, error) {
+	if !v.groups || len(docs) == 0 {
+		return nil, nil
+	}
+	ids := make([]string, len(docs))
+	for i, doc := range docs {
+		ids[i] = doc.ID
+	}
+	return v.roster.Groups(v.ctx, ids...)
+}
+
+// groupsJSON is the attribute groups of a user; nil for none.
+func (v view) groupsJSON(list []roster.Membership) []byte {
+	if len(list) == 0 {
+		return nil
+	}
+	type group struct {
+		Value   string `json:"value"`
+		Ref     string `json:"$ref"`
+		Display string `json:"display,omitempty"`
+		Type    string `json:"type"`
+	}
+	groups := make([]group, len(list))
+	for i, m := range list {
+		groups[i] = group{m.Group, v.at(roster.Group) + m.Group, m.Display, "direct"}
+	}
+	text, _ := json.Marshal(groups) // cannot fail: texts only
+	return text
+}
+
+// write writes a group, with its members before meta as they come out of the store.
+func (v view) write(w *bufio.Writer, doc roster.Document, text []byte) error {
+	at := len(text) - 1
+	if v.show.Wants("meta") {
+		if i := bytes.LastIndex(text, []byte(`,"meta":{`)); i >= 0 {
+			at = i
+		}
+	}
+	w.Write(text[:at]) //nolint:errcheck // bufio keeps the error until Flush
+	m := memberWriter{
+		at:    v.at,
+		value: v.show.Wants("members.value"), ref: v.show.Wants("members.$ref"), kind: v.show.Wants("members.type"),
+	}
+	if err := m.all(w, v.roster.Members(v.r.Context(), doc.ID)); err != nil {
+		return err
+	}
+	w.Write(text[at:]) //nolint:errcheck // see above
+	return nil
+}
+
+// at is where the resources of a kind are.
+func (v view) at(kind roster.Kind) string {
+	if rt, ok := v.roster.Types().ByName(string(kind)); ok {
+		return v.locationOf(rt, "")
+	}
+	return ""
+}
+
+// listing is the answer to a query.
+type listing struct {
+	q              query
+	total          int
+	next, previous string
+	entries        []entry
+	members        bool // of groups are among it
+}
+
+type entry struct {
+	view view
+	doc  roster.Document
+	text []byte
+}
+
+func (l *listing) add(v view, docs ...roster.Document) {
+	l.members = l.members || v.members && len(docs) > 0
+	for _, doc := range docs {
+		l.entries = append(l.entries, entry{view: v, doc: doc})
+	}
+}
+
+// render renders the documents of one view together, as their groups come in one query.
+func (l *listing) render() error {
+	for begin := 0; begin < len(l.entries); {
+		v, end := l.entries[begin].view, begin
+		var docs []roster.Document
+		for ; end < len(l.entries) && l.entries[end].view.rt == v.rt; end++ {
+			docs = append(docs, l.entries[end].doc)
+		}
+		texts, err := v.render(docs...)
+		if err != nil {
+			return err
+		}
+		for i, text := range texts {
+			l.entries[begin+i].text = text
+		}
+		begin = end
+	}
+	return nil
+}
+
+// listed answers a query. With members of groups among it, the answer is written as they are read.
+func (x *exchange) listed(l listing) (answer, error) {
+	if err := l.render(); err != nil {
+		return answer{}, err
+	}
+	list := scim.ListResponse{TotalResults: l.total, ItemsPerPage: len(l.entries), NextCursor: l.next, PreviousCursor: l.previous}
+	if !l.q.byCursor {
+		list.StartIndex = l.q.startIndex
+	}
+	if !l.members {
+		for _, e := range l.entries {
+			list.Resources = append(list.Resources, e.text)
+		}
+		return answer{status: http.StatusOK, body: list.Encode()}, nil
+	}
+	head := bytes.TrimSuffix(list.Encode(), []byte(`]}`))
+	return answer{status: http.StatusOK, stream: func(w *bufio.Writer) error {
+		w.Write(head) //nolint:errcheck // bufio keeps the error until Flush
+		for i, e := range l.entries {
+			if i > 0 {
+				w.WriteByte(',') //nolint:errcheck // see above
+			}
+			if err := e.write(w); err != nil {
+				return err
+			}
+		}
+		w.WriteString(`]}`) //nolint:errcheck // see above
+		return nil
+	}}, nil
+}
+
+func (e entry) write(w *bufio.Writer) error {
+	if e.view.members {
+		return e.view.write(w, e.doc, e.text)
+	}
+	_, err := w.Write(e.text)
+	return err
+}

@@ -23,8 +23,9 @@ type cursor struct {
 	Query   []byte `json:"q"` // what site, kind, filter and sort hash to
 	Count   int    `json:"c"`
 
-	After  *Place `json:"a,omitempty"` // in the order of creation: the last resource of the page before
-	Offset int    `json:"o,omitempty"` // in any other order: how many pages of resources went before
+	After  *Place `json:"a,omitempty"` // in the order of creation: what the page follows
+	Before *Place `json:"b,omitempty"` // in the order of creation: what the page precedes
+	Offset int    `json:"o,omitempty"` // in any other order: how many resources precede the page
 }
 
 const (
@@ -52,33 +53,63 @@ func (r *Roster) listByCursor(ctx context.Context, q Query) (Page, error) {
 	if q.Kind == Group && !r.site.Groups {
 		return Page{StartIndex: 1}, nil
 	}
-	list := ListQuery{Kind: q.Kind, Filter: q.Filter, Sort: q.SortBy, After: at.After, Offset: at.Offset, Count: q.Count}
+	list := ListQuery{Kind: q.Kind, Filter: q.Filter, Sort: q.SortBy, After: at.After, Before: at.Before, Offset: at.Offset, Count: q.Count}
 	if q.Count > 0 {
-		list.Count++ // one more tells whether there is a next page
+		list.Count++ // one more tells whether there is another page
 	}
 	docs, total, err := r.list(ctx, list)
 	if err != nil {
 		return Page{}, err
 	}
 	page := Page{TotalResults: total, StartIndex: 1, Documents: docs}
-	if q.Count == 0 || len(docs) <= q.Count {
+	more := q.Count > 0 && len(docs) > q.Count
+	switch {
+	case more && at.Before != nil:
+		page.Documents = docs[1:]
+	case more:
+		page.Documents = docs[:q.Count]
+	}
+	if len(page.Documents) == 0 {
 		return page, nil
 	}
-	page.Documents = docs[:q.Count]
-	page.NextCursor, err = sealCursor(key, at.next(q, page.Documents, r.Now()))
+	now := r.Now()
+	if next, ok := at.next(q, page.Documents, more); ok {
+		if page.NextCursor, err = sealCursor(key, next, now); err != nil {
+			return Page{}, err
+		}
+	}
+	if previous, ok := at.previous(q, page.Documents, more); ok {
+		page.PreviousCursor, err = sealCursor(key, previous, now)
+	}
 	return page, err
 }
 
-func (c cursor) next(q Query, docs []Document, now time.Time) cursor {
-	c.Expires = now.Add(CursorTimeout).Unix()
+// next is the cursor of the page after this one; more says that the store had more in the direction it was asked for.
+func (c cursor) next(q Query, docs []Document, more bool) (cursor, bool) {
+	if !more && c.Before == nil {
+		return cursor{}, false
+	}
 	if q.SortBy != nil {
 		c.Offset += len(docs)
-		return c
+		return c, true
 	}
-	last := docs[len(docs)-1]
-	c.After = &Place{Position: last.Position, ID: last.ID}
-	return c
+	c.After, c.Before = placeOf(docs[len(docs)-1]), nil
+	return c, true
 }
+
+// previous is the cursor of the page before this one.
+func (c cursor) previous(q Query, docs []Document, more bool) (cursor, bool) {
+	if q.SortBy != nil {
+		there := c.Offset > 0
+		c.Offset = max(c.Offset-q.Count, 0)
+		return c, there
+	}
+	there := c.After != nil || c.Before != nil && more
+	c.After, c.Before = nil, placeOf(docs[0])
+	return c, there
+}
+
+func placeOf(doc Document) *Place { return &Place{Position: doc.Position, ID: doc.ID} }
 
 // fingerprint tells queries apart that a cursor must not be carried between.
 func (r *Roster) fingerprint(q Query) []byte {
@@ -94,7 +125,8 @@ func (r *Roster) fingerprint(q Query) []byte {
 	return h.Sum(nil)[:cursorHash]
 }
 
-func sealCursor(key []byte, c cursor) (string, error) {
+func sealCursor(key []byte, c cursor, now time.Time) (string, error) {
+	c.Expires = now.Add(CursorTimeout).Unix()
 	b, err := json.Marshal(c)
 	if err != nil {
 		return "", fmt.Errorf("write cursor: %w", err)

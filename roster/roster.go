@@ -188,6 +188,7 @@ type ListQuery struct {
 	Sort   *scim.Sort   // nil: by creation
 	Offset int
 	After  *Place // instead of Offset: what follows this place; only without Sort
+	Before *Place // instead of Offset: the last Count that precede this place; only without Sort
 	Count  int
 
 	ScanLimit int // how many documents may be read to decide
@@ -199,8 +200,8 @@ type Place struct {
 	ID       string
 }
 
-// Before reports whether a place comes before another.
-func (p Place) Before(other Place) bool {
+// Precedes reports whether a place comes before another.
+func (p Place) Precedes(other Place) bool {
 	return cmp.Or(cmp.Compare(p.Position, other.Position), cmp.Compare(p.ID, other.ID)) < 0
 }
 

@@ -108,6 +108,32 @@ func (l listing) documents(ctx context.Context, tx *Tx, from roster.Place, limit
 		limit $`+strconv.Itoa(n+2), args...)
 }
 
+// preceding reads the last limit documents before a place.
+func (l listing) preceding(ctx context.Context, tx *Tx, place roster.Place, limit int) ([]roster.Document, error) {
+	args, n := l.with(place.Position, place.ID, limit)
+	docs, err := collect(ctx, tx, scanDocument, `
+		select `+documentColumns+`
+		from resource r
+		where `+l.where+` and (r.seq, r.id) < ($`+strconv.Itoa(n)+`, $`+strconv.Itoa(n+1)+`)
+		order by r.seq desc, r.id desc
+		limit $`+strconv.Itoa(n+2), args...)
+	slices.Reverse(docs)
+	return docs, err
+}
+
+// beside reads the page that follows or precedes a place; false without one.
+func (l listing) beside(ctx context.Context, tx *Tx) (docs []roster.Document, ok bool, err error) {
+	switch {
+	case l.After != nil:
+		docs, err = l.documents(ctx, tx, following(*l.After), l.Count)
+	case l.Before != nil:
+		docs, err = l.preceding(ctx, tx, *l.Before, l.Count)
+	default:
+		return nil, false, nil
+	}
+	return docs, true, err
+}
+
 // following is the least place after another.
 func following(p roster.Place) roster.Place {
 	return roster.Place{Position: p.Position, ID: p.ID + "\x01"}
@@ -135,14 +161,11 @@ func (l listing) everything(ctx context.Context, tx *Tx) ([]roster.Document, int
 		}
 		total += s.n
 	}
-	switch {
-	case l.Count == 0:
+	if l.Count == 0 || int64(l.Offset) >= total {
 		return nil, int(total), nil
-	case l.After != nil:
-		docs, err := l.documents(ctx, tx, following(*l.After), l.Count)
+	}
+	if docs, ok, err := l.beside(ctx, tx); ok {
 		return docs, int(total), err
-	case int64(l.Offset) >= total:
-		return nil, int(total), nil
 	}
 	from, found, err := l.skip(ctx, tx, roster.Place{Position: bucket * bucketSize}, l.Offset-int(before))
 	if err != nil || !found {
@@ -176,21 +199,19 @@ func (l listing) skip(ctx context.Context, tx *Tx, from roster.Place, n int) (at
 
 // page answers from the indexes alone: every candidate matches. A lookup that finds no more than a page is one query.
 func (l listing) page(ctx context.Context, tx *Tx) ([]roster.Document, int, error) {
-	if l.Count > 0 && l.Offset == 0 && l.After == nil {
+	if l.Count > 0 && l.Offset == 0 && l.After == nil && l.Before == nil {
 		return l.firstPage(ctx, tx)
 	}
 	total, err := l.count(ctx, tx)
 	if err != nil || l.Count == 0 || l.Offset >= total {
 		return nil, total, err
 	}
-	var from roster.Place
-	if l.After != nil {
-		from = following(*l.After)
-	} else {
-		var found bool
-		if from, found, err = l.skip(ctx, tx, from, l.Offset); err != nil || !found {
-			return nil, total, err
-		}
+	if docs, ok, err := l.beside(ctx, tx); ok {
+		return docs, total, err
+	}
+	from, found, err := l.skip(ctx, tx, roster.Place{}, l.Offset)
+	if err != nil || !found {
+		return nil, total, err
 	}
 	docs, err := l.documents(ctx, tx, from, l.Count)
 	return docs, total, err
@@ -420,14 +441,21 @@ func newKeeper(q roster.ListQuery) *keeper { return &keeper{ListQuery: q} }
 
 func (k *keeper) add(c candidate) {
 	k.total++
+	place := roster.Place{Position: c.doc.Position, ID: c.doc.ID}
 	switch {
 	case k.Count == 0:
 	case k.Sort != nil:
 		k.addSorted(c)
 	case k.After != nil:
-		p := roster.Place{Position: c.doc.Position, ID: c.doc.ID}
-		if k.After.Before(p) && len(k.docs) < k.Count {
+		if k.After.Precedes(place) && len(k.docs) < k.Count {
 			k.docs = append(k.docs, c.doc)
+		}
+	case k.Before != nil:
+		if !place.Precedes(*k.Before) {
+			return
+		}
+		if k.docs = append(k.docs, c.doc); len(k.docs) > k.Count {
+			k.docs = slices.Delete(k.docs, 0, 1)
 		}
 	case k.total > k.Offset && len(k.docs) < k.Count:
 		k.docs = append(k.docs, c.doc)

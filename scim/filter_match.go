@@ -125,6 +125,9 @@ func (c Compare) match(v values) bool {
 		if empty(e) {
 			return c.Op == Ne
 		}
+		if list, ok := e.([]any); ok { // a sub-attribute may have several values too
+			return anyElement(list, c.holds)
+		}
 		return c.holds(e)
 	})
 }

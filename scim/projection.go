@@ -187,9 +187,10 @@ func (p Projection) inside(a *Attribute, at AttrPath, v any) any {
 		return list
 	case map[string]any:
 		m := make(map[string]any, len(v))
+		whole := a.Returned == ReturnedAlways && p.leavesOut(at)
 		for _, sub := range a.SubAttributes {
 			at.Sub = sub.Name
-			if e, ok := v[sub.Name]; ok && p.shows(sub, at) {
+			if e, ok := v[sub.Name]; ok && (p.shows(sub, at) || whole && !hidden(sub) && sub.Returned != ReturnedRequest) {
 				m[sub.Name] = e
 			}
 		}
@@ -199,6 +200,17 @@ func (p Projection) inside(a *Attribute, at AttrPath, v any) any {
 		return m
 	}
 	return v
+}
+
+// leavesOut reports whether an attribute is not asked for, so that it is in the
+// answer only because it is always returned: then with all that it has by
+// default.
+func (p Projection) leavesOut(at AttrPath) bool {
+	subs, named := p.names[projectionKey(at.URN, at.Name)]
+	if p.include {
+		return !named && !p.urns[at.URN]
+	}
+	return named && subs == nil || at.URN != "" && p.urns[at.URN]
 }
 
 // Render writes what an answer shows of a stored document: the bytes as they

@@ -9,11 +9,11 @@ import (
 
 // Bounds of a document of schemas.
 const (
-	MaxRegistryBytes     = 256 << 10
+	MaxRegistryBytes     = 512 << 10
 	maxSchemas           = 64
 	maxResourceTypes     = 32
-	maxSchemaAttributes  = 200
-	maxSubAttributes     = 50
+	maxSchemaAttributes  = 1000
+	maxSubAttributes     = 200
 	maxCanonicalValues   = 500
 	maxNameBytes         = 64
 	maxDescriptionBytes  = 2000

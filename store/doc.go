@@ -2,18 +2,19 @@
 // PostgreSQL from one text.
 //
 //	Open ──► DB ── update(fn) ──► one write transaction, on disk when it returns
-//	            └─ view(fn) ────► one read snapshot
+//	            ├─ view(fn) ────► one read snapshot
+//	            └─ read(fn) ────► one query alone, by an index: no transaction to begin and end
 //	                 fn(tx) ──► tx.Exec · tx.Query · tx.QueryRow · tx.appendEvent · tx.checkLease
 //
 // Each domain has a file and a type (Sites, Rosters, Directories, …) whose
 // methods own their transaction; what those call takes the *Tx. Such a type
 // holds nothing but the DB.
 //
-// Rules for the functions given to update and view:
+// Rules for the functions given to update, view and read:
 //
 //   - they may run more than once, so they have no effects but through tx,
 //     and set results they return from scratch on each run;
-//   - they never call update or view again: on SQLite there is one writer, and
+//   - they never call update, view or read again: on SQLite there is one writer, and
 //     it is the one that is running them;
 //   - rows are closed before the next statement of the same transaction;
 //   - after a statement has failed the transaction is over: the error is

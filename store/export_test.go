@@ -15,6 +15,8 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error { return db.
 
 func (db *DB) View(ctx context.Context, fn func(*Tx) error) error { return db.view(ctx, fn) }
 
+func (db *DB) Read(ctx context.Context, fn func(*Tx) error) error { return db.read(ctx, fn) }
+
 func (tx *Tx) AppendEvent(ctx context.Context, e event.Event) error { return tx.appendEvent(ctx, e) }
 
 func (tx *Tx) CheckLease(ctx context.Context, kind, key string, epoch int64) error {

@@ -46,6 +46,7 @@ type DB struct {
 type engine interface {
 	update(ctx context.Context, fn func(*Tx) error) error
 	view(ctx context.Context, fn func(*Tx) error) error
+	read(ctx context.Context, fn func(*Tx) error) error
 	ping(ctx context.Context) error
 	pool(ctx context.Context) (*pgxpool.Pool, error)
 	migrator(ctx context.Context) (*migrator, error)
@@ -142,6 +143,13 @@ func (db *DB) update(ctx context.Context, fn func(tx *Tx) error) error {
 // view runs fn on one snapshot of the database. fn cannot write.
 func (db *DB) view(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.engine.view(ctx, fn)
+}
+
+// read runs fn, whose only statement is a query that an index answers at once:
+// it sees one snapshot without a transaction around it, and is not stopped
+// halfway when ctx ends. A second statement is an error.
+func (db *DB) read(ctx context.Context, fn func(tx *Tx) error) error {
+	return db.engine.read(ctx, fn)
 }
 
 // createPrivate makes the file with mode 0600 unless it exists; SQLite gives

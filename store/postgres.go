@@ -71,6 +71,15 @@ func (p *postgresDB) view(ctx context.Context, fn func(*Tx) error) error {
 	return p.run(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, fn)
 }
 
+// read needs no transaction: a statement alone sees one snapshot.
+func (p *postgresDB) read(ctx context.Context, fn func(*Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	tx := &Tx{db: p.db, runs: postgresRead{p.sql}, single: true}
+	return tx.run(fn)
+}
+
 func (p *postgresDB) run(ctx context.Context, o *sql.TxOptions, fn func(*Tx) error) error {
 	conn, err := p.sql.Conn(ctx)
 	if err != nil {
@@ -128,6 +137,25 @@ func (p postgresTx) exec(ctx context.Context, query string, args []any) (sql.Res
 	return p.t.ExecContext(ctx, query, args...)
 }
 
-func (p postgresTx) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
-	return p.t.QueryContext(ctx, query, args...)
+func (p postgresTx) query(ctx context.Context, query string, args []any) (cursor, error) {
+	rows, err := p.t.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err // and no cursor, which a nil *sql.Rows would be
+	}
+	return rows, nil
+}
+
+// postgresRead runs a query without a transaction, on any connection.
+type postgresRead struct{ sql *sql.DB }
+
+func (p postgresRead) exec(context.Context, string, []any) (sql.Result, error) {
+	return nil, errNotSingle
+}
+
+func (p postgresRead) query(ctx context.Context, query string, args []any) (cursor, error) {
+	rows, err := p.sql.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
 }

@@ -45,7 +45,7 @@ func scanRecord(row scanner) (r roster.Record, err error) {
 
 // Get returns a resource's document.
 func (s Rosters) Get(ctx context.Context, id site.ID, kind roster.Kind, resource string) (doc roster.Document, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.read(ctx, func(tx *Tx) error {
 		doc, err = scanDocument(tx.QueryRow(ctx, `
 			select `+documentColumns+`
 			from resource r
@@ -57,7 +57,7 @@ func (s Rosters) Get(ctx context.Context, id site.ID, kind roster.Kind, resource
 
 // Record returns a resource with its columns.
 func (s Rosters) Record(ctx context.Context, id site.ID, kind roster.Kind, resource string) (rec roster.Record, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.read(ctx, func(tx *Tx) error {
 		rec, err = tx.record(ctx, id, kind, resource, "")
 		return err
 	})
@@ -66,7 +66,7 @@ func (s Rosters) Record(ctx context.Context, id site.ID, kind roster.Kind, resou
 
 // RecordByUserName returns the user of a folded user name.
 func (s Rosters) RecordByUserName(ctx context.Context, id site.ID, folded string) (rec roster.Record, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.read(ctx, func(tx *Tx) error {
 		rec, err = tx.recordByUserName(ctx, id, folded, "")
 		return err
 	})
@@ -144,7 +144,7 @@ func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err e
 
 // SessionPerson returns the active user of an unexpired session.
 func (s Rosters) SessionPerson(ctx context.Context, id site.ID, session roster.SessionHash, now time.Time) (rec roster.Record, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.read(ctx, func(tx *Tx) error {
 		rec, err = scanRecord(tx.QueryRow(ctx, `
 			select `+recordColumns+`
 			from site_session x

@@ -80,7 +80,7 @@ func (s Sites) Sites(ctx context.Context) (all []site.Site, err error) {
 
 // Site returns a site by its id.
 func (s Sites) Site(ctx context.Context, id site.ID) (found site.Site, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.read(ctx, func(tx *Tx) error {
 		found, err = scanSite(tx.QueryRow(ctx, `
 			select `+siteColumns+`
 			from site s
@@ -92,7 +92,7 @@ func (s Sites) Site(ctx context.Context, id site.ID) (found site.Site, err error
 
 // SiteByName returns a site by its name.
 func (s Sites) SiteByName(ctx context.Context, name string) (found site.Site, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.read(ctx, func(tx *Tx) error {
 		found, err = scanSite(tx.QueryRow(ctx, `
 			select `+siteColumns+`
 			from site s
@@ -104,7 +104,7 @@ func (s Sites) SiteByName(ctx context.Context, name string) (found site.Site, er
 
 // Credential returns the site of that name and its token of that hash in one query.
 func (s Sites) Credential(ctx context.Context, name string, hash site.Hash) (found site.Site, token site.Token, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.read(ctx, func(tx *Tx) error {
 		fields, siteDone := siteFields(&found)
 		more, tokenDone := tokenFields(&token)
 		err := tx.QueryRow(ctx, `

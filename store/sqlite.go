@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -104,7 +103,7 @@ func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
 	}
 	var mode string
 	for deadline := time.Now().Add(3 * busyReader); ; {
-		err = conn.c.QueryRowContext(ctx, "pragma journal_mode = wal").Scan(&mode)
+		err = conn.row("pragma journal_mode = wal", &mode)
 		if !isBusy(err) || time.Now().After(deadline) {
 			break
 		}
@@ -141,15 +140,12 @@ func (s *sqliteDB) dsn(cache int, busy time.Duration, readOnly bool) string {
 }
 
 func (s *sqliteDB) openConn(ctx context.Context, cache int, busy time.Duration, readOnly bool) (*sqliteConn, error) {
-	pool, err := sql.Open("sqlite", s.dsn(cache, busy, readOnly))
+	conn, err := openSQLiteConn(ctx, s.dsn(cache, busy, readOnly))
 	if err != nil {
 		return nil, err
 	}
-	c, err := pool.Conn(ctx)
-	if err != nil {
-		return nil, errors.Join(err, pool.Close())
-	}
-	return &sqliteConn{pool: pool, c: c, stmts: map[string]*sql.Stmt{}, interruptible: readOnly}, nil
+	conn.interruptible = readOnly
+	return conn, nil
 }
 
 func (s *sqliteDB) update(ctx context.Context, fn func(*Tx) error) error {
@@ -157,6 +153,30 @@ func (s *sqliteDB) update(ctx context.Context, fn func(*Tx) error) error {
 }
 
 func (s *sqliteDB) view(ctx context.Context, fn func(*Tx) error) error {
+	return s.withReader(ctx, func(conn *sqliteConn) (broken bool, err error) {
+		if err := conn.do("begin"); err != nil {
+			return true, fmt.Errorf("read transaction: %w", err)
+		}
+		// Nothing was written: rolling back ends the snapshot. A connection that
+		// cannot is not used again.
+		defer func() { broken = conn.do("rollback") != nil }()
+		tx := &Tx{db: s.db, runs: conn}
+		return false, tx.run(fn)
+	})
+}
+
+// read needs no transaction: a statement alone sees one snapshot.
+func (s *sqliteDB) read(ctx context.Context, fn func(*Tx) error) error {
+	return s.withReader(ctx, func(conn *sqliteConn) (bool, error) {
+		conn.interruptible = false
+		defer func() { conn.interruptible = true }()
+		tx := &Tx{db: s.db, runs: conn, single: true}
+		return false, tx.run(fn)
+	})
+}
+
+// withReader lends a reader, which fn may report to be broken.
+func (s *sqliteDB) withReader(ctx context.Context, fn func(*sqliteConn) (broken bool, err error)) (err error) {
 	var conn *sqliteConn
 	select {
 	case <-s.shutdown:
@@ -172,28 +192,20 @@ func (s *sqliteDB) view(ctx context.Context, fn func(*Tx) error) error {
 	}
 	defer func() { s.readers <- conn }()
 	if conn == nil {
-		var err error
 		if conn, err = s.openConn(ctx, readerCache, busyReader, true); err != nil {
 			return fmt.Errorf("open a reader: %w", err)
 		}
 	}
-	if err := conn.do("begin"); err != nil {
-		return fmt.Errorf("read transaction: %w", err)
+	broken, err := fn(conn)
+	if broken {
+		conn.close()
+		conn = nil
 	}
-	// Nothing was written: rolling back ends the snapshot. A connection that
-	// cannot is not used again.
-	defer func() {
-		if conn.do("rollback") != nil {
-			conn.close()
-			conn = nil
-		}
-	}()
-	tx := &Tx{db: s.db, runs: conn}
-	return tx.run(fn)
+	return err
 }
 
 func (s *sqliteDB) ping(ctx context.Context) error {
-	return s.view(ctx, func(tx *Tx) error {
+	return s.read(ctx, func(tx *Tx) error {
 		var one int
 		return tx.QueryRow(ctx, "select 1").Scan(&one)
 	})
@@ -248,98 +260,4 @@ func (s *sqliteDB) close() (err error) {
 		}
 	})
 	return err
-}
-
-// sqliteConn is one connection with its prepared statements. It is used by one
-// goroutine at a time.
-type sqliteConn struct {
-	pool  *sql.DB // of this connection only
-	c     *sql.Conn
-	stmts map[string]*sql.Stmt
-	// interruptible: a statement may be stopped when its context ends. Never
-	// on the writer: stopping one statement would roll back everybody who
-	// shares the transaction.
-	interruptible bool
-}
-
-func (c *sqliteConn) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
-	ctx = c.context(ctx)
-	stmt, err := c.prepare(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	return stmt.ExecContext(ctx, textArgs(args)...)
-}
-
-func (c *sqliteConn) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
-	ctx = c.context(ctx)
-	stmt, err := c.prepare(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	return stmt.QueryContext(ctx, textArgs(args)...)
-}
-
-func (c *sqliteConn) context(ctx context.Context) context.Context {
-	if c.interruptible {
-		return ctx
-	}
-	return context.WithoutCancel(ctx)
-}
-
-// do runs a statement of the connection itself, whatever becomes of the caller.
-func (c *sqliteConn) do(query string) error {
-	stmt, err := c.prepare(context.Background(), query)
-	if err != nil {
-		return err
-	}
-	_, err = stmt.ExecContext(context.Background())
-	return err
-}
-
-// prepare returns the prepared statement of the text. When there are very many
-// they are forgotten together: texts come from the program, a filter's too, so
-// that they repeat.
-func (c *sqliteConn) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	if stmt := c.stmts[query]; stmt != nil {
-		return stmt, nil
-	}
-	if len(c.stmts) >= maxStatements {
-		for _, stmt := range c.stmts {
-			stmt.Close()
-		}
-		clear(c.stmts)
-	}
-	stmt, err := c.c.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	c.stmts[query] = stmt
-	return stmt, nil
-}
-
-// checkpoint copies the write-ahead log into the database and returns how many
-// pages the log has and how many of them are copied.
-func (c *sqliteConn) checkpoint(mode string) (pages, copied int, err error) {
-	var busy int
-	err = c.c.QueryRowContext(context.Background(), "pragma wal_checkpoint("+mode+")").Scan(&busy, &pages, &copied)
-	return pages, copied, err
-}
-
-func (c *sqliteConn) close() error {
-	for _, stmt := range c.stmts {
-		stmt.Close()
-	}
-	return errors.Join(c.c.Close(), c.pool.Close())
-}
-
-// textArgs gives byte slices as text: SQLite would store a blob, which equals
-// no text.
-func textArgs(args []any) []any {
-	for i, arg := range args {
-		if b, ok := arg.([]byte); ok {
-			args[i] = string(b)
-		}
-	}
-	return args
 }

@@ -16,20 +16,36 @@ type Tx struct {
 	runs   statements
 	open   *Rows // of the query before, not closed yet
 	failed error // the first statement that failed; it ends the transaction
+
+	single, queried bool // one query and nothing else; it was started
 }
 
 // statements runs SQL text with $1 placeholders on one connection.
 type statements interface {
 	exec(ctx context.Context, query string, args []any) (sql.Result, error)
-	query(ctx context.Context, query string, args []any) (*sql.Rows, error)
+	query(ctx context.Context, query string, args []any) (cursor, error)
 }
 
-var errRowsOpen = errors.New("a statement was started before the rows of the one before were closed")
+// cursor is the result of a query, used like [sql.Rows].
+type cursor interface {
+	Next() bool
+	Scan(dest ...any) error
+	Err() error
+	Close() error
+}
+
+var (
+	errRowsOpen  = errors.New("a statement was started before the rows of the one before were closed")
+	errNotSingle = errors.New("a read is one query")
+)
 
 // Exec runs a statement that returns no rows.
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	if err := tx.ready(ctx); err != nil {
 		return nil, err
+	}
+	if tx.single {
+		return nil, tx.fail(errNotSingle)
 	}
 	result, err := tx.runs.exec(ctx, query, args)
 	if err != nil {
@@ -47,6 +63,7 @@ func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, erro
 	if err != nil {
 		return nil, tx.fail(err)
 	}
+	tx.queried = true
 	tx.open = &Rows{rows: rows, tx: tx}
 	return tx.open, nil
 }
@@ -65,6 +82,9 @@ func (tx *Tx) ready(ctx context.Context) error {
 	}
 	if tx.open != nil {
 		return tx.fail(errRowsOpen)
+	}
+	if tx.single && tx.queried {
+		return tx.fail(errNotSingle)
 	}
 	return ctx.Err()
 }
@@ -96,7 +116,7 @@ func (tx *Tx) run(fn func(*Tx) error) (err error) {
 
 // Rows is the result of Query, used like [sql.Rows].
 type Rows struct {
-	rows   *sql.Rows
+	rows   cursor
 	tx     *Tx
 	closed bool
 	err    error

@@ -400,6 +400,97 @@ func TestView(t *testing.T) {
 }
 
 // Names that sort differently by bytes, by English rules and by language.
+func TestRead(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		things(t, db)
+		const query = "select name from thing where site = 's'"
+		read := func(fn func(tx *store.Tx) error) error { return db.Read(t.Context(), fn) }
+
+		var got string
+		one := func(tx *store.Tx) (err error) {
+			err = tx.QueryRow(t.Context(), query).Scan(&got)
+			return err
+		}
+		if err := read(one); !errors.Is(err, sql.ErrNoRows) {
+			t.Errorf("of nothing: got %v, want sql.ErrNoRows", err)
+		}
+		if err := db.Update(t.Context(), func(tx *store.Tx) error { return addThing(t.Context(), tx, "ada") }); err != nil {
+			t.Fatal(err)
+		}
+		if err := read(one); err != nil || got != "ada" {
+			t.Errorf("got %q, %v; want what was just committed", got, err)
+		}
+		if err := read(func(tx *store.Tx) error {
+			if err := one(tx); err != nil {
+				return err
+			}
+			return one(tx)
+		}); err == nil || !strings.Contains(err.Error(), "one query") {
+			t.Errorf("two queries: got %v, want an error", err)
+		}
+		if err := read(func(tx *store.Tx) error {
+			tx.Exec(t.Context(), "delete from thing") //nolint:errcheck // the read fails with it
+			return nil
+		}); err == nil {
+			t.Error("a statement that writes: got no error")
+		}
+		if err := read(func(tx *store.Tx) error {
+			_, err := tx.Query(t.Context(), query)
+			return err
+		}); err == nil {
+			t.Error("rows left open: got no error")
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := db.Read(ended, one); !errors.Is(err, context.Canceled) {
+			t.Errorf("with an ended context: got %v", err)
+		}
+		// None of these left anything behind on its connection.
+		for range 10 {
+			if err := read(one); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, want := thingNames(t, db), []string{"ada"}; !cmp.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
+}
+
+func TestScan(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		things(t, db)
+		if err := db.Update(t.Context(), func(tx *store.Tx) error { return addThing(t.Context(), tx, "ada") }); err != nil {
+			t.Fatal(err)
+		}
+		scan := func(query string, dest ...any) error {
+			return db.View(t.Context(), func(tx *store.Tx) error { return tx.QueryRow(t.Context(), query).Scan(dest...) })
+		}
+		var text string
+		var number int64
+		var alive bool
+		var raw []byte
+		var null sql.NullString
+		if err := scan("select name, size, alive, name, nullif(name, 'ada') from thing", &text, &number, &alive, &raw, &null); err != nil {
+			t.Fatal(err)
+		}
+		if text != "ada" || number != 0 || !alive || string(raw) != "ada" || null.Valid {
+			t.Errorf("got %q, %d, %t, %q, %v", text, number, alive, raw, null)
+		}
+		if err := scan("select nullif(name, 'ada') from thing", &text); err == nil {
+			t.Error("null into a string: got no error")
+		}
+		if err := scan("select name from thing", &number); err == nil {
+			t.Error("text into a number: got no error")
+		}
+		if err := scan("select name, size from thing", &text); err == nil {
+			t.Error("two columns into one variable: got no error")
+		}
+	})
+}
+
 func TestTextComparesByCodePoint(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

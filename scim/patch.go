@@ -282,13 +282,13 @@ func (d *patchDecoder) protected(op string, p Path, raw any) (done bool, err err
 	case p.attr.Name == "schemas" && p.URN == "":
 		d.ignore(p.String(), "it follows from the attributes that are present")
 		return true, nil
+	case readOnly && !d.inner:
+		return true, Mutability("%s cannot be changed by a client", p)
 	case hidden(p.attr) || p.sub != nil && hidden(p.sub):
 		d.ignore(p.String(), "accepted and not kept")
 		return true, nil
 	case !readOnly:
 		return false, nil
-	case !d.inner:
-		return true, Mutability("%s cannot be changed by a client", p)
 	}
 	// Okta sends the id along when it renames a group: Apply compares it.
 	return true, d.add(op, p, plain(raw))

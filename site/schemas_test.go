@@ -26,10 +26,11 @@ func document(attributes string) []byte {
 func (f fixture) put(t *testing.T, kind roster.Kind, id, doc string) {
 	t.Helper()
 	err := store.Rosters{DB: f.db}.Update(t.Context(), f.acme.ID, func(tx roster.Tx) error {
-		return tx.Insert(context.Background(), roster.Record{
-			Document: roster.Document{ID: id, Version: 1, JSON: []byte(doc), Created: f.clock.Now(), Modified: f.clock.Now()},
-			Kind:     kind, UserName: id, Active: true, Role: roster.RoleRegistered,
+		_, err := tx.Insert(context.Background(), roster.Record{
+			Document: roster.Document{ID: id, Version: 1, JSON: []byte(doc), Created: f.clock.Now(), Modified: f.clock.Now(), Active: true},
+			Kind:     kind, UserName: id, Role: roster.RoleRegistered,
 		})
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)

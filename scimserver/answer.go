@@ -47,14 +47,14 @@ func writeResource(w http.ResponseWriter, a answer) error {
 	}
 	switch {
 	case a.stream != nil:
-		h.Set("Content-Type", mediaType)
+		h["Content-Type"] = mediaType
 		w.WriteHeader(a.status)
 		return writeStream(w, a.stream)
 	case a.body == nil:
 		w.WriteHeader(a.status)
 		return nil
 	}
-	h.Set("Content-Type", mediaType)
+	h["Content-Type"] = mediaType
 	h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	w.WriteHeader(a.status)
 	w.Write(a.body) //nolint:errcheck // the client has gone; its request log row says what was done
@@ -101,17 +101,22 @@ func writeError(w http.ResponseWriter, e *scim.Error, cause error) {
 	if err != nil {
 		body = []byte(`{"schemas":["` + scim.ErrorURN + `"],"status":"` + strconv.Itoa(e.Status) + `"}`)
 	}
-	h.Set("Content-Type", mediaType)
+	h["Content-Type"] = mediaType
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(e.Status)
 	w.Write(body) //nolint:errcheck // the client has gone
 }
 
-const mediaType = "application/scim+json"
+// Header values that every answer has; nobody changes them.
+var (
+	mediaType = []string{"application/scim+json"}
+	noStore   = []string{"no-store"}
+	noSniff   = []string{"nosniff"}
+)
 
 func setCommon(h http.Header) {
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = noSniff
 }
 
 // public is the error as the client may see it: known ones as they are, all others as 500 with the request's number.

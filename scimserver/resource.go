@@ -1,7 +1,6 @@
 package scimserver
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -24,7 +23,7 @@ func (x *exchange) get() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	x.row.UserName = nameOf(doc.JSON)
+	x.row.UserName = nameOf(x.kind(), doc.JSON)
 	x.row.Sentence = "Found"
 	if x.knows(doc) {
 		x.row.Sentence = "Found, unchanged since the client's copy"
@@ -215,7 +214,7 @@ func (x *exchange) looked(filter *scim.Filter, page roster.Page) {
 	}
 	if page.TotalResults == 1 && len(page.Documents) == 1 {
 		x.row.Subject = page.Documents[0].ID
-		x.row.UserName = nameOf(page.Documents[0].JSON)
+		x.row.UserName = nameOf(x.kind(), page.Documents[0].JSON)
 	}
 	many, none := nouns(x.rt)
 	switch {
@@ -331,27 +330,50 @@ func nameAttribute(kind roster.Kind) string {
 	return "displayName"
 }
 
-// nameOf reads a stored document just as far as its userName, or else its displayName, which stand near its beginning.
-func nameOf(doc []byte) (name string) {
-	d := json.NewDecoder(bytes.NewReader(doc))
-	if _, err := d.Token(); err != nil {
-		return ""
+// nameOf is what a stored resource is called. The attribute stands near the beginning of its document, of which no more is
+// read than that.
+func nameOf(kind roster.Kind, doc []byte) string {
+	want := nameAttribute(kind)
+	for at := 1; at < len(doc) && doc[at] == '"'; {
+		key := doc[at : at+endOfText(doc[at:])]
+		at += len(key) + 1 // and the colon
+		if at >= len(doc) {
+			return ""
+		}
+		value := doc[at : at+endOfValue(doc[at:])]
+		if len(key) == len(want)+2 && string(key[1:len(key)-1]) == want {
+			var name string
+			if json.Unmarshal(value, &name) != nil {
+				return ""
+			}
+			return name
+		}
+		at += len(value) + 1 // and the comma
 	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return name
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return name
-		}
-		if key != "userName" && key != "displayName" {
+	return ""
+}
+
+// endOfValue is the length of the JSON value at the beginning of data, which has no blanks.
+func endOfValue(data []byte) int {
+	depth := 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			i += endOfText(data[i:]) - 1
+		case '{', '[':
+			depth++
+			continue
+		case '}', ']':
+			depth--
+		case ',':
+			if depth == 0 {
+				return i
+			}
 			continue
 		}
-		if json.Unmarshal(value, &name) != nil || key == "userName" {
-			return name
+		if depth < 0 {
+			return i
 		}
 	}
-	return name
+	return len(data)
 }

@@ -65,7 +65,8 @@ func (x *exchange) findAll(q query) (answer, error) {
 // lookedEverywhere says in the log row what a query came to.
 func (x *exchange) lookedEverywhere(l listing) {
 	if l.total == 1 && len(l.entries) == 1 {
-		x.row.Subject, x.row.UserName = l.entries[0].doc.ID, nameOf(l.entries[0].doc.JSON)
+		only := l.entries[0]
+		x.row.Subject, x.row.UserName = only.doc.ID, nameOf(roster.Kind(only.view.rt.ID), only.doc.JSON)
 	}
 	switch {
 	case !l.q.hasFilter:

@@ -238,7 +238,7 @@ func (x *exchange) drain() {
 
 // nameSubject finds out, for the log, whom a refused request was about.
 func (x *exchange) nameSubject() {
-	known := x.row.Status < http.StatusInternalServerError && x.row.Status != http.StatusNotFound
+	known := (x.row.Status < http.StatusInternalServerError || x.row.Status == http.StatusNotImplemented) && x.row.Status != http.StatusNotFound
 	if !known || x.row.UserName != "" || x.row.Subject == "" {
 		return
 	}
@@ -247,7 +247,7 @@ func (x *exchange) nameSubject() {
 		kind = roster.Kind(x.rt.ID)
 	}
 	if doc, err := x.roster.Get(x.ctx, kind, x.row.Subject); err == nil {
-		x.row.UserName = nameOf(doc.JSON)
+		x.row.UserName = nameOf(kind, doc.JSON)
 	}
 }
 

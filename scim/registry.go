@@ -1,7 +1,8 @@
 package scim
 
 import (
-	"crypto/sha256"
+	"bytes"
+	"hash/maphash"
 	"slices"
 	"sync"
 )
@@ -102,20 +103,22 @@ const keptRegistries = 256
 // their content, so that a site with schemas of its own does not have them read
 // anew for each request. The zero value is ready to use.
 type Registries struct {
-	mu   sync.Mutex
-	kept map[[sha256.Size]byte]*Registry
+	mu   sync.RWMutex
+	seed maphash.Seed
+	kept map[uint64]keptRegistry
 }
 
-// Get is NewRegistry, remembered.
+type keptRegistry struct {
+	doc      []byte
+	registry *Registry
+}
+
+// Get is NewRegistry, remembered. The document is not to be changed afterwards.
 func (c *Registries) Get(doc []byte) (*Registry, error) {
 	if len(doc) == 0 {
 		return standard(), nil
 	}
-	key := sha256.Sum256(doc)
-	c.mu.Lock()
-	g := c.kept[key]
-	c.mu.Unlock()
-	if g != nil {
+	if g := c.find(doc); g != nil {
 		return g, nil
 	}
 	g, err := NewRegistry(doc)
@@ -124,9 +127,24 @@ func (c *Registries) Get(doc []byte) (*Registry, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.kept == nil || len(c.kept) >= keptRegistries {
-		c.kept = map[[sha256.Size]byte]*Registry{}
+	if c.kept == nil {
+		c.seed = maphash.MakeSeed()
 	}
-	c.kept[key] = g
+	if c.kept == nil || len(c.kept) >= keptRegistries {
+		c.kept = map[uint64]keptRegistry{}
+	}
+	c.kept[maphash.Bytes(c.seed, doc)] = keptRegistry{doc, g}
 	return g, nil
+}
+
+func (c *Registries) find(doc []byte) *Registry {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.kept == nil {
+		return nil
+	}
+	if k := c.kept[maphash.Bytes(c.seed, doc)]; bytes.Equal(k.doc, doc) {
+		return k.registry
+	}
+	return nil
 }

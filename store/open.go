@@ -149,6 +149,9 @@ func (db *DB) view(ctx context.Context, fn func(tx *Tx) error) error {
 // it sees one snapshot without a transaction around it, and is not stopped
 // halfway when ctx ends. A second statement is an error.
 func (db *DB) read(ctx context.Context, fn func(tx *Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	return db.engine.read(ctx, fn)
 }
 

@@ -72,10 +72,7 @@ func (p *postgresDB) view(ctx context.Context, fn func(*Tx) error) error {
 }
 
 // read needs no transaction: a statement alone sees one snapshot.
-func (p *postgresDB) read(ctx context.Context, fn func(*Tx) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
+func (p *postgresDB) read(_ context.Context, fn func(*Tx) error) error {
 	tx := &Tx{db: p.db, runs: postgresRead{p.sql}, single: true}
 	return tx.run(fn)
 }

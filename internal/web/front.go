@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -68,24 +69,40 @@ func (f Front) Handler(next http.Handler) http.Handler {
 	if f.Broken == nil {
 		f.Broken = http.HandlerFunc(broken)
 	}
+	secure := secureHeaders()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := f.Now()
 		ctx, cancel := context.WithTimeout(r.Context(), f.Deadline)
 		defer cancel()
-		// A clone: headers and URL are rewritten, and the server keeps the original.
-		r = r.Clone(ctx)
+		r = copyOf(ctx, r)
 		trusted := f.Proxies.settle(r)
 		if id := RequestID(r); !trusted || !plainID(id) {
-			r.Header.Set(requestIDHeader, rand.Text()[:16])
+			r.Header[requestIDHeader] = []string{rand.Text()[:16]}
 		}
 		out := &recorder{ResponseWriter: w}
-		out.Header().Set(requestIDHeader, RequestID(r))
-		secureHeaders(out.Header(), Secure(r))
-		r.Body = http.MaxBytesReader(out, r.Body, MaxBodyBytes)
+		h := out.Header()
+		h[requestIDHeader] = r.Header[requestIDHeader][:1:1]
+		secure.set(h, Secure(r))
+		if r.Body != http.NoBody {
+			r.Body = http.MaxBytesReader(out, r.Body, MaxBodyBytes)
+		}
 
 		defer f.finish(out, r, start)
 		next.ServeHTTP(out, r)
 	})
+}
+
+// copyOf copies a request as far as settle and those behind it rewrite it: URL and the map of headers, of which values are
+// replaced and never changed in place. The server keeps the original.
+func copyOf(ctx context.Context, r *http.Request) *http.Request {
+	r = r.WithContext(ctx)
+	to := *r.URL
+	r.URL = &to
+	r.Header = maps.Clone(r.Header)
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	return r
 }
 
 // finish logs the request once, after a panic too.
@@ -101,32 +118,69 @@ func (f Front) finish(out *recorder, r *http.Request, start time.Time) {
 		}
 		f.Broken.ServeHTTP(out, r)
 	}
-	f.Log.Info("request",
-		"request", RequestID(r),
-		"method", methodName(r.Method),
-		"route", routeName(r),
-		"area", areaName(r.URL.Path),
-		"status", out.code(),
-		"bytes", out.bytes,
-		"ms", f.Now().Sub(start).Milliseconds(),
+	f.access(out, r, start)
+}
+
+// access writes the request's line. It is a record of its own because a Logger would look up the line of this program too,
+// for nobody.
+func (f Front) access(out *recorder, r *http.Request, start time.Time) {
+	ctx := r.Context()
+	if !f.Log.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
+	end := f.Now()
+	line := slog.NewRecord(end, slog.LevelInfo, "request", 0)
+	line.AddAttrs(
+		slog.String("request", RequestID(r)),
+		slog.String("method", methodName(r.Method)),
+		slog.String("route", routeName(r)),
+		slog.String("area", areaName(r.URL.Path)),
+		slog.Int("status", out.code()),
+		slog.Int64("bytes", out.bytes),
+		slog.Int64("ms", end.Sub(start).Milliseconds()),
 	)
+	// A Logger has no use for this error either: there is nowhere to write that nothing can be written.
+	_ = f.Log.Handler().Handle(ctx, line)
 }
 
 func broken(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "Something broke on our side. Tell your administrator the request number "+RequestID(r)+".", http.StatusInternalServerError)
 }
 
-// secureHeaders are right for every answer; pages and SCIM may set a tighter one over them.
-func secureHeaders(h http.Header, https bool) {
-	h.Set("Content-Security-Policy", "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+// secured are headers that are right for every answer; pages and SCIM may set a tighter one over them.
+type secured struct {
+	always []field
+	https  field
+}
+
+// field is a header with its value, shared by all answers: it has no room to be appended to.
+type field struct {
+	name   string // canonical
+	values []string
+}
+
+func secureHeaders() secured {
+	one := func(name, value string) field { return field{name, []string{value}} }
+	return secured{
+		always: []field{
+			one("Content-Security-Policy", "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
+			one("X-Content-Type-Options", "nosniff"),
+			one("X-Frame-Options", "DENY"),
+			one("Referrer-Policy", "same-origin"),
+			one("Cross-Origin-Opener-Policy", "same-origin"),
+			one("Cross-Origin-Resource-Policy", "same-origin"),
+			one("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+		},
+		https: one("Strict-Transport-Security", "max-age=31536000"),
+	}
+}
+
+func (s secured) set(h http.Header, https bool) {
+	for _, f := range s.always {
+		h[f.name] = f.values
+	}
 	if https {
-		h.Set("Strict-Transport-Security", "max-age=31536000")
+		h[s.https.name] = s.https.values
 	}
 }
 
@@ -141,11 +195,14 @@ func routeName(r *http.Request) string {
 
 // areaName is "/c/acme" or "/d/contoso": a name of the installation, never of a person; else empty.
 func areaName(path string) string {
-	parts := strings.SplitN(path, "/", 4)
-	if len(parts) < 4 || parts[0] != "" || (parts[1] != "c" && parts[1] != "d") || !plainID(parts[2]) {
+	if !strings.HasPrefix(path, "/c/") && !strings.HasPrefix(path, "/d/") {
 		return ""
 	}
-	return "/" + parts[1] + "/" + parts[2]
+	name, _, more := strings.Cut(path[len("/c/"):], "/")
+	if !more || !plainID(name) {
+		return ""
+	}
+	return path[:len("/c/")+len(name)]
 }
 
 func methodName(method string) string {

@@ -45,8 +45,11 @@ func (p Proxies) settle(r *http.Request) bool {
 	if r.TLS != nil {
 		r.URL.Scheme = "https"
 	}
-	peer, ok := hostAddr(r.RemoteAddr)
-	trusted := ok && p.trust(peer)
+	trusted := false
+	if len(p) > 0 {
+		peer, ok := hostAddr(r.RemoteAddr)
+		trusted = ok && p.trust(peer)
+	}
 	if trusted {
 		if proto := strings.ToLower(firstOf(r.Header, "X-Forwarded-Proto")); proto == "http" || proto == "https" {
 			r.URL.Scheme = proto

@@ -91,7 +91,8 @@ type Store interface {
 	SiteByName(ctx context.Context, name string) (Site, error) // ErrNotFound
 
 	// Credential finds the site of that name and its token of that hash together. ErrUnauthorized when either is
-	// missing, whichever it is.
+	// missing, whichever it is. Every request begins with it, so it leaves out what decides nothing: when the site was
+	// made and, of the token, Name, CreatedBy, Created, LastUsed and LastFrom.
 	Credential(ctx context.Context, name string, hash Hash) (Site, Token, error)
 
 	CreateSite(ctx context.Context, s Site, e ...event.Event) error // ErrNameTaken

@@ -222,7 +222,7 @@ func findToken(ctx context.Context, tx Tx, id string) (Token, error) {
 
 // Authenticate finds the site and token a request speaks for. An unknown site and a wrong, expired or revoked token
 // are the same ErrUnauthorized after the same work. A right token while SCIM is off is ErrSCIMOff, with the site and
-// token for the request log.
+// token for the request log. Both come without what Store.Credential leaves out.
 func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, Token, error) {
 	if !validName.MatchString(name) || !LooksLikeToken(bearer) {
 		return Site{}, Token{}, ErrUnauthorized // says nothing that the asker does not see

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -23,46 +25,24 @@ const (
 		t.replaces_on_use, t.last_used, t.last_from`
 )
 
-// siteFields returns where a row of siteColumns is scanned to; done completes the site.
-func siteFields(s *site.Site) (fields []any, done func()) {
+func scanSite(row scanner) (s site.Site, err error) {
 	var created int64
 	var schemas string
-	fields = []any{
-		&s.ID, &s.Name, &s.Profile, &s.SCIMEnabled, &s.ManageRoles, &s.Strict, &s.MatchesUserName, &created,
-		&s.Creates, &s.Deletes, &s.Groups, &s.RateLimit, &schemas,
+	err = row.Scan(&s.ID, &s.Name, &s.Profile, &s.SCIMEnabled, &s.ManageRoles, &s.Strict, &s.MatchesUserName, &created,
+		&s.Creates, &s.Deletes, &s.Groups, &s.RateLimit, &schemas)
+	s.Created = fromMicros(created)
+	if schemas != "" {
+		s.Schemas = []byte(schemas)
 	}
-	return fields, func() {
-		s.Created = fromMicros(created)
-		if schemas != "" {
-			s.Schemas = []byte(schemas)
-		}
-	}
-}
-
-func scanSite(row scanner) (s site.Site, err error) {
-	fields, done := siteFields(&s)
-	err = row.Scan(fields...)
-	done()
 	return s, err
 }
 
-// tokenFields is siteFields for tokenColumns.
-func tokenFields(t *site.Token) (fields []any, done func()) {
-	var created, expires, revoked, used int64
-	fields = []any{
-		&t.Site, &t.ID, &t.Name, &t.Last4, &t.CreatedBy, &created, &expires, &revoked,
-		&t.ReplacesOnUse, &used, &t.LastFrom,
-	}
-	return fields, func() {
-		t.Created, t.Expires = fromMicros(created), fromMicros(expires)
-		t.Revoked, t.LastUsed = fromMicros(revoked), fromMicros(used)
-	}
-}
-
 func scanToken(row scanner) (t site.Token, err error) {
-	fields, done := tokenFields(&t)
-	err = row.Scan(fields...)
-	done()
+	var created, expires, revoked, used int64
+	err = row.Scan(&t.Site, &t.ID, &t.Name, &t.Last4, &t.CreatedBy, &created, &expires, &revoked,
+		&t.ReplacesOnUse, &used, &t.LastFrom)
+	t.Created, t.Expires = fromMicros(created), fromMicros(expires)
+	t.Revoked, t.LastUsed = fromMicros(revoked), fromMicros(used)
 	return t, err
 }
 
@@ -102,21 +82,33 @@ func (s Sites) SiteByName(ctx context.Context, name string) (found site.Site, er
 	return found, err
 }
 
-// Credential returns the site of that name and its token of that hash in one query.
+// Credential returns the site of that name and its token of that hash in one query, which every request begins with: of
+// the token only what decides on it, of the site all but when it was made.
 func (s Sites) Credential(ctx context.Context, name string, hash site.Hash) (found site.Site, token site.Token, err error) {
+	var expires, revoked int64
+	var schemas string
 	err = s.DB.read(ctx, func(tx *Tx) error {
-		fields, siteDone := siteFields(&found)
-		more, tokenDone := tokenFields(&token)
 		err := tx.QueryRow(ctx, `
-			select `+siteColumns+`, `+tokenColumns+`
+			select s.id, s.profile, s.scim_enabled, s.manage_roles, s.strict, s.matches,
+				s.creates, s.deletes, s.groups_on, s.rate_limit, s.schemas,
+				t.id, t.last4, t.expires, t.revoked, t.replaces_on_use
 			from site s
 			join token t on t.site = s.id
-			where s.name = $1 and t.hash = $2`, name, hexHash(hash)).Scan(append(fields, more...)...)
-		siteDone()
-		tokenDone()
+			where s.name = $1 and t.hash = $2`, name, hexHash(hash)).Scan(
+			&found.ID, &found.Profile, &found.SCIMEnabled, &found.ManageRoles, &found.Strict, &found.MatchesUserName,
+			&found.Creates, &found.Deletes, &found.Groups, &found.RateLimit, &schemas,
+			&token.ID, &token.Last4, &expires, &revoked, &token.ReplacesOnUse)
 		return orNotFound(err, site.ErrUnauthorized)
 	})
-	return found, token, err
+	if err != nil {
+		return site.Site{}, site.Token{}, err
+	}
+	found.Name, token.Site = name, found.ID
+	token.Expires, token.Revoked = fromMicros(expires), fromMicros(revoked)
+	if schemas != "" {
+		found.Schemas = []byte(schemas)
+	}
+	return found, token, nil
 }
 
 func hexHash[T ~[32]byte](hash T) string {
@@ -280,12 +272,9 @@ func (s Sites) AppendRequests(ctx context.Context, rows []site.Request, uses []s
 			if err := tx.keepSite(ctx, r.Site, kept); err != nil {
 				return err
 			}
-			if !kept[r.Site] {
-				continue
-			}
-			if err := tx.appendRequest(ctx, r); err != nil {
-				return err
-			}
+		}
+		if err := tx.appendRequests(ctx, rows, kept); err != nil {
+			return err
 		}
 		for _, u := range uses {
 			if _, err := tx.Exec(ctx, `
@@ -316,21 +305,52 @@ func (tx *Tx) keepSite(ctx context.Context, id site.ID, kept map[site.ID]bool) e
 	return err
 }
 
-func (tx *Tx) appendRequest(ctx context.Context, r site.Request) error {
-	fixes, err := encodeList(r.Fixes)
-	if err != nil {
-		return err
+// requestsTogether is how many rows one statement writes, where there are so many.
+const requestsTogether = 32
+
+const requestColumns = 17
+
+// appendRequests writes the rows of the sites that are kept.
+func (tx *Tx) appendRequests(ctx context.Context, rows []site.Request, kept map[site.ID]bool) error {
+	rows = slices.DeleteFunc(slices.Clone(rows), func(r site.Request) bool { return !kept[r.Site] })
+	for len(rows) > 0 {
+		n := 1
+		if len(rows) >= requestsTogether {
+			n = requestsTogether
+		}
+		args := make([]any, 0, n*requestColumns)
+		for _, r := range rows[:n] {
+			fixes, err := encodeList(r.Fixes)
+			if err != nil {
+				return err
+			}
+			ignored, err := encodeList(r.Ignored)
+			if err != nil {
+				return err
+			}
+			args = append(args, string(r.Site), micros(r.Time), r.ID, r.TokenID, r.TokenLast4, r.Method, r.Path, r.Status, r.Duration.Microseconds(),
+				r.UserName, r.Subject, r.Sentence, fixes, ignored, r.Remote, string(r.Result()), r.IsChange())
+		}
+		if _, err := tx.Exec(ctx, insertRequests(n), args...); err != nil {
+			return err
+		}
+		rows = rows[n:]
 	}
-	ignored, err := encodeList(r.Ignored)
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, `
+	return nil
+}
+
+func insertRequests(n int) string {
+	var b strings.Builder
+	b.WriteString(`
 		insert into request_log (site, time, id, token, token_last4, method, path, status, duration, user_name, subject, sentence, fixes, ignored, remote, result, change)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
-		string(r.Site), micros(r.Time), r.ID, r.TokenID, r.TokenLast4, r.Method, r.Path, r.Status, r.Duration.Microseconds(),
-		r.UserName, r.Subject, r.Sentence, fixes, ignored, r.Remote, string(r.Result()), r.IsChange())
-	return err
+		values `)
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("(" + placeholders(1+i*requestColumns, requestColumns) + ")")
+	}
+	return b.String()
 }
 
 func encodeList(list []string) (string, error) {

@@ -8,20 +8,39 @@ import "slices"
 //
 // Each tolerance used in Lenient mode is reported; Strict refuses it.
 func Decode(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
-	raw, err := scan(body)
-	if err != nil {
-		return nil, nil, err
-	}
-	o, ok := raw.(object)
-	if !ok {
-		return nil, nil, InvalidSyntax("The body must be a JSON object, not %s", describe(raw))
-	}
 	d := reader{mode: m}
-	r, err := d.resource(rt, o)
+	r, err := d.body(rt, body)
 	if err != nil {
 		return nil, nil, err
 	}
 	return r, d.noted(), nil
+}
+
+// DecodeNew is Decode for a POST: it also demands the required attributes that
+// Validate cannot miss, because their values are not kept. A PUT may leave them
+// out, as it may send back what a GET showed.
+func DecodeNew(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
+	d := reader{mode: m}
+	r, err := d.body(rt, body)
+	if err == nil {
+		err = d.hiddenAreThere(rt, r)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return r, d.noted(), nil
+}
+
+func (d *reader) body(rt *ResourceType, body []byte) (Resource, error) {
+	raw, err := scan(body)
+	if err != nil {
+		return nil, err
+	}
+	o, ok := raw.(object)
+	if !ok {
+		return nil, InvalidSyntax("The body must be a JSON object, not %s", describe(raw))
+	}
+	return d.resource(rt, o)
 }
 
 func (d *reader) resource(rt *ResourceType, o object) (Resource, error) {
@@ -32,9 +51,6 @@ func (d *reader) resource(rt *ResourceType, o object) (Resource, error) {
 		}
 	}
 	if err := d.declared(rt, r, o); err != nil {
-		return nil, err
-	}
-	if err := d.hiddenAreThere(rt, r); err != nil {
 		return nil, err
 	}
 	r["schemas"] = rt.schemas(r)
@@ -163,8 +179,7 @@ func (d *reader) put(into map[string]any, a *Attribute, at AttrPath, raw any) er
 	return nil
 }
 
-// hiddenAreThere checks the required attributes that Validate cannot miss,
-// because their values are not kept.
+// hiddenAreThere checks the required attributes whose values are not kept.
 func (d *reader) hiddenAreThere(rt *ResourceType, r Resource) error {
 	var err error
 	each(rt, func(s *Schema) {

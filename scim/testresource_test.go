@@ -372,7 +372,7 @@ func TestRequiredExtension(t *testing.T) {
 	t.Parallel()
 	rt, _ := testType(t)
 	decode := func(text string) (Resource, error) {
-		r, _, err := Decode(rt, []byte(text), Lenient)
+		r, _, err := DecodeNew(rt, []byte(text), Lenient)
 		if err == nil {
 			err = Validate(rt, r)
 		}
@@ -400,6 +400,10 @@ func TestRequiredExtension(t *testing.T) {
 	}
 	if diff := cmp.Diff(r["schemas"], any([]any{testURN, requiredURN})); diff != "" {
 		t.Error(diff)
+	}
+	again, _, err := Decode(rt, Encode(rt, r), Strict)
+	if err != nil || !Equal(again, r) {
+		t.Errorf("a PUT of what a GET shows: got %v, %v", again, err)
 	}
 	if strings.Contains(string(Encode(rt, r)), `"secret"`) {
 		t.Error("the secret is in the stored document")

@@ -37,7 +37,7 @@ func (x *exchange) create() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	doc, members, err := x.decode()
+	doc, members, err := x.decode(scim.DecodeNew)
 	if err != nil {
 		return answer{}, err
 	}
@@ -60,7 +60,7 @@ func (x *exchange) replace() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	doc, members, err := x.decode()
+	doc, members, err := x.decode(scim.Decode)
 	if err != nil {
 		return answer{}, err
 	}
@@ -129,8 +129,8 @@ func (x *exchange) remove() (answer, error) {
 	return answer{status: http.StatusNoContent}, nil
 }
 
-// decode reads the body of a POST or PUT; members is not nil for a group.
-func (x *exchange) decode() (doc scim.Resource, members *roster.MemberList, err error) {
+// decode reads the body of a POST or PUT as read says; members is not nil for a group.
+func (x *exchange) decode(read func(*scim.ResourceType, []byte, scim.Mode) (scim.Resource, []scim.Fix, error)) (doc scim.Resource, members *roster.MemberList, err error) {
 	if x.kind() == roster.Group {
 		members = new(roster.MemberList)
 		doc, err = x.decodeGroup(members)
@@ -140,7 +140,7 @@ func (x *exchange) decode() (doc scim.Resource, members *roster.MemberList, err 
 		if text, err = x.readBody(MaxBody); err != nil {
 			return nil, nil, err
 		}
-		doc, fixes, err = scim.Decode(x.rt, text, x.mode)
+		doc, fixes, err = read(x.rt, text, x.mode)
 		x.fixed(fixes)
 	}
 	if err != nil {

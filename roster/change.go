@@ -18,6 +18,7 @@ const maxIndexed = 1_000
 // draft is a changed document before it is written.
 type draft struct {
 	doc     scim.Resource
+	role    Role
 	ignored []scim.Ignored
 	fixes   []scim.Fix
 	notes   []string // ignored, in words that follow "Nothing: "
@@ -41,8 +42,8 @@ func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Cha
 	if _, present := d.doc.Bool("active"); !present {
 		d.doc["active"] = true
 	}
-	r.settleRole(d, RoleRegistered)
-	rec, err := r.newRecord(d.doc, c)
+	r.settleRole(d, RoleRegistered, nil)
+	rec, err := r.newRecord(d, c)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -65,7 +66,7 @@ func (r *Roster) Replace(ctx context.Context, kind Kind, id string, doc scim.Res
 			return nil, err
 		}
 		d := &draft{doc: merged}
-		r.settle(d, rec)
+		r.settle(d, rec, old)
 		return d, nil
 	})
 }
@@ -84,13 +85,13 @@ func (r *Roster) Patch(ctx context.Context, kind Kind, id string, p *scim.Patch,
 		for _, i := range result.Ignored {
 			d.notes = append(d.notes, i.Path+": "+i.Reason)
 		}
-		if _, present := d.doc["userType"]; !present {
+		if d.removes("userType", old) && r.shows(rec.Role) {
 			d.ignore("userType", "a role cannot be removed, send Registered instead")
 		}
-		if _, present := d.doc["active"]; !present {
+		if d.removes("active", old) {
 			d.ignore("active", "active cannot be removed, send true or false instead")
 		}
-		r.settle(d, rec)
+		r.settle(d, rec, old)
 		return d, nil
 	})
 }
@@ -127,31 +128,55 @@ func (r *Roster) offers(kind Kind) error {
 	return scim.NotImplemented("Groups cannot be written over SCIM on this site. Switch the mapping for groups off.")
 }
 
+func (d *draft) removes(name string, old scim.Resource) bool {
+	_, was := old[name]
+	_, is := d.doc[name]
+	return was && !is
+}
+
 // settle brings active and the role of a SCIM change to what this site lets SCIM set.
-func (r *Roster) settle(d *draft, old Record) {
+func (r *Roster) settle(d *draft, rec Record, old scim.Resource) {
 	if _, present := d.doc.Bool("active"); !present {
-		d.doc["active"] = old.Active
+		d.doc["active"] = rec.Active
 	}
-	r.settleRole(d, old.Role)
+	r.settleRole(d, rec.Role, old)
 }
 
 // settleRole leaves the role as it was unless SCIM may set roles here and names one. A typo in a mapping must never
 // demote anybody.
-func (r *Roster) settleRole(d *draft, old Role) {
-	role := old
-	if asked := d.doc.String("userType"); asked != "" {
-		wanted, known := ParseRole(asked)
-		switch {
-		case !known:
-			d.ignore("userType", fmt.Sprintf("role %q unknown", asked))
-		case wanted == old:
-		case !r.site.ManageRoles:
-			d.ignore("userType", fmt.Sprintf("role %s not set, \"Allow SCIM to manage user roles\" is off", wanted))
-		default:
-			role = wanted
+func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
+	d.role = was
+	asked := d.doc.String("userType")
+	wanted, known := ParseRole(asked)
+	switch {
+	case asked == "" || wanted == was:
+	case !known && !r.shows(was):
+		// An application's own kind of user ("Employee"): kept as sent, and no role.
+		if r.site.ManageRoles && asked != old.String("userType") {
+			d.notes = append(d.notes, fmt.Sprintf("role %q unknown", asked))
 		}
+		return
+	case !known:
+		d.ignore("userType", fmt.Sprintf("role %q unknown", asked))
+	case !r.site.ManageRoles:
+		d.ignore("userType", fmt.Sprintf("role %s not set, \"Allow SCIM to manage user roles\" is off", wanted))
+	default:
+		d.role = wanted
 	}
-	d.doc["userType"] = string(role)
+	switch {
+	case r.shows(d.role) || d.role != was || wanted == was && asked != "":
+		d.doc["userType"] = string(d.role)
+	case asked != "" && old.String("userType") != "":
+		d.doc["userType"] = old["userType"]
+	default:
+		delete(d.doc, "userType")
+	}
+}
+
+// shows says whether userType is always in the document and always the role. In the full profile an ordinary
+// member's userType is the client's own: absent where it sent none.
+func (r *Roster) shows(role Role) bool {
+	return role != RoleRegistered || r.site.Profile != site.Full
 }
 
 // change is the one way in which a stored user becomes another: apply makes the new document of the old one.
@@ -196,14 +221,18 @@ func (r *Roster) read(ctx context.Context, tx Tx, id string, c Change) (Record, 
 	if c.IfVersion != 0 && c.IfVersion != rec.Version {
 		return Record{}, nil, scim.PreconditionFailed("The user has changed since: it is at version %d, the request was made for version %d. Read it again.", rec.Version, c.IfVersion)
 	}
-	old, err := parse(rec)
+	old, err := r.parse(rec)
 	return rec, old, err
 }
 
-func parse(rec Record) (scim.Resource, error) {
+// parse reads a stored document as this site's profile has it, whatever the profile was when it was written.
+func (r *Roster) parse(rec Record) (scim.Resource, error) {
 	doc, err := scim.Parse(rec.JSON)
 	if err != nil {
 		return nil, fmt.Errorf("read stored user %s: %w", rec.ID, err)
+	}
+	if r.shows(rec.Role) {
+		doc["userType"] = string(rec.Role)
 	}
 	return doc, nil
 }
@@ -220,7 +249,7 @@ func (r *Roster) replace(ctx context.Context, tx Tx, rec Record, old scim.Resour
 	next := rec
 	next.Version++
 	next.Modified = now
-	r.fill(&next, d.doc)
+	r.fill(&next, d)
 	if err := protectLastAdmin(ctx, tx, rec, next, old.String("userName")); err != nil {
 		return Outcome{}, err
 	}
@@ -266,14 +295,14 @@ func protectLastAdmin(ctx context.Context, tx Tx, old, next Record, userName str
 func (rec Record) administers() bool { return rec.Active && rec.Role == RoleAdmin }
 
 // newRecord gives a new user an id and the first version.
-func (r *Roster) newRecord(doc scim.Resource, c Change) (Record, error) {
+func (r *Roster) newRecord(d *draft, c Change) (Record, error) {
 	now := r.millis()
 	rec := Record{Kind: User}
 	rec.ID, rec.Version, rec.Created, rec.Modified = r.NewID(), 1, now, now
-	if err := r.check(doc); err != nil {
+	if err := r.check(d.doc); err != nil {
 		return Record{}, err
 	}
-	r.fill(&rec, doc)
+	r.fill(&rec, d)
 	rec.Last = Stamp{Actor: c.Actor, Via: c.Via, Time: now, Text: "Created"}
 	return rec, nil
 }
@@ -343,7 +372,8 @@ func (r *Roster) check(doc scim.Resource) error {
 }
 
 // fill writes the id and meta into the document, encodes it and takes the columns from it.
-func (r *Roster) fill(rec *Record, doc scim.Resource) {
+func (r *Roster) fill(rec *Record, d *draft) {
+	doc := d.doc
 	doc["id"] = rec.ID
 	doc["meta"] = map[string]any{
 		"resourceType": string(rec.Kind),
@@ -356,7 +386,7 @@ func (r *Roster) fill(rec *Record, doc scim.Resource) {
 	rec.ExternalID = doc.String("externalId")
 	rec.DisplayName = scim.Fold(doc.String("displayName"))
 	rec.Active, _ = doc.Bool("active")
-	rec.Role = Role(doc.String("userType"))
+	rec.Role = d.role
 	rec.Values = valuesOf(doc)
 }
 

@@ -36,7 +36,7 @@ func TestCreate(t *testing.T) {
 			got := f.get(t, f.full, out.Document.ID)
 			want := decode(t, ada)
 			delete(want, "password")
-			want["id"], want["active"], want["userType"] = out.Document.ID, true, "Registered"
+			want["id"], want["active"] = out.Document.ID, true
 			created := out.Document.Created.Format("2006-01-02T15:04:05.000Z")
 			want["meta"] = map[string]any{"resourceType": "User", "created": created, "lastModified": created, "version": `W/"1"`}
 			if diff := cmp.Diff(got, want); diff != "" {
@@ -113,11 +113,79 @@ func TestCreate(t *testing.T) {
 			}
 			s.ManageRoles = false
 			out, err = f.rosters.Open(s).Create(t.Context(), roster.User, decode(t, admin("b")), bySCIM)
-			if err != nil || f.get(t, s, out.Document.ID).String("userType") != "Registered" {
+			if err != nil || f.person(t, s, out.Document.ID).Role != roster.RoleRegistered || f.get(t, s, out.Document.ID)["userType"] != nil {
 				t.Errorf("got %+v, %v", out, err)
 			}
 			if diff := cmp.Diff(out.Sentence, `Created · ignored: role Admin not set, "Allow SCIM to manage user roles" is off`); diff != "" {
 				t.Error(diff)
+			}
+		})
+	})
+	t.Run("the_full_profile_keeps_a_user_type_that_is_no_role", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			f.user(t, f.full, admin("other"))
+			r := f.rosters.Open(f.full)
+			out, err := r.Create(t.Context(), roster.User, decode(t, strings.Replace(admin("a"), "Admin", "Employee", 1)), bySCIM)
+			id := out.Document.ID
+			if err != nil || out.Sentence != `Created · ignored: role "Employee" unknown` {
+				t.Errorf("got %+v, %v", out, err)
+			}
+			check := func(step, userType string, role roster.Role) {
+				t.Helper()
+				if got := f.get(t, f.full, id).String("userType"); got != userType || f.person(t, f.full, id).Role != role {
+					t.Errorf("%s: got userType %q and role %s, want %q and %s", step, got, f.person(t, f.full, id).Role, userType, role)
+				}
+			}
+			check("created", "Employee", roster.RoleRegistered)
+			f.finds(t, f.full, `userType eq "employee"`, id)
+			f.finds(t, f.full, `userType eq "Registered"`)
+			out, err = r.Patch(t.Context(), roster.User, id, replace(t, "title", `"x"`), bySCIM)
+			if err != nil || out.Sentence != "Updated title" {
+				t.Errorf("a change of something else: got %q, %v", out.Sentence, err)
+			}
+			out, err = r.Patch(t.Context(), roster.User, id, replace(t, "userType", `"Contractor"`), bySCIM)
+			if err != nil || out.Sentence != `Updated userType · ignored: role "Contractor" unknown` {
+				t.Errorf("got %q, %v", out.Sentence, err)
+			}
+			check("changed", "Contractor", roster.RoleRegistered)
+			if diff := cmp.Diff(names(f.events(t, f.full, id)), []string{"user.created", "user.updated", "user.updated"}); diff != "" {
+				t.Error(diff)
+			}
+			for _, step := range []struct {
+				sent, userType string
+				role           roster.Role
+			}{
+				{"Admin", "Admin", roster.RoleAdmin},
+				{"Employee", "Admin", roster.RoleAdmin},
+				{"", "Admin", roster.RoleAdmin},
+				{"registered", "Registered", roster.RoleRegistered},
+				{"Employee", "Employee", roster.RoleRegistered},
+				{"", "", roster.RoleRegistered},
+			} {
+				if _, err := r.Replace(t.Context(), roster.User, id, decode(t, strings.Replace(admin("a"), "Admin", step.sent, 1)), bySCIM); err != nil {
+					t.Fatal(err)
+				}
+				check("sent "+step.sent, step.userType, step.role)
+			}
+		})
+	})
+	t.Run("the_documented_profile_always_shows_the_role", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			r := f.rosters.Open(f.documented)
+			if _, err := r.Import(t.Context(), []roster.ImportRow{{UserName: "ada"}}, byFile); err != nil {
+				t.Fatal(err)
+			}
+			p, err := r.PersonByUserName(t.Context(), "ada")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, userType := range []string{"Employee", "", "Registered"} {
+				if _, err := r.Replace(t.Context(), roster.User, p.ID, decode(t, strings.Replace(admin("ada"), "Admin", userType, 1)), bySCIM); err != nil {
+					t.Fatal(err)
+				}
+				if got := f.get(t, f.documented, p.ID).String("userType"); got != "Registered" {
+					t.Errorf("sent %q: got %q, want Registered", userType, got)
+				}
 			}
 		})
 	})

@@ -26,7 +26,9 @@ func drawUser(t *rapid.T, n int) scim.Resource {
 		"schemas":  []any{scim.UserURN},
 		"userName": fmt.Sprintf("%s%d", word(t), n),
 		"active":   rapid.Bool().Draw(t, "active"),
-		"userType": string(rapid.SampledFrom(roster.Roles()).Draw(t, "role")),
+	}
+	if userType := rapid.SampledFrom([]string{"", "Registered", "Moderator", "Admin", "Employee"}).Draw(t, "userType"); userType != "" {
+		doc["userType"] = userType
 	}
 	for _, name := range []string{"externalId", "displayName", "title"} {
 		if rapid.Bool().Draw(t, name) {
@@ -68,7 +70,7 @@ func drawTerm(t *rapid.T, ids []string) string {
 	case 0:
 		return "active " + rapid.SampledFrom([]string{"eq true", "eq false", "ne true", `eq "False"`, "pr", "eq null"}).Draw(t, "active")
 	case 1:
-		return "userType " + rapid.SampledFrom([]string{`eq "admin"`, `ne "Admin"`, `eq "Registered"`, `eq "none"`, `ne "none"`, `co "m"`, "pr", `gt "B"`}).Draw(t, "role")
+		return "userType " + rapid.SampledFrom([]string{`eq "admin"`, `ne "Admin"`, `eq "Registered"`, `eq "employee"`, `ne "employee"`, `ne "registered"`, `co "m"`, "pr", `gt "B"`}).Draw(t, "role")
 	case 2:
 		return "id " + rapid.SampledFrom([]string{"eq", "ne", "sw", "gt"}).Draw(t, "op") + " " + quoted(rapid.SampledFrom(ids).Draw(t, "id"))
 	case 3:

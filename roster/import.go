@@ -148,8 +148,13 @@ func (row *ImportRow) tidy() *RowError {
 		column string
 		value  *string
 	}{
-		{"userName", &row.UserName}, {"displayName", &row.DisplayName}, {"givenName", &row.GivenName},
-		{"familyName", &row.FamilyName}, {"email", &row.Email}, {"userIdentifier", &row.UserIdentifier}, {"role", &role},
+		{"userName", &row.UserName},
+		{"displayName", &row.DisplayName},
+		{"givenName", &row.GivenName},
+		{"familyName", &row.FamilyName},
+		{"email", &row.Email},
+		{"userIdentifier", &row.UserIdentifier},
+		{"role", &role},
 	}
 	for _, f := range fields {
 		*f.value = strings.TrimSpace(*f.value)
@@ -189,15 +194,15 @@ func (r *Roster) takeRow(ctx context.Context, tx Tx, row ImportRow, c Change) (O
 	if err := row.checkIdentifier(ctx, tx, rec.ID); err != nil {
 		return Outcome{}, err
 	}
-	old, err := parse(rec)
+	old, err := r.parse(rec)
 	if err != nil {
 		return Outcome{}, err
 	}
-	next := old.Clone()
-	if err := r.applyRow(row, next); err != nil {
+	d := &draft{doc: old.Clone(), role: rec.Role}
+	if err := r.applyRow(row, d); err != nil {
 		return Outcome{}, err
 	}
-	out, err := r.replace(ctx, tx, rec, old, &draft{doc: next}, c)
+	out, err := r.replace(ctx, tx, rec, old, d, c)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -219,14 +224,15 @@ func (r *Roster) importNew(ctx context.Context, tx Tx, row ImportRow, c Change) 
 	if row.Email != "" {
 		doc["emails"] = []any{map[string]any{"value": row.Email, "type": "work", "primary": true}}
 	}
-	if err := r.applyRow(row, doc); err != nil {
+	d := &draft{doc: doc, role: RoleRegistered}
+	if err := r.applyRow(row, d); err != nil {
 		return Outcome{}, err
 	}
-	rec, err := r.newRecord(doc, c)
+	rec, err := r.newRecord(d, c)
 	if err != nil {
 		return Outcome{}, err
 	}
-	out, err := r.insert(ctx, tx, rec, &draft{doc: doc}, c)
+	out, err := r.insert(ctx, tx, rec, d, c)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -234,8 +240,11 @@ func (r *Roster) importNew(ctx context.Context, tx Tx, row ImportRow, c Change) 
 	return out, err
 }
 
-// applyRow writes the row's fields into a document, the empty ones excepted.
-func (r *Roster) applyRow(row ImportRow, doc scim.Resource) error {
+// applyRow writes the row's fields into a draft, the empty ones excepted.
+func (r *Roster) applyRow(row ImportRow, d *draft) error {
+	if row.Role != "" {
+		d.role = row.Role
+	}
 	for _, f := range []struct{ path, value string }{
 		{"displayName", row.DisplayName},
 		{"name.givenName", row.GivenName},
@@ -250,7 +259,7 @@ func (r *Roster) applyRow(row ImportRow, doc scim.Resource) error {
 		if err != nil {
 			return fmt.Errorf("path %s: %w", f.path, err)
 		}
-		if err := path.Set(doc, f.value); err != nil {
+		if err := path.Set(d.doc, f.value); err != nil {
 			return fmt.Errorf("set %s: %w", f.path, err)
 		}
 	}

@@ -15,7 +15,10 @@ func (r *Roster) SetRole(ctx context.Context, id string, role Role, c Change) (O
 	if c.Person == id {
 		return Outcome{}, scim.Forbidden("You cannot change your own role. Ask another administrator.")
 	}
-	return r.set(ctx, id, c, "userType", string(known))
+	return r.byHand(ctx, id, c, func(d *draft) {
+		d.role = known
+		d.doc["userType"] = string(known)
+	})
 }
 
 // Deactivate cuts a person off by hand and ends their sessions in the same transaction. Nobody cuts themselves off.
@@ -23,18 +26,18 @@ func (r *Roster) Deactivate(ctx context.Context, id string, c Change) (Outcome, 
 	if c.Person == id {
 		return Outcome{}, scim.Forbidden("You cannot deactivate your own account. Ask another administrator.")
 	}
-	return r.set(ctx, id, c, "active", false)
+	return r.byHand(ctx, id, c, func(d *draft) { d.doc["active"] = false })
 }
 
 // Reactivate lets a person in again, with the role they had.
 func (r *Roster) Reactivate(ctx context.Context, id string, c Change) (Outcome, error) {
-	return r.set(ctx, id, c, "active", true)
+	return r.byHand(ctx, id, c, func(d *draft) { d.doc["active"] = true })
 }
 
-func (r *Roster) set(ctx context.Context, id string, c Change, name string, value any) (Outcome, error) {
-	return r.change(ctx, id, c, func(_ Record, old scim.Resource) (*draft, error) {
-		next := old.Clone()
-		next[name] = value
-		return &draft{doc: next}, nil
+func (r *Roster) byHand(ctx context.Context, id string, c Change, set func(*draft)) (Outcome, error) {
+	return r.change(ctx, id, c, func(rec Record, old scim.Resource) (*draft, error) {
+		d := &draft{doc: old.Clone(), role: rec.Role}
+		set(d)
+		return d, nil
 	})
 }

@@ -28,6 +28,9 @@ type story struct {
 
 func tell(old, next Record, was, is scim.Resource, ended int, c Change) story {
 	s := story{userName: is.String("userName"), ended: ended, attributes: changedAttributes(was, is)}
+	if old.Role != next.Role {
+		s.attributes = slices.DeleteFunc(s.attributes, func(name string) bool { return name == "userType" })
+	}
 	if old.Active != next.Active {
 		s.activated = "user.reactivated"
 		done := "Reactivated"
@@ -146,13 +149,13 @@ func data(rec Record, attributes []string) []byte {
 	return b
 }
 
-// changedAttributes names what differs beside active, the role and what the server itself sets; an extension's
-// attributes by their own names.
+// changedAttributes names what differs beside active and what the server itself sets; an extension's attributes by
+// their own names.
 func changedAttributes(was, is scim.Resource) []string {
 	var names, extended []string
 	for _, name := range keys(was, is) {
 		switch name {
-		case "id", "meta", "schemas", "active", "userType":
+		case "id", "meta", "schemas", "active":
 			continue
 		}
 		if scim.Equal(scim.Resource{name: was[name]}, scim.Resource{name: is[name]}) && (was[name] == nil) == (is[name] == nil) {

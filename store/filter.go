@@ -21,11 +21,8 @@ type narrowing struct {
 // maybe is the answer of an index that knows nothing.
 var maybe = narrowing{}
 
-// Constant answers; "1 = 1" means the same on both databases.
-var (
-	always    = narrowing{sql: "1 = 1", exact: true}
-	neverTrue = narrowing{sql: "1 = 0", exact: true}
-)
+// always is what every resource passes; "1 = 1" means the same on both databases.
+var always = narrowing{sql: "1 = 1", exact: true}
 
 // narrow compiles a filter. Its SQL calls the resource r, and its placeholders count on from the arguments before it.
 // Columns come from this file and values are bound: nothing of a request becomes SQL text.
@@ -225,26 +222,21 @@ func compareActive(op scim.Op, value any) narrowing {
 	return narrowing{sql: "not r.active", exact: true}
 }
 
-// compareRole knows that each user has one of three roles.
+// compareRole knows that a moderator's and an administrator's userType is the role, and nobody else's is.
 func compareRole(op scim.Op, text string) narrowing {
 	if op != scim.Eq && op != scim.Ne || text == "" {
 		return maybe
 	}
-	role := roster.Role("")
-	for _, r := range roster.Roles() {
-		if scim.Fold(string(r)) == scim.Fold(text) {
-			role = r
-		}
+	role, known := roster.ParseRole(text)
+	if !known || role == roster.RoleRegistered {
+		return negate(narrowing{sql: "r.role = ?", args: []any{string(roster.RoleRegistered)}}, op == scim.Ne)
 	}
-	equal := narrowing{sql: "r.role = ?", args: []any{string(role)}, exact: true}
-	switch role {
-	case "":
-		equal = neverTrue
-	case roster.RoleAdmin, roster.RoleModerator:
-		equal.sql = "(r.role in ('Moderator', 'Admin') and r.role = ?)" // the index is partial
-		equal.selective = true
-	}
-	return negate(equal, op == scim.Ne)
+	return negate(narrowing{
+		sql:       "(r.role in ('Moderator', 'Admin') and r.role = ?)", // the index is partial
+		args:      []any{string(role)},
+		exact:     true,
+		selective: true,
+	}, op == scim.Ne)
 }
 
 // compareTime compares to the millisecond, which is the precision of the documents.
@@ -291,10 +283,6 @@ func (n narrower) present(path scim.AttrPath) narrowing {
 	}
 	switch path.Name {
 	case "active":
-		if n.kind == string(roster.User) {
-			return always // every user has them
-		}
-	case "userType":
 		if n.kind == string(roster.User) {
 			return always
 		}

@@ -206,6 +206,7 @@ func (r *Roster) takeRow(ctx context.Context, tx Tx, row ImportRow, c Change) (O
 	if err != nil {
 		return Outcome{}, err
 	}
+	rec.Version = out.Document.Version
 	identified, err := r.identify(ctx, tx, rec, row, c)
 	out.Changed = out.Changed || identified
 	return out, err

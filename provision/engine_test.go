@@ -1043,6 +1043,24 @@ func TestSettings(t *testing.T) {
 			t.Error("a started job did not work")
 		}
 	})
+	t.Run("starting_a_running_job_begins_a_cycle_at_once", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.slice()
+		first := w.report().State.Last
+		w.slice()
+		if again := w.report().State.Last; first == nil || again == nil || again.ID != first.ID {
+			t.Fatalf("without a reason: cycle %+v after %+v", again, first)
+		}
+		if _, err := w.jobs.Start(t.Context(), w.key, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		w.slice()
+		if got := w.report().State.Last; got.ID == first.ID || got.Kind != provision.IncrementalCycle {
+			t.Errorf("got cycle %+v, want a new incremental one", got)
+		}
+	})
 	t.Run("what_cannot_be_saved_names_its_field", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)

@@ -40,17 +40,17 @@ func program(ctx context.Context, limit time.Duration, env []string, name string
 	case ctx.Err() != nil:
 		return nil, 0, fmt.Errorf("%s did not end within %s: %w", filepath.Base(name), limit, ctx.Err())
 	case errors.As(err, &exit):
-		return printed.Bytes(), exit.ExitCode(), errors.New(lastLine(problem.String() + "\n" + printed.String()))
+		return printed.Bytes(), exit.ExitCode(), errors.New(reasonIn(problem.String() + "\n" + printed.String()))
 	}
 	return printed.Bytes(), 0, err
 }
 
-// lastLine is the last line that says something; programs put the reason of their end there.
-func lastLine(text string) string {
+// reasonIn is the line of a program's output that says why it failed: the first that is called an error (pip, npm), else the last
+// (Python).
+func reasonIn(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
-		line := strings.TrimSpace(lines[i])
-		if strings.HasPrefix(strings.ToLower(line), "error") {
+	for _, line := range lines {
+		if lower := strings.ToLower(strings.TrimSpace(line)); strings.HasPrefix(lower, "error") || strings.HasPrefix(lower, "npm error") {
 			return oneLine(line)
 		}
 	}

@@ -288,3 +288,20 @@ func TestReasonIn(t *testing.T) {
 		}
 	}
 }
+
+func TestUnseenNamesExplanationsOfWhatPassesNow(t *testing.T) {
+	t.Parallel()
+	const name = "Patch user omalley new username: Status code is 204"
+	of := func(checks ...check) []result { return []result{judge(suite{name: microsoft}, report{checks: checks}, nil)} }
+	for want, results := range map[int][]result{
+		0: of(fail(name, "but got 200")),
+		1: of(pass(name)),
+	} {
+		if got := unseen(results); len(got) != want {
+			t.Errorf("got %d, want %d: %v", len(got), want, got)
+		}
+	}
+	if got := unseen(of(pass("another"))); len(got) != 0 {
+		t.Errorf("got %v for a check that did not run", got)
+	}
+}

@@ -14,6 +14,7 @@ type explanation struct {
 const (
 	microsoft    = "Microsoft reference collection"
 	testerStrict = "scim2-tester, strict"
+	sanityStrict = "scim-sanity, strict"
 )
 
 // explanations are the checks that ask for something else than RFC 7643 and RFC 7644 do.
@@ -46,6 +47,10 @@ func explanations() []explanation {
 		{
 			testerStrict, "check_replace_attribute", `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:schemas`,
 			"sends schemas inside the extension's object, as above",
+		},
+		{
+			sanityStrict, "PATCH /Groups/{id} add member", "got 400",
+			"adds a member whose id nobody has; a strict site refuses it with invalidValue, a tolerant one skips and reports it",
 		},
 	}
 }

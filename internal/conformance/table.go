@@ -87,14 +87,17 @@ func row(cells []string) table.Row {
 	return r
 }
 
-// unseen are the explanations of suites that ran but that explained nothing.
+// unseen are the explanations of checks that pass now.
 func unseen(results []result) (out []explanation) {
 	for _, e := range explanations() {
 		i := slices.IndexFunc(results, func(r result) bool { return r.name == e.suite && r.missing == "" })
 		if i < 0 {
 			continue
 		}
-		if !slices.ContainsFunc(results[i].checks, func(c check) bool { return c.verdict == explained && c.name == e.check }) {
+		has := func(v verdict) bool {
+			return slices.ContainsFunc(results[i].checks, func(c check) bool { return c.verdict == v && c.name == e.check })
+		}
+		if has(passed) && !has(explained) {
 			out = append(out, e)
 		}
 	}

@@ -292,7 +292,9 @@ func TestReasonIn(t *testing.T) {
 func TestUnseenNamesExplanationsOfWhatPassesNow(t *testing.T) {
 	t.Parallel()
 	const name = "Patch user omalley new username: Status code is 204"
-	of := func(checks ...check) []result { return []result{judge(suite{name: microsoft}, report{checks: checks}, nil)} }
+	of := func(checks ...check) []result {
+		return []result{judge(suite{name: microsoft}, report{checks: checks}, nil)}
+	}
 	for want, results := range map[int][]result{
 		0: of(fail(name, "but got 200")),
 		1: of(pass(name)),

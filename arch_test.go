@@ -50,9 +50,10 @@ var arrows = map[string][]string{
 	"cmd/rollcall": {"*"},
 
 	// Test and measuring equipment.
-	"internal/storetest": {"store"},
-	"internal/apptest":   {"*"},
-	"internal/bench":     {"*"},
+	"internal/storetest":   {"store"},
+	"internal/apptest":     {"*"},
+	"internal/bench":       {"*"},
+	"internal/conformance": {},
 }
 
 // forbidden names packages outside the module that a band must not touch:

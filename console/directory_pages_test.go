@@ -263,12 +263,12 @@ func TestProvisioningPage_follows_the_guide(t *testing.T) {
 
 	saved = b.get(base + "/provisioning")
 	saved.click("Restart provisioning").wantWords("A new initial cycle begins").press("Restart provisioning", nil).wantWords("Provisioning was restarted")
-	b.get(base+"/provisioning").press("Provision now", nil).wantWords("The engine looks for work now.")
+	b.get(base+"/provisioning").press("Provision now", nil).wantWords("A cycle begins now.")
 	b.get(base+"/provisioning").press("Save", url.Values{"restore": {"yes"}, "status": {"Off"}}).wantWords("The default mappings are restored", "Off")
 	if restored := b.get(mapping.Path); !restored.byID("create").has("checked") {
 		t.Error("Restore default mappings did not tick Create again")
 	}
-	b.get(base+"/provisioning").press("Start provisioning", nil).wantWords("The engine looks for work now.")
+	b.get(base+"/provisioning").press("Start provisioning", nil).wantWords("A cycle begins now.")
 }
 
 // wantMapping demands the guide's mapping page letter by letter.

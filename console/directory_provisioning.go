@@ -304,7 +304,7 @@ func (p *DirectoryPages) provisionNow(w http.ResponseWriter, r *http.Request, v 
 	if _, err := p.Jobs.Start(r.Context(), v.key(), v.actor()); err != nil {
 		return p.noJob(w, r, v, err)
 	}
-	return p.Console.redirect(w, r, v.url("/provisioning"), done("The engine looks for work now. Reload this page to see how the cycle goes."))
+	return p.Console.redirect(w, r, v.url("/provisioning"), done("A cycle begins now. Reload this page to see how it goes."))
 }
 
 func (p *DirectoryPages) askRestart(w http.ResponseWriter, r *http.Request, v *appVisit) error {

@@ -18,9 +18,8 @@ func (r *run) batch(ctx context.Context, pending []Pending) (wait time.Time, err
 	if err != nil {
 		return time.Time{}, err
 	}
-	owners := map[string]string{}
 	for _, w := range works {
-		w.claimOnce(owners)
+		p.claim(w)
 	}
 	// From here on requests change the target: what was begun is finished and
 	// recorded, also when the process is asked to stop.
@@ -82,25 +81,13 @@ func (r *run) evaluateAll(ctx context.Context, p *pass, pending []Pending, until
 	return begun, nil
 }
 
-// claimOnce fails the second of two people who would be linked to one account.
-func (w *work) claimOnce(owners map[string]string) {
-	if !w.linked || w.link == nil {
-		return
-	}
-	if owner, taken := owners[w.link.TargetID]; taken {
-		w.outcome = Outcome{DropOp: w.outcome.DropOp}
-		w.taken(w.link.TargetID, owner, MatchKey{Path: "matching attribute"})
-		return
-	}
-	owners[w.link.TargetID] = w.known.ObjectID
-}
-
 // intend writes creates down before the first of them is sent.
 func (r *run) intend(ctx context.Context, works []*work) error {
 	var ops []Op
 	now := r.e.Now()
 	for _, w := range works {
 		if w.verdict == toCreate {
+			w.intended = true
 			ops = append(ops, Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Keys: w.keys, Sent: now, Cycle: r.state.Cycle.ID})
 		}
 	}

@@ -82,7 +82,7 @@ func (r *run) takeUp(ctx context.Context) error {
 		s.Quarantine.NextAttempt = time.Time{} // tried at once
 	}
 	if s.Credentials != j.Credentials {
-		s.Cooldown = time.Time{}
+		s.Cooldown, s.NextCycle = time.Time{}, time.Time{} // Start, and credentials just saved, begin a cycle at once
 	}
 	s.Revision, s.Credentials, s.Restarts, s.TargetNo = j.Revision, j.Credentials, j.Restarts, j.TargetNo
 	return r.e.Store.Forget(ctx, r.fence, *s, what)

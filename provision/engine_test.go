@@ -428,6 +428,67 @@ func TestMatching(t *testing.T) {
 			t.Errorf("the account is %q", got)
 		}
 	})
+	t.Run("two_people_never_get_one_account_created", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.people.put("p2", person("ADA@contoso.com", "Ada", "Twin"))
+		if _, objects := w.plan(); objects["p2"].Result != provision.Failure || objects["p2"].Code != "DuplicateSourceEntries" {
+			t.Errorf("planned %+v", objects["p2"])
+		}
+		for round := range 2 {
+			_, entries := w.cycle()
+			if got, want := status(entries["p2"]), "other failure DuplicateSourceEntries"; got != want || w.app.created["ada@contoso.com"] != 1 {
+				t.Errorf("round %d: got %q and %v, want %q", round, got, w.app.created, want)
+			}
+		}
+	})
+	t.Run("an_application_that_answers_creates_with_one_account_confuses_nobody", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.people.put("p2", person("bob@contoso.com", "Bob", "Byte"))
+		w.people.put("p3", person("cy@contoso.com", "Cy", "Cypher"))
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPost {
+				return false
+			}
+			rw.WriteHeader(http.StatusCreated)
+			_, _ = io.WriteString(rw, `{"id":"same"}`)
+			return true
+		}
+		report, _ := w.cycle()
+		if report.Created != 1 || report.Failed != 2 || w.report().Linked != 1 {
+			t.Errorf("report %+v", report)
+		}
+		if report, _ = w.cycle(); report.Failed != 2 || w.report().Linked != 1 {
+			t.Errorf("in the next cycle: %+v", report)
+		}
+	})
+	t.Run("conflicts_about_one_account_give_it_to_one_person", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.people.put("p2", person("bob@contoso.com", "Bob", "Byte"))
+		var created atomic.Bool
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			switch {
+			case r.Method == http.MethodPost:
+				created.Store(true)
+				refuse(rw, http.StatusConflict, "uniqueness", "taken")
+			case r.Method == http.MethodPatch:
+				rw.WriteHeader(http.StatusNoContent)
+			case created.Load():
+				_, _ = io.WriteString(rw, `{"totalResults":1,"Resources":[{"id":"same"}]}`)
+			default:
+				return false
+			}
+			return true
+		}
+		if report, _ := w.cycle(); report.Failed != 1 || w.report().Linked != 1 {
+			t.Errorf("report %+v", report)
+		}
+	})
 	t.Run("somebody_without_a_matching_value_is_skipped", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
@@ -462,6 +523,146 @@ func TestMatching(t *testing.T) {
 		_, entries := w.cycle()
 		if got, want := status(entries["p1"]), "other failure SystemForCrossDomainIdentityManagementServiceIncompatible"; got != want || w.app.writes() != 0 {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+func TestSlice(t *testing.T) {
+	t.Parallel()
+	t.Run("a_slow_application_makes_progress_in_bounded_slices", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		for i := range 200 {
+			w.people.put(fmt.Sprintf("p%03d", i), person(fmt.Sprintf("user%03d@contoso.com", i), "User", fmt.Sprint(i)))
+		}
+		w.app.begun = func(*http.Request) { w.clock.advance(200 * time.Millisecond) }
+		for slices := 1; ; slices++ {
+			began := w.clock.now()
+			next := w.slice()
+			if took := w.clock.now().Sub(began); took > 20*time.Second {
+				t.Errorf("slice %d took %s", slices, took)
+			}
+			if next.After(w.clock.now()) {
+				break
+			}
+			if slices > 40 {
+				t.Fatalf("after %d slices: %+v", slices, w.report().State.Cycle)
+			}
+		}
+		if got := w.report(); got.Linked != 200 || got.State.Last.Created != 200 {
+			t.Errorf("report %+v, last cycle %+v", got, got.State.Last)
+		}
+	})
+	t.Run("a_stop_in_the_middle_finishes_what_was_sent", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		for i := range 50 {
+			w.people.put(fmt.Sprintf("p%03d", i), person(fmt.Sprintf("user%03d@contoso.com", i), "User", fmt.Sprint(i)))
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var posts atomic.Int32
+		w.app.begun = func(r *http.Request) {
+			if r.Method == http.MethodPost && posts.Add(1) == 10 {
+				stop()
+			}
+		}
+		_, err := w.engine.RunCycle(ctx, w.key, "test", nil)
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want the stop", err)
+		}
+		created := len(w.app.created)
+		if got := w.report(); got.Linked != created || created < 10 || created > 30 || got.Escrowed != 0 {
+			t.Errorf("%d accounts, %d linked, %d escrowed", created, got.Linked, got.Escrowed)
+		}
+		w.cycle()
+		for name, n := range w.app.created {
+			if n != 1 {
+				t.Errorf("%s was created %d times", name, n)
+			}
+		}
+		if got := w.report().Linked; got != 50 {
+			t.Errorf("got %d linked, want 50", got)
+		}
+	})
+	t.Run("an_application_that_fails_for_everybody_is_not_asked_more_than_needed", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		for i := range 300 {
+			w.people.put(fmt.Sprintf("p%03d", i), person(fmt.Sprintf("user%03d@contoso.com", i), "User", fmt.Sprint(i)))
+		}
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPost {
+				refuse(rw, http.StatusInternalServerError, "", "Out of order")
+			}
+			return r.Method == http.MethodPost
+		}
+		report, _ := w.cycle()
+		if got := len(w.app.asked()); report.Failed != 300 || got > 310 {
+			t.Errorf("%d failed with %d lookups", report.Failed, got)
+		}
+	})
+}
+
+func TestRunCycle(t *testing.T) {
+	t.Parallel()
+	t.Run("it_does_a_cycle_of_its_own_each_time_whatever_the_status", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		if _, err := w.jobs.Pause(t.Context(), w.key, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		first, _ := w.cycle()
+		second, _ := w.cycle()
+		if first.ID == second.ID || first.Kind != provision.InitialCycle || second.Kind != provision.IncrementalCycle || w.app.user("ada@contoso.com") == nil {
+			t.Errorf("first %+v, second %+v", first, second)
+		}
+	})
+	t.Run("it_waits_when_the_application_asks_for_a_pause", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.cycle()
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		var refused atomic.Bool
+		w.app.answer = func(rw http.ResponseWriter, _ *http.Request) bool {
+			if refused.Swap(true) {
+				return false
+			}
+			rw.Header().Set("Retry-After", "0.05")
+			refuse(rw, http.StatusTooManyRequests, "", "Slow down")
+			w.clock.advance(40 * time.Millisecond)
+			return true
+		}
+		done := make(chan struct{})
+		go func() { // time goes on
+			for {
+				select {
+				case <-done:
+					return
+				case <-time.After(time.Millisecond):
+					w.clock.advance(time.Millisecond)
+				}
+			}
+		}()
+		report, _ := w.cycle()
+		close(done)
+		if report.Created != 1 {
+			t.Errorf("report %+v", report)
+		}
+	})
+	t.Run("a_connection_that_does_not_work_is_the_answer", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.app.token = "another"
+		_, _, err := w.tryCycle()
+		var te *provision.TargetError
+		if !errors.As(err, &te) || te.Status != http.StatusUnauthorized || !strings.Contains(te.Words(), "Secret Token") {
+			t.Errorf("got %v", err)
+		}
+		w.app.token = "secret"
+		if report, _ := w.cycle(); report.State != provision.Succeeded || w.report().Code != provision.Running {
+			t.Errorf("a repaired connection is not tried at once: %+v", report)
 		}
 	})
 }
@@ -840,6 +1041,24 @@ func TestSettings(t *testing.T) {
 		w.slice()
 		if w.app.user("ada@contoso.com") == nil {
 			t.Error("a started job did not work")
+		}
+	})
+	t.Run("starting_a_running_job_begins_a_cycle_at_once", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.slice()
+		first := w.report().State.Last
+		w.slice()
+		if again := w.report().State.Last; first == nil || again == nil || again.ID != first.ID {
+			t.Fatalf("without a reason: cycle %+v after %+v", again, first)
+		}
+		if _, err := w.jobs.Start(t.Context(), w.key, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		w.slice()
+		if got := w.report().State.Last; got.ID == first.ID || got.Kind != provision.IncrementalCycle {
+			t.Errorf("got cycle %+v, want a new incremental one", got)
 		}
 	})
 	t.Run("what_cannot_be_saved_names_its_field", func(t *testing.T) {

@@ -26,6 +26,7 @@ type pass struct {
 	owner   func(ctx context.Context, targetID string) (objectID string, err error)
 	now     func() time.Time
 	newID   func() string
+	claims  claims
 }
 
 // work is one person on the way through the steps.
@@ -50,6 +51,7 @@ type work struct {
 	problem  *TargetError
 	outcome  Outcome
 	deferred bool // put off; not an end
+	intended bool // a create of this person is written down
 }
 
 // verdict is what the export step has to do.
@@ -263,7 +265,7 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 		return true, err
 	}
 	if owner != "" && owner != w.known.ObjectID {
-		w.taken(o.ID, owner, key)
+		w.taken(o.ID, owner)
 		return true, nil
 	}
 	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: how, State: Active, Name: w.name(), Since: p.now()}
@@ -272,16 +274,6 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 	w.entry.TargetIdentity = Identity{ID: o.ID, Type: p.m.object.TargetObjectName}
 	w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("Found one account in %s by %s '%s'.", p.m.target, key.Path, text(key.Value)), map[string]string{"id": o.ID})
 	return false, nil
-}
-
-// taken fails a person whose account belongs to somebody else.
-func (w *work) taken(targetID, owner string, key MatchKey) {
-	w.fail(&TargetError{
-		Kind: Permanent, Code: "DuplicateSourceEntries",
-		Detail: fmt.Sprintf("The account %s with this %s belongs to another person of the directory already (object %s).", targetID, key.Path, owner),
-		Advice: "Give the two people different values of the matching attribute.",
-	})
-	w.link, w.linked, w.entry.Action = nil, false, Other
 }
 
 func (w *work) ambiguous(found []TargetObject, key MatchKey) {

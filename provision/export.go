@@ -21,6 +21,12 @@ func (p *pass) export(ctx context.Context, w *work) {
 func (p *pass) create(ctx context.Context, w *work) {
 	o, err := p.target.Create(ctx, w.changes)
 	if err == nil {
+		// Some applications answer a create with an account they had already.
+		if owner, err := p.ownerOf(ctx, o.ID, w.known.ObjectID); err != nil || owner != w.known.ObjectID {
+			w.outcome.DropOp = err == nil
+			w.failCreated(o.ID, owner, err)
+			return
+		}
 		w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: "created", State: Active, Since: p.now()}
 		w.linked, w.outcome.DropOp = true, true
 		w.entry.TargetIdentity = Identity{ID: o.ID, Type: p.m.object.TargetObjectName}
@@ -38,6 +44,14 @@ func (p *pass) create(ctx context.Context, w *work) {
 	w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
 }
 
+func (w *work) failCreated(targetID, owner string, err error) {
+	if err != nil {
+		w.fail(asTargetError(err))
+		return
+	}
+	w.taken(targetID, owner)
+}
+
 // adoptAfterConflict looks once more by every matching attribute: the account may
 // have been made in the same moment by somebody else.
 func (p *pass) adoptAfterConflict(ctx context.Context, w *work, conflict *TargetError) {
@@ -46,12 +60,13 @@ func (p *pass) adoptAfterConflict(ctx context.Context, w *work, conflict *Target
 		w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create User '%s' in %s: %s", w.name(), p.m.target, conflict.Detail), conflict)
 		return
 	}
-	stop, err := p.adopt(ctx, w, found[0], key, "adopted")
-	switch {
-	case err != nil:
-		w.failExport("EntryExportAdd", err.Error(), asTargetError(err))
+	owner, err := p.ownerOf(ctx, found[0].ID, w.known.ObjectID)
+	if err != nil || owner != w.known.ObjectID {
+		w.failCreated(found[0].ID, owner, err)
 		return
-	case stop:
+	}
+	if _, err := p.adopt(ctx, w, found[0], key, "adopted"); err != nil {
+		w.fail(asTargetError(err))
 		return
 	}
 	w.outcome.DropOp = true
@@ -143,7 +158,7 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 		}
 	}
 	o.DropFail = o.DropFail && w.known.Escrow != nil
-	o.DropOp = o.DropOp && (w.known.Op != nil || w.verdictWasCreate())
+	o.DropOp = o.DropOp && (w.known.Op != nil || w.intended)
 	if !w.silent {
 		w.entry.ActivityTime, w.entry.CycleID = now, cycle
 		w.entry.DurationMillis = now.Sub(w.started).Milliseconds()
@@ -156,8 +171,6 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 	}
 	return o
 }
-
-func (w *work) verdictWasCreate() bool { return w.entry.Action == Create || w.linked }
 
 // escrow is the object's place in the queue of retries. What the target refuses
 // is tried again in later cycles, with growing gaps; what merely went wrong is

@@ -221,7 +221,8 @@ func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secr
 	return target.Test(ctx, m.matching[0].Target)
 }
 
-// Start sets Provisioning Status to On. It lifts a quarantine's wait.
+// Start sets Provisioning Status to On and begins a cycle at once. It lifts a
+// quarantine's wait.
 func (j *Jobs) Start(ctx context.Context, k Key, actor string) (Job, error) {
 	return j.change(ctx, k, actor, "provisioning.started", func(job *Job) (string, error) {
 		if job.Mode != Automatic {

@@ -50,7 +50,12 @@ func TestKill(t *testing.T) {
 		}
 	}
 	t.Logf("seed %d (set ROLLCALL_TEST_SEED to repeat)", seed)
-	apptest.Binary(t)
+	binary := apptest.Binary(t)
+	t.Cleanup(func() {
+		if err := os.RemoveAll(filepath.Dir(binary)); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("with_create", func(t *testing.T) {
 		t.Parallel()
 		newKillWorld(t, rand.New(rand.NewPCG(seed, 1)), "create,update").run(50)

@@ -63,14 +63,13 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 	if r.m.groups {
 		report.Notes = append(report.Notes, groupsNote)
 	}
-	owners := map[string]string{}
 	err := r.candidates(ctx, p.initial, func(ids []string) error {
 		works, err := r.evaluatePlanned(ctx, p, ids)
 		if err != nil {
 			return err
 		}
 		for _, w := range works {
-			w.claimOnce(owners)
+			p.claim(w)
 			o := w.planned()
 			report.add(o)
 			if w.silent {

@@ -54,9 +54,9 @@ func held(err error) error {
 	return fmt.Errorf("claim job: %w", err)
 }
 
-// cycle advances a job slice by slice until the cycle is over.
+// cycle advances a job slice by slice until a cycle is over.
 func (e *Engine) cycle(ctx context.Context, k Key, epoch int64, visit func(LogEntry) error, renew func() error) (CycleReport, time.Time, error) {
-	var cycle string
+	before, first := "", true
 	for {
 		r, err := e.open(ctx, k, epoch)
 		if err != nil {
@@ -65,25 +65,32 @@ func (e *Engine) cycle(ctx context.Context, k Key, epoch int64, visit func(LogEn
 		if r.job.Mode != Automatic {
 			return CycleReport{}, time.Time{}, &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
 		}
-		r.visit = visit
-		r.forced = cycle == "" || r.state.Phase != Idle
+		if first {
+			before, first = r.state.lastCycle(), false
+		}
+		r.visit, r.forced = visit, true
 		next, err := r.advance(ctx)
 		if err != nil {
 			return r.state.Cycle, e.Now(), err
 		}
-		if cycle == "" && r.state.Cycle.ID != "" {
-			cycle = r.state.Cycle.ID
-		}
-		switch q := r.state.Quarantine; {
-		case q != nil:
+		if q := r.state.Quarantine; q != nil {
 			return r.state.Cycle, next, &TargetError{Kind: Unreachable, Code: q.Code, Status: q.Status, Detail: q.Message, Advice: q.Advice, Request: q.Evidence}
-		case r.state.Phase == Idle && r.state.Last != nil && r.state.Last.ID == cycle:
-			return *r.state.Last, next, nil
+		}
+		// A cycle that a change of settings ended is followed by another one.
+		if s := r.state; s.Phase == Idle && s.lastCycle() != before && s.Last.State != Failed {
+			return *s.Last, next, nil
 		}
 		if err := e.pause(ctx, next, renew); err != nil {
 			return r.state.Cycle, e.Now(), err
 		}
 	}
+}
+
+func (s State) lastCycle() string {
+	if s.Last == nil {
+		return ""
+	}
+	return s.Last.ID
 }
 
 // pause waits until a job may go on, and keeps its lease meanwhile.

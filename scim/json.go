@@ -458,8 +458,8 @@ func appendFloat(b []byte, f float64) []byte {
 	return strconv.AppendFloat(b, f, 'f', -1, 64)
 }
 
-// maxShown is how much of a client's text a message repeats.
-const maxShown = 60
+// maxShown is how much of a client's text a message repeats: an attribute under the URN of an extension has to fit.
+const maxShown = 128
 
 // quote shows a client's text in a message, cut to a length for people.
 func quote(s string) string {

@@ -91,6 +91,9 @@ func (c *command) demo(cmd *cobra.Command, address string, done bool) (err error
 	}
 	defer func() { err = errors.Join(err, s.db.Close()) }()
 
+	if err := s.db.Serve(cmd.Context()); err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	g, ctx := errgroup.WithContext(cmd.Context())
 	g.Go(func() error { return c.run(ctx, s, ln, nil) })
 	g.Go(func() error {

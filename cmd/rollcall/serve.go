@@ -85,7 +85,10 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	if err := c.greet(cmd.Context(), s); err != nil {
+	if err = s.db.Serve(cmd.Context()); err == nil {
+		err = c.greet(cmd.Context(), s)
+	}
+	if err != nil {
 		return errors.Join(err, ln.Close(), s.db.Close())
 	}
 	log.Info("serving", "address", ln.Addr().String(), "public_url", c.address(), "database", s.db.Kind(), "version", versionText())
@@ -149,9 +152,6 @@ func (c *command) greet(ctx context.Context, s *services) error {
 func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies web.Proxies) error {
 	handler, err := c.handler(s, proxies)
 	if err != nil {
-		return err
-	}
-	if err := s.db.Serve(ctx); err != nil {
 		return err
 	}
 	server := web.NewServer(ln.Addr().String(), handler, s.log)

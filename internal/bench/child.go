@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/scimserver"
+	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+// What this program can be as a child of itself.
+const (
+	childEmpty = "empty" // an empty handler
+	childServe = "serve" // the SCIM server as `rollcall serve` wires it
+	childStore = "store" // the store alone, told over HTTP when to write
+)
+
+// childOptions are a child's flags.
+type childOptions struct {
+	kind     string
+	database string
+	serial   bool // one commit per request
+}
+
+// emptyAnswer is what the empty handler answers: 17 bytes.
+const emptyAnswer = `{"status":"okay"}`
+
+// runChild serves until ctx ends or the parent closes standard input.
+func runChild(ctx context.Context, o childOptions, stdin io.Reader, stderr io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		io.Copy(io.Discard, stdin) //nolint:errcheck // its end is what matters, whatever ends it
+		cancel()
+	}()
+	if o.kind == childEmpty {
+		return listen(ctx, http.HandlerFunc(answerEmpty), stderr)
+	}
+	db, err := store.Open(ctx, o.database, store.Options{SerialCommits: o.serial})
+	if err != nil {
+		return err
+	}
+	switch o.kind {
+	case childServe:
+		err = serveSCIM(ctx, db, stderr)
+	case childStore:
+		err = serveStore(ctx, db, stderr)
+	default:
+		err = fmt.Errorf("-child %q: there is empty, serve and store", o.kind)
+	}
+	return errors.Join(err, db.Close())
+}
+
+func answerEmpty(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/scim+json")
+	io.WriteString(w, emptyAnswer) //nolint:errcheck // the asker has gone
+}
+
+// listen serves h on a free port and says which.
+func listen(ctx context.Context, h http.Handler, stderr io.Writer) error {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	server := web.NewServer(ln.Addr().String(), h, nil)
+	fmt.Fprintf(stderr, "address=%s\n", ln.Addr())
+	stopped := context.AfterFunc(ctx, func() { server.Close() })
+	defer stopped()
+	if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// rooms are the domains that SCIM needs, on one database.
+func rooms(db *store.DB) (*site.Sites, *roster.Rosters) {
+	return &site.Sites{Store: &store.Sites{DB: db}, Now: time.Now, NewID: randomID},
+		&roster.Rosters{Store: &store.Rosters{DB: db}, Now: time.Now, NewID: randomID}
+}
+
+func randomID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails, by its documentation
+	return hex.EncodeToString(b[:])
+}
+
+// serveSCIM is `rollcall serve` as far as SCIM requests see it, with the profiles of the Go runtime beside it.
+func serveSCIM(ctx context.Context, db *store.DB, stderr io.Writer) error {
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	sites, rosters := rooms(db)
+	h := &scimserver.Handler{
+		Sites: sites, Rosters: rosters, Log: log, Now: time.Now,
+		BaseURL: func(r *http.Request) string { return "http://" + r.Host },
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.Handle("/debug/pprof/allocs", pprof.Handler("allocs"))
+	flushed := make(chan error, 1)
+	go func() { flushed <- sites.Log().Run(ctx) }()
+	err := listen(ctx, web.Front{Log: log, Now: time.Now}.Handler(h.Before(mux)), stderr)
+	if ctx.Err() != nil {
+		err = errors.Join(err, <-flushed)
+	}
+	return err
+}
+
+// written is what serveStore answers.
+type written struct {
+	Requests int
+	Elapsed  time.Duration
+}
+
+// serveStore writes what a durable create writes, as fast as the store takes it, for as long as each request says.
+func serveStore(ctx context.Context, db *store.DB, stderr io.Writer) error {
+	w, err := newWriter(ctx, db)
+	if err != nil {
+		return err
+	}
+	return listen(ctx, http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		clients, err := strconv.Atoi(r.URL.Query().Get("clients"))
+		if err == nil {
+			var d time.Duration
+			if d, err = time.ParseDuration(r.URL.Query().Get("for")); err == nil {
+				var did written
+				if did, err = w.during(r.Context(), clients, d); err == nil {
+					err = json.NewEncoder(out).Encode(did)
+				}
+			}
+		}
+		if err != nil {
+			http.Error(out, err.Error(), http.StatusInternalServerError)
+		}
+	}), stderr)
+}
+
+// writer writes the rows of a create: in one update the user with its value rows and the event, in another one the
+// request log's row with the token's use.
+type writer struct {
+	sites   *store.Sites
+	rosters *store.Rosters
+	site    site.Site
+	token   site.Token
+	sample  roster.Record
+	run     string // keeps the names of one process apart from those before
+	count   atomic.Int64
+}
+
+func newWriter(ctx context.Context, db *store.DB) (*writer, error) {
+	sites, rosters := rooms(db)
+	w := &writer{sites: &store.Sites{DB: db}, rosters: &store.Rosters{DB: db}, run: randomID()[:8]}
+	var err error
+	if w.site, err = sites.ByName(ctx, siteName); err != nil {
+		return nil, err
+	}
+	tokens, err := sites.Tokens(ctx, w.site.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(tokens) == 0 {
+		return nil, fmt.Errorf("site %s has no token", siteName)
+	}
+	w.token = tokens[0]
+	w.sample, err = sampleRecord(ctx, w, rosters.Open(w.site))
+	return w, err
+}
+
+// sampleRecord creates one user as a POST does and reads the row that came of it.
+func sampleRecord(ctx context.Context, w *writer, r *roster.Roster) (roster.Record, error) {
+	p := personOf(0)
+	body, err := p.user()
+	if err != nil {
+		return roster.Record{}, err
+	}
+	doc, _, err := scim.Decode(scim.UserType(), body, scim.Lenient)
+	if err != nil {
+		return roster.Record{}, err
+	}
+	doc["userName"] = "sample-" + w.run + "@contoso.example"
+	made, err := r.Create(ctx, roster.User, doc, roster.Change{Actor: "scim:bench", Via: roster.ViaSCIM})
+	if err != nil {
+		return roster.Record{}, err
+	}
+	rec, err := w.rosters.Record(ctx, w.site.ID, roster.User, made.Document.ID)
+	for i, address := range []string{p.userName(), p.nickname() + "@mail.example"} {
+		rec.Values = append(rec.Values, roster.Value{Path: roster.EmailPath, Folded: scim.Fold(address), Element: i})
+	}
+	return rec, err
+}
+
+func (w *writer) during(ctx context.Context, clients int, d time.Duration) (written, error) {
+	errs := make([]error, clients)
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	start := time.Now()
+	for i := range clients {
+		wg.Go(func() {
+			for time.Since(start) < d && errs[i] == nil {
+				if errs[i] = w.one(ctx); errs[i] == nil {
+					done.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return written{Requests: int(done.Load()), Elapsed: time.Since(start)}, errors.Join(errs...)
+}
+
+func (w *writer) one(ctx context.Context) error {
+	rec := w.sample
+	rec.ID = randomID()
+	rec.UserName = fmt.Sprintf("bare-%s-%09d@contoso.example", w.run, w.count.Add(1))
+	text := rec.UserName + " was created by SCIM."
+	err := w.rosters.Update(ctx, w.site.ID, func(tx roster.Tx) error {
+		if err := tx.Insert(ctx, rec); err != nil {
+			return err
+		}
+		return tx.AppendEvent(ctx, event.Event{
+			Time: rec.Created, Scope: event.Site(string(w.site.ID)), Name: "user.created", Actor: "scim:bench", Subject: rec.ID, Text: text,
+		})
+	})
+	if err != nil {
+		return err
+	}
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	row := site.Request{
+		ID: randomID(), Time: now, Site: w.site.ID, TokenID: w.token.ID, TokenLast4: w.token.Last4, Method: http.MethodPost, Path: "/Users",
+		Status: http.StatusCreated, Duration: time.Millisecond, UserName: rec.UserName, Subject: rec.ID, Sentence: "Created", Remote: "127.0.0.1",
+	}
+	use := site.TokenUse{Site: w.site.ID, Token: w.token.ID, Time: now, From: row.Remote}
+	return w.sites.AppendRequests(ctx, []site.Request{row}, []site.TokenUse{use})
+}
+
+// copyDatabase copies the file of a closed SQLite database, and waits until it is on disk: writing it back later would
+// meet the commits that are measured.
+func copyDatabase(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		return errors.Join(err, out.Close())
+	}
+	return errors.Join(out.Sync(), out.Close())
+}

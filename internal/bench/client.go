@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http/httputil"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// conn is one keep-alive HTTP/1.1 connection. Client and server share the
+// processors, so the client does as little as it can: requests are bytes that
+// were put together beforehand, and of an answer only the status and the body
+// are read.
+type conn struct {
+	c    net.Conn
+	r    *bufio.Reader
+	body []byte // of the last answer
+}
+
+// answerLimit is how long one answer may take.
+const answerLimit = 30 * time.Second
+
+func dial(ctx context.Context, addr string) (*conn, error) {
+	c, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{c: c, r: bufio.NewReaderSize(c, 16<<10)}, nil
+}
+
+// send writes a request and reads its answer, which is valid until the next.
+func (c *conn) send(request []byte) (status int, body []byte, err error) {
+	if err := c.c.SetDeadline(time.Now().Add(answerLimit)); err != nil {
+		return 0, nil, err
+	}
+	if _, err := c.c.Write(request); err != nil {
+		return 0, nil, err
+	}
+	status, length, chunked, err := c.head()
+	if err != nil {
+		return 0, nil, err
+	}
+	if chunked {
+		c.body, err = c.chunks()
+		return status, c.body, err
+	}
+	if cap(c.body) < length {
+		c.body = make([]byte, length)
+	}
+	c.body = c.body[:length]
+	_, err = io.ReadFull(c.r, c.body)
+	return status, c.body, err
+}
+
+var (
+	contentLength    = []byte("Content-Length:")
+	transferEncoding = []byte("Transfer-Encoding:")
+)
+
+func (c *conn) head() (status, length int, chunked bool, err error) {
+	line, err := c.r.ReadSlice('\n')
+	if err != nil {
+		return 0, 0, false, err
+	}
+	if len(line) < 12 || !bytes.HasPrefix(line, []byte("HTTP/1.1 ")) {
+		return 0, 0, false, fmt.Errorf("not an HTTP answer: %q", line)
+	}
+	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
+		return 0, 0, false, fmt.Errorf("not an HTTP answer: %q", line)
+	}
+	known := status == 204 || status == 304
+	for {
+		if line, err = c.r.ReadSlice('\n'); err != nil {
+			return 0, 0, false, err
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) == 0 {
+			break
+		}
+		if value, found := header(line, contentLength); found {
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return 0, 0, false, fmt.Errorf("read Content-Length: %w", err)
+			}
+			known = true
+		}
+		if value, found := header(line, transferEncoding); found {
+			chunked = bytes.EqualFold(value, []byte("chunked"))
+		}
+	}
+	if !known && !chunked {
+		return 0, 0, false, errors.New("the answer has no length")
+	}
+	return status, length, chunked, nil
+}
+
+func header(line, name []byte) (value []byte, found bool) {
+	if len(line) < len(name) || !bytes.EqualFold(line[:len(name)], name) {
+		return nil, false
+	}
+	return bytes.TrimSpace(line[len(name):]), true
+}
+
+// chunks reads a chunked body with the line that ends its (empty) trailer.
+func (c *conn) chunks() ([]byte, error) {
+	body, err := io.ReadAll(httputil.NewChunkedReader(c.r))
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.r.ReadSlice('\n')
+	return body, err
+}
+
+func (c *conn) close() { c.c.Close() }
+
+// load is what clients send: each next request, put together in buf, and what its
+// answer must be.
+type load struct {
+	addr    string
+	clients int
+	next    func(rng *rand.Rand, buf []byte) []byte
+	check   func(status int, body []byte) error
+}
+
+// during sends requests until d is over and returns how many were answered.
+// Connections are open before the clock starts.
+func (l load) during(ctx context.Context, d time.Duration) (requests int, elapsed time.Duration, err error) {
+	var until atomic.Int64
+	done, elapsed, err := each(ctx, l.addr, l.clients, func() { until.Store(time.Now().Add(d).UnixNano()) },
+		func(c *conn, worker int) (int, error) {
+			rng := rand.New(rand.NewPCG(uint64(worker), uint64(time.Now().UnixNano())))
+			var buf []byte
+			n := 0
+			for time.Now().UnixNano() < until.Load() && ctx.Err() == nil {
+				buf = l.next(rng, buf[:0])
+				status, body, err := c.send(buf)
+				if err == nil {
+					err = l.check(status, body)
+				}
+				if err != nil {
+					return n, err
+				}
+				n++
+			}
+			return n, ctx.Err()
+		})
+	return done, elapsed, err
+}
+
+// all does each of n things once, on that many connections, and returns how
+// long it took.
+func all(ctx context.Context, addr string, clients, n int, do func(c *conn, i int) error) (time.Duration, error) {
+	var next atomic.Int64
+	_, elapsed, err := each(ctx, addr, clients, func() {}, func(c *conn, _ int) (int, error) {
+		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+			if err := ctx.Err(); err != nil {
+				return 0, err
+			}
+			if err := do(c, i); err != nil {
+				next.Store(int64(n)) // the others stop too
+				return 0, err
+			}
+		}
+		return 0, nil
+	})
+	return elapsed, err
+}
+
+// each runs work on every one of some connections at the same time.
+func each(ctx context.Context, addr string, clients int, begin func(), work func(c *conn, worker int) (int, error)) (done int, elapsed time.Duration, err error) {
+	conns := make([]*conn, clients)
+	for i := range conns {
+		if conns[i], err = dial(ctx, addr); err != nil {
+			return 0, 0, err
+		}
+		defer conns[i].close()
+	}
+	counts, errs := make([]int, clients), make([]error, clients)
+	var wg sync.WaitGroup
+	begin()
+	start := time.Now()
+	for i, c := range conns {
+		wg.Go(func() { counts[i], errs[i] = work(c, i) })
+	}
+	wg.Wait()
+	elapsed = time.Since(start)
+	for _, n := range counts {
+		done += n
+	}
+	return done, elapsed, errors.Join(errs...)
+}

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the flags.
+type options struct {
+	binary  string
+	output  string
+	parent  string // of the temporary directory
+	users   []int
+	cycle   int
+	rounds  int
+	round   time.Duration
+	settle  time.Duration
+	clients int
+	profile string
+	changed []string // flags that make this run another than `make bench`
+	child   childOptions
+}
+
+// bench is one run.
+type bench struct {
+	options
+	self    string // this program
+	dir     string
+	stdout  io.Writer
+	started int
+	running []*server
+}
+
+func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.stdout, format+"\n", args...) }
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	o, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	if o.child.kind != "" {
+		return runChild(ctx, o.child, stdin, stderr)
+	}
+	if runtime.GOOS != "linux" {
+		return errors.New("measuring needs Linux: its /proc tells one process's processor time and memory from another's")
+	}
+	b := &bench{options: o, stdout: stdout}
+	if b.self, err = os.Executable(); err != nil {
+		return err
+	}
+	if b.binary, err = filepath.Abs(o.binary); err != nil {
+		return err
+	}
+	if _, err := os.Stat(b.binary); err != nil {
+		return fmt.Errorf("-rollcall: %w; `make build` makes it", err)
+	}
+	if b.dir, err = os.MkdirTemp(o.parent, "rollcall-bench-"); err != nil {
+		return err
+	}
+	err = b.measure(ctx)
+	if ctx.Err() != nil {
+		err = fmt.Errorf("interrupted: %w", ctx.Err())
+	}
+	return errors.Join(err, b.stopAll(), os.RemoveAll(b.dir))
+}
+
+func parse(args []string, stderr io.Writer) (options, error) {
+	o := options{users: []int{1_000, 100_000}}
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.binary, "rollcall", "bin/rollcall", "the rollcall binary to measure")
+	f.StringVar(&o.output, "o", "", "file for the result, in Markdown; it is printed either way")
+	f.StringVar(&o.parent, "dir", "", "where the temporary directory is made: a disk, with about 3 GB free for 100,000 users")
+	f.Func("users", "sizes of the sites to read from, rising (default 1000,100000)", func(text string) (err error) {
+		o.users, err = sizes(text)
+		return err
+	})
+	f.IntVar(&o.cycle, "cycle", 10_000, "users of the initial cycle")
+	f.IntVar(&o.rounds, "rounds", 5, "rounds of each contender")
+	f.DurationVar(&o.round, "round", 2*time.Second, "length of a round")
+	f.IntVar(&o.clients, "clients", 16, "keep-alive connections")
+	f.StringVar(&o.profile, "profile", "", "also write CPU profiles of the SCIM server to this directory")
+	quick := f.Bool("quick", false, "only show that it works: 50 users, one short round; its figures mean nothing")
+	f.StringVar(&o.child.kind, "child", "", "for the program's own use: be the contender empty, serve or store")
+	f.StringVar(&o.child.database, "database", "", "for -child serve and -child store")
+	f.BoolVar(&o.child.serial, "serial", false, "for -child serve: one commit per request")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 {
+		return o, fmt.Errorf("unknown argument %q", f.Arg(0))
+	}
+	o.settle = 1100 * time.Millisecond // more than the second after which gathered rows are written
+	given := map[string]bool{}
+	f.Visit(func(fl *flag.Flag) {
+		given[fl.Name] = true
+		switch fl.Name {
+		case "rollcall", "o", "dir", "profile":
+		default:
+			o.changed = append(o.changed, "-"+fl.Name+"="+fl.Value.String())
+		}
+	})
+	if given["users"] {
+		o.changed = append(dropPrefix(o.changed, "-users="), "-users="+strings.Trim(strings.ReplaceAll(fmt.Sprint(o.users), " ", ","), "[]"))
+	}
+	if *quick {
+		o.shrink(given)
+	}
+	return o, o.valid()
+}
+
+func dropPrefix(list []string, prefix string) []string {
+	var kept []string
+	for _, text := range list {
+		if !strings.HasPrefix(text, prefix) {
+			kept = append(kept, text)
+		}
+	}
+	return kept
+}
+
+// shrink makes small what was not given.
+func (o *options) shrink(given map[string]bool) {
+	o.settle = 50 * time.Millisecond
+	if !given["users"] {
+		o.users = []int{10, 50}
+	}
+	if !given["cycle"] {
+		o.cycle = 50
+	}
+	if !given["rounds"] {
+		o.rounds = 1
+	}
+	if !given["round"] {
+		o.round = 100 * time.Millisecond
+	}
+}
+
+func (o *options) valid() error {
+	switch {
+	case len(o.users) == 0 || o.cycle < 1 || o.rounds < 1 || o.clients < 1:
+		return errors.New("-users, -cycle, -rounds and -clients must be at least 1")
+	case o.round < 10*time.Millisecond || o.round > time.Minute:
+		return fmt.Errorf("-round %s is not between 10ms and 1m", o.round)
+	}
+	return nil
+}
+
+func sizes(text string) ([]int, error) {
+	var list []int
+	for word := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(word))
+		if err != nil || n < 1 || len(list) > 0 && n <= list[len(list)-1] {
+			return nil, fmt.Errorf("%q is not a list of rising numbers such as 1000,100000", text)
+		}
+		list = append(list, n)
+	}
+	return list, nil
+}
+
+// measure does all parts and reports.
+func (b *bench) measure(ctx context.Context) error {
+	where, err := b.environment(ctx)
+	if err != nil {
+		return err
+	}
+	b.say("Measuring in %s, %d rounds of %s each. Ctrl-C stops.", where.FileSystem, b.rounds, b.round)
+	began := time.Now()
+	r := report{Environment: where, Options: b.options}
+	base, err := b.newSite(ctx, "site")
+	if err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		name string
+		do   func(context.Context, *siteFile, *report) error
+	}{
+		{"reads", b.reads},
+		{"durable creates", b.creates},
+		{"the guide's user mapping", b.mapping},
+		{"provisioning cycles", b.cycles},
+	} {
+		b.say("\n%s", part.name)
+		if err := part.do(ctx, base, &r); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	if b.profile != "" {
+		b.say("\nprofiles")
+		if err := b.profiles(ctx, r.largest); err != nil {
+			return fmt.Errorf("profiles: %w", err)
+		}
+	}
+	r.Took = time.Since(began)
+	text := r.markdown()
+	b.say("\n%s", text)
+	if b.output == "" {
+		return nil
+	}
+	return os.WriteFile(b.output, []byte(text), 0o644)
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+)
+
+// profiles takes a CPU profile of the SCIM server under each load.
+func (b *bench) profiles(ctx context.Context, site *siteFile) error {
+	if err := os.MkdirAll(b.profile, 0o755); err != nil {
+		return err
+	}
+	s, err := b.child(ctx, childServe, "-database", site.path)
+	if err != nil {
+		return err
+	}
+	var last atomic.Int64
+	last.Store(time.Now().Unix()) // above the numbers that were measured
+	creating, err := site.newUsers(s.addr, b.clients, func() int { return int(last.Add(1)) })
+	if err != nil {
+		return err
+	}
+	for _, p := range []struct {
+		name string
+		load load
+	}{
+		{"get", site.byID(s.addr, b.clients)},
+		{"lookup", site.byUserName(s.addr, b.clients)},
+		{"create", creating},
+	} {
+		file := filepath.Join(b.profile, p.name+".pprof")
+		took := make(chan error, 1)
+		seconds := max(1, int(b.round.Seconds()))
+		go func() {
+			took <- download(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.addr, seconds), file)
+		}()
+		_, _, err := p.load.during(ctx, time.Duration(seconds)*time.Second)
+		if err := errors.Join(err, <-took); err != nil {
+			return err
+		}
+		b.say("  %s", file)
+	}
+	if err := download(ctx, "http://"+s.addr+"/debug/pprof/allocs", filepath.Join(b.profile, "allocs.pprof")); err != nil {
+		return err
+	}
+	return b.stop(s)
+}
+
+func download(ctx context.Context, url, file string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = unexpected(res.StatusCode, body)
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, body, 0o644)
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// verdict is how a check ended.
+type verdict int
+
+const (
+	failed verdict = iota
+	passed
+	explained // failed as explained.go says it does
+	notRun
+)
+
+// check is one thing that a suite looks at.
+type check struct {
+	name    string
+	verdict verdict
+	why     string // failed: what was got and what was wanted; notRun: the reason
+	reason  string // explained: why the server does otherwise
+}
+
+func pass(name string) check { return check{name: name, verdict: passed} }
+
+func fail(name, format string, args ...any) check {
+	return check{name: name, why: oneLine(fmt.Sprintf(format, args...))}
+}
+
+func skip(name, why string) check { return check{name: name, verdict: notRun, why: oneLine(why)} }
+
+// passIf is pass, or fail with the words when ok is false.
+func passIf(ok bool, name, format string, args ...any) check {
+	if ok {
+		return pass(name)
+	}
+	return fail(name, format, args...)
+}
+
+// suite is one row of the table.
+type suite struct {
+	name, what string
+	site       string // its own site, which is empty at first
+	strict     bool
+	token      string
+	run        func(context.Context, *client) (report, error)
+}
+
+// report is what a suite found, and with which version of whose program.
+type report struct {
+	with   string
+	checks []check
+}
+
+// missing says what a machine lacks for a suite: the suite is not run.
+type missing struct{ what string }
+
+func (m missing) Error() string { return m.what }
+
+func missingf(format string, args ...any) error {
+	return missing{oneLine(fmt.Sprintf(format, args...))}
+}
+
+// result is a suite and how its checks ended.
+type result struct {
+	suite
+	report
+	missing string // not empty: why the whole suite was not run
+}
+
+// judge explains failures by name and makes a suite that broke off a failure of its own.
+func judge(s suite, found report, err error) result {
+	r := result{suite: s}
+	r.with = found.with
+	var m missing
+	if errors.As(err, &m) {
+		r.missing = m.what
+		return r
+	}
+	for _, c := range found.checks {
+		if e, ok := explanationOf(s.name, c); ok {
+			c.verdict, c.reason = explained, e.reason
+		}
+		r.checks = append(r.checks, c)
+	}
+	if err != nil {
+		r.checks = append(r.checks, fail("the run itself", "%v", err))
+	} else if len(found.checks) == 0 {
+		r.checks = append(r.checks, fail("the run itself", "the suite ended without a single check"))
+	}
+	return r
+}
+
+func (r result) count(v verdict) (n int) {
+	for _, c := range r.checks {
+		if c.verdict == v {
+			n++
+		}
+	}
+	return n
+}
+
+// unexplained counts the failures that nothing explains.
+func unexplained(results []result) (n int) {
+	for _, r := range results {
+		n += r.count(failed)
+	}
+	return n
+}
+
+// oneLine makes a text fit a table's cell.
+func oneLine(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if runes := []rune(s); len(runes) > 600 {
+		s = string(runes[:600]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	mediaType    = "application/scim+json"
+	requestLimit = 30 * time.Second
+)
+
+// client speaks to one site.
+type client struct {
+	base  string // tenant URL, without a slash at the end
+	token string
+	http  *http.Client
+}
+
+func newClient(base, token string) *client {
+	return &client{base: base, token: token, http: &http.Client{
+		Timeout: requestLimit,
+		// A redirect would hide a wrong answer.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// answer is what came back.
+type answer struct {
+	status  int
+	text    []byte
+	doc     map[string]any // nil when the body is no JSON object
+	elapsed time.Duration
+}
+
+// String shows an answer in a failure's words.
+func (a answer) String() string {
+	return fmt.Sprintf("%d %s", a.status, bytes.TrimSpace(a.text[:min(len(a.text), 400)]))
+}
+
+func (a answer) scimType() string { s, _ := a.doc["scimType"].(string); return s }
+func (a answer) id() string       { s, _ := a.doc["id"].(string); return s }
+
+// call sends a request as a SCIM client does; body may be nil.
+func (c *client) call(ctx context.Context, method, path string, body any) (answer, error) {
+	var text []byte
+	if body != nil {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
+			return answer{}, err
+		}
+	}
+	header := http.Header{"Authorization": {"Bearer " + c.token}, "Accept": {mediaType}, "Content-Type": {mediaType}}
+	return c.send(ctx, method, c.base+path, header, text)
+}
+
+func (c *client) send(ctx context.Context, method, url string, header http.Header, body []byte) (answer, error) {
+	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	r.Header = header
+	start := time.Now()
+	w, err := c.http.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer w.Body.Close()
+	a := answer{status: w.StatusCode}
+	if a.text, err = io.ReadAll(w.Body); err != nil {
+		return answer{}, fmt.Errorf("%s %s: read the answer: %w", method, url, err)
+	}
+	a.elapsed = time.Since(start)
+	var doc map[string]any
+	if json.Unmarshal(a.text, &doc) == nil {
+		a.doc = doc
+	}
+	return a, nil
+}
+
+// create posts a resource, without the parts that are the server's.
+func (c *client) create(ctx context.Context, endpoint string, resource map[string]any) (answer, error) {
+	sent := map[string]any{}
+	for name, value := range resource {
+		if name != "id" && name != "meta" {
+			sent[name] = value
+		}
+	}
+	a, err := c.call(ctx, http.MethodPost, endpoint, sent)
+	if err == nil && (a.status != http.StatusCreated || a.id() == "") {
+		return a, fmt.Errorf("POST %s: want 201 with an id, got %v", endpoint, a)
+	}
+	return a, err
+}
+
+// get reads a resource that must be there.
+func (c *client) get(ctx context.Context, path string) (map[string]any, error) {
+	a, err := c.call(ctx, http.MethodGet, path, nil)
+	if err == nil && (a.status != http.StatusOK || a.doc == nil) {
+		return nil, fmt.Errorf("GET %s: want 200, got %v", path, a)
+	}
+	return a.doc, err
+}
+
+// remove deletes what a check has made.
+func (c *client) remove(ctx context.Context, path string) error {
+	a, err := c.call(ctx, http.MethodDelete, path, nil)
+	if err == nil && a.status != http.StatusNoContent {
+		return fmt.Errorf("DELETE %s: want 204, got %v", path, a)
+	}
+	return err
+}
+
+// find lists the ids of the users that match a filter.
+func (c *client) find(ctx context.Context, filter string) (answer, []string, error) {
+	a, err := c.call(ctx, http.MethodGet, "/Users?count=200&filter="+percent(filter), nil)
+	if err != nil {
+		return answer{}, nil, err
+	}
+	var ids []string
+	resources, _ := a.doc["Resources"].([]any)
+	for _, r := range resources {
+		doc, _ := r.(map[string]any)
+		id, _ := doc["id"].(string)
+		ids = append(ids, id)
+	}
+	return a, ids, nil
+}
+
+// offersGroups asks the server's discovery.
+func (c *client) offersGroups(ctx context.Context) (bool, error) {
+	doc, err := c.get(ctx, "/ResourceTypes")
+	if err != nil {
+		return false, err
+	}
+	types, _ := doc["Resources"].([]any)
+	for _, t := range types {
+		rt, _ := t.(map[string]any)
+		if rt["endpoint"] == "/Groups" {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// percent encodes a parameter's value as clients do, blanks as %20.
+func percent(value string) string { return strings.ReplaceAll(url.QueryEscape(value), "+", "%20") }

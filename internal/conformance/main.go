@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+// collectionsVariable names the folder with the collections of others.
+const collectionsVariable = "CONFORMANCE_COLLECTIONS"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the flags.
+type options struct {
+	binary      string
+	output      string
+	vectors     string // folder of our vectors
+	collections string // folder of the collections of others; may be empty
+}
+
+func parse(args []string, stderr io.Writer) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("conformance", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&o.binary, "rollcall", "bin/rollcall", "the built `binary`")
+	flags.StringVar(&o.output, "o", "", "also write the table to this Markdown `file`")
+	flags.StringVar(&o.vectors, "vectors", "scim/testdata", "`folder` of our vectors")
+	flags.StringVar(&o.collections, "collections", os.Getenv(collectionsVariable), "`folder` of Okta's and Microsoft's collections ["+collectionsVariable+"]")
+	if err := flags.Parse(args); err != nil {
+		return options{}, err
+	}
+	if flags.NArg() > 0 {
+		return options{}, fmt.Errorf("%q is one argument too many", flags.Arg(0))
+	}
+	binary, err := filepath.Abs(o.binary)
+	if err != nil {
+		return options{}, err
+	}
+	if _, err := os.Stat(binary); err != nil {
+		return options{}, fmt.Errorf("-rollcall: %w; `make build` makes it", err)
+	}
+	o.binary = binary
+	if o.collections != "" {
+		if o.collections, err = filepath.Abs(o.collections); err != nil {
+			return options{}, err
+		}
+	}
+	return o, nil
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	o, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "rollcall-conformance-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	results, err := play(ctx, o, dir, stderr)
+	if err != nil {
+		return err
+	}
+	printTable(stdout, results)
+	if o.output != "" {
+		if err := os.WriteFile(o.output, markdown(results), 0o644); err != nil {
+			return err
+		}
+	}
+	if n := unexplained(results); n > 0 {
+		return fmt.Errorf("failures that nothing explains: %d", n)
+	}
+	return nil
+}
+
+// play starts a fresh server and runs every suite against a site of its own.
+func play(ctx context.Context, o options, dir string, stderr io.Writer) (results []result, err error) {
+	p := &product{binary: o.binary, dir: dir}
+	all := suites(o, &tools{dir: dir})
+	for i, s := range all {
+		if all[i].token, err = p.createSite(ctx, s.site, s.strict); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.serve(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.stop()) }()
+	for _, s := range all {
+		fmt.Fprintf(stderr, "%s …\n", s.name)
+		found, err := s.run(ctx, newClient(p.siteURL(s.site), s.token))
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		results = append(results, judge(s, found, err))
+	}
+	return results, nil
+}
+
+// suites are the rows of the table, in its order.
+func suites(o options, t *tools) []suite {
+	v := vectors{folder: o.vectors}
+	return []suite{
+		{
+			name: "Filters and paths", site: "filters",
+			what: "our vectors of RFC 7644 Figures 1 and 7, tolerant site", run: plainly(v.filters),
+		},
+		{
+			name: "Filters and paths, strict", site: "filters-strict", strict: true,
+			what: "the same vectors, strict site", run: plainly(v.filters),
+		},
+		{
+			name: "Patches", site: "patches",
+			what: "our vectors of RFC 7644 §3.5.2 and of what Entra and Okta send, tolerant site", run: plainly(v.patches(false)),
+		},
+		{
+			name: "Patches, strict", site: "patches-strict", strict: true,
+			what: "the same without Entra's own forms, and those for strict sites only", run: plainly(v.patches(true)),
+		},
+		{
+			name: "Okta SPEC test", site: "okta",
+			what: "Okta's SCIM 2.0 SPEC test, okta-scim-20-spec-test.json", run: plainly(oktaSuite(o.collections)),
+		},
+		{
+			name: "Microsoft reference collection", site: "microsoft",
+			what: "Postman collection of Microsoft's SCIM reference code, microsoft-scim-reference-postman.json", run: postmanSuite(o.collections, t),
+		},
+		{
+			name: "scim2-tester", site: "tester",
+			what: "newest scim2-tester through scim2-cli, tolerant site", run: t.tester,
+		},
+		{
+			name: "scim2-tester, strict", site: "tester-strict", strict: true,
+			what: "the same, strict site", run: t.tester,
+		},
+		{
+			name: "scim-sanity", site: "sanity",
+			what: "newest scim-sanity in its strict mode, tolerant site", run: t.sanity,
+		},
+		{
+			name: "scim-sanity, strict", site: "sanity-strict", strict: true,
+			what: "the same, strict site", run: t.sanity,
+		},
+	}
+}
+
+// plainly is a suite that needs no program of others.
+func plainly(run func(context.Context, *client) ([]check, error)) func(context.Context, *client) (report, error) {
+	return func(ctx context.Context, c *client) (report, error) {
+		checks, err := run(ctx, c)
+		return report{checks: checks}, err
+	}
+}

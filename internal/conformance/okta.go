@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const oktaFile = "okta-scim-20-spec-test.json"
+
+// runscope is the export of an API test, as Okta publishes its SPEC test.
+type runscope struct {
+	Steps []runscopeStep
+}
+
+type runscopeStep struct {
+	Kind       string `json:"step_type"`
+	Skipped    bool
+	Note       string
+	Headers    http.Header
+	Method     string
+	URL        string
+	Body       string
+	Assertions []assertion
+	Variables  []struct{ Name, Property string }
+}
+
+type assertion struct {
+	Comparison string
+	Source     string
+	Property   string
+	Value      any
+}
+
+// readCollection reads a file of others; without the folder or the file the suite is not run.
+func readCollection[T any](folder, file string) (v T, err error) {
+	if folder == "" {
+		return v, missingf("%s is not set to the folder that holds %s", collectionsVariable, file)
+	}
+	v, err = readJSON[T](folder, file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return v, missingf("the folder of %s holds no %s", collectionsVariable, file)
+	}
+	return v, err
+}
+
+func oktaSuite(folder string) func(context.Context, *client) ([]check, error) {
+	return func(ctx context.Context, c *client) ([]check, error) {
+		test, err := readCollection[runscope](folder, oktaFile)
+		if err != nil {
+			return nil, err
+		}
+		o := newOktaRun(c)
+		// Okta asks for a server that already holds a user.
+		if _, err := c.create(ctx, "/Users", map[string]any{
+			"schemas": []string{userURN}, "userName": "first@example.com", "active": true,
+			"name":   map[string]any{"givenName": "First", "familyName": "Person"},
+			"emails": []any{map[string]any{"value": "first@example.com", "type": "work", "primary": true}},
+		}); err != nil {
+			return nil, err
+		}
+		var checks []check
+		for _, step := range test.Steps {
+			if step.Kind != "request" || step.Skipped {
+				continue
+			}
+			made, err := o.step(ctx, step)
+			checks = append(checks, made...)
+			if err != nil {
+				return checks, fmt.Errorf("%s: %w", step.Note, err)
+			}
+		}
+		return checks, nil
+	}
+}
+
+// oktaRun plays the steps with their variables.
+type oktaRun struct {
+	client    *client
+	variables map[string]string
+}
+
+func newOktaRun(c *client) *oktaRun {
+	return &oktaRun{client: c, variables: map[string]string{
+		"SCIMBaseURL": c.base, "auth": "Bearer " + c.token,
+		"randomGivenName": "Robin", "randomFamilyName": "Nguyen",
+		"randomEmail": "robin.nguyen@example.com", "randomUsername": "robin.nguyen@example.com", "randomUsernameCaps": "ROBIN.NGUYEN@EXAMPLE.COM",
+		"InvalidUserEmail": "nobody@example.com", "UserIdThatDoesNotExist": "010101001010101011001010101011",
+	}}
+}
+
+var variableText = regexp.MustCompile(`\{\{(\w+)\}\}`)
+
+// fill puts variables into a text; an unknown one stays as it is.
+func (o *oktaRun) fill(text string) string {
+	return variableText.ReplaceAllStringFunc(text, func(v string) string {
+		if value, known := o.variables[strings.Trim(v, "{}")]; known {
+			return value
+		}
+		return v
+	})
+}
+
+func (o *oktaRun) step(ctx context.Context, s runscopeStep) ([]check, error) {
+	header := http.Header{}
+	for name, values := range s.Headers {
+		for _, v := range values {
+			header.Add(name, o.fill(v))
+		}
+	}
+	a, err := o.client.send(ctx, s.Method, encodeQuery(o.fill(s.URL)), header, []byte(o.fill(s.Body)))
+	if err != nil {
+		return nil, err
+	}
+	var checks []check
+	for _, as := range s.Assertions {
+		checks = append(checks, o.check(s, as, a))
+	}
+	for _, v := range s.Variables {
+		if value := lookup(a.doc, v.Property); value != nil {
+			o.variables[v.Name] = plain(value)
+		}
+	}
+	return checks, nil
+}
+
+// encodeQuery encodes what the test writes plainly after the question mark.
+func encodeQuery(url string) string {
+	path, query, found := strings.Cut(url, "?")
+	if !found {
+		return url
+	}
+	parameters := strings.Split(query, "&")
+	for i, p := range parameters {
+		name, value, _ := strings.Cut(p, "=")
+		parameters[i] = name + "=" + percent(value)
+	}
+	return path + "?" + strings.Join(parameters, "&")
+}
+
+func (o *oktaRun) check(s runscopeStep, as assertion, a answer) check {
+	source := as.Source
+	if as.Property != "" {
+		source = as.Property
+	}
+	name := strings.TrimSpace(s.Note) + ": " + source + " " + as.Comparison
+	want := as.Value
+	if text, ok := want.(string); ok {
+		want = o.fill(text)
+		name += " " + text
+	}
+	var got any
+	switch as.Source {
+	case "response_status":
+		got = float64(a.status)
+	case "response_time":
+		got = float64(a.elapsed) / float64(time.Millisecond)
+	case "response_json":
+		got = lookup(a.doc, as.Property)
+	default:
+		return fail(name, "this runner does not know the source %q", as.Source)
+	}
+	ok, known := holds(as.Comparison, got, want)
+	if !known {
+		return fail(name, "this runner does not know the comparison %q", as.Comparison)
+	}
+	return passIf(ok, name, "got %s in the answer %v", asJSON(got), a)
+}
+
+// holds tells whether a comparison is true, and whether it is known at all.
+func holds(comparison string, got, want any) (ok, known bool) {
+	switch comparison {
+	case "equal":
+		return got != nil && plain(got) == plain(want), true
+	case "equal_number":
+		g, w, both := numbers(got, want)
+		return both && g == w, true
+	case "is_less_than":
+		g, w, both := numbers(got, want)
+		return both && g < w, true
+	case "is_a_number":
+		_, ok := got.(float64)
+		return ok, true
+	case "not_empty":
+		list, isList := got.([]any)
+		object, isObject := got.(map[string]any)
+		return got != nil && got != "" && (!isList || len(list) > 0) && (!isObject || len(object) > 0), true
+	case "has_value":
+		list, _ := got.([]any)
+		return slices.ContainsFunc(list, func(e any) bool { return plain(e) == plain(want) }), true
+	case "contains":
+		return got != nil && strings.Contains(plain(got), plain(want)), true
+	}
+	return false, false
+}
+
+func numbers(got, want any) (g, w float64, both bool) {
+	g, err := strconv.ParseFloat(plain(got), 64)
+	if err != nil {
+		return 0, 0, false
+	}
+	w, err = strconv.ParseFloat(plain(want), 64)
+	return g, w, err == nil
+}
+
+// plain is a JSON value as text: a string without quotes, anything else as JSON.
+func plain(v any) string {
+	if text, ok := v.(string); ok {
+		return text
+	}
+	return asJSON(v)
+}
+
+var propertyPart = regexp.MustCompile(`([^.\[\]]+)|\[(\d+)\]`)
+
+// lookup reads a property such as Resources[0].name.givenName; nil when it is not there.
+func lookup(doc map[string]any, property string) any {
+	var at any = doc
+	for _, part := range propertyPart.FindAllStringSubmatch(property, -1) {
+		if part[1] != "" {
+			object, _ := at.(map[string]any)
+			at = object[part[1]]
+			continue
+		}
+		list, _ := at.([]any)
+		i, err := strconv.Atoi(part[2])
+		if err != nil || i >= len(list) {
+			return nil
+		}
+		at = list[i]
+	}
+	return at
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestPagesNameExchangesThatAreThere holds docs/clients.md and docs/divergences.md to the recorded exchanges that prove them.
+func TestPagesNameExchangesThatAreThere(t *testing.T) {
+	t.Parallel()
+	exchange := regexp.MustCompile(`\[(\w+)\]\(\.\./scimserver/testdata/(\w+)\.txtar\)`)
+	for page, least := range map[string]int{"clients.md": 40, "divergences.md": 30} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := exchange.FindAllStringSubmatch(string(text), -1)
+		if len(found) < least {
+			t.Errorf("%s names %d exchanges; has a link another shape?", page, len(found))
+		}
+		for _, m := range found {
+			if m[1] != m[2] {
+				t.Errorf("%s: the link %s leads to %s", page, m[1], m[2])
+			}
+			if _, err := os.Stat(filepath.Join("..", "..", "scimserver", "testdata", m[2]+".txtar")); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+}
+
+// TestEveryClientsRowIsProved checks that no row of docs/clients.md claims something without an exchange.
+func TestEveryClientsRowIsProved(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "clients.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| ---") || strings.HasPrefix(line, "| It sends") {
+			continue
+		}
+		rows++
+		if !strings.Contains(line, ".txtar)") {
+			t.Errorf("no exchange proves: %s", line)
+		}
+	}
+	if rows < 40 {
+		t.Errorf("got %d rows; has the table another shape?", rows)
+	}
+}
+
+// TestEveryDivergenceSaysWhy checks that each row of docs/divergences.md has a section, a mode, what is done and why.
+func TestEveryDivergenceSaysWhy(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "divergences.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| ---") || strings.HasPrefix(line, "| Section") {
+			continue
+		}
+		cells := strings.Split(strings.Trim(line, "| \n"), " | ")
+		if len(cells) != 4 || len(cells[2]) < 20 || len(cells[3]) < 15 || cells[1] != "both" && cells[1] != "tolerant" {
+			t.Errorf("want section, mode, what is done and why: %s", line)
+		}
+	}
+}

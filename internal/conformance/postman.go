@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	postmanFile = "microsoft-scim-reference-postman.json"
+	// newmanPackage is Postman's own runner, as npm knows it.
+	newmanPackage = "newman@6"
+)
+
+// postman is a collection's outline.
+type postman struct {
+	Item []struct{ Name string }
+}
+
+func postmanSuite(folder string, t *tools) func(context.Context, *client) (report, error) {
+	return func(ctx context.Context, c *client) (report, error) {
+		collection, err := readCollection[postman](folder, postmanFile)
+		if err != nil {
+			return report{}, err
+		}
+		newman, with, err := t.newman(ctx)
+		if err != nil {
+			return report{}, err
+		}
+		base, err := url.Parse(c.base)
+		if err != nil {
+			return report{}, err
+		}
+		written := filepath.Join(t.dir, "newman.json")
+		args := []string{
+			"run", filepath.Join(folder, postmanFile), "--reporters", "json", "--reporter-json-export", written,
+			"--env-var", "Protocol=" + base.Scheme, "--env-var", "Server=" + base.Hostname(), "--env-var", "Port=:" + base.Port(),
+			"--env-var", "Api=" + strings.TrimPrefix(base.Path, "/"), "--env-var", "token=" + c.token,
+		}
+		for _, item := range collection.Item {
+			// Tokens are made by an administrator here, not handed out by the server under test.
+			if item.Name != "Get Token" {
+				args = append(args, "--folder", item.Name)
+			}
+		}
+		_, _, failure := program(ctx, toolLimit, nil, newman, args...)
+		text, err := os.ReadFile(written)
+		if err != nil {
+			return report{with, nil}, fmt.Errorf("newman left no report: %w", errors.Join(failure, err))
+		}
+		checks, err := postmanChecks(text)
+		return report{with, checks}, err
+	}
+}
+
+// newman installs the runner into the temporary directory.
+func (t *tools) newman(ctx context.Context) (path, with string, err error) {
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		return "", "", missingf("npm is not installed")
+	}
+	dir := filepath.Join(t.dir, "newman")
+	if _, _, err := program(ctx, installLimit, nil, npm, "install", "--prefix", dir, "--no-audit", "--no-fund", newmanPackage); err != nil {
+		return "", "", missingf("npm does not install %s: %v", newmanPackage, err)
+	}
+	path = filepath.Join(dir, "node_modules", ".bin", "newman")
+	version, _, err := program(ctx, toolLimit, nil, path, "--version")
+	if err != nil {
+		return "", "", missingf("newman does not start: %v", err)
+	}
+	return path, "newman " + strings.TrimSpace(string(version)), nil
+}
+
+// postmanChecks reads newman's report: one check for each assertion, and one for whatever else failed.
+func postmanChecks(text []byte) (checks []check, err error) {
+	var r struct {
+		Run struct {
+			Executions []struct {
+				Item       struct{ Name string }
+				Assertions []struct {
+					Assertion string
+					Skipped   bool
+					Error     *struct{ Message string }
+				}
+			}
+			Failures []struct {
+				Source struct{ Name string }
+				At     string
+				Error  struct{ Name, Message string }
+			}
+		}
+	}
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("newman's report: %w", err)
+	}
+	for _, e := range r.Run.Executions {
+		for _, a := range e.Assertions {
+			name := e.Item.Name + ": " + a.Assertion
+			switch {
+			case a.Skipped:
+				checks = append(checks, skip(name, "the collection skips it"))
+			case a.Error != nil:
+				checks = append(checks, fail(name, "%s", a.Error.Message))
+			default:
+				checks = append(checks, pass(name))
+			}
+		}
+	}
+	for _, f := range r.Run.Failures {
+		if !strings.HasPrefix(f.At, "assertion:") {
+			checks = append(checks, fail(f.Source.Name+": "+f.At, "%s: %s", f.Error.Name, f.Error.Message))
+		}
+	}
+	return checks, nil
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// tester runs scim2-tester through scim2-cli, which prints a word and the check's title, and below it the reason.
+func (t *tools) tester(ctx context.Context, c *client) (report, error) {
+	python, err := t.testers(ctx)
+	if err != nil {
+		return report{}, err
+	}
+	with := fmt.Sprintf("scim2-tester %s, scim2-cli %s", python.versions["scim2-tester"], python.versions["scim2-cli"])
+	// The token is no argument: other users of the machine see arguments.
+	env := []string{"SCIM_CLI_HEADERS=Authorization: Bearer " + c.token, "NO_COLOR=1"}
+	out, code, err := program(ctx, toolLimit, env, filepath.Join(python.bin, "scim2"), "--url", c.base, "test")
+	checks := testerChecks(string(out))
+	if err != nil && (code != 1 || !anyFailed(checks)) {
+		return report{with, checks}, fmt.Errorf("scim2 test: %w", err)
+	}
+	return report{with, checks}, nil
+}
+
+var testerResult = regexp.MustCompile(`^(SUCCESS|COMPLIANT|ACCEPTABLE|DEVIATION|ERROR|CRITICAL|SKIPPED) (\S.*)$`)
+
+// testerChecks reads what scim2 test prints. A deviation from a SHOULD counts as a failure too.
+func testerChecks(printed string) (checks []check) {
+	for line := range strings.Lines(printed) {
+		line = strings.TrimRight(line, "\r\n")
+		m := testerResult.FindStringSubmatch(line)
+		if m == nil {
+			if reason, found := strings.CutPrefix(line, "  "); found && len(checks) > 0 {
+				last := &checks[len(checks)-1]
+				last.why = oneLine(last.why + " " + reason)
+			}
+			continue
+		}
+		switch m[1] {
+		case "SUCCESS", "COMPLIANT", "ACCEPTABLE":
+			checks = append(checks, pass(m[2]))
+		case "SKIPPED":
+			checks = append(checks, skip(m[2], ""))
+		default:
+			checks = append(checks, fail(m[2], "%s:", strings.ToLower(m[1])))
+		}
+	}
+	return checks
+}
+
+func anyFailed(checks []check) bool {
+	for _, c := range checks {
+		if c.verdict == failed {
+			return true
+		}
+	}
+	return false
+}
+
+// sanity runs scim-sanity's probe, which reports in JSON.
+func (t *tools) sanity(ctx context.Context, c *client) (report, error) {
+	python, err := t.testers(ctx)
+	if err != nil {
+		return report{}, err
+	}
+	with := "scim-sanity " + python.versions["scim-sanity"]
+	out, _, err := program(ctx, toolLimit, nil, filepath.Join(python.bin, "scim-sanity"),
+		"probe", c.base, "--token", c.token, "--strict", "--json-output", "--i-accept-side-effects")
+	checks, unread := sanityChecks(out)
+	if unread != nil {
+		return report{with, nil}, fmt.Errorf("scim-sanity probe: %w (%v)", unread, err)
+	}
+	if err != nil && !anyFailed(checks) {
+		return report{with, checks}, fmt.Errorf("scim-sanity probe: %w", err)
+	}
+	return report{with, checks}, nil
+}
+
+// sanityChecks reads scim-sanity's report. A warning counts as a failure too.
+func sanityChecks(text []byte) (checks []check, err error) {
+	var r struct {
+		Results []struct{ Name, Status, Message string }
+	}
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, err
+	}
+	for _, c := range r.Results {
+		switch c.Status {
+		case "pass":
+			checks = append(checks, pass(c.Name))
+		case "skip":
+			checks = append(checks, skip(c.Name, c.Message))
+		default:
+			checks = append(checks, fail(c.Name, "%s: %s", c.Status, c.Message))
+		}
+	}
+	return checks, nil
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	installLimit = 5 * time.Minute
+	toolLimit    = 5 * time.Minute
+)
+
+// tools are the programs of others, each installed once from its registry into a temporary directory.
+type tools struct {
+	dir    string
+	python *environment
+}
+
+// program runs a program to its end and returns what it printed on standard output; the error holds the end of what it printed
+// otherwise. A program that ends with a failure of its own is no error here when it printed what it found: exitCode tells.
+func program(ctx context.Context, limit time.Duration, env []string, name string, args ...string) (out []byte, exitCode int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.WaitDelay = 10 * time.Second
+	var printed, problem bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &printed, &problem
+	err = cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return nil, 0, fmt.Errorf("%s did not end within %s: %w", filepath.Base(name), limit, ctx.Err())
+	case errors.As(err, &exit):
+		return printed.Bytes(), exit.ExitCode(), errors.New(reasonIn(problem.String() + "\n" + printed.String()))
+	}
+	return printed.Bytes(), 0, err
+}
+
+// reasonIn is the line of a program's output that says why it failed: the first that is called an error (pip, npm), else the last
+// (Python).
+func reasonIn(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for _, line := range lines {
+		if lower := strings.ToLower(strings.TrimSpace(line)); strings.HasPrefix(lower, "error") || strings.HasPrefix(lower, "npm error") {
+			return oneLine(line)
+		}
+	}
+	return oneLine(lines[len(lines)-1])
+}
+
+// environment is a virtual environment of Python with the testers in it.
+type environment struct {
+	bin      string
+	versions map[string]string
+	problem  error // why there is none
+}
+
+// testers installs the newest testers; what fails is remembered, for it would fail for the next suite too.
+func (t *tools) testers(ctx context.Context) (*environment, error) {
+	if t.python == nil {
+		t.python = &environment{}
+		t.python.problem = t.python.install(ctx, filepath.Join(t.dir, "python"))
+	}
+	return t.python, t.python.problem
+}
+
+func (e *environment) install(ctx context.Context, dir string) error {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		return missingf("python3 is not installed")
+	}
+	if _, _, err := program(ctx, installLimit, nil, python, "-m", "venv", dir); err != nil {
+		return missingf("python3 makes no virtual environment: %v", err)
+	}
+	e.bin = filepath.Join(dir, "bin")
+	pip := filepath.Join(e.bin, "pip")
+	quiet := []string{"PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1"}
+	if _, _, err := program(ctx, installLimit, quiet, pip, "install", "--quiet", "scim2-cli", "scim2-tester", "scim-sanity"); err != nil {
+		return missingf("pip does not install scim2-cli, scim2-tester and scim-sanity: %v", err)
+	}
+	out, _, err := program(ctx, installLimit, quiet, pip, "list", "--format", "json")
+	if err != nil {
+		return fmt.Errorf("pip list: %w", err)
+	}
+	var installed []struct{ Name, Version string }
+	if err := json.Unmarshal(out, &installed); err != nil {
+		return fmt.Errorf("pip list: %w", err)
+	}
+	e.versions = map[string]string{}
+	for _, p := range installed {
+		e.versions[p.Name] = p.Version
+	}
+	return nil
+}

@@ -1,0 +1,442 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// vectors are ours: written from RFC 7643, RFC 7644 and what Entra and Okta publish; each names its source.
+type vectors struct {
+	folder string
+}
+
+// filterVector is a filter, or the path of a PATCH.
+type filterVector struct {
+	Filter  string
+	Path    string
+	Valid   bool
+	Lenient bool // several readings are defensible: any answer that is no 5xx is right
+	Error   scimTypes
+	Match   []struct {
+		Resource json.RawMessage
+		Result   bool
+	}
+}
+
+type patchVector struct {
+	Name      string
+	Mode      string // "strict": only a strict site must answer so
+	Profile   string // "entra": outside the RFC, only a tolerant site must understand it
+	Resource  map[string]any
+	Patch     map[string]any
+	Expect    map[string]any
+	Error     scimTypes
+	Unchanged bool
+}
+
+// scimTypes is one error keyword or a list of those that are right.
+type scimTypes []string
+
+func (s *scimTypes) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*s = scimTypes{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(s))
+}
+
+// refuses checks that an answer is the right error.
+func (s scimTypes) refuses(name string, a answer) check {
+	return passIf(a.status == http.StatusBadRequest && slices.Contains(s, a.scimType()), name, "want 400 %s, got %v", strings.Join(s, " or "), a)
+}
+
+func readJSON[T any](folder, file string) (v T, err error) {
+	text, err := os.ReadFile(filepath.Join(folder, file))
+	if err != nil {
+		return v, err
+	}
+	if err := json.Unmarshal(text, &v); err != nil {
+		return v, fmt.Errorf("%s: %w", file, err)
+	}
+	return v, nil
+}
+
+const noGroups = "this server offers no groups"
+
+// filters plays filters as queries on users, and paths as PATCH remove.
+func (v vectors) filters(ctx context.Context, c *client) ([]check, error) {
+	all, err := readJSON[[]filterVector](v.folder, "scim-filters.json")
+	if err != nil {
+		return nil, err
+	}
+	f := filterRun{client: c}
+	if f.babs, err = readJSON[map[string]any](v.folder, "babs.json"); err != nil {
+		return nil, err
+	}
+	if err := f.prepare(ctx); err != nil {
+		return nil, err
+	}
+	var checks []check
+	for _, v := range all {
+		play := f.filter
+		if v.Path != "" {
+			play = f.path
+		}
+		c, err := play(ctx, v)
+		if err != nil {
+			return checks, err
+		}
+		checks = append(checks, c)
+	}
+	return checks, nil
+}
+
+// filterRun is a site with the one user that the filters are about.
+type filterRun struct {
+	*client
+	babs   map[string]any
+	id     string // of babs on the server
+	shift  func(filter string) (string, error)
+	groups bool
+	made   int
+}
+
+func (f *filterRun) prepare(ctx context.Context) error {
+	a, err := f.create(ctx, "/Users", f.babs)
+	if err != nil {
+		return err
+	}
+	f.id = a.id()
+	if f.shift, err = shifter(f.babs, a.doc); err != nil {
+		return err
+	}
+	f.groups, err = f.offersGroups(ctx)
+	return err
+}
+
+// own gives a copy of a resource a user name that nobody has.
+func (f *filterRun) own(resource map[string]any) map[string]any {
+	f.made++
+	doc := map[string]any{"schemas": []string{userURN}}
+	for name, value := range resource {
+		doc[name] = value
+	}
+	doc["userName"] = fmt.Sprintf("own-%d@example.com", f.made)
+	return doc
+}
+
+func (f *filterRun) filter(ctx context.Context, v filterVector) (check, error) {
+	name := "filter " + v.Filter
+	text, err := f.shift(strings.ReplaceAll(v.Filter, fmt.Sprint(f.babs["id"]), f.id))
+	if err != nil {
+		return check{}, err
+	}
+	a, _, err := f.find(ctx, text)
+	switch {
+	case err != nil:
+		return check{}, err
+	case v.Lenient:
+		return passIf(a.status < 500, name, "want no server error, got %v", a), nil
+	case !v.Valid:
+		return v.Error.refuses(name, a), nil
+	case len(v.Match) == 0 && a.status == http.StatusBadRequest && a.scimType() == "invalidFilter":
+		// RFC 7644 §3.4.2.2: the grammar takes these; they are about attributes that no schema here has.
+		return pass(name), nil
+	case a.status != http.StatusOK:
+		return fail(name, "want 200, got %v", a), nil
+	}
+	for _, m := range v.Match {
+		id := f.id
+		if string(m.Resource) != `"$babs"` {
+			var doc map[string]any
+			if err := json.Unmarshal(m.Resource, &doc); err != nil {
+				return check{}, fmt.Errorf("%s: %w", name, err)
+			}
+			made, err := f.create(ctx, "/Users", f.own(doc))
+			if err != nil {
+				return fail(name, "%v", err), nil
+			}
+			id = made.id()
+		}
+		if _, ids, err := f.find(ctx, text); err != nil || slices.Contains(ids, id) != m.Result {
+			return fail(name, "want match %v, got %v", m.Result, !m.Result), err
+		}
+	}
+	return pass(name), nil
+}
+
+func (f *filterRun) path(ctx context.Context, v filterVector) (check, error) {
+	name := "path " + v.Path
+	endpoint, resource := "/Users", f.own(f.babs)
+	if strings.HasPrefix(v.Path, "members") {
+		if !f.groups {
+			return skip(name, noGroups), nil
+		}
+		endpoint = "/Groups"
+		resource = map[string]any{"schemas": []string{groupURN}, "displayName": name, "members": []any{map[string]any{"value": f.id}}}
+	}
+	made, err := f.create(ctx, endpoint, resource)
+	if err != nil {
+		return fail(name, "%v", err), nil
+	}
+	a, err := f.call(ctx, http.MethodPatch, endpoint+"/"+made.id(), map[string]any{
+		"schemas": []string{patchURN}, "Operations": []any{map[string]any{"op": "remove", "path": v.Path}},
+	})
+	if err != nil {
+		return check{}, err
+	}
+	if err := f.remove(ctx, endpoint+"/"+made.id()); err != nil {
+		return fail(name, "%v", err), nil
+	}
+	// What the grammar takes may have no value to remove, or be required.
+	understood := a.status == http.StatusOK || a.status == http.StatusNoContent ||
+		a.status == http.StatusBadRequest && (a.scimType() == "noTarget" || a.scimType() == "mutability")
+	switch {
+	case v.Lenient:
+		return passIf(a.status < 500, name, "want no server error, got %v", a), nil
+	case !v.Valid:
+		return v.Error.refuses(name, a), nil
+	case v.Path == `members[value eq "2819c223-7f76-453a-919d-413861904646"].displayName` && a.scimType() == "invalidPath":
+		// RFC 7643 §4.2: the grammar takes it, but members have no displayName.
+		return pass(name), nil
+	}
+	return passIf(understood, name, "want it understood, got %v", a), nil
+}
+
+// shifter moves the times in a filter from the vector's resource to the one on the server: what was equal to the old lastModified
+// is equal to the new one, an hour later is an hour later, with its own offset.
+func shifter(vector, server map[string]any) (func(string) (string, error), error) {
+	was, err := lastModified(vector)
+	if err != nil {
+		return nil, err
+	}
+	is, err := lastModified(server)
+	if err != nil {
+		return nil, err
+	}
+	return func(filter string) (string, error) {
+		before, quoted, found := strings.Cut(filter, "meta.lastModified ")
+		if !found {
+			return filter, nil
+		}
+		op, value, _ := strings.Cut(quoted, " ")
+		t, err := time.Parse(time.RFC3339, strings.Trim(value, `"`))
+		if err != nil {
+			return "", fmt.Errorf("filter %s: %w", filter, err)
+		}
+		moved := is.Add(t.Sub(was)).In(t.Location())
+		return fmt.Sprintf("%smeta.lastModified %s %q", before, op, moved.Format(time.RFC3339Nano)), nil
+	}, nil
+}
+
+func lastModified(resource map[string]any) (time.Time, error) {
+	meta, _ := resource["meta"].(map[string]any)
+	return time.Parse(time.RFC3339, fmt.Sprint(meta["lastModified"]))
+}
+
+// patches plays each patch vector on a resource of its own: those that a tolerant site must understand, or those for a strict one.
+func (v vectors) patches(strict bool) func(context.Context, *client) ([]check, error) {
+	return func(ctx context.Context, c *client) ([]check, error) {
+		all, err := readJSON[[]patchVector](v.folder, "scim-patch.json")
+		if err != nil {
+			return nil, err
+		}
+		groups, err := c.offersGroups(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var checks []check
+		for i, v := range all {
+			if (strict && v.Profile == "entra") || (!strict && v.Mode == "strict") {
+				continue
+			}
+			if v.endpoint() == "/Groups" && !groups {
+				checks = append(checks, skip(v.Name, noGroups))
+				continue
+			}
+			p := patchRun{client: c, vector: v, userName: fmt.Sprintf("own-%d@example.com", i)}
+			c, err := p.play(ctx)
+			if err != nil {
+				return checks, fmt.Errorf("%s: %w", v.Name, err)
+			}
+			checks = append(checks, c)
+		}
+		return checks, nil
+	}
+}
+
+func (v patchVector) endpoint() string {
+	if strings.Contains(fmt.Sprint(v.Resource["schemas"]), groupURN) {
+		return "/Groups"
+	}
+	return "/Users"
+}
+
+// patchRun is one patch vector on its way.
+type patchRun struct {
+	*client
+	vector   patchVector
+	userName string
+	made     []string // what to remove, in the order of making
+}
+
+func (p *patchRun) play(ctx context.Context) (check, error) {
+	c, err := p.patch(ctx)
+	for i := len(p.made) - 1; i >= 0; i-- {
+		if problem := p.remove(ctx, p.made[i]); problem != nil && err == nil && c.verdict == passed {
+			c = fail(p.vector.Name, "%v", problem)
+		}
+	}
+	return c, err
+}
+
+func (p *patchRun) patch(ctx context.Context) (check, error) {
+	v := p.vector
+	own, err := p.people(ctx)
+	if err != nil {
+		return fail(v.Name, "%v", err), nil
+	}
+	resource, _ := own.in(v.Resource).(map[string]any)
+	made, err := p.create(ctx, v.endpoint(), resource)
+	if err != nil {
+		return fail(v.Name, "%v", err), nil
+	}
+	path := v.endpoint() + "/" + made.id()
+	p.made = append(p.made, path)
+	if id, ok := v.Resource["id"].(string); ok {
+		own.ids[id] = made.id()
+	}
+	before, err := p.get(ctx, path)
+	if err != nil {
+		return check{}, err
+	}
+	if v.Unchanged {
+		// Otherwise a change within the clock's step would not be seen.
+		time.Sleep(10 * time.Millisecond)
+	}
+	a, err := p.call(ctx, http.MethodPatch, path, own.in(v.Patch))
+	if err != nil {
+		return check{}, err
+	}
+	after, err := p.get(ctx, path)
+	if err != nil {
+		return check{}, err
+	}
+	if v.Error != nil {
+		c := v.Error.refuses(v.Name, a)
+		if c.verdict == passed && asJSON(before) != asJSON(after) {
+			return fail(v.Name, "a refused PATCH changed %s to %s", asJSON(before), asJSON(after)), nil
+		}
+		return c, nil
+	}
+	expect, _ := own.in(v.Expect).(map[string]any)
+	return compare(v, a, expect, before, after), nil
+}
+
+func compare(v patchVector, a answer, expect, before, after map[string]any) check {
+	if a.status != http.StatusOK && a.status != http.StatusNoContent {
+		return fail(v.Name, "want 200 or 204, got %v", a)
+	}
+	want, got := comparable(expect), comparable(after)
+	forgive(want, got)
+	if asJSON(got) != asJSON(want) {
+		return fail(v.Name, "want %s, got %s", asJSON(want), asJSON(got))
+	}
+	if v.Unchanged && asJSON(before["meta"]) != asJSON(after["meta"]) {
+		return fail(v.Name, "nothing changed, but meta went from %s to %s", asJSON(before["meta"]), asJSON(after["meta"]))
+	}
+	return pass(v.Name)
+}
+
+// people makes a user for every member that the vector names.
+func (p *patchRun) people(ctx context.Context) (substitute, error) {
+	own := substitute{ids: map[string]string{}, userName: p.userName}
+	if p.vector.endpoint() != "/Groups" {
+		return own, nil
+	}
+	for _, id := range memberIDs(p.vector) {
+		a, err := p.create(ctx, "/Users", map[string]any{"schemas": []string{userURN}, "userName": fmt.Sprintf("m%d-%s", len(own.ids), p.userName)})
+		if err != nil {
+			return own, err
+		}
+		own.ids[id] = a.id()
+		p.made = append(p.made, "/Users/"+a.id())
+	}
+	return own, nil
+}
+
+// memberIDs are the members in the resource before and after and in the operations, each once, in order.
+func memberIDs(v patchVector) []string {
+	lists := []any{v.Resource["members"], v.Expect["members"]}
+	operations, _ := v.Patch["Operations"].([]any)
+	for _, o := range operations {
+		if operation, _ := o.(map[string]any); operation["path"] == "members" {
+			lists = append(lists, operation["value"])
+		}
+	}
+	var ids []string
+	for _, l := range lists {
+		list, _ := l.([]any)
+		for _, m := range list {
+			member, _ := m.(map[string]any)
+			if id, ok := member["value"].(string); ok && !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+// substitute puts the server's ids in the place of a vector's, and a user name that nobody has.
+type substitute struct {
+	ids      map[string]string
+	userName string
+}
+
+func (s substitute) in(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for name, value := range v {
+			if name == "userName" {
+				out[name] = s.userName
+				continue
+			}
+			out[name] = s.in(value)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = s.in(e)
+		}
+		return out
+	case string:
+		return s.text(v)
+	}
+	return v
+}
+
+// text replaces an id that is the whole text, in quotes within a path, or at the end of a reference.
+func (s substitute) text(v string) string {
+	for old, id := range s.ids {
+		switch {
+		case v == old:
+			return id
+		case strings.HasSuffix(v, "/"+old):
+			return strings.TrimSuffix(v, old) + id
+		}
+	}
+	for old, id := range s.ids {
+		v = strings.ReplaceAll(v, `"`+old+`"`, `"`+id+`"`)
+	}
+	return v
+}

@@ -1,0 +1,76 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// claims keeps two people of one pass from getting one account. What earlier
+// passes recorded is in the store.
+type claims struct {
+	mu    sync.Mutex
+	owner map[string]string // account or matching value to object id
+}
+
+// take claims a thing for a person and returns who has it.
+func (c *claims) take(thing, objectID string) (owner string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.owner == nil {
+		c.owner = map[string]string{}
+	}
+	if owner, taken := c.owner[thing]; taken {
+		return owner
+	}
+	c.owner[thing] = objectID
+	return objectID
+}
+
+// claim fails the second of two people who found the same account, or for whom
+// the same account would be created.
+func (p *pass) claim(w *work) {
+	switch {
+	case w.linked && w.link != nil:
+		if owner := p.claims.take("account "+w.link.TargetID, w.known.ObjectID); owner != w.known.ObjectID {
+			w.outcome = Outcome{DropOp: w.outcome.DropOp}
+			w.taken(w.link.TargetID, owner)
+		}
+	case w.verdict == toCreate:
+		for _, k := range w.keys {
+			owner := p.claims.take("key "+k.Path+" "+scim.Fold(text(k.Value)), w.known.ObjectID)
+			if owner == w.known.ObjectID {
+				continue
+			}
+			w.fail(&TargetError{
+				Kind: Permanent, Code: "DuplicateSourceEntries",
+				Detail: fmt.Sprintf("An account with %s '%s' is being created for another person of the directory (object %s).", k.Path, text(k.Value), owner),
+				Advice: "Give the two people different values of the matching attribute.",
+			})
+			w.entry.Action = Other
+			return
+		}
+	}
+}
+
+// ownerOf returns who has an account, whether recorded or claimed in this pass.
+// Nobody has it afterwards but the person who asked.
+func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, error) {
+	owner, err := p.owner(ctx, targetID)
+	if err != nil || owner != "" && owner != objectID {
+		return owner, err
+	}
+	return p.claims.take("account "+targetID, objectID), nil
+}
+
+// taken fails a person whose account belongs to somebody else.
+func (w *work) taken(targetID, owner string) {
+	w.fail(&TargetError{
+		Kind: Permanent, Code: "DuplicateSourceEntries",
+		Detail: fmt.Sprintf("The account %s belongs to another person of the directory already (object %s).", targetID, owner),
+		Advice: "Give the two people different values of the matching attribute.",
+	})
+	w.link, w.linked, w.entry.Action = nil, false, Other
+}

@@ -99,6 +99,9 @@ func TestLargeGroup(t *testing.T) {
 			t.Errorf("adding one to many took %s", took)
 		}
 	})
+	t.Run("a_patch_is_not_answered_with_all_of_them", func(t *testing.T) {
+		wantStatus(t, w.send(fmt.Sprintf("PATCH %s\nAccept: application/scim+json\n\n"+`{"schemas":[%q],"Operations":[{"op":"replace","path":"externalId","value":"x"}]}`, at, scim.PatchOpURN)), 204)
+	})
 	t.Run("putting_back_what_was_read_changes_nothing", func(t *testing.T) {
 		read := w.send("GET " + at)
 		put := w.send("PUT " + at + "\n\n" + read.Body.String())

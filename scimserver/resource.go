@@ -81,10 +81,8 @@ func (x *exchange) replace() (answer, error) {
 	return v.one(http.StatusOK, out.Document)
 }
 
-// patch answers with the whole resource, which administrators and clients that compare read; a group with its status
-// alone, as its members may be many.
-//
-// RFC 7644 §3.5.2: a client that names attributes gets them.
+// patch answers with the whole resource, which administrators and clients that compare read, or for a group with its
+// status alone, as its members may be many.
 func (x *exchange) patch() (answer, error) {
 	x.row.Subject = x.id()
 	v, err := x.view()
@@ -109,10 +107,32 @@ func (x *exchange) patch() (answer, error) {
 		return answer{}, err
 	}
 	x.did(out)
-	if x.kind() == roster.Group && !v.asked {
+	whole, err := x.answersWhole(v, out.Document.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	if !whole {
 		return answer{status: http.StatusNoContent, location: x.locationOf(x.rt, out.Document.ID), etag: etag(out.Document)}, nil
 	}
 	return v.one(http.StatusOK, out.Document)
+}
+
+// smallGroup is how many members a group may have to be sent whole in answer to a PATCH.
+const smallGroup = 100
+
+// answersWhole reports whether the answer to a PATCH has a body.
+//
+// RFC 7644 §3.5.2: it may be left out, but not for a client that names attributes. Entra advises against a group's members
+// there and reads the status alone; a client that asks for SCIM JSON by its name gets a group that is small.
+func (x *exchange) answersWhole(v view, id string) (bool, error) {
+	if x.kind() != roster.Group || v.asked {
+		return true, nil
+	}
+	if !x.wantsSCIM {
+		return false, nil
+	}
+	members, err := x.roster.FirstMembers(x.ctx, id, smallGroup+1)
+	return len(members) <= smallGroup, err
 }
 
 func (x *exchange) remove() (answer, error) {

@@ -49,7 +49,7 @@ func (s Rosters) Get(ctx context.Context, id site.ID, kind roster.Kind, resource
 		doc, err = scanDocument(tx.QueryRow(ctx, `
 			select `+documentColumns+`
 			from resource r
-			where r.site = $1 and r.kind || '' = $2 and r.id = $3`, string(id), string(kind), resource))
+			where r.site = $1 and r.kind = $2 and r.id = $3`, string(id), string(kind), resource))
 		return orNotFound(err, roster.ErrNotFound)
 	})
 	return doc, err
@@ -77,7 +77,7 @@ func (tx *Tx) record(ctx context.Context, id site.ID, kind roster.Kind, resource
 	rec, err := scanRecord(tx.QueryRow(ctx, `
 		select `+recordColumns+`
 		from resource r
-		where r.site = $1 and r.kind || '' = $2 and r.id = $3`+lock, string(id), string(kind), resource))
+		where r.site = $1 and r.kind = $2 and r.id = $3`+lock, string(id), string(kind), resource))
 	return rec, orNotFound(err, roster.ErrNotFound)
 }
 
@@ -85,7 +85,7 @@ func (tx *Tx) recordByUserName(ctx context.Context, id site.ID, folded, lock str
 	rec, err := scanRecord(tx.QueryRow(ctx, `
 		select `+recordColumns+`
 		from resource r
-		where r.site = $1 and r.kind || '' = $2 and r.user_name = $3`+lock, string(id), string(roster.User), folded))
+		where r.site = $1 and r.kind = $2 and r.user_name = $3`+lock, string(id), string(roster.User), folded))
 	return rec, orNotFound(err, roster.ErrNotFound)
 }
 
@@ -94,7 +94,7 @@ func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, a
 	query := `
 		select ` + recordColumns + `
 		from resource r
-		where r.site = $1 and r.kind || '' = $2 and r.user_name > $3`
+		where r.site = $1 and r.kind = $2 and r.user_name > $3`
 	args := []any{string(id), string(roster.User), after, limit}
 	switch q.Status {
 	case roster.StatusActive:
@@ -134,9 +134,9 @@ func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err e
 				count(*) filter (where r.active),
 				count(*) filter (where not r.active),
 				count(*) filter (where r.active and r.last_sign_in = 0),
-				count(*) filter (where r.active and r.role = $3)
+				count(*) filter (where r.active and r.role = $2)
 			from resource r
-			where r.site = $1 and r.kind = $2`, string(id), string(roster.User), string(roster.RoleAdmin)).
+			where r.list = $1`, listOf(id, roster.User), string(roster.RoleAdmin)).
 			Scan(&c.All, &c.Active, &c.Deactivated, &c.NeverSignedIn, &c.Admins)
 	})
 	return c, err
@@ -148,7 +148,7 @@ func (s Rosters) SessionPerson(ctx context.Context, id site.ID, session roster.S
 		rec, err = scanRecord(tx.QueryRow(ctx, `
 			select `+recordColumns+`
 			from site_session x
-			join resource r on r.site = x.site and r.kind || '' = $4 and r.id = x.person
+			join resource r on r.site = x.site and r.kind = $4 and r.id = x.person
 			where x.site = $1 and x.hash = $2 and x.expires > $3 and r.active`,
 			string(id), hexHash(session), micros(now), string(roster.User)))
 		return orNotFound(err, roster.ErrNoSession)
@@ -189,16 +189,17 @@ func (t rosterTx) RecordByUserName(ctx context.Context, folded string) (roster.R
 func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err error) {
 	err = t.tx.QueryRow(ctx, `
 		insert into resource (site, kind, id, seq, version, user_name, external_id, display_name, active, role, created, modified,
-			last_by, last_via, last_at, last_text, active_by, active_via, active_at, role_by, role_via, role_at, last_sign_in, doc)
-		values ($1, $2, $3, 1 + coalesce((select m.seq from resource m where m.site = $1 and m.kind = $2 order by m.seq desc limit 1), 0),
-			$4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+			last_by, last_via, last_at, last_text, active_by, active_via, active_at, role_by, role_via, role_at, last_sign_in, doc, list)
+		values ($1, $2, $3, 1 + coalesce((select m.seq from resource m where m.list = $24 order by m.seq desc limit 1), 0),
+			$4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
 		on conflict (site, user_name) do nothing
 		returning seq`,
 		string(t.site), string(r.Kind), r.ID, r.Version, orNull(r.UserName), r.ExternalID, r.DisplayName,
 		r.Active, string(r.Role), micros(r.Created), micros(r.Modified),
 		r.Last.Actor, r.Last.Via, micros(r.Last.Time), r.Last.Text,
 		r.LastActive.Actor, r.LastActive.Via, micros(r.LastActive.Time),
-		r.LastRole.Actor, r.LastRole.Via, micros(r.LastRole.Time), micros(r.LastSignIn), string(r.JSON)).Scan(&seq)
+		r.LastRole.Actor, r.LastRole.Via, micros(r.LastRole.Time), micros(r.LastSignIn), string(r.JSON),
+		listOf(t.site, r.Kind)).Scan(&seq)
 	if err != nil {
 		return 0, orNotFound(err, roster.ErrUserNameTaken)
 	}
@@ -364,7 +365,7 @@ func (t rosterTx) OtherAdmins(ctx context.Context, person string) (others int, e
 	err = t.tx.QueryRow(ctx, `
 		select count(*)
 		from resource r
-		where r.site = $1 and r.kind || '' = $2 and r.role in ('Moderator', 'Admin') and r.role = $3 and r.active and r.id <> $4`,
+		where r.site = $1 and r.kind = $2 and r.role in ('Moderator', 'Admin') and r.role = $3 and r.active and r.id <> $4`,
 		string(t.site), string(roster.User), string(roster.RoleAdmin), person).Scan(&others)
 	return others, err
 }

@@ -150,7 +150,7 @@ func (t rosterTx) MemberKinds(ctx context.Context, ids []string) (map[string]ros
 		found, err := collect(ctx, t.tx, scanMember, `
 			select r.id, r.kind
 			from resource r
-			where r.site = $1 and r.kind || '' in ($2, $3) and r.id in (`+placeholders(4, len(batch))+`)
+			where r.site = $1 and r.kind in ($2, $3) and r.id in (`+placeholders(4, len(batch))+`)
 			order by r.id`+t.tx.forKeyShare(), args...)
 		for _, m := range found {
 			kinds[m.ID] = m.Kind

@@ -20,6 +20,9 @@ const bucketSize = 1024 // as in migration 0007
 // shards is how many writers of PostgreSQL can count in the same stretch without waiting for each other.
 const shards = 8
 
+// listOf names the list of a site's resources of one kind, in the column that only their index begins with.
+func listOf(id site.ID, kind roster.Kind) string { return string(id) + "/" + string(kind) }
+
 func (tx *Tx) shard() int {
 	if tx.db.kind == PostgreSQL {
 		return rand.IntN(shards)
@@ -41,6 +44,12 @@ func (t rosterTx) count(ctx context.Context, kind roster.Kind, seq int64, n int)
 // List returns a page of the resources that match a filter, and how many match.
 func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (docs []roster.Document, total int, err error) {
 	l := newListing(id, q)
+	if l.looksUp() {
+		docs, all, err := s.lookUp(ctx, l)
+		if err != nil || all {
+			return docs, len(docs), err
+		}
+	}
 	err = s.DB.view(ctx, func(tx *Tx) error {
 		docs, total, err = l.list(ctx, tx)
 		return err
@@ -58,15 +67,21 @@ type listing struct {
 }
 
 func newListing(id site.ID, q roster.ListQuery) listing {
-	n := narrow(q.Kind, q.Filter, string(id), 2)
-	l := listing{ListQuery: q, site: id, n: n, args: append([]any{string(id), string(q.Kind)}, n.args...)}
-	l.where = `r.site = $1 and r.kind = $2`
-	if n.selective {
-		// Neither database is to walk the whole index that has the kind and the order.
-		l.where = `r.site = $1 and r.kind || '' = $2`
+	l := listing{ListQuery: q, site: id, n: narrow(q.Kind, q.Filter, string(id), 2)}
+	byName := q.Kind == roster.User && q.Sort != nil && q.Sort.Path == scim.AttrPath{Name: "userName"}
+	switch {
+	case l.n.selective:
+		// Neither database is to walk the whole list.
+		l.where, l.args = `r.site = $1 and r.kind = $2`, []any{string(id), string(q.Kind)}
+	case byName && l.n.exact:
+		l.where, l.args = `r.site = $1 and r.user_name >= $2`, []any{string(id), ""} // which users alone have
+	default:
+		l.n = narrow(q.Kind, q.Filter, string(id), 1)
+		l.where, l.args = `r.list = $1`, []any{listOf(id, q.Kind)}
 	}
-	if n.sql != "" {
-		l.where += " and " + n.sql
+	l.args = append(l.args, l.n.args...)
+	if l.n.sql != "" {
+		l.where += " and " + l.n.sql
 	}
 	return l
 }
@@ -218,13 +233,7 @@ func (l listing) page(ctx context.Context, tx *Tx) ([]roster.Document, int, erro
 }
 
 func (l listing) firstPage(ctx context.Context, tx *Tx) ([]roster.Document, int, error) {
-	args, limit := l.with(l.Count + 1)
-	docs, err := collect(ctx, tx, scanDocument, `
-		select `+documentColumns+`
-		from resource r
-		where `+l.where+`
-		order by `+l.byPlace()+`
-		limit $`+strconv.Itoa(limit), args...)
+	docs, err := l.first(ctx, tx)
 	if err != nil || len(docs) <= l.Count {
 		return docs, len(docs), err
 	}
@@ -271,7 +280,7 @@ func (l listing) sortedPage(ctx context.Context, tx *Tx, order string) ([]roster
 	if err != nil || l.Count == 0 || l.Offset >= total {
 		return nil, total, err
 	}
-	args, n := l.with(l.Count, l.Offset)
+	args, n := l.with(l.Count, l.Offset, string(l.site))
 	docs, err := collect(ctx, tx, scanDocument, `
 		select `+documentColumns+`
 		from (
@@ -282,7 +291,7 @@ func (l listing) sortedPage(ctx context.Context, tx *Tx, order string) ([]roster
 			limit $`+strconv.Itoa(n)+`
 			offset $`+strconv.Itoa(n+1)+`
 		) page
-		join resource r on r.site = $1 and r.id = page.page_id
+		join resource r on r.site = $`+strconv.Itoa(n+2)+` and r.id = page.page_id
 		order by `+order, args...)
 	return docs, total, err
 }

@@ -1,17 +1,21 @@
 -- +goose Up
 -- Lists of one kind are read in the order of seq, counted from 1 for each kind of a site and not time any more: equal
 -- stretches of it are counted, so that a page at any depth is found without walking to it.
+-- list names that list, site/kind: no other index begins with it, so that a database without statistics, which is
+-- every new one, cannot take another index for this one.
 drop index resource_list;
 
+alter table resource add column list text not null default '';
+
 update resource
-set seq = ranked.place
+set seq = ranked.place, list = resource.site || '/' || resource.kind
 from (
     select r.site, r.id, row_number() over (partition by r.site, r.kind order by r.seq, r.id) as place
     from resource r
 ) ranked
 where ranked.site = resource.site and ranked.id = resource.id;
 
-create index resource_list on resource (site, kind, seq, id, active, role, last_sign_in);
+create index resource_list on resource (list, seq, id, active, role, last_sign_in);
 
 -- How many resources of a kind have a seq in [bucket * 1024, (bucket + 1) * 1024). Writers of different shards do not
 -- wait for each other; only the sum over the shards means something.

@@ -109,7 +109,24 @@ func FuzzParsePath(f *testing.F) {
 	})
 }
 
+// thing is a configured type with whatever attributes and sub-attributes can be.
+func thing(t testing.TB) *ResourceType {
+	t.Helper()
+	subs := `"subAttributes":[{"name":"value"},{"name":"once","mutability":"immutable"},{"name":"made","mutability":"readOnly"},{"name":"secret","mutability":"writeOnly","required":true},
+		{"name":"asked","returned":"request"},{"name":"tags","multiValued":true},{"name":"sizes","type":"decimal","multiValued":true},{"name":"primary","type":"boolean"}]`
+	rt, _ := mustRegistry(t, `{"schemas":[{"id":"urn:example:Thing","attributes":[{"name":"part","type":"complex",`+subs+`},{"name":"parts","type":"complex","multiValued":true,`+subs+`},
+		{"name":"once","mutability":"immutable"},{"name":"flags","type":"boolean","multiValued":true},{"name":"times","type":"dateTime","multiValued":true},{"name":"key","type":"binary"}]},
+		{"id":"urn:example:More","attributes":[{"name":"count","type":"integer"},{"name":"first","mutability":"immutable","type":"complex","subAttributes":[{"name":"a"}]}]}],
+		"resourceTypes":[{"name":"Thing","endpoint":"/Things","schema":"urn:example:Thing","schemaExtensions":[{"schema":"urn:example:More"}]}]}`).ByName("Thing")
+	return rt
+}
+
+const thingBody = `{"schemas":["urn:example:Thing","urn:example:More"],"part":{"value":"v","once":"1","secret":"s","tags":["x"],"sizes":[1.5,2]},
+	"parts":[{"value":"p","tags":["x"],"primary":true}],"once":"o","flags":[true],"times":["2026-01-31T08:00:00Z"],"key":"b25l","urn:example:More":{"count":2,"first":{"a":"b"}}}`
+
 func FuzzDecode(f *testing.F) {
+	configured := thing(f)
+	f.Add([]byte(thingBody), true)
 	for _, name := range []string{"rfc7643-8.1-minimal-user.json", "rfc7643-8.2-full-user.json", "rfc7643-8.3-enterprise-user.json", "rfc7643-8.4-group.json", "babs.json"} {
 		f.Add(readTestdata(f, name), false)
 	}
@@ -121,7 +138,7 @@ func FuzzDecode(f *testing.F) {
 		if strict {
 			mode = Strict
 		}
-		for _, rt := range []*ResourceType{UserType(), GroupType()} {
+		for _, rt := range []*ResourceType{UserType(), GroupType(), configured} {
 			r, _, err := Decode(rt, body, mode)
 			if err != nil {
 				checkClientError(t, err)
@@ -147,6 +164,13 @@ func FuzzDecode(f *testing.F) {
 }
 
 func FuzzPatch(f *testing.F) {
+	configured := thing(f)
+	for _, op := range []string{
+		`{"op":"add","path":"part.tags","value":["y"]}`, `{"op":"replace","path":"parts[tags eq \"x\"].asked","value":"a"}`,
+		`{"op":"remove","path":"urn:example:More"}`, `{"op":"add","value":{"urn:example:More:count":"3","once":"o","part":{"secret":"s"}}}`,
+	} {
+		f.Add([]byte(thingBody), patchCase{ops: op}.body(), false)
+	}
 	var vectors []patchVector
 	if err := json.Unmarshal(readTestdata(f, "scim-patch.json"), &vectors); err != nil {
 		f.Fatal(err)
@@ -160,10 +184,10 @@ func FuzzPatch(f *testing.F) {
 		if strict {
 			mode = Strict
 		}
-		for _, rt := range []*ResourceType{UserType(), GroupType()} {
+		for _, rt := range []*ResourceType{UserType(), GroupType(), configured} {
 			before, _, err := Decode(rt, resource, Lenient)
 			if err != nil {
-				return
+				continue
 			}
 			doc := Encode(rt, before)
 			p, _, err := DecodePatch(rt, body, mode)

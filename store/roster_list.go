@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -154,9 +155,11 @@ func following(p roster.Place) roster.Place {
 	return roster.Place{Position: p.Position, ID: p.ID + "\x01"}
 }
 
+// stretch is how many resources a bucket of places has.
+type stretch struct{ bucket, n int64 }
+
 // everything lists without a filter.
 func (l listing) everything(ctx context.Context, tx *Tx) ([]roster.Document, int, error) {
-	type stretch struct{ bucket, n int64 }
 	counted, err := collect(ctx, tx, func(row scanner) (s stretch, err error) {
 		err = row.Scan(&s.bucket, &s.n)
 		return s, err
@@ -182,7 +185,8 @@ func (l listing) everything(ctx context.Context, tx *Tx) ([]roster.Document, int
 	if docs, ok, err := l.beside(ctx, tx); ok {
 		return docs, int(total), err
 	}
-	from, found, err := l.skip(ctx, tx, roster.Place{Position: bucket * bucketSize}, l.Offset-int(before))
+	first := bucket * bucketSize
+	from, found, err := l.skip(ctx, tx, first, stretchEnd(counted, bucket), l.Offset-int(before))
 	if err != nil || !found {
 		return nil, int(total), err
 	}
@@ -190,22 +194,32 @@ func (l listing) everything(ctx context.Context, tx *Tx) ([]roster.Document, int
 	return docs, int(total), err
 }
 
-// skip walks past n resources in the index alone.
-func (l listing) skip(ctx context.Context, tx *Tx, from roster.Place, n int) (at roster.Place, found bool, err error) {
-	if n == 0 {
-		return from, true, nil
+// stretchEnd is where the first stretch from a bucket on that has resources ends.
+func stretchEnd(counted []stretch, bucket int64) int64 {
+	for _, s := range counted {
+		if s.bucket >= bucket && s.n > 0 {
+			return (s.bucket + 1) * bucketSize
+		}
 	}
-	args, first := l.with(from.Position, n)
+	return math.MaxInt64
+}
+
+// skip walks past n resources in the index alone. The resource it looks for stands before the position to.
+func (l listing) skip(ctx context.Context, tx *Tx, from, to int64, n int) (at roster.Place, found bool, err error) {
+	if n == 0 {
+		return roster.Place{Position: from}, true, nil
+	}
+	args, first := l.with(from, to, n)
 	places, err := collect(ctx, tx, func(row scanner) (p roster.Place, err error) {
 		err = row.Scan(&p.Position, &p.ID)
 		return p, err
 	}, `
 		select r.seq, r.id
 		from resource r
-		where `+l.where+` and r.seq >= $`+strconv.Itoa(first)+`
+		where `+l.where+` and r.seq >= $`+strconv.Itoa(first)+` and r.seq < $`+strconv.Itoa(first+1)+`
 		order by `+l.byPlace()+`
 		limit 1
-		offset $`+strconv.Itoa(first+1), args...)
+		offset $`+strconv.Itoa(first+2), args...)
 	if err != nil || len(places) == 0 {
 		return at, false, err
 	}
@@ -224,7 +238,7 @@ func (l listing) page(ctx context.Context, tx *Tx) ([]roster.Document, int, erro
 	if docs, ok, err := l.beside(ctx, tx); ok {
 		return docs, total, err
 	}
-	from, found, err := l.skip(ctx, tx, roster.Place{}, l.Offset)
+	from, found, err := l.skip(ctx, tx, 0, math.MaxInt64, l.Offset)
 	if err != nil || !found {
 		return nil, total, err
 	}

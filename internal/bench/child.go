@@ -230,7 +230,7 @@ func (w *writer) one(ctx context.Context) error {
 	rec.UserName = fmt.Sprintf("bare-%s-%09d@contoso.example", w.run, w.count.Add(1))
 	text := rec.UserName + " was created by SCIM."
 	err := w.rosters.Update(ctx, w.site.ID, func(tx roster.Tx) error {
-		if err := tx.Insert(ctx, rec); err != nil {
+		if _, err := tx.Insert(ctx, rec); err != nil {
 			return err
 		}
 		return tx.AppendEvent(ctx, event.Event{

@@ -53,3 +53,14 @@ func MigrationNames() (map[string]int, error) {
 
 // MigrationFiles returns the names of the files that a kind of database sees.
 func MigrationFiles(kind string) ([]string, error) { return fs.Glob(migrationsFor(kind), "*.sql") }
+
+// MigrateTo brings an older database into being.
+func (db *DB) MigrateTo(ctx context.Context, version int64) error {
+	m, err := db.engine.migrator(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	_, err = m.provider.UpTo(ctx, version)
+	return err
+}

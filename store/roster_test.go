@@ -1,0 +1,79 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+// People who were there before lists were counted keep their order and are counted.
+func TestMigrationCountsWhoIsThere(t *testing.T) {
+	t.Parallel()
+	for kind, url := range map[string]string{
+		store.SQLite:     filepath.Join(t.TempDir(), "old.db"),
+		store.PostgreSQL: storetest.EmptyPostgresURL(t),
+	} {
+		t.Run(kind, func(t *testing.T) {
+			db := storetest.Open(t, url)
+			ctx := t.Context()
+			if err := db.MigrateTo(ctx, 6); err != nil {
+				t.Fatal(err)
+			}
+			const people = 1500
+			if err := db.Update(ctx, func(tx *store.Tx) error { return oldPeople(ctx, tx, people) }); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Migrate(ctx); err != nil {
+				t.Fatal(err)
+			}
+			rosters := store.Rosters{DB: db}
+			for _, s := range []site.ID{"a", "b"} {
+				docs, total, err := rosters.List(ctx, s, roster.ListQuery{Kind: roster.User, Offset: 1100, Count: 2, ScanLimit: 10})
+				if err != nil || total != people {
+					t.Fatalf("%d altogether, %v", total, err)
+				}
+				got := []string{docs[0].ID, docs[1].ID}
+				if diff := cmp.Diff(got, []string{"u-1100", "u-1101"}); diff != "" || docs[0].Position != 1101 {
+					t.Errorf("at %d: got - want +\n%s", docs[0].Position, diff)
+				}
+				var position int64
+				err = rosters.Update(ctx, s, func(tx roster.Tx) (err error) {
+					position, err = tx.Insert(ctx, roster.Record{Kind: roster.User, UserName: "late", Document: roster.Document{ID: "late", Version: 1, JSON: []byte(`{}`)}})
+					return err
+				})
+				if _, total, _ := rosters.List(ctx, s, roster.ListQuery{Kind: roster.User}); err != nil || position != people+1 || total != people+1 {
+					t.Errorf("the next one: at %d of %d, %v", position, total, err)
+				}
+			}
+		})
+	}
+}
+
+func oldPeople(ctx context.Context, tx *store.Tx, n int) error {
+	for _, s := range []string{"a", "b"} {
+		if _, err := tx.Exec(ctx, `
+			insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created)
+			values ($1, $2, 'full', true, false, false, '', 0)`, s, s); err != nil {
+			return err
+		}
+		for i := range n {
+			id := fmt.Sprintf("u-%04d", i)
+			// Two at a time in the same microsecond.
+			if _, err := tx.Exec(ctx, `
+				insert into resource (site, kind, id, seq, version, user_name, external_id, display_name, active, role, created, modified,
+					last_by, last_via, last_at, last_text, active_by, active_via, active_at, role_by, role_via, role_at, last_sign_in, doc)
+				values ($1, 'User', $2, $3, 1, $4, '', '', true, 'Registered', 0, 0, '', '', 0, '', '', '', 0, '', '', 0, 0, '{}')`,
+				s, id, 1_700_000_000_000_000+i/2*7, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

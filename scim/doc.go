@@ -11,9 +11,10 @@
 //	answer ◄──Splice (meta.location, groups) or Projection.Render ───────────────┤
 //	filter text ──ParseFilter──► Filter.Match ◄──Parse───────────────────────────┘
 //
-// Everything is driven by the characteristics of a ResourceType's schemas; a
-// schema of somebody's own, read by ParseSchema, works like the built-in User
-// and Group. What cannot be derived from characteristics is little, and named
+// Everything is driven by the characteristics of a ResourceType's schemas; the
+// types and extensions of a site's own, which NewRegistry reads from a document,
+// work like the built-in User and Group. DecodeStream reads a long list of a body
+// (members) value by value. What cannot be derived from characteristics is little, and named
 // where it stands: groups and meta are made by the server, externalId survives
 // a PUT.
 //

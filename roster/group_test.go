@@ -437,7 +437,7 @@ func TestGroup(t *testing.T) {
 	})
 	t.Run("many_members_cost_what_few_do", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
-			const many = 3_000
+			const many = 10_000
 			rows := make([]roster.ImportRow, many)
 			for i := range rows {
 				rows[i] = roster.ImportRow{UserName: fmt.Sprintf("u%05d", i)}
@@ -452,7 +452,7 @@ func TestGroup(t *testing.T) {
 				list.Add(id)
 			}
 			out, err := r.CreateGroup(t.Context(), scim.Resource{"displayName": "Everybody"}, &list, bySCIM)
-			if err != nil || out.Sentence != "Created · 2999 members added" {
+			if err != nil || out.Sentence != "Created · 9999 members added" {
 				t.Fatalf("got %+v, %v", out, err)
 			}
 			id := out.Document.ID

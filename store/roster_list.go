@@ -173,9 +173,13 @@ func (l listing) everything(ctx context.Context, tx *Tx) ([]roster.Document, int
 		return nil, 0, err
 	}
 	var total, before, bucket int64
+	end := int64(math.MaxInt64)
 	for _, s := range counted {
 		if total+s.n <= int64(l.Offset) {
 			before, bucket = total+s.n, s.bucket+1
+		}
+		if full := int64(l.Offset + l.Count); total < full && total+s.n >= full {
+			end = (s.bucket + 1) * bucketSize
 		}
 		total += s.n
 	}
@@ -185,41 +189,39 @@ func (l listing) everything(ctx context.Context, tx *Tx) ([]roster.Document, int
 	if docs, ok, err := l.beside(ctx, tx); ok {
 		return docs, int(total), err
 	}
-	first := bucket * bucketSize
-	from, found, err := l.skip(ctx, tx, first, stretchEnd(counted, bucket), l.Offset-int(before))
-	if err != nil || !found {
-		return nil, int(total), err
-	}
-	docs, err := l.documents(ctx, tx, from, l.Count)
+	docs, err := l.between(ctx, tx, bucket*bucketSize, end, l.Offset-int(before))
 	return docs, int(total), err
 }
 
-// stretchEnd is where the first stretch from a bucket on that has resources ends.
-func stretchEnd(counted []stretch, bucket int64) int64 {
-	for _, s := range counted {
-		if s.bucket >= bucket && s.n > 0 {
-			return (s.bucket + 1) * bucketSize
-		}
-	}
-	return math.MaxInt64
+// between reads a page of the resources that stand from a position on and before another, after the first skipped ones.
+// Both bounds are near, so that no plan sorts what it only has to walk.
+func (l listing) between(ctx context.Context, tx *Tx, from, to int64, skipped int) ([]roster.Document, error) {
+	args, n := l.with(from, to, l.Count, skipped)
+	return collect(ctx, tx, scanDocument, `
+		select `+documentColumns+`
+		from resource r
+		where `+l.where+` and r.seq >= $`+strconv.Itoa(n)+` and r.seq < $`+strconv.Itoa(n+1)+`
+		order by `+l.byPlace()+`
+		limit $`+strconv.Itoa(n+2)+`
+		offset $`+strconv.Itoa(n+3), args...)
 }
 
-// skip walks past n resources in the index alone. The resource it looks for stands before the position to.
-func (l listing) skip(ctx context.Context, tx *Tx, from, to int64, n int) (at roster.Place, found bool, err error) {
+// skip walks past the first n resources in the index alone.
+func (l listing) skip(ctx context.Context, tx *Tx, n int) (at roster.Place, found bool, err error) {
 	if n == 0 {
-		return roster.Place{Position: from}, true, nil
+		return at, true, nil
 	}
-	args, first := l.with(from, to, n)
+	args, first := l.with(n)
 	places, err := collect(ctx, tx, func(row scanner) (p roster.Place, err error) {
 		err = row.Scan(&p.Position, &p.ID)
 		return p, err
 	}, `
 		select r.seq, r.id
 		from resource r
-		where `+l.where+` and r.seq >= $`+strconv.Itoa(first)+` and r.seq < $`+strconv.Itoa(first+1)+`
+		where `+l.where+`
 		order by `+l.byPlace()+`
 		limit 1
-		offset $`+strconv.Itoa(first+2), args...)
+		offset $`+strconv.Itoa(first), args...)
 	if err != nil || len(places) == 0 {
 		return at, false, err
 	}
@@ -238,7 +240,7 @@ func (l listing) page(ctx context.Context, tx *Tx) ([]roster.Document, int, erro
 	if docs, ok, err := l.beside(ctx, tx); ok {
 		return docs, total, err
 	}
-	from, found, err := l.skip(ctx, tx, 0, math.MaxInt64, l.Offset)
+	from, found, err := l.skip(ctx, tx, l.Offset)
 	if err != nil || !found {
 		return nil, total, err
 	}

@@ -77,6 +77,7 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 	if c.publicURL == "" {
 		c.publicURL = scheme + "://" + reachable(ln.Addr())
 	}
+	roomForGarbage()
 	w := wiring{log: log, allowPrivate: c.allowPrivate, interval: o.interval}
 	if store.Kind(c.database) == store.SQLite {
 		w.instance = "serve"

@@ -81,7 +81,9 @@ func (r *Roster) Replace(ctx context.Context, kind Kind, id string, doc scim.Res
 			return nil, err
 		}
 		d := &draft{doc: merged}
-		r.settle(d, rec, old)
+		if kind == User {
+			r.settle(d, rec, old)
+		}
 		return d, nil
 	})
 }

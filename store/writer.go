@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -117,6 +118,11 @@ func (w *writer) commit() error {
 	for i := 0; i < len(w.joined); i++ {
 		if err := w.runOne(w.joined[i]); err != nil {
 			return err
+		}
+		if i+1 == len(w.joined) {
+			// Whoever is about to ask can still share this commit: others run
+			// first, and nobody waits for them.
+			runtime.Gosched()
 		}
 		w.join()
 	}
@@ -237,7 +243,7 @@ type checkpointer struct {
 }
 
 const (
-	checkpointUpdates  = 500             // updates after which the log is copied
+	checkpointUpdates  = 2000            // updates after which the log is copied, with each page once
 	checkpointInterval = time.Second     // or this long after a write
 	longLog            = 32 << 20 / 4096 // pages of a log that must begin anew
 )

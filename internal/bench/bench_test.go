@@ -10,7 +10,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -76,10 +78,11 @@ func TestSampleIsPerRequestAndPerSecond(t *testing.T) {
 func TestContendersTakeTurnsAfterAWarmUp(t *testing.T) {
 	t.Parallel()
 	var order []string
+	here := &server{cmd: &exec.Cmd{Process: self(t)}}
 	named := func(name string) *contender {
-		return &contender{Name: name, run: func(_ context.Context, d time.Duration) (sample, error) {
+		return &contender{Name: name, server: here, do: func(_ context.Context, d time.Duration) (int, time.Duration, error) {
 			order = append(order, fmt.Sprint(name, d))
-			return sample{Requests: len(order), Elapsed: time.Second}, nil
+			return len(order), time.Second, nil
 		}}
 	}
 	a, c := named("a"), named("c")
@@ -92,6 +95,95 @@ func TestContendersTakeTurnsAfterAWarmUp(t *testing.T) {
 	}
 	if diff := cmp.Diff(a.rates(), []float64{3, 5}); diff != "" {
 		t.Errorf("without the warm-up got-want+:\n%s", diff)
+	}
+}
+
+// self is this process, whose processor time can be read.
+func self(t *testing.T) *os.Process {
+	t.Helper()
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip("needs Linux's /proc")
+	}
+	p, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestContenderThatGoesWrongIsLeftOutAndTheOthersGoOn(t *testing.T) {
+	t.Parallel()
+	here := &server{cmd: &exec.Cmd{Process: self(t)}}
+	turns := 0
+	good := &contender{Name: "good", server: here, do: func(context.Context, time.Duration) (int, time.Duration, error) { return 1, time.Second, nil }}
+	bad := &contender{Name: "bad", server: here, do: func(context.Context, time.Duration) (int, time.Duration, error) {
+		if turns++; turns > 2 {
+			return 0, 0, errors.New("the disk is full\nand more")
+		}
+		return 1, time.Second, nil
+	}}
+	good.claims = []claim{rateOf(bad, "the bad one's rate", atLeast(1))}
+	b := &bench{options: options{rounds: 3, round: time.Second}, stdout: io.Discard}
+	if err := b.interleave(t.Context(), bad, good); err != nil {
+		t.Fatal(err)
+	}
+	if len(good.samples) != 3 || len(bad.samples) != 1 || turns != 3 {
+		t.Errorf("got %d and %d samples after %d turns of the bad one, want 3, 1 and 3", len(good.samples), len(bad.samples), turns)
+	}
+	s := &section{Kind: kindSQLite, Part: partRead, Title: "Reads", Rows: []*contender{good, bad}}
+	for _, want := range []string{"1.00 × the bad one's rate (≥ 1.00: holds)", "| went wrong: the disk is full |"} {
+		if got := s.table(); !strings.Contains(got, want) {
+			t.Errorf("the table lacks %q:\n%s", want, got)
+		}
+	}
+	r := &report{Sections: []*section{s}}
+	if err := r.problems(); err == nil || !strings.Contains(err.Error(), "SQLite, reads, bad: the disk is full\nand more") {
+		t.Errorf("got %v, want the whole problem", err)
+	}
+}
+
+// What is done after a round is not part of what is measured, and comes after each.
+func TestAfterARoundItsTracesAreRemoved(t *testing.T) {
+	t.Parallel()
+	made := 0
+	c := &contender{
+		server: &server{cmd: &exec.Cmd{Process: self(t)}},
+		do:     func(context.Context, time.Duration) (int, time.Duration, error) { made++; return made, time.Second, nil },
+		after:  func(context.Context) error { made = 0; return nil },
+	}
+	b := &bench{options: options{rounds: 2, round: time.Second}, stdout: io.Discard}
+	if err := b.interleave(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(c.rates(), []float64{1, 1}); diff != "" || made != 0 {
+		t.Errorf("left %d; got-want+:\n%s", made, diff)
+	}
+}
+
+func TestClaim(t *testing.T) {
+	t.Parallel()
+	sampled := func(requests int, cpu, database time.Duration) *contender {
+		return &contender{samples: []sample{{Requests: requests, Elapsed: time.Second, CPU: cpu, Database: database}}}
+	}
+	one, two := sampled(1000, 100*time.Millisecond, 0), sampled(500, 50*time.Millisecond, 50*time.Millisecond)
+	for _, test := range []struct {
+		name  string
+		claim claim
+		want  string
+	}{
+		{"of a rate that holds", rateOf(one, "one's rate", atLeast(0.5)), "0.50 × one's rate (≥ 0.50: holds)"},
+		{"of a rate that is missed", rateOf(one, "one's rate", atLeast(0.6)), "0.50 × one's rate (≥ 0.60: **missed**)"},
+		{"of processor time counts the database's", costOf(one, "one", atMost(1.3)), "CPU 2.00 × one (≤ 1.3: **missed**)"},
+		{"without an aim has no verdict", costOf(one, "one", aim{}), "CPU 2.00 × one"},
+		{"of a budget", costs(atMost(300)), "budget ≤ 300 µs: holds"},
+		{"beside what was not measured", rateOf(&contender{}, "the other", atLeast(1)), "not measured beside the other"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if got := test.claim.text(two); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
 	}
 }
 
@@ -116,10 +208,11 @@ func TestCount(t *testing.T) {
 func TestProcFilesAreRead(t *testing.T) {
 	t.Parallel()
 	stat := "4242 (roll) call) S 1 4242 4242 0 -1 4194560 100 0 0 0 150 50 7 8 20 0 12 0 1000 1 2"
-	if got, err := parseStat(stat); err != nil || got != 2*time.Second {
-		t.Errorf("processor time: got %s, %v, want 2s", got, err)
+	want := processTimes{pid: "4242", parent: "1", own: 2 * time.Second, ended: 150 * time.Millisecond}
+	if got, err := statOf(stat); err != nil || got != want {
+		t.Errorf("processor time: got %+v, %v, want %+v", got, err, want)
 	}
-	if _, err := parseStat("4242 (x) S 1"); err == nil {
+	if _, err := statOf("4242 (x) S 1"); err == nil {
 		t.Error("a cut-off stat: got no error")
 	}
 	if got, err := parsePeak("Name:\trollcall\nVmPeak:\t  999 kB\nVmHWM:\t   2048 kB\n"); err != nil || got != 2<<20 {
@@ -211,7 +304,7 @@ func TestFlagsThatChangeTheRunAreNamed(t *testing.T) {
 	if got, want := r.command(), "go run ./internal/bench -rounds=3 -users=10,20"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	for _, args := range [][]string{{"-users", "20,10"}, {"-users", "a"}, {"-rounds", "0"}, {"-round", "1h"}, {"stray"}} {
+	for _, args := range [][]string{{"-users", "20,10"}, {"-users", "a"}, {"-rounds", "0"}, {"-round", "1h"}, {"stray"}, {"-database", "oracle"}, {"-only", "read,sleep"}, {"-clients", "65"}, {"-limit", "0s"}} {
 		if _, err := parse(args, io.Discard); err == nil {
 			t.Errorf("%q: got no error", args)
 		}
@@ -221,58 +314,145 @@ func TestFlagsThatChangeTheRunAreNamed(t *testing.T) {
 // The whole run in miniature, with the real binary; no figure is looked at.
 func TestQuickRunMeasuresEverything(t *testing.T) {
 	t.Parallel()
-	if _, err := os.Stat("/proc/self/stat"); err != nil {
-		if apptest.All() {
-			t.Fatal(err)
-		}
-		t.Skip("needs Linux's /proc")
-	}
-	dir := t.TempDir()
+	self(t)
+	dir := openDir(t)
 	output, profiles := filepath.Join(dir, "benchmarks.md"), filepath.Join(dir, "profiles")
 	var printed bytes.Buffer
 	err := run(t.Context(), []string{"-rollcall", apptest.Binary(t), "-quick", "-dir", dir, "-o", output, "-profile", profiles}, nil, &printed, &printed)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &printed)
 	}
-	text, err := os.ReadFile(output)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := read(t, output)
 	for _, want := range []string{
-		"go run ./internal/bench -quick=true", "## Ratios", "GET by id (50 users) / empty handler", "| empty handler |", "lookup by userName, 10 users",
-		"one commit per request, 16 clients", "bare store, 1 client", "The 19 rows", "requests sent: 1 |", "load generator", "the directory's end",
+		"go run ./internal/bench -quick=true", "## What holds", "| empty net/http handler |", "0 were not measured", "The 19 rows", "requests sent: 1 |", "load generator",
+		"the directory's end", "SQLite, durable writes, 50 users", "POST, one commit per request", "POST's rows written by the bare store",
 	} {
-		if !strings.Contains(string(text), want) {
+		if !strings.Contains(text, want) {
 			t.Errorf("the result lacks %q", want)
 		}
 	}
-	for _, never := range []string{dir, "NaN", "Inf"} {
-		if strings.Contains(string(text), never) {
+	sqlite, postgres, _ := strings.Cut(text, "\n## PostgreSQL\n")
+	parts := []string{sqlite, postgres}
+	if _, err := postgresBinaries(); err != nil {
+		if apptest.All() {
+			t.Error(err)
+		}
+		if !strings.Contains(postgres, errNoPostgres.Error()) {
+			t.Error("the result does not say why PostgreSQL was not run")
+		}
+		parts = parts[:1]
+	}
+	for _, part := range parts {
+		for _, row := range quickRows() {
+			if !regexp.MustCompile(regexp.QuoteMeta("| "+row+" |") + ` [\d,.]+ \|`).MatchString(part) {
+				t.Errorf("the result lacks figures of %q:\n%s", row, part)
+			}
+		}
+	}
+	for _, never := range []string{dir, "NaN", "Inf", "went wrong"} {
+		if strings.Contains(text, never) {
 			t.Errorf("the result holds %q:\n%s", never, text)
 		}
 	}
-	for _, name := range []string{"get.pprof", "lookup.pprof", "create.pprof", "allocs.pprof"} {
-		if info, err := os.Stat(filepath.Join(profiles, name)); err != nil || info.Size() == 0 {
+	for _, name := range []string{"get", "lookup", "page", "member", "stream", "patch", "create", "allocs"} {
+		if info, err := os.Stat(filepath.Join(profiles, name+".pprof")); err != nil || info.Size() == 0 {
 			t.Errorf("profile %s: %v", name, err)
 		}
 	}
+	nothingLeft(t, dir)
+}
+
+// quickRows are rows that a quick run has on both databases, up to the column of their rates.
+func quickRows() []string {
+	var rows []string
+	for _, users := range []int{10, 50} {
+		for _, name := range []string{
+			"GET by id | %d | 16", "lookup by userName | %d | 16", "lookup by externalId | %d | 16", "lookup by work e-mail | %d | 16",
+			"lookup of a group by displayName | %d | 16", "first page of 100 by startIndex | %d | 4", "last page of 100 by startIndex | %d | 4",
+			"first page of 100 by cursor | %d | 4", "last page of 100 by cursor | %d | 4", "page of 100 sorted by userName | %d | 4",
+			"page of 100 sorted by name.familyName | %d | 1", `unindexed filter (title co "x") | %d | 1`,
+			"add one member or remove one, group of 10 | %d | 16", "add one member or remove one, group of %[1]d | %[1]d | 16",
+			"GET with excludedAttributes=members, group of %[1]d | %[1]d | 16", "GET of a group of %[1]d with its members | %[1]d | 1",
+			"PATCH active | %d | 1", "PATCH active | %d | 16", "PATCH active | %d | 64", "POST | %d | 1", "POST | %d | 16", "POST | %d | 64",
+		} {
+			rows = append(rows, fmt.Sprintf(name, users))
+		}
+	}
+	return rows
+}
+
+// openDir is a directory that PostgreSQL's user can reach, unlike t.TempDir's.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "bench-test-") //nolint:usetesting // see above; the name of a socket has to be short as well
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func nothingLeft(t *testing.T, dir string) {
+	t.Helper()
 	if left, err := filepath.Glob(filepath.Join(dir, "rollcall-bench-*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 
-func TestInterruptedRunLeavesNothingBehind(t *testing.T) {
+func TestInterruptedRunTellsWhatItHasAndLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
+	self(t)
 	dir := t.TempDir()
+	output := filepath.Join(dir, "benchmarks.md")
 	ctx, cancel := context.WithCancel(t.Context())
-	out := &cancelling{at: "round 1 of", cancel: cancel}
-	err := run(ctx, []string{"-rollcall", apptest.Binary(t), "-quick", "-dir", dir}, nil, out, out)
+	out := &cancelling{at: "round 1 of 1  lookup by externalId", cancel: cancel}
+	err := run(ctx, []string{"-rollcall", apptest.Binary(t), "-quick", "-database", "sqlite", "-dir", dir, "-o", output}, nil, out, out)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
-	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
+	text := read(t, output)
+	for _, want := range []string{"did not come to its end: context canceled", "| Durable writes |  |  | not run |", "Not run: context canceled"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the result lacks %q:\n%s", want, text)
+		}
 	}
+	if !regexp.MustCompile(`\| GET by id \| 10 \| 16 \| [\d,.]+ \|`).MatchString(text) {
+		t.Errorf("the result lacks what was measured before:\n%s", text)
+	}
+	nothingLeft(t, dir)
+}
+
+func TestRunEndsAtItsLimit(t *testing.T) {
+	t.Parallel()
+	self(t)
+	dir := t.TempDir()
+	var printed bytes.Buffer
+	err := run(t.Context(), []string{
+		"-rollcall", apptest.Binary(t), "-quick", "-database", "sqlite", "-only", "read", "-rounds", "10000", "-limit", "3s", "-dir", dir,
+	}, nil, &printed, &printed)
+	if err == nil || !strings.Contains(err.Error(), "limit of 3s (-limit) is over") {
+		t.Errorf("got %v, want that the limit is over", err)
+	}
+	if !strings.Contains(printed.String(), "**This run did not come to its end: the run's limit of 3s") {
+		t.Errorf("the result does not say so:\n%s", &printed)
+	}
+	nothingLeft(t, dir)
 }
 
 // cancelling ends a context when some text is printed.

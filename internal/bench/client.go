@@ -27,7 +27,7 @@ type conn struct {
 }
 
 // answerLimit is how long one answer may take.
-const answerLimit = 30 * time.Second
+const answerLimit = 90 * time.Second
 
 func dial(ctx context.Context, addr string) (*conn, error) {
 	c, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", addr)
@@ -126,7 +126,7 @@ func (c *conn) close() { c.c.Close() }
 type load struct {
 	addr    string
 	clients int
-	next    func(rng *rand.Rand, buf []byte) []byte
+	next    func(worker int, rng *rand.Rand, buf []byte) []byte
 	check   func(status int, body []byte) error
 }
 
@@ -140,7 +140,7 @@ func (l load) during(ctx context.Context, d time.Duration) (requests int, elapse
 			var buf []byte
 			n := 0
 			for time.Now().UnixNano() < until.Load() && ctx.Err() == nil {
-				buf = l.next(rng, buf[:0])
+				buf = l.next(worker, rng, buf[:0])
 				status, body, err := c.send(buf)
 				if err == nil {
 					err = l.check(status, body)

@@ -23,7 +23,11 @@ const (
 
 // cycles lets a directory provision its people into a site, and a load generator send the same requests to another
 // one, in turn. Each has a database of its own, and every round begins with fresh ones.
-func (b *bench) cycles(ctx context.Context, site *siteFile, r *report) error {
+func (b *bench) cycles(ctx context.Context, r *report) error {
+	site, err := b.newSite(ctx, filepath.Join(b.dir, "cycle.db"))
+	if err != nil {
+		return err
+	}
 	directory := filepath.Join(b.dir, "directory.db")
 	secret := filepath.Join(b.dir, "token.txt")
 	if err := os.WriteFile(secret, []byte(site.token), 0o600); err != nil {
@@ -34,7 +38,7 @@ func (b *bench) cycles(ctx context.Context, site *siteFile, r *report) error {
 	}
 	c := &cycleReport{Users: b.cycle}
 	r.Cycle = c
-	var bodies []user
+	var bodies []newcomer
 	for round := range b.rounds {
 		did, err := b.cycleOnce(ctx, site, directory, secret, round)
 		if err != nil {
@@ -86,22 +90,22 @@ type cycled struct {
 	idle         time.Duration
 	idleRequests int
 	site, source int64  // peak memory of either end
-	users        []user // what the site has now
+	users        []newcomer // what the site has now
 }
 
 // cycleOnce provisions everybody into a fresh site, then once more when there is nothing to do.
-func (b *bench) cycleOnce(ctx context.Context, base *siteFile, directory, secret string, round int) (did cycled, err error) {
+func (b *bench) cycleOnce(ctx context.Context, base *population, directory, secret string, round int) (did cycled, err error) {
 	site, err := base.copy(b, fmt.Sprintf("target-%d", round))
 	if err != nil {
 		return did, err
 	}
-	defer os.Remove(site.path)
+	defer os.Remove(site.url)
 	source := filepath.Join(b.dir, fmt.Sprintf("source-%d.db", round))
 	if err := copyDatabase(source, directory); err != nil {
 		return did, err
 	}
 	defer os.Remove(source)
-	target, err := b.serve(ctx, "target", site.path)
+	target, err := b.serve(ctx, "target", site.url)
 	if err != nil {
 		return did, err
 	}
@@ -204,15 +208,15 @@ func (b *bench) runCycle(ctx context.Context, database string) (out []byte, err 
 	}
 }
 
-// user is somebody to look up and to create.
-type user struct {
+// newcomer is somebody to look up and to create.
+type newcomer struct {
 	lookup string
 	body   []byte
 }
 
 // list reads all users but the administrator back as the requests that make them.
-func (s *siteFile) list(ctx context.Context, addr string) ([]user, error) {
-	var users []user
+func (s *population) list(ctx context.Context, addr string) ([]newcomer, error) {
+	var users []newcomer
 	for read := 0; ; {
 		var page struct {
 			TotalResults int              `json:"totalResults"`
@@ -232,7 +236,7 @@ func (s *siteFile) list(ctx context.Context, addr string) ([]user, error) {
 			if err != nil {
 				return nil, err
 			}
-			users = append(users, user{lookup: lookup(fmt.Sprint(r["userName"])), body: body})
+			users = append(users, newcomer{lookup: lookup(fmt.Sprint(r["userName"])), body: body})
 		}
 		read += len(page.Resources)
 		if read >= page.TotalResults {
@@ -245,18 +249,18 @@ func (s *siteFile) list(ctx context.Context, addr string) ([]user, error) {
 }
 
 // generateOnce sends the lookup and the create of every user to a fresh site, with the engine's concurrency.
-func (b *bench) generateOnce(ctx context.Context, base *siteFile, users []user, round int) (sample, error) {
+func (b *bench) generateOnce(ctx context.Context, base *population, users []newcomer, round int) (sample, error) {
 	site, err := base.copy(b, fmt.Sprintf("generated-%d", round))
 	if err != nil {
 		return sample{}, err
 	}
-	defer os.Remove(site.path)
-	target, err := b.serve(ctx, "generated", site.path)
+	defer os.Remove(site.url)
+	target, err := b.serve(ctx, "generated", site.url)
 	if err != nil {
 		return sample{}, err
 	}
 	nobody := found(0)
-	s, err := b.measured(ctx, target, func() (int, time.Duration, error) {
+	generator := &contender{Name: "load generator", server: target, do: func(ctx context.Context, _ time.Duration) (int, time.Duration, error) {
 		elapsed, err := all(ctx, target.addr, provision.DefaultWorkers, len(users), func(c *conn, i int) error {
 			status, answer, err := c.send(site.request(nil, http.MethodGet, users[i].lookup, nil))
 			if err == nil {
@@ -271,6 +275,7 @@ func (b *bench) generateOnce(ctx context.Context, base *siteFile, users []user, 
 			return created(status, answer)
 		})
 		return len(users), elapsed, err
-	})
+	}}
+	s, err := b.once(ctx, generator, 0)
 	return s, errors.Join(err, b.stop(target))
 }

@@ -18,6 +18,7 @@ type environment struct {
 	MemoryMiB  int
 	FileSystem string
 	Database   string
+	Postgres   string // empty when there was none
 	Revision   string
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,11 +35,14 @@ type options struct {
 	binary  string
 	output  string
 	parent  string // of the temporary directory
+	kinds   []string // of database
+	only    []string // parts
 	users   []int
 	cycle   int
 	rounds  int
 	round   time.Duration
 	settle  time.Duration
+	limit   time.Duration // of the whole run
 	clients int
 	profile string
 	changed []string // flags that make this run another than `make bench`
@@ -53,6 +57,7 @@ type bench struct {
 	stdout  io.Writer
 	started int
 	running []*server
+	servers []*postgres
 }
 
 func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.stdout, format+"\n", args...) }
@@ -68,6 +73,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if runtime.GOOS != "linux" {
 		return errors.New("measuring needs Linux: its /proc tells one process's processor time and memory from another's")
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, o.limit, fmt.Errorf("the run's limit of %s (-limit) is over", o.limit))
+	defer cancel()
 	b := &bench{options: o, stdout: stdout}
 	if b.self, err = os.Executable(); err != nil {
 		return err
@@ -81,15 +88,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if b.dir, err = os.MkdirTemp(o.parent, "rollcall-bench-"); err != nil {
 		return err
 	}
-	err = b.measure(ctx)
-	if ctx.Err() != nil {
-		err = fmt.Errorf("interrupted: %w", ctx.Err())
+	if err = os.Chmod(b.dir, 0o711); err == nil { // PostgreSQL runs as somebody else and has its folder in here
+		err = b.measure(ctx)
 	}
 	return errors.Join(err, b.stopAll(), os.RemoveAll(b.dir))
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
-	o := options{users: []int{1_000, 100_000}}
+	o := options{users: []int{1_000, 100_000}, kinds: []string{kindSQLite, kindPostgres}, only: partNames()}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&o.binary, "rollcall", "bin/rollcall", "the rollcall binary to measure")
@@ -101,12 +107,21 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	})
 	f.IntVar(&o.cycle, "cycle", 10_000, "users of the initial cycle")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of each contender")
-	f.DurationVar(&o.round, "round", 2*time.Second, "length of a round")
+	f.DurationVar(&o.round, "round", time.Second, "length of a round")
+	f.DurationVar(&o.limit, "limit", 30*time.Minute, "time after which the run ends with what it has")
+	f.Func("database", "sqlite, postgres or both (default both)", func(text string) (err error) {
+		o.kinds, err = kindsOf(text)
+		return err
+	})
+	f.Func("only", "parts to measure (default "+strings.Join(partNames(), ",")+")", func(text string) (err error) {
+		o.only, err = partsOf(text)
+		return err
+	})
 	f.IntVar(&o.clients, "clients", 16, "keep-alive connections")
 	f.StringVar(&o.profile, "profile", "", "also write CPU profiles of the SCIM server to this directory")
 	quick := f.Bool("quick", false, "only show that it works: 50 users, one short round; its figures mean nothing")
 	f.StringVar(&o.child.kind, "child", "", "for the program's own use: be the contender empty, serve or store")
-	f.StringVar(&o.child.database, "database", "", "for -child serve and -child store")
+	f.StringVar(&o.child.database, "url", "", "for -child serve and -child store: the database")
 	f.BoolVar(&o.child.serial, "serial", false, "for -child serve: one commit per request")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -119,28 +134,24 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.Visit(func(fl *flag.Flag) {
 		given[fl.Name] = true
 		switch fl.Name {
-		case "rollcall", "o", "dir", "profile":
+		case "rollcall", "o", "dir", "profile", "limit":
+		case "users":
+			o.changed = append(o.changed, "-users="+strings.Trim(strings.ReplaceAll(fmt.Sprint(o.users), " ", ","), "[]"))
+		case "only":
+			o.changed = append(o.changed, "-only="+strings.Join(o.only, ","))
+		case "database":
+			o.changed = append(o.changed, "-database="+o.kinds[0])
+			if len(o.kinds) > 1 {
+				o.changed = o.changed[:len(o.changed)-1]
+			}
 		default:
 			o.changed = append(o.changed, "-"+fl.Name+"="+fl.Value.String())
 		}
 	})
-	if given["users"] {
-		o.changed = append(dropPrefix(o.changed, "-users="), "-users="+strings.Trim(strings.ReplaceAll(fmt.Sprint(o.users), " ", ","), "[]"))
-	}
 	if *quick {
 		o.shrink(given)
 	}
 	return o, o.valid()
-}
-
-func dropPrefix(list []string, prefix string) []string {
-	var kept []string
-	for _, text := range list {
-		if !strings.HasPrefix(text, prefix) {
-			kept = append(kept, text)
-		}
-	}
-	return kept
 }
 
 // shrink makes small what was not given.
@@ -164,6 +175,10 @@ func (o *options) valid() error {
 	switch {
 	case len(o.users) == 0 || o.cycle < 1 || o.rounds < 1 || o.clients < 1:
 		return errors.New("-users, -cycle, -rounds and -clients must be at least 1")
+	case o.clients > 64:
+		return fmt.Errorf("-clients %d: at most 64", o.clients)
+	case o.limit <= 0:
+		return errors.New("-limit must be more than nothing")
 	case o.round < 10*time.Millisecond || o.round > time.Minute:
 		return fmt.Errorf("-round %s is not between 10ms and 1m", o.round)
 	}
@@ -182,44 +197,42 @@ func sizes(text string) ([]int, error) {
 	return list, nil
 }
 
-// measure does all parts and reports.
+// measure does all parts and reports, also when some of them, or the whole run, came to grief.
 func (b *bench) measure(ctx context.Context) error {
 	where, err := b.environment(ctx)
 	if err != nil {
 		return err
 	}
-	b.say("Measuring in %s, %d rounds of %s each. Ctrl-C stops.", where.FileSystem, b.rounds, b.round)
-	began := time.Now()
-	r := report{Environment: where, Options: b.options}
-	base, err := b.newSite(ctx, "site")
-	if err != nil {
+	if _, err := b.rollcall(ctx, filepath.Join(b.dir, "none.db"), "key", "create", filepath.Join(b.dir, "key")); err != nil {
 		return err
 	}
-	for _, part := range []struct {
-		name string
-		do   func(context.Context, *siteFile, *report) error
-	}{
-		{"reads", b.reads},
-		{"durable creates", b.creates},
-		{"the guide's user mapping", b.mapping},
-		{"provisioning cycles", b.cycles},
-	} {
-		b.say("\n%s", part.name)
-		if err := part.do(ctx, base, &r); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
+	b.say("Measuring in %s, %d rounds of %s each, for %s at most. Ctrl-C stops and leaves what is known by then.", where.FileSystem, b.rounds, b.round, b.limit)
+	began := time.Now()
+	r := &report{Environment: where, Options: b.options}
+	for _, kind := range b.kinds {
+		b.database(ctx, kind, r)
+		if len(b.servers) > 0 {
+			r.Environment.Postgres = " " + b.servers[0].version + ", fsync on, otherwise as it is by default, one server for each site"
 		}
 	}
-	if b.profile != "" {
-		b.say("\nprofiles")
-		if err := b.profiles(ctx, r.largest); err != nil {
-			return fmt.Errorf("profiles: %w", err)
-		}
+	if b.does(partMapping) {
+		b.say("\nthe guide's user mapping")
+		r.MappingProblem = b.mapping(ctx, r)
+	}
+	if b.does(partCycle) {
+		b.say("\nprovisioning cycles")
+		r.CycleProblem = b.cycles(ctx, r)
 	}
 	r.Took = time.Since(began)
+	if ctx.Err() != nil {
+		r.Cut = context.Cause(ctx)
+	}
 	text := r.markdown()
 	b.say("\n%s", text)
-	if b.output == "" {
-		return nil
+	if b.output != "" {
+		err = os.WriteFile(b.output, []byte(text), 0o644)
 	}
-	return os.WriteFile(b.output, []byte(text), 0o644)
+	return errors.Join(err, r.problems())
 }
+
+func (o *options) does(part string) bool { return slices.Contains(o.only, part) }

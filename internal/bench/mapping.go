@@ -11,7 +11,7 @@ import (
 )
 
 // mapping evaluates the guide's user mapping, compiled once, for many people, on one core.
-func (b *bench) mapping(ctx context.Context, _ *siteFile, r *report) error {
+func (b *bench) mapping(ctx context.Context, r *report) error {
 	rows, err := guideRows()
 	if err != nil {
 		return err

@@ -33,6 +33,7 @@ type server struct {
 	in   io.Closer // a child of ours ends when this closes, also when the parent was killed
 	done chan struct{}
 	err  error // how it ended; read after done is closed
+	db   *postgres // its database server, whose processor time counts too; nil on SQLite
 }
 
 var addressText = regexp.MustCompile(`address"?[=:]"?((?:\d+\.){3}\d+:\d+)`)
@@ -48,7 +49,7 @@ func (b *bench) start(ctx context.Context, name, program string, args ...string)
 	defer out.Close()
 	s.cmd = exec.CommandContext(ctx, program, args...)
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = b.dir, out, out
-	s.cmd.Env = childEnv()
+	s.cmd.Env = b.childEnv()
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
 	s.cmd.WaitDelay = stopLimit
 	if s.in, err = s.cmd.StdinPipe(); err != nil {
@@ -68,9 +69,9 @@ func (b *bench) start(ctx context.Context, name, program string, args ...string)
 	return s, nil
 }
 
-// childEnv is the parent's without what would configure rollcall.
-func childEnv() []string {
-	var env []string
+// childEnv is the parent's, with nothing that configures rollcall but the file of its key.
+func (b *bench) childEnv() []string {
+	env := []string{"ROLLCALL_KEY_FILE=" + filepath.Join(b.dir, "key")}
 	for _, e := range os.Environ() {
 		if !strings.HasPrefix(e, "ROLLCALL_") {
 			env = append(env, e)
@@ -154,7 +155,7 @@ func (b *bench) stop(s *server) error {
 	return nil
 }
 
-// stopAll ends what still runs, the youngest first.
+// stopAll ends what still runs, the youngest first, and database servers last.
 func (b *bench) stopAll() error {
 	var errs []error
 	for len(b.running) > 0 {
@@ -164,6 +165,10 @@ func (b *bench) stopAll() error {
 			break
 		}
 	}
+	for _, p := range b.servers {
+		errs = append(errs, p.stop())
+	}
+	b.servers = nil
 	return errors.Join(errs...)
 }
 
@@ -173,26 +178,8 @@ func (s *server) cpu() (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("processor time of %s: %w", s.name, err)
 	}
-	return parseStat(string(text))
-}
-
-// parseStat adds utime and stime, the 14th and 15th field; the second one, in
-// brackets, may hold blanks.
-func parseStat(text string) (time.Duration, error) {
-	_, rest, found := cutLast(text, ")")
-	fields := strings.Fields(rest)
-	if !found || len(fields) < 13 {
-		return 0, fmt.Errorf("cannot read processor time from %q", text)
-	}
-	var total time.Duration
-	for _, f := range fields[11:13] {
-		n, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("cannot read processor time from %q: %w", text, err)
-		}
-		total += time.Duration(n) * tick
-	}
-	return total, nil
+	used, err := statOf(string(text))
+	return used.own, err
 }
 
 func cutLast(text, sep string) (before, after string, found bool) {
@@ -222,41 +209,15 @@ func parsePeak(status string) (int64, error) {
 	return 0, errors.New("no VmHWM in /proc/PID/status")
 }
 
-// measured runs do and adds the processor time that the server used for it. A
-// rollcall writes gathered log rows within a second; the pause lets that fall
-// into the contender's own time, and into nobody else's.
-func (b *bench) measured(ctx context.Context, s *server, do func() (int, time.Duration, error)) (sample, error) {
-	before, err := s.cpu()
-	if err != nil {
-		return sample{}, err
-	}
-	n, elapsed, err := do()
-	if err != nil {
-		select {
-		case <-s.done:
-			err = fmt.Errorf("%w\n%s", err, s.tail())
-		default:
-		}
-		return sample{}, err
-	}
-	select {
-	case <-time.After(b.settle):
-	case <-ctx.Done():
-		return sample{}, ctx.Err()
-	}
-	after, err := s.cpu()
-	return sample{Requests: n, Elapsed: elapsed, CPU: after - before}, err
-}
-
 // rollcall runs one command to its end and returns what it printed.
 func (b *bench) rollcall(ctx context.Context, database string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, b.binary, append([]string{"--database", database, "--allow-private-targets"}, args...)...)
-	cmd.Dir, cmd.Env = b.dir, childEnv()
+	cmd.Dir, cmd.Env = b.dir, b.childEnv()
 	var problem bytes.Buffer
 	cmd.Stderr = &problem
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("rollcall %s: %w\n%s", strings.Join(args, " "), err, problem.Bytes())
+		return nil, fmt.Errorf("rollcall %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(problem.Bytes()))
 	}
 	return out, nil
 }

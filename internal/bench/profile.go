@@ -13,11 +13,11 @@ import (
 )
 
 // profiles takes a CPU profile of the SCIM server under each load.
-func (b *bench) profiles(ctx context.Context, site *siteFile) error {
+func (b *bench) profiles(ctx context.Context, site *population) error {
 	if err := os.MkdirAll(b.profile, 0o755); err != nil {
 		return err
 	}
-	s, err := b.child(ctx, childServe, "-database", site.path)
+	s, err := b.child(ctx, childServe, "-url", site.url)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,11 @@ func (b *bench) profiles(ctx context.Context, site *siteFile) error {
 		load load
 	}{
 		{"get", site.byID(s.addr, b.clients)},
-		{"lookup", site.byUserName(s.addr, b.clients)},
+		{"lookup", b.lookup(func(p person) string { return fmt.Sprintf("userName eq %q", p.userName()) })(site, s.addr)},
+		{"page", site.get(s.addr, listClients, []string{"/Users?count=100"}, holding(`"Resources":[{`))},
+		{"member", site.memberships(s.addr, b.clients, site.many)},
+		{"stream", site.get(s.addr, 1, []string{"/Groups/" + site.many.id}, holdingMembers(site.many.members))},
+		{"patch", site.activations(s.addr, b.clients)},
 		{"create", creating},
 	} {
 		file := filepath.Join(b.profile, p.name+".pprof")

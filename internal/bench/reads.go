@@ -6,59 +6,64 @@ import (
 	"time"
 )
 
-// reads fills a site of each size and reads from all of them and from an empty handler in turn.
-func (b *bench) reads(ctx context.Context, base *siteFile, r *report) error {
+// contender makes a row that measures one server under one load.
+func (s *section) add(name string, users int, server *server, l load, claims ...claim) *contender {
+	c := &contender{
+		Name: name, Users: users, Clients: l.clients, server: server, claims: claims,
+		do: func(ctx context.Context, d time.Duration) (int, time.Duration, error) { return l.during(ctx, d) },
+	}
+	s.Rows = append(s.Rows, c)
+	return c
+}
+
+// reads reads from all sites and from an empty handler in turn.
+func (b *bench) reads(ctx context.Context, w *stage, s *section) error {
 	empty, err := b.child(ctx, childEmpty)
 	if err != nil {
 		return err
 	}
-	r.Empty = &contender{Name: "empty handler"}
-	contenders := []*contender{r.Empty}
-	var servers []*server
-	for _, n := range b.users {
-		site, err := base.copy(b, fmt.Sprintf("site-%d", n))
-		if err != nil {
-			return err
-		}
-		s, err := b.serve(ctx, fmt.Sprintf("serve-%d", n), site.path)
-		if err != nil {
-			return err
-		}
-		begin := time.Now()
-		if err := site.fill(ctx, s.addr, n); err != nil {
-			return fmt.Errorf("bring %d people in: %w", n, err)
-		}
-		b.say("  brought %s people in, %.1f s", count(n), time.Since(begin).Seconds())
-		peak, err := s.peak()
-		if err != nil {
-			return err
-		}
-		size := &sizeReport{Users: n, Document: site.bytes / n, Filled: peak}
-		size.Get = b.contender(fmt.Sprintf("GET /Users/{id}, %s users", count(n)), s, site.byID(s.addr, b.clients))
-		size.Lookup = b.contender(fmt.Sprintf("lookup by userName, %s users", count(n)), s, site.byUserName(s.addr, b.clients))
-		contenders = append(contenders, size.Get, size.Lookup)
-		servers = append(servers, s)
-		r.Sizes = append(r.Sizes, size)
-		r.largest = site
+	defer b.stop(empty) //nolint:errcheck // stopAll tries again and says why
+	answer := w.largest().byID(empty.addr, b.clients)
+	answer.check = answered
+	nothing := s.add("empty net/http handler", 0, empty, answer)
+	kinds := []struct {
+		name   string
+		load   func(p *population, addr string) load
+		least  float64 // of the empty handler's rate
+		budget float64 // µs
+	}{
+		{"GET by id", func(p *population, addr string) load { return p.byID(addr, b.clients) }, 0.30, 100},
+		{"lookup by userName", b.lookup(func(p person) string { return fmt.Sprintf("userName eq %q", p.userName()) }), 0.25, 120},
+		{"lookup by externalId", b.lookup(func(p person) string { return fmt.Sprintf("externalId eq %q", p.objectID()) }), 0.25, 120},
+		{"lookup by work e-mail", b.lookup(func(p person) string { return fmt.Sprintf(`emails[type eq "work"].value eq %q`, p.userName()) }), 0.25, 120},
+		{"lookup of a group by displayName", func(p *population, addr string) load { return p.byTeam(addr, b.clients) }, 0.25, 120},
 	}
-	r.Empty.run = b.contender("", empty, r.largest.empty(empty.addr, b.clients)).run
-	if err := b.interleave(ctx, contenders...); err != nil {
-		return err
-	}
-	for i, s := range servers {
-		if r.Sizes[i].Read, err = s.peak(); err != nil {
-			return err
-		}
-		if err := b.stop(s); err != nil {
-			return err
+	for _, k := range kinds {
+		var small *contender
+		for i, site := range w.sites {
+			c := s.add(k.name, site.users(), w.servers[i], k.load(site, w.servers[i].addr))
+			if !w.large(i) {
+				small = c
+				continue
+			}
+			c.claims = append(c.claims, rateOf(nothing, "the empty handler's rate", w.sqlite(atLeast(k.least))))
+			if small != nil {
+				c.claims = append(c.claims, costOf(small, w.smaller(), atMost(1.3)))
+			}
+			c.claims = append(c.claims, w.budget(k.budget)...)
 		}
 	}
-	return b.stop(empty)
+	return b.interleave(ctx, s.Rows...)
 }
 
-// contender measures one server under one load.
-func (b *bench) contender(name string, s *server, l load) *contender {
-	return &contender{Name: name, run: func(ctx context.Context, d time.Duration) (sample, error) {
-		return b.measured(ctx, s, func() (int, time.Duration, error) { return l.during(ctx, d) })
-	}}
+func (b *bench) lookup(filter func(person) string) func(*population, string) load {
+	return func(p *population, addr string) load { return p.byFilter(addr, b.clients, filter) }
+}
+
+// answered accepts what the empty handler answers.
+func answered(status int, body []byte) error {
+	if status != 200 || string(body) != emptyAnswer {
+		return unexpected(status, body)
+	}
+	return nil
 }

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+)
+
+// listClients is the number of connections that ask for pages, whose answers are some hundred kilobytes.
+const listClients = 4
+
+// lists reads first and last pages of 100, sorted ones, and one that no index helps with.
+func (b *bench) lists(ctx context.Context, w *stage, s *section) error {
+	var small []*contender
+	for i, site := range w.sites {
+		rows, err := b.listRows(ctx, s, site, w.servers[i], w.large(i) && w.kind == kindSQLite)
+		if err != nil {
+			return err
+		}
+		if w.large(i) && small != nil {
+			for k, row := range rows[:5] { // those that an index orders
+				row.claims = append(row.claims, costOf(small[k], w.smaller(), atMost(1.3)))
+			}
+			for k, row := range rows[5:] {
+				row.claims = append(row.claims, costOf(small[5+k], w.smaller(), aim{}))
+			}
+		}
+		small = rows
+	}
+	s.Rows = alternate(s.Rows, len(w.sites))
+	return b.interleave(ctx, s.Rows...)
+}
+
+// alternate lets the sites take turns: what one server still does after its turn is not in the next one's way.
+func alternate(rows []*contender, groups int) []*contender {
+	each := len(rows) / groups
+	var out []*contender
+	for i := range each {
+		for g := range groups {
+			out = append(out, rows[g*each+i])
+		}
+	}
+	return append(out, rows[each*groups:]...)
+}
+
+func (b *bench) listRows(ctx context.Context, s *section, site *population, server *server, budget bool) ([]*contender, error) {
+	users := site.users()
+	page := func(name string, clients int, query string) *contender {
+		return s.add(name, users, server, site.get(server.addr, clients, []string{"/Users?" + query}, holding(`"Resources":[{`)))
+	}
+	total, last, err := site.walk(ctx, server.addr)
+	if err != nil {
+		return nil, err
+	}
+	rows := []*contender{
+		page("first page of 100 by startIndex", listClients, "startIndex=1&count=100"),
+		page("last page of 100 by startIndex", listClients, fmt.Sprintf("startIndex=%d&count=100", max(1, total-99))),
+		page("first page of 100 by cursor", listClients, "cursor&count=100"),
+		page("last page of 100 by cursor", listClients, "count=100&cursor="+url.QueryEscape(last)),
+		page("page of 100 sorted by userName", listClients, "sortBy=userName&count=100"),
+		page("page of 100 sorted by name.familyName", 1, "sortBy=name.familyName&count=100"),
+		s.add(`unindexed filter (title co "x")`, users, server, site.get(server.addr, 1,
+			[]string{"/Users?count=100&filter=" + url.QueryEscape(`title co "x"`)}, holding(`"totalResults":`))),
+	}
+	rows[1].claims = append(rows[1].claims, costOf(rows[0], "the first page's CPU", atMost(1.5)))
+	rows[3].claims = append(rows[3].claims, costOf(rows[2], "the first page's CPU", atMost(1.5)))
+	if budget {
+		for _, row := range rows[:4] {
+			row.claims = append(row.claims, costs(atMost(2000)))
+		}
+	}
+	return rows, nil
+}
+
+// walk follows the cursors to the last page and returns how many users there are and that page's cursor.
+func (s *population) walk(ctx context.Context, addr string) (total int, last string, err error) {
+	for read := 0; ; {
+		var page struct {
+			TotalResults int    `json:"totalResults"`
+			ItemsPerPage int    `json:"itemsPerPage"`
+			NextCursor   string `json:"nextCursor"`
+		}
+		target := "http://" + addr + scimPath + "/Users?count=100&attributes=userName&cursor=" + url.QueryEscape(last)
+		if err := getJSON(ctx, target, s.token, &page); err != nil {
+			return 0, "", err
+		}
+		read += page.ItemsPerPage
+		if page.NextCursor == "" {
+			if read != page.TotalResults {
+				return 0, "", fmt.Errorf("the pages by cursor hold %d of %d users", read, page.TotalResults)
+			}
+			return read, last, nil
+		}
+		last = page.NextCursor
+	}
+}

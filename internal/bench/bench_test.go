@@ -148,8 +148,11 @@ func TestAfterARoundItsTracesAreRemoved(t *testing.T) {
 	made := 0
 	c := &contender{
 		server: &server{cmd: &exec.Cmd{Process: self(t)}},
-		do:     func(context.Context, time.Duration) (int, time.Duration, error) { made++; return made, time.Second, nil },
-		after:  func(context.Context) error { made = 0; return nil },
+		do: func(context.Context, time.Duration) (int, time.Duration, error) {
+			made++
+			return made, time.Second, nil
+		},
+		after: func(context.Context) error { made = 0; return nil },
 	}
 	b := &bench{options: options{rounds: 2, round: time.Second}, stdout: io.Discard}
 	if err := b.interleave(t.Context(), c); err != nil {

@@ -89,7 +89,7 @@ type cycled struct {
 	siteCPU      time.Duration
 	idle         time.Duration
 	idleRequests int
-	site, source int64  // peak memory of either end
+	site, source int64      // peak memory of either end
 	users        []newcomer // what the site has now
 }
 

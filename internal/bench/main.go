@@ -34,7 +34,7 @@ func main() {
 type options struct {
 	binary  string
 	output  string
-	parent  string // of the temporary directory
+	parent  string   // of the temporary directory
 	kinds   []string // of database
 	only    []string // parts
 	users   []int

@@ -32,7 +32,7 @@ type server struct {
 	cmd  *exec.Cmd
 	in   io.Closer // a child of ours ends when this closes, also when the parent was killed
 	done chan struct{}
-	err  error // how it ended; read after done is closed
+	err  error     // how it ended; read after done is closed
 	db   *postgres // its database server, whose processor time counts too; nil on SQLite
 }
 

@@ -234,18 +234,6 @@ func found(n int) func(status int, body []byte) error {
 	}
 }
 
-// empty sends the same bytes to the empty handler.
-func (s *population) empty(addr string, clients int) load {
-	l := s.byID(addr, clients)
-	l.check = func(status int, body []byte) error {
-		if status != http.StatusOK || string(body) != emptyAnswer {
-			return unexpected(status, body)
-		}
-		return nil
-	}
-	return l
-}
-
 // newUsers creates people who are not there yet.
 func (s *population) newUsers(addr string, clients int, number func() int) (load, error) {
 	const hole = 7_777_777

@@ -7,14 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 
 	"modernc.org/sqlite"
-
-	"github.com/rollcall-scim/rollcall/directory"
-	"github.com/rollcall-scim/rollcall/provision"
-	"github.com/rollcall-scim/rollcall/roster"
-	"github.com/rollcall-scim/rollcall/signin"
-	"github.com/rollcall-scim/rollcall/site"
 )
 
 // sqliteConn is one connection with its prepared statements, used by one
@@ -266,37 +261,21 @@ func assignNumber(dest any, value int64) bool {
 	return true
 }
 
-// assignText knows the domains' own types of text: each that a column is read into.
+// assignText reads into text of any named type. The domains have many of
+// these, and database/sql, which PostgreSQL goes through, takes them all by
+// reflection; a list of them here would be forgotten one day.
 func assignText(dest any, value string) bool {
 	switch d := dest.(type) {
 	case *string:
 		*d = value
 	case *[]byte:
 		*d = []byte(value)
-	case *site.ID:
-		*d = site.ID(value)
-	case *site.Profile:
-		*d = site.Profile(value)
-	case *site.DeleteMode:
-		*d = site.DeleteMode(value)
-	case *roster.Kind:
-		*d = roster.Kind(value)
-	case *roster.Role:
-		*d = roster.Role(value)
-	case *signin.Kind:
-		*d = signin.Kind(value)
-	case *directory.ID:
-		*d = directory.ID(value)
-	case *provision.Mode:
-		*d = provision.Mode(value)
-	case *provision.Status:
-		*d = provision.Status(value)
-	case *provision.Scope:
-		*d = provision.Scope(value)
-	case *provision.Why:
-		*d = provision.Why(value)
 	default:
-		return false
+		v := reflect.ValueOf(dest)
+		if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.String {
+			return false
+		}
+		v.Elem().SetString(value)
 	}
 	return true
 }

@@ -142,6 +142,17 @@ func TestContenderThatGoesWrongIsLeftOutAndTheOthersGoOn(t *testing.T) {
 	}
 }
 
+func TestWithoutPostgreSQLTheRowSaysSoAndNothingFails(t *testing.T) {
+	t.Parallel()
+	s := &section{Kind: kindPostgres, Part: partList, Title: "Lists", Problem: fmt.Errorf("fill a site of 10: %w", errNoPostgres)}
+	if got := s.table(); !strings.Contains(got, "| Lists |  |  | not run |") || !strings.Contains(got, "no PostgreSQL on this machine") {
+		t.Errorf("got no row with the reason:\n%s", got)
+	}
+	if err := (&report{Sections: []*section{s}}).problems(); err != nil {
+		t.Errorf("got %v, want no error", err)
+	}
+}
+
 // What is done after a round is not part of what is measured, and comes after each.
 func TestAfterARoundItsTracesAreRemoved(t *testing.T) {
 	t.Parallel()
@@ -196,6 +207,15 @@ func TestTableIsMarkdown(t *testing.T) {
 	want := "|  | rate | ratio |\n|---|---:|---:|\n| GET | 12,346 (9,999–20,000) | 0.50 (0.25–0.75) |\n| POST | 8 (7–9) | 1.00 |\n"
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("got-want+:\n%s", diff)
+	}
+}
+
+func TestFiguresHaveThreeDigitsOrMore(t *testing.T) {
+	t.Parallel()
+	for want, values := range map[string][]float64{"1,000": {999.7}, "999": {999.2}, "7.2 (0.6–9.0)": {7.2, 0.6, 9}, "150 (99–1,250)": {99, 150, 1250}} {
+		if got := figure(values); got != want {
+			t.Errorf("%v: got %q, want %q", values, got, want)
+		}
 	}
 }
 

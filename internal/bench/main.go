@@ -100,12 +100,12 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.SetOutput(stderr)
 	f.StringVar(&o.binary, "rollcall", "bin/rollcall", "the rollcall binary to measure")
 	f.StringVar(&o.output, "o", "", "file for the result, in Markdown; it is printed either way")
-	f.StringVar(&o.parent, "dir", "", "where the temporary directory is made: a disk, with about 3 GB free for 100,000 users")
+	f.StringVar(&o.parent, "dir", "", "where the temporary directory is made: a disk, with about 5 GB free for 100,000 users")
 	f.Func("users", "sizes of the sites to read from, rising (default 1000,100000)", func(text string) (err error) {
 		o.users, err = sizes(text)
 		return err
 	})
-	f.IntVar(&o.cycle, "cycle", 10_000, "users of the initial cycle")
+	f.IntVar(&o.cycle, "cycle", 5_000, "users of the initial cycle")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of each contender")
 	f.DurationVar(&o.round, "round", time.Second, "length of a round")
 	f.DurationVar(&o.limit, "limit", 30*time.Minute, "time after which the run ends with what it has")

@@ -399,7 +399,7 @@ func figure(values []float64) string {
 
 func whole(values []float64) string {
 	s := spreadOf(values)
-	if s.Max >= 1000 {
+	if s.Max >= 999.5 {
 		median, low, high := count(int(s.Median+0.5)), count(int(s.Min+0.5)), count(int(s.Max+0.5))
 		if low == high {
 			return median

@@ -21,6 +21,10 @@ const adminName = "admin@contoso.example"
 // mostClients is the greatest number of connections that a load may have.
 const mostClients = 64
 
+// strangers is how many users are in no group, at least one for each connection. With the administrator they fill a
+// page of 100, so that the last page of a site of some hundreds is as long as the first.
+const strangers = 99
+
 const scimPath = "/c/" + siteName + "/auth/scim/v2"
 
 // population is a site of profile full with a live token and its people, alone in its database.
@@ -89,7 +93,7 @@ func lookup(userName string) string {
 
 // fill brings n people in by durable creates, and some who stay in no group; then it makes the groups.
 func (s *population) fill(ctx context.Context, addr string, n int) error {
-	ids, sizes := make([]string, n+mostClients), make([]int, n+mostClients)
+	ids, sizes := make([]string, n+strangers), make([]int, n+strangers)
 	_, err := all(ctx, addr, mostClients, len(ids), func(c *conn, i int) error {
 		body, err := personOf(i).user()
 		if err != nil {

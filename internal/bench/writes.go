@@ -111,7 +111,7 @@ func (b *bench) patches(w *stage, s *section, other *beside) {
 
 func (b *bench) creates(w *stage, s *section, other *beside) error {
 	var last atomic.Int64
-	last.Store(int64(w.largest().users() + mostClients))
+	last.Store(int64(w.largest().users() + strangers))
 	number := func() int { return int(last.Add(1)) }
 	for _, clients := range b.writers() {
 		var small *contender

@@ -21,11 +21,8 @@ type narrowing struct {
 // maybe is the answer of an index that knows nothing.
 var maybe = narrowing{}
 
-// Constant answers; "1 = 1" means the same on both databases.
-var (
-	always    = narrowing{sql: "1 = 1", exact: true}
-	neverTrue = narrowing{sql: "1 = 0", exact: true}
-)
+// always lets everything pass; "1 = 1" means the same on both databases.
+var always = narrowing{sql: "1 = 1", exact: true}
 
 // narrow compiles a filter. Its SQL calls the resource r, and its placeholders count on from the arguments before it.
 // Columns come from this file and values are bound: nothing of a request becomes SQL text.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strconv"
+	"strings"
 
 	"modernc.org/sqlite"
 )
@@ -19,7 +21,7 @@ import (
 // primary key.
 type sqliteConn struct {
 	c     driver.Conn
-	stmts map[string]sqliteStmt
+	stmts map[string]*sqliteStmt
 	// interruptible: a statement may be stopped when its context ends. Never
 	// on the writer: stopping one statement would roll back everybody who
 	// shares the transaction.
@@ -29,8 +31,15 @@ type sqliteConn struct {
 	values []driver.Value      // of the current row
 }
 
-// sqliteStmt is a prepared statement of the driver.
-type sqliteStmt interface {
+// sqliteStmt is a prepared statement with the arguments that its placeholders
+// take, one after the other, counted from 1.
+type sqliteStmt struct {
+	driverStmt
+	takes []int
+}
+
+// driverStmt is a prepared statement of the driver.
+type driverStmt interface {
 	driver.Stmt
 	driver.StmtExecContext
 	driver.StmtQueryContext
@@ -46,7 +55,7 @@ func openSQLiteConn(ctx context.Context, dsn string) (*sqliteConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sqliteConn{c: c, stmts: map[string]sqliteStmt{}}, nil
+	return &sqliteConn{c: c, stmts: map[string]*sqliteStmt{}}, nil
 }
 
 func (c *sqliteConn) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
@@ -55,7 +64,7 @@ func (c *sqliteConn) exec(ctx context.Context, query string, args []any) (sql.Re
 	if err != nil {
 		return nil, err
 	}
-	if err := c.bind(args); err != nil {
+	if err := c.bind(stmt, args); err != nil {
 		return nil, err
 	}
 	defer clear(c.args)
@@ -68,7 +77,7 @@ func (c *sqliteConn) query(ctx context.Context, query string, args []any) (curso
 	if err != nil {
 		return nil, err
 	}
-	if err := c.bind(args); err != nil {
+	if err := c.bind(stmt, args); err != nil {
 		return nil, err
 	}
 	defer clear(c.args)
@@ -91,14 +100,17 @@ func (c *sqliteConn) context(ctx context.Context) context.Context {
 	return context.WithoutCancel(ctx)
 }
 
-// bind makes c.args of the arguments. Byte slices are bound as text: SQLite
-// would store a blob, which equals no text.
-func (c *sqliteConn) bind(args []any) error {
+// bind makes c.args of the arguments that the statement takes. Byte slices are
+// bound as text: SQLite would store a blob, which equals no text.
+func (c *sqliteConn) bind(stmt *sqliteStmt, args []any) error {
 	c.args = c.args[:0]
-	for i, arg := range args {
-		value, err := driverValue(arg)
+	for i, n := range stmt.takes {
+		if n > len(args) {
+			return fmt.Errorf("argument $%d is missing: there are %d", n, len(args))
+		}
+		value, err := driverValue(args[n-1])
 		if err != nil {
-			return fmt.Errorf("argument $%d: %w", i+1, err)
+			return fmt.Errorf("argument $%d: %w", n, err)
 		}
 		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: value})
 	}
@@ -130,7 +142,7 @@ func (c *sqliteConn) do(query string) error {
 // prepare returns the prepared statement of the text. When there are very many
 // they are forgotten together: texts come from the program, a filter's too, so
 // that they repeat.
-func (c *sqliteConn) prepare(query string) (sqliteStmt, error) {
+func (c *sqliteConn) prepare(query string) (*sqliteStmt, error) {
 	if stmt := c.stmts[query]; stmt != nil {
 		return stmt, nil
 	}
@@ -139,16 +151,42 @@ func (c *sqliteConn) prepare(query string) (sqliteStmt, error) {
 			return nil, err
 		}
 	}
-	prepared, err := c.c.Prepare(query)
+	text, takes := nameless(query)
+	prepared, err := c.c.Prepare(text)
 	if err != nil {
 		return nil, err
 	}
-	stmt, ok := prepared.(sqliteStmt)
+	stmt, ok := prepared.(driverStmt)
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("the driver's statement %T takes no context", prepared), prepared.Close())
 	}
-	c.stmts[query] = stmt
-	return stmt, nil
+	c.stmts[query] = &sqliteStmt{stmt, takes}
+	return c.stmts[query], nil
+}
+
+// nameless replaces each $1 by ?, and returns which arguments the placeholders
+// take. To SQLite $1 is a name, and the driver looks up the name of each
+// placeholder by walking over all names of the statement.
+func nameless(query string) (text string, takes []int) {
+	var b strings.Builder
+	quoted := false
+	for i := 0; i < len(query); i++ {
+		if query[i] == '\'' {
+			quoted = !quoted
+		}
+		end := i + 1
+		for !quoted && query[i] == '$' && end < len(query) && '0' <= query[end] && query[end] <= '9' {
+			end++
+		}
+		if n, err := strconv.Atoi(query[i+1 : end]); err == nil {
+			b.WriteByte('?')
+			takes = append(takes, n)
+			i = end - 1
+			continue
+		}
+		b.WriteByte(query[i])
+	}
+	return b.String(), takes
 }
 
 // forget closes the prepared statements.

@@ -89,7 +89,7 @@ func TestPlaceholders(t *testing.T) {
 				if err := tx.QueryRow(t.Context(), `
 					select site, name, size, alive
 					from thing
-					where name = $1 and $1 = name`, name).Scan(&r.Site, &r.Name, &r.Size, &r.Alive); err != nil {
+					where name = $1 and $1 = name and name <> 'it''s $1'`, name).Scan(&r.Site, &r.Name, &r.Size, &r.Alive); err != nil {
 					return err
 				}
 				got = append(got, r)

@@ -56,12 +56,9 @@ func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Cha
 	if err != nil {
 		return Outcome{}, err
 	}
-	var out Outcome
-	err = r.update(ctx, func(tx Tx) error {
-		out, err = r.insert(ctx, tx, rec, d, c)
-		return err
+	return r.update(ctx, c, func(tx Tx) (Outcome, error) {
+		return r.insert(ctx, tx, rec, d, c)
 	})
-	return out, err
 }
 
 // Replace is SCIM's PUT. Of a user it keeps active, externalId and the role where the request leaves them out. A group
@@ -137,19 +134,16 @@ func (r *Roster) Delete(ctx context.Context, kind Kind, id string, c Change) (Ou
 	if kind == User && r.site.Deletes == site.DeactivateOnDelete {
 		return r.byHand(ctx, id, c, func(d *draft) { d.doc["active"] = false })
 	}
-	var out Outcome
-	err = r.update(ctx, func(tx Tx) error {
+	return r.update(ctx, c, func(tx Tx) (Outcome, error) {
 		rec, old, err := r.read(ctx, tx, kind, id, c)
 		if err != nil {
-			return err
+			return Outcome{}, err
 		}
 		if kind == User && rec.Role != RoleRegistered {
-			return scim.Conflict("%s has the role %s. Set userType to Registered first, then delete.", old.String("userName"), rec.Role)
+			return Outcome{}, scim.Conflict("%s has the role %s. Set userType to Registered first, then delete.", old.String("userName"), rec.Role)
 		}
-		out, err = r.remove(ctx, tx, rt, rec, old, c)
-		return err
+		return r.remove(ctx, tx, rt, rec, old, c)
 	})
-	return out, err
 }
 
 // writable returns the resource type of a kind that SCIM can write here.
@@ -222,30 +216,37 @@ func (r *Roster) shows(role Role) bool {
 
 // change is the one way in which a stored resource becomes another: apply makes the new document of the old one.
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
-	var out Outcome
-	err := r.update(ctx, func(tx Tx) error {
+	return r.update(ctx, c, func(tx Tx) (Outcome, error) {
 		rec, old, err := r.read(ctx, tx, Kind(rt.ID), id, c)
 		if err != nil {
-			return err
+			return Outcome{}, err
 		}
 		d, err := apply(rec, old)
 		if err != nil {
-			return err
+			return Outcome{}, err
 		}
-		out, err = r.replace(ctx, tx, rt, rec, old, d, c)
-		return err
+		return r.replace(ctx, tx, rt, rec, old, d, c)
 	})
-	return out, err
 }
 
-// update runs fn in one transaction. Broken rules come out as they are.
-func (r *Roster) update(ctx context.Context, fn func(Tx) error) error {
-	err := r.Store.Update(ctx, r.site.ID, fn)
+// update makes a change in one transaction, with the row of the request that asked for it. Broken rules come out as they
+// are.
+func (r *Roster) update(ctx context.Context, c Change, fn func(Tx) (Outcome, error)) (Outcome, error) {
+	var out Outcome
+	err := r.Store.Update(ctx, r.site.ID, func(tx Tx) (err error) {
+		if out, err = fn(tx); err != nil || c.Log == nil {
+			return err
+		}
+		return tx.AppendRequest(ctx, c.Log(out))
+	})
 	var broken *scim.Error
-	if err == nil || errors.As(err, &broken) {
-		return err
+	switch {
+	case err == nil:
+		return out, nil
+	case errors.As(err, &broken):
+		return Outcome{}, err
 	}
-	return fmt.Errorf("change roster: %w", err)
+	return Outcome{}, fmt.Errorf("change roster: %w", err)
 }
 
 func (r *Roster) read(ctx context.Context, tx Tx, kind Kind, id string, c Change) (Record, scim.Resource, error) {

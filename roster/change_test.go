@@ -67,6 +67,41 @@ func TestCreate(t *testing.T) {
 			f.user(t, f.documented, ada) // another site's names are its own
 		})
 	})
+	t.Run("its_row_of_the_request_log_is_written_with_it_or_neither", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			row := site.Request{Time: f.clock.Now(), ID: "row", Site: f.full.ID, Method: "POST", Path: "/Users", Status: 201}
+			by := bySCIM
+			by.Log = func(out roster.Outcome) site.Request {
+				row.Subject, row.Sentence = out.Document.ID, out.Sentence
+				return row
+			}
+			out, err := f.rosters.Open(f.full).Create(t.Context(), roster.User, decode(t, ada), by)
+			if err != nil {
+				t.Fatal(err)
+			}
+			logged := func() []site.Request {
+				t.Helper()
+				rows, _, err := f.sites.Requests(t.Context(), f.full.ID, site.RequestQuery{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return rows
+			}
+			if got := logged(); len(got) != 1 || got[0].Subject != out.Document.ID || got[0].Sentence != "Created" {
+				t.Errorf("the log has %+v", got)
+			}
+			// A second row of the same time and id cannot be written, so Bob cannot be made.
+			if out, err := f.rosters.Open(f.full).Create(t.Context(), roster.User, decode(t, registered("bob")), by); err == nil {
+				t.Errorf("made %+v, though its row cannot be written", out)
+			}
+			if _, err := f.rosters.Open(f.full).PersonByUserName(t.Context(), "bob"); err == nil {
+				t.Error("bob is there without a row")
+			}
+			if got := logged(); len(got) != 1 {
+				t.Errorf("the log has %+v", got)
+			}
+		})
+	})
 	t.Run("a_deactivated_user_keeps_the_name", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			f.user(t, f.full, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"bob","active":false}`)

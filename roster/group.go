@@ -19,21 +19,18 @@ func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *Me
 	if err != nil {
 		return Outcome{}, err
 	}
-	var out Outcome
-	err = r.update(ctx, func(tx Tx) error {
+	return r.update(ctx, c, func(tx Tx) (out Outcome, err error) {
 		d := &draft{doc: doc.Clone()}
 		// The row of the group goes first: a name in use is refused before anything is read for it.
 		if rec.Position, err = tx.Insert(ctx, rec); err != nil {
-			return taken(err, doc)
+			return Outcome{}, taken(err, doc)
 		}
 		m := membersEdit{Roster: r, tx: tx, group: rec.ID, d: d}
 		if err := m.add(ctx, members.distinct()); err != nil {
-			return err
+			return Outcome{}, err
 		}
-		out, err = r.created(ctx, tx, rec, d, c)
-		return err
+		return r.created(ctx, tx, rec, d, c)
 	})
-	return out, err
 }
 
 // ReplaceGroup is SCIM's PUT of a group: its members become those; nil is none.
@@ -97,18 +94,19 @@ func (m *membersEdit) patchWhole(ctx context.Context, rt *resourceType, p *scim.
 
 // changeGroup is change with the rows of members at hand.
 func (r *Roster) changeGroup(ctx context.Context, rt *resourceType, id string, c Change, apply func(m *membersEdit, old scim.Resource) (*draft, error)) (Outcome, error) {
-	var out Outcome
-	err := r.update(ctx, func(tx Tx) error {
+	return r.update(ctx, c, func(tx Tx) (Outcome, error) {
 		rec, old, err := r.read(ctx, tx, Group, id, c)
 		if err != nil {
-			return err
+			return Outcome{}, err
 		}
 		d, err := apply(&membersEdit{Roster: r, tx: tx, group: id}, old)
 		if err != nil {
-			return err
+			return Outcome{}, err
 		}
-		out, err = r.replace(ctx, tx, rt, rec, old, d, c)
-		return err
+		out, err := r.replace(ctx, tx, rt, rec, old, d, c)
+		if err == nil && c.CountMembers > 0 {
+			out.Members, err = tx.CountMembers(ctx, id, c.CountMembers)
+		}
+		return out, err
 	})
-	return out, err
 }

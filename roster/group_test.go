@@ -233,6 +233,29 @@ func TestGroup(t *testing.T) {
 			f.hasMembers(t, f.full, id, u[1], u[2])
 		})
 	})
+	t.Run("a_change_counts_members_as_far_as_it_was_asked_to", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			u := f.users(t, f.full, 4)
+			id := f.group(t, f.full, "G", u[0])
+			f.group(t, f.full, "H", u...)
+			for _, c := range []struct {
+				most, want int
+				op         string
+			}{
+				{0, 0, `{"op":"add","path":"members","value":` + values(u[1]) + `}`},
+				{3, 2, `{"op":"add","path":"members","value":` + values(u[1]) + `}`},
+				{3, 3, `{"op":"add","path":"members","value":` + values(u...) + `}`},
+				{3, 0, `{"op":"remove","path":"members"}`},
+			} {
+				by := bySCIM
+				by.CountMembers = c.most
+				out, err := f.rosters.Open(f.full).Patch(t.Context(), roster.Group, id, groupPatch(t, c.op), by)
+				if err != nil || out.Members != c.want {
+					t.Errorf("%s: counted %d up to %d, %v; want %d", c.op, out.Members, c.most, err, c.want)
+				}
+			}
+		})
+	})
 	t.Run("members_that_do_not_exist_are_skipped_or_refused", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			u := f.users(t, f.full, 1)

@@ -49,18 +49,6 @@ func (r *Roster) Members(ctx context.Context, group string) iter.Seq2[Member, er
 	}
 }
 
-// FirstMembers returns the members of a group in the order of their ids, at most limit of them, in one query.
-func (r *Roster) FirstMembers(ctx context.Context, group string, limit int) ([]Member, error) {
-	if !storable(group) || !r.site.Groups {
-		return nil, nil
-	}
-	members, err := r.Store.Members(ctx, r.site.ID, group, "", limit)
-	if err != nil {
-		return nil, fmt.Errorf("read members of group %s: %w", group, err)
-	}
-	return members, nil
-}
-
 // pages reads page after page until one is not full.
 func pages(read func(after string) ([]Member, error)) iter.Seq2[[]Member, error] {
 	return func(yield func([]Member, error) bool) {

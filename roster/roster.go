@@ -71,6 +71,13 @@ type Change struct {
 	Person string
 	// IfVersion is the version the change was made for; another one is 412. 0 asks for none.
 	IfVersion int64
+
+	// Log returns the row that the request for this change leaves in the site's request log. It is written in the
+	// change's transaction, so that there is none without the other. Log may be called more than once, the last time
+	// counts; nil writes none.
+	Log func(Outcome) site.Request
+	// CountMembers is up to how many members of a changed group Outcome.Members counts; 0 counts none.
+	CountMembers int
 }
 
 // The ways in which a change comes.
@@ -101,6 +108,7 @@ type Outcome struct {
 	UserName      string   // what it is called now, for the request log: a group's displayName
 	Sentence      string   // what was done, for people
 	SessionsEnded int
+	Members       int // of a group, up to Change.CountMembers
 	Created       bool
 	Changed       bool // false: it was so already; neither version nor events
 	Ignored       []scim.Ignored
@@ -225,6 +233,8 @@ type Tx interface {
 	// RemoveMembers returns whom it removed.
 	RemoveMembers(ctx context.Context, group string, ids []string) (removed []string, err error)
 	Members(ctx context.Context, group, after string, limit int) ([]Member, error)
+	// CountMembers counts the members of a group, up to most.
+	CountMembers(ctx context.Context, group string, most int) (int, error)
 	// GroupsWith returns the ids of the groups that have that member.
 	GroupsWith(ctx context.Context, member string) ([]string, error)
 
@@ -243,4 +253,6 @@ type Tx interface {
 	EndSessions(ctx context.Context, person string, now time.Time) (int, error)
 
 	AppendEvent(ctx context.Context, e event.Event) error
+	// AppendRequest writes the row of the request that asked for this transaction.
+	AppendRequest(ctx context.Context, row site.Request) error
 }

@@ -285,6 +285,7 @@ func (b *bulk) sub(op *operation, path, why string) *exchange {
 	sub.row.Time, sub.row.Method = b.Now(), method(sub.method)
 	sub.row.Path = fmt.Sprintf("%s (operation %d of /Bulk%s)", clip(path), op.number, why)
 	sub.row.Fixes, sub.row.Ignored = nil, nil
+	sub.logged = false
 	return &sub
 }
 
@@ -298,6 +299,9 @@ func (x *exchange) pathLocation() string {
 
 // noted leaves the row of an operation in the request log, and returns its error as the client may see it.
 func (x *exchange) noted(a answer, err error) error {
+	if err == nil && x.logged {
+		return nil
+	}
 	x.row.Status = a.status
 	if err != nil {
 		e := x.public(x.r, err)

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
 )
 
 // What can be done with resources, whatever their type: their schemas decide the rest.
@@ -43,14 +45,14 @@ func (x *exchange) create() (answer, error) {
 	}
 	var out roster.Outcome
 	if members != nil {
-		out, err = x.roster.CreateGroup(x.ctx, doc, members, x.change())
+		out, err = x.roster.CreateGroup(x.ctx, doc, members, x.change(always(http.StatusCreated)))
 	} else {
-		out, err = x.roster.Create(x.ctx, x.kind(), doc, x.change())
+		out, err = x.roster.Create(x.ctx, x.kind(), doc, x.change(always(http.StatusCreated)))
 	}
 	if err != nil {
 		return answer{}, err
 	}
-	x.did(out)
+	v.groups = false // nobody is in a group when they are made
 	return v.one(http.StatusCreated, out.Document)
 }
 
@@ -64,7 +66,7 @@ func (x *exchange) replace() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	by, err := x.conditional()
+	by, err := x.conditional(always(http.StatusOK))
 	if err != nil {
 		return answer{}, err
 	}
@@ -77,7 +79,6 @@ func (x *exchange) replace() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	x.did(out)
 	return v.one(http.StatusOK, out.Document)
 }
 
@@ -98,20 +99,16 @@ func (x *exchange) patch() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	by, err := x.conditional()
+	by, err := x.conditional(v.patched)
 	if err != nil {
 		return answer{}, err
 	}
+	by.CountMembers = smallGroup + 1
 	out, err := x.roster.Patch(x.ctx, x.kind(), x.id(), patch, by)
 	if err != nil {
 		return answer{}, err
 	}
-	x.did(out)
-	whole, err := x.answersWhole(v, out.Document.ID)
-	if err != nil {
-		return answer{}, err
-	}
-	if !whole {
+	if v.patched(out) == http.StatusNoContent {
 		return answer{status: http.StatusNoContent, location: x.locationOf(x.rt, out.Document.ID), etag: etag(out.Document)}, nil
 	}
 	return v.one(http.StatusOK, out.Document)
@@ -120,32 +117,26 @@ func (x *exchange) patch() (answer, error) {
 // smallGroup is how many members a group may have to be sent whole in answer to a PATCH.
 const smallGroup = 100
 
-// answersWhole reports whether the answer to a PATCH has a body.
+// patched is the status of the answer to a PATCH: 200 with the resource or 204 without.
 //
 // RFC 7644 §3.5.2: it may be left out, but not for a client that names attributes. Entra advises against a group's members
 // there and reads the status alone; a client that asks for SCIM JSON by its name gets a group that is small.
-func (x *exchange) answersWhole(v view, id string) (bool, error) {
-	if x.kind() != roster.Group || v.asked {
-		return true, nil
+func (v view) patched(out roster.Outcome) int {
+	if v.kind() != roster.Group || v.asked || v.wantsSCIM && out.Members <= smallGroup {
+		return http.StatusOK
 	}
-	if !x.wantsSCIM {
-		return false, nil
-	}
-	members, err := x.roster.FirstMembers(x.ctx, id, smallGroup+1)
-	return len(members) <= smallGroup, err
+	return http.StatusNoContent
 }
 
 func (x *exchange) remove() (answer, error) {
 	x.row.Subject = x.id()
-	by, err := x.conditional()
+	by, err := x.conditional(always(http.StatusNoContent))
 	if err != nil {
 		return answer{}, err
 	}
-	out, err := x.roster.Delete(x.ctx, x.kind(), x.id(), by)
-	if err != nil {
+	if _, err := x.roster.Delete(x.ctx, x.kind(), x.id(), by); err != nil {
 		return answer{}, err
 	}
-	x.did(out)
 	return answer{status: http.StatusNoContent}, nil
 }
 
@@ -275,24 +266,32 @@ func sought(filter *scim.Filter) (attribute, value string) {
 	return strings.TrimSuffix(c.Path.Name+"."+c.Path.Sub, "."), value
 }
 
-// did takes over into the log row what a change came to.
-func (x *exchange) did(out roster.Outcome) {
-	x.row.Subject = out.Document.ID
-	x.row.UserName = out.UserName
-	x.row.Sentence = out.Sentence
-	x.fixed(out.Fixes)
-	x.ignored(out.Ignored)
+// change is a change that this request asks for, and that is answered with that status. The row of the request is written
+// with it.
+func (x *exchange) change(status func(roster.Outcome) int) roster.Change {
+	asked := x.row
+	return roster.Change{Actor: x.token.Actor(), Via: roster.ViaSCIM, Log: func(out roster.Outcome) site.Request {
+		x.row = asked
+		x.row.Subject, x.row.UserName, x.row.Sentence = out.Document.ID, out.UserName, out.Sentence
+		x.row.Fixes, x.row.Ignored = slices.Clone(asked.Fixes), slices.Clone(asked.Ignored)
+		x.fixed(out.Fixes)
+		x.ignored(out.Ignored)
+		x.row.Status = status(out)
+		x.row.Duration = x.Now().Sub(x.row.Time)
+		x.logged = true
+		return x.Sites.Log().Row(x.row)
+	}}
 }
 
-func (x *exchange) change() roster.Change {
-	return roster.Change{Actor: x.token.Actor(), Via: roster.ViaSCIM}
+func always(status int) func(roster.Outcome) int {
+	return func(roster.Outcome) int { return status }
 }
 
-// conditional is the change that If-Match and If-None-Match allow.
+// conditional is the change that If-Match and If-None-Match allow, answered with that status.
 //
 // RFC 7644 §3.14: a version that is not the current one is 412.
-func (x *exchange) conditional() (roster.Change, error) {
-	by := x.change()
+func (x *exchange) conditional(status func(roster.Outcome) int) (roster.Change, error) {
+	by := x.change(status)
 	tags, anyTag := tagsOf(x.ifMatch)
 	unwanted, unwantedAny := tagsOf(x.ifNoneMatch)
 	wants := len(tags) > 0 && !anyTag

@@ -54,7 +54,8 @@ type exchange struct {
 	mode   scim.Mode
 	rt     *scim.ResourceType // of the place; nil where it has none
 
-	row site.Request // the row that this request leaves in the request log
+	row    site.Request // the row that this request leaves in the request log
+	logged bool         // it was written, with the change
 }
 
 // Before answers what Serves reports and leaves everything else to next, which may be a ServeMux.
@@ -255,6 +256,10 @@ func (x *exchange) nameSubject() {
 
 // succeed answers a read and gathers its row; the row of a write is on disk before its answer leaves.
 func (x *exchange) succeed(a answer) {
+	if x.logged {
+		x.send(a)
+		return
+	}
 	x.row.Status = a.status
 	if x.row.IsChange() {
 		x.write()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,9 +14,9 @@ import (
 
 const (
 	flushEvery   = time.Second
-	flushAt      = 1_000 // gathered rows that wake the writer before its second is over
-	gatherMost   = 4_000 // gathered rows at which Gather itself writes, so that memory stays bounded
-	refusedMost  = 100   // rows about requests without a valid token that one flush takes
+	flushAt      = 5_000  // gathered rows that wake the writer before its second is over
+	gatherMost   = 10_000 // gathered rows at which Gather itself writes, so that memory stays bounded
+	refusedMost  = 100    // rows about requests without a valid token that one flush takes
 	stopWithin   = 5 * time.Second
 	maxLogText   = 2_000 // bytes kept of a path or sentence
 	defaultPage  = 50
@@ -33,10 +35,10 @@ type Request struct {
 	Method     string
 	Path       string // with its query
 	Status     int
-	Duration   time.Duration
-	UserName   string // whom it was about, as far as known
-	Subject    string // the resource's id, as far as known
-	Sentence   string // what we did, written by the code that did it
+	Duration   time.Duration // until the answer was there; of a change, until it went to the disk
+	UserName   string        // whom it was about, as far as known
+	Subject    string        // the resource's id, as far as known
+	Sentence   string        // what we did, written by the code that did it
 	Fixes      []string
 	Ignored    []string
 	Remote     string
@@ -97,6 +99,7 @@ type RequestLog struct {
 
 	mu       sync.Mutex
 	gathered []Request
+	uses     uses       // by requests whose rows others wrote
 	refused  int        // rows of GatherRefused among them
 	flushing sync.Mutex // one flush at a time, so that rows are written in order and once
 }
@@ -110,10 +113,22 @@ func (s *Sites) Log() *RequestLog {
 // Write puts a row on disk before it returns. It is for writes and refusals.
 func (l *RequestLog) Write(ctx context.Context, r Request) error {
 	rows := []Request{l.prepare(r)}
-	if err := l.sites.Store.AppendRequests(ctx, rows, usesOf(rows)); err != nil {
+	if err := l.sites.Store.AppendRequests(ctx, rows, usesOf(rows).list()); err != nil {
 		return fmt.Errorf("write request log: %w", err)
 	}
 	return nil
+}
+
+// Row makes a row ready for who writes it in a transaction of their own. That its token was used is gathered.
+func (l *RequestLog) Row(r Request) Request {
+	r = l.prepare(r)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.uses == nil {
+		l.uses = uses{}
+	}
+	l.uses.note(r)
+	return r
 }
 
 // Gather keeps a row for the next flush. It is for reads. When rows arrive faster than they are written it waits for
@@ -164,19 +179,22 @@ func (l *RequestLog) Flush(ctx context.Context) error {
 	l.flushing.Lock()
 	defer l.flushing.Unlock()
 	l.mu.Lock()
-	rows := l.gathered
-	l.gathered, l.refused = nil, 0
+	rows, used := l.gathered, usesOf(l.gathered)
+	used.merge(l.uses)
+	l.gathered, l.uses, l.refused = nil, nil, 0
 	l.mu.Unlock()
-	if len(rows) == 0 {
+	if len(rows)+len(used) == 0 {
 		return nil
 	}
-	err := l.sites.Store.AppendRequests(ctx, rows, usesOf(rows))
+	err := l.sites.Store.AppendRequests(ctx, rows, used.list())
 	if err == nil {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.gathered = append(rows, l.gathered...)
+	used.merge(l.uses)
+	l.uses = used
 	return fmt.Errorf("write %d rows of the request log: %w", len(rows), err)
 }
 
@@ -226,24 +244,43 @@ func clip(text string) string {
 	return strings.ToValidUTF8(text[:maxLogText], "") + "…"
 }
 
-// usesOf returns the last use of each token in rows, in no particular order.
-func usesOf(rows []Request) []TokenUse {
-	last := make(map[TokenUse]TokenUse)
-	for _, r := range rows {
-		if r.TokenID == "" {
-			continue
-		}
-		key := TokenUse{Site: r.Site, Token: r.TokenID}
-		if !r.Time.Before(last[key].Time) {
-			last[key] = TokenUse{Site: r.Site, Token: r.TokenID, Time: r.Time, From: r.Remote}
-		}
-	}
-	uses := make([]TokenUse, 0, len(last))
-	for _, u := range last {
-		uses = append(uses, u)
-	}
-	return uses
+// uses are the last uses of tokens.
+type uses map[tokenKey]TokenUse
+
+type tokenKey struct {
+	site  ID
+	token string
 }
+
+func usesOf(rows []Request) uses {
+	u := uses{}
+	for _, r := range rows {
+		u.note(r)
+	}
+	return u
+}
+
+func (u uses) note(r Request) {
+	if r.TokenID != "" {
+		u.add(TokenUse{Site: r.Site, Token: r.TokenID, Time: r.Time, From: r.Remote})
+	}
+}
+
+func (u uses) add(use TokenUse) {
+	key := tokenKey{use.Site, use.Token}
+	if !use.Time.Before(u[key].Time) {
+		u[key] = use
+	}
+}
+
+func (u uses) merge(others uses) {
+	for _, use := range others {
+		u.add(use)
+	}
+}
+
+// list is in no particular order.
+func (u uses) list() []TokenUse { return slices.Collect(maps.Values(u)) }
 
 // RequestQuery asks for one page of a site's request log, newest first.
 type RequestQuery struct {

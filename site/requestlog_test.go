@@ -99,7 +99,7 @@ func TestRequestLog(t *testing.T) {
 	t.Run("more_than_the_buffer_holds_is_written_early_and_none_is_dropped", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			log := f.sites.Log()
-			const n = 4_500
+			const n = 10_500
 			for range n {
 				log.Gather(site.Request{Site: f.acme.ID, Method: "GET", Path: "/Users", Status: 200})
 			}

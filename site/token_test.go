@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -255,6 +256,55 @@ func TestAuthenticate(t *testing.T) {
 				t.Fatal(err)
 			}
 			here.refused(t, secret)
+		})
+	})
+	t.Run("what_another_process_changes_holds_for_the_next_request", func(t *testing.T) {
+		t.Parallel()
+		storetest.EachURL(t, func(t *testing.T, url string) {
+			c := newClock()
+			here, elsewhere := newSites(storetest.Open(t, url), c), newSites(storetest.Open(t, url), c)
+			s, err := elsewhere.Create(t.Context(), "acme", site.Full, "cli")
+			if err != nil {
+				t.Fatal(err)
+			}
+			token, secret, err := elsewhere.CreateToken(t.Context(), s.ID, site.TokenRequest{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Often and at once, so that every connection has seen it before.
+			same := func(want error, strict bool) {
+				t.Helper()
+				var all sync.WaitGroup
+				for range 16 {
+					all.Go(func() {
+						for range 16 {
+							got, _, err := here.Authenticate(t.Context(), "acme", secret)
+							if err != want || err == nil && got.Strict != strict {
+								t.Errorf("got %v, strict %t; want %v, strict %t", err, got.Strict, want, strict)
+								return
+							}
+						}
+					})
+				}
+				all.Wait()
+			}
+			set := func(change func(*site.Site)) {
+				t.Helper()
+				if _, err := elsewhere.Update(t.Context(), s.ID, "cli", func(s *site.Site) error { change(s); return nil }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			same(nil, false)
+			set(func(s *site.Site) { s.Strict = true })
+			same(nil, true)
+			set(func(s *site.Site) { s.SCIMEnabled = false })
+			same(site.ErrSCIMOff, true)
+			set(func(s *site.Site) { s.SCIMEnabled = true })
+			same(nil, true)
+			if err := elsewhere.RevokeToken(t.Context(), s.ID, token.ID, "cli"); err != nil {
+				t.Fatal(err)
+			}
+			same(site.ErrUnauthorized, false)
 		})
 	})
 }

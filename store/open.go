@@ -47,6 +47,7 @@ type engine interface {
 	update(ctx context.Context, fn func(*Tx) error) error
 	view(ctx context.Context, fn func(*Tx) error) error
 	read(ctx context.Context, fn func(*Tx) error) error
+	recall(ctx context.Context, key string, fn func(*Tx) (any, error)) (any, error)
 	ping(ctx context.Context) error
 	pool(ctx context.Context) (*pgxpool.Pool, error)
 	migrator(ctx context.Context) (*migrator, error)
@@ -153,6 +154,23 @@ func (db *DB) read(ctx context.Context, fn func(tx *Tx) error) error {
 		return err
 	}
 	return db.engine.read(ctx, fn)
+}
+
+// recall is read for what is read all the time and hardly ever changes. What fn
+// returned for the same key stands for it as long as the database can tell that
+// nobody, in whatever process, has committed anything since. fn returns what
+// nobody changes. An error is not kept.
+func recall[T any](ctx context.Context, db *DB, key string, fn func(tx *Tx) (T, error)) (T, error) {
+	if err := ctx.Err(); err != nil {
+		var none T
+		return none, err
+	}
+	v, err := db.engine.recall(ctx, key, func(tx *Tx) (any, error) { return fn(tx) })
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return v.(T), nil
 }
 
 // createPrivate makes the file with mode 0600 unless it exists; SQLite gives

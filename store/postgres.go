@@ -77,6 +77,15 @@ func (p *postgresDB) read(_ context.Context, fn func(*Tx) error) error {
 	return tx.run(fn)
 }
 
+// recall reads: to ask whether anything has changed would take as long.
+func (p *postgresDB) recall(ctx context.Context, _ string, fn func(*Tx) (any, error)) (v any, err error) {
+	err = p.read(ctx, func(tx *Tx) error {
+		v, err = fn(tx)
+		return err
+	})
+	return v, err
+}
+
 func (p *postgresDB) run(ctx context.Context, o *sql.TxOptions, fn func(*Tx) error) error {
 	conn, err := p.sql.Conn(ctx)
 	if err != nil {

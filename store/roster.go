@@ -431,6 +431,10 @@ func (t rosterTx) EndSessions(ctx context.Context, person string, now time.Time)
 	return live, err
 }
 
+func (t rosterTx) AppendRequest(ctx context.Context, row site.Request) error {
+	return t.tx.appendRequests(ctx, []site.Request{row})
+}
+
 func (t rosterTx) AppendEvent(ctx context.Context, e event.Event) error {
 	return t.tx.appendEvent(ctx, e)
 }

@@ -79,7 +79,11 @@ func (tx *Tx) members(ctx context.Context, id site.ID, group, after string, limi
 
 // Memberships returns the groups of each of those members.
 func (s Rosters) Memberships(ctx context.Context, id site.ID, members []string) (found map[string][]roster.Membership, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	run := s.DB.view
+	if len(members) <= batches[len(batches)-1] {
+		run = s.DB.read // one statement
+	}
+	err = run(ctx, func(tx *Tx) error {
 		found, err = tx.memberships(ctx, id, members)
 		return err
 	})
@@ -130,6 +134,18 @@ func (tx *Tx) memberships(ctx context.Context, id site.ID, members []string) (ma
 
 func (t rosterTx) Members(ctx context.Context, group, after string, limit int) ([]roster.Member, error) {
 	return t.tx.members(ctx, t.site, group, after, limit)
+}
+
+func (t rosterTx) CountMembers(ctx context.Context, group string, most int) (n int, err error) {
+	err = t.tx.QueryRow(ctx, `
+		select count(*)
+		from (
+			select 1
+			from membership m
+			where m.site = $1 and m.group_id = $2
+			limit $3
+		) found`, string(t.site), group, most).Scan(&n)
+	return n, err
 }
 
 // forKeyShare is appended to a select whose rows must not be deleted until the transaction ends.

@@ -82,33 +82,44 @@ func (s Sites) SiteByName(ctx context.Context, name string) (found site.Site, er
 	return found, err
 }
 
+// credential is a site with one of its tokens.
+type credential struct {
+	site  site.Site
+	token site.Token
+}
+
 // Credential returns the site of that name and its token of that hash in one query, which every request begins with: of
 // the token only what decides on it, of the site all but when it was made.
-func (s Sites) Credential(ctx context.Context, name string, hash site.Hash) (found site.Site, token site.Token, err error) {
+func (s Sites) Credential(ctx context.Context, name string, hash site.Hash) (site.Site, site.Token, error) {
+	hashed := hexHash(hash)
+	found, err := recall(ctx, s.DB, "credential "+name+" "+hashed, func(tx *Tx) (credential, error) {
+		return tx.credential(ctx, name, hashed)
+	})
+	return found.site, found.token, err
+}
+
+func (tx *Tx) credential(ctx context.Context, name, hash string) (c credential, err error) {
 	var expires, revoked int64
 	var schemas string
-	err = s.DB.read(ctx, func(tx *Tx) error {
-		err := tx.QueryRow(ctx, `
-			select s.id, s.profile, s.scim_enabled, s.manage_roles, s.strict, s.matches,
-				s.creates, s.deletes, s.groups_on, s.rate_limit, s.schemas,
-				t.id, t.last4, t.expires, t.revoked, t.replaces_on_use
-			from site s
-			join token t on t.site = s.id
-			where s.name = $1 and t.hash = $2`, name, hexHash(hash)).Scan(
-			&found.ID, &found.Profile, &found.SCIMEnabled, &found.ManageRoles, &found.Strict, &found.MatchesUserName,
-			&found.Creates, &found.Deletes, &found.Groups, &found.RateLimit, &schemas,
-			&token.ID, &token.Last4, &expires, &revoked, &token.ReplacesOnUse)
-		return orNotFound(err, site.ErrUnauthorized)
-	})
+	err = tx.QueryRow(ctx, `
+		select s.id, s.profile, s.scim_enabled, s.manage_roles, s.strict, s.matches,
+			s.creates, s.deletes, s.groups_on, s.rate_limit, s.schemas,
+			t.id, t.last4, t.expires, t.revoked, t.replaces_on_use
+		from site s
+		join token t on t.site = s.id
+		where s.name = $1 and t.hash = $2`, name, hash).Scan(
+		&c.site.ID, &c.site.Profile, &c.site.SCIMEnabled, &c.site.ManageRoles, &c.site.Strict, &c.site.MatchesUserName,
+		&c.site.Creates, &c.site.Deletes, &c.site.Groups, &c.site.RateLimit, &schemas,
+		&c.token.ID, &c.token.Last4, &expires, &revoked, &c.token.ReplacesOnUse)
 	if err != nil {
-		return site.Site{}, site.Token{}, err
+		return credential{}, orNotFound(err, site.ErrUnauthorized)
 	}
-	found.Name, token.Site = name, found.ID
-	token.Expires, token.Revoked = fromMicros(expires), fromMicros(revoked)
+	c.site.Name, c.token.Site = name, c.site.ID
+	c.token.Expires, c.token.Revoked = fromMicros(expires), fromMicros(revoked)
 	if schemas != "" {
-		found.Schemas = []byte(schemas)
+		c.site.Schemas = []byte(schemas)
 	}
-	return found, token, nil
+	return c, nil
 }
 
 func hexHash[T ~[32]byte](hash T) string {
@@ -273,7 +284,8 @@ func (s Sites) AppendRequests(ctx context.Context, rows []site.Request, uses []s
 				return err
 			}
 		}
-		if err := tx.appendRequests(ctx, rows, kept); err != nil {
+		known := slices.DeleteFunc(slices.Clone(rows), func(r site.Request) bool { return !kept[r.Site] })
+		if err := tx.appendRequests(ctx, known); err != nil {
 			return err
 		}
 		for _, u := range uses {
@@ -310,9 +322,8 @@ const requestsTogether = 32
 
 const requestColumns = 17
 
-// appendRequests writes the rows of the sites that are kept.
-func (tx *Tx) appendRequests(ctx context.Context, rows []site.Request, kept map[site.ID]bool) error {
-	rows = slices.DeleteFunc(slices.Clone(rows), func(r site.Request) bool { return !kept[r.Site] })
+// appendRequests writes rows of sites that exist.
+func (tx *Tx) appendRequests(ctx context.Context, rows []site.Request) error {
 	for len(rows) > 0 {
 		n := 1
 		if len(rows) >= requestsTogether {

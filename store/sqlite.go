@@ -175,6 +175,32 @@ func (s *sqliteDB) read(ctx context.Context, fn func(*Tx) error) error {
 	})
 }
 
+// recall asks SQLite whether the database is still the one that the connection
+// saw before, whoever may have written to it.
+func (s *sqliteDB) recall(ctx context.Context, key string, fn func(*Tx) (any, error)) (v any, err error) {
+	err = s.withReader(ctx, func(conn *sqliteConn) (broken bool, err error) {
+		if err := conn.refresh(); err != nil {
+			return true, err
+		}
+		if known, found := conn.known[key]; found {
+			v = known
+			return false, nil
+		}
+		conn.interruptible = false
+		defer func() { conn.interruptible = true }()
+		tx := &Tx{db: s.db, runs: conn, single: true}
+		err = tx.run(func(tx *Tx) (err error) {
+			v, err = fn(tx)
+			return err
+		})
+		if err == nil {
+			conn.know(key, v)
+		}
+		return false, err
+	})
+	return v, err
+}
+
 // withReader lends a reader, which fn may report to be broken.
 func (s *sqliteDB) withReader(ctx context.Context, fn func(*sqliteConn) (broken bool, err error)) (err error) {
 	var conn *sqliteConn

@@ -29,6 +29,9 @@ type sqliteConn struct {
 
 	args   []driver.NamedValue // of the statement that is being started
 	values []driver.Value      // of the current row
+
+	version int64          // of the database, as this connection counts the commits of others
+	known   map[string]any // what was read of that version
 }
 
 // sqliteStmt is a prepared statement with the arguments that its placeholders
@@ -209,6 +212,32 @@ func (c *sqliteConn) row(query string, dest ...any) (err error) {
 		return errors.Join(fmt.Errorf("%s: no row", query), rows.Err())
 	}
 	return rows.Scan(dest...)
+}
+
+// refresh forgets what is known if anybody has committed since.
+//
+// The version is read before anything that is known under it, so that a commit
+// in between makes the next refresh forget.
+func (c *sqliteConn) refresh() error {
+	var version int64
+	if err := c.row("pragma data_version", &version); err != nil {
+		return fmt.Errorf("version of the database: %w", err)
+	}
+	if version != c.version {
+		clear(c.known)
+		c.version = version
+	}
+	return nil
+}
+
+// mostKnown is how much a connection remembers before it begins anew.
+const mostKnown = 1_000
+
+func (c *sqliteConn) know(key string, v any) {
+	if c.known == nil || len(c.known) >= mostKnown {
+		c.known = map[string]any{}
+	}
+	c.known[key] = v
 }
 
 // checkpoint copies the write-ahead log into the database and returns how many

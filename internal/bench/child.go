@@ -228,25 +228,23 @@ func (w *writer) one(ctx context.Context) error {
 	rec := w.sample
 	rec.ID = randomID()
 	rec.UserName = fmt.Sprintf("bare-%s-%09d@contoso.example", w.run, w.count.Add(1))
-	text := rec.UserName + " was created by SCIM."
-	err := w.rosters.Update(ctx, w.site.ID, func(tx roster.Tx) error {
-		if _, err := tx.Insert(ctx, rec); err != nil {
-			return err
-		}
-		return tx.AppendEvent(ctx, event.Event{
-			Time: rec.Created, Scope: event.Site(string(w.site.ID)), Name: "user.created", Actor: "scim:bench", Subject: rec.ID, Text: text,
-		})
-	})
-	if err != nil {
-		return err
-	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	row := site.Request{
 		ID: randomID(), Time: now, Site: w.site.ID, TokenID: w.token.ID, TokenLast4: w.token.Last4, Method: http.MethodPost, Path: "/Users",
 		Status: http.StatusCreated, Duration: time.Millisecond, UserName: rec.UserName, Subject: rec.ID, Sentence: "Created", Remote: "127.0.0.1",
 	}
-	use := site.TokenUse{Site: w.site.ID, Token: w.token.ID, Time: now, From: row.Remote}
-	return w.sites.AppendRequests(ctx, []site.Request{row}, []site.TokenUse{use})
+	text := rec.UserName + " was created by SCIM."
+	return w.rosters.Update(ctx, w.site.ID, func(tx roster.Tx) error {
+		if _, err := tx.Insert(ctx, rec); err != nil {
+			return err
+		}
+		if err := tx.AppendEvent(ctx, event.Event{
+			Time: rec.Created, Scope: event.Site(string(w.site.ID)), Name: "user.created", Actor: "scim:bench", Subject: rec.ID, Text: text,
+		}); err != nil {
+			return err
+		}
+		return tx.AppendRequest(ctx, row)
+	})
 }
 
 // copyDatabase copies the file of a closed SQLite database, and waits until it is on disk: writing it back later would

@@ -183,7 +183,7 @@ func (s *section) text(r *report) string {
 	}[s.Part]
 	if s.Part == partWrite && s.Kind == kindSQLite {
 		text += " Beside it,\non copies of the largest site, the same server code with one commit for each write instead of one for all that wait, and the bare store: the same rows in the\n" +
-			"same two writes, without HTTP, JSON, token and rules."
+			"same write, without HTTP, JSON, token and rules."
 	}
 	if s.Document > 0 && s.Part == partRead {
 		text += fmt.Sprintf(" A user as answered has %s bytes on average.", count(s.Document))

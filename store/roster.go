@@ -221,17 +221,30 @@ func orNull(text string) any {
 }
 
 func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
-	done, err := t.tx.Exec(ctx, `
+	query := `
 		update resource
-		set version = $1, user_name = $2, external_id = $3, display_name = $4, active = $5, role = $6, modified = $7,
-			last_by = $8, last_via = $9, last_at = $10, last_text = $11, active_by = $12, active_via = $13, active_at = $14,
-			role_by = $15, role_via = $16, role_at = $17, doc = $18
-		where site = $19 and kind = $20 and id = $21 and version = $22`,
-		next.Version, orNull(next.UserName), next.ExternalID, next.DisplayName, next.Active, string(next.Role), micros(next.Modified),
-		next.Last.Actor, next.Last.Via, micros(next.Last.Time), next.Last.Text,
+		set version = $1, modified = $2, last_by = $3, last_via = $4, last_at = $5, last_text = $6, active_by = $7, active_via = $8,
+			active_at = $9, role_by = $10, role_via = $11, role_at = $12, doc = $13`
+	args := []any{
+		next.Version, micros(next.Modified), next.Last.Actor, next.Last.Via, micros(next.Last.Time), next.Last.Text,
 		next.LastActive.Actor, next.LastActive.Via, micros(next.LastActive.Time),
 		next.LastRole.Actor, next.LastRole.Via, micros(next.LastRole.Time), string(next.JSON),
-		string(t.site), string(old.Kind), old.ID, old.Version)
+		string(t.site), string(old.Kind), old.ID, old.Version,
+	}
+	// SQLite writes the index of a column that is set, whether or not its value differs.
+	set := func(column string, differs bool, value any) {
+		if differs {
+			args = append(args, value)
+			query += `, ` + column + ` = $` + strconv.Itoa(len(args))
+		}
+	}
+	set("user_name", old.UserName != next.UserName, orNull(next.UserName))
+	set("external_id", old.ExternalID != next.ExternalID, next.ExternalID)
+	set("display_name", old.DisplayName != next.DisplayName, next.DisplayName)
+	set("active", old.Active != next.Active, next.Active)
+	set("role", old.Role != next.Role, string(next.Role))
+	done, err := t.tx.Exec(ctx, query+`
+		where site = $14 and kind = $15 and id = $16 and version = $17`, args...)
 	if columns, taken := uniqueViolation(err); taken && columns == "resource(site, user_name)" {
 		return fmt.Errorf("%w: %w", roster.ErrUserNameTaken, err)
 	}

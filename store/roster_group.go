@@ -61,7 +61,7 @@ func scanMember(row scanner) (m roster.Member, err error) {
 
 // Members returns members of a group in the order of their ids.
 func (s Rosters) Members(ctx context.Context, id site.ID, group, after string, limit int) (members []roster.Member, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.read(ctx, func(tx *Tx) error {
 		members, err = tx.members(ctx, id, group, after, limit)
 		return err
 	})

@@ -325,9 +325,9 @@ const requestColumns = 17
 // appendRequests writes rows of sites that exist.
 func (tx *Tx) appendRequests(ctx context.Context, rows []site.Request) error {
 	for len(rows) > 0 {
-		n := 1
+		n, insert := 1, insertRequest
 		if len(rows) >= requestsTogether {
-			n = requestsTogether
+			n, insert = requestsTogether, insertRequestsTogether
 		}
 		args := make([]any, 0, n*requestColumns)
 		for _, r := range rows[:n] {
@@ -342,13 +342,18 @@ func (tx *Tx) appendRequests(ctx context.Context, rows []site.Request) error {
 			args = append(args, string(r.Site), micros(r.Time), r.ID, r.TokenID, r.TokenLast4, r.Method, r.Path, r.Status, r.Duration.Microseconds(),
 				r.UserName, r.Subject, r.Sentence, fixes, ignored, r.Remote, string(r.Result()), r.IsChange())
 		}
-		if _, err := tx.Exec(ctx, insertRequests(n), args...); err != nil {
+		if _, err := tx.Exec(ctx, insert, args...); err != nil {
 			return err
 		}
 		rows = rows[n:]
 	}
 	return nil
 }
+
+var (
+	insertRequest          = insertRequests(1)
+	insertRequestsTogether = insertRequests(requestsTogether)
+)
 
 func insertRequests(n int) string {
 	var b strings.Builder

@@ -19,7 +19,7 @@ const (
 	sqliteReaders = 4
 	// Page caches in KiB. modernc.org/sqlite needs about twice as much memory.
 	writerCache = 16 << 10
-	readerCache = 6 << 10
+	readerCache = 2000
 	// busyWriter is how long the writer asks for the lock before it looks
 	// whether anybody still waits. SQLite asks after 1, 2 and 5 ms, then ever
 	// more rarely; starting over keeps a busy neighbour from starving us.
@@ -47,6 +47,9 @@ type sqliteDB struct {
 func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB, error) {
 	if path == "" || path == ":memory:" {
 		return nil, fmt.Errorf("open database %q: name a file, such as rollcall.db", path)
+	}
+	if err := pageCaches(); err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {

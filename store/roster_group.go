@@ -61,7 +61,7 @@ func scanMember(row scanner) (m roster.Member, err error) {
 
 // Members returns members of a group in the order of their ids.
 func (s Rosters) Members(ctx context.Context, id site.ID, group, after string, limit int) (members []roster.Member, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.read(ctx, func(tx *Tx) error {
 		members, err = tx.members(ctx, id, group, after, limit)
 		return err
 	})
@@ -79,7 +79,11 @@ func (tx *Tx) members(ctx context.Context, id site.ID, group, after string, limi
 
 // Memberships returns the groups of each of those members.
 func (s Rosters) Memberships(ctx context.Context, id site.ID, members []string) (found map[string][]roster.Membership, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	look := s.DB.view
+	if len(members) <= batches[len(batches)-1] {
+		look = s.DB.read // one statement
+	}
+	err = look(ctx, func(tx *Tx) error {
 		found, err = tx.memberships(ctx, id, members)
 		return err
 	})

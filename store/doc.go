@@ -4,7 +4,7 @@
 //	Open ──► DB ── update(fn) ──► one write transaction, on disk when it returns
 //	            ├─ view(fn) ────► one read snapshot
 //	            └─ read(fn) ────► one query alone, by an index: no transaction to begin and end
-//	                 fn(tx) ──► tx.Exec · tx.Query · tx.QueryRow · tx.appendEvent · tx.checkLease
+//	                 fn(tx) ──► tx.Exec · tx.send · tx.Query · tx.QueryRow · tx.appendEvent · tx.checkLease
 //
 // Each domain has a file and a type (Sites, Rosters, Directories, …) whose
 // methods own their transaction; what those call takes the *Tx. Such a type

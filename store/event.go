@@ -26,11 +26,10 @@ func (tx *Tx) appendEvent(ctx context.Context, e event.Event) error {
 	if at.IsZero() {
 		at = tx.db.now()
 	}
-	_, err := tx.Exec(ctx, `
+	return tx.send(ctx, `
 		insert into event (time, scope_kind, scope_id, name, actor, subject, text, data)
 		values ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		micros(at), e.Scope.Kind, e.Scope.ID, e.Name, e.Actor, e.Subject, e.Text, string(e.Data))
-	return err
 }
 
 // Read returns up to limit events of the scope after a position, oldest first.

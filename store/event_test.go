@@ -170,6 +170,10 @@ func TestInterleavedTransactionsOnPostgreSQLSkipNoEvent(t *testing.T) {
 			if err := tx.AppendEvent(ctx, event.Event{Scope: site, Name: "slow"}); err != nil {
 				return err
 			}
+			// The event is sent with the next statement that is waited for.
+			if _, err := tx.Exec(ctx, "select 1"); err != nil {
+				return err
+			}
 			close(written)
 			<-finish
 			return nil

@@ -17,6 +17,10 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error { return db.vi
 
 func (db *DB) Read(ctx context.Context, fn func(*Tx) error) error { return db.read(ctx, fn) }
 
+func (tx *Tx) Send(ctx context.Context, query string, args ...any) error {
+	return tx.send(ctx, query, args...)
+}
+
 func (tx *Tx) AppendEvent(ctx context.Context, e event.Event) error { return tx.appendEvent(ctx, e) }
 
 func (tx *Tx) CheckLease(ctx context.Context, kind, key string, epoch int64) error {

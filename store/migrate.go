@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
@@ -92,7 +93,7 @@ func (m *migrator) up(ctx context.Context) error {
 // were of transactions to come, and new ones would sort before them.
 func (p *postgresDB) settleEvents(ctx context.Context) error {
 	var ahead bool
-	if err := p.sql.QueryRowContext(ctx, eventsAhead).Scan(&ahead); err != nil || !ahead {
+	if err := p.conns.QueryRow(ctx, eventsAhead).Scan(&ahead); err != nil || !ahead {
 		return err
 	}
 	return p.update(ctx, func(tx *Tx) error {
@@ -137,12 +138,13 @@ func (p *postgresDB) migrator(context.Context) (*migrator, error) {
 	if err != nil {
 		return nil, err
 	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, p.sql, migrationsFor(PostgreSQL),
+	pool := stdlib.OpenDBFromPool(p.conns)
+	provider, err := goose.NewProvider(goose.DialectPostgres, pool, migrationsFor(PostgreSQL),
 		goose.WithTableName("migration"), goose.WithDisableGlobalRegistry(true), goose.WithSessionLocker(locker))
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, pool.Close())
 	}
-	return &migrator{provider: provider, settle: p.settleEvents, close: func() error { return nil }}, nil
+	return &migrator{provider: provider, settle: p.settleEvents, close: pool.Close}, nil
 }
 
 // migrationsFor is the folder of migrations as one kind of database sees it: of

@@ -1,14 +1,17 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
 )
 
 const (
@@ -22,7 +25,7 @@ const (
 type postgresDB struct {
 	db     *DB
 	config *pgxpool.Config
-	sql    *sql.DB
+	conns  *pgxpool.Pool
 
 	mu    sync.Mutex
 	river *pgxpool.Pool // opened on demand
@@ -36,19 +39,23 @@ func openPostgres(ctx context.Context, db *DB, url string) (*postgresDB, error) 
 	if params := config.ConnConfig.RuntimeParams; params["application_name"] == "" {
 		params["application_name"] = "rollcall"
 	}
-	pool := stdlib.OpenDB(*config.ConnConfig, stdlib.OptionAfterConnect(commitToDisk))
-	pool.SetMaxOpenConns(postgresConns)
-	pool.SetMaxIdleConns(postgresConns)
-	if err := pool.PingContext(ctx); err != nil {
-		pool.Close()
+	ours := config.Copy()
+	ours.MaxConns = postgresConns
+	ours.AfterConnect = setUp
+	conns, err := pgxpool.NewWithConfig(ctx, ours)
+	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	return &postgresDB{db: db, config: config, sql: pool}, nil
+	if err := conns.Ping(ctx); err != nil {
+		conns.Close()
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	return &postgresDB{db: db, config: config, conns: conns}, nil
 }
 
-// commitToDisk overrules a server or database set to acknowledge commits that
-// are not on disk.
-func commitToDisk(ctx context.Context, conn *pgx.Conn) error {
+// setUp overrules a server or database set to acknowledge commits that are not
+// on disk.
+func setUp(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `
 		select set_config('synchronous_commit', 'on', false)
 		where current_setting('synchronous_commit') = 'off'`)
@@ -58,7 +65,7 @@ func commitToDisk(ctx context.Context, conn *pgx.Conn) error {
 func (p *postgresDB) update(ctx context.Context, fn func(*Tx) error) error {
 	again := true // when a unique value was taken meanwhile: once, to see who has it
 	for try := 1; ; try++ {
-		err := p.run(ctx, nil, fn)
+		err := p.run(ctx, "begin", fn)
 		_, taken := uniqueViolation(err)
 		if err == nil || ctx.Err() != nil || try == postgresTries || !isConflict(err) && (!taken || !again) {
 			return err
@@ -68,12 +75,12 @@ func (p *postgresDB) update(ctx context.Context, fn func(*Tx) error) error {
 }
 
 func (p *postgresDB) view(ctx context.Context, fn func(*Tx) error) error {
-	return p.run(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, fn)
+	return p.run(ctx, "begin isolation level repeatable read read only", fn)
 }
 
 // read needs no transaction: a statement alone sees one snapshot.
 func (p *postgresDB) read(_ context.Context, fn func(*Tx) error) error {
-	tx := &Tx{db: p.db, runs: postgresRead{p.sql}, single: true}
+	tx := &Tx{db: p.db, runs: postgresRead{p.conns}, single: true}
 	return tx.run(fn)
 }
 
@@ -86,31 +93,31 @@ func (p *postgresDB) recall(ctx context.Context, _ string, fn func(*Tx) (any, er
 	return v, err
 }
 
-func (p *postgresDB) run(ctx context.Context, o *sql.TxOptions, fn func(*Tx) error) error {
-	conn, err := p.sql.Conn(ctx)
+func (p *postgresDB) run(ctx context.Context, begin string, fn func(*Tx) error) error {
+	conn, err := p.conns.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	defer conn.Close()
+	defer conn.Release() // a connection that is still in a transaction is closed
+	t := &postgresTx{conn: conn.Conn()}
+	t.add(begin, nil)
+	tx := &Tx{db: p.db, runs: t}
 	// Statements end with the caller's context, the commit does not: its outcome would be unknown.
-	t, err := conn.BeginTx(context.WithoutCancel(ctx), o)
-	if err != nil {
-		return fmt.Errorf("begin: %w", err)
+	whole := context.WithoutCancel(ctx)
+	err = tx.run(fn)
+	if err == nil {
+		if err = t.commit(whole); err == nil {
+			return nil
+		}
+		err = fmt.Errorf("commit: %w", err)
 	}
-	defer t.Rollback()
-	tx := &Tx{db: p.db, runs: postgresTx{t}}
-	if err := tx.run(fn); err != nil {
-		return err
-	}
-	if err := t.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	return nil
+	t.rollback(whole)
+	return err
 }
 
 func (p *postgresDB) serve(context.Context) error { return nil }
 
-func (p *postgresDB) ping(ctx context.Context) error { return p.sql.PingContext(ctx) }
+func (p *postgresDB) ping(ctx context.Context) error { return p.conns.Ping(ctx) }
 
 func (p *postgresDB) pool(ctx context.Context) (*pgxpool.Pool, error) {
 	p.mu.Lock()
@@ -133,35 +140,135 @@ func (p *postgresDB) close() error {
 		p.river.Close()
 		p.river = nil
 	}
-	return p.sql.Close()
+	p.conns.Close()
+	return nil
 }
 
-// postgresTx runs statements; pgx keeps them prepared on each connection.
-type postgresTx struct{ t *sql.Tx }
-
-func (p postgresTx) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
-	return p.t.ExecContext(ctx, query, args...)
+// postgresTx is a transaction. Statements that nobody waits for, "begin" first
+// of all, go to the server together with the next one that somebody waits for:
+// a round trip costs both ends more than most statements do.
+type postgresTx struct {
+	conn  *pgx.Conn
+	batch *pgx.Batch // what has not been sent; nil for nothing
 }
 
-func (p postgresTx) query(ctx context.Context, query string, args []any) (cursor, error) {
-	rows, err := p.t.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err // and no cursor, which a nil *sql.Rows would be
+// batchMost is how many statements wait to be sent.
+const batchMost = 100
+
+func (t *postgresTx) add(query string, args []any) {
+	if t.batch == nil {
+		t.batch = &pgx.Batch{}
 	}
-	return rows, nil
+	t.batch.Queue(query, args...)
 }
+
+func (t *postgresTx) send(ctx context.Context, query string, args []any) error {
+	if t.add(query, args); t.batch.Len() < batchMost {
+		return nil
+	}
+	_, err := t.flush(ctx)
+	return err
+}
+
+// flush sends what waits, and returns the outcome of the last of it.
+func (t *postgresTx) flush(ctx context.Context) (last pgconn.CommandTag, err error) {
+	results, n := t.start(ctx)
+	for range n {
+		if last, err = results.Exec(); err != nil {
+			break
+		}
+	}
+	return last, cmp.Or(err, results.Close())
+}
+
+// start sends what waits, n statements.
+func (t *postgresTx) start(ctx context.Context) (results pgx.BatchResults, n int) {
+	results, n = t.conn.SendBatch(ctx, t.batch), t.batch.Len()
+	t.batch = nil
+	return results, n
+}
+
+func (t *postgresTx) exec(ctx context.Context, query string, args []any) (_ sql.Result, err error) {
+	var done pgconn.CommandTag
+	if t.batch == nil {
+		done, err = t.conn.Exec(ctx, query, args...)
+	} else {
+		t.add(query, args)
+		done, err = t.flush(ctx)
+	}
+	return driver.RowsAffected(done.RowsAffected()), err
+}
+
+func (t *postgresTx) query(ctx context.Context, query string, args []any) (cursor, error) {
+	if t.batch == nil {
+		return queried(t.conn.Query(ctx, query, args...))
+	}
+	t.add(query, args)
+	results, n := t.start(ctx)
+	for range n - 1 {
+		if _, err := results.Exec(); err != nil {
+			return nil, cmp.Or(err, results.Close())
+		}
+	}
+	rows, err := results.Query()
+	if err != nil {
+		return nil, cmp.Or(err, results.Close())
+	}
+	return postgresRows{rows, results}, nil
+}
+
+var errRolledBack = errors.New("PostgreSQL rolled the transaction back")
+
+func (t *postgresTx) commit(ctx context.Context) error {
+	if t.idle() && t.batch.Len() == 1 {
+		return nil // nothing ran: it has not begun
+	}
+	t.add("commit", nil)
+	done, err := t.flush(ctx)
+	if err == nil && done.String() == "ROLLBACK" {
+		return errRolledBack
+	}
+	return err
+}
+
+// rollback makes the connection free for others. One that cannot be told is not used again.
+func (t *postgresTx) rollback(ctx context.Context) {
+	if !t.idle() && !t.conn.IsClosed() {
+		_, _ = t.conn.Exec(ctx, "rollback")
+	}
+}
+
+func (t *postgresTx) idle() bool { return t.conn.PgConn().TxStatus() == 'I' }
 
 // postgresRead runs a query without a transaction, on any connection.
-type postgresRead struct{ sql *sql.DB }
+type postgresRead struct{ conns *pgxpool.Pool }
 
-func (p postgresRead) exec(context.Context, string, []any) (sql.Result, error) {
+func (postgresRead) exec(context.Context, string, []any) (sql.Result, error) {
 	return nil, errNotSingle
 }
 
 func (p postgresRead) query(ctx context.Context, query string, args []any) (cursor, error) {
-	rows, err := p.sql.QueryContext(ctx, query, args...)
+	return queried(p.conns.Query(ctx, query, args...))
+}
+
+// postgresRows are the rows of a query, the last one of its batch if it has one.
+type postgresRows struct {
+	pgx.Rows
+	batch pgx.BatchResults
+}
+
+func queried(rows pgx.Rows, err error) (cursor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rows, nil
+	return postgresRows{rows, nil}, nil
+}
+
+func (r postgresRows) Close() error {
+	r.Rows.Close()
+	err := r.Rows.Err()
+	if r.batch != nil {
+		err = cmp.Or(err, r.batch.Close())
+	}
+	return err
 }

@@ -27,8 +27,7 @@ type jobTx struct {
 
 // exec runs a statement whose first two values are the job's key.
 func (t jobTx) exec(ctx context.Context, query string, args ...any) error {
-	_, err := t.tx.Exec(ctx, query, append([]any{t.directory, t.app}, args...)...)
-	return err
+	return t.tx.send(ctx, query, append([]any{t.directory, t.app}, args...)...)
 }
 
 // SaveState writes how the job is going, with an event if there is one.

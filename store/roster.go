@@ -273,7 +273,7 @@ func (t rosterTx) putUnique(ctx context.Context, old, next roster.Record) error 
 		if held(next.Unique, v) {
 			continue
 		}
-		if _, err := t.tx.Exec(ctx, `
+		if err := t.tx.send(ctx, `
 			delete from resource_unique
 			where site = $1 and kind = $2 and path = $3 and value = $4 and resource = $5`,
 			string(t.site), string(old.Kind), v.Path, v.Folded, old.ID); err != nil {
@@ -292,7 +292,7 @@ func (t rosterTx) putUnique(ctx context.Context, old, next roster.Record) error 
 }
 
 func (t rosterTx) takeUnique(ctx context.Context, r roster.Record, v roster.Value) error {
-	if _, err := t.tx.Exec(ctx, `
+	if err := t.tx.send(ctx, `
 		insert into resource_unique (site, kind, path, value, resource, element)
 		values ($1, $2, $3, $4, $5, $6)
 		on conflict (site, kind, path, value) do nothing`,
@@ -317,7 +317,7 @@ func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error 
 		if slices.Contains(next.Values, v) {
 			continue
 		}
-		if _, err := t.tx.Exec(ctx, `
+		if err := t.tx.send(ctx, `
 			delete from resource_value
 			where site = $1 and path = $2 and value = $3 and resource = $4 and element = $5`,
 			string(t.site), v.Path, v.Folded, old.ID, v.Element); err != nil {
@@ -328,7 +328,7 @@ func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error 
 		if slices.Contains(old.Values, v) {
 			continue
 		}
-		if _, err := t.tx.Exec(ctx, `
+		if err := t.tx.send(ctx, `
 			insert into resource_value (site, path, value, resource, element)
 			values ($1, $2, $3, $4, $5)
 			on conflict (site, path, value, resource, element) do nothing`,
@@ -355,14 +355,13 @@ func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
 		`delete from identity where site = $1 and person = $2`,
 		`delete from site_session where site = $1 and person = $2`,
 	} {
-		if _, err := t.tx.Exec(ctx, query, string(t.site), old.ID); err != nil {
+		if err := t.tx.send(ctx, query, string(t.site), old.ID); err != nil {
 			return err
 		}
 	}
-	_, err := t.tx.Exec(ctx, `
+	return t.tx.send(ctx, `
 		delete from resource
 		where site = $1 and kind = $2 and id = $3`, string(t.site), string(old.Kind), old.ID)
-	return err
 }
 
 // OtherAdmins locks the site's row first: two administrators who demote each other at once wait for one another there,
@@ -392,12 +391,12 @@ func (t rosterTx) Identity(ctx context.Context, userIdentifier string) (person s
 }
 
 func (t rosterTx) PutIdentity(ctx context.Context, person, userIdentifier string, at time.Time) error {
-	if _, err := t.tx.Exec(ctx, `
+	if err := t.tx.send(ctx, `
 		delete from identity
 		where site = $1 and person = $2 and user_identifier <> $3`, string(t.site), person, userIdentifier); err != nil {
 		return err
 	}
-	if _, err := t.tx.Exec(ctx, `
+	if err := t.tx.send(ctx, `
 		insert into identity (site, user_identifier, person, created)
 		values ($1, $2, $3, $4)
 		on conflict (site, user_identifier) do nothing`, string(t.site), userIdentifier, person, micros(at)); err != nil {
@@ -411,21 +410,20 @@ func (t rosterTx) PutIdentity(ctx context.Context, person, userIdentifier string
 }
 
 func (t rosterTx) StartSession(ctx context.Context, s roster.Session) error {
-	if _, err := t.tx.Exec(ctx, `
+	if err := t.tx.send(ctx, `
 		delete from site_session
 		where site = $1 and person = $2 and expires <= $3`, string(t.site), s.Person, micros(s.Created)); err != nil {
 		return err
 	}
-	if _, err := t.tx.Exec(ctx, `
+	if err := t.tx.send(ctx, `
 		insert into site_session (site, hash, person, created, expires)
 		values ($1, $2, $3, $4, $5)`, string(t.site), hexHash(s.Hash), s.Person, micros(s.Created), micros(s.Expires)); err != nil {
 		return err
 	}
-	_, err := t.tx.Exec(ctx, `
+	return t.tx.send(ctx, `
 		update resource
 		set last_sign_in = $1
 		where site = $2 and kind = $3 and id = $4`, micros(s.Created), string(t.site), string(roster.User), s.Person)
-	return err
 }
 
 func (t rosterTx) EndSessions(ctx context.Context, person string, now time.Time) (live int, err error) {

@@ -79,11 +79,11 @@ func (tx *Tx) members(ctx context.Context, id site.ID, group, after string, limi
 
 // Memberships returns the groups of each of those members.
 func (s Rosters) Memberships(ctx context.Context, id site.ID, members []string) (found map[string][]roster.Membership, err error) {
-	run := s.DB.view
+	look := s.DB.view
 	if len(members) <= batches[len(batches)-1] {
-		run = s.DB.read // one statement
+		look = s.DB.read // one statement
 	}
-	err = run(ctx, func(tx *Tx) error {
+	err = look(ctx, func(tx *Tx) error {
 		found, err = tx.memberships(ctx, id, members)
 		return err
 	})

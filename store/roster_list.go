@@ -33,13 +33,12 @@ func (tx *Tx) shard() int {
 
 // count notes that a resource came (1) or went (-1).
 func (t rosterTx) count(ctx context.Context, kind roster.Kind, seq int64, n int) error {
-	_, err := t.tx.Exec(ctx, `
+	return t.tx.send(ctx, `
 		insert into resource_count (site, kind, bucket, shard, n)
 		values ($1, $2, $3, $4, $5)
 		on conflict (site, kind, bucket, shard) do update
 		set n = resource_count.n + excluded.n`,
 		string(t.site), string(kind), seq/bucketSize, t.shard, n)
-	return err
 }
 
 // List returns a page of the resources that match a filter, and how many match.

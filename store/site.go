@@ -289,7 +289,7 @@ func (s Sites) AppendRequests(ctx context.Context, rows []site.Request, uses []s
 			return err
 		}
 		for _, u := range uses {
-			if _, err := tx.Exec(ctx, `
+			if err := tx.send(ctx, `
 				update token
 				set last_used = $1, last_from = $2
 				where site = $3 and id = $4 and last_used < $1`,
@@ -342,7 +342,7 @@ func (tx *Tx) appendRequests(ctx context.Context, rows []site.Request) error {
 			args = append(args, string(r.Site), micros(r.Time), r.ID, r.TokenID, r.TokenLast4, r.Method, r.Path, r.Status, r.Duration.Microseconds(),
 				r.UserName, r.Subject, r.Sentence, fixes, ignored, r.Remote, string(r.Result()), r.IsChange())
 		}
-		if _, err := tx.Exec(ctx, insert, args...); err != nil {
+		if err := tx.send(ctx, insert, args...); err != nil {
 			return err
 		}
 		rows = rows[n:]

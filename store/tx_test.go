@@ -207,6 +207,109 @@ func TestUpdate(t *testing.T) {
 	})
 }
 
+func sendThing(ctx context.Context, tx *store.Tx, name string) error {
+	return tx.Send(ctx, `
+		insert into thing (site, name, size, alive)
+		values ('s', $1, 0, true)`, name)
+}
+
+func TestSend(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		things(t, db)
+		ctx := t.Context()
+		send := func(names ...string) func(*store.Tx) error {
+			return func(tx *store.Tx) error {
+				for _, name := range names {
+					if err := sendThing(ctx, tx, name); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+		}
+
+		t.Run("is seen by what follows", func(t *testing.T) {
+			err := db.Update(ctx, func(tx *store.Tx) error {
+				if err := send("a", "b")(tx); err != nil {
+					return err
+				}
+				var n int
+				if err := tx.QueryRow(ctx, "select count(*) from thing").Scan(&n); err != nil || n != 2 {
+					return fmt.Errorf("a query finds %d, error %w", n, err)
+				}
+				if err := send("c")(tx); err != nil {
+					return err
+				}
+				done, err := tx.Exec(ctx, "update thing set size = 1")
+				if err != nil {
+					return err
+				}
+				if n, err := done.RowsAffected(); err != nil || n != 3 {
+					return fmt.Errorf("an update changes %d, error %w", n, err)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		t.Run("is committed without anything that is waited for", func(t *testing.T) {
+			var many []string
+			for i := range 250 {
+				many = append(many, fmt.Sprintf("d%03d", i))
+			}
+			if err := db.Update(ctx, send(many...)); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(thingNames(t, db), append([]string{"a", "b", "c"}, many...)); diff != "" {
+				t.Error(diff)
+			}
+		})
+		before := thingNames(t, db)
+		t.Run("fails the commit, which keeps nothing", func(t *testing.T) {
+			if _, taken := store.UniqueViolation(db.Update(ctx, send("e", "a", "f"))); !taken {
+				t.Error("want a unique violation")
+			}
+		})
+		t.Run("fails the statement that follows", func(t *testing.T) {
+			err := db.Update(ctx, func(tx *store.Tx) error {
+				if err := send("e", "a", "f")(tx); err != nil {
+					return err
+				}
+				var n int
+				err := tx.QueryRow(ctx, "select count(*) from thing").Scan(&n)
+				if err == nil {
+					t.Error("a query ran after a statement had failed")
+				}
+				return err
+			})
+			if _, taken := store.UniqueViolation(err); !taken {
+				t.Errorf("got error %v, want a unique violation", err)
+			}
+		})
+		t.Run("is refused while rows are open", func(t *testing.T) {
+			err := db.Update(ctx, func(tx *store.Tx) error {
+				if _, err := tx.Query(ctx, "select name from thing"); err != nil {
+					return err
+				}
+				return send("e")(tx)
+			})
+			if err == nil || !strings.Contains(err.Error(), "before the rows") {
+				t.Errorf("got error %v", err)
+			}
+		})
+		t.Run("is refused where only one query is allowed", func(t *testing.T) {
+			if err := db.Read(ctx, send("e")); err == nil {
+				t.Error("a read wrote")
+			}
+		})
+		if diff := cmp.Diff(thingNames(t, db), before); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestUpdateLosesNoIncrement(t *testing.T) {
 	t.Parallel()
 	storetest.EachURL(t, func(t *testing.T, url string) {

@@ -63,17 +63,16 @@ func tooLarge(limit int64) error {
 }
 
 // RFC 7644 §3.8: application/scim+json, and application/json; with no type named, SCIM JSON is the default.
+//
+// RFC 8259 §11: a charset means nothing, JSON is UTF-8. Java's HTTP clients name iso-8859-1 unasked.
 func checkContentType(h http.Header) error {
 	text := strings.TrimSpace(h.Get("Content-Type"))
 	if text == "" {
 		return nil
 	}
-	media, params, err := mime.ParseMediaType(text)
-	if err != nil || (media != "application/scim+json" && media != "application/json") {
+	media, _, err := mime.ParseMediaType(text)
+	if media != "application/scim+json" && media != "application/json" || err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) {
 		return scim.UnsupportedMediaType("The Content-Type is %q; send application/scim+json or application/json.", text)
-	}
-	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
-		return scim.UnsupportedMediaType("The charset is %q; send UTF-8.", charset)
 	}
 	return nil
 }

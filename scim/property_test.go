@@ -33,7 +33,11 @@ func genSimple(a *Attribute) *rapid.Generator[any] {
 		case Binary:
 			return rapid.SampledFrom([]string{"aGk=", "_-8"}).Draw(t, "base64")
 		}
-		return genText().Draw(t, "text")
+		text := genText()
+		if a.Required {
+			text = text.Filter(func(s string) bool { return !blankText(s) })
+		}
+		return text.Draw(t, "text")
 	})
 }
 

@@ -357,6 +357,19 @@ func TestFold(t *testing.T) {
 	if got := Fold("ABC-xyz"); got != "abc-xyz" {
 		t.Errorf("got %q", got)
 	}
+	// RFC 7644 §5, RFC 7613 §3.2.2: composed or not, wide or not.
+	for a, b := range map[string]string{
+		"JOS\u00c9": "jose\u0301", "\u01d5": "u\u0308\u0304", "Ａda＠x": "ada@x", "ﾃﾞ": "デ", "\u212b": "å", "\u017f\u0301": "Ś", "\ud55c": "\u1112\u1161\u11ab",
+	} {
+		if Fold(a) != Fold(b) {
+			t.Errorf("Fold(%q) is %q, Fold(%q) is %q; want them equal", a, Fold(a), b, Fold(b))
+		}
+	}
+	for a, b := range map[string]string{"e": "é", "a\u0301b": "ab\u0301", "ß": "ss", "ﬁ": "fi"} {
+		if Fold(a) == Fold(b) {
+			t.Errorf("Fold(%q) and Fold(%q) are both %q", a, b, Fold(a))
+		}
+	}
 }
 
 func ExampleParseFilter() {

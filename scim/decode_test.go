@@ -110,6 +110,24 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+func TestDecodeRefusesAValueOfReadOnlyPartsAlone(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []Mode{Lenient, Strict} {
+		body := `{"schemas":["` + GroupURN + `"],"displayName":"Team","members":[{"value":"u-1"},{"display":"Ada"}]}`
+		_, _, err := Decode(GroupType(), []byte(body), mode)
+		patchCase{says: "members: a value has only display"}.checkError(t, err, "400 invalidValue")
+		_, _, _, err = DecodeStream(GroupType(), strings.NewReader(body), mode, Stream{Name: "members", Each: func(any) error { return nil }})
+		patchCase{says: "members: a value has only display"}.checkError(t, err, "400 invalidValue")
+		for _, op := range []string{`{"op":"add","path":"members","value":{"display":"Ada"}}`, `{"op":"replace","value":{"members":[{"display":"Ada"}]}}`} {
+			_, _, err = DecodePatch(GroupType(), []byte(`{"schemas":["`+PatchOpURN+`"],"Operations":[`+op+`]}`), mode)
+			patchCase{says: "members: a value has only display"}.checkError(t, err, "400 invalidValue")
+		}
+		if _, _, err := Decode(GroupType(), []byte(strings.Replace(body, `"Ada"`, `null`, 1)), mode); err != nil {
+			t.Errorf("nothing at all: got %v", err)
+		}
+	}
+}
+
 // sizes is a resource type of somebody's own, with every type.
 func sizes(t testing.TB) *ResourceType {
 	t.Helper()

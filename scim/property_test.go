@@ -53,6 +53,9 @@ func genValue(a *Attribute) *rapid.Generator[any] {
 					m[sub.Name] = genSimple(sub).Draw(t, sub.Name)
 				}
 			}
+			if a.MultiValued && a.Sub("display") != nil && a.Sub("display").Mutability == ReadOnly && len(m) == 1 {
+				delete(m, "display") // alone it is refused
+			}
 			return m
 		})
 	}

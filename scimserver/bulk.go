@@ -94,8 +94,11 @@ func (x *exchange) parseBulk(body []byte) (*bulk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := x.checkMessage(members["schemas"], scim.BulkRequestURN); err != nil {
+	switch is, err := isMessage(members["schemas"], scim.BulkRequestURN); {
+	case err != nil:
 		return nil, err
+	case !is:
+		return nil, otherMessage(scim.BulkRequestURN)
 	}
 	b := &bulk{exchange: x, byBulkID: map[string]*operation{}, waiting: map[*operation][]*operation{}}
 	if text, sent := members["failonerrors"]; sent && string(text) != "null" {

@@ -27,7 +27,7 @@ func (x *exchange) get() (answer, error) {
 	x.row.Sentence = "Found"
 	if x.knows(doc) {
 		x.row.Sentence = "Found, unchanged since the client's copy"
-		return answer{status: http.StatusNotModified, etag: etag(doc)}, nil
+		return answer{status: http.StatusNotModified, location: x.locationOf(x.rt, doc.ID), etag: etag(doc)}, nil
 	}
 	return v.one(http.StatusOK, doc)
 }

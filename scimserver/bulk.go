@@ -284,7 +284,7 @@ func (b *bulk) sub(op *operation, path, why string) *exchange {
 		sub.method = http.MethodPatch
 	}
 	sub.place = within(path)
-	sub.ifMatch, sub.ifNoneMatch, sub.wantsSCIM, sub.rt = nil, nil, false, nil
+	sub.ifMatch, sub.ifNoneMatch, sub.namesJSON, sub.rt = nil, nil, false, nil
 	sub.row.Time, sub.row.Method = b.Now(), method(sub.method)
 	sub.row.Path = fmt.Sprintf("%s (operation %d of /Bulk%s)", clip(path), op.number, why)
 	sub.row.Fixes, sub.row.Ignored = nil, nil

@@ -123,12 +123,12 @@ const smallGroup = 100
 // answersWhole reports whether the answer to a PATCH has a body.
 //
 // RFC 7644 §3.5.2: it may be left out, but not for a client that names attributes. Entra advises against a group's members
-// there and reads the status alone; a client that asks for SCIM JSON by its name gets a group that is small.
+// there and reads the status alone; a client that asks for JSON by its name gets a group that is small.
 func (x *exchange) answersWhole(v view, id string) (bool, error) {
 	if x.kind() != roster.Group || v.asked {
 		return true, nil
 	}
-	if !x.wantsSCIM {
+	if !x.namesJSON {
 		return false, nil
 	}
 	members, err := x.roster.FirstMembers(x.ctx, id, smallGroup+1)

@@ -344,6 +344,18 @@ func TestFilterNodesMadeByHand(t *testing.T) {
 	}
 }
 
+func TestPaths(t *testing.T) {
+	t.Parallel()
+	f, _, err := ParseFilter(UserType(), `userName eq "a" and (not (title pr) or emails[type eq "work" and not (value pr)]) and groups.$ref co "x" and emails eq "y"`, Strict)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []AttrPath{{Name: "userName"}, {Name: "title"}, {Name: "emails", Sub: "type"}, {Name: "emails", Sub: "value"}, {Name: "groups", Sub: "$ref"}, {Name: "emails", Sub: "value"}}
+	if diff := cmp.Diff(Paths(f.Root), want); diff != "" {
+		t.Errorf("(-got +want):\n%s", diff)
+	}
+}
+
 func TestFold(t *testing.T) {
 	t.Parallel()
 	words := []string{"", "a", "A", "k", "K", "\u212a", "s", "S", "ſ", "straße", "STRASSE", "STRAẞE", "Σίσυφος", "ΣΊΣΥΦΟΣ", "é", "É", "ADA@x.Example", "ada@X.example", "İ", "i", "ı", "ǆ", "ǅ", "Ǆ"}

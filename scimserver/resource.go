@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -97,6 +98,13 @@ func (x *exchange) patch() (answer, error) {
 	x.fixed(fixes)
 	if err != nil {
 		return answer{}, err
+	}
+	for _, op := range patch.Operations {
+		if op.Path.Filter != nil && slices.ContainsFunc(scim.Paths(op.Path.Filter), func(p scim.AttrPath) bool {
+			return addressOnly(x.rt, scim.AttrPath{URN: op.Path.URN, Name: op.Path.Name, Sub: p.Name})
+		}) {
+			return answer{}, scim.InvalidPath("%s selects by an address, which is made for each answer; select by value.", op.Path)
+		}
 	}
 	by, err := x.conditional()
 	if err != nil {

@@ -19,6 +19,10 @@ func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *Me
 	if err != nil {
 		return Outcome{}, err
 	}
+	ids, err := members.distinct()
+	if err != nil {
+		return Outcome{}, err
+	}
 	return r.update(ctx, c, func(tx Tx) (out Outcome, err error) {
 		d := &draft{doc: doc.Clone()}
 		// The row of the group goes first: a name in use is refused before anything is read for it.
@@ -26,7 +30,7 @@ func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *Me
 			return Outcome{}, taken(err, doc)
 		}
 		m := membersEdit{Roster: r, tx: tx, group: rec.ID, d: d}
-		if err := m.add(ctx, members.distinct()); err != nil {
+		if err := m.add(ctx, ids); err != nil {
 			return Outcome{}, err
 		}
 		return r.created(ctx, tx, rec, d, c)
@@ -41,13 +45,17 @@ func (r *Roster) ReplaceGroup(ctx context.Context, id string, doc scim.Resource,
 	if err != nil {
 		return Outcome{}, err
 	}
+	ids, err := members.distinct()
+	if err != nil {
+		return Outcome{}, err
+	}
 	return r.changeGroup(ctx, rt, id, c, func(m *membersEdit, old scim.Resource) (*draft, error) {
 		merged, err := scim.MergePut(rt.ResourceType, old, doc)
 		if err != nil {
 			return nil, err
 		}
 		m.d = &draft{doc: merged}
-		return m.d, m.replace(ctx, members.distinct())
+		return m.d, m.replace(ctx, ids)
 	})
 }
 
@@ -89,7 +97,11 @@ func (m *membersEdit) patchWhole(ctx context.Context, rt *resourceType, p *scim.
 	m.d = draftOf(result)
 	doc, list := splitMembers(result.Resource)
 	m.d.doc = doc
-	return m.d, m.replace(ctx, list.distinct())
+	ids, err := list.distinct()
+	if err != nil {
+		return nil, err
+	}
+	return m.d, m.replace(ctx, ids)
 }
 
 // changeGroup is change with the rows of members at hand.

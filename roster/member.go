@@ -85,18 +85,20 @@ func (r *Roster) Groups(ctx context.Context, ids ...string) (map[string][]Member
 // MemberList gathers whom a request names as the members of a group while the request is being read. It keeps the ids
 // alone, packed. The zero value is empty.
 type MemberList struct {
-	ids    []string
-	slab   *strings.Builder
-	sorted bool
+	ids      []string
+	slab     *strings.Builder
+	sorted   bool
+	nameless bool // a member was sent without value
 }
 
 const slabBytes = 64 << 10
 
-// Add adds the value of one member as it was sent. An empty one is left out.
+// Add adds the value of one member as it was sent; empty stands for a member without one.
 func (l *MemberList) Add(value string) {
 	// members.value is compared without letter case, and ids are given out in lower case.
 	id := scim.Fold(value)
 	if id == "" {
+		l.nameless = true
 		return
 	}
 	if l.slab == nil || l.slab.Cap()-l.slab.Len() < len(id) {
@@ -117,17 +119,20 @@ func (l *MemberList) Len() int {
 	return len(l.ids)
 }
 
-// distinct returns the ids in order, each once.
-func (l *MemberList) distinct() []string {
+// distinct returns the ids in order, each once. A member without value, of whom nobody can say who it is, is 400.
+func (l *MemberList) distinct() ([]string, error) {
 	if l == nil {
-		return nil
+		return nil, nil
+	}
+	if l.nameless {
+		return nil, scim.InvalidValue("members: one has no value, which is the id of a user or group.")
 	}
 	if !l.sorted {
 		slices.Sort(l.ids)
 		l.ids = slices.Compact(l.ids)
 		l.sorted = true
 	}
-	return l.ids
+	return l.ids, nil
 }
 
 // splitMembers takes the members out of a group's document.
@@ -202,7 +207,10 @@ type membersEdit struct {
 
 // apply makes one step of a PATCH.
 func (m *membersEdit) apply(ctx context.Context, e scim.Edit) error {
-	ids := listed(e.Values).distinct()
+	ids, err := listed(e.Values).distinct()
+	if err != nil {
+		return err
+	}
 	switch e.Op {
 	case "replace":
 		return m.replace(ctx, ids)

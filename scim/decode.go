@@ -143,6 +143,9 @@ func (d *reader) extension(r Resource, s *Schema, raw any) error {
 		ext = make(map[string]any, len(o))
 	}
 	for _, m := range o {
+		if namesItself(s, m) {
+			continue
+		}
 		a := s.Attribute(m.name)
 		if a == nil {
 			at := AttrPath{URN: s.ID, Name: m.name}
@@ -160,6 +163,22 @@ func (d *reader) extension(r Resource, s *Schema, raw any) error {
 		r[s.ID] = ext
 	}
 	return nil
+}
+
+// namesItself reports whether a member of an extension's object is schemas with
+// that extension's URN alone. Libraries that model an extension like a resource
+// (scim2-models) send it; it says what the name of the object says.
+func namesItself(s *Schema, m member) bool {
+	list, ok := m.value.([]any)
+	if !ok || !equalName(m.name, "schemas") {
+		return false
+	}
+	for _, e := range list {
+		if urn, _ := e.(string); !equalName(urn, s.ID) {
+			return false
+		}
+	}
+	return true
 }
 
 func (d *reader) put(into map[string]any, a *Attribute, at AttrPath, raw any) error {

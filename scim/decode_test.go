@@ -56,6 +56,8 @@ func TestDecode(t *testing.T) {
 		{name: "extension", body: both + `,"userName":"ada",` + enterprise + `":{"department":"R&D"}`, want: enterprise + `":{"department":"R&D"}`},
 		{name: "extension_named_and_absent", body: both + `,"userName":"ada"`},
 		{name: "extension_not_named_in_schemas", body: user + `,` + enterprise + `":{"department":"R&D"}`, want: enterprise + `":{"department":"R&D"}`, fixes: []string{"undeclared-schema"}, errStrict: "400 invalidSyntax"},
+		{name: "extension_that_names_itself", body: both + `,"userName":"ada",` + enterprise + `":{"department":"R&D","schemas":["` + strings.ToUpper(EnterpriseURN) + `"]}`, want: enterprise + `":{"department":"R&D"}`},
+		{name: "extension_that_names_another", body: both + `,"userName":"ada",` + enterprise + `":{"department":"R&D","schemas":["` + UserURN + `"]}`, want: enterprise + `":{"department":"R&D"}`, fixes: []string{"unknown-attribute"}, errStrict: "400 invalidSyntax"},
 		{name: "extension_null", body: both + `,"userName":"ada",` + enterprise + `":null`},
 		{name: "extension_of_wrong_type", body: both + `,"userName":"ada",` + enterprise + `":"x"`, err: "400 invalidValue", errStrict: "400 invalidValue"},
 		{name: "extension_urn_in_other_case", body: both + `,"userName":"ada","URN:IETF:params:scim:schemas:extension:enterprise:2.0:user":{"department":"R&D"}`, want: enterprise + `":{"department":"R&D"}`},
@@ -104,6 +106,24 @@ func TestDecode(t *testing.T) {
 					t.Errorf("fixes (-got +want):\n%s", diff)
 				}
 			})
+		}
+	}
+}
+
+func TestDecodeRefusesAValueOfReadOnlyPartsAlone(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []Mode{Lenient, Strict} {
+		body := `{"schemas":["` + GroupURN + `"],"displayName":"Team","members":[{"value":"u-1"},{"display":"Ada"}]}`
+		_, _, err := Decode(GroupType(), []byte(body), mode)
+		patchCase{says: "members: a value has only display"}.checkError(t, err, "400 invalidValue")
+		_, _, _, err = DecodeStream(GroupType(), strings.NewReader(body), mode, Stream{Name: "members", Each: func(any) error { return nil }})
+		patchCase{says: "members: a value has only display"}.checkError(t, err, "400 invalidValue")
+		for _, op := range []string{`{"op":"add","path":"members","value":{"display":"Ada"}}`, `{"op":"replace","value":{"members":[{"display":"Ada"}]}}`} {
+			_, _, err = DecodePatch(GroupType(), []byte(`{"schemas":["`+PatchOpURN+`"],"Operations":[`+op+`]}`), mode)
+			patchCase{says: "members: a value has only display"}.checkError(t, err, "400 invalidValue")
+		}
+		if _, _, err := Decode(GroupType(), []byte(strings.Replace(body, `"Ada"`, `null`, 1)), mode); err != nil {
+			t.Errorf("nothing at all: got %v", err)
 		}
 	}
 }

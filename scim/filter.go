@@ -46,6 +46,30 @@ type Filter struct {
 	Root Node
 }
 
+// Paths gives the attributes that a node compares; what stands in the brackets
+// of a ValuePath is a sub-attribute of what stands before them.
+func Paths(n Node) []AttrPath {
+	switch n := n.(type) {
+	case And:
+		return append(Paths(n.Left), Paths(n.Right)...)
+	case Or:
+		return append(Paths(n.Left), Paths(n.Right)...)
+	case Not:
+		return Paths(n.Node)
+	case Compare:
+		return []AttrPath{n.Path}
+	case Present:
+		return []AttrPath{n.Path}
+	case ValuePath:
+		inner := Paths(n.Filter)
+		for i := range inner {
+			inner[i] = AttrPath{URN: n.Path.URN, Name: n.Path.Name, Sub: inner[i].Name}
+		}
+		return inner
+	}
+	return nil
+}
+
 // Node is one of the values And, Or, Not, Compare, Present and ValuePath.
 type Node interface {
 	match(v values) bool

@@ -344,6 +344,18 @@ func TestFilterNodesMadeByHand(t *testing.T) {
 	}
 }
 
+func TestPaths(t *testing.T) {
+	t.Parallel()
+	f, _, err := ParseFilter(UserType(), `userName eq "a" and (not (title pr) or emails[type eq "work" and not (value pr)]) and groups.$ref co "x" and emails eq "y"`, Strict)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []AttrPath{{Name: "userName"}, {Name: "title"}, {Name: "emails", Sub: "type"}, {Name: "emails", Sub: "value"}, {Name: "groups", Sub: "$ref"}, {Name: "emails", Sub: "value"}}
+	if diff := cmp.Diff(Paths(f.Root), want); diff != "" {
+		t.Errorf("(-got +want):\n%s", diff)
+	}
+}
+
 func TestFold(t *testing.T) {
 	t.Parallel()
 	words := []string{"", "a", "A", "k", "K", "\u212a", "s", "S", "ſ", "straße", "STRASSE", "STRAẞE", "Σίσυφος", "ΣΊΣΥΦΟΣ", "é", "É", "ADA@x.Example", "ada@X.example", "İ", "i", "ı", "ǆ", "ǅ", "Ǆ"}
@@ -356,6 +368,19 @@ func TestFold(t *testing.T) {
 	}
 	if got := Fold("ABC-xyz"); got != "abc-xyz" {
 		t.Errorf("got %q", got)
+	}
+	// RFC 7644 §5, RFC 7613 §3.2.2: composed or not, wide or not.
+	for a, b := range map[string]string{
+		"JOS\u00c9": "jose\u0301", "\u01d5": "u\u0308\u0304", "Ａda＠x": "ada@x", "ﾃﾞ": "デ", "\u212b": "å", "\u017f\u0301": "Ś", "\ud55c": "\u1112\u1161\u11ab",
+	} {
+		if Fold(a) != Fold(b) {
+			t.Errorf("Fold(%q) is %q, Fold(%q) is %q; want them equal", a, Fold(a), b, Fold(b))
+		}
+	}
+	for a, b := range map[string]string{"e": "é", "a\u0301b": "ab\u0301", "ß": "ss", "ﬁ": "fi"} {
+		if Fold(a) == Fold(b) {
+			t.Errorf("Fold(%q) and Fold(%q) are both %q", a, b, Fold(a))
+		}
 	}
 }
 

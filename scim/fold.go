@@ -4,12 +4,18 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+	"golang.org/x/text/width"
 )
 
 // Fold gives the form of a text that is compared where case does not matter.
 // Two texts are equal without case exactly when their folds are equal; stores
 // keep the fold in their own columns, so that the database and the evaluator
 // mean the same thing.
+//
+// RFC 7644 §5, RFC 7613 §3.2.2: nor does it matter whether a letter and its
+// accent are one character or two, nor how wide a character is.
 func Fold(s string) string {
 	i := 0
 	for i < len(s) && s[i] < utf8.RuneSelf && (s[i] < 'A' || s[i] > 'Z') {
@@ -18,7 +24,25 @@ func Fold(s string) string {
 	if i == len(s) {
 		return s
 	}
-	return strings.Map(foldRune, s)
+	if !ascii(s[i:]) {
+		s = norm.NFC.String(width.Fold.String(s))
+	}
+	for {
+		s = strings.Map(foldRune, s)
+		if ascii(s) || norm.NFC.IsNormalString(s) {
+			return s
+		}
+		s = norm.NFC.String(s) // ſ and an accent become s and an accent, which compose
+	}
+}
+
+func ascii(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // foldRune picks one rune of those that differ in case only: the smallest, in

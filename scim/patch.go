@@ -279,6 +279,8 @@ func (d *patchDecoder) at(op, text string, raw any) error {
 func (d *patchDecoder) protected(op string, p Path, raw any) (done bool, err error) {
 	readOnly := p.attr.Mutability == ReadOnly || p.sub != nil && p.sub.Mutability == ReadOnly
 	switch {
+	case p.attr.Name == "schemas" && p.URN == "" && op == "remove":
+		return true, Mutability("schemas is required and cannot be removed; remove the attributes of the schema that is meant")
 	case p.attr.Name == "schemas" && p.URN == "":
 		d.ignore(p.String(), "it follows from the attributes that are present")
 		return true, nil
@@ -332,6 +334,10 @@ func (d *patchDecoder) wholeExtension(op string, p Path, raw any) error {
 		if op == "add" {
 			return nil
 		}
+		if d.rt.requires(p.URN) {
+			// RFC 7644 §3.5.2.2: what is required cannot be removed.
+			return Mutability("%s is required and cannot be removed", p.URN)
+		}
 		return d.add("remove", p, nil)
 	}
 	o, ok := raw.(object)
@@ -342,6 +348,10 @@ func (d *patchDecoder) wholeExtension(op string, p Path, raw any) error {
 	outer := d.inner
 	d.inner = true
 	for _, m := range o {
+		if namesItself(d.rt.Extension(p.URN), m) {
+			d.known++
+			continue
+		}
 		if err := d.at(op, p.URN+":"+m.name, m.value); err != nil {
 			return err
 		}

@@ -296,6 +296,10 @@ func TestPatchSemantics(t *testing.T) {
 		{name: "groups_without_path", resource: ada, ops: `{"op":"replace","value":{"groups":[{"value":"g-1"}]}}`, err: "400 mutability", strict: "same"},
 
 		{name: "whole_extension_by_path", resource: managed, ops: `{"op":"replace","path":` + enterprise + `","value":{"department":"Ops","costCenter":"7"}}`, want: map[string]string{"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": `{"department":"Ops","costCenter":"7","manager":{"value":"u-8","$ref":"https://h/Users/u-8","displayName":"Charles"}}`}, strict: "same"},
+		{name: "whole_extension_that_names_itself", resource: managed, ops: `{"op":"add","path":` + enterprise + `","value":{"schemas":[` + enterprise + `"],"department":"Ops"}}`, want: map[string]string{"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": `{"department":"Ops","manager":{"value":"u-8","$ref":"https://h/Users/u-8","displayName":"Charles"}}`}, strict: "same"},
+		{name: "whole_extension_that_names_itself_alone", resource: managed, ops: `{"op":"add","value":{` + enterprise + `":{"schemas":[` + enterprise + `"]}}}`, unchanged: true, strict: "same"},
+		{name: "schemas_cannot_be_removed", resource: managed, ops: `{"op":"remove","path":"schemas"}`, err: "400 mutability", errStrict: "400 mutability"},
+		{name: "schemas_cannot_be_removed_one_by_one", resource: managed, ops: `{"op":"remove","path":"schemas[value eq ` + strings.ReplaceAll(enterprise, `"`, `\"`) + `\"]"}`, err: "400 mutability", errStrict: "400 mutability"},
 		{name: "whole_extension_removed", resource: managed, ops: `{"op":"remove","path":` + enterprise + `"}`, want: map[string]string{"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": ""}, strict: "same"},
 		{name: "core_urn_as_path", resource: ada, ops: `{"op":"replace","path":"` + UserURN + `","value":{"title":"Lead"}}`, want: map[string]string{"title": `"Lead"`}, strict: "same"},
 		{name: "core_urn_as_key", resource: ada, ops: `{"op":"replace","value":{"` + UserURN + `:title":"Lead","` + UserURN + `":{"nickName":"A"}}}`, want: map[string]string{"title": `"Lead"`, "nickName": `"A"`}, strict: "same"},

@@ -1,5 +1,7 @@
 package scim
 
+import "strings"
+
 // Validate checks a resource as a whole before it is stored: required
 // attributes, types, and at most one primary value in a list.
 func Validate(rt *ResourceType, r Resource) error {
@@ -38,11 +40,19 @@ func validateAll(attributes []*Attribute, urn string, m map[string]any) error {
 			}
 			continue
 		}
+		if a.Required && blankText(v) {
+			return InvalidValue("%s is required, and a text of blanks names nothing", at)
+		}
 		if err := validateAttribute(a, at, v); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func blankText(v any) bool {
+	s, ok := v.(string)
+	return ok && strings.TrimSpace(s) == ""
 }
 
 func validateAttribute(a *Attribute, at AttrPath, v any) error {
@@ -112,7 +122,8 @@ func validateSubs(a *Attribute, at AttrPath, m map[string]any) error {
 
 // MergePut gives what a PUT of new, as Decode read it, makes of old.
 // RFC 7644 §3.5.1: what is left out is cleared. These stay as they were all the
-// same: what a client cannot set, what is never shown, externalId, and an
+// same: what a client cannot set, what is never shown or only on request, as
+// whoever puts back what a GET showed has not seen it, externalId, and an
 // attribute that is true or false, because leaving out active must not let a
 // leaver back in.
 func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
@@ -166,7 +177,7 @@ func mergeAttribute(a *Attribute, at AttrPath, old, merged map[string]any) error
 		}
 		keep = true
 	case empty(given):
-		keep = a.Type == Boolean && !a.MultiValued || a.Name == "externalId" && at.URN == ""
+		keep = a.Type == Boolean && !a.MultiValued || a.Returned == ReturnedRequest || a.Name == "externalId" && at.URN == ""
 	case a.Type == Complex && !a.MultiValued:
 		if err := mergeSubs(a, at, before, given); err != nil {
 			return err
@@ -184,7 +195,8 @@ func mergeAttribute(a *Attribute, at AttrPath, old, merged map[string]any) error
 }
 
 // mergeSubs puts back into a complex value what a client cannot set, such as
-// the manager's name while the manager is the same, and what can be set once.
+// the manager's name while the manager is the same, what it has not seen, and
+// what can be set once.
 func mergeSubs(a *Attribute, at AttrPath, before, given any) error {
 	from, ok := before.(map[string]any)
 	to, ok2 := given.(map[string]any)
@@ -197,12 +209,12 @@ func mergeSubs(a *Attribute, at AttrPath, before, given any) error {
 		if !there {
 			continue
 		}
-		switch sub.Mutability {
-		case ReadOnly:
+		switch {
+		case sub.Mutability == ReadOnly, sub.Returned == ReturnedRequest && empty(to[sub.Name]):
 			if same {
 				to[sub.Name] = cloneValue(v)
 			}
-		case Immutable:
+		case sub.Mutability == Immutable:
 			if given := to[sub.Name]; !empty(given) && !sameValue(v, given) {
 				at.Sub = sub.Name
 				return Mutability("%s cannot be changed once it is set", at)

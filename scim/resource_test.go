@@ -119,6 +119,8 @@ func TestValidate(t *testing.T) {
 		"user_with_everything":   {UserType(), managed, ""},
 		"no_user_name":           {UserType(), `{"title":"x"}`, "userName is required"},
 		"empty_user_name":        {UserType(), `{"userName":""}`, "userName is required"},
+		"blank_user_name":        {UserType(), `{"userName":" \u2003"}`, "userName is required, and a text of blanks"},
+		"blank_title":            {UserType(), `{"userName":"a","title":" "}`, ""},
 		"group_without_name":     {GroupType(), `{"members":[{"value":"u"}]}`, "displayName is required"},
 		"two_primaries":          {UserType(), `{"userName":"a","emails":[{"value":"a","primary":true},{"value":"b","primary":true}]}`, "two values are primary"},
 		"text_for_a_list":        {UserType(), `{"userName":"a","emails":"x"}`, "emails must be a list"},
@@ -195,6 +197,21 @@ func TestMergePut(t *testing.T) {
 			}
 		})
 	}
+
+	t.Run("what_a_GET_does_not_show", func(t *testing.T) {
+		t.Parallel()
+		old := Resource{"label": "L", "count": int64(1), "hidden": "h", "box": map[string]any{"width": int64(2), "secret": "s"}}
+		got, err := MergePut(sizes(t), old, Resource{"label": "L", "box": map[string]any{"width": int64(2)}})
+		want := Resource{"schemas": []any{"urn:example:2.0:Size"}, "label": "L", "hidden": "h", "box": map[string]any{"width": int64(2), "secret": "s"}}
+		if diff := cmp.Diff(got, want); err != nil || diff != "" {
+			t.Errorf("%v (-got +want):\n%s", err, diff)
+		}
+		got, err = MergePut(sizes(t), old, Resource{"label": "L", "hidden": "i", "box": map[string]any{"width": int64(3), "secret": "t"}})
+		want = Resource{"schemas": []any{"urn:example:2.0:Size"}, "label": "L", "hidden": "i", "box": map[string]any{"width": int64(3), "secret": "t"}}
+		if diff := cmp.Diff(got, want); err != nil || diff != "" {
+			t.Errorf("%v (-got +want):\n%s", err, diff)
+		}
+	})
 
 	t.Run("immutable", func(t *testing.T) {
 		t.Parallel()

@@ -63,6 +63,16 @@ func (rt *ResourceType) Extension(urn string) *Schema {
 	return nil
 }
 
+// requires reports whether resources must have the extension of that URN.
+func (rt *ResourceType) requires(urn string) bool {
+	for _, e := range rt.Extensions {
+		if equalName(e.Schema.ID, urn) {
+			return e.Required
+		}
+	}
+	return false
+}
+
 // attribute finds a common or core attribute.
 func (rt *ResourceType) attribute(name string) *Attribute {
 	if a := rt.Schema.Attribute(name); a != nil {

@@ -258,12 +258,19 @@ func (d *reader) complex(a *Attribute, at AttrPath, raw any) (any, error) {
 	}
 	o = d.expand(a, at, o)
 	m := make(map[string]any, len(o))
+	readOnly := "" // one that was sent
 	for _, mem := range o {
 		sub, err := d.subOf(a, at, mem.name, o)
 		if err != nil {
 			return nil, err
 		}
-		if sub == nil || sub.Mutability == ReadOnly {
+		if sub == nil {
+			continue
+		}
+		if sub.Mutability == ReadOnly {
+			if mem.value != nil && mem.value != "" {
+				readOnly = sub.Name
+			}
 			continue // RFC 7643 §7: a readOnly value that a client sends is ignored.
 		}
 		v, err := d.value(sub, AttrPath{at.URN, at.Name, sub.Name}, mem.value)
@@ -277,6 +284,10 @@ func (d *reader) complex(a *Attribute, at AttrPath, raw any) (any, error) {
 		if v != nil || d.patch {
 			m[sub.Name] = v
 		}
+	}
+	if nothing(m) && a.MultiValued && readOnly != "" {
+		// A member told by its name alone would be left out, and the answer be a success.
+		return nil, InvalidValue("%s: a value has only %s, which a client cannot set", at, readOnly)
 	}
 	if nothing(m) && (!d.patch || a.MultiValued) {
 		return nil, nil

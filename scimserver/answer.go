@@ -39,8 +39,12 @@ func (r *refusal) Unwrap() error { return r.err }
 func writeResource(w http.ResponseWriter, a answer) error {
 	h := w.Header()
 	setCommon(h)
-	if a.location != "" {
+	if a.location != "" && a.status != http.StatusNotModified {
 		h.Set("Location", a.location)
+	}
+	if a.location != "" && a.status != http.StatusNoContent {
+		// RFC 7643 §3.1: meta.location is the same as Content-Location. RFC 9110 §15.4.5: a 304 has what the 200 would have.
+		h.Set("Content-Location", a.location)
 	}
 	if a.etag != "" {
 		h.Set("ETag", a.etag)

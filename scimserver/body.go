@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -63,32 +64,38 @@ func tooLarge(limit int64) error {
 }
 
 // RFC 7644 §3.8: application/scim+json, and application/json; with no type named, SCIM JSON is the default.
+//
+// RFC 8259 §11: a charset means nothing, JSON is UTF-8. Java's HTTP clients name iso-8859-1 unasked.
 func checkContentType(h http.Header) error {
 	text := strings.TrimSpace(h.Get("Content-Type"))
 	if text == "" {
 		return nil
 	}
-	media, params, err := mime.ParseMediaType(text)
-	if err != nil || (media != "application/scim+json" && media != "application/json") {
+	media, _, err := mime.ParseMediaType(text)
+	if media != "application/scim+json" && media != "application/json" || err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) {
 		return scim.UnsupportedMediaType("The Content-Type is %q; send application/scim+json or application/json.", text)
-	}
-	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
-		return scim.UnsupportedMediaType("The charset is %q; send UTF-8.", charset)
 	}
 	return nil
 }
 
 // parseSearch reads a SearchRequest.
 //
-// RFC 7644 §3.4.3: the parameters of a query as members of a JSON object.
+// RFC 7644 §3.4.3: the parameters of a query as members of a JSON object. The address says what it is, so a lenient site
+// takes one whose schemas are missing or of another message.
 func (x *exchange) parseSearch(text []byte) (query, error) {
 	q := newQuery()
 	members, err := object(text)
 	if err != nil {
 		return q, err
 	}
-	if err := x.checkMessage(members["schemas"], scim.SearchRequestURN); err != nil {
+	search, err := isMessage(members["schemas"], scim.SearchRequestURN)
+	switch {
+	case err != nil:
 		return q, err
+	case !search && x.mode == scim.Strict:
+		return q, otherMessage(scim.SearchRequestURN)
+	case !search:
+		x.fixed([]scim.Fix{{Code: "undeclared-schema", Path: "schemas", Text: scim.SearchRequestURN + " added"}})
 	}
 	for name, into := range map[string]any{
 		"filter":             &q.filter,
@@ -104,6 +111,15 @@ func (x *exchange) parseSearch(text []byte) (query, error) {
 		if !sent || string(text) == "null" {
 			continue
 		}
+		var word string
+		if _, isText := into.(*string); !isText && x.mode == scim.Lenient && json.Unmarshal(text, &word) == nil {
+			// A list or a number as it would stand in a URL.
+			if err := q.set(name, word); err != nil {
+				return q, err
+			}
+			x.fixed([]scim.Fix{{Code: "search-text", Path: name, Text: "read as in a URL"}})
+			continue
+		}
 		if err := json.Unmarshal(text, into); err != nil {
 			return q, scim.InvalidValue("%s of the search request is %s, which is not of its type.", name, clip(string(text)))
 		}
@@ -115,21 +131,17 @@ func (x *exchange) parseSearch(text []byte) (query, error) {
 	return q, nil
 }
 
-// checkMessage looks for the URN of the message in its schemas. A lenient site takes a message without schemas.
-func (x *exchange) checkMessage(text json.RawMessage, want string) error {
+// isMessage reports whether the schemas of a message name its URN.
+func isMessage(schemas json.RawMessage, urn string) (bool, error) {
 	var urns []string
-	if len(text) > 0 && json.Unmarshal(text, &urns) != nil {
-		return scim.InvalidSyntax("schemas is not a list of strings.")
+	if len(schemas) > 0 && json.Unmarshal(schemas, &urns) != nil {
+		return false, scim.InvalidSyntax("schemas is not a list of strings.")
 	}
-	for _, urn := range urns {
-		if strings.EqualFold(urn, want) {
-			return nil
-		}
-	}
-	if x.mode == scim.Lenient && len(urns) == 0 {
-		return nil
-	}
-	return scim.InvalidSyntax("schemas of this request is [%q].", want)
+	return slices.ContainsFunc(urns, func(u string) bool { return strings.EqualFold(u, urn) }), nil
+}
+
+func otherMessage(urn string) error {
+	return scim.InvalidSyntax("schemas of this request is [%q].", urn)
 }
 
 // field is a member of a JSON object as it was written.

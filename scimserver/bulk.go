@@ -94,8 +94,11 @@ func (x *exchange) parseBulk(body []byte) (*bulk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := x.checkMessage(members["schemas"], scim.BulkRequestURN); err != nil {
+	switch is, err := isMessage(members["schemas"], scim.BulkRequestURN); {
+	case err != nil:
 		return nil, err
+	case !is:
+		return nil, otherMessage(scim.BulkRequestURN)
 	}
 	b := &bulk{exchange: x, byBulkID: map[string]*operation{}, waiting: map[*operation][]*operation{}}
 	if text, sent := members["failonerrors"]; sent && string(text) != "null" {
@@ -281,7 +284,7 @@ func (b *bulk) sub(op *operation, path, why string) *exchange {
 		sub.method = http.MethodPatch
 	}
 	sub.place = within(path)
-	sub.ifMatch, sub.ifNoneMatch, sub.wantsSCIM, sub.rt = nil, nil, false, nil
+	sub.ifMatch, sub.ifNoneMatch, sub.namesJSON, sub.rt = nil, nil, false, nil
 	sub.row.Time, sub.row.Method = b.Now(), method(sub.method)
 	sub.row.Path = fmt.Sprintf("%s (operation %d of /Bulk%s)", clip(path), op.number, why)
 	sub.row.Fixes, sub.row.Ignored = nil, nil

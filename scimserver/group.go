@@ -26,9 +26,8 @@ func (x *exchange) decodeGroup(members *roster.MemberList) (scim.Resource, error
 	counted := &counter{Reader: in}
 	doc, _, fixes, err := scim.DecodeStream(x.rt, counted, x.mode, scim.Stream{Name: "members", Each: func(value any) error {
 		if m, ok := value.(map[string]any); ok {
-			if id, _ := m["value"].(string); id != "" {
-				members.Add(strings.Clone(id))
-			}
+			id, _ := m["value"].(string)
+			members.Add(strings.Clone(id))
 		}
 		return nil
 	}})

@@ -167,7 +167,19 @@ func (q *query) order(rt *scim.ResourceType) (*scim.Sort, error) {
 	if err != nil {
 		return nil, err
 	}
+	if addressOnly(rt, s.Path) {
+		return nil, scim.InvalidValue("sortBy: %s is an address, which is made for each answer; sort by id.", s.Path)
+	}
 	return &s, nil
+}
+
+// addressOnly reports an attribute that is nowhere stored, because it follows from ids and the address of this server.
+func addressOnly(rt *scim.ResourceType, p scim.AttrPath) bool {
+	if p.URN != "" {
+		return false
+	}
+	return p.Name == "meta" && p.Sub == "location" ||
+		p.Sub == "$ref" && (roster.Kind(rt.ID) == roster.User && p.Name == "groups" || roster.Kind(rt.ID) == roster.Group && p.Name == "members")
 }
 
 func (q *query) parseFilter(rt *scim.ResourceType, mode scim.Mode) (*scim.Filter, []scim.Fix, error) {
@@ -184,5 +196,15 @@ func (q *query) parseFilterWith(parse filterParser, rt *scim.ResourceType, mode 
 	if strings.TrimSpace(q.filter) == "" {
 		return nil, nil, scim.InvalidFilter("The filter is empty; leave the parameter out to list everything.")
 	}
-	return parse(rt, q.filter, mode)
+	f, fixes, err := parse(rt, q.filter, mode)
+	if err != nil {
+		return nil, fixes, err
+	}
+	for _, p := range scim.Paths(f.Root) {
+		// It would match nobody, and a client would take them for missing.
+		if addressOnly(rt, p) {
+			return nil, fixes, scim.InvalidFilter("%s cannot be used in a filter: it is an address, which is made for each answer. Filter by the id at its end, as id, members.value or groups.value.", p)
+		}
+	}
+	return f, fixes, nil
 }

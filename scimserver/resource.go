@@ -29,7 +29,7 @@ func (x *exchange) get() (answer, error) {
 	x.row.Sentence = "Found"
 	if x.knows(doc) {
 		x.row.Sentence = "Found, unchanged since the client's copy"
-		return answer{status: http.StatusNotModified, etag: etag(doc)}, nil
+		return answer{status: http.StatusNotModified, location: x.locationOf(x.rt, doc.ID), etag: etag(doc)}, nil
 	}
 	return v.one(http.StatusOK, doc)
 }
@@ -99,6 +99,13 @@ func (x *exchange) patch() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	for _, op := range patch.Operations {
+		if op.Path.Filter != nil && slices.ContainsFunc(scim.Paths(op.Path.Filter), func(p scim.AttrPath) bool {
+			return addressOnly(x.rt, scim.AttrPath{URN: op.Path.URN, Name: op.Path.Name, Sub: p.Name})
+		}) {
+			return answer{}, scim.InvalidPath("%s selects by an address, which is made for each answer; select by value.", op.Path)
+		}
+	}
 	by, err := x.conditional(v.patched)
 	if err != nil {
 		return answer{}, err
@@ -120,9 +127,9 @@ const smallGroup = 100
 // patched is the status of the answer to a PATCH: 200 with the resource or 204 without.
 //
 // RFC 7644 §3.5.2: it may be left out, but not for a client that names attributes. Entra advises against a group's members
-// there and reads the status alone; a client that asks for SCIM JSON by its name gets a group that is small.
+// there and reads the status alone; a client that asks for JSON by its name gets a group that is small.
 func (v view) patched(out roster.Outcome) int {
-	if v.kind() != roster.Group || v.asked || v.wantsSCIM && out.Members <= smallGroup {
+	if v.kind() != roster.Group || v.asked || v.namesJSON && out.Members <= smallGroup {
 		return http.StatusOK
 	}
 	return http.StatusNoContent

@@ -44,7 +44,7 @@ type exchange struct {
 	method      string   // HEAD is GET
 	ifMatch     []string // the versions that a change was made for
 	ifNoneMatch []string // the versions that the client has
-	wantsSCIM   bool     // Accept names application/scim+json
+	namesJSON   bool     // Accept names application/scim+json or application/json
 	open        func(limit int64) (body, error)
 
 	site   site.Site
@@ -86,7 +86,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if x.method == http.MethodHead {
 		x.method = http.MethodGet
 	}
-	x.wantsSCIM = strings.Contains(strings.ToLower(strings.Join(r.Header.Values("Accept"), ",")), mediaType[0])
+	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
+	x.namesJSON = strings.Contains(accept, "application/scim+json") || strings.Contains(accept, "application/json")
 	x.open = x.openRequest
 	x.row = site.Request{Time: h.Now(), Method: method(r.Method), Path: x.place.shown, Remote: web.RemoteIP(r)}
 	if err := x.authenticate(); err != nil {

@@ -221,6 +221,9 @@ func (w *world) checkAnswer(r *http.Request, got *httptest.ResponseRecorder) {
 	if got.Code/100 == 3 && got.Code != http.StatusNotModified {
 		w.t.Errorf("%s: got a redirect, %d", what, got.Code)
 	}
+	if got.Code == http.StatusNotModified && got.Header().Get("Content-Location") == "" {
+		w.t.Errorf("%s: got 304 without Content-Location", what)
+	}
 	if got.Code == http.StatusNoContent || got.Code == http.StatusNotModified {
 		if got.Body.Len() > 0 {
 			w.t.Errorf("%s: got a body with %d: %s", what, got.Code, got.Body)
@@ -229,6 +232,13 @@ func (w *world) checkAnswer(r *http.Request, got *httptest.ResponseRecorder) {
 	}
 	if media := got.Header().Get("Content-Type"); media != "application/scim+json" {
 		w.t.Errorf("%s: got Content-Type %q, want application/scim+json", what, media)
+	}
+	if got.Code == http.StatusOK || got.Code == http.StatusCreated {
+		// RFC 7643 §3.1: meta.location is the same as Content-Location.
+		var one struct{ Meta struct{ Location string } }
+		if err := json.Unmarshal(got.Body.Bytes(), &one); err == nil && one.Meta.Location != "" && one.Meta.Location != got.Header().Get("Content-Location") {
+			w.t.Errorf("%s: got Content-Location %q with a body at %q", what, got.Header().Get("Content-Location"), one.Meta.Location)
+		}
 	}
 	if got.Code >= 400 {
 		var e struct {

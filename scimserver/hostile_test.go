@@ -145,6 +145,57 @@ func TestIndexesThatOverflow(t *testing.T) {
 	}
 }
 
+// TestBulkWithReferencesByTheHundredThousand fills a bulk request with references: to looking for what they mean there is no
+// more than reading them.
+func TestBulkWithReferencesByTheHundredThousand(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, site.Full)
+	group := func(id int, references ...int) string {
+		members := make([]string, len(references))
+		for i, r := range references {
+			members[i] = fmt.Sprintf(`{"value":"bulkId:%d"}`, r)
+		}
+		return fmt.Sprintf(`{"method":"POST","path":"/Groups","bulkId":"%d","data":{"displayName":"Group %d","members":[%s]}}`, id, id, strings.Join(members, ","))
+	}
+	send := func(operations ...string) []any {
+		got := w.send("POST /Bulk\n\n" + `{"schemas":["` + scim.BulkRequestURN + `"],"Operations":[` + strings.Join(operations, ",") + `]}`)
+		wantStatus(t, got, 200)
+		return body(t, got)["Operations"].([]any)
+	}
+	t.Run("to_nothing", func(t *testing.T) {
+		many := make([]int, 150_000)
+		for i := range many {
+			many[i] = 1 + i
+		}
+		if got := fmt.Sprint(send(group(0, many...))); !strings.Contains(got, "status:400") || !strings.Contains(got, `No POST of this bulk request has the bulkId "1"`) {
+			t.Errorf("got %.200s", got)
+		}
+	})
+	t.Run("from_everything_to_everything", func(t *testing.T) {
+		const n = 40
+		operations := make([]string, n)
+		for i := range n {
+			var others []int
+			for j := range n {
+				if j != i {
+					others = append(others, j)
+				}
+			}
+			operations[i] = group(i, others...)
+		}
+		for i, result := range send(operations...) {
+			if status := result.(map[string]any)["status"]; status != "201" {
+				t.Errorf("operation %d: got %v", i, result)
+			}
+		}
+		for _, doc := range w.holds() {
+			if members := strings.Count(doc[strings.LastIndex(doc, `"members":`):], `"`)/2 - 1; members != n-1 {
+				t.Errorf("got %d members, want %d: %s", members, n-1, doc)
+			}
+		}
+	})
+}
+
 // TestFilterNestingCVE202646689 holds the server against the published stack overflow by nested parentheses in another one:
 // every place that takes a filter, at growing depths.
 func TestFilterNestingCVE202646689(t *testing.T) {

@@ -182,7 +182,8 @@ func (x *exchange) guarded(route func(*exchange) (action, error)) (a answer, err
 }
 
 // refuse answers a request that was not accepted. The answer leaves first, so that its time does not tell whether the site
-// exists; then, if it does, the site's log gets its row.
+// exists; then, if it does, the site's log gets its row: at once for a right token while SCIM is off, else gathered and only
+// so many of them, as whoever has no token must neither fill the disk nor make it wait.
 func (x *exchange) refuse(err error) {
 	e := x.public(x.r, err)
 	x.row.Status, x.row.Sentence = e.Status, e.Detail
@@ -191,14 +192,16 @@ func (x *exchange) refuse(err error) {
 	if err := http.NewResponseController(x.w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return
 	}
-	if x.row.Site = x.site.ID; x.row.Site == "" {
-		found, err := x.Sites.ByName(context.WithoutCancel(x.ctx), x.place.site)
-		if err != nil {
-			return
-		}
-		x.row.Site = found.ID
+	if x.row.Site = x.site.ID; x.row.Site != "" {
+		x.write()
+		return
 	}
-	x.write()
+	x.row.Duration = x.Now().Sub(x.row.Time)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
+	defer cancel()
+	if err := x.Sites.Log().GatherRefused(ctx, x.place.site, x.row); err != nil {
+		x.log().Error("request log row lost", "request", web.RequestID(x.r), "error", err)
+	}
 }
 
 // throttle answers a request beyond the site's rate. Its row is gathered: a write for each would cost what the limit saves.

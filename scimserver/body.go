@@ -30,6 +30,9 @@ func (x *exchange) openRequest(limit int64) (body, error) {
 	if err := checkContentType(x.r.Header); err != nil {
 		return body{}, err
 	}
+	if err := checkContentEncoding(x.r.Header); err != nil {
+		return body{}, err
+	}
 	if x.r.ContentLength > limit {
 		return body{}, tooLarge(limit)
 	}
@@ -76,6 +79,21 @@ func checkContentType(h http.Header) error {
 		return scim.UnsupportedMediaType("The charset is %q; send UTF-8.", charset)
 	}
 	return nil
+}
+
+// checkContentEncoding refuses compressed bodies: what they hold cannot be bounded before it is unpacked.
+//
+// RFC 9110 §15.5.16: 415, with the codings that are taken.
+func checkContentEncoding(h http.Header) error {
+	coding := strings.TrimSpace(strings.Join(h.Values("Content-Encoding"), ", "))
+	if coding == "" || strings.EqualFold(coding, "identity") {
+		return nil
+	}
+	return &refusal{
+		err:    scim.UnsupportedMediaType("The Content-Encoding is %q; send the body uncompressed, without this header.", clip(coding)),
+		header: "Accept-Encoding",
+		value:  "identity",
+	}
 }
 
 // parseSearch reads a SearchRequest.

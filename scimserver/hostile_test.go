@@ -84,6 +84,8 @@ func TestHostileInputsAreRefusedAtOnce(t *testing.T) {
 		"deep_JSON_in_a_member":                    {group(`,"members":[` + deep + `]`), 400, "invalidSyntax"},
 		"members_that_do_not_end":                  {"POST /Groups\n\n" + `{"schemas":["` + scim.GroupURN + `"],"displayName":"x","members":[{"value":"u-1"},`, 400, "invalidSyntax"},
 		"members_with_nothing_between_commas":      {group(`,"members":[{"value":"u-1"},,{"value":"u-1"}]`), 400, "invalidSyntax"},
+		"a_gzip_bomb":                              {"POST /Users\nContent-Encoding: gzip\n\n\x1f\x8b\x08", 415, ""},
+		"a_bomb_in_a_group":                        {"POST /Groups\nContent-Encoding: identity, br\n\n{}", 415, ""},
 		"an_encoded_slash":                         {"GET /Users/..%2fGroups", 400, ""},
 		"an_encoded_slash_twice":                   {"GET /Users/%2e%2e%2f%2e%2e%2fetc%2fpasswd", 400, ""},
 		"an_encoded_backslash":                     {"GET /Users/..%5cGroups", 400, ""},
@@ -114,6 +116,10 @@ func TestHostileInputsAreRefusedAtOnce(t *testing.T) {
 			wantError(t, got, c.status, c.scimType)
 		})
 	}
+	if got := w.send("PATCH /Users/u-1\nContent-Encoding: zstd\n\n{}").Header().Get("Accept-Encoding"); got != "identity" {
+		t.Errorf("got Accept-Encoding %q, want identity", got)
+	}
+	wantError(t, w.send("PATCH /Users/u-1\nContent-Encoding: identity\n\n{}"), 400, "invalidSyntax")
 	if got := w.holds(); len(got) != 2 {
 		t.Errorf("something was written: %s", got)
 	}

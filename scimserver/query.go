@@ -102,7 +102,7 @@ func number(name, text string, absent int) (int, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, scim.InvalidValue("%s is %q, which is not a whole number.", name, text)
+		return 0, scim.InvalidValue("%s is %q, which is not a whole number.", name, clip(text))
 	}
 	return int(max(min(n, maxIndex), -1)), nil
 }

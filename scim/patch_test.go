@@ -378,6 +378,35 @@ func TestPatchLimits(t *testing.T) {
 	}
 }
 
+// TestPatchMakesAnElementOfAFilterOnManyValues: what a filter says of a sub-attribute with several values are some of them.
+func TestPatchMakesAnElementOfAFilterOnManyValues(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		`parts[tags eq \"a\"].value`:                     `{"value":"v","tags":["a"]}`,
+		`parts[tags eq \"a\" and tags eq \"b\"].value`:   `{"value":"v","tags":["a","b"]}`,
+		`parts[tags eq \"a\" and asked eq \"b\"].asked`:  "400 noTarget",
+		`parts[sizes eq 1.5 and sizes eq 2].value`:       `{"value":"v","sizes":[1.5,2]}`,
+		`parts[tags eq \"a\" and primary eq true].value`: `{"value":"v","tags":["a"],"primary":true}`,
+	} {
+		p, _, err := DecodePatch(thing(t), patchCase{ops: `{"op":"add","path":"` + path + `","value":"v"}`}.body(), Lenient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err := p.Apply(thing(t), Resource{})
+		got := ""
+		if err != nil {
+			got, _, _ = strings.Cut(err.Error(), ":")
+		} else {
+			got = string(Encode(thing(t), result.Resource))
+			_, got, _ = strings.Cut(got, `"parts":[`)
+			got = strings.TrimSuffix(got, "]}")
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
+}
+
 // TestApplyBoundsItsWork sends many operations on a long list, each of which has to look at all of it.
 func TestApplyBoundsItsWork(t *testing.T) {
 	t.Parallel()

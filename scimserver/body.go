@@ -108,26 +108,30 @@ func (x *exchange) parseSearch(text []byte) (query, error) {
 	if err := x.checkMessage(members["schemas"], scim.SearchRequestURN); err != nil {
 		return q, err
 	}
-	for name, into := range map[string]any{
-		"filter":             &q.filter,
-		"startindex":         &q.startIndex,
-		"count":              &q.count,
-		"attributes":         &q.attributes,
-		"excludedattributes": &q.excluded,
-		"sortby":             &q.sortBy,
-		"sortorder":          &q.sortOrder,
-		"cursor":             &q.cursor,
+	for _, p := range []struct {
+		name  string
+		into  any
+		given *bool
+	}{
+		{"filter", &q.filter, &q.hasFilter},
+		{"startIndex", &q.startIndex, &q.byIndex},
+		{"count", &q.count, nil},
+		{"attributes", &q.attributes, nil},
+		{"excludedAttributes", &q.excluded, nil},
+		{"sortBy", &q.sortBy, nil},
+		{"sortOrder", &q.sortOrder, nil},
+		{"cursor", &q.cursor, &q.byCursor},
 	} {
-		text, sent := members[name]
+		text, sent := members[strings.ToLower(p.name)]
 		if !sent || string(text) == "null" {
 			continue
 		}
-		if err := json.Unmarshal(text, into); err != nil {
-			return q, scim.InvalidValue("%s of the search request is %s, which is not of its type.", name, clip(string(text)))
+		if err := json.Unmarshal(text, p.into); err != nil {
+			return q, scim.InvalidValue("%s of the search request is %s, which is not of its type.", p.name, clip(string(text)))
 		}
-		q.hasFilter = q.hasFilter || name == "filter"
-		q.byCursor = q.byCursor || name == "cursor"
-		q.byIndex = q.byIndex || name == "startindex"
+		if p.given != nil {
+			*p.given = true
+		}
 	}
 	q.plainNames()
 	return q, nil

@@ -271,6 +271,9 @@ func TestBodyOf50MBGetsItsAnswer(t *testing.T) {
 			if err != nil || got.StatusCode != 413 || !strings.Contains(string(text), "larger than") {
 				t.Errorf("got %d %s %v", got.StatusCode, text, err)
 			}
+			if !got.Close {
+				t.Error("the connection stays open: what was not read of the body would be taken for another request")
+			}
 		})
 	}
 }

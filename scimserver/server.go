@@ -218,10 +218,14 @@ func (x *exchange) fail(err error) {
 	x.row.Status, x.row.Sentence = e.Status, e.Detail
 	x.nameSubject()
 	x.write()
-	writeError(x.w, e, err)
-	if e.Status == http.StatusRequestEntityTooLarge {
-		x.drain()
+	if e.Status != http.StatusRequestEntityTooLarge {
+		writeError(x.w, e, err)
+		return
 	}
+	// What still comes of the body must not be taken for the next request.
+	x.w.Header().Set("Connection", "close")
+	writeError(x.w, e, err)
+	x.drain()
 }
 
 // What is still taken of a body that was refused for its size, so that a client that sends all of it before it reads finds
@@ -232,8 +236,11 @@ const (
 )
 
 // drain sends the answer and drops what still comes of the body. A connection that cannot do this is closed, as it would
-// be anyway.
+// be anyway, and so is that of a client that asks first (Expect: 100-continue), which reads before it sends.
 func (x *exchange) drain() {
+	if x.r.Header.Get("Expect") != "" {
+		return
+	}
 	c := http.NewResponseController(x.w)
 	if c.EnableFullDuplex() != nil || c.Flush() != nil || c.SetReadDeadline(time.Now().Add(drainTime)) != nil {
 		return

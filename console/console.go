@@ -116,7 +116,8 @@ func (c *Console) view(w http.ResponseWriter, r *http.Request, status int, name 
 	h.Set("Vary", "Cookie")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		w.Write(b.Bytes()) //nolint:errcheck // the reader has gone
+		// A form or an address may hold bytes that are no text; the page says that it is UTF-8.
+		w.Write(bytes.ToValidUTF8(b.Bytes(), []byte("\ufffd"))) //nolint:errcheck // the reader has gone
 	}
 	return nil
 }

@@ -44,8 +44,12 @@ func newWorld(t *testing.T) *world {
 
 func newWorldAt(t *testing.T, publicURL string) *world {
 	t.Helper()
+	return newWorldOn(t, storetest.New(t), publicURL)
+}
+
+func newWorldOn(t *testing.T, db *store.DB, publicURL string) *world {
+	t.Helper()
 	w := &world{t: t, now: time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)}
-	db := storetest.New(t)
 	c, err := New(Options{PublicURL: publicURL, Now: w.clock, Version: "test"})
 	if err != nil {
 		t.Fatal(err)

@@ -41,13 +41,18 @@ type office struct {
 	engine      *provision.Engine
 	sites       *site.Sites
 	rosters     *roster.Rosters
+	pages       *DirectoryPages
 	server      *httptest.Server
 	scim        *httptest.Server
 }
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
-	db := storetest.New(t)
+	return newOfficeOn(t, storetest.New(t))
+}
+
+func newOfficeOn(t *testing.T, db *store.DB) *office {
+	t.Helper()
 	var ids atomic.Int64
 	newID := func() string { return fmt.Sprintf("00000000-0000-4000-8000-%012x", ids.Add(1)) }
 	now := time.Now
@@ -77,14 +82,14 @@ func newOffice(t *testing.T) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages := &DirectoryPages{
+	o.pages = &DirectoryPages{
 		Console: c, Operators: o.operators, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
 		ReadUsers: csv.Rows, WriteUsers: func(w io.Writer) UserWriter { return csv.NewWriter(w) },
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/assets/", c.Assets())
-	mux.Handle("/d", pages.Handler())
-	mux.Handle("/d/", pages.Handler())
+	mux.Handle("/d", o.pages.Handler())
+	mux.Handle("/d/", o.pages.Handler())
 	proxies, err := web.ParseProxies([]string{"127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)

@@ -132,7 +132,10 @@ func (h *Handle) assign(ctx context.Context, application string, objectIDs []str
 				return err
 			}
 			for _, id := range batch {
-				u, err := tx.User(ctx, strings.ToLower(id))
+				u, err := User{}, ErrNotFound
+				if lower := strings.ToLower(id); isGUID(lower) {
+					u, err = tx.User(ctx, lower)
+				}
 				if err != nil {
 					return h.noUser(err, id)
 				}

@@ -64,7 +64,10 @@ func (ds *Directories) OpenID(ctx context.Context, id ID) (*Handle, error) {
 
 // ByName finds a directory; the error names the ones there are.
 func (ds *Directories) ByName(ctx context.Context, name string) (Directory, error) {
-	d, err := ds.Store.DirectoryByName(ctx, name)
+	d, err := Directory{}, ErrNotFound
+	if validName.MatchString(name) { // what is no name need not be looked for
+		d, err = ds.Store.DirectoryByName(ctx, name)
+	}
 	if !errors.Is(err, ErrNotFound) {
 		return d, err
 	}
@@ -121,9 +124,11 @@ func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) er
 	})
 }
 
+var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
 // checkName refuses what cannot stand in a URL or on a command line as it is, and words that the console uses itself.
 func checkName(name string) error {
-	if !regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`).MatchString(name) {
+	if !validName.MatchString(name) {
 		return invalid("name", "a directory's name has 1 to 63 small letters, digits and hyphens, and begins with a letter or digit: %q does not", name)
 	}
 	if slices.Contains([]string{"assets", "new", "sign-in", "sign-out", "link", "links", "session", "account"}, name) {

@@ -291,6 +291,9 @@ func (im *importing) match(ctx context.Context, tx Tx, row Row, upn string) (Use
 		}
 		return u, err == nil, err
 	}
+	if err := checkText(attrUPN, upn); err != nil {
+		return User{}, false, err
+	}
 	if upn == "" {
 		return User{}, false, invalid(attrUPN, "the row has neither an objectId nor a userPrincipalName; give it one of them")
 	}
@@ -406,6 +409,9 @@ func (im *importing) setManager(ctx context.Context, tx Tx, w wanted) (bool, err
 func (im *importing) findManager(ctx context.Context, tx Tx, text string) (string, error) {
 	if text == "" {
 		return "", nil
+	}
+	if err := checkText(attrManager, text); err != nil {
+		return "", err
 	}
 	var u User
 	var err error

@@ -304,15 +304,26 @@ func changed(before, after User) []string {
 
 // User finds a user, deleted or not.
 func (h *Handle) User(ctx context.Context, objectID string) (User, error) {
-	u, err := h.store.User(ctx, h.Directory.ID, strings.ToLower(objectID))
+	id := strings.ToLower(objectID)
+	if !isGUID(id) {
+		return User{}, h.noUser(ErrNotFound, objectID)
+	}
+	u, err := h.store.User(ctx, h.Directory.ID, id)
 	return u, h.noUser(err, objectID)
 }
 
 // UserByUPN finds a user that is not deleted.
 func (h *Handle) UserByUPN(ctx context.Context, upn string) (User, error) {
-	u, err := h.store.UserByUPN(ctx, h.Directory.ID, scim.Fold(strings.TrimSpace(upn)))
+	upn = strings.TrimSpace(upn)
+	if !storable(upn) {
+		return User{}, h.noUser(ErrNotFound, upn)
+	}
+	u, err := h.store.UserByUPN(ctx, h.Directory.ID, scim.Fold(upn))
 	return u, h.noUser(err, upn)
 }
+
+// storable says whether a text can be one that is stored: anything can stand in an address or a form.
+func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 func (h *Handle) noUser(err error, name string) error {
 	if errors.Is(err, ErrNotFound) {
@@ -348,7 +359,7 @@ func ParseCursor(text string) (Cursor, error) {
 		return Cursor{}, nil
 	}
 	id, key, ok := strings.Cut(text, "~")
-	if !ok || !isGUID(id) || !utf8.ValidString(key) || strings.ContainsRune(key, 0) {
+	if !ok || !isGUID(id) || !storable(key) {
 		return Cursor{}, invalid("after", "the page's address is damaged; begin with the first page")
 	}
 	return Cursor{Key: key, ObjectID: id}, nil

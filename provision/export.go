@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -137,8 +138,14 @@ func textOrNil(v any) *string {
 		return nil
 	}
 	s := text(v)
+	if len(s) > maxLogged {
+		s = strings.ToValidUTF8(s[:maxLogged], "") + "…"
+	}
 	return &s
 }
+
+// maxLogged bounds a value in the log, in bytes: an application may answer with any.
+const maxLogged = 2_000
 
 // conclude makes the outcome to record of a work that has ended.
 func (w *work) conclude(now time.Time, cycle string) Outcome {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
@@ -413,10 +414,24 @@ func (j *Jobs) Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry,
 		q.Limit = 50
 	}
 	q.Limit = min(q.Limit, 500)
+	for _, text := range []string{q.Search, q.ObjectID, q.Cycle, string(q.Action), string(q.Status)} {
+		if !storable(text) {
+			return nil, "", nil
+		}
+	}
+	if !storable(q.Before) {
+		return nil, "", &InputError{Field: "before", Text: "is not a cursor of this log"}
+	}
 	return j.Store.Logs(ctx, k, q)
 }
 
+// storable says whether a text can be one that is stored: anything can stand in an address or a form.
+func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
+
 // Log returns one entry, ErrNotFound if there is none.
 func (j *Jobs) Log(ctx context.Context, k Key, id string) (LogEntry, error) {
+	if !storable(id) {
+		return LogEntry{}, ErrNotFound
+	}
 	return j.Store.Log(ctx, k, id)
 }

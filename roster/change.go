@@ -15,6 +15,13 @@ import (
 // maxIndexed bounds the values that are looked up by an index, in bytes.
 const maxIndexed = 1_000
 
+// Bounds of one resource, so that writing it holds nobody up for long. Those that it has exceeded before do not keep it from
+// being changed otherwise.
+const (
+	maxDocument = 2 << 20 // bytes; the members of a group do not count
+	maxRows     = 2_000   // values that have rows of their own
+)
+
 // draft is a changed document before it is written.
 type draft struct {
 	doc     scim.Resource
@@ -292,6 +299,10 @@ func (r *Roster) replace(ctx context.Context, tx Tx, rt *resourceType, rec Recor
 	next.Version++
 	next.Modified = now
 	rt.fill(&next, d)
+	rec.Values, rec.Unique = valuesOf(rec.Kind, old), rt.uniqueValues(old)
+	if err := checkSize(rec, next); err != nil {
+		return Outcome{}, err
+	}
 	if err := protectLastAdmin(ctx, tx, rec, next, old.String("userName")); err != nil {
 		return Outcome{}, err
 	}
@@ -301,7 +312,6 @@ func (r *Roster) replace(ctx context.Context, tx Tx, rt *resourceType, rec Recor
 	}
 	story := tell(rec, next, old, d, ended, c)
 	story.stamp(&next, c, now)
-	rec.Values, rec.Unique = valuesOf(rec.Kind, old), rt.uniqueValues(old)
 	if err := tx.Put(ctx, rec, next); err != nil {
 		return Outcome{}, taken(err, d.doc)
 	}
@@ -345,6 +355,9 @@ func (r *Roster) newRecord(rt *resourceType, d *draft, c Change) (Record, error)
 		return Record{}, err
 	}
 	rt.fill(&rec, d)
+	if err := checkSize(Record{}, rec); err != nil {
+		return Record{}, err
+	}
 	rec.Last = Stamp{Actor: c.Actor, Via: c.Via, Time: now, Text: "Created"}
 	return rec, nil
 }
@@ -431,6 +444,17 @@ func (rt *resourceType) check(doc scim.Resource) error {
 				return scim.InvalidValue("%s has more than %d bytes.", v.Path, maxIndexed)
 			}
 		}
+	}
+	return nil
+}
+
+// checkSize refuses a change that makes a resource too large.
+func checkSize(old, next Record) error {
+	if n := len(next.JSON); n > maxDocument && n > len(old.JSON) {
+		return scim.PayloadTooLarge("The %s would have %d bytes; at most %d are kept of one. Send fewer values.", next.Kind.noun(), n, maxDocument)
+	}
+	if n := len(next.Values) + len(next.Unique); n > maxRows && n > len(old.Values)+len(old.Unique) {
+		return scim.InvalidValue("The %s would have %d e-mail addresses and unique values; at most %d are kept of one. Send fewer.", next.Kind.noun(), n, maxRows)
 	}
 	return nil
 }

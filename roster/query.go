@@ -105,7 +105,7 @@ func narrowBy(kind Kind) string {
 }
 
 func notFound(kind Kind, id string) error {
-	return scim.NotFound("There is no %s with the id %q on this site.", kind, id)
+	return scim.NotFound("There is no %s with the id %q on this site.", kind, short(id))
 }
 
 // storable says whether a text can be one that is stored: clients put anything into a URL.

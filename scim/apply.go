@@ -32,11 +32,34 @@ type applier struct {
 	// primary one.
 	primary map[string]string
 
-	steps int // comparisons done to select values
+	steps int // values looked at
 }
 
-// maxSteps bounds the work of one request's filters, under a second.
+// maxSteps bounds how many values the operations of one request look at: about a second's work.
 const maxSteps = 10_000_000
+
+// keyed is what finding a value in a list by its identity costs, in steps.
+const keyed = 4
+
+// look counts the values that an operation looks at.
+func (a *applier) look(op Operation, old any) error {
+	each := keyed
+	if op.Path.Filter != nil {
+		each = terms(op.Path.Filter)
+	}
+	if a.steps += each * (lengthOf(old) + lengthOf(op.Value)); a.steps > maxSteps {
+		return PayloadTooLarge("%s: the operations of the request would look at too many values; send fewer at a time", op.Path)
+	}
+	return nil
+}
+
+func lengthOf(v any) int {
+	list, ok := v.([]any)
+	if !ok {
+		return 1
+	}
+	return len(list)
+}
 
 // container is the map that holds the attribute, copied before it is changed.
 func (a *applier) container(p *Path) map[string]any {
@@ -72,6 +95,9 @@ func (a *applier) operation(op Operation) error {
 		return a.sameReadOnly(op)
 	}
 	c := a.container(p)
+	if err := a.look(op, c[p.Name]); err != nil {
+		return err
+	}
 	v, err := a.changed(op, c[p.Name], cloneValue(op.Value))
 	if err != nil {
 		return err
@@ -109,6 +135,9 @@ func (a *applier) removeExtension(p *Path) error {
 
 // sameReadOnly accepts a readOnly attribute that is sent with the value it has.
 func (a *applier) sameReadOnly(op Operation) error {
+	if err := a.look(op, memberOf(op.Path.container(a.work), op.Path.Name, false)); err != nil {
+		return err
+	}
 	have := op.Path.Get(a.work)
 	want := listOf(op.Value)
 	if len(want) == 0 || len(have) > 0 && Equal(Resource{"v": have}, Resource{"v": want}) {
@@ -336,10 +365,6 @@ func (a *applier) filtered(op Operation, old, value any) (any, error) {
 	list, isList := old.([]any)
 	if !isList && !empty(old) {
 		list = []any{old} // Entra selects the manager by manager[value eq "…"]
-	}
-	a.steps += len(list) * terms(p.Filter)
-	if a.steps > maxSteps {
-		return nil, PayloadTooLarge("%s: the filters of the request would look at too many values; send fewer operations at a time", p)
 	}
 	var matched []int
 	for i, e := range list {

@@ -62,14 +62,22 @@ func (p *filterParser) whole() (Node, error) {
 	return n, nil
 }
 
-// checkBounds looks at a filter as a whole before anything recurses into it.
+// checkBounds looks at a filter as a whole before anything recurses into it: first at how deep it is, so that one that is
+// nested beyond measure is told so, whatever its length.
 func checkBounds(s string) error {
+	if err := checkDepth(s); err != nil {
+		return err
+	}
 	if len(s) > MaxFilterBytes {
 		return InvalidFilter("The filter has %d bytes; at most %d are allowed", len(s), MaxFilterBytes)
 	}
 	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
 		return InvalidFilter("The filter is not valid UTF-8 text")
 	}
+	return nil
+}
+
+func checkDepth(s string) error {
 	depth, quoted := 0, false
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {

@@ -64,6 +64,18 @@ func FuzzParseFilter(f *testing.F) {
 		if len(fixes) > 0 || again.String() != printed || again.Match(babs) != matched {
 			t.Fatalf("%q printed as %q, then %q; fixes %v", text, printed, again, fixes)
 		}
+		if negated, _, err := ParseFilter(rt, "not ("+printed+")", Strict); err == nil && negated.Match(babs) == matched {
+			t.Fatalf("%q and its negation agree", text)
+		}
+		// What strict mode reads, lenient mode reads alike, and so does a query over all types.
+		if strict {
+			for name, parse := range map[string]func(*ResourceType, string, Mode) (*Filter, []Fix, error){"lenient": ParseFilter, "anywhere": ParseFilterAnywhere} {
+				other, fixes, err := parse(rt, text, Lenient)
+				if err != nil || len(fixes) > 0 || other.String() != printed {
+					t.Fatalf("%q is read %s as %v: %v, fixes %v", text, name, other, err, fixes)
+				}
+			}
+		}
 	})
 }
 
@@ -109,6 +121,58 @@ func FuzzParsePath(f *testing.F) {
 	})
 }
 
+// checkDetached compares what a patch does to a resource with what it does where the store keeps members as rows.
+func checkDetached(t *testing.T, rt *ResourceType, p *Patch, before Resource, whole PatchResult, wholeErr error) {
+	t.Helper()
+	rest, edits, ok := p.Detach("members")
+	if !ok || rt.Schema.Attribute("members") == nil {
+		return
+	}
+	bare := before.Clone()
+	delete(bare, "members")
+	result, err := rest.Apply(rt, bare)
+	if wholeErr != nil {
+		return // an edit of members never fails
+	}
+	if err != nil {
+		t.Fatalf("without the members: %v", err)
+	}
+	a := rt.Schema.Attribute("members")
+	have := map[string]bool{}
+	set := func(list []any, to bool) {
+		for _, e := range list {
+			if key := identity(a, e); key != "" {
+				have[key] = to
+			}
+		}
+	}
+	list, _ := before["members"].([]any)
+	set(list, true)
+	for _, e := range edits {
+		if e.Op == "replace" {
+			clear(have)
+		}
+		set(e.Values, e.Op != "remove")
+	}
+	want, _ := whole.Resource["members"].([]any)
+	for _, e := range want {
+		if key := identity(a, e); key != "" && !have[key] {
+			t.Fatalf("%v is a member after the patch and is not among the rows", e)
+		}
+		delete(have, identity(a, e))
+	}
+	for key, there := range have {
+		if there {
+			t.Fatalf("%q is among the rows and is no member after the patch", key)
+		}
+	}
+	wanted := whole.Resource.Clone()
+	delete(wanted, "members")
+	if !Equal(wanted, result.Resource) {
+		t.Fatalf("beside the members: got %v, want %v", result.Resource, wanted)
+	}
+}
+
 // thing is a configured type with whatever attributes and sub-attributes can be.
 func thing(t testing.TB) *ResourceType {
 	t.Helper()
@@ -139,28 +203,42 @@ func FuzzDecode(f *testing.F) {
 			mode = Strict
 		}
 		for _, rt := range []*ResourceType{UserType(), GroupType(), configured} {
-			r, _, err := Decode(rt, body, mode)
-			if err != nil {
-				checkClientError(t, err)
-				continue
-			}
-			if !json.Valid(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))) {
-				t.Fatalf("%q is not JSON and was read", body)
-			}
-			doc := Encode(rt, r)
-			stored, err := Parse(doc)
-			if err != nil || !Equal(stored, r) {
-				t.Fatalf("%q became %s: %v", body, doc, err)
-			}
-			again, fixes, err := Decode(rt, doc, Strict)
-			if err != nil || len(fixes) > 0 || !bytes.Equal(Encode(rt, again), doc) {
-				t.Fatalf("%q: own output %s read again: %v, fixes %v", body, doc, err, fixes)
-			}
-			if err := Validate(rt, r); err != nil {
-				checkClientError(t, err)
-			}
+			checkDecoded(t, rt, body, mode)
 		}
 	})
+}
+
+// checkDecoded reads a body: what was read is what is stored, and what a client may send back.
+func checkDecoded(t *testing.T, rt *ResourceType, body []byte, mode Mode) {
+	t.Helper()
+	r, fixes, err := Decode(rt, body, mode)
+	if err != nil {
+		checkClientError(t, err)
+		return
+	}
+	if !json.Valid(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))) {
+		t.Fatalf("%q is not JSON and was read", body)
+	}
+	if mode == Strict {
+		if lenient, _, err := Decode(rt, body, Lenient); err != nil || !Equal(lenient, r) {
+			t.Fatalf("%q is %v in strict mode and %v in lenient mode: %v", body, r, lenient, err)
+		}
+	}
+	if len(fixes) > maxFixes {
+		t.Fatalf("%q leaves %d notes", body, len(fixes))
+	}
+	doc := Encode(rt, r)
+	stored, err := Parse(doc)
+	if err != nil || !Equal(stored, r) {
+		t.Fatalf("%q became %s: %v", body, doc, err)
+	}
+	again, fixes, err := Decode(rt, doc, Strict)
+	if err != nil || len(fixes) > 0 || !bytes.Equal(Encode(rt, again), doc) {
+		t.Fatalf("%q: own output %s read again: %v, fixes %v", body, doc, err, fixes)
+	}
+	if err := Validate(rt, r); err != nil {
+		checkClientError(t, err)
+	}
 }
 
 func FuzzPatch(f *testing.F) {
@@ -195,14 +273,29 @@ func FuzzPatch(f *testing.F) {
 				checkClientError(t, err)
 				continue
 			}
-			p.Detach("members")
 			result, err := p.Apply(rt, before)
 			if !bytes.Equal(Encode(rt, before), doc) {
 				t.Fatalf("%q changed the resource itself", body)
 			}
+			checkDetached(t, rt, p, before, result, err)
 			if err != nil {
 				checkClientError(t, err)
 				continue
+			}
+			if result.Changed == Equal(before, result.Resource) {
+				t.Fatalf("%q on %s: got Changed %v", body, doc, result.Changed)
+			}
+			// Of several changes an earlier one may undo what a later one does.
+			if len(p.Operations) == 1 {
+				again, err := p.Apply(rt, result.Resource)
+				if err != nil || again.Changed {
+					t.Fatalf("%q on %s, sent again: changed %v, %v", body, doc, again.Changed, err)
+				}
+			}
+			if err := Validate(rt, before); err == nil {
+				if err := Validate(rt, result.Resource); err != nil {
+					checkClientError(t, err)
+				}
 			}
 			// What is stored is what a client may send back.
 			after := Encode(rt, result.Resource)

@@ -382,20 +382,61 @@ func TestPatchLimits(t *testing.T) {
 	}
 }
 
-func TestApplyBoundsTheWorkOfFilters(t *testing.T) {
+// TestPatchMakesAnElementOfAFilterOnManyValues: what a filter says of a sub-attribute with several values are some of them.
+func TestPatchMakesAnElementOfAFilterOnManyValues(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		`parts[tags eq \"a\"].value`:                     `{"value":"v","tags":["a"]}`,
+		`parts[tags eq \"a\" and tags eq \"b\"].value`:   `{"value":"v","tags":["a","b"]}`,
+		`parts[tags eq \"a\" and asked eq \"b\"].asked`:  "400 noTarget",
+		`parts[sizes eq 1.5 and sizes eq 2].value`:       `{"value":"v","sizes":[1.5,2]}`,
+		`parts[tags eq \"a\" and primary eq true].value`: `{"value":"v","tags":["a"],"primary":true}`,
+	} {
+		p, _, err := DecodePatch(thing(t), patchCase{ops: `{"op":"add","path":"` + path + `","value":"v"}`}.body(), Lenient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err := p.Apply(thing(t), Resource{})
+		got := ""
+		if err != nil {
+			got, _, _ = strings.Cut(err.Error(), ":")
+		} else {
+			got = string(Encode(thing(t), result.Resource))
+			_, got, _ = strings.Cut(got, `"parts":[`)
+			got = strings.TrimSuffix(got, "]}")
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
+}
+
+// TestApplyBoundsItsWork sends many operations on a long list, each of which has to look at all of it.
+func TestApplyBoundsItsWork(t *testing.T) {
 	t.Parallel()
 	list := make([]any, 10000)
 	for i := range list {
 		list[i] = map[string]any{"value": fmt.Sprintf("%d@x", i)}
 	}
 	filter := strings.Repeat(`value eq \"a\" or `, 40) + `value eq \"b\"`
-	ops := strings.Repeat(`{"op":"remove","path":"emails[`+filter+`]"},`, 99) + `{"op":"remove","path":"emails[` + filter + `]"}`
-	p, _, err := DecodePatch(UserType(), patchCase{ops: ops}.body(), Lenient)
-	if err != nil {
-		t.Fatal(err)
+	for name, op := range map[string]string{
+		"to_select_values":       `{"op":"remove","path":"emails[` + filter + `]"}`,
+		"to_add_a_value":         `{"op":"add","path":"emails","value":[{"value":"new@x"}]}`,
+		"to_remove_a_value":      `{"op":"remove","path":"emails","value":[{"value":"new@x"}]}`,
+		"to_set_a_part_of_all":   `{"op":"replace","path":"emails.display","value":"x"}`,
+		"to_clear_a_part_of_all": `{"op":"remove","path":"emails.type"}`,
+		"without_a_path":         `{"op":"add","value":{"emails":[{"value":"new@x"}]}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, _, err := DecodePatch(UserType(), patchCase{ops: strings.Repeat(op+",", MaxPatchOperations-1) + op}.body(), Lenient)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = p.Apply(UserType(), Resource{"userName": "a", "emails": list})
+			patchCase{says: "too many values"}.checkError(t, err, "413")
+		})
 	}
-	_, err = p.Apply(UserType(), Resource{"userName": "a", "emails": list})
-	patchCase{says: "too many values"}.checkError(t, err, "413")
 }
 
 func TestPatchDetach(t *testing.T) {

@@ -383,6 +383,11 @@ func describeElement(n Node, into map[string]any) bool {
 		if n.Op != Eq || empty(n.Value) || n.Path.Sub != "" {
 			return false
 		}
+		if n.Attr != nil && n.Attr.MultiValued {
+			values, _ := into[n.Path.Name].([]any)
+			into[n.Path.Name] = append(values, n.Value)
+			return true
+		}
 		into[n.Path.Name] = n.Value
 		return true
 	}

@@ -284,9 +284,9 @@ func TestLosses(t *testing.T) {
 }
 
 func FuzzNewRegistry(f *testing.F) {
-	f.Add([]byte(badges))
-	f.Add([]byte(schemaWith(`{"name":"a","type":"reference","referenceTypes":["User"]}`)))
-	f.Fuzz(func(t *testing.T, doc []byte) {
+	f.Add([]byte(badges), []byte(`{"userName":"a","urn:example:params:scim:schemas:Badge:2.0:User":{"color":{"code":"7"}}}`))
+	f.Add([]byte(schemaWith(`{"name":"a","type":"reference","referenceTypes":["User"]}`)), []byte(`{"a":"https://h"}`))
+	f.Fuzz(func(t *testing.T, doc, body []byte) {
 		g, err := NewRegistry(doc)
 		if err != nil {
 			var e *RegistryError
@@ -299,6 +299,7 @@ func FuzzNewRegistry(f *testing.F) {
 			t.Fatalf("%q loses %v against itself", doc, losses)
 		}
 		for _, rt := range g.Types() {
+			checkDecoded(t, rt, body, Lenient)
 			b, err := json.Marshal(rt)
 			if err != nil || !json.Valid(b) {
 				t.Fatalf("%s: %v", b, err)

@@ -304,7 +304,14 @@ func decodeObject(raw []byte) (provision.TargetObject, error) {
 	if err := d.Decode(&doc); err != nil || doc == nil {
 		return provision.TargetObject{}, errors.New("answered with something that is not a SCIM resource")
 	}
-	r := scim.Resource(plain(doc).(map[string]any))
+	r := scim.Resource{}
+	for name, v := range doc {
+		id, ok := v.(string)
+		if ok && strings.EqualFold(name, "id") && (len(id) > maxID || strings.ContainsRune(id, 0)) {
+			return provision.TargetObject{}, fmt.Errorf("answered with a resource whose id is no text of at most %d bytes", maxID)
+		}
+		r[withoutNUL(name)] = plain(v)
+	}
 	for name, v := range r {
 		if id, ok := v.(string); ok && id != "" && strings.EqualFold(name, "id") {
 			return provision.TargetObject{ID: id, Resource: r}, nil
@@ -313,13 +320,23 @@ func decodeObject(raw []byte) (provision.TargetObject, error) {
 	return provision.TargetObject{}, errors.New("answered with a resource that has no id")
 }
 
-// plain turns json.Number into what scim.Resource holds.
+// maxID bounds the ids of accounts, which are remembered and looked up, in bytes.
+const maxID = 1_000
+
+// withoutNUL gives a text that every database keeps.
+func withoutNUL(text string) string { return strings.ReplaceAll(text, "\x00", "\ufffd") }
+
+// plain turns json.Number into what scim.Resource holds, and leaves no NUL in a text.
 func plain(v any) any {
 	switch v := v.(type) {
+	case string:
+		return withoutNUL(v)
 	case map[string]any:
+		m := make(map[string]any, len(v))
 		for k, e := range v {
-			v[k] = plain(e)
+			m[withoutNUL(k)] = plain(e)
 		}
+		return m
 	case []any:
 		for i, e := range v {
 			v[i] = plain(e)

@@ -560,3 +560,20 @@ func TestProblems(t *testing.T) {
 		}
 	})
 }
+
+func TestIDsThatCannotBeKept(t *testing.T) {
+	t.Parallel()
+	for name, id := range map[string]string{"NUL": `a\u0000b`, "a_megabyte": strings.Repeat("x", 1<<20), "nothing": "", "a_number": `7`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x := newExchange(t, http.StatusOK, `{"totalResults":1,"Resources":[{"id":"`+id+`","userName":"ada"}]}`)
+			if name == "a_number" {
+				x.answer = strings.ReplaceAll(x.answer, `"7"`, `7`)
+			}
+			_, err := open(t, x.URL, "t").Find(t.Context(), "userName", "ada")
+			if te := problem(t, err); te.Kind != provision.Incompatible || !strings.Contains(te.Detail, "id") {
+				t.Errorf("got %+v", te)
+			}
+		})
+	}
+}

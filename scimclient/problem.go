@@ -265,9 +265,9 @@ func sentence(s string) string {
 	return s + "."
 }
 
-// shorten cuts a text of the application at a character's boundary.
+// shorten cuts a text of the application at a character's boundary, and leaves in it what can be kept.
 func shorten(s string, limit int) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
+	s = withoutNUL(strings.ToValidUTF8(s, "\uFFFD"))
 	if len(s) <= limit {
 		return s
 	}

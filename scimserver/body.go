@@ -31,6 +31,9 @@ func (x *exchange) openRequest(limit int64) (body, error) {
 	if err := checkContentType(x.r.Header); err != nil {
 		return body{}, err
 	}
+	if err := checkContentEncoding(x.r.Header); err != nil {
+		return body{}, err
+	}
 	if x.r.ContentLength > limit {
 		return body{}, tooLarge(limit)
 	}
@@ -78,6 +81,21 @@ func checkContentType(h http.Header) error {
 	return nil
 }
 
+// checkContentEncoding refuses compressed bodies: what they hold cannot be bounded before it is unpacked.
+//
+// RFC 9110 §15.5.16: 415, with the codings that are taken.
+func checkContentEncoding(h http.Header) error {
+	coding := strings.TrimSpace(strings.Join(h.Values("Content-Encoding"), ", "))
+	if coding == "" || strings.EqualFold(coding, "identity") {
+		return nil
+	}
+	return &refusal{
+		err:    scim.UnsupportedMediaType("The Content-Encoding is %q; send the body uncompressed, without this header.", clip(coding)),
+		header: "Accept-Encoding",
+		value:  "identity",
+	}
+}
+
 // parseSearch reads a SearchRequest.
 //
 // RFC 7644 §3.4.3: the parameters of a query as members of a JSON object. The address says what it is, so a lenient site
@@ -97,35 +115,39 @@ func (x *exchange) parseSearch(text []byte) (query, error) {
 	case !search:
 		x.fixed([]scim.Fix{{Code: "undeclared-schema", Path: "schemas", Text: scim.SearchRequestURN + " added"}})
 	}
-	for name, into := range map[string]any{
-		"filter":             &q.filter,
-		"startindex":         &q.startIndex,
-		"count":              &q.count,
-		"attributes":         &q.attributes,
-		"excludedattributes": &q.excluded,
-		"sortby":             &q.sortBy,
-		"sortorder":          &q.sortOrder,
-		"cursor":             &q.cursor,
+	for _, p := range []struct {
+		name  string
+		into  any
+		given *bool
+	}{
+		{"filter", &q.filter, &q.hasFilter},
+		{"startIndex", &q.startIndex, &q.byIndex},
+		{"count", &q.count, nil},
+		{"attributes", &q.attributes, nil},
+		{"excludedAttributes", &q.excluded, nil},
+		{"sortBy", &q.sortBy, nil},
+		{"sortOrder", &q.sortOrder, nil},
+		{"cursor", &q.cursor, &q.byCursor},
 	} {
-		text, sent := members[name]
+		text, sent := members[strings.ToLower(p.name)]
 		if !sent || string(text) == "null" {
 			continue
 		}
 		var word string
-		if _, isText := into.(*string); !isText && x.mode == scim.Lenient && json.Unmarshal(text, &word) == nil {
+		if _, isText := p.into.(*string); !isText && x.mode == scim.Lenient && json.Unmarshal(text, &word) == nil {
 			// A list or a number as it would stand in a URL.
-			if err := q.set(name, word); err != nil {
+			if err := q.set(strings.ToLower(p.name), word); err != nil {
 				return q, err
 			}
-			x.fixed([]scim.Fix{{Code: "search-text", Path: name, Text: "read as in a URL"}})
+			x.fixed([]scim.Fix{{Code: "search-text", Path: p.name, Text: "read as in a URL"}})
 			continue
 		}
-		if err := json.Unmarshal(text, into); err != nil {
-			return q, scim.InvalidValue("%s of the search request is %s, which is not of its type.", name, clip(string(text)))
+		if err := json.Unmarshal(text, p.into); err != nil {
+			return q, scim.InvalidValue("%s of the search request is %s, which is not of its type.", p.name, clip(string(text)))
 		}
-		q.hasFilter = q.hasFilter || name == "filter"
-		q.byCursor = q.byCursor || name == "cursor"
-		q.byIndex = q.byIndex || name == "startindex"
+		if p.given != nil {
+			*p.given = true
+		}
 	}
 	q.plainNames()
 	return q, nil

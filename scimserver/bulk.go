@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -44,6 +43,8 @@ type operation struct {
 	data    json.RawMessage
 	bad     error // why it cannot be carried out
 
+	refers   []string // the bulkIds that it names, once they were looked for
+	known    bool     // they were
 	state    progress
 	id       string // of the resource it made
 	location string
@@ -227,11 +228,18 @@ func (b *bulk) resolve(op *operation) (ids map[string]string, circular map[strin
 	return ids, circular, nil
 }
 
-// references lists the bulkIds that an operation names, in order.
-func (b *bulk) references(op *operation) (ids []string) {
+// references lists the bulkIds that an operation names, in order, each once. They are looked for once: in a circle every
+// operation asks for those of all others.
+func (b *bulk) references(op *operation) []string {
+	if op.known {
+		return op.refers
+	}
+	op.known = true
+	noted := map[string]bool{}
 	note := func(id string) (string, bool) {
-		if !slices.Contains(ids, id) {
-			ids = append(ids, id)
+		if !noted[id] {
+			noted[id] = true
+			op.refers = append(op.refers, id)
 		}
 		return "", false
 	}
@@ -244,7 +252,7 @@ func (b *bulk) references(op *operation) (ids []string) {
 	}
 	expandWith(op.path, known, known)
 	rewriteTexts(op.data, func(text string) string { return expandWith(text, note, known) })
-	return ids
+	return op.refers
 }
 
 // perform does one operation as the request that it stands for.

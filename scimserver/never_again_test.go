@@ -285,8 +285,8 @@ func TestReadsAreGatheredAndWritesAreLoggedAtOnce(t *testing.T) {
 	w.send("PATCH /Users/u-1\n\n" + `{"schemas":["` + scim.PatchOpURN + `"],"Operations":[{"op":"replace","path":"active","value":false}]}`)
 	w.send("GET /Users/nobody")
 	w.send("GET /Users/u-1\nAuthorization: none")
-	if n := logged(); n != 3 {
-		t.Errorf("got %d rows at once for a write and two refusals, want 3", n)
+	if n := logged(); n != 2 {
+		t.Errorf("got %d rows at once for a write, a refusal, and one for a missing token, want 2: who has no token must not make the disk wait", n)
 	}
 	rows := w.requests()
 	if len(rows) != 5 {
@@ -315,6 +315,21 @@ func TestRefusedTokenIsLoggedForItsSiteWithoutTheToken(t *testing.T) {
 	}
 	if text := fmt.Sprintf("%+v", rows); strings.Contains(text, wrong) || strings.Contains(text, "short") {
 		t.Errorf("the request log holds the token: %s", text)
+	}
+}
+
+func TestCallsWithoutATokenDoNotFillTheLog(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, site.Documented)
+	for range 300 {
+		wantStatus(t, w.send("DELETE /Users/u-1\nAuthorization: none"), 401)
+	}
+	if n := len(w.requests()); n != 100 {
+		t.Errorf("got %d rows of 300 calls without a token within one flush, want 100", n)
+	}
+	wantStatus(t, w.send("DELETE /Users/u-1\nAuthorization: none"), 401)
+	if n := len(w.requests()); n != 101 {
+		t.Errorf("got %d rows after the next one, want 101", n)
 	}
 }
 

@@ -68,7 +68,7 @@ func version(below []string) ([]string, error) {
 		return below, nil
 	}
 	if !strings.EqualFold(below[0], "v2") && !strings.EqualFold(below[0], "v2.0") {
-		return below[1:], scim.InvalidVers("SCIM version %q is not served here; use …/auth/scim/v2.", below[0])
+		return below[1:], scim.InvalidVers("SCIM version %q is not served here; use …/auth/scim/v2.", clip(below[0]))
 	}
 	return below[1:], nil
 }
@@ -97,13 +97,13 @@ func unescape(segments []string) ([]string, error) {
 		text, err := url.PathUnescape(s)
 		switch {
 		case err != nil:
-			return nil, scim.BadRequest("The path holds an escape that cannot be read: %q.", s)
+			return nil, scim.BadRequest("The path holds an escape that cannot be read: %q.", clip(s))
 		case strings.ContainsAny(text, `/\`):
-			return nil, scim.BadRequest("The path holds an encoded slash (%q), which no resource here has in its id.", s)
+			return nil, scim.BadRequest("The path holds an encoded slash (%q), which no resource here has in its id.", clip(s))
 		case text == "." || text == "..":
 			return nil, scim.BadRequest("The path holds %q; send the path that is meant.", text)
 		case strings.ContainsFunc(text, unicode.IsControl):
-			return nil, scim.BadRequest("The path holds a character that cannot be printed: %q.", text)
+			return nil, scim.BadRequest("The path holds a character that cannot be printed: %q.", clip(text))
 		}
 		plain[i] = text
 	}

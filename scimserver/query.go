@@ -102,11 +102,12 @@ func number(name, text string, absent int) (int, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, scim.InvalidValue("%s is %q, which is not a whole number.", name, text)
+		return 0, scim.InvalidValue("%s is %q, which is not a whole number.", name, clip(text))
 	}
 	return int(max(min(n, maxIndex), -1)), nil
 }
 
+// maxIndex is beyond every list, and far from where adding to it overflows.
 const maxIndex = 1 << 40
 
 // names splits a list at its commas, but not inside brackets.
@@ -153,7 +154,7 @@ func (q *query) page() error {
 	if q.byCursor && q.count > maxCount {
 		return scim.InvalidCount("count is %d; with a cursor it must be between 0 and %d.", q.count, maxCount)
 	}
-	q.startIndex = max(q.startIndex, 1)
+	q.startIndex = min(max(q.startIndex, 1), maxIndex)
 	q.count = min(max(q.count, 0), maxCount)
 	return nil
 }

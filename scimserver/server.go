@@ -184,7 +184,8 @@ func (x *exchange) guarded(route func(*exchange) (action, error)) (a answer, err
 }
 
 // refuse answers a request that was not accepted. The answer leaves first, so that its time does not tell whether the site
-// exists; then, if it does, the site's log gets its row.
+// exists; then, if it does, the site's log gets its row: at once for a right token while SCIM is off, else gathered and only
+// so many of them, as whoever has no token must neither fill the disk nor make it wait.
 func (x *exchange) refuse(err error) {
 	e := x.public(x.r, err)
 	x.row.Status, x.row.Sentence = e.Status, e.Detail
@@ -193,14 +194,16 @@ func (x *exchange) refuse(err error) {
 	if err := http.NewResponseController(x.w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return
 	}
-	if x.row.Site = x.site.ID; x.row.Site == "" {
-		found, err := x.Sites.ByName(context.WithoutCancel(x.ctx), x.place.site)
-		if err != nil {
-			return
-		}
-		x.row.Site = found.ID
+	if x.row.Site = x.site.ID; x.row.Site != "" {
+		x.write()
+		return
 	}
-	x.write()
+	x.row.Duration = x.Now().Sub(x.row.Time)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
+	defer cancel()
+	if err := x.Sites.Log().GatherRefused(ctx, x.place.site, x.row); err != nil {
+		x.log().Error("request log row lost", "request", web.RequestID(x.r), "error", err)
+	}
 }
 
 // throttle answers a request beyond the site's rate. Its row is gathered: a write for each would cost what the limit saves.
@@ -217,10 +220,14 @@ func (x *exchange) fail(err error) {
 	x.row.Status, x.row.Sentence = e.Status, e.Detail
 	x.nameSubject()
 	x.write()
-	writeError(x.w, e, err)
-	if e.Status == http.StatusRequestEntityTooLarge {
-		x.drain()
+	if e.Status != http.StatusRequestEntityTooLarge {
+		writeError(x.w, e, err)
+		return
 	}
+	// What still comes of the body must not be taken for the next request.
+	x.w.Header().Set("Connection", "close")
+	writeError(x.w, e, err)
+	x.drain()
 }
 
 // What is still taken of a body that was refused for its size, so that a client that sends all of it before it reads finds
@@ -231,8 +238,11 @@ const (
 )
 
 // drain sends the answer and drops what still comes of the body. A connection that cannot do this is closed, as it would
-// be anyway.
+// be anyway, and so is that of a client that asks first (Expect: 100-continue), which reads before it sends.
 func (x *exchange) drain() {
+	if x.r.Header.Get("Expect") != "" {
+		return
+	}
 	c := http.NewResponseController(x.w)
 	if c.EnableFullDuplex() != nil || c.Flush() != nil || c.SetReadDeadline(time.Now().Add(drainTime)) != nil {
 		return

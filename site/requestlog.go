@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -313,7 +314,7 @@ func parseCursor(text string) (RequestCursor, error) {
 	}
 	at, id, found := strings.Cut(text, "-")
 	micros, err := strconv.ParseInt(at, 10, 64)
-	if !found || err != nil || id == "" {
+	if !found || err != nil || id == "" || !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
 		return RequestCursor{}, fmt.Errorf("%w: %q is not a place in the request log", ErrInvalid, text)
 	}
 	return RequestCursor{Time: time.UnixMicro(micros).UTC(), ID: id}, nil

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -266,13 +265,8 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 
 // putUnique writes the rows of unique values that differ. What a resource gives up is free before it takes another.
 func (t rosterTx) putUnique(ctx context.Context, old, next roster.Record) error {
-	held := func(values []roster.Value, v roster.Value) bool {
-		return slices.ContainsFunc(values, func(o roster.Value) bool { return o.Path == v.Path && o.Folded == v.Folded })
-	}
-	for _, v := range old.Unique {
-		if held(next.Unique, v) {
-			continue
-		}
+	of := func(v roster.Value) roster.Value { return roster.Value{Path: v.Path, Folded: v.Folded} }
+	for _, v := range missing(old.Unique, next.Unique, of) {
 		if err := t.tx.send(ctx, `
 			delete from resource_unique
 			where site = $1 and kind = $2 and path = $3 and value = $4 and resource = $5`,
@@ -280,15 +274,26 @@ func (t rosterTx) putUnique(ctx context.Context, old, next roster.Record) error 
 			return err
 		}
 	}
-	for _, v := range next.Unique {
-		if held(old.Unique, v) {
-			continue
-		}
+	for _, v := range missing(next.Unique, old.Unique, of) {
 		if err := t.takeUnique(ctx, next, v); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// missing returns the values of one list of which another has none with the same key.
+func missing(values, from []roster.Value, key func(roster.Value) roster.Value) (list []roster.Value) {
+	there := make(map[roster.Value]bool, len(from))
+	for _, v := range from {
+		there[key(v)] = true
+	}
+	for _, v := range values {
+		if !there[key(v)] {
+			list = append(list, v)
+		}
+	}
+	return list
 }
 
 func (t rosterTx) takeUnique(ctx context.Context, r roster.Record, v roster.Value) error {
@@ -313,10 +318,8 @@ func (t rosterTx) takeUnique(ctx context.Context, r roster.Record, v roster.Valu
 
 // putValues writes the value rows that differ.
 func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error {
-	for _, v := range old.Values {
-		if slices.Contains(next.Values, v) {
-			continue
-		}
+	whole := func(v roster.Value) roster.Value { return v }
+	for _, v := range missing(old.Values, next.Values, whole) {
 		if err := t.tx.send(ctx, `
 			delete from resource_value
 			where site = $1 and path = $2 and value = $3 and resource = $4 and element = $5`,
@@ -324,10 +327,7 @@ func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error 
 			return err
 		}
 	}
-	for _, v := range next.Values {
-		if slices.Contains(old.Values, v) {
-			continue
-		}
+	for _, v := range missing(next.Values, old.Values, whole) {
 		if err := t.tx.send(ctx, `
 			insert into resource_value (site, path, value, resource, element)
 			values ($1, $2, $3, $4, $5)

@@ -1,9 +1,12 @@
 package csv_test
 
 import (
+	stdcsv "encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -123,6 +126,40 @@ func TestReader(t *testing.T) {
 	}
 }
 
+// TestReader_reads_no_part_of_a_file_again_and_again: a quoted value of a million lines, and a million lines each of which
+// could be the beginning of one, cost what their bytes cost.
+func TestReader_reads_no_part_of_a_file_again_and_again(t *testing.T) {
+	t.Parallel()
+	const head, last = "userPrincipalName,city\n", "bob@contoso.example,Bonn\n"
+	t.Run("a_quoted_value_of_many_lines", func(t *testing.T) {
+		t.Parallel()
+		value := strings.Repeat("\n", 500_000)
+		rows, problems := read(t, head+"ada@contoso.example,\""+value+"\"\n"+last)
+		want := []directory.Row{row(2, "userPrincipalName", "ada@contoso.example", "city", value), row(500_003, "userPrincipalName", "bob@contoso.example", "city", "Bonn")}
+		if diff := cmp.Diff(rows, want); diff != "" || problems != nil {
+			t.Errorf("%v (-got +want):\n%.300s", problems, diff)
+		}
+	})
+	t.Run("many_quotes_that_never_close", func(t *testing.T) {
+		t.Parallel()
+		// Whether a value is open before it or not, it is open after it.
+		r, err := csv.NewReader(strings.NewReader(head + strings.Repeat("\"x\",\"\n", 3_000_000) + last))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ended error
+		for _, err := range r.Rows() {
+			var broken *directory.RowError
+			if err != nil && !errors.As(err, &broken) {
+				ended = err
+			}
+		}
+		if ended == nil || !strings.Contains(ended.Error(), "never closed") {
+			t.Errorf("got %v, want an end that says why", ended)
+		}
+	})
+}
+
 func TestHeader(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -204,7 +241,8 @@ func TestWriter_writes_what_the_reader_reads(t *testing.T) {
 
 func TestWriter_lets_no_formula_begin_a_cell(t *testing.T) {
 	t.Parallel()
-	tests := map[string]string{"=1+1": "'=1+1", "@x": "'@x", "+1+cmd": "'+1+cmd", "-x": "'-x", "+44 20 7946-0018": "+44 20 7946-0018", "-5": "-5", "'=x": "''=x", "x=1": "x=1"}
+	tests := map[string]string{"=1+1": "'=1+1", "@x": "'@x", "+1+cmd": "'+1+cmd", "-x": "'-x", "+44 20 7946-0018": "+44 20 7946-0018", "-5": "-5", "'=x": "''=x", "x=1": "x=1",
+		"\n=1": "\"'\n=1\"", "＝1+1": "'＝1+1", "＋cmd": "'＋cmd", "－5": "－5"}
 	for value, want := range tests {
 		t.Run(value, func(t *testing.T) {
 			t.Parallel()
@@ -234,6 +272,7 @@ func TestWriter_writes_the_header_without_users(t *testing.T) {
 func FuzzReader(f *testing.F) {
 	f.Add("userPrincipalName,city\nada@contoso.example,\"a\nb\"\n")
 	f.Add("userPrincipalName,city\n\"\"\"\n\",\"\n")
+	f.Add("userPrincipalName,city,mail\n\"x\",\"\n\"x\",\"\nada@contoso.example,Bonn,a@b\n")
 	f.Add("\xef\xbb\xbfmail,objectId\r\n,\"\r\n\"\"")
 	f.Fuzz(func(t *testing.T, text string) {
 		r, err := csv.NewReader(strings.NewReader(text))
@@ -253,6 +292,45 @@ func FuzzReader(f *testing.F) {
 				t.Fatalf("line %d after %d in %q", line, last, text)
 			}
 			last = line
+			if err == nil {
+				checkWrittenAndRead(t, row)
+			}
 		}
 	})
+}
+
+// checkWrittenAndRead writes the values of a row as an export does: no cell is a formula, and reading gives the values back.
+func checkWrittenAndRead(t *testing.T, row directory.Row) {
+	t.Helper()
+	columns := slices.DeleteFunc(slices.Sorted(maps.Keys(row.Values)), func(name string) bool { return name == "accountEnabled" || name == "objectId" })
+	u := directory.User{Attributes: map[string]any{}}
+	for _, name := range columns {
+		u.Attributes[name] = row.Values[name]
+	}
+	columns = append(columns, "objectId")
+	u.ObjectID = "3f2b8c1e-5d60-4b7a-9a51-0c7de2f4a9b8"
+	var b strings.Builder
+	w := csv.NewWriter(&b, columns...)
+	if err := errors.Join(w.Write(u, row.Values["manager"]), w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	cells, err := stdcsv.NewReader(strings.NewReader(b.String())).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cell := range cells[1] {
+		if strings.ContainsAny(cell[:min(1, len(cell))], "=@\t\r\n") {
+			t.Errorf("the cell %q is a formula", cell)
+		}
+	}
+	again, problems := read(t, b.String())
+	if len(again) != 1 || problems != nil {
+		t.Fatalf("%q was written as %q and read as %v, %v", row.Values, b.String(), again, problems)
+	}
+	for _, name := range columns[:len(columns)-1] {
+		// RFC 4180 readers take CRLF inside quotes for LF.
+		if got, want := again[0].Values[name], strings.ReplaceAll(row.Values[name], "\r\n", "\n"); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
 }

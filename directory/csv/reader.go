@@ -15,8 +15,12 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// maxRowBytes bounds one row, so that a file with an unclosed quote cannot fill the memory.
-const maxRowBytes = 1 << 20
+// Bounds of a file, so that one with unclosed quotes neither fills the memory nor is read again and again.
+const (
+	maxRowBytes  = 1 << 20
+	maxGivenBack = 16 << 20 // bytes that were read in search of closing quotes that are not there
+	looksWrong   = "this does not look like a CSV file"
+)
 
 // Reader reads users row by row.
 type Reader struct {
@@ -220,8 +224,9 @@ type lines struct {
 	r    *bufio.Reader
 	line int // of the last line read
 	// pending are lines that were read in search of a closing quote and given back.
-	pending []string
-	err     error
+	pending   []string
+	givenBack int // bytes of them, over all records
+	err       error
 }
 
 func newLines(r io.Reader) *lines {
@@ -234,34 +239,45 @@ func newLines(r io.Reader) *lines {
 
 // record gives the next record and the number of its first line.
 func (l *lines) record() (string, int, error) {
-	text, err := l.next()
+	first, err := l.next()
 	if err != nil {
 		return "", l.line, err
 	}
-	first, start := text, l.line
-	var more []string
-	for open(text) {
+	start, q := l.line, quotes{start: true}
+	q.read(first)
+	if !q.open {
+		return first, start, nil
+	}
+	size, more := len(first), []string{first}
+	for q.open {
 		next, err := l.next()
-		if errors.Is(err, io.EOF) || len(text) > maxRowBytes {
-			return l.giveBack(first, start, more, next), start, nil
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, io.EOF) || size > maxRowBytes:
+			return first, start, l.giveBack(start, more[1:], next)
+		case err != nil:
 			return "", l.line, err
 		}
+		q.read(next)
+		size += len(next)
 		more = append(more, next)
-		text += next
 	}
-	return text, start, nil
+	return strings.Join(more, ""), start, nil
 }
 
 // giveBack ends a record, whose quote is never closed, at its first line.
-func (l *lines) giveBack(first string, start int, more []string, next string) string {
+func (l *lines) giveBack(start int, more []string, next string) error {
 	if next != "" {
 		more = append(more, next)
 	}
+	for _, text := range more {
+		l.givenBack += len(text)
+	}
+	if l.givenBack > maxGivenBack {
+		return fmt.Errorf("line %d is one of many with a double quote that is never closed; %s", start, looksWrong)
+	}
 	l.pending = append(more, l.pending...)
 	l.line = start
-	return first
+	return nil
 }
 
 func (l *lines) next() (string, error) {
@@ -291,7 +307,7 @@ func (l *lines) readLine() (string, error) {
 		part, err := l.r.ReadSlice('\n')
 		b.Write(part)
 		if b.Len() > maxRowBytes {
-			return "", fmt.Errorf("line %d is longer than %d bytes; this does not look like a CSV file", l.line+1, maxRowBytes)
+			return "", fmt.Errorf("line %d is longer than %d bytes; %s", l.line+1, maxRowBytes, looksWrong)
 		}
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
@@ -300,21 +316,24 @@ func (l *lines) readLine() (string, error) {
 	}
 }
 
-// open says whether a record ends inside a quoted value.
-func open(text string) bool {
-	start, quoted := true, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '"' && i+1 < len(text) && text[i+1] == '"':
+// quotes follows the quotes of a record, line by line.
+type quotes struct {
+	start bool // a value may begin here
+	open  bool // inside a quoted value
+}
+
+func (q *quotes) read(line string) {
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case q.open && c == '"' && i+1 < len(line) && line[i+1] == '"':
 			i++
-		case quoted && c == '"':
-			quoted = false
-		case quoted:
-		case c == '"' && start:
-			quoted, start = true, false
+		case q.open && c == '"':
+			q.open = false
+		case q.open:
+		case c == '"' && q.start:
+			q.open, q.start = true, false
 		default:
-			start = c == ','
+			q.start = c == ','
 		}
 	}
-	return quoted
 }

@@ -4,6 +4,7 @@ import (
 	stdcsv "encoding/csv"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/directory"
 )
@@ -73,15 +74,14 @@ func revealed(v string) string {
 	return v
 }
 
+// Spreadsheets in East Asian languages also take the full-width signs.
 func formula(v string) bool {
-	if v == "" {
-		return false
-	}
-	switch v[0] {
-	case '=', '@', '\t', '\r':
+	first, n := utf8.DecodeRuneInString(v)
+	switch first {
+	case '=', '@', '\t', '\r', '\n', '＝', '＠':
 		return true
-	case '+', '-':
-		return strings.Trim(v[1:], "0123456789 ()./-") != ""
+	case '+', '-', '＋', '－':
+		return strings.Trim(v[n:], "0123456789 ()./-") != ""
 	}
 	return false
 }

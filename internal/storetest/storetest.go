@@ -14,6 +14,13 @@ import (
 // All reports whether this run must not skip anything.
 func All() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
 
+// HasPostgres reports whether PostgreSQL can be started here, for tests that compare both databases but are worth running
+// on one. Where nothing may be skipped it reports true.
+func HasPostgres() bool {
+	_, err := binaries()
+	return err == nil || All()
+}
+
 // Each runs the test on a migrated, empty database of each kind, in parallel.
 func Each(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	t.Helper()

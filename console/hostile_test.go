@@ -1,0 +1,362 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+// hostileValues are what may be written into any field of a form, any parameter and any part of a path.
+var hostileValues = map[string]string{
+	"nothing":              "",
+	"NUL":                  "a\x00b",
+	"bytes_of_no_text":     "\xff\xfe",
+	"SQL":                  "' or 1=1; drop table site --",
+	"a_pattern":            `%_\`,
+	"line_ends":            "a\r\nX-Injected: 1",
+	"a_number_of_65_bits":  "36893488147419103232",
+	"less_than_nothing":    "-1",
+	"a_path":               "../../../etc/passwd",
+	"a_page":               `"><script>alert(1)</script>`,
+	"a_template":           "{{.Console}}",
+	"a_cursor_of_NUL":      "1-\x00",
+	"a_cursor_of_no_text":  "00000000-0000-4000-8000-000000000001~\xff",
+	"much_of_it":           strings.Repeat("x", 20_000),
+	"more_than_a_field":    strings.Repeat("ä", 1_100),
+	"an_address_elsewhere": "//evil.example/",
+}
+
+// fieldNames are the names of every field and parameter that the pages read.
+func fieldNames(t *testing.T) []string {
+	t.Helper()
+	names := map[string]bool{}
+	find := regexp.MustCompile(`name="([\w.\-]+)"|(?:FormValue|\.Get|\.Has)\("([\w.\-]+)"\)|Form\["([\w.\-]+)"\]`)
+	for _, pattern := range []string{"*.go", "*.html"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range find.FindAllStringSubmatch(string(text), -1) {
+				names[m[1]+m[2]+m[3]] = true
+			}
+		}
+	}
+	if len(names) < 20 {
+		t.Fatalf("found only %d fields; are they written in another way?", len(names))
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// hostileRequests are the requests for a route in which each part of the path in turn, and all of them, have the value,
+// and every field and parameter.
+func hostileRequests(t *testing.T, pattern string, valid map[string]string, fields []string, value string) []*http.Request {
+	t.Helper()
+	method, path, _ := strings.Cut(pattern, " ")
+	path = strings.TrimSuffix(path, "{$}")
+	var parts []string
+	for _, m := range regexp.MustCompile(`\{(\w+)\}`).FindAllStringSubmatch(path, -1) {
+		parts = append(parts, m[1])
+	}
+	values := url.Values{}
+	for _, name := range fields {
+		values.Set(name, value)
+	}
+	var requests []*http.Request
+	for hostile := -1; hostile < len(parts); hostile++ {
+		at := path
+		for i, name := range parts {
+			fill := valid[name]
+			if i == hostile {
+				fill = value
+			}
+			if fill == "" {
+				fill = "x"
+			}
+			at = strings.ReplaceAll(at, "{"+name+"}", url.PathEscape(fill))
+		}
+		query, body := values.Encode(), ""
+		if method == http.MethodPost {
+			query, body = "", query
+		}
+		r := httptest.NewRequestWithContext(t.Context(), method, "https://rollcall.example"+at+"?"+query, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		requests = append(requests, r)
+	}
+	return requests
+}
+
+func TestNoInputBreaksAPage(t *testing.T) {
+	t.Parallel()
+	fields := fieldNames(t)
+	ask := func(t *testing.T, handler http.Handler, r *http.Request) {
+		t.Helper()
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, r)
+		if rec.Code >= http.StatusInternalServerError {
+			t.Errorf("%s %s: got %d", r.Method, r.URL.Path, rec.Code)
+		}
+		if rec.Header().Get("X-Injected") != "" {
+			t.Errorf("%s %s: a header was injected", r.Method, r.URL.Path)
+		}
+		if to := rec.Header().Get("Location"); to != "" && (!strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.HasPrefix(to, `/\`)) {
+			t.Errorf("%s %s: leads to %q", r.Method, r.URL.Path, to)
+		}
+		if strings.HasPrefix(rec.Header().Get("Content-Type"), "text/html") && r.Method != http.MethodHead {
+			checkInert(t, r.URL.Path, rec.Body.String())
+		}
+	}
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorldOn(t, db, "https://rollcall.example")
+		acme := w.site("acme", site.Full)
+		kim := w.person(acme, "kim@acme.example", "Kim", roster.RoleAdmin)
+		w.person(acme, "lee@acme.example", "Lee", roster.RoleAdmin)
+		ada := w.person(acme, "ada@acme.example", "Ada", roster.RoleRegistered)
+		token, _, err := w.pages.Sites.CreateToken(t.Context(), acme.ID, site.TokenRequest{Actor: "cli"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := newOfficeOn(t, db)
+		h := o.directory("contoso", "userPrincipalName,displayName\nada@contoso.example,Ada\n")
+		app := o.app(h, "Acme")
+		user, err := h.UserByUPN(t.Context(), "ada@contoso.example")
+		if err != nil {
+			t.Fatal(err)
+		}
+		valid := map[string]string{
+			"site": "acme", "person": ada.ID, "token": token.ID, "secret": "unknown",
+			"directory": "contoso", "user": user.ObjectID, "change": "disable", "app": app.Name, "mapping": "users", "entry": "x",
+		}
+		for name, value := range hostileValues {
+			for _, rt := range w.pages.routes() {
+				for _, r := range hostileRequests(t, rt.pattern, valid, fields, value) {
+					r.AddCookie(&http.Cookie{Name: "__Secure-" + siteCookie, Value: w.startSession(acme, kim.ID)})
+					t.Run(name, func(t *testing.T) { ask(t, w.pages.Handler(), r) })
+				}
+			}
+			for _, rt := range append(operatorDoor{console: o.pages.Console, operators: o.operators}.routes(), o.pages.routes()...) {
+				for _, r := range hostileRequests(t, rt.pattern, valid, fields, value) {
+					r.AddCookie(&http.Cookie{Name: "__Secure-" + operatorCookie, Value: o.startOperator("kim")})
+					t.Run(name, func(t *testing.T) { ask(t, o.pages.Handler(), r) })
+				}
+			}
+		}
+	})
+}
+
+func (o *office) startOperator(name string) string {
+	o.t.Helper()
+	link, err := o.operators.Link(o.t.Context(), name, "cli")
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	s, err := o.operators.Redeem(o.t.Context(), link.Secret)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return s.Secret
+}
+
+// checkInert fails when a page runs, or leads to, anything that is not the server's own.
+func checkInert(t *testing.T, path, text string) {
+	t.Helper()
+	for _, n := range parseHTML(t, text).all("script", "img", "iframe", "object", "embed", "svg", "style", "base", "a", "form", "button", "input", "link", "use", "meta") {
+		switch n.tag {
+		case "img", "iframe", "object", "embed", "style", "base":
+			t.Errorf("%s: the page has a <%s>", path, n.tag)
+		case "script":
+			if !strings.HasPrefix(n.attr["src"], "/assets/") || n.rawText() != "" {
+				t.Errorf("%s: the page has a script %v %s", path, n.attr, n.rawText())
+			}
+		}
+		for name, value := range n.attr {
+			if strings.HasPrefix(strings.ToLower(name), "on") || name == "style" {
+				t.Errorf("%s: <%s> has %s=%q", path, n.tag, name, value)
+			}
+			switch name {
+			case "href", "src", "action", "formaction":
+				if !strings.HasPrefix(value, "/") && !strings.HasPrefix(value, "#") && !strings.HasPrefix(value, "?") && value != "" && !strings.HasPrefix(value, "https://") || strings.HasPrefix(value, "//") {
+					t.Errorf("%s: <%s> leads to %q", path, n.tag, value)
+				}
+			}
+		}
+	}
+}
+
+// markup is what somebody who can set a name may try to make the administrators' browsers run.
+var markup = []string{
+	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `</title></style></script><script src=//evil.example></script>`, `' onmouseover='alert(1)`,
+	`javascript:alert(1)`, `{{.Console}}`, `<svg/onload=alert(1)>`, `<a href="javascript:alert(1)">x</a>`, "\u202egro.elpmaxe", `&lt;script&gt;`,
+}
+
+// TestTextsOfAnIdentityProviderAreNeverMarkup sets every text that SCIM can set to what would run on a page, and opens all
+// pages that show people, groups, calls and events.
+func TestTextsOfAnIdentityProviderAreNeverMarkup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	acme := w.site("acme", site.Full)
+	people := w.pages.Rosters.Open(acme)
+	kim := w.person(acme, markup[0]+"@kim", markup[1], roster.RoleAdmin)
+	by := roster.Change{Actor: "scim:…" + markup[0], Via: roster.ViaSCIM}
+	params := map[string]string{"site": "acme", "secret": "unknown"}
+	for i, text := range markup {
+		doc := map[string]any{
+			"schemas": []any{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": text, "externalId": text, "displayName": text, "title": text, "userType": text, "profileUrl": "javascript:alert(1)",
+			"name":   map[string]any{"givenName": text, "familyName": text, "formatted": text},
+			"emails": []any{map[string]any{"value": text, "type": text, "display": text}},
+			"photos": []any{map[string]any{"value": "javascript:alert(1)"}},
+		}
+		out, err := people.Create(t.Context(), roster.User, doc, by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		params["person"] = out.Document.ID
+		if _, err := people.Create(t.Context(), roster.Group, map[string]any{"schemas": []any{"urn:ietf:params:scim:schemas:core:2.0:Group"}, "displayName": text}, by); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := people.Deactivate(t.Context(), out.Document.ID, by); err != nil {
+			t.Fatal(err)
+		}
+		token, _, err := w.pages.Sites.CreateToken(t.Context(), acme.ID, site.TokenRequest{Name: text, Actor: "admin:" + text, Mode: site.Replace})
+		if err != nil {
+			t.Fatal(err)
+		}
+		params["token"] = token.ID
+		row := site.Request{
+			Site: acme.ID, Method: "PATCH" + text, Path: "/Users/" + url.PathEscape(text) + "?filter=" + url.QueryEscape(text) + "&x=" + text, Status: 200 + 200*(i%2),
+			UserName: text, Subject: text, Sentence: text, Fixes: []string{text}, Ignored: []string{text}, Remote: text, TokenLast4: text,
+		}
+		if err := w.pages.Sites.Log().Write(t.Context(), row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	handler := w.pages.Handler()
+	for _, rt := range w.pages.routes() {
+		if !strings.HasPrefix(rt.pattern, "GET ") || rt.access == anyone {
+			continue
+		}
+		got := knock(t, handler, rt.pattern, params, siteCookie, w.startSession(acme, kim.ID))
+		if got.Code >= http.StatusBadRequest {
+			t.Errorf("%s: got %d", rt.pattern, got.Code)
+		}
+		if strings.HasPrefix(got.Header().Get("Content-Type"), "text/html") {
+			checkInert(t, rt.pattern, got.Body.String())
+		}
+	}
+	b := w.signIn(acme, kim.UserName)
+	for path, want := range map[string][]string{
+		"/c/acme/admin/people?q=script":            {markup[0], markup[2]},
+		"/c/acme/admin/people/" + params["person"]: {markup[9]},
+		"/c/acme/admin/access/log?show=all":        {markup[0], markup[1], markup[7]},
+		"/c/acme/admin/audit":                      {markup[0], "Group " + markup[8]},
+		"/c/acme/":                                 {markup[1]},
+		"/c/acme/admin/access/scim":                {markup[9]},
+	} {
+		page := b.get(path).wantStatus(http.StatusOK)
+		for _, text := range want {
+			// It stands there as it was written.
+			page.wantWords(strings.Join(strings.Fields(text), " "))
+		}
+	}
+}
+
+// hostileApplication answers with texts that would run on a page, and that a database may refuse: in ids, values and errors.
+func hostileApplication(t *testing.T) *httptest.Server {
+	t.Helper()
+	var n atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		text := markup[int(n.Add(1))%len(markup)] + "\x00\u2028"
+		answer, status := map[string]any{"status": "400", "detail": text, "scimType": text}, http.StatusBadRequest
+		if r.Method == http.MethodGet {
+			answer, status = map[string]any{"totalResults": 0, "Resources": []any{}}, http.StatusOK
+			if filter := r.URL.Query().Get("filter"); strings.Contains(filter, "@contoso.example") {
+				name := strings.Trim(filter[strings.IndexByte(filter, '"'):], `"`)
+				account := map[string]any{"id": text + name, "userName": name, "displayName": text, "title": text, "active": text, text: text}
+				answer = map[string]any{"totalResults": 1, "Resources": []any{account}}
+			}
+		}
+		body, err := json.Marshal(answer)
+		if err != nil {
+			t.Error(err)
+		}
+		rw.Header().Set("Content-Type", "application/scim+json")
+		rw.Header().Set("Retry-After", "soon; "+strings.ReplaceAll(text, "\x00", ""))
+		rw.WriteHeader(status)
+		rw.Write(body) //nolint:errcheck // the asker sees less
+	}))
+	t.Cleanup(server.Close)
+	return server
+}
+
+// TestTextsOfAnApplicationAreNeverMarkup provisions people with hostile names into an application whose answers are as bad.
+// The cycle ends, and its log can be read.
+func TestTextsOfAnApplicationAreNeverMarkup(t *testing.T) {
+	t.Parallel()
+	var file strings.Builder
+	file.WriteString("userPrincipalName,displayName,department\n")
+	for i, text := range markup {
+		quoted := `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
+		fmt.Fprintf(&file, "u%d@contoso.example,%s,%s\n", i, quoted, quoted)
+	}
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		o := newOfficeOn(t, db)
+		h := o.directory("contoso", file.String())
+		app := o.app(h, "Acme & Co")
+		hostile := hostileApplication(t)
+		b := o.operator()
+		at := "/d/contoso/applications/" + url.PathEscape(app.Name)
+		credentials := url.Values{"mode": {"Automatic"}, "tenantURL": {hostile.URL}, "secretToken": {"x"}}
+		page := b.get(at + "/provisioning?get-started=yes").wantStatus(http.StatusOK)
+		for _, wrong := range []string{hostile.URL + "/" + markup[0], markup[4], `https://"><script>alert(1)</script>`} {
+			got := page.press("Test Connection", url.Values{"mode": {"Automatic"}, "tenantURL": {wrong}, "secretToken": {markup[0]}})
+			checkInert(t, got.Path, got.Text)
+		}
+		page = page.press("Save", credentials).wantStatus(http.StatusOK)
+		page.press("Test Connection", nil).wantWords("The supplied credentials are authorized")
+		report := o.cycle(h, app)
+		if report.State != provision.EntryLevelErrors || report.Failed != len(markup) {
+			t.Errorf("got %+v, want a cycle in which everybody failed", report)
+		}
+		entries, _, err := o.jobs.Logs(t.Context(), provision.Key{Directory: h.Directory.ID, App: app.ID}, provision.LogQuery{})
+		if err != nil || len(entries) < len(markup) {
+			t.Fatalf("got %d entries, %v", len(entries), err)
+		}
+		paths := []string{
+			at, at + "/users-and-groups", at + "/users-and-groups/add", at + "/provisioning", at + "/provisioning/plan", at + "/provisioning/logs",
+			at + "/provisioning/logs?q=" + url.QueryEscape(markup[0]), "/d/contoso/users", "/d/contoso/audit",
+		}
+		for _, e := range entries {
+			paths = append(paths, at+"/provisioning/logs/"+e.ID)
+		}
+		for _, path := range paths {
+			page := b.get(path).wantStatus(http.StatusOK)
+			checkInert(t, page.Path, page.Text)
+		}
+		b.get("/d/contoso/users").wantWords(markup[0], markup[6])
+		b.get(at+"/provisioning/logs").wantWords(markup[0], markup[4])
+	})
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/scim"
@@ -442,7 +441,7 @@ func (rt *resourceType) fill(rec *Record, d *draft) {
 		"resourceType": string(rec.Kind),
 		"created":      formatTime(rec.Created),
 		"lastModified": formatTime(rec.Modified),
-		"version":      ETag(rec.Version),
+		"version":      ETag(rec.Version, nil),
 	}
 	rec.JSON = scim.Encode(rt.ResourceType, doc)
 	rec.ExternalID = doc.String("externalId")
@@ -459,11 +458,6 @@ func (rt *resourceType) fill(rec *Record, d *draft) {
 		rec.DisplayName = scim.Fold(doc.String("displayName"))
 	}
 }
-
-// ETag is a version as meta.version and the ETag header have it.
-//
-// RFC 7644 §3.14: weak, because the body also depends on the projection asked for.
-func ETag(version int64) string { return `W/"` + strconv.FormatInt(version, 10) + `"` }
 
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 

@@ -191,7 +191,8 @@ type ListQuery struct {
 	Before *Place // instead of Offset: the last Count that precede this place; only without Sort
 	Count  int
 
-	ScanLimit int // how many documents may be read to decide
+	Groups    bool // users are shown with their groups, of which their versions tell
+	ScanLimit int  // how many documents may be read to decide
 }
 
 // Place is a place in the list of all resources of a kind.

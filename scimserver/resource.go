@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/roster"
@@ -25,11 +24,15 @@ func (x *exchange) get() (answer, error) {
 	}
 	x.row.UserName = nameOf(x.kind(), doc.JSON)
 	x.row.Sentence = "Found"
-	if x.knows(doc) {
-		x.row.Sentence = "Found, unchanged since the client's copy"
-		return answer{status: http.StatusNotModified, etag: etag(doc)}, nil
+	groups, err := v.memberships(doc)
+	if err != nil {
+		return answer{}, err
 	}
-	return v.one(http.StatusOK, doc)
+	if v.known(doc, groups[doc.ID]) {
+		x.row.Sentence = "Found, unchanged since the client's copy"
+		return answer{status: http.StatusNotModified, etag: roster.ETag(doc.Version, groups[doc.ID])}, nil
+	}
+	return v.oneWith(http.StatusOK, doc, groups)
 }
 
 func (x *exchange) create() (answer, error) {
@@ -64,7 +67,7 @@ func (x *exchange) replace() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	by, err := x.conditional()
+	by, err := v.conditional()
 	if err != nil {
 		return answer{}, err
 	}
@@ -98,7 +101,7 @@ func (x *exchange) patch() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	by, err := x.conditional()
+	by, err := v.conditional()
 	if err != nil {
 		return answer{}, err
 	}
@@ -112,7 +115,7 @@ func (x *exchange) patch() (answer, error) {
 		return answer{}, err
 	}
 	if !whole {
-		return answer{status: http.StatusNoContent, location: x.locationOf(x.rt, out.Document.ID), etag: etag(out.Document)}, nil
+		return answer{status: http.StatusNoContent, location: x.locationOf(x.rt, out.Document.ID), etag: roster.ETag(out.Document.Version, nil)}, nil
 	}
 	return v.one(http.StatusOK, out.Document)
 }
@@ -137,7 +140,11 @@ func (x *exchange) answersWhole(v view, id string) (bool, error) {
 
 func (x *exchange) remove() (answer, error) {
 	x.row.Subject = x.id()
-	by, err := x.conditional()
+	v, err := x.viewOf(x.rt, newQuery())
+	if err != nil {
+		return answer{}, err
+	}
+	by, err := v.conditional()
 	if err != nil {
 		return answer{}, err
 	}
@@ -288,47 +295,6 @@ func (x *exchange) change() roster.Change {
 	return roster.Change{Actor: x.token.Actor(), Via: roster.ViaSCIM}
 }
 
-// conditional is the change that If-Match and If-None-Match allow.
-//
-// RFC 7644 §3.14: a version that is not the current one is 412.
-func (x *exchange) conditional() (roster.Change, error) {
-	by := x.change()
-	tags, anyTag := tagsOf(x.ifMatch)
-	unwanted, unwantedAny := tagsOf(x.ifNoneMatch)
-	wants := len(tags) > 0 && !anyTag
-	if !wants && !unwantedAny && len(unwanted) == 0 {
-		return by, nil
-	}
-	doc, err := x.roster.Get(x.ctx, x.kind(), x.id())
-	if err != nil {
-		return by, err
-	}
-	switch {
-	case wants && !hasVersion(tags, doc):
-		return by, scim.PreconditionFailed("If-Match names another version than the current one, %s; read the resource again and repeat the change.", etag(doc))
-	case unwantedAny || hasVersion(unwanted, doc):
-		return by, scim.PreconditionFailed("If-None-Match names the current version, %s, so nothing is changed.", etag(doc))
-	}
-	by.IfVersion = doc.Version
-	return by, nil
-}
-
-// knows reports whether the client has this version already.
-func (x *exchange) knows(doc roster.Document) bool {
-	tags, anyTag := tagsOf(x.ifNoneMatch)
-	return anyTag || hasVersion(tags, doc)
-}
-
-func hasVersion(tags []string, doc roster.Document) bool {
-	current := strconv.FormatInt(doc.Version, 10)
-	for _, tag := range tags {
-		if tag == current {
-			return true
-		}
-	}
-	return false
-}
-
 func (x *exchange) id() string { return x.place.rest[0] }
 
 func (x *exchange) kind() roster.Kind { return roster.Kind(x.rt.ID) }
@@ -339,8 +305,6 @@ func (x *exchange) kind() roster.Kind { return roster.Kind(x.rt.ID) }
 func (x *exchange) locationOf(rt *scim.ResourceType, id string) string {
 	return x.base + rt.Endpoint + "/" + id
 }
-
-func etag(doc roster.Document) string { return roster.ETag(doc.Version) }
 
 // nameAttribute is what a resource is called by in the request log.
 func nameAttribute(kind roster.Kind) string {

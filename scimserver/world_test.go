@@ -52,7 +52,12 @@ type world struct {
 
 func newWorld(t testing.TB, p site.Profile) *world {
 	t.Helper()
-	w := &world{t: t, db: storetest.New(t), now: time.Date(2030, 5, 1, 9, 0, 0, 0, time.UTC), ids: map[string]int{}}
+	return newWorldOn(t, storetest.New(t), p)
+}
+
+func newWorldOn(t testing.TB, db *store.DB, p site.Profile) *world {
+	t.Helper()
+	w := &world{t: t, db: db, now: time.Date(2030, 5, 1, 9, 0, 0, 0, time.UTC), ids: map[string]int{}}
 	w.sites = &site.Sites{Store: store.Sites{DB: w.db}, Now: w.clock, NewID: w.newID("s")}
 	w.rosters = &roster.Rosters{Store: store.Rosters{DB: w.db}, Now: w.clock, NewID: w.newID("u")}
 	w.handler = &scimserver.Handler{

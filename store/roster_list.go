@@ -375,31 +375,31 @@ func (l listing) candidates(ctx context.Context, tx *Tx, docs []roster.Document)
 		list[i], ids[i] = candidate{doc, resource}, doc.ID
 	}
 	switch {
-	case l.Kind == roster.Group && l.asks("members"):
+	case l.Kind == roster.Group && l.asks(scim.AttrPath{Name: "members"}):
 		return list, l.addMembers(ctx, tx, list)
-	case l.Kind == roster.User && l.asks("groups"):
+	case l.Kind == roster.User && (l.asks(scim.AttrPath{Name: "groups"}) || l.Groups && l.asks(scim.AttrPath{Name: "meta", Sub: "version"})):
 		return list, l.addGroups(ctx, tx, list, ids)
 	}
 	return list, nil
 }
 
-// asks reports whether the filter or the order reads a core attribute.
-func (l listing) asks(name string) bool {
-	if l.Sort != nil && l.Sort.Path.URN == "" && l.Sort.Path.Name == name {
+// asks reports whether the filter or the order reads a core attribute, or a sub-attribute of one.
+func (l listing) asks(wanted scim.AttrPath) bool {
+	if l.Sort != nil && within(l.Sort.Path, wanted) {
 		return true
 	}
-	return l.Filter != nil && mentions(l.Filter.Root, name)
+	return l.Filter != nil && mentions(l.Filter.Root, wanted)
 }
 
-func mentions(node scim.Node, name string) bool {
+func mentions(node scim.Node, wanted scim.AttrPath) bool {
 	path := scim.AttrPath{}
 	switch node := node.(type) {
 	case scim.And:
-		return mentions(node.Left, name) || mentions(node.Right, name)
+		return mentions(node.Left, wanted) || mentions(node.Right, wanted)
 	case scim.Or:
-		return mentions(node.Left, name) || mentions(node.Right, name)
+		return mentions(node.Left, wanted) || mentions(node.Right, wanted)
 	case scim.Not:
-		return mentions(node.Node, name)
+		return mentions(node.Node, wanted)
 	case scim.Compare:
 		path = node.Path
 	case scim.Present:
@@ -407,7 +407,12 @@ func mentions(node scim.Node, name string) bool {
 	case scim.ValuePath:
 		path = node.Path
 	}
-	return path.URN == "" && path.Name == name
+	return within(path, wanted)
+}
+
+// within reports whether a path reads what is wanted, or a part of it, or all that it is a part of.
+func within(path, wanted scim.AttrPath) bool {
+	return path.URN == "" && path.Name == wanted.Name && (path.Sub == "" || wanted.Sub == "" || path.Sub == wanted.Sub)
 }
 
 // evaluatedMembers is how many members of a group are read at once for the evaluator.
@@ -446,8 +451,12 @@ func (l listing) addGroups(ctx context.Context, tx *Tx, list []candidate, ids []
 		for _, g := range groups[c.doc.ID] {
 			elements = append(elements, map[string]any{"value": g.Group, "display": g.Display, "type": "direct"})
 		}
-		if len(elements) > 0 {
-			c.resource["groups"] = elements
+		if len(elements) == 0 {
+			continue
+		}
+		c.resource["groups"] = elements
+		if meta, ok := c.resource["meta"].(map[string]any); ok && l.Groups {
+			meta["version"] = roster.ETag(c.doc.Version, groups[c.doc.ID])
 		}
 	}
 	return nil

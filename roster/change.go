@@ -22,6 +22,9 @@ type draft struct {
 	fixes   []scim.Fix
 	notes   []string // ignored, in words that follow "Nothing: "
 	members delta    // what a group's membership rows already say
+
+	revives bool // it is a create that met somebody deactivated
+	forgets bool // and takes their user identifier away
 }
 
 // ignore records something of ours that was deliberately not applied.
@@ -30,8 +33,8 @@ func (d *draft) ignore(path, reason string) {
 	d.notes = append(d.notes, reason)
 }
 
-// Create adds a resource, where the site lets SCIM do that. A value in use that must be unique is 409 uniqueness. A
-// group may come with its members.
+// Create adds a resource, where the site lets SCIM do that. A value in use that must be unique is 409 uniqueness, but a
+// site can have whom SCIM deactivated revived. A group may come with its members.
 func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Change) (Outcome, error) {
 	if kind == Group {
 		doc, members := splitMembers(doc)
@@ -57,6 +60,12 @@ func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Cha
 	}
 	var out Outcome
 	err = r.update(ctx, func(tx Tx) error {
+		if kind == User {
+			var revived bool
+			if out, revived, err = (reviver{r, rt, doc, c}).revive(ctx, tx); revived || err != nil {
+				return err
+			}
+		}
 		out, err = r.insert(ctx, tx, rec, d, c)
 		return err
 	})

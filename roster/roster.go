@@ -249,6 +249,8 @@ type Tx interface {
 	Identity(ctx context.Context, userIdentifier string) (person string, err error)
 	// PutIdentity makes it the person's only user identifier. ErrIdentityTaken.
 	PutIdentity(ctx context.Context, person, userIdentifier string, at time.Time) error
+	// DropIdentity takes the person's user identifier away, if they have one.
+	DropIdentity(ctx context.Context, person string) (had bool, err error)
 
 	// StartSession stores a session, drops the person's expired ones and notes the sign-in.
 	StartSession(ctx context.Context, s Session) error

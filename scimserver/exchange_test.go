@@ -154,6 +154,7 @@ func (w *world) settings(text string) {
 	known := map[string]func(*site.Site){
 		"profile full":       func(s *site.Site) { s.Choose(site.Full) },
 		"creates on":         func(s *site.Site) { s.Creates = true },
+		"revives on":         func(s *site.Site) { s.Revives = true },
 		"deletes deactivate": func(s *site.Site) { s.Deletes = site.DeactivateOnDelete },
 		"groups on":          func(s *site.Site) { s.Groups = true },
 		"groups off":         func(s *site.Site) { s.Groups = false },

@@ -52,6 +52,7 @@ func (f *switchesForm) show(s site.Site) {
 	}
 	f.Ticks = []choice{
 		{Value: "groups", Text: "Take groups", Checked: s.Groups, Help: "Groups and who is in them are kept here. While it is off, the list of groups is empty, writing one is refused, and what is stored stays."},
+		{Value: "revive", Text: "Revive on Create", Checked: s.Revives, Help: "A create of somebody whom the identity provider deactivated gives them their account back, with its role and groups, instead of being refused. Never whom an administrator deactivated by hand. Counts where accounts are created, and not in strict mode."},
 		{Value: "strict", Text: "Strict mode", Checked: s.Strict, Help: "Refuses what the RFCs refuse. Leave it off for Entra ID, Okta and others: what they send beyond the RFCs is then read, and each such tolerance is in the provisioning log."},
 	}
 }
@@ -67,7 +68,7 @@ func (p *SitePages) saveSwitches(w http.ResponseWriter, r *http.Request, v *site
 	wanted, problem := switchesFrom(r, v.Site)
 	if problem == nil {
 		changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error {
-			s.Creates, s.Deletes, s.Groups, s.Strict, s.RateLimit = wanted.Creates, wanted.Deletes, wanted.Groups, wanted.Strict, wanted.RateLimit
+			s.Creates, s.Revives, s.Deletes, s.Groups, s.Strict, s.RateLimit = wanted.Creates, wanted.Revives, wanted.Deletes, wanted.Groups, wanted.Strict, wanted.RateLimit
 			return nil
 		})
 		if err == nil {
@@ -92,7 +93,7 @@ func (p *SitePages) saveSwitches(w http.ResponseWriter, r *http.Request, v *site
 // switchesFrom is the site as the form asks for it.
 func switchesFrom(r *http.Request, s site.Site) (site.Site, *fieldError) {
 	s.Creates = r.PostForm.Get("create") == "create"
-	s.Groups, s.Strict = r.PostForm.Get("groups") == "on", r.PostForm.Get("strict") == "on"
+	s.Groups, s.Revives, s.Strict = r.PostForm.Get("groups") == "on", r.PostForm.Get("revive") == "on", r.PostForm.Get("strict") == "on"
 	mode, err := site.ParseDeleteMode(r.PostForm.Get("delete"))
 	if err != nil {
 		mode = site.RefuseDelete // a form without an answer asks for the least

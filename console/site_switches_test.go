@@ -20,7 +20,7 @@ func TestSwitches(t *testing.T) {
 		form, _ := page.form("Save settings")
 		want := url.Values{"create": {"refuse"}, "delete": {"refuse"}}
 		got := form.values()
-		for _, name := range []string{"create", "delete", "groups", "strict", "rate"} {
+		for _, name := range []string{"create", "delete", "groups", "revive", "strict", "rate"} {
 			if got.Get(name) != want.Get(name) {
 				t.Errorf("%s: got %q, want %q", name, got.Get(name), want.Get(name))
 			}
@@ -39,19 +39,19 @@ func TestSwitches(t *testing.T) {
 		s, b := w.admin(site.Documented)
 		before := len(w.ofSite(s))
 		b.get(scimPath).submit("Save settings", url.Values{
-			"create": {"create"}, "delete": {"deactivate"}, "groups": {"on"}, "strict": {"on"}, "rate": {" 30 "},
+			"create": {"create"}, "delete": {"deactivate"}, "groups": {"on"}, "revive": {"on"}, "strict": {"on"}, "rate": {" 30 "},
 		}).wantStatus(http.StatusOK).wantWords("Saved. On Create: creates the account. On Delete: deactivates the account.")
 		got := w.settings(s)
-		if !got.Creates || got.Deletes != site.DeactivateOnDelete || !got.Groups || !got.Strict || got.RateLimit != 30 {
+		if !got.Creates || got.Deletes != site.DeactivateOnDelete || !got.Groups || !got.Revives || !got.Strict || got.RateLimit != 30 {
 			t.Errorf("got %+v", got)
 		}
-		if n := len(w.ofSite(s)) - before; n != 5 {
-			t.Errorf("got %d events, want 5", n)
+		if n := len(w.ofSite(s)) - before; n != 6 {
+			t.Errorf("got %d events, want 6", n)
 		}
 		b.get("/c/acme/admin/access").wantWords("When the IdP sends Delete Deactivates the account")
 		b.get(scimPath+"/guide").wantWords("leave Create, Update and Delete ticked", "A delete deactivates the account here.")
-		b.get(scimPath).submit("Save settings", url.Values{"groups": nil, "strict": nil, "rate": {""}})
-		if got := w.settings(s); got.Groups || got.Strict || got.RateLimit != 0 || !got.Creates {
+		b.get(scimPath).submit("Save settings", url.Values{"groups": nil, "revive": nil, "strict": nil, "rate": {""}})
+		if got := w.settings(s); got.Groups || got.Revives || got.Strict || got.RateLimit != 0 || !got.Creates {
 			t.Errorf("got %+v", got)
 		}
 	})

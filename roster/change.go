@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/scim"
@@ -30,6 +29,9 @@ type draft struct {
 	fixes   []scim.Fix
 	notes   []string // ignored, in words that follow "Nothing: "
 	members delta    // what a group's membership rows already say
+
+	revives bool // it is a create that met somebody deactivated
+	forgets bool // and takes their user identifier away
 }
 
 // ignore records something of ours that was deliberately not applied.
@@ -38,8 +40,8 @@ func (d *draft) ignore(path, reason string) {
 	d.notes = append(d.notes, reason)
 }
 
-// Create adds a resource, where the site lets SCIM do that. A value in use that must be unique is 409 uniqueness. A
-// group may come with its members.
+// Create adds a resource, where the site lets SCIM do that. A value in use that must be unique is 409 uniqueness, but a
+// site can have whom SCIM deactivated revived. A group may come with its members.
 func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Change) (Outcome, error) {
 	if kind == Group {
 		doc, members := splitMembers(doc)
@@ -64,6 +66,11 @@ func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Cha
 		return Outcome{}, err
 	}
 	return r.update(ctx, c, func(tx Tx) (Outcome, error) {
+		if kind == User {
+			if out, revived, err := (reviver{r, rt, doc, c}).revive(ctx, tx); revived || err != nil {
+				return out, err
+			}
+		}
 		return r.insert(ctx, tx, rec, d, c)
 	})
 }
@@ -467,7 +474,7 @@ func (rt *resourceType) fill(rec *Record, d *draft) {
 		"resourceType": string(rec.Kind),
 		"created":      formatTime(rec.Created),
 		"lastModified": formatTime(rec.Modified),
-		"version":      ETag(rec.Version),
+		"version":      ETag(rec.Version, nil),
 	}
 	rec.JSON = scim.Encode(rt.ResourceType, doc)
 	rec.ExternalID = doc.String("externalId")
@@ -484,11 +491,6 @@ func (rt *resourceType) fill(rec *Record, d *draft) {
 		rec.DisplayName = scim.Fold(doc.String("displayName"))
 	}
 }
-
-// ETag is a version as meta.version and the ETag header have it.
-//
-// RFC 7644 §3.14: weak, because the body also depends on the projection asked for.
-func ETag(version int64) string { return `W/"` + strconv.FormatInt(version, 10) + `"` }
 
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 

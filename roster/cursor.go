@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -17,15 +18,31 @@ import (
 const CursorTimeout = time.Hour
 
 // cursor is a place in a list, as the client carries it. It grants nothing: the token of the request that brings it is
-// checked like any other, and it is good for the query that made it alone.
+// checked like any other, and it is good for the query that made it alone. What comes and goes elsewhere in the list does
+// not move it.
 type cursor struct {
 	Expires int64  `json:"e"` // seconds since 1970
 	Query   []byte `json:"q"` // what site, kind, filter and sort hash to
 	Count   int    `json:"c"`
 
-	After  *Place `json:"a,omitempty"` // in the order of creation: what the page follows
-	Before *Place `json:"b,omitempty"` // in the order of creation: what the page precedes
-	Offset int    `json:"o,omitempty"` // in any other order: how many resources precede the page
+	After  *mark `json:"a,omitempty"` // what the page follows
+	Before *mark `json:"b,omitempty"` // or what it precedes
+}
+
+// mark is a Place. The key of a sorted list is bytes, not text.
+type mark struct {
+	Position int64
+	ID       string
+	SortKey  []byte `json:",omitempty"`
+}
+
+func markOf(p Place) *mark { return &mark{Position: p.Position, ID: p.ID, SortKey: []byte(p.SortKey)} }
+
+func (m *mark) place() *Place {
+	if m == nil {
+		return nil
+	}
+	return &Place{Position: m.Position, ID: m.ID, SortKey: string(m.SortKey)}
 }
 
 const (
@@ -53,7 +70,7 @@ func (r *Roster) listByCursor(ctx context.Context, q Query) (Page, error) {
 	if q.Kind == Group && !r.site.Groups {
 		return Page{StartIndex: 1}, nil
 	}
-	list := ListQuery{Kind: q.Kind, Filter: q.Filter, Sort: q.SortBy, After: at.After, Before: at.Before, Offset: at.Offset, Count: q.Count}
+	list := ListQuery{Kind: q.Kind, Filter: q.Filter, Sort: q.SortBy, After: at.After.place(), Before: at.Before.place(), Count: q.Count}
 	if q.Count > 0 {
 		list.Count++ // one more tells whether there is another page
 	}
@@ -69,47 +86,45 @@ func (r *Roster) listByCursor(ctx context.Context, q Query) (Page, error) {
 	case more:
 		page.Documents = docs[:q.Count]
 	}
-	if len(page.Documents) == 0 {
-		return page, nil
-	}
+	next, previous := at.next(page.Documents, more), at.previous(page.Documents, more)
 	now := r.Now()
-	if next, ok := at.next(q, page.Documents, more); ok {
-		if page.NextCursor, err = sealCursor(key, next, now); err != nil {
-			return Page{}, err
-		}
+	if page.NextCursor, err = sealCursor(key, next, now); err != nil {
+		return Page{}, err
 	}
-	if previous, ok := at.previous(q, page.Documents, more); ok {
-		page.PreviousCursor, err = sealCursor(key, previous, now)
-	}
+	page.PreviousCursor, err = sealCursor(key, previous, now)
 	return page, err
 }
 
-// next is the cursor of the page after this one; more says that the store had more in the direction it was asked for.
-func (c cursor) next(q Query, docs []Document, more bool) (cursor, bool) {
-	if !more && c.Before == nil {
-		return cursor{}, false
+// next is the cursor of the page after this one, nil without one; more says that the store had more in the direction it was
+// asked for.
+func (c cursor) next(docs []Document, more bool) *cursor {
+	switch {
+	case len(docs) == 0 && c.Before != nil:
+		// All that preceded has gone: the page after this one begins where the client came from.
+		c.After, c.Before = justBefore(*c.Before), nil
+	case len(docs) == 0, !more && c.Before == nil:
+		return nil
+	default:
+		c.After, c.Before = markOf(PlaceOf(docs[len(docs)-1])), nil
 	}
-	if q.SortBy != nil {
-		c.Offset += len(docs)
-		return c, true
-	}
-	c.After, c.Before = placeOf(docs[len(docs)-1]), nil
-	return c, true
+	return &c
 }
 
-// previous is the cursor of the page before this one.
-func (c cursor) previous(q Query, docs []Document, more bool) (cursor, bool) {
-	if q.SortBy != nil {
-		there := c.Offset > 0
-		c.Offset = max(c.Offset-q.Count, 0)
-		return c, there
-	}
-	there := c.After != nil || c.Before != nil && more
-	c.After, c.Before = nil, placeOf(docs[0])
-	return c, there
+// justBefore is the last place before another.
+func justBefore(m mark) *mark {
+	m.Position--
+	m.ID = string(utf8.MaxRune)
+	return &m
 }
 
-func placeOf(doc Document) *Place { return &Place{Position: doc.Position, ID: doc.ID} }
+// previous is the cursor of the page before this one, nil without one.
+func (c cursor) previous(docs []Document, more bool) *cursor {
+	if len(docs) == 0 || c.After == nil && (c.Before == nil || !more) {
+		return nil
+	}
+	c.After, c.Before = nil, markOf(PlaceOf(docs[0]))
+	return &c
+}
 
 // fingerprint tells queries apart that a cursor must not be carried between.
 func (r *Roster) fingerprint(q Query) []byte {
@@ -118,14 +133,18 @@ func (r *Roster) fingerprint(q Query) []byte {
 		parts[2] = "filter " + q.Filter.String()
 	}
 	if q.SortBy != nil {
-		parts[3] = fmt.Sprintf("sort %s %t", q.SortBy.Path, q.SortBy.Descending)
+		parts[3] = fmt.Sprintf("sort by key %s %t", q.SortBy.Path, q.SortBy.Descending)
 	}
 	h := sha256.New()
 	_ = json.NewEncoder(h).Encode(parts) // texts into a hash: nothing can fail
 	return h.Sum(nil)[:cursorHash]
 }
 
-func sealCursor(key []byte, c cursor, now time.Time) (string, error) {
+// sealCursor gives a cursor its form on the wire, empty for none.
+func sealCursor(key []byte, c *cursor, now time.Time) (string, error) {
+	if c == nil {
+		return "", nil
+	}
 	c.Expires = now.Add(CursorTimeout).Unix()
 	b, err := json.Marshal(c)
 	if err != nil {
@@ -157,6 +176,8 @@ func (r *Roster) openCursor(key []byte, q Query, want cursor) (cursor, error) {
 		return cursor{}, invalid
 	}
 	switch {
+	case (c.After == nil) == (c.Before == nil):
+		return cursor{}, invalid
 	case !hmac.Equal(c.Query, want.Query):
 		return cursor{}, invalid
 	case c.Count != want.Count:

@@ -319,17 +319,31 @@ func TestListProperty(t *testing.T) {
 				groups = append(groups, g)
 				ids = append(ids, id)
 			}
+			versions := []string{`W/"1"`, `W/"1.0"`}
+			for _, u := range users {
+				var in []roster.Membership
+				for _, g := range asList(u["groups"]) {
+					m := g.(map[string]any)
+					in = append(in, roster.Membership{Group: m["value"].(string), Display: m["display"].(string)})
+				}
+				version := roster.ETag(1, in)
+				u["meta"].(map[string]any)["version"] = version
+				versions = append(versions, version)
+			}
 			for range 10 {
 				kind, rtype, docs, attribute := roster.Group, scim.GroupType(), groups, "members"
 				if rapid.Bool().Draw(rt, "of users") {
 					kind, rtype, docs, attribute = roster.User, scim.UserType(), users, "groups"
 				}
 				text := drawMembership(rt, attribute, ids, 2)
+				if rapid.IntRange(0, 3).Draw(rt, "by version") == 0 {
+					text = "meta.version " + rapid.SampledFrom([]string{"eq", "ne", "co"}).Draw(rt, "op") + " " + quoted(rapid.SampledFrom(versions).Draw(rt, "version")) + " or (" + text + ")"
+				}
 				parsedFilter, _, err := scim.ParseFilter(rtype, text, scim.Lenient)
 				if err != nil {
 					rt.Fatalf("%s: %v", text, err)
 				}
-				order, err := scim.ParseSort(rtype, rapid.SampledFrom([]string{"displayName", "id", "externalId", "meta.created", attribute}).Draw(rt, "by"), rapid.SampledFrom([]string{"ascending", "descending"}).Draw(rt, "order"))
+				order, err := scim.ParseSort(rtype, rapid.SampledFrom([]string{"displayName", "id", "externalId", "meta.created", "meta.version", attribute}).Draw(rt, "by"), rapid.SampledFrom([]string{"ascending", "descending"}).Draw(rt, "order"))
 				if err != nil {
 					rt.Fatal(err)
 				}
@@ -362,6 +376,11 @@ func TestListProperty(t *testing.T) {
 			}
 		})
 	})
+}
+
+func asList(v any) []any {
+	list, _ := v.([]any)
+	return list
 }
 
 // drawMembership draws a filter on members or groups, and on what a group has beside them.

@@ -80,7 +80,7 @@ func (r *Roster) list(ctx context.Context, q ListQuery) ([]Document, int, error)
 	if r.err != nil {
 		return nil, 0, r.err
 	}
-	q.ScanLimit = r.ScanLimit
+	q.Groups, q.ScanLimit = r.site.Groups, r.ScanLimit
 	if q.ScanLimit <= 0 {
 		q.ScanLimit = DefaultScanLimit
 	}

@@ -96,7 +96,8 @@ type Document struct {
 	JSON     []byte
 	Created  time.Time // UTC, to the millisecond, as in meta
 	Modified time.Time
-	Position int64 // where lists have it
+	Position int64  // where lists have it
+	SortKey  string // of a sorted list: what it is sorted by, as scim.Sort.Key has it
 
 	// Active is, of a user, whether they may come in. It stays as it was when a client unassigns active.
 	Active bool
@@ -195,22 +196,34 @@ type ListQuery struct {
 	Filter *scim.Filter // nil: all
 	Sort   *scim.Sort   // nil: by creation
 	Offset int
-	After  *Place // instead of Offset: what follows this place; only without Sort
-	Before *Place // instead of Offset: the last Count that precede this place; only without Sort
+	After  *Place // instead of Offset: what follows this place
+	Before *Place // instead of Offset: the last Count that precede this place
 	Count  int
 
-	ScanLimit int // how many documents may be read to decide
+	Groups    bool // users are shown with their groups, of which their versions tell
+	ScanLimit int  // how many documents may be read to decide
 }
 
-// Place is a place in the list of all resources of a kind.
+// Place is a place in the list of all resources of a kind. A resource stays at it while others come and go; in a sorted
+// list, as long as what it is sorted by is the same.
 type Place struct {
 	Position int64
 	ID       string
+	SortKey  string // only with Sort, where it counts before the others
 }
 
-// Precedes reports whether a place comes before another.
-func (p Place) Precedes(other Place) bool {
-	return cmp.Or(cmp.Compare(p.Position, other.Position), cmp.Compare(p.ID, other.ID)) < 0
+// PlaceOf is the place of a document in the list that it came in.
+func PlaceOf(doc Document) Place {
+	return Place{Position: doc.Position, ID: doc.ID, SortKey: doc.SortKey}
+}
+
+// Compare orders two places; sort is what the list is sorted by, nil for nothing.
+func (p Place) Compare(other Place, sort *scim.Sort) int {
+	order := 0
+	if sort != nil {
+		order = sort.CompareKeys(p.SortKey, other.SortKey)
+	}
+	return cmp.Or(order, cmp.Compare(p.Position, other.Position), cmp.Compare(p.ID, other.ID))
 }
 
 // Tx is one transaction on one site's roster.
@@ -246,6 +259,8 @@ type Tx interface {
 	Identity(ctx context.Context, userIdentifier string) (person string, err error)
 	// PutIdentity makes it the person's only user identifier. ErrIdentityTaken.
 	PutIdentity(ctx context.Context, person, userIdentifier string, at time.Time) error
+	// DropIdentity takes the person's user identifier away, if they have one.
+	DropIdentity(ctx context.Context, person string) (had bool, err error)
 
 	// StartSession stores a session, drops the person's expired ones and notes the sign-in.
 	StartSession(ctx context.Context, s Session) error

@@ -31,10 +31,10 @@ func TestSizeOfAResource(t *testing.T) {
 				t.Errorf("got %q", detail)
 			}
 			id := f.user(t, f.full, body(addresses(0, most)))
-			_, err = people.Patch(t.Context(), roster.User, id, patchOf(t, `{"op":"add","path":"emails","value":`+addresses(most, 1)+`}`), bySCIM)
+			_, err = people.Patch(t.Context(), roster.User, id, patchOf(t, scim.UserType(), `{"op":"add","path":"emails","value":`+addresses(most, 1)+`}`), bySCIM)
 			isError(t, err, 400, "invalidValue")
 			// Every address moves to another place in the list.
-			if _, err := people.Patch(t.Context(), roster.User, id, patchOf(t, `{"op":"remove","path":"emails[value eq \"a0@acme.test\"]"}`), bySCIM); err != nil {
+			if _, err := people.Patch(t.Context(), roster.User, id, patchOf(t, scim.UserType(), `{"op":"remove","path":"emails[value eq \"a0@acme.test\"]"}`), bySCIM); err != nil {
 				t.Fatal(err)
 			}
 			f.finds(t, f.full, `emails eq "a0@acme.test"`)
@@ -48,7 +48,7 @@ func TestSizeOfAResource(t *testing.T) {
 			id := f.user(t, f.full, body(`[]`))
 			text := strings.Repeat("x", 1_000_000)
 			for i, want := range []int{0, 0, 413} {
-				_, err := people.Patch(t.Context(), roster.User, id, patchOf(t, fmt.Sprintf(`{"op":"add","path":"photos","value":[{"type":"%d","value":%q}]}`, i, text)), bySCIM)
+				_, err := people.Patch(t.Context(), roster.User, id, patchOf(t, scim.UserType(), fmt.Sprintf(`{"op":"add","path":"photos","value":[{"type":"%d","value":%q}]}`, i, text)), bySCIM)
 				switch {
 				case want != 0:
 					isError(t, err, want, "")
@@ -57,14 +57,9 @@ func TestSizeOfAResource(t *testing.T) {
 				}
 			}
 			// It can be cut off all the same.
-			if _, err := people.Patch(t.Context(), roster.User, id, patchOf(t, `{"op":"replace","path":"active","value":false}`), bySCIM); err != nil {
+			if _, err := people.Patch(t.Context(), roster.User, id, patchOf(t, scim.UserType(), `{"op":"replace","path":"active","value":false}`), bySCIM); err != nil {
 				t.Error(err)
 			}
 		})
 	})
-}
-
-func patchOf(t *testing.T, operation string) *scim.Patch {
-	t.Helper()
-	return patch(t, `{"schemas":["`+scim.PatchOpURN+`"],"Operations":[`+operation+`]}`)
 }

@@ -18,7 +18,8 @@ type story struct {
 	userName    string   // or what another resource is called
 	done        []string // parts of the sentence
 	ended       int      // sessions
-	activated   string   // "user.deactivated", "user.reactivated" or empty
+	activated   string   // "user.deactivated", "user.reactivated", "user.revived" or empty
+	forgotten   bool     // the user identifier of who was revived
 	fromRole    Role     // both empty when the role stayed
 	toRole      Role
 	attributes  []string // the others that changed
@@ -38,9 +39,14 @@ func tell(old, next Record, was scim.Resource, d *draft, ended int, c Change) st
 	if old.Active != next.Active {
 		s.activated = "user.reactivated"
 		done := "Reactivated"
-		if !next.Active {
+		switch {
+		case !next.Active:
 			s.activated = "user.deactivated"
 			done = "Deactivated"
+		case d.revives:
+			s.activated = "user.revived"
+			s.forgotten = d.forgets
+			done = "Revived, as the account was deactivated"
 		}
 		s.reverseOf = reversed(old.LastActive, c)
 		s.done = append(s.done, done+s.andSessions(" · ")+reversing(" · ", s.reverseOf))
@@ -116,6 +122,12 @@ func (s story) events(id site.ID, next Record, c Change, at time.Time) []event.E
 	switch s.activated {
 	case "user.deactivated":
 		text := s.userName + " was deactivated" + s.andSessions("; ") + reversing("; this ", s.reverseOf)
+		events = append(events, eventOf(id, next, s.activated, c, at, text))
+	case "user.revived":
+		text := s.userName + " was revived: a create found the account deactivated"
+		if s.forgotten {
+			text += "; the user identifier for sign-in was forgotten"
+		}
 		events = append(events, eventOf(id, next, s.activated, c, at, text))
 	case "user.reactivated":
 		text := s.userName + " was reactivated" + reversing("; this ", s.reverseOf)

@@ -65,7 +65,7 @@ func BenchmarkSplice(b *testing.B) {
 	_, doc := benchUser(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		Splice(doc, "https://example.com/scim/v2/Users/2819c223-7f76-453a-919d-413861904646", nil)
+		Splice(doc, Added{Location: "https://example.com/scim/v2/Users/2819c223-7f76-453a-919d-413861904646"})
 	}
 }
 

@@ -141,36 +141,53 @@ func appendSorted(b []byte, v any) []byte {
 	return append(b, "null"...)
 }
 
-// Splice adds meta.location, and groups (a JSON array; nil for none) before
-// meta, to bytes made by Encode, without reading them: meta is the last member
-// there. A document without meta gets no location.
-func Splice(doc []byte, location string, groups []byte) []byte {
-	out := make([]byte, 0, len(doc)+len(groups)+len(location)+32)
+// Added is what an answer has that is not stored in the document.
+type Added struct {
+	Groups   []byte // the attribute groups, a JSON array; nil for none
+	Version  string // meta.version in the place of the stored one; empty: the stored one
+	Location string // meta.location; empty: none
+}
+
+// Splice adds groups before meta, and meta.version and meta.location within it,
+// to bytes made by Encode, without reading them: meta is the last member there,
+// and version the last one of meta. A document without meta gets groups alone,
+// one without meta.version no version.
+func Splice(doc []byte, add Added) []byte {
+	out := make([]byte, 0, len(doc)+len(add.Groups)+len(add.Version)+len(add.Location)+32)
 	at := bytes.LastIndex(doc, []byte(`,"meta":{`))
 	if at < 0 {
 		at = len(doc) - 1
 		if at < 0 || doc[at] != '}' {
 			return append(out, doc...)
 		}
-		location = ""
+		add.Version, add.Location = "", ""
 	}
 	out = append(out, doc[:at]...)
-	if groups != nil {
+	if add.Groups != nil {
 		if out[len(out)-1] != '{' {
 			out = append(out, ',')
 		}
 		out = append(out, `"groups":`...)
-		out = append(out, groups...)
+		out = append(out, add.Groups...)
 	}
-	if location == "" {
+	if add.Version == "" && add.Location == "" {
 		return append(out, doc[at:]...)
 	}
-	out = append(out, doc[at:len(doc)-2]...) // up to the brace that closes meta
-	if out[len(out)-1] != '{' {
-		out = append(out, ',')
+	meta := doc[at : len(doc)-2] // up to the brace that closes meta
+	version := []byte(`"version":`)
+	if v := bytes.LastIndex(meta, version); v >= 0 && add.Version != "" {
+		out = append(out, meta[:v+len(version)]...)
+		out = appendString(out, add.Version)
+	} else {
+		out = append(out, meta...)
 	}
-	out = append(out, `"location":`...)
-	out = appendString(out, location)
+	if add.Location != "" {
+		if out[len(out)-1] != '{' {
+			out = append(out, ',')
+		}
+		out = append(out, `"location":`...)
+		out = appendString(out, add.Location)
+	}
 	return append(out, '}', '}')
 }
 

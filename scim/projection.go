@@ -214,23 +214,23 @@ func (p Projection) leavesOut(at AttrPath) bool {
 }
 
 // Render writes what an answer shows of a stored document: the bytes as they
-// are where nothing was asked for, else the chosen attributes. groups (a JSON
-// array, nil for none) and location are added as far as they are wanted.
-func (p Projection) Render(rt *ResourceType, doc []byte, location string, groups []byte) ([]byte, error) {
+// are where nothing was asked for, else the chosen attributes. What is not
+// stored is added as far as it is wanted.
+func (p Projection) Render(rt *ResourceType, doc []byte, add Added) ([]byte, error) {
 	if p.IsDefault() {
-		return Splice(doc, location, groups), nil
+		return Splice(doc, add), nil
 	}
 	r, err := Parse(doc)
 	if err != nil {
 		return nil, err
 	}
-	if groups, err = p.renderGroups(rt, groups); err != nil {
+	if add.Groups, err = p.renderGroups(rt, add.Groups); err != nil {
 		return nil, err
 	}
 	if !p.Wants("meta.location") {
-		location = ""
+		add.Location = ""
 	}
-	return Splice(Encode(rt, p.Apply(rt, r)), location, groups), nil
+	return Splice(Encode(rt, p.Apply(rt, r)), add), nil
 }
 
 func (p Projection) renderGroups(rt *ResourceType, groups []byte) ([]byte, error) {

@@ -131,9 +131,18 @@ func TestPropertyEncodedResourceParsesBack(t *testing.T) {
 		if again := Encode(rt, back); !bytes.Equal(again, doc) {
 			t.Fatalf("got %s, want %s", again, doc)
 		}
-		location, groups := genText().Draw(t, "location"), []byte(`[{"value":"g"}]`)
-		if spliced := Splice(doc, location, groups); !json.Valid(spliced) {
+		add := Added{Location: genText().Draw(t, "location"), Version: genText().Draw(t, "version"), Groups: []byte(`[{"value":"g"}]`)}
+		spliced := Splice(doc, add)
+		if !json.Valid(spliced) {
 			t.Fatalf("not JSON: %s", spliced)
+		}
+		served, err := Parse(spliced)
+		if err != nil {
+			t.Fatal(err)
+		}
+		meta, _ := served["meta"].(map[string]any)
+		if stored, _ := r["meta"].(map[string]any); stored["version"] != nil && add.Version != "" && meta["version"] != add.Version {
+			t.Fatalf("got version %q, want %q in %s", meta["version"], add.Version, spliced)
 		}
 	})
 }
@@ -144,7 +153,7 @@ func TestPropertyPutOfOwnOutputChangesNothing(t *testing.T) {
 		rt := genType(t)
 		stored := genResource(t, rt)
 		doc := Encode(rt, stored)
-		sent, fixes, err := Decode(rt, Splice(doc, "https://h/1", nil), Strict)
+		sent, fixes, err := Decode(rt, Splice(doc, Added{Location: "https://h/1"}), Strict)
 		if err != nil || len(fixes) > 0 {
 			t.Fatalf("%s: %v, fixes %v", doc, err, fixes)
 		}

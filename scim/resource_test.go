@@ -63,27 +63,31 @@ func TestEncodeNeverWritesBrokenJSON(t *testing.T) {
 func TestSplice(t *testing.T) {
 	t.Parallel()
 	doc := func(meta string) string { return `{"schemas":["s"],"title":",\"meta\":{"` + meta + `}` }
-	for name, c := range map[string]struct{ doc, location, groups, want string }{
-		"location":              {doc(`,"meta":{"version":"1"}`), "https://h/1", "", doc(`,"meta":{"version":"1","location":"https://h/1"}`)},
-		"groups_before_meta":    {doc(`,"meta":{"version":"1"}`), "", `[{"value":"g"}]`, doc(`,"groups":[{"value":"g"}],"meta":{"version":"1"}`)},
-		"both":                  {doc(`,"meta":{"version":"1"}`), "l", `[]`, doc(`,"groups":[],"meta":{"version":"1","location":"l"}`)},
-		"nothing":               {doc(`,"meta":{"version":"1"}`), "", "", doc(`,"meta":{"version":"1"}`)},
-		"empty_meta":            {doc(`,"meta":{}`), "l", "", doc(`,"meta":{"location":"l"}`)},
-		"no_meta":               {doc(``), "l", `[1]`, doc(`,"groups":[1]`)},
-		"location_is_escaped":   {doc(`,"meta":{}`), `a"b`, "", doc(`,"meta":{"location":"a\"b"}`)},
-		"meta_in_a_version":     {`{"schemas":[],"meta":{"version":",\"meta\":{"}}`, "l", "", `{"schemas":[],"meta":{"version":",\"meta\":{","location":"l"}}`},
-		"not_made_by_encode":    {``, "l", `[1]`, ``},
-		"an_empty_object":       {`{}`, "l", `[1]`, `{"groups":[1]}`},
-		"discovery_of_a_schema": {`{"id":"x","meta":{"resourceType":"Schema"}}`, "l", "", `{"id":"x","meta":{"resourceType":"Schema","location":"l"}}`},
+	for name, c := range map[string]struct {
+		doc  string
+		add  Added
+		want string
+	}{
+		"location":              {doc(`,"meta":{"version":"1"}`), Added{Location: "https://h/1"}, doc(`,"meta":{"version":"1","location":"https://h/1"}`)},
+		"groups_before_meta":    {doc(`,"meta":{"version":"1"}`), Added{Groups: []byte(`[{"value":"g"}]`)}, doc(`,"groups":[{"value":"g"}],"meta":{"version":"1"}`)},
+		"both":                  {doc(`,"meta":{"version":"1"}`), Added{Location: "l", Groups: []byte(`[]`)}, doc(`,"groups":[],"meta":{"version":"1","location":"l"}`)},
+		"nothing":               {doc(`,"meta":{"version":"1"}`), Added{}, doc(`,"meta":{"version":"1"}`)},
+		"version":               {doc(`,"meta":{"created":"c","version":"W/\"1\""}`), Added{Version: `W/"1.a"`}, doc(`,"meta":{"created":"c","version":"W/\"1.a\""}`)},
+		"version_and_location":  {doc(`,"meta":{"version":"1"}`), Added{Version: "2", Location: "l"}, doc(`,"meta":{"version":"2","location":"l"}`)},
+		"no_version_to_replace": {doc(`,"meta":{"created":"\"version\":"}`), Added{Version: "2"}, doc(`,"meta":{"created":"\"version\":"}`)},
+		"all":                   {doc(`,"meta":{"version":"1"}`), Added{Version: "2", Location: "l", Groups: []byte(`[1]`)}, doc(`,"groups":[1],"meta":{"version":"2","location":"l"}`)},
+		"empty_meta":            {doc(`,"meta":{}`), Added{Version: "2", Location: "l"}, doc(`,"meta":{"location":"l"}`)},
+		"no_meta":               {doc(``), Added{Version: "2", Location: "l", Groups: []byte(`[1]`)}, doc(`,"groups":[1]`)},
+		"location_is_escaped":   {doc(`,"meta":{}`), Added{Location: `a"b`}, doc(`,"meta":{"location":"a\"b"}`)},
+		"meta_in_a_version":     {`{"schemas":[],"meta":{"version":",\"meta\":{"}}`, Added{Location: "l"}, `{"schemas":[],"meta":{"version":",\"meta\":{","location":"l"}}`},
+		"not_made_by_encode":    {``, Added{Location: "l", Groups: []byte(`[1]`)}, ``},
+		"an_empty_object":       {`{}`, Added{Location: "l", Groups: []byte(`[1]`)}, `{"groups":[1]}`},
+		"discovery_of_a_schema": {`{"id":"x","meta":{"resourceType":"Schema"}}`, Added{Location: "l"}, `{"id":"x","meta":{"resourceType":"Schema","location":"l"}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			before := []byte(c.doc)
-			var groups []byte
-			if c.groups != "" {
-				groups = []byte(c.groups)
-			}
-			if got := string(Splice(before, c.location, groups)); got != c.want {
+			if got := string(Splice(before, c.add)); got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 			if string(before) != c.doc {
@@ -238,7 +242,7 @@ func TestPutOfOwnOutputChangesNothing(t *testing.T) {
 			stored["id"] = "u-1"
 			stored["meta"] = map[string]any{"resourceType": "User", "version": `W/"1"`, "created": "2026-01-01T00:00:00Z"}
 			doc := Encode(UserType(), stored)
-			sent := Splice(doc, "https://h/Users/u-1", []byte(`[{"value":"g-1","$ref":"https://h/Groups/g-1","display":"G"}]`))
+			sent := Splice(doc, Added{Location: "https://h/Users/u-1", Groups: []byte(`[{"value":"g-1","$ref":"https://h/Groups/g-1","display":"G"}]`)})
 			got, fixes, err := Decode(UserType(), sent, mode)
 			if err != nil {
 				t.Fatal(err)
@@ -322,15 +326,15 @@ func TestProjection(t *testing.T) {
 	const location = "https://h/Users/1"
 	stored := `{"schemas":["` + UserURN + `","` + EnterpriseURN + `"],"id":"1","userName":"ada","name":{"givenName":"Ada","familyName":"King"},` +
 		`"emails":[{"value":"a@x","type":"work"},{"type":"home"}],"` + EnterpriseURN + `":{"department":"R","manager":{"value":"9"}},"meta":{"resourceType":"User","version":"1"}}`
-	groups := `[{"value":"g","display":"G"}]`
+	add := Added{Location: location, Version: "2", Groups: []byte(`[{"value":"g","display":"G"}]`)}
 	core := `{"schemas":["` + UserURN + `"],"id":"1"`
 	full := `{"schemas":["` + UserURN + `","` + EnterpriseURN + `"],"id":"1"`
 	for name, c := range map[string]struct {
 		attributes, excluded []string
 		want                 string
 	}{
-		"default":               {nil, nil, string(Splice([]byte(stored), location, []byte(groups)))},
-		"blank":                 {[]string{" , "}, nil, string(Splice([]byte(stored), location, []byte(groups)))},
+		"default":               {nil, nil, string(Splice([]byte(stored), add))},
+		"blank":                 {[]string{" , "}, nil, string(Splice([]byte(stored), add))},
 		"one":                   {[]string{"userName"}, nil, core + `,"userName":"ada"}`},
 		"several":               {[]string{"USERNAME, name.givenName", "emails.value"}, nil, core + `,"userName":"ada","name":{"givenName":"Ada"},"emails":[{"value":"a@x"}]}`},
 		"whole_wins_over_sub":   {[]string{"name,name.givenName"}, nil, core + `,"name":{"familyName":"King","givenName":"Ada"}}`},
@@ -343,10 +347,10 @@ func TestProjection(t *testing.T) {
 		"id":                    {[]string{"id"}, nil, core + `}`},
 		"groups":                {[]string{"groups"}, nil, core + `,"groups":[{"value":"g","display":"G"}]}`},
 		"groups_sub":            {[]string{"groups.value"}, nil, core + `,"groups":[{"value":"g"}]}`},
-		"meta":                  {[]string{"meta"}, nil, core + `,"meta":{"resourceType":"User","version":"1","location":"https://h/Users/1"}}`},
+		"meta":                  {[]string{"meta"}, nil, core + `,"meta":{"resourceType":"User","version":"2","location":"https://h/Users/1"}}`},
 		"meta_location":         {[]string{"meta.location"}, nil, core + `,"meta":{"location":"https://h/Users/1"}}`},
-		"meta_version":          {[]string{"meta.version"}, nil, core + `,"meta":{"version":"1"}}`},
-		"excluded":              {nil, []string{"emails,groups", EnterpriseURN}, core + `,"userName":"ada","name":{"familyName":"King","givenName":"Ada"},"meta":{"resourceType":"User","version":"1","location":"https://h/Users/1"}}`},
+		"meta_version":          {[]string{"meta.version"}, nil, core + `,"meta":{"version":"2"}}`},
+		"excluded":              {nil, []string{"emails,groups", EnterpriseURN}, core + `,"userName":"ada","name":{"familyName":"King","givenName":"Ada"},"meta":{"resourceType":"User","version":"2","location":"https://h/Users/1"}}`},
 		"excluded_sub":          {nil, []string{"name.givenName,emails.type,meta"}, full + `,"userName":"ada","name":{"familyName":"King"},"emails":[{"value":"a@x"}],"` + EnterpriseURN + `":{"department":"R","manager":{"value":"9"}},"groups":[{"value":"g","display":"G"}]}`},
 		"excluded_always_stays": {nil, []string{"id,schemas,userName,name,emails,groups,meta," + EnterpriseURN}, core + `}`},
 	} {
@@ -356,7 +360,7 @@ func TestProjection(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := p.Render(UserType(), []byte(stored), location, []byte(groups))
+			got, err := p.Render(UserType(), []byte(stored), add)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -417,7 +421,7 @@ func TestProjectionShowsSomeAttributesOnRequestOnly(t *testing.T) {
 		if p.IsDefault() {
 			t.Errorf("%q: got the default projection, which would show what is hidden", attributes)
 		}
-		got, err := p.Render(rt, doc, "", nil)
+		got, err := p.Render(rt, doc, Added{})
 		if err != nil || string(got) != want {
 			t.Errorf("%q: got %s %v, want %s", attributes, got, err, want)
 		}

@@ -190,7 +190,7 @@ func testProjection(t *testing.T, rt *ResourceType, c characteristic, unseen boo
 		if err != nil {
 			t.Fatal(err)
 		}
-		doc, err := projection.Render(rt, Encode(rt, with(c.Name, c.one)), "https://example.com/1", nil)
+		doc, err := projection.Render(rt, Encode(rt, with(c.Name, c.one)), Added{Location: "https://example.com/1"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -497,7 +497,7 @@ func TestSubAttributesBehaveByTheirSchema(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		doc, err := p.Render(rt, Encode(rt, stored), "", nil)
+		doc, err := p.Render(rt, Encode(rt, stored), Added{})
 		if err != nil || !strings.Contains(string(doc), `"part":`+want) {
 			t.Errorf("attributes=%s: got %s, %v; want %s", attributes, doc, err, want)
 		}

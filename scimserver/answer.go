@@ -150,10 +150,13 @@ func tagsOf(header []string) (tags []string, anyTag bool) {
 		if part == "*" {
 			return nil, true
 		}
-		part = strings.TrimPrefix(strings.TrimPrefix(part, "W/"), "w/")
-		if part = strings.Trim(part, `"`); part != "" {
+		if part = opaque(part); part != "" {
 			tags = append(tags, part)
 		}
 	}
 	return tags, false
+}
+
+func opaque(tag string) string {
+	return strings.Trim(strings.TrimPrefix(strings.TrimPrefix(tag, "W/"), "w/"), `"`)
 }

@@ -227,7 +227,7 @@ func (x *exchange) describeSchema(s *scim.Schema) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("describe schema %s: %w", s.ID, err)
 	}
-	return scim.Splice(text, x.base+"/Schemas/"+s.ID, nil), nil
+	return scim.Splice(text, scim.Added{Location: x.base + "/Schemas/" + s.ID}), nil
 }
 
 func (x *exchange) discoveredList(all ...any) (answer, error) {

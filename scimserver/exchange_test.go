@@ -8,8 +8,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -25,10 +28,14 @@ var update = flag.Bool("update", false, "write the answers that were got into te
 //	-- schemas --   the site's document of schemas and resource types
 //	-- people --    JSON objects of who is there at first
 //	-- groups --    JSON objects of the groups that are there at first
+//	-- other site --  the name of another site, whose token is "{token of NAME}" in a request
+//	-- later --     how much time passes, such as 2h
 //	-- request --   as world.send reads it; any number of requests, each with the response after it
 //	-- response --  status, headers that matter, the body
 //	-- holds --     what the store holds at the end
 //	-- log --       the request log at the end
+//
+// Cursors are different each time: "{cursor 1}" stands for the first one that was answered, in answers, requests and log.
 func TestExchanges(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txtar")
@@ -64,8 +71,10 @@ func play(t *testing.T, a *txtar.Archive) []byte {
 	t.Helper()
 	w := newWorld(t, site.Documented)
 	played := &txtar.Archive{Comment: a.Comment}
+	secrets := &names{}
 	add := func(name, text string) {
-		played.Files = append(played.Files, txtar.File{Name: name, Data: []byte(strings.TrimRight(text, "\n") + "\n")})
+		text = secrets.hide(strings.TrimRight(text, "\n") + "\n")
+		played.Files = append(played.Files, txtar.File{Name: name, Data: []byte(text)})
 	}
 	for _, f := range a.Files {
 		switch f.Name {
@@ -81,9 +90,25 @@ func play(t *testing.T, a *txtar.Archive) []byte {
 		case "groups":
 			w.bringGroups(objects(t, f.Data)...)
 			add(f.Name, string(f.Data))
+		case "other site":
+			name := strings.TrimSpace(string(f.Data))
+			_, token, _ := w.newSite(name, site.Full)
+			secrets.add("{token of "+name+"}", token)
+			add(f.Name, string(f.Data))
+		case "later":
+			d, err := time.ParseDuration(strings.TrimSpace(string(f.Data)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.setClock(w.clock().Add(d))
+			add(f.Name, string(f.Data))
 		case "request":
 			add(f.Name, string(f.Data))
-			add("response", show(t, w.send(string(f.Data))))
+			got := show(t, w.send(secrets.reveal(string(f.Data))))
+			for _, cursor := range answeredCursor.FindAllStringSubmatch(got, -1) {
+				secrets.addCursor(cursor[1])
+			}
+			add("response", got)
 		case "response", "holds", "log":
 		default:
 			t.Fatalf("section %q is not known", f.Name)
@@ -98,11 +123,38 @@ func play(t *testing.T, a *txtar.Archive) []byte {
 	return txtar.Format(played)
 }
 
+// answeredCursor finds the cursors of an answer.
+var answeredCursor = regexp.MustCompile(`"(?:next|previous)Cursor": "([^"]+)"`)
+
+// names stand in the files for values that are different each time.
+type names struct {
+	list    []string // a name and its value by turns
+	cursors int
+}
+
+func (n *names) add(name, value string) { n.list = append(n.list, name, value) }
+
+func (n *names) addCursor(value string) {
+	n.cursors++
+	n.add(fmt.Sprintf("{cursor %d}", n.cursors), value)
+}
+
+// reveal puts the values in the place of their names.
+func (n *names) reveal(text string) string { return strings.NewReplacer(n.list...).Replace(text) }
+
+// hide puts the names in the place of their values.
+func (n *names) hide(text string) string {
+	turned := slices.Clone(n.list)
+	slices.Reverse(turned)
+	return strings.NewReplacer(turned...).Replace(text)
+}
+
 func (w *world) settings(text string) {
 	w.t.Helper()
 	known := map[string]func(*site.Site){
 		"profile full":       func(s *site.Site) { s.Choose(site.Full) },
 		"creates on":         func(s *site.Site) { s.Creates = true },
+		"revives on":         func(s *site.Site) { s.Revives = true },
 		"deletes deactivate": func(s *site.Site) { s.Deletes = site.DeactivateOnDelete },
 		"groups on":          func(s *site.Site) { s.Groups = true },
 		"groups off":         func(s *site.Site) { s.Groups = false },

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/roster"
@@ -27,11 +26,15 @@ func (x *exchange) get() (answer, error) {
 	}
 	x.row.UserName = nameOf(x.kind(), doc.JSON)
 	x.row.Sentence = "Found"
-	if x.knows(doc) {
-		x.row.Sentence = "Found, unchanged since the client's copy"
-		return answer{status: http.StatusNotModified, location: x.locationOf(x.rt, doc.ID), etag: etag(doc)}, nil
+	groups, err := v.memberships(doc)
+	if err != nil {
+		return answer{}, err
 	}
-	return v.one(http.StatusOK, doc)
+	if v.known(doc, groups[doc.ID]) {
+		x.row.Sentence = "Found, unchanged since the client's copy"
+		return answer{status: http.StatusNotModified, location: x.locationOf(x.rt, doc.ID), etag: roster.ETag(doc.Version, groups[doc.ID])}, nil
+	}
+	return v.oneWith(http.StatusOK, doc, groups)
 }
 
 func (x *exchange) create() (answer, error) {
@@ -52,7 +55,7 @@ func (x *exchange) create() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	v.groups = false // nobody is in a group when they are made
+	v.groups = v.groups && !out.Created // nobody is in a group when they are made
 	return v.one(http.StatusCreated, out.Document)
 }
 
@@ -66,7 +69,7 @@ func (x *exchange) replace() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	by, err := x.conditional(always(http.StatusOK))
+	by, err := v.conditional(always(http.StatusOK))
 	if err != nil {
 		return answer{}, err
 	}
@@ -106,7 +109,7 @@ func (x *exchange) patch() (answer, error) {
 			return answer{}, scim.InvalidPath("%s selects by an address, which is made for each answer; select by value.", op.Path)
 		}
 	}
-	by, err := x.conditional(v.patched)
+	by, err := v.conditional(v.patched)
 	if err != nil {
 		return answer{}, err
 	}
@@ -116,7 +119,7 @@ func (x *exchange) patch() (answer, error) {
 		return answer{}, err
 	}
 	if v.patched(out) == http.StatusNoContent {
-		return answer{status: http.StatusNoContent, location: x.locationOf(x.rt, out.Document.ID), etag: etag(out.Document)}, nil
+		return answer{status: http.StatusNoContent, location: x.locationOf(x.rt, out.Document.ID), etag: roster.ETag(out.Document.Version, nil)}, nil
 	}
 	return v.one(http.StatusOK, out.Document)
 }
@@ -137,7 +140,11 @@ func (v view) patched(out roster.Outcome) int {
 
 func (x *exchange) remove() (answer, error) {
 	x.row.Subject = x.id()
-	by, err := x.conditional(always(http.StatusNoContent))
+	v, err := x.viewOf(x.rt, newQuery())
+	if err != nil {
+		return answer{}, err
+	}
+	by, err := v.conditional(always(http.StatusNoContent))
 	if err != nil {
 		return answer{}, err
 	}
@@ -294,47 +301,6 @@ func always(status int) func(roster.Outcome) int {
 	return func(roster.Outcome) int { return status }
 }
 
-// conditional is the change that If-Match and If-None-Match allow, answered with that status.
-//
-// RFC 7644 §3.14: a version that is not the current one is 412.
-func (x *exchange) conditional(status func(roster.Outcome) int) (roster.Change, error) {
-	by := x.change(status)
-	tags, anyTag := tagsOf(x.ifMatch)
-	unwanted, unwantedAny := tagsOf(x.ifNoneMatch)
-	wants := len(tags) > 0 && !anyTag
-	if !wants && !unwantedAny && len(unwanted) == 0 {
-		return by, nil
-	}
-	doc, err := x.roster.Get(x.ctx, x.kind(), x.id())
-	if err != nil {
-		return by, err
-	}
-	switch {
-	case wants && !hasVersion(tags, doc):
-		return by, scim.PreconditionFailed("If-Match names another version than the current one, %s; read the resource again and repeat the change.", etag(doc))
-	case unwantedAny || hasVersion(unwanted, doc):
-		return by, scim.PreconditionFailed("If-None-Match names the current version, %s, so nothing is changed.", etag(doc))
-	}
-	by.IfVersion = doc.Version
-	return by, nil
-}
-
-// knows reports whether the client has this version already.
-func (x *exchange) knows(doc roster.Document) bool {
-	tags, anyTag := tagsOf(x.ifNoneMatch)
-	return anyTag || hasVersion(tags, doc)
-}
-
-func hasVersion(tags []string, doc roster.Document) bool {
-	current := strconv.FormatInt(doc.Version, 10)
-	for _, tag := range tags {
-		if tag == current {
-			return true
-		}
-	}
-	return false
-}
-
 func (x *exchange) id() string { return x.place.rest[0] }
 
 func (x *exchange) kind() roster.Kind { return roster.Kind(x.rt.ID) }
@@ -345,8 +311,6 @@ func (x *exchange) kind() roster.Kind { return roster.Kind(x.rt.ID) }
 func (x *exchange) locationOf(rt *scim.ResourceType, id string) string {
 	return x.base + rt.Endpoint + "/" + id
 }
-
-func etag(doc roster.Document) string { return roster.ETag(doc.Version) }
 
 // nameAttribute is what a resource is called by in the request log.
 func nameAttribute(kind roster.Kind) string {

@@ -19,7 +19,9 @@ type view struct {
 
 	asked   bool // attributes or excludedAttributes were given
 	members bool // with the members of a group, which are written as they are read
-	groups  bool // with the groups of a user
+	groups  bool // with the groups of a user, or with a version that tells of them
+
+	withoutGroups bool // what is asked for of a user leaves groups out, so that its version does not tell of them
 }
 
 // view reads the query of a request that is about one resource. What cannot be read fails before anything is written.
@@ -42,18 +44,30 @@ func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
 	case roster.Group:
 		v.members = show.Wants("members")
 	case roster.User:
-		v.groups = x.site.Groups && show.Wants("groups")
+		// Who names meta.version asks for it to find out what has changed.
+		named := len(q.attributes) > 0 && show.Wants("meta.version")
+		v.withoutGroups = !show.Wants("groups") && !named
+		v.groups = x.site.Groups && !v.withoutGroups
 	}
 	return v, nil
 }
 
 // one answers with one resource.
 func (v view) one(status int, doc roster.Document) (answer, error) {
-	texts, err := v.render(doc)
+	groups, err := v.memberships(doc)
 	if err != nil {
 		return answer{}, err
 	}
-	a := answer{status: status, location: v.locationOf(v.rt, doc.ID), etag: etag(doc)}
+	return v.oneWith(status, doc, groups)
+}
+
+// oneWith is one for who has read the groups already.
+func (v view) oneWith(status int, doc roster.Document, groups map[string][]roster.Membership) (answer, error) {
+	texts, err := v.renderWith(groups, doc)
+	if err != nil {
+		return answer{}, err
+	}
+	a := answer{status: status, location: v.locationOf(v.rt, doc.ID), etag: roster.ETag(doc.Version, groups[doc.ID])}
 	if !v.members {
 		a.body = texts[0]
 		return a, nil
@@ -65,21 +79,29 @@ func (v view) one(status int, doc roster.Document) (answer, error) {
 // render gives documents as they are shown, but for the members of groups. Without a projection the stored bytes go out as
 // they are.
 func (v view) render(docs ...roster.Document) ([][]byte, error) {
-	memberships, err := v.memberships(docs)
+	groups, err := v.memberships(docs...)
 	if err != nil {
 		return nil, err
 	}
-	texts := make([][]byte, len(docs))
+	return v.renderWith(groups, docs...)
+}
+
+// renderWith is render for who has read the groups already.
+func (v view) renderWith(groups map[string][]roster.Membership, docs ...roster.Document) (texts [][]byte, err error) {
+	texts = make([][]byte, len(docs))
 	for i, doc := range docs {
-		texts[i], err = v.show.Render(v.rt, doc.JSON, v.locationOf(v.rt, doc.ID), v.groupsJSON(memberships[doc.ID]))
-		if err != nil {
+		add := scim.Added{Location: v.locationOf(v.rt, doc.ID)}
+		if in := groups[doc.ID]; len(in) > 0 {
+			add.Groups, add.Version = v.groupsJSON(in), roster.ETag(doc.Version, in)
+		}
+		if texts[i], err = v.show.Render(v.rt, doc.JSON, add); err != nil {
 			return nil, fmt.Errorf("read stored %s %s: %w", v.rt.Name, doc.ID, err)
 		}
 	}
 	return texts, nil
 }
 
-func (v view) memberships(docs []roster.Document) (map[string][]roster.Membership, error) {
+func (v view) memberships(docs ...roster.Document) (map[string][]roster.Membership, error) {
 	if !v.groups || len(docs) == 0 {
 		return nil, nil
 	}
@@ -90,11 +112,8 @@ func (v view) memberships(docs []roster.Document) (map[string][]roster.Membershi
 	return v.roster.Groups(v.ctx, ids...)
 }
 
-// groupsJSON is the attribute groups of a user; nil for none.
+// groupsJSON is the attribute groups of a user who is in some.
 func (v view) groupsJSON(list []roster.Membership) []byte {
-	if len(list) == 0 {
-		return nil
-	}
 	type group struct {
 		Value   string `json:"value"`
 		Ref     string `json:"$ref"`

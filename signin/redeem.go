@@ -56,6 +56,9 @@ func (s *SignIns) refusal(l LinkRecord, p Pending) LinkReason {
 		return LinkExpired
 	case l.Kind == Person && !p.Person.Active:
 		return LinkDeactivated
+	case l.Kind == Person && l.Created.Before(p.Person.LastActive.Time):
+		// Links are made for active people only, so they were deactivated since: what let them in then does not again.
+		return LinkOutdated
 	default:
 		return ""
 	}

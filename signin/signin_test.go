@@ -197,6 +197,32 @@ func TestSiteLinkIsRefusedToWhoIsNotThereOrNotActive(t *testing.T) {
 	})
 }
 
+func TestSiteLinkDoesNotOutliveDeactivation(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		w.bring(t, "ada@acme.test Registered", "kim@acme.test Admin")
+		l := w.link(t, "ada@acme.test")
+		ada, err := w.people.PersonByUserName(w.ctx, "ada@acme.test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(time.Second)
+		byHand := roster.Change{Actor: "admin:kim@acme.test", Via: roster.ViaAdmin}
+		if _, err := w.people.Deactivate(w.ctx, ada.ID, byHand); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.people.Reactivate(w.ctx, ada.ID, byHand); err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.Redeem(w.ctx, w.site, l.Secret, signin.Form{})
+		wantRefused(t, err, signin.LinkOutdated)
+		if s, err := w.Redeem(w.ctx, w.site, w.link(t, "ada@acme.test").Secret, signin.Form{}); err != nil || s.Person.ID != ada.ID {
+			t.Errorf("a new link: got %+v, %v", s.Person, err)
+		}
+	})
+}
+
 func TestSiteLinkOpensNoOtherSite(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

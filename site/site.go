@@ -55,6 +55,7 @@ type Site struct {
 	Strict      bool // refuse what the RFC refuses instead of reading the dialects of known clients
 
 	Creates   bool       // SCIM may create resources
+	Revives   bool       // a create of somebody whom SCIM deactivated gives them their account back; not with Strict
 	Deletes   DeleteMode // what a DELETE of a user does
 	Groups    bool       // SCIM has groups
 	RateLimit int        // SCIM requests per second, 0 for no limit, else at least MinRateLimit

@@ -64,6 +64,13 @@ func (s *Sites) switchEvents(old, next Site, actor string) []event.Event {
 			add("site.creates_changed", "SCIM may no longer create accounts")
 		}
 	}
+	if old.Revives != next.Revives {
+		if next.Revives {
+			add("site.revives_changed", "A create over SCIM now revives who was deactivated over SCIM")
+		} else {
+			add("site.revives_changed", "A create over SCIM no longer revives who is deactivated: it is refused")
+		}
+	}
 	if old.Deletes != next.Deletes {
 		add("site.deletes_changed", map[DeleteMode]string{
 			RefuseDelete:       "SCIM may no longer delete: a delete is refused",

@@ -409,6 +409,17 @@ func (t rosterTx) PutIdentity(ctx context.Context, person, userIdentifier string
 	return err
 }
 
+func (t rosterTx) DropIdentity(ctx context.Context, person string) (bool, error) {
+	done, err := t.tx.Exec(ctx, `
+		delete from identity
+		where site = $1 and person = $2`, string(t.site), person)
+	if err != nil {
+		return false, err
+	}
+	n, err := affected(done)
+	return n > 0, err
+}
+
 func (t rosterTx) StartSession(ctx context.Context, s roster.Session) error {
 	if err := t.tx.send(ctx, `
 		delete from site_session

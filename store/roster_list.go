@@ -64,6 +64,8 @@ type listing struct {
 	where string
 	args  []any
 	n     narrowing
+
+	byName bool // the second argument is the folded user name from which the index of user names is walked
 }
 
 func newListing(id site.ID, q roster.ListQuery) listing {
@@ -74,6 +76,7 @@ func newListing(id site.ID, q roster.ListQuery) listing {
 		// Neither database is to walk the whole list.
 		l.where, l.args = `r.site = $1 and r.kind = $2`, []any{string(id), string(q.Kind)}
 	case byName && l.n.exact:
+		l.byName = true
 		l.where, l.args = `r.site = $1 and r.user_name >= $2`, []any{string(id), ""} // which users alone have
 	default:
 		l.n = narrow(q.Kind, q.Filter, string(id), 1)
@@ -264,50 +267,28 @@ func (l listing) count(ctx context.Context, tx *Tx) (total int, err error) {
 	return total, err
 }
 
-// sorted is the order of columns that sorts like the attribute; false where none does.
-func (l listing) sorted() (order string, ok bool) {
-	if l.Sort == nil || l.Sort.Path.URN != "" {
-		return "", false
-	}
-	direction := ""
-	if l.Sort.Descending {
-		direction = " desc"
-	}
-	if l.Sort.Path.Name == "meta" {
-		column, ok := timeColumns[l.Sort.Path.Sub]
-		return column + direction + ", r.seq, r.id", ok
-	}
-	c, ok := textColumn(l.Kind, l.Sort.Path.Name)
-	if !ok || l.Sort.Path.Sub != "" {
-		return "", false
-	}
-	order = c.name + direction + ", r.seq, r.id"
-	if c.optional {
-		// RFC 7644 §3.4.2.3: without a value last in ascending order, first in descending.
-		order = "(" + c.name + " = '')" + direction + ", " + order
-	}
-	return order, true
-}
-
 // sortedPage sorts by columns. The documents are read of the page alone.
-func (l listing) sortedPage(ctx context.Context, tx *Tx, order string) ([]roster.Document, int, error) {
+func (l listing) sortedPage(ctx context.Context, tx *Tx, order ordering) ([]roster.Document, int, error) {
 	total, err := l.total(ctx, tx)
 	if err != nil || l.Count == 0 || l.Offset >= total {
 		return nil, total, err
 	}
+	if l, err = l.beyond(order); err != nil {
+		return nil, 0, err
+	}
 	args, n := l.with(l.Count, l.Offset, string(l.site))
-	docs, err := collect(ctx, tx, scanDocument, `
-		select `+documentColumns+`
+	docs, err := collect(ctx, tx, order.scan, `
+		select `+documentColumns+`, `+order.text+`
 		from (
 			select r.id as page_id
 			from resource r
 			where `+l.where+`
-			order by `+order+`
+			order by `+order.by(l.Before != nil)+`
 			limit $`+strconv.Itoa(n)+`
 			offset $`+strconv.Itoa(n+1)+`
 		) page
 		join resource r on r.site = $`+strconv.Itoa(n+2)+` and r.id = page.page_id
-		order by `+order, args...)
+		order by `+order.by(false), args...)
 	return docs, total, err
 }
 
@@ -374,31 +355,31 @@ func (l listing) candidates(ctx context.Context, tx *Tx, docs []roster.Document)
 		list[i], ids[i] = candidate{doc, resource}, doc.ID
 	}
 	switch {
-	case l.Kind == roster.Group && l.asks("members"):
+	case l.Kind == roster.Group && l.asks(scim.AttrPath{Name: "members"}):
 		return list, l.addMembers(ctx, tx, list)
-	case l.Kind == roster.User && l.asks("groups"):
+	case l.Kind == roster.User && (l.asks(scim.AttrPath{Name: "groups"}) || l.Groups && l.asks(scim.AttrPath{Name: "meta", Sub: "version"})):
 		return list, l.addGroups(ctx, tx, list, ids)
 	}
 	return list, nil
 }
 
-// asks reports whether the filter or the order reads a core attribute.
-func (l listing) asks(name string) bool {
-	if l.Sort != nil && l.Sort.Path.URN == "" && l.Sort.Path.Name == name {
+// asks reports whether the filter or the order reads a core attribute, or a sub-attribute of one.
+func (l listing) asks(wanted scim.AttrPath) bool {
+	if l.Sort != nil && within(l.Sort.Path, wanted) {
 		return true
 	}
-	return l.Filter != nil && mentions(l.Filter.Root, name)
+	return l.Filter != nil && mentions(l.Filter.Root, wanted)
 }
 
-func mentions(node scim.Node, name string) bool {
+func mentions(node scim.Node, wanted scim.AttrPath) bool {
 	path := scim.AttrPath{}
 	switch node := node.(type) {
 	case scim.And:
-		return mentions(node.Left, name) || mentions(node.Right, name)
+		return mentions(node.Left, wanted) || mentions(node.Right, wanted)
 	case scim.Or:
-		return mentions(node.Left, name) || mentions(node.Right, name)
+		return mentions(node.Left, wanted) || mentions(node.Right, wanted)
 	case scim.Not:
-		return mentions(node.Node, name)
+		return mentions(node.Node, wanted)
 	case scim.Compare:
 		path = node.Path
 	case scim.Present:
@@ -406,7 +387,12 @@ func mentions(node scim.Node, name string) bool {
 	case scim.ValuePath:
 		path = node.Path
 	}
-	return path.URN == "" && path.Name == name
+	return within(path, wanted)
+}
+
+// within reports whether a path reads what is wanted, or a part of it, or all that it is a part of.
+func within(path, wanted scim.AttrPath) bool {
+	return path.URN == "" && path.Name == wanted.Name && (path.Sub == "" || wanted.Sub == "" || path.Sub == wanted.Sub)
 }
 
 // evaluatedMembers is how many members of a group are read at once for the evaluator.
@@ -445,8 +431,12 @@ func (l listing) addGroups(ctx context.Context, tx *Tx, list []candidate, ids []
 		for _, g := range groups[c.doc.ID] {
 			elements = append(elements, map[string]any{"value": g.Group, "display": g.Display, "type": "direct"})
 		}
-		if len(elements) > 0 {
-			c.resource["groups"] = elements
+		if len(elements) == 0 {
+			continue
+		}
+		c.resource["groups"] = elements
+		if meta, ok := c.resource["meta"].(map[string]any); ok && l.Groups {
+			meta["version"] = roster.ETag(c.doc.Version, groups[c.doc.ID])
 		}
 	}
 	return nil
@@ -456,28 +446,28 @@ func (l listing) addGroups(ctx context.Context, tx *Tx, list []candidate, ids []
 type keeper struct {
 	roster.ListQuery
 	total int
-	docs  []roster.Document
-
-	sorted []candidate // with Sort: the best so far, their resources cut down to what is compared
+	docs  []roster.Document // with Sort: the best so far, without their JSON
 }
 
 func newKeeper(q roster.ListQuery) *keeper { return &keeper{ListQuery: q} }
 
 func (k *keeper) add(c candidate) {
 	k.total++
-	place := roster.Place{Position: c.doc.Position, ID: c.doc.ID}
+	if k.Sort != nil {
+		c.doc.SortKey = k.Sort.Key(c.resource)
+	}
+	place := roster.PlaceOf(c.doc)
 	switch {
-	case k.Count == 0:
+	case k.Count == 0,
+		k.After != nil && place.Compare(*k.After, k.Sort) <= 0,
+		k.Before != nil && place.Compare(*k.Before, k.Sort) >= 0:
 	case k.Sort != nil:
-		k.addSorted(c)
+		k.addSorted(c.doc)
 	case k.After != nil:
-		if k.After.Precedes(place) && len(k.docs) < k.Count {
+		if len(k.docs) < k.Count {
 			k.docs = append(k.docs, c.doc)
 		}
 	case k.Before != nil:
-		if !place.Precedes(*k.Before) {
-			return
-		}
 		if k.docs = append(k.docs, c.doc); len(k.docs) > k.Count {
 			k.docs = slices.Delete(k.docs, 0, 1)
 		}
@@ -487,22 +477,23 @@ func (k *keeper) add(c candidate) {
 }
 
 // addSorted keeps no more than twice what the page needs.
-func (k *keeper) addSorted(c candidate) {
-	attribute := k.Sort.Path.Name
-	if k.Sort.Path.URN != "" {
-		attribute = k.Sort.Path.URN
-	}
-	c.resource, c.doc.JSON = scim.Resource{attribute: c.resource[attribute]}, nil
-	k.sorted = append(k.sorted, c)
-	if need := k.Offset + k.Count; len(k.sorted) >= 2*need+scanTogether {
+func (k *keeper) addSorted(doc roster.Document) {
+	doc.JSON = nil
+	k.docs = append(k.docs, doc)
+	if len(k.docs) >= 2*(k.Offset+k.Count)+scanTogether {
 		k.sort()
-		k.sorted = slices.Delete(k.sorted, need, len(k.sorted))
 	}
 }
 
+// sort leaves what the page needs, in order: the first ones, or the last ones before a place.
 func (k *keeper) sort() {
-	// Candidates come in the order of lists, which is kept among equals.
-	slices.SortStableFunc(k.sorted, func(a, b candidate) int { return k.Sort.Compare(a.resource, b.resource) })
+	slices.SortFunc(k.docs, func(a, b roster.Document) int { return roster.PlaceOf(a).Compare(roster.PlaceOf(b), k.Sort) })
+	surplus := max(len(k.docs)-k.Offset-k.Count, 0)
+	if k.Before != nil {
+		k.docs = slices.Delete(k.docs, 0, surplus)
+	} else {
+		k.docs = slices.Delete(k.docs, len(k.docs)-surplus, len(k.docs))
+	}
 }
 
 // kept returns the page. Of a sorted one the documents are read again: only their order was kept.
@@ -511,12 +502,12 @@ func (l listing) kept(ctx context.Context, tx *Tx, k *keeper) ([]roster.Document
 		return k.docs, nil
 	}
 	k.sort()
-	page := k.sorted[min(k.Offset, len(k.sorted)):min(k.Offset+k.Count, len(k.sorted))]
+	page := k.docs[min(k.Offset, len(k.docs)):]
 	byID := make(map[string]roster.Document, len(page))
-	err := inBatches(page, func(batch []candidate) error {
+	err := inBatches(page, func(batch []roster.Document) error {
 		args := []any{string(l.site)}
-		for _, c := range batch {
-			args = append(args, c.doc.ID)
+		for _, doc := range batch {
+			args = append(args, doc.ID)
 		}
 		docs, err := collect(ctx, tx, scanDocument, `
 			select `+documentColumns+`
@@ -528,8 +519,10 @@ func (l listing) kept(ctx context.Context, tx *Tx, k *keeper) ([]roster.Document
 		return err
 	})
 	docs := make([]roster.Document, 0, len(page))
-	for _, c := range page {
-		docs = append(docs, byID[c.doc.ID])
+	for _, sorted := range page {
+		doc := byID[sorted.ID]
+		doc.SortKey = sorted.SortKey
+		docs = append(docs, doc)
 	}
 	return docs, err
 }

@@ -19,7 +19,7 @@ type Sites struct{ DB *DB }
 
 const (
 	siteColumns = `s.id, s.name, s.profile, s.scim_enabled, s.manage_roles, s.strict, s.matches, s.created,
-		s.creates, s.deletes, s.groups_on, s.rate_limit, s.schemas`
+		s.creates, s.deletes, s.groups_on, s.rate_limit, s.schemas, s.revives`
 
 	tokenColumns = `t.site, t.id, t.name, t.last4, t.created_by, t.created, t.expires, t.revoked,
 		t.replaces_on_use, t.last_used, t.last_from`
@@ -29,7 +29,7 @@ func scanSite(row scanner) (s site.Site, err error) {
 	var created int64
 	var schemas string
 	err = row.Scan(&s.ID, &s.Name, &s.Profile, &s.SCIMEnabled, &s.ManageRoles, &s.Strict, &s.MatchesUserName, &created,
-		&s.Creates, &s.Deletes, &s.Groups, &s.RateLimit, &schemas)
+		&s.Creates, &s.Deletes, &s.Groups, &s.RateLimit, &schemas, &s.Revives)
 	s.Created = fromMicros(created)
 	if schemas != "" {
 		s.Schemas = []byte(schemas)
@@ -103,13 +103,13 @@ func (tx *Tx) credential(ctx context.Context, name, hash string) (c credential, 
 	var schemas string
 	err = tx.QueryRow(ctx, `
 		select s.id, s.profile, s.scim_enabled, s.manage_roles, s.strict, s.matches,
-			s.creates, s.deletes, s.groups_on, s.rate_limit, s.schemas,
+			s.creates, s.deletes, s.groups_on, s.rate_limit, s.schemas, s.revives,
 			t.id, t.last4, t.expires, t.revoked, t.replaces_on_use
 		from site s
 		join token t on t.site = s.id
 		where s.name = $1 and t.hash = $2`, name, hash).Scan(
 		&c.site.ID, &c.site.Profile, &c.site.SCIMEnabled, &c.site.ManageRoles, &c.site.Strict, &c.site.MatchesUserName,
-		&c.site.Creates, &c.site.Deletes, &c.site.Groups, &c.site.RateLimit, &schemas,
+		&c.site.Creates, &c.site.Deletes, &c.site.Groups, &c.site.RateLimit, &schemas, &c.site.Revives,
 		&c.token.ID, &c.token.Last4, &expires, &revoked, &c.token.ReplacesOnUse)
 	if err != nil {
 		return credential{}, orNotFound(err, site.ErrUnauthorized)
@@ -131,11 +131,11 @@ func hexHash[T ~[32]byte](hash T) string {
 func (s Sites) CreateSite(ctx context.Context, made site.Site, events ...event.Event) error {
 	return s.DB.update(ctx, func(tx *Tx) error {
 		done, err := tx.Exec(ctx, `
-			insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created, creates, deletes, groups_on, rate_limit, schemas)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+			insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created, creates, deletes, groups_on, rate_limit, schemas, revives)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 			on conflict (name) do nothing`,
 			string(made.ID), made.Name, string(made.Profile), made.SCIMEnabled, made.ManageRoles, made.Strict,
-			made.MatchesUserName, micros(made.Created), made.Creates, string(made.Deletes), made.Groups, made.RateLimit, string(made.Schemas))
+			made.MatchesUserName, micros(made.Created), made.Creates, string(made.Deletes), made.Groups, made.RateLimit, string(made.Schemas), made.Revives)
 		if err != nil {
 			return err
 		}
@@ -198,10 +198,10 @@ func (t siteTx) PutSite(ctx context.Context, s site.Site) error {
 	_, err := t.tx.Exec(ctx, `
 		update site
 		set profile = $1, scim_enabled = $2, manage_roles = $3, strict = $4, matches = $5,
-			creates = $6, deletes = $7, groups_on = $8, rate_limit = $9, schemas = $10
-		where id = $11`,
+			creates = $6, deletes = $7, groups_on = $8, rate_limit = $9, schemas = $10, revives = $11
+		where id = $12`,
 		string(s.Profile), s.SCIMEnabled, s.ManageRoles, s.Strict, s.MatchesUserName,
-		s.Creates, string(s.Deletes), s.Groups, s.RateLimit, string(s.Schemas), string(t.site.ID))
+		s.Creates, string(s.Deletes), s.Groups, s.RateLimit, string(s.Schemas), s.Revives, string(t.site.ID))
 	return err
 }
 

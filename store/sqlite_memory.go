@@ -21,8 +21,8 @@ var pageCaches = sync.OnceValue(func() error {
 	tls := libc.NewTLS()
 	defer tls.Close()
 	const (
-		none    = uintptr(0) // no buffer that all connections share
-		size    = int32(0)   // of its slots
+		none    = uintptr(0)          // no buffer that all connections share
+		size    = int32(0)            // of its slots
 		largest = -int32(writerCache) // in KiB; a connection with a smaller cache takes less
 	)
 	args := libc.Xmalloc(tls, libc.Tsize_t(3*unsafe.Sizeof(none)))

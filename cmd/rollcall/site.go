@@ -25,6 +25,7 @@ type siteJSON struct {
 	ManageRoles bool   `json:"manageRoles"`
 	Strict      bool   `json:"strict"`
 	Create      string `json:"create"` // refuse or create
+	Revive      bool   `json:"revive"` // a create of somebody whom SCIM deactivated gives them their account back
 	Delete      string `json:"delete"` // refuse, deactivate or delete
 	Groups      bool   `json:"groups"`
 	RateLimit   int    `json:"rateLimit"` // requests per second; 0: no limit
@@ -36,7 +37,7 @@ func (c *command) siteJSON(s site.Site) siteJSON {
 	return siteJSON{
 		Name: s.Name, Profile: string(s.Profile), TenantURL: c.tenantURL(s.Name),
 		SCIMEnabled: s.SCIMEnabled, ManageRoles: s.ManageRoles, Strict: s.Strict,
-		Create: createWord(s.Creates), Delete: string(s.Deletes), Groups: s.Groups, RateLimit: s.RateLimit,
+		Create: createWord(s.Creates), Revive: s.Revives, Delete: string(s.Deletes), Groups: s.Groups, RateLimit: s.RateLimit,
 		Schemas: s.Schemas != nil, Created: stamp(s.Created),
 	}
 }
@@ -138,8 +139,8 @@ func (c *command) siteShow() *cobra.Command {
 			return c.print(out, func(w io.Writer) {
 				fmt.Fprintf(w, "Site          %s\nProfile       %s\nTenant URL    %s\nEnable SCIM   %s\nSCIM manages user roles   %s\nStrict mode   %s\n",
 					st.Name, st.Profile, c.tenantURL(st.Name), onOff(st.SCIMEnabled), onOff(st.ManageRoles), onOff(st.Strict))
-				fmt.Fprintf(w, "Create        %s\nDelete        %s\nGroups        %s\nRate limit    %s\nOwn schemas   %s\nPeople        %d active, %d deactivated\n",
-					createWord(st.Creates), st.Deletes, onOff(st.Groups), rateText(st.RateLimit), ownSchemas(st), counts.Active, counts.Deactivated)
+				fmt.Fprintf(w, "Create        %s\nRevive        %s\nDelete        %s\nGroups        %s\nRate limit    %s\nOwn schemas   %s\nPeople        %d active, %d deactivated\n",
+					createWord(st.Creates), onOff(st.Revives), st.Deletes, onOff(st.Groups), rateText(st.RateLimit), ownSchemas(st), counts.Active, counts.Deactivated)
 			})
 		}),
 	}

@@ -11,9 +11,9 @@ import (
 
 // settings are the flags of "site set".
 type settings struct {
-	scim, roles, strict, groups bool
-	profile, create, delete     string
-	rate                        int
+	scim, roles, strict, groups, revive bool
+	profile, create, delete             string
+	rate                                int
 }
 
 func (c *command) siteSet() *cobra.Command {
@@ -45,9 +45,9 @@ can be set apart from it, also in the same call.`,
 				return err
 			}
 			return c.print(c.siteJSON(changed), func(w io.Writer) {
-				fmt.Fprintf(w, "%s: profile %s, SCIM %s, SCIM manages user roles %s, strict mode %s, create %s, delete %s, groups %s, rate limit %s\n",
+				fmt.Fprintf(w, "%s: profile %s, SCIM %s, SCIM manages user roles %s, strict mode %s, create %s, revive %s, delete %s, groups %s, rate limit %s\n",
 					changed.Name, changed.Profile, onOff(changed.SCIMEnabled), onOff(changed.ManageRoles), onOff(changed.Strict),
-					createWord(changed.Creates), changed.Deletes, onOff(changed.Groups), rateText(changed.RateLimit))
+					createWord(changed.Creates), onOff(changed.Revives), changed.Deletes, onOff(changed.Groups), rateText(changed.RateLimit))
 			})
 		}),
 	}
@@ -57,6 +57,7 @@ can be set apart from it, also in the same call.`,
 	flags.BoolVar(&f.strict, "strict", false, "refuse what the RFCs refuse instead of reading the dialects of known clients")
 	flags.StringVar(&f.profile, "profile", "", "documented or full; sets create, delete and groups")
 	flags.StringVar(&f.create, "create", "", "what a SCIM create does: refuse or create")
+	flags.BoolVar(&f.revive, "revive", false, "whether a SCIM create of somebody whom SCIM deactivated gives them their account back")
 	flags.StringVar(&f.delete, "delete", "", "what a SCIM delete does: refuse, deactivate, or delete for good")
 	flags.BoolVar(&f.groups, "groups", false, "whether SCIM has groups")
 	flags.IntVar(&f.rate, "rate-limit", 0, fmt.Sprintf("SCIM requests per second, at least %d; 0 for no limit", site.MinRateLimit))
@@ -91,11 +92,12 @@ func (f settings) changes(cmd *cobra.Command) ([]func(*site.Site), error) {
 	add("manage-roles", func(s *site.Site) { s.ManageRoles = f.roles })
 	add("strict", func(s *site.Site) { s.Strict = f.strict })
 	add("create", func(s *site.Site) { s.Creates = f.create == createWord(true) })
+	add("revive", func(s *site.Site) { s.Revives = f.revive })
 	add("delete", func(s *site.Site) { s.Deletes = mode })
 	add("groups", func(s *site.Site) { s.Groups = f.groups })
 	add("rate-limit", func(s *site.Site) { s.RateLimit = f.rate })
 	if len(changes) == 0 {
-		return nil, usagef(cmd, "nothing to set: give at least one of --enable-scim, --manage-roles, --strict, --profile, --create, --delete, --groups, --rate-limit")
+		return nil, usagef(cmd, "nothing to set: give at least one of --enable-scim, --manage-roles, --strict, --profile, --create, --revive, --delete, --groups, --rate-limit")
 	}
 	return changes, nil
 }

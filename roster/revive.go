@@ -1,0 +1,65 @@
+package roster
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// reviver is what a create becomes, on a site that revives, where it meets somebody who is deactivated.
+type reviver struct {
+	*Roster
+	rt  *resourceType
+	doc scim.Resource // as it was sent
+	c   Change
+}
+
+// revive gives somebody whom SCIM deactivated their account back, as a PUT of the same document that activates them would;
+// false where the create has to go on. What they signed in with is forgotten: a new account has nothing of the kind either.
+//
+// RFC 7644 §3.3 has 409 for a userName in use, which strict sites keep to. See testdata/okta_revive.txtar in scimserver.
+func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
+	if active, present := v.doc.Bool("active"); !v.site.Revives || v.site.Strict || present && !active || !storable(v.doc.String("userName")) {
+		return Outcome{}, false, nil
+	}
+	rec, err := tx.RecordByUserName(ctx, scim.Fold(v.doc.String("userName")))
+	if errors.Is(err, ErrNotFound) || err == nil && rec.Active {
+		return Outcome{}, false, nil
+	}
+	if err != nil {
+		return Outcome{}, false, err
+	}
+	old, err := v.parse(rec)
+	if err != nil {
+		return Outcome{}, false, err
+	}
+	if err := v.refuses(rec, old); err != nil {
+		return Outcome{}, false, err
+	}
+	merged, err := scim.MergePut(v.rt.ResourceType, old, v.doc)
+	if err != nil {
+		return Outcome{}, false, err
+	}
+	d := &draft{doc: merged, revives: true}
+	d.doc["active"] = true
+	v.settle(d, rec, old)
+	if d.forgets, err = tx.DropIdentity(ctx, rec.ID); err != nil {
+		return Outcome{}, false, err
+	}
+	out, err := v.replace(ctx, tx, v.rt, rec, old, d, v.c)
+	return out, err == nil, err
+}
+
+// refuses says why a deactivated account is not given to who is created: an administrator took it away, or it may be
+// somebody else's.
+func (v reviver) refuses(rec Record, old scim.Resource) error {
+	sent, kept := v.doc.String("externalId"), rec.ExternalID
+	switch {
+	case rec.LastActive.Via == ViaAdmin:
+		return scim.Uniqueness("The userName %q is in use on this site already, by somebody whom an administrator deactivated by hand. An administrator of the site can reactivate them.", old.String("userName"))
+	case sent != "" && kept != "" && sent != kept:
+		return scim.Uniqueness("The userName %q is in use on this site already, by somebody deactivated whose externalId is another one, so that it may not be the same person. Reactivate them with their id, or give one of the two another userName.", old.String("userName"))
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// ordering is an order of columns that sorts like an attribute. What it does not tell apart stands in the order of lists.
+type ordering struct {
+	terms []term
+	text  string // SQL of the text that is sorted by; an empty text where it is a time
+	// values are those of the terms at a place of that key.
+	values func(key string) ([]any, error)
+	key    func(doc roster.Document, text string) string
+}
+
+// term is an expression that is sorted by.
+type term struct {
+	sql        string
+	descending bool
+}
+
+// sorted is the order of columns that sorts like the attribute; false where none does.
+func (l listing) sorted() (ordering, bool) {
+	if l.Sort == nil || l.Sort.Path.URN != "" {
+		return ordering{}, false
+	}
+	if l.Sort.Path.Name == "meta" {
+		column, ok := timeColumns[l.Sort.Path.Sub]
+		return byTime(column, l.Sort.Descending), ok
+	}
+	c, ok := textColumn(l.Kind, l.Sort.Path.Name)
+	if !ok || l.Sort.Path.Sub != "" {
+		return ordering{}, false
+	}
+	return byText(c, l.Sort.Descending), true
+}
+
+func byText(c column, descending bool) ordering {
+	o := ordering{terms: []term{{c.name, descending}}, text: c.name}
+	if c.optional {
+		// RFC 7644 §3.4.2.3: without a value last in ascending order, first in descending.
+		o.terms = []term{{"(" + c.name + " = '')", descending}, {c.name, descending}}
+	}
+	o.values = func(key string) ([]any, error) {
+		text, ok := scim.KeyText(key)
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("the key of a place sorted by %s is no text", c.name)
+		case c.optional:
+			return []any{text == "", text}, nil
+		}
+		return []any{text}, nil
+	}
+	o.key = func(_ roster.Document, text string) string { return scim.TextKey(text) }
+	return o
+}
+
+func byTime(column string, descending bool) ordering {
+	o := ordering{terms: []term{{column, descending}}, text: "''"}
+	o.values = func(key string) ([]any, error) {
+		at, ok := scim.KeyTime(key)
+		if !ok {
+			return nil, fmt.Errorf("the key of a place sorted by %s is no time", column)
+		}
+		return []any{micros(at)}, nil
+	}
+	o.key = func(doc roster.Document, _ string) string {
+		if column == timeColumns["created"] {
+			return scim.TimeKey(doc.Created)
+		}
+		return scim.TimeKey(doc.Modified)
+	}
+	return o
+}
+
+// by is the order by clause, or that of the opposite order.
+func (o ordering) by(opposite bool) string {
+	var b strings.Builder
+	for _, t := range o.terms {
+		b.WriteString(t.sql + direction(t.descending != opposite) + ", ")
+	}
+	return b.String() + "r.seq" + direction(opposite) + ", r.id" + direction(opposite)
+}
+
+func direction(descending bool) string {
+	if descending {
+		return " desc"
+	}
+	return ""
+}
+
+// scan reads a document and, behind it, the text that it is sorted by.
+func (o ordering) scan(row scanner) (d roster.Document, err error) {
+	var created, modified int64
+	var text string
+	err = row.Scan(&d.ID, &d.Version, &created, &modified, &d.JSON, &d.Position, &d.Active, &text)
+	d.Created, d.Modified = fromMicros(created), fromMicros(modified)
+	d.SortKey = o.key(d, text)
+	return d, err
+}
+
+// beyond narrows a listing to what follows or precedes its place, if it has one.
+func (l listing) beyond(o ordering) (listing, error) {
+	place, back := l.After, false
+	if l.Before != nil {
+		place, back = l.Before, true
+	}
+	if place == nil {
+		return l, nil
+	}
+	values, err := o.values(place.SortKey)
+	if err != nil {
+		return l, err
+	}
+	n := narrowing{sql: tiebreak(back), args: []any{place.Position, place.ID}}
+	for i, t := range slices.Backward(o.terms) {
+		op := ">"
+		if t.descending != back {
+			op = "<"
+		}
+		// An index on the term begins at the first condition; the rest tells what is level with the place apart.
+		n.sql = "(" + t.sql + " " + op + "= ? and (" + t.sql + " " + op + " ? or " + n.sql + "))"
+		n.args = append([]any{values[i], values[i]}, n.args...)
+	}
+	n = n.numbered(len(l.args))
+	l.where += " and " + n.sql
+	l.args = append(slices.Clone(l.args), n.args...)
+	if l.byName && o.terms[0].descending == back {
+		l.args[1] = values[0]
+	}
+	return l, nil
+}
+
+func tiebreak(back bool) string {
+	if back {
+		return "(r.seq, r.id) < (?, ?)"
+	}
+	return "(r.seq, r.id) > (?, ?)"
+}

@@ -362,6 +362,26 @@ func TestGroup(t *testing.T) {
 			if got, err := f.rosters.Open(off).Groups(t.Context(), u[0]); err != nil || len(got) > 0 {
 				t.Errorf("switched off: got %v, %v", got, err)
 			}
+			for _, id := range u {
+				for _, s := range []site.Site{f.full, off} {
+					r := f.rosters.Open(s)
+					doc, groups, err := r.GetWithGroups(t.Context(), roster.User, id)
+					alone, notFound := r.Get(t.Context(), roster.User, id)
+					in, notRead := r.Groups(t.Context(), id)
+					if err := errors.Join(err, notFound, notRead); err != nil {
+						t.Fatal(err)
+					}
+					if diff := cmp.Diff(doc, alone) + cmp.Diff(groups, in[id]); diff != "" {
+						t.Errorf("together - one by one +\n%s", diff)
+					}
+				}
+			}
+			for _, id := range []string{a, "nobody", "\xff"} { // a is a group, in another one
+				_, groups, err := f.rosters.Open(f.full).GetWithGroups(t.Context(), roster.User, id)
+				if isError(t, err, 404, ""); groups != nil {
+					t.Errorf("%q is no user and is in %v", id, groups)
+				}
+			}
 		})
 	})
 	t.Run("filters_find_by_members", func(t *testing.T) {

@@ -41,20 +41,39 @@ type Page struct {
 
 // Get returns a resource, 404 if there is none. Of a group it reads no member.
 func (r *Roster) Get(ctx context.Context, kind Kind, id string) (Document, error) {
+	doc, _, err := r.get(kind, id, func() (doc Document, groups []Membership, err error) {
+		doc, err = r.Store.Get(ctx, r.site.ID, kind, id)
+		return doc, nil, err
+	})
+	return doc, err
+}
+
+// GetWithGroups is Get with the groups that have the resource as a member themselves, as they were at that moment.
+func (r *Roster) GetWithGroups(ctx context.Context, kind Kind, id string) (Document, []Membership, error) {
+	if !r.site.Groups {
+		doc, err := r.Get(ctx, kind, id)
+		return doc, nil, err
+	}
+	return r.get(kind, id, func() (Document, []Membership, error) {
+		return r.Store.GetWithGroups(ctx, r.site.ID, kind, id)
+	})
+}
+
+func (r *Roster) get(kind Kind, id string, read func() (Document, []Membership, error)) (Document, []Membership, error) {
 	if r.err != nil {
-		return Document{}, r.err
+		return Document{}, nil, r.err
 	}
 	if !storable(id) || kind == Group && !r.site.Groups {
-		return Document{}, notFound(kind, id)
+		return Document{}, nil, notFound(kind, id)
 	}
-	doc, err := r.Store.Get(ctx, r.site.ID, kind, id)
+	doc, groups, err := read()
 	if errors.Is(err, ErrNotFound) {
-		return Document{}, notFound(kind, id)
+		return Document{}, nil, notFound(kind, id)
 	}
 	if err != nil {
-		return Document{}, fmt.Errorf("get %s %s: %w", kind, id, err)
+		return Document{}, nil, fmt.Errorf("get %s %s: %w", kind, id, err)
 	}
-	return doc, nil
+	return doc, groups, nil
 }
 
 // List returns the resources that match, in an order that holds from page to page, and how many match altogether.

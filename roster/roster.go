@@ -165,6 +165,8 @@ var (
 // Store keeps the resources, identities and sessions of sites.
 type Store interface {
 	Get(ctx context.Context, id site.ID, kind Kind, resource string) (Document, error) // ErrNotFound
+	// GetWithGroups is Get and, of the same snapshot, Memberships of that one resource.
+	GetWithGroups(ctx context.Context, id site.ID, kind Kind, resource string) (Document, []Membership, error) // ErrNotFound
 	// List returns a page of the resources that match, in a stable order, and how many match altogether.
 	// ErrTooMany when more than ScanLimit documents would have to be read to decide.
 	List(ctx context.Context, id site.ID, q ListQuery) ([]Document, int, error)

@@ -224,11 +224,11 @@ type brokenStore struct {
 	panics bool
 }
 
-func (s brokenStore) Get(context.Context, site.ID, roster.Kind, string) (roster.Document, error) {
+func (s brokenStore) GetWithGroups(context.Context, site.ID, roster.Kind, string) (roster.Document, []roster.Membership, error) {
 	if s.panics {
 		panic("index out of range [7] in the store")
 	}
-	return roster.Document{}, errors.New("dial tcp 10.1.2.3:5432: secret detail")
+	return roster.Document{}, nil, errors.New("dial tcp 10.1.2.3:5432: secret detail")
 }
 
 func TestWhatBreaksOnOurSide(t *testing.T) {

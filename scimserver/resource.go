@@ -20,21 +20,26 @@ func (x *exchange) get() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	doc, err := x.roster.Get(x.ctx, x.kind(), x.id())
+	doc, groups, err := v.read()
 	if err != nil {
 		return answer{}, err
 	}
 	x.row.UserName = nameOf(x.kind(), doc.JSON)
 	x.row.Sentence = "Found"
-	groups, err := v.memberships(doc)
-	if err != nil {
-		return answer{}, err
-	}
-	if v.known(doc, groups[doc.ID]) {
+	if v.known(doc, groups) {
 		x.row.Sentence = "Found, unchanged since the client's copy"
-		return answer{status: http.StatusNotModified, location: x.locationOf(x.rt, doc.ID), etag: roster.ETag(doc.Version, groups[doc.ID])}, nil
+		return answer{status: http.StatusNotModified, location: x.locationOf(x.rt, doc.ID), etag: roster.ETag(doc.Version, groups)}, nil
 	}
-	return v.oneWith(http.StatusOK, doc, groups)
+	return v.oneWith(http.StatusOK, doc, map[string][]roster.Membership{doc.ID: groups})
+}
+
+// read reads the resource that the request names, with its groups where this view shows them.
+func (v view) read() (doc roster.Document, groups []roster.Membership, err error) {
+	if v.groups {
+		return v.roster.GetWithGroups(v.ctx, v.kind(), v.id())
+	}
+	doc, err = v.roster.Get(v.ctx, v.kind(), v.id())
+	return doc, nil, err
 }
 
 func (x *exchange) create() (answer, error) {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -90,6 +91,59 @@ func (s Rosters) Memberships(ctx context.Context, id site.ID, members []string) 
 	return found, err
 }
 
+// GetWithGroups returns a resource's document and the groups that have it, by one query.
+func (s Rosters) GetWithGroups(ctx context.Context, id site.ID, kind roster.Kind, resource string) (doc roster.Document, groups []roster.Membership, err error) {
+	type row struct {
+		roster.Document
+		isGroup bool
+	}
+	var rows []row
+	err = s.DB.read(ctx, func(tx *Tx) error {
+		rows, err = collect(ctx, tx, func(from scanner) (r row, err error) {
+			var created, modified int64
+			err = from.Scan(&r.isGroup, &r.ID, &r.Version, &created, &modified, &r.JSON, &r.Position, &r.Active)
+			r.Created, r.Modified = fromMicros(created), fromMicros(modified)
+			return r, err
+		}, `
+			select false, `+documentColumns+`
+			from resource r
+			where r.site = $1 and r.kind = $2 and r.id = $3
+			union all
+			select true, g.id, 0, 0, 0, g.doc, 0, false
+			from membership m
+			join resource g on g.site = m.site and g.id = m.group_id
+			where m.site = $1 and m.member = $3`, string(id), string(kind), resource)
+		return err
+	})
+	if err != nil {
+		return doc, nil, err
+	}
+	for _, r := range rows {
+		if !r.isGroup {
+			doc = r.Document
+			continue
+		}
+		name, err := groupName(r.ID, r.JSON)
+		if err != nil {
+			return doc, nil, err
+		}
+		groups = append(groups, roster.Membership{Group: r.ID, Display: name})
+	}
+	if doc.ID == "" {
+		return doc, nil, roster.ErrNotFound
+	}
+	slices.SortFunc(groups, func(a, b roster.Membership) int { return strings.Compare(a.Group, b.Group) })
+	return doc, groups, nil
+}
+
+func groupName(id string, text []byte) (string, error) {
+	doc, err := scim.Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("read stored group %s: %w", id, err)
+	}
+	return doc.String("displayName"), nil
+}
+
 type membershipRow struct {
 	member, group string
 	doc           []byte
@@ -118,11 +172,9 @@ func (tx *Tx) memberships(ctx context.Context, id site.ID, members []string) (ma
 		for _, r := range rows {
 			name, read := names[r.group]
 			if !read {
-				doc, err := scim.Parse(r.doc)
-				if err != nil {
-					return fmt.Errorf("read stored group %s: %w", r.group, err)
+				if name, err = groupName(r.group, r.doc); err != nil {
+					return err
 				}
-				name = doc.String("displayName")
 				names[r.group] = name
 			}
 			found[r.member] = append(found[r.member], roster.Membership{Group: r.group, Display: name})

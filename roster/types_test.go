@@ -246,7 +246,7 @@ func TestDeepPages(t *testing.T) {
 			if len(all) != len(rows)-40*round {
 				t.Errorf("%d by cursor, want %d", len(all), len(rows)-40*round)
 			}
-			for _, start := range []int{1, 2, 1000, 1022, 1023, 1024, 1025, 1026, 2040, 2047, 2048, 2049, len(all) - 2, len(all), len(all) + 1} {
+			for _, start := range []int{1, 2, 400, 511, 512, 513, 600, 1000, 1022, 1023, 1024, 1025, 1026, 1500, 1535, 1536, 1537, 2040, 2047, 2048, 2049, len(all) - 2, len(all), len(all) + 1} {
 				ids, total := f.list(t, f.full, roster.Query{StartIndex: start, Count: 3})
 				want := all[min(start-1, len(all)):min(start+2, len(all))]
 				if diff := cmp.Diff(append([]string{}, ids...), append([]string{}, want...)); diff != "" || total != len(all) {

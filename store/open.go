@@ -73,7 +73,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	var err error
 	switch db.kind {
 	case PostgreSQL:
-		db.engine, err = openPostgres(ctx, db, url)
+		db.engine, err = openPostgres(ctx, db, url, o)
 	default:
 		db.engine, err = openSQLite(ctx, db, Path(url), o)
 	}

@@ -160,6 +160,9 @@ func following(p roster.Place) roster.Place {
 // stretch is how many resources a bucket of places has.
 type stretch struct{ bucket, n int64 }
 
+func (s stretch) begin() int64 { return s.bucket * bucketSize }
+func (s stretch) end() int64   { return s.begin() + bucketSize }
+
 // everything lists without a filter.
 func (l listing) everything(ctx context.Context, tx *Tx) ([]roster.Document, int, error) {
 	counted, err := collect(ctx, tx, func(row scanner) (s stretch, err error) {
@@ -174,14 +177,15 @@ func (l listing) everything(ctx context.Context, tx *Tx) ([]roster.Document, int
 	if err != nil {
 		return nil, 0, err
 	}
-	var total, before, bucket int64
+	var total, skipped int64
+	var first stretch // has the page's first resource, after as many as are skipped
 	end := int64(math.MaxInt64)
 	for _, s := range counted {
-		if total+s.n <= int64(l.Offset) {
-			before, bucket = total+s.n, s.bucket+1
+		if at := int64(l.Offset) - total; at >= 0 && at < s.n {
+			first, skipped = s, at
 		}
 		if full := int64(l.Offset + l.Count); total < full && total+s.n >= full {
-			end = (s.bucket + 1) * bucketSize
+			end = s.end()
 		}
 		total += s.n
 	}
@@ -191,21 +195,37 @@ func (l listing) everything(ctx context.Context, tx *Tx) ([]roster.Document, int
 	if docs, ok, err := l.beside(ctx, tx); ok {
 		return docs, int(total), err
 	}
-	docs, err := l.between(ctx, tx, bucket*bucketSize, end, l.Offset-int(before))
+	docs, err := l.after(ctx, tx, first, skipped, end)
 	return docs, int(total), err
 }
 
-// between reads a page of the resources that stand from a position on and before another, after the first skipped ones.
-// Both bounds are near, so that no plan sorts what it only has to walk.
-func (l listing) between(ctx context.Context, tx *Tx, from, to int64, skipped int) ([]roster.Document, error) {
-	args, n := l.with(from, to, l.Count, skipped)
+// after reads the page that begins in a stretch, after the first skipped resources, and ends before a position. Both
+// bounds are near, so that no plan sorts what it only has to walk. The place where the page begins is found from the nearer
+// end of the stretch and in the index alone: no row that is skipped is read.
+func (l listing) after(ctx context.Context, tx *Tx, first stretch, skipped, end int64) ([]roster.Document, error) {
+	args, n := l.with(first.begin(), end, l.Count)
+	from := ""
+	if skipped > 0 {
+		direction, walked := "", skipped
+		if left := first.n - skipped; left <= skipped {
+			direction, walked = " desc", left-1
+		}
+		args = append(args, first.end(), walked)
+		// Before the bounds, of which SQLite takes the first.
+		from = ` and (r.seq, r.id) >= (
+			select r.seq, r.id
+			from resource r
+			where ` + l.where + ` and r.seq >= $` + strconv.Itoa(n) + ` and r.seq < $` + strconv.Itoa(n+3) + `
+			order by r.seq` + direction + `, r.id` + direction + `
+			limit 1
+			offset $` + strconv.Itoa(n+4) + `)`
+	}
 	return collect(ctx, tx, scanDocument, `
 		select `+documentColumns+`
 		from resource r
-		where `+l.where+` and r.seq >= $`+strconv.Itoa(n)+` and r.seq < $`+strconv.Itoa(n+1)+`
+		where `+l.where+from+` and r.seq >= $`+strconv.Itoa(n)+` and r.seq < $`+strconv.Itoa(n+1)+`
 		order by `+l.byPlace()+`
-		limit $`+strconv.Itoa(n+2)+`
-		offset $`+strconv.Itoa(n+3), args...)
+		limit $`+strconv.Itoa(n+2), args...)
 }
 
 // skip walks past the first n resources in the index alone.

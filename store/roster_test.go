@@ -77,3 +77,64 @@ func oldPeople(ctx context.Context, tx *store.Tx, n int) error {
 	}
 	return nil
 }
+
+// On PostgreSQL those who come at once get the same position, so that a stretch of positions has many more resources than
+// positions.
+func TestPagesOfThoseWhoCameAtOnce(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const people, together, first = 1200, 7, 1000 // the first stretch ends before 1024
+		ctx := t.Context()
+		err := db.Update(ctx, func(tx *store.Tx) error { return peopleAtOnce(ctx, tx, people, together, first) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		rosters := store.Rosters{DB: db}
+		read := func(q roster.ListQuery) []string {
+			t.Helper()
+			q.Kind, q.ScanLimit = roster.User, 10
+			docs, total, err := rosters.List(ctx, "s", q)
+			if err != nil || total != people {
+				t.Fatalf("%d altogether, %v", total, err)
+			}
+			var ids []string
+			for _, doc := range docs {
+				ids = append(ids, doc.ID)
+			}
+			return ids
+		}
+		all := read(roster.ListQuery{After: &roster.Place{}, Count: people})
+		if len(all) != people {
+			t.Fatalf("%d by cursor", len(all))
+		}
+		for at := 0; at < people; at += 11 {
+			got := read(roster.ListQuery{Offset: at, Count: 10})
+			if diff := cmp.Diff(got, all[at:min(at+10, people)]); diff != "" {
+				t.Errorf("at %d: got - want +\n%s", at, diff)
+			}
+		}
+	})
+}
+
+func peopleAtOnce(ctx context.Context, tx *store.Tx, people, together, first int) error {
+	if err := tx.Send(ctx, `
+		insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created)
+		values ('s', 's', 'full', true, false, false, '', 0)`); err != nil {
+		return err
+	}
+	for i := range people {
+		id := fmt.Sprintf("u-%04d", (i*577)%people)
+		if err := tx.Send(ctx, `
+			insert into resource (site, kind, id, seq, version, user_name, external_id, display_name, active, role, created, modified,
+				last_by, last_via, last_at, last_text, active_by, active_via, active_at, role_by, role_via, role_at, last_sign_in, doc, list)
+			values ('s', 'User', $1, $2, 1, $1, '', '', true, 'Registered', 0, 0, '', '', 0, '', '', '', 0, '', '', 0, 0, '{}', 's/User')`,
+			id, first+i/together); err != nil {
+			return err
+		}
+	}
+	return tx.Send(ctx, `
+		insert into resource_count (site, kind, bucket, shard, n)
+		select r.site, r.kind, r.seq / 1024, 0, count(*)
+		from resource r
+		group by r.site, r.kind, r.seq / 1024`)
+}

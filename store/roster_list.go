@@ -45,9 +45,9 @@ func (t rosterTx) count(ctx context.Context, kind roster.Kind, seq int64, n int)
 func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (docs []roster.Document, total int, err error) {
 	l := newListing(id, q)
 	if l.looksUp() {
-		docs, all, err := s.lookUp(ctx, l)
+		docs, total, all, err := s.lookUp(ctx, l)
 		if err != nil || all {
-			return docs, len(docs), err
+			return docs, total, err
 		}
 	}
 	err = s.DB.view(ctx, func(tx *Tx) error {
@@ -271,7 +271,7 @@ func (l listing) page(ctx context.Context, tx *Tx) ([]roster.Document, int, erro
 }
 
 func (l listing) firstPage(ctx context.Context, tx *Tx) ([]roster.Document, int, error) {
-	docs, err := l.first(ctx, tx)
+	docs, err := l.first(ctx, tx, l.Count+1)
 	if err != nil || len(docs) <= l.Count {
 		return docs, len(docs), err
 	}
@@ -375,12 +375,20 @@ func (l listing) candidates(ctx context.Context, tx *Tx, docs []roster.Document)
 		list[i], ids[i] = candidate{doc, resource}, doc.ID
 	}
 	switch {
-	case l.Kind == roster.Group && l.asks(scim.AttrPath{Name: "members"}):
+	case l.asksMembers():
 		return list, l.addMembers(ctx, tx, list)
-	case l.Kind == roster.User && (l.asks(scim.AttrPath{Name: "groups"}) || l.Groups && l.asks(scim.AttrPath{Name: "meta", Sub: "version"})):
+	case l.asksGroups():
 		return list, l.addGroups(ctx, tx, list, ids)
 	}
 	return list, nil
+}
+
+func (l listing) asksMembers() bool {
+	return l.Kind == roster.Group && l.asks(scim.AttrPath{Name: "members"})
+}
+
+func (l listing) asksGroups() bool {
+	return l.Kind == roster.User && (l.asks(scim.AttrPath{Name: "groups"}) || l.Groups && l.asks(scim.AttrPath{Name: "meta", Sub: "version"}))
 }
 
 // asks reports whether the filter or the order reads a core attribute, or a sub-attribute of one.

@@ -7,29 +7,49 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 )
 
-// looksUp reports whether an index answers the list with its first page, as every lookup by a name or a number does that
-// provisioning begins with.
+// looksUp reports whether one query answers the list, as every lookup by a name or a number does that provisioning begins
+// with: an index finds the few that may match, and their documents say whether they do.
 func (l listing) looksUp() bool {
-	return l.n.selective && l.n.exact && l.Sort == nil && l.After == nil && l.Before == nil && l.Offset == 0 && l.Count > 0
+	first := l.Sort == nil && l.After == nil && l.Before == nil && l.Offset == 0 && l.Count > 0
+	return first && l.n.selective && (l.n.exact || !l.asksMembers() && !l.asksGroups())
 }
 
-// lookUp answers such a list with one query outside a transaction; all is false when more match than the page holds, which
-// need to be counted.
-func (s Rosters) lookUp(ctx context.Context, l listing) (docs []roster.Document, all bool, err error) {
+// lookUp answers such a list with one query outside a transaction; all is false when there is more to it.
+func (s Rosters) lookUp(ctx context.Context, l listing) (docs []roster.Document, total int, all bool, err error) {
+	limit := l.Count // of those that an index is sure of, more than a page need to be counted
+	if !l.n.exact {
+		limit = min(scanTogether, l.ScanLimit)
+	}
 	err = s.DB.read(ctx, func(tx *Tx) error {
-		docs, err = l.first(ctx, tx)
+		docs, err = l.first(ctx, tx, limit+1)
 		return err
 	})
-	return docs, len(docs) <= l.Count, err
+	if err != nil || len(docs) > limit {
+		return nil, 0, false, err
+	}
+	if l.n.exact {
+		return docs, len(docs), true, nil
+	}
+	candidates, err := l.candidates(ctx, nil, docs) // reads no rows: looksUp leaves out what would
+	if err != nil {
+		return nil, 0, false, err
+	}
+	keep := newKeeper(l.ListQuery)
+	for _, c := range candidates {
+		if l.Filter.Match(c.resource) {
+			keep.add(c)
+		}
+	}
+	return keep.docs, keep.total, true, nil
 }
 
-// first reads the first page and one document more, if there is one.
-func (l listing) first(ctx context.Context, tx *Tx) ([]roster.Document, error) {
-	args, limit := l.with(l.Count + 1)
+// first reads the first documents, as many as limit.
+func (l listing) first(ctx context.Context, tx *Tx, limit int) ([]roster.Document, error) {
+	args, n := l.with(limit)
 	return collect(ctx, tx, scanDocument, `
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+`
 		order by `+l.byPlace()+`
-		limit $`+strconv.Itoa(limit), args...)
+		limit $`+strconv.Itoa(n), args...)
 }

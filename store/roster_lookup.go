@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/rollcall-scim/rollcall/roster"
@@ -21,12 +23,15 @@ func (s Rosters) lookUp(ctx context.Context, l listing) (docs []roster.Document,
 		limit = min(scanTogether, l.ScanLimit)
 	}
 	err = s.DB.read(ctx, func(tx *Tx) error {
-		docs, err = l.first(ctx, tx, limit+1)
+		docs, err = l.some(ctx, tx, limit+1)
 		return err
 	})
 	if err != nil || len(docs) > limit {
 		return nil, 0, false, err
 	}
+	slices.SortFunc(docs, func(a, b roster.Document) int {
+		return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.ID, b.ID))
+	})
 	if l.n.exact {
 		return docs, len(docs), true, nil
 	}
@@ -41,6 +46,16 @@ func (s Rosters) lookUp(ctx context.Context, l listing) (docs []roster.Document,
 		}
 	}
 	return keep.docs, keep.total, true, nil
+}
+
+// some reads as many documents as limit, in no order: to sort one row takes a database as long as to find it.
+func (l listing) some(ctx context.Context, tx *Tx, limit int) ([]roster.Document, error) {
+	args, n := l.with(limit)
+	return collect(ctx, tx, scanDocument, `
+		select `+documentColumns+`
+		from resource r
+		where `+l.where+`
+		limit $`+strconv.Itoa(n), args...)
 }
 
 // first reads the first documents, as many as limit.

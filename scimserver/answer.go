@@ -55,6 +55,11 @@ func writeResource(w http.ResponseWriter, a answer) error {
 		w.WriteHeader(a.status)
 		return writeStream(w, a.stream)
 	case a.body == nil:
+		if a.status == http.StatusNoContent && a.location != "" {
+			// RFC 9110 §15.3.5: it speaks of the resource as it is now. SCIM-SDK takes a PATCH without it for failed, see
+			// testdata/scim_sdk.txtar.
+			h["Content-Type"] = mediaType
+		}
 		w.WriteHeader(a.status)
 		return nil
 	}

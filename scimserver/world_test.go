@@ -229,6 +229,9 @@ func (w *world) checkAnswer(r *http.Request, got *httptest.ResponseRecorder) {
 	if got.Code == http.StatusNotModified && got.Header().Get("Content-Location") == "" {
 		w.t.Errorf("%s: got 304 without Content-Location", what)
 	}
+	if media := got.Header().Get("Content-Type"); r.Method == http.MethodPatch && got.Code == http.StatusNoContent && media != "application/scim+json" {
+		w.t.Errorf("%s: got 204 with Content-Type %q, want application/scim+json", what, media)
+	}
 	if got.Code == http.StatusNoContent || got.Code == http.StatusNotModified {
 		if got.Body.Len() > 0 {
 			w.t.Errorf("%s: got a body with %d: %s", what, got.Code, got.Body)

@@ -64,6 +64,10 @@ func (r *Rosters) Advance(ctx context.Context, key string, epoch int64) (next ti
 	return r.Now(), nil
 }
 
+// IndexedValues is how many different values a resource may have of an attribute before they have one row for all of
+// them, which is of an empty value: one resource must hold up nobody.
+const IndexedValues = 100
+
 // DeclaredValues lists the values that a stored resource has of what is declared searchable of its kind. It needs no
 // schema, so that a row means the same whatever the schemas become.
 func (rec *Record) DeclaredValues(declared []site.Searchable) ([]Value, error) {
@@ -76,24 +80,32 @@ func (rec *Record) DeclaredValues(declared []site.Searchable) ([]Value, error) {
 	}
 	var values []Value
 	for _, s := range declared {
-		if s.Type != string(rec.Kind) {
-			continue
+		if s.Type == string(rec.Kind) {
+			values = append(values, valuesAt(doc, s)...)
 		}
-		from := len(values)
-		eachValue(doc, s.Path, func(value any) {
-			v := Value{Path: s.ID}
-			v.Folded, _ = IndexKey(value)
-			if v.Folded != "" && !slices.Contains(values[from:], v) {
-				values = append(values, v)
-			}
-		})
 	}
 	return values, nil
 }
 
-// eachValue visits the values at a path as a filter compares them: those of every element, and of sub-attributes with
-// several.
-func eachValue(doc scim.Resource, path scim.AttrPath, visit func(any)) {
+func valuesAt(doc scim.Resource, s site.Searchable) []Value {
+	var values []Value
+	eachValue(doc, s.Path, func(value any) bool {
+		v := Value{Path: s.ID}
+		if v.Folded, _ = IndexKey(value); v.Folded == "" || slices.Contains(values, v) {
+			return true
+		}
+		values = append(values, v)
+		return len(values) <= IndexedValues
+	})
+	if len(values) > IndexedValues {
+		return []Value{{Path: s.ID}}
+	}
+	return values
+}
+
+// eachValue visits the values at a path as a filter compares them, those of every element and of sub-attributes with
+// several, until visit is false.
+func eachValue(doc scim.Resource, path scim.AttrPath, visit func(any) bool) {
 	from := map[string]any(doc)
 	if path.URN != "" {
 		from, _ = doc[path.URN].(map[string]any)
@@ -105,7 +117,9 @@ func eachValue(doc scim.Resource, path scim.AttrPath, visit func(any)) {
 			continue // a value that is not complex is its own "value"
 		}
 		for _, value := range elementsOf(e) {
-			visit(value)
+			if !visit(value) {
+				return
+			}
 		}
 	}
 }

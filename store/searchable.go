@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -160,6 +161,70 @@ func find(indexes []valueIndex, d site.Searchable) (valueIndex, bool) {
 	return indexes[at], true
 }
 
+// declaredRows are the value rows that filters on a kind may use beside those of every site.
+type declaredRows struct {
+	paths   map[scim.AttrPath]string
+	many    map[valueRange]bool // the ranges that have many rows
+	crowded map[string]bool     // the paths of which some resource has one row for more values than have their own
+	asked   *[]valueRange       // is told the ranges that a filter asks about, unless nil
+}
+
+// valueRange are the value rows of a path from a value on and before another.
+type valueRange struct{ path, from, to string }
+
+// fewRows is how many value rows are found and sorted more cheaply than a list is walked.
+const fewRows = 1_000
+
+// declaredRows returns the rows of what is declared searchable in the transaction's snapshot and has all of them there,
+// with what has to be known of those that a filter asks about.
+func (tx *Tx) declaredRows(ctx context.Context, id site.ID, kind roster.Kind, f *scim.Filter) (d declaredRows, err error) {
+	declared, err := tx.searchable(ctx, id, "")
+	if errors.Is(err, site.ErrNotFound) {
+		return d, nil // nobody is there to be found
+	}
+	if err != nil || len(declared) == 0 {
+		return d, err
+	}
+	indexes, err := tx.valueIndexes(ctx, id)
+	if err != nil {
+		return d, err
+	}
+	d.paths = map[scim.AttrPath]string{}
+	for _, s := range declared {
+		if v, _ := find(indexes, s); v.complete && s.Type == string(kind) {
+			d.paths[s.Path] = s.ID
+		}
+	}
+	var asked []valueRange
+	d.asked = &asked
+	narrow(kind, f, string(id), d, 0)
+	d.asked, d.many, d.crowded = nil, map[valueRange]bool{}, map[string]bool{}
+	for _, r := range asked {
+		if d.many[r], d.crowded[r.path], err = tx.lookAhead(ctx, id, r); err != nil {
+			return d, err
+		}
+	}
+	return d, nil
+}
+
+// lookAhead reports whether a range has more than a few rows, and whether its path is crowded.
+func (tx *Tx) lookAhead(ctx context.Context, id site.ID, r valueRange) (many, crowded bool, err error) {
+	var rows, all int
+	err = tx.QueryRow(ctx, `
+		select
+			(select count(*) from (
+				select v.value
+				from resource_value v
+				where v.site = $1 and v.path = $2 and v.value >= $3 and v.value < $4
+				limit $5) found),
+			(select count(*) from (
+				select v.value
+				from resource_value v
+				where v.site = $1 and v.path = $2 and v.value = ''
+				limit 1) found)`, string(id), r.path, r.from, r.to, fewRows+1).Scan(&rows, &all)
+	return rows > fewRows, all > 0, err
+}
+
 // Indexing reads what is declared, how far its rows are, and how many resources there are of each type.
 func (s Rosters) Indexing(ctx context.Context, id site.ID) (all []roster.Indexing, err error) {
 	err = s.DB.view(ctx, func(tx *Tx) error {
@@ -273,32 +338,21 @@ func (s *indexStep) fill(ctx context.Context, first valueIndex) error {
 			together = append(together, s.declared[i])
 		}
 	}
-	records, err := collect(ctx, s.tx, func(row scanner) (rec roster.Record, err error) {
-		rec.Kind = first.kind
-		err = row.Scan(&rec.ID, &rec.Position, &rec.JSON)
-		return rec, err
-	}, `
-		select r.id, r.seq, r.doc
-		from resource r
-		where r.list = $1 and (r.seq, r.id) > ($2, $3)
-		order by r.seq, r.id
-		limit $4`+s.tx.forShare(), listOf(s.site, first.kind), first.at.Position, first.at.ID, s.limit)
-	if err != nil {
-		return err
-	}
 	next := first
-	next.done += len(records)
-	next.complete = len(records) == 0
+	next.complete = true
 	var rows []valueRow
-	for _, rec := range records {
+	err := s.resources(ctx, first, func(rec roster.Record) (enough bool, err error) {
 		values, err := rec.DeclaredValues(together)
-		if err != nil {
-			return err
-		}
 		for _, v := range values {
 			rows = append(rows, valueRow{rec.ID, v})
 		}
 		next.at = roster.Place{Position: rec.Position, ID: rec.ID}
+		next.done++
+		next.complete = false
+		return len(rows) >= rowsTogether, err
+	})
+	if err != nil {
+		return err
 	}
 	if err := s.tx.addValues(ctx, s.site, rows); err != nil {
 		return err
@@ -313,6 +367,38 @@ func (s *indexStep) fill(ctx context.Context, first valueIndex) error {
 		}
 	}
 	return nil
+}
+
+// What one step writes and reads at most, give or take a resource.
+const (
+	rowsTogether  = 1_000
+	bytesTogether = 4 << 20
+)
+
+// resources visits the next resources, held until the transaction ends, until there is enough for one step.
+func (s *indexStep) resources(ctx context.Context, from valueIndex, visit func(roster.Record) (enough bool, err error)) (err error) {
+	rows, err := s.tx.Query(ctx, `
+		select r.id, r.seq, r.doc
+		from resource r
+		where r.list = $1 and (r.seq, r.id) > ($2, $3)
+		order by r.seq, r.id
+		limit $4`+s.tx.forShare(), listOf(s.site, from.kind), from.at.Position, from.at.ID, s.limit)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	read := 0
+	for rows.Next() {
+		rec := roster.Record{Kind: from.kind}
+		if err := rows.Scan(&rec.ID, &rec.Position, &rec.JSON); err != nil {
+			return err
+		}
+		read += len(rec.JSON)
+		if enough, err := visit(rec); err != nil || enough || read >= bytesTogether {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // valueRow is a value of a resource.

@@ -102,8 +102,10 @@ func TestSiteAccess(t *testing.T) {
 	operatorsSecret := w.startOperator("sam")
 	adminSecret := w.startSession(acme, kim.ID)
 
+	declared := w.declare(acme, "title")
+
 	handler := w.pages.Handler()
-	params := map[string]string{"site": "acme", "person": ada.ID, "token": token.ID, "secret": "unknown"}
+	params := map[string]string{"site": "acme", "person": ada.ID, "token": token.ID, "declared": declared, "secret": "unknown"}
 	strangers := map[string]string{
 		"without_a_session":              "",
 		"with_an_unknown_session":        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
@@ -127,7 +129,7 @@ func TestSiteAccess(t *testing.T) {
 					t.Errorf("%s: got %d, want 401", name, got.Code)
 				}
 			}
-			gone := map[string]string{"site": "nowhere", "person": ada.ID, "token": token.ID}
+			gone := map[string]string{"site": "nowhere", "person": ada.ID, "token": token.ID, "declared": declared}
 			if got := knock(t, handler, rt.pattern, gone, siteCookie, adminSecret); got.Code != http.StatusUnauthorized {
 				t.Errorf("a site that does not exist: got %d, want 401", got.Code)
 			}

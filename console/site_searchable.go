@@ -210,7 +210,7 @@ func (p *SitePages) askRemoveSearchable(w http.ResponseWriter, r *http.Request, 
 		return err
 	}
 	pg := v.page
-	pg.Title, pg.Narrow = "Remove the index of "+i.Searchable.String()+"?", true
+	pg.Title, pg.Narrow = fmt.Sprintf("Remove the index of %s?", scim.AttrPath{Name: i.Path.Name, Sub: i.Path.Sub}), true
 	pg.Crumbs = v.crumbs(crumb{"SCIM integration", v.url("admin/access/scim")}, crumb{"Searchable attributes", v.url("admin/access/scim/searchable")})
 	ask := confirmPage{
 		page: pg,

@@ -135,7 +135,7 @@ func TestSearchableAttributes(t *testing.T) {
 		s, b := w.admin(site.Documented)
 		title := w.declare(s, "title", "nickName")
 		ask := b.get(searchablePath + "/" + title + "/remove")
-		ask.wantWords("Remove the index of title of User?", "Filters on title read every User again from the next call on, 1 at present.", "Declaring it again fills its index anew.")
+		ask.wantWords("Remove the index of title?", "Filters on title read every User again from the next call on, 1 at present.", "Declaring it again fills its index anew.")
 		if got := w.searchable(s); len(got) != 2 {
 			t.Errorf("asking removed something: %v", got)
 		}

@@ -107,8 +107,10 @@ func TestSiteAccess(t *testing.T) {
 	}
 	adminSecret := w.startSession(acme, kim.ID)
 
+	declared := w.declare(acme, "title")
+
 	handler := w.pages.Handler()
-	params := map[string]string{"site": "acme", "person": ada.ID, "token": token.ID, "secret": "unknown"}
+	params := map[string]string{"site": "acme", "person": ada.ID, "token": token.ID, "declared": declared, "secret": "unknown"}
 	strangers := map[string]string{
 		"without_a_session":              "",
 		"with_an_unknown_session":        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
@@ -142,7 +144,7 @@ func TestSiteAccess(t *testing.T) {
 			}
 			// A site that is not there answers like one that is: nobody learns the names of customers.
 			for _, name := range []string{"nowhere", "deleted"} {
-				gone := map[string]string{"site": name, "person": ada.ID, "token": token.ID}
+				gone := map[string]string{"site": name, "person": ada.ID, "token": token.ID, "declared": declared}
 				for _, secret := range []string{"", adminSecret, orphaned} {
 					got := knock(t, handler, rt.pattern, gone, siteCookie, secret)
 					if got.Code != http.StatusUnauthorized {

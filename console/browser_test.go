@@ -27,6 +27,7 @@ func TestInABrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.logged(s, sampleCalls(ada.ID)...)
+	declared := w.declare(s, "title", "department")
 	mux := http.NewServeMux()
 	mux.Handle("/c/", w.pages.Handler())
 	mux.Handle("/assets/", w.pages.Console.Assets())
@@ -65,6 +66,16 @@ func TestInABrowser(t *testing.T) {
 			t.Error("no copy button beside the Tenant URL")
 		}
 	})
+	t.Run("an_index_that_is_filled_shows_without_a_reload", func(t *testing.T) {
+		win.Open(server.URL + searchablePath)
+		win.Sees("0 of 3 indexed")
+		w.index(s)
+		win.Sees("Complete", "3 indexed")
+		if win.Has("[hx-trigger]") {
+			t.Error("the page goes on asking")
+		}
+		w.declare(s, "nickName")
+	})
 	t.Run("fits_a_screen_of_320_pixels", func(t *testing.T) {
 		win.Resize(320, 700)
 		defer win.Resize(1280, 900)
@@ -73,7 +84,7 @@ func TestInABrowser(t *testing.T) {
 			if method != http.MethodGet || rt.access == anyone {
 				continue
 			}
-			path = strings.NewReplacer("{site}", "acme", "{person}", ada.ID, "{token}", token.ID, "{$}", "").Replace(path)
+			path = strings.NewReplacer("{site}", "acme", "{person}", ada.ID, "{token}", token.ID, "{declared}", declared, "{$}", "").Replace(path)
 			if strings.HasSuffix(path, "/role") {
 				path += "?role=Moderator"
 			}

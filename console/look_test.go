@@ -32,6 +32,9 @@ func everyPage(t *testing.T) map[string]*shown {
 	}
 	token := w.liveTokens(s)[0]
 	w.logged(s, sampleCalls(ada.ID)...)
+	pages["nothing searchable"] = b.get(searchablePath)
+	pages["no attribute"] = b.get(searchablePath).submit("Declare searchable", nil)
+	declared := w.declare(s, "title", "department")
 	b.get(scimPath).submit("Save", map[string][]string{"enabled": {"on"}})
 	pages["wrong site name"] = b.get(scimPath+"/off").submit("Turn SCIM off", map[string][]string{"confirm": {"x"}})
 	link, err := w.pages.SignIns.IssueSiteLink(t.Context(), s, "ada@acme.example", "cli")
@@ -51,7 +54,7 @@ func everyPage(t *testing.T) map[string]*shown {
 		if method != http.MethodGet || rt.access == anyone {
 			continue
 		}
-		path = strings.NewReplacer("{site}", "acme", "{person}", ada.ID, "{token}", token.ID, "{$}", "").Replace(path)
+		path = strings.NewReplacer("{site}", "acme", "{person}", ada.ID, "{token}", token.ID, "{declared}", declared, "{$}", "").Replace(path)
 		if strings.HasSuffix(path, "/role") {
 			path += "?role=Moderator"
 		}

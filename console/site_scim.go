@@ -20,8 +20,9 @@ type scimPage struct {
 
 	EnableURL, RolesURL string
 
-	Switches switchesForm
-	Schemas  schemasSummary
+	Switches   switchesForm
+	Schemas    schemasSummary
+	Searchable searchableSummary
 
 	Tokens   []tokenRow // live, newest first
 	Ended    []tokenRow // the last ten that are not
@@ -78,6 +79,10 @@ func (p *SitePages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 	if err != nil {
 		return scimPage{}, err
 	}
+	searchable, err := p.searchableSummary(r, v)
+	if err != nil {
+		return scimPage{}, err
+	}
 	state := judge(v.Site, tokens, rows, now)
 	pg := v.page
 	pg.Title, pg.Badge, pg.StatusLine = "SCIM integration", state.Badge(), state.Sentence
@@ -86,7 +91,7 @@ func (p *SitePages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 		page: pg, Site: v.Site, TenantURL: p.tenantURL(v),
 		Guide: v.url("admin/access/scim/guide"), Overview: v.url("admin/access"),
 		EnableURL: v.url("admin/access/scim/enabled"), RolesURL: v.url("admin/access/scim/roles"),
-		Switches: switchesOf(v), Schemas: summaryOf(v),
+		Switches: switchesOf(v), Schemas: summaryOf(v), Searchable: searchable,
 	}
 	live := liveTokens(tokens, now)
 	for _, t := range live {

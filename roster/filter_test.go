@@ -1,10 +1,12 @@
 package roster_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
@@ -35,6 +37,7 @@ func drawUser(t *rapid.T, n int) scim.Resource {
 			doc[name] = word(t)
 		}
 	}
+	drawSearchable(t, doc)
 	var emails []any
 	for range rapid.IntRange(0, 3).Draw(t, "emails") {
 		e := map[string]any{}
@@ -54,6 +57,119 @@ func drawUser(t *rapid.T, n int) scim.Resource {
 	return doc
 }
 
+// badge is an extension with attributes of the types that can be declared searchable.
+const (
+	badge       = "urn:example:Badge"
+	badgeSchema = `{
+		"schemas": [{"id": "urn:example:Badge", "attributes": [
+			{"name": "number", "type": "integer"},
+			{"name": "level", "type": "decimal", "multiValued": true},
+			{"name": "code", "type": "string", "caseExact": true},
+			{"name": "tags", "type": "string", "multiValued": true}]}],
+		"extensions": [{"resourceType": "User", "schema": "urn:example:Badge"}]
+	}`
+)
+
+// searchables are attributes that tests declare searchable.
+var searchables = []string{
+	"title", "name.givenName", "addresses.locality", "addresses.type", "emails.type", scim.EnterpriseURN + ":department",
+	badge + ":number", badge + ":level", badge + ":code", badge + ":tags",
+}
+
+// fewWord draws from even fewer words, so that what is declared is found now and then.
+func fewWord(t *rapid.T) string {
+	return rapid.SampledFrom([]string{"a", "A", "ab", "b%", "ſ", "S", "e", "e\u0301", "\u00e9"}).Draw(t, "word")
+}
+
+// long texts are alike in what their rows have of them.
+var long = strings.Repeat("ä", roster.IndexedRunes-1)
+
+// drawSearchable adds values of what may be declared searchable.
+func drawSearchable(t *rapid.T, doc scim.Resource) {
+	text := func(name string) string {
+		if rapid.IntRange(0, 9).Draw(t, name+" is long") == 0 {
+			return long + fewWord(t) + "z"
+		}
+		return fewWord(t)
+	}
+	one := func(into map[string]any, name string, value func(string) any) {
+		if rapid.Bool().Draw(t, name) {
+			into[name] = value(name)
+		}
+	}
+	several := func(of func(string) any) func(string) any {
+		return func(name string) any {
+			var list []any
+			for range rapid.IntRange(1, 3).Draw(t, "how many "+name) {
+				list = append(list, of(name))
+			}
+			return list
+		}
+	}
+	asText := func(name string) any { return text(name) }
+	asNumber := func(name string) any { return rapid.SampledFrom(integers).Draw(t, name+" is") }
+	asDecimal := func(name string) any {
+		return rapid.SampledFrom([]any{int64(1), 1.5, 2.25, int64(3), float64(1 << 53)}).Draw(t, name+" is")
+	}
+	name, own, enterprise := map[string]any{}, map[string]any{}, map[string]any{}
+	one(name, "givenName", asText)
+	one(own, "number", asNumber)
+	one(own, "level", several(asDecimal))
+	one(own, "code", asText)
+	one(own, "tags", several(asText))
+	one(enterprise, "department", asText)
+	one(doc, "addresses", several(func(string) any {
+		a := map[string]any{"type": rapid.SampledFrom([]string{"work", "home"}).Draw(t, "address type")}
+		one(a, "locality", asText)
+		return a
+	}))
+	for urn, m := range map[string]map[string]any{"name": name, badge: own, scim.EnterpriseURN: enterprise} {
+		if len(m) > 0 {
+			doc[urn] = m
+		}
+	}
+}
+
+var integers = []int64{-1, 0, 1, 7, 1 << 53, 1<<53 + 1}
+
+// drawSearchableTerm draws a comparison of what may be declared searchable.
+func drawSearchableTerm(t *rapid.T) string {
+	attribute := rapid.SampledFrom(searchables).Draw(t, "searchable")
+	switch {
+	case rapid.IntRange(0, 5).Draw(t, "presence") == 0:
+		return attribute + " pr"
+	case strings.HasSuffix(attribute, ":number"), strings.HasSuffix(attribute, ":level"):
+		op := rapid.SampledFrom([]string{"eq", "ne", "gt", "le", "eq", "eq"}).Draw(t, "op")
+		number := rapid.SampledFrom([]string{"-1", "0", "-0.0", "1", "1.0", "1.5", "2.25", "7", "9007199254740992", "9007199254740993"}).Draw(t, "number")
+		return attribute + " " + op + " " + number
+	case rapid.IntRange(0, 5).Draw(t, "long") == 0:
+		op := rapid.SampledFrom([]string{"eq", "ne", "co", "sw", "ew"}).Draw(t, "op")
+		text := rapid.SampledFrom([]string{long, long + "a", long + "Az", long[:2], "z", long + "ß"}).Draw(t, "text")
+		return attribute + " " + op + " " + quoted(text)
+	case rapid.IntRange(0, 5).Draw(t, "value path") == 0:
+		return drawValuePath(t)
+	}
+	return drawFewComparison(t, attribute)
+}
+
+func drawFewComparison(t *rapid.T, attribute string) string {
+	op := rapid.SampledFrom([]string{"eq", "eq", "eq", "ne", "co", "sw", "ew", "ge"}).Draw(t, "op")
+	return attribute + " " + op + " " + quoted(fewWord(t))
+}
+
+func drawValuePath(t *rapid.T) string {
+	locality := func() string { return drawFewComparison(t, "locality") }
+	return rapid.SampledFrom([]func() string{
+		func() string { return "addresses[" + locality() + "]" },
+		func() string { return `addresses[type eq "work" and ` + locality() + "]" },
+		func() string { return `addresses[type eq "home" or ` + locality() + "]" },
+		func() string { return `addresses[locality pr and type eq "work"]` },
+		func() string { return "addresses[not (" + locality() + ")]" },
+		func() string { return badge + ":tags[" + drawFewComparison(t, "value") + "]" },
+		func() string { return badge + ":tags[not (" + drawFewComparison(t, "value") + ")]" },
+	}).Draw(t, "of")()
+}
+
 func quoted(text string) string {
 	b, _ := json.Marshal(text) // text always marshals
 	return string(b)
@@ -66,6 +182,9 @@ func drawComparison(t *rapid.T, attribute string) string {
 
 // drawTerm draws one comparison of anything that is indexed, half indexed or not indexed.
 func drawTerm(t *rapid.T, ids []string) string {
+	if rapid.Bool().Draw(t, "is searchable") {
+		return drawSearchableTerm(t)
+	}
 	switch rapid.IntRange(0, 9).Draw(t, "term") {
 	case 0:
 		return "active " + rapid.SampledFrom([]string{"eq true", "eq false", "ne true", `eq "False"`, "pr", "eq null"}).Draw(t, "active")
@@ -114,7 +233,42 @@ func drawFilter(t *rapid.T, ids []string, depth int) string {
 	return drawTerm(t, ids)
 }
 
-// TestFilter holds the store's answer to what the evaluator says of each document.
+// drawDeclared declares some attributes of users searchable, and maybe withdraws some.
+func (f fixture) drawDeclared(t *rapid.T, s site.Site) {
+	if !rapid.Bool().Draw(t, "declare") {
+		return
+	}
+	some := rapid.SliceOfNDistinct(rapid.SampledFrom(searchables), 1, len(searchables), rapid.ID).Draw(t, "declared")
+	if _, err := f.sites.DeclareSearchable(context.Background(), s.ID, "User", some, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	if n := rapid.IntRange(0, 2).Draw(t, "withdraw"); n > 0 && n <= len(some) {
+		if err := f.sites.WithdrawSearchable(context.Background(), s.ID, "User", some[:n], "cli"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// drawIndexed takes some steps at the value rows of a site, of one or two users each.
+func (f fixture) drawIndexed(t *rapid.T, s site.Site) {
+	ctx, rows := context.Background(), store.Rosters{DB: f.db}
+	epoch, err := store.Leases{DB: f.db}.Claim(ctx, roster.LeaseKind, string(s.ID), "test", time.Minute)
+	for range rapid.SampledFrom([]int{0, 1, 2, 1000}).Draw(t, "steps") {
+		more := err == nil
+		if more {
+			more, err = rows.Index(ctx, s.ID, epoch, rapid.IntRange(1, 2).Draw(t, "together"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+// TestFilter holds the store's answer to what the evaluator says of each document, whatever is declared searchable and
+// however far its rows are.
 func TestFilter(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -123,23 +277,57 @@ func TestFilter(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
 			round++
 			s := f.site(t, fmt.Sprintf("round-%d", round), site.Full)
-			var docs []scim.Resource
+			s, err := f.sites.SetSchemas(t.Context(), s.ID, []byte(badgeSchema), "cli")
+			if err != nil {
+				rt.Fatal(err)
+			}
+			r := f.rosters.Open(s)
+			f.drawDeclared(rt, s)
+			docs := map[string]scim.Resource{}
 			ids := []string{"nobody"}
+			took := func(out roster.Outcome, err error) {
+				if err != nil {
+					rt.Fatal(err)
+				}
+				if docs[out.Document.ID], err = scim.Parse(out.Document.JSON); err != nil {
+					rt.Fatal(err)
+				}
+			}
 			for n := range rapid.IntRange(1, 6).Draw(rt, "users") {
-				out, err := f.rosters.Open(s).Create(t.Context(), roster.User, drawUser(rt, n), bySCIM)
-				if err != nil {
-					rt.Fatal(err)
-				}
-				doc, err := scim.Parse(out.Document.JSON)
-				if err != nil {
-					rt.Fatal(err)
-				}
-				docs = append(docs, doc)
+				out, err := r.Create(t.Context(), roster.User, drawUser(rt, n), bySCIM)
+				took(out, err)
 				ids = append(ids, out.Document.ID)
 			}
+			f.drawDeclared(rt, s)
+			for n, id := range ids[1:] {
+				switch rapid.IntRange(0, 6).Draw(rt, "then") {
+				case 0, 1:
+					next := drawUser(rt, n)
+					for _, kept := range []string{"active", "userType"} { // so that the last administrator may stay one
+						if next[kept] = docs[id][kept]; next[kept] == nil {
+							delete(next, kept)
+						}
+					}
+					took(r.Replace(t.Context(), roster.User, id, next, bySCIM))
+				case 2:
+					if doc := docs[id]; doc.String("userType") != "Admin" && doc.String("userType") != "Moderator" {
+						if _, err := r.Delete(t.Context(), roster.User, id, bySCIM); err != nil {
+							rt.Fatal(err)
+						}
+						delete(docs, id)
+					}
+				case 3:
+					f.drawIndexed(rt, s)
+				case 4:
+					out, err := r.Create(t.Context(), roster.User, drawUser(rt, 10+n), bySCIM)
+					took(out, err)
+					ids = append(ids, out.Document.ID)
+				}
+			}
+			f.drawIndexed(rt, s)
 			for range 20 {
 				text := drawFilter(rt, ids, 3)
-				parsed, _, err := scim.ParseFilter(scim.UserType(), text, scim.Lenient)
+				parsed, _, err := scim.ParseFilter(mustType(t, s), text, scim.Lenient)
 				if err != nil {
 					if strings.Contains(text, `""`) || strings.Contains(text, "emails pr") {
 						continue // a filter that the language refuses has no answer
@@ -147,12 +335,12 @@ func TestFilter(t *testing.T) {
 					rt.Fatalf("%s: %v", text, err)
 				}
 				var want []string
-				for _, doc := range docs {
-					if parsed.Match(doc) {
-						want = append(want, doc.String("id"))
+				for _, id := range ids {
+					if doc, there := docs[id]; there && parsed.Match(doc) {
+						want = append(want, id)
 					}
 				}
-				page, err := f.rosters.Open(s).List(t.Context(), roster.Query{Filter: parsed, Count: 100})
+				page, err := r.List(t.Context(), roster.Query{Filter: parsed, Count: 100})
 				if err != nil {
 					rt.Fatalf("%s: %v", text, err)
 				}
@@ -166,4 +354,14 @@ func TestFilter(t *testing.T) {
 			}
 		})
 	})
+}
+
+// mustType is a site's type of users.
+func mustType(t *testing.T, s site.Site) *scim.ResourceType {
+	t.Helper()
+	types, err := scim.NewRegistry(s.Schemas)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return types.Types()[0]
 }

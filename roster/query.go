@@ -114,13 +114,14 @@ func (r *Roster) list(ctx context.Context, q ListQuery) ([]Document, int, error)
 }
 
 func narrowBy(kind Kind) string {
+	by := "id or externalId"
 	switch kind {
 	case User:
-		return "Filter by id, userName, externalId, displayName, userType, active or emails.value as well."
+		by = "id, userName, externalId, displayName, userType, active or emails.value"
 	case Group:
-		return "Filter by id, externalId, displayName or members.value as well."
+		by = "id, externalId, displayName or members.value"
 	}
-	return "Filter by id, externalId or an attribute that is unique as well."
+	return "Filter by " + by + " as well, or have an administrator of the site declare the attribute searchable."
 }
 
 func notFound(kind Kind, id string) error {

@@ -126,7 +126,7 @@ type Stamp struct {
 
 // Value is one value of an attribute that has rows of its own, because it is searched for or must be unique.
 type Value struct {
-	Path    string // "emails.value"
+	Path    string // "emails.value", or the id of what is declared searchable
 	Folded  string
 	Element int // which element of the attribute has it
 }
@@ -187,6 +187,13 @@ type Store interface {
 	SessionPerson(ctx context.Context, id site.ID, session SessionHash, now time.Time) (Record, error)
 	EndSession(ctx context.Context, id site.ID, session SessionHash) error
 
+	// Indexing returns what is declared searchable with how far its rows are.
+	Indexing(ctx context.Context, id site.ID) ([]Indexing, error)
+	// Index does one step of what is to be done about the rows of what is declared searchable, in one transaction under
+	// the epoch of the site's lease: it writes those of the next limit resources, or clears some of what is not declared
+	// any more. false: there was nothing to do. site.ErrNotFound.
+	Index(ctx context.Context, id site.ID, epoch int64, limit int) (more bool, err error)
+
 	// Update runs fn in one transaction. fn may run more than once and has no effect but through tx. It is
 	// site.ErrNotFound when the site is gone.
 	Update(ctx context.Context, id site.ID, fn func(tx Tx) error) error
@@ -228,7 +235,8 @@ func (p Place) Compare(other Place, sort *scim.Sort) int {
 	return cmp.Or(order, cmp.Compare(p.Position, other.Position), cmp.Compare(p.ID, other.ID))
 }
 
-// Tx is one transaction on one site's roster.
+// Tx is one transaction on one site's roster. What writes a resource also writes the rows of what is declared searchable,
+// which are its DeclaredValues.
 type Tx interface {
 	// Record and RecordByUserName lock what they return until the transaction ends. ErrNotFound.
 	Record(ctx context.Context, kind Kind, resource string) (Record, error)

@@ -42,7 +42,8 @@ type Runner struct {
 	// restart, and no two running processes share it; on PostgreSQL every
 	// process has its own.
 	Owner string
-	// Pool makes River schedule the slices across processes; nil on SQLite.
+	// Pool makes River schedule the slices across processes; nil on SQLite, and
+	// where work is so seldom that every process may look for it.
 	Pool *pgxpool.Pool
 
 	// Optional.

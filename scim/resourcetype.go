@@ -81,6 +81,15 @@ func (rt *ResourceType) attribute(name string) *Attribute {
 	return common().Attribute(name)
 }
 
+// Resolve finds the attribute that a name stands for, as a lenient filter reads
+// it: "title", "name.familyName", "urn:…:User:department". sub is the
+// sub-attribute where the name has one, else nil. It is false where the type has
+// no such attribute.
+func (rt *ResourceType) Resolve(name string) (path AttrPath, attr, sub *Attribute, ok bool) {
+	t, err := (&reader{}).resolve(rt, name)
+	return t.AttrPath, t.attr, t.sub, err == nil && t.Name != ""
+}
+
 // onlyExtensionWith finds the one extension that has an attribute of the name;
 // nil when none or several have.
 func (rt *ResourceType) onlyExtensionWith(name string) (*Schema, *Attribute) {

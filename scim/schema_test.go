@@ -240,3 +240,42 @@ func TestConfiguredResourceType(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+func TestResolve(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]struct {
+		path      AttrPath
+		attr, sub string
+	}{
+		"title":                              {AttrPath{Name: "title"}, "title", ""},
+		"NAME.familyname":                    {AttrPath{Name: "name", Sub: "familyName"}, "name", "familyName"},
+		EnterpriseURN + ":Department":        {AttrPath{URN: EnterpriseURN, Name: "department"}, "department", ""},
+		"department":                         {AttrPath{URN: EnterpriseURN, Name: "department"}, "department", ""},
+		EnterpriseURN + ":manager.value":     {AttrPath{URN: EnterpriseURN, Name: "manager", Sub: "value"}, "manager", "value"},
+		UserURN + ":addresses.locality":      {AttrPath{Name: "addresses", Sub: "locality"}, "addresses", "locality"},
+		"meta.created":                       {AttrPath{Name: "meta", Sub: "created"}, "meta", "created"},
+		"titel":                              {},
+		"name.nick":                          {},
+		"":                                   {},
+		UserURN:                              {},
+		"emails[type eq \"work\"].value":     {},
+		"urn:example:Badge:number":           {},
+		"title.":                             {},
+		"urn:ietf:params:scim:schemas:core:": {},
+	} {
+		path, attr, sub, ok := UserType().Resolve(name)
+		if !ok {
+			if want.attr != "" {
+				t.Errorf("%s: not found", name)
+			}
+			continue
+		}
+		got := []string{attr.Name, ""}
+		if sub != nil {
+			got[1] = sub.Name
+		}
+		if path != want.path || got[0] != want.attr || got[1] != want.sub {
+			t.Errorf("%s: got %+v %v, want %+v", name, path, got, want)
+		}
+	}
+}

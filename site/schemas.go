@@ -47,7 +47,7 @@ func (u Use) String() string {
 
 // SetSchemas gives a site another document of schemas and resource types, as scim.NewRegistry reads it; an empty one
 // for none. What is wrong with it comes as *scim.RegistryError. Adding is always possible; what stored resources would
-// not survive is refused with *InUseError.
+// not survive is refused with *InUseError. An attribute that goes is no longer declared searchable.
 func (s *Sites) SetSchemas(ctx context.Context, id ID, doc []byte, actor string) (Site, error) {
 	if doc = bytes.TrimSpace(doc); len(doc) == 0 {
 		doc = nil
@@ -73,7 +73,10 @@ func (s *Sites) SetSchemas(ctx context.Context, id ID, doc []byte, actor string)
 		if err := tx.PutSite(ctx, result); err != nil {
 			return err
 		}
-		return tx.AppendEvent(ctx, s.schemasEvent(id, old, next, actor))
+		if err := tx.AppendEvent(ctx, s.schemasEvent(id, old, next, actor)); err != nil {
+			return err
+		}
+		return s.keepSearchable(ctx, tx, next, actor)
 	})
 	if err != nil {
 		return Site{}, err

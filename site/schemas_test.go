@@ -37,6 +37,21 @@ func (f fixture) put(t *testing.T, kind roster.Kind, id, doc string) {
 	}
 }
 
+// remove takes a document away as the roster does.
+func (f fixture) remove(t *testing.T, kind roster.Kind, id string) {
+	t.Helper()
+	err := store.Rosters{DB: f.db}.Update(t.Context(), f.acme.ID, func(tx roster.Tx) error {
+		rec, err := tx.Record(context.Background(), kind, id)
+		if err != nil {
+			return err
+		}
+		return tx.Delete(context.Background(), rec)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestSetSchemas(t *testing.T) {
 	t.Run("they are kept as they were given and are an event", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {

@@ -121,6 +121,11 @@ type Tx interface {
 	// UseForm spends a form's number, ErrFormUsed if it was spent before.
 	UseForm(ctx context.Context, number string, at time.Time) error
 	AppendEvent(ctx context.Context, e event.Event) error
+	// Searchable returns what is declared searchable, in the order of the declarations.
+	Searchable(ctx context.Context) ([]Searchable, error)
+	// PutSearchable writes what is declared searchable, when every transaction that writes the site's resources by the
+	// list before has ended, and wakes whoever brings the rows of their values after it.
+	PutSearchable(ctx context.Context, list []Searchable) error
 	// Resources calls visit with the stored document of each resource of that type, one at a time. visit has no effect
 	// on the store; doc is its own only until it returns.
 	Resources(ctx context.Context, kind string, visit func(doc []byte) error) error

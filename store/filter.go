@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -15,7 +16,8 @@ type narrowing struct {
 	sql       string
 	args      []any
 	exact     bool // every resource that passes matches
-	selective bool // an index finds the few that pass, so that sorting them is cheaper than walking a sorted index
+	selective bool // an index finds those that pass, without looking at others
+	few       bool // there are few of them, so that sorting them is cheaper than walking a sorted index
 }
 
 // maybe is the answer of an index that knows nothing.
@@ -26,11 +28,11 @@ var always = narrowing{sql: "1 = 1", exact: true}
 
 // narrow compiles a filter. Its SQL calls the resource r, and its placeholders count on from the arguments before it.
 // Columns come from this file and values are bound: nothing of a request becomes SQL text.
-func narrow(kind roster.Kind, f *scim.Filter, site string, before int) narrowing {
+func narrow(kind roster.Kind, f *scim.Filter, site string, declared declaredRows, before int) narrowing {
 	if f == nil {
 		return always
 	}
-	n := narrower{site: site, kind: kind}.node(f.Root, false)
+	n := narrower{site: site, kind: kind, declared: declared}.node(f.Root, false)
 	return n.numbered(before)
 }
 
@@ -50,8 +52,9 @@ func (n narrowing) numbered(before int) narrowing {
 }
 
 type narrower struct {
-	site string
-	kind roster.Kind
+	site     string
+	kind     roster.Kind
+	declared declaredRows
 }
 
 // node compiles a node, or its opposite when not is set: negation is pushed to the leaves, so that "maybe" stays
@@ -97,6 +100,7 @@ func conjunction(a, b narrowing) narrowing {
 		args:      append(append([]any{}, a.args...), b.args...),
 		exact:     a.exact && b.exact,
 		selective: a.selective || b.selective,
+		few:       a.few || b.few,
 	}
 }
 
@@ -110,6 +114,7 @@ func disjunction(a, b narrowing) narrowing {
 		args:      append(append([]any{}, a.args...), b.args...),
 		exact:     a.exact && b.exact,
 		selective: a.selective && b.selective,
+		few:       a.few && b.few,
 	}
 }
 
@@ -122,7 +127,7 @@ func negate(n narrowing, not bool) narrowing {
 		return maybe
 	}
 	n.sql = "not coalesce(" + n.sql + ", false)"
-	n.selective = false
+	n.selective, n.few = false, false
 	return n
 }
 
@@ -161,6 +166,9 @@ func (n narrower) compare(c scim.Compare) narrowing {
 	if isText && strings.ContainsRune(text, 0) {
 		return maybe // PostgreSQL takes no such text, and nothing stored has one
 	}
+	if rows, declared := n.declared.paths[path]; declared {
+		return n.compareDeclared(rows, c)
+	}
 	if path.URN != "" {
 		return maybe
 	}
@@ -181,6 +189,7 @@ func (n narrower) compare(c scim.Compare) narrowing {
 }
 
 var (
+	emails  = scim.AttrPath{Name: "emails", Sub: "value"}
 	members = scim.AttrPath{Name: "members", Sub: "value"}
 	groups  = scim.AttrPath{Name: "groups", Sub: "value"}
 )
@@ -193,7 +202,7 @@ func (n narrower) compareUser(path scim.AttrPath, op scim.Op, value any) (narrow
 		return compareActive(op, value), true
 	case path == scim.AttrPath{Name: "userType"} && isText:
 		return compareRole(op, text), true
-	case path == scim.AttrPath{Name: "emails", Sub: "value"} && isText:
+	case path == emails && isText:
 		return n.value(roster.EmailPath, op, text), true
 	case path == groups && isText && op == scim.Eq:
 		return n.member("m.member", "m.group_id", text), true
@@ -207,11 +216,10 @@ func (n narrower) member(wanted, known, id string) narrowing {
 		return maybe
 	}
 	return narrowing{
-		sql:       "r.id in (select " + wanted + " from membership m where m.site = ? and " + known + " = ?)",
-		args:      []any{n.site, scim.Fold(id)},
-		exact:     true,
-		selective: true,
-	}
+		sql:   "r.id in (select " + wanted + " from membership m where m.site = ? and " + known + " = ?)",
+		args:  []any{n.site, scim.Fold(id)},
+		exact: true,
+	}.found()
 }
 
 func compareText(c column, op scim.Op, text string) narrowing {
@@ -224,7 +232,7 @@ func compareText(c column, op scim.Op, text string) narrowing {
 	var n narrowing
 	switch op {
 	case scim.Eq:
-		n = narrowing{sql: c.name + " = ?", args: []any{text}, exact: true, selective: true}
+		n = narrowing{sql: c.name + " = ?", args: []any{text}, exact: true}.found()
 		if c.optional {
 			n.sql = "(" + c.name + " <> '' and " + n.sql + ")" // the index is partial
 		}
@@ -278,11 +286,10 @@ func compareRole(op scim.Op, text string) narrowing {
 		return narrowing{sql: "r.role = ?", args: []any{string(roster.RoleRegistered)}}
 	}
 	return negate(narrowing{
-		sql:       "(r.role in ('Moderator', 'Admin') and r.role = ?)", // the index is partial
-		args:      []any{string(role)},
-		exact:     true,
-		selective: true,
-	}, op == scim.Ne)
+		sql:   "(r.role in ('Moderator', 'Admin') and r.role = ?)", // the index is partial
+		args:  []any{string(role)},
+		exact: true,
+	}.found(), op == scim.Ne)
 }
 
 // compareTime compares to the millisecond, which is the precision of the documents.
@@ -306,24 +313,112 @@ func (n narrower) value(path string, op scim.Op, text string) narrowing {
 		return maybe
 	}
 	folded := scim.Fold(text)
-	condition, arg := "v.value = ?", folded
 	switch op {
 	case scim.Eq:
+		return n.rows(path, "v.value = ?", folded).found()
 	case scim.Co, scim.Sw, scim.Ew:
-		condition, arg = `v.value like ? escape '\'`, likePattern(op, folded)
-	default:
-		return maybe
+		// Which values contain a text only a walk through all of them can tell.
+		return n.rows(path, `v.value like ? escape '\'`, likePattern(op, folded))
 	}
+	return maybe
+}
+
+// rows narrows to who has a value row that a condition holds for.
+func (n narrower) rows(path, condition string, args ...any) narrowing {
 	return narrowing{
 		sql:   "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ? and " + condition + ")",
-		args:  []any{n.site, path, arg},
+		args:  append([]any{n.site, path}, args...),
 		exact: true,
-		// Which values contain a text only a walk through all of them can tell.
-		selective: op == scim.Eq,
 	}
 }
 
+// found says that the index finds the few.
+func (n narrowing) found() narrowing {
+	n.selective, n.few = true, true
+	return n
+}
+
+// compareDeclared narrows by the rows of what is declared searchable. They are folded whatever the letter case means, and
+// have of long texts the beginning.
+func (n narrower) compareDeclared(rows string, c scim.Compare) narrowing {
+	if c.Attr == nil {
+		return maybe // a name that the type lacks
+	}
+	key, whole := roster.IndexKey(c.Value)
+	if key == "" {
+		return maybe
+	}
+	text, isText := c.Value.(string)
+	part := isText && (c.Op == scim.Sw || c.Op == scim.Co || c.Op == scim.Ew)
+	var found narrowing
+	switch end, ends := prefixEnd(key); {
+	case c.Op == scim.Eq:
+		found = n.between(valueRange{rows, key, key + "\x01"}) // there is no text between the two
+	case part && c.Attr.CaseExact:
+		// Part of a text need not be part of its fold, which may join a letter and its accent.
+		found = n.anyRow(rows)
+	case part && c.Op == scim.Sw && ends:
+		found = n.between(valueRange{rows, key, end})
+	case part:
+		found = n.rows(rows, `(v.value like ? escape '\' or length(v.value) = ? or v.value = '')`, likePattern(c.Op, scim.Fold(text)), roster.IndexedRunes)
+		whole = false
+	default:
+		return maybe
+	}
+	found.exact = whole && !c.Attr.CaseExact && !n.declared.crowded[rows]
+	return found
+}
+
+// between narrows to who has a value row in a range, which the index finds: few, or as many as there are.
+func (n narrower) between(r valueRange) narrowing {
+	if n.declared.asked != nil {
+		*n.declared.asked = append(*n.declared.asked, r)
+	}
+	found := n.rows(r.path, "v.value >= ? and v.value < ?", r.from, r.to)
+	if n.declared.crowded[r.path] {
+		found.sql = strings.TrimSuffix(found.sql, ")") + " union all select v.resource from resource_value v where v.site = ? and v.path = ? and v.value = '')"
+		found.args = append(found.args, n.site, r.path)
+	}
+	found.selective, found.few = true, !n.declared.many[r]
+	return found
+}
+
+// anyRow narrows to who has any value row of a path.
+func (n narrower) anyRow(path string) narrowing {
+	return narrowing{
+		sql:   "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ?)",
+		args:  []any{n.site, path},
+		exact: true,
+	}
+}
+
+// prefixEnd is the least text above all that begin with a prefix; false where there is none.
+func prefixEnd(prefix string) (end string, ok bool) {
+	runes := []rune(prefix)
+	for i := len(runes) - 1; i >= 0; i-- {
+		switch {
+		case runes[i] == utf8.MaxRune:
+			continue
+		case runes[i] == surrogates-1:
+			runes[i] = surrogates + surrogateCount
+		default:
+			runes[i]++
+		}
+		return string(runes[:i+1]), true
+	}
+	return "", false
+}
+
+// Surrogates are no characters of a text.
+const (
+	surrogates     = 0xD800
+	surrogateCount = 0x800
+)
+
 func (n narrower) present(path scim.AttrPath) narrowing {
+	if rows, declared := n.declared.paths[path]; declared {
+		return n.anyRow(rows)
+	}
 	if path.URN != "" {
 		return maybe
 	}
@@ -347,14 +442,12 @@ func (n narrower) present(path scim.AttrPath) narrowing {
 	return narrowing{sql: "coalesce(" + c.name + ", '') <> ''", exact: true}
 }
 
-// valuePath narrows by what its filter says about the one indexed sub-attribute: emails[type eq "work" and value eq
-// "x"] reads who has x, and the evaluator looks for one element with both.
+// valuePath narrows by what its filter says about indexed sub-attributes: emails[type eq "work" and value eq "x"] reads
+// who has x, and the evaluator looks for one element with both.
 func (n narrower) valuePath(node scim.ValuePath) narrowing {
-	if node.Path.URN != "" {
-		return maybe
-	}
-	inner := n.element(node.Path.Name, node.Filter)
-	if c, one := node.Filter.(scim.Compare); !one || c.Path.Name != "value" || node.Path.Name == "emails" {
+	inner := n.element(node.Path, node.Filter)
+	c, one := node.Filter.(scim.Compare)
+	if !one || c.Path.Name != "value" || node.Path.URN != "" || node.Path.Name != "groups" && node.Path.Name != "members" {
 		inner.exact = false
 	}
 	return inner
@@ -362,22 +455,35 @@ func (n narrower) valuePath(node scim.ValuePath) narrowing {
 
 // element compiles a filter on one element's sub-attributes; every value that it names belongs to that element, so
 // the resource has it.
-func (n narrower) element(attribute string, node scim.Node) narrowing {
+func (n narrower) element(of scim.AttrPath, node scim.Node) narrowing {
 	switch node := node.(type) {
 	case scim.And:
-		return conjunction(n.element(attribute, node.Left), n.element(attribute, node.Right))
+		return conjunction(n.element(of, node.Left), n.element(of, node.Right))
 	case scim.Or:
-		return disjunction(n.element(attribute, node.Left), n.element(attribute, node.Right))
-	case scim.Compare:
-		if node.Path.Name != "value" {
-			return maybe
+		return disjunction(n.element(of, node.Left), n.element(of, node.Right))
+	case scim.Present:
+		if path := n.inElement(of, node.Path.Name); n.declared.paths[path] != "" {
+			return n.present(path)
 		}
-		node.Path = scim.AttrPath{Name: attribute, Sub: "value"}
+	case scim.Compare:
+		path := n.inElement(of, node.Path.Name)
+		node.Path = path
 		switch {
-		case n.kind == roster.User && (attribute == "emails" || attribute == "groups"),
-			n.kind == roster.Group && attribute == "members":
+		case n.declared.paths[path] != "",
+			n.kind == roster.User && (path == emails || path == groups),
+			n.kind == roster.Group && path == members:
 			return n.compare(node)
 		}
 	}
 	return maybe
+}
+
+// inElement is the path from the resource to what an element calls name. The elements of an attribute that is not
+// complex are their own "value".
+func (n narrower) inElement(of scim.AttrPath, name string) scim.AttrPath {
+	if _, declared := n.declared.paths[of]; declared && name == "value" {
+		return of
+	}
+	of.Sub = name
+	return of
 }

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -186,19 +188,23 @@ func (t rosterTx) RecordByUserName(ctx context.Context, folded string) (roster.R
 }
 
 func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err error) {
+	if err := t.holdSite(ctx); err != nil {
+		return 0, err
+	}
+	var declared string
 	err = t.tx.QueryRow(ctx, `
 		insert into resource (site, kind, id, seq, version, user_name, external_id, display_name, active, role, created, modified,
 			last_by, last_via, last_at, last_text, active_by, active_via, active_at, role_by, role_via, role_at, last_sign_in, doc, list)
 		values ($1, $2, $3, 1 + coalesce((select m.seq from resource m where m.list = $24 order by m.seq desc limit 1), 0),
 			$4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
 		on conflict (site, user_name) do nothing
-		returning seq`,
+		returning seq, `+declaredOf("resource"),
 		string(t.site), string(r.Kind), r.ID, r.Version, orNull(r.UserName), r.ExternalID, r.DisplayName,
 		r.Active, string(r.Role), micros(r.Created), micros(r.Modified),
 		r.Last.Actor, r.Last.Via, micros(r.Last.Time), r.Last.Text,
 		r.LastActive.Actor, r.LastActive.Via, micros(r.LastActive.Time),
 		r.LastRole.Actor, r.LastRole.Via, micros(r.LastRole.Time), micros(r.LastSignIn), string(r.JSON),
-		listOf(t.site, r.Kind)).Scan(&seq)
+		listOf(t.site, r.Kind)).Scan(&seq, &declared)
 	if err != nil {
 		return 0, orNotFound(err, roster.ErrUserNameTaken)
 	}
@@ -208,7 +214,10 @@ func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err e
 	if err := t.putUnique(ctx, roster.Record{}, r); err != nil {
 		return 0, err
 	}
-	return seq, t.putValues(ctx, roster.Record{}, r)
+	if err := t.putValues(ctx, roster.Record{}, r); err != nil {
+		return 0, err
+	}
+	return seq, t.putDeclared(ctx, declared, roster.Record{}, r)
 }
 
 // orNull lets resources without a user name share a unique index.
@@ -242,25 +251,26 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	set("display_name", old.DisplayName != next.DisplayName, next.DisplayName)
 	set("active", old.Active != next.Active, next.Active)
 	set("role", old.Role != next.Role, string(next.Role))
-	done, err := t.tx.Exec(ctx, query+`
-		where site = $14 and kind = $15 and id = $16 and version = $17`, args...)
+	var declared string
+	err := t.tx.QueryRow(ctx, query+`
+		where site = $14 and kind = $15 and id = $16 and version = $17
+		returning `+declaredOf("resource"), args...).Scan(&declared)
 	if columns, taken := uniqueViolation(err); taken && columns == "resource(site, user_name)" {
 		return fmt.Errorf("%w: %w", roster.ErrUserNameTaken, err)
 	}
-	if err != nil {
-		return err
-	}
-	n, err := affected(done)
-	if err != nil {
-		return err
-	}
-	if n == 0 {
+	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("%s %s is not at version %d any more", old.Kind, old.ID, old.Version)
+	}
+	if err != nil {
+		return err
 	}
 	if err := t.putUnique(ctx, old, next); err != nil {
 		return err
 	}
-	return t.putValues(ctx, old, next)
+	if err := t.putValues(ctx, old, next); err != nil {
+		return err
+	}
+	return t.putDeclared(ctx, declared, old, next)
 }
 
 // putUnique writes the rows of unique values that differ. What a resource gives up is free before it takes another.
@@ -344,6 +354,9 @@ func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
 		return err
 	}
 	if err := t.putUnique(ctx, old, roster.Record{}); err != nil {
+		return err
+	}
+	if err := t.deleteDeclared(ctx, old); err != nil {
 		return err
 	}
 	if err := t.count(ctx, old.Kind, old.Position, -1); err != nil {

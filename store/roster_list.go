@@ -43,7 +43,7 @@ func (t rosterTx) count(ctx context.Context, kind roster.Kind, seq int64, n int)
 
 // List returns a page of the resources that match a filter, and how many match.
 func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (docs []roster.Document, total int, err error) {
-	l := newListing(id, q)
+	l := newListing(id, q, declaredRows{})
 	if l.looksUp() {
 		docs, total, all, err := s.lookUp(ctx, l)
 		if err != nil || all {
@@ -51,7 +51,15 @@ func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (docs
 		}
 	}
 	err = s.DB.view(ctx, func(tx *Tx) error {
-		docs, total, err = l.list(ctx, tx)
+		best := l
+		if !l.n.exact && !l.n.selective {
+			declared, err := tx.declaredRows(ctx, id, q.Kind, q.Filter)
+			if err != nil {
+				return err
+			}
+			best = newListing(id, q, declared)
+		}
+		docs, total, err = best.list(ctx, tx)
 		return err
 	})
 	return docs, total, err
@@ -68,20 +76,23 @@ type listing struct {
 	byName bool // the second argument is the folded user name from which the index of user names is walked
 }
 
-func newListing(id site.ID, q roster.ListQuery) listing {
-	l := listing{ListQuery: q, site: id, n: narrow(q.Kind, q.Filter, string(id), 2)}
+func newListing(id site.ID, q roster.ListQuery, declared declaredRows) listing {
+	l := listing{ListQuery: q, site: id, n: narrow(q.Kind, q.Filter, string(id), declared, 2)}
 	byName := q.Kind == roster.User && q.Sort != nil && q.Sort.Path == scim.AttrPath{Name: "userName"}
+	// Many that need not be looked at are counted, and sorted, in a walk.
+	found := l.n.selective && (l.n.few || !l.n.exact)
 	switch {
-	case l.n.selective:
+	case found:
 		// Neither database is to walk the whole list.
 		l.where, l.args = `r.site = $1 and r.kind = $2`, []any{string(id), string(q.Kind)}
 	case byName && l.n.exact:
 		l.byName = true
 		l.where, l.args = `r.site = $1 and r.user_name >= $2`, []any{string(id), ""} // which users alone have
 	default:
-		l.n = narrow(q.Kind, q.Filter, string(id), 1)
+		l.n = narrow(q.Kind, q.Filter, string(id), declared, 1)
 		l.where, l.args = `r.list = $1`, []any{listOf(id, q.Kind)}
 	}
+	l.n.selective = found
 	l.args = append(l.args, l.n.args...)
 	if l.n.sql != "" {
 		l.where += " and " + l.n.sql
@@ -234,10 +245,7 @@ func (l listing) skip(ctx context.Context, tx *Tx, n int) (at roster.Place, foun
 		return at, true, nil
 	}
 	args, first := l.with(n)
-	places, err := collect(ctx, tx, func(row scanner) (p roster.Place, err error) {
-		err = row.Scan(&p.Position, &p.ID)
-		return p, err
-	}, `
+	places, err := collect(ctx, tx, scanPlace, `
 		select r.seq, r.id
 		from resource r
 		where `+l.where+`
@@ -342,14 +350,8 @@ func (l listing) scan(ctx context.Context, tx *Tx) (docs []roster.Document, tota
 		if read += len(some); read > l.ScanLimit {
 			return nil, 0, roster.ErrTooMany
 		}
-		candidates, err := l.candidates(ctx, tx, some)
-		if err != nil {
+		if err := l.look(ctx, tx, some, keep); err != nil {
 			return nil, 0, err
-		}
-		for _, c := range candidates {
-			if l.Filter == nil || l.Filter.Match(c.resource) {
-				keep.add(c)
-			}
 		}
 		if len(some) < scanTogether {
 			docs, err := l.kept(ctx, tx, keep)
@@ -357,7 +359,82 @@ func (l listing) scan(ctx context.Context, tx *Tx) (docs []roster.Document, tota
 		}
 		last := some[len(some)-1]
 		from = following(roster.Place{Position: last.Position, ID: last.ID})
+		if l.n.selective {
+			return l.scanFound(ctx, tx, from, read, keep)
+		}
 	}
+}
+
+// scanFound goes on with scan where an index has found many candidates: their places are read once, so that they are not
+// all sorted again for each few that are read.
+func (l listing) scanFound(ctx context.Context, tx *Tx, from roster.Place, read int, keep *keeper) ([]roster.Document, int, error) {
+	args, n := l.with(from.Position, from.ID, l.ScanLimit-read+1)
+	places, err := collect(ctx, tx, scanPlace, `
+		select r.seq, r.id
+		from resource r
+		where `+l.where+` and (r.seq, r.id) >= ($`+strconv.Itoa(n)+`, $`+strconv.Itoa(n+1)+`)
+		limit $`+strconv.Itoa(n+2), args...)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(places) > l.ScanLimit-read {
+		return nil, 0, roster.ErrTooMany
+	}
+	slices.SortFunc(places, func(a, b roster.Place) int { return a.Compare(b, nil) })
+	for some := range slices.Chunk(places, scanTogether) {
+		docs, err := l.at(ctx, tx, some)
+		if err != nil {
+			return nil, 0, err
+		}
+		if err := l.look(ctx, tx, docs, keep); err != nil {
+			return nil, 0, err
+		}
+	}
+	docs, err := l.kept(ctx, tx, keep)
+	return docs, keep.total, err
+}
+
+func scanPlace(row scanner) (p roster.Place, err error) {
+	err = row.Scan(&p.Position, &p.ID)
+	return p, err
+}
+
+// at reads the documents at some places, in their order.
+func (l listing) at(ctx context.Context, tx *Tx, places []roster.Place) ([]roster.Document, error) {
+	found := make(map[string]roster.Document, len(places))
+	err := inBatches(places, func(batch []roster.Place) error {
+		args := []any{string(l.site)}
+		for _, p := range batch {
+			args = append(args, p.ID)
+		}
+		docs, err := collect(ctx, tx, scanDocument, `
+			select `+documentColumns+`
+			from resource r
+			where r.site = $1 and r.id in (`+placeholders(2, len(batch))+`)`, args...)
+		for _, doc := range docs {
+			found[doc.ID] = doc
+		}
+		return err
+	})
+	docs := make([]roster.Document, 0, len(places))
+	for _, p := range places {
+		docs = append(docs, found[p.ID])
+	}
+	return docs, err
+}
+
+// look keeps those of some documents that match.
+func (l listing) look(ctx context.Context, tx *Tx, docs []roster.Document, keep *keeper) error {
+	candidates, err := l.candidates(ctx, tx, docs)
+	if err != nil {
+		return err
+	}
+	for _, c := range candidates {
+		if l.Filter == nil || l.Filter.Match(c.resource) {
+			keep.add(c)
+		}
+	}
+	return nil
 }
 
 // candidates parses documents, and adds what is not stored in them where the query asks for it.
@@ -531,26 +608,13 @@ func (l listing) kept(ctx context.Context, tx *Tx, k *keeper) ([]roster.Document
 	}
 	k.sort()
 	page := k.docs[min(k.Offset, len(k.docs)):]
-	byID := make(map[string]roster.Document, len(page))
-	err := inBatches(page, func(batch []roster.Document) error {
-		args := []any{string(l.site)}
-		for _, doc := range batch {
-			args = append(args, doc.ID)
-		}
-		docs, err := collect(ctx, tx, scanDocument, `
-			select `+documentColumns+`
-			from resource r
-			where r.site = $1 and r.id in (`+placeholders(2, len(batch))+`)`, args...)
-		for _, doc := range docs {
-			byID[doc.ID] = doc
-		}
-		return err
-	})
-	docs := make([]roster.Document, 0, len(page))
-	for _, sorted := range page {
-		doc := byID[sorted.ID]
-		doc.SortKey = sorted.SortKey
-		docs = append(docs, doc)
+	places := make([]roster.Place, len(page))
+	for i, doc := range page {
+		places[i] = roster.PlaceOf(doc)
+	}
+	docs, err := l.at(ctx, tx, places)
+	for i := range docs {
+		docs[i].SortKey = page[i].SortKey
 	}
 	return docs, err
 }

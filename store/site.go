@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -207,6 +208,9 @@ func (t siteTx) PutSite(ctx context.Context, s site.Site) error {
 
 // DeleteSite leaves what hangs on the site to the database's cascades.
 func (t siteTx) DeleteSite(ctx context.Context) error {
+	if err := t.tx.forgetLease(ctx, roster.LeaseKind, string(t.site.ID)); err != nil {
+		return err
+	}
 	_, err := t.tx.Exec(ctx, `
 		delete from site
 		where id = $1`, string(t.site.ID))

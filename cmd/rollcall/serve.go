@@ -19,6 +19,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory/csv"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/runner"
 	"github.com/rollcall-scim/rollcall/scimserver"
 	"github.com/rollcall-scim/rollcall/store"
@@ -163,6 +164,10 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 	work := &runner.Runner{
 		Kind: provision.LeaseKind, Leases: s.leases, Owner: s.owner, Pool: pool, Advance: s.engine.Advance, Log: s.log, Now: c.now,
 	}
+	// Without River also on PostgreSQL: there is seldom something to index, and the lease alone decides who does it.
+	index := &runner.Runner{
+		Kind: roster.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.rosters.Advance, Log: s.log, Now: c.now,
+	}
 	watch := &provision.Watcher{Store: s.engine.Store, Sources: s.source, Wake: s.wake, Now: c.now, Log: s.log}
 
 	g, gctx := errgroup.WithContext(ctx)
@@ -179,6 +184,7 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 		return server.Shutdown(stop)
 	})
 	g.Go(func() error { return untilDone(gctx, work.Run(gctx)) })
+	g.Go(func() error { return untilDone(gctx, index.Run(gctx)) })
 	g.Go(func() error { watch.Run(gctx); return nil })
 	g.Go(func() error { return untilDone(gctx, s.sites.Log().Run(gctx)) })
 	err = g.Wait()

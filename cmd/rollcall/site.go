@@ -46,7 +46,7 @@ func (c *command) tenantURL(name string) string { return c.address() + "/c/" + n
 
 func (c *command) siteCommand() *cobra.Command {
 	return group("site", "Sites: the application's end",
-		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteSchema(), c.siteDelete(), c.siteImportPeople(), c.siteLink())
+		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteSchema(), c.siteSearchable(), c.siteDelete(), c.siteImportPeople(), c.siteLink())
 }
 
 func (c *command) siteCreate() *cobra.Command {
@@ -131,16 +131,21 @@ func (c *command) siteShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			searchable, err := s.rosters.Open(st).Indexing(cmd.Context())
+			if err != nil {
+				return err
+			}
 			out := struct {
 				siteJSON
-				Active      int `json:"activePeople"`
-				Deactivated int `json:"deactivatedPeople"`
-			}{c.siteJSON(st), counts.Active, counts.Deactivated}
+				Active      int              `json:"activePeople"`
+				Deactivated int              `json:"deactivatedPeople"`
+				Searchable  []searchableJSON `json:"searchable"` // declared so
+			}{c.siteJSON(st), counts.Active, counts.Deactivated, searchableOf(searchable)}
 			return c.print(out, func(w io.Writer) {
 				fmt.Fprintf(w, "Site          %s\nProfile       %s\nTenant URL    %s\nEnable SCIM   %s\nSCIM manages user roles   %s\nStrict mode   %s\n",
 					st.Name, st.Profile, c.tenantURL(st.Name), onOff(st.SCIMEnabled), onOff(st.ManageRoles), onOff(st.Strict))
-				fmt.Fprintf(w, "Create        %s\nRevive        %s\nDelete        %s\nGroups        %s\nRate limit    %s\nOwn schemas   %s\nPeople        %d active, %d deactivated\n",
-					createWord(st.Creates), onOff(st.Revives), st.Deletes, onOff(st.Groups), rateText(st.RateLimit), ownSchemas(st), counts.Active, counts.Deactivated)
+				fmt.Fprintf(w, "Create        %s\nRevive        %s\nDelete        %s\nGroups        %s\nRate limit    %s\nOwn schemas   %s\nSearchable    %s\nPeople        %d active, %d deactivated\n",
+					createWord(st.Creates), onOff(st.Revives), st.Deletes, onOff(st.Groups), rateText(st.RateLimit), ownSchemas(st), searchableText(searchable), counts.Active, counts.Deactivated)
 			})
 		}),
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -185,4 +186,92 @@ func await(t *testing.T, patience time.Duration, what string, done func() bool) 
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
+}
+
+// TestServersFillWhatTheCommandLineDeclares declares attributes searchable while no server runs, kills the first one that
+// works on it, and has the others fill the index, on both databases.
+func TestServersFillWhatTheCommandLineDeclares(t *testing.T) {
+	t.Parallel()
+	for name, env := range map[string][]string{
+		"sqlite":   {"ROLLCALL_DATABASE=" + filepath.Join(t.TempDir(), "rollcall.db")},
+		"postgres": sharedPostgres(t),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const people = 3000
+			var csv bytes.Buffer
+			csv.WriteString("userName,displayName,givenName,familyName,email,userIdentifier,role\n")
+			for i := range people {
+				fmt.Fprintf(&csv, "user%d@acme.example,,Given %d,,,,\n", i, i)
+			}
+			apptest.Run(t, env, "site", "create", "acme", "--profile", "full")
+			apptest.Run(t, env, "site", "import-people", "acme", writeFile(t, "people.csv", csv.Bytes()))
+			token := strings.TrimSpace(apptest.Run(t, env, "token", "create", "acme"))
+			apptest.Run(t, env, "site", "searchable", "add", "acme", "User", "name.givenName", "title")
+
+			serve(t, env).Kill() // wherever it is with it
+			servers := []server{serve(t, env)}
+			if name == "postgres" {
+				servers = append(servers, serve(t, env))
+			}
+			await(t, 90*time.Second, "the index", func() bool { return complete(t, env) == 2 })
+			apptest.Run(t, env, "site", "searchable", "add", "acme", "User", "nickName")
+			await(t, 90*time.Second, "the index of what is declared meanwhile", func() bool { return complete(t, env) == 3 })
+			for _, s := range servers {
+				if got := total(t, s.url+"/c/acme/auth/scim/v2", token, `name.givenName eq "given 2999"`); got != 1 {
+					t.Errorf("found %d people, want 1", got)
+				}
+			}
+			apptest.Run(t, env, "site", "searchable", "remove", "acme", "User", "name.givenName")
+			for _, s := range servers {
+				if got := total(t, s.url+"/c/acme/auth/scim/v2", token, `name.givenName sw "given 299"`); got != 11 {
+					t.Errorf("found %d people, want 11", got)
+				}
+				if err := s.Stop(20 * time.Second); err != nil {
+					t.Errorf("graceful stop: %v\n%s", err, s.Stderr())
+				}
+			}
+		})
+	}
+}
+
+// complete counts the attributes of acme whose index is complete.
+func complete(t *testing.T, env []string) (n int) {
+	t.Helper()
+	var out struct {
+		Searchable []struct {
+			Complete bool `json:"complete"`
+		} `json:"searchable"`
+	}
+	if err := json.Unmarshal([]byte(apptest.Run(t, env, "site", "searchable", "show", "acme", "--json")), &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range out.Searchable {
+		if s.Complete {
+			n++
+		}
+	}
+	return n
+}
+
+// total asks over SCIM how many people a filter finds.
+func total(t *testing.T, base, token, filter string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/Users?count=0&filter="+url.QueryEscape(filter), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var list struct {
+		TotalResults int `json:"totalResults"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d, %v", filter, resp.StatusCode, err)
+	}
+	return list.TotalResults
 }

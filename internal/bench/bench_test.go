@@ -397,6 +397,7 @@ func quickRows() []string {
 			"add one member or remove one, group of 10 | %d | 16", "add one member or remove one, group of %[1]d | %[1]d | 16",
 			"GET with excludedAttributes=members, group of %[1]d | %[1]d | 16", "GET of a group of %[1]d with its members | %[1]d | 1",
 			"PATCH active | %d | 1", "PATCH active | %d | 16", "PATCH active | %d | 64", "POST | %d | 1", "POST | %d | 16", "POST | %d | 64",
+			"declared attribute (title eq) | %d | 16", "declared attribute, page of 100 of a sixth (department eq) | %d | 4", "not declared (nickName eq) | %d | 1",
 		} {
 			rows = append(rows, fmt.Sprintf(name, users))
 		}

@@ -24,7 +24,7 @@ func personOf(n int) person {
 	r := rand.New(rand.NewPCG(uint64(n), 7))
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
 	number := func() string { return fmt.Sprintf("+49 30 %07d", r.IntN(10_000_000)) }
-	return person{
+	p := person{
 		n:     n,
 		given: pick("Amara", "Björn", "Chiara", "Dmitri", "Esra", "Fatou", "Grace", "Hiroshi", "Ingrid", "João", "Katarzyna", "Liam", "Mei", "Nadia", "Oluwaseun", "Priya"),
 		family: pick("Adler", "Baptiste", "Chowdhury", "Dąbrowski", "Eriksen", "Fernández", "Gómez", "Hakobyan", "Ivanova", "Jensen", "Kowalski",
@@ -40,7 +40,15 @@ func personOf(n int) person {
 		language:   pick("de-DE", "pt-PT", "pl-PL", "sv-SE", "hy-AM", "en-NG"),
 		phone:      number(), mobile: number(), fax: number(),
 	}
+	if p.leads() {
+		p.title = fmt.Sprintf("Head of Team %06d", n/100)
+	}
+	return p
 }
+
+// leads reports whether the person's title is nobody else's: one in a hundred, and none of those whose likes are
+// created again and again.
+func (p person) leads() bool { return p.n%100 == 70 }
 
 func (p person) displayName() string { return p.given + " " + p.family }
 func (p person) userName() string    { return fmt.Sprintf("user%07d@contoso.example", p.n) }

@@ -34,6 +34,7 @@ type section struct {
 	Document          int // mean bytes of a user as answered
 	Rows              []*contender
 	Peaks             []memory // of each rollcall serve, at the end
+	Note              string   // a figure beside the rows
 	Problem           error    // why rows are missing
 }
 
@@ -180,7 +181,12 @@ func (s *section) text(r *report) string {
 		partGroup: "A site with a group of 10, a group of all its users and an empty group for each hundred. A client adds somebody who is in no group, and with its next request\n" +
 			"removes them.",
 		partWrite: "Answered when the user, its event and the request log's row are on disk. The smaller site loses what a round created before the next one; the largest grows.",
+		partSearch: "People asked for by attributes that the site has declared searchable, beside one that it has not. One in a hundred has a title of their own; a sixth shares a\n" +
+			"department.",
 	}[s.Part]
+	if s.Note != "" {
+		text += " " + s.Note
+	}
 	if s.Part == partWrite && s.Kind == kindSQLite {
 		text += " Beside it,\non copies of the largest site, the same server code with one commit for each write instead of one for all that wait, and the bare store: the same rows in the\n" +
 			"same write, without HTTP, JSON, token and rules."

@@ -40,12 +40,13 @@ const (
 	partList    = "list"
 	partGroup   = "group"
 	partWrite   = "write"
+	partSearch  = "search"
 	partMapping = "mapping"
 	partCycle   = "cycle"
 )
 
 func partNames() []string {
-	return []string{partRead, partList, partGroup, partWrite, partMapping, partCycle}
+	return []string{partRead, partList, partGroup, partWrite, partSearch, partMapping, partCycle}
 }
 
 func partsOf(text string) ([]string, error) {
@@ -90,6 +91,7 @@ func (b *bench) partsOfDatabase() []partOfDatabase {
 		{partList, "Lists", b.lists},
 		{partGroup, "Groups", b.memberships},
 		{partWrite, "Durable writes", b.writes},
+		{partSearch, "Searchable attributes", b.searchable}, // last: the others measure sites that declare nothing
 	}
 }
 

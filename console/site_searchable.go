@@ -1,0 +1,239 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// searchablePage is the view "site_searchable": what is declared searchable, and what else can be.
+type searchablePage struct {
+	page
+	URL     string // of the page itself
+	Filling bool   // an index is not complete yet
+	Rows    []searchableRow
+	Empty   emptyState
+	BuiltIn []builtInRow
+
+	Action  string
+	Groups  []optionGroup
+	Chosen  string // of the options
+	Refused string // why nothing can be declared now; empty: something can
+	Error   *fieldError
+}
+
+// searchableRow is one line of the table.
+type searchableRow struct {
+	Attribute string
+	Schema    string // the URN of an extension; empty for the core schema
+	Type      string
+	State     badge
+	Text      string // "12,300 of 100,000 indexed"
+	Remove    string
+}
+
+// builtInRow is what every site finds without a declaration.
+type builtInRow struct{ Type, Attributes string }
+
+// optionGroup is a heading in a list of choices.
+type optionGroup struct {
+	Label   string
+	Options []field
+}
+
+// searchableSummary is the card on SCIM integration that leads to the page.
+type searchableSummary struct {
+	Text string
+	URL  string
+}
+
+func (p *SitePages) searchableSummary(r *http.Request, v *siteVisit) (searchableSummary, error) {
+	s := searchableSummary{URL: v.url("admin/access/scim/searchable")}
+	all, err := v.Roster.Indexing(r.Context())
+	if err != nil {
+		return s, err
+	}
+	filling := slices.ContainsFunc(all, func(i roster.Indexing) bool { return !i.Complete })
+	switch {
+	case len(all) == 0:
+		s.Text = "Lookups by name, number and e-mail are indexed. Declare what else your identity provider filters by."
+	case filling:
+		s.Text = count(len(all), "attribute") + " declared. An index is being filled."
+	default:
+		s.Text = count(len(all), "attribute") + " declared, and indexed."
+	}
+	return s, nil
+}
+
+func (p *SitePages) showSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.viewSearchable(w, r, v, http.StatusOK, "", nil)
+}
+
+func (p *SitePages) viewSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, chosen string, wrong *fieldError) error {
+	types, err := scim.NewRegistry(v.Site.Schemas)
+	if err != nil {
+		return fmt.Errorf("read the schemas of site %s: %w", v.Site.Name, err)
+	}
+	all, err := v.Roster.Indexing(r.Context())
+	if err != nil {
+		return err
+	}
+	pg := v.page
+	pg.Title = "Searchable attributes"
+	pg.Lead = "An index answers filters on these attributes. A filter on any other one reads every resource of its type."
+	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")}, crumb{"SCIM integration", v.url("admin/access/scim")})
+	sp := searchablePage{
+		page: pg, URL: v.url("admin/access/scim/searchable"), Action: v.url("admin/access/scim/searchable"),
+		Empty: emptyState{Icon: "search", Title: "Nothing is declared searchable", Text: "What provisioning begins with is indexed in every site. If your identity provider filters by something else, as by title or department, declare it below."},
+		BuiltIn: []builtInRow{
+			{"User", "id, userName, externalId, displayName, userType, emails.value, groups"},
+			{"Group", "id, externalId, displayName, members"},
+			{"Types of your own", "id, externalId"},
+		},
+		Groups: groupsOf(types, all), Chosen: chosen, Error: wrong,
+	}
+	for _, i := range all {
+		row := searchableRowOf(v, i)
+		sp.Filling = sp.Filling || !i.Complete
+		sp.Rows = append(sp.Rows, row)
+	}
+	if len(all) >= site.MaxSearchable {
+		sp.Refused = fmt.Sprintf("A site declares at most %d attributes, because each slows down every write. Remove one first.", site.MaxSearchable)
+	}
+	return p.Console.view(w, r, status, "site_searchable", sp)
+}
+
+func searchableRowOf(v *siteVisit, i roster.Indexing) searchableRow {
+	row := searchableRow{
+		Attribute: scim.AttrPath{Name: i.Path.Name, Sub: i.Path.Sub}.String(), Schema: i.Path.URN, Type: i.Type,
+		State:  badge{Tone: ok, Text: "Complete", Hint: "Filters use it"},
+		Text:   grouped(i.Total) + " indexed",
+		Remove: v.url("admin/access/scim/searchable/" + i.ID + "/remove"),
+	}
+	if !i.Complete {
+		row.State = badge{Tone: info, Text: "Filling", Hint: "Until it is complete, filters read every resource as before"}
+		row.Text = grouped(i.Done) + " of " + grouped(i.Total) + " indexed"
+	}
+	return row
+}
+
+// grouped is a number with commas: 12,300.
+func grouped(n int) string {
+	digits := strconv.Itoa(n)
+	for at := len(digits) - 3; at > 0; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
+}
+
+// groupsOf lists what can be declared still, by type and schema. The value of an option is a type and an attribute.
+func groupsOf(types *scim.Registry, declared []roster.Indexing) []optionGroup {
+	var groups []optionGroup
+	for _, rt := range types.Types() {
+		urn := "-"
+		for _, path := range site.CanBeSearchable(rt) {
+			if slices.ContainsFunc(declared, func(i roster.Indexing) bool { return i.Type == rt.Name && i.Path == path }) {
+				continue
+			}
+			if path.URN != urn {
+				label := rt.Name
+				if urn = path.URN; urn != "" {
+					label += ", " + urn
+				}
+				groups = append(groups, optionGroup{Label: label})
+			}
+			last := &groups[len(groups)-1]
+			last.Options = append(last.Options, field{
+				Name: scim.AttrPath{Name: path.Name, Sub: path.Sub}.String(), Value: rt.Name + " " + path.String(),
+			})
+		}
+	}
+	return groups
+}
+
+func (p *SitePages) declareSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	chosen := r.PostForm.Get("attribute")
+	typeName, attribute, _ := strings.Cut(chosen, " ")
+	if attribute == "" {
+		return p.viewSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, &fieldError{For: "attribute", Text: "Choose an attribute. Nothing was declared."})
+	}
+	added, err := p.Sites.DeclareSearchable(r.Context(), v.Site.ID, typeName, []string{attribute}, v.actor())
+	if errors.Is(err, site.ErrInvalid) {
+		return p.viewSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, &fieldError{For: "attribute", Text: whyInvalid(err)})
+	}
+	if err != nil {
+		return err
+	}
+	n := notice{Tone: info, Text: "It was declared searchable already."}
+	if len(added) > 0 {
+		n = done("Declared searchable: " + added[0].String() + ". Filters use its index as soon as it is complete.")
+	}
+	return p.Console.redirect(w, r, v.url("admin/access/scim/searchable"), n)
+}
+
+// whyInvalid is what a form says about something that is not accepted. It may begin with the name of an attribute, whose
+// letter case stays.
+func whyInvalid(err error) string {
+	return period(strings.TrimPrefix(err.Error(), site.ErrInvalid.Error()+": "))
+}
+
+// declaredAt finds what the path of a request names.
+func (p *SitePages) declaredAt(r *http.Request, v *siteVisit) (roster.Indexing, error) {
+	all, err := v.Roster.Indexing(r.Context())
+	if err != nil {
+		return roster.Indexing{}, err
+	}
+	for _, i := range all {
+		if i.ID == r.PathValue("declared") {
+			return i, nil
+		}
+	}
+	return roster.Indexing{}, &pageError{
+		Status: http.StatusNotFound, Title: "That attribute is not declared searchable", Text: "Somebody may have removed it meanwhile.",
+		Action: &action{Text: "Searchable attributes", Icon: "search", URL: v.url("admin/access/scim/searchable")},
+	}
+}
+
+func (p *SitePages) askRemoveSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	i, err := p.declaredAt(r, v)
+	if err != nil {
+		return err
+	}
+	pg := v.page
+	pg.Title, pg.Narrow = fmt.Sprintf("Remove the index of %s?", scim.AttrPath{Name: i.Path.Name, Sub: i.Path.Sub}), true
+	pg.Crumbs = v.crumbs(crumb{"SCIM integration", v.url("admin/access/scim")}, crumb{"Searchable attributes", v.url("admin/access/scim/searchable")})
+	ask := confirmPage{
+		page: pg,
+		Consequences: []string{
+			fmt.Sprintf("Filters on %s read every %s again from the next call on, %s at present.", i.Path, i.Type, grouped(i.Total)),
+			"Nobody’s data changes. The index is cleared in the background.",
+		},
+		Undo:   "Declaring it again fills its index anew.",
+		Action: v.url("admin/access/scim/searchable/" + i.ID + "/remove"), Button: "Remove the index", Danger: true, Cancel: v.url("admin/access/scim/searchable"),
+	}
+	if i.Total > roster.DefaultScanLimit {
+		ask.Consequences[0] += fmt.Sprintf(" That is more than the %s that one filter may read: it is refused with tooMany.", grouped(roster.DefaultScanLimit))
+	}
+	return p.Console.view(w, r, http.StatusOK, "confirm", ask)
+}
+
+func (p *SitePages) removeSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	i, err := p.declaredAt(r, v)
+	if err != nil {
+		return err
+	}
+	if err := p.Sites.WithdrawSearchable(r.Context(), v.Site.ID, i.Type, []string{i.Path.String()}, v.actor()); err != nil && !errors.Is(err, site.ErrInvalid) {
+		return err
+	}
+	return p.Console.redirect(w, r, v.url("admin/access/scim/searchable"), done("No longer declared searchable: "+i.Searchable.String()+"."))
+}

@@ -1,0 +1,220 @@
+package site
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// MaxSearchable is how many attributes a site can declare searchable: each costs every write of a resource, and disk.
+const MaxSearchable = 20
+
+// Searchable is an attribute of a resource type that an administrator declared searchable: its values have rows of
+// their own, so that a filter on it need not read every resource.
+type Searchable struct {
+	ID   string // names its rows; never given again, also not to the same attribute
+	Type string // name of the resource type
+	Path scim.AttrPath
+}
+
+// String is the attribute as sentences name it: "title of User".
+func (s Searchable) String() string { return s.Path.String() + " of " + s.Type }
+
+// builtIn are the attributes that filters find without being declared, or that are not kept in the documents. A name
+// without a sub-attribute stands for all of its own.
+var builtIn = map[string][]string{
+	"User":  {"userName", "displayName", "active", "userType", "emails.value", "groups"},
+	"Group": {"displayName", "members"},
+}
+
+// CanBeSearchable lists the attributes of a type that can be declared searchable, in the order of its schemas.
+func CanBeSearchable(rt *scim.ResourceType) []scim.AttrPath {
+	var list []scim.AttrPath
+	add := func(path scim.AttrPath, a, sub *scim.Attribute) {
+		if whyNot(rt, path, a, sub) == "" {
+			list = append(list, path)
+		}
+	}
+	all := func(urn string, attributes []*scim.Attribute) {
+		for _, a := range attributes {
+			add(scim.AttrPath{URN: urn, Name: a.Name}, a, nil)
+			for _, sub := range a.SubAttributes {
+				add(scim.AttrPath{URN: urn, Name: a.Name, Sub: sub.Name}, a, sub)
+			}
+		}
+	}
+	all("", rt.Schema.Attributes)
+	for _, e := range rt.Extensions {
+		all(e.Schema.ID, e.Schema.Attributes)
+	}
+	return list
+}
+
+// whyNot is the reason why an attribute cannot be declared searchable; empty when it can. Rows answer which resources
+// have a value: where that names few, they are worth what they cost.
+func whyNot(rt *scim.ResourceType, path scim.AttrPath, a, sub *scim.Attribute) string {
+	leaf := a
+	if sub != nil {
+		leaf = sub
+	}
+	names := builtIn[rt.Name]
+	core := path.URN == ""
+	switch {
+	case core && (path.Name == "id" || path.Name == "externalId" || slices.Contains(names, path.Name) || slices.Contains(names, path.String())):
+		return "is searchable already, in every site"
+	case core && (path.Name == "meta" || path.Name == "schemas"):
+		return "is much the same for every resource, so rows of it would find nobody faster"
+	case hidden(a) || hidden(leaf):
+		return "is never returned, so no filter may ask for it"
+	}
+	switch leaf.Type {
+	case scim.String, scim.Reference, scim.Integer, scim.Decimal:
+		return ""
+	case scim.Complex:
+		return "is complex; name one of its sub-attributes, as in " + scim.AttrPath{URN: path.URN, Name: path.Name, Sub: a.SubAttributes[0].Name}.String()
+	case scim.Boolean:
+		return "is a boolean: with two values for everybody, rows of it would find nobody faster"
+	case scim.DateTime:
+		return "is a dateTime: times are asked for by before and after, which rows of values do not answer"
+	}
+	return "is " + leaf.Type + ": such values are not searched for"
+}
+
+// hidden reports whether values are taken and never shown. RFC 7643 §7.
+func hidden(a *scim.Attribute) bool {
+	return a.Returned == scim.ReturnedNever || a.Mutability == scim.WriteOnly
+}
+
+// findSearchable reads the name of an attribute of a type, ErrInvalid if it cannot be declared searchable.
+func findSearchable(types *scim.Registry, typeName, name string) (Searchable, error) {
+	rt, ok := types.ByName(strings.TrimSpace(typeName))
+	if !ok {
+		var known []string
+		for _, rt := range types.Types() {
+			known = append(known, rt.Name)
+		}
+		return Searchable{}, fmt.Errorf("%w: this site has no resource type %q; it has %s", ErrInvalid, typeName, strings.Join(known, ", "))
+	}
+	path, a, sub, ok := rt.Resolve(strings.TrimSpace(name))
+	if !ok {
+		return Searchable{}, fmt.Errorf("%w: %s has no attribute %q; write it as a filter does: title, name.familyName, or an extension's with its URN", ErrInvalid, rt.Name, name)
+	}
+	found := Searchable{Type: rt.Name, Path: path}
+	if why := whyNot(rt, path, a, sub); why != "" {
+		return Searchable{}, fmt.Errorf("%w: %s %s", ErrInvalid, found, why)
+	}
+	return found, nil
+}
+
+func (s Searchable) in(list []Searchable) bool {
+	return slices.ContainsFunc(list, func(o Searchable) bool { return o.Type == s.Type && o.Path == s.Path })
+}
+
+// DeclareSearchable declares attributes of a resource type searchable and returns those that were not yet. Their names
+// are as filters write them. Filters use their rows when the last resource has its own, which Roster.Indexing tells. It
+// is ErrInvalid for what cannot be, and then nothing is declared.
+func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName string, attributes []string, actor string) ([]Searchable, error) {
+	var added []Searchable
+	err := s.changeSearchable(ctx, id, func(tx Tx, types *scim.Registry, list []Searchable) ([]Searchable, error) {
+		added = nil
+		for _, name := range attributes {
+			wanted, err := findSearchable(types, typeName, name)
+			if err != nil {
+				return nil, err
+			}
+			if wanted.in(list) {
+				continue
+			}
+			if len(list) == MaxSearchable {
+				return nil, fmt.Errorf("%w: %s would be one too many: a site declares at most %d attributes searchable, because each slows down every write; take one away first", ErrInvalid, wanted, MaxSearchable)
+			}
+			wanted.ID = s.NewID()
+			list, added = append(list, wanted), append(added, wanted)
+			if err := tx.AppendEvent(ctx, s.event(id, "site.searchable_declared", actor, "", wanted.String()+" was declared searchable")); err != nil {
+				return nil, err
+			}
+		}
+		return list, nil
+	})
+	return added, err
+}
+
+// WithdrawSearchable takes the declaration of attributes back: filters use their rows no more from their next query on,
+// and the rows are cleared. It is ErrInvalid for an attribute that is not declared, and then nothing is withdrawn.
+func (s *Sites) WithdrawSearchable(ctx context.Context, id ID, typeName string, attributes []string, actor string) error {
+	return s.changeSearchable(ctx, id, func(tx Tx, types *scim.Registry, list []Searchable) ([]Searchable, error) {
+		for _, name := range attributes {
+			at := declared(types, list, typeName, name)
+			if at < 0 {
+				return nil, fmt.Errorf("%w: %s of %s is not declared searchable on this site", ErrInvalid, name, typeName)
+			}
+			if err := tx.AppendEvent(ctx, s.withdrawn(id, list[at], "", actor)); err != nil {
+				return nil, err
+			}
+			list = slices.Delete(list, at, at+1)
+		}
+		return list, nil
+	})
+}
+
+// declared is where the list has an attribute, -1 where it has not. What could be declared once can be withdrawn,
+// whatever can be declared now.
+func declared(types *scim.Registry, list []Searchable, typeName, name string) int {
+	wanted := Searchable{Type: typeName}
+	if rt, ok := types.ByName(typeName); ok {
+		wanted.Type = rt.Name
+		wanted.Path, _, _, _ = rt.Resolve(name)
+	}
+	return slices.IndexFunc(list, func(s Searchable) bool {
+		return s.Type == wanted.Type && (s.Path == wanted.Path || s.Path.String() == name)
+	})
+}
+
+func (s *Sites) withdrawn(id ID, was Searchable, because, actor string) event.Event {
+	return s.event(id, "site.searchable_withdrawn", actor, "", was.String()+" is no longer declared searchable"+because)
+}
+
+// changeSearchable changes the list in one transaction on the locked site.
+func (s *Sites) changeSearchable(ctx context.Context, id ID, change func(Tx, *scim.Registry, []Searchable) ([]Searchable, error)) error {
+	return s.Store.UpdateSite(ctx, id, func(tx Tx) error {
+		types, err := scim.NewRegistry(tx.Site().Schemas)
+		if err != nil {
+			return fmt.Errorf("read the schemas of site %s: %w", tx.Site().Name, err)
+		}
+		old, err := tx.Searchable(ctx)
+		if err != nil {
+			return err
+		}
+		next, err := change(tx, types, slices.Clone(old))
+		if err != nil || slices.Equal(old, next) {
+			return err
+		}
+		return tx.PutSearchable(ctx, next)
+	})
+}
+
+// keepSearchable withdraws what the next schemas have no more, or have as something that cannot be searched for.
+func (s *Sites) keepSearchable(ctx context.Context, tx Tx, next *scim.Registry, actor string) error {
+	old, err := tx.Searchable(ctx)
+	if err != nil {
+		return err
+	}
+	kept := make([]Searchable, 0, len(old))
+	for _, was := range old {
+		if still, err := findSearchable(next, was.Type, was.Path.String()); err == nil && still.Type == was.Type && still.Path == was.Path {
+			kept = append(kept, was)
+			continue
+		}
+		if err := tx.AppendEvent(ctx, s.withdrawn(tx.Site().ID, was, ": the schemas have it no more, or not as something to search for", actor)); err != nil {
+			return err
+		}
+	}
+	if len(kept) == len(old) {
+		return nil
+	}
+	return tx.PutSearchable(ctx, kept)
+}

@@ -70,10 +70,6 @@ func tooLarge(limit int64) error {
 //
 // RFC 8259 §11: a charset means nothing, JSON is UTF-8. Java's HTTP clients name iso-8859-1 unasked.
 func checkContentType(h http.Header) error {
-	// RFC 9110 §8.4: a coding that the server does not take is 415.
-	if coding := strings.TrimSpace(h.Get("Content-Encoding")); coding != "" && !strings.EqualFold(coding, "identity") {
-		return scim.UnsupportedMediaType("The Content-Encoding is %q; send the body as it is.", coding)
-	}
 	text := strings.TrimSpace(h.Get("Content-Type"))
 	if text == "" {
 		return nil

@@ -61,7 +61,7 @@ func each(t *testing.T, test func(t *testing.T, f fixture)) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) { test(t, newFixture(t, db)) })
 }
 
-func newFixture(t *testing.T, db *store.DB) fixture {
+func newFixture(t testing.TB, db *store.DB) fixture {
 	t.Helper()
 	var ids atomic.Int64
 	f := fixture{db: db, clock: &clock{now: time.Date(2026, 1, 12, 9, 0, 0, 0, time.UTC)}}
@@ -73,7 +73,7 @@ func newFixture(t *testing.T, db *store.DB) fixture {
 	return f
 }
 
-func (f fixture) site(t *testing.T, name string, p site.Profile) site.Site {
+func (f fixture) site(t testing.TB, name string, p site.Profile) site.Site {
 	t.Helper()
 	made, err := f.sites.Create(t.Context(), name, p, "cli")
 	if err != nil {

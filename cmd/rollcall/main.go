@@ -56,11 +56,11 @@ func run(ctx context.Context, args []string, p process) int {
 	}
 	var usage usageError
 	if errors.As(err, &usage) {
-		fmt.Fprintf(p.stderr, "rollcall: %v\nTry 'rollcall %s--help'.\n", err, usage.command)
+		fmt.Fprintf(forPeople{p.stderr}, "rollcall: %v\nTry 'rollcall %s--help'.\n", err, usage.command)
 		return 2
 	}
 	if !errors.Is(err, errSaid) {
-		fmt.Fprintf(p.stderr, "rollcall: %v\n", err)
+		fmt.Fprintf(forPeople{p.stderr}, "rollcall: %v\n", err)
 	}
 	return 1
 }

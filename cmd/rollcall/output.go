@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 )
@@ -72,6 +73,27 @@ func plural(n int, one, many string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, many)
+}
+
+// forPeople writes text that people read in a terminal: what somebody else wrote into a name or a message does not steer it.
+type forPeople struct{ io.Writer }
+
+func (w forPeople) Write(b []byte) (int, error) {
+	clean := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return '\ufffd'
+		}
+		return r
+	}, string(b))
+	if _, err := io.WriteString(w.Writer, clean); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// oneLine keeps a name or a message of somebody else in the line in which it is shown.
+func oneLine(text string) string {
+	return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\u2028", " ", "\u2029", " ").Replace(text)
 }
 
 // line prints one JSON object on a line of its own.

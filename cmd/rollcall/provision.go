@@ -64,7 +64,7 @@ With --json one object per line, and a summary as the last.`,
 				if c.json {
 					return c.line(o)
 				}
-				return printPlanned(c.stdout, o)
+				return printPlanned(forPeople{c.stdout}, o)
 			})
 			if err != nil {
 				return inWords(err)
@@ -72,7 +72,7 @@ With --json one object per line, and a summary as the last.`,
 			if c.json {
 				return c.line(report)
 			}
-			return printPlanReport(c.stdout, report)
+			return printPlanReport(forPeople{c.stdout}, report)
 		}),
 	}
 }
@@ -83,10 +83,10 @@ func printPlanned(w io.Writer, o provision.PlannedObject) error {
 		name = o.DisplayName
 	}
 	if o.Result != provision.Success {
-		_, err := fmt.Fprintf(w, "%-8s %s: %s %s\n", o.Result, name, o.Reason, o.Advice)
+		_, err := fmt.Fprintf(w, "%-8s %s: %s %s\n", o.Result, oneLine(name), oneLine(o.Reason), o.Advice)
 		return err
 	}
-	if _, err := fmt.Fprintf(w, "%-8s %s\n", o.Action, name); err != nil {
+	if _, err := fmt.Fprintf(w, "%-8s %s\n", o.Action, oneLine(name)); err != nil {
 		return err
 	}
 	for _, ch := range o.Changes {
@@ -116,7 +116,7 @@ func shown(v any) string {
 	case string:
 		return strconv.Quote(v)
 	default:
-		return fmt.Sprint(v)
+		return oneLine(fmt.Sprint(v))
 	}
 }
 
@@ -131,7 +131,7 @@ the owner's name while another process works on the job.`,
 				if c.json {
 					return c.line(e)
 				}
-				return printLogLine(c.stdout, e)
+				return printLogLine(forPeople{c.stdout}, e)
 			})
 			if err != nil {
 				return inWords(err)
@@ -139,7 +139,7 @@ the owner's name while another process works on the job.`,
 			if c.json {
 				err = c.line(report)
 			} else {
-				_, err = fmt.Fprintf(c.stdout, "\n%s cycle: %d looked at; %d created, %d updated, %d disabled, %d deleted, %d skipped, %d failed. %s\n",
+				_, err = fmt.Fprintf(forPeople{c.stdout}, "\n%s cycle: %d looked at; %d created, %d updated, %d disabled, %d deleted, %d skipped, %d failed. %s\n",
 					strings.ToUpper(report.Kind[:1])+report.Kind[1:], report.Read, report.Created, report.Updated, report.Disabled, report.Deleted, report.Skipped, report.Failed, report.Error)
 			}
 			if err == nil && report.State != provision.Succeeded {
@@ -166,7 +166,7 @@ func printLogLine(w io.Writer, e provision.LogEntry) error {
 		}
 		text = strings.Join(paths, ", ")
 	}
-	_, err := fmt.Fprintf(w, "%-8s %-8s %s: %s\n", e.Status.Status, e.Action, name, text)
+	_, err := fmt.Fprintf(w, "%-8s %-8s %s: %s\n", e.Status.Status, e.Action, oneLine(name), oneLine(text))
 	return err
 }
 
@@ -194,10 +194,10 @@ func (c *command) printStatus(w io.Writer, r provision.Report) {
 			last.Kind, last.State, c.when(last.Ended), last.Created, last.Updated, last.Disabled, last.Skipped, last.Failed)
 	}
 	if q := r.State.Quarantine; q != nil {
-		fmt.Fprintf(w, "Quarantine      since %s, %s: %s\n                %s\n                Tried again %s\n", c.when(q.Since), q.Code, q.Message, q.Advice, c.when(q.NextAttempt))
+		fmt.Fprintf(w, "Quarantine      since %s, %s: %s\n                %s\n                Tried again %s\n", c.when(q.Since), q.Code, oneLine(q.Message), q.Advice, c.when(q.NextAttempt))
 	}
 	for _, note := range r.Notes {
-		fmt.Fprintf(w, "Note            %s\n", note)
+		fmt.Fprintf(w, "Note            %s\n", oneLine(note))
 	}
 }
 

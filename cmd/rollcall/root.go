@@ -100,7 +100,7 @@ func names(want ...string) cobra.PositionalArgs {
 // print writes v as JSON with --json, else calls text.
 func (c *command) print(v any, text func(w io.Writer)) error {
 	if !c.json {
-		text(c.stdout)
+		text(forPeople{c.stdout})
 		return nil
 	}
 	enc := json.NewEncoder(c.stdout)
@@ -111,7 +111,7 @@ func (c *command) print(v any, text func(w io.Writer)) error {
 
 // note says something to the person at the terminal, apart from the result.
 func (c *command) note(format string, args ...any) {
-	fmt.Fprintf(c.stderr, format+"\n", args...)
+	fmt.Fprintf(forPeople{c.stderr}, format+"\n", args...)
 }
 
 // rows prints a table with a header line, or the sentence for an empty one.
@@ -136,7 +136,7 @@ func rows(w io.Writer, empty string, header []string, lines [][]string) {
 func row(cells []string) table.Row {
 	r := make(table.Row, len(cells))
 	for i, cell := range cells {
-		r[i] = cell
+		r[i] = oneLine(cell)
 	}
 	return r
 }

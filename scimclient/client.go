@@ -42,7 +42,7 @@ type Options struct {
 // New opens the endpoint at a Tenant URL. An empty token sends no Authorization.
 func New(tenantURL, token string, o Options) (*Client, error) {
 	u, err := url.Parse(strings.TrimSpace(tenantURL))
-	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+	if err != nil || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		return nil, &provision.TargetError{
 			Kind: provision.Unreachable, Code: codeProtocol, Err: err,
 			Detail: fmt.Sprintf("%q is not a Tenant URL.", tenantURL),

@@ -231,7 +231,7 @@ func TestConnection(t *testing.T) {
 	})
 	t.Run("a_tenant_url_that_is_none_is_refused_at_once", func(t *testing.T) {
 		t.Parallel()
-		for _, u := range []string{"", "acme", "acme.example.com/scim", "ldap://example.com", "https://", "http://[::1"} {
+		for _, u := range []string{"", "acme", "acme.example.com/scim", "ldap://example.com", "https://", "https://:", "https://:443/scim", "http://[::1"} {
 			_, err := scimclient.New(u, "", scimclient.Options{})
 			if te := problem(t, err); !strings.Contains(te.Words(), "complete address") {
 				t.Errorf("%q: %q", u, te.Words())
@@ -575,5 +575,13 @@ func TestIDsThatCannotBeKept(t *testing.T) {
 				t.Errorf("got %+v", te)
 			}
 		})
+	}
+}
+
+func TestAnErrorOfBlanksIsNotEmpty(t *testing.T) {
+	t.Parallel()
+	_, err := open(t, newExchange(t, http.StatusTeapot, `{"detail":"  ","message":"\t"}`).URL, "t").Get(t.Context(), "u-1")
+	if te := problem(t, err); te.Detail != "The application answered 418 I'm a teapot." {
+		t.Errorf("got %q", te.Detail)
 	}
 }

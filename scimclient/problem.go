@@ -96,7 +96,7 @@ func (a answer) scimError() scimError {
 	var e scimError
 	e.ScimType, _ = fields["scimType"].(string)
 	for _, name := range []string{"detail", "message", "error_description", "error"} {
-		if text, ok := fields[name].(string); ok && text != "" {
+		if text, ok := fields[name].(string); ok && strings.TrimSpace(text) != "" {
 			e.Detail = text
 			break
 		}

@@ -100,6 +100,11 @@ func TestSiteAccess(t *testing.T) {
 		t.Fatal(err)
 	}
 	operatorsSecret := w.startOperator("sam")
+	deleted := w.site("deleted", site.Full)
+	orphaned := w.startSession(deleted, w.person(deleted, "kim@acme.example", "Kim", roster.RoleAdmin).ID)
+	if err := w.pages.Sites.Delete(t.Context(), deleted.ID, "deleted", "cli"); err != nil {
+		t.Fatal(err)
+	}
 	adminSecret := w.startSession(acme, kim.ID)
 
 	handler := w.pages.Handler()
@@ -112,6 +117,7 @@ func TestSiteAccess(t *testing.T) {
 		"of_somebody_deactivated":        cut,
 		"with_an_operators_session":      operatorsSecret,
 		"with_a_session_of_another_site": w.startSession(other, elsewhere.ID),
+		"with_a_session_of_a_site_gone":  orphaned,
 	}
 	before := len(w.ofSite(acme))
 	for _, rt := range w.pages.routes() {
@@ -122,14 +128,30 @@ func TestSiteAccess(t *testing.T) {
 				}
 				return
 			}
+			refusal := map[bool]string{} // with a cookie, and without
 			for name, secret := range strangers {
-				if got := knock(t, handler, rt.pattern, params, siteCookie, secret); got.Code != http.StatusUnauthorized {
+				got := knock(t, handler, rt.pattern, params, siteCookie, secret)
+				if got.Code != http.StatusUnauthorized {
 					t.Errorf("%s: got %d, want 401", name, got.Code)
 				}
+				if page := got.Body.String(); refusal[secret != ""] == "" {
+					refusal[secret != ""] = page
+				} else if diff := cmp.Diff(page, refusal[secret != ""]); diff != "" {
+					t.Errorf("%s: the page is another one:\n%s", name, diff)
+				}
 			}
-			gone := map[string]string{"site": "nowhere", "person": ada.ID, "token": token.ID}
-			if got := knock(t, handler, rt.pattern, gone, siteCookie, adminSecret); got.Code != http.StatusUnauthorized {
-				t.Errorf("a site that does not exist: got %d, want 401", got.Code)
+			// A site that is not there answers like one that is: nobody learns the names of customers.
+			for _, name := range []string{"nowhere", "deleted"} {
+				gone := map[string]string{"site": name, "person": ada.ID, "token": token.ID}
+				for _, secret := range []string{"", adminSecret, orphaned} {
+					got := knock(t, handler, rt.pattern, gone, siteCookie, secret)
+					if got.Code != http.StatusUnauthorized {
+						t.Errorf("the site %s: got %d, want 401", name, got.Code)
+					}
+					if diff := cmp.Diff(strings.ReplaceAll(got.Body.String(), name, "acme"), refusal[secret != ""]); diff != "" {
+						t.Errorf("the site %s is told apart from one that exists:\n%s", name, diff)
+					}
+				}
 			}
 			for _, plain := range []roster.Person{ada, mod} {
 				want := http.StatusForbidden

@@ -1,70 +1,123 @@
 package scimserver_test
 
 import (
+	"context"
+	"encoding/base64"
+	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/scimserver"
 	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store"
 )
 
-// TestEveryRouteIsRefusedAlike asks every route of the table, and some that are none, with every credential that must not
-// open it: the answers may not differ by a byte, or they would tell what exists.
+// everyMethod is what is tried at every place, offered there or not.
+var everyMethod = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "get"}
+
+// everyRequest is every method at every place that a site with the types of the world has, and at some that it has not.
+func (w *world) everyRequest() (requests []string) {
+	places := map[string]bool{
+		"/nothing": true, "/Users/a%2fb": true, "/v1/x": true, "/Users/u-1/x": true, "/Groups/.search": true, "//Users//": true, "/users": true, "": true,
+		"?aadOptscim062020/Users": true, "/Users?filter=userName+eq+%22ada@acme.test%22": true, "/Schemas?filter=x": true, "/Users?count=x": true,
+	}
+	for _, offered := range scimserver.Offered(w.rosters.Open(w.site).Types().Types()...) {
+		_, path, _ := strings.Cut(offered, " ")
+		places[path] = true
+	}
+	for _, path := range slices.Sorted(maps.Keys(places)) {
+		for _, method := range everyMethod {
+			requests = append(requests, method+" "+path)
+		}
+	}
+	return requests
+}
+
+// TestEveryRouteIsRefusedAlike asks every place by every method with every credential that must not open it: the answers may
+// not differ by a byte, or they would tell what exists; and nothing comes of it.
 func TestEveryRouteIsRefusedAlike(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
 	w.setSchemas(deviceSchemas)
-	w.bring(`{"userName":"ada@acme.test"}`)
-	_, other, _ := w.newSite("globex", site.Full)
-	_, revoked, revokedID := w.newSite("initech", site.Full)
-	initech, err := w.sites.ByName(w.ctx(), "initech")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ada := w.bring(`{"userName":"ada@acme.test"}`)[0].ID
+	w.bringGroups(`{"displayName":"Team","members":[{"value":"` + ada + `"}]}`)
+	globex, other, _ := w.newSite("globex", site.Full)
+	initech, revoked, revokedID := w.newSite("initech", site.Full)
 	if err := w.sites.RevokeToken(w.ctx(), initech.ID, revokedID, "cli"); err != nil {
 		t.Fatal(err)
 	}
-	hooli, _, _ := w.newSite("hooli", site.Full)
+	hooli, replaced, _ := w.newSite("hooli", site.Full)
 	_, expired, err := w.sites.CreateToken(w.ctx(), hooli.ID, site.TokenRequest{Actor: "cli", Mode: site.Replace, Expires: w.clock().Add(time.Second)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	credentials := map[string]struct{ site, authorization string }{
-		"none":                    {"acme", "none"},
-		"another scheme":          {"acme", "Basic YTpi"},
-		"wrong":                   {"acme", "Bearer rollcall_" + strings.Repeat("A", 49)},
-		"another site's":          {"acme", "Bearer " + other},
-		"of a site that is not":   {"nosuchsite", "Bearer " + w.token},
-		"revoked":                 {"initech", "Bearer " + revoked},
-		"expired":                 {"hooli", "Bearer " + expired},
-		"almost right":            {"acme", "Bearer " + w.token[:len(w.token)-1]},
-		"right with more after":   {"acme", "Bearer " + w.token + "x"},
-		"right in other case":     {"acme", "Bearer " + strings.ToUpper(w.token)},
-		"right, given twice":      {"acme", "Bearer " + w.token + "\nAuthorization: Bearer " + w.token},
-		"right, site in capitals": {"ACME", "Bearer " + w.token},
+	off, _, _ := w.newSite("off", site.Full)
+	if _, err := w.sites.Update(w.ctx(), off.ID, "cli", func(s *site.Site) error { s.SCIMEnabled = false; return nil }); err != nil {
+		t.Fatal(err)
 	}
-	requests := append(scimserver.Offered(w.rosters.Open(w.site).Types().Types()...), "GET /nothing", "DELETE /Users", "GET /Users/a%2fb", "GET /v1/x", "PATCH /Users/u-1/x", "PROPFIND /Users")
-	before := w.holds()
+	gone, deleted, _ := w.newSite("gone", site.Full)
+	if err := w.sites.Delete(w.ctx(), gone.ID, "gone", "cli"); err != nil {
+		t.Fatal(err)
+	}
+	// RFC 6750 §3: without credentials of its kind the challenge names no error.
+	const nothing, wrong = `Bearer realm="SCIM"`, `Bearer realm="SCIM", error="invalid_token"`
+	bearer := func(token string) string { return "Authorization: Bearer " + token }
+	credentials := map[string]struct{ site, headers, challenge string }{
+		"none":                               {"acme", "Authorization: none", nothing},
+		"none, site unknown":                 {"nosuchsite", "Authorization: none", nothing},
+		"another scheme":                     {"acme", "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("x:"+w.token)), nothing},
+		"the token without a scheme":         {"acme", "Authorization: " + w.token, nothing},
+		"nothing behind the scheme":          {"acme", "Authorization: Bearer ", nothing},
+		"wrong":                              {"acme", bearer("rollcall_" + strings.Repeat("A", 49)), wrong},
+		"of no form at all":                  {"acme", bearer("x"), wrong},
+		"another site's":                     {"acme", bearer(other), wrong},
+		"another site's, SCIM off":           {"off", bearer(other), wrong},
+		"of a site that is not":              {"nosuchsite", bearer(w.token), wrong},
+		"revoked":                            {"initech", bearer(revoked), wrong},
+		"replaced":                           {"hooli", bearer(replaced), wrong},
+		"expired":                            {"hooli", bearer(expired), wrong},
+		"of a site that was deleted":         {"gone", bearer(deleted), wrong},
+		"of a site that was deleted, here":   {"acme", bearer(deleted), wrong},
+		"almost right":                       {"acme", bearer(w.token[:len(w.token)-1]), wrong},
+		"right with more after":              {"acme", bearer(w.token + "x"), wrong},
+		"right in other case":                {"acme", bearer(strings.ToUpper(w.token)), wrong},
+		"right, given twice":                 {"acme", bearer(w.token) + "\n" + bearer(w.token), nothing},
+		"right, beside another one's":        {"acme", bearer(other) + "\n" + bearer(w.token), nothing},
+		"right, in a list":                   {"acme", "Authorization: Basic eDp5, Bearer " + w.token, nothing},
+		"right, site in capitals":            {"ACME", bearer(w.token), wrong},
+		"right, site escaped oddly":          {"acme%00", bearer(w.token), wrong},
+		"right, in another header":           {"acme", "Authorization: none\nProxy-Authorization: Bearer " + w.token + "\nX-Authorization: Bearer " + w.token + "\nCookie: token=" + w.token, nothing},
+		"right, in the query and in no body": {"acme?", "Authorization: none", nothing},
+	}
+	before := map[site.ID]string{w.site.ID: fmt.Sprint(w.holds()), globex.ID: fmt.Sprint(w.holdsOf(globex))}
+	eventsBefore := w.eventsOf(w.site)
 	var want string
-	for _, request := range requests {
+	for _, request := range w.everyRequest() {
 		for name, c := range credentials {
 			method, path, _ := strings.Cut(request, " ")
-			got := w.send(method + " =/c/" + c.site + "/auth/scim/v2" + path + "\nAuthorization: " + c.authorization)
+			at, inQuery := strings.CutSuffix(c.site, "?")
+			if inQuery {
+				path += map[bool]string{true: "&", false: "?"}[strings.Contains(path, "?")] + "access_token=" + w.token
+			}
+			got := w.send(method + " =/c/" + at + "/auth/scim/v2" + path + "\nIf-Match: *\n" + c.headers)
 			if got.Code != http.StatusUnauthorized {
 				t.Errorf("%s with token %s: got %d, want 401", request, name, got.Code)
 			}
-			challenge := got.Header().Get("WWW-Authenticate")
-			if !strings.HasPrefix(challenge, `Bearer realm="`) {
-				t.Errorf("%s with token %s: got the challenge %q", request, name, challenge)
+			if challenge := got.Header().Get("WWW-Authenticate"); challenge != c.challenge {
+				t.Errorf("%s with token %s: got the challenge %q, want %q", request, name, challenge, c.challenge)
 			}
 			got.Header().Del("WWW-Authenticate")
 			answer := got.Body.String() + headerText(got.Header())
@@ -76,8 +129,81 @@ func TestEveryRouteIsRefusedAlike(t *testing.T) {
 			}
 		}
 	}
-	if diff := cmp.Diff(w.holds(), before); diff != "" {
-		t.Errorf("the roster has changed: %s", diff)
+	for id, held := range map[site.ID]string{w.site.ID: fmt.Sprint(w.holds()), globex.ID: fmt.Sprint(w.holdsOf(globex))} {
+		if diff := cmp.Diff(held, before[id]); diff != "" {
+			t.Errorf("the roster of site %s has changed: %s", id, diff)
+		}
+		tokens, err := w.sites.Tokens(w.ctx(), id)
+		if err != nil || !tokens[0].LastUsed.IsZero() {
+			t.Errorf("a refused request counts as a use of the token: %+v, %v", tokens, err)
+		}
+	}
+	if n := w.eventsOf(w.site); n != eventsBefore {
+		t.Errorf("refused requests left %d events", n-eventsBefore)
+	}
+}
+
+func (w *world) eventsOf(s site.Site) int {
+	w.t.Helper()
+	all, err := (store.Events{DB: w.db}).Recent(w.ctx(), event.Site(string(s.ID)), "", event.Position{}, 1_000)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(all)
+}
+
+// askedStore notes what is asked of it.
+type askedStore struct {
+	site.Store
+	mu    sync.Mutex
+	asked []string
+}
+
+func (s *askedStore) note(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, what)
+}
+
+func (s *askedStore) Credential(ctx context.Context, name string, hash site.Hash) (site.Site, site.Token, error) {
+	s.note("credential")
+	return s.Store.Credential(ctx, name, hash)
+}
+
+func (s *askedStore) SiteByName(ctx context.Context, name string) (site.Site, error) {
+	s.note("site by name")
+	return s.Store.SiteByName(ctx, name)
+}
+
+func (s *askedStore) AppendRequests(ctx context.Context, rows []site.Request, uses []site.TokenUse) error {
+	s.note("append requests")
+	return s.Store.AppendRequests(ctx, rows, uses)
+}
+
+func (s *askedStore) UpdateSite(ctx context.Context, id site.ID, fn func(site.Tx) error) error {
+	s.note("update site")
+	return s.Store.UpdateSite(ctx, id, fn)
+}
+
+// TestARefusalDoesTheSameWorkWhetherTheSiteExists compares what is asked of the store: time would tell what the answer does not.
+func TestARefusalDoesTheSameWorkWhetherTheSiteExists(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, site.Full)
+	_, other, _ := w.newSite("globex", site.Full)
+	asked := &askedStore{Store: w.sites.Store}
+	w.sites.Store = asked
+	work := func(of, authorization string) string {
+		asked.asked = nil
+		wantStatus(t, w.send("PATCH =/c/"+of+"/auth/scim/v2/Users/u-1\nAuthorization: "+authorization+"\n\n{}"), 401)
+		return strings.Join(asked.asked, ", ")
+	}
+	for name, authorization := range map[string]string{
+		"none": "none", "wrong": "Bearer rollcall_x", "another site's": "Bearer " + other, "wrong, in the right form": "Bearer " + other[:len(other)-1] + "A",
+	} {
+		exists, not := work("acme", authorization), work("nosuchsite", authorization)
+		if exists != not {
+			t.Errorf("token %s: asked for %q of a site that exists, for %q of one that does not", name, exists, not)
+		}
 	}
 }
 
@@ -91,8 +217,21 @@ func TestRightTokenWhileSCIMIsOffIsRefusedOnEveryRoute(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
 	w.set(func(s *site.Site) { s.SCIMEnabled = false })
-	for _, request := range scimserver.Offered(w.rosters.Open(w.site).Types().Types()...) {
-		wantError(t, w.send(request), 403, "")
+	w.bring(`{"userName":"ada"}`)
+	before := w.holds()
+	for _, request := range w.everyRequest() {
+		got := w.send(request)
+		if strings.HasPrefix(request, "HEAD") {
+			wantStatus(t, got, 403)
+			continue
+		}
+		wantError(t, got, 403, "")
+		if detail := body(t, got)["detail"]; !strings.Contains(fmt.Sprint(detail), "SCIM is switched off") {
+			t.Errorf("%s: got %v", request, detail)
+		}
+	}
+	if diff := cmp.Diff(w.holds(), before); diff != "" {
+		t.Errorf("the roster has changed: %s", diff)
 	}
 }
 

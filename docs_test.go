@@ -1,11 +1,19 @@
 package rollcall
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/scimserver"
+	"github.com/rollcall-scim/rollcall/site"
 )
 
 // TestDocsLeadSomewhere checks that every file and picture that README, ARCHITECTURE and docs name is there.
@@ -29,6 +37,92 @@ func TestDocsLeadSomewhere(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
 				t.Errorf("%s leads to %s, which is not there", page, m[1])
 			}
+		}
+	}
+}
+
+// TestSecurityNamesTestsThatExist holds docs/security.md to the tests that it names, and every fuzz target to be named there.
+func TestSecurityNamesTestsThatExist(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := testFiles(t)
+	named := map[string]bool{}
+	for _, m := range regexp.MustCompile("`([a-z/]+)\\.((?:Test|Fuzz)\\w+)(?:/(\\w+))?`").FindAllStringSubmatch(string(text), -1) {
+		folder, function, part := m[1], m[2], m[3]
+		named[folder+"."+function] = true
+		found := false
+		for _, source := range tests[folder] {
+			found = found || strings.Contains(source, "\nfunc "+function+"(") && (part == "" || strings.Contains(source, `"`+part+`"`))
+		}
+		if !found {
+			t.Errorf("docs/security.md names %s, which is not there", m[0])
+		}
+	}
+	if len(named) < 50 {
+		t.Fatalf("found %d tests; are they named in another form?", len(named))
+	}
+	for folder, sources := range tests {
+		for _, source := range sources {
+			for _, m := range regexp.MustCompile(`\nfunc (Fuzz\w+)\(`).FindAllStringSubmatch(source, -1) {
+				if !named[folder+"."+m[1]] {
+					t.Errorf("docs/security.md does not name %s.%s", folder, m[1])
+				}
+			}
+		}
+	}
+}
+
+// testFiles are the texts of the test files of each folder.
+func testFiles(t *testing.T) map[string][]string {
+	t.Helper()
+	tests := map[string][]string{}
+	err := filepath.WalkDir(".", func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		folder := filepath.ToSlash(filepath.Dir(path))
+		tests[folder] = append(tests[folder], string(text))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tests
+}
+
+// TestSecurityNamesTheLimits holds the table of limits in docs/security.md to the code.
+func TestSecurityNamesTheLimits(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "## Limits")
+	table, _, _ = strings.Cut(table, "\n## ")
+	number := func(n int) string {
+		digits := strconv.Itoa(n)
+		for i := len(digits) - 3; i > 0; i -= 3 {
+			digits = digits[:i] + "," + digits[i:]
+		}
+		return digits
+	}
+	for _, limit := range []string{
+		fmt.Sprintf("| body | %d MiB; `/Bulk` %d MiB; POST and PUT of a group %d MiB", scimserver.MaxBody>>20, scimserver.MaxBulkBytes>>20, scimserver.MaxGroupBody>>20),
+		fmt.Sprintf("| JSON | %d deep", scim.MaxJSONDepth),
+		fmt.Sprintf("| filter | %d brackets deep, %s bytes, %d terms", scim.MaxFilterDepth, number(scim.MaxFilterBytes), scim.MaxFilterTerms),
+		fmt.Sprintf("| PATCH | %s operations, %s changes, %s values in one operation", number(scim.MaxPatchOperations), number(scim.MaxPatchChanges), number(scim.MaxPatchValues)),
+		fmt.Sprintf("| bulk | %s operations", number(scimserver.MaxBulkOperations)),
+		fmt.Sprintf("no index answers it | %s |", number(roster.DefaultScanLimit)),
+		fmt.Sprintf("| page | %d resources", roster.MaxCount),
+		fmt.Sprintf("| URL and headers together | %d KiB", web.MaxHeaderBytes>>10),
+		fmt.Sprintf("| requests of a site | none; if set, %d a second or more", site.MinRateLimit),
+	} {
+		if !strings.Contains(table, limit) {
+			t.Errorf("docs/security.md does not say %q", limit)
 		}
 	}
 }

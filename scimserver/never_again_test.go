@@ -22,9 +22,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Defects that public reports tell of in other servers, each with a test of its own. Those about groups wait until groups are
-// offered; 1 (the home address stays), 2 ("False" deactivates), 16 (unknown op), 17, 18 (bodies) and 19 (the last
-// administrator) are exchanges in testdata.
+// Defects that public reports tell of in other servers, each with a test of its own. docs/security.md lists them all, with
+// those that are exchanges in testdata or stand in other files.
 
 func TestNeverAgain(t *testing.T) {
 	t.Parallel()

@@ -240,6 +240,34 @@ func TestSiteLinkOpensNoOtherSite(t *testing.T) {
 	})
 }
 
+// TestALinkFollowsThePersonAndNotTheName: names and addresses are given to others; who gets one must not get the account.
+func TestALinkFollowsThePersonAndNotTheName(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		w.bring(t, "kim@acme.test Admin", "lee@acme.test Admin")
+		kim, err := w.people.PersonByUserName(w.ctx, "kim@acme.test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := w.link(t, "kim@acme.test")
+		rename := func(userName string) {
+			patch, _, err := scim.DecodePatch(scim.UserType(), []byte(`{"Operations":[{"op":"replace","path":"userName","value":"`+userName+`"}]}`), scim.Lenient)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.people.Patch(w.ctx, roster.User, kim.ID, patch, roster.Change{Actor: "scim", Via: roster.ViaSCIM}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rename("kim.new@acme.test")
+		w.bring(t, "kim@acme.test Registered") // somebody else now
+		if s := w.redeem(t, l.Secret, signin.Form{}); s.Person.ID != kim.ID || s.Person.UserName != "kim.new@acme.test" {
+			t.Errorf("the link made for %s lets in %+v", kim.ID, s.Person)
+		}
+	})
+}
+
 func TestFirstAdminByEmail(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

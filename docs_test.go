@@ -1,6 +1,7 @@
 package rollcall
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,6 +38,29 @@ func TestDocsLeadSomewhere(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
 				t.Errorf("%s leads to %s, which is not there", page, m[1])
 			}
+		}
+	}
+}
+
+// TestEveryExchangeIsInTheDocs checks that whoever looks for what a client gets finds every recorded exchange.
+func TestEveryExchangeIsInTheDocs(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("docs/clients.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	others, err := os.ReadFile("docs/divergences.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("scimserver/testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no exchanges: %v", err)
+	}
+	for _, file := range files {
+		link := []byte("(../" + filepath.ToSlash(file) + ")")
+		if !bytes.Contains(text, link) && !bytes.Contains(others, link) {
+			t.Errorf("neither docs/clients.md nor docs/divergences.md names %s", file)
 		}
 	}
 }

@@ -359,6 +359,8 @@ func hostileCases(w *hostileWorld) []hostileCase {
 		{name: "..;/", raw: get("/Users/..;/Groups"), status: []int{404}, scim: "-"},
 		{name: "slashes", raw: get("////Users//" + w.ada + "//"), status: []int{200}, says: "ada@acme.test"},
 		{name: "dots", raw: get("/./Users"), status: []int{400}, scim: "-"},
+		{name: "quotes and brackets as they are", raw: get(`/Users?filter=emails[type%20eq%20"work"].value%20eq%20"nobody"`), status: []int{200}, says: `"totalResults":0`},
+		{name: "blanks as they are", raw: get(`/Users?filter=userName eq "nobody"`), status: []int{400}},
 		{name: "a site's name that is none", raw: "GET /c/ac%00me/auth/scim/v2/Users HTTP/1.1\r\nHost: x\r\n" + closing + authorized + "\r\n", status: []int{401}, scim: "-"},
 		{name: "another site by the path", raw: "GET /c/globex/../acme/auth/scim/v2/Users HTTP/1.1\r\nHost: x\r\n" + closing + "\r\n", status: []int{307}},
 		{name: "line ends in the path", raw: get("/Users/x%0d%0aX-Injected:%201"), status: []int{400}, scim: "-"},

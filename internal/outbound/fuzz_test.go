@@ -38,7 +38,7 @@ func FuzzCheckURL(f *testing.F) {
 
 // FuzzRefusal looks at whatever address a name may lead to.
 func FuzzRefusal(f *testing.F) {
-	for _, text := range []string{"169.254.169.254", "::ffff:10.0.0.1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "100.100.100.200", "fd00:ec2::254", "8.8.8.8", "fe80::1%eth0", "::", "0.0.0.1"} {
+	for _, text := range []string{"169.254.169.254", "::ffff:10.0.0.1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "100.100.100.200", "fd00:ec2::254", "8.8.8.8", "fe80::1%eth0", "::", "0.0.0.1", "::10.0.0.1", "2001:0:1::1"} {
 		a := netip.MustParseAddr(text)
 		b := a.As16()
 		f.Add(b[:], true)

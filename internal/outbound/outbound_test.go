@@ -182,6 +182,7 @@ func TestBlockedTargets(t *testing.T) {
 		"https://169.254.169.254/latest/meta-data/", "https://100.100.100.200/",
 		"https://[fe80::1]/", "https://[fd00::1]/", "https://[fd00:ec2::254]/",
 		"https://0.0.0.0/", "https://[::]/", "https://224.0.0.1/", "https://240.0.0.1/", "https://198.18.0.1/",
+		"https://[::10.0.0.1]/", "https://[2001:0:1:2::1]/", "https://[fec0::1]/", "https://[100::1]/", "https://[3fff::1]/", "https://192.88.99.1/",
 		"https://[::ffff:10.0.0.1]/", "https://[64:ff9b::a00:1]/", "https://[2002:a00:1::]/",
 	} {
 		t.Run(target, func(t *testing.T) {
@@ -203,6 +204,7 @@ func TestRefusal(t *testing.T) {
 	}{
 		{"8.8.8.8", false, false},
 		{"2606:4700::1111", false, false},
+		{"2001:4860:4860::8888", false, false},
 		{"10.0.0.1", true, false},
 		{"fd12::1", true, false},
 		{"100.64.0.1", true, false},
@@ -214,6 +216,8 @@ func TestRefusal(t *testing.T) {
 		{"127.0.0.1", true, true},
 		{"::1", true, true},
 		{"::ffff:169.254.169.254", true, true},
+		{"::169.254.169.254", true, true},
+		{"2001::5601:5601", true, true},
 	} {
 		if got := refusal(netip.MustParseAddr(tt.address), tt.allowPrivate) != ""; got != tt.refused {
 			t.Errorf("%s with private allowed %v: refused %v, want %v", tt.address, tt.allowPrivate, got, tt.refused)

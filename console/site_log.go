@@ -77,7 +77,7 @@ func (p *SitePages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit
 	state := judge(v.Site, tokens, recent, p.Console.options.Now())
 	pg := v.page
 	pg.Title, pg.Badge, pg.StatusLine = "Provisioning log", state.Badge(), state.Sentence
-	pg.Lead = "What your identity provider asked of this site, what was done, and what it was told. Changes and refusals are written at once; reads and a token’s last use are gathered and written each second, and so are calls without a right token, of which at most a hundred a second are kept."
+	pg.Lead = "What your identity provider asked of this site, what was done, and what it was told. Changes and refusals are written at once; reads and a token’s last use are gathered and written each second, and so are calls without a right token, of which few are kept when they are many."
 	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")})
 	self := v.url("admin/access/log")
 	l := logPage{

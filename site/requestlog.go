@@ -17,7 +17,7 @@ const (
 	flushEvery   = time.Second
 	flushAt      = 5_000  // gathered rows that wake the writer before its second is over
 	gatherMost   = 10_000 // gathered rows at which Gather itself writes, so that memory stays bounded
-	refusedMost  = 100    // rows about requests without a valid token that one flush takes
+	refusedMost  = 100    // rows about requests without a valid token that one flush takes, and a site at once
 	stopWithin   = 5 * time.Second
 	maxLogText   = 2_000 // bytes kept of a path or sentence
 	defaultPage  = 50
@@ -101,7 +101,8 @@ type RequestLog struct {
 	mu       sync.Mutex
 	gathered []Request
 	uses     uses       // by requests whose rows others wrote
-	refused  int        // rows of GatherRefused among them
+	refused  int        // calls of GatherRefused since the last flush
+	crowds   map[ID]int // how many rows of GatherRefused each site is ahead of one for each flush
 	flushing sync.Mutex // one flush at a time, so that rows are written in order and once
 }
 
@@ -154,7 +155,8 @@ func (l *RequestLog) Gather(r Request) {
 }
 
 // GatherRefused keeps a row about a request without a valid token, where there is a site of that name. Of many within
-// one flush only the first hundred are kept: whoever has no token must not fill the disk.
+// one flush only the first hundred are kept, and of a site that has had a hundred only one for each flush: whoever has no
+// token must not fill the disk.
 func (l *RequestLog) GatherRefused(ctx context.Context, siteName string, r Request) error {
 	l.mu.Lock()
 	full := l.refused >= refusedMost
@@ -170,6 +172,17 @@ func (l *RequestLog) GatherRefused(ctx context.Context, siteName string, r Reque
 	if err != nil {
 		return fmt.Errorf("write request log: %w", err)
 	}
+	l.mu.Lock()
+	if full = l.crowds[of.ID] >= refusedMost; !full {
+		if l.crowds == nil {
+			l.crowds = map[ID]int{}
+		}
+		l.crowds[of.ID]++
+	}
+	l.mu.Unlock()
+	if full {
+		return nil
+	}
 	r.Site, r.TokenID = of.ID, ""
 	l.Gather(r)
 	return nil
@@ -183,6 +196,11 @@ func (l *RequestLog) Flush(ctx context.Context) error {
 	rows, used := l.gathered, usesOf(l.gathered)
 	used.merge(l.uses)
 	l.gathered, l.uses, l.refused = nil, nil, 0
+	for id := range l.crowds {
+		if l.crowds[id]--; l.crowds[id] == 0 {
+			delete(l.crowds, id)
+		}
+	}
 	l.mu.Unlock()
 	if len(rows)+len(used) == 0 {
 		return nil

@@ -185,6 +185,40 @@ func TestRequestLog(t *testing.T) {
 			}
 		})
 	})
+	t.Run("whoever_goes_on_without_a_token_gets_one_row_for_each_flush", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			log := f.sites.Log()
+			for range 5 {
+				for range 100 {
+					if err := log.GatherRefused(t.Context(), "acme", site.Request{Method: "GET", Path: "/Users", Status: 401}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := log.Flush(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if rows, _ := f.page(t, site.RequestQuery{Limit: 500}); len(rows) != 104 {
+				t.Errorf("got %d rows, want 104", len(rows))
+			}
+			for range 100 {
+				if err := log.Flush(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 100 {
+				if err := log.GatherRefused(t.Context(), "acme", site.Request{Method: "GET", Path: "/Users", Status: 401}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := log.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if rows, _ := f.page(t, site.RequestQuery{Limit: 500}); len(rows) != 204 {
+				t.Errorf("after a while of quiet got %d rows, want 204", len(rows))
+			}
+		})
+	})
 	t.Run("texts_that_no_database_stores_are_stored_readable", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			r := site.Request{

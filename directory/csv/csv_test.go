@@ -241,8 +241,10 @@ func TestWriter_writes_what_the_reader_reads(t *testing.T) {
 
 func TestWriter_lets_no_formula_begin_a_cell(t *testing.T) {
 	t.Parallel()
-	tests := map[string]string{"=1+1": "'=1+1", "@x": "'@x", "+1+cmd": "'+1+cmd", "-x": "'-x", "+44 20 7946-0018": "+44 20 7946-0018", "-5": "-5", "'=x": "''=x", "x=1": "x=1",
-		"\n=1": "\"'\n=1\"", "＝1+1": "'＝1+1", "＋cmd": "'＋cmd", "－5": "－5"}
+	tests := map[string]string{
+		"=1+1": "'=1+1", "@x": "'@x", "+1+cmd": "'+1+cmd", "-x": "'-x", "+44 20 7946-0018": "+44 20 7946-0018", "-5": "-5", "'=x": "''=x", "x=1": "x=1",
+		"\n=1": "\"'\n=1\"", "＝1+1": "'＝1+1", "＋cmd": "'＋cmd", "－5": "－5",
+	}
 	for value, want := range tests {
 		t.Run(value, func(t *testing.T) {
 			t.Parallel()

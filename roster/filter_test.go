@@ -351,6 +351,9 @@ func TestFilter(t *testing.T) {
 				if diff := cmp.Diff(got, want); diff != "" || page.TotalResults != len(want) {
 					rt.Fatalf("%s: %d altogether, got - want +\n%s", text, page.TotalResults, diff)
 				}
+				if counted, err := r.List(t.Context(), roster.Query{Filter: parsed}); err != nil || counted.TotalResults != len(want) {
+					rt.Fatalf("%s: counted %d, %v; want %d", text, counted.TotalResults, err, len(want))
+				}
 			}
 		})
 	})

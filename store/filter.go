@@ -18,6 +18,8 @@ type narrowing struct {
 	exact     bool // every resource that passes matches
 	selective bool // an index finds those that pass, without looking at others
 	few       bool // there are few of them, so that sorting them is cheaper than walking a sorted index
+
+	count string // what counts those that pass without looking at them, under the same arguments; empty for nothing
 }
 
 // maybe is the answer of an index that knows nothing.
@@ -38,17 +40,21 @@ func narrow(kind roster.Kind, f *scim.Filter, site string, declared declaredRows
 
 // numbered replaces each ? by its $n.
 func (n narrowing) numbered(before int) narrowing {
+	n.sql, n.count = numbered(n.sql, before), numbered(n.count, 0)
+	return n
+}
+
+func numbered(sql string, before int) string {
 	var b strings.Builder
-	for i := 0; i < len(n.sql); i++ {
-		if n.sql[i] != '?' {
-			b.WriteByte(n.sql[i])
+	for i := 0; i < len(sql); i++ {
+		if sql[i] != '?' {
+			b.WriteByte(sql[i])
 			continue
 		}
 		before++
 		b.WriteString("$" + strconv.Itoa(before))
 	}
-	n.sql = b.String()
-	return n
+	return b.String()
 }
 
 type narrower struct {
@@ -127,7 +133,7 @@ func negate(n narrowing, not bool) narrowing {
 		return maybe
 	}
 	n.sql = "not coalesce(" + n.sql + ", false)"
-	n.selective, n.few = false, false
+	n.selective, n.few, n.count = false, false, ""
 	return n
 }
 
@@ -353,12 +359,12 @@ func (n narrower) compareDeclared(rows string, c scim.Compare) narrowing {
 	var found narrowing
 	switch end, ends := prefixEnd(key); {
 	case c.Op == scim.Eq:
-		found = n.between(valueRange{rows, key, key + "\x01"}) // there is no text between the two
+		found = n.between(valueRange{rows, key, key + "\x01", "*"}) // there is no text between the two
 	case part && c.Attr.CaseExact:
 		// Part of a text need not be part of its fold, which may join a letter and its accent.
 		found = n.anyRow(rows)
 	case part && c.Op == scim.Sw && ends:
-		found = n.between(valueRange{rows, key, end})
+		found = n.between(valueRange{rows, key, end, "distinct v.resource"})
 	case part:
 		found = n.rows(rows, `(v.value like ? escape '\' or length(v.value) = ? or v.value = '')`, likePattern(c.Op, scim.Fold(text)), roster.IndexedRunes)
 		whole = false
@@ -375,9 +381,10 @@ func (n narrower) between(r valueRange) narrowing {
 		*n.declared.asked = append(*n.declared.asked, r)
 	}
 	found := n.rows(r.path, "v.value >= ? and v.value < ?", r.from, r.to)
+	found.count = "select count(" + r.counts + ") from resource_value v where v.site = ? and v.path = ? and v.value >= ? and v.value < ?"
 	if n.declared.crowded[r.path] {
 		found.sql = strings.TrimSuffix(found.sql, ")") + " union all select v.resource from resource_value v where v.site = ? and v.path = ? and v.value = '')"
-		found.args = append(found.args, n.site, r.path)
+		found.args, found.count = append(found.args, n.site, r.path), ""
 	}
 	found.selective, found.few = true, !n.declared.many[r]
 	return found

@@ -288,6 +288,10 @@ func (l listing) firstPage(ctx context.Context, tx *Tx) ([]roster.Document, int,
 }
 
 func (l listing) count(ctx context.Context, tx *Tx) (total int, err error) {
+	if l.n.count != "" {
+		err = tx.QueryRow(ctx, l.n.count, l.n.args...).Scan(&total)
+		return total, err
+	}
 	err = tx.QueryRow(ctx, `
 		select count(*)
 		from resource r

@@ -170,7 +170,10 @@ type declaredRows struct {
 }
 
 // valueRange are the value rows of a path from a value on and before another.
-type valueRange struct{ path, from, to string }
+type valueRange struct {
+	path, from, to string
+	counts         string // what of them is as often there as resources are
+}
 
 // fewRows is how many value rows are found and sorted more cheaply than a list is walked.
 const fewRows = 1_000

@@ -147,6 +147,9 @@ func TestDeclareSearchable(t *testing.T) {
 				t.Errorf("got %d", len(can))
 			}
 			for _, path := range can {
+				if _, _, err := scim.ParseFilter(scim.UserType(), path.String()+" pr", scim.Strict); err != nil {
+					t.Errorf("%s is offered, and no filter may ask for it: %v", path, err)
+				}
 				if err := f.declare(t, "User", path.String()); err != nil {
 					t.Errorf("%s: %v", path, err)
 				}

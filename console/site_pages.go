@@ -60,6 +60,8 @@ func (p *SitePages) routes() []route[*siteVisit] {
 		{pattern: "POST /c/{site}/admin/access/scim/searchable", access: administrator, handle: p.declareSearchable},
 		{pattern: "GET /c/{site}/admin/access/scim/searchable/{declared}/remove", access: administrator, handle: p.askRemoveSearchable},
 		{pattern: "POST /c/{site}/admin/access/scim/searchable/{declared}/remove", access: administrator, handle: p.removeSearchable},
+		{pattern: "GET /c/{site}/admin/access/scim/schemas/forced", access: administrator, handle: p.toSchemas},
+		{pattern: "POST /c/{site}/admin/access/scim/schemas/forced", access: administrator, handle: p.forceSchemas, maxBody: 2 << 20},
 		{pattern: "GET /c/{site}/admin/access/scim/tokens", access: administrator, handle: p.afterToken},
 		{pattern: "POST /c/{site}/admin/access/scim/tokens", access: administrator, handle: p.generateToken},
 		{pattern: "GET /c/{site}/admin/access/scim/tokens/new", access: administrator, handle: p.askReplace},

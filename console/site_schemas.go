@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +25,20 @@ type schemasPage struct {
 	Types    []typeView
 	Document string // as it was set, or as it was sent when it is wrong
 	Problems []problem
+	Force    *forceForm // nil where there is nothing to force, or no way to
 	Example  string
+}
+
+// forceForm asks whether what is in the way is to be dropped.
+type forceForm struct {
+	Action   string
+	Notice   *notice
+	Lost     []string // what is dropped, with numbers; empty: nothing
+	Document string   // that was sent
+	Token    string   // of these numbers
+	Now      string   // the document as it is; may be empty
+	TypeName string
+	Error    *fieldError
 }
 
 // problem is one thing that stands in the way of a document.
@@ -80,10 +94,15 @@ func summaryOf(v *siteVisit) schemasSummary {
 }
 
 func (p *SitePages) showSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	return p.viewSchemas(w, r, v, http.StatusOK, string(v.Site.Schemas), nil)
+	return p.viewSchemas(w, r, v, http.StatusOK, schemasPage{Document: string(v.Site.Schemas)})
 }
 
-func (p *SitePages) viewSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, document string, problems []problem) error {
+func (p *SitePages) toSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.Console.redirect(w, r, v.url("admin/access/scim/schemas"), notice{})
+}
+
+// viewSchemas shows the page with what is set of it: the document, what is in its way, and a way through.
+func (p *SitePages) viewSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, sp schemasPage) error {
 	g, err := scim.NewRegistry(v.Site.Schemas)
 	if err != nil {
 		return fmt.Errorf("read the schemas of site %s: %w", v.Site.Name, err)
@@ -92,9 +111,7 @@ func (p *SitePages) viewSchemas(w http.ResponseWriter, r *http.Request, v *siteV
 	pg.Title = "Schemas and resource types"
 	pg.Lead = "What the identity provider may send. Discovery, filters, PATCH and the checks of values follow the schemas."
 	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")}, crumb{"SCIM integration", v.url("admin/access/scim")})
-	sp := schemasPage{
-		page: pg, Action: v.url("admin/access/scim/schemas"), Document: document, Problems: problems, Example: exampleDocument,
-	}
+	sp.page, sp.Action, sp.Example = pg, v.url("admin/access/scim/schemas"), exampleDocument
 	for _, rt := range g.Types() {
 		sp.Types = append(sp.Types, typeViewOf(rt))
 	}
@@ -158,30 +175,98 @@ func (p *SitePages) saveSchemas(w http.ResponseWriter, r *http.Request, v *siteV
 	if err != nil {
 		return err
 	}
-	_, err = p.Sites.SetSchemas(r.Context(), v.Site.ID, document, v.actor())
+	if _, err = p.Sites.SetSchemas(r.Context(), v.Site.ID, document, v.actor()); err != nil {
+		return p.refuseSchemas(w, r, v, document, err, nil)
+	}
+	return p.savedSchemas(w, r, v, document, nil)
+}
+
+// forceSchemas drops what is in the way, where whoever asks has typed the site's name and nothing else is in the way than
+// what they were shown.
+func (p *SitePages) forceSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	document, err := documentOf(r)
+	if err != nil {
+		return err
+	}
+	ask := &forceForm{}
+	if strings.TrimSpace(r.PostForm.Get("confirm")) != v.Site.Name {
+		ask.Error = &fieldError{For: "confirm", Text: "That is not the name of this site. Nothing was changed."}
+		err := p.Sites.CheckSchemas(r.Context(), v.Site.ID, document)
+		if err == nil {
+			return p.viewSchemas(w, r, v, http.StatusUnprocessableEntity, schemasPage{
+				Document: string(document), Problems: []problem{{Text: "The site’s name was not typed. Nothing is in the way of this document any more, so it can be saved as it is."}},
+			})
+		}
+		return p.refuseSchemas(w, r, v, document, err, ask)
+	}
+	token := r.PostForm.Get("token")
+	if token == "" {
+		token = "none" // an empty one would confirm everything
+	}
+	_, dropped, err := p.Sites.ForceSchemas(r.Context(), v.Site.ID, document, v.actor(), token, p.Rosters.DropStranded)
+	if errors.Is(err, context.DeadlineExceeded) && r.Context().Err() != nil {
+		return &pageError{
+			Status: http.StatusServiceUnavailable, Title: "This took too long",
+			Text:   "Nothing was changed. On the command line there is no limit: rollcall site schema set " + v.Site.Name + " FILE --force",
+			Action: &action{Text: "Schemas", URL: v.url("admin/access/scim/schemas")},
+		}
+	}
+	if err != nil {
+		ask.Notice = &notice{Tone: warn, Title: "Nothing was dropped.", Text: "What is in the way is not what you confirmed: it has changed since. These are the numbers of now."}
+		return p.refuseSchemas(w, r, v, document, err, ask)
+	}
+	return p.savedSchemas(w, r, v, document, dropped)
+}
+
+func (p *SitePages) savedSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte, dropped []string) error {
+	text := "The schemas are saved. They hold from the next call on."
+	if len(strings.TrimSpace(string(document))) == 0 {
+		text = "This site has no schemas of its own now."
+	}
+	const shown = 5 // as many as fit into the notice; the audit trail has all
+	if more := len(dropped) - shown; more > 0 {
+		dropped = append(dropped[:shown:shown], fmt.Sprintf("%d more, which the audit trail names", more))
+	}
+	if len(dropped) > 0 {
+		text += " Dropped for good: " + strings.Join(dropped, "; ") + "."
+	}
+	return p.Console.redirect(w, r, v.url("admin/access/scim/schemas"), done(text))
+}
+
+// refuseSchemas shows what is in the way of a document, and where it can be forced, the form that asks for it.
+func (p *SitePages) refuseSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte, err error, ask *forceForm) error {
+	sp := schemasPage{Document: string(document)}
 	var wrong *scim.RegistryError
 	var used *site.InUseError
-	var problems []problem
 	switch {
 	case errors.As(err, &wrong):
 		for _, pr := range wrong.Problems {
-			problems = append(problems, problem{Where: sentenceStart(pr.Where), Text: period(sentenceStart(pr.Text))})
+			sp.Problems = append(sp.Problems, problem{Where: sentenceStart(pr.Where), Text: period(sentenceStart(pr.Text))})
 		}
 	case errors.As(err, &used):
 		for _, u := range used.Uses {
-			problems = append(problems, problem{Text: period(sentenceStart(u.String()))})
+			sp.Problems = append(sp.Problems, problem{Text: period(sentenceStart(u.String()))})
 		}
-	case err != nil:
+		for _, stuck := range used.Stuck {
+			sp.Problems = append(sp.Problems, problem{Where: "This cannot be forced", Text: period(stuck.String())})
+		}
+		if len(used.Stuck) == 0 {
+			sp.Force = forceOf(v, document, used, ask)
+		}
+	default:
 		return err
 	}
-	if len(problems) > 0 {
-		return p.viewSchemas(w, r, v, http.StatusUnprocessableEntity, string(document), problems)
+	return p.viewSchemas(w, r, v, http.StatusUnprocessableEntity, sp)
+}
+
+func forceOf(v *siteVisit, document []byte, used *site.InUseError, ask *forceForm) *forceForm {
+	if ask == nil {
+		ask = &forceForm{}
 	}
-	n := done("The schemas are saved. They hold from the next call on.")
-	if len(strings.TrimSpace(string(document))) == 0 {
-		n = done("This site has no schemas of its own now.")
-	}
-	return p.Console.redirect(w, r, v.url("admin/access/scim/schemas"), n)
+	ask.Action, ask.TypeName = v.url("admin/access/scim/schemas/forced"), v.Site.Name
+	ask.Lost, ask.Token = used.Lost(), used.Token()
+	ask.Document, ask.Now = string(document), string(v.Site.Schemas)
+	return ask
 }
 
 func documentOf(r *http.Request) ([]byte, error) {

@@ -3,9 +3,11 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -88,6 +90,8 @@ func TestSwitches(t *testing.T) {
 	})
 }
 
+const badgeURN = "urn:example:params:scim:schemas:Badge:2.0:User"
+
 func TestSchemasPage(t *testing.T) {
 	t.Parallel()
 	const path = scimPath + "/schemas"
@@ -140,6 +144,50 @@ func TestSchemasPage(t *testing.T) {
 		}
 	})
 
+	t.Run("what_is_in_the_way_is_dropped_for_whoever_types_the_sites_name", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Full)
+		b.get(path).press("Save schemas", url.Values{"document": {exampleDocument}}).wantStatus(http.StatusOK)
+		badged := func(userName string, number int64) {
+			doc := scim.Resource{"schemas": []any{scim.UserURN}, "userName": userName, badgeURN: map[string]any{"number": number, "color": "red"}}
+			if _, err := w.pages.Rosters.Open(w.settings(s)).Create(t.Context(), roster.User, doc, roster.Change{Actor: "scim:…a91f", Via: roster.ViaSCIM}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		badged("ada@acme.example", 7)
+		next := strings.Replace(exampleDocument, `"integer"`, `"string"`, 1)
+		ask := b.get(path).press("Save schemas", url.Values{"document": {next}}).wantStatus(http.StatusUnprocessableEntity).
+			wantWords("Nothing was changed", "Save all the same", badgeURN+":number of 1 resource of type User", "Restart provisioning", "The document of now, to keep", "Type acme to confirm")
+		// Not without the name, and not with other numbers than those that were shown.
+		wrong := ask.press("Drop and save", url.Values{"confirm": {"globex"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("That is not the name of this site. Nothing was changed.", badgeURN+":number of 1 resource of type User")
+		badged("bob@acme.example", 8)
+		ask = wrong.press("Drop and save", url.Values{"confirm": {"acme"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("Nothing was dropped.", badgeURN+":number of 2 resources of type User")
+		ask.press("Drop and save", url.Values{"confirm": {"acme"}, "token": {""}}).wantStatus(http.StatusUnprocessableEntity).wantWords("Nothing was dropped.")
+		if got := w.settings(s); string(got.Schemas) != exampleDocument {
+			t.Fatalf("got %s", got.Schemas)
+		}
+		ask.press("Drop and save", url.Values{"confirm": {" acme "}}).wantStatus(http.StatusOK).
+			wantWords("The schemas are saved. They hold from the next call on. Dropped for good: " + badgeURN + ":number of 2 resources of type User.")
+		if got := w.settings(s); string(got.Schemas) != next {
+			t.Errorf("got %s", got.Schemas)
+		}
+		b.get("/c/acme/admin/audit").wantWords("by force, for good: "+badgeURN+":number of 2 resources of type User", "ada@acme.example was updated: number")
+		b.get(path + "/forced").wantStatus(http.StatusOK).wantWords("Schemas and resource types")
+	})
+
+	t.Run("what_is_in_the_way_no_more_is_not_saved_without_the_sites_name", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Full)
+		b.send(http.MethodPost, path+"/forced", url.Values{"document": {exampleDocument}, "confirm": {"globex"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("can be saved as it is")
+		if got := w.settings(s); got.Schemas != nil {
+			t.Errorf("got %s", got.Schemas)
+		}
+		b.send(http.MethodPost, path+"/forced", url.Values{"document": {"{"}, "confirm": {"globex"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("not readable JSON")
+		b.send(http.MethodPost, path+"/forced", url.Values{"document": {exampleDocument}, "confirm": {"acme"}}).wantStatus(http.StatusOK).wantWords("The schemas are saved.")
+	})
+
 	t.Run("what_is_stored_stands_in_the_way", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
@@ -147,6 +195,8 @@ func TestSchemasPage(t *testing.T) {
 		w.person(s, "ada@acme.example", "Ada", roster.RoleRegistered)
 		required := `{"schemas":[{"id":"urn:example:Badge","attributes":[{"name":"a"}]}],"extensions":[{"resourceType":"User","schema":"urn:example:Badge","required":true}]}`
 		b.get(path).press("Save schemas", url.Values{"document": {required}}).wantStatus(http.StatusUnprocessableEntity).
-			wantWords("The extension urn:example:Badge of User becomes required, and 2 resources of type User lack it: fill it first, or leave it optional.")
+			wantWords("The extension urn:example:Badge of User becomes required, and 2 resources of type User lack it: fill it first, or leave it optional.",
+				"This cannot be forced: 2 resources of type User would break a rule of the new schemas (urn:example:Badge is required)").
+			wantNoWords("Save all the same")
 	})
 }

@@ -132,7 +132,10 @@ type Value struct {
 }
 
 // TakenError says that another resource of the kind has a value that must be unique.
-type TakenError struct{ Path string }
+type TakenError struct {
+	Path    string
+	Element int // which element of the attribute has it
+}
 
 func (e *TakenError) Error() string { return "the value of " + e.Path + " is taken" }
 
@@ -197,6 +200,8 @@ type Store interface {
 	// Update runs fn in one transaction. fn may run more than once and has no effect but through tx. It is
 	// site.ErrNotFound when the site is gone.
 	Update(ctx context.Context, id site.ID, fn func(tx Tx) error) error
+	// Join is the roster of a site in a transaction on the site.
+	Join(tx site.Tx) (Tx, error)
 }
 
 // ListQuery asks the store for one page.
@@ -241,10 +246,17 @@ type Tx interface {
 	// Record and RecordByUserName lock what they return until the transaction ends. ErrNotFound.
 	Record(ctx context.Context, kind Kind, resource string) (Record, error)
 	RecordByUserName(ctx context.Context, folded string) (Record, error)
+	// Records returns up to limit resources of a kind that follow a place, locked until the transaction ends.
+	Records(ctx context.Context, kind Kind, after Place, limit int) ([]Record, error)
 	// Insert returns where lists have it now. ErrUserNameTaken, TakenError.
 	Insert(ctx context.Context, r Record) (position int64, err error)
 	// Put writes next over old; both carry their Values and Unique. ErrUserNameTaken, TakenError.
 	Put(ctx context.Context, old, next Record) error
+	// PutUnique writes the Unique of next over those of old, and nothing else of it. TakenError; what was written until
+	// then stays.
+	PutUnique(ctx context.Context, old, next Record) error
+	// FreeUnique forgets who has which value of an attribute.
+	FreeUnique(ctx context.Context, kind Kind, path string) error
 	// Delete removes a resource, with its Values, memberships, identity and sessions.
 	Delete(ctx context.Context, old Record) error
 

@@ -12,7 +12,8 @@ type Loss struct {
 	Path   AttrPath // the attribute; without Name the whole extension, empty the whole type
 	Reason string   // "is removed", "becomes required"
 
-	missing bool // it is what lacks a value that suffers
+	missing bool       // it is what lacks a value that suffers
+	next    *Attribute // of values that stay what they are and are told apart in another way: the attribute as it will be
 }
 
 // Subject names what changes: "urn:example:Badge:color.code of User".
@@ -30,9 +31,106 @@ func (l Loss) Subject() string {
 // that have one.
 func (l Loss) Missing() bool { return l.missing }
 
+// Whole reports whether all resources of the type suffer.
+func (l Loss) Whole() bool { return l.Path == AttrPath{} }
+
+// Keeps reports whether values stay valid one by one: only which of them are
+// the same becomes another question.
+func (l Loss) Keeps() bool { return l.next != nil }
+
+// Drop takes out of a stored resource what the change would strand, and reports
+// whether there was any. It is nothing where values are lacking or stay, and
+// where the whole resource suffers.
+func (l Loss) Drop(r Resource) bool {
+	if l.missing || l.Keeps() || l.Whole() || !l.Affects(r) {
+		return false
+	}
+	m := l.holder(r)
+	switch {
+	case l.Path.Name == "":
+		delete(r, l.Path.URN)
+	case l.Path.Sub == "":
+		delete(m, l.Path.Name)
+	default:
+		for _, e := range listOf(m[l.Path.Name]) {
+			dropSub(e, l.Path.Sub)
+		}
+	}
+	l.tidy(r)
+	return true
+}
+
+// Identities gives for each element of the attribute a text that the values
+// share which may not be had twice; empty where they may, or there is none.
+func (l Loss) Identities(r Resource) []string {
+	if !l.Keeps() || l.next.Uniqueness == UniquenessNone {
+		return nil
+	}
+	list := listOf(l.holder(r)[l.Path.Name])
+	keys := make([]string, len(list))
+	for i, e := range list {
+		if m, ok := e.(map[string]any); ok {
+			e = m[l.Path.Sub]
+		}
+		if !empty(e) {
+			keys[i] = scalarKey(l.next, e)
+		}
+	}
+	return keys
+}
+
+// DropElement takes the value at the path out of one element of the attribute.
+func DropElement(r Resource, at AttrPath, element int) {
+	l := Loss{Path: at}
+	m := l.holder(r)
+	list, isList := m[at.Name].([]any)
+	switch {
+	case !isList && at.Sub == "":
+		delete(m, at.Name)
+	case !isList:
+		dropSub(m[at.Name], at.Sub)
+	case element < len(list) && at.Sub == "":
+		list[element] = nil
+	case element < len(list):
+		dropSub(list[element], at.Sub)
+	}
+	l.tidy(r)
+}
+
+// holder is what has the attribute as a member: the resource or an extension;
+// nil where there is none.
+func (l Loss) holder(r Resource) map[string]any {
+	if l.Path.URN == "" {
+		return r
+	}
+	m, _ := r[l.Path.URN].(map[string]any)
+	return m
+}
+
+// tidy takes away the elements, the attribute and the extension of which
+// nothing is left.
+func (l Loss) tidy(r Resource) {
+	m := l.holder(r)
+	if list, ok := m[l.Path.Name].([]any); ok {
+		m[l.Path.Name] = slices.DeleteFunc(list, empty)
+	}
+	if _, there := m[l.Path.Name]; there && empty(m[l.Path.Name]) {
+		delete(m, l.Path.Name)
+	}
+	if l.Path.URN != "" && len(m) == 0 {
+		delete(r, l.Path.URN)
+	}
+}
+
+func dropSub(v any, sub string) {
+	if m, ok := v.(map[string]any); ok {
+		delete(m, sub)
+	}
+}
+
 // Affects reports whether a stored resource of the type would suffer.
 func (l Loss) Affects(r Resource) bool {
-	if l.Path == (AttrPath{}) {
+	if l.Whole() {
 		return true
 	}
 	m := map[string]any(r)
@@ -102,6 +200,11 @@ func (d *differ) add(at AttrPath, format string, args ...any) {
 	d.losses = append(d.losses, Loss{Type: d.typeName, Path: at, Reason: fmt.Sprintf(format, args...)})
 }
 
+// keep adds what strands no value by itself.
+func (d *differ) keep(at AttrPath, next *Attribute, reason string) {
+	d.losses = append(d.losses, Loss{Type: d.typeName, Path: at, Reason: reason, next: next})
+}
+
 func (d *differ) require(at AttrPath) {
 	d.losses = append(d.losses, Loss{Type: d.typeName, Path: at, Reason: "becomes required", missing: true})
 }
@@ -137,21 +240,28 @@ func exactly(list []*Attribute, name string) *Attribute {
 	return list[at]
 }
 
+// attribute names the first difference: what strands values comes before what
+// only tells them apart in another way.
 func (d *differ) attribute(at AttrPath, a, b *Attribute) {
 	switch {
 	case a.Type != b.Type:
 		d.add(at, "changes its type from %s to %s", a.Type, b.Type)
+		return
 	case a.MultiValued != b.MultiValued && b.MultiValued:
 		d.add(at, "becomes multi-valued")
+		return
 	case a.MultiValued != b.MultiValued:
 		d.add(at, "becomes single-valued")
-	case a.CaseExact != b.CaseExact:
-		d.add(at, "changes whether letter case counts (caseExact)")
-	case a.Uniqueness == UniquenessNone && b.Uniqueness != UniquenessNone:
-		d.add(at, "becomes unique")
+		return
 	case !hidden(a) && hidden(b):
 		d.add(at, "is never returned any more")
-	case a.Type == Complex:
+		return
+	case a.CaseExact != b.CaseExact:
+		d.keep(at, b, "changes whether letter case counts (caseExact)")
+	case a.Uniqueness == UniquenessNone && b.Uniqueness != UniquenessNone:
+		d.keep(at, b, "becomes unique")
+	}
+	if a.Type == Complex {
 		d.compare(at, a.SubAttributes, b.SubAttributes)
 	}
 }

@@ -274,11 +274,95 @@ func TestLosses(t *testing.T) {
 			}
 		})
 	}
+	t.Run("what strands values comes before what tells them apart", func(t *testing.T) {
+		t.Parallel()
+		next := strings.Replace(all, `"integer"`, `"integer","uniqueness":"server","caseExact":true,"returned":"never"`, 1)
+		l := mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, schemaWith(next)))
+		if len(l) != 1 || l[0].Reason != "is never returned any more" || l[0].Keeps() {
+			t.Errorf("got %+v", l)
+		}
+		next = strings.Replace(all, `"complex","subAttributes":[{"name":"color"},`, `"complex","caseExact":true,"subAttributes":[`, 1)
+		l = mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, schemaWith(next)))
+		if len(l) != 2 || !l[0].Keeps() || l[1].Subject() != "urn:example:Test:badge.color of User" {
+			t.Errorf("got %+v", l)
+		}
+	})
 	t.Run("a resource type", func(t *testing.T) {
 		t.Parallel()
 		l := mustRegistry(t, badges).Losses(mustRegistry(t, ""))
 		if len(l) != 2 || l[1].Subject() != "the resource type Device" || !l[1].Affects(Resource{}) {
 			t.Errorf("got %+v", l)
+		}
+	})
+}
+
+func TestLossDrop(t *testing.T) {
+	t.Parallel()
+	const ext = "urn:example:Test"
+	const have = `{"userName":"a","` + ext + `":{"number":1,"tags":["x","y"],"badges":[{"color":"red","size":1},{"color":"blue"}],"card":{"color":"red"}},"meta":{}}`
+	const all = `{"name":"number","type":"integer"},{"name":"tags","multiValued":true},` +
+		`{"name":"badges","type":"complex","multiValued":true,"subAttributes":[{"name":"color"},{"name":"size","type":"integer"}]},` +
+		`{"name":"card","type":"complex","subAttributes":[{"name":"color"},{"name":"size"}]}`
+	inside := func(text string) string {
+		if text == "" {
+			return `{"userName":"a","meta":{}}`
+		}
+		return `{"userName":"a","` + ext + `":{` + text + `},"meta":{}}`
+	}
+	for name, c := range map[string]struct{ from, to, want string }{
+		"an attribute":            {`{"name":"number","type":"integer"},`, ``, inside(`"tags":["x","y"],"badges":[{"color":"red","size":1},{"color":"blue"}],"card":{"color":"red"}`)},
+		"another type":            {`"number","type":"integer"`, `"number"`, inside(`"tags":["x","y"],"badges":[{"color":"red","size":1},{"color":"blue"}],"card":{"color":"red"}`)},
+		"a list":                  {`"tags","multiValued":true`, `"tags"`, inside(`"number":1,"badges":[{"color":"red","size":1},{"color":"blue"}],"card":{"color":"red"}`)},
+		"of each element":         {`[{"name":"color"},{"name":"size","type":"integer"}]`, `[{"name":"size","type":"integer"}]`, inside(`"number":1,"tags":["x","y"],"badges":[{"size":1}],"card":{"color":"red"}`)},
+		"the last of a complex":   {`"subAttributes":[{"name":"color"},{"name":"size"}]`, `"subAttributes":[{"name":"size"}]`, inside(`"number":1,"tags":["x","y"],"badges":[{"color":"red","size":1},{"color":"blue"}]`)},
+		"what nobody has":         {`,{"name":"size"}]`, `]`, have},
+		"the extension":           {all, `{"name":"more"}`, inside("")},
+		"what is lacking is kept": {all, all + `,{"name":"more","required":true}`, have},
+		"what becomes unique":     {`"number","type":"integer"`, `"number","type":"integer","uniqueness":"server"`, have},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := mustParse(t, []byte(have))
+			dropped := false
+			for _, l := range mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, schemaWith(strings.Replace(all, c.from, c.to, 1)))) {
+				dropped = l.Drop(r) || dropped
+			}
+			if diff := cmp.Diff(r, mustParse(t, []byte(c.want))); diff != "" || dropped != (c.want != have) {
+				t.Errorf("dropped %t (-got +want):\n%s", dropped, diff)
+			}
+		})
+	}
+	t.Run("a removed extension", func(t *testing.T) {
+		t.Parallel()
+		r := mustParse(t, []byte(have))
+		l := mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, ""))
+		if len(l) != 1 || !l[0].Drop(r) || l[0].Drop(r) || r[ext] != nil || r["userName"] != "a" {
+			t.Errorf("got %v by %+v", r, l)
+		}
+	})
+	t.Run("one element", func(t *testing.T) {
+		t.Parallel()
+		for at, want := range map[AttrPath]string{
+			{URN: ext, Name: "number"}:               inside(`"tags":["x","y"],"badges":[{"color":"red","size":1},{"color":"blue"}],"card":{"color":"red"}`),
+			{URN: ext, Name: "tags"}:                 inside(`"number":1,"tags":["y"],"badges":[{"color":"red","size":1},{"color":"blue"}],"card":{"color":"red"}`),
+			{URN: ext, Name: "badges", Sub: "color"}: inside(`"number":1,"tags":["x","y"],"badges":[{"size":1},{"color":"blue"}],"card":{"color":"red"}`),
+			{URN: ext, Name: "card", Sub: "color"}:   inside(`"number":1,"tags":["x","y"],"badges":[{"color":"red","size":1},{"color":"blue"}]`),
+			{URN: "urn:other", Name: "number"}:       have,
+			{Name: "userName"}:                       strings.Replace(have, `"userName":"a",`, ``, 1),
+		} {
+			r := mustParse(t, []byte(have))
+			if DropElement(r, at, 0); cmp.Diff(r, mustParse(t, []byte(want))) != "" {
+				t.Errorf("%s: got %v, want %s", at, r, want)
+			}
+		}
+	})
+	t.Run("what would be the same", func(t *testing.T) {
+		t.Parallel()
+		next := strings.Replace(strings.Replace(all, `{"name":"color"},{"name":"size","type"`, `{"name":"color","uniqueness":"server"},{"name":"size","type"`, 1), `"tags",`, `"tags","caseExact":true,`, 1)
+		losses := mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, schemaWith(next)))
+		r := mustParse(t, []byte(strings.Replace(have, "blue", "Red", 1)))
+		if len(losses) != 2 || losses[0].Identities(r) != nil || cmp.Diff(losses[1].Identities(r), []string{"red", "red"}) != "" {
+			t.Errorf("got %+v", losses)
 		}
 	})
 }

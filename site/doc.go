@@ -1,9 +1,9 @@
 // Package site knows how to keep the sites of an installation: one site is one
 // customer's tenant of the application. It holds a site's settings and profile,
-// its own schemas (changed only as far as stored resources survive it), which
-// attributes are declared searchable, the bearer tokens its identity provider
-// presents, and the request log, which is the record of what the identity
-// provider asked for and what it got.
+// its own schemas (changed as far as stored resources survive it, or by force),
+// which attributes are declared searchable, the bearer tokens its identity
+// provider presents, and the request log, which is the record of what the
+// identity provider asked for and what it got.
 //
 //	bearer ──► Authenticate ──► Site, Token ──► roster.Open(site)
 //	                │

@@ -103,6 +103,9 @@ func TestSetSchemas(t *testing.T) {
 			f.put(t, "Device", "d1", `{"schemas":["urn:example:Device"],"id":"d1","serial":"1","meta":{}}`)
 
 			_, err := f.sites.SetSchemas(t.Context(), f.acme.ID, nil, "cli")
+			if check := f.sites.CheckSchemas(t.Context(), f.acme.ID, nil); check == nil || check.Error() != err.Error() {
+				t.Errorf("got %v, want %v", check, err)
+			}
 			var used *site.InUseError
 			if !errors.As(err, &used) || len(used.Uses) != 2 {
 				t.Fatalf("got %v, want two uses", err)
@@ -118,6 +121,12 @@ func TestSetSchemas(t *testing.T) {
 			_, err = f.sites.SetSchemas(t.Context(), f.acme.ID, document(`{"name":"number","type":"string"},{"name":"color","required":true}`), "cli")
 			if !errors.As(err, &used) || len(used.Uses) != 2 || !strings.Contains(err.Error(), "lacks it: fill it first") {
 				t.Errorf("got %v, want a type that changes and a color that is lacking", err)
+			}
+			if err := f.sites.CheckSchemas(t.Context(), f.acme.ID, document(`{"name":"number","type":"integer"},{"name":"shape"}`)); err != nil {
+				t.Error(err)
+			}
+			if got, err := f.sites.Get(t.Context(), f.acme.ID); err != nil || string(got.Schemas) != string(doc) {
+				t.Errorf("a check changed them to %s, %v", got.Schemas, err)
 			}
 			if _, err := f.sites.SetSchemas(t.Context(), f.acme.ID, document(`{"name":"number","type":"integer"},{"name":"shape"}`), "cli"); err != nil {
 				t.Errorf("an attribute that nobody has is removed: %v", err)

@@ -126,8 +126,8 @@ type Tx interface {
 	// PutSearchable writes what is declared searchable, when every transaction that writes the site's resources by the
 	// list before has ended, and wakes whoever brings the rows of their values after it.
 	PutSearchable(ctx context.Context, list []Searchable) error
-	// Resources calls visit with the stored document of each resource of that type, one at a time. visit has no effect
-	// on the store; doc is its own only until it returns.
+	// Resources calls visit with the stored document of each resource of that type, one at a time, in the order in which
+	// lists have them. visit has no effect on the store; doc is its own only until it returns.
 	Resources(ctx context.Context, kind string, visit func(doc []byte) error) error
 }
 

@@ -172,6 +172,15 @@ func (s Rosters) Update(ctx context.Context, id site.ID, fn func(roster.Tx) erro
 	return s.DB.update(ctx, func(tx *Tx) error { return fn(rosterTx{tx: tx, site: id, shard: tx.shard()}) })
 }
 
+// Join is the roster of a site in the transaction that changes the site.
+func (s Rosters) Join(tx site.Tx) (roster.Tx, error) {
+	t, ok := tx.(siteTx)
+	if !ok {
+		return nil, fmt.Errorf("a transaction of another store: %T", tx)
+	}
+	return rosterTx{tx: t.tx, site: t.site.ID, shard: t.tx.shard()}, nil
+}
+
 // rosterTx is one write transaction on one site's roster.
 type rosterTx struct {
 	tx    *Tx
@@ -185,6 +194,15 @@ func (t rosterTx) Record(ctx context.Context, kind roster.Kind, resource string)
 
 func (t rosterTx) RecordByUserName(ctx context.Context, folded string) (roster.Record, error) {
 	return t.tx.recordByUserName(ctx, t.site, folded, t.tx.forUpdate())
+}
+
+func (t rosterTx) Records(ctx context.Context, kind roster.Kind, after roster.Place, limit int) ([]roster.Record, error) {
+	return collect(ctx, t.tx, scanRecord, `
+		select `+recordColumns+`
+		from resource r
+		where r.list = $1 and (r.seq, r.id) > ($2, $3)
+		order by r.seq, r.id
+		limit $4`+t.tx.forUpdate(), listOf(t.site, kind), after.Position, after.ID, limit)
 }
 
 func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err error) {
@@ -273,6 +291,17 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	return t.putDeclared(ctx, declared, old, next)
 }
 
+func (t rosterTx) PutUnique(ctx context.Context, old, next roster.Record) error {
+	return t.putUnique(ctx, old, next)
+}
+
+func (t rosterTx) FreeUnique(ctx context.Context, kind roster.Kind, path string) error {
+	_, err := t.tx.Exec(ctx, `
+		delete from resource_unique
+		where site = $1 and kind = $2 and path = $3`, string(t.site), string(kind), path)
+	return err
+}
+
 // putUnique writes the rows of unique values that differ. What a resource gives up is free before it takes another.
 func (t rosterTx) putUnique(ctx context.Context, old, next roster.Record) error {
 	of := func(v roster.Value) roster.Value { return roster.Value{Path: v.Path, Folded: v.Folded} }
@@ -321,7 +350,7 @@ func (t rosterTx) takeUnique(ctx context.Context, r roster.Record, v roster.Valu
 		where u.site = $1 and u.kind = $2 and u.path = $3 and u.value = $4`,
 		string(t.site), string(r.Kind), v.Path, v.Folded).Scan(&owner)
 	if err == nil && owner != r.ID {
-		return &roster.TakenError{Path: v.Path}
+		return &roster.TakenError{Path: v.Path, Element: v.Element}
 	}
 	return err
 }

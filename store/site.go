@@ -260,9 +260,10 @@ func (t siteTx) AppendEvent(ctx context.Context, e event.Event) error {
 
 func (t siteTx) Resources(ctx context.Context, kind string, visit func(doc []byte) error) (err error) {
 	rows, err := t.tx.Query(ctx, `
-		select doc
-		from resource
-		where site = $1 and kind = $2`, string(t.site.ID), kind)
+		select r.doc
+		from resource r
+		where r.list = $1
+		order by r.seq, r.id`, listOf(t.site.ID, roster.Kind(kind)))
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,8 @@ func orNull(doc []byte) []byte {
 }
 
 func (c *command) siteSchemaSet() *cobra.Command {
-	return &cobra.Command{
+	var force bool
+	cmd := &cobra.Command{
 		Use: "set NAME FILE", Short: "Give a site extension schemas and resource types", Args: names("NAME", "FILE"),
 		Long: `Reads FILE (- is standard input), a JSON document that takes the place of the
 one before:
@@ -92,7 +93,13 @@ one before:
 
 Discovery, filters, PATCH and validation follow. Adding is always possible. What
 stored resources would not survive (an attribute that goes while somebody has a
-value of it, one that becomes required while somebody has none) is refused.`,
+value of it, one that becomes required while somebody has none) is refused.
+
+With --force what is in the way is dropped, all of it or nothing: values without
+an attribute of their own any more, all but the first of those that may not be
+had twice, resources without a type. The values come back with a backup only, or
+with the next full cycle of the identity provider. Without --force the refusal
+names what would be dropped.`,
 		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
 			in, err := c.open(args[1])
 			if err != nil {
@@ -103,27 +110,38 @@ value of it, one that becomes required while somebody has none) is refused.`,
 			if err != nil {
 				return err
 			}
-			return c.setSchemas(cmd, s, args[0], args[1], doc)
+			return c.setSchemas(cmd, s, args[0], args[1], doc, force)
 		}),
 	}
+	cmd.Flags().BoolVar(&force, "force", false, "drop for good what stored resources have that the document has no place for")
+	return cmd
 }
 
 func (c *command) siteSchemaClear() *cobra.Command {
-	return &cobra.Command{
+	var force bool
+	cmd := &cobra.Command{
 		Use: "clear NAME", Short: "Take a site's own schemas and resource types away", Args: names("NAME"),
 		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
-			return c.setSchemas(cmd, s, args[0], "", nil)
+			return c.setSchemas(cmd, s, args[0], "", nil, force)
 		}),
 	}
+	cmd.Flags().BoolVar(&force, "force", false, "drop for good what stored resources have under them")
+	return cmd
 }
 
-// setSchemas names everything that stands in the way, a line each.
-func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string, doc []byte) error {
+// setSchemas names everything that stands in the way, a line each, or what was dropped.
+func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string, doc []byte, force bool) error {
 	st, err := s.siteByName(cmd.Context(), name)
 	if err != nil {
 		return err
 	}
-	changed, err := s.sites.SetSchemas(cmd.Context(), st.ID, doc, actor)
+	var changed site.Site
+	var dropped []string
+	if force {
+		changed, dropped, err = s.sites.ForceSchemas(cmd.Context(), st.ID, doc, actor, "", s.rosters.DropStranded)
+	} else {
+		changed, err = s.sites.SetSchemas(cmd.Context(), st.ID, doc, actor)
+	}
 	var wrong *scim.RegistryError
 	var used *site.InUseError
 	switch {
@@ -133,15 +151,39 @@ func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string,
 		}
 		return errSaid
 	case errors.As(err, &used):
-		for _, u := range used.Uses {
-			c.note("%s", u)
-		}
-		c.note("Nothing was changed.")
+		c.noteUses(st.Name, used)
 		return errSaid
 	case err != nil:
 		return err
 	}
+	for _, line := range dropped {
+		c.note("Dropped: %s", line)
+	}
 	return c.printTypes(changed)
+}
+
+// noteUses says what is in the way, what --force would drop, and what to keep before.
+func (c *command) noteUses(name string, used *site.InUseError) {
+	for _, u := range used.Uses {
+		c.note("%s", u)
+	}
+	for _, stuck := range used.Stuck {
+		c.note("This cannot be forced: %s", stuck)
+	}
+	c.note("Nothing was changed.")
+	if len(used.Stuck) > 0 {
+		return
+	}
+	lost := used.Lost()
+	if len(lost) == 0 {
+		c.note("--force sets the document all the same; it drops nothing.")
+		return
+	}
+	c.note("--force sets the document all the same, and drops for good:")
+	for _, line := range lost {
+		c.note("  %s", line)
+	}
+	c.note("To be able to go back, keep a backup of the database and the document of now: rollcall site schema show %s --document. Without a backup, setting that document again lets the next full cycle of the identity provider (Entra ID: Restart provisioning) bring back what it has.", name)
 }
 
 // ownSchemas says in words what a site has configured.

@@ -20,8 +20,8 @@ import (
 
 const badgeURN = "urn:example:Badge"
 
-// badgeSchemas is a document of schemas in which users have a badge with those attributes.
-func badgeSchemas(attributes string) string {
+// badge is a document of schemas in which users have a badge with those attributes.
+func badges(attributes string) string {
 	return `{"schemas":[{"id":"` + badgeURN + `","name":"Badge","attributes":[` + attributes + `]}],"extensions":[{"resourceType":"User","schema":"` + badgeURN + `"}]}`
 }
 
@@ -104,7 +104,7 @@ func TestForceSchemas(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			s := f.full
 			const color = `{"name":"color","type":"complex","multiValued":true,"subAttributes":[{"name":"value"},{"name":"shade"}]}`
-			f.schemas(t, &s, badgeSchemas(`{"name":"number","type":"integer"},{"name":"floor"},`+color))
+			f.schemas(t, &s, badges(`{"name":"number","type":"integer"},{"name":"floor"},`+color))
 			a := f.badged(t, s, "a", `"number":7,"floor":"2","color":[{"value":"red","shade":"dark"},{"shade":"light"}]`)
 			b := f.badged(t, s, "b", `"number":8`)
 			c := f.badged(t, s, "c", `"floor":"3"`)
@@ -113,7 +113,7 @@ func TestForceSchemas(t *testing.T) {
 			f.schemas(t, &other, string(s.Schemas))
 			theirs := f.badged(t, other, "a", `"number":7`)
 			before := f.person(t, s, a)
-			dropped, err := f.force(t, &s, badgeSchemas(`{"name":"number","type":"string"},{"name":"floor"},`+strings.Replace(color, `,{"name":"shade"}`, ``, 1)))
+			dropped, err := f.force(t, &s, badges(`{"name":"number","type":"string"},{"name":"floor"},`+strings.Replace(color, `,{"name":"shade"}`, ``, 1)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -151,11 +151,11 @@ func TestForceSchemas(t *testing.T) {
 	t.Run("of_values_that_become_unique_the_first_stays", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			s := f.full
-			f.schemas(t, &s, badgeSchemas(`{"name":"number"},{"name":"tags","multiValued":true}`))
+			f.schemas(t, &s, badges(`{"name":"number"},{"name":"tags","multiValued":true}`))
 			a := f.badged(t, s, "a", `"number":"x","tags":["1","2"]`)
 			b := f.badged(t, s, "b", `"number":"X","tags":["3"]`)
 			c := f.badged(t, s, "c", `"number":"y","tags":["4","2","5"]`)
-			next := badgeSchemas(`{"name":"number","uniqueness":"server"},{"name":"tags","multiValued":true,"uniqueness":"server"}`)
+			next := badges(`{"name":"number","uniqueness":"server"},{"name":"tags","multiValued":true,"uniqueness":"server"}`)
 			dropped, err := f.force(t, &s, next)
 			if err != nil {
 				t.Fatal(err)
@@ -188,7 +188,7 @@ func TestForceSchemas(t *testing.T) {
 	t.Run("letter_case_that_counts_or_not_makes_other_values_the_same", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			s := f.full
-			exact, folded := badgeSchemas(`{"name":"number","uniqueness":"server","caseExact":true}`), badgeSchemas(`{"name":"number","uniqueness":"server","caseExact":false}`)
+			exact, folded := badges(`{"name":"number","uniqueness":"server","caseExact":true}`), badges(`{"name":"number","uniqueness":"server","caseExact":false}`)
 			f.schemas(t, &s, exact)
 			a, b := f.badged(t, s, "a", `"number":"X"`), f.badged(t, s, "b", `"number":"x"`)
 			if dropped, err := f.force(t, &s, folded); err != nil || len(dropped) != 1 {
@@ -201,10 +201,32 @@ func TestForceSchemas(t *testing.T) {
 			}
 			f.hasBadge(t, s, a, 1, `"number":"X"`)
 			f.badged(t, s, "c", `"number":"x"`)
-			if _, err := f.force(t, &s, badgeSchemas(`{"name":"number","caseExact":false}`)); err != nil {
+			if _, err := f.force(t, &s, badges(`{"name":"number","caseExact":false}`)); err != nil {
 				t.Fatal(err)
 			}
 			f.badged(t, s, "d", `"number":"x"`)
+		})
+	})
+	t.Run("what_is_declared_searchable_is_found_as_before", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			s := f.full
+			f.schemas(t, &s, badges(`{"name":"number","type":"integer"},{"name":"floor"},{"name":"room","caseExact":true}`))
+			f.declare(t, s, badgeURN+":number", badgeURN+":floor", badgeURN+":room")
+			f.badged(t, s, "a", `"number":7,"floor":"2","room":"R"`)
+			f.badged(t, s, "b", `"number":8`)
+			f.advance(t, s)
+			if _, err := f.force(t, &s, badges(`{"name":"number"},{"name":"room","caseExact":false}`)); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(f.progress(t, s), []string{badgeURN + ":number 2/2 complete", badgeURN + ":room 2/2 complete"}); diff != "" {
+				t.Errorf("got - want +\n%s", diff)
+			}
+			f.badged(t, s, "c", `"number":"7"`)
+			for text, want := range map[string]string{badgeURN + `:number eq "7"`: "c", badgeURN + `:room eq "r"`: "a"} {
+				if got := f.found(t, s, 1, text); got != want {
+					t.Errorf("%s: got %q, want %q", text, got, want)
+				}
+			}
 		})
 	})
 	t.Run("a_type_goes_with_its_resources", func(t *testing.T) {
@@ -226,7 +248,7 @@ func TestForceSchemas(t *testing.T) {
 				ids = append(ids, out.Document.ID)
 			}
 			stays := f.badged(t, s, "ada", `"number":"7"`)
-			dropped, err := f.force(t, &s, badgeSchemas(`{"name":"number","caseExact":false,"uniqueness":"server"}`))
+			dropped, err := f.force(t, &s, badges(`{"name":"number","caseExact":false,"uniqueness":"server"}`))
 			if diff := cmp.Diff(dropped, []string{"all of 3 resources of type Device"}); err != nil || diff != "" {
 				t.Fatalf("%v, %s", err, diff)
 			}
@@ -252,16 +274,16 @@ func TestForceSchemas(t *testing.T) {
 	t.Run("what_would_break_a_rule_all_the_same_is_refused", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			s := f.full
-			f.schemas(t, &s, badgeSchemas(`{"name":"number"},{"name":"floor"}`))
+			f.schemas(t, &s, badges(`{"name":"number"},{"name":"floor"}`))
 			a, b := f.badged(t, s, "a", `"number":"1","floor":"2"`), f.badged(t, s, "b", `"number":"1","floor":"3"`)
 			c := f.badged(t, s, "c", `"number":"4"`)
 			for next, want := range map[string]string{
-				badgeSchemas(`{"name":"number"},{"name":"floor","required":true}`):                                                                 "1 resource of type User would break a rule of the new schemas (" + badgeURN + ":floor is required)",
-				badgeSchemas(`{"name":"number","type":"integer","required":true},{"name":"floor"}`):                                                "2 resources of type User would break",
-				badgeSchemas(`{"name":"number","uniqueness":"server","required":true},{"name":"floor"}`):                                           "1 resource of type User would break",
-				strings.Replace(badgeSchemas(`{"name":"more"}`), `"schema":"`+badgeURN+`"`, `"schema":"`+badgeURN+`","required":true`, 1):          "3 resources of type User would break a rule of the new schemas (" + badgeURN + " is required)",
-				badgeSchemas(`{"name":"number","type":"integer"},{"name":"floor"},{"name":"more","required":true}`):                                badgeURN + ":more is required",
-				badgeSchemas(`{"name":"number","type":"complex","subAttributes":[{"name":"x","required":true}],"required":true},{"name":"floor"}`): badgeURN + ":number is required",
+				badges(`{"name":"number"},{"name":"floor","required":true}`):                                                                 "1 resource of type User would break a rule of the new schemas (" + badgeURN + ":floor is required)",
+				badges(`{"name":"number","type":"integer","required":true},{"name":"floor"}`):                                                "2 resources of type User would break",
+				badges(`{"name":"number","uniqueness":"server","required":true},{"name":"floor"}`):                                           "1 resource of type User would break",
+				strings.Replace(badges(`{"name":"more"}`), `"schema":"`+badgeURN+`"`, `"schema":"`+badgeURN+`","required":true`, 1):          "3 resources of type User would break a rule of the new schemas (" + badgeURN + " is required)",
+				badges(`{"name":"number","type":"integer"},{"name":"floor"},{"name":"more","required":true}`):                                badgeURN + ":more is required",
+				badges(`{"name":"number","type":"complex","subAttributes":[{"name":"x","required":true}],"required":true},{"name":"floor"}`): badgeURN + ":number is required",
 			} {
 				_, err := f.force(t, &s, next)
 				var used *site.InUseError
@@ -277,7 +299,7 @@ func TestForceSchemas(t *testing.T) {
 			f.hasBadge(t, s, b, 1, `"number":"1","floor":"3"`)
 			f.hasBadge(t, s, c, 1, `"number":"4"`)
 			// Who has nothing of an extension any more need not have what it requires.
-			if _, err := f.force(t, &s, badgeSchemas(`{"name":"number","type":"integer","required":true}`)); err != nil {
+			if _, err := f.force(t, &s, badges(`{"name":"number","type":"integer","required":true}`)); err != nil {
 				t.Error(err)
 			}
 			f.hasBadge(t, s, a, 2, "")
@@ -286,7 +308,7 @@ func TestForceSchemas(t *testing.T) {
 	t.Run("what_was_not_confirmed_is_not_done", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			s := f.full
-			f.schemas(t, &s, badgeSchemas(`{"name":"number"}`))
+			f.schemas(t, &s, badges(`{"name":"number"}`))
 			a := f.badged(t, s, "a", `"number":"1"`)
 			_, err := f.sites.SetSchemas(t.Context(), s.ID, nil, "cli")
 			var used *site.InUseError
@@ -305,7 +327,7 @@ func TestForceSchemas(t *testing.T) {
 	t.Run("all_or_nothing", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			s := f.full
-			f.schemas(t, &s, badgeSchemas(`{"name":"number","uniqueness":"server"}`))
+			f.schemas(t, &s, badges(`{"name":"number","uniqueness":"server"}`))
 			a := f.badged(t, s, "a", `"number":"1"`)
 			feed := len(f.events(t, s, ""))
 			broken := errors.New("the disk is full")
@@ -333,7 +355,7 @@ func TestForceSchemas(t *testing.T) {
 	t.Run("what_strands_nothing_needs_no_force", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			none := func(context.Context, site.Tx, site.SchemaChange) error { return errors.New("called for nothing") }
-			for _, doc := range []string{badgeSchemas(`{"name":"number"}`), badgeSchemas(`{"name":"number"}`), ""} {
+			for _, doc := range []string{badges(`{"name":"number"}`), badges(`{"name":"number"}`), ""} {
 				if _, dropped, err := f.sites.ForceSchemas(t.Context(), f.full.ID, []byte(doc), "cli", "", none); err != nil || dropped != nil {
 					t.Errorf("got %v, %v", dropped, err)
 				}
@@ -367,7 +389,7 @@ func TestForceSchemasProperty(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
 			round++
 			s := f.site(t, fmt.Sprintf("round-%d", round), site.Full)
-			f.schemas(t, &s, badgeSchemas(drawAttributes(rt, "was")))
+			f.schemas(t, &s, badges(drawAttributes(rt, "was")))
 			r := f.rosters.Open(s)
 			user, _ := r.Types().ByName("User")
 			for i := range rapid.IntRange(1, 6).Draw(rt, "people") {
@@ -382,7 +404,7 @@ func TestForceSchemasProperty(t *testing.T) {
 				}
 			}
 			before := f.everybody(t, s)
-			next := badgeSchemas(drawAttributes(rt, "is"))
+			next := badges(drawAttributes(rt, "is"))
 			dropped := []string{}
 			_, err := f.sites.SetSchemas(t.Context(), s.ID, []byte(next), "cli")
 			var used *site.InUseError

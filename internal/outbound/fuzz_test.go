@@ -10,7 +10,7 @@ import (
 // FuzzCheckURL checks whatever address may be typed: what passes is https, or this machine, and carries no credentials.
 func FuzzCheckURL(f *testing.F) {
 	for _, text := range []string{
-		"https://acme.example/scim", "http://localhost:8080", "http://127.0.0.1.evil.example", "http://[::ffff:127.0.0.1]/", "https://user:secret@acme.example",
+		"https://acme.example/scim", "http://localhost:8080", "http://127.0.0.1.evil.example", "http://[::ffff:127.0.0.1]/", "https://user:secret@acme.example", "user:secret@acme.example",
 		"http://2130706433/", "http://0x7f.1/", "//acme.example", "javascript:alert(1)", "https:///x", "https://\\@evil.example", "http://LOCALHOST./",
 	} {
 		f.Add(text)

@@ -195,6 +195,19 @@ func TestBlockedTargets(t *testing.T) {
 	}
 }
 
+func TestARefusalShowsNoPassword(t *testing.T) {
+	t.Parallel()
+	for _, target := range []string{"https://kim:secret@example.com/scim", "kim:secret@example.com/scim", "//kim:secret@/scim", "secret@", "https:kim:secret@example.com"} {
+		u, err := url.Parse(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckURL(u); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: got %v", target, err)
+		}
+	}
+}
+
 func TestRefusal(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

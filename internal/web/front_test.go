@@ -72,6 +72,9 @@ func TestProxies(t *testing.T) {
 			map[string]string{"X-Forwarded-For": "unknown", "X-Forwarded-Proto": "javascript", "X-Forwarded-Host": "a/b"},
 			seen{"inside:8080", "http", "10.1.1.1", ""},
 		},
+		{"a_host_with_a_line_end_is_left_out", "10.1.1.1:1", map[string]string{"X-Forwarded-Host": "a\nb"}, seen{"inside:8080", "http", "10.1.1.1", ""}},
+		{"a_host_with_markup_is_left_out", "10.1.1.1:1", map[string]string{"X-Forwarded-Host": "a\"><script>"}, seen{"inside:8080", "http", "10.1.1.1", ""}},
+		{"a_host_of_version_6", "10.1.1.1:1", map[string]string{"X-Forwarded-Host": "[2001:db8::5]:8443"}, seen{"[2001:db8::5]:8443", "http", "10.1.1.1", ""}},
 		{"version_6_with_port", "[fd00::1]:1", map[string]string{"X-Forwarded-For": "[2001:db8::5]:443"}, seen{"inside:8080", "http", "2001:db8::5", ""}},
 		{"version_4_inside_version_6", "[::ffff:10.1.1.1]:1", map[string]string{"X-Forwarded-Proto": "https"}, seen{"inside:8080", "https", "10.1.1.1", ""}},
 	} {

@@ -33,7 +33,7 @@ func FuzzProxies(f *testing.F) {
 				t.Errorf("%q: got the address %q", forwardedFor, ip)
 			}
 		}
-		if seen.URL.Scheme != "http" && seen.URL.Scheme != "https" || strings.ContainsAny(seen.Host, "/\\@ \r\n") {
+		if seen.URL.Scheme != "http" && seen.URL.Scheme != "https" || strings.ContainsAny(seen.Host, "/\\@?# <>\"'\r\n\x00") {
 			t.Errorf("got %q and %q", seen.URL.Scheme, seen.Host)
 		}
 		if !trusted && (seen.Host != "inside:8080" || seen.RemoteAddr != peer || seen.URL.Scheme != "http" || RequestID(seen) == id) {

@@ -8,6 +8,8 @@ import (
 	"strings"
 )
 
+const maxHost = 260 // bytes of a host with its port
+
 // Proxies are the addresses whose X-Forwarded-For, -Proto and -Host are believed.
 type Proxies []netip.Prefix
 
@@ -54,7 +56,7 @@ func (p Proxies) settle(r *http.Request) bool {
 		if proto := strings.ToLower(firstOf(r.Header, "X-Forwarded-Proto")); proto == "http" || proto == "https" {
 			r.URL.Scheme = proto
 		}
-		if host := firstOf(r.Header, "X-Forwarded-Host"); host != "" && !strings.ContainsAny(host, "/\\@ ") {
+		if host := firstOf(r.Header, "X-Forwarded-Host"); plainHost(host) {
 			r.Host = host
 		}
 		if client, ok := p.client(r.Header.Values("X-Forwarded-For")); ok {
@@ -65,6 +67,14 @@ func (p Proxies) settle(r *http.Request) bool {
 		r.Header.Del(name)
 	}
 	return trusted
+}
+
+// plainHost accepts what can be a name or an address with a port: letters, digits, dots, dashes, underscores, colons, brackets.
+func plainHost(host string) bool {
+	strange := func(c rune) bool {
+		return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]", c)
+	}
+	return host != "" && len(host) <= maxHost && !strings.ContainsFunc(host, strange)
 }
 
 // client is the last address in the chain that is not one of our proxies: what stands left of it the client wrote itself.

@@ -121,6 +121,9 @@ func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, a
 		order by r.user_name
 		limit $4`
 	err = s.DB.view(ctx, func(tx *Tx) error {
+		if err := tx.planForValues(ctx); err != nil {
+			return err
+		}
 		people, err = collect(ctx, tx, scanRecord, query, args...)
 		return err
 	})
@@ -130,6 +133,9 @@ func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, a
 // Counts counts a site's users.
 func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err error) {
 	err = s.DB.view(ctx, func(tx *Tx) error {
+		if err := tx.planForValues(ctx); err != nil {
+			return err
+		}
 		return tx.QueryRow(ctx, `
 			select count(*),
 				count(*) filter (where r.active),

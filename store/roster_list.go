@@ -59,10 +59,20 @@ func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (docs
 			}
 			best = newListing(id, q, declared)
 		}
+		if best.varies() {
+			if err := tx.planForValues(ctx); err != nil {
+				return err
+			}
+		}
 		docs, total, err = best.list(ctx, tx)
 		return err
 	})
 	return docs, total, err
+}
+
+// varies reports whether how many rows have to be read depends on more than the page.
+func (l listing) varies() bool {
+	return l.Filter != nil && l.n.sql != "" || l.Sort != nil && !l.byName
 }
 
 // listing is a query of a list: a condition on resources and the values it is bound to.

@@ -175,7 +175,7 @@ func (s Rosters) EndSession(ctx context.Context, id site.ID, session roster.Sess
 
 // Update runs fn in one write transaction.
 func (s Rosters) Update(ctx context.Context, id site.ID, fn func(roster.Tx) error) error {
-	return s.DB.update(ctx, func(tx *Tx) error { return fn(rosterTx{tx: tx, site: id, shard: tx.shard()}) })
+	return s.DB.update(ctx, func(tx *Tx) error { return fn(rosterTx{tx: tx, site: id}) })
 }
 
 // Join is the roster of a site in the transaction that changes the site.
@@ -184,14 +184,13 @@ func (s Rosters) Join(tx site.Tx) (roster.Tx, error) {
 	if !ok {
 		return nil, fmt.Errorf("a transaction of another store: %T", tx)
 	}
-	return rosterTx{tx: t.tx, site: t.site.ID, shard: t.tx.shard()}, nil
+	return rosterTx{tx: t.tx, site: t.site.ID}, nil
 }
 
 // rosterTx is one write transaction on one site's roster.
 type rosterTx struct {
-	tx    *Tx
-	site  site.ID
-	shard int // in which it counts
+	tx   *Tx
+	site site.ID
 }
 
 func (t rosterTx) Record(ctx context.Context, kind roster.Kind, resource string) (roster.Record, error) {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"regexp"
 	"strings"
@@ -34,6 +35,25 @@ func (tx *Tx) forShare() string {
 		return "\nfor share"
 	}
 	return ""
+}
+
+// planForValues has PostgreSQL plan what follows in the transaction for the
+// values that it is bound to, by whatever it thinks best: what many rows pass or
+// few, depending on the values, has no one plan.
+func (tx *Tx) planForValues(ctx context.Context) error {
+	if tx.db.kind != PostgreSQL {
+		return nil
+	}
+	for _, setting := range []string{
+		"set local plan_cache_mode = force_custom_plan",
+		"set local enable_seqscan to default",
+		"set local max_parallel_workers_per_gather to default",
+	} {
+		if err := tx.send(ctx, setting); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // settled is the condition on an event row that no transaction still running

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,8 @@ type narrowing struct {
 	exact     bool // every resource that passes matches
 	selective bool // an index finds those that pass, without looking at others
 	few       bool // there are few of them, so that sorting them is cheaper than walking a sorted index
+	skewed    bool // few for most values, and any number for some
+	elsewhere bool // it looks at rows of another table
 
 	count string // what counts those that pass without looking at them, under the same arguments; empty for nothing
 }
@@ -88,7 +91,7 @@ func (n narrower) both(left, right scim.Node, not, and bool) narrowing {
 	if and {
 		return conjunction(a, b)
 	}
-	return disjunction(a, b)
+	return n.disjunction(a, b)
 }
 
 // conjunction narrows by what is known of either side.
@@ -107,21 +110,32 @@ func conjunction(a, b narrowing) narrowing {
 		exact:     a.exact && b.exact,
 		selective: a.selective || b.selective,
 		few:       a.few || b.few,
+		skewed:    (a.skewed || !a.selective) && (b.skewed || !b.selective),
+		elsewhere: a.elsewhere || b.elsewhere,
 	}
 }
 
 // disjunction narrows only when both sides are known of.
-func disjunction(a, b narrowing) narrowing {
+func (n narrower) disjunction(a, b narrowing) narrowing {
 	if a.sql == "" || b.sql == "" {
 		return maybe
 	}
-	return narrowing{
+	either := narrowing{
 		sql:       "(" + a.sql + " or " + b.sql + ")",
 		args:      append(append([]any{}, a.args...), b.args...),
 		exact:     a.exact && b.exact,
 		selective: a.selective && b.selective,
 		few:       a.few && b.few,
+		skewed:    a.skewed || b.skewed,
+		elsewhere: a.elsewhere || b.elsewhere,
 	}
+	if either.selective && either.elsewhere {
+		// Each side has its index, and both together have none: PostgreSQL would walk the list.
+		one := "select r.id from resource r where r.site = ? and "
+		either.sql = "r.id in (" + one + a.sql + " union all " + one + b.sql + ")"
+		either.args = slices.Concat([]any{n.site}, a.args, []any{n.site}, b.args)
+	}
+	return either
 }
 
 // negate turns an exact answer around. The opposite of an answer that lets too many pass would lose some.
@@ -222,9 +236,11 @@ func (n narrower) member(wanted, known, id string) narrowing {
 		return maybe
 	}
 	return narrowing{
-		sql:   "r.id in (select " + wanted + " from membership m where m.site = ? and " + known + " = ?)",
-		args:  []any{n.site, scim.Fold(id)},
-		exact: true,
+		sql:       "r.id in (select " + wanted + " from membership m where m.site = ? and " + known + " = ?)",
+		args:      []any{n.site, scim.Fold(id)},
+		exact:     true,
+		skewed:    known == "m.group_id", // a group has any number of members
+		elsewhere: true,
 	}.found()
 }
 
@@ -332,9 +348,10 @@ func (n narrower) value(path string, op scim.Op, text string) narrowing {
 // rows narrows to who has a value row that a condition holds for.
 func (n narrower) rows(path, condition string, args ...any) narrowing {
 	return narrowing{
-		sql:   "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ? and " + condition + ")",
-		args:  append([]any{n.site, path}, args...),
-		exact: true,
+		sql:       "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ? and " + condition + ")",
+		args:      append([]any{n.site, path}, args...),
+		exact:     true,
+		elsewhere: true,
 	}
 }
 
@@ -393,9 +410,10 @@ func (n narrower) between(r valueRange) narrowing {
 // anyRow narrows to who has any value row of a path.
 func (n narrower) anyRow(path string) narrowing {
 	return narrowing{
-		sql:   "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ?)",
-		args:  []any{n.site, path},
-		exact: true,
+		sql:       "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ?)",
+		args:      []any{n.site, path},
+		exact:     true,
+		elsewhere: true,
 	}
 }
 
@@ -467,7 +485,7 @@ func (n narrower) element(of scim.AttrPath, node scim.Node) narrowing {
 	case scim.And:
 		return conjunction(n.element(of, node.Left), n.element(of, node.Right))
 	case scim.Or:
-		return disjunction(n.element(of, node.Left), n.element(of, node.Right))
+		return n.disjunction(n.element(of, node.Left), n.element(of, node.Right))
 	case scim.Present:
 		if path := n.inElement(of, node.Path.Name); n.declared.paths[path] != "" {
 			return n.present(path)

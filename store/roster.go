@@ -121,6 +121,9 @@ func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, a
 		order by r.user_name
 		limit $4`
 	err = s.DB.view(ctx, func(tx *Tx) error {
+		if err := tx.planForValues(ctx); err != nil {
+			return err
+		}
 		people, err = collect(ctx, tx, scanRecord, query, args...)
 		return err
 	})
@@ -130,6 +133,9 @@ func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, a
 // Counts counts a site's users.
 func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err error) {
 	err = s.DB.view(ctx, func(tx *Tx) error {
+		if err := tx.planForValues(ctx); err != nil {
+			return err
+		}
 		return tx.QueryRow(ctx, `
 			select count(*),
 				count(*) filter (where r.active),
@@ -169,7 +175,7 @@ func (s Rosters) EndSession(ctx context.Context, id site.ID, session roster.Sess
 
 // Update runs fn in one write transaction.
 func (s Rosters) Update(ctx context.Context, id site.ID, fn func(roster.Tx) error) error {
-	return s.DB.update(ctx, func(tx *Tx) error { return fn(rosterTx{tx: tx, site: id, shard: tx.shard()}) })
+	return s.DB.update(ctx, func(tx *Tx) error { return fn(rosterTx{tx: tx, site: id}) })
 }
 
 // Join is the roster of a site in the transaction that changes the site.
@@ -178,14 +184,13 @@ func (s Rosters) Join(tx site.Tx) (roster.Tx, error) {
 	if !ok {
 		return nil, fmt.Errorf("a transaction of another store: %T", tx)
 	}
-	return rosterTx{tx: t.tx, site: t.site.ID, shard: t.tx.shard()}, nil
+	return rosterTx{tx: t.tx, site: t.site.ID}, nil
 }
 
 // rosterTx is one write transaction on one site's roster.
 type rosterTx struct {
-	tx    *Tx
-	site  site.ID
-	shard int // in which it counts
+	tx   *Tx
+	site site.ID
 }
 
 func (t rosterTx) Record(ctx context.Context, kind roster.Kind, resource string) (roster.Record, error) {

@@ -188,6 +188,8 @@ func (t rosterTx) Members(ctx context.Context, group, after string, limit int) (
 	return t.tx.members(ctx, t.site, group, after, limit)
 }
 
+// CountMembers counts in an order: without one PostgreSQL walks the whole table to find members of a small group, as it
+// believes that any group has many.
 func (t rosterTx) CountMembers(ctx context.Context, group string, most int) (n int, err error) {
 	err = t.tx.QueryRow(ctx, `
 		select count(*)
@@ -195,6 +197,7 @@ func (t rosterTx) CountMembers(ctx context.Context, group string, most int) (n i
 			select 1
 			from membership m
 			where m.site = $1 and m.group_id = $2
+			order by m.member
 			limit $3
 		) found`, string(t.site), group, most).Scan(&n)
 	return n, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 
@@ -18,15 +17,16 @@ import (
 // a walk through one stretch.
 const bucketSize = 1024 // as in migration 0007
 
-// shards is how many writers of PostgreSQL can count in the same stretch without waiting for each other.
-const shards = 8
+// shards is how many connections to PostgreSQL can count in the same stretch without waiting for each other's commits.
+const shards = postgresConns
 
 // listOf names the list of a site's resources of one kind, in the column that only their index begins with.
 func listOf(id site.ID, kind roster.Kind) string { return string(id) + "/" + string(kind) }
 
+// shard is where a connection counts. PostgreSQL's processes are numbered one after the other, so that few meet in one.
 func (tx *Tx) shard() int {
-	if tx.db.kind == PostgreSQL {
-		return rand.IntN(shards)
+	if t, ok := tx.runs.(*postgresTx); ok {
+		return int(t.conn.PgConn().PID() % shards)
 	}
 	return 0
 }
@@ -38,7 +38,7 @@ func (t rosterTx) count(ctx context.Context, kind roster.Kind, seq int64, n int)
 		values ($1, $2, $3, $4, $5)
 		on conflict (site, kind, bucket, shard) do update
 		set n = resource_count.n + excluded.n`,
-		string(t.site), string(kind), seq/bucketSize, t.shard, n)
+		string(t.site), string(kind), seq/bucketSize, t.tx.shard(), n)
 }
 
 // List returns a page of the resources that match a filter, and how many match.
@@ -59,10 +59,20 @@ func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (docs
 			}
 			best = newListing(id, q, declared)
 		}
+		if best.varies() {
+			if err := tx.planForValues(ctx); err != nil {
+				return err
+			}
+		}
 		docs, total, err = best.list(ctx, tx)
 		return err
 	})
 	return docs, total, err
+}
+
+// varies reports whether how many rows have to be read depends on more than the page.
+func (l listing) varies() bool {
+	return l.Filter != nil && l.n.sql != "" || l.Sort != nil && !l.byName
 }
 
 // listing is a query of a list: a condition on resources and the values it is bound to.

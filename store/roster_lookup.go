@@ -13,7 +13,7 @@ import (
 // with: an index finds the few that may match, and their documents say whether they do.
 func (l listing) looksUp() bool {
 	first := l.Sort == nil && l.After == nil && l.Before == nil && l.Offset == 0 && l.Count > 0
-	return first && l.n.selective && (l.n.exact || !l.asksMembers() && !l.asksGroups())
+	return first && l.n.selective && !l.n.skewed && (l.n.exact || !l.asksMembers() && !l.asksGroups())
 }
 
 // lookUp answers such a list with one query outside a transaction; all is false when there is more to it.

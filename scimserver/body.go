@@ -76,7 +76,7 @@ func checkContentType(h http.Header) error {
 	}
 	media, _, err := mime.ParseMediaType(text)
 	if media != "application/scim+json" && media != "application/json" || err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) {
-		return scim.UnsupportedMediaType("The Content-Type is %q; send application/scim+json or application/json.", text)
+		return scim.UnsupportedMediaType("The Content-Type is %q; send application/scim+json or application/json.", clip(text))
 	}
 	return nil
 }

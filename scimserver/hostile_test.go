@@ -109,6 +109,9 @@ func TestHostileInputsAreRefusedAtOnce(t *testing.T) {
 			wantError(t, got, c.status, c.scimType)
 		})
 	}
+	if got := w.send("PATCH /Users/u-1\nContent-Type: " + strings.Repeat("\xf3", 10_000) + "\n\n{}").Body.Len(); got > 1_000 {
+		t.Errorf("a media type of 10 kB comes back in %d bytes", got)
+	}
 	if got := w.send("PATCH /Users/u-1\nContent-Encoding: zstd\n\n{}").Header().Get("Accept-Encoding"); got != "identity" {
 		t.Errorf("got Accept-Encoding %q, want identity", got)
 	}

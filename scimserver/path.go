@@ -3,6 +3,7 @@ package scimserver
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -110,12 +111,13 @@ func unescape(segments []string) ([]string, error) {
 	return plain, nil
 }
 
-// readable is a query as a person reads it, for the request log only. A token that was put there is left out.
+// readable is a query as a person reads it, for the request log only. A credential that was put there is left out, and so is
+// what a filter says of a password (RFC 7644 §7.5.2).
 func readable(query string) string {
 	pairs := strings.Split(query, "&")
 	for i, pair := range pairs {
-		key, _, found := strings.Cut(pair, "=")
-		if found && strings.Contains(strings.ToLower(key), "token") {
+		key, value, found := strings.Cut(pair, "=")
+		if found && (secretive(key) || strings.HasSuffix(unescaped(key), "filter") && strings.Contains(unescaped(value), "password")) {
 			pairs[i] = key + "=***"
 		}
 	}
@@ -124,4 +126,18 @@ func readable(query string) string {
 		return text
 	}
 	return query
+}
+
+// secretive reports whether a parameter of that name may hold a credential.
+func secretive(key string) bool {
+	key = unescaped(key)
+	return slices.ContainsFunc([]string{"token", "secret", "password", "authorization"}, func(word string) bool { return strings.Contains(key, word) })
+}
+
+// unescaped is in lower case what an escaped text says, or the text where it says nothing.
+func unescaped(text string) string {
+	if plain, err := url.QueryUnescape(text); err == nil {
+		text = plain
+	}
+	return strings.ToLower(text)
 }

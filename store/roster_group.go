@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +42,14 @@ func inBatches[T any](values []T, do func(batch []T) error) error {
 		}
 	}
 	return nil
+}
+
+// withIDs returns the arguments of a statement that ends with ids.
+func withIDs(ids []string, args ...any) []any {
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	return args
 }
 
 // placeholders returns "$from, $from+1, …".
@@ -80,11 +89,7 @@ func (tx *Tx) members(ctx context.Context, id site.ID, group, after string, limi
 
 // Memberships returns the groups of each of those members.
 func (s Rosters) Memberships(ctx context.Context, id site.ID, members []string) (found map[string][]roster.Membership, err error) {
-	look := s.DB.view
-	if len(members) <= batches[len(batches)-1] {
-		look = s.DB.read // one statement
-	}
-	err = look(ctx, func(tx *Tx) error {
+	err = s.DB.view(ctx, func(tx *Tx) error {
 		found, err = tx.memberships(ctx, id, members)
 		return err
 	})
@@ -132,7 +137,7 @@ func (s Rosters) GetWithGroups(ctx context.Context, id site.ID, kind roster.Kind
 	if doc.ID == "" {
 		return doc, nil, roster.ErrNotFound
 	}
-	slices.SortFunc(groups, func(a, b roster.Membership) int { return strings.Compare(a.Group, b.Group) })
+	sortMemberships(groups)
 	return doc, groups, nil
 }
 
@@ -144,44 +149,54 @@ func groupName(id string, text []byte) (string, error) {
 	return doc.String("displayName"), nil
 }
 
-type membershipRow struct {
-	member, group string
-	doc           []byte
-}
-
+// memberships reads the rows of members from their index alone, and each group once: on a page most people share theirs.
 func (tx *Tx) memberships(ctx context.Context, id site.ID, members []string) (map[string][]roster.Membership, error) {
-	found := map[string][]roster.Membership{}
-	names := map[string]string{} // of groups, read once
+	type row struct{ member, group string }
+	var rows []row
+	groups := map[string]string{} // their names
 	err := inBatches(members, func(batch []string) error {
-		args := []any{string(id)}
-		for _, m := range batch {
-			args = append(args, m)
-		}
-		rows, err := collect(ctx, tx, func(row scanner) (r membershipRow, err error) {
-			err = row.Scan(&r.member, &r.group, &r.doc)
+		some, err := collect(ctx, tx, func(from scanner) (r row, err error) {
+			err = from.Scan(&r.member, &r.group)
 			return r, err
 		}, `
-			select m.member, m.group_id, g.doc
+			select m.member, m.group_id
 			from membership m
-			join resource g on g.site = m.site and g.id = m.group_id
 			where m.site = $1 and m.member in (`+placeholders(2, len(batch))+`)
-			order by m.member, m.group_id`, args...)
+			order by m.member, m.group_id`, withIDs(batch, string(id))...)
+		for _, r := range some {
+			groups[r.group] = ""
+		}
+		rows = append(rows, some...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = inBatches(slices.Collect(maps.Keys(groups)), func(batch []string) error {
+		docs, err := collect(ctx, tx, scanDocument, `
+			select `+documentColumns+`
+			from resource r
+			where r.site = $1 and r.id in (`+placeholders(2, len(batch))+`)`, withIDs(batch, string(id))...)
 		if err != nil {
 			return err
 		}
-		for _, r := range rows {
-			name, read := names[r.group]
-			if !read {
-				if name, err = groupName(r.group, r.doc); err != nil {
-					return err
-				}
-				names[r.group] = name
+		for _, doc := range docs {
+			if groups[doc.ID], err = groupName(doc.ID, doc.JSON); err != nil {
+				return err
 			}
-			found[r.member] = append(found[r.member], roster.Membership{Group: r.group, Display: name})
 		}
 		return nil
 	})
+	found := map[string][]roster.Membership{}
+	for _, r := range rows {
+		found[r.member] = append(found[r.member], roster.Membership{Group: r.group, Display: groups[r.group]})
+	}
 	return found, err
+}
+
+// sortMemberships sorts by id, as versions that tell of groups need it.
+func sortMemberships(groups []roster.Membership) {
+	slices.SortFunc(groups, func(a, b roster.Membership) int { return strings.Compare(a.Group, b.Group) })
 }
 
 func (t rosterTx) Members(ctx context.Context, group, after string, limit int) ([]roster.Member, error) {
@@ -214,15 +229,11 @@ func (tx *Tx) forKeyShare() string {
 func (t rosterTx) MemberKinds(ctx context.Context, ids []string) (map[string]roster.Kind, error) {
 	kinds := make(map[string]roster.Kind, len(ids))
 	err := inBatches(ids, func(batch []string) error {
-		args := []any{string(t.site), string(roster.User), string(roster.Group)}
-		for _, id := range batch {
-			args = append(args, id)
-		}
 		found, err := collect(ctx, t.tx, scanMember, `
 			select r.id, r.kind
 			from resource r
 			where r.site = $1 and r.kind in ($2, $3) and r.id in (`+placeholders(4, len(batch))+`)
-			order by r.id`+t.tx.forKeyShare(), args...)
+			order by r.id`+t.tx.forKeyShare(), withIDs(batch, string(t.site), string(roster.User), string(roster.Group))...)
 		for _, m := range found {
 			kinds[m.ID] = m.Kind
 		}
@@ -253,14 +264,10 @@ func (t rosterTx) AddMembers(ctx context.Context, group string, members []roster
 
 func (t rosterTx) RemoveMembers(ctx context.Context, group string, ids []string) (removed []string, err error) {
 	err = inBatches(ids, func(batch []string) error {
-		args := []any{string(t.site), group}
-		for _, id := range batch {
-			args = append(args, id)
-		}
 		more, err := collect(ctx, t.tx, scanText, `
 			delete from membership
 			where site = $1 and group_id = $2 and member in (`+placeholders(3, len(batch))+`)
-			returning member`, args...)
+			returning member`, withIDs(batch, string(t.site), group)...)
 		removed = append(removed, more...)
 		return err
 	})

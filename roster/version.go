@@ -3,9 +3,10 @@ package roster
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"strconv"
 	"strings"
+
+	"github.com/rollcall-scim/rollcall/scim"
 )
 
 // A version is that of the stored document. The groups of a user are no part of it: they are read from the rows of
@@ -34,7 +35,15 @@ func DocumentPart(opaque string) string {
 }
 
 func digest(groups []Membership) string {
-	h := sha256.New()
-	_ = json.NewEncoder(h).Encode(groups) // texts into a hash: nothing can fail
-	return hex.EncodeToString(h.Sum(nil)[:digestBytes])
+	text := []byte("[")
+	for i, g := range groups {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = scim.AppendString(append(text, `{"Group":`...), g.Group)
+		text = scim.AppendString(append(text, `,"Display":`...), g.Display)
+		text = append(text, '}')
+	}
+	sum := sha256.Sum256(append(text, "]\n"...))
+	return hex.EncodeToString(sum[:digestBytes])
 }

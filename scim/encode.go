@@ -54,7 +54,7 @@ func appendExtension(b []byte, s *Schema, r Resource) []byte {
 		return b
 	}
 	b = append(b, ',')
-	b = appendString(b, s.ID)
+	b = AppendString(b, s.ID)
 	b = append(b, ':', '{')
 	for _, a := range s.Attributes {
 		b = appendMember(b, a, ext)
@@ -72,7 +72,7 @@ func appendMember(b []byte, a *Attribute, from map[string]any) []byte {
 	if b[len(b)-1] != '{' {
 		b = append(b, ',')
 	}
-	b = appendString(b, a.Name)
+	b = AppendString(b, a.Name)
 	b = append(b, ':')
 	return appendValue(b, a, v)
 }
@@ -106,7 +106,7 @@ func appendValue(b []byte, a *Attribute, v any) []byte {
 func appendSorted(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case string:
-		return appendString(b, v)
+		return AppendString(b, v)
 	case bool:
 		return strconv.AppendBool(b, v)
 	case int64:
@@ -130,7 +130,7 @@ func appendSorted(b []byte, v any) []byte {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = appendString(b, k)
+			b = AppendString(b, k)
 			b = append(b, ':')
 			b = appendSorted(b, v[k])
 		}
@@ -177,7 +177,7 @@ func Splice(doc []byte, add Added) []byte {
 	version := []byte(`"version":`)
 	if v := bytes.LastIndex(meta, version); v >= 0 && add.Version != "" {
 		out = append(out, meta[:v+len(version)]...)
-		out = appendString(out, add.Version)
+		out = AppendString(out, add.Version)
 	} else {
 		out = append(out, meta...)
 	}
@@ -186,7 +186,7 @@ func Splice(doc []byte, add Added) []byte {
 			out = append(out, ',')
 		}
 		out = append(out, `"location":`...)
-		out = appendString(out, add.Location)
+		out = AppendString(out, add.Location)
 	}
 	return append(out, '}', '}')
 }

@@ -31,11 +31,11 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 	b = append(b, '"')
 	if e.ScimType != "" {
 		b = append(b, `,"scimType":`...)
-		b = appendString(b, e.ScimType)
+		b = AppendString(b, e.ScimType)
 	}
 	if e.Detail != "" {
 		b = append(b, `,"detail":`...)
-		b = appendString(b, e.Detail)
+		b = AppendString(b, e.Detail)
 	}
 	return append(b, '}'), nil
 }

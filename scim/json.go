@@ -408,8 +408,8 @@ func digits(s string) int {
 	return n
 }
 
-// appendString writes s as a JSON string. Bytes that are no UTF-8 become U+FFFD.
-func appendString(b []byte, s string) []byte {
+// AppendString appends s as a JSON string. Bytes that are no UTF-8 become U+FFFD.
+func AppendString(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
 	from := 0

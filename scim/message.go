@@ -52,5 +52,5 @@ func appendCursor(b []byte, name, cursor string) []byte {
 	if cursor == "" {
 		return b
 	}
-	return appendString(append(b, `,"`+name+`":`...), cursor)
+	return AppendString(append(b, `,"`+name+`":`...), cursor)
 }

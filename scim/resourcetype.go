@@ -124,17 +124,17 @@ func (rt *ResourceType) schemas(r Resource) []any {
 // meta.location with Splice. RFC 7643 §6.
 func (rt *ResourceType) MarshalJSON() ([]byte, error) {
 	b := append([]byte(nil), `{"schemas":["`+ResourceTypeURN+`"],"id":`...)
-	b = appendString(b, rt.ID)
+	b = AppendString(b, rt.ID)
 	b = append(b, `,"name":`...)
-	b = appendString(b, rt.Name)
+	b = AppendString(b, rt.Name)
 	b = append(b, `,"endpoint":`...)
-	b = appendString(b, rt.Endpoint)
+	b = AppendString(b, rt.Endpoint)
 	if rt.Description != "" {
 		b = append(b, `,"description":`...)
-		b = appendString(b, rt.Description)
+		b = AppendString(b, rt.Description)
 	}
 	b = append(b, `,"schema":`...)
-	b = appendString(b, rt.Schema.ID)
+	b = AppendString(b, rt.Schema.ID)
 	if len(rt.Extensions) > 0 {
 		type extension struct {
 			Schema   string `json:"schema"`

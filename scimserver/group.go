@@ -3,7 +3,6 @@ package scimserver
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"iter"
@@ -90,24 +89,20 @@ func (m memberWriter) all(w *bufio.Writer, members iter.Seq2[roster.Member, erro
 }
 
 func (m memberWriter) one(w *bufio.Writer, member roster.Member) error {
-	open := byte('{')
-	put := func(wanted bool, name, text string) {
-		if wanted {
-			w.WriteByte(open)     //nolint:errcheck // see above
-			w.WriteString(name)   //nolint:errcheck // see above
-			w.Write(quoted(text)) //nolint:errcheck // see above
-			open = ','
-		}
+	text, open := w.AvailableBuffer(), byte('{')
+	if m.value {
+		text = scim.AppendString(append(append(text, open), `"value":`...), member.ID)
+		open = ','
 	}
-	put(m.value, `"value":`, member.ID)
-	put(m.ref, `"$ref":`, m.at(member.Kind)+member.ID)
-	put(m.kind, `"type":`, string(member.Kind))
-	return w.WriteByte('}')
-}
-
-func quoted(text string) []byte {
-	b, _ := json.Marshal(text) // cannot fail: a text
-	return b
+	if m.ref {
+		text = scim.AppendString(append(append(text, open), `"$ref":`...), m.at(member.Kind)+member.ID)
+		open = ','
+	}
+	if m.kind {
+		text = scim.AppendString(append(append(text, open), `"type":`...), string(member.Kind))
+	}
+	_, err := w.Write(append(text, '}'))
+	return err
 }
 
 // Where groups are switched off, a client that looks for one finds an empty list, as a 404 would break its import; a client

@@ -3,7 +3,6 @@ package scimserver
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -114,18 +113,19 @@ func (v view) memberships(docs ...roster.Document) (map[string][]roster.Membersh
 
 // groupsJSON is the attribute groups of a user who is in some.
 func (v view) groupsJSON(list []roster.Membership) []byte {
-	type group struct {
-		Value   string `json:"value"`
-		Ref     string `json:"$ref"`
-		Display string `json:"display,omitempty"`
-		Type    string `json:"type"`
-	}
-	groups := make([]group, len(list))
+	at, text := v.at(roster.Group), []byte("[")
 	for i, m := range list {
-		groups[i] = group{m.Group, v.at(roster.Group) + m.Group, m.Display, "direct"}
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = scim.AppendString(append(text, `{"value":`...), m.Group)
+		text = scim.AppendString(append(text, `,"$ref":`...), at+m.Group)
+		if m.Display != "" {
+			text = scim.AppendString(append(text, `,"display":`...), m.Display)
+		}
+		text = append(text, `,"type":"direct"}`...)
 	}
-	text, _ := json.Marshal(groups) // cannot fail: texts only
-	return text
+	return append(text, ']')
 }
 
 // write writes a group, with its members before meta as they come out of the store.
@@ -137,8 +137,14 @@ func (v view) write(w *bufio.Writer, doc roster.Document, text []byte) error {
 		}
 	}
 	w.Write(text[:at]) //nolint:errcheck // bufio keeps the error until Flush
+	user, group := v.at(roster.User), v.at(roster.Group)
 	m := memberWriter{
-		at:    v.at,
+		at: func(kind roster.Kind) string {
+			if kind == roster.Group {
+				return group
+			}
+			return user
+		},
 		value: v.show.Wants("members.value"), ref: v.show.Wants("members.$ref"), kind: v.show.Wants("members.type"),
 	}
 	if err := m.all(w, v.roster.Members(v.r.Context(), doc.ID)); err != nil {

@@ -18,14 +18,7 @@ func (s *section) add(name string, users int, server *server, l load, claims ...
 
 // reads reads from all sites and from an empty handler in turn.
 func (b *bench) reads(ctx context.Context, w *stage, s *section) error {
-	empty, err := b.child(ctx, childEmpty)
-	if err != nil {
-		return err
-	}
-	defer b.stop(empty) //nolint:errcheck // stopAll tries again and says why
-	answer := w.largest().byID(empty.addr, b.clients)
-	answer.check = answered
-	nothing := s.add("empty net/http handler", 0, empty, answer)
+	nothing := w.addNothing(s, b.clients)
 	kinds := []struct {
 		name   string
 		load   func(p *population, addr string) load
@@ -50,7 +43,7 @@ func (b *bench) reads(ctx context.Context, w *stage, s *section) error {
 			if small != nil {
 				c.claims = append(c.claims, costOf(small, w.smaller(), atMost(1.3)))
 			}
-			c.claims = append(c.claims, w.budget(k.budget)...)
+			c.claims = append(c.claims, w.budget(k.budget, nothing)...)
 		}
 	}
 	return b.interleave(ctx, s.Rows...)

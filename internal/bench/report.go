@@ -165,8 +165,10 @@ func (r *report) verdicts() string {
 			rest = append(rest, "- "+f.what+"\n")
 		}
 	}
-	text := fmt.Sprintf("Of %d aims %d hold, %d are missed, %d were not measured. Ratios are what counts; a budget in µs was set on another machine and is there to\n"+
-		"compare with. An aim is judged by the median and is about 100,000 users. No aim is a threshold: nothing fails when one is missed.\n", len(all), count[holds], count[missed], count[unknown])
+	text := fmt.Sprintf("Of %d aims %d hold, %d are missed, %d were not measured. Ratios are what counts. A budget in µs was set where an empty handler took\n"+
+		"%d µs, and is there to compare with: beside it stands how many times an empty handler's time that is, measured in the same rounds. An aim is\n"+
+		"judged by the median and is about 100,000 users. No aim is a threshold: nothing fails when one is missed.\n",
+		len(all), count[holds], count[missed], count[unknown], emptyWhereBudgeted)
 	if len(rest) > 0 {
 		text += "\nWhat does not hold, or is not known:\n\n" + strings.Join(rest, "")
 	}

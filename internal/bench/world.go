@@ -73,6 +73,14 @@ func (w *world) largest() *population { return w.sites[len(w.sites)-1] }
 type stage struct {
 	*world
 	servers []*server
+	empty   *server // an empty handler, which says how fast the machine is meanwhile
+}
+
+// addNothing is a row of the empty handler, which gets the same kind of request as a GET by id.
+func (w *stage) addNothing(s *section, clients int) *contender {
+	l := w.largest().byID(w.empty.addr, clients)
+	l.check = answered
+	return s.add("empty net/http handler", 0, w.empty, l)
 }
 
 // large reports whether the site is the largest, which the aims are about.
@@ -139,8 +147,11 @@ func (b *bench) onStage(ctx context.Context, w *world, s *section, plan func(con
 		return err
 	}
 	on := &stage{world: w}
+	if on.empty, err = b.child(ctx, childEmpty); err != nil {
+		return err
+	}
 	defer func() {
-		for _, server := range on.servers {
+		for _, server := range append(on.servers, on.empty) {
 			err = errors.Join(err, b.stop(server))
 		}
 	}()

@@ -87,6 +87,7 @@ func (b *bench) release(o *beside) error {
 }
 
 func (b *bench) patches(w *stage, s *section, other *beside) {
+	nothing := w.addNothing(s, b.clients)
 	for _, clients := range b.writers() {
 		var small *contender
 		for i, site := range w.sites {
@@ -99,7 +100,7 @@ func (b *bench) patches(w *stage, s *section, other *beside) {
 				c.claims = append(c.claims, costOf(small, w.smaller(), w.postgres(atMost(1.3))))
 			}
 			if clients == b.clients {
-				c.claims = append(c.claims, w.budget(350)...)
+				c.claims = append(c.claims, w.budget(350, nothing)...)
 			}
 			if other != nil {
 				serial := s.add("PATCH active, one commit per request", site.users(), other.serial, other.site.activations(other.serial.addr, clients))
@@ -110,6 +111,7 @@ func (b *bench) patches(w *stage, s *section, other *beside) {
 }
 
 func (b *bench) creates(w *stage, s *section, other *beside) error {
+	nothing := w.addNothing(s, b.clients)
 	var last atomic.Int64
 	last.Store(int64(w.largest().users() + strangers))
 	number := func() int { return int(last.Add(1)) }
@@ -129,7 +131,7 @@ func (b *bench) creates(w *stage, s *section, other *beside) error {
 				c.claims = append(c.claims, costOf(small, w.smaller(), w.postgres(atMost(1.3))))
 			}
 			if clients == b.clients {
-				c.claims = append(c.claims, w.budget(300)...)
+				c.claims = append(c.claims, w.budget(300, nothing)...)
 			}
 			if other != nil {
 				if err := b.createsBeside(s, c, other, clients, number); err != nil {

@@ -47,6 +47,17 @@ func together(t *testing.T, db *store.DB, updates ...func(*store.Tx) error) []er
 	return errs
 }
 
+// endsWhenAsked is a context that ends right after somebody has found that it had not.
+type endsWhenAsked struct {
+	context.Context
+	cancel func()
+}
+
+func (c endsWhenAsked) Err() error {
+	defer c.cancel()
+	return c.Context.Err()
+}
+
 func TestGroupCommit(t *testing.T) {
 	t.Parallel()
 	db := storetest.New(t)
@@ -136,15 +147,17 @@ func TestGroupCommit(t *testing.T) {
 		}
 		// A statement that is running goes on: stopped, it would take the others with it.
 		short, cancelRunning := context.WithCancel(ctx)
-		defer time.AfterFunc(10*time.Millisecond, cancelRunning).Stop()
 		errs := together(t, db, add("beside it"), func(tx *store.Tx) error {
-			_, err := tx.Exec(short, `
+			_, err := tx.Exec(endsWhenAsked{short, cancelRunning}, `
 				delete from thing
 				where name = 'none' or 0 > (
 					with recursive n (i) as (select 1 union all select i + 1 from n where i < 500000)
 					select max(i) from n)`)
 			return err
 		})
+		if short.Err() == nil {
+			t.Error("the statement did not ask whether its context had ended")
+		}
 		if errs[0] != nil || errs[1] != nil {
 			t.Errorf("got errors %v", errs)
 		}

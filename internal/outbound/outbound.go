@@ -94,7 +94,7 @@ func New(o Options) *http.Client {
 func CheckURL(u *url.URL) error {
 	switch {
 	case u.Host == "" || u.Hostname() == "":
-		return &BlockedError{Target: withoutPassword(u), Reason: "names no host"}
+		return &BlockedError{Target: withoutUser(u), Reason: "names no host"}
 	case u.User != nil:
 		return &BlockedError{Target: u.Host, Reason: "must not carry a user name or password in the URL"}
 	case u.Scheme == "https":
@@ -107,10 +107,11 @@ func CheckURL(u *url.URL) error {
 	return &BlockedError{Target: u.Host, Reason: fmt.Sprintf("must be called with https, not %q", u.Scheme)}
 }
 
-// withoutPassword writes an address that has no host. One without a scheme may hold a user and password all the same.
-func withoutPassword(u *url.URL) string {
-	text := u.Redacted()
-	if at := strings.LastIndex(text, "@"); at >= 0 && u.User == nil {
+// withoutUser writes an address that has no host. Whatever stands before an @ may be a secret, the name of a user too: a
+// token is often written there.
+func withoutUser(u *url.URL) string {
+	text := u.String()
+	if at := strings.LastIndex(text, "@"); at >= 0 {
 		return "…" + text[at:]
 	}
 	return text

@@ -247,7 +247,7 @@ func (r *Roster) change(ctx context.Context, rt *resourceType, id string, c Chan
 // are.
 func (r *Roster) update(ctx context.Context, c Change, fn func(Tx) (Outcome, error)) (Outcome, error) {
 	var out Outcome
-	err := r.Store.Update(ctx, r.site.ID, func(tx Tx) (err error) {
+	err := r.Store.Update(ctx, r.site, func(tx Tx) (err error) {
 		if out, err = fn(tx); err != nil || c.Log == nil {
 			return err
 		}
@@ -259,6 +259,8 @@ func (r *Roster) update(ctx context.Context, c Change, fn func(Tx) (Outcome, err
 		return out, nil
 	case errors.As(err, &broken):
 		return Outcome{}, err
+	case errors.Is(err, ErrSchemasChanged):
+		return Outcome{}, scim.Unavailable("The schemas of this site were changed while this request was under way, and nothing of it was done. Send it again.")
 	}
 	return Outcome{}, fmt.Errorf("change roster: %w", err)
 }

@@ -97,7 +97,7 @@ func refuseRepeated(rows []ImportRow) (kept []ImportRow, repeated []*RowError) {
 // importSome takes rows in one transaction. What is wrong with a row shows before anything of it is written.
 func (r *Roster) importSome(ctx context.Context, rows []ImportRow, c Change) (ImportReport, error) {
 	var report ImportReport
-	err := r.Store.Update(ctx, r.site.ID, func(tx Tx) error {
+	err := r.Store.Update(ctx, r.site, func(tx Tx) error {
 		report = ImportReport{}
 		for _, row := range rows {
 			if err := r.importRow(ctx, tx, row, c, &report); err != nil {

@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/rollcall-scim/rollcall/scim"
@@ -9,13 +10,7 @@ import (
 // resourceType is a resource type with what the roster takes from its schemas.
 type resourceType struct {
 	*scim.ResourceType
-	unique []uniqueAttribute
-}
-
-// uniqueAttribute is an attribute that no two resources of a kind may have the same value of.
-type uniqueAttribute struct {
-	path scim.AttrPath
-	leaf *scim.Attribute // what is compared
+	unique []scim.UniqueAttribute
 }
 
 // typeOf returns a site's resource type of that kind, 404 if it has none.
@@ -30,35 +25,12 @@ func (r *Roster) typeOf(kind Kind) (*resourceType, error) {
 	return &resourceType{ResourceType: rt, unique: uniqueOf(rt)}, nil
 }
 
-// uniqueOf lists the attributes whose schema says that they are unique. A user's userName has a column of its own.
-func uniqueOf(rt *scim.ResourceType) []uniqueAttribute {
-	var list []uniqueAttribute
-	add := func(path scim.AttrPath, a *scim.Attribute) {
-		if IsUnique(a) && (rt.ID != string(User) || path != scim.AttrPath{Name: "userName"}) {
-			list = append(list, uniqueAttribute{path, a})
-		}
-	}
-	all := func(urn string, attributes []*scim.Attribute) {
-		for _, a := range attributes {
-			add(scim.AttrPath{URN: urn, Name: a.Name}, a)
-			for _, sub := range a.SubAttributes {
-				add(scim.AttrPath{URN: urn, Name: a.Name, Sub: sub.Name}, sub)
-			}
-		}
-	}
-	all("", rt.Schema.Attributes)
-	for _, e := range rt.Extensions {
-		all(e.Schema.ID, e.Schema.Attributes)
-	}
-	return list
-}
-
-// IsUnique reports whether a site keeps two resources of a type from having the same value of an attribute.
-//
-// RFC 7643 §2.2: server and global differ in how far they reach; a site ends at its own edge.
-func IsUnique(a *scim.Attribute) bool {
-	return a.Type != scim.Complex && a.Returned != scim.ReturnedNever &&
-		(a.Uniqueness == scim.UniquenessServer || a.Uniqueness == scim.UniquenessGlobal)
+// uniqueOf lists the attributes whose values the rows of unique values tell apart: all but a user's userName, which has a
+// column of its own.
+func uniqueOf(rt *scim.ResourceType) []scim.UniqueAttribute {
+	return slices.DeleteFunc(rt.Unique(), func(u scim.UniqueAttribute) bool {
+		return rt.ID == string(User) && u.Path == scim.AttrPath{Name: "userName"}
+	})
 }
 
 // uniqueValues lists the values of a document that must be unique.
@@ -66,15 +38,15 @@ func (rt *resourceType) uniqueValues(doc scim.Resource) []Value {
 	var values []Value
 	for _, u := range rt.unique {
 		from := map[string]any(doc)
-		if u.path.URN != "" {
-			from, _ = doc[u.path.URN].(map[string]any)
+		if u.Path.URN != "" {
+			from, _ = doc[u.Path.URN].(map[string]any)
 		}
-		for i, e := range elementsOf(from[u.path.Name]) {
+		for i, e := range elementsOf(from[u.Path.Name]) {
 			if m, isMap := e.(map[string]any); isMap {
-				e = m[u.path.Sub]
+				e = m[u.Path.Sub]
 			}
-			if folded := FoldValue(u.leaf, e); folded != "" {
-				values = append(values, Value{Path: u.path.String(), Folded: folded, Element: i})
+			if folded := FoldValue(u.Leaf, e); folded != "" {
+				values = append(values, Value{Path: u.Path.String(), Folded: folded, Element: i})
 			}
 		}
 	}

@@ -160,9 +160,11 @@ type Record struct {
 var (
 	ErrNoSession     = errors.New("no such session")
 	ErrUserNameTaken = errors.New("the user name is taken")
-	ErrIdentityTaken = errors.New("the user identifier belongs to somebody else")
-	ErrNotFound      = errors.New("no such resource")
-	ErrTooMany       = errors.New("the filter would read too many documents")
+	// ErrSchemasChanged: the site has other schemas than those by which the transaction judges.
+	ErrSchemasChanged = errors.New("the schemas of the site have changed")
+	ErrIdentityTaken  = errors.New("the user identifier belongs to somebody else")
+	ErrNotFound       = errors.New("no such resource")
+	ErrTooMany        = errors.New("the filter would read too many documents")
 )
 
 // Store keeps the resources, identities and sessions of sites.
@@ -197,11 +199,11 @@ type Store interface {
 	// any more. false: there was nothing to do. site.ErrNotFound.
 	Index(ctx context.Context, id site.ID, epoch int64, limit int) (more bool, err error)
 
-	// Update runs fn in one transaction. fn may run more than once and has no effect but through tx. It is
-	// site.ErrNotFound when the site is gone.
-	Update(ctx context.Context, id site.ID, fn func(tx Tx) error) error
-	// Join is the roster of a site in a transaction on the site.
-	Join(tx site.Tx) (Tx, error)
+	// Update runs fn in one transaction on the roster of a site whose schemas are those of s, which Tx.Insert and Tx.Put
+	// look after. fn may run more than once and has no effect but through tx. It is site.ErrNotFound when the site is gone.
+	Update(ctx context.Context, s site.Site, fn func(tx Tx) error) error
+	// Join is the roster of a site in a transaction on the site, under the schemas that it has so far.
+	Join(ctx context.Context, tx site.Tx) (Tx, error)
 }
 
 // ListQuery asks the store for one page.
@@ -248,9 +250,9 @@ type Tx interface {
 	RecordByUserName(ctx context.Context, folded string) (Record, error)
 	// Records returns up to limit resources of a kind that follow a place, locked until the transaction ends.
 	Records(ctx context.Context, kind Kind, after Place, limit int) ([]Record, error)
-	// Insert returns where lists have it now. ErrUserNameTaken, TakenError.
+	// Insert returns where lists have it now. ErrUserNameTaken, ErrSchemasChanged, TakenError.
 	Insert(ctx context.Context, r Record) (position int64, err error)
-	// Put writes next over old; both carry their Values and Unique. ErrUserNameTaken, TakenError.
+	// Put writes next over old; both carry their Values and Unique. ErrUserNameTaken, ErrSchemasChanged, TakenError.
 	Put(ctx context.Context, old, next Record) error
 	// PutUnique writes the Unique of next over those of old, and nothing else of it. TakenError; what was written until
 	// then stays.

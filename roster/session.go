@@ -32,7 +32,7 @@ func (r *Roster) StartSession(ctx context.Context, personID string, ttl time.Dur
 	_, _ = rand.Read(random[:]) // documented never to return an error
 	secret := base64.RawURLEncoding.EncodeToString(random[:])
 	now := r.Now().UTC()
-	err := r.Store.Update(ctx, r.site.ID, func(tx Tx) error {
+	err := r.Store.Update(ctx, r.site, func(tx Tx) error {
 		rec, _, err := r.read(ctx, tx, User, personID, Change{})
 		if err != nil {
 			return err

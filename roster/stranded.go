@@ -16,7 +16,7 @@ const strandedTogether = 200
 // DropStranded is site.DropStranded: a resource that loses something is at its next version and is an event, as with any
 // other change; one that loses nothing stays as it is. It holds few resources at a time.
 func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.SchemaChange) error {
-	tx, err := r.Store.Join(siteTx)
+	tx, err := r.Store.Join(ctx, siteTx)
 	if err != nil {
 		return err
 	}
@@ -89,9 +89,9 @@ func (d *dropper) each(ctx context.Context, kind Kind, do func(context.Context, 
 func (d *dropper) retold() (paths []string) {
 	for _, u := range slices.Concat(d.old.unique, d.next.unique) {
 		about := slices.ContainsFunc(d.losses, func(l scim.Loss) bool {
-			return l.Path.URN == u.path.URN && (l.Path.Name == "" || l.Path.Name == u.path.Name) && (l.Path.Sub == "" || l.Path.Sub == u.path.Sub)
+			return l.Path.URN == u.Path.URN && (l.Path.Name == "" || l.Path.Name == u.Path.Name) && (l.Path.Sub == "" || l.Path.Sub == u.Path.Sub)
 		})
-		if path := u.path.String(); about && !slices.Contains(paths, path) {
+		if path := u.Path.String(); about && !slices.Contains(paths, path) {
 			paths = append(paths, path)
 		}
 	}
@@ -165,8 +165,8 @@ func (d *dropper) put(ctx context.Context, rec Record, unique []Value, was, doc 
 // pathOf is the path of a unique attribute by its text.
 func (rt *resourceType) pathOf(text string) scim.AttrPath {
 	for _, u := range rt.unique {
-		if u.path.String() == text {
-			return u.path
+		if u.Path.String() == text {
+			return u.Path
 		}
 	}
 	return scim.AttrPath{}

@@ -347,7 +347,7 @@ func TestForceSchemas(t *testing.T) {
 			if _, err := f.rosters.Open(s).Create(t.Context(), roster.User, decodeWith(t, f.rosters.Open(s), `{"userName":"b","`+badgeURN+`":{"number":"1"}}`), bySCIM); err == nil {
 				t.Error("the value of a is free")
 			}
-			if _, err := f.rosters.Store.Join(nil); err == nil {
+			if _, err := f.rosters.Store.Join(t.Context(), nil); err == nil {
 				t.Error("joined no transaction")
 			}
 		})
@@ -533,7 +533,7 @@ func checkKept(t *rapid.T, schema *scim.Schema, was, now scim.Resource, had map[
 			if m, ok := e.(map[string]any); ok {
 				leaf, e = a.Sub("x"), m["x"]
 			}
-			if leaf != nil && roster.IsUnique(leaf) && e != nil {
+			if leaf != nil && leaf.IsUnique() && e != nil {
 				key := name + " " + roster.FoldValue(leaf, e)
 				if had[key] {
 					t.Fatalf("%s is there twice", key)
@@ -550,7 +550,7 @@ func checkKept(t *rapid.T, schema *scim.Schema, was, now scim.Resource, had map[
 		if a == nil || after[name] != nil && scim.Equal(scim.Resource{"v": after[name]}, scim.Resource{"v": value}) {
 			continue
 		}
-		if unique := roster.IsUnique(a) || a.Sub("x") != nil && roster.IsUnique(a.Sub("x")); unique {
+		if unique := a.IsUnique() || a.Sub("x") != nil && a.Sub("x").IsUnique(); unique {
 			continue // another one may have had it
 		}
 		if fits(a, value) {

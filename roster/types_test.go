@@ -36,7 +36,7 @@ const schemas = `{
 func (f fixture) configured(t *testing.T) (site.Site, *scim.Registry) {
 	t.Helper()
 	s := f.full
-	s.Schemas = []byte(schemas)
+	f.schemas(t, &s, schemas)
 	types, err := scim.NewRegistry(s.Schemas)
 	if err != nil {
 		t.Fatal(err)

@@ -161,3 +161,6 @@ func Internal(format string, args ...any) *Error { return newError(500, "", form
 
 // NotImplemented is 501: a feature this server does not offer.
 func NotImplemented(format string, args ...any) *Error { return newError(501, "", format, args) }
+
+// Unavailable is a 503: the same request may pass a little later.
+func Unavailable(format string, args ...any) *Error { return newError(503, "", format, args) }

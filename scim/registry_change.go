@@ -153,6 +153,23 @@ func (l Loss) Affects(r Resource) bool {
 	})
 }
 
+// NoLongerUnique lists the attributes, with the names of their types, that a
+// registry keeps unique and the one that is to take its place does not.
+func (g *Registry) NoLongerUnique(next *Registry) (list []Loss) {
+	for _, old := range g.types {
+		var still []UniqueAttribute
+		if rt, ok := next.ByName(old.Name); ok {
+			still = rt.Unique()
+		}
+		for _, u := range old.Unique() {
+			if !slices.ContainsFunc(still, func(s UniqueAttribute) bool { return s.Path == u.Path }) {
+				list = append(list, Loss{Type: old.Name, Path: u.Path, Reason: "is no longer unique"})
+			}
+		}
+	}
+	return list
+}
+
 // Losses compares a registry with the one that is to take its place. What is
 // added is no loss, except where it is required of what is stored already.
 func (g *Registry) Losses(next *Registry) []Loss {
@@ -258,7 +275,7 @@ func (d *differ) attribute(at AttrPath, a, b *Attribute) {
 		return
 	case a.CaseExact != b.CaseExact:
 		d.keep(at, b, "changes whether letter case counts (caseExact)")
-	case a.Uniqueness == UniquenessNone && b.Uniqueness != UniquenessNone:
+	case !a.IsUnique() && b.IsUnique():
 		d.keep(at, b, "becomes unique")
 	}
 	if a.Type == Complex {

@@ -90,6 +90,44 @@ func (rt *ResourceType) Resolve(name string) (path AttrPath, attr, sub *Attribut
 	return t.AttrPath, t.attr, t.sub, err == nil && t.Name != ""
 }
 
+// UniqueAttribute is an attribute that no two resources of a type may have the
+// same value of.
+type UniqueAttribute struct {
+	Path AttrPath
+	Leaf *Attribute // what is compared
+}
+
+// Unique lists the attributes and sub-attributes of a type that are unique.
+func (rt *ResourceType) Unique() []UniqueAttribute {
+	var list []UniqueAttribute
+	all := func(urn string, attributes []*Attribute) {
+		for _, a := range attributes {
+			if a.IsUnique() {
+				list = append(list, UniqueAttribute{AttrPath{URN: urn, Name: a.Name}, a})
+			}
+			for _, sub := range a.SubAttributes {
+				if sub.IsUnique() {
+					list = append(list, UniqueAttribute{AttrPath{URN: urn, Name: a.Name, Sub: sub.Name}, sub})
+				}
+			}
+		}
+	}
+	all("", rt.Schema.Attributes)
+	for _, e := range rt.Extensions {
+		all(e.Schema.ID, e.Schema.Attributes)
+	}
+	return list
+}
+
+// IsUnique reports whether two resources of a type may not have the same value
+// of the attribute.
+//
+// RFC 7643 §2.2: server and global differ in how far they reach; a site ends at
+// its own edge.
+func (a *Attribute) IsUnique() bool {
+	return a.Type != Complex && a.Returned != ReturnedNever && a.Uniqueness != UniquenessNone
+}
+
 // onlyExtensionWith finds the one extension that has an attribute of the name;
 // nil when none or several have.
 func (rt *ResourceType) onlyExtensionWith(name string) (*Schema, *Attribute) {

@@ -135,7 +135,7 @@ func (h *Handler) public(r *http.Request, err error) *scim.Error {
 		return known
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return &scim.Error{Status: http.StatusServiceUnavailable, Detail: "The request took too long and was given up. Read the resource to see whether it was changed, or send the request again."}
+		return scim.Unavailable("The request took too long and was given up. Read the resource to see whether it was changed, or send the request again.")
 	}
 	h.log().Error("scim request failed", "request", web.RequestID(r), "method", r.Method, "error", err)
 	return broken(r)

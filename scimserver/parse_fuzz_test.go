@@ -50,10 +50,11 @@ func FuzzLocate(f *testing.F) {
 				t.Errorf("%q: got the part %q", raw, part)
 			}
 		}
-		for _, pair := range strings.Split(p.query, "&") {
+		_, shown, _ := strings.Cut(p.shown, "?")
+		for _, pair := range strings.Split(shown, "&") {
 			name, value, _ := strings.Cut(pair, "=")
 			name, err := url.QueryUnescape(name)
-			if err == nil && strings.HasSuffix(strings.ToLower(name), "token") && strings.HasPrefix(value, "secret-token") && strings.Contains(p.shown, "="+value) {
+			if err == nil && strings.HasSuffix(strings.ToLower(name), "token") && strings.HasPrefix(value, "secret-token") {
 				t.Errorf("%q: the log shows %q", raw, p.shown)
 			}
 		}

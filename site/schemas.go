@@ -176,6 +176,11 @@ func (s *Sites) changeSchemas(ctx context.Context, id ID, doc []byte, actor stri
 		if err := tx.PutSite(ctx, changed); err != nil {
 			return err
 		}
+		for _, l := range old.NoLongerUnique(next) {
+			if err := tx.FreeUnique(ctx, l.Type, l.Path.String()); err != nil {
+				return err
+			}
+		}
 		if err := tx.AppendEvent(ctx, s.schemasEvent(id, old, next, dropped, actor)); err != nil {
 			return err
 		}

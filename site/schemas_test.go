@@ -25,7 +25,11 @@ func document(attributes string) []byte {
 // put stores a document as the roster does.
 func (f fixture) put(t *testing.T, kind roster.Kind, id, doc string) {
 	t.Helper()
-	err := store.Rosters{DB: f.db}.Update(t.Context(), f.acme.ID, func(tx roster.Tx) error {
+	acme, err := f.sites.Get(t.Context(), f.acme.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = store.Rosters{DB: f.db}.Update(t.Context(), acme, func(tx roster.Tx) error {
 		_, err := tx.Insert(context.Background(), roster.Record{
 			Document: roster.Document{ID: id, Version: 1, JSON: []byte(doc), Created: f.clock.Now(), Modified: f.clock.Now(), Active: true},
 			Kind:     kind, UserName: id, Role: roster.RoleRegistered,
@@ -40,7 +44,7 @@ func (f fixture) put(t *testing.T, kind roster.Kind, id, doc string) {
 // remove takes a document away as the roster does.
 func (f fixture) remove(t *testing.T, kind roster.Kind, id string) {
 	t.Helper()
-	err := store.Rosters{DB: f.db}.Update(t.Context(), f.acme.ID, func(tx roster.Tx) error {
+	err := store.Rosters{DB: f.db}.Update(t.Context(), f.acme, func(tx roster.Tx) error {
 		rec, err := tx.Record(context.Background(), kind, id)
 		if err != nil {
 			return err

@@ -129,6 +129,8 @@ type Tx interface {
 	// Resources calls visit with the stored document of each resource of that type, one at a time, in the order in which
 	// lists have them. visit has no effect on the store; doc is its own only until it returns.
 	Resources(ctx context.Context, kind string, visit func(doc []byte) error) error
+	// FreeUnique forgets which resource of a type has which value of an attribute that need not be unique any more.
+	FreeUnique(ctx context.Context, kind, path string) error
 }
 
 // Sites is the service: it makes, changes and authenticates sites.

@@ -28,6 +28,14 @@ func (tx *Tx) forUpdate() string {
 	return ""
 }
 
+// forNoKeyUpdate is forUpdate that leaves alone who refers to the rows.
+func (tx *Tx) forNoKeyUpdate() string {
+	if tx.db.kind == PostgreSQL {
+		return "\nfor no key update"
+	}
+	return ""
+}
+
 // forShare is appended to a select whose rows must stay as they are until the
 // transaction ends.
 func (tx *Tx) forShare() string {

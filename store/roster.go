@@ -174,23 +174,46 @@ func (s Rosters) EndSession(ctx context.Context, id site.ID, session roster.Sess
 }
 
 // Update runs fn in one write transaction.
-func (s Rosters) Update(ctx context.Context, id site.ID, fn func(roster.Tx) error) error {
-	return s.DB.update(ctx, func(tx *Tx) error { return fn(rosterTx{tx: tx, site: id}) })
+func (s Rosters) Update(ctx context.Context, on site.Site, fn func(roster.Tx) error) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		if err := tx.holdSite(ctx, on.ID); err != nil {
+			return err
+		}
+		return fn(rosterTx{tx: tx, site: on.ID, schemas: string(on.Schemas)})
+	})
+}
+
+// holdSite keeps the site's row as it is until the transaction ends, before the transaction holds anything else: who
+// changes the site waits until all such transactions have ended, and they for who changes it.
+func (tx *Tx) holdSite(ctx context.Context, id site.ID) error {
+	if tx.db.kind != PostgreSQL {
+		return nil // there is one writer
+	}
+	return tx.send(ctx, `
+		select s.id
+		from site s
+		where s.id = $1`+tx.forKeyShare(), string(id))
 }
 
 // Join is the roster of a site in the transaction that changes the site.
-func (s Rosters) Join(tx site.Tx) (roster.Tx, error) {
+func (s Rosters) Join(ctx context.Context, tx site.Tx) (roster.Tx, error) {
 	t, ok := tx.(siteTx)
 	if !ok {
 		return nil, fmt.Errorf("a transaction of another store: %T", tx)
 	}
-	return rosterTx{tx: t.tx, site: t.site.ID}, nil
+	var schemas string
+	err := t.tx.QueryRow(ctx, `
+		select s.schemas
+		from site s
+		where s.id = $1`, string(t.site.ID)).Scan(&schemas)
+	return rosterTx{tx: t.tx, site: t.site.ID, schemas: schemas}, err
 }
 
 // rosterTx is one write transaction on one site's roster.
 type rosterTx struct {
-	tx   *Tx
-	site site.ID
+	tx      *Tx
+	site    site.ID
+	schemas string // by which it judges what it writes
 }
 
 func (t rosterTx) Record(ctx context.Context, kind roster.Kind, resource string) (roster.Record, error) {
@@ -211,25 +234,25 @@ func (t rosterTx) Records(ctx context.Context, kind roster.Kind, after roster.Pl
 }
 
 func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err error) {
-	if err := t.holdSite(ctx); err != nil {
-		return 0, err
-	}
-	var declared string
+	var declared sql.NullString
 	err = t.tx.QueryRow(ctx, `
 		insert into resource (site, kind, id, seq, version, user_name, external_id, display_name, active, role, created, modified,
 			last_by, last_via, last_at, last_text, active_by, active_via, active_at, role_by, role_via, role_at, last_sign_in, doc, list)
 		values ($1, $2, $3, 1 + coalesce((select m.seq from resource m where m.list = $24 order by m.seq desc limit 1), 0),
 			$4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
 		on conflict (site, user_name) do nothing
-		returning seq, `+declaredOf("resource"),
+		returning seq, `+declaredUnder(25),
 		string(t.site), string(r.Kind), r.ID, r.Version, orNull(r.UserName), r.ExternalID, r.DisplayName,
 		r.Active, string(r.Role), micros(r.Created), micros(r.Modified),
 		r.Last.Actor, r.Last.Via, micros(r.Last.Time), r.Last.Text,
 		r.LastActive.Actor, r.LastActive.Via, micros(r.LastActive.Time),
 		r.LastRole.Actor, r.LastRole.Via, micros(r.LastRole.Time), micros(r.LastSignIn), string(r.JSON),
-		listOf(t.site, r.Kind)).Scan(&seq, &declared)
+		listOf(t.site, r.Kind), t.schemas).Scan(&seq, &declared)
 	if err != nil {
 		return 0, orNotFound(err, roster.ErrUserNameTaken)
+	}
+	if !declared.Valid {
+		return 0, roster.ErrSchemasChanged
 	}
 	if err := t.count(ctx, r.Kind, seq, 1); err != nil {
 		return 0, err
@@ -240,7 +263,7 @@ func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err e
 	if err := t.putValues(ctx, roster.Record{}, r); err != nil {
 		return 0, err
 	}
-	return seq, t.putDeclared(ctx, declared, roster.Record{}, r)
+	return seq, t.putDeclared(ctx, declared.String, roster.Record{}, r)
 }
 
 // orNull lets resources without a user name share a unique index.
@@ -260,7 +283,7 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 		next.Version, micros(next.Modified), next.Last.Actor, next.Last.Via, micros(next.Last.Time), next.Last.Text,
 		next.LastActive.Actor, next.LastActive.Via, micros(next.LastActive.Time),
 		next.LastRole.Actor, next.LastRole.Via, micros(next.LastRole.Time), string(next.JSON),
-		string(t.site), string(old.Kind), old.ID, old.Version,
+		string(t.site), string(old.Kind), old.ID, old.Version, t.schemas,
 	}
 	// SQLite writes the index of a column that is set, whether or not its value differs.
 	set := func(column string, differs bool, value any) {
@@ -274,10 +297,10 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	set("display_name", old.DisplayName != next.DisplayName, next.DisplayName)
 	set("active", old.Active != next.Active, next.Active)
 	set("role", old.Role != next.Role, string(next.Role))
-	var declared string
+	var declared sql.NullString
 	err := t.tx.QueryRow(ctx, query+`
 		where site = $14 and kind = $15 and id = $16 and version = $17
-		returning `+declaredOf("resource"), args...).Scan(&declared)
+		returning `+declaredUnder(18), args...).Scan(&declared)
 	if columns, taken := uniqueViolation(err); taken && columns == "resource(site, user_name)" {
 		return fmt.Errorf("%w: %w", roster.ErrUserNameTaken, err)
 	}
@@ -287,13 +310,16 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	if err != nil {
 		return err
 	}
+	if !declared.Valid {
+		return roster.ErrSchemasChanged
+	}
 	if err := t.putUnique(ctx, old, next); err != nil {
 		return err
 	}
 	if err := t.putValues(ctx, old, next); err != nil {
 		return err
 	}
-	return t.putDeclared(ctx, declared, old, next)
+	return t.putDeclared(ctx, declared.String, old, next)
 }
 
 func (t rosterTx) PutUnique(ctx context.Context, old, next roster.Record) error {
@@ -301,9 +327,13 @@ func (t rosterTx) PutUnique(ctx context.Context, old, next roster.Record) error 
 }
 
 func (t rosterTx) FreeUnique(ctx context.Context, kind roster.Kind, path string) error {
-	_, err := t.tx.Exec(ctx, `
+	return t.tx.freeUnique(ctx, t.site, kind, path)
+}
+
+func (tx *Tx) freeUnique(ctx context.Context, id site.ID, kind roster.Kind, path string) error {
+	_, err := tx.Exec(ctx, `
 		delete from resource_unique
-		where site = $1 and kind = $2 and path = $3`, string(t.site), string(kind), path)
+		where site = $1 and kind = $2 and path = $3`, string(id), string(kind), path)
 	return err
 }
 
@@ -411,14 +441,14 @@ func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
 		where site = $1 and kind = $2 and id = $3`, string(t.site), string(old.Kind), old.ID)
 }
 
-// OtherAdmins locks the site's row first: two administrators who demote each other at once wait for one another there,
-// and the second one sees what the first one did.
+// OtherAdmins locks the site's row: two administrators who demote each other at once wait for one another there, and the
+// second one sees what the first one did. Both hold the row already, each against whoever changes the site.
 func (t rosterTx) OtherAdmins(ctx context.Context, person string) (others int, err error) {
 	var locked string
 	if err := t.tx.QueryRow(ctx, `
 		select s.id
 		from site s
-		where s.id = $1`+t.tx.forUpdate(), string(t.site)).Scan(&locked); err != nil {
+		where s.id = $1`+t.tx.forNoKeyUpdate(), string(t.site)).Scan(&locked); err != nil {
 		return 0, orNotFound(err, site.ErrNotFound)
 	}
 	err = t.tx.QueryRow(ctx, `

@@ -44,7 +44,7 @@ func TestMigrationCountsWhoIsThere(t *testing.T) {
 					t.Errorf("at %d: got - want +\n%s", docs[0].Position, diff)
 				}
 				var position int64
-				err = rosters.Update(ctx, s, func(tx roster.Tx) (err error) {
+				err = rosters.Update(ctx, site.Site{ID: s}, func(tx roster.Tx) (err error) {
 					position, err = tx.Insert(ctx, roster.Record{Kind: roster.User, UserName: "late", Document: roster.Document{ID: "late", Version: 1, JSON: []byte(`{}`)}})
 					return err
 				})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/roster"
@@ -80,26 +81,14 @@ func (t siteTx) PutSearchable(ctx context.Context, list []site.Searchable) error
 	return t.tx.wakeLease(ctx, roster.LeaseKind, string(t.site.ID))
 }
 
-// A write keeps the rows of what is declared when it has its resource for itself. No write is missed: one that did not
-// see a declaration has held its resource since before the declaration was made, and fill waits for that; or it inserts
-// one, which fill cannot see, and then it holds the site, and the declaration waits.
+// A write keeps the rows of what is declared. No write is missed: one that did not see a declaration holds the site since
+// before the declaration was made, and the declaration waits for that.
 
-// declaredOf is an expression for a returning clause: what is declared searchable on the site of the row. It is as new as
-// the statement, which is later than whatever the transaction has locked before.
-func declaredOf(table string) string {
-	return `(select s.searchable from site s where s.id = ` + table + `.site)`
-}
-
-// holdSite keeps what is declared as it is until the transaction ends. A row that is inserted would hold the site as well,
-// since it refers to it, but only after the statement has begun.
-func (t rosterTx) holdSite(ctx context.Context) error {
-	if t.tx.db.kind != PostgreSQL {
-		return nil // there is one writer
-	}
-	return t.tx.send(ctx, `
-		select s.id
-		from site s
-		where s.id = $1`+t.tx.forKeyShare(), string(t.site))
+// declaredUnder is an expression for the returning clause of a write of a resource: what is declared searchable on its
+// site, or null where the site has other schemas than the argument of that number says. It is as new as the statement,
+// which is later than holdSite.
+func declaredUnder(schemas int) string {
+	return `(select case when s.schemas = $` + strconv.Itoa(schemas) + ` then s.searchable end from site s where s.id = resource.site)`
 }
 
 // putDeclared writes the rows of what is declared searchable that differ.

@@ -305,14 +305,14 @@ func TestADeclarationMissesNoWriteThatIsUnderWay(t *testing.T) {
 			storetest.Each(t, func(t *testing.T, db *store.DB) {
 				w, ctx := newSearchableWorld(t, db), t.Context()
 				rosters := store.Rosters{DB: db}
-				w.must(rosters.Update(ctx, w.site.ID, func(tx roster.Tx) error {
+				w.must(rosters.Update(ctx, w.site, func(tx roster.Tx) error {
 					_, err := tx.Insert(ctx, record("old", "t", 1))
 					return err
 				}))
 				written, end := make(chan struct{}), make(chan struct{})
 				var work sync.WaitGroup
 				work.Go(func() {
-					err := rosters.Update(ctx, w.site.ID, func(tx roster.Tx) error {
+					err := rosters.Update(ctx, w.site, func(tx roster.Tx) error {
 						if err := write(ctx, tx); err != nil {
 							return err
 						}

@@ -280,6 +280,10 @@ func (t siteTx) Resources(ctx context.Context, kind string, visit func(doc []byt
 	return rows.Err()
 }
 
+func (t siteTx) FreeUnique(ctx context.Context, kind, path string) error {
+	return t.tx.freeUnique(ctx, t.site.ID, roster.Kind(kind), path)
+}
+
 // AppendRequests writes rows of the request log and the last uses of tokens.
 func (s Sites) AppendRequests(ctx context.Context, rows []site.Request, uses []site.TokenUse) error {
 	return s.DB.update(ctx, func(tx *Tx) error {

@@ -234,7 +234,7 @@ func (w *writer) one(ctx context.Context) error {
 		Status: http.StatusCreated, Duration: time.Millisecond, UserName: rec.UserName, Subject: rec.ID, Sentence: "Created", Remote: "127.0.0.1",
 	}
 	text := rec.UserName + " was created by SCIM."
-	return w.rosters.Update(ctx, w.site.ID, func(tx roster.Tx) error {
+	return w.rosters.Update(ctx, w.site, func(tx roster.Tx) error {
 		if _, err := tx.Insert(ctx, rec); err != nil {
 			return err
 		}

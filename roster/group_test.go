@@ -362,6 +362,20 @@ func TestGroup(t *testing.T) {
 			if got, err := f.rosters.Open(off).Groups(t.Context(), u[0]); err != nil || len(got) > 0 {
 				t.Errorf("switched off: got %v, %v", got, err)
 			}
+			for text, when := range map[string]struct{ on, off []string }{
+				`groups.value eq "` + a + `"`:       {on: u[:2]},
+				`groups eq "` + a + `"`:             {on: u[:2]},
+				`groups[value eq "` + a + `"]`:      {on: u[:2]},
+				`groups.display eq "Team A"`:        {on: u[:2]},
+				`groups pr`:                         {on: u[:2]},
+				`not (groups pr)`:                   {on: u[2:], off: u},
+				`groups eq null`:                    {on: u[2:], off: u},
+				`groups.value ne "` + b + `"`:       {on: u, off: u},
+				`not (groups.value eq "` + b + `")`: {on: u[1:], off: u},
+			} {
+				f.finds(t, f.full, text, when.on...)
+				f.finds(t, off, text, when.off...)
+			}
 			for _, id := range u {
 				for _, s := range []site.Site{f.full, off} {
 					r := f.rosters.Open(s)

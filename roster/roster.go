@@ -216,7 +216,7 @@ type ListQuery struct {
 	Before *Place // instead of Offset: the last Count that precede this place
 	Count  int
 
-	Groups    bool // users are shown with their groups, of which their versions tell
+	Groups    bool // users have groups and are shown with them, and their versions tell of them
 	ScanLimit int  // how many documents may be read to decide
 }
 

@@ -31,13 +31,16 @@ var maybe = narrowing{}
 // always lets everything pass; "1 = 1" means the same on both databases.
 var always = narrowing{sql: "1 = 1", exact: true}
 
+// nothing lets nothing pass.
+var nothing = narrowing{sql: "1 = 0", exact: true}.found()
+
 // narrow compiles a filter. Its SQL calls the resource r, and its placeholders count on from the arguments before it.
 // Columns come from this file and values are bound: nothing of a request becomes SQL text.
-func narrow(kind roster.Kind, f *scim.Filter, site string, declared declaredRows, before int) narrowing {
-	if f == nil {
+func narrow(q roster.ListQuery, site string, declared declaredRows, before int) narrowing {
+	if q.Filter == nil {
 		return always
 	}
-	n := narrower{site: site, kind: kind, declared: declared}.node(f.Root, false)
+	n := narrower{site: site, kind: q.Kind, groups: q.Groups, declared: declared}.node(q.Filter.Root, false)
 	return n.numbered(before)
 }
 
@@ -63,6 +66,7 @@ func numbered(sql string, before int) string {
 type narrower struct {
 	site     string
 	kind     roster.Kind
+	groups   bool // users have groups
 	declared declaredRows
 }
 
@@ -224,6 +228,8 @@ func (n narrower) compareUser(path scim.AttrPath, op scim.Op, value any) (narrow
 		return compareRole(op, text), true
 	case path == emails && isText:
 		return n.value(roster.EmailPath, op, text), true
+	case path == groups && isText && op == scim.Eq && text != "" && !n.groups:
+		return nothing, true
 	case path == groups && isText && op == scim.Eq:
 		return n.member("m.member", "m.group_id", text), true
 	}
@@ -449,6 +455,9 @@ func (n narrower) present(path scim.AttrPath) narrowing {
 	}
 	if n.kind == roster.Group && path.Name == "members" && (path.Sub == "" || path.Sub == "value" || path.Sub == "type") {
 		return narrowing{sql: "exists (select 1 from membership m where m.site = ? and m.group_id = r.id)", args: []any{n.site}, exact: true}
+	}
+	if n.kind == roster.User && path.Name == "groups" && path.Sub == "" && !n.groups {
+		return nothing
 	}
 	if n.kind == roster.User && path.Name == "groups" && path.Sub == "" {
 		return narrowing{sql: "exists (select 1 from membership m where m.site = ? and m.member = r.id)", args: []any{n.site}, exact: true}

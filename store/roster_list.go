@@ -87,7 +87,7 @@ type listing struct {
 }
 
 func newListing(id site.ID, q roster.ListQuery, declared declaredRows) listing {
-	l := listing{ListQuery: q, site: id, n: narrow(q.Kind, q.Filter, string(id), declared, 2)}
+	l := listing{ListQuery: q, site: id, n: narrow(q, string(id), declared, 2)}
 	byName := q.Kind == roster.User && q.Sort != nil && q.Sort.Path == scim.AttrPath{Name: "userName"}
 	// Many that need not be looked at are counted, and sorted, in a walk.
 	found := l.n.selective && (l.n.few || !l.n.exact)
@@ -99,7 +99,7 @@ func newListing(id site.ID, q roster.ListQuery, declared declaredRows) listing {
 		l.byName = true
 		l.where, l.args = `r.site = $1 and r.user_name >= $2`, []any{string(id), ""} // which users alone have
 	default:
-		l.n = narrow(q.Kind, q.Filter, string(id), declared, 1)
+		l.n = narrow(q, string(id), declared, 1)
 		l.where, l.args = `r.list = $1`, []any{listOf(id, q.Kind)}
 	}
 	l.n.selective = found
@@ -479,7 +479,7 @@ func (l listing) asksMembers() bool {
 }
 
 func (l listing) asksGroups() bool {
-	return l.Kind == roster.User && (l.asks(scim.AttrPath{Name: "groups"}) || l.Groups && l.asks(scim.AttrPath{Name: "meta", Sub: "version"}))
+	return l.Kind == roster.User && l.Groups && (l.asks(scim.AttrPath{Name: "groups"}) || l.asks(scim.AttrPath{Name: "meta", Sub: "version"}))
 }
 
 // asks reports whether the filter or the order reads a core attribute, or a sub-attribute of one.
@@ -554,7 +554,7 @@ func (l listing) addGroups(ctx context.Context, tx *Tx, list []candidate, ids []
 			continue
 		}
 		c.resource["groups"] = elements
-		if meta, ok := c.resource["meta"].(map[string]any); ok && l.Groups {
+		if meta, ok := c.resource["meta"].(map[string]any); ok {
 			meta["version"] = roster.ETag(c.doc.Version, groups[c.doc.ID])
 		}
 	}

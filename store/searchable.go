@@ -189,7 +189,7 @@ func (tx *Tx) declaredRows(ctx context.Context, id site.ID, kind roster.Kind, f 
 	}
 	var asked []valueRange
 	d.asked = &asked
-	narrow(kind, f, string(id), d, 0)
+	narrow(roster.ListQuery{Kind: kind, Filter: f, Groups: true}, string(id), d, 0)
 	d.asked, d.many, d.crowded = nil, map[valueRange]bool{}, map[string]bool{}
 	for _, r := range asked {
 		if d.many[r], d.crowded[r.path], err = tx.lookAhead(ctx, id, r); err != nil {

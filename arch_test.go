@@ -50,7 +50,8 @@ var arrows = map[string][]string{
 	"cmd/rollcall": {"*"},
 
 	// Test and measuring equipment.
-	"internal/storetest":   {"store"},
+	"internal/pgserver":    {},
+	"internal/storetest":   {"store", "internal/pgserver"},
 	"internal/apptest":     {"*"},
 	"internal/bench":       {"*"},
 	"internal/conformance": {},
@@ -102,7 +103,7 @@ func TestOnlyTheRunnerAndTheStoreImportTheirEngines(t *testing.T) {
 	t.Parallel()
 	owner := map[string][]string{
 		"github.com/riverqueue/river": {"runner"},
-		"github.com/jackc/pgx":        {"store", "runner", "internal/storetest"},
+		"github.com/jackc/pgx":        {"store", "runner", "internal/storetest", "internal/pgserver"},
 		"modernc.org/sqlite":          {"store"},
 		"github.com/tink-crypto":      {"internal/seal"},
 		"github.com/pressly/goose":    {"store"},

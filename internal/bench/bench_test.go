@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-scim/rollcall/internal/apptest"
+	"github.com/rollcall-scim/rollcall/internal/pgserver"
 )
 
 // TestMain lets the test binary be the program's children, as the program is.
@@ -144,7 +145,7 @@ func TestContenderThatGoesWrongIsLeftOutAndTheOthersGoOn(t *testing.T) {
 
 func TestWithoutPostgreSQLTheRowSaysSoAndNothingFails(t *testing.T) {
 	t.Parallel()
-	s := &section{Kind: kindPostgres, Part: partList, Title: "Lists", Problem: fmt.Errorf("fill a site of 10: %w", errNoPostgres)}
+	s := &section{Kind: kindPostgres, Part: partList, Title: "Lists", Problem: fmt.Errorf("fill a site of 10: %w", pgserver.ErrNoBinaries)}
 	if got := s.table(); !strings.Contains(got, "| Lists |  |  | not run |") || !strings.Contains(got, "no PostgreSQL on this machine") {
 		t.Errorf("got no row with the reason:\n%s", got)
 	}
@@ -356,11 +357,11 @@ func TestQuickRunMeasuresEverything(t *testing.T) {
 	}
 	sqlite, postgres, _ := strings.Cut(text, "\n## PostgreSQL\n")
 	parts := []string{sqlite, postgres}
-	if _, err := postgresBinaries(); err != nil {
+	if err := pgserver.Available(); err != nil {
 		if apptest.All() {
 			t.Error(err)
 		}
-		if !strings.Contains(postgres, errNoPostgres.Error()) {
+		if !strings.Contains(postgres, pgserver.ErrNoBinaries.Error()) {
 			t.Error("the result does not say why PostgreSQL was not run")
 		}
 		parts = parts[:1]

@@ -166,7 +166,7 @@ func (b *bench) stopAll() error {
 		}
 	}
 	for _, p := range b.servers {
-		errs = append(errs, p.stop())
+		errs = append(errs, p.Stop())
 	}
 	b.servers = nil
 	return errors.Join(errs...)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/internal/pgserver"
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
@@ -53,7 +54,7 @@ func (r *report) problems() error {
 		}
 	}
 	for _, s := range r.Sections {
-		if errors.Is(s.Problem, errNoPostgres) {
+		if errors.Is(s.Problem, pgserver.ErrNoBinaries) {
 			continue // the report says so; there is nothing to put right
 		}
 		what := kindName(s.Kind) + ", " + strings.ToLower(s.Title)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/internal/pgserver"
 	"github.com/rollcall-scim/rollcall/store"
 )
 
@@ -17,8 +18,7 @@ func All() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
 // HasPostgres reports whether PostgreSQL can be started here, for tests that compare both databases but are worth running
 // on one. Where nothing may be skipped it reports true.
 func HasPostgres() bool {
-	_, err := binaries()
-	return err == nil || All()
+	return pgserver.Available() == nil || All()
 }
 
 // Each runs the test on a migrated, empty database of each kind, in parallel.
@@ -121,7 +121,7 @@ func server(t testing.TB) *cluster {
 	t.Helper()
 	c, err := running()
 	switch {
-	case errors.Is(err, errNoBinaries) && !All():
+	case errors.Is(err, pgserver.ErrNoBinaries) && !All():
 		t.Skip(err)
 	case err != nil:
 		t.Fatal(err)

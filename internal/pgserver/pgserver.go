@@ -1,0 +1,255 @@
+// Package pgserver runs a PostgreSQL server of this process's own, for tests and measurements.
+//
+//	Start ──► initdb ──► sh (supervisor) ──► postgres, on a socket in Options.Dir
+//	               its standard input ◄── open as long as this process lives
+//
+// It takes the binaries that Debian installs, and runs them as the user postgres where this process is root, whom PostgreSQL
+// refuses. The server ends with [Server.Stop], and by itself when this process ends, in whatever way that happens.
+package pgserver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	startLimit = time.Minute
+	stopLimit  = 20 * time.Second
+)
+
+// supervisor runs the server until its standard input ends.
+const supervisor = `
+dir=$1 remove=$2
+shift 2
+"$0/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= "$@" >"$dir/log" 2>&1 &
+server=$!
+cat >/dev/null
+kill -INT $server
+wait $server
+if [ "$remove" = yes ]; then rm -rf "$dir"; fi
+`
+
+// ErrNoBinaries means that PostgreSQL is not installed.
+var ErrNoBinaries = errors.New("no PostgreSQL on this machine: initdb is neither in the PATH nor in /usr/lib/postgresql (the package is named postgresql)")
+
+// Options say what server to run.
+type Options struct {
+	// Dir is an empty folder for its data, socket and log. Its path is short: a socket's has at most 107 bytes.
+	Dir string
+	// RemoveDir removes Dir when the server has ended.
+	RemoveDir bool
+	// Locales are arguments of initdb, of which the first that works is taken.
+	Locales [][]string
+	// Settings are those of postgresql.conf that differ from the defaults: "fsync=off".
+	Settings []string
+}
+
+// Server is a running PostgreSQL server, whose user rollcall may do everything.
+type Server struct {
+	dir      string
+	lifeline io.Closer
+	group    int // the process group of supervisor and server
+	ended    chan struct{}
+	err      error // how it ended; read after ended is closed
+}
+
+// Available is ErrNoBinaries where there is no PostgreSQL to run.
+func Available() error {
+	_, err := binaries()
+	return err
+}
+
+// Start runs a server and returns when it answers.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	bin, err := binaries()
+	if err != nil {
+		return nil, err
+	}
+	who, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	if who != nil {
+		if err := os.Chown(o.Dir, int(who.Uid), int(who.Gid)); err != nil {
+			return nil, err
+		}
+	}
+	if err := initialize(ctx, bin, who, o); err != nil {
+		return nil, err
+	}
+	remove := "no"
+	if o.RemoveDir {
+		remove = "yes"
+	}
+	args := []string{"-c", supervisor, bin, o.Dir, remove}
+	for _, s := range o.Settings {
+		args = append(args, "-c", s)
+	}
+	cmd := exec.Command("sh", args...)
+	cmd.Dir = "/"
+	// Its own group: an interrupt from the terminal ends this process, and then the server.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who, Setpgid: true}
+	s := &Server{dir: o.Dir, ended: make(chan struct{})}
+	if s.lifeline, err = cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	s.group = cmd.Process.Pid
+	go func() {
+		s.err = cmd.Wait()
+		close(s.ended)
+	}()
+	if err := s.await(ctx); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+func initialize(ctx context.Context, bin string, who *syscall.Credential, o Options) error {
+	var errs []error
+	for _, locale := range o.Locales {
+		args := append([]string{"-D", filepath.Join(o.Dir, "data"), "-U", "rollcall", "-A", "trust", "-E", "UTF8", "--no-sync"}, locale...)
+		cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), args...)
+		cmd.Dir = "/"
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
+		text, err := cmd.CombinedOutput()
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, fmt.Errorf("initdb: %w\n%s", err, text))
+	}
+	return errors.Join(errs...)
+}
+
+// await returns when the server answers.
+func (s *Server) await(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	for {
+		conn, err := pgx.Connect(ctx, s.URL("postgres"))
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-s.ended:
+			return fmt.Errorf("PostgreSQL ended: %w\n%s", errors.Join(s.err, err), s.log())
+		case <-ctx.Done():
+			return fmt.Errorf("PostgreSQL does not answer: %w\n%s", err, s.log())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// log is the end of what the server printed.
+func (s *Server) log() []byte {
+	text, err := os.ReadFile(filepath.Join(s.dir, "log"))
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return text[max(0, len(text)-1500):]
+}
+
+// URL is that of one of its databases; there is one that is named postgres.
+func (s *Server) URL(database string) string {
+	return "postgres:///" + database + "?" + url.Values{"host": {s.dir}, "user": {"rollcall"}, "sslmode": {"disable"}}.Encode()
+}
+
+// Exec runs a statement in the database postgres.
+func (s *Server) Exec(ctx context.Context, query string) error {
+	conn, err := pgx.Connect(ctx, s.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, query)
+	if err := errors.Join(err, conn.Close(ctx)); err != nil {
+		return fmt.Errorf("%s: %w", query, err)
+	}
+	return nil
+}
+
+// Version is PostgreSQL's, with its package's: "15.18 (Debian 15.18-0+deb12u1)".
+func (s *Server) Version(ctx context.Context) (version string, err error) {
+	conn, err := pgx.Connect(ctx, s.URL("postgres"))
+	if err != nil {
+		return "", err
+	}
+	err = conn.QueryRow(ctx, "show server_version").Scan(&version)
+	return version, errors.Join(err, conn.Close(ctx))
+}
+
+// PID is the number of the server's first process, whose children are all others.
+func (s *Server) PID() (string, error) {
+	text, err := os.ReadFile(filepath.Join(s.dir, "data", "postmaster.pid"))
+	if err != nil {
+		return "", err
+	}
+	first, _, _ := bytes.Cut(text, []byte("\n"))
+	return string(first), nil
+}
+
+// Stop ends the server and waits for its end; one that does not end by itself is killed.
+func (s *Server) Stop() error {
+	err := s.lifeline.Close()
+	select {
+	case <-s.ended:
+		return err
+	case <-time.After(stopLimit):
+	}
+	if e := syscall.Kill(-s.group, syscall.SIGKILL); e != nil && !errors.Is(e, syscall.ESRCH) {
+		return errors.Join(err, fmt.Errorf("kill PostgreSQL: %w", e))
+	}
+	<-s.ended
+	return err
+}
+
+// binaries returns the folder of the newest PostgreSQL.
+func binaries() (string, error) {
+	if path, err := exec.LookPath("initdb"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil {
+			return filepath.Dir(path), nil
+		}
+	}
+	all, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil || len(all) == 0 {
+		return "", ErrNoBinaries
+	}
+	version := func(path string) int {
+		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path))))
+		return n
+	}
+	return filepath.Dir(slices.MaxFunc(all, func(a, b string) int { return version(a) - version(b) })), nil
+}
+
+// unprivileged returns whom to run the server as; nil when this process is itself unprivileged, since PostgreSQL refuses
+// only root.
+func unprivileged() (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL does not run as root: %w", err)
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, err
+}

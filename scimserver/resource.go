@@ -25,6 +25,9 @@ func (x *exchange) get() (answer, error) {
 		return answer{}, err
 	}
 	x.row.UserName = nameOf(x.kind(), doc.JSON)
+	if !v.matches(doc) { // RFC 9110 §13.1.1: whatever the method is
+		return answer{}, scim.PreconditionFailed("If-Match names another version than the current one, %s.", roster.ETag(doc.Version, groups))
+	}
 	x.row.Sentence = "Found"
 	if v.known(doc, groups) {
 		x.row.Sentence = "Found, unchanged since the client's copy"

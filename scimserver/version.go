@@ -13,17 +13,15 @@ import (
 // overwriting each other's changes, and groups, which is readOnly (RFC 7643 §4.1.2), is nothing that they could overwrite.
 func (v view) conditional(status func(roster.Outcome) int) (roster.Change, error) {
 	by := v.change(status)
-	tags, anyTag := tagsOf(v.ifMatch)
 	unwanted, unwantedAny := tagsOf(v.ifNoneMatch)
-	wants := len(tags) > 0 && !anyTag
-	if !wants && !unwantedAny && len(unwanted) == 0 {
+	if !v.wantsVersion() && !unwantedAny && len(unwanted) == 0 {
 		return by, nil
 	}
 	doc, err := v.roster.Get(v.ctx, v.kind(), v.id())
 	if err != nil {
 		return by, err
 	}
-	if wants && !isDocument(tags, doc) {
+	if !v.matches(doc) {
 		return by, scim.PreconditionFailed("If-Match names another version than the current one, %s; read the resource again and repeat the change.", roster.ETag(doc.Version, nil))
 	}
 	if unwantedAny || len(unwanted) > 0 {
@@ -37,6 +35,18 @@ func (v view) conditional(status func(roster.Outcome) int) (roster.Change, error
 	}
 	by.IfVersion = doc.Version
 	return by, nil
+}
+
+// wantsVersion reports whether If-Match names versions.
+func (v view) wantsVersion() bool {
+	tags, anyTag := tagsOf(v.ifMatch)
+	return len(tags) > 0 && !anyTag
+}
+
+// matches reports whether the document is at a version that If-Match allows.
+func (v view) matches(doc roster.Document) bool {
+	tags, _ := tagsOf(v.ifMatch)
+	return !v.wantsVersion() || isDocument(tags, doc)
 }
 
 // known reports whether If-None-Match names what this view shows now. A view that leaves the groups out is of the document

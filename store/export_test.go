@@ -3,9 +3,12 @@ package store
 import (
 	"context"
 	"io/fs"
+	"strconv"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/site"
 )
 
 // What tests outside the package need of its inside. They are outside because
@@ -28,6 +31,26 @@ func (tx *Tx) CheckLease(ctx context.Context, kind, key string, epoch int64) err
 }
 
 func (tx *Tx) ForUpdate() string { return tx.forUpdate() }
+
+// Plan says how SQLite finds what a list asks for, a line for each table or index that it reads.
+func (db *DB) Plan(ctx context.Context, id site.ID, q roster.ListQuery) (lines []string, err error) {
+	l := newListing(id, q, declaredRows{})
+	err = db.read(ctx, func(tx *Tx) error {
+		args, n := l.with(q.Count)
+		lines, err = collect(ctx, tx, func(row scanner) (line string, err error) {
+			var number, parent, unused int
+			err = row.Scan(&number, &parent, &unused, &line)
+			return line, err
+		}, `
+			explain query plan
+			select `+documentColumns+`
+			from resource r
+			where `+l.where+`
+			limit $`+strconv.Itoa(n), args...)
+		return err
+	})
+	return lines, err
+}
 
 var (
 	UniqueViolation   = uniqueViolation

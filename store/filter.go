@@ -22,6 +22,8 @@ type narrowing struct {
 	skewed    bool // few for most values, and any number for some
 	elsewhere bool // it looks at rows of another table
 
+	either []narrowing // its parts, where it is sure of who passes one of several
+
 	count string // what counts those that pass without looking at them, under the same arguments; empty for nothing
 }
 
@@ -133,13 +135,30 @@ func (n narrower) disjunction(a, b narrowing) narrowing {
 		skewed:    a.skewed || b.skewed,
 		elsewhere: a.elsewhere || b.elsewhere,
 	}
-	if either.selective && either.elsewhere {
-		// Each side has its index, and both together have none: PostgreSQL would walk the list.
-		one := "select r.id from resource r where r.site = ? and "
-		either.sql = "r.id in (" + one + a.sql + " union all " + one + b.sql + ")"
-		either.args = slices.Concat([]any{n.site}, a.args, []any{n.site}, b.args)
+	if either.selective {
+		either.unite(n.site, append(a.parts(), b.parts()...))
 	}
 	return either
+}
+
+// parts are those that a narrowing was made of by or; itself where it was not.
+func (n narrowing) parts() []narrowing {
+	if n.either != nil {
+		return slices.Clone(n.either)
+	}
+	return []narrowing{n}
+}
+
+// unite asks for each part by itself. Each has its index and all together have none: PostgreSQL would walk the list, and
+// SQLite would where one of the indexes is partial.
+func (n *narrowing) unite(site string, parts []narrowing) {
+	var sql []string
+	n.args, n.either = nil, parts
+	for _, p := range parts {
+		sql = append(sql, "select r.id from resource r where r.site = ? and "+p.sql)
+		n.args = append(append(n.args, site), p.args...)
+	}
+	n.sql = "r.id in (" + strings.Join(sql, " union all ") + ")"
 }
 
 // negate turns an exact answer around. The opposite of an answer that lets too many pass would lose some.
@@ -151,7 +170,7 @@ func negate(n narrowing, not bool) narrowing {
 		return maybe
 	}
 	n.sql = "not coalesce(" + n.sql + ", false)"
-	n.selective, n.few, n.count = false, false, ""
+	n.selective, n.few, n.count, n.either = false, false, "", nil
 	return n
 }
 

@@ -3,10 +3,13 @@ package roster
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -25,7 +28,7 @@ const (
 type Rosters struct {
 	Store Store
 	Now   func() time.Time
-	NewID func() string // random and never repeated: ids of people
+	NewID func() string // ids of resources, never repeated; see NewID
 
 	// ScanLimit bounds how many documents one filter may read that no index answers; 0 is DefaultScanLimit.
 	ScanLimit int
@@ -34,6 +37,13 @@ type Rosters struct {
 
 	keyLock   sync.Mutex
 	cursorKey []byte // signs cursors; it never changes
+}
+
+// NewID makes the id of a resource: a UUID of version 7 (RFC 9562 §5.7) as 32 hexadecimal digits. It begins with the time, so
+// that whoever is made after another stands behind them in every index, whose last page is the one that is written.
+func NewID() string {
+	id := uuid.Must(uuid.NewV7()) // fails where random numbers do, which end the program
+	return hex.EncodeToString(id[:])
 }
 
 // DefaultScanLimit is how many documents a filter may read that no index answers. Beyond it is 400 tooMany.

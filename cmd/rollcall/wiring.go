@@ -99,7 +99,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 	s := &services{
 		db: db, log: w.log, owner: owner, leases: leases,
 		sites:       &site.Sites{Store: &store.Sites{DB: db}, Now: c.now, NewID: randomID},
-		rosters:     &roster.Rosters{Store: &store.Rosters{DB: db}, Now: c.now, NewID: randomID},
+		rosters:     &roster.Rosters{Store: &store.Rosters{DB: db}, Now: c.now, NewID: roster.NewID},
 		operators:   &operator.Operators{Store: &store.Operators{DB: db}, Now: c.now, NewID: randomID},
 		directories: &directory.Directories{Store: &store.Directories{DB: db}, Now: c.now, NewID: uuid.NewString},
 	}

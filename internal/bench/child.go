@@ -94,7 +94,7 @@ func listen(ctx context.Context, h http.Handler, stderr io.Writer) error {
 // rooms are the domains that SCIM needs, on one database.
 func rooms(db *store.DB) (*site.Sites, *roster.Rosters) {
 	return &site.Sites{Store: &store.Sites{DB: db}, Now: time.Now, NewID: randomID},
-		&roster.Rosters{Store: &store.Rosters{DB: db}, Now: time.Now, NewID: randomID}
+		&roster.Rosters{Store: &store.Rosters{DB: db}, Now: time.Now, NewID: roster.NewID}
 }
 
 func randomID() string {

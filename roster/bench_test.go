@@ -132,6 +132,14 @@ func (c *crowd) run(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	unindexed, _, err := scim.ParseFilter(scim.UserType(), `not (title co "x")`, scim.Strict)
+	if err != nil {
+		b.Fatal(err)
+	}
+	byTitle, err := scim.ParseSort(scim.UserType(), "title", "")
+	if err != nil {
+		b.Fatal(err)
+	}
 	for _, bench := range []struct {
 		name string
 		do   func(i int)
@@ -144,6 +152,8 @@ func (c *crowd) run(b *testing.B) {
 			c.page(b.Context(), b, roster.Query{ByCursor: true, Count: 100, Cursor: deep.NextCursor})
 		}},
 		{"sorted_first_page", func(int) { c.page(b.Context(), b, roster.Query{SortBy: &byName, Count: 100}) }},
+		{"unindexed_filter", func(int) { c.page(b.Context(), b, roster.Query{Filter: unindexed, Count: 100}) }},
+		{"unindexed_sort", func(int) { c.page(b.Context(), b, roster.Query{SortBy: &byTitle, Count: 100}) }},
 		{"member_of_small", func(i int) { c.toggle(b.Context(), b, c.small, i) }},
 		{"member_of_large", func(i int) { c.toggle(b.Context(), b, c.large, i) }},
 		{"group_with_member", func(int) {

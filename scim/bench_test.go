@@ -61,6 +61,16 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
+func BenchmarkParseAttributes(b *testing.B) {
+	_, doc := benchUser(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ParseAttributes(doc, []string{"title"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkSplice(b *testing.B) {
 	_, doc := benchUser(b)
 	b.ReportAllocs()

@@ -193,8 +193,19 @@ func Splice(doc []byte, add Added) []byte {
 
 // Parse reads stored bytes back to a resource: JSON only, no schema. Names are
 // kept as they stand in the document.
-func Parse(doc []byte) (Resource, error) {
-	sc := scanner{s: string(doc), asMaps: true}
+func Parse(doc []byte) (Resource, error) { return parse(doc, nil) }
+
+// ParseAttributes is Parse for some of the attributes and extensions, whose
+// names may be in any letter case. The others are stepped over: nothing is
+// allocated for them, and their values are not checked.
+func ParseAttributes(doc []byte, names []string) (Resource, error) {
+	return parse(doc, func(name string) bool {
+		return slices.ContainsFunc(names, func(wanted string) bool { return equalName(name, wanted) })
+	})
+}
+
+func parse(doc []byte, wanted func(name string) bool) (Resource, error) {
+	sc := scanner{s: string(doc), asMaps: true, wanted: wanted}
 	v, err := sc.document()
 	if err != nil {
 		return nil, err

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
+	"reflect"
 	"testing"
 )
 
@@ -239,6 +241,30 @@ func checkDecoded(t *testing.T, rt *ResourceType, body []byte, mode Mode) {
 	if err := Validate(rt, r); err != nil {
 		checkClientError(t, err)
 	}
+}
+
+// FuzzParseAttributes reads a part of a document: what reading the whole of it gives of that part.
+func FuzzParseAttributes(f *testing.F) {
+	for _, name := range []string{"rfc7643-8.2-full-user.json", "rfc7643-8.3-enterprise-user.json", "rfc7643-8.4-group.json"} {
+		f.Add(readTestdata(f, name), "emails", EnterpriseURN)
+	}
+	for _, doc := range []string{
+		thingBody, `{"a":"}\"]","b":[{"c":"\\"},[]],"d":-1.5e3,"e":null}`, `{"a":{},"A":2,"b":1}`, `[{"a":1}]`, `{ "a" : true , "b" : [ ] }`, `"a"`,
+		`{"a":[1,"\u007D"`, `{"a"`, `{"a":"b`, `{"b":"\`,
+	} {
+		f.Add([]byte(doc), "b", "A")
+	}
+	f.Fuzz(func(t *testing.T, doc []byte, first, second string) {
+		part, partErr := ParseAttributes(doc, []string{first, second})
+		whole, err := Parse(doc)
+		if err != nil {
+			return // what is stepped over is not checked
+		}
+		maps.DeleteFunc(whole, func(name string, _ any) bool { return !equalName(name, first) && !equalName(name, second) })
+		if partErr != nil || !reflect.DeepEqual(part, whole) {
+			t.Fatalf("%q, %q of %q: got %v, %v; want %v", first, second, doc, part, partErr, whole)
+		}
+	})
 }
 
 func FuzzPatch(f *testing.F) {

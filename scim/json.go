@@ -41,6 +41,7 @@ type scanner struct {
 	i      int
 	depth  int
 	asMaps bool
+	wanted func(name string) bool // with asMaps: which members of the document are read; nil for all
 }
 
 // scan reads a request body.
@@ -156,6 +157,52 @@ func (sc *scanner) array() (any, error) {
 	return list, nil
 }
 
+// skip steps over a value, of which it sees no more than where it ends.
+func (sc *scanner) skip() error {
+	for depth := 0; sc.i < len(sc.s); {
+		switch sc.s[sc.i] {
+		case '"':
+			if !sc.skipString() {
+				return sc.failf("a string is not closed")
+			}
+			if depth == 0 {
+				return nil
+			}
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth == 0 {
+				return nil
+			}
+			if depth--; depth == 0 {
+				sc.i++
+				return nil
+			}
+		case ',', ' ', '\t', '\n', '\r':
+			if depth == 0 {
+				return nil
+			}
+		}
+		sc.i++
+	}
+	return sc.failf("it ends too early")
+}
+
+// skipString steps over a string; false for one that is not closed.
+func (sc *scanner) skipString() bool {
+	for sc.i++; sc.i < len(sc.s); sc.i++ {
+		switch sc.s[sc.i] {
+		case '\\':
+			sc.i++
+		case '"':
+			sc.i++
+			return true
+		}
+	}
+	return false
+}
+
 // comma steps over a comma that another item follows.
 func (sc *scanner) comma() bool {
 	if sc.peek() != ',' {
@@ -189,6 +236,13 @@ func (sc *scanner) object() (any, error) {
 		if !sc.asMaps && !names.add(o, name) {
 			// Two names that differ in case only are one attribute sent twice.
 			return nil, InvalidSyntax("The body names %s twice in one object", quote(name))
+		}
+		if sc.wanted != nil && sc.depth == 1 && !sc.wanted(name) {
+			if err := sc.skip(); err != nil {
+				return nil, err
+			}
+			sc.blanks()
+			continue
 		}
 		v, err := sc.value()
 		if err != nil {

@@ -291,7 +291,22 @@ func compareText(c column, op scim.Op, text string) narrowing {
 		}
 		n = narrowing{sql: c.name + ` like ? escape '\'`, args: []any{likePattern(op, text)}, exact: true}
 	default:
+		return compareOrder(c, op, text)
+	}
+	return n
+}
+
+// orders are the operators of order. Both databases compare texts byte by byte, as the evaluator does.
+var orders = map[scim.Op]string{scim.Gt: ">", scim.Ge: ">=", scim.Lt: "<", scim.Le: "<="}
+
+func compareOrder(c column, op scim.Op, text string) narrowing {
+	sign, known := orders[op]
+	if !known {
 		return maybe
+	}
+	n := narrowing{sql: c.name + " " + sign + " ?", args: []any{text}, exact: true}
+	if c.optional {
+		n.sql = "(" + c.name + " <> '' and " + n.sql + ")"
 	}
 	return n
 }
@@ -346,12 +361,14 @@ func compareTime(column string, op scim.Op, value any) narrowing {
 	if column == "" || err != nil {
 		return maybe
 	}
-	operators := map[scim.Op]string{scim.Eq: "=", scim.Gt: ">", scim.Ge: ">=", scim.Lt: "<", scim.Le: "<="}
-	sql, known := operators[op]
+	sign, known := orders[op]
+	if op == scim.Eq {
+		sign, known = "=", true
+	}
 	if !known || at.Nanosecond()%int(time.Microsecond) != 0 {
 		return maybe
 	}
-	return narrowing{sql: column + " " + sql + " ?", args: []any{at.UnixMicro()}, exact: true}
+	return narrowing{sql: column + " " + sign + " ?", args: []any{at.UnixMicro()}, exact: true}
 }
 
 // value narrows by the value rows: any value may match.
@@ -366,6 +383,8 @@ func (n narrower) value(path string, op scim.Op, text string) narrowing {
 	case scim.Co, scim.Sw, scim.Ew:
 		// Which values contain a text only a walk through all of them can tell.
 		return n.rows(path, `v.value like ? escape '\'`, likePattern(op, folded))
+	case scim.Gt, scim.Ge, scim.Lt, scim.Le:
+		return n.rows(path, "v.value "+orders[op]+" ?", folded)
 	}
 	return maybe
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -451,12 +452,13 @@ func (l listing) look(ctx context.Context, tx *Tx, docs []roster.Document, keep 
 	return nil
 }
 
-// candidates parses documents, and adds what is not stored in them where the query asks for it.
+// candidates reads of documents what the query asks for, and adds what is not stored in them.
 func (l listing) candidates(ctx context.Context, tx *Tx, docs []roster.Document) ([]candidate, error) {
 	list := make([]candidate, len(docs))
 	ids := make([]string, len(docs))
+	names := l.asked()
 	for i, doc := range docs {
-		resource, err := scim.Parse(doc.JSON)
+		resource, err := scim.ParseAttributes(doc.JSON, names)
 		if err != nil {
 			return nil, fmt.Errorf("read stored resource %s: %w", doc.ID, err)
 		}
@@ -472,6 +474,24 @@ func (l listing) candidates(ctx context.Context, tx *Tx, docs []roster.Document)
 		return list, l.addGroups(ctx, tx, list, ids)
 	}
 	return list, nil
+}
+
+// asked names the attributes and extensions that the filter and the order read.
+func (l listing) asked() []string {
+	var paths []scim.AttrPath
+	if l.Filter != nil {
+		paths = scim.Paths(l.Filter.Root)
+	}
+	if l.Sort != nil {
+		paths = append(paths, l.Sort.Path)
+	}
+	var names []string
+	for _, p := range paths {
+		if name := cmp.Or(p.URN, p.Name); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func (l listing) asksMembers() bool {

@@ -151,7 +151,7 @@ func TestGroupCommit(t *testing.T) {
 			_, err := tx.Exec(endsWhenAsked{short, cancelRunning}, `
 				delete from thing
 				where name = 'none' or 0 > (
-					with recursive n (i) as (select 1 union all select i + 1 from n where i < 50000)
+					with recursive n (i) as (select 1 union all select i + 1 from n where i < 500000)
 					select max(i) from n)`)
 			return err
 		})

@@ -55,9 +55,6 @@ func memberList(ids []string) string {
 // names.
 func TestLargeGroup(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("makes some thousand people")
-	}
 	w := newWorld(t, site.Full)
 	ids := w.bringMany(12_000)
 	body := func(ids []string) string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -22,7 +21,7 @@ type DirectoryPages struct {
 	Jobs        *provision.Jobs
 	Engine      *provision.Engine // makes plans; it is not run from here
 	// ReadUsers and WriteUsers are the files that the pages import and export: directory/csv.
-	ReadUsers  func(io.Reader) (iter.Seq2[directory.Row, error], error)
+	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter
 }
 

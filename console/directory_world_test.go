@@ -84,7 +84,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	}
 	o.pages = &DirectoryPages{
 		Console: c, Operators: o.operators, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
-		ReadUsers: csv.Rows, WriteUsers: func(w io.Writer) UserWriter { return csv.NewWriter(w) },
+		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) UserWriter { return csv.NewWriter(w) },
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/assets/", c.Assets())

@@ -68,6 +68,7 @@ func (p *SitePages) routes() []route[*siteVisit] {
 		{pattern: "GET /c/{site}/admin/access/scim/tokens/{token}/revoke", access: administrator, handle: p.askRevoke},
 		{pattern: "POST /c/{site}/admin/access/scim/tokens/{token}/revoke", access: administrator, handle: p.revokeToken},
 		{pattern: "GET /c/{site}/admin/access/log", access: administrator, handle: p.showLog},
+		{pattern: "GET /c/{site}/admin/access/log/export", access: administrator, handle: p.exportLog},
 
 		// People
 		{pattern: "GET /c/{site}/admin/people", access: administrator, handle: p.showPeople},
@@ -138,7 +139,7 @@ func (v *siteVisit) frame(r *http.Request) page {
 			menuItem{Text: "Access management"},
 			menuItem{Text: "Overview", Icon: "activity", URL: v.url("admin/access")},
 			menuItem{Text: "SCIM integration", Icon: "waypoints", URL: v.url("admin/access/scim")},
-			menuItem{Text: "Provisioning log", Icon: "scroll-text", URL: v.url("admin/access/log")},
+			menuItem{Text: "Request log", Icon: "scroll-text", URL: v.url("admin/access/log")},
 			menuItem{Text: "People"},
 			menuItem{Text: "People", Icon: "users", URL: v.url("admin/people")},
 			menuItem{Text: "Audit log", Icon: "history", URL: v.url("admin/audit")},

@@ -256,7 +256,7 @@ func people(n int) string {
 	if n == 1 {
 		return "1 person"
 	}
-	return fmt.Sprintf("%d people", n)
+	return grouped(n) + " people"
 }
 
 // actorName says in words who an event's or a token's actor is.

@@ -220,9 +220,17 @@ func findToken(ctx context.Context, tx Tx, id string) (Token, error) {
 	return Token{}, ErrTokenNotFound
 }
 
+// EndedError is ErrUnauthorized for a token that the site once issued: it is revoked, replaced or expired. Callers tell
+// the client nothing of it; the request log names the token.
+type EndedError struct{ Token Token }
+
+func (e *EndedError) Error() string { return ErrUnauthorized.Error() }
+
+func (e *EndedError) Is(target error) bool { return target == ErrUnauthorized }
+
 // Authenticate finds the site and token a request speaks for. An unknown site and a wrong, expired or revoked token
-// are the same ErrUnauthorized after the same work. A right token while SCIM is off is ErrSCIMOff, with the site and
-// token for the request log. Both come without what Store.Credential leaves out.
+// are ErrUnauthorized after the same work; an *EndedError where the site once issued the token. A right token while SCIM
+// is off is ErrSCIMOff, with the site and token for the request log. Both come without what Store.Credential leaves out.
 func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, Token, error) {
 	if !validName.MatchString(name) || !LooksLikeToken(bearer) {
 		return Site{}, Token{}, ErrUnauthorized // says nothing that the asker does not see
@@ -234,7 +242,7 @@ func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, To
 	case err != nil:
 		return Site{}, Token{}, fmt.Errorf("authenticate: %w", err)
 	case !token.Live(s.Now()):
-		return Site{}, Token{}, ErrUnauthorized
+		return Site{}, Token{}, &EndedError{Token: token}
 	case !found.SCIMEnabled:
 		return found, token, ErrSCIMOff
 	case token.ReplacesOnUse != "":
@@ -252,7 +260,7 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 			return err
 		}
 		if !current.Live(now) {
-			return ErrUnauthorized
+			return &EndedError{Token: current}
 		}
 		if current.ReplacesOnUse == "" {
 			return nil // another request was first
@@ -268,8 +276,11 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 		text := fmt.Sprintf("Token %s ended: its successor …%s was used for the first time", old.Label(), current.Last4)
 		return s.endToken(ctx, tx, old, now, used.Actor(), text)
 	})
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrTokenNotFound) || errors.Is(err, ErrUnauthorized) {
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrTokenNotFound) {
 		return Site{}, Token{}, ErrUnauthorized
+	}
+	if errors.Is(err, ErrUnauthorized) {
+		return Site{}, Token{}, err
 	}
 	if err != nil {
 		return Site{}, Token{}, fmt.Errorf("authenticate: %w", err)

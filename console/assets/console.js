@@ -55,6 +55,28 @@ function localTimes(scope) {
 function prepare(scope) {
   for (const el of scope.querySelectorAll("[data-copy], [data-theme-switch]")) el.hidden = false;
   localTimes(scope);
+  showLive(scope);
+}
+
+// A live list is asked for again by itself, but neither while it is paused nor while somebody reads or uses a row of it.
+let livePaused = false;
+
+function liveWaits(list) {
+  return livePaused || document.hidden || list.querySelector("details[open]") !== null || list.contains(document.activeElement);
+}
+
+document.addEventListener("htmx:before:request", (e) => {
+  if (e.target instanceof Element && e.target.matches("[data-live]") && liveWaits(e.target)) e.preventDefault();
+});
+
+function showLive(scope) {
+  for (const bar of scope.querySelectorAll("[data-live-bar]")) {
+    bar.hidden = false;
+    bar.querySelector("[data-live-text]").textContent = livePaused ? "New calls wait." : "New calls appear by themselves, unless a row is open.";
+    const button = bar.querySelector("[data-live-switch]");
+    button.textContent = livePaused ? "Go on" : "Pause";
+    button.setAttribute("aria-pressed", String(livePaused));
+  }
 }
 
 document.addEventListener("DOMContentLoaded", () => prepare(document));
@@ -65,6 +87,11 @@ document.addEventListener("click", (e) => {
   const copy = e.target.closest("[data-copy]");
   if (copy) copyFrom(copy);
   if (e.target.closest("[data-theme-switch]")) switchTheme();
+  if (e.target.closest("[data-live-switch]")) {
+    livePaused = !livePaused;
+    showLive(document);
+    e.target.closest("[data-live-switch]").blur();
+  }
   for (const open of document.querySelectorAll("details.who[open], details.drawer[open]")) {
     if (!open.contains(e.target)) open.open = false;
   }

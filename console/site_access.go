@@ -161,8 +161,8 @@ type cause struct {
 // causesShown is how many causes the overview lists; the log has the rest.
 const causesShown = 5
 
-// refusals are the causes of what went wrong among rows, the one with the most calls first. What the same call did later for
-// the same person has put right is left out.
+// refusals are the causes of what went wrong among rows, the one with the most calls first. A refused call that worked for the
+// same person later is left out.
 func refusals(v *siteVisit, rows []site.Request) []attention {
 	var causes []*cause
 	byKey, done := map[string]*cause{}, map[string]bool{}
@@ -176,7 +176,7 @@ func refusals(v *siteVisit, rows []site.Request) []attention {
 			done[same] = done[same] || about != ""
 			continue
 		}
-		if done[same] {
+		if failed(r) && done[same] {
 			continue
 		}
 		key := r.Method + "\x00" + string(r.Result()) + "\x00" + bare(r)

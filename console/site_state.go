@@ -93,10 +93,12 @@ func (p *SitePages) scimFacts(ctx context.Context, v *siteVisit) (f scimFacts, e
 
 // settles says which refusals a change of a setting is the answer to: they say nothing about the site as it is now.
 var settles = map[string]func(r site.Request) bool{
-	"site.scim_enabled":       func(r site.Request) bool { return r.Status == http.StatusForbidden },
-	"site.creates_changed":    func(r site.Request) bool { return r.Status == http.StatusNotImplemented && r.Method == http.MethodPost },
-	"site.revives_changed":    func(r site.Request) bool { return r.Status == http.StatusConflict && r.Method == http.MethodPost },
-	"site.deletes_changed":    func(r site.Request) bool { return r.Status == http.StatusNotImplemented && r.Method == http.MethodDelete },
+	"site.scim_enabled":    func(r site.Request) bool { return r.Status == http.StatusForbidden },
+	"site.creates_changed": func(r site.Request) bool { return r.Status == http.StatusNotImplemented && r.Method == http.MethodPost },
+	"site.revives_changed": func(r site.Request) bool { return r.Status == http.StatusConflict && r.Method == http.MethodPost },
+	"site.deletes_changed": func(r site.Request) bool {
+		return r.Status == http.StatusNotImplemented && r.Method == http.MethodDelete
+	},
 	"site.groups_changed":     func(r site.Request) bool { return r.Status == http.StatusNotImplemented },
 	"site.strict_disabled":    func(r site.Request) bool { return r.Status == http.StatusBadRequest },
 	"site.schemas_changed":    func(r site.Request) bool { return r.Status == http.StatusBadRequest },

@@ -111,7 +111,7 @@ type RequestLog struct {
 	uses     uses          // by requests whose rows others wrote
 	refused  int           // calls of GatherRefused by strangers since the last flush
 	crowds   map[crowd]int // how many rows of GatherRefused each crowd is ahead of one for each flush
-	flushing sync.Mutex // one flush at a time, so that rows are written in order and once
+	flushing sync.Mutex    // one flush at a time, so that rows are written in order and once
 }
 
 // Log returns the request log of all sites of s, the same one each time.

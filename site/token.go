@@ -84,6 +84,9 @@ type TokenRequest struct {
 	FormNumber string
 	// KeepOff leaves SCIM switched off; otherwise generating a token switches it on.
 	KeepOff bool
+	// Change changes settings of the site in the transaction that makes the token, as Update does; nil changes none. It may
+	// run more than once, and its error makes no token.
+	Change func(*Site) error
 }
 
 // LiveError refuses to generate a token and carries those that are live. It is ErrOneLive when a choice is missing
@@ -136,12 +139,19 @@ func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, 
 		if err := tx.AppendEvent(ctx, s.event(id, "token.created", r.Actor, made.ID, text)); err != nil {
 			return err
 		}
-		if r.KeepOff {
-			return nil
+		next := tx.Site()
+		if r.Change != nil {
+			if err := r.Change(&next); err != nil {
+				return err
+			}
+			if err := checkSettings(tx.Site(), &next); err != nil {
+				return err
+			}
 		}
-		on := tx.Site()
-		on.SCIMEnabled = true
-		return s.putSite(ctx, tx, on, r.Actor)
+		if !r.KeepOff {
+			next.SCIMEnabled = true
+		}
+		return s.putSite(ctx, tx, next, r.Actor)
 	})
 	if err != nil {
 		return Token{}, "", err
@@ -289,12 +299,18 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 	return of, used, nil
 }
 
-// newSecret makes a token: a prefix, 32 random bytes, and a checksum by which a scanner tells a token from noise.
+// newSecret makes a token: a prefix, 32 random bytes, and a checksum by which a scanner tells a token from noise. It ends in
+// letters and digits, because people recognise a token by its end.
 func newSecret() string {
-	var random [secretBytes]byte
-	_, _ = rand.Read(random[:]) // documented never to return an error
-	body := base64.RawURLEncoding.EncodeToString(random[:])
-	return tokenPrefix + body + checksum(body)
+	for {
+		var random [secretBytes]byte
+		_, _ = rand.Read(random[:]) // documented never to return an error
+		body := base64.RawURLEncoding.EncodeToString(random[:])
+		secret := tokenPrefix + body + checksum(body)
+		if !strings.ContainsAny(secret[len(secret)-4:], "-_") {
+			return secret
+		}
+	}
 }
 
 // LooksLikeToken says whether a text has a token's form and checksum, without knowing whether it is one.

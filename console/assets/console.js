@@ -54,6 +54,8 @@ function localTimes(scope) {
 
 function prepare(scope) {
   for (const el of scope.querySelectorAll("[data-copy], [data-theme-switch]")) el.hidden = false;
+  for (const el of scope.querySelectorAll("[data-by-script]")) el.disabled = false;
+  for (const el of scope.querySelectorAll("[data-no-script]")) el.hidden = true;
   localTimes(scope);
   showLive(scope);
 }
@@ -67,6 +69,22 @@ function liveWaits(list) {
 
 document.addEventListener("htmx:before:request", (e) => {
   if (e.target instanceof Element && e.target.matches("[data-live]") && liveWaits(e.target)) e.preventDefault();
+});
+
+// A switch takes effect at once. One that asks before it is switched off sends the form around it, if there is one.
+document.addEventListener("htmx:before:request", (e) => {
+  const box = e.target;
+  if (!(box instanceof HTMLInputElement) || !("instant" in box.dataset) || box.checked || !("asksOff" in box.dataset)) return;
+  e.preventDefault();
+  if (box.form) box.form.requestSubmit(); else box.checked = true;
+});
+document.addEventListener("htmx:after:request", (e) => {
+  const box = e.target;
+  if (!(box instanceof HTMLInputElement) || !("instant" in box.dataset)) return;
+  const saved = e.detail?.ctx?.response?.status < 400;
+  if (saved) box.defaultChecked = box.checked; else box.checked = box.defaultChecked;
+  const status = box.closest(".tick")?.querySelector("[data-saved]");
+  if (status) status.textContent = saved ? "Saved" : "Not saved";
 });
 
 function showLive(scope) {
@@ -86,6 +104,10 @@ document.addEventListener("click", (e) => {
   if (!(e.target instanceof Element)) return;
   const copy = e.target.closest("[data-copy]");
   if (copy) copyFrom(copy);
+  const once = document.querySelector("[data-shown-once]");
+  if (once && copy && once.contains(copy)) delete once.dataset.shownOnce;
+  else if (once && !once.contains(e.target) && e.target.closest("a[href]:not([href^='#'])") &&
+    !confirm("The token is not copied yet, and it is shown only here. Leave the page all the same?")) e.preventDefault();
   if (e.target.closest("[data-theme-switch]")) switchTheme();
   if (e.target.closest("[data-live-switch]")) {
     livePaused = !livePaused;

@@ -2,7 +2,9 @@ package provision_test
 
 import (
 	"errors"
-	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -74,11 +76,32 @@ func TestSave(t *testing.T) {
 			t.Errorf("got %+v, %v", d, err)
 		}
 	})
+	t.Run("a_sealed_token_opens_for_its_origin_alone", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		job := w.report().Job
+		save := func(url string, secret *string) (provision.Job, error) {
+			return w.jobs.Save(t.Context(), w.key, provision.Settings{Mode: job.Mode, TenantURL: url, Status: job.Status, Scope: job.Scope, Secret: secret}, "cli")
+		}
+		if _, err := save(job.TenantURL+"/other?aadOptscim062020", nil); err != nil {
+			t.Errorf("another path of the same origin: %v", err)
+		}
+		for _, url := range []string{
+			strings.Replace(job.TenantURL, "127.0.0.1", "localhost", 1),
+			strings.Replace(job.TenantURL, "http://", "https://", 1),
+			regexp.MustCompile(`:\d+`).ReplaceAllString(job.TenantURL, ":1"),
+		} {
+			var input *provision.InputError
+			if _, err := save(url, nil); !errors.As(err, &input) || input.Field != "Secret Token" {
+				t.Errorf("%s: got %v, want the token to be asked for again", url, err)
+			}
+		}
+	})
 	t.Run("the_secret_is_kept_sealed_for_its_job", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		job := w.report().Job
-		if got, want := string(job.SealedSecret), "provision/secret/contoso/acme|terces"; got != want {
+		if got, want := string(job.SealedSecret), "provision/secret/contoso/acme/"+originOf(t, job.TenantURL)+"|terces"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 		empty := ""
@@ -123,42 +146,25 @@ func TestSave(t *testing.T) {
 	})
 }
 
-// TestEveryKindOfSettingTakesEffectAtTheFirstSave saves each setting alone and all together, on a new job and on one that is there.
-func TestEveryKindOfSettingTakesEffectAtTheFirstSave(t *testing.T) {
+func originOf(t *testing.T, tenantURL string) string {
+	t.Helper()
+	u, err := url.Parse(tenantURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+func TestATenantURLHoldsNoToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	update := provision.FlowTypes(0).With(provision.FlowUpdate, true)
-	secret := "another"
-	for name, edit := range map[string]func(*provision.Settings){
-		"actions":            func(s *provision.Settings) { s.Actions = &update },
-		"scope":              func(s *provision.Settings) { s.Scope = provision.Everyone },
-		"status":             func(s *provision.Settings) { s.Status = provision.On },
-		"secret":             func(s *provision.Settings) { s.Secret = &secret },
-		"actions and status": func(s *provision.Settings) { s.Actions, s.Status = &update, provision.On },
-	} {
-		for _, there := range []bool{false, true} {
-			k := provision.Key{Directory: "contoso", App: fmt.Sprint(name, there)}
-			want := provision.Settings{Mode: provision.Automatic, TenantURL: w.app.url(), Status: provision.Off, Scope: provision.AssignedOnly}
-			if there {
-				if _, err := w.jobs.Save(t.Context(), k, want, "cli"); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if _, err := w.jobs.Edit(t.Context(), k, func(s *provision.Settings) { s.Mode, s.TenantURL = want.Mode, want.TenantURL; edit(s) }, "cli"); err != nil {
-				t.Fatalf("%s: %v", k.App, err)
-			}
-			edit(&want)
-			got, err := w.jobs.Get(t.Context(), k)
-			if err != nil {
-				t.Fatal(err)
-			}
-			m, err := got.Schema.UserMapping()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got.Status != want.Status || got.Scope != want.Scope || got.HasSecret() != (want.Secret != nil) || (m.FlowTypes == update) != (want.Actions != nil) {
-				t.Errorf("%s: got status %s, scope %s, secret %v, actions %s; want %+v", k.App, got.Status, got.Scope, got.HasSecret(), m.FlowTypes, want)
-			}
+	job := w.report().Job
+	token := "rollcall_" + strings.Repeat("a", 49)
+	for _, tenantURL := range []string{job.TenantURL + "?token=" + token, job.TenantURL + "/" + token, job.TenantURL + "?x=rollcall%5F" + token[9:]} {
+		var input *provision.InputError
+		_, err := w.jobs.Save(t.Context(), w.key, provision.Settings{Mode: job.Mode, TenantURL: tenantURL, Status: job.Status, Scope: job.Scope}, "cli")
+		if !errors.As(err, &input) || input.Field != "Tenant URL" || strings.Contains(err.Error(), token) {
+			t.Errorf("%s: got %v, want a refusal that does not show it", tenantURL, err)
 		}
 	}
 }

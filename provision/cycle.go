@@ -29,7 +29,7 @@ func (r *run) advance(ctx context.Context) (next time.Time, err error) {
 	if te := asProblem(r.connect()); te != nil {
 		return r.quarantine(ctx, te)
 	}
-	if r.state.Phase == Idle || r.state.Quarantine != nil || !r.tested() {
+	if r.state.Phase == Idle || r.state.Quarantine != nil || !r.state.Searches.of(r.job) {
 		if te := asProblem(r.test(ctx)); te != nil {
 			if err := ctx.Err(); err != nil {
 				return time.Time{}, err

@@ -146,32 +146,12 @@ func (r *run) testAgain(ctx context.Context) error {
 	return r.test(ctx)
 }
 
-// tested says whether the target was tested with the settings as they are.
-func (r *run) tested() bool {
-	return r.state.Searches != nil && r.state.Searches.For == r.job.connection()
-}
-
 func (e *Engine) openTarget(job Job) (Target, error) {
 	secret, err := openSecret(e.Sealer, job)
 	if err != nil {
 		return nil, err
 	}
 	return e.Targets(job.TenantURL, secret)
-}
-
-func openSecret(s Sealer, job Job) (string, error) {
-	if !job.HasSecret() {
-		return "", nil
-	}
-	plain, err := s.Open(job.SealedSecret, secretContext(job.Key))
-	if err != nil {
-		return "", &TargetError{
-			Kind: Credentials, Code: "SystemForCrossDomainIdentityManagementInvalidCredentials", Err: err,
-			Detail: "The saved Secret Token cannot be opened with this installation's key.",
-			Advice: "Start with the key file that was used when it was saved, or save the Secret Token again.",
-		}
-	}
-	return string(plain), nil
 }
 
 func (r *run) pass() *pass {

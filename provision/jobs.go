@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/redact"
 )
 
 // Jobs is what people do with jobs: the Provisioning page and the command line.
@@ -31,6 +31,7 @@ type Settings struct {
 	Secret    *string // nil keeps the saved Secret Token, "" removes it
 	Status    Status
 	Scope     Scope
+	Actions   *FlowTypes // Target Object Actions of the user mapping; nil keeps them
 }
 
 // MappingEdit changes an object mapping. Nil fields stay as they are.
@@ -58,26 +59,37 @@ func (j *Jobs) List(ctx context.Context, d directory.ID) ([]Job, error) {
 
 // Save takes the Provisioning page. The first one makes the job.
 func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, error) {
-	job, err := j.change(ctx, k, actor, "provisioning.saved", func(job *Job) (string, error) {
-		target, credentials := job.TargetNo, job.Credentials
+	return j.Edit(ctx, k, func(now *Settings) { *now = s }, actor)
+}
+
+// Edit changes the settings that edit changes, and leaves the others as they are at that moment. The first one makes the job. All of it takes
+// effect together: a job that is switched on begins with the mapping that came with it. edit may run more than once.
+func (j *Jobs) Edit(ctx context.Context, k Key, edit func(*Settings), actor string) (Job, error) {
+	apply := func(job *Job) (string, error) {
+		s := Settings{Mode: job.Mode, TenantURL: job.TenantURL, Status: job.Status, Scope: job.Scope}
+		edit(&s)
+		before := job.connection()
 		words, err := j.apply(job, s)
-		if err == nil && (job.TargetNo != target || job.Credentials != credentials) {
+		if err == nil && (job.connection() != before || job.Version == 0) {
 			j.learn(ctx, job)
 		}
 		return words, err
-	})
+	}
+	job, err := j.change(ctx, k, actor, "provisioning.saved", apply)
 	if !errors.Is(err, ErrNoJob) {
 		return job, err
 	}
 	if job, err = j.Default(k); err != nil {
 		return Job{}, err
 	}
-	if _, err := j.apply(&job, s); err != nil {
+	if _, err := apply(&job); err != nil {
 		return Job{}, err
 	}
 	job.Version, job.Revision, job.Credentials, job.TargetNo = 1, 1, 1, 1
 	job.Created, job.Modified = j.Now(), j.Now()
-	j.learn(ctx, &job)
+	if job.Searches != nil {
+		job.Searches.For = job.connection()
+	}
 	e := j.event(job, actor, "provisioning.created", fmt.Sprintf("Provisioning was set up: %s, status %s.", job.Mode, job.Status))
 	if err := j.Store.InsertJob(ctx, job, e); err != nil {
 		return Job{}, err
@@ -88,10 +100,19 @@ func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, 
 // apply puts settings into a job and says in a sentence what changed, "" if nothing did.
 func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	s.TenantURL = strings.TrimSpace(s.TenantURL)
+	var did []string
+	if s.Actions != nil {
+		words, err := j.setMapping(job, "", MappingEdit{Actions: s.Actions})
+		if err != nil {
+			return "", err
+		}
+		if words != "" {
+			did = append(did, strings.TrimSuffix(words, "."))
+		}
+	}
 	if err := j.check(*job, s); err != nil {
 		return "", err
 	}
-	var did []string
 	if s.Mode != job.Mode {
 		did = append(did, fmt.Sprintf("Provisioning Mode set to %s", s.Mode))
 		job.Mode = s.Mode
@@ -145,8 +166,10 @@ func (j *Jobs) check(job Job, s Settings) error {
 		return &InputError{Field: "Provisioning Status", Text: "can be On with Provisioning Mode Automatic only"}
 	case s.Mode == Automatic && s.TenantURL == "":
 		return &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
-	case s.Secret == nil && job.HasSecret() && !sameHost(s.TenantURL, job.TenantURL):
+	case s.Secret == nil && job.HasSecret() && !sameOrigin(s.TenantURL, job.TenantURL):
 		return &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
+	case redact.Tokens(s.TenantURL) != s.TenantURL:
+		return &InputError{Field: "Tenant URL", Text: "contains a token, which everybody who sees this page could read; enter it as Secret Token instead"}
 	case s.TenantURL == "":
 		return nil
 	}
@@ -180,7 +203,7 @@ func (j *Jobs) seal(job *Job, secret string) (changed bool, err error) {
 		job.SealedSecret = nil
 		return true, nil
 	}
-	job.SealedSecret, err = j.Sealer.Seal([]byte(secret), secretContext(job.Key))
+	job.SealedSecret, err = j.Sealer.Seal([]byte(secret), secretContext(job.Key, job.TenantURL))
 	if err != nil {
 		return false, fmt.Errorf("seal secret token: %w", err)
 	}
@@ -192,16 +215,6 @@ func endpoint(tenantURL string) string {
 	base, _, _ := strings.Cut(tenantURL, "?")
 	return strings.ToLower(strings.TrimRight(base, "/"))
 }
-
-func hostOf(tenantURL string) string {
-	u, err := url.Parse(tenantURL)
-	if err != nil {
-		return tenantURL
-	}
-	return u.Scheme + "://" + u.Host
-}
-
-func sameHost(a, b string) bool { return strings.EqualFold(hostOf(a), hostOf(b)) }
 
 // saveTest bounds the test of the connection while something is saved.
 const saveTest = 5 * time.Second
@@ -253,7 +266,7 @@ func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secr
 	switch {
 	case secret != nil:
 		token = strings.TrimSpace(*secret)
-	case job.HasSecret() && !sameHost(tenantURL, job.TenantURL):
+	case job.HasSecret() && !sameOrigin(tenantURL, job.TenantURL):
 		return nil, &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
 	default:
 		if token, err = openSecret(j.Sealer, job); err != nil {
@@ -318,31 +331,37 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 
 // SetMapping changes an object mapping. Users cannot be disabled.
 func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingEdit, actor string) (Job, error) {
-	return j.change(ctx, k, actor, "provisioning.mapping_changed", func(job *Job) (string, error) {
-		schema := job.Schema.Clone()
-		m, err := schema.ObjectMapping(name)
-		if err != nil {
-			return "", &InputError{Field: "Mapping", Text: err.Error()}
-		}
-		enabled, actions := m.Enabled, m.FlowTypes
-		if edit.Enabled != nil {
-			m.Enabled = *edit.Enabled
-		}
-		if edit.Actions != nil {
-			m.FlowTypes = *edit.Actions
-		}
-		if m.SourceObjectName == "User" && !m.Enabled {
-			return "", &InputError{Field: "Enabled", Text: "the user mapping cannot be switched off; set Provisioning Status to Off instead"}
-		}
-		if enabled == m.Enabled && actions == m.FlowTypes {
-			return "", nil
-		}
-		if _, err := usableMapping(schema); err != nil {
-			return "", err
-		}
-		j.replaceSchema(job, schema)
-		return fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes), nil
-	})
+	return j.change(ctx, k, actor, "provisioning.mapping_changed", func(job *Job) (string, error) { return j.setMapping(job, name, edit) })
+}
+
+// setMapping changes the object mapping of that name, or the user mapping without one, and says in a sentence what changed.
+func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, error) {
+	schema := job.Schema.Clone()
+	m, err := schema.UserMapping()
+	if name != "" {
+		m, err = schema.ObjectMapping(name)
+	}
+	if err != nil {
+		return "", &InputError{Field: "Mapping", Text: err.Error()}
+	}
+	enabled, actions := m.Enabled, m.FlowTypes
+	if edit.Enabled != nil {
+		m.Enabled = *edit.Enabled
+	}
+	if edit.Actions != nil {
+		m.FlowTypes = *edit.Actions
+	}
+	if m.SourceObjectName == "User" && !m.Enabled {
+		return "", &InputError{Field: "Enabled", Text: "the user mapping cannot be switched off; set Provisioning Status to Off instead"}
+	}
+	if enabled == m.Enabled && actions == m.FlowTypes {
+		return "", nil
+	}
+	if _, err := usableMapping(schema); err != nil {
+		return "", err
+	}
+	j.replaceSchema(job, schema)
+	return fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes), nil
 }
 
 // RestoreDefaultMappings returns all mappings and scoping filters to the template.
@@ -452,7 +471,7 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 		r.Notes = append(r.Notes, groupsNote)
 	}
 	searches := state.Searches
-	if searches == nil || job.Searches != nil && searches.For != job.connection() && job.Searches.At.After(searches.At) {
+	if !searches.of(job) || job.Searches.of(job) && job.Searches.At.After(searches.At) {
 		searches = job.Searches
 	}
 	r.Notes = append(r.Notes, searches.notes()...)

@@ -36,6 +36,9 @@ func (j Job) connection() string {
 	return fmt.Sprintf("%d.%d.%d", j.TargetNo, j.Credentials, j.Revision)
 }
 
+// of says whether searches were made with a job's settings as they are now.
+func (s *Searches) of(j Job) bool { return s != nil && s.For == j.connection() }
+
 // notes says what is wrong with searches, nothing if they were not made or all is well.
 func (s *Searches) notes() []string {
 	if s == nil {

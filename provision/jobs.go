@@ -58,14 +58,37 @@ func (j *Jobs) List(ctx context.Context, d directory.ID) ([]Job, error) {
 
 // Save takes the Provisioning page. The first one makes the job.
 func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, error) {
-	job, err := j.change(ctx, k, actor, "provisioning.saved", func(job *Job) (string, error) { return j.apply(job, s) })
-	if !errors.Is(err, ErrNoJob) {
-		return job, err
+	return j.Edit(ctx, k, func(Job) (Settings, error) { return s, nil }, actor)
+}
+
+// Edit saves settings that depend on the job as it is now: edit gets that job, the default one before the first Save. It runs again when
+// somebody else changes the job meanwhile, so it must have no other effect.
+func (j *Jobs) Edit(ctx context.Context, k Key, edit func(now Job) (Settings, error), actor string) (Job, error) {
+	fn := func(job *Job) (string, error) {
+		s, err := edit(*job)
+		if err != nil {
+			return "", err
+		}
+		return j.apply(job, s)
 	}
-	if job, err = j.Default(k); err != nil {
+	for attempt := 0; ; attempt++ {
+		job, err := j.change(ctx, k, actor, "provisioning.saved", fn)
+		if errors.Is(err, ErrNoJob) {
+			job, err = j.first(ctx, k, fn, actor)
+		}
+		if !errors.Is(err, ErrChanged) || attempt == 5 {
+			return job, err
+		}
+	}
+}
+
+// first makes the job; ErrChanged if somebody else made it meanwhile.
+func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), actor string) (Job, error) {
+	job, err := j.Default(k)
+	if err != nil {
 		return Job{}, err
 	}
-	if _, err := j.apply(&job, s); err != nil {
+	if _, err := fn(&job); err != nil {
 		return Job{}, err
 	}
 	job.Version, job.Revision, job.Credentials, job.TargetNo = 1, 1, 1, 1
@@ -281,11 +304,21 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 
 // SetMapping changes an object mapping. Users cannot be disabled.
 func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingEdit, actor string) (Job, error) {
+	return j.EditMapping(ctx, k, name, func(*ObjectMapping) (MappingEdit, error) { return edit, nil }, actor)
+}
+
+// EditMapping changes an object mapping in a way that depends on the mapping as it is now. decide runs again when somebody else changes
+// the job meanwhile, so it must have no other effect.
+func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(now *ObjectMapping) (MappingEdit, error), actor string) (Job, error) {
 	return j.change(ctx, k, actor, "provisioning.mapping_changed", func(job *Job) (string, error) {
 		schema := job.Schema.Clone()
 		m, err := schema.ObjectMapping(name)
 		if err != nil {
 			return "", &InputError{Field: "Mapping", Text: err.Error()}
+		}
+		edit, err := decide(m)
+		if err != nil {
+			return "", err
 		}
 		enabled, actions := m.Enabled, m.FlowTypes
 		if edit.Enabled != nil {

@@ -113,12 +113,3 @@ func (j Job) SecretMark() string {
 	sum := sha256.Sum256(j.SealedSecret)
 	return hex.EncodeToString(sum[:8])
 }
-
-// Sealer keeps credentials that must be sent again unreadable in the database.
-// Context binds a sealed value to its place; another context cannot open it.
-type Sealer interface {
-	Seal(plain []byte, context string) ([]byte, error)
-	Open(sealed []byte, context string) ([]byte, error)
-}
-
-func secretContext(k Key) string { return "provision/secret/" + k.String() }

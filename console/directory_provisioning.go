@@ -323,7 +323,7 @@ func (p *DirectoryPages) saveProvisioning(w http.ResponseWriter, r *http.Request
 	if err != nil {
 		return err
 	}
-	job, err := p.Jobs.Edit(r.Context(), v.key(), func(now provision.Job) (provision.Settings, error) {
+	job, err := p.Jobs.SaveFrom(r.Context(), v.key(), func(now provision.Job) (provision.Settings, error) {
 		before = now
 		var err error
 		if m, err = mergeEdit(r.PostForm, provisioningFields(), provisioningValues(now)); err != nil {

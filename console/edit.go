@@ -25,7 +25,7 @@ import (
 //     and put m.fromOthers into the notice.
 //
 // Reading stored, merging and writing must be one step: merge inside the function that a domain runs on the value as it is (site.Update,
-// Jobs.Edit), or write with the version that was read and begin again when the domain says that it is stale.
+// Jobs.SaveFrom), or write with the version that was read and begin again when the domain says that it is stale.
 //
 // The page that asks is a form of the same kind: its "was" values are those that it showed as saved, its inputs are the answers. So a
 // third change meanwhile is asked about again.

@@ -59,35 +59,28 @@ func (j *Jobs) List(ctx context.Context, d directory.ID) ([]Job, error) {
 
 // Save takes the Provisioning page. The first one makes the job.
 func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, error) {
-<<<<<<< HEAD
-	return j.Edit(ctx, k, func(Job) (Settings, error) { return s, nil }, actor)
-}
-
-// Edit saves settings that depend on the job as it is now: edit gets that job, the default one before the first Save. It runs again when
-// somebody else changes the job meanwhile, so it must have no other effect.
-func (j *Jobs) Edit(ctx context.Context, k Key, edit func(now Job) (Settings, error), actor string) (Job, error) {
-	fn := func(job *Job) (string, error) {
-		s, err := edit(*job)
-		if err != nil {
-			return "", err
-		}
-		return j.apply(job, s)
-=======
-	return j.Edit(ctx, k, func(now *Settings) { *now = s }, actor)
+	return j.SaveFrom(ctx, k, func(Job) (Settings, error) { return s, nil }, actor)
 }
 
 // Edit changes the settings that edit changes, and leaves the others as they are at that moment. The first one makes the job. All of it takes
 // effect together: a job that is switched on begins with the mapping that came with it. edit may run more than once.
 func (j *Jobs) Edit(ctx context.Context, k Key, edit func(*Settings), actor string) (Job, error) {
-	apply := func(job *Job) (string, error) {
-		s := Settings{Mode: job.Mode, TenantURL: job.TenantURL, Status: job.Status, Scope: job.Scope}
+	return j.SaveFrom(ctx, k, func(now Job) (Settings, error) {
+		s := Settings{Mode: now.Mode, TenantURL: now.TenantURL, Status: now.Status, Scope: now.Scope}
 		edit(&s)
+		return s, nil
+	}, actor)
+}
+
+// SaveFrom saves settings that depend on the job as it is now: decide gets that job, the default one before the first Save. It runs again
+// when somebody else changes the job meanwhile, so it must have no other effect.
+func (j *Jobs) SaveFrom(ctx context.Context, k Key, decide func(now Job) (Settings, error), actor string) (Job, error) {
+	fn := func(job *Job) (string, error) {
+		s, err := decide(*job)
+		if err != nil {
+			return "", err
+		}
 		return j.apply(job, s)
-	}
-	job, err := j.change(ctx, k, actor, "provisioning.saved", apply)
-	if !errors.Is(err, ErrNoJob) {
-		return job, err
->>>>>>> main
 	}
 	for attempt := 0; ; attempt++ {
 		job, err := j.change(ctx, k, actor, "provisioning.saved", fn)
@@ -106,11 +99,7 @@ func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), 
 	if err != nil {
 		return Job{}, err
 	}
-<<<<<<< HEAD
 	if _, err := fn(&job); err != nil {
-=======
-	if _, err := apply(&job); err != nil {
->>>>>>> main
 		return Job{}, err
 	}
 	job.Version, job.Revision, job.Credentials, job.TargetNo = 1, 1, 1, 1
@@ -327,7 +316,6 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 
 // SetMapping changes an object mapping. Users cannot be disabled.
 func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingEdit, actor string) (Job, error) {
-<<<<<<< HEAD
 	return j.EditMapping(ctx, k, name, func(*ObjectMapping) (MappingEdit, error) { return edit, nil }, actor)
 }
 
@@ -335,8 +323,7 @@ func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingE
 // the job meanwhile, so it must have no other effect.
 func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(now *ObjectMapping) (MappingEdit, error), actor string) (Job, error) {
 	return j.change(ctx, k, actor, "provisioning.mapping_changed", func(job *Job) (string, error) {
-		schema := job.Schema.Clone()
-		m, err := schema.ObjectMapping(name)
+		m, err := job.Schema.ObjectMapping(name)
 		if err != nil {
 			return "", &InputError{Field: "Mapping", Text: err.Error()}
 		}
@@ -344,27 +331,8 @@ func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(
 		if err != nil {
 			return "", err
 		}
-		enabled, actions := m.Enabled, m.FlowTypes
-		if edit.Enabled != nil {
-			m.Enabled = *edit.Enabled
-		}
-		if edit.Actions != nil {
-			m.FlowTypes = *edit.Actions
-		}
-		if m.SourceObjectName == "User" && !m.Enabled {
-			return "", &InputError{Field: "Enabled", Text: "the user mapping cannot be switched off; set Provisioning Status to Off instead"}
-		}
-		if enabled == m.Enabled && actions == m.FlowTypes {
-			return "", nil
-		}
-		if _, err := usableMapping(schema); err != nil {
-			return "", err
-		}
-		j.replaceSchema(job, schema)
-		return fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes), nil
+		return j.setMapping(job, name, edit)
 	})
-=======
-	return j.change(ctx, k, actor, "provisioning.mapping_changed", func(job *Job) (string, error) { return j.setMapping(job, name, edit) })
 }
 
 // setMapping changes the object mapping of that name, or the user mapping without one, and says in a sentence what changed.
@@ -395,7 +363,6 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 	}
 	j.replaceSchema(job, schema)
 	return fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes), nil
->>>>>>> main
 }
 
 // RestoreDefaultMappings returns all mappings and scoping filters to the template.

@@ -145,22 +145,117 @@ func TestDirectories(t *testing.T) {
 			t.Errorf("got %v, %v, want adatum and contoso", all, err)
 		}
 		c.add(t, "Ada Lovelace")
-		a, err := c.CreateApplication(ctx, "Stack Overflow for Teams", "cli")
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantError(t, c.all.Delete(ctx, c.Directory, "cli"), directory.ErrConflict, "there is "+a.Name)
 		adatum, err := c.all.OpenID(ctx, all[0].ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.all.Delete(ctx, adatum.Directory, "cli"); err != nil {
+		if _, err := c.all.Delete(ctx, adatum.Directory, "cli"); err != nil {
 			t.Fatal(err)
 		}
+		_, err = c.all.Delete(ctx, adatum.Directory, "cli")
+		wantError(t, err, directory.ErrNotFound, "directory adatum is gone")
 		_, _, err = adatum.PutUser(ctx, directory.User{Attributes: map[string]any{"userPrincipalName": "a@b"}}, "cli")
 		wantError(t, err, directory.ErrNotFound, "directory adatum is gone")
 		_, err = c.all.OpenID(ctx, all[0].ID)
 		wantError(t, err, directory.ErrNotFound)
+	})
+}
+
+func TestDirectories_rename(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c, ctx := newCompany(t, db), t.Context()
+		ada := c.add(t, "Ada Lovelace")
+		if _, err := c.all.Create(ctx, "adatum", "cli"); err != nil {
+			t.Fatal(err)
+		}
+		start := c.position(t)
+		_, err := c.all.Rename(ctx, c.Directory, "adatum", "operator:kim")
+		wantError(t, err, directory.ErrConflict, `already a directory "adatum"`)
+		_, err = c.all.Rename(ctx, c.Directory, "sign-in", "operator:kim")
+		wantError(t, err, directory.ErrInvalid)
+		for range 2 { // its own name again changes nothing
+			d, err := c.all.Rename(ctx, c.Directory, "fabrikam", "operator:kim")
+			if err != nil || d.Name != "fabrikam" || d.ID != c.Directory.ID {
+				t.Fatalf("got %+v, %v", d, err)
+			}
+			c.Directory = d
+		}
+		if diff := cmp.Diff(c.happened(start), []string{"directory.renamed by operator:kim: Directory contoso was renamed to fabrikam"}); diff != "" {
+			t.Error(diff)
+		}
+		h, err := c.all.OpenNamed(ctx, "fabrikam")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u, err := h.User(ctx, ada.ObjectID); err != nil || u.DisplayName() != "Ada Lovelace" {
+			t.Errorf("its user: %v, %v", u, err)
+		}
+		_, err = c.all.ByName(ctx, "contoso")
+		wantError(t, err, directory.ErrNotFound)
+	})
+}
+
+func TestApplication_is_renamed_and_deleted(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c, ctx := newCompany(t, db), t.Context()
+		ada := c.add(t, "Ada Lovelace")
+		var apps []directory.Application
+		for _, name := range []string{"Acme", "Beta"} {
+			a, err := c.CreateApplication(ctx, name, "cli")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Assign(ctx, a.ID, []string{ada.ObjectID}, "cli"); err != nil {
+				t.Fatal(err)
+			}
+			apps = append(apps, a)
+		}
+		start := c.position(t)
+		_, err := c.RenameApplication(ctx, apps[0].ID, "BETA", "operator:kim")
+		wantError(t, err, directory.ErrConflict, `already has an application "BETA"`)
+		_, err = c.RenameApplication(ctx, apps[0].ID, "a/b", "operator:kim")
+		wantError(t, err, directory.ErrInvalid)
+		_, err = c.RenameApplication(ctx, "none", "Gamma", "operator:kim")
+		wantError(t, err, directory.ErrNotFound, `no application with the id "none"`)
+		for _, name := range []string{"ACME", " Gamma Inc. ", "Gamma Inc."} { // its own name in other case is free; the same again changes nothing
+			if _, err := c.RenameApplication(ctx, apps[0].ID, name, "operator:kim"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if a, err := c.Application(ctx, "gamma inc."); err != nil || a.ID != apps[0].ID {
+			t.Errorf("got %+v, %v", a, err)
+		}
+		if n, err := c.CountAssignments(ctx, apps[0].ID); err != nil || n != 1 {
+			t.Errorf("%d are assigned, %v", n, err)
+		}
+
+		held, err := c.ApplicationContents(ctx, apps[0].ID)
+		if want := (directory.Contents{Assigned: 1}); err != nil || held != want {
+			t.Errorf("it holds %+v, %v", held, err)
+		}
+		gone, err := c.DeleteApplication(ctx, apps[0].ID, "operator:kim")
+		if err != nil || gone != held {
+			t.Errorf("got %+v, %v, want %+v", gone, err, held)
+		}
+		_, err = c.DeleteApplication(ctx, apps[0].ID, "operator:kim")
+		wantError(t, err, directory.ErrNotFound)
+		of, err := c.ApplicationsOf(ctx, ada.ObjectID)
+		if err != nil || len(of) != 1 || of[0].ID != apps[1].ID {
+			t.Errorf("she has %v, %v, want Beta alone", of, err)
+		}
+		want := []string{
+			"application.renamed by operator:kim: Application Acme was renamed to ACME",
+			"application.renamed by operator:kim: Application ACME was renamed to Gamma Inc.",
+			"application.deleted by operator:kim: Application Gamma Inc. was deleted (assignments: 1; linked accounts, which stay as they are: 0)",
+		}
+		if diff := cmp.Diff(c.happened(start), want); diff != "" {
+			t.Error(diff)
+		}
+		if _, err := c.CreateApplication(ctx, "Gamma Inc.", "cli"); err != nil {
+			t.Errorf("its name is not free again: %v", err)
+		}
 	})
 }
 

@@ -20,6 +20,7 @@ import (
 // The names of a directory's events. The subject of user and assignment events is the user's object id.
 const (
 	EventDirectoryCreated   = "directory.created"
+	EventDirectoryRenamed   = "directory.renamed"
 	EventDirectoryDeleted   = "directory.deleted"
 	EventUserCreated        = "user.created"
 	EventUserUpdated        = "user.updated"
@@ -29,6 +30,8 @@ const (
 	EventUserRestored       = "user.restored"
 	EventUserPurged         = "user.purged"
 	EventApplicationCreated = "application.created"
+	EventApplicationRenamed = "application.renamed"
+	EventApplicationDeleted = "application.deleted"
 	EventAssigned           = "assignment.added"
 	EventUnassigned         = "assignment.removed"
 )

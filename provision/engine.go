@@ -113,7 +113,7 @@ func (r *run) connect() error {
 	if err != nil {
 		return &TargetError{
 			Kind: Incompatible, Code: "InvalidSchema", Err: err,
-			Detail: "The mapping cannot be used: " + err.Error(), Advice: "Correct the mapping, or restore the default mappings.",
+			Detail: "The mapping cannot be used, so nothing was sent: " + err.Error() + ".", Advice: "Correct the mapping, or restore the default mappings.",
 		}
 	}
 	target, err := r.e.openTarget(r.job)

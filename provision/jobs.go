@@ -147,7 +147,19 @@ func (j *Jobs) check(job Job, s Settings) error {
 	if errors.As(err, &te) {
 		return &InputError{Field: "Tenant URL", Text: te.Words()}
 	}
+	if err == nil && s.Status == On && job.Status != On {
+		_, err = usableMapping(job.Schema)
+	}
 	return err
+}
+
+// usableMapping compiles the user mapping. Its error is an *InputError.
+func usableMapping(s *Schema) (*mapping, error) {
+	m, err := compileMapping(s)
+	if err != nil {
+		return nil, &InputError{Field: "Mapping", Text: "cannot be used: " + err.Error() + ". Correct the mapping, or restore the default mappings"}
+	}
+	return m, nil
 }
 
 // seal stores a secret unreadably. Surrounding blanks come from copying.
@@ -211,7 +223,7 @@ func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secr
 			return err
 		}
 	}
-	m, err := compileMapping(job.Schema)
+	m, err := usableMapping(job.Schema)
 	if err != nil {
 		return err
 	}
@@ -228,6 +240,9 @@ func (j *Jobs) Start(ctx context.Context, k Key, actor string) (Job, error) {
 	return j.change(ctx, k, actor, "provisioning.started", func(job *Job) (string, error) {
 		if job.Mode != Automatic {
 			return "", &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
+		}
+		if _, err := usableMapping(job.Schema); err != nil {
+			return "", err
 		}
 		job.Status = On
 		job.Credentials++
@@ -252,6 +267,9 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 	return j.change(ctx, k, actor, "provisioning.restarted", func(job *Job) (string, error) {
 		if job.Mode != Automatic {
 			return "", &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
+		}
+		if _, err := usableMapping(job.Schema); err != nil {
+			return "", err
 		}
 		job.Status = On
 		job.Revision++
@@ -281,6 +299,9 @@ func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingE
 		}
 		if enabled == m.Enabled && actions == m.FlowTypes {
 			return "", nil
+		}
+		if _, err := usableMapping(schema); err != nil {
+			return "", err
 		}
 		j.replaceSchema(job, schema)
 		return fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes), nil

@@ -139,22 +139,44 @@ func jobTables() []string {
 // DeleteJob removes a job and everything kept for it.
 func (s Provisioning) DeleteJob(ctx context.Context, k provision.Key, e event.Event) error {
 	return s.DB.update(ctx, func(tx *Tx) error {
-		for _, table := range jobTables() {
-			did, err := tx.changed(ctx, `
-				delete from `+table+`
-				where directory = $1 and app = $2`, string(k.Directory), k.App)
-			if err != nil {
-				return err
-			}
-			if table == "job" && !did {
-				return provision.ErrNoJob
-			}
-		}
-		if err := tx.forgetLease(ctx, provision.LeaseKind, k.String()); err != nil {
+		did, err := tx.removeJob(ctx, k)
+		if err != nil {
 			return err
+		}
+		if !did {
+			return provision.ErrNoJob
 		}
 		return tx.appendEvent(ctx, e)
 	})
+}
+
+// removeJob removes a job with everything kept for it and its lease, and says whether there was one. A process that works on the job can
+// write nothing more.
+func (tx *Tx) removeJob(ctx context.Context, k provision.Key) (had bool, err error) {
+	for _, table := range jobTables() {
+		did, err := tx.changed(ctx, `
+			delete from `+table+`
+			where directory = $1 and app = $2`, string(k.Directory), k.App)
+		if err != nil {
+			return false, err
+		}
+		if table == "job" {
+			had = did
+		}
+	}
+	return had, tx.forgetLease(ctx, provision.LeaseKind, k.String())
+}
+
+// jobsOf returns the keys of a directory's jobs.
+func (tx *Tx) jobsOf(ctx context.Context, d directory.ID) ([]provision.Key, error) {
+	return collect(ctx, tx, func(row scanner) (provision.Key, error) {
+		k := provision.Key{Directory: d}
+		return k, row.Scan(&k.App)
+	}, `
+		select app
+		from job
+		where directory = $1
+		order by app`, string(d))
 }
 
 // State reads how a job is going.

@@ -197,7 +197,7 @@ func (c *command) directoryDelete() *cobra.Command {
 				}
 				return usagef(cmd, "deletes %s and cannot be undone; to do it add --confirm %s", plural(n.Enabled+n.Disabled+n.Deleted, "user", "users"), d.Name)
 			}
-			if err := s.directories.Delete(cmd.Context(), d, actor); err != nil {
+			if _, err := s.directories.Delete(cmd.Context(), d, actor); err != nil {
 				return err
 			}
 			return c.print(map[string]string{"deleted": d.Name}, func(w io.Writer) { fmt.Fprintf(w, "Directory %s was deleted.\n", d.Name) })

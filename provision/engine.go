@@ -132,21 +132,6 @@ func (e *Engine) openTarget(job Job) (Target, error) {
 	return e.Targets(job.TenantURL, secret)
 }
 
-func openSecret(s Sealer, job Job) (string, error) {
-	if !job.HasSecret() {
-		return "", nil
-	}
-	plain, err := s.Open(job.SealedSecret, secretContext(job.Key))
-	if err != nil {
-		return "", &TargetError{
-			Kind: Credentials, Code: "SystemForCrossDomainIdentityManagementInvalidCredentials", Err: err,
-			Detail: "The saved Secret Token cannot be opened with this installation's key.",
-			Advice: "Start with the key file that was used when it was saved, or save the Secret Token again.",
-		}
-	}
-	return string(plain), nil
-}
-
 func (r *run) pass() *pass {
 	return &pass{
 		job: r.job, m: r.m, source: r.source, target: r.target,

@@ -101,12 +101,3 @@ type Job struct {
 
 // HasSecret says whether a Secret Token is saved.
 func (j Job) HasSecret() bool { return len(j.SealedSecret) > 0 }
-
-// Sealer keeps credentials that must be sent again unreadable in the database.
-// Context binds a sealed value to its place; another context cannot open it.
-type Sealer interface {
-	Seal(plain []byte, context string) ([]byte, error)
-	Open(sealed []byte, context string) ([]byte, error)
-}
-
-func secretContext(k Key) string { return "provision/secret/" + k.String() }

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/redact"
 )
 
 // Jobs is what people do with jobs: the Provisioning page and the command line.
@@ -137,8 +137,10 @@ func (j *Jobs) check(job Job, s Settings) error {
 		return &InputError{Field: "Provisioning Status", Text: "can be On with Provisioning Mode Automatic only"}
 	case s.Mode == Automatic && s.TenantURL == "":
 		return &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
-	case s.Secret == nil && job.HasSecret() && !sameHost(s.TenantURL, job.TenantURL):
+	case s.Secret == nil && job.HasSecret() && !sameOrigin(s.TenantURL, job.TenantURL):
 		return &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
+	case redact.Tokens(s.TenantURL) != s.TenantURL:
+		return &InputError{Field: "Tenant URL", Text: "contains a token, which everybody who sees this page could read; enter it as Secret Token instead"}
 	case s.TenantURL == "":
 		return nil
 	}
@@ -175,7 +177,7 @@ func (j *Jobs) seal(job *Job, secret string) (changed bool, err error) {
 		job.SealedSecret = nil
 		return true, nil
 	}
-	job.SealedSecret, err = j.Sealer.Seal([]byte(secret), secretContext(job.Key))
+	job.SealedSecret, err = j.Sealer.Seal([]byte(secret), secretContext(job.Key, job.TenantURL))
 	if err != nil {
 		return false, fmt.Errorf("seal secret token: %w", err)
 	}
@@ -187,16 +189,6 @@ func endpoint(tenantURL string) string {
 	base, _, _ := strings.Cut(tenantURL, "?")
 	return strings.ToLower(strings.TrimRight(base, "/"))
 }
-
-func hostOf(tenantURL string) string {
-	u, err := url.Parse(tenantURL)
-	if err != nil {
-		return tenantURL
-	}
-	return u.Scheme + "://" + u.Host
-}
-
-func sameHost(a, b string) bool { return strings.EqualFold(hostOf(a), hostOf(b)) }
 
 // TestConnection asks the target for an account that cannot exist, with the saved
 // Secret Token if secret is nil. A refusal is a *TargetError whose Words tell a
@@ -216,7 +208,7 @@ func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secr
 	switch {
 	case secret != nil:
 		token = strings.TrimSpace(*secret)
-	case job.HasSecret() && !sameHost(tenantURL, job.TenantURL):
+	case job.HasSecret() && !sameOrigin(tenantURL, job.TenantURL):
 		return &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
 	default:
 		if token, err = openSecret(j.Sealer, job); err != nil {

@@ -131,6 +131,48 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 	})
 }
 
+// Secrets reads the sealed Secret Tokens. Its columns have been there since the first version of the table, so that it can
+// run before a migration.
+func (s Provisioning) Secrets(ctx context.Context) (secrets []provision.SealedSecret, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		secrets, err = collect(ctx, tx, scanSecret, `
+			select directory, app, tenant_url, secret
+			from job
+			where secret <> ''
+			order by directory, app`)
+		return err
+	})
+	return secrets, err
+}
+
+func scanSecret(row scanner) (provision.SealedSecret, error) {
+	var s provision.SealedSecret
+	var sealed string
+	err := row.Scan(&s.Key.Directory, &s.Key.App, &s.TenantURL, &sealed)
+	if err != nil {
+		return provision.SealedSecret{}, err
+	}
+	if s.Sealed, err = base64.StdEncoding.DecodeString(sealed); err != nil {
+		return provision.SealedSecret{}, fmt.Errorf("read secret of job %s: %w", s.Key, err)
+	}
+	return s, nil
+}
+
+// ReplaceSecret raises the job's version, so that a save that has read the old secret is refused and tried again.
+func (s Provisioning) ReplaceSecret(ctx context.Context, old provision.SealedSecret, sealed []byte) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		did, err := tx.changed(ctx, `
+			update job
+			set secret = $3, version = version + 1
+			where directory = $1 and app = $2 and secret = $4 and tenant_url = $5`,
+			string(old.Key.Directory), old.Key.App, base64.StdEncoding.EncodeToString(sealed), base64.StdEncoding.EncodeToString(old.Sealed), old.TenantURL)
+		if err == nil && !did {
+			err = provision.ErrChanged
+		}
+		return err
+	})
+}
+
 // jobTables hold what is kept for a job, keyed by it.
 func jobTables() []string {
 	return []string{"job", "job_state", "job_pending", "job_link", "job_op", "job_escrow", "job_unmatched", "provisioning_log"}

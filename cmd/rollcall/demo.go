@@ -85,7 +85,7 @@ func (c *command) demo(cmd *cobra.Command, address string, done bool) (err error
 		c.publicURL = "http://" + reachable(ln.Addr())
 	}
 	log := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s, err := c.openServices(cmd.Context(), wiring{log: log, allowPrivate: c.allowPrivate, instance: "demo"})
+	s, err := c.openServices(cmd.Context(), wiring{log: log, listens: []net.Addr{ln.Addr()}, instance: "demo"})
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}

@@ -19,6 +19,8 @@ type command struct {
 	json      bool
 	// allowPrivate lets the engine reach private addresses.
 	allowPrivate bool
+	// allowLoopback lets the engine reach this machine although the public URL is elsewhere.
+	allowLoopback bool
 }
 
 const defaultDatabase = "rollcall.db"
@@ -52,6 +54,7 @@ provisioned into).
 	flags.StringVar(&c.publicURL, "public-url", c.env("ROLLCALL_PUBLIC_URL", ""), "address at which people and identity providers reach this installation [ROLLCALL_PUBLIC_URL]")
 	flags.BoolVar(&c.json, "json", false, "print JSON")
 	flags.BoolVar(&c.allowPrivate, "allow-private-targets", c.env("ROLLCALL_ALLOW_PRIVATE_TARGETS", "") == "1", "let provisioning reach private addresses of this network [ROLLCALL_ALLOW_PRIVATE_TARGETS=1]")
+	flags.BoolVar(&c.allowLoopback, "allow-loopback-targets", c.env("ROLLCALL_ALLOW_LOOPBACK_TARGETS", "") == "1", "let provisioning reach this machine, also when --public-url is another one [ROLLCALL_ALLOW_LOOPBACK_TARGETS=1]")
 	root.AddCommand(
 		c.serveCommand(), c.demoCommand(),
 		c.siteCommand(), c.tokenCommand(), c.operatorCommand(),

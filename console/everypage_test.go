@@ -177,12 +177,29 @@ func (p *pageCollection) ofASite() {
 	p.add("everything logged", b.get(root+"admin/access/log?show=all"))
 	p.add("deactivated person", b.get(root+"admin/people/"+off))
 	p.add("not found in a site", b.get(root+"x"))
+	p.add("conflict", p.conflict(w.pages.Console, b))
 	addRoutes(
 		p, b, w.pages.routes(),
 		map[string]string{"site": awkwardSite, "person": people[0], "token": token.ID, "declared": declared},
 		map[string]string{"GET /c/{site}/admin/people/{person}/role": "?role=Moderator", "GET /c/{site}/admin/people": "?status=active"},
 	)
 	p.add("forbidden", w.signIn(s, "ada@acme.example").get(root+"admin/access"))
+}
+
+// conflict asks which of two long values counts.
+func (p *pageCollection) conflict(c *Console, b *browser) *shown {
+	p.t.Helper()
+	var m mergedEdit
+	m.ask(editField{Name: "displayName", Label: "Display name"}, awkwardNames[0], awkwardNames[2])
+	m.ask(editField{Name: "jobTitle", Label: "Job title"}, awkwardJob, "")
+	answer := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(p.t.Context(), http.MethodPost, "/", nil)
+	if err := c.askEdit(answer, r, page{}, m, "/", "/", nil); err != nil {
+		p.t.Fatal(err)
+	}
+	header := answer.Header()
+	header.Set("Content-Security-Policy", "default-src 'self'") // as web.Front sets it
+	return &shown{b: b, Status: answer.Code, Header: header, Text: answer.Body.String(), Root: parseHTML(p.t, answer.Body.String())}
 }
 
 // awkwardFile is a file of people with awkward names.

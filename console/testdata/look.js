@@ -50,7 +50,7 @@ const look = {
       for (const bar of document.querySelectorAll(".top, .bar")) {
         const over = bar.getBoundingClientRect();
         if (bar.contains(e) || getComputedStyle(bar).position !== "sticky" || e.closest(".skip, .side, .top")) continue;
-        if (box.top < over.bottom - 1 && box.bottom > over.top && box.height < innerHeight / 2) faults.add(`${look.name(e)} is covered by ${look.name(bar).slice(0, 12)} when it has the focus`);
+        if (box.top < over.bottom - 1 && box.bottom > over.top && box.height < innerHeight / 2) faults.add(`${look.name(e)} is covered by ${look.name(bar).slice(0, 12)} when it has the focus: ${Math.round(box.top)}–${Math.round(box.bottom)} under ${Math.round(over.bottom)}, scrolled ${Math.round(scrollY)}`);
       }
     }
     document.activeElement.blur();

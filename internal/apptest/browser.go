@@ -65,6 +65,11 @@ func (b *Browser) Window(t testing.TB, who string) *Window {
 		t.Fatalf("open a window: %v", err)
 	}
 	w := &Window{t: t, who: who, ctx: ctx}
+	// Only one window of a screen has the focus; here each behaves as if it had.
+	w.do("take the focus", func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+		return chromedp.Void{}, err
+	})
 	w.Resize(1280, 900)
 	return w
 }

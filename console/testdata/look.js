@@ -36,7 +36,7 @@ const look = {
     return faults;
   },
 
-  focusable: () => [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']")].filter(e => !e.disabled && look.seen(e)),
+  focusable: () => [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']")].filter(e => !e.matches(":disabled") && look.seen(e)),
 
   // focus: whatever has the focus shows it, and nothing that stays in place covers it, going down and up.
   focus() {

@@ -480,6 +480,9 @@ func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (U
 	if u.ObjectID == "" {
 		u.ObjectID = strings.ToLower(h.newID())
 	}
+	if err := checkVisible(User{}, u); err != nil {
+		return User{}, false, err
+	}
 	if err := h.checkOthers(ctx, tx, User{}, u); err != nil {
 		return User{}, false, err
 	}
@@ -501,6 +504,9 @@ func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor s
 	names := changed(before, u)
 	if len(names) == 0 {
 		return before, false, nil
+	}
+	if err := checkVisible(before, u); err != nil {
+		return before, false, err
 	}
 	if err := h.checkOthers(ctx, tx, before, u); err != nil {
 		return before, false, err

@@ -31,6 +31,7 @@ type Settings struct {
 	Secret    *string // nil keeps the saved Secret Token, "" removes it
 	Status    Status
 	Scope     Scope
+	Actions   *FlowTypes // Target Object Actions of the user mapping; nil keeps them
 }
 
 // MappingEdit changes an object mapping. Nil fields stay as they are.
@@ -58,14 +59,25 @@ func (j *Jobs) List(ctx context.Context, d directory.ID) ([]Job, error) {
 
 // Save takes the Provisioning page. The first one makes the job.
 func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, error) {
-	job, err := j.change(ctx, k, actor, "provisioning.saved", func(job *Job) (string, error) { return j.apply(job, s) })
+	return j.Edit(ctx, k, func(now *Settings) { *now = s }, actor)
+}
+
+// Edit changes the settings that edit changes, and leaves the others as they are at that moment. The first one makes the job. All of it takes
+// effect together: a job that is switched on begins with the mapping that came with it. edit may run more than once.
+func (j *Jobs) Edit(ctx context.Context, k Key, edit func(*Settings), actor string) (Job, error) {
+	apply := func(job *Job) (string, error) {
+		s := Settings{Mode: job.Mode, TenantURL: job.TenantURL, Status: job.Status, Scope: job.Scope}
+		edit(&s)
+		return j.apply(job, s)
+	}
+	job, err := j.change(ctx, k, actor, "provisioning.saved", apply)
 	if !errors.Is(err, ErrNoJob) {
 		return job, err
 	}
 	if job, err = j.Default(k); err != nil {
 		return Job{}, err
 	}
-	if _, err := j.apply(&job, s); err != nil {
+	if _, err := apply(&job); err != nil {
 		return Job{}, err
 	}
 	job.Version, job.Revision, job.Credentials, job.TargetNo = 1, 1, 1, 1
@@ -80,10 +92,19 @@ func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, 
 // apply puts settings into a job and says in a sentence what changed, "" if nothing did.
 func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	s.TenantURL = strings.TrimSpace(s.TenantURL)
+	var did []string
+	if s.Actions != nil {
+		words, err := j.setMapping(job, "", MappingEdit{Actions: s.Actions})
+		if err != nil {
+			return "", err
+		}
+		if words != "" {
+			did = append(did, strings.TrimSuffix(words, "."))
+		}
+	}
 	if err := j.check(*job, s); err != nil {
 		return "", err
 	}
-	var did []string
 	if s.Mode != job.Mode {
 		did = append(did, fmt.Sprintf("Provisioning Mode set to %s", s.Mode))
 		job.Mode = s.Mode
@@ -273,31 +294,37 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 
 // SetMapping changes an object mapping. Users cannot be disabled.
 func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingEdit, actor string) (Job, error) {
-	return j.change(ctx, k, actor, "provisioning.mapping_changed", func(job *Job) (string, error) {
-		schema := job.Schema.Clone()
-		m, err := schema.ObjectMapping(name)
-		if err != nil {
-			return "", &InputError{Field: "Mapping", Text: err.Error()}
-		}
-		enabled, actions := m.Enabled, m.FlowTypes
-		if edit.Enabled != nil {
-			m.Enabled = *edit.Enabled
-		}
-		if edit.Actions != nil {
-			m.FlowTypes = *edit.Actions
-		}
-		if m.SourceObjectName == "User" && !m.Enabled {
-			return "", &InputError{Field: "Enabled", Text: "the user mapping cannot be switched off; set Provisioning Status to Off instead"}
-		}
-		if enabled == m.Enabled && actions == m.FlowTypes {
-			return "", nil
-		}
-		if _, err := usableMapping(schema); err != nil {
-			return "", err
-		}
-		j.replaceSchema(job, schema)
-		return fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes), nil
-	})
+	return j.change(ctx, k, actor, "provisioning.mapping_changed", func(job *Job) (string, error) { return j.setMapping(job, name, edit) })
+}
+
+// setMapping changes the object mapping of that name, or the user mapping without one, and says in a sentence what changed.
+func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, error) {
+	schema := job.Schema.Clone()
+	m, err := schema.UserMapping()
+	if name != "" {
+		m, err = schema.ObjectMapping(name)
+	}
+	if err != nil {
+		return "", &InputError{Field: "Mapping", Text: err.Error()}
+	}
+	enabled, actions := m.Enabled, m.FlowTypes
+	if edit.Enabled != nil {
+		m.Enabled = *edit.Enabled
+	}
+	if edit.Actions != nil {
+		m.FlowTypes = *edit.Actions
+	}
+	if m.SourceObjectName == "User" && !m.Enabled {
+		return "", &InputError{Field: "Enabled", Text: "the user mapping cannot be switched off; set Provisioning Status to Off instead"}
+	}
+	if enabled == m.Enabled && actions == m.FlowTypes {
+		return "", nil
+	}
+	if _, err := usableMapping(schema); err != nil {
+		return "", err
+	}
+	j.replaceSchema(job, schema)
+	return fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes), nil
 }
 
 // RestoreDefaultMappings returns all mappings and scoping filters to the template.

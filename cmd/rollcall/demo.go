@@ -212,17 +212,10 @@ func (c *command) followGuide(ctx context.Context, s *services, st site.Site, ke
 	}); err != nil {
 		return err
 	}
-	job, err := s.jobs.Save(ctx, key, provision.Settings{
-		Mode: provision.Automatic, TenantURL: c.tenantURL(st.Name), Secret: &secret, Scope: provision.AssignedOnly, Status: provision.Off,
-	}, actor)
-	if err != nil {
-		return err
-	}
 	update := provision.FlowTypes(0).With(provision.FlowUpdate, true)
-	if err := setUserActions(ctx, s.jobs, job, &update); err != nil {
-		return err
-	}
-	if _, err := s.jobs.Start(ctx, key, actor); err != nil {
+	if _, err := s.jobs.Save(ctx, key, provision.Settings{
+		Mode: provision.Automatic, TenantURL: c.tenantURL(st.Name), Secret: &secret, Scope: provision.AssignedOnly, Status: provision.On, Actions: &update,
+	}, actor); err != nil {
 		return inWords(err)
 	}
 	for {

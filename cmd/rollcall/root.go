@@ -8,6 +8,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // command is what every subcommand shares: the process and the global flags.
@@ -45,7 +46,8 @@ provisioned into).
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return checkFlags(cmd) },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%w", err) })
 	flags := root.PersistentFlags()
@@ -62,6 +64,16 @@ provisioned into).
 		c.exprCommand(), c.keyCommand(), c.migrateCommand(), c.versionCommand(),
 	)
 	return root
+}
+
+// checkFlags refuses a flag that was given without a value, as in --actions "$ACTIONS" where there is none: it would be ignored.
+func checkFlags(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if err == nil && f.Value.Type() == "string" && strings.TrimSpace(f.Value.String()) == "" {
+			err = usagef(cmd, "--%s is empty: give it a value or leave it out", f.Name)
+		}
+	})
+	return err
 }
 
 func (c *command) env(name, fallback string) string {

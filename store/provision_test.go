@@ -234,8 +234,10 @@ func record(t *testing.T, s store.Provisioning, f provision.Fence, outcomes ...p
 
 func TestProvisioningWork(t *testing.T) {
 	t.Parallel()
-	link := provision.Link{ObjectID: "p1", TargetID: "u1", How: "created", State: provision.Active, Hash: "h", Name: "Ada", Since: jobTime, Updated: jobTime,
-		Keys: []provision.MatchKey{{Path: "userName", Value: "ada@contoso.com"}, {Path: "n", Value: int64(9007199254740993)}, {Path: "active", Value: true}}}
+	link := provision.Link{
+		ObjectID: "p1", TargetID: "u1", How: "created", State: provision.Active, Hash: "h", Name: "Ada", Since: jobTime, Updated: jobTime,
+		Keys: []provision.MatchKey{{Path: "userName", Value: "ada@contoso.com"}, {Path: "n", Value: int64(9007199254740993)}, {Path: "active", Value: true}},
+	}
 	op := provision.Op{ObjectID: "p1", ID: "o1", Keys: []provision.MatchKey{{Path: "userName", Value: "ada"}}, Sent: jobTime, Cycle: "c1"}
 	escrow := provision.Escrow{ObjectID: "p1", Name: "Ada", First: jobTime, Last: jobTime, Next: jobTime.Add(time.Hour), Count: 2, Code: "Timeout", Reason: "slow"}
 	yes, no := true, false

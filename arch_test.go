@@ -22,24 +22,25 @@ var arrows = map[string][]string{
 
 	// Domains: languages, and each other along the arrows.
 	"event":     {},
-	"site":      {"scim", "event"},
+	"site":      {"scim", "event", "internal/redact"},
 	"roster":    {"scim", "event", "site"},
 	"signin":    {"scim", "event", "site", "roster"},
 	"operator":  {"event"},
 	"directory": {"scim", "event"},
-	"provision": {"scim", "provision/expr", "event", "directory"},
+	"provision": {"scim", "provision/expr", "event", "directory", "internal/redact"},
 
 	// Data and helpers without rules.
 	"provision/templates": {"provision", "provision/expr"},
 	"internal/web":        {},
 	"internal/outbound":   {},
 	"internal/seal":       {},
+	"internal/redact":     {},
 
 	// Edges: domains and languages, never another edge.
-	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision"},
+	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "internal/redact"},
 	"directory/csv": {"directory"},
 	"scimserver":    {"scim", "event", "site", "roster", "internal/web"},
-	"scimclient":    {"scim", "provision", "internal/outbound"},
+	"scimclient":    {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":        {"event"},
 	"console": {
 		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision",

@@ -60,7 +60,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := outbound.New(outbound.Options{})
+	client := outbound.New(outbound.Options{AllowLoopback: true})
 	targets := func(tenantURL, secret string) (provision.Target, error) {
 		return scimclient.New(tenantURL, secret, scimclient.Options{HTTP: client, Now: now, NewID: newID})
 	}

@@ -26,25 +26,93 @@ func (a Application) FoldedName() string { return scim.Fold(a.Name) }
 
 // CreateApplication makes an application nobody is assigned to.
 func (h *Handle) CreateApplication(ctx context.Context, name, actor string) (Application, error) {
-	name = strings.TrimSpace(name)
-	if !applicationName.MatchString(name) {
-		return Application{}, invalid("name", "an application's name has 1 to 100 letters, digits, blanks and any of - _ . ( ) & ' and begins with a letter or digit: %q does not", name)
+	name, err := checkApplicationName(name)
+	if err != nil {
+		return Application{}, err
 	}
 	a := Application{ID: h.newID(), Name: name, Created: h.clock()}
-	err := h.update(ctx, func(tx Tx) error {
+	err = h.update(ctx, func(tx Tx) error {
 		if err := tx.CreateApplication(ctx, a); err != nil {
 			return err
 		}
-		return tx.AppendEvent(ctx, event.Event{
-			Time: a.Created, Scope: event.Directory(string(h.Directory.ID)), Name: EventApplicationCreated, Actor: actor, Subject: a.ID,
-			Text: fmt.Sprintf("Application %s was created", a.Name),
-		})
+		return tx.AppendEvent(ctx, h.applicationEvent(a, EventApplicationCreated, actor, fmt.Sprintf("Application %s was created", a.Name)))
 	})
-	var known *Error
-	if errors.Is(err, ErrConflict) && !errors.As(err, &known) {
-		return Application{}, conflict("name", "directory %s already has an application %q; choose another name", h.Directory.Name, name)
+	return a, h.nameTaken(err, name)
+}
+
+// RenameApplication gives an application another name. Its assignments, mappings and links stay.
+func (h *Handle) RenameApplication(ctx context.Context, id, name, actor string) (Application, error) {
+	name, err := checkApplicationName(name)
+	if err != nil {
+		return Application{}, err
+	}
+	var a Application
+	err = h.update(ctx, func(tx Tx) error {
+		old, err := h.application(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if a = old; old.Name == name {
+			return nil
+		}
+		a.Name = name
+		if err := tx.RenameApplication(ctx, a); err != nil {
+			return err
+		}
+		return tx.AppendEvent(ctx, h.applicationEvent(a, EventApplicationRenamed, actor, fmt.Sprintf("Application %s was renamed to %s", old.Name, name)))
+	})
+	return a, h.nameTaken(err, name)
+}
+
+// DeleteApplication removes an application with its assignments and its provisioning. The accounts at the application stay as they are.
+func (h *Handle) DeleteApplication(ctx context.Context, id, actor string) (Contents, error) {
+	var gone Contents
+	err := h.update(ctx, func(tx Tx) error {
+		a, err := h.application(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if gone, err = tx.DeleteApplication(ctx, id); err != nil {
+			return err
+		}
+		return tx.AppendEvent(ctx, h.applicationEvent(a, EventApplicationDeleted, actor,
+			fmt.Sprintf("Application %s was deleted (assignments: %d; linked accounts, which stay as they are: %d)", a.Name, gone.Assigned, gone.Linked)))
+	})
+	return gone, err
+}
+
+// ApplicationContents counts what deleting an application removes and what it leaves.
+func (h *Handle) ApplicationContents(ctx context.Context, id string) (Contents, error) {
+	return h.store.Contents(ctx, h.Directory.ID, id)
+}
+
+func (h *Handle) application(ctx context.Context, tx Tx, id string) (Application, error) {
+	a, err := tx.Application(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return Application{}, notFound("directory %s has no application with the id %q", h.Directory.Name, id)
 	}
 	return a, err
+}
+
+func (h *Handle) applicationEvent(a Application, name, actor, text string) event.Event {
+	return event.Event{Time: h.clock(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: a.ID, Text: text}
+}
+
+// nameTaken puts a store's ErrConflict into words.
+func (h *Handle) nameTaken(err error, name string) error {
+	var known *Error
+	if errors.Is(err, ErrConflict) && !errors.As(err, &known) {
+		return conflict("name", "directory %s already has an application %q; choose another name", h.Directory.Name, name)
+	}
+	return err
+}
+
+func checkApplicationName(name string) (string, error) {
+	name = strings.TrimSpace(name)
+	if !applicationName.MatchString(name) {
+		return "", invalid("name", "an application's name has 1 to 100 letters, digits, spaces and any of - _ . ( ) & ' and begins with a letter or digit: %q does not", name)
+	}
+	return name, nil
 }
 
 // A name stands in URLs and on command lines: no slash, no question mark.
@@ -124,10 +192,7 @@ func (h *Handle) assign(ctx context.Context, application string, objectIDs []str
 		n := 0
 		err := h.update(ctx, func(tx Tx) error {
 			n = 0
-			a, err := tx.Application(ctx, application)
-			if errors.Is(err, ErrNotFound) {
-				return notFound("directory %s has no application with the id %q", h.Directory.Name, application)
-			}
+			a, err := h.application(ctx, tx, application)
 			if err != nil {
 				return err
 			}

@@ -40,6 +40,7 @@ const (
 	attrOriginalUPN    = "originalUserPrincipalName"
 	attrDisplayName    = "displayName"
 	attrManager        = "manager"
+	attrEmployeeID     = "employeeId"
 )
 
 // Attributes lists every attribute a user can have, in the order in which files and pages show them.
@@ -63,7 +64,7 @@ func attributeTable() []Attribute {
 		{Name: "jobTitle", Label: "Job title", Group: GroupJob},
 		{Name: "department", Label: "Department", Group: GroupJob},
 		{Name: "companyName", Label: "Company name", Group: GroupJob},
-		{Name: "employeeId", Label: "Employee ID", Group: GroupJob},
+		{Name: attrEmployeeID, Label: "Employee ID", Group: GroupJob},
 		{Name: "employeeType", Label: "Employee type", Group: GroupJob},
 		{Name: attrManager, Label: "Manager", Type: Reference, Group: GroupJob},
 		{Name: "preferredLanguage", Label: "Preferred language", Group: GroupContact},
@@ -132,7 +133,7 @@ func aliases() map[string]string {
 		"id": attrObjectID, "objectguid": attrObjectID, "username": attrUPN, "upn": attrUPN, "login": attrUPN,
 		"name": attrDisplayName, "fullname": attrDisplayName, "firstname": "givenName", "lastname": "surname", "familyname": "surname", "sn": "surname",
 		"email": "mail", "emailaddress": "mail", "active": attrAccountEnabled, "enabled": attrAccountEnabled, "title": "jobTitle",
-		"company": "companyName", "employeenumber": "employeeId", "phone": "telephoneNumber", "businessphone": "telephoneNumber", "businessphones": "telephoneNumber",
+		"company": "companyName", "employeenumber": attrEmployeeID, "phone": "telephoneNumber", "businessphone": "telephoneNumber", "businessphones": "telephoneNumber",
 		"mobilephone": "mobile", "fax": "facsimileTelephoneNumber", "faxnumber": "facsimileTelephoneNumber", "office": "physicalDeliveryOfficeName",
 		"officelocation": "physicalDeliveryOfficeName", "street": "streetAddress", "zip": "postalCode", "zipcode": "postalCode", "language": "preferredLanguage",
 		"alias": "mailNickname", "managerupn": attrManager, "region": "state", "province": "state", "locality": "city",

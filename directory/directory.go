@@ -106,22 +106,55 @@ func (ds *Directories) Create(ctx context.Context, name, actor string) (Director
 	return d, err
 }
 
-// Delete removes a directory with all its users. It is refused while the directory has enterprise applications, because people in them are
-// kept in step by it.
-func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) error {
-	return ds.Store.DeleteDirectory(ctx, d.ID, func(applications []Application) (event.Event, error) {
-		if len(applications) > 0 {
-			names := make([]string, 0, len(applications))
-			for _, a := range applications {
-				names = append(names, a.Name)
-			}
-			return event.Event{}, conflict("", "directory %q still has applications; there %s", d.Name, listed(names))
-		}
+// Rename gives a directory another name. Its users, applications and links stay; the addresses of its pages change.
+func (ds *Directories) Rename(ctx context.Context, d Directory, name, actor string) (Directory, error) {
+	if err := checkName(name); err != nil {
+		return Directory{}, err
+	}
+	if name == d.Name {
+		return d, nil
+	}
+	err := ds.Store.RenameDirectory(ctx, d.ID, name, event.Event{
+		Time: ds.Now(), Scope: event.Directory(string(d.ID)), Name: EventDirectoryRenamed, Actor: actor, Subject: string(d.ID),
+		Text: fmt.Sprintf("Directory %s was renamed to %s", d.Name, name),
+	})
+	if errors.Is(err, ErrConflict) {
+		return Directory{}, conflict("name", "there is already a directory %q; choose another name", name)
+	}
+	if errors.Is(err, ErrNotFound) {
+		return Directory{}, notFound("directory %s is gone", d.Name)
+	}
+	d.Name = name
+	return d, err
+}
+
+// Delete removes a directory with its users, its applications and their provisioning. The accounts at the applications stay as they are.
+func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) (Contents, error) {
+	var gone Contents
+	err := ds.Store.DeleteDirectory(ctx, d.ID, func(c Contents) event.Event {
+		gone = c
 		return event.Event{
 			Time: ds.Now(), Scope: event.Installation(), Name: EventDirectoryDeleted, Actor: actor, Subject: string(d.ID),
-			Text: fmt.Sprintf("Directory %s was deleted", d.Name),
-		}, nil
+			Text: fmt.Sprintf("Directory %s was deleted (users: %d; applications: %d; linked accounts, which stay as they are: %d)", d.Name, c.Users, c.Applications, c.Linked),
+		}
 	})
+	if errors.Is(err, ErrNotFound) {
+		return Contents{}, notFound("directory %s is gone", d.Name)
+	}
+	return gone, err
+}
+
+// Contents counts what a deletion removes and what it leaves. A person confirms a deletion with these numbers.
+type Contents struct {
+	Users        int // soft-deleted users included; 0 for one application
+	Applications int // 0 for one application
+	Assigned     int // assignments, those of soft-deleted users included
+	Linked       int // accounts that provisioning has found or made; they stay as they are
+}
+
+// Contents counts what the directory holds.
+func (h *Handle) Contents(ctx context.Context) (Contents, error) {
+	return h.store.Contents(ctx, h.Directory.ID, "")
 }
 
 var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 const batchRows = 500
 
 // Row is one line of a file. Values are texts by attribute name: an attribute that is not there stays as it is, an empty one is cleared;
-// manager is a userPrincipalName or an object id.
+// manager is a userPrincipalName, an object id or an employeeId.
 type Row struct {
 	Line   int
 	Values map[string]string
@@ -27,6 +28,12 @@ type RowError struct {
 	Line   int    `json:"line"`
 	Column string `json:"column,omitempty"`
 	Detail string `json:"detail"`
+}
+
+// DuplicateRow is a row that says the same as an earlier one.
+type DuplicateRow struct {
+	Line int `json:"line"`
+	Of   int `json:"of"`
 }
 
 func (e *RowError) Error() string {
@@ -44,13 +51,18 @@ const (
 	AbsentSoftDelete Absent = "soft-delete"
 )
 
-// ImportOptions says how to import. BeforeSoftDelete, if set, is told how many of how many users will be deleted, before the first one is.
+// ImportOptions says how to import.
 type ImportOptions struct {
-	Absent           Absent
-	Force            bool // soft-delete absent users even when they are more than 10 % of the directory
-	DryRun           bool // report what would happen, change nothing
+	Absent Absent
+	Force  bool // soft-delete absent users even when they are more than 10 % of the directory
+	DryRun bool // report what would happen, change nothing
+	// BeforeSoftDelete, if set, is told how many of how many users will be deleted, before the first one is.
 	BeforeSoftDelete func(absent, of int)
-	Actor            string
+	// Progress, if set, is told now and then how many of how many rows are done.
+	Progress func(done, of int)
+	// Columns gives the file's own name of an attribute's column where it is another than the attribute's.
+	Columns map[string]string
+	Actor   string
 }
 
 // Person names a user in a report.
@@ -60,45 +72,66 @@ type Person struct {
 	DisplayName       string `json:"displayName"`
 }
 
-// ImportReport counts what an import did, or with DryRun would do. A user whose manager cannot be found counts as imported and has an error too.
+// ImportReport counts what an import did, or with DryRun would do. A user counts although some values of the row were a problem: such values stay as
+// they were.
 type ImportReport struct {
-	DryRun      bool       `json:"dryRun,omitempty"`
-	Rows        int        `json:"rows"`
-	Created     int        `json:"created"`
-	Updated     int        `json:"updated"`
-	Restored    int        `json:"restored"`
-	Unchanged   int        `json:"unchanged"`
-	Errors      []RowError `json:"errors"`
-	Before      int        `json:"before"` // users that were not deleted when it began
-	Absent      []Person   `json:"absent"` // of those, who is not in the file
-	SoftDeleted int        `json:"softDeleted"`
+	DryRun      bool           `json:"dryRun,omitempty"`
+	Rows        int            `json:"rows"`
+	Created     int            `json:"created"`
+	Updated     int            `json:"updated"`
+	Restored    int            `json:"restored"`
+	Unchanged   int            `json:"unchanged"`
+	Errors      []RowError     `json:"errors"`
+	Duplicates  []DuplicateRow `json:"duplicates,omitempty"`
+	Before      int            `json:"before"` // users that were not deleted when it began
+	Absent      []Person       `json:"absent"` // of those, who is not in the file
+	SoftDeleted int            `json:"softDeleted"`
 	// Refused says why absent users were not soft-deleted although that was asked for.
 	Refused string `json:"refused,omitempty"`
+	// Notes say how the file was read. The caller fills them.
+	Notes []string `json:"notes,omitempty"`
+	// Steps are the changes row by row.
+	Steps []ImportStep `json:"-"`
 }
 
-// Import brings rows into the directory: matched by objectId, else by userPrincipalName, among users that are not deleted, then among deleted
-// ones, who are restored. Managers are resolved after all rows. A row with an error stops nothing else; an error that rows yields and that is
-// no RowError ends the import, and what was written before stays. Importing the same rows again changes nothing and writes no events.
+// ImportStep is what one row did. Changed holds the new values by attribute.
+type ImportStep struct {
+	Line    int
+	Person  Person // without an ObjectID when new
+	Outcome string // created, updated or restored
+	Changed map[string]string
+}
+
+// Import brings rows into the directory. A row is about the user with its objectId, else with its employeeId, else with its userPrincipalName. Only
+// the first two find soft-deleted users, who are restored. All rows are read before the first one is written, and their order does not matter.
+// Managers are resolved after all rows. A value or a row that is a problem stops nothing else; an error that rows yields and that is
+// no RowError ends the import before anything is written. Importing the same rows again changes nothing and writes no events.
 func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (ImportReport, error) {
-	counts, err := h.Counts(ctx)
-	if err != nil {
-		return ImportReport{}, err
-	}
 	im := &importing{
-		Handle: h, options: o, people: map[string]*imported{}, names: map[string]string{}, mentioned: map[string]bool{},
-		report: ImportReport{DryRun: o.DryRun, Before: counts.Enabled + counts.Disabled, Errors: []RowError{}, Absent: []Person{}},
+		Handle: h, options: o, people: map[string]*imported{}, mentioned: map[string]bool{}, names: map[string]string{}, employees: map[string][]string{},
+		report: ImportReport{DryRun: o.DryRun, Errors: []RowError{}, Absent: []Person{}},
 	}
-	if err := im.readRows(ctx, rows); err != nil {
+	read, err := im.readRows(rows)
+	if err != nil {
 		return im.finish(), err
 	}
+	register, err := h.readRegister(ctx)
+	if err != nil {
+		return im.finish(), err
+	}
+	im.report.Before = len(register.everybody)
+	im.plan = newPlan(h.Directory.Name, register, read)
+	im.report.Duplicates = im.plan.twice
+	if err := im.write(ctx); err != nil {
+		return im.finish(), err
+	}
+	im.collectNames()
 	for batch := range slices.Chunk(im.managers, batchRows) {
 		if err := im.setManagers(ctx, batch); err != nil {
 			return im.finish(), err
 		}
 	}
-	if err := im.findAbsent(ctx); err != nil {
-		return im.finish(), err
-	}
+	im.findAbsent()
 	err = im.softDeleteAbsent(ctx)
 	return im.finish(), err
 }
@@ -114,10 +147,17 @@ const (
 	created
 )
 
+func (o outcome) String() string {
+	return [...]string{"failed", "unchanged", "updated", "restored", "created"}[o]
+}
+
 // imported is a user that the file names.
 type imported struct {
-	line    int
-	outcome outcome
+	line     int
+	outcome  outcome
+	user     Person
+	employee string // employeeKey
+	changed  map[string]string
 }
 
 // wanted is a manager to be set once everybody is there.
@@ -126,28 +166,21 @@ type wanted struct {
 	objectID, manager string
 }
 
-// result is what became of one row of a batch that is not committed yet.
-type result struct {
-	row      Row
-	objectID string
-	upn      string
-	outcome  outcome
-	err      *RowError
-}
-
 type importing struct {
 	*Handle
 	options      ImportOptions
 	report       ImportReport
+	plan         *plan
 	people       map[string]*imported // by object id
-	names        map[string]string    // object id by folded userPrincipalName, as the file has it
-	mentioned    map[string]bool      // folded userPrincipalNames of rows that were refused: those people are not absent
+	mentioned    map[string]bool      // object ids that rows name which were refused: those users are not absent
 	managers     []wanted
-	unidentified int // rows that may be about anybody
+	unidentified int                 // rows that may be about anybody
+	names        map[string]string   // object id by folded userPrincipalName, as all will be
+	employees    map[string][]string // object ids by employeeKey, as all will be
 }
 
-func (im *importing) readRows(ctx context.Context, rows iter.Seq2[Row, error]) error {
-	batch := make([]Row, 0, batchRows)
+func (im *importing) readRows(rows iter.Seq2[Row, error]) ([]Row, error) {
+	var read []Row
 	for row, err := range rows {
 		var broken *RowError
 		if errors.As(err, &broken) {
@@ -157,17 +190,12 @@ func (im *importing) readRows(ctx context.Context, rows iter.Seq2[Row, error]) e
 			continue
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		im.report.Rows++
-		if batch = append(batch, row); len(batch) == batchRows {
-			if err := im.importBatch(ctx, batch); err != nil {
-				return err
-			}
-			batch = batch[:0]
-		}
+		read = append(read, row)
 	}
-	return im.importBatch(ctx, batch)
+	return read, nil
 }
 
 // errDryRun rolls a transaction back after everything has been tried in it.
@@ -189,23 +217,72 @@ func (im *importing) transaction(ctx context.Context, fn func(tx Tx) error) erro
 	return err
 }
 
-func (im *importing) importBatch(ctx context.Context, batch []Row) error {
+// write writes the rows, some hundred in a transaction. Rows that exchange names share one.
+func (im *importing) write(ctx context.Context) error {
+	var batch [][]*entry
+	size, done := 0, 0
+	flush := func() error {
+		if err := im.writeBatch(ctx, batch); err != nil {
+			return err
+		}
+		done += size
+		if im.options.Progress != nil && size > 0 {
+			im.options.Progress(done, len(im.plan.entries))
+		}
+		batch, size = nil, 0
+		return nil
+	}
+	for _, unit := range im.plan.units() {
+		if size > 0 && size+len(unit) > batchRows {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		batch, size = append(batch, unit), size+len(unit)
+	}
+	if err := flush(); err != nil {
+		return err
+	}
+	for _, e := range im.plan.entries {
+		im.report.Errors = append(im.report.Errors, e.problems...)
+		if e.refused {
+			im.mention(e)
+		}
+	}
+	return nil
+}
+
+func (im *importing) mention(e *entry) {
+	about := im.plan.mentions(e)
+	for _, q := range about {
+		im.mentioned[q.objectID] = true
+	}
+	if len(about) == 0 && e.name == "" {
+		im.unidentified++
+	}
+}
+
+// result is what became of one row of a batch that is not committed yet.
+type result struct {
+	entry         *entry
+	before, after User
+	outcome       outcome
+	problems      []RowError
+}
+
+func (im *importing) writeBatch(ctx context.Context, batch [][]*entry) error {
 	if len(batch) == 0 {
 		return nil
 	}
 	var results []result
 	err := im.transaction(ctx, func(tx Tx) error {
 		results = results[:0]
-		lines := map[string]int{} // of this batch, by object id
-		for _, row := range batch {
-			r, err := im.importRow(ctx, tx, row, lines)
+		for _, unit := range batch {
+			done, err := im.writeUnit(ctx, tx, unit)
 			if err != nil {
-				return fmt.Errorf("import line %d: %w", row.Line, err)
+				return err
 			}
-			if r.objectID != "" && lines[r.objectID] == 0 {
-				lines[r.objectID] = row.Line
-			}
-			results = append(results, r)
+			results = append(results, done...)
 		}
 		return nil
 	})
@@ -220,114 +297,194 @@ func (im *importing) importBatch(ctx context.Context, batch []Row) error {
 
 // keep takes over what a committed row did.
 func (im *importing) keep(r result) {
-	if r.err != nil {
-		im.report.Errors = append(im.report.Errors, *r.err)
-		im.mentioned[r.upn] = true
-	}
-	if r.objectID == "" {
-		if r.upn == "" {
-			im.unidentified++
-		}
-		return
-	}
-	if im.people[r.objectID] == nil {
-		im.people[r.objectID] = &imported{line: r.row.Line, outcome: r.outcome}
-	}
+	e := r.entry
+	e.problems = append(e.problems, r.problems...)
 	if r.outcome == failed {
+		e.refused = true
 		return
 	}
-	im.names[r.upn] = r.objectID
-	if manager, ok := r.row.Values[attrManager]; ok {
-		im.managers = append(im.managers, wanted{line: r.row.Line, objectID: r.objectID, manager: strings.TrimSpace(manager)})
+	i := &imported{
+		line: e.line(), outcome: r.outcome, employee: employeeKey(r.after.Text(attrEmployeeID)), changed: map[string]string{},
+		user: Person{ObjectID: r.after.ObjectID, UserPrincipalName: r.after.UPN(), DisplayName: r.after.DisplayName()},
+	}
+	for _, name := range changed(r.before, r.after) {
+		i.changed[name] = r.after.Text(name)
+	}
+	im.people[r.after.ObjectID] = i
+	if manager, ok := e.row.Values[attrManager]; ok && !e.kept[attrManager] {
+		im.managers = append(im.managers, wanted{line: e.line(), objectID: r.after.ObjectID, manager: strings.TrimSpace(manager)})
 	}
 }
 
-// importRow returns an error only for what ends the import; what is wrong with the row is in its result.
-func (im *importing) importRow(ctx context.Context, tx Tx, row Row, lines map[string]int) (result, error) {
-	r := result{row: row, upn: scim.Fold(strings.TrimSpace(row.Values[attrUPN]))}
-	err := func() error {
-		before, found, err := im.match(ctx, tx, row, r.upn)
+// writeUnit writes rows that belong together. It returns an error only for what ends the import.
+func (im *importing) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]result, error) {
+	results := make([]result, len(unit))
+	var broken *result
+	for i, e := range unit {
+		r, err := im.prepare(ctx, tx, e)
 		if err != nil {
-			return err
+			return nil, fmt.Errorf("import line %d: %w", e.line(), err)
 		}
-		r.objectID = before.ObjectID
-		first := lines[before.ObjectID]
-		if p := im.people[before.ObjectID]; p != nil {
-			first = p.line
+		results[i] = r
+		if r.outcome == failed && broken == nil {
+			broken = &results[i]
 		}
-		if id, ok := im.names[r.upn]; ok && !found {
-			first = im.people[id].line // only a dry run has forgotten it
-		}
-		if first != 0 {
-			return invalid("", "this is the same user as in line %d; a user has one row", first)
-		}
-		after, err := filled(before, found, row)
-		if err != nil {
-			return err
-		}
-		after, did, err := im.writeRow(ctx, tx, before, found, after)
-		if err == nil {
-			r.objectID, r.upn, r.outcome = after.ObjectID, after.FoldedUPN(), did
-		}
-		return err
-	}()
-	var broken *Error
-	if errors.As(err, &broken) {
-		r.err = &RowError{Line: row.Line, Column: broken.Attribute, Detail: broken.Detail}
-		return r, nil
 	}
-	return r, err
-}
-
-// match finds the user that a row is about.
-func (im *importing) match(ctx context.Context, tx Tx, row Row, upn string) (User, bool, error) {
-	if id := strings.ToLower(strings.TrimSpace(row.Values[attrObjectID])); id != "" {
-		if !isGUID(id) {
-			return User{}, false, invalid(attrObjectID, "objectId is a GUID such as 3f2b8c1e-5d60-4b7a-9a51-0c7de2f4a9b8, not %q", id)
+	if broken != nil {
+		for i := range results {
+			if r := &results[i]; r.outcome != failed {
+				r.outcome = failed
+				r.problems = append(r.problems, RowError{Line: r.entry.line(), Column: attrUPN, Detail: fmt.Sprintf("this row exchanges names with line %d, which has a problem", broken.entry.line())})
+			}
 		}
-		u, err := tx.User(ctx, id)
-		if errors.Is(err, ErrNotFound) {
-			return User{}, false, nil
+		return results, nil
+	}
+	// Whoever gives up a name goes out of the way first, so that a cycle of names can be written.
+	if len(unit) > 1 {
+		for _, r := range results {
+			if r.before.Version == 0 || r.before.FoldedUPN() == r.after.FoldedUPN() || r.before.IsDeleted() {
+				continue
+			}
+			aside := r.before.clone()
+			aside.Attributes[attrUPN] = r.before.ObjectID + "@moving.invalid"
+			if err := tx.PutUser(ctx, aside); err != nil {
+				return nil, err
+			}
 		}
-		return u, err == nil, err
 	}
-	if err := checkText(attrUPN, upn); err != nil {
-		return User{}, false, err
-	}
-	if upn == "" {
-		return User{}, false, invalid(attrUPN, "the row has neither an objectId nor a userPrincipalName; give it one of them")
-	}
-	u, err := tx.UserByUPN(ctx, upn)
-	if errors.Is(err, ErrNotFound) {
-		u, err = tx.DeletedByUPN(ctx, upn)
-	}
-	if errors.Is(err, ErrNotFound) {
-		return User{}, false, nil
-	}
-	return u, err == nil, err
-}
-
-// filled is the user as the row wants it, but for the manager.
-func filled(before User, found bool, row Row) (User, error) {
-	after := before.clone()
-	if !found {
-		after.AccountEnabled = true
-		after.ObjectID = strings.ToLower(strings.TrimSpace(row.Values[attrObjectID]))
-	}
-	for name, text := range row.Values {
-		if name == attrObjectID || name == attrManager || name == attrAccountEnabled && strings.TrimSpace(text) == "" {
+	for i := range results {
+		r := &results[i]
+		after, did, err := im.writeRow(ctx, tx, r.before, r.after)
+		var rule *Error
+		if errors.As(err, &rule) && len(unit) == 1 {
+			r.outcome = failed
+			r.problems = append(r.problems, RowError{Line: r.entry.line(), Column: rule.Attribute, Detail: rule.Detail})
 			continue
 		}
-		if err := after.Set(name, text); err != nil {
-			return User{}, err
+		if err != nil {
+			return nil, fmt.Errorf("import line %d: %w", r.entry.line(), err)
 		}
+		r.after, r.outcome = after, did
 	}
-	return normalised(after)
+	return results, nil
 }
 
-func (im *importing) writeRow(ctx context.Context, tx Tx, before User, found bool, after User) (User, outcome, error) {
-	if !found {
-		after.Version = 0
+const meanwhile = "somebody else changed %s meanwhile; import the file again"
+
+// prepare reads the user of a row and makes the new one. The outcome is failed when the row cannot be written.
+func (im *importing) prepare(ctx context.Context, tx Tx, e *entry) (result, error) {
+	r := result{entry: e, outcome: unchanged}
+	fail := func(column, format string, args ...any) (result, error) {
+		r.outcome = failed
+		r.problems = append(r.problems, RowError{Line: e.line(), Column: column, Detail: fmt.Sprintf(format, args...)})
+		return r, nil
+	}
+	id := e.objectID
+	if e.person != nil {
+		id = e.person.objectID
+	}
+	if id != "" {
+		u, err := tx.User(ctx, id)
+		switch {
+		case errors.Is(err, ErrNotFound) && e.person == nil:
+		case errors.Is(err, ErrNotFound) || err == nil && (e.person == nil || e.person.moved(u)):
+			return fail("", meanwhile, id)
+		case err != nil:
+			return r, err
+		}
+		r.before = u
+	}
+	if name := e.gains(); name != "" && !im.isGivenUp(name) {
+		other, err := tx.UserByUPN(ctx, name)
+		if err == nil && other.ObjectID != id {
+			return fail(attrUPN, meanwhile, other.who())
+		}
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return r, err
+		}
+	}
+	r.after, r.problems = e.fill(r.before)
+	if r.before.Version == 0 && len(r.problems) > 0 {
+		r.outcome = failed
+	}
+	return r, nil
+}
+
+// isGivenUp says whether the holder of a name gets another one from the file.
+func (im *importing) isGivenUp(name string) bool {
+	holder := im.plan.live[name]
+	return holder != nil && im.plan.leaves(holder)
+}
+
+// moved says whether what names the user is no longer what the plan was made with.
+func (p *person) moved(u User) bool {
+	return u.FoldedUPN() != p.name || employeeKey(u.Text(attrEmployeeID)) != p.employee || !u.Deleted.Equal(p.deleted)
+}
+
+// fill is the user as the row wants it, but for the manager. A value that is a problem is left as it is.
+func (e *entry) fill(before User) (User, []RowError) {
+	after := before.clone()
+	if before.Version == 0 {
+		after.AccountEnabled = true
+		after.ObjectID = e.objectID
+	}
+	var problems []RowError
+	for _, a := range table {
+		text, ok := e.row.Values[a.Name]
+		if !ok || e.kept[a.Name] || e.leaves(a.Name, strings.TrimSpace(text), before) {
+			continue
+		}
+		trial := after.clone()
+		err := trial.Set(a.Name, text)
+		if v, ok := trial.Attributes[a.Name]; err == nil && ok {
+			err = put(map[string]any{}, a.Name, v)
+		}
+		if err == nil {
+			err = checkVisibleAttribute(before, trial, a.Name)
+		}
+		if err != nil {
+			detail := err.Error()
+			if before.Version != 0 {
+				detail += "; the old value was kept"
+			}
+			problems = append(problems, RowError{Line: e.line(), Column: a.Name, Detail: detail})
+			continue
+		}
+		after = trial
+	}
+	normal, err := normalised(after)
+	if err != nil {
+		return before, append(problems, e.asProblem(err))
+	}
+	return normal, problems
+}
+
+func (e *entry) asProblem(err error) RowError {
+	problem := RowError{Line: e.line(), Detail: err.Error()}
+	var rule *Error
+	if errors.As(err, &rule) {
+		problem.Column = rule.Attribute
+	}
+	return problem
+}
+
+// leaves says whether a row has nothing to say about an attribute. What names a user cannot be cleared by a row that is found by it.
+func (e *entry) leaves(name, text string, before User) bool {
+	switch name {
+	case attrObjectID, attrManager:
+		return true
+	case attrAccountEnabled:
+		return text == ""
+	case attrUPN:
+		return text == "" && before.Version != 0
+	case attrEmployeeID:
+		return text == "" && e.objectID == ""
+	}
+	return false
+}
+
+func (im *importing) writeRow(ctx context.Context, tx Tx, before, after User) (User, outcome, error) {
+	if before.Version == 0 {
 		u, _, err := im.createUser(ctx, tx, after, im.options.Actor)
 		return u, created, err
 	}
@@ -347,11 +504,26 @@ func (im *importing) writeRow(ctx context.Context, tx Tx, before User, found boo
 	return u, updated, err
 }
 
+// collectNames gathers the names and employeeIds that users have after all rows, for the managers.
+func (im *importing) collectNames() {
+	for _, p := range im.plan.everybody {
+		if im.people[p.objectID] == nil {
+			im.names[p.name] = p.objectID
+			im.employees[p.employee] = append(im.employees[p.employee], p.objectID)
+		}
+	}
+	for id, i := range im.people {
+		im.names[scim.Fold(i.user.UserPrincipalName)] = id
+		im.employees[i.employee] = append(im.employees[i.employee], id)
+	}
+	delete(im.employees, "")
+}
+
 func (im *importing) setManagers(ctx context.Context, batch []wanted) error {
-	var changedIDs []string
+	var changedTo map[string]string // manager by object id
 	var broken []RowError
 	err := im.transaction(ctx, func(tx Tx) error {
-		changedIDs, broken = nil, nil
+		changedTo, broken = map[string]string{}, nil
 		for _, w := range batch {
 			did, err := im.setManager(ctx, tx, w)
 			var rule *Error
@@ -363,7 +535,7 @@ func (im *importing) setManagers(ctx context.Context, batch []wanted) error {
 				return fmt.Errorf("set the manager of line %d: %w", w.line, err)
 			}
 			if did {
-				changedIDs = append(changedIDs, w.objectID)
+				changedTo[w.objectID] = w.manager
 			}
 		}
 		return nil
@@ -372,8 +544,10 @@ func (im *importing) setManagers(ctx context.Context, batch []wanted) error {
 		return err
 	}
 	im.report.Errors = append(im.report.Errors, broken...)
-	for _, id := range changedIDs {
-		if p := im.people[id]; p.outcome == unchanged {
+	for id, manager := range changedTo {
+		p := im.people[id]
+		p.changed[attrManager] = manager
+		if p.outcome == unchanged {
 			p.outcome = updated
 		}
 	}
@@ -395,6 +569,9 @@ func (im *importing) setManager(ctx context.Context, tx Tx, w wanted) (bool, err
 	if err != nil || u.Text(attrManager) == manager {
 		return false, err
 	}
+	if im.options.DryRun {
+		return true, nil // what is written before is not there
+	}
 	u = u.clone()
 	if manager == "" {
 		delete(u.Attributes, attrManager)
@@ -413,29 +590,34 @@ func (im *importing) findManager(ctx context.Context, tx Tx, text string) (strin
 	if err := checkText(attrManager, text); err != nil {
 		return "", err
 	}
-	var u User
-	var err error
+	if id := im.names[scim.Fold(text)]; id != "" {
+		return id, nil
+	}
+	switch ids := im.employees[employeeKey(text)]; len(ids) {
+	case 0:
+	case 1:
+		return ids[0], nil
+	default:
+		return "", invalid(attrManager, "%s have employeeId %s; name the manager by userPrincipalName; the manager was left as it is", plural(len(ids), "user", "users"), text)
+	}
 	if id := strings.ToLower(text); isGUID(id) {
-		u, err = tx.User(ctx, id)
-	} else {
-		u, err = tx.UserByUPN(ctx, scim.Fold(text))
+		if im.people[id] != nil {
+			return id, nil
+		}
+		u, err := tx.User(ctx, id)
+		if !errors.Is(err, ErrNotFound) {
+			return u.ObjectID, err
+		}
 	}
-	if errors.Is(err, ErrNotFound) && im.options.DryRun && im.names[scim.Fold(text)] != "" {
-		return im.names[scim.Fold(text)], nil
-	}
-	if errors.Is(err, ErrNotFound) {
-		return "", invalid(attrManager, "there is no user %s, neither in the file nor in the directory; the manager was left as it is", text)
-	}
-	return u.ObjectID, err
+	return "", invalid(attrManager, "there is no user %s, neither in the file nor in the directory; the manager was left as it is", text)
 }
 
-func (im *importing) findAbsent(ctx context.Context) error {
-	return im.EachUser(ctx, UserQuery{}, func(u User) error {
-		if im.people[u.ObjectID] == nil && !im.mentioned[u.FoldedUPN()] {
-			im.report.Absent = append(im.report.Absent, Person{ObjectID: u.ObjectID, UserPrincipalName: u.UPN(), DisplayName: u.DisplayName()})
+func (im *importing) findAbsent() {
+	for _, p := range im.plan.everybody {
+		if im.people[p.objectID] == nil && !im.mentioned[p.objectID] {
+			im.report.Absent = append(im.report.Absent, p.person())
 		}
-		return nil
-	})
+	}
 }
 
 func (im *importing) softDeleteAbsent(ctx context.Context) error {
@@ -496,11 +678,25 @@ func (im *importing) finish() ImportReport {
 			im.report.Updated++
 		case restored:
 			im.report.Restored++
-		case unchanged:
+		default:
 			im.report.Unchanged++
+			continue
 		}
+		step := ImportStep{Line: p.line, Person: p.user, Outcome: p.outcome.String(), Changed: p.changed}
+		if p.outcome == created {
+			step.Person.ObjectID = "" // a dry run does not know it
+		}
+		im.report.Steps = append(im.report.Steps, step)
 	}
-	slices.SortStableFunc(im.report.Errors, func(a, b RowError) int { return a.Line - b.Line })
+	for i := range im.report.Errors {
+		e := &im.report.Errors[i]
+		e.Column = cmp.Or(im.options.Columns[e.Column], e.Column)
+	}
+	slices.SortFunc(im.report.Steps, func(a, b ImportStep) int { return a.Line - b.Line })
+	slices.SortFunc(im.report.Duplicates, func(a, b DuplicateRow) int { return a.Line - b.Line })
+	slices.SortStableFunc(im.report.Errors, func(a, b RowError) int {
+		return cmp.Or(a.Line-b.Line, strings.Compare(a.Column, b.Column))
+	})
 	return im.report
 }
 

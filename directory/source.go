@@ -29,6 +29,20 @@ func (o Object) Attributes() map[string]any {
 	return values
 }
 
+// SourceAttribute finds an attribute that Attributes can return, by its exact name.
+func SourceAttribute(name string) (Attribute, bool) {
+	if name == attrOriginalUPN {
+		name = attrUPN
+	}
+	a, ok := AttributeNamed(name)
+	return a, ok && a.Name == name
+}
+
+// HasAlways says whether every user has a value of this attribute.
+func (a Attribute) HasAlways() bool {
+	return a.Name == attrObjectID || a.Name == attrUPN || a.Name == attrAccountEnabled
+}
+
 // withoutGuestSuffix is a guest's name as Entra hands it to mappings: alias_domain#EXT#@tenant is alias@domain.
 func withoutGuestSuffix(upn string) string {
 	name, _, guest := strings.Cut(upn, "#EXT#@")

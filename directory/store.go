@@ -14,8 +14,12 @@ type Store interface {
 	DirectoryByName(ctx context.Context, name string) (Directory, error)
 	// CreateDirectory answers ErrConflict when the name is taken.
 	CreateDirectory(ctx context.Context, d Directory, e event.Event) error
-	// DeleteDirectory removes the directory and its users unless decide, which is given its applications, refuses.
-	DeleteDirectory(ctx context.Context, id ID, decide func([]Application) (event.Event, error)) error
+	// RenameDirectory answers ErrConflict when the name is taken.
+	RenameDirectory(ctx context.Context, id ID, name string, e event.Event) error
+	// DeleteDirectory removes the directory, its users, its applications and their provisioning, and appends the event made from what it counted.
+	DeleteDirectory(ctx context.Context, id ID, deleted func(Contents) event.Event) error
+	// Contents counts what a directory holds, or one application of it.
+	Contents(ctx context.Context, d ID, application string) (Contents, error)
 
 	User(ctx context.Context, d ID, objectID string) (User, error)
 	// UserByUPN finds a user that is not deleted by the folded userPrincipalName.
@@ -58,6 +62,10 @@ type Tx interface {
 	Application(ctx context.Context, id string) (Application, error)
 	// CreateApplication answers ErrConflict when the name is taken.
 	CreateApplication(ctx context.Context, a Application) error
+	// RenameApplication stores the name; ErrConflict when it is taken.
+	RenameApplication(ctx context.Context, a Application) error
+	// DeleteApplication removes an application, its assignments and its provisioning, and counts them.
+	DeleteApplication(ctx context.Context, id string) (Contents, error)
 	// Assign and Unassign say whether that changed anything.
 	Assign(ctx context.Context, application, objectID string, at time.Time) (bool, error)
 	Unassign(ctx context.Context, application, objectID string) (bool, error)

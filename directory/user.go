@@ -20,6 +20,7 @@ import (
 // The names of a directory's events. The subject of user and assignment events is the user's object id.
 const (
 	EventDirectoryCreated   = "directory.created"
+	EventDirectoryRenamed   = "directory.renamed"
 	EventDirectoryDeleted   = "directory.deleted"
 	EventUserCreated        = "user.created"
 	EventUserUpdated        = "user.updated"
@@ -29,6 +30,8 @@ const (
 	EventUserRestored       = "user.restored"
 	EventUserPurged         = "user.purged"
 	EventApplicationCreated = "application.created"
+	EventApplicationRenamed = "application.renamed"
+	EventApplicationDeleted = "application.deleted"
 	EventAssigned           = "assignment.added"
 	EventUnassigned         = "assignment.removed"
 )
@@ -69,7 +72,7 @@ func (u User) Text(name string) string {
 	case string:
 		return v
 	case []string:
-		return strings.Join(v, ";")
+		return JoinValues(v)
 	}
 	return ""
 }
@@ -127,7 +130,7 @@ func (u *User) Set(name, text string) error {
 		return nil
 	}
 	if a.MultiValued {
-		u.Attributes[a.Name] = splitValues(text)
+		u.Attributes[a.Name] = SplitValues(text)
 		return nil
 	}
 	u.Attributes[a.Name] = text
@@ -151,7 +154,8 @@ func parseBoolean(text string) (bool, error) {
 	return false, invalid(attrAccountEnabled, "accountEnabled is true or false, not %q", text)
 }
 
-func splitValues(text string) []string {
+// SplitValues reads the values of a multi-valued attribute from one text.
+func SplitValues(text string) []string {
 	var values []string
 	for v := range strings.SplitSeq(text, ";") {
 		if v = strings.TrimSpace(v); v != "" {
@@ -160,6 +164,9 @@ func splitValues(text string) []string {
 	}
 	return values
 }
+
+// JoinValues writes what SplitValues reads.
+func JoinValues(values []string) string { return strings.Join(values, ";") }
 
 // normalised is u in the one form in which it is stored, or the rule that it breaks.
 func normalised(u User) (User, error) {
@@ -477,6 +484,9 @@ func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (U
 	if u.ObjectID == "" {
 		u.ObjectID = strings.ToLower(h.newID())
 	}
+	if err := checkVisible(User{}, u); err != nil {
+		return User{}, false, err
+	}
 	if err := h.checkOthers(ctx, tx, User{}, u); err != nil {
 		return User{}, false, err
 	}
@@ -498,6 +508,9 @@ func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor s
 	names := changed(before, u)
 	if len(names) == 0 {
 		return before, false, nil
+	}
+	if err := checkVisible(before, u); err != nil {
+		return before, false, err
 	}
 	if err := h.checkOthers(ctx, tx, before, u); err != nil {
 		return before, false, err

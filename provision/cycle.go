@@ -78,7 +78,7 @@ func (r *run) takeUp(ctx context.Context) error {
 		s.Ready, s.Watermark, s.NextCycle = false, event.Position{}, time.Time{}
 		r.abandon("A change of the job's settings started a new initial cycle.")
 	}
-	if s.Credentials != j.Credentials && s.Quarantine != nil {
+	if (s.Credentials != j.Credentials || s.Revision != j.Revision) && s.Quarantine != nil {
 		s.Quarantine.NextAttempt = time.Time{} // tried at once
 	}
 	if s.Credentials != j.Credentials {

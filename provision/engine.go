@@ -113,7 +113,7 @@ func (r *run) connect() error {
 	if err != nil {
 		return &TargetError{
 			Kind: Incompatible, Code: "InvalidSchema", Err: err,
-			Detail: "The mapping cannot be used: " + err.Error(), Advice: "Correct the mapping, or restore the default mappings.",
+			Detail: "The mapping cannot be used, so nothing was sent: " + err.Error() + ".", Advice: "Correct the mapping, or restore the default mappings.",
 		}
 	}
 	target, err := r.e.openTarget(r.job)
@@ -130,21 +130,6 @@ func (e *Engine) openTarget(job Job) (Target, error) {
 		return nil, err
 	}
 	return e.Targets(job.TenantURL, secret)
-}
-
-func openSecret(s Sealer, job Job) (string, error) {
-	if !job.HasSecret() {
-		return "", nil
-	}
-	plain, err := s.Open(job.SealedSecret, secretContext(job.Key))
-	if err != nil {
-		return "", &TargetError{
-			Kind: Credentials, Code: "SystemForCrossDomainIdentityManagementInvalidCredentials", Err: err,
-			Detail: "The saved Secret Token cannot be opened with this installation's key.",
-			Advice: "Start with the key file that was used when it was saved, or save the Secret Token again.",
-		}
-	}
-	return string(plain), nil
 }
 
 func (r *run) pass() *pass {

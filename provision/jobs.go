@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/redact"
 )
 
 // Jobs is what people do with jobs: the Provisioning page and the command line.
@@ -31,6 +31,7 @@ type Settings struct {
 	Secret    *string // nil keeps the saved Secret Token, "" removes it
 	Status    Status
 	Scope     Scope
+	Actions   *FlowTypes // Target Object Actions of the user mapping; nil keeps them
 }
 
 // MappingEdit changes an object mapping. Nil fields stay as they are.
@@ -58,14 +59,47 @@ func (j *Jobs) List(ctx context.Context, d directory.ID) ([]Job, error) {
 
 // Save takes the Provisioning page. The first one makes the job.
 func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, error) {
-	job, err := j.change(ctx, k, actor, "provisioning.saved", func(job *Job) (string, error) { return j.apply(job, s) })
-	if !errors.Is(err, ErrNoJob) {
-		return job, err
+	return j.SaveFrom(ctx, k, func(Job) (Settings, error) { return s, nil }, actor)
+}
+
+// Edit changes the settings that edit changes, and leaves the others as they are at that moment. The first one makes the job. All of it takes
+// effect together: a job that is switched on begins with the mapping that came with it. edit may run more than once.
+func (j *Jobs) Edit(ctx context.Context, k Key, edit func(*Settings), actor string) (Job, error) {
+	return j.SaveFrom(ctx, k, func(now Job) (Settings, error) {
+		s := Settings{Mode: now.Mode, TenantURL: now.TenantURL, Status: now.Status, Scope: now.Scope}
+		edit(&s)
+		return s, nil
+	}, actor)
+}
+
+// SaveFrom saves settings that depend on the job as it is now: decide gets that job, the default one before the first Save. It runs again
+// when somebody else changes the job meanwhile, so it must have no other effect.
+func (j *Jobs) SaveFrom(ctx context.Context, k Key, decide func(now Job) (Settings, error), actor string) (Job, error) {
+	fn := func(job *Job) (string, error) {
+		s, err := decide(*job)
+		if err != nil {
+			return "", err
+		}
+		return j.apply(job, s)
 	}
-	if job, err = j.Default(k); err != nil {
+	for attempt := 0; ; attempt++ {
+		job, err := j.change(ctx, k, actor, "provisioning.saved", fn)
+		if errors.Is(err, ErrNoJob) {
+			job, err = j.first(ctx, k, fn, actor)
+		}
+		if !errors.Is(err, ErrChanged) || attempt == 5 {
+			return job, err
+		}
+	}
+}
+
+// first makes the job; ErrChanged if somebody else made it meanwhile.
+func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), actor string) (Job, error) {
+	job, err := j.Default(k)
+	if err != nil {
 		return Job{}, err
 	}
-	if _, err := j.apply(&job, s); err != nil {
+	if _, err := fn(&job); err != nil {
 		return Job{}, err
 	}
 	job.Version, job.Revision, job.Credentials, job.TargetNo = 1, 1, 1, 1
@@ -80,10 +114,19 @@ func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, 
 // apply puts settings into a job and says in a sentence what changed, "" if nothing did.
 func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	s.TenantURL = strings.TrimSpace(s.TenantURL)
+	var did []string
+	if s.Actions != nil {
+		words, err := j.setMapping(job, "", MappingEdit{Actions: s.Actions})
+		if err != nil {
+			return "", err
+		}
+		if words != "" {
+			did = append(did, strings.TrimSuffix(words, "."))
+		}
+	}
 	if err := j.check(*job, s); err != nil {
 		return "", err
 	}
-	var did []string
 	if s.Mode != job.Mode {
 		did = append(did, fmt.Sprintf("Provisioning Mode set to %s", s.Mode))
 		job.Mode = s.Mode
@@ -137,8 +180,10 @@ func (j *Jobs) check(job Job, s Settings) error {
 		return &InputError{Field: "Provisioning Status", Text: "can be On with Provisioning Mode Automatic only"}
 	case s.Mode == Automatic && s.TenantURL == "":
 		return &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
-	case s.Secret == nil && job.HasSecret() && !sameHost(s.TenantURL, job.TenantURL):
+	case s.Secret == nil && job.HasSecret() && !sameOrigin(s.TenantURL, job.TenantURL):
 		return &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
+	case redact.Tokens(s.TenantURL) != s.TenantURL:
+		return &InputError{Field: "Tenant URL", Text: "contains a token, which everybody who sees this page could read; enter it as Secret Token instead"}
 	case s.TenantURL == "":
 		return nil
 	}
@@ -147,7 +192,19 @@ func (j *Jobs) check(job Job, s Settings) error {
 	if errors.As(err, &te) {
 		return &InputError{Field: "Tenant URL", Text: te.Words()}
 	}
+	if err == nil && s.Status == On && job.Status != On {
+		_, err = usableMapping(job.Schema)
+	}
 	return err
+}
+
+// usableMapping compiles the user mapping. Its error is an *InputError.
+func usableMapping(s *Schema) (*mapping, error) {
+	m, err := compileMapping(s)
+	if err != nil {
+		return nil, &InputError{Field: "Mapping", Text: "cannot be used: " + err.Error() + ". Correct the mapping, or restore the default mappings"}
+	}
+	return m, nil
 }
 
 // seal stores a secret unreadably. Surrounding blanks come from copying.
@@ -163,7 +220,7 @@ func (j *Jobs) seal(job *Job, secret string) (changed bool, err error) {
 		job.SealedSecret = nil
 		return true, nil
 	}
-	job.SealedSecret, err = j.Sealer.Seal([]byte(secret), secretContext(job.Key))
+	job.SealedSecret, err = j.Sealer.Seal([]byte(secret), secretContext(job.Key, job.TenantURL))
 	if err != nil {
 		return false, fmt.Errorf("seal secret token: %w", err)
 	}
@@ -175,16 +232,6 @@ func endpoint(tenantURL string) string {
 	base, _, _ := strings.Cut(tenantURL, "?")
 	return strings.ToLower(strings.TrimRight(base, "/"))
 }
-
-func hostOf(tenantURL string) string {
-	u, err := url.Parse(tenantURL)
-	if err != nil {
-		return tenantURL
-	}
-	return u.Scheme + "://" + u.Host
-}
-
-func sameHost(a, b string) bool { return strings.EqualFold(hostOf(a), hostOf(b)) }
 
 // TestConnection asks the target for an account that cannot exist, with the saved
 // Secret Token if secret is nil. A refusal is a *TargetError whose Words tell a
@@ -204,14 +251,14 @@ func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secr
 	switch {
 	case secret != nil:
 		token = strings.TrimSpace(*secret)
-	case job.HasSecret() && !sameHost(tenantURL, job.TenantURL):
+	case job.HasSecret() && !sameOrigin(tenantURL, job.TenantURL):
 		return &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
 	default:
 		if token, err = openSecret(j.Sealer, job); err != nil {
 			return err
 		}
 	}
-	m, err := compileMapping(job.Schema)
+	m, err := usableMapping(job.Schema)
 	if err != nil {
 		return err
 	}
@@ -228,6 +275,9 @@ func (j *Jobs) Start(ctx context.Context, k Key, actor string) (Job, error) {
 	return j.change(ctx, k, actor, "provisioning.started", func(job *Job) (string, error) {
 		if job.Mode != Automatic {
 			return "", &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
+		}
+		if _, err := usableMapping(job.Schema); err != nil {
+			return "", err
 		}
 		job.Status = On
 		job.Credentials++
@@ -253,6 +303,9 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 		if job.Mode != Automatic {
 			return "", &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
 		}
+		if _, err := usableMapping(job.Schema); err != nil {
+			return "", err
+		}
 		job.Status = On
 		job.Revision++
 		job.Restarts++
@@ -263,28 +316,53 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 
 // SetMapping changes an object mapping. Users cannot be disabled.
 func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingEdit, actor string) (Job, error) {
+	return j.EditMapping(ctx, k, name, func(*ObjectMapping) (MappingEdit, error) { return edit, nil }, actor)
+}
+
+// EditMapping changes an object mapping in a way that depends on the mapping as it is now. decide runs again when somebody else changes
+// the job meanwhile, so it must have no other effect.
+func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(now *ObjectMapping) (MappingEdit, error), actor string) (Job, error) {
 	return j.change(ctx, k, actor, "provisioning.mapping_changed", func(job *Job) (string, error) {
-		schema := job.Schema.Clone()
-		m, err := schema.ObjectMapping(name)
+		m, err := job.Schema.ObjectMapping(name)
 		if err != nil {
 			return "", &InputError{Field: "Mapping", Text: err.Error()}
 		}
-		enabled, actions := m.Enabled, m.FlowTypes
-		if edit.Enabled != nil {
-			m.Enabled = *edit.Enabled
+		edit, err := decide(m)
+		if err != nil {
+			return "", err
 		}
-		if edit.Actions != nil {
-			m.FlowTypes = *edit.Actions
-		}
-		if m.SourceObjectName == "User" && !m.Enabled {
-			return "", &InputError{Field: "Enabled", Text: "the user mapping cannot be switched off; set Provisioning Status to Off instead"}
-		}
-		if enabled == m.Enabled && actions == m.FlowTypes {
-			return "", nil
-		}
-		j.replaceSchema(job, schema)
-		return fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes), nil
+		return j.setMapping(job, name, edit)
 	})
+}
+
+// setMapping changes the object mapping of that name, or the user mapping without one, and says in a sentence what changed.
+func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, error) {
+	schema := job.Schema.Clone()
+	m, err := schema.UserMapping()
+	if name != "" {
+		m, err = schema.ObjectMapping(name)
+	}
+	if err != nil {
+		return "", &InputError{Field: "Mapping", Text: err.Error()}
+	}
+	enabled, actions := m.Enabled, m.FlowTypes
+	if edit.Enabled != nil {
+		m.Enabled = *edit.Enabled
+	}
+	if edit.Actions != nil {
+		m.FlowTypes = *edit.Actions
+	}
+	if m.SourceObjectName == "User" && !m.Enabled {
+		return "", &InputError{Field: "Enabled", Text: "the user mapping cannot be switched off; set Provisioning Status to Off instead"}
+	}
+	if enabled == m.Enabled && actions == m.FlowTypes {
+		return "", nil
+	}
+	if _, err := usableMapping(schema); err != nil {
+		return "", err
+	}
+	j.replaceSchema(job, schema)
+	return fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes), nil
 }
 
 // RestoreDefaultMappings returns all mappings and scoping filters to the template.

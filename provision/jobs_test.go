@@ -2,6 +2,9 @@ package provision_test
 
 import (
 	"errors"
+	"net/url"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -73,11 +76,32 @@ func TestSave(t *testing.T) {
 			t.Errorf("got %+v, %v", d, err)
 		}
 	})
+	t.Run("a_sealed_token_opens_for_its_origin_alone", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		job := w.report().Job
+		save := func(url string, secret *string) (provision.Job, error) {
+			return w.jobs.Save(t.Context(), w.key, provision.Settings{Mode: job.Mode, TenantURL: url, Status: job.Status, Scope: job.Scope, Secret: secret}, "cli")
+		}
+		if _, err := save(job.TenantURL+"/other?aadOptscim062020", nil); err != nil {
+			t.Errorf("another path of the same origin: %v", err)
+		}
+		for _, url := range []string{
+			strings.Replace(job.TenantURL, "127.0.0.1", "localhost", 1),
+			strings.Replace(job.TenantURL, "http://", "https://", 1),
+			regexp.MustCompile(`:\d+`).ReplaceAllString(job.TenantURL, ":1"),
+		} {
+			var input *provision.InputError
+			if _, err := save(url, nil); !errors.As(err, &input) || input.Field != "Secret Token" {
+				t.Errorf("%s: got %v, want the token to be asked for again", url, err)
+			}
+		}
+	})
 	t.Run("the_secret_is_kept_sealed_for_its_job", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		job := w.report().Job
-		if got, want := string(job.SealedSecret), "provision/secret/contoso/acme|terces"; got != want {
+		if got, want := string(job.SealedSecret), "provision/secret/contoso/acme/"+originOf(t, job.TenantURL)+"|terces"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 		empty := ""
@@ -120,4 +144,27 @@ func TestSave(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+func originOf(t *testing.T, tenantURL string) string {
+	t.Helper()
+	u, err := url.Parse(tenantURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+func TestATenantURLHoldsNoToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	job := w.report().Job
+	token := "rollcall_" + strings.Repeat("a", 49)
+	for _, tenantURL := range []string{job.TenantURL + "?token=" + token, job.TenantURL + "/" + token, job.TenantURL + "?x=rollcall%5F" + token[9:]} {
+		var input *provision.InputError
+		_, err := w.jobs.Save(t.Context(), w.key, provision.Settings{Mode: job.Mode, TenantURL: tenantURL, Status: job.Status, Scope: job.Scope}, "cli")
+		if !errors.As(err, &input) || input.Field != "Tenant URL" || strings.Contains(err.Error(), token) {
+			t.Errorf("%s: got %v, want a refusal that does not show it", tenantURL, err)
+		}
+	}
 }

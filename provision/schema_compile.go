@@ -240,7 +240,7 @@ func (v *mappingCheck) expression(i int, row *AttributeMapping) *expr.Expr {
 	return e
 }
 
-// scope checks the names that a scope reads. Evaluating it is not the schema's business.
+// scope checks the names that a scope reads, and that each clause can tell users apart.
 func (v *mappingCheck) scope() {
 	if v.mapping.Scope.Empty() {
 		return
@@ -251,6 +251,10 @@ func (v *mappingCheck) scope() {
 			if _, ok := v.source.Attribute(clause.SourceOperandName); !ok {
 				v.whole(fmt.Sprintf("the scope %q reads %s, which the source object %s does not have%s",
 					group.Name, clause.SourceOperandName, v.source.Name, v.source.attributeHint(clause.SourceOperandName)))
+				continue
+			}
+			if problem := harmfulClause(clause); problem != "" && v.mapping.SourceObjectName == "User" {
+				v.whole(fmt.Sprintf("the scope %q: %s", group.Name, problem))
 			}
 		}
 	}

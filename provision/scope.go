@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/rollcall-scim/rollcall/directory"
 )
 
 // scopingFilter is an object mapping's scope, ready for use. Groups are
@@ -57,7 +59,7 @@ func compileScope(m *ObjectMapping) (*scopingFilter, error) {
 // blanks and underscores. A clause on an empty attribute is false, even a
 // negative one; only IS NULL is true then.
 func compileClause(c FilterClause) (func(v any) bool, error) {
-	op := strings.ToUpper(strings.NewReplacer(" ", "", "_", "").Replace(c.OperatorName))
+	op := operator(c)
 	switch op {
 	case "ISNULL":
 		return func(v any) bool { return empty(v) }, nil
@@ -93,6 +95,47 @@ func compileClause(c FilterClause) (func(v any) bool, error) {
 		return present(func(v string) bool { return compareNumber(op, v, n) }), nil
 	}
 	return nil, fmt.Errorf("there is no operator %q", c.OperatorName)
+}
+
+// harmfulClause says why a clause must not run, "" if it may. Such a clause comes
+// out the same for every user who may have an account. In most of these cases
+// nobody passes it, so that the engine would disable everyone.
+func harmfulClause(c FilterClause) string {
+	name := c.SourceOperandName
+	if name == attrSoftDeleted {
+		return "a scoping filter cannot use IsSoftDeleted. The engine computes it from the scoping filters, so that everyone would be out of scope and would be disabled. " +
+			"Remove the clause: users who are deleted, blocked or unassigned are disabled without it"
+	}
+	a, ok := directory.SourceAttribute(name)
+	op := operator(c)
+	nullTest := op == "ISNULL" || op == "ISNOTNULL"
+	test, err := compileClause(c)
+	switch {
+	case !ok:
+		hint := "Remove the clause, or use another attribute"
+		if near := directory.Suggest(name); near != "" && near != name {
+			hint = "Write " + near + ", or remove the clause"
+		}
+		return fmt.Sprintf("users of this directory have no attribute %s, so that the clause is the same for everyone. %s", name, hint)
+	case err != nil:
+		return "" // compileScope reports it
+	case a.MultiValued && !nullTest:
+		return fmt.Sprintf("%s has several values, and a scoping filter compares one. Use IS NULL or IS NOT NULL, or another attribute", name)
+	case a.Type == directory.Reference && !nullTest:
+		return fmt.Sprintf("%s refers to another user, and a scoping filter compares plain values. Use IS NULL or IS NOT NULL, or another attribute", name)
+	case a.HasAlways() && op == "ISNULL":
+		return fmt.Sprintf("every user has a value of %s, so that nobody would be in scope and everyone would be disabled. Remove the clause", name)
+	case a.Type == directory.Boolean && !test(true):
+		return fmt.Sprintf("only users whose %s is True can have an account, and this clause leaves them out, so that everyone would be disabled. Write %s IS TRUE, or remove the clause", name, name)
+	case op == "EQUALS" && !slices.ContainsFunc(c.TargetOperand.Values, func(v string) bool { return v != "" }):
+		return fmt.Sprintf("%s EQUALS an empty value is never true, so that nobody would be in scope and everyone would be disabled. Write %s IS NULL", name, name)
+	}
+	return ""
+}
+
+// operator is a clause's operator without case, spaces and underscores.
+func operator(c FilterClause) string {
+	return strings.ToUpper(strings.NewReplacer(" ", "", "_", "").Replace(c.OperatorName))
 }
 
 func compareNumber(op, v string, n int64) bool {

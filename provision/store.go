@@ -22,6 +22,11 @@ type Store interface {
 	// DeleteJob removes a job and everything remembered for it.
 	DeleteJob(ctx context.Context, k Key, e event.Event) error
 
+	// Secrets returns the sealed Secret Tokens of all jobs that have one, ordered by key.
+	Secrets(ctx context.Context) ([]SealedSecret, error)
+	// ReplaceSecret puts sealed in the place of old; ErrChanged if the job has another one now.
+	ReplaceSecret(ctx context.Context, old SealedSecret, sealed []byte) error
+
 	State(ctx context.Context, k Key) (State, error)
 	// Watched returns the states of jobs that are Automatic and On.
 	Watched(ctx context.Context) (map[Key]State, error)

@@ -56,7 +56,7 @@ func newExchange(t *testing.T, status int, answer string) *exchange {
 
 func open(t *testing.T, tenantURL, token string) *scimclient.Client {
 	t.Helper()
-	return openWith(t, tenantURL, token, outbound.Options{})
+	return openWith(t, tenantURL, token, outbound.Options{AllowLoopback: true})
 }
 
 func openWith(t *testing.T, tenantURL, token string, o outbound.Options) *scimclient.Client {
@@ -226,7 +226,7 @@ func TestConnection(t *testing.T) {
 				if tt.url == slow.URL {
 					timeout = 300 * time.Millisecond
 				}
-				te := problem(t, openWith(t, tt.url, "", outbound.Options{Timeout: timeout}).Test(t.Context(), "userName"))
+				te := problem(t, openWith(t, tt.url, "", outbound.Options{AllowLoopback: true, Timeout: timeout}).Test(t.Context(), "userName"))
 				if te.Kind != tt.kind || !strings.Contains(te.Words(), tt.words) {
 					t.Errorf("got %s %q, want %s with %q", te.Kind, te.Words(), tt.kind, tt.words)
 				}
@@ -558,7 +558,7 @@ func TestProblems(t *testing.T) {
 	t.Run("an_answer_that_is_too_large_is_no_scim", func(t *testing.T) {
 		t.Parallel()
 		x := newExchange(t, 200, `{"x":"`+strings.Repeat("x", 1<<12)+`"}`)
-		_, err := openWith(t, x.URL, "", outbound.Options{MaxBody: 1 << 10}).Get(t.Context(), "7")
+		_, err := openWith(t, x.URL, "", outbound.Options{AllowLoopback: true, MaxBody: 1 << 10}).Get(t.Context(), "7")
 		if te := problem(t, err); te.Kind != provision.Incompatible || !strings.Contains(te.Detail, "larger") {
 			t.Errorf("got %+v", te)
 		}

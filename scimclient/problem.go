@@ -19,6 +19,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/internal/outbound"
+	"github.com/rollcall-scim/rollcall/internal/redact"
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
@@ -107,7 +108,7 @@ func (a answer) scimError() scimError {
 // detail is what the application said, or what its status says when it said nothing.
 func (a answer) detail(said string) string {
 	if said != "" {
-		return sentence(shorten(said, 1000))
+		return sentence(shorten(redact.Tokens(said), 1000))
 	}
 	text := fmt.Sprintf("The application answered %d %s", a.status, http.StatusText(a.status))
 	if kind := a.header.Get("Content-Type"); strings.Contains(kind, "html") {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/rollcall-scim/rollcall/internal/redact"
 )
 
 const (
@@ -248,11 +250,26 @@ func (l *RequestLog) prepare(r Request) Request {
 		r.Time = l.sites.Now()
 	}
 	r.Time = r.Time.UTC().Truncate(time.Microsecond)
-	r.Path = clip(r.Path)
-	r.Sentence = clip(r.Sentence)
-	r.UserName = clip(r.UserName)
-	r.Subject = clip(r.Subject)
+	r.Path = clip(redact.Tokens(r.Path))
+	r.Sentence = clip(redact.Tokens(r.Sentence))
+	r.UserName = clip(redact.Tokens(r.UserName))
+	r.Subject = clip(redact.Tokens(r.Subject))
+	r.Fixes = redactAll(r.Fixes)
+	r.Ignored = redactAll(r.Ignored)
 	return r
+}
+
+// redactAll cuts tokens out of notes. It copies them only when one holds a token.
+func redactAll(notes []string) []string {
+	for i, note := range notes {
+		short := redact.Tokens(note)
+		if short == note {
+			continue
+		}
+		notes = slices.Clone(notes)
+		notes[i] = short
+	}
+	return notes
 }
 
 func clip(text string) string {

@@ -113,6 +113,8 @@ type Store interface {
 type Tx interface {
 	Site() Site
 	PutSite(ctx context.Context, s Site) error
+	// RenameSite stores another name and ends the site's sessions and sign-in links; ErrNameTaken if another site has it.
+	RenameSite(ctx context.Context, name string) error
 	// DeleteSite removes the site, its people, tokens and request log. Its events stay.
 	DeleteSite(ctx context.Context) error
 	Tokens(ctx context.Context) ([]Token, error) // newest first
@@ -225,7 +227,7 @@ func checkSettings(old Site, next *Site) error {
 	}
 	next.Profile = p
 	if next.ID != old.ID || next.Name != old.Name || !next.Created.Equal(old.Created) {
-		return fmt.Errorf("%w: the name of a site cannot be changed", ErrInvalid)
+		return fmt.Errorf("%w: a site is renamed with Rename, and keeps its id", ErrInvalid)
 	}
 	if next.MatchesUserName != old.MatchesUserName {
 		return fmt.Errorf("%w: what SCIM userName matches cannot be chosen in this version", ErrInvalid)
@@ -283,6 +285,30 @@ func (s *Sites) settingEvents(old, next Site, actor string) []event.Event {
 		add("site.profile_changed", fmt.Sprintf("Profile changed from %s to %s", old.Profile, next.Profile))
 	}
 	return append(events, s.switchEvents(old, next, actor)...)
+}
+
+// Rename gives a site another name, which is part of its every address: the Tenant URL changes with it, and the old one is unknown from the
+// next request on. People, tokens and the request log stay. Sessions end, because browsers keep them for the old address.
+func (s *Sites) Rename(ctx context.Context, id ID, name, actor string) (Site, error) {
+	if err := CheckName(name); err != nil {
+		return Site{}, err
+	}
+	var renamed Site
+	err := s.Store.UpdateSite(ctx, id, func(tx Tx) error {
+		old := tx.Site()
+		if renamed = old; old.Name == name {
+			return nil
+		}
+		renamed.Name = name
+		if err := tx.RenameSite(ctx, name); err != nil {
+			return err
+		}
+		return tx.AppendEvent(ctx, s.event(id, "site.renamed", actor, string(id), fmt.Sprintf("Site %s was renamed to %s; its addresses changed, and everyone was signed out", old.Name, name)))
+	})
+	if err != nil {
+		return Site{}, fmt.Errorf("rename the site to %s: %w", name, err)
+	}
+	return renamed, nil
 }
 
 // Delete removes a site with its people, tokens and request log. confirmation is the site's name, typed by whoever asks.

@@ -170,6 +170,42 @@ func TestUpdate(t *testing.T) {
 	})
 }
 
+func TestRename(t *testing.T) {
+	t.Run("the_site_goes_on_under_its_new_name_alone", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			ctx := t.Context()
+			f.create(t, "other")
+			_, secret := f.token(t, site.TokenRequest{FormNumber: "1"})
+			if _, err := f.sites.Rename(ctx, f.acme.ID, "other", "cli"); !errors.Is(err, site.ErrNameTaken) {
+				t.Errorf("a taken name: got %v", err)
+			}
+			if _, err := f.sites.Rename(ctx, f.acme.ID, "Acme Inc", "cli"); !errors.Is(err, site.ErrInvalid) {
+				t.Errorf("no name: got %v", err)
+			}
+			for range 2 { // its own name again changes nothing
+				if renamed, err := f.sites.Rename(ctx, f.acme.ID, "acme-inc", "cli"); err != nil || renamed.Name != "acme-inc" || renamed.ID != f.acme.ID {
+					t.Fatalf("got %+v, %v", renamed, err)
+				}
+			}
+			if _, _, err := f.sites.Authenticate(ctx, "acme", secret); !errors.Is(err, site.ErrUnauthorized) {
+				t.Errorf("its old address: got %v, want ErrUnauthorized", err)
+			}
+			if st, _, err := f.sites.Authenticate(ctx, "acme-inc", secret); err != nil || st.ID != f.acme.ID {
+				t.Errorf("its new address: got %+v, %v", st, err)
+			}
+			events := story(t, f.db, event.Site(string(f.acme.ID)))
+			if i := slices.Index(events, "site.renamed by cli"); i < 0 || slices.Contains(events[i+1:], "site.renamed by cli") {
+				t.Errorf("got the events %v", events)
+			}
+			// Who gets the name next gets nothing of the site that had it.
+			f.create(t, "acme")
+			if _, _, err := f.sites.Authenticate(ctx, "acme", secret); !errors.Is(err, site.ErrUnauthorized) {
+				t.Errorf("another site of the old name: got %v, want ErrUnauthorized", err)
+			}
+		})
+	})
+}
+
 func TestDelete(t *testing.T) {
 	t.Run("it_takes_the_name_and_leaves_nothing_but_events", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
 )
 
 // Directories fills directory.Store.
@@ -68,33 +69,70 @@ func (s Directories) CreateDirectory(ctx context.Context, d directory.Directory,
 	})
 }
 
-// DeleteDirectory removes a directory with its users unless decide refuses.
-func (s Directories) DeleteDirectory(ctx context.Context, id directory.ID, decide func([]directory.Application) (event.Event, error)) error {
+// RenameDirectory stores a directory's new name and its event.
+func (s Directories) RenameDirectory(ctx context.Context, id directory.ID, name string, e event.Event) error {
 	return s.DB.update(ctx, func(tx *Tx) error {
 		t := directoryTx{tx: tx, directory: string(id)}
 		if err := t.lock(ctx); err != nil {
 			return err
 		}
-		applications, err := t.applications(ctx)
+		did, err := tx.changed(ctx, `
+			update directory
+			set name = $2
+			where id = $1 and not exists (select 1 from directory where name = $2 and id <> $1)`, t.directory, name)
 		if err != nil {
 			return err
 		}
-		e, err := decide(applications)
+		if !did {
+			return directory.ErrConflict
+		}
+		return tx.appendEvent(ctx, e)
+	})
+}
+
+// DeleteDirectory removes a directory with everything in it.
+func (s Directories) DeleteDirectory(ctx context.Context, id directory.ID, deleted func(directory.Contents) event.Event) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		t := directoryTx{tx: tx, directory: string(id)}
+		if err := t.lock(ctx); err != nil {
+			return err
+		}
+		gone, err := t.contents(ctx, "")
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `
-			delete from directory_user
-			where directory = $1`, t.directory); err != nil {
+		jobs, err := tx.jobsOf(ctx, id)
+		if err != nil {
 			return err
+		}
+		for _, k := range jobs {
+			if _, err := tx.removeJob(ctx, k); err != nil {
+				return err
+			}
+		}
+		for _, table := range []string{"directory_assignment", "directory_application", "directory_user"} {
+			if _, err := tx.Exec(ctx, `
+				delete from `+table+`
+				where directory = $1`, t.directory); err != nil {
+				return err
+			}
 		}
 		if _, err := tx.Exec(ctx, `
 			delete from directory
 			where id = $1`, t.directory); err != nil {
 			return err
 		}
-		return tx.appendEvent(ctx, e)
+		return tx.appendEvent(ctx, deleted(gone))
 	})
+}
+
+// Contents counts what a directory holds, or one application of it.
+func (s Directories) Contents(ctx context.Context, d directory.ID, application string) (c directory.Contents, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		c, err = t.contents(ctx, application)
+		return err
+	})
+	return c, err
 }
 
 // User finds a user, deleted or not.
@@ -397,6 +435,57 @@ func (t directoryTx) CreateApplication(ctx context.Context, a directory.Applicat
 		return directory.ErrConflict
 	}
 	return err
+}
+
+func (t directoryTx) RenameApplication(ctx context.Context, a directory.Application) error {
+	did, err := t.tx.changed(ctx, `
+		update directory_application
+		set name = $3, name_folded = $4
+		where directory = $1 and id = $2
+			and not exists (select 1 from directory_application where directory = $1 and name_folded = $4 and id <> $2)`,
+		t.directory, a.ID, a.Name, a.FoldedName())
+	if err == nil && !did {
+		return directory.ErrConflict
+	}
+	return err
+}
+
+// DeleteApplication removes the job of an application too, as a foreign key would.
+func (t directoryTx) DeleteApplication(ctx context.Context, id string) (directory.Contents, error) {
+	gone, err := t.contents(ctx, id)
+	if err != nil {
+		return gone, err
+	}
+	if _, err := t.tx.removeJob(ctx, provision.Key{Directory: directory.ID(t.directory), App: id}); err != nil {
+		return gone, err
+	}
+	if _, err := t.tx.Exec(ctx, `
+		delete from directory_assignment
+		where directory = $1 and application = $2`, t.directory, id); err != nil {
+		return gone, err
+	}
+	_, err = t.tx.Exec(ctx, `
+		delete from directory_application
+		where directory = $1 and id = $2`, t.directory, id)
+	return gone, err
+}
+
+// contents counts what one application has, or the directory with all its applications.
+func (t directoryTx) contents(ctx context.Context, application string) (c directory.Contents, err error) {
+	if application == "" {
+		err = t.tx.QueryRow(ctx, `
+			select
+				(select count(*) from directory_user where directory = $1),
+				(select count(*) from directory_application where directory = $1),
+				(select count(*) from directory_assignment where directory = $1),
+				(select count(*) from job_link where directory = $1)`, t.directory).Scan(&c.Users, &c.Applications, &c.Assigned, &c.Linked)
+		return c, err
+	}
+	err = t.tx.QueryRow(ctx, `
+		select
+			(select count(*) from directory_assignment where directory = $1 and application = $2),
+			(select count(*) from job_link where directory = $1 and app = $2)`, t.directory, application).Scan(&c.Assigned, &c.Linked)
+	return c, err
 }
 
 func (t directoryTx) Assign(ctx context.Context, application, objectID string, at time.Time) (bool, error) {

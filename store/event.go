@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/redact"
 )
 
 // Events fills event.Store.
@@ -29,7 +30,7 @@ func (tx *Tx) appendEvent(ctx context.Context, e event.Event) error {
 	return tx.send(ctx, `
 		insert into event (time, scope_kind, scope_id, name, actor, subject, text, data)
 		values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		micros(at), e.Scope.Kind, e.Scope.ID, e.Name, e.Actor, e.Subject, e.Text, string(e.Data))
+		micros(at), e.Scope.Kind, e.Scope.ID, e.Name, redact.Tokens(e.Actor), e.Subject, redact.Tokens(e.Text), redact.Document(string(e.Data)))
 }
 
 // Read returns up to limit events of the scope after a position, oldest first.

@@ -40,6 +40,7 @@ type DB struct {
 	now    func() time.Time
 	settle time.Duration
 	engine engine
+	file   string
 }
 
 // engine is what the two databases do differently with transactions.
@@ -102,6 +103,10 @@ func Path(url string) string {
 
 // Kind returns SQLite or PostgreSQL.
 func (db *DB) Kind() string { return db.kind }
+
+// File returns the path of a SQLite file with links resolved, "" for PostgreSQL.
+// The files that belong to the database stand beside it.
+func (db *DB) File() string { return db.file }
 
 // Ping reports whether the database answers.
 func (db *DB) Ping(ctx context.Context) error {

@@ -131,6 +131,48 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 	})
 }
 
+// Secrets reads the sealed Secret Tokens. Its columns have been there since the first version of the table, so that it can
+// run before a migration.
+func (s Provisioning) Secrets(ctx context.Context) (secrets []provision.SealedSecret, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		secrets, err = collect(ctx, tx, scanSecret, `
+			select directory, app, tenant_url, secret
+			from job
+			where secret <> ''
+			order by directory, app`)
+		return err
+	})
+	return secrets, err
+}
+
+func scanSecret(row scanner) (provision.SealedSecret, error) {
+	var s provision.SealedSecret
+	var sealed string
+	err := row.Scan(&s.Key.Directory, &s.Key.App, &s.TenantURL, &sealed)
+	if err != nil {
+		return provision.SealedSecret{}, err
+	}
+	if s.Sealed, err = base64.StdEncoding.DecodeString(sealed); err != nil {
+		return provision.SealedSecret{}, fmt.Errorf("read secret of job %s: %w", s.Key, err)
+	}
+	return s, nil
+}
+
+// ReplaceSecret raises the job's version, so that a save that has read the old secret is refused and tried again.
+func (s Provisioning) ReplaceSecret(ctx context.Context, old provision.SealedSecret, sealed []byte) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		did, err := tx.changed(ctx, `
+			update job
+			set secret = $3, version = version + 1
+			where directory = $1 and app = $2 and secret = $4 and tenant_url = $5`,
+			string(old.Key.Directory), old.Key.App, base64.StdEncoding.EncodeToString(sealed), base64.StdEncoding.EncodeToString(old.Sealed), old.TenantURL)
+		if err == nil && !did {
+			err = provision.ErrChanged
+		}
+		return err
+	})
+}
+
 // jobTables hold what is kept for a job, keyed by it.
 func jobTables() []string {
 	return []string{"job", "job_state", "job_pending", "job_link", "job_op", "job_escrow", "job_unmatched", "provisioning_log"}
@@ -139,22 +181,44 @@ func jobTables() []string {
 // DeleteJob removes a job and everything kept for it.
 func (s Provisioning) DeleteJob(ctx context.Context, k provision.Key, e event.Event) error {
 	return s.DB.update(ctx, func(tx *Tx) error {
-		for _, table := range jobTables() {
-			did, err := tx.changed(ctx, `
-				delete from `+table+`
-				where directory = $1 and app = $2`, string(k.Directory), k.App)
-			if err != nil {
-				return err
-			}
-			if table == "job" && !did {
-				return provision.ErrNoJob
-			}
-		}
-		if err := tx.forgetLease(ctx, provision.LeaseKind, k.String()); err != nil {
+		did, err := tx.removeJob(ctx, k)
+		if err != nil {
 			return err
+		}
+		if !did {
+			return provision.ErrNoJob
 		}
 		return tx.appendEvent(ctx, e)
 	})
+}
+
+// removeJob removes a job with everything kept for it and its lease, and says whether there was one. A process that works on the job can
+// write nothing more.
+func (tx *Tx) removeJob(ctx context.Context, k provision.Key) (had bool, err error) {
+	for _, table := range jobTables() {
+		did, err := tx.changed(ctx, `
+			delete from `+table+`
+			where directory = $1 and app = $2`, string(k.Directory), k.App)
+		if err != nil {
+			return false, err
+		}
+		if table == "job" {
+			had = did
+		}
+	}
+	return had, tx.forgetLease(ctx, provision.LeaseKind, k.String())
+}
+
+// jobsOf returns the keys of a directory's jobs.
+func (tx *Tx) jobsOf(ctx context.Context, d directory.ID) ([]provision.Key, error) {
+	return collect(ctx, tx, func(row scanner) (provision.Key, error) {
+		k := provision.Key{Directory: d}
+		return k, row.Scan(&k.App)
+	}, `
+		select app
+		from job
+		where directory = $1
+		order by app`, string(d))
 }
 
 // State reads how a job is going.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/internal/redact"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -24,14 +25,14 @@ func (t jobTx) entry(ctx context.Context, o provision.Outcome) error {
 	return t.exec(ctx, `
 		insert into provisioning_log (directory, app, time, id, object_id, cycle, action, status, search_text, entry)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		micros(e.ActivityTime), e.ID, o.ObjectID, e.CycleID, string(e.Action), string(e.Status.Status), searchText(e), string(document))
+		micros(e.ActivityTime), e.ID, o.ObjectID, e.CycleID, string(e.Action), string(e.Status.Status), searchText(e), redact.Document(string(document)))
 }
 
 // searchText is what a search of the log looks at, folded.
 func searchText(e *provision.LogEntry) string {
-	return scim.Fold(strings.Join([]string{
+	return scim.Fold(redact.Tokens(strings.Join([]string{
 		e.SourceIdentity.DisplayName, e.SourceIdentity.Details["userPrincipalName"], e.SourceIdentity.ID, e.TargetIdentity.ID, e.Status.Code,
-	}, "\n"))
+	}, "\n")))
 }
 
 // Logs reads one page of the log, newest first. The cursor is the last row's key.

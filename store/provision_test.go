@@ -490,3 +490,39 @@ func TestProvisioningLog(t *testing.T) {
 		}
 	})
 }
+
+func TestSecrets(t *testing.T) {
+	t.Parallel()
+	eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
+		all, err := s.Secrets(t.Context())
+		want := []provision.SealedSecret{
+			{Key: f.Key, TenantURL: "https://acme.example.com/scim", Sealed: []byte{0, 1, 255, '\n'}},
+			{Key: other.Key, TenantURL: "https://acme.example.com/scim", Sealed: []byte{0, 1, 255, '\n'}},
+		}
+		if d := cmp.Diff(want, all); err != nil || d != "" {
+			t.Fatalf("%v (-want +got):\n%s", err, d)
+		}
+		before, err := s.Job(t.Context(), f.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.ReplaceSecret(t.Context(), all[0], []byte("new")); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.ReplaceSecret(t.Context(), all[0], []byte("newer")); !errors.Is(err, provision.ErrChanged) {
+			t.Errorf("got %v for a secret that is another one by now, want ErrChanged", err)
+		}
+		after, err := s.Job(t.Context(), f.Key)
+		if err != nil || string(after.SealedSecret) != "new" {
+			t.Errorf("got %q, %v", after.SealedSecret, err)
+		}
+		// A save that has read the old secret must not put it back.
+		before.Version++
+		if err := s.UpdateJob(t.Context(), before, jobEvent(f.Key, "saved")); !errors.Is(err, provision.ErrChanged) {
+			t.Errorf("got %v for a save of before, want ErrChanged", err)
+		}
+		if untouched, err := s.Job(t.Context(), other.Key); err != nil || string(untouched.SealedSecret) != "\x00\x01\xff\n" {
+			t.Errorf("got %q, %v for the other job", untouched.SealedSecret, err)
+		}
+	})
+}

@@ -206,14 +206,44 @@ func (t siteTx) PutSite(ctx context.Context, s site.Site) error {
 	return err
 }
 
-// DeleteSite leaves what hangs on the site to the database's cascades.
+func (t siteTx) RenameSite(ctx context.Context, name string) error {
+	did, err := t.tx.changed(ctx, `
+		update site
+		set name = $2
+		where id = $1 and not exists (select 1 from site where name = $2 and id <> $1)`, string(t.site.ID), name)
+	if err != nil {
+		return err
+	}
+	if !did {
+		return site.ErrNameTaken
+	}
+	if _, err := t.tx.Exec(ctx, `
+		delete from site_session
+		where site = $1`, string(t.site.ID)); err != nil {
+		return err
+	}
+	return t.forgetLinks(ctx)
+}
+
+// DeleteSite leaves what hangs on the site to the database's cascades, as far as they reach.
 func (t siteTx) DeleteSite(ctx context.Context) error {
 	if err := t.tx.forgetLease(ctx, roster.LeaseKind, string(t.site.ID)); err != nil {
+		return err
+	}
+	if err := t.forgetLinks(ctx); err != nil {
 		return err
 	}
 	_, err := t.tx.Exec(ctx, `
 		delete from site
 		where id = $1`, string(t.site.ID))
+	return err
+}
+
+// forgetLinks removes the site's sign-in links, which no foreign key ties to it.
+func (t siteTx) forgetLinks(ctx context.Context) error {
+	_, err := t.tx.Exec(ctx, `
+		delete from signin_link
+		where site = $1`, string(t.site.ID))
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -51,13 +52,17 @@ func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB,
 	if err := pageCaches(); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	path, err := filepath.Abs(path)
+	path, err := resolve(path)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	if err := createPrivate(path); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
+	if err := makePrivate(path, o.Log); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	db.file = path
 	// Commits wait for the data and the size of the log, not for its timestamps.
 	if _, err := sqlite.Fdatasync(true); err != nil && !errors.Is(err, sqlite.ErrFdatasyncUnavailable) {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
@@ -250,6 +255,13 @@ func (s *sqliteDB) serve(ctx context.Context) error {
 	defer s.mu.Unlock()
 	if s.served != nil {
 		return nil
+	}
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return err
+	}
+	if n := otherNames(info); n > 0 {
+		return fmt.Errorf("the database file %s has another name (a hard link), under which a second server would not see this one; remove the other name", s.path)
 	}
 	beside := sqliteDB{path: s.path + "-server"}
 	if err := createPrivate(beside.path); err != nil {

@@ -85,7 +85,7 @@ func (c *command) demo(cmd *cobra.Command, address string, done bool) (err error
 		c.publicURL = "http://" + reachable(ln.Addr())
 	}
 	log := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s, err := c.openServices(cmd.Context(), wiring{log: log, allowPrivate: c.allowPrivate, instance: "demo"})
+	s, err := c.openServices(cmd.Context(), wiring{log: log, listens: []net.Addr{ln.Addr()}, instance: "demo"})
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -212,17 +212,10 @@ func (c *command) followGuide(ctx context.Context, s *services, st site.Site, ke
 	}); err != nil {
 		return err
 	}
-	job, err := s.jobs.Save(ctx, key, provision.Settings{
-		Mode: provision.Automatic, TenantURL: c.tenantURL(st.Name), Secret: &secret, Scope: provision.AssignedOnly, Status: provision.Off,
-	}, actor)
-	if err != nil {
-		return err
-	}
 	update := provision.FlowTypes(0).With(provision.FlowUpdate, true)
-	if err := setUserActions(ctx, s.jobs, job, &update); err != nil {
-		return err
-	}
-	if _, err := s.jobs.Start(ctx, key, actor); err != nil {
+	if _, err := s.jobs.Save(ctx, key, provision.Settings{
+		Mode: provision.Automatic, TenantURL: c.tenantURL(st.Name), Secret: &secret, Scope: provision.AssignedOnly, Status: provision.On, Actions: &update,
+	}, actor); err != nil {
 		return inWords(err)
 	}
 	for {

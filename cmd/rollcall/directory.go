@@ -14,7 +14,7 @@ import (
 
 func (c *command) directoryCommand() *cobra.Command {
 	return group("directory", "Directories: the company's end",
-		c.directoryCreate(), c.directoryList(), c.directoryImport(), c.directoryExport(), c.directoryDelete(), c.directoryUser())
+		c.directoryCreate(), c.directoryList(), c.directoryRename(), c.directoryDelete(), c.directoryImport(), c.directoryExport(), c.directoryUser())
 }
 
 type directoryJSON struct {
@@ -181,29 +181,60 @@ func exportUsers(ctx context.Context, h *directory.Handle, w io.Writer) error {
 	return out.Flush()
 }
 
-func (c *command) directoryDelete() *cobra.Command {
-	var confirm string
-	cmd := &cobra.Command{
-		Use: "delete NAME --confirm NAME", Short: "Delete a directory that has no applications; cannot be undone", Args: names("NAME"),
+func (c *command) directoryRename() *cobra.Command {
+	return &cobra.Command{
+		Use: "rename NAME NEW-NAME", Short: "Give a directory another name", Args: names("NAME", "NEW-NAME"),
 		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
 			d, err := s.directories.ByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			if confirm != d.Name {
-				n, err := s.directories.Open(d).Counts(cmd.Context())
-				if err != nil {
-					return err
-				}
-				return usagef(cmd, "deletes %s and cannot be undone; to do it add --confirm %s", plural(n.Enabled+n.Disabled+n.Deleted, "user", "users"), d.Name)
-			}
-			if err := s.directories.Delete(cmd.Context(), d, actor); err != nil {
+			renamed, err := s.directories.Rename(cmd.Context(), d, args[1], actor)
+			if err != nil {
 				return err
 			}
-			return c.print(map[string]string{"deleted": d.Name}, func(w io.Writer) { fmt.Fprintf(w, "Directory %s was deleted.\n", d.Name) })
+			return c.print(map[string]string{"name": renamed.Name, "before": d.Name}, func(w io.Writer) {
+				fmt.Fprintf(w, "Directory %s is now %s. Its pages are at %s/d/%s.\n", d.Name, renamed.Name, c.address(), renamed.Name)
+			})
 		}),
 	}
-	cmd.Flags().StringVar(&confirm, "confirm", "", "the directory's name, to show that you mean it")
+}
+
+func (c *command) directoryDelete() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "delete NAME", Short: "Delete a directory with its users and applications; cannot be undone", Args: names("NAME"),
+		Long: `Deletes a directory with its users, its applications and their provisioning. Nothing
+is sent to the applications: the accounts that people have there stay as they are,
+and nobody looks after them any longer.
+
+Asks first, with the numbers. --yes answers that question.`,
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			d, err := s.directories.ByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			held, err := s.directories.Open(d).Contents(cmd.Context())
+			if err != nil {
+				return err
+			}
+			question := fmt.Sprintf("This deletes the directory %s with %s and %s. %s at applications will stay as %s, and nobody looks after %s any longer.",
+				d.Name, plural(held.Users, "user", "users"), plural(held.Applications, "application", "applications"),
+				plural(held.Linked, "linked account", "linked accounts"), these(held.Linked, "it is", "they are"), these(held.Linked, "it", "them"))
+			if err := c.confirm(cmd, yes, question, d.Name); err != nil {
+				return err
+			}
+			gone, err := s.directories.Delete(cmd.Context(), d, actor)
+			if err != nil {
+				return err
+			}
+			return c.print(map[string]any{"deleted": d.Name, "users": gone.Users, "applications": gone.Applications, "linked": gone.Linked}, func(w io.Writer) {
+				fmt.Fprintf(w, "Directory %s was deleted with %s and %s. %s stayed as %s.\n", d.Name, plural(gone.Users, "user", "users"),
+					plural(gone.Applications, "application", "applications"), plural(gone.Linked, "linked account", "linked accounts"), these(gone.Linked, "it was", "they were"))
+			})
+		}),
+	}
+	yesFlag(cmd, &yes)
 	return cmd
 }
 

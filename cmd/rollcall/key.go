@@ -1,16 +1,27 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"log/slog"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/internal/seal"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/store"
 )
 
 func (c *command) keyCommand() *cobra.Command {
-	create := &cobra.Command{
+	return group("key", "The key that seals stored credentials", c.keyCreate(), c.keyRotate(), c.keyReset())
+}
+
+func (c *command) keyCreate() *cobra.Command {
+	return &cobra.Command{
 		Use: "create FILE", Short: "Make a new key in a file that does not exist yet", Args: names("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := seal.Create(args[0]); err != nil {
@@ -21,5 +32,225 @@ func (c *command) keyCommand() *cobra.Command {
 			})
 		},
 	}
-	return group("key", "The key that seals stored credentials", create)
+}
+
+func (c *command) keyRotate() *cobra.Command {
+	var prepare, finish bool
+	cmd := &cobra.Command{
+		Use: "rotate", Short: "Seal the stored credentials with a new key", Args: names(),
+		Long: `Adds a new key to the key file and seals every stored credential with it. The old
+key stays in the file. Running servers read the file again by themselves.
+
+Servers on one machine, or with one shared key file:
+  rollcall key rotate
+  rollcall key rotate --finish      removes the old key
+
+Servers on several machines, each with a copy of the file:
+  rollcall key rotate --prepare     adds the new key without using it
+  (copy the key file to every machine)
+  rollcall key rotate               starts to use it
+  (copy the key file again)
+  rollcall key rotate --finish      removes the old key
+  (copy the key file again)`,
+		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+			file, err := c.keyPath(s.db)
+			if err != nil {
+				return err
+			}
+			switch {
+			case prepare && finish:
+				return usagef(cmd, "--prepare and --finish exclude each other")
+			case prepare:
+				return c.prepareKey(file)
+			case finish:
+				return c.finishRotation(cmd.Context(), s, file)
+			}
+			return c.rotateKey(cmd.Context(), s, file)
+		}),
+	}
+	cmd.Flags().BoolVar(&prepare, "prepare", false, "add the new key, but do not use it yet")
+	cmd.Flags().BoolVar(&finish, "finish", false, "remove the keys that nothing is sealed with any more")
+	return cmd
+}
+
+// rotation is what `key rotate` prints.
+type rotation struct {
+	File     string   `json:"file"`
+	Resealed int      `json:"resealed"`
+	Lost     []string `json:"cannotBeOpened"` // directory/application
+}
+
+func (c *command) prepareKey(file string) error {
+	if err := seal.Prepare(file); err != nil {
+		return err
+	}
+	return c.print(rotation{File: file, Lost: []string{}}, func(w io.Writer) {
+		fmt.Fprintf(w, "A new key is in %s. It opens but does not seal yet. Copy the file to every server, then run: rollcall key rotate\n", file)
+	})
+}
+
+func (c *command) rotateKey(ctx context.Context, s *services, file string) error {
+	if err := seal.Prepare(file); err != nil {
+		return err
+	}
+	if err := seal.Promote(file); err != nil {
+		return err
+	}
+	out, err := resealAll(ctx, s, file)
+	if err != nil {
+		return err
+	}
+	return c.print(out, func(w io.Writer) {
+		fmt.Fprintf(w, "%s sealed with a new key in %s.\n", plural(out.Resealed, "credential is", "credentials are"), file)
+		printLost(w, out.Lost)
+		fmt.Fprintln(w, "The old key stays in the file. When every server has this file, run: rollcall key rotate --finish")
+	})
+}
+
+// finishRotation removes old keys once nothing is sealed with them. A server that still has the old ring may have saved a
+// credential since the rotation, so everything is sealed once more.
+func (c *command) finishRotation(ctx context.Context, s *services, file string) error {
+	out, err := resealAll(ctx, s, file)
+	if err != nil {
+		return err
+	}
+	if len(out.Lost) > 0 {
+		return fmt.Errorf("the Secret Token of %s cannot be opened with any key of %s; enter it again or remove the application, then run this again", out.Lost[0], file)
+	}
+	if err := seal.Prune(file); err != nil {
+		return err
+	}
+	return c.print(out, func(w io.Writer) {
+		fmt.Fprintf(w, "%s holds the new key alone. Destroy copies of the old file.\n", file)
+	})
+}
+
+func resealAll(ctx context.Context, s *services, file string) (rotation, error) {
+	done, lost, err := s.jobs.Reseal(ctx)
+	if err != nil {
+		return rotation{}, err
+	}
+	out := rotation{File: file, Resealed: done}
+	if out.Lost, err = s.jobNames(ctx, lost); err != nil {
+		return rotation{}, err
+	}
+	return out, nil
+}
+
+func printLost(w io.Writer, lost []string) {
+	for _, name := range lost {
+		fmt.Fprintf(w, "The Secret Token of %s cannot be opened with any key of the file; enter it again.\n", name)
+	}
+}
+
+// jobNames writes jobs as people know them: "contoso/Acme".
+func (s *services) jobNames(ctx context.Context, keys []provision.Key) ([]string, error) {
+	named := []string{}
+	for _, key := range keys {
+		h, err := s.directories.OpenID(ctx, key.Directory)
+		if err != nil {
+			return nil, err
+		}
+		app, err := h.Application(ctx, key.App)
+		if err != nil {
+			return nil, err
+		}
+		named = append(named, h.Directory.Name+"/"+app.Name)
+	}
+	return named, nil
+}
+
+func (c *command) keyReset() *cobra.Command {
+	var discard bool
+	cmd := &cobra.Command{
+		Use: "reset", Short: "Start over with a new key after the old one was lost", Args: names(),
+		Long: `Makes a new key and removes every stored Secret Token, because none of them can be
+opened any more. Provisioning of each application stops until its Secret Token is
+entered again. A key file that opens what is stored is never replaced.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !discard {
+				return usagef(cmd, "--discard-sealed is missing: it confirms that every stored Secret Token is removed")
+			}
+			return c.resetKey(cmd.Context())
+		},
+	}
+	cmd.Flags().BoolVar(&discard, "discard-sealed", false, "remove every stored Secret Token")
+	return cmd
+}
+
+func (c *command) resetKey(ctx context.Context) (err error) {
+	log := slog.New(slog.DiscardHandler)
+	db, err := store.Open(ctx, c.database, store.Options{Log: log, Now: c.now})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	file, err := c.keyPath(db)
+	if err != nil {
+		return err
+	}
+	version, err := db.Version(ctx)
+	if err != nil {
+		return err
+	}
+	jobs := &store.Provisioning{DB: db}
+	if sealer, openErr := seal.Open(file); openErr == nil {
+		err = c.migrate(ctx, db, jobs, sealer, version, log)
+	} else {
+		err = db.Migrate(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.replaceLostKey(ctx, jobs, file); err != nil {
+		return err
+	}
+	s, err := c.wire(ctx, db, wiring{log: log})
+	if err != nil {
+		return err
+	}
+	keys, err := s.jobs.DiscardSecrets(ctx, actor)
+	if err != nil {
+		return err
+	}
+	discarded, err := s.jobNames(ctx, keys)
+	if err != nil {
+		return err
+	}
+	return c.print(map[string]any{"file": file, "discarded": discarded}, func(w io.Writer) {
+		fmt.Fprintf(w, "Made a new key: %s. %s removed.\n", file, plural(len(discarded), "Secret Token was", "Secret Tokens were"))
+		for _, name := range discarded {
+			fmt.Fprintf(w, "Enter the Secret Token of %s again.\n", name)
+		}
+	})
+}
+
+// replaceLostKey makes a new key unless the one that is there opens what is stored. A file that does not is kept under another name.
+func (c *command) replaceLostKey(ctx context.Context, store provision.Store, file string) error {
+	sealer, err := seal.Open(file)
+	if err == nil {
+		jobs := &provision.Jobs{Store: store, Sealer: sealer}
+		opens, sealed, err := jobs.CountOpen(ctx)
+		switch {
+		case err != nil:
+			return err
+		case sealed == 0:
+			return fmt.Errorf("nothing is sealed in this database; the key %s needs no reset", file)
+		case opens > 0:
+			return fmt.Errorf("the key %s opens %d of %d credentials, so it is not lost; enter the others again, or use rollcall key rotate", file, opens, sealed)
+		}
+	}
+	if _, statErr := os.Stat(file); statErr == nil {
+		aside := file + ".replaced"
+		if err := os.Link(file, aside); err != nil {
+			return fmt.Errorf("keep the old key file as %s: %w", aside, err)
+		}
+		if err := os.Remove(file); err != nil {
+			return err
+		}
+		c.note("The key file that was there is kept as %s.", aside)
+	} else if !errors.Is(statErr, fs.ErrNotExist) {
+		return statErr
+	}
+	return seal.Create(file)
 }

@@ -28,6 +28,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], process{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, now: time.Now,
+		terminal: isTerminal(os.Stdin) && isTerminal(os.Stderr),
 	})
 	stop()
 	os.Exit(code)
@@ -40,6 +41,7 @@ type process struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	now            func() time.Time
+	terminal       bool // somebody sits at it: questions can be asked
 }
 
 // run executes one command line and returns its exit code: 0 done, 1 it

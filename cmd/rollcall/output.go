@@ -75,6 +75,14 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// these is the word for one or for many.
+func these(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
 // forPeople writes text that people read in a terminal: what somebody else wrote into a name or a message does not steer it.
 type forPeople struct{ io.Writer }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // command is what every subcommand shares: the process and the global flags.
@@ -19,6 +20,8 @@ type command struct {
 	json      bool
 	// allowPrivate lets the engine reach private addresses.
 	allowPrivate bool
+	// allowLoopback lets the engine reach this machine although the public URL is elsewhere.
+	allowLoopback bool
 }
 
 const defaultDatabase = "rollcall.db"
@@ -43,7 +46,8 @@ provisioned into).
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return checkFlags(cmd) },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%w", err) })
 	flags := root.PersistentFlags()
@@ -52,6 +56,7 @@ provisioned into).
 	flags.StringVar(&c.publicURL, "public-url", c.env("ROLLCALL_PUBLIC_URL", ""), "address at which people and identity providers reach this installation [ROLLCALL_PUBLIC_URL]")
 	flags.BoolVar(&c.json, "json", false, "print JSON")
 	flags.BoolVar(&c.allowPrivate, "allow-private-targets", c.env("ROLLCALL_ALLOW_PRIVATE_TARGETS", "") == "1", "let provisioning reach private addresses of this network [ROLLCALL_ALLOW_PRIVATE_TARGETS=1]")
+	flags.BoolVar(&c.allowLoopback, "allow-loopback-targets", c.env("ROLLCALL_ALLOW_LOOPBACK_TARGETS", "") == "1", "let provisioning reach this machine, also when --public-url is another one [ROLLCALL_ALLOW_LOOPBACK_TARGETS=1]")
 	root.AddCommand(
 		c.serveCommand(), c.demoCommand(),
 		c.siteCommand(), c.tokenCommand(), c.operatorCommand(),
@@ -59,6 +64,16 @@ provisioned into).
 		c.exprCommand(), c.keyCommand(), c.migrateCommand(), c.versionCommand(),
 	)
 	return root
+}
+
+// checkFlags refuses a flag that was given without a value, as in --actions "$ACTIONS" where there is none: it would be ignored.
+func checkFlags(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if err == nil && f.Value.Type() == "string" && strings.TrimSpace(f.Value.String()) == "" {
+			err = usagef(cmd, "--%s is empty: give it a value or leave it out", f.Name)
+		}
+	})
+	return err
 }
 
 func (c *command) env(name, fallback string) string {

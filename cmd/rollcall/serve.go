@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -79,7 +80,7 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 		c.publicURL = scheme + "://" + reachable(ln.Addr())
 	}
 	roomForGarbage()
-	w := wiring{log: log, allowPrivate: c.allowPrivate, interval: o.interval}
+	w := wiring{log: log, listens: []net.Addr{ln.Addr()}, interval: o.interval}
 	if store.Kind(c.database) == store.SQLite {
 		w.instance = "serve"
 	}
@@ -120,11 +121,27 @@ func listen(cmd *cobra.Command, o serving) (ln net.Listener, scheme string, err 
 	if o.cert == "" {
 		return ln, "http", nil
 	}
+	if err := checkPrivate(o.key); err != nil {
+		return nil, "", errors.Join(fmt.Errorf("--tls-key: %w", err), ln.Close())
+	}
 	pair, err := tls.LoadX509KeyPair(o.cert, o.key)
 	if err != nil {
 		return nil, "", errors.Join(fmt.Errorf("--tls-cert %s: %w", o.cert, err), ln.Close())
 	}
 	return tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), "https", nil
+}
+
+// checkPrivate refuses a private key that everybody on the machine can read. A group may read it: some systems keep their
+// keys like that.
+func checkPrivate(file string) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	if mode := info.Mode().Perm(); mode&0o007 != 0 {
+		return fmt.Errorf("%s can be read by everybody on this machine (mode %04o); make it private: chmod 600 %s", file, mode, file)
+	}
+	return nil
 }
 
 // reachable is a listener's address as a browser on this machine reaches it.

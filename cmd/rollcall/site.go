@@ -46,7 +46,7 @@ func (c *command) tenantURL(name string) string { return c.address() + "/c/" + n
 
 func (c *command) siteCommand() *cobra.Command {
 	return group("site", "Sites: the application's end",
-		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteSchema(), c.siteSearchable(), c.siteDelete(), c.siteImportPeople(), c.siteLink())
+		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteRename(), c.siteDelete(), c.siteSchema(), c.siteSearchable(), c.siteImportPeople(), c.siteLink())
 }
 
 func (c *command) siteCreate() *cobra.Command {
@@ -151,10 +151,50 @@ func (c *command) siteShow() *cobra.Command {
 	}
 }
 
-func (c *command) siteDelete() *cobra.Command {
-	var confirm string
+func (c *command) siteRename() *cobra.Command {
+	var yes bool
 	cmd := &cobra.Command{
-		Use: "delete NAME --confirm NAME", Short: "Delete a site with everybody in it; cannot be undone", Args: names("NAME"),
+		Use: "rename NAME NEW-NAME", Short: "Give a site another name, which changes its Tenant URL", Args: names("NAME", "NEW-NAME"),
+		Long: `Gives a site another name. The name is part of all its addresses: the identity
+provider is refused until its new Tenant URL is entered there. Tokens go on, people
+keep their accounts and sign in again. A site that gets the old name later gets
+nothing else of this one.
+
+Asks first. --yes answers that question.`,
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			st, err := s.siteByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if err := site.CheckName(args[1]); err != nil {
+				return err
+			}
+			question := fmt.Sprintf("This renames the site %s to %s. Its Tenant URL becomes %s: the identity provider is refused until that is entered there. Everyone is signed out.",
+				st.Name, args[1], c.tenantURL(args[1]))
+			if err := c.confirm(cmd, yes, question, args[1]); err != nil {
+				return err
+			}
+			renamed, err := s.sites.Rename(cmd.Context(), st.ID, args[1], actor)
+			if err != nil {
+				return err
+			}
+			return c.print(c.siteJSON(renamed), func(w io.Writer) {
+				fmt.Fprintf(w, "Site %s is now %s. Enter its new Tenant URL at the identity provider; the token stays the same.\n%s\n", st.Name, renamed.Name, c.tenantURL(renamed.Name))
+			})
+		}),
+	}
+	yesFlag(cmd, &yes)
+	return cmd
+}
+
+func (c *command) siteDelete() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "delete NAME", Short: "Delete a site with everybody in it; cannot be undone", Args: names("NAME"),
+		Long: `Deletes a site with its people, groups, tokens and request log. Its SCIM address
+answers nobody from then on.
+
+Asks first, with the numbers. --yes answers that question.`,
 		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
@@ -164,17 +204,20 @@ func (c *command) siteDelete() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if confirm == "" {
-				return usagef(cmd, "deletes %s, with its tokens and its request log, and cannot be undone; to do it add --confirm %s",
-					plural(counts.Active+counts.Deactivated, "person", "people"), st.Name)
-			}
-			if err := s.sites.Delete(cmd.Context(), st.ID, confirm, actor); err != nil {
+			people := plural(counts.Active+counts.Deactivated, "person", "people")
+			question := fmt.Sprintf("This deletes the site %s with %s (%d active), its groups, tokens and request log. It cannot be undone.", st.Name, people, counts.Active)
+			if err := c.confirm(cmd, yes, question, st.Name); err != nil {
 				return err
 			}
-			return c.print(map[string]string{"deleted": st.Name}, func(w io.Writer) { fmt.Fprintf(w, "Site %s was deleted.\n", st.Name) })
+			if err := s.sites.Delete(cmd.Context(), st.ID, st.Name, actor); err != nil {
+				return err
+			}
+			return c.print(map[string]any{"deleted": st.Name, "people": counts.Active + counts.Deactivated}, func(w io.Writer) {
+				fmt.Fprintf(w, "Site %s was deleted with %s.\n", st.Name, people)
+			})
 		}),
 	}
-	cmd.Flags().StringVar(&confirm, "confirm", "", "the site's name, to show that you mean it")
+	yesFlag(cmd, &yes)
 	return cmd
 }
 

@@ -6,7 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
+	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -46,10 +50,10 @@ type services struct {
 
 // wiring is what differs between commands, the server and the demo.
 type wiring struct {
-	log          *slog.Logger
-	allowPrivate bool          // the engine may reach private addresses
-	interval     time.Duration // between cycles; 0 is Entra's 40 minutes
-	instance     string        // names the installation's one process on SQLite, so that a restart takes its leases back at once
+	log      *slog.Logger
+	listens  []net.Addr    // of this process; of these the engine may reach sites' SCIM endpoints only
+	interval time.Duration // between cycles; 0 is Entra's 40 minutes
+	instance string        // names the installation's one process on SQLite, so that a restart takes its leases back at once
 }
 
 // with opens the database around a command.
@@ -58,7 +62,7 @@ func (c *command) with(do func(*cobra.Command, *services, []string) error) func(
 		if err := c.checkPublicURL(cmd); err != nil {
 			return err
 		}
-		s, err := c.openServices(cmd.Context(), wiring{allowPrivate: c.allowPrivate})
+		s, err := c.openServices(cmd.Context(), wiring{})
 		if err != nil {
 			return err
 		}
@@ -69,7 +73,7 @@ func (c *command) with(do func(*cobra.Command, *services, []string) error) func(
 // openServices opens and migrates the database and wires every domain on it.
 func (c *command) openServices(ctx context.Context, w wiring) (*services, error) {
 	if w.log == nil {
-		w.log = slog.New(slog.DiscardHandler)
+		w.log = warnings(c.stderr)
 	}
 	db, err := store.Open(ctx, c.database, store.Options{Log: w.log, Now: c.now})
 	if err != nil {
@@ -82,12 +86,30 @@ func (c *command) openServices(ctx context.Context, w wiring) (*services, error)
 	return s, nil
 }
 
+// warnings writes what a command must not keep to itself, without times and levels.
+func warnings(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(forPeople{w}, &slog.HandlerOptions{
+		Level: slog.LevelWarn,
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+}
+
 func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, error) {
-	if err := db.Migrate(ctx); err != nil {
+	jobs := &store.Provisioning{DB: db}
+	version, err := db.Version(ctx)
+	if err != nil {
 		return nil, err
 	}
-	sealer, err := c.sealer(db, w.log)
+	sealer, err := c.sealer(ctx, db, jobs, version, w.log)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.migrate(ctx, db, jobs, sealer, version, w.log); err != nil {
 		return nil, err
 	}
 	owner, err := ownerName(w.instance)
@@ -95,7 +117,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 		return nil, err
 	}
 	leases := store.Leases{DB: db}
-	targets := targetMaker(outbound.New(outbound.Options{AllowPrivate: w.allowPrivate}), c.now)
+	targets := targetMaker(outbound.New(c.outbound(w.listens)), c.now)
 	s := &services{
 		db: db, log: w.log, owner: owner, leases: leases,
 		sites:       &site.Sites{Store: &store.Sites{DB: db}, Now: c.now, NewID: randomID},
@@ -104,7 +126,6 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 		directories: &directory.Directories{Store: &store.Directories{DB: db}, Now: c.now, NewID: uuid.NewString},
 	}
 	s.signins = &signin.SignIns{Store: &store.SignIns{DB: db}, Rosters: s.rosters, Now: c.now}
-	jobs := &store.Provisioning{DB: db}
 	s.jobs = &provision.Jobs{
 		Store: jobs, Sealer: sealer, Targets: targets, Template: guideTemplate,
 		Wake: s.wake, Now: c.now, NewID: uuid.NewString,
@@ -114,6 +135,20 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 		Interval: w.interval, Now: c.now, NewID: uuid.NewString, Log: w.log,
 	}
 	return s, nil
+}
+
+// outbound is what provisioning may reach. Loopback is for trying things out: it is open where the installation itself is reached
+// over loopback, or where a flag says so.
+func (c *command) outbound(listens []net.Addr) outbound.Options {
+	public, err := url.Parse(c.address())
+	local := err == nil && outbound.IsLoopbackHost(public.Hostname())
+	var own []netip.AddrPort
+	for _, l := range listens {
+		if ap, err := netip.ParseAddrPort(l.String()); err == nil {
+			own = append(own, ap)
+		}
+	}
+	return outbound.Options{AllowPrivate: c.allowPrivate, AllowLoopback: c.allowLoopback || local, Own: own}
 }
 
 // wake makes a job's lease due, so that whoever serves works on it at once.
@@ -126,16 +161,46 @@ func (s *services) source(ctx context.Context, id directory.ID) (provision.Sourc
 	return s.directories.OpenID(ctx, id)
 }
 
+// Versions of the database that the wiring must know of.
+const (
+	versionOfJobs         = 6  // has the table of jobs
+	versionOfBoundSecrets = 13 // Secret Tokens are sealed for the origin of their Tenant URL
+)
+
+// migrate brings the database up to date. Secret Tokens are sealed again before the version that says so.
+func (c *command) migrate(ctx context.Context, db *store.DB, jobs provision.Store, sealer *seal.Sealer, version int64, log *slog.Logger) error {
+	if version >= versionOfJobs && version < versionOfBoundSecrets {
+		_, lost, err := (&provision.Jobs{Store: jobs, Sealer: sealer, Now: c.now}).BindSecrets(ctx)
+		if err != nil {
+			return err
+		}
+		for _, key := range lost {
+			log.Warn("a Secret Token cannot be opened with this key; enter it again", "job", key.String())
+		}
+	}
+	return db.Migrate(ctx)
+}
+
 // sealer opens the key for stored credentials. Beside a SQLite file it is made once; a PostgreSQL database may be shared by many
 // machines, so there the key must be given.
-func (c *command) sealer(db *store.DB, log *slog.Logger) (*seal.Sealer, error) {
-	if c.keyFile != "" {
-		return seal.Open(c.keyFile)
+func (c *command) sealer(ctx context.Context, db *store.DB, jobs provision.Store, version int64, log *slog.Logger) (*seal.Sealer, error) {
+	file, err := c.keyPath(db)
+	if err != nil {
+		return nil, err
 	}
-	if db.Kind() == store.PostgreSQL {
-		return nil, errors.New("a key is needed to seal stored credentials: give --key-file (or ROLLCALL_KEY_FILE); rollcall key create FILE makes one")
+	sealer, err := seal.Open(file)
+	if !errors.Is(err, fs.ErrNotExist) || c.keyFile != "" {
+		return sealer, err
 	}
-	file := store.Path(c.database) + ".key"
+	if version >= versionOfJobs {
+		sealed, err := jobs.Secrets(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if len(sealed) > 0 {
+			return nil, &lostKeyError{file: file, sealed: len(sealed)}
+		}
+	}
 	sealer, made, err := seal.OpenOrCreate(file)
 	if err != nil {
 		return nil, err
@@ -144,6 +209,28 @@ func (c *command) sealer(db *store.DB, log *slog.Logger) (*seal.Sealer, error) {
 		log.Info("made the key that seals stored credentials; keep it with the database", "file", file)
 	}
 	return sealer, nil
+}
+
+// keyPath is the key file: the one that was given, or the one beside a SQLite file.
+func (c *command) keyPath(db *store.DB) (string, error) {
+	switch {
+	case c.keyFile != "":
+		return c.keyFile, nil
+	case db.Kind() == store.PostgreSQL:
+		return "", errors.New("a key is needed to seal stored credentials: give --key-file (or ROLLCALL_KEY_FILE); rollcall key create FILE makes one")
+	}
+	return db.File() + ".key", nil
+}
+
+// lostKeyError refuses to make a new key in the place of one that is needed.
+type lostKeyError struct {
+	file   string
+	sealed int
+}
+
+func (e *lostKeyError) Error() string {
+	return fmt.Sprintf("the key file %s is missing, and %s in the database can be opened with it alone; put the file back or name it with --key-file; if it is lost: rollcall key reset --discard-sealed",
+		e.file, plural(e.sealed, "credential", "credentials"))
 }
 
 // ownerName names this process in leases: a stable name for the server of a SQLite file, else one of its own.

@@ -77,3 +77,35 @@ document.addEventListener("keydown", (e) => {
     open.querySelector("summary").focus();
   }
 });
+
+// Leaving a page with unsaved edits asks. Forms that edit something carry data-edits; its value "unsaved" says that the server showed
+// values that are not saved yet. A form that is sent is not left, and a link with data-discard says itself what it does.
+let leavingBy = null;
+
+function isEdited(form) {
+  if (form.dataset.edits === "unsaved") return true;
+  return [...form.elements].some((el) => {
+    if (el.disabled || el.type === "hidden") return false;
+    if (el.type === "checkbox" || el.type === "radio") return el.checked !== el.defaultChecked;
+    if (el.tagName === "SELECT") {
+      const first = [...el.options].findIndex((o) => o.defaultSelected);
+      return !el.multiple && el.selectedIndex !== Math.max(first, 0);
+    }
+    return "defaultValue" in el && el.type !== "submit" && el.type !== "button" && el.value !== el.defaultValue;
+  });
+}
+
+document.addEventListener("submit", (e) => {
+  if (e.defaultPrevented) return;
+  const discard = e.submitter?.closest("[data-discard]");
+  leavingBy = discard ? discard.closest("form") : e.target;
+});
+document.addEventListener("click", (e) => {
+  const link = e.target instanceof Element && e.target.closest("[data-discard]");
+  if (link) leavingBy = link.closest("form") ?? document.forms[0];
+});
+addEventListener("beforeunload", (e) => {
+  const sent = leavingBy;
+  leavingBy = null;
+  if ([...document.querySelectorAll("form[data-edits]")].some((form) => form !== sent && isEdited(form))) e.preventDefault();
+});

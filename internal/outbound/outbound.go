@@ -4,7 +4,8 @@
 //
 // A request is refused before anything is sent if its URL is not https (http is
 // for loopback only), carries a user name, or leads to an address that is not
-// public. The address is checked where the connection is made, after name
+// public. Of this process's own listeners only the SCIM endpoints of sites can be
+// reached. The address is checked where the connection is made, after name
 // resolution, so a name that changes its mind between the check and the dial
 // (DNS rebinding) is refused as well. Redirects are not followed. Answers are
 // bounded in size and time.
@@ -16,6 +17,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +25,9 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -52,9 +57,15 @@ type Options struct {
 	// applications inside the company's network. Link-local addresses, where cloud
 	// machines answer with their own credentials, stay refused.
 	AllowPrivate bool
-	Timeout      time.Duration // of a whole exchange with its body; 0 means DefaultTimeout
-	MaxBody      int64         // bytes of an answer; 0 means DefaultMaxBody
-	RootCAs      *x509.CertPool
+	// AllowLoopback permits this machine, by a URL that names it: for trying things
+	// out, and for applications on the same machine.
+	AllowLoopback bool
+	// Own are the addresses that this process listens on. A request to one of them
+	// must be for a site's SCIM endpoint.
+	Own     []netip.AddrPort
+	Timeout time.Duration // of a whole exchange with its body; 0 means DefaultTimeout
+	MaxBody int64         // bytes of an answer; 0 means DefaultMaxBody
+	RootCAs *x509.CertPool
 	// Proxy chooses a proxy as http.Transport does; nil means none. It is not asked
 	// for loopback and private targets.
 	Proxy func(*http.Request) (*url.URL, error)
@@ -99,7 +110,7 @@ func CheckURL(u *url.URL) error {
 		return &BlockedError{Target: u.Host, Reason: "must not carry a user name or password in the URL"}
 	case u.Scheme == "https":
 		return nil
-	case u.Scheme == "http" && isLoopbackHost(u.Hostname()):
+	case u.Scheme == "http" && IsLoopbackHost(u.Hostname()):
 		return nil
 	case u.Scheme == "http":
 		return &BlockedError{Target: u.Host, Reason: "must be called with https; http is accepted for this machine only"}
@@ -127,6 +138,12 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := CheckURL(r.URL); err != nil {
 		return nil, err
 	}
+	if IsLoopbackHost(r.URL.Hostname()) && !t.options.AllowLoopback {
+		return nil, &BlockedError{Target: r.URL.Host, Reason: noLoopback}
+	}
+	if err := t.checkOwn(r); err != nil {
+		return nil, err
+	}
 	resp, err := t.base.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -135,13 +152,69 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+const noLoopback = "is this machine; start with --allow-loopback-targets to reach applications on it"
+
+// scimPath is the only part of this process that it may call itself.
+var scimPath = regexp.MustCompile(`(?i)^/c/[^/]+/auth/scim(/|$)`)
+
+// checkOwn refuses a request to one of this process's own listeners, unless it is for a site's SCIM endpoint. It runs for
+// every request, because a connection to the same listener may be used again.
+func (t *transport) checkOwn(r *http.Request) error {
+	if len(t.options.Own) == 0 || scimPath.MatchString(r.URL.EscapedPath()) && !strings.Contains(r.URL.EscapedPath(), "..") {
+		return nil
+	}
+	port := r.URL.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[r.URL.Scheme]
+	}
+	own := slices.DeleteFunc(slices.Clone(t.options.Own), func(a netip.AddrPort) bool { return strconv.Itoa(int(a.Port())) != port })
+	if len(own) == 0 || !leadsHere(r.Context(), r.URL.Hostname(), own) {
+		return nil
+	}
+	return &BlockedError{Target: r.URL.Host, Reason: "is this server itself, of which only /c/{site}/auth/scim/ can be reached"}
+}
+
+// leadsHere reports whether a host is one of the addresses, or an address of this machine where a listener takes any.
+func leadsHere(ctx context.Context, host string, own []netip.AddrPort) bool {
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return IsLoopbackHost(host) // a name that does not resolve leads nowhere
+	}
+	local := localAddrs()
+	for _, a := range addrs {
+		a = a.Unmap()
+		for _, o := range own {
+			o := o.Addr().Unmap()
+			if a == o || a.IsUnspecified() || o.IsUnspecified() && (a.IsLoopback() || slices.Contains(local, a)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// localAddrs returns the addresses of this machine's interfaces, as far as the system tells.
+func localAddrs() []netip.Addr {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var addrs []netip.Addr
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			addrs = append(addrs, p.Addr().Unmap())
+		}
+	}
+	return addrs
+}
+
 // CloseIdleConnections lets http.Client.CloseIdleConnections reach the transport.
 func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
 // proxy asks the configured proxy for public targets only: a proxy resolves names
 // itself, so the target is resolved and checked here as far as this machine can.
 func (t *transport) proxy(r *http.Request) (*url.URL, error) {
-	if t.options.Proxy == nil || isLoopbackHost(r.URL.Hostname()) {
+	if t.options.Proxy == nil || IsLoopbackHost(r.URL.Hostname()) {
 		return nil, nil
 	}
 	addrs, err := net.DefaultResolver.LookupNetIP(r.Context(), "ip", r.URL.Hostname())
@@ -197,7 +270,7 @@ func (t *transport) control(host string) func(network, address string, c syscall
 			return &BlockedError{Target: host, Reason: "resolves to an address that cannot be read"}
 		}
 		a := ap.Addr().Unmap()
-		if a.IsLoopback() && isLoopbackHost(host) {
+		if a.IsLoopback() && IsLoopbackHost(host) && t.options.AllowLoopback {
 			return nil
 		}
 		if reason := refusal(a, t.options.AllowPrivate); reason != "" {
@@ -207,9 +280,9 @@ func (t *transport) control(host string) func(network, address string, c syscall
 	}
 }
 
-// isLoopbackHost says whether the URL itself names this machine. A public name
+// IsLoopbackHost says whether a URL's host itself names this machine. A public name
 // that merely resolves to 127.0.0.1 does not.
-func isLoopbackHost(host string) bool {
+func IsLoopbackHost(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true
 	}
@@ -224,6 +297,9 @@ func isPrivate(a netip.Addr) bool {
 // refusal says why an address may not be called, "" if it may.
 func refusal(a netip.Addr, allowPrivate bool) string {
 	a = a.Unmap()
+	if isReserved(a) {
+		return "is a reserved address"
+	}
 	if inner, ok := embedded(a); ok {
 		a = inner
 	}
@@ -238,24 +314,25 @@ func refusal(a netip.Addr, allowPrivate bool) string {
 		return "is this machine"
 	case a.IsUnspecified(), a.IsMulticast(), a.IsInterfaceLocalMulticast(), !a.IsGlobalUnicast():
 		return "is not a public address"
-	}
-	for _, p := range reserved() {
-		if p.Contains(a) {
-			return "is a reserved address"
-		}
+	case isReserved(a):
+		return "is a reserved address"
 	}
 	return ""
 }
 
+func isReserved(a netip.Addr) bool {
+	return slices.ContainsFunc(reserved(), func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
 // embedded returns the IPv4 address inside an IPv6 one that a gateway would unpack:
-// NAT64 (RFC 6052) and 6to4 (RFC 3056).
+// NAT64 (RFC 6052) and ISATAP (RFC 5214 §6.1). Other prefixes that translate are reserved.
 func embedded(a netip.Addr) (netip.Addr, bool) {
 	b := a.As16()
 	switch {
 	case netip.MustParsePrefix("64:ff9b::/96").Contains(a):
 		return netip.AddrFrom4([4]byte(b[12:16])), true
-	case netip.MustParsePrefix("2002::/16").Contains(a):
-		return netip.AddrFrom4([4]byte(b[2:6])), true
+	case binary.BigEndian.Uint32(b[8:12])|0x0200_0000 == 0x0200_5efe:
+		return netip.AddrFrom4([4]byte(b[12:16])), true
 	}
 	return a, false
 }
@@ -273,10 +350,12 @@ func reserved() []netip.Prefix {
 		netip.MustParsePrefix("203.0.113.0/24"),
 		netip.MustParsePrefix("240.0.0.0/4"),
 		netip.MustParsePrefix("::/96"),
+		netip.MustParsePrefix("::ffff:0:0:0/96"),
 		netip.MustParsePrefix("64:ff9b:1::/48"),
 		netip.MustParsePrefix("100::/64"),
 		netip.MustParsePrefix("2001::/23"),
 		netip.MustParsePrefix("2001:db8::/32"),
+		netip.MustParsePrefix("2002::/16"),
 		netip.MustParsePrefix("3fff::/20"),
 		netip.MustParsePrefix("5f00::/16"),
 		netip.MustParsePrefix("fec0::/10"),

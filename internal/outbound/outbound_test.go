@@ -36,7 +36,7 @@ func TestClient(t *testing.T) {
 		t.Parallel()
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
 		defer s.Close()
-		resp, err := get(t, New(Options{}), s.URL)
+		resp, err := get(t, New(Options{AllowLoopback: true}), s.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,12 +49,12 @@ func TestClient(t *testing.T) {
 		s := httptest.NewTLSServer(http.NotFoundHandler())
 		defer s.Close()
 		var unknown x509.UnknownAuthorityError
-		if _, err := get(t, New(Options{}), s.URL); !errors.As(err, &unknown) {
+		if _, err := get(t, New(Options{AllowLoopback: true}), s.URL); !errors.As(err, &unknown) {
 			t.Errorf("got %v, want an unknown authority", err)
 		}
 		pool := x509.NewCertPool()
 		pool.AddCert(s.Certificate())
-		if _, err := get(t, New(Options{RootCAs: pool}), s.URL); err != nil {
+		if _, err := get(t, New(Options{AllowLoopback: true, RootCAs: pool}), s.URL); err != nil {
 			t.Errorf("with the root: %v", err)
 		}
 	})
@@ -68,7 +68,7 @@ func TestClient(t *testing.T) {
 			http.Redirect(w, r, "/stolen", http.StatusFound)
 		}))
 		defer s.Close()
-		resp, err := get(t, New(Options{}), s.URL)
+		resp, err := get(t, New(Options{AllowLoopback: true}), s.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func TestClient(t *testing.T) {
 			_, _ = io.WriteString(w, strings.Repeat("x", len(r.URL.Path)))
 		}))
 		defer s.Close()
-		c := New(Options{MaxBody: 10})
+		c := New(Options{AllowLoopback: true, MaxBody: 10})
 		resp, err := get(t, c, s.URL+"/23456789a")
 		if err != nil {
 			t.Fatal(err)
@@ -107,7 +107,7 @@ func TestClient(t *testing.T) {
 			_ = z.Close()
 		}))
 		defer s.Close()
-		resp, err := get(t, New(Options{MaxBody: 1 << 12}), s.URL)
+		resp, err := get(t, New(Options{AllowLoopback: true, MaxBody: 1 << 12}), s.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func TestClient(t *testing.T) {
 		s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
 		defer s.Close()
 		defer close(hang)
-		_, err := get(t, New(Options{Timeout: 50 * time.Millisecond}), s.URL)
+		_, err := get(t, New(Options{AllowLoopback: true, Timeout: 50 * time.Millisecond}), s.URL)
 		var ne net.Error
 		if !errors.As(err, &ne) || !ne.Timeout() {
 			t.Errorf("got %v, want a timeout", err)
@@ -132,7 +132,7 @@ func TestClient(t *testing.T) {
 		s := httptest.NewServer(http.NotFoundHandler())
 		defer s.Close()
 		asked := false
-		c := New(Options{Proxy: func(r *http.Request) (*url.URL, error) {
+		c := New(Options{AllowLoopback: true, Proxy: func(r *http.Request) (*url.URL, error) {
 			asked = asked || r.URL.Hostname() != "proxy-probe.invalid"
 			return nil, nil
 		}})
@@ -152,7 +152,7 @@ func TestClient(t *testing.T) {
 		}))
 		defer proxy.Close()
 		via, _ := url.Parse(proxy.URL)
-		_, err := get(t, New(Options{Proxy: http.ProxyURL(via)}), "https://8.8.8.8/scim")
+		_, err := get(t, New(Options{AllowLoopback: true, Proxy: http.ProxyURL(via)}), "https://8.8.8.8/scim")
 		if err == nil || seen != "CONNECT 8.8.8.8:443" {
 			t.Errorf("proxy saw %q, error %v", seen, err)
 		}
@@ -164,7 +164,7 @@ func TestClient(t *testing.T) {
 		defer proxy.Close()
 		via, _ := url.Parse(proxy.URL)
 		var blocked *BlockedError
-		_, err := get(t, New(Options{Proxy: http.ProxyURL(via)}), "https://10.1.2.3/scim")
+		_, err := get(t, New(Options{AllowLoopback: true, Proxy: http.ProxyURL(via)}), "https://10.1.2.3/scim")
 		if !errors.As(err, &blocked) || reached {
 			t.Errorf("got %v, proxy reached %v", err, reached)
 		}
@@ -184,15 +184,71 @@ func TestBlockedTargets(t *testing.T) {
 		"https://0.0.0.0/", "https://[::]/", "https://224.0.0.1/", "https://240.0.0.1/", "https://198.18.0.1/",
 		"https://[::10.0.0.1]/", "https://[2001:0:1:2::1]/", "https://[fec0::1]/", "https://[100::1]/", "https://[3fff::1]/", "https://192.88.99.1/",
 		"https://[::ffff:10.0.0.1]/", "https://[64:ff9b::a00:1]/", "https://[2002:a00:1::]/",
+		"https://[::ffff:0:10.0.0.1]/", "https://[::ffff:0:8.8.8.8]/", "https://[2002:808:808::]/", "https://[64:ff9b:1::808:808]/",
+		"https://[2606:4700::5efe:10.0.0.1]/", "https://[2606:4700::200:5efe:10.0.0.1]/",
 	} {
 		t.Run(target, func(t *testing.T) {
 			t.Parallel()
 			var blocked *BlockedError
-			if _, err := get(t, New(Options{}), target); !errors.As(err, &blocked) {
+			if _, err := get(t, New(Options{AllowLoopback: true}), target); !errors.As(err, &blocked) {
 				t.Errorf("got %v, want a refusal", err)
 			}
 		})
 	}
+}
+
+func TestLoopbackIsRefusedUnlessItIsAllowed(t *testing.T) {
+	t.Parallel()
+	reached := false
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
+	defer s.Close()
+	port := s.URL[strings.LastIndex(s.URL, ":"):]
+	for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "127.1.2.3", "LOCALHOST"} {
+		var blocked *BlockedError
+		if _, err := get(t, New(Options{AllowPrivate: true}), "http://"+host+port); !errors.As(err, &blocked) || reached {
+			t.Errorf("%s: got %v, reached %v; want a refusal", host, err, reached)
+		}
+	}
+}
+
+func TestOfItsOwnListenersAProcessReachesOnlySCIM(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked = append(asked, r.URL.EscapedPath()) }))
+	defer s.Close()
+	own := netip.MustParseAddrPort(strings.TrimPrefix(s.URL, "http://"))
+	for name, listens := range map[string]netip.AddrPort{
+		"one_address": own,
+		"any_address": netip.AddrPortFrom(netip.IPv6Unspecified(), own.Port()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := New(Options{AllowLoopback: true, Own: []netip.AddrPort{listens}})
+			for path, allowed := range map[string]bool{
+				"/c/acme/auth/scim/v2/Users":         true,
+				"/c/acme/auth/scim":                  true,
+				"/metrics":                           false,
+				"/c/acme/admin/access":               false,
+				"/c/acme/auth/scimmer":               false,
+				"/c/acme/auth/scim/../../../metrics": false,
+				"/d/contoso/users":                   false,
+				"/readyz":                            false,
+				"//metrics":                          false,
+			} {
+				asked = nil
+				_, err := get(t, c, s.URL+path)
+				var blocked *BlockedError
+				if allowed != (len(asked) == 1) || allowed == errors.As(err, &blocked) {
+					t.Errorf("%s: got %v, asked %q; want allowed %v", path, err, asked, allowed)
+				}
+			}
+		})
+	}
+	t.Run("another_port_is_somebody_else", func(t *testing.T) {
+		other := netip.AddrPortFrom(own.Addr(), own.Port()+1)
+		if _, err := get(t, New(Options{AllowLoopback: true, Own: []netip.AddrPort{other}}), s.URL+"/metrics"); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestARefusalShowsNoPassword(t *testing.T) {
@@ -242,7 +298,7 @@ func TestRefusal(t *testing.T) {
 // is what control has to stop, whatever the resolver said before.
 func TestControl(t *testing.T) {
 	t.Parallel()
-	tr := &transport{options: Options{}}
+	tr := &transport{options: Options{AllowLoopback: true}}
 	for _, tt := range []struct {
 		name, host, address string
 		refused             bool
@@ -271,7 +327,7 @@ func TestDialRunsTheControlOnTheResolvedAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	tr := &transport{options: Options{Timeout: time.Second}}
+	tr := &transport{options: Options{AllowLoopback: true, Timeout: time.Second}}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	c, err := tr.dial(context.Background(), "tcp", net.JoinHostPort("localhost", port))
 	if err != nil {

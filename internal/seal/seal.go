@@ -2,18 +2,22 @@
 // database: AES-256-GCM with a key from a file, bound to the place where each
 // value stands, so that a sealed value moved elsewhere does not open.
 //
-// The key file is a Tink keyset as JSON, so that keys can be rotated by adding
-// one. Whoever has the file and the database can read the credentials; the
-// file is made with mode 0600 and belongs apart from backups of the database.
+// The key file is a ring: a Tink keyset as JSON. The primary key seals, every
+// key in the ring opens. A running process reads the file again when it has
+// changed, so a key can be rotated without a restart. Whoever has the file and
+// the database can read the credentials; the file is made with mode 0600 and
+// belongs apart from backups of the database.
 package seal
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
@@ -21,31 +25,51 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// Sealer seals and opens values with one keyset. It is safe for concurrent use.
-type Sealer struct{ primitive tink.AEAD }
+// Sealer seals and opens values with the keys of one file. It is safe for
+// concurrent use.
+type Sealer struct {
+	file string
 
-// Open reads the key of a file. The file must not be readable by others.
+	mu        sync.Mutex
+	read      os.FileInfo // the file that primitive was read from
+	primitive tink.AEAD
+	primary   uint32
+}
+
+// Open reads the keys of a file. The file must not be readable by others.
 func Open(file string) (*Sealer, error) {
-	info, err := os.Stat(file)
+	s := &Sealer{file: file}
+	return s, s.load()
+}
+
+// load reads the file when it is another one than before.
+func (s *Sealer) load() error {
+	info, err := os.Stat(s.file)
 	if err != nil {
-		return nil, fmt.Errorf("key file: %w", err)
+		return fmt.Errorf("key file: %w", err)
 	}
-	if open := info.Mode().Perm() & 0o077; open != 0 {
-		return nil, fmt.Errorf("key file %s can be read by others (mode %04o); make it private: chmod 600 %s", file, info.Mode().Perm(), file)
+	if s.read != nil && os.SameFile(info, s.read) && info.ModTime().Equal(s.read.ModTime()) && info.Size() == s.read.Size() {
+		return nil
 	}
-	text, err := os.ReadFile(file)
+	handle, err := readRing(s.file)
 	if err != nil {
-		return nil, fmt.Errorf("key file: %w", err)
-	}
-	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(text)))
-	if err != nil {
-		return nil, fmt.Errorf("key file %s does not hold a key made by rollcall key create: %w", file, err)
+		return err
 	}
 	primitive, err := aead.New(handle)
 	if err != nil {
-		return nil, fmt.Errorf("key file %s: %w", file, err)
+		return fmt.Errorf("key file %s: %w", s.file, err)
 	}
-	return &Sealer{primitive}, nil
+	s.read, s.primitive, s.primary = info, primitive, handle.KeysetInfo().GetPrimaryKeyId()
+	return nil
+}
+
+// current returns the keys as the file has them now. A file that cannot be
+// read for the moment leaves the keys that are known.
+func (s *Sealer) current() (tink.AEAD, uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.load() // the keys read before still open everything that was sealed with them
+	return s.primitive, s.primary
 }
 
 // Create makes a new key in a file that does not exist yet, with mode 0600.
@@ -56,6 +80,12 @@ func Create(file string) error {
 	if err != nil {
 		return fmt.Errorf("make key: %w", err)
 	}
+	// Unlike a rename, a link never replaces a key that is there.
+	return writeRing(file, handle, os.Link)
+}
+
+// writeRing writes a ring to a temporary file and puts it in its place.
+func writeRing(file string, handle *keyset.Handle, place func(from, to string) error) error {
 	var text bytes.Buffer
 	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&text)); err != nil {
 		return fmt.Errorf("make key: %w", err)
@@ -69,8 +99,7 @@ func Create(file string) error {
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
 		return fmt.Errorf("make key file: %w", err)
 	}
-	// Unlike a rename, a link never replaces a key that is there.
-	if err := os.Link(tmp.Name(), file); err != nil {
+	if err := place(tmp.Name(), file); err != nil {
 		return fmt.Errorf("make key file: %w", err)
 	}
 	return syncFolder(filepath.Dir(file))
@@ -101,20 +130,38 @@ func OpenOrCreate(file string) (s *Sealer, made bool, err error) {
 	return s, made, err
 }
 
-// Seal encrypts a value for the place that context names.
+// Seal encrypts a value for the place that context names, with the primary key.
 func (s *Sealer) Seal(plain []byte, context string) ([]byte, error) {
-	sealed, err := s.primitive.Encrypt(plain, []byte(context))
+	primitive, _ := s.current()
+	sealed, err := primitive.Encrypt(plain, []byte(context))
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
 	return sealed, nil
 }
 
-// Open decrypts what Seal made for the same context with this key.
+// Open decrypts what Seal made for the same context with a key of this ring.
 func (s *Sealer) Open(sealed []byte, context string) ([]byte, error) {
-	plain, err := s.primitive.Decrypt(sealed, []byte(context))
+	primitive, _ := s.current()
+	plain, err := primitive.Decrypt(sealed, []byte(context))
 	if err != nil {
 		return nil, errors.New("the stored credential cannot be opened with this key: another --key-file sealed it; give that one, or enter the credential again")
 	}
 	return plain, nil
+}
+
+// Current reports whether the primary key sealed the value.
+func (s *Sealer) Current(sealed []byte) bool {
+	_, primary := s.current()
+	id, found := keyOf(sealed)
+	return found && id == primary
+}
+
+// keyOf returns the id of the key that sealed a value. Tink writes it in front
+// of the ciphertext: a byte 1, then four bytes, big-endian.
+func keyOf(sealed []byte) (uint32, bool) {
+	if len(sealed) < 5 || sealed[0] != 1 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(sealed[1:5]), true
 }

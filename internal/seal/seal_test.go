@@ -124,3 +124,41 @@ func TestAFileThatIsNoKeyIsRefused(t *testing.T) {
 		t.Errorf("got %v, want an error that says what a key file is", err)
 	}
 }
+
+func TestRing(t *testing.T) {
+	t.Parallel()
+	running, file := newSealer(t)
+	old, err := running.Seal([]byte("x"), "place")
+	if err != nil || !running.Current(old) {
+		t.Fatalf("got current %v, %v", running.Current(old), err)
+	}
+	for _, step := range []func(string) error{seal.Prepare, seal.Prepare, seal.Promote} {
+		if err := step(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A process that has the file open sees the new ring, and opens what the old key has sealed.
+	if plain, err := running.Open(old, "place"); err != nil || string(plain) != "x" {
+		t.Errorf("got %q, %v", plain, err)
+	}
+	if running.Current(old) {
+		t.Error("the old key still counts as the one that seals")
+	}
+	fresh, err := running.Seal([]byte("y"), "place")
+	if err != nil || !running.Current(fresh) {
+		t.Errorf("got current %v, %v for what was sealed now", running.Current(fresh), err)
+	}
+	if err := seal.Prune(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := running.Open(old, "place"); err == nil {
+		t.Error("a key that was removed still opens")
+	}
+	// The file is away for a moment: what is known goes on.
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := running.Open(fresh, "place"); err != nil || string(plain) != "y" {
+		t.Errorf("without the file: got %q, %v", plain, err)
+	}
+}

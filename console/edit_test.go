@@ -1,0 +1,186 @@
+package console
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+var editFields = []editField{
+	{Name: "city", Label: "City"},
+	{Name: "street", Label: "Street"},
+	editTick("groups", "Take groups"),
+	editChoice("create", "On Create", map[string]string{"refuse": "Refuse", "create": "Create the account"}),
+}
+
+func TestMergeEdit(t *testing.T) {
+	t.Parallel()
+	made := map[string]string{"city": "Rome", "street": "1 Main St\nFloor 2", "groups": "yes", "create": "refuse"}
+	type outcome struct {
+		City, Street, Groups, Create string
+		Mine, Others, Asked          []string
+	}
+	for name, tt := range map[string]struct {
+		form   map[string]string // what I changed; "-" takes an input out of the form
+		stored map[string]string // what others changed meanwhile
+		want   outcome
+	}{
+		"nothing": {want: outcome{City: "Rome", Groups: "yes", Create: "refuse"}},
+		"only_i_changed": {
+			form: map[string]string{"city": " Oslo ", "groups": "-"},
+			want: outcome{City: "Oslo", Create: "refuse", Mine: []string{"City", "Take groups"}},
+		},
+		"only_others_changed": {
+			stored: map[string]string{"city": "Bonn", "create": "create"},
+			want:   outcome{City: "Bonn", Groups: "yes", Create: "create", Others: []string{"City", "On Create"}},
+		},
+		"different_fields": {
+			form: map[string]string{"groups": "-"}, stored: map[string]string{"create": "create"},
+			want: outcome{City: "Rome", Create: "create", Mine: []string{"Take groups"}, Others: []string{"On Create"}},
+		},
+		"one_field_to_the_same_value": {
+			form: map[string]string{"city": "Oslo"}, stored: map[string]string{"city": "Oslo"},
+			want: outcome{City: "Oslo", Groups: "yes", Create: "refuse"},
+		},
+		"one_field_to_two_values": {
+			form: map[string]string{"city": "Oslo", "groups": "-"}, stored: map[string]string{"city": "Bonn"},
+			want: outcome{City: "Bonn", Create: "refuse", Mine: []string{"Take groups"}, Asked: []string{"City"}},
+		},
+		"cleared_here_and_changed_there": {
+			form: map[string]string{"city": ""}, stored: map[string]string{"city": "Bonn"},
+			want: outcome{City: "Bonn", Groups: "yes", Create: "refuse", Asked: []string{"City"}},
+		},
+		"a_field_that_is_not_of_the_form": {
+			form: map[string]string{"city": "-", "was.city": "-"}, stored: map[string]string{"city": "Bonn"},
+			want: outcome{City: "Bonn", Groups: "yes", Create: "refuse"},
+		},
+		"line_breaks_of_browsers": {
+			form: map[string]string{"street": "1 Main St\r\nFloor 2", "was.street": "1 Main St\r\nFloor 2"},
+			want: outcome{City: "Rome", Groups: "yes", Create: "refuse"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			form, stored := url.Values{}, map[string]string{}
+			for _, f := range editFields {
+				form.Set(f.Name, made[f.Name])
+				stored[f.Name] = made[f.Name]
+			}
+			for _, hidden := range wasFields(editFields, made) {
+				form.Set(hidden.Name, hidden.Value)
+			}
+			for k, v := range tt.form {
+				form.Set(k, v)
+				if v == "-" {
+					form.Del(k)
+				}
+			}
+			for k, v := range tt.stored {
+				stored[k] = v
+			}
+			m, err := mergeEdit(form, editFields, stored)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := outcome{City: m.Values["city"], Groups: m.Values["groups"], Create: m.Values["create"], Mine: m.Mine, Others: m.Others}
+			for _, c := range m.Conflicts {
+				got.Asked = append(got.Asked, c.Label)
+			}
+			if diff := cmp.Diff(got, tt.want); diff != "" {
+				t.Errorf("(-got +want):\n%s", diff)
+			}
+			if m.Values["street"] != made["street"] {
+				t.Errorf("got street %q", m.Values["street"])
+			}
+		})
+	}
+}
+
+func TestMergeEdit_refuses_a_form_without_its_base(t *testing.T) {
+	t.Parallel()
+	if _, err := mergeEdit(url.Values{"city": {"Oslo"}}, editFields, map[string]string{"city": "Rome"}); err != errIncompleteForm {
+		t.Errorf("got %v, want errIncompleteForm", err)
+	}
+}
+
+func TestMergedEdit_names_what_others_changed(t *testing.T) {
+	t.Parallel()
+	one, two := mergedEdit{Others: []string{"City"}}, mergedEdit{Others: []string{"City", "Street"}}
+	for _, tt := range []struct {
+		m    mergedEdit
+		last *event.Event
+		want string
+	}{
+		{want: ""},
+		{m: one, want: "Changed meanwhile by somebody else, and kept: City."},
+		{m: two, last: &event.Event{Actor: "operator:sam"}, want: "Changed meanwhile by sam (operator), and kept: City, Street."},
+	} {
+		if got := tt.m.fromOthers(tt.last); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
+
+// TestAskEdit goes through the page that asks: it shows both values and who saved the other one, saves nothing without an answer, keeps the
+// fields that nobody asks about, and asks again when the value changed a third time.
+func TestAskEdit(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	c, err := New(Options{PublicURL: "https://rollcall.example", Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(form url.Values, stored map[string]string) (*shown, mergedEdit) {
+		t.Helper()
+		m, err := mergeEdit(form, editFields, stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/d/x", strings.NewReader(""))
+		last := event.Event{Actor: "operator:sam", Time: now.Add(-3 * time.Minute)}
+		if err := c.askEdit(w, r, page{}, m, "/d/x", "/d/x", &last, field{Name: "do", Value: "start"}); err != nil {
+			t.Fatal(err)
+		}
+		b := &browser{t: t}
+		return &shown{b: b, Status: w.Code, Path: "/d/x", Text: w.Body.String(), Root: parseHTML(t, w.Body.String())}, m
+	}
+	stored := map[string]string{"city": "Bonn", "street": "a\nb", "groups": "yes", "create": "create"}
+	page, _ := ask(url.Values{
+		"city": {"Oslo"}, "was.city": {"Rome"}, "street": {"c\r\nd"}, "was.street": {"a\r\nb"}, "was.groups": {"yes"}, "create": {"refuse"}, "was.create": {"refuse"},
+	}, stored)
+	page.wantStatus(http.StatusConflict).wantWords("Nothing was saved yet. sam (operator) changed 1 field that you changed too, 3 minutes ago.", "City", "Oslo", "Your value", "Bonn", "Saved meanwhile").
+		wantNoWords("Street", "On Create")
+	form, _ := page.form("Save")
+	sent := form.values()
+	if got, want := sent.Get("do"), "start"; got != want {
+		t.Errorf("the further input: got %q, want %q", got, want)
+	}
+	if sent.Has("city") {
+		t.Fatal("the page answers its own question")
+	}
+	if m, err := mergeEdit(sent, editFields, stored); err != nil || len(m.Conflicts) != 1 {
+		t.Errorf("sent without an answer: got %+v, %v; want to be asked again", m.Conflicts, err)
+	}
+	for _, answer := range []string{"Oslo", "Bonn"} {
+		sent.Set("city", answer)
+		m, err := mergeEdit(sent, editFields, stored)
+		if err != nil || len(m.Conflicts) > 0 {
+			t.Fatal(m.Conflicts, err)
+		}
+		want := map[string]string{"city": answer, "street": "c\nd", "groups": "", "create": "create"}
+		if diff := cmp.Diff(m.Values, want); diff != "" {
+			t.Errorf("answered %s (-got +want):\n%s", answer, diff)
+		}
+	}
+	sent.Set("city", "Oslo")
+	again, _ := ask(sent, map[string]string{"city": "Kyiv", "street": "a\nb", "groups": "yes", "create": "create"})
+	again.wantWords("Oslo", "Kyiv").wantNoWords("Bonn")
+}

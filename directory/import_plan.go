@@ -1,0 +1,509 @@
+package directory
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// entry is a row on its way to a user.
+type entry struct {
+	row      Row
+	objectID string          // "" when the row does not give a usable one
+	employee string          // employeeKey; "" when the row does not give a usable one
+	name     string          // folded userPrincipalName; "" when the row does not give a usable one
+	person   *person         // the user that the row is about; nil for a new one
+	kept     map[string]bool // attributes that stay as they are because the row's value is a problem
+	refused  bool            // the row does nothing
+	problems []RowError
+}
+
+func (e *entry) line() int { return e.row.Line }
+
+// problem reports one value of the row, which is then left out.
+func (e *entry) problem(attribute, format string, args ...any) {
+	e.kept[attribute] = true
+	e.problems = append(e.problems, RowError{Line: e.line(), Column: attribute, Detail: fmt.Sprintf(format, args...)})
+}
+
+// refuse reports the row as a whole.
+func (e *entry) refuse(attribute, format string, args ...any) {
+	e.refused = true
+	e.problem(attribute, format, args...)
+}
+
+// gains is the name that the user gets by the row, or "" when the row leaves the name alone.
+func (e *entry) gains() string {
+	switch {
+	case e.refused:
+		return ""
+	case e.person == nil:
+		return e.name
+	case e.person.isDeleted():
+		return cmp.Or(e.name, e.person.name)
+	case e.name != e.person.name:
+		return e.name
+	}
+	return ""
+}
+
+// plan says what each row of a file is about. It looks at all rows at once, so their order does not matter.
+type plan struct {
+	*register
+	directory string
+	entries   []*entry
+	twice     []DuplicateRow
+	byPerson  map[*person]*entry // rows that are not refused
+	employed  map[string]bool    // employeeKeys that the file has
+}
+
+// newPlan finds the user of each row: by objectId, else by employeeId, else by userPrincipalName.
+func newPlan(directory string, r *register, rows []Row) *plan {
+	p := &plan{register: r, directory: directory, byPerson: map[*person]*entry{}, employed: map[string]bool{}}
+	p.read(rows)
+	for _, e := range p.entries {
+		p.findByKey(e)
+	}
+	givenUp := p.namesGivenUp()
+	for _, e := range p.entries {
+		if !e.refused && e.person == nil && e.objectID == "" {
+			p.findByName(e, givenUp)
+		}
+	}
+	p.refuseSharedKeys(attrObjectID, func(e *entry) string { return e.objectID })
+	p.refuseSharedKeys(attrEmployeeID, func(e *entry) string {
+		if e.kept[attrEmployeeID] || e.person != nil && e.person.employee == e.employee {
+			return "" // not given, or not new
+		}
+		return e.employee
+	})
+	p.mergeRows()
+	p.settleNames()
+	return p
+}
+
+// read takes the keys out of the rows. Rows that are the same in all values count once.
+func (p *plan) read(rows []Row) {
+	seen := map[string]int{}
+	for _, row := range rows {
+		text := rowText(row)
+		if first, ok := seen[text]; ok {
+			p.twice = append(p.twice, DuplicateRow{Line: row.Line, Of: first})
+			continue
+		}
+		seen[text] = row.Line
+		p.entries = append(p.entries, p.readKeys(row))
+	}
+}
+
+// rowText is a row in a form that is equal for rows with the same values.
+func rowText(row Row) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(row.Values)) {
+		fmt.Fprintf(&b, "%s=%q,", name, strings.TrimSpace(row.Values[name]))
+	}
+	return b.String()
+}
+
+func (p *plan) readKeys(row Row) *entry {
+	e := &entry{row: row, kept: map[string]bool{}}
+	if id := strings.ToLower(strings.TrimSpace(row.Values[attrObjectID])); id != "" && isGUID(id) {
+		e.objectID = id
+	} else if id != "" {
+		e.problem(attrObjectID, "objectId is a GUID such as 3f2b8c1e-5d60-4b7a-9a51-0c7de2f4a9b8, not %q; the number of an employee belongs into a column employeeId", id)
+	}
+	if text := strings.TrimSpace(row.Values[attrEmployeeID]); text != "" {
+		e.employee = employeeKey(text)
+		err := checkText(attrEmployeeID, text)
+		if err == nil && p.employees[e.employee] == nil {
+			err = checkVisibleAttribute(User{}, User{Attributes: map[string]any{attrEmployeeID: text}}, attrEmployeeID)
+		}
+		if err != nil {
+			e.employee = ""
+			e.problem(attrEmployeeID, "%v", err)
+		} else {
+			p.employed[e.employee] = true
+		}
+	}
+	if text := strings.TrimSpace(row.Values[attrUPN]); text != "" {
+		p.readName(e, text)
+	}
+	return e
+}
+
+func (p *plan) readName(e *entry, text string) {
+	err := cmp.Or(checkText(attrUPN, text), checkUPN(text))
+	name := scim.Fold(text)
+	if err == nil && p.live[name] == nil && p.deleted[name] == nil {
+		err = checkVisibleAttribute(User{}, User{Attributes: map[string]any{attrUPN: text}}, attrUPN)
+		if twin := p.live[scim.Fold(withoutInvisible(text))]; err != nil && twin != nil {
+			err = fmt.Errorf("%w. Without it, this is the userPrincipalName of %s", err, twin)
+		}
+	}
+	if err != nil {
+		e.problem(attrUPN, "%v", err)
+		return
+	}
+	e.name = name
+}
+
+// String describes a person so that a reader can tell two of the same name apart.
+func (p *person) String() string {
+	text := p.displayName + " (" + p.upn
+	if p.employeeID != "" {
+		text += ", employeeId " + p.employeeID
+	}
+	text += ", objectId " + p.objectID
+	if p.isDeleted() {
+		text += ", deleted"
+	}
+	return text + ")"
+}
+
+// findByKey finds the user by objectId or employeeId, whatever the name is.
+func (p *plan) findByKey(e *entry) {
+	holders := p.employees[e.employee]
+	if e.objectID != "" {
+		e.person = p.byID[e.objectID]
+		switch {
+		case e.person == nil && len(holders) > 0:
+			e.refuse(attrObjectID, "directory %s has no user with objectId %s, but employeeId %s belongs to %s; correct one of the two, or leave out the object ids of another directory with --ignore-columns objectId",
+				p.directory, e.objectID, e.given(attrEmployeeID), holders[0])
+		case e.person == nil || e.employee == "" || e.employee == e.person.employee:
+		case len(others(holders, e.person)) > 0:
+			e.refuse(attrEmployeeID, "objectId names %s, but employeeId %s belongs to %s; correct one of the two", e.person, e.given(attrEmployeeID), others(holders, e.person)[0])
+		}
+	} else if len(holders) > 0 {
+		e.person = p.pick(e, holders)
+	}
+	if e.person != nil && e.name != "" && e.name != e.person.name {
+		// The name is that of somebody else, stored before invisible characters were refused.
+		if err := checkVisibleAttribute(User{}, User{Attributes: map[string]any{attrUPN: e.given(attrUPN)}}, attrUPN); err != nil {
+			e.name = ""
+			e.problem(attrUPN, "%v", err)
+		}
+	}
+}
+
+// pick chooses among users with the row's employeeId: one that is not deleted, and one that also has the row's name.
+func (p *plan) pick(e *entry, holders []*person) *person {
+	if living := alive(holders); len(living) > 0 {
+		holders = living
+	}
+	if len(holders) > 1 {
+		named := slices.DeleteFunc(slices.Clone(holders), func(q *person) bool { return q.name != e.name })
+		if len(named) == 0 || len(named) > 1 && !named[0].isDeleted() {
+			e.refuse(attrEmployeeID, "employeeId %s belongs to %s and to %s; give the row the objectId of one of them", e.given(attrEmployeeID), holders[0], holders[1])
+			return nil
+		}
+		slices.SortStableFunc(named, func(a, b *person) int { return b.deleted.Compare(a.deleted) })
+		holders = named
+	}
+	return holders[0]
+}
+
+func (e *entry) given(attribute string) string { return strings.TrimSpace(e.row.Values[attribute]) }
+
+// namesGivenUp are the names of users that other rows, which know them by objectId or employeeId, rename.
+func (p *plan) namesGivenUp() map[string]bool {
+	names := map[string]bool{}
+	for _, e := range p.entries {
+		if e.person != nil && !e.person.isDeleted() && e.gains() != "" {
+			names[e.person.name] = true
+		}
+	}
+	return names
+}
+
+// findByName finds the user of a row that has neither an objectId nor a known employeeId.
+func (p *plan) findByName(e *entry, givenUp map[string]bool) {
+	if e.name == "" {
+		p.refuseNameless(e)
+		return
+	}
+	if holder := p.live[e.name]; holder != nil && !givenUp[e.name] {
+		switch {
+		case e.employee == "" || holder.employee == "":
+		case looseEmployeeKey(e.employee) == looseEmployeeKey(holder.employee):
+			e.problem(attrEmployeeID, "employeeId %s is %s in the directory, which was kept; a spreadsheet may have taken zeros away", e.given(attrEmployeeID), holder.employeeID)
+		default:
+			e.refuse(attrUPN, "userPrincipalName %s belongs to %s, but this row has employeeId %s. For another person, choose another name or rename the first; if the number has changed, add the objectId to the row",
+				e.given(attrUPN), holder, e.given(attrEmployeeID))
+			return
+		}
+		e.person = holder
+		return
+	}
+	for _, q := range p.loose[looseEmployeeKey(e.employee)] {
+		if e.employee != "" && !p.employed[q.employee] {
+			e.refuse(attrEmployeeID, "employeeId %s may be %s of %s; a spreadsheet may have taken zeros away. Write the employeeId as the directory has it, or add the objectId to the row", e.given(attrEmployeeID), q.employeeID, q)
+			return
+		}
+	}
+	if len(e.problems) > 0 {
+		e.refused = true // nobody is created from a row with a bad key
+	}
+}
+
+func (p *plan) refuseNameless(e *entry) {
+	switch {
+	case len(e.problems) > 0:
+		e.refused = true // the reason is a problem already
+	case e.employee != "":
+		e.refuse(attrUPN, "no user has employeeId %s, and the row has no userPrincipalName, which a new user needs", e.given(attrEmployeeID))
+	default:
+		e.refuse(attrUPN, "the row has neither an objectId nor an employeeId nor a userPrincipalName; give it one of them")
+	}
+}
+
+// refuseSharedKeys reports the keys that rows about different people want to have.
+func (p *plan) refuseSharedKeys(attribute string, key func(*entry) string) {
+	wanting := map[string][]*entry{}
+	for _, e := range p.entries {
+		if k := key(e); k != "" && !e.refused {
+			wanting[k] = append(wanting[k], e)
+		}
+	}
+	for _, list := range wanting {
+		if len(list) < 2 || samePerson(list) {
+			continue
+		}
+		for _, e := range list {
+			other := list[0]
+			if other == e {
+				other = list[1]
+			}
+			e.problem(attribute, "line %d, about %s, has %s %s as well; one %s belongs to one person",
+				other.line(), cmp.Or(other.given(attrUPN), "another user"), attribute, e.given(attribute), attribute)
+			e.refused = e.person == nil
+		}
+	}
+}
+
+// samePerson says whether all rows are about one user that the directory has.
+func samePerson(list []*entry) bool {
+	return !slices.ContainsFunc(list, func(e *entry) bool { return e.person == nil || e.person != list[0].person })
+}
+
+// mergeRows makes one of several rows about one user: what they agree in holds, what they differ in is a problem of each.
+func (p *plan) mergeRows() {
+	about := map[*person][]*entry{}
+	for _, e := range p.entries {
+		if !e.refused && e.person != nil {
+			about[e.person] = append(about[e.person], e)
+		}
+	}
+	for q, list := range about {
+		p.byPerson[q] = list[0]
+		if len(list) == 1 {
+			continue
+		}
+		first := slices.MinFunc(list, func(a, b *entry) int { return a.line() - b.line() })
+		p.byPerson[q] = first
+		differ := first.agree(list)
+		for i, e := range list {
+			e.refused = e != first
+			other := first
+			if e == first {
+				other = list[(i+1)%len(list)]
+			}
+			if differ != nil {
+				e.problems = append(e.problems, RowError{Line: e.line(), Detail: fmt.Sprintf(
+					"line %d is about the same user, %s, and differs in %s; a user has one row, so this was left as it is", other.line(), q, strings.Join(differ, ", "))})
+			} else if e != first {
+				p.twice = append(p.twice, DuplicateRow{Line: e.line(), Of: first.line()})
+			}
+		}
+	}
+}
+
+// agree keeps of an entry the values that no other row of its user contradicts, and names the others.
+func (e *entry) agree(list []*entry) []string {
+	values := map[string]string{}
+	differ := map[string]bool{}
+	for _, other := range list {
+		for name, text := range other.row.Values {
+			had, ok := values[name]
+			switch {
+			case name == attrObjectID || name != attrManager && other.leaves(name, strings.TrimSpace(text), User{Version: 1}):
+			case !ok:
+				values[name] = strings.TrimSpace(text)
+			case !sameValue(name, had, strings.TrimSpace(text)):
+				differ[name] = true
+			}
+		}
+		for name := range other.kept {
+			e.kept[name] = true
+		}
+	}
+	for name := range differ {
+		delete(values, name)
+	}
+	e.row = Row{Line: e.line(), Values: values}
+	e.name = ""
+	if !e.kept[attrUPN] {
+		e.name = scim.Fold(values[attrUPN])
+	}
+	var names []string
+	for _, a := range table {
+		if differ[a.Name] {
+			names = append(names, a.Name)
+		}
+	}
+	return names
+}
+
+func sameValue(name, a, b string) bool {
+	if name == attrAccountEnabled {
+		x, errX := parseBoolean(a)
+		y, errY := parseBoolean(b)
+		return errX == nil && errY == nil && x == y || a == b
+	}
+	return a == b
+}
+
+// settleNames takes names away from rows until nobody in the end has a name that is another's. Each round looks at all rows before it decides, and
+// decides only against rows, so the outcome does not depend on their order.
+func (p *plan) settleNames() {
+	for {
+		gaining := map[string][]*entry{}
+		for _, e := range p.entries {
+			if name := e.gains(); name != "" {
+				gaining[name] = append(gaining[name], e)
+			}
+		}
+		var decisions []func()
+		for name, list := range gaining {
+			for _, e := range list {
+				if decide := p.obstacle(e, name, list); decide != nil {
+					decisions = append(decisions, decide)
+				}
+			}
+		}
+		if len(decisions) == 0 {
+			return
+		}
+		for _, decide := range decisions {
+			decide()
+		}
+	}
+}
+
+// obstacle says what to do about a row that cannot have the name it wants; nil when it can.
+func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
+	deny := func(format string, args ...any) func() {
+		return func() {
+			if e.person == nil || e.person.isDeleted() {
+				e.refuse(attrUPN, format, args...)
+				delete(p.byPerson, e.person)
+				return
+			}
+			e.problem(attrUPN, format+"; the old name was kept", args...)
+			e.name = ""
+		}
+	}
+	wanted := cmp.Or(e.given(attrUPN), name)
+	if holder := p.live[name]; holder != nil {
+		if p.leaves(holder) {
+			return p.obstacleOfRows(e, wanted, gaining, deny)
+		}
+		if p.byPerson[holder] != nil {
+			return deny("userPrincipalName %s belongs to %s, who keeps it", wanted, holder)
+		}
+		// The row may be about either of two people: nothing of it is safe.
+		return func() {
+			switch {
+			case e.person != nil:
+				e.refuse(attrUPN, "the row names %s, but userPrincipalName %s belongs to %s; correct one of the two", e.person, wanted, holder)
+			case e.objectID != "":
+				e.refuse(attrUPN, "directory %s has no user with objectId %s, but userPrincipalName %s belongs to %s; correct one of the two, or leave out the object ids of another directory with --ignore-columns objectId",
+					p.directory, e.objectID, wanted, holder)
+			default:
+				e.refuse(attrUPN, "userPrincipalName %s belongs to another user, %s; choose another name", wanted, holder)
+			}
+			delete(p.byPerson, e.person)
+		}
+	}
+	for _, gone := range p.deleted[name] {
+		if gone == e.person || p.byPerson[gone] != nil && p.byPerson[gone].gains() != name {
+			continue
+		}
+		if p.byPerson[gone] == nil {
+			return deny("userPrincipalName %s belonged to %s. For another person, remove the old user first: rollcall directory user purge %s %s. For the same person, give the row the same objectId or employeeId, or bring the old user back: rollcall directory user restore %s %s",
+				wanted, gone, p.directory, gone.objectID, p.directory, gone.objectID)
+		}
+	}
+	return p.obstacleOfRows(e, wanted, gaining, deny)
+}
+
+// obstacleOfRows is the case that several rows want one name.
+func (p *plan) obstacleOfRows(e *entry, wanted string, gaining []*entry, deny func(string, ...any) func()) func() {
+	for _, other := range gaining {
+		if other != e {
+			return deny("line %d has userPrincipalName %s as well; a name belongs to one user", other.line(), wanted)
+		}
+	}
+	return nil
+}
+
+// leaves says whether a row gives the user another name.
+func (p *plan) leaves(q *person) bool {
+	e := p.byPerson[q]
+	if e == nil {
+		return false
+	}
+	name := e.gains()
+	return name != "" && name != q.name
+}
+
+// units are the rows that must be written together because one takes the name that another gives up, in the order of their first lines.
+func (p *plan) units() [][]*entry {
+	root := map[*entry]*entry{}
+	find := func(e *entry) *entry {
+		for root[e] != nil {
+			if root[root[e]] != nil {
+				root[e] = root[root[e]]
+			}
+			e = root[e]
+		}
+		return e
+	}
+	for _, e := range p.entries {
+		holder := p.live[e.gains()]
+		if holder == nil || e.refused || p.byPerson[holder] == e {
+			continue
+		}
+		if a, b := find(e), find(p.byPerson[holder]); a != b {
+			root[b] = a
+		}
+	}
+	index := map[*entry]int{}
+	var units [][]*entry
+	for _, e := range p.entries {
+		if e.refused {
+			continue
+		}
+		i, ok := index[find(e)]
+		if !ok {
+			i = len(units)
+			index[find(e)] = i
+			units = append(units, nil)
+		}
+		units[i] = append(units[i], e)
+	}
+	return units
+}
+
+// mentions are the users that a row which was refused may be about: they are not absent.
+func (p *plan) mentions(e *entry) []*person {
+	list := []*person{e.person, p.byID[e.objectID], p.live[e.name], p.live[scim.Fold(withoutInvisible(e.given(attrUPN)))]}
+	list = append(list, p.employees[e.employee]...)
+	if e.employee != "" {
+		list = append(list, p.loose[looseEmployeeKey(e.employee)]...)
+	}
+	return slices.DeleteFunc(list, func(q *person) bool { return q == nil })
+}

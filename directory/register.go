@@ -1,0 +1,108 @@
+package directory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// person is a user as far as an import must know everybody: what names the user.
+type person struct {
+	objectID    string
+	upn         string
+	name        string // folded userPrincipalName
+	displayName string
+	employeeID  string
+	employee    string // the form in which employeeIds are compared
+	deleted     time.Time
+}
+
+func (p *person) isDeleted() bool { return !p.deleted.IsZero() }
+
+func (p *person) person() Person {
+	return Person{ObjectID: p.objectID, UserPrincipalName: p.upn, DisplayName: p.displayName}
+}
+
+// employeeKey is the form in which two employeeIds are compared: without regard to case and to spaces around.
+func employeeKey(text string) string { return scim.Fold(strings.TrimSpace(text)) }
+
+// looseEmployeeKey is the same for two employeeIds that a spreadsheet may have made out of one: it takes leading zeros away.
+func looseEmployeeKey(key string) string {
+	key = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || invisible(r) {
+			return -1
+		}
+		return r
+	}, key)
+	if strings.Trim(key, "0123456789") == "" {
+		return "#" + strings.TrimLeft(key, "0")
+	}
+	return key
+}
+
+// register is everybody in a directory by everything that names a person.
+type register struct {
+	everybody []*person // that is not deleted, by display name
+	byID      map[string]*person
+	live      map[string]*person   // by folded userPrincipalName
+	deleted   map[string][]*person // by folded userPrincipalName, the last deleted one first
+	employees map[string][]*person // by employeeKey; deleted users too
+	loose     map[string][]*person // by looseEmployeeKey; deleted users too
+}
+
+func (h *Handle) readRegister(ctx context.Context) (*register, error) {
+	r := &register{
+		byID: map[string]*person{}, live: map[string]*person{}, deleted: map[string][]*person{},
+		employees: map[string][]*person{}, loose: map[string][]*person{},
+	}
+	for _, status := range []Status{NotDeleted, Deleted} {
+		err := h.EachUser(ctx, UserQuery{Status: status}, func(u User) error {
+			r.add(u)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, list := range r.deleted {
+		slices.SortFunc(list, func(a, b *person) int {
+			return cmp.Or(b.deleted.Compare(a.deleted), strings.Compare(a.objectID, b.objectID))
+		})
+	}
+	return r, nil
+}
+
+func (r *register) add(u User) {
+	if r.byID[u.ObjectID] != nil {
+		return // deleted between the two lists
+	}
+	p := &person{objectID: u.ObjectID, upn: u.UPN(), name: u.FoldedUPN(), displayName: u.DisplayName(), employeeID: u.Text(attrEmployeeID), deleted: u.Deleted}
+	p.employee = employeeKey(p.employeeID)
+	r.byID[p.objectID] = p
+	if p.isDeleted() {
+		r.deleted[p.name] = append(r.deleted[p.name], p)
+	} else {
+		r.live[p.name] = p
+		r.everybody = append(r.everybody, p)
+	}
+	if p.employee != "" {
+		r.employees[p.employee] = append(r.employees[p.employee], p)
+		key := looseEmployeeKey(p.employee)
+		r.loose[key] = append(r.loose[key], p)
+	}
+}
+
+// others are the people of a list but for one.
+func others(list []*person, but *person) []*person {
+	return slices.DeleteFunc(slices.Clone(list), func(p *person) bool { return p == but })
+}
+
+// alive are the people of a list that are not deleted.
+func alive(list []*person) []*person {
+	return slices.DeleteFunc(slices.Clone(list), (*person).isDeleted)
+}

@@ -1,0 +1,94 @@
+package seal
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+)
+
+// readRing reads the keys of a file that nobody else can read.
+func readRing(file string) (*keyset.Handle, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, fmt.Errorf("key file: %w", err)
+	}
+	if open := info.Mode().Perm() & 0o077; open != 0 {
+		return nil, fmt.Errorf("key file %s can be read by others (mode %04o); make it private: chmod 600 %s", file, info.Mode().Perm(), file)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("key file: %w", err)
+	}
+	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(text)))
+	if err != nil {
+		return nil, fmt.Errorf("key file %s does not hold a key made by rollcall key create: %w", file, err)
+	}
+	return handle, nil
+}
+
+// Prepare adds a new key to the ring that opens but does not seal yet, so that
+// the file can be copied to every server before the key is used. A ring that
+// has a prepared key already stays as it is.
+func Prepare(file string) error {
+	return change(file, func(m *keyset.Manager, info ring) error {
+		if info.newest != info.primary {
+			return nil
+		}
+		_, err := m.Add(aead.AES256GCMKeyTemplate())
+		return err
+	})
+}
+
+// Promote makes the newest key of the ring the one that seals. The others still
+// open what they have sealed.
+func Promote(file string) error {
+	return change(file, func(m *keyset.Manager, info ring) error { return m.SetPrimary(info.newest) })
+}
+
+// Prune removes every key but the one that seals. What the others have sealed
+// can no longer be opened.
+func Prune(file string) error {
+	return change(file, func(m *keyset.Manager, info ring) error {
+		for _, id := range info.ids {
+			if id == info.primary {
+				continue
+			}
+			if err := m.Delete(id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ring is what a change needs to know of a keyset.
+type ring struct {
+	ids     []uint32 // in the order in which they were added
+	primary uint32
+	newest  uint32
+}
+
+// change rewrites the file in one step: a reader finds the old ring or the new one.
+func change(file string, edit func(*keyset.Manager, ring) error) error {
+	handle, err := readRing(file)
+	if err != nil {
+		return err
+	}
+	info := ring{primary: handle.KeysetInfo().GetPrimaryKeyId()}
+	for _, key := range handle.KeysetInfo().GetKeyInfo() {
+		info.ids = append(info.ids, key.GetKeyId())
+		info.newest = key.GetKeyId()
+	}
+	manager := keyset.NewManagerFromHandle(handle)
+	if err := edit(manager, info); err != nil {
+		return fmt.Errorf("change key file %s: %w", file, err)
+	}
+	if handle, err = manager.Handle(); err != nil {
+		return fmt.Errorf("change key file %s: %w", file, err)
+	}
+	return writeRing(file, handle, os.Rename)
+}

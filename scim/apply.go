@@ -1,7 +1,7 @@
 package scim
 
 import (
-	"reflect"
+	"fmt"
 	"slices"
 )
 
@@ -36,7 +36,7 @@ type applier struct {
 	shown []Resource // how a GET shows the resource
 
 	ignored []Ignored
-	cut     map[uintptr]bool // elements that lost a sub-attribute
+	cut     map[string]bool // elements that lost a sub-attribute
 
 	steps int // values looked at
 }
@@ -195,7 +195,10 @@ func (a *applier) gone(attr *Attribute, e any) bool {
 	return !named || a.wasCut(e)
 }
 
-func (a *applier) wasCut(e any) bool { return a.cut[reflect.ValueOf(e).Pointer()] }
+func (a *applier) wasCut(e any) bool { return a.cut[same(e)] }
+
+// same tells elements apart by what they are, not by what they have.
+func same(element any) string { return fmt.Sprintf("%p", element) }
 
 // sameReadOnly accepts a readOnly attribute that is sent as a GET shows it.
 // RFC 7644 §3.5.2: it cannot be modified, and that would not modify it.
@@ -543,9 +546,9 @@ func (a *applier) setSub(op Operation, m map[string]any, sub *Attribute, v any) 
 	if empty(v) {
 		delete(m, sub.Name)
 		if a.cut == nil {
-			a.cut = map[uintptr]bool{}
+			a.cut = map[string]bool{}
 		}
-		a.cut[reflect.ValueOf(m).Pointer()] = true
+		a.cut[same(m)] = true
 	} else {
 		m[sub.Name] = v
 	}

@@ -132,7 +132,7 @@ func (k *keptPlan) explain(err error, request context.Context, v *appVisit) erro
 	case errors.Is(err, context.DeadlineExceeded) && request.Err() == nil:
 		k.Cut = &notice{
 			Tone: warn, Title: "This plan is not complete: it has the first " + counted(k.Report.Read, "person", "people"),
-			Text: "It was cut off after " + spell(planPatience) + ". The command line makes a plan of any size: rollcall provision plan " + v.Directory.Name + " \"" + v.App.Name + "\"",
+			Text: "It was cut off after " + spell(planPatience) + ". The command line makes a plan of any size: " + fmt.Sprintf("rollcall provision plan %s %q", v.Directory.Name, v.App.Name) + ".",
 		}
 	case errors.As(err, &refusal):
 		k.Problem = &notice{Tone: bad, Title: "No plan can be made: the application cannot be asked", Text: refusedText(refusal)}

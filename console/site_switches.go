@@ -170,17 +170,6 @@ func (p *SitePages) saveSCIM(w http.ResponseWriter, r *http.Request, v *siteVisi
 	return p.Console.redirect(w, r, withTyped(v, r.PostForm), n)
 }
 
-// wasTyped is what a form that is shown again was made from.
-func wasTyped(form url.Values) []field {
-	var list []field
-	for _, f := range scimFields() {
-		if name := wasPrefix + f.Name; form.Has(name) {
-			list = append(list, field{name, form.Get(name)})
-		}
-	}
-	return list
-}
-
 // withTyped is the page SCIM integration with what was typed for a token that is not made yet.
 func withTyped(v *siteVisit, form url.Values) string {
 	q := url.Values{}
@@ -243,7 +232,7 @@ func (p *SitePages) notSaved(w http.ResponseWriter, r *http.Request, v *siteVisi
 	}
 	asked := v.Site
 	setSCIM(&asked, edit.merged.Values) //nolint:errcheck // that it is wrong is known
-	sp.Site, sp.Was = asked, wasTyped(r.PostForm)
+	sp.Site, sp.Was = asked, wasAgain(r.PostForm, scimFields())
 	sp.Switches.show(asked)
 	sp.Switches.Rate, sp.Switches.Error = r.PostForm.Get("rate"), edit.wrong
 	sp.Generate.Name, sp.Generate.Expires = r.PostForm.Get("name"), r.PostForm.Get("expires")

@@ -127,7 +127,7 @@ func (p *SitePages) refuseToken(w http.ResponseWriter, r *http.Request, v *siteV
 			values[f.Name] = f.read(r.PostForm)
 		}
 		setSCIM(&asked, values) //nolint:errcheck // a wrong rate is said when it is saved
-		sp.Site, sp.Was, sp.Unsaved = asked, wasTyped(r.PostForm), true
+		sp.Site, sp.Was, sp.Unsaved = asked, wasAgain(r.PostForm, scimFields()), true
 		sp.Switches.show(asked)
 		sp.Switches.Rate = r.PostForm.Get("rate")
 	}

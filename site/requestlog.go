@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -53,7 +52,7 @@ type Request struct {
 func (r Request) Stranger() bool { return r.TokenID == "" }
 
 // TokenEnded says whether the request was refused because its token is revoked, replaced or expired.
-func (r Request) TokenEnded() bool { return !r.Stranger() && r.Status == http.StatusUnauthorized }
+func (r Request) TokenEnded() bool { return !r.Stranger() && r.Status == 401 }
 
 // Result sorts answers the way the log's page does.
 type Result string

@@ -24,6 +24,8 @@ type DirectoryPages struct {
 	// ReadUsers and WriteUsers are the files that the pages import and export: directory/csv.
 	ReadUsers  func(io.Reader) (iter.Seq2[directory.Row, error], error)
 	WriteUsers func(io.Writer) UserWriter
+
+	drafts shelf // what was typed into a Provisioning page and is not saved yet
 }
 
 // UserWriter writes users to a file; manager is a userPrincipalName. Flush ends the file.
@@ -72,7 +74,9 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		{pattern: "POST /d/{directory}/applications/{app}/provisioning", access: administrator, handle: p.of(p.saveProvisioning)},
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/test", access: administrator, handle: p.of(p.toProvisioning)},
 		{pattern: "POST /d/{directory}/applications/{app}/provisioning/test", access: administrator, handle: p.of(p.testConnection)},
-		{pattern: "POST /d/{directory}/applications/{app}/provisioning/now", access: administrator, handle: p.of(p.provisionNow)},
+		{pattern: "POST /d/{directory}/applications/{app}/provisioning/discard", access: administrator, handle: p.of(p.discardProvisioning)},
+		{pattern: "GET /d/{directory}/applications/{app}/provisioning/restore", access: administrator, handle: p.of(p.askRestore)},
+		{pattern: "POST /d/{directory}/applications/{app}/provisioning/restore", access: administrator, handle: p.of(p.restore)},
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/restart", access: administrator, handle: p.of(p.askRestart)},
 		{pattern: "POST /d/{directory}/applications/{app}/provisioning/restart", access: administrator, handle: p.of(p.restart)},
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", access: administrator, handle: p.of(p.showMapping)},

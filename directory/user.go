@@ -72,7 +72,7 @@ func (u User) Text(name string) string {
 	case string:
 		return v
 	case []string:
-		return strings.Join(v, ";")
+		return JoinValues(v)
 	}
 	return ""
 }
@@ -130,7 +130,7 @@ func (u *User) Set(name, text string) error {
 		return nil
 	}
 	if a.MultiValued {
-		u.Attributes[a.Name] = splitValues(text)
+		u.Attributes[a.Name] = SplitValues(text)
 		return nil
 	}
 	u.Attributes[a.Name] = text
@@ -154,7 +154,8 @@ func parseBoolean(text string) (bool, error) {
 	return false, invalid(attrAccountEnabled, "accountEnabled is true or false, not %q", text)
 }
 
-func splitValues(text string) []string {
+// SplitValues reads the values of a multi-valued attribute from one text.
+func SplitValues(text string) []string {
 	var values []string
 	for v := range strings.SplitSeq(text, ";") {
 		if v = strings.TrimSpace(v); v != "" {
@@ -163,6 +164,9 @@ func splitValues(text string) []string {
 	}
 	return values
 }
+
+// JoinValues writes what SplitValues reads.
+func JoinValues(values []string) string { return strings.Join(values, ";") }
 
 // normalised is u in the one form in which it is stored, or the rule that it breaks.
 func normalised(u User) (User, error) {

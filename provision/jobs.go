@@ -59,25 +59,47 @@ func (j *Jobs) List(ctx context.Context, d directory.ID) ([]Job, error) {
 
 // Save takes the Provisioning page. The first one makes the job.
 func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, error) {
-	return j.Edit(ctx, k, func(now *Settings) { *now = s }, actor)
+	return j.SaveFrom(ctx, k, func(Job) (Settings, error) { return s, nil }, actor)
 }
 
 // Edit changes the settings that edit changes, and leaves the others as they are at that moment. The first one makes the job. All of it takes
 // effect together: a job that is switched on begins with the mapping that came with it. edit may run more than once.
 func (j *Jobs) Edit(ctx context.Context, k Key, edit func(*Settings), actor string) (Job, error) {
-	apply := func(job *Job) (string, error) {
-		s := Settings{Mode: job.Mode, TenantURL: job.TenantURL, Status: job.Status, Scope: job.Scope}
+	return j.SaveFrom(ctx, k, func(now Job) (Settings, error) {
+		s := Settings{Mode: now.Mode, TenantURL: now.TenantURL, Status: now.Status, Scope: now.Scope}
 		edit(&s)
+		return s, nil
+	}, actor)
+}
+
+// SaveFrom saves settings that depend on the job as it is now: decide gets that job, the default one before the first Save. It runs again
+// when somebody else changes the job meanwhile, so it must have no other effect.
+func (j *Jobs) SaveFrom(ctx context.Context, k Key, decide func(now Job) (Settings, error), actor string) (Job, error) {
+	fn := func(job *Job) (string, error) {
+		s, err := decide(*job)
+		if err != nil {
+			return "", err
+		}
 		return j.apply(job, s)
 	}
-	job, err := j.change(ctx, k, actor, "provisioning.saved", apply)
-	if !errors.Is(err, ErrNoJob) {
-		return job, err
+	for attempt := 0; ; attempt++ {
+		job, err := j.change(ctx, k, actor, "provisioning.saved", fn)
+		if errors.Is(err, ErrNoJob) {
+			job, err = j.first(ctx, k, fn, actor)
+		}
+		if !errors.Is(err, ErrChanged) || attempt == 5 {
+			return job, err
+		}
 	}
-	if job, err = j.Default(k); err != nil {
+}
+
+// first makes the job; ErrChanged if somebody else made it meanwhile.
+func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), actor string) (Job, error) {
+	job, err := j.Default(k)
+	if err != nil {
 		return Job{}, err
 	}
-	if _, err := apply(&job); err != nil {
+	if _, err := fn(&job); err != nil {
 		return Job{}, err
 	}
 	job.Version, job.Revision, job.Credentials, job.TargetNo = 1, 1, 1, 1
@@ -294,7 +316,23 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 
 // SetMapping changes an object mapping. Users cannot be disabled.
 func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingEdit, actor string) (Job, error) {
-	return j.change(ctx, k, actor, "provisioning.mapping_changed", func(job *Job) (string, error) { return j.setMapping(job, name, edit) })
+	return j.EditMapping(ctx, k, name, func(*ObjectMapping) (MappingEdit, error) { return edit, nil }, actor)
+}
+
+// EditMapping changes an object mapping in a way that depends on the mapping as it is now. decide runs again when somebody else changes
+// the job meanwhile, so it must have no other effect.
+func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(now *ObjectMapping) (MappingEdit, error), actor string) (Job, error) {
+	return j.change(ctx, k, actor, "provisioning.mapping_changed", func(job *Job) (string, error) {
+		m, err := job.Schema.ObjectMapping(name)
+		if err != nil {
+			return "", &InputError{Field: "Mapping", Text: err.Error()}
+		}
+		edit, err := decide(m)
+		if err != nil {
+			return "", err
+		}
+		return j.setMapping(job, name, edit)
+	})
 }
 
 // setMapping changes the object mapping of that name, or the user mapping without one, and says in a sentence what changed.

@@ -95,7 +95,11 @@ function isEdited(form) {
   });
 }
 
-document.addEventListener("submit", (e) => { if (!e.defaultPrevented) leavingBy = e.target; });
+document.addEventListener("submit", (e) => {
+  if (e.defaultPrevented) return;
+  const discard = e.submitter?.closest("[data-discard]");
+  leavingBy = discard ? discard.closest("form") : e.target;
+});
 document.addEventListener("click", (e) => {
   const link = e.target instanceof Element && e.target.closest("[data-discard]");
   if (link) leavingBy = link.closest("form") ?? document.forms[0];

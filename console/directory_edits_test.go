@@ -210,17 +210,17 @@ func TestTypedSecret_is_forgotten(t *testing.T) {
 	o, key, _ := provisioned(t)
 	b := o.operator()
 	tested := b.get(acmeProvisioning).press("Test Connection", url.Values{"secretToken": {"other"}})
-	o.pages.drafts = shelf{}
+	o.pages.drafts = memory{}
 	tested.press("Save", nil).wantStatus(http.StatusUnprocessableEntity).wantWords("Secret Token was typed too long ago; type it again.")
 	if err := o.jobs.TestConnection(t.Context(), key, o.job(key).TenantURL, nil); err != nil {
 		t.Errorf("the saved token is gone: %v", err)
 	}
 }
 
-func TestShelf(t *testing.T) {
+func TestMemory(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1000, 0)
-	s := shelf{most: 2}
+	s := memory{most: 2}
 	s.put("a", 1, now, time.Minute)
 	s.put("b", 2, now, time.Hour)
 	if got := s.get("a", now.Add(59*time.Second)); got != 1 {

@@ -25,7 +25,7 @@ type DirectoryPages struct {
 	ReadUsers  func(io.Reader) (iter.Seq2[directory.Row, error], error)
 	WriteUsers func(io.Writer) UserWriter
 
-	drafts shelf // what was typed into a Provisioning page and is not saved yet
+	drafts memory // what was typed into a Provisioning page and is not saved yet
 }
 
 // UserWriter writes users to a file; manager is a userPrincipalName. Flush ends the file.

@@ -446,7 +446,7 @@ func (p *DirectoryPages) testConnection(w http.ResponseWriter, r *http.Request, 
 	if form.Secret != "" {
 		secret = &form.Secret
 	}
-	err = p.Jobs.TestConnection(r.Context(), v.key(), form.TenantURL, secret)
+	searches, err := p.Jobs.TestConnection(r.Context(), v.key(), form.TenantURL, secret)
 	var (
 		input   *provision.InputError
 		refusal *provision.TargetError
@@ -458,6 +458,12 @@ func (p *DirectoryPages) testConnection(w http.ResponseWriter, r *http.Request, 
 		return err
 	}
 	tested := &notice{Tone: ok, Title: "Testing connection to " + v.App.Name, Text: "The supplied credentials are authorized to enable provisioning. Don’t forget to Save."}
+	for _, one := range searches {
+		if !one.Proved {
+			tested.Tone = warn
+			tested.Text += " " + one.Note()
+		}
+	}
 	if refusal != nil {
 		tested = &notice{Tone: bad, Title: refusedTitle(refusal.Kind), Text: refusedText(refusal)}
 	}
@@ -472,6 +478,8 @@ func refusedTitle(k provision.Kind) string {
 		return "You appear to have entered invalid credentials"
 	case provision.Unreachable:
 		return "The application cannot be reached at this Tenant URL"
+	case provision.Unsearchable:
+		return "The application cannot be searched for people"
 	case provision.NotFound, provision.Incompatible:
 		return "There is no SCIM endpoint at this Tenant URL"
 	case provision.Throttled, provision.Transient:
@@ -581,6 +589,10 @@ func (p *DirectoryPages) restart(w http.ResponseWriter, r *http.Request, v *appV
 
 // noJob leads to Get started where there is no job yet.
 func (p *DirectoryPages) noJob(w http.ResponseWriter, r *http.Request, v *appVisit, err error) error {
+	var input *provision.InputError
+	if errors.As(err, &input) {
+		return &pageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: sentence(input.Field + " " + input.Text)}
+	}
 	if !errors.Is(err, provision.ErrNoJob) {
 		return err
 	}
@@ -650,7 +662,7 @@ func provisioningStateOf(r provision.Report) *provisioningState {
 	for _, f := range []struct {
 		name string
 		n    int
-	}{{"Users linked", r.Linked}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}} {
+	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}} {
 		s.Figures = append(s.Figures, figure{Name: f.name, Value: strconv.Itoa(f.n)})
 	}
 	return s

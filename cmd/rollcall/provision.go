@@ -34,11 +34,19 @@ func (c *command) provisionTest() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := s.jobs.TestConnection(cmd.Context(), job.Key, job.TenantURL, nil); err != nil {
+			searches, err := s.jobs.TestConnection(cmd.Context(), job.Key, job.TenantURL, nil)
+			if err != nil {
 				return inWords(err)
 			}
-			return c.print(map[string]any{"connected": true, "tenantUrl": job.TenantURL}, func(w io.Writer) {
+			return c.print(map[string]any{"connected": true, "tenantUrl": job.TenantURL, "matching": searches}, func(w io.Writer) {
 				fmt.Fprintf(w, "✓ %s: the supplied credentials are authorized to enable provisioning.\n", job.TenantURL)
+				for _, one := range searches {
+					if one.Proved {
+						fmt.Fprintf(w, "✓ The application can be searched by %s.\n", oneLine(one.Path))
+					} else {
+						fmt.Fprintf(w, "! %s\n", oneLine(one.Note()))
+					}
+				}
 			})
 		}),
 	}
@@ -180,15 +188,15 @@ func (c *command) provisionStatus() *cobra.Command {
 			}
 			return c.print(map[string]any{
 				"code": r.Code, "tenantUrl": r.Job.TenantURL, "scope": r.Job.Scope, "status": r.Job.Status, "state": r.State,
-				"linked": r.Linked, "escrowed": r.Escrowed, "unmatched": r.Unmatched, "pending": r.Pending, "notes": r.Notes,
+				"linked": r.Linked, "lost": r.Lost, "escrowed": r.Escrowed, "unmatched": r.Unmatched, "pending": r.Pending, "notes": r.Notes,
 			}, func(w io.Writer) { c.printStatus(w, r) })
 		}),
 	}
 }
 
 func (c *command) printStatus(w io.Writer, r provision.Report) {
-	fmt.Fprintf(w, "Status          %s\nTenant URL      %s\nScope           %s\nLinked people   %d\nWithout match   %d\nTo be retried   %d\nWaiting         %d\n",
-		r.Code, r.Job.TenantURL, r.Job.Scope, r.Linked, r.Unmatched, r.Escrowed, r.Pending)
+	fmt.Fprintf(w, "Status          %s\nTenant URL      %s\nScope           %s\nLinked people   %d\nAccount gone    %d\nWithout match   %d\nTo be retried   %d\nWaiting         %d\n",
+		r.Code, r.Job.TenantURL, r.Job.Scope, r.Linked, r.Lost, r.Unmatched, r.Escrowed, r.Pending)
 	if last := r.State.Last; last != nil {
 		fmt.Fprintf(w, "Last cycle      %s, %s, ended %s: %d created, %d updated, %d disabled, %d skipped, %d failed\n",
 			last.Kind, last.State, c.when(last.Ended), last.Created, last.Updated, last.Disabled, last.Skipped, last.Failed)

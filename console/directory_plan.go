@@ -23,6 +23,7 @@ type planPage struct {
 	Hidden  int
 	Empty   emptyState
 	Notes   []string
+	Command string // makes the same plan on the command line
 }
 
 // plannedPerson is one person of a plan.
@@ -48,7 +49,7 @@ func (p *DirectoryPages) showPlan(w http.ResponseWriter, r *http.Request, v *app
 	}
 	base := v.url("/provisioning/plan")
 	all := r.URL.Query().Get("show") == "all"
-	pg := planPage{page: v.page}
+	pg := planPage{page: v.page, Command: fmt.Sprintf("rollcall provision plan %s %q", v.Directory.Name, v.App.Name)}
 	pg.Title = "Plan"
 	pg.Lead = "What the next cycle would do in " + v.App.Name + ", person by person. Making a plan reads both sides and changes nothing."
 	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")})
@@ -83,7 +84,7 @@ func (p *planPage) explain(err error, request context.Context) error {
 	switch {
 	case err == nil:
 	case errors.Is(err, context.DeadlineExceeded) && request.Err() == nil:
-		p.Cut = &notice{Tone: warn, Title: "This plan is not complete", Text: "It was cut off after " + spell(planPatience) + ", because there are so many people. The command line makes a plan of any size: rollcall provision plan."}
+		p.Cut = &notice{Tone: warn, Title: "This plan is not complete", Text: "It was cut off after " + spell(planPatience) + ", because there are so many people. The command line makes a plan of any size: " + p.Command + "."}
 	case errors.As(err, &refusal):
 		p.Problem = &notice{Tone: bad, Title: "No plan can be made: the application cannot be asked", Text: refusedText(refusal)}
 	case errors.As(err, &input):

@@ -258,6 +258,7 @@ func (p *pageCollection) ofADirectory() {
 	save(app.ID, provision.On, token)
 	p.add("connection refused", b.get(at+"/provisioning").press("Test Connection", url.Values{"secretToken": {"wrong"}}))
 	p.add("connection tested", b.get(at+"/provisioning").press("Test Connection", nil))
+	p.add("plan before a cycle", b.get(at+"/provisioning/plan"))
 	o.cycle(h, app)
 	entries, _, err := o.jobs.Logs(t.Context(), key, provision.LogQuery{})
 	if err != nil || len(entries) < 2 {

@@ -87,6 +87,7 @@ func (c *Console) functions() template.FuncMap {
 		"ago":     c.ago,
 		"stamp":   stamp,
 		"clock":   clock,
+		"number":  grouped,
 		"version": func() string { return c.options.Version },
 	}
 }

@@ -25,6 +25,7 @@ type DirectoryPages struct {
 	ReadUsers  func(io.Reader) (iter.Seq2[directory.Row, error], error)
 	WriteUsers func(io.Writer) UserWriter
 
+	plans  memory // plans that were made
 	drafts memory // what was typed into a Provisioning page and is not saved yet
 }
 
@@ -82,6 +83,7 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", access: administrator, handle: p.of(p.showMapping)},
 		{pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", access: administrator, handle: p.of(p.saveMapping)},
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", access: administrator, handle: p.of(p.showPlan)},
+		{pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", access: administrator, handle: p.of(p.makePlan)},
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", access: administrator, handle: p.of(p.showLogs)},
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/logs/{entry}", access: administrator, handle: p.of(p.showLogEntry)},
 	}

@@ -53,7 +53,7 @@ function localTimes(scope) {
 }
 
 function prepare(scope) {
-  for (const el of scope.querySelectorAll("[data-copy], [data-theme-switch]")) el.hidden = false;
+  for (const el of scope.querySelectorAll("[data-copy], [data-theme-switch], [data-choose-all]")) el.hidden = false;
   localTimes(scope);
 }
 
@@ -108,4 +108,22 @@ addEventListener("beforeunload", (e) => {
   const sent = leavingBy;
   leavingBy = null;
   if ([...document.querySelectorAll("form[data-edits]")].some((form) => form !== sent && isEdited(form))) e.preventDefault();
+});
+
+// Rows that can be chosen: one box ticks all of the page, and the button says how many are ticked.
+function showChosen(form) {
+  const boxes = [...form.querySelectorAll("tbody input[type=checkbox]")];
+  const n = boxes.filter((box) => box.checked).length;
+  for (const text of form.querySelectorAll("[data-chosen]")) text.textContent = n ? ` ${n.toLocaleString("en")}` : "";
+  const all = form.querySelector("[data-choose-all]");
+  if (!all) return;
+  all.checked = n > 0 && n === boxes.length;
+  all.indeterminate = n > 0 && n < boxes.length;
+}
+
+document.addEventListener("change", (e) => {
+  const form = e.target instanceof HTMLInputElement && e.target.type === "checkbox" && e.target.form;
+  if (!form || !form.querySelector("[data-choose-all]")) return;
+  if ("chooseAll" in e.target.dataset) for (const box of form.querySelectorAll("tbody input[type=checkbox]")) box.checked = e.target.checked;
+  showChosen(form);
 });

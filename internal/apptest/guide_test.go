@@ -367,6 +367,8 @@ func (g *guide) inStep() {
 	g.openProvisioning()
 	g.picture(g.operator, "provisioning-running")
 	g.operator.Open(g.demo.URL + "/d/contoso/applications/Acme/provisioning/plan")
+	g.operator.Clicks("Make a plan")
+	g.operator.Sees("Looked at")
 	g.picture(g.operator, "plan")
 }
 

@@ -138,7 +138,7 @@ func TestApplicationSettings_rename_and_delete(t *testing.T) {
 	page.press("Rename", url.Values{"name": {"Acme 2"}}).wantStatus(http.StatusConflict).wantWords("Acme & Sons", "Acme 2") // two people renamed it
 
 	at := "/d/contoso/applications/Acme%20&%20Sons"
-	ask := b.get(at + "/settings").click("Delete this application").wantWords("Delete Acme & Sons?", "3 assignments are removed.", "0 linked accounts at Acme & Sons stay as they are.")
+	ask := b.get(at+"/settings").click("Delete this application").wantWords("Delete Acme & Sons?", "3 assignments are removed.", "0 linked accounts at Acme & Sons stay as they are.")
 	ask.press("Delete Acme", nil).wantStatus(http.StatusUnprocessableEntity).wantWords("That is not the name of this application. Nothing was deleted.")
 	if _, err := h.Application(t.Context(), key.App); err != nil {
 		t.Fatal(err)

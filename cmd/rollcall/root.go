@@ -17,6 +17,7 @@ type command struct {
 	keyFile   string
 	publicURL string
 	json      bool
+	linkHelp  string // how people get a new sign-in link, where no command makes one
 	// allowPrivate lets the engine reach private addresses.
 	allowPrivate bool
 	// allowLoopback lets the engine reach this machine although the public URL is elsewhere.

@@ -232,13 +232,14 @@ func untilDone(ctx context.Context, err error) error {
 // handler puts both ends behind one address. The SCIM subtree is dispatched on the raw path before any mux: ServeMux would redirect
 // //Users and mind letter case.
 func (c *command) handler(s *services, proxies web.Proxies) (http.Handler, error) {
-	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText()})
+	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp})
 	if err != nil {
 		return nil, err
 	}
 	sites := &console.SitePages{Console: pages, Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Events: &store.Events{DB: s.db}}
 	directories := &console.DirectoryPages{
 		Console: pages, Operators: s.operators, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
+		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins,
 		ReadUsers: csv.Rows, WriteUsers: func(w io.Writer) console.UserWriter { return csv.NewWriter(w) },
 	}
 	scim := &scimserver.Handler{

@@ -351,7 +351,7 @@ func TestDirectoryPages_let_in_operators_only(t *testing.T) {
 		if path == "/d" {
 			continue // only redirects, because the cookie does not reach it
 		}
-		path = strings.NewReplacer("{$}", "", "{directory}", "contoso", "{user}", "x", "{change}", "disable", "{app}", "x", "{mapping}", "x", "{entry}", "x").Replace(path)
+		path = strings.NewReplacer("{$}", "", "{directory}", "contoso", "{user}", "x", "{change}", "disable", "{app}", "x", "{mapping}", "x", "{entry}", "x", "{site}", "acme").Replace(path)
 		got := stranger.send(method, path, url.Values{})
 		if got.Status != http.StatusUnauthorized || strings.Contains(got.Text, "contoso.example") {
 			t.Errorf("%s without a session: status %d", rt.pattern, got.Status)

@@ -218,6 +218,9 @@ func (p *DirectoryPages) of(handle func(http.ResponseWriter, *http.Request, *app
 			return err
 		}
 		v := &appVisit{directoryVisit: d, App: app}
+		if belowApplication(r.URL.Path) != "" {
+			v.page.Within = app.Name // its overview has it as its title
+		}
 		// The path may name the application in another way than the menu: in other letters, or by id.
 		v.page.Menu = mark(v.menu(), v.url(belowApplication(r.URL.Path)))
 		return handle(w, r, v)

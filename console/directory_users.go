@@ -49,7 +49,7 @@ func userBadge(u directory.User) badge {
 	case u.IsDeleted():
 		return badge{Tone: bad, Text: "Deleted"}
 	case !u.AccountEnabled:
-		return badge{Tone: warn, Text: "Disabled"}
+		return badge{Tone: quiet, Text: "Disabled"}
 	}
 	return badge{Tone: ok, Text: "Enabled"}
 }

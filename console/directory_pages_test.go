@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -371,15 +370,6 @@ func TestSentence_leaves_names_as_they_are(t *testing.T) {
 	} {
 		if got := sentence(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
-		}
-	}
-}
-
-func TestUserChanges_offer_one_harmless_change_to_everybody(t *testing.T) {
-	t.Parallel()
-	for _, u := range []directory.User{{}, {AccountEnabled: true}, {Deleted: time.Unix(1, 0)}} {
-		if c := userChangeFor(u); c.Name == "" || c.Danger {
-			t.Errorf("%+v: got %q", u, c.Name)
 		}
 	}
 }

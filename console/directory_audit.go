@@ -40,8 +40,8 @@ func (h directoryHistory) Recent(ctx context.Context, _ event.Scope, subject str
 // auditExportLimit is how many events a file holds at most.
 const auditExportLimit = 50_000
 
-// auditQuery reads the filters from the address.
-func auditQuery(form url.Values) (event.Query, error) {
+// directoryAuditQuery reads the filters from the address.
+func directoryAuditQuery(form url.Values) (event.Query, error) {
 	before, err := event.ParsePosition(form.Get("before"))
 	q := event.Query{Text: strings.TrimSpace(form.Get("text")), Actor: strings.TrimSpace(form.Get("actor")), From: day(form.Get("from")), Until: day(form.Get("until")), Before: before, Limit: auditLimit}
 	if !q.Until.IsZero() {
@@ -72,7 +72,7 @@ func auditURL(base string, form url.Values, before string) string {
 
 func (p *DirectoryPages) showAudit(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	self, form := v.url("audit"), r.URL.Query()
-	q, err := auditQuery(form)
+	q, err := directoryAuditQuery(form)
 	if err != nil {
 		return p.Console.redirect(w, r, self, notice{})
 	}
@@ -122,7 +122,7 @@ func important(name string) bool {
 
 // exportAudit sends the events that the filters select.
 func (p *DirectoryPages) exportAudit(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	q, err := auditQuery(r.URL.Query())
+	q, err := directoryAuditQuery(r.URL.Query())
 	if err != nil {
 		return p.Console.redirect(w, r, v.url("audit"), notice{})
 	}

@@ -59,29 +59,59 @@ func (j *Jobs) List(ctx context.Context, d directory.ID) ([]Job, error) {
 
 // Save takes the Provisioning page. The first one makes the job.
 func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, error) {
-	return j.Edit(ctx, k, func(now *Settings) { *now = s }, actor)
+	return j.SaveFrom(ctx, k, func(Job) (Settings, error) { return s, nil }, actor)
 }
 
 // Edit changes the settings that edit changes, and leaves the others as they are at that moment. The first one makes the job. All of it takes
 // effect together: a job that is switched on begins with the mapping that came with it. edit may run more than once.
 func (j *Jobs) Edit(ctx context.Context, k Key, edit func(*Settings), actor string) (Job, error) {
-	apply := func(job *Job) (string, error) {
-		s := Settings{Mode: job.Mode, TenantURL: job.TenantURL, Status: job.Status, Scope: job.Scope}
+	return j.SaveFrom(ctx, k, func(now Job) (Settings, error) {
+		s := Settings{Mode: now.Mode, TenantURL: now.TenantURL, Status: now.Status, Scope: now.Scope}
 		edit(&s)
-		return j.apply(job, s)
+		return s, nil
+	}, actor)
+}
+
+// SaveFrom saves settings that depend on the job as it is now: decide gets that job, the default one before the first Save. It runs again
+// when somebody else changes the job meanwhile, so it must have no other effect.
+func (j *Jobs) SaveFrom(ctx context.Context, k Key, decide func(now Job) (Settings, error), actor string) (Job, error) {
+	fn := func(job *Job) (string, error) {
+		s, err := decide(*job)
+		if err != nil {
+			return "", err
+		}
+		before := job.connection()
+		words, err := j.apply(job, s)
+		if err == nil && (job.connection() != before || job.Version == 0) {
+			j.learn(ctx, job)
+		}
+		return words, err
 	}
-	job, err := j.change(ctx, k, actor, "provisioning.saved", apply)
-	if !errors.Is(err, ErrNoJob) {
-		return job, err
+	for attempt := 0; ; attempt++ {
+		job, err := j.change(ctx, k, actor, "provisioning.saved", fn)
+		if errors.Is(err, ErrNoJob) {
+			job, err = j.first(ctx, k, fn, actor)
+		}
+		if !errors.Is(err, ErrChanged) || attempt == 5 {
+			return job, err
+		}
 	}
-	if job, err = j.Default(k); err != nil {
+}
+
+// first makes the job; ErrChanged if somebody else made it meanwhile.
+func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), actor string) (Job, error) {
+	job, err := j.Default(k)
+	if err != nil {
 		return Job{}, err
 	}
-	if _, err := apply(&job); err != nil {
+	if _, err := fn(&job); err != nil {
 		return Job{}, err
 	}
 	job.Version, job.Revision, job.Credentials, job.TargetNo = 1, 1, 1, 1
 	job.Created, job.Modified = j.Now(), j.Now()
+	if job.Searches != nil {
+		job.Searches.For = job.connection()
+	}
 	e := j.event(job, actor, "provisioning.created", fmt.Sprintf("Provisioning was set up: %s, status %s.", job.Mode, job.Status))
 	if err := j.Store.InsertJob(ctx, job, e); err != nil {
 		return Job{}, err
@@ -170,9 +200,6 @@ func (j *Jobs) check(job Job, s Settings) error {
 	if errors.As(err, &te) {
 		return &InputError{Field: "Tenant URL", Text: te.Words()}
 	}
-	if err == nil && s.Status == On && job.Status != On {
-		_, err = usableMapping(job.Schema)
-	}
 	return err
 }
 
@@ -211,40 +238,72 @@ func endpoint(tenantURL string) string {
 	return strings.ToLower(strings.TrimRight(base, "/"))
 }
 
-// TestConnection asks the target for an account that cannot exist, with the saved
-// Secret Token if secret is nil. A refusal is a *TargetError whose Words tell a
-// person what is wrong.
-func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) error {
+// saveTest bounds the test of the connection while something is saved.
+const saveTest = 5 * time.Second
+
+// learn tests the matching attributes with a job's new settings. It only informs:
+// a target that cannot be asked now keeps nobody from saving, and a cycle tests
+// again before it works.
+func (j *Jobs) learn(ctx context.Context, job *Job) {
+	job.Searches = nil
+	if job.Mode != Automatic || job.TenantURL == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, saveTest)
+	defer cancel()
+	secret, err := openSecret(j.Sealer, *job)
+	if err != nil {
+		return
+	}
+	m, err := compileMapping(job.Schema)
+	if err != nil {
+		return
+	}
+	target, err := j.Targets(job.TenantURL, secret)
+	if err != nil {
+		return
+	}
+	all, err := testSearches(ctx, target, m)
+	if err == nil || asTargetError(err).Kind == Unsearchable {
+		job.Searches = &Searches{For: job.connection(), At: j.Now(), All: all}
+	}
+}
+
+// TestConnection searches the target for accounts that cannot exist, by every
+// matching attribute, with the saved Secret Token if secret is nil. A refusal is a
+// *TargetError whose Words tell a person what is wrong. Without one, the result
+// says for each attribute whether the target can be searched by it.
+func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) ([]Searchable, error) {
 	job, err := j.Store.Job(ctx, k)
 	if errors.Is(err, ErrNoJob) {
 		job, err = j.Default(k)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if tenantURL = strings.TrimSpace(tenantURL); tenantURL == "" {
-		return &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
+		return nil, &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
 	}
 	var token string
 	switch {
 	case secret != nil:
 		token = strings.TrimSpace(*secret)
 	case job.HasSecret() && !sameOrigin(tenantURL, job.TenantURL):
-		return &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
+		return nil, &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
 	default:
 		if token, err = openSecret(j.Sealer, job); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	m, err := usableMapping(job.Schema)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	target, err := j.Targets(tenantURL, token)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return target.Test(ctx, m.matching[0].Target)
+	return testSearches(ctx, target, m)
 }
 
 // Start sets Provisioning Status to On and begins a cycle at once. It lifts a
@@ -294,7 +353,23 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 
 // SetMapping changes an object mapping. Users cannot be disabled.
 func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingEdit, actor string) (Job, error) {
-	return j.change(ctx, k, actor, "provisioning.mapping_changed", func(job *Job) (string, error) { return j.setMapping(job, name, edit) })
+	return j.EditMapping(ctx, k, name, func(*ObjectMapping) (MappingEdit, error) { return edit, nil }, actor)
+}
+
+// EditMapping changes an object mapping in a way that depends on the mapping as it is now. decide runs again when somebody else changes
+// the job meanwhile, so it must have no other effect.
+func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(now *ObjectMapping) (MappingEdit, error), actor string) (Job, error) {
+	return j.change(ctx, k, actor, "provisioning.mapping_changed", func(job *Job) (string, error) {
+		m, err := job.Schema.ObjectMapping(name)
+		if err != nil {
+			return "", &InputError{Field: "Mapping", Text: err.Error()}
+		}
+		edit, err := decide(m)
+		if err != nil {
+			return "", err
+		}
+		return j.setMapping(job, name, edit)
+	})
 }
 
 // setMapping changes the object mapping of that name, or the user mapping without one, and says in a sentence what changed.
@@ -335,6 +410,7 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, actor string) 
 	}
 	return j.change(ctx, k, actor, "provisioning.mappings_restored", func(job *Job) (string, error) {
 		j.replaceSchema(job, schema.Clone())
+		j.learn(ctx, job)
 		return "Default mappings were restored.", nil
 	})
 }
@@ -349,6 +425,7 @@ func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor strin
 	}
 	return j.change(ctx, k, actor, "provisioning.schema_changed", func(job *Job) (string, error) {
 		j.replaceSchema(job, schema.Clone())
+		j.learn(ctx, job)
 		return "The schema was replaced.", nil
 	})
 }
@@ -426,11 +503,16 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 	}
 	r := Report{
 		Job: job, State: state, Code: statusCode(job, state),
-		Linked: counts.Linked, Escrowed: counts.Escrowed, Unmatched: counts.Unmatched, Pending: counts.Pending,
+		Linked: counts.Linked, Lost: counts.Lost, Escrowed: counts.Escrowed, Unmatched: counts.Unmatched, Pending: counts.Pending,
 	}
 	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled {
 		r.Notes = append(r.Notes, groupsNote)
 	}
+	searches := state.Searches
+	if !searches.of(job) || job.Searches.of(job) && job.Searches.At.After(searches.At) {
+		searches = job.Searches
+	}
+	r.Notes = append(r.Notes, searches.notes()...)
 	return r, nil
 }
 

@@ -71,7 +71,8 @@ func (p *DirectoryPages) viewUsers(w http.ResponseWriter, r *http.Request, v *di
 	if err != nil {
 		return err
 	}
-	pg := usersPage{page: v.page, Search: query.Search, Status: query.Status, Tabs: v.userTabs(counts, query), Clear: v.url("users"),
+	pg := usersPage{
+		page: v.page, Search: query.Search, Status: query.Status, Tabs: v.userTabs(counts, query), Clear: v.url("users"),
 		Change: v.url("users/change"), Choosing: query.Status != directory.Deleted, Error: wrong,
 	}
 	pg.Title = "Users"

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -643,7 +642,7 @@ func cycleSentence(c provision.CycleReport) string {
 		what string
 	}{{c.Created, "created"}, {c.Updated, "updated"}, {c.Disabled, "disabled"}, {c.Deleted, "deleted"}, {c.Failed, "failed"}} {
 		if f.n > 0 {
-			parts = append(parts, strconv.Itoa(f.n)+" "+f.what)
+			parts = append(parts, grouped(f.n)+" "+f.what)
 		}
 	}
 	if parts == nil {
@@ -663,7 +662,7 @@ func provisioningStateOf(r provision.Report) *provisioningState {
 		name string
 		n    int
 	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}} {
-		s.Figures = append(s.Figures, figure{Name: f.name, Value: strconv.Itoa(f.n)})
+		s.Figures = append(s.Figures, figure{Name: f.name, Value: grouped(f.n)})
 	}
 	return s
 }
@@ -697,7 +696,7 @@ func cycleViewOf(c *provision.CycleReport) *cycleView {
 		{"Skipped", c.Skipped},
 		{"Failed", c.Failed},
 	} {
-		v.Figures = append(v.Figures, figure{Name: f.name, Value: strconv.Itoa(f.n)})
+		v.Figures = append(v.Figures, figure{Name: f.name, Value: grouped(f.n)})
 	}
 	return v
 }

@@ -542,10 +542,46 @@ func (w *work) skipUpdate(code, reason, advice string) {
 
 // redundant ends the work: the account is as it should be.
 func (w *work) redundant() {
-	w.skip("RedundantExport", "The account is as it should be; nothing had to be sent.", "")
+	reason, advice := w.whyRedundant()
+	w.skip("RedundantExport", reason, advice)
 	// What becomes of somebody the job has let go is nobody's news.
 	w.silent = w.known.Link != nil && w.known.Link.State == Released && w.disabledState() == Released && !w.entitled()
 	w.keepLink(true)
+}
+
+// whyRedundant says what was looked at, and which differences are left alone.
+func (w *work) whyRedundant() (reason, advice string) {
+	if w.current == nil {
+		return "Nothing that the mapping reads has changed since the account was last written or read, so the account was not read.", ""
+	}
+	reason = "The account was read and has the values of the mapping; nothing had to be sent."
+	var byCase, cleared []string
+	for i := range w.m.rows {
+		r := &w.m.rows[i]
+		at := slices.IndexFunc(w.values, func(v value) bool { return v.row.Target == r.Target })
+		switch {
+		case at >= 0:
+			want := w.values[at].want
+			old, _ := r.compare(w.current, want)
+			if s, ok := want.(string); ok && !r.CaseExact && old != nil && text(old) != s && strings.EqualFold(text(old), s) {
+				byCase = append(byCase, r.Target)
+			}
+			if !w.entitled() && r.state && want == true {
+				advice = "The person must not have access, but the mapping gives active the value True. Map active from IsSoftDeleted to disable such accounts."
+			}
+		case w.entitled() && r.FlowType == FlowAlways && r.Type != TypeReference && r.Expr != nil:
+			if old, _ := r.compare(w.current, nil); old != nil {
+				cleared = append(cleared, r.Target)
+			}
+		}
+	}
+	if len(byCase) > 0 {
+		reason += fmt.Sprintf(" Differences of capital letters alone are not sent unless the attribute is marked exact case: %s.", strings.Join(byCase, ", "))
+	}
+	if len(cleared) > 0 {
+		reason += fmt.Sprintf(" The account keeps values that the mapping does not yield; empty values are not sent: %s.", strings.Join(cleared, ", "))
+	}
+	return reason, advice
 }
 
 // keepLink remembers the pair, with the values as the account has them if known is true.

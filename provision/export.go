@@ -32,6 +32,10 @@ func (p *pass) create(ctx context.Context, w *work) {
 		w.linked, w.outcome.DropOp = true, true
 		w.entry.TargetIdentity = Identity{ID: o.ID, Type: p.m.object.TargetObjectName}
 		w.forgetUnmatched()
+		if differs := p.contradicted(o, w.values); differs != "" && p.m.can(FlowUpdate) {
+			p.correct(ctx, w, differs)
+			return
+		}
 		w.succeed("EntryExportAdd", fmt.Sprintf("User '%s' was created in %s.", w.name(), p.m.target))
 		return
 	}
@@ -45,6 +49,39 @@ func (p *pass) create(ctx context.Context, w *work) {
 		return
 	}
 	w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
+}
+
+// contradicted names an attribute by which the answer to a create shows that the
+// account is another one than was asked for, or may not be used: "" if there is none.
+func (p *pass) contradicted(o TargetObject, values []value) string {
+	for _, v := range values {
+		if !v.row.state && v.row.MatchingPriority == 0 {
+			continue
+		}
+		if shown, same := v.row.shows(o.Resource, v.want); shown && !same {
+			return v.row.Target
+		}
+	}
+	return ""
+}
+
+// correct brings an account up to date that the answer to a create showed to differ.
+func (p *pass) correct(ctx context.Context, w *work, differs string) {
+	w.step("EntryExportAdd", ExportStep, Success, fmt.Sprintf("%s answered the create with an account whose %s differs. It is brought up to date.", p.m.target, differs), nil)
+	o, err := p.target.Get(ctx, w.link.TargetID)
+	if err != nil {
+		te := asTargetError(err)
+		w.failExport("EntryExportAdd", fmt.Sprintf("Failed to read the account of User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
+		return
+	}
+	w.current = o.Resource
+	sent := w.changes
+	if w.changes = diff(w.current, w.values); len(w.changes) > 0 {
+		p.patch(ctx, w)
+		return
+	}
+	w.changes = sent
+	w.succeed("EntryExportAdd", fmt.Sprintf("User '%s' was created in %s.", w.name(), p.m.target))
 }
 
 func (w *work) failCreated(targetID, owner string, err error) {

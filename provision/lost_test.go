@@ -449,3 +449,70 @@ func TestAnAnswerToAPatchIsBelievedOnlyIfItFits(t *testing.T) {
 		})
 	}
 }
+
+// An application may answer a create with an account that was there, or that is inactive.
+func TestACreateAnsweredWithAnAccountThatDiffers(t *testing.T) {
+	t.Parallel()
+	for name, there := range map[string]scim.Resource{
+		"inactive":     {"userName": "ada@contoso.com", "active": false},
+		"another_name": {"userName": "ada", "active": true},
+		"both":         {"userName": "ada", "active": "False"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+			w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+				if r.Method != http.MethodPost {
+					return false
+				}
+				id := w.app.add(there.Clone())
+				w.app.mu.Lock()
+				_, _ = rw.Write(encode(w.app.users[id]))
+				w.app.mu.Unlock()
+				return true
+			}
+			report, entries := w.cycle()
+			u := w.app.users["u1"]
+			if active, _ := u.Bool("active"); status(entries["p1"]) != "create success " || report.Created != 1 || !active || u.String("userName") != "ada@contoso.com" || u.String("displayName") != "Ada Lovelace" {
+				t.Errorf("got %q (%s): %v", status(entries["p1"]), entries["p1"].Status.Reason, u)
+			}
+		})
+	}
+}
+
+// The log says what was looked at, and what was left alone.
+func TestTheLogSaysWhatWasLookedAt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people.put("p1", person("ada@contoso.com", "ADA", "LOVELACE"))
+	w.cycle()
+	look := func(words ...string) {
+		t.Helper()
+		_, entries := w.cycle()
+		e := entries["p1"]
+		for _, word := range words {
+			if got := e.Status.Reason + " " + e.Status.RecommendedAction; status(e) != "other skipped RedundantExport" || !strings.Contains(got, word) {
+				t.Errorf("%s: %q does not say %q", status(e), got, word)
+			}
+		}
+	}
+	w.people.set("p1", "department", "no row reads it")
+	look("Nothing that the mapping reads has changed", "was not read")
+	w.people.set("p1", "displayName", "Ada Lovelace")
+	look("The account was read", "capital letters", "displayName")
+	w.people.set("p1", "mail", "")
+	look("The account was read", "empty values are not sent", "emails")
+	schema := w.report().Job.Schema.Clone()
+	m, err := schema.UserMapping()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.AttributeMappings[1].Source = &provision.AttributeMappingSource{Type: "Attribute", Name: "accountEnabled", Expression: "[accountEnabled]"}
+	if _, err := w.jobs.SetSchema(t.Context(), w.key, schema, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	w.cycle()
+	w.people.assign("p1", false)
+	look("Map active from IsSoftDeleted")
+}

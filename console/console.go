@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"path"
 	"strings"
 	"time"
 
@@ -25,6 +24,8 @@ type Options struct {
 	PublicURL string
 	Log       *slog.Logger
 	Now       func() time.Time
+	// NewLinks is a sentence that says how to get a new sign-in link, where a command on the server is not the way; empty elsewhere.
+	NewLinks string
 	// Version is shown at the foot of the menu.
 	Version string
 }
@@ -87,6 +88,7 @@ func (c *Console) functions() template.FuncMap {
 		"ago":     c.ago,
 		"stamp":   stamp,
 		"clock":   clock,
+		"number":  grouped,
 		"version": func() string { return c.options.Version },
 	}
 }
@@ -135,20 +137,4 @@ func (c *Console) redirect(w http.ResponseWriter, r *http.Request, target string
 // secure reports whether cookies may only travel over https.
 func (c *Console) secure(r *http.Request) bool {
 	return strings.HasPrefix(c.options.PublicURL, "https://") || web.Secure(r)
-}
-
-// frontPage is what / shows.
-type frontPage struct{ page }
-
-// Front answers everything outside the two halves: / says where they are, the rest is a 404 page.
-func (c *Console) Front() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := error(errNotFound)
-		if path.Clean(r.URL.Path) == "/" {
-			err = c.view(w, r, http.StatusOK, "front", frontPage{page{Title: "Rollcall", Lead: "Keeps the people of an application in step with the people of a company."}})
-		}
-		if err != nil {
-			c.showError(w, r, page{}, err)
-		}
-	})
 }

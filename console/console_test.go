@@ -67,7 +67,7 @@ func newWorldOn(t *testing.T, db *store.DB, publicURL string) *world {
 		handle: func(rw http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 			pg := v.page
 			pg.Title = "Directories"
-			return c.view(rw, r, http.StatusOK, "front", frontPage{pg})
+			return c.view(rw, r, http.StatusOK, "front", frontPage{page: pg})
 		},
 	}}
 	mux := http.NewServeMux()
@@ -300,6 +300,9 @@ func (s *shown) submit(button string, change url.Values) *shown {
 		values[name] = list
 	}
 	action := form.attr["action"]
+	if other := pressed.attr["formaction"]; other != "" {
+		action = other
+	}
 	if form.attr["method"] == "get" {
 		return s.b.get(action + "?" + values.Encode())
 	}

@@ -1,9 +1,11 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/provision/expr"
@@ -12,6 +14,7 @@ import (
 // mappingPage is the view "directory_mapping": the guide's mapping page, its labels letter by letter.
 type mappingPage struct {
 	page
+	Was         []field
 	Action      string
 	Discard     string
 	Name        string
@@ -49,6 +52,7 @@ func (p *DirectoryPages) showMapping(w http.ResponseWriter, r *http.Request, v *
 	}
 	pg := mappingPage{
 		page: v.page, Action: v.mappingURL(m.Name), Discard: v.mappingURL(m.Name), Name: m.Name, Enabled: m.Enabled, MustEnabled: m.SourceObjectName == "User",
+		Was:    wasFields(mappingFields(), mappingValues(m)),
 		Object: m.SourceObjectName, TargetType: m.TargetObjectName, Scope: "All records",
 		Create: m.FlowTypes.Has(provision.FlowAdd), Update: m.FlowTypes.Has(provision.FlowUpdate), Delete: m.FlowTypes.Has(provision.FlowDelete),
 	}
@@ -83,27 +87,62 @@ func sourceText(n *provision.AttributeMappingSource) string {
 	return n.Expression
 }
 
+// mappingFields are what the page edits.
+func mappingFields() []editField {
+	return []editField{
+		editChoice("enabled", "Enabled", map[string]string{"yes": "Yes", "no": "No"}),
+		editTick("create", "Create"), editTick("update", "Update"), editTick("delete", "Delete"),
+	}
+}
+
+func mappingValues(m *provision.ObjectMapping) map[string]string {
+	values := map[string]string{
+		"enabled": "no", "create": tickValue(m.FlowTypes.Has(provision.FlowAdd)),
+		"update": tickValue(m.FlowTypes.Has(provision.FlowUpdate)), "delete": tickValue(m.FlowTypes.Has(provision.FlowDelete)),
+	}
+	if m.Enabled {
+		values["enabled"] = "yes"
+	}
+	return values
+}
+
 func (p *DirectoryPages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
 	}
 	name := r.PathValue("mapping")
-	enabled := r.PostForm.Get("enabled") == "yes"
-	var actions provision.FlowTypes
-	actions = actions.With(provision.FlowAdd, r.PostForm.Get("create") != "")
-	actions = actions.With(provision.FlowUpdate, r.PostForm.Get("update") != "")
-	actions = actions.With(provision.FlowDelete, r.PostForm.Get("delete") != "")
-	before, err := p.Jobs.Get(r.Context(), v.key())
-	if err != nil {
-		return p.noJob(w, r, v, err)
-	}
-	job, err := p.Jobs.SetMapping(r.Context(), v.key(), name, provision.MappingEdit{Enabled: &enabled, Actions: &actions}, v.actor())
+	by, err := v.lastChange(r.Context(), v.App.ID)
 	if err != nil {
 		return err
 	}
+	var m mergedEdit
+	_, err = p.Jobs.EditMapping(r.Context(), v.key(), name, func(now *provision.ObjectMapping) (provision.MappingEdit, error) {
+		var err error
+		if m, err = mergeEdit(r.PostForm, mappingFields(), mappingValues(now)); err != nil {
+			return provision.MappingEdit{}, err
+		}
+		if len(m.Conflicts) > 0 {
+			return provision.MappingEdit{}, errAsk
+		}
+		enabled := m.Values["enabled"] == "yes"
+		var actions provision.FlowTypes
+		actions = actions.With(provision.FlowAdd, m.Values["create"] != "")
+		actions = actions.With(provision.FlowUpdate, m.Values["update"] != "")
+		actions = actions.With(provision.FlowDelete, m.Values["delete"] != "")
+		return provision.MappingEdit{Enabled: &enabled, Actions: &actions}, nil
+	}, v.actor())
+	if errors.Is(err, errAsk) {
+		frame := v.page
+		frame.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")}, crumb{Text: name, URL: v.mappingURL(name)})
+		return p.Console.askEdit(w, r, frame, m, v.mappingURL(name), v.mappingURL(name), by)
+	}
+	if err != nil {
+		return p.noJob(w, r, v, err)
+	}
 	n := done("The mapping was saved. Everybody is looked at again with the next cycle.")
-	if job.Version == before.Version {
+	if len(m.Mine) == 0 {
 		n = notice{Tone: info, Text: "Nothing was changed: the mapping was like that already."}
 	}
+	n.Text = strings.TrimSpace(n.Text + " " + m.fromOthers(by))
 	return p.Console.redirect(w, r, v.mappingURL(name), n)
 }

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
@@ -21,17 +22,20 @@ type provisioningPage struct {
 	Start   string
 	Saved   bool // saved once: mappings, settings and status are there
 	Form    provisioningForm
+	Was     []field                // what the form was made from
 	Errors  map[string]*fieldError // by the form's name of the input
-	Tested  *notice                // what Test Connection found
+	Tested  *notice                // what Test Connection found, or what is wrong and belongs to no input
 	Works   bool                   // it found that the connection works
+	Unsaved bool                   // the form shows what was typed and is not saved yet
+	Draft   string                 // stands for the Secret Token that was typed; empty: none was
 	Action  string
 	Test    string
 	Discard string
-	Now     string
 	NowText string
 	Restart string
-	Plan    string
 	Logs    string
+	Reload  string
+	Poll    string // how often the page asks how the cycle goes, "3s"; empty: nothing moves
 
 	Locked   bool // Automatic cannot go back to Manual
 	Source   string
@@ -75,6 +79,9 @@ type provisioningState struct {
 	Next       time.Time
 }
 
+// On says whether the saved Provisioning Status is On; the form may say something else.
+func (s provisioningState) On() bool { return s.Job.Status == provision.On }
+
 // cycleView is a cycle in words.
 type cycleView struct {
 	Name    string // "Initial cycle"
@@ -102,18 +109,22 @@ func (p *DirectoryPages) showProvisioning(w http.ResponseWriter, r *http.Request
 	return p.Console.view(w, r, http.StatusOK, "directory_provisioning", pg)
 }
 
-// provisioning is the page as it is saved.
+// provisioning is the page as it is saved, or as it was typed and tested in this browser and is not saved yet.
 func (p *DirectoryPages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, error) {
 	base := v.url("/provisioning")
 	pg := &provisioningPage{
 		page: v.page, App: v.App.Name, Start: base + "?get-started=yes", Errors: map[string]*fieldError{},
-		Action: base, Test: base + "/test", Discard: base, Now: base + "/now", Restart: base + "/restart", Plan: base + "/plan", Logs: base + "/logs",
+		Action: base, Test: base + "/test", Discard: base, Restart: base + "/restart", Logs: base + "/logs", Reload: base,
 	}
 	pg.Title = "Provisioning"
 	pg.Crumbs = v.crumbs(crumb{})
+	draft := p.draft(r, v)
+	if draft != nil && draft.Tested == nil {
+		draft = nil // a form that was refused: its own answer shows it
+	}
 	report, err := p.Jobs.Report(r.Context(), v.key())
 	if errors.Is(err, provision.ErrNoJob) {
-		pg.Started = r.URL.Query().Has("get-started") || r.Method == http.MethodPost
+		pg.Started = r.URL.Query().Has("get-started") || r.Method == http.MethodPost || draft != nil
 		report.Job, err = p.Jobs.Default(v.key())
 		if pg.Started {
 			pg.Discard = pg.Start
@@ -126,6 +137,11 @@ func (p *DirectoryPages) provisioning(r *http.Request, v *appVisit) (*provisioni
 	}
 	job := report.Job
 	pg.Form = provisioningForm{Mode: job.Mode, TenantURL: job.TenantURL, HasSecret: job.HasSecret(), Scope: job.Scope, Status: job.Status}
+	fields := provisioningFields()
+	if !pg.Saved {
+		fields = fields[:3] // the first form has neither scope nor status
+	}
+	pg.Was = wasFields(fields, provisioningValues(job))
 	pg.Locked = job.Mode == provision.Automatic
 	pg.Source, pg.Target = systems(job.Schema)
 	for _, m := range job.Schema.ObjectMappings() {
@@ -136,12 +152,121 @@ func (p *DirectoryPages) provisioning(r *http.Request, v *appVisit) (*provisioni
 		b := jobBadge(report.Code)
 		pg.Badge = &b
 		pg.StatusLine = p.statusLine(report)
+		switch {
+		case report.State.Phase != provision.Idle:
+			pg.Poll = "3s"
+		case job.Status == provision.On && report.State.Last == nil:
+			pg.Poll = "3s" // the first cycle begins within moments
+		case job.Status == provision.On:
+			pg.Poll = "20s"
+		}
 		pg.NowText = "Provision now"
 		if job.Status != provision.On {
 			pg.NowText = "Start provisioning"
 		}
 	}
+	if draft != nil {
+		pg.show(draft, p.Console.options.Now())
+	}
 	return pg, nil
+}
+
+// show puts what was typed into the page. A Secret Token is never part of it: its draft stands for it.
+func (pg *provisioningPage) show(d *provisioningDraft, now time.Time) {
+	d.Form.HasSecret = pg.Form.HasSecret
+	pg.Form, pg.Was, pg.Unsaved, pg.Works = d.Form, d.Was, true, d.Works
+	if d.Form.Secret != "" {
+		pg.Draft = d.ID
+	}
+	if d.Tested != nil {
+		tested := *d.Tested
+		tested.Text += " Tested " + relative(d.At, now) + ", not saved yet."
+		pg.Tested = &tested
+	}
+}
+
+// provisioningDraft is what somebody typed into the page and did not save yet.
+type provisioningDraft struct {
+	ID     string
+	Form   provisioningForm
+	Was    []field
+	Tested *notice // what Test Connection found; nil: it was not tested
+	Works  bool
+	At     time.Time
+}
+
+// draftKept is how long the page remembers what was typed and tested. A Secret Token may be part of it, so it is short, and the draft is
+// kept in memory alone, for one browser.
+const draftKept = 30 * time.Minute
+
+// draftKey binds a draft to the operator's session and to the job.
+func (p *DirectoryPages) draftKey(r *http.Request, v *appVisit) string {
+	return p.Console.sessionSecret(r, operatorCookie) + " " + v.key().String()
+}
+
+func (p *DirectoryPages) draft(r *http.Request, v *appVisit) *provisioningDraft {
+	d, _ := p.drafts.get(p.draftKey(r, v), p.Console.options.Now()).(*provisioningDraft)
+	if d == nil {
+		return nil
+	}
+	kept := *d
+	return &kept
+}
+
+func (p *DirectoryPages) keepDraft(r *http.Request, v *appVisit, form provisioningForm, tested *notice, works bool) {
+	now := p.Console.options.Now()
+	id := formNumber()
+	if old := p.draft(r, v); old != nil && old.Form.Secret == form.Secret {
+		id = old.ID // pages that stand for this Secret Token stay good
+	}
+	p.drafts.put(p.draftKey(r, v), &provisioningDraft{
+		ID: id, Form: form, Was: wasAgain(r.PostForm, provisioningFields()), Tested: tested, Works: works, At: now,
+	}, now, draftKept)
+}
+
+// discardProvisioning forgets what was typed.
+func (p *DirectoryPages) discardProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	p.drafts.drop(p.draftKey(r, v))
+	return p.Console.redirect(w, r, v.url("/provisioning"), notice{})
+}
+
+const typedSecret = "typed" // the value of the Secret Token in an edit when one was typed; else it is the saved one's mark
+
+// provisioningFields are the settings that the page edits. The Secret Token is compared without ever being shown.
+func provisioningFields() []editField {
+	return []editField{
+		{Name: "mode", Label: "Provisioning Mode"},
+		{Name: "tenantURL", Label: "Tenant URL"},
+		{
+			Name: "secret", Label: "Secret Token",
+			Read: func(form url.Values) string {
+				switch {
+				case form.Has("secret"):
+					return form.Get("secret")
+				case strings.TrimSpace(form.Get("secretToken")) != "" || form.Get("secretDraft") != "":
+					return typedSecret
+				}
+				return form.Get(wasPrefix + "secret")
+			},
+			Words: func(value string) string {
+				switch value {
+				case "":
+					return "No token"
+				case typedSecret:
+					return "The token that you typed"
+				}
+				return "The token that is saved now"
+			},
+		},
+		editChoice("scope", "Scope", map[string]string{string(provision.AssignedOnly): "Sync only assigned users and groups", string(provision.Everyone): "Sync all users and groups"}),
+		{Name: "status", Label: "Provisioning Status"},
+	}
+}
+
+func provisioningValues(job provision.Job) map[string]string {
+	return map[string]string{
+		"mode": string(job.Mode), "tenantURL": job.TenantURL, "secret": job.SecretMark(), "scope": string(job.Scope), "status": string(job.Status),
+	}
 }
 
 // systems are the names that the schema gives to both sides.
@@ -152,14 +277,19 @@ func systems(s *provision.Schema) (source, target string) {
 	return "", ""
 }
 
-// settings reads the form. A Secret Token that is left empty keeps the saved one.
-func settings(r *http.Request) (provisioningForm, provision.Settings, error) {
+// readProvisioning reads what the form holds. The Secret Token may have been typed into the form before.
+func (p *DirectoryPages) readProvisioning(r *http.Request, v *appVisit) (provisioningForm, error) {
 	if err := r.ParseForm(); err != nil {
-		return provisioningForm{}, provision.Settings{}, err
+		return provisioningForm{}, err
 	}
 	f := provisioningForm{
 		Mode: provision.Mode(r.PostForm.Get("mode")), TenantURL: strings.TrimSpace(r.PostForm.Get("tenantURL")), Secret: strings.TrimSpace(r.PostForm.Get("secretToken")),
 		Restore: r.PostForm.Get("restore") != "", Scope: provision.Scope(r.PostForm.Get("scope")), Status: provision.Status(r.PostForm.Get("status")),
+	}
+	if id := r.PostForm.Get("secretDraft"); f.Secret == "" && id != "" {
+		if d := p.draft(r, v); d != nil && d.ID == id {
+			f.Secret = d.Form.Secret
+		}
 	}
 	// Before the first Save the form has neither.
 	if f.Scope == "" {
@@ -168,49 +298,118 @@ func settings(r *http.Request) (provisioningForm, provision.Settings, error) {
 	if f.Status == "" {
 		f.Status = provision.Off
 	}
-	s := provision.Settings{Mode: f.Mode, TenantURL: f.TenantURL, Status: f.Status, Scope: f.Scope}
-	if f.Secret != "" {
-		s.Secret = &f.Secret
-	}
-	return f, s, nil
+	return f, nil
 }
+
+// errAsk keeps an edit from being saved: two people changed one field.
+var errAsk = errors.New("two values for one field")
 
 func (p *DirectoryPages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	form, s, err := settings(r)
+	form, err := p.readProvisioning(r, v)
 	if err != nil {
 		return err
 	}
-	before, err := p.Jobs.Get(r.Context(), v.key())
-	first := errors.Is(err, provision.ErrNoJob)
-	if err != nil && !first {
+	start := r.PostForm.Get("do") == "start"
+	if start { // the button saves the page, and switches on
+		form.Status = provision.On
+		r.PostForm.Set("status", string(provision.On))
+	}
+	var (
+		before provision.Job
+		m      mergedEdit
+	)
+	by, err := v.lastChange(r.Context(), v.App.ID)
+	if err != nil {
 		return err
 	}
-	job, err := p.Jobs.Save(r.Context(), v.key(), s, v.actor())
+	job, err := p.Jobs.SaveFrom(r.Context(), v.key(), func(now provision.Job) (provision.Settings, error) {
+		before = now
+		var err error
+		if m, err = mergeEdit(r.PostForm, provisioningFields(), provisioningValues(now)); err != nil {
+			return provision.Settings{}, err
+		}
+		if len(m.Conflicts) > 0 {
+			return provision.Settings{}, errAsk
+		}
+		return settingsOf(m.Values, form.Secret)
+	}, v.actor())
 	var input *provision.InputError
-	if errors.As(err, &input) {
+	switch {
+	case errors.Is(err, errAsk):
+		return p.askProvisioning(w, r, v, form, m, by)
+	case errors.As(err, &input):
 		return p.viewRefused(w, r, v, form, input)
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
-	if form.Restore {
-		if job, err = p.Jobs.RestoreDefaultMappings(r.Context(), v.key(), v.actor()); err != nil {
-			return err
+	p.drafts.drop(p.draftKey(r, v))
+	n := savedNotice(before, job)
+	if start {
+		if _, err := p.Jobs.Start(r.Context(), v.key(), v.actor()); err != nil {
+			return p.noJob(w, r, v, err)
+		}
+		n = done("A cycle begins now.")
+		if before.Version != job.Version {
+			n.Text = "Provisioning was saved. " + n.Text
 		}
 	}
-	return p.Console.redirect(w, r, v.url("/provisioning"), savedNotice(first, before, job, form.Restore))
+	n.Text = strings.TrimSpace(n.Text + " " + m.fromOthers(by))
+	to := v.url("/provisioning")
+	if form.Restore && before.Version > 0 {
+		to += "/restore"
+	}
+	return p.Console.redirect(w, r, to, n)
 }
 
-func savedNotice(first bool, before, job provision.Job, restored bool) notice {
+// askProvisioning asks about the fields that somebody else changed too. What was typed is kept, because a Secret Token cannot travel in the page.
+func (p *DirectoryPages) askProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, m mergedEdit, by *event.Event) error {
+	p.keepDraft(r, v, form, nil, false)
+	more := []field{{Name: "secretDraft", Value: p.draft(r, v).ID}}
+	for _, name := range []string{"do", "restore"} {
+		if value := r.PostForm.Get(name); value != "" {
+			more = append(more, field{Name: name, Value: value})
+		}
+	}
+	frame := v.page
+	frame.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")})
+	return p.Console.askEdit(w, r, frame, m, v.url("/provisioning"), v.url("/provisioning"), by, more...)
+}
+
+// lastChange is the newest thing that somebody did to a user or an application; nil if there is none.
+func (v *directoryVisit) lastChange(ctx context.Context, subject string) (*event.Event, error) {
+	events, err := v.History(ctx, subject, event.Position{}, 20)
+	if err != nil {
+		return nil, err
+	}
+	for i := range events {
+		if actor := events[i].Actor; actor != "" && actor != "system" {
+			return &events[i], nil
+		}
+	}
+	return nil, nil
+}
+
+func settingsOf(values map[string]string, secret string) (provision.Settings, error) {
+	s := provision.Settings{
+		Mode: provision.Mode(values["mode"]), TenantURL: values["tenantURL"], Status: provision.Status(values["status"]), Scope: provision.Scope(values["scope"]),
+	}
+	if values["secret"] == typedSecret {
+		if secret == "" {
+			return s, &provision.InputError{Field: "Secret Token", Text: "was typed too long ago; type it again"}
+		}
+		s.Secret = &secret
+	}
+	return s, nil
+}
+
+func savedNotice(before, job provision.Job) notice {
 	n := notice{Tone: ok, Title: "Provisioning was saved."}
 	switch {
-	case !first && before.Version == job.Version:
+	case before.Version == job.Version:
 		return notice{Tone: info, Text: "Nothing was changed: it was saved like that already."}
-	case restored:
-		n.Text = "The default mappings are restored: everybody is looked at again."
 	case job.Mode == provision.Automatic && job.Status == provision.On:
 		n.Text = "Provisioning Status is On: the next cycle begins within moments."
-	case first && job.Mode == provision.Automatic:
+	case before.Version == 0 && job.Mode == provision.Automatic:
 		n.Text = "Look at the mappings next, then set Provisioning Status to On."
 	}
 	return n
@@ -218,38 +417,35 @@ func savedNotice(first bool, before, job provision.Job, restored bool) notice {
 
 // viewRefused shows the form again, as it was filled in.
 func (p *DirectoryPages) viewRefused(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, input *provision.InputError) error {
-	pg, err := p.filledIn(r, v, form)
+	p.keepDraft(r, v, form, nil, false)
+	pg, err := p.provisioning(r, v)
 	if err != nil {
 		return err
 	}
+	pg.show(p.draft(r, v), p.Console.options.Now())
+	pg.Started = true
 	names := map[string]string{"Provisioning Mode": "mode", "Tenant URL": "tenantURL", "Secret Token": "secretToken", "Scope": "scope", "Provisioning Status": "status"}
 	text := sentence(input.Field + " " + input.Text)
-	name, ok := names[input.Field]
-	if !ok {
-		return &pageError{Status: http.StatusUnprocessableEntity, Title: "This was not saved", Text: text}
+	if name, ok := names[input.Field]; ok {
+		pg.Errors[name] = &fieldError{For: name, Text: text}
+	} else {
+		pg.Tested = &notice{Tone: bad, Title: "This was not saved", Text: text}
 	}
-	pg.Errors[name] = &fieldError{For: name, Text: text}
 	return p.Console.view(w, r, http.StatusUnprocessableEntity, "directory_provisioning", pg)
 }
 
-func (p *DirectoryPages) filledIn(r *http.Request, v *appVisit, form provisioningForm) (*provisioningPage, error) {
-	pg, err := p.provisioning(r, v)
-	if err != nil {
-		return nil, err
-	}
-	form.HasSecret = pg.Form.HasSecret
-	pg.Form = form
-	return pg, nil
-}
-
-// testConnection answers with the form as it was filled in, the Secret Token too: it is not saved yet, and typing it twice would be the
-// only other way. The answer is no-store.
+// testConnection keeps what was typed and leads back to the page, so that Back and a reload show it again without asking the browser to send
+// the form once more.
 func (p *DirectoryPages) testConnection(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	form, s, err := settings(r)
+	form, err := p.readProvisioning(r, v)
 	if err != nil {
 		return err
 	}
-	err = p.Jobs.TestConnection(r.Context(), v.key(), s.TenantURL, s.Secret)
+	var secret *string
+	if form.Secret != "" {
+		secret = &form.Secret
+	}
+	searches, err := p.Jobs.TestConnection(r.Context(), v.key(), form.TenantURL, secret)
 	var (
 		input   *provision.InputError
 		refusal *provision.TargetError
@@ -260,16 +456,18 @@ func (p *DirectoryPages) testConnection(w http.ResponseWriter, r *http.Request, 
 	case err != nil && !errors.As(err, &refusal):
 		return err
 	}
-	pg, err := p.filledIn(r, v, form)
-	if err != nil {
-		return err
+	tested := &notice{Tone: ok, Title: "Testing connection to " + v.App.Name, Text: "The supplied credentials are authorized to enable provisioning. Don’t forget to Save."}
+	for _, one := range searches {
+		if !one.Proved {
+			tested.Tone = warn
+			tested.Text += " " + one.Note()
+		}
 	}
-	pg.Works = refusal == nil
-	pg.Tested = &notice{Tone: ok, Title: "Testing connection to " + v.App.Name, Text: "The supplied credentials are authorized to enable provisioning. Don’t forget to Save."}
 	if refusal != nil {
-		pg.Tested = &notice{Tone: bad, Title: refusedTitle(refusal.Kind), Text: refusedText(refusal)}
+		tested = &notice{Tone: bad, Title: refusedTitle(refusal.Kind), Text: refusedText(refusal)}
 	}
-	return p.Console.view(w, r, http.StatusOK, "directory_provisioning", pg)
+	p.keepDraft(r, v, form, tested, refusal == nil)
+	return p.Console.redirect(w, r, v.url("/provisioning"), notice{})
 }
 
 // refusedTitle says in a few words why a connection does not work.
@@ -279,6 +477,8 @@ func refusedTitle(k provision.Kind) string {
 		return "You appear to have entered invalid credentials"
 	case provision.Unreachable:
 		return "The application cannot be reached at this Tenant URL"
+	case provision.Unsearchable:
+		return "The application cannot be searched for people"
 	case provision.NotFound, provision.Incompatible:
 		return "There is no SCIM endpoint at this Tenant URL"
 	case provision.Throttled, provision.Transient:
@@ -299,12 +499,66 @@ func refusedText(e *provision.TargetError) string {
 	return text + " Error code: " + e.Code + "."
 }
 
-// provisionNow switches provisioning on if it is off, and has the engine look for work at once.
-func (p *DirectoryPages) provisionNow(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	if _, err := p.Jobs.Start(r.Context(), v.key(), v.actor()); err != nil {
+// askRestore says what the template would bring back.
+func (p *DirectoryPages) askRestore(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	job, err := p.Jobs.Get(r.Context(), v.key())
+	if err != nil {
 		return p.noJob(w, r, v, err)
 	}
-	return p.Console.redirect(w, r, v.url("/provisioning"), done("A cycle begins now. Reload this page to see how it goes."))
+	template, err := p.Jobs.Default(v.key())
+	if err != nil {
+		return err
+	}
+	pg := confirmPage{
+		page: v.page, Action: v.url("/provisioning/restore"), Button: "Restore default mappings", Danger: true, Cancel: v.url("/provisioning"),
+		Consequences: restoredActions(job.Schema, template.Schema), Undo: "This cannot be undone: what you set in the mappings is replaced.",
+	}
+	pg.Consequences = append(pg.Consequences, "Every mapping, its attributes, its actions and its scope return to the template.")
+	linked, err := p.Jobs.Report(r.Context(), v.key())
+	if err != nil {
+		return err
+	}
+	pg.Consequences = append(pg.Consequences, "Everybody in scope is looked at again, and compared with "+v.App.Name+": "+counted(linked.Linked, "linked account", "linked accounts")+".")
+	pg.Title, pg.Narrow = "Restore default mappings?", true
+	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: pg.Cancel})
+	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+}
+
+// restoredActions names the target object actions and mappings that the template has and the job has not.
+func restoredActions(now, template *provision.Schema) []string {
+	var list []string
+	for _, t := range template.ObjectMappings() {
+		m, err := now.ObjectMapping(t.Name)
+		if err != nil {
+			continue
+		}
+		var names []string
+		for _, f := range []struct {
+			flow provision.FlowTypes
+			name string
+		}{{provision.FlowAdd, "Create"}, {provision.FlowUpdate, "Update"}, {provision.FlowDelete, "Delete"}} {
+			if t.FlowTypes.Has(f.flow) && !m.FlowTypes.Has(f.flow) {
+				names = append(names, f.name)
+			}
+		}
+		switch {
+		case len(names) == 1:
+			list = append(list, names[0]+" will be on again in "+t.Name+".")
+		case len(names) > 1:
+			list = append(list, strings.Join(names[:len(names)-1], ", ")+" and "+names[len(names)-1]+" will be on again in "+t.Name+".")
+		}
+		if t.Enabled && !m.Enabled {
+			list = append(list, t.Name+" will be enabled again.")
+		}
+	}
+	return list
+}
+
+func (p *DirectoryPages) restore(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if _, err := p.Jobs.RestoreDefaultMappings(r.Context(), v.key(), v.actor()); err != nil {
+		return p.noJob(w, r, v, err)
+	}
+	return p.Console.redirect(w, r, v.url("/provisioning"), done("The default mappings are restored: everybody is looked at again."))
 }
 
 func (p *DirectoryPages) askRestart(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -334,6 +588,10 @@ func (p *DirectoryPages) restart(w http.ResponseWriter, r *http.Request, v *appV
 
 // noJob leads to Get started where there is no job yet.
 func (p *DirectoryPages) noJob(w http.ResponseWriter, r *http.Request, v *appVisit, err error) error {
+	var input *provision.InputError
+	if errors.As(err, &input) {
+		return &pageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: sentence(input.Field + " " + input.Text)}
+	}
 	if !errors.Is(err, provision.ErrNoJob) {
 		return err
 	}
@@ -384,7 +642,7 @@ func cycleSentence(c provision.CycleReport) string {
 		what string
 	}{{c.Created, "created"}, {c.Updated, "updated"}, {c.Disabled, "disabled"}, {c.Deleted, "deleted"}, {c.Failed, "failed"}} {
 		if f.n > 0 {
-			parts = append(parts, strconv.Itoa(f.n)+" "+f.what)
+			parts = append(parts, grouped(f.n)+" "+f.what)
 		}
 	}
 	if parts == nil {
@@ -403,8 +661,8 @@ func provisioningStateOf(r provision.Report) *provisioningState {
 	for _, f := range []struct {
 		name string
 		n    int
-	}{{"Users linked", r.Linked}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}} {
-		s.Figures = append(s.Figures, figure{Name: f.name, Value: strconv.Itoa(f.n)})
+	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}} {
+		s.Figures = append(s.Figures, figure{Name: f.name, Value: grouped(f.n)})
 	}
 	return s
 }
@@ -438,7 +696,7 @@ func cycleViewOf(c *provision.CycleReport) *cycleView {
 		{"Skipped", c.Skipped},
 		{"Failed", c.Failed},
 	} {
-		v.Figures = append(v.Figures, figure{Name: f.name, Value: strconv.Itoa(f.n)})
+		v.Figures = append(v.Figures, figure{Name: f.name, Value: grouped(f.n)})
 	}
 	return v
 }

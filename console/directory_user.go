@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
+	"net/url"
+	"strings"
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
@@ -17,8 +18,9 @@ type userPage struct {
 	User         directory.User
 	Deleted      bool
 	Groups       []inputGroup
-	Version      int64
-	Error        string // a broken rule that belongs to no input
+	Was          []field // what the form was made from
+	Unsaved      bool    // the form shows what is not saved yet
+	Error        string  // a broken rule that belongs to no input
 	Action       string
 	Cancel       string
 	Applications []appLink
@@ -81,44 +83,107 @@ func (p *DirectoryPages) showUser(w http.ResponseWriter, r *http.Request, v *dir
 	if err != nil {
 		return err
 	}
-	texts := map[string]string{}
-	if id := u.Text("manager"); id != "" {
-		manager, err := v.User(r.Context(), id)
-		if err != nil && !errors.Is(err, directory.ErrNotFound) {
-			return err
-		}
-		texts["manager"] = manager.UPN()
+	texts, err := v.userValues(r.Context(), u)
+	if err != nil {
+		return err
 	}
 	return p.viewUserForm(w, r, v, http.StatusOK, u, texts, nil)
 }
 
+// userFields are the attributes that the page of a user edits; enabling and disabling ask on pages of their own.
+func userFields() []editField {
+	var fields []editField
+	for _, a := range directory.Attributes() {
+		if a.Name == "objectId" || a.Name == "accountEnabled" {
+			continue
+		}
+		f := editField{Name: a.Name, Label: a.Label}
+		if a.MultiValued {
+			f.Read = func(form url.Values) string { return directory.JoinValues(directory.SplitValues(form.Get(a.Name))) }
+		}
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+// userValues are a user's attributes as the form shows them: a manager by user principal name.
+func (v *directoryVisit) userValues(ctx context.Context, u directory.User) (map[string]string, error) {
+	values := map[string]string{}
+	for _, f := range userFields() {
+		values[f.Name] = u.Text(f.Name)
+	}
+	if id := u.Text("manager"); id != "" {
+		manager, err := v.User(ctx, id)
+		if err != nil && !errors.Is(err, directory.ErrNotFound) {
+			return nil, err
+		}
+		values["manager"] = manager.UPN()
+	}
+	return values, nil
+}
+
+// saveUser merges the form with the user as stored. It begins again when somebody else saves between reading and writing.
 func (p *DirectoryPages) saveUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	for attempt := 0; ; attempt++ {
+		err := p.saveUserOnce(w, r, v)
+		if !errors.Is(err, directory.ErrStale) || attempt == 5 {
+			return err
+		}
+	}
+}
+
+func (p *DirectoryPages) saveUserOnce(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	before, err := v.User(r.Context(), r.PathValue("user"))
 	if err != nil {
 		return err
 	}
-	u := directory.User{ObjectID: before.ObjectID, AccountEnabled: before.AccountEnabled}
-	if u.Version, err = strconv.ParseInt(r.PostFormValue("version"), 10, 64); err != nil || u.Version < 1 {
-		return &pageError{Status: http.StatusUnprocessableEntity, Title: "This was not saved", Text: "The form is incomplete. Open the user again.", Action: &action{Text: "Open the user", URL: v.userURL(before)}}
+	stored, err := v.userValues(r.Context(), before)
+	if err != nil {
+		return err
 	}
-	texts, err := v.fillUser(r, &u)
+	m, err := mergeEdit(r.PostForm, userFields(), stored)
+	if err != nil {
+		return err
+	}
+	by, err := v.lastChange(r.Context(), before.ObjectID)
+	if err != nil {
+		return err
+	}
+	if len(m.Conflicts) > 0 {
+		frame := v.page
+		frame.Crumbs = v.crumbs(crumb{Text: "Users", URL: v.url("users")}, crumb{Text: before.DisplayName(), URL: v.userURL(before)})
+		return p.Console.askEdit(w, r, frame, m, v.userURL(before), v.userURL(before), by)
+	}
+	u := directory.User{ObjectID: before.ObjectID, AccountEnabled: before.AccountEnabled, Version: before.Version}
 	changed := false
-	if err == nil {
+	if err = v.setUser(r.Context(), &u, m.Values); err == nil {
 		u, changed, err = v.PutUser(r.Context(), u, v.actor())
 	}
+	if errors.Is(err, directory.ErrStale) {
+		return err
+	}
 	if wrong := fieldErrorOf(err); wrong != nil {
+		texts := map[string]string{}
+		for _, a := range directory.Attributes() {
+			texts[a.Name] = r.PostForm.Get(a.Name)
+		}
 		return p.viewUserForm(w, r, v, http.StatusUnprocessableEntity, before, texts, wrong)
 	}
 	if err != nil {
 		return err
 	}
+	n := done(u.DisplayName() + " was saved.")
 	if !changed {
-		return p.Console.redirect(w, r, v.userURL(u), notice{Tone: info, Text: "Nothing was changed: " + u.DisplayName() + " was like that already."})
+		n = notice{Tone: info, Text: "Nothing was changed: " + u.DisplayName() + " was like that already."}
 	}
-	return p.Console.redirect(w, r, v.userURL(u), done(u.DisplayName()+" was saved."))
+	n.Text = strings.TrimSpace(n.Text + " " + m.fromOthers(by))
+	return p.Console.redirect(w, r, v.userURL(u), n)
 }
 
-// fillUser sets every attribute from the form; a manager's name becomes an object id. The texts are what was typed.
+// fillUser sets every attribute from the form of a new user. The texts are what was typed.
 func (v *directoryVisit) fillUser(r *http.Request, u *directory.User) (map[string]string, error) {
 	if err := r.ParseForm(); err != nil {
 		return nil, err
@@ -127,28 +192,26 @@ func (v *directoryVisit) fillUser(r *http.Request, u *directory.User) (map[strin
 	for _, a := range directory.Attributes() {
 		texts[a.Name] = r.PostForm.Get(a.Name)
 	}
-	for _, a := range directory.Attributes() {
-		text := texts[a.Name]
-		switch a.Name {
-		case "objectId":
-			continue
-		case "accountEnabled":
-			if u.ObjectID == "" {
-				u.AccountEnabled = text != ""
-			}
-			continue
-		case "manager":
-			id, err := v.managerID(r.Context(), text)
+	u.AccountEnabled = texts["accountEnabled"] != ""
+	return texts, v.setUser(r.Context(), u, texts)
+}
+
+// setUser sets every attribute but objectId and accountEnabled; a manager's name becomes an object id.
+func (v *directoryVisit) setUser(ctx context.Context, u *directory.User, texts map[string]string) error {
+	for _, f := range userFields() {
+		text := texts[f.Name]
+		if f.Name == "manager" {
+			id, err := v.managerID(ctx, text)
 			if err != nil {
-				return texts, err
+				return err
 			}
 			text = id
 		}
-		if err := u.Set(a.Name, text); err != nil {
-			return texts, err
+		if err := u.Set(f.Name, text); err != nil {
+			return err
 		}
 	}
-	return texts, nil
+	return nil
 }
 
 func (v *directoryVisit) managerID(ctx context.Context, upn string) (string, error) {
@@ -164,8 +227,11 @@ func (v *directoryVisit) managerID(ctx context.Context, upn string) (string, err
 
 func (p *DirectoryPages) viewUserForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, u directory.User, texts map[string]string, wrong *fieldError) error {
 	pg := userPage{
-		page: v.page, New: u.ObjectID == "", User: u, Deleted: u.IsDeleted(), Version: u.Version,
+		page: v.page, New: u.ObjectID == "", User: u, Deleted: u.IsDeleted(), Was: wasFields(userFields(), texts), Unsaved: wrong != nil,
 		Groups: inputGroups(u, texts, wrong), Action: v.url("users"), Cancel: v.url("users"),
+	}
+	if wrong != nil {
+		pg.Was = wasAgain(r.PostForm, userFields())
 	}
 	if wrong != nil && !pg.shows(wrong) {
 		pg.Error = wrong.Text

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"github.com/rollcall-scim/rollcall/directory"
 )
@@ -19,6 +18,10 @@ type usersPage struct {
 	Empty  emptyState
 	Pager  pager
 	Clear  string // where the search is left
+	Change string // takes the ticked users
+	// Choosing says that rows can be ticked: deleted users cannot.
+	Choosing bool
+	Error    string
 }
 
 // userRow is a line of a list of users.
@@ -27,8 +30,6 @@ type userRow struct {
 	URL   string
 	Badge badge
 	Job   string // title and department
-	// Change is what can be done at once: disable, enable or restore.
-	Change, ChangeURL string
 }
 
 func (v *directoryVisit) userURL(u directory.User) string { return v.url("users/" + u.ObjectID) }
@@ -40,8 +41,6 @@ func (v *directoryVisit) userRow(u directory.User) userRow {
 	} else if d != "" {
 		row.Job = d
 	}
-	change := userChangeFor(u)
-	row.Change, row.ChangeURL = change.Verb, row.URL+"/"+change.Name
 	return row
 }
 
@@ -50,12 +49,16 @@ func userBadge(u directory.User) badge {
 	case u.IsDeleted():
 		return badge{Tone: bad, Text: "Deleted"}
 	case !u.AccountEnabled:
-		return badge{Tone: warn, Text: "Disabled"}
+		return badge{Tone: quiet, Text: "Disabled"}
 	}
 	return badge{Tone: ok, Text: "Enabled"}
 }
 
 func (p *DirectoryPages) showUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	return p.viewUsers(w, r, v, http.StatusOK, "")
+}
+
+func (p *DirectoryPages) viewUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong string) error {
 	query, err := userQuery(r)
 	if err != nil {
 		return err
@@ -68,9 +71,12 @@ func (p *DirectoryPages) showUsers(w http.ResponseWriter, r *http.Request, v *di
 	if err != nil {
 		return err
 	}
-	pg := usersPage{page: v.page, Search: query.Search, Status: query.Status, Tabs: v.userTabs(counts, query), Clear: v.url("users")}
+	pg := usersPage{
+		page: v.page, Search: query.Search, Status: query.Status, Tabs: v.userTabs(counts, query), Clear: v.url("users"),
+		Change: v.url("users/change"), Choosing: query.Status != directory.Deleted, Error: wrong,
+	}
 	pg.Title = "Users"
-	pg.StatusLine = fmt.Sprintf("%s, %d of them disabled. %s.", count(counts.Enabled+counts.Disabled, "user"), counts.Disabled, count(counts.Deleted, "deleted user"))
+	pg.StatusLine = fmt.Sprintf("%s, %s of them disabled. %s.", counted(counts.Enabled+counts.Disabled, "user", "users"), grouped(counts.Disabled), counted(counts.Deleted, "deleted user", "deleted users"))
 	pg.Crumbs = v.crumbs()
 	pg.Actions = []action{
 		{Text: "Export CSV", Icon: "download", URL: v.url("users/export")},
@@ -82,7 +88,7 @@ func (p *DirectoryPages) showUsers(w http.ResponseWriter, r *http.Request, v *di
 	}
 	pg.Pager = userPager(v.url("users"), query, found)
 	pg.Empty = v.noUsers(counts, query)
-	return p.Console.view(w, r, http.StatusOK, "directory_users", pg)
+	return p.Console.view(w, r, status, "directory_users", pg)
 }
 
 // userQuery reads search, status and place from the address.
@@ -110,7 +116,7 @@ func (v *directoryVisit) userTabs(c directory.Counts, q directory.UserQuery) []t
 		{"Deleted", directory.Deleted, c.Deleted},
 	} {
 		to := directory.UserQuery{Search: q.Search, Status: t.status}
-		tabs = append(tabs, tab{Text: t.text, URL: userListURL(v.url("users"), to), Count: strconv.Itoa(t.n), Here: q.Status == t.status})
+		tabs = append(tabs, tab{Text: t.text, URL: userListURL(v.url("users"), to), Count: grouped(t.n), Here: q.Status == t.status})
 	}
 	return tabs
 }
@@ -141,7 +147,7 @@ func userPager(base string, q directory.UserQuery, found directory.UserPage) pag
 		g.Next = userListURL(base, q)
 	}
 	if g.First != "" || g.Next != "" {
-		g.Text = count(len(found.Users), "user") + " on this page, sorted by display name"
+		g.Text = counted(len(found.Users), "user", "users") + " on this page, sorted by display name"
 	}
 	return g
 }

@@ -25,7 +25,7 @@ import (
 //     and put m.fromOthers into the notice.
 //
 // Reading stored, merging and writing must be one step: merge inside the function that a domain runs on the value as it is (site.Update,
-// Jobs.Edit), or write with the version that was read and begin again when the domain says that it is stale.
+// Jobs.SaveFrom), or write with the version that was read and begin again when the domain says that it is stale.
 //
 // The page that asks is a form of the same kind: its "was" values are those that it showed as saved, its inputs are the answers. So a
 // third change meanwhile is asked about again.
@@ -101,6 +101,17 @@ func wasFields(fields []editField, stored map[string]string) []field {
 	return list
 }
 
+// wasAgain are the hidden inputs of a form that is shown again, as it was filled in.
+func wasAgain(form url.Values, fields []editField) []field {
+	var list []field
+	for _, f := range fields {
+		if name := wasPrefix + f.Name; form.Has(name) {
+			list = append(list, field{Name: name, Value: form.Get(name)})
+		}
+	}
+	return list
+}
+
 // mergedEdit is what comes of a form and what is stored now.
 type mergedEdit struct {
 	Values    map[string]string // of every field, to be saved when there is no conflict
@@ -131,8 +142,8 @@ func mergeEdit(form url.Values, fields []editField, stored map[string]string) (m
 	}
 	known := false
 	for _, f := range fields {
-		now := stored[f.Name]
-		m.Values[f.Name] = now
+		m.Values[f.Name] = stored[f.Name]
+		now := canonical(stored[f.Name])
 		if !form.Has(wasPrefix + f.Name) {
 			continue
 		}
@@ -155,7 +166,7 @@ func mergeEdit(form url.Values, fields []editField, stored map[string]string) (m
 			m.Mine = append(m.Mine, f.Label)
 			m.Values[f.Name] = mine
 		}
-		m.rest = append(m.rest, field{Name: wasPrefix + f.Name, Value: now}, field{Name: f.Name, Value: m.Values[f.Name]})
+		m.rest = append(m.rest, field{Name: wasPrefix + f.Name, Value: now}, field{Name: f.Name, Value: canonical(m.Values[f.Name])})
 	}
 	if !known && len(fields) > 0 {
 		return m, errIncompleteForm

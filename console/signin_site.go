@@ -92,7 +92,12 @@ func (p *SitePages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVi
 	}
 	p.endOld(r, v)
 	p.Console.setSession(w, r, siteCookie, session.Secret)
-	return p.Console.redirect(w, r, v.url(""), done("You are signed in as "+session.Person.Name()+"."))
+	start := v.url("")
+	if session.Person.Role == roster.RoleAdmin {
+		start = v.url("admin/access")
+	}
+	p.Console.rememberStart(w, r, start)
+	return p.Console.redirect(w, r, start, done("You are signed in as "+session.Person.Name()+"."))
 }
 
 // endOld ends the session that the browser is about to forget. A failure costs nothing: it expires by itself.
@@ -112,6 +117,7 @@ func (p *SitePages) signOut(w http.ResponseWriter, r *http.Request, v *siteVisit
 		return err
 	}
 	p.Console.setSession(w, r, siteCookie, "")
+	p.Console.rememberStart(w, r, "")
 	return p.Console.redirect(w, r, v.url(""), notice{})
 }
 

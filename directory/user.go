@@ -72,7 +72,7 @@ func (u User) Text(name string) string {
 	case string:
 		return v
 	case []string:
-		return strings.Join(v, ";")
+		return JoinValues(v)
 	}
 	return ""
 }
@@ -130,7 +130,7 @@ func (u *User) Set(name, text string) error {
 		return nil
 	}
 	if a.MultiValued {
-		u.Attributes[a.Name] = splitValues(text)
+		u.Attributes[a.Name] = SplitValues(text)
 		return nil
 	}
 	u.Attributes[a.Name] = text
@@ -154,7 +154,8 @@ func parseBoolean(text string) (bool, error) {
 	return false, invalid(attrAccountEnabled, "accountEnabled is true or false, not %q", text)
 }
 
-func splitValues(text string) []string {
+// SplitValues reads the values of a multi-valued attribute from one text.
+func SplitValues(text string) []string {
 	var values []string
 	for v := range strings.SplitSeq(text, ";") {
 		if v = strings.TrimSpace(v); v != "" {
@@ -163,6 +164,9 @@ func splitValues(text string) []string {
 	}
 	return values
 }
+
+// JoinValues writes what SplitValues reads.
+func JoinValues(values []string) string { return strings.Join(values, ";") }
 
 // normalised is u in the one form in which it is stored, or the rule that it breaks.
 func normalised(u User) (User, error) {
@@ -390,7 +394,7 @@ type Counts struct{ Enabled, Disabled, Deleted int }
 
 // Users lists users page by page.
 func (h *Handle) Users(ctx context.Context, q UserQuery) (UserPage, error) {
-	q.Search = clip(scim.Fold(strings.ToValidUTF8(strings.ReplaceAll(q.Search, "\x00", " "), "")), 200)
+	q.Search = searchWords(q.Search)
 	if q.Limit <= 0 {
 		q.Limit = 50
 	}
@@ -407,6 +411,16 @@ func (h *Handle) Users(ctx context.Context, q UserQuery) (UserPage, error) {
 		page.Next = Cursor{Key: last.SortKey(), ObjectID: last.ObjectID}
 	}
 	return page, nil
+}
+
+// CountFound counts the users that a query selects, whatever its After and Limit.
+func (h *Handle) CountFound(ctx context.Context, q UserQuery) (int, error) {
+	q.Search = searchWords(q.Search)
+	return h.store.CountFound(ctx, h.Directory.ID, q)
+}
+
+func searchWords(text string) string {
+	return clip(scim.Fold(strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", " "), "")), 200)
 }
 
 // EachUser visits every user that a query selects, page by page.

@@ -1,6 +1,8 @@
 package provision
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -95,9 +97,23 @@ type Job struct {
 	// TargetNo counts changes of the application behind the Tenant URL, which forget the links.
 	TargetNo int64
 
+	// Searches tells what the target showed when the connection or the mapping was
+	// saved; nil if it could not be asked then.
+	Searches *Searches
+
 	Created  time.Time
 	Modified time.Time
 }
 
 // HasSecret says whether a Secret Token is saved.
 func (j Job) HasSecret() bool { return len(j.SealedSecret) > 0 }
+
+// SecretMark tells saved Secret Tokens apart without saying anything about them: it changes when another one is saved. It is "" when there
+// is none.
+func (j Job) SecretMark() string {
+	if !j.HasSecret() {
+		return ""
+	}
+	sum := sha256.Sum256(j.SealedSecret)
+	return hex.EncodeToString(sum[:8])
+}

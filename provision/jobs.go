@@ -31,6 +31,7 @@ type Settings struct {
 	Secret    *string // nil keeps the saved Secret Token, "" removes it
 	Status    Status
 	Scope     Scope
+	Actions   *FlowTypes // Target Object Actions of the user mapping; nil keeps them
 }
 
 // MappingEdit changes an object mapping. Nil fields stay as they are.
@@ -58,18 +59,59 @@ func (j *Jobs) List(ctx context.Context, d directory.ID) ([]Job, error) {
 
 // Save takes the Provisioning page. The first one makes the job.
 func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, error) {
-	job, err := j.change(ctx, k, actor, "provisioning.saved", func(job *Job) (string, error) { return j.apply(job, s) })
-	if !errors.Is(err, ErrNoJob) {
-		return job, err
+	return j.SaveFrom(ctx, k, func(Job) (Settings, error) { return s, nil }, actor)
+}
+
+// Edit changes the settings that edit changes, and leaves the others as they are at that moment. The first one makes the job. All of it takes
+// effect together: a job that is switched on begins with the mapping that came with it. edit may run more than once.
+func (j *Jobs) Edit(ctx context.Context, k Key, edit func(*Settings), actor string) (Job, error) {
+	return j.SaveFrom(ctx, k, func(now Job) (Settings, error) {
+		s := Settings{Mode: now.Mode, TenantURL: now.TenantURL, Status: now.Status, Scope: now.Scope}
+		edit(&s)
+		return s, nil
+	}, actor)
+}
+
+// SaveFrom saves settings that depend on the job as it is now: decide gets that job, the default one before the first Save. It runs again
+// when somebody else changes the job meanwhile, so it must have no other effect.
+func (j *Jobs) SaveFrom(ctx context.Context, k Key, decide func(now Job) (Settings, error), actor string) (Job, error) {
+	fn := func(job *Job) (string, error) {
+		s, err := decide(*job)
+		if err != nil {
+			return "", err
+		}
+		before := job.connection()
+		words, err := j.apply(job, s)
+		if err == nil && (job.connection() != before || job.Version == 0) {
+			j.learn(ctx, job)
+		}
+		return words, err
 	}
-	if job, err = j.Default(k); err != nil {
+	for attempt := 0; ; attempt++ {
+		job, err := j.change(ctx, k, actor, "provisioning.saved", fn)
+		if errors.Is(err, ErrNoJob) {
+			job, err = j.first(ctx, k, fn, actor)
+		}
+		if !errors.Is(err, ErrChanged) || attempt == 5 {
+			return job, err
+		}
+	}
+}
+
+// first makes the job; ErrChanged if somebody else made it meanwhile.
+func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), actor string) (Job, error) {
+	job, err := j.Default(k)
+	if err != nil {
 		return Job{}, err
 	}
-	if _, err := j.apply(&job, s); err != nil {
+	if _, err := fn(&job); err != nil {
 		return Job{}, err
 	}
 	job.Version, job.Revision, job.Credentials, job.TargetNo = 1, 1, 1, 1
 	job.Created, job.Modified = j.Now(), j.Now()
+	if job.Searches != nil {
+		job.Searches.For = job.connection()
+	}
 	e := j.event(job, actor, "provisioning.created", fmt.Sprintf("Provisioning was set up: %s, status %s.", job.Mode, job.Status))
 	if err := j.Store.InsertJob(ctx, job, e); err != nil {
 		return Job{}, err
@@ -80,10 +122,19 @@ func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, 
 // apply puts settings into a job and says in a sentence what changed, "" if nothing did.
 func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	s.TenantURL = strings.TrimSpace(s.TenantURL)
+	var did []string
+	if s.Actions != nil {
+		words, err := j.setMapping(job, "", MappingEdit{Actions: s.Actions})
+		if err != nil {
+			return "", err
+		}
+		if words != "" {
+			did = append(did, strings.TrimSuffix(words, "."))
+		}
+	}
 	if err := j.check(*job, s); err != nil {
 		return "", err
 	}
-	var did []string
 	if s.Mode != job.Mode {
 		did = append(did, fmt.Sprintf("Provisioning Mode set to %s", s.Mode))
 		job.Mode = s.Mode
@@ -149,9 +200,6 @@ func (j *Jobs) check(job Job, s Settings) error {
 	if errors.As(err, &te) {
 		return &InputError{Field: "Tenant URL", Text: te.Words()}
 	}
-	if err == nil && s.Status == On && job.Status != On {
-		_, err = usableMapping(job.Schema)
-	}
 	return err
 }
 
@@ -190,40 +238,72 @@ func endpoint(tenantURL string) string {
 	return strings.ToLower(strings.TrimRight(base, "/"))
 }
 
-// TestConnection asks the target for an account that cannot exist, with the saved
-// Secret Token if secret is nil. A refusal is a *TargetError whose Words tell a
-// person what is wrong.
-func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) error {
+// saveTest bounds the test of the connection while something is saved.
+const saveTest = 5 * time.Second
+
+// learn tests the matching attributes with a job's new settings. It only informs:
+// a target that cannot be asked now keeps nobody from saving, and a cycle tests
+// again before it works.
+func (j *Jobs) learn(ctx context.Context, job *Job) {
+	job.Searches = nil
+	if job.Mode != Automatic || job.TenantURL == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, saveTest)
+	defer cancel()
+	secret, err := openSecret(j.Sealer, *job)
+	if err != nil {
+		return
+	}
+	m, err := compileMapping(job.Schema)
+	if err != nil {
+		return
+	}
+	target, err := j.Targets(job.TenantURL, secret)
+	if err != nil {
+		return
+	}
+	all, err := testSearches(ctx, target, m)
+	if err == nil || asTargetError(err).Kind == Unsearchable {
+		job.Searches = &Searches{For: job.connection(), At: j.Now(), All: all}
+	}
+}
+
+// TestConnection searches the target for accounts that cannot exist, by every
+// matching attribute, with the saved Secret Token if secret is nil. A refusal is a
+// *TargetError whose Words tell a person what is wrong. Without one, the result
+// says for each attribute whether the target can be searched by it.
+func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) ([]Searchable, error) {
 	job, err := j.Store.Job(ctx, k)
 	if errors.Is(err, ErrNoJob) {
 		job, err = j.Default(k)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if tenantURL = strings.TrimSpace(tenantURL); tenantURL == "" {
-		return &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
+		return nil, &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
 	}
 	var token string
 	switch {
 	case secret != nil:
 		token = strings.TrimSpace(*secret)
 	case job.HasSecret() && !sameOrigin(tenantURL, job.TenantURL):
-		return &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
+		return nil, &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
 	default:
 		if token, err = openSecret(j.Sealer, job); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	m, err := usableMapping(job.Schema)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	target, err := j.Targets(tenantURL, token)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return target.Test(ctx, m.matching[0].Target)
+	return testSearches(ctx, target, m)
 }
 
 // Start sets Provisioning Status to On and begins a cycle at once. It lifts a
@@ -273,31 +353,53 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 
 // SetMapping changes an object mapping. Users cannot be disabled.
 func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingEdit, actor string) (Job, error) {
+	return j.EditMapping(ctx, k, name, func(*ObjectMapping) (MappingEdit, error) { return edit, nil }, actor)
+}
+
+// EditMapping changes an object mapping in a way that depends on the mapping as it is now. decide runs again when somebody else changes
+// the job meanwhile, so it must have no other effect.
+func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(now *ObjectMapping) (MappingEdit, error), actor string) (Job, error) {
 	return j.change(ctx, k, actor, "provisioning.mapping_changed", func(job *Job) (string, error) {
-		schema := job.Schema.Clone()
-		m, err := schema.ObjectMapping(name)
+		m, err := job.Schema.ObjectMapping(name)
 		if err != nil {
 			return "", &InputError{Field: "Mapping", Text: err.Error()}
 		}
-		enabled, actions := m.Enabled, m.FlowTypes
-		if edit.Enabled != nil {
-			m.Enabled = *edit.Enabled
-		}
-		if edit.Actions != nil {
-			m.FlowTypes = *edit.Actions
-		}
-		if m.SourceObjectName == "User" && !m.Enabled {
-			return "", &InputError{Field: "Enabled", Text: "the user mapping cannot be switched off; set Provisioning Status to Off instead"}
-		}
-		if enabled == m.Enabled && actions == m.FlowTypes {
-			return "", nil
-		}
-		if _, err := usableMapping(schema); err != nil {
+		edit, err := decide(m)
+		if err != nil {
 			return "", err
 		}
-		j.replaceSchema(job, schema)
-		return fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes), nil
+		return j.setMapping(job, name, edit)
 	})
+}
+
+// setMapping changes the object mapping of that name, or the user mapping without one, and says in a sentence what changed.
+func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, error) {
+	schema := job.Schema.Clone()
+	m, err := schema.UserMapping()
+	if name != "" {
+		m, err = schema.ObjectMapping(name)
+	}
+	if err != nil {
+		return "", &InputError{Field: "Mapping", Text: err.Error()}
+	}
+	enabled, actions := m.Enabled, m.FlowTypes
+	if edit.Enabled != nil {
+		m.Enabled = *edit.Enabled
+	}
+	if edit.Actions != nil {
+		m.FlowTypes = *edit.Actions
+	}
+	if m.SourceObjectName == "User" && !m.Enabled {
+		return "", &InputError{Field: "Enabled", Text: "the user mapping cannot be switched off; set Provisioning Status to Off instead"}
+	}
+	if enabled == m.Enabled && actions == m.FlowTypes {
+		return "", nil
+	}
+	if _, err := usableMapping(schema); err != nil {
+		return "", err
+	}
+	j.replaceSchema(job, schema)
+	return fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes), nil
 }
 
 // RestoreDefaultMappings returns all mappings and scoping filters to the template.
@@ -308,6 +410,7 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, actor string) 
 	}
 	return j.change(ctx, k, actor, "provisioning.mappings_restored", func(job *Job) (string, error) {
 		j.replaceSchema(job, schema.Clone())
+		j.learn(ctx, job)
 		return "Default mappings were restored.", nil
 	})
 }
@@ -322,6 +425,7 @@ func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor strin
 	}
 	return j.change(ctx, k, actor, "provisioning.schema_changed", func(job *Job) (string, error) {
 		j.replaceSchema(job, schema.Clone())
+		j.learn(ctx, job)
 		return "The schema was replaced.", nil
 	})
 }
@@ -399,11 +503,16 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 	}
 	r := Report{
 		Job: job, State: state, Code: statusCode(job, state),
-		Linked: counts.Linked, Escrowed: counts.Escrowed, Unmatched: counts.Unmatched, Pending: counts.Pending,
+		Linked: counts.Linked, Lost: counts.Lost, Escrowed: counts.Escrowed, Unmatched: counts.Unmatched, Pending: counts.Pending,
 	}
 	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled {
 		r.Notes = append(r.Notes, groupsNote)
 	}
+	searches := state.Searches
+	if !searches.of(job) || job.Searches.of(job) && job.Searches.At.After(searches.At) {
+		searches = job.Searches
+	}
+	r.Notes = append(r.Notes, searches.notes()...)
 	return r, nil
 }
 
@@ -427,15 +536,31 @@ func (j *Jobs) Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry,
 		q.Limit = 50
 	}
 	q.Limit = min(q.Limit, 500)
-	for _, text := range []string{q.Search, q.ObjectID, q.Cycle, string(q.Action), string(q.Status)} {
-		if !storable(text) {
-			return nil, "", nil
-		}
+	if !q.storable() {
+		return nil, "", nil
 	}
 	if !storable(q.Before) {
 		return nil, "", &InputError{Field: "before", Text: "is not a cursor of this log"}
 	}
 	return j.Store.Logs(ctx, k, q)
+}
+
+// CountLogs counts the entries that a query selects, whatever its Before and Limit.
+func (j *Jobs) CountLogs(ctx context.Context, k Key, q LogQuery) (int, error) {
+	if !q.storable() {
+		return 0, nil
+	}
+	return j.Store.CountLogs(ctx, k, q)
+}
+
+// storable says whether anything stored can fit the query.
+func (q LogQuery) storable() bool {
+	for _, text := range []string{q.Search, q.ObjectID, q.Cycle, string(q.Action), string(q.Status)} {
+		if !storable(text) {
+			return false
+		}
+	}
+	return true
 }
 
 // storable says whether a text can be one that is stored: anything can stand in an address or a form.

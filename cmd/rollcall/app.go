@@ -17,7 +17,8 @@ import (
 
 func (c *command) appCommand() *cobra.Command {
 	return group("app", "Enterprise applications of a directory",
-		c.appCreate(), c.appList(), c.appAssign(), c.appUnassign(), c.appSet(), c.appExportSchema(), c.appImportSchema())
+		c.appCreate(), c.appList(), c.appShow(), c.appSet(), c.appRename(), c.appDelete(),
+		c.appAssign(), c.appUnassign(), c.appExportSchema(), c.appImportSchema())
 }
 
 // jobFlags are the settings of provisioning that `app create` and `app set` share.
@@ -35,11 +36,18 @@ func (f *jobFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.start, "start", false, "set Provisioning Status to On")
 }
 
-// actionsOf reads "create,update".
-func actionsOf(cmd *cobra.Command, text string) (*provision.FlowTypes, error) {
-	if text == "" {
-		return nil, nil
+// given says whether any of the flags was given.
+func (f *jobFlags) given(cmd *cobra.Command) bool {
+	for _, name := range []string{"tenant-url", "secret-token-file", "scope", "actions", "start", "pause"} {
+		if cmd.Flags().Changed(name) {
+			return true
+		}
 	}
+	return false
+}
+
+// actionsOf reads "create,update" or "none".
+func actionsOf(cmd *cobra.Command, text string) (provision.FlowTypes, error) {
 	var a provision.FlowTypes
 	for word := range strings.SplitSeq(text, ",") {
 		switch strings.ToLower(strings.TrimSpace(word)) {
@@ -50,80 +58,80 @@ func actionsOf(cmd *cobra.Command, text string) (*provision.FlowTypes, error) {
 		case "delete":
 			a = a.With(provision.FlowDelete, true)
 		case "none":
+			if text != word {
+				return 0, usagef(cmd, "--actions is none alone, or any of create, update and delete: not %q", text)
+			}
 		default:
-			return nil, usagef(cmd, "--actions takes create, update, delete or none, not %q", word)
+			return 0, usagef(cmd, "--actions takes create, update, delete or none, not %q", word)
 		}
 	}
-	return &a, nil
+	return a, nil
 }
 
-// apply saves what the flags set; what they leave out stays.
+// apply saves what the flags set, all of it together; what they leave out stays.
 func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobra.Command, key provision.Key) (provision.Job, error) {
-	actions, err := actionsOf(cmd, f.actions)
+	edit, err := f.edit(c, cmd)
 	if err != nil {
 		return provision.Job{}, err
 	}
-	job, err := s.jobs.Get(ctx, key)
-	if errors.Is(err, provision.ErrNoJob) {
-		job, err = provision.Job{Key: key, Scope: provision.AssignedOnly, Status: provision.Off}, nil
+	return s.jobs.Edit(ctx, key, edit, actor)
+}
+
+// edit is what the flags that were given change.
+func (f *jobFlags) edit(c *command, cmd *cobra.Command) (func(*provision.Settings), error) {
+	given := cmd.Flags().Changed
+	edits := []func(*provision.Settings){func(s *provision.Settings) { s.Mode = provision.Automatic }}
+	if given("tenant-url") {
+		edits = append(edits, func(s *provision.Settings) { s.TenantURL = f.tenantURL })
 	}
-	if err != nil {
-		return provision.Job{}, err
-	}
-	set := provision.Settings{Mode: provision.Automatic, TenantURL: job.TenantURL, Status: job.Status, Scope: job.Scope}
-	if f.tenantURL != "" {
-		set.TenantURL = f.tenantURL
-	}
-	if f.scope != "" {
-		if set.Scope, err = oneOf(cmd, "scope", f.scope, provision.AssignedOnly, provision.Everyone); err != nil {
-			return provision.Job{}, err
+	if given("scope") {
+		scope, err := oneOf(cmd, "scope", f.scope, provision.AssignedOnly, provision.Everyone)
+		if err != nil {
+			return nil, err
 		}
+		edits = append(edits, func(s *provision.Settings) { s.Scope = scope })
 	}
-	if f.secretFile != "" {
+	if given("actions") {
+		actions, err := actionsOf(cmd, f.actions)
+		if err != nil {
+			return nil, err
+		}
+		edits = append(edits, func(s *provision.Settings) { s.Actions = &actions })
+	}
+	status, err := f.status(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if status != "" {
+		edits = append(edits, func(s *provision.Settings) { s.Status = status })
+	}
+	if given("secret-token-file") {
 		secret, err := c.readSecret(f.secretFile)
 		if err != nil {
-			return provision.Job{}, err
+			return nil, err
 		}
-		set.Secret = &secret
+		edits = append(edits, func(s *provision.Settings) { s.Secret = &secret })
 	}
-	switch {
-	case f.start && f.pause:
-		return provision.Job{}, usagef(cmd, "--start and --pause exclude each other")
-	case f.start:
-		set.Status = provision.On
-	case f.pause:
-		set.Status = provision.Off
-	}
-	// Actions first: a job that is switched on must not begin with the old ones.
-	if actions != nil && job.Version > 0 {
-		if err := setUserActions(ctx, s.jobs, job, actions); err != nil {
-			return provision.Job{}, err
+	return func(s *provision.Settings) {
+		for _, edit := range edits {
+			edit(s)
 		}
-	}
-	later := set
-	if actions != nil && job.Version == 0 {
-		later.Status = provision.Off
-	}
-	if job, err = s.jobs.Save(ctx, key, later, actor); err != nil {
-		return provision.Job{}, err
-	}
-	if later.Status == set.Status {
-		return job, nil
-	}
-	if err := setUserActions(ctx, s.jobs, job, actions); err != nil {
-		return provision.Job{}, err
-	}
-	set.Secret = nil
-	return s.jobs.Save(ctx, key, set, actor)
+	}, nil
 }
 
-func setUserActions(ctx context.Context, jobs *provision.Jobs, job provision.Job, a *provision.FlowTypes) error {
-	m, err := job.Schema.UserMapping()
-	if err != nil {
-		return err
+// status is what --start and --pause ask for; "" is neither.
+func (f *jobFlags) status(cmd *cobra.Command) (provision.Status, error) {
+	switch given := cmd.Flags().Changed; {
+	case f.start && f.pause:
+		return "", usagef(cmd, "--start and --pause exclude each other")
+	case f.start:
+		return provision.On, nil
+	case f.pause:
+		return provision.Off, nil
+	case given("start") || given("pause"):
+		return "", usagef(cmd, "--start and --pause are given without a value: --start sets Provisioning Status to On, --pause to Off")
 	}
-	_, err = jobs.SetMapping(ctx, job.Key, m.Name, provision.MappingEdit{Actions: a}, actor)
-	return err
+	return "", nil
 }
 
 // readSecret reads a token from a file, without the line's end.
@@ -151,25 +159,28 @@ func (c *command) appCreate() *cobra.Command {
 		Example: "  rollcall app create contoso Acme --tenant-url https://acme.example/c/acme/auth/scim/v2 --secret-token-file token.txt --actions update",
 		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
 			ctx := cmd.Context()
-			if _, err := actionsOf(cmd, f.actions); err != nil {
-				return err
-			}
 			h, err := s.directories.OpenNamed(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			if f.tenantURL == "" && (f.secretFile != "" || f.actions != "" || f.scope != "" || f.start) {
+			setUp := f.given(cmd)
+			if setUp && f.tenantURL == "" {
 				return usagef(cmd, "--tenant-url is missing: the other flags set up provisioning, which needs it")
+			}
+			edit, err := f.edit(c, cmd)
+			if err != nil {
+				return err
 			}
 			app, err := h.CreateApplication(ctx, args[1], actor)
 			if err != nil {
 				return err
 			}
 			out := map[string]any{"directory": h.Directory.Name, "name": app.Name, "id": app.ID}
-			if f.tenantURL != "" {
-				job, err := f.apply(ctx, c, s, cmd, provision.Key{Directory: h.Directory.ID, App: app.ID})
+			if setUp {
+				job, err := s.jobs.Edit(ctx, provision.Key{Directory: h.Directory.ID, App: app.ID}, edit, actor)
 				if err != nil {
-					return fmt.Errorf("the application %s was made, but not its provisioning: %w; mend it with: rollcall app set %s %q", app.Name, err, h.Directory.Name, app.Name)
+					_, undo := h.DeleteApplication(ctx, app.ID, actor)
+					return errors.Join(fmt.Errorf("the application was not made: %w", inWords(err)), undo)
 				}
 				out["tenantUrl"], out["status"] = job.TenantURL, job.Status
 			}
@@ -187,6 +198,9 @@ func (c *command) appSet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "set DIRECTORY APP", Short: "Change an application's provisioning", Args: names("DIRECTORY", "APP"),
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
+			if !f.given(cmd) {
+				return usagef(cmd, "nothing to set: give at least one of --tenant-url, --secret-token-file, --scope, --actions, --start, --pause")
+			}
 			job, err := f.apply(cmd.Context(), c, s, cmd, provision.Key{Directory: h.Directory.ID, App: app.ID})
 			if err != nil {
 				return err
@@ -235,13 +249,164 @@ func (c *command) appList() *cobra.Command {
 					code = provision.NotConfigured
 				}
 				out = append(out, appJSON{a.Name, a.ID, n, code})
-				lines = append(lines, []string{a.Name, fmt.Sprint(n), code, c.when(a.Created)})
+				lines = append(lines, []string{a.Name, fmt.Sprint(n), statusWords(code), c.when(a.Created)})
 			}
 			return c.print(out, func(w io.Writer) {
 				rows(w, fmt.Sprintf("No application yet. Make one with: rollcall app create %s NAME", h.Directory.Name), []string{"Name", "Assigned", "Provisioning", "Since"}, lines)
 			})
 		}),
 	}
+}
+
+// appDetails is what `app show` prints.
+type appDetails struct {
+	Name      string `json:"name"`
+	ID        string `json:"id"`
+	Directory string `json:"directory"`
+	Created   string `json:"created"`
+	Assigned  int    `json:"assigned"`
+	Linked    int    `json:"linked"` // people whose account at the application is known
+	Code      string `json:"status"`
+	// Of its provisioning; empty before it is set up.
+	TenantURL   string   `json:"tenantUrl,omitempty"`
+	SecretToken bool     `json:"secretTokenSaved"`
+	Scope       string   `json:"scope,omitempty"`
+	Actions     []string `json:"actions,omitempty"`
+	Status      string   `json:"provisioningStatus,omitempty"`
+}
+
+func (c *command) appShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show DIRECTORY APP", Short: "Show an application and the settings of its provisioning", Args: names("DIRECTORY", "APP"),
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
+			d, err := s.appDetails(cmd.Context(), h, app)
+			if err != nil {
+				return err
+			}
+			return c.print(d, func(w io.Writer) { c.printApp(w, d, app) })
+		}),
+	}
+}
+
+func (s *services) appDetails(ctx context.Context, h *directory.Handle, app directory.Application) (appDetails, error) {
+	d := appDetails{Name: app.Name, ID: app.ID, Directory: h.Directory.Name, Created: stamp(app.Created), Code: provision.NotConfigured}
+	var err error
+	if d.Assigned, err = h.CountAssignments(ctx, app.ID); err != nil {
+		return d, err
+	}
+	r, err := s.jobs.Report(ctx, jobKey(h, app))
+	if errors.Is(err, provision.ErrNoJob) {
+		return d, nil
+	}
+	if err != nil {
+		return d, err
+	}
+	m, err := r.Job.Schema.UserMapping()
+	if err != nil {
+		return d, err
+	}
+	d.Code, d.Linked, d.TenantURL, d.SecretToken = r.Code, r.Linked, r.Job.TenantURL, r.Job.HasSecret()
+	d.Scope, d.Status, d.Actions = string(r.Job.Scope), string(r.Job.Status), actionWords(m.FlowTypes)
+	return d, nil
+}
+
+func (c *command) printApp(w io.Writer, d appDetails, app directory.Application) {
+	fmt.Fprintf(w, "Application            %s\nDirectory              %s\nSince                  %s\nAssigned               %s\nProvisioning           %s\n",
+		oneLine(d.Name), d.Directory, c.when(app.Created), plural(d.Assigned, "user", "users"), statusWords(d.Code))
+	if d.TenantURL == "" {
+		fmt.Fprintf(w, "Set it up with: rollcall app set %s %q --tenant-url URL --secret-token-file FILE\n", d.Directory, d.Name)
+		return
+	}
+	secret, scope := "none", "assigned (only assigned users)"
+	if d.SecretToken {
+		secret = "saved"
+	}
+	if d.Scope == string(provision.Everyone) {
+		scope = "all (every user of the directory)"
+	}
+	fmt.Fprintf(w, "Linked                 %s\nTenant URL             %s\nSecret Token           %s\nScope                  %s\nTarget Object Actions  %s\nProvisioning Status    %s\n",
+		plural(d.Linked, "account", "accounts"), oneLine(d.TenantURL), secret, scope, strings.Join(d.Actions, ", "), d.Status)
+}
+
+// actionWords are the values of --actions.
+func actionWords(f provision.FlowTypes) []string {
+	var words []string
+	for _, a := range []struct {
+		flow provision.FlowTypes
+		word string
+	}{{provision.FlowAdd, "create"}, {provision.FlowUpdate, "update"}, {provision.FlowDelete, "delete"}} {
+		if f.Has(a.flow) {
+			words = append(words, a.word)
+		}
+	}
+	if words == nil {
+		return []string{"none"}
+	}
+	return words
+}
+
+// statusWords says a job's status as the pages do.
+func statusWords(code string) string {
+	switch code {
+	case provision.Running:
+		return "On"
+	case provision.Paused:
+		return "Off (paused)"
+	case provision.Quarantined:
+		return "In quarantine"
+	case provision.NotRun:
+		return "Off (not started yet)"
+	}
+	return "Not set up"
+}
+
+func (c *command) appRename() *cobra.Command {
+	return &cobra.Command{
+		Use: "rename DIRECTORY APP NEW-NAME", Short: "Give an application another name", Args: names("DIRECTORY", "APP", "NEW-NAME"),
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			renamed, err := h.RenameApplication(cmd.Context(), app.ID, args[0], actor)
+			if err != nil {
+				return err
+			}
+			return c.print(map[string]string{"name": renamed.Name, "before": app.Name}, func(w io.Writer) {
+				fmt.Fprintf(w, "Application %s is now %s. Assignments, mappings and links are as before.\n", app.Name, renamed.Name)
+			})
+		}),
+	}
+}
+
+func (c *command) appDelete() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "delete DIRECTORY APP", Short: "Delete an application with its assignments and its provisioning; cannot be undone", Args: names("DIRECTORY", "APP"),
+		Long: `Deletes an application of the directory: its assignments, its provisioning with the
+mappings, and its log. Nothing is sent to the application: the accounts that people
+have there stay as they are, and nobody looks after them any longer.
+
+Asks first, with the numbers. --yes answers that question.`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
+			held, err := h.ApplicationContents(cmd.Context(), app.ID)
+			if err != nil {
+				return err
+			}
+			question := fmt.Sprintf("This deletes the application %s of %s with %s, its provisioning and its log. %s at the application will stay as %s, and nobody looks after %s any longer.",
+				app.Name, h.Directory.Name, plural(held.Assigned, "assignment", "assignments"),
+				plural(held.Linked, "linked account", "linked accounts"), these(held.Linked, "it is", "they are"), these(held.Linked, "it", "them"))
+			if err := c.confirm(cmd, yes, question, app.Name); err != nil {
+				return err
+			}
+			gone, err := h.DeleteApplication(cmd.Context(), app.ID, actor)
+			if err != nil {
+				return err
+			}
+			return c.print(map[string]any{"deleted": app.Name, "assigned": gone.Assigned, "linked": gone.Linked}, func(w io.Writer) {
+				fmt.Fprintf(w, "Application %s was deleted with %s. %s stayed as %s.\n", app.Name, plural(gone.Assigned, "assignment", "assignments"),
+					plural(gone.Linked, "linked account", "linked accounts"), these(gone.Linked, "it was", "they were"))
+			})
+		}),
+	}
+	yesFlag(cmd, &yes)
+	return cmd
 }
 
 func (c *command) appAssign() *cobra.Command {

@@ -14,7 +14,7 @@ import (
 
 func (c *command) directoryCommand() *cobra.Command {
 	return group("directory", "Directories: the company's end",
-		c.directoryCreate(), c.directoryList(), c.directoryImport(), c.directoryExport(), c.directoryDelete(), c.directoryUser())
+		c.directoryCreate(), c.directoryList(), c.directoryRename(), c.directoryDelete(), c.directoryImport(), c.directoryExport(), c.directoryUser())
 }
 
 type directoryJSON struct {
@@ -101,71 +101,59 @@ func exportUsers(ctx context.Context, h *directory.Handle, w io.Writer) error {
 	return out.Flush()
 }
 
-func (c *command) directoryDelete() *cobra.Command {
-	var confirm string
-	cmd := &cobra.Command{
-		Use: "delete NAME --confirm NAME", Short: "Delete a directory that has no applications; cannot be undone", Args: names("NAME"),
+func (c *command) directoryRename() *cobra.Command {
+	return &cobra.Command{
+		Use: "rename NAME NEW-NAME", Short: "Give a directory another name", Args: names("NAME", "NEW-NAME"),
 		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
 			d, err := s.directories.ByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			if confirm != d.Name {
-				n, err := s.directories.Open(d).Counts(cmd.Context())
-				if err != nil {
-					return err
-				}
-				return usagef(cmd, "deletes %s and cannot be undone; to do it add --confirm %s", plural(n.Enabled+n.Disabled+n.Deleted, "user", "users"), d.Name)
-			}
-			if _, err := s.directories.Delete(cmd.Context(), d, actor); err != nil {
+			renamed, err := s.directories.Rename(cmd.Context(), d, args[1], actor)
+			if err != nil {
 				return err
 			}
-			return c.print(map[string]string{"deleted": d.Name}, func(w io.Writer) { fmt.Fprintf(w, "Directory %s was deleted.\n", d.Name) })
+			return c.print(map[string]string{"name": renamed.Name, "before": d.Name}, func(w io.Writer) {
+				fmt.Fprintf(w, "Directory %s is now %s. Its pages are at %s/d/%s.\n", d.Name, renamed.Name, c.address(), renamed.Name)
+			})
 		}),
 	}
-	cmd.Flags().StringVar(&confirm, "confirm", "", "the directory's name, to show that you mean it")
+}
+
+func (c *command) directoryDelete() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "delete NAME", Short: "Delete a directory with its users and applications; cannot be undone", Args: names("NAME"),
+		Long: `Deletes a directory with its users, its applications and their provisioning. Nothing
+is sent to the applications: the accounts that people have there stay as they are,
+and nobody looks after them any longer.
+
+Asks first, with the numbers. --yes answers that question.`,
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			d, err := s.directories.ByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			held, err := s.directories.Open(d).Contents(cmd.Context())
+			if err != nil {
+				return err
+			}
+			question := fmt.Sprintf("This deletes the directory %s with %s and %s. %s at applications will stay as %s, and nobody looks after %s any longer.",
+				d.Name, plural(held.Users, "user", "users"), plural(held.Applications, "application", "applications"),
+				plural(held.Linked, "linked account", "linked accounts"), these(held.Linked, "it is", "they are"), these(held.Linked, "it", "them"))
+			if err := c.confirm(cmd, yes, question, d.Name); err != nil {
+				return err
+			}
+			gone, err := s.directories.Delete(cmd.Context(), d, actor)
+			if err != nil {
+				return err
+			}
+			return c.print(map[string]any{"deleted": d.Name, "users": gone.Users, "applications": gone.Applications, "linked": gone.Linked}, func(w io.Writer) {
+				fmt.Fprintf(w, "Directory %s was deleted with %s and %s. %s stayed as %s.\n", d.Name, plural(gone.Users, "user", "users"),
+					plural(gone.Applications, "application", "applications"), plural(gone.Linked, "linked account", "linked accounts"), these(gone.Linked, "it was", "they were"))
+			})
+		}),
+	}
+	yesFlag(cmd, &yes)
 	return cmd
-}
-
-// directoryUser is what the users page does, for scripts.
-func (c *command) directoryUser() *cobra.Command {
-	act := func(use, short, done string, do func(*directory.Handle, context.Context, string, string) (directory.User, error)) *cobra.Command {
-		return &cobra.Command{
-			Use: use + " DIRECTORY PERSON", Short: short, Args: names("DIRECTORY", "PERSON"),
-			RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
-				h, err := s.directories.OpenNamed(cmd.Context(), args[0])
-				if err != nil {
-					return err
-				}
-				u, err := findUser(cmd.Context(), h, args[1])
-				if err != nil {
-					return err
-				}
-				if _, err := do(h, cmd.Context(), u.ObjectID, actor); err != nil {
-					return err
-				}
-				return c.print(map[string]string{"objectId": u.ObjectID, "userPrincipalName": u.UPN()}, func(w io.Writer) {
-					fmt.Fprintf(w, "%s %s.\n", u.UPN(), done)
-				})
-			}),
-		}
-	}
-	return group("user", "Disable, enable, delete softly and restore one user (PERSON is a userPrincipalName or an object id)",
-		act("disable", "Block a user's sign-in", "is disabled", (*directory.Handle).Disable),
-		act("enable", "Let a user sign in again", "is enabled", (*directory.Handle).Enable),
-		act("delete", "Delete a user softly", "is deleted; rollcall directory user restore brings the user back", (*directory.Handle).SoftDelete),
-		act("restore", "Bring back a softly deleted user (by object id)", "is restored", (*directory.Handle).Restore),
-	)
-}
-
-// findUser finds a user by userPrincipalName or object id.
-func findUser(ctx context.Context, h *directory.Handle, name string) (directory.User, error) {
-	u, err := h.UserByUPN(ctx, name)
-	if err == nil {
-		return u, nil
-	}
-	if byID, idErr := h.User(ctx, name); idErr == nil {
-		return byID, nil
-	}
-	return directory.User{}, err
 }

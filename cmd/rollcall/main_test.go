@@ -1,8 +1,19 @@
 package main
 
 import (
+	"bufio"
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"net/http"
 	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -14,15 +25,157 @@ func TestMain(m *testing.M) {
 // TestScript runs the stories of testdata/script: what an administrator types, and what must come back.
 func TestScript(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+	testscript.Run(t, scripts("testdata/script"))
+}
+
+// scripts says how stories run: without the environment of whoever runs the tests, and with some commands of their own.
+func scripts(dir string) testscript.Params {
+	return testscript.Params{
+		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TZ", "UTC")
-			env.Setenv("ROLLCALL_PUBLIC_URL", "")
-			env.Setenv("ROLLCALL_DATABASE", "")
+			for _, name := range environment() {
+				env.Setenv(name, "")
+			}
 			env.Setenv("HOME", env.WorkDir)
 			return nil
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve": serveInScript, "get": getInScript, "until": untilInScript, "save": saveInScript,
+			"rootonly": rootOnlyInScript, "schema": schemaInScript,
+		},
 		UpdateScripts: os.Getenv("ROLLCALL_UPDATE_SCRIPTS") == "1",
+	}
+}
+
+// environment lists the variables that commands read.
+func environment() []string {
+	return []string{
+		"ROLLCALL_DATABASE", "ROLLCALL_KEY_FILE", "ROLLCALL_PUBLIC_URL", "ROLLCALL_LISTEN", "ROLLCALL_LOG",
+		"ROLLCALL_TLS_CERT", "ROLLCALL_TLS_KEY", "ROLLCALL_ALLOW_PRIVATE_TARGETS",
+	}
+}
+
+// serveInScript is "serve [FLAG...]": a server, on a free port unless --listen says otherwise, until the script ends or "serve stop".
+// $URL is its address. What it prints is in serve.stdout and serve.log.
+func serveInScript(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) == 1 && args[0] == "stop" {
+		stopServer(ts)
+		return
+	}
+	if !strings.Contains(strings.Join(args, " "), "--listen") {
+		args = append(args, "--listen", "127.0.0.1:0")
+	}
+	cmd := exec.Command("rollcall", append([]string{"serve", "--log", "json"}, args...)...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = append(os.Environ(), "TZ=UTC", "HOME="+ts.Getenv("HOME"))
+	for _, name := range environment() {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	stdout, err := os.Create(ts.MkAbs("serve.stdout"))
+	ts.Check(err)
+	cmd.Stdout = stdout
+	stderr, err := cmd.StderrPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	ts.Check(stdout.Close())
+	address, ended := make(chan string, 1), make(chan error, 1)
+	log, err := os.Create(ts.MkAbs("serve.log"))
+	ts.Check(err)
+	go func() {
+		lines := bufio.NewScanner(io.TeeReader(stderr, log))
+		for lines.Scan() {
+			var line struct{ Msg, Address string }
+			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "serving" {
+				address <- line.Address
+			}
+		}
+		close(address)
+		ended <- cmd.Wait()
+		log.Close()
+	}()
+	at, ok := <-address
+	if ok == neg {
+		ts.Fatalf("serve %s: it serves: %v; see serve.log:\n%s", strings.Join(args, " "), ok, ts.ReadFile("serve.log"))
+	}
+	if !ok {
+		<-ended
+		return
+	}
+	scheme := "http"
+	if strings.Contains(strings.Join(args, " "), "--tls-cert") {
+		scheme = "https"
+	}
+	ts.Setenv("URL", scheme+"://"+at)
+	servers.Store(ts, func() {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			ts.Logf("stop the server: %v", err)
+		}
+		<-ended
 	})
+	ts.Defer(func() { stopServer(ts) })
+}
+
+// getInScript is "get URL [NAME:VALUE...]": prints the status, the header and the body of the answer to a GET with these headers.
+func getInScript(ts *testscript.TestScript, neg bool, args []string) {
+	req, err := http.NewRequest(http.MethodGet, args[0], nil)
+	ts.Check(err)
+	for _, h := range args[1:] {
+		name, value, _ := strings.Cut(h, ":")
+		req.Header.Set(name, strings.TrimSpace(value))
+	}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Transport: transport()}
+	resp, err := client.Do(req)
+	if (err != nil) != neg {
+		ts.Fatalf("get %s: %v", args[0], err)
+	}
+	if err != nil {
+		return
+	}
+	defer resp.Body.Close()
+	ts.Check(resp.Write(ts.Stdout()))
+}
+
+// untilInScript is "until PATTERN COMMAND...": runs the command until its output matches, for what a server does in its own time.
+func untilInScript(ts *testscript.TestScript, neg bool, args []string) {
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	var out string
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		err := ts.Exec(args[1], args[2:]...)
+		out = ts.ReadFile("stdout")
+		if err == nil && pattern.MatchString(out) {
+			return
+		}
+	}
+	if !neg {
+		ts.Fatalf("%s never printed %q; at last:\n%s", strings.Join(args[1:], " "), args[0], out)
+	}
+}
+
+// saveInScript is "save NAME [PATTERN]": puts what the last command printed, or the part in brackets, into a variable.
+func saveInScript(ts *testscript.TestScript, _ bool, args []string) {
+	text := strings.TrimSpace(ts.ReadFile("stdout"))
+	if len(args) > 1 {
+		m := regexp.MustCompile(args[1]).FindStringSubmatch(text)
+		if m == nil {
+			ts.Fatalf("%q does not match %q", text, args[1])
+		}
+		text = m[1]
+	}
+	ts.Setenv(args[0], text)
+}
+
+// servers are how to stop the server of each running story.
+var servers sync.Map
+
+func stopServer(ts *testscript.TestScript) {
+	if stop, ok := servers.LoadAndDelete(ts); ok {
+		stop.(func())()
+	}
+}
+
+// transport trusts every certificate: those of stories are their own.
+func transport() *http.Transport {
+	return &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
 }

@@ -17,6 +17,7 @@ type command struct {
 	keyFile   string
 	publicURL string
 	json      bool
+	linkHelp  string // how people get a new sign-in link, where no command makes one
 	// allowPrivate lets the engine reach private addresses.
 	allowPrivate bool
 	// allowLoopback lets the engine reach this machine although the public URL is elsewhere.
@@ -37,17 +38,20 @@ provisioned into).
 
   rollcall demo     shows both ends in a temporary database
   rollcall serve    runs them`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef(cmd, "unknown command %q", args[0])
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		Version:           versionText(),
+		Args:              noSuchCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return checkFlags(cmd) },
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%w", err) })
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(badFlag)
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		hideIgnored(cmd)
+		help(cmd, args)
+	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.database, "database", c.env("ROLLCALL_DATABASE", defaultDatabase), "SQLite file or postgres:// URL [ROLLCALL_DATABASE]")
 	flags.StringVar(&c.keyFile, "key-file", c.env("ROLLCALL_KEY_FILE", ""), "key that seals stored credentials; made beside a SQLite file when absent [ROLLCALL_KEY_FILE]")
@@ -61,6 +65,14 @@ provisioned into).
 		c.directoryCommand(), c.appCommand(), c.provisionCommand(),
 		c.exprCommand(), c.keyCommand(), c.migrateCommand(), c.versionCommand(),
 	)
+	root.SetHelpCommand(helpCommand(root))
+	root.InitDefaultCompletionCmd()
+	for _, child := range root.Commands() {
+		if child.Name() == "completion" {
+			child.Args = noSuchCommand
+			child.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 	return root
 }
 
@@ -75,12 +87,7 @@ func (c *command) env(name, fallback string) string {
 func group(use, short string, children ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{
 		Use: use, Short: short,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef(cmd, "unknown command %q", args[0])
-			}
-			return nil
-		},
+		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	g.AddCommand(children...)

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-scim/rollcall/internal/near"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
@@ -46,7 +48,7 @@ func (c *command) tenantURL(name string) string { return c.address() + "/c/" + n
 
 func (c *command) siteCommand() *cobra.Command {
 	return group("site", "Sites: the application's end",
-		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteSchema(), c.siteSearchable(), c.siteDelete(), c.siteImportPeople(), c.siteLink())
+		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteRename(), c.siteDelete(), c.siteSchema(), c.siteSearchable(), c.siteImportPeople(), c.siteLink())
 }
 
 func (c *command) siteCreate() *cobra.Command {
@@ -79,8 +81,9 @@ nor deletes them. Profile "full" lets SCIM create, update and delete.`,
 				Expires string `json:"linkExpires"`
 			}{c.siteJSON(made), url, stamp(l.Expires)}
 			return c.print(out, func(w io.Writer) {
-				c.note("Site %s was made with profile %s. Its first administrator signs in here, once, within 15 minutes:", made.Name, made.Profile)
+				c.note("Site %s was made with profile %s. Its first administrator signs in here, once, within %s:", made.Name, made.Profile, inMinutes(l.Expires.Sub(c.now())))
 				fmt.Fprintln(w, url)
+				c.noteNobodyServes()
 				c.note("Tenant URL: %s (SCIM is off until a token is made: rollcall token create %s)", c.tenantURL(made.Name), made.Name)
 			})
 		}),
@@ -151,10 +154,50 @@ func (c *command) siteShow() *cobra.Command {
 	}
 }
 
-func (c *command) siteDelete() *cobra.Command {
-	var confirm string
+func (c *command) siteRename() *cobra.Command {
+	var yes bool
 	cmd := &cobra.Command{
-		Use: "delete NAME --confirm NAME", Short: "Delete a site with everybody in it; cannot be undone", Args: names("NAME"),
+		Use: "rename NAME NEW-NAME", Short: "Give a site another name, which changes its Tenant URL", Args: names("NAME", "NEW-NAME"),
+		Long: `Gives a site another name. The name is part of all its addresses: the identity
+provider is refused until its new Tenant URL is entered there. Tokens go on, people
+keep their accounts and sign in again. A site that gets the old name later gets
+nothing else of this one.
+
+Asks first. --yes answers that question.`,
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			st, err := s.siteByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if err := site.CheckName(args[1]); err != nil {
+				return err
+			}
+			question := fmt.Sprintf("This renames the site %s to %s. Its Tenant URL becomes %s: the identity provider is refused until that is entered there. Everyone is signed out.",
+				st.Name, args[1], c.tenantURL(args[1]))
+			if err := c.confirm(cmd, yes, question, args[1]); err != nil {
+				return err
+			}
+			renamed, err := s.sites.Rename(cmd.Context(), st.ID, args[1], actor)
+			if err != nil {
+				return err
+			}
+			return c.print(c.siteJSON(renamed), func(w io.Writer) {
+				fmt.Fprintf(w, "Site %s is now %s. Enter its new Tenant URL at the identity provider; the token stays the same.\n%s\n", st.Name, renamed.Name, c.tenantURL(renamed.Name))
+			})
+		}),
+	}
+	yesFlag(cmd, &yes)
+	return cmd
+}
+
+func (c *command) siteDelete() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "delete NAME", Short: "Delete a site with everybody in it; cannot be undone", Args: names("NAME"),
+		Long: `Deletes a site with its people, groups, tokens and request log. Its SCIM address
+answers nobody from then on.
+
+Asks first, with the numbers. --yes answers that question.`,
 		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
@@ -164,17 +207,20 @@ func (c *command) siteDelete() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if confirm == "" {
-				return usagef(cmd, "deletes %s, with its tokens and its request log, and cannot be undone; to do it add --confirm %s",
-					plural(counts.Active+counts.Deactivated, "person", "people"), st.Name)
-			}
-			if err := s.sites.Delete(cmd.Context(), st.ID, confirm, actor); err != nil {
+			people := plural(counts.Active+counts.Deactivated, "person", "people")
+			question := fmt.Sprintf("This deletes the site %s with %s (%d active), its groups, tokens and request log. It cannot be undone.", st.Name, people, counts.Active)
+			if err := c.confirm(cmd, yes, question, st.Name); err != nil {
 				return err
 			}
-			return c.print(map[string]string{"deleted": st.Name}, func(w io.Writer) { fmt.Fprintf(w, "Site %s was deleted.\n", st.Name) })
+			if err := s.sites.Delete(cmd.Context(), st.ID, st.Name, actor); err != nil {
+				return err
+			}
+			return c.print(map[string]any{"deleted": st.Name, "people": counts.Active + counts.Deactivated}, func(w io.Writer) {
+				fmt.Fprintf(w, "Site %s was deleted with %s.\n", st.Name, people)
+			})
 		}),
 	}
-	cmd.Flags().StringVar(&confirm, "confirm", "", "the site's name, to show that you mean it")
+	yesFlag(cmd, &yes)
 	return cmd
 }
 
@@ -289,15 +335,26 @@ func (s *services) siteByName(ctx context.Context, name string) (site.Site, erro
 	for _, st := range all {
 		known = append(known, st.Name)
 	}
+	if len(known) > 1 {
+		if best := near.Best(name, known); best != "" {
+			return site.Site{}, fmt.Errorf("there is no site %q; did you mean %s?", name, best)
+		}
+	}
 	return site.Site{}, fmt.Errorf("there is no site %q; there is %s", name, strings.Join(known, ", "))
 }
+
+// mostDays is a hundred years.
+const mostDays = 36500
 
 // duration reads "90d", "36h" or what Go reads.
 func duration(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
-		var n int
-		if _, err := fmt.Sscanf(days+"\n", "%d\n", &n); err != nil {
+		n, err := strconv.Atoi(days)
+		if err != nil || n < 0 {
 			return 0, fmt.Errorf("%q is not a duration; write 90d, 36h or 15m", text)
+		}
+		if n > mostDays {
+			return 0, fmt.Errorf("%q is too long: %d days at most", text, mostDays)
 		}
 		return time.Duration(n) * 24 * time.Hour, nil
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -64,6 +65,11 @@ func (b *Browser) Window(t testing.TB, who string) *Window {
 		t.Fatalf("open a window: %v", err)
 	}
 	w := &Window{t: t, who: who, ctx: ctx}
+	// Only one window of a screen has the focus; here each behaves as if it had.
+	w.do("take the focus", func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+		return chromedp.Void{}, err
+	})
 	w.Resize(1280, 900)
 	return w
 }
@@ -268,12 +274,48 @@ func (w *Window) Dark(on bool) {
 	if on {
 		scheme = "dark"
 	}
-	w.do("choose colours", func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
-		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}},
-		})
+	w.Prefers(map[string]string{"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"})
+}
+
+// Prefers sets the media features that style sheets ask for, by name. Those not named are as the browser has them.
+func (w *Window) Prefers(features map[string]string) {
+	w.t.Helper()
+	var list []*emulation.MediaFeature
+	for name, value := range features {
+		list = append(list, &emulation.MediaFeature{Name: name, Value: value})
+	}
+	w.do("set media features", func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: list})
 		return chromedp.Void{}, err
 	})
+}
+
+// Runs runs a script in the page, waits for its promise, and reads the result as JSON into result, unless that is nil.
+func (w *Window) Runs(script string, result any) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string]("(async () => JSON.stringify(await ("+script+")) ?? \"null\")()", chromedp.EvalAwaitPromise))
+	if err == nil && result != nil {
+		err = json.Unmarshal([]byte(text), result)
+	}
+	if err != nil {
+		w.t.Fatalf("%s: run a script: %v\n%s", w.who, err, w.where())
+	}
+}
+
+// Prints returns the page as it comes out of the printer, as PDF.
+func (w *Window) Prints() []byte {
+	w.t.Helper()
+	var pdf []byte
+	w.do("print", func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		out, err := cdp.Call(ctx, t, page.PrintToPDF, page.PrintToPDFParams{})
+		if err == nil {
+			pdf = out.Data
+		}
+		return chromedp.Void{}, err
+	})
+	return pdf
 }
 
 // Picture writes the page, as far as it is visible, or whole, as a PNG file.

@@ -1,0 +1,324 @@
+package console
+
+import (
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// awkwardNames are display names that a layout must bear: too long, without a space, from right to left, or in tall letters.
+var awkwardNames = []string{
+	strings.Repeat("W", 200),
+	"Ada <b>Lovelace</b> & Söhne",
+	strings.Repeat("الموظفةفيقسمالهندسة", 10),
+	"שלום לכולם (מנהלת) 42 – Engineering",
+	"🦄🎉 " + strings.Repeat("👍", 99),
+	strings.Repeat("山田雪", 66),
+}
+
+// awkward attributes of everybody in the world of everyPage.
+var (
+	awkwardJob  = strings.Repeat("Donaudampfschifffahrtsgesellschaftskapitän", 4)
+	awkwardUnit = "Research\u00a0and\u00a0development\u00a0of\u00a0everything\u00a0that\u00a0has\u00a0no\u00a0other\u00a0department\u00a0yet"
+	awkwardSite = "a" + strings.Repeat("cme", 20) + "-1"
+	awkwardApp  = strings.Repeat("Application", 9)
+)
+
+// pageCollection gathers pages by name and the views that drew them.
+type pageCollection struct {
+	t     *testing.T
+	pages map[string]*shown
+	mu    sync.Mutex
+	views map[string]bool
+}
+
+// watch notes each view that c draws from now on.
+func (p *pageCollection) watch(c *Console) {
+	for name, set := range c.views {
+		set.Funcs(template.FuncMap{"asset": func(file string) string {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.views[name] = true
+			return c.assets.url(file)
+		}})
+	}
+}
+
+func (p *pageCollection) add(name string, page *shown) *shown {
+	p.t.Helper()
+	if page.Root != nil {
+		p.pages[name] = page
+	}
+	return page
+}
+
+// addRoutes opens the page of every GET route. A route is never left out: without values for its path, the test fails.
+func addRoutes[V any](p *pageCollection, b *browser, routes []route[V], values, queries map[string]string) {
+	p.t.Helper()
+	for _, rt := range routes {
+		method, path, _ := strings.Cut(rt.pattern, " ")
+		if method != http.MethodGet || rt.access == anyone {
+			continue
+		}
+		path = strings.TrimSuffix(path, "{$}")
+		for name, value := range values {
+			path = strings.ReplaceAll(path, "{"+name+"}", url.PathEscape(value))
+		}
+		if strings.Contains(path, "{") {
+			p.t.Fatalf("%s: everyPage has no value for a part of this path; add one, so that the page is looked at", rt.pattern)
+		}
+		page := b.get(path + queries[rt.pattern])
+		if page.Status != http.StatusOK {
+			p.t.Fatalf("%s: got status %d for %s; everyPage needs a path that shows this page: %s", rt.pattern, page.Status, path, page.words())
+		}
+		if page.Path == path+queries[rt.pattern] { // else the route only leads to another
+			p.add(rt.pattern, page)
+		}
+	}
+}
+
+// everyPage is each page of both ends, and the answers to forms that are pages, in a world of awkward names.
+func everyPage(t *testing.T) map[string]*shown {
+	t.Helper()
+	p := &pageCollection{t: t, pages: make(map[string]*shown), views: make(map[string]bool)}
+	p.outside()
+	p.ofASite()
+	p.ofADirectory()
+	views, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range views.views {
+		if !p.views[name] {
+			t.Errorf("no page of everyPage is drawn by %s.html; add one", name)
+		}
+	}
+	return p.pages
+}
+
+// outside is what people see who are not signed in.
+func (p *pageCollection) outside() {
+	w := newWorld(p.t)
+	p.watch(w.pages.Console)
+	s := w.site(awkwardSite, site.Documented)
+	w.person(s, "kim@acme.example", awkwardNames[0], roster.RoleAdmin)
+	p.add("front", w.browser().get("/"))
+	p.add("signed out of a site", w.browser().get("/c/"+awkwardSite+"/"))
+	p.add("signed out of the directories", w.browser().get("/d/"))
+	p.add("unknown link", w.browser().get("/c/"+awkwardSite+"/sign-in/x"))
+	p.add("not found", w.browser().get("/x"))
+	link, err := w.pages.SignIns.IssueSiteLink(p.t.Context(), s, "kim@acme.example", "cli")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.add("link", w.browser().get(link.Path).wantStatus(http.StatusOK))
+	fresh := w.site("fresh", site.Full)
+	first, err := w.pages.SignIns.IssueFirstAdminLink(p.t.Context(), fresh, "", "cli")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	page := p.add("first link refused", w.browser().get(first.Path).submit("Make my account", url.Values{"name": {awkwardNames[0]}, "email": {"x"}}))
+	page.wantStatus(http.StatusUnprocessableEntity)
+}
+
+func (p *pageCollection) ofASite() {
+	t := p.t
+	w := newWorld(t)
+	p.watch(w.pages.Console)
+	s := w.site(awkwardSite, site.Documented)
+	root := "/c/" + awkwardSite + "/"
+	w.person(s, "kim@acme.example", awkwardNames[0], roster.RoleAdmin)
+	b := w.signIn(s, "kim@acme.example")
+	scim := root + "admin/access/scim"
+	p.add("site without calls", b.get(root+"admin/access/log"))
+	p.add("site with nothing searchable", b.get(scim+"/searchable"))
+	p.add("made", b.get(scim).submit("Generate", url.Values{"name": {strings.Repeat("W", 60)}}))
+	p.add("bad expiry", b.send(http.MethodPost, scim+"/tokens", url.Values{"expires": {"never"}}))
+	p.add("no attribute", b.get(scim+"/searchable").submit("Declare searchable", nil))
+	token := w.liveTokens(s)[0]
+	var people []string
+	for i, name := range awkwardNames {
+		userName := fmt.Sprintf("%s%d@acme.example", strings.Repeat("w", 180), i)
+		if i == 1 {
+			userName = "ada@acme.example"
+		}
+		people = append(people, w.person(s, userName, name, []roster.Role{roster.RoleRegistered, roster.RoleModerator, roster.RoleAdmin}[i%3]).ID)
+	}
+	off := people[2]
+	if _, err := w.pages.Rosters.Open(s).Deactivate(t.Context(), off, roster.Change{Actor: "scim:…a91f", Via: roster.ViaSCIM}); err != nil {
+		t.Fatal(err)
+	}
+	calls := sampleCalls(people[0])
+	for i, name := range awkwardNames {
+		calls = append(calls, site.Request{
+			Method: "PATCH", Path: "/c/" + awkwardSite + "/auth/scim/v2/Users/" + people[i] + "?filter=" + url.QueryEscape(`displayName eq "`+name+`"`), Status: 200 + 200*(i%2), UserName: name + "@acme.example", Subject: people[i],
+			Sentence: "Changed displayName, title, " + strings.Repeat("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department, ", 4) + name,
+			Fixes:    []string{name + ": read as text", awkwardUnit}, Ignored: []string{awkwardJob}, Remote: "2001:db8:1234:5678:9abc:def0:1234:5678", TokenID: token.ID, TokenLast4: token.Last4,
+		})
+	}
+	w.logged(s, calls...)
+	declared := w.declare(s, "title", "department", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:costCenter")
+	b.get(scim).submit("Save", url.Values{"enabled": {"on"}})
+	p.add("wrong site name", b.get(scim+"/off").submit("Turn SCIM off", url.Values{"confirm": {"x"}}))
+	p.add("no document", b.get(scim+"/schemas").submit("Save schemas", url.Values{"document": {`{"schemas": [{"id": "` + awkwardJob + `"}]}`}}))
+	p.add("nobody", b.get(root+"admin/people?q="+strings.Repeat("W", 200)))
+	p.add("everything logged", b.get(root+"admin/access/log?show=all"))
+	p.add("deactivated person", b.get(root+"admin/people/"+off))
+	p.add("not found in a site", b.get(root+"x"))
+	p.add("conflict", p.conflict(w.pages.Console, b))
+	addRoutes(
+		p, b, w.pages.routes(),
+		map[string]string{"site": awkwardSite, "person": people[0], "token": token.ID, "declared": declared},
+		map[string]string{"GET /c/{site}/admin/people/{person}/role": "?role=Moderator", "GET /c/{site}/admin/people": "?status=active"},
+	)
+	p.add("forbidden", w.signIn(s, "ada@acme.example").get(root+"admin/access"))
+}
+
+// conflict asks which of two long values counts.
+func (p *pageCollection) conflict(c *Console, b *browser) *shown {
+	p.t.Helper()
+	var m mergedEdit
+	m.ask(editField{Name: "displayName", Label: "Display name"}, awkwardNames[0], awkwardNames[2])
+	m.ask(editField{Name: "jobTitle", Label: "Job title"}, awkwardJob, "")
+	answer := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(p.t.Context(), http.MethodPost, "/", nil)
+	if err := c.askEdit(answer, r, page{}, m, "/", "/", nil); err != nil {
+		p.t.Fatal(err)
+	}
+	header := answer.Header()
+	header.Set("Content-Security-Policy", "default-src 'self'") // as web.Front sets it
+	return &shown{b: b, Status: answer.Code, Header: header, Text: answer.Body.String(), Root: parseHTML(p.t, answer.Body.String())}
+}
+
+// awkwardFile is a file of people with awkward names.
+func awkwardFile() string {
+	var file strings.Builder
+	file.WriteString("userPrincipalName,displayName,mail,jobTitle,department,streetAddress,employeeId\n")
+	for i, name := range awkwardNames {
+		fmt.Fprintf(&file, "%s%d@contoso.example,%s,%d@contoso.example,%s,%s,%s,%d\n", strings.Repeat("w", 150), i, name, i, awkwardJob, awkwardUnit, awkwardJob, i)
+	}
+	return file.String()
+}
+
+func (p *pageCollection) ofADirectory() {
+	t := p.t
+	o := newOffice(t)
+	p.watch(o.pages.Console)
+	b := o.operator()
+	p.add("no directory", b.get("/d/"))
+	name := strings.Repeat("c", 63)
+	p.add("bad directory", b.get("/d/").press("Create directory", url.Values{"name": {awkwardNames[0]}}))
+	h := o.directory(name, awkwardFile())
+	root := "/d/" + name + "/"
+	p.add("no application", b.get(root+"applications"))
+	p.add("bad application", b.get(root+"applications").press("Create application", url.Values{"name": {awkwardNames[0]}}))
+	p.add("import report", b.upload(root+"users/import", awkwardJob+".csv", awkwardFile()+awkwardNames[0]+",x,,,,,\n", map[string]string{"do": "preview"}))
+	p.add("absent people", b.upload(root+"users/import", "one.csv", "userPrincipalName\nnew@contoso.example\n", map[string]string{"do": "preview", "absent": "soft-delete"}))
+	p.add("import refused", b.upload(root+"users/import", "x.csv", "UPN,"+awkwardJob+"\n", nil))
+	p.add("nobody in the directory", b.get(root+"users?search="+awkwardNames[0]))
+	p.add("user refused", b.get(root+"users/new").press("Add user", url.Values{"userPrincipalName": {awkwardNames[0]}, "displayName": {awkwardNames[0]}}))
+
+	unused := o.app(h, "Unused")
+	p.add("provisioning not set up", b.get(root+"applications/"+url.PathEscape(unused.Name)+"/provisioning"))
+	p.add("get started", b.get(root+"applications/"+url.PathEscape(unused.Name)+"/provisioning?get-started=yes"))
+	p.add("plan not set up", b.get(root+"applications/"+url.PathEscape(unused.Name)+"/provisioning/plan"))
+
+	// Half of the people have accounts, so that a cycle with Create left on updates some and is refused for the others.
+	app := o.app(h, awkwardApp)
+	var accounts []string
+	for i := 0; i < len(awkwardNames); i += 2 {
+		accounts = append(accounts, fmt.Sprintf("%s%d@contoso.example", strings.Repeat("w", 150), i))
+	}
+	tenantURL, token := o.site(awkwardSite, site.Documented, accounts...)
+	key := provision.Key{Directory: h.Directory.ID, App: app.ID}
+	save := func(app string, status provision.Status, secret string) {
+		t.Helper()
+		key := key
+		key.App = app
+		if _, err := o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &secret, Status: status, Scope: provision.AssignedOnly}, "cli"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := root + "applications/" + url.PathEscape(app.Name)
+	save(app.ID, provision.On, "wrong")
+	if _, err := o.engine.RunCycle(t.Context(), key, "test", nil); err == nil {
+		t.Fatal("a cycle with a wrong token went through")
+	}
+	p.add("quarantine", b.get(at+"/provisioning"))
+	save(app.ID, provision.On, token)
+	p.add("connection refused", b.get(at+"/provisioning").press("Test Connection", url.Values{"secretToken": {"wrong"}}))
+	p.add("connection tested", b.get(at+"/provisioning").press("Test Connection", nil))
+	p.add("plan before a cycle", b.get(at+"/provisioning/plan"))
+	o.cycle(h, app)
+	entries, _, err := o.jobs.Logs(t.Context(), key, provision.LogQuery{})
+	if err != nil || len(entries) < 2 {
+		t.Fatalf("got %d log entries, %v", len(entries), err)
+	}
+	p.add("failed entry", b.get(at+"/provisioning/logs?status=failure").click("שלום"))
+	p.add("no entry fits", b.get(at+"/provisioning/logs?search=nothing"))
+	users, err := h.UserByUPN(t.Context(), accounts[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	assigned := b.get(at + "/users-and-groups")
+	p.add("remove somebody", assigned.press("Remove", url.Values{"user": {users.ObjectID}}))
+	p.add("tick somebody", assigned.press("Remove", nil))
+	third, err := h.CreateApplication(t.Context(), "Third", "cli")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.add("assign", b.get(root+"applications/"+third.Name+"/users-and-groups/add"))
+	p.add("delete somebody", b.get(root+"users/"+users.ObjectID+"/delete"))
+	p.add("no plan", b.get(at+"/provisioning/plan"))
+	b.get(at+"/provisioning/plan").press("Make a plan", nil)
+	addRoutes(
+		p, b, o.pages.routes(),
+		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite},
+		map[string]string{"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all"},
+	)
+	if _, err := h.SoftDelete(t.Context(), users.ObjectID, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	p.add("deleted user", b.get(root+"users/"+users.ObjectID))
+	p.add("not found in a directory", b.get(root+"users/nobody"))
+}
+
+// shelf serves pages that were made before, so that a browser can look at all of them, answers to forms too, without a session.
+func shelf(t *testing.T, pages map[string]*shown) *httptest.Server {
+	t.Helper()
+	c, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle(assetPath, c.Assets())
+	mux.HandleFunc("GET /shelf", func(w http.ResponseWriter, r *http.Request) {
+		page, ok := pages[r.URL.Query().Get("page")]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		for name := range page.Header {
+			if name != "Set-Cookie" && name != "Content-Length" {
+				w.Header().Set(name, page.Header.Get(name))
+			}
+		}
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(page.Text))
+	})
+	mux.HandleFunc("GET /axe.js", testFile("axe-core/axe.min.js"))
+	mux.HandleFunc("GET /look.js", testFile("look.js"))
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server
+}

@@ -35,11 +35,12 @@ var arrows = map[string][]string{
 	"internal/outbound":   {},
 	"internal/seal":       {},
 	"internal/redact":     {},
+	"internal/fair":       {},
 
 	// Edges: domains and languages, never another edge.
-	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "internal/redact"},
+	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "internal/redact", "internal/fair"},
 	"directory/csv": {"directory"},
-	"scimserver":    {"scim", "event", "site", "roster", "internal/web"},
+	"scimserver":    {"scim", "event", "site", "roster", "internal/web", "internal/fair"},
 	"scimclient":    {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":        {"event"},
 	"console": {

@@ -26,7 +26,7 @@ var arrows = map[string][]string{
 	"roster":    {"scim", "event", "site"},
 	"signin":    {"scim", "event", "site", "roster"},
 	"operator":  {"event"},
-	"directory": {"scim", "event"},
+	"directory": {"scim", "event", "internal/near"},
 	"provision": {"scim", "provision/expr", "event", "directory", "internal/redact"},
 
 	// Data and helpers without rules.
@@ -36,6 +36,7 @@ var arrows = map[string][]string{
 	"internal/seal":       {},
 	"internal/redact":     {},
 	"internal/fair":       {},
+	"internal/near":       {},
 
 	// Edges: domains and languages, never another edge.
 	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "internal/redact", "internal/fair"},

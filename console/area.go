@@ -155,6 +155,15 @@ type errorPage struct {
 	Action  *action
 }
 
+// newLinks puts the way to a new link into a refusal of an old one, where a command on the server is not the way.
+func (c *Console) newLinks(text string) string {
+	before, _, found := strings.Cut(text, "A new one is made on the server by:")
+	if !found || c.options.NewLinks == "" {
+		return text
+	}
+	return before + c.options.NewLinks
+}
+
 // showError is the one place where an error becomes a page.
 func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame page, err error) {
 	var (
@@ -169,13 +178,14 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame page, 
 	switch {
 	case errors.As(err, &shown) && shown.signIn != nil:
 		w.Header().Set("HX-Refresh", "true") // a script that asked for part of a page: load the whole one
+		shown.signIn.NewLinks = c.options.NewLinks
 		if err := c.view(w, r, shown.Status, "signin", shown.signIn); err != nil {
 			c.options.Log.Error("sign-in page broken", "request", web.RequestID(r), "error", err)
 			http.Error(w, shown.Text, shown.Status)
 		}
 		return
 	case errors.As(err, &shown):
-		e.Status, e.Title, e.Text, e.Action = shown.Status, shown.Title, shown.Text, shown.Action
+		e.Status, e.Title, e.Text, e.Action = shown.Status, shown.Title, c.newLinks(shown.Text), shown.Action
 	case errors.As(err, &rule):
 		e.Status, e.Title, e.Text = rule.Status, "This was not done", rule.Detail
 	case errors.Is(err, site.ErrNotFound):

@@ -25,6 +25,8 @@ type Options struct {
 	PublicURL string
 	Log       *slog.Logger
 	Now       func() time.Time
+	// NewLinks is a sentence that says how to get a new sign-in link, where a command on the server is not the way; empty elsewhere.
+	NewLinks string
 	// Version is shown at the foot of the menu.
 	Version string
 }
@@ -87,6 +89,7 @@ func (c *Console) functions() template.FuncMap {
 		"ago":     c.ago,
 		"stamp":   stamp,
 		"clock":   clock,
+		"number":  grouped,
 		"version": func() string { return c.options.Version },
 	}
 }

@@ -1,8 +1,9 @@
 package console
 
 import (
+	"context"
 	"net/http"
-	"slices"
+	"strconv"
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -18,7 +19,7 @@ type assignmentsPage struct {
 	Rows   []userRow
 	Empty  emptyState
 	Pager  pager
-	Total  int
+	Found  int    // how many the list has on all its pages
 	Other  string // the other list
 	Error  string
 }
@@ -41,11 +42,16 @@ func (p *DirectoryPages) viewAssignments(w http.ResponseWriter, r *http.Request,
 		page: v.page, Search: query.Search, List: v.url("/users-and-groups"), Action: v.url("/users-and-groups"), Other: v.url("/users-and-groups/add"), Error: wrong,
 		Rows: v.userRows(found.Users), Pager: userPager(v.url("/users-and-groups"), query, found),
 	}
-	if pg.Total, err = v.CountAssignments(r.Context(), v.App.ID); err != nil {
+	total, err := v.CountAssignments(r.Context(), v.App.ID)
+	if err != nil {
+		return err
+	}
+	query.AssignedTo = v.App.ID
+	if pg.Found, err = v.CountFound(r.Context(), query); err != nil {
 		return err
 	}
 	pg.Title = "Users and groups"
-	pg.StatusLine = count(pg.Total, "user") + " assigned to " + v.App.Name + "."
+	pg.StatusLine = counted(total, "user", "users") + " assigned to " + v.App.Name + "."
 	pg.Crumbs = v.crumbs(crumb{})
 	pg.Actions = []action{{Text: "Add user", Icon: "plus", URL: pg.Other, Primary: true}}
 	pg.Empty = emptyState{
@@ -77,6 +83,9 @@ func (p *DirectoryPages) viewUnassigned(w http.ResponseWriter, r *http.Request, 
 		page: v.page, Adding: true, Search: query.Search, List: base, Action: base, Other: v.url("/users-and-groups"), Error: wrong,
 		Rows: v.userRows(found.Users), Pager: userPager(base, query, found),
 	}
+	if pg.Found, err = v.CountFound(r.Context(), query); err != nil {
+		return err
+	}
 	pg.Title = "Add user"
 	pg.Lead = "Choose who uses " + v.App.Name + ". Their accounts there are kept in step from the next provisioning cycle on."
 	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Users and groups", URL: pg.Other})
@@ -98,11 +107,20 @@ func (v *directoryVisit) userRows(users []directory.User) []userRow {
 	return rows
 }
 
-// assign takes the ticked users, or with "all" everybody whom the search finds.
+// assign takes the ticked users at once. With "all" it takes everybody whom the search finds, and asks first.
 func (p *DirectoryPages) assign(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	ids, err := p.chosen(r, v)
-	if err != nil {
+	if err := r.ParseForm(); err != nil {
 		return err
+	}
+	ids := r.PostForm["user"]
+	if r.PostForm.Get("all") != "" {
+		var err error
+		if ids, err = v.everybody(r.Context(), directory.UserQuery{Search: r.PostForm.Get("search"), NotAssignedTo: v.App.ID}); err != nil {
+			return err
+		}
+		if !sureOf(r, len(ids)) && len(ids) > 0 {
+			return p.askAssign(w, r, v, len(ids))
+		}
 	}
 	if len(ids) == 0 {
 		return p.viewUnassigned(w, r, v, http.StatusUnprocessableEntity, "Tick at least one user.")
@@ -114,33 +132,58 @@ func (p *DirectoryPages) assign(w http.ResponseWriter, r *http.Request, v *appVi
 	return p.Console.redirect(w, r, v.url("/users-and-groups"), done(counted(n, "user was", "users were")+" assigned to "+v.App.Name+"."))
 }
 
-func (p *DirectoryPages) chosen(r *http.Request, v *appVisit) ([]string, error) {
-	if err := r.ParseForm(); err != nil {
-		return nil, err
-	}
-	ids := slices.Clone(r.PostForm["user"])
-	if r.PostForm.Get("all") == "" {
-		return ids, nil
-	}
-	ids = nil
-	query := directory.UserQuery{Search: r.PostForm.Get("search"), NotAssignedTo: v.App.ID}
-	err := v.EachUser(r.Context(), query, func(u directory.User) error {
+// sureOf says whether a form agrees to a number that it was asked about. Another number means that something changed meanwhile.
+func sureOf(r *http.Request, n int) bool { return r.PostForm.Get("sure") == strconv.Itoa(n) }
+
+// everybody lists the object ids of all users that a query finds.
+func (v *directoryVisit) everybody(ctx context.Context, q directory.UserQuery) ([]string, error) {
+	var ids []string
+	err := v.EachUser(ctx, q, func(u directory.User) error {
 		ids = append(ids, u.ObjectID)
 		return nil
 	})
 	return ids, err
 }
 
-// unassign asks on a page of its own what the ticked users' accounts should expect, and does it when that page says so.
+func (p *DirectoryPages) askAssign(w http.ResponseWriter, r *http.Request, v *appVisit, n int) error {
+	search := r.PostForm.Get("search")
+	list := v.url("/users-and-groups/add")
+	pg := confirmPage{
+		page: v.page, Action: list, Button: "Assign " + counted(n, "user", "users"), Cancel: userListURL(list, directory.UserQuery{Search: search}),
+		Fields: []field{{Name: "all", Value: "yes"}, {Name: "search", Value: search}, {Name: "sure", Value: strconv.Itoa(n)}},
+		Undo:   "Removing them under Users and groups undoes it: Remove all asks too, and switches their accounts off there.",
+	}
+	who := "Everybody in " + v.Directory.Name + " who is not assigned yet"
+	if search != "" {
+		who = "Everybody whom “" + search + "” finds and who is not assigned yet"
+	}
+	effect, err := p.effectAt(r.Context(), v.Directory.ID, v.App, "their accounts are made or kept in step", provision.FlowAdd)
+	if err != nil {
+		return err
+	}
+	pg.Title, pg.Narrow = "Assign "+counted(n, "user", "users")+" to "+v.App.Name+"?", true
+	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Users and groups", URL: v.url("/users-and-groups")})
+	pg.Consequences = []string{who + " will be assigned: " + counted(n, "user", "users") + ".", effect}
+	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+}
+
+// unassign asks on a page of its own what the ticked users' accounts should expect, or with "all" those of everybody whom the search finds,
+// and does it when that page says so.
 func (p *DirectoryPages) unassign(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
 	}
 	ids := r.PostForm["user"]
+	if r.PostForm.Get("all") != "" {
+		var err error
+		if ids, err = v.everybody(r.Context(), directory.UserQuery{Search: r.PostForm.Get("search"), AssignedTo: v.App.ID}); err != nil {
+			return err
+		}
+	}
 	if len(ids) == 0 {
 		return p.viewAssignments(w, r, v, http.StatusUnprocessableEntity, "Tick at least one user.")
 	}
-	if r.PostForm.Get("sure") == "" {
+	if !sureOf(r, len(ids)) {
 		return p.askUnassign(w, r, v, ids)
 	}
 	n, err := v.Unassign(r.Context(), v.App.ID, ids, v.actor())
@@ -151,26 +194,22 @@ func (p *DirectoryPages) unassign(w http.ResponseWriter, r *http.Request, v *app
 }
 
 func (p *DirectoryPages) askUnassign(w http.ResponseWriter, r *http.Request, v *appVisit, ids []string) error {
+	all := r.PostForm.Get("all") != ""
 	pg := confirmPage{
-		page: v.page, Action: v.url("/users-and-groups"), Button: "Remove", Danger: true, Cancel: v.url("/users-and-groups"),
-		Fields: []field{{Name: "sure", Value: "yes"}}, Undo: "Assigning them again undoes it, there too.",
+		page: v.page, Action: v.url("/users-and-groups"), Button: "Remove " + counted(len(ids), "user", "users"), Danger: true, Cancel: v.url("/users-and-groups"),
+		Fields: []field{{Name: "sure", Value: strconv.Itoa(len(ids))}}, Undo: "Assigning them again undoes it, there too.",
 	}
-	names := ""
-	for i, id := range ids {
-		u, err := v.User(r.Context(), id)
-		if err != nil {
-			return err
-		}
-		pg.Fields = append(pg.Fields, field{Name: "user", Value: u.ObjectID})
-		switch {
-		case i == 0:
-			names = u.DisplayName()
-		case i < 5:
-			names += ", " + u.DisplayName()
-		}
+	if all {
+		pg.Fields = append(pg.Fields, field{Name: "all", Value: "yes"}, field{Name: "search", Value: r.PostForm.Get("search")})
 	}
-	if len(ids) > 5 {
-		names += " and " + counted(len(ids)-5, "more", "more")
+	names, err := v.someNames(r.Context(), ids)
+	if err != nil {
+		return err
+	}
+	if !all {
+		for _, id := range ids {
+			pg.Fields = append(pg.Fields, field{Name: "user", Value: id})
+		}
 	}
 	effect, err := p.effectAt(r.Context(), v.Directory.ID, v.App, "their account is switched off there", provision.FlowUpdate)
 	if err != nil {
@@ -180,4 +219,24 @@ func (p *DirectoryPages) askUnassign(w http.ResponseWriter, r *http.Request, v *
 	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Users and groups", URL: pg.Cancel})
 	pg.Consequences = []string{names + " will no longer be assigned to " + v.App.Name + ".", effect}
 	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+}
+
+// someNames names the first of some users, and counts the rest. An id of nobody is an error.
+func (v *directoryVisit) someNames(ctx context.Context, ids []string) (string, error) {
+	const most = 5
+	names := ""
+	for i, id := range ids {
+		if i == most && len(ids) > most+1 {
+			return names + " and " + counted(len(ids)-most, "more", "more"), nil
+		}
+		u, err := v.User(ctx, id)
+		if err != nil {
+			return "", err
+		}
+		if i > 0 {
+			names += ", "
+		}
+		names += u.DisplayName()
+	}
+	return names, nil
 }

@@ -86,7 +86,7 @@ func TestStaleForm_of_provisioning_asks_about_one_field(t *testing.T) {
 	if job.TenantURL != before.TenantURL+"/" || job.Scope != provision.Everyone {
 		t.Errorf("got %s and scope %s, want theirs and mine", job.TenantURL, job.Scope)
 	}
-	if err := o.jobs.TestConnection(t.Context(), key, job.TenantURL, nil); err != nil {
+	if _, err := o.jobs.TestConnection(t.Context(), key, job.TenantURL, nil); err != nil {
 		t.Errorf("the token that was typed is not the saved one: %v", err)
 	}
 }
@@ -195,7 +195,7 @@ func TestTestConnection_survives_reload(t *testing.T) {
 
 	key := provision.Key{Directory: h.Directory.ID, App: app.ID}
 	b.get(acmeProvisioning).press("Save", nil).wantWords("Provisioning was saved.", "A token is saved.").wantNoWords("not saved yet")
-	if err := o.jobs.TestConnection(t.Context(), key, tenantURL, nil); err != nil {
+	if _, err := o.jobs.TestConnection(t.Context(), key, tenantURL, nil); err != nil {
 		t.Errorf("the saved token is not the one that was typed: %v", err)
 	}
 	again := b.get(acmeProvisioning).press("Test Connection", url.Values{"scope": {"all"}, "secretToken": {"other"}}).wantWords("invalid credentials", "not saved yet")
@@ -212,7 +212,7 @@ func TestTypedSecret_is_forgotten(t *testing.T) {
 	tested := b.get(acmeProvisioning).press("Test Connection", url.Values{"secretToken": {"other"}})
 	o.pages.drafts = memory{}
 	tested.press("Save", nil).wantStatus(http.StatusUnprocessableEntity).wantWords("Secret Token was typed too long ago; type it again.")
-	if err := o.jobs.TestConnection(t.Context(), key, o.job(key).TenantURL, nil); err != nil {
+	if _, err := o.jobs.TestConnection(t.Context(), key, o.job(key).TenantURL, nil); err != nil {
 		t.Errorf("the saved token is gone: %v", err)
 	}
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/signin"
+	"github.com/rollcall-scim/rollcall/site"
 )
 
 // DirectoryPages are the pages of the company's end.
@@ -21,10 +24,14 @@ type DirectoryPages struct {
 	Directories *directory.Directories
 	Jobs        *provision.Jobs
 	Engine      *provision.Engine // makes plans; it is not run from here
+	Sites       *site.Sites       // operators make, rename and delete sites
+	Rosters     *roster.Rosters
+	SignIns     *signin.SignIns
 	// ReadUsers and WriteUsers are the files that the pages import and export: directory/csv.
 	ReadUsers  func(io.Reader) (iter.Seq2[directory.Row, error], error)
 	WriteUsers func(io.Writer) UserWriter
 
+	plans  memory // plans that were made
 	drafts memory // what was typed into a Provisioning page and is not saved yet
 }
 
@@ -46,7 +53,19 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		{pattern: "POST /d/{$}", access: administrator, handle: p.createDirectory},
 		{pattern: "GET /d/{directory}", access: administrator, handle: p.in(p.toUsers)},
 		{pattern: "GET /d/{directory}/{$}", access: administrator, handle: p.in(p.toUsers)},
+		{pattern: "GET /d/{directory}/settings", access: administrator, handle: p.in(p.showDirectorySettings)},
+		{pattern: "POST /d/{directory}/settings", access: administrator, handle: p.in(p.renameDirectory)},
+		{pattern: "GET /d/{directory}/delete", access: administrator, handle: p.in(p.askDeleteDirectory)},
+		{pattern: "POST /d/{directory}/delete", access: administrator, handle: p.in(p.deleteDirectory)},
 		{pattern: "GET /d/{directory}/audit", access: administrator, handle: p.in(p.showAudit)},
+
+		// Sites. No directory is named "-".
+		{pattern: "GET /d/-/sites", access: administrator, handle: p.showSites},
+		{pattern: "POST /d/-/sites", access: administrator, handle: p.createSite},
+		{pattern: "GET /d/-/sites/{site}", access: administrator, handle: p.ofSite(p.showSiteSettings)},
+		{pattern: "POST /d/-/sites/{site}", access: administrator, handle: p.ofSite(p.renameSite)},
+		{pattern: "GET /d/-/sites/{site}/delete", access: administrator, handle: p.ofSite(p.askDeleteSite)},
+		{pattern: "POST /d/-/sites/{site}/delete", access: administrator, handle: p.ofSite(p.deleteSite)},
 
 		// Users
 		{pattern: "GET /d/{directory}/users", access: administrator, handle: p.in(p.showUsers)},
@@ -64,6 +83,10 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		{pattern: "GET /d/{directory}/applications", access: administrator, handle: p.in(p.showApplications)},
 		{pattern: "POST /d/{directory}/applications", access: administrator, handle: p.in(p.createApplication)},
 		{pattern: "GET /d/{directory}/applications/{app}", access: administrator, handle: p.of(p.showApplication)},
+		{pattern: "GET /d/{directory}/applications/{app}/settings", access: administrator, handle: p.of(p.showApplicationSettings)},
+		{pattern: "POST /d/{directory}/applications/{app}/settings", access: administrator, handle: p.of(p.renameApplication)},
+		{pattern: "GET /d/{directory}/applications/{app}/delete", access: administrator, handle: p.of(p.askDeleteApplication)},
+		{pattern: "POST /d/{directory}/applications/{app}/delete", access: administrator, handle: p.of(p.deleteApplication)},
 		{pattern: "GET /d/{directory}/applications/{app}/users-and-groups", access: administrator, handle: p.of(p.showAssignments)},
 		{pattern: "POST /d/{directory}/applications/{app}/users-and-groups", access: administrator, handle: p.of(p.unassign)},
 		{pattern: "GET /d/{directory}/applications/{app}/users-and-groups/add", access: administrator, handle: p.of(p.showUnassigned)},
@@ -82,6 +105,7 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", access: administrator, handle: p.of(p.showMapping)},
 		{pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", access: administrator, handle: p.of(p.saveMapping)},
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", access: administrator, handle: p.of(p.showPlan)},
+		{pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", access: administrator, handle: p.of(p.makePlan)},
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", access: administrator, handle: p.of(p.showLogs)},
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/logs/{entry}", access: administrator, handle: p.of(p.showLogEntry)},
 	}
@@ -159,10 +183,12 @@ func (v *directoryVisit) menu() []menuItem {
 		{Text: "Users", Icon: "users", URL: v.url("users")},
 		{Text: "Import users", Icon: "upload", URL: v.url("users/import")},
 		{Text: "Audit log", Icon: "history", URL: v.url("audit")},
+		{Text: "Rename or delete", Icon: "settings", URL: v.url("settings")},
 		{Text: "Applications"},
 		{Text: "Enterprise applications", Icon: "app-window", URL: v.url("applications")},
 		{Text: "Installation"},
 		{Text: "All directories", Icon: "building-2", URL: "/d/"},
+		{Text: "Sites", Icon: "users", URL: sitesURL},
 	}
 }
 
@@ -215,6 +241,7 @@ func (v *appVisit) menu() []menuItem {
 		{Text: "Provisioning", Icon: "refresh-cw", URL: v.url("/provisioning")},
 		{Text: "Plan", Icon: "list-checks", URL: v.url("/provisioning/plan")},
 		{Text: "Provisioning logs", Icon: "scroll-text", URL: v.url("/provisioning/logs")},
+		{Text: "Rename or delete", Icon: "settings", URL: v.url("/settings")},
 		{Text: "Directory"},
 		{Text: "Users", Icon: "user-round", URL: v.directoryVisit.url("users")},
 		{Text: "Enterprise applications", Icon: "app-window", URL: v.directoryVisit.url("applications")},

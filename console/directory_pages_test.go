@@ -125,7 +125,8 @@ func TestApplicationPages(t *testing.T) {
 
 	assigned := app.click("Users and groups").wantStatus(http.StatusOK).wantWords("Nobody is assigned")
 	add := assigned.click("Add user").wantStatus(http.StatusOK).wantWords("Ada Lovelace", "Grace Hopper")
-	add.press("Assign", nil).wantStatus(http.StatusOK).wantWords("3 users were assigned") // the first button is Assign all
+	add.press("Assign", nil).wantStatus(http.StatusUnprocessableEntity).wantWords("Tick at least one user.")
+	add.press("Assign all 3", nil).wantWords("Assign 3 users to Stack Overflow & Co (Teams)?").press("Assign 3 users", nil).wantStatus(http.StatusOK).wantWords("3 users were assigned")
 	assigned = b.get(assigned.Path).wantWords("3 users assigned to Stack Overflow & Co (Teams).")
 	assigned.press("Remove", nil).wantStatus(http.StatusUnprocessableEntity).wantWords("Tick at least one user.")
 	id := ""
@@ -197,7 +198,7 @@ func TestProvisioningPage_follows_the_guide(t *testing.T) {
 	}
 	mapping.press("Save", nil).wantWords("Nothing was changed")
 
-	plan := b.get(base + "/provisioning/plan").wantStatus(http.StatusOK)
+	plan := b.get(base+"/provisioning/plan").wantWords("No plan yet").press("Make a plan", nil).wantStatus(http.StatusOK)
 	plan.wantWords("Ada Lovelace", "name.givenName", "title", "Analyst", "no value")
 	if left, err := o.engine.Store.Counts(t.Context(), provision.Key{Directory: h.Directory.ID, App: app.ID}); err != nil || left.Linked != 0 {
 		t.Errorf("the plan left links: %+v, %v", left, err)
@@ -209,7 +210,7 @@ func TestProvisioningPage_follows_the_guide(t *testing.T) {
 	o.cycle(h, app)
 	b.get(base+"/provisioning").wantWords("On. The last cycle ended", "2 updated", "Initial cycle", "Completed")
 	b.get(base).wantWords("On")
-	b.get(base + "/provisioning/plan").wantWords("Nothing to do")
+	b.get(base+"/provisioning/plan").wantWords("The settings have changed since this plan was made").press("Make it again", nil).wantWords("Nothing to do").wantNoWords("have changed since")
 
 	logs := b.get(base+"/provisioning/logs").wantStatus(http.StatusOK).wantWords("Ada Lovelace", "Update", "Success", "山田 雪", "Skipped")
 	logs.press("Filter", url.Values{"search": {"grace"}}).wantWords("Grace Hopper").wantNoWords("Ada Lovelace")
@@ -312,7 +313,7 @@ func TestProvisioningPage_explains_trouble(t *testing.T) {
 	if _, err := o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &secret, Status: provision.On, Scope: provision.AssignedOnly}, "cli"); err != nil {
 		t.Fatal(err)
 	}
-	b.get(base+"/plan").wantStatus(http.StatusOK).wantWords("No plan can be made: the application cannot be asked", "HTTP 401")
+	b.get(base+"/plan").press("Make a plan", nil).wantStatus(http.StatusOK).wantWords("No plan can be made: the application cannot be asked", "HTTP 401")
 	if _, err := o.engine.RunCycle(t.Context(), key, "test", nil); err == nil {
 		t.Fatal("a cycle with a wrong token went through")
 	}
@@ -350,7 +351,7 @@ func TestDirectoryPages_let_in_operators_only(t *testing.T) {
 		if path == "/d" {
 			continue // only redirects, because the cookie does not reach it
 		}
-		path = strings.NewReplacer("{$}", "", "{directory}", "contoso", "{user}", "x", "{change}", "disable", "{app}", "x", "{mapping}", "x", "{entry}", "x").Replace(path)
+		path = strings.NewReplacer("{$}", "", "{directory}", "contoso", "{user}", "x", "{change}", "disable", "{app}", "x", "{mapping}", "x", "{entry}", "x", "{site}", "acme").Replace(path)
 		got := stranger.send(method, path, url.Values{})
 		if got.Status != http.StatusUnauthorized || strings.Contains(got.Text, "contoso.example") {
 			t.Errorf("%s without a session: status %d", rt.pattern, got.Status)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -15,14 +16,29 @@ import (
 // planPage is the view "directory_plan": what the next cycle would do.
 type planPage struct {
 	page
-	Problem *notice // why there is no plan
-	Cut     *notice // why it is not whole
+	Action  string
+	Button  string
+	Made    time.Time // zero: none was made
+	Old     *notice   // the settings have changed since
+	Problem *notice   // why there is no plan
+	Cut     *notice   // why it is not whole
 	Figures []figure
 	Tabs    []tab
 	People  []plannedPerson
-	Hidden  int
+	Pager   pager
 	Empty   emptyState
 	Notes   []string
+}
+
+// keptPlan is a plan that was made, for everybody who opens the page.
+type keptPlan struct {
+	Made         time.Time
+	Job          int64 // the job's version that it was made for
+	Report       provision.PlanReport
+	Objects      []provision.PlannedObject // those that nothing would be done to are the last
+	Interesting  int                       // how many come before them
+	Left         int                       // were not kept
+	Problem, Cut *notice
 }
 
 // plannedPerson is one person of a plan.
@@ -39,43 +55,74 @@ type plannedChange struct{ Path, Old, New string }
 const (
 	// planPatience is how long a page waits for a plan. Each person costs a request to the target.
 	planPatience = 20 * time.Second
-	planShown    = 200
+	planKept     = time.Hour
+	planShown    = 50     // people on a page
+	planObjects  = 20_000 // people of a plan that are kept
+	plansKept    = 8
 )
 
+// showPlan shows the last plan. It calls nobody: a plan is made by a button.
 func (p *DirectoryPages) showPlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	if _, err := p.Jobs.Get(r.Context(), v.key()); err != nil {
+	job, err := p.Jobs.Get(r.Context(), v.key())
+	if err != nil {
 		return p.noJob(w, r, v, err)
 	}
+	now := p.Console.options.Now()
 	base := v.url("/provisioning/plan")
-	all := r.URL.Query().Get("show") == "all"
-	pg := planPage{page: v.page}
+	pg := planPage{page: v.page, Action: base, Button: "Make a plan"}
 	pg.Title = "Plan"
 	pg.Lead = "What the next cycle would do in " + v.App.Name + ", person by person. Making a plan reads both sides and changes nothing."
 	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")})
-	pg.Actions = []action{{Text: "Make it again", Icon: "refresh-cw", URL: base}}
-	ctx, cancel := context.WithTimeout(r.Context(), planPatience)
-	defer cancel()
-	report, err := p.Engine.Plan(ctx, v.key(), func(o provision.PlannedObject) error {
-		if !all && o.Result == provision.Skipped {
-			return nil
-		}
-		if len(pg.People) == planShown {
-			pg.Hidden++
-			return nil
-		}
-		pg.People = append(pg.People, v.plannedPerson(o))
-		return nil
-	})
-	if err := pg.explain(err, r.Context()); err != nil {
-		return err
+	plan, _ := p.plans.get(v.key().String(), now).(*keptPlan)
+	if plan == nil {
+		pg.Empty = emptyState{Icon: "list-checks", Title: "No plan yet", Text: "A plan asks " + v.App.Name + " about each person that the next cycle would look at. It is kept for an hour."}
+		return p.Console.view(w, r, http.StatusOK, "directory_plan", pg)
 	}
-	pg.Notes = report.Notes
-	pg.fill(report, base, all)
+	pg.Button, pg.Made, pg.Problem, pg.Cut, pg.Notes = "Make it again", plan.Made, plan.Problem, plan.Cut, plan.Report.Notes
+	if job.Version != plan.Job {
+		pg.Old = &notice{Tone: warn, Title: "The settings have changed since this plan was made", Text: "Make it again to see what they would do."}
+	}
+	if plan.Problem == nil {
+		pg.fill(plan, base, r.URL.Query().Get("show") == "all")
+		pg.turn(v, plan, base, r.URL.Query())
+	}
 	return p.Console.view(w, r, http.StatusOK, "directory_plan", pg)
 }
 
-// explain puts what kept the plan from being made on the page.
-func (p *planPage) explain(err error, request context.Context) error {
+// makePlan makes a plan within bounds and keeps it for a while.
+func (p *DirectoryPages) makePlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	job, err := p.Jobs.Get(r.Context(), v.key())
+	if err != nil {
+		return p.noJob(w, r, v, err)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), planPatience)
+	defer cancel()
+	plan := &keptPlan{Job: job.Version}
+	var skipped []provision.PlannedObject
+	plan.Report, err = p.Engine.Plan(ctx, v.key(), func(o provision.PlannedObject) error {
+		switch {
+		case len(plan.Objects)+len(skipped) >= planObjects && o.Result == provision.Skipped:
+			plan.Left++
+		case o.Result == provision.Skipped:
+			skipped = append(skipped, o)
+		case len(plan.Objects) >= planObjects:
+			plan.Left++
+		default:
+			plan.Objects = append(plan.Objects, o)
+		}
+		return nil
+	})
+	if err := plan.explain(err, r.Context(), v); err != nil {
+		return err
+	}
+	plan.Made, plan.Interesting, plan.Objects = p.Console.options.Now(), len(plan.Objects), append(plan.Objects, skipped...)
+	p.plans.most = plansKept
+	p.plans.put(v.key().String(), plan, plan.Made, planKept)
+	return p.Console.redirect(w, r, v.url("/provisioning/plan"), notice{})
+}
+
+// explain keeps why a plan could not be made, or is not whole.
+func (k *keptPlan) explain(err error, request context.Context, v *appVisit) error {
 	var (
 		refusal *provision.TargetError
 		input   *provision.InputError
@@ -83,22 +130,26 @@ func (p *planPage) explain(err error, request context.Context) error {
 	switch {
 	case err == nil:
 	case errors.Is(err, context.DeadlineExceeded) && request.Err() == nil:
-		p.Cut = &notice{Tone: warn, Title: "This plan is not complete", Text: "It was cut off after " + spell(planPatience) + ", because there are so many people. The command line makes a plan of any size: rollcall provision plan."}
+		k.Cut = &notice{
+			Tone: warn, Title: "This plan is not complete: it has the first " + counted(k.Report.Read, "person", "people"),
+			Text: "It was cut off after " + spell(planPatience) + ". The command line makes a plan of any size: " + fmt.Sprintf("rollcall provision plan %s %q", v.Directory.Name, v.App.Name) + ".",
+		}
 	case errors.As(err, &refusal):
-		p.Problem = &notice{Tone: bad, Title: "No plan can be made: the application cannot be asked", Text: refusedText(refusal)}
+		k.Problem = &notice{Tone: bad, Title: "No plan can be made: the application cannot be asked", Text: refusedText(refusal)}
 	case errors.As(err, &input):
-		p.Problem = &notice{Tone: info, Title: "No plan can be made yet", Text: sentence(input.Field + " " + input.Text)}
+		k.Problem = &notice{Tone: info, Title: "No plan can be made yet", Text: sentence(input.Field + " " + input.Text)}
 	default:
 		return err
 	}
 	return nil
 }
 
-func (p *planPage) fill(report provision.PlanReport, base string, all bool) {
+func (p *planPage) fill(plan *keptPlan, base string, all bool) {
 	p.StatusLine = "The next cycle is an incremental one: it looks at who changed."
-	if report.Kind == provision.InitialCycle {
+	if plan.Report.Kind == provision.InitialCycle {
 		p.StatusLine = "The next cycle is an initial one: it looks at everybody."
 	}
+	report := plan.Report
 	for _, f := range []struct {
 		name string
 		n    int
@@ -111,13 +162,46 @@ func (p *planPage) fill(report provision.PlanReport, base string, all bool) {
 		{"Skip", report.Skips},
 		{"Fail", report.Failures},
 	} {
-		p.Figures = append(p.Figures, figure{Name: f.name, Value: strconv.Itoa(f.n)})
+		p.Figures = append(p.Figures, figure{Name: f.name, Value: grouped(f.n)})
 	}
 	p.Tabs = []tab{
-		{Text: "Changes and problems", URL: base, Here: !all},
-		{Text: "Everybody", URL: base + "?show=all", Here: all},
+		{Text: "Changes and problems", URL: base, Here: !all, Count: grouped(plan.Interesting)},
+		{Text: "Everybody", URL: base + "?show=all", Here: all, Count: grouped(len(plan.Objects))},
 	}
 	p.Empty = emptyState{Icon: "circle-check", Title: "Nothing to do", Text: "The next cycle would change nobody’s account."}
+}
+
+// turn shows one page of the people.
+func (p *planPage) turn(v *appVisit, plan *keptPlan, base string, form url.Values) {
+	people, query := plan.Objects[:plan.Interesting], url.Values{}
+	if form.Get("show") == "all" {
+		people = plan.Objects
+		query.Set("show", "all")
+	}
+	from, err := strconv.Atoi(form.Get("from"))
+	if err != nil || from < 0 || from >= len(people) {
+		from = 0
+	}
+	to := min(from+planShown, len(people))
+	for _, o := range people[from:to] {
+		p.People = append(p.People, v.plannedPerson(o))
+	}
+	if from > 0 {
+		p.Pager.First = base
+		if len(query) > 0 {
+			p.Pager.First += "?" + query.Encode()
+		}
+	}
+	if to < len(people) {
+		query.Set("from", strconv.Itoa(to))
+		p.Pager.Next = base + "?" + query.Encode()
+	}
+	if len(people) > planShown {
+		p.Pager.Text = grouped(from+1) + " to " + grouped(to) + " of " + counted(len(people), "person", "people")
+	}
+	if plan.Left > 0 {
+		p.Pager.Text += ". " + counted(plan.Left, "more was", "more were") + " not kept"
+	}
 }
 
 func (v *appVisit) plannedPerson(o provision.PlannedObject) plannedPerson {

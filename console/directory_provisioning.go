@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -446,7 +445,7 @@ func (p *DirectoryPages) testConnection(w http.ResponseWriter, r *http.Request, 
 	if form.Secret != "" {
 		secret = &form.Secret
 	}
-	err = p.Jobs.TestConnection(r.Context(), v.key(), form.TenantURL, secret)
+	searches, err := p.Jobs.TestConnection(r.Context(), v.key(), form.TenantURL, secret)
 	var (
 		input   *provision.InputError
 		refusal *provision.TargetError
@@ -458,6 +457,12 @@ func (p *DirectoryPages) testConnection(w http.ResponseWriter, r *http.Request, 
 		return err
 	}
 	tested := &notice{Tone: ok, Title: "Testing connection to " + v.App.Name, Text: "The supplied credentials are authorized to enable provisioning. Don’t forget to Save."}
+	for _, one := range searches {
+		if !one.Proved {
+			tested.Tone = warn
+			tested.Text += " " + one.Note()
+		}
+	}
 	if refusal != nil {
 		tested = &notice{Tone: bad, Title: refusedTitle(refusal.Kind), Text: refusedText(refusal)}
 	}
@@ -472,6 +477,8 @@ func refusedTitle(k provision.Kind) string {
 		return "You appear to have entered invalid credentials"
 	case provision.Unreachable:
 		return "The application cannot be reached at this Tenant URL"
+	case provision.Unsearchable:
+		return "The application cannot be searched for people"
 	case provision.NotFound, provision.Incompatible:
 		return "There is no SCIM endpoint at this Tenant URL"
 	case provision.Throttled, provision.Transient:
@@ -581,6 +588,10 @@ func (p *DirectoryPages) restart(w http.ResponseWriter, r *http.Request, v *appV
 
 // noJob leads to Get started where there is no job yet.
 func (p *DirectoryPages) noJob(w http.ResponseWriter, r *http.Request, v *appVisit, err error) error {
+	var input *provision.InputError
+	if errors.As(err, &input) {
+		return &pageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: sentence(input.Field + " " + input.Text)}
+	}
 	if !errors.Is(err, provision.ErrNoJob) {
 		return err
 	}
@@ -631,7 +642,7 @@ func cycleSentence(c provision.CycleReport) string {
 		what string
 	}{{c.Created, "created"}, {c.Updated, "updated"}, {c.Disabled, "disabled"}, {c.Deleted, "deleted"}, {c.Failed, "failed"}} {
 		if f.n > 0 {
-			parts = append(parts, strconv.Itoa(f.n)+" "+f.what)
+			parts = append(parts, grouped(f.n)+" "+f.what)
 		}
 	}
 	if parts == nil {
@@ -650,8 +661,8 @@ func provisioningStateOf(r provision.Report) *provisioningState {
 	for _, f := range []struct {
 		name string
 		n    int
-	}{{"Users linked", r.Linked}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}} {
-		s.Figures = append(s.Figures, figure{Name: f.name, Value: strconv.Itoa(f.n)})
+	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}} {
+		s.Figures = append(s.Figures, figure{Name: f.name, Value: grouped(f.n)})
 	}
 	return s
 }
@@ -685,7 +696,7 @@ func cycleViewOf(c *provision.CycleReport) *cycleView {
 		{"Skipped", c.Skipped},
 		{"Failed", c.Failed},
 	} {
-		v.Figures = append(v.Figures, figure{Name: f.name, Value: strconv.Itoa(f.n)})
+		v.Figures = append(v.Figures, figure{Name: f.name, Value: grouped(f.n)})
 	}
 	return v
 }

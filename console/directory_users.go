@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"github.com/rollcall-scim/rollcall/directory"
 )
@@ -70,7 +69,7 @@ func (p *DirectoryPages) showUsers(w http.ResponseWriter, r *http.Request, v *di
 	}
 	pg := usersPage{page: v.page, Search: query.Search, Status: query.Status, Tabs: v.userTabs(counts, query), Clear: v.url("users")}
 	pg.Title = "Users"
-	pg.StatusLine = fmt.Sprintf("%s, %d of them disabled. %s.", count(counts.Enabled+counts.Disabled, "user"), counts.Disabled, count(counts.Deleted, "deleted user"))
+	pg.StatusLine = fmt.Sprintf("%s, %s of them disabled. %s.", counted(counts.Enabled+counts.Disabled, "user", "users"), grouped(counts.Disabled), counted(counts.Deleted, "deleted user", "deleted users"))
 	pg.Crumbs = v.crumbs()
 	pg.Actions = []action{
 		{Text: "Export CSV", Icon: "download", URL: v.url("users/export")},
@@ -110,7 +109,7 @@ func (v *directoryVisit) userTabs(c directory.Counts, q directory.UserQuery) []t
 		{"Deleted", directory.Deleted, c.Deleted},
 	} {
 		to := directory.UserQuery{Search: q.Search, Status: t.status}
-		tabs = append(tabs, tab{Text: t.text, URL: userListURL(v.url("users"), to), Count: strconv.Itoa(t.n), Here: q.Status == t.status})
+		tabs = append(tabs, tab{Text: t.text, URL: userListURL(v.url("users"), to), Count: grouped(t.n), Here: q.Status == t.status})
 	}
 	return tabs
 }
@@ -141,7 +140,7 @@ func userPager(base string, q directory.UserQuery, found directory.UserPage) pag
 		g.Next = userListURL(base, q)
 	}
 	if g.First != "" || g.Next != "" {
-		g.Text = count(len(found.Users), "user") + " on this page, sorted by display name"
+		g.Text = counted(len(found.Users), "user", "users") + " on this page, sorted by display name"
 	}
 	return g
 }

@@ -280,9 +280,11 @@ func (p *pageCollection) ofADirectory() {
 	}
 	p.add("assign", b.get(root+"applications/"+third.Name+"/users-and-groups/add"))
 	p.add("delete somebody", b.get(root+"users/"+users.ObjectID+"/delete"))
+	p.add("no plan", b.get(at+"/provisioning/plan"))
+	b.get(at+"/provisioning/plan").press("Make a plan", nil)
 	addRoutes(
 		p, b, o.pages.routes(),
-		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID},
+		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite},
 		map[string]string{"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all"},
 	)
 	if _, err := h.SoftDelete(t.Context(), users.ObjectID, "cli"); err != nil {

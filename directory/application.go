@@ -140,7 +140,7 @@ func (h *Handle) Application(ctx context.Context, nameOrID string) (Application,
 	if len(names) == 0 {
 		return Application{}, notFound("directory %s has no application %q, nor any other", h.Directory.Name, nameOrID)
 	}
-	return Application{}, notFound("directory %s has no application %q; there %s", h.Directory.Name, nameOrID, listed(names))
+	return Application{}, notFound("directory %s has no application %q; %s", h.Directory.Name, nameOrID, meant(nameOrID, names))
 }
 
 // ApplicationsOf lists the applications a user is assigned to.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/near"
 )
 
 // ID identifies a directory for ever; its name is what people see.
@@ -82,7 +83,7 @@ func (ds *Directories) ByName(ctx context.Context, name string) (Directory, erro
 	for _, d := range all {
 		names = append(names, d.Name)
 	}
-	return Directory{}, notFound("there is no directory %q; there %s", name, listed(names))
+	return Directory{}, notFound("there is no directory %q; %s", name, meant(name, names))
 }
 
 // List gives all directories by name.
@@ -168,6 +169,14 @@ func checkName(name string) error {
 		return invalid("name", "%q is a word of the console's own; choose another name", name)
 	}
 	return nil
+}
+
+// meant asks about the name that was probably meant, or lists those that there are.
+func meant(name string, names []string) string {
+	if best := near.Best(name, names); best != "" && len(names) > 1 {
+		return "did you mean " + best + "?"
+	}
+	return "there " + listed(names)
 }
 
 // listed is "is a", "are a and b", "are a, b and c" or "are a, b, c and 4 more".

@@ -27,6 +27,8 @@ type Store interface {
 	// Users lists by (SortKey, ObjectID). Search holds folded words, all of which must occur in the user's SearchText.
 	Users(ctx context.Context, d ID, q UserQuery) ([]User, error)
 	CountUsers(ctx context.Context, d ID) (Counts, error)
+	// CountFound counts the users that a query selects, whatever its Limit.
+	CountFound(ctx context.Context, d ID, q UserQuery) (int, error)
 
 	Applications(ctx context.Context, d ID) ([]Application, error)
 	ApplicationsOf(ctx context.Context, d ID, objectID string) ([]Application, error)

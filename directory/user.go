@@ -394,7 +394,7 @@ type Counts struct{ Enabled, Disabled, Deleted int }
 
 // Users lists users page by page.
 func (h *Handle) Users(ctx context.Context, q UserQuery) (UserPage, error) {
-	q.Search = clip(scim.Fold(strings.ToValidUTF8(strings.ReplaceAll(q.Search, "\x00", " "), "")), 200)
+	q.Search = searchWords(q.Search)
 	if q.Limit <= 0 {
 		q.Limit = 50
 	}
@@ -411,6 +411,16 @@ func (h *Handle) Users(ctx context.Context, q UserQuery) (UserPage, error) {
 		page.Next = Cursor{Key: last.SortKey(), ObjectID: last.ObjectID}
 	}
 	return page, nil
+}
+
+// CountFound counts the users that a query selects, whatever its After and Limit.
+func (h *Handle) CountFound(ctx context.Context, q UserQuery) (int, error) {
+	q.Search = searchWords(q.Search)
+	return h.store.CountFound(ctx, h.Directory.ID, q)
+}
+
+func searchWords(text string) string {
+	return clip(scim.Fold(strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", " "), "")), 200)
 }
 
 // EachUser visits every user that a query selects, page by page.

@@ -164,7 +164,7 @@ func (r *run) judge(ctx context.Context, works []*work) *TargetError {
 		return nil
 	}
 	if systemic == nil {
-		systemic = asProblem(r.target.Test(ctx, r.m.matching[0].Target))
+		systemic = asProblem(r.testAgain(ctx))
 	}
 	if systemic == nil {
 		return nil

@@ -121,7 +121,7 @@ func TestBothEnds(t *testing.T) {
 			}
 			ada := b.hire("ada@contoso.com", "Ada", "Lovelace")
 			bob := b.hire("bob@contoso.com", "Bob", "Byte")
-			if err := b.jobs.TestConnection(t.Context(), b.key, b.report().Job.TenantURL, nil); err != nil {
+			if _, err := b.jobs.TestConnection(t.Context(), b.key, b.report().Job.TenantURL, nil); err != nil {
 				t.Errorf("test connection: %v", err)
 			}
 			_, entries := b.cycle()

@@ -37,6 +37,9 @@ func (p *pass) claim(w *work) {
 		if owner := p.claims.take("account "+w.link.TargetID, w.known.ObjectID); owner != w.known.ObjectID {
 			w.outcome = Outcome{DropOp: w.outcome.DropOp}
 			w.taken(w.link.TargetID, owner)
+			if w.known.Link != nil {
+				w.loseLink(*w.known.Link) // this account was to take the place of one that is gone
+			}
 		}
 	case w.verdict == toCreate:
 		for _, k := range w.keys {

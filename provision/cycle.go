@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/directory"
@@ -28,13 +29,15 @@ func (r *run) advance(ctx context.Context) (next time.Time, err error) {
 	if te := asProblem(r.connect()); te != nil {
 		return r.quarantine(ctx, te)
 	}
-	if r.state.Phase == Idle || r.state.Quarantine != nil {
-		if te := asProblem(r.target.Test(ctx, r.m.matching[0].Target)); te != nil {
+	if r.state.Phase == Idle || r.state.Quarantine != nil || !r.state.Searches.of(r.job) {
+		if te := asProblem(r.test(ctx)); te != nil {
 			if err := ctx.Err(); err != nil {
 				return time.Time{}, err
 			}
 			return r.stopped(ctx, te)
 		}
+	}
+	if r.state.Phase == Idle || r.state.Quarantine != nil {
 		if err := r.begin(ctx); err != nil {
 			return time.Time{}, err
 		}
@@ -72,7 +75,7 @@ func (r *run) takeUp(ctx context.Context) error {
 		what = Forget{Links: true, Escrows: true, Unmatched: true}
 	}
 	if s.Restarts != j.Restarts {
-		what.Escrows, what.LostLinks = true, true
+		what.Escrows = true
 	}
 	if s.Revision != j.Revision {
 		s.Ready, s.Watermark, s.NextCycle = false, event.Position{}, time.Time{}
@@ -228,14 +231,32 @@ func (r *run) recall(ctx context.Context) error {
 			return err
 		}
 	}
-	if now.Before(r.state.NextUnmatched) {
-		return nil
-	}
-	if ids, err = r.e.Store.Unmatched(ctx, k); err != nil {
+	if ids, err = r.absent(ctx); err != nil {
 		return err
 	}
-	r.state.NextUnmatched = now.Add(unmatchedGap)
+	if !now.Before(r.state.NextUnmatched) {
+		r.state.NextUnmatched = now.Add(unmatchedGap)
+	}
+	if len(ids) == 0 {
+		return nil
+	}
 	return r.e.Store.Import(ctx, r.fence, r.state, ByAbsence, ids)
+}
+
+// absent are the people whose account the next cycle looks for once more: those who
+// lost it just now, and once a day those without one and those who lost it a while ago.
+func (r *run) absent(ctx context.Context) ([]string, error) {
+	now, k := r.e.Now(), r.job.Key
+	ids, err := r.e.Store.Lost(ctx, k)
+	if err != nil || now.Before(r.state.NextUnmatched) {
+		return ids, err
+	}
+	unmatched, err := r.e.Store.Unmatched(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	gone, err := r.e.Store.GoneSince(ctx, k, now.Add(-goneLooks))
+	return slices.Concat(ids, unmatched, gone), err
 }
 
 // turn does the next piece: a batch of what is pending, else a page of import.

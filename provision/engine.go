@@ -25,6 +25,7 @@ const (
 	importPage    = 500
 	recordTimeout = 10 * time.Second
 	unmatchedGap  = 24 * time.Hour
+	goneLooks     = 30 * 24 * time.Hour // as long an account that is gone is looked for once a day
 	maxQuarantine = 28 * 24 * time.Hour
 )
 
@@ -124,6 +125,27 @@ func (r *run) connect() error {
 	return nil
 }
 
+// test tests every matching attribute and remembers what came of it.
+func (r *run) test(ctx context.Context) error {
+	all, err := testSearches(ctx, r.target, r.m)
+	if all != nil {
+		r.state.Searches = &Searches{For: r.job.connection(), At: r.e.Now(), All: all}
+	}
+	return err
+}
+
+// testAgain tests the connection in the middle of a cycle, by one attribute that
+// the target proved before.
+func (r *run) testAgain(ctx context.Context) error {
+	for _, one := range r.state.Searches.All {
+		if one.Proved {
+			row := r.m.rowFor(one.Path)
+			return r.target.Test(ctx, row.Target, row.Type)
+		}
+	}
+	return r.test(ctx)
+}
+
 func (e *Engine) openTarget(job Job) (Target, error) {
 	secret, err := openSecret(e.Sealer, job)
 	if err != nil {
@@ -134,7 +156,7 @@ func (e *Engine) openTarget(job Job) (Target, error) {
 
 func (r *run) pass() *pass {
 	return &pass{
-		job: r.job, m: r.m, source: r.source, target: r.target,
+		job: r.job, m: r.m, source: r.source, target: r.target, searcher: newSearcher(r.target, r.state.Searches),
 		initial: r.state.Cycle.Kind == InitialCycle, settle: r.e.settle(),
 		owner: func(ctx context.Context, id string) (string, error) { return r.e.Store.Owner(ctx, r.job.Key, id) },
 		now:   r.e.Now, newID: r.e.NewID,

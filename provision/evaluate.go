@@ -23,10 +23,12 @@ type pass struct {
 	target  Target
 	initial bool // every account is read again, also those that should be unchanged
 	settle  time.Duration
-	owner   func(ctx context.Context, targetID string) (objectID string, err error)
-	now     func() time.Time
-	newID   func() string
-	claims  claims
+	// searcher knows by which attributes accounts may be looked for.
+	searcher *searcher
+	owner    func(ctx context.Context, targetID string) (objectID string, err error)
+	now      func() time.Time
+	newID    func() string
+	claims   claims
 }
 
 // work is one person on the way through the steps.
@@ -38,8 +40,10 @@ type work struct {
 	admitted bool // by the scoping filter
 	started  time.Time
 
+	m        *mapping
 	link     *Link // the pair, remembered before or found now
 	linked   bool  // link is new and has to be remembered
+	before   *Link // the pair whose account is gone, while another account is being created
 	current  scim.Resource
 	values   []value
 	hash     string
@@ -88,7 +92,7 @@ func (w *work) attributes() map[string]any {
 // error is about the source or the store and ends the whole batch; what is wrong
 // with this person or the target's answers is in the work.
 func (p *pass) evaluate(ctx context.Context, known Pending) (*work, error) {
-	w := &work{known: known, started: p.now(), link: known.Link}
+	w := &work{known: known, started: p.now(), m: p.m, link: known.Link}
 	w.entry = LogEntry{
 		ID: p.newID(), ChangeID: p.newID(), JobID: p.job.Key.String(), Action: Other,
 		SourceSystem: System{ID: string(p.job.Key.Directory), DisplayName: p.m.source}, TargetSystem: System{ID: p.job.Key.App, DisplayName: p.m.target},
@@ -199,17 +203,10 @@ func (p *pass) read(attributes map[string]any) map[string]string {
 
 // decide finds the account and what has to be done to it.
 func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) error {
-	if w.link == nil && w.known.Op != nil {
+	if w.known.Op != nil {
 		if stop, err := p.resolve(ctx, w); stop || err != nil {
 			return err
 		}
-	}
-	if w.link != nil && w.link.State == Lost {
-		if !p.initial {
-			w.skip("InvalidAnchor", "The account was removed at the application.", "Restart provisioning to look for another account.")
-			return nil
-		}
-		w.link, w.outcome.Unlink = nil, true
 	}
 	switch {
 	case w.gone:
@@ -237,13 +234,17 @@ func (p *pass) leaveAlone(w *work) {
 // a read has told.
 func (p *pass) resolve(ctx context.Context, w *work) (stop bool, err error) {
 	op := w.known.Op
-	found, key, te := p.find(ctx, op.Keys)
-	if te != nil {
-		w.fail(te)
+	l := p.find(ctx, op.Keys)
+	if l.problem != nil {
+		w.fail(l.problem)
 		return true, ctx.Err()
 	}
-	switch len(found) {
+	switch len(l.found) {
 	case 0:
+		if len(l.skipped) > 0 {
+			w.failUnsearchable(l.skipped)
+			return true, nil
+		}
 		if settled := op.Sent.Add(p.settle); p.now().Before(settled) {
 			// The request may still be on its way through the application.
 			w.postpone(settled)
@@ -252,9 +253,9 @@ func (p *pass) resolve(ctx context.Context, w *work) (stop bool, err error) {
 		w.outcome.DropOp = true
 		return false, nil
 	case 1:
-		return p.adopt(ctx, w, found[0], key, "adopted")
+		return p.adopt(ctx, w, l.found[0], l.key, "adopted")
 	}
-	w.ambiguous(found, key)
+	w.ambiguous(l.found, l.key)
 	return true, nil
 }
 
@@ -270,6 +271,7 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 	}
 	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: how, State: Active, Name: w.name(), Since: p.now()}
 	w.linked, w.current = true, o.Resource
+	w.link.Keys = w.accountKeys(nil)
 	w.outcome.DropOp = w.known.Op != nil
 	w.entry.TargetIdentity = Identity{ID: o.ID, Type: p.m.object.TargetObjectName}
 	w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("Found one account in %s by %s '%s'.", p.m.target, key.Path, text(key.Value)), map[string]string{"id": o.ID})
@@ -288,29 +290,6 @@ func (w *work) ambiguous(found []TargetObject, key MatchKey) {
 	})
 }
 
-// find tries the matching attributes by precedence and stops at the first that hits.
-func (p *pass) find(ctx context.Context, keys []MatchKey) ([]TargetObject, MatchKey, *TargetError) {
-	for _, k := range keys {
-		found, err := p.target.Find(ctx, k.Path, k.Value)
-		if err != nil {
-			return nil, k, asTargetError(err)
-		}
-		for _, o := range found {
-			if !p.m.matches(o, k) {
-				return nil, k, &TargetError{
-					Kind: Incompatible, Code: "SystemForCrossDomainIdentityManagementServiceIncompatible",
-					Detail: fmt.Sprintf("The application answered a search for %s '%s' with an account that has another value.", k.Path, text(k.Value)),
-					Advice: "Its filter for this attribute does not work. Match by another attribute, or have the application's SCIM endpoint corrected.",
-				}
-			}
-		}
-		if len(found) > 0 {
-			return found, k, nil
-		}
-	}
-	return nil, MatchKey{}, nil
-}
-
 // match looks for the account of somebody in scope who has none through this job.
 func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) error {
 	keys, problem := p.m.keys(attributes)
@@ -323,26 +302,42 @@ func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) er
 		return nil
 	}
 	w.keys = keys
-	found, key, te := p.find(ctx, keys)
-	if te != nil {
-		w.entryStepFailed("EntryImport", MatchingStep, te)
-		w.fail(te)
+	l := p.find(ctx, keys)
+	if l.problem != nil {
+		w.entryStepFailed("EntryImport", MatchingStep, l.problem)
+		w.fail(l.problem)
 		return ctx.Err()
 	}
-	switch len(found) {
+	switch len(l.found) {
 	case 0:
-		w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("No account in %s has %s.", p.m.target, describeKeys(keys)), nil)
-		p.decideUnmatched(w, attributes)
+		p.nobodyFound(w, keys, l)
+		p.decideUnmatched(w, attributes, l)
 		return nil
 	case 1:
-		if stop, err := p.adopt(ctx, w, found[0], key, "matched"); stop || err != nil {
+		if stop, err := p.adopt(ctx, w, l.found[0], l.key, "matched"); stop || err != nil {
 			return err
 		}
 		w.forgetUnmatched()
 		return p.decideLinked(ctx, w, attributes)
 	}
-	w.ambiguous(found, key)
+	w.ambiguous(l.found, l.key)
 	return nil
+}
+
+// nobodyFound notes what was searched for in vain, and what could not be.
+func (p *pass) nobodyFound(w *work, keys []MatchKey, l lookup) {
+	var asked []MatchKey
+	for _, k := range keys {
+		if !slices.ContainsFunc(l.skipped, func(s Searchable) bool { return s.Path == k.Path }) {
+			asked = append(asked, k)
+		}
+	}
+	if len(asked) > 0 {
+		w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("No account in %s has %s.", p.m.target, describeKeys(asked)), nil)
+	}
+	for _, s := range l.skipped {
+		w.step("EntryImport", MatchingStep, Skipped, "Not searched. "+s.Detail, nil)
+	}
 }
 
 func describeKeys(keys []MatchKey) string {
@@ -354,7 +349,7 @@ func describeKeys(keys []MatchKey) string {
 }
 
 // decideUnmatched creates an account where that is allowed and makes sense.
-func (p *pass) decideUnmatched(w *work, attributes map[string]any) {
+func (p *pass) decideUnmatched(w *work, attributes map[string]any, l lookup) {
 	switch {
 	case !w.active():
 		w.forgetUnmatched()
@@ -365,6 +360,8 @@ func (p *pass) decideUnmatched(w *work, attributes map[string]any) {
 		w.rememberUnmatched()
 		w.skip("NoMatchCreateDisabled", "The person has no account at the application, and Create is not among the Target Object Actions.",
 			"Add the person at the application, or tick Create if it supports that. They are looked up again when they change, and once a day.")
+	case len(l.skipped) > 0:
+		w.failUnsearchable(l.skipped)
 	default:
 		p.prepareCreate(w, attributes)
 	}
@@ -431,19 +428,12 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 		w.skipUpdate("UpdateDisabled", "Update is not among the Target Object Actions.", "Tick Update to keep accounts up to date and to disable them.")
 		return nil
 	}
-	if !w.linked && w.link.Hash == w.hash && !p.initial {
+	if !w.linked && w.link.Hash == w.hash && !p.initial && !w.link.missing() {
 		w.redundant()
 		return nil
 	}
-	if stop, err := p.readAccount(ctx, w); stop || err != nil {
+	if stop, err := p.readAccount(ctx, w, attributes); stop || err != nil {
 		return err
-	}
-	if w.link == nil { // it is gone, and the initial cycle looks for another one
-		if !w.assigned || !w.admitted {
-			p.leaveAlone(w)
-			return nil
-		}
-		return p.match(ctx, w, attributes)
 	}
 	w.changes = diff(w.current, w.values)
 	if len(w.changes) == 0 {
@@ -474,8 +464,9 @@ func (w *work) whyDisabled() string {
 	return "blocked from sign-in in the directory."
 }
 
-// readAccount gets the account's current values, unless matching brought them.
-func (p *pass) readAccount(ctx context.Context, w *work) (stop bool, err error) {
+// readAccount gets the account's current values, unless matching brought them. If
+// the account is gone, it looks for the person's account as match does.
+func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]any) (stop bool, err error) {
 	if w.current != nil {
 		return false, nil
 	}
@@ -491,21 +482,7 @@ func (p *pass) readAccount(ctx context.Context, w *work) (stop bool, err error) 
 		w.fail(te)
 		return true, ctx.Err()
 	}
-	if p.initial {
-		w.link, w.outcome.Unlink = nil, true
-		return false, nil
-	}
-	w.lose(te)
-	return true, nil
-}
-
-// lose remembers that the target has no such account any more.
-func (w *work) lose(te *TargetError) {
-	lost := *w.link
-	lost.State = Lost
-	w.fail(te)
-	w.outcome.Link = &lost
-	w.outcome.Escrow = nil // looked for again after a restart, not by retrying
+	return p.relocate(ctx, w, attributes)
 }
 
 // decideGone ends what the job has to do with a purged person.
@@ -520,6 +497,11 @@ func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]an
 		w.silent = true
 		return nil
 	case p.m.can(FlowDelete):
+		if w.link.missing() {
+			if stop, err := p.readAccount(ctx, w, attributes); stop || err != nil {
+				return err
+			}
+		}
 		w.entry.Action = Delete
 		w.entry.TargetIdentity = Identity{ID: w.link.TargetID, Type: p.m.object.TargetObjectName}
 		w.verdict = toDelete
@@ -527,7 +509,7 @@ func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]an
 		return nil
 	}
 	err := p.decideLinked(ctx, w, attributes)
-	if w.link != nil && w.entry.Status.Status == Skipped {
+	if w.link != nil && w.entry.Status.Status == Skipped && (w.link.State != Lost || !p.m.can(FlowUpdate)) {
 		w.outcome.Link, w.outcome.Unlink = nil, true
 	}
 	return err
@@ -554,15 +536,52 @@ func (w *work) skip(code, reason, advice string) {
 // skipUpdate skips, but remembers a pair that was just found.
 func (w *work) skipUpdate(code, reason, advice string) {
 	w.skip(code, reason, advice)
+	w.silent = w.known.Why == ByAbsence && w.link != nil && w.link.missing()
 	w.keepLink(false)
 }
 
 // redundant ends the work: the account is as it should be.
 func (w *work) redundant() {
-	w.skip("RedundantExport", "The account is as it should be; nothing had to be sent.", "")
+	reason, advice := w.whyRedundant()
+	w.skip("RedundantExport", reason, advice)
 	// What becomes of somebody the job has let go is nobody's news.
 	w.silent = w.known.Link != nil && w.known.Link.State == Released && w.disabledState() == Released && !w.entitled()
 	w.keepLink(true)
+}
+
+// whyRedundant says what was looked at, and which differences are left alone.
+func (w *work) whyRedundant() (reason, advice string) {
+	if w.current == nil {
+		return "Nothing that the mapping reads has changed since the account was last written or read, so the account was not read.", ""
+	}
+	reason = "The account was read and has the values of the mapping; nothing had to be sent."
+	var byCase, cleared []string
+	for i := range w.m.rows {
+		r := &w.m.rows[i]
+		at := slices.IndexFunc(w.values, func(v value) bool { return v.row.Target == r.Target })
+		switch {
+		case at >= 0:
+			want := w.values[at].want
+			old, _ := r.compare(w.current, want)
+			if s, ok := want.(string); ok && !r.CaseExact && old != nil && text(old) != s && strings.EqualFold(text(old), s) {
+				byCase = append(byCase, r.Target)
+			}
+			if !w.entitled() && r.state && want == true {
+				advice = "The person must not have access, but the mapping gives active the value True. Map active from IsSoftDeleted to disable such accounts."
+			}
+		case w.entitled() && r.FlowType == FlowAlways && r.Type != TypeReference && r.Expr != nil:
+			if old, _ := r.compare(w.current, nil); old != nil {
+				cleared = append(cleared, r.Target)
+			}
+		}
+	}
+	if len(byCase) > 0 {
+		reason += fmt.Sprintf(" Differences of capital letters alone are not sent unless the attribute is marked exact case: %s.", strings.Join(byCase, ", "))
+	}
+	if len(cleared) > 0 {
+		reason += fmt.Sprintf(" The account keeps values that the mapping does not yield; empty values are not sent: %s.", strings.Join(cleared, ", "))
+	}
+	return reason, advice
 }
 
 // keepLink remembers the pair, with the values as the account has them if known is true.
@@ -573,13 +592,19 @@ func (w *work) keepLink(known bool) {
 	l := *w.link
 	if known {
 		l.Hash = w.hash
+		if w.current != nil || w.verdict == toCreate {
+			l.Keys = w.accountKeys(w.changes)
+		}
 	}
 	l.Name = w.name()
-	l.State = Active
-	if !w.entitled() {
+	switch {
+	case l.missing() && w.current == nil: // it was not looked for
+	case w.entitled():
+		l.State = Active
+	default:
 		l.State = w.disabledState()
 	}
-	if !w.linked && w.known.Link != nil && l.Hash == w.known.Link.Hash && l.State == w.known.Link.State && l.Name == w.known.Link.Name {
+	if k := w.known.Link; !w.linked && k != nil && l.Hash == k.Hash && l.State == k.State && l.Name == k.Name && sameKeys(l.Keys, k.Keys) {
 		return
 	}
 	w.link = &l

@@ -32,17 +32,56 @@ func (p *pass) create(ctx context.Context, w *work) {
 		w.linked, w.outcome.DropOp = true, true
 		w.entry.TargetIdentity = Identity{ID: o.ID, Type: p.m.object.TargetObjectName}
 		w.forgetUnmatched()
+		if differs := p.contradicted(o, w.values); differs != "" && p.m.can(FlowUpdate) {
+			p.correct(ctx, w, differs)
+			return
+		}
 		w.succeed("EntryExportAdd", fmt.Sprintf("User '%s' was created in %s.", w.name(), p.m.target))
 		return
 	}
 	te := asTargetError(err)
 	// A request that may have been carried out keeps its intent: only a read tells.
 	w.outcome.DropOp = !te.Sent
-	if te.Kind == Conflict {
-		p.adoptAfterConflict(ctx, w, te)
+	// An application that accepted it without naming the account is asked for it.
+	accepted := te.Sent && te.Status >= http200 && te.Status < 300
+	if te.Kind == Conflict || accepted {
+		p.adoptAfterCreate(ctx, w, te)
 		return
 	}
 	w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
+}
+
+// contradicted names an attribute by which the answer to a create shows that the
+// account is another one than was asked for, or may not be used: "" if there is none.
+func (p *pass) contradicted(o TargetObject, values []value) string {
+	for _, v := range values {
+		if !v.row.state && v.row.MatchingPriority == 0 {
+			continue
+		}
+		if shown, same := v.row.shows(o.Resource, v.want); shown && !same {
+			return v.row.Target
+		}
+	}
+	return ""
+}
+
+// correct brings an account up to date that the answer to a create showed to differ.
+func (p *pass) correct(ctx context.Context, w *work, differs string) {
+	w.step("EntryExportAdd", ExportStep, Success, fmt.Sprintf("%s answered the create with an account whose %s differs. It is brought up to date.", p.m.target, differs), nil)
+	o, err := p.target.Get(ctx, w.link.TargetID)
+	if err != nil {
+		te := asTargetError(err)
+		w.failExport("EntryExportAdd", fmt.Sprintf("Failed to read the account of User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
+		return
+	}
+	w.current = o.Resource
+	sent := w.changes
+	if w.changes = diff(w.current, w.values); len(w.changes) > 0 {
+		p.patch(ctx, w)
+		return
+	}
+	w.changes = sent
+	w.succeed("EntryExportAdd", fmt.Sprintf("User '%s' was created in %s.", w.name(), p.m.target))
 }
 
 func (w *work) failCreated(targetID, owner string, err error) {
@@ -53,25 +92,37 @@ func (w *work) failCreated(targetID, owner string, err error) {
 	w.taken(targetID, owner)
 }
 
-// adoptAfterConflict looks once more by every matching attribute: the account may
-// have been made in the same moment by somebody else.
-func (p *pass) adoptAfterConflict(ctx context.Context, w *work, conflict *TargetError) {
-	found, key, te := p.find(ctx, w.keys)
-	if te != nil || len(found) != 1 {
-		w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create User '%s' in %s: %s", w.name(), p.m.target, conflict.Detail), conflict)
+// adoptAfterCreate looks once more by every matching attribute: a conflict may be
+// about an account that was made in the same moment, and an answer without an id
+// may be about the account just made.
+func (p *pass) adoptAfterCreate(ctx context.Context, w *work, refusal *TargetError) {
+	l := p.find(ctx, w.keys)
+	if l.problem != nil || len(l.found) != 1 {
+		w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create User '%s' in %s: %s", w.name(), p.m.target, refusal.Detail), refusal)
 		return
 	}
-	owner, err := p.ownerOf(ctx, found[0].ID, w.known.ObjectID)
+	owner, err := p.ownerOf(ctx, l.found[0].ID, w.known.ObjectID)
 	if err != nil || owner != w.known.ObjectID {
-		w.failCreated(found[0].ID, owner, err)
+		w.failCreated(l.found[0].ID, owner, err)
 		return
 	}
-	if _, err := p.adopt(ctx, w, found[0], key, "adopted"); err != nil {
+	if _, err := p.adopt(ctx, w, l.found[0], l.key, "adopted"); err != nil {
 		w.fail(asTargetError(err))
 		return
 	}
 	w.outcome.DropOp = true
-	if w.changes = diff(w.current, w.values); len(w.changes) > 0 && p.m.can(FlowUpdate) {
+	if refusal.Kind != Conflict {
+		w.link.How = "created"
+	}
+	sent := w.changes
+	w.changes = diff(w.current, w.values)
+	if len(w.changes) == 0 && refusal.Kind != Conflict {
+		w.changes = sent
+		w.forgetUnmatched()
+		w.succeed("EntryExportAdd", fmt.Sprintf("User '%s' was created in %s.", w.name(), p.m.target))
+		return
+	}
+	if len(w.changes) > 0 && p.m.can(FlowUpdate) {
 		w.entry.Action = Update
 		p.patch(ctx, w)
 		return
@@ -99,6 +150,14 @@ func (p *pass) patch(ctx context.Context, w *work) {
 func (p *pass) delete(ctx context.Context, w *work) {
 	if err := p.target.Delete(ctx, w.link.TargetID); err != nil {
 		te := asTargetError(err)
+		if te.Kind == NotFound {
+			// Nothing but the status says so: a search must agree.
+			l := p.find(ctx, w.link.Keys)
+			if l.problem == nil && len(l.found) == 0 && len(l.skipped) == 0 && len(w.link.Keys) > 0 {
+				w.succeed("EntryExportDelete", fmt.Sprintf("User '%s' was deleted in %s already.", w.name(), p.m.target))
+				return
+			}
+		}
 		w.failExport("EntryExportDelete", fmt.Sprintf("Failed to delete User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
 		return
 	}
@@ -158,11 +217,12 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 		if o.Link == nil && w.linked && w.link != nil {
 			o.Link = w.link // the pair is true, whatever became of the update
 		}
-		if o.Link == nil || o.Link.State != Lost {
-			o.Escrow, o.DropFail = w.escrow(now), false
-		} else {
-			o.DropFail = true
+		if o.Link == nil && w.before != nil {
+			lost := *w.before // no account took its place
+			lost.State = Lost
+			o.Link = &lost
 		}
+		o.Escrow, o.DropFail = w.escrow(now), false
 	}
 	o.DropFail = o.DropFail && w.known.Escrow != nil
 	o.DropOp = o.DropOp && (w.known.Op != nil || w.intended)
@@ -190,7 +250,7 @@ func (w *work) escrow(now time.Time) *Escrow {
 	e.Name, e.Last, e.Code, e.Reason = w.name(), now, w.problem.Code, w.problem.Detail
 	e.Count++
 	gaps := []time.Duration{DefaultInterval, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour}
-	if w.problem.Kind == Transient {
+	if w.problem.Kind == Transient || w.problem.Kind == NotFound {
 		gaps = []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour, 24 * time.Hour}
 	}
 	e.Next = now.Add(max(gaps[min(e.Count, len(gaps))-1], min(w.problem.RetryAfter, 24*time.Hour)))

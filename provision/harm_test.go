@@ -88,7 +88,7 @@ func TestAStoredScopingFilterThatWouldDisableEveryoneDoesNotRun(t *testing.T) {
 	if _, err := w.engine.Plan(t.Context(), w.key, func(provision.PlannedObject) error { return nil }); err == nil || !strings.Contains(err.Error(), "IsSoftDeleted") {
 		t.Errorf("the plan says %v", err)
 	}
-	if err := w.jobs.TestConnection(t.Context(), w.key, job.TenantURL, nil); err == nil || !strings.Contains(err.Error(), "IsSoftDeleted") {
+	if _, err := w.jobs.TestConnection(t.Context(), w.key, job.TenantURL, nil); err == nil || !strings.Contains(err.Error(), "IsSoftDeleted") {
 		t.Errorf("Test Connection says %v", err)
 	}
 	if _, err := w.jobs.Start(t.Context(), w.key, "cli"); err == nil || !strings.Contains(err.Error(), "IsSoftDeleted") {

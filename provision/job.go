@@ -97,6 +97,10 @@ type Job struct {
 	// TargetNo counts changes of the application behind the Tenant URL, which forget the links.
 	TargetNo int64
 
+	// Searches tells what the target showed when the connection or the mapping was
+	// saved; nil if it could not be asked then.
+	Searches *Searches
+
 	Created  time.Time
 	Modified time.Time
 }

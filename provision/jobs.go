@@ -80,7 +80,12 @@ func (j *Jobs) SaveFrom(ctx context.Context, k Key, decide func(now Job) (Settin
 		if err != nil {
 			return "", err
 		}
-		return j.apply(job, s)
+		before := job.connection()
+		words, err := j.apply(job, s)
+		if err == nil && (job.connection() != before || job.Version == 0) {
+			j.learn(ctx, job)
+		}
+		return words, err
 	}
 	for attempt := 0; ; attempt++ {
 		job, err := j.change(ctx, k, actor, "provisioning.saved", fn)
@@ -104,6 +109,9 @@ func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), 
 	}
 	job.Version, job.Revision, job.Credentials, job.TargetNo = 1, 1, 1, 1
 	job.Created, job.Modified = j.Now(), j.Now()
+	if job.Searches != nil {
+		job.Searches.For = job.connection()
+	}
 	e := j.event(job, actor, "provisioning.created", fmt.Sprintf("Provisioning was set up: %s, status %s.", job.Mode, job.Status))
 	if err := j.Store.InsertJob(ctx, job, e); err != nil {
 		return Job{}, err
@@ -192,9 +200,6 @@ func (j *Jobs) check(job Job, s Settings) error {
 	if errors.As(err, &te) {
 		return &InputError{Field: "Tenant URL", Text: te.Words()}
 	}
-	if err == nil && s.Status == On && job.Status != On {
-		_, err = usableMapping(job.Schema)
-	}
 	return err
 }
 
@@ -233,40 +238,72 @@ func endpoint(tenantURL string) string {
 	return strings.ToLower(strings.TrimRight(base, "/"))
 }
 
-// TestConnection asks the target for an account that cannot exist, with the saved
-// Secret Token if secret is nil. A refusal is a *TargetError whose Words tell a
-// person what is wrong.
-func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) error {
+// saveTest bounds the test of the connection while something is saved.
+const saveTest = 5 * time.Second
+
+// learn tests the matching attributes with a job's new settings. It only informs:
+// a target that cannot be asked now keeps nobody from saving, and a cycle tests
+// again before it works.
+func (j *Jobs) learn(ctx context.Context, job *Job) {
+	job.Searches = nil
+	if job.Mode != Automatic || job.TenantURL == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, saveTest)
+	defer cancel()
+	secret, err := openSecret(j.Sealer, *job)
+	if err != nil {
+		return
+	}
+	m, err := compileMapping(job.Schema)
+	if err != nil {
+		return
+	}
+	target, err := j.Targets(job.TenantURL, secret)
+	if err != nil {
+		return
+	}
+	all, err := testSearches(ctx, target, m)
+	if err == nil || asTargetError(err).Kind == Unsearchable {
+		job.Searches = &Searches{For: job.connection(), At: j.Now(), All: all}
+	}
+}
+
+// TestConnection searches the target for accounts that cannot exist, by every
+// matching attribute, with the saved Secret Token if secret is nil. A refusal is a
+// *TargetError whose Words tell a person what is wrong. Without one, the result
+// says for each attribute whether the target can be searched by it.
+func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) ([]Searchable, error) {
 	job, err := j.Store.Job(ctx, k)
 	if errors.Is(err, ErrNoJob) {
 		job, err = j.Default(k)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if tenantURL = strings.TrimSpace(tenantURL); tenantURL == "" {
-		return &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
+		return nil, &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
 	}
 	var token string
 	switch {
 	case secret != nil:
 		token = strings.TrimSpace(*secret)
 	case job.HasSecret() && !sameOrigin(tenantURL, job.TenantURL):
-		return &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
+		return nil, &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
 	default:
 		if token, err = openSecret(j.Sealer, job); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	m, err := usableMapping(job.Schema)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	target, err := j.Targets(tenantURL, token)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return target.Test(ctx, m.matching[0].Target)
+	return testSearches(ctx, target, m)
 }
 
 // Start sets Provisioning Status to On and begins a cycle at once. It lifts a
@@ -373,6 +410,7 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, actor string) 
 	}
 	return j.change(ctx, k, actor, "provisioning.mappings_restored", func(job *Job) (string, error) {
 		j.replaceSchema(job, schema.Clone())
+		j.learn(ctx, job)
 		return "Default mappings were restored.", nil
 	})
 }
@@ -387,6 +425,7 @@ func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor strin
 	}
 	return j.change(ctx, k, actor, "provisioning.schema_changed", func(job *Job) (string, error) {
 		j.replaceSchema(job, schema.Clone())
+		j.learn(ctx, job)
 		return "The schema was replaced.", nil
 	})
 }
@@ -464,11 +503,16 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 	}
 	r := Report{
 		Job: job, State: state, Code: statusCode(job, state),
-		Linked: counts.Linked, Escrowed: counts.Escrowed, Unmatched: counts.Unmatched, Pending: counts.Pending,
+		Linked: counts.Linked, Lost: counts.Lost, Escrowed: counts.Escrowed, Unmatched: counts.Unmatched, Pending: counts.Pending,
 	}
 	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled {
 		r.Notes = append(r.Notes, groupsNote)
 	}
+	searches := state.Searches
+	if !searches.of(job) || job.Searches.of(job) && job.Searches.At.After(searches.At) {
+		searches = job.Searches
+	}
+	r.Notes = append(r.Notes, searches.notes()...)
 	return r, nil
 }
 

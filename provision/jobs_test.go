@@ -17,12 +17,12 @@ func TestTestConnection(t *testing.T) {
 	t.Run("the_saved_token_is_used_when_none_is_typed", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
-		if err := w.jobs.TestConnection(t.Context(), w.key, w.app.url(), nil); err != nil {
+		if _, err := w.jobs.TestConnection(t.Context(), w.key, w.app.url(), nil); err != nil {
 			t.Error(err)
 		}
 		wrong := "wrong"
 		var te *provision.TargetError
-		if err := w.jobs.TestConnection(t.Context(), w.key, w.app.url(), &wrong); !errors.As(err, &te) || te.Kind != provision.Credentials {
+		if _, err := w.jobs.TestConnection(t.Context(), w.key, w.app.url(), &wrong); !errors.As(err, &te) || te.Kind != provision.Credentials {
 			t.Errorf("got %v, want refused credentials", err)
 		}
 		if d := cmp.Diff([]string{"GET /Users"}, w.app.asked()); d != "" {
@@ -33,7 +33,7 @@ func TestTestConnection(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		fresh := provision.Key{Directory: "contoso", App: "fresh"}
-		if err := w.jobs.TestConnection(t.Context(), fresh, w.app.url(), &w.app.token); err != nil {
+		if _, err := w.jobs.TestConnection(t.Context(), fresh, w.app.url(), &w.app.token); err != nil {
 			t.Error(err)
 		}
 		if _, err := w.jobs.Get(t.Context(), fresh); !errors.Is(err, provision.ErrNoJob) {
@@ -46,7 +46,7 @@ func TestTestConnection(t *testing.T) {
 		var got string
 		stranger := newApplication(t)
 		stranger.token = "nobody's"
-		err := w.jobs.TestConnection(t.Context(), w.key, stranger.url(), nil)
+		_, err := w.jobs.TestConnection(t.Context(), w.key, stranger.url(), nil)
 		var input *provision.InputError
 		if !errors.As(err, &input) || input.Field != "Secret Token" || len(stranger.asked()) != 0 {
 			t.Errorf("got %v and %q", err, got)
@@ -56,7 +56,7 @@ func TestTestConnection(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		var input *provision.InputError
-		if err := w.jobs.TestConnection(t.Context(), w.key, " ", nil); !errors.As(err, &input) || input.Field != "Tenant URL" {
+		if _, err := w.jobs.TestConnection(t.Context(), w.key, " ", nil); !errors.As(err, &input) || input.Field != "Tenant URL" {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -130,7 +130,7 @@ func TestSave(t *testing.T) {
 			t.Fatal(err)
 		}
 		var te *provision.TargetError
-		if err := w.jobs.TestConnection(t.Context(), other, job.TenantURL, nil); !errors.As(err, &te) || te.Kind != provision.Credentials {
+		if _, err := w.jobs.TestConnection(t.Context(), other, job.TenantURL, nil); !errors.As(err, &te) || te.Kind != provision.Credentials {
 			t.Errorf("got %v", err)
 		}
 	})

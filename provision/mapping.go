@@ -35,7 +35,8 @@ type mapping struct {
 type row struct {
 	CompiledMapping
 	path  scim.Path
-	state bool // it tells the target whether the account may be used
+	loose *scim.Path // the same without the filter in brackets; nil without one
+	state bool       // it tells the target whether the account may be used
 }
 
 func compileMapping(s *Schema) (*mapping, error) {
@@ -50,11 +51,11 @@ func compileMapping(s *Schema) (*mapping, error) {
 	m := &mapping{object: object}
 	m.source, m.target = s.systems(object)
 	for _, c := range compiled {
-		p, err := scim.ParsePath(nil, c.Target, scim.Lenient)
-		if err != nil {
+		r := row{CompiledMapping: c, state: readsState(c.Expr)}
+		if err := r.read(); err != nil {
 			return nil, &RowError{Mapping: object.Name, Row: c.Row, Target: c.Target, Message: err.Error(), Err: err}
 		}
-		m.rows = append(m.rows, row{CompiledMapping: c, path: p, state: readsState(c.Expr)})
+		m.rows = append(m.rows, r)
 	}
 	for _, c := range Matching(compiled) {
 		i := slices.IndexFunc(m.rows, func(r row) bool { return r.Row == c.Row })
@@ -67,6 +68,23 @@ func compileMapping(s *Schema) (*mapping, error) {
 		m.groups = g.Enabled
 	}
 	return m, nil
+}
+
+// read reads the row's target path.
+func (r *row) read() error {
+	p, err := scim.ParsePath(nil, r.Target, scim.Lenient)
+	if err != nil {
+		return err
+	}
+	r.path = p
+	open, shut := strings.IndexByte(r.Target, '['), strings.LastIndexByte(r.Target, ']')
+	if open < 0 || shut < open {
+		return nil
+	}
+	if p, err := scim.ParsePath(nil, r.Target[:open]+r.Target[shut+1:], scim.Lenient); err == nil {
+		r.loose = &p
+	}
+	return nil
 }
 
 // systems names the directories that an object mapping connects.
@@ -346,20 +364,6 @@ func (r *row) same(have, want any) bool {
 		return scim.Fold(text(have)) == scim.Fold(want)
 	}
 	return false
-}
-
-// matches says whether an account that a search returned really has the value
-// searched for. An answer that leaves the attribute out is believed.
-func (m *mapping) matches(o TargetObject, k MatchKey) bool {
-	for i := range m.matching {
-		r := &m.matching[i]
-		if r.Target != k.Path {
-			continue
-		}
-		old, same := r.compare(o.Resource, k.Value)
-		return old == nil || same
-	}
-	return true
 }
 
 // text is a value as the log and comparisons write it.

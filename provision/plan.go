@@ -47,7 +47,7 @@ func (e *Engine) Plan(ctx context.Context, k Key, visit func(PlannedObject) erro
 	if err := r.connect(); err != nil {
 		return PlanReport{}, err
 	}
-	if err := r.target.Test(ctx, r.m.matching[0].Target); err != nil {
+	if err := r.test(ctx); err != nil {
 		return PlanReport{}, err
 	}
 	return r.plan(ctx, visit)
@@ -63,6 +63,7 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 	if r.m.groups {
 		report.Notes = append(report.Notes, groupsNote)
 	}
+	report.Notes = append(report.Notes, r.state.Searches.notes()...)
 	err := r.candidates(ctx, p.initial, func(ids []string) error {
 		works, err := r.evaluatePlanned(ctx, p, ids)
 		if err != nil {
@@ -98,14 +99,14 @@ func (r *run) candidates(ctx context.Context, initial bool, page func(ids []stri
 		return page(fresh)
 	}
 	ids, err := r.e.Store.Recalled(ctx, r.job.Key, r.e.Now())
-	if err == nil && !r.e.Now().Before(r.state.NextUnmatched) {
-		var absent []string
-		absent, err = r.e.Store.Unmatched(ctx, r.job.Key)
-		ids = append(ids, absent...)
-	}
 	if err != nil {
 		return err
 	}
+	absent, err := r.absent(ctx)
+	if err != nil {
+		return err
+	}
+	ids = append(ids, absent...)
 	pending, err := r.e.Store.PendingIDs(ctx, r.job.Key)
 	if err != nil {
 		return err

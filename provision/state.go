@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -25,6 +26,8 @@ type State struct {
 	NextCycle     time.Time `json:"nextCycle"`
 	Cooldown      time.Time `json:"cooldown"` // the target asked for a pause until then
 	NextUnmatched time.Time `json:"nextUnmatched"`
+
+	Searches *Searches `json:"searches,omitempty"` // which matching attributes the target proved when the cycle began
 
 	Quarantine *Quarantine  `json:"quarantine"`
 	Last       *CycleReport `json:"last"`         // the last cycle that ended
@@ -94,8 +97,9 @@ type Link struct {
 	TargetID string
 	How      string // created, matched, adopted
 	State    LinkState
-	Hash     string // of the values last written or found equal
-	Name     string // what people call the account, for messages
+	Hash     string     // of the values last written or found equal
+	Name     string     // what people call the account, for messages
+	Keys     []MatchKey // the matching values that the account had when it was last written or read
 	Since    time.Time
 	Updated  time.Time
 }
@@ -108,7 +112,8 @@ const (
 	Active   LinkState = "active"
 	Disabled LinkState = "disabled" // blocked or soft-deleted in the source, still managed
 	Released LinkState = "released" // unassigned or out of scope: what follows in the source is not sent
-	Lost     LinkState = "lost"     // the target has no such account any more
+	Lost     LinkState = "lost"     // the target has no such account any more; looked for again in the next cycle
+	Gone     LinkState = "gone"     // it was looked for again in vain; looked for once a day for a while, when the person changes and by a restart
 )
 
 // Op is a create that was about to be sent: proof that it may have happened.
@@ -124,6 +129,24 @@ type Op struct {
 type MatchKey struct {
 	Path  string `json:"path"`
 	Value any    `json:"value"`
+}
+
+// UnmarshalJSON keeps whole numbers whole.
+func (k *MatchKey) UnmarshalJSON(b []byte) error {
+	var raw struct {
+		Path  string          `json:"path"`
+		Value json.RawMessage `json:"value"`
+	}
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return err
+	}
+	k.Path = raw.Path
+	var n int64
+	if json.Unmarshal(raw.Value, &n) == nil && string(raw.Value) != "null" {
+		k.Value = n
+		return nil
+	}
+	return json.Unmarshal(raw.Value, &k.Value)
 }
 
 // Escrow is an object that failed and waits to be tried again.
@@ -166,6 +189,7 @@ type Report struct {
 	State     State
 	Code      string // NotConfigured, NotRun, Active, Paused, Quarantine
 	Linked    int
+	Lost      int // people whose account is gone at the target
 	Escrowed  int
 	Unmatched int
 	Pending   int

@@ -48,6 +48,10 @@ type Store interface {
 	Linked(ctx context.Context, k Key, after string, limit int) ([]string, error)
 	// Recalled returns the objects that are due again: escrows by now, or all if the time is zero.
 	Recalled(ctx context.Context, k Key, now time.Time) ([]string, error)
+	// Lost returns the objects whose link is Lost.
+	Lost(ctx context.Context, k Key) ([]string, error)
+	// GoneSince returns the objects whose link became Gone after a time.
+	GoneSince(ctx context.Context, k Key, since time.Time) ([]string, error)
 	// NextRetry returns when the earliest escrow is due; zero if there is none.
 	NextRetry(ctx context.Context, k Key) (time.Time, error)
 	// Unmatched returns the objects without an account.
@@ -73,13 +77,12 @@ type Fence struct {
 
 // Counts are a job's numbers.
 type Counts struct {
-	Linked, Escrowed, Unmatched, Pending int
+	Linked, Lost, Escrowed, Unmatched, Pending int
 }
 
 // Forget names what a restart or a new target drops.
 type Forget struct {
 	Links     bool // and the creates whose outcome is unknown
-	LostLinks bool
 	Escrows   bool
 	Unmatched bool
 }

@@ -12,15 +12,21 @@ import (
 // Target is what a job writes to: one application. A *scimclient.Client is one.
 // Every error is a *TargetError, or wraps the context's.
 type Target interface {
-	// Test asks for an account that cannot exist, by the first matching attribute.
-	Test(ctx context.Context, matchPath string) error
+	// Test searches for an account that cannot exist, by the attribute at path. An
+	// error of Kind Unsearchable is about this attribute alone, any other about
+	// the connection.
+	Test(ctx context.Context, path string, t AttributeType) error
 	// Find returns the accounts whose attribute at path equals value.
 	Find(ctx context.Context, path string, value any) ([]TargetObject, error)
-	// Get returns the account with an id, of Kind NotFound if there is none.
+	// Get returns the account with an id. An error of Kind NotFound means that the
+	// target, and not something in front of it, knows no such account.
 	Get(ctx context.Context, id string) (TargetObject, error)
-	// Create makes an account and returns it with the id the target gave it.
+	// Create makes an account and returns it with the id the target gave it. An
+	// error with Sent and a Status below 300 means that the target accepted the
+	// request and did not say which account came of it.
 	Create(ctx context.Context, changes []Change) (TargetObject, error)
-	// Patch changes the named attributes and no others.
+	// Patch changes the named attributes and no others. An answer that
+	// contradicts the change is an error.
 	Patch(ctx context.Context, id string, changes []Change) error
 	// Delete removes an account; one that is gone already is no error.
 	Delete(ctx context.Context, id string) error
@@ -57,6 +63,7 @@ const (
 	NotFound     Kind = "notFound"     // no such account, or no such endpoint
 	Incompatible Kind = "incompatible" // the answer is not SCIM
 	Unreachable  Kind = "unreachable"  // no connection: name, certificate, refused
+	Unsearchable Kind = "unsearchable" // the target cannot search by a matching attribute
 )
 
 // TargetError is a request that a target refused or that never reached it.

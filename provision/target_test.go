@@ -159,7 +159,13 @@ func (a *application) handle(r *http.Request, id string, body []byte) (int, []by
 
 func (a *application) search(filter string) (int, []byte) {
 	found := []json.RawMessage{}
-	if name, ok := strings.CutPrefix(filter, `userName eq "`); ok {
+	if filter == "" {
+		for _, id := range a.order {
+			if u, ok := a.users[id]; ok {
+				found = append(found, encode(u))
+			}
+		}
+	} else if name, ok := strings.CutPrefix(filter, `userName eq "`); ok {
 		for _, id := range a.byName[scim.Fold(strings.TrimSuffix(name, `"`))] {
 			if u, ok := a.users[id]; ok {
 				found = append(found, encode(u))

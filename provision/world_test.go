@@ -224,6 +224,7 @@ func newWorldOn(t testing.TB, db *store.DB, options ...option) *world {
 		t.Fatal(err)
 	}
 	w.setActions(flows)
+	w.app.asked() // Save tested the connection
 	return w
 }
 

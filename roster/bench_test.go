@@ -166,7 +166,7 @@ func (c *crowd) run(b *testing.B) {
 		}},
 		{"all_members_of_large", func(int) {
 			n := 0
-			for _, err := range c.Members(b.Context(), c.large) {
+			for _, err := range c.Members(b.Context(), c.large, false) {
 				if err != nil {
 					b.Fatal(err)
 				}

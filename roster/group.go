@@ -65,7 +65,7 @@ func (r *Roster) patchGroup(ctx context.Context, rt *resourceType, id string, p 
 	rest, edits, byValue := p.Detach("members")
 	return r.changeGroup(ctx, rt, id, c, func(m *membersEdit, old scim.Resource) (*draft, error) {
 		if !byValue {
-			return m.patchWhole(ctx, rt, p, old)
+			return m.patchWhole(ctx, rt, p, old, c.At)
 		}
 		result, err := rest.Apply(rt.ResourceType, old)
 		if err != nil {
@@ -81,8 +81,8 @@ func (r *Roster) patchGroup(ctx context.Context, rt *resourceType, id string, p 
 	})
 }
 
-func (m *membersEdit) patchWhole(ctx context.Context, rt *resourceType, p *scim.Patch, old scim.Resource) (*draft, error) {
-	members, err := m.elements(ctx)
+func (m *membersEdit) patchWhole(ctx context.Context, rt *resourceType, p *scim.Patch, old scim.Resource, at func(Kind, string) string) (*draft, error) {
+	members, err := m.elements(ctx, at)
 	if err != nil {
 		return nil, err
 	}

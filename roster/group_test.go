@@ -53,7 +53,7 @@ func (f fixture) group(t *testing.T, s site.Site, name string, members ...string
 func (f fixture) members(t *testing.T, s site.Site, group string) []string {
 	t.Helper()
 	var ids []string
-	for m, err := range f.rosters.Open(s).Members(t.Context(), group) {
+	for m, err := range f.rosters.Open(s).Members(t.Context(), group, false) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -534,7 +534,7 @@ func TestGroup(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			id := f.group(t, f.full, "G", f.users(t, f.full, 3)...)
 			n := 0
-			for range f.rosters.Open(f.full).Members(t.Context(), id) {
+			for range f.rosters.Open(f.full).Members(t.Context(), id, false) {
 				if n++; n == 2 {
 					break
 				}
@@ -542,7 +542,7 @@ func TestGroup(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			var last error
-			for _, err := range f.rosters.Open(f.full).Members(ctx, id) {
+			for _, err := range f.rosters.Open(f.full).Members(ctx, id, false) {
 				last = err
 			}
 			if n != 2 || !errors.Is(last, context.Canceled) {

@@ -305,7 +305,13 @@ func TestListProperty(t *testing.T) {
 							kind = "Group"
 						}
 					}
-					list = append(list, map[string]any{"value": m, "type": kind})
+					e := map[string]any{"value": m, "type": kind}
+					for _, other := range slices.Concat(users, groups) {
+						if name := other.String("displayName"); other.String("id") == m && name != "" {
+							e["display"] = name
+						}
+					}
+					list = append(list, e)
 					for _, u := range users {
 						if u.String("id") == m {
 							of, _ := u["groups"].([]any)
@@ -400,7 +406,7 @@ func drawMembership(t *rapid.T, attribute string, ids []string, depth int) strin
 	case kind == 5:
 		return attribute + `.type ` + rapid.SampledFrom([]string{`eq "Group"`, `ne "User"`, `eq "direct"`}).Draw(t, "type")
 	case kind == 6:
-		return drawComparison(t, "displayName")
+		return drawComparison(t, rapid.SampledFrom([]string{"displayName", attribute + ".display"}).Draw(t, "name"))
 	case kind == 7:
 		return "id eq " + quoted(id)
 	}

@@ -13,8 +13,9 @@ import (
 
 // Member is somebody, or a group, in a group.
 type Member struct {
-	ID   string
-	Kind Kind // User or Group
+	ID      string
+	Kind    Kind   // User or Group
+	Display string // its displayName, where that was asked for
 }
 
 // Membership is a group that has somebody as its member, directly.
@@ -26,15 +27,15 @@ type Membership struct {
 // membersTogether is how many members are read or written by one statement.
 const membersTogether = 1_000
 
-// Members streams the members of a group in the order of their ids. It reads page after page and holds one of them, and
-// no transaction: a member who comes or goes meanwhile may be in it or not.
-func (r *Roster) Members(ctx context.Context, group string) iter.Seq2[Member, error] {
+// Members streams the members of a group in the order of their ids, with their displayNames where named is set. It reads
+// page after page and holds one of them, and no transaction: a member who comes or goes meanwhile may be in it or not.
+func (r *Roster) Members(ctx context.Context, group string, named bool) iter.Seq2[Member, error] {
 	return func(yield func(Member, error) bool) {
 		if !storable(group) || !r.site.Groups {
 			return
 		}
 		for page, err := range pages(func(after string) ([]Member, error) {
-			return r.Store.Members(ctx, r.site.ID, group, after, membersTogether)
+			return r.Store.Members(ctx, r.site.ID, group, after, membersTogether, named)
 		}) {
 			if err != nil {
 				yield(Member{}, fmt.Errorf("read members of group %s: %w", group, err))
@@ -215,9 +216,27 @@ func (m *membersEdit) apply(ctx context.Context, e scim.Edit) error {
 	case "replace":
 		return m.replace(ctx, ids)
 	case "remove":
-		return m.remove(ctx, ids)
+		return m.removeNamed(ctx, ids)
 	}
 	return m.add(ctx, ids)
+}
+
+// removeNamed removes whom a request names, and says who of them is no member.
+func (m *membersEdit) removeNamed(ctx context.Context, ids []string) error {
+	before := m.d.members.removedCount
+	if err := m.remove(ctx, ids); err != nil {
+		return err
+	}
+	switch missed := len(ids) - (m.d.members.removedCount - before); {
+	case missed == 0:
+	case len(ids) == 1:
+		m.d.ignore("members", fmt.Sprintf("nothing to remove, %q is no member", short(ids[0])))
+	case missed == len(ids):
+		m.d.ignore("members", fmt.Sprintf("nothing to remove, none of the %d that were named is a member", len(ids)))
+	default:
+		m.d.ignore("members", fmt.Sprintf("%d of the %d that were named to be removed are no members", missed, len(ids)))
+	}
+	return nil
 }
 
 // add adds those who are no members yet.
@@ -299,7 +318,7 @@ func (m *membersEdit) remove(ctx context.Context, ids []string) error {
 func (m *membersEdit) replace(ctx context.Context, ids []string) error {
 	var missing []string
 	for page, err := range pages(func(after string) ([]Member, error) {
-		return m.tx.Members(ctx, m.group, after, membersTogether)
+		return m.tx.Members(ctx, m.group, after, membersTogether, false)
 	}) {
 		if err != nil {
 			return err
@@ -322,17 +341,24 @@ func (m *membersEdit) replace(ctx context.Context, ids []string) error {
 	return m.add(ctx, append(missing, ids...))
 }
 
-// elements lists the members in the form of a document, for what cannot be done by values alone.
-func (m *membersEdit) elements(ctx context.Context) ([]any, error) {
+// elements lists the members in the form in which a GET shows them, for what cannot be done by values alone.
+func (m *membersEdit) elements(ctx context.Context, at func(Kind, string) string) ([]any, error) {
 	var list []any
 	for page, err := range pages(func(after string) ([]Member, error) {
-		return m.tx.Members(ctx, m.group, after, membersTogether)
+		return m.tx.Members(ctx, m.group, after, membersTogether, true)
 	}) {
 		if err != nil {
 			return nil, err
 		}
 		for _, member := range page {
-			list = append(list, map[string]any{"value": member.ID, "type": string(member.Kind)})
+			e := map[string]any{"value": member.ID, "type": string(member.Kind)}
+			if at != nil {
+				e["$ref"] = at(member.Kind, member.ID)
+			}
+			if member.Display != "" {
+				e["display"] = member.Display
+			}
+			list = append(list, e)
 		}
 	}
 	return list, nil

@@ -88,6 +88,8 @@ type Change struct {
 	Log func(Outcome) site.Request
 	// CountMembers is up to how many members of a changed group Outcome.Members counts; 0 counts none.
 	CountMembers int
+	// At gives the address at which a user or group is shown, so that a PATCH can be compared with what a GET shows. nil: none is.
+	At func(kind Kind, id string) string
 }
 
 // The ways in which a change comes.
@@ -188,8 +190,8 @@ type Store interface {
 	List(ctx context.Context, id site.ID, q ListQuery) (Found, error)
 	// Work runs costly work of a site once the site has a place for it. Its context ends when the work takes too long.
 	Work(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error
-	// Members returns up to limit members of a group after that one, in the order of their ids.
-	Members(ctx context.Context, id site.ID, group, after string, limit int) ([]Member, error)
+	// Members returns up to limit members of a group after that one, in the order of their ids; named: with their displayNames.
+	Members(ctx context.Context, id site.ID, group, after string, limit int, named bool) ([]Member, error)
 	// Memberships returns in which groups those resources are themselves, in the order of the groups' ids.
 	Memberships(ctx context.Context, id site.ID, members []string) (map[string][]Membership, error)
 	// CursorKey returns the secret of this installation under which cursors are signed.
@@ -289,7 +291,8 @@ type Tx interface {
 	AddMembers(ctx context.Context, group string, members []Member, at time.Time) (added []string, err error)
 	// RemoveMembers returns whom it removed.
 	RemoveMembers(ctx context.Context, group string, ids []string) (removed []string, err error)
-	Members(ctx context.Context, group, after string, limit int) ([]Member, error)
+	// Members is Store.Members.
+	Members(ctx context.Context, group, after string, limit int, named bool) ([]Member, error)
 	// CountMembers counts the members of a group, up to most.
 	CountMembers(ctx context.Context, group string, most int) (int, error)
 	// GroupsWith returns the ids of the groups that have that member.

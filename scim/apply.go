@@ -1,11 +1,14 @@
 package scim
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Apply gives the resource after the patch, all of it or an error; r stays as
 // it is. The same patch applied again changes nothing.
 func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
-	a := applier{rt: rt, mode: p.mode, work: make(Resource, len(r)+2), owned: map[string]bool{}, primary: map[string]string{}}
+	a := applier{rt: rt, mode: p.mode, work: make(Resource, len(r)+2), owned: map[string]bool{}, shown: p.shown}
 	for k, v := range r {
 		a.work[k] = v
 	}
@@ -14,10 +17,13 @@ func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
 			return PatchResult{}, numbered(err, op.index, p.count, op.Op+" "+op.Path.String())
 		}
 	}
+	for _, op := range p.Operations {
+		a.sweep(op.Path, r)
+	}
 	a.work["schemas"] = rt.schemas(a.work)
 	return PatchResult{
 		Resource: a.work, Changed: !Equal(r, a.work),
-		Fixes: a.fixes, Ignored: p.ignored,
+		Fixes: a.fixes, Ignored: append(slices.Clip(p.ignored), a.ignored...),
 	}, nil
 }
 
@@ -27,10 +33,10 @@ type applier struct {
 	work  Resource
 	owned map[string]bool // top-level members that are copies by now
 	fixes []Fix
+	shown []Resource // how a GET shows the resource
 
-	// primary remembers, by attribute, the element that this request made the
-	// primary one.
-	primary map[string]string
+	ignored []Ignored
+	cut     map[string]bool // elements that lost a sub-attribute
 
 	steps int // values looked at
 }
@@ -91,7 +97,7 @@ func (a *applier) operation(op Operation) error {
 	if p.Name == "" {
 		return a.removeExtension(p)
 	}
-	if op.inner && (p.attr.Mutability == ReadOnly || p.sub != nil && p.sub.Mutability == ReadOnly) {
+	if p.readOnly() {
 		return a.sameReadOnly(op)
 	}
 	c := a.container(p)
@@ -133,17 +139,131 @@ func (a *applier) removeExtension(p *Path) error {
 	return nil
 }
 
-// sameReadOnly accepts a readOnly attribute that is sent with the value it has.
+// ignore notes an operation that was understood and had nothing to act on.
+func (a *applier) ignore(p *Path, reason string) {
+	if len(a.ignored) < maxIgnored {
+		a.ignored = append(a.ignored, Ignored{p.String(), reason})
+	}
+}
+
+// sweep takes away what says nothing any more: an element that has only its type,
+// its display and whether it is primary, as the operations left it.
+func (a *applier) sweep(p *Path, before Resource) {
+	if p.attr == nil || !p.attr.MultiValued || p.attr.Type != Complex || p.readOnly() {
+		return
+	}
+	c := p.container(a.work)
+	list, _ := c[p.Name].([]any)
+	if !slices.ContainsFunc(list, func(e any) bool { return a.gone(p.attr, e) }) {
+		return
+	}
+	old, _ := p.container(before)[p.Name].([]any)
+	kept := make([]any, 0, len(list))
+	sent := false // a value that goes came from the request
+	for _, e := range list {
+		switch {
+		case !a.gone(p.attr, e):
+			kept = append(kept, e)
+		case a.wasCut(e):
+		case slices.ContainsFunc(old, func(o any) bool { return equalValues(o, e) }):
+			kept = append(kept, e) // it stood so before the request
+		default:
+			sent = true
+		}
+	}
+	if sent {
+		a.ignore(p, "what was sent leaves a value that says nothing, which is not kept")
+	}
+	if len(kept) > 0 {
+		c[p.Name] = kept
+		return
+	}
+	delete(c, p.Name)
+	if p.URN != "" && len(c) == 0 {
+		delete(a.work, p.URN)
+	}
+}
+
+// gone reports whether an element of a list says nothing. What names a role by
+// its display alone counts until something of it was taken.
+func (a *applier) gone(attr *Attribute, e any) bool {
+	m, ok := e.(map[string]any)
+	if !ok || !saysNothing(attr, m) {
+		return false
+	}
+	named := !empty(m["display"]) && grants(attr, AttrPath{Name: attr.Name})
+	return !named || a.wasCut(e)
+}
+
+func (a *applier) wasCut(e any) bool { return a.cut[same(e)] }
+
+// same tells elements apart by what they are, not by what they have.
+func same(element any) string { return fmt.Sprintf("%p", element) }
+
+// sameReadOnly accepts a readOnly attribute that is sent as a GET shows it.
+// RFC 7644 §3.5.2: it cannot be modified, and that would not modify it.
 func (a *applier) sameReadOnly(op Operation) error {
 	if err := a.look(op, memberOf(op.Path.container(a.work), op.Path.Name, false)); err != nil {
 		return err
 	}
-	have := op.Path.Get(a.work)
-	want := listOf(op.Value)
-	if len(want) == 0 || len(have) > 0 && Equal(Resource{"v": have}, Resource{"v": want}) {
+	if op.inner && len(listOf(op.Value)) == 0 {
 		return nil
 	}
-	return Mutability("%s cannot be changed by a client", op.Path)
+	same := slices.ContainsFunc(append(slices.Clip(a.shown), a.work), func(r Resource) bool {
+		return sameAsShown(op, op.Path.Get(r))
+	})
+	if !same {
+		return Mutability("%s cannot be changed by a client", op.Path)
+	}
+	return nil
+}
+
+// sameAsShown compares what was sent with the values shown. Of a complex value
+// not all has to be sent; add need not name all values.
+func sameAsShown(op Operation, shown []any) bool {
+	leaf := op.Path.attr
+	if op.Path.sub != nil {
+		leaf = op.Path.sub
+	}
+	sent := listOf(op.Value)
+	if op.Op != "add" && len(sent) != len(shown) {
+		return false
+	}
+	for _, e := range sent {
+		if !slices.ContainsFunc(shown, func(s any) bool { return partOf(leaf, e, s) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// partOf reports whether a value shown has all that one sent has.
+func partOf(attr *Attribute, sent, shown any) bool {
+	m, ok := sent.(map[string]any)
+	if !ok {
+		if attr.Type == DateTime {
+			x, _ := sent.(string)
+			y, _ := shown.(string)
+			at, ok := parseTime(x)
+			is, ok2 := parseTime(y)
+			return ok && ok2 && at.Equal(is)
+		}
+		return equalValues(sent, shown)
+	}
+	s, ok := shown.(map[string]any)
+	if !ok {
+		return false
+	}
+	for name, v := range m {
+		sub := attr.Sub(name)
+		if empty(v) {
+			continue
+		}
+		if sub == nil || !partOf(sub, v, s[sub.Name]) {
+			return false
+		}
+	}
+	return true
 }
 
 // changed gives the attribute's value after an operation.
@@ -154,13 +274,12 @@ func (a *applier) changed(op Operation, old, value any) (any, error) {
 		return nil, Mutability("%s cannot be changed once it is set", p)
 	}
 	switch {
+	case op.Op == "remove" && value != nil:
+		return a.without(op, old, value.([]any))
 	case p.Filter != nil:
 		return a.filtered(op, old, value)
 	case op.Op == "remove" && p.Sub == "":
-		if value == nil {
-			return nil, nil
-		}
-		return without(p.attr, old, value), nil
+		return nil, nil
 	case p.Sub != "":
 		return a.subOfAll(op, old, value)
 	case p.attr.MultiValued:
@@ -174,31 +293,150 @@ func (a *applier) changed(op Operation, old, value any) (any, error) {
 
 func sameValue(a, b any) bool { return Equal(Resource{"v": a}, Resource{"v": b}) }
 
-// without gives a list without the values sent. One sent with a value and no
-// type takes all with that value; one without a value takes what equals it.
-func without(attr *Attribute, old, value any) any {
+// without removes the values that were sent, of an attribute or of the path's
+// sub-attribute.
+func (a *applier) without(op Operation, old any, sent []any) (any, error) {
+	p := op.Path
+	if p.Sub != "" {
+		return a.withoutSubs(op, old, sent)
+	}
 	list, _ := old.([]any)
-	sent, _ := value.([]any)
-	gone := make(map[string]bool, len(sent))
+	kept, missed := withoutValues(p.attr, list, sent)
+	switch {
+	case len(kept) == len(list):
+		a.ignore(p, "no value here is one of those that were sent, so nothing is removed")
+	case missed > 0:
+		a.ignore(p, itoa(missed)+" of the values that were sent are not here")
+	}
+	return kept, nil
+}
+
+// withoutValues gives a list without the values sent, and how many of those were
+// not in it. One sent with a value and no type takes all with that value; one
+// without a value takes what has all that it has.
+func withoutValues(attr *Attribute, list, sent []any) (kept []any, missed int) {
+	type selector struct {
+		part map[string]any
+		hit  bool
+	}
+	gone := make(map[string]bool, len(sent)) // and whether it was there
+	var parts []*selector
 	for _, e := range sent {
 		byValue, byType := removalKeys(attr, e)
+		m, isMap := e.(map[string]any)
 		switch {
 		case byType != "":
-			gone[byType] = true
+			gone[byType] = false
 		case byValue != "":
-			gone[byValue] = true
+			gone[byValue] = false
+		case isMap:
+			parts = append(parts, &selector{part: m})
 		default:
-			gone["whole "+wholeKey(attr, e)] = true
+			gone["whole "+wholeKey(attr, e)] = false
 		}
 	}
-	var kept []any
 	for _, e := range list {
+		out := false
 		byValue, byType := removalKeys(attr, e)
-		if !gone[byType] && !gone[byValue] && !gone["whole "+wholeKey(attr, e)] {
+		for _, key := range []string{byType, byValue} {
+			if _, named := gone[key]; named && key != "" {
+				gone[key], out = true, true
+			}
+		}
+		if byValue == "" && len(gone) > 0 {
+			if key := "whole " + wholeKey(attr, e); !out {
+				if _, named := gone[key]; named {
+					gone[key], out = true, true
+				}
+			}
+		}
+		for _, s := range parts {
+			if hasParts(attr, e, s.part) {
+				s.hit, out = true, true
+			}
+		}
+		if !out {
 			kept = append(kept, e)
 		}
 	}
-	return kept
+	for _, hit := range gone {
+		if !hit {
+			missed++
+		}
+	}
+	for _, s := range parts {
+		if !s.hit {
+			missed++
+		}
+	}
+	return kept, missed
+}
+
+// hasParts reports whether an element has all sub-attributes that were sent.
+func hasParts(attr *Attribute, e any, part map[string]any) bool {
+	m, ok := e.(map[string]any)
+	if !ok {
+		return false
+	}
+	for name, v := range part {
+		sub := attr.Sub(name)
+		switch {
+		case empty(v):
+		case sub.MultiValued:
+			if !equalValues(v, m[name]) {
+				return false
+			}
+		case empty(m[name]) || scalarKey(sub, v) != scalarKey(sub, m[name]):
+			return false
+		}
+	}
+	return true
+}
+
+// withoutSubs removes the values sent from the path's sub-attribute, in the
+// elements that the path selects.
+func (a *applier) withoutSubs(op Operation, old any, sent []any) (any, error) {
+	p := op.Path
+	list, isList := old.([]any)
+	if !isList && !empty(old) {
+		list = []any{old}
+	}
+	gone := make(map[string]bool, len(sent))
+	for _, v := range sent {
+		gone[scalarKey(p.sub, v)] = true
+	}
+	removed := false
+	for _, e := range list {
+		m, ok := e.(map[string]any)
+		if !ok || p.Filter != nil && !p.Filter.match(elementValues(e)) {
+			continue
+		}
+		var kept []any
+		have := listOf(m[p.Sub])
+		for _, v := range have {
+			if !gone[scalarKey(p.sub, v)] {
+				kept = append(kept, v)
+			}
+		}
+		if len(kept) == len(have) {
+			continue
+		}
+		removed = true
+		var rest any
+		if len(kept) > 0 {
+			rest = kept
+		}
+		if err := a.setSub(op, m, p.sub, rest); err != nil {
+			return nil, err
+		}
+	}
+	if !removed {
+		a.ignore(p, "no value here is one of those that were sent, so nothing is removed")
+	}
+	if isList {
+		return listOf(list), nil
+	}
+	return old, nil
 }
 
 func removalKeys(attr *Attribute, e any) (byValue, byType string) {
@@ -208,7 +446,7 @@ func removalKeys(attr *Attribute, e any) (byValue, byType string) {
 		return "", ""
 	}
 	byValue = "value " + scalarKey(sub, m[sub.Name])
-	if typ := attr.Sub("type"); sub.Mutability != Immutable && typ != nil && !empty(m[typ.Name]) {
+	if typ := attr.Sub("type"); typ != nil && sub.Mutability != Immutable && !empty(m[typ.Name]) {
 		byType = byValue + "\x00" + scalarKey(typ, m[typ.Name])
 	}
 	return byValue, byType
@@ -278,7 +516,7 @@ func (a *applier) merged(op Operation, m map[string]any, value any) (any, error)
 		if !named {
 			continue
 		}
-		if err := setSub(op, m, sub, v); err != nil {
+		if err := a.setSub(op, m, sub, v); err != nil {
 			return nil, err
 		}
 	}
@@ -287,7 +525,7 @@ func (a *applier) merged(op Operation, m map[string]any, value any) (any, error)
 
 // setSub sets or, with nil, unassigns a sub-attribute of one value. A new
 // reference drops what described the old one.
-func setSub(op Operation, m map[string]any, sub *Attribute, v any) error {
+func (a *applier) setSub(op Operation, m map[string]any, sub *Attribute, v any) error {
 	p := op.Path
 	old, had := m[sub.Name]
 	if sub.MultiValued && op.Op == "add" {
@@ -307,6 +545,10 @@ func setSub(op Operation, m map[string]any, sub *Attribute, v any) error {
 	}
 	if empty(v) {
 		delete(m, sub.Name)
+		if a.cut == nil {
+			a.cut = map[string]bool{}
+		}
+		a.cut[same(m)] = true
 	} else {
 		m[sub.Name] = v
 	}
@@ -322,7 +564,7 @@ func (a *applier) subOfAll(op Operation, old, value any) (any, error) {
 		if m == nil {
 			m = map[string]any{}
 		}
-		return m, setSub(op, m, p.sub, value)
+		return m, a.setSub(op, m, p.sub, value)
 	}
 	list, _ := old.([]any)
 	if len(list) == 0 && value != nil {
@@ -346,7 +588,7 @@ func (a *applier) setInElements(op Operation, list []any, indexes []int, value a
 		if !ok {
 			return nil, InvalidPath("%s: the values are not complex", op.Path)
 		}
-		if err := setSub(op, m, op.Path.sub, value); err != nil {
+		if err := a.setSub(op, m, op.Path.sub, value); err != nil {
 			return nil, err
 		}
 	}
@@ -374,6 +616,7 @@ func (a *applier) filtered(op Operation, old, value any) (any, error) {
 	}
 	if len(matched) == 0 {
 		if op.Op == "remove" || value == nil {
+			a.ignore(p, "nothing here matches the filter, so nothing is removed")
 			return old, nil // RFC 7644 §3.5.2.2: nothing to remove is success.
 		}
 		made, err := a.materialise(op, list, value)
@@ -445,10 +688,15 @@ func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, 
 	if described, ok := elementOf(op.Path.Filter); ok && a.mode == Lenient {
 		for k, v := range described {
 			// "emails[type eq "work"]" with {"value": …} stays the work address.
-			if _, named := next[k]; !named && k != "value" {
+			if _, named := next[k]; !named {
 				next[k] = v
 			}
 		}
+	}
+	if op.Path.attr.MultiValued && saysNothing(op.Path.attr, next) {
+		// {"display": "Work"} describes the value and takes nothing from it;
+		// {"value": null} does.
+		return a.merged(op, m, cloneValue(value))
 	}
 	for _, sub := range op.Path.attr.SubAttributes {
 		if old := m[sub.Name]; sub.Mutability == Immutable && !empty(old) {
@@ -542,42 +790,19 @@ func primaries(list []any) []int {
 	return found
 }
 
-// madePrimary takes primary from all other values. RFC 7644 §3.5.2.
+// madePrimary takes primary from all other values. RFC 7644 §3.5.2: operations
+// apply one after the other, and setting primary clears it elsewhere.
 func (a *applier) madePrimary(p *Path, list []any, made []int) error {
 	if len(made) == 0 {
 		return nil
 	}
-	twice := InvalidValue("%s: the request makes two values primary; at most one may be", AttrPath{URN: p.URN, Name: p.Name})
 	if len(made) > 1 {
-		return twice
+		return InvalidValue("%s: the operation makes two values primary; at most one may be", AttrPath{URN: p.URN, Name: p.Name})
 	}
-	name := p.URN + ":" + p.Name
-	earlier, claimed := a.primary[name]
 	for i, e := range list {
-		m, ok := e.(map[string]any)
-		if !ok || i == made[0] || m["primary"] != true {
-			continue
+		if m, ok := e.(map[string]any); ok && i != made[0] && m["primary"] == true {
+			m["primary"] = false
 		}
-		if claimed && wholeKeyWithoutPrimary(p.attr, m) == earlier {
-			return twice
-		}
-		m["primary"] = false
-	}
-	if m, ok := list[made[0]].(map[string]any); ok {
-		a.primary[name] = wholeKeyWithoutPrimary(p.attr, m)
 	}
 	return nil
-}
-
-func wholeKeyWithoutPrimary(attr *Attribute, m map[string]any) string {
-	if key := identity(attr, m); key != "" {
-		return key
-	}
-	rest := make(map[string]any, len(m))
-	for k, v := range m {
-		if k != "primary" {
-			rest[k] = v
-		}
-	}
-	return wholeKey(attr, rest)
 }

@@ -1,14 +1,19 @@
 package scim
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
-// Decode reads the body of a POST or PUT. The result has canonical names and
-// types; what the client may not set (readOnly) and what is never kept
-// (returned never) is left out; required attributes are Validate's business.
+// Decode reads the body of a PUT. The result has canonical names and types; what
+// the client may not set (readOnly) and what is never kept (returned never) is
+// left out; required attributes are Validate's business. It may hold nil for
+// what was sent as null, and marks of lists that could not be read to the end,
+// which MergePut takes out.
 //
 // Each tolerance used in Lenient mode is reported; Strict refuses it.
 func Decode(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
-	d := reader{mode: m}
+	d := reader{mode: m, replaces: true}
 	r, err := d.body(rt, body)
 	if err != nil {
 		return nil, nil, err
@@ -20,7 +25,7 @@ func Decode(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 // Validate cannot miss, because their values are not kept. A PUT may leave them
 // out, as it may send back what a GET showed.
 func DecodeNew(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
-	d := reader{mode: m}
+	d := reader{mode: m, creates: true}
 	r, err := d.body(rt, body)
 	if err == nil {
 		err = d.hiddenAreThere(rt, r)
@@ -49,6 +54,10 @@ func (d *reader) resource(rt *ResourceType, o object) (Resource, error) {
 		if err := d.member(rt, r, o, m); err != nil {
 			return nil, err
 		}
+	}
+	var err error
+	if r, err = d.paths(rt, r); err != nil {
+		return nil, err
 	}
 	if err := d.declared(rt, r, o); err != nil {
 		return nil, err
@@ -84,18 +93,73 @@ func (d *reader) member(rt *ResourceType, r Resource, o object, m member) error 
 	if s, a := rt.onlyExtensionWith(m.name); a != nil {
 		return d.misplaced(r, s, a, o, m)
 	}
-	d.fix("unknown-attribute", m.name, "ignored: no schema of %s has this attribute", rt.Name)
+	if strings.ContainsAny(m.name, ".:[") {
+		d.keys = append(d.keys, m)
+		return nil
+	}
+	d.unknownKey(rt, m.name)
 	return nil
+}
+
+func (d *reader) unknownKey(rt *ResourceType, name string) {
+	d.fix("unknown-attribute", name, "ignored: no schema of %s has this attribute", rt.Name)
+}
+
+// paths reads the members of a body whose names are paths, "name.givenName" or
+// "urn:…:User:department", as those of a PATCH are read. What was also sent in
+// its own place counts there.
+func (d *reader) paths(rt *ResourceType, r Resource) (Resource, error) {
+	for _, m := range d.keys {
+		p := patchDecoder{reader: reader{mode: d.mode, patch: true}, rt: rt, patch: &Patch{mode: d.mode}, inner: true}
+		if path, err := p.path(rt, m.name); err != nil || path.Name == "" || exactForm(path.attr, AttrPath{URN: path.URN, Name: path.Name}) ||
+			path.sub != nil && exactForm(path.sub, AttrPath{path.URN, path.Name, path.Sub}) {
+			d.unknownKey(rt, m.name)
+			continue
+		}
+		p.reader.fixes = nil
+		if err := p.at("add", m.name, m.value); err != nil {
+			return nil, err
+		}
+		ops := p.patch.Operations[:0]
+		for _, op := range p.patch.Operations {
+			readOnly := op.Path.attr.Mutability == ReadOnly || op.Path.sub != nil && op.Path.sub.Mutability == ReadOnly
+			if !readOnly && len(op.Path.Get(r)) == 0 && !empty(op.Value) {
+				ops = append(ops, op)
+			}
+		}
+		if p.patch.Operations = ops; len(ops) > 0 {
+			result, err := p.patch.Apply(rt, r)
+			if err != nil {
+				return nil, err
+			}
+			r = result.Resource
+			d.fix("path-key", m.name, "read as a path")
+		}
+		for _, f := range p.noted() {
+			d.fix(f.Code, f.Path, "%s", f.Text)
+		}
+		for _, i := range p.patch.ignored {
+			d.fix("ignored", i.Path, "ignored: %s", i.Reason)
+		}
+	}
+	return r, nil
 }
 
 // nested reads core attributes that were sent in an object under the core URN.
 func (d *reader) nested(rt *ResourceType, r Resource, outer object, raw any) error {
 	o, ok := raw.(object)
 	if !ok {
+		if says(raw) {
+			d.fix("unknown-attribute", rt.Schema.ID, "ignored: it is not an object")
+		}
 		return nil
 	}
 	for _, m := range o {
 		a := rt.attribute(m.name)
+		if a == nil && !equalName(m.name, "schemas") {
+			d.unknownKey(rt, m.name)
+			continue
+		}
 		if _, both := outer.get(m.name); a == nil || both {
 			continue
 		}
@@ -142,6 +206,8 @@ func (d *reader) extension(r Resource, s *Schema, raw any) error {
 	if ext == nil {
 		ext = make(map[string]any, len(o))
 	}
+	var unknown []string
+	known := 0
 	for _, m := range o {
 		if namesItself(s, m) {
 			continue
@@ -149,20 +215,43 @@ func (d *reader) extension(r Resource, s *Schema, raw any) error {
 		a := s.Attribute(m.name)
 		if a == nil {
 			at := AttrPath{URN: s.ID, Name: m.name}
-			if d.mode == Strict {
+			switch {
+			case d.mode == Strict:
 				return InvalidSyntax("%s: no such attribute", at)
+			case strings.ContainsAny(m.name, ".["):
+				d.keys = append(d.keys, member{at.String(), m.value})
+				known++
+				continue
 			}
 			d.fix("unknown-attribute", at.String(), "ignored: no such attribute")
+			if says(m.value) {
+				unknown = append(unknown, at.String())
+			}
 			continue
 		}
+		known++
 		if err := d.put(ext, a, AttrPath{URN: s.ID, Name: a.Name}, m.value); err != nil {
 			return err
 		}
+	}
+	if known == 0 && len(unknown) > 0 && len(ext) == 0 {
+		return nothingUnderstood(AttrPath{URN: s.ID}, unknown)
 	}
 	if len(ext) > 0 {
 		r[s.ID] = ext
 	}
 	return nil
+}
+
+// nothingUnderstood is the error about an attribute of which nothing could be
+// read. Leaving it out would be a success that did nothing or, in a PUT, one
+// that erased what is there.
+func nothingUnderstood(at AttrPath, names []string) error {
+	where := at.URN
+	if at.Name != "" {
+		where = at.String()
+	}
+	return InvalidValue("%s has nothing that is known here, only %s; correct the names or leave the attribute out", where, joinQuoted(names))
 }
 
 // namesItself reports whether a member of an extension's object is schemas with
@@ -186,8 +275,32 @@ func (d *reader) put(into map[string]any, a *Attribute, at AttrPath, raw any) er
 		return nil // RFC 7644 §3.3: values of readOnly attributes are ignored.
 	}
 	v, err := d.value(a, at, raw)
-	if err != nil || v == nil {
+	if err != nil {
 		return err
+	}
+	switch read := v.(type) {
+	case unread:
+		return nothingUnderstood(at, read.names)
+	case husks:
+		d.fix("says-nothing", at.String(), "the values say nothing and were left out")
+		if v = nil; d.replaces {
+			v = keeping{}
+		}
+	case partly:
+		for _, name := range read.names {
+			d.fix("unknown-attribute", name, "ignored: no such sub-attribute")
+		}
+		if v = read.list; d.replaces {
+			d.fix("unread-values", at.String(), "not all values could be read, so those that are there stay as well")
+			v = keeping{read.list}
+		}
+	case nil:
+		if d.replaces && keptWhenLeftOut(a, at) {
+			into[a.Name] = nil // MergePut is to know that it was not left out
+		}
+	}
+	if v == nil {
+		return nil
 	}
 	if hidden(a) {
 		d.fix("not-kept", at.String(), "accepted and not kept")

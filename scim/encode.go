@@ -91,6 +91,8 @@ func appendValue(b []byte, a *Attribute, v any) []byte {
 			b = appendValue(b, a, e)
 		}
 		return append(b, ']')
+	case keeping:
+		return appendValue(b, a, v.list)
 	case map[string]any:
 		b = append(b, '{')
 		for _, sub := range a.SubAttributes {

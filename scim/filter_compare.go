@@ -57,6 +57,10 @@ func (p *filterParser) operand(c Compare, lit literal) (any, error) {
 			return v, nil
 		}
 	case number:
+		if typ == Boolean && (v == "0" || v == "1") && p.mode == Lenient {
+			p.fix("number-boolean", c.Path.String(), "%s read as %t", v, v == "1")
+			return v == "1", nil
+		}
 		if n, ok := decimal(string(v)); ok && (typ == "" || typ == Integer || typ == Decimal) {
 			return n, nil
 		}

@@ -43,6 +43,7 @@ type filterParser struct {
 	in    *Attribute // inside a value path: the attribute in front of it, if known
 	inner bool       // inside a value path
 	terms int
+	depth int // of brackets
 
 	anywhere bool // a name that rt lacks is unassigned
 	unknown  bool // the error is about a name that rt lacks, not about the grammar
@@ -89,7 +90,7 @@ func checkDepth(s string) error {
 		case c == '(' || c == '[':
 			depth++
 			if depth > MaxFilterDepth {
-				return InvalidFilter("The filter nests brackets deeper than %d", MaxFilterDepth)
+				return tooDeep()
 			}
 		case c == ')' || c == ']':
 			depth--
@@ -196,6 +197,10 @@ func (p *filterParser) factor() (Node, error) {
 }
 
 func (p *filterParser) group() (Node, error) {
+	// checkDepth has counted them already, but where texts stand in single quotes.
+	if p.depth++; p.depth > MaxFilterDepth {
+		return nil, tooDeep()
+	}
 	p.i++
 	n, err := p.or()
 	if err != nil {
@@ -205,7 +210,12 @@ func (p *filterParser) group() (Node, error) {
 		return nil, p.failf(") is expected")
 	}
 	p.i++
+	p.depth--
 	return n, nil
+}
+
+func tooDeep() error {
+	return InvalidFilter("The filter nests brackets deeper than %d", MaxFilterDepth)
 }
 
 // expression reads attrPath "pr", attrPath op value, or a value path.
@@ -280,6 +290,9 @@ func (p *filterParser) innerExpression(name string) (Node, error) {
 		}
 		path.Name = a.Name
 	}
+	if a != nil && hidden(a) {
+		return nil, Sensitive("%s.%s cannot be used in a filter", p.in.Name, a.Name)
+	}
 	p.i += len(name)
 	if p.peek() == '[' {
 		return nil, p.failf("a value path cannot stand inside another")
@@ -341,6 +354,9 @@ func (p *filterParser) subAfterBrackets(t target) (string, error) {
 		sub := t.attr.Sub(name)
 		if sub == nil {
 			return "", p.failf("%s has no sub-attribute %s", t.attr.Name, quote(name))
+		}
+		if hidden(sub) {
+			return "", Sensitive("%s.%s cannot be used in a filter", t.attr.Name, sub.Name)
 		}
 		p.i += len(name)
 		return sub.Name, nil
@@ -415,6 +431,9 @@ func (p *filterParser) literal() (literal, error) {
 	if p.peek() == '"' {
 		return p.quoted()
 	}
+	if p.peek() == '\'' && p.mode == Lenient {
+		return p.singleQuoted()
+	}
 	j := p.i
 	for j < len(p.s) && !blank(p.s[j]) && p.s[j] != ')' && p.s[j] != ']' {
 		j++
@@ -438,6 +457,26 @@ func (p *filterParser) quoted() (literal, error) {
 		return literal{}, p.failf("a blank is expected after the quoted text")
 	}
 	return literal{value: s}, nil
+}
+
+// singleQuoted reads 'x', as a widely used client library writes its own paths.
+// The text ends at the quote that something can follow, so that O'Brien needs no
+// escape.
+func (p *filterParser) singleQuoted() (literal, error) {
+	for j := p.i + 1; j < len(p.s); j++ {
+		if p.s[j] == '\\' && j+1 < len(p.s) && (p.s[j+1] == '\'' || p.s[j+1] == '\\') {
+			j++
+			continue
+		}
+		if p.s[j] != '\'' || j+1 < len(p.s) && p.s[j+1] != ')' && p.s[j+1] != ']' && !blank(p.s[j+1]) {
+			continue
+		}
+		text := strings.NewReplacer(`\\`, `\`, `\'`, `'`).Replace(p.s[p.i+1 : j])
+		p.fix("single-quotes", "", "%s read as a text in double quotes", p.s[p.i:j+1])
+		p.i = j + 1
+		return literal{value: text}, nil
+	}
+	return literal{}, p.failf("the quoted text is not closed")
 }
 
 func (p *filterParser) unquoted(text string) (literal, error) {

@@ -135,6 +135,8 @@ func empty(v any) bool {
 		return v == ""
 	case []any:
 		return len(v) == 0
+	case keeping:
+		return len(v.list) == 0
 	case map[string]any:
 		for _, e := range v {
 			if !empty(e) {

@@ -22,7 +22,29 @@ type Patch struct {
 
 	mode    Mode
 	ignored []Ignored
-	count   int // operations in the request
+	count   int        // operations in the request
+	shown   []Resource // how a GET shows the resource
+}
+
+// Shown tells a patch how answers show the resource that it is applied to, which
+// has more than what is stored of it. A readOnly value that is the same in one
+// of them is no change.
+func (p *Patch) Shown(as ...Resource) { p.shown = as }
+
+// AsksShown reports whether a patch names readOnly attributes that are made for
+// the answer, so that Apply needs to know what was Shown.
+func (p *Patch) AsksShown() bool {
+	for _, op := range p.Operations {
+		if op.Path.URN == "" && op.Path.readOnly() && (op.Path.Name == "meta" || op.Path.Name == derived) {
+			return true
+		}
+	}
+	return false
+}
+
+// readOnly reports whether a client cannot set what the path selects.
+func (p Path) readOnly() bool {
+	return p.attr != nil && p.attr.Mutability == ReadOnly || p.sub != nil && p.sub.Mutability == ReadOnly
 }
 
 // Operation is one change of one attribute.
@@ -76,6 +98,7 @@ type patchDecoder struct {
 
 	index   int  // of the operation being read
 	inner   bool // inside a value without a path
+	given   bool // the operation has a value, were it null
 	known   int  // parts of the operation that address something
 	unknown []string
 }
@@ -195,6 +218,7 @@ func (d *patchDecoder) operation(raw any) error {
 	if path == "" || equalName(path, d.rt.Schema.ID) {
 		return d.withoutPath(op, value)
 	}
+	d.given = given
 	return d.at(op, path, value)
 }
 
@@ -212,6 +236,9 @@ func (d *patchDecoder) withoutPath(op string, value any) error {
 	if !ok {
 		return InvalidValue("%s without a path needs an object of attributes as its value, not %s", op, describe(value))
 	}
+	if len(o) == 0 {
+		d.ignore("value", "it names no attribute")
+	}
 	d.inner = true
 	for _, m := range o {
 		if err := d.key(op, m); err != nil {
@@ -223,14 +250,12 @@ func (d *patchDecoder) withoutPath(op string, value any) error {
 
 func (d *patchDecoder) key(op string, m member) error {
 	if equalName(m.name, "schemas") {
-		d.known++
 		return nil // it follows from what is present
 	}
 	if equalName(m.name, d.rt.Schema.ID) {
 		return d.withoutPath(op, m.value)
 	}
 	if equalName(m.name, "meta") && d.mode == Lenient {
-		d.known++
 		d.ignore(m.name, "the server keeps it")
 		return nil
 	}
@@ -277,22 +302,22 @@ func (d *patchDecoder) at(op, text string, raw any) error {
 
 // protected deals with attributes that a client cannot set.
 func (d *patchDecoder) protected(op string, p Path, raw any) (done bool, err error) {
-	readOnly := p.attr.Mutability == ReadOnly || p.sub != nil && p.sub.Mutability == ReadOnly
 	switch {
 	case p.attr.Name == "schemas" && p.URN == "" && op == "remove":
 		return true, Mutability("schemas is required and cannot be removed; remove the attributes of the schema that is meant")
 	case p.attr.Name == "schemas" && p.URN == "":
 		d.ignore(p.String(), "it follows from the attributes that are present")
 		return true, nil
-	case readOnly && !d.inner:
+	case p.readOnly() && (op == "remove" || !d.inner && hidden(p.attr)):
 		return true, Mutability("%s cannot be changed by a client", p)
 	case hidden(p.attr) || p.sub != nil && hidden(p.sub):
 		d.ignore(p.String(), "accepted and not kept")
 		return true, nil
-	case !readOnly:
+	case !p.readOnly():
 		return false, nil
 	}
-	// Okta sends the id along when it renames a group: Apply compares it.
+	// Okta sends the id along when it renames a group, others send back all that
+	// they read: Apply compares it.
 	return true, d.add(op, p, plain(raw))
 }
 
@@ -349,7 +374,6 @@ func (d *patchDecoder) wholeExtension(op string, p Path, raw any) error {
 	d.inner = true
 	for _, m := range o {
 		if namesItself(d.rt.Extension(p.URN), m) {
-			d.known++
 			continue
 		}
 		if err := d.at(op, p.URN+":"+m.name, m.value); err != nil {
@@ -358,7 +382,7 @@ func (d *patchDecoder) wholeExtension(op string, p Path, raw any) error {
 	}
 	d.inner = outer
 	if len(o) == 0 {
-		d.known++
+		d.ignore(p.String(), "the value names no attribute")
 	}
 	return nil
 }
@@ -369,20 +393,72 @@ func (d *patchDecoder) remove(p Path, raw any) error {
 			return err
 		}
 	}
-	if raw == nil || p.Filter != nil || p.Sub != "" || !p.attr.MultiValued {
+	if !d.given || !d.removesValues(p) {
 		return d.add("remove", p, nil)
 	}
 	// RFC 7644 §3.5.2.2 knows no value here. Entra sends one and means: only
-	// these. An empty list therefore removes nothing.
+	// these. One that selects nothing therefore removes nothing.
 	if d.mode == Strict {
-		return InvalidSyntax("remove takes no value; use a filter in the path, as in %s[value eq \"…\"]", p)
+		return InvalidSyntax("remove takes no value; use a filter in the path, as in %s[value eq \"…\"]", AttrPath{URN: p.URN, Name: p.Name})
 	}
-	value, err := d.limited(p, raw)
-	if err != nil || value == nil {
+	value, err := d.selection(p, raw)
+	if err != nil {
 		return err
 	}
+	if u, ok := value.(unread); ok {
+		d.lost(p, u.names)
+		return nil
+	}
+	if p, ok := value.(partly); ok {
+		value = p.list
+		for _, name := range p.names {
+			d.ignore(name, "no such sub-attribute, so the value that has it selects nothing")
+		}
+	}
+	list, _ := value.([]any)
+	if len(list) == 0 {
+		d.ignore(p.String(), "the value selects nothing, so nothing is removed")
+		return nil
+	}
 	d.fix("remove-values", p.String(), "only the values sent are removed")
-	return d.add("remove", p, value)
+	return d.add("remove", p, list)
+}
+
+// removesValues reports whether a value beside the path of a remove says which
+// of several values are to go. What a filter selects needs no other word.
+func (d *patchDecoder) removesValues(p Path) bool {
+	return p.sub != nil && p.sub.MultiValued || p.attr.MultiValued && p.Filter == nil
+}
+
+// selection reads the values that a remove names.
+func (d *patchDecoder) selection(p Path, raw any) (any, error) {
+	if raw == nil || raw == "" {
+		return nil, nil
+	}
+	if list, ok := raw.([]any); ok && len(list) > MaxPatchValues {
+		return nil, tooManyValues(p, len(list))
+	}
+	d.reader.patch, d.selecting = false, true
+	defer func() { d.reader.patch, d.selecting = true, false }()
+	a := p.attr
+	if p.sub != nil {
+		one := *p.sub
+		one.MultiValued = true // values of the sub-attribute
+		a = &one
+	}
+	return d.value(a, AttrPath{p.URN, p.Name, p.Sub}, single(a, raw))
+}
+
+// lost notes an operation of which only names were read that stand for nothing.
+func (d *patchDecoder) lost(p Path, names []string) {
+	d.known--
+	for _, name := range names {
+		d.unknown = append(d.unknown, name)
+		d.ignore(name, d.rt.Name+" has no such attribute")
+	}
+	if len(names) == 0 {
+		d.ignore(p.String(), "nothing in the value is known here")
+	}
 }
 
 // removable: RFC 7644 §3.5.2.2: a required attribute cannot be removed.
@@ -395,23 +471,39 @@ func (d *patchDecoder) removable(p Path) error {
 
 // assign reads the value of add and replace.
 func (d *patchDecoder) assign(op string, p Path, raw any) error {
-	value, err := d.limited(p, raw)
+	value, err := d.limited(op, p, raw)
 	if err != nil {
 		return err
 	}
-	if m, ok := value.(map[string]any); ok {
+	switch v := value.(type) {
+	case unread:
+		d.lost(p, v.names)
+		return nil
+	case husks:
+		d.ignore(p.String(), "the values that were sent say nothing, so nothing is changed")
+		return nil
+	case partly:
+		value = v.list
+		for _, name := range v.names {
+			d.ignore(name, d.rt.Name+" has no such attribute")
+		}
+		if op == "replace" {
+			op = "add" // what was not understood may be what is there
+			d.fix("unread-values", p.String(), "not all values could be read, so those that are there stay as well")
+		}
+	case map[string]any:
 		switch {
 		case p.sub == nil && unassigns(p.attr, raw):
 			value = nil // {"value": ""} takes a manager away
-		case len(m) == 0:
+		case len(v) == 0:
 			d.ignore(p.String(), "the value names no sub-attribute to change")
 			return nil
 		}
-	}
-	if value == nil && onlyUnknown(raw) {
-		// It must not be taken for the wish to unassign.
-		d.ignore(p.String(), "the value names no known sub-attribute")
-		return nil
+	case nil:
+		if o, ok := raw.(object); ok && len(o) == 0 || ok && p.sub == nil && p.attr.Type == Complex && !unassigns(p.attr, raw) {
+			d.ignore(p.String(), "the value names no sub-attribute to change")
+			return nil
+		}
 	}
 	if value == nil && p.Filter == nil {
 		if err := d.removable(p); err != nil {
@@ -434,53 +526,45 @@ func unassigns(a *Attribute, raw any) bool {
 	return given && (v == nil || v == "")
 }
 
-// onlyUnknown reports whether a value that came to nothing was an object with
-// something in it.
-func onlyUnknown(raw any) bool {
-	switch raw := raw.(type) {
-	case object:
-		for _, m := range raw {
-			if m.value != nil && m.value != "" && !equalName(m.name, "value") {
-				return true
-			}
-		}
-	case []any:
-		for _, e := range raw {
-			if onlyUnknown(e) {
-				return true
-			}
-		}
-	}
-	return false
+func tooManyValues(p Path, n int) error {
+	return PayloadTooLarge("%s: %d values in one operation; at most %d are allowed", p, n, MaxPatchValues)
 }
 
 // limited reads a value in the form that the path asks for.
-func (d *patchDecoder) limited(p Path, raw any) (any, error) {
-	if list, ok := raw.([]any); ok && len(list) > MaxPatchValues {
-		return nil, PayloadTooLarge("%s: %d values in one operation; at most %d are allowed", p, len(list), MaxPatchValues)
+func (d *patchDecoder) limited(op string, p Path, raw any) (any, error) {
+	items, isList := raw.([]any)
+	if len(items) > MaxPatchValues {
+		return nil, tooManyValues(p, len(items))
 	}
 	at := AttrPath{p.URN, p.Name, p.Sub}
 	switch {
 	case p.sub != nil:
 		return d.value(p.sub, at, raw)
+	case p.Filter != nil && isList && d.mode == Strict:
+		return nil, InvalidValue("%s selects values one by one: the value must be what each of them becomes, not a list", p)
 	case p.Filter != nil || !p.attr.MultiValued:
-		if raw == nil || raw == "" && p.attr.Type != Boolean {
+		if raw == nil {
 			return nil, nil
 		}
 		one := *p.attr
 		one.MultiValued = false
 		return d.value(&one, at, raw)
 	}
-	d.reader.patch = false // elements of a list are whole: null is nothing in them
-	value, err := d.value(p.attr, at, single(raw))
-	d.reader.patch = true
+	// Elements of a list are whole: null is nothing in them. One that is added
+	// may get its value from a later operation.
+	d.reader.patch, d.keepHusks = false, op == "add"
+	value, err := d.value(p.attr, at, single(p.attr, raw))
+	d.reader.patch, d.keepHusks = true, false
 	return value, err
 }
 
 // single makes a list of one value: clients send members either way.
-func single(raw any) any {
-	if raw == nil || raw == "" {
+func single(a *Attribute, raw any) any {
+	if raw == nil {
 		return nil
+	}
+	if _, wrapped := wrappedList(a, raw); wrapped {
+		return raw
 	}
 	if _, ok := raw.([]any); ok {
 		return raw

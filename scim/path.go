@@ -94,6 +94,10 @@ func (d *reader) bracketed(rt *ResourceType, p Path, text string, at int) (Path,
 	if f.unknown {
 		return Path{}, d.unknownIfWellFormed(text)
 	}
+	var e *Error
+	if errors.As(err, &e) && e.ScimType == "sensitive" {
+		return Path{}, InvalidPath("%s selects by what is not kept, so it can select nothing", quote(text))
+	}
 	if err != nil {
 		return Path{}, err
 	}

@@ -53,8 +53,8 @@ func genValue(a *Attribute) *rapid.Generator[any] {
 					m[sub.Name] = genSimple(sub).Draw(t, sub.Name)
 				}
 			}
-			if a.MultiValued && a.Sub("display") != nil && a.Sub("display").Mutability == ReadOnly && len(m) == 1 {
-				delete(m, "display") // alone it is refused
+			if value := a.Sub("value"); value != nil && grants(a, AttrPath{Name: a.Name}) {
+				m["value"] = genSimple(value).Filter(func(v any) bool { return v != "" }).Draw(t, "value") // without it is refused
 			}
 			return m
 		})
@@ -99,7 +99,7 @@ func genResource(t *rapid.T, rt *ResourceType) Resource {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, _, err := Decode(rt, body, Lenient)
+	r, _, err := DecodeNew(rt, body, Lenient)
 	if err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}

@@ -163,8 +163,49 @@ func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
 	return merged, nil
 }
 
+// keeping is a list in the body of a PUT that does not empty what is there: none
+// of its values, or not all, could be read. Those that could are added.
+type keeping struct{ list []any }
+
+// keptWhenLeftOut reports an attribute that a PUT without it leaves as it was.
+func keptWhenLeftOut(a *Attribute, at AttrPath) bool {
+	return a.Type == Boolean && !a.MultiValued || a.Returned == ReturnedRequest || a.Name == "externalId" && at.URN == ""
+}
+
+// kept gives the values that are there, and after them those sent that are new.
+func (k keeping) kept(a *Attribute, before any) any {
+	list, _ := cloneValue(before).([]any)
+	there := make(map[string]bool, len(list))
+	for _, e := range list {
+		there[wholeKey(a, e)] = true
+	}
+	primary := len(primaries(list)) > 0
+	for _, e := range k.list {
+		if there[wholeKey(a, e)] {
+			continue
+		}
+		if m, ok := e.(map[string]any); ok && primary && m["primary"] == true {
+			m["primary"] = false
+		}
+		list = append(list, e)
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return list
+}
+
 func mergeAttribute(a *Attribute, at AttrPath, old, merged map[string]any) error {
-	before, given := old[a.Name], merged[a.Name]
+	if k, ok := merged[a.Name].(keeping); ok {
+		if merged[a.Name] = k.kept(a, old[a.Name]); merged[a.Name] == nil {
+			delete(merged, a.Name)
+		}
+	}
+	given, sent := merged[a.Name]
+	before := old[a.Name]
+	if sent && given == nil {
+		delete(merged, a.Name)
+	}
 	keep := false
 	switch {
 	case a.Name == "schemas" && at.URN == "":
@@ -177,7 +218,8 @@ func mergeAttribute(a *Attribute, at AttrPath, old, merged map[string]any) error
 		}
 		keep = true
 	case empty(given):
-		keep = a.Type == Boolean && !a.MultiValued || a.Returned == ReturnedRequest || a.Name == "externalId" && at.URN == ""
+		// RFC 7644 §3.5.1: what is sent as null is cleared; active is never.
+		keep = keptWhenLeftOut(a, at) && (!sent || a.Name == "active" && at.URN == "")
 	case a.Type == Complex && !a.MultiValued:
 		if err := mergeSubs(a, at, before, given); err != nil {
 			return err

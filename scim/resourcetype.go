@@ -63,6 +63,31 @@ func (rt *ResourceType) Extension(urn string) *Schema {
 	return nil
 }
 
+// NeverSet reports an attribute that no resource has a value of: a client cannot
+// set it, and the server makes none, as it does of id, meta, a user's groups and
+// the names of a group's members.
+func (rt *ResourceType) NeverSet(p AttrPath) bool {
+	attributes := rt.Schema.Attributes
+	if p.URN != "" {
+		s := rt.Extension(p.URN)
+		if s == nil {
+			return false
+		}
+		attributes = s.Attributes
+	}
+	a := findAttribute(attributes, p.Name)
+	switch {
+	case a == nil || p.URN == "" && a.Name == derived && a.Mutability == ReadOnly:
+		return false // of another schema, common to all, or made
+	case a.Mutability == ReadOnly:
+		return true
+	case rt.Schema.ID == GroupURN && p.URN == "" && a.Name == "members":
+		return false
+	}
+	sub := a.Sub(p.Sub)
+	return p.Sub != "" && sub != nil && sub.Mutability == ReadOnly
+}
+
 // requires reports whether resources must have the extension of that URN.
 func (rt *ResourceType) requires(urn string) bool {
 	for _, e := range rt.Extensions {

@@ -17,6 +17,7 @@ const (
 // that a body with a hundred thousand of them costs the memory of one.
 type Stream struct {
 	Name string // "members"
+	New  bool   // the body is that of a POST
 	// Each gets every value as Decode would keep it (a map for a complex
 	// attribute). They come in the order of the body, possibly before the
 	// attributes that stand behind them; a value that is sent twice comes twice.
@@ -35,7 +36,7 @@ func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource
 	if a == nil || !a.MultiValued {
 		return nil, false, nil, BadRequest("%s has no list %s to be read in parts", rt.Name, quote(s.Name))
 	}
-	d := &streamReader{reader: reader{mode: m}, in: bufio.NewReaderSize(r, 32<<10), attr: a, each: s.Each}
+	d := &streamReader{reader: reader{mode: m, creates: s.New, replaces: !s.New}, in: bufio.NewReaderSize(r, 32<<10), attr: a, each: s.Each}
 	if err := d.split(); err != nil {
 		return nil, false, nil, err
 	}
@@ -52,12 +53,20 @@ func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource
 	}
 	// A single value where a list belongs, or a list under the core URN, is
 	// read by Decode's own tolerances.
-	if list, ok := res[a.Name].([]any); ok {
-		for _, v := range list {
-			if err := d.give(v); err != nil {
-				return nil, false, nil, err
-			}
+	list, _ := res[a.Name].([]any)
+	if k, ok := res[a.Name].(keeping); ok {
+		list = k.list
+	}
+	for _, v := range list {
+		if err := d.give(v); err != nil {
+			return nil, false, nil, err
 		}
+	}
+	if len(d.unread) > 0 && !d.given {
+		return nil, false, nil, nothingUnderstood(AttrPath{Name: a.Name}, d.unread)
+	}
+	for _, name := range d.unread {
+		d.fix("unknown-attribute", name, "ignored: no such sub-attribute")
 	}
 	_, there := o.get(a.Name)
 	named = there || res[a.Name] != nil
@@ -76,7 +85,9 @@ type streamReader struct {
 	count int    // values read
 	piece []byte
 
-	primary bool // one value was primary
+	primary bool     // one value was primary
+	unread  []string // names in values of which nothing was understood
+	given   bool     // a value was
 }
 
 // split copies the body to rest. What it does not understand it copies too:
@@ -253,12 +264,22 @@ func (d *streamReader) value() error {
 	if _, nested := raw.([]any); nested {
 		return InvalidValue("%s: a list inside the list", d.attr.Name)
 	}
-	if raw == nil || raw == "" || d.attr.Mutability == ReadOnly || hidden(d.attr) {
+	if d.attr.Mutability == ReadOnly || hidden(d.attr) {
 		return nil
 	}
-	v, err := d.single(d.attr, AttrPath{Name: d.attr.Name}, raw)
-	if err != nil || v == nil {
+	at := AttrPath{Name: d.attr.Name}
+	v, err := d.element(d.attr, at, raw, d.count)
+	if err != nil {
 		return err
+	}
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case unread:
+		if len(d.unread) < maxFixes {
+			d.unread = append(d.unread, v.names...)
+		}
+		return nil
 	}
 	return d.give(v)
 }
@@ -270,6 +291,7 @@ func (d *streamReader) give(v any) error {
 		}
 		d.primary = true
 	}
+	d.given = true
 	return d.each(v)
 }
 

@@ -280,7 +280,8 @@ func testPut(t *testing.T, rt *ResourceType, c characteristic) {
 			t.Errorf("put %s: %v (-got +want):\n%s", text, err, diff)
 		}
 	}
-	same, other, without := string(body(c.Name, jsonOf(c.one))), string(body(c.Name, jsonOf(c.two))), string(body(c.Name, "null"))
+	same, other, null := string(body(c.Name, jsonOf(c.one))), string(body(c.Name, jsonOf(c.two))), string(body(c.Name, "null"))
+	without := strings.Replace(null, `,"`+c.Name+`":null`, "", 1)
 	put(same, c.one, 0)
 	switch c.Mutability {
 	case ReadOnly:
@@ -296,6 +297,7 @@ func testPut(t *testing.T, rt *ResourceType, c characteristic) {
 			left = c.one
 		}
 		put(without, left, 0)
+		put(null, nil, 0)
 	}
 }
 
@@ -341,6 +343,10 @@ func testPatch(t *testing.T, rt *ResourceType, c characteristic, unseen bool) {
 		what := fmt.Sprintf("patch %s %s on %v", p.op, value, p.stored)
 		got, err := try(p.op, value, p.stored)
 		switch {
+		case c.Mutability == ReadOnly && c.Returned != ReturnedNever && p.value != nil && cmp.Equal(p.value, p.stored):
+			if diff := cmp.Diff(got, p.stored); err != nil || diff != "" {
+				t.Errorf("%s: %v (-got +want):\n%s", what, err, diff)
+			}
 		case c.Mutability == ReadOnly:
 			wantError(t, what, err, 400, "mutability")
 		case unseen:

@@ -12,12 +12,17 @@ const maxFixes = 50
 // reader turns what a client wrote into canonical values, noting each
 // tolerance it needed.
 type reader struct {
-	mode  Mode
-	patch bool // values of PATCH operations: null stands for "unassign this sub-attribute"
-	fixes []Fix
-	more  int // fixes left out
+	mode      Mode
+	patch     bool // values of PATCH operations: null stands for "unassign this sub-attribute"
+	keepHusks bool // an element that says nothing yet may say something by the end of the PATCH
+	selecting bool // the values say which elements are meant
+	replaces  bool // the body of a PUT: what was sent as null differs from what was left out
+	creates   bool // the body of a POST: nothing is there that could be lost
+	fixes     []Fix
+	more      int // fixes left out
 
 	dropped []*Attribute // top-level attributes that were sent and are not kept
+	keys    []member     // of a body: those whose names are paths
 }
 
 func (d *reader) fix(code, path, format string, args ...any) {
@@ -48,49 +53,209 @@ func (d *reader) tolerate(code string, at AttrPath, want string, raw any, format
 	return nil
 }
 
-// value reads a value of an attribute; nil stands for unassigned.
+// What reading a value can come to beside the value itself, and nil for
+// unassigned. None of them is "no value": nothing is emptied by them.
+type (
+	// unread is a value that has something in it of which nothing was understood.
+	unread struct{ names []string }
+	// husks is a list that was sent with elements none of which says anything, as
+	// [{"value":null}].
+	husks struct{}
+	// partly is a list with elements that were understood beside others that were not.
+	partly struct {
+		list  []any
+		names []string
+	}
+)
+
+// value reads a value of an attribute; nil stands for unassigned. It may also
+// be one of unread, husks and partly.
 // RFC 7643 §2.5: null and the empty list are the same as nothing.
 func (d *reader) value(a *Attribute, at AttrPath, raw any) (any, error) {
-	if raw == nil || raw == "" && a.Type != Boolean {
+	if raw == nil {
 		return nil, nil
 	}
-	if a.MultiValued {
+	switch {
+	case a.MultiValued && raw == "" && d.creates:
+		return nil, nil
+	case a.MultiValued:
 		return d.list(a, at, raw)
+	case raw == "":
+		return d.emptyText(a, at)
 	}
 	return d.single(a, at, raw)
+}
+
+// emptyText reads "" for one value. RFC 7643 §2.5 leaves open what it is of a
+// type that has no such text.
+func (d *reader) emptyText(a *Attribute, at AttrPath) (any, error) {
+	switch a.Type {
+	case Boolean:
+		return d.boolean(at, "")
+	case Integer, Decimal, DateTime, Binary:
+		if d.mode == Strict {
+			return nil, InvalidValue("%s is of type %s, which an empty text is no value of; send null to unassign it", at, a.Type)
+		}
+	}
+	return nil, nil
+}
+
+// grants reports whether the elements of an attribute say who may do what:
+// those are never guessed.
+func grants(a *Attribute, at AttrPath) bool {
+	return a.MultiValued && at.Sub == "" && (equalName(a.Name, "members") || equalName(a.Name, "roles") || equalName(a.Name, "entitlements"))
 }
 
 func (d *reader) list(a *Attribute, at AttrPath, raw any) (any, error) {
 	items, ok := raw.([]any)
 	if !ok {
-		if !d.patch {
+		if inner, wrapped := wrappedList(a, raw); wrapped && d.mode == Lenient {
+			d.fix("wrapped-list", at.String(), "a list inside an object under its own name")
+			return d.value(a, at, inner)
+		}
+		if !d.patch && raw != "" {
 			if err := d.tolerate("single-for-list", at, "a list", raw, "one value where a list belongs"); err != nil {
 				return nil, err
 			}
 		}
 		items = []any{raw}
 	}
+	if len(items) == 0 {
+		return nil, nil
+	}
 	list := make([]any, 0, len(items))
-	for _, item := range items {
-		if _, nested := item.([]any); nested {
-			return nil, InvalidValue("%s: a list inside the list", at)
-		}
-		if item == nil || item == "" {
-			continue
-		}
-		v, err := d.single(a, at, item)
+	var names []string
+	left := 0 // objects that say nothing
+	for i, item := range items {
+		v, err := d.element(a, at, item, i+1)
 		if err != nil {
 			return nil, err
 		}
-		if v != nil {
+		switch v := v.(type) {
+		case nil:
+			if _, ok := item.(object); ok {
+				left++
+			}
+		case unread:
+			names = append(names, v.names...)
+		default:
 			list = append(list, v)
 		}
 	}
-	if len(list) == 0 {
-		return nil, nil
+	switch {
+	case len(list) == 0 && len(names) > 0:
+		return unread{names}, nil
+	case len(list) == 0:
+		return husks{}, nil
+	}
+	if left > 0 {
+		d.fix("says-nothing", at.String(), "values that say nothing were left out")
 	}
 	list = distinct(a, list)
-	return list, onePrimary(a, at, list)
+	if err := onePrimary(a, at, list); err != nil || len(names) == 0 {
+		return list, err
+	}
+	return partly{list, names}, nil
+}
+
+// wrappedList finds the list in {"members": […]} where the list of members
+// belongs, as Salesforce documents it.
+func wrappedList(a *Attribute, raw any) (any, bool) {
+	o, ok := raw.(object)
+	if !ok || len(o) != 1 || !equalName(o[0].name, a.Name) || a.Sub(o[0].name) != nil {
+		return nil, false
+	}
+	switch o[0].value.(type) {
+	case []any, object:
+		return o[0].value, true
+	}
+	return nil, false
+}
+
+// element reads one value of a list, the number-th; nil is one that says
+// nothing.
+func (d *reader) element(a *Attribute, at AttrPath, raw any, number int) (any, error) {
+	if _, nested := raw.([]any); nested {
+		return nil, InvalidValue("%s: a list inside the list", at)
+	}
+	var v any
+	var err error
+	if raw != nil && raw != "" {
+		if v, err = d.single(a, at, raw); err != nil {
+			return nil, err
+		}
+	}
+	if grants(a, at) && !d.names(a, v) {
+		return nil, unnamed(a, at, raw, number)
+	}
+	m, isMap := v.(map[string]any)
+	if isMap && (nothing(m) || !d.selecting && !d.keepHusks && saysNothing(a, m)) {
+		return nil, nil
+	}
+	return v, nil
+}
+
+// names reports whether a value of members, roles or entitlements names
+// somebody or something. To say which are to be removed, any part of one will do.
+func (d *reader) names(a *Attribute, v any) bool {
+	m, ok := v.(map[string]any)
+	if !ok {
+		_, nothingRead := v.(unread)
+		return !empty(v) && !nothingRead
+	}
+	for name, value := range m {
+		sub := a.Sub(name)
+		switch {
+		case empty(value) || sub.Name == "$ref" || sub.Name == "primary":
+		case sub.Name == "type":
+			if d.selecting && a.Sub("value").changeable() {
+				return true
+			}
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// changeable reports whether a sub-attribute is there and can be set more than once.
+func (a *Attribute) changeable() bool { return a != nil && a.Mutability == ReadWrite }
+
+// unnamed is the error about a value of members, roles or entitlements that
+// names nothing that can be read: who may do what is never guessed.
+func unnamed(a *Attribute, at AttrPath, raw any, number int) error {
+	what := "says nothing"
+	o, _ := raw.(object)
+	var names []string
+	for _, m := range o {
+		if says(m.value) {
+			names = append(names, m.name)
+		}
+	}
+	if len(names) > 0 {
+		what = "has only " + joinQuoted(names)
+	}
+	by := `"value"`
+	if equalName(a.Name, "members") {
+		by += ", the id of a user or group"
+	}
+	return InvalidValue("%s: value %d %s. Each value has to name what is meant, by %s", at, number, what, by)
+}
+
+// saysNothing reports whether a value of a list has only what describes a
+// value: its type, whether it is primary, and the text to show for it.
+func saysNothing(a *Attribute, m map[string]any) bool {
+	tells := false
+	for _, sub := range a.SubAttributes {
+		switch {
+		case sub.Name == "type" || sub.Name == "primary" || sub.Name == "display" || sub.Mutability == ReadOnly:
+		case !empty(m[sub.Name]):
+			return false
+		default:
+			tells = true
+		}
+	}
+	return tells || nothing(m)
 }
 
 // onePrimary refuses two values of one list that are both primary.
@@ -129,6 +294,14 @@ func (d *reader) single(a *Attribute, at AttrPath, raw any) (any, error) {
 		}
 		raw = items[0]
 	}
+	if o, ok := raw.(object); ok && a.Type != Complex && d.mode == Lenient && !exactForm(a, at) {
+		if inner, ok := d.onlyValue(at, o); ok {
+			if inner == nil || inner == "" && a.Type != Boolean {
+				return nil, nil
+			}
+			raw = inner
+		}
+	}
 	switch a.Type {
 	case Complex:
 		return d.complex(a, at, raw)
@@ -142,11 +315,47 @@ func (d *reader) single(a *Attribute, at AttrPath, raw any) (any, error) {
 	case Decimal:
 		return d.number(at, raw, "a number of at most 17 digits", decimal)
 	}
+	if n, ok := raw.(number); ok && a.Type == String && !exactForm(a, at) {
+		return string(n), d.tolerate("number-for-text", at, "a text", raw, "the number %s read as a text", n)
+	}
 	s, ok := raw.(string)
 	if !ok {
 		return nil, wrongType(at, "a text", raw)
 	}
 	return s, checkText(a, at, s)
+}
+
+// exactForm reports an attribute that is read in its own form alone: by it people
+// and resources are told apart.
+func exactForm(a *Attribute, at AttrPath) bool {
+	switch {
+	case hidden(a):
+		return true
+	case at.URN != "":
+		return false
+	case at.Sub == "":
+		return equalName(a.Name, "userName") || equalName(a.Name, "id") || equalName(a.Name, "members")
+	}
+	return equalName(at.Name, "members") && equalName(a.Name, "value")
+}
+
+// onlyValue takes the value out of {"$ref": null, "value": "False"}, the form
+// in which Microsoft's library and scripts for other products write one value.
+func (d *reader) onlyValue(at AttrPath, o object) (any, bool) {
+	for _, m := range o {
+		if !equalName(m.name, "value") && !equalName(m.name, "$ref") && !equalName(m.name, "display") && !equalName(m.name, "type") {
+			return nil, false
+		}
+	}
+	v, ok := o.get("value")
+	if _, nested := v.(object); nested || !ok {
+		return nil, false
+	}
+	if _, nested := v.([]any); nested {
+		return nil, false
+	}
+	d.fix("object-for-value", at.String(), "an object read as its value")
+	return v, true
 }
 
 func checkText(a *Attribute, at AttrPath, s string) error {
@@ -213,9 +422,14 @@ func (d *reader) boolean(at AttrPath, raw any) (any, error) {
 	if b, ok := raw.(bool); ok {
 		return b, nil
 	}
-	if s, ok := raw.(string); ok {
-		if b, ok := textBoolean(s); ok {
-			return b, d.tolerate("text-boolean", at, "true or false", raw, "%s read as %t", quote(s), b)
+	switch raw := raw.(type) {
+	case string:
+		if b, ok := textBoolean(raw); ok {
+			return b, d.tolerate("text-boolean", at, "true or false", raw, "%s read as %t", quote(raw), b)
+		}
+	case number:
+		if raw == "0" || raw == "1" {
+			return raw == "1", d.tolerate("number-boolean", at, "true or false", raw, "%s read as %t", raw, raw == "1")
 		}
 	}
 	return nil, wrongType(at, "true or false", raw)
@@ -258,19 +472,22 @@ func (d *reader) complex(a *Attribute, at AttrPath, raw any) (any, error) {
 	}
 	o = d.expand(a, at, o)
 	m := make(map[string]any, len(o))
-	readOnly := "" // one that was sent
+	known := 0 // members that stand for something, were it nothing to set
+	var names []string
 	for _, mem := range o {
 		sub, err := d.subOf(a, at, mem.name, o)
 		if err != nil {
 			return nil, err
 		}
 		if sub == nil {
+			if !says(mem.value) {
+				continue // as if it were not there
+			}
+			names = append(names, AttrPath{at.URN, at.Name, mem.name}.String())
 			continue
 		}
+		known++
 		if sub.Mutability == ReadOnly {
-			if mem.value != nil && mem.value != "" {
-				readOnly = sub.Name
-			}
 			continue // RFC 7643 §7: a readOnly value that a client sends is ignored.
 		}
 		v, err := d.value(sub, AttrPath{at.URN, at.Name, sub.Name}, mem.value)
@@ -281,18 +498,38 @@ func (d *reader) complex(a *Attribute, at AttrPath, raw any) (any, error) {
 			d.fix("not-kept", AttrPath{at.URN, at.Name, sub.Name}.String(), "accepted and not kept")
 			continue
 		}
+		if _, ok := v.(husks); ok {
+			d.fix("says-nothing", AttrPath{at.URN, at.Name, sub.Name}.String(), "the values say nothing and were left out")
+			continue
+		}
 		if v != nil || d.patch {
 			m[sub.Name] = v
 		}
 	}
-	if nothing(m) && a.MultiValued && readOnly != "" {
-		// A member told by its name alone would be left out, and the answer be a success.
-		return nil, InvalidValue("%s: a value has only %s, which a client cannot set", at, readOnly)
+	// What selects must be understood whole, lest it selects too much.
+	if len(names) > 0 && (known == 0 || nothing(m) && len(m) == 0 || d.selecting && empty(m["value"])) {
+		return unread{names}, nil
+	}
+	for _, name := range names {
+		d.fix("unknown-attribute", name, "ignored: no such sub-attribute")
 	}
 	if nothing(m) && (!d.patch || a.MultiValued) {
 		return nil, nil
 	}
 	return m, nil
+}
+
+// says reports whether a value of a name that is not known says anything.
+func says(raw any) bool {
+	switch raw := raw.(type) {
+	case nil:
+		return false
+	case string:
+		return raw != ""
+	case []any:
+		return len(raw) > 0
+	}
+	return true
 }
 
 // nothing reports whether all values of a complex value are unassigned.
@@ -305,7 +542,7 @@ func nothing(m map[string]any) bool {
 	return true
 }
 
-// subOf finds the sub-attribute a member stands for; nil when it is ignored.
+// subOf finds the sub-attribute a member stands for; nil when none.
 func (d *reader) subOf(a *Attribute, at AttrPath, name string, o object) (*Attribute, error) {
 	if sub := a.Sub(name); sub != nil {
 		return sub, nil
@@ -321,7 +558,6 @@ func (d *reader) subOf(a *Attribute, at AttrPath, name string, o object) (*Attri
 			return display, nil
 		}
 	}
-	d.fix("unknown-attribute", full.String(), "ignored: no such sub-attribute")
 	return nil, nil
 }
 
@@ -340,9 +576,12 @@ func (d *reader) textForComplex(a *Attribute, at AttrPath, s string) (any, error
 }
 
 // expand takes apart a value that is a JSON text, as Entra sends app roles:
-// {"value":"{\"id\":…,\"value\":\"Admin\",\"displayName\":\"Admin\"}"}.
+// {"value":"{\"id\":…,\"value\":\"Admin\",\"displayName\":\"Admin\"}"}. Other
+// attributes with a value, such as the manager, come so as well; a member's id
+// is never looked for in a text.
 func (d *reader) expand(a *Attribute, at AttrPath, o object) object {
-	if d.mode == Strict || a.Sub("display") == nil || a.Sub("value") == nil {
+	sub := a.Sub("value")
+	if d.mode == Strict || sub == nil || sub.Type != String || exactForm(sub, AttrPath{at.URN, at.Name, sub.Name}) {
 		return o
 	}
 	raw, _ := o.get("value")
@@ -355,9 +594,11 @@ func (d *reader) expand(a *Attribute, at AttrPath, o object) object {
 	if err != nil || !ok {
 		return o // a text that merely begins with a brace is a value like any other
 	}
-	value, display := textOf(fields, "value"), textOf(fields, "displayName")
-	if display == "" {
-		display = textOf(fields, "display")
+	value, display := textOf(fields, "value"), ""
+	if a.Sub("display") != nil {
+		if display = textOf(fields, "displayName"); display == "" {
+			display = textOf(fields, "display")
+		}
 	}
 	if value == "" {
 		value = display // Entra's default role has no value of its own

@@ -6,10 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/provision"
@@ -30,6 +34,7 @@ type Client struct {
 	http      *http.Client
 	now       func() time.Time
 	newID     func() string
+	slash     [2]atomic.Bool // the application wants a slash at the end of /Users, of /Users/{id}
 }
 
 // Options of a client; all are required.
@@ -79,21 +84,77 @@ func hasFlag(query, flag string) bool {
 	return false
 }
 
-// Test asks for an account that cannot exist: its first matching attribute is a
-// random GUID. It proves the address, the token and that filters are answered.
-func (c *Client) Test(ctx context.Context, matchPath string) error {
-	found, err := c.Find(ctx, matchPath, c.newID())
-	if err != nil {
-		return explainTest(err)
+// Test searches for an account that cannot exist: the attribute at path is a
+// random value, a GUID if it is a string. It proves the address, the token, and that
+// the application can search by this attribute.
+func (c *Client) Test(ctx context.Context, path string, t provision.AttributeType) error {
+	value, ok := c.random(t)
+	if !ok {
+		return unsearchable(path, fmt.Sprintf("%s is True or False, so that no search by it can find one account.", path))
 	}
-	if len(found) > 0 {
-		return &provision.TargetError{
-			Kind: provision.Incompatible, Code: codeIncompatible, Status: http.StatusOK, Request: "GET /Users",
-			Detail: fmt.Sprintf("The application answered a search by %s for a random value with %d accounts.", matchPath, len(found)),
-			Advice: "It ignores filters, so people cannot be told apart. Choose another matching attribute, or have the application's SCIM endpoint corrected.",
+	found, err := c.Find(ctx, path, value)
+	var te *provision.TargetError
+	switch {
+	case err == nil && len(found) == 0:
+		return nil
+	case err == nil:
+		return ignored(path, int64(len(found)))
+	case !errors.As(err, &te):
+		return err
+	case te.Kind == provision.Permanent && te.Status != http.StatusForbidden:
+		if te.Code == codeDuplicate {
+			return ignored(path, 0)
 		}
+		e := unsearchable(path, fmt.Sprintf("The application cannot be searched by %s. It answered %d and said: %s", path, te.Status, te.Detail))
+		e.Status, e.Request = te.Status, te.Request
+		return e
+	case te.Status == http.StatusNotFound && c.lists(ctx):
+		e := unsearchable(path, fmt.Sprintf("The application answers a search by %s that finds nobody with 404.", path))
+		e.Status, e.Request = te.Status, te.Request
+		e.Advice = "The Tenant URL is right: the application lists its accounts there. A search that finds nobody must be answered with 200 and an empty list (RFC 7644 §3.4.2). Have the application's SCIM endpoint corrected."
+		return e
 	}
-	return nil
+	return explainTest(err)
+}
+
+// random is a value that no account has; false if the type has too few values.
+func (c *Client) random(t provision.AttributeType) (any, bool) {
+	id := c.newID()
+	switch t {
+	case provision.TypeBoolean:
+		return nil, false
+	case provision.TypeInteger:
+		h := fnv.New64a()
+		_, _ = io.WriteString(h, id)
+		return int64(h.Sum64()>>12) | 1<<50, true // exact in JavaScript too
+	case provision.TypeDateTime:
+		h := fnv.New32a()
+		_, _ = io.WriteString(h, id)
+		return time.Unix(-int64(h.Sum32()), 0).UTC().Format(time.RFC3339), true
+	}
+	return id, true
+}
+
+// lists says whether the application lists its accounts, without a filter.
+func (c *Client) lists(ctx context.Context) bool {
+	a, err := c.do(ctx, http.MethodGet, "/Users", "startIndex=1&count=1", nil)
+	return err == nil && a.ok() && a.isList()
+}
+
+func ignored(path string, n int64) *provision.TargetError {
+	with := "accounts"
+	if n > 0 {
+		with = accounts(n)
+	}
+	return unsearchable(path, fmt.Sprintf("The application ignores filters by %s: it answered a search for a random value with %s.", path, with))
+}
+
+// unsearchable is a matching attribute that nobody can be found by.
+func unsearchable(path, detail string) *provision.TargetError {
+	return &provision.TargetError{
+		Kind: provision.Unsearchable, Code: codeIncompatible, Status: http.StatusOK, Request: "GET /Users", Detail: detail,
+		Advice: fmt.Sprintf("Clear the matching precedence of %s in the mapping and match by another attribute, or have the application's SCIM endpoint corrected.", path),
+	}
 }
 
 // Find returns the accounts whose attribute at path equals value.
@@ -113,21 +174,24 @@ func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.
 		return nil, a.incompatible("answered a search with something that is not a SCIM list")
 	}
 	total, _ := list.TotalResults.Int64()
+	var named int
 	var found []provision.TargetObject
 	if list.Resources != nil {
-		if found, err = decodeObjects(*list.Resources); err != nil {
+		if found, named, err = decodeObjects(*list.Resources); err != nil {
 			return nil, a.incompatible(err.Error())
 		}
 	}
 	switch {
-	case total > 1 && len(found) < 2:
+	case total > 0 && named == 0:
+		te := unsearchable(path, fmt.Sprintf("The application counts %s in its answer to a search by %s but names none of them.", accounts(total), path))
+		te.Advice = "Its totalResults must count the accounts that the filter finds, not all accounts. Have the application's SCIM endpoint corrected."
+		return nil, te
+	case total > int64(named) && len(found) < 2:
 		return nil, &provision.TargetError{
-			Kind: provision.Permanent, Code: "DuplicateTargetEntries", Status: a.status, Request: a.request,
-			Detail: fmt.Sprintf("The application has %d accounts with this %s.", total, path),
-			Advice: "Correct the accounts at the application so that one is left, or match by another attribute.",
+			Kind: provision.Permanent, Code: codeDuplicate, Status: a.status, Request: a.request,
+			Detail: fmt.Sprintf("The application counts %s in its answer to a search by %s but names only one. Nothing was done.", accounts(total), path),
+			Advice: "If there are several, correct the accounts at the application so that one is left, or match by another attribute. If there is one, its totalResults is wrong: have the application's SCIM endpoint corrected.",
 		}
-	case total == 1 && len(found) == 0:
-		return nil, a.incompatible("counts one account in its answer to a search but does not name it")
 	}
 	return found, nil
 }
@@ -149,6 +213,9 @@ func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, er
 	if err != nil {
 		return provision.TargetObject{}, a.incompatible(err.Error())
 	}
+	if !strings.EqualFold(o.ID, id) {
+		return provision.TargetObject{}, a.incompatible(fmt.Sprintf("was asked for the account %s and answered with %s", id, o.ID))
+	}
 	return o, nil
 }
 
@@ -165,13 +232,7 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 	if !a.ok() {
 		return provision.TargetObject{}, a.problem()
 	}
-	o, err := decodeObject(a.body)
-	if err != nil {
-		te := a.incompatible(err.Error())
-		te.Sent = true
-		return provision.TargetObject{}, te
-	}
-	return o, nil
+	return c.created(ctx, a)
 }
 
 // Patch changes the named attributes and no others.
@@ -191,10 +252,11 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 	if !a.ok() {
 		return a.problem()
 	}
-	return nil
+	return a.contradicts(id, changes)
 }
 
-// Delete removes an account. One that is gone already is no error.
+// Delete removes an account. One that is gone already is no error, if the
+// application itself says so.
 func (c *Client) Delete(ctx context.Context, id string) error {
 	path, err := userPath(id)
 	if err != nil {
@@ -204,8 +266,13 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if !a.ok() && a.status != http.StatusNotFound {
+	switch {
+	case a.status == http.StatusNotFound && a.isError():
+		return nil
+	case !a.ok():
 		return a.problem()
+	case a.isPage() || a.isError() || a.isList():
+		return a.notBelieved("a DELETE")
 	}
 	return nil
 }
@@ -223,10 +290,26 @@ func userPath(id string) (string, error) {
 }
 
 // do sends one request. Its error is a *provision.TargetError for a request that
-// got no answer; any answer at all is returned.
+// got no answer; any answer at all is returned. An application that redirects to the
+// same address with a slash at the end is asked there, from then on at once.
 func (c *Client) do(ctx context.Context, method, path, query string, body []byte) (answer, error) {
+	slash := &c.slash[0]
+	if path != "/Users" {
+		slash = &c.slash[1]
+	}
+	with := slash.Load()
+	a, err := c.send(ctx, method, path, query, with, body)
+	if err != nil || with || !a.wantsSlash() {
+		return a, err
+	}
+	slash.Store(true)
+	return c.send(ctx, method, path, query, true, body)
+}
+
+func (c *Client) send(ctx context.Context, method, path, query string, slash bool, body []byte) (answer, error) {
 	request := method + " " + path
-	r, err := http.NewRequestWithContext(ctx, method, c.url(path, query), bytes.NewReader(body))
+	to := c.url(path, query, slash)
+	r, err := http.NewRequestWithContext(ctx, method, to, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, unreachable(request, err)
 	}
@@ -251,6 +334,9 @@ func (c *Client) do(ctx context.Context, method, path, query string, body []byte
 	}
 	return answer{
 		request:    request,
+		url:        r.URL,
+		path:       path,
+		flags:      c.flags,
 		status:     resp.StatusCode,
 		header:     resp.Header,
 		body:       bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")),
@@ -258,8 +344,11 @@ func (c *Client) do(ctx context.Context, method, path, query string, body []byte
 	}, nil
 }
 
-func (c *Client) url(path, query string) string {
+func (c *Client) url(path, query string, slash bool) string {
 	u := c.base + path
+	if slash {
+		u += "/"
+	}
 	switch {
 	case c.flags != "" && query != "":
 		return u + "?" + c.flags + "&" + query
@@ -272,7 +361,10 @@ func (c *Client) url(path, query string) string {
 // answer is what came back. Any content type is read: some servers label SCIM as
 // text/json or forget the label.
 type answer struct {
-	request    string
+	request    string   // method and path below the Tenant URL
+	url        *url.URL // where the request went
+	path       string   // below the Tenant URL
+	flags      string   // of the Tenant URL
 	status     int
 	header     http.Header
 	body       []byte
@@ -281,20 +373,31 @@ type answer struct {
 
 func (a answer) ok() bool { return a.status >= 200 && a.status < 300 }
 
-func decodeObjects(raw json.RawMessage) ([]provision.TargetObject, error) {
+func accounts(n int64) string {
+	if n == 1 {
+		return "one account"
+	}
+	return fmt.Sprintf("%d accounts", n)
+}
+
+// decodeObjects reads the Resources of a list: each account once, and how many
+// entries there are. Some applications name an account twice, once for each of its
+// values that a filter finds.
+func decodeObjects(raw json.RawMessage) (found []provision.TargetObject, entries int, err error) {
 	var parts []json.RawMessage
 	if err := json.Unmarshal(raw, &parts); err != nil {
-		return nil, errors.New("answered a search with Resources that are not a list")
+		return nil, 0, errors.New("answered a search with Resources that are not a list")
 	}
-	found := make([]provision.TargetObject, 0, len(parts))
 	for _, part := range parts {
 		o, err := decodeObject(part)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		found = append(found, o)
+		if !slices.ContainsFunc(found, func(f provision.TargetObject) bool { return f.ID == o.ID }) {
+			found = append(found, o)
+		}
 	}
-	return found, nil
+	return found, len(parts), nil
 }
 
 func decodeObject(raw []byte) (provision.TargetObject, error) {
@@ -305,19 +408,45 @@ func decodeObject(raw []byte) (provision.TargetObject, error) {
 		return provision.TargetObject{}, errors.New("answered with something that is not a SCIM resource")
 	}
 	r := scim.Resource{}
-	for name, v := range doc {
-		id, ok := v.(string)
-		if ok && strings.EqualFold(name, "id") && (len(id) > maxID || strings.ContainsRune(id, 0)) {
-			return provision.TargetObject{}, fmt.Errorf("answered with a resource whose id is no text of at most %d bytes", maxID)
+	id := ""
+	for _, name := range slices.Sorted(maps.Keys(doc)) {
+		v := doc[name]
+		if !strings.EqualFold(name, "id") {
+			r[withoutNUL(name)] = plain(v)
+			continue
 		}
-		r[withoutNUL(name)] = plain(v)
-	}
-	for name, v := range r {
-		if id, ok := v.(string); ok && id != "" && strings.EqualFold(name, "id") {
-			return provision.TargetObject{ID: id, Resource: r}, nil
+		text, err := readID(v)
+		if err != nil {
+			return provision.TargetObject{}, err
+		}
+		if id == "" || text != "" && name == "id" {
+			id = text
 		}
 	}
-	return provision.TargetObject{}, errors.New("answered with a resource that has no id")
+	if id == "" {
+		return provision.TargetObject{}, errors.New("answered with a resource that has no id")
+	}
+	r["id"] = id
+	return provision.TargetObject{ID: id, Resource: r}, nil
+}
+
+// readID reads an id, "" if there is none. RFC 7643 §3.1 makes it a string; many
+// applications send the number of a row, which is taken digit by digit.
+func readID(v any) (string, error) {
+	id, isText := v.(string)
+	if n, ok := v.(json.Number); ok {
+		if id = n.String(); strings.ContainsAny(id, ".eE") {
+			return "", fmt.Errorf("answered with a resource whose id is the number %s: an id must be a string or a whole number", shorten(id, 40))
+		}
+		isText = true
+	}
+	if v != nil && !isText {
+		return "", errors.New("answered with a resource whose id is neither a string nor a whole number")
+	}
+	if len(id) > maxID || strings.ContainsRune(id, 0) {
+		return "", fmt.Errorf("answered with a resource whose id is longer than %d bytes or contains a NUL", maxID)
+	}
+	return id, nil
 }
 
 // maxID bounds the ids of accounts, which are remembered and looked up, in bytes.
@@ -344,6 +473,9 @@ func plain(v any) any {
 	case json.Number:
 		if n, err := v.Int64(); err == nil {
 			return n
+		}
+		if !strings.ContainsAny(v.String(), ".eE") {
+			return v.String() // too large: every digit counts
 		}
 		f, err := v.Float64()
 		if err != nil {

@@ -86,7 +86,7 @@ func TestConnection(t *testing.T) {
 	t.Run("asks_for_a_random_guid_by_the_first_matching_attribute", func(t *testing.T) {
 		t.Parallel()
 		x := newExchange(t, 200, emptyList)
-		if err := open(t, x.URL+"/c/acme/auth/scim/v2", "s3cret").Test(t.Context(), "userName"); err != nil {
+		if err := open(t, x.URL+"/c/acme/auth/scim/v2", "s3cret").Test(t.Context(), "userName", provision.TypeString); err != nil {
 			t.Fatal(err)
 		}
 		if want := "GET /c/acme/auth/scim/v2/Users?filter=userName+eq+%22" + guid + "%22"; x.request != want {
@@ -112,7 +112,7 @@ func TestConnection(t *testing.T) {
 			"/#fragment":                 "/scim/Users?" + filter,
 		} {
 			x := newExchange(t, 200, emptyList)
-			if err := open(t, x.URL+"/scim"+suffix, "").Test(t.Context(), "userName"); err != nil {
+			if err := open(t, x.URL+"/scim"+suffix, "").Test(t.Context(), "userName", provision.TypeString); err != nil {
 				t.Fatal(err)
 			}
 			if x.request != "GET "+want {
@@ -165,7 +165,7 @@ func TestConnection(t *testing.T) {
 				[]string{"not a SCIM list"},
 			},
 			"filters_ignored": {
-				200, "application/json", `{"totalResults":2,"Resources":[{"id":"1"},{"id":"2"}]}`, provision.Incompatible,
+				200, "application/json", `{"totalResults":2,"Resources":[{"id":"1"},{"id":"2"}]}`, provision.Unsearchable,
 				"SystemForCrossDomainIdentityManagementServiceIncompatible",
 				[]string{"ignores filters"},
 			},
@@ -178,7 +178,7 @@ func TestConnection(t *testing.T) {
 				t.Parallel()
 				x := newExchange(t, tt.status, tt.answer)
 				x.kind = tt.kind
-				te := problem(t, open(t, x.URL, "").Test(t.Context(), "userName"))
+				te := problem(t, open(t, x.URL, "").Test(t.Context(), "userName", provision.TypeString))
 				if te.Kind != tt.want || te.Code != tt.code || te.Status != tt.status || te.Request != "GET /Users" {
 					t.Errorf("got %+v, want %s %s", te, tt.want, tt.code)
 				}
@@ -226,7 +226,7 @@ func TestConnection(t *testing.T) {
 				if tt.url == slow.URL {
 					timeout = 300 * time.Millisecond
 				}
-				te := problem(t, openWith(t, tt.url, "", outbound.Options{AllowLoopback: true, Timeout: timeout}).Test(t.Context(), "userName"))
+				te := problem(t, openWith(t, tt.url, "", outbound.Options{AllowLoopback: true, Timeout: timeout}).Test(t.Context(), "userName", provision.TypeString))
 				if te.Kind != tt.kind || !strings.Contains(te.Words(), tt.words) {
 					t.Errorf("got %s %q, want %s with %q", te.Kind, te.Words(), tt.kind, tt.words)
 				}
@@ -305,7 +305,7 @@ func TestFind(t *testing.T) {
 		t.Parallel()
 		for _, answer := range []string{
 			"", "null", "[]", `"x"`, `{"id":"7","userName":"ada"}`, `{"totalResults":1,"Resources":[{"userName":"ada"}]}`,
-			`{"totalResults":1,"Resources":{}}`, `{"totalResults":1,"Resources":[]}`, `{"totalResults":1,"Resources":[null]}`, `{"totalResults":1,"Resources":[{"id":7}]}`,
+			`{"totalResults":1,"Resources":{}}`, `{"totalResults":1,"Resources":[null]}`, `{"totalResults":1,"Resources":[{"id":7.5}]}`,
 		} {
 			x := newExchange(t, 200, answer)
 			_, err := open(t, x.URL, "").Find(t.Context(), "userName", "ada")
@@ -358,7 +358,7 @@ func TestAccounts(t *testing.T) {
 	})
 	t.Run("an_account_that_is_gone_is_deleted", func(t *testing.T) {
 		t.Parallel()
-		x := newExchange(t, 404, `{"detail":"gone"}`)
+		x := newExchange(t, 404, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"404"}`)
 		if err := open(t, x.URL, "").Delete(t.Context(), "7"); err != nil {
 			t.Error(err)
 		}
@@ -567,13 +567,11 @@ func TestProblems(t *testing.T) {
 
 func TestIDsThatCannotBeKept(t *testing.T) {
 	t.Parallel()
-	for name, id := range map[string]string{"NUL": `a\u0000b`, "a_megabyte": strings.Repeat("x", 1<<20), "nothing": "", "a_number": `7`} {
+	for name, id := range map[string]string{"NUL": `a\u0000b`, "a_megabyte": strings.Repeat("x", 1<<20), "nothing": "", "a_fraction": `7.5`, "a_boolean": `true`} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			x := newExchange(t, http.StatusOK, `{"totalResults":1,"Resources":[{"id":"`+id+`","userName":"ada"}]}`)
-			if name == "a_number" {
-				x.answer = strings.ReplaceAll(x.answer, `"7"`, `7`)
-			}
+			x.answer = strings.NewReplacer(`"7.5"`, `7.5`, `"true"`, `true`).Replace(x.answer)
 			_, err := open(t, x.URL, "t").Find(t.Context(), "userName", "ada")
 			if te := problem(t, err); te.Kind != provision.Incompatible || !strings.Contains(te.Detail, "id") {
 				t.Errorf("got %+v", te)

@@ -106,7 +106,7 @@ func FuzzAnswer(f *testing.F) {
 				t.Errorf("%s: come again in %s", what, refused.RetryAfter)
 			}
 		}
-		check("test", c.Test(t.Context(), "userName"))
+		check("test", c.Test(t.Context(), "userName", provision.TypeString))
 		found, err := c.Find(t.Context(), `emails[type eq "work"].value`, "ada@x")
 		check("find", err)
 		for _, o := range found {

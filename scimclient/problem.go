@@ -29,6 +29,7 @@ const (
 	codeIncompatible = "SystemForCrossDomainIdentityManagementServiceIncompatible"
 	codeProtocol     = "WebExceptionProtocolError"
 	codeTimeout      = "Timeout"
+	codeDuplicate    = "DuplicateTargetEntries"
 )
 
 // maxRetryAfter caps what an application may ask for: beyond it the job looks
@@ -50,9 +51,16 @@ func (a answer) problem() *provision.TargetError {
 	case s == http.StatusForbidden:
 		te.Kind, te.Code = provision.Permanent, "InsufficientRights"
 		te.Advice = "The application does not let this token do this. Read its message and correct it there."
-	case s == http.StatusNotFound && a.onUser():
+	case s == http.StatusNotFound && a.onUser() && (a.isError() || len(a.text()) == 0):
 		te.Kind, te.Code = provision.NotFound, "InvalidAnchor"
-		te.Advice = "The account was removed at the application. Restart provisioning to look for another one."
+		te.Advice = "The account is not there any more. It is looked for by its matching attributes."
+	case s == http.StatusNotFound && a.onUser():
+		// Something in front of the application, or a deployment, answers like this too.
+		te.Kind, te.Code = provision.Transient, "NotFoundWithoutProof"
+		te.Advice = "This is not SCIM's answer for an account that is gone, so the account is kept and this is tried again."
+	case s == http.StatusNotFound && a.isError():
+		te.Kind, te.Code = provision.Incompatible, codeIncompatible
+		te.Advice = "Check the path of the Tenant URL: it ends where /Users begins. If the path is right, the application answers 404 to a search that finds nobody; it must answer 200 with an empty list."
 	case s == http.StatusNotFound:
 		te.Kind, te.Code = provision.Incompatible, codeIncompatible
 		te.Advice = "Check the path of the Tenant URL: it ends where /Users begins."
@@ -71,8 +79,7 @@ func (a answer) problem() *provision.TargetError {
 		te.Advice = "The application has a problem of its own. This is tried again."
 	case s >= 300 && s < 400:
 		te.Kind, te.Code = provision.Incompatible, codeIncompatible
-		te.Detail = fmt.Sprintf("The application redirects to %q; redirects are not followed.", a.header.Get("Location"))
-		te.Advice = "Enter the final address as Tenant URL."
+		te.Detail, te.Advice = a.redirect()
 	default:
 		te.Kind, te.Code = provision.Permanent, "UnprocessableEntity"
 		te.Advice = "The application refuses these values. Correct the person in the directory or the mapping."

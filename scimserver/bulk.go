@@ -103,7 +103,15 @@ func (x *exchange) parseBulk(body []byte) (*bulk, error) {
 	}
 	b := &bulk{exchange: x, byBulkID: map[string]*operation{}, waiting: map[*operation][]*operation{}}
 	if text, sent := members["failonerrors"]; sent && string(text) != "null" {
-		if err := json.Unmarshal(text, &b.failOnErrors); err != nil {
+		number, fixed := text, false
+		if word := ""; x.mode == scim.Lenient && json.Unmarshal(text, &word) == nil {
+			number, fixed = json.RawMessage(strings.TrimSpace(word)), true
+		}
+		err := json.Unmarshal(number, &b.failOnErrors)
+		if err == nil && fixed {
+			x.fixed([]scim.Fix{{Code: "text-number", Path: "failOnErrors", Text: clip(string(text)) + " read as a number"}})
+		}
+		if err != nil {
 			return nil, scim.InvalidValue("failOnErrors is %s, which is not a whole number.", clip(string(text)))
 		}
 	}

@@ -23,7 +23,7 @@ func (x *exchange) decodeGroup(members *roster.MemberList) (scim.Resource, error
 		return nil, err
 	}
 	counted := &counter{Reader: in}
-	doc, _, fixes, err := scim.DecodeStream(x.rt, counted, x.mode, scim.Stream{Name: "members", Each: func(value any) error {
+	doc, _, fixes, err := scim.DecodeStream(x.rt, counted, x.mode, scim.Stream{Name: "members", New: x.method == http.MethodPost, Each: func(value any) error {
 		if m, ok := value.(map[string]any); ok {
 			id, _ := m["value"].(string)
 			members.Add(strings.Clone(id))
@@ -58,19 +58,22 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // memberWriter writes the members of a group one by one.
 type memberWriter struct {
-	at               func(roster.Kind) string // where resources of a kind are, with a slash at its end
-	value, ref, kind bool                     // which sub-attributes are wanted
+	at                        func(roster.Kind) string // where resources of a kind are, with a slash at its end
+	value, ref, kind, display bool                     // which sub-attributes are wanted
 }
 
 // all writes the attribute members, or nothing for a group without members.
 func (m memberWriter) all(w *bufio.Writer, members iter.Seq2[roster.Member, error]) error {
-	if !m.value && !m.ref && !m.kind {
+	if !m.value && !m.ref && !m.kind && !m.display {
 		return nil
 	}
 	n := 0
 	for member, err := range members {
 		if err != nil {
 			return err
+		}
+		if !m.value && !m.ref && !m.kind && member.Display == "" {
+			continue // only names are wanted, and it has none
 		}
 		if n == 0 {
 			w.WriteString(`,"members":[`) //nolint:errcheck // bufio keeps the error until Flush
@@ -100,6 +103,10 @@ func (m memberWriter) one(w *bufio.Writer, member roster.Member) error {
 	}
 	if m.kind {
 		text = scim.AppendString(append(append(text, open), `"type":`...), string(member.Kind))
+		open = ','
+	}
+	if m.display && member.Display != "" {
+		text = scim.AppendString(append(append(text, open), `"display":`...), member.Display)
 	}
 	_, err := w.Write(append(text, '}'))
 	return err

@@ -18,6 +18,7 @@ const (
 // query is what a client may ask about resources, from a URL or from the body of a .search.
 type query struct {
 	filter     string
+	spaced     string // the filter with a blank for each plus sign, where it may be meant so
 	hasFilter  bool
 	startIndex int
 	count      int
@@ -48,7 +49,7 @@ func parseQuery(raw string) (query, error) {
 			continue
 		}
 		key = strings.ToLower(key)
-		text, err := url.QueryUnescape(value)
+		text, spaced, err := plusRead(value)
 		if err != nil && isParameter(key) {
 			return q, scim.BadRequest("The parameter %s holds an escape that cannot be read.", key)
 		}
@@ -56,12 +57,29 @@ func parseQuery(raw string) (query, error) {
 			return q, scim.BadRequest("The parameter %s is given twice.", key)
 		}
 		seen[key] = true
+		if key != "filter" && key != "cursor" && spaced != "" {
+			text = spaced // no name of an attribute has a plus sign
+		}
 		if err := q.set(key, text); err != nil {
 			return q, err
+		}
+		if key == "filter" {
+			q.spaced = spaced
 		}
 	}
 	q.plainNames()
 	return q, nil
+}
+
+// plusRead reads the value of a parameter. Who writes a blank as %20 means a plus sign by "+" (RFC 3986), who has none means a
+// blank (the form encoding of HTML). Where both stand, it is a plus sign first, and spaced has a blank for it.
+func plusRead(value string) (text, spaced string, err error) {
+	form, err := url.QueryUnescape(value)
+	if err != nil || !strings.Contains(value, "+") || !strings.Contains(value, "%20") {
+		return form, "", err
+	}
+	text, err = url.PathUnescape(value)
+	return text, form, err
 }
 
 func isParameter(key string) bool {
@@ -198,6 +216,9 @@ func (q *query) parseFilterWith(parse filterParser, rt *scim.ResourceType, mode 
 		return nil, nil, scim.InvalidFilter("The filter is empty; leave the parameter out to list everything.")
 	}
 	f, fixes, err := parse(rt, q.filter, mode)
+	if err != nil && q.spaced != "" {
+		f, fixes, err = parse(rt, q.spaced, mode)
+	}
 	if err != nil {
 		return nil, fixes, err
 	}

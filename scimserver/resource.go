@@ -2,6 +2,7 @@ package scimserver
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -71,11 +72,11 @@ func (x *exchange) replace() (answer, error) {
 	x.row.Subject = x.id()
 	v, err := x.view()
 	if err != nil {
-		return answer{}, err
+		return answer{}, x.missingFirst(err)
 	}
 	doc, members, err := x.decode(scim.Decode)
 	if err != nil {
-		return answer{}, err
+		return answer{}, x.missingFirst(err)
 	}
 	by, err := v.conditional(always(http.StatusOK))
 	if err != nil {
@@ -99,7 +100,7 @@ func (x *exchange) patch() (answer, error) {
 	x.row.Subject = x.id()
 	v, err := x.view()
 	if err != nil {
-		return answer{}, err
+		return answer{}, x.missingFirst(err)
 	}
 	text, err := x.readBody(MaxBody)
 	if err != nil {
@@ -107,20 +108,22 @@ func (x *exchange) patch() (answer, error) {
 	}
 	patch, fixes, err := scim.DecodePatch(x.rt, text, x.mode)
 	x.fixed(fixes)
-	if err != nil {
-		return answer{}, err
+	if err == nil {
+		err = x.selects(patch)
 	}
-	for _, op := range patch.Operations {
-		if op.Path.Filter != nil && slices.ContainsFunc(scim.Paths(op.Path.Filter), func(p scim.AttrPath) bool {
-			return addressOnly(x.rt, scim.AttrPath{URN: op.Path.URN, Name: op.Path.Name, Sub: p.Name})
-		}) {
-			return answer{}, scim.InvalidPath("%s selects by an address, which is made for each answer; select by value.", op.Path)
+	if err != nil {
+		return answer{}, x.missingFirst(err)
+	}
+	if patch.AsksShown() {
+		if err := x.compareWithShown(patch); err != nil {
+			return answer{}, err
 		}
 	}
 	by, err := v.conditional(v.patched)
 	if err != nil {
 		return answer{}, err
 	}
+	by.At = func(kind roster.Kind, id string) string { return v.at(kind) + id }
 	by.CountMembers = smallGroup + 1
 	out, err := x.roster.Patch(x.ctx, x.kind(), x.id(), patch, by)
 	if err != nil {
@@ -130,6 +133,70 @@ func (x *exchange) patch() (answer, error) {
 		return answer{status: http.StatusNoContent, location: x.locationOf(x.rt, out.Document.ID), etag: roster.ETag(out.Document.Version, nil)}, nil
 	}
 	return v.one(http.StatusOK, out.Document)
+}
+
+// selects refuses a PATCH whose filters ask for what is nowhere stored: they could never match.
+func (x *exchange) selects(patch *scim.Patch) error {
+	for _, op := range patch.Operations {
+		if op.Path.Filter == nil {
+			continue
+		}
+		for _, p := range scim.Paths(op.Path.Filter) {
+			at := scim.AttrPath{URN: op.Path.URN, Name: op.Path.Name, Sub: p.Name}
+			if addressOnly(x.rt, at) {
+				return scim.InvalidPath("%s selects by an address, which is made for each answer; select by value.", op.Path)
+			}
+			if x.rt.NeverSet(at) {
+				return scim.InvalidPath("%s selects by %s, which nothing here has: a client cannot set it, and neither does this server.", op.Path, at)
+			}
+		}
+	}
+	return nil
+}
+
+// compareWithShown tells a patch how a GET shows the resource, with groups and without: a readOnly value that is the same is
+// no change.
+func (x *exchange) compareWithShown(patch *scim.Patch) error {
+	all := newQuery()
+	without := newQuery()
+	without.excluded = []string{"groups"}
+	var shown []scim.Resource
+	for _, q := range []query{all, without} {
+		v, err := x.viewOf(x.rt, q)
+		if err != nil {
+			return err
+		}
+		doc, groups, err := v.read()
+		if err != nil {
+			return err
+		}
+		texts, err := v.renderWith(map[string][]roster.Membership{doc.ID: groups}, doc)
+		if err != nil {
+			return err
+		}
+		r, err := scim.Parse(texts[0])
+		if err != nil {
+			return fmt.Errorf("read shown %s %s: %w", x.rt.Name, doc.ID, err)
+		}
+		if shown = append(shown, r); x.kind() != roster.User {
+			break
+		}
+	}
+	patch.Shown(shown...)
+	return nil
+}
+
+// missingFirst is the error of a request that is wrong: 404 where the resource does not exist, whatever else is wrong with it.
+func (x *exchange) missingFirst(err error) error {
+	var e *scim.Error
+	if !errors.As(err, &e) || e.Status != http.StatusBadRequest {
+		return err
+	}
+	var gone *scim.Error
+	if _, missing := x.roster.Get(x.ctx, x.kind(), x.id()); errors.As(missing, &gone) && gone.Status == http.StatusNotFound {
+		return missing
+	}
+	return err
 }
 
 // smallGroup is how many members a group may have to be sent whole in answer to a PATCH.

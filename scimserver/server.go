@@ -123,7 +123,11 @@ func (x *exchange) authenticate() error {
 	var err error
 	x.row.TokenLast4 = last4(bearer)
 	x.site, x.token, err = x.Sites.Authenticate(x.ctx, x.place.site, bearer)
+	var ended *site.EndedError
 	switch {
+	case errors.As(err, &ended):
+		x.row.TokenID, x.row.TokenLast4 = ended.Token.ID, ended.Token.Last4
+		return unauthorized(`Bearer realm="SCIM", error="invalid_token"`)
 	case errors.Is(err, site.ErrUnauthorized):
 		return unauthorized(`Bearer realm="SCIM", error="invalid_token"`)
 	case errors.Is(err, site.ErrSCIMOff):

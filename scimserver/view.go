@@ -137,8 +137,9 @@ func (v view) write(w *bufio.Writer, doc roster.Document, text []byte) error {
 			return user
 		},
 		value: v.show.Wants("members.value"), ref: v.show.Wants("members.$ref"), kind: v.show.Wants("members.type"),
+		display: v.show.Wants("members.display"),
 	}
-	if err := m.all(w, v.roster.Members(v.r.Context(), doc.ID)); err != nil {
+	if err := m.all(w, v.roster.Members(v.r.Context(), doc.ID, m.display)); err != nil {
 		return err
 	}
 	w.Write(text[at:]) //nolint:errcheck // see above

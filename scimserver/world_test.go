@@ -313,7 +313,7 @@ func (w *world) holdsOf(open site.Site) []string {
 func (w *world) membersOf(people *roster.Roster, group string) string {
 	w.t.Helper()
 	var ids []string
-	for m, err := range people.Members(w.ctx(), group) {
+	for m, err := range people.Members(w.ctx(), group, false) {
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -161,6 +162,16 @@ func (s Directories) Users(ctx context.Context, d directory.ID, q directory.User
 		return err
 	})
 	return all, err
+}
+
+// CountFound counts the users that a query selects, whatever its Limit.
+func (s Directories) CountFound(ctx context.Context, d directory.ID, q directory.UserQuery) (n int, err error) {
+	q.After, q.Limit = directory.Cursor{}, math.MaxInt32
+	query, args := userQuery(d, q)
+	err = s.view(ctx, d, func(t directoryTx) error {
+		return t.tx.QueryRow(ctx, "select count(*) from ("+query+") found", args...).Scan(&n)
+	})
+	return n, err
 }
 
 // userQuery puts the query's conditions together; only bound values come from outside.

@@ -224,6 +224,8 @@ func (n narrower) compare(c scim.Compare) narrowing {
 		}
 	case n.kind == roster.Group && path == members && isText && op == scim.Eq:
 		return n.member("m.group_id", "m.member", text)
+	case n.kind == roster.Group && path == memberNames && isText && op == scim.Eq && text != "":
+		return n.memberNamed(text)
 	}
 	if column, indexed := textColumn(n.kind, path.Name); indexed && path.Sub == "" && isText {
 		return compareText(column, op, text)
@@ -235,6 +237,8 @@ var (
 	emails  = scim.AttrPath{Name: "emails", Sub: "value"}
 	members = scim.AttrPath{Name: "members", Sub: "value"}
 	groups  = scim.AttrPath{Name: "groups", Sub: "value"}
+
+	memberNames = scim.AttrPath{Name: "members", Sub: "display"}
 )
 
 // compareUser narrows by what only users have.
@@ -265,6 +269,20 @@ func (n narrower) member(wanted, known, id string) narrowing {
 		args:      []any{n.site, scim.Fold(id)},
 		exact:     true,
 		skewed:    known == "m.group_id", // a group has any number of members
+		elsewhere: true,
+	}.found()
+}
+
+// memberNamed narrows by a row of membership of somebody with that displayName.
+func (n narrower) memberNamed(name string) narrowing {
+	return narrowing{
+		sql: `r.id in (
+			select m.group_id
+			from resource u
+			join membership m on m.site = u.site and m.member = u.id
+			where u.site = ? and u.kind in (?, ?) and u.display_name <> '' and u.display_name = ?)`,
+		args:      []any{n.site, string(roster.User), string(roster.Group), scim.Fold(name)},
+		exact:     true,
 		elsewhere: true,
 	}.found()
 }
@@ -543,7 +561,7 @@ func (n narrower) element(of scim.AttrPath, node scim.Node) narrowing {
 		switch {
 		case n.declared.paths[path] != "",
 			n.kind == roster.User && (path == emails || path == groups),
-			n.kind == roster.Group && path == members:
+			n.kind == roster.Group && (path == members || path == memberNames):
 			return n.compare(node)
 		}
 	}

@@ -111,6 +111,29 @@ func (s Leases) Held(ctx context.Context, kind, owner string) (keys []string, er
 	return keys, err
 }
 
+// HeldNow returns the keys of a kind that anybody holds, the one held longest from now first.
+func (s Leases) HeldNow(ctx context.Context, kind string) (keys []string, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		keys, err = collect(ctx, tx, scanText, `
+			select key
+			from lease
+			where kind = $1 and owner <> '' and until > $2
+			order by until desc, key`, kind, micros(s.DB.now()))
+		return err
+	})
+	return keys, err
+}
+
+// ForgetExpired removes the keys of a kind that nobody holds any longer.
+func (s Leases) ForgetExpired(ctx context.Context, kind string) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `
+			delete from lease
+			where kind = $1 and until <= $2`, kind, micros(tx.db.now()))
+		return err
+	})
+}
+
 // Epoch returns the number of the key's last claim, 0 when it was never claimed.
 func (s Leases) Epoch(ctx context.Context, kind, key string) (epoch int64, err error) {
 	err = s.DB.view(ctx, func(tx *Tx) error {

@@ -300,3 +300,32 @@ func TestOneOfManyClaimsSucceeds(t *testing.T) {
 		}
 	})
 }
+
+func TestHeldNowKnowsWhoLives(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx, l := t.Context(), store.Leases{DB: db}
+		for key, ttl := range map[string]time.Duration{"short": time.Minute, "long": time.Hour, "dead": -time.Minute} {
+			if _, err := l.Claim(ctx, "address", key, "me", ttl); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := l.Claim(ctx, "job", "other", "me", time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // forgetting those that are dead changes nothing about the others
+			if keys, err := l.HeldNow(ctx, "address"); err != nil || cmp.Diff(keys, []string{"long", "short"}) != "" {
+				t.Errorf("got %v, %v", keys, err)
+			}
+			if err := l.ForgetExpired(ctx, "address"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, err := l.Epoch(ctx, "address", "dead"); err != nil || n != 0 {
+			t.Errorf("the dead one is known still: %d, %v", n, err)
+		}
+		if keys, err := l.HeldNow(ctx, "job"); err != nil || cmp.Diff(keys, []string{"other"}) != "" {
+			t.Errorf("another kind: %v, %v", keys, err)
+		}
+	})
+}

@@ -18,7 +18,7 @@ import (
 type Provisioning struct{ DB *DB }
 
 const jobColumns = `directory, app, mode, tenant_url, secret, status, scope, schema_document,
-	version, revision, credentials, restarts, target_no, created, modified`
+	version, revision, credentials, restarts, target_no, created, modified, searches`
 
 // Job reads a job.
 func (s Provisioning) Job(ctx context.Context, k provision.Key) (j provision.Job, err error) {
@@ -54,10 +54,10 @@ func (s Provisioning) ListJobs(ctx context.Context, d directory.ID) (jobs []prov
 
 func scanJob(row scanner) (provision.Job, error) {
 	var j provision.Job
-	var secret, document string
+	var secret, document, searches string
 	var created, modified int64
 	err := row.Scan(&j.Key.Directory, &j.Key.App, &j.Mode, &j.TenantURL, &secret, &j.Status, &j.Scope, &document,
-		&j.Version, &j.Revision, &j.Credentials, &j.Restarts, &j.TargetNo, &created, &modified)
+		&j.Version, &j.Revision, &j.Credentials, &j.Restarts, &j.TargetNo, &created, &modified, &searches)
 	if err != nil {
 		return provision.Job{}, err
 	}
@@ -66,6 +66,11 @@ func scanJob(row scanner) (provision.Job, error) {
 	}
 	if j.Schema, err = provision.ParseSchema([]byte(document)); err != nil {
 		return provision.Job{}, fmt.Errorf("read schema of job %s: %w", j.Key, err)
+	}
+	if searches != "" {
+		if err := json.Unmarshal([]byte(searches), &j.Searches); err != nil {
+			return provision.Job{}, fmt.Errorf("read searches of job %s: %w", j.Key, err)
+		}
 	}
 	j.Created, j.Modified = fromMicros(created), fromMicros(modified)
 	return j, nil
@@ -77,14 +82,18 @@ func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Ev
 	if err != nil {
 		return err
 	}
+	searches, err := searchesText(j)
+	if err != nil {
+		return err
+	}
 	return s.DB.update(ctx, func(tx *Tx) error {
 		did, err := tx.changed(ctx, `
 			insert into job (`+jobColumns+`)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 			on conflict do nothing`,
 			string(j.Key.Directory), j.Key.App, string(j.Mode), j.TenantURL, base64.StdEncoding.EncodeToString(j.SealedSecret),
 			string(j.Status), string(j.Scope), string(document),
-			j.Version, j.Revision, j.Credentials, j.Restarts, j.TargetNo, micros(j.Created), micros(j.Modified))
+			j.Version, j.Revision, j.Credentials, j.Restarts, j.TargetNo, micros(j.Created), micros(j.Modified), searches)
 		if err != nil {
 			return err
 		}
@@ -103,9 +112,24 @@ func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Ev
 	})
 }
 
+func searchesText(j provision.Job) (string, error) {
+	if j.Searches == nil {
+		return "", nil
+	}
+	text, err := json.Marshal(j.Searches)
+	if err != nil {
+		return "", fmt.Errorf("write searches of job %s: %w", j.Key, err)
+	}
+	return string(text), nil
+}
+
 // UpdateJob replaces the job's version before this one, and makes its lease due.
 func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Event) error {
 	document, err := j.Schema.JSON()
+	if err != nil {
+		return err
+	}
+	searches, err := searchesText(j)
 	if err != nil {
 		return err
 	}
@@ -113,11 +137,12 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 		did, err := tx.changed(ctx, `
 			update job
 			set mode = $3, tenant_url = $4, secret = $5, status = $6, scope = $7, schema_document = $8,
-				version = $9, revision = $10, credentials = $11, restarts = $12, target_no = $13, modified = $14
-			where directory = $1 and app = $2 and version = $15`,
+				version = $9, revision = $10, credentials = $11, restarts = $12, target_no = $13, modified = $14,
+				searches = $15
+			where directory = $1 and app = $2 and version = $16`,
 			string(j.Key.Directory), j.Key.App, string(j.Mode), j.TenantURL, base64.StdEncoding.EncodeToString(j.SealedSecret),
 			string(j.Status), string(j.Scope), string(document),
-			j.Version, j.Revision, j.Credentials, j.Restarts, j.TargetNo, micros(j.Modified), j.Version-1)
+			j.Version, j.Revision, j.Credentials, j.Restarts, j.TargetNo, micros(j.Modified), searches, j.Version-1)
 		if err != nil {
 			return err
 		}
@@ -280,11 +305,12 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 	err = s.DB.view(ctx, func(tx *Tx) error {
 		return tx.QueryRow(ctx, `
 			select
-				(select count(*) from job_link where directory = $1 and app = $2 and state <> $3),
+				(select count(*) from job_link where directory = $1 and app = $2 and state not in ($3, $4)),
+				(select count(*) from job_link where directory = $1 and app = $2 and state = $3),
 				(select count(*) from job_escrow where directory = $1 and app = $2),
 				(select count(*) from job_unmatched where directory = $1 and app = $2),
 				(select count(*) from job_pending where directory = $1 and app = $2)`,
-			string(k.Directory), k.App, string(provision.Lost)).Scan(&c.Linked, &c.Escrowed, &c.Unmatched, &c.Pending)
+			string(k.Directory), k.App, string(provision.Lost), string(provision.Gone)).Scan(&c.Linked, &c.Lost, &c.Escrowed, &c.Unmatched, &c.Pending)
 	})
 	return c, err
 }
@@ -292,7 +318,7 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 // knownColumns is everything remembered of a person, from the tables beside a
 // row p with the person's id.
 const knownColumns = `
-	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated,
+	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys,
 	o.id, o.match_keys, o.sent, o.cycle,
 	e.name, e.first_failed, e.last_failed, e.next_at, e.count, e.code, e.reason,
 	u.object_id`
@@ -333,8 +359,8 @@ func scanPending(row scanner) (provision.Pending, error) {
 	var p provision.Pending
 	var notBefore int64
 	var l struct {
-		target, how, state, hash, name sql.NullString
-		since, updated                 sql.NullInt64
+		target, how, state, hash, name, keys sql.NullString
+		since, updated                       sql.NullInt64
 	}
 	var o struct {
 		id, keys, cycle sql.NullString
@@ -346,7 +372,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 	}
 	var unmatched sql.NullString
 	err := row.Scan(&p.ObjectID, &p.Why, &notBefore,
-		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated,
+		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys,
 		&o.id, &o.keys, &o.sent, &o.cycle,
 		&e.name, &e.first, &e.last, &e.next, &e.count, &e.code, &e.reason, &unmatched)
 	if err != nil {
@@ -357,6 +383,9 @@ func scanPending(row scanner) (provision.Pending, error) {
 		p.Link = &provision.Link{
 			ObjectID: p.ObjectID, TargetID: l.target.String, How: l.how.String, State: provision.LinkState(l.state.String),
 			Hash: l.hash.String, Name: l.name.String, Since: fromMicros(l.since.Int64), Updated: fromMicros(l.updated.Int64),
+		}
+		if err := json.Unmarshal([]byte(l.keys.String), &p.Link.Keys); err != nil {
+			return p, fmt.Errorf("read match keys of %s: %w", p.ObjectID, err)
 		}
 	}
 	if e.name.Valid {
@@ -423,6 +452,24 @@ func (s Provisioning) Unmatched(ctx context.Context, k provision.Key) ([]string,
 		from job_unmatched
 		where directory = $1 and app = $2
 		order by object_id`, string(k.Directory), k.App)
+}
+
+// Lost lists the people whose account was not found when it was last needed.
+func (s Provisioning) Lost(ctx context.Context, k provision.Key) ([]string, error) {
+	return s.ids(ctx, `
+		select object_id
+		from job_link
+		where directory = $1 and app = $2 and state = $3
+		order by object_id`, string(k.Directory), k.App, string(provision.Lost))
+}
+
+// GoneSince lists the people whose account was given up after a time.
+func (s Provisioning) GoneSince(ctx context.Context, k provision.Key, since time.Time) ([]string, error) {
+	return s.ids(ctx, `
+		select object_id
+		from job_link
+		where directory = $1 and app = $2 and state = $3 and updated > $4
+		order by object_id`, string(k.Directory), k.App, string(provision.Gone), micros(since))
 }
 
 // Recalled lists the escrows that are due, or all of them.

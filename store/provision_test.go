@@ -234,7 +234,10 @@ func record(t *testing.T, s store.Provisioning, f provision.Fence, outcomes ...p
 
 func TestProvisioningWork(t *testing.T) {
 	t.Parallel()
-	link := provision.Link{ObjectID: "p1", TargetID: "u1", How: "created", State: provision.Active, Hash: "h", Name: "Ada", Since: jobTime, Updated: jobTime}
+	link := provision.Link{
+		ObjectID: "p1", TargetID: "u1", How: "created", State: provision.Active, Hash: "h", Name: "Ada", Since: jobTime, Updated: jobTime,
+		Keys: []provision.MatchKey{{Path: "userName", Value: "ada@contoso.com"}, {Path: "n", Value: int64(9007199254740993)}, {Path: "active", Value: true}},
+	}
 	op := provision.Op{ObjectID: "p1", ID: "o1", Keys: []provision.MatchKey{{Path: "userName", Value: "ada"}}, Sent: jobTime, Cycle: "c1"}
 	escrow := provision.Escrow{ObjectID: "p1", Name: "Ada", First: jobTime, Last: jobTime, Next: jobTime.Add(time.Hour), Count: 2, Code: "Timeout", Reason: "slow"}
 	yes, no := true, false
@@ -378,6 +381,28 @@ func TestProvisioningWork(t *testing.T) {
 			}
 		})
 	})
+	t.Run("accounts_that_are_gone_are_listed_by_how_sure_that_is", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
+			for i, state := range []provision.LinkState{provision.Active, provision.Lost, provision.Gone, provision.Gone} {
+				l := link
+				l.TargetID, l.State, l.Updated = fmt.Sprint("u", i), state, jobTime.Add(time.Duration(i)*time.Hour)
+				record(t, s, f, provision.Outcome{ObjectID: fmt.Sprint("p", i), Link: &l})
+				record(t, s, other, provision.Outcome{ObjectID: fmt.Sprint("q", i), Link: &l})
+			}
+			lost, err := s.Lost(t.Context(), f.Key)
+			if d := cmp.Diff([]string{"p1"}, lost); d != "" || err != nil {
+				t.Errorf("lost (-want +got):\n%s%v", d, err)
+			}
+			gone, err := s.GoneSince(t.Context(), f.Key, jobTime.Add(2*time.Hour))
+			if d := cmp.Diff([]string{"p3"}, gone); d != "" || err != nil {
+				t.Errorf("gone (-want +got):\n%s%v", d, err)
+			}
+			if c, err := s.Counts(t.Context(), f.Key); err != nil || c.Linked != 1 || c.Lost != 1 {
+				t.Errorf("counts %+v, %v", c, err)
+			}
+		})
+	})
 	t.Run("forgetting_is_by_kind", func(t *testing.T) {
 		t.Parallel()
 		eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
@@ -397,16 +422,13 @@ func TestProvisioningWork(t *testing.T) {
 				}
 				return c
 			}
-			if got := count(provision.Forget{LostLinks: true, Escrows: true}); got != (provision.Counts{Linked: 1, Unmatched: 1}) {
+			if got := count(provision.Forget{Escrows: true}); got != (provision.Counts{Linked: 1, Lost: 1, Unmatched: 1}) {
 				t.Errorf("after a restart: %+v", got)
-			}
-			if owner, err := s.Owner(t.Context(), f.Key, "u9"); err != nil || owner != "" {
-				t.Errorf("the lost link is there: %q, %v", owner, err)
 			}
 			if got := count(provision.Forget{Links: true, Unmatched: true}); got != (provision.Counts{}) {
 				t.Errorf("after another target: %+v", got)
 			}
-			if c, err := s.Counts(t.Context(), other.Key); err != nil || c != (provision.Counts{Linked: 1, Escrowed: 1, Unmatched: 1}) {
+			if c, err := s.Counts(t.Context(), other.Key); err != nil || c != (provision.Counts{Linked: 1, Lost: 1, Escrowed: 1, Unmatched: 1}) {
 				t.Errorf("the other job: %+v, %v", c, err)
 			}
 		})

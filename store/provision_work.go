@@ -93,13 +93,6 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 				return err
 			}
 		}
-		if what.LostLinks {
-			if err := t.exec(ctx, `
-				delete from job_link
-				where directory = $1 and app = $2 and state = $3`, string(provision.Lost)); err != nil {
-				return err
-			}
-		}
 		return t.saveState(ctx, st)
 	})
 }
@@ -183,13 +176,17 @@ func (t jobTx) link(ctx context.Context, o provision.Outcome) error {
 	if l == nil {
 		return nil
 	}
+	keys, err := json.Marshal(append([]provision.MatchKey{}, l.Keys...))
+	if err != nil {
+		return fmt.Errorf("write match keys: %w", err)
+	}
 	return t.exec(ctx, `
-		insert into job_link (directory, app, object_id, target_id, how, state, hash, name, since, updated)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		insert into job_link (directory, app, object_id, target_id, how, state, hash, name, since, updated, match_keys)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		on conflict (directory, app, object_id) do update
 		set target_id = excluded.target_id, how = excluded.how, state = excluded.state, hash = excluded.hash,
-			name = excluded.name, since = excluded.since, updated = excluded.updated`,
-		o.ObjectID, l.TargetID, l.How, string(l.State), l.Hash, l.Name, micros(l.Since), micros(l.Updated))
+			name = excluded.name, since = excluded.since, updated = excluded.updated, match_keys = excluded.match_keys`,
+		o.ObjectID, l.TargetID, l.How, string(l.State), l.Hash, l.Name, micros(l.Since), micros(l.Updated), string(keys))
 }
 
 func (t jobTx) dropOp(ctx context.Context, o provision.Outcome) error {

@@ -70,18 +70,39 @@ func scanMember(row scanner) (m roster.Member, err error) {
 }
 
 // Members returns members of a group in the order of their ids.
-func (s Rosters) Members(ctx context.Context, id site.ID, group, after string, limit int) (members []roster.Member, err error) {
+func (s Rosters) Members(ctx context.Context, id site.ID, group, after string, limit int, named bool) (members []roster.Member, err error) {
 	err = s.DB.of(string(id)).read(ctx, func(tx *Tx) error {
-		members, err = tx.members(ctx, id, group, after, limit)
+		members, err = tx.members(ctx, id, group, after, limit, named)
 		return err
 	})
 	return members, err
 }
 
-func (tx *Tx) members(ctx context.Context, id site.ID, group, after string, limit int) ([]roster.Member, error) {
+func (tx *Tx) members(ctx context.Context, id site.ID, group, after string, limit int, named bool) ([]roster.Member, error) {
+	if named {
+		return tx.namedMembers(ctx, id, group, after, limit)
+	}
 	return collect(ctx, tx, scanMember, `
 		select m.member, m.member_kind
 		from membership m
+		where m.site = $1 and m.group_id = $2 and m.member > $3
+		order by m.member
+		limit $4`, string(id), group, after, limit)
+}
+
+// namedMembers reads the members with the documents that have their names, by one query. Who has no name is not read.
+func (tx *Tx) namedMembers(ctx context.Context, id site.ID, group, after string, limit int) ([]roster.Member, error) {
+	return collect(ctx, tx, func(row scanner) (m roster.Member, err error) {
+		var doc []byte
+		if err = row.Scan(&m.ID, &m.Kind, &doc); err != nil || len(doc) == 0 {
+			return m, err
+		}
+		m.Display, err = displayName(m.ID, doc)
+		return m, err
+	}, `
+		select m.member, m.member_kind, case when r.display_name <> '' then r.doc else '' end
+		from membership m
+		left join resource r on r.site = m.site and r.id = m.member
 		where m.site = $1 and m.group_id = $2 and m.member > $3
 		order by m.member
 		limit $4`, string(id), group, after, limit)
@@ -128,7 +149,7 @@ func (s Rosters) GetWithGroups(ctx context.Context, id site.ID, kind roster.Kind
 			doc = r.Document
 			continue
 		}
-		name, err := groupName(r.ID, r.JSON)
+		name, err := displayName(r.ID, r.JSON)
 		if err != nil {
 			return doc, nil, err
 		}
@@ -141,10 +162,10 @@ func (s Rosters) GetWithGroups(ctx context.Context, id site.ID, kind roster.Kind
 	return doc, groups, nil
 }
 
-func groupName(id string, text []byte) (string, error) {
-	doc, err := scim.Parse(text)
+func displayName(id string, text []byte) (string, error) {
+	doc, err := scim.ParseAttributes(text, []string{"displayName"})
 	if err != nil {
-		return "", fmt.Errorf("read stored group %s: %w", id, err)
+		return "", fmt.Errorf("read stored resource %s: %w", id, err)
 	}
 	return doc.String("displayName"), nil
 }
@@ -181,7 +202,7 @@ func (tx *Tx) memberships(ctx context.Context, id site.ID, members []string) (ma
 			return err
 		}
 		for _, doc := range docs {
-			if groups[doc.ID], err = groupName(doc.ID, doc.JSON); err != nil {
+			if groups[doc.ID], err = displayName(doc.ID, doc.JSON); err != nil {
 				return err
 			}
 		}
@@ -199,8 +220,8 @@ func sortMemberships(groups []roster.Membership) {
 	slices.SortFunc(groups, func(a, b roster.Membership) int { return strings.Compare(a.Group, b.Group) })
 }
 
-func (t rosterTx) Members(ctx context.Context, group, after string, limit int) ([]roster.Member, error) {
-	return t.tx.members(ctx, t.site, group, after, limit)
+func (t rosterTx) Members(ctx context.Context, group, after string, limit int, named bool) ([]roster.Member, error) {
+	return t.tx.members(ctx, t.site, group, after, limit, named)
 }
 
 // CountMembers counts in an order: without one PostgreSQL walks the whole table to find members of a small group, as it

@@ -589,6 +589,14 @@ func (l listing) asksMembers() bool {
 	return l.Kind == roster.Group && l.asks(scim.AttrPath{Name: "members"})
 }
 
+// asksMemberNames reports whether the filter or the order reads the names of members.
+func (l listing) asksMemberNames() bool {
+	if l.Sort != nil && l.Sort.Path == memberNames {
+		return true
+	}
+	return l.Filter != nil && slices.Contains(scim.Paths(l.Filter.Root), memberNames)
+}
+
 func (l listing) asksGroups() bool {
 	return l.Kind == roster.User && l.Groups && (l.asks(scim.AttrPath{Name: "groups"}) || l.asks(scim.AttrPath{Name: "meta", Sub: "version"}))
 }
@@ -629,15 +637,20 @@ func within(path, wanted scim.AttrPath) bool {
 const evaluatedMembers = 1000
 
 func (l listing) addMembers(ctx context.Context, tx *Tx, list []candidate) error {
+	named := l.asksMemberNames()
 	for _, c := range list {
 		var elements []any
 		for after := ""; ; {
-			page, err := tx.members(ctx, l.site, c.doc.ID, after, evaluatedMembers)
+			page, err := tx.members(ctx, l.site, c.doc.ID, after, evaluatedMembers, named)
 			if err != nil {
 				return err
 			}
 			for _, m := range page {
-				elements = append(elements, map[string]any{"value": m.ID, "type": string(m.Kind)})
+				e := map[string]any{"value": m.ID, "type": string(m.Kind)}
+				if m.Display != "" {
+					e["display"] = m.Display
+				}
+				elements = append(elements, e)
 			}
 			if len(page) < evaluatedMembers {
 				break

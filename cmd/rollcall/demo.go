@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	_ "embed"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -60,7 +62,8 @@ func (c *command) demoCommand() *cobra.Command {
 		Use: "demo", Short: "Show both ends with a sample company, in a temporary database", Args: names(),
 		Long: `Serves a site (acme) and a company's directory (contoso, about 40 people) from a
 temporary database, prints sign-in links for an operator, an administrator and an
-ordinary person, and says what to do first. Ctrl-C stops it and removes everything.
+ordinary person, and says what to do first. Enter prints new links. Ctrl-C stops it
+and removes everything.
 
 With --done the whole guide "Configure SCIM with Entra ID" has been followed already.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.demo(cmd, address, done) },
@@ -95,15 +98,63 @@ func (c *command) demo(cmd *cobra.Command, address string, done bool) (err error
 		return errors.Join(err, ln.Close())
 	}
 	g, ctx := errgroup.WithContext(cmd.Context())
+	c.linkHelp = howToGetLinks
 	g.Go(func() error { return c.run(ctx, s, ln, nil) })
 	g.Go(func() error {
 		d, err := c.stage(ctx, s, done)
 		if err != nil {
 			return untilDone(ctx, err)
 		}
-		return c.print(d, func(w io.Writer) { d.print(w) })
+		if err := c.print(d, func(w io.Writer) { d.print(w) }); err != nil {
+			return err
+		}
+		c.newLinks(ctx, s, d)
+		return nil
 	})
 	return g.Wait()
+}
+
+// howToGetLinks stands on the demo's pages in the place of a command, which would not find the demo's database.
+const howToGetLinks = "Press Enter in the terminal where the demo runs: it prints new links."
+
+// newLinks prints new sign-in links each time somebody presses Enter. It ends with the standard input, or with the process.
+func (c *command) newLinks(ctx context.Context, s *services, d demonstration) {
+	go func() {
+		for lines := bufio.NewScanner(c.stdin); ctx.Err() == nil && lines.Scan(); {
+			err := c.demoLinks(ctx, s, &d)
+			if err == nil {
+				err = c.print(d, func(w io.Writer) { d.printLinks(w) })
+			}
+			if err != nil && ctx.Err() == nil {
+				c.note("rollcall: %v", err)
+			}
+		}
+	}()
+}
+
+// demoLinks makes a link for each of the three.
+func (c *command) demoLinks(ctx context.Context, s *services, d *demonstration) error {
+	op, err := s.operators.Link(ctx, defaultOperator, actor)
+	if err != nil {
+		return err
+	}
+	d.Operator = c.address() + op.Path
+	st, err := s.siteByName(ctx, d.Site)
+	if err != nil {
+		return err
+	}
+	for who, to := range map[string]*string{demoAdministrator: &d.Administrator, demoPerson: &d.Person} {
+		l, err := s.signins.IssueSiteLink(ctx, st, who, actor)
+		if errors.Is(err, signin.ErrInactive) { // the guide deactivates somebody
+			*to = ""
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		*to = c.address() + l.Path
+	}
+	return nil
 }
 
 // demoListen takes the address asked for; without one the usual one, or a free port when that is taken.
@@ -140,17 +191,8 @@ func (c *command) stage(ctx context.Context, s *services, done bool) (demonstrat
 		URL: c.address(), Site: st.Name, TenantURL: c.tenantURL(st.Name), Directory: h.Directory.Name, Application: app.Name,
 		Database: c.database, KeyFile: c.database + ".key", Done: done,
 	}
-	op, err := s.operators.Link(ctx, defaultOperator, actor)
-	if err != nil {
+	if err := c.demoLinks(ctx, s, &d); err != nil {
 		return demonstration{}, err
-	}
-	d.Operator = c.address() + op.Path
-	for who, to := range map[string]*string{demoAdministrator: &d.Administrator, demoPerson: &d.Person} {
-		l, err := s.signins.IssueSiteLink(ctx, st, who, actor)
-		if err != nil {
-			return demonstration{}, err
-		}
-		*to = c.address() + l.Path
 	}
 	return d, nil
 }
@@ -240,7 +282,13 @@ func (c *command) followGuide(ctx context.Context, s *services, st site.Site, ke
 func (d demonstration) print(w io.Writer) {
 	fmt.Fprintf(w, `
 Rollcall runs at %s, both ends in a temporary database. Ctrl-C stops it and removes everything.
+`, d.URL)
+	d.printLinks(w)
+	d.printSteps(w)
+}
 
+func (d demonstration) printLinks(w io.Writer) {
+	fmt.Fprintf(w, `
 Sign in (each link opens once, within 15 minutes; the first two work side by side in one browser):
 
   Operator of the company's end, directory %s
@@ -250,13 +298,26 @@ Sign in (each link opens once, within 15 minutes; the first two work side by sid
   Ordinary person of that site (Liam O'Rourke; open it in a private window)
     %s
 
-`, d.URL, d.Directory, d.Operator, d.Site, d.Administrator, d.Person)
+Press Enter for new links.
+
+`, d.Directory, d.Operator, d.Site, orDeactivated(d.Administrator), orDeactivated(d.Person))
+}
+
+// orDeactivated stands in for the link of an account that is not active now.
+func orDeactivated(link string) string {
+	if link == "" {
+		return "(no link now: this account is deactivated)"
+	}
+	return link
+}
+
+func (d demonstration) printSteps(w io.Writer) {
 	if d.Done {
 		fmt.Fprintf(w, `The guide has been followed: the application %s is provisioned into %s.
 What to do first:
   1. As the operator, open Users, find Liam O'Rourke and disable him.
   2. Within seconds the private window's next click is the sign-in page.
-  3. See why in both logs: Provisioning logs of the application, Provisioning log of the site.
+  3. See why in both logs: Provisioning logs of the application, Request log of the site.
 `, d.Application, d.TenantURL)
 		return
 	}

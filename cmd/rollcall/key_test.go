@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/rollcall-scim/rollcall/store"
 )
 
 // folder is a database in a folder of its own, and the commands that are run on it.
@@ -94,6 +96,12 @@ func (f folder) sends(app *listener, when string) {
 
 func (f folder) exec(statement string, args ...any) {
 	f.t.Helper()
+	// The store settles how SQLite keeps its pages, which must happen before anything else opens a database.
+	first, err := store.Open(f.t.Context(), filepath.Join(f.t.TempDir(), "first.db"), store.Options{})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer first.Close()
 	db, err := sql.Open("sqlite", f.database)
 	if err != nil {
 		f.t.Fatal(err)

@@ -42,6 +42,7 @@ func scripts(dir string) testscript.Params {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": serveInScript, "get": getInScript, "until": untilInScript, "save": saveInScript,
+			"rootonly": rootOnlyInScript, "schema": schemaInScript,
 		},
 		UpdateScripts: os.Getenv("ROLLCALL_UPDATE_SCRIPTS") == "1",
 	}

@@ -31,7 +31,8 @@ func (c *command) when(t time.Time) string {
 func (c *command) printLink(who, url string, expires time.Time) error {
 	return c.print(map[string]string{"for": who, "url": url, "expires": stamp(expires)}, func(w io.Writer) {
 		fmt.Fprintln(w, url)
-		c.note("Signs in %s, once, within %s.", who, expires.Sub(c.now()).Round(time.Minute))
+		c.note("Signs in %s, once, within %s.", who, inMinutes(expires.Sub(c.now())))
+		c.noteNobodyServes()
 	})
 }
 
@@ -73,6 +74,20 @@ func plural(n int, one, many string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, many)
+}
+
+// inMinutes is a time span for people, to the minute: "15 minutes", "1 hour and 30 minutes".
+func inMinutes(d time.Duration) string {
+	minutes := int(d.Round(time.Minute) / time.Minute)
+	hours := minutes / 60
+	if minutes %= 60; hours == 0 {
+		return plural(minutes, "minute", "minutes")
+	}
+	text := plural(hours, "hour", "hours")
+	if minutes > 0 {
+		text += " and " + plural(minutes, "minute", "minutes")
+	}
+	return text
 }
 
 // these is the word for one or for many.

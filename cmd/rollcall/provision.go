@@ -19,7 +19,7 @@ func (c *command) provisionCommand() *cobra.Command {
 		c.provisionTest(), c.provisionPlan(), c.provisionRun(), c.provisionStatus(), c.provisionLog(),
 		c.provisionSwitch("start", "Set Provisioning Status to On: the server works on the job", (*provision.Jobs).Start),
 		c.provisionSwitch("pause", "Set Provisioning Status to Off: nothing is sent, everything is remembered", (*provision.Jobs).Pause),
-		c.provisionSwitch("restart", "Look at everybody again: clears the watermark, escrow and quarantine, keeps the links", (*provision.Jobs).Restart))
+		c.provisionSwitch("restart", "Look at everyone again, also at people whose account is gone: clears the watermark, escrow and quarantine, keeps the links", (*provision.Jobs).Restart))
 }
 
 func jobKey(h *directory.Handle, app directory.Application) provision.Key {
@@ -34,11 +34,19 @@ func (c *command) provisionTest() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := s.jobs.TestConnection(cmd.Context(), job.Key, job.TenantURL, nil); err != nil {
+			searches, err := s.jobs.TestConnection(cmd.Context(), job.Key, job.TenantURL, nil)
+			if err != nil {
 				return inWords(err)
 			}
-			return c.print(map[string]any{"connected": true, "tenantUrl": job.TenantURL}, func(w io.Writer) {
+			return c.print(map[string]any{"connected": true, "tenantUrl": job.TenantURL, "matching": searches}, func(w io.Writer) {
 				fmt.Fprintf(w, "✓ %s: the supplied credentials are authorized to enable provisioning.\n", job.TenantURL)
+				for _, one := range searches {
+					if one.Proved {
+						fmt.Fprintf(w, "✓ The application can be searched by %s.\n", oneLine(one.Path))
+					} else {
+						fmt.Fprintf(w, "! %s\n", oneLine(one.Note()))
+					}
+				}
 			})
 		}),
 	}
@@ -180,18 +188,18 @@ func (c *command) provisionStatus() *cobra.Command {
 			}
 			return c.print(map[string]any{
 				"code": r.Code, "tenantUrl": r.Job.TenantURL, "scope": r.Job.Scope, "status": r.Job.Status, "state": r.State,
-				"linked": r.Linked, "escrowed": r.Escrowed, "unmatched": r.Unmatched, "pending": r.Pending, "notes": r.Notes,
+				"linked": r.Linked, "lost": r.Lost, "escrowed": r.Escrowed, "unmatched": r.Unmatched, "pending": r.Pending, "notes": r.Notes,
 			}, func(w io.Writer) { c.printStatus(w, r) })
 		}),
 	}
 }
 
 func (c *command) printStatus(w io.Writer, r provision.Report) {
-	fmt.Fprintf(w, "Status          %s\nTenant URL      %s\nScope           %s\nLinked people   %d\nWithout match   %d\nTo be retried   %d\nWaiting         %d\n",
-		r.Code, r.Job.TenantURL, r.Job.Scope, r.Linked, r.Unmatched, r.Escrowed, r.Pending)
+	fmt.Fprintf(w, "Status          %s\nTenant URL      %s\nScope           %s\nLinked people   %d\nAccount gone    %d\nWithout match   %d\nTo be retried   %d\nWaiting         %d\n",
+		statusWords(r.Code), r.Job.TenantURL, r.Job.Scope, r.Linked, r.Lost, r.Unmatched, r.Escrowed, r.Pending)
 	if last := r.State.Last; last != nil {
 		fmt.Fprintf(w, "Last cycle      %s, %s, ended %s: %d created, %d updated, %d disabled, %d skipped, %d failed\n",
-			last.Kind, last.State, c.when(last.Ended), last.Created, last.Updated, last.Disabled, last.Skipped, last.Failed)
+			last.Kind, cycleWords(last.State), c.when(last.Ended), last.Created, last.Updated, last.Disabled, last.Skipped, last.Failed)
 	}
 	if q := r.State.Quarantine; q != nil {
 		fmt.Fprintf(w, "Quarantine      since %s, %s: %s\n                %s\n                Tried again %s\n", c.when(q.Since), q.Code, oneLine(q.Message), q.Advice, c.when(q.NextAttempt))
@@ -201,12 +209,28 @@ func (c *command) printStatus(w io.Writer, r provision.Report) {
 	}
 }
 
+// cycleWords says how a cycle ended as the pages do.
+func cycleWords(state string) string {
+	switch state {
+	case provision.Succeeded:
+		return "completed"
+	case provision.EntryLevelErrors:
+		return "completed with errors"
+	case provision.Failed:
+		return "stopped"
+	}
+	return state
+}
+
 func (c *command) provisionLog() *cobra.Command {
 	var status, action string
 	var limit int
 	cmd := &cobra.Command{
 		Use: "log DIRECTORY APP [PERSON]", Short: "Show the provisioning log, newest first", Args: between(2, "DIRECTORY", "APP", "PERSON"),
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			if limit < 1 {
+				return usagef(cmd, "--limit is 1 or more, not %d", limit)
+			}
 			q := provision.LogQuery{Limit: min(limit, 500)}
 			var err error
 			if status != "" {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // command is what every subcommand shares: the process and the global flags.
@@ -18,6 +17,7 @@ type command struct {
 	keyFile   string
 	publicURL string
 	json      bool
+	linkHelp  string // how people get a new sign-in link, where no command makes one
 	// allowPrivate lets the engine reach private addresses.
 	allowPrivate bool
 	// allowLoopback lets the engine reach this machine although the public URL is elsewhere.
@@ -38,18 +38,20 @@ provisioned into).
 
   rollcall demo     shows both ends in a temporary database
   rollcall serve    runs them`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef(cmd, "unknown command %q", args[0])
-			}
-			return nil
-		},
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		Version:           versionText(),
+		Args:              noSuchCommand,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return checkFlags(cmd) },
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%w", err) })
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(badFlag)
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		hideIgnored(cmd)
+		help(cmd, args)
+	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.database, "database", c.env("ROLLCALL_DATABASE", defaultDatabase), "SQLite file or postgres:// URL [ROLLCALL_DATABASE]")
 	flags.StringVar(&c.keyFile, "key-file", c.env("ROLLCALL_KEY_FILE", ""), "key that seals stored credentials; made beside a SQLite file when absent [ROLLCALL_KEY_FILE]")
@@ -63,17 +65,15 @@ provisioned into).
 		c.directoryCommand(), c.appCommand(), c.provisionCommand(),
 		c.exprCommand(), c.keyCommand(), c.migrateCommand(), c.versionCommand(),
 	)
-	return root
-}
-
-// checkFlags refuses a flag that was given without a value, as in --actions "$ACTIONS" where there is none: it would be ignored.
-func checkFlags(cmd *cobra.Command) (err error) {
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if err == nil && f.Value.Type() == "string" && strings.TrimSpace(f.Value.String()) == "" {
-			err = usagef(cmd, "--%s is empty: give it a value or leave it out", f.Name)
+	root.SetHelpCommand(helpCommand(root))
+	root.InitDefaultCompletionCmd()
+	for _, child := range root.Commands() {
+		if child.Name() == "completion" {
+			child.Args = noSuchCommand
+			child.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		}
-	})
-	return err
+	}
+	return root
 }
 
 func (c *command) env(name, fallback string) string {
@@ -87,12 +87,7 @@ func (c *command) env(name, fallback string) string {
 func group(use, short string, children ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{
 		Use: use, Short: short,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef(cmd, "unknown command %q", args[0])
-			}
-			return nil
-		},
+		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	g.AddCommand(children...)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/directory/csv"
+	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -61,8 +63,11 @@ Several processes may serve one PostgreSQL database; they share the work.`,
 }
 
 func (c *command) serve(cmd *cobra.Command, o serving) error {
-	if err := c.checkPublicURL(cmd); err != nil {
+	if err := c.checkAddresses(cmd); err != nil {
 		return err
+	}
+	if o.interval <= 0 {
+		return usagef(cmd, "--cycle-interval is a pause such as 40m, not %s", o.interval)
 	}
 	log, err := logger(c.stderr, o.logAs)
 	if err != nil {
@@ -94,7 +99,9 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 	if err != nil {
 		return errors.Join(err, ln.Close(), s.db.Close())
 	}
-	log.Info("serving", "address", ln.Addr().String(), "public_url", c.address(), "database", s.db.Kind(), "version", versionText())
+	if public, err := url.Parse(c.address()); err == nil && public.Scheme == "http" && !outbound.IsLoopbackHost(public.Hostname()) {
+		log.Warn("the public URL is not https: tokens and sign-ins travel in clear, and Entra ID takes https alone; use --tls-cert, or a proxy with TLS and --public-url https://…", "public_url", c.address())
+	}
 	err = c.run(cmd.Context(), s, ln, proxies)
 	log.Info("stopped")
 	return errors.Join(err, s.db.Close())
@@ -173,6 +180,10 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 	if err != nil {
 		return err
 	}
+	if err := c.announce(ctx, s); err != nil {
+		return err
+	}
+	s.log.Info("serving", "address", ln.Addr().String(), "public_url", c.address(), "database", s.db.Kind(), "version", versionText())
 	server := web.NewServer(ln.Addr().String(), handler, s.log)
 	pool, err := s.db.Pool(ctx)
 	if err != nil && !errors.Is(err, store.ErrNoPool) {
@@ -202,6 +213,7 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 	})
 	g.Go(func() error { return untilDone(gctx, work.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, index.Run(gctx)) })
+	g.Go(func() error { return c.keepAnnouncing(gctx, s) })
 	g.Go(func() error { watch.Run(gctx); return nil })
 	g.Go(func() error { return untilDone(gctx, s.sites.Log().Run(gctx)) })
 	err = g.Wait()
@@ -220,13 +232,14 @@ func untilDone(ctx context.Context, err error) error {
 // handler puts both ends behind one address. The SCIM subtree is dispatched on the raw path before any mux: ServeMux would redirect
 // //Users and mind letter case.
 func (c *command) handler(s *services, proxies web.Proxies) (http.Handler, error) {
-	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText()})
+	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp})
 	if err != nil {
 		return nil, err
 	}
 	sites := &console.SitePages{Console: pages, Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Events: &store.Events{DB: s.db}}
 	directories := &console.DirectoryPages{
 		Console: pages, Operators: s.operators, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
+		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins,
 		ReadUsers: csv.Rows, WriteUsers: func(w io.Writer) console.UserWriter { return csv.NewWriter(w) },
 	}
 	scim := &scimserver.Handler{

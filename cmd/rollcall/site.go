@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-scim/rollcall/internal/near"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
@@ -79,8 +81,9 @@ nor deletes them. Profile "full" lets SCIM create, update and delete.`,
 				Expires string `json:"linkExpires"`
 			}{c.siteJSON(made), url, stamp(l.Expires)}
 			return c.print(out, func(w io.Writer) {
-				c.note("Site %s was made with profile %s. Its first administrator signs in here, once, within 15 minutes:", made.Name, made.Profile)
+				c.note("Site %s was made with profile %s. Its first administrator signs in here, once, within %s:", made.Name, made.Profile, inMinutes(l.Expires.Sub(c.now())))
 				fmt.Fprintln(w, url)
+				c.noteNobodyServes()
 				c.note("Tenant URL: %s (SCIM is off until a token is made: rollcall token create %s)", c.tenantURL(made.Name), made.Name)
 			})
 		}),
@@ -332,15 +335,26 @@ func (s *services) siteByName(ctx context.Context, name string) (site.Site, erro
 	for _, st := range all {
 		known = append(known, st.Name)
 	}
+	if len(known) > 1 {
+		if best := near.Best(name, known); best != "" {
+			return site.Site{}, fmt.Errorf("there is no site %q; did you mean %s?", name, best)
+		}
+	}
 	return site.Site{}, fmt.Errorf("there is no site %q; there is %s", name, strings.Join(known, ", "))
 }
+
+// mostDays is a hundred years.
+const mostDays = 36500
 
 // duration reads "90d", "36h" or what Go reads.
 func duration(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
-		var n int
-		if _, err := fmt.Sscanf(days+"\n", "%d\n", &n); err != nil {
+		n, err := strconv.Atoi(days)
+		if err != nil || n < 0 {
 			return 0, fmt.Errorf("%q is not a duration; write 90d, 36h or 15m", text)
+		}
+		if n > mostDays {
+			return 0, fmt.Errorf("%q is too long: %d days at most", text, mostDays)
 		}
 		return time.Duration(n) * 24 * time.Hour, nil
 	}

@@ -53,16 +53,21 @@ type wiring struct {
 	log      *slog.Logger
 	listens  []net.Addr    // of this process; of these the engine may reach sites' SCIM endpoints only
 	interval time.Duration // between cycles; 0 is Entra's 40 minutes
+	readOnly bool          // nothing is made: no database, no key
 	instance string        // names the installation's one process on SQLite, so that a restart takes its leases back at once
 }
 
 // with opens the database around a command.
 func (c *command) with(do func(*cobra.Command, *services, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := c.checkPublicURL(cmd); err != nil {
+		if err := c.checkAddresses(cmd); err != nil {
 			return err
 		}
-		s, err := c.openServices(cmd.Context(), wiring{})
+		only := readOnly(cmd)
+		if only && missing(c.database) {
+			return c.noDatabaseYet()
+		}
+		s, err := c.openServices(cmd.Context(), wiring{readOnly: only})
 		if err != nil {
 			return err
 		}
@@ -105,11 +110,17 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 	if err != nil {
 		return nil, err
 	}
-	sealer, err := c.sealer(ctx, db, jobs, version, w.log)
+	if w.readOnly && version == 0 {
+		return nil, c.noDatabaseYet()
+	}
+	sealer, err := c.sealer(ctx, db, jobs, version, w)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.migrate(ctx, db, jobs, sealer, version, w.log); err != nil {
+		return nil, err
+	}
+	if err := c.findServer(ctx, store.Leases{DB: db}); err != nil {
 		return nil, err
 	}
 	owner, err := ownerName(w.instance)
@@ -168,7 +179,7 @@ const (
 )
 
 // migrate brings the database up to date. Secret Tokens are sealed again before the version that says so.
-func (c *command) migrate(ctx context.Context, db *store.DB, jobs provision.Store, sealer *seal.Sealer, version int64, log *slog.Logger) error {
+func (c *command) migrate(ctx context.Context, db *store.DB, jobs provision.Store, sealer provision.Sealer, version int64, log *slog.Logger) error {
 	if version >= versionOfJobs && version < versionOfBoundSecrets {
 		_, lost, err := (&provision.Jobs{Store: jobs, Sealer: sealer, Now: c.now}).BindSecrets(ctx)
 		if err != nil {
@@ -183,8 +194,11 @@ func (c *command) migrate(ctx context.Context, db *store.DB, jobs provision.Stor
 
 // sealer opens the key for stored credentials. Beside a SQLite file it is made once; a PostgreSQL database may be shared by many
 // machines, so there the key must be given.
-func (c *command) sealer(ctx context.Context, db *store.DB, jobs provision.Store, version int64, log *slog.Logger) (*seal.Sealer, error) {
+func (c *command) sealer(ctx context.Context, db *store.DB, jobs provision.Store, version int64, w wiring) (provision.Sealer, error) {
 	file, err := c.keyPath(db)
+	if err != nil && w.readOnly {
+		return noKey{}, nil // what needs no key is read without one
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -201,12 +215,15 @@ func (c *command) sealer(ctx context.Context, db *store.DB, jobs provision.Store
 			return nil, &lostKeyError{file: file, sealed: len(sealed)}
 		}
 	}
+	if w.readOnly {
+		return noKey{}, nil
+	}
 	sealer, made, err := seal.OpenOrCreate(file)
 	if err != nil {
 		return nil, err
 	}
 	if made {
-		log.Info("made the key that seals stored credentials; keep it with the database", "file", file)
+		w.log.Info("made the key that seals stored credentials; keep it with the database", "file", file)
 	}
 	return sealer, nil
 }
@@ -258,6 +275,16 @@ func (c *command) address() string {
 		return "http://" + defaultListen
 	}
 	return strings.TrimRight(c.publicURL, "/")
+}
+
+// checkAddresses reads the database and the public URL that flags or the environment name.
+func (c *command) checkAddresses(cmd *cobra.Command) error {
+	database, err := store.ParseURL(c.database)
+	if err != nil {
+		return usagef(cmd, "--database: %w", err)
+	}
+	c.database = database
+	return c.checkPublicURL(cmd)
 }
 
 func (c *command) checkPublicURL(cmd *cobra.Command) error {

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// rootOnlyInScript is "rootonly": an application with one account, its owner's, that
+// answers every search by an attribute other than userName with it. Its numbers are
+// its ids. $BROKEN is its address, "GET $BROKEN/Users/1" shows the owner's account.
+func rootOnlyInScript(ts *testscript.TestScript, _ bool, _ []string) {
+	var mu sync.Mutex
+	users := []map[string]any{{"id": 1, "userName": "root", "active": true}}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, u := range users {
+			if r.URL.Path == fmt.Sprintf("/Users/%d", u["id"]) {
+				if r.Method == http.MethodPatch {
+					body, _ := io.ReadAll(r.Body)
+					if strings.Contains(string(body), "userName") {
+						u["userName"] = "overwritten"
+					}
+					u["active"] = !strings.Contains(string(body), `"active","value":"False"`)
+				}
+				_ = json.NewEncoder(w).Encode(u)
+				return
+			}
+		}
+		if r.Method == http.MethodPost {
+			body, _ := io.ReadAll(r.Body)
+			u := map[string]any{}
+			_ = json.Unmarshal(body, &u)
+			u["id"] = len(users) + 1
+			users = append(users, u)
+			w.WriteHeader(http.StatusCreated)
+			_ = json.NewEncoder(w).Encode(u)
+			return
+		}
+		found := []any{}
+		for i, u := range users {
+			filter := r.URL.Query().Get("filter")
+			if byName := strings.HasPrefix(filter, "userName "); byName && filter == fmt.Sprintf("userName eq %q", u["userName"]) || !byName && i == 0 {
+				found = append(found, u)
+			}
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"totalResults": len(found), "Resources": found})
+	}))
+	ts.Defer(s.Close)
+	ts.Setenv("BROKEN", s.URL)
+}
+
+// schemaInScript is "schema FILE matchby ATTRIBUTE" or "schema FILE scope ATTRIBUTE OPERATOR": it edits a
+// schema document's user mapping.
+func schemaInScript(ts *testscript.TestScript, _ bool, args []string) {
+	schema, err := provision.ParseSchema([]byte(ts.ReadFile(args[0])))
+	ts.Check(err)
+	m, err := schema.UserMapping()
+	ts.Check(err)
+	switch args[1] {
+	case "matchby":
+		for i := range m.AttributeMappings {
+			if m.AttributeMappings[i].TargetAttributeName == args[2] {
+				m.AttributeMappings[i].MatchingPriority = 2
+			}
+		}
+	case "scope":
+		m.Scope = &provision.Filter{Groups: []provision.FilterGroup{{Name: "Staff", Clauses: []provision.FilterClause{{SourceOperandName: args[2], OperatorName: args[3]}}}}}
+	default:
+		ts.Fatalf("schema cannot %s", args[1])
+	}
+	document, err := schema.JSON()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), document, 0o600))
+}

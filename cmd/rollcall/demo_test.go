@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestTheDemoGivesNewLinks presses Enter in a running demo: new links come, old ones say where to get them, and nothing is left behind.
+func TestTheDemoGivesNewLinks(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	t.Setenv("TMPDIR", filepath.Join(dir, "tmp"))
+	if err := os.Mkdir("tmp", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	in, enter := io.Pipe()
+	out, said := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"demo", "--listen", "127.0.0.1:0", "--json"}, process{
+			stdin: in, stdout: said, stderr: io.Discard, getenv: func(string) string { return "" }, now: time.Now,
+		})
+		said.Close()
+	}()
+	answers := json.NewDecoder(bufio.NewReader(out))
+	next := func() (d demonstration) {
+		t.Helper()
+		if err := answers.Decode(&d); err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	first := next()
+	if _, err := io.WriteString(enter, "\n"); err != nil {
+		t.Fatal(err)
+	}
+	second := next()
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	page := func(url, method string) (int, string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(ctx, method, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Sec-Fetch-Site", "same-origin")
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(body)
+	}
+	const advice = "Press Enter in the terminal where the demo runs"
+	for _, links := range [][2]string{{first.Operator, second.Operator}, {first.Administrator, second.Administrator}, {first.Person, second.Person}} {
+		if links[0] == links[1] {
+			t.Errorf("the link is the same: %s", links[0])
+		}
+		if status, text := page(links[1], http.MethodGet); status != http.StatusOK || !strings.Contains(text, "Sign in as") {
+			t.Errorf("%s: %d\n%s", links[1], status, text)
+		}
+		if status, _ := page(links[1], http.MethodPost); status != http.StatusSeeOther {
+			t.Errorf("%s is not accepted: %d", links[1], status)
+		}
+		if status, text := page(links[1], http.MethodGet); status != http.StatusGone || !strings.Contains(text, advice) || strings.Contains(text, "rollcall site link") {
+			t.Errorf("the used link: %d\n%s", status, text)
+		}
+	}
+	for _, path := range []string{"/d/", "/c/acme/"} {
+		if status, text := page(first.URL+path, http.MethodGet); status != http.StatusUnauthorized || !strings.Contains(text, advice) || strings.Contains(text, "rollcall site link") || strings.Contains(text, "rollcall operator link") {
+			t.Errorf("%s: %d\n%s", path, status, text)
+		}
+	}
+	stop()
+	if code := <-ended; code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	for _, place := range []string{".", "tmp"} {
+		left, err := os.ReadDir(place)
+		if err != nil || place == "tmp" && len(left) > 0 || place == "." && len(left) > 1 {
+			t.Errorf("left in %s: %v, %v", place, left, err)
+		}
+	}
+}

@@ -1,0 +1,198 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// missing says whether the target did not know the account when it was last needed.
+func (l *Link) missing() bool { return l.State == Lost || l.State == Gone }
+
+// relocate looks for the account of a person whose account the target no longer
+// knows by its id: by the values it had and by those it should have. One 404 proves
+// little, so the link stays until another account takes its place.
+func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any) (stop bool, err error) {
+	old := *w.link
+	keys := p.relocationKeys(w, attributes)
+	w.step("EntryImport", MatchingStep, Skipped, fmt.Sprintf("%s has no account %s any more (404). Looking for another one.", p.m.target, old.TargetID), map[string]string{"id": old.TargetID})
+	l := p.find(ctx, keys)
+	if l.problem == nil && len(l.found) == 1 && l.found[0].ID != old.TargetID {
+		owner, err := p.owner(ctx, l.found[0].ID)
+		if err != nil {
+			return true, err
+		}
+		if owner != "" && owner != w.known.ObjectID && !w.entitled() {
+			l.found = nil // that person's own account, not the one that is gone
+		}
+	}
+	switch {
+	case l.problem != nil:
+		w.entryStepFailed("EntryImport", MatchingStep, l.problem)
+		w.lose(l.problem)
+		return true, ctx.Err()
+	case len(l.found) > 1:
+		w.ambiguous(l.found, l.key)
+		w.lose(w.problem)
+		return true, nil
+	case len(l.found) == 1 && l.found[0].ID == old.TargetID:
+		w.fail(&TargetError{
+			Kind: Transient, Code: "InvalidAnchor",
+			Detail: fmt.Sprintf("The application answered 404 for the account %s, but a search by %s still finds it.", old.TargetID, l.key.Path),
+			Advice: "Nothing was sent. This is tried again.",
+		})
+		return true, nil
+	case len(l.found) == 1:
+		w.link = nil
+		if stop, err := p.adopt(ctx, w, l.found[0], l.key, "matched"); stop || err != nil {
+			w.loseLink(old)
+			return stop, err
+		}
+		w.forgetUnmatched()
+		return false, nil
+	}
+	p.nobodyFound(w, keys, l)
+	if len(l.skipped) > 0 || len(keys) == 0 {
+		w.cannotLook(l, old)
+		return true, nil
+	}
+	if w.entitled() && p.m.can(FlowAdd) {
+		w.before = &old
+		return true, p.replaceAccount(w, attributes, l)
+	}
+	w.miss(p.m.can(FlowAdd))
+	return true, nil
+}
+
+// relocationKeys are the values that the account had, and those it should have, by
+// precedence.
+func (p *pass) relocationKeys(w *work, attributes map[string]any) []MatchKey {
+	var wanted []MatchKey
+	if !w.gone {
+		wanted, _ = p.m.keys(attributes) // a row that cannot be evaluated has no value to look for
+	}
+	var keys []MatchKey
+	for i := range p.m.matching {
+		for _, k := range slices.Concat(w.link.Keys, wanted) {
+			if k.Path == p.m.matching[i].Target && !slices.ContainsFunc(keys, func(have MatchKey) bool { return sameKey(have, k) }) {
+				keys = append(keys, k)
+			}
+		}
+	}
+	return keys
+}
+
+// replaceAccount creates an account in the place of one that is gone.
+func (p *pass) replaceAccount(w *work, attributes map[string]any, l lookup) error {
+	keys, problem := p.m.keys(attributes)
+	if problem != nil {
+		w.failRow(problem)
+		return nil
+	}
+	if len(keys) == 0 {
+		w.miss(true)
+		return nil
+	}
+	w.link, w.keys = nil, keys
+	p.decideUnmatched(w, attributes, l)
+	return nil
+}
+
+// cannotLook fails a person whose account is gone and who may have another one.
+func (w *work) cannotLook(l lookup, old Link) {
+	te := &TargetError{
+		Kind: Unsearchable, Code: "InvalidAnchor",
+		Detail: fmt.Sprintf("The account %s is gone at the application, and there is no value by which another one could be looked for.", old.TargetID),
+		Advice: "Fill in a matching attribute of this person in the directory.",
+	}
+	if len(l.skipped) > 0 {
+		te.Detail = fmt.Sprintf("The account %s is gone at the application. %s So nobody can tell whether the person has another one.", old.TargetID, l.skipped[0].Detail)
+		te.Advice = l.skipped[0].Advice
+	}
+	w.lose(te)
+}
+
+// miss ends the work on a person whose account is gone and who gets no other one.
+// The first time they are looked for again in the next cycle; the second time there
+// is nothing left to do.
+func (w *work) miss(mayCreate bool) {
+	w.entry.Action = Other
+	reason, advice := "The account is gone at the application and no other one was found, so there is nothing to disable.", ""
+	if w.entitled() && !mayCreate {
+		w.rememberUnmatched()
+		reason = "The account is gone at the application, no other one was found, and Create is not among the Target Object Actions."
+		advice = "Add the person at the application, or tick Create if it supports that."
+	}
+	state := Lost
+	if w.known.Link != nil && w.known.Link.missing() {
+		state = Gone
+	} else {
+		reason += " It is looked for again in the next cycle."
+	}
+	w.skip("InvalidAnchor", reason, advice)
+	w.silent = w.known.Why == ByAbsence && w.known.Link != nil && w.known.Link.State == Gone
+	if w.gone && state == Gone {
+		w.outcome.Link, w.outcome.Unlink = nil, true
+		return
+	}
+	l := *w.link
+	l.State = state
+	w.link = &l
+	if w.known.Link == nil || w.known.Link.State != state {
+		w.outcome.Link = &l
+	}
+}
+
+// lose fails a person whose account is gone, or may be: it is looked for again.
+func (w *work) lose(te *TargetError) {
+	old := w.link
+	if old == nil {
+		old = w.known.Link
+	}
+	w.fail(te)
+	w.loseLink(*old)
+}
+
+func (w *work) loseLink(old Link) {
+	old.State = Lost
+	w.outcome.Link, w.linked = &old, false
+}
+
+// accountKeys are the matching values that the account has once changes are made.
+func (w *work) accountKeys(changes []Change) []MatchKey {
+	var keys []MatchKey
+	for i := range w.m.matching {
+		r := &w.m.matching[i]
+		v, _ := r.compare(w.current, nil)
+		for _, ch := range changes {
+			if ch.Path == r.Target {
+				v = ch.New
+			}
+		}
+		if m, ok := v.(map[string]any); ok {
+			v = m["value"]
+		}
+		switch v := v.(type) {
+		case string:
+			if v != "" && len(v) <= maxKey {
+				keys = append(keys, MatchKey{Path: r.Target, Value: v})
+			}
+		case bool, int64:
+			keys = append(keys, MatchKey{Path: r.Target, Value: v})
+		}
+	}
+	return keys
+}
+
+// maxKey bounds a matching value that is remembered, in bytes.
+const maxKey = 1_000
+
+func sameKey(a, b MatchKey) bool {
+	return a.Path == b.Path && scim.Fold(text(a.Value)) == scim.Fold(text(b.Value))
+}
+
+func sameKeys(a, b []MatchKey) bool {
+	return slices.EqualFunc(a, b, func(a, b MatchKey) bool { return a.Path == b.Path && text(a.Value) == text(b.Value) })
+}

@@ -1,0 +1,258 @@
+package provision
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// Searchable is what the target showed about searching by one matching attribute.
+type Searchable struct {
+	Path   string `json:"attribute"`
+	Proved bool   `json:"searchable"`
+	Detail string `json:"reason,omitempty"` // why it is not proved
+	Advice string `json:"recommendedAction,omitempty"`
+}
+
+// Note says in sentences what follows from an attribute that is not proved.
+func (s Searchable) Note() string {
+	return fmt.Sprintf("%s Nobody is matched by %s. A person who has a value of it and is not found by another matching attribute gets no account. %s", s.Detail, s.Path, s.Advice)
+}
+
+// Searches are the tests of all matching attributes of a job.
+type Searches struct {
+	For string       `json:"for"` // the settings they were made with, see [Job.connection]
+	At  time.Time    `json:"at"`
+	All []Searchable `json:"all"`
+}
+
+// connection changes with everything that can change what a search finds: the
+// address, its flags, the token and the mapping.
+func (j Job) connection() string {
+	return fmt.Sprintf("%d.%d.%d", j.TargetNo, j.Credentials, j.Revision)
+}
+
+// of says whether searches were made with a job's settings as they are now.
+func (s *Searches) of(j Job) bool { return s != nil && s.For == j.connection() }
+
+// notes says what is wrong with searches, nothing if they were not made or all is well.
+func (s *Searches) notes() []string {
+	if s == nil {
+		return nil
+	}
+	var notes []string
+	for _, one := range s.All {
+		if !one.Proved {
+			notes = append(notes, one.Note())
+		}
+	}
+	return notes
+}
+
+// testSearches tests every matching attribute. The error is one of the whole
+// connection, or that nobody can be found by any of them.
+func testSearches(ctx context.Context, target Target, m *mapping) ([]Searchable, error) {
+	var all []Searchable
+	var first error
+	proved := false
+	for i := range m.matching {
+		path := m.matching[i].Target
+		err := target.Test(ctx, path, m.matching[i].Type)
+		one := Searchable{Path: path, Proved: err == nil}
+		if err != nil {
+			te := asTargetError(err)
+			switch {
+			case te.Kind == Throttled, te.Kind == Unreachable, te.Status == 0 && te.Kind != Unsearchable, te.Status == http401:
+				return nil, err
+			case te.Kind == Unsearchable:
+				one.Detail = te.Detail
+			default: // if another attribute works, this is about this one alone
+				one.Detail = fmt.Sprintf("The application could not be searched by %s. %s", path, te.Detail)
+			}
+			one.Advice = te.Advice
+			first = cmp.Or(first, err)
+		}
+		proved = proved || one.Proved
+		all = append(all, one)
+	}
+	if !proved {
+		return all, first
+	}
+	return all, nil
+}
+
+// testSearch tests one attribute. What is wrong with it alone is in its result.
+func testSearch(ctx context.Context, target Target, r *row) (Searchable, error) {
+	err := target.Test(ctx, r.Target, r.Type)
+	if err == nil {
+		return Searchable{Path: r.Target, Proved: true}, nil
+	}
+	if te := asTargetError(err); te.Kind == Unsearchable {
+		return Searchable{Path: r.Target, Detail: te.Detail, Advice: te.Advice}, nil
+	}
+	return Searchable{}, err
+}
+
+// Statuses without importing an HTTP package.
+const (
+	http200 = 200
+	http401 = 401
+)
+
+const codeIncompatible = "SystemForCrossDomainIdentityManagementServiceIncompatible"
+
+// searcher knows by which attributes the target can be searched. It tests those
+// that it does not know: values of an earlier mapping are searched for as well.
+type searcher struct {
+	target Target
+	mu     sync.Mutex
+	known  map[string]Searchable
+}
+
+func newSearcher(target Target, s *Searches) *searcher {
+	known := map[string]Searchable{}
+	if s != nil {
+		for _, one := range s.All {
+			known[one.Path] = one
+		}
+	}
+	return &searcher{target: target, known: known}
+}
+
+func (s *searcher) can(ctx context.Context, r *row) (Searchable, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one, ok := s.known[r.Target]; ok {
+		return one, nil
+	}
+	one, err := testSearch(ctx, s.target, r)
+	if err == nil {
+		s.known[r.Target] = one
+	}
+	return one, err
+}
+
+// lookup is what a search by matching attributes came to.
+type lookup struct {
+	found   []TargetObject
+	key     MatchKey     // that found them
+	skipped []Searchable // attributes with a value that the target cannot be searched by
+	problem *TargetError
+}
+
+// find tries the matching attributes by precedence and stops at the first that
+// hits. It asks by no attribute that the target did not prove it can search by.
+func (p *pass) find(ctx context.Context, keys []MatchKey) lookup {
+	var l lookup
+	for _, k := range keys {
+		r := p.m.rowFor(k.Path)
+		can, err := p.searcher.can(ctx, r)
+		if err != nil {
+			l.problem = asTargetError(err)
+			return l
+		}
+		if !can.Proved {
+			l.skipped = append(l.skipped, can)
+			continue
+		}
+		found, err := p.target.Find(ctx, k.Path, k.Value)
+		if err != nil {
+			l.problem = asTargetError(err)
+			return l
+		}
+		l.key = k
+		for _, o := range found {
+			o, te := p.confirm(ctx, r, o, k)
+			if te != nil {
+				l.problem = te
+				return l
+			}
+			l.found = append(l.found, o)
+		}
+		if len(found) > 0 {
+			return l
+		}
+	}
+	return l
+}
+
+// confirm makes sure that an account has the value it was found by. An answer that
+// leaves the attribute out proves nothing: the account is read by its id then.
+func (p *pass) confirm(ctx context.Context, r *row, o TargetObject, k MatchKey) (TargetObject, *TargetError) {
+	shown, same := r.shows(o.Resource, k.Value)
+	if !shown {
+		full, err := p.target.Get(ctx, o.ID)
+		if err != nil {
+			return o, asTargetError(err)
+		}
+		o = full
+		shown, same = r.shows(o.Resource, k.Value)
+	}
+	switch {
+	case same:
+		return o, nil
+	case !shown:
+		return o, &TargetError{
+			Kind: Unsearchable, Code: codeIncompatible,
+			Detail: fmt.Sprintf("The application answered a search for %s '%s' with an account that shows no %s. Nothing proves whose account it is.", k.Path, text(k.Value), k.Path),
+			Advice: "Match by an attribute that the application returns, or have the application's SCIM endpoint corrected.",
+		}
+	}
+	return o, &TargetError{
+		Kind: Incompatible, Code: codeIncompatible,
+		Detail: fmt.Sprintf("The application answered a search for %s '%s' with an account that has another value.", k.Path, text(k.Value)),
+		Advice: "Its filter for this attribute does not work. Match by another attribute, or have the application's SCIM endpoint corrected.",
+	}
+}
+
+// rowFor is the matching row of an attribute, or one made for a value that an
+// earlier mapping matched by.
+func (m *mapping) rowFor(path string) *row {
+	for i := range m.matching {
+		if m.matching[i].Target == path {
+			return &m.matching[i]
+		}
+	}
+	r := row{CompiledMapping: CompiledMapping{Target: path, Type: TypeString}}
+	_ = r.read() // it was read when the mapping was saved; a path that cannot be read shows nothing
+	return &r
+}
+
+// shows says whether an account has any value of the row's attribute, and whether
+// the wanted one is among them. An element whose type the account does not tell
+// counts as one of the wanted type.
+func (r *row) shows(account scim.Resource, want any) (shown, same bool) {
+	values := flatten(r.path.Get(account))
+	if r.loose != nil {
+		values = append(values, flatten(r.loose.Get(account))...)
+	}
+	if list, ok := want.([]any); ok && len(list) == 1 {
+		want = list[0]
+	} else if ok {
+		return len(values) > 0, r.sameSet(values, list)
+	}
+	for _, v := range values {
+		if v == nil || v == "" {
+			continue
+		}
+		shown = true
+		if r.same(v, want) {
+			return true, true
+		}
+	}
+	return shown, false
+}
+
+// failUnsearchable fails a person who may have an account that cannot be looked for.
+func (w *work) failUnsearchable(skipped []Searchable) {
+	one := skipped[0]
+	w.fail(&TargetError{
+		Kind: Unsearchable, Code: codeIncompatible,
+		Detail: fmt.Sprintf("%s So nobody can tell whether an account with the person's %s exists, and none was created.", one.Detail, one.Path),
+		Advice: one.Advice,
+	})
+}

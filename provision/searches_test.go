@@ -1,0 +1,319 @@
+package provision_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// matchBy gives target attributes a matching precedence, in this order, and no others.
+func (w *world) matchBy(paths ...string) {
+	w.t.Helper()
+	schema := w.report().Job.Schema.Clone()
+	m, err := schema.UserMapping()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for i := range m.AttributeMappings {
+		row := &m.AttributeMappings[i]
+		row.MatchingPriority = 0
+		for n, path := range paths {
+			if row.TargetAttributeName == path {
+				row.MatchingPriority = n + 1
+			}
+		}
+	}
+	if _, err := w.jobs.SetSchema(w.t.Context(), w.key, schema, "cli"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// brokenSearch answers searches by one attribute as a broken application does; the
+// others it answers itself.
+func brokenSearch(w *world, attribute string, answer func(rw http.ResponseWriter, all []json.RawMessage)) {
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet || !strings.HasPrefix(r.URL.Query().Get("filter"), attribute+" eq ") {
+			return false
+		}
+		w.app.mu.Lock()
+		all := []json.RawMessage{}
+		for _, id := range w.app.order {
+			if u, ok := w.app.users[id]; ok {
+				all = append(all, encode(u))
+			}
+		}
+		w.app.mu.Unlock()
+		answer(rw, all)
+		return true
+	}
+}
+
+func list(rw http.ResponseWriter, total int, resources []json.RawMessage) {
+	b, _ := json.Marshal(map[string]any{"schemas": []string{scim.ListResponseURN}, "totalResults": total, "Resources": resources})
+	_, _ = rw.Write(b)
+}
+
+// ways are the ways in which real applications fail to search by an attribute.
+func ways() map[string]struct {
+	answer func(rw http.ResponseWriter, all []json.RawMessage)
+	words  string
+} {
+	return map[string]struct {
+		answer func(rw http.ResponseWriter, all []json.RawMessage)
+		words  string
+	}{
+		"everybody":        {func(rw http.ResponseWriter, all []json.RawMessage) { list(rw, len(all), all) }, "The application ignores filters by externalId"},
+		"the_first_row":    {func(rw http.ResponseWriter, all []json.RawMessage) { list(rw, 1, all[:1]) }, "The application ignores filters by externalId"},
+		"one_page_of_many": {func(rw http.ResponseWriter, all []json.RawMessage) { list(rw, 500, all[:1]) }, "The application ignores filters by externalId"},
+		"the_owner_without_the_attribute": {func(rw http.ResponseWriter, _ []json.RawMessage) {
+			list(rw, 1, []json.RawMessage{json.RawMessage(`{"id":"u1","userName":"root"}`)})
+		}, "The application ignores filters by externalId"},
+		"the_count_of_all": {func(rw http.ResponseWriter, _ []json.RawMessage) { list(rw, 500, nil) }, "counts 500 accounts in its answer to a search by externalId but names none"},
+		"invalid_filter": {func(rw http.ResponseWriter, _ []json.RawMessage) {
+			refuse(rw, 400, "invalidFilter", "No such attribute")
+		}, "cannot be searched by externalId. It answered 400 and said: No such attribute."},
+		"not_implemented":   {func(rw http.ResponseWriter, _ []json.RawMessage) { refuse(rw, 501, "", "Not here") }, "cannot be searched by externalId"},
+		"an_internal_error": {func(rw http.ResponseWriter, _ []json.RawMessage) { refuse(rw, 500, "", "NullPointerException") }, "could not be searched by externalId"},
+		"forbidden":         {func(rw http.ResponseWriter, _ []json.RawMessage) { refuse(rw, 403, "", "Not this attribute") }, "could not be searched by externalId"},
+		"not_found":         {func(rw http.ResponseWriter, _ []json.RawMessage) { refuse(rw, 404, "", "User not found") }, "a search by externalId that finds nobody with 404"},
+		"a_web_page":        {func(rw http.ResponseWriter, _ []json.RawMessage) { _, _ = io.WriteString(rw, "<html>Blocked</html>") }, "could not be searched by externalId"},
+	}
+}
+
+func TestNobodyIsAdoptedByAnAttributeThatWasNotProved(t *testing.T) {
+	t.Parallel()
+	for name, way := range ways() {
+		for _, order := range []string{"userName externalId", "externalId userName"} {
+			t.Run(name+"/"+strings.ReplaceAll(order, " ", "_then_"), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				w.matchBy(strings.Fields(order)...)
+				root := w.app.add(scim.Resource{"userName": "root", "active": true, "displayName": "Service owner"})
+				w.app.add(account("bob@contoso.com"))
+				brokenSearch(w, "externalId", way.answer)
+				w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+				w.people.put("p2", person("bob@contoso.com", "Bob", "Byte"))
+				noNickname := person("cy@contoso.com", "Cy", "Cypher")
+				delete(noNickname, "mailNickname")
+				w.people.put("p3", noNickname)
+				searches, err := w.jobs.TestConnection(t.Context(), w.key, w.app.url(), nil)
+				if err != nil || len(searches) != 2 {
+					t.Fatalf("Test Connection: %v, %v", searches, err)
+				}
+				for _, s := range searches {
+					if s.Proved != (s.Path == "userName") || !s.Proved && (!strings.Contains(s.Note(), way.words) || !strings.Contains(s.Note(), "Nobody is matched by externalId")) {
+						t.Errorf("Test Connection says %+v (%s), want words about %q", s, s.Note(), way.words)
+					}
+				}
+				report, objects := w.plan()
+				if o := objects["p1"]; o.Result != provision.Failure || o.TargetID != "" || !strings.Contains(strings.Join(report.Notes, " "), way.words) {
+					t.Errorf("planned %+v, notes %q", o, report.Notes)
+				}
+				_, entries := w.cycle()
+				if got := w.app.users[root]; got.String("userName") != "root" || got.String("displayName") != "Service owner" {
+					t.Errorf("the owner's account became %v", got)
+				}
+				e := entries["p1"]
+				if e.Status.Status != provision.Failure || !strings.Contains(e.Status.Reason, way.words) || w.app.user("ada@contoso.com") != nil {
+					t.Errorf("Ada, who may have an account: %q %q", status(e), e.Status.Reason)
+				}
+				if got := status(entries["p2"]); got != "update success " {
+					t.Errorf("Bob, who is found by another attribute: %q", got)
+				}
+				if got := status(entries["p3"]); got != "create success " {
+					t.Errorf("Cy, who has no value of the attribute: %q", got)
+				}
+				if notes := strings.Join(w.report().Notes, " "); !strings.Contains(notes, way.words) {
+					t.Errorf("the status says %q", notes)
+				}
+				w.app.answer = nil // the application was corrected
+				if _, entries = w.cycle(); status(entries["p1"]) != "create success " {
+					t.Errorf("after the correction: %q", status(entries["p1"]))
+				}
+			})
+		}
+	}
+}
+
+func TestSearchesAreTestedAtTheStartOfACycleAndKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.matchBy("userName", "externalId")
+	for i := range 20 {
+		w.people.put(fmt.Sprint("p", i), person(fmt.Sprintf("user%d@contoso.com", i), fmt.Sprint("User", i), "X"))
+	}
+	w.app.asked()
+	w.cycle()
+	if got, want := len(w.app.asked()), 2+20*3; got != want {
+		t.Errorf("got %d requests, want %d: one test for each attribute, two searches and a create for each person", got, want)
+	}
+	if s := w.report().State.Searches; s == nil || len(s.All) != 2 || !s.All[0].Proved || !s.All[1].Proved {
+		t.Errorf("remembered %+v", s)
+	}
+}
+
+func TestATargetThatCanBeSearchedByNothingIsQuarantined(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.app.add(account("root"))
+	brokenSearch(w, "userName", func(rw http.ResponseWriter, all []json.RawMessage) { list(rw, len(all), all) })
+	_, _, err := w.tryCycle()
+	var te *provision.TargetError
+	if !errors.As(err, &te) || !strings.Contains(te.Words(), "ignores filters by userName") || w.app.writes() != 0 {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnAnswerWithoutTheSearchedAttributeIsReadByItsID(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		id   string // of the account that the search names
+		want string
+	}{
+		"its_own":        {"u2", "update success "},
+		"a_stranger_s":   {"u1", "other failure SystemForCrossDomainIdentityManagementServiceIncompatible"},
+		"one_without_it": {"u3", "other failure SystemForCrossDomainIdentityManagementServiceIncompatible"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.app.add(account("root"))
+			w.app.add(account("ada@contoso.com"))
+			w.app.add(scim.Resource{"displayName": "Nameless"})
+			w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+				if !strings.Contains(r.URL.RawQuery, "ada") {
+					return false
+				}
+				list(rw, 1, []json.RawMessage{json.RawMessage(`{"id":"` + tt.id + `"}`)})
+				return true
+			}
+			w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+			_, entries := w.cycle()
+			if got := status(entries["p1"]); got != tt.want || w.app.users["u1"].String("userName") != "root" {
+				t.Errorf("got %q (%s), want %q", got, entries["p1"].Status.Reason, tt.want)
+			}
+		})
+	}
+}
+
+func TestAnAccountIsFoundByAnEmailWithoutItsType(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.matchBy(`emails[type eq "work"].value`)
+	id := w.app.add(scim.Resource{"userName": "ada", "emails": []any{map[string]any{"value": "other@x.example"}, map[string]any{"value": "ada@contoso.com"}}})
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.RawQuery, "ada%40") {
+			return false
+		}
+		list(rw, 1, []json.RawMessage{encode(w.app.users[id])})
+		return true
+	}
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+	if _, entries := w.cycle(); status(entries["p1"]) != "update success " {
+		t.Errorf("got %q", status(entries["p1"]))
+	}
+}
+
+func TestACreateWhoseAnswerNamesNoAccount(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		answer func(rw http.ResponseWriter, created []byte, id string)
+	}{
+		"location_only": {func(rw http.ResponseWriter, _ []byte, id string) {
+			rw.Header().Set("Location", "http://10.0.0.7:8080/internal/Users/"+id)
+			rw.WriteHeader(201)
+		}},
+		"accepted": {func(rw http.ResponseWriter, _ []byte, _ string) { rw.WriteHeader(202) }},
+		"accepted_with_address": {func(rw http.ResponseWriter, _ []byte, id string) {
+			rw.Header().Set("Location", "/scim/v2/Users/"+id)
+			rw.WriteHeader(202)
+		}},
+		"an_empty_object": {func(rw http.ResponseWriter, _ []byte, _ string) { rw.WriteHeader(201); _, _ = io.WriteString(rw, "{}") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+				if r.Method != http.MethodPost {
+					return false
+				}
+				body, _ := io.ReadAll(r.Body)
+				_, created := w.app.handle(r, "", body)
+				var account struct{ ID string }
+				_ = json.Unmarshal(created, &account)
+				tt.answer(rw, created, account.ID)
+				return true
+			}
+			w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+			report, entries := w.cycle()
+			if got := status(entries["p1"]); got != "create success " || report.Created != 1 || w.report().Linked != 1 || entries["p1"].TargetIdentity.ID != "u1" {
+				t.Errorf("got %q (%+v), report %+v", got, entries["p1"].Status, report)
+			}
+			w.people.enable("p1", false)
+			if w.cycle(); isActive(t, w, "ada@contoso.com") || w.app.created["ada@contoso.com"] != 1 {
+				t.Errorf("active %v, created %v", isActive(t, w, "ada@contoso.com"), w.app.created)
+			}
+		})
+	}
+	t.Run("not_there_yet", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		var pending atomic.Value
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPost {
+				return false
+			}
+			body, _ := io.ReadAll(r.Body)
+			pending.Store(body)
+			rw.WriteHeader(http.StatusAccepted)
+			return true
+		}
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		_, entries := w.cycle()
+		if e := entries["p1"]; e.Status.Status != provision.Failure || !strings.Contains(e.Status.Reason, "accepted the create") || w.report().Escrowed != 1 {
+			t.Errorf("got %q %+v", status(e), e.Status)
+		}
+		r := httptest.NewRequest(http.MethodPost, "/", nil)
+		w.app.handle(r, "", pending.Load().([]byte)) // now it is carried out
+		if _, entries = w.cycle(); w.app.created["ada@contoso.com"] != 1 || w.report().Linked != 1 {
+			t.Errorf("got %q, created %v", status(entries["p1"]), w.app.created)
+		}
+	})
+}
+
+func TestNumericIDsOfAccounts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	numeric := func(b []byte) []byte { // as an application that sends the number of a row
+		return []byte(strings.ReplaceAll(string(b), `"id":"u`, `"id":9007199254740993`))
+	}
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		body, _ := io.ReadAll(r.Body)
+		id := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/scim/v2/Users"), "/")
+		id = strings.Replace(id, "9007199254740993", "u", 1)
+		status, answer := w.app.handle(r, id, body)
+		answer = numeric(answer)
+		answer = []byte(strings.NewReplacer(`90071992547409931"`, `90071992547409931`, `9007199254740993 2"`, `2`).Replace(string(answer)))
+		rw.WriteHeader(status)
+		_, _ = rw.Write(answer)
+		return true
+	}
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+	_, entries := w.cycle()
+	if e := entries["p1"]; status(e) != "create success " || e.TargetIdentity.ID != "90071992547409931" {
+		t.Fatalf("got %q for %q: %+v", status(e), e.TargetIdentity.ID, e.Status)
+	}
+	w.people.enable("p1", false)
+	if _, entries = w.cycle(); status(entries["p1"]) != "disable success " || isActive(t, w, "ada@contoso.com") {
+		t.Errorf("got %q %+v", status(entries["p1"]), entries["p1"].Status)
+	}
+}

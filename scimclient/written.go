@@ -1,0 +1,221 @@
+package scimclient
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// created reads which account came of a POST that succeeded. Where the answer names
+// none but tells its address, the account is read there.
+func (c *Client) created(ctx context.Context, a answer) (provision.TargetObject, error) {
+	o, err := decodeObject(a.body)
+	if err == nil && !a.isError() && !a.isList() {
+		return o, nil
+	}
+	if id := a.locatedID(); id != "" && !a.isPage() && !a.isError() {
+		o, err := c.Get(ctx, id)
+		if err == nil {
+			return o, nil
+		}
+	}
+	te := a.incompatible("accepted the create and did not say which account came of it")
+	switch {
+	case a.isError() || a.isList() || a.isPage():
+		te = a.notBelieved("a create")
+	case len(a.text()) > 0 && err != nil:
+		te = a.incompatible(err.Error())
+	}
+	te.Sent = true
+	te.Advice = "The account is looked for by its matching attributes. " + te.Advice
+	return provision.TargetObject{}, te
+}
+
+// locatedID is the id in the Location of an answer. Only its last segment counts:
+// behind a proxy an application often does not know its own address.
+func (a answer) locatedID() string {
+	u, err := url.Parse(a.header.Get("Location"))
+	if err != nil {
+		return ""
+	}
+	dir, name := path.Split(strings.TrimRight(u.EscapedPath(), "/"))
+	if dir != "" && !strings.EqualFold(path.Base(dir), "Users") {
+		return ""
+	}
+	id, err := url.PathUnescape(name)
+	if err != nil || len(id) > maxID || !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
+		return ""
+	}
+	return id
+}
+
+// contradicts says what is wrong with the successful answer to a PATCH. It may be
+// empty; else it must be the account, with the new value of active.
+func (a answer) contradicts(id string, changes []provision.Change) error {
+	if len(a.text()) == 0 {
+		return nil
+	}
+	fields := a.fields()
+	if fields == nil || a.isError() || a.isList() || !looksLikeAccount(fields) {
+		return a.notBelieved("a PATCH")
+	}
+	for name, v := range fields {
+		switch {
+		case strings.EqualFold(name, "id"):
+			if got, err := readID(v); err != nil || got != "" && !strings.EqualFold(got, id) {
+				return a.incompatible(fmt.Sprintf("was asked to change the account %s and answered with another one", id))
+			}
+		case strings.EqualFold(name, "active"):
+			if want, sent := sentActive(changes); sent && !strings.EqualFold(fmt.Sprint(v), fmt.Sprint(want)) {
+				te := a.incompatible(fmt.Sprintf("answered %d to a change of active to %v, but the account in its answer still has active %v", a.status, want, v))
+				te.Advice = "The account was not changed. This is tried again. Ask the makers of the application why it ignores the change."
+				return te
+			}
+		}
+	}
+	return nil
+}
+
+func sentActive(changes []provision.Change) (want, sent bool) {
+	for _, ch := range changes {
+		if b, ok := ch.New.(bool); ok && strings.EqualFold(ch.Path, "active") {
+			return b, true
+		}
+	}
+	return false, false
+}
+
+// looksLikeAccount tells an account from the other JSON objects that gateways
+// answer with. An empty object says nothing and is believed.
+func looksLikeAccount(fields map[string]any) bool {
+	if len(fields) == 0 {
+		return true
+	}
+	for name := range fields {
+		switch strings.ToLower(name) {
+		case "id", "schemas", "username", "active":
+			return true
+		}
+	}
+	return false
+}
+
+// notBelieved is a success whose body says something else.
+func (a answer) notBelieved(to string) *provision.TargetError {
+	what := "something that is not a SCIM resource"
+	switch {
+	case a.isError():
+		what = "a SCIM error: " + a.detail(a.scimError().Detail)
+	case a.isPage():
+		what = "a web page"
+	case a.isList():
+		what = "a SCIM list"
+	}
+	return &provision.TargetError{
+		Kind: provision.Incompatible, Code: codeIncompatible, Status: a.status, Request: a.request, Sent: true,
+		Detail: sentence(fmt.Sprintf("The application answered %d to %s, with %s", a.status, to, what)),
+		Advice: "Nothing proves that it was carried out, so it is tried again. Look for something between Rollcall and the application that answers in its place.",
+	}
+}
+
+// text is the body without blanks around.
+func (a answer) text() []byte { return bytes.TrimSpace(a.body) }
+
+// fields is the body as a JSON object, nil if it is none.
+func (a answer) fields() map[string]any {
+	d := json.NewDecoder(bytes.NewReader(a.body))
+	d.UseNumber()
+	var fields map[string]any
+	if d.Decode(&fields) != nil {
+		return nil
+	}
+	return fields
+}
+
+// isPage says whether the body is a web page.
+func (a answer) isPage() bool {
+	text := a.text()
+	html := strings.Contains(strings.ToLower(a.header.Get("Content-Type")), "html")
+	return bytes.HasPrefix(text, []byte("<")) || html && len(text) > 0 && a.fields() == nil
+}
+
+// isError says whether the body is an error of RFC 7644 §3.12: only the
+// application itself sends one.
+func (a answer) isError() bool { return a.hasSchema(scim.ErrorURN) }
+
+// isList says whether the body is a list of RFC 7644 §3.4.2.
+func (a answer) isList() bool {
+	if a.hasSchema(scim.ListResponseURN) {
+		return true
+	}
+	for name := range a.fields() {
+		if strings.EqualFold(name, "Resources") || strings.EqualFold(name, "totalResults") {
+			return true
+		}
+	}
+	return false
+}
+
+func (a answer) hasSchema(urn string) bool {
+	for name, v := range a.fields() {
+		if !strings.EqualFold(name, "schemas") {
+			continue
+		}
+		if one, ok := v.(string); ok && strings.EqualFold(one, urn) {
+			return true
+		}
+		list, _ := v.([]any)
+		for _, e := range list {
+			if one, ok := e.(string); ok && strings.EqualFold(one, urn) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isRedirect says whether the answer sends the client elsewhere.
+func (a answer) isRedirect() bool {
+	return a.status >= 300 && a.status < 400 && a.status != http.StatusNotModified && a.header.Get("Location") != ""
+}
+
+// wantsSlash says whether the application redirects to the same address with a slash at the end.
+func (a answer) wantsSlash() bool {
+	if !a.isRedirect() {
+		return false
+	}
+	to, err := a.url.Parse(a.header.Get("Location"))
+	return err == nil && to.Scheme == a.url.Scheme && to.Host == a.url.Host && to.EscapedPath() == a.url.EscapedPath()+"/"
+}
+
+// redirect explains a redirect and names the Tenant URL that it leads to.
+func (a answer) redirect() (detail, advice string) {
+	to, err := a.url.Parse(a.header.Get("Location"))
+	if err != nil || !a.isRedirect() {
+		return "The application redirects without saying where to.", "Check the Tenant URL: it must be the final address of the SCIM endpoint."
+	}
+	shown := *to
+	shown.RawQuery, shown.Fragment, shown.User = "", "", nil // a filter names people
+	detail = fmt.Sprintf("The application redirects to %s; redirects are not followed.", &shown)
+	base, below := strings.CutSuffix(strings.TrimRight(shown.EscapedPath(), "/"), a.path)
+	tenant := shown.Scheme + "://" + shown.Host + base
+	switch {
+	case !below:
+		return detail, "This is not the address of a SCIM endpoint; it may be a sign-in page. Enter the final address of the SCIM endpoint as Tenant URL."
+	case tenant+a.path == a.url.Scheme+"://"+a.url.Host+strings.TrimRight(a.url.EscapedPath(), "/"):
+		return detail, "That is the address that was asked, so the redirect leads in a circle. Have the application's SCIM endpoint corrected."
+	}
+	if a.flags != "" {
+		tenant += "?" + a.flags
+	}
+	return detail, fmt.Sprintf("Enter the final address as Tenant URL: %s", tenant)
+}

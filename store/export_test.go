@@ -100,3 +100,15 @@ func (db *DB) MigrateTo(ctx context.Context, version int64) error {
 	_, err = m.provider.UpTo(ctx, version)
 	return err
 }
+
+// WriteOrder returns the keys of updates in the order in which the writer takes them.
+func WriteOrder(keys ...string) (order []string) {
+	q := newWriteQueue()
+	for _, key := range keys {
+		q.put(&write{key: key})
+	}
+	for u := q.take(); u != nil; u = q.take() {
+		order = append(order, u.key)
+	}
+	return order
+}

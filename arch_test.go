@@ -53,11 +53,12 @@ var arrows = map[string][]string{
 	"cmd/rollcall": {"*"},
 
 	// Test and measuring equipment.
-	"internal/pgserver":    {},
-	"internal/storetest":   {"store", "internal/pgserver"},
-	"internal/apptest":     {"*"},
-	"internal/bench":       {"*"},
-	"internal/conformance": {},
+	"internal/pgserver":         {},
+	"internal/storetest":        {"store", "internal/pgserver"},
+	"internal/apptest":          {"*"},
+	"internal/bench":            {"*"},
+	"internal/bench/neighbours": {},
+	"internal/conformance":      {},
 }
 
 // forbidden names packages outside the module that a band must not touch:

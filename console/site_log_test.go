@@ -369,6 +369,46 @@ func TestAudit(t *testing.T) {
 			t.Error("no link to the person")
 		}
 	})
+	t.Run("filters_by_kind_actor_text_and_day", func(t *testing.T) {
+		const path = "/c/acme/admin/audit"
+		for _, tt := range []struct {
+			form url.Values
+			has  string
+			not  string
+		}{
+			{url.Values{"kind": {"settings"}}, "SCIM was switched on", "was deactivated"},
+			{url.Values{"kind": {"people"}}, "ada@acme.example was deactivated", "SCIM was switched on"},
+			{url.Values{"actor": {"KIM@"}}, "SCIM was switched on", "was made with profile"},
+			{url.Values{"actor": {"cli"}}, "was made with profile", "SCIM was switched on"},
+			{url.Values{"q": {"DEACTIV"}}, "ada@acme.example was deactivated", "SCIM was switched on"},
+			{url.Values{"from": {"2030-05-06"}, "to": {"2030-05-06"}}, "SCIM was switched on", "No event fits"},
+			{url.Values{"to": {"2030-05-05"}}, "No event fits", "SCIM was switched on"},
+		} {
+			b.get(path).submit("Filter", tt.form).wantWords(tt.has).wantNoWords(tt.not)
+		}
+		b.get(path + "?from=soon").wantWords("Write the day as 2027-01-31.")
+	})
+	t.Run("settings_stand_out_and_scim_does_not", func(t *testing.T) {
+		if _, err := w.pages.Rosters.Open(s).Deactivate(t.Context(), w.person(s, "cy@acme.example", "Cy", roster.RoleRegistered).ID, roster.Change{Actor: "scim:…a91f", Via: roster.ViaSCIM}); err != nil {
+			t.Fatal(err)
+		}
+		classes := map[string]string{}
+		for _, n := range b.get("/c/acme/admin/audit").Root.all("a", "span") {
+			classes[n.text()] = n.attr["class"]
+		}
+		for text, want := range map[string]string{"SCIM was switched on": "strong", "cy@acme.example was deactivated": "plain-link", "ada@acme.example was deactivated": "row-link"} {
+			if classes[text] != want {
+				t.Errorf("%s: got %q, want %q", text, classes[text], want)
+			}
+		}
+	})
+	t.Run("is_exported_as_it_is_filtered", func(t *testing.T) {
+		page := b.get("/c/acme/admin/audit?kind=settings").click("Export CSV").wantStatus(http.StatusOK)
+		lines, err := csv.NewReader(strings.NewReader(page.Text)).ReadAll()
+		if err != nil || len(lines) != 3 || lines[1][1] != "SCIM was switched on" || lines[1][2] != "admin:kim@acme.example" {
+			t.Errorf("got %q, %v", lines, err)
+		}
+	})
 	t.Run("pages_backwards", func(t *testing.T) {
 		for i := range 60 {
 			if _, err := w.pages.Sites.Update(t.Context(), s.ID, "cli", func(s *site.Site) error { s.ManageRoles = i%2 == 0; return nil }); err != nil {

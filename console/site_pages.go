@@ -79,6 +79,7 @@ func (p *SitePages) routes() []route[*siteVisit] {
 		{pattern: "GET /c/{site}/admin/people/{person}/reactivate", access: administrator, handle: p.askReactivate},
 		{pattern: "POST /c/{site}/admin/people/{person}/reactivate", access: administrator, handle: p.reactivate},
 		{pattern: "GET /c/{site}/admin/audit", access: administrator, handle: p.showAudit},
+		{pattern: "GET /c/{site}/admin/audit/export", access: administrator, handle: p.exportAudit},
 	}
 }
 

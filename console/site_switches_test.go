@@ -186,6 +186,27 @@ func TestSchemasPage(t *testing.T) {
 		}
 	})
 
+	t.Run("a_stale_document_is_kept_beside_the_one_saved_meanwhile", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Full)
+		mine := strings.ReplaceAll(exampleDocument, "Badge", "Card")
+		stale := b.get(path)
+		b.get(path).press("Save schemas", url.Values{"document": {exampleDocument}})
+		asked := stale.press("Save schemas", url.Values{"document": {mine}}).wantStatus(http.StatusConflict).
+			wantWords("Nothing was saved", "kim@acme.example saved another document since you opened this page.", "Saved meanwhile")
+		if got := w.settings(s); string(got.Schemas) != exampleDocument {
+			t.Fatalf("got %s", got.Schemas)
+		}
+		if got := asked.byID("document").rawText(); got != mine {
+			t.Errorf("what was typed is now %s", got)
+		}
+		asked.press("Save schemas", nil).wantStatus(http.StatusOK).wantWords("The schemas are saved.")
+		if got := w.settings(s); string(got.Schemas) != mine {
+			t.Errorf("got %s", got.Schemas)
+		}
+	})
+
 	t.Run("a_file_counts_before_the_text", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)

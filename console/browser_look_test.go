@@ -30,11 +30,14 @@ var (
 // layoutRules are the rules of axe whose answer depends on the width of the window.
 var layoutRules = []string{"color-contrast", "region", "landmark-unique", "target-size", "scrollable-region-focusable", "aria-hidden-focus", "page-has-heading-one", "bypass", "link-name", "button-name"}
 
-// nothingBreaksAPage looks at every page in every width and theme. ROLLCALL_REVIEW names a folder for pictures of all of it.
+// nothingBreaksAPage looks at every page in every width and theme. With ROLLCALL_REVIEW it takes pictures into that folder instead, for eyes.
 func nothingBreaksAPage(t *testing.T, b *apptest.Browser) {
 	pages := everyPage(t)
 	server := shelf(t, pages)
 	win := b.Window(t, "a visitor")
+	for _, name := range []string{"everything logged", "GET /c/{site}/admin/people", "GET /d/{directory}/users"} {
+		t.Run("print "+name, func(t *testing.T) { prints(t, win, server.URL+"/shelf?page="+url.QueryEscape(name)) })
+	}
 	pictures := os.Getenv("ROLLCALL_REVIEW")
 	for _, name := range slices.Sorted(maps.Keys(pages)) {
 		if only := os.Getenv("ROLLCALL_REVIEW_ONLY"); only != "" && !strings.Contains(name, only) {
@@ -97,6 +100,9 @@ func (l *looker) at(width int64, theme string) {
 
 func (l *looker) asks(question string) {
 	l.t.Helper()
+	if l.pictures != "" {
+		return // the pages are for eyes this time
+	}
 	var faults []string
 	l.win.Runs(question, &faults)
 	for _, f := range faults {
@@ -109,20 +115,36 @@ func (l *looker) asksAxe(rules []string) {
 	l.asks(`look.axe(["` + strings.Join(rules, `", "`) + `"])`)
 }
 
-// textsOn counts the pieces of text on a page of a PDF, whose streams are in the order of the pages.
-func textsOn(t *testing.T, pdf []byte) (perStream []int) {
+// prints wants a long page to begin on the first sheet of paper, right below its heading, and the menu to stay away.
+func prints(t *testing.T, win *apptest.Window, address string) {
 	t.Helper()
+	win.Report(t)
+	win.Prefers(dark) // paper is white all the same
+	win.Resize(1280, 900)
+	win.Open(address)
+	sheets := textsOn(t, win.Prints())
+	if len(sheets) < 2 {
+		t.Fatalf("%s: got %d sheets, want a page that needs several", address, len(sheets))
+	}
+	if sheets[0] < sheets[1]/2 {
+		t.Errorf("%s: the first sheet has %d pieces of text, the second %d", address, sheets[0], sheets[1])
+	}
+}
+
+// textsOn counts the pieces of text on each sheet of a PDF.
+func textsOn(t *testing.T, pdf []byte) (sheets []int) {
+	t.Helper()
+	shows := regexp.MustCompile(`\b(Tj|TJ)\b`)
 	for _, m := range regexp.MustCompile(`(?s)stream\r?\n(.*?)\r?\nendstream`).FindAllSubmatch(pdf, -1) {
 		r, err := zlib.NewReader(bytes.NewReader(m[1]))
 		if err != nil {
 			continue
 		}
-		text, err := io.ReadAll(r)
-		if err == nil && bytes.Contains(text, []byte("BT")) {
-			perStream = append(perStream, bytes.Count(text, []byte("Tj"))+bytes.Count(text, []byte("TJ")))
+		if text, err := io.ReadAll(r); err == nil && bytes.Contains(text, []byte("BT\n")) {
+			sheets = append(sheets, len(shows.FindAll(text, -1)))
 		}
 	}
-	return perStream
+	return sheets
 }
 
 // testFile serves a file of testdata.

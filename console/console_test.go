@@ -300,6 +300,9 @@ func (s *shown) submit(button string, change url.Values) *shown {
 		values[name] = list
 	}
 	action := form.attr["action"]
+	if other := pressed.attr["formaction"]; other != "" {
+		action = other
+	}
 	if form.attr["method"] == "get" {
 		return s.b.get(action + "?" + values.Encode())
 	}

@@ -121,3 +121,107 @@ func TestPlan_is_made_by_a_button(t *testing.T) {
 		t.Errorf("reading the plan made %d calls", n-made)
 	}
 }
+
+func TestApplicationSettings_rename_and_delete(t *testing.T) {
+	t.Parallel()
+	o, key, _ := provisioned(t)
+	h := must(o.directories.OpenID(t.Context(), key.Directory))
+	b := o.operator()
+	list := b.get("/d/contoso/applications").wantWords("Acme")
+	page := list.click("Rename or delete").wantStatus(http.StatusOK).wantWords("3 assignments", "0 linked accounts")
+	page.press("Rename", url.Values{"name": {"a/b"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("has 1 to 100 letters")
+	if _, err := h.CreateApplication(t.Context(), "Other", "cli"); err != nil {
+		t.Fatal(err)
+	}
+	page.press("Rename", url.Values{"name": {"Other"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("already has an application")
+	page.press("Rename", url.Values{"name": {"Acme & Sons"}}).wantStatus(http.StatusOK).wantWords("Acme was renamed to Acme & Sons.")
+	page.press("Rename", url.Values{"name": {"Acme 2"}}).wantStatus(http.StatusConflict).wantWords("Acme & Sons", "Acme 2") // two people renamed it
+
+	at := "/d/contoso/applications/Acme%20&%20Sons"
+	ask := b.get(at+"/settings").click("Delete this application").wantWords("Delete Acme & Sons?", "3 assignments are removed.", "0 linked accounts at Acme & Sons stay as they are.")
+	ask.press("Delete Acme", nil).wantStatus(http.StatusUnprocessableEntity).wantWords("That is not the name of this application. Nothing was deleted.")
+	if _, err := h.Application(t.Context(), key.App); err != nil {
+		t.Fatal(err)
+	}
+	ask.press("Delete Acme", url.Values{"confirm": {"Acme & Sons"}}).wantWords("Acme & Sons was deleted, with 3 assignments.")
+	if _, err := o.jobs.Get(t.Context(), key); err == nil {
+		t.Error("the job is still there")
+	}
+	b.get(at).wantStatus(http.StatusNotFound)
+}
+
+func TestDirectorySettings_rename_and_delete(t *testing.T) {
+	t.Parallel()
+	o, _, _ := provisioned(t)
+	b := o.operator()
+	page := b.get("/d/").click("Rename or delete").wantStatus(http.StatusOK).wantWords("3 users", "1 enterprise application")
+	page.press("Rename", url.Values{"name": {"Contoso"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("small letters, digits and hyphens")
+	page.press("Rename", url.Values{"name": {"fabrikam"}}).wantStatus(http.StatusOK).wantWords("contoso was renamed to fabrikam.")
+	b.get("/d/contoso/users").wantStatus(http.StatusNotFound)
+	ask := b.get("/d/fabrikam/settings").click("Delete this directory").wantWords("3 users are removed", "1 enterprise application is removed, with 3 assignments")
+	ask.press("Delete fabrikam", url.Values{"confirm": {"contoso"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("Nothing was deleted.")
+	ask.press("Delete fabrikam", url.Values{"confirm": {"fabrikam"}}).wantWords("Directory fabrikam was deleted, with 3 users.", "No directory yet")
+}
+
+func TestSitesPage(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	b := o.operator()
+	page := b.get("/d/-/sites").wantStatus(http.StatusOK).wantWords("No site yet")
+	page.press("Create site", url.Values{"name": {"Acme"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("lower-case letters, digits and hyphens")
+	made := page.press("Create site", url.Values{"name": {"acme"}, "profile": {"full"}}).wantStatus(http.StatusOK).wantWords("Site acme was created.", "Link for the first administrator of acme")
+	if link := made.byID("first-link").attr["value"]; !strings.HasPrefix(link, "https://rollcall.example/c/acme/sign-in/") {
+		t.Errorf("got the link %q", link)
+	}
+	if s, err := o.sites.ByName(t.Context(), "acme"); err != nil || !s.Creates {
+		t.Errorf("got %+v, %v, want a site of profile full", s, err)
+	}
+	b.get("/d/-/sites").wantWords("acme", "full").wantNoWords("sign-in/")
+	page.press("Create site", url.Values{"name": {"acme"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("There is a site of that name already")
+
+	settings := b.get("/d/-/sites").click("Rename or delete").wantWords("The Tenant URL changes")
+	settings.press("Rename", url.Values{"name": {"-"}}).wantStatus(http.StatusUnprocessableEntity)
+	settings.press("Rename", url.Values{"name": {"apex"}}).wantStatus(http.StatusOK).wantWords("acme was renamed to apex.")
+	b.get("/d/-/sites/acme").wantStatus(http.StatusNotFound).wantWords("There is no such site")
+	ask := b.get("/d/-/sites/apex").click("Delete this site").wantWords("Delete site apex?", "0 people")
+	ask.press("Delete apex", nil).wantStatus(http.StatusUnprocessableEntity).wantWords("Nothing was deleted.")
+	ask.press("Delete apex", url.Values{"confirm": {"apex"}}).wantWords("Site apex was deleted.", "No site yet")
+}
+
+func TestUsers_several_are_disabled_with_their_number(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	h := o.directory("contoso", peopleFile)
+	o.app(h, "Acme")
+	b := o.operator()
+	list := b.get("/d/contoso/users")
+	list.press("Disable", nil).wantStatus(http.StatusUnprocessableEntity).wantWords("Tick at least one user.")
+	ada, grace := must(h.UserByUPN(t.Context(), "ada@contoso.example")).ObjectID, must(h.UserByUPN(t.Context(), "grace@contoso.example")).ObjectID
+	ask := list.press("Disable", url.Values{"user": {ada, grace}}).wantWords("Disable 2 users?", "Ada Lovelace, Grace Hopper", "2 of them have Acme: nothing happens, because provisioning is not set up.")
+	if !must(h.User(t.Context(), ada)).AccountEnabled {
+		t.Error("Ada was disabled before the answer")
+	}
+	ask.press("Disable 2 users", nil).wantWords("2 users were disabled.", "2 of them disabled")
+	b.get("/d/contoso/users").press("Disable", url.Values{"user": {ada}}).wantWords("Nothing was changed")
+	b.get("/d/contoso/users").press("Enable", url.Values{"user": {ada, grace}}).press("Enable 2 users", nil).wantWords("2 users were enabled.", "0 of them disabled")
+	b.send(http.MethodPost, "/d/contoso/users/change", url.Values{"change": {"purge"}, "user": {ada}}).wantStatus(http.StatusNotFound)
+}
+
+func TestDirectoryAudit_is_searched_and_exported(t *testing.T) {
+	t.Parallel()
+	o, _, _ := provisioned(t)
+	b := o.operator()
+	page := b.get("/d/contoso/audit").wantWords("Ada Lovelace", "Provisioning was set up")
+	page.press("Filter", url.Values{"kind": {"provisioning"}}).wantWords("Provisioning was set up").wantNoWords("Ada Lovelace")
+	page.press("Filter", url.Values{"text": {"LOVELACE"}}).wantWords("Ada Lovelace").wantNoWords("Grace Hopper (")
+	page.press("Filter", url.Values{"actor": {"nobody"}}).wantWords("No event fits")
+	page.press("Filter", url.Values{"until": {"2020-01-01"}}).wantWords("No event fits")
+	file := b.get("/d/contoso/audit/export?kind=application").wantStatus(http.StatusOK)
+	if got := file.Header.Get("Content-Disposition"); got != `attachment; filename="contoso-audit.csv"` {
+		t.Errorf("got %q", got)
+	}
+	lines := strings.Split(strings.TrimSpace(file.Text), "\n")
+	if len(lines) != 2 || lines[0] != "time,event,actor,subject,text" || !strings.Contains(lines[1], "application.created,cli,") {
+		t.Errorf("got the file\n%s", file.Text)
+	}
+}

@@ -22,6 +22,7 @@ type directoriesPage struct {
 type directoryRow struct {
 	Directory    directory.Directory
 	URL          string
+	Settings     string
 	Users        int
 	Disabled     int
 	Applications []appLink
@@ -51,7 +52,8 @@ func (p *DirectoryPages) viewDirectories(w http.ResponseWriter, r *http.Request,
 	}}
 	pg.Title = "Directories"
 	pg.Lead = "Each directory holds one company’s people, and the enterprise applications that are kept in step with them."
-	pg.Menu = []menuItem{{Text: "Installation"}, {Text: "All directories", Icon: "building-2", URL: "/d/", Here: true}}
+	pg.Menu = installationMenu("/d/")
+	pg.Menu = append(pg.Menu, menuItem{Text: "Directories"})
 	for _, d := range all {
 		row, err := p.directoryRow(r, v, d)
 		if err != nil {
@@ -61,6 +63,15 @@ func (p *DirectoryPages) viewDirectories(w http.ResponseWriter, r *http.Request,
 		pg.Menu = append(pg.Menu, menuItem{Text: d.Name, Icon: "network", URL: row.URL})
 	}
 	return p.Console.view(w, r, status, "directory_list", pg)
+}
+
+// installationMenu is the menu of the pages that belong to no directory.
+func installationMenu(here string) []menuItem {
+	menu := []menuItem{{Text: "Installation"}, {Text: "All directories", Icon: "building-2", URL: "/d/"}, {Text: "Sites", Icon: "users", URL: sitesURL}}
+	for i := range menu {
+		menu[i].Here = menu[i].URL == here
+	}
+	return menu
 }
 
 func (p *DirectoryPages) directoryRow(r *http.Request, v *operatorVisit, d directory.Directory) (directoryRow, error) {
@@ -73,7 +84,7 @@ func (p *DirectoryPages) directoryRow(r *http.Request, v *operatorVisit, d direc
 	if err != nil {
 		return directoryRow{}, err
 	}
-	row := directoryRow{Directory: d, URL: h.url("users"), Users: counts.Enabled + counts.Disabled, Disabled: counts.Disabled}
+	row := directoryRow{Directory: d, URL: h.url("users"), Settings: h.url("settings"), Users: counts.Enabled + counts.Disabled, Disabled: counts.Disabled}
 	for _, a := range applications {
 		row.Applications = append(row.Applications, appLink{Name: a.Name, URL: h.appURL(a)})
 	}

@@ -12,6 +12,9 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/signin"
+	"github.com/rollcall-scim/rollcall/site"
 )
 
 // DirectoryPages are the pages of the company's end.
@@ -21,6 +24,9 @@ type DirectoryPages struct {
 	Directories *directory.Directories
 	Jobs        *provision.Jobs
 	Engine      *provision.Engine // makes plans; it is not run from here
+	Sites       *site.Sites       // operators make, rename and delete sites
+	Rosters     *roster.Rosters
+	SignIns     *signin.SignIns
 	// ReadUsers and WriteUsers are the files that the pages import and export: directory/csv.
 	ReadUsers  func(io.Reader) (iter.Seq2[directory.Row, error], error)
 	WriteUsers func(io.Writer) UserWriter
@@ -47,11 +53,25 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		{pattern: "POST /d/{$}", access: administrator, handle: p.createDirectory},
 		{pattern: "GET /d/{directory}", access: administrator, handle: p.in(p.toUsers)},
 		{pattern: "GET /d/{directory}/{$}", access: administrator, handle: p.in(p.toUsers)},
+		{pattern: "GET /d/{directory}/settings", access: administrator, handle: p.in(p.showDirectorySettings)},
+		{pattern: "POST /d/{directory}/settings", access: administrator, handle: p.in(p.renameDirectory)},
+		{pattern: "GET /d/{directory}/delete", access: administrator, handle: p.in(p.askDeleteDirectory)},
+		{pattern: "POST /d/{directory}/delete", access: administrator, handle: p.in(p.deleteDirectory)},
 		{pattern: "GET /d/{directory}/audit", access: administrator, handle: p.in(p.showAudit)},
+		{pattern: "GET /d/{directory}/audit/export", access: administrator, handle: p.in(p.exportAudit)},
+
+		// Sites. No directory is named "-".
+		{pattern: "GET /d/-/sites", access: administrator, handle: p.showSites},
+		{pattern: "POST /d/-/sites", access: administrator, handle: p.createSite},
+		{pattern: "GET /d/-/sites/{site}", access: administrator, handle: p.ofSite(p.showSiteSettings)},
+		{pattern: "POST /d/-/sites/{site}", access: administrator, handle: p.ofSite(p.renameSite)},
+		{pattern: "GET /d/-/sites/{site}/delete", access: administrator, handle: p.ofSite(p.askDeleteSite)},
+		{pattern: "POST /d/-/sites/{site}/delete", access: administrator, handle: p.ofSite(p.deleteSite)},
 
 		// Users
 		{pattern: "GET /d/{directory}/users", access: administrator, handle: p.in(p.showUsers)},
 		{pattern: "POST /d/{directory}/users", access: administrator, handle: p.in(p.addUser)},
+		{pattern: "POST /d/{directory}/users/change", access: administrator, handle: p.in(p.changeUsers)},
 		{pattern: "GET /d/{directory}/users/new", access: administrator, handle: p.in(p.newUser)},
 		{pattern: "GET /d/{directory}/users/import", access: administrator, handle: p.in(p.showImport)},
 		{pattern: "POST /d/{directory}/users/import", access: administrator, handle: p.in(p.importUsers), maxBody: maxImportBytes},
@@ -65,6 +85,10 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		{pattern: "GET /d/{directory}/applications", access: administrator, handle: p.in(p.showApplications)},
 		{pattern: "POST /d/{directory}/applications", access: administrator, handle: p.in(p.createApplication)},
 		{pattern: "GET /d/{directory}/applications/{app}", access: administrator, handle: p.of(p.showApplication)},
+		{pattern: "GET /d/{directory}/applications/{app}/settings", access: administrator, handle: p.of(p.showApplicationSettings)},
+		{pattern: "POST /d/{directory}/applications/{app}/settings", access: administrator, handle: p.of(p.renameApplication)},
+		{pattern: "GET /d/{directory}/applications/{app}/delete", access: administrator, handle: p.of(p.askDeleteApplication)},
+		{pattern: "POST /d/{directory}/applications/{app}/delete", access: administrator, handle: p.of(p.deleteApplication)},
 		{pattern: "GET /d/{directory}/applications/{app}/users-and-groups", access: administrator, handle: p.of(p.showAssignments)},
 		{pattern: "POST /d/{directory}/applications/{app}/users-and-groups", access: administrator, handle: p.of(p.unassign)},
 		{pattern: "GET /d/{directory}/applications/{app}/users-and-groups/add", access: administrator, handle: p.of(p.showUnassigned)},
@@ -161,10 +185,12 @@ func (v *directoryVisit) menu() []menuItem {
 		{Text: "Users", Icon: "users", URL: v.url("users")},
 		{Text: "Import users", Icon: "upload", URL: v.url("users/import")},
 		{Text: "Audit log", Icon: "history", URL: v.url("audit")},
+		{Text: "Rename or delete", Icon: "settings", URL: v.url("settings")},
 		{Text: "Applications"},
 		{Text: "Enterprise applications", Icon: "app-window", URL: v.url("applications")},
 		{Text: "Installation"},
 		{Text: "All directories", Icon: "building-2", URL: "/d/"},
+		{Text: "Sites", Icon: "users", URL: sitesURL},
 	}
 }
 
@@ -194,6 +220,9 @@ func (p *DirectoryPages) of(handle func(http.ResponseWriter, *http.Request, *app
 			return err
 		}
 		v := &appVisit{directoryVisit: d, App: app}
+		if belowApplication(r.URL.Path) != "" {
+			v.page.Within = app.Name // its overview has it as its title
+		}
 		// The path may name the application in another way than the menu: in other letters, or by id.
 		v.page.Menu = mark(v.menu(), v.url(belowApplication(r.URL.Path)))
 		return handle(w, r, v)
@@ -217,6 +246,7 @@ func (v *appVisit) menu() []menuItem {
 		{Text: "Provisioning", Icon: "refresh-cw", URL: v.url("/provisioning")},
 		{Text: "Plan", Icon: "list-checks", URL: v.url("/provisioning/plan")},
 		{Text: "Provisioning logs", Icon: "scroll-text", URL: v.url("/provisioning/logs")},
+		{Text: "Rename or delete", Icon: "settings", URL: v.url("/settings")},
 		{Text: "Directory"},
 		{Text: "Users", Icon: "user-round", URL: v.directoryVisit.url("users")},
 		{Text: "Enterprise applications", Icon: "app-window", URL: v.directoryVisit.url("applications")},

@@ -28,6 +28,7 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scimclient"
 	"github.com/rollcall-scim/rollcall/scimserver"
+	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
 )
@@ -84,6 +85,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	}
 	o.pages = &DirectoryPages{
 		Console: c, Operators: o.operators, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
+		Sites: o.sites, Rosters: o.rosters, SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: o.rosters, Now: now},
 		ReadUsers: csv.Rows, WriteUsers: func(w io.Writer) UserWriter { return csv.NewWriter(w) },
 	}
 	mux := http.NewServeMux()

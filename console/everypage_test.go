@@ -38,7 +38,6 @@ var (
 type pageCollection struct {
 	t     *testing.T
 	pages map[string]*shown
-	paths map[string]bool
 	mu    sync.Mutex
 	views map[string]bool
 }
@@ -82,8 +81,7 @@ func addRoutes[V any](p *pageCollection, b *browser, routes []route[V], values, 
 		if page.Status != http.StatusOK {
 			p.t.Fatalf("%s: got status %d for %s; everyPage needs a path that shows this page: %s", rt.pattern, page.Status, path, page.words())
 		}
-		if !p.paths[page.Path] { // else the route only leads to another
-			p.paths[page.Path] = true
+		if page.Path == path+queries[rt.pattern] { // else the route only leads to another
 			p.add(rt.pattern, page)
 		}
 	}
@@ -92,7 +90,7 @@ func addRoutes[V any](p *pageCollection, b *browser, routes []route[V], values, 
 // everyPage is each page of both ends, and the answers to forms that are pages, in a world of awkward names.
 func everyPage(t *testing.T) map[string]*shown {
 	t.Helper()
-	p := &pageCollection{t: t, pages: make(map[string]*shown), paths: make(map[string]bool), views: make(map[string]bool)}
+	p := &pageCollection{t: t, pages: make(map[string]*shown), views: make(map[string]bool)}
 	p.outside()
 	p.ofASite()
 	p.ofADirectory()
@@ -260,6 +258,7 @@ func (p *pageCollection) ofADirectory() {
 	save(app.ID, provision.On, token)
 	p.add("connection refused", b.get(at+"/provisioning").press("Test Connection", url.Values{"secretToken": {"wrong"}}))
 	p.add("connection tested", b.get(at+"/provisioning").press("Test Connection", nil))
+	p.add("plan before a cycle", b.get(at+"/provisioning/plan"))
 	o.cycle(h, app)
 	entries, _, err := o.jobs.Logs(t.Context(), key, provision.LogQuery{})
 	if err != nil || len(entries) < 2 {
@@ -284,7 +283,7 @@ func (p *pageCollection) ofADirectory() {
 	b.get(at+"/provisioning/plan").press("Make a plan", nil)
 	addRoutes(
 		p, b, o.pages.routes(),
-		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID},
+		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite},
 		map[string]string{"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all"},
 	)
 	if _, err := h.SoftDelete(t.Context(), users.ObjectID, "cli"); err != nil {
@@ -304,7 +303,11 @@ func shelf(t *testing.T, pages map[string]*shown) *httptest.Server {
 	mux := http.NewServeMux()
 	mux.Handle(assetPath, c.Assets())
 	mux.HandleFunc("GET /shelf", func(w http.ResponseWriter, r *http.Request) {
-		page := pages[r.URL.Query().Get("page")]
+		page, ok := pages[r.URL.Query().Get("page")]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
 		for name := range page.Header {
 			if name != "Set-Cookie" && name != "Content-Length" {
 				w.Header().Set(name, page.Header.Get(name))

@@ -336,7 +336,12 @@ func TestTextsOfAnApplicationAreNeverMarkup(t *testing.T) {
 	t.Parallel()
 	var file strings.Builder
 	file.WriteString("userPrincipalName,displayName,department\n")
+	persons := 0
 	for i, text := range markup {
+		if strings.ContainsRune(text, '\u202e') {
+			continue // a directory refuses it in a name
+		}
+		persons++
 		quoted := `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
 		fmt.Fprintf(&file, "u%d@contoso.example,%s,%s\n", i, quoted, quoted)
 	}
@@ -356,11 +361,11 @@ func TestTextsOfAnApplicationAreNeverMarkup(t *testing.T) {
 		page = page.press("Save", credentials).wantStatus(http.StatusOK)
 		page.press("Test Connection", nil).wantWords("The supplied credentials are authorized")
 		report := o.cycle(h, app)
-		if report.State != provision.EntryLevelErrors || report.Failed != len(markup) {
+		if report.State != provision.EntryLevelErrors || report.Failed != persons {
 			t.Errorf("got %+v, want a cycle in which everybody failed", report)
 		}
 		entries, _, err := o.jobs.Logs(t.Context(), provision.Key{Directory: h.Directory.ID, App: app.ID}, provision.LogQuery{})
-		if err != nil || len(entries) < len(markup) {
+		if err != nil || len(entries) < persons {
 			t.Fatalf("got %d entries, %v", len(entries), err)
 		}
 		paths := []string{

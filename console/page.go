@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -16,6 +17,7 @@ import (
 type page struct {
 	Title      string   // the h1, and first in the window's title
 	Lead       string   // one or two sentences under the title; may stay empty
+	Within     string   // what the page is about besides the area, such as an application; follows Title in the window's title
 	Badge      *badge   // the state in one word, beside the title
 	StatusLine string   // the state as a sentence with a time: "Working. Last call 3 minutes ago."
 	Crumbs     []crumb  // the way here, without the page itself
@@ -205,5 +207,14 @@ func count(n int, word string) string {
 	if n == 1 {
 		return "1 " + word
 	}
-	return fmt.Sprintf("%d %ss", n, word)
+	return grouped(n) + " " + word + "s"
+}
+
+// grouped is a number with commas: 12,300.
+func grouped(n int) string {
+	digits := strconv.Itoa(n)
+	for at := len(digits) - 3; at > 0; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
 }

@@ -92,7 +92,11 @@ func (p *SitePages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVi
 	}
 	p.endOld(r, v)
 	p.Console.setSession(w, r, siteCookie, session.Secret)
-	return p.Console.redirect(w, r, v.url(""), done("You are signed in as "+session.Person.Name()+"."))
+	start := v.url("")
+	if session.Person.Role == roster.RoleAdmin {
+		start = v.url("admin/access")
+	}
+	return p.Console.redirect(w, r, start, done("You are signed in as "+session.Person.Name()+"."))
 }
 
 // endOld ends the session that the browser is about to forget. A failure costs nothing: it expires by itself.

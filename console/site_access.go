@@ -1,10 +1,13 @@
 package console
 
 import (
-	"context"
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/roster"
@@ -14,20 +17,29 @@ import (
 // expiresSoon is how long before a token's end the overview speaks of it.
 const expiresSoon = 30 * 24 * time.Hour
 
+// attentionReach is how far back calls are looked at for what needs attention, and attentionCalls how many of them.
+const (
+	attentionReach = 24 * time.Hour
+	attentionCalls = 500
+)
+
 // overviewPage is the view "site_access": is it working, since when, what needs attention.
 type overviewPage struct {
 	page
-	State     scimState
 	Calls     string // what the newest calls were
+	Strangers string // how many calls came from elsewhere; empty: none
 	Tokens    []tokenRow
-	Counts    roster.Counts
+	Counts    peopleCounts
 	Attention []attention
 	Rows      []logRow
 	SCIM      string
 	Log       string
 	People    string
-	Switches  []fact
+	Settings  []fact
 }
+
+// peopleCounts are the sizes of a roster as the page writes them.
+type peopleCounts struct{ Active, Deactivated, NeverSignedIn, Admins string }
 
 // attention is one line of "Needs attention".
 type attention struct {
@@ -41,7 +53,7 @@ type fact struct{ Name, Value string }
 
 func (p *SitePages) showOverview(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	ctx, now := r.Context(), p.Console.options.Now()
-	tokens, rows, err := p.scimFacts(ctx, v)
+	facts, err := p.scimFacts(ctx, v)
 	if err != nil {
 		return err
 	}
@@ -49,39 +61,34 @@ func (p *SitePages) showOverview(w http.ResponseWriter, r *http.Request, v *site
 	if err != nil {
 		return err
 	}
-	state := judge(v.Site, tokens, rows, now)
+	changes, _, err := p.Sites.Requests(ctx, v.Site.ID, site.RequestQuery{
+		RequestFilter: site.RequestFilter{Token: site.AnyToken, OnlyChanges: true, From: now.Add(-attentionReach)}, Limit: attentionCalls,
+	})
+	if err != nil {
+		return err
+	}
+	state := judge(v.Site, facts, now)
 	pg := v.page
 	pg.Title, pg.Crumbs = "Access management", v.crumbs()
-	pg.Badge, pg.StatusLine = state.Badge(), state.Sentence
+	pg.Badge, pg.StatusLine = state.Badge(), state.Detail()
 	o := overviewPage{
-		page: pg, State: state, Calls: callsText(readCalls(rows)), Counts: counts,
-		Attention: needsAttention(v, tokens, rows, counts, now),
+		page: pg, Calls: callsText(readCalls(facts.calls)), Strangers: strangersText(facts.strangers),
+		Counts:    peopleCounts{grouped(counts.Active), grouped(counts.Deactivated), grouped(counts.NeverSignedIn), grouped(counts.Admins)},
+		Attention: needsAttention(v, facts, changes, counts, now),
 		SCIM:      v.url("admin/access/scim"), Log: v.url("admin/access/log"), People: v.url("admin/people"),
-		Switches: []fact{
-			{"Enable SCIM", onOff(v.Site.SCIMEnabled)},
-			{"Allow SCIM to manage user roles", onOff(v.Site.ManageRoles)},
+		Settings: []fact{
 			{"When the IdP sends Create", createText(v.Site.Creates)},
 			{"When the IdP sends Delete", deleteText(v.Site.Deletes)},
-			{"Groups", onOff(v.Site.Groups)},
+			{"Allow SCIM to manage user roles", onOff(v.Site.ManageRoles)},
 		},
 	}
-	for _, t := range liveTokens(tokens, now) {
+	for _, t := range liveTokens(facts.tokens, now) {
 		o.Tokens = append(o.Tokens, p.tokenRow(v, t, now))
 	}
-	for _, row := range rows[:min(len(rows), 5)] {
-		o.Rows = append(o.Rows, rowOf(v, row))
+	for _, row := range facts.calls[:min(len(facts.calls), 5)] {
+		o.Rows = append(o.Rows, p.rowOf(v, facts.tokens, row))
 	}
 	return p.Console.view(w, r, http.StatusOK, "site_access", o)
-}
-
-// scimFacts is what the state is judged by.
-func (p *SitePages) scimFacts(ctx context.Context, v *siteVisit) ([]site.Token, []site.Request, error) {
-	tokens, err := p.Sites.Tokens(ctx, v.Site.ID)
-	if err != nil {
-		return nil, nil, err
-	}
-	rows, _, err := p.Sites.Requests(ctx, v.Site.ID, site.RequestQuery{Limit: recentCalls})
-	return tokens, rows, err
 }
 
 func callsText(c calls) string {
@@ -89,23 +96,41 @@ func callsText(c calls) string {
 	case c.total == 0:
 		return "No call yet."
 	case c.failed == 0:
-		return fmt.Sprintf("Of the last %s: %d made or asked for a change, none was refused.", count(c.total, "call"), c.changes)
+		return fmt.Sprintf("Of the last %s: %s made or asked for a change, none was refused.", count(c.total, "call"), grouped(c.changes))
 	}
-	return fmt.Sprintf("Of the last %s: %d made or asked for a change, %d refused.", count(c.total, "call"), c.changes, c.failed)
+	return fmt.Sprintf("Of the last %s: %s made or asked for a change, %s refused.", count(c.total, "call"), grouped(c.changes), grouped(c.failed))
 }
 
-// needsAttention lists what somebody should look at, the worst first.
-func needsAttention(v *siteVisit, tokens []site.Token, rows []site.Request, counts roster.Counts, now time.Time) []attention {
+// strangersText counts calls that say nothing about the identity provider.
+func strangersText(n int) string {
+	switch {
+	case n == 0:
+		return ""
+	case n >= manyStrangers:
+		return fmt.Sprintf("%d calls or more without a token of this site within a day; refused", manyStrangers)
+	}
+	return count(n, "call") + " without a token of this site within a day; refused"
+}
+
+// needsAttention lists what somebody should look at, the worst first. changes are the newest calls that changed something,
+// tried to, or were refused, newest first.
+func needsAttention(v *siteVisit, f scimFacts, changes []site.Request, counts roster.Counts, now time.Time) []attention {
 	var list []attention
 	scim := action{Text: "SCIM integration", URL: v.url("admin/access/scim")}
-	if c := readCalls(rows); v.Site.SCIMEnabled && !c.stranger.Time.IsZero() && c.stranger.Time.After(c.success) {
+	live := liveTokens(f.tokens, now)
+	c := readCalls(f.calls)
+	switch {
+	case v.Site.SCIMEnabled && c.ended.Time.After(c.success) && endedCounts(c.ended, live):
 		list = append(list, attention{
-			bad, "A token that is not known here was used " + relative(c.stranger.Time, now) + ending(c.stranger) + ". If that is your identity provider, give it the token that is live.",
-			action{Text: "Show the calls", URL: v.url("admin/access/log?result=refused")},
+			bad, endedText(c.ended, f.tokens, now),
+			action{Text: "Show the calls", URL: v.url("admin/access/log?show=all&result=refused&token=" + url.QueryEscape(c.ended.TokenID))},
 		})
+	case v.Site.SCIMEnabled && len(live) == 0 && len(f.tokens) > 0:
+		list = append(list, attention{bad, "No token is live, so the identity provider is refused.", scim})
 	}
-	list = append(list, refusals(v, rows)...)
-	for _, t := range liveTokens(tokens, now) {
+	f.calls = changes
+	list = append(list, refusals(v, f.current())...)
+	for _, t := range live {
 		if !t.Expires.IsZero() && t.Expires.Sub(now) < expiresSoon {
 			list = append(list, attention{warn, fmt.Sprintf("Token %s expires %s. The identity provider is refused from then on.", t.Label(), relative(t.Expires, now)), scim})
 		}
@@ -122,28 +147,117 @@ func needsAttention(v *siteVisit, tokens []site.Token, rows []site.Request, coun
 	return list
 }
 
-// refusals are the distinct things that went wrong among rows, newest first, three at most.
+// cause is what several calls have in common that were refused, or not applied in full.
+type cause struct {
+	kind   string // "create"
+	text   string // the sentence of the newest
+	method string
+	result site.Result
+	calls  int
+	people map[string]bool // whom they were about
+	who    string          // the newest of them
+}
+
+// causesShown is how many causes the overview lists; the log has the rest.
+const causesShown = 5
+
+// refusals are the causes of what went wrong among rows, the one with the most calls first. A refused call that worked for the
+// same person later is left out.
 func refusals(v *siteVisit, rows []site.Request) []attention {
-	var list []attention
-	seen := make(map[string]bool)
+	var causes []*cause
+	byKey, done := map[string]*cause{}, map[string]bool{}
 	for _, r := range rows {
-		bare := r.Status == http.StatusUnauthorized || (!failed(r) && len(r.Ignored) == 0)
-		key := r.UserName + "\x00" + r.Sentence
-		if bare || seen[key] || len(list) == 3 {
+		if r.TokenEnded() {
 			continue
 		}
-		seen[key] = true
-		a := attention{Tone: warn, Text: period(r.Sentence), Action: action{Text: "Show the call", URL: v.url("admin/access/log?result=ignored")}}
-		if failed(r) {
-			a.Tone, a.Action.URL = bad, v.url("admin/access/log?result=refused")
+		about := cmp.Or(r.Subject, strings.ToLower(r.UserName))
+		same := r.Method + "\x00" + about
+		if !failed(r) && len(r.Ignored) == 0 {
+			done[same] = done[same] || about != ""
+			continue
 		}
+		if failed(r) && done[same] {
+			continue
+		}
+		key := r.Method + "\x00" + string(r.Result()) + "\x00" + bare(r)
+		c := byKey[key]
+		if c == nil {
+			c = &cause{kind: kindOf(r), text: r.Sentence, method: r.Method, result: r.Result(), who: r.UserName, people: map[string]bool{}}
+			byKey[key] = c
+			causes = append(causes, c)
+		}
+		c.calls++
 		if r.UserName != "" {
-			a.Text = r.UserName + ": " + a.Text
-			a.Action.URL += "&q=" + url.QueryEscape(r.UserName)
+			c.people[strings.ToLower(r.UserName)] = true
 		}
-		list = append(list, a)
+	}
+	slices.SortStableFunc(causes, func(a, b *cause) int {
+		return cmp.Or(cmp.Compare(rank(a.result), rank(b.result)), cmp.Compare(b.calls, a.calls))
+	})
+	var list []attention
+	for _, c := range causes[:min(len(causes), causesShown)] {
+		list = append(list, c.attention(v))
+	}
+	if more := len(causes) - causesShown; more > 0 {
+		list = append(list, attention{warn, count(more, "other cause") + " of refusals within a day.", action{Text: "Show", URL: v.url("admin/access/log?result=refused")}})
 	}
 	return list
+}
+
+func rank(r site.Result) int {
+	if r == site.Refused {
+		return 0
+	}
+	return 1
+}
+
+// attention is the one line for one cause.
+func (c *cause) attention(v *siteVisit) attention {
+	q := url.Values{"result": {string(c.result)}, "method": {c.method}}
+	a := attention{Tone: warn, Action: action{Text: "Show"}}
+	what := "applied only in part"
+	if c.result == site.Refused {
+		a.Tone, what = bad, "refused"
+	}
+	switch {
+	case len(c.people) == 1:
+		a.Text = c.who + ": " + period(c.text)
+		if c.calls > 1 {
+			a.Text += " (" + count(c.calls, "call") + ")"
+		}
+		q.Set("q", c.who)
+	case c.calls == 1:
+		a.Text = period(c.text)
+	default:
+		a.Text = fmt.Sprintf("%s %s, same cause: %s", count(c.calls, c.kind), what, period(c.text))
+	}
+	a.Action.URL = v.url("admin/access/log?" + q.Encode())
+	return a
+}
+
+// kindOf says what a call asked for, in a word that takes an s.
+func kindOf(r site.Request) string {
+	switch r.Method {
+	case http.MethodPost:
+		return "create"
+	case http.MethodPut, http.MethodPatch:
+		return "update"
+	case http.MethodDelete:
+		return "delete"
+	}
+	return "call"
+}
+
+// particular is what differs between two sentences of one cause: quoted values and names, ids and numbers.
+var particular = regexp.MustCompile(`"[^"]*"|“[^”]*”|\S*@\S*|\S*\d\S*`)
+
+// bare is the sentence of a row without what is particular to it.
+func bare(r site.Request) string {
+	text := r.Sentence
+	if r.UserName != "" {
+		text = strings.ReplaceAll(text, r.UserName, "")
+	}
+	return particular.ReplaceAllString(text, "…")
 }
 
 func onOff(on bool) string {

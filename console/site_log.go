@@ -1,10 +1,13 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,21 +17,26 @@ import (
 // logPage is the view "site_log": what the identity provider asked of this site, and what it got.
 type logPage struct {
 	page
-	Tabs    []tab
-	Filter  logFilter
-	Results []option
-	Rows    []logRow
-	Empty   emptyState
-	Pager   pager
+	Tabs   []tab
+	Filter logFilter
+	Rows   []logRow
+	Empty  emptyState
+	Pager  pager
+	Live   string // what is asked again every few seconds; empty on older pages, which do not change
 }
 
 // logFilter is what the reader asked to see.
 type logFilter struct {
-	Action string
-	Search string
-	All    bool // reads too
-	Set    bool // something narrows the list
-	Clear  string
+	Action   string
+	Search   string
+	From, To string // days, as typed
+	Results  []option
+	Methods  []option
+	Tokens   []option
+	All      bool // reads too
+	Set      bool // something narrows the list
+	Clear    string
+	Error    *fieldError
 }
 
 // option is one entry of a select.
@@ -39,30 +47,82 @@ type option struct {
 
 // logRow is one SCIM request.
 type logRow struct {
-	Time     time.Time
-	Who      string
-	WhoURL   string
-	What     string
-	Result   badge
-	Asked    string
-	Millis   string
-	Token    string
-	Remote   string
-	Fixes    []string
-	Ignored  []string
-	FullPath string
-	Subject  string
-	ID       string
+	ID      string
+	Time    time.Time
+	Who     string
+	What    string // short
+	Result  badge
+	Asked   string // short
+	Millis  string
+	Chips   []string // "2 corrected"
+	Note    string   // what the reader should know about this row; may be empty
+	Changes []change
+	Others  []string // further attributes that changed
+	Answer  string   // what the identity provider was told, whole
+	WhoURL  string   // the person's page; may be empty
+	Subject string
+	Fixes   []string
+	Ignored []string
+	Token   string
+	Remote  string
+	Full    string // method and path, whole
+	Curl    copyValue
 }
+
+// change is an attribute with its values before and after.
+type change struct{ Name, Before, After string }
 
 const logLimit = 50
 
+// logMethods are the methods that the log can be narrowed to.
+var logMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
+// logQuery reads what a request asks to see. A day that is none is a field error, and narrows nothing.
+func logQuery(q url.Values, tokens []site.Token) (site.RequestQuery, *fieldError) {
+	query := site.RequestQuery{
+		RequestFilter: site.RequestFilter{Result: resultOf(q.Get("result")), OnlyChanges: q.Get("show") != "all"},
+		Search:        strings.TrimSpace(q.Get("q")), Before: q.Get("before"), Limit: logLimit,
+	}
+	if method := strings.ToUpper(q.Get("method")); slices.Contains(logMethods, method) {
+		query.Method = method
+	}
+	token := q.Get("token")
+	if token == site.NoToken || slices.ContainsFunc(tokens, func(t site.Token) bool { return t.ID == token }) {
+		query.Token = token
+	}
+	var wrong *fieldError
+	query.From, query.Until, wrong = daysOf(q)
+	return query, wrong
+}
+
+// daysOf reads the fields "from" and "to", both days included, in UTC.
+func daysOf(q url.Values) (from, until time.Time, wrong *fieldError) {
+	for _, name := range []string{"from", "to"} {
+		text := strings.TrimSpace(q.Get(name))
+		if text == "" {
+			continue
+		}
+		day, err := time.Parse(time.DateOnly, text)
+		if err != nil {
+			wrong = &fieldError{For: name, Text: "Write the day as 2027-01-31."}
+			continue
+		}
+		if name == "from" {
+			from = day
+		} else {
+			until = day.AddDate(0, 0, 1)
+		}
+	}
+	return from, until, wrong
+}
+
 func (p *SitePages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	q := r.URL.Query()
-	query := site.RequestQuery{
-		Search: strings.TrimSpace(q.Get("q")), Result: resultOf(q.Get("result")),
-		OnlyChanges: q.Get("show") != "all", Before: q.Get("before"), Limit: logLimit,
+	facts, err := p.scimFacts(r.Context(), v)
+	if err != nil {
+		return err
 	}
+	query, wrong := logQuery(q, facts.tokens)
 	rows, next, err := p.Sites.Requests(r.Context(), v.Site.ID, query)
 	if errors.Is(err, site.ErrInvalid) {
 		return p.Console.redirect(w, r, v.url("admin/access/log"), notice{})
@@ -70,37 +130,88 @@ func (p *SitePages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit
 	if err != nil {
 		return err
 	}
-	tokens, recent, err := p.scimFacts(r.Context(), v)
-	if err != nil {
-		return err
-	}
-	state := judge(v.Site, tokens, recent, p.Console.options.Now())
+	state := judge(v.Site, facts, p.Console.options.Now())
 	pg := v.page
-	pg.Title, pg.Badge, pg.StatusLine = "Provisioning log", state.Badge(), state.Sentence
-	pg.Lead = "What your identity provider asked of this site, what was done, and what it was told. Changes and refusals are written at once; reads and a token’s last use are gathered and written each second, and so are calls without a right token, of which few are kept when they are many."
+	pg.Title, pg.Badge, pg.StatusLine = "Request log", state.Badge(), state.Detail()
+	pg.Lead = "What your identity provider asked of this site, and what it got. Changes and refusals are written at once; reads and a token’s last use within a second or two. Of many calls without a token of this site only some are kept."
 	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")})
 	self := v.url("admin/access/log")
+	pg.Actions = []action{{Text: "Export CSV", Icon: "download", URL: withQuery(v.url("admin/access/log/export"), q, "before", "")}}
+	narrowed := narrows(query) || wrong != nil
 	l := logPage{
-		page:    pg,
-		Filter:  logFilter{Action: self, Search: query.Search, All: !query.OnlyChanges, Set: query.Search != "" || query.Result != site.AnyResult, Clear: withQuery(self, q, "q", "", "result", "", "before", "")},
-		Results: resultOptions(query.Result),
+		page: pg,
+		Filter: logFilter{
+			Action: self, Search: query.Search, From: q.Get("from"), To: q.Get("to"), All: !query.OnlyChanges, Error: wrong,
+			Set: narrowed, Clear: withQuery(self, nil, "show", q.Get("show")),
+			Results: resultOptions(query.Result), Methods: methodOptions(query.Method), Tokens: tokenOptions(query.Token, facts.tokens),
+		},
 		Tabs: []tab{
 			{Text: "Changes and refusals", URL: withQuery(self, q, "show", "", "before", ""), Here: query.OnlyChanges},
 			{Text: "Everything", URL: withQuery(self, q, "show", "all", "before", ""), Here: !query.OnlyChanges},
 		},
-		Empty: emptyLog(query, withQuery(self, q, "show", "all", "q", "", "result", "", "before", ""), len(recent) > 0),
+		Empty: emptyLog(narrowed || query.Before != "", self+"?show=all", len(facts.calls) > 0),
 	}
 	for _, row := range rows {
-		l.Rows = append(l.Rows, rowOf(v, row))
+		l.Rows = append(l.Rows, p.rowOf(v, facts.tokens, row))
 	}
 	l.Pager = pager{Text: logCount(len(rows), query, next != "")}
-	if query.Before != "" {
+	if query.Before == "" {
+		l.Live = withQuery(self, q, "before", "")
+	} else {
 		l.Pager.First = withQuery(self, q, "before", "")
 	}
 	if next != "" {
 		l.Pager.Next = withQuery(self, q, "before", next)
 	}
 	return p.Console.view(w, r, http.StatusOK, "site_log", l)
+}
+
+// narrows says whether a query leaves something out beside answered reads.
+func narrows(q site.RequestQuery) bool {
+	all := q.RequestFilter
+	all.OnlyChanges = false
+	return q.Search != "" || all != site.RequestFilter{}
+}
+
+// exportLog sends every row that the page's filters let through.
+func (p *SitePages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	tokens, err := p.Sites.Tokens(r.Context(), v.Site.ID)
+	if err != nil {
+		return err
+	}
+	query, wrong := logQuery(r.URL.Query(), tokens)
+	if wrong != nil {
+		return p.Console.redirect(w, r, withQuery(v.url("admin/access/log"), r.URL.Query()), notice{})
+	}
+	query.Before, query.Limit = "", 500
+	page, next, err := p.Sites.Requests(r.Context(), v.Site.ID, query)
+	if err != nil {
+		return err
+	}
+	header := []string{"time", "who", "whatWeDid", "result", "status", "method", "path", "milliseconds", "token", "from", "corrected", "notApplied", "scimId", "row"}
+	return p.Console.sendCSV(w, r, v.Site.Name+"-request-log.csv", header, func(line func(...string) error) error {
+		for {
+			for _, c := range page {
+				row := p.rowOf(v, tokens, c)
+				err := line(c.Time.UTC().Format(time.RFC3339Nano), c.UserName, c.Sentence, string(c.Result()), fmt.Sprint(c.Status), c.Method, c.Path, millis(c.Duration),
+					row.Token, c.Remote, strings.Join(c.Fixes, "; "), strings.Join(c.Ignored, "; "), c.Subject, c.ID)
+				if err != nil {
+					return err
+				}
+			}
+			if next == "" {
+				return nil
+			}
+			if page, next, err = p.nextRows(r.Context(), v, query, next); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+func (p *SitePages) nextRows(ctx context.Context, v *siteVisit, q site.RequestQuery, before string) ([]site.Request, string, error) {
+	q.Before = before
+	return p.Sites.Requests(ctx, v.Site.ID, q)
 }
 
 func logCount(n int, q site.RequestQuery, more bool) string {
@@ -116,9 +227,9 @@ func logCount(n int, q site.RequestQuery, more bool) string {
 	return text
 }
 
-func emptyLog(q site.RequestQuery, all string, any bool) emptyState {
+func emptyLog(narrowed bool, all string, any bool) emptyState {
 	switch {
-	case q.Search != "" || q.Result != site.AnyResult || q.Before != "":
+	case narrowed:
 		return emptyState{Icon: "search", Title: "No call fits", Text: "Nothing in the log matches what you asked to see.", Action: &action{Text: "Show everything", URL: all}}
 	case any:
 		return emptyState{
@@ -129,22 +240,124 @@ func emptyLog(q site.RequestQuery, all string, any bool) emptyState {
 	return emptyState{Icon: "scroll-text", Title: "Nobody has called yet", Text: "Each call of your identity provider appears here within a second."}
 }
 
-func rowOf(v *siteVisit, r site.Request) logRow {
+func (p *SitePages) rowOf(v *siteVisit, tokens []site.Token, r site.Request) logRow {
 	row := logRow{
-		ID: r.ID, Time: r.Time, Who: r.UserName, What: r.Sentence, Result: resultBadge(r),
-		Asked: r.Method + " " + shortPath(v, r.Path), FullPath: r.Method + " " + r.Path, Millis: millis(r.Duration),
-		Remote: r.Remote, Fixes: r.Fixes, Ignored: r.Ignored, Subject: r.Subject,
+		ID: r.ID, Time: r.Time, Who: r.UserName, Result: resultBadge(r), Answer: r.Sentence,
+		Asked: r.Method + " " + shortPath(v, r.Path), Full: r.Method + " " + r.Path, Millis: millis(r.Duration),
+		Remote: r.Remote, Fixes: r.Fixes, Ignored: r.Ignored, Subject: r.Subject, Token: p.tokenText(tokens, r),
+		Curl: copyValue{ID: "curl-" + r.ID, Label: "As curl, without the token", Value: curl(p.Console.options.PublicURL, r), Button: "Copy as curl"},
 	}
-	if r.TokenLast4 != "" {
-		row.Token = "…" + r.TokenLast4
-		if r.TokenID == "" {
-			row.Token += " (not a live token of this site)"
-		}
+	row.What, row.Changes, row.Others = retell(r)
+	switch {
+	case r.TokenEnded():
+		row.What = "Refused: the token has ended"
+	case r.Stranger() && r.Status == http.StatusUnauthorized && r.TokenLast4 == "":
+		row.What = "Refused: no token of this site"
+	case r.Stranger() && r.Status == http.StatusUnauthorized:
+		row.What = "Refused: unknown token, ending …" + r.TokenLast4
 	}
-	if r.Subject != "" && r.Status < http.StatusBadRequest && r.Method != http.MethodDelete {
+	if attribute, random := testsConnection(v, r); random != "" {
+		row.Who, row.What = "Test Connection", "Answered: nobody has the random "+attribute
+		row.Note = "A Test Connection looks for a random value (" + random + ") to see whether this site can search by " + attribute + ". That nobody has it is the right answer."
+	}
+	if n := len(r.Fixes); n > 0 {
+		row.Chips = append(row.Chips, grouped(n)+" corrected")
+	}
+	if n := len(r.Ignored); n > 0 {
+		row.Chips = append(row.Chips, grouped(n)+" not applied")
+	}
+	if r.Subject != "" && r.Status < http.StatusBadRequest && r.Method != http.MethodDelete && !strings.Contains(r.Path, "/Groups") {
 		row.WhoURL = v.url("admin/people/" + url.PathEscape(r.Subject))
 	}
 	return row
+}
+
+// tokenText names the token of a call.
+func (p *SitePages) tokenText(tokens []site.Token, r site.Request) string {
+	name := ""
+	if r.TokenLast4 != "" {
+		name = "…" + r.TokenLast4
+	}
+	if r.Stranger() {
+		if name == "" {
+			return ""
+		}
+		return name + " (not a token of this site)"
+	}
+	for _, t := range tokens {
+		if t.ID == r.TokenID {
+			name = t.Label()
+		}
+	}
+	if r.TokenEnded() {
+		name += " (ended)"
+	}
+	return name
+}
+
+// attributesShown is how many attribute names a line shows; the details have them all.
+const attributesShown = 3
+
+// retell is the sentence of a call in short, with the values and attributes that it names.
+func retell(r site.Request) (short string, changes []change, others []string) {
+	if r.Status >= http.StatusBadRequest {
+		return r.Sentence, nil, nil
+	}
+	parts := strings.Split(r.Sentence, " · ")
+	for i, part := range parts {
+		role, isRole := strings.CutPrefix(part, "Role ")
+		before, after, hasRoles := strings.Cut(role, " → ")
+		names, updated := strings.CutPrefix(part, "Updated ")
+		switch {
+		case part == "Deactivated":
+			changes = append(changes, change{"active", "true", "false"})
+		case part == "Reactivated":
+			changes = append(changes, change{"active", "false", "true"})
+		case isRole && hasRoles:
+			changes = append(changes, change{"userType", before, after})
+		case updated:
+			others = strings.Split(names, ", ")
+			if more := len(others) - attributesShown; more > 0 {
+				parts[i] = "Updated " + strings.Join(others[:attributesShown], ", ") + fmt.Sprintf(" and %d more", more)
+			}
+		}
+	}
+	return strings.Join(parts, " · "), changes, others
+}
+
+// randomLookup is a filter for one value that is a random GUID (RFC 9562 §5.4, version 4).
+var randomLookup = regexp.MustCompile(`^\s*(\w[\w.:-]*(?:\[[^\]]*\](?:\.\w+)?)?)\s+(?i:eq)\s+"([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12})"\s*$`)
+
+// testsConnection recognises the lookup that tests a connection: a search for a random GUID as a name or an address, which
+// nobody has. Ids and external ids can be such GUIDs, so a search for one of them is taken for what it says.
+func testsConnection(v *siteVisit, r site.Request) (attribute, random string) {
+	path, query, asked := strings.Cut(strings.TrimPrefix(r.Path, v.url("auth/scim/v2")), "?")
+	if !asked || r.Method != http.MethodGet || r.Status != http.StatusOK || r.Subject != "" || !strings.HasPrefix(r.Sentence, "Not found") {
+		return "", ""
+	}
+	if path = strings.ToLower(strings.Trim(path, "/")); path != "users" && path != "groups" {
+		return "", ""
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return "", ""
+	}
+	found := randomLookup.FindStringSubmatch(values.Get("filter"))
+	if found == nil || strings.EqualFold(found[1], "id") || strings.EqualFold(found[1], "externalId") {
+		return "", ""
+	}
+	return found[1], found[2]
+}
+
+// curl is the call as a command. The token is a variable, and the body, which is not kept, a file.
+func curl(base string, r site.Request) string {
+	quoted := func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+	command := "curl -X " + quoted(r.Method) + " " + quoted(base+r.Path) + ` -H "Authorization: Bearer $TOKEN"`
+	switch r.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		command += " -H 'Content-Type: application/scim+json' --data @body.json"
+	}
+	return command
 }
 
 // shortPath leaves out what every path of the site's endpoint begins with, shortens ids, and writes a filter as it reads.
@@ -201,14 +414,34 @@ func resultOf(text string) site.Result {
 }
 
 func resultOptions(here site.Result) []option {
-	list := []option{
+	return chosen(string(here), []option{
 		{Value: "", Text: "Any result"},
 		{Value: string(site.Done), Text: "Done"},
 		{Value: string(site.Ignored), Text: "Not applied in part"},
 		{Value: string(site.Refused), Text: "Refused"},
+	})
+}
+
+func methodOptions(here string) []option {
+	list := []option{{Text: "Any method"}}
+	for _, m := range logMethods {
+		list = append(list, option{Value: m, Text: m})
 	}
+	return chosen(here, list)
+}
+
+func tokenOptions(here string, tokens []site.Token) []option {
+	list := []option{{Text: "Any token"}}
+	for _, t := range tokens {
+		list = append(list, option{Value: t.ID, Text: t.Label()})
+	}
+	return chosen(here, append(list, option{Value: site.NoToken, Text: "No token of this site"}))
+}
+
+// chosen marks the option of that value.
+func chosen(value string, list []option) []option {
 	for i := range list {
-		list[i].Here = list[i].Value == string(here)
+		list[i].Here = list[i].Value == value
 	}
 	return list
 }
@@ -216,7 +449,7 @@ func resultOptions(here site.Result) []option {
 // withQuery is path with the query q, in which each name of pairs has its new value; an empty one leaves it out.
 func withQuery(path string, q url.Values, pairs ...string) string {
 	next := url.Values{}
-	for _, name := range []string{"q", "status", "role", "result", "show", "before", "after"} {
+	for _, name := range []string{"q", "status", "role", "result", "method", "token", "kind", "actor", "from", "to", "show", "before", "after"} {
 		if value := q.Get(name); value != "" {
 			next.Set(name, value)
 		}

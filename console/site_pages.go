@@ -47,13 +47,12 @@ func (p *SitePages) routes() []route[*siteVisit] {
 		{pattern: "GET /c/{site}/admin/{$}", access: administrator, handle: p.toOverview},
 		{pattern: "GET /c/{site}/admin/access", access: administrator, handle: p.showOverview},
 		{pattern: "GET /c/{site}/admin/access/scim", access: administrator, handle: p.showSCIM},
+		{pattern: "POST /c/{site}/admin/access/scim", access: administrator, handle: p.saveSCIM},
 		{pattern: "GET /c/{site}/admin/access/scim/guide", access: administrator, handle: p.showGuide},
 		{pattern: "POST /c/{site}/admin/access/scim/enabled", access: administrator, handle: p.saveEnabled},
 		{pattern: "GET /c/{site}/admin/access/scim/off", access: administrator, handle: p.askOff},
 		{pattern: "POST /c/{site}/admin/access/scim/off", access: administrator, handle: p.switchOff},
 		{pattern: "POST /c/{site}/admin/access/scim/roles", access: administrator, handle: p.saveRoles},
-		{pattern: "GET /c/{site}/admin/access/scim/switches", access: administrator, handle: p.toSCIM},
-		{pattern: "POST /c/{site}/admin/access/scim/switches", access: administrator, handle: p.saveSwitches},
 		{pattern: "GET /c/{site}/admin/access/scim/schemas", access: administrator, handle: p.showSchemas},
 		{pattern: "POST /c/{site}/admin/access/scim/schemas", access: administrator, handle: p.saveSchemas, maxBody: 2 << 20},
 		{pattern: "GET /c/{site}/admin/access/scim/schemas/forced", access: administrator, handle: p.toSchemas},
@@ -68,6 +67,7 @@ func (p *SitePages) routes() []route[*siteVisit] {
 		{pattern: "GET /c/{site}/admin/access/scim/tokens/{token}/revoke", access: administrator, handle: p.askRevoke},
 		{pattern: "POST /c/{site}/admin/access/scim/tokens/{token}/revoke", access: administrator, handle: p.revokeToken},
 		{pattern: "GET /c/{site}/admin/access/log", access: administrator, handle: p.showLog},
+		{pattern: "GET /c/{site}/admin/access/log/export", access: administrator, handle: p.exportLog},
 
 		// People
 		{pattern: "GET /c/{site}/admin/people", access: administrator, handle: p.showPeople},
@@ -79,6 +79,7 @@ func (p *SitePages) routes() []route[*siteVisit] {
 		{pattern: "GET /c/{site}/admin/people/{person}/reactivate", access: administrator, handle: p.askReactivate},
 		{pattern: "POST /c/{site}/admin/people/{person}/reactivate", access: administrator, handle: p.reactivate},
 		{pattern: "GET /c/{site}/admin/audit", access: administrator, handle: p.showAudit},
+		{pattern: "GET /c/{site}/admin/audit/export", access: administrator, handle: p.exportAudit},
 	}
 }
 
@@ -138,7 +139,7 @@ func (v *siteVisit) frame(r *http.Request) page {
 			menuItem{Text: "Access management"},
 			menuItem{Text: "Overview", Icon: "activity", URL: v.url("admin/access")},
 			menuItem{Text: "SCIM integration", Icon: "waypoints", URL: v.url("admin/access/scim")},
-			menuItem{Text: "Provisioning log", Icon: "scroll-text", URL: v.url("admin/access/log")},
+			menuItem{Text: "Request log", Icon: "scroll-text", URL: v.url("admin/access/log")},
 			menuItem{Text: "People"},
 			menuItem{Text: "People", Icon: "users", URL: v.url("admin/people")},
 			menuItem{Text: "Audit log", Icon: "history", URL: v.url("admin/audit")},

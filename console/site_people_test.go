@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -204,4 +205,41 @@ func TestPerson(t *testing.T) {
 		}
 		b.send(http.MethodPost, peoplePath+"/nobody/deactivate", url.Values{}).wantStatus(http.StatusNotFound)
 	})
+}
+
+func TestPersonShowsEveryAttribute(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, b := w.admin(site.Full)
+	r := w.pages.Rosters.Open(s)
+	doc := scim.Resource{
+		"schemas": []any{scim.UserURN, scim.EnterpriseURN}, "userName": "eve@acme.example", "title": "Engineer", "password": "hunter2-secret",
+		"name":             map[string]any{"givenName": "Eve", "familyName": "<Adams>"},
+		"phoneNumbers":     []any{map[string]any{"type": "work", "value": "+1 555 0100"}, map[string]any{"type": "mobile", "value": "+1 555 0101"}},
+		"addresses":        []any{map[string]any{"type": "work", "locality": "Delft", "streetAddress": "Oude Delft 1"}},
+		scim.EnterpriseURN: map[string]any{"department": "Research"},
+	}
+	made, err := r.Create(t.Context(), roster.User, doc, roster.Change{Actor: "scim:…a91f", Via: roster.ViaSCIM})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := made.Document.ID
+	page := b.get(peoplePath+"/"+id).wantWords(
+		"title Engineer", "name.familyName <Adams>", `phoneNumbers[type eq "mobile"].value +1 555 0101`, `addresses[type eq "work"].locality Delft`,
+		scim.EnterpriseURN+":department Research",
+	)
+	if strings.Contains(page.Text, "hunter2") {
+		t.Error("a password is on the page")
+	}
+	// Of the newest change the history has the values; of older ones what their events hold.
+	doc["title"], doc["active"] = "Director", false
+	if _, err := r.Replace(t.Context(), roster.User, id, doc, roster.Change{Actor: "scim:…a91f", Via: roster.ViaSCIM}); err != nil {
+		t.Fatal(err)
+	}
+	b.get(peoplePath+"/"+id).wantWords("eve@acme.example was updated: title title: Director", "eve@acme.example was deactivated active: false")
+	doc["title"] = "Chair"
+	if _, err := r.Replace(t.Context(), roster.User, id, doc, roster.Change{Actor: "scim:…a91f", Via: roster.ViaSCIM}); err != nil {
+		t.Fatal(err)
+	}
+	b.get(peoplePath + "/" + id).wantWords("title: Chair").wantNoWords("title: Director")
 }

@@ -1,10 +1,14 @@
 package console
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -26,6 +30,7 @@ type personPage struct {
 	CutURL   string // deactivate or reactivate, GET asks
 	CutNo    string // why not
 	Events   []eventRow
+	Others   []fact // every attribute beside those of the account
 	SCIMNote string
 	Log      string
 }
@@ -36,6 +41,10 @@ type eventRow struct {
 	Text  string
 	Actor string
 	URL   string // of the person it is about; may be empty
+
+	Strong bool   // it stands out: a changed setting
+	Plain  bool   // it does not: what SCIM does day by day
+	Values []fact // attributes with their values after it, as far as they are kept
 }
 
 const (
@@ -75,8 +84,16 @@ func (p *SitePages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVi
 	if v.Site.SCIMEnabled {
 		pp.SCIMNote = "SCIM does not lock anything here. If the identity provider sends something else, it changes back, and the history says so."
 	}
+	doc, err := p.personDocument(r, v, person)
+	if err != nil {
+		return err
+	}
+	pp.Others = otherAttributes(doc)
 	for _, e := range events {
-		pp.Events = append(pp.Events, eventRow{Time: e.Time, Text: e.Text, Actor: actorName(e.Actor)})
+		row := v.eventRow(e)
+		row.URL = ""
+		row.Values = valuesAfter(e, person, doc)
+		pp.Events = append(pp.Events, row)
 	}
 	return p.Console.view(w, r, http.StatusOK, "site_person", pp)
 }
@@ -92,6 +109,140 @@ func (p *SitePages) person(r *http.Request, v *siteVisit) (roster.Person, error)
 		}
 	}
 	return person, err
+}
+
+// personDocument is what SCIM has of a person.
+func (p *SitePages) personDocument(r *http.Request, v *siteVisit, person roster.Person) (scim.Resource, error) {
+	found, err := v.Roster.Get(r.Context(), roster.User, person.ID)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := scim.Parse(found.JSON)
+	if err != nil {
+		return nil, fmt.Errorf("read stored user %s: %w", person.ID, err)
+	}
+	types, err := scim.NewRegistry(v.Site.Schemas)
+	if err != nil {
+		return nil, fmt.Errorf("read the schemas of site %s: %w", v.Site.Name, err)
+	}
+	for _, rt := range types.Types() {
+		if rt.Name != string(roster.User) {
+			continue
+		}
+		forget(doc, rt.Schema.Attributes)
+		for _, e := range rt.Extensions {
+			if inside, ok := doc[e.Schema.ID].(map[string]any); ok {
+				forget(inside, e.Schema.Attributes)
+			}
+		}
+	}
+	return doc, nil
+}
+
+// forget takes out what is never shown (RFC 7643 §7: returned "never"), such as a password.
+func forget(values map[string]any, attributes []*scim.Attribute) {
+	for _, a := range attributes {
+		if a.Returned == scim.ReturnedNever {
+			delete(values, a.Name)
+			continue
+		}
+		elements, _ := values[a.Name].([]any)
+		for _, element := range append(elements, values[a.Name]) {
+			if inside, ok := element.(map[string]any); ok {
+				forget(inside, a.SubAttributes)
+			}
+		}
+	}
+}
+
+// otherAttributes are the attributes that the page does not show elsewhere, by the names by which SCIM filters for them.
+func otherAttributes(doc scim.Resource) []fact {
+	var list []fact
+	for _, name := range slices.Sorted(maps.Keys(map[string]any(doc))) {
+		switch name {
+		case "schemas", "id", "meta", "externalId", "userName", "displayName", "active", "userType", "groups":
+			continue
+		}
+		list = append(list, flatten(name, doc[name])...)
+	}
+	return list
+}
+
+// flatten is a value as lines of a name and a text.
+func flatten(name string, value any) []fact {
+	var list []fact
+	switch value := value.(type) {
+	case map[string]any:
+		for _, sub := range slices.Sorted(maps.Keys(value)) {
+			separator := "."
+			if strings.Contains(name, ":") {
+				separator = ":" // an extension
+			}
+			list = append(list, flatten(name+separator+sub, value[sub])...)
+		}
+	case []any:
+		for _, element := range value {
+			list = append(list, flattenElement(name, element)...)
+		}
+	case nil:
+	default:
+		list = append(list, fact{name, fmt.Sprint(value)})
+	}
+	return list
+}
+
+// flattenElement names an element of a list by its type: emails[type eq "work"].value.
+func flattenElement(name string, element any) []fact {
+	parts, complex := element.(map[string]any)
+	if !complex {
+		return flatten(name, element)
+	}
+	parts = maps.Clone(parts)
+	if kind, ok := parts["type"].(string); ok {
+		name += fmt.Sprintf("[type eq %q]", kind)
+		delete(parts, "type")
+	}
+	return flatten(name, parts)
+}
+
+// valuesAfter are the values that an event left, as far as it holds them: the status and the role, and of the newest change
+// every attribute, because nothing has changed since.
+func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []fact {
+	var state struct {
+		Version    int64    `json:"version"`
+		Active     *bool    `json:"active"`
+		Role       string   `json:"userType"`
+		Attributes []string `json:"attributes"`
+	}
+	if !strings.HasPrefix(e.Name, "user.") || json.Unmarshal(e.Data, &state) != nil {
+		return nil
+	}
+	var list []fact
+	switch e.Name {
+	case "user.role_changed":
+		return []fact{{"userType", state.Role}}
+	case "user.deactivated", "user.reactivated", "user.revived":
+		if state.Active != nil {
+			return []fact{{"active", strconv.FormatBool(*state.Active)}}
+		}
+	case "user.updated":
+		if state.Version != person.Version {
+			return nil
+		}
+		for _, name := range state.Attributes {
+			values := flatten(name, doc[name])
+			for urn, extension := range doc {
+				if inside, ok := extension.(map[string]any); ok && strings.Contains(urn, ":") && doc[name] == nil {
+					values = append(values, flatten(name, inside[name])...)
+				}
+			}
+			if len(values) == 0 {
+				values = []fact{{name, "removed"}}
+			}
+			list = append(list, values...)
+		}
+	}
+	return list
 }
 
 // whyNot says why this administrator cannot change this person by hand; the roster refuses it too.

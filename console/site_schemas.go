@@ -1,13 +1,17 @@
 package console
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -23,10 +27,21 @@ type schemasPage struct {
 	page
 	Action   string
 	Types    []typeView
-	Document string // as it was set, or as it was sent when it is wrong
+	Document string     // as it was set, or as it was sent when it is wrong
+	Was      string     // names the stored document that the form was made from
+	Stale    *staleForm // somebody else saved another document meanwhile
 	Problems []problem
 	Force    *forceForm // nil where there is nothing to force, or no way to
 	Example  string
+}
+
+// staleForm shows what was saved while the form was open.
+type staleForm struct{ Text, Now string }
+
+// versionOf names a document of schemas.
+func versionOf(document []byte) string {
+	sum := sha256.Sum256(document)
+	return hex.EncodeToString(sum[:])
 }
 
 // forceForm asks whether what is in the way is to be dropped.
@@ -111,6 +126,7 @@ func (p *SitePages) viewSchemas(w http.ResponseWriter, r *http.Request, v *siteV
 	pg.Title = "Schemas and resource types"
 	pg.Lead = "What the identity provider may send. Discovery, filters, PATCH and the checks of values follow the schemas."
 	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")}, crumb{"SCIM integration", v.url("admin/access/scim")})
+	sp.Was = versionOf(v.Site.Schemas)
 	sp.page, sp.Action, sp.Example = pg, v.url("admin/access/scim/schemas"), exampleDocument
 	for _, rt := range g.Types() {
 		sp.Types = append(sp.Types, typeViewOf(rt))
@@ -175,10 +191,29 @@ func (p *SitePages) saveSchemas(w http.ResponseWriter, r *http.Request, v *siteV
 	if err != nil {
 		return err
 	}
+	if was := r.PostForm.Get("was.document"); was != "" && was != versionOf(v.Site.Schemas) && !bytes.Equal(document, v.Site.Schemas) {
+		return p.staleSchemas(w, r, v, document)
+	}
 	if _, err = p.Sites.SetSchemas(r.Context(), v.Site.ID, document, v.actor()); err != nil {
 		return p.refuseSchemas(w, r, v, document, err, nil)
 	}
 	return p.savedSchemas(w, r, v, document, nil)
+}
+
+// staleSchemas saves nothing: it shows the document as it was typed beside the one that somebody else saved meanwhile.
+func (p *SitePages) staleSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte) error {
+	found, _, err := event.Search(r.Context(), p.Events, event.Site(string(v.Site.ID)), event.Query{Kinds: []string{"site.schemas_changed"}, Limit: 1})
+	if err != nil {
+		return err
+	}
+	by := "Somebody else"
+	if len(found) > 0 {
+		by = actorName(found[0].Actor)
+	}
+	return p.viewSchemas(w, r, v, http.StatusConflict, schemasPage{
+		Document: string(document),
+		Stale:    &staleForm{Text: by + " saved another document since you opened this page. Below is yours. Bring both together and save again: then yours takes the place of theirs.", Now: string(v.Site.Schemas)},
+	})
 }
 
 // forceSchemas drops what is in the way, where whoever asks has typed the site's name and nothing else is in the way than

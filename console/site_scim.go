@@ -18,7 +18,11 @@ type scimPage struct {
 	Guide     string
 	Overview  string
 
-	EnableURL, RolesURL string
+	SaveURL, EnableURL, RolesURL string
+
+	Was     []field // what the form was made from
+	Unsaved bool    // the form holds values that are not saved
+	Trouble *notice // why nothing was saved; may be nil
 
 	Switches   switchesForm
 	Schemas    schemasSummary
@@ -32,10 +36,9 @@ type scimPage struct {
 
 // generateForm is "Generate a SCIM authorization token".
 type generateForm struct {
-	Action  string // posts where none is live, else asks first
-	Ask     bool   // one token is live: GET a page that asks what becomes of it
+	Action  string // of the button Generate; the form around it saves
+	Ask     bool   // one token is live: the next page asks what becomes of it
 	Refused string // why none can be made now; empty: one can
-	Off     bool   // SCIM is off: the token will not be accepted yet
 	Number  string // spent by the first POST that carries it
 	Name    string
 	Expires string // a date; empty: never
@@ -47,6 +50,7 @@ type madeToken struct {
 	Token  copyValue
 	Label  string
 	Before string // what became of the one before; may be empty
+	Note   string // what comes next; may be empty
 	Done   string
 }
 
@@ -65,6 +69,28 @@ type tokenRow struct {
 	Revoke    string
 }
 
+// switchView is a tick that takes effect at once where scripts run.
+type switchView struct {
+	ID, Name, URL string
+	On            bool
+	Locked        bool // it cannot be changed here
+	ByScript      bool // without a script it cannot be changed here, because no form is around it
+	AsksOff       bool // switching it off asks first
+}
+
+// EnableSwitch is Enable SCIM. A page that shows a token leaves it on, so that nothing leads away from the token.
+func (s scimPage) EnableSwitch() switchView {
+	return switchView{
+		ID: "enable-scim", Name: "enabled", URL: s.EnableURL, On: s.Site.SCIMEnabled, AsksOff: true,
+		Locked: s.Made != nil && s.Site.SCIMEnabled, ByScript: s.Made != nil && !s.Site.SCIMEnabled,
+	}
+}
+
+// RolesSwitch is Allow SCIM to manage user roles.
+func (s scimPage) RolesSwitch() switchView {
+	return switchView{ID: "manage-roles", Name: "roles", URL: s.RolesURL, On: s.Site.ManageRoles, ByScript: s.Made != nil}
+}
+
 func (p *SitePages) showSCIM(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	sp, err := p.scimPage(r, v)
 	if err != nil {
@@ -75,7 +101,7 @@ func (p *SitePages) showSCIM(w http.ResponseWriter, r *http.Request, v *siteVisi
 
 func (p *SitePages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 	now := p.Console.options.Now()
-	tokens, rows, err := p.scimFacts(r.Context(), v)
+	facts, err := p.scimFacts(r.Context(), v)
 	if err != nil {
 		return scimPage{}, err
 	}
@@ -83,30 +109,32 @@ func (p *SitePages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 	if err != nil {
 		return scimPage{}, err
 	}
-	state := judge(v.Site, tokens, rows, now)
+	state := judge(v.Site, facts, now)
 	pg := v.page
-	pg.Title, pg.Badge, pg.StatusLine = "SCIM integration", state.Badge(), state.Sentence
+	pg.Title, pg.Badge, pg.StatusLine = "SCIM integration", state.Badge(), state.Detail()
 	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")})
 	sp := scimPage{
 		page: pg, Site: v.Site, TenantURL: p.tenantURL(v),
 		Guide: v.url("admin/access/scim/guide"), Overview: v.url("admin/access"),
-		EnableURL: v.url("admin/access/scim/enabled"), RolesURL: v.url("admin/access/scim/roles"),
-		Switches: switchesOf(v), Schemas: summaryOf(v), Searchable: searchable,
+		SaveURL: v.url("admin/access/scim"), EnableURL: v.url("admin/access/scim/enabled"), RolesURL: v.url("admin/access/scim/roles"),
+		Was:      wasFields(scimFields(), scimValues(v.Site)),
+		Switches: switchesOf(v.Site), Schemas: summaryOf(v), Searchable: searchable,
 	}
-	live := liveTokens(tokens, now)
+	live := liveTokens(facts.tokens, now)
 	for _, t := range live {
 		sp.Tokens = append(sp.Tokens, p.tokenRow(v, t, now))
 	}
-	for _, t := range tokens {
+	for _, t := range facts.tokens {
 		if !t.Live(now) && len(sp.Ended) < 10 {
 			sp.Ended = append(sp.Ended, p.tokenRow(v, t, now))
 		}
 	}
-	sp.Generate = generateForm{Action: v.url("admin/access/scim/tokens"), Number: formNumber(), Off: !v.Site.SCIMEnabled}
+	q := r.URL.Query() // a page that asked leads back here with what was typed
+	sp.Generate = generateForm{Action: v.url("admin/access/scim/tokens"), Number: formNumber(), Name: q.Get("name"), Expires: q.Get("expires")}
 	switch len(live) {
 	case 0:
 	case 1:
-		sp.Generate.Ask, sp.Generate.Action = true, v.url("admin/access/scim/tokens/new")
+		sp.Generate.Ask = true
 	default:
 		sp.Generate.Refused = twoLive(live)
 	}
@@ -147,25 +175,74 @@ func twoLive(live []site.Token) string {
 	return "Two tokens are live: " + strings.Join(names, " and ") + ". Revoke one of them first; a site has two at most."
 }
 
-// saveEnabled switches SCIM on at once, and asks before it switches it off.
+// saveEnabled is the switch Enable SCIM by itself: it takes effect at once, and leaves the rest of the page as it is. It asks
+// before it switches SCIM off.
 func (p *SitePages) saveEnabled(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	on := r.PostForm.Get("enabled") == "on"
-	switch {
-	case on == v.Site.SCIMEnabled:
-		return p.Console.redirect(w, r, v.url("admin/access/scim"), notice{})
-	case !on:
-		return p.Console.redirect(w, r, v.url("admin/access/scim/off"), notice{})
+	on := r.PostForm.Get("enabled") != ""
+	if v.Site.SCIMEnabled && !on {
+		return p.goTo(w, r, v.url("admin/access/scim/off"), notice{})
 	}
-	if _, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error {
-		s.SCIMEnabled = true
+	n := notice{}
+	if on && !v.Site.SCIMEnabled {
+		n = done(scimIsOn)
+	}
+	return p.flip(w, r, v, n, func(s *site.Site) { s.SCIMEnabled = s.SCIMEnabled || on })
+}
+
+const scimIsOn = "SCIM is on. Your identity provider is let in with a token from this page."
+
+// saveRoles is the switch Allow SCIM to manage user roles by itself. Neither way changes anybody's role, so it does not ask.
+func (p *SitePages) saveRoles(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	on := r.PostForm.Get("roles") != ""
+	n := notice{}
+	if on != v.Site.ManageRoles {
+		n = done(rolesText(on))
+	}
+	return p.flip(w, r, v, n, func(s *site.Site) { s.ManageRoles = on })
+}
+
+func rolesText(on bool) string {
+	if on {
+		return "SCIM may now promote and demote users by userType. Nobody’s role has changed yet."
+	}
+	return "SCIM may no longer change roles. Everybody keeps the role they have until an administrator changes it."
+}
+
+// flip saves one switch. A script gets the page as it now is, from which it takes the head; the rest stays as it was typed.
+func (p *SitePages) flip(w http.ResponseWriter, r *http.Request, v *siteVisit, n notice, change func(*site.Site)) error {
+	changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error {
+		change(s)
 		return nil
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
-	return p.Console.redirect(w, r, v.url("admin/access/scim"), done("SCIM is on. Your identity provider is let in with a token from this page."))
+	if r.Header.Get("HX-Request") == "" {
+		return p.Console.redirect(w, r, v.url("admin/access/scim"), n)
+	}
+	v.Site = changed
+	sp, err := p.scimPage(r, v)
+	if err != nil {
+		return err
+	}
+	return p.Console.view(w, r, http.StatusOK, "site_scim", sp)
+}
+
+// goTo is a redirect that a script follows with the whole window.
+func (p *SitePages) goTo(w http.ResponseWriter, r *http.Request, target string, n notice) error {
+	if r.Header.Get("HX-Request") == "" {
+		return p.Console.redirect(w, r, target, n)
+	}
+	w.Header().Set("HX-Redirect", target)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 func (p *SitePages) askOff(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -184,7 +261,7 @@ func (p *SitePages) offPage(r *http.Request, v *siteVisit) (confirmPage, error) 
 	if err != nil {
 		return confirmPage{}, err
 	}
-	tokens, rows, err := p.scimFacts(r.Context(), v)
+	facts, err := p.scimFacts(r.Context(), v)
 	if err != nil {
 		return confirmPage{}, err
 	}
@@ -194,14 +271,14 @@ func (p *SitePages) offPage(r *http.Request, v *siteVisit) (confirmPage, error) 
 	ask := confirmPage{
 		page: pg,
 		Consequences: []string{
-			fmt.Sprintf("%s here, %d active, %d deactivated. They keep their access and role as they are now.", people(counts.All), counts.Active, counts.Deactivated),
+			fmt.Sprintf("%s here, %s active, %s deactivated. They keep their access and role as they are now.", people(counts.All), grouped(counts.Active), grouped(counts.Deactivated)),
 			"The identity provider is refused from its next call on. Entra ID puts its job into quarantine after repeated errors.",
 			"People who leave the company are no longer cut off here by it.",
 		},
 		Undo:   "Checking Enable SCIM again lets it in with the same tokens. What changed there meanwhile arrives with its next full cycle.",
 		Action: v.url("admin/access/scim/off"), Button: "Turn SCIM off", Danger: true, Cancel: v.url("admin/access/scim"),
 	}
-	if s := judge(v.Site, tokens, rows, p.Console.options.Now()).Status; s == working || s == failing || s == quietFor {
+	if s := judge(v.Site, facts, p.Console.options.Now()).Status; s == working || s == failing || s == quietFor {
 		ask.TypeName = v.Site.Name
 	}
 	return ask, nil
@@ -228,35 +305,12 @@ func (p *SitePages) switchOff(w http.ResponseWriter, r *http.Request, v *siteVis
 	return p.Console.redirect(w, r, v.url("admin/access/scim"), done("SCIM is off. The identity provider is refused until you check Enable SCIM again."))
 }
 
-// saveRoles has no confirmation: neither way changes anybody's role.
-func (p *SitePages) saveRoles(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
-	on := r.PostForm.Get("roles") == "on"
-	changed := on != v.Site.ManageRoles
-	if _, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error {
-		s.ManageRoles = on
-		return nil
-	}); err != nil {
-		return err
-	}
-	n := notice{}
-	switch {
-	case changed && on:
-		n = done("SCIM may now promote and demote users by userType. Nobody’s role has changed yet.")
-	case changed:
-		n = done("SCIM may no longer change roles. Everybody keeps the role they have until an administrator changes it.")
-	}
-	return p.Console.redirect(w, r, v.url("admin/access/scim"), n)
-}
-
 // people is "1 person" or "214 people".
 func people(n int) string {
 	if n == 1 {
 		return "1 person"
 	}
-	return fmt.Sprintf("%d people", n)
+	return grouped(n) + " people"
 }
 
 // actorName says in words who an event's or a token's actor is.

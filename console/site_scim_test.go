@@ -166,6 +166,143 @@ func TestSCIMPage(t *testing.T) {
 	})
 }
 
+// TestGuideWithoutSave follows the guide's words, which know no Save on this page: tick, then Generate.
+func TestGuideWithoutSave(t *testing.T) {
+	t.Parallel()
+
+	t.Run("generate_saves_the_ticks_and_the_token_works", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Documented)
+		made := b.get(scimPath).submit("Generate", url.Values{"enabled": {"yes"}, "roles": {"yes"}, "rate": {"50"}})
+		if _, _, err := w.pages.Sites.Authenticate(t.Context(), "acme", secretOn(made)); err != nil {
+			t.Errorf("the token is refused: %v", err)
+		}
+		if got := w.settings(s); !got.SCIMEnabled || !got.ManageRoles || got.RateLimit != 50 {
+			t.Errorf("got %+v", got)
+		}
+		made.wantWords("Generated").wantNoWords("Not set up")
+	})
+
+	t.Run("generate_beside_a_live_token_saves_the_ticks_before_it_asks", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Documented)
+		b.get(scimPath).submit("Generate", nil)
+		ask := b.get(scimPath).submit("Generate", url.Values{"enabled": {"yes"}, "name": {"second"}}).wantWords("Generate another token?", "SCIM is on.")
+		if !w.settings(s).SCIMEnabled {
+			t.Error("the tick was dropped")
+		}
+		// Cancel leads back to what was typed.
+		form, _ := ask.click("Cancel").form("Generate")
+		if got := form.values().Get("name"); got != "second" {
+			t.Errorf("the name is now %q", got)
+		}
+	})
+
+	t.Run("generate_with_a_wrong_value_keeps_the_ticks_on_the_page", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Documented)
+		for _, wrong := range []url.Values{{"expires": {"soon"}}, {"rate": {"1"}}} {
+			wrong.Set("enabled", "yes")
+			wrong.Set("strict", "yes")
+			wrong.Set("name", "Entra")
+			page := b.get(scimPath).submit("Generate", wrong).wantStatus(http.StatusUnprocessableEntity)
+			form, _ := page.form("Generate")
+			for name := range wrong {
+				if got := form.values().Get(name); got != wrong.Get(name) {
+					t.Errorf("%v: %s is now %q", wrong, name, got)
+				}
+			}
+			if len(w.liveTokens(s)) != 0 || w.settings(s).SCIMEnabled {
+				t.Error("something was saved")
+			}
+		}
+	})
+
+	t.Run("nothing_on_the_page_with_the_token_leads_away_from_it_but_done", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		_, b := w.admin(site.Documented)
+		made := b.get(scimPath).submit("Generate", nil)
+		for _, main := range made.Root.all("main") {
+			if forms := main.all("form"); len(forms) > 0 {
+				t.Errorf("a form with %q", forms[0].text())
+			}
+			for _, n := range main.all("button") {
+				if n.attr["type"] != "button" {
+					t.Errorf("the button %q", n.text())
+				}
+			}
+		}
+		made.click("Done, I have saved it").wantWords("SCIM integration")
+	})
+
+	t.Run("unticking_enable_scim_and_generate_makes_the_token_and_asks_afterwards", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Documented)
+		b.get(scimPath).submit("Save", url.Values{"enabled": {"yes"}})
+		made := b.get(scimPath).submit("Generate", url.Values{"enabled": nil}).wantWords("Generated")
+		if !w.settings(s).SCIMEnabled {
+			t.Error("SCIM went off without a question")
+		}
+		made.click("Done, I have saved it").wantWords("Turn SCIM off?")
+	})
+
+	t.Run("sending_the_form_again_changes_no_setting", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Documented)
+		form, button := b.get(scimPath).form("Generate")
+		sent := form.values()
+		sent.Set("enabled", "yes")
+		b.send(http.MethodPost, button.attr["formaction"], sent).wantWords("Generated")
+		b.get(scimPath+"/off").submit("Turn SCIM off", nil)
+		b.send(http.MethodPost, button.attr["formaction"], sent).wantWords("Nothing new was made.")
+		if w.settings(s).SCIMEnabled {
+			t.Error("a reload switched SCIM on again")
+		}
+	})
+}
+
+// TestSwitchesAtOnce: where scripts run a tick is saved by itself, and the page stays as it is.
+func TestSwitchesAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, b := w.admin(site.Documented)
+	tick := func(name, value string) *http.Response {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://rollcall.example"+scimPath+"/"+name, strings.NewReader(url.Values{name: {value}}.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Test-Server", strings.TrimPrefix(b.base, "http://"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		r.Header.Set("HX-Request", "true")
+		answer, err := b.client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return answer
+	}
+	tick("enabled", "yes")
+	tick("roles", "yes")
+	if got := w.settings(s); !got.SCIMEnabled || !got.ManageRoles {
+		t.Fatalf("got %+v", got)
+	}
+	if got := tick("enabled", "").Header.Get("HX-Redirect"); got != scimPath+"/off" || !w.settings(s).SCIMEnabled {
+		t.Errorf("switching off leads to %q", got)
+	}
+	tick("roles", "")
+	if w.settings(s).ManageRoles {
+		t.Error("roles are still managed")
+	}
+}
+
 func TestToken(t *testing.T) {
 	t.Parallel()
 
@@ -174,10 +311,11 @@ func TestToken(t *testing.T) {
 		w := newWorld(t)
 		s, b := w.admin(site.Documented)
 		page := b.get(scimPath)
-		form, _ := page.form("Generate")
+		form, button := page.form("Generate")
+		action := button.attr["formaction"]
 		sent := form.values()
 		sent.Set("name", "Entra ID")
-		made := b.send(http.MethodPost, form.attr["action"], sent).wantStatus(http.StatusOK)
+		made := b.send(http.MethodPost, action, sent).wantStatus(http.StatusOK)
 		secret := secretOn(made)
 		if !site.LooksLikeToken(secret) {
 			t.Fatalf("got %q, which is no token", secret)
@@ -193,9 +331,9 @@ func TestToken(t *testing.T) {
 			t.Errorf("got %v, want %v", err, site.ErrSCIMOff)
 		}
 
-		reload := b.send(http.MethodPost, form.attr["action"], sent).wantStatus(http.StatusOK)
+		reload := b.send(http.MethodPost, action, sent).wantStatus(http.StatusOK)
 		back := b.get(scimPath)
-		again := b.get(form.attr["action"])
+		again := b.get(action)
 		reload.wantWords("A token is shown once", "Nothing new was made.")
 		again.wantWords("A token is shown once")
 		for name, p := range map[string]*shown{"reload": reload, "back": back, "asking again": again, "overview": b.get("/c/acme/admin/access"), "audit": b.get("/c/acme/admin/audit")} {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/roster"
@@ -122,15 +121,6 @@ func searchableRowOf(v *siteVisit, i roster.Indexing) searchableRow {
 		row.Text = grouped(i.Done) + " of " + grouped(i.Total) + " indexed"
 	}
 	return row
-}
-
-// grouped is a number with commas: 12,300.
-func grouped(n int) string {
-	digits := strconv.Itoa(n)
-	for at := len(digits) - 3; at > 0; at -= 3 {
-		digits = digits[:at] + "," + digits[at:]
-	}
-	return digits
 }
 
 // groupsOf lists what can be declared still, by type and schema. The value of an option is a type and an attribute.

@@ -19,7 +19,7 @@ func TestSwitches(t *testing.T) {
 		w := newWorld(t)
 		_, b := w.admin(site.Documented)
 		page := b.get(scimPath).wantWords("When the IdP sends Create", "Refuse, and say how to fix it", "When the IdP sends Delete", "Delete (cannot be undone)", "Strict mode")
-		form, _ := page.form("Save settings")
+		form, _ := page.form("Save")
 		want := url.Values{"create": {"refuse"}, "delete": {"refuse"}}
 		got := form.values()
 		for _, name := range []string{"create", "delete", "groups", "revive", "strict", "rate"} {
@@ -29,8 +29,8 @@ func TestSwitches(t *testing.T) {
 		}
 		w = newWorld(t)
 		_, b = w.admin(site.Full)
-		form, _ = b.get(scimPath).form("Save settings")
-		if got := form.values(); got.Get("create") != "create" || got.Get("delete") != "delete" || got.Get("groups") != "on" {
+		form, _ = b.get(scimPath).form("Save")
+		if got := form.values(); got.Get("create") != "create" || got.Get("delete") != "delete" || got.Get("groups") != "yes" {
 			t.Errorf("full: got %v", got)
 		}
 	})
@@ -40,7 +40,7 @@ func TestSwitches(t *testing.T) {
 		w := newWorld(t)
 		s, b := w.admin(site.Documented)
 		before := len(w.ofSite(s))
-		b.get(scimPath).submit("Save settings", url.Values{
+		b.get(scimPath).submit("Save", url.Values{
 			"create": {"create"}, "delete": {"deactivate"}, "groups": {"on"}, "revive": {"on"}, "strict": {"on"}, "rate": {" 30 "},
 		}).wantStatus(http.StatusOK).wantWords("Saved. On Create: creates the account. On Delete: deactivates the account.")
 		got := w.settings(s)
@@ -52,7 +52,7 @@ func TestSwitches(t *testing.T) {
 		}
 		b.get("/c/acme/admin/access").wantWords("When the IdP sends Delete Deactivates the account")
 		b.get(scimPath+"/guide").wantWords("leave Create, Update and Delete ticked", "A delete deactivates the account here.")
-		b.get(scimPath).submit("Save settings", url.Values{"groups": nil, "revive": nil, "strict": nil, "rate": {""}})
+		b.get(scimPath).submit("Save", url.Values{"groups": nil, "revive": nil, "strict": nil, "rate": {""}})
 		if got := w.settings(s); got.Groups || got.Revives || got.Strict || got.RateLimit != 0 || !got.Creates {
 			t.Errorf("got %+v", got)
 		}
@@ -63,9 +63,9 @@ func TestSwitches(t *testing.T) {
 		w := newWorld(t)
 		s, b := w.admin(site.Documented)
 		for _, rate := range []string{"24", "-1", "many", "1000000", "99999999999999999999"} {
-			page := b.get(scimPath).submit("Save settings", url.Values{"rate": {rate}, "create": {"create"}})
+			page := b.get(scimPath).submit("Save", url.Values{"rate": {rate}, "create": {"create"}})
 			page.wantStatus(http.StatusUnprocessableEntity).wantWords("Nothing was saved.", "Write a whole number from 25 to 100000")
-			form, _ := page.form("Save settings")
+			form, _ := page.form("Save")
 			if got := form.values(); got.Get("rate") != rate || got.Get("create") != "create" {
 				t.Errorf("%s: the form forgot what was typed: %v", rate, got)
 			}
@@ -75,16 +75,85 @@ func TestSwitches(t *testing.T) {
 		}
 	})
 
-	t.Run("a_form_without_answers_asks_for_the_least", func(t *testing.T) {
+	t.Run("a_form_without_what_it_was_made_from_changes_nothing", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		s, b := w.admin(site.Full)
-		b.send(http.MethodPost, scimPath+"/switches", url.Values{}).wantStatus(http.StatusOK)
-		if got := w.settings(s); got.Creates || got.Deletes != site.RefuseDelete || got.Groups {
+		b.send(http.MethodPost, scimPath, url.Values{"delete": {"refuse"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("The form is incomplete")
+		if got := w.settings(s); !got.Creates || got.Deletes != site.DeleteForGood || !got.Groups {
 			t.Errorf("got %+v", got)
 		}
-		b.send(http.MethodPost, scimPath+"/switches", url.Values{"delete": {"shred"}}).wantStatus(http.StatusOK)
+	})
+
+	t.Run("a_delete_mode_that_is_none_asks_for_the_least", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Full)
+		b.get(scimPath).submit("Save", url.Values{"delete": {"shred"}}).wantStatus(http.StatusOK)
 		if got := w.settings(s); got.Deletes != site.RefuseDelete {
+			t.Errorf("got %+v", got)
+		}
+	})
+
+	t.Run("deleting_for_good_asks_with_the_number_of_people_and_saves_the_rest_with_it", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Documented)
+		w.person(s, "ada@acme.example", "Ada", roster.RoleRegistered)
+		ask := b.get(scimPath).submit("Save", url.Values{"delete": {"delete"}, "groups": {"yes"}}).wantWords("Let the identity provider delete accounts for good?", "2 people", "cannot be brought back")
+		if got := w.settings(s); got.Deletes != site.RefuseDelete || got.Groups {
+			t.Fatalf("saved before the answer: %+v", got)
+		}
+		ask.submit("Save and allow deleting", nil).wantWords("Saved. On Create: refused. On Delete: deletes the account for good.")
+		if got := w.settings(s); got.Deletes != site.DeleteForGood || !got.Groups {
+			t.Errorf("got %+v", got)
+		}
+		b.get(scimPath).submit("Save", url.Values{"strict": {"yes"}}).wantWords("Saved.") // it is not asked again
+	})
+}
+
+// TestStaleSwitches: two administrators with the page open do not undo each other's settings.
+func TestStaleSwitches(t *testing.T) {
+	t.Parallel()
+
+	t.Run("different_settings_are_merged_and_it_is_said", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Documented)
+		stale := b.get(scimPath)
+		b.get(scimPath).submit("Save", url.Values{"create": {"create"}})
+		stale.submit("Save", url.Values{"groups": {"yes"}}).wantStatus(http.StatusOK).wantWords("Saved.", "Changed meanwhile by kim@acme.example, and kept: When the IdP sends Create.")
+		if got := w.settings(s); !got.Creates || !got.Groups {
+			t.Errorf("got %+v", got)
+		}
+	})
+
+	t.Run("the_same_setting_asks_with_both_values", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Documented)
+		stale := b.get(scimPath)
+		b.get(scimPath).submit("Save", url.Values{"rate": {"30"}})
+		ask := stale.submit("Save", url.Values{"rate": {"40"}, "strict": {"yes"}}).wantStatus(http.StatusConflict).wantWords("Which value counts?", "Requests per second, at most", "40", "30")
+		if got := w.settings(s); got.RateLimit != 30 || got.Strict {
+			t.Fatalf("saved before the answer: %+v", got)
+		}
+		ask.submit("Save", url.Values{"rate": {"40"}}).wantStatus(http.StatusOK).wantWords("Saved.")
+		if got := w.settings(s); got.RateLimit != 40 || !got.Strict {
+			t.Errorf("got %+v", got)
+		}
+	})
+
+	t.Run("generate_merges_too", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Documented)
+		stale := b.get(scimPath)
+		b.get(scimPath).submit("Save", url.Values{"create": {"create"}, "enabled": {"yes"}})
+		if secretOn(stale.submit("Generate", url.Values{"roles": {"yes"}})) == "" {
+			t.Error("no token is shown")
+		}
+		if got := w.settings(s); !got.Creates || !got.ManageRoles || !got.SCIMEnabled {
 			t.Errorf("got %+v", got)
 		}
 	})
@@ -113,6 +182,27 @@ func TestSchemasPage(t *testing.T) {
 		b.get(scimPath).wantWords("This site has schemas of its own")
 		b.get(path).press("Save schemas", url.Values{"document": {" "}}).wantWords("This site has no schemas of its own now.")
 		if got := w.settings(s); got.Schemas != nil {
+			t.Errorf("got %s", got.Schemas)
+		}
+	})
+
+	t.Run("a_stale_document_is_kept_beside_the_one_saved_meanwhile", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Full)
+		mine := strings.ReplaceAll(exampleDocument, "Badge", "Card")
+		stale := b.get(path)
+		b.get(path).press("Save schemas", url.Values{"document": {exampleDocument}})
+		asked := stale.press("Save schemas", url.Values{"document": {mine}}).wantStatus(http.StatusConflict).
+			wantWords("Nothing was saved", "kim@acme.example saved another document since you opened this page.", "Saved meanwhile")
+		if got := w.settings(s); string(got.Schemas) != exampleDocument {
+			t.Fatalf("got %s", got.Schemas)
+		}
+		if got := asked.byID("document").rawText(); got != mine {
+			t.Errorf("what was typed is now %s", got)
+		}
+		asked.press("Save schemas", nil).wantStatus(http.StatusOK).wantWords("The schemas are saved.")
+		if got := w.settings(s); string(got.Schemas) != mine {
 			t.Errorf("got %s", got.Schemas)
 		}
 	})

@@ -39,6 +39,11 @@ func (p *SitePages) generateToken(w http.ResponseWriter, r *http.Request, v *sit
 	if req.FormNumber == "" || len(req.FormNumber) > 100 {
 		return badForm(errors.New("the form has no number"))
 	}
+	// Generate stands in the form that edits the settings: what is ticked there is saved with the token.
+	edit := &scimEdit{form: r.PostForm}
+	if isEdit(r.PostForm) {
+		req.Change = edit.apply
+	}
 	before, err := p.Sites.Tokens(r.Context(), v.Site.ID)
 	if err != nil {
 		return err
@@ -48,14 +53,16 @@ func (p *SitePages) generateToken(w http.ResponseWriter, r *http.Request, v *sit
 	switch {
 	case errors.Is(err, site.ErrFormUsed):
 		return p.Console.redirect(w, r, v.url("admin/access/scim"), onceOnly)
-	case errors.As(err, &live) && errors.Is(err, site.ErrOneLive):
-		back := url.Values{"name": {req.Name}, "expires": {r.PostForm.Get("expires")}}
-		return p.Console.redirect(w, r, v.url("admin/access/scim/tokens/new?"+back.Encode()), notice{})
+	case errors.Is(err, errNotSaved):
+		return p.notSaved(w, r, v, edit)
 	case errors.As(err, &live):
-		return p.Console.redirect(w, r, v.url("admin/access/scim"), notice{Tone: bad, Title: "No token was made", Text: twoLive(live.Tokens)})
+		return p.noRoom(w, r, v, edit, live)
 	case errors.Is(err, site.ErrInvalid):
 		return p.refuseToken(w, r, v, &fieldError{For: "token-name", Text: err.Error()})
 	case err != nil:
+		return err
+	}
+	if v.Site, err = p.Sites.Get(r.Context(), v.Site.ID); err != nil {
 		return err
 	}
 	sp, err := p.scimPage(r, v)
@@ -68,7 +75,42 @@ func (p *SitePages) generateToken(w http.ResponseWriter, r *http.Request, v *sit
 		Before: becameOf(liveTokens(before, made.Created), made, req.Mode),
 		Done:   v.url("admin/access/scim"),
 	}
+	if edit.off {
+		sp.Made.Note, sp.Made.Done = "You unticked Enable SCIM. Turning SCIM off is asked about on the next page.", v.url("admin/access/scim/off")
+	}
 	return p.Console.view(w, r, http.StatusOK, "site_scim", sp)
+}
+
+// isEdit says whether a form edits settings too. The page that asks what becomes of a live token does not.
+func isEdit(form url.Values) bool {
+	for name := range form {
+		if strings.HasPrefix(name, wasPrefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// noRoom answers Generate where a token is live: the settings are saved, then it asks what becomes of that token.
+func (p *SitePages) noRoom(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit, live *site.LiveError) error {
+	n := notice{}
+	if isEdit(r.PostForm) {
+		changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), edit.apply)
+		if errors.Is(err, errNotSaved) {
+			return p.notSaved(w, r, v, edit)
+		}
+		if err != nil {
+			return err
+		}
+		if len(edit.merged.Mine) > 0 {
+			n = done(edit.summary(changed))
+		}
+	}
+	if errors.Is(live, site.ErrOneLive) {
+		back := url.Values{"name": {r.PostForm.Get("name")}, "expires": {r.PostForm.Get("expires")}}
+		return p.Console.redirect(w, r, v.url("admin/access/scim/tokens/new?"+back.Encode()), n)
+	}
+	return p.Console.redirect(w, r, withTyped(v, r.PostForm), notice{Tone: bad, Title: "No token was made", Text: twoLive(live.Tokens) + " " + n.Text})
 }
 
 // refuseToken shows the page again with what is wrong beside its field.
@@ -76,6 +118,18 @@ func (p *SitePages) refuseToken(w http.ResponseWriter, r *http.Request, v *siteV
 	sp, err := p.scimPage(r, v)
 	if err != nil {
 		return err
+	}
+	if isEdit(r.PostForm) {
+		// The settings stay as they were ticked: nothing is saved yet.
+		asked := v.Site
+		values := map[string]string{}
+		for _, f := range scimFields() {
+			values[f.Name] = f.read(r.PostForm)
+		}
+		setSCIM(&asked, values) //nolint:errcheck // a wrong rate is said when it is saved
+		sp.Site, sp.Was, sp.Unsaved = asked, wasAgain(r.PostForm, scimFields()), true
+		sp.Switches.show(asked)
+		sp.Switches.Rate = r.PostForm.Get("rate")
 	}
 	sp.Generate.Name, sp.Generate.Expires, sp.Generate.Error = r.Form.Get("name"), r.Form.Get("expires"), wrong
 	return p.Console.view(w, r, http.StatusUnprocessableEntity, "site_scim", sp)
@@ -151,7 +205,7 @@ func (p *SitePages) askReplace(w http.ResponseWriter, r *http.Request, v *siteVi
 				Help: "The old token works until the first call with the new one, so provisioning does not stop.",
 			},
 		},
-		Action: v.url("admin/access/scim/tokens"), Button: "Generate", Cancel: v.url("admin/access/scim"),
+		Action: v.url("admin/access/scim/tokens"), Button: "Generate", Cancel: withTyped(v, r.Form),
 		Fields: []field{{"form", formNumber()}, {"name", r.Form.Get("name")}, {"expires", r.Form.Get("expires")}},
 	})
 }

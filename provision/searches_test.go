@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -315,5 +316,68 @@ func TestNumericIDsOfAccounts(t *testing.T) {
 	w.people.enable("p1", false)
 	if _, entries = w.cycle(); status(entries["p1"]) != "disable success " || isActive(t, w, "ada@contoso.com") {
 		t.Errorf("got %q %+v", status(entries["p1"]), entries["p1"].Status)
+	}
+}
+
+func TestSaveTestsTheMatchingAttributesAndRefusesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.matchBy("userName", "externalId")
+	brokenSearch(w, "externalId", ways()["invalid_filter"].answer)
+	save := func(tenantURL string) provision.Job {
+		t.Helper()
+		now := w.report().Job
+		secret := w.app.token
+		job, err := w.jobs.Save(t.Context(), w.key, provision.Settings{Mode: now.Mode, TenantURL: tenantURL, Status: provision.Off, Scope: now.Scope, Secret: &secret}, "cli")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return job
+	}
+	if s := save(w.app.url() + "/?aadOptscim062020").Searches; s == nil || len(s.All) != 2 || !s.All[0].Proved || s.All[1].Proved {
+		t.Errorf("got %+v", s)
+	}
+	if notes := strings.Join(w.report().Notes, " "); !strings.Contains(notes, "cannot be searched by externalId") {
+		t.Errorf("the status says %q", notes)
+	}
+	down := newApplication(t)
+	down.Close()
+	if s := save(down.url()).Searches; s != nil {
+		t.Errorf("an application that is down proved %+v", s)
+	}
+	if notes := strings.Join(w.report().Notes, " "); strings.Contains(notes, "externalId") {
+		t.Errorf("the status tells of the application before: %q", notes)
+	}
+}
+
+func TestATokenThatIsReplacedInTheMiddleOfACycleIsTestedFirst(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.matchBy("userName", "externalId")
+	w.app.add(account("root"))
+	for i := range 200 {
+		w.people.put(fmt.Sprintf("p%03d", i), person(fmt.Sprintf("user%03d@contoso.com", i), fmt.Sprint("User", i), "X"))
+	}
+	w.app.begun = func(*http.Request) { w.clock.advance(100 * time.Millisecond) }
+	w.slice()
+	if w.report().State.Phase == provision.Idle {
+		t.Fatal("the cycle is over after one slice")
+	}
+	w.app.mu.Lock()
+	w.app.token = "narrower"
+	w.app.mu.Unlock()
+	brokenSearch(w, "externalId", ways()["the_first_row"].answer) // what the new token may search by
+	now := w.report().Job
+	secret := "narrower"
+	if _, err := w.jobs.Save(t.Context(), w.key, provision.Settings{Mode: now.Mode, TenantURL: now.TenantURL, Status: now.Status, Scope: now.Scope, Secret: &secret}, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	for range 60 {
+		if w.slice(); w.report().State.Phase == provision.Idle {
+			break
+		}
+	}
+	if got := w.app.users["u1"].String("userName"); got != "root" || w.report().Escrowed == 0 {
+		t.Errorf("the owner's account became %q; %d failed", got, w.report().Escrowed)
 	}
 }

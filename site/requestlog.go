@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,7 +34,7 @@ type Request struct {
 	ID         string // given when it is written
 	Time       time.Time
 	Site       ID
-	TokenID    string // empty where the request was refused for its token
+	TokenID    string // of a token that the site issued, be it live or ended; empty for calls of strangers
 	TokenLast4 string
 	Method     string
 	Path       string // with its query
@@ -46,6 +47,12 @@ type Request struct {
 	Ignored    []string
 	Remote     string
 }
+
+// Stranger says whether the request carried no token that the site ever issued: none at all, or an unknown one.
+func (r Request) Stranger() bool { return r.TokenID == "" }
+
+// TokenEnded says whether the request was refused because its token is revoked, replaced or expired.
+func (r Request) TokenEnded() bool { return !r.Stranger() && r.Status == 401 }
 
 // Result sorts answers the way the log's page does.
 type Result string
@@ -102,10 +109,10 @@ type RequestLog struct {
 
 	mu       sync.Mutex
 	gathered []Request
-	uses     uses       // by requests whose rows others wrote
-	refused  int        // calls of GatherRefused since the last flush
-	crowds   map[ID]int // how many rows of GatherRefused each site is ahead of one for each flush
-	flushing sync.Mutex // one flush at a time, so that rows are written in order and once
+	uses     uses          // by requests whose rows others wrote
+	refused  int           // calls of GatherRefused by strangers since the last flush
+	crowds   map[crowd]int // how many rows of GatherRefused each crowd is ahead of one for each flush
+	flushing sync.Mutex    // one flush at a time, so that rows are written in order and once
 }
 
 // Log returns the request log of all sites of s, the same one each time.
@@ -156,16 +163,25 @@ func (l *RequestLog) Gather(r Request) {
 	}
 }
 
+// crowd is who calls a site without a valid token: strangers, or the holders of tokens that have ended. They are counted
+// apart, so that strangers cannot hide an identity provider that is refused.
+type crowd struct {
+	site     ID
+	stranger bool
+}
+
 // GatherRefused keeps a row about a request without a valid token, where there is a site of that name. Of many within
 // one flush only the first hundred are kept, and of a site that has had a hundred only one for each flush: whoever has no
 // token must not fill the disk.
 func (l *RequestLog) GatherRefused(ctx context.Context, siteName string, r Request) error {
-	l.mu.Lock()
-	full := l.refused >= refusedMost
-	l.refused++
-	l.mu.Unlock()
-	if full {
-		return nil
+	if r.Stranger() {
+		l.mu.Lock()
+		full := l.refused >= refusedMost
+		l.refused++
+		l.mu.Unlock()
+		if full {
+			return nil
+		}
 	}
 	of, err := l.sites.ByName(ctx, siteName)
 	if errors.Is(err, ErrNotFound) {
@@ -174,18 +190,20 @@ func (l *RequestLog) GatherRefused(ctx context.Context, siteName string, r Reque
 	if err != nil {
 		return fmt.Errorf("write request log: %w", err)
 	}
+	c := crowd{of.ID, r.Stranger()}
 	l.mu.Lock()
-	if full = l.crowds[of.ID] >= refusedMost; !full {
+	full := l.crowds[c] >= refusedMost
+	if !full {
 		if l.crowds == nil {
-			l.crowds = map[ID]int{}
+			l.crowds = map[crowd]int{}
 		}
-		l.crowds[of.ID]++
+		l.crowds[c]++
 	}
 	l.mu.Unlock()
 	if full {
 		return nil
 	}
-	r.Site, r.TokenID = of.ID, ""
+	r.Site = of.ID
 	l.Gather(r)
 	return nil
 }
@@ -198,9 +216,9 @@ func (l *RequestLog) Flush(ctx context.Context) error {
 	rows, used := l.gathered, usesOf(l.gathered)
 	used.merge(l.uses)
 	l.gathered, l.uses, l.refused = nil, nil, 0
-	for id := range l.crowds {
-		if l.crowds[id]--; l.crowds[id] == 0 {
-			delete(l.crowds, id)
+	for c := range l.crowds {
+		if l.crowds[c]--; l.crowds[c] == 0 {
+			delete(l.crowds, c)
 		}
 	}
 	l.mu.Unlock()
@@ -297,7 +315,7 @@ func usesOf(rows []Request) uses {
 }
 
 func (u uses) note(r Request) {
-	if r.TokenID != "" {
+	if r.TokenID != "" && !r.TokenEnded() {
 		u.add(TokenUse{Site: r.Site, Token: r.TokenID, Time: r.Time, From: r.Remote})
 	}
 }
@@ -320,18 +338,26 @@ func (u uses) list() []TokenUse { return slices.Collect(maps.Values(u)) }
 
 // RequestQuery asks for one page of a site's request log, newest first.
 type RequestQuery struct {
-	Search      string // part of a user name in any letter case, or a whole resource id
-	Result      Result
-	OnlyChanges bool   // leave out reads that were answered
-	Before      string // the next of the page before; empty: from the newest row
-	Limit       int    // 0: 50; at most 500
+	RequestFilter
+	Search string // part of a user name, path or sentence in any case, or a whole resource id
+	Before string // the next of the page before; empty: from the newest row
+	Limit  int    // 0: 50; at most 500
 }
 
-// RequestFilter is what the store decides of a query.
+// RequestFilter is what the store decides of a query. Its zero value is every row.
 type RequestFilter struct {
 	Result      Result
-	OnlyChanges bool
+	OnlyChanges bool      // leave out reads that were answered
+	Method      string    // in capitals
+	Token       string    // the id of a token, AnyToken or NoToken
+	From, Until time.Time // rows of [From, Until); zero: no bound
 }
+
+// What RequestFilter.Token can be beside the id of a token.
+const (
+	AnyToken = "any"  // every token that the site issued, live or ended
+	NoToken  = "none" // strangers
+)
 
 // RequestCursor is a place in a site's request log.
 type RequestCursor struct {
@@ -373,7 +399,7 @@ func (s *Sites) Requests(ctx context.Context, id ID, q RequestQuery) (page []Req
 	}
 	search := strings.ToLower(q.Search)
 	for seen := 0; seen < searchWindow; seen += batch {
-		rows, err := s.Store.Requests(ctx, id, RequestFilter{Result: q.Result, OnlyChanges: q.OnlyChanges}, before, batch)
+		rows, err := s.Store.Requests(ctx, id, q.RequestFilter, before, batch)
 		if err != nil {
 			return nil, "", fmt.Errorf("read request log: %w", err)
 		}
@@ -397,5 +423,17 @@ func (s *Sites) Requests(ctx context.Context, id ID, q RequestQuery) (page []Req
 func cursorOf(r Request) string { return RequestCursor{Time: r.Time, ID: r.ID}.String() }
 
 func (r Request) about(search string) bool {
-	return search == "" || strings.ToLower(r.Subject) == search || strings.Contains(strings.ToLower(r.UserName), search)
+	if search == "" || strings.ToLower(r.Subject) == search {
+		return true
+	}
+	path := r.Path
+	if plain, err := url.PathUnescape(strings.ReplaceAll(path, "+", " ")); err == nil {
+		path = plain
+	}
+	for _, text := range []string{r.UserName, r.Sentence, path} {
+		if strings.Contains(strings.ToLower(text), search) {
+			return true
+		}
+	}
+	return false
 }

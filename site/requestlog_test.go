@@ -219,6 +219,27 @@ func TestRequestLog(t *testing.T) {
 			}
 		})
 	})
+	t.Run("strangers_hide_no_call_with_a_token_that_has_ended", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			log := f.sites.Log()
+			for range 300 {
+				if err := log.GatherRefused(t.Context(), "acme", site.Request{Method: "GET", Path: "/stranger", Status: 401}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 300 {
+				if err := log.GatherRefused(t.Context(), "acme", site.Request{Method: "GET", Path: "/ended", Status: 401, TokenID: "old"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := log.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if rows, _ := f.page(t, site.RequestQuery{Limit: 500, RequestFilter: site.RequestFilter{Token: "old"}}); len(rows) != 100 {
+				t.Errorf("got %d rows of the ended token, want 100", len(rows))
+			}
+		})
+	})
 	t.Run("texts_that_no_database_stores_are_stored_readable", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			r := site.Request{
@@ -252,13 +273,14 @@ func (s *failingStore) AppendRequests(ctx context.Context, rows []site.Request, 
 }
 
 func TestRequests(t *testing.T) {
+	begin := newClock().now
 	rows := []site.Request{
 		{Method: "GET", Path: "/ServiceProviderConfig", Status: 200},
 		{Method: "GET", Path: "/Users?filter=1", Status: 200, UserName: "eve@acme.test"},
 		{Method: "POST", Path: "/Users/.search", Status: 200},
 		{Method: "POST", Path: "/Users", Status: 501, Sentence: "Create refused"},
-		{Method: "PATCH", Path: "/Users/7", Status: 200, UserName: "Ada@acme.test", Subject: "Id-7"},
-		{Method: "PATCH", Path: "/Users/8", Status: 200, UserName: "bob@acme.test", Subject: "id-8", Ignored: []string{`role "Admn" unknown`}},
+		{Method: "PATCH", Path: "/Users/7", Status: 200, UserName: "Ada@acme.test", Subject: "Id-7", TokenID: "t-2"},
+		{Method: "PATCH", Path: "/Users/8", Status: 200, UserName: "bob@acme.test", Subject: "id-8", TokenID: "t-1", Ignored: []string{`role "Admn" unknown`}},
 		{Method: "GET", Path: "/Users/9", Status: 404, Subject: "id-9"},
 	}
 	tests := []struct {
@@ -267,14 +289,21 @@ func TestRequests(t *testing.T) {
 		want  []string
 	}{
 		{"everything_newest_first", site.RequestQuery{}, []string{"/Users/9", "/Users/8", "/Users/7", "/Users", "/Users/.search", "/Users?filter=1", "/ServiceProviderConfig"}},
-		{"only_changes_leaves_answered_reads_out", site.RequestQuery{OnlyChanges: true}, []string{"/Users/9", "/Users/8", "/Users/7", "/Users"}},
-		{"refused", site.RequestQuery{Result: site.Refused}, []string{"/Users/9", "/Users"}},
-		{"ignored", site.RequestQuery{Result: site.Ignored}, []string{"/Users/8"}},
-		{"done_changes", site.RequestQuery{Result: site.Done, OnlyChanges: true}, []string{"/Users/7"}},
+		{"only_changes_leaves_answered_reads_out", site.RequestQuery{RequestFilter: site.RequestFilter{OnlyChanges: true}}, []string{"/Users/9", "/Users/8", "/Users/7", "/Users"}},
+		{"refused", site.RequestQuery{RequestFilter: site.RequestFilter{Result: site.Refused}}, []string{"/Users/9", "/Users"}},
+		{"ignored", site.RequestQuery{RequestFilter: site.RequestFilter{Result: site.Ignored}}, []string{"/Users/8"}},
+		{"done_changes", site.RequestQuery{RequestFilter: site.RequestFilter{Result: site.Done, OnlyChanges: true}}, []string{"/Users/7"}},
 		{"part_of_a_user_name_in_any_case", site.RequestQuery{Search: "ADA@"}, []string{"/Users/7"}},
 		{"a_whole_id", site.RequestQuery{Search: "id-9"}, []string{"/Users/9"}},
 		{"half_an_id_is_none", site.RequestQuery{Search: "id-"}, nil},
-		{"search_and_result", site.RequestQuery{Search: "acme.test", Result: site.Done}, []string{"/Users/7", "/Users?filter=1"}},
+		{"part_of_a_sentence", site.RequestQuery{Search: "create REF"}, []string{"/Users"}},
+		{"part_of_a_path_as_it_reads", site.RequestQuery{Search: "users?FILTER=1"}, []string{"/Users?filter=1"}},
+		{"by_method", site.RequestQuery{RequestFilter: site.RequestFilter{Method: "PATCH"}}, []string{"/Users/8", "/Users/7"}},
+		{"of_a_token", site.RequestQuery{RequestFilter: site.RequestFilter{Token: "t-1"}}, []string{"/Users/8"}},
+		{"of_any_token", site.RequestQuery{RequestFilter: site.RequestFilter{Token: site.AnyToken}}, []string{"/Users/8", "/Users/7"}},
+		{"of_strangers", site.RequestQuery{RequestFilter: site.RequestFilter{Token: site.NoToken, Method: "POST"}}, []string{"/Users", "/Users/.search"}},
+		{"from_a_time_until_another", site.RequestQuery{RequestFilter: site.RequestFilter{From: begin.Add(2 * time.Second), Until: begin.Add(4 * time.Second)}}, []string{"/Users/.search", "/Users?filter=1"}},
+		{"search_and_result", site.RequestQuery{Search: "acme.test", RequestFilter: site.RequestFilter{Result: site.Done}}, []string{"/Users/7", "/Users?filter=1"}},
 	}
 	each(t, func(t *testing.T, f fixture) {
 		for _, r := range rows {

@@ -84,6 +84,9 @@ type TokenRequest struct {
 	FormNumber string
 	// KeepOff leaves SCIM switched off; otherwise generating a token switches it on.
 	KeepOff bool
+	// Change changes settings of the site in the transaction that makes the token, as Update does; nil changes none. It may
+	// run more than once, and its error makes no token.
+	Change func(*Site) error
 }
 
 // LiveError refuses to generate a token and carries those that are live. It is ErrOneLive when a choice is missing
@@ -136,12 +139,19 @@ func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, 
 		if err := tx.AppendEvent(ctx, s.event(id, "token.created", r.Actor, made.ID, text)); err != nil {
 			return err
 		}
-		if r.KeepOff {
-			return nil
+		next := tx.Site()
+		if r.Change != nil {
+			if err := r.Change(&next); err != nil {
+				return err
+			}
+			if err := checkSettings(tx.Site(), &next); err != nil {
+				return err
+			}
 		}
-		on := tx.Site()
-		on.SCIMEnabled = true
-		return s.putSite(ctx, tx, on, r.Actor)
+		if !r.KeepOff {
+			next.SCIMEnabled = true
+		}
+		return s.putSite(ctx, tx, next, r.Actor)
 	})
 	if err != nil {
 		return Token{}, "", err
@@ -220,9 +230,17 @@ func findToken(ctx context.Context, tx Tx, id string) (Token, error) {
 	return Token{}, ErrTokenNotFound
 }
 
+// EndedError is ErrUnauthorized for a token that the site once issued: it is revoked, replaced or expired. Callers tell
+// the client nothing of it; the request log names the token.
+type EndedError struct{ Token Token }
+
+func (e *EndedError) Error() string { return ErrUnauthorized.Error() }
+
+func (e *EndedError) Is(target error) bool { return target == ErrUnauthorized }
+
 // Authenticate finds the site and token a request speaks for. An unknown site and a wrong, expired or revoked token
-// are the same ErrUnauthorized after the same work. A right token while SCIM is off is ErrSCIMOff, with the site and
-// token for the request log. Both come without what Store.Credential leaves out.
+// are ErrUnauthorized after the same work; an *EndedError where the site once issued the token. A right token while SCIM
+// is off is ErrSCIMOff, with the site and token for the request log. Both come without what Store.Credential leaves out.
 func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, Token, error) {
 	if !validName.MatchString(name) || !LooksLikeToken(bearer) {
 		return Site{}, Token{}, ErrUnauthorized // says nothing that the asker does not see
@@ -234,7 +252,7 @@ func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, To
 	case err != nil:
 		return Site{}, Token{}, fmt.Errorf("authenticate: %w", err)
 	case !token.Live(s.Now()):
-		return Site{}, Token{}, ErrUnauthorized
+		return Site{}, Token{}, &EndedError{Token: token}
 	case !found.SCIMEnabled:
 		return found, token, ErrSCIMOff
 	case token.ReplacesOnUse != "":
@@ -252,7 +270,7 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 			return err
 		}
 		if !current.Live(now) {
-			return ErrUnauthorized
+			return &EndedError{Token: current}
 		}
 		if current.ReplacesOnUse == "" {
 			return nil // another request was first
@@ -268,8 +286,11 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 		text := fmt.Sprintf("Token %s ended: its successor …%s was used for the first time", old.Label(), current.Last4)
 		return s.endToken(ctx, tx, old, now, used.Actor(), text)
 	})
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrTokenNotFound) || errors.Is(err, ErrUnauthorized) {
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrTokenNotFound) {
 		return Site{}, Token{}, ErrUnauthorized
+	}
+	if errors.Is(err, ErrUnauthorized) {
+		return Site{}, Token{}, err
 	}
 	if err != nil {
 		return Site{}, Token{}, fmt.Errorf("authenticate: %w", err)
@@ -278,12 +299,18 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 	return of, used, nil
 }
 
-// newSecret makes a token: a prefix, 32 random bytes, and a checksum by which a scanner tells a token from noise.
+// newSecret makes a token: a prefix, 32 random bytes, and a checksum by which a scanner tells a token from noise. It ends in
+// letters and digits, because people recognise a token by its end.
 func newSecret() string {
-	var random [secretBytes]byte
-	_, _ = rand.Read(random[:]) // documented never to return an error
-	body := base64.RawURLEncoding.EncodeToString(random[:])
-	return tokenPrefix + body + checksum(body)
+	for {
+		var random [secretBytes]byte
+		_, _ = rand.Read(random[:]) // documented never to return an error
+		body := base64.RawURLEncoding.EncodeToString(random[:])
+		secret := tokenPrefix + body + checksum(body)
+		if !strings.ContainsAny(secret[len(secret)-4:], "-_") {
+			return secret
+		}
+	}
 }
 
 // LooksLikeToken says whether a text has a token's form and checksum, without knowing whether it is one.

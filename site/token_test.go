@@ -279,7 +279,7 @@ func TestAuthenticate(t *testing.T) {
 					all.Go(func() {
 						for range 16 {
 							got, _, err := here.Authenticate(t.Context(), "acme", secret)
-							if err != want || err == nil && got.Strict != strict {
+							if !errors.Is(err, want) || err == nil && got.Strict != strict {
 								t.Errorf("got %v, strict %t; want %v, strict %t", err, got.Strict, want, strict)
 								return
 							}
@@ -306,6 +306,49 @@ func TestAuthenticate(t *testing.T) {
 			}
 			same(site.ErrUnauthorized, false)
 		})
+	})
+}
+
+func TestTokenEndsInLettersAndDigits(t *testing.T) {
+	each(t, func(t *testing.T, f fixture) {
+		for range 40 { // one in eight would not, by chance
+			made, _ := f.token(t, site.TokenRequest{Mode: site.Replace})
+			if strings.ContainsAny(made.Last4, "-_") {
+				t.Fatalf("it ends in %q", made.Last4)
+			}
+		}
+	})
+}
+
+func TestCreateToken_changes_settings_with_it_or_not_at_all(t *testing.T) {
+	each(t, func(t *testing.T, f fixture) {
+		roles := func(on bool) func(*site.Site) error {
+			return func(s *site.Site) error { s.ManageRoles = on; return nil }
+		}
+		f.token(t, site.TokenRequest{KeepOff: true, FormNumber: "1", Change: roles(true)})
+		now := func() site.Site {
+			t.Helper()
+			s, err := f.sites.Get(t.Context(), f.acme.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		if s := now(); !s.ManageRoles {
+			t.Errorf("after it was made: %+v", s)
+		}
+		refused := func(want error, r site.TokenRequest) {
+			t.Helper()
+			if _, _, err := f.sites.CreateToken(t.Context(), f.acme.ID, r); !errors.Is(err, want) {
+				t.Errorf("got %v, want %v", err, want)
+			}
+			if s := now(); !s.ManageRoles {
+				t.Errorf("the settings changed all the same: %+v", s)
+			}
+		}
+		refused(site.ErrFormUsed, site.TokenRequest{Mode: site.Replace, FormNumber: "1", Change: roles(false)})
+		refused(site.ErrOneLive, site.TokenRequest{Change: roles(false)})
+		refused(site.ErrInvalid, site.TokenRequest{Mode: site.Replace, Change: func(s *site.Site) error { s.ManageRoles, s.RateLimit = false, 1; return nil }})
 	})
 }
 
@@ -339,8 +382,10 @@ func (f fixture) accepted(t *testing.T, secret string) {
 
 func (f fixture) refused(t *testing.T, secret string) {
 	t.Helper()
-	if _, _, err := f.sites.Authenticate(t.Context(), "acme", secret); err != site.ErrUnauthorized {
-		t.Errorf("the token …%s: got %v, want ErrUnauthorized", secret[len(secret)-4:], err)
+	gotSite, gotToken, err := f.sites.Authenticate(t.Context(), "acme", secret)
+	var ended *site.EndedError
+	if !errors.Is(err, site.ErrUnauthorized) || !errors.As(err, &ended) || ended.Token.Last4 != secret[len(secret)-4:] || gotSite.ID != "" || gotToken != (site.Token{}) {
+		t.Errorf("the token …%s: got %v, %v, %v, want ErrUnauthorized alone that names the token", secret[len(secret)-4:], gotSite, gotToken, err)
 	}
 }
 

@@ -435,12 +435,33 @@ func (s Sites) Requests(ctx context.Context, id site.ID, only site.RequestFilter
 		from request_log r
 		where r.site = $1 and (r.time, r.id) < ($2, $3)`
 	args := []any{string(id), at, before.ID, limit}
+	narrow := func(condition string, value any) {
+		args = append(args, value)
+		query += fmt.Sprintf(" and %s $%d", condition, len(args))
+	}
 	if only.OnlyChanges {
 		query += ` and r.change`
 	}
 	if only.Result != site.AnyResult {
-		query += ` and r.result = $5`
-		args = append(args, string(only.Result))
+		narrow("r.result =", string(only.Result))
+	}
+	if only.Method != "" {
+		narrow("r.method =", only.Method)
+	}
+	switch only.Token {
+	case "":
+	case site.AnyToken:
+		narrow("r.token <>", "")
+	case site.NoToken:
+		narrow("r.token =", "")
+	default:
+		narrow("r.token =", only.Token)
+	}
+	if !only.From.IsZero() {
+		narrow("r.time >=", micros(only.From))
+	}
+	if !only.Until.IsZero() {
+		narrow("r.time <", micros(only.Until))
 	}
 	query += `
 		order by r.time desc, r.id desc

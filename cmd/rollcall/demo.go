@@ -317,7 +317,7 @@ func (d demonstration) printSteps(w io.Writer) {
 What to do first:
   1. As the operator, open Users, find Liam O'Rourke and disable him.
   2. Within seconds the private window's next click is the sign-in page.
-  3. See why in both logs: Provisioning logs of the application, Provisioning log of the site.
+  3. See why in both logs: Provisioning logs of the application, Request log of the site.
 `, d.Application, d.TenantURL)
 		return
 	}

@@ -239,6 +239,7 @@ func (c *command) handler(s *services, proxies web.Proxies) (http.Handler, error
 	sites := &console.SitePages{Console: pages, Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Events: &store.Events{DB: s.db}}
 	directories := &console.DirectoryPages{
 		Console: pages, Operators: s.operators, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
+		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins,
 		ReadUsers: csv.Rows, WriteUsers: func(w io.Writer) console.UserWriter { return csv.NewWriter(w) },
 	}
 	scim := &scimserver.Handler{

@@ -54,7 +54,47 @@ function localTimes(scope) {
 
 function prepare(scope) {
   for (const el of scope.querySelectorAll("[data-copy], [data-theme-switch], [data-choose-all]")) el.hidden = false;
+  for (const el of scope.querySelectorAll("[data-by-script]")) el.disabled = false;
+  for (const el of scope.querySelectorAll("[data-no-script]")) el.hidden = true;
   localTimes(scope);
+  showLive(scope);
+}
+
+// A live list is asked for again by itself, but neither while it is paused nor while somebody reads or uses a row of it.
+let livePaused = false;
+
+function liveWaits(list) {
+  return livePaused || document.hidden || list.querySelector("details[open]") !== null || list.contains(document.activeElement);
+}
+
+document.addEventListener("htmx:before:request", (e) => {
+  if (e.target instanceof Element && e.target.matches("[data-live]") && liveWaits(e.target)) e.preventDefault();
+});
+
+// A switch takes effect at once. One that asks before it is switched off sends the form around it, if there is one.
+document.addEventListener("htmx:before:request", (e) => {
+  const box = e.target;
+  if (!(box instanceof HTMLInputElement) || !("instant" in box.dataset) || box.checked || !("asksOff" in box.dataset)) return;
+  e.preventDefault();
+  if (box.form) box.form.requestSubmit(); else box.checked = true;
+});
+document.addEventListener("htmx:after:request", (e) => {
+  const box = e.target;
+  if (!(box instanceof HTMLInputElement) || !("instant" in box.dataset)) return;
+  const saved = e.detail?.ctx?.response?.status < 400;
+  if (saved) box.defaultChecked = box.checked; else box.checked = box.defaultChecked;
+  const status = box.closest(".tick")?.querySelector("[data-saved]");
+  if (status) status.textContent = saved ? "Saved" : "Not saved";
+});
+
+function showLive(scope) {
+  for (const bar of scope.querySelectorAll("[data-live-bar]")) {
+    bar.hidden = false;
+    bar.querySelector("[data-live-text]").textContent = livePaused ? "New calls wait." : "New calls appear by themselves, unless a row is open.";
+    const button = bar.querySelector("[data-live-switch]");
+    button.textContent = livePaused ? "Go on" : "Pause";
+    button.setAttribute("aria-pressed", String(livePaused));
+  }
 }
 
 document.addEventListener("DOMContentLoaded", () => prepare(document));
@@ -64,7 +104,16 @@ document.addEventListener("click", (e) => {
   if (!(e.target instanceof Element)) return;
   const copy = e.target.closest("[data-copy]");
   if (copy) copyFrom(copy);
+  const once = document.querySelector("[data-shown-once]");
+  if (once && copy && once.contains(copy)) delete once.dataset.shownOnce;
+  else if (once && !once.contains(e.target) && e.target.closest("a[href]:not([href^='#'])") &&
+    !confirm("The token is not copied yet, and it is shown only here. Leave the page all the same?")) e.preventDefault();
   if (e.target.closest("[data-theme-switch]")) switchTheme();
+  if (e.target.closest("[data-live-switch]")) {
+    livePaused = !livePaused;
+    showLive(document);
+    e.target.closest("[data-live-switch]").blur();
+  }
   for (const open of document.querySelectorAll("details.who[open], details.drawer[open]")) {
     if (!open.contains(e.target)) open.open = false;
   }

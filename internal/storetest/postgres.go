@@ -10,13 +10,15 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rollcall-scim/rollcall/internal/pgserver"
-	"github.com/rollcall-scim/rollcall/store"
 )
 
 // cluster is a running PostgreSQL server.
 type cluster struct {
 	*pgserver.Server
+	byFile    string // the end of the statement that makes a database
 	databases atomic.Int64
 }
 
@@ -57,6 +59,7 @@ func start() (*cluster, error) {
 		},
 		Settings: []string{
 			"fsync=off", "full_page_writes=off", "max_connections=400", "shared_buffers=64MB", "autovacuum=off", "log_min_messages=fatal",
+			"wal_init_zero=off",
 		},
 	})
 	if err != nil {
@@ -64,6 +67,9 @@ func start() (*cluster, error) {
 	}
 	c := &cluster{Server: server}
 	started.Store(c)
+	if c.byFile, err = byFile(context.Background(), server); err != nil {
+		return nil, err
+	}
 	return c, c.makeTemplate()
 }
 
@@ -72,18 +78,26 @@ func (c *cluster) makeTemplate() error {
 	if err := c.Exec(ctx, "create database rollcall_template"); err != nil {
 		return err
 	}
-	db, err := store.Open(ctx, c.URL("rollcall_template"), store.Options{})
+	return migrate(ctx, c.URL("rollcall_template"))
+}
+
+// byFile makes a database by copying the template's files, as every PostgreSQL before 15 does and later ones when asked.
+// What they do otherwise, page by page through the log, takes four times the processor time.
+func byFile(ctx context.Context, c *pgserver.Server) (clause string, err error) {
+	conn, err := pgx.Connect(ctx, c.URL("postgres"))
 	if err != nil {
-		return err
+		return "", err
 	}
-	return errors.Join(db.Migrate(ctx), db.Close())
+	err = conn.QueryRow(ctx, `
+		select case when current_setting('server_version_num')::int >= 150000 then ' strategy file_copy' else '' end`).Scan(&clause)
+	return clause, errors.Join(err, conn.Close(ctx))
 }
 
 // database makes a database of its own for a test.
 func (c *cluster) database(t testing.TB, template string) string {
 	t.Helper()
 	name := "test_" + strconv.FormatInt(c.databases.Add(1), 10)
-	if err := c.Exec(t.Context(), "create database "+name+" template "+template); err != nil {
+	if err := c.Exec(t.Context(), "create database "+name+" template "+template+c.byFile); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -2,9 +2,13 @@ package storetest
 
 import (
 	"cmp"
+	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -83,13 +87,38 @@ func OpenWith(t testing.TB, url string, o store.Options) *store.DB {
 	return db
 }
 
-// SQLiteURL returns the URL of a migrated, empty SQLite database.
+// SQLiteURL returns the URL of a migrated, empty SQLite database: a copy of one
+// that is migrated when first asked for.
 func SQLiteURL(t testing.TB) string {
 	t.Helper()
+	content, err := migrated()
+	if err != nil {
+		t.Fatal(err)
+	}
 	url := filepath.Join(t.TempDir(), "rollcall.db")
-	migrate(t, url)
+	if err := os.WriteFile(url, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return url
 }
+
+// migrated is the content of a migrated, empty SQLite database.
+var migrated = sync.OnceValues(func() (content []byte, err error) {
+	dir, err := os.MkdirTemp("", "rollcall-template-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	url := filepath.Join(dir, "rollcall.db")
+	if err := migrate(context.Background(), url); err != nil {
+		return nil, err
+	}
+	// Nothing of it is in the log: the last to close the file has copied it.
+	if _, err := os.Stat(url + "-wal"); !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the log of the migrated database is still there (error %w)", err)
+	}
+	return os.ReadFile(url)
+})
 
 // PostgresURL returns the URL of a migrated, empty PostgreSQL database, dropped
 // when the test ends.
@@ -105,15 +134,12 @@ func EmptyPostgresURL(t testing.TB) string {
 	return server(t).database(t, "template1")
 }
 
-func migrate(t testing.TB, url string) {
-	t.Helper()
-	db, err := store.Open(t.Context(), url, store.Options{})
+func migrate(ctx context.Context, url string) error {
+	db, err := store.Open(ctx, url, store.Options{})
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	if err := errors.Join(db.Migrate(t.Context()), db.Close()); err != nil {
-		t.Fatal(err)
-	}
+	return errors.Join(db.Migrate(ctx), db.Close())
 }
 
 // server returns the process's PostgreSQL server, or ends the test.

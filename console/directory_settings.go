@@ -1,0 +1,427 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/signin"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// settingsPage is the view "directory_settings": where a directory, an application or a site is renamed, and from where it is deleted.
+type settingsPage struct {
+	page
+	What   string // "application"
+	Name   string // as typed
+	Most   int    // characters of a name
+	Action string
+	Was    []field
+	Hint   string
+	Error  *fieldError
+	Delete string
+	Gone   string // what deleting it removes, in a sentence
+}
+
+// nameField is the one field of the page.
+func nameField() []editField { return []editField{{Name: "name", Label: "Name"}} }
+
+// newName merges the form with the name as it is now. asked says that the answer has been written: a page that asks.
+func (p *DirectoryPages) newName(w http.ResponseWriter, r *http.Request, frame page, now, action string) (name string, asked bool, err error) {
+	if err := r.ParseForm(); err != nil {
+		return "", false, err
+	}
+	m, err := mergeEdit(r.PostForm, nameField(), map[string]string{"name": now})
+	if err != nil || len(m.Conflicts) == 0 {
+		return m.Values["name"], false, err
+	}
+	return "", true, p.Console.askEdit(w, r, frame, m, action, action, nil)
+}
+
+// confirmed says whether the name was typed; if not, the page that asks is shown again.
+func (p *DirectoryPages) confirmed(w http.ResponseWriter, r *http.Request, ask confirmPage, what string) (bool, error) {
+	if err := r.ParseForm(); err != nil {
+		return false, err
+	}
+	if strings.TrimSpace(r.PostForm.Get("confirm")) == ask.TypeName {
+		return true, nil
+	}
+	ask.Error = &fieldError{For: "confirm", Text: "That is not the name of this " + what + ". Nothing was deleted."}
+	return false, p.Console.view(w, r, http.StatusUnprocessableEntity, "confirm", ask)
+}
+
+// Applications
+
+func (p *DirectoryPages) showApplicationSettings(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	return p.viewApplicationSettings(w, r, v, http.StatusOK, v.App.Name, nil)
+}
+
+func (p *DirectoryPages) viewApplicationSettings(w http.ResponseWriter, r *http.Request, v *appVisit, status int, name string, wrong *fieldError) error {
+	c, err := v.ApplicationContents(r.Context(), v.App.ID)
+	if err != nil {
+		return err
+	}
+	pg := settingsPage{
+		page: v.page, What: "application", Name: name, Most: 100, Error: wrong, Delete: v.url("/delete"),
+		// The id stays when somebody else renames it meanwhile.
+		Action: v.directoryVisit.url("applications/" + url.PathEscape(v.App.ID) + "/settings"), Was: wasFields(nameField(), map[string]string{"name": v.App.Name}),
+		Hint: "Its assignments, mappings and links stay. The addresses of its pages change.",
+		Gone: "Deleting removes " + counted(c.Assigned, "assignment", "assignments") + " and the provisioning with its logs. " + counted(c.Linked, "linked account", "linked accounts") + " at the application stay as they are.",
+	}
+	if wrong != nil {
+		pg.Was = wasAgain(r.PostForm, nameField())
+	}
+	pg.Title = "Rename or delete"
+	pg.Crumbs = v.crumbs(crumb{})
+	return p.Console.view(w, r, status, "directory_settings", pg)
+}
+
+func (p *DirectoryPages) renameApplication(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	name, asked, err := p.newName(w, r, v.page, v.App.Name, v.directoryVisit.url("applications/"+url.PathEscape(v.App.ID)+"/settings"))
+	if err != nil || asked {
+		return err
+	}
+	a, err := v.RenameApplication(r.Context(), v.App.ID, name, v.actor())
+	if wrong := fieldErrorOf(err); wrong != nil {
+		wrong.For = "name"
+		return p.viewApplicationSettings(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
+	}
+	if err != nil {
+		return err
+	}
+	return p.Console.redirect(w, r, v.appURL(a), renamed(v.App.Name, a.Name))
+}
+
+func renamed(before, after string) notice {
+	if before == after {
+		return notice{Tone: info, Text: "Nothing was changed: the name is " + after + " already."}
+	}
+	return done(before + " was renamed to " + after + ".")
+}
+
+func (p *DirectoryPages) deleteApplicationPage(ctx context.Context, v *appVisit) (confirmPage, error) {
+	c, err := v.ApplicationContents(ctx, v.App.ID)
+	if err != nil {
+		return confirmPage{}, err
+	}
+	pg := confirmPage{
+		page: v.page, Action: v.url("/delete"), Button: "Delete " + v.App.Name, Danger: true, Cancel: v.url(""), TypeName: v.App.Name,
+		Consequences: []string{
+			counted(c.Assigned, "assignment is", "assignments are") + " removed.",
+			"The provisioning is removed: credentials, mappings, logs, and which account belongs to whom.",
+			counted(c.Linked, "linked account", "linked accounts") + " at " + v.App.Name + " stay as they are. Nobody is switched off there, now or later.",
+		},
+		Undo: "This cannot be undone. To cut people off first, remove them under Users and groups and wait for a cycle.",
+	}
+	job, err := p.Jobs.Get(ctx, v.key())
+	if err != nil && !errors.Is(err, provision.ErrNoJob) {
+		return pg, err
+	}
+	if job.Status == provision.On {
+		pg.Consequences = append(pg.Consequences, "Provisioning Status is On: a cycle that runs now stops.")
+	}
+	pg.Title, pg.Narrow = "Delete "+v.App.Name+"?", true
+	pg.Crumbs = v.crumbs(crumb{})
+	return pg, nil
+}
+
+func (p *DirectoryPages) askDeleteApplication(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	pg, err := p.deleteApplicationPage(r.Context(), v)
+	if err != nil {
+		return err
+	}
+	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+}
+
+func (p *DirectoryPages) deleteApplication(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	pg, err := p.deleteApplicationPage(r.Context(), v)
+	if err != nil {
+		return err
+	}
+	if sure, err := p.confirmed(w, r, pg, "application"); err != nil || !sure {
+		return err
+	}
+	gone, err := v.DeleteApplication(r.Context(), v.App.ID, v.actor())
+	if err != nil {
+		return err
+	}
+	return p.Console.redirect(w, r, v.directoryVisit.url("applications"), done(v.App.Name+" was deleted, with "+counted(gone.Assigned, "assignment", "assignments")+"."))
+}
+
+// Directories
+
+func (p *DirectoryPages) showDirectorySettings(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	return p.viewDirectorySettings(w, r, v, http.StatusOK, v.Directory.Name, nil)
+}
+
+func (p *DirectoryPages) viewDirectorySettings(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, name string, wrong *fieldError) error {
+	c, err := v.Contents(r.Context())
+	if err != nil {
+		return err
+	}
+	pg := settingsPage{
+		page: v.page, What: "directory", Name: name, Most: 63, Error: wrong, Action: v.url("settings"), Delete: v.url("delete"), Was: wasFields(nameField(), map[string]string{"name": v.Directory.Name}),
+		Hint: "Small letters, digits and hyphens. Its users, applications and links stay. The addresses of its pages and its name on the command line change.",
+		Gone: "Deleting removes " + counted(c.Users, "user", "users") + " and " + counted(c.Applications, "enterprise application", "enterprise applications") + " with their provisioning. " + counted(c.Linked, "linked account", "linked accounts") + " at the applications stay as they are.",
+	}
+	if wrong != nil {
+		pg.Was = wasAgain(r.PostForm, nameField())
+	}
+	pg.Title, pg.Crumbs = "Rename or delete", v.crumbs()
+	return p.Console.view(w, r, status, "directory_settings", pg)
+}
+
+func (p *DirectoryPages) renameDirectory(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	name, asked, err := p.newName(w, r, v.page, v.Directory.Name, v.url("settings"))
+	if err != nil || asked {
+		return err
+	}
+	d, err := p.Directories.Rename(r.Context(), v.Directory, name, v.actor())
+	if wrong := fieldErrorOf(err); wrong != nil {
+		wrong.For = "name"
+		return p.viewDirectorySettings(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
+	}
+	if err != nil {
+		return err
+	}
+	h := directoryVisit{operatorVisit: v.operatorVisit, Handle: p.Directories.Open(d)}
+	return p.Console.redirect(w, r, h.url("settings"), renamed(v.Directory.Name, d.Name))
+}
+
+func (p *DirectoryPages) deleteDirectoryPage(ctx context.Context, v *directoryVisit) (confirmPage, error) {
+	c, err := v.Contents(ctx)
+	if err != nil {
+		return confirmPage{}, err
+	}
+	pg := confirmPage{
+		page: v.page, Action: v.url("delete"), Button: "Delete " + v.Directory.Name, Danger: true, Cancel: v.url("settings"), TypeName: v.Directory.Name,
+		Consequences: []string{
+			counted(c.Users, "user is", "users are") + " removed, soft-deleted ones too.",
+			counted(c.Applications, "enterprise application is", "enterprise applications are") + " removed, with " + counted(c.Assigned, "assignment", "assignments") + " and their provisioning.",
+			counted(c.Linked, "linked account", "linked accounts") + " at the applications stay as they are. Nobody is switched off there, now or later.",
+		},
+		Undo: "This cannot be undone. Export the users first if you may need them again.",
+	}
+	pg.Title, pg.Narrow, pg.Crumbs = "Delete directory "+v.Directory.Name+"?", true, v.crumbs()
+	return pg, nil
+}
+
+func (p *DirectoryPages) askDeleteDirectory(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	pg, err := p.deleteDirectoryPage(r.Context(), v)
+	if err != nil {
+		return err
+	}
+	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+}
+
+func (p *DirectoryPages) deleteDirectory(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	pg, err := p.deleteDirectoryPage(r.Context(), v)
+	if err != nil {
+		return err
+	}
+	if sure, err := p.confirmed(w, r, pg, "directory"); err != nil || !sure {
+		return err
+	}
+	gone, err := p.Directories.Delete(r.Context(), v.Directory, v.actor())
+	if err != nil {
+		return err
+	}
+	return p.Console.redirect(w, r, "/d/", done("Directory "+v.Directory.Name+" was deleted, with "+counted(gone.Users, "user", "users")+"."))
+}
+
+// Sites
+
+const sitesURL = "/d/-/sites"
+
+// sitesPage is the view "directory_sites": the sites of the installation, for operators.
+type sitesPage struct {
+	page
+	Rows    []operatorSite
+	Empty   emptyState
+	Name    string // as typed
+	Full    bool   // the profile that is chosen
+	Error   *fieldError
+	Made    *copyValue // the first administrator's link; only in the answer to the form that made the site
+	MadeOn  string
+	Expires time.Time
+}
+
+type operatorSite struct {
+	Site     site.Site
+	URL      string // its pages; they have a sign-in of their own
+	Settings string
+	People   roster.Counts
+	SCIM     badge
+}
+
+func siteSettingsURL(s site.Site) string { return sitesURL + "/" + url.PathEscape(s.Name) }
+
+func (p *DirectoryPages) showSites(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
+	pg, err := p.sitesPage(r.Context(), v)
+	if err != nil {
+		return err
+	}
+	return p.Console.view(w, r, http.StatusOK, "directory_sites", pg)
+}
+
+func (p *DirectoryPages) sitesPage(ctx context.Context, v *operatorVisit) (sitesPage, error) {
+	all, err := p.Sites.List(ctx)
+	if err != nil {
+		return sitesPage{}, err
+	}
+	pg := sitesPage{page: v.page, Empty: emptyState{Icon: "users", Title: "No site yet", Text: "A site is one customer’s tenant of the application: its people, and the SCIM endpoint that keeps them."}}
+	pg.Title, pg.Menu = "Sites", installationMenu(sitesURL)
+	pg.Lead = "Each site has people, administrators and a SCIM endpoint of its own. Its pages have a sign-in of their own."
+	for _, s := range all {
+		row := operatorSite{Site: s, URL: "/c/" + url.PathEscape(s.Name) + "/", Settings: siteSettingsURL(s), SCIM: badge{Tone: quiet, Text: "Off"}}
+		if s.SCIMEnabled {
+			row.SCIM = badge{Tone: ok, Text: "On"}
+		}
+		if row.People, err = p.Rosters.Open(s).Counts(ctx); err != nil {
+			return pg, err
+		}
+		pg.Rows = append(pg.Rows, row)
+	}
+	return pg, nil
+}
+
+// createSite answers with the page that shows the first administrator's link, which is a secret.
+func (p *DirectoryPages) createSite(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	name, profile := strings.TrimSpace(r.PostForm.Get("name")), site.Profile(r.PostForm.Get("profile"))
+	s, err := p.Sites.Create(r.Context(), name, profile, v.actor())
+	wrong := siteNameError(err)
+	if err != nil && wrong == nil {
+		return err
+	}
+	var link signin.Link
+	if wrong == nil {
+		if link, err = p.SignIns.IssueFirstAdminLink(r.Context(), s, "", v.actor()); err != nil {
+			return err
+		}
+	}
+	pg, err := p.sitesPage(r.Context(), v)
+	if err != nil {
+		return err
+	}
+	if wrong != nil {
+		wrong.For = "site-name"
+		pg.Name, pg.Full, pg.Error = name, profile == site.Full, wrong
+		return p.Console.view(w, r, http.StatusUnprocessableEntity, "directory_sites", pg)
+	}
+	pg.Notice = &notice{Tone: ok, Text: "Site " + s.Name + " was created."}
+	pg.Made = &copyValue{ID: "first-link", Label: "One-time link", Value: p.Console.options.PublicURL + link.Path, Hint: "Whoever opens it first becomes the administrator. It is shown once."}
+	pg.MadeOn, pg.Expires = s.Name, link.Expires
+	return p.Console.view(w, r, http.StatusOK, "directory_sites", pg)
+}
+
+// siteNameError is a refused name in words; nil for everything else.
+func siteNameError(err error) *fieldError {
+	switch {
+	case errors.Is(err, site.ErrNameTaken):
+		return &fieldError{For: "name", Text: "There is a site of that name already; choose another name."}
+	case errors.Is(err, site.ErrInvalid):
+		_, text, _ := strings.Cut(err.Error(), site.ErrInvalid.Error()+": ")
+		return &fieldError{For: "name", Text: sentence(text)}
+	}
+	return nil
+}
+
+// ofSite finds the site that the path names.
+func (p *DirectoryPages) ofSite(handle func(http.ResponseWriter, *http.Request, *operatorVisit, site.Site) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
+	return func(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
+		s, err := p.Sites.ByName(r.Context(), r.PathValue("site"))
+		if errors.Is(err, site.ErrNotFound) {
+			return &pageError{Status: http.StatusNotFound, Title: "There is no such site", Text: "It may have been renamed or deleted.", Action: &action{Text: "Sites", URL: sitesURL}}
+		}
+		if err != nil {
+			return err
+		}
+		v.page.Menu = installationMenu(sitesURL)
+		v.page.Crumbs = []crumb{{Text: "Sites", URL: sitesURL}}
+		return handle(w, r, v, s)
+	}
+}
+
+func (p *DirectoryPages) showSiteSettings(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site) error {
+	return p.viewSiteSettings(w, r, v, s, http.StatusOK, s.Name, nil)
+}
+
+func (p *DirectoryPages) viewSiteSettings(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site, status int, name string, wrong *fieldError) error {
+	c, err := p.Rosters.Open(s).Counts(r.Context())
+	if err != nil {
+		return err
+	}
+	pg := settingsPage{
+		page: v.page, What: "site", Name: name, Most: 63, Error: wrong, Action: siteSettingsURL(s), Delete: siteSettingsURL(s) + "/delete", Was: wasFields(nameField(), map[string]string{"name": s.Name}),
+		Hint: "Small letters, digits and hyphens. The Tenant URL changes: each identity provider is refused until it has the new one. Everyone is signed out. People and tokens stay.",
+		Gone: "Deleting removes " + people(c.All) + ", their groups, the tokens and the request log.",
+	}
+	if wrong != nil {
+		pg.Was = wasAgain(r.PostForm, nameField())
+	}
+	pg.Title = "Rename or delete " + s.Name
+	return p.Console.view(w, r, status, "directory_settings", pg)
+}
+
+func (p *DirectoryPages) renameSite(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site) error {
+	name, asked, err := p.newName(w, r, v.page, s.Name, siteSettingsURL(s))
+	if err != nil || asked {
+		return err
+	}
+	after, err := p.Sites.Rename(r.Context(), s.ID, name, v.actor())
+	if wrong := siteNameError(err); wrong != nil {
+		return p.viewSiteSettings(w, r, v, s, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
+	}
+	if err != nil {
+		return err
+	}
+	return p.Console.redirect(w, r, siteSettingsURL(after), renamed(s.Name, after.Name))
+}
+
+func (p *DirectoryPages) deleteSitePage(ctx context.Context, v *operatorVisit, s site.Site) (confirmPage, error) {
+	c, err := p.Rosters.Open(s).Counts(ctx)
+	if err != nil {
+		return confirmPage{}, err
+	}
+	pg := confirmPage{
+		page: v.page, Action: siteSettingsURL(s) + "/delete", Button: "Delete " + s.Name, Danger: true, Cancel: siteSettingsURL(s), TypeName: s.Name,
+		Consequences: []string{
+			people(c.All) + " with their groups and roles, " + grouped(c.Active) + " of them active, are removed and signed out.",
+			"The tokens and the request log are removed. Identity providers are refused from their next call on.",
+		},
+		Undo: "This cannot be undone.",
+	}
+	pg.Title, pg.Narrow = "Delete site "+s.Name+"?", true
+	pg.Crumbs = append(pg.Crumbs, crumb{Text: s.Name, URL: siteSettingsURL(s)})
+	return pg, nil
+}
+
+func (p *DirectoryPages) askDeleteSite(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site) error {
+	pg, err := p.deleteSitePage(r.Context(), v, s)
+	if err != nil {
+		return err
+	}
+	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+}
+
+func (p *DirectoryPages) deleteSite(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site) error {
+	pg, err := p.deleteSitePage(r.Context(), v, s)
+	if err != nil {
+		return err
+	}
+	if sure, err := p.confirmed(w, r, pg, "site"); err != nil || !sure {
+		return err
+	}
+	if err := p.Sites.Delete(r.Context(), s.ID, s.Name, v.actor()); err != nil {
+		return err
+	}
+	return p.Console.redirect(w, r, sitesURL, done("Site "+s.Name+" was deleted."))
+}

@@ -187,3 +187,41 @@ func TestSitesPage(t *testing.T) {
 	ask.press("Delete apex", nil).wantStatus(http.StatusUnprocessableEntity).wantWords("Nothing was deleted.")
 	ask.press("Delete apex", url.Values{"confirm": {"apex"}}).wantWords("Site apex was deleted.", "No site yet")
 }
+
+func TestUsers_several_are_disabled_with_their_number(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	h := o.directory("contoso", peopleFile)
+	o.app(h, "Acme")
+	b := o.operator()
+	list := b.get("/d/contoso/users")
+	list.press("Disable", nil).wantStatus(http.StatusUnprocessableEntity).wantWords("Tick at least one user.")
+	ada, grace := must(h.UserByUPN(t.Context(), "ada@contoso.example")).ObjectID, must(h.UserByUPN(t.Context(), "grace@contoso.example")).ObjectID
+	ask := list.press("Disable", url.Values{"user": {ada, grace}}).wantWords("Disable 2 users?", "Ada Lovelace, Grace Hopper", "2 of them have Acme: nothing happens, because provisioning is not set up.")
+	if !must(h.User(t.Context(), ada)).AccountEnabled {
+		t.Error("Ada was disabled before the answer")
+	}
+	ask.press("Disable 2 users", nil).wantWords("2 users were disabled.", "2 of them disabled")
+	b.get("/d/contoso/users").press("Disable", url.Values{"user": {ada}}).wantWords("Nothing was changed")
+	b.get("/d/contoso/users").press("Enable", url.Values{"user": {ada, grace}}).press("Enable 2 users", nil).wantWords("2 users were enabled.", "0 of them disabled")
+	b.send(http.MethodPost, "/d/contoso/users/change", url.Values{"change": {"purge"}, "user": {ada}}).wantStatus(http.StatusNotFound)
+}
+
+func TestDirectoryAudit_is_searched_and_exported(t *testing.T) {
+	t.Parallel()
+	o, _, _ := provisioned(t)
+	b := o.operator()
+	page := b.get("/d/contoso/audit").wantWords("Ada Lovelace", "Provisioning was set up")
+	page.press("Filter", url.Values{"kind": {"provisioning"}}).wantWords("Provisioning was set up").wantNoWords("Ada Lovelace")
+	page.press("Filter", url.Values{"text": {"LOVELACE"}}).wantWords("Ada Lovelace").wantNoWords("Grace Hopper (")
+	page.press("Filter", url.Values{"actor": {"nobody"}}).wantWords("No event fits")
+	page.press("Filter", url.Values{"until": {"2020-01-01"}}).wantWords("No event fits")
+	file := b.get("/d/contoso/audit/export?kind=application").wantStatus(http.StatusOK)
+	if got := file.Header.Get("Content-Disposition"); got != `attachment; filename="contoso-audit.csv"` {
+		t.Errorf("got %q", got)
+	}
+	lines := strings.Split(strings.TrimSpace(file.Text), "\n")
+	if len(lines) != 2 || lines[0] != "time,event,actor,subject,text" || !strings.Contains(lines[1], "application.created,cli,") {
+		t.Errorf("got the file\n%s", file.Text)
+	}
+}

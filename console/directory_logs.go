@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"sort"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/provision"
 )
@@ -13,42 +15,62 @@ import (
 // logsPage is the view "directory_logs": the provisioning logs.
 type logsPage struct {
 	page
-	Base     string
-	Query    provision.LogQuery
-	Results  []option
-	Kinds    []option // of actions
-	Rows     []entryRow
-	Filtered bool // something is filtered
-	Empty    emptyState
-	Pager    pager
+	Base        string
+	Query       provision.LogQuery
+	From, Until string // days, as typed
+	Results     []option
+	Kinds       []option // of actions
+	Rows        []entryRow
+	Filtered    bool   // something is filtered
+	Skipped     string // "1,200 skipped entries are hidden."; empty: none is
+	ShowSkipped string
+	Empty       emptyState
+	Pager       pager
 }
 
 type entryRow struct {
 	provision.LogEntry
-	URL    string
-	Badge  badge
-	Action string
-	Text   string
+	URL     string
+	Badge   badge
+	Action  string
+	Text    string
+	Names   string // of the attributes that were written
+	Changes []plannedChange
 }
+
+// anyStatus asks for the skipped entries too, which are hidden without it.
+const anyStatus = "any"
 
 func (p *DirectoryPages) showLogs(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	form := r.URL.Query()
 	q := provision.LogQuery{
 		Search: form.Get("search"), Status: provision.Result(form.Get("status")), Action: provision.Action(form.Get("action")),
-		ObjectID: form.Get("object"), Cycle: form.Get("cycle"), Before: form.Get("before"), Limit: 50,
+		ObjectID: form.Get("object"), Cycle: form.Get("cycle"), Before: form.Get("before"), Limit: 50, Shown: true,
+	}
+	if q.Status == anyStatus {
+		q.Status, q.Shown = "", false
+	}
+	pg := logsPage{page: v.page, Base: v.url("/provisioning/logs"), From: form.Get("from"), Until: form.Get("until")}
+	q.From, q.Until = day(pg.From), day(pg.Until)
+	if !q.Until.IsZero() {
+		q.Until = q.Until.AddDate(0, 0, 1) // the day itself belongs to it
 	}
 	entries, next, err := p.Jobs.Logs(r.Context(), v.key(), q)
 	if err != nil {
 		return err
 	}
-	pg := logsPage{page: v.page, Base: v.url("/provisioning/logs"), Query: q, Filtered: logsURL("", q, "") != ""}
+	pg.Query, pg.Filtered = q, logsURL("", q, "") != ""
 	pg.Title = "Provisioning logs"
-	pg.Lead = "What the engine did for each person, step by step, the newest first."
+	pg.Lead = "What the engine did for each person, step by step, the newest first. Days are in UTC."
 	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")})
-	pg.Results = options(string(q.Status), "Any status", provision.Success, provision.Failure, provision.Skipped, provision.Warning)
+	pg.Results = options(form.Get("status"), "Changes and problems", provision.Success, provision.Failure, provision.Warning, provision.Skipped)
+	pg.Results = append(pg.Results, option{Value: anyStatus, Text: "Any status", Here: form.Get("status") == anyStatus})
 	pg.Kinds = options(string(q.Action), "Any action", provision.Create, provision.Update, provision.Disable, provision.Delete, provision.Other)
 	for _, e := range entries {
 		pg.Rows = append(pg.Rows, v.entryRow(e))
+	}
+	if err := p.countSkipped(r, v, &pg); err != nil {
+		return err
 	}
 	if next != "" {
 		pg.Pager.Next = logsURL(pg.Base, q, next)
@@ -57,16 +79,53 @@ func (p *DirectoryPages) showLogs(w http.ResponseWriter, r *http.Request, v *app
 		pg.Pager.First = logsURL(pg.Base, q, "")
 	}
 	pg.Empty = emptyState{Icon: "scroll-text", Title: "Nothing logged yet", Text: "Each person whom a cycle looks at and has something to say about gets an entry here."}
-	if pg.Filtered {
+	if pg.Filtered || pg.Skipped != "" {
 		pg.Empty = emptyState{Icon: "search", Title: "No entry fits", Text: "Choose fewer conditions.", Action: &action{Text: "Clear", URL: pg.Base}}
 	}
 	return p.Console.view(w, r, http.StatusOK, "directory_logs", pg)
 }
 
+// countSkipped says how many skipped entries the page hides.
+func (p *DirectoryPages) countSkipped(r *http.Request, v *appVisit, pg *logsPage) error {
+	q := pg.Query
+	if !q.Shown || q.Status != "" {
+		return nil
+	}
+	q.Status = provision.Skipped
+	n, err := p.Jobs.CountLogs(r.Context(), v.key(), q)
+	if err != nil || n == 0 {
+		return err
+	}
+	pg.Skipped = counted(n, "skipped entry is hidden.", "skipped entries are hidden.")
+	q.Status, q.Shown, q.Before = "", false, ""
+	pg.ShowSkipped = logsURL(pg.Base, q, "")
+	return nil
+}
+
+// day reads a date input; anything else is no bound.
+func day(text string) time.Time {
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
 func logsURL(base string, q provision.LogQuery, before string) string {
+	status := string(q.Status)
+	if status == "" && !q.Shown {
+		status = anyStatus
+	}
+	from, until := "", ""
+	if !q.From.IsZero() {
+		from = q.From.Format(time.DateOnly)
+	}
+	if !q.Until.IsZero() {
+		until = q.Until.AddDate(0, 0, -1).Format(time.DateOnly)
+	}
 	form := url.Values{}
 	for name, value := range map[string]string{
-		"search": q.Search, "status": string(q.Status), "action": string(q.Action), "object": q.ObjectID, "cycle": q.Cycle, "before": before,
+		"search": q.Search, "status": status, "action": string(q.Action), "object": q.ObjectID, "cycle": q.Cycle, "from": from, "until": until, "before": before,
 	} {
 		if value != "" {
 			form.Set(name, value)
@@ -87,7 +146,33 @@ func options[T ~string](chosen, none string, values ...T) []option {
 }
 
 func (v *appVisit) entryRow(e provision.LogEntry) entryRow {
-	return entryRow{LogEntry: e, URL: v.url("/provisioning/logs/" + url.PathEscape(e.ID)), Badge: entryBadge(e.Status.Status), Action: actionName(e.Action), Text: entryText(e)}
+	row := entryRow{LogEntry: e, URL: v.url("/provisioning/logs/" + url.PathEscape(e.ID)), Badge: entryBadge(e.Status.Status), Action: actionName(e.Action), Text: entryText(e), Changes: modified(e)}
+	const most = 6
+	var names []string
+	for _, c := range row.Changes {
+		names = append(names, c.Path)
+	}
+	if len(names) > most {
+		names = append(names[:most], counted(len(names)-most, "more", "more"))
+	}
+	row.Names = strings.Join(names, ", ")
+	return row
+}
+
+// modified is what an entry wrote, attribute by attribute.
+func modified(e provision.LogEntry) []plannedChange {
+	var list []plannedChange
+	for _, m := range e.Modified {
+		c := plannedChange{Path: m.DisplayName}
+		if m.OldValue != nil {
+			c.Old = *m.OldValue
+		}
+		if m.NewValue != nil {
+			c.New = *m.NewValue
+		}
+		list = append(list, c)
+	}
+	return list
 }
 
 // entryText is an entry in one sentence: why, or what the last step said.
@@ -155,16 +240,7 @@ func (p *DirectoryPages) showLogEntry(w http.ResponseWriter, r *http.Request, v 
 	for _, s := range e.Steps {
 		pg.Steps = append(pg.Steps, logStep{Title: stepTitle(s.Type), Step: s, Badge: entryBadge(s.Status), Details: details(s.Details)})
 	}
-	for _, m := range e.Modified {
-		c := plannedChange{Path: m.DisplayName}
-		if m.OldValue != nil {
-			c.Old = *m.OldValue
-		}
-		if m.NewValue != nil {
-			c.New = *m.NewValue
-		}
-		pg.Modified = append(pg.Modified, c)
-	}
+	pg.Modified = modified(e)
 	return p.Console.view(w, r, http.StatusOK, "directory_log", pg)
 }
 

@@ -58,6 +58,7 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		{pattern: "GET /d/{directory}/delete", access: administrator, handle: p.in(p.askDeleteDirectory)},
 		{pattern: "POST /d/{directory}/delete", access: administrator, handle: p.in(p.deleteDirectory)},
 		{pattern: "GET /d/{directory}/audit", access: administrator, handle: p.in(p.showAudit)},
+		{pattern: "GET /d/{directory}/audit/export", access: administrator, handle: p.in(p.exportAudit)},
 
 		// Sites. No directory is named "-".
 		{pattern: "GET /d/-/sites", access: administrator, handle: p.showSites},
@@ -70,6 +71,7 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		// Users
 		{pattern: "GET /d/{directory}/users", access: administrator, handle: p.in(p.showUsers)},
 		{pattern: "POST /d/{directory}/users", access: administrator, handle: p.in(p.addUser)},
+		{pattern: "POST /d/{directory}/users/change", access: administrator, handle: p.in(p.changeUsers)},
 		{pattern: "GET /d/{directory}/users/new", access: administrator, handle: p.in(p.newUser)},
 		{pattern: "GET /d/{directory}/users/import", access: administrator, handle: p.in(p.showImport)},
 		{pattern: "POST /d/{directory}/users/import", access: administrator, handle: p.in(p.importUsers), maxBody: maxImportBytes},
@@ -218,6 +220,9 @@ func (p *DirectoryPages) of(handle func(http.ResponseWriter, *http.Request, *app
 			return err
 		}
 		v := &appVisit{directoryVisit: d, App: app}
+		if belowApplication(r.URL.Path) != "" {
+			v.page.Within = app.Name // its overview has it as its title
+		}
 		// The path may name the application in another way than the menu: in other letters, or by id.
 		v.page.Menu = mark(v.menu(), v.url(belowApplication(r.URL.Path)))
 		return handle(w, r, v)

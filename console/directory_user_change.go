@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -76,16 +78,6 @@ func userChanges() []userChange {
 	}
 }
 
-// userChangeFor is the change that a list offers beside a user.
-func userChangeFor(u directory.User) userChange {
-	for _, c := range userChanges() {
-		if !c.Danger && c.For(u) {
-			return c
-		}
-	}
-	return userChange{} // never: one of enable, disable, restore fits
-}
-
 // findChange reads the change and the user from the path. A change that does not fit any more leads back to the user.
 func (p *DirectoryPages) findChange(r *http.Request, v *directoryVisit) (c userChange, u directory.User, fits bool, err error) {
 	for _, c = range userChanges() {
@@ -136,6 +128,88 @@ func (p *DirectoryPages) changeUser(w http.ResponseWriter, r *http.Request, v *d
 		target = v.url("users?status=deleted")
 	}
 	return p.Console.redirect(w, r, target, done(u.DisplayName()+" "+c.Done+"."))
+}
+
+// changeUsers disables or enables the ticked users. It asks first, with their number and what happens at the applications.
+func (p *DirectoryPages) changeUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	var c userChange
+	for _, one := range userChanges() {
+		if name := r.PostForm.Get("change"); one.Name == name && (name == "enable" || name == "disable") {
+			c = one
+		}
+	}
+	if c.Name == "" {
+		return errNotFound
+	}
+	var fit []directory.User // those that are not so already
+	for _, id := range r.PostForm["user"] {
+		u, err := v.User(r.Context(), id)
+		if err != nil {
+			return err
+		}
+		if c.For(u) {
+			fit = append(fit, u)
+		}
+	}
+	switch {
+	case len(r.PostForm["user"]) == 0:
+		return p.viewUsers(w, r, v, http.StatusUnprocessableEntity, "Tick at least one user.")
+	case len(fit) == 0:
+		return p.Console.redirect(w, r, v.url("users"), notice{Tone: info, Text: "Nothing was changed: none of these users can be " + strings.TrimPrefix(c.Done, "was ") + "."})
+	case !sureOf(r, len(fit)):
+		return p.askUsers(w, r, v, c, fit)
+	}
+	for _, u := range fit {
+		if err := c.do(v.Handle, r.Context(), u.ObjectID, v.actor()); err != nil {
+			return err
+		}
+	}
+	return p.Console.redirect(w, r, v.url("users"), done(counted(len(fit), "user "+c.Done, "users were "+strings.TrimPrefix(c.Done, "was "))+"."))
+}
+
+func (p *DirectoryPages) askUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit, c userChange, users []directory.User) error {
+	pg := confirmPage{
+		page: v.page, Action: v.url("users/change"), Button: c.Verb + " " + counted(len(users), "user", "users"), Danger: c.Name == "disable", Cancel: v.url("users"), Undo: c.Undo,
+		Fields: []field{{Name: "change", Value: c.Name}, {Name: "sure", Value: strconv.Itoa(len(users))}},
+	}
+	var ids []string
+	at := map[string]int{} // how many of them each application has
+	for _, u := range users {
+		ids = append(ids, u.ObjectID)
+		pg.Fields = append(pg.Fields, field{Name: "user", Value: u.ObjectID})
+		applications, err := v.ApplicationsOf(r.Context(), u.ObjectID)
+		if err != nil {
+			return err
+		}
+		for _, a := range applications {
+			at[a.ID]++
+		}
+	}
+	names, err := v.someNames(r.Context(), ids)
+	if err != nil {
+		return err
+	}
+	pg.Title, pg.Narrow = c.Verb+" "+counted(len(users), "user", "users")+"?", true
+	pg.Crumbs = v.crumbs(crumb{Text: "Users", URL: v.url("users")})
+	pg.Consequences = []string{names + ". " + c.Here}
+	all, err := v.Applications(r.Context())
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		if at[a.ID] == 0 {
+			continue
+		}
+		text, err := p.effectAt(r.Context(), v.Directory.ID, a, c.There, c.Needs)
+		if err != nil {
+			return err
+		}
+		pg.Consequences = append(pg.Consequences, counted(at[a.ID], "of them has ", "of them have ")+text)
+	}
+	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
 }
 
 func (p *DirectoryPages) alreadySo(w http.ResponseWriter, r *http.Request, v *directoryVisit, u directory.User) error {

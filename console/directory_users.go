@@ -18,6 +18,10 @@ type usersPage struct {
 	Empty  emptyState
 	Pager  pager
 	Clear  string // where the search is left
+	Change string // takes the ticked users
+	// Choosing says that rows can be ticked: deleted users cannot.
+	Choosing bool
+	Error    string
 }
 
 // userRow is a line of a list of users.
@@ -26,8 +30,6 @@ type userRow struct {
 	URL   string
 	Badge badge
 	Job   string // title and department
-	// Change is what can be done at once: disable, enable or restore.
-	Change, ChangeURL string
 }
 
 func (v *directoryVisit) userURL(u directory.User) string { return v.url("users/" + u.ObjectID) }
@@ -39,8 +41,6 @@ func (v *directoryVisit) userRow(u directory.User) userRow {
 	} else if d != "" {
 		row.Job = d
 	}
-	change := userChangeFor(u)
-	row.Change, row.ChangeURL = change.Verb, row.URL+"/"+change.Name
 	return row
 }
 
@@ -49,12 +49,16 @@ func userBadge(u directory.User) badge {
 	case u.IsDeleted():
 		return badge{Tone: bad, Text: "Deleted"}
 	case !u.AccountEnabled:
-		return badge{Tone: warn, Text: "Disabled"}
+		return badge{Tone: quiet, Text: "Disabled"}
 	}
 	return badge{Tone: ok, Text: "Enabled"}
 }
 
 func (p *DirectoryPages) showUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	return p.viewUsers(w, r, v, http.StatusOK, "")
+}
+
+func (p *DirectoryPages) viewUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong string) error {
 	query, err := userQuery(r)
 	if err != nil {
 		return err
@@ -67,7 +71,10 @@ func (p *DirectoryPages) showUsers(w http.ResponseWriter, r *http.Request, v *di
 	if err != nil {
 		return err
 	}
-	pg := usersPage{page: v.page, Search: query.Search, Status: query.Status, Tabs: v.userTabs(counts, query), Clear: v.url("users")}
+	pg := usersPage{
+		page: v.page, Search: query.Search, Status: query.Status, Tabs: v.userTabs(counts, query), Clear: v.url("users"),
+		Change: v.url("users/change"), Choosing: query.Status != directory.Deleted, Error: wrong,
+	}
 	pg.Title = "Users"
 	pg.StatusLine = fmt.Sprintf("%s, %s of them disabled. %s.", counted(counts.Enabled+counts.Disabled, "user", "users"), grouped(counts.Disabled), counted(counts.Deleted, "deleted user", "deleted users"))
 	pg.Crumbs = v.crumbs()
@@ -81,7 +88,7 @@ func (p *DirectoryPages) showUsers(w http.ResponseWriter, r *http.Request, v *di
 	}
 	pg.Pager = userPager(v.url("users"), query, found)
 	pg.Empty = v.noUsers(counts, query)
-	return p.Console.view(w, r, http.StatusOK, "directory_users", pg)
+	return p.Console.view(w, r, status, "directory_users", pg)
 }
 
 // userQuery reads search, status and place from the address.

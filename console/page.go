@@ -17,6 +17,7 @@ import (
 type page struct {
 	Title      string   // the h1, and first in the window's title
 	Lead       string   // one or two sentences under the title; may stay empty
+	Within     string   // what the page is about besides the area, such as an application; follows Title in the window's title
 	Badge      *badge   // the state in one word, beside the title
 	StatusLine string   // the state as a sentence with a time: "Working. Last call 3 minutes ago."
 	Crumbs     []crumb  // the way here, without the page itself

@@ -536,15 +536,31 @@ func (j *Jobs) Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry,
 		q.Limit = 50
 	}
 	q.Limit = min(q.Limit, 500)
-	for _, text := range []string{q.Search, q.ObjectID, q.Cycle, string(q.Action), string(q.Status)} {
-		if !storable(text) {
-			return nil, "", nil
-		}
+	if !q.storable() {
+		return nil, "", nil
 	}
 	if !storable(q.Before) {
 		return nil, "", &InputError{Field: "before", Text: "is not a cursor of this log"}
 	}
 	return j.Store.Logs(ctx, k, q)
+}
+
+// CountLogs counts the entries that a query selects, whatever its Before and Limit.
+func (j *Jobs) CountLogs(ctx context.Context, k Key, q LogQuery) (int, error) {
+	if !q.storable() {
+		return 0, nil
+	}
+	return j.Store.CountLogs(ctx, k, q)
+}
+
+// storable says whether anything stored can fit the query.
+func (q LogQuery) storable() bool {
+	for _, text := range []string{q.Search, q.ObjectID, q.Cycle, string(q.Action), string(q.Status)} {
+		if !storable(text) {
+			return false
+		}
+	}
+	return true
 }
 
 // storable says whether a text can be one that is stored: anything can stand in an address or a form.

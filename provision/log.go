@@ -106,6 +106,9 @@ type LogQuery struct {
 	Action   Action
 	ObjectID string
 	Cycle    string
+	From     time.Time // entries of [From, Until); zero: no bound
+	Until    time.Time
+	Shown    bool   // leaves the skipped out, unless Status asks for them
 	Before   string // cursor from the page before
 	Limit    int    // 0 means 50; at most 500
 }

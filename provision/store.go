@@ -32,6 +32,8 @@ type Store interface {
 	Watched(ctx context.Context) (map[Key]State, error)
 	Counts(ctx context.Context, k Key) (Counts, error)
 	Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry, next string, err error)
+	// CountLogs counts the entries that a query selects, whatever its Before and Limit.
+	CountLogs(ctx context.Context, k Key, q LogQuery) (int, error)
 	Log(ctx context.Context, k Key, id string) (LogEntry, error)
 
 	// Pending returns objects to look at whose time has come, in the order of their ids.

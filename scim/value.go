@@ -507,7 +507,7 @@ func (d *reader) complex(a *Attribute, at AttrPath, raw any) (any, error) {
 		}
 	}
 	// What selects must be understood whole, lest it selects too much.
-	if len(names) > 0 && (known == 0 || nothing(m) && len(m) == 0 || d.selecting && empty(m["value"])) {
+	if len(names) > 0 && (known == 0 || len(m) == 0 || d.selecting && empty(m["value"]) || a.MultiValued && !d.selecting && saysNothing(a, m)) {
 		return unread{names}, nil
 	}
 	for _, name := range names {

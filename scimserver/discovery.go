@@ -1,11 +1,14 @@
 package scimserver
 
 import (
+	"bytes"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -179,6 +182,39 @@ func describeUsers(s site.Site) string {
 	return text
 }
 
+//go:embed protocol_schemas.json
+var protocolSchemasJSON []byte
+
+// protocolSchema is the schema of what discovery answers.
+type protocolSchema struct {
+	id   string
+	text json.RawMessage
+}
+
+// protocolSchemas are the schemas of the discovery documents themselves. RFC 7643 §8.7.2.
+var protocolSchemas = sync.OnceValue(func() []protocolSchema {
+	var texts []json.RawMessage
+	if err := json.Unmarshal(protocolSchemasJSON, &texts); err != nil {
+		panic("embedded schemas: " + err.Error()) // an impossible program, not an input
+	}
+	all := make([]protocolSchema, len(texts))
+	for i, text := range texts {
+		var head struct {
+			ID string `json:"id"`
+		}
+		var compact bytes.Buffer
+		if json.Unmarshal(text, &head) != nil || json.Compact(&compact, text) != nil {
+			panic("embedded schemas: one has no id")
+		}
+		all[i] = protocolSchema{head.ID, compact.Bytes()}
+	}
+	return all
+})
+
+func (x *exchange) describeProtocolSchema(s protocolSchema) json.RawMessage {
+	return scim.Splice(s.text, scim.Added{Location: x.base + "/Schemas/" + s.id})
+}
+
 func (x *exchange) listSchemas() (answer, error) {
 	var all []any
 	for _, s := range x.schemas() {
@@ -187,6 +223,9 @@ func (x *exchange) listSchemas() (answer, error) {
 			return answer{}, err
 		}
 		all = append(all, text)
+	}
+	for _, s := range protocolSchemas() {
+		all = append(all, x.describeProtocolSchema(s))
 	}
 	return x.discoveredList(all...)
 }
@@ -201,12 +240,17 @@ func (x *exchange) showSchema() (answer, error) {
 			return x.discovered(text, x.base+"/Schemas/"+s.ID)
 		}
 	}
+	for _, s := range protocolSchemas() {
+		if strings.EqualFold(x.id(), s.id) {
+			return x.discovered(x.describeProtocolSchema(s), x.base+"/Schemas/"+s.id)
+		}
+	}
 	return answer{}, scim.NotFound("There is no schema %q here; /Schemas lists those that there are.", clip(x.id()))
 }
 
 // schemas are those of the types of resources that the site offers, each once.
 //
-// RFC 7643 §7: resource schemas only, not those of messages.
+// RFC 7643 §7: resource schemas only, not those of messages. protocolSchemas are listed behind them.
 func (x *exchange) schemas() (all []*scim.Schema) {
 	add := func(s *scim.Schema) {
 		if !slices.Contains(all, s) {

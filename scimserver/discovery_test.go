@@ -39,7 +39,7 @@ func TestSchemasAreWhatEntraReads(t *testing.T) {
 			t.Errorf("%s: got meta %v", id, meta)
 		}
 	}
-	if diff := cmp.Diff(ids, []string{scim.UserURN, scim.EnterpriseURN}); diff != "" {
+	if diff := cmp.Diff(ids, []string{scim.UserURN, scim.EnterpriseURN, scim.ConfigURN, scim.ResourceTypeURN, scim.SchemaURN}); diff != "" {
 		t.Error(diff)
 	}
 }

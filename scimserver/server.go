@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/internal/web"
@@ -29,6 +30,8 @@ type Handler struct {
 	Now func() time.Time
 
 	limits limiter
+
+	elsewhere sync.Once // see otherAddress
 }
 
 // exchange is one request of a site whose token was accepted, or one operation of a bulk request.
@@ -133,11 +136,26 @@ func (x *exchange) authenticate() error {
 	x.row.TokenID, x.row.TokenLast4 = x.token.ID, x.token.Last4
 	x.row.Site = x.site.ID
 	x.roster = x.Rosters.Open(x.site)
-	x.base = x.BaseURL(x.r) + "/c/" + x.site.Name + "/auth/scim/v2"
+	address := x.BaseURL(x.r)
+	x.otherAddress(address)
+	x.base = address + "/c/" + x.site.Name + "/auth/scim/v2"
 	if x.site.Strict {
 		x.mode = scim.Strict
 	}
 	return nil
+}
+
+// otherAddress warns, once, of accepted requests that came to another address than the public one, by which every location
+// goes: some clients refuse a meta.location that is not where they sent their request.
+func (x *exchange) otherAddress(public string) {
+	_, host, found := strings.Cut(public, "://")
+	if !found || strings.EqualFold(host, x.r.Host) {
+		return
+	}
+	x.elsewhere.Do(func() {
+		x.log().Warn("scim requests come in by another address than the public one; locations in answers go by the public one",
+			"address", clip(x.r.Host), "public", public, "hint", "make --public-url what identity providers have as the Tenant URL")
+	})
 }
 
 // unauthorized is one answer for an unknown site, and for a missing, wrong, expired or revoked token.

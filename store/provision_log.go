@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -53,6 +54,19 @@ func (s Provisioning) Logs(ctx context.Context, k provision.Key, q provision.Log
 	return entries, strconv.FormatInt(micros(last.ActivityTime), 10) + "-" + last.ID, nil
 }
 
+// CountLogs counts the entries that a query selects.
+func (s Provisioning) CountLogs(ctx context.Context, k provision.Key, q provision.LogQuery) (n int, err error) {
+	q.Before, q.Limit = "", math.MaxInt32-1
+	query, args, err := logQuery(k, q)
+	if err != nil {
+		return 0, err
+	}
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		return tx.QueryRow(ctx, "select count(*) from ("+query+") found", args...).Scan(&n)
+	})
+	return n, err
+}
+
 // logQuery puts the conditions together; only bound values come from outside. It
 // asks for one row more than a page has.
 func logQuery(k provision.Key, q provision.LogQuery) (string, []any, error) {
@@ -80,6 +94,15 @@ func logQuery(k provision.Key, q provision.LogQuery) (string, []any, error) {
 		if is.value != "" {
 			b.WriteString(" and " + is.column + " = " + bind(is.value))
 		}
+	}
+	if q.Shown && q.Status == "" {
+		b.WriteString(" and status <> " + bind(string(provision.Skipped)))
+	}
+	if !q.From.IsZero() {
+		b.WriteString(" and time >= " + bind(micros(q.From)))
+	}
+	if !q.Until.IsZero() {
+		b.WriteString(" and time < " + bind(micros(q.Until)))
 	}
 	for _, word := range strings.Fields(scim.Fold(q.Search)) {
 		b.WriteString(" and search_text like " + bind("%"+escapeLike(word)+"%") + ` escape '\'`)

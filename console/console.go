@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"path"
 	"strings"
 	"time"
 
@@ -138,20 +137,4 @@ func (c *Console) redirect(w http.ResponseWriter, r *http.Request, target string
 // secure reports whether cookies may only travel over https.
 func (c *Console) secure(r *http.Request) bool {
 	return strings.HasPrefix(c.options.PublicURL, "https://") || web.Secure(r)
-}
-
-// frontPage is what / shows.
-type frontPage struct{ page }
-
-// Front answers everything outside the two halves: / says where they are, the rest is a 404 page.
-func (c *Console) Front() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := error(errNotFound)
-		if path.Clean(r.URL.Path) == "/" {
-			err = c.view(w, r, http.StatusOK, "front", frontPage{page{Title: "Rollcall", Lead: "Keeps the people of an application in step with the people of a company."}})
-		}
-		if err != nil {
-			c.showError(w, r, page{}, err)
-		}
-	})
 }

@@ -67,7 +67,7 @@ func newWorldOn(t *testing.T, db *store.DB, publicURL string) *world {
 		handle: func(rw http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 			pg := v.page
 			pg.Title = "Directories"
-			return c.view(rw, r, http.StatusOK, "front", frontPage{pg})
+			return c.view(rw, r, http.StatusOK, "front", frontPage{page: pg})
 		},
 	}}
 	mux := http.NewServeMux()

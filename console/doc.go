@@ -12,8 +12,8 @@
 // its error; showError turns it into a page, and logs what nobody foresaw.
 //
 // One .go and one .html per page: site_people.go fills site_people.html. layout.html is the frame, parts.html the named parts
-// (see part.go for their structs), assets/console.css the whole style sheet, assets/console.js the comfort: every page works
-// without it. Assets are served under names that carry their hash.
+// (see part.go for their structs), assets/console.css the style sheet, site.css and directory.css what one end
+// alone needs, assets/console.js the comfort: every page works without it. Assets are served under names that carry their hash.
 //
 // What is allowed is decided by the domains (site, roster, signin, operator, directory, provision); SQL is store's; limits,
 // headers and the access log are internal/web's.

@@ -90,6 +90,7 @@ func (d operatorDoor) redeemLink(w http.ResponseWriter, r *http.Request, _ *oper
 	}
 	d.endOld(r)
 	d.console.setSession(w, r, operatorCookie, s.Secret)
+	d.console.rememberStart(w, r, "/d/")
 	return d.console.redirect(w, r, "/d/", done("You are signed in as "+s.Operator.Name+"."))
 }
 
@@ -107,6 +108,7 @@ func (d operatorDoor) signOut(w http.ResponseWriter, r *http.Request, _ *operato
 		return err
 	}
 	d.console.setSession(w, r, operatorCookie, "")
+	d.console.rememberStart(w, r, "")
 	return d.console.redirect(w, r, "/d/", notice{})
 }
 

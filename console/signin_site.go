@@ -96,6 +96,7 @@ func (p *SitePages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVi
 	if session.Person.Role == roster.RoleAdmin {
 		start = v.url("admin/access")
 	}
+	p.Console.rememberStart(w, r, start)
 	return p.Console.redirect(w, r, start, done("You are signed in as "+session.Person.Name()+"."))
 }
 
@@ -116,6 +117,7 @@ func (p *SitePages) signOut(w http.ResponseWriter, r *http.Request, v *siteVisit
 		return err
 	}
 	p.Console.setSession(w, r, siteCookie, "")
+	p.Console.rememberStart(w, r, "")
 	return p.Console.redirect(w, r, v.url(""), notice{})
 }
 

@@ -74,7 +74,7 @@ func TestLink(t *testing.T) {
 			t.Error("the form forgot the name")
 		}
 		again.submit("Make my account", url.Values{"name": {""}, "email": {"kim@acme.example"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("Enter your name.")
-		again.submit("Make my account", url.Values{"email": {"kim@acme.example"}}).wantStatus(http.StatusOK).wantWords("You are signed in as Kim.", "Admin")
+		again.submit("Make my account", url.Values{"email": {"kim@acme.example"}}).wantStatus(http.StatusOK).wantWords("You are signed in as Kim.", "Access management")
 		b.get("/c/acme/admin/people").wantStatus(http.StatusOK).wantWords("Kim", "kim@acme.example", "Admin")
 	})
 

@@ -3,7 +3,6 @@ package console
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -53,7 +52,7 @@ func (p *SitePages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVi
 	}
 	pg := v.page
 	pg.Title, pg.Crumbs = "People", v.crumbs()
-	pg.StatusLine = people(counts.All) + ": " + strconv.Itoa(counts.Active) + " active, " + strconv.Itoa(counts.Deactivated) + " deactivated."
+	pg.StatusLine = people(counts.All) + ": " + grouped(counts.Active) + " active, " + grouped(counts.Deactivated) + " deactivated."
 	self := v.url("admin/people")
 	pp := peoplePage{
 		page: pg, Status: string(query.Status), Tabs: peopleTabs(self, q, query.Status, counts), Roles: roleOptions(query.Role, "Any role"),
@@ -86,10 +85,10 @@ func peopleCount(n int, more, after bool) string {
 
 func peopleTabs(self string, q url.Values, here roster.Status, c roster.Counts) []tab {
 	list := []tab{
-		{Text: "All", Count: strconv.Itoa(c.All)},
-		{Text: "Active", Count: strconv.Itoa(c.Active)},
-		{Text: "Deactivated", Count: strconv.Itoa(c.Deactivated)},
-		{Text: "Never signed in", Count: strconv.Itoa(c.NeverSignedIn)},
+		{Text: "All", Count: grouped(c.All)},
+		{Text: "Active", Count: grouped(c.Active)},
+		{Text: "Deactivated", Count: grouped(c.Deactivated)},
+		{Text: "Never signed in", Count: grouped(c.NeverSignedIn)},
 	}
 	for i, s := range []roster.Status{roster.StatusAny, roster.StatusActive, roster.StatusDeactivated, roster.StatusNeverSignedIn} {
 		list[i].URL, list[i].Here = withQuery(self, q, "status", string(s), "after", ""), here == s

@@ -289,3 +289,33 @@ func TestBehindTheFront(t *testing.T) {
 		t.Errorf("the access log names people, or not the route:\n%s", text)
 	}
 }
+
+// TestTheLogKnowsAnEndedTokenFromAStranger: whether a site's identity provider is refused, or somebody who knows the address,
+// is told apart by the log alone.
+func TestTheLogKnowsAnEndedTokenFromAStranger(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, site.Full)
+	initech, revoked, id := w.newSite("initech", site.Full)
+	if err := w.sites.RevokeToken(w.ctx(), initech.ID, id, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	for _, credentials := range []string{"none", "Bearer " + w.token, "Bearer a-random-string-of-nobody", "Bearer " + revoked} {
+		wantStatus(t, w.send("GET =/c/initech/auth/scim/v2/Users\nAuthorization: "+credentials), 401)
+	}
+	var ended, strangers int
+	for _, r := range w.requestsOf(initech.ID) {
+		switch {
+		case r.TokenEnded() && r.TokenID == id:
+			ended++
+		case r.Stranger() && !r.TokenEnded():
+			strangers++
+		}
+	}
+	if ended != 1 || strangers != 3 {
+		t.Errorf("the log has %d calls with the ended token and %d of strangers, want 1 and 3", ended, strangers)
+	}
+	tokens, err := w.sites.Tokens(w.ctx(), initech.ID)
+	if err != nil || !tokens[0].LastUsed.IsZero() {
+		t.Errorf("a refused call counts as a use: %+v, %v", tokens, err)
+	}
+}

@@ -446,6 +446,9 @@ func TestProvisioningLog(t *testing.T) {
 				SourceIdentity: provision.Identity{ID: fmt.Sprint("p", i), DisplayName: "Åse 100% Sture", Details: map[string]string{"userPrincipalName": fmt.Sprint("USER", i, "@contoso.com")}},
 				Steps:          []provision.Step{{Name: "EntryImport", Type: provision.ImportStep, Details: map[string]string{"a": "b"}}}, Modified: []provision.ModifiedProperty{},
 			}
+			if i == 5 {
+				e.Status.Status = provision.Skipped
+			}
 			if i == 3 {
 				e.Action, e.Status = provision.Create, provision.StatusInfo{Status: provision.Failure, Code: "EntryConflict"}
 			}
@@ -492,7 +495,13 @@ func TestProvisioningLog(t *testing.T) {
 			"by_code":          {provision.LogQuery{Search: "entryconflict"}, []string{"e3"}},
 			"by_percent":       {provision.LogQuery{Search: "100% user1"}, []string{"e1"}},
 			"wildcards_do_not": {provision.LogQuery{Search: "us_r1"}, nil},
+			"without_skipped":  {provision.LogQuery{Cycle: "c1", Shown: true}, []string{"e3", "e1"}},
+			"skipped_alone":    {provision.LogQuery{Status: provision.Skipped, Shown: true}, []string{"e5"}},
+			"by_time":          {provision.LogQuery{From: jobTime.Add(time.Second), Until: jobTime.Add(2 * time.Second)}, []string{"e3", "e2"}},
 		} {
+			if n, err := s.CountLogs(t.Context(), f.Key, tt.q); n != len(tt.want) || err != nil {
+				t.Errorf("%s: counted %d, %v, want %d", name, n, err, len(tt.want))
+			}
 			if got, _ := ids(tt.q); cmp.Diff(tt.want, got) != "" {
 				t.Errorf("%s: got %v, want %v", name, got, tt.want)
 			}

@@ -1,0 +1,81 @@
+package console
+
+import (
+	"net/http"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// frontPage is what / shows.
+type frontPage struct {
+	page
+	Starts []action // where the reader is signed in; one alone is gone to at once
+}
+
+// startCookie remembers where this browser is signed in, for /, which the cookies of the sessions do not reach. It is no secret and lets
+// nobody in: it holds paths.
+const startCookie = "rollcall-start"
+
+// startPath is what the cookie may hold, so that it can lead nowhere else.
+var startPath = regexp.MustCompile(`^/(d/|c/[a-z0-9][a-z0-9-]{0,62}/(admin/access)?)$`)
+
+// starts are the paths that the browser remembers.
+func starts(r *http.Request) []string {
+	cookie, err := r.Cookie(startCookie)
+	if err != nil {
+		return nil
+	}
+	var list []string
+	for p := range strings.SplitSeq(cookie.Value, "|") {
+		if startPath.MatchString(p) && len(list) < 10 {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// rememberStart has / lead to start; an empty one forgets the area of this request.
+func (c *Console) rememberStart(w http.ResponseWriter, r *http.Request, start string) {
+	area := areaPath(r.URL.Path)
+	list := slices.DeleteFunc(starts(r), func(p string) bool { return strings.HasPrefix(p, area) })
+	if startPath.MatchString(start) {
+		list = append(list, start)
+	}
+	cookie := &http.Cookie{Name: startCookie, Value: strings.Join(list, "|"), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.secure(r)}
+	if len(list) == 0 {
+		cookie.MaxAge = -1
+	}
+	http.SetCookie(w, cookie)
+}
+
+// Front answers everything outside the two halves: / leads to where the reader is signed in or says where they are, the rest is a 404 page.
+func (c *Console) Front() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := error(errNotFound)
+		if path.Clean(r.URL.Path) == "/" {
+			err = c.showFront(w, r)
+		}
+		if err != nil {
+			c.showError(w, r, page{}, err)
+		}
+	})
+}
+
+func (c *Console) showFront(w http.ResponseWriter, r *http.Request) error {
+	pg := frontPage{page: page{Title: "Rollcall", Lead: "Keeps the people of an application in step with the people of a company."}}
+	list := starts(r)
+	if len(list) == 1 && r.Method == http.MethodGet && !r.URL.Query().Has("all") {
+		return c.redirect(w, r, list[0], notice{})
+	}
+	for _, p := range list {
+		a := action{Text: "Directories", Icon: "building-2", URL: p}
+		if name, found := strings.CutPrefix(p, "/c/"); found {
+			name, _, _ = strings.Cut(name, "/")
+			a = action{Text: "Site " + name, Icon: "users", URL: p}
+		}
+		pg.Starts = append(pg.Starts, a)
+	}
+	return c.view(w, r, http.StatusOK, "front", pg)
+}

@@ -35,12 +35,13 @@ var arrows = map[string][]string{
 	"internal/outbound":   {},
 	"internal/seal":       {},
 	"internal/redact":     {},
+	"internal/fair":       {},
 	"internal/near":       {},
 
 	// Edges: domains and languages, never another edge.
-	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "internal/redact"},
+	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "internal/redact", "internal/fair"},
 	"directory/csv": {"directory"},
-	"scimserver":    {"scim", "event", "site", "roster", "internal/web"},
+	"scimserver":    {"scim", "event", "site", "roster", "internal/web", "internal/fair"},
 	"scimclient":    {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":        {"event"},
 	"console": {
@@ -52,11 +53,12 @@ var arrows = map[string][]string{
 	"cmd/rollcall": {"*"},
 
 	// Test and measuring equipment.
-	"internal/pgserver":    {},
-	"internal/storetest":   {"store", "internal/pgserver"},
-	"internal/apptest":     {"*"},
-	"internal/bench":       {"*"},
-	"internal/conformance": {},
+	"internal/pgserver":         {},
+	"internal/storetest":        {"store", "internal/pgserver"},
+	"internal/apptest":          {"*"},
+	"internal/bench":            {"*"},
+	"internal/bench/neighbours": {},
+	"internal/conformance":      {},
 }
 
 // forbidden names packages outside the module that a band must not touch:

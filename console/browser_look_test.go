@@ -28,7 +28,7 @@ var (
 )
 
 // layoutRules are the rules of axe whose answer depends on the width of the window.
-var layoutRules = []string{"color-contrast", "region", "landmark-unique", "target-size", "scrollable-region-focusable", "aria-hidden-focus", "page-has-heading-one", "bypass", "link-name", "button-name"}
+var layoutRules = []string{"region", "landmark-unique", "target-size", "scrollable-region-focusable", "aria-hidden-focus", "page-has-heading-one", "bypass", "link-name", "button-name"}
 
 // nothingBreaksAPage looks at every page in every width and theme. With ROLLCALL_REVIEW it takes pictures into that folder instead, for eyes.
 func nothingBreaksAPage(t *testing.T, b *apptest.Browser) {
@@ -51,13 +51,17 @@ func nothingBreaksAPage(t *testing.T, b *apptest.Browser) {
 			win.Open(server.URL + "/shelf?page=" + url.QueryEscape(name))
 			win.Runs(`(async () => { for (const src of ["/axe.js", "/look.js"]) await new Promise((done, lost) => { const s = document.createElement("script"); s.src = src; s.onload = done; s.onerror = lost; document.head.append(s); }); })()`, nil)
 			win.Runs(`(async () => { for (const d of document.querySelectorAll("main details")) d.open = true; await document.fonts.ready; })()`, nil)
+			// Answers to forms are made of the same parts as the pages of the routes: half of the windows show the rest.
+			variant := !strings.HasPrefix(name, "GET ") && pictures == ""
 			for _, width := range widths {
+				if variant && !slices.Contains([]int64{1280, 960, 320}, width) {
+					continue
+				}
 				l.at(width, "light")
 				l.asks("look.fits()")
 				switch width {
 				case 1280:
 					l.asks("look.axe()")
-					l.asks("look.focus()")
 				case 640:
 					win.Resize(640, 450)
 					l.asks("look.focus()")
@@ -66,10 +70,14 @@ func nothingBreaksAPage(t *testing.T, b *apptest.Browser) {
 				}
 			}
 			win.Prefers(dark)
-			l.at(320, "dark")
-			l.asksAxe(layoutRules[:1])
 			l.at(1280, "dark")
-			l.asksAxe(layoutRules[:1])
+			l.asksAxe([]string{"color-contrast"})
+			if variant {
+				return
+			}
+			if pictures != "" {
+				l.at(320, "dark")
+			}
 			win.Prefers(forced)
 			l.at(320, "forced")
 			l.asks("look.fits()")

@@ -18,7 +18,6 @@ func TestEveryPage(t *testing.T) {
 	for name, page := range everyPage(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			page.b.t = t
 			checkOutline(t, page.Root)
 			checkControls(t, page.Root)
 			checkPolicy(t, page, c.assets)

@@ -86,7 +86,7 @@ func (r *Roster) Replace(ctx context.Context, kind Kind, id string, doc scim.Res
 	if err != nil {
 		return Outcome{}, err
 	}
-	return r.change(ctx, rt, id, c, func(rec Record, old scim.Resource) (*draft, error) {
+	return r.change(ctx, rt, id, putPasses, c, func(rec Record, old scim.Resource) (*draft, error) {
 		merged, err := scim.MergePut(rt.ResourceType, old, doc)
 		if err != nil {
 			return nil, err
@@ -108,7 +108,7 @@ func (r *Roster) Patch(ctx context.Context, kind Kind, id string, p *scim.Patch,
 	if kind == Group {
 		return r.patchGroup(ctx, rt, id, p, c)
 	}
-	return r.change(ctx, rt, id, c, func(rec Record, old scim.Resource) (*draft, error) {
+	return r.change(ctx, rt, id, len(p.Operations)+putPasses, c, func(rec Record, old scim.Resource) (*draft, error) {
 		result, err := p.Apply(rt.ResourceType, old)
 		if err != nil {
 			return nil, err
@@ -228,19 +228,75 @@ func (r *Roster) shows(role Role) bool {
 	return role != RoleRegistered || r.site.Profile != site.Full
 }
 
-// change is the one way in which a stored resource becomes another: apply makes the new document of the old one.
-func (r *Roster) change(ctx context.Context, rt *resourceType, id string, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
-	return r.update(ctx, c, func(tx Tx) (Outcome, error) {
-		rec, old, err := r.read(ctx, tx, Kind(rt.ID), id, c)
+// change is the one way in which a stored resource becomes another: apply makes the new document of the old one, in that
+// many passes over it. Few passes over a small document are made in the transaction. What takes longer is made before it, in
+// a place for costly work, so that it holds up nobody else's changes.
+func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
+	out, err := r.update(ctx, c, func(tx Tx) (Outcome, error) {
+		rec, err := r.lock(ctx, tx, Kind(rt.ID), id, c)
 		if err != nil {
 			return Outcome{}, err
 		}
-		d, err := apply(rec, old)
+		if passes*len(rec.JSON) > costly {
+			return Outcome{}, errCostly
+		}
+		p, err := r.prepare(rt, rec, c, apply)
 		if err != nil {
 			return Outcome{}, err
 		}
-		return r.replace(ctx, tx, rt, rec, old, d, c)
+		return r.write(ctx, tx, p, c)
 	})
+	if errors.Is(err, errCostly) {
+		return r.changeAside(ctx, rt, id, c, apply)
+	}
+	return out, err
+}
+
+// putPasses is how often a change goes through a document whatever it does: to read, compare and write it.
+const putPasses = 3
+
+// costly is how many bytes a change may go through inside its transaction.
+const costly = 512 << 10
+
+var (
+	errCostly = errors.New("the change takes long")
+	errMoved  = errors.New("the resource was changed meanwhile")
+)
+
+// asideTries is how often a change that is made outside its transaction starts over because others changed the resource.
+const asideTries = 5
+
+// changeAside makes a change outside the transaction that writes it. The version tells whether it is still the right one.
+func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
+	kind := Kind(rt.ID)
+	for range asideTries {
+		var p prepared
+		err := r.Store.Work(ctx, r.site.ID, func(ctx context.Context) error {
+			rec, err := r.Store.Record(ctx, r.site.ID, kind, id)
+			if rec, err = checked(rec, err, kind, id, c); err != nil {
+				return err
+			}
+			p, err = r.prepare(rt, rec, c, apply)
+			return err
+		})
+		if err != nil {
+			return Outcome{}, err
+		}
+		out, err := r.update(ctx, c, func(tx Tx) (Outcome, error) {
+			rec, err := r.lock(ctx, tx, kind, id, c)
+			if err != nil {
+				return Outcome{}, err
+			}
+			if rec.Version != p.rec.Version {
+				return Outcome{}, errMoved
+			}
+			return r.write(ctx, tx, p, c)
+		})
+		if !errors.Is(err, errMoved) {
+			return out, err
+		}
+	}
+	return Outcome{}, scim.Unavailable("The %s is being changed by others all the time, and nothing of this request was done. Send it again.", kind.noun())
 }
 
 // update makes a change in one transaction, with the row of the request that asked for it. Broken rules come out as they
@@ -266,21 +322,34 @@ func (r *Roster) update(ctx context.Context, c Change, fn func(Tx) (Outcome, err
 }
 
 func (r *Roster) read(ctx context.Context, tx Tx, kind Kind, id string, c Change) (Record, scim.Resource, error) {
-	if !storable(id) {
-		return Record{}, nil, notFound(kind, id)
-	}
-	rec, err := tx.Record(ctx, kind, id)
-	if errors.Is(err, ErrNotFound) {
-		return Record{}, nil, notFound(kind, id)
-	}
+	rec, err := r.lock(ctx, tx, kind, id, c)
 	if err != nil {
 		return Record{}, nil, err
 	}
-	if c.IfVersion != 0 && c.IfVersion != rec.Version {
-		return Record{}, nil, scim.PreconditionFailed("The %s has changed since: it is at version %d, the request was made for version %d. Read it again.", kind.noun(), rec.Version, c.IfVersion)
-	}
 	old, err := r.parse(rec)
 	return rec, old, err
+}
+
+// lock returns the record that a change is about. It stays as it is until the transaction ends.
+func (r *Roster) lock(ctx context.Context, tx Tx, kind Kind, id string, c Change) (Record, error) {
+	if !storable(id) {
+		return Record{}, notFound(kind, id)
+	}
+	rec, err := tx.Record(ctx, kind, id)
+	return checked(rec, err, kind, id, c)
+}
+
+// checked tells a client that a record is not there, or not at the version that its change was made for.
+func checked(rec Record, err error, kind Kind, id string, c Change) (Record, error) {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Record{}, notFound(kind, id)
+	case err != nil:
+		return Record{}, err
+	case c.IfVersion != 0 && c.IfVersion != rec.Version:
+		return Record{}, scim.PreconditionFailed("The %s has changed since: it is at version %d, the request was made for version %d. Read it again.", kind.noun(), rec.Version, c.IfVersion)
+	}
+	return rec, nil
 }
 
 // parse reads a stored document as this site's profile has it, whatever the profile was when it was written.
@@ -295,31 +364,70 @@ func (r *Roster) parse(rec Record) (scim.Resource, error) {
 	return doc, nil
 }
 
-// replace writes what differs, ends the sessions of whom it deactivates and appends one event for each kind of change.
-func (r *Roster) replace(ctx context.Context, tx Tx, rt *resourceType, rec Record, old scim.Resource, d *draft, c Change) (Outcome, error) {
+// prepared is a change that is ready to be written.
+type prepared struct {
+	rec     Record // as it is, with its Values and Unique
+	old     scim.Resource
+	draft   *draft
+	next    Record
+	changed bool
+}
+
+// prepare makes the new document of a record and everything that follows from it.
+func (r *Roster) prepare(rt *resourceType, rec Record, c Change, apply func(Record, scim.Resource) (*draft, error)) (prepared, error) {
+	old, err := r.parse(rec)
+	if err != nil {
+		return prepared{}, err
+	}
+	d, err := apply(rec, old)
+	if err != nil {
+		return prepared{}, err
+	}
+	return r.compare(rt, rec, old, d)
+}
+
+// compare checks a draft and fills the record that it makes.
+func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *draft) (prepared, error) {
+	p := prepared{rec: rec, old: old, draft: d}
 	if err := rt.check(d.doc); err != nil {
-		return Outcome{}, err
+		return p, err
 	}
 	if scim.Equal(old, d.doc) && !d.members.any() {
-		return outcome(rec, d, "", 0), nil
+		return p, nil
 	}
-	now := r.millis()
-	next := rec
-	next.Version++
-	next.Modified = now
-	rt.fill(&next, d)
-	rec.Values, rec.Unique = valuesOf(rec.Kind, old), rt.uniqueValues(old)
-	if err := checkSize(rec, next); err != nil {
+	p.changed = true
+	p.next = rec
+	p.next.Version++
+	p.next.Modified = r.millis()
+	rt.fill(&p.next, d)
+	p.rec.Values, p.rec.Unique = valuesOf(rec.Kind, old), rt.uniqueValues(old)
+	return p, checkSize(p.rec, p.next)
+}
+
+// replace writes a draft over a record.
+func (r *Roster) replace(ctx context.Context, tx Tx, rt *resourceType, rec Record, old scim.Resource, d *draft, c Change) (Outcome, error) {
+	p, err := r.compare(rt, rec, old, d)
+	if err != nil {
 		return Outcome{}, err
 	}
-	if err := protectLastAdmin(ctx, tx, rec, next, old.String("userName")); err != nil {
+	return r.write(ctx, tx, p, c)
+}
+
+// write writes what differs, ends the sessions of whom it deactivates and appends one event for each kind of change.
+func (r *Roster) write(ctx context.Context, tx Tx, p prepared, c Change) (Outcome, error) {
+	rec, next, d := p.rec, p.next, p.draft
+	if !p.changed {
+		return outcome(rec, d, "", 0), nil
+	}
+	now := next.Modified
+	if err := protectLastAdmin(ctx, tx, rec, next, p.old.String("userName")); err != nil {
 		return Outcome{}, err
 	}
 	ended, err := endSessionsOf(ctx, tx, rec, next, now)
 	if err != nil {
 		return Outcome{}, err
 	}
-	story := tell(rec, next, old, d, ended, c)
+	story := tell(rec, next, p.old, d, ended, c)
 	story.stamp(&next, c, now)
 	if err := tx.Put(ctx, rec, next); err != nil {
 		return Outcome{}, taken(err, d.doc)

@@ -74,16 +74,18 @@ func (r *Roster) listByCursor(ctx context.Context, q Query) (Page, error) {
 	if q.Count > 0 {
 		list.Count++ // one more tells whether there is another page
 	}
-	docs, total, err := r.list(ctx, list)
+	found, err := r.list(ctx, list)
 	if err != nil {
 		return Page{}, err
 	}
-	page := Page{TotalResults: total, StartIndex: 1, Documents: docs}
-	more := q.Count > 0 && len(docs) > q.Count
+	docs := found.Documents
+	page := Page{TotalResults: found.Total, StartIndex: 1, Documents: docs, Cut: found.Cut}
+	surplus := q.Count > 0 && len(docs) > q.Count
+	more := surplus || found.Cut
 	switch {
-	case more && at.Before != nil:
+	case surplus && at.Before != nil:
 		page.Documents = docs[1:]
-	case more:
+	case surplus:
 		page.Documents = docs[:q.Count]
 	}
 	next, previous := at.next(page.Documents, more), at.previous(page.Documents, more)

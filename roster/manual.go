@@ -39,7 +39,7 @@ func (r *Roster) byHand(ctx context.Context, id string, c Change, set func(*draf
 	if err != nil {
 		return Outcome{}, err
 	}
-	return r.change(ctx, rt, id, c, func(rec Record, old scim.Resource) (*draft, error) {
+	return r.change(ctx, rt, id, 0, c, func(rec Record, old scim.Resource) (*draft, error) {
 		d := &draft{doc: old.Clone(), role: rec.Role}
 		set(d)
 		return d, nil

@@ -37,6 +37,10 @@ type Page struct {
 	NextCursor   string // empty: this is the last page, or there are no cursors
 
 	PreviousCursor string // empty: this is the first page, or there are no cursors
+
+	// Cut: the page has fewer resources than it could, because they are large. RFC 7644 §3.4.2.4 allows that; the next
+	// page begins right after it.
+	Cut bool
 }
 
 // Get returns a resource, 404 if there is none. Of a group it reads no member.
@@ -88,29 +92,31 @@ func (r *Roster) List(ctx context.Context, q Query) (Page, error) {
 	if q.Kind == Group && !r.site.Groups {
 		return Page{StartIndex: start}, nil
 	}
-	docs, total, err := r.list(ctx, ListQuery{
+	found, err := r.list(ctx, ListQuery{
 		Kind: q.Kind, Filter: q.Filter, Sort: q.SortBy,
 		Offset: start - 1, Count: min(max(q.Count, 0), MaxCount),
 	})
-	return Page{TotalResults: total, StartIndex: start, Documents: docs}, err
+	return Page{TotalResults: found.Total, StartIndex: start, Documents: found.Documents, Cut: found.Cut}, err
 }
 
-func (r *Roster) list(ctx context.Context, q ListQuery) ([]Document, int, error) {
+func (r *Roster) list(ctx context.Context, q ListQuery) (Found, error) {
 	if r.err != nil {
-		return nil, 0, r.err
+		return Found{}, r.err
 	}
 	q.Groups, q.ScanLimit = r.site.Groups, r.ScanLimit
 	if q.ScanLimit <= 0 {
 		q.ScanLimit = DefaultScanLimit
 	}
-	docs, total, err := r.Store.List(ctx, r.site.ID, q)
-	if errors.Is(err, ErrTooMany) {
-		return nil, 0, scim.TooMany("This query would read more than %d resources. %s", q.ScanLimit, narrowBy(q.Kind))
+	found, err := r.Store.List(ctx, r.site.ID, q)
+	switch {
+	case errors.Is(err, ErrTooMany):
+		return Found{}, scim.TooMany("This query would read more than %d resources. %s", q.ScanLimit, narrowBy(q.Kind))
+	case errors.Is(err, ErrTooSlow):
+		return Found{}, scim.TooMany("This query reads many resources and took too long. %s", narrowBy(q.Kind))
+	case err != nil:
+		return Found{}, fmt.Errorf("list %s resources: %w", q.Kind, err)
 	}
-	if err != nil {
-		return nil, 0, fmt.Errorf("list %s resources: %w", q.Kind, err)
-	}
-	return docs, total, nil
+	return found, nil
 }
 
 func narrowBy(kind Kind) string {

@@ -177,6 +177,7 @@ var (
 	ErrIdentityTaken  = errors.New("the user identifier belongs to somebody else")
 	ErrNotFound       = errors.New("no such resource")
 	ErrTooMany        = errors.New("the filter would read too many documents")
+	ErrTooSlow        = errors.New("the filter has read documents for too long")
 )
 
 // Store keeps the resources, identities and sessions of sites.
@@ -185,8 +186,10 @@ type Store interface {
 	// GetWithGroups is Get and, of the same snapshot, Memberships of that one resource.
 	GetWithGroups(ctx context.Context, id site.ID, kind Kind, resource string) (Document, []Membership, error) // ErrNotFound
 	// List returns a page of the resources that match, in a stable order, and how many match altogether.
-	// ErrTooMany when more than ScanLimit documents would have to be read to decide.
-	List(ctx context.Context, id site.ID, q ListQuery) ([]Document, int, error)
+	// ErrTooMany when more than ScanLimit documents would have to be read to decide, ErrTooSlow when that took too long.
+	List(ctx context.Context, id site.ID, q ListQuery) (Found, error)
+	// Work runs costly work of a site once the site has a place for it. Its context ends when the work takes too long.
+	Work(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error
 	// Members returns up to limit members of a group after that one, in the order of their ids; named: with their displayNames.
 	Members(ctx context.Context, id site.ID, group, after string, limit int, named bool) ([]Member, error)
 	// Memberships returns in which groups those resources are themselves, in the order of the groups' ids.
@@ -230,6 +233,13 @@ type ListQuery struct {
 
 	Groups    bool // users have groups and are shown with them, and their versions tell of them
 	ScanLimit int  // how many documents may be read to decide
+}
+
+// Found is what the store has found for a ListQuery.
+type Found struct {
+	Documents []Document
+	Total     int  // all that match, whatever the page
+	Cut       bool // the page has fewer than it could: its documents are large
 }
 
 // Place is a place in the list of all resources of a kind. A resource stays at it while others come and go; in a sorted

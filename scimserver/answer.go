@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/internal/fair"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -18,6 +19,7 @@ type answer struct {
 	status   int
 	body     []byte // nil: none, unless there is a stream
 	stream   stream
+	size     int    // bytes that are held while the stream is written
 	location string // absolute, of the one resource that the answer is about
 	etag     string
 }
@@ -103,8 +105,11 @@ func writeError(w http.ResponseWriter, e *scim.Error, cause error) {
 	if errors.As(cause, &r) {
 		h.Set(r.header, r.value)
 	}
-	if e.Status == http.StatusServiceUnavailable {
+	switch {
+	case e.Status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", "10")
+	case e.Status == http.StatusTooManyRequests && h.Get("Retry-After") == "":
+		h.Set("Retry-After", "5")
 	}
 	body, err := json.Marshal(e)
 	if err != nil {
@@ -133,6 +138,12 @@ func (h *Handler) public(r *http.Request, err error) *scim.Error {
 	var known *scim.Error
 	if errors.As(err, &known) {
 		return known
+	}
+	switch {
+	case errors.Is(err, fair.ErrOwn):
+		return scim.TooManyRequests("This site asks for more at once than its share. Send this request again later, and fewer of its kind at the same time.")
+	case errors.Is(err, fair.ErrOverloaded):
+		return scim.Unavailable("The server has more to do than it can do at once. Send this request again later.")
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return scim.Unavailable("The request took too long and was given up. Read the resource to see whether it was changed, or send the request again.")

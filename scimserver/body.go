@@ -37,6 +37,9 @@ func (x *exchange) openRequest(limit int64) (body, error) {
 	if x.r.ContentLength > limit {
 		return body{}, tooLarge(limit)
 	}
+	if err := x.holdBody(x.r.ContentLength, limit); err != nil {
+		return body{}, err
+	}
 	return body{http.MaxBytesReader(x.w, x.r.Body, limit), limit}, nil
 }
 

@@ -1,6 +1,7 @@
 package scimserver
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -123,6 +124,9 @@ func (x *exchange) pageByIndex(l *listing, parts []typed) error {
 		l.total += page.TotalResults
 		l.add(p.view, page.Documents...)
 		need -= len(page.Documents)
+		if page.Cut {
+			need = 0 // of the types that follow only the totals
+		}
 		skip = max(skip-page.TotalResults, 0)
 	}
 	return nil
@@ -137,26 +141,49 @@ func (x *exchange) pageSorted(l *listing, parts []typed) error {
 	if reach > maxSorted {
 		return scim.TooMany("A sorted list of all types is served up to its resource %d; ask for one type, as /Users is, or without sortBy.", maxSorted)
 	}
+	order := parts[slices.IndexFunc(parts, func(p typed) bool { return p.order != nil })].order
 	var all []sorted
 	for _, p := range parts {
 		some, total, err := x.firstSorted(p, reach)
 		if err != nil {
 			return err
 		}
+		if p.order == nil { // this type does not have the attribute
+			none := order.Key(scim.Resource{})
+			for i := range some {
+				some[i].key = none
+			}
+		}
 		l.total += total
 		all = append(all, some...)
 	}
-	order := parts[slices.IndexFunc(parts, func(p typed) bool { return p.order != nil })].order
-	slices.SortStableFunc(all, func(a, b sorted) int { return order.Compare(a.resource, b.resource) })
+	slices.SortStableFunc(all, func(a, b sorted) int { return order.CompareKeys(a.key, b.key) })
 	for _, s := range all[min(l.q.startIndex-1, len(all)):min(reach, len(all))] {
-		l.add(s.view, s.doc)
+		doc, err := x.roster.Get(x.ctx, roster.Kind(s.view.rt.ID), s.id)
+		var gone *scim.Error
+		if errors.As(err, &gone) {
+			continue // deleted since the list was read
+		}
+		if err != nil {
+			return err
+		}
+		if l.bytes+len(doc.JSON) > largestPage && len(l.entries) > 0 {
+			return nil
+		}
+		l.add(s.view, doc)
 	}
 	return nil
 }
 
+// largestPage is how many bytes of documents a page of all types may have.
+const largestPage = 4 << 20
+
+// sorted is a resource in a list of all types. The documents of the page alone are read again: a list may reach far, and the
+// documents may be large.
 type sorted struct {
-	entry
-	resource scim.Resource
+	view view
+	id   string
+	key  string // what it is sorted by
 }
 
 func (x *exchange) firstSorted(p typed, reach int) (all []sorted, total int, err error) {
@@ -166,11 +193,7 @@ func (x *exchange) firstSorted(p typed, reach int) (all []sorted, total int, err
 			return nil, 0, err
 		}
 		for _, doc := range page.Documents {
-			r, err := scim.Parse(doc.JSON)
-			if err != nil {
-				return nil, 0, fmt.Errorf("read stored %s %s: %w", p.view.rt.Name, doc.ID, err)
-			}
-			all = append(all, sorted{entry{view: p.view, doc: doc}, r})
+			all = append(all, sorted{view: p.view, id: doc.ID, key: doc.SortKey})
 		}
 		if len(page.Documents) == 0 || len(all) >= min(reach, page.TotalResults) {
 			return all, page.TotalResults, nil

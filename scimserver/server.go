@@ -30,6 +30,7 @@ type Handler struct {
 	Now func() time.Time
 
 	limits limiter
+	memory memory
 
 	elsewhere sync.Once // see otherAddress
 }
@@ -59,6 +60,7 @@ type exchange struct {
 
 	row    site.Request // the row that this request leaves in the request log
 	logged bool         // it was written, with the change
+	held   int          // bytes of memory that this request was let in with
 }
 
 // Before answers what Serves reports and leaves everything else to next, which may be a ServeMux.
@@ -85,6 +87,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{Handler: h, w: w, r: r, place: locate(r.URL), method: r.Method}
 	x.ctx, x.cancel = context.WithTimeout(r.Context(), timeLimit)
 	defer func() { x.cancel() }()
+	defer x.letGo()
 	x.ifMatch, x.ifNoneMatch = r.Header.Values("If-Match"), r.Header.Values("If-None-Match")
 	if x.method == http.MethodHead {
 		x.method = http.MethodGet
@@ -102,6 +105,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a, err := x.guarded((*exchange).route)
+	if err == nil {
+		err = x.holdAnswer(a)
+	}
 	if err != nil {
 		x.fail(err)
 		return

@@ -75,17 +75,8 @@ func (v view) oneWith(status int, doc roster.Document, groups map[string][]roste
 	return a, nil
 }
 
-// render gives documents as they are shown, but for the members of groups. Without a projection the stored bytes go out as
-// they are.
-func (v view) render(docs ...roster.Document) ([][]byte, error) {
-	groups, err := v.memberships(docs...)
-	if err != nil {
-		return nil, err
-	}
-	return v.renderWith(groups, docs...)
-}
-
-// renderWith is render for who has read the groups already.
+// renderWith gives documents as they are shown, but for the members of groups. Without a projection the stored bytes go out
+// as they are.
 func (v view) renderWith(groups map[string][]roster.Membership, docs ...roster.Document) (texts [][]byte, err error) {
 	texts = make([][]byte, len(docs))
 	for i, doc := range docs {
@@ -169,6 +160,7 @@ type listing struct {
 	total          int
 	next, previous string
 	entries        []entry
+	bytes          int  // of the stored documents
 	members        bool // of groups are among it
 }
 
@@ -176,52 +168,74 @@ type entry struct {
 	view view
 	doc  roster.Document
 	text []byte
+
+	groups map[string][]roster.Membership // of all documents of its view, where they are shown
 }
 
 func (l *listing) add(v view, docs ...roster.Document) {
 	l.members = l.members || v.members && len(docs) > 0
 	for _, doc := range docs {
 		l.entries = append(l.entries, entry{view: v, doc: doc})
+		l.bytes += len(doc.JSON)
 	}
 }
 
-// render renders the documents of one view together, as their groups come in one query.
-func (l *listing) render() error {
+// readGroups reads the groups of the documents of one view together, in one query.
+func (l *listing) readGroups() error {
 	for begin := 0; begin < len(l.entries); {
 		v, end := l.entries[begin].view, begin
 		var docs []roster.Document
 		for ; end < len(l.entries) && l.entries[end].view.rt == v.rt; end++ {
 			docs = append(docs, l.entries[end].doc)
 		}
-		texts, err := v.render(docs...)
+		groups, err := v.memberships(docs...)
 		if err != nil {
 			return err
 		}
-		for i, text := range texts {
-			l.entries[begin+i].text = text
+		for ; begin < end; begin++ {
+			l.entries[begin].groups = groups
 		}
-		begin = end
 	}
 	return nil
 }
 
+func (e *entry) render() error {
+	texts, err := e.view.renderWith(e.groups, e.doc)
+	if err == nil {
+		e.text = texts[0]
+	}
+	return err
+}
+
+// largeList is from how many bytes on a list is rendered while it is written, one resource after the other, so that it is
+// held once and not twice.
+const largeList = 64 << 10
+
 // listed answers a query. With members of groups among it, the answer is written as they are read.
 func (x *exchange) listed(l listing) (answer, error) {
-	if err := l.render(); err != nil {
+	if err := l.readGroups(); err != nil {
 		return answer{}, err
 	}
 	list := scim.ListResponse{TotalResults: l.total, ItemsPerPage: len(l.entries), NextCursor: l.next, PreviousCursor: l.previous}
 	if !l.q.byCursor {
 		list.StartIndex = l.q.startIndex
 	}
-	if !l.members {
+	large := l.bytes > largeList
+	if !large {
+		for i := range l.entries {
+			if err := l.entries[i].render(); err != nil {
+				return answer{}, err
+			}
+		}
+	}
+	if !large && !l.members {
 		for _, e := range l.entries {
 			list.Resources = append(list.Resources, e.text)
 		}
 		return answer{status: http.StatusOK, body: list.Encode()}, nil
 	}
 	head := bytes.TrimSuffix(list.Encode(), []byte(`]}`))
-	return answer{status: http.StatusOK, stream: func(w *bufio.Writer) error {
+	return answer{status: http.StatusOK, size: l.bytes, stream: func(w *bufio.Writer) error {
 		w.Write(head) //nolint:errcheck // bufio keeps the error until Flush
 		for i, e := range l.entries {
 			if i > 0 {
@@ -237,6 +251,11 @@ func (x *exchange) listed(l listing) (answer, error) {
 }
 
 func (e entry) write(w *bufio.Writer) error {
+	if e.text == nil {
+		if err := e.render(); err != nil {
+			return err
+		}
+	}
 	if e.view.members {
 		return e.view.write(w, e.doc, e.text)
 	}

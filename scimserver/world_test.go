@@ -165,6 +165,12 @@ func (w *world) bringTo(rt *scim.ResourceType, docs ...string) []roster.Document
 // the Tenant URL unless "=" stands before it. The token of acme goes with it unless an Authorization is given.
 func (w *world) send(text string) *httptest.ResponseRecorder {
 	w.t.Helper()
+	return w.serve(w.request(text))
+}
+
+// request is what send sends.
+func (w *world) request(text string) *http.Request {
+	w.t.Helper()
 	head, body, _ := strings.Cut(text, "\n\n")
 	lines := strings.Split(strings.TrimSpace(head), "\n")
 	name, path, _ := strings.Cut(strings.TrimSpace(lines[0]), " ")
@@ -199,7 +205,7 @@ func (w *world) send(text string) *httptest.ResponseRecorder {
 		w.t.Fatalf("%s: %v", lines[0], err)
 	}
 	r.RemoteAddr = "192.0.2.7:4711"
-	return w.serve(r.WithContext(w.ctx()))
+	return r.WithContext(w.ctx())
 }
 
 // serve hands the request over and checks what every answer must have.

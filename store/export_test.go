@@ -58,7 +58,16 @@ var (
 )
 
 // Waiting returns how many updates wait for the writer of a SQLite database.
-func (db *DB) Waiting() int { return len(db.engine.(*sqliteDB).writer.queue) }
+func (db *DB) Waiting() int {
+	q := db.engine.(*sqliteDB).writer.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	for _, line := range q.waiting {
+		n += len(line)
+	}
+	return n
+}
 
 // Checkpoint tells the checkpointer of a SQLite database that many updates were made.
 func (db *DB) Checkpoint() { db.engine.(*sqliteDB).check.filled(checkpointUpdates) }
@@ -90,4 +99,16 @@ func (db *DB) MigrateTo(ctx context.Context, version int64) error {
 	defer m.close()
 	_, err = m.provider.UpTo(ctx, version)
 	return err
+}
+
+// WriteOrder returns the keys of updates in the order in which the writer takes them.
+func WriteOrder(keys ...string) (order []string) {
+	q := newWriteQueue()
+	for _, key := range keys {
+		q.put(&write{key: key})
+	}
+	for u := q.take(); u != nil; u = q.take() {
+		order = append(order, u.key)
+	}
+	return order
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"github.com/rollcall-scim/rollcall/internal/fair"
 )
 
 //go:embed migrations/*.sql
@@ -96,7 +98,7 @@ func (p *postgresDB) settleEvents(ctx context.Context) error {
 	if err := p.conns.QueryRow(ctx, eventsAhead).Scan(&ahead); err != nil || !ahead {
 		return err
 	}
-	return p.update(ctx, func(tx *Tx) error {
+	return p.update(ctx, fair.System, func(tx *Tx) error {
 		if _, err := tx.Exec(ctx, "lock table event in access exclusive mode"); err != nil {
 			return err
 		}

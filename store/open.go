@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rollcall-scim/rollcall/internal/fair"
 )
 
 // The kinds of database.
@@ -41,13 +43,14 @@ type DB struct {
 	settle time.Duration
 	engine engine
 	file   string
+	work   *fair.Gate // places for costly work
 }
 
 // engine is what the two databases do differently with transactions.
 type engine interface {
-	update(ctx context.Context, fn func(*Tx) error) error
-	view(ctx context.Context, fn func(*Tx) error) error
-	read(ctx context.Context, fn func(*Tx) error) error
+	update(ctx context.Context, key string, fn func(*Tx) error) error
+	view(ctx context.Context, key string, fn func(*Tx) error) error
+	read(ctx context.Context, key string, fn func(*Tx) error) error
 	recall(ctx context.Context, key string, fn func(*Tx) (any, error)) (any, error)
 	ping(ctx context.Context) error
 	pool(ctx context.Context) (*pgxpool.Pool, error)
@@ -70,7 +73,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	db := &DB{kind: Kind(url), now: o.Now, settle: cmp.Or(o.Settle, time.Second)}
+	db := &DB{kind: Kind(url), now: o.Now, settle: cmp.Or(o.Settle, time.Second), work: newWorkGate()}
 	var err error
 	switch db.kind {
 	case PostgreSQL:
@@ -143,22 +146,44 @@ func (db *DB) Close() error {
 // comment for the rules fn follows. When ctx ends before fn has started, fn
 // never runs.
 func (db *DB) update(ctx context.Context, fn func(tx *Tx) error) error {
-	return db.engine.update(ctx, fn)
+	return db.of(fair.System).update(ctx, fn)
 }
 
 // view runs fn on one snapshot of the database. fn cannot write.
 func (db *DB) view(ctx context.Context, fn func(tx *Tx) error) error {
-	return db.engine.view(ctx, fn)
+	return db.of(fair.System).view(ctx, fn)
 }
 
 // read runs fn, whose only statement is a query that an index answers at once:
 // it sees one snapshot without a transaction around it, and is not stopped
 // halfway when ctx ends. A second statement is an error.
 func (db *DB) read(ctx context.Context, fn func(tx *Tx) error) error {
+	return db.of(fair.System).read(ctx, fn)
+}
+
+// lane is the database as one site uses it: when there is more to do than the
+// database can do at once, the sites take turns. The lane of fair.System
+// (authentication, pages, health checks, the engine) comes before all others.
+type lane struct {
+	db  *DB
+	key string
+}
+
+func (db *DB) of(key string) lane { return lane{db: db, key: key} }
+
+func (l lane) update(ctx context.Context, fn func(tx *Tx) error) error {
+	return l.db.engine.update(ctx, l.key, fn)
+}
+
+func (l lane) view(ctx context.Context, fn func(tx *Tx) error) error {
+	return l.db.engine.view(ctx, l.key, fn)
+}
+
+func (l lane) read(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return db.engine.read(ctx, fn)
+	return l.db.engine.read(ctx, l.key, fn)
 }
 
 // recall is read for what is read all the time and hardly ever changes. What fn

@@ -8,14 +8,19 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rollcall-scim/rollcall/internal/fair"
 )
 
 const (
 	postgresConns = 16
+	// reservedConns are for the lane of fair.System.
+	reservedConns = 2
 	// postgresTries is how often an update runs before its conflict with
 	// others is returned.
 	postgresTries = 10
@@ -26,6 +31,7 @@ type postgresDB struct {
 	db     *DB
 	config *pgxpool.Config
 	conns  *pgxpool.Pool
+	turns  *fair.Gate // who may have a connection
 	stats  *statistician
 
 	mu    sync.Mutex
@@ -51,7 +57,7 @@ func openPostgres(ctx context.Context, db *DB, url string, o Options) (*postgres
 		conns.Close()
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	return &postgresDB{db: db, config: config, conns: conns, stats: startStatistician(conns, o.Log)}, nil
+	return &postgresDB{db: db, config: config, conns: conns, turns: fair.NewGate(fair.Options{Capacity: postgresConns, Reserved: reservedConns}), stats: startStatistician(conns, o.Log)}, nil
 }
 
 // setUp overrules a server or database set to acknowledge commits that are not
@@ -73,10 +79,10 @@ func setUp(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-func (p *postgresDB) update(ctx context.Context, fn func(*Tx) error) error {
+func (p *postgresDB) update(ctx context.Context, key string, fn func(*Tx) error) error {
 	again := true // when a unique value was taken meanwhile: once, to see who has it
 	for try := 1; ; try++ {
-		statements, err := p.run(ctx, "begin", fn)
+		statements, err := p.run(ctx, key, "begin", fn)
 		if err == nil {
 			p.stats.ran(statements)
 			return nil
@@ -89,20 +95,25 @@ func (p *postgresDB) update(ctx context.Context, fn func(*Tx) error) error {
 	}
 }
 
-func (p *postgresDB) view(ctx context.Context, fn func(*Tx) error) error {
-	_, err := p.run(ctx, "begin isolation level repeatable read read only", fn)
+func (p *postgresDB) view(ctx context.Context, key string, fn func(*Tx) error) error {
+	_, err := p.run(ctx, key, "begin isolation level repeatable read read only", fn)
 	return err
 }
 
 // read needs no transaction: a statement alone sees one snapshot.
-func (p *postgresDB) read(_ context.Context, fn func(*Tx) error) error {
-	tx := &Tx{db: p.db, runs: postgresRead{p.conns}, single: true}
+func (p *postgresDB) read(ctx context.Context, key string, fn func(*Tx) error) error {
+	conn, err := p.acquire(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer p.release(key, conn)
+	tx := &Tx{db: p.db, runs: postgresRead{conn.Conn()}, single: true}
 	return tx.run(fn)
 }
 
 // recall reads: to ask whether anything has changed would take as long.
 func (p *postgresDB) recall(ctx context.Context, _ string, fn func(*Tx) (any, error)) (v any, err error) {
-	err = p.read(ctx, func(tx *Tx) error {
+	err = p.read(ctx, fair.System, func(tx *Tx) error {
 		v, err = fn(tx)
 		return err
 	})
@@ -110,12 +121,12 @@ func (p *postgresDB) recall(ctx context.Context, _ string, fn func(*Tx) (any, er
 }
 
 // run also returns how many statements fn had.
-func (p *postgresDB) run(ctx context.Context, begin string, fn func(*Tx) error) (statements int, err error) {
-	conn, err := p.conns.Acquire(ctx)
+func (p *postgresDB) run(ctx context.Context, key, begin string, fn func(*Tx) error) (statements int, err error) {
+	conn, err := p.acquire(ctx, key)
 	if err != nil {
 		return 0, fmt.Errorf("begin: %w", err)
 	}
-	defer conn.Release() // a connection that is still in a transaction is closed
+	defer p.release(key, conn)
 	t := &postgresTx{conn: conn.Conn()}
 	t.add(begin, nil)
 	tx := &Tx{db: p.db, runs: t}
@@ -130,6 +141,42 @@ func (p *postgresDB) run(ctx context.Context, begin string, fn func(*Tx) error) 
 	}
 	t.rollback(whole)
 	return 0, err
+}
+
+// acquire waits for the key's turn and for a connection. A server that has no
+// room for one more connection is asked again as long as the caller waits: one
+// of ours comes free sooner.
+func (p *postgresDB) acquire(ctx context.Context, key string) (*pgxpool.Conn, error) {
+	if err := p.turns.Enter(ctx, key, 1); err != nil {
+		return nil, err
+	}
+	for {
+		conn, err := p.conns.Acquire(ctx)
+		if err == nil {
+			return conn, nil
+		}
+		var refused *pgconn.PgError
+		if errors.As(err, &refused) && refused.Code == tooManyConnections {
+			select {
+			case <-time.After(connectPause):
+				continue
+			case <-ctx.Done():
+			}
+		}
+		p.turns.Leave(key, 1)
+		return nil, err
+	}
+}
+
+const (
+	tooManyConnections = "53300"
+	connectPause       = 5 * time.Millisecond
+)
+
+// release gives a connection back. One that is still in a transaction is closed.
+func (p *postgresDB) release(key string, conn *pgxpool.Conn) {
+	conn.Release()
+	p.turns.Leave(key, 1)
 }
 
 func (p *postgresDB) serve(context.Context) error { return nil }
@@ -263,15 +310,15 @@ func (t *postgresTx) rollback(ctx context.Context) {
 
 func (t *postgresTx) idle() bool { return t.conn.PgConn().TxStatus() == 'I' }
 
-// postgresRead runs a query without a transaction, on any connection.
-type postgresRead struct{ conns *pgxpool.Pool }
+// postgresRead runs a query without a transaction.
+type postgresRead struct{ conn *pgx.Conn }
 
 func (postgresRead) exec(context.Context, string, []any) (sql.Result, error) {
 	return nil, errNotSingle
 }
 
 func (p postgresRead) query(ctx context.Context, query string, args []any) (cursor, error) {
-	return queried(p.conns.Query(ctx, query, args...))
+	return queried(p.conn.Query(ctx, query, args...))
 }
 
 // postgresRows are the rows of a query, the last one of its batch if it has one.

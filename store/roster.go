@@ -46,7 +46,7 @@ func scanRecord(row scanner) (r roster.Record, err error) {
 
 // Get returns a resource's document.
 func (s Rosters) Get(ctx context.Context, id site.ID, kind roster.Kind, resource string) (doc roster.Document, err error) {
-	err = s.DB.read(ctx, func(tx *Tx) error {
+	err = s.DB.of(string(id)).read(ctx, func(tx *Tx) error {
 		doc, err = scanDocument(tx.QueryRow(ctx, `
 			select `+documentColumns+`
 			from resource r
@@ -58,7 +58,7 @@ func (s Rosters) Get(ctx context.Context, id site.ID, kind roster.Kind, resource
 
 // Record returns a resource with its columns.
 func (s Rosters) Record(ctx context.Context, id site.ID, kind roster.Kind, resource string) (rec roster.Record, err error) {
-	err = s.DB.read(ctx, func(tx *Tx) error {
+	err = s.DB.of(string(id)).read(ctx, func(tx *Tx) error {
 		rec, err = tx.record(ctx, id, kind, resource, "")
 		return err
 	})
@@ -67,7 +67,7 @@ func (s Rosters) Record(ctx context.Context, id site.ID, kind roster.Kind, resou
 
 // RecordByUserName returns the user of a folded user name.
 func (s Rosters) RecordByUserName(ctx context.Context, id site.ID, folded string) (rec roster.Record, err error) {
-	err = s.DB.read(ctx, func(tx *Tx) error {
+	err = s.DB.of(string(id)).read(ctx, func(tx *Tx) error {
 		rec, err = tx.recordByUserName(ctx, id, folded, "")
 		return err
 	})
@@ -175,7 +175,7 @@ func (s Rosters) EndSession(ctx context.Context, id site.ID, session roster.Sess
 
 // Update runs fn in one write transaction.
 func (s Rosters) Update(ctx context.Context, on site.Site, fn func(roster.Tx) error) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.of(string(on.ID)).update(ctx, func(tx *Tx) error {
 		if err := tx.holdSite(ctx, on.ID); err != nil {
 			return err
 		}

@@ -71,7 +71,7 @@ func scanMember(row scanner) (m roster.Member, err error) {
 
 // Members returns members of a group in the order of their ids.
 func (s Rosters) Members(ctx context.Context, id site.ID, group, after string, limit int, named bool) (members []roster.Member, err error) {
-	err = s.DB.read(ctx, func(tx *Tx) error {
+	err = s.DB.of(string(id)).read(ctx, func(tx *Tx) error {
 		members, err = tx.members(ctx, id, group, after, limit, named)
 		return err
 	})
@@ -110,7 +110,7 @@ func (tx *Tx) namedMembers(ctx context.Context, id site.ID, group, after string,
 
 // Memberships returns the groups of each of those members.
 func (s Rosters) Memberships(ctx context.Context, id site.ID, members []string) (found map[string][]roster.Membership, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.of(string(id)).view(ctx, func(tx *Tx) error {
 		found, err = tx.memberships(ctx, id, members)
 		return err
 	})
@@ -124,7 +124,7 @@ func (s Rosters) GetWithGroups(ctx context.Context, id site.ID, kind roster.Kind
 		isGroup bool
 	}
 	var rows []row
-	err = s.DB.read(ctx, func(tx *Tx) error {
+	err = s.DB.of(string(id)).read(ctx, func(tx *Tx) error {
 		rows, err = collect(ctx, tx, func(from scanner) (r row, err error) {
 			var created, modified int64
 			err = from.Scan(&r.isGroup, &r.ID, &r.Version, &created, &modified, &r.JSON, &r.Position, &r.Active)

@@ -3,8 +3,10 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strconv"
 
@@ -42,33 +44,78 @@ func (t rosterTx) count(ctx context.Context, kind roster.Kind, seq int64, n int)
 		string(t.site), string(kind), seq/bucketSize, t.tx.shard(), n)
 }
 
+// The most that is read of documents at once, in bytes. A page ends before it
+// has more, and so does what a scan looks at together: one document may have
+// two million.
+const (
+	pageBytes = 4 << 20
+	scanBytes = 1 << 20
+)
+
 // List returns a page of the resources that match a filter, and how many match.
-func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (docs []roster.Document, total int, err error) {
+func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (found roster.Found, err error) {
 	l := newListing(id, q, declaredRows{})
 	if l.looksUp() {
-		docs, total, all, err := s.lookUp(ctx, l)
+		found, all, err := s.lookUp(ctx, l)
 		if err != nil || all {
-			return docs, total, err
+			return found, err
 		}
 	}
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	if !l.costly() {
+		return s.list(ctx, l)
+	}
+	err = s.Work(ctx, id, func(limited context.Context) error {
+		found, err = s.list(limited, l)
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return roster.ErrTooSlow
+		}
+		return err
+	})
+	return found, err
+}
+
+// costly reports whether more may have to be read than the page.
+func (l listing) costly() bool { return l.Filter != nil || l.Sort != nil && !l.byName }
+
+func (s Rosters) list(ctx context.Context, l listing) (found roster.Found, err error) {
+	err = s.DB.of(string(l.site)).view(ctx, func(tx *Tx) error {
 		best := l
 		if !l.n.exact && !l.n.selective {
-			declared, err := tx.declaredRows(ctx, id, q.Kind, q.Filter)
+			declared, err := tx.declaredRows(ctx, l.site, l.Kind, l.Filter)
 			if err != nil {
 				return err
 			}
-			best = newListing(id, q, declared)
+			best = newListing(l.site, l.ListQuery, declared)
 		}
 		if best.varies() {
 			if err := tx.planForValues(ctx); err != nil {
 				return err
 			}
 		}
-		docs, total, err = best.list(ctx, tx)
+		found, err = best.list(ctx, tx)
 		return err
 	})
-	return docs, total, err
+	return found, err
+}
+
+// documentsOf runs a query of documents and reads as many as there is room for, but one at least. cut: there were more.
+func documentsOf(ctx context.Context, tx *Tx, room int, scan func(scanner) (roster.Document, error), query string, args ...any) (docs []roster.Document, cut bool, err error) {
+	rows, err := tx.Query(ctx, query, args...)
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		doc, err := scan(rows)
+		if err != nil {
+			return nil, false, err
+		}
+		if room -= len(doc.JSON); room < 0 && len(docs) > 0 {
+			return docs, true, rows.Close()
+		}
+		docs = append(docs, doc)
+	}
+	return docs, false, rows.Err()
 }
 
 // varies reports whether how many rows have to be read depends on more than the page.
@@ -111,7 +158,7 @@ func newListing(id site.ID, q roster.ListQuery, declared declaredRows) listing {
 	return l
 }
 
-func (l listing) list(ctx context.Context, tx *Tx) ([]roster.Document, int, error) {
+func (l listing) list(ctx context.Context, tx *Tx) (roster.Found, error) {
 	order, sorted := l.sorted()
 	switch {
 	case l.Filter == nil && l.Sort == nil:
@@ -137,10 +184,10 @@ func (l listing) with(more ...any) (args []any, first int) {
 	return append(slices.Clone(l.args), more...), len(l.args) + 1
 }
 
-// documents reads up to limit documents that stand from a place on.
-func (l listing) documents(ctx context.Context, tx *Tx, from roster.Place, limit int) ([]roster.Document, error) {
+// documents reads up to limit documents that stand from a place on, as far as there is room.
+func (l listing) documents(ctx context.Context, tx *Tx, from roster.Place, limit, room int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.with(from.Position, from.ID, limit)
-	return collect(ctx, tx, scanDocument, `
+	return documentsOf(ctx, tx, room, scanDocument, `
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+` and (r.seq, r.id) >= ($`+strconv.Itoa(n)+`, $`+strconv.Itoa(n+1)+`)
@@ -149,29 +196,30 @@ func (l listing) documents(ctx context.Context, tx *Tx, from roster.Place, limit
 }
 
 // preceding reads the last limit documents before a place.
-func (l listing) preceding(ctx context.Context, tx *Tx, place roster.Place, limit int) ([]roster.Document, error) {
+func (l listing) preceding(ctx context.Context, tx *Tx, place roster.Place, limit int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.with(place.Position, place.ID, limit)
-	docs, err := collect(ctx, tx, scanDocument, `
+	docs, cut, err = documentsOf(ctx, tx, pageBytes, scanDocument, `
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+` and (r.seq, r.id) < ($`+strconv.Itoa(n)+`, $`+strconv.Itoa(n+1)+`)
 		order by r.seq desc, r.id desc
 		limit $`+strconv.Itoa(n+2), args...)
 	slices.Reverse(docs)
-	return docs, err
+	return docs, cut, err
 }
 
 // beside reads the page that follows or precedes a place; false without one.
-func (l listing) beside(ctx context.Context, tx *Tx) (docs []roster.Document, ok bool, err error) {
+func (l listing) beside(ctx context.Context, tx *Tx, total int) (found roster.Found, ok bool, err error) {
+	found.Total = total
 	switch {
 	case l.After != nil:
-		docs, err = l.documents(ctx, tx, following(*l.After), l.Count)
+		found.Documents, found.Cut, err = l.documents(ctx, tx, following(*l.After), l.Count, pageBytes)
 	case l.Before != nil:
-		docs, err = l.preceding(ctx, tx, *l.Before, l.Count)
+		found.Documents, found.Cut, err = l.preceding(ctx, tx, *l.Before, l.Count)
 	default:
-		return nil, false, nil
+		return found, false, nil
 	}
-	return docs, true, err
+	return found, true, err
 }
 
 // following is the least place after another.
@@ -186,7 +234,7 @@ func (s stretch) begin() int64 { return s.bucket * bucketSize }
 func (s stretch) end() int64   { return s.begin() + bucketSize }
 
 // everything lists without a filter.
-func (l listing) everything(ctx context.Context, tx *Tx) ([]roster.Document, int, error) {
+func (l listing) everything(ctx context.Context, tx *Tx) (found roster.Found, err error) {
 	counted, err := collect(ctx, tx, func(row scanner) (s stretch, err error) {
 		err = row.Scan(&s.bucket, &s.n)
 		return s, err
@@ -197,7 +245,7 @@ func (l listing) everything(ctx context.Context, tx *Tx) ([]roster.Document, int
 		group by c.bucket
 		order by c.bucket`, string(l.site), string(l.Kind))
 	if err != nil {
-		return nil, 0, err
+		return found, err
 	}
 	var total, skipped int64
 	var first stretch // has the page's first resource, after as many as are skipped
@@ -211,20 +259,21 @@ func (l listing) everything(ctx context.Context, tx *Tx) ([]roster.Document, int
 		}
 		total += s.n
 	}
+	found.Total = int(total)
 	if l.Count == 0 || int64(l.Offset) >= total {
-		return nil, int(total), nil
+		return found, nil
 	}
-	if docs, ok, err := l.beside(ctx, tx); ok {
-		return docs, int(total), err
+	if page, ok, err := l.beside(ctx, tx, found.Total); ok {
+		return page, err
 	}
-	docs, err := l.after(ctx, tx, first, skipped, end)
-	return docs, int(total), err
+	found.Documents, found.Cut, err = l.after(ctx, tx, first, skipped, end)
+	return found, err
 }
 
 // after reads the page that begins in a stretch, after the first skipped resources, and ends before a position. Both
 // bounds are near, so that no plan sorts what it only has to walk. The place where the page begins is found from the nearer
 // end of the stretch and in the index alone: no row that is skipped is read.
-func (l listing) after(ctx context.Context, tx *Tx, first stretch, skipped, end int64) ([]roster.Document, error) {
+func (l listing) after(ctx context.Context, tx *Tx, first stretch, skipped, end int64) (docs []roster.Document, cut bool, err error) {
 	args, n := l.with(first.begin(), end, l.Count)
 	from := ""
 	if skipped > 0 {
@@ -242,7 +291,7 @@ func (l listing) after(ctx context.Context, tx *Tx, first stretch, skipped, end 
 			limit 1
 			offset $` + strconv.Itoa(n+4) + `)`
 	}
-	return collect(ctx, tx, scanDocument, `
+	return documentsOf(ctx, tx, pageBytes, scanDocument, `
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+from+` and r.seq >= $`+strconv.Itoa(n)+` and r.seq < $`+strconv.Itoa(n+1)+`
@@ -270,32 +319,32 @@ func (l listing) skip(ctx context.Context, tx *Tx, n int) (at roster.Place, foun
 }
 
 // page answers from the indexes alone: every candidate matches. A lookup that finds no more than a page is one query.
-func (l listing) page(ctx context.Context, tx *Tx) ([]roster.Document, int, error) {
+func (l listing) page(ctx context.Context, tx *Tx) (found roster.Found, err error) {
 	if l.Count > 0 && l.Offset == 0 && l.After == nil && l.Before == nil {
 		return l.firstPage(ctx, tx)
 	}
-	total, err := l.count(ctx, tx)
-	if err != nil || l.Count == 0 || l.Offset >= total {
-		return nil, total, err
+	if found.Total, err = l.count(ctx, tx); err != nil || l.Count == 0 || l.Offset >= found.Total {
+		return found, err
 	}
-	if docs, ok, err := l.beside(ctx, tx); ok {
-		return docs, total, err
+	if page, ok, err := l.beside(ctx, tx, found.Total); ok {
+		return page, err
 	}
-	from, found, err := l.skip(ctx, tx, l.Offset)
-	if err != nil || !found {
-		return nil, total, err
+	from, ok, err := l.skip(ctx, tx, l.Offset)
+	if err != nil || !ok {
+		return found, err
 	}
-	docs, err := l.documents(ctx, tx, from, l.Count)
-	return docs, total, err
+	found.Documents, found.Cut, err = l.documents(ctx, tx, from, l.Count, pageBytes)
+	return found, err
 }
 
-func (l listing) firstPage(ctx context.Context, tx *Tx) ([]roster.Document, int, error) {
-	docs, err := l.first(ctx, tx, l.Count+1)
-	if err != nil || len(docs) <= l.Count {
-		return docs, len(docs), err
+func (l listing) firstPage(ctx context.Context, tx *Tx) (found roster.Found, err error) {
+	docs, cut, err := l.first(ctx, tx, l.Count+1)
+	if err != nil || !cut && len(docs) <= l.Count {
+		return roster.Found{Documents: docs, Total: len(docs)}, err
 	}
-	total, err := l.count(ctx, tx)
-	return docs[:l.Count], total, err
+	found = roster.Found{Documents: docs[:min(len(docs), l.Count)], Cut: len(docs) < l.Count}
+	found.Total, err = l.count(ctx, tx)
+	return found, err
 }
 
 func (l listing) count(ctx context.Context, tx *Tx) (total int, err error) {
@@ -311,16 +360,17 @@ func (l listing) count(ctx context.Context, tx *Tx) (total int, err error) {
 }
 
 // sortedPage sorts by columns. The documents are read of the page alone.
-func (l listing) sortedPage(ctx context.Context, tx *Tx, order ordering) ([]roster.Document, int, error) {
-	total, err := l.total(ctx, tx)
-	if err != nil || l.Count == 0 || l.Offset >= total {
-		return nil, total, err
+func (l listing) sortedPage(ctx context.Context, tx *Tx, order ordering) (found roster.Found, err error) {
+	if found.Total, err = l.total(ctx, tx); err != nil || l.Count == 0 || l.Offset >= found.Total {
+		return found, err
 	}
 	if l, err = l.beyond(order); err != nil {
-		return nil, 0, err
+		return found, err
 	}
 	args, n := l.with(l.Count, l.Offset, string(l.site))
-	docs, err := collect(ctx, tx, order.scan, `
+	// A page before a place loses its beginning where there is no room, any other its end.
+	back := l.Before != nil
+	found.Documents, found.Cut, err = documentsOf(ctx, tx, pageBytes, order.scan, `
 		select `+documentColumns+`, `+order.text+`
 		from (
 			select r.id as page_id
@@ -331,8 +381,11 @@ func (l listing) sortedPage(ctx context.Context, tx *Tx, order ordering) ([]rost
 			offset $`+strconv.Itoa(n+1)+`
 		) page
 		join resource r on r.site = $`+strconv.Itoa(n+2)+` and r.id = page.page_id
-		order by `+order.by(false), args...)
-	return docs, total, err
+		order by `+order.by(back), args...)
+	if back {
+		slices.Reverse(found.Documents)
+	}
+	return found, err
 }
 
 func (l listing) total(ctx context.Context, tx *Tx) (int, error) {
@@ -340,8 +393,8 @@ func (l listing) total(ctx context.Context, tx *Tx) (int, error) {
 		return l.count(ctx, tx)
 	}
 	l.Count = 0
-	_, total, err := l.everything(ctx, tx)
-	return total, err
+	found, err := l.everything(ctx, tx)
+	return found.Total, err
 }
 
 // scanTogether is how many candidates are read at once.
@@ -354,35 +407,44 @@ type candidate struct {
 }
 
 // scan reads the candidates and lets the evaluator decide on each and on their order.
-func (l listing) scan(ctx context.Context, tx *Tx) (docs []roster.Document, total int, err error) {
+func (l listing) scan(ctx context.Context, tx *Tx) (found roster.Found, err error) {
+	if l.n.sql == "" {
+		// The whole list has to be read: whether that is too much is known before.
+		all := l
+		all.Count, all.Filter = 0, nil
+		if whole, err := all.everything(ctx, tx); err != nil || whole.Total > l.ScanLimit {
+			return found, cmp.Or(err, roster.ErrTooMany)
+		}
+	}
 	keep := newKeeper(l.ListQuery)
 	read := 0
 	for from := (roster.Place{}); ; {
-		some, err := l.documents(ctx, tx, from, min(scanTogether, l.ScanLimit-read+1))
+		limit := min(scanTogether, l.ScanLimit-read+1)
+		some, cut, err := l.documents(ctx, tx, from, limit, scanBytes)
 		if err != nil {
-			return nil, 0, err
+			return found, err
 		}
 		if read += len(some); read > l.ScanLimit {
-			return nil, 0, roster.ErrTooMany
+			return found, roster.ErrTooMany
 		}
 		if err := l.look(ctx, tx, some, keep); err != nil {
-			return nil, 0, err
+			return found, err
 		}
-		if len(some) < scanTogether {
-			docs, err := l.kept(ctx, tx, keep)
-			return docs, keep.total, err
+		if len(some) < limit && !cut {
+			return l.kept(ctx, tx, keep)
 		}
 		last := some[len(some)-1]
 		from = following(roster.Place{Position: last.Position, ID: last.ID})
 		if l.n.selective {
 			return l.scanFound(ctx, tx, from, read, keep)
 		}
+		runtime.Gosched() // everybody else goes first
 	}
 }
 
 // scanFound goes on with scan where an index has found many candidates: their places are read once, so that they are not
 // all sorted again for each few that are read.
-func (l listing) scanFound(ctx context.Context, tx *Tx, from roster.Place, read int, keep *keeper) ([]roster.Document, int, error) {
+func (l listing) scanFound(ctx context.Context, tx *Tx, from roster.Place, read int, keep *keeper) (found roster.Found, err error) {
 	args, n := l.with(from.Position, from.ID, l.ScanLimit-read+1)
 	places, err := collect(ctx, tx, scanPlace, `
 		select r.seq, r.id
@@ -390,23 +452,24 @@ func (l listing) scanFound(ctx context.Context, tx *Tx, from roster.Place, read 
 		where `+l.where+` and (r.seq, r.id) >= ($`+strconv.Itoa(n)+`, $`+strconv.Itoa(n+1)+`)
 		limit $`+strconv.Itoa(n+2), args...)
 	if err != nil {
-		return nil, 0, err
+		return found, err
 	}
 	if len(places) > l.ScanLimit-read {
-		return nil, 0, roster.ErrTooMany
+		return found, roster.ErrTooMany
 	}
 	slices.SortFunc(places, func(a, b roster.Place) int { return a.Compare(b, nil) })
-	for some := range slices.Chunk(places, scanTogether) {
-		docs, err := l.at(ctx, tx, some)
+	for len(places) > 0 {
+		docs, err := l.at(ctx, tx, places[:min(scanTogether, len(places))], scanBytes)
 		if err != nil {
-			return nil, 0, err
+			return found, err
 		}
 		if err := l.look(ctx, tx, docs, keep); err != nil {
-			return nil, 0, err
+			return found, err
 		}
+		places = places[len(docs):]
+		runtime.Gosched() // everybody else goes first
 	}
-	docs, err := l.kept(ctx, tx, keep)
-	return docs, keep.total, err
+	return l.kept(ctx, tx, keep)
 }
 
 func scanPlace(row scanner) (p roster.Place, err error) {
@@ -414,18 +477,37 @@ func scanPlace(row scanner) (p roster.Place, err error) {
 	return p, err
 }
 
-// at reads the documents at some places, in their order.
-func (l listing) at(ctx context.Context, tx *Tx, places []roster.Place) ([]roster.Document, error) {
-	found := make(map[string]roster.Document, len(places))
+// at reads the documents at some places, in their order: as many of the first ones as there is room for, but one at least.
+func (l listing) at(ctx context.Context, tx *Tx, places []roster.Place, room int) ([]roster.Document, error) {
+	sizes := make(map[string]int, len(places))
 	err := inBatches(places, func(batch []roster.Place) error {
-		args := []any{string(l.site)}
-		for _, p := range batch {
-			args = append(args, p.ID)
+		rows, err := collect(ctx, tx, func(row scanner) (d roster.Document, err error) {
+			err = row.Scan(&d.ID, &d.Version)
+			return d, err
+		}, `
+			select r.id, length(r.doc)
+			from resource r
+			where r.site = $1 and r.id in (`+placeholders(2, len(batch))+`)`, l.ids(batch)...)
+		for _, row := range rows {
+			sizes[row.ID] = int(row.Version)
 		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range places {
+		if room -= sizes[p.ID]; room < 0 && i > 0 {
+			places = places[:i]
+			break
+		}
+	}
+	found := make(map[string]roster.Document, len(places))
+	err = inBatches(places, func(batch []roster.Place) error {
 		docs, err := collect(ctx, tx, scanDocument, `
 			select `+documentColumns+`
 			from resource r
-			where r.site = $1 and r.id in (`+placeholders(2, len(batch))+`)`, args...)
+			where r.site = $1 and r.id in (`+placeholders(2, len(batch))+`)`, l.ids(batch)...)
 		for _, doc := range docs {
 			found[doc.ID] = doc
 		}
@@ -436,6 +518,15 @@ func (l listing) at(ctx context.Context, tx *Tx, places []roster.Place) ([]roste
 		docs = append(docs, found[p.ID])
 	}
 	return docs, err
+}
+
+// ids are the arguments of a query for the resources at some places.
+func (l listing) ids(places []roster.Place) []any {
+	args := []any{string(l.site)}
+	for _, p := range places {
+		args = append(args, p.ID)
+	}
+	return args
 }
 
 // look keeps those of some documents that match.
@@ -599,6 +690,8 @@ type keeper struct {
 	roster.ListQuery
 	total int
 	docs  []roster.Document // with Sort: the best so far, without their JSON
+	bytes int               // of docs
+	cut   bool              // there was no room for more
 }
 
 func newKeeper(q roster.ListQuery) *keeper { return &keeper{ListQuery: q} }
@@ -615,16 +708,32 @@ func (k *keeper) add(c candidate) {
 		k.Before != nil && place.Compare(*k.Before, k.Sort) >= 0:
 	case k.Sort != nil:
 		k.addSorted(c.doc)
-	case k.After != nil:
-		if len(k.docs) < k.Count {
-			k.docs = append(k.docs, c.doc)
-		}
 	case k.Before != nil:
-		if k.docs = append(k.docs, c.doc); len(k.docs) > k.Count {
-			k.docs = slices.Delete(k.docs, 0, 1)
-		}
-	case k.total > k.Offset && len(k.docs) < k.Count:
-		k.docs = append(k.docs, c.doc)
+		k.addLast(c.doc)
+	case k.After != nil || k.total > k.Offset:
+		k.addFirst(c.doc)
+	}
+}
+
+// addFirst keeps the first ones that there is room for.
+func (k *keeper) addFirst(doc roster.Document) {
+	if k.cut || len(k.docs) == k.Count {
+		return
+	}
+	if k.bytes += len(doc.JSON); k.bytes > pageBytes && len(k.docs) > 0 {
+		k.cut = true
+		return
+	}
+	k.docs = append(k.docs, doc)
+}
+
+// addLast keeps the last ones that there is room for.
+func (k *keeper) addLast(doc roster.Document) {
+	k.docs = append(k.docs, doc)
+	for k.bytes += len(doc.JSON); len(k.docs) > k.Count || k.bytes > pageBytes && len(k.docs) > 1; {
+		k.cut = len(k.docs) <= k.Count
+		k.bytes -= len(k.docs[0].JSON)
+		k.docs = slices.Delete(k.docs, 0, 1)
 	}
 }
 
@@ -649,19 +758,28 @@ func (k *keeper) sort() {
 }
 
 // kept returns the page. Of a sorted one the documents are read again: only their order was kept.
-func (l listing) kept(ctx context.Context, tx *Tx, k *keeper) ([]roster.Document, error) {
+func (l listing) kept(ctx context.Context, tx *Tx, k *keeper) (found roster.Found, err error) {
+	found = roster.Found{Documents: k.docs, Total: k.total, Cut: k.cut}
 	if k.Sort == nil {
-		return k.docs, nil
+		return found, nil
 	}
 	k.sort()
 	page := k.docs[min(k.Offset, len(k.docs)):]
+	back := l.Before != nil // then what is nearest to the place stays
+	if back {
+		slices.Reverse(page)
+	}
 	places := make([]roster.Place, len(page))
 	for i, doc := range page {
 		places[i] = roster.PlaceOf(doc)
 	}
-	docs, err := l.at(ctx, tx, places)
+	docs, err := l.at(ctx, tx, places, pageBytes)
 	for i := range docs {
 		docs[i].SortKey = page[i].SortKey
 	}
-	return docs, err
+	if back {
+		slices.Reverse(docs)
+	}
+	found.Documents, found.Cut = docs, len(docs) < len(page)
+	return found, err
 }

@@ -17,27 +17,29 @@ func (l listing) looksUp() bool {
 }
 
 // lookUp answers such a list with one query outside a transaction; all is false when there is more to it.
-func (s Rosters) lookUp(ctx context.Context, l listing) (docs []roster.Document, total int, all bool, err error) {
+func (s Rosters) lookUp(ctx context.Context, l listing) (found roster.Found, all bool, err error) {
 	limit := l.Count // of those that an index is sure of, more than a page need to be counted
 	if !l.n.exact {
 		limit = min(scanTogether, l.ScanLimit)
 	}
-	err = s.DB.read(ctx, func(tx *Tx) error {
-		docs, err = l.some(ctx, tx, limit+1)
+	var docs []roster.Document
+	var cut bool
+	err = s.DB.of(string(l.site)).read(ctx, func(tx *Tx) error {
+		docs, cut, err = l.some(ctx, tx, limit+1)
 		return err
 	})
-	if err != nil || len(docs) > limit {
-		return nil, 0, false, err
+	if err != nil || cut || len(docs) > limit {
+		return found, false, err
 	}
 	slices.SortFunc(docs, func(a, b roster.Document) int {
 		return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.ID, b.ID))
 	})
 	if l.n.exact {
-		return docs, len(docs), true, nil
+		return roster.Found{Documents: docs, Total: len(docs)}, true, nil
 	}
 	candidates, err := l.candidates(ctx, nil, docs) // reads no rows: looksUp leaves out what would
 	if err != nil {
-		return nil, 0, false, err
+		return found, false, err
 	}
 	keep := newKeeper(l.ListQuery)
 	for _, c := range candidates {
@@ -45,13 +47,13 @@ func (s Rosters) lookUp(ctx context.Context, l listing) (docs []roster.Document,
 			keep.add(c)
 		}
 	}
-	return keep.docs, keep.total, true, nil
+	return roster.Found{Documents: keep.docs, Total: keep.total, Cut: keep.cut}, true, nil
 }
 
 // some reads as many documents as limit, in no order: to sort one row takes a database as long as to find it.
-func (l listing) some(ctx context.Context, tx *Tx, limit int) ([]roster.Document, error) {
+func (l listing) some(ctx context.Context, tx *Tx, limit int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.with(limit)
-	return collect(ctx, tx, scanDocument, `
+	return documentsOf(ctx, tx, pageBytes, scanDocument, `
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+`
@@ -59,9 +61,9 @@ func (l listing) some(ctx context.Context, tx *Tx, limit int) ([]roster.Document
 }
 
 // first reads the first documents, as many as limit.
-func (l listing) first(ctx context.Context, tx *Tx, limit int) ([]roster.Document, error) {
+func (l listing) first(ctx context.Context, tx *Tx, limit int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.with(limit)
-	return collect(ctx, tx, scanDocument, `
+	return documentsOf(ctx, tx, pageBytes, scanDocument, `
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+`

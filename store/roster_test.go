@@ -37,7 +37,8 @@ func TestMigrationCountsWhoIsThere(t *testing.T) {
 			}
 			rosters := store.Rosters{DB: db}
 			for _, s := range []site.ID{"a", "b"} {
-				docs, total, err := rosters.List(ctx, s, roster.ListQuery{Kind: roster.User, Offset: 1100, Count: 2, ScanLimit: 10})
+				page, err := rosters.List(ctx, s, roster.ListQuery{Kind: roster.User, Offset: 1100, Count: 2, ScanLimit: 10})
+				docs, total := page.Documents, page.Total
 				if err != nil || total != people {
 					t.Fatalf("%d altogether, %v", total, err)
 				}
@@ -50,8 +51,8 @@ func TestMigrationCountsWhoIsThere(t *testing.T) {
 					position, err = tx.Insert(ctx, roster.Record{Kind: roster.User, UserName: "late", Document: roster.Document{ID: "late", Version: 1, JSON: []byte(`{}`)}})
 					return err
 				})
-				if _, total, _ := rosters.List(ctx, s, roster.ListQuery{Kind: roster.User}); err != nil || position != people+1 || total != people+1 {
-					t.Errorf("the next one: at %d of %d, %v", position, total, err)
+				if page, _ := rosters.List(ctx, s, roster.ListQuery{Kind: roster.User}); err != nil || position != people+1 || page.Total != people+1 {
+					t.Errorf("the next one: at %d of %d, %v", position, page.Total, err)
 				}
 			}
 		})
@@ -95,7 +96,8 @@ func TestPagesOfThoseWhoCameAtOnce(t *testing.T) {
 		read := func(q roster.ListQuery) []string {
 			t.Helper()
 			q.Kind, q.ScanLimit = roster.User, 10
-			docs, total, err := rosters.List(ctx, "s", q)
+			page, err := rosters.List(ctx, "s", q)
+			docs, total := page.Documents, page.Total
 			if err != nil || total != people {
 				t.Fatalf("%d altogether, %v", total, err)
 			}

@@ -14,10 +14,14 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"modernc.org/sqlite"
+
+	"github.com/rollcall-scim/rollcall/internal/fair"
 )
 
 const (
-	sqliteReaders = 4
+	sqliteReaders = 5
+	// reservedReaders are for the lane of fair.System.
+	reservedReaders = 1
 	// Page caches in KiB. modernc.org/sqlite needs about twice as much memory.
 	writerCache = 16 << 10
 	readerCache = 2000
@@ -38,6 +42,7 @@ type sqliteDB struct {
 	writer   *writer
 	check    *checkpointer
 	readers  chan *sqliteConn // idle readers; nil for one that is not open
+	turns    *fair.Gate       // who may have a reader
 	shutdown chan struct{}
 	closing  sync.Once
 
@@ -67,7 +72,7 @@ func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB,
 	if _, err := sqlite.Fdatasync(true); err != nil && !errors.Is(err, sqlite.ErrFdatasyncUnavailable) {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	s := &sqliteDB{db: db, path: path, log: o.Log, readers: make(chan *sqliteConn, sqliteReaders), shutdown: make(chan struct{})}
+	s := &sqliteDB{db: db, path: path, log: o.Log, readers: make(chan *sqliteConn, sqliteReaders), turns: fair.NewGate(fair.Options{Capacity: sqliteReaders, Reserved: reservedReaders}), shutdown: make(chan struct{})}
 	if err := s.start(ctx, o); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -85,7 +90,7 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 	}
 	s.writer = &writer{
 		db: s.db, conn: conn, log: s.log, group: group,
-		queue: make(chan *write, maxGroup), closed: make(chan struct{}), ended: make(chan struct{}),
+		queue: newWriteQueue(), closed: make(chan struct{}), ended: make(chan struct{}),
 	}
 	s.check = &checkpointer{
 		open:   func() (*sqliteConn, error) { return s.openConn(context.Background(), readerCache, busyReader, false) },
@@ -156,12 +161,12 @@ func (s *sqliteDB) openConn(ctx context.Context, cache int, busy time.Duration, 
 	return conn, nil
 }
 
-func (s *sqliteDB) update(ctx context.Context, fn func(*Tx) error) error {
-	return s.writer.update(ctx, fn)
+func (s *sqliteDB) update(ctx context.Context, key string, fn func(*Tx) error) error {
+	return s.writer.update(ctx, key, fn)
 }
 
-func (s *sqliteDB) view(ctx context.Context, fn func(*Tx) error) error {
-	return s.withReader(ctx, func(conn *sqliteConn) (broken bool, err error) {
+func (s *sqliteDB) view(ctx context.Context, key string, fn func(*Tx) error) error {
+	return s.withReader(ctx, key, func(conn *sqliteConn) (broken bool, err error) {
 		if err := conn.do("begin"); err != nil {
 			return true, fmt.Errorf("read transaction: %w", err)
 		}
@@ -174,8 +179,8 @@ func (s *sqliteDB) view(ctx context.Context, fn func(*Tx) error) error {
 }
 
 // read needs no transaction: a statement alone sees one snapshot.
-func (s *sqliteDB) read(ctx context.Context, fn func(*Tx) error) error {
-	return s.withReader(ctx, func(conn *sqliteConn) (bool, error) {
+func (s *sqliteDB) read(ctx context.Context, key string, fn func(*Tx) error) error {
+	return s.withReader(ctx, key, func(conn *sqliteConn) (bool, error) {
 		conn.interruptible = false
 		defer func() { conn.interruptible = true }()
 		tx := &Tx{db: s.db, runs: conn, single: true}
@@ -186,7 +191,7 @@ func (s *sqliteDB) read(ctx context.Context, fn func(*Tx) error) error {
 // recall asks SQLite whether the database is still the one that the connection
 // saw before, whoever may have written to it.
 func (s *sqliteDB) recall(ctx context.Context, key string, fn func(*Tx) (any, error)) (v any, err error) {
-	err = s.withReader(ctx, func(conn *sqliteConn) (broken bool, err error) {
+	err = s.withReader(ctx, fair.System, func(conn *sqliteConn) (broken bool, err error) {
 		if err := conn.refresh(); err != nil {
 			return true, err
 		}
@@ -210,13 +215,17 @@ func (s *sqliteDB) recall(ctx context.Context, key string, fn func(*Tx) (any, er
 }
 
 // withReader lends a reader, which fn may report to be broken.
-func (s *sqliteDB) withReader(ctx context.Context, fn func(*sqliteConn) (broken bool, err error)) (err error) {
+func (s *sqliteDB) withReader(ctx context.Context, key string, fn func(*sqliteConn) (broken bool, err error)) (err error) {
 	var conn *sqliteConn
 	select {
 	case <-s.shutdown:
 		return errClosed
 	default:
 	}
+	if err := s.turns.Enter(ctx, key, 1); err != nil {
+		return err
+	}
+	defer s.turns.Leave(key, 1)
 	select {
 	case conn = <-s.readers:
 	case <-s.shutdown:
@@ -239,7 +248,7 @@ func (s *sqliteDB) withReader(ctx context.Context, fn func(*sqliteConn) (broken 
 }
 
 func (s *sqliteDB) ping(ctx context.Context) error {
-	return s.read(ctx, func(tx *Tx) error {
+	return s.read(ctx, fair.System, func(tx *Tx) error {
 		var one int
 		return tx.QueryRow(ctx, "select 1").Scan(&one)
 	})

@@ -7,8 +7,11 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/fair"
 )
 
 const (
@@ -30,7 +33,7 @@ type writer struct {
 	conn   *sqliteConn
 	log    *slog.Logger
 	group  int // updates in one commit at most
-	queue  chan *write
+	queue  *writeQueue
 	closed chan struct{} // closed by close: no more updates are taken
 	ended  chan struct{} // closed when the goroutine has ended
 	filled func(updates int)
@@ -40,11 +43,73 @@ type writer struct {
 
 // write is one update on its way through the writer.
 type write struct {
+	key   string
 	ctx   context.Context
 	fn    func(*Tx) error
 	state atomic.Int32
 	err   error
 	done  chan struct{}
+}
+
+// writeQueue holds the updates that wait. The keys take turns; within a key the
+// first comes first.
+type writeQueue struct {
+	filled chan struct{} // has one element while somebody waits
+
+	mu      sync.Mutex
+	waiting map[string][]*write
+	turn    []string // keys with somebody waiting, the next to be served first
+}
+
+func newWriteQueue() *writeQueue {
+	return &writeQueue{filled: make(chan struct{}, 1), waiting: map[string][]*write{}}
+}
+
+func (q *writeQueue) put(u *write) {
+	q.mu.Lock()
+	if len(q.waiting[u.key]) == 0 {
+		if u.key == fair.System {
+			q.turn = slices.Insert(q.turn, 0, u.key)
+		} else {
+			q.turn = append(q.turn, u.key)
+		}
+	}
+	q.waiting[u.key] = append(q.waiting[u.key], u)
+	q.mu.Unlock()
+	q.tell()
+}
+
+// take returns the next update, nil when there is none.
+func (q *writeQueue) take() *write {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.turn) == 0 {
+		return nil
+	}
+	key := q.turn[0]
+	line := q.waiting[key]
+	u := line[0]
+	switch {
+	case len(line) == 1:
+		q.turn = q.turn[1:]
+		delete(q.waiting, key)
+	case key == fair.System:
+		q.waiting[key] = line[1:]
+	default:
+		q.turn = append(q.turn[1:], key)
+		q.waiting[key] = line[1:]
+	}
+	if len(q.turn) > 0 {
+		q.tell()
+	}
+	return u
+}
+
+func (q *writeQueue) tell() {
+	select {
+	case q.filled <- struct{}{}:
+	default:
+	}
 }
 
 const (
@@ -53,17 +118,16 @@ const (
 	left          // by the caller, whose context ended
 )
 
-func (w *writer) update(ctx context.Context, fn func(*Tx) error) error {
+func (w *writer) update(ctx context.Context, key string, fn func(*Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	u := &write{ctx: ctx, fn: fn, done: make(chan struct{})}
+	u := &write{key: key, ctx: ctx, fn: fn, done: make(chan struct{})}
 	select {
-	case w.queue <- u:
 	case <-w.closed:
 		return errClosed
-	case <-ctx.Done():
-		return ctx.Err()
+	default:
+		w.queue.put(u)
 	}
 	select {
 	case <-u.done:
@@ -96,7 +160,11 @@ func (w *writer) run() {
 	}()
 	for {
 		select {
-		case u := <-w.queue:
+		case <-w.queue.filled:
+			u := w.queue.take()
+			if u == nil {
+				continue
+			}
 			w.joined = append(w.joined, u)
 		case <-w.closed:
 			finished = true
@@ -193,10 +261,8 @@ func (w *writer) join() {
 	if len(w.joined) >= w.group {
 		return
 	}
-	select {
-	case u := <-w.queue:
+	if u := w.queue.take(); u != nil {
 		w.joined = append(w.joined, u)
-	default:
 	}
 }
 

@@ -95,3 +95,31 @@ func TestTheDemoGivesNewLinks(t *testing.T) {
 		}
 	}
 }
+
+// TestTheDemoAfterTheGuide starts after the guide's last step, as commands on the demo's database see it.
+func TestTheDemoAfterTheGuide(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	out, said := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"demo", "--listen", "127.0.0.1:0", "--json", "--done"}, process{
+			stdin: strings.NewReader(""), stdout: said, stderr: io.Discard, getenv: func(string) string { return "" }, now: time.Now,
+		})
+		said.Close()
+	}()
+	var d demonstration
+	if err := json.NewDecoder(out).Decode(&d); err != nil {
+		t.Fatal(err)
+	}
+	_, status, problem := typed(t, d.Database, "", "provision", "status", d.Directory, d.Application)
+	_, settings, _ := typed(t, d.Database, "", "app", "show", d.Directory, d.Application)
+	if !d.Done || !strings.Contains(status, "Status          On\n") || !strings.Contains(status, "initial, completed") || !strings.Contains(settings, "Target Object Actions  update\n") {
+		t.Errorf("done %v, %s%s%s", d.Done, status, settings, problem)
+	}
+	stop()
+	if code := <-ended; code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}

@@ -72,6 +72,13 @@ func (l *listener) last() string {
 	return l.shown[len(l.shown)-1]
 }
 
+// forget drops what was asked so far: saving a Tenant URL asks the application already.
+func (l *listener) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shown = nil
+}
+
 // newFolder has an application with a Secret Token.
 func newFolder(t *testing.T) (folder, *listener) {
 	f := folder{t: t, database: filepath.Join(t.TempDir(), "rollcall.db")}
@@ -316,6 +323,7 @@ func TestATLSKeyThatEverybodyCanReadIsRefused(t *testing.T) {
 func TestLoopbackIsOpenWhereTheInstallationIsLocal(t *testing.T) {
 	t.Parallel()
 	f, app := newFolder(t)
+	app.forget()
 	public := []string{"--public-url", "https://people.example.com"}
 	code, out := f.run(append(public, "provision", "test", "contoso", "Acme")...)
 	if code != 1 || !strings.Contains(out, "--allow-loopback-targets") || app.last() != "" {

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// elsewhere are the flags that a test in Go sets and reads back, each with its test.
+func elsewhere() map[string]string {
+	return map[string]string{
+		"demo --listen":              "TestTheDemoGivesNewLinks",
+		"demo --done":                "TestTheDemoAfterTheGuide",
+		"key rotate --prepare":       "TestKeyRotateOverSeveralMachines",
+		"key rotate --finish":        "TestKeyRotate",
+		"key reset --discard-sealed": "TestKeyReset",
+	}
+}
+
+// TestEveryFlagIsSetAndReadBack holds the stories to each flag of each command: a story gives it to the command, which succeeds, and what it
+// changed is read back. A writing command says itself what it was asked to do, so another command must show it: one that only reads, with a
+// check of what it printed. What a reading command does is in its own output.
+func TestEveryFlagIsSetAndReadBack(t *testing.T) {
+	t.Parallel()
+	commands := leaves(t)
+	covered := map[string]bool{}
+	files, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil || len(files) < 8 {
+		t.Fatalf("got %v, %v", files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for flag := range readBack(string(text), commands) {
+			covered[flag] = true
+		}
+	}
+	exempt := elsewhere()
+	for path, cmd := range commands {
+		cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+			flag := path + " --" + f.Name
+			if f.Name == "help" || covered[flag] || exempt[flag] != "" {
+				return
+			}
+			t.Errorf("no story sets %s and reads it back", flag)
+		})
+	}
+	// Nothing answers where these lead; that the refusal goes with them is what is read back.
+	covered["provision test --allow-private-targets"] = true  // flags.txtar
+	covered["provision test --allow-loopback-targets"] = true // TestLoopbackIsOpenWhereTheInstallationIsLocal
+	commands["site list"].Root().PersistentFlags().VisitAll(func(f *pflag.Flag) {
+		if !slices.ContainsFunc(keys(covered), func(flag string) bool { return strings.HasSuffix(flag, " --"+f.Name) }) {
+			t.Errorf("no story sets --%s and reads it back", f.Name)
+		}
+	})
+	for flag := range exempt {
+		path, name, _ := strings.Cut(flag, " --")
+		if cmd := commands[path]; cmd == nil || cmd.Flags().Lookup(name) == nil && cmd.InheritedFlags().Lookup(name) == nil {
+			t.Errorf("%s does not exist and needs no exemption", flag)
+		}
+	}
+}
+
+func keys(m map[string]bool) (list []string) {
+	for k := range m {
+		list = append(list, k)
+	}
+	return list
+}
+
+var checkLine = regexp.MustCompile(`^(! )?(stdout|stderr|grep|cmp|exists|save) `)
+
+// readBack returns the flags, "command --flag", that a story sets and reads back.
+func readBack(story string, commands map[string]*cobra.Command) map[string]bool {
+	story, _, _ = strings.Cut(story, "\n-- ")
+	found, waiting := map[string]bool{}, []string{}
+	var now []string // flags of the command whose own output is looked at
+	var shows bool   // the last command only reads
+	for line := range strings.Lines(story) {
+		line = strings.TrimSpace(line)
+		if rest, ok := strings.CutPrefix(line, "until "); ok { // until PATTERN rollcall …: a reading command with its check
+			if i := strings.Index(rest, "rollcall "); i >= 0 {
+				if path, _ := parseLine(rest[i:], commands); readingPath(path) {
+					markAll(found, waiting)
+					waiting = nil
+				}
+			}
+			continue
+		}
+		if checkLine.MatchString(line) {
+			markAll(found, now)
+			if shows {
+				markAll(found, waiting)
+				waiting = nil
+			}
+			continue
+		}
+		rest, server := strings.CutPrefix(line, "serve ")
+		switch {
+		case server && rest != "stop":
+			_, flags := parseLine("rollcall serve "+rest, commands)
+			now, shows = flags, false
+		case strings.HasPrefix(line, "rollcall "):
+			path, flags := parseLine(line, commands)
+			now, shows = nil, readingPath(path)
+			if t, _ := traitOf(path); t.access == writes {
+				waiting = append(waiting, flags...)
+			} else {
+				now = flags
+			}
+		case strings.HasPrefix(line, "get ") || strings.HasPrefix(line, "! rollcall"):
+			shows = strings.HasPrefix(line, "get ")
+			if !shows {
+				now = nil
+			}
+		}
+	}
+	return found
+}
+
+func readingPath(path string) bool {
+	t, ok := traitOf(path)
+	return ok && t.access == reads
+}
+
+func markAll(found map[string]bool, flags []string) {
+	for _, f := range flags {
+		found[f] = true
+	}
+}
+
+// parseLine finds the command and the flags of a line of a story.
+func parseLine(line string, commands map[string]*cobra.Command) (path string, flags []string) {
+	words := strings.Fields(line)[1:]
+	for n := min(4, len(words)); n > 0; n-- {
+		if p := strings.Join(words[:n], " "); commands[p] != nil {
+			path = p
+			break
+		}
+	}
+	for _, w := range words {
+		name, ok := strings.CutPrefix(w, "--")
+		if name, _, _ = strings.Cut(name, "="); ok && name != "" {
+			flags = append(flags, path+" --"+name)
+		}
+	}
+	return path, flags
+}
+
+func TestAStoryThatReadsNothingBackCoversNothing(t *testing.T) {
+	t.Parallel()
+	commands := leaves(t)
+	for story, want := range map[string]bool{
+		"rollcall app set a b --scope all\nrollcall app show a b\nstdout 'Scope all'\n": true,
+		"rollcall app set a b --scope all\nstdout 'scope all'\n":                        false, // its own words
+		"rollcall app set a b --scope all\nrollcall app show a b\n":                     false, // nothing looked at
+		"! rollcall app set a b --scope all\nrollcall app show a b\nstdout x\n":         false, // refused
+	} {
+		if got := readBack(story, commands)["app set --scope"]; got != want {
+			t.Errorf("%q: got %v, want %v", story, got, want)
+		}
+	}
+}

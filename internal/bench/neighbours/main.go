@@ -1,0 +1,374 @@
+// Command neighbours measures what the other sites of a server notice while some of them do their worst: one site of many
+// people is scanned by many clients that ignore Retry-After, another sends large PATCHes, a third reads pages of large users
+// slowly. It prints the times of a quiet site before and meanwhile, and the server's memory.
+//
+//	go run ./internal/bench/neighbours -rollcall bin/rollcall [-database postgres://…] [-people 100000]
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+func main() {
+	var m measure
+	flag.StringVar(&m.binary, "rollcall", "bin/rollcall", "the rollcall binary to measure")
+	flag.StringVar(&m.database, "database", "", "PostgreSQL URL of an empty database; a SQLite file is made when it is left out")
+	flag.IntVar(&m.people, "people", 100_000, "people of the site that is scanned")
+	flag.IntVar(&m.scanners, "scanners", 150, "clients that scan it")
+	flag.IntVar(&m.patches, "patches", 60, "clients that send large PATCHes")
+	flag.IntVar(&m.slow, "slow", 10, "slow readers of large pages")
+	flag.DurationVar(&m.length, "length", 10*time.Second, "how long each phase takes")
+	flag.Parse()
+	if err := m.run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "neighbours:", err)
+		os.Exit(1)
+	}
+}
+
+type measure struct {
+	binary, database         string
+	people                   int
+	scanners, patches, slow  int
+	length                   time.Duration
+	dir, addr                string
+	server                   *exec.Cmd
+	big, patched, read, calm tenant
+}
+
+type tenant struct {
+	name, token string
+	ids         []string
+}
+
+func (m *measure) run(ctx context.Context) (err error) {
+	if m.dir, err = os.MkdirTemp("", "rollcall-neighbours-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(m.dir)) }()
+	if m.database == "" {
+		m.database = filepath.Join(m.dir, "rollcall.db")
+	}
+	if err := m.fill(ctx); err != nil {
+		return err
+	}
+	if err := m.serve(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.server.Process.Kill()); _ = m.server.Wait() }()
+	if err := m.smallSites(ctx); err != nil {
+		return err
+	}
+	alone, err := m.scanAlone(ctx)
+	if err != nil {
+		return err
+	}
+	quiet := m.watch(ctx)
+	var scans atomic.Int64
+	attack, stop := context.WithCancel(ctx)
+	var attackers sync.WaitGroup
+	m.attack(attack, &attackers, &scans)
+	time.Sleep(time.Second)
+	scans.Store(0)
+	began := time.Now()
+	loud := m.watch(ctx)
+	share := float64(scans.Load()) / time.Since(began).Seconds()
+	memory := m.memory()
+	stop()
+	attackers.Wait()
+	print(quiet, loud)
+	fmt.Printf("\nscans per second of the site that is scanned: %.2f by one client alone, %.2f by %d during all this (%.2f ×)\n", alone, share, m.scanners, share/alone)
+	fmt.Printf("peak memory of the server: %s\n", memory)
+	return nil
+}
+
+// rollcall runs a command and returns what it prints.
+func (m *measure) rollcall(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, m.binary, append([]string{"--database", m.database, "--key-file", filepath.Join(m.dir, "key")}, args...)...)
+	out, err := cmd.Output()
+	if err != nil {
+		var failed *exec.ExitError
+		if errors.As(err, &failed) {
+			return "", fmt.Errorf("rollcall %s: %w: %s", args[0], err, failed.Stderr)
+		}
+		return "", err
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+func (m *measure) fill(ctx context.Context) error {
+	if out, err := exec.CommandContext(ctx, m.binary, "key", "create", filepath.Join(m.dir, "key")).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	for _, t := range []struct {
+		to   *tenant
+		name string
+	}{{&m.big, "big"}, {&m.patched, "patched"}, {&m.read, "read"}, {&m.calm, "calm"}} {
+		if _, err := m.rollcall(ctx, "site", "create", t.name, "--profile", "full"); err != nil {
+			return err
+		}
+		token, err := m.rollcall(ctx, "token", "create", t.name)
+		if err != nil {
+			return err
+		}
+		*t.to = tenant{name: t.name, token: token}
+	}
+	file := filepath.Join(m.dir, "people.csv")
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	fmt.Fprintln(w, "userName,displayName,email")
+	for i := range m.people {
+		fmt.Fprintf(w, "user%06d@big.example,User %d,user%06d@big.example\n", i, i, i)
+	}
+	if err := errors.Join(w.Flush(), f.Close()); err != nil {
+		return err
+	}
+	_, err = m.rollcall(ctx, "site", "import-people", "big", file)
+	return err
+}
+
+func (m *measure) serve(ctx context.Context) error {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	m.addr = ln.Addr().String()
+	ln.Close()
+	m.server = exec.CommandContext(ctx, m.binary, "--database", m.database, "--key-file", filepath.Join(m.dir, "key"), "serve", "--listen", m.addr)
+	if err := m.server.Start(); err != nil {
+		return err
+	}
+	for range 200 {
+		if r, err := http.Get("http://" + m.addr + "/readyz"); err == nil {
+			r.Body.Close()
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return errors.New("the server does not answer")
+}
+
+// client has as many connections as it needs, none of which is kept idle longer than the run.
+var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 500, MaxIdleConns: 1000}, Timeout: 60 * time.Second}
+
+func (m *measure) send(ctx context.Context, t tenant, method, path, body string) (int, []byte, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+m.addr+"/c/"+t.name+"/auth/scim/v2"+path, strings.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	r.Header.Set("Authorization", "Bearer "+t.token)
+	r.Header.Set("Content-Type", "application/scim+json")
+	resp, err := client.Do(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, text, err
+}
+
+func (m *measure) add(ctx context.Context, t *tenant, rest string) error {
+	status, text, err := m.send(ctx, *t, "POST", "/Users", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"u%d@%s.example"%s}`, len(t.ids), t.name, rest))
+	if err != nil || status != http.StatusCreated {
+		return fmt.Errorf("add a user to %s: %d %.200s %w", t.name, status, text, err)
+	}
+	var made struct{ ID string }
+	if err := json.Unmarshal(text, &made); err != nil {
+		return err
+	}
+	t.ids = append(t.ids, made.ID)
+	return nil
+}
+
+// smallSites adds the people of the smaller sites.
+func (m *measure) smallSites(ctx context.Context) error {
+	for range 200 {
+		if err := m.add(ctx, &m.calm, `,"active":true`); err != nil {
+			return err
+		}
+	}
+	for range 120 {
+		if err := m.add(ctx, &m.read, `,"title":"`+strings.Repeat("x", 1_000_000)+`"`); err != nil {
+			return err
+		}
+	}
+	roles := make([]string, 9_900)
+	for i := range roles {
+		roles[i] = fmt.Sprintf(`{"value":"role%05d"}`, i)
+	}
+	return m.add(ctx, &m.patched, `,"roles":[`+strings.Join(roles, ",")+`]`)
+}
+
+const scan = `/Users?count=1&filter=title%20eq%20%22x%22`
+
+func (m *measure) scanAlone(ctx context.Context) (perSecond float64, err error) {
+	began, n := time.Now(), 0
+	for time.Since(began) < m.length/2 {
+		if status, text, err := m.send(ctx, m.big, "GET", scan, ""); err != nil || status != 200 {
+			return 0, fmt.Errorf("scan: %d %.200s %w", status, text, err)
+		}
+		n++
+	}
+	return float64(n) / time.Since(began).Seconds(), nil
+}
+
+func (m *measure) attack(ctx context.Context, all *sync.WaitGroup, scans *atomic.Int64) {
+	for range m.scanners {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				if status, _, err := m.send(ctx, m.big, "GET", scan, ""); err == nil && status == 200 {
+					scans.Add(1)
+				}
+			}
+		})
+	}
+	operations := strings.Repeat(`{"op":"remove","path":"roles[value co \"zz1\" or type ew \"qq1\"]"},`, 490)
+	body := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + strings.TrimSuffix(operations, ",") + `]}`
+	for range m.patches {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				_, _, _ = m.send(ctx, m.patched, "PATCH", "/Users/"+m.patched.ids[0], body)
+			}
+		})
+	}
+	for range m.slow {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				m.readSlowly(ctx)
+			}
+		})
+	}
+}
+
+// readSlowly asks for a large page and takes it in small pieces.
+func (m *measure) readSlowly(ctx context.Context) {
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", m.addr)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "GET /c/read/auth/scim/v2/Users?count=500 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n", m.read.token)
+	piece := make([]byte, 4<<10)
+	for ctx.Err() == nil {
+		if _, err := c.Read(piece); err != nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// kinds are what a quiet site asks for.
+func (m *measure) kinds() map[string]func(ctx context.Context, i int) (int, error) {
+	other := m.calm
+	other.token = "rollcall_" + strings.Repeat("a", 49)
+	scim := func(t tenant, method, path, body string) (int, error) {
+		status, _, err := m.send(context.Background(), t, method, path, body)
+		return status, err
+	}
+	page := func(path string) (int, error) {
+		resp, err := client.Get("http://" + m.addr + path)
+		if err != nil {
+			return 0, err
+		}
+		defer resp.Body.Close()
+		_, err = io.Copy(io.Discard, resp.Body)
+		return resp.StatusCode, err
+	}
+	return map[string]func(ctx context.Context, i int) (int, error){
+		"lookup": func(_ context.Context, i int) (int, error) {
+			return scim(m.calm, "GET", fmt.Sprintf("/Users?filter=userName%%20eq%%20%%22u%d@calm.example%%22", i%len(m.calm.ids)), "")
+		},
+		"deactivation": func(_ context.Context, i int) (int, error) {
+			return scim(m.calm, "PATCH", "/Users/"+m.calm.ids[i%len(m.calm.ids)], fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"active","value":%v}]}`, i/len(m.calm.ids)%2 == 1))
+		},
+		"wrong token":  func(context.Context, int) (int, error) { return scim(other, "GET", "/Users?count=1", "") },
+		"sign-in page": func(context.Context, int) (int, error) { return page("/c/calm/") },
+		"/readyz":      func(context.Context, int) (int, error) { return page("/readyz") },
+	}
+}
+
+type sample struct {
+	times  []time.Duration
+	status map[int]int
+}
+
+// watch asks for everything that a quiet site asks for, twenty times a second each.
+func (m *measure) watch(ctx context.Context) map[string]*sample {
+	found := map[string]*sample{}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for name, ask := range m.kinds() {
+		s := &sample{status: map[int]int{}}
+		found[name] = s
+		all.Go(func() {
+			tick := time.NewTicker(50 * time.Millisecond)
+			defer tick.Stop()
+			for i, until := 0, time.Now().Add(m.length); time.Now().Before(until); i++ {
+				<-tick.C
+				began := time.Now()
+				status, err := ask(ctx, i)
+				took := time.Since(began)
+				if err != nil {
+					status = -1
+				}
+				mu.Lock()
+				s.times = append(s.times, took)
+				s.status[status]++
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	return found
+}
+
+func (s *sample) quantile(q float64) time.Duration {
+	slices.Sort(s.times)
+	return s.times[min(len(s.times)-1, int(q*float64(len(s.times))))]
+}
+
+func print(quiet, loud map[string]*sample) {
+	fmt.Println("| request | p50 quiet | p50 | × | p99 quiet | p99 | max | answers |")
+	fmt.Println("|---|---|---|---|---|---|---|---|")
+	for _, name := range []string{"lookup", "deactivation", "wrong token", "sign-in page", "/readyz"} {
+		q, l := quiet[name], loud[name]
+		ms := func(d time.Duration) string {
+			return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 2, 64) + " ms"
+		}
+		fmt.Printf("| %s | %s | %s | %.1f | %s | %s | %s | %v |\n", name, ms(q.quantile(0.5)), ms(l.quantile(0.5)),
+			float64(l.quantile(0.5))/float64(q.quantile(0.5)), ms(q.quantile(0.99)), ms(l.quantile(0.99)), ms(l.quantile(1)), l.status)
+	}
+}
+
+// memory is the server's peak, as Linux tells it.
+func (m *measure) memory() string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.server.Process.Pid))
+	if err != nil {
+		return "unknown: " + err.Error()
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, found := strings.CutPrefix(line, "VmHWM:"); found {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown"
+}

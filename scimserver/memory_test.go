@@ -1,0 +1,190 @@
+package scimserver_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// bringLarge adds users of nearly a megabyte each: a page of four megabytes holds four of them.
+func (w *world) bringLarge(n int) (ids []string) {
+	docs := make([]string, n)
+	for i := range docs {
+		docs[i] = fmt.Sprintf(`{"userName":"large%02d","title":"%02d %s","profileUrl":"https://x.example/%02d"}`, i, n-i, strings.Repeat("x", 900_000), i)
+	}
+	for _, doc := range w.bring(docs...) {
+		ids = append(ids, doc.ID)
+	}
+	return ids
+}
+
+// TestPagesOfLargeResourcesAreShort walks through lists of large resources in every way there is. No page is larger than
+// what a page may hold, and nobody is missed or repeated.
+func TestPagesOfLargeResourcesAreShort(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, site.Full)
+	want := w.bringLarge(11)
+	reversed := slices.Clone(want)
+	slices.Reverse(reversed)
+	const page = 4 << 20
+	for name, c := range map[string]struct {
+		path string
+		want []string
+	}{
+		"all":                   {"/Users?count=500", want},
+		"filtered_by_an_index":  {`/Users?count=500&filter=userName%20sw%20%22large%22`, want},
+		"filtered_by_a_scan":    {`/Users?count=500&filter=title%20co%20%22xx%22`, want},
+		"sorted_by_an_index":    {"/Users?count=500&sortBy=userName", want},
+		"sorted_by_a_scan":      {"/Users?count=500&sortBy=title", reversed},
+		"sorted_and_filtered":   {`/Users?count=500&sortBy=profileUrl&sortOrder=descending&filter=title%20co%20%22xx%22`, reversed},
+		"projected":             {"/Users?count=500&attributes=userName", want},
+		"of_all_types":          {"?count=500", want},
+		"of_all_types_sorted":   {"?count=500&sortBy=title", reversed},
+		"of_all_types_filtered": {`?count=500&filter=title%20co%20%22xx%22`, want},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Run("by_index", func(t *testing.T) {
+				var got []string
+				for len(got) < len(c.want) {
+					answer := w.send(fmt.Sprintf("GET %s&startIndex=%d", c.path, len(got)+1))
+					ids := w.idsOf(t, answer, page, len(want))
+					if len(ids) == 0 {
+						t.Fatalf("the list ends after %d of %d", len(got), len(c.want))
+					}
+					got = append(got, ids...)
+				}
+				if !slices.Equal(got, c.want) {
+					t.Errorf("got %v, want %v", got, c.want)
+				}
+			})
+			t.Run("by_cursor", func(t *testing.T) {
+				var got, back []string
+				cursor, previous := "", ""
+				for {
+					answer := w.send("GET " + c.path + "&cursor=" + cursor)
+					got = append(got, w.idsOf(t, answer, page, len(want))...)
+					b := body(t, answer)
+					next, _ := b["nextCursor"].(string)
+					if next == "" {
+						previous, _ = b["previousCursor"].(string)
+						break
+					}
+					cursor = next
+				}
+				if !slices.Equal(got, c.want) {
+					t.Errorf("got %v, want %v", got, c.want)
+				}
+				for previous != "" {
+					answer := w.send("GET " + c.path + "&cursor=" + previous)
+					back = append(w.idsOf(t, answer, page, len(want)), back...)
+					previous, _ = body(t, answer)["previousCursor"].(string)
+				}
+				// Over all types the last page is one of groups, which knows no way back to the users.
+				if allTypes := strings.HasPrefix(c.path, "?"); !slices.Equal(back, c.want[:len(back)]) || len(back) == 0 && !allTypes {
+					t.Errorf("backwards: got %v, want the beginning of %v", back, c.want)
+				}
+			})
+		})
+	}
+}
+
+// idsOf checks a page and returns the ids in it.
+func (w *world) idsOf(t *testing.T, answer *httptest.ResponseRecorder, most, total int) (ids []string) {
+	t.Helper()
+	if answer.Code != http.StatusOK {
+		t.Fatalf("got %d: %.300s", answer.Code, answer.Body.String())
+	}
+	if n := answer.Body.Len(); n > most+10_000 {
+		t.Errorf("a page has %d bytes", n)
+	}
+	b := body(t, answer)
+	resources, _ := b["Resources"].([]any)
+	if b["totalResults"] != float64(total) || b["itemsPerPage"] != float64(len(resources)) {
+		t.Errorf("got totalResults %v and itemsPerPage %v for %d resources", b["totalResults"], b["itemsPerPage"], len(resources))
+	}
+	for _, r := range resources {
+		ids = append(ids, r.(map[string]any)["id"].(string))
+	}
+	return ids
+}
+
+// slowClient takes an answer when it is told to.
+type slowClient struct {
+	*httptest.ResponseRecorder
+	begun sync.Once
+	start func()
+	take  <-chan struct{}
+}
+
+func (c *slowClient) Write(p []byte) (int, error) {
+	c.begun.Do(c.start)
+	<-c.take
+	return c.ResponseRecorder.Write(p)
+}
+
+// TestSlowReadersOfOneSiteHoldNoMoreThanItsShare asks for large pages and does not take them.
+func TestSlowReadersOfOneSiteHoldNoMoreThanItsShare(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, site.Full)
+	w.bringLarge(6)
+	other, token, _ := w.newSite("beta", site.Full)
+	take := make(chan struct{})
+	var clients, begun sync.WaitGroup
+	answers := make([]*slowClient, 4)
+	begun.Add(len(answers))
+	for i := range answers {
+		answers[i] = &slowClient{ResponseRecorder: httptest.NewRecorder(), start: begun.Done, take: take}
+		clients.Go(func() {
+			w.handler.ServeHTTP(answers[i], w.request("GET /Users?count=500"))
+		})
+	}
+	begun.Wait() // each holds a page of four users
+
+	refused := w.send("GET /Users?count=500")
+	if refused.Code != http.StatusTooManyRequests || refused.Header().Get("Retry-After") == "" {
+		t.Errorf("one more page: got %d with Retry-After %q, want 429", refused.Code, refused.Header().Get("Retry-After"))
+	}
+	if small := w.send("GET /Users?filter=userName%20eq%20%22nobody%22"); small.Code != http.StatusOK {
+		t.Errorf("a lookup of the same site: got %d", small.Code)
+	}
+	if got := w.send("GET =/c/" + other.Name + "/auth/scim/v2/Users?count=500\nAuthorization: Bearer " + token); got.Code != http.StatusOK {
+		t.Errorf("a list of another site: got %d", got.Code)
+	}
+	close(take)
+	clients.Wait()
+	for i, a := range answers {
+		if a.Code != http.StatusOK {
+			t.Errorf("slow reader %d: got %d", i, a.Code)
+		}
+	}
+	if again := w.send("GET /Users?count=500"); again.Code != http.StatusOK {
+		t.Errorf("after they have gone: got %d", again.Code)
+	}
+	rows := w.requests()
+	if !slices.ContainsFunc(rows, func(r site.Request) bool { return r.Status == http.StatusTooManyRequests }) {
+		t.Error("the refusal is not in the request log")
+	}
+}
+
+// TestLargeBodiesWaitForRoom sends more large bodies at once than there is room for: none is lost.
+func TestLargeBodiesWaitForRoom(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, site.Full)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			got := w.send(fmt.Sprintf("POST /Users\n\n"+`{"schemas":["`+scim.UserURN+`"],"userName":"u%d","title":"%s"}`, i, strings.Repeat("x", 900_000)))
+			if got.Code != http.StatusCreated {
+				t.Errorf("%d: got %d %.200s", i, got.Code, got.Body.String())
+			}
+		})
+	}
+	all.Wait()
+}

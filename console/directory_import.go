@@ -74,7 +74,7 @@ func (p *DirectoryPages) importUsers(w http.ResponseWriter, r *http.Request, v *
 	if file == nil {
 		return p.refuseImport(w, r, v, "Choose a CSV file first.")
 	}
-	rows, err := p.ReadUsers(file)
+	users, err := p.ReadUsers(file, directory.FileOptions{})
 	if err != nil {
 		return p.refuseImport(w, r, v, sentence(err.Error()))
 	}
@@ -82,7 +82,7 @@ func (p *DirectoryPages) importUsers(w http.ResponseWriter, r *http.Request, v *
 	if r.PostFormValue("absent") == string(directory.AbsentSoftDelete) {
 		o.Absent = directory.AbsentSoftDelete
 	}
-	report, err := v.Import(r.Context(), rows, o)
+	report, err := v.Import(r.Context(), users.Rows, o)
 	shown := reported(name, o, report)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && r.Context().Err() != nil:

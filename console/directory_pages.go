@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -28,7 +27,7 @@ type DirectoryPages struct {
 	Rosters     *roster.Rosters
 	SignIns     *signin.SignIns
 	// ReadUsers and WriteUsers are the files that the pages import and export: directory/csv.
-	ReadUsers  func(io.Reader) (iter.Seq2[directory.Row, error], error)
+	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter
 
 	plans  memory // plans that were made

@@ -86,7 +86,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	o.pages = &DirectoryPages{
 		Console: c, Operators: o.operators, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
 		Sites: o.sites, Rosters: o.rosters, SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: o.rosters, Now: now},
-		ReadUsers: csv.Rows, WriteUsers: func(w io.Writer) UserWriter { return csv.NewWriter(w) },
+		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) UserWriter { return csv.NewWriter(w) },
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/assets/", c.Assets())

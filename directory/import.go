@@ -19,8 +19,9 @@ const batchRows = 500
 // Row is one line of a file. Values are texts by attribute name: an attribute that is not there stays as it is, an empty one is cleared;
 // manager is a userPrincipalName, an object id or an employeeId.
 type Row struct {
-	Line   int
-	Values map[string]string
+	Line     int
+	Values   map[string]string
+	Problems []RowError // values that could not be read
 }
 
 // RowError says what is wrong with one row. Column is empty when it is about the row as a whole.
@@ -404,7 +405,7 @@ func (im *importing) prepare(ctx context.Context, tx Tx, e *entry) (result, erro
 		}
 	}
 	r.after, r.problems = e.fill(r.before)
-	if r.before.Version == 0 && len(r.problems) > 0 {
+	if r.before.Version == 0 && len(r.problems)+len(e.problems) > 0 {
 		r.outcome = failed
 	}
 	return r, nil

@@ -110,7 +110,10 @@ func rowText(row Row) string {
 }
 
 func (p *plan) readKeys(row Row) *entry {
-	e := &entry{row: row, kept: map[string]bool{}}
+	e := &entry{row: row, kept: map[string]bool{}, problems: slices.Clone(row.Problems)}
+	for _, problem := range row.Problems {
+		e.kept[problem.Column] = true
+	}
 	if id := strings.ToLower(strings.TrimSpace(row.Values[attrObjectID])); id != "" && isGUID(id) {
 		e.objectID = id
 	} else if id != "" {

@@ -146,9 +146,9 @@ func unknownAttribute(name string) error {
 
 func parseBoolean(text string) (bool, error) {
 	switch strings.ToLower(text) {
-	case "true", "yes", "1":
+	case "true", "yes", "y", "1", "active", "enabled":
 		return true, nil
-	case "false", "no", "0":
+	case "false", "no", "n", "0", "inactive", "disabled", "suspended", "terminated":
 		return false, nil
 	}
 	return false, invalid(attrAccountEnabled, "accountEnabled is true or false, not %q", text)

@@ -213,7 +213,7 @@ func (s *services) stageCompany(ctx context.Context) (*directory.Handle, directo
 		return nil, none, err
 	}
 	h := s.directories.Open(d)
-	report, err := importUsers(ctx, h, bytes.NewReader(demoUsers), directory.ImportOptions{Actor: actor})
+	report, err := importUsers(ctx, h, bytes.NewReader(demoUsers), directory.FileOptions{}, directory.ImportOptions{Actor: actor})
 	for _, e := range report.Errors {
 		err = errors.Join(err, &e)
 	}

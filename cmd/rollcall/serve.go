@@ -240,7 +240,7 @@ func (c *command) handler(s *services, proxies web.Proxies) (http.Handler, error
 	directories := &console.DirectoryPages{
 		Console: pages, Operators: s.operators, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
 		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins,
-		ReadUsers: csv.Rows, WriteUsers: func(w io.Writer) console.UserWriter { return csv.NewWriter(w) },
+		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) console.UserWriter { return csv.NewWriter(w) },
 	}
 	scim := &scimserver.Handler{
 		Sites: s.sites, Rosters: s.rosters, Log: s.log, Now: c.now,

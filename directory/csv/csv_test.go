@@ -3,7 +3,6 @@ package csv_test
 import (
 	stdcsv "encoding/csv"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -95,21 +94,24 @@ func TestReader(t *testing.T) {
 		},
 		"too_few_and_too_many_values": {
 			text: "userPrincipalName,displayName,city\nada@contoso.example,Ada\nbob@contoso.example,Bob,Bonn,1\nada@contoso.example,Ada,\n",
-			rows: []directory.Row{row(4, "userPrincipalName", ada, "displayName", "Ada", "city", "")},
+			rows: []directory.Row{row(2, "userPrincipalName", ada, "displayName", "Ada"), row(4, "userPrincipalName", ada, "displayName", "Ada", "city", "")},
 			problems: []string{
-				"line 2, column city: the row ends after 2 of 3 values; write an empty value as two commas",
-				"line 3: the row has 4 values, the header 3 columns; put a value that contains a comma in double quotes",
+				"line 3: the row has 4 values, the header 3 columns; put a value that contains the separator in double quotes",
 			},
 		},
 		"bytes_that_are_not_utf8": {
-			text:     "userPrincipalName,city\nada@contoso.example,M\xfcnchen\nbob@contoso.example,München\n",
-			rows:     []directory.Row{row(3, "userPrincipalName", bob, "city", "München")},
-			problems: []string{"line 2, column city: the value is not UTF-8 text; save the file as UTF-8"},
+			text: "userPrincipalName,city\nada@contoso.example,M\xfcnchen\nbob@contoso.example,München\n",
+			rows: []directory.Row{
+				{
+					Line: 2, Values: map[string]string{"userPrincipalName": ada},
+					Problems: []directory.RowError{{Line: 2, Column: "city", Detail: "the value is not UTF-8 text; save the file as UTF-8"}},
+				},
+				row(3, "userPrincipalName", bob, "city", "München"),
+			},
 		},
 		"a_row_of_commas": {
-			text:     "userPrincipalName,city\n,\nbob@contoso.example,Bonn\n",
-			rows:     []directory.Row{row(3, "userPrincipalName", bob, "city", "Bonn")},
-			problems: []string{"line 2: the row has no values; remove it"},
+			text: "userPrincipalName,city\n,\nbob@contoso.example,Bonn\n",
+			rows: []directory.Row{row(3, "userPrincipalName", bob, "city", "Bonn")},
 		},
 	}
 	for name, test := range tests {
@@ -166,19 +168,31 @@ func TestHeader(t *testing.T) {
 		header string
 		want   []string // parts of the error
 	}{
-		"names_unknown_columns_what_was_meant_and_the_known_ones": {
-			"userPrincipalName,First Name,Nickname of dog\n",
-			[]string{`"First Name" (did you mean givenName?)`, `"Nickname of dog"`, "known columns are: objectId, userPrincipalName", "extensionAttribute15"},
+		"names_unknown_columns_and_the_flags_that_help": {
+			"userPrincipalName,Position,Nickname of dog,\"Kids, names\"\nada@contoso.example,Analyst,Rex,\n",
+			[]string{`"Position" (did you mean jobTitle?)`, `"Nickname of dog"`, `Add: --map "Position=jobTitle" --ignore-columns "Kids, names" --ignore-columns "Nickname of dog"`},
 		},
-		"a_slip_of_the_pen":             {"userPrincipalName,departmnt\n", []string{`"departmnt" (did you mean department?)`}},
-		"semicolons":                    {"userPrincipalName;displayName\n", []string{"separated by commas, not by semicolons"}},
-		"twice":                         {"userPrincipalName,mail,Mail\n", []string{"the column mail is there twice"}},
-		"nothing_to_find_users_by":      {"displayName,mail\n", []string{"neither a column objectId nor a column userPrincipalName"}},
-		"a_column_without_a_name":       {"userPrincipalName,\n", []string{"unknown column without a name (number 2)"}},
-		"empty_file":                    {"", []string{"the file is empty"}},
-		"blank_file":                    {"\n\n", []string{"the file is empty"}},
-		"header_that_cannot_be_read":    {"userPrincipalName,\"x\n", []string{"line 1, the header, cannot be read"}},
-		"a_file_that_is_no_text_at_all": {strings.Repeat("x", 3<<20), []string{"does not look like a CSV file"}},
+		"a_slip_of_the_pen": {"userPrincipalName,departmnt\n", []string{`"departmnt" (did you mean department?)`, `--map "departmnt=department"`}},
+		"twice":             {"userPrincipalName,mail,E-Mail\n", []string{`the columns "mail" and "E-Mail" both mean mail`, `--ignore-columns "E-Mail"`}},
+		"twice_by_one_name": {"userPrincipalName,mail,mail\n", []string{`the columns "#2" and "#3" both mean mail`, `--ignore-columns "#3"`}},
+		"an_email_and_no_name": {
+			"Email,First Name\nada@contoso.example,Ada\n", []string{`no column userPrincipalName, but "Email" has addresses`, `Add: --map "Email=userPrincipalName"`},
+		},
+		"the_address_of_work_goes_before_others": {
+			"Personal Email,Work Email,Email\na@b.example,ada@contoso.example,a@c.example\n", []string{`--map "Work Email=userPrincipalName" --ignore-columns "Personal Email"`},
+		},
+		"nothing_to_find_users_by":             {"displayName,city\n", []string{"no column says who a row is about", `--map "COLUMN=userPrincipalName"`}},
+		"a_column_with_values_without_a_name":  {"userPrincipalName,\nada@contoso.example,x\n", []string{"number 2, which has values and no name", `--ignore-columns "#2"`}},
+		"an_id_that_is_no_object_id":           {"id,userPrincipalName\n17,ada@contoso.example\n", []string{`"id" (did you mean employeeId?)`, `--map "id=employeeId"`}},
+		"an_objectId_that_is_no_object_id":     {"objectId,userPrincipalName\n17,ada@contoso.example\n", []string{"no object ids, which are GUIDs", `--map "objectId=employeeId"`}},
+		"the_same_beside_an_employeeId":        {"objectId,employeeId,userPrincipalName\n17,18,ada@contoso.example\n", []string{`--ignore-columns "objectId"`}},
+		"a_workbook":                           {"PK\x03\x04rest", []string{"an Excel workbook", "CSV UTF-8"}},
+		"letters_that_encodings_read_in_other": {"userPrincipalName,surname\nd@contoso.example,Dvo\xf8\xe1k\n", []string{`line 2 reads "Dvoøák" as windows-1252, "Dvořák" as windows-1250`, "--encoding windows-1250"}},
+		"utf16_that_was_cut":                   {"\xff\xfeu\x00s", []string{"UTF-16", "cut off"}},
+		"empty_file":                           {"", []string{"the file is empty"}},
+		"blank_file":                           {"\n,,\n\n", []string{"the file is empty"}},
+		"header_that_cannot_be_read":           {"userPrincipalName,\"x\n", []string{"line 1, the header, cannot be read"}},
+		"a_file_that_is_no_text_at_all":        {strings.Repeat("x", 3<<20), []string{"does not look like a CSV file"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -196,19 +210,12 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-func TestReader_hands_on_an_error_of_the_file_and_ends(t *testing.T) {
+func TestReader_hands_on_an_error_of_the_file(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("disk on fire")
-	r, err := csv.NewReader(io.MultiReader(strings.NewReader("userPrincipalName\nada@contoso.example\n"), iotest.ErrReader(broken)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for row, err := range r.Rows() {
-		got = append(got, fmt.Sprint(row.Line, errors.Is(err, broken)))
-	}
-	if diff := cmp.Diff(got, []string{"2 false", "0 true"}); diff != "" {
-		t.Errorf("-got +want:\n%s", diff)
+	_, err := csv.NewReader(io.MultiReader(strings.NewReader("userPrincipalName\nada@contoso.example\n"), iotest.ErrReader(broken)))
+	if !errors.Is(err, broken) {
+		t.Errorf("got %v, want %v", err, broken)
 	}
 }
 
@@ -290,7 +297,7 @@ func FuzzReader(f *testing.F) {
 			} else if err != nil {
 				t.Fatal(err)
 			}
-			if line <= last || line > strings.Count(text, "\n")+1 {
+			if line <= last || line > strings.Count(text, "\n")+strings.Count(text, "\r")+1 {
 				t.Fatalf("line %d after %d in %q", line, last, text)
 			}
 			last = line
@@ -304,7 +311,10 @@ func FuzzReader(f *testing.F) {
 // checkWrittenAndRead writes the values of a row as an export does: no cell is a formula, and reading gives the values back.
 func checkWrittenAndRead(t *testing.T, row directory.Row) {
 	t.Helper()
-	columns := slices.DeleteFunc(slices.Sorted(maps.Keys(row.Values)), func(name string) bool { return name == "accountEnabled" || name == "objectId" })
+	// What is written is one value of each user; ="x" is read as x, and blanks around a value are nothing.
+	columns := slices.DeleteFunc(slices.Sorted(maps.Keys(row.Values)), func(name string) bool {
+		return name == "accountEnabled" || name == "objectId" || strings.TrimSpace(row.Values[name]) == ""
+	})
 	u := directory.User{Attributes: map[string]any{}}
 	for _, name := range columns {
 		u.Attributes[name] = row.Values[name]

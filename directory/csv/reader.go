@@ -1,13 +1,12 @@
 package csv
 
 import (
-	"bufio"
-	"bytes"
 	stdcsv "encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -17,39 +16,55 @@ import (
 
 // Bounds of a file, so that one with unclosed quotes neither fills the memory nor is read again and again.
 const (
+	maxFileBytes = 512 << 20
 	maxRowBytes  = 1 << 20
 	maxGivenBack = 16 << 20 // bytes that were read in search of closing quotes that are not there
 	looksWrong   = "this does not look like a CSV file"
 )
 
-// Reader reads users row by row.
+// Reader holds a file that was read.
 type Reader struct {
-	lines   *lines
-	columns []string
+	columns  []column
+	notes    []string
+	records  []record
+	broken   error // what ended the records early
+	template bool  // Entra's bulk template
 }
 
-// NewReader reads the header. Its error names every unknown column, what was probably meant, and the columns there are.
-func NewReader(r io.Reader) (*Reader, error) {
-	rd := &Reader{lines: newLines(r)}
-	text, line, err := rd.lines.record()
-	for err == nil && strings.TrimSpace(text) == "" {
-		text, line, err = rd.lines.record()
-	}
-	if errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("the file is empty; its first line names the columns, such as userPrincipalName,displayName,accountEnabled")
-	}
+// record is one row of cells, or what is wrong with it.
+type record struct {
+	line  int
+	cells []string
+	err   error
+}
+
+// NewReader reads a file that says everything itself.
+func NewReader(r io.Reader) (*Reader, error) { return NewReaderWith(r, directory.FileOptions{}) }
+
+// NewReaderWith reads the whole file. An error about its columns is a *directory.FileError, which names the flags that help.
+func NewReaderWith(r io.Reader, o directory.FileOptions) (*Reader, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxFileBytes+1))
 	if err != nil {
 		return nil, err
 	}
-	names, err := parse(text, 0)
-	if err != nil {
-		return nil, fmt.Errorf("line %d, the header, cannot be read: %w", line, err)
+	if len(b) > maxFileBytes {
+		return nil, fileError("the file is larger than %d MiB; split it", maxFileBytes>>20)
 	}
-	rd.columns, err = checkHeader(names)
-	return rd, err
+	text, note, err := decode(b, o.Encoding)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.Contains(text, "\n") {
+		text = strings.ReplaceAll(text, "\r", "\n")
+	}
+	rd := &Reader{}
+	if note != "" {
+		rd.notes = append(rd.notes, note)
+	}
+	return rd, rd.read(&lines{text: text, separator: ','}, o)
 }
 
-// Rows reads the header and gives the rows of a file.
+// Rows reads a file that says everything itself, and gives its rows.
 func Rows(r io.Reader) (iter.Seq2[directory.Row, error], error) {
 	rd, err := NewReader(r)
 	if err != nil {
@@ -58,115 +73,222 @@ func Rows(r io.Reader) (iter.Seq2[directory.Row, error], error) {
 	return rd.Rows(), nil
 }
 
-// Columns gives the attribute of each column.
-func (r *Reader) Columns() []string { return slices.Clone(r.columns) }
+// Open reads a file of users.
+func Open(r io.Reader, o directory.FileOptions) (directory.File, error) {
+	rd, err := NewReaderWith(r, o)
+	if err != nil {
+		return directory.File{}, err
+	}
+	f := directory.File{Notes: rd.notes, Rows: rd.Rows()}
+	for _, c := range rd.columns {
+		f.Columns = append(f.Columns, c.FileColumn)
+	}
+	return f, nil
+}
 
-// Rows yields the rows once. An error that is no *directory.RowError ends it.
+// Columns gives the attribute of each column, "" for one that is left out.
+func (r *Reader) Columns() []string {
+	names := make([]string, len(r.columns))
+	for i, c := range r.columns {
+		names[i] = strings.Join(c.Attributes, ",")
+	}
+	return names
+}
+
+// Notes say how the file was read.
+func (r *Reader) Notes() []string { return slices.Clone(r.notes) }
+
+// Rows yields the rows. An error that is no *directory.RowError ends it.
 func (r *Reader) Rows() iter.Seq2[directory.Row, error] {
 	return func(yield func(directory.Row, error) bool) {
-		for {
-			row, err := r.next()
-			if errors.Is(err, io.EOF) {
+		for _, rec := range r.records {
+			row, err := r.row(rec)
+			if err == nil && row.Values == nil {
+				continue
+			}
+			if !yield(row, err) {
 				return
 			}
-			var broken *directory.RowError
-			if !yield(row, err) || err != nil && !errors.As(err, &broken) {
-				return
-			}
+		}
+		if r.broken != nil {
+			yield(directory.Row{}, r.broken)
 		}
 	}
 }
 
-func (r *Reader) next() (directory.Row, error) {
+var (
+	separatorLine = regexp.MustCompile(`(?i)^"?sep=(.)"?[,;\t|]*$`)
+	versionLine   = regexp.MustCompile(`(?i)^"?version:v[0-9.]+"?[,;\t|]*$`)
+)
+
+func (r *Reader) read(l *lines, o directory.FileOptions) error {
+	said := false
 	for {
-		text, line, err := r.lines.record()
+		text, ok := l.peek()
+		if !ok {
+			return fileError("the file is empty; its first line names the columns, such as userPrincipalName,displayName,accountEnabled")
+		}
+		if text == "" || strings.Trim(text, ",;|\t \u00a0") == "" {
+			l.skip()
+			continue
+		}
+		if m := separatorLine.FindStringSubmatch(strings.TrimSpace(text)); m != nil {
+			l.separator, said = []rune(m[1])[0], true
+			l.skip()
+			continue
+		}
+		if versionLine.MatchString(strings.TrimSpace(text)) {
+			r.template = true
+			l.skip()
+			continue
+		}
+		if !said {
+			l.separator = detectSeparator(text)
+		}
+		break
+	}
+	text, line, err := l.record()
+	if err != nil {
+		return err
+	}
+	names, err := parse(text, l.separator)
+	if err != nil {
+		return fileError("line %d, the header, cannot be read: %v", line, err)
+	}
+	r.readRecords(l)
+	r.columns, err = r.readHeader(names, o)
+	if err != nil {
+		return err
+	}
+	return nil
+}
+
+func (r *Reader) readHeader(names []string, o directory.FileOptions) ([]column, error) {
+	columns, notes, err := newHeader(names, func(i int) []string {
+		var values []string
+		for _, rec := range r.records {
+			if i < len(rec.cells) && !r.example(rec) {
+				values = append(values, rec.cells[i])
+			}
+		}
+		return values
+	}, o)
+	r.notes = append(r.notes, notes...)
+	return columns, err
+}
+
+// readRecords reads what follows the header. Rows without any value say nothing.
+func (r *Reader) readRecords(l *lines) {
+	for {
+		text, line, err := l.record()
+		if errors.Is(err, io.EOF) {
+			return
+		}
 		if err != nil {
-			return directory.Row{}, err
+			r.broken = err
+			return
 		}
 		if strings.TrimSpace(text) == "" {
 			continue
 		}
-		values, err := parse(text, len(r.columns))
-		if err != nil {
-			return directory.Row{}, r.rowError(line, err)
+		cells, err := parse(text, l.separator)
+		if err == nil && strings.TrimSpace(strings.Join(cells, "")) == "" {
+			continue
 		}
-		return r.row(line, values)
+		r.records = append(r.records, record{line: line, cells: cells, err: err})
 	}
 }
 
-func (r *Reader) row(line int, values []string) (directory.Row, error) {
-	if strings.Join(values, "") == "" {
-		return directory.Row{}, &directory.RowError{Line: line, Detail: "the row has no values; remove it"}
-	}
-	if len(values) != len(r.columns) {
-		return directory.Row{}, r.countError(line, len(values))
-	}
-	row := directory.Row{Line: line, Values: make(map[string]string, len(values))}
-	for i, v := range values {
-		if !utf8.ValidString(v) {
-			return directory.Row{}, &directory.RowError{Line: line, Column: r.columns[i], Detail: "the value is not UTF-8 text; save the file as UTF-8"}
+// detectSeparator chooses the separator that gives the most columns of a known meaning, then the most columns.
+func detectSeparator(header string) rune {
+	best, bestKnown, bestAll := ',', -1, 0
+	for _, sep := range ",;\t|" {
+		names, err := parse(header, sep)
+		if err != nil {
+			names = strings.Split(header, string(sep))
 		}
-		row.Values[r.columns[i]] = revealed(v)
+		known := 0
+		for _, name := range names {
+			if _, ok := meaning(name); ok {
+				known++
+			}
+		}
+		if known > bestKnown || known == bestKnown && len(names) > bestAll {
+			best, bestKnown, bestAll = sep, known, len(names)
+		}
+	}
+	return best
+}
+
+// example says whether a record is the line of a template that shows how to fill it in.
+func (r *Reader) example(rec record) bool {
+	return r.template && len(rec.cells) > 0 && strings.HasPrefix(strings.TrimSpace(rec.cells[0]), "Example:")
+}
+
+// row gives a record's values; none for a record that is no user. Cells that a short row lacks are not given.
+func (r *Reader) row(rec record) (directory.Row, error) {
+	if rec.err != nil {
+		return directory.Row{}, r.rowError(rec)
+	}
+	if r.example(rec) {
+		return directory.Row{}, nil
+	}
+	for i := len(r.columns); i < len(rec.cells); i++ {
+		if strings.TrimSpace(rec.cells[i]) != "" {
+			return directory.Row{}, &directory.RowError{Line: rec.line, Detail: fmt.Sprintf(
+				"the row has %d values, the header %d columns; put a value that contains the separator in double quotes", len(rec.cells), len(r.columns))}
+		}
+	}
+	row := directory.Row{Line: rec.line, Values: make(map[string]string, len(rec.cells))}
+	for i, cell := range rec.cells[:min(len(rec.cells), len(r.columns))] {
+		for _, name := range r.columns[i].Attributes {
+			r.put(&row, i, name, cell)
+		}
 	}
 	return row, nil
 }
 
-func (r *Reader) countError(line, n int) error {
-	e := &directory.RowError{Line: line}
-	if n > len(r.columns) {
-		e.Detail = fmt.Sprintf("the row has %d values, the header %d columns; put a value that contains a comma in double quotes", n, len(r.columns))
-		return e
+func (r *Reader) put(row *directory.Row, i int, name, cell string) {
+	if !utf8.ValidString(cell) {
+		row.Problems = append(row.Problems, directory.RowError{Line: row.Line, Column: name, Detail: "the value is not UTF-8 text; save the file as UTF-8"})
+		return
 	}
-	e.Column = r.columns[n]
-	e.Detail = fmt.Sprintf("the row ends after %d of %d values; write an empty value as two commas", n, len(r.columns))
-	return e
+	value := cellText(cell)
+	if r.columns[i].blocks && directory.IsBoolean(value) {
+		value = opposite(value)
+	}
+	if had := row.Values[name]; had != "" && strings.TrimSpace(value) != "" {
+		value = had + ";" + value // of two columns for a list
+	} else if had != "" {
+		value = had
+	}
+	row.Values[name] = value
 }
 
-func (r *Reader) rowError(line int, err error) error {
-	e := &directory.RowError{Line: line, Detail: err.Error()}
+// opposite turns "Block sign in" into accountEnabled.
+func opposite(value string) string {
+	var u directory.User
+	if err := u.Set("accountEnabled", value); err != nil || u.AccountEnabled {
+		return "false"
+	}
+	return "true"
+}
+
+// cellText is a cell's value: without the apostrophe before a formula, and without the ="…" by which programs keep a spreadsheet from taking zeros away.
+func cellText(cell string) string {
+	if rest, ok := strings.CutPrefix(cell, `="`); ok && strings.HasSuffix(rest, `"`) {
+		return strings.TrimSuffix(rest, `"`)
+	}
+	return revealed(cell)
+}
+
+func (r *Reader) rowError(rec record) error {
+	e := &directory.RowError{Line: rec.line, Detail: rec.err.Error()}
 	var at *quoteError
-	if errors.As(err, &at) && at.field < len(r.columns) {
-		e.Column = r.columns[at.field]
+	if errors.As(rec.err, &at) && at.field < len(r.columns) {
+		e.Column = r.columns[at.field].Name
 	}
 	return e
-}
-
-func checkHeader(names []string) ([]string, error) {
-	columns := make([]string, len(names))
-	var unknown []string
-	for i, name := range names {
-		name = strings.TrimSpace(revealed(name))
-		a, ok := directory.AttributeNamed(name)
-		if !ok {
-			unknown = append(unknown, describe(name, i))
-			continue
-		}
-		if slices.Contains(columns, a.Name) {
-			return nil, fmt.Errorf("the column %s is there twice; remove one", a.Name)
-		}
-		columns[i] = a.Name
-	}
-	if unknown != nil {
-		hint := ""
-		if len(names) == 1 && strings.ContainsAny(names[0], ";\t") {
-			hint = " (columns are separated by commas, not by semicolons or tabs)"
-		}
-		return nil, fmt.Errorf("unknown column %s%s; known columns are: %s", strings.Join(unknown, ", "), hint, strings.Join(directory.AttributeNames(), ", "))
-	}
-	if !slices.Contains(columns, "objectId") && !slices.Contains(columns, "userPrincipalName") {
-		return nil, errors.New("the file has neither a column objectId nor a column userPrincipalName, by which users are found")
-	}
-	return columns, nil
-}
-
-func describe(name string, i int) string {
-	if name == "" {
-		return fmt.Sprintf("without a name (number %d)", i+1)
-	}
-	if near := directory.Suggest(name); near != "" {
-		return fmt.Sprintf("%q (did you mean %s?)", name, near)
-	}
-	return fmt.Sprintf("%q", name)
 }
 
 // quoteError is a misplaced double quote; field counts from zero.
@@ -177,23 +299,53 @@ type quoteError struct {
 
 func (e *quoteError) Error() string { return e.detail }
 
-// parse reads one record. want is the number of columns, used to make room.
-func parse(text string, want int) ([]string, error) {
-	rd := stdcsv.NewReader(strings.NewReader(text))
+var kept = regexp.MustCompile(`^="([^"]*)"`)
+
+// parse reads one record.
+func parse(text string, separator rune) ([]string, error) {
+	text = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"), "\r")
+	rd := stdcsv.NewReader(strings.NewReader(quoteKept(text, separator)))
 	rd.FieldsPerRecord = -1
+	rd.Comma = separator
 	values, err := rd.Read()
 	if err == nil {
 		return values, nil
 	}
 	var at *stdcsv.ParseError
 	if errors.As(err, &at) {
-		return nil, &quoteError{field: fieldAt(text, want), detail: `a double quote is out of place; write a value that contains one as "say ""hello"""`}
+		return nil, &quoteError{field: fieldAt(text, separator), detail: `a double quote is out of place; write a value that contains one as "say ""hello"""`}
 	}
 	return nil, err
 }
 
+// quoteKept puts cells that are written ="00042" in quotes.
+func quoteKept(text string, separator rune) string {
+	if !strings.Contains(text, `="`) {
+		return text
+	}
+	var b strings.Builder
+	start, quoted := true, false
+	for i, c := range text {
+		if start && !quoted && strings.HasPrefix(text[i:], `="`) {
+			if m := kept.FindStringSubmatch(text[i:]); m != nil {
+				rest := text[i+len(m[0]):]
+				if rest == "" || strings.HasPrefix(rest, string(separator)) {
+					b.WriteString(`"=""` + m[1] + `"""`)
+					return b.String() + quoteKept(rest, separator)
+				}
+			}
+		}
+		if c == '"' {
+			quoted = !quoted
+		}
+		start = c == separator
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
 // fieldAt counts the fields of a broken record up to the first misplaced quote.
-func fieldAt(text string, most int) int {
+func fieldAt(text string, separator rune) int {
 	field, start, quoted := 0, true, false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
@@ -201,7 +353,7 @@ func fieldAt(text string, most int) int {
 			i++
 		case quoted && c == '"':
 			quoted = false
-			if rest := text[i+1:]; rest != "" && rest[0] != ',' && strings.TrimRight(rest, "\r\n") != "" {
+			if rest := text[i+1:]; rest != "" && !strings.HasPrefix(rest, string(separator)) && strings.TrimRight(rest, "\r\n") != "" {
 				return field
 			}
 		case quoted:
@@ -209,117 +361,86 @@ func fieldAt(text string, most int) int {
 			quoted, start = true, false
 		case c == '"':
 			return field
-		case c == ',':
+		case strings.HasPrefix(text[i:], string(separator)):
 			field, start = field+1, true
 		default:
 			start = false
 		}
 	}
-	return min(field, max(most-1, 0))
+	return field
 }
 
-// lines cuts a file into records: lines, where a quoted line end belongs to its record. It does so without trusting the quotes: a record whose quotes
+// lines cuts a text into records: lines, where a quoted line end belongs to its record. It does so without trusting the quotes: a record whose quotes
 // are misplaced ends at its first line end, so that the rows after it are not swallowed.
 type lines struct {
-	r    *bufio.Reader
-	line int // of the last line read
-	// pending are lines that were read in search of a closing quote and given back.
-	pending   []string
-	givenBack int // bytes of them, over all records
-	err       error
+	text      string
+	separator rune
+	at        int // where the next line begins
+	line      int // number of the last line read
+	givenBack int // bytes that were read in vain, over all records
 }
 
-func newLines(r io.Reader) *lines {
-	b := bufio.NewReaderSize(r, 64<<10)
-	if mark, err := b.Peek(3); err == nil && bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
-		_, _ = b.Discard(3) // three bytes that Peek has shown
+// peek gives the next line without reading it.
+func (l *lines) peek() (string, bool) {
+	if l.at >= len(l.text) {
+		return "", false
 	}
-	return &lines{r: b}
+	return strings.TrimRight(l.text[l.at:l.end(l.at)], "\r\n"), true
+}
+
+func (l *lines) skip() { l.at, l.line = l.end(l.at), l.line+1 }
+
+// end is where the line at a place ends: after LF, CRLF or CR.
+func (l *lines) end(at int) int {
+	i := strings.IndexAny(l.text[at:], "\r\n")
+	if i < 0 {
+		return len(l.text)
+	}
+	i += at
+	if l.text[i] == '\r' && i+1 < len(l.text) && l.text[i+1] == '\n' {
+		i++
+	}
+	return i + 1
 }
 
 // record gives the next record and the number of its first line.
 func (l *lines) record() (string, int, error) {
-	first, err := l.next()
-	if err != nil {
-		return "", l.line, err
+	if l.at >= len(l.text) {
+		return "", l.line, io.EOF
 	}
-	start, q := l.line, quotes{start: true}
-	q.read(first)
-	if !q.open {
-		return first, start, nil
-	}
-	size, more := len(first), []string{first}
-	for q.open {
-		next, err := l.next()
-		switch {
-		case errors.Is(err, io.EOF) || size > maxRowBytes:
-			return first, start, l.giveBack(start, more[1:], next)
-		case err != nil:
-			return "", l.line, err
-		}
-		q.read(next)
-		size += len(next)
-		more = append(more, next)
-	}
-	return strings.Join(more, ""), start, nil
-}
-
-// giveBack ends a record, whose quote is never closed, at its first line.
-func (l *lines) giveBack(start int, more []string, next string) error {
-	if next != "" {
-		more = append(more, next)
-	}
-	for _, text := range more {
-		l.givenBack += len(text)
-	}
-	if l.givenBack > maxGivenBack {
-		return fmt.Errorf("line %d is one of many with a double quote that is never closed; %s", start, looksWrong)
-	}
-	l.pending = append(more, l.pending...)
-	l.line = start
-	return nil
-}
-
-func (l *lines) next() (string, error) {
-	if len(l.pending) > 0 {
-		text := l.pending[0]
-		l.pending = l.pending[1:]
-		l.line++
-		return text, nil
-	}
-	if l.err != nil {
-		return "", l.err
-	}
-	text, err := l.readLine()
-	if err != nil {
-		l.err = err
-	}
-	if text == "" && err != nil {
-		return "", err
-	}
+	begin := l.at
+	first := l.end(begin)
 	l.line++
-	return text, nil
-}
-
-func (l *lines) readLine() (string, error) {
-	var b strings.Builder
-	for {
-		part, err := l.r.ReadSlice('\n')
-		b.Write(part)
-		if b.Len() > maxRowBytes {
-			return "", fmt.Errorf("line %d is longer than %d bytes; %s", l.line+1, maxRowBytes, looksWrong)
-		}
-		if errors.Is(err, bufio.ErrBufferFull) {
-			continue
-		}
-		return b.String(), err
+	start := l.line
+	if first-begin > maxRowBytes {
+		return "", start, fileError("line %d is longer than %d bytes; %s", start, maxRowBytes, looksWrong)
 	}
+	q := quotes{start: true, separator: l.separator}
+	q.read(l.text[begin:first])
+	end := first
+	for q.open {
+		if end >= len(l.text) || end-begin > maxRowBytes {
+			// The quote is never closed: the record ends at its first line.
+			if l.givenBack += end - first; l.givenBack > maxGivenBack {
+				return "", start, fileError("line %d is one of many with a double quote that is never closed; %s", start, looksWrong)
+			}
+			end, l.line = first, start
+			break
+		}
+		next := l.end(end)
+		q.read(l.text[end:next])
+		end = next
+		l.line++
+	}
+	l.at = end
+	return l.text[begin:end], start, nil
 }
 
 // quotes follows the quotes of a record, line by line.
 type quotes struct {
-	start bool // a value may begin here
-	open  bool // inside a quoted value
+	separator rune
+	start     bool // a value may begin here
+	open      bool // inside a quoted value
 }
 
 func (q *quotes) read(line string) {
@@ -333,7 +454,7 @@ func (q *quotes) read(line string) {
 		case c == '"' && q.start:
 			q.open, q.start = true, false
 		default:
-			q.start = c == ','
+			q.start = strings.HasPrefix(line[i:], string(q.separator))
 		}
 	}
 }

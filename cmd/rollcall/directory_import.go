@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/directory/csv"
+)
+
+func (c *command) directoryImport() *cobra.Command {
+	var absent string
+	var force, dryRun bool
+	var mapping, ignore []string
+	var file directory.FileOptions
+	cmd := &cobra.Command{
+		Use: "import NAME users.csv", Short: "Bring users in from a CSV file", Args: names("NAME", "users.csv"),
+		Long: `Reads users.csv (- is standard input). The first line names the columns: Entra's
+attributes (userPrincipalName, displayName, ...) or what HR systems call them
+(First Name, Work Email, Employee #, ...). Commas, semicolons, tabs and pipes
+separate columns. --map and --ignore-columns say what other columns mean.
+
+A row is about the user with its objectId, else with its employeeId, else with
+its userPrincipalName. The order of rows does not matter. A value that is a
+problem is named with its line and column; it stops nothing else.
+
+Users that are not in the file stay and are listed. --absent soft-delete deletes
+them softly; more than 10 % of the directory only with --force. --dry-run shows
+what would happen.`,
+		Example: `  rollcall directory import contoso users.csv --dry-run
+  rollcall directory import contoso hr.csv --map "Work Email=userPrincipalName" --ignore-columns "Hire Date,Location"
+  rollcall directory import contoso hr.csv --map "Work Email=userPrincipalName" --map "Work Email=mail" --ignore-columns all`,
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			o := directory.ImportOptions{Force: force, DryRun: dryRun, Actor: actor}
+			switch absent {
+			case "", "keep":
+			case string(directory.AbsentSoftDelete):
+				o.Absent = directory.AbsentSoftDelete
+			default:
+				return usagef(cmd, "--absent is keep or soft-delete, not %q", absent)
+			}
+			for _, m := range mapping {
+				i := strings.LastIndexByte(m, '=')
+				if i < 1 {
+					return usagef(cmd, "--map is COLUMN=attribute, such as \"Work Email=userPrincipalName\", not %q", m)
+				}
+				file.Map = append(file.Map, directory.ColumnMap{Column: m[:i], Attribute: m[i+1:]})
+			}
+			for _, name := range ignore {
+				if strings.EqualFold(strings.TrimSpace(name), "all") {
+					file.IgnoreUnknown = true
+				} else {
+					file.Ignore = append(file.Ignore, name)
+				}
+			}
+			o.BeforeSoftDelete = func(n, of int) { c.note("%d of %d users are not in the file and will be deleted softly.", n, of) }
+			o.Progress = c.importProgress()
+			h, err := s.directories.OpenNamed(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			in, err := c.open(args[1])
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			report, err := importUsers(cmd.Context(), h, in, file, o)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[1], err)
+			}
+			if err := c.print(report, func(w io.Writer) { printImport(w, report) }); err != nil {
+				return err
+			}
+			problems := make([]string, 0, len(report.Errors))
+			for _, e := range report.Errors {
+				problems = append(problems, e.Error())
+			}
+			said := c.problems(args[1], problems)
+			if report.Refused != "" {
+				c.note("rollcall: %s", report.Refused)
+				return errSaid
+			}
+			return said
+		}),
+	}
+	cmd.Flags().StringArrayVar(&mapping, "map", nil, "COLUMN=attribute: what a column of the file means (repeat it for more)")
+	cmd.Flags().StringArrayVar(&ignore, "ignore-columns", nil, "columns to leave out, separated by commas; all leaves out every unknown one")
+	cmd.Flags().StringVar(&file.Encoding, "encoding", "", "how the file is encoded, such as windows-1252 (found out by itself when it is certain)")
+	cmd.Flags().StringVar(&absent, "absent", "keep", "what becomes of users that are not in the file: keep or soft-delete")
+	cmd.Flags().BoolVar(&force, "force", false, "delete softly even more than 10 % of the directory")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what would happen, change nothing")
+	return cmd
+}
+
+// importProgress says every ten thousand rows how far an import is.
+func (c *command) importProgress() func(done, of int) {
+	const step = 10_000
+	next := step
+	return func(done, of int) {
+		if done >= next && done < of {
+			c.note("%d of %d rows are done.", done, of)
+			next = done + step
+		}
+	}
+}
+
+func importUsers(ctx context.Context, h *directory.Handle, in io.Reader, file directory.FileOptions, o directory.ImportOptions) (directory.ImportReport, error) {
+	f, err := csv.Open(in, file)
+	if err != nil {
+		return directory.ImportReport{}, err
+	}
+	o.Columns = f.ColumnNames()
+	report, err := h.Import(ctx, f.Rows, o)
+	report.Notes = f.Notes
+	return report, err
+}
+
+func printImport(w io.Writer, r directory.ImportReport) {
+	for _, note := range r.Notes {
+		fmt.Fprintln(w, note)
+	}
+	did := ""
+	if r.DryRun {
+		did = "Would be: "
+	}
+	fmt.Fprintf(w, "%s%d created, %d updated, %d restored, %d unchanged, %d deleted softly, %s.\n",
+		did, r.Created, r.Updated, r.Restored, r.Unchanged, r.SoftDeleted, plural(len(r.Errors), "problem", "problems"))
+	if n := len(r.Duplicates); n > 0 {
+		d := r.Duplicates[0]
+		fmt.Fprintf(w, "%s the same as an earlier one and counted once, such as line %d, which is like line %d.\n", plural(n, "row is", "rows are"), d.Line, d.Of)
+	}
+	if len(r.Absent) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "Not in the file (%d of %d):\n", len(r.Absent), r.Before)
+	for _, p := range r.Absent {
+		fmt.Fprintf(w, "  %s (%s)\n", p.UserPrincipalName, p.DisplayName)
+	}
+}

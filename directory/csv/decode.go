@@ -1,0 +1,217 @@
+package csv
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/unicode"
+
+	"github.com/rollcall-scim/rollcall/directory"
+)
+
+// decode makes text of the bytes of a file. note says how when a reader may want to know. Without a name it finds out: a byte order mark, the zeros of
+// UTF-16, UTF-8, and at last Windows-1252 when no other common encoding would read the file in another way.
+func decode(b []byte, name string) (text, note string, err error) {
+	if what := otherFormat(b); what != "" {
+		return "", "", fileError("this is %s, not a CSV file; in a spreadsheet choose Save As and CSV UTF-8", what)
+	}
+	if name != "" {
+		e, err := encodingNamed(name)
+		if err != nil {
+			return "", "", err
+		}
+		return decodeAs(e, b, "")
+	}
+	switch {
+	case bytes.HasPrefix(b, []byte("\xef\xbb\xbf")):
+		return string(b[3:]), "", nil
+	case bytes.HasPrefix(b, []byte("\xff\xfe\x00\x00")), bytes.HasPrefix(b, []byte("\x00\x00\xfe\xff")):
+		return "", "", fileError("the file is UTF-32; save it as UTF-8")
+	case bytes.HasPrefix(b, []byte("\xff\xfe")), bytes.HasPrefix(b, []byte("\xfe\xff")):
+		return decodeAs(unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), b, "UTF-16")
+	}
+	even, odd := zeros(b)
+	switch {
+	case odd > 0 && odd > 20*even:
+		return decodeAs(unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), b, "UTF-16")
+	case even > 0 && even > 20*odd:
+		return decodeAs(unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), b, "UTF-16")
+	case utf8.Valid(b), hasLongRunes(b):
+		return string(b), "", nil // single values that are not UTF-8 are problems of their rows
+	}
+	return decodeLegacy(b)
+}
+
+func fileError(format string, args ...any) error {
+	return &directory.FileError{Detail: fmt.Sprintf(format, args...)}
+}
+
+// otherFormat names a format that is often mistaken for CSV.
+func otherFormat(b []byte) string {
+	for prefix, what := range map[string]string{
+		"PK\x03\x04": "an Excel workbook or a ZIP file", "\xd0\xcf\x11\xe0": "an old Excel workbook", "%PDF": "a PDF file", "\x1f\x8b": "a compressed file",
+		"<html": "a web page", "<!DOC": "a web page", "<?xml": "an XML file",
+	} {
+		if bytes.HasPrefix(b, []byte(prefix)) {
+			return what
+		}
+	}
+	return ""
+}
+
+// zeros counts the zero bytes at even and at odd places of the beginning of a file.
+func zeros(b []byte) (even, odd int) {
+	for i, c := range b[:min(len(b), 4096)] {
+		switch {
+		case c != 0:
+		case i%2 == 0:
+			even++
+		default:
+			odd++
+		}
+	}
+	if most := max(even, odd); most*4 < min(len(b), 4096) {
+		return 0, 0 // a stray zero is no UTF-16
+	}
+	return even, odd
+}
+
+// hasLongRunes says whether a file has UTF-8 sequences of several bytes: then it is UTF-8 with damage.
+func hasLongRunes(b []byte) bool {
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		if n > 1 && r != utf8.RuneError {
+			return true
+		}
+		b = b[n:]
+	}
+	return false
+}
+
+func decodeAs(e encoding.Encoding, b []byte, name string) (string, string, error) {
+	if name == "UTF-16" && len(b)%2 != 0 {
+		return "", "", fileError("the file is UTF-16 and has an odd number of bytes; it was cut off")
+	}
+	out, err := e.NewDecoder().Bytes(b)
+	if err != nil {
+		return "", "", fileError("the file cannot be decoded: %v", err)
+	}
+	if i := bytes.IndexRune(out, utf8.RuneError); i >= 0 {
+		line := bytes.Count(out[:i], []byte("\n")) + 1
+		return "", "", fileError("line %d has bytes that this encoding does not have; save the file as UTF-8", line)
+	}
+	text := strings.TrimPrefix(string(out), "\ufeff")
+	if name == "" {
+		return text, "", nil
+	}
+	return text, "The file is " + name + ".", nil
+}
+
+// encodingNamed finds an encoding by one of its usual names.
+func encodingNamed(name string) (encoding.Encoding, error) {
+	switch key := squeezed(name); key {
+	case "utf8":
+		return unicode.UTF8BOM, nil
+	case "utf16":
+		return unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), nil
+	case "utf16le":
+		return unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), nil
+	case "utf16be":
+		return unicode.UTF16(unicode.BigEndian, unicode.UseBOM), nil
+	default:
+		for _, e := range charmap.All {
+			c, ok := e.(*charmap.Charmap)
+			if !ok {
+				continue
+			}
+			own := squeezed(c.String())
+			number := strings.TrimPrefix(strings.TrimPrefix(own, "ibmcodepage"), "windows")
+			if key == own || number != own && (key == "cp"+number || key == "ibm"+number && strings.HasPrefix(own, "ibm")) || key == "latin1" && own == "iso88591" {
+				return e, nil
+			}
+		}
+	}
+	return nil, fileError("there is no encoding %q; use one such as utf-8, utf-16, windows-1252, windows-1250, iso-8859-1, ibm850 or macintosh", name)
+}
+
+// alike are the encodings that Western and Central European programs write, beside Windows-1252.
+var alike = []*charmap.Charmap{charmap.Windows1250, charmap.Windows1254, charmap.Windows1257}
+
+// decodeLegacy reads a file of one byte per character. Such a file does not say its encoding. A letter that means the same in all common ones is
+// certain; for any other the file is refused, because a wrong guess writes wrong names everywhere.
+func decodeLegacy(b []byte) (string, string, error) {
+	run := 0
+	for i, c := range b {
+		if c < utf8.RuneSelf {
+			run = 0
+			continue
+		}
+		run++
+		if run > 2 || !certain(c) {
+			return "", "", ambiguousEncoding(b, i)
+		}
+	}
+	text, _, err := decodeAs(charmap.Windows1252, b, "")
+	first := bytes.IndexFunc(b, func(r rune) bool { return r >= utf8.RuneSelf })
+	return text, fmt.Sprintf("The file is not UTF-8; it was read as Windows-1252 (%q).", wordAt(charmap.Windows1252, b, first)), err
+}
+
+func certain(c byte) bool {
+	r := charmap.Windows1252.DecodeByte(c)
+	if c < 0xc0 || r == utf8.RuneError {
+		return false // punctuation here, letters elsewhere
+	}
+	for _, other := range alike {
+		if other.DecodeByte(c) != r {
+			return false
+		}
+	}
+	return true
+}
+
+func ambiguousEncoding(b []byte, at int) error {
+	line := bytes.Count(b[:at], []byte("\n")) + 1
+	seen := map[string]bool{}
+	var readings, flags []string
+	for _, c := range []struct {
+		name string
+		*charmap.Charmap
+	}{
+		{"windows-1252", charmap.Windows1252}, {"windows-1250", charmap.Windows1250}, {"windows-1251", charmap.Windows1251}, {"ibm850", charmap.CodePage850}, {"macintosh", charmap.Macintosh},
+	} {
+		word := wordAt(c.Charmap, b, at)
+		if seen[word] || strings.ContainsRune(word, utf8.RuneError) {
+			continue
+		}
+		seen[word] = true
+		readings = append(readings, fmt.Sprintf("%q as %s", word, c.name))
+		flags = append(flags, "--encoding "+c.name)
+	}
+	return &directory.FileError{
+		Detail: fmt.Sprintf("the file is not UTF-8, and its encoding is not certain: line %d reads %s. Save the file as UTF-8, or choose the encoding that is right", line, strings.Join(readings, ", ")),
+		Flags:  []string{strings.Join(flags, " or ")},
+	}
+}
+
+// wordAt decodes the word around a byte.
+func wordAt(c *charmap.Charmap, b []byte, at int) string {
+	part := func(c byte) bool {
+		return c >= utf8.RuneSelf || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '\'' || c == '-'
+	}
+	from, to := at, at
+	for from > 0 && at-from < 30 && part(b[from-1]) {
+		from--
+	}
+	for to < len(b) && to-at < 30 && part(b[to]) {
+		to++
+	}
+	var out strings.Builder
+	for _, x := range b[from:to] {
+		out.WriteRune(c.DecodeByte(x))
+	}
+	return out.String()
+}

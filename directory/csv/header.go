@@ -1,0 +1,418 @@
+package csv
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/directory"
+)
+
+// column is a column of the file on its way to its attributes.
+type column struct {
+	directory.FileColumn
+	blocks bool // Yes means accountEnabled=false, as in "Block sign in"
+	mapped bool // the caller said what it means
+}
+
+// meanings are names whose meaning is beyond doubt, squeezed, beside the attributes' own names and labels.
+var meanings = map[string]string{
+	"objectid": "objectId", "azureadobjectid": "objectId", "upn": "userPrincipalName",
+	"fullname": "displayName", "employeename": "displayName", "firstname": "givenName", "forename": "givenName", "lastname": "surname", "familyname": "surname", "sn": "surname",
+	"email": "mail", "emailaddress": "mail", "workemail": "mail", "workemailaddress": "mail", "emailwork": "mail", "businessemail": "mail", "companyemail": "mail",
+	"corporateemail": "mail", "primaryemail": "mail", "primaryemailaddress": "mail", "workeremail": "mail",
+	"alternateemailaddress": "otherMails", "alternateemailaddresses": "otherMails",
+	"positiontitle": "jobTitle", "employeetitle": "jobTitle", "jobposition": "jobTitle", "dept": "department", "departmentname": "department", "company": "companyName",
+	"employeenumber": "employeeId", "employeeno": "employeeId", "employeenum": "employeeId", "employee#": "employeeId", "employeecode": "employeeId", "empid": "employeeId", "empno": "employeeId",
+	"staffid": "employeeId", "staffnumber": "employeeId", "staffno": "employeeId", "personnelnumber": "employeeId", "personnelno": "employeeId", "workerid": "employeeId", "eeid": "employeeId",
+	"workertype": "employeeType", "employmenttype": "employeeType",
+	"managerupn": "manager", "manageruserprincipalname": "manager", "managerid": "manager", "managerid#": "manager", "manageremail": "manager", "manageremployeeid": "manager", "managername": "manager",
+	"office": "physicalDeliveryOfficeName", "officelocation": "physicalDeliveryOfficeName", "officename": "physicalDeliveryOfficeName",
+	"street": "streetAddress", "stateprovince": "state", "province": "state", "zip": "postalCode", "zipcode": "postalCode", "postcode": "postalCode", "countryregion": "country",
+	"workphone": "telephoneNumber", "businessphone": "telephoneNumber", "businessphones": "telephoneNumber", "workphonenumber": "telephoneNumber",
+	"mobilephone": "mobile", "mobilenumber": "mobile", "mobilephonenumber": "mobile", "cellphone": "mobile", "fax": "facsimileTelephoneNumber",
+	"enabled": "accountEnabled", "active": "accountEnabled", "isactive": "accountEnabled", "blocksignin": "accountEnabled",
+}
+
+// guesses are names that may mean an attribute: they are offered, never taken.
+var guesses = map[string]string{
+	"username": "userPrincipalName", "login": "userPrincipalName", "loginname": "userPrincipalName", "userid": "userPrincipalName", "user": "userPrincipalName", "signinname": "userPrincipalName",
+	"status": "accountEnabled", "employmentstatus": "accountEnabled", "employeestatus": "accountEnabled", "workerstatus": "accountEnabled", "userstatus": "accountEnabled", "accountstatus": "accountEnabled", "newstatus": "accountEnabled",
+	"title": "jobTitle", "position": "jobTitle", "designation": "jobTitle", "jobrole": "jobTitle", "supervisor": "manager", "reportsto": "manager", "supervisoremail": "manager", "linemanager": "manager",
+	"location": "physicalDeliveryOfficeName", "worklocation": "physicalDeliveryOfficeName", "phone": "telephoneNumber", "phonenumber": "telephoneNumber", "telephone": "telephoneNumber", "primaryphone": "telephoneNumber",
+	"id": "employeeId", "associateid": "employeeId", "name": "displayName", "address": "streetAddress", "town": "city", "preferredname": "displayName", "language": "preferredLanguage",
+	"countrycode": "usageLocation", "organization": "companyName", "organisation": "companyName", "workaddress": "streetAddress", "secondemail": "otherMails", "nickname": "",
+	"birthdate": "", "dateofbirth": "", "hiredate": "", "startdate": "", "enddate": "", "terminationdate": "",
+}
+
+// without are columns of Entra's own files that say nothing a user here has, and passwords, which are never read.
+var without = map[string]bool{
+	"creationtype": true, "directorysynced": true, "invitationstate": true, "identityissuer": true, "createddatetime": true, "usertype": true, "agegroup": true,
+	"consentprovidedforminor": true, "legalagegroupclassification": true, "passwordprofile": true, "initialpassword": true, "password": true, "passwordhashfunction": true,
+}
+
+var brackets = regexp.MustCompile(`\[([^\]]*)\]`)
+
+// squeezed is a name without case, spaces and the punctuation that people put into names.
+func squeezed(name string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(" \t\u00a0_-./()'’:\ufeff*?", r) {
+			return -1
+		}
+		return r
+	}, strings.ToLower(name))
+}
+
+// meaning gives the attribute that a name means beyond doubt. known without an attribute is a column to leave out.
+func meaning(name string) (attribute string, known bool) {
+	// Entra's templates: Name [displayName] Required. Google's: First Name [Required].
+	if m := brackets.FindStringSubmatch(name); m != nil {
+		if attribute, known := meaning(m[1]); known {
+			return attribute, true
+		}
+		name = brackets.ReplaceAllString(name, "")
+	}
+	key := squeezed(name)
+	for _, a := range directory.Attributes() {
+		if key == squeezed(a.Name) || key == squeezed(a.Label) {
+			return a.Name, true
+		}
+	}
+	if a, ok := meanings[key]; ok {
+		return a, true
+	}
+	return "", without[key]
+}
+
+// header gives each column its attributes. values are those of a column, for names that only their values make certain.
+type header struct {
+	columns  []column
+	values   func(i int) []string
+	mappings map[int]bool
+	sentence []string
+	flags    []string
+}
+
+func newHeader(names []string, values func(int) []string, o directory.FileOptions) ([]column, []string, error) {
+	h := &header{values: values, mappings: map[int]bool{}}
+	for i, name := range names {
+		h.columns = append(h.columns, column{FileColumn: directory.FileColumn{Number: i + 1, Name: strings.TrimSpace(revealed(name))}})
+	}
+	if err := h.apply(o); err != nil {
+		return nil, nil, err
+	}
+	var left []string
+	for i := range h.columns {
+		if c := &h.columns[i]; !c.mapped && h.recognise(c, i) {
+			left = append(left, c.Name)
+		}
+	}
+	h.giveWay()
+	h.askForName()
+	h.askForUnknown(o.IgnoreUnknown)
+	h.refuseTwice()
+	if h.sentence != nil {
+		e := &directory.FileError{Detail: strings.Join(h.sentence, "; "), Flags: h.flags}
+		for _, c := range h.columns {
+			e.Columns = append(e.Columns, c.FileColumn)
+		}
+		return nil, nil, e
+	}
+	if left != nil {
+		return h.columns, []string{"Left out, because a user here has nothing of the kind: " + strings.Join(left, ", ") + "."}, nil
+	}
+	return h.columns, nil, nil
+}
+
+// apply does what the caller said about columns.
+func (h *header) apply(o directory.FileOptions) error {
+	for _, m := range o.Map {
+		at := h.named(m.Column)
+		if at == nil {
+			return fileError("the file has no column %q to map; its columns are %s", m.Column, h.list())
+		}
+		a, ok := directory.AttributeNamed(strings.TrimSpace(m.Attribute))
+		if !ok {
+			hint := ""
+			if near := directory.Suggest(m.Attribute); near != "" {
+				hint = "; did you mean " + near + "?"
+			}
+			return fileError("--map %q: there is no attribute %q%s", m.Column+"="+m.Attribute, m.Attribute, hint)
+		}
+		for _, i := range at {
+			h.columns[i].mapped = true
+			h.columns[i].Attributes = append(h.columns[i].Attributes, a.Name)
+			h.columns[i].blocks = a.Name == "accountEnabled" && strings.HasPrefix(squeezed(h.columns[i].Name), "blocksignin")
+		}
+	}
+	for _, text := range o.Ignore {
+		names := []string{text}
+		if h.named(text) == nil {
+			names = strings.Split(text, ",")
+		}
+		for _, name := range names {
+			at := h.named(name)
+			if at == nil {
+				return fileError("the file has no column %q to leave out; its columns are %s", strings.TrimSpace(name), h.list())
+			}
+			for _, i := range at {
+				h.columns[i].mapped, h.columns[i].Attributes = true, nil
+			}
+		}
+	}
+	return nil
+}
+
+// named finds columns by name, or by number as #3.
+func (h *header) named(name string) []int {
+	name = strings.TrimSpace(name)
+	var exact, similar []int
+	for i, c := range h.columns {
+		switch {
+		case name == "#"+strconv.Itoa(c.Number):
+			return []int{i}
+		case c.Name == name && name != "":
+			exact = append(exact, i)
+		case squeezed(c.Name) == squeezed(name) && squeezed(name) != "":
+			similar = append(similar, i)
+		}
+	}
+	if exact != nil {
+		return exact
+	}
+	return similar
+}
+
+func (h *header) list() string {
+	var names []string
+	for i := range h.columns {
+		names = append(names, h.flagName(i))
+	}
+	return strings.Join(names, ", ")
+}
+
+// recognise gives a column its attribute by its name. It says whether the column is known and left out.
+func (h *header) recognise(c *column, i int) bool {
+	if c.Name == "" {
+		c.Unknown = slices.ContainsFunc(h.values(i), func(v string) bool { return strings.TrimSpace(v) != "" })
+		return false
+	}
+	// Entra's downloads call the object id id. Elsewhere an id is anything.
+	if squeezed(c.Name) == "id" && h.all(i, directory.IsObjectID) {
+		c.Attributes = []string{"objectId"}
+		return false
+	}
+	attribute, known := meaning(c.Name)
+	switch {
+	case !known:
+		c.Unknown = true
+		c.Suggested = h.guess(c.Name, i)
+	case attribute == "":
+		return true
+	case attribute == "objectId" && h.none(i, directory.IsObjectID):
+		c.Unknown, c.Suggested = true, "employeeId"
+	default:
+		c.Attributes = []string{attribute}
+		c.blocks = strings.HasPrefix(squeezed(c.Name), "blocksignin")
+	}
+	return false
+}
+
+// all says whether every value of a column that is there passes; a column without values passes nothing.
+func (h *header) all(i int, test func(string) bool) bool {
+	some := false
+	for _, v := range h.values(i) {
+		if v = strings.TrimSpace(v); v == "" {
+			continue
+		}
+		if some = true; !test(v) {
+			return false
+		}
+	}
+	return some
+}
+
+// none says whether a column has values and none of them passes.
+func (h *header) none(i int, test func(string) bool) bool {
+	return h.all(i, func(v string) bool { return !test(v) })
+}
+
+func isAddress(v string) bool { return strings.Contains(v, "@") }
+
+// guess is what an unknown column probably is, when its values can be that.
+func (h *header) guess(name string, i int) string {
+	name = brackets.ReplaceAllString(name, "")
+	a, ok := guesses[squeezed(name)]
+	if !ok {
+		a = directory.Suggest(name)
+	}
+	switch {
+	case a == "userPrincipalName" && !h.all(i, isAddress), a == "accountEnabled" && !h.all(i, directory.IsBoolean), a == "objectId" && !h.all(i, directory.IsObjectID):
+		return ""
+	case a == "jobTitle" && h.all(i, func(v string) bool {
+		return slices.Contains([]string{"mr", "mrs", "ms", "miss", "dr", "prof", "mx"}, squeezed(v))
+	}):
+		return ""
+	}
+	return a
+}
+
+// giveWay leaves out a column that was recognised where the caller gave its attribute another column.
+func (h *header) giveWay() {
+	for i := range h.columns {
+		c := &h.columns[i]
+		if !c.mapped && len(c.Attributes) == 1 && slices.ContainsFunc(h.columns, func(o column) bool { return o.mapped && slices.Contains(o.Attributes, c.Attributes[0]) }) {
+			c.Attributes = nil
+		}
+	}
+}
+
+func (h *header) has(attribute string) bool {
+	return slices.ContainsFunc(h.columns, func(c column) bool { return slices.Contains(c.Attributes, attribute) })
+}
+
+// flagName is a column as a flag names it.
+func (h *header) flagName(i int) string {
+	if c := h.columns[i]; c.Name != "" && len(h.named(c.Name)) == 1 {
+		return c.Name
+	}
+	return "#" + strconv.Itoa(h.columns[i].Number)
+}
+
+func (h *header) askToMap(i int, attribute string) {
+	h.flags = append(h.flags, fmt.Sprintf("--map \"%s=%s\"", h.flagName(i), attribute))
+	h.mappings[i] = true
+}
+
+// askForName asks for the column that names users, when nothing else finds them.
+func (h *header) askForName() {
+	if h.has("userPrincipalName") || h.has("objectId") {
+		return
+	}
+	best := -1
+	for i, c := range h.columns {
+		switch {
+		case !h.all(i, isAddress) && !slices.Contains(c.Attributes, "mail"):
+		case best < 0, rank(c) > rank(h.columns[best]):
+			best = i
+		}
+	}
+	if best < 0 {
+		if !h.has("employeeId") {
+			h.sentence = append(h.sentence, `no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. Name the column that has it, as in --map "COLUMN=userPrincipalName"`)
+		}
+		return
+	}
+	h.sentence = append(h.sentence, fmt.Sprintf("the file has no column userPrincipalName, but %q has addresses", h.columns[best].Name))
+	h.askToMap(best, "userPrincipalName")
+	h.columns[best].Attributes, h.columns[best].Suggested, h.columns[best].Unknown = nil, "userPrincipalName", true
+}
+
+// rank orders the columns that may be the userPrincipalName.
+func rank(c column) int {
+	switch {
+	case slices.Contains(c.Attributes, "mail") && strings.HasPrefix(squeezed(c.Name), "work"):
+		return 4
+	case slices.Contains(c.Attributes, "mail"):
+		return 3
+	case c.Suggested == "userPrincipalName":
+		return 2
+	case c.Unknown:
+		return 1
+	}
+	return 0
+}
+
+func (h *header) askForUnknown(ignore bool) {
+	var names []string
+	var rest []int
+	for i := range h.columns {
+		c := &h.columns[i]
+		if !c.Unknown || h.mappings[i] {
+			continue
+		}
+		if ignore {
+			c.Unknown = false
+			continue
+		}
+		name := fmt.Sprintf("%q", c.Name)
+		if c.Name == "" {
+			name = fmt.Sprintf("number %d, which has values and no name", c.Number)
+		}
+		suggested := c.Suggested
+		if suggested != "" && h.has(suggested) || h.suggestedBefore(i, suggested) {
+			suggested = ""
+		}
+		switch {
+		case suggested == "":
+			rest = append(rest, i)
+		case meansObjectID(c.Name):
+			name += " (its values are no object ids, which are GUIDs; did you mean " + suggested + "?)"
+			h.askToMap(i, suggested)
+		default:
+			name += " (did you mean " + suggested + "?)"
+			h.askToMap(i, suggested)
+		}
+		names = append(names, name)
+	}
+	if names == nil {
+		return
+	}
+	h.sentence = append(h.sentence, "it is not known what to do with the "+plural(len(names), "column ", "columns ")+strings.Join(names, ", "))
+	var plain []string
+	for _, i := range rest {
+		if name := h.flagName(i); strings.Contains(name, ",") {
+			h.flags = append(h.flags, fmt.Sprintf("--ignore-columns \"%s\"", name))
+		} else {
+			plain = append(plain, name)
+		}
+	}
+	if plain != nil {
+		h.flags = append(h.flags, fmt.Sprintf("--ignore-columns \"%s\"", strings.Join(plain, ",")))
+	}
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+func meansObjectID(name string) bool {
+	a, _ := meaning(name)
+	return a == "objectId"
+}
+
+// suggestedBefore says whether the message offers an attribute to another column already.
+func (h *header) suggestedBefore(i int, attribute string) bool {
+	for j := range h.columns {
+		if j != i && h.mappings[j] && h.columns[j].Suggested == attribute {
+			return true
+		}
+	}
+	return false
+}
+
+// refuseTwice refuses two columns for one attribute, unless the attribute has several values.
+func (h *header) refuseTwice() {
+	first := map[string]int{}
+	for i, c := range h.columns {
+		for _, name := range c.Attributes {
+			a, _ := directory.AttributeNamed(name)
+			j, taken := first[name]
+			if !taken || a.MultiValued {
+				first[name] = i
+				continue
+			}
+			out := i
+			if squeezed(h.columns[i].Name) == squeezed(name) && squeezed(h.columns[j].Name) != squeezed(name) {
+				out = j // the attribute's own name stays
+			}
+			h.sentence = append(h.sentence, fmt.Sprintf("the columns %q and %q both mean %s; leave one out", h.flagName(j), h.flagName(i), name))
+			h.flags = append(h.flags, fmt.Sprintf("--ignore-columns \"%s\"", h.flagName(out)))
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package directory
+
+import (
+	"iter"
+	"strings"
+)
+
+// FileOptions say how to read a file where its first line does not say it.
+type FileOptions struct {
+	Map           []ColumnMap
+	Ignore        []string // columns to leave out
+	IgnoreUnknown bool     // leave out every column whose name is not known
+	Encoding      string   // such as utf-8 or windows-1252; found out when empty
+}
+
+// ColumnMap gives a column of a file its attribute.
+type ColumnMap struct{ Column, Attribute string }
+
+// File is a file of users, read and not yet imported.
+type File struct {
+	Columns []FileColumn
+	Notes   []string // how it was read, in sentences
+	Rows    iter.Seq2[Row, error]
+}
+
+// FileColumn is a column of a file. Attributes are the attributes that it fills; none when the column is left out.
+type FileColumn struct {
+	Number     int
+	Name       string
+	Attributes []string
+	Suggested  string // what an unknown column probably is; an attribute or ""
+	Unknown    bool   // nobody has said what becomes of it
+}
+
+// ColumnNames gives the column of each attribute whose column has another name.
+func (f File) ColumnNames() map[string]string {
+	names := map[string]string{}
+	for _, c := range f.Columns {
+		for _, a := range c.Attributes {
+			if a != c.Name {
+				names[a] = c.Name
+			}
+		}
+	}
+	return names
+}
+
+// FileError says why a file cannot be read as it is. Flags are those of rollcall directory import that help.
+type FileError struct {
+	Detail  string
+	Flags   []string
+	Columns []FileColumn // empty when not even the first line could be read
+}
+
+func (e *FileError) Error() string {
+	if len(e.Flags) == 0 {
+		return e.Detail
+	}
+	return e.Detail + ". Add: " + strings.Join(e.Flags, " ")
+}
+
+// IsBoolean says whether a text can be the value of accountEnabled.
+func IsBoolean(text string) bool {
+	_, err := parseBoolean(strings.TrimSpace(text))
+	return err == nil
+}
+
+// IsObjectID says whether a text can be an objectId.
+func IsObjectID(text string) bool { return isGUID(strings.ToLower(strings.TrimSpace(text))) }

@@ -1,0 +1,95 @@
+package csv_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/text/encoding/unicode"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/directory/csv"
+)
+
+func utf16(t *testing.T, order unicode.Endianness, mark unicode.BOMPolicy, text string) string {
+	t.Helper()
+	out, err := unicode.UTF16(order, mark).NewEncoder().String(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestReader_reads_files_as_people_have_them: every shape gives the same two people.
+func TestReader_reads_files_as_people_have_them(t *testing.T) {
+	t.Parallel()
+	const plain = "userPrincipalName,surname,accountEnabled\nada@contoso.example,Müller,true\nbob@contoso.example,Öst,false\n"
+	separated := func(sep string) string { return strings.ReplaceAll(plain, ",", sep) }
+	tests := map[string]struct {
+		text    string
+		options directory.FileOptions
+		note    string
+	}{
+		"utf8":                         {text: plain},
+		"semicolons":                   {text: separated(";")},
+		"tabs":                         {text: separated("\t")},
+		"pipes":                        {text: separated("|")},
+		"a_line_that_says_the_pipe":    {text: "sep=|\r\n" + separated("|")},
+		"carriage_returns_alone":       {text: strings.ReplaceAll(plain, "\n", "\r")},
+		"line_ends_of_every_kind":      {text: strings.Replace(strings.Replace(plain, "\n", "\r\n", 1), "true\n", "true\r", 1)},
+		"utf16_little_endian_marked":   {text: utf16(t, unicode.LittleEndian, unicode.UseBOM, plain), note: "The file is UTF-16."},
+		"utf16_big_endian_marked":      {text: utf16(t, unicode.BigEndian, unicode.UseBOM, plain), note: "The file is UTF-16."},
+		"utf16_little_endian_unmarked": {text: utf16(t, unicode.LittleEndian, unicode.IgnoreBOM, separated("\t")), note: "The file is UTF-16."},
+		"utf16_big_endian_unmarked":    {text: utf16(t, unicode.BigEndian, unicode.IgnoreBOM, plain), note: "The file is UTF-16."},
+		"windows_1252_that_is_certain": {text: strings.NewReplacer("ü", "\xfc", "Ö", "\xd6").Replace(plain), note: `The file is not UTF-8; it was read as Windows-1252 ("Müller").`},
+		"windows_1252_that_is_said":    {text: strings.NewReplacer("ü", "\xfc", "Ö", "\xd6").Replace(plain), options: directory.FileOptions{Encoding: "Windows-1252"}},
+		"ibm_850_that_is_said":         {text: strings.NewReplacer("ü", "\x81", "Ö", "\x99").Replace(plain), options: directory.FileOptions{Encoding: "cp850"}},
+		"empty_columns_at_the_end":     {text: strings.ReplaceAll(plain, "\n", ",,\n")},
+		"long_rows_of_empty_cells":     {text: strings.ReplaceAll(plain, "true\n", "true,,\n")},
+		"names_in_other_letters":       {text: strings.Replace(plain, "userPrincipalName,surname,accountEnabled", "USER_PRINCIPAL_NAME,Last Name,Account enabled", 1)},
+		"entra_user_download": {
+			text: "userPrincipalName,displayName,surname,mail,givenName,id,userType,accountEnabled,directorySynced,createdDateTime\n" +
+				"ada@contoso.example,,Müller,,,3f2b8c1e-5d60-4b7a-9a51-0c7de2f4a9b8,Member,True,FALSE,2024-01-01\nbob@contoso.example,,Öst,,,3f2b8c1e-5d60-4b7a-9a51-0c7de2f4a9b9,Member,False,FALSE,2024-01-01\n",
+			note: "Left out, because a user here has nothing of the kind: userType, directorySynced, createdDateTime.",
+		},
+		"entra_bulk_template": {
+			text: "version:v1.0,,,\nUser name [userPrincipalName] Required,Initial password [passwordProfile] Required,Block sign in (Yes/No) [accountEnabled] Required,Last name [surname]\n" +
+				"\"Example: chris@contoso.example\",secret,No,Green\nada@contoso.example,secret1,No,Müller\nbob@contoso.example,secret2,Yes,Öst\n",
+			note: "Left out, because a user here has nothing of the kind: Initial password [passwordProfile] Required.",
+		},
+		"columns_that_are_mapped_and_left_out": {
+			text:    "Login,Born,Surname,Works here\nada@contoso.example,1815,Müller,yes\nbob@contoso.example,1816,Öst,no\n",
+			options: directory.FileOptions{Map: []directory.ColumnMap{{Column: "login", Attribute: "userPrincipalName"}, {Column: "#4", Attribute: "accountEnabled"}}, Ignore: []string{"born"}},
+		},
+		"unknown_columns_that_are_left_out": {
+			text:    strings.Replace(plain, "\n", ",Shoes\n", 1),
+			options: directory.FileOptions{IgnoreUnknown: true},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, err := csv.Open(strings.NewReader(test.text), test.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for row, err := range f.Rows {
+				if err != nil {
+					t.Fatal(err)
+				}
+				var u directory.User
+				if err := u.Set("accountEnabled", row.Values["accountEnabled"]); err != nil {
+					t.Error(err)
+				}
+				got = append(got, row.Values["userPrincipalName"]+" "+row.Values["surname"]+" "+u.Text("accountEnabled"))
+			}
+			if diff := cmp.Diff(got, []string{"ada@contoso.example Müller true", "bob@contoso.example Öst false"}); diff != "" {
+				t.Errorf("-got +want:\n%s", diff)
+			}
+			if note := strings.Join(f.Notes, " "); note != test.note {
+				t.Errorf("got the note %q, want %q", note, test.note)
+			}
+		})
+	}
+}

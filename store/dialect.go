@@ -45,6 +45,21 @@ func (tx *Tx) forShare() string {
 	return ""
 }
 
+// errOverlapped ends a transaction of PostgreSQL whose events would stand before
+// those of changes that it saw. It is run again.
+var errOverlapped = errors.New("a transaction that began later has changed the same")
+
+// writtenLater is an expression that says of a row of a table whether it was
+// written by a transaction with a later number than this one has. A transaction
+// that has no number yet gets a later one than all before. Of two numbers modulo
+// 2^32 the later is less than 2^31 ahead.
+func (tx *Tx) writtenLater(table string) string {
+	if tx.db.kind == PostgreSQL {
+		return "coalesce(((" + table + ".xmin::text::bigint - pg_current_xact_id_if_assigned()::text::bigint) & 4294967295) between 1 and 2147483647, false)"
+	}
+	return "false"
+}
+
 // planForValues has PostgreSQL plan what follows in the transaction for the
 // values that it is bound to, by whatever it thinks best: what many rows pass or
 // few, depending on the values, has no one plan.
@@ -123,9 +138,12 @@ func sqliteColumns(message string) string {
 	return table + "(" + strings.Join(columns, ", ") + ")"
 }
 
-// isConflict reports whether PostgreSQL ended the transaction for another
+// isConflict reports whether the transaction on PostgreSQL ended for another
 // one's sake, so that running it again may succeed.
 func isConflict(err error) bool {
+	if errors.Is(err, errOverlapped) {
+		return true
+	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (e.Code == pgSerializationFailure || e.Code == pgDeadlock)
 }

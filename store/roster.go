@@ -59,7 +59,7 @@ func (s Rosters) Get(ctx context.Context, id site.ID, kind roster.Kind, resource
 // Record returns a resource with its columns.
 func (s Rosters) Record(ctx context.Context, id site.ID, kind roster.Kind, resource string) (rec roster.Record, err error) {
 	err = s.DB.of(string(id)).read(ctx, func(tx *Tx) error {
-		rec, err = tx.record(ctx, id, kind, resource, "")
+		rec, err = tx.record(ctx, id, kind, resource)
 		return err
 	})
 	return rec, err
@@ -68,25 +68,25 @@ func (s Rosters) Record(ctx context.Context, id site.ID, kind roster.Kind, resou
 // RecordByUserName returns the user of a folded user name.
 func (s Rosters) RecordByUserName(ctx context.Context, id site.ID, folded string) (rec roster.Record, err error) {
 	err = s.DB.of(string(id)).read(ctx, func(tx *Tx) error {
-		rec, err = tx.recordByUserName(ctx, id, folded, "")
+		rec, err = tx.recordByUserName(ctx, id, folded)
 		return err
 	})
 	return rec, err
 }
 
-func (tx *Tx) record(ctx context.Context, id site.ID, kind roster.Kind, resource, lock string) (roster.Record, error) {
+func (tx *Tx) record(ctx context.Context, id site.ID, kind roster.Kind, resource string) (roster.Record, error) {
 	rec, err := scanRecord(tx.QueryRow(ctx, `
 		select `+recordColumns+`
 		from resource r
-		where r.site = $1 and r.kind = $2 and r.id = $3`+lock, string(id), string(kind), resource))
+		where r.site = $1 and r.kind = $2 and r.id = $3`, string(id), string(kind), resource))
 	return rec, orNotFound(err, roster.ErrNotFound)
 }
 
-func (tx *Tx) recordByUserName(ctx context.Context, id site.ID, folded, lock string) (roster.Record, error) {
+func (tx *Tx) recordByUserName(ctx context.Context, id site.ID, folded string) (roster.Record, error) {
 	rec, err := scanRecord(tx.QueryRow(ctx, `
 		select `+recordColumns+`
 		from resource r
-		where r.site = $1 and r.kind = $2 and r.user_name = $3`+lock, string(id), string(roster.User), folded))
+		where r.site = $1 and r.kind = $2 and r.user_name = $3`, string(id), string(roster.User), folded))
 	return rec, orNotFound(err, roster.ErrNotFound)
 }
 
@@ -173,26 +173,32 @@ func (s Rosters) EndSession(ctx context.Context, id site.ID, session roster.Sess
 	})
 }
 
-// Update runs fn in one write transaction.
+// Update runs fn in one write transaction. After another transaction has overlapped it, it runs alone on its site.
 func (s Rosters) Update(ctx context.Context, on site.Site, fn func(roster.Tx) error) error {
+	alone := false
 	return s.DB.of(string(on.ID)).update(ctx, func(tx *Tx) error {
-		if err := tx.holdSite(ctx, on.ID); err != nil {
+		if err := tx.holdSite(ctx, on.ID, alone); err != nil {
 			return err
 		}
-		return fn(rosterTx{tx: tx, site: on.ID, schemas: string(on.Schemas)})
+		err := fn(rosterTx{tx: tx, site: on.ID, schemas: string(on.Schemas)})
+		alone = alone || errors.Is(tx.failed, errOverlapped)
+		return err
 	})
 }
 
-// holdSite keeps the site's row as it is until the transaction ends, before the transaction holds anything else: who
-// changes the site waits until all such transactions have ended, and they for who changes it.
-func (tx *Tx) holdSite(ctx context.Context, id site.ID) error {
+// holdSite keeps the site as it is until the transaction ends, before the transaction holds anything else: who changes
+// the site waits until all such transactions have ended, and they for who changes it. With alone they wait for each
+// other too. It is an advisory lock and not one of the site's row, as that would give the transaction its number: the
+// number has to come after the wait for the resource that is changed, or events would not stand in the order of versions.
+func (tx *Tx) holdSite(ctx context.Context, id site.ID, alone bool) error {
 	if tx.db.kind != PostgreSQL {
 		return nil // there is one writer
 	}
-	return tx.send(ctx, `
-		select s.id
-		from site s
-		where s.id = $1`+tx.forKeyShare(), string(id))
+	lock := "pg_advisory_xact_lock_shared"
+	if alone {
+		lock = "pg_advisory_xact_lock"
+	}
+	return tx.send(ctx, "select "+lock+"(hashtextextended('rollcall site ' || $1::text, 0))", string(id))
 }
 
 // Join is the roster of a site in the transaction that changes the site.
@@ -217,12 +223,36 @@ type rosterTx struct {
 }
 
 func (t rosterTx) Record(ctx context.Context, kind roster.Kind, resource string) (roster.Record, error) {
-	return t.tx.record(ctx, t.site, kind, resource, t.tx.forUpdate())
+	return t.tx.lockedRecord(ctx, `
+		where r.site = $1 and r.kind = $2 and r.id = $3`, string(t.site), string(kind), resource)
 }
 
 func (t rosterTx) RecordByUserName(ctx context.Context, folded string) (roster.Record, error) {
-	return t.tx.recordByUserName(ctx, t.site, folded, t.tx.forUpdate())
+	return t.tx.lockedRecord(ctx, `
+		where r.site = $1 and r.kind = $2 and r.user_name = $3`, string(t.site), string(roster.User), folded)
 }
+
+// lockedRecord locks a resource that the transaction is going to change. errOverlapped says that a transaction with a
+// later number has changed it: the event of a change now would stand before the event of that one.
+func (tx *Tx) lockedRecord(ctx context.Context, where string, args ...any) (roster.Record, error) {
+	var overlapped bool
+	row := tx.QueryRow(ctx, `
+		select `+recordColumns+`, `+tx.writtenLater("r")+`
+		from resource r`+where+tx.forUpdate(), args...)
+	rec, err := scanRecord(oneMore{row, &overlapped})
+	if err == nil && overlapped {
+		err = tx.fail(errOverlapped)
+	}
+	return rec, orNotFound(err, roster.ErrNotFound)
+}
+
+// oneMore is a row with one column after those that are known to who scans it.
+type oneMore struct {
+	row  scanner
+	last any
+}
+
+func (m oneMore) Scan(dest ...any) error { return m.row.Scan(append(dest, m.last)...) }
 
 func (t rosterTx) Records(ctx context.Context, kind roster.Kind, after roster.Place, limit int) ([]roster.Record, error) {
 	return collect(ctx, t.tx, scanRecord, `
@@ -442,7 +472,7 @@ func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
 }
 
 // OtherAdmins locks the site's row: two administrators who demote each other at once wait for one another there, and the
-// second one sees what the first one did. Both hold the row already, each against whoever changes the site.
+// second one sees what the first one did.
 func (t rosterTx) OtherAdmins(ctx context.Context, person string) (others int, err error) {
 	var locked string
 	if err := t.tx.QueryRow(ctx, `

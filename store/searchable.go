@@ -51,22 +51,22 @@ func decodeSearchable(text string) ([]site.Searchable, error) {
 }
 
 // searchable reads what is declared. site.ErrNotFound.
-func (tx *Tx) searchable(ctx context.Context, id site.ID, lock string) ([]site.Searchable, error) {
+func (tx *Tx) searchable(ctx context.Context, id site.ID) ([]site.Searchable, error) {
 	var text string
 	if err := tx.QueryRow(ctx, `
 		select s.searchable
 		from site s
-		where s.id = $1`+lock, string(id)).Scan(&text); err != nil {
+		where s.id = $1`, string(id)).Scan(&text); err != nil {
 		return nil, orNotFound(err, site.ErrNotFound)
 	}
 	return decodeSearchable(text)
 }
 
 func (t siteTx) Searchable(ctx context.Context) ([]site.Searchable, error) {
-	return t.tx.searchable(ctx, t.site.ID, "")
+	return t.tx.searchable(ctx, t.site.ID)
 }
 
-// PutSearchable relies on UpdateSite, which has locked the site's row: a transaction that inserts a resource holds it.
+// PutSearchable relies on UpdateSite, which waits for every transaction that holds the site: one that writes a resource does.
 func (t siteTx) PutSearchable(ctx context.Context, list []site.Searchable) error {
 	text, err := encodeSearchable(list)
 	if err != nil {
@@ -115,7 +115,7 @@ func (t rosterTx) putListed(ctx context.Context, list []site.Searchable, old, ne
 
 // deleteDeclared removes the rows of a resource that is going to be deleted.
 func (t rosterTx) deleteDeclared(ctx context.Context, old roster.Record) error {
-	list, err := t.tx.searchable(ctx, t.site, "")
+	list, err := t.tx.searchable(ctx, t.site)
 	if err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ const fewRows = 1_000
 // declaredRows returns the rows of what is declared searchable in the transaction's snapshot and has all of them there,
 // with what has to be known of those that a filter asks about.
 func (tx *Tx) declaredRows(ctx context.Context, id site.ID, kind roster.Kind, f *scim.Filter) (d declaredRows, err error) {
-	declared, err := tx.searchable(ctx, id, "")
+	declared, err := tx.searchable(ctx, id)
 	if errors.Is(err, site.ErrNotFound) {
 		return d, nil // nobody is there to be found
 	}
@@ -221,7 +221,7 @@ func (tx *Tx) lookAhead(ctx context.Context, id site.ID, r valueRange) (many, cr
 func (s Rosters) Indexing(ctx context.Context, id site.ID) (all []roster.Indexing, err error) {
 	err = s.DB.view(ctx, func(tx *Tx) error {
 		all = nil
-		declared, err := tx.searchable(ctx, id, "")
+		declared, err := tx.searchable(ctx, id)
 		if err != nil || len(declared) == 0 {
 			return err
 		}
@@ -262,7 +262,10 @@ func (tx *Tx) resources(ctx context.Context, id site.ID, kind roster.Kind) (n in
 func (s Rosters) Index(ctx context.Context, id site.ID, epoch int64, limit int) (more bool, err error) {
 	err = s.DB.update(ctx, func(tx *Tx) error {
 		step := indexStep{tx: tx, site: id, limit: limit}
-		if step.declared, err = tx.searchable(ctx, id, tx.forKeyShare()); err != nil {
+		if err := tx.holdSite(ctx, id, false); err != nil {
+			return err
+		}
+		if step.declared, err = tx.searchable(ctx, id); err != nil {
 			return err
 		}
 		if err := tx.checkLease(ctx, roster.LeaseKind, string(id), epoch); err != nil {

@@ -159,6 +159,9 @@ func (s Sites) CreateSite(ctx context.Context, made site.Site, events ...event.E
 // UpdateSite runs fn on the locked site.
 func (s Sites) UpdateSite(ctx context.Context, id site.ID, fn func(site.Tx) error) error {
 	return s.DB.update(ctx, func(tx *Tx) error {
+		if err := tx.holdSite(ctx, id, true); err != nil {
+			return err
+		}
 		current, err := scanSite(tx.QueryRow(ctx, `
 			select `+siteColumns+`
 			from site s

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -21,7 +22,9 @@ type logsPage struct {
 	Results     []option
 	Kinds       []option // of actions
 	Rows        []entryRow
-	Filtered    bool   // something is filtered
+	Filtered    bool // something is filtered
+	Causes      []logCause
+	CausesOf    string // how far back the causes look; empty: at everything
 	Skipped     string // "1,200 skipped entries are hidden."; empty: none is
 	ShowSkipped string
 	Empty       emptyState
@@ -72,6 +75,9 @@ func (p *DirectoryPages) showLogs(w http.ResponseWriter, r *http.Request, v *app
 	if err := p.countSkipped(r, v, &pg); err != nil {
 		return err
 	}
+	if err := p.causes(r, v, &pg); err != nil {
+		return err
+	}
 	if next != "" {
 		pg.Pager.Next = logsURL(pg.Base, q, next)
 	}
@@ -83,6 +89,71 @@ func (p *DirectoryPages) showLogs(w http.ResponseWriter, r *http.Request, v *app
 		pg.Empty = emptyState{Icon: "search", Title: "No entry fits", Text: "Choose fewer conditions.", Action: &action{Text: "Clear", URL: pg.Base}}
 	}
 	return p.Console.view(w, r, http.StatusOK, "directory_logs", pg)
+}
+
+// logCause is one line for several entries that went wrong for the same reason.
+type logCause struct {
+	Text string
+	URL  string // the logs with entries of this kind
+}
+
+// causes finds what several of the failures and warnings that fit the filters have in common: their error code, and their reason without what
+// is particular to one person.
+func (p *DirectoryPages) causes(r *http.Request, v *appVisit, pg *logsPage) error {
+	const newest, most = 500, 5
+	type group struct {
+		n     int
+		first provision.LogEntry
+	}
+	var groups []*group
+	for _, status := range []provision.Result{provision.Failure, provision.Warning} {
+		q := pg.Query
+		if q.Before != "" || q.Status != "" && q.Status != status {
+			continue
+		}
+		q.Status, q.Limit = status, newest
+		entries, next, err := p.Jobs.Logs(r.Context(), v.key(), q)
+		if err != nil {
+			return err
+		}
+		if next != "" {
+			pg.CausesOf = "Counted among the newest " + grouped(newest) + " of each status."
+		}
+		byCause := map[string]*group{}
+		for _, e := range entries {
+			key := e.Status.Code + "\n" + string(e.Action) + "\n" + bareReason(e)
+			if byCause[key] == nil {
+				byCause[key] = &group{first: e}
+				groups = append(groups, byCause[key])
+			}
+			byCause[key].n++
+		}
+	}
+	groups = slices.DeleteFunc(groups, func(g *group) bool { return g.n < 2 })
+	slices.SortStableFunc(groups, func(a, b *group) int { return b.n - a.n })
+	for _, g := range groups[:min(len(groups), most)] {
+		q := pg.Query
+		q.Status, q.Action = g.first.Status.Status, g.first.Action
+		if q.Search == "" {
+			q.Search = g.first.Status.Code
+		}
+		pg.Causes = append(pg.Causes, logCause{
+			Text: counted(g.n, "entry", "entries") + " (" + actionName(g.first.Action) + ", " + actionName(provision.Action(g.first.Status.Status)) + "), same cause: " + sentence(entryText(g.first)),
+			URL:  logsURL(pg.Base, q, ""),
+		})
+	}
+	return nil
+}
+
+// bareReason is the reason of an entry without what is particular to its person.
+func bareReason(e provision.LogEntry) string {
+	text := entryText(e)
+	for _, own := range []string{e.SourceIdentity.DisplayName, e.TargetIdentity.DisplayName} {
+		if own != "" {
+			text = strings.ReplaceAll(text, own, "")
+		}
+	}
+	return particular.ReplaceAllString(text, "…")
 }
 
 // countSkipped says how many skipped entries the page hides.
@@ -207,7 +278,8 @@ type logEntryPage struct {
 	Modified []plannedChange
 	Summary  []figure
 	User     string // where the person is
-	Same     string // the log of the same person
+	Same     string // the logs of the same person
+	Cycle    string // the logs of the same cycle
 }
 
 type logStep struct {
@@ -236,6 +308,9 @@ func (p *DirectoryPages) showLogEntry(w http.ResponseWriter, r *http.Request, v 
 	if e.SourceIdentity.ID != "" {
 		pg.User = v.directoryVisit.url("users/" + url.PathEscape(e.SourceIdentity.ID))
 		pg.Same = logsURL(v.url("/provisioning/logs"), provision.LogQuery{ObjectID: e.SourceIdentity.ID}, "")
+	}
+	if e.CycleID != "" {
+		pg.Cycle = logsURL(v.url("/provisioning/logs"), provision.LogQuery{Cycle: e.CycleID}, "")
 	}
 	for _, s := range e.Steps {
 		pg.Steps = append(pg.Steps, logStep{Title: stepTitle(s.Type), Step: s, Badge: entryBadge(s.Status), Details: details(s.Details)})
@@ -273,7 +348,6 @@ func details(m map[string]string) []figure {
 func summary(e provision.LogEntry) []figure {
 	var list []figure
 	for _, f := range []figure{
-		{"Date", stamp(e.ActivityTime)},
 		{"Action", actionName(e.Action)},
 		{"Status", actionName(provision.Action(e.Status.Status))},
 		{"Duration", strconv.FormatInt(e.DurationMillis, 10) + " ms"},

@@ -328,6 +328,13 @@ func TestProvisioningPage_explains_trouble(t *testing.T) {
 	}
 	o.cycle(h, app)
 	b.get(base).wantNoWords("In quarantine since").wantWords("Completed with errors", "2 failed")
+	// Two entries with one cause are one line, which leads to both of them; a filter that leaves one of them leaves no line.
+	logs := b.get(base+"/logs").wantWords("Same cause", "2 entries (Create, Failure), same cause:")
+	logs.click("Show these entries").wantWords("Grace Hopper", "山田 雪").wantNoWords("Ada Lovelace", "All groups")
+	b.get(base + "/logs?search=grace").wantWords("Grace Hopper").wantNoWords("Same cause")
+	// An entry leads to its cycle, and only to that one.
+	b.get(base+"/logs?status=failure").click("Grace Hopper").click("All entries of this cycle").wantWords("One cycle:", "Grace Hopper")
+	b.get(base + "/logs?cycle=another").wantWords("No entry fits")
 	entry := b.get(base + "/logs?status=failure").wantWords("Grace Hopper").click("Grace Hopper")
 	entry.wantWords("Failure", "Error code", "What to do")
 

@@ -226,7 +226,7 @@ func (c *command) provisionLog() *cobra.Command {
 	var status, action string
 	var limit int
 	cmd := &cobra.Command{
-		Use: "log DIRECTORY APP [PERSON]", Short: "Show the provisioning log, newest first", Args: between(2, "DIRECTORY", "APP", "PERSON"),
+		Use: "log DIRECTORY APP [PERSON]", Short: "Show the provisioning logs, newest first", Args: between(2, "DIRECTORY", "APP", "PERSON"),
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
 			if limit < 1 {
 				return usagef(cmd, "--limit is 1 or more, not %d", limit)
@@ -260,7 +260,7 @@ func (c *command) provisionLog() *cobra.Command {
 			entries = entries[:min(limit, len(entries))]
 			return c.print(entries, func(w io.Writer) {
 				if len(entries) == 0 {
-					fmt.Fprintln(w, "The provisioning log has no such entry.")
+					fmt.Fprintln(w, "The provisioning logs have no such entry.")
 				}
 				for _, e := range entries {
 					fmt.Fprintf(w, "%s  ", c.when(e.ActivityTime))

@@ -177,7 +177,7 @@ var functions = []function{
 	known("PCase", Provisioning, "The source with a capital letter at the start of each word.", need("source"), may("wordSeparators")),
 	known("RandomString", Provisioning, "Random characters of the asked kinds.", need("length"), need("minimumNumbers"), need("minimumSpecialCharacters"),
 		need("minimumCapital"), need("minimumLowerCase"), may("charactersToAvoid")),
-	known("Redact", Provisioning, "The value unchanged, hidden in the provisioning log.", need("value")),
+	known("Redact", Provisioning, "The value unchanged, hidden in the provisioning logs.", need("value")),
 	known("RemoveDuplicates", Provisioning, "A multi-valued attribute with each value once.", need("attribute")),
 	known("Replace", Provisioning, "The source with a text or a pattern replaced.", need("source"), Parameter{Name: "oldValue", Key: "Find"}, may("regexPattern"),
 		may("regexGroupName"), Parameter{Name: "replacementValue", Key: "Replacement"}, may("replacementAttributeName"), may("template")),

@@ -128,10 +128,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.throttle(err)
 		return
 	}
-	a, err := x.guarded((*exchange).route)
-	if err == nil {
-		err = x.holdAnswer(a)
-	}
+	a, err := x.answered()
 	if err != nil {
 		x.fail(err)
 		return

@@ -112,3 +112,8 @@ func WriteOrder(keys ...string) (order []string) {
 	}
 	return order
 }
+
+// RefuseWrites makes a SQLite database fail every write, or take writes again. Nobody writes while it is called.
+func (db *DB) RefuseWrites(on bool) error {
+	return db.engine.(*sqliteDB).writer.conn.do("pragma query_only = " + strconv.FormatBool(on))
+}

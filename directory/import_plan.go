@@ -308,6 +308,9 @@ func (p *plan) mergeRows() {
 		first := slices.MinFunc(list, func(a, b *entry) int { return a.line() - b.line() })
 		p.byPerson[q] = first
 		differ := first.agree(list)
+		for _, e := range list {
+			first.objectID = cmp.Or(first.objectID, e.objectID) // an empty cell may mean more in a row that has it
+		}
 		for i, e := range list {
 			e.refused = e != first
 			other := first

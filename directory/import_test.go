@@ -301,6 +301,12 @@ func TestImport_knows_who_is_who(t *testing.T) {
 			file:   []string{"- E1 ada A true", "- E1 ada A true", "- E2 bob B true", "- E2 bob B true"},
 			after:  []string{"1 ada E1 A enabled", "new bob E2 B enabled"},
 		},
+		"an_empty_employeeId_beside_an_objectId_counts_for_both_rows": {
+			before:   []start{{"c", "1", ""}},
+			file:     []string{"1 - - A true", "- - c A true"},
+			after:    []string{"1 c - A enabled"},
+			problems: nil,
+		},
 		"two_rows_about_one_person_count_as_far_as_they_agree": {
 			before:   []start{{"ada", "E1", ""}},
 			file:     []string{"- E1 ada A false", "- E1 ada B no", "1 - - C -"},

@@ -46,9 +46,11 @@ func (p *DirectoryPages) viewAssignments(w http.ResponseWriter, r *http.Request,
 	if err != nil {
 		return err
 	}
-	query.AssignedTo = v.App.ID
-	if pg.Found, err = v.CountFound(r.Context(), query); err != nil {
-		return err
+	if pg.Found = total; query.Search != "" {
+		query.AssignedTo = v.App.ID
+		if pg.Found, err = v.CountFound(r.Context(), query); err != nil {
+			return err
+		}
 	}
 	pg.Title = "Users and groups"
 	pg.StatusLine = counted(total, "user", "users") + " assigned to " + v.App.Name + "."

@@ -15,7 +15,7 @@ func TestFront_knows_who_is_signed_in(t *testing.T) {
 	w := newWorld(t)
 	acme := w.site("acme", site.Full)
 	w.person(acme, "kim@acme.example", "Kim", roster.RoleAdmin)
-	w.browser().get("/").wantWords("The application’s end").wantNoWords("You are signed in to")
+	w.browser().get("/").wantWords("The application’s end", "rollcall site link", "rollcall operator link", "Is this rollcall demo? Press Enter where it runs").wantNoWords("You are signed in to")
 	b := w.signIn(acme, "kim@acme.example")
 	page := b.get("/").wantStatus(http.StatusOK)
 	if page.Path != "/c/acme/admin/access" {

@@ -127,6 +127,27 @@ func TestLink(t *testing.T) {
 	})
 }
 
+// An administrator lands on the overview, everybody else on their account.
+func TestSignInLandsWhereTheRoleWorks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.site("acme", site.Documented)
+	for role, want := range map[roster.Role]string{
+		roster.RoleAdmin: "/c/acme/admin/access", roster.RoleModerator: "/c/acme/", roster.RoleRegistered: "/c/acme/",
+	} {
+		name := strings.ToLower(string(role)) + "@acme.example"
+		w.person(s, name, "Ada Lovelace", role)
+		link, err := w.pages.SignIns.IssueSiteLink(t.Context(), s, name, "cli")
+		if err != nil {
+			t.Fatal(err)
+		}
+		page := w.browser().get(link.Path).submit("Sign in as Ada Lovelace", nil).wantStatus(http.StatusOK).wantWords("You are signed in as Ada Lovelace.")
+		if page.Path != want {
+			t.Errorf("%s lands on %s, want %s", role, page.Path, want)
+		}
+	}
+}
+
 func TestSignedOut(t *testing.T) {
 	t.Parallel()
 

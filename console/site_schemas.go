@@ -1,10 +1,7 @@
 package console
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -38,12 +35,6 @@ type schemasPage struct {
 // staleForm shows what was saved while the form was open.
 type staleForm struct{ Text, Now string }
 
-// versionOf names a document of schemas.
-func versionOf(document []byte) string {
-	sum := sha256.Sum256(document)
-	return hex.EncodeToString(sum[:])
-}
-
 // forceForm asks whether what is in the way is to be dropped.
 type forceForm struct {
 	Action   string
@@ -51,6 +42,7 @@ type forceForm struct {
 	Lost     []string // what is dropped, with numbers; empty: nothing
 	Document string   // that was sent
 	Token    string   // of these numbers
+	Was      string   // as in schemasPage
 	Now      string   // the document as it is; may be empty
 	TypeName string
 	Error    *fieldError
@@ -82,6 +74,9 @@ type attributeView struct {
 	Rules string // what departs from the default
 	Sub   bool
 }
+
+// wasDocument is the input of a form that says which stored document the form was made from.
+const wasDocument = wasPrefix + "document"
 
 // exampleDocument is the shortest document that does something.
 const exampleDocument = `{
@@ -126,7 +121,7 @@ func (p *SitePages) viewSchemas(w http.ResponseWriter, r *http.Request, v *siteV
 	pg.Title = "Schemas and resource types"
 	pg.Lead = "What the identity provider may send. Discovery, filters, PATCH and the checks of values follow the schemas."
 	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")}, crumb{"SCIM integration", v.url("admin/access/scim")})
-	sp.Was = versionOf(v.Site.Schemas)
+	sp.Was = site.SchemasVersion(v.Site.Schemas)
 	sp.page, sp.Action, sp.Example = pg, v.url("admin/access/scim/schemas"), exampleDocument
 	for _, rt := range g.Types() {
 		sp.Types = append(sp.Types, typeViewOf(rt))
@@ -191,10 +186,15 @@ func (p *SitePages) saveSchemas(w http.ResponseWriter, r *http.Request, v *siteV
 	if err != nil {
 		return err
 	}
-	if was := r.PostForm.Get("was.document"); was != "" && was != versionOf(v.Site.Schemas) && !bytes.Equal(document, v.Site.Schemas) {
+	was := r.PostForm.Get(wasDocument)
+	if was == "" {
+		return errIncompleteForm
+	}
+	_, err = p.Sites.SetSchemasFrom(r.Context(), v.Site.ID, was, document, v.actor())
+	if errors.Is(err, site.ErrStale) {
 		return p.staleSchemas(w, r, v, document)
 	}
-	if _, err = p.Sites.SetSchemas(r.Context(), v.Site.ID, document, v.actor()); err != nil {
+	if err != nil {
 		return p.refuseSchemas(w, r, v, document, err, nil)
 	}
 	return p.savedSchemas(w, r, v, document, nil)
@@ -202,6 +202,11 @@ func (p *SitePages) saveSchemas(w http.ResponseWriter, r *http.Request, v *siteV
 
 // staleSchemas saves nothing: it shows the document as it was typed beside the one that somebody else saved meanwhile.
 func (p *SitePages) staleSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte) error {
+	now, err := p.Sites.Get(r.Context(), v.Site.ID)
+	if err != nil {
+		return err
+	}
+	v.Site = now // it may have been saved after this request was let in
 	found, _, err := event.Search(r.Context(), p.Events, event.Site(string(v.Site.ID)), event.Query{Kinds: []string{"site.schemas_changed"}, Limit: 1})
 	if err != nil {
 		return err
@@ -223,6 +228,10 @@ func (p *SitePages) forceSchemas(w http.ResponseWriter, r *http.Request, v *site
 	if err != nil {
 		return err
 	}
+	was := r.PostForm.Get(wasDocument)
+	if was == "" {
+		return errIncompleteForm
+	}
 	ask := &forceForm{}
 	if strings.TrimSpace(r.PostForm.Get("confirm")) != v.Site.Name {
 		ask.Error = &fieldError{For: "confirm", Text: "That is not the name of this site. Nothing was changed."}
@@ -238,7 +247,10 @@ func (p *SitePages) forceSchemas(w http.ResponseWriter, r *http.Request, v *site
 	if token == "" {
 		token = "none" // an empty one would confirm everything
 	}
-	_, dropped, err := p.Sites.ForceSchemas(r.Context(), v.Site.ID, document, v.actor(), token, p.Rosters.DropStranded)
+	_, dropped, err := p.Sites.ForceSchemasFrom(r.Context(), v.Site.ID, was, document, v.actor(), token, p.Rosters.DropStranded)
+	if errors.Is(err, site.ErrStale) {
+		return p.staleSchemas(w, r, v, document)
+	}
 	if errors.Is(err, context.DeadlineExceeded) && r.Context().Err() != nil {
 		return &pageError{
 			Status: http.StatusServiceUnavailable, Title: "This took too long",
@@ -300,7 +312,7 @@ func forceOf(v *siteVisit, document []byte, used *site.InUseError, ask *forceFor
 	}
 	ask.Action, ask.TypeName = v.url("admin/access/scim/schemas/forced"), v.Site.Name
 	ask.Lost, ask.Token = used.Lost(), used.Token()
-	ask.Document, ask.Now = string(document), string(v.Site.Schemas)
+	ask.Document, ask.Now, ask.Was = string(document), string(v.Site.Schemas), site.SchemasVersion(v.Site.Schemas)
 	return ask
 }
 

@@ -303,6 +303,28 @@ func TestSwitchesAtOnce(t *testing.T) {
 	}
 }
 
+// Without a script the switch is a checkbox of the page's form: unticking it asks, and nothing is off before the answer.
+func TestUntickingEnableSCIMAsks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, b := w.admin(site.Documented)
+	b.get(scimPath).press("Save", url.Values{"enabled": {"yes"}})
+	if !w.settings(s).SCIMEnabled {
+		t.Fatal("SCIM is not on")
+	}
+	ask := b.get(scimPath).press("Save", url.Values{"enabled": nil, "roles": {"yes"}})
+	if ask.Path != scimPath+"/off" {
+		t.Errorf("unticking leads to %s, want the question", ask.Path)
+	}
+	if got := w.settings(s); !got.SCIMEnabled || !got.ManageRoles {
+		t.Errorf("before the answer: got %+v, want SCIM still on and the other change saved", got)
+	}
+	ask.press("Turn SCIM off", nil).wantStatus(http.StatusOK).wantWords("SCIM is off.")
+	if w.settings(s).SCIMEnabled {
+		t.Error("SCIM is still on after the answer")
+	}
+}
+
 func TestToken(t *testing.T) {
 	t.Parallel()
 

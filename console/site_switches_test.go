@@ -207,11 +207,25 @@ func TestSchemasPage(t *testing.T) {
 		}
 	})
 
+	t.Run("a_form_that_does_not_say_what_it_was_made_from_saves_nothing", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Full)
+		b.get(path).press("Save schemas", url.Values{"document": {exampleDocument}})
+		for _, to := range []string{path, path + "/forced"} {
+			b.send(http.MethodPost, to, url.Values{"document": {""}, "confirm": {"acme"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("This was not saved", "The form is incomplete.")
+			b.send(http.MethodPost, to, url.Values{"document": {""}, "confirm": {"acme"}, "was.document": {site.SchemasVersion(nil)}}).wantStatus(http.StatusConflict).wantWords("Nothing was saved")
+		}
+		if got := w.settings(s); string(got.Schemas) != exampleDocument {
+			t.Errorf("got %s", got.Schemas)
+		}
+	})
+
 	t.Run("a_file_counts_before_the_text", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		s, b := w.admin(site.Full)
-		b.upload(path, "badge.json", exampleDocument, map[string]string{"document": "{"}).wantStatus(http.StatusOK).wantWords("The schemas are saved.")
+		b.upload(path, "badge.json", exampleDocument, map[string]string{"document": "{", "was.document": site.SchemasVersion(nil)}).wantStatus(http.StatusOK).wantWords("The schemas are saved.")
 		if got := w.settings(s); string(got.Schemas) != exampleDocument {
 			t.Errorf("got %s", got.Schemas)
 		}
@@ -270,12 +284,13 @@ func TestSchemasPage(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		s, b := w.admin(site.Full)
-		b.send(http.MethodPost, path+"/forced", url.Values{"document": {exampleDocument}, "confirm": {"globex"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("can be saved as it is")
+		none := site.SchemasVersion(nil)
+		b.send(http.MethodPost, path+"/forced", url.Values{"document": {exampleDocument}, "confirm": {"globex"}, "was.document": {none}}).wantStatus(http.StatusUnprocessableEntity).wantWords("can be saved as it is")
 		if got := w.settings(s); got.Schemas != nil {
 			t.Errorf("got %s", got.Schemas)
 		}
-		b.send(http.MethodPost, path+"/forced", url.Values{"document": {"{"}, "confirm": {"globex"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("not readable JSON")
-		b.send(http.MethodPost, path+"/forced", url.Values{"document": {exampleDocument}, "confirm": {"acme"}}).wantStatus(http.StatusOK).wantWords("The schemas are saved.")
+		b.send(http.MethodPost, path+"/forced", url.Values{"document": {"{"}, "confirm": {"globex"}, "was.document": {none}}).wantStatus(http.StatusUnprocessableEntity).wantWords("not readable JSON")
+		b.send(http.MethodPost, path+"/forced", url.Values{"document": {exampleDocument}, "confirm": {"acme"}, "was.document": {none}}).wantStatus(http.StatusOK).wantWords("The schemas are saved.")
 	})
 
 	t.Run("what_is_stored_stands_in_the_way", func(t *testing.T) {

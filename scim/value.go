@@ -94,7 +94,7 @@ func (d *reader) emptyText(a *Attribute, at AttrPath) (any, error) {
 		return d.boolean(at, "")
 	case Integer, Decimal, DateTime, Binary:
 		if d.mode == Strict {
-			return nil, InvalidValue("%s is of type %s, which an empty text is no value of; send null to unassign it", at, a.Type)
+			return nil, InvalidValue("%s is of type %s, and an empty string is not a value of that type; send null to unassign it", at, a.Type)
 		}
 	}
 	return nil, nil

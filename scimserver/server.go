@@ -32,7 +32,31 @@ type Handler struct {
 	limits limiter
 	memory memory
 
-	elsewhere sync.Once // see otherAddress
+	foreign foreignHosts // see otherAddress
+}
+
+// foreignHosts remembers the hosts that were warned of, as many as maxForeignHosts.
+type foreignHosts struct {
+	mu    sync.Mutex
+	named map[string]bool
+}
+
+// maxForeignHosts bounds the warnings, because a client sends whatever Host it likes.
+const maxForeignHosts = 20
+
+// isNew says whether a host is to be warned of now.
+func (f *foreignHosts) isNew(host string) bool {
+	host = strings.ToLower(host)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.named[host] || len(f.named) >= maxForeignHosts {
+		return false
+	}
+	if f.named == nil {
+		f.named = map[string]bool{}
+	}
+	f.named[host] = true
+	return true
 }
 
 // exchange is one request of a site whose token was accepted, or one operation of a bulk request.
@@ -151,17 +175,16 @@ func (x *exchange) authenticate() error {
 	return nil
 }
 
-// otherAddress warns, once, of accepted requests that came to another address than the public one, by which every location
+// otherAddress warns, once for each host, of accepted requests that came to another address than the public one, by which every location
 // goes: some clients refuse a meta.location that is not where they sent their request.
 func (x *exchange) otherAddress(public string) {
 	_, host, found := strings.Cut(public, "://")
-	if !found || strings.EqualFold(host, x.r.Host) {
+	shown := clip(x.r.Host)
+	if !found || strings.EqualFold(host, x.r.Host) || !x.foreign.isNew(shown) {
 		return
 	}
-	x.elsewhere.Do(func() {
-		x.log().Warn("scim requests come in by another address than the public one; locations in answers go by the public one",
-			"address", clip(x.r.Host), "public", public, "hint", "make --public-url what identity providers have as the Tenant URL")
-	})
+	x.log().Warn("scim requests come in by another address than the public one; locations in answers go by the public one",
+		"address", shown, "public", public, "hint", "make --public-url what identity providers have as the Tenant URL")
 }
 
 // unauthorized is one answer for an unknown site, and for a missing, wrong, expired or revoked token.

@@ -114,8 +114,21 @@ func resources(n int, kind string) string {
 // for none. What is wrong with it comes as *scim.RegistryError. Adding is always possible; what stored resources would
 // not survive is refused with *InUseError. An attribute that goes is no longer declared searchable.
 func (s *Sites) SetSchemas(ctx context.Context, id ID, doc []byte, actor string) (Site, error) {
-	changed, _, err := s.changeSchemas(ctx, id, doc, actor, nil, "")
+	changed, _, err := s.changeSchemas(ctx, id, doc, actor, nil, "", "")
 	return changed, err
+}
+
+// SetSchemasFrom is SetSchemas for somebody who was shown the document of the version was: if another one is stored by now, nothing is
+// changed and the error is ErrStale.
+func (s *Sites) SetSchemasFrom(ctx context.Context, id ID, was string, doc []byte, actor string) (Site, error) {
+	changed, _, err := s.changeSchemas(ctx, id, doc, actor, nil, "", was)
+	return changed, err
+}
+
+// SchemasVersion names a document of schemas, for SetSchemasFrom.
+func SchemasVersion(doc []byte) string {
+	sum := sha256.Sum256(doc)
+	return hex.EncodeToString(sum[:])
 }
 
 // SchemaChange is a change of schemas that stored resources would not survive as they are.
@@ -134,7 +147,12 @@ type DropStranded func(ctx context.Context, tx Tx, change SchemaChange) error
 // even so is refused with *InUseError, as is a change that drops something else than what was confirmed, by the error's
 // Token; an empty token confirms everything.
 func (s *Sites) ForceSchemas(ctx context.Context, id ID, doc []byte, actor, confirmed string, drop DropStranded) (changed Site, dropped []string, err error) {
-	return s.changeSchemas(ctx, id, doc, actor, drop, confirmed)
+	return s.changeSchemas(ctx, id, doc, actor, drop, confirmed, "")
+}
+
+// ForceSchemasFrom is to ForceSchemas what SetSchemasFrom is to SetSchemas.
+func (s *Sites) ForceSchemasFrom(ctx context.Context, id ID, was string, doc []byte, actor, confirmed string, drop DropStranded) (changed Site, dropped []string, err error) {
+	return s.changeSchemas(ctx, id, doc, actor, drop, confirmed, was)
 }
 
 // CheckSchemas says why SetSchemas would refuse a document, and changes nothing.
@@ -152,7 +170,7 @@ func (s *Sites) CheckSchemas(ctx context.Context, id ID, doc []byte) error {
 	})
 }
 
-func (s *Sites) changeSchemas(ctx context.Context, id ID, doc []byte, actor string, drop DropStranded, confirmed string) (changed Site, dropped []string, err error) {
+func (s *Sites) changeSchemas(ctx context.Context, id ID, doc []byte, actor string, drop DropStranded, confirmed, was string) (changed Site, dropped []string, err error) {
 	doc, next, err := readSchemas(doc)
 	if err != nil {
 		return Site{}, nil, err
@@ -161,6 +179,9 @@ func (s *Sites) changeSchemas(ctx context.Context, id ID, doc []byte, actor stri
 		changed, dropped = tx.Site(), nil
 		if bytes.Equal(changed.Schemas, doc) {
 			return nil
+		}
+		if was != "" && was != SchemasVersion(changed.Schemas) {
+			return ErrStale
 		}
 		old, used, err := compareSchemas(ctx, tx, next)
 		if err != nil {

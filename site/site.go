@@ -82,6 +82,7 @@ var (
 	ErrTokenNotFound     = errors.New("this site has no such token")
 	ErrOneLive           = errors.New("a token is live already")
 	ErrTwoLive           = errors.New("two tokens are live already")
+	ErrStale             = errors.New("somebody else saved another document meanwhile; nothing was changed")
 	ErrFormUsed          = errors.New("this form was sent before; nothing was made again")
 )
 

@@ -117,3 +117,15 @@ func WriteOrder(keys ...string) (order []string) {
 func (db *DB) RefuseWrites(on bool) error {
 	return db.engine.(*sqliteDB).writer.conn.do("pragma query_only = " + strconv.FormatBool(on))
 }
+
+// PlanCountAssignments says how SQLite counts the users of an application.
+func (db *DB) PlanCountAssignments(ctx context.Context) (lines []string, err error) {
+	err = db.read(ctx, func(tx *Tx) error {
+		lines, err = collect(ctx, tx, func(row scanner) (line string, err error) {
+			var a, b, c int
+			return line, row.Scan(&a, &b, &c, &line)
+		}, "explain query plan"+countAssignments, "d", "a")
+		return err
+	})
+	return lines, err
+}

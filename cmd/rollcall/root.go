@@ -65,6 +65,7 @@ provisioned into).
 		c.directoryCommand(), c.appCommand(), c.provisionCommand(),
 		c.exprCommand(), c.keyCommand(), c.migrateCommand(), c.versionCommand(),
 	)
+	c.complete(root)
 	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultCompletionCmd()
 	for _, child := range root.Commands() {

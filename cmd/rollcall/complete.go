@@ -1,0 +1,347 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+const (
+	mostCompleted  = 100             // names that one completion offers
+	completionTime = 5 * time.Second // after which the shell gets nothing
+)
+
+// completion is what the shell offers for one word. The zero value offers nothing.
+type completion struct {
+	names     []string
+	files     bool // files instead of names
+	goesOn    bool // the word is not complete with a name: no space follows
+	keepOrder bool
+}
+
+func (c completion) directive() cobra.ShellCompDirective {
+	if c.files {
+		return cobra.ShellCompDirectiveDefault
+	}
+	d := cobra.ShellCompDirectiveNoFileComp
+	if c.goesOn {
+		d |= cobra.ShellCompDirectiveNoSpace
+	}
+	if c.keepOrder {
+		d |= cobra.ShellCompDirectiveKeepOrder
+	}
+	return d
+}
+
+// complete gives every command what the shell completes: its arguments by the placeholders of its usage line, its flags by name.
+// A test holds every placeholder and every flag to an entry here.
+func (c *command) complete(cmd *cobra.Command) {
+	for _, child := range cmd.Commands() {
+		c.complete(child)
+	}
+	if cmd.Name() == "help" || cmd.Name() == "completion" || strings.HasPrefix(commandPath(cmd), "completion ") {
+		return // cobra's own
+	}
+	if !cmd.HasSubCommands() {
+		cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+			return c.offer(cmd, args, start, placeholder(cmd, len(args)))
+		}
+	}
+	cmd.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Value.Type() == "bool" {
+			return
+		}
+		//nolint:errcheck // it fails only for a flag that is not there
+		cmd.RegisterFlagCompletionFunc(f.Name, func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+			return c.offer(cmd, args, start, "--"+f.Name)
+		})
+	})
+}
+
+// placeholder is the word of the usage line at the place n of the arguments; the last one stands for all that follow when it ends in "...".
+func placeholder(cmd *cobra.Command, n int) string {
+	words := strings.Fields(cmd.Use)[1:]
+	if len(words) == 0 {
+		return ""
+	}
+	last := len(words) - 1
+	if n > last {
+		if !strings.Contains(words[last], "...") {
+			return ""
+		}
+		n = last
+	}
+	return strings.TrimSuffix(strings.Trim(words[n], "[]"), "...")
+}
+
+// offer completes the word that begins with start and stands where want is expected.
+func (c *command) offer(cmd *cobra.Command, args []string, start, want string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
+	defer cancel()
+	found, known := fixed(strings.TrimSpace(commandPath(cmd)), start, want)
+	if !known {
+		found = c.stored(ctx, cmd, args, start, want)
+	}
+	begins := func(name string) bool { return strings.HasPrefix(scim.Fold(name), scim.Fold(start)) }
+	names := slices.DeleteFunc(found.names, func(name string) bool { return !begins(name) || slices.Contains(args, name) })
+	return names, found.directive()
+}
+
+func words[T ~string](list ...T) completion {
+	found := completion{keepOrder: true}
+	for _, w := range list {
+		found.names = append(found.names, string(w))
+	}
+	return found
+}
+
+// fixed completes what needs no database: false says that it does.
+func fixed(path, start, want string) (completion, bool) {
+	switch want {
+	case "--profile":
+		return words(site.Documented, site.Full), true
+	case "--create":
+		return words(createWord(false), createWord(true)), true
+	case "--delete":
+		return words(site.RefuseDelete, site.DeactivateOnDelete, site.DeleteForGood), true
+	case "--scope":
+		return words(provision.AssignedOnly, provision.Everyone), true
+	case "--actions":
+		return actionList(start), true
+	case "--absent":
+		return words("keep", "soft-delete"), true
+	case "--log":
+		return words("text", "json"), true
+	case "--encoding":
+		return words("utf-8", "utf-16le", "utf-16be", "windows-1252"), true
+	case "--action":
+		return words(provision.Create, provision.Update, provision.Disable, provision.Delete, provision.Other), true
+	case "--status":
+		if path == "provision log" {
+			return words(provision.Success, provision.Warning, provision.Failure, provision.Skipped), true
+		}
+		return words(directory.Enabled, directory.Disabled, directory.Deleted), true
+	case "--map":
+		if column, _, ok := strings.Cut(start, "="); ok {
+			return attributeWords(column+"=", ""), true
+		}
+		return completion{}, true
+	case "--database", "--key-file", "--secret-token-file", "--object", "--output", "--tls-cert", "--tls-key", "FILE", "users.csv", "people.csv":
+		return completion{files: true}, true
+	case "ATTRIBUTE=VALUE":
+		found := attributeWords("", "=")
+		found.goesOn = true
+		return found, true
+	case "", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "EXPRESSION", "--public-url", "--tenant-url", "--ignore-columns", "--after", "--limit", "--rate-limit", "--admin", "--name", "--expires",
+		"--listen", "--trusted-proxy", "--cycle-interval":
+		return completion{}, true
+	}
+	return completion{}, strings.HasSuffix(path, " create") && want == "NAME"
+}
+
+// actionList completes the last word of a list such as "create,update".
+func actionList(start string) completion {
+	before, last := "", start
+	if i := strings.LastIndex(start, ","); i >= 0 {
+		before, last = start[:i+1], start[i+1:]
+	}
+	found := completion{goesOn: true, keepOrder: true}
+	for _, w := range []string{"create", "update", "delete"} {
+		if !slices.Contains(strings.Split(before, ","), w) && strings.HasPrefix(w, last) {
+			found.names = append(found.names, before+w)
+		}
+	}
+	if before == "" {
+		found.names = append(found.names, "none")
+	}
+	return found
+}
+
+func attributeWords(before, after string) completion {
+	var found completion
+	for _, a := range directory.Attributes() {
+		found.names = append(found.names, before+a.Name+after)
+	}
+	return found
+}
+
+// stored completes names that are in the database. It makes nothing and says nothing: without a database there are no names.
+func (c *command) stored(ctx context.Context, cmd *cobra.Command, args []string, start, want string) completion {
+	if missing(c.database) {
+		return completion{}
+	}
+	quiet := *c
+	quiet.stderr = io.Discard
+	s, err := quiet.openServices(ctx, wiring{readOnly: true, log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return completion{}
+	}
+	defer s.db.Close() //nolint:errcheck // only read
+	area, _, _ := strings.Cut(commandPath(cmd), " ")
+	var names []string
+	switch {
+	case want == "DIRECTORY" || area == "directory":
+		if want == "PERSON" {
+			names, err = s.people(ctx, cmd, args, start)
+		} else {
+			names, err = s.directoryNames(ctx)
+		}
+	case want == "APP":
+		names, err = s.appNames(ctx, args[0])
+	case want == "PERSON":
+		names, err = s.people(ctx, cmd, args, start)
+	case area == "operator":
+		names, err = s.operatorNames(ctx)
+	case want == "SITE" || want == "NAME":
+		names, err = s.siteNames(ctx)
+	default:
+		names, err = s.ofSite(ctx, cmd, args, start, want)
+	}
+	if err != nil {
+		return completion{}
+	}
+	return completion{names: names}
+}
+
+func (s *services) directoryNames(ctx context.Context) (names []string, err error) {
+	all, err := s.directories.List(ctx)
+	for _, d := range all {
+		names = append(names, d.Name)
+	}
+	return names, err
+}
+
+func (s *services) siteNames(ctx context.Context) (names []string, err error) {
+	all, err := s.sites.List(ctx)
+	for _, st := range all {
+		names = append(names, st.Name)
+	}
+	return names, err
+}
+
+func (s *services) operatorNames(ctx context.Context) (names []string, err error) {
+	all, err := s.operators.List(ctx)
+	for _, o := range all {
+		names = append(names, o.Name)
+	}
+	return names, err
+}
+
+func (s *services) appNames(ctx context.Context, directoryName string) (names []string, err error) {
+	h, err := s.directories.OpenNamed(ctx, directoryName)
+	if err != nil {
+		return nil, err
+	}
+	all, err := h.Applications(ctx)
+	for _, a := range all {
+		names = append(names, a.Name)
+	}
+	return names, err
+}
+
+// people are the user principal names that begin with start, of the users whom the command can act on.
+func (s *services) people(ctx context.Context, cmd *cobra.Command, args []string, start string) (names []string, err error) {
+	h, err := s.directories.OpenNamed(ctx, args[0])
+	if err != nil {
+		return nil, err
+	}
+	q := directory.UserQuery{Search: start, Limit: 500}
+	switch path := strings.TrimSpace(commandPath(cmd)); path {
+	case "directory user enable":
+		q.Status = directory.Disabled
+	case "directory user disable":
+		q.Status = directory.Enabled
+	case "directory user restore", "directory user purge":
+		q.Status = directory.Deleted
+	case "app assign", "app unassign":
+		a, err := h.Application(ctx, args[1])
+		if err != nil {
+			return nil, err
+		}
+		if path == "app assign" {
+			q.NotAssignedTo = a.ID
+		} else {
+			q.AssignedTo = a.ID
+		}
+	}
+	for more := true; more && len(names) < mostCompleted; {
+		page, err := h.Users(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range page.Users {
+			if strings.HasPrefix(u.FoldedUPN(), scim.Fold(start)) && len(names) < mostCompleted {
+				names = append(names, u.UPN())
+			}
+		}
+		more, q.After = page.More, page.Next
+	}
+	return names, nil
+}
+
+// ofSite completes what belongs to the site that the first argument names.
+func (s *services) ofSite(ctx context.Context, cmd *cobra.Command, args []string, start, want string) (names []string, err error) {
+	st, err := s.siteByName(ctx, args[0])
+	if err != nil {
+		return nil, err
+	}
+	r := s.rosters.Open(st)
+	switch want {
+	case "USERNAME":
+		people, _, err := r.People(ctx, roster.PeopleQuery{Search: start, Limit: mostCompleted})
+		for _, p := range people {
+			if p.Active {
+				names = append(names, p.UserName)
+			}
+		}
+		return names, err
+	case "LAST4|ID":
+		tokens, err := s.sites.Tokens(ctx, st.ID)
+		for _, t := range tokens {
+			if t.Live(s.directories.Now()) {
+				names = append(names, t.Last4)
+			}
+		}
+		return names, err
+	case "TYPE":
+		for _, t := range r.Types().Types() {
+			names = append(names, t.Name)
+		}
+	case "ATTRIBUTE":
+		declared, err := r.Indexing(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if cmd.Name() == "remove" {
+			for _, i := range declared {
+				if strings.EqualFold(i.Type, args[1]) {
+					names = append(names, i.Path.String())
+				}
+			}
+			return names, nil
+		}
+		for _, t := range r.Types().Types() {
+			if !strings.EqualFold(t.Name, args[1]) {
+				continue
+			}
+			for _, path := range site.CanBeSearchable(t) {
+				if !slices.ContainsFunc(declared, func(i roster.Indexing) bool { return i.Type == t.Name && i.Path == path }) {
+					names = append(names, path.String())
+				}
+			}
+		}
+	}
+	return names, nil
+}

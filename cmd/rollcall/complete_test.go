@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// shell runs command lines and asks for completions as a shell does.
+type shell struct {
+	t        *testing.T
+	database string
+}
+
+func (s shell) run(args ...string) (code int, out string) {
+	s.t.Helper()
+	var stdout, stderr bytes.Buffer
+	p := process{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, now: time.Now, getenv: func(name string) string {
+		if name == "ROLLCALL_DATABASE" {
+			return s.database
+		}
+		return ""
+	}}
+	if code = run(s.t.Context(), args, p); code != 0 {
+		return code, stderr.String()
+	}
+	return code, stdout.String()
+}
+
+func (s shell) must(line string) {
+	s.t.Helper()
+	if code, out := s.run(strings.Fields(line)...); code != 0 {
+		s.t.Fatalf("%s: %s", line, out)
+	}
+}
+
+// operator signs an operator in, which is when there is one.
+func (s shell) operator(name string) {
+	s.t.Helper()
+	code, link := s.run("operator", "link", name)
+	if code != 0 {
+		s.t.Fatal(link)
+	}
+	c := &command{database: s.database, process: process{stderr: io.Discard, now: time.Now, getenv: func(string) string { return "" }}}
+	all, err := c.openServices(s.t.Context(), wiring{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, err = all.operators.Redeem(s.t.Context(), strings.TrimSpace(link[strings.LastIndex(link, "/")+1:]))
+	if err := errors.Join(err, all.db.Close()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// complete returns what is offered for the last word, and cobra's directive: ":4" is no files, ":0" files.
+func (s shell) complete(args ...string) (names []string, directive string) {
+	s.t.Helper()
+	code, out := s.run(append([]string{"__complete"}, args...)...)
+	if code != 0 {
+		s.t.Fatalf("%q: %s", args, out)
+	}
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	for _, l := range lines[:len(lines)-1] {
+		name, _, _ := strings.Cut(l, "\t")
+		names = append(names, name)
+	}
+	return names, lines[len(lines)-1]
+}
+
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := shell{t, filepath.Join(dir, "rollcall.db")}
+	people := filepath.Join(dir, "people.csv")
+	if err := os.WriteFile(people, []byte("userName,displayName\nkim@acme.example,Kim\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"directory create contoso", "directory create fabrikam",
+		"directory user add contoso ada@contoso.example displayName=Ada",
+		"directory user add contoso grace@contoso.example displayName=Grace",
+		"directory user add contoso gone@contoso.example displayName=Gone",
+		"directory user delete contoso gone@contoso.example",
+		"directory user disable contoso grace@contoso.example",
+		"app create contoso Teams", "app create contoso Trello",
+		"app assign contoso Teams ada@contoso.example",
+		"site create acme", "site create beta", "site import-people acme " + people,
+		"site searchable add acme User title",
+	} {
+		s.must(line)
+	}
+	s.operator("olga")
+	for line, want := range map[string]string{
+		"directory export |":                                  "contoso fabrikam :4",
+		"directory create |":                                  ":4",
+		"directory user list fab|":                            "fabrikam :4",
+		"directory user show contoso |":                       "ada@contoso.example grace@contoso.example :4",
+		"directory user show contoso GR|":                     "grace@contoso.example :4",
+		"directory user enable contoso |":                     "grace@contoso.example :4",
+		"directory user restore contoso |":                    "gone@contoso.example :4",
+		"directory user set contoso ada@contoso.example dep|": "department= :6",
+		"directory import contoso |":                          ":0",
+		"directory import contoso x.csv --map Dept=dep|":      "Dept=department :4",
+		"directory import contoso x.csv --absent |":           "keep soft-delete :36",
+		"directory user list contoso --status |":              "enabled disabled deleted :36",
+		"directory export contoso --output |":                 ":0",
+		"app show |":                                          "contoso fabrikam :4",
+		"app show contoso |":                                  "Teams Trello :4",
+		"app show nowhere |":                                  ":4",
+		"app rename contoso Teams |":                          ":4",
+		"app create contoso |":                                ":4",
+		"app assign contoso Teams |":                          "grace@contoso.example :4",
+		"app assign contoso Trello ada@contoso.example |":     "grace@contoso.example :4",
+		"app unassign contoso Teams |":                        "ada@contoso.example :4",
+		"app import-schema contoso Teams |":                   ":0",
+		"app set contoso Teams --scope |":                     "assigned all :36",
+		"app set contoso Teams --actions create,|":            "create,update create,delete :38",
+		"app set contoso Teams --secret-token-file |":         ":0",
+		"app set contoso Teams --tenant-url |":                ":4",
+		"provision log contoso Teams a|":                      "ada@contoso.example :4",
+		"provision log contoso Teams --status f|":             "failure :36",
+		"provision log contoso Teams --action |":              "create update disable delete other :36",
+		"site show |":                                         "acme beta :4",
+		"site create |":                                       ":4",
+		"site create new --profile |":                         "documented full :36",
+		"site set acme --create=|":                            "refuse create :36",
+		"site set acme --delete |":                            "refuse deactivate delete :36",
+		"site link acme k|":                                   "kim@acme.example :4",
+		"site schema set acme |":                              ":0",
+		"site searchable add acme |":                          "User Group :4",
+		"site searchable remove acme User |":                  "title :4",
+		"site searchable add acme User nick|":                 "nickName :4",
+		"token create b|":                                     "beta :4",
+		"operator remove |":                                   "olga :4",
+		"key create |":                                        ":0",
+		"serve --log |":                                       "text json :36",
+		"serve --database |":                                  ":0",
+		"version |":                                           ":4",
+	} {
+		args := strings.Split(strings.TrimSuffix(line, "|"), " ")
+		names, directive := s.complete(args...)
+		if got := strings.TrimSpace(strings.Join(names, " ") + " " + directive); got != want {
+			t.Errorf("%s\n got %s\nwant %s", line, got, want)
+		}
+	}
+}
+
+func TestCompletionMakesNoDatabase(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := shell{t, filepath.Join(dir, "rollcall.db")}
+	for _, line := range []string{"directory export |", "app show contoso |", "site link acme |", "directory user show contoso |"} {
+		names, directive := s.complete(strings.Split(strings.TrimSuffix(line, "|"), " ")...)
+		if len(names) > 0 || directive != ":4" {
+			t.Errorf("%s: got %q %s", line, names, directive)
+		}
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+		t.Errorf("completion made %v, %v", files, err)
+	}
+}
+
+// TestEveryWordHasItsCompletion holds every argument and flag with a value to an entry: names, files, or nothing on purpose.
+func TestEveryWordHasItsCompletion(t *testing.T) {
+	t.Parallel()
+	stored := []string{"DIRECTORY", "APP", "PERSON", "SITE", "NAME", "USERNAME", "TYPE", "ATTRIBUTE", "LAST4|ID"}
+	check := func(path, want string) {
+		if _, known := fixed(path, "", want); !known && !slices.Contains(stored, want) {
+			t.Errorf("%s: nothing says how %s is completed", path, want)
+		}
+	}
+	for path, cmd := range leaves(t) {
+		for n := range strings.Fields(cmd.Use) {
+			check(path, placeholder(cmd, n))
+		}
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Value.Type() == "bool" {
+				return
+			}
+			check(path, "--"+f.Name)
+			if _, ok := cmd.GetFlagCompletionFunc(f.Name); !ok {
+				t.Errorf("%s --%s has no completion", path, f.Name)
+			}
+		})
+		if cmd.ValidArgsFunction == nil {
+			t.Errorf("%s completes no arguments", path)
+		}
+	}
+}

@@ -1,0 +1,35 @@
+package store_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/rollcall-scim/rollcall/internal/storetest"
+)
+
+// With 50,000 assigned users the pages of an application count them on every visit: no user is read for that.
+func TestCountAssignmentsReadsIndexesOnly(t *testing.T) {
+	t.Parallel()
+	plan, err := storetest.New(t).PlanCountAssignments(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads, first := 0, ""
+	for _, line := range plan {
+		if !strings.HasPrefix(line, "SEARCH") && !strings.HasPrefix(line, "SCAN") || strings.HasPrefix(line, "SCAN CONSTANT") {
+			continue
+		}
+		reads++
+		if !strings.Contains(line, "USING COVERING INDEX") {
+			t.Errorf("reads rows: %s", line)
+		}
+		if strings.Contains(line, " u ") && first == "" {
+			first = "u"
+		} else if strings.Contains(line, " a ") && first == "" {
+			first = "a"
+		}
+	}
+	if reads != 3 || first != "u" {
+		t.Errorf("got\n%s\nwant the assignments, then the deleted users before theirs", strings.Join(plan, "\n"))
+	}
+}

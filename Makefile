@@ -15,7 +15,8 @@ test: setup check ## everything: install what tests need, formatting, vet, stati
 setup: ## install what the tests need (Debian, with root or sudo); elsewhere say what is missing
 	scripts/setup
 
-check: ## formatting, go vet, staticcheck
+check: ## formatting, go vet, staticcheck, numbers of migrations
+	scripts/migrations
 	@bad=$$(git ls-files '*.go' | xargs gofmt -l); test -z "$$bad" || { echo "gofmt would change:"; echo "$$bad"; exit 1; }
 	@bad=$$(git ls-files '*.go' | xargs $(TOOL) gofumpt -l); test -z "$$bad" || { echo "gofumpt would change:"; echo "$$bad"; exit 1; }
 	go vet ./...

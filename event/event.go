@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Position is a place in commit order. Positions compare by Tx, then by Seq.
+// Position is a place in the feed. The events of one resource stand in the order
+// of its versions, and nothing appears below a position that a reader was given. Positions compare by Tx, then by Seq.
 // The zero value is before the first event.
 type Position struct {
 	Tx  int64 // number of the writing transaction on PostgreSQL; 0 on SQLite, where Seq alone is commit order

@@ -145,11 +145,20 @@ func (h *Handler) public(r *http.Request, err error) *scim.Error {
 	case errors.Is(err, fair.ErrOverloaded):
 		return scim.Unavailable("The server has more to do than it can do at once. Send this request again later.")
 	}
+	if unavailable(err) {
+		return scim.Unavailable("The database of this server cannot be used now; its operator finds the reason in the server's log. Send this request again later.")
+	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return scim.Unavailable("The request took too long and was given up. Read the resource to see whether it was changed, or send the request again.")
 	}
 	h.log().Error("scim request failed", "request", web.RequestID(r), "method", r.Method, "error", err)
 	return broken(r)
+}
+
+// unavailable reports whether the database does not do its work now.
+func unavailable(err error) bool {
+	var e interface{ DatabaseUnavailable() bool }
+	return errors.As(err, &e) && e.DatabaseUnavailable()
 }
 
 func broken(r *http.Request) *scim.Error {

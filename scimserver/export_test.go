@@ -1,6 +1,10 @@
 package scimserver
 
-import "github.com/rollcall-scim/rollcall/scim"
+import (
+	"time"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
 
 // Offered lists every method and path that a site with these types of resources takes, with an id where one belongs.
 func Offered(types ...*scim.ResourceType) (requests []string) {
@@ -23,3 +27,9 @@ func Offered(types ...*scim.ResourceType) (requests []string) {
 	}
 	return requests
 }
+
+// SetPatience sets how long requests wait for memory.
+func SetPatience(h *Handler, d time.Duration) { h.memory.patience = d }
+
+// WaitingForMemory returns how many requests wait for memory.
+func WaitingForMemory(h *Handler) int { return h.memory.open().Waiting() }

@@ -1,6 +1,7 @@
 package scimserver
 
 import (
+	"cmp"
 	"net/http"
 	"sync"
 	"time"
@@ -11,8 +12,9 @@ import (
 // memory bounds what requests hold at once: large bodies while they are read and decoded, large answers until a slow client
 // has taken them. Small ones are not counted.
 type memory struct {
-	once sync.Once
-	gate *fair.Gate
+	once     sync.Once
+	gate     *fair.Gate
+	patience time.Duration // how long a request waits for room; memoryPatience when zero
 }
 
 const (
@@ -28,7 +30,7 @@ const (
 
 func (m *memory) open() *fair.Gate {
 	m.once.Do(func() {
-		m.gate = fair.NewGate(fair.Options{Capacity: memoryMost, Each: memoryEach, Patience: memoryPatience})
+		m.gate = fair.NewGate(fair.Options{Capacity: memoryMost, Each: memoryEach, Patience: cmp.Or(m.patience, memoryPatience)})
 	})
 	return m.gate
 }
@@ -53,21 +55,48 @@ func (x *exchange) holdBody(length, limit int64) error {
 	return nil
 }
 
-// holdAnswer takes room for an answer, or refuses it: it is in memory already, and must not wait there. The answer to a change
-// is sent in any case, because the change was made.
-func (x *exchange) holdAnswer(a answer) error {
-	n := min(max(a.size, len(a.body)), memoryEach)
-	if n <= smallBytes {
+// answered runs the action of a request and takes room for its answer. An answer that finds none is dropped: the request waits
+// without it, and reads it again once there is room. The answer to a change is sent in any case, because the change was made.
+func (x *exchange) answered() (answer, error) {
+	asked := x.row
+	a, err := x.guarded((*exchange).route)
+	if err != nil || x.logged || x.method != http.MethodGet && x.row.IsChange() {
+		return a, err
+	}
+	n := a.weight()
+	if err := x.tryHold(n); err == nil || x.method != http.MethodGet { // a body cannot be read again
+		return a, err
+	}
+	a = answer{}
+	if err := x.memory.open().Enter(x.ctx, string(x.site.ID), n); err != nil {
+		return a, err
+	}
+	x.held += n
+	x.row = asked
+	if a, err = x.guarded((*exchange).route); err != nil {
+		return a, err
+	}
+	return a, x.tryHold(a.weight() - n) // it may have become larger
+}
+
+func (x *exchange) tryHold(n int) error {
+	if n <= 0 {
 		return nil
 	}
 	err := x.memory.open().TryEnter(string(x.site.ID), n)
-	switch {
-	case err == nil:
+	if err == nil {
 		x.held += n
-	case x.logged || x.method != http.MethodGet && x.row.IsChange():
-		return nil
 	}
 	return err
+}
+
+// weight is how many bytes of an answer count.
+func (a answer) weight() int {
+	n := max(a.size, len(a.body))
+	if n <= smallBytes {
+		return 0
+	}
+	return min(n, memoryEach)
 }
 
 // letGo gives back what the request holds.

@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/scimserver"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -133,6 +136,7 @@ func (c *slowClient) Write(p []byte) (int, error) {
 func TestSlowReadersOfOneSiteHoldNoMoreThanItsShare(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
+	scimserver.SetPatience(w.handler, 50*time.Millisecond)
 	w.bringLarge(6)
 	other, token, _ := w.newSite("beta", site.Full)
 	take := make(chan struct{})
@@ -187,4 +191,34 @@ func TestLargeBodiesWaitForRoom(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestAListWaitsForRoom takes the room away while a list is asked for, and gives it back: the list comes, whole and once.
+func TestAListWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, site.Full)
+	w.bringLarge(6)
+	take := make(chan struct{})
+	var clients, begun sync.WaitGroup
+	begun.Add(4)
+	for range 4 {
+		clients.Go(func() {
+			w.handler.ServeHTTP(&slowClient{ResponseRecorder: httptest.NewRecorder(), start: begun.Done, take: take}, w.request("GET /Users?count=500"))
+		})
+	}
+	begun.Wait()
+	late := httptest.NewRecorder()
+	clients.Go(func() { w.handler.ServeHTTP(late, w.request("GET /Users?count=500&sortBy=userName")) })
+	for scimserver.WaitingForMemory(w.handler) == 0 {
+		runtime.Gosched()
+	}
+	close(take)
+	clients.Wait()
+	if ids := w.idsOf(t, late, 4<<20, 6); len(ids) != 4 {
+		t.Errorf("got %v, want a page of four", ids)
+	}
+	rows := w.requests()
+	if n := len(rows); n != 5 || rows[n-1].Sentence == "" {
+		t.Errorf("got %d rows in the request log, want one for each request: %+v", n, rows)
+	}
 }

@@ -128,10 +128,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.throttle(err)
 		return
 	}
-	a, err := x.guarded((*exchange).route)
-	if err == nil {
-		err = x.holdAnswer(a)
-	}
+	a, err := x.answered()
 	if err != nil {
 		x.fail(err)
 		return
@@ -333,13 +330,18 @@ func (x *exchange) succeed(a answer) {
 	x.Sites.Log().Gather(x.row)
 }
 
-// write puts the row on disk. What was done stays done if that fails, so the client is told of it all the same.
+// write puts the row on disk, or gathers it while the database takes none. What was done stays done if that fails, so the client is told of it all the same.
 func (x *exchange) write() {
 	x.row.Duration = x.Now().Sub(x.row.Time)
 	// The client may have gone; its row is written nevertheless.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
 	defer cancel()
-	if err := x.Sites.Log().Write(ctx, x.row); err != nil {
+	err := x.Sites.Log().Write(ctx, x.row)
+	if unavailable(err) {
+		x.Sites.Log().Gather(x.row) // it is written when the database takes writes again
+		return
+	}
+	if err != nil {
 		x.log().Error("request log row lost", "request", web.RequestID(x.r), "error", err)
 	}
 }

@@ -99,7 +99,8 @@ type TokenUse struct {
 }
 
 // RequestLog writes the request log: writes and refusals at once, reads gathered and flushed once a second.
-// Gathered rows are lost only if the process is killed within that second.
+// Gathered rows are lost only if the process is killed within that second, or when they are more than a bound while the
+// log cannot be written: the rest is counted, and the log says how many are missing.
 type RequestLog struct {
 	// Failed is told of a flush that did not succeed while Run goes on trying; nil tells nobody. Set it before Run.
 	Failed func(error)
@@ -111,6 +112,8 @@ type RequestLog struct {
 	gathered []Request
 	uses     uses          // by requests whose rows others wrote
 	refused  int           // calls of GatherRefused by strangers since the last flush
+	failing  bool          // the last flush failed
+	missing  map[ID]gap    // rows that were not kept while flushes failed
 	crowds   map[crowd]int // how many rows of GatherRefused each crowd is ahead of one for each flush
 	flushing sync.Mutex    // one flush at a time, so that rows are written in order and once
 }
@@ -143,10 +146,15 @@ func (l *RequestLog) Row(r Request) Request {
 }
 
 // Gather keeps a row for the next flush. It is for reads. When rows arrive faster than they are written it waits for
-// the disk; it drops none.
+// the disk. While the disk takes none it keeps as many as fit the bound, and counts the rest.
 func (l *RequestLog) Gather(r Request) {
 	r = l.prepare(r)
 	l.mu.Lock()
+	if l.failing && len(l.gathered) >= gatherMost {
+		l.missed(r)
+		l.mu.Unlock()
+		return
+	}
 	l.gathered = append(l.gathered, r)
 	n := len(l.gathered)
 	l.mu.Unlock()
@@ -161,6 +169,39 @@ func (l *RequestLog) Gather(r Request) {
 		default:
 		}
 	}
+}
+
+// gap is how many rows of a site the log does not have, and of when.
+type gap struct {
+	rows        int
+	first, last time.Time
+}
+
+// missed counts a row that is not kept. The caller holds mu.
+func (l *RequestLog) missed(r Request) {
+	if l.missing == nil {
+		l.missing = map[ID]gap{}
+	}
+	g := l.missing[r.Site]
+	if g.rows == 0 {
+		g.first = r.Time
+	}
+	g.rows, g.last = g.rows+1, r.Time
+	l.missing[r.Site] = g
+}
+
+// closeGaps gathers a row for each site that has rows missing, and returns how many. The caller holds mu.
+func (l *RequestLog) closeGaps() int {
+	gaps := len(l.missing)
+	for id, g := range l.missing {
+		l.gathered = append(l.gathered, l.prepare(Request{
+			Time: g.last, Site: id, Method: "GET", Path: "…", Status: 200,
+			Sentence: fmt.Sprintf("%d requests from %s to %s UTC are missing here: the log could not be written, and more were not kept in memory",
+				g.rows, g.first.Format(time.DateTime), g.last.Format(time.DateTime)),
+		}))
+	}
+	l.missing = nil
+	return gaps
 }
 
 // crowd is who calls a site without a valid token: strangers, or the holders of tokens that have ended. They are counted
@@ -212,6 +253,15 @@ func (l *RequestLog) GatherRefused(ctx context.Context, siteName string, r Reque
 func (l *RequestLog) Flush(ctx context.Context) error {
 	l.flushing.Lock()
 	defer l.flushing.Unlock()
+	gaps, err := l.flush(ctx)
+	if gaps > 0 {
+		_, err = l.flush(ctx)
+	}
+	return err
+}
+
+// flush also returns how many sites have a row about what is missing, to be written next.
+func (l *RequestLog) flush(ctx context.Context) (gaps int, err error) {
 	l.mu.Lock()
 	rows, used := l.gathered, usesOf(l.gathered)
 	used.merge(l.uses)
@@ -223,18 +273,25 @@ func (l *RequestLog) Flush(ctx context.Context) error {
 	}
 	l.mu.Unlock()
 	if len(rows)+len(used) == 0 {
-		return nil
+		return 0, nil
 	}
-	err := l.sites.Store.AppendRequests(ctx, rows, used.list())
-	if err == nil {
-		return nil
-	}
+	err = l.sites.Store.AppendRequests(ctx, rows, used.list())
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.failing = err != nil
+	if err == nil {
+		return l.closeGaps(), nil
+	}
 	l.gathered = append(rows, l.gathered...)
+	if len(l.gathered) > gatherMost {
+		for _, r := range l.gathered[gatherMost:] {
+			l.missed(r)
+		}
+		l.gathered = slices.Clone(l.gathered[:gatherMost])
+	}
 	used.merge(l.uses)
 	l.uses = used
-	return fmt.Errorf("write %d rows of the request log: %w", len(rows), err)
+	return 0, fmt.Errorf("write %d rows of the request log: %w", len(rows), err)
 }
 
 // Run flushes once a second until ctx is done, then flushes what is left and returns that flush's error.

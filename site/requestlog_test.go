@@ -145,6 +145,37 @@ func TestRequestLog(t *testing.T) {
 			}
 		})
 	})
+	t.Run("more_than_a_bound_that_cannot_be_written_is_counted", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			broken := &failingStore{Store: store.Sites{DB: f.db}, failing: true}
+			f.sites = newSites(f.db, f.clock)
+			f.sites.Store = broken
+			log := f.sites.Log()
+			tries := 0
+			log.Failed = func(error) { tries++ }
+			for range 12_345 {
+				log.Gather(site.Request{Site: f.acme.ID, Method: "GET", Path: "/Users", Status: 200})
+			}
+			if tries != 1 {
+				t.Errorf("the writer was tried %d times by reads, want once", tries)
+			}
+			broken.failing = false
+			if err := log.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			rows, _, err := f.sites.Requests(t.Context(), f.acme.ID, site.RequestQuery{Search: "missing here"})
+			if err != nil || len(rows) != 1 || !strings.HasPrefix(rows[0].Sentence, "2345 requests from ") {
+				t.Errorf("got %+v, %v, want one row that counts 2345", rows, err)
+			}
+			log.Gather(site.Request{Site: f.acme.ID, Method: "GET", Path: "/later", Status: 200})
+			if err := log.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if rows, _, err = f.sites.Requests(t.Context(), f.acme.ID, site.RequestQuery{Limit: 1}); err != nil || rows[0].Path != "/later" {
+				t.Errorf("afterwards: got %+v, %v", rows, err)
+			}
+		})
+	})
 	t.Run("rows_of_a_site_that_is_gone_hold_nothing_up", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			log := f.sites.Log()

@@ -113,6 +113,11 @@ func WriteOrder(keys ...string) (order []string) {
 	return order
 }
 
+// RefuseWrites makes a SQLite database fail every write, or take writes again. Nobody writes while it is called.
+func (db *DB) RefuseWrites(on bool) error {
+	return db.engine.(*sqliteDB).writer.conn.do("pragma query_only = " + strconv.FormatBool(on))
+}
+
 // PlanCountAssignments says how SQLite counts the users of an application.
 func (db *DB) PlanCountAssignments(ctx context.Context) (lines []string, err error) {
 	err = db.read(ctx, func(tx *Tx) error {

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,8 +27,28 @@ var migrations embed.FS
 // migrator brings one database up to date.
 type migrator struct {
 	provider *goose.Provider
-	settle   func(ctx context.Context) error // what the tables' content needs; nil: nothing
+	settle   func(ctx context.Context) error            // what the tables' content needs; nil: nothing
+	applied  func(ctx context.Context) ([]int64, error) // the numbers of the migrations that the database has
 	close    func() error
+}
+
+// appliedIn reads goose's table.
+func appliedIn(pool *sql.DB) func(ctx context.Context) ([]int64, error) {
+	return func(ctx context.Context) (applied []int64, err error) {
+		rows, err := pool.QueryContext(ctx, "select version_id from migration where is_applied order by version_id")
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, rows.Close()) }()
+		for rows.Next() {
+			var v int64
+			if err := rows.Scan(&v); err != nil {
+				return nil, err
+			}
+			applied = append(applied, v)
+		}
+		return applied, rows.Err()
+	}
 }
 
 // migrateTries is how often Migrate starts over after another process was
@@ -47,7 +69,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if db.kind == PostgreSQL || try == migrateTries || ctx.Err() != nil || errors.Is(err, errNewer) {
+		if db.kind == PostgreSQL || try == migrateTries || ctx.Err() != nil || errors.Is(err, errNewer) || errors.Is(err, errHole) {
 			return fmt.Errorf("migrate: %w", err)
 		}
 		select {
@@ -75,18 +97,47 @@ func (db *DB) Version(ctx context.Context) (int64, error) {
 var errNewer = errors.New("the database was made by a newer rollcall: use that version or a later one")
 
 func (m *migrator) up(ctx context.Context) error {
-	version, err := m.provider.GetDBVersion(ctx)
-	if err != nil {
+	if err := m.checkSet(ctx); err != nil {
 		return err
 	}
-	sources := m.provider.ListSources()
-	if newest := sources[len(sources)-1].Version; version > newest {
-		return fmt.Errorf("%w (the database is at version %d, this program knows up to %d)", errNewer, version, newest)
-	}
-	if _, err = m.provider.Up(ctx); err != nil || m.settle == nil {
+	if _, err := m.provider.Up(ctx); err != nil || m.settle == nil {
 		return err
 	}
 	return m.settle(ctx)
+}
+
+// errHole is a database that another order of migrations made.
+var errHole = errors.New("the database was made by a version of rollcall between two releases, whose migrations had another order; it cannot be brought up to date")
+
+// checkSet compares the migrations that the database has with those that this program knows: all of them, not the highest
+// number alone.
+func (m *migrator) checkSet(ctx context.Context) error {
+	version, err := m.provider.GetDBVersion(ctx) // makes the table
+	if err != nil {
+		return err
+	}
+	applied, err := m.applied(ctx)
+	if err != nil {
+		return err
+	}
+	known := map[int64]bool{0: true} // goose writes a row 0 when it makes the table
+	var missing []string
+	for _, source := range m.provider.ListSources() {
+		known[source.Version] = true
+		if source.Version < version && !slices.Contains(applied, source.Version) {
+			missing = append(missing, strconv.FormatInt(source.Version, 10))
+		}
+	}
+	for _, v := range applied {
+		if !known[v] {
+			return fmt.Errorf("%w (the database has migration %d, which this program does not know)", errNewer, v)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%w (it has migration %d but not %s). Nothing in it was changed. Start the version that made it, export users and people there, and import them into a new database",
+			errHole, version, strings.Join(missing, ", "))
+	}
+	return nil
 }
 
 // settleEvents makes the positions of events go on growing after the database
@@ -132,7 +183,7 @@ func (s *sqliteDB) migrator(context.Context) (*migrator, error) {
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	return &migrator{provider: provider, close: pool.Close}, nil
+	return &migrator{provider: provider, applied: appliedIn(pool), close: pool.Close}, nil
 }
 
 func (p *postgresDB) migrator(context.Context) (*migrator, error) {
@@ -146,7 +197,7 @@ func (p *postgresDB) migrator(context.Context) (*migrator, error) {
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	return &migrator{provider: provider, settle: p.settleEvents, close: pool.Close}, nil
+	return &migrator{provider: provider, settle: p.settleEvents, applied: appliedIn(pool), close: pool.Close}, nil
 }
 
 // migrationsFor is the folder of migrations as one kind of database sees it: of

@@ -91,6 +91,26 @@ func TestMigrateRefusesANewerDatabase(t *testing.T) {
 	})
 }
 
+// A database may have a higher number and lack a lower one, or have one in between that this program does not know.
+func TestMigrateComparesAllMigrations(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, change, want string }{
+		{"one is missing", "delete from migration where version_id = 7", "has migration 14 but not 7"},
+		{"one is unknown", "update migration set version_id = 8 where version_id = 7", "has migration 8, which this program does not know"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Each(t, func(t *testing.T, db *store.DB) {
+				statement(t, db, "delete from migration where version_id > 14")
+				statement(t, db, c.change)
+				if err := db.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("got %v, want %q", err, c.want)
+				}
+			})
+		})
+	}
+}
+
 func TestMigrationsThatDifferComeInPairs(t *testing.T) {
 	t.Parallel()
 	names, err := store.MigrationNames()

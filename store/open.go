@@ -44,6 +44,7 @@ type DB struct {
 	engine engine
 	file   string
 	work   *fair.Gate // places for costly work
+	health *health
 }
 
 // engine is what the two databases do differently with transactions.
@@ -73,7 +74,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	db := &DB{kind: Kind(url), now: o.Now, settle: cmp.Or(o.Settle, time.Second), work: newWorkGate()}
+	db := &DB{kind: Kind(url), now: o.Now, settle: cmp.Or(o.Settle, time.Second), work: newWorkGate(), health: &health{log: o.Log}}
 	var err error
 	switch db.kind {
 	case PostgreSQL:
@@ -172,18 +173,18 @@ type lane struct {
 func (db *DB) of(key string) lane { return lane{db: db, key: key} }
 
 func (l lane) update(ctx context.Context, fn func(tx *Tx) error) error {
-	return l.db.engine.update(ctx, l.key, fn)
+	return l.db.health.outcome(ctx, l.db.engine.update(ctx, l.key, fn), true)
 }
 
 func (l lane) view(ctx context.Context, fn func(tx *Tx) error) error {
-	return l.db.engine.view(ctx, l.key, fn)
+	return l.db.health.outcome(ctx, l.db.engine.view(ctx, l.key, fn), false)
 }
 
 func (l lane) read(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return l.db.engine.read(ctx, l.key, fn)
+	return l.db.health.outcome(ctx, l.db.engine.read(ctx, l.key, fn), false)
 }
 
 // recall is read for what is read all the time and hardly ever changes. What fn
@@ -196,6 +197,7 @@ func recall[T any](ctx context.Context, db *DB, key string, fn func(tx *Tx) (T, 
 		return none, err
 	}
 	v, err := db.engine.recall(ctx, key, func(tx *Tx) (any, error) { return fn(tx) })
+	err = db.health.outcome(ctx, err, false)
 	if err != nil {
 		var none T
 		return none, err

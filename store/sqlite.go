@@ -38,6 +38,7 @@ const (
 type sqliteDB struct {
 	db       *DB
 	path     string
+	file     identity
 	log      *slog.Logger
 	writer   *writer
 	check    *checkpointer
@@ -68,11 +69,15 @@ func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB,
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	db.file = path
+	file, err := identify(path)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
 	// Commits wait for the data and the size of the log, not for its timestamps.
 	if _, err := sqlite.Fdatasync(true); err != nil && !errors.Is(err, sqlite.ErrFdatasyncUnavailable) {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	s := &sqliteDB{db: db, path: path, log: o.Log, readers: make(chan *sqliteConn, sqliteReaders), turns: fair.NewGate(fair.Options{Capacity: sqliteReaders, Reserved: reservedReaders}), shutdown: make(chan struct{})}
+	s := &sqliteDB{db: db, path: path, file: file, log: o.Log, readers: make(chan *sqliteConn, sqliteReaders), turns: fair.NewGate(fair.Options{Capacity: sqliteReaders, Reserved: reservedReaders}), shutdown: make(chan struct{})}
 	if err := s.start(ctx, o); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -89,7 +94,7 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 		group = 1
 	}
 	s.writer = &writer{
-		db: s.db, conn: conn, log: s.log, group: group,
+		db: s.db, conn: conn, file: s.file, log: s.log, group: group,
 		queue: newWriteQueue(), closed: make(chan struct{}), ended: make(chan struct{}),
 	}
 	s.check = &checkpointer{
@@ -153,6 +158,9 @@ func (s *sqliteDB) dsn(cache int, busy time.Duration, readOnly bool) string {
 }
 
 func (s *sqliteDB) openConn(ctx context.Context, cache int, busy time.Duration, readOnly bool) (*sqliteConn, error) {
+	if err := s.file.check(); err != nil {
+		return nil, err
+	}
 	conn, err := openSQLiteConn(ctx, s.dsn(cache, busy, readOnly))
 	if err != nil {
 		return nil, err

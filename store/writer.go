@@ -31,6 +31,7 @@ var errClosed = errors.New("database is closed")
 type writer struct {
 	db     *DB
 	conn   *sqliteConn
+	file   identity
 	log    *slog.Logger
 	group  int // updates in one commit at most
 	queue  *writeQueue
@@ -180,6 +181,9 @@ func (w *writer) run() {
 // commit runs the first update and whoever joins it meanwhile in one
 // transaction and tells each its outcome.
 func (w *writer) commit() error {
+	if err := w.file.check(); err != nil {
+		return err
+	}
 	if err := w.begin(); err != nil {
 		return err
 	}

@@ -248,7 +248,7 @@ func (c *command) handler(s *services, proxies web.Proxies) (http.Handler, error
 	}
 
 	mux := http.NewServeMux()
-	web.Health{Ready: s.db.Ping, Log: s.log}.Register(mux)
+	web.Health{Ready: s.db.Ready, Log: s.log}.Register(mux)
 	mux.Handle("/assets/", pages.Assets())
 	mux.Handle("/c/", sites.Handler())
 	mux.Handle("/d/", directories.Handler())

@@ -39,7 +39,12 @@ func (p *SitePages) showLink(w http.ResponseWriter, r *http.Request, v *siteVisi
 func (p *SitePages) look(w http.ResponseWriter, r *http.Request, v *siteVisit) (signin.Pending, error) {
 	p.Console.keepSecret(w, r)
 	if v.Roster == nil {
-		return signin.Pending{}, siteLinkError(&signin.LinkError{Reason: signin.LinkUnknown, Site: "SITE"})
+		// What an existing site answers, so that nobody learns which sites there are.
+		name := r.PathValue("site")
+		if site.CheckName(name) != nil {
+			return signin.Pending{}, errNotFound
+		}
+		return signin.Pending{}, siteLinkError(&signin.LinkError{Reason: signin.LinkUnknown, Site: name})
 	}
 	pending, err := p.SignIns.Look(r.Context(), v.Site, r.PathValue("secret"))
 	return pending, siteLinkError(err)
@@ -110,15 +115,19 @@ func (p *SitePages) endOld(r *http.Request, v *siteVisit) {
 }
 
 func (p *SitePages) signOut(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	if v.Roster == nil {
-		return p.askIn(r)
+	name := r.PathValue("site")
+	if site.CheckName(name) != nil {
+		return errNotFound
 	}
-	if err := v.Roster.EndSession(r.Context(), p.Console.sessionSecret(r, siteCookie)); err != nil {
-		return err
+	// A site that does not exist answers like one where nobody is signed in.
+	if v.Roster != nil {
+		if err := v.Roster.EndSession(r.Context(), p.Console.sessionSecret(r, siteCookie)); err != nil {
+			return err
+		}
 	}
 	p.Console.setSession(w, r, siteCookie, "")
 	p.Console.rememberStart(w, r, "")
-	return p.Console.redirect(w, r, v.url(""), notice{})
+	return p.Console.redirect(w, r, "/c/"+name+"/", notice{})
 }
 
 func siteLinkError(err error) error {

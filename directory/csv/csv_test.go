@@ -179,7 +179,7 @@ func TestHeader(t *testing.T) {
 			"Email,First Name\nada@contoso.example,Ada\n", []string{`no column userPrincipalName, but "Email" has addresses`, `Add: --map "Email=userPrincipalName"`},
 		},
 		"the_address_of_work_goes_before_others": {
-			"Personal Email,Work Email,Email\na@b.example,ada@contoso.example,a@c.example\n", []string{`--map "Work Email=userPrincipalName" --ignore-columns "Personal Email"`},
+			"Personal Email,Work Email,Email\na@b.example,ada@contoso.example,a@c.example\n", []string{`--map "Work Email=userPrincipalName" --map "Work Email=mail" --ignore-columns "Personal Email"`},
 		},
 		"nothing_to_find_users_by":             {"displayName,city\n", []string{"no column says who a row is about", `--map "COLUMN=userPrincipalName"`}},
 		"a_column_with_values_without_a_name":  {"userPrincipalName,\nada@contoso.example,x\n", []string{"number 2, which has values and no name", `--ignore-columns "#2"`}},

@@ -307,17 +307,20 @@ func (h *header) askForName() {
 	}
 	h.sentence = append(h.sentence, fmt.Sprintf("the file has no column userPrincipalName, but %q has addresses", h.columns[best].Name))
 	h.askToMap(best, "userPrincipalName")
+	if slices.Contains(h.columns[best].Attributes, "mail") {
+		h.askToMap(best, "mail") // which it is besides
+	}
 	h.columns[best].Attributes, h.columns[best].Suggested, h.columns[best].Unknown = nil, "userPrincipalName", true
 }
 
 // rank orders the columns that may be the userPrincipalName.
 func rank(c column) int {
 	switch {
-	case slices.Contains(c.Attributes, "mail") && strings.HasPrefix(squeezed(c.Name), "work"):
+	case c.Suggested == "userPrincipalName": // a login that is an address
 		return 4
-	case slices.Contains(c.Attributes, "mail"):
+	case slices.Contains(c.Attributes, "mail") && strings.HasPrefix(squeezed(c.Name), "work"):
 		return 3
-	case c.Suggested == "userPrincipalName":
+	case slices.Contains(c.Attributes, "mail"):
 		return 2
 	case c.Unknown:
 		return 1

@@ -23,9 +23,9 @@ var arrows = map[string][]string{
 	// Domains: languages, and each other along the arrows.
 	"event":     {},
 	"site":      {"scim", "event", "internal/redact"},
-	"roster":    {"scim", "event", "site"},
-	"signin":    {"scim", "event", "site", "roster"},
-	"operator":  {"event"},
+	"roster":    {"scim", "event", "site", "internal/session"},
+	"signin":    {"scim", "event", "site", "roster", "internal/session"},
+	"operator":  {"event", "internal/session"},
 	"directory": {"scim", "event", "internal/near"},
 	"provision": {"scim", "provision/expr", "event", "directory", "internal/redact"},
 
@@ -37,16 +37,17 @@ var arrows = map[string][]string{
 	"internal/redact":     {},
 	"internal/fair":       {},
 	"internal/near":       {},
+	"internal/session":    {},
 
 	// Edges: domains and languages, never another edge.
-	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "internal/redact", "internal/fair"},
+	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "internal/redact", "internal/fair", "internal/session"},
 	"directory/csv": {"directory"},
 	"scimserver":    {"scim", "event", "site", "roster", "internal/web", "internal/fair"},
 	"scimclient":    {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":        {"event"},
 	"console": {
 		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision",
-		"internal/web",
+		"internal/web", "internal/session",
 	},
 
 	// Entry: wires everything; nobody imports it.

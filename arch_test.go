@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"roster":    {"scim", "event", "site"},
 	"signin":    {"scim", "event", "site", "roster"},
 	"operator":  {"event"},
+	"retention": {"event"},
 	"directory": {"scim", "event", "internal/near"},
 	"provision": {"scim", "provision/expr", "event", "directory", "internal/redact"},
 
@@ -39,13 +40,13 @@ var arrows = map[string][]string{
 	"internal/near":       {},
 
 	// Edges: domains and languages, never another edge.
-	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "internal/redact", "internal/fair"},
+	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "internal/redact", "internal/fair"},
 	"directory/csv": {"directory"},
 	"scimserver":    {"scim", "event", "site", "roster", "internal/web", "internal/fair"},
 	"scimclient":    {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":        {"event"},
 	"console": {
-		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision",
+		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention",
 		"internal/web",
 	},
 
@@ -71,6 +72,7 @@ var forbidden = map[string][]string{
 	"roster":         {"net/http", "database/sql", "os", "html/template"},
 	"signin":         {"net/http", "database/sql", "os", "html/template"},
 	"operator":       {"net/http", "database/sql", "os", "html/template"},
+	"retention":      {"net/http", "database/sql", "os", "html/template"},
 	"directory":      {"net/http", "database/sql", "os", "html/template"},
 	"provision":      {"net/http", "database/sql", "os", "html/template"},
 	"console":        {"database/sql"},

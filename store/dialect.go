@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -77,6 +78,15 @@ func (tx *Tx) planForValues(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// deleteSome is a statement that deletes some rows of which a condition is true, as many as the argument named by limit.
+func (tx *Tx) deleteSome(table, condition, limit string) string {
+	address, in := "rowid", "rowid in (%s)"
+	if tx.db.kind == PostgreSQL {
+		address, in = "ctid", "ctid = any(array(%s))"
+	}
+	return fmt.Sprintf("delete from "+table+" where "+in, "select "+address+" from "+table+" where "+condition+" limit "+limit)
 }
 
 // settled is the condition on an event row that no transaction still running

@@ -86,3 +86,38 @@ func TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody(t *testing.T) {
 		}
 	})
 }
+
+// TestAnInitialCycleCountsWhoIsAsTheyWereLeft keeps no entry of people who did not change, however often everybody is looked at.
+func TestAnInitialCycleCountsWhoIsAsTheyWereLeft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, id := range []string{"p1", "p2", "p3"} {
+		w.people.put(id, person(id+"@contoso.com", id, "Person"))
+	}
+	w.cycle()
+	entries := func() (n int) {
+		t.Helper()
+		n, err := w.store.CountLogs(t.Context(), w.key, provision.LogQuery{Search: "Person"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := entries()
+	for range 2 {
+		if _, err := w.jobs.Restart(t.Context(), w.key, "operator:kim"); err != nil {
+			t.Fatal(err)
+		}
+		w.people.set("p3", "city", "Bergen"+time.Now().String())
+		report, seen := w.cycle()
+		if report.Kind != provision.InitialCycle || report.Read != 3 || report.Skipped != 2 || report.Redundant != 2 {
+			t.Errorf("got %+v", report)
+		}
+		if got := status(seen["p1"]); got != "other skipped RedundantExport" {
+			t.Errorf("who watches sees %q", got)
+		}
+	}
+	if got, want := entries(), before+2; got != want {
+		t.Errorf("the log has %d entries, want %d", got, want)
+	}
+}

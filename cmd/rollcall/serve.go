@@ -243,7 +243,7 @@ func untilDone(ctx context.Context, err error) error {
 // handler puts both ends behind one address. The SCIM subtree is dispatched on the raw path before any mux: ServeMux would redirect
 // //Users and mind letter case.
 func (c *command) handler(s *services, proxies web.Proxies) (http.Handler, error) {
-	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp})
+	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp, Retention: s.pruner})
 	if err != nil {
 		return nil, err
 	}

@@ -23,11 +23,11 @@ var arrows = map[string][]string{
 	// Domains: languages, and each other along the arrows.
 	"event":     {},
 	"site":      {"scim", "event", "internal/redact"},
-	"roster":    {"scim", "event", "site"},
+	"roster":    {"scim", "event", "site", "internal/pace"},
 	"signin":    {"scim", "event", "site", "roster"},
 	"operator":  {"event"},
 	"retention": {"event"},
-	"directory": {"scim", "event", "internal/near"},
+	"directory": {"scim", "event", "internal/near", "internal/pace"},
 	"provision": {"scim", "provision/expr", "event", "directory", "internal/redact"},
 
 	// Data and helpers without rules.
@@ -38,9 +38,10 @@ var arrows = map[string][]string{
 	"internal/redact":     {},
 	"internal/fair":       {},
 	"internal/near":       {},
+	"internal/pace":       {},
 
 	// Edges: domains and languages, never another edge.
-	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "internal/redact", "internal/fair"},
+	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "internal/redact", "internal/fair", "internal/pace"},
 	"directory/csv": {"directory"},
 	"scimserver":    {"scim", "event", "site", "roster", "internal/web", "internal/fair"},
 	"scimclient":    {"scim", "provision", "internal/outbound", "internal/redact"},

@@ -11,10 +11,11 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// LeaseKind and LeaseKey name the lease under which one server prunes.
+// The leases under which one server prunes, and removes what was deleted.
 const (
-	LeaseKind = "prune"
-	LeaseKey  = "all"
+	LeaseKind   = "prune"
+	RemovalKind = "removal"
+	LeaseKey    = "all"
 )
 
 // EventChanged tells in the audit trail that the policy changed.
@@ -38,6 +39,9 @@ type Store interface {
 	// Pruned returns the time up to which an owner's entries of a kind are gone,
 	// zero when none is. See Owner.
 	Pruned(ctx context.Context, k Kind, owner string) (time.Time, error)
+	// Remove removes rows of deleted sites, directories and applications, a few
+	// at a time, until none is left or end has come on the machine's clock.
+	Remove(ctx context.Context, end time.Time) (removed int, done bool, err error)
 }
 
 // Owner names the log of a site, by its id, or of an application.
@@ -123,6 +127,21 @@ func (p *Pruner) Advance(ctx context.Context, _ string, _ int64) (next time.Time
 		return p.Now(), nil
 	}
 	return p.Now().Add(every), nil
+}
+
+// AdvanceRemovals removes rows of what was deleted for a few seconds, and says when to go on.
+func (p *Pruner) AdvanceRemovals(ctx context.Context, _ string, _ int64) (next time.Time, err error) {
+	removed, done, err := p.Store.Remove(ctx, time.Now().Add(sliceFor))
+	if removed > 0 {
+		p.Log.Info("removed rows of what was deleted", "rows", removed)
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("remove what was deleted: %w", err)
+	}
+	if !done {
+		return p.Now(), nil
+	}
+	return time.Time{}, nil
 }
 
 // All prunes everything now.

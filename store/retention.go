@@ -146,7 +146,7 @@ type agedLog struct {
 }
 
 func logs() map[retention.Kind]agedLog {
-	requests := agedLog{table: "request_log", owner: []string{"site"}, owners: "select id from site order by id"}
+	requests := agedLog{table: "request_log", owner: []string{"site"}, owners: "select id from site where deleted = 0 order by id"}
 	reads, changes := requests, requests
 	reads.which = "(not change or token = '')"
 	changes.which = "(change and token <> '')"
@@ -250,7 +250,7 @@ func (s Retention) nextSlice(ctx context.Context, work *slicer, log agedLog, ids
 			return err
 		}
 		defer rows.Close()
-		for found < work.rows && rows.Next() {
+		for found < work.Rows() && rows.Next() {
 			var goes bool
 			if err := rows.Scan(&upTo, &goes); err != nil {
 				return err
@@ -261,7 +261,7 @@ func (s Retention) nextSlice(ctx context.Context, work *slicer, log agedLog, ids
 		}
 		return rows.Close()
 	})
-	if found < work.rows && seen < sliceLook {
+	if found < work.Rows() && seen < sliceLook {
 		return before, found, err
 	}
 	return upTo + 1, found, err
@@ -282,7 +282,7 @@ func (s Retention) pruneEvents(ctx context.Context, work *slicer, before int64) 
 			return removed, false, err
 		}
 		var doomed []agedEvent
-		young := len(chunk) < work.rows
+		young := len(chunk) < work.Rows()
 		for _, e := range chunk {
 			after = e.at.Seq
 			switch hold, holds := held[e.scope]; {
@@ -320,7 +320,7 @@ func (s Retention) oldestEvents(ctx context.Context, work *slicer, after int64) 
 			from event
 			where seq > $1
 			order by seq
-			limit $2`, after, work.rows)
+			limit $2`, after, work.Rows())
 		return err
 	})
 	return chunk, err
@@ -440,7 +440,7 @@ func (s Retention) pruneSpent(ctx context.Context, work *slicer, before int64) (
 				break
 			}
 			if err := work.write(ctx, func(tx *Tx) error {
-				result, err := tx.Exec(ctx, tx.deleteSome(table.name, condition, "$2"), before, work.rows)
+				result, err := tx.Exec(ctx, tx.deleteSome(table.name, condition, "$2"), before, work.Rows())
 				if err != nil {
 					return err
 				}

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/retention"
+	"github.com/rollcall-scim/rollcall/store"
 )
 
 const foreverWord = "forever"
@@ -136,4 +140,33 @@ so that a running server goes on beside it. A server does the same once an hour.
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only count what would be removed")
 	return cmd
+}
+
+// removalTime is how long the removal of rows stays this command's after it was killed.
+const removalTime = 20 * time.Second
+
+// removeRows removes the rows of what was just deleted, unless a server is at it already. When it is interrupted, a server or the
+// next such command goes on.
+func (c *command) removeRows(ctx context.Context, s *services) error {
+	epoch, err := s.leases.Claim(ctx, retention.RemovalKind, retention.LeaseKey, s.owner, removalTime)
+	if _, held := errors.AsType[store.ErrHeld](err); held {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for done := false; err == nil && !done; {
+		if _, done, err = s.pruner.Store.Remove(ctx, time.Now().Add(removalTime/4)); err == nil {
+			err = s.leases.Renew(ctx, retention.RemovalKind, retention.LeaseKey, s.owner, epoch, removalTime)
+		}
+	}
+	next := time.Time{}
+	if err != nil {
+		next = c.now()
+	}
+	release := s.leases.Release(context.WithoutCancel(ctx), retention.RemovalKind, retention.LeaseKey, s.owner, epoch, next)
+	if errors.Is(err, store.ErrLeaseLost) || errors.Is(release, store.ErrLeaseLost) {
+		return nil // somebody else goes on
+	}
+	return errors.Join(err, release)
 }

@@ -203,6 +203,9 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 	prune := &runner.Runner{
 		Kind: retention.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.Advance, Log: s.log, Now: c.now, Look: lookForPruning,
 	}
+	remove := &runner.Runner{
+		Kind: retention.RemovalKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.AdvanceRemovals, Log: s.log, Now: c.now,
+	}
 	if err := s.leases.Ensure(ctx, retention.LeaseKind, retention.LeaseKey); err != nil {
 		return err
 	}
@@ -224,6 +227,7 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 	g.Go(func() error { return untilDone(gctx, work.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, index.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, prune.Run(gctx)) })
+	g.Go(func() error { return untilDone(gctx, remove.Run(gctx)) })
 	g.Go(func() error { return c.keepAnnouncing(gctx, s) })
 	g.Go(func() error { watch.Run(gctx); return nil })
 	g.Go(func() error { return untilDone(gctx, s.sites.Log().Run(gctx)) })

@@ -42,6 +42,9 @@ type Store interface {
 	// Remove removes rows of deleted sites, directories and applications, a few
 	// at a time, until none is left or end has come on the machine's clock.
 	Remove(ctx context.Context, end time.Time) (removed int, done bool, err error)
+	// Reclaim gives free space of the database back to the file system, a little
+	// at a time, until little is left or end has come.
+	Reclaim(ctx context.Context, end time.Time) (pages int, done bool, err error)
 }
 
 // Owner names the log of a site, by its id, or of an application.
@@ -117,7 +120,8 @@ func (p *Pruner) Before(policy Policy, k Kind) time.Time {
 
 // Advance prunes for a few seconds, and says when to go on.
 func (p *Pruner) Advance(ctx context.Context, _ string, _ int64) (next time.Time, err error) {
-	done, err := p.prune(ctx, time.Now().Add(sliceFor), func(k Kind, removed int) {
+	end := time.Now().Add(sliceFor)
+	done, err := p.prune(ctx, end, func(k Kind, removed int) {
 		p.Log.Info("pruned", "kind", string(k), "rows", removed)
 	})
 	switch {
@@ -126,17 +130,29 @@ func (p *Pruner) Advance(ctx context.Context, _ string, _ int64) (next time.Time
 	case !done:
 		return p.Now(), nil
 	}
+	if done, err = p.reclaim(ctx, end); err != nil {
+		return time.Time{}, err
+	}
+	if !done {
+		return p.Now(), nil
+	}
 	return p.Now().Add(every), nil
 }
 
 // AdvanceRemovals removes rows of what was deleted for a few seconds, and says when to go on.
 func (p *Pruner) AdvanceRemovals(ctx context.Context, _ string, _ int64) (next time.Time, err error) {
-	removed, done, err := p.Store.Remove(ctx, time.Now().Add(sliceFor))
+	end := time.Now().Add(sliceFor)
+	removed, done, err := p.Store.Remove(ctx, end)
 	if removed > 0 {
 		p.Log.Info("removed rows of what was deleted", "rows", removed)
 	}
 	if err != nil {
 		return time.Time{}, fmt.Errorf("remove what was deleted: %w", err)
+	}
+	if done {
+		if done, err = p.reclaim(ctx, end); err != nil {
+			return time.Time{}, err
+		}
 	}
 	if !done {
 		return p.Now(), nil
@@ -144,10 +160,24 @@ func (p *Pruner) AdvanceRemovals(ctx context.Context, _ string, _ int64) (next t
 	return time.Time{}, nil
 }
 
+func (p *Pruner) reclaim(ctx context.Context, end time.Time) (done bool, err error) {
+	pages, done, err := p.Store.Reclaim(ctx, end)
+	if pages > 0 {
+		p.Log.Info("gave space back", "pages", pages)
+	}
+	if err != nil {
+		return false, fmt.Errorf("give space back: %w", err)
+	}
+	return done, nil
+}
+
 // All prunes everything now.
 func (p *Pruner) All(ctx context.Context) (removed map[Kind]int, err error) {
 	removed = map[Kind]int{}
-	_, err = p.prune(ctx, time.Time{}, func(k Kind, n int) { removed[k] += n })
+	if _, err = p.prune(ctx, time.Time{}, func(k Kind, n int) { removed[k] += n }); err != nil {
+		return removed, err
+	}
+	_, err = p.reclaim(ctx, time.Time{})
 	return removed, err
 }
 

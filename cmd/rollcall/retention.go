@@ -160,6 +160,9 @@ func (c *command) removeRows(ctx context.Context, s *services) error {
 			err = s.leases.Renew(ctx, retention.RemovalKind, retention.LeaseKey, s.owner, epoch, removalTime)
 		}
 	}
+	if err == nil {
+		_, _, err = s.pruner.Store.Reclaim(ctx, time.Now().Add(removalTime/2))
+	}
 	next := time.Time{}
 	if err != nil {
 		next = c.now()

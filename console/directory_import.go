@@ -22,7 +22,7 @@ type importPage struct {
 	Action     string
 	Attributes []directory.Attribute
 	Error      *fieldError
-	Notice     *notice
+	Word       *notice // about the file
 	Form       importForm
 	Report     *importReport
 
@@ -123,7 +123,7 @@ func (p *DirectoryPages) showImport(w http.ResponseWriter, r *http.Request, v *d
 	}
 	k := p.keptImport(v, id)
 	if k == nil {
-		return p.viewImport(w, r, v, http.StatusGone, importPage{Notice: &forgotten})
+		return p.viewImport(w, r, v, http.StatusGone, importPage{Word: &forgotten})
 	}
 	if err := k.lock(r.Context()); err != nil {
 		return err
@@ -136,7 +136,7 @@ var forgotten = notice{Tone: warn, Title: "The file is no longer kept.", Text: "
 
 // page shows a kept file.
 func (k *keptImport) page() importPage {
-	pg := importPage{Report: k.report, Notice: k.notice}
+	pg := importPage{Report: k.report, Word: k.notice}
 	if k.data == nil {
 		return pg // it was imported
 	}
@@ -149,7 +149,7 @@ func (k *keptImport) page() importPage {
 	}
 	nameless := k.report != nil && k.report.Nameless > 0
 	if k.refused != nil {
-		pg.Notice = &notice{Tone: warn, Title: "The file cannot be imported yet.", Text: sentence(k.refused.Detail)}
+		pg.Word = &notice{Tone: warn, Title: "The file cannot be imported yet.", Text: sentence(k.refused.Detail)}
 		pg.Separator, pg.Encodings, pg.Template = cmp.Or(k.form.Separator, k.refused.Separator), k.refused.Encodings, k.refused.Template
 	}
 	pg.AskMake = k.form.Make != "" || pg.Template != "" && (nameless || k.refused != nil)
@@ -185,7 +185,7 @@ func (p *DirectoryPages) importUsers(w http.ResponseWriter, r *http.Request, v *
 	case id == "":
 		return p.refuseImport(w, r, v, form, "Choose a CSV file first.")
 	case k == nil:
-		return p.viewImport(w, r, v, http.StatusGone, importPage{Notice: &forgotten, Form: form, Typed: form.typed()})
+		return p.viewImport(w, r, v, http.StatusGone, importPage{Word: &forgotten, Form: form, Typed: form.typed()})
 	}
 	if err := k.lock(r.Context()); err != nil {
 		return err

@@ -85,7 +85,7 @@ func (p *DirectoryPages) showAudit(w http.ResponseWriter, r *http.Request, v *di
 		Empty: emptyState{Icon: "history", Title: "Nothing has happened yet", Text: "Changes appear here as they are made."},
 	}
 	pg.Title, pg.Crumbs = "Audit log", v.crumbs()
-	pg.Lead = "Every change of a user, an assignment or a provisioning setting, with who made it. What the engine did at an application is in its provisioning logs. Days are in UTC."
+	pg.Lead = "Every change of a user, an assignment or a provisioning setting, with who made it. What the engine did at an application is in its provisioning logs."
 	pg.Actions = []action{{Text: "Export CSV", Icon: "download", URL: auditURL(v.url("audit/export"), form, "")}}
 	pg.Kinds = auditKinds(form.Get("kind"))
 	if !q.Before.IsZero() {

@@ -10,10 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/internal/pace"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// batchRows is how many rows share a transaction.
+// batchRows is how many rows share a transaction at most.
 const batchRows = 500
 
 // Row is one line of a file. Values are texts by attribute name: an attribute that is not there stays as it is, an empty one is cleared;
@@ -127,10 +128,8 @@ func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o Impor
 		return im.finish(), err
 	}
 	im.collectNames()
-	for batch := range slices.Chunk(im.managers, batchRows) {
-		if err := im.setManagers(ctx, batch); err != nil {
-			return im.finish(), err
-		}
+	if err := pace.Slices(ctx, pace.Importing(), im.managers, func(some []wanted) error { return im.setManagers(ctx, some) }); err != nil {
+		return im.finish(), err
 	}
 	im.findAbsent()
 	err = im.softDeleteAbsent(ctx)
@@ -222,8 +221,13 @@ func (im *importing) transaction(ctx context.Context, fn func(tx Tx) error) erro
 func (im *importing) write(ctx context.Context) error {
 	var batch [][]*entry
 	size, done := 0, 0
+	pacer := pace.Importing()
 	flush := func() error {
+		began := time.Now()
 		if err := im.writeBatch(ctx, batch); err != nil {
+			return err
+		}
+		if err := pacer.Pause(ctx, time.Since(began)); err != nil {
 			return err
 		}
 		done += size
@@ -234,7 +238,7 @@ func (im *importing) write(ctx context.Context) error {
 		return nil
 	}
 	for _, unit := range im.plan.units() {
-		if size > 0 && size+len(unit) > batchRows {
+		if size > 0 && size+len(unit) > min(pacer.Rows(), batchRows) {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -643,7 +647,7 @@ func (im *importing) softDeleteAbsent(ctx context.Context) error {
 	if im.options.BeforeSoftDelete != nil {
 		im.options.BeforeSoftDelete(absent, before)
 	}
-	for batch := range slices.Chunk(im.report.Absent, batchRows) {
+	return pace.Slices(ctx, pace.Importing(), im.report.Absent, func(batch []Person) error {
 		n := 0
 		err := im.update(ctx, func(tx Tx) error {
 			n = 0
@@ -666,8 +670,8 @@ func (im *importing) softDeleteAbsent(ctx context.Context) error {
 			return err
 		}
 		im.report.SoftDeleted += n
-	}
-	return nil
+		return nil
+	})
 }
 
 func (im *importing) finish() ImportReport {

@@ -116,6 +116,8 @@ func fixed(path, start, want string) (completion, bool) {
 		return words(createWord(false), createWord(true)), true
 	case "--delete":
 		return words(site.RefuseDelete, site.DeactivateOnDelete, site.DeleteForGood), true
+	case "--reads", "--changes", "--provisioning", "--events", "--spent":
+		return words("30d", "365d", "7y", foreverWord), true
 	case "--scope":
 		return words(provision.AssignedOnly, provision.Everyone), true
 	case "--actions":

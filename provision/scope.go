@@ -196,9 +196,20 @@ func (f *scopingFilter) admits(attributes map[string]any) (bool, []scopeResult) 
 // Operators are the operators of a clause, as the portal names them, and whether each compares with a value.
 func Operators() []Operator {
 	return []Operator{
-		{"EQUALS", true}, {"NOT EQUALS", true}, {"INCLUDES", true}, {"ENDS_WITH", true}, {"REGEX MATCH", true}, {"NOT REGEX MATCH", true},
-		{"IS NULL", false}, {"IS NOT NULL", false}, {"IS TRUE", false}, {"IS FALSE", false},
-		{"GREATER_THAN", true}, {"GREATER_THAN_OR_EQUALS", true}, {"&", true}, {"!&", true},
+		{"EQUALS", true},
+		{"NOT EQUALS", true},
+		{"INCLUDES", true},
+		{"ENDS_WITH", true},
+		{"REGEX MATCH", true},
+		{"NOT REGEX MATCH", true},
+		{"IS NULL", false},
+		{"IS NOT NULL", false},
+		{"IS TRUE", false},
+		{"IS FALSE", false},
+		{"GREATER_THAN", true},
+		{"GREATER_THAN_OR_EQUALS", true},
+		{"&", true},
+		{"!&", true},
 	}
 }
 

@@ -263,7 +263,8 @@ func (c *command) handler(s *services, proxies web.Proxies) (http.Handler, error
 	}
 
 	mux := http.NewServeMux()
-	web.Health{Ready: s.db.Ready, Log: s.log}.Register(mux)
+	health := web.Health{Ready: s.db.Ready, Log: s.log}
+	health.Register(mux)
 	mux.Handle("/assets/", pages.Assets())
 	mux.Handle("/c/", sites.Handler())
 	mux.Handle("/d/", directories.Handler())

@@ -75,6 +75,10 @@ func traitOf(path string) (trait, bool) {
 		return shared(writes, append(targets, "json")...), true
 	case "provision test", "provision plan":
 		return shared(reads, append(targets, "json")...), true
+	case "backup":
+		return shared(reads, "json"), true
+	case "restore":
+		return shared(writes, "json"), true
 	case "expr", "key create", "version":
 		return trait{flags: []string{"json"}}, true
 	}

@@ -51,6 +51,7 @@ type work struct {
 	changes  []Change
 	verdict  verdict
 	entry    LogEntry
+	counted  bool // the log does not keep it: the cycle counts it
 	silent   bool // nothing happened that the log should tell
 	problem  *TargetError
 	outcome  Outcome
@@ -546,6 +547,8 @@ func (w *work) redundant() {
 	w.skip("RedundantExport", reason, advice)
 	// What becomes of somebody the job has let go is nobody's news.
 	w.silent = w.known.Link != nil && w.known.Link.State == Released && w.disabledState() == Released && !w.entitled()
+	// An initial cycle looks at everybody. Who is as they were left needs no entry.
+	w.counted = w.known.Why == ByCycle && w.known.Link != nil && !w.known.Link.missing() && w.known.Escrow == nil && advice == ""
 	w.keepLink(true)
 }
 
@@ -555,6 +558,13 @@ func (w *work) whyRedundant() (reason, advice string) {
 		return "Nothing that the mapping reads has changed since the account was last written or read, so the account was not read.", ""
 	}
 	reason = "The account was read and has the values of the mapping; nothing had to be sent."
+	if !w.entitled() {
+		state := make([]string, len(w.values))
+		for i, v := range w.values {
+			state[i] = v.row.Target
+		}
+		reason = fmt.Sprintf("The account was read and has the state of a person without access already (%s); nothing had to be sent. Its other attributes were not compared: they are sent only to accounts that may be used.", strings.Join(state, ", "))
+	}
 	var byCase, cleared []string
 	for i := range w.m.rows {
 		r := &w.m.rows[i]

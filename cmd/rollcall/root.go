@@ -63,7 +63,8 @@ provisioned into).
 		c.serveCommand(), c.demoCommand(),
 		c.siteCommand(), c.tokenCommand(), c.operatorCommand(),
 		c.directoryCommand(), c.appCommand(), c.provisionCommand(),
-		c.exprCommand(), c.keyCommand(), c.migrateCommand(), c.versionCommand(),
+		c.retentionCommand(), c.pruneCommand(), c.databaseCommand(),
+		c.exprCommand(), c.keyCommand(), c.migrateCommand(), c.backupCommand(), c.restoreCommand(), c.versionCommand(),
 	)
 	c.complete(root)
 	root.SetHelpCommand(helpCommand(root))

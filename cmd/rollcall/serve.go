@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -22,6 +23,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/runner"
 	"github.com/rollcall-scim/rollcall/scimserver"
@@ -30,6 +32,9 @@ import (
 
 // patience is how long requests that are under way may take to finish at shutdown.
 const patience = 15 * time.Second
+
+// lookForPruning is how often a server looks whether it is time to prune.
+const lookForPruning = time.Minute
 
 // serving is how a server is reached and what it may reach.
 type serving struct {
@@ -92,6 +97,9 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 	s, err := c.openServices(cmd.Context(), w)
 	if err != nil {
 		return errors.Join(err, ln.Close())
+	}
+	if s.made {
+		log.Info("made a new database", "database", cmp.Or(s.db.File(), s.db.Kind()))
 	}
 	if err = s.db.Serve(cmd.Context()); err == nil {
 		err = c.greet(cmd.Context(), s)
@@ -187,7 +195,7 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 	server := web.NewServer(ln.Addr().String(), handler, s.log)
 	pool, err := s.db.Pool(ctx)
 	if err != nil && !errors.Is(err, store.ErrNoPool) {
-		return err
+		return untilDone(ctx, err)
 	}
 	work := &runner.Runner{
 		Kind: provision.LeaseKind, Leases: s.leases, Owner: s.owner, Pool: pool, Advance: s.engine.Advance, Log: s.log, Now: c.now,
@@ -195,6 +203,15 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 	// Without River also on PostgreSQL: there is seldom something to index, and the lease alone decides who does it.
 	index := &runner.Runner{
 		Kind: roster.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.rosters.Advance, Log: s.log, Now: c.now,
+	}
+	prune := &runner.Runner{
+		Kind: retention.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.Advance, Log: s.log, Now: c.now, Look: lookForPruning,
+	}
+	remove := &runner.Runner{
+		Kind: retention.RemovalKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.AdvanceRemovals, Log: s.log, Now: c.now,
+	}
+	if err := s.leases.Ensure(ctx, retention.LeaseKind, retention.LeaseKey); err != nil {
+		return untilDone(ctx, err)
 	}
 	watch := &provision.Watcher{Store: s.engine.Store, Sources: s.source, Wake: s.wake, Now: c.now, Log: s.log}
 
@@ -213,6 +230,8 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 	})
 	g.Go(func() error { return untilDone(gctx, work.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, index.Run(gctx)) })
+	g.Go(func() error { return untilDone(gctx, prune.Run(gctx)) })
+	g.Go(func() error { return untilDone(gctx, remove.Run(gctx)) })
 	g.Go(func() error { return c.keepAnnouncing(gctx, s) })
 	g.Go(func() error { watch.Run(gctx); return nil })
 	g.Go(func() error { return untilDone(gctx, s.sites.Log().Run(gctx)) })
@@ -232,7 +251,7 @@ func untilDone(ctx context.Context, err error) error {
 // handler puts both ends behind one address. The SCIM subtree is dispatched on the raw path before any mux: ServeMux would redirect
 // //Users and mind letter case.
 func (c *command) handler(s *services, proxies web.Proxies) (http.Handler, error) {
-	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp})
+	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp, Retention: s.pruner})
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +267,8 @@ func (c *command) handler(s *services, proxies web.Proxies) (http.Handler, error
 	}
 
 	mux := http.NewServeMux()
-	web.Health{Ready: s.db.Ready, Log: s.log}.Register(mux)
+	health := web.Health{Ready: s.db.Ready, Log: s.log}
+	health.Register(mux)
 	mux.Handle("/assets/", pages.Assets())
 	mux.Handle("/c/", sites.Handler())
 	mux.Handle("/d/", directories.Handler())

@@ -23,10 +23,11 @@ var arrows = map[string][]string{
 	// Domains: languages, and each other along the arrows.
 	"event":     {},
 	"site":      {"scim", "event", "internal/redact"},
-	"roster":    {"scim", "event", "site"},
+	"roster":    {"scim", "event", "site", "internal/pace"},
 	"signin":    {"scim", "event", "site", "roster"},
 	"operator":  {"event"},
-	"directory": {"scim", "event", "internal/near"},
+	"retention": {"event"},
+	"directory": {"scim", "event", "internal/near", "internal/pace"},
 	"provision": {"scim", "provision/expr", "event", "directory", "internal/redact"},
 
 	// Data and helpers without rules.
@@ -37,15 +38,16 @@ var arrows = map[string][]string{
 	"internal/redact":     {},
 	"internal/fair":       {},
 	"internal/near":       {},
+	"internal/pace":       {},
 
 	// Edges: domains and languages, never another edge.
-	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "internal/redact", "internal/fair"},
+	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "internal/redact", "internal/fair", "internal/pace"},
 	"directory/csv": {"directory"},
 	"scimserver":    {"scim", "event", "site", "roster", "internal/web", "internal/fair"},
 	"scimclient":    {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":        {"event"},
 	"console": {
-		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision",
+		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention",
 		"internal/web",
 	},
 
@@ -71,6 +73,7 @@ var forbidden = map[string][]string{
 	"roster":         {"net/http", "database/sql", "os", "html/template"},
 	"signin":         {"net/http", "database/sql", "os", "html/template"},
 	"operator":       {"net/http", "database/sql", "os", "html/template"},
+	"retention":      {"net/http", "database/sql", "os", "html/template"},
 	"directory":      {"net/http", "database/sql", "os", "html/template"},
 	"provision":      {"net/http", "database/sql", "os", "html/template"},
 	"console":        {"database/sql"},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/retention"
 )
 
 //go:embed *.html
@@ -26,6 +27,8 @@ type Options struct {
 	Now       func() time.Time
 	// NewLinks is a sentence that says how to get a new sign-in link, where a command on the server is not the way; empty elsewhere.
 	NewLinks string
+	// Retention says how long logs are kept; nil says nothing.
+	Retention *retention.Pruner
 	// Version is shown at the foot of the menu.
 	Version string
 }

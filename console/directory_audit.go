@@ -9,6 +9,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/retention"
 )
 
 // directoryAuditPage is the view "directory_audit": what changed in a directory, newest first.
@@ -86,6 +87,11 @@ func (p *DirectoryPages) showAudit(w http.ResponseWriter, r *http.Request, v *di
 	}
 	pg.Title, pg.Crumbs = "Audit log", v.crumbs()
 	pg.Lead = "Every change of a user, an assignment or a provisioning setting, with who made it. What the engine did at an application is in its provisioning logs. Days are in UTC."
+	kept, err := p.Console.kept(r.Context(), retention.Owner(event.KindDirectory, string(v.Directory.ID)), keptLog{retention.Events, "Entries"})
+	if err != nil {
+		return err
+	}
+	pg.Lead += kept
 	pg.Actions = []action{{Text: "Export CSV", Icon: "download", URL: auditURL(v.url("audit/export"), form, "")}}
 	pg.Kinds = auditKinds(form.Get("kind"))
 	if !q.Before.IsZero() {

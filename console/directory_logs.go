@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/retention"
 )
 
 // logsPage is the view "directory_logs": the provisioning logs.
@@ -65,6 +66,11 @@ func (p *DirectoryPages) showLogs(w http.ResponseWriter, r *http.Request, v *app
 	pg.Query, pg.Filtered = q, logsURL("", q, "") != ""
 	pg.Title = "Provisioning logs"
 	pg.Lead = "What the engine did for each person, step by step, the newest first. Days are in UTC."
+	kept, err := p.Console.kept(r.Context(), retention.Owner(string(v.Directory.ID), v.App.ID), keptLog{retention.Provisioning, "Entries"})
+	if err != nil {
+		return err
+	}
+	pg.Lead += kept
 	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")})
 	pg.Results = options(form.Get("status"), "Changes and problems", provision.Success, provision.Failure, provision.Warning, provision.Skipped)
 	pg.Results = append(pg.Results, option{Value: anyStatus, Text: "Any status", Here: form.Get("status") == anyStatus})

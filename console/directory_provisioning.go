@@ -698,6 +698,9 @@ func cycleViewOf(c *provision.CycleReport) *cycleView {
 	} {
 		v.Figures = append(v.Figures, figure{Name: f.name, Value: grouped(f.n)})
 	}
+	if c.Redundant > 0 {
+		v.Figures = append(v.Figures, figure{Name: "Skipped as unchanged, not listed", Value: grouped(c.Redundant)})
+	}
 	return v
 }
 

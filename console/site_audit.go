@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/retention"
 )
 
 // auditPage is the view "site_audit": everything that changed on the site, newest first.
@@ -75,6 +76,11 @@ func (p *SitePages) showAudit(w http.ResponseWriter, r *http.Request, v *siteVis
 	pg.Title, pg.Crumbs = "Audit log", v.crumbs()
 	pg.StatusLine = auditStatus(events, narrowed, before, p.Console.options.Now())
 	pg.Lead = "Every change of an account, a setting, a token or a sign-in link, with who did it. Nothing here can be changed."
+	kept, err := p.Console.kept(r.Context(), retention.Owner(event.KindSite, string(v.Site.ID)), keptLog{retention.Events, "Entries"})
+	if err != nil {
+		return err
+	}
+	pg.Lead += kept
 	pg.Actions = []action{{Text: "Export CSV", Icon: "download", URL: withQuery(v.url("admin/audit/export"), q, "before", "")}}
 	a := auditPage{
 		page: pg,

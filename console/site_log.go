@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -134,6 +135,11 @@ func (p *SitePages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit
 	pg := v.page
 	pg.Title, pg.Badge, pg.StatusLine = "Request log", state.Badge(), state.Detail()
 	pg.Lead = "What your identity provider asked of this site, and what it got. Changes and refusals are written at once; reads and a token’s last use within a second or two. Of many calls without a token of this site only some are kept."
+	kept, err := p.Console.kept(r.Context(), string(v.Site.ID), keptLog{retention.Reads, "Reads and calls without a token of this site"}, keptLog{retention.Changes, "Changes and refusals"})
+	if err != nil {
+		return err
+	}
+	pg.Lead += kept
 	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")})
 	self := v.url("admin/access/log")
 	pg.Actions = []action{{Text: "Export CSV", Icon: "download", URL: withQuery(v.url("admin/access/log/export"), q, "before", "")}}

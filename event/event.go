@@ -20,6 +20,10 @@ type Position struct {
 // ErrPosition is returned for text that is no position.
 var ErrPosition = errors.New("not a position of the event feed: expected two numbers such as 0-42")
 
+// ErrPruned is returned when events after a position are no longer kept. Whoever
+// followed the feed has to look at everything anew.
+var ErrPruned = errors.New("events after this position are no longer kept")
+
 // ParsePosition reads the form that Position.String writes. Empty text is the
 // zero position.
 func ParsePosition(text string) (Position, error) {
@@ -104,7 +108,7 @@ type Store interface {
 	// Read returns up to limit events of the scope after a position, oldest
 	// first. An event whose transaction may still be overtaken by an older
 	// one is held back until it can no longer be, so following Read's last
-	// position never skips an event.
+	// position never skips an event. ErrPruned: some were pruned.
 	Read(ctx context.Context, scope Scope, after Position, limit int) ([]Event, error)
 	// Last returns the position up to which Read would return events now;
 	// the zero position when there are none.

@@ -223,6 +223,9 @@ func (r *run) count(w *work) {
 		c.Failed++
 	case Skipped:
 		c.Skipped++
+		if w.counted {
+			c.Redundant++
+		}
 	case Success:
 		switch w.entry.Action {
 		case Create:

@@ -11,9 +11,27 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// advance does one slice: it begins a cycle if one is due, imports, works, and
-// ends the cycle when nothing is left.
+// advance does one slice. When the directory no longer keeps what the job has not
+// read yet, the next slice starts an initial cycle.
 func (r *run) advance(ctx context.Context) (next time.Time, err error) {
+	next, err = r.slice(ctx)
+	if !errors.Is(err, event.ErrPruned) {
+		return next, err
+	}
+	s := &r.state
+	s.Ready, s.Watermark, s.NextCycle = false, event.Position{}, time.Time{}
+	r.abandon(prunedNote)
+	if err := r.e.Store.SaveState(ctx, r.fence, *s, r.event("provisioning.behind", prunedNote)); err != nil {
+		return time.Time{}, err
+	}
+	return r.e.Now(), nil
+}
+
+const prunedNote = "The directory no longer keeps all changes since the last cycle. An initial cycle looks at everybody."
+
+// slice begins a cycle if one is due, imports, works, and ends the cycle when
+// nothing is left.
+func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 	if err := r.takeUp(ctx); err != nil {
 		return time.Time{}, err
 	}

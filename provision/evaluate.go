@@ -51,6 +51,7 @@ type work struct {
 	changes  []Change
 	verdict  verdict
 	entry    LogEntry
+	counted  bool // the log does not keep it: the cycle counts it
 	silent   bool // nothing happened that the log should tell
 	problem  *TargetError
 	outcome  Outcome
@@ -546,6 +547,8 @@ func (w *work) redundant() {
 	w.skip("RedundantExport", reason, advice)
 	// What becomes of somebody the job has let go is nobody's news.
 	w.silent = w.known.Link != nil && w.known.Link.State == Released && w.disabledState() == Released && !w.entitled()
+	// An initial cycle looks at everybody. Who is as they were left needs no entry.
+	w.counted = w.known.Why == ByCycle && w.known.Link != nil && !w.known.Link.missing() && w.known.Escrow == nil && advice == ""
 	w.keepLink(true)
 }
 

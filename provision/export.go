@@ -229,7 +229,7 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 	if !w.silent {
 		w.entry.ActivityTime, w.entry.CycleID = now, cycle
 		w.entry.DurationMillis = now.Sub(w.started).Milliseconds()
-		o.Entry = &w.entry
+		o.Entry, o.Counted = &w.entry, w.counted
 	}
 	if o.Link != nil {
 		l := *o.Link

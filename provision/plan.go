@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/rollcall-scim/rollcall/event"
 )
 
 // PlannedObject is what the next cycle would do with one person.
@@ -56,6 +58,12 @@ func (e *Engine) Plan(ctx context.Context, k Key, visit func(PlannedObject) erro
 func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanReport, error) {
 	p := r.pass()
 	p.initial = !r.state.Ready || r.state.Revision != r.job.Revision
+	if !p.initial {
+		_, err := r.changed(ctx)
+		if p.initial = errors.Is(err, event.ErrPruned); err != nil && !p.initial {
+			return PlanReport{}, err
+		}
+	}
 	report := PlanReport{Kind: IncrementalCycle, Notes: []string{}}
 	if p.initial {
 		report.Kind = InitialCycle

@@ -56,19 +56,20 @@ const (
 
 // CycleReport counts what one cycle did.
 type CycleReport struct {
-	ID       string    `json:"id"`
-	Kind     string    `json:"kind"`
-	Started  time.Time `json:"started"`
-	Ended    time.Time `json:"ended"`
-	Read     int       `json:"read"` // objects looked at
-	Created  int       `json:"created"`
-	Updated  int       `json:"updated"`
-	Disabled int       `json:"disabled"`
-	Deleted  int       `json:"deleted"`
-	Skipped  int       `json:"skipped"`
-	Failed   int       `json:"failed"`
-	State    string    `json:"state"` // Succeeded, EntryLevelErrors, Failed
-	Error    string    `json:"error,omitempty"`
+	ID        string    `json:"id"`
+	Kind      string    `json:"kind"`
+	Started   time.Time `json:"started"`
+	Ended     time.Time `json:"ended"`
+	Read      int       `json:"read"` // objects looked at
+	Created   int       `json:"created"`
+	Updated   int       `json:"updated"`
+	Disabled  int       `json:"disabled"`
+	Deleted   int       `json:"deleted"`
+	Skipped   int       `json:"skipped"`
+	Redundant int       `json:"redundant"` // of the skipped: as they should be, and not listed in the log
+	Failed    int       `json:"failed"`
+	State     string    `json:"state"` // Succeeded, EntryLevelErrors, Failed
+	Error     string    `json:"error,omitempty"`
 }
 
 // Ends of a cycle, in Graph's spelling.

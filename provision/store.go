@@ -100,6 +100,7 @@ type Outcome struct {
 	DropFail  bool  // leave escrow
 	Unmatched *bool // remember or forget that it has no account
 	Entry     *LogEntry
+	Counted   bool // the entry is shown to who watches, and not kept
 }
 
 // Leases are the claims under which jobs are worked on.

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -78,6 +79,9 @@ func (w *Watcher) news(ctx context.Context, k Key, after event.Position) (found 
 	}
 	for {
 		c, err := source.Changes(ctx, k.App, after, importPage)
+		if errors.Is(err, event.ErrPruned) {
+			return true, after, nil // the job finds out itself
+		}
 		if err != nil {
 			return false, after, fmt.Errorf("read changes of %s: %w", k, err)
 		}

@@ -9,11 +9,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/rollcall-scim/rollcall/internal/pace"
 	"github.com/rollcall-scim/rollcall/scim"
 )
-
-// importTogether is how many rows share a transaction.
-const importTogether = 100
 
 // ImportRow is one person to bring in. Empty fields leave what is there.
 type ImportRow struct {
@@ -67,12 +65,15 @@ func (r *Roster) Import(ctx context.Context, rows []ImportRow, c Change) (Import
 	var report ImportReport
 	rows, repeated := refuseRepeated(rows)
 	report.Errors = repeated
-	for some := range slices.Chunk(rows, importTogether) {
+	err := pace.Slices(ctx, pace.Importing(), rows, func(some []ImportRow) error {
 		done, err := r.importSome(ctx, some, c)
-		if err != nil {
-			return report, fmt.Errorf("import people: %w", err)
+		if err == nil {
+			report.add(done)
 		}
-		report.add(done)
+		return err
+	})
+	if err != nil {
+		return report, fmt.Errorf("import people: %w", err)
 	}
 	slices.SortStableFunc(report.Errors, func(a, b *RowError) int { return a.Line - b.Line })
 	return report, nil

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,6 +91,17 @@ func (r Request) IsChange() bool {
 	return true
 }
 
+// isRead says whether the request could change nothing, whatever became of it, or was turned away before anybody looked
+// at it (429). Rows about requests without a valid token have a bound of their own.
+func (r Request) isRead() bool {
+	if r.Status == 401 {
+		return false
+	}
+	answered := r
+	answered.Status = 200
+	return r.Status == 429 || !answered.IsChange()
+}
+
 // TokenUse is the last use of a token within one flush.
 type TokenUse struct {
 	Site  ID
@@ -105,6 +117,9 @@ type RequestLog struct {
 	// Failed is told of a flush that did not succeed while Run goes on trying; nil tells nobody. Set it before Run.
 	Failed func(error)
 
+	// Reads bounds the rows about reads of one site.
+	Reads ReadBound
+
 	sites *Sites
 	wake  chan struct{}
 
@@ -114,8 +129,80 @@ type RequestLog struct {
 	refused  int           // calls of GatherRefused by strangers since the last flush
 	failing  bool          // the last flush failed
 	missing  map[ID]gap    // rows that were not kept while flushes failed
+	unlisted map[ID]gap    // reads beyond the bound since the last flush
+	pails    map[ID]pail   // how many rows of reads each site may still have
 	crowds   map[crowd]int // how many rows of GatherRefused each crowd is ahead of one for each flush
 	flushing sync.Mutex    // one flush at a time, so that rows are written in order and once
+}
+
+// ReadBound is how many rows about reads one site may have: so many at once, and so many a second from then on. The
+// rest is counted, and the log has a row that says how many. The zero value is the default.
+type ReadBound struct{ Burst, PerSecond int }
+
+const (
+	readBurst     = 1_000
+	readPerSecond = 25 // what Entra ID sends to one application
+)
+
+// pail holds what a site may still have at a time.
+type pail struct {
+	rows float64
+	at   time.Time
+}
+
+// lists says whether a read of a site is listed, and counts it if not.
+func (l *RequestLog) lists(r Request) bool {
+	if !r.isRead() {
+		return true
+	}
+	burst, rate := float64(cmp.Or(l.Reads.Burst, readBurst)), float64(cmp.Or(l.Reads.PerSecond, readPerSecond))
+	now := l.sites.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p, known := l.pails[r.Site]
+	if !known {
+		p = pail{burst, now}
+	}
+	p.rows = min(burst, p.rows+rate*max(0, now.Sub(p.at).Seconds()))
+	p.at = now
+	full := p.rows < 1
+	if !full {
+		p.rows--
+	}
+	if l.pails == nil {
+		l.pails = map[ID]pail{}
+	}
+	l.pails[r.Site] = p
+	if !full {
+		return true
+	}
+	if l.unlisted == nil {
+		l.unlisted = map[ID]gap{}
+	}
+	l.unlisted[r.Site] = l.unlisted[r.Site].with(r)
+	if l.uses == nil {
+		l.uses = uses{}
+	}
+	l.uses.note(r)
+	return false
+}
+
+// countUnlisted gathers a row for each site that has reads beyond the bound, and forgets who is far below it. The caller
+// holds mu.
+func (l *RequestLog) countUnlisted() {
+	for id, g := range l.unlisted {
+		l.gathered = append(l.gathered, l.prepare(Request{
+			Time: g.last, Site: id, TokenID: g.token, TokenLast4: g.last4, Method: "GET", Path: "…", Status: 200,
+			Sentence: fmt.Sprintf("%d more reads are not listed: from %s to %s UTC there were more than the log lists of one site", g.rows, g.first.Format(time.DateTime), g.last.Format(time.DateTime)),
+		}))
+	}
+	l.unlisted = nil
+	idle := l.sites.Now().Add(-time.Hour)
+	for id, p := range l.pails {
+		if p.at.Before(idle) {
+			delete(l.pails, id)
+		}
+	}
 }
 
 // Log returns the request log of all sites of s, the same one each time.
@@ -124,9 +211,12 @@ func (s *Sites) Log() *RequestLog {
 	return s.log
 }
 
-// Write puts a row on disk before it returns. It is for writes and refusals.
+// Write puts a row on disk before it returns. It is for writes and refusals. A refused read beyond the bound is counted.
 func (l *RequestLog) Write(ctx context.Context, r Request) error {
-	rows := []Request{l.prepare(r)}
+	if r = l.prepare(r); !l.lists(r) {
+		return nil
+	}
+	rows := []Request{r}
 	if err := l.sites.Store.AppendRequests(ctx, rows, usesOf(rows).list()); err != nil {
 		return fmt.Errorf("write request log: %w", err)
 	}
@@ -148,7 +238,9 @@ func (l *RequestLog) Row(r Request) Request {
 // Gather keeps a row for the next flush. It is for reads. When rows arrive faster than they are written it waits for
 // the disk. While the disk takes none it keeps as many as fit the bound, and counts the rest.
 func (l *RequestLog) Gather(r Request) {
-	r = l.prepare(r)
+	if r = l.prepare(r); !l.lists(r) {
+		return
+	}
 	l.mu.Lock()
 	if l.failing && len(l.gathered) >= gatherMost {
 		l.missed(r)
@@ -173,8 +265,18 @@ func (l *RequestLog) Gather(r Request) {
 
 // gap is how many rows of a site the log does not have, and of when.
 type gap struct {
-	rows        int
-	first, last time.Time
+	rows         int
+	first, last  time.Time
+	token, last4 string // of the last one
+}
+
+// with is the gap with one more row.
+func (g gap) with(r Request) gap {
+	if g.rows == 0 {
+		g.first = r.Time
+	}
+	g.rows, g.last, g.token, g.last4 = g.rows+1, r.Time, r.TokenID, r.TokenLast4
+	return g
 }
 
 // missed counts a row that is not kept. The caller holds mu.
@@ -182,12 +284,7 @@ func (l *RequestLog) missed(r Request) {
 	if l.missing == nil {
 		l.missing = map[ID]gap{}
 	}
-	g := l.missing[r.Site]
-	if g.rows == 0 {
-		g.first = r.Time
-	}
-	g.rows, g.last = g.rows+1, r.Time
-	l.missing[r.Site] = g
+	l.missing[r.Site] = l.missing[r.Site].with(r)
 }
 
 // closeGaps gathers a row for each site that has rows missing, and returns how many. The caller holds mu.
@@ -263,6 +360,7 @@ func (l *RequestLog) Flush(ctx context.Context) error {
 // flush also returns how many sites have a row about what is missing, to be written next.
 func (l *RequestLog) flush(ctx context.Context) (gaps int, err error) {
 	l.mu.Lock()
+	l.countUnlisted()
 	rows, used := l.gathered, usesOf(l.gathered)
 	used.merge(l.uses)
 	l.gathered, l.uses, l.refused = nil, nil, 0

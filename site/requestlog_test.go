@@ -99,6 +99,7 @@ func TestRequestLog(t *testing.T) {
 	t.Run("more_than_the_buffer_holds_is_written_early_and_none_is_dropped", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			log := f.sites.Log()
+			log.Reads.Burst = 100_000
 			const n = 10_500
 			for range n {
 				log.Gather(site.Request{Site: f.acme.ID, Method: "GET", Path: "/Users", Status: 200})
@@ -151,6 +152,7 @@ func TestRequestLog(t *testing.T) {
 			f.sites = newSites(f.db, f.clock)
 			f.sites.Store = broken
 			log := f.sites.Log()
+			log.Reads.Burst = 100_000
 			tries := 0
 			log.Failed = func(error) { tries++ }
 			for range 12_345 {
@@ -173,6 +175,64 @@ func TestRequestLog(t *testing.T) {
 			}
 			if rows, _, err = f.sites.Requests(t.Context(), f.acme.ID, site.RequestQuery{Limit: 1}); err != nil || rows[0].Path != "/later" {
 				t.Errorf("afterwards: got %+v, %v", rows, err)
+			}
+		})
+	})
+	t.Run("reads_beyond_the_bound_of_a_site_are_counted_and_changes_never", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			ctx, log, other := t.Context(), f.sites.Log(), f.create(t, "other")
+			token, _ := f.token(t, site.TokenRequest{})
+			log.Reads = site.ReadBound{Burst: 100, PerSecond: 10}
+			send := func(of site.ID, method string, status, n int) {
+				t.Helper()
+				for range n {
+					r := site.Request{Site: of, TokenID: token.ID, Method: method, Path: "/Users", Status: status}
+					if method == "GET" && status < 400 {
+						log.Gather(r)
+					} else if err := log.Write(ctx, r); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			found := func(of site.ID) map[string]int {
+				t.Helper()
+				if err := log.Flush(ctx); err != nil {
+					t.Fatal(err)
+				}
+				rows, _, err := f.sites.Requests(ctx, of, site.RequestQuery{Limit: 500})
+				if err != nil {
+					t.Fatal(err)
+				}
+				n := map[string]int{}
+				for _, r := range rows {
+					if what, _, summary := strings.Cut(r.Sentence, " are not listed"); summary {
+						n[what]++
+						continue
+					}
+					n[fmt.Sprint(r.Method, r.Status)]++
+				}
+				return n
+			}
+			send(f.acme.ID, "GET", 200, 90)
+			send(f.acme.ID, "GET", 404, 30)
+			send(f.acme.ID, "PATCH", 429, 7)
+			send(f.acme.ID, "PATCH", 200, 120)
+			send(f.acme.ID, "POST", 400, 40)
+			send(other.ID, "GET", 200, 50)
+			if diff := cmp.Diff(map[string]int{"GET200": 90, "GET404": 10, "PATCH200": 120, "POST400": 40, "27 more reads": 1}, found(f.acme.ID)); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(map[string]int{"GET200": 50}, found(other.ID)); diff != "" {
+				t.Error(diff)
+			}
+			f.clock.add(2 * time.Second)
+			send(f.acme.ID, "GET", 200, 25)
+			if diff := cmp.Diff(map[string]int{"GET200": 110, "GET404": 10, "PATCH200": 120, "POST400": 40, "27 more reads": 1, "5 more reads": 1}, found(f.acme.ID)); diff != "" {
+				t.Errorf("two seconds later: %s", diff)
+			}
+			tokens, err := f.sites.Tokens(ctx, f.acme.ID)
+			if err != nil || !tokens[0].LastUsed.Equal(f.clock.Now()) {
+				t.Errorf("the last use of the token is %v, %v", tokens, err)
 			}
 		})
 	})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rollcall-scim/rollcall/event"
@@ -222,6 +223,9 @@ func TestDelete(t *testing.T) {
 			}
 			if _, _, err := f.sites.Authenticate(t.Context(), "acme", secret); !errors.Is(err, site.ErrUnauthorized) {
 				t.Errorf("its token: got %v, want ErrUnauthorized", err)
+			}
+			if _, _, err := (store.Retention{DB: f.db}).Remove(t.Context(), time.Time{}); err != nil {
+				t.Fatal(err)
 			}
 			if rows, _, err := f.sites.Requests(t.Context(), f.acme.ID, site.RequestQuery{}); err != nil || len(rows) > 0 {
 				t.Errorf("its request log: got %v, %v", rows, err)

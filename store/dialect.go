@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -77,6 +78,34 @@ func (tx *Tx) planForValues(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// deleteSome is a statement that deletes some rows of which a condition is true, as many as the argument named by limit.
+func (tx *Tx) deleteSome(table, condition, limit string) string {
+	address, in := "rowid", "rowid in (%s)"
+	if tx.db.kind == PostgreSQL {
+		address, in = "ctid", "ctid = any(array(%s))"
+	}
+	return fmt.Sprintf("delete from "+table+" where "+in, "select "+address+" from "+table+" where "+condition+" limit "+limit)
+}
+
+// primaryKeys is a query for the table, name and type of each column of a primary key, in the order of the keys.
+func (tx *Tx) primaryKeys() string {
+	if tx.db.kind == PostgreSQL {
+		return `
+			select c.relname::text, a.attname::text, format_type(a.atttypid, null)
+			from pg_index i
+			join pg_class c on c.oid = i.indrelid
+			cross join lateral unnest(i.indkey::int2[]) with ordinality k (number, place)
+			join pg_attribute a on a.attrelid = c.oid and a.attnum = k.number
+			where i.indisprimary and c.relnamespace = current_schema()::regnamespace
+			order by c.relname, k.place`
+	}
+	return `
+		select m.name, p.name, lower(p.type)
+		from sqlite_master m, pragma_table_info(m.name) p
+		where m.type = 'table' and p.pk > 0
+		order by m.name, p.pk`
 }
 
 // settled is the condition on an event row that no transaction still running

@@ -23,6 +23,7 @@ func (s Directories) Directories(ctx context.Context) (all []directory.Directory
 		all, err = collect(ctx, tx, scanDirectory, `
 			select id, name, created
 			from directory
+			where deleted = 0
 			order by name`)
 		return err
 	})
@@ -35,7 +36,7 @@ func (s Directories) Directory(ctx context.Context, id directory.ID) (d director
 		d, err = scanDirectory(tx.QueryRow(ctx, `
 			select id, name, created
 			from directory
-			where id = $1`, string(id)))
+			where id = $1 and deleted = 0`, string(id)))
 		return orNotFound(err, directory.ErrNotFound)
 	})
 	return d, err
@@ -47,7 +48,7 @@ func (s Directories) DirectoryByName(ctx context.Context, name string) (d direct
 		d, err = scanDirectory(tx.QueryRow(ctx, `
 			select id, name, created
 			from directory
-			where name = $1`, name))
+			where name = $1 and deleted = 0`, name))
 		return orNotFound(err, directory.ErrNotFound)
 	})
 	return d, err
@@ -91,7 +92,7 @@ func (s Directories) RenameDirectory(ctx context.Context, id directory.ID, name 
 	})
 }
 
-// DeleteDirectory removes a directory with everything in it.
+// DeleteDirectory hides a directory, ends its jobs and has its rows removed.
 func (s Directories) DeleteDirectory(ctx context.Context, id directory.ID, deleted func(directory.Contents) event.Event) error {
 	return s.DB.update(ctx, func(tx *Tx) error {
 		t := directoryTx{tx: tx, directory: string(id)}
@@ -107,20 +108,14 @@ func (s Directories) DeleteDirectory(ctx context.Context, id directory.ID, delet
 			return err
 		}
 		for _, k := range jobs {
-			if _, err := tx.removeJob(ctx, k); err != nil {
+			if err := tx.hideJob(ctx, k); err != nil {
 				return err
 			}
 		}
-		for _, table := range []string{"directory_assignment", "directory_application", "directory_user"} {
-			if _, err := tx.Exec(ctx, `
-				delete from `+table+`
-				where directory = $1`, t.directory); err != nil {
-				return err
-			}
+		if err := tx.hide(ctx, directoryRemoval, t.directory); err != nil {
+			return err
 		}
-		if _, err := tx.Exec(ctx, `
-			delete from directory
-			where id = $1`, t.directory); err != nil {
+		if err := tx.noteRemoval(ctx, removal{kind: directoryRemoval, owner: t.directory}); err != nil {
 			return err
 		}
 		return tx.appendEvent(ctx, deleted(gone))
@@ -359,7 +354,7 @@ func (t directoryTx) lock(ctx context.Context) error {
 	err := t.tx.QueryRow(ctx, `
 		select id
 		from directory
-		where id = $1`+t.tx.forUpdate(), t.directory).Scan(&id)
+		where id = $1 and deleted = 0`+t.tx.forUpdate(), t.directory).Scan(&id)
 	return orNotFound(err, directory.ErrNotFound)
 }
 
@@ -472,18 +467,16 @@ func (t directoryTx) RenameApplication(ctx context.Context, a directory.Applicat
 	return err
 }
 
-// DeleteApplication removes the job of an application too, as a foreign key would.
+// DeleteApplication ends the job of an application too, and has their rows removed.
 func (t directoryTx) DeleteApplication(ctx context.Context, id string) (directory.Contents, error) {
 	gone, err := t.contents(ctx, id)
 	if err != nil {
 		return gone, err
 	}
-	if _, err := t.tx.removeJob(ctx, provision.Key{Directory: directory.ID(t.directory), App: id}); err != nil {
+	if err := t.tx.hideJob(ctx, provision.Key{Directory: directory.ID(t.directory), App: id}); err != nil {
 		return gone, err
 	}
-	if _, err := t.tx.Exec(ctx, `
-		delete from directory_assignment
-		where directory = $1 and application = $2`, t.directory, id); err != nil {
+	if err := t.tx.noteRemoval(ctx, removal{directoryRemoval, t.directory, id}); err != nil {
 		return gone, err
 	}
 	_, err = t.tx.Exec(ctx, `
@@ -499,8 +492,8 @@ func (t directoryTx) contents(ctx context.Context, application string) (c direct
 			select
 				(select count(*) from directory_user where directory = $1),
 				(select count(*) from directory_application where directory = $1),
-				(select count(*) from directory_assignment where directory = $1),
-				(select count(*) from job_link where directory = $1)`, t.directory).Scan(&c.Users, &c.Applications, &c.Assigned, &c.Linked)
+				(select count(*) from directory_assignment a where a.directory = $1 and exists (select 1 from directory_application p where p.directory = $1 and p.id = a.application)),
+				(select count(*) from job_link l where l.directory = $1 and exists (select 1 from directory_application p where p.directory = $1 and p.id = l.app))`, t.directory).Scan(&c.Users, &c.Applications, &c.Assigned, &c.Linked)
 		return c, err
 	}
 	err = t.tx.QueryRow(ctx, `

@@ -40,7 +40,8 @@ func (tx *Tx) appendEvent(ctx context.Context, e event.Event) error {
 // On PostgreSQL an event is held back as long as a write transaction runs that
 // began before its own, in any database of the server. Read waits a while
 // (Options.Settle) for what was committed when it was called, and then returns
-// what is not held back.
+// what is not held back. When events after the position were pruned it returns
+// event.ErrPruned.
 func (s Events) Read(ctx context.Context, scope event.Scope, after event.Position, limit int) ([]event.Event, error) {
 	var committed event.Position
 	pause := settlePause
@@ -72,6 +73,11 @@ func (s Events) Read(ctx context.Context, scope event.Scope, after event.Positio
 // not; the zero position on SQLite, which holds none back.
 func (s Events) read(ctx context.Context, scope event.Scope, after event.Position, limit int) (events []event.Event, newest event.Position, err error) {
 	err = s.DB.view(ctx, func(tx *Tx) error {
+		if floor, err := tx.eventFloor(ctx, scope); err != nil {
+			return err
+		} else if floor.After(after) {
+			return event.ErrPruned
+		}
 		if events, err = collect(ctx, tx, scanEvent, `
 			select `+eventColumns+`
 			from event
@@ -104,7 +110,10 @@ func (tx *Tx) lastEvent(ctx context.Context, scope event.Scope, condition string
 // Last returns the position up to which Read would return events now.
 func (s Events) Last(ctx context.Context, scope event.Scope) (last event.Position, err error) {
 	err = s.DB.view(ctx, func(tx *Tx) error {
-		last, err = tx.lastEvent(ctx, scope, tx.settled())
+		if last, err = tx.lastEvent(ctx, scope, tx.settled()); err != nil || !last.IsZero() {
+			return err
+		}
+		last, err = tx.eventFloor(ctx, scope)
 		return err
 	})
 	return last, err

@@ -16,7 +16,7 @@ import (
 // entry adds a record to the provisioning log.
 func (t jobTx) entry(ctx context.Context, o provision.Outcome) error {
 	e := o.Entry
-	if e == nil {
+	if e == nil || o.Counted {
 		return nil
 	}
 	document, err := json.Marshal(e)

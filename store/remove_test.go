@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -125,7 +126,7 @@ func kept(t *testing.T, db *store.DB, tables map[string][]column, owner string) 
 			lines = append(lines, strings.TrimSpace(table+" "+row[0]+" "+row[1]))
 		}
 	}
-	for _, row := range texts(t, db, 1, "select key from lease") {
+	for _, row := range texts(t, db, 1, "select key from lease where kind <> 'removal'") {
 		lines = append(lines, "lease "+row[0])
 	}
 	slices.Sort(lines)
@@ -139,6 +140,23 @@ func without(lines []string, owner string) []string {
 		return rest == owner || strings.HasPrefix(rest, owner+" ")
 	})
 }
+
+// removeRows removes the rows of what was deleted, with interruptions.
+func removeRows(t *testing.T, db *store.DB) {
+	t.Helper()
+	s := store.Retention{DB: db}
+	if _, done, err := s.Remove(t.Context(), time.Now().Add(-time.Second)); done || err != nil {
+		t.Errorf("without time: got done %v, %v", done, err)
+	}
+	if removed, done, err := s.Remove(t.Context(), time.Time{}); removed == 0 || !done || err != nil {
+		t.Errorf("removed %d rows, done %v, %v", removed, done, err)
+	}
+	if n, err := s.Removals(t.Context()); n != 0 || err != nil {
+		t.Errorf("left to remove: %d, %v", n, err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
 
 // TestDeletionsLeaveNothingAndTakeNothingOfOthers fills every table that there is, so that a later table cannot be forgotten.
 func TestDeletionsLeaveNothingAndTakeNothingOfOthers(t *testing.T) {
@@ -180,6 +198,7 @@ func TestDeletionsLeaveNothingAndTakeNothingOfOthers(t *testing.T) {
 		if want := (directory.Contents{Assigned: 1, Linked: 1}); err != nil || gone != want {
 			t.Errorf("got %+v, %v, want %+v", gone, err, want)
 		}
+		removeRows(t, db)
 		want := without(before, "contoso acme")
 		if diff := cmp.Diff(want, kept(t, db, tables, "directory")); diff != "" {
 			t.Errorf("after the application (-want +got):\n%s", diff)
@@ -194,6 +213,13 @@ func TestDeletionsLeaveNothingAndTakeNothingOfOthers(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
+		if all, err := s.Directories(ctx); err != nil || len(all) != 1 {
+			t.Errorf("there are %v, %v", all, err)
+		}
+		if err := s.CreateDirectory(ctx, directory.Directory{ID: "new", Name: "contoso"}, event.Event{Scope: event.Directory("new"), Name: "made"}); err != nil {
+			t.Errorf("the name is not free: %v", err)
+		}
+		removeRows(t, db)
 		if gone.Users != 1 || gone.Linked != 1 {
 			t.Errorf("got %+v", gone)
 		}
@@ -220,6 +246,13 @@ func TestADeletedSiteLeavesNothingAndTakesNothingOfOthers(t *testing.T) {
 			}
 			fill(t, db, tables, "resource", map[string]string{"site": id, "id": "p1", "resource": "p1", "person": "p1", "group_id": "p1", "member": "p1"})
 		}
+		write(t, db, `
+			insert into request_log (site, time, id, token, token_last4, method, path, status, duration, user_name, subject, sentence, fixes, ignored, remote, result, change)
+			with recursive n (i) as (select 1 union all select i + 1 from n where i < 700)
+			select 'acme', i, 'r' || cast(i as text), '', '', 'GET', '', 200, 0, '', '', '', '', '', '', 'done', false from n`, `
+			insert into resource_value (site, path, value, resource, element)
+			with recursive n (i) as (select 1 union all select i + 1 from n where i < 700)
+			select 'acme', 'p', 'v' || cast(i % 7 as text), 'r' || cast(i as text), i from n`)
 		before := kept(t, db, tables, "site")
 		for table := range tables {
 			if !slices.Contains(before, table+" acme") {
@@ -236,6 +269,29 @@ func TestADeletedSiteLeavesNothingAndTakesNothingOfOthers(t *testing.T) {
 		if err := s.UpdateSite(ctx, "acme", func(tx site.Tx) error { return tx.DeleteSite(ctx) }); err != nil {
 			t.Fatal(err)
 		}
+		if diff := cmp.Diff(want, kept(t, db, tables, "site")); diff != "" {
+			t.Errorf("deleting itself removes no row (-want +got):\n%s", diff)
+		}
+		if all, err := s.Sites(ctx); err != nil || len(all) != 1 {
+			t.Errorf("there are %v, %v", all, err)
+		}
+		for what, err := range map[string]error{
+			"by its id":   second(s.Site(ctx, "acme")),
+			"by its name": second(s.SiteByName(ctx, "gamma")),
+			"hidden name": second(s.SiteByName(ctx, "~acme")),
+			"to change":   s.UpdateSite(ctx, "acme", func(site.Tx) error { return nil }),
+		} {
+			if !errors.Is(err, site.ErrNotFound) {
+				t.Errorf("found %s: %v", what, err)
+			}
+		}
+		if err := s.CreateSite(ctx, site.Site{ID: "another", Name: "gamma"}); err != nil {
+			t.Errorf("the name is not free: %v", err)
+		}
+		if err := s.AppendRequests(ctx, []site.Request{{Site: "acme", ID: "late", Time: time.Now(), Method: "GET"}}, nil); err != nil {
+			t.Errorf("a late row: %v", err)
+		}
+		removeRows(t, db)
 		if diff := cmp.Diff(without(before, "acme"), kept(t, db, tables, "site")); diff != "" {
 			t.Errorf("after the site (-want +got):\n%s", diff)
 		}

@@ -53,6 +53,7 @@ func (s Sites) Sites(ctx context.Context) (all []site.Site, err error) {
 		all, err = collect(ctx, tx, scanSite, `
 			select `+siteColumns+`
 			from site s
+			where s.deleted = 0
 			order by s.name`)
 		return err
 	})
@@ -65,7 +66,7 @@ func (s Sites) Site(ctx context.Context, id site.ID) (found site.Site, err error
 		found, err = scanSite(tx.QueryRow(ctx, `
 			select `+siteColumns+`
 			from site s
-			where s.id = $1`, string(id)))
+			where s.id = $1 and s.deleted = 0`, string(id)))
 		return orNotFound(err, site.ErrNotFound)
 	})
 	return found, err
@@ -77,7 +78,7 @@ func (s Sites) SiteByName(ctx context.Context, name string) (found site.Site, er
 		found, err = scanSite(tx.QueryRow(ctx, `
 			select `+siteColumns+`
 			from site s
-			where s.name = $1`, name))
+			where s.name = $1 and s.deleted = 0`, name))
 		return orNotFound(err, site.ErrNotFound)
 	})
 	return found, err
@@ -108,7 +109,7 @@ func (tx *Tx) credential(ctx context.Context, name, hash string) (c credential, 
 			t.id, t.last4, t.expires, t.revoked, t.replaces_on_use
 		from site s
 		join token t on t.site = s.id
-		where s.name = $1 and t.hash = $2`, name, hash).Scan(
+		where s.name = $1 and s.deleted = 0 and t.hash = $2`, name, hash).Scan(
 		&c.site.ID, &c.site.Profile, &c.site.SCIMEnabled, &c.site.ManageRoles, &c.site.Strict, &c.site.MatchesUserName,
 		&c.site.Creates, &c.site.Deletes, &c.site.Groups, &c.site.RateLimit, &schemas, &c.site.Revives,
 		&c.token.ID, &c.token.Last4, &expires, &revoked, &c.token.ReplacesOnUse)
@@ -165,7 +166,7 @@ func (s Sites) UpdateSite(ctx context.Context, id site.ID, fn func(site.Tx) erro
 		current, err := scanSite(tx.QueryRow(ctx, `
 			select `+siteColumns+`
 			from site s
-			where s.id = $1`+tx.forUpdate(), string(id)))
+			where s.id = $1 and s.deleted = 0`+tx.forUpdate(), string(id)))
 		if err != nil {
 			return orNotFound(err, site.ErrNotFound)
 		}
@@ -228,18 +229,15 @@ func (t siteTx) RenameSite(ctx context.Context, name string) error {
 	return t.forgetLinks(ctx)
 }
 
-// DeleteSite leaves what hangs on the site to the database's cascades, as far as they reach.
+// DeleteSite hides the site and has its rows removed.
 func (t siteTx) DeleteSite(ctx context.Context) error {
 	if err := t.tx.forgetLease(ctx, roster.LeaseKind, string(t.site.ID)); err != nil {
 		return err
 	}
-	if err := t.forgetLinks(ctx); err != nil {
+	if err := t.tx.hide(ctx, siteRemoval, string(t.site.ID)); err != nil {
 		return err
 	}
-	_, err := t.tx.Exec(ctx, `
-		delete from site
-		where id = $1`, string(t.site.ID))
-	return err
+	return t.tx.noteRemoval(ctx, removal{kind: siteRemoval, owner: string(t.site.ID)})
 }
 
 // forgetLinks removes the site's sign-in links, which no foreign key ties to it.
@@ -354,7 +352,7 @@ func (tx *Tx) keepSite(ctx context.Context, id site.ID, kept map[site.ID]bool) e
 	}, `
 		select s.id
 		from site s
-		where s.id = $1`, string(id))
+		where s.id = $1 and s.deleted = 0`, string(id))
 	kept[id] = len(ids) > 0
 	return err
 }

@@ -119,6 +119,11 @@ func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Counts for a file that is still empty, and changes nothing in another one.
+	if err := conn.do("pragma auto_vacuum = incremental"); err != nil {
+		conn.close()
+		return nil, err
+	}
 	var mode string
 	for deadline := time.Now().Add(3 * busyReader); ; {
 		err = conn.row("pragma journal_mode = wal", &mode)
@@ -146,6 +151,7 @@ func (s *sqliteDB) dsn(cache int, busy time.Duration, readOnly bool) string {
 		fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()),
 		fmt.Sprintf("cache_size(-%d)", cache),
 		"foreign_keys(1)",
+		"secure_delete(fast)", // what was deleted is overwritten, where the page is written anyway
 		fmt.Sprintf("journal_size_limit(%d)", 2*longLog*4096),
 		"synchronous(full)",
 		"temp_store(memory)",

@@ -399,10 +399,13 @@ Asks first, with the numbers. --yes answers that question.`,
 			if err != nil {
 				return err
 			}
-			return c.print(map[string]any{"deleted": app.Name, "assigned": gone.Assigned, "linked": gone.Linked}, func(w io.Writer) {
+			if err := c.print(map[string]any{"deleted": app.Name, "assigned": gone.Assigned, "linked": gone.Linked}, func(w io.Writer) {
 				fmt.Fprintf(w, "Application %s was deleted with %s. %s stayed as %s.\n", app.Name, plural(gone.Assigned, "assignment", "assignments"),
 					plural(gone.Linked, "linked account", "linked accounts"), these(gone.Linked, "it was", "they were"))
-			})
+			}); err != nil {
+				return err
+			}
+			return c.removeRows(cmd.Context(), s)
 		}),
 	}
 	yesFlag(cmd, &yes)

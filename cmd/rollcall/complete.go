@@ -116,6 +116,8 @@ func fixed(path, start, want string) (completion, bool) {
 		return words(createWord(false), createWord(true)), true
 	case "--delete":
 		return words(site.RefuseDelete, site.DeactivateOnDelete, site.DeleteForGood), true
+	case "--reads", "--changes", "--provisioning", "--events", "--spent":
+		return words("30d", "365d", "7y", foreverWord), true
 	case "--scope":
 		return words(provision.AssignedOnly, provision.Everyone), true
 	case "--actions":
@@ -133,6 +135,12 @@ func fixed(path, start, want string) (completion, bool) {
 			return words(provision.Success, provision.Warning, provision.Failure, provision.Skipped), true
 		}
 		return words(directory.Enabled, directory.Disabled, directory.Deleted), true
+	case "--separator":
+		return words("comma", "semicolon", "tab", "pipe"), true
+	case "--make":
+		found := attributeWords("", "=")
+		found.goesOn = true
+		return found, true
 	case "--map":
 		if column, _, ok := strings.Cut(start, "="); ok {
 			return attributeWords(column+"=", ""), true

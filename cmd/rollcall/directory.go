@@ -148,10 +148,13 @@ Asks first, with the numbers. --yes answers that question.`,
 			if err != nil {
 				return err
 			}
-			return c.print(map[string]any{"deleted": d.Name, "users": gone.Users, "applications": gone.Applications, "linked": gone.Linked}, func(w io.Writer) {
+			if err := c.print(map[string]any{"deleted": d.Name, "users": gone.Users, "applications": gone.Applications, "linked": gone.Linked}, func(w io.Writer) {
 				fmt.Fprintf(w, "Directory %s was deleted with %s and %s. %s stayed as %s.\n", d.Name, plural(gone.Users, "user", "users"),
 					plural(gone.Applications, "application", "applications"), plural(gone.Linked, "linked account", "linked accounts"), these(gone.Linked, "it was", "they were"))
-			})
+			}); err != nil {
+				return err
+			}
+			return c.removeRows(cmd.Context(), s)
 		}),
 	}
 	yesFlag(cmd, &yes)

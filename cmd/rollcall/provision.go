@@ -200,6 +200,9 @@ func (c *command) printStatus(w io.Writer, r provision.Report) {
 	if last := r.State.Last; last != nil {
 		fmt.Fprintf(w, "Last cycle      %s, %s, ended %s: %d created, %d updated, %d disabled, %d skipped, %d failed\n",
 			last.Kind, cycleWords(last.State), c.when(last.Ended), last.Created, last.Updated, last.Disabled, last.Skipped, last.Failed)
+		if last.Redundant > 0 {
+			fmt.Fprintf(w, "                %d of the skipped were unchanged; the log counts them and does not list them\n", last.Redundant)
+		}
 	}
 	if q := r.State.Quarantine; q != nil {
 		fmt.Fprintf(w, "Quarantine      since %s, %s: %s\n                %s\n                Tried again %s\n", c.when(q.Since), q.Code, oneLine(q.Message), q.Advice, c.when(q.NextAttempt))

@@ -63,6 +63,7 @@ provisioned into).
 		c.serveCommand(), c.demoCommand(),
 		c.siteCommand(), c.tokenCommand(), c.operatorCommand(),
 		c.directoryCommand(), c.appCommand(), c.provisionCommand(),
+		c.retentionCommand(), c.pruneCommand(), c.databaseCommand(),
 		c.exprCommand(), c.keyCommand(), c.migrateCommand(), c.versionCommand(),
 	)
 	c.complete(root)

@@ -22,6 +22,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/runner"
 	"github.com/rollcall-scim/rollcall/scimserver"
@@ -30,6 +31,9 @@ import (
 
 // patience is how long requests that are under way may take to finish at shutdown.
 const patience = 15 * time.Second
+
+// lookForPruning is how often a server looks whether it is time to prune.
+const lookForPruning = time.Minute
 
 // serving is how a server is reached and what it may reach.
 type serving struct {
@@ -196,6 +200,15 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 	index := &runner.Runner{
 		Kind: roster.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.rosters.Advance, Log: s.log, Now: c.now,
 	}
+	prune := &runner.Runner{
+		Kind: retention.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.Advance, Log: s.log, Now: c.now, Look: lookForPruning,
+	}
+	remove := &runner.Runner{
+		Kind: retention.RemovalKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.AdvanceRemovals, Log: s.log, Now: c.now,
+	}
+	if err := s.leases.Ensure(ctx, retention.LeaseKind, retention.LeaseKey); err != nil {
+		return err
+	}
 	watch := &provision.Watcher{Store: s.engine.Store, Sources: s.source, Wake: s.wake, Now: c.now, Log: s.log}
 
 	g, gctx := errgroup.WithContext(ctx)
@@ -213,6 +226,8 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 	})
 	g.Go(func() error { return untilDone(gctx, work.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, index.Run(gctx)) })
+	g.Go(func() error { return untilDone(gctx, prune.Run(gctx)) })
+	g.Go(func() error { return untilDone(gctx, remove.Run(gctx)) })
 	g.Go(func() error { return c.keepAnnouncing(gctx, s) })
 	g.Go(func() error { watch.Run(gctx); return nil })
 	g.Go(func() error { return untilDone(gctx, s.sites.Log().Run(gctx)) })
@@ -232,7 +247,7 @@ func untilDone(ctx context.Context, err error) error {
 // handler puts both ends behind one address. The SCIM subtree is dispatched on the raw path before any mux: ServeMux would redirect
 // //Users and mind letter case.
 func (c *command) handler(s *services, proxies web.Proxies) (http.Handler, error) {
-	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp})
+	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp, Retention: s.pruner})
 	if err != nil {
 		return nil, err
 	}

@@ -195,7 +195,8 @@ func (c *command) siteDelete() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "delete NAME", Short: "Delete a site with everybody in it; cannot be undone", Args: names("NAME"),
 		Long: `Deletes a site with its people, groups, tokens and request log. Its SCIM address
-answers nobody from then on.
+answers nobody from then on, and its name is free. What was stored is then removed
+a few rows at a time. Interrupted, a running server goes on with that.
 
 Asks first, with the numbers. --yes answers that question.`,
 		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
@@ -215,9 +216,12 @@ Asks first, with the numbers. --yes answers that question.`,
 			if err := s.sites.Delete(cmd.Context(), st.ID, st.Name, actor); err != nil {
 				return err
 			}
-			return c.print(map[string]any{"deleted": st.Name, "people": counts.Active + counts.Deactivated}, func(w io.Writer) {
+			if err := c.print(map[string]any{"deleted": st.Name, "people": counts.Active + counts.Deactivated}, func(w io.Writer) {
 				fmt.Fprintf(w, "Site %s was deleted with %s.\n", st.Name, people)
-			})
+			}); err != nil {
+				return err
+			}
+			return c.removeRows(cmd.Context(), s)
 		}),
 	}
 	yesFlag(cmd, &yes)

@@ -51,6 +51,7 @@ func traitOf(path string) (trait, bool) {
 	case "site create", "site set", "site rename", "site link", "token create", "operator link", "directory rename":
 		return shared(writes, "json", "public-url"), true
 	case "site schema show", "site searchable show", "token list", "operator list",
+		"retention show",
 		"directory list", "directory user list", "directory user show", "app list", "app show", "provision status", "provision log":
 		return shared(reads, "json"), true
 	case "directory export", "app export-schema":
@@ -60,7 +61,7 @@ func traitOf(path string) (trait, bool) {
 		"directory create", "directory delete", "directory import",
 		"directory user add", "directory user set", "directory user disable", "directory user enable", "directory user delete", "directory user restore", "directory user purge",
 		"app rename", "app delete", "app assign", "app unassign", "app import-schema", "provision start", "provision pause", "provision restart",
-		"key rotate", "key reset", "migrate":
+		"key rotate", "key reset", "migrate", "retention set", "prune", "database compact":
 		return shared(writes, "json"), true
 	case "app create", "app set", "provision run":
 		return shared(writes, append(targets, "json")...), true

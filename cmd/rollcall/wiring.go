@@ -24,6 +24,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
@@ -46,6 +47,7 @@ type services struct {
 	jobs        *provision.Jobs
 	engine      *provision.Engine
 	leases      store.Leases
+	pruner      *retention.Pruner
 }
 
 // wiring is what differs between commands, the server and the demo.
@@ -135,6 +137,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 		rosters:     &roster.Rosters{Store: &store.Rosters{DB: db}, Now: c.now, NewID: roster.NewID},
 		operators:   &operator.Operators{Store: &store.Operators{DB: db}, Now: c.now, NewID: randomID},
 		directories: &directory.Directories{Store: &store.Directories{DB: db}, Now: c.now, NewID: uuid.NewString},
+		pruner:      &retention.Pruner{Store: store.Retention{DB: db}, Now: c.now, Log: w.log},
 	}
 	s.signins = &signin.SignIns{Store: &store.SignIns{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.jobs = &provision.Jobs{

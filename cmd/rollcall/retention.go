@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/retention"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+const foreverWord = "forever"
+
+func (c *command) retentionCommand() *cobra.Command {
+	show := &cobra.Command{
+		Use: "show", Short: "Show how long logs are kept", Args: names(),
+		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+			policy, err := s.pruner.Policy(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return c.printPolicy(policy)
+		}),
+	}
+	return group("retention", "How long logs are kept", show, c.retentionSet())
+}
+
+func (c *command) retentionSet() *cobra.Command {
+	given := map[retention.Kind]*string{}
+	cmd := &cobra.Command{
+		Use: "set", Short: "Change how long logs are kept", Args: names(),
+		Long: `Changes how long the named logs are kept, for the whole installation. A value is a
+number of days (30d) or years (7y), or forever. What is older is removed within the
+hour by a running server, or at once by rollcall prune; it cannot be brought back.`,
+		Example: "  rollcall retention set --reads 90d --events forever",
+		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+			change := retention.Policy{}
+			for _, k := range retention.Kinds() {
+				if !cmd.Flags().Changed(string(k)) {
+					continue
+				}
+				days, err := daysKept(*given[k])
+				if err != nil {
+					return usagef(cmd, "--%s: %w", k, err)
+				}
+				change[k] = days
+			}
+			if len(change) == 0 {
+				return usagef(cmd, "nothing to set: give at least one of --reads, --changes, --provisioning, --events, --spent")
+			}
+			policy, err := s.pruner.Set(cmd.Context(), change, actor)
+			if err != nil {
+				return err
+			}
+			return c.printPolicy(policy)
+		}),
+	}
+	for _, k := range retention.Kinds() {
+		given[k] = cmd.Flags().String(string(k), "", k.Describe())
+	}
+	return cmd
+}
+
+// daysKept reads 30d, 7y or forever.
+func daysKept(text string) (int, error) {
+	if text == foreverWord {
+		return retention.Forever, nil
+	}
+	bad := fmt.Errorf("%q is not a time such as 30d or 7y; %s keeps everything", text, foreverWord)
+	number, years := strings.CutSuffix(text, "y")
+	if !years {
+		var ok bool
+		if number, ok = strings.CutSuffix(text, "d"); !ok {
+			return 0, bad
+		}
+	}
+	n, err := strconv.Atoi(number)
+	switch {
+	case err != nil || n < 0:
+		return 0, bad
+	case n == 0:
+		return 0, fmt.Errorf("the shortest is 1d; %s keeps everything", foreverWord)
+	case n > mostDays || years && n > mostDays/365:
+		return 0, fmt.Errorf("%q is too long: %d days at most; %s keeps everything", text, mostDays, foreverWord)
+	case years:
+		return n*365 + (n+1)/4, nil // with leap days
+	}
+	return n, nil
+}
+
+func (c *command) printPolicy(policy retention.Policy) error {
+	out := map[string]any{}
+	lines := [][]string{}
+	for _, k := range retention.Kinds() {
+		out[string(k)] = policy[k]
+		if policy[k] == retention.Forever {
+			out[string(k)] = foreverWord
+		}
+		lines = append(lines, []string{string(k), retention.Words(policy[k]), k.Describe()})
+	}
+	return c.print(out, func(w io.Writer) {
+		rows(w, "", []string{"Kind", "Kept", "What"}, lines)
+	})
+}
+
+func (c *command) pruneCommand() *cobra.Command {
+	var dry bool
+	cmd := &cobra.Command{
+		Use: "prune", Short: "Remove what is older than retention keeps (serve does it too)", Args: names(),
+		Long: `Removes entries that are older than "rollcall retention show" says, a few at a time,
+so that a running server goes on beside it. A server does the same once an hour.`,
+		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+			counts, sentence := map[retention.Kind]int{}, "Removed"
+			var err error
+			if dry {
+				sentence = "Would remove"
+				counts, err = s.pruner.Count(cmd.Context())
+			} else {
+				counts, err = s.pruner.All(cmd.Context())
+			}
+			if err != nil {
+				return err
+			}
+			out := map[string]any{"dryRun": dry}
+			for _, k := range retention.Kinds() {
+				out[string(k)] = counts[k]
+			}
+			return c.print(out, func(w io.Writer) {
+				for _, k := range retention.Kinds() {
+					fmt.Fprintf(w, "%s %s (%s)\n", sentence, plural(counts[k], "entry", "entries"), k.Describe())
+				}
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "only count what would be removed")
+	return cmd
+}
+
+// removalTime is how long the removal of rows stays this command's after it was killed.
+const removalTime = 20 * time.Second
+
+// removeRows removes the rows of what was just deleted, unless a server is at it already. When it is interrupted, a server or the
+// next such command goes on.
+func (c *command) removeRows(ctx context.Context, s *services) error {
+	epoch, err := s.leases.Claim(ctx, retention.RemovalKind, retention.LeaseKey, s.owner, removalTime)
+	if _, held := errors.AsType[store.ErrHeld](err); held {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for done := false; err == nil && !done; {
+		if _, done, err = s.pruner.Store.Remove(ctx, time.Now().Add(removalTime/4)); err == nil {
+			err = s.leases.Renew(ctx, retention.RemovalKind, retention.LeaseKey, s.owner, epoch, removalTime)
+		}
+	}
+	if err == nil {
+		_, _, err = s.pruner.Store.Reclaim(ctx, time.Now().Add(removalTime/2))
+	}
+	next := time.Time{}
+	if err != nil {
+		next = c.now()
+	}
+	release := s.leases.Release(context.WithoutCancel(ctx), retention.RemovalKind, retention.LeaseKey, s.owner, epoch, next)
+	if errors.Is(err, store.ErrLeaseLost) || errors.Is(release, store.ErrLeaseLost) {
+		return nil // somebody else goes on
+	}
+	return errors.Join(err, release)
+}

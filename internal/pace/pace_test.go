@@ -1,0 +1,62 @@
+package pace_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/pace"
+)
+
+func TestSlicesGrowWhileTheyAreShortAndShrinkWhenTheyAreLong(t *testing.T) {
+	t.Parallel()
+	p := pace.Cleaning()
+	for range 20 {
+		p.Took(time.Millisecond)
+	}
+	if got := p.Rows(); got != 2_000 {
+		t.Errorf("after short slices: got %d rows", got)
+	}
+	p.Took(100 * time.Millisecond)
+	if got := p.Rows(); got != 500 {
+		t.Errorf("after a long one: got %d rows", got)
+	}
+	p.Took(6 * time.Millisecond)
+	if got := p.Rows(); got != 500 {
+		t.Errorf("after one as it should be: got %d rows", got)
+	}
+	for range 20 {
+		p.Took(time.Second)
+	}
+	if got := p.Rows(); got != 1 {
+		t.Errorf("after very long ones: got %d rows", got)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := p.Pause(ctx, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("a pause after the end: %v", err)
+	}
+}
+
+func TestSlicesAreTheWholeInItsOrder(t *testing.T) {
+	t.Parallel()
+	all := make([]int, 1234)
+	for i := range all {
+		all[i] = i
+	}
+	var got []int
+	calls := 0
+	if err := pace.Slices(t.Context(), pace.Importing(), all, func(some []int) error {
+		calls++
+		got = append(got, some...)
+		return nil
+	}); err != nil || !slices.Equal(all, got) || calls < 2 {
+		t.Errorf("got %d of %d in %d calls, %v", len(got), len(all), calls, err)
+	}
+	wrong := errors.New("wrong")
+	if err := pace.Slices(t.Context(), pace.Importing(), all, func([]int) error { return wrong }); !errors.Is(err, wrong) {
+		t.Errorf("an error: got %v", err)
+	}
+}

@@ -1,0 +1,84 @@
+package retention
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Kind is what is kept for the same time.
+type Kind string
+
+// The kinds.
+const (
+	Reads        Kind = "reads"        // request log: reads, and requests without a known token
+	Changes      Kind = "changes"      // request log: everything else
+	Provisioning Kind = "provisioning" // provisioning logs
+	Events       Kind = "events"       // the audit trail
+	Spent        Kind = "spent"        // sign-in links, sessions and numbers of forms, counted from their end
+)
+
+// Kinds lists all kinds in the order in which they are pruned.
+func Kinds() []Kind { return []Kind{Reads, Changes, Provisioning, Events, Spent} }
+
+// Describe names the entries of a kind for people.
+func (k Kind) Describe() string {
+	switch k {
+	case Reads:
+		return "request log: reads, and requests without a valid token"
+	case Changes:
+		return "request log: changes and refusals"
+	case Provisioning:
+		return "provisioning logs"
+	case Events:
+		return "audit trail"
+	case Spent:
+		return "spent links, sessions and forms, after their end"
+	}
+	return string(k)
+}
+
+// Forever is the number of days of a kind that is never pruned.
+const Forever = 0
+
+// mostDays is a hundred years.
+const mostDays = 36_500
+
+// Policy says for how many days each kind is kept. Forever means without limit.
+type Policy map[Kind]int
+
+// Default is the policy of a new installation.
+func Default() Policy {
+	return Policy{Reads: 30, Changes: 365, Provisioning: 365, Events: 2_557, Spent: 7}
+}
+
+// ErrInvalid is a policy that cannot be kept.
+var ErrInvalid = errors.New("invalid")
+
+// check reports the first kind whose days make no sense.
+func (p Policy) check() error {
+	for _, k := range Kinds() {
+		days, found := p[k]
+		switch {
+		case !found:
+			return fmt.Errorf("%w: %s has no number of days", ErrInvalid, k)
+		case days < 0 || days > mostDays:
+			return fmt.Errorf("%w: %s are kept for 1 to %d days, or forever; got %d", ErrInvalid, k, mostDays, days)
+		}
+	}
+	return nil
+}
+
+// Words is a number of days as people write it.
+func Words(days int) string {
+	switch {
+	case days == Forever:
+		return "forever"
+	case days == 1:
+		return "1 day"
+	case days == 365:
+		return "12 months"
+	case days == Default()[Events]:
+		return "7 years"
+	}
+	return fmt.Sprintf("%d days", days)
+}

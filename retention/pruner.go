@@ -1,0 +1,245 @@
+package retention
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// The leases under which one server prunes, and removes what was deleted.
+const (
+	LeaseKind   = "prune"
+	RemovalKind = "removal"
+	LeaseKey    = "all"
+)
+
+// EventChanged tells in the audit trail that the policy changed.
+const EventChanged = "retention.changed"
+
+const (
+	every    = time.Hour       // between two rounds
+	sliceFor = 8 * time.Second // of work, before the lease is given back for a moment
+)
+
+// Store keeps the policy and removes rows.
+type Store interface {
+	// Policy returns the kinds that were set; the others have their default.
+	Policy(ctx context.Context) (Policy, error)
+	SetPolicy(ctx context.Context, p Policy, e event.Event) error
+	// Prune removes entries of a kind from before a time, a few at a time, until
+	// none is left or end has come on the machine's clock.
+	Prune(ctx context.Context, k Kind, before, end time.Time) (removed int, done bool, err error)
+	// Count counts what Prune would remove.
+	Count(ctx context.Context, k Kind, before time.Time) (int, error)
+	// Pruned returns the time up to which an owner's entries of a kind are gone,
+	// zero when none is. See Owner.
+	Pruned(ctx context.Context, k Kind, owner string) (time.Time, error)
+	// Remove removes rows of deleted sites, directories and applications, a few
+	// at a time, until none is left or end has come on the machine's clock.
+	Remove(ctx context.Context, end time.Time) (removed int, done bool, err error)
+	// Reclaim gives free space of the database back to the file system, a little
+	// at a time, until little is left or end has come.
+	Reclaim(ctx context.Context, end time.Time) (pages int, done bool, err error)
+}
+
+// Owner names the log of a site, by its id, or of an application.
+func Owner(ids ...string) string { return strings.Join(ids, "/") }
+
+// Pruner removes what is older than the policy keeps.
+type Pruner struct {
+	Store Store
+	Now   func() time.Time
+	Log   *slog.Logger
+}
+
+// Policy returns for how long each kind is kept.
+func (p *Pruner) Policy(ctx context.Context) (Policy, error) {
+	set, err := p.Store.Policy(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read retention: %w", err)
+	}
+	policy := Default()
+	for k := range policy {
+		if days, found := set[k]; found {
+			policy[k] = days
+		}
+	}
+	return policy, nil
+}
+
+// Set changes how long some kinds are kept, and returns the whole policy.
+func (p *Pruner) Set(ctx context.Context, change Policy, actor string) (Policy, error) {
+	old, err := p.Policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	next := Policy{}
+	for k, days := range old {
+		next[k] = days
+	}
+	text := ""
+	for _, k := range Kinds() {
+		days, found := change[k]
+		if !found || days == old[k] {
+			continue
+		}
+		next[k] = days
+		text += fmt.Sprintf(" %s: kept %s instead of %s.", k, Words(days), Words(old[k]))
+	}
+	if err := next.check(); err != nil {
+		return nil, err
+	}
+	if text == "" {
+		return old, nil
+	}
+	data, err := json.Marshal(map[string]Policy{"before": old, "after": next})
+	if err != nil {
+		return nil, err
+	}
+	err = p.Store.SetPolicy(ctx, next, event.Event{
+		Time: p.Now(), Scope: event.Installation(), Name: EventChanged, Actor: actor, Text: "Retention changed." + text, Data: data,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set retention: %w", err)
+	}
+	return next, nil
+}
+
+// Before returns the time before which entries of a kind are removed; zero when they are kept forever.
+func (p *Pruner) Before(policy Policy, k Kind) time.Time {
+	if policy[k] == Forever {
+		return time.Time{}
+	}
+	return p.Now().AddDate(0, 0, -policy[k])
+}
+
+// Advance prunes for a few seconds, and says when to go on.
+func (p *Pruner) Advance(ctx context.Context, _ string, _ int64) (next time.Time, err error) {
+	end := time.Now().Add(sliceFor)
+	done, err := p.prune(ctx, end, func(k Kind, removed int) {
+		p.Log.Info("pruned", "kind", string(k), "rows", removed)
+	})
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case !done:
+		return p.Now(), nil
+	}
+	if done, err = p.reclaim(ctx, end); err != nil {
+		return time.Time{}, err
+	}
+	if !done {
+		return p.Now(), nil
+	}
+	return p.Now().Add(every), nil
+}
+
+// AdvanceRemovals removes rows of what was deleted for a few seconds, and says when to go on.
+func (p *Pruner) AdvanceRemovals(ctx context.Context, _ string, _ int64) (next time.Time, err error) {
+	end := time.Now().Add(sliceFor)
+	removed, done, err := p.Store.Remove(ctx, end)
+	if removed > 0 {
+		p.Log.Info("removed rows of what was deleted", "rows", removed)
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("remove what was deleted: %w", err)
+	}
+	if done {
+		if done, err = p.reclaim(ctx, end); err != nil {
+			return time.Time{}, err
+		}
+	}
+	if !done {
+		return p.Now(), nil
+	}
+	return time.Time{}, nil
+}
+
+func (p *Pruner) reclaim(ctx context.Context, end time.Time) (done bool, err error) {
+	pages, done, err := p.Store.Reclaim(ctx, end)
+	if pages > 0 {
+		p.Log.Info("gave space back", "pages", pages)
+	}
+	if err != nil {
+		return false, fmt.Errorf("give space back: %w", err)
+	}
+	return done, nil
+}
+
+// All prunes everything now.
+func (p *Pruner) All(ctx context.Context) (removed map[Kind]int, err error) {
+	removed = map[Kind]int{}
+	if _, err = p.prune(ctx, time.Time{}, func(k Kind, n int) { removed[k] += n }); err != nil {
+		return removed, err
+	}
+	_, err = p.reclaim(ctx, time.Time{})
+	return removed, err
+}
+
+// prune tells of each kind of which something was removed. Without an end it goes on until it is done.
+func (p *Pruner) prune(ctx context.Context, end time.Time, tell func(k Kind, removed int)) (done bool, err error) {
+	policy, err := p.Policy(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, k := range Kinds() {
+		before := p.Before(policy, k)
+		if before.IsZero() {
+			continue
+		}
+		removed, done, err := p.Store.Prune(ctx, k, before, end)
+		if removed > 0 {
+			tell(k, removed)
+		}
+		if err != nil {
+			return false, fmt.Errorf("prune %s: %w", k, err)
+		}
+		if !done {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// Count returns how many entries of each kind All would remove.
+func (p *Pruner) Count(ctx context.Context) (counts map[Kind]int, err error) {
+	policy, err := p.Policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	counts = map[Kind]int{}
+	for _, k := range Kinds() {
+		before := p.Before(policy, k)
+		if before.IsZero() {
+			continue
+		}
+		if counts[k], err = p.Store.Count(ctx, k, before); err != nil {
+			return nil, fmt.Errorf("count %s: %w", k, err)
+		}
+	}
+	return counts, nil
+}
+
+// Kept is what a page says of a log: how long its entries are kept, and since when older ones are gone.
+type Kept struct {
+	Days  int
+	Since time.Time // zero: none is gone yet
+}
+
+// Kept returns what is true of an owner's log.
+func (p *Pruner) Kept(ctx context.Context, k Kind, owner string) (Kept, error) {
+	policy, err := p.Policy(ctx)
+	if err != nil {
+		return Kept{}, err
+	}
+	since, err := p.Store.Pruned(ctx, k, owner)
+	if err != nil {
+		return Kept{}, fmt.Errorf("read how far %s are pruned: %w", k, err)
+	}
+	return Kept{Days: policy[k], Since: since}, nil
+}

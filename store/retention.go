@@ -1,0 +1,456 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/retention"
+)
+
+// Retention fills retention.Store.
+type Retention struct{ DB *DB }
+
+// Policy returns the kinds that were set.
+func (s Retention) Policy(ctx context.Context) (policy retention.Policy, err error) {
+	policy = retention.Policy{}
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		_, err := collect(ctx, tx, func(row scanner) (kind retention.Kind, err error) {
+			var days int
+			err = row.Scan(&kind, &days)
+			policy[kind] = days
+			return kind, err
+		}, `
+			select kind, days
+			from retention`)
+		return err
+	})
+	return policy, err
+}
+
+// SetPolicy stores the policy with its event.
+func (s Retention) SetPolicy(ctx context.Context, p retention.Policy, e event.Event) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		for _, kind := range retention.Kinds() {
+			if _, err := tx.Exec(ctx, `
+				insert into retention (kind, days)
+				values ($1, $2)
+				on conflict (kind) do update set days = excluded.days`, string(kind), p[kind]); err != nil {
+				return err
+			}
+		}
+		return tx.appendEvent(ctx, e)
+	})
+}
+
+// Pruned returns up to when an owner's entries are gone.
+func (s Retention) Pruned(ctx context.Context, kind retention.Kind, owner string) (until time.Time, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		until, err = tx.prunedUntil(ctx, kind, owner)
+		return err
+	})
+	return until, err
+}
+
+func (tx *Tx) prunedUntil(ctx context.Context, kind retention.Kind, owner string) (time.Time, error) {
+	times, err := collect(ctx, tx, func(row scanner) (at int64, err error) {
+		err = row.Scan(&at)
+		return at, err
+	}, `
+		select until
+		from pruned
+		where kind = $1 and owner = $2`, string(kind), owner)
+	if err != nil || len(times) == 0 {
+		return time.Time{}, err
+	}
+	return fromMicros(times[0]), nil
+}
+
+func (tx *Tx) setPruned(ctx context.Context, kind retention.Kind, owner string, until int64) error {
+	return tx.send(ctx, `
+		insert into pruned (kind, owner, until)
+		values ($1, $2, $3)
+		on conflict (kind, owner) do update set until = excluded.until
+		where pruned.until < excluded.until`, string(kind), owner, until)
+}
+
+// forgetPruned removes what is remembered of an owner that is gone.
+func (tx *Tx) forgetPruned(ctx context.Context, owner string) error {
+	return tx.send(ctx, `
+		delete from pruned
+		where owner = $1`, owner)
+}
+
+// Prune removes one kind of entries from before a time.
+func (s Retention) Prune(ctx context.Context, kind retention.Kind, before, end time.Time) (removed int, done bool, err error) {
+	work := s.DB.slicer(end)
+	switch kind {
+	case retention.Events:
+		return s.pruneEvents(ctx, work, micros(before))
+	case retention.Spent:
+		return s.pruneSpent(ctx, work, micros(before))
+	}
+	log, known := logs()[kind]
+	if !known {
+		return 0, false, fmt.Errorf("nothing is known of %q", kind)
+	}
+	owners, err := s.owners(ctx, log)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, owner := range owners {
+		n, done, err := s.pruneLog(ctx, work, kind, log, owner, micros(before))
+		removed += n
+		if err != nil || !done {
+			return removed, false, err
+		}
+	}
+	return removed, true, nil
+}
+
+// Count counts what Prune would remove.
+func (s Retention) Count(ctx context.Context, kind retention.Kind, before time.Time) (n int, err error) {
+	switch kind {
+	case retention.Events:
+		return s.countEvents(ctx, micros(before))
+	case retention.Spent:
+		for _, table := range spentTables() {
+			some, err := s.count(ctx, table.name, table.ends+" < $1 and "+table.ends+" > 0", micros(before))
+			if err != nil {
+				return 0, err
+			}
+			n += some
+		}
+		return n, nil
+	}
+	log := logs()[kind]
+	return s.count(ctx, log.table, "time < $1 and "+log.which, micros(before))
+}
+
+func (s Retention) count(ctx context.Context, table, condition string, args ...any) (n int, err error) {
+	err = s.DB.of(sliceLane).view(ctx, func(tx *Tx) error {
+		return tx.QueryRow(ctx, "select count(*) from "+table+" where "+condition, args...).Scan(&n)
+	})
+	return n, err
+}
+
+// agedLog is a log whose key is its owner's columns, time and id.
+type agedLog struct {
+	table  string
+	owner  []string // columns
+	owners string   // query
+	which  string   // of its rows are of the kind
+}
+
+func logs() map[retention.Kind]agedLog {
+	requests := agedLog{table: "request_log", owner: []string{"site"}, owners: "select id from site where deleted = 0 order by id"}
+	reads, changes := requests, requests
+	reads.which = "(not change or token = '')"
+	changes.which = "(change and token <> '')"
+	return map[retention.Kind]agedLog{
+		retention.Reads:   reads,
+		retention.Changes: changes,
+		retention.Provisioning: {
+			table: "provisioning_log", owner: []string{"directory", "app"}, which: "true",
+			owners: "select directory, app from job order by directory, app",
+		},
+	}
+}
+
+// of is the condition on an owner's rows. The owner's ids are the first arguments.
+func (l agedLog) of() string {
+	conditions := make([]string, len(l.owner))
+	for i, column := range l.owner {
+		conditions[i] = fmt.Sprintf("%s = $%d", column, i+1)
+	}
+	return strings.Join(conditions, " and ")
+}
+
+// owners lists the owners that there are, each as its ids.
+func (s Retention) owners(ctx context.Context, log agedLog) (all [][]string, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		all, err = collect(ctx, tx, func(row scanner) ([]string, error) {
+			ids, to := make([]string, len(log.owner)), make([]any, len(log.owner))
+			for i := range ids {
+				to[i] = &ids[i]
+			}
+			return ids, row.Scan(to...)
+		}, log.owners)
+		return err
+	})
+	return all, err
+}
+
+// sliceLook is how many rows are looked through for one slice.
+const sliceLook = 5_000
+
+// pruneLog walks over an owner's log, from where it is pruned already. A reader
+// finds each slice; the writer only deletes.
+func (s Retention) pruneLog(ctx context.Context, work *slicer, kind retention.Kind, log agedLog, owner []string, before int64) (removed int, done bool, err error) {
+	var since time.Time
+	if since, err = s.Pruned(ctx, kind, retention.Owner(owner...)); err != nil {
+		return 0, false, err
+	}
+	ids := make([]any, len(owner))
+	for i, id := range owner {
+		ids[i] = id
+	}
+	from, n := micros(since), len(ids)
+	for from < before {
+		if work.over() {
+			return removed, false, nil
+		}
+		upTo, found, err := s.nextSlice(ctx, work, log, ids, from, before)
+		if err != nil {
+			return removed, false, err
+		}
+		if found == 0 && upTo == before && from == micros(since) {
+			return removed, true, nil // nothing is that old
+		}
+		err = work.write(ctx, func(tx *Tx) error {
+			if found > 0 {
+				result, err := tx.Exec(ctx, fmt.Sprintf(`
+					delete from %s
+					where %s and time >= $%d and time < $%d and %s`, log.table, log.of(), n+1, n+2, log.which), append(ids[:n:n], from, upTo)...)
+				if err != nil {
+					return err
+				}
+				gone, err := result.RowsAffected()
+				if err != nil {
+					return err
+				}
+				removed += int(gone)
+			}
+			return tx.setPruned(ctx, kind, retention.Owner(owner...), upTo)
+		})
+		if err != nil {
+			return removed, false, err
+		}
+		from = upTo
+	}
+	return removed, true, nil
+}
+
+// nextSlice returns the end of the next slice of a log, and how many of its rows are to go.
+func (s Retention) nextSlice(ctx context.Context, work *slicer, log agedLog, ids []any, from, before int64) (upTo int64, found int, err error) {
+	n := len(ids)
+	query := fmt.Sprintf(`
+		select time, %s
+		from %s
+		where %s and time >= $%d and time < $%d
+		order by time, id
+		limit $%d`, log.which, log.table, log.of(), n+1, n+2, n+3)
+	seen := 0
+	err = work.lane().view(ctx, func(tx *Tx) error {
+		rows, err := tx.Query(ctx, query, append(ids[:n:n], from, before, sliceLook)...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for found < work.Rows() && rows.Next() {
+			var goes bool
+			if err := rows.Scan(&upTo, &goes); err != nil {
+				return err
+			}
+			if seen++; goes {
+				found++
+			}
+		}
+		return rows.Close()
+	})
+	if found < work.Rows() && seen < sliceLook {
+		return before, found, err
+	}
+	return upTo + 1, found, err
+}
+
+// pruneEvents removes events that are old enough and that no running job has yet to read.
+func (s Retention) pruneEvents(ctx context.Context, work *slicer, before int64) (removed int, done bool, err error) {
+	held, err := s.held(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	for after := int64(0); ; {
+		if work.over() {
+			return removed, false, nil
+		}
+		chunk, err := s.oldestEvents(ctx, work, after)
+		if err != nil {
+			return removed, false, err
+		}
+		var doomed []agedEvent
+		young := len(chunk) < work.Rows()
+		for _, e := range chunk {
+			after = e.at.Seq
+			switch hold, holds := held[e.scope]; {
+			case e.time >= before:
+				young = true
+			case !holds || !e.at.After(hold):
+				doomed = append(doomed, e)
+			}
+		}
+		if len(doomed) > 0 {
+			if err := work.write(ctx, func(tx *Tx) error { return tx.deleteEvents(ctx, doomed) }); err != nil {
+				return removed, false, err
+			}
+			removed += len(doomed)
+		} else if young {
+			return removed, true, nil
+		}
+	}
+}
+
+// agedEvent is what decides whether an event may go.
+type agedEvent struct {
+	at    event.Position
+	scope event.Scope
+	time  int64
+}
+
+func (s Retention) oldestEvents(ctx context.Context, work *slicer, after int64) (chunk []agedEvent, err error) {
+	err = work.lane().view(ctx, func(tx *Tx) error {
+		chunk, err = collect(ctx, tx, func(row scanner) (e agedEvent, err error) {
+			err = row.Scan(&e.at.Tx, &e.at.Seq, &e.scope.Kind, &e.scope.ID, &e.time)
+			return e, err
+		}, `
+			select tx, seq, scope_kind, scope_id, time
+			from event
+			where seq > $1
+			order by seq
+			limit $2`, after, work.Rows())
+		return err
+	})
+	return chunk, err
+}
+
+// deleteEvents removes events and remembers of each feed how far it is pruned.
+func (tx *Tx) deleteEvents(ctx context.Context, doomed []agedEvent) error {
+	last := map[event.Scope]agedEvent{}
+	for _, e := range doomed {
+		if err := tx.send(ctx, `
+			delete from event
+			where seq = $1`, e.at.Seq); err != nil {
+			return err
+		}
+		newest, found := last[e.scope]
+		if !found || e.at.After(newest.at) {
+			newest.at, newest.scope = e.at, e.scope
+		}
+		newest.time = max(newest.time, e.time)
+		last[e.scope] = newest
+	}
+	for scope, e := range last {
+		if err := tx.send(ctx, `
+			insert into event_floor (scope_kind, scope_id, tx, seq)
+			values ($1, $2, $3, $4)
+			on conflict (scope_kind, scope_id) do update set tx = excluded.tx, seq = excluded.seq
+			where (event_floor.tx, event_floor.seq) < (excluded.tx, excluded.seq)`, scope.Kind, scope.ID, e.at.Tx, e.at.Seq); err != nil {
+			return err
+		}
+		if err := tx.setPruned(ctx, retention.Events, retention.Owner(scope.Kind, scope.ID), e.time+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eventFloor returns the last pruned event of a feed, the zero position when none is.
+func (tx *Tx) eventFloor(ctx context.Context, scope event.Scope) (event.Position, error) {
+	floors, err := collect(ctx, tx, scanPosition, `
+		select tx, seq
+		from event_floor
+		where scope_kind = $1 and scope_id = $2`, scope.Kind, scope.ID)
+	if err != nil || len(floors) == 0 {
+		return event.Position{}, err
+	}
+	return floors[0], nil
+}
+
+// held returns how far each directory's events were read by the running job that is furthest behind. A job that is off
+// or in quarantine holds nothing: it begins with an initial cycle when what it has not read is gone.
+func (s Retention) held(ctx context.Context) (map[event.Scope]event.Position, error) {
+	states, err := Provisioning(s).Watched(ctx)
+	if err != nil {
+		return nil, err
+	}
+	held := map[event.Scope]event.Position{}
+	for k, st := range states {
+		at := st.Watermark
+		switch {
+		case st.Quarantine != nil:
+			continue
+		case st.Phase == provision.Snapshot || st.Phase == provision.Links:
+			at = st.Start
+		case !st.Ready:
+			continue
+		}
+		scope := event.Directory(string(k.Directory))
+		if hold, found := held[scope]; !found || hold.After(at) {
+			held[scope] = at
+		}
+	}
+	return held, nil
+}
+
+func (s Retention) countEvents(ctx context.Context, before int64) (n int, err error) {
+	if n, err = s.count(ctx, "event", "time < $1", before); err != nil {
+		return 0, err
+	}
+	held, err := s.held(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for scope, at := range held {
+		kept, err := s.count(ctx, "event", "scope_kind = $1 and scope_id = $2 and (tx, seq) > ($3, $4) and time < $5",
+			scope.Kind, scope.ID, at.Tx, at.Seq, before)
+		if err != nil {
+			return 0, err
+		}
+		n -= kept
+	}
+	return n, nil
+}
+
+// spentTable holds records that serve nothing after a time of their own.
+type spentTable struct{ name, ends string }
+
+func spentTables() []spentTable {
+	return []spentTable{
+		{"token_form", "used"}, {"operator_link", "expires"}, {"operator_session", "expires"}, {"signin_link", "expires"}, {"site_session", "expires"},
+	}
+}
+
+func (s Retention) pruneSpent(ctx context.Context, work *slicer, before int64) (removed int, done bool, err error) {
+	for _, table := range spentTables() {
+		condition := table.ends + " < $1 and " + table.ends + " > 0"
+		for {
+			if work.over() {
+				return removed, false, nil
+			}
+			var left bool
+			if err := work.lane().view(ctx, func(tx *Tx) error {
+				return tx.QueryRow(ctx, "select exists (select 1 from "+table.name+" where "+condition+")", before).Scan(&left)
+			}); err != nil {
+				return removed, false, err
+			}
+			if !left {
+				break
+			}
+			if err := work.write(ctx, func(tx *Tx) error {
+				result, err := tx.Exec(ctx, tx.deleteSome(table.name, condition, "$2"), before, work.Rows())
+				if err != nil {
+					return err
+				}
+				n, err := result.RowsAffected()
+				removed += int(n)
+				return err
+			}); err != nil {
+				return removed, false, err
+			}
+		}
+	}
+	return removed, true, nil
+}

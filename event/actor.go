@@ -36,6 +36,12 @@ type Actor struct {
 // IsZero says whether nothing is known of the actor.
 func (a Actor) IsZero() bool { return a == Actor{} }
 
+// At returns a, acting from where other does.
+func (a Actor) At(other Actor) Actor {
+	a.Address, a.UserAgent = other.Address, other.UserAgent
+	return a
+}
+
 // Label is the short form that Event.Actor holds.
 func (a Actor) Label() string {
 	switch a.Kind {

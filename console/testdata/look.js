@@ -15,6 +15,9 @@ const look = {
     const root = document.documentElement;
     if (root.scrollWidth > innerWidth) faults.push(`the document is ${root.scrollWidth - innerWidth} pixels too wide`);
     const boxes = ".card, .side, .top, .head, .filters, .notice, .bar, .who-box, .drawer > nav, td, dd, main";
+    for (const e of document.querySelectorAll("time, .badge, .number")) {
+      if (look.seen(e) && e.textContent.trim() && e.getBoundingClientRect().width < 8) faults.push(`${look.name(e)} has no room: ${Math.round(e.getBoundingClientRect().width)} pixels`);
+    }
     for (const e of document.querySelectorAll("body *")) {
       if (e.closest("svg") || !look.seen(e)) continue;
       if (e.scrollWidth > e.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(e).overflowX) && e.clientWidth) {
@@ -72,10 +75,10 @@ const look = {
   },
 
   async axe(rules) {
-    const options = { resultTypes: ["violations"], preload: false, iframes: false, elementRef: false, selectors: true, ancestry: false };
+    const options = { resultTypes: ["violations"], preload: false, iframes: false, elementRef: true, selectors: false, ancestry: false };
     if (rules) options.runOnly = { type: "rule", values: rules };
     const found = await axe.run(document, options);
-    return found.violations.flatMap(v => v.nodes.slice(0, 3).map(n => `${v.impact} ${v.id}: ${n.target.join(" ")}: ${n.any.concat(n.all, n.none).map(c => c.message)[0]}`));
+    return found.violations.flatMap(v => v.nodes.slice(0, 3).map(n => `${v.impact} ${v.id}: ${look.name(n.element)}: ${n.any.concat(n.all, n.none).map(c => c.message)[0]}`));
   },
 };
 window.look = look;

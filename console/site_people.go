@@ -19,10 +19,12 @@ type peoplePage struct {
 	Rows   []personRow
 	Empty  emptyState
 	Pager  pager
+	Change string // takes the ticked people
 }
 
 // personRow is a person as the list shows one.
 type personRow struct {
+	ID             string
 	Name, UserName string
 	URL            string
 	Self           bool
@@ -52,10 +54,10 @@ func (p *SitePages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVi
 	}
 	pg := v.page
 	pg.Title, pg.Crumbs = "People", v.crumbs()
-	pg.StatusLine = people(counts.All) + ": " + grouped(counts.Active) + " active, " + grouped(counts.Deactivated) + " deactivated."
+	pg.StatusLine = people(counts.All) + ": " + grouped(counts.Active) + " active, " + grouped(counts.Deactivated) + " deactivated, " + grouped(counts.Blocked) + " of them blocked."
 	self := v.url("admin/people")
 	pp := peoplePage{
-		page: pg, Status: string(query.Status), Tabs: peopleTabs(self, q, query.Status, counts), Roles: roleOptions(query.Role, "Any role"),
+		page: pg, Change: v.url("admin/people/change"), Status: string(query.Status), Tabs: peopleTabs(self, q, query.Status, counts), Roles: roleOptions(query.Role, "Any role"),
 		Filter: logFilter{Action: self, Search: query.Search, Set: query.Search != "" || query.Role != "", Clear: withQuery(self, q, "q", "", "role", "", "after", "")},
 		Empty:  emptyPeople(query, self, counts.All > 0),
 		Pager:  pager{Text: peopleCount(len(list), next != "", query.After != "")},
@@ -88,9 +90,10 @@ func peopleTabs(self string, q url.Values, here roster.Status, c roster.Counts) 
 		{Text: "All", Count: grouped(c.All)},
 		{Text: "Active", Count: grouped(c.Active)},
 		{Text: "Deactivated", Count: grouped(c.Deactivated)},
+		{Text: "Blocked", Count: grouped(c.Blocked)},
 		{Text: "Never signed in", Count: grouped(c.NeverSignedIn)},
 	}
-	for i, s := range []roster.Status{roster.StatusAny, roster.StatusActive, roster.StatusDeactivated, roster.StatusNeverSignedIn} {
+	for i, s := range []roster.Status{roster.StatusAny, roster.StatusActive, roster.StatusDeactivated, roster.StatusBlocked, roster.StatusNeverSignedIn} {
 		list[i].URL, list[i].Here = withQuery(self, q, "status", string(s), "after", ""), here == s
 	}
 	return list
@@ -108,7 +111,7 @@ func emptyPeople(q roster.PeopleQuery, self string, any bool) emptyState {
 
 func statusOf(text string) roster.Status {
 	switch s := roster.Status(text); s {
-	case roster.StatusActive, roster.StatusDeactivated, roster.StatusNeverSignedIn:
+	case roster.StatusActive, roster.StatusDeactivated, roster.StatusBlocked, roster.StatusNeverSignedIn:
 		return s
 	}
 	return roster.StatusAny
@@ -127,7 +130,7 @@ func roleOptions(here roster.Role, none string) []option {
 
 func rowOfPerson(v *siteVisit, person roster.Person) personRow {
 	row := personRow{
-		Name: person.Name(), UserName: person.UserName, URL: v.personURL(person.ID, ""), Self: person.ID == v.Person.ID,
+		ID: person.ID, Name: person.Name(), UserName: person.UserName, URL: v.personURL(person.ID, ""), Self: person.ID == v.Person.ID,
 		Status: statusBadge(person), Role: person.Role, LastSignIn: person.LastSignIn,
 		Changed: person.LastChange.Time, ChangedText: person.LastChange.Text,
 	}
@@ -138,7 +141,10 @@ func rowOfPerson(v *siteVisit, person roster.Person) personRow {
 }
 
 func statusBadge(person roster.Person) badge {
-	if person.Active {
+	switch {
+	case person.Block.On:
+		return badge{Tone: bad, Text: "Blocked"}
+	case person.Active:
 		return badge{Tone: ok, Text: "Active"}
 	}
 	return badge{Tone: quiet, Text: "Deactivated"}

@@ -310,7 +310,14 @@ func (s *services) ofSite(ctx context.Context, cmd *cobra.Command, args []string
 	case "USERNAME":
 		people, _, err := r.People(ctx, roster.PeopleQuery{Search: start, Limit: mostCompleted})
 		for _, p := range people {
-			if p.Active {
+			offered := p.Active
+			switch cmd.Name() {
+			case "block":
+				offered = !p.Block.On
+			case "unblock":
+				offered = p.Block.On
+			}
+			if offered {
 				names = append(names, p.UserName)
 			}
 		}

@@ -105,6 +105,8 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		{pattern: "POST /d/{directory}/applications/{app}/provisioning/restart", access: administrator, handle: p.of(p.restart)},
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", access: administrator, handle: p.of(p.showMapping)},
 		{pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", access: administrator, handle: p.of(p.saveMapping)},
+		{pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", access: administrator, handle: p.of(p.showScope)},
+		{pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", access: administrator, handle: p.of(p.saveScope)},
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", access: administrator, handle: p.of(p.showPlan)},
 		{pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", access: administrator, handle: p.of(p.makePlan)},
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", access: administrator, handle: p.of(p.showLogs)},

@@ -279,6 +279,12 @@ func (p *pageCollection) ofADirectory() {
 	}
 	p.add("assign", b.get(root+"applications/"+third.Name+"/users-and-groups/add"))
 	p.add("delete somebody", b.get(root+"users/"+users.ObjectID+"/delete"))
+	scope := b.get(at + "/provisioning/mappings/Provision%20Azure%20Active%20Directory%20Users/scope")
+	clause := url.Values{"filter1.title": {awkwardNames[0]}, "filter1.clause1.attribute": {"department"}, "filter1.clause1.operator": {"IS NULL"}, "filter1.clause1.value": {awkwardJob}}
+	p.add("scope refused", scope.press("Save", clause)).wantStatus(http.StatusUnprocessableEntity)
+	p.add("scope with more rows", scope.press("More rows", clause))
+	clause.Set("filter1.clause1.operator", "EQUALS")
+	p.add("scope that leaves people out", scope.press("Save", clause))
 	p.add("no plan", b.get(at+"/provisioning/plan"))
 	b.get(at+"/provisioning/plan").press("Make a plan", nil)
 	addRoutes(

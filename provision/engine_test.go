@@ -235,6 +235,27 @@ func TestDisable(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})
+	t.Run("the_log_claims_nothing_about_other_attributes_of_a_disabled_account", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		w.people.enable("p1", false)
+		w.people.set("p1", "surname", "King")
+		w.cycle()
+		if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		before := w.app.writes()
+		_, entries := w.cycle()
+		if got, want := status(entries["p1"]), "other skipped RedundantExport"; got != want || w.app.writes() != before {
+			t.Fatalf("got %q with %d writes, want %q without", got, w.app.writes()-before, want)
+		}
+		want := "The account was read and has the state of a person without access already (active); nothing had to be sent. Its other attributes were not compared: they are sent only to accounts that may be used."
+		if got := entries["p1"].Status.Reason; got != want {
+			t.Errorf("got the reason %q, want %q", got, want)
+		}
+	})
 	t.Run("accounts_that_were_never_in_scope_are_left_alone", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)

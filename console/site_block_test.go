@@ -21,11 +21,11 @@ func TestBlock(t *testing.T) {
 			wantWords("Block Ada?", "signed out everywhere at once", "The identity provider cannot let them in again", "Only an administrator can unblock").
 			submit("Block Ada", nil).wantWords("Blocked · 1 session ended", "Status Blocked", "Unblock")
 		theirs.get("/c/acme/").wantStatus(http.StatusUnauthorized)
-		b.get(peoplePath+"/"+ada.ID+"/block").wantWords("Ada is blocked already.")
+		b.get(peoplePath + "/" + ada.ID + "/block").wantWords("Ada is blocked already.")
 		b.send(http.MethodPost, peoplePath+"/"+ada.ID+"/reactivate", url.Values{}).wantWords("Nothing was changed", "is blocked. Unblock the account instead.")
 		b.get(peoplePath+"?status=blocked").wantWords("1 of them blocked", "ada@acme.example")
 		b.get(peoplePath+"/"+ada.ID+"/unblock").wantWords("can sign in again").submit("Unblock Ada", nil).wantWords("Unblocked", "Status Active")
-		b.get(peoplePath+"/"+ada.ID+"/unblock").wantWords("Ada is not blocked.")
+		b.get(peoplePath + "/" + ada.ID + "/unblock").wantWords("Ada is not blocked.")
 	})
 	t.Run("several_people_after_a_question_with_their_number", func(t *testing.T) {
 		t.Parallel()

@@ -80,6 +80,8 @@ func (p *SitePages) routes() []route[*siteVisit] {
 		{pattern: "POST /c/{site}/admin/people/{person}/deactivate", access: administrator, handle: p.deactivate},
 		{pattern: "GET /c/{site}/admin/people/{person}/reactivate", access: administrator, handle: p.askReactivate},
 		{pattern: "POST /c/{site}/admin/people/{person}/reactivate", access: administrator, handle: p.reactivate},
+		{pattern: "GET /c/{site}/admin/people/{person}/held/{attribute}/{decision}", access: administrator, handle: p.askHeld},
+		{pattern: "POST /c/{site}/admin/people/{person}/held/{attribute}/{decision}", access: administrator, handle: p.decideHeld},
 		{pattern: "GET /c/{site}/admin/people/{person}/block", access: administrator, handle: p.askBlock},
 		{pattern: "POST /c/{site}/admin/people/{person}/block", access: administrator, handle: p.block},
 		{pattern: "GET /c/{site}/admin/people/{person}/unblock", access: administrator, handle: p.askUnblock},

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ type personRow struct {
 	URL            string
 	Self           bool
 	Status         badge
+	Waits          bool // a change waits for an administrator
 	Role           roster.Role
 	Changed        time.Time
 	ChangedBy      string
@@ -54,7 +56,7 @@ func (p *SitePages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVi
 	}
 	pg := v.page
 	pg.Title, pg.Crumbs = "People", v.crumbs()
-	pg.StatusLine = people(counts.All) + ": " + grouped(counts.Active) + " active, " + grouped(counts.Deactivated) + " deactivated, " + grouped(counts.Blocked) + " of them blocked."
+	pg.StatusLine = people(counts.All) + ": " + grouped(counts.Active) + " active, " + grouped(counts.Deactivated) + " deactivated" + blockedText(counts.Blocked) + "."
 	self := v.url("admin/people")
 	pp := peoplePage{
 		page: pg, Change: v.url("admin/people/change"), Status: string(query.Status), Tabs: peopleTabs(self, q, query.Status, counts), Roles: roleOptions(query.Role, "Any role"),
@@ -74,6 +76,14 @@ func (p *SitePages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVi
 	return p.Console.view(w, r, http.StatusOK, "site_people", pp)
 }
 
+// blockedText follows the number of those who are deactivated.
+func blockedText(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return ", " + grouped(n) + " of them blocked"
+}
+
 func peopleCount(n int, more, after bool) string {
 	text := people(n)
 	if more {
@@ -91,9 +101,10 @@ func peopleTabs(self string, q url.Values, here roster.Status, c roster.Counts) 
 		{Text: "Active", Count: grouped(c.Active)},
 		{Text: "Deactivated", Count: grouped(c.Deactivated)},
 		{Text: "Blocked", Count: grouped(c.Blocked)},
+		{Text: "Changes to decide on", Count: grouped(c.Waiting)},
 		{Text: "Never signed in", Count: grouped(c.NeverSignedIn)},
 	}
-	for i, s := range []roster.Status{roster.StatusAny, roster.StatusActive, roster.StatusDeactivated, roster.StatusBlocked, roster.StatusNeverSignedIn} {
+	for i, s := range []roster.Status{roster.StatusAny, roster.StatusActive, roster.StatusDeactivated, roster.StatusBlocked, roster.StatusWaiting, roster.StatusNeverSignedIn} {
 		list[i].URL, list[i].Here = withQuery(self, q, "status", string(s), "after", ""), here == s
 	}
 	return list
@@ -111,7 +122,7 @@ func emptyPeople(q roster.PeopleQuery, self string, any bool) emptyState {
 
 func statusOf(text string) roster.Status {
 	switch s := roster.Status(text); s {
-	case roster.StatusActive, roster.StatusDeactivated, roster.StatusBlocked, roster.StatusNeverSignedIn:
+	case roster.StatusActive, roster.StatusDeactivated, roster.StatusBlocked, roster.StatusWaiting, roster.StatusNeverSignedIn:
 		return s
 	}
 	return roster.StatusAny
@@ -131,7 +142,7 @@ func roleOptions(here roster.Role, none string) []option {
 func rowOfPerson(v *siteVisit, person roster.Person) personRow {
 	row := personRow{
 		ID: person.ID, Name: person.Name(), UserName: person.UserName, URL: v.personURL(person.ID, ""), Self: person.ID == v.Person.ID,
-		Status: statusBadge(person), Role: person.Role, LastSignIn: person.LastSignIn,
+		Status: statusBadge(person), Waits: slices.ContainsFunc(person.Held, roster.HeldChange.Waits), Role: person.Role, LastSignIn: person.LastSignIn,
 		Changed: person.LastChange.Time, ChangedText: person.LastChange.Text,
 	}
 	if !person.LastChange.Time.IsZero() {

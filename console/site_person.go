@@ -31,7 +31,8 @@ type personPage struct {
 	CutNo    string // why not
 	BlockURL string // block or unblock, GET asks
 	Events   []eventRow
-	Others   []fact // every attribute beside those of the account
+	Held     []heldRow // changes that an administrator decides on
+	Others   []fact    // every attribute beside those of the account
 	SCIMNote string
 	Log      string
 }
@@ -93,7 +94,7 @@ func (p *SitePages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVi
 	if err != nil {
 		return err
 	}
-	pp.Others = otherAttributes(doc)
+	pp.Others, pp.Held = otherAttributes(doc), v.heldRows(person, doc)
 	for _, e := range events {
 		row := v.eventRow(e)
 		row.URL = ""

@@ -312,6 +312,8 @@ func (s *services) ofSite(ctx context.Context, cmd *cobra.Command, args []string
 		for _, p := range people {
 			offered := p.Active
 			switch cmd.Name() {
+			case "apply", "refuse", "list":
+				offered = len(p.Held) > 0
 			case "block":
 				offered = !p.Block.On
 			case "unblock":
@@ -335,6 +337,13 @@ func (s *services) ofSite(ctx context.Context, cmd *cobra.Command, args []string
 			names = append(names, t.Name)
 		}
 	case "ATTRIBUTE":
+		if cmd.Name() == "apply" || cmd.Name() == "refuse" {
+			p, err := r.PersonByUserName(ctx, args[1])
+			for _, h := range p.Held {
+				names = append(names, h.Attribute)
+			}
+			return names, err
+		}
 		declared, err := r.Indexing(ctx)
 		if err != nil {
 			return nil, err

@@ -40,7 +40,7 @@ func TestHeldChanges(t *testing.T) {
 		t.Errorf("got %+v", now)
 	}
 
-	b.get(person+"/held/displayName/refuse").wantWords("stays \"Ada\"").submit("Refuse the change", nil).wantWords("Refused the change of displayName", "refused by you")
+	b.get(person+"/held/displayName/refuse").wantWords("stays \"Ada\"").submit("Refuse the change", nil).wantWords("Refused the change of displayName", "refused by kim@acme.example")
 	b.get(person+"/held/userName/apply").submit("Apply the change", nil).wantWords("Applied the change of userName", "eve@acme.example")
 	if now, _ := people.Person(t.Context(), ada.ID); now.UserName != "eve@acme.example" || now.DisplayName != "Ada" {
 		t.Errorf("got %+v", now)

@@ -30,8 +30,9 @@ type DirectoryPages struct {
 	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter
 
-	plans  memory // plans that were made
-	drafts memory // what was typed into a Provisioning page and is not saved yet
+	plans   memory // plans that were made
+	drafts  memory // what was typed into a Provisioning page and is not saved yet
+	imports memory // files between their preview and their import
 }
 
 // UserWriter writes users to a file; manager is a userPrincipalName. Flush ends the file.

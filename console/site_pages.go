@@ -71,6 +71,8 @@ func (p *SitePages) routes() []route[*siteVisit] {
 
 		// People
 		{pattern: "GET /c/{site}/admin/people", access: administrator, handle: p.showPeople},
+		{pattern: "GET /c/{site}/admin/people/change", access: administrator, handle: p.toPeople},
+		{pattern: "POST /c/{site}/admin/people/change", access: administrator, handle: p.changePeople},
 		{pattern: "GET /c/{site}/admin/people/{person}", access: administrator, handle: p.showPerson},
 		{pattern: "GET /c/{site}/admin/people/{person}/role", access: administrator, handle: p.askRole},
 		{pattern: "POST /c/{site}/admin/people/{person}/role", access: administrator, handle: p.setRole},
@@ -78,6 +80,12 @@ func (p *SitePages) routes() []route[*siteVisit] {
 		{pattern: "POST /c/{site}/admin/people/{person}/deactivate", access: administrator, handle: p.deactivate},
 		{pattern: "GET /c/{site}/admin/people/{person}/reactivate", access: administrator, handle: p.askReactivate},
 		{pattern: "POST /c/{site}/admin/people/{person}/reactivate", access: administrator, handle: p.reactivate},
+		{pattern: "GET /c/{site}/admin/people/{person}/held/{attribute}/{decision}", access: administrator, handle: p.askHeld},
+		{pattern: "POST /c/{site}/admin/people/{person}/held/{attribute}/{decision}", access: administrator, handle: p.decideHeld},
+		{pattern: "GET /c/{site}/admin/people/{person}/block", access: administrator, handle: p.askBlock},
+		{pattern: "POST /c/{site}/admin/people/{person}/block", access: administrator, handle: p.block},
+		{pattern: "GET /c/{site}/admin/people/{person}/unblock", access: administrator, handle: p.askUnblock},
+		{pattern: "POST /c/{site}/admin/people/{person}/unblock", access: administrator, handle: p.unblock},
 		{pattern: "GET /c/{site}/admin/audit", access: administrator, handle: p.showAudit},
 		{pattern: "GET /c/{site}/admin/audit/export", access: administrator, handle: p.exportAudit},
 	}
@@ -89,6 +97,7 @@ func (p *SitePages) Handler() http.Handler {
 		console: p.Console,
 		tables:  [][]route[*siteVisit]{p.routes()},
 		guard:   p.guard,
+		actor:   (*siteVisit).who,
 		frame:   func(v *siteVisit) page { return v.page },
 	}.handler()
 }
@@ -155,8 +164,19 @@ func (v *siteVisit) frame(r *http.Request) page {
 // url is a path of the site; rest has no leading slash.
 func (v *siteVisit) url(rest string) string { return "/c/" + v.Site.Name + "/" + rest }
 
-// actor is how events name the administrator.
-func (v *siteVisit) actor() string { return "admin:" + v.Person.UserName }
+// who is the person in events.
+func (v *siteVisit) who() event.Actor {
+	switch {
+	case v.Person.ID == "":
+		return event.Actor{}
+	case v.Person.Role == roster.RoleAdmin:
+		return event.Actor{Kind: event.Admin, ID: v.Person.ID, Name: v.Person.UserName}
+	}
+	return event.Actor{Kind: event.Person, ID: v.Person.ID, Name: v.Person.UserName}
+}
+
+// actor is how events name the person in short.
+func (v *siteVisit) actor() string { return v.who().Label() }
 
 // crumbs is the way from the site to a page below these.
 func (v *siteVisit) crumbs(more ...crumb) []crumb {

@@ -61,6 +61,7 @@ var arrows = map[string][]string{
 	"internal/apptest":          {"*"},
 	"internal/bench":            {"*"},
 	"internal/bench/neighbours": {"internal/pgserver"},
+	"internal/bench/kills":      {"*"},
 	"internal/conformance":      {},
 }
 

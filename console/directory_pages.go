@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -30,8 +31,9 @@ type DirectoryPages struct {
 	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter
 
-	plans  memory // plans that were made
-	drafts memory // what was typed into a Provisioning page and is not saved yet
+	plans   memory // plans that were made
+	drafts  memory // what was typed into a Provisioning page and is not saved yet
+	imports memory // files between their preview and their import
 }
 
 // UserWriter writes users to a file; manager is a userPrincipalName. Flush ends the file.
@@ -125,6 +127,7 @@ func (p *DirectoryPages) Handler() http.Handler {
 		console: p.Console,
 		tables:  [][]route[*operatorVisit]{door.routes(), pages},
 		guard:   door.guard,
+		actor:   (*operatorVisit).who,
 		frame:   func(v *operatorVisit) page { return v.page },
 	}.handler()
 }
@@ -204,8 +207,16 @@ func (v *directoryVisit) crumbs(more ...crumb) []crumb {
 	return append([]crumb{{Text: "Directories", URL: "/d/"}, {Text: v.Directory.Name, URL: v.url("users")}}, more...)
 }
 
-// actor is how events name the operator.
-func (v *operatorVisit) actor() string { return "operator:" + v.Operator.Name }
+// who is the operator in events.
+func (v *operatorVisit) who() event.Actor {
+	if v.Operator.ID == "" {
+		return event.Actor{}
+	}
+	return event.Actor{Kind: event.Operator, ID: v.Operator.ID, Name: v.Operator.Name}
+}
+
+// actor is how events name the operator in short.
+func (v *operatorVisit) actor() string { return v.who().Label() }
 
 // appVisit is a request for a page of one enterprise application.
 type appVisit struct {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/directory/csv"
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/fair"
 	"github.com/rollcall-scim/rollcall/internal/metrics"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
@@ -113,6 +115,9 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 	s, err := c.openServices(cmd.Context(), w)
 	if err != nil {
 		return closeListeners(err)
+	}
+	if s.made {
+		log.Info("made a new database", "database", cmp.Or(s.db.File(), s.db.Kind()))
 	}
 	if err = s.db.Serve(cmd.Context()); err == nil {
 		err = c.greet(cmd.Context(), s)
@@ -215,7 +220,7 @@ func (c *command) run(ctx context.Context, s *services, ln, shown net.Listener, 
 	server := web.NewServer(ln.Addr().String(), handler, s.log)
 	pool, err := s.db.Pool(ctx)
 	if err != nil && !errors.Is(err, store.ErrNoPool) {
-		return err
+		return untilDone(ctx, err)
 	}
 	work := &runner.Runner{
 		Kind: provision.LeaseKind, Leases: s.leases, Owner: s.owner, Pool: pool, Advance: s.engine.Advance, Log: s.log, Now: c.now,
@@ -231,11 +236,11 @@ func (c *command) run(ctx context.Context, s *services, ln, shown net.Listener, 
 		Kind: retention.RemovalKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.AdvanceRemovals, Log: s.log, Now: c.now,
 	}
 	if err := s.leases.Ensure(ctx, retention.LeaseKind, retention.LeaseKey); err != nil {
-		return err
+		return untilDone(ctx, err)
 	}
 	watch := &provision.Watcher{Store: s.engine.Store, Sources: s.source, Wake: s.wake, Now: c.now, Log: s.log}
 
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(event.WithActor(ctx, event.Actor{Kind: event.System}))
 	serveUntilDone(gctx, g, server, ln, s.log)
 	if shown != nil {
 		serveUntilDone(gctx, g, web.NewServer(shown.Addr().String(), metered.Handler(s.log), s.log), shown, s.log)
@@ -303,7 +308,8 @@ func (c *command) handler(s *services, proxies web.Proxies, observe func(route, 
 	}
 
 	mux := http.NewServeMux()
-	web.Health{Ready: s.db.Ready, Log: s.log}.Register(mux)
+	health := web.Health{Ready: s.db.Ready, Log: s.log}
+	health.Register(mux)
 	mux.Handle("/assets/", pages.Assets())
 	mux.Handle("/c/", sites.Handler())
 	mux.Handle("/d/", directories.Handler())

@@ -26,6 +26,7 @@ const (
 // Reader holds a file that was read.
 type Reader struct {
 	columns   []column
+	described []directory.FileColumn
 	templates []template
 	suggested string // a template for userPrincipalName
 	separator rune
@@ -60,6 +61,7 @@ func NewReaderWith(r io.Reader, o directory.FileOptions) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	text = strings.TrimRight(text, "\x1a\x00") // the end of a file of DOS
 	if !strings.Contains(text, "\n") {
 		text = strings.ReplaceAll(text, "\r", "\n")
 	}
@@ -85,10 +87,7 @@ func Open(r io.Reader, o directory.FileOptions) (directory.File, error) {
 	if err != nil {
 		return directory.File{}, err
 	}
-	f := directory.File{Notes: rd.notes, Rows: rd.Rows(), Cut: rd.cut, Separator: string(rd.separator), Template: rd.suggested}
-	for _, c := range rd.columns {
-		f.Columns = append(f.Columns, c.FileColumn)
-	}
+	f := directory.File{Notes: rd.notes, Rows: rd.Rows(), Cut: rd.cut, Separator: string(rd.separator), Template: rd.suggested, Columns: rd.described}
 	return f, nil
 }
 
@@ -162,6 +161,13 @@ func (r *Reader) read(l *lines, o directory.FileOptions) error {
 			l.skip()
 			continue
 		}
+		if n := l.titles(text); n > 0 {
+			r.notes = append(r.notes, fmt.Sprintf("Above the header: %q. It was left out.", strings.Trim(strings.TrimSpace(text), `",;|`)))
+			for range n {
+				l.skip()
+			}
+			continue
+		}
 		if !said {
 			l.separator = detectSeparator(text)
 		}
@@ -195,7 +201,7 @@ func (r *Reader) readHeader(names []string, l *lines, o directory.FileOptions) e
 	if err != nil {
 		return err
 	}
-	r.columns, r.templates, r.suggested = h.columns, h.templates, h.suggested
+	r.columns, r.described, r.templates, r.suggested = h.columns, h.fileColumns(), h.templates, h.suggested
 	r.notes = append(r.notes, h.notes...)
 	r.findCut(l)
 	return nil
@@ -223,6 +229,44 @@ func (r *Reader) findCut(l *lines) {
 		return
 	}
 	r.notes = append(r.notes, r.cut)
+}
+
+// titles counts the lines from here to the header, when this one is a title as reports have it: a single cell that means nothing, above a line that names
+// at least two attributes.
+func (l *lines) titles(text string) int {
+	if cells, known := cellsAndMeanings(text); cells != 1 || known > 0 {
+		return 0
+	}
+	ahead := *l
+	for n := 1; n <= 10; n++ {
+		ahead.skip()
+		next, ok := ahead.peek()
+		if !ok {
+			return 0
+		}
+		if _, known := cellsAndMeanings(next); known > 1 {
+			return n
+		}
+	}
+	return 0
+}
+
+// cellsAndMeanings counts the cells of a line that are not empty, and those that mean an attribute.
+func cellsAndMeanings(text string) (cells, known int) {
+	names, err := parse(text, detectSeparator(text))
+	if err != nil {
+		return 0, 0
+	}
+	for _, name := range names {
+		if strings.TrimSpace(name) == "" {
+			continue
+		}
+		cells++
+		if a, _ := meaning(name); a != "" {
+			known++
+		}
+	}
+	return cells, known
 }
 
 // readRecords reads what follows the header. Rows without any value say nothing.

@@ -23,11 +23,11 @@ var arrows = map[string][]string{
 	// Domains: languages, and each other along the arrows.
 	"event":     {},
 	"site":      {"scim", "event", "internal/redact"},
-	"roster":    {"scim", "event", "site", "internal/pace", "internal/session"},
+	"roster":    {"scim", "event", "site", "internal/pace", "internal/session", "internal/visible"},
 	"signin":    {"scim", "event", "site", "roster", "internal/session"},
 	"operator":  {"event", "internal/session"},
 	"retention": {"event"},
-	"directory": {"scim", "event", "internal/near", "internal/pace"},
+	"directory": {"scim", "event", "internal/near", "internal/pace", "internal/visible"},
 	"provision": {"scim", "provision/expr", "event", "directory", "internal/redact"},
 
 	// Data and helpers without rules.
@@ -41,6 +41,7 @@ var arrows = map[string][]string{
 	"internal/metrics":    {},
 	"internal/pace":       {},
 	"internal/session":    {},
+	"internal/visible":    {},
 
 	// Edges: domains and languages, never another edge.
 	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "internal/redact", "internal/fair", "internal/pace", "internal/session"},
@@ -50,7 +51,7 @@ var arrows = map[string][]string{
 	"runner":        {"event"},
 	"console": {
 		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention",
-		"internal/web", "internal/session",
+		"internal/web", "internal/session", "internal/visible",
 	},
 
 	// Entry: wires everything; nobody imports it.

@@ -60,6 +60,7 @@ var arrows = map[string][]string{
 	"internal/apptest":          {"*"},
 	"internal/bench":            {"*"},
 	"internal/bench/neighbours": {},
+	"internal/bench/growth":     {"*"},
 	"internal/conformance":      {},
 }
 

@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"signin":    {"scim", "event", "site", "roster"},
 	"operator":  {"event"},
 	"retention": {"event"},
+	"erasure":   {"scim", "event", "site", "roster", "directory"},
 	"directory": {"scim", "event", "internal/near", "internal/pace"},
 	"provision": {"scim", "provision/expr", "event", "directory", "internal/redact"},
 
@@ -41,13 +42,13 @@ var arrows = map[string][]string{
 	"internal/pace":       {},
 
 	// Edges: domains and languages, never another edge.
-	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "internal/redact", "internal/fair", "internal/pace"},
+	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/pace"},
 	"directory/csv": {"directory"},
 	"scimserver":    {"scim", "event", "site", "roster", "internal/web", "internal/fair"},
 	"scimclient":    {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":        {"event"},
 	"console": {
-		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention",
+		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure",
 		"internal/web",
 	},
 
@@ -74,6 +75,7 @@ var forbidden = map[string][]string{
 	"roster":         {"net/http", "database/sql", "os", "html/template"},
 	"signin":         {"net/http", "database/sql", "os", "html/template"},
 	"operator":       {"net/http", "database/sql", "os", "html/template"},
+	"erasure":        {"net/http", "database/sql", "os", "html/template"},
 	"retention":      {"net/http", "database/sql", "os", "html/template"},
 	"directory":      {"net/http", "database/sql", "os", "html/template"},
 	"provision":      {"net/http", "database/sql", "os", "html/template"},

@@ -29,6 +29,7 @@ type personPage struct {
 	RoleNo   string // why the role cannot be changed; empty: it can
 	CutURL   string // deactivate or reactivate, GET asks
 	CutNo    string // why not
+	EraseURL string // GET asks; empty while the account is active
 	Events   []eventRow
 	Others   []fact // every attribute beside those of the account
 	SCIMNote string
@@ -80,6 +81,7 @@ func (p *SitePages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVi
 	}
 	if !person.Active {
 		pp.CutURL, pp.CutNo = v.personURL(person.ID, "reactivate"), ""
+		pp.EraseURL = v.personURL(person.ID, "erase")
 	}
 	if v.Site.SCIMEnabled {
 		pp.SCIMNote = "SCIM does not lock anything here. If the identity provider sends something else, it changes back, and the history says so."

@@ -117,6 +117,11 @@ func (m *measure) run(ctx context.Context) (err error) {
 	}
 	print(fmt.Sprintf("while a site with %d rows is deleted (%s)", m.doomed, deleted.took), deleted.samples, before)
 	fmt.Println("file", m.size(""), "MB, largest -wal", m.largestLog>>20, "MB")
+	if !m.postgres {
+		back := m.watch(m.length, nil)
+		print("while space is given back", back, before)
+		fmt.Println("file", m.size(""), "MB")
+	}
 	return nil
 }
 
@@ -136,11 +141,7 @@ func (m *measure) deleteByServer(ctx context.Context) error {
 	_ = c.Wait()
 	for {
 		var left int
-		query := "select count(*) from removal"
-		if !m.postgres { // and the space that is given back
-			query = "select (select count(*) from removal) + (f.freelist_count > 300 + p.page_count / 100) from pragma_freelist_count f, pragma_page_count p"
-		}
-		if err := m.db.QueryRowContext(ctx, query).Scan(&left); err != nil || left == 0 {
+		if err := m.db.QueryRowContext(ctx, "select count(*) from removal").Scan(&left); err != nil || left == 0 {
 			return err
 		}
 		time.Sleep(200 * time.Millisecond)

@@ -140,7 +140,7 @@ func (f *switchesForm) show(s site.Site) {
 	}
 	f.Ticks = []choice{
 		{Value: "groups", Text: "Take groups", Checked: s.Groups, Help: "Groups and who is in them are kept here. While it is off, the list of groups is empty, writing one is refused, and what is stored stays."},
-		{Value: "revive", Text: "Revive on Create", Checked: s.Revives, Help: "A create of somebody whom the identity provider deactivated gives them their account back, with its role and groups, instead of being refused. Never whom an administrator deactivated by hand. Counts where accounts are created, and not in strict mode."},
+		{Value: "revive", Text: "Revive on Create", Checked: s.Revives, Help: "A create of somebody whom the identity provider deactivated gives them their account back, with its role and groups, instead of being refused. Never an account that an administrator blocked. Counts where accounts are created, and not in strict mode."},
 		{Value: "strict", Text: "Strict mode", Checked: s.Strict, Help: "Refuses what the RFCs refuse. Leave it off for Entra ID, Okta and others: what they send beyond the RFCs is then read, and each such tolerance is in the request log."},
 	}
 }

@@ -10,8 +10,13 @@ type FileOptions struct {
 	Map           []ColumnMap
 	Ignore        []string // columns to leave out
 	IgnoreUnknown bool     // leave out every column whose name is not known
-	Encoding      string   // such as utf-8 or windows-1252; found out when empty
+	Make          []Template
+	Encoding      string // such as utf-8 or windows-1252; found out when empty
+	Separator     string // a character, or its name such as tab; found out when empty
 }
+
+// Template builds an attribute from columns, as in {First Name}.{Last Name}@example.com, where a row has no value for it.
+type Template struct{ Attribute, Text string }
 
 // ColumnMap gives a column of a file its attribute.
 type ColumnMap struct{ Column, Attribute string }
@@ -21,6 +26,12 @@ type File struct {
 	Columns []FileColumn
 	Notes   []string // how it was read, in sentences
 	Rows    iter.Seq2[Row, error]
+	// Cut says why the file seems to have lost its end. It is a note as well.
+	Cut string
+	// Separator is the character between columns.
+	Separator string
+	// Template is one that would build userPrincipalName where no column has it; "" when none can.
+	Template string
 }
 
 // FileColumn is a column of a file. Attributes are the attributes that it fills; none when the column is left out.
@@ -29,6 +40,7 @@ type FileColumn struct {
 	Name       string
 	Attributes []string
 	Suggested  string // what an unknown column probably is; an attribute or ""
+	AlsoMail   bool   // Suggested is userPrincipalName, and the column is the mail as well
 	Unknown    bool   // nobody has said what becomes of it
 }
 
@@ -45,12 +57,18 @@ func (f File) ColumnNames() map[string]string {
 	return names
 }
 
-// FileError says why a file cannot be read as it is. Flags are those of rollcall directory import that help.
+// FileError says why a file cannot be read as it is. Flags are those of rollcall directory import that help; Detail does without them.
 type FileError struct {
-	Detail  string
-	Flags   []string
-	Columns []FileColumn // empty when not even the first line could be read
+	Detail    string
+	Flags     []string
+	Columns   []FileColumn // empty when not even the first line could be read
+	Encodings []Reading    // those that the file may have
+	Separator string
+	Template  string // one that would build userPrincipalName
 }
+
+// Reading is how an encoding reads a word of a file.
+type Reading struct{ Encoding, Word string }
 
 func (e *FileError) Error() string {
 	if len(e.Flags) == 0 {

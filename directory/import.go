@@ -23,6 +23,9 @@ type Row struct {
 	Line     int
 	Values   map[string]string
 	Problems []RowError // values that could not be read
+	// Built is every cell of a row whose userPrincipalName was built from other columns; else it is "". A user who is found by another key keeps the
+	// name, and rows that differ in any cell are different people.
+	Built string
 }
 
 // RowError says what is wrong with one row. Column is empty when it is about the row as a whole.
@@ -30,6 +33,7 @@ type RowError struct {
 	Line   int    `json:"line"`
 	Column string `json:"column,omitempty"`
 	Detail string `json:"detail"`
+	Flag   string `json:"flag,omitempty"` // of rollcall directory import, when one helps
 }
 
 // DuplicateRow is a row that says the same as an earlier one.
@@ -39,10 +43,15 @@ type DuplicateRow struct {
 }
 
 func (e *RowError) Error() string {
-	if e.Column == "" {
-		return fmt.Sprintf("line %d: %s", e.Line, e.Detail)
+	text := fmt.Sprintf("line %d", e.Line)
+	if e.Column != "" {
+		text += ", column " + e.Column
 	}
-	return fmt.Sprintf("line %d, column %s: %s", e.Line, e.Column, e.Detail)
+	text += ": " + e.Detail
+	if e.Flag != "" {
+		text += " with " + e.Flag
+	}
+	return text
 }
 
 // Absent says what to do with users that are not in the file.
@@ -64,7 +73,9 @@ type ImportOptions struct {
 	Progress func(done, of int)
 	// Columns gives the file's own name of an attribute's column where it is another than the attribute's.
 	Columns map[string]string
-	Actor   string
+	// Cut, if set, says why the file seems to have lost its end. Then nobody counts as absent, but with Force.
+	Cut   string
+	Actor string
 }
 
 // Person names a user in a report.
@@ -88,6 +99,8 @@ type ImportReport struct {
 	Before      int            `json:"before"` // users that were not deleted when it began
 	Absent      []Person       `json:"absent"` // of those, who is not in the file
 	SoftDeleted int            `json:"softDeleted"`
+	// Nameless counts rows that were refused because a new user needs a userPrincipalName.
+	Nameless int `json:"nameless,omitempty"`
 	// Refused says why absent users were not soft-deleted although that was asked for.
 	Refused string `json:"refused,omitempty"`
 	// Notes say how the file was read. The caller fills them.
@@ -123,7 +136,7 @@ func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o Impor
 	}
 	im.report.Before = len(register.everybody)
 	im.plan = newPlan(h.Directory.Name, register, read)
-	im.report.Duplicates = im.plan.twice
+	im.report.Duplicates, im.report.Nameless = im.plan.twice, im.plan.nameless
 	if err := im.write(ctx); err != nil {
 		return im.finish(), err
 	}
@@ -635,6 +648,10 @@ func (im *importing) softDeleteAbsent(ctx context.Context) error {
 			plural(im.unidentified, "row", "rows"))
 		return nil
 	}
+	if im.options.Cut != "" && !im.options.Force {
+		im.report.Refused = "nobody was deleted: the file may have been cut off, so it does not show who is absent; check its last row, then import it again"
+		return nil
+	}
 	if absent*10 > before && !im.options.Force {
 		im.report.Refused = fmt.Sprintf("nobody was deleted: %d of %s (%d %%) are not in the file, and more than 10 %% needs force; check that the file is complete, then import it again with force",
 			absent, plural(before, "user", "users"), percent(absent, before))
@@ -695,6 +712,9 @@ func (im *importing) finish() ImportReport {
 	}
 	for i := range im.report.Errors {
 		e := &im.report.Errors[i]
+		if e.Flag == withoutObjectIDs && im.options.Columns[attrObjectID] != "" {
+			e.Flag = fmt.Sprintf("--ignore-columns %q", im.options.Columns[attrObjectID])
+		}
 		e.Column = cmp.Or(im.options.Columns[e.Column], e.Column)
 	}
 	slices.SortFunc(im.report.Steps, func(a, b ImportStep) int { return a.Line - b.Line })

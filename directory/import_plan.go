@@ -19,6 +19,7 @@ type entry struct {
 	person   *person         // the user that the row is about; nil for a new one
 	kept     map[string]bool // attributes that stay as they are because the row's value is a problem
 	refused  bool            // the row does nothing
+	byName   bool            // the person was found by the name alone
 	problems []RowError
 }
 
@@ -57,6 +58,7 @@ type plan struct {
 	directory string
 	entries   []*entry
 	twice     []DuplicateRow
+	nameless  int
 	byPerson  map[*person]*entry // rows that are not refused
 	employed  map[string]bool    // employeeKeys that the file has
 }
@@ -90,7 +92,7 @@ func newPlan(directory string, r *register, rows []Row) *plan {
 func (p *plan) read(rows []Row) {
 	seen := map[string]int{}
 	for _, row := range rows {
-		text := rowText(row)
+		text := rowText(row) + row.Built
 		if first, ok := seen[text]; ok {
 			p.twice = append(p.twice, DuplicateRow{Line: row.Line, Of: first})
 			continue
@@ -167,6 +169,8 @@ func (p *person) String() string {
 	return text + ")"
 }
 
+const withoutObjectIDs = "--ignore-columns objectId"
+
 // findByKey finds the user by objectId or employeeId, whatever the name is.
 func (p *plan) findByKey(e *entry) {
 	holders := p.employees[e.employee]
@@ -174,14 +178,20 @@ func (p *plan) findByKey(e *entry) {
 		e.person = p.byID[e.objectID]
 		switch {
 		case e.person == nil && len(holders) > 0:
-			e.refuse(attrObjectID, "directory %s has no user with objectId %s, but employeeId %s belongs to %s; correct one of the two, or leave out the object ids of another directory with --ignore-columns objectId",
+			e.refuse(attrObjectID, "directory %s has no user with objectId %s, but employeeId %s belongs to %s; correct one of the two, or leave out the object ids of another directory",
 				p.directory, e.objectID, e.given(attrEmployeeID), holders[0])
+			e.problems[len(e.problems)-1].Flag = withoutObjectIDs
 		case e.person == nil || e.employee == "" || e.employee == e.person.employee:
 		case len(others(holders, e.person)) > 0:
 			e.refuse(attrEmployeeID, "objectId names %s, but employeeId %s belongs to %s; correct one of the two", e.person, e.given(attrEmployeeID), others(holders, e.person)[0])
 		}
 	} else if len(holders) > 0 {
 		e.person = p.pick(e, holders)
+	}
+	if e.person != nil && e.row.Built != "" {
+		e.row.Values = maps.Clone(e.row.Values)
+		delete(e.row.Values, attrUPN)
+		e.name = ""
 	}
 	if e.person != nil && e.name != "" && e.name != e.person.name {
 		// The name is that of somebody else, stored before invisible characters were refused.
@@ -234,11 +244,14 @@ func (p *plan) findByName(e *entry, givenUp map[string]bool) {
 		case looseEmployeeKey(e.employee) == looseEmployeeKey(holder.employee):
 			e.problem(attrEmployeeID, "employeeId %s is %s in the directory, which was kept; a spreadsheet may have taken zeros away", e.given(attrEmployeeID), holder.employeeID)
 		default:
-			e.refuse(attrUPN, "userPrincipalName %s belongs to %s, but this row has employeeId %s. For another person, choose another name or rename the first; if the number has changed, add the objectId to the row",
-				e.given(attrUPN), holder, e.given(attrEmployeeID))
+			advice := "For another person, choose another name or rename the first; if the number has changed, add the objectId to the row"
+			if e.row.Built != "" {
+				advice = builtTwice
+			}
+			e.refuse(attrUPN, "userPrincipalName %s belongs to %s, but this row has employeeId %s. "+advice, e.given(attrUPN), holder, e.given(attrEmployeeID))
 			return
 		}
-		e.person = holder
+		e.person, e.byName = holder, true
 		return
 	}
 	for _, q := range p.loose[looseEmployeeKey(e.employee)] {
@@ -252,7 +265,13 @@ func (p *plan) findByName(e *entry, givenUp map[string]bool) {
 	}
 }
 
+// builtTwice says what to do when a template builds the name of another person.
+const builtTwice = "The name was built from other columns. Build it so that it tells the two people apart, with the employee number for example, or give this row a userPrincipalName of its own"
+
 func (p *plan) refuseNameless(e *entry) {
+	if len(e.problems) == 0 {
+		p.nameless++
+	}
 	switch {
 	case len(e.problems) > 0:
 		e.refused = true // the reason is a problem already
@@ -301,6 +320,9 @@ func (p *plan) mergeRows() {
 		}
 	}
 	for q, list := range about {
+		if list = refuseSameBuilt(q, list); len(list) == 0 {
+			continue
+		}
 		p.byPerson[q] = list[0]
 		if len(list) == 1 {
 			continue
@@ -325,6 +347,25 @@ func (p *plan) mergeRows() {
 			}
 		}
 	}
+}
+
+// refuseSameBuilt refuses rows that got to one user only because their built names are the same: they may be about several people. It gives the others.
+func refuseSameBuilt(q *person, list []*entry) []*entry {
+	built := func(e *entry) bool { return e.byName && e.row.Built != "" }
+	first := slices.IndexFunc(list, built)
+	if first < 0 || len(list) == 1 {
+		return list
+	}
+	for i, e := range list {
+		if built(e) {
+			other := list[first]
+			if i == first {
+				other = list[(first+1)%len(list)]
+			}
+			e.refuse(attrUPN, "userPrincipalName %s is that of %s and of line %d as well. "+builtTwice, e.given(attrUPN), q, other.line())
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(e *entry) bool { return e.refused })
 }
 
 // agree keeps of an entry the values that no other row of its user contradicts, and names the others.
@@ -426,8 +467,9 @@ func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 			case e.person != nil:
 				e.refuse(attrUPN, "the row names %s, but userPrincipalName %s belongs to %s; correct one of the two", e.person, wanted, holder)
 			case e.objectID != "":
-				e.refuse(attrUPN, "directory %s has no user with objectId %s, but userPrincipalName %s belongs to %s; correct one of the two, or leave out the object ids of another directory with --ignore-columns objectId",
+				e.refuse(attrUPN, "directory %s has no user with objectId %s, but userPrincipalName %s belongs to %s; correct one of the two, or leave out the object ids of another directory",
 					p.directory, e.objectID, wanted, holder)
+				e.problems[len(e.problems)-1].Flag = withoutObjectIDs
 			default:
 				e.refuse(attrUPN, "userPrincipalName %s belongs to another user, %s; choose another name", wanted, holder)
 			}
@@ -450,6 +492,9 @@ func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 func (p *plan) obstacleOfRows(e *entry, wanted string, gaining []*entry, deny func(string, ...any) func()) func() {
 	for _, other := range gaining {
 		if other != e {
+			if e.row.Built != "" {
+				return deny("line %d has userPrincipalName %s as well; a name belongs to one user. "+builtTwice, other.line(), wanted)
+			}
 			return deny("line %d has userPrincipalName %s as well; a name belongs to one user", other.line(), wanted)
 		}
 	}

@@ -30,6 +30,9 @@ type draft struct {
 	notes   []string // ignored, in words that follow "Nothing: "
 	members delta    // what a group's membership rows already say
 
+	block *Block            // of a user; nil: as it was
+	asked func(string) bool // whether the request addresses an attribute; nil: it does
+
 	revives bool // it is a create that met somebody deactivated
 	forgets bool // and takes their user identifier away
 }
@@ -91,12 +94,20 @@ func (r *Roster) Replace(ctx context.Context, kind Kind, id string, doc scim.Res
 		if err != nil {
 			return nil, err
 		}
-		d := &draft{doc: merged}
-		if kind == User {
-			r.settle(d, rec, old)
+		d := &draft{doc: merged, asked: putAsks(doc)}
+		if kind != User {
+			return d, nil
 		}
-		return d, nil
+		return d, r.settle(rt, d, rec, old)
 	})
+}
+
+// putAsks says which attributes a PUT addresses: all but those that it keeps where it leaves them out.
+func putAsks(doc scim.Resource) func(string) bool {
+	return func(name string) bool {
+		_, present := doc[name]
+		return present || name != "active" && name != "externalId"
+	}
 }
 
 // Patch applies a SCIM PATCH, all of it or nothing.
@@ -114,14 +125,15 @@ func (r *Roster) Patch(ctx context.Context, kind Kind, id string, p *scim.Patch,
 			return nil, err
 		}
 		d := draftOf(result)
+		d.asked = p.Addresses
 		if kind == User {
 			if d.removes("userType", old) && r.shows(rec.Role) {
 				d.ignore("userType", "a role cannot be removed, send Registered instead")
 			}
 			if d.removes("active", old) {
-				d.ignore("active", r.keptActive())
+				d.ignore("active", r.keptActive(rec))
 			}
-			r.settle(d, rec, old)
+			return d, r.settle(rt, d, rec, old)
 		}
 		return d, nil
 	})
@@ -146,12 +158,18 @@ func (r *Roster) Delete(ctx context.Context, kind Kind, id string, c Change) (Ou
 		return Outcome{}, scim.NotImplemented("User deletion over SCIM is off for this site. Deactivate the user instead. Set Target Object Actions to Update only.")
 	}
 	if kind == User && r.site.Deletes == site.DeactivateOnDelete {
-		return r.byHand(ctx, id, c, func(d *draft) { d.doc["active"] = false })
+		return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
+			d.setActive(rec, false)
+			return nil
+		})
 	}
 	return r.update(ctx, c, func(tx Tx) (Outcome, error) {
 		rec, old, err := r.read(ctx, tx, kind, id, c)
 		if err != nil {
 			return Outcome{}, err
+		}
+		if rec.Block.On {
+			return Outcome{}, scim.Conflict("%s is blocked by an administrator, so the account stays and keeps its user name. An administrator of the site can unblock it; then delete.", old.String("userName"))
 		}
 		if kind == User && rec.Role != RoleRegistered {
 			return Outcome{}, scim.Conflict("%s has the role %s. Set userType to Registered first, then delete.", old.String("userName"), rec.Role)
@@ -174,18 +192,22 @@ func (d *draft) removes(name string, old scim.Resource) bool {
 	return was && !is
 }
 
-// settle brings active and the role of a SCIM change of a user to what this site lets SCIM set. Where active is
+// settle brings active, the role and what the user signs in by to what this site lets SCIM set. Where active is
 // unassigned, whether they may come in stays as it was.
-func (r *Roster) settle(d *draft, rec Record, old scim.Resource) {
+func (r *Roster) settle(rt *resourceType, d *draft, rec Record, old scim.Resource) error {
 	if _, present := d.doc.Bool("active"); !present && r.site.Profile != site.Full {
 		d.doc["active"] = rec.Active
 	}
+	if rec.Block.On {
+		d.keepBlocked(rec)
+	}
 	r.settleRole(d, rec.Role, old)
+	return r.keepIdentity(rt, d, rec, old)
 }
 
 // keptActive is what becomes of the wish to unassign active.
-func (r *Roster) keptActive() string {
-	if r.site.Profile == site.Full {
+func (r *Roster) keptActive(rec Record) string {
+	if r.site.Profile == site.Full && !rec.Block.On {
 		return "active is not shown any more; whether they may come in stays as it was"
 	}
 	return "active cannot be removed, send true or false instead"
@@ -392,7 +414,7 @@ func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *dra
 	if err := rt.check(d.doc); err != nil {
 		return p, err
 	}
-	if scim.Equal(old, d.doc) && !d.members.any() {
+	if scim.Equal(old, d.doc) && !d.members.any() && (d.block == nil || *d.block == rec.Block) {
 		return p, nil
 	}
 	p.changed = true
@@ -597,6 +619,9 @@ func (rt *resourceType) fill(rec *Record, d *draft) {
 			rec.Active = active
 		}
 		rec.Role = d.role
+		if d.block != nil {
+			rec.Block = *d.block
+		}
 	case Group:
 		rec.DisplayName = scim.Fold(doc.String("displayName"))
 	}

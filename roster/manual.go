@@ -15,9 +15,10 @@ func (r *Roster) SetRole(ctx context.Context, id string, role Role, c Change) (O
 	if c.Person == id {
 		return Outcome{}, scim.Forbidden("You cannot change your own role. Ask another administrator.")
 	}
-	return r.byHand(ctx, id, c, func(d *draft) {
+	return r.byHand(ctx, id, c, func(_ Record, d *draft) error {
 		d.role = known
 		d.doc["userType"] = string(known)
+		return nil
 	})
 }
 
@@ -26,22 +27,30 @@ func (r *Roster) Deactivate(ctx context.Context, id string, c Change) (Outcome, 
 	if c.Person == id {
 		return Outcome{}, scim.Forbidden("You cannot deactivate your own account. Ask another administrator.")
 	}
-	return r.byHand(ctx, id, c, func(d *draft) { d.doc["active"] = false })
+	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
+		d.setActive(rec, false)
+		return nil
+	})
 }
 
-// Reactivate lets a person in again, with the role they had.
+// Reactivate lets a person in again, with the role they had. A block is lifted with Unblock.
 func (r *Roster) Reactivate(ctx context.Context, id string, c Change) (Outcome, error) {
-	return r.byHand(ctx, id, c, func(d *draft) { d.doc["active"] = true })
+	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
+		if rec.Block.On {
+			return scim.Conflict("%s is blocked. Unblock the account instead.", d.doc.String("userName"))
+		}
+		d.doc["active"] = true
+		return nil
+	})
 }
 
-func (r *Roster) byHand(ctx context.Context, id string, c Change, set func(*draft)) (Outcome, error) {
+func (r *Roster) byHand(ctx context.Context, id string, c Change, set func(Record, *draft) error) (Outcome, error) {
 	rt, err := r.typeOf(User)
 	if err != nil {
 		return Outcome{}, err
 	}
 	return r.change(ctx, rt, id, 0, c, func(rec Record, old scim.Resource) (*draft, error) {
 		d := &draft{doc: old.Clone(), role: rec.Role}
-		set(d)
-		return d, nil
+		return d, set(rec, d)
 	})
 }

@@ -24,6 +24,7 @@ type Person struct {
 	ExternalID  string
 	Role        Role
 	Active      bool
+	Block       Block
 	Version     int64
 	Created     time.Time
 
@@ -48,6 +49,7 @@ const (
 	StatusAny           Status = ""
 	StatusActive        Status = "active"
 	StatusDeactivated   Status = "deactivated"
+	StatusBlocked       Status = "blocked"         // by an administrator; they are deactivated, too
 	StatusNeverSignedIn Status = "never-signed-in" // active, and not been here yet
 )
 
@@ -60,9 +62,9 @@ type PeopleQuery struct {
 	Limit  int // 0: 50; at most 500
 }
 
-// Counts are the sizes of a roster.
+// Counts are the sizes of a roster. Those who are Blocked are among the Deactivated.
 type Counts struct {
-	All, Active, Deactivated, NeverSignedIn, Admins int
+	All, Active, Deactivated, Blocked, NeverSignedIn, Admins int
 }
 
 // People returns one page and where the next one begins, empty at the end.
@@ -143,6 +145,7 @@ func personOf(rec Record) (Person, error) {
 		ExternalID:  rec.ExternalID,
 		Role:        rec.Role,
 		Active:      rec.Active,
+		Block:       rec.Block,
 		Version:     rec.Version,
 		Created:     rec.Created,
 		LastChange:  rec.Last,

@@ -16,7 +16,8 @@ type reviver struct {
 }
 
 // revive gives somebody whom SCIM deactivated their account back, as a PUT of the same document that activates them would;
-// false where the create has to go on. What they signed in with is forgotten: a new account has nothing of the kind either.
+// false where the create has to go on. What they signed in with is forgotten, as a new account has nothing of the kind; but
+// SCIM cannot make those forget it whose role it may not set.
 //
 // RFC 7644 §3.3 has 409 for a userName in use, which strict sites keep to. See testdata/okta_revive.txtar in scimserver.
 func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
@@ -43,21 +44,27 @@ func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 	}
 	d := &draft{doc: merged, revives: true}
 	d.doc["active"] = true
-	v.settle(d, rec, old)
-	if d.forgets, err = tx.DropIdentity(ctx, rec.ID); err != nil {
+	if err := v.settle(v.rt, d, rec, old); err != nil {
 		return Outcome{}, false, err
+	}
+	if !v.guards(rec) {
+		if d.forgets, err = tx.DropIdentity(ctx, rec.ID); err != nil {
+			return Outcome{}, false, err
+		}
 	}
 	out, err := v.replace(ctx, tx, v.rt, rec, old, d, v.c)
 	return out, err == nil, err
 }
 
-// refuses says why a deactivated account is not given to who is created: an administrator took it away, or it may be
-// somebody else's.
+// refuses says why a deactivated account is not given to the person that is created: an administrator blocked it, or it may
+// be somebody else's.
 func (v reviver) refuses(rec Record, old scim.Resource) error {
 	sent, kept := v.doc.String("externalId"), rec.ExternalID
 	switch {
-	case rec.LastActive.Via == ViaAdmin:
-		return scim.Uniqueness("The userName %q is in use on this site already, by somebody whom an administrator deactivated by hand. An administrator of the site can reactivate them.", old.String("userName"))
+	case rec.Block.On:
+		return scim.Uniqueness("The userName %q is in use on this site already, by an account that an administrator blocked. An administrator of the site can unblock it.", old.String("userName"))
+	case sent != "" && kept == "" && v.guards(rec):
+		return scim.Uniqueness("The userName %q is in use on this site already, by a deactivated %s without an externalId, who may not be the same person. An administrator of the site can reactivate them.", old.String("userName"), rec.Role)
 	case sent != "" && kept != "" && sent != kept:
 		return scim.Uniqueness("The userName %q is in use on this site already, by somebody deactivated whose externalId is another one, so that it may not be the same person. Reactivate them with their id, or give one of the two another userName.", old.String("userName"))
 	}

@@ -54,6 +54,10 @@ func (f fixture) off(t *testing.T, s site.Site, id, way string) {
 		case "delete":
 			s.Deletes = site.DeactivateOnDelete
 			_, err = f.rosters.Open(s).Delete(t.Context(), roster.User, id, bySCIM)
+		case "block":
+			_, err = r.Block(t.Context(), id, byKim)
+		case "unblock":
+			_, err = r.Unblock(t.Context(), id, byKim)
 		case "hand":
 			_, err = r.Deactivate(t.Context(), id, byKim)
 		case "hand-on":
@@ -193,10 +197,12 @@ func TestRevive(t *testing.T) {
 				"active":                              {was: ""},
 				"active again":                        {was: "", way: "patch hand-on"},
 				"with another externalId":             {was: `,"externalId":"b-1"`, way: "patch", sent: `,"externalId":"b-2"`, detail: "externalId is another one"},
-				"deactivated by hand":                 {was: "", way: "hand", detail: "whom an administrator deactivated by hand"},
-				"by hand, repeated over SCIM":         {was: "", way: "hand patch", detail: "whom an administrator deactivated by hand"},
-				"by SCIM, active and off by hand":     {was: "", way: "patch hand-on hand", detail: "whom an administrator deactivated by hand"},
-				"by hand, active and off over SCIM":   {was: "", way: "hand on patch", revived: true},
+				"deactivated by hand":                 {was: "", way: "hand", revived: true},
+				"blocked":                             {was: "", way: "block", detail: "that an administrator blocked"},
+				"blocked after SCIM deactivated them": {was: "", way: "patch block", detail: "that an administrator blocked"},
+				"blocked, and SCIM deactivates them":  {was: "", way: "block patch", detail: "that an administrator blocked"},
+				"blocked, and SCIM activates them":    {was: "", way: "patch block on", detail: "that an administrator blocked"},
+				"blocked until now, and deactivated":  {was: "", way: "patch block unblock", revived: true},
 				"whom the create wants inactive, too": {was: "", way: "patch", sent: `,"active":false`},
 			} {
 				s := f.reviving(t, nil)
@@ -215,6 +221,9 @@ func TestRevive(t *testing.T) {
 					if diff := cmp.Diff(f.person(t, s, id), before); diff != "" {
 						t.Errorf("%s: %s", name, diff)
 					}
+				}
+				if _, err := f.rosters.Open(s).Unblock(t.Context(), id, byKim); err != nil {
+					t.Fatal(err)
 				}
 				if _, err := f.rosters.Open(s).Delete(t.Context(), roster.User, id, bySCIM); err != nil {
 					t.Fatal(err)

@@ -159,6 +159,7 @@ type Record struct {
 	ExternalID  string // as sent
 	DisplayName string // folded
 	Role        Role
+	Block       Block
 	Values      []Value // searchable; written with the record, not read back
 	Unique      []Value // no two resources of the kind have one of these; written with the record, not read back
 

@@ -37,6 +37,9 @@ func (r *Roster) StartSession(ctx context.Context, personID string, ttl time.Dur
 		if err != nil {
 			return err
 		}
+		if rec.Block.On {
+			return scim.Forbidden("This account is blocked. An administrator of the site can unblock it.")
+		}
 		if !rec.Active {
 			return scim.Forbidden("This account is deactivated. An administrator of the site can reactivate it.")
 		}

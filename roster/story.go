@@ -18,7 +18,8 @@ type story struct {
 	userName    string   // or what another resource is called
 	done        []string // parts of the sentence
 	ended       int      // sessions
-	activated   string   // "user.deactivated", "user.reactivated", "user.revived" or empty
+	activated   string   // "user.deactivated", "user.reactivated", "user.revived", "user.blocked", "user.unblocked", "user.block_changed" or empty
+	active      bool     // of who is blocked, or was: whether they are active without the block
 	forgotten   bool     // the user identifier of who was revived
 	fromRole    Role     // both empty when the role stayed
 	toRole      Role
@@ -36,7 +37,9 @@ func tell(old, next Record, was scim.Resource, d *draft, ended int, c Change) st
 	if old.Active != next.Active {
 		s.attributes = slices.DeleteFunc(s.attributes, func(name string) bool { return name == "active" })
 	}
-	if old.Active != next.Active {
+	if old.Block != next.Block {
+		s.blocked(old, next)
+	} else if old.Active != next.Active {
 		s.activated = "user.reactivated"
 		done := "Reactivated"
 		switch {
@@ -63,6 +66,33 @@ func tell(old, next Record, was scim.Resource, d *draft, ended int, c Change) st
 		s.done = append(s.done, s.members.words(""))
 	}
 	return s
+}
+
+// blocked tells of a block that was set or lifted, or of what follows once it is lifted.
+func (s *story) blocked(old, next Record) {
+	var done string
+	switch {
+	case !next.Block.On:
+		s.activated, s.active = "user.unblocked", next.Active
+		done = "Unblocked"
+		if !next.Active {
+			done += " · stays deactivated"
+		}
+	case !old.Block.On:
+		s.activated, s.active = "user.blocked", next.Block.Active
+		done = "Blocked" + s.andSessions(" · ")
+	default:
+		s.activated, s.active = "user.block_changed", next.Block.Active
+		done = "Blocked still · once unblocked, the account is " + activeWord(next.Block.Active)
+	}
+	s.done = append(s.done, done)
+}
+
+func activeWord(active bool) string {
+	if active {
+		return "active"
+	}
+	return "deactivated"
 }
 
 // reversed names the administrator whose change by hand SCIM undoes now.
@@ -109,7 +139,7 @@ func (d *draft) sentence(done string) string {
 // stamp notes who changed what last.
 func (s story) stamp(next *Record, c Change, at time.Time) {
 	next.Last = Stamp{Actor: c.Actor, Via: c.Via, Time: at, Text: s.sentence()}
-	if s.activated != "" {
+	if s.activated != "" && s.activated != "user.block_changed" {
 		next.LastActive = Stamp{Actor: c.Actor, Via: c.Via, Time: at}
 	}
 	if s.toRole != "" {
@@ -122,6 +152,18 @@ func (s story) events(id site.ID, next Record, c Change, at time.Time) []event.E
 	switch s.activated {
 	case "user.deactivated":
 		text := s.userName + " was deactivated" + s.andSessions("; ") + reversing("; this ", s.reverseOf)
+		events = append(events, eventOf(id, next, s.activated, c, at, text))
+	case "user.blocked":
+		text := s.userName + " was blocked" + s.andSessions("; ")
+		events = append(events, eventOf(id, next, s.activated, c, at, text))
+	case "user.unblocked":
+		text := s.userName + " was unblocked"
+		if !s.active {
+			text += "; the account stays deactivated"
+		}
+		events = append(events, eventOf(id, next, s.activated, c, at, text))
+	case "user.block_changed":
+		text := s.userName + " stays blocked; once unblocked, the account is " + activeWord(s.active)
 		events = append(events, eventOf(id, next, s.activated, c, at, text))
 	case "user.revived":
 		text := s.userName + " was revived: a create found the account deactivated"

@@ -42,6 +42,17 @@ func (p *Patch) AsksShown() bool {
 	return false
 }
 
+// Addresses reports whether an operation is about that attribute of the core
+// schema, or about a part of it.
+func (p *Patch) Addresses(name string) bool {
+	for _, op := range p.Operations {
+		if op.Path.URN == "" && equalName(op.Path.Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
 // readOnly reports whether a client cannot set what the path selects.
 func (p Path) readOnly() bool {
 	return p.attr != nil && p.attr.Mutability == ReadOnly || p.sub != nil && p.sub.Mutability == ReadOnly

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -28,6 +29,7 @@ var update = flag.Bool("update", false, "write the answers that were got into te
 //	-- schemas --   the site's document of schemas and resource types
 //	-- people --    JSON objects of who is there at first
 //	-- groups --    JSON objects of the groups that are there at first
+//	-- block --     user names of those whom an administrator blocks now; -- unblock -- and -- demote -- likewise
 //	-- other site --  the name of another site, whose token is "{token of NAME}" in a request
 //	-- later --     how much time passes, such as 2h
 //	-- request --   as world.send reads it; any number of requests, each with the response after it
@@ -95,6 +97,9 @@ func play(t *testing.T, a *txtar.Archive) []byte {
 			_, token, _ := w.newSite(name, site.Full)
 			secrets.add("{token of "+name+"}", token)
 			add(f.Name, string(f.Data))
+		case "block", "unblock", "demote":
+			w.byHand(f.Name, strings.Fields(string(f.Data)))
+			add(f.Name, string(f.Data))
 		case "later":
 			d, err := time.ParseDuration(strings.TrimSpace(string(f.Data)))
 			if err != nil {
@@ -147,6 +152,30 @@ func (n *names) hide(text string) string {
 	turned := slices.Clone(n.list)
 	slices.Reverse(turned)
 	return strings.NewReplacer(turned...).Replace(text)
+}
+
+// byHand does what an administrator does to people.
+func (w *world) byHand(what string, userNames []string) {
+	w.t.Helper()
+	r := w.rosters.Open(w.site)
+	by := roster.Change{Actor: "admin:kim@acme.test", Via: roster.ViaAdmin}
+	for _, userName := range userNames {
+		p, err := r.PersonByUserName(w.ctx(), userName)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		switch what {
+		case "block":
+			_, err = r.Block(w.ctx(), p.ID, by)
+		case "unblock":
+			_, err = r.Unblock(w.ctx(), p.ID, by)
+		case "demote":
+			_, err = r.SetRole(w.ctx(), p.ID, roster.RoleRegistered, by)
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
 }
 
 func (w *world) settings(text string) {

@@ -15,6 +15,9 @@ import (
 // ErrInactive is returned when a link is asked for somebody who is deactivated.
 var ErrInactive = errors.New("the account is deactivated; reactivate it first")
 
+// ErrBlocked is returned when a link is asked for a person whom an administrator blocked.
+var ErrBlocked = errors.New("the account is blocked; unblock it first")
+
 // ErrHasAdmin is returned when a first administrator is asked for on a site that has an active one.
 var ErrHasAdmin = errors.New("the site has an administrator already; use: rollcall site link SITE USERNAME")
 
@@ -23,6 +26,9 @@ func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, act
 	p, err := s.Rosters.Open(st).PersonByUserName(ctx, userName)
 	if err != nil {
 		return Link{}, err
+	}
+	if p.Block.On {
+		return Link{}, fmt.Errorf("%s: %w", p.UserName, ErrBlocked)
 	}
 	if !p.Active {
 		return Link{}, fmt.Errorf("%s: %w", p.UserName, ErrInactive)

@@ -14,6 +14,7 @@ const (
 	LinkUsed        LinkReason = "used"
 	LinkExpired     LinkReason = "expired"
 	LinkDeactivated LinkReason = "deactivated" // the person's account is not active any more
+	LinkBlocked     LinkReason = "blocked"     // an administrator blocked the person
 	LinkOutdated    LinkReason = "outdated"    // it was deactivated after the link was made, and is active again
 	LinkHasAdmin    LinkReason = "has-admin"   // the site has got an administrator in another way
 )
@@ -40,6 +41,8 @@ func (e *LinkError) Error() string {
 		return "This link has expired: each opens for 15 minutes. " + again
 	case LinkDeactivated:
 		return "This account is deactivated, so its links do not open. An administrator of the site can reactivate it."
+	case LinkBlocked:
+		return "This account is blocked, so its links do not open. An administrator of the site can unblock it."
 	case LinkOutdated:
 		return "This account was deactivated after the link was made, so the link does not open any more. " + again
 	case LinkHasAdmin:

@@ -54,6 +54,8 @@ func (s *SignIns) refusal(l LinkRecord, p Pending) LinkReason {
 		return LinkUsed
 	case !s.Now().Before(l.Expires):
 		return LinkExpired
+	case l.Kind == Person && p.Person.Block.On:
+		return LinkBlocked
 	case l.Kind == Person && !p.Person.Active:
 		return LinkDeactivated
 	case l.Kind == Person && l.Created.Before(p.Person.LastActive.Time):

@@ -245,7 +245,7 @@ func TestALinkFollowsThePersonAndNotTheName(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db)
-		w.bring(t, "kim@acme.test Admin", "lee@acme.test Admin")
+		w.bring(t, "kim@acme.test Registered", "lee@acme.test Admin")
 		kim, err := w.people.PersonByUserName(w.ctx, "kim@acme.test")
 		if err != nil {
 			t.Fatal(err)

@@ -22,7 +22,7 @@ const (
 
 	recordColumns = documentColumns + `, r.kind, coalesce(r.user_name, ''), r.external_id, r.display_name, r.role,
 		r.last_by, r.last_via, r.last_at, r.last_text, r.active_by, r.active_via, r.active_at,
-		r.role_by, r.role_via, r.role_at, r.last_sign_in`
+		r.role_by, r.role_via, r.role_at, r.last_sign_in, r.blocked, r.active_after_block`
 )
 
 func scanDocument(row scanner) (d roster.Document, err error) {
@@ -37,7 +37,7 @@ func scanRecord(row scanner) (r roster.Record, err error) {
 	err = row.Scan(&r.ID, &r.Version, &created, &modified, &r.JSON, &r.Position, &r.Active,
 		&r.Kind, &r.UserName, &r.ExternalID, &r.DisplayName, &r.Role,
 		&r.Last.Actor, &r.Last.Via, &last, &r.Last.Text, &r.LastActive.Actor, &r.LastActive.Via, &active,
-		&r.LastRole.Actor, &r.LastRole.Via, &role, &signIn)
+		&r.LastRole.Actor, &r.LastRole.Via, &role, &signIn, &r.Block.On, &r.Block.Active)
 	r.Created, r.Modified = fromMicros(created), fromMicros(modified)
 	r.Last.Time, r.LastActive.Time, r.LastRole.Time = fromMicros(last), fromMicros(active), fromMicros(role)
 	r.LastSignIn = fromMicros(signIn)
@@ -102,6 +102,8 @@ func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, a
 		query += ` and r.active`
 	case roster.StatusDeactivated:
 		query += ` and not r.active`
+	case roster.StatusBlocked:
+		query += ` and r.blocked`
 	case roster.StatusNeverSignedIn:
 		query += ` and r.active and r.last_sign_in = 0`
 	}
@@ -141,10 +143,11 @@ func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err e
 				count(*) filter (where r.active),
 				count(*) filter (where not r.active),
 				count(*) filter (where r.active and r.last_sign_in = 0),
-				count(*) filter (where r.active and r.role = $2)
+				count(*) filter (where r.active and r.role = $2),
+				(select count(*) from resource b where b.site = $3 and b.blocked)
 			from resource r
-			where r.list = $1`, listOf(id, roster.User), string(roster.RoleAdmin)).
-			Scan(&c.All, &c.Active, &c.Deactivated, &c.NeverSignedIn, &c.Admins)
+			where r.list = $1`, listOf(id, roster.User), string(roster.RoleAdmin), string(id)).
+			Scan(&c.All, &c.Active, &c.Deactivated, &c.NeverSignedIn, &c.Admins, &c.Blocked)
 	})
 	return c, err
 }
@@ -327,6 +330,8 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	set("display_name", old.DisplayName != next.DisplayName, next.DisplayName)
 	set("active", old.Active != next.Active, next.Active)
 	set("role", old.Role != next.Role, string(next.Role))
+	set("blocked", old.Block.On != next.Block.On, next.Block.On)
+	set("active_after_block", old.Block.Active != next.Block.Active, next.Block.Active)
 	var declared sql.NullString
 	err := t.tx.QueryRow(ctx, query+`
 		where site = $14 and kind = $15 and id = $16 and version = $17

@@ -135,6 +135,12 @@ func fixed(path, start, want string) (completion, bool) {
 			return words(provision.Success, provision.Warning, provision.Failure, provision.Skipped), true
 		}
 		return words(directory.Enabled, directory.Disabled, directory.Deleted), true
+	case "--separator":
+		return words("comma", "semicolon", "tab", "pipe"), true
+	case "--make":
+		found := attributeWords("", "=")
+		found.goesOn = true
+		return found, true
 	case "--map":
 		if column, _, ok := strings.Cut(start, "="); ok {
 			return attributeWords(column+"=", ""), true

@@ -15,25 +15,32 @@ import (
 func (c *command) directoryImport() *cobra.Command {
 	var absent string
 	var force, dryRun bool
-	var mapping, ignore []string
+	var mapping, ignore, build []string
 	var file directory.FileOptions
 	cmd := &cobra.Command{
 		Use: "import NAME users.csv", Short: "Bring users in from a CSV file", Args: names("NAME", "users.csv"),
 		Long: `Reads users.csv (- is standard input). The first line names the columns: Entra's
 attributes (userPrincipalName, displayName, ...) or what HR systems call them
 (First Name, Work Email, Employee #, ...). Commas, semicolons, tabs and pipes
-separate columns. --map and --ignore-columns say what other columns mean.
+separate columns. --map and --ignore-columns say what other columns mean. --make
+builds an attribute from columns where a row has no value for it: names in braces
+are columns, {First Name:1} is the first letter. An address is built in small
+letters without accents, with a dot for each space. A user who is there keeps the
+userPrincipalName.
 
 A row is about the user with its objectId, else with its employeeId, else with
 its userPrincipalName. The order of rows does not matter. A value that is a
-problem is named with its line and column; it stops nothing else.
+problem is named with its line and column; it stops nothing else. An empty cell
+removes the attribute, except userPrincipalName, accountEnabled and the employeeId
+that the user was found by. A column that is not in the file changes nothing.
 
 Users that are not in the file stay and are listed. --absent soft-delete deletes
 them softly; more than 10 % of the directory only with --force. --dry-run shows
 what would happen.`,
 		Example: `  rollcall directory import contoso users.csv --dry-run
   rollcall directory import contoso hr.csv --map "Work Email=userPrincipalName" --ignore-columns "Hire Date,Location"
-  rollcall directory import contoso hr.csv --map "Work Email=userPrincipalName" --map "Work Email=mail" --ignore-columns all`,
+  rollcall directory import contoso hr.csv --map "Work Email=userPrincipalName" --map "Work Email=mail" --ignore-columns all
+  rollcall directory import contoso staff.csv --make "userPrincipalName={First Name}.{Last Name}@contoso.example" --dry-run`,
 		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
 			o := directory.ImportOptions{Force: force, DryRun: dryRun, Actor: actor}
 			switch absent {
@@ -49,6 +56,13 @@ what would happen.`,
 					return usagef(cmd, "--map is COLUMN=attribute, such as \"Work Email=userPrincipalName\", not %q", m)
 				}
 				file.Map = append(file.Map, directory.ColumnMap{Column: m[:i], Attribute: m[i+1:]})
+			}
+			for _, m := range build {
+				attribute, text, ok := strings.Cut(m, "=")
+				if !ok || strings.TrimSpace(attribute) == "" {
+					return usagef(cmd, "--make is attribute=template, such as \"userPrincipalName={First Name}.{Last Name}@example.com\", not %q", m)
+				}
+				file.Make = append(file.Make, directory.Template{Attribute: attribute, Text: strings.TrimSpace(text)})
 			}
 			for _, name := range ignore {
 				if strings.EqualFold(strings.TrimSpace(name), "all") {
@@ -89,6 +103,8 @@ what would happen.`,
 	}
 	cmd.Flags().StringArrayVar(&mapping, "map", nil, "COLUMN=attribute: what a column of the file means (repeat it for more)")
 	cmd.Flags().StringArrayVar(&ignore, "ignore-columns", nil, "columns to leave out, separated by commas; all leaves out every unknown one")
+	cmd.Flags().StringArrayVar(&build, "make", nil, "attribute=template: build an attribute where a row has none (repeat it for more)")
+	cmd.Flags().StringVar(&file.Separator, "separator", "", "what separates columns, such as ; or tab (found out by itself)")
 	cmd.Flags().StringVar(&file.Encoding, "encoding", "", "how the file is encoded, such as windows-1252 (found out by itself when it is certain)")
 	cmd.Flags().StringVar(&absent, "absent", "keep", "what becomes of users that are not in the file: keep or soft-delete")
 	cmd.Flags().BoolVar(&force, "force", false, "delete softly even more than 10 % of the directory")
@@ -113,9 +129,13 @@ func importUsers(ctx context.Context, h *directory.Handle, in io.Reader, file di
 	if err != nil {
 		return directory.ImportReport{}, err
 	}
-	o.Columns = f.ColumnNames()
+	o.Columns, o.Cut = f.ColumnNames(), f.Cut
 	report, err := h.Import(ctx, f.Rows, o)
 	report.Notes = f.Notes
+	if report.Nameless > 0 && f.Template != "" {
+		report.Notes = append(report.Notes, fmt.Sprintf("%s no userPrincipalName, which a new user needs. To build it from other columns, with your own domain instead of example.com, add: --make \"userPrincipalName=%s\"",
+			plural(report.Nameless, "row has", "rows have"), f.Template))
+	}
 	return report, err
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/apptest"
 )
 
 // notRun are the blocks of commands that cannot run here, by page. Each says why above itself.
@@ -131,18 +133,14 @@ func pageScript(text string) (script string, blocks, skipped int, err error) {
 
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// runPage runs a page's script in a new folder where bin/rollcall is this test's program, made already. The usual port may be taken, so
+// runPage runs a page's script in a new folder where bin/rollcall is the real binary, made already. The usual port may be taken, so
 // another one stands in its place.
 func runPage(t *testing.T, script string) {
 	dir := t.TempDir()
-	program, err := exec.LookPath("rollcall")
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(program, filepath.Join(dir, "bin", "rollcall")); err != nil {
+	if err := os.Symlink(apptest.Binary(t), filepath.Join(dir, "bin", "rollcall")); err != nil {
 		t.Fatal(err)
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

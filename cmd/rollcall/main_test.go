@@ -9,11 +9,13 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -22,11 +24,18 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/rollcall-scim/rollcall/internal/apptest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"rollcall": main})
+	testscript.Main(cleaning{m}, map[string]func(){"rollcall": main})
 }
+
+// cleaning removes the real binary when the tests have run.
+type cleaning struct{ m *testing.M }
+
+func (c cleaning) Run() int { return max(c.m.Run(), apptest.Clean()) }
 
 // TestScript runs the stories of testdata/script: what an administrator types, and what must come back.
 func TestScript(t *testing.T) {
@@ -35,10 +44,18 @@ func TestScript(t *testing.T) {
 }
 
 // scripts says how stories run: without the environment of whoever runs the tests, and with some commands of their own.
+// "rollcall" is the real binary: a command does one thing after the other and ends, so the race detector, which takes five times the
+// processor time to start, finds nothing in it. A server does many things at once: "serve" runs this test's program, with the detector when
+// the tests have it.
 func scripts(dir string) testscript.Params {
 	return testscript.Params{
 		Dir: dir,
 		Setup: func(env *testscript.Env) error {
+			binary, err := apptest.Build()
+			if err != nil {
+				return err
+			}
+			env.Setenv("PATH", filepath.Dir(binary)+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			env.Setenv("TZ", "UTC")
 			for _, name := range environment() {
 				env.Setenv(name, "")
@@ -74,7 +91,7 @@ func serveInScript(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	cmd := exec.Command("rollcall", append([]string{"serve", "--log", "json"}, args...)...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = append(os.Environ(), "TZ=UTC", "HOME="+ts.Getenv("HOME"))
+	cmd.Env = append(os.Environ(), "TZ=UTC", "HOME="+ts.Getenv("HOME"), "GORACE=atexit_sleep_ms=0")
 	for _, name := range environment() {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
@@ -97,8 +114,7 @@ func serveInScript(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 		close(address)
-		ended <- cmd.Wait()
-		log.Close()
+		ended <- errors.Join(cmd.Wait(), log.Close())
 	}()
 	at, ok := <-address
 	if ok == neg {
@@ -117,7 +133,10 @@ func serveInScript(ts *testscript.TestScript, neg bool, args []string) {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			ts.Logf("stop the server: %v", err)
 		}
-		<-ended
+		// A server that the race detector has something to say about ends with an exit code of its own.
+		if err := <-ended; err != nil {
+			ts.Fatalf("serve ended: %v; see serve.log:\n%s", err, ts.ReadFile("serve.log"))
+		}
 	})
 	ts.Defer(func() { stopServer(ts) })
 }

@@ -181,7 +181,7 @@ func TestHeader(t *testing.T) {
 		"the_address_of_work_goes_before_others": {
 			"Personal Email,Work Email,Email\na@b.example,ada@contoso.example,a@c.example\n", []string{`--map "Work Email=userPrincipalName" --map "Work Email=mail" --ignore-columns "Personal Email"`},
 		},
-		"nothing_to_find_users_by":             {"displayName,city\n", []string{"no column says who a row is about", `--map "COLUMN=userPrincipalName"`}},
+		"nothing_to_find_users_by":             {"jobTitle,city\n", []string{"no column says who a row is about", `--map "COLUMN=userPrincipalName"`}},
 		"a_column_with_values_without_a_name":  {"userPrincipalName,\nada@contoso.example,x\n", []string{"number 2, which has values and no name", `--ignore-columns "#2"`}},
 		"an_id_that_is_no_object_id":           {"id,userPrincipalName\n17,ada@contoso.example\n", []string{`"id" (did you mean employeeId?)`, `--map "id=employeeId"`}},
 		"an_objectId_that_is_no_object_id":     {"objectId,userPrincipalName\n17,ada@contoso.example\n", []string{"no object ids, which are GUIDs", `--map "objectId=employeeId"`}},

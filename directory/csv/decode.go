@@ -40,7 +40,7 @@ func decode(b []byte, name string) (text, note string, err error) {
 		return decodeAs(unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), b, "UTF-16")
 	case even > 0 && even > 20*odd:
 		return decodeAs(unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), b, "UTF-16")
-	case utf8.Valid(b), hasLongRunes(b):
+	case utf8.Valid(b), hasLongRunes(b), endsInsideRune(b):
 		return string(b), "", nil // single values that are not UTF-8 are problems of their rows
 	}
 	return decodeLegacy(b)
@@ -88,6 +88,16 @@ func hasLongRunes(b []byte) bool {
 			return true
 		}
 		b = b[n:]
+	}
+	return false
+}
+
+// endsInsideRune says whether a file is UTF-8 but for its end, where a sequence of several bytes was cut.
+func endsInsideRune(b []byte) bool {
+	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
+		if rest := b[len(b)-n:]; utf8.RuneStart(rest[0]) {
+			return !utf8.FullRune(rest) && !certain(rest[0]) && utf8.Valid(b[:len(b)-n])
+		}
 	}
 	return false
 }
@@ -177,6 +187,7 @@ func ambiguousEncoding(b []byte, at int) error {
 	line := bytes.Count(b[:at], []byte("\n")) + 1
 	seen := map[string]bool{}
 	var readings, flags []string
+	var encodings []directory.Reading
 	for _, c := range []struct {
 		name string
 		*charmap.Charmap
@@ -190,10 +201,11 @@ func ambiguousEncoding(b []byte, at int) error {
 		seen[word] = true
 		readings = append(readings, fmt.Sprintf("%q as %s", word, c.name))
 		flags = append(flags, "--encoding "+c.name)
+		encodings = append(encodings, directory.Reading{Encoding: c.name, Word: word})
 	}
 	return &directory.FileError{
 		Detail: fmt.Sprintf("the file is not UTF-8, and its encoding is not certain: line %d reads %s. Save the file as UTF-8, or choose the encoding that is right", line, strings.Join(readings, ", ")),
-		Flags:  []string{strings.Join(flags, " or ")},
+		Flags:  []string{strings.Join(flags, " or ")}, Encodings: encodings,
 	}
 }
 

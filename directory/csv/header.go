@@ -2,10 +2,12 @@ package csv
 
 import (
 	"fmt"
+	"iter"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/rollcall-scim/rollcall/directory"
 )
@@ -15,20 +17,23 @@ type column struct {
 	directory.FileColumn
 	blocks bool // Yes means accountEnabled=false, as in "Block sign in"
 	mapped bool // the caller said what it means
+	used   bool // a template inserts it
 }
 
 // meanings are names whose meaning is beyond doubt, squeezed, beside the attributes' own names and labels.
 var meanings = map[string]string{
 	"objectid": "objectId", "azureadobjectid": "objectId", "upn": "userPrincipalName",
-	"fullname": "displayName", "employeename": "displayName", "firstname": "givenName", "forename": "givenName", "lastname": "surname", "familyname": "surname", "sn": "surname",
+	"fullname": "displayName", "employeename": "displayName", "legalname": "displayName", "firstname": "givenName", "legalfirstname": "givenName", "legalnamefirstname": "givenName",
+	"legallastname": "surname", "legalnamelastname": "surname", "forename": "givenName", "lastname": "surname", "familyname": "surname", "sn": "surname",
 	"email": "mail", "emailaddress": "mail", "workemail": "mail", "workemailaddress": "mail", "emailwork": "mail", "businessemail": "mail", "companyemail": "mail",
 	"corporateemail": "mail", "primaryemail": "mail", "primaryemailaddress": "mail", "workeremail": "mail",
+	"primaryworkemail": "mail", "emailprimarywork": "mail", "workemailprimary": "mail",
 	"alternateemailaddress": "otherMails", "alternateemailaddresses": "otherMails",
-	"positiontitle": "jobTitle", "employeetitle": "jobTitle", "jobposition": "jobTitle", "dept": "department", "departmentname": "department", "company": "companyName",
+	"businesstitle": "jobTitle", "positiontitle": "jobTitle", "employeetitle": "jobTitle", "jobposition": "jobTitle", "dept": "department", "departmentname": "department", "company": "companyName",
 	"employeenumber": "employeeId", "employeeno": "employeeId", "employeenum": "employeeId", "employee#": "employeeId", "employeecode": "employeeId", "empid": "employeeId", "empno": "employeeId",
 	"staffid": "employeeId", "staffnumber": "employeeId", "staffno": "employeeId", "personnelnumber": "employeeId", "personnelno": "employeeId", "workerid": "employeeId", "eeid": "employeeId",
 	"workertype": "employeeType", "employmenttype": "employeeType",
-	"managerupn": "manager", "manageruserprincipalname": "manager", "managerid": "manager", "managerid#": "manager", "manageremail": "manager", "manageremployeeid": "manager", "managername": "manager",
+	"managerupn": "manager", "manageruserprincipalname": "manager", "managerid": "manager", "managerid#": "manager", "manageremail": "manager", "manageremployeeid": "manager", "managersemail": "manager", "managersemployeeid": "manager",
 	"office": "physicalDeliveryOfficeName", "officelocation": "physicalDeliveryOfficeName", "officename": "physicalDeliveryOfficeName",
 	"street": "streetAddress", "stateprovince": "state", "province": "state", "zip": "postalCode", "zipcode": "postalCode", "postcode": "postalCode", "countryregion": "country",
 	"workphone": "telephoneNumber", "businessphone": "telephoneNumber", "businessphones": "telephoneNumber", "workphonenumber": "telephoneNumber",
@@ -38,9 +43,9 @@ var meanings = map[string]string{
 
 // guesses are names that may mean an attribute: they are offered, never taken.
 var guesses = map[string]string{
-	"username": "userPrincipalName", "login": "userPrincipalName", "loginname": "userPrincipalName", "userid": "userPrincipalName", "user": "userPrincipalName", "signinname": "userPrincipalName",
+	"username": "userPrincipalName", "login": "userPrincipalName", "loginname": "userPrincipalName", "userid": "userPrincipalName", "user": "userPrincipalName", "signinname": "userPrincipalName", "samaccountname": "userPrincipalName", "logonname": "userPrincipalName", "accountname": "userPrincipalName",
 	"status": "accountEnabled", "employmentstatus": "accountEnabled", "employeestatus": "accountEnabled", "workerstatus": "accountEnabled", "userstatus": "accountEnabled", "accountstatus": "accountEnabled", "newstatus": "accountEnabled",
-	"title": "jobTitle", "position": "jobTitle", "designation": "jobTitle", "jobrole": "jobTitle", "supervisor": "manager", "reportsto": "manager", "supervisoremail": "manager", "linemanager": "manager",
+	"title": "jobTitle", "position": "jobTitle", "designation": "jobTitle", "jobrole": "jobTitle", "supervisor": "manager", "reportsto": "manager", "reportingto": "manager", "managername": "manager", "supervisorname": "manager", "supervisoremail": "manager", "linemanager": "manager",
 	"location": "physicalDeliveryOfficeName", "worklocation": "physicalDeliveryOfficeName", "phone": "telephoneNumber", "phonenumber": "telephoneNumber", "telephone": "telephoneNumber", "primaryphone": "telephoneNumber",
 	"id": "employeeId", "associateid": "employeeId", "name": "displayName", "address": "streetAddress", "town": "city", "preferredname": "displayName", "language": "preferredLanguage",
 	"countrycode": "usageLocation", "organization": "companyName", "organisation": "companyName", "workaddress": "streetAddress", "secondemail": "otherMails", "nickname": "",
@@ -58,7 +63,7 @@ var brackets = regexp.MustCompile(`\[([^\]]*)\]`)
 // squeezed is a name without case, spaces and the punctuation that people put into names.
 func squeezed(name string) string {
 	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" \t\u00a0_-./()'’:\ufeff*?", r) {
+		if strings.ContainsRune("_-./()'’:*?", r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Zs, unicode.Pd) {
 			return -1
 		}
 		return r
@@ -88,20 +93,34 @@ func meaning(name string) (attribute string, known bool) {
 
 // header gives each column its attributes. values are those of a column, for names that only their values make certain.
 type header struct {
-	columns  []column
-	values   func(i int) []string
-	mappings map[int]bool
-	sentence []string
-	flags    []string
+	columns   []column
+	rows      iter.Seq[[]string] // the cells of each row
+	mappings  map[int]bool
+	sentence  []string
+	flags     []string
+	templates []template
+	notes     []string
+	suggested string // a template for userPrincipalName
 }
 
-func newHeader(names []string, values func(int) []string, o directory.FileOptions) ([]column, []string, error) {
-	h := &header{values: values, mappings: map[int]bool{}}
+// values are those of a column.
+func (h *header) values(i int) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for cells := range h.rows {
+			if i < len(cells) && !yield(cells[i]) {
+				return
+			}
+		}
+	}
+}
+
+func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions) (*header, error) {
+	h := &header{rows: rows, mappings: map[int]bool{}}
 	for i, name := range names {
 		h.columns = append(h.columns, column{FileColumn: directory.FileColumn{Number: i + 1, Name: strings.TrimSpace(revealed(name))}})
 	}
 	if err := h.apply(o); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var left []string
 	for i := range h.columns {
@@ -110,20 +129,41 @@ func newHeader(names []string, values func(int) []string, o directory.FileOption
 		}
 	}
 	h.giveWay()
+	for _, m := range o.Make {
+		t, err := h.template(m)
+		if err != nil {
+			return nil, err
+		}
+		h.use(t)
+		h.templates = append(h.templates, t)
+	}
 	h.askForName()
 	h.askForUnknown(o.IgnoreUnknown)
 	h.refuseTwice()
 	if h.sentence != nil {
-		e := &directory.FileError{Detail: strings.Join(h.sentence, "; "), Flags: h.flags}
-		for _, c := range h.columns {
-			e.Columns = append(e.Columns, c.FileColumn)
-		}
-		return nil, nil, e
+		return nil, &directory.FileError{Detail: strings.Join(h.sentence, "; "), Flags: h.flags, Columns: h.fileColumns(), Template: h.suggested}
 	}
 	if left != nil {
-		return h.columns, []string{"Left out, because a user here has nothing of the kind: " + strings.Join(left, ", ") + "."}, nil
+		h.notes = append(h.notes, "Left out, because a user here has nothing of the kind: "+strings.Join(left, ", ")+".")
 	}
-	return h.columns, nil, nil
+	return h, nil
+}
+
+func (h *header) fileColumns() []directory.FileColumn {
+	var list []directory.FileColumn
+	for _, c := range h.columns {
+		list = append(list, c.FileColumn)
+	}
+	return list
+}
+
+// use makes columns known that a template inserts.
+func (h *header) use(t template) {
+	for i := range h.columns {
+		if c := &h.columns[i]; t.uses(i) {
+			c.used, c.Unknown = true, false
+		}
+	}
 }
 
 // apply does what the caller said about columns.
@@ -135,11 +175,7 @@ func (h *header) apply(o directory.FileOptions) error {
 		}
 		a, ok := directory.AttributeNamed(strings.TrimSpace(m.Attribute))
 		if !ok {
-			hint := ""
-			if near := directory.Suggest(m.Attribute); near != "" {
-				hint = "; did you mean " + near + "?"
-			}
-			return fileError("--map %q: there is no attribute %q%s", m.Column+"="+m.Attribute, m.Attribute, hint)
+			return fileError("column %q: there is no attribute %q%s", m.Column, m.Attribute, didYouMean(m.Attribute))
 		}
 		for _, i := range at {
 			h.columns[i].mapped = true
@@ -196,7 +232,9 @@ func (h *header) list() string {
 // recognise gives a column its attribute by its name. It says whether the column is known and left out.
 func (h *header) recognise(c *column, i int) bool {
 	if c.Name == "" {
-		c.Unknown = slices.ContainsFunc(h.values(i), func(v string) bool { return strings.TrimSpace(v) != "" })
+		for v := range h.values(i) {
+			c.Unknown = c.Unknown || strings.TrimSpace(v) != ""
+		}
 		return false
 	}
 	// Entra's downloads call the object id id. Elsewhere an id is anything.
@@ -213,6 +251,8 @@ func (h *header) recognise(c *column, i int) bool {
 		return true
 	case attribute == "objectId" && h.none(i, directory.IsObjectID):
 		c.Unknown, c.Suggested = true, "employeeId"
+	case attribute == "mail" && h.none(i, isAddress):
+		c.Unknown = true // names of accounts, as in Oracle's sample
 	default:
 		c.Attributes = []string{attribute}
 		c.blocks = strings.HasPrefix(squeezed(c.Name), "blocksignin")
@@ -223,7 +263,7 @@ func (h *header) recognise(c *column, i int) bool {
 // all says whether every value of a column that is there passes; a column without values passes nothing.
 func (h *header) all(i int, test func(string) bool) bool {
 	some := false
-	for _, v := range h.values(i) {
+	for v := range h.values(i) {
 		if v = strings.TrimSpace(v); v == "" {
 			continue
 		}
@@ -247,8 +287,13 @@ func (h *header) guess(name string, i int) string {
 	a, ok := guesses[squeezed(name)]
 	if !ok {
 		a = directory.Suggest(name)
+		if isKey(name) && a != "objectId" && a != "employeeId" && a != "manager" && a != "userPrincipalName" {
+			return "" // the number of a department is not its name
+		}
 	}
 	switch {
+	case a == "manager" && strings.HasSuffix(squeezed(name), "name") && !h.all(i, isAddress): // a manager is not found by the name alone
+		return ""
 	case a == "userPrincipalName" && !h.all(i, isAddress), a == "accountEnabled" && !h.all(i, directory.IsBoolean), a == "objectId" && !h.all(i, directory.IsObjectID):
 		return ""
 	case a == "jobTitle" && h.all(i, func(v string) bool {
@@ -257,6 +302,12 @@ func (h *header) guess(name string, i int) string {
 		return ""
 	}
 	return a
+}
+
+// isKey says whether a name is that of a key of another table, such as DEPARTMENT_ID.
+func isKey(name string) bool {
+	key := squeezed(name)
+	return slices.ContainsFunc([]string{"id", "ids", "code", "key", "guid"}, func(end string) bool { return strings.HasSuffix(key, end) })
 }
 
 // giveWay leaves out a column that was recognised where the caller gave its attribute another column.
@@ -288,7 +339,11 @@ func (h *header) askToMap(i int, attribute string) {
 
 // askForName asks for the column that names users, when nothing else finds them.
 func (h *header) askForName() {
-	if h.has("userPrincipalName") || h.has("objectId") {
+	if h.has("userPrincipalName") || slices.ContainsFunc(h.templates, func(t template) bool { return t.attribute == "userPrincipalName" }) {
+		return
+	}
+	h.suggested = h.suggestTemplate()
+	if h.has("objectId") {
 		return
 	}
 	best := -1
@@ -300,9 +355,7 @@ func (h *header) askForName() {
 		}
 	}
 	if best < 0 {
-		if !h.has("employeeId") {
-			h.sentence = append(h.sentence, `no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. Name the column that has it, as in --map "COLUMN=userPrincipalName"`)
-		}
+		h.askForTemplate()
 		return
 	}
 	h.sentence = append(h.sentence, fmt.Sprintf("the file has no column userPrincipalName, but %q has addresses", h.columns[best].Name))
@@ -310,8 +363,36 @@ func (h *header) askForName() {
 	if slices.Contains(h.columns[best].Attributes, "mail") {
 		h.askToMap(best, "mail") // which it is besides
 	}
+	h.columns[best].AlsoMail = slices.Contains(h.columns[best].Attributes, "mail")
 	h.columns[best].Attributes, h.columns[best].Suggested, h.columns[best].Unknown = nil, "userPrincipalName", true
 }
+
+// askForTemplate asks to build userPrincipalName when no column has addresses. A file with employeeIds can do without, when it only changes users.
+func (h *header) askForTemplate() {
+	unknown := slices.ContainsFunc(h.columns, func(c column) bool { return c.Unknown })
+	switch {
+	case h.has("employeeId") && (!unknown || h.suggested == ""):
+		return
+	case h.suggested == "":
+		h.sentence = append(h.sentence, "no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. Say which column has it")
+		h.flags = append(h.flags, `--map "COLUMN=userPrincipalName"`)
+		return
+	case h.has("employeeId"):
+		h.sentence = append(h.sentence, "the file has no column userPrincipalName, which new users need. It can be built from other columns, with your own domain instead of example.com")
+	default:
+		h.sentence = append(h.sentence, "no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. A userPrincipalName can be built from other columns, with your own domain instead of example.com")
+	}
+	h.flags = append(h.flags, makeFlag(h.suggested))
+	if t, err := h.template(directory.Template{Attribute: "userPrincipalName", Text: h.suggested}); err == nil {
+		for i := range h.columns {
+			if t.uses(i) && h.columns[i].Suggested == "" {
+				h.columns[i].used = true // so it need not be left out
+			}
+		}
+	}
+}
+
+func makeFlag(text string) string { return fmt.Sprintf("--make \"userPrincipalName=%s\"", text) }
 
 // rank orders the columns that may be the userPrincipalName.
 func rank(c column) int {
@@ -333,7 +414,7 @@ func (h *header) askForUnknown(ignore bool) {
 	var rest []int
 	for i := range h.columns {
 		c := &h.columns[i]
-		if !c.Unknown || h.mappings[i] {
+		if !c.Unknown || h.mappings[i] || c.used && c.Suggested == "" {
 			continue
 		}
 		if ignore {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/directory"
@@ -24,11 +25,15 @@ const (
 
 // Reader holds a file that was read.
 type Reader struct {
-	columns  []column
-	notes    []string
-	records  []record
-	broken   error // what ended the records early
-	template bool  // Entra's bulk template
+	columns   []column
+	templates []template
+	suggested string // a template for userPrincipalName
+	separator rune
+	notes     []string
+	cut       string // why the end of the file seems to be missing
+	records   []record
+	broken    error // what ended the records early
+	example   bool  // Entra's bulk template, which has a line to show how
 }
 
 // record is one row of cells, or what is wrong with it.
@@ -36,6 +41,7 @@ type record struct {
 	line  int
 	cells []string
 	err   error
+	open  bool // it ends, with the file, inside a quoted value
 }
 
 // NewReader reads a file that says everything itself.
@@ -79,7 +85,7 @@ func Open(r io.Reader, o directory.FileOptions) (directory.File, error) {
 	if err != nil {
 		return directory.File{}, err
 	}
-	f := directory.File{Notes: rd.notes, Rows: rd.Rows()}
+	f := directory.File{Notes: rd.notes, Rows: rd.Rows(), Cut: rd.cut, Separator: string(rd.separator), Template: rd.suggested}
 	for _, c := range rd.columns {
 		f.Columns = append(f.Columns, c.FileColumn)
 	}
@@ -118,11 +124,19 @@ func (r *Reader) Rows() iter.Seq2[directory.Row, error] {
 
 var (
 	separatorLine = regexp.MustCompile(`(?i)^"?sep=(.)"?[,;\t|]*$`)
+	typeLine      = regexp.MustCompile(`(?i)^"?#type [\w.]+"?[,;\t|]*$`) // of PowerShell's Export-Csv
 	versionLine   = regexp.MustCompile(`(?i)^"?version:v[0-9.]+"?[,;\t|]*$`)
 )
 
 func (r *Reader) read(l *lines, o directory.FileOptions) error {
-	said := false
+	separator, err := separatorNamed(o.Separator)
+	if err != nil {
+		return err
+	}
+	said := separator != 0
+	if said {
+		l.separator = separator
+	}
 	for {
 		text, ok := l.peek()
 		if !ok {
@@ -133,12 +147,18 @@ func (r *Reader) read(l *lines, o directory.FileOptions) error {
 			continue
 		}
 		if m := separatorLine.FindStringSubmatch(strings.TrimSpace(text)); m != nil {
-			l.separator, said = []rune(m[1])[0], true
+			if !said {
+				l.separator, said = []rune(m[1])[0], true
+			}
+			l.skip()
+			continue
+		}
+		if typeLine.MatchString(strings.TrimSpace(text)) {
 			l.skip()
 			continue
 		}
 		if versionLine.MatchString(strings.TrimSpace(text)) {
-			r.template = true
+			r.example = true
 			l.skip()
 			continue
 		}
@@ -155,26 +175,54 @@ func (r *Reader) read(l *lines, o directory.FileOptions) error {
 	if err != nil {
 		return fileError("line %d, the header, cannot be read: %v", line, err)
 	}
+	r.separator = l.separator
 	r.readRecords(l)
-	r.columns, err = r.readHeader(names, o)
+	return r.readHeader(names, l, o)
+}
+
+func (r *Reader) readHeader(names []string, l *lines, o directory.FileOptions) error {
+	h, err := newHeader(names, func(yield func([]string) bool) {
+		for _, rec := range r.records {
+			if !r.isExample(rec) && !yield(rec.cells) {
+				return
+			}
+		}
+	}, o)
+	var asks *directory.FileError
+	if errors.As(err, &asks) {
+		asks.Separator = string(r.separator)
+	}
 	if err != nil {
 		return err
 	}
+	r.columns, r.templates, r.suggested = h.columns, h.templates, h.suggested
+	r.notes = append(r.notes, h.notes...)
+	r.findCut(l)
 	return nil
 }
 
-func (r *Reader) readHeader(names []string, o directory.FileOptions) ([]column, error) {
-	columns, notes, err := newHeader(names, func(i int) []string {
-		var values []string
-		for _, rec := range r.records {
-			if i < len(rec.cells) && !r.example(rec) {
-				values = append(values, rec.cells[i])
-			}
-		}
-		return values
-	}, o)
-	r.notes = append(r.notes, notes...)
-	return columns, err
+// findCut looks at the last row: a file whose end was lost seldom ends with a whole row and a line end.
+func (r *Reader) findCut(l *lines) {
+	if len(r.records) == 0 || strings.HasSuffix(l.text, "\n") || strings.HasSuffix(l.text, "\r") {
+		return
+	}
+	last, columns := r.records[len(r.records)-1], len(r.columns)
+	for columns > 0 && r.columns[columns-1].Name == "" && r.columns[columns-1].Attributes == nil {
+		columns--
+	}
+	switch {
+	case last.err != nil && !last.open:
+		return
+	case last.open:
+		r.cut = fmt.Sprintf("The last row, line %d, ends inside a value in double quotes. The file was cut off, or a double quote is missing.", last.line)
+	case len(last.cells) < columns:
+		r.cut = fmt.Sprintf("The last row, line %d, has %d of %d columns and no line end. The file may have been cut off.", last.line, len(last.cells), columns)
+	case !utf8.ValidString(last.cells[len(last.cells)-1]):
+		r.cut = fmt.Sprintf("The last row, line %d, ends inside a character. The file was cut off.", last.line)
+	default:
+		return
+	}
+	r.notes = append(r.notes, r.cut)
 }
 
 // readRecords reads what follows the header. Rows without any value say nothing.
@@ -195,8 +243,26 @@ func (r *Reader) readRecords(l *lines) {
 		if err == nil && strings.TrimSpace(strings.Join(cells, "")) == "" {
 			continue
 		}
-		r.records = append(r.records, record{line: line, cells: cells, err: err})
+		rec := record{line: line, cells: cells, err: err, open: err != nil && l.open && l.at >= len(l.text)}
+		var at *quoteError
+		if rec.open && errors.As(err, &at) {
+			at.detail = "the file ends inside this value, which has a double quote before it and none after it; the file was cut off, or a double quote is missing"
+		}
+		r.records = append(r.records, rec)
 	}
+}
+
+// separatorNamed reads the separator that the caller wants; 0 when it shall be found out.
+func separatorNamed(name string) (rune, error) {
+	known := map[string]rune{"": 0, "comma": ',', "semicolon": ';', "tab": '\t', `\t`: '\t', "pipe": '|', "space": ' ', "colon": ':'}
+	if r, ok := known[strings.ToLower(name)]; ok {
+		return r, nil
+	}
+	r, size := utf8.DecodeRuneInString(name)
+	if size != len(name) || r == utf8.RuneError || strings.ContainsRune("\"\r\n\ufeff", r) || unicode.IsLetter(r) || unicode.IsDigit(r) {
+		return 0, fileError("%q cannot separate columns; use one character, such as a comma or a semicolon, or the word tab", name)
+	}
+	return r, nil
 }
 
 // detectSeparator chooses the separator that gives the most columns of a known meaning, then the most columns.
@@ -220,9 +286,9 @@ func detectSeparator(header string) rune {
 	return best
 }
 
-// example says whether a record is the line of a template that shows how to fill it in.
-func (r *Reader) example(rec record) bool {
-	return r.template && len(rec.cells) > 0 && strings.HasPrefix(strings.TrimSpace(rec.cells[0]), "Example:")
+// isExample says whether a record is the line of a template that shows how to fill it in.
+func (r *Reader) isExample(rec record) bool {
+	return r.example && len(rec.cells) > 0 && strings.HasPrefix(strings.TrimSpace(rec.cells[0]), "Example:")
 }
 
 // row gives a record's values; none for a record that is no user. Cells that a short row lacks are not given.
@@ -230,7 +296,7 @@ func (r *Reader) row(rec record) (directory.Row, error) {
 	if rec.err != nil {
 		return directory.Row{}, r.rowError(rec)
 	}
-	if r.example(rec) {
+	if r.isExample(rec) {
 		return directory.Row{}, nil
 	}
 	for i := len(r.columns); i < len(rec.cells); i++ {
@@ -245,7 +311,29 @@ func (r *Reader) row(rec record) (directory.Row, error) {
 			r.put(&row, i, name, cell)
 		}
 	}
+	r.build(&row, rec)
 	return row, nil
+}
+
+// build fills what the row itself does not give.
+func (r *Reader) build(row *directory.Row, rec record) {
+	for _, t := range r.templates {
+		if strings.TrimSpace(row.Values[t.attribute]) != "" {
+			continue
+		}
+		value, err := t.build(rec.cells)
+		if err != nil {
+			row.Problems = append(row.Problems, directory.RowError{Line: row.Line, Column: t.attribute, Detail: err.Error()})
+			continue
+		}
+		if value == "" {
+			continue
+		}
+		row.Values[t.attribute] = value
+		if t.attribute == "userPrincipalName" {
+			row.Built = strings.Join(rec.cells, "\x00")
+		}
+	}
 }
 
 func (r *Reader) put(row *directory.Row, i int, name, cell string) {
@@ -375,9 +463,10 @@ func fieldAt(text string, separator rune) int {
 type lines struct {
 	text      string
 	separator rune
-	at        int // where the next line begins
-	line      int // number of the last line read
-	givenBack int // bytes that were read in vain, over all records
+	at        int  // where the next line begins
+	line      int  // number of the last line read
+	open      bool // the last record begins a quoted value that nothing ends
+	givenBack int  // bytes that were read in vain, over all records
 }
 
 // peek gives the next line without reading it.
@@ -417,6 +506,7 @@ func (l *lines) record() (string, int, error) {
 	}
 	q := quotes{start: true, separator: l.separator}
 	q.read(l.text[begin:first])
+	l.open = false
 	end := first
 	for q.open {
 		if end >= len(l.text) || end-begin > maxRowBytes {
@@ -424,7 +514,7 @@ func (l *lines) record() (string, int, error) {
 			if l.givenBack += end - first; l.givenBack > maxGivenBack {
 				return "", start, fileError("line %d is one of many with a double quote that is never closed; %s", start, looksWrong)
 			}
-			end, l.line = first, start
+			end, l.line, l.open = first, start, true
 			break
 		}
 		next := l.end(end)

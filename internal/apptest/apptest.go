@@ -19,10 +19,19 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 )
+
+// Build returns the path of the real binary, built when first asked for.
+func Build() (string, error) {
+	asked.Store(true)
+	return build()
+}
+
+var asked atomic.Bool
 
 var build = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "rollcall-binary-")
@@ -41,19 +50,22 @@ var build = sync.OnceValues(func() (string, error) {
 // Binary returns the path of the real binary, built when first asked for.
 func Binary(t testing.TB) string {
 	t.Helper()
-	path, err := build()
+	path, err := Build()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
-// Clean removes the binary at the end of a test process that used Binary, and
+// Clean removes the binary at the end of a test process that may have used it, and
 // returns the exit code of that: 0, or 1 when it could not.
 func Clean() int {
+	if !asked.Load() {
+		return 0
+	}
 	path, err := build()
 	if err != nil {
-		return 0 // there is none
+		return 0 // it could not be built
 	}
 	if err := os.RemoveAll(filepath.Dir(path)); err != nil {
 		fmt.Fprintln(os.Stderr, "remove the binary:", err)

@@ -1,0 +1,269 @@
+package csv
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/rollcall-scim/rollcall/directory"
+)
+
+// template builds the value of an attribute from the cells of a row, as in {First Name}.{Last Name}@example.com.
+type template struct {
+	attribute string
+	parts     []part
+}
+
+// part is a literal, or a column that is inserted.
+type part struct {
+	literal string
+	columns []int // the first one with a value counts
+	most    int   // characters to take; 0: all
+}
+
+const exampleTemplate = "{First Name}.{Last Name}@example.com"
+
+// addresses are the attributes whose built values are made of plain letters, digits, dots, hyphens and underscores.
+func addresses(attribute string) bool {
+	return attribute == "userPrincipalName" || attribute == "mail" || attribute == "mailNickname"
+}
+
+// template reads a template. Braces hold the name of a column, #3 for the third one, or an attribute that a column fills.
+func (h *header) template(m directory.Template) (template, error) {
+	a, ok := directory.AttributeNamed(strings.TrimSpace(m.Attribute))
+	switch {
+	case !ok:
+		return template{}, fileError("there is no attribute %q to build%s", m.Attribute, didYouMean(m.Attribute))
+	case a.Name == "objectId" || a.Name == "accountEnabled" || a.Name == "manager":
+		return template{}, fileError("%s cannot be built from other columns", a.Name)
+	}
+	t := template{attribute: a.Name}
+	rest, some := m.Text, false
+	for rest != "" {
+		open := strings.IndexAny(rest, "{}")
+		if open < 0 {
+			t.parts = append(t.parts, part{literal: rest})
+			break
+		}
+		if open > 0 {
+			t.parts = append(t.parts, part{literal: rest[:open]})
+		}
+		end := strings.IndexByte(rest[open:], '}') + open
+		if rest[open] == '}' || end < open {
+			return template{}, fileError("the template %q for %s has a brace without its partner; write the name of a column in braces, as in %s", m.Text, a.Name, exampleTemplate)
+		}
+		p, err := h.insert(rest[open+1:end], m)
+		if err != nil {
+			return template{}, err
+		}
+		t.parts, some, rest = append(t.parts, p), true, rest[end+1:]
+	}
+	if !some {
+		return template{}, fileError("the template %q for %s names no column, so everyone would get the same value; write the name of a column in braces, as in %s", m.Text, a.Name, exampleTemplate)
+	}
+	if a.Name == "userPrincipalName" && !t.hasDomain(h) {
+		return template{}, fileError("the template %q for userPrincipalName has no domain; write it as in %s", m.Text, exampleTemplate)
+	}
+	return t, nil
+}
+
+func (t template) hasDomain(h *header) bool {
+	return slices.ContainsFunc(t.parts, func(p part) bool {
+		return strings.Contains(p.literal, "@") || slices.ContainsFunc(p.columns, func(i int) bool { return h.all(i, isAddress) })
+	})
+}
+
+// insert reads what stands in a pair of braces: a column, and perhaps how many of its characters to take.
+func (h *header) insert(text string, m directory.Template) (part, error) {
+	at := h.named(text)
+	most := 0
+	if at == nil {
+		at = h.filling(text)
+	}
+	if name, number, ok := cutLast(text, ":"); at == nil && ok {
+		n, err := strconv.Atoi(strings.TrimSpace(number))
+		if err != nil || n < 1 {
+			return part{}, fileError("the template %q takes %q characters of a column; write a number, as in {First Name:1}", m.Text, number)
+		}
+		if most, at = n, h.named(name); at == nil {
+			at = h.filling(name)
+		}
+	}
+	if at == nil {
+		return part{}, fileError("the template %q names the column %q, which the file does not have; its columns are %s", m.Text, strings.TrimSpace(text), h.list())
+	}
+	return part{columns: at, most: most}, nil
+}
+
+// filling gives the columns that fill an attribute.
+func (h *header) filling(attribute string) []int {
+	var at []int
+	for i, c := range h.columns {
+		if slices.ContainsFunc(c.Attributes, func(a string) bool { return strings.EqualFold(a, strings.TrimSpace(attribute)) }) {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+func cutLast(text, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(text, sep)
+	if i < 0 {
+		return text, "", false
+	}
+	return text[:i], text[i+len(sep):], true
+}
+
+func didYouMean(attribute string) string {
+	if near := directory.Suggest(attribute); near != "" {
+		return "; did you mean " + near + "?"
+	}
+	return ""
+}
+
+// uses says whether the template inserts a column.
+func (t template) uses(i int) bool {
+	return slices.ContainsFunc(t.parts, func(p part) bool { return slices.Contains(p.columns, i) })
+}
+
+// build makes the value for a row. It is "" when the cells that it needs are all empty.
+func (t template) build(cells []string) (string, error) {
+	var b strings.Builder
+	some := false
+	for _, p := range t.parts {
+		if p.columns == nil {
+			b.WriteString(p.literal)
+			continue
+		}
+		value := ""
+		for _, i := range p.columns {
+			if i < len(cells) && value == "" {
+				value = strings.TrimSpace(cellText(cells[i]))
+			}
+		}
+		if addresses(t.attribute) {
+			var err error
+			if value, err = t.plain(value); err != nil {
+				return "", err
+			}
+		}
+		if r := []rune(value); p.most > 0 && len(r) > p.most {
+			value = string(r[:p.most])
+		}
+		some = some || value != ""
+		b.WriteString(value)
+	}
+	if !some {
+		return "", nil
+	}
+	if !addresses(t.attribute) {
+		return strings.Join(strings.Fields(b.String()), " "), nil
+	}
+	name, domain, ok := strings.Cut(b.String(), "@")
+	name = withoutSpareDots(name)
+	if ok {
+		name += "@" + strings.TrimSpace(domain)
+	}
+	return name, nil
+}
+
+// withoutSpareDots mends what an empty cell leaves behind: ..name becomes name.
+func withoutSpareDots(name string) string {
+	for strings.Contains(name, "..") {
+		name = strings.ReplaceAll(name, "..", ".")
+	}
+	return strings.Trim(name, ".-_ ")
+}
+
+// apart are letters that Unicode does not split into a plain letter and a mark.
+var apart = strings.NewReplacer("ß", "ss", "ø", "o", "æ", "ae", "œ", "oe", "ł", "l", "đ", "d", "ð", "d", "þ", "th", "ı", "i", "ħ", "h", "ŋ", "n", "ŧ", "t")
+
+// plain writes a value as the part of an address: small letters without accents, a dot for each space. "Last, First" changes sides.
+func (t template) plain(value string) (string, error) {
+	if name, domain, ok := strings.Cut(value, "@"); ok {
+		if len(t.parts) == 1 {
+			return strings.ToLower(value), nil
+		}
+		return "", fmt.Errorf("%s cannot be built: %q is a whole address already. Map its column to %s instead, or use another column than %q of %s", t.attribute, value, t.attribute, name, domain)
+	}
+	if last, first, ok := strings.Cut(value, ","); ok && !strings.Contains(first, ",") && strings.TrimSpace(first) != "" {
+		value = first + " " + last
+	}
+	var b strings.Builder
+	for _, r := range norm.NFKD.String(apart.Replace(strings.ToLower(value))) {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '.' || r == '-' || r == '_':
+			b.WriteRune(r)
+		case unicode.IsSpace(r):
+			b.WriteByte('.')
+		case unicode.Is(unicode.Pd, r):
+			b.WriteByte('-')
+		case unicode.IsLetter(r) || unicode.IsNumber(r):
+			return "", fmt.Errorf("%s cannot be built: %q has letters outside a to z. Build it from another column, such as the employee number, or give this row a value", t.attribute, value)
+		}
+	}
+	return withoutSpareDots(b.String()), nil
+}
+
+// suggestTemplate is a template for userPrincipalName that gives each row another value, if one does.
+func (h *header) suggestTemplate() string {
+	var candidates []string
+	add := func(text string) { candidates = append(candidates, text+"@example.com") }
+	in := func(i int) string { return "{" + h.flagName(i) + "}" }
+	for i, c := range h.columns {
+		if h.isLogin(c.Name, i) || slices.Contains(c.Attributes, "mailNickname") {
+			add(in(i))
+		}
+	}
+	given, family := h.filling("givenName"), h.filling("surname")
+	if len(given) == 1 && len(family) == 1 {
+		add(in(given[0]) + "." + in(family[0]))
+	}
+	for i, c := range h.columns {
+		if slices.Contains(c.Attributes, "displayName") || c.Suggested == "displayName" {
+			add(in(i))
+		}
+	}
+	for _, i := range h.filling("employeeId") {
+		add(in(i))
+	}
+	for _, text := range candidates {
+		if h.tellsApart(text) {
+			return text
+		}
+	}
+	if candidates == nil {
+		return ""
+	}
+	return candidates[0]
+}
+
+// isLogin says whether a column has names of accounts without a domain.
+func (h *header) isLogin(name string, i int) bool {
+	if guesses[squeezed(name)] != "userPrincipalName" && meanings[squeezed(name)] != "mail" {
+		return false
+	}
+	return h.all(i, func(v string) bool { return v != "" && !strings.ContainsAny(v, "@ ,\\") })
+}
+
+// tellsApart says whether a template builds a value for every row, and no value twice.
+func (h *header) tellsApart(text string) bool {
+	t, err := h.template(directory.Template{Attribute: "userPrincipalName", Text: text})
+	if err != nil {
+		return false
+	}
+	seen := map[string]string{}
+	for cells := range h.rows {
+		value, err := t.build(cells)
+		whole := strings.Join(cells, "\x00")
+		if had, twice := seen[value]; err != nil || value == "" || twice && had != whole {
+			return false
+		}
+		seen[value] = whole
+	}
+	return len(seen) > 0
+}

@@ -1,0 +1,75 @@
+package roster
+
+import (
+	"context"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// Block says whether an administrator keeps a person out. SCIM can neither lift a block nor get round it:
+//
+//	active: true            answered with active: false; noted
+//	DELETE                  refused, so that nobody else can get the user name
+//	userName, emails and    stay as they are, for the same reason; noted
+//	externalId
+//	anything else           is done
+type Block struct {
+	On bool
+	// Active is, while On, whether the person is active once the block is lifted. SCIM may change it meanwhile: people
+	// who leave the company while they are blocked do not come back with the end of the block.
+	Active bool
+}
+
+// blockedNote is what the request log says of a change that a block keeps from being made.
+const blockedNote = "blocked by an administrator"
+
+// Block keeps a person out until an administrator unblocks them, and ends their sessions in the same transaction. Nobody
+// blocks their own account.
+func (r *Roster) Block(ctx context.Context, id string, c Change) (Outcome, error) {
+	if c.Person == id {
+		return Outcome{}, scim.Forbidden("You cannot block your own account. Ask another administrator.")
+	}
+	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
+		if rec.Block.On {
+			return nil
+		}
+		d.doc["active"] = false
+		d.block = &Block{On: true, Active: rec.Active}
+		return nil
+	})
+}
+
+// Unblock lifts a block. The person is active again unless SCIM or an administrator deactivated them before or meanwhile.
+func (r *Roster) Unblock(ctx context.Context, id string, c Change) (Outcome, error) {
+	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
+		if !rec.Block.On {
+			return nil
+		}
+		d.doc["active"] = rec.Block.Active
+		d.block = &Block{}
+		return nil
+	})
+}
+
+// setActive brings a person to be active or not. While they are blocked it decides what they are when the block is lifted.
+func (d *draft) setActive(rec Record, active bool) {
+	if rec.Block.On {
+		d.doc["active"] = false
+		d.block = &Block{On: true, Active: active}
+		return
+	}
+	d.doc["active"] = active
+}
+
+// keepBlocked keeps a blocked person inactive, whatever a SCIM request asks for.
+func (d *draft) keepBlocked(rec Record) {
+	active, present := d.doc.Bool("active")
+	d.doc["active"] = false
+	if !present || !d.asks("active") {
+		return
+	}
+	d.setActive(rec, active)
+	if active {
+		d.ignore("active", blockedNote)
+	}
+}

@@ -30,7 +30,8 @@ var (
 // layoutRules are the rules of axe whose answer depends on the width of the window.
 var layoutRules = []string{"region", "landmark-unique", "target-size", "scrollable-region-focusable", "aria-hidden-focus", "page-has-heading-one", "bypass", "link-name", "button-name"}
 
-// nothingBreaksAPage looks at every page in every width and theme. With ROLLCALL_REVIEW it takes pictures into that folder instead, for eyes.
+// nothingBreaksAPage looks at every page in every width and theme. With ROLLCALL_REVIEW it takes pictures into that folder instead, for eyes,
+// and asks axe everything in each of these windows, which takes a quarter of an hour.
 func nothingBreaksAPage(t *testing.T, b *apptest.Browser) {
 	pages := everyPage(t)
 	server := shelf(t, pages)
@@ -70,13 +71,15 @@ func nothingBreaksAPage(t *testing.T, b *apptest.Browser) {
 				}
 			}
 			win.Prefers(dark)
+			if pictures != "" {
+				for _, width := range []int64{2560, 960, 768, 320} {
+					l.at(width, "dark")
+				}
+			}
 			l.at(1280, "dark")
 			l.asksAxe([]string{"color-contrast"})
 			if variant {
 				return
-			}
-			if pictures != "" {
-				l.at(320, "dark")
 			}
 			win.Prefers(forced)
 			l.at(320, "forced")
@@ -103,6 +106,7 @@ func (l *looker) at(width int64, theme string) {
 	l.win.Resize(width, 900)
 	if l.pictures != "" {
 		l.win.Picture(filepath.Join(l.pictures, fmt.Sprintf("%s.%s.%d.png", l.name, theme, width)), true)
+		l.answers("look.axe()")
 	}
 }
 
@@ -111,6 +115,11 @@ func (l *looker) asks(question string) {
 	if l.pictures != "" {
 		return // the pages are for eyes this time
 	}
+	l.answers(question)
+}
+
+func (l *looker) answers(question string) {
+	l.t.Helper()
 	var faults []string
 	l.win.Runs(question, &faults)
 	for _, f := range faults {

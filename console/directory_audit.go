@@ -86,7 +86,7 @@ func (p *DirectoryPages) showAudit(w http.ResponseWriter, r *http.Request, v *di
 		Empty: emptyState{Icon: "history", Title: "Nothing has happened yet", Text: "Changes appear here as they are made."},
 	}
 	pg.Title, pg.Crumbs = "Audit log", v.crumbs()
-	pg.Lead = "Every change of a user, an assignment or a provisioning setting, with who made it. What the engine did at an application is in its provisioning logs. Days are in UTC."
+	pg.Lead = "Every change of a user, an assignment or a provisioning setting, with who made it. What the engine did at an application is in its provisioning logs."
 	kept, err := p.Console.kept(r.Context(), retention.Owner(event.KindDirectory, string(v.Directory.ID)), keptLog{retention.Events, "Entries"})
 	if err != nil {
 		return err

@@ -108,6 +108,74 @@ func TestStaleForm_of_a_mapping_merges(t *testing.T) {
 	}
 }
 
+// Scoping filters are set on the page of the mapping's scope. People who would be left out are counted first, and two people who change the
+// scope are asked which one counts.
+func TestScopingFilters(t *testing.T) {
+	t.Parallel()
+	o, key, _ := provisioned(t)
+	b := o.operator()
+	b.get(acmeProvisioning).press("Save", url.Values{"scope": {"all"}})
+	mapping := b.get(acmeUsersMapping).wantWords("Source Object Scope All records")
+	page := mapping.click("All records").wantStatus(http.StatusOK)
+	stale := b.get(page.Path)
+	want := func(what string) {
+		t.Helper()
+		m, err := o.job(key).Schema.UserMapping()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Scope.Words(); got != what {
+			t.Errorf("the stored scope is %q, want %q", got, what)
+		}
+	}
+	first := url.Values{"filter1.title": {"One person"}, "filter1.clause1.attribute": {"userPrincipalName"}, "filter1.clause1.value": {"ada@contoso.example\r\nnobody@contoso.example"}}
+
+	ask := page.press("Save", first).wantWords("Leave users out?", "users who are in scope now are left out", "1 user is in scope then")
+	want("all records")
+	ask.press("Save the scoping filters", nil).wantWords("The scoping filters were saved.", "1 scoping filter", "userPrincipalName EQUALS ada@contoso.example, nobody@contoso.example")
+	want("userPrincipalName EQUALS ada@contoso.example, nobody@contoso.example")
+
+	// A second clause of the first filter, and a second filter, in the rows that "More rows" adds.
+	page = b.get(page.Path)
+	if got := page.byID("filter1.clause1.value").text(); got != "ada@contoso.example nobody@contoso.example" {
+		t.Errorf("got the values %q", got)
+	}
+	page = page.press("More rows", nil)
+	want("userPrincipalName EQUALS ada@contoso.example, nobody@contoso.example")
+	page.press("Save", url.Values{
+		"filter1.clause3.attribute": {"accountEnabled"}, "filter1.clause3.operator": {"IS TRUE"},
+		"filter2.clause2.attribute": {"userPrincipalName"}, "filter2.clause2.operator": {"ENDS_WITH"}, "filter2.clause2.value": {"example"},
+	}).wantWords("The scoping filters were saved.", "2 scoping filters")
+	both := "userPrincipalName EQUALS ada@contoso.example, nobody@contoso.example and accountEnabled IS TRUE, or userPrincipalName ENDS_WITH example"
+	want(both)
+	b.get(page.Path).press("Save", nil).wantWords("Nothing was changed")
+
+	mine := scopeText([]provision.FilterGroup{{Clauses: []provision.FilterClause{{SourceOperandName: "city", OperatorName: "IS NOT NULL"}}}})
+	asked := stale.press("Save", url.Values{"filter1.clause1.attribute": {"city"}, "filter1.clause1.operator": {"IS NOT NULL"}}).wantStatus(http.StatusConflict).wantWords("city IS NOT NULL", both)
+	want(both)
+	asked.press("Save", url.Values{"scope": {mine}}).wantWords("Leave users out?").press("Save the scoping filters", nil).wantWords("The scoping filters were saved.")
+	want("city IS NOT NULL")
+
+	for _, wrong := range []struct {
+		form  url.Values
+		words string
+	}{
+		{url.Values{"filter2.title": {"Empty"}}, "has no clause"},
+		{url.Values{"filter2.clause1.value": {"London"}}, "Choose a Source Attribute for the value"},
+		{url.Values{"filter1.clause1.value": {"London"}}, "city IS NOT NULL takes no value"},
+		{url.Values{"filter1.clause1.operator": {"REGEX MATCH"}, "filter1.clause1.value": {"("}}, "cannot be used"},
+		{url.Values{"filter1.clause1.attribute": {"accountEnabled"}, "filter1.clause1.operator": {"IS FALSE"}}, "everyone would be disabled"},
+	} {
+		b.get(page.Path).press("Save", wrong.form).wantStatus(http.StatusUnprocessableEntity).wantWords("This was not saved", wrong.words)
+		want("city IS NOT NULL")
+	}
+	b.get(page.Path).press("Save", url.Values{"filter1.remove": {"yes"}}).wantWords("The scoping filters were saved.", "All records")
+	want("all records")
+	if groups := strings.Replace(acmeUsersMapping, "Users", "Groups", 1); b.get(groups+"/scope").Status != http.StatusNotFound {
+		t.Error("the scope of the group mapping can be edited, although groups are not provisioned")
+	}
+}
+
 func TestStaleForm_of_a_user(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
@@ -166,21 +234,26 @@ func TestStartProvisioning_saves_the_page(t *testing.T) {
 	}
 }
 
-// Test Connection leads back to the page with GET: a reload, Back and another visit show what was typed and what was found, and the Secret
-// Token is in none of them.
-func TestTestConnection_survives_reload(t *testing.T) {
+// Test Connection leads to an address of its own: a reload of it and Back to it show what was typed and what was found. A fresh visit shows
+// what is saved, and nobody else sees the test. The Secret Token is in no page.
+func TestTestConnection_keeps_what_was_typed_at_its_address(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	h := o.directory("contoso", peopleFile)
 	app := o.app(h, "Acme")
 	tenantURL, token := o.site("acme", site.Full, "ada@contoso.example")
+	now := time.Now()
+	o.pages.Console.options.Now = func() time.Time { return now }
 	b := o.operator()
-	tested := b.get(acmeProvisioning+"?get-started=yes").press("Test Connection", url.Values{"mode": {"Automatic"}, "tenantURL": {tenantURL}, "secretToken": {token}})
-	if tested.wantStatus(http.StatusOK).Path != acmeProvisioning {
-		t.Errorf("the answer is at %s, want a redirect to %s", tested.Path, acmeProvisioning)
+	tested := b.get(acmeProvisioning+"?get-started=yes").press("Test Connection", url.Values{"mode": {"Automatic"}, "tenantURL": {tenantURL}, "secretToken": {token}}).wantStatus(http.StatusOK)
+	address, ok := strings.CutPrefix(tested.Path, acmeProvisioning+"?tested=")
+	if !ok || address == "" {
+		t.Fatalf("the answer is at %s, want a redirect to %s?tested=…", tested.Path, acmeProvisioning)
 	}
-	for _, page := range []*shown{tested, b.get(acmeProvisioning), b.get(acmeProvisioning + "?get-started=yes")} {
-		page.wantWords("The supplied credentials are authorized", "not saved yet", "You typed a token.")
+	at := now.UTC().Format("2006-01-02 15:04:05")
+	now = now.Add(12 * time.Minute)
+	for _, page := range []*shown{tested, b.get(tested.Path)} {
+		page.wantWords("The supplied credentials are authorized", "Tested "+at+", not saved yet", "You typed a token.")
 		if got := page.byID("tenantURL").attr["value"]; got != tenantURL {
 			t.Errorf("got Tenant URL %q, want what was typed", got)
 		}
@@ -191,18 +264,34 @@ func TestTestConnection_survives_reload(t *testing.T) {
 			t.Error("leaving the page would ask nothing")
 		}
 	}
-	o.operatorNamed("sam").get(acmeProvisioning+"?get-started=yes").wantNoWords("The supplied credentials", "You typed a token.")
+	fresh := b.get(acmeProvisioning+"?get-started=yes").wantNoWords("The supplied credentials", "You typed a token.", "not saved yet")
+	if got := fresh.byID("tenantURL").attr["value"]; got != "" {
+		t.Errorf("a fresh visit shows %q, which is not saved", got)
+	}
+	o.operatorNamed("sam").get(tested.Path).wantWords("This test is over").wantNoWords("The supplied credentials", "You typed a token.")
 
 	key := provision.Key{Directory: h.Directory.ID, App: app.ID}
-	b.get(acmeProvisioning).press("Save", nil).wantWords("Provisioning was saved.", "A token is saved.").wantNoWords("not saved yet")
+	tested.press("Save", nil).wantWords("Provisioning was saved.", "A token is saved.").wantNoWords("not saved yet")
 	if _, err := o.jobs.TestConnection(t.Context(), key, tenantURL, nil); err != nil {
 		t.Errorf("the saved token is not the one that was typed: %v", err)
 	}
+	b.get(tested.Path).wantWords("This test is over", "A token is saved.").wantNoWords("not saved yet", "You typed a token.")
+
 	again := b.get(acmeProvisioning).press("Test Connection", url.Values{"scope": {"all"}, "secretToken": {"other"}}).wantWords("invalid credentials", "not saved yet")
-	again.press("Discard", nil).wantNoWords("not saved yet")
-	if b.get(acmeProvisioning).byID("scope").all("option")[1].has("selected") {
-		t.Error("Discard kept what was typed")
+	fresh = b.get(acmeProvisioning)
+	if fresh.byID("scope").all("option")[1].has("selected") {
+		t.Error("a fresh visit shows a scope that is not saved")
 	}
+	fresh.press("Save", nil).wantWords("Nothing was changed")
+	if _, err := o.jobs.TestConnection(t.Context(), key, tenantURL, nil); err != nil {
+		t.Errorf("Save of a fresh visit stored the token of a test elsewhere: %v", err)
+	}
+	again.press("Discard", nil).wantNoWords("not saved yet")
+	b.get(again.Path).wantWords("This test is over").wantNoWords("invalid credentials")
+
+	late := b.get(acmeProvisioning).press("Test Connection", url.Values{"secretToken": {"other"}})
+	now = now.Add(31 * time.Minute)
+	b.get(late.Path).wantWords("This test is over").wantNoWords("You typed a token.")
 }
 
 func TestTypedSecret_is_forgotten(t *testing.T) {

@@ -1,38 +1,110 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
-	"strconv"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// importPage is the view "directory_import": the form, and below it what the last file did.
+// importPage is the view "directory_import": what the last preview or import did, and below it the form.
 type importPage struct {
 	page
 	Action     string
-	Columns    []string
+	Attributes []directory.Attribute
 	Error      *fieldError
-	SoftDelete bool
-	Force      bool
+	Word       *notice // about the file
+	Form       importForm
 	Report     *importReport
+
+	// Of a file that is kept:
+	ID, File, Seen, Until string
+	Columns               []columnChoice
+	Typed                 []columnChoice // choices that wait for their file
+	Unknown               int
+	Separator             string
+	Encodings             []directory.Reading
+	Template              string // an example for Make
+	AskMake, AskHow       bool
+}
+
+// NotKnown marks a column that needs an answer.
+func (importPage) NotKnown() badge { return badge{Tone: warn, Text: "Not known"} }
+
+// Separators are the choices of what separates columns.
+func (p importPage) Separators() []field {
+	found := "Found out by itself"
+	for _, f := range separators {
+		if p.Form.Separator == "" && f.character == p.Separator {
+			found += ": " + f.Value
+		}
+	}
+	list := []field{{Value: found}}
+	for _, f := range separators {
+		list = append(list, f.field)
+	}
+	return list
+}
+
+var separators = []struct {
+	field
+	character string
+}{
+	{field{"comma", "commas"}, ","},
+	{field{"semicolon", "semicolons"}, ";"},
+	{field{"tab", "tabs"}, "\t"},
+	{field{"pipe", "pipes"}, "|"},
+	{field{"colon", "colons"}, ":"},
+	{field{"^", "carets"}, "^"},
+	{field{"~", "tildes"}, "~"},
+}
+
+// EncodingChoices are the encodings, with a word of the file where the reader cannot tell.
+func (p importPage) EncodingChoices() []field {
+	list := []field{{Value: "Found out by itself"}}
+	for _, r := range p.Encodings {
+		list = append(list, field{Name: r.Encoding, Value: r.Encoding + ": “" + r.Word + "”"})
+	}
+	for _, name := range []string{"utf-8", "utf-16", "windows-1252", "windows-1250", "windows-1251", "iso-8859-1", "ibm850", "macintosh"} {
+		if !slices.ContainsFunc(list, func(f field) bool { return f.Name == name }) {
+			list = append(list, field{Name: name, Value: name})
+		}
+	}
+	return list
 }
 
 // importReport is an import's report as the page shows it.
 type importReport struct {
 	directory.ImportReport
-	File    string
-	Notice  notice
-	Figures []figure
-	Failed  []directory.RowError // the first ones
-	More    int                  // how many are not shown
-	Absent  []directory.Person   // the first ones
-	Others  int                  // how many are not shown
+	File      string
+	Notice    notice
+	Figures   []figure
+	Failed    []directory.RowError // the first ones
+	More      int                  // how many are not shown
+	Absent    []directory.Person   // the first ones
+	Others    int                  // how many are not shown
+	Rows      []importedRow        // the first changes
+	MoreRows  int
+	Twice     string // what there is to say about rows that are the same
+	Importing bool   // the preview is good to be imported
+	Cut       bool   // the time ran out
+}
+
+// importedRow is one change.
+type importedRow struct {
+	Line           int
+	Name, UserName string
+	Badge          badge
+	Values         []field
 }
 
 // figure is a number with its name.
@@ -45,63 +117,160 @@ type figure struct {
 const mostShown = 200
 
 func (p *DirectoryPages) showImport(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.viewImport(w, r, v, http.StatusOK, importPage{})
+	id := r.URL.Query().Get("file")
+	if id == "" {
+		return p.viewImport(w, r, v, http.StatusOK, importPage{})
+	}
+	k := p.keptImport(v, id)
+	if k == nil {
+		return p.viewImport(w, r, v, http.StatusGone, importPage{Word: &forgotten})
+	}
+	if err := k.lock(r.Context()); err != nil {
+		return err
+	}
+	defer k.unlock()
+	return p.viewImport(w, r, v, http.StatusOK, k.page())
+}
+
+var forgotten = notice{Tone: warn, Title: "The file is no longer kept.", Text: "A file is kept for 30 minutes after its last preview, and less when many large ones are imported. Choose it again. Nothing was imported by this form."}
+
+// page shows a kept file.
+func (k *keptImport) page() importPage {
+	pg := importPage{Report: k.report, Word: k.notice}
+	if k.data == nil {
+		return pg // it was imported
+	}
+	pg.ID, pg.File, pg.Seen, pg.Until, pg.Form = k.ID, k.Name, k.seen, stamp(k.until), k.form
+	pg.Columns, pg.Separator, pg.Template = k.choices(), cmp.Or(k.form.Separator, k.read.Separator), k.read.Template
+	for _, c := range pg.Columns {
+		if c.Unknown {
+			pg.Unknown++
+		}
+	}
+	nameless := k.report != nil && k.report.Nameless > 0
+	if k.refused != nil {
+		pg.Word = &notice{Tone: warn, Title: "The file cannot be imported yet.", Text: sentence(k.refused.Detail)}
+		pg.Separator, pg.Encodings, pg.Template = cmp.Or(k.form.Separator, k.refused.Separator), k.refused.Encodings, k.refused.Template
+	}
+	pg.AskMake = k.form.Make != "" || pg.Template != "" && (nameless || k.refused != nil)
+	pg.AskHow = pg.Encodings != nil || k.refused != nil && len(k.found) < 2 || k.form.Separator != "" || k.form.Encoding != ""
+	return pg
 }
 
 func (p *DirectoryPages) viewImport(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, pg importPage) error {
 	pg.page = v.page
 	pg.Title = "Import users"
-	pg.Lead = "Reads a CSV file whose first line names Entra’s attributes. Users are found by objectId, else by userPrincipalName; a file imported again changes nothing."
+	pg.Lead = "Reads a CSV file whose first line names the columns. A user is found by objectId, else by employeeId, else by userPrincipalName. A file imported again changes nothing."
 	pg.Crumbs = v.crumbs(crumb{Text: "Users", URL: v.url("users")})
-	pg.Action, pg.Columns = v.url("users/import"), directory.AttributeNames()
+	pg.Action, pg.Attributes = v.url("users/import"), directory.Attributes()
 	return p.Console.view(w, r, status, "directory_import", pg)
 }
 
-// importUsers answers with the report itself instead of redirecting to it: nothing keeps reports, and sending a file twice does no harm.
+// importUsers takes a file, or what was chosen for one that is kept. The answer is always at an address of its own, so a reload does nothing.
 func (p *DirectoryPages) importUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	file, name, err := uploaded(r)
-	if file != nil {
-		defer file.Close()                //nolint:errcheck // only read
-		defer r.MultipartForm.RemoveAll() //nolint:errcheck // the system's temporary folder is cleaned by the system
-	}
+	data, name, err := importedFile(r)
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
 		return err
 	}
+	form := readImportForm(r.PostForm)
 	if err != nil {
-		return p.refuseImport(w, r, v, "This is not an uploaded file. Choose a file and send the form again.")
+		return p.refuseImport(w, r, v, form, "This is not an uploaded file. Choose a file and send the form again.")
 	}
-	if file == nil {
-		return p.refuseImport(w, r, v, "Choose a CSV file first.")
-	}
-	users, err := p.ReadUsers(file, directory.FileOptions{})
-	if err != nil {
-		return p.refuseImport(w, r, v, sentence(err.Error()))
-	}
-	o := directory.ImportOptions{DryRun: r.PostFormValue("do") == "preview", Force: r.PostFormValue("force") != "", Actor: v.actor()}
-	if r.PostFormValue("absent") == string(directory.AbsentSoftDelete) {
-		o.Absent = directory.AbsentSoftDelete
-	}
-	report, err := v.Import(r.Context(), users.Rows, o)
-	shown := reported(name, o, report)
+	id := r.PostForm.Get("kept")
+	k := p.keptImport(v, id)
 	switch {
-	case errors.Is(err, context.DeadlineExceeded) && r.Context().Err() != nil:
-		// Nobody counts as absent in a file that was not read to its end.
-		shown.Notice = notice{Tone: warn, Title: "The import was cut off because it took too long.", Text: "What stands below is done and stays. Import the file again to go on from there, or use the command line, which has no such limit."}
-	case err != nil:
+	case data != nil:
+		k = &keptImport{ID: formNumber(), Name: cmp.Or(name, "The file"), data: data, busy: make(chan struct{}, 1)}
+	case id == "":
+		return p.refuseImport(w, r, v, form, "Choose a CSV file first.")
+	case k == nil:
+		return p.viewImport(w, r, v, http.StatusGone, importPage{Word: &forgotten, Form: form, Typed: form.typed()})
+	}
+	if err := k.lock(r.Context()); err != nil {
 		return err
 	}
-	return p.viewImport(w, r, v, http.StatusOK, importPage{SoftDelete: o.Absent != directory.AbsentKeep, Force: o.Force, Report: shown})
+	defer k.unlock()
+	if k.data != nil { // else it was imported, and the answer is what that did
+		k.form = form
+		err = p.work(r, v, k, data == nil && r.PostForm.Get("do") == "import")
+		k.read.Rows = nil // they are read again from the bytes, which are what is counted
+		if err != nil {
+			return err
+		}
+		p.keepImport(v, k)
+	}
+	return p.Console.redirect(w, r, v.url("users/import?file="+url.QueryEscape(k.ID)), notice{})
 }
 
-func (p *DirectoryPages) refuseImport(w http.ResponseWriter, r *http.Request, v *directoryVisit, text string) error {
-	return p.viewImport(w, r, v, http.StatusUnprocessableEntity, importPage{
-		Error: &fieldError{For: "file", Text: text}, Force: r.PostFormValue("force") != "",
-		SoftDelete: r.PostFormValue("absent") == string(directory.AbsentSoftDelete),
-	})
+// work makes a preview. It imports when that was asked for and the preview is still the one that was seen. A browser that goes away, as after
+// a second press of the button, does not stop it.
+func (p *DirectoryPages) work(r *http.Request, v *directoryVisit, k *keptImport, imports bool) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), importPatience)
+	defer cancel()
+	err := p.preview(ctx, v, k)
+	if errors.Is(err, context.DeadlineExceeded) {
+		k.notice = &notice{Tone: warn, Title: "The preview was cut off because it took too long.", Text: "Nothing was changed. The command line has no such limit: rollcall directory import " + v.Directory.Name + " users.csv"}
+		return nil
+	}
+	if err != nil || !imports || k.refused != nil {
+		return err
+	}
+	if k.seen != r.PostForm.Get("seen") {
+		k.notice = &notice{Tone: warn, Title: "This is another preview than the one you saw. Nothing was imported.", Text: "The directory or your choices have changed since. Look at what would happen now, then press Import again."}
+		return nil
+	}
+	o := k.options(v, false)
+	report, err := v.Import(ctx, k.read.Rows, o)
+	k.report = k.reported(o, report)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		// Nobody counts as absent in a file that was not read to its end. The file stays, to go on with.
+		k.report.Cut, k.seen = true, ""
+		k.report.Notice = notice{Tone: warn, Title: "The import was cut off because it took too long.", Text: "What stands below is done and stays. Make a preview and import the file again to go on from there, or use the command line, which has no such limit."}
+	case err != nil:
+		return err
+	default:
+		k.data, k.found, k.read = nil, nil, directory.File{}
+	}
+	return nil
 }
 
-// uploaded gives the file of the form; nil when none was chosen.
+func (p *DirectoryPages) refuseImport(w http.ResponseWriter, r *http.Request, v *directoryVisit, form importForm, text string) error {
+	return p.viewImport(w, r, v, http.StatusUnprocessableEntity, importPage{Error: &fieldError{For: "file", Text: text}, Form: form, Typed: form.typed()})
+}
+
+// typed are choices whose file is not there.
+func (f importForm) typed() []columnChoice {
+	var list []columnChoice
+	for _, name := range slices.Sorted(maps.Keys(f.Columns)) {
+		list = append(list, columnChoice{Number: len(list) + 1, Name: name, Chosen: f.Columns[name]})
+	}
+	return list
+}
+
+// importedFile gives the file of the import form; nil when none was chosen.
+func importedFile(r *http.Request) ([]byte, string, error) {
+	if !strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
+		err := r.ParseForm()
+		if err == nil && r.PostForm.Get("kept") == "" {
+			err = http.ErrNotMultipart // a form that lost its file on the way
+		}
+		return nil, "", err
+	}
+	file, name, err := uploaded(r)
+	if r.MultipartForm != nil {
+		defer r.MultipartForm.RemoveAll() //nolint:errcheck // the system's temporary folder is cleaned by the system
+	}
+	if err != nil || file == nil {
+		return nil, "", err
+	}
+	defer file.Close() //nolint:errcheck // only read
+	data, err := io.ReadAll(file)
+	return data, name, err
+}
+
+// uploaded gives the file of a form; nil when none was chosen.
 func uploaded(r *http.Request) (multipart.File, string, error) {
 	if err := r.ParseMultipartForm(8 << 20); err != nil {
 		return nil, "", err
@@ -116,16 +285,24 @@ func uploaded(r *http.Request) (multipart.File, string, error) {
 	return file, header.Filename, nil
 }
 
-func reported(file string, o directory.ImportOptions, r directory.ImportReport) *importReport {
-	v := &importReport{ImportReport: r, File: file, Failed: r.Errors, Absent: r.Absent}
-	if v.File == "" {
-		v.File = "The file"
-	}
+func (k *keptImport) reported(o directory.ImportOptions, r directory.ImportReport) *importReport {
+	r.Notes = k.read.Notes
+	v := &importReport{ImportReport: r, File: k.Name, Failed: r.Errors, Absent: r.Absent, Importing: o.DryRun}
+	v.Steps = nil // the first ones are shown; the rest would fill the memory
 	if len(v.Failed) > mostShown {
-		v.Failed, v.More = v.Failed[:mostShown], len(v.Failed)-mostShown
+		v.Failed, v.More = slices.Clone(v.Failed[:mostShown]), len(v.Failed)-mostShown
 	}
 	if len(v.Absent) > mostShown {
-		v.Absent, v.Others = v.Absent[:mostShown], len(v.Absent)-mostShown
+		v.Absent, v.Others = slices.Clone(v.Absent[:mostShown]), len(v.Absent)-mostShown
+	}
+	v.Errors, v.ImportReport.Absent = nil, nil
+	v.MoreRows = max(0, len(r.Steps)-mostShown)
+	for _, s := range r.Steps[:min(len(r.Steps), mostShown)] {
+		v.Rows = append(v.Rows, importedStep(s))
+	}
+	if n := len(r.Duplicates); n > 0 {
+		v.Twice = fmt.Sprintf("%s the same as an earlier one and counted once, such as line %d, which is like line %d.", counted(n, "row is", "rows are"), r.Duplicates[0].Line, r.Duplicates[0].Of)
+		v.Duplicates = nil
 	}
 	for _, f := range []struct {
 		name string
@@ -140,27 +317,50 @@ func reported(file string, o directory.ImportOptions, r directory.ImportReport) 
 		{"Not in the file", len(r.Absent)},
 		{"Soft-deleted", r.SoftDeleted},
 	} {
-		v.Figures = append(v.Figures, figure{Name: f.name, Value: strconv.Itoa(f.n)})
+		v.Figures = append(v.Figures, figure{Name: f.name, Value: grouped(f.n)})
 	}
 	v.Notice = importNotice(v.File, o, r)
 	return v
+}
+
+func importedStep(s directory.ImportStep) importedRow {
+	row := importedRow{Line: s.Line, Name: s.Person.DisplayName, UserName: s.Person.UserPrincipalName, Badge: badge{Tone: info, Text: "Update"}}
+	switch s.Outcome {
+	case "created":
+		row.Badge = badge{Tone: ok, Text: "Create"}
+	case "restored":
+		row.Badge = badge{Tone: ok, Text: "Restore"}
+	}
+	for _, name := range directory.AttributeNames() {
+		value, changed := s.Changed[name]
+		if !changed || s.Outcome == "created" && (name == "displayName" || name == "userPrincipalName") {
+			continue
+		}
+		row.Values = append(row.Values, field{Name: name, Value: strings.Clone(value)}) // not a part of the whole file's text
+	}
+	return row
 }
 
 func importNotice(file string, o directory.ImportOptions, r directory.ImportReport) notice {
 	writes := r.Created + r.Updated + r.Restored + r.SoftDeleted
 	n := notice{Tone: ok, Title: file + " was imported."}
 	switch {
+	case o.DryRun && writes == 0:
+		n = notice{Tone: info, Title: "Preview: nothing was changed.", Text: "Importing " + file + " would change nothing."}
 	case o.DryRun:
-		n = notice{Tone: info, Title: "Preview: nothing was changed.", Text: file + " would do what stands below. Choose it again and press Import to do it."}
+		n = notice{Tone: info, Title: "Preview: nothing was changed.", Text: file + " would do what stands below. Press Import to do it."}
 	case writes == 0:
 		n = notice{Tone: info, Title: file + " changed nothing.", Text: "Everybody in it is like that already."}
 	}
 	if len(r.Errors) > 0 {
 		n.Tone = warn
-		n.Text = strings.TrimSpace(n.Text + fmt.Sprintf(" %s below; the other rows are not affected.", counted(len(r.Errors), "row has an error, listed", "rows have errors, listed")))
+		n.Text = strings.TrimSpace(n.Text + fmt.Sprintf(" %s below; nothing else is affected.", counted(len(r.Errors), "value or row has an error, listed", "values or rows have errors, listed")))
 		if writes == 0 && !o.DryRun && r.Unchanged == 0 {
 			n.Tone, n.Text = bad, "No row could be used. The reasons are listed below."
 		}
+	}
+	if r.Nameless > 0 {
+		n.Text += " " + counted(r.Nameless, "row has", "rows have") + " no userPrincipalName, which a new user needs: say below how to build it."
 	}
 	return n
 }

@@ -53,7 +53,9 @@ func (p *DirectoryPages) viewDirectories(w http.ResponseWriter, r *http.Request,
 	pg.Title = "Directories"
 	pg.Lead = "Each directory holds one company’s people, and the enterprise applications that are kept in step with them."
 	pg.Menu = installationMenu("/d/")
-	pg.Menu = append(pg.Menu, menuItem{Text: "Directories"})
+	if len(all) > 0 {
+		pg.Menu = append(pg.Menu, menuItem{Text: "Directories"})
+	}
 	for _, d := range all {
 		row, err := p.directoryRow(r, v, d)
 		if err != nil {

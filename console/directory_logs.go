@@ -65,7 +65,7 @@ func (p *DirectoryPages) showLogs(w http.ResponseWriter, r *http.Request, v *app
 	}
 	pg.Query, pg.Filtered = q, logsURL("", q, "") != ""
 	pg.Title = "Provisioning logs"
-	pg.Lead = "What the engine did for each person, step by step, the newest first. Days are in UTC."
+	pg.Lead = "What the engine did for each person, step by step, the newest first."
 	kept, err := p.Console.kept(r.Context(), retention.Owner(string(v.Directory.ID), v.App.ID), keptLog{retention.Provisioning, "Entries"})
 	if err != nil {
 		return err

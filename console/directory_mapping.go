@@ -24,6 +24,8 @@ type mappingPage struct {
 	Target      string
 	Object      string
 	Scope       string
+	ScopeURL    string // empty: the scope is not edited here
+	Filters     []string
 	TargetType  string
 	Create      bool
 	Update      bool
@@ -41,14 +43,23 @@ func (v *appVisit) mappingURL(name string) string {
 	return v.url("/provisioning/mappings/" + url.PathEscape(name))
 }
 
+// mapping finds the object mapping that the path names.
+func (v *appVisit) mapping(job provision.Job, r *http.Request) (*provision.ObjectMapping, error) {
+	m, err := job.Schema.ObjectMapping(r.PathValue("mapping"))
+	if err != nil {
+		return nil, &pageError{Status: http.StatusNotFound, Title: "There is no such mapping", Text: sentence(err.Error()), Action: &action{Text: "Provisioning", URL: v.url("/provisioning")}}
+	}
+	return m, nil
+}
+
 func (p *DirectoryPages) showMapping(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
 		return p.noJob(w, r, v, err)
 	}
-	m, err := job.Schema.ObjectMapping(r.PathValue("mapping"))
+	m, err := v.mapping(job, r)
 	if err != nil {
-		return &pageError{Status: http.StatusNotFound, Title: "There is no such mapping", Text: sentence(err.Error()), Action: &action{Text: "Provisioning", URL: v.url("/provisioning")}}
+		return err
 	}
 	pg := mappingPage{
 		page: v.page, Action: v.mappingURL(m.Name), Discard: v.mappingURL(m.Name), Name: m.Name, Enabled: m.Enabled, MustEnabled: m.SourceObjectName == "User",
@@ -59,8 +70,14 @@ func (p *DirectoryPages) showMapping(w http.ResponseWriter, r *http.Request, v *
 	pg.Title = "Attribute Mapping"
 	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")})
 	pg.Source, pg.Target = systems(job.Schema)
+	if pg.MustEnabled {
+		pg.ScopeURL = v.scopeURL(m.Name)
+	}
 	if !m.Scope.Empty() {
-		pg.Scope = counted(len(m.Scope.Groups)+len(m.Scope.InputFilterGroups)+len(m.Scope.CategoryFilterGroups), "scoping filter", "scoping filters")
+		pg.Scope = counted(len(m.Scope.Groups), "scoping filter", "scoping filters")
+		for _, g := range m.Scope.Groups {
+			pg.Filters = append(pg.Filters, (&provision.Filter{Groups: []provision.FilterGroup{g}}).Words())
+		}
 	}
 	for i := range m.AttributeMappings {
 		pg.Rows = append(pg.Rows, mappingRowOf(&m.AttributeMappings[i]))

@@ -32,8 +32,9 @@ type DirectoryPages struct {
 	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter
 
-	plans  memory // plans that were made
-	drafts memory // what was typed into a Provisioning page and is not saved yet
+	plans   memory // plans that were made
+	drafts  memory // what was typed into a Provisioning page and is not saved yet
+	imports memory // files between their preview and their import
 }
 
 // UserWriter writes users to a file; manager is a userPrincipalName. Flush ends the file.
@@ -107,6 +108,8 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		{pattern: "POST /d/{directory}/applications/{app}/provisioning/restart", access: administrator, handle: p.of(p.restart)},
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", access: administrator, handle: p.of(p.showMapping)},
 		{pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", access: administrator, handle: p.of(p.saveMapping)},
+		{pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", access: administrator, handle: p.of(p.showScope)},
+		{pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", access: administrator, handle: p.of(p.saveScope)},
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", access: administrator, handle: p.of(p.showPlan)},
 		{pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", access: administrator, handle: p.of(p.makePlan)},
 		{pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", access: administrator, handle: p.of(p.showLogs)},

@@ -17,25 +17,27 @@ import (
 // provisioningPage is the view "directory_provisioning", in the guide's words and order.
 type provisioningPage struct {
 	page
-	App     string
-	Started bool // past Get started
-	Start   string
-	Saved   bool // saved once: mappings, settings and status are there
-	Form    provisioningForm
-	Was     []field                // what the form was made from
-	Errors  map[string]*fieldError // by the form's name of the input
-	Tested  *notice                // what Test Connection found, or what is wrong and belongs to no input
-	Works   bool                   // it found that the connection works
-	Unsaved bool                   // the form shows what was typed and is not saved yet
-	Draft   string                 // stands for the Secret Token that was typed; empty: none was
-	Action  string
-	Test    string
-	Discard string
-	NowText string
-	Restart string
-	Logs    string
-	Reload  string
-	Poll    string // how often the page asks how the cycle goes, "3s"; empty: nothing moves
+	App      string
+	Started  bool // past Get started
+	Start    string
+	Saved    bool // saved once: mappings, settings and status are there
+	Form     provisioningForm
+	Was      []field                // what the form was made from
+	Errors   map[string]*fieldError // by the form's name of the input
+	Tested   *notice                // what Test Connection found, or what is wrong and belongs to no input
+	TestedAt time.Time              // when it found that; zero: Tested is no finding
+	Works    bool                   // it found that the connection works
+	Unsaved  bool                   // the form shows what was typed and is not saved yet
+	Draft    string                 // names what was typed, until it is saved or discarded; empty: nothing was
+	Typed    bool                   // a Secret Token is part of it
+	Action   string
+	Test     string
+	Discard  string
+	NowText  string
+	Restart  string
+	Logs     string
+	Reload   string
+	Poll     string // how often the page asks how the cycle goes, "3s"; empty: nothing moves
 
 	Locked   bool // Automatic cannot go back to Manual
 	Source   string
@@ -109,7 +111,11 @@ func (p *DirectoryPages) showProvisioning(w http.ResponseWriter, r *http.Request
 	return p.Console.view(w, r, http.StatusOK, "directory_provisioning", pg)
 }
 
-// provisioning is the page as it is saved, or as it was typed and tested in this browser and is not saved yet.
+// testedAt names a draft in the address to which Test Connection leads. Back and a reload keep the address, and with it what was typed.
+// The page's own address shows what is saved, always.
+const testedAt = "tested"
+
+// provisioning is the page as it is saved, or, at the address to which Test Connection led, as it was typed and tested.
 func (p *DirectoryPages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, error) {
 	base := v.url("/provisioning")
 	pg := &provisioningPage{
@@ -118,13 +124,11 @@ func (p *DirectoryPages) provisioning(r *http.Request, v *appVisit) (*provisioni
 	}
 	pg.Title = "Provisioning"
 	pg.Crumbs = v.crumbs(crumb{})
-	draft := p.draft(r, v)
-	if draft != nil && draft.Tested == nil {
-		draft = nil // a form that was refused: its own answer shows it
-	}
+	asked := r.URL.Query().Get(testedAt)
+	draft := p.draft(r, v, asked)
 	report, err := p.Jobs.Report(r.Context(), v.key())
 	if errors.Is(err, provision.ErrNoJob) {
-		pg.Started = r.URL.Query().Has("get-started") || r.Method == http.MethodPost || draft != nil
+		pg.Started = r.URL.Query().Has("get-started") || r.Method == http.MethodPost || asked != ""
 		report.Job, err = p.Jobs.Default(v.key())
 		if pg.Started {
 			pg.Discard = pg.Start
@@ -165,23 +169,23 @@ func (p *DirectoryPages) provisioning(r *http.Request, v *appVisit) (*provisioni
 			pg.NowText = "Start provisioning"
 		}
 	}
-	if draft != nil {
-		pg.show(draft, p.Console.options.Now())
+	switch {
+	case draft != nil:
+		pg.show(draft)
+		pg.Reload += "?" + testedAt + "=" + url.QueryEscape(draft.ID)
+	case asked != "":
+		pg.Tested = &notice{Tone: info, Title: "This test is over", Text: "It was saved or discarded, or 30 minutes have passed. The page shows what is saved now."}
 	}
 	return pg, nil
 }
 
 // show puts what was typed into the page. A Secret Token is never part of it: its draft stands for it.
-func (pg *provisioningPage) show(d *provisioningDraft, now time.Time) {
+func (pg *provisioningPage) show(d *provisioningDraft) {
 	d.Form.HasSecret = pg.Form.HasSecret
 	pg.Form, pg.Was, pg.Unsaved, pg.Works = d.Form, d.Was, true, d.Works
-	if d.Form.Secret != "" {
-		pg.Draft = d.ID
-	}
+	pg.Draft, pg.Typed = d.ID, d.Form.Secret != ""
 	if d.Tested != nil {
-		tested := *d.Tested
-		tested.Text += " Tested " + relative(d.At, now) + ", not saved yet."
-		pg.Tested = &tested
+		pg.Tested, pg.TestedAt = d.Tested, d.At
 	}
 }
 
@@ -196,16 +200,17 @@ type provisioningDraft struct {
 }
 
 // draftKept is how long the page remembers what was typed and tested. A Secret Token may be part of it, so it is short, and the draft is
-// kept in memory alone, for one browser.
+// kept in memory alone, for one session.
 const draftKept = 30 * time.Minute
 
-// draftKey binds a draft to the operator's session and to the job.
-func (p *DirectoryPages) draftKey(r *http.Request, v *appVisit) string {
-	return p.Console.sessionSecret(r, operatorCookie) + " " + v.key().String()
+// draftKey binds a draft to the operator's session and to the job: its name alone opens nothing.
+func (p *DirectoryPages) draftKey(r *http.Request, v *appVisit, id string) string {
+	return p.Console.sessionSecret(r, operatorCookie) + " " + v.key().String() + " " + id
 }
 
-func (p *DirectoryPages) draft(r *http.Request, v *appVisit) *provisioningDraft {
-	d, _ := p.drafts.get(p.draftKey(r, v), p.Console.options.Now()).(*provisioningDraft)
+// draft returns nil if there is no such draft, or not any more.
+func (p *DirectoryPages) draft(r *http.Request, v *appVisit, id string) *provisioningDraft {
+	d, _ := p.drafts.get(p.draftKey(r, v, id), p.Console.options.Now()).(*provisioningDraft)
 	if d == nil {
 		return nil
 	}
@@ -213,22 +218,28 @@ func (p *DirectoryPages) draft(r *http.Request, v *appVisit) *provisioningDraft 
 	return &kept
 }
 
-func (p *DirectoryPages) keepDraft(r *http.Request, v *appVisit, form provisioningForm, tested *notice, works bool) {
+func (p *DirectoryPages) keepDraft(r *http.Request, v *appVisit, form provisioningForm, tested *notice, works bool) *provisioningDraft {
 	now := p.Console.options.Now()
-	id := formNumber()
-	if old := p.draft(r, v); old != nil && old.Form.Secret == form.Secret {
-		id = old.ID // pages that stand for this Secret Token stay good
-	}
-	p.drafts.put(p.draftKey(r, v), &provisioningDraft{
-		ID: id, Form: form, Was: wasAgain(r.PostForm, provisioningFields()), Tested: tested, Works: works, At: now,
-	}, now, draftKept)
+	d := &provisioningDraft{ID: formNumber(), Form: form, Was: wasAgain(r.PostForm, provisioningFields()), Tested: tested, Works: works, At: now}
+	p.drafts.put(p.draftKey(r, v, d.ID), d, now, draftKept)
+	return d
 }
 
 // discardProvisioning forgets what was typed.
 func (p *DirectoryPages) discardProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	p.drafts.drop(p.draftKey(r, v))
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	p.dropDraft(r, v)
 	return p.Console.redirect(w, r, v.url("/provisioning"), notice{})
 }
+
+// dropDraft forgets the draft from which a form was made.
+func (p *DirectoryPages) dropDraft(r *http.Request, v *appVisit) {
+	p.drafts.drop(p.draftKey(r, v, r.PostForm.Get(draftField)))
+}
+
+const draftField = "draft" // of the form: the name of what was typed before
 
 const typedSecret = "typed" // the value of the Secret Token in an edit when one was typed; else it is the saved one's mark
 
@@ -243,7 +254,7 @@ func provisioningFields() []editField {
 				switch {
 				case form.Has("secret"):
 					return form.Get("secret")
-				case strings.TrimSpace(form.Get("secretToken")) != "" || form.Get("secretDraft") != "":
+				case strings.TrimSpace(form.Get("secretToken")) != "" || form.Get("secretTyped") != "":
 					return typedSecret
 				}
 				return form.Get(wasPrefix + "secret")
@@ -286,8 +297,8 @@ func (p *DirectoryPages) readProvisioning(r *http.Request, v *appVisit) (provisi
 		Mode: provision.Mode(r.PostForm.Get("mode")), TenantURL: strings.TrimSpace(r.PostForm.Get("tenantURL")), Secret: strings.TrimSpace(r.PostForm.Get("secretToken")),
 		Restore: r.PostForm.Get("restore") != "", Scope: provision.Scope(r.PostForm.Get("scope")), Status: provision.Status(r.PostForm.Get("status")),
 	}
-	if id := r.PostForm.Get("secretDraft"); f.Secret == "" && id != "" {
-		if d := p.draft(r, v); d != nil && d.ID == id {
+	if f.Secret == "" && r.PostForm.Get("secretTyped") != "" {
+		if d := p.draft(r, v, r.PostForm.Get(draftField)); d != nil {
 			f.Secret = d.Form.Secret
 		}
 	}
@@ -342,7 +353,7 @@ func (p *DirectoryPages) saveProvisioning(w http.ResponseWriter, r *http.Request
 	case err != nil:
 		return err
 	}
-	p.drafts.drop(p.draftKey(r, v))
+	p.dropDraft(r, v)
 	n := savedNotice(before, job)
 	if start {
 		if _, err := p.Jobs.Start(r.Context(), v.key(), v.actor()); err != nil {
@@ -363,8 +374,10 @@ func (p *DirectoryPages) saveProvisioning(w http.ResponseWriter, r *http.Request
 
 // askProvisioning asks about the fields that somebody else changed too. What was typed is kept, because a Secret Token cannot travel in the page.
 func (p *DirectoryPages) askProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, m mergedEdit, by *event.Event) error {
-	p.keepDraft(r, v, form, nil, false)
-	more := []field{{Name: "secretDraft", Value: p.draft(r, v).ID}}
+	more := []field{{Name: draftField, Value: p.keepDraft(r, v, form, nil, false).ID}}
+	if form.Secret != "" {
+		more = append(more, field{Name: "secretTyped", Value: "yes"})
+	}
 	for _, name := range []string{"do", "restore"} {
 		if value := r.PostForm.Get(name); value != "" {
 			more = append(more, field{Name: name, Value: value})
@@ -417,12 +430,12 @@ func savedNotice(before, job provision.Job) notice {
 
 // viewRefused shows the form again, as it was filled in.
 func (p *DirectoryPages) viewRefused(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, input *provision.InputError) error {
-	p.keepDraft(r, v, form, nil, false)
+	draft := p.keepDraft(r, v, form, nil, false)
 	pg, err := p.provisioning(r, v)
 	if err != nil {
 		return err
 	}
-	pg.show(p.draft(r, v), p.Console.options.Now())
+	pg.show(draft)
 	pg.Started = true
 	names := map[string]string{"Provisioning Mode": "mode", "Tenant URL": "tenantURL", "Secret Token": "secretToken", "Scope": "scope", "Provisioning Status": "status"}
 	text := sentence(input.Field + " " + input.Text)
@@ -466,8 +479,8 @@ func (p *DirectoryPages) testConnection(w http.ResponseWriter, r *http.Request, 
 	if refusal != nil {
 		tested = &notice{Tone: bad, Title: refusedTitle(refusal.Kind), Text: refusedText(refusal)}
 	}
-	p.keepDraft(r, v, form, tested, refusal == nil)
-	return p.Console.redirect(w, r, v.url("/provisioning"), notice{})
+	draft := p.keepDraft(r, v, form, tested, refusal == nil)
+	return p.Console.redirect(w, r, v.url("/provisioning")+"?"+testedAt+"="+url.QueryEscape(draft.ID), notice{})
 }
 
 // refusedTitle says in a few words why a connection does not work.

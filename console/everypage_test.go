@@ -224,7 +224,12 @@ func (p *pageCollection) ofADirectory() {
 	p.add("bad application", b.get(root+"applications").press("Create application", url.Values{"name": {awkwardNames[0]}}))
 	p.add("import report", b.upload(root+"users/import", awkwardJob+".csv", awkwardFile()+awkwardNames[0]+",x,,,,,\n", map[string]string{"do": "preview"}))
 	p.add("absent people", b.upload(root+"users/import", "one.csv", "userPrincipalName\nnew@contoso.example\n", map[string]string{"do": "preview", "absent": "soft-delete"}))
-	p.add("import refused", b.upload(root+"users/import", "x.csv", "UPN,"+awkwardJob+"\n", nil))
+	p.add("import refused", b.upload(root+"users/import", "x.csv", "", nil))
+	p.add("import asks", b.upload(root+"users/import", awkwardJob+".csv", "Work Email;Title;"+awkwardJob+";;Password\nada@contoso.example;"+awkwardJob+";"+awkwardNames[2]+";x;secret\n", nil))
+	p.add("import asks for an encoding", b.upload(root+"users/import", "x.csv", "UPN,displayName\nada@contoso.example,Vlastn\xec\n", nil))
+	p.add("import of numbers", b.upload(root+"users/import", "x.csv", "employeeId,First Name,Last Name\n88,Una,"+awkwardNames[0]+"\n", nil).press("Preview", url.Values{"make": {"{First Name}.{First Name}@contoso.example"}}))
+	p.add("imported", b.upload(root+"users/import", "x.csv", "userPrincipalName,department\n"+strings.Repeat("w", 150)+"0@contoso.example,"+awkwardUnit+"\n", nil).press("Import", nil))
+	p.add("import forgotten", b.get(root+"users/import?file=x"))
 	p.add("nobody in the directory", b.get(root+"users?search="+awkwardNames[0]))
 	p.add("user refused", b.get(root+"users/new").press("Add user", url.Values{"userPrincipalName": {awkwardNames[0]}, "displayName": {awkwardNames[0]}}))
 
@@ -279,6 +284,12 @@ func (p *pageCollection) ofADirectory() {
 	}
 	p.add("assign", b.get(root+"applications/"+third.Name+"/users-and-groups/add"))
 	p.add("delete somebody", b.get(root+"users/"+users.ObjectID+"/delete"))
+	scope := b.get(at + "/provisioning/mappings/Provision%20Azure%20Active%20Directory%20Users/scope")
+	clause := url.Values{"filter1.title": {awkwardNames[0]}, "filter1.clause1.attribute": {"department"}, "filter1.clause1.operator": {"IS NULL"}, "filter1.clause1.value": {awkwardJob}}
+	p.add("scope refused", scope.press("Save", clause)).wantStatus(http.StatusUnprocessableEntity)
+	p.add("scope with more rows", scope.press("More rows", clause))
+	clause.Set("filter1.clause1.operator", "EQUALS")
+	p.add("scope that leaves people out", scope.press("Save", clause))
 	p.add("no plan", b.get(at+"/provisioning/plan"))
 	b.get(at+"/provisioning/plan").press("Make a plan", nil)
 	addRoutes(

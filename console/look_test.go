@@ -22,6 +22,7 @@ func TestEveryPage(t *testing.T) {
 			checkControls(t, page.Root)
 			checkPolicy(t, page, c.assets)
 			checkIDs(t, page.Root)
+			checkVersion(t, page.Root)
 			if strings.Contains(page.Text, "<no value>") || strings.Contains(page.Text, "ZgotmplZ") || strings.Contains(page.Text, "%!") {
 				t.Error("a template could not say something")
 			}
@@ -29,6 +30,40 @@ func TestEveryPage(t *testing.T) {
 				t.Error("a name is not escaped")
 			}
 		})
+	}
+}
+
+// newThings are the actions of forms that make something or ask for something, and edit nothing that is stored.
+var newThings = regexp.MustCompile(`^/d/$|^/d/-/sites$|/users/import$|/applications$|/users$|/sign-in/|/scim/tokens$|/scim/searchable$|/users/change$|/users-and-groups(/add)?$`)
+
+// checkVersion wants a form that is filled in with stored values to carry what it was made from, so that it cannot overwrite what somebody
+// else saved meanwhile. A form that asks before it leaves is one of them.
+func checkVersion(t *testing.T, root *node) {
+	t.Helper()
+	for _, form := range root.all("form") {
+		if form.attr["method"] != "post" {
+			continue
+		}
+		filled, carries := form.has("data-edits"), false
+		for _, input := range form.all("input", "textarea", "option") {
+			name := input.attr["name"]
+			switch {
+			case strings.HasPrefix(name, wasPrefix), name == "version":
+				carries = true
+			case input.attr["type"] == "hidden" || input.has("readonly") || input.has("disabled"):
+			case input.attr["type"] == "checkbox" || input.attr["type"] == "radio":
+				filled = filled || input.has("checked")
+			case input.tag == "option":
+				filled = filled || input.has("selected")
+			case input.tag == "textarea":
+				filled = filled || input.text() != ""
+			default:
+				filled = filled || input.attr["value"] != ""
+			}
+		}
+		if filled && !carries && !newThings.MatchString(form.attr["action"]) {
+			t.Errorf("the form of %s is filled in with stored values and does not carry what it was made from", form.attr["action"])
+		}
 	}
 }
 

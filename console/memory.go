@@ -9,20 +9,29 @@ import (
 // make. Nothing of it is written to disk. What is gone, or was put in the memory of another process, can be typed or made again. The zero
 // value is empty.
 type memory struct {
-	most  int // 0: memorySize
-	mu    sync.Mutex
-	items map[string]remembered
+	most        int // 0: memorySize
+	mostBytes   int // of all values whose size is known; 0: not bounded
+	mostOfOwner int // bytes of one owner; 0: not bounded
+	mu          sync.Mutex
+	items       map[string]remembered
 }
 
 type remembered struct {
 	value any
 	until time.Time
+	owner string
+	size  int
 }
 
 // memorySize is how many values a memory holds at most; the value that ends first makes room.
 const memorySize = 500
 
 func (s *memory) put(key string, value any, now time.Time, keep time.Duration) {
+	s.putSized(key, remembered{value: value, until: now.Add(keep)}, now)
+}
+
+// putSized keeps a value of a known size for its owner. What ends first makes room: for the bytes of one owner among the owner's values.
+func (s *memory) putSized(key string, item remembered, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.items == nil {
@@ -33,20 +42,44 @@ func (s *memory) put(key string, value any, now time.Time, keep time.Duration) {
 			delete(s.items, k)
 		}
 	}
+	delete(s.items, key)
 	most := s.most
 	if most == 0 {
 		most = memorySize
 	}
-	if _, known := s.items[key]; !known && len(s.items) >= most {
-		first := ""
-		for k, item := range s.items {
-			if first == "" || item.until.Before(s.items[first].until) {
-				first = k
-			}
+	for len(s.items) >= most || s.mostBytes > 0 && s.bytes("")+item.size > s.mostBytes {
+		if !s.dropFirst("") {
+			break
 		}
-		delete(s.items, first)
 	}
-	s.items[key] = remembered{value: value, until: now.Add(keep)}
+	for s.mostOfOwner > 0 && s.bytes(item.owner)+item.size > s.mostOfOwner {
+		if !s.dropFirst(item.owner) {
+			break
+		}
+	}
+	s.items[key] = item
+}
+
+// bytes is the size of an owner's values; of all with "".
+func (s *memory) bytes(owner string) (n int) {
+	for _, item := range s.items {
+		if owner == "" || item.owner == owner {
+			n += item.size
+		}
+	}
+	return n
+}
+
+// dropFirst forgets the value of an owner, or of all with "", that ends first.
+func (s *memory) dropFirst(owner string) bool {
+	first := ""
+	for k, item := range s.items {
+		if (owner == "" || item.owner == owner) && (first == "" || item.until.Before(s.items[first].until)) {
+			first = k
+		}
+	}
+	delete(s.items, first)
+	return first != ""
 }
 
 // get returns nil when there is no such value, or not any more.

@@ -39,9 +39,10 @@ type FileColumn struct {
 	Number     int
 	Name       string
 	Attributes []string
-	Suggested  string // what an unknown column probably is; an attribute or ""
-	AlsoMail   bool   // Suggested is userPrincipalName, and the column is the mail as well
-	Unknown    bool   // nobody has said what becomes of it
+	Suggested  string   // what an unknown column probably is; an attribute or ""
+	AlsoMail   bool     // Suggested is userPrincipalName, and the column is the mail as well
+	Unknown    bool     // nobody has said what becomes of it
+	Examples   []string // its first values, shortened; none of a column that is never read, such as a password
 }
 
 // ColumnNames gives the column of each attribute whose column has another name.

@@ -235,6 +235,27 @@ func TestDisable(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})
+	t.Run("the_log_claims_nothing_about_other_attributes_of_a_disabled_account", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.cycle()
+		w.people.enable("p1", false)
+		w.people.set("p1", "surname", "King")
+		w.cycle()
+		if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		before := w.app.writes()
+		_, entries := w.cycle()
+		if got, want := status(entries["p1"]), "other skipped RedundantExport"; got != want || w.app.writes() != before {
+			t.Fatalf("got %q with %d writes, want %q without", got, w.app.writes()-before, want)
+		}
+		want := "The account was read and has the state of a person without access already (active); nothing had to be sent. Its other attributes were not compared: they are sent only to accounts that may be used."
+		if got := entries["p1"].Status.Reason; got != want {
+			t.Errorf("got the reason %q, want %q", got, want)
+		}
+	})
 	t.Run("accounts_that_were_never_in_scope_are_left_alone", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
@@ -1139,6 +1160,22 @@ func TestGroupsAreNotProvisionedAndThatIsSaid(t *testing.T) {
 	}
 }
 
+// lettingGo are leases of which the owner lets go after some refusals.
+type lettingGo struct {
+	provision.Leases
+	refusals int
+	letGo    func() error
+}
+
+func (l *lettingGo) Claim(ctx context.Context, kind, key, owner string, ttl time.Duration) (int64, error) {
+	if l.refusals--; l.refusals == 0 {
+		if err := l.letGo(); err != nil {
+			return 0, err
+		}
+	}
+	return l.Leases.Claim(ctx, kind, key, owner, ttl)
+}
+
 func TestLease(t *testing.T) {
 	t.Parallel()
 	t.Run("a_cycle_is_refused_with_the_owner_s_name_while_another_holds_the_job", func(t *testing.T) {
@@ -1151,6 +1188,21 @@ func TestLease(t *testing.T) {
 		var held *provision.HeldError
 		if !errors.As(err, &held) || held.Owner != "serve on host7" {
 			t.Errorf("got %v, want the owner", err)
+		}
+	})
+	t.Run("a_process_that_only_looked_at_the_job_keeps_nobody_from_a_cycle", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		epoch, err := w.leases.Claim(t.Context(), provision.LeaseKind, w.key.String(), "serve on host7", time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.engine.Leases = &lettingGo{Leases: w.leases, refusals: 3, letGo: func() error {
+			return w.leases.Release(t.Context(), provision.LeaseKind, w.key.String(), "serve on host7", epoch, time.Time{})
+		}}
+		if report, _ := w.cycle(); report.Created != 1 {
+			t.Errorf("got %+v", report)
 		}
 	})
 	t.Run("a_late_owner_writes_nothing", func(t *testing.T) {

@@ -558,6 +558,13 @@ func (w *work) whyRedundant() (reason, advice string) {
 		return "Nothing that the mapping reads has changed since the account was last written or read, so the account was not read.", ""
 	}
 	reason = "The account was read and has the values of the mapping; nothing had to be sent."
+	if !w.entitled() {
+		state := make([]string, len(w.values))
+		for i, v := range w.values {
+			state[i] = v.row.Target
+		}
+		reason = fmt.Sprintf("The account was read and has the state of a person without access already (%s); nothing had to be sent. Its other attributes were not compared: they are sent only to accounts that may be used.", strings.Join(state, ", "))
+	}
 	var byCase, cleared []string
 	for i := range w.m.rows {
 		r := &w.m.rows[i]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -37,7 +38,8 @@ type Settings struct {
 // MappingEdit changes an object mapping. Nil fields stay as they are.
 type MappingEdit struct {
 	Enabled *bool
-	Actions *FlowTypes // Target Object Actions
+	Actions *FlowTypes     // Target Object Actions
+	Scope   *[]FilterGroup // Source Object Scope; without a group, all records
 }
 
 // Default is what the Provisioning page shows before the first Save.
@@ -392,14 +394,32 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 	if m.SourceObjectName == "User" && !m.Enabled {
 		return "", &InputError{Field: "Enabled", Text: "the user mapping cannot be switched off; set Provisioning Status to Off instead"}
 	}
-	if enabled == m.Enabled && actions == m.FlowTypes {
+	scoped := false
+	if edit.Scope != nil {
+		var now []FilterGroup
+		if m.Scope != nil {
+			now = m.Scope.Groups
+		}
+		scoped = !slices.EqualFunc(now, *edit.Scope, sameGroup)
+		m.SetScope(*edit.Scope)
+	}
+	if enabled == m.Enabled && actions == m.FlowTypes && !scoped {
 		return "", nil
+	}
+	if scoped {
+		if err := schema.CheckScope(m.Name, *edit.Scope); err != nil {
+			return "", err
+		}
 	}
 	if _, err := usableMapping(schema); err != nil {
 		return "", err
 	}
 	j.replaceSchema(job, schema)
-	return fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes), nil
+	words := fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes)
+	if scoped {
+		words = strings.TrimSuffix(words, ".") + ", Source Object Scope: " + m.Scope.Words() + "."
+	}
+	return words, nil
 }
 
 // RestoreDefaultMappings returns all mappings and scoping filters to the template.

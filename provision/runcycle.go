@@ -7,8 +7,12 @@ import (
 	"time"
 )
 
-// leaseTime is how long a job stays claimed by a process that died in RunCycle.
-const leaseTime = 45 * time.Second
+const (
+	// leaseTime is how long a job stays claimed by a process that died in RunCycle.
+	leaseTime = 45 * time.Second
+	// lookTime is how long a server may take to look at a job that has nothing to do, or to let go of one that it has done.
+	lookTime = 2 * time.Second
+)
 
 // HeldError says that another process works on the job.
 type HeldError struct {
@@ -25,9 +29,9 @@ func (e *HeldError) Error() string {
 // as it is recorded, from one goroutine. Its error is a *HeldError while another
 // process works on the job, and a *TargetError when the connection does not work.
 func (e *Engine) RunCycle(ctx context.Context, k Key, owner string, visit func(LogEntry) error) (CycleReport, error) {
-	epoch, err := e.Leases.Claim(ctx, LeaseKind, k.String(), owner, leaseTime)
+	epoch, err := e.claim(ctx, k, owner)
 	if err != nil {
-		return CycleReport{}, held(err)
+		return CycleReport{}, err
 	}
 	next := e.Now() // after an error the job is due at once for whoever takes it
 	defer func() {
@@ -41,6 +45,29 @@ func (e *Engine) RunCycle(ctx context.Context, k Key, owner string, visit func(L
 		return e.Leases.Renew(ctx, LeaseKind, k.String(), owner, epoch, leaseTime)
 	})
 	return report, err
+}
+
+// claim takes a job. Another process that has it may only be looking at it, so it is asked again for a while.
+func (e *Engine) claim(ctx context.Context, k Key, owner string) (epoch int64, err error) {
+	again := time.NewTicker(lookTime / 20)
+	defer again.Stop()
+	patience, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	for {
+		epoch, err = e.Leases.Claim(ctx, LeaseKind, k.String(), owner, leaseTime)
+		if err == nil {
+			return epoch, nil
+		}
+		var other *HeldError
+		if err = held(err); !errors.As(err, &other) {
+			return 0, err
+		}
+		select {
+		case <-again.C:
+		case <-patience.Done():
+			return 0, errors.Join(ctx.Err(), err)
+		}
+	}
 }
 
 func held(err error) error {

@@ -96,6 +96,19 @@ func (s *Schema) Validate() error {
 	return errors.Join(errs...)
 }
 
+// SourceAttributes names the attributes of the source object of a mapping.
+func (s *Schema) SourceAttributes(m *ObjectMapping) []string {
+	source, _, err := s.objects(m)
+	if err != nil {
+		return nil
+	}
+	names := make([]string, len(source.Attributes))
+	for i := range source.Attributes {
+		names[i] = source.Attributes[i].Name
+	}
+	return names
+}
+
 // objects finds the definitions that a mapping connects.
 func (s *Schema) objects(m *ObjectMapping) (source, target *ObjectDefinition, err error) {
 	for _, r := range s.rules() {

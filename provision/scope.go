@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -190,4 +191,124 @@ func (f *scopingFilter) admits(attributes map[string]any) (bool, []scopeResult) 
 		in = in || all
 	}
 	return in, results
+}
+
+// Operators are the operators of a clause, as the portal names them, and whether each compares with a value.
+func Operators() []Operator {
+	return []Operator{
+		{"EQUALS", true},
+		{"NOT EQUALS", true},
+		{"INCLUDES", true},
+		{"ENDS_WITH", true},
+		{"REGEX MATCH", true},
+		{"NOT REGEX MATCH", true},
+		{"IS NULL", false},
+		{"IS NOT NULL", false},
+		{"IS TRUE", false},
+		{"IS FALSE", false},
+		{"GREATER_THAN", true},
+		{"GREATER_THAN_OR_EQUALS", true},
+		{"&", true},
+		{"!&", true},
+	}
+}
+
+// Operator compares a source attribute, with a value or without one.
+type Operator struct {
+	Name  string
+	Value bool
+}
+
+// Is says whether a clause names this operator, in any spelling.
+func (o Operator) Is(name string) bool {
+	return operator(FilterClause{OperatorName: o.Name}) == operator(FilterClause{OperatorName: name})
+}
+
+// Words is the clause as a sentence reads it.
+func (c FilterClause) Words() string {
+	return strings.TrimSpace(c.SourceOperandName + " " + c.OperatorName + " " + strings.Join(c.TargetOperand.Values, ", "))
+}
+
+// Words lists the alternatives: "department EQUALS Sales and city IS NOT NULL, or city EQUALS London".
+func (f *Filter) Words() string {
+	if f.Empty() {
+		return "all records"
+	}
+	var groups []string
+	for _, g := range f.Groups {
+		var clauses []string
+		for _, c := range g.Clauses {
+			clauses = append(clauses, c.Words())
+		}
+		groups = append(groups, strings.Join(clauses, " and "))
+	}
+	return strings.Join(groups, ", or ")
+}
+
+// SetScope replaces the scoping filters. Without any, all records are in scope.
+func (m *ObjectMapping) SetScope(groups []FilterGroup) {
+	if len(groups) == 0 {
+		m.Scope = nil
+		return
+	}
+	scope := Filter{InputFilterGroups: []FilterGroup{}, CategoryFilterGroups: []FilterGroup{}}
+	if m.Scope != nil {
+		scope = *m.Scope
+	}
+	scope.Groups = groups
+	m.Scope = &scope
+}
+
+// CheckScope says in an InputError what is wrong with scoping filters for a mapping of this schema.
+func (s *Schema) CheckScope(mapping string, groups []FilterGroup) error {
+	s = s.Clone()
+	m, err := s.ObjectMapping(mapping)
+	if err != nil {
+		return &InputError{Field: "Mapping", Text: err.Error()}
+	}
+	m.SetScope(groups)
+	if m.Scope.Empty() {
+		return nil
+	}
+	for _, g := range m.Scope.Groups {
+		if len(g.Clauses) == 0 {
+			return &InputError{Field: "Scoping filter", Text: fmt.Sprintf("%q has no clause, so that everyone would pass it: add a clause, or remove the filter", g.Name)}
+		}
+		for _, c := range g.Clauses {
+			i := slices.IndexFunc(Operators(), func(o Operator) bool { return o.Is(c.OperatorName) })
+			if i >= 0 && !Operators()[i].Value && len(c.TargetOperand.Values) > 0 {
+				return &InputError{Field: "Scoping filter", Text: fmt.Sprintf("%q: %s %s takes no value: clear it", g.Name, c.SourceOperandName, c.OperatorName)}
+			}
+		}
+	}
+	_, err = s.Compile(m)
+	if err == nil {
+		_, err = compileScope(m)
+	}
+	var row *RowError
+	switch {
+	case errors.As(err, &row):
+		return &InputError{Field: "Scoping filter", Text: "cannot be used: " + row.Message}
+	case err != nil:
+		return &InputError{Field: "Scoping filter", Text: "cannot be used: " + err.Error()}
+	}
+	return nil
+}
+
+// Admits returns a test: who passes the scoping filters of the mapping.
+func (m *ObjectMapping) Admits() (func(directory.Object) bool, error) {
+	filter, err := compileScope(m)
+	if err != nil {
+		return nil, err
+	}
+	return func(o directory.Object) bool {
+		in, _ := filter.admits(o.Attributes())
+		return in
+	}, nil
+}
+
+func sameGroup(a, b FilterGroup) bool {
+	return a.Name == b.Name && slices.EqualFunc(a.Clauses, b.Clauses, func(x, y FilterClause) bool {
+		return x.SourceOperandName == y.SourceOperandName && x.OperatorName == y.OperatorName && slices.Equal(x.TargetOperand.Values, y.TargetOperand.Values)
+	})
 }

@@ -131,7 +131,7 @@ func (r *Roster) Patch(ctx context.Context, kind Kind, id string, p *scim.Patch,
 				d.ignore("userType", "a role cannot be removed, send Registered instead")
 			}
 			if d.removes("active", old) {
-				d.ignore("active", r.keptActive(rec))
+				d.ignore("active", "active cannot be removed, send true or false instead")
 			}
 			return d, r.settle(rt, d, rec, old)
 		}
@@ -193,24 +193,16 @@ func (d *draft) removes(name string, old scim.Resource) bool {
 }
 
 // settle brings active, the role and what the user signs in by to what this site lets SCIM set. Where active is
-// unassigned, whether they may come in stays as it was.
+// unassigned, whether they may come in stays as it was, and answers go on saying so: a client reads a user without
+// active as one who may come in.
 func (r *Roster) settle(rt *resourceType, d *draft, rec Record, old scim.Resource) error {
-	if _, present := d.doc.Bool("active"); !present && r.site.Profile != site.Full {
-		d.doc["active"] = rec.Active
-	}
 	if rec.Block.On {
 		d.keepBlocked(rec)
+	} else if _, present := d.doc.Bool("active"); !present {
+		d.doc["active"] = rec.Active
 	}
 	r.settleRole(d, rec.Role, old)
 	return r.keepIdentity(rt, d, rec, old)
-}
-
-// keptActive is what becomes of the wish to unassign active.
-func (r *Roster) keptActive(rec Record) string {
-	if r.site.Profile == site.Full && !rec.Block.On {
-		return "active is not shown any more; whether they may come in stays as it was"
-	}
-	return "active cannot be removed, send true or false instead"
 }
 
 // settleRole leaves the role as it was unless SCIM may set roles here and names one. A typo in a mapping must never

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"strconv"
 	"strings"
@@ -128,4 +129,17 @@ func (db *DB) PlanCountAssignments(ctx context.Context) (lines []string, err err
 		return err
 	})
 	return lines, err
+}
+
+// Statement runs statements on a SQLite file by a connection of its own.
+func Statement(path string, statements ...string) error {
+	s := sqliteDB{path: path}
+	conn, err := s.openConn(context.Background(), readerCache, busyReader, false)
+	if err != nil {
+		return err
+	}
+	for _, query := range statements {
+		err = errors.Join(err, conn.do(query))
+	}
+	return errors.Join(err, conn.close())
 }

@@ -286,22 +286,28 @@ func (s *sqliteDB) serve(ctx context.Context) error {
 	if n := otherNames(info); n > 0 {
 		return fmt.Errorf("the database file %s has another name (a hard link), under which a second server would not see this one; remove the other name", s.path)
 	}
-	beside := sqliteDB{path: s.path + "-server"}
+	s.served, err = lockServer(ctx, s.path)
+	return err
+}
+
+// lockServer takes the lock of the one process that may serve a SQLite file. It
+// ends with the connection. ErrServed: somebody has it.
+func lockServer(ctx context.Context, path string) (*sqliteConn, error) {
+	beside := sqliteDB{path: path + "-server"}
 	if err := createPrivate(beside.path); err != nil {
-		return fmt.Errorf("lock %s: %w", beside.path, err)
+		return nil, fmt.Errorf("lock %s: %w", beside.path, err)
 	}
 	conn, err := beside.openConn(ctx, readerCache, time.Second, false)
 	if err == nil {
 		if err = conn.do("begin exclusive"); err == nil {
-			s.served = conn
-			return nil
+			return conn, nil
 		}
 		conn.close()
 	}
 	if isBusy(err) {
-		return ErrServed
+		return nil, ErrServed
 	}
-	return fmt.Errorf("lock %s: %w", beside.path, err)
+	return nil, fmt.Errorf("lock %s: %w", beside.path, err)
 }
 
 // close waits for the running transactions. The writer's connection goes last:

@@ -32,6 +32,9 @@ func resolve(path string) (string, error) {
 	return filepath.Join(folder, filepath.Base(path)), nil
 }
 
+// Resolve returns the file behind the url of a SQLite database, with links resolved.
+func Resolve(url string) (string, error) { return resolve(Path(url)) }
+
 // besideSQLite are the files that hold parts of a SQLite database.
 func besideSQLite(path string) []string { return []string{path, path + "-wal", path + "-shm"} }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,13 +69,66 @@ func actionsOf(cmd *cobra.Command, text string) (provision.FlowTypes, error) {
 	return a, nil
 }
 
-// apply saves what the flags set, all of it together; what they leave out stays.
-func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobra.Command, key provision.Key) (provision.Job, error) {
+// apply saves what the flags set, all of it together; what they leave out stays. It says what changed.
+func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobra.Command, key provision.Key) (provision.Job, []string, error) {
 	edit, err := f.edit(c, cmd)
 	if err != nil {
-		return provision.Job{}, err
+		return provision.Job{}, nil, err
 	}
-	return s.jobs.Edit(ctx, key, edit, actor)
+	var before jobSettings
+	job, err := s.jobs.SaveFrom(ctx, key, func(now provision.Job) (provision.Settings, error) {
+		set := provision.Settings{Mode: now.Mode, TenantURL: now.TenantURL, Status: now.Status, Scope: now.Scope}
+		edit(&set)
+		before, err = settingsOf(now)
+		return set, err
+	}, actor)
+	if err != nil {
+		return provision.Job{}, nil, err
+	}
+	after, err := settingsOf(job)
+	if err != nil {
+		return provision.Job{}, nil, err
+	}
+	changed := []string{}
+	for _, line := range []struct {
+		changed bool
+		text    string
+	}{
+		{before.tenantURL != after.tenantURL, "Tenant URL is " + after.tenantURL},
+		{!bytes.Equal(before.secret, after.secret), "Secret Token was saved"},
+		{before.scope != after.scope, "Scope is " + scopeWords(after.scope)},
+		{before.actions != after.actions, "Target Object Actions are " + after.actions},
+		{before.status != after.status, "Provisioning Status is " + string(after.status)},
+	} {
+		if line.changed {
+			changed = append(changed, line.text)
+		}
+	}
+	return job, changed, nil
+}
+
+// jobSettings are the settings of a job that flags change.
+type jobSettings struct {
+	tenantURL string
+	secret    []byte // sealed
+	scope     provision.Scope
+	actions   string
+	status    provision.Status
+}
+
+func settingsOf(job provision.Job) (jobSettings, error) {
+	m, err := job.Schema.UserMapping()
+	if err != nil {
+		return jobSettings{}, err
+	}
+	return jobSettings{job.TenantURL, job.SealedSecret, job.Scope, strings.Join(actionWords(m.FlowTypes), ", "), job.Status}, nil
+}
+
+func scopeWords(scope provision.Scope) string {
+	if scope == provision.Everyone {
+		return "all (every user of the directory)"
+	}
+	return "assigned (only assigned users)"
 }
 
 // edit is what the flags that were given change.
@@ -176,16 +230,26 @@ func (c *command) appCreate() *cobra.Command {
 				return err
 			}
 			out := map[string]any{"directory": h.Directory.Name, "name": app.Name, "id": app.ID}
+			var everyone, started bool
 			if setUp {
 				job, err := s.jobs.Edit(ctx, provision.Key{Directory: h.Directory.ID, App: app.ID}, edit, actor)
 				if err != nil {
 					_, undo := h.DeleteApplication(ctx, app.ID, actor)
 					return errors.Join(fmt.Errorf("the application was not made: %w", inWords(err)), undo)
 				}
-				out["tenantUrl"], out["status"] = job.TenantURL, job.Status
+				out["tenantUrl"], out["scope"], out["status"] = job.TenantURL, job.Scope, job.Status
+				everyone, started = job.Scope == provision.Everyone, job.Status == provision.On
 			}
 			return c.print(out, func(w io.Writer) {
-				fmt.Fprintf(w, "Application %s was made in %s. Assign people with: rollcall app assign %s %q PERSON...\n", app.Name, h.Directory.Name, h.Directory.Name, app.Name)
+				fmt.Fprintf(w, "Application %s was made in %s. ", oneLine(app.Name), h.Directory.Name)
+				switch {
+				case !everyone:
+					fmt.Fprintf(w, "Assign people with: rollcall app assign %s %q PERSON...\n", h.Directory.Name, app.Name)
+				case started:
+					fmt.Fprintf(w, "Every user of the directory is in scope, and provisioning is on. See how it goes with: rollcall provision status %s %q\n", h.Directory.Name, app.Name)
+				default:
+					fmt.Fprintf(w, "Every user of the directory is in scope: nobody needs to be assigned. See who would change with: rollcall provision plan %s %q\n", h.Directory.Name, app.Name)
+				}
 			})
 		}),
 	}
@@ -201,12 +265,26 @@ func (c *command) appSet() *cobra.Command {
 			if !f.given(cmd) {
 				return usagef(cmd, "nothing to set: give at least one of --tenant-url, --secret-token-file, --scope, --actions, --start, --pause")
 			}
-			job, err := f.apply(cmd.Context(), c, s, cmd, provision.Key{Directory: h.Directory.ID, App: app.ID})
+			job, changed, err := f.apply(cmd.Context(), c, s, cmd, jobKey(h, app))
 			if err != nil {
 				return err
 			}
-			return c.print(map[string]any{"name": app.Name, "tenantUrl": job.TenantURL, "scope": job.Scope, "status": job.Status}, func(w io.Writer) {
-				fmt.Fprintf(w, "%s: Tenant URL %s, scope %s, Provisioning Status %s\n", app.Name, job.TenantURL, job.Scope, job.Status)
+			m, err := job.Schema.UserMapping()
+			if err != nil {
+				return err
+			}
+			actions := actionWords(m.FlowTypes)
+			return c.print(map[string]any{
+				"name": app.Name, "tenantUrl": job.TenantURL, "secretTokenSaved": job.HasSecret(), "scope": job.Scope, "actions": actions, "status": job.Status,
+				"changed": changed,
+			}, func(w io.Writer) {
+				if len(changed) == 0 {
+					fmt.Fprintf(w, "%s: nothing changed, it was so before.\n", oneLine(app.Name))
+					return
+				}
+				for _, line := range changed {
+					fmt.Fprintf(w, "%s: %s\n", oneLine(app.Name), oneLine(line))
+				}
 			})
 		}),
 	}
@@ -223,39 +301,53 @@ func (c *command) appList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			apps, err := h.Applications(cmd.Context())
+			out, lines, err := c.applications(cmd.Context(), s, h)
 			if err != nil {
 				return err
 			}
-			type appJSON struct {
-				Name     string `json:"name"`
-				ID       string `json:"id"`
-				Assigned int    `json:"assigned"`
-				Code     string `json:"status"`
-			}
-			out := []appJSON{}
-			lines := [][]string{}
-			for _, a := range apps {
-				n, err := h.CountAssignments(cmd.Context(), a.ID)
-				if err != nil {
-					return err
-				}
-				r, err := s.jobs.Report(cmd.Context(), provision.Key{Directory: h.Directory.ID, App: a.ID})
-				if err != nil && !errors.Is(err, provision.ErrNoJob) {
-					return err
-				}
-				code := r.Code
-				if code == "" {
-					code = provision.NotConfigured
-				}
-				out = append(out, appJSON{a.Name, a.ID, n, code})
-				lines = append(lines, []string{a.Name, fmt.Sprint(n), statusWords(code), c.when(a.Created)})
-			}
 			return c.print(out, func(w io.Writer) {
-				rows(w, fmt.Sprintf("No application yet. Make one with: rollcall app create %s NAME", h.Directory.Name), []string{"Name", "Assigned", "Provisioning", "Since"}, lines)
+				printApplications(w, h, lines)
 			})
 		}),
 	}
+}
+
+// appJSON is an application in a list.
+type appJSON struct {
+	Name     string `json:"name"`
+	ID       string `json:"id"`
+	Assigned int    `json:"assigned"`
+	Code     string `json:"status"`
+}
+
+// applications lists those of a directory, as JSON and as lines of a table.
+func (c *command) applications(ctx context.Context, s *services, h *directory.Handle) (out []appJSON, lines [][]string, err error) {
+	apps, err := h.Applications(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	out = []appJSON{}
+	for _, a := range apps {
+		n, err := h.CountAssignments(ctx, a.ID)
+		if err != nil {
+			return nil, nil, err
+		}
+		r, err := s.jobs.Report(ctx, jobKey(h, a))
+		if err != nil && !errors.Is(err, provision.ErrNoJob) {
+			return nil, nil, err
+		}
+		code := r.Code
+		if code == "" {
+			code = provision.NotConfigured
+		}
+		out = append(out, appJSON{a.Name, a.ID, n, code})
+		lines = append(lines, []string{a.Name, fmt.Sprint(n), statusWords(code), c.when(a.Created)})
+	}
+	return out, lines, nil
+}
+
+func printApplications(w io.Writer, h *directory.Handle, lines [][]string) {
+	rows(w, fmt.Sprintf("No application yet. Make one with: rollcall app create %s NAME", h.Directory.Name), []string{"Name", "Assigned", "Provisioning", "Since"}, lines)
 }
 
 // appDetails is what `app show` prints.
@@ -317,15 +409,12 @@ func (c *command) printApp(w io.Writer, d appDetails, app directory.Application)
 		fmt.Fprintf(w, "Set it up with: rollcall app set %s %q --tenant-url URL --secret-token-file FILE\n", d.Directory, d.Name)
 		return
 	}
-	secret, scope := "none", "assigned (only assigned users)"
+	secret := "none"
 	if d.SecretToken {
 		secret = "saved"
 	}
-	if d.Scope == string(provision.Everyone) {
-		scope = "all (every user of the directory)"
-	}
 	fmt.Fprintf(w, "Linked                 %s\nTenant URL             %s\nSecret Token           %s\nScope                  %s\nTarget Object Actions  %s\nProvisioning Status    %s\n",
-		plural(d.Linked, "account", "accounts"), oneLine(d.TenantURL), secret, scope, strings.Join(d.Actions, ", "), d.Status)
+		plural(d.Linked, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.Status)
 }
 
 // actionWords are the values of --actions.

@@ -192,7 +192,7 @@ func (c *command) stored(ctx context.Context, cmd *cobra.Command, args []string,
 	}
 	quiet := *c
 	quiet.stderr = io.Discard
-	s, err := quiet.openServices(ctx, wiring{readOnly: true, log: slog.New(slog.DiscardHandler)})
+	s, err := quiet.openServices(ctx, wiring{readOnly: true, existing: true, log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return completion{}
 	}

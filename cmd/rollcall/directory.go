@@ -14,7 +14,7 @@ import (
 
 func (c *command) directoryCommand() *cobra.Command {
 	return group("directory", "Directories: the company's end",
-		c.directoryCreate(), c.directoryList(), c.directoryRename(), c.directoryDelete(), c.directoryImport(), c.directoryExport(), c.directoryUser())
+		c.directoryCreate(), c.directoryList(), c.directoryShow(), c.directoryRename(), c.directoryDelete(), c.directoryImport(), c.directoryExport(), c.directoryUser())
 }
 
 type directoryJSON struct {
@@ -61,6 +61,36 @@ func (c *command) directoryList() *cobra.Command {
 			}
 			return c.print(out, func(w io.Writer) {
 				rows(w, "No directory yet. Make one with: rollcall directory create NAME", []string{"Name", "Enabled", "Disabled", "Deleted", "Since"}, lines)
+			})
+		}),
+	}
+}
+
+func (c *command) directoryShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show NAME", Short: "Show a directory: its users by number, and its applications", Args: names("NAME"),
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			h, err := s.directories.OpenNamed(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			d := h.Directory
+			n, err := h.Counts(cmd.Context())
+			if err != nil {
+				return err
+			}
+			apps, lines, err := c.applications(cmd.Context(), s, h)
+			if err != nil {
+				return err
+			}
+			out := struct {
+				directoryJSON
+				Applications []appJSON `json:"applications"`
+			}{directoryJSON{d.Name, string(d.ID), stamp(d.Created), n.Enabled, n.Disabled, n.Deleted}, apps}
+			return c.print(out, func(w io.Writer) {
+				fmt.Fprintf(w, "Directory      %s\nObject id      %s\nSince          %s\nUsers          %d enabled, %d disabled, %d deleted\nApplications   %d\n\n",
+					d.Name, d.ID, c.when(d.Created), n.Enabled, n.Disabled, n.Deleted, len(apps))
+				printApplications(w, h, lines)
 			})
 		}),
 	}

@@ -112,7 +112,7 @@ func readBack(story string, commands map[string]*cobra.Command) map[string]bool 
 		case strings.HasPrefix(line, "rollcall "):
 			path, flags := parseLine(line, commands)
 			now, shows = nil, readingPath(path)
-			if t, _ := traitOf(path); t.access == writes {
+			if t, _ := traitOf(path); t.access == writes || t.access == makes {
 				waiting = append(waiting, flags...)
 			} else {
 				now = flags

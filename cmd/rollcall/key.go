@@ -171,6 +171,9 @@ entered again. A key file that opens what is stored is never replaced.`,
 			if !discard {
 				return usagef(cmd, "--discard-sealed is missing: it confirms that every stored Secret Token is removed")
 			}
+			if err := c.checkAddresses(cmd); err != nil {
+				return err
+			}
 			return c.resetKey(cmd.Context())
 		},
 	}
@@ -179,6 +182,9 @@ entered again. A key file that opens what is stored is never replaced.`,
 }
 
 func (c *command) resetKey(ctx context.Context) (err error) {
+	if missing(c.database) {
+		return c.noDatabaseYet()
+	}
 	log := slog.New(slog.DiscardHandler)
 	db, err := store.Open(ctx, c.database, store.Options{Log: log, Now: c.now})
 	if err != nil {
@@ -192,6 +198,9 @@ func (c *command) resetKey(ctx context.Context) (err error) {
 	version, err := db.Version(ctx)
 	if err != nil {
 		return err
+	}
+	if version == 0 {
+		return c.noDatabaseYet()
 	}
 	jobs := &store.Provisioning{DB: db}
 	if sealer, openErr := seal.Open(file); openErr == nil {

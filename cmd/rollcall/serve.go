@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -97,6 +98,9 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	if s.made {
+		log.Info("made a new database", "database", cmp.Or(s.db.File(), s.db.Kind()))
+	}
 	if err = s.db.Serve(cmd.Context()); err == nil {
 		err = c.greet(cmd.Context(), s)
 	}
@@ -191,7 +195,7 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 	server := web.NewServer(ln.Addr().String(), handler, s.log)
 	pool, err := s.db.Pool(ctx)
 	if err != nil && !errors.Is(err, store.ErrNoPool) {
-		return err
+		return untilDone(ctx, err)
 	}
 	work := &runner.Runner{
 		Kind: provision.LeaseKind, Leases: s.leases, Owner: s.owner, Pool: pool, Advance: s.engine.Advance, Log: s.log, Now: c.now,
@@ -207,7 +211,7 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 		Kind: retention.RemovalKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.AdvanceRemovals, Log: s.log, Now: c.now,
 	}
 	if err := s.leases.Ensure(ctx, retention.LeaseKind, retention.LeaseKey); err != nil {
-		return err
+		return untilDone(ctx, err)
 	}
 	watch := &provision.Watcher{Store: s.engine.Store, Sources: s.source, Wake: s.wake, Now: c.now, Log: s.log}
 
@@ -263,7 +267,8 @@ func (c *command) handler(s *services, proxies web.Proxies) (http.Handler, error
 	}
 
 	mux := http.NewServeMux()
-	web.Health{Ready: s.db.Ready, Log: s.log}.Register(mux)
+	health := web.Health{Ready: s.db.Ready, Log: s.log}
+	health.Register(mux)
 	mux.Handle("/assets/", pages.Assets())
 	mux.Handle("/c/", sites.Handler())
 	mux.Handle("/d/", directories.Handler())

@@ -20,8 +20,12 @@ type access int
 const (
 	noDatabase access = iota
 	reads             // and never makes one, nor a key
-	writes            // and makes one where there is none
+	writes            // in one that is there
+	makes             // and makes one where there is none
 )
+
+// makers are the commands that begin with nothing, beside serve, as messages name them.
+const makers = "rollcall site create NAME, rollcall directory create NAME, rollcall operator link and rollcall migrate"
 
 // trait is what a command does with what all commands share. A global flag that would change nothing is refused.
 type trait struct {
@@ -43,30 +47,38 @@ func traitOf(path string) (trait, bool) {
 	targets := []string{"public-url", "allow-private-targets", "allow-loopback-targets"}
 	switch path {
 	case "serve":
-		return shared(writes, targets...), true
+		return shared(makes, targets...), true
 	case "demo":
 		return trait{flags: append(targets, "json")}, true
 	case "site list", "site show":
 		return shared(reads, "json", "public-url"), true
-	case "site create", "site set", "site rename", "site link", "token create", "operator link", "directory rename":
+	case "site create", "operator link":
+		return shared(makes, "json", "public-url"), true
+	case "directory create", "migrate":
+		return shared(makes, "json"), true
+	case "site set", "site rename", "site link", "token create", "directory rename":
 		return shared(writes, "json", "public-url"), true
 	case "site schema show", "site searchable show", "token list", "operator list",
 		"retention show",
-		"directory list", "directory user list", "directory user show", "app list", "app show", "provision status", "provision log":
+		"directory list", "directory show", "directory user list", "directory user show", "app list", "app show", "provision status", "provision log":
 		return shared(reads, "json"), true
 	case "directory export", "app export-schema":
 		return shared(reads), true
 	case "site delete", "site import-people", "site schema set", "site schema clear", "site searchable add", "site searchable remove",
 		"token revoke", "operator remove",
-		"directory create", "directory delete", "directory import",
+		"directory delete", "directory import",
 		"directory user add", "directory user set", "directory user disable", "directory user enable", "directory user delete", "directory user restore", "directory user purge",
 		"app rename", "app delete", "app assign", "app unassign", "app import-schema", "provision start", "provision pause", "provision restart",
-		"key rotate", "key reset", "migrate", "retention set", "prune", "database compact", "site erase", "directory user erase":
+		"key rotate", "key reset", "retention set", "prune", "database compact", "site erase", "directory user erase":
 		return shared(writes, "json"), true
 	case "app create", "app set", "provision run":
 		return shared(writes, append(targets, "json")...), true
 	case "provision test", "provision plan":
 		return shared(reads, append(targets, "json")...), true
+	case "backup":
+		return shared(reads, "json"), true
+	case "restore":
+		return shared(writes, "json"), true
 	case "expr", "key create", "version":
 		return trait{flags: []string{"json"}}, true
 	}
@@ -109,19 +121,19 @@ func hideIgnored(cmd *cobra.Command) {
 	})
 }
 
-// readOnly says whether a command only reads the database.
-func readOnly(cmd *cobra.Command) bool {
+// accessOf is what a command does with the database.
+func accessOf(cmd *cobra.Command) access {
 	t, _ := traitOf(strings.TrimSpace(commandPath(cmd)))
-	return t.access == reads
+	return t.access
 }
 
-// noDatabaseYet is the answer of a reading command where there is nothing to read.
+// noDatabaseYet is the answer of a command that needs a database where there is none: its name may be mistyped.
 func (c *command) noDatabaseYet() error {
-	where := "in " + store.Path(c.database)
+	where := "at " + store.Path(c.database)
 	if store.Kind(c.database) == store.PostgreSQL {
 		where = "on this PostgreSQL server yet: it has no tables of Rollcall's"
 	}
-	return fmt.Errorf("there is no database %s; rollcall serve makes one, and so does the first command that writes, such as rollcall site create NAME. If yours is elsewhere, name it with --database", where)
+	return fmt.Errorf("there is no database %s; if yours is elsewhere, name it with --database; rollcall serve makes a new one, and so do %s", where, makers)
 }
 
 // missing says whether a SQLite file is not there.
@@ -131,6 +143,15 @@ func missing(database string) bool {
 	}
 	_, err := os.Stat(store.Path(database))
 	return errors.Is(err, fs.ErrNotExist)
+}
+
+// saysNew names a database that a command has just made. Who meant another one sees it at once.
+func (c *command) saysNew() {
+	if store.Kind(c.database) == store.PostgreSQL {
+		c.note("This PostgreSQL database held nothing of Rollcall's: its tables were made.")
+		return
+	}
+	c.note("There was no database at %s: a new one was made.", store.Path(c.database))
 }
 
 // noKey stands in for a key that is not there, where nothing is sealed yet.

@@ -40,6 +40,7 @@ type services struct {
 	db          *store.DB
 	log         *slog.Logger
 	owner       string // names this process in leases
+	made        bool   // the database held nothing before
 	sites       *site.Sites
 	rosters     *roster.Rosters
 	operators   *operator.Operators
@@ -58,6 +59,7 @@ type wiring struct {
 	listens  []net.Addr    // of this process; of these the engine may reach sites' SCIM endpoints only
 	interval time.Duration // between cycles; 0 is Entra's 40 minutes
 	readOnly bool          // nothing is made: no database, no key
+	existing bool          // no database is made
 	instance string        // names the installation's one process on SQLite, so that a restart takes its leases back at once
 }
 
@@ -67,13 +69,13 @@ func (c *command) with(do func(*cobra.Command, *services, []string) error) func(
 		if err := c.checkAddresses(cmd); err != nil {
 			return err
 		}
-		only := readOnly(cmd)
-		if only && missing(c.database) {
-			return c.noDatabaseYet()
-		}
-		s, err := c.openServices(cmd.Context(), wiring{readOnly: only})
+		access := accessOf(cmd)
+		s, err := c.openServices(cmd.Context(), wiring{readOnly: access == reads, existing: access != makes})
 		if err != nil {
 			return err
+		}
+		if s.made {
+			c.saysNew()
 		}
 		return errors.Join(do(cmd, s, args), s.db.Close())
 	}
@@ -83,6 +85,9 @@ func (c *command) with(do func(*cobra.Command, *services, []string) error) func(
 func (c *command) openServices(ctx context.Context, w wiring) (*services, error) {
 	if w.log == nil {
 		w.log = warnings(c.stderr)
+	}
+	if w.existing && missing(c.database) {
+		return nil, c.noDatabaseYet()
 	}
 	db, err := store.Open(ctx, c.database, store.Options{Log: w.log, Now: c.now})
 	if err != nil {
@@ -114,7 +119,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 	if err != nil {
 		return nil, err
 	}
-	if w.readOnly && version == 0 {
+	if w.existing && version == 0 {
 		return nil, c.noDatabaseYet()
 	}
 	sealer, err := c.sealer(ctx, db, jobs, version, w)
@@ -134,7 +139,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 	leases := store.Leases{DB: db}
 	targets := targetMaker(outbound.New(c.outbound(w.listens)), c.now)
 	s := &services{
-		db: db, log: w.log, owner: owner, leases: leases,
+		db: db, log: w.log, owner: owner, leases: leases, made: version == 0,
 		sites:       &site.Sites{Store: &store.Sites{DB: db}, Now: c.now, NewID: randomID},
 		rosters:     &roster.Rosters{Store: &store.Rosters{DB: db}, Now: c.now, NewID: roster.NewID},
 		operators:   &operator.Operators{Store: &store.Operators{DB: db}, Now: c.now, NewID: randomID},

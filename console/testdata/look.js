@@ -15,6 +15,9 @@ const look = {
     const root = document.documentElement;
     if (root.scrollWidth > innerWidth) faults.push(`the document is ${root.scrollWidth - innerWidth} pixels too wide`);
     const boxes = ".card, .side, .top, .head, .filters, .notice, .bar, .who-box, .drawer > nav, td, dd, main";
+    for (const e of document.querySelectorAll("time, .badge, .number")) {
+      if (look.seen(e) && e.textContent.trim() && e.getBoundingClientRect().width < 8) faults.push(`${look.name(e)} has no room: ${Math.round(e.getBoundingClientRect().width)} pixels`);
+    }
     for (const e of document.querySelectorAll("body *")) {
       if (e.closest("svg") || !look.seen(e)) continue;
       if (e.scrollWidth > e.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(e).overflowX) && e.clientWidth) {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/directory"
 )
@@ -151,8 +152,30 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 
 func (h *header) fileColumns() []directory.FileColumn {
 	var list []directory.FileColumn
-	for _, c := range h.columns {
+	for i, c := range h.columns {
+		if attribute, known := meaning(c.Name); !known || attribute != "" {
+			c.Examples = h.examples(i)
+		}
+		c.Name = strings.Clone(c.Name) // so that it does not keep the whole text
 		list = append(list, c.FileColumn)
+	}
+	return list
+}
+
+// examples are the first values of a column.
+func (h *header) examples(i int) (list []string) {
+	const most, longest = 3, 40
+	for v := range h.values(i) {
+		v = strings.Join(strings.Fields(cellText(v)), " ")
+		if r := []rune(v); len(r) > longest {
+			v = string(r[:longest]) + "…"
+		}
+		if v == "" || !utf8.ValidString(v) || slices.Contains(list, v) {
+			continue
+		}
+		if list = append(list, strings.Clone(v)); len(list) == most {
+			break
+		}
 	}
 	return list
 }

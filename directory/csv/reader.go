@@ -26,6 +26,7 @@ const (
 // Reader holds a file that was read.
 type Reader struct {
 	columns   []column
+	described []directory.FileColumn
 	templates []template
 	suggested string // a template for userPrincipalName
 	separator rune
@@ -85,10 +86,7 @@ func Open(r io.Reader, o directory.FileOptions) (directory.File, error) {
 	if err != nil {
 		return directory.File{}, err
 	}
-	f := directory.File{Notes: rd.notes, Rows: rd.Rows(), Cut: rd.cut, Separator: string(rd.separator), Template: rd.suggested}
-	for _, c := range rd.columns {
-		f.Columns = append(f.Columns, c.FileColumn)
-	}
+	f := directory.File{Notes: rd.notes, Rows: rd.Rows(), Cut: rd.cut, Separator: string(rd.separator), Template: rd.suggested, Columns: rd.described}
 	return f, nil
 }
 
@@ -195,7 +193,7 @@ func (r *Reader) readHeader(names []string, l *lines, o directory.FileOptions) e
 	if err != nil {
 		return err
 	}
-	r.columns, r.templates, r.suggested = h.columns, h.templates, h.suggested
+	r.columns, r.described, r.templates, r.suggested = h.columns, h.fileColumns(), h.templates, h.suggested
 	r.notes = append(r.notes, h.notes...)
 	r.findCut(l)
 	return nil

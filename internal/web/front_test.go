@@ -289,7 +289,8 @@ func TestHealth(t *testing.T) {
 	var broken error
 	mux := http.NewServeMux()
 	var log bytes.Buffer
-	Health{Ready: func(context.Context) error { return broken }, Log: slog.New(slog.NewTextHandler(&log, nil))}.Register(mux)
+	health := Health{Ready: func(context.Context) error { return broken }, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	health.Register(mux)
 	ask := func(path string) (int, string) {
 		rec := httptest.NewRecorder()
 		mux.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
@@ -309,5 +310,21 @@ func TestHealth(t *testing.T) {
 	}
 	if code, _ := ask("/healthz"); code != http.StatusOK {
 		t.Errorf("a broken database ends the process: %d", code)
+	}
+	// However often somebody asks, the log has a line for each change.
+	for range 3 {
+		ask("/readyz")
+	}
+	broken = nil
+	for range 3 {
+		if code, _ := ask("/readyz"); code != http.StatusOK {
+			t.Errorf("not ready again: %d", code)
+		}
+	}
+	broken = errors.New("disk is full")
+	ask("/readyz")
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	if len(lines) != 3 || !strings.Contains(lines[0], "db.internal") || !strings.Contains(lines[1], "ready again") || !strings.Contains(lines[2], "disk is full") {
+		t.Errorf("got the log\n%s", log.String())
 	}
 }

@@ -192,7 +192,7 @@ func (m *measure) fill(ctx context.Context, driver string) (err error) {
 			if _, err := m.db.ExecContext(ctx, fmt.Sprintf(`
 				insert into request_log (site, time, id, token, token_last4, method, path, status, duration, user_name, subject, sentence, fixes, ignored, remote, result, change)
 				with recursive n (i) as (select %d union all select i + 1 from n where i < %d)
-				select s.id, %d + n.i * 1000, 'request-with-an-id-of-32-' || cast(1000000 + n.i as text), 'token-of-the-site', 'abcd', case n.i %% 3 when 0 then 'PATCH' else 'GET' end,
+				select s.id, %d + cast(n.i as bigint) * 1000, 'request-with-an-id-of-32-' || cast(1000000 + n.i as text), 'token-of-the-site', 'abcd', case n.i %% 3 when 0 then 'PATCH' else 'GET' end,
 					'/Users?filter=userName%%20eq%%20%%22somebody' || cast(n.i as text) || '%%40example.com%%22', 200, 1234, 'somebody@example.com', 'subject', 'Updated somebody@example.com: displayName.', '', '', '20.1.2.3', 'done', n.i %% 3 = 0 and s.name = 'doomed'
 				from n, site s
 				where s.name = '%s'`, done, min(done+piece, f.n)-1, f.from, f.site)); err != nil {

@@ -1,0 +1,311 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/seal"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+func (c *command) backupCommand() *cobra.Command {
+	var overwrite bool
+	cmd := &cobra.Command{
+		Use: "backup FILE", Short: "Write a verified copy of a SQLite database, also while it is served", Args: names("FILE"),
+		Long: `Writes the database as it is at one moment into FILE, with mode 0600. Servers and
+commands go on meanwhile. The copy is read whole and checked, and FILE appears when
+it is on disk. The key that opens stored Secret Tokens is not in it: keep the key
+file too, apart from the copy.
+
+A PostgreSQL database is copied by pg_dump.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := c.checkAddresses(cmd); err != nil {
+				return err
+			}
+			return c.backup(cmd.Context(), args[0], overwrite)
+		},
+	}
+	cmd.Flags().BoolVar(&overwrite, "overwrite", false, "replace FILE if it exists")
+	return cmd
+}
+
+// copied is what `backup` prints.
+type copied struct {
+	File    string `json:"file"`
+	Bytes   int64  `json:"bytes"`
+	Version int64  `json:"version"`
+	Newest  string `json:"newestEvent"`
+	KeyFile string `json:"keyFile"`
+}
+
+func (c *command) backup(ctx context.Context, file string, overwrite bool) (err error) {
+	if store.Kind(c.database) == store.PostgreSQL {
+		return fmt.Errorf("backup copies SQLite files. PostgreSQL has a tool for this: pg_dump --format=custom --file=%s '%s'. Keep the key file too, apart from the copy", file, withoutPassword(c.database))
+	}
+	if missing(c.database) {
+		return c.noDatabaseYet()
+	}
+	// The database stays as it is: a copy before an upgrade is of the old version.
+	db, err := store.Open(ctx, c.database, store.Options{Log: warnings(c.stderr), Now: c.now})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	made, err := db.Backup(ctx, file, overwrite)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists; name another file, or replace it with --overwrite", file)
+	}
+	if err != nil {
+		return err
+	}
+	key, err := c.keyPath(db)
+	if err != nil {
+		return err
+	}
+	return c.print(copied{made.File, made.Bytes, made.Version, stamp(made.Newest), key}, func(w io.Writer) {
+		fmt.Fprintf(w, "Copied %s to %s: %d KiB, version %d, newest event %s. It was read back and is whole.\n", db.File(), made.File, made.Bytes/1024, made.Version, c.when(made.Newest))
+		fmt.Fprintf(w, "The key is not in it. Keep %s too, apart from the copy.\n", key)
+	})
+}
+
+// withoutPassword is the URL of a database as it can be shown.
+func withoutPassword(database string) string {
+	u, err := url.Parse(database)
+	if err != nil {
+		return "postgres://…"
+	}
+	if u.User != nil {
+		u.User = url.User(u.User.Username())
+	}
+	q := u.Query()
+	for name := range q {
+		if strings.Contains(name, "password") {
+			q.Del(name)
+		}
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// restoring are the flags of `restore`.
+type restoring struct {
+	yes, endTokens, withoutKey bool
+}
+
+func (c *command) restoreCommand() *cobra.Command {
+	var o restoring
+	cmd := &cobra.Command{
+		Use: "restore FILE", Short: "Put a copy in the place of a SQLite database that is not served", Args: names("FILE"),
+		Long: `Checks the copy, brings it up to date, and puts it in the place of the database. The
+server must be stopped. The database that was there is kept beside it under another
+name. The key file must be the one that was kept with the copy.
+
+Sessions and one-time links of the copy are ended: some of them had been ended since
+it was made. Tokens that were revoked since are live again; they are listed, and
+--end-tokens revokes every token of the copy.
+
+A PostgreSQL database is restored by pg_restore.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := c.checkAddresses(cmd); err != nil {
+				return err
+			}
+			if store.Kind(c.database) == store.PostgreSQL {
+				return fmt.Errorf("restore copies SQLite files. PostgreSQL has a tool for this; stop every server, then: pg_restore --clean --if-exists --no-owner --dbname='%s' %s", withoutPassword(c.database), args[0])
+			}
+			return c.restore(cmd, args[0], o)
+		},
+	}
+	yesFlag(cmd, &o.yes)
+	cmd.Flags().BoolVar(&o.endTokens, "end-tokens", false, "revoke every SCIM token of the copy; identity providers need new ones")
+	cmd.Flags().BoolVar(&o.withoutKey, "without-key", false, "restore although the key file does not open every Secret Token of the copy")
+	return cmd
+}
+
+// returned is a token of the copy that is live after the restore.
+type returned struct {
+	Site  string `json:"site"`
+	Token string `json:"token"`
+	Last4 string `json:"last4"`
+	Ended bool   `json:"wasEnded"` // it was not live any more in the database that was replaced
+}
+
+// afterRestore is what `restore` prints.
+type afterRestore struct {
+	File     string     `json:"file"`
+	From     string     `json:"from"`
+	Kept     string     `json:"kept"`
+	Version  int64      `json:"version"`
+	Newest   string     `json:"newestEvent"`
+	Sessions int64      `json:"endedSessions"`
+	Revoked  int        `json:"revokedTokens"`
+	Live     []returned `json:"liveTokens"`
+	Unopened int        `json:"secretTokensNotOpened"`
+}
+
+func (c *command) restore(cmd *cobra.Command, from string, o restoring) error {
+	ctx := cmd.Context()
+	path, err := store.Resolve(c.database)
+	if err != nil {
+		return err
+	}
+	if !missing(c.database) {
+		question := fmt.Sprintf("This replaces the database %s by %s. What changed since that copy was made is no longer there; the database of now is kept beside it.", path, from)
+		if err := c.confirm(cmd, o.yes, question, "restore"); err != nil {
+			return err
+		}
+	}
+	before := c.liveTokens(ctx)
+	out := afterRestore{From: from, Live: []returned{}}
+	done, err := store.Restore(ctx, path, from, c.now().UTC().Format("20060102T150405Z"), func(file string, made store.Copy) error {
+		return c.prepareCopy(ctx, file, path, from, o, before, &out)
+	})
+	if errors.Is(err, store.ErrServed) {
+		return fmt.Errorf("a server serves %s: stop it first. Nothing was changed", path)
+	}
+	if err != nil {
+		return fmt.Errorf("%w. Nothing was changed", err)
+	}
+	out.File, out.Kept, out.Version, out.Newest = done.File, done.Kept, done.Version, stamp(done.Newest)
+	return c.print(out, func(w io.Writer) { c.sayRestored(w, out, done) })
+}
+
+func (c *command) sayRestored(w io.Writer, out afterRestore, done store.Restored) {
+	fmt.Fprintf(w, "Restored %s from %s: version %d, newest event %s.\n", out.File, out.From, out.Version, c.when(done.Newest))
+	if out.Kept != "" {
+		fmt.Fprintf(w, "The database that was there is kept as %s.\n", out.Kept)
+	}
+	fmt.Fprintf(w, "%s of the copy ended, with every one-time link: people sign in again.\n", plural(int(out.Sessions), "session", "sessions"))
+	if out.Revoked > 0 {
+		fmt.Fprintf(w, "%s revoked. Identity providers need new ones: rollcall token create SITE\n", plural(out.Revoked, "token was", "tokens were"))
+	}
+	if len(out.Live) > 0 {
+		fmt.Fprintln(w, "These tokens are live:")
+	}
+	for _, t := range out.Live {
+		note := ""
+		if t.Ended {
+			note = fmt.Sprintf("   ended since the copy was made; end it again: rollcall token revoke %s %s", t.Site, t.Last4)
+		}
+		fmt.Fprintf(w, "  %s …%s%s\n", t.Site, t.Last4, note)
+	}
+	if out.Unopened > 0 {
+		fmt.Fprintf(w, "%s cannot be opened with this key: rollcall key reset --discard-sealed, then enter them again.\n", plural(out.Unopened, "Secret Token", "Secret Tokens"))
+	}
+	fmt.Fprintln(w, "Identity providers do not know that the copy is older: restart provisioning there, so that they send everybody again.")
+}
+
+// prepareCopy makes a copy ready to be served, while it has another name.
+func (c *command) prepareCopy(ctx context.Context, file, path, from string, o restoring, before map[string]bool, out *afterRestore) (err error) {
+	log := slog.New(slog.DiscardHandler)
+	db, err := store.Open(ctx, file, store.Options{Log: log, Now: c.now})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if out.Unopened, err = c.openSealed(ctx, db, path, log); err != nil {
+		return err
+	}
+	if out.Unopened > 0 && !o.withoutKey {
+		return fmt.Errorf("%s does not open %s of the copy: put the key file there that was kept with the copy, or name it with --key-file; if that key is lost, add --without-key and enter them again",
+			c.keyFor(path), plural(out.Unopened, "Secret Token", "Secret Tokens"))
+	}
+	out.Sessions, err = db.EndSessions(ctx, event.Event{
+		Scope: event.Installation(), Name: "database.restored", Actor: actor,
+		Text: fmt.Sprintf("The database was restored from the copy %s. Every session and one-time link ended.", from),
+	})
+	if err != nil {
+		return err
+	}
+	sites := &site.Sites{Store: &store.Sites{DB: db}, Now: c.now, NewID: randomID}
+	return eachLiveToken(ctx, sites, func(st site.Site, t site.Token) error {
+		if o.endTokens {
+			out.Revoked++
+			return sites.RevokeToken(ctx, st.ID, t.ID, actor)
+		}
+		out.Live = append(out.Live, returned{Site: st.Name, Token: t.ID, Last4: t.Last4, Ended: before != nil && !before[t.ID]})
+		return nil
+	})
+}
+
+// openSealed brings a copy up to date and returns how many Secret Tokens the key of the database at path does not open.
+func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log *slog.Logger) (unopened int, err error) {
+	version, err := db.Version(ctx)
+	if err != nil {
+		return 0, err
+	}
+	jobs := &store.Provisioning{DB: db}
+	var sealer provision.Sealer = noKey{}
+	key, err := seal.Open(c.keyFor(path))
+	switch {
+	case err == nil:
+		sealer = key
+	case !errors.Is(err, fs.ErrNotExist):
+		return 0, err
+	}
+	if err := c.migrate(ctx, db, jobs, sealer, version, log); err != nil {
+		return 0, err
+	}
+	opens, sealed, err := (&provision.Jobs{Store: jobs, Sealer: sealer}).CountOpen(ctx)
+	return sealed - opens, err
+}
+
+// keyFor is the key file of the database at path.
+func (c *command) keyFor(path string) string {
+	if c.keyFile != "" {
+		return c.keyFile
+	}
+	return path + ".key"
+}
+
+// liveTokens are the ids of the tokens that are live in the database of now; nil when it cannot be read.
+func (c *command) liveTokens(ctx context.Context) map[string]bool {
+	if info, err := os.Stat(store.Path(c.database)); err != nil || info.Size() == 0 {
+		return nil
+	}
+	db, err := store.Open(ctx, c.database, store.Options{Now: c.now})
+	if err != nil {
+		return nil
+	}
+	defer db.Close() //nolint:errcheck // only read
+	live := map[string]bool{}
+	sites := &site.Sites{Store: &store.Sites{DB: db}, Now: c.now, NewID: randomID}
+	if err := eachLiveToken(ctx, sites, func(_ site.Site, t site.Token) error {
+		live[t.ID] = true
+		return nil
+	}); err != nil {
+		return nil
+	}
+	return live
+}
+
+func eachLiveToken(ctx context.Context, sites *site.Sites, do func(site.Site, site.Token) error) error {
+	all, err := sites.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, st := range all {
+		tokens, err := sites.Tokens(ctx, st.ID)
+		if err != nil {
+			return err
+		}
+		for _, t := range slices.DeleteFunc(tokens, func(t site.Token) bool { return !t.Live(sites.Now()) }) {
+			if err := do(st, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

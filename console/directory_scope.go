@@ -1,0 +1,428 @@
+package console
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// scopePage is the view "directory_scope": the scoping filters of a mapping. Filters are alternatives, the clauses of one must all hold.
+type scopePage struct {
+	page
+	Was     []field
+	Action  string
+	Discard string
+	Unsaved bool
+	Error   *notice
+	Groups  []scopeGroup
+}
+
+type scopeGroup struct {
+	Name    string // what the names of its inputs begin with
+	Label   string
+	Title   string
+	New     bool
+	Remove  bool
+	Clauses []scopeClause
+}
+
+type scopeClause struct {
+	Name       string
+	Label      string
+	Attribute  string
+	Attributes []string
+	Operators  []choice
+	Value      string // one value a line
+	Lines      int
+}
+
+// Bounds of the form. A filter that is larger is edited as a file.
+const (
+	mostScopeGroups  = 50
+	mostScopeClauses = 100
+)
+
+func (v *appVisit) scopeURL(mapping string) string { return v.mappingURL(mapping) + "/scope" }
+
+// scopeText is a list of scoping filters as one value of an edit: JSON.
+func scopeText(groups []provision.FilterGroup) string {
+	if len(groups) == 0 {
+		return ""
+	}
+	b, err := json.Marshal(plainGroups(groups))
+	if err != nil {
+		return "" // texts always marshal
+	}
+	return string(b)
+}
+
+// plainGroups never holds a nil list, and spells operators in the page's way, so that equal filters have equal texts.
+func plainGroups(groups []provision.FilterGroup) []provision.FilterGroup {
+	plain := make([]provision.FilterGroup, len(groups))
+	for i, g := range groups {
+		plain[i] = provision.FilterGroup{Name: canonical(g.Name), Clauses: make([]provision.FilterClause, len(g.Clauses))}
+		for j, c := range g.Clauses {
+			values := make([]string, 0, len(c.TargetOperand.Values))
+			for _, value := range c.TargetOperand.Values {
+				values = append(values, canonical(value))
+			}
+			plain[i].Clauses[j] = provision.FilterClause{SourceOperandName: c.SourceOperandName, OperatorName: operatorName(c.OperatorName), TargetOperand: provision.FilterOperand{Values: values}}
+		}
+	}
+	return plain
+}
+
+func operatorName(name string) string {
+	for _, o := range provision.Operators() {
+		if o.Is(name) {
+			return o.Name
+		}
+	}
+	return name
+}
+
+func scopeOf(text string) ([]provision.FilterGroup, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var groups []provision.FilterGroup
+	if err := json.Unmarshal([]byte(text), &groups); err != nil {
+		return nil, errIncompleteForm
+	}
+	return groups, nil
+}
+
+func scopeGroups(m *provision.ObjectMapping) []provision.FilterGroup {
+	if m.Scope == nil {
+		return nil
+	}
+	return m.Scope.Groups
+}
+
+// scopeFields is the whole scope as one value: two people who change it are asked which one counts.
+func scopeFields() []editField {
+	return []editField{{
+		Name: "scope", Label: "Source Object Scope",
+		Read: func(form url.Values) string {
+			if form.Has("scope") {
+				return form.Get("scope")
+			}
+			return scopeText(keptGroups(readScope(form)))
+		},
+		Words: func(text string) string {
+			groups, err := scopeOf(text)
+			if err != nil || len(groups) == 0 {
+				return "All records"
+			}
+			return (&provision.Filter{Groups: groups}).Words()
+		},
+	}}
+}
+
+// typedGroup is a filter as the form has it.
+type typedGroup struct {
+	provision.FilterGroup
+	Remove bool
+}
+
+// readScope reads the rows that hold something.
+func readScope(form url.Values) []typedGroup {
+	var groups []typedGroup
+	for i := range mostScopeGroups {
+		prefix := fmt.Sprintf("filter%d", i+1)
+		if !form.Has(prefix + ".title") {
+			break
+		}
+		g := typedGroup{FilterGroup: provision.FilterGroup{Name: strings.TrimSpace(form.Get(prefix + ".title"))}, Remove: form.Get(prefix+".remove") != ""}
+		for j := range mostScopeClauses {
+			name := fmt.Sprintf("%s.clause%d", prefix, j+1)
+			if !form.Has(name + ".attribute") {
+				break
+			}
+			attribute, text := form.Get(name+".attribute"), strings.Trim(canonical(form.Get(name+".value")), "\n")
+			if attribute == "" {
+				continue
+			}
+			c := provision.FilterClause{SourceOperandName: attribute, OperatorName: form.Get(name + ".operator"), TargetOperand: provision.FilterOperand{Values: []string{}}}
+			if text != "" {
+				c.TargetOperand.Values = strings.Split(text, "\n")
+			}
+			g.Clauses = append(g.Clauses, c)
+		}
+		if g.Name != "" || len(g.Clauses) > 0 {
+			groups = append(groups, g)
+		}
+	}
+	return groups
+}
+
+// looseValue finds a value that was typed where no attribute was chosen, in a row that was empty before.
+func looseValue(form url.Values) string {
+	for name := range form {
+		row, ok := strings.CutSuffix(name, ".value")
+		if value := strings.TrimSpace(form.Get(name)); ok && value != "" && form.Get(row+".attribute") == "" && form.Get(row+".new") != "" {
+			return value
+		}
+	}
+	return ""
+}
+
+// keptGroups leaves out what the form removes: a filter by its tick, or with its last clause.
+func keptGroups(typed []typedGroup) []provision.FilterGroup {
+	var groups []provision.FilterGroup
+	for _, g := range typed {
+		if !g.Remove {
+			groups = append(groups, g.FilterGroup)
+		}
+	}
+	return groups
+}
+
+// scopeFrame is the page around the filters.
+func (p *DirectoryPages) scopeFrame(v *appVisit, m *provision.ObjectMapping) scopePage {
+	pg := scopePage{page: v.page, Action: v.scopeURL(m.Name), Discard: v.scopeURL(m.Name)}
+	pg.Title = "Source Object Scope"
+	pg.Lead = "Users who pass one of the scoping filters are in scope. A filter passes when all its clauses hold. Without a filter, all records are in scope."
+	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")}, crumb{Text: m.Name, URL: v.mappingURL(m.Name)})
+	return pg
+}
+
+// fill shows filters, with an empty row in each and an empty filter below.
+func (pg *scopePage) fill(groups []typedGroup, attributes []string, more int) {
+	n := len(groups)
+	groups = append(slices.Clone(groups), typedGroup{})
+	for i, g := range groups {
+		view := scopeGroup{Name: fmt.Sprintf("filter%d", i+1), Label: fmt.Sprintf("Scoping filter %d", i+1), Title: g.Name, New: i >= n, Remove: g.Remove}
+		if view.New {
+			view.Label = "New scoping filter"
+		}
+		clauses := slices.Clone(g.Clauses)
+		for range more {
+			clauses = append(clauses, provision.FilterClause{OperatorName: "EQUALS"})
+		}
+		for j, c := range clauses {
+			row := scopeClause{
+				Name: fmt.Sprintf("%s.clause%d", view.Name, j+1), Label: fmt.Sprintf("Clause %d", j+1), Attribute: c.SourceOperandName, Attributes: attributes,
+				Value: strings.Join(c.TargetOperand.Values, "\n"), Lines: max(1, min(8, len(c.TargetOperand.Values))),
+			}
+			if c.SourceOperandName != "" && !slices.Contains(attributes, c.SourceOperandName) {
+				row.Attributes = append([]string{c.SourceOperandName}, attributes...)
+			}
+			known := false
+			for _, o := range provision.Operators() {
+				is := o.Is(c.OperatorName)
+				known = known || is
+				row.Operators = append(row.Operators, choice{Value: o.Name, Text: o.Name, Checked: is})
+			}
+			if !known {
+				row.Operators = append(row.Operators, choice{Value: c.OperatorName, Text: c.OperatorName, Checked: true})
+			}
+			view.Clauses = append(view.Clauses, row)
+		}
+		pg.Groups = append(pg.Groups, view)
+	}
+}
+
+func typedGroups(groups []provision.FilterGroup) []typedGroup {
+	typed := make([]typedGroup, len(groups))
+	for i, g := range groups {
+		typed[i] = typedGroup{FilterGroup: g}
+	}
+	return typed
+}
+
+// scopeAttributes are the attributes of the source object that a filter can read.
+func scopeAttributes(s *provision.Schema, m *provision.ObjectMapping) []string {
+	var names []string
+	for _, name := range s.SourceAttributes(m) {
+		if _, ok := directory.SourceAttribute(name); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// scopedMapping is the user mapping that the path names, and the job. Groups have no scope here: they are not provisioned.
+func (p *DirectoryPages) scopedMapping(r *http.Request, v *appVisit) (provision.Job, *provision.ObjectMapping, error) {
+	job, err := p.Jobs.Get(r.Context(), v.key())
+	if err != nil {
+		return job, nil, err
+	}
+	m, err := v.mapping(job, r)
+	if err == nil && m.SourceObjectName != "User" {
+		err = &pageError{Status: http.StatusNotFound, Title: "This mapping has no scope to edit", Text: "Groups are not provisioned in this version.", Action: &action{Text: "Provisioning", URL: v.url("/provisioning")}}
+	}
+	return job, m, err
+}
+
+func (p *DirectoryPages) showScope(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	job, m, err := p.scopedMapping(r, v)
+	if errors.Is(err, provision.ErrNoJob) {
+		return p.noJob(w, r, v, err)
+	}
+	if err != nil {
+		return err
+	}
+	pg := p.scopeFrame(v, m)
+	pg.Was = wasFields(scopeFields(), map[string]string{"scope": scopeText(scopeGroups(m))})
+	pg.fill(typedGroups(scopeGroups(m)), scopeAttributes(job.Schema, m), 1)
+	return p.Console.view(w, r, http.StatusOK, "directory_scope", pg)
+}
+
+func (p *DirectoryPages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	job, mapping, err := p.scopedMapping(r, v)
+	if errors.Is(err, provision.ErrNoJob) {
+		return p.noJob(w, r, v, err)
+	}
+	if err != nil {
+		return err
+	}
+	name := mapping.Name
+	by, err := v.lastChange(r.Context(), v.App.ID)
+	if err != nil {
+		return err
+	}
+	again := func(status int, wrong *notice, more int) error {
+		pg := p.scopeFrame(v, mapping)
+		pg.Was, pg.Unsaved, pg.Error = wasAgain(r.PostForm, scopeFields()), true, wrong
+		typed := readScope(r.PostForm)
+		if r.PostForm.Has("scope") {
+			groups, err := scopeOf(r.PostForm.Get("scope"))
+			if err != nil {
+				return err
+			}
+			typed = typedGroups(groups)
+		}
+		pg.fill(typed, scopeAttributes(job.Schema, mapping), more)
+		return p.Console.view(w, r, status, "directory_scope", pg)
+	}
+	if r.PostForm.Get("do") == "more" {
+		return again(http.StatusOK, nil, 3)
+	}
+	if value := looseValue(r.PostForm); value != "" {
+		return again(http.StatusUnprocessableEntity, &notice{Tone: bad, Title: "This was not saved", Text: "Choose a Source Attribute for the value \"" + value + "\", or clear it."}, 1)
+	}
+	var (
+		m     mergedEdit
+		leave scopeChange
+	)
+	confirmed := r.PostForm.Get("confirmed")
+	_, err = p.Jobs.EditMapping(r.Context(), v.key(), name, func(now *provision.ObjectMapping) (provision.MappingEdit, error) {
+		var err error
+		if m, err = mergeEdit(r.PostForm, scopeFields(), map[string]string{"scope": scopeText(scopeGroups(now))}); err != nil {
+			return provision.MappingEdit{}, err
+		}
+		if len(m.Conflicts) > 0 {
+			return provision.MappingEdit{}, errAsk
+		}
+		if len(m.Mine) == 0 {
+			return provision.MappingEdit{}, nil
+		}
+		groups, err := scopeOf(m.Values["scope"])
+		if err != nil {
+			return provision.MappingEdit{}, err
+		}
+		next := *now
+		next.SetScope(groups)
+		if err := job.Schema.CheckScope(name, groups); err != nil {
+			return provision.MappingEdit{}, err
+		}
+		if leave, err = p.scopeChange(r, v, job.Scope, now, &next); err != nil {
+			return provision.MappingEdit{}, err
+		}
+		if leave.Leave > 0 && confirmed != fmt.Sprint(leave.Leave) {
+			return provision.MappingEdit{}, errConfirm
+		}
+		return provision.MappingEdit{Scope: &groups}, nil
+	}, v.actor())
+	var input *provision.InputError
+	switch {
+	case errors.Is(err, errAsk):
+		frame := v.page
+		frame.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")}, crumb{Text: name, URL: v.mappingURL(name)})
+		return p.Console.askEdit(w, r, frame, m, v.scopeURL(name), v.scopeURL(name), by)
+	case errors.Is(err, errConfirm):
+		return p.askScope(w, r, v, name, m, leave)
+	case errors.As(err, &input):
+		return again(http.StatusUnprocessableEntity, &notice{Tone: bad, Title: "This was not saved", Text: sentence(input.Field + " " + input.Text)}, 1)
+	case err != nil:
+		return p.noJob(w, r, v, err)
+	}
+	n := done("The scoping filters were saved. Everybody is looked at again with the next cycle.")
+	if len(m.Mine) == 0 {
+		n = notice{Tone: info, Text: "Nothing was changed: the scope was like that already."}
+	}
+	n.Text = strings.TrimSpace(n.Text + " " + m.fromOthers(by))
+	return p.Console.redirect(w, r, v.mappingURL(name), n)
+}
+
+// errConfirm keeps a scope from being saved that leaves people out, until somebody said yes to their number.
+var errConfirm = errors.New("people leave the scope")
+
+// scopeChange counts whom a new scope takes in and leaves out, of the users who may have an account.
+type scopeChange struct{ In, Join, Leave int }
+
+func (p *DirectoryPages) scopeChange(r *http.Request, v *appVisit, scope provision.Scope, now, next *provision.ObjectMapping) (scopeChange, error) {
+	var n scopeChange
+	before, err := now.Admits()
+	if err != nil {
+		return n, err
+	}
+	after, err := next.Admits()
+	if err != nil {
+		return n, err
+	}
+	q := directory.SnapshotQuery{App: v.App.ID, AssignedOnly: scope == provision.AssignedOnly, Limit: 500}
+	for {
+		list, err := v.Snapshot(r.Context(), q)
+		if err != nil {
+			return n, err
+		}
+		for _, o := range list {
+			if !o.User.Deleted.IsZero() || !o.User.AccountEnabled {
+				continue
+			}
+			was, is := before(o), after(o)
+			switch {
+			case is && !was:
+				n.Join++
+			case was && !is:
+				n.Leave++
+			}
+			if is {
+				n.In++
+			}
+		}
+		if len(list) < q.Limit {
+			return n, nil
+		}
+		q.After = list[len(list)-1].User.ObjectID
+	}
+}
+
+// askScope asks before people are left out.
+func (p *DirectoryPages) askScope(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m mergedEdit, n scopeChange) error {
+	pg := confirmPage{
+		page: v.page, Action: v.scopeURL(name), Button: "Save the scoping filters", Danger: true, Cancel: v.scopeURL(name),
+		Consequences: []string{
+			counted(n.Leave, "user who is in scope now is left out.", "users who are in scope now are left out.") + " Whoever of them has an account at " + v.App.Name + " is switched off there with the next cycle.",
+			counted(n.In, "user is", "users are") + " in scope then, " + grouped(n.Join) + " of them new.",
+		},
+		Undo:   "Setting the old filters again switches the accounts on again.",
+		Fields: append(m.rest, field{Name: "confirmed", Value: fmt.Sprint(n.Leave)}),
+	}
+	pg.Title, pg.Narrow = "Leave users out?", true
+	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")}, crumb{Text: name, URL: v.mappingURL(name)})
+	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+}

@@ -171,6 +171,11 @@ func TestScopingFilters(t *testing.T) {
 	}
 	b.get(page.Path).press("Save", url.Values{"filter1.remove": {"yes"}}).wantWords("The scoping filters were saved.", "All records")
 	want("all records")
+	lines := []provision.FilterGroup{{Name: "Lines", Clauses: []provision.FilterClause{{SourceOperandName: "streetAddress", OperatorName: "EQUALS", TargetOperand: provision.FilterOperand{Values: []string{"a\nb"}}}}}}
+	if _, err := o.jobs.SetMapping(t.Context(), key, "Provision Azure Active Directory Users", provision.MappingEdit{Scope: &lines}, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	b.get(page.Path).wantStatus(http.StatusConflict).wantWords("These scoping filters are edited as a file")
 	if groups := strings.Replace(acmeUsersMapping, "Users", "Groups", 1); b.get(groups+"/scope").Status != http.StatusNotFound {
 		t.Error("the scope of the group mapping can be edited, although groups are not provisioned")
 	}

@@ -47,6 +47,7 @@ type scopeClause struct {
 const (
 	mostScopeGroups  = 50
 	mostScopeClauses = 100
+	moreRows         = 3 // what the button adds to each filter
 )
 
 func (v *appVisit) scopeURL(mapping string) string { return v.mappingURL(mapping) + "/scope" }
@@ -260,7 +261,33 @@ func (p *DirectoryPages) scopedMapping(r *http.Request, v *appVisit) (provision.
 	if err == nil && m.SourceObjectName != "User" {
 		err = &pageError{Status: http.StatusNotFound, Title: "This mapping has no scope to edit", Text: "Groups are not provisioned in this version.", Action: &action{Text: "Provisioning", URL: v.url("/provisioning")}}
 	}
+	if err == nil && !fitsForm(scopeGroups(m)) {
+		err = &pageError{
+			Status: http.StatusConflict, Title: "These scoping filters are edited as a file", Action: &action{Text: "Back to the mapping", URL: v.mappingURL(m.Name)},
+			Text: "They are more than the page can show, or have values that are empty or have line breaks. Use rollcall app export-schema and rollcall app import-schema.",
+		}
+	}
 	return job, m, err
+}
+
+// fitsForm says whether the form can show filters without losing anything of them.
+func fitsForm(groups []provision.FilterGroup) bool {
+	if len(groups) >= mostScopeGroups {
+		return false
+	}
+	for _, g := range groups {
+		if len(g.Clauses) > mostScopeClauses-moreRows {
+			return false
+		}
+		for _, c := range g.Clauses {
+			for _, value := range c.TargetOperand.Values {
+				if value == "" || strings.ContainsAny(value, "\r\n") {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 func (p *DirectoryPages) showScope(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -308,7 +335,7 @@ func (p *DirectoryPages) saveScope(w http.ResponseWriter, r *http.Request, v *ap
 		return p.Console.view(w, r, status, "directory_scope", pg)
 	}
 	if r.PostForm.Get("do") == "more" {
-		return again(http.StatusOK, nil, 3)
+		return again(http.StatusOK, nil, moreRows)
 	}
 	if value := looseValue(r.PostForm); value != "" {
 		return again(http.StatusUnprocessableEntity, &notice{Tone: bad, Title: "This was not saved", Text: "Choose a Source Attribute for the value \"" + value + "\", or clear it."}, 1)

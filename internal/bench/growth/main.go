@@ -166,7 +166,9 @@ func (m *measure) fill(ctx context.Context, driver string) (err error) {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	for _, args := range [][]string{
-		{"site", "create", "calm", "--profile", "full"}, {"site", "create", "old"}, {"site", "create", "doomed"},
+		{"site", "create", "calm", "--profile", "full"},
+		{"site", "create", "old"},
+		{"site", "create", "doomed"},
 		{"retention", "set", "--reads", "forever"},
 	} {
 		if _, err := m.rollcall(ctx, args...); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -40,6 +41,8 @@ type area[V any] struct {
 	tables [][]route[V]
 	// guard finds out who asks and whether they may have what needs this access. Its error is shown as a page.
 	guard func(w http.ResponseWriter, r *http.Request, need access) (V, error)
+	// actor is who the guard found, for the events of what they do; the zero actor where it found nobody.
+	actor func(v V) event.Actor
 	// frame is what surrounds an error page for this visitor.
 	frame func(v V) page
 }
@@ -95,7 +98,11 @@ func (a area[V]) serve(rt route[V]) http.Handler {
 			limit = maxFormBytes
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
+		r = seen(r)
 		v, err := a.guard(w, r, rt.access)
+		if who := a.actor(v); !who.IsZero() {
+			r = acting(r, who)
+		}
 		if err == nil {
 			err = rt.handle(w, r, v)
 		}
@@ -103,6 +110,17 @@ func (a area[V]) serve(rt route[V]) http.Handler {
 			a.console.showError(w, r, a.frame(v), err)
 		}
 	})
+}
+
+// seen notes in the request's context from where it comes, for the events of what it does.
+func seen(r *http.Request) *http.Request {
+	return acting(r, event.Actor{Kind: event.Anybody})
+}
+
+// acting notes in the request's context who it comes from.
+func acting(r *http.Request, who event.Actor) *http.Request {
+	who.Address, who.UserAgent = web.RemoteIP(r), r.UserAgent()
+	return r.WithContext(event.WithActor(r.Context(), who))
 }
 
 // allowed asks the answer that ServeMux has for a path it knows under other methods.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/erasure"
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -128,6 +129,7 @@ func (p *DirectoryPages) Handler() http.Handler {
 		console: p.Console,
 		tables:  [][]route[*operatorVisit]{door.routes(), pages},
 		guard:   door.guard,
+		actor:   (*operatorVisit).who,
 		frame:   func(v *operatorVisit) page { return v.page },
 	}.handler()
 }
@@ -207,8 +209,16 @@ func (v *directoryVisit) crumbs(more ...crumb) []crumb {
 	return append([]crumb{{Text: "Directories", URL: "/d/"}, {Text: v.Directory.Name, URL: v.url("users")}}, more...)
 }
 
-// actor is how events name the operator.
-func (v *operatorVisit) actor() string { return "operator:" + v.Operator.Name }
+// who is the operator in events.
+func (v *operatorVisit) who() event.Actor {
+	if v.Operator.ID == "" {
+		return event.Actor{}
+	}
+	return event.Actor{Kind: event.Operator, ID: v.Operator.ID, Name: v.Operator.Name}
+}
+
+// actor is how events name the operator in short.
+func (v *operatorVisit) actor() string { return v.who().Label() }
 
 // appVisit is a request for a page of one enterprise application.
 type appVisit struct {

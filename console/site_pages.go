@@ -93,6 +93,7 @@ func (p *SitePages) Handler() http.Handler {
 		console: p.Console,
 		tables:  [][]route[*siteVisit]{p.routes()},
 		guard:   p.guard,
+		actor:   (*siteVisit).who,
 		frame:   func(v *siteVisit) page { return v.page },
 	}.handler()
 }
@@ -159,8 +160,19 @@ func (v *siteVisit) frame(r *http.Request) page {
 // url is a path of the site; rest has no leading slash.
 func (v *siteVisit) url(rest string) string { return "/c/" + v.Site.Name + "/" + rest }
 
-// actor is how events name the administrator.
-func (v *siteVisit) actor() string { return "admin:" + v.Person.UserName }
+// who is the person in events.
+func (v *siteVisit) who() event.Actor {
+	switch {
+	case v.Person.ID == "":
+		return event.Actor{}
+	case v.Person.Role == roster.RoleAdmin:
+		return event.Actor{Kind: event.Admin, ID: v.Person.ID, Name: v.Person.UserName}
+	}
+	return event.Actor{Kind: event.Person, ID: v.Person.ID, Name: v.Person.UserName}
+}
+
+// actor is how events name the person in short.
+func (v *siteVisit) actor() string { return v.who().Label() }
 
 // crumbs is the way from the site to a page below these.
 func (v *siteVisit) crumbs(more ...crumb) []crumb {

@@ -95,10 +95,11 @@ type Event struct {
 	Time     time.Time // when it happened; the store's clock when zero
 	Scope    Scope
 	Name     string // what happened, such as "user.deactivated"
-	Actor    string // who did it: "scim:…a91f" (a token's last four), "admin:kim@example.com", "operator:sam", "cli", "system"
+	Actor    string // who did it, in short: "scim:…a91f" (a token's last four), "admin:kim@example.com", "operator:sam", "cli", "system"
+	By       Actor  // who did it, and from where; when appending, what is not set comes from the context, see Attribute
 	Subject  string // id of what it happened to; may be empty
 	Text     string // one sentence for people
-	Data     []byte // JSON with the details; may be nil
+	Data     []byte // JSON object with the details, and the list of changed values, see Change; may be nil
 }
 
 // Store keeps events. Writing is not here: an event is appended by the store

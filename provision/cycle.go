@@ -463,5 +463,6 @@ func (r *run) kindOfNext() string {
 func (r *run) event(name, words string) *event.Event {
 	return &event.Event{
 		Time: r.e.Now(), Scope: event.Directory(string(r.job.Key.Directory)), Name: name, Actor: "system", Subject: r.job.Key.App, Text: words,
+		By: event.Actor{Kind: event.Job, ID: r.job.Key.App, Name: "provisioning"},
 	}
 }

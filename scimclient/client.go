@@ -146,7 +146,22 @@ func ignored(path string, n int64) *provision.TargetError {
 	if n > 0 {
 		with = accounts(n)
 	}
-	return unsearchable(path, fmt.Sprintf("The application ignores filters by %s: it answered a search for a random value with %s.", path, with))
+	e := unsearchable(path, fmt.Sprintf("The application ignores filters by %s: it answered a search for a random value with %s.", path, with))
+	e.Advice = fmt.Sprintf("Check that the Tenant URL is the SCIM endpoint itself. In the mapping, match by another attribute that the application can search by, such as %s: "+
+		"give it a matching precedence, clear the one of %s, save, and test the connection again. If the application ignores every filter, ask its makers for one thing: "+
+		"GET /Users?filter=%s eq \"nobody\" must be answered with 200 and an empty list when nobody has that value (RFC 7644 §3.4.2.2).", others(path), path, path)
+	return e
+}
+
+// others are attributes that many applications can search by, without the one that did not work.
+func others(path string) string {
+	names := []string{}
+	for _, name := range []string{"userName", "externalId", `emails[type eq "work"].value`} {
+		if !strings.EqualFold(name, path) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names[:2], " or ")
 }
 
 // unsearchable is a matching attribute that nobody can be found by.

@@ -167,7 +167,11 @@ func TestConnection(t *testing.T) {
 			"filters_ignored": {
 				200, "application/json", `{"totalResults":2,"Resources":[{"id":"1"},{"id":"2"}]}`, provision.Unsearchable,
 				"SystemForCrossDomainIdentityManagementServiceIncompatible",
-				[]string{"ignores filters"},
+				[]string{
+					"ignores filters by userName", "answered a search for a random value with 2 accounts",
+					"match by another attribute that the application can search by, such as externalId or emails", "clear the one of userName, save, and test the connection again",
+					`GET /Users?filter=userName eq "nobody" must be answered with 200 and an empty list`,
+				},
 			},
 			"a_redirect": {
 				302, "text/html", "", provision.Incompatible, "SystemForCrossDomainIdentityManagementServiceIncompatible", []string{"redirects", "final address"},

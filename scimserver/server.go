@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -108,6 +109,8 @@ const (
 // ServeHTTP answers one request. It never redirects.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Pattern = basePattern
+	from := event.Actor{Kind: event.Anybody, Address: web.RemoteIP(r), UserAgent: r.UserAgent()}
+	r = r.WithContext(event.WithActor(r.Context(), from))
 	x := &exchange{Handler: h, w: w, r: r, place: locate(r.URL), method: r.Method}
 	x.ctx, x.cancel = context.WithTimeout(r.Context(), timeLimit)
 	defer func() { x.cancel() }()
@@ -162,6 +165,7 @@ func (x *exchange) authenticate() error {
 	}
 	x.row.TokenID, x.row.TokenLast4 = x.token.ID, x.token.Last4
 	x.row.Site = x.site.ID
+	x.act()
 	x.roster = x.Rosters.Open(x.site)
 	address := x.BaseURL(x.r)
 	x.otherAddress(address)
@@ -170,6 +174,13 @@ func (x *exchange) authenticate() error {
 		x.mode = scim.Strict
 	}
 	return nil
+}
+
+// act notes in the contexts of the request that it comes from the token, for the events of what it does.
+func (x *exchange) act() {
+	who := x.token.Who().At(event.ActorIn(x.ctx))
+	x.ctx = event.WithActor(x.ctx, who)
+	x.r = x.r.WithContext(event.WithActor(x.r.Context(), who))
 }
 
 // otherAddress warns, once for each host, of accepted requests that came to another address than the public one, by which every location

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
 )
 
 const (
@@ -57,8 +59,11 @@ func (t Token) Label() string {
 	return fmt.Sprintf("%s (…%s)", t.Name, t.Last4)
 }
 
-// Actor is how events and changes name the token.
-func (t Token) Actor() string { return "scim:…" + t.Last4 }
+// Actor is how events and changes name the token in short.
+func (t Token) Actor() string { return t.Who().Label() }
+
+// Who is the token in events.
+func (t Token) Who() event.Actor { return event.Actor{Kind: event.Token, ID: t.ID, Name: t.Label()} }
 
 // TokenMode says what happens to a live token when another one is generated.
 type TokenMode int
@@ -283,6 +288,7 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 		if err := tx.PutToken(ctx, current); err != nil || !old.Live(now) {
 			return err
 		}
+		ctx := event.WithActor(ctx, used.Who().At(event.ActorIn(ctx)))
 		text := fmt.Sprintf("Token %s ended: its successor …%s was used for the first time", old.Label(), current.Last4)
 		return s.endToken(ctx, tx, old, now, used.Actor(), text)
 	})

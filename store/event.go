@@ -18,19 +18,22 @@ const (
 	settlePauseMax = 50 * time.Millisecond
 )
 
-const eventColumns = "tx, seq, time, scope_kind, scope_id, name, actor, subject, text, data"
+const eventColumns = "tx, seq, time, scope_kind, scope_id, name, actor, subject, text, data, " +
+	"actor_kind, actor_id, actor_name, address, user_agent"
 
 // appendEvent writes the event of a change, in the change's own transaction.
 // It is the only way in which events are written.
 func (tx *Tx) appendEvent(ctx context.Context, e event.Event) error {
+	e.Attribute(ctx)
 	at := e.Time
 	if at.IsZero() {
 		at = tx.db.now()
 	}
 	return tx.send(ctx, `
-		insert into event (time, scope_kind, scope_id, name, actor, subject, text, data)
-		values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		micros(at), e.Scope.Kind, e.Scope.ID, e.Name, redact.Tokens(e.Actor), e.Subject, redact.Tokens(e.Text), redact.Document(string(e.Data)))
+		insert into event (time, scope_kind, scope_id, name, actor, subject, text, data, actor_kind, actor_id, actor_name, address, user_agent)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		micros(at), e.Scope.Kind, e.Scope.ID, e.Name, redact.Tokens(e.Actor), e.Subject, redact.Tokens(e.Text), redact.Document(string(e.Data)),
+		string(e.By.Kind), e.By.ID, redact.Tokens(e.By.Name), e.By.Address, redact.Tokens(e.By.UserAgent))
 }
 
 // Read returns up to limit events of the scope after a position, oldest first.
@@ -151,7 +154,11 @@ func scanPosition(row scanner) (p event.Position, err error) {
 func scanEvent(row scanner) (e event.Event, err error) {
 	var at int64
 	var data string
-	err = row.Scan(&e.Position.Tx, &e.Position.Seq, &at, &e.Scope.Kind, &e.Scope.ID, &e.Name, &e.Actor, &e.Subject, &e.Text, &data)
+	err = row.Scan(&e.Position.Tx, &e.Position.Seq, &at, &e.Scope.Kind, &e.Scope.ID, &e.Name, &e.Actor, &e.Subject, &e.Text, &data,
+		&e.By.Kind, &e.By.ID, &e.By.Name, &e.By.Address, &e.By.UserAgent)
+	if e.By.Kind == "" { // written before events told more
+		e.By = event.ParseActor(e.Actor)
+	}
 	e.Time = fromMicros(at)
 	if data != "" {
 		e.Data = []byte(data)

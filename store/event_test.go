@@ -44,6 +44,7 @@ func TestEvents(t *testing.T) {
 		}
 		first := event.Event{
 			Time: now.Add(-time.Hour), Scope: site, Name: "1", Actor: "cli", Subject: "kim",
+			By:   event.Actor{Kind: event.Command, ID: "1000", Name: "ann@host", Address: "192.0.2.7", UserAgent: "curl/8"},
 			Text: "Made Kim „x“ 𝄞.", Data: []byte(`{"a":1}`),
 		}
 		appendEvents(t, db, first,

@@ -3,12 +3,32 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
+	"os/user"
+	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/event"
 )
 
-// actor names this command line in events.
+// actor names this command line in events, in short.
 const actor = "cli"
+
+// whoRuns is who runs this command line, for events: the account of the operating system, by number and name, and the machine.
+func whoRuns() event.Actor {
+	a := event.Actor{Kind: event.Command, ID: strconv.Itoa(os.Getuid())}
+	name := a.ID // an account without a name, as in a container
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		a.ID, name = u.Uid, u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "an unnamed machine"
+	}
+	a.Name = name + "@" + host
+	return a
+}
 
 // defaultOperator is who the first link signs in when nobody is named.
 const defaultOperator = "operator"

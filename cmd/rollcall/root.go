@@ -8,6 +8,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/event"
 )
 
 // command is what every subcommand shares: the process and the global flags.
@@ -38,12 +40,15 @@ provisioned into).
 
   rollcall demo     shows both ends in a temporary database
   rollcall serve    runs them`,
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		Version:           versionText(),
-		Args:              noSuchCommand,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return checkFlags(cmd) },
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       versionText(),
+		Args:          noSuchCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SetContext(event.WithActor(cmd.Context(), whoRuns()))
+			return checkFlags(cmd)
+		},
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(badFlag)

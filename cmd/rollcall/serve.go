@@ -20,6 +20,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/directory/csv"
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -215,7 +216,7 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 	}
 	watch := &provision.Watcher{Store: s.engine.Store, Sources: s.source, Wake: s.wake, Now: c.now, Log: s.log}
 
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(event.WithActor(ctx, event.Actor{Kind: event.System}))
 	g.Go(func() error {
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			return err

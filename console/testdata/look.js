@@ -75,10 +75,10 @@ const look = {
   },
 
   async axe(rules) {
-    const options = { resultTypes: ["violations"], preload: false, iframes: false, elementRef: false, selectors: true, ancestry: false };
+    const options = { resultTypes: ["violations"], preload: false, iframes: false, elementRef: true, selectors: false, ancestry: false };
     if (rules) options.runOnly = { type: "rule", values: rules };
     const found = await axe.run(document, options);
-    return found.violations.flatMap(v => v.nodes.slice(0, 3).map(n => `${v.impact} ${v.id}: ${n.target.join(" ")}: ${n.any.concat(n.all, n.none).map(c => c.message)[0]}`));
+    return found.violations.flatMap(v => v.nodes.slice(0, 3).map(n => `${v.impact} ${v.id}: ${look.name(n.element)}: ${n.any.concat(n.all, n.none).map(c => c.message)[0]}`));
   },
 };
 window.look = look;

@@ -1,0 +1,57 @@
+package event_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+func TestChangesAreReadBackAndForgotten(t *testing.T) {
+	t.Parallel()
+	for _, data := range []string{"", "{}", `{"version":3}`} {
+		held := event.WithChanges([]byte(data),
+			event.Changed("userName", "kim@<a>.example", "mallory@b.example"),
+			event.Changed("emails", nil, []any{map[string]any{"value": "m@b.example"}}),
+			event.Changed("active", true, nil),
+			event.SecretChanged("Secret Token"))
+		if !json.Valid(held) || !strings.Contains(string(held), "kim@<a>.example") {
+			t.Fatalf("%q: data is %s", data, held)
+		}
+		got := event.Changes(held)
+		if len(got) != 4 || string(got[0].Before) != `"kim@<a>.example"` || string(got[0].After) != `"mallory@b.example"` ||
+			got[1].Before != nil || string(got[1].After) != `[{"value":"m@b.example"}]` || string(got[2].Before) != "true" || got[2].After != nil ||
+			!got[3].Secret || got[3].Before != nil || got[3].After != nil {
+			t.Errorf("%q: read back as %+v", data, got)
+		}
+		gone := event.Forget(held)
+		if strings.Contains(string(gone), "example") || !json.Valid(gone) || strings.Contains(data, "version") != strings.Contains(string(gone), `"version":3`) {
+			t.Errorf("%q: after forgetting: %s", data, gone)
+		}
+		if left := event.Changes(gone); len(left) != 4 || left[0].Name != "userName" || !left[0].Erased {
+			t.Errorf("%q: what changed after forgetting: %+v", data, left)
+		}
+	}
+	for _, data := range []string{"", "{}", `{"changed":["city"]}`} {
+		if got := string(event.Forget([]byte(data))); got != data {
+			t.Errorf("%q without changes became %q", data, got)
+		}
+	}
+}
+
+func TestChangesAreBounded(t *testing.T) {
+	t.Parallel()
+	var many []event.Change
+	for range 100 {
+		many = append(many, event.Changed("x", strings.Repeat("ü", 5_000), []string{strings.Repeat("<", 100_000)}))
+	}
+	data := event.WithChanges(nil, many...)
+	if len(data) > 20_000 || !json.Valid(data) {
+		t.Fatalf("%d bytes", len(data))
+	}
+	got := event.Changes(data)
+	if len(got) != 100 || !got[0].Cut || !got[99].Cut || got[99].Before != nil || !strings.HasPrefix(string(got[0].Before), `"üü`) {
+		t.Errorf("the first is %+v, the last %+v", got[0], got[99])
+	}
+}

@@ -110,7 +110,7 @@ func TestSiteAccess(t *testing.T) {
 	declared := w.declare(acme, "title")
 
 	handler := w.pages.Handler()
-	params := map[string]string{"site": "acme", "person": ada.ID, "token": token.ID, "declared": declared, "secret": "unknown"}
+	params := map[string]string{"site": "acme", "person": ada.ID, "token": token.ID, "declared": declared, "secret": "unknown", "attribute": "userName", "decision": "apply"}
 	strangers := map[string]string{
 		"without_a_session":              "",
 		"with_an_unknown_session":        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
@@ -144,7 +144,7 @@ func TestSiteAccess(t *testing.T) {
 			}
 			// A site that is not there answers like one that is: nobody learns the names of customers.
 			for _, name := range []string{"nowhere", "deleted"} {
-				gone := map[string]string{"site": name, "person": ada.ID, "token": token.ID, "declared": declared}
+				gone := map[string]string{"site": name, "person": ada.ID, "token": token.ID, "declared": declared, "attribute": "userName", "decision": "apply"}
 				for _, secret := range []string{"", adminSecret, orphaned} {
 					got := knock(t, handler, rt.pattern, gone, siteCookie, secret)
 					if got.Code != http.StatusUnauthorized {

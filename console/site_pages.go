@@ -73,6 +73,8 @@ func (p *SitePages) routes() []route[*siteVisit] {
 
 		// People
 		{pattern: "GET /c/{site}/admin/people", access: administrator, handle: p.showPeople},
+		{pattern: "GET /c/{site}/admin/people/change", access: administrator, handle: p.toPeople},
+		{pattern: "POST /c/{site}/admin/people/change", access: administrator, handle: p.changePeople},
 		{pattern: "GET /c/{site}/admin/people/{person}", access: administrator, handle: p.showPerson},
 		{pattern: "GET /c/{site}/admin/people/{person}/role", access: administrator, handle: p.askRole},
 		{pattern: "POST /c/{site}/admin/people/{person}/role", access: administrator, handle: p.setRole},
@@ -82,6 +84,12 @@ func (p *SitePages) routes() []route[*siteVisit] {
 		{pattern: "POST /c/{site}/admin/people/{person}/reactivate", access: administrator, handle: p.reactivate},
 		{pattern: "GET /c/{site}/admin/people/{person}/erase", access: administrator, handle: p.askErase},
 		{pattern: "POST /c/{site}/admin/people/{person}/erase", access: administrator, handle: p.erase},
+		{pattern: "GET /c/{site}/admin/people/{person}/held/{attribute}/{decision}", access: administrator, handle: p.askHeld},
+		{pattern: "POST /c/{site}/admin/people/{person}/held/{attribute}/{decision}", access: administrator, handle: p.decideHeld},
+		{pattern: "GET /c/{site}/admin/people/{person}/block", access: administrator, handle: p.askBlock},
+		{pattern: "POST /c/{site}/admin/people/{person}/block", access: administrator, handle: p.block},
+		{pattern: "GET /c/{site}/admin/people/{person}/unblock", access: administrator, handle: p.askUnblock},
+		{pattern: "POST /c/{site}/admin/people/{person}/unblock", access: administrator, handle: p.unblock},
 		{pattern: "GET /c/{site}/admin/audit", access: administrator, handle: p.showAudit},
 		{pattern: "GET /c/{site}/admin/audit/export", access: administrator, handle: p.exportAudit},
 	}

@@ -160,6 +160,7 @@ type Record struct {
 	DisplayName string // folded
 	Role        Role
 	Block       Block
+	Held        []HeldChange
 	Values      []Value // searchable; written with the record, not read back
 	Unique      []Value // no two resources of the kind have one of these; written with the record, not read back
 
@@ -271,6 +272,9 @@ type Tx interface {
 	// Record and RecordByUserName lock what they return until the transaction ends. ErrNotFound.
 	Record(ctx context.Context, kind Kind, resource string) (Record, error)
 	RecordByUserName(ctx context.Context, folded string) (Record, error)
+	// BlockedWith returns the id of a blocked user with that externalId, if it is not empty, or one of these folded e-mail
+	// addresses, and the attribute that they share. ErrNotFound.
+	BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error)
 	// Records returns up to limit resources of a kind that follow a place, locked until the transaction ends.
 	Records(ctx context.Context, kind Kind, after Place, limit int) ([]Record, error)
 	// Insert returns where lists have it now. ErrUserNameTaken, ErrSchemasChanged, TakenError.

@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,7 +24,7 @@ const (
 
 	recordColumns = documentColumns + `, r.kind, coalesce(r.user_name, ''), r.external_id, r.display_name, r.role,
 		r.last_by, r.last_via, r.last_at, r.last_text, r.active_by, r.active_via, r.active_at,
-		r.role_by, r.role_via, r.role_at, r.last_sign_in, r.blocked, r.active_after_block`
+		r.role_by, r.role_via, r.role_at, r.last_sign_in, r.blocked, r.active_after_block, r.held`
 )
 
 func scanDocument(row scanner) (d roster.Document, err error) {
@@ -34,10 +36,14 @@ func scanDocument(row scanner) (d roster.Document, err error) {
 
 func scanRecord(row scanner) (r roster.Record, err error) {
 	var created, modified, last, active, role, signIn int64
+	var held string
 	err = row.Scan(&r.ID, &r.Version, &created, &modified, &r.JSON, &r.Position, &r.Active,
 		&r.Kind, &r.UserName, &r.ExternalID, &r.DisplayName, &r.Role,
 		&r.Last.Actor, &r.Last.Via, &last, &r.Last.Text, &r.LastActive.Actor, &r.LastActive.Via, &active,
-		&r.LastRole.Actor, &r.LastRole.Via, &role, &signIn, &r.Block.On, &r.Block.Active)
+		&r.LastRole.Actor, &r.LastRole.Via, &role, &signIn, &r.Block.On, &r.Block.Active, &held)
+	if err == nil && held != "" {
+		err = json.Unmarshal([]byte(held), &r.Held)
+	}
 	r.Created, r.Modified = fromMicros(created), fromMicros(modified)
 	r.Last.Time, r.LastActive.Time, r.LastRole.Time = fromMicros(last), fromMicros(active), fromMicros(role)
 	r.LastSignIn = fromMicros(signIn)
@@ -102,6 +108,8 @@ func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, a
 		query += ` and r.active`
 	case roster.StatusDeactivated:
 		query += ` and not r.active`
+	case roster.StatusWaiting:
+		query += ` and r.held_waiting`
 	case roster.StatusBlocked:
 		query += ` and r.blocked`
 	case roster.StatusNeverSignedIn:
@@ -144,10 +152,11 @@ func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err e
 				count(*) filter (where not r.active),
 				count(*) filter (where r.active and r.last_sign_in = 0),
 				count(*) filter (where r.active and r.role = $2),
-				(select count(*) from resource b where b.site = $3 and b.blocked)
+				(select count(*) from resource b where b.site = $3 and b.blocked),
+				(select count(*) from resource h where h.site = $3 and h.held_waiting)
 			from resource r
 			where r.list = $1`, listOf(id, roster.User), string(roster.RoleAdmin), string(id)).
-			Scan(&c.All, &c.Active, &c.Deactivated, &c.NeverSignedIn, &c.Admins, &c.Blocked)
+			Scan(&c.All, &c.Active, &c.Deactivated, &c.NeverSignedIn, &c.Admins, &c.Blocked, &c.Waiting)
 	})
 	return c, err
 }
@@ -233,6 +242,37 @@ func (t rosterTx) Record(ctx context.Context, kind roster.Kind, resource string)
 func (t rosterTx) RecordByUserName(ctx context.Context, folded string) (roster.Record, error) {
 	return t.tx.lockedRecord(ctx, `
 		where r.site = $1 and r.kind = $2 and r.user_name = $3`, string(t.site), string(roster.User), folded)
+}
+
+// BlockedWith asks first whether anybody is blocked, as hardly anybody is.
+func (t rosterTx) BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error) {
+	err = t.tx.QueryRow(ctx, `
+		select r.id
+		from resource r
+		where r.site = $1 and r.blocked
+		limit 1`, string(t.site)).Scan(&id)
+	if err != nil {
+		return "", "", orNotFound(err, roster.ErrNotFound)
+	}
+	err = sql.ErrNoRows
+	if externalID != "" {
+		err = t.tx.QueryRow(ctx, `
+			select r.id
+			from resource r
+			where r.site = $1 and r.blocked and r.external_id = $2 and r.external_id <> ''
+			limit 1`, string(t.site), externalID).Scan(&id)
+		attribute = "externalId"
+	}
+	for i := 0; i < len(emails) && errors.Is(err, sql.ErrNoRows); i++ {
+		err = t.tx.QueryRow(ctx, `
+			select r.id
+			from resource_value v
+			join resource r on r.site = v.site and r.id = v.resource
+			where v.site = $1 and v.path = $2 and v.value = $3 and r.blocked
+			limit 1`, string(t.site), roster.EmailPath, emails[i]).Scan(&id)
+		attribute = "e-mail address"
+	}
+	return id, attribute, orNotFound(err, roster.ErrNotFound)
 }
 
 // lockedRecord locks a resource that the transaction is going to change. errOverlapped says that a transaction with a
@@ -331,6 +371,10 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	set("active", old.Active != next.Active, next.Active)
 	set("role", old.Role != next.Role, string(next.Role))
 	set("blocked", old.Block.On != next.Block.On, next.Block.On)
+	if held := encodeHeld(next.Held); held != encodeHeld(old.Held) {
+		set("held", true, held)
+		set("held_waiting", true, slices.ContainsFunc(next.Held, roster.HeldChange.Waits))
+	}
 	set("active_after_block", old.Block.Active != next.Block.Active, next.Block.Active)
 	var declared sql.NullString
 	err := t.tx.QueryRow(ctx, query+`
@@ -355,6 +399,15 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 		return err
 	}
 	return t.putDeclared(ctx, declared.String, old, next)
+}
+
+// encodeHeld is the text of held changes; empty for none.
+func encodeHeld(held []roster.HeldChange) string {
+	if len(held) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(held) // text, booleans, lists and objects only
+	return string(text)
 }
 
 func (t rosterTx) PutUnique(ctx context.Context, old, next roster.Record) error {

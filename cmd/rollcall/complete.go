@@ -310,7 +310,16 @@ func (s *services) ofSite(ctx context.Context, cmd *cobra.Command, args []string
 	case "USERNAME":
 		people, _, err := r.People(ctx, roster.PeopleQuery{Search: start, Limit: mostCompleted})
 		for _, p := range people {
-			if p.Active {
+			offered := p.Active
+			switch cmd.Name() {
+			case "apply", "refuse", "list":
+				offered = len(p.Held) > 0
+			case "block":
+				offered = !p.Block.On
+			case "unblock":
+				offered = p.Block.On
+			}
+			if offered {
 				names = append(names, p.UserName)
 			}
 		}
@@ -328,6 +337,13 @@ func (s *services) ofSite(ctx context.Context, cmd *cobra.Command, args []string
 			names = append(names, t.Name)
 		}
 	case "ATTRIBUTE":
+		if cmd.Name() == "apply" || cmd.Name() == "refuse" {
+			p, err := r.PersonByUserName(ctx, args[1])
+			for _, h := range p.Held {
+				names = append(names, h.Attribute)
+			}
+			return names, err
+		}
 		declared, err := r.Indexing(ctx)
 		if err != nil {
 			return nil, err

@@ -48,7 +48,7 @@ func (c *command) tenantURL(name string) string { return c.address() + "/c/" + n
 
 func (c *command) siteCommand() *cobra.Command {
 	return group("site", "Sites: the application's end",
-		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteRename(), c.siteDelete(), c.siteSchema(), c.siteSearchable(), c.siteImportPeople(), c.siteLink(), c.siteErase())
+		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteRename(), c.siteDelete(), c.siteSchema(), c.siteSearchable(), c.siteImportPeople(), c.siteLink(), c.siteBlock(), c.siteUnblock(), c.siteHeld(), c.siteErase())
 }
 
 func (c *command) siteCreate() *cobra.Command {
@@ -142,16 +142,29 @@ func (c *command) siteShow() *cobra.Command {
 				siteJSON
 				Active      int              `json:"activePeople"`
 				Deactivated int              `json:"deactivatedPeople"`
-				Searchable  []searchableJSON `json:"searchable"` // declared so
-			}{c.siteJSON(st), counts.Active, counts.Deactivated, searchableOf(searchable)}
+				Blocked     int              `json:"blockedPeople"` // they are among the deactivated
+				Waiting     int              `json:"waitingPeople"` // of whom a change waits for an administrator
+				Searchable  []searchableJSON `json:"searchable"`    // declared so
+			}{c.siteJSON(st), counts.Active, counts.Deactivated, counts.Blocked, counts.Waiting, searchableOf(searchable)}
 			return c.print(out, func(w io.Writer) {
 				fmt.Fprintf(w, "Site          %s\nProfile       %s\nTenant URL    %s\nEnable SCIM   %s\nSCIM manages user roles   %s\nStrict mode   %s\n",
 					st.Name, st.Profile, c.tenantURL(st.Name), onOff(st.SCIMEnabled), onOff(st.ManageRoles), onOff(st.Strict))
-				fmt.Fprintf(w, "Create        %s\nRevive        %s\nDelete        %s\nGroups        %s\nRate limit    %s\nOwn schemas   %s\nSearchable    %s\nPeople        %d active, %d deactivated\n",
-					createWord(st.Creates), onOff(st.Revives), st.Deletes, onOff(st.Groups), rateText(st.RateLimit), ownSchemas(st), searchableText(searchable), counts.Active, counts.Deactivated)
+				fmt.Fprintf(w, "Create        %s\nRevive        %s\nDelete        %s\nGroups        %s\nRate limit    %s\nOwn schemas   %s\nSearchable    %s\nPeople        %d active, %d deactivated%s\n",
+					createWord(st.Creates), onOff(st.Revives), st.Deletes, onOff(st.Groups), rateText(st.RateLimit), ownSchemas(st), searchableText(searchable), counts.Active, counts.Deactivated, blockedText(counts))
+				if counts.Waiting > 0 {
+					fmt.Fprintf(w, "To decide     changes of %s: rollcall site held list %s\n", plural(counts.Waiting, "person", "people"), st.Name)
+				}
 			})
 		}),
 	}
+}
+
+// blockedText follows the number of those who are deactivated.
+func blockedText(c roster.Counts) string {
+	if c.Blocked == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d of them blocked", c.Blocked)
 }
 
 func (c *command) siteRename() *cobra.Command {

@@ -59,7 +59,7 @@ func traitOf(path string) (trait, bool) {
 	case "site set", "site rename", "site link", "token create", "directory rename":
 		return shared(writes, "json", "public-url"), true
 	case "site schema show", "site searchable show", "token list", "operator list",
-		"retention show",
+		"retention show", "site held list",
 		"directory list", "directory show", "directory user list", "directory user show", "app list", "app show", "provision status", "provision log":
 		return shared(reads, "json"), true
 	case "directory export", "app export-schema":
@@ -69,7 +69,8 @@ func traitOf(path string) (trait, bool) {
 		"directory delete", "directory import",
 		"directory user add", "directory user set", "directory user disable", "directory user enable", "directory user delete", "directory user restore", "directory user purge",
 		"app rename", "app delete", "app assign", "app unassign", "app import-schema", "provision start", "provision pause", "provision restart",
-		"key rotate", "key reset", "retention set", "prune", "database compact", "site erase", "directory user erase":
+		"key rotate", "key reset", "retention set", "prune", "database compact", "site erase", "directory user erase",
+		"site block", "site unblock", "site held apply", "site held refuse":
 		return shared(writes, "json"), true
 	case "app create", "app set", "provision run":
 		return shared(writes, append(targets, "json")...), true

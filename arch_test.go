@@ -23,9 +23,9 @@ var arrows = map[string][]string{
 	// Domains: languages, and each other along the arrows.
 	"event":     {},
 	"site":      {"scim", "event", "internal/redact"},
-	"roster":    {"scim", "event", "site", "internal/pace"},
-	"signin":    {"scim", "event", "site", "roster"},
-	"operator":  {"event"},
+	"roster":    {"scim", "event", "site", "internal/pace", "internal/session"},
+	"signin":    {"scim", "event", "site", "roster", "internal/session"},
+	"operator":  {"event", "internal/session"},
 	"retention": {"event"},
 	"erasure":   {"scim", "event", "site", "roster", "directory"},
 	"directory": {"scim", "event", "internal/near", "internal/pace"},
@@ -40,16 +40,17 @@ var arrows = map[string][]string{
 	"internal/fair":       {},
 	"internal/near":       {},
 	"internal/pace":       {},
+	"internal/session":    {},
 
 	// Edges: domains and languages, never another edge.
-	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/pace"},
+	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/pace", "internal/session"},
 	"directory/csv": {"directory"},
 	"scimserver":    {"scim", "event", "site", "roster", "internal/web", "internal/fair"},
 	"scimclient":    {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":        {"event"},
 	"console": {
 		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure",
-		"internal/web",
+		"internal/web", "internal/session",
 	},
 
 	// Entry: wires everything; nobody imports it.

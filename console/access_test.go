@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
@@ -55,7 +56,7 @@ func knock(t *testing.T, h http.Handler, pattern string, params map[string]strin
 // startSession signs somebody in without a browser and returns the cookie's value.
 func (w *world) startSession(s site.Site, person string) string {
 	w.t.Helper()
-	secret, err := w.pages.Rosters.Open(s).StartSession(w.t.Context(), person, 12*time.Hour)
+	secret, err := w.pages.Rosters.Open(s).StartSession(w.t.Context(), person, session.Limits{Length: 12 * time.Hour, Idle: 12 * time.Hour}, session.Browser{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func (w *world) startOperator(name string) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s, err := w.operators.Redeem(w.t.Context(), link.Secret)
+	s, err := w.operators.Redeem(w.t.Context(), link.Secret, session.Browser{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

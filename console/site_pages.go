@@ -124,7 +124,7 @@ func (p *SitePages) guard(w http.ResponseWriter, r *http.Request, need access) (
 	if unknown {
 		return v, p.askIn(r)
 	}
-	v.Person, err = v.Roster.Session(r.Context(), p.Console.sessionSecret(r, siteCookie))
+	v.Person, err = v.Roster.UseSession(r.Context(), p.Console.sessionSecret(r, siteCookie), browserOf(r))
 	if errors.Is(err, roster.ErrNoSession) {
 		return v, p.askIn(r)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -100,7 +101,7 @@ func TestNothingIsLeftOfAnErasedPerson(t *testing.T) {
 		change(map[string]any{"surname": "Hagelstrom", "displayName": "Zebulon Hagelstrom", "userPrincipalName": "zeb.hagelstrom@contoso.com", "mail": "zeb.hagelstrom@contoso.com"})
 		account, err := b.roster.PersonByUserName(ctx, "zeb.hagelstrom@contoso.com")
 		must(err)
-		_, err = b.roster.StartSession(ctx, account.ID, time.Hour)
+		_, err = b.roster.StartSession(ctx, account.ID, session.Limits{Length: time.Hour}, session.Browser{Address: "20.7.7.7", Agent: "Firefox of zeb.hagelstrom@contoso.com"})
 		must(err)
 		_, err = (&signin.SignIns{Store: store.SignIns{DB: db}, Rosters: rosters, Now: b.clock.now}).IssueSiteLink(ctx, b.site, "zeb.hagelstrom@contoso.com", "cli")
 		must(err)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -161,18 +163,57 @@ func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err e
 	return c, err
 }
 
-// SessionPerson returns the active user of an unexpired session.
-func (s Rosters) SessionPerson(ctx context.Context, id site.ID, session roster.SessionHash, now time.Time) (rec roster.Record, err error) {
+// SessionPerson returns a session and the active user whose it is.
+func (s Rosters) SessionPerson(ctx context.Context, id site.ID, hash roster.SessionHash) (rec roster.Record, found roster.Session, err error) {
 	err = s.DB.read(ctx, func(tx *Tx) error {
-		rec, err = scanRecord(tx.QueryRow(ctx, `
-			select `+recordColumns+`
+		var scan sessionScan
+		rec, err = scanRecord(withSession{tx.QueryRow(ctx, `
+			select `+recordColumns+`, `+sessionColumns+`
 			from site_session x
-			join resource r on r.site = x.site and r.kind = $4 and r.id = x.person
-			where x.site = $1 and x.hash = $2 and x.expires > $3 and r.active`,
-			string(id), hexHash(session), micros(now), string(roster.User)))
+			join resource r on r.site = x.site and r.kind = $3 and r.id = x.person
+			where x.site = $1 and x.hash = $2 and r.active`,
+			string(id), hexHash(hash), string(roster.User)), scan.into()})
+		found = roster.Session{Hash: hash, Person: rec.ID, Record: scan.record()}
 		return orNotFound(err, roster.ErrNoSession)
 	})
-	return rec, err
+	return rec, found, err
+}
+
+// UseSession notes when and where a session was used last.
+func (s Rosters) UseSession(ctx context.Context, id site.ID, hash roster.SessionHash, at time.Time, from session.Browser) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		return tx.send(ctx, `
+			update site_session
+			set used = $1, last_address = $2, last_agent = $3
+			where site = $4 and hash = $5 and used < $1`,
+			micros(at), from.Address, from.Agent, string(id), hexHash(hash))
+	})
+}
+
+// Sessions returns the sessions of a person.
+func (s Rosters) Sessions(ctx context.Context, id site.ID, person string) (all []roster.Session, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		all, err = collect(ctx, tx, scanSiteSession, `
+			select x.hash, x.person, `+sessionColumns+`
+			from site_session x
+			where x.site = $1 and x.person = $2`, string(id), person)
+		return err
+	})
+	return all, err
+}
+
+func scanSiteSession(row scanner) (found roster.Session, err error) {
+	var (
+		scan sessionScan
+		text string
+	)
+	if err := row.Scan(append([]any{&text, &found.Person}, scan.into()...)...); err != nil {
+		return found, err
+	}
+	found.Record = scan.record()
+	hash, err := hex.DecodeString(text)
+	copy(found.Hash[:], hash)
+	return found, err
 }
 
 // EndSession removes a session.
@@ -592,8 +633,9 @@ func (t rosterTx) StartSession(ctx context.Context, s roster.Session) error {
 		return err
 	}
 	if err := t.tx.send(ctx, `
-		insert into site_session (site, hash, person, created, expires)
-		values ($1, $2, $3, $4, $5)`, string(t.site), hexHash(s.Hash), s.Person, micros(s.Created), micros(s.Expires)); err != nil {
+		insert into site_session (site, hash, person, created, expires, idle, used, address, agent, last_address, last_agent)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		append([]any{string(t.site), hexHash(s.Hash), s.Person}, sessionValues(s.Record)...)...); err != nil {
 		return err
 	}
 	return t.tx.send(ctx, `
@@ -603,15 +645,12 @@ func (t rosterTx) StartSession(ctx context.Context, s roster.Session) error {
 }
 
 func (t rosterTx) EndSessions(ctx context.Context, person string, now time.Time) (live int, err error) {
-	ends, err := collect(ctx, t.tx, func(row scanner) (expires int64, err error) {
-		err = row.Scan(&expires)
-		return expires, err
-	}, `
+	ended, err := collect(ctx, t.tx, scanSiteSession, `
 		delete from site_session
 		where site = $1 and person = $2
-		returning expires`, string(t.site), person)
-	for _, expires := range ends {
-		if expires > micros(now) {
+		returning hash, person, `+bareSessionColumns, string(t.site), person)
+	for _, e := range ended {
+		if e.Live(now) {
 			live++
 		}
 	}

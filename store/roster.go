@@ -233,7 +233,7 @@ func (s Rosters) Update(ctx context.Context, on site.Site, fn func(roster.Tx) er
 		if err := tx.holdSite(ctx, on.ID, alone); err != nil {
 			return err
 		}
-		err := fn(rosterTx{tx: tx, site: on.ID, schemas: string(on.Schemas)})
+		err := fn(rosterTx{tx: tx, site: on.ID, schemas: string(on.Schemas), names: bit(on.GroupNamesUnique())})
 		alone = alone || errors.Is(tx.failed, errOverlapped)
 		return err
 	})
@@ -261,11 +261,12 @@ func (s Rosters) Join(ctx context.Context, tx site.Tx) (roster.Tx, error) {
 		return nil, fmt.Errorf("a transaction of another store: %T", tx)
 	}
 	var schemas string
+	var names int64
 	err := t.tx.QueryRow(ctx, `
-		select s.schemas
+		select s.schemas, case when s.strict or s.shared_group_names then 0 else 1 end
 		from site s
-		where s.id = $1`, string(t.site.ID)).Scan(&schemas)
-	return rosterTx{tx: t.tx, site: t.site.ID, schemas: schemas}, err
+		where s.id = $1`, string(t.site.ID)).Scan(&schemas, &names)
+	return rosterTx{tx: t.tx, site: t.site.ID, schemas: schemas, names: names}, err
 }
 
 // rosterTx is one write transaction on one site's roster.
@@ -273,6 +274,14 @@ type rosterTx struct {
 	tx      *Tx
 	site    site.ID
 	schemas string // by which it judges what it writes
+	names   int64  // 1: no two groups have one name
+}
+
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func (t rosterTx) Record(ctx context.Context, kind roster.Kind, resource string) (roster.Record, error) {
@@ -361,7 +370,7 @@ func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err e
 		r.Last.Actor, r.Last.Via, micros(r.Last.Time), r.Last.Text,
 		r.LastActive.Actor, r.LastActive.Via, micros(r.LastActive.Time),
 		r.LastRole.Actor, r.LastRole.Via, micros(r.LastRole.Time), micros(r.LastSignIn), string(r.JSON),
-		listOf(t.site, r.Kind), t.schemas).Scan(&seq, &declared)
+		listOf(t.site, r.Kind), t.schemas, t.names).Scan(&seq, &declared)
 	if err != nil {
 		return 0, orNotFound(err, roster.ErrUserNameTaken)
 	}
@@ -397,7 +406,7 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 		next.Version, micros(next.Modified), next.Last.Actor, next.Last.Via, micros(next.Last.Time), next.Last.Text,
 		next.LastActive.Actor, next.LastActive.Via, micros(next.LastActive.Time),
 		next.LastRole.Actor, next.LastRole.Via, micros(next.LastRole.Time), string(next.JSON),
-		string(t.site), string(old.Kind), old.ID, old.Version, t.schemas,
+		string(t.site), string(old.Kind), old.ID, old.Version, t.schemas, t.names,
 	}
 	// SQLite writes the index of a column that is set, whether or not its value differs.
 	set := func(column string, differs bool, value any) {

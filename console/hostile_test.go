@@ -244,7 +244,7 @@ func TestTextsOfAnIdentityProviderAreNeverMarkup(t *testing.T) {
 	params := map[string]string{"site": "acme", "secret": "unknown", "declared": w.declare(acme, "title")}
 	for i, text := range markup {
 		doc := map[string]any{
-			"schemas": []any{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": text, "externalId": text, "displayName": text, "title": text, "userType": text, "profileUrl": "javascript:alert(1)",
+			"schemas": []any{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": strings.ReplaceAll(text, "\u202e", ""), "externalId": text, "displayName": text, "title": text, "userType": text, "profileUrl": "javascript:alert(1)",
 			"name":   map[string]any{"givenName": text, "familyName": text, "formatted": text},
 			"emails": []any{map[string]any{"value": text, "type": text, "display": text}},
 			"photos": []any{map[string]any{"value": "javascript:alert(1)"}},

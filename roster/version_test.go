@@ -46,7 +46,6 @@ func TestETag(t *testing.T) {
 
 // TestLastModifiedOnlyRises puts the clock right after it was a day ahead.
 func TestLastModifiedOnlyRises(t *testing.T) {
-	t.Parallel()
 	each(t, func(t *testing.T, f fixture) {
 		s := f.site(t, "acme", site.Full)
 		f.clock.add(24 * time.Hour)

@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"internal/redact":     {},
 	"internal/fair":       {},
 	"internal/near":       {},
+	"internal/metrics":    {},
 	"internal/pace":       {},
 	"internal/session":    {},
 
@@ -60,7 +61,8 @@ var arrows = map[string][]string{
 	"internal/storetest":        {"store", "internal/pgserver"},
 	"internal/apptest":          {"*"},
 	"internal/bench":            {"*"},
-	"internal/bench/neighbours": {},
+	"internal/bench/neighbours": {"internal/pgserver"},
+	"internal/bench/kills":      {"*"},
 	"internal/conformance":      {},
 }
 
@@ -116,6 +118,7 @@ func TestOnlyTheRunnerAndTheStoreImportTheirEngines(t *testing.T) {
 		"github.com/tink-crypto":      {"internal/seal"},
 		"github.com/pressly/goose":    {"store"},
 		"github.com/spf13/cobra":      {"cmd/rollcall"},
+		"github.com/prometheus":       {"internal/metrics"},
 	}
 	for file, imports := range goFiles(t) {
 		from := filepath.ToSlash(filepath.Dir(file))

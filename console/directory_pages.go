@@ -61,7 +61,12 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		{pattern: "GET /d/{directory}/audit", access: administrator, handle: p.in(p.showAudit)},
 		{pattern: "GET /d/{directory}/audit/export", access: administrator, handle: p.in(p.exportAudit)},
 
-		// Sites. No directory is named "-".
+		// The operator. No directory is named "-".
+		{pattern: "GET /d/-/account", access: administrator, handle: p.showAccount},
+		{pattern: "GET /d/-/account/sign-out", access: administrator, handle: p.askSignOutEverywhere},
+		{pattern: "POST /d/-/account/sign-out", access: administrator, handle: p.signOutEverywhere},
+
+		// Sites
 		{pattern: "GET /d/-/sites", access: administrator, handle: p.showSites},
 		{pattern: "POST /d/-/sites", access: administrator, handle: p.createSite},
 		{pattern: "GET /d/-/sites/{site}", access: administrator, handle: p.ofSite(p.showSiteSettings)},

@@ -34,6 +34,7 @@ type personPage struct {
 	Held     []heldRow // changes that an administrator decides on
 	Others   []fact    // every attribute beside those of the account
 	SCIMNote string
+	Sessions sessionList
 	Log      string
 }
 
@@ -89,6 +90,9 @@ func (p *SitePages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVi
 	}
 	if v.Site.SCIMEnabled {
 		pp.SCIMNote = "SCIM does not lock anything here. If the identity provider sends something else, it changes back, and the history says so."
+	}
+	if pp.Sessions, err = p.siteSessions(r, v, person, v.personURL(person.ID, "sign-out")); err != nil {
+		return err
 	}
 	doc, err := p.personDocument(r, v, person)
 	if err != nil {

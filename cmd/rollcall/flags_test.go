@@ -108,6 +108,7 @@ func readBack(story string, commands map[string]*cobra.Command) map[string]bool 
 		case server && rest != "stop":
 			_, flags := parseLine("rollcall serve "+rest, commands)
 			now, shows = flags, false
+			waiting = append(waiting, flags...)
 		case strings.HasPrefix(line, "rollcall "):
 			path, flags := parseLine(line, commands)
 			now, shows = nil, readingPath(path)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -27,6 +28,7 @@ type DirectoryPages struct {
 	Sites       *site.Sites       // operators make, rename and delete sites
 	Rosters     *roster.Rosters
 	SignIns     *signin.SignIns
+	Eraser      *erasure.Eraser
 	// ReadUsers and WriteUsers are the files that the pages import and export: directory/csv.
 	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
@@ -20,6 +21,7 @@ type SitePages struct {
 	Rosters *roster.Rosters
 	SignIns *signin.SignIns
 	Events  event.Store
+	Eraser  *erasure.Eraser
 }
 
 // siteVisit is what the guard of /c/{site}/ knows about a request.
@@ -82,6 +84,8 @@ func (p *SitePages) routes() []route[*siteVisit] {
 		{pattern: "POST /c/{site}/admin/people/{person}/deactivate", access: administrator, handle: p.deactivate},
 		{pattern: "GET /c/{site}/admin/people/{person}/reactivate", access: administrator, handle: p.askReactivate},
 		{pattern: "POST /c/{site}/admin/people/{person}/reactivate", access: administrator, handle: p.reactivate},
+		{pattern: "GET /c/{site}/admin/people/{person}/erase", access: administrator, handle: p.askErase},
+		{pattern: "POST /c/{site}/admin/people/{person}/erase", access: administrator, handle: p.erase},
 		{pattern: "GET /c/{site}/admin/people/{person}/held/{attribute}/{decision}", access: administrator, handle: p.askHeld},
 		{pattern: "POST /c/{site}/admin/people/{person}/held/{attribute}/{decision}", access: administrator, handle: p.decideHeld},
 		{pattern: "GET /c/{site}/admin/people/{person}/sign-out", access: administrator, handle: p.askSignOutPerson},

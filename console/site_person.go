@@ -29,6 +29,7 @@ type personPage struct {
 	RoleNo   string // why the role cannot be changed; empty: it can
 	CutURL   string // deactivate or reactivate, GET asks
 	CutNo    string // why not
+	EraseURL string // GET asks; empty while the account is active
 	BlockURL string // block or unblock, GET asks
 	Events   []eventRow
 	Held     []heldRow // changes that an administrator decides on
@@ -87,6 +88,9 @@ func (p *SitePages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVi
 		pp.BlockURL, pp.CutNo = v.personURL(person.ID, "unblock"), ""
 	case !person.Active:
 		pp.CutURL, pp.CutNo = v.personURL(person.ID, "reactivate"), ""
+	}
+	if !person.Active {
+		pp.EraseURL = v.personURL(person.ID, "erase")
 	}
 	if v.Site.SCIMEnabled {
 		pp.SCIMNote = "SCIM does not lock anything here. If the identity provider sends something else, it changes back, and the history says so."

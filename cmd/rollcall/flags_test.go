@@ -20,6 +20,7 @@ func elsewhere() map[string]string {
 		"key rotate --prepare":       "TestKeyRotateOverSeveralMachines",
 		"key rotate --finish":        "TestKeyRotate",
 		"key reset --discard-sealed": "TestKeyReset",
+		"site erase --yes":           "TestSiteErase",
 	}
 }
 

@@ -304,10 +304,10 @@ func (c *command) handler(s *services, proxies web.Proxies, observe func(route, 
 	if err != nil {
 		return nil, nil, err
 	}
-	sites := &console.SitePages{Console: pages, Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Events: &store.Events{DB: s.db}}
+	sites := &console.SitePages{Console: pages, Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Events: &store.Events{DB: s.db}, Eraser: s.eraser}
 	directories := &console.DirectoryPages{
 		Console: pages, Operators: s.operators, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
-		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins,
+		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Eraser: s.eraser,
 		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) console.UserWriter { return csv.NewWriter(w) },
 	}
 	scim := &scimserver.Handler{

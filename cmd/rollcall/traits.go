@@ -69,7 +69,7 @@ func traitOf(path string) (trait, bool) {
 		"directory delete", "directory import",
 		"directory user add", "directory user set", "directory user disable", "directory user enable", "directory user delete", "directory user restore", "directory user purge",
 		"app rename", "app delete", "app assign", "app unassign", "app import-schema", "provision start", "provision pause", "provision restart",
-		"key rotate", "key reset", "retention set", "prune", "database compact":
+		"key rotate", "key reset", "retention set", "prune", "database compact", "site erase", "directory user erase":
 		return shared(writes, "json"), true
 	case "app create", "app set", "provision run":
 		return shared(writes, append(targets, "json")...), true

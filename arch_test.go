@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"signin":    {"scim", "event", "site", "roster", "internal/session"},
 	"operator":  {"event", "internal/session"},
 	"retention": {"event"},
+	"erasure":   {"scim", "event", "site", "roster", "directory"},
 	"directory": {"scim", "event", "internal/near", "internal/pace"},
 	"provision": {"scim", "provision/expr", "event", "directory", "internal/redact"},
 
@@ -43,13 +44,13 @@ var arrows = map[string][]string{
 	"internal/session":    {},
 
 	// Edges: domains and languages, never another edge.
-	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "internal/redact", "internal/fair", "internal/pace", "internal/session"},
+	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/pace", "internal/session"},
 	"directory/csv": {"directory"},
 	"scimserver":    {"scim", "event", "site", "roster", "internal/web", "internal/fair"},
 	"scimclient":    {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":        {"event"},
 	"console": {
-		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention",
+		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure",
 		"internal/web", "internal/session",
 	},
 
@@ -63,6 +64,7 @@ var arrows = map[string][]string{
 	"internal/bench":            {"*"},
 	"internal/bench/neighbours": {"internal/pgserver"},
 	"internal/bench/kills":      {"*"},
+	"internal/bench/growth":     {"*"},
 	"internal/conformance":      {},
 }
 
@@ -76,6 +78,7 @@ var forbidden = map[string][]string{
 	"roster":         {"net/http", "database/sql", "os", "html/template"},
 	"signin":         {"net/http", "database/sql", "os", "html/template"},
 	"operator":       {"net/http", "database/sql", "os", "html/template"},
+	"erasure":        {"net/http", "database/sql", "os", "html/template"},
 	"retention":      {"net/http", "database/sql", "os", "html/template"},
 	"directory":      {"net/http", "database/sql", "os", "html/template"},
 	"provision":      {"net/http", "database/sql", "os", "html/template"},

@@ -47,7 +47,7 @@ func (d operatorDoor) guard(w http.ResponseWriter, r *http.Request, need access)
 	v.Operator = op
 	v.page = page{
 		Area:   areaName{Name: "Directories", Kind: "Operators", URL: "/d/"},
-		Who:    &who{Name: op.Name, Role: "Operator", SignOut: "/d/sign-out"},
+		Who:    &who{Name: op.Name, Role: "Operator", Home: accountURL, SignOut: "/d/sign-out"},
 		Notice: d.console.takeNotice(w, r),
 	}
 	return v, nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
@@ -20,6 +21,7 @@ type SitePages struct {
 	Rosters *roster.Rosters
 	SignIns *signin.SignIns
 	Events  event.Store
+	Eraser  *erasure.Eraser
 }
 
 // siteVisit is what the guard of /c/{site}/ knows about a request.
@@ -41,6 +43,8 @@ func (p *SitePages) routes() []route[*siteVisit] {
 		// Everybody
 		{pattern: "GET /c/{site}", access: anyone, handle: p.toHome}, // the cookie's path ends in a slash
 		{pattern: "GET /c/{site}/{$}", access: signedIn, handle: p.showHome},
+		{pattern: "GET /c/{site}/sign-out-everywhere", access: signedIn, handle: p.askSignOutEverywhere},
+		{pattern: "POST /c/{site}/sign-out-everywhere", access: signedIn, handle: p.signOutEverywhere},
 
 		// Access management
 		{pattern: "GET /c/{site}/admin", access: administrator, handle: p.toOverview},
@@ -80,8 +84,12 @@ func (p *SitePages) routes() []route[*siteVisit] {
 		{pattern: "POST /c/{site}/admin/people/{person}/deactivate", access: administrator, handle: p.deactivate},
 		{pattern: "GET /c/{site}/admin/people/{person}/reactivate", access: administrator, handle: p.askReactivate},
 		{pattern: "POST /c/{site}/admin/people/{person}/reactivate", access: administrator, handle: p.reactivate},
+		{pattern: "GET /c/{site}/admin/people/{person}/erase", access: administrator, handle: p.askErase},
+		{pattern: "POST /c/{site}/admin/people/{person}/erase", access: administrator, handle: p.erase},
 		{pattern: "GET /c/{site}/admin/people/{person}/held/{attribute}/{decision}", access: administrator, handle: p.askHeld},
 		{pattern: "POST /c/{site}/admin/people/{person}/held/{attribute}/{decision}", access: administrator, handle: p.decideHeld},
+		{pattern: "GET /c/{site}/admin/people/{person}/sign-out", access: administrator, handle: p.askSignOutPerson},
+		{pattern: "POST /c/{site}/admin/people/{person}/sign-out", access: administrator, handle: p.signOutPerson},
 		{pattern: "GET /c/{site}/admin/people/{person}/block", access: administrator, handle: p.askBlock},
 		{pattern: "POST /c/{site}/admin/people/{person}/block", access: administrator, handle: p.block},
 		{pattern: "GET /c/{site}/admin/people/{person}/unblock", access: administrator, handle: p.askUnblock},

@@ -29,11 +29,13 @@ type personPage struct {
 	RoleNo   string // why the role cannot be changed; empty: it can
 	CutURL   string // deactivate or reactivate, GET asks
 	CutNo    string // why not
+	EraseURL string // GET asks; empty while the account is active
 	BlockURL string // block or unblock, GET asks
 	Events   []eventRow
 	Held     []heldRow // changes that an administrator decides on
 	Others   []fact    // every attribute beside those of the account
 	SCIMNote string
+	Sessions sessionList
 	Log      string
 }
 
@@ -87,8 +89,14 @@ func (p *SitePages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVi
 	case !person.Active:
 		pp.CutURL, pp.CutNo = v.personURL(person.ID, "reactivate"), ""
 	}
+	if !person.Active {
+		pp.EraseURL = v.personURL(person.ID, "erase")
+	}
 	if v.Site.SCIMEnabled {
 		pp.SCIMNote = "SCIM does not lock anything here. If the identity provider sends something else, it changes back, and the history says so."
+	}
+	if pp.Sessions, err = p.siteSessions(r, v, person, v.personURL(person.ID, "sign-out")); err != nil {
+		return err
 	}
 	doc, err := p.personDocument(r, v, person)
 	if err != nil {

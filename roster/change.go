@@ -77,7 +77,7 @@ func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Cha
 			if out, revived, err := (reviver{r, rt, doc, c}).revive(ctx, tx); revived || err != nil {
 				return out, err
 			}
-			if err := refuseBlocked(ctx, tx, rec); err != nil {
+			if err := refuseBlocked(ctx, tx, d.doc); err != nil {
 				return Outcome{}, err
 			}
 		}
@@ -308,7 +308,7 @@ func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c
 			if err != nil {
 				return Outcome{}, err
 			}
-			if rec.Version != p.rec.Version {
+			if rec.Version != p.rec.Version || !sameHeld(rec.Held, p.rec.Held) {
 				return Outcome{}, errMoved
 			}
 			return r.write(ctx, tx, p, c)

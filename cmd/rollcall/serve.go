@@ -24,6 +24,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/fair"
 	"github.com/rollcall-scim/rollcall/internal/metrics"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/retention"
@@ -48,6 +49,7 @@ type serving struct {
 	logAs    string
 	interval time.Duration
 	metrics  string // where metrics are shown; "" for nowhere
+	sessions session.Limits
 }
 
 func (c *command) serveCommand() *cobra.Command {
@@ -69,6 +71,8 @@ Several processes may serve one PostgreSQL database; they share the work.`,
 	flags.StringVar(&o.logAs, "log", c.env("ROLLCALL_LOG", "text"), "text or json, on standard error [ROLLCALL_LOG]")
 	flags.StringVar(&o.metrics, "metrics-listen", c.env("ROLLCALL_METRICS_LISTEN", ""), "address and port of Prometheus metrics, apart from everything else; off when empty [ROLLCALL_METRICS_LISTEN]")
 	flags.DurationVar(&o.interval, "cycle-interval", 40*time.Minute, "pause between provisioning cycles; a change in a directory starts one at once")
+	flags.DurationVar(&o.sessions.Length, "session-length", session.DefaultLength, "how long a sign-in to the pages lasts at most")
+	flags.DurationVar(&o.sessions.Idle, "session-idle", session.DefaultIdle, "how long a sign-in to the pages lasts without use")
 	return cmd
 }
 
@@ -78,6 +82,9 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 	}
 	if o.interval <= 0 {
 		return usagef(cmd, "--cycle-interval is a pause such as 40m, not %s", o.interval)
+	}
+	if err := checkSessions(cmd, o.sessions); err != nil {
+		return err
 	}
 	log, err := logger(c.stderr, o.logAs)
 	if err != nil {
@@ -119,6 +126,7 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 	if s.made {
 		log.Info("made a new database", "database", cmp.Or(s.db.File(), s.db.Kind()))
 	}
+	s.signins.Limits, s.operators.Limits = o.sessions, o.sessions
 	if err = s.db.Serve(cmd.Context()); err == nil {
 		err = c.greet(cmd.Context(), s)
 	}
@@ -305,10 +313,10 @@ func (c *command) handler(s *services, proxies web.Proxies, observe func(route, 
 	if err != nil {
 		return nil, nil, err
 	}
-	sites := &console.SitePages{Console: pages, Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Events: &store.Events{DB: s.db}}
+	sites := &console.SitePages{Console: pages, Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Events: &store.Events{DB: s.db}, Eraser: s.eraser}
 	directories := &console.DirectoryPages{
 		Console: pages, Operators: s.operators, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
-		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins,
+		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Eraser: s.eraser,
 		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) console.UserWriter { return csv.NewWriter(w) },
 	}
 	scim := &scimserver.Handler{

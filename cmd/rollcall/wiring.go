@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/operator"
@@ -49,6 +50,7 @@ type services struct {
 	engine      *provision.Engine
 	leases      store.Leases
 	pruner      *retention.Pruner
+	eraser      *erasure.Eraser
 }
 
 // wiring is what differs between commands, the server and the demo.
@@ -146,6 +148,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 		pruner:      &retention.Pruner{Store: store.Retention{DB: db}, Now: c.now, Log: w.log},
 	}
 	s.signins = &signin.SignIns{Store: &store.SignIns{DB: db}, Rosters: s.rosters, Now: c.now}
+	s.eraser = &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.jobs = &provision.Jobs{
 		Store: jobs, Sealer: sealer, Targets: targets, Template: guideTemplate,
 		Wake: s.wake, Now: c.now, NewID: uuid.NewString,

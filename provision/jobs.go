@@ -503,7 +503,8 @@ func (j *Jobs) wake(ctx context.Context, job Job) error {
 }
 
 func (j *Jobs) event(job Job, actor, name, words string, changes ...event.Change) event.Event {
-	return event.Event{Data: event.WithChanges(nil, changes...),
+	return event.Event{
+		Data: event.WithChanges(nil, changes...),
 		Time: j.Now(), Scope: event.Directory(string(job.Key.Directory)), Name: name, Actor: actor, Subject: job.Key.App, Text: words,
 	}
 }

@@ -23,10 +23,11 @@ var arrows = map[string][]string{
 	// Domains: languages, and each other along the arrows.
 	"event":     {},
 	"site":      {"scim", "event", "internal/redact"},
-	"roster":    {"scim", "event", "site", "internal/pace"},
-	"signin":    {"scim", "event", "site", "roster"},
-	"operator":  {"event"},
+	"roster":    {"scim", "event", "site", "internal/pace", "internal/session"},
+	"signin":    {"scim", "event", "site", "roster", "internal/session"},
+	"operator":  {"event", "internal/session"},
 	"retention": {"event"},
+	"erasure":   {"scim", "event", "site", "roster", "directory"},
 	"directory": {"scim", "event", "internal/near", "internal/pace"},
 	"provision": {"scim", "provision/expr", "event", "directory", "internal/redact"},
 
@@ -38,17 +39,19 @@ var arrows = map[string][]string{
 	"internal/redact":     {},
 	"internal/fair":       {},
 	"internal/near":       {},
+	"internal/metrics":    {},
 	"internal/pace":       {},
+	"internal/session":    {},
 
 	// Edges: domains and languages, never another edge.
-	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "internal/redact", "internal/fair", "internal/pace"},
+	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/pace", "internal/session"},
 	"directory/csv": {"directory"},
 	"scimserver":    {"scim", "event", "site", "roster", "internal/web", "internal/fair"},
 	"scimclient":    {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":        {"event"},
 	"console": {
-		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention",
-		"internal/web",
+		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure",
+		"internal/web", "internal/session",
 	},
 
 	// Entry: wires everything; nobody imports it.
@@ -59,7 +62,9 @@ var arrows = map[string][]string{
 	"internal/storetest":        {"store", "internal/pgserver"},
 	"internal/apptest":          {"*"},
 	"internal/bench":            {"*"},
-	"internal/bench/neighbours": {},
+	"internal/bench/neighbours": {"internal/pgserver"},
+	"internal/bench/kills":      {"*"},
+	"internal/bench/growth":     {"*"},
 	"internal/conformance":      {},
 }
 
@@ -73,6 +78,7 @@ var forbidden = map[string][]string{
 	"roster":         {"net/http", "database/sql", "os", "html/template"},
 	"signin":         {"net/http", "database/sql", "os", "html/template"},
 	"operator":       {"net/http", "database/sql", "os", "html/template"},
+	"erasure":        {"net/http", "database/sql", "os", "html/template"},
 	"retention":      {"net/http", "database/sql", "os", "html/template"},
 	"directory":      {"net/http", "database/sql", "os", "html/template"},
 	"provision":      {"net/http", "database/sql", "os", "html/template"},
@@ -115,6 +121,7 @@ func TestOnlyTheRunnerAndTheStoreImportTheirEngines(t *testing.T) {
 		"github.com/tink-crypto":      {"internal/seal"},
 		"github.com/pressly/goose":    {"store"},
 		"github.com/spf13/cobra":      {"cmd/rollcall"},
+		"github.com/prometheus":       {"internal/metrics"},
 	}
 	for file, imports := range goFiles(t) {
 		from := filepath.ToSlash(filepath.Dir(file))

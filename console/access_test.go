@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
@@ -55,7 +56,7 @@ func knock(t *testing.T, h http.Handler, pattern string, params map[string]strin
 // startSession signs somebody in without a browser and returns the cookie's value.
 func (w *world) startSession(s site.Site, person string) string {
 	w.t.Helper()
-	secret, err := w.pages.Rosters.Open(s).StartSession(w.t.Context(), person, 12*time.Hour)
+	secret, err := w.pages.Rosters.Open(s).StartSession(w.t.Context(), person, session.Limits{Length: 12 * time.Hour, Idle: 12 * time.Hour}, session.Browser{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func (w *world) startOperator(name string) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s, err := w.operators.Redeem(w.t.Context(), link.Secret)
+	s, err := w.operators.Redeem(w.t.Context(), link.Secret, session.Browser{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func TestSiteAccess(t *testing.T) {
 	declared := w.declare(acme, "title")
 
 	handler := w.pages.Handler()
-	params := map[string]string{"site": "acme", "person": ada.ID, "token": token.ID, "declared": declared, "secret": "unknown"}
+	params := map[string]string{"site": "acme", "person": ada.ID, "token": token.ID, "declared": declared, "secret": "unknown", "attribute": "userName", "decision": "apply"}
 	strangers := map[string]string{
 		"without_a_session":              "",
 		"with_an_unknown_session":        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
@@ -144,7 +145,7 @@ func TestSiteAccess(t *testing.T) {
 			}
 			// A site that is not there answers like one that is: nobody learns the names of customers.
 			for _, name := range []string{"nowhere", "deleted"} {
-				gone := map[string]string{"site": name, "person": ada.ID, "token": token.ID, "declared": declared}
+				gone := map[string]string{"site": name, "person": ada.ID, "token": token.ID, "declared": declared, "attribute": "userName", "decision": "apply"}
 				for _, secret := range []string{"", adminSecret, orphaned} {
 					got := knock(t, handler, rt.pattern, gone, siteCookie, secret)
 					if got.Code != http.StatusUnauthorized {
@@ -157,7 +158,11 @@ func TestSiteAccess(t *testing.T) {
 			}
 			for _, plain := range []roster.Person{ada, mod} {
 				want := http.StatusForbidden
-				if rt.access == signedIn {
+				switch {
+				case rt.access == signedIn && strings.HasPrefix(rt.pattern, "POST "):
+					want = http.StatusSeeOther
+					before++ // the event of what they did
+				case rt.access == signedIn:
 					want = http.StatusOK
 				}
 				if got := knock(t, handler, rt.pattern, params, siteCookie, w.startSession(acme, plain.ID)); got.Code != want {

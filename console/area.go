@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -271,4 +272,9 @@ func (c *Console) keepSecret(w http.ResponseWriter, r *http.Request) {
 func loopback(host string) bool {
 	name, _, _ := strings.Cut(strings.TrimPrefix(host, "["), ":")
 	return name == "localhost" || strings.HasPrefix(name, "127.") || strings.HasPrefix(host, "[::1]")
+}
+
+// browserOf is what is kept about the browser that asks.
+func browserOf(r *http.Request) session.Browser {
+	return session.Browser{Address: web.RemoteIP(r), Agent: r.UserAgent()}
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/internal/web"
@@ -59,6 +60,7 @@ func newWorldOn(t *testing.T, db *store.DB, publicURL string) *world {
 	w.operators = &operator.Operators{Store: store.Operators{DB: db}, Now: w.clock, NewID: w.id}
 	w.pages = &SitePages{
 		Console: c, Sites: sites, Rosters: rosters, Events: store.Events{DB: db},
+		Eraser:  &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: rosters, Now: w.clock},
 		SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: rosters, Now: w.clock},
 	}
 	door := operatorDoor{console: c, operators: w.operators}

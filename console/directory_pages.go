@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -27,6 +28,7 @@ type DirectoryPages struct {
 	Sites       *site.Sites       // operators make, rename and delete sites
 	Rosters     *roster.Rosters
 	SignIns     *signin.SignIns
+	Eraser      *erasure.Eraser
 	// ReadUsers and WriteUsers are the files that the pages import and export: directory/csv.
 	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter
@@ -61,7 +63,12 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		{pattern: "GET /d/{directory}/audit", access: administrator, handle: p.in(p.showAudit)},
 		{pattern: "GET /d/{directory}/audit/export", access: administrator, handle: p.in(p.exportAudit)},
 
-		// Sites. No directory is named "-".
+		// The operator. No directory is named "-".
+		{pattern: "GET /d/-/account", access: administrator, handle: p.showAccount},
+		{pattern: "GET /d/-/account/sign-out", access: administrator, handle: p.askSignOutEverywhere},
+		{pattern: "POST /d/-/account/sign-out", access: administrator, handle: p.signOutEverywhere},
+
+		// Sites
 		{pattern: "GET /d/-/sites", access: administrator, handle: p.showSites},
 		{pattern: "POST /d/-/sites", access: administrator, handle: p.createSite},
 		{pattern: "GET /d/-/sites/{site}", access: administrator, handle: p.ofSite(p.showSiteSettings)},

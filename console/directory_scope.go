@@ -190,7 +190,7 @@ func keptGroups(typed []typedGroup) []provision.FilterGroup {
 func (p *DirectoryPages) scopeFrame(v *appVisit, m *provision.ObjectMapping) scopePage {
 	pg := scopePage{page: v.page, Action: v.scopeURL(m.Name), Discard: v.scopeURL(m.Name)}
 	pg.Title = "Source Object Scope"
-	pg.Lead = "Users who pass one of the scoping filters are in scope. A filter passes when all its clauses hold. Without a filter, all records are in scope."
+	pg.Lead = "Users who pass one of the scoping filters are in scope. A filter passes when all its clauses hold. Without a filter, all records are in scope. Several values of a clause stand on lines of their own."
 	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")}, crumb{Text: m.Name, URL: v.mappingURL(m.Name)})
 	return pg
 }

@@ -75,6 +75,7 @@ func userChanges() []userChange {
 			Undo: "This cannot be undone.", Done: "was deleted for ever",
 			do: func(h *directory.Handle, ctx context.Context, id, actor string) error { return h.Purge(ctx, id, actor) },
 		},
+		eraseChange(),
 	}
 }
 
@@ -119,6 +120,12 @@ func (p *DirectoryPages) changeUser(w http.ResponseWriter, r *http.Request, v *d
 	}
 	if !fits {
 		return p.alreadySo(w, r, v, u)
+	}
+	if c.Name == eraseChange().Name {
+		if _, err := p.Eraser.FromDirectory(r.Context(), v.Handle, u.ObjectID, v.actor()); err != nil {
+			return err
+		}
+		return p.Console.redirect(w, r, v.url("users?status=deleted"), done("The data of the user was erased."))
 	}
 	if err := c.do(v.Handle, r.Context(), u.ObjectID, v.actor()); err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/directory/csv"
+	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
@@ -86,6 +87,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	o.pages = &DirectoryPages{
 		Console: c, Operators: o.operators, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
 		Sites: o.sites, Rosters: o.rosters, SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: o.rosters, Now: now},
+		Eraser:    &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: o.rosters, Now: now},
 		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) UserWriter { return csv.NewWriter(w) },
 	}
 	mux := http.NewServeMux()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/roster"
+	protocol "github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -176,9 +177,23 @@ func (p *pageCollection) ofASite() {
 	p.add("deactivated person", b.get(root+"admin/people/"+off))
 	p.add("not found in a site", b.get(root+"x"))
 	p.add("conflict", p.conflict(w.pages.Console, b))
+	renamed, _, err := protocol.DecodePatch(protocol.UserType(), []byte(`{"Operations":[{"op":"replace","value":{"userName":"`+strings.Repeat("w", 180)+`@acme.example","displayName":"`+awkwardNames[3]+`"}}]}`), protocol.Lenient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.pages.Rosters.Open(s).Patch(t.Context(), roster.User, people[1], renamed, roster.Change{Actor: "scim:…a91f", Via: roster.ViaSCIM}); err != nil {
+		t.Fatal(err)
+	}
+	ada := root + "admin/people/" + people[1]
+	p.add("person with changes to decide on", b.get(ada))
+	p.add("apply a change", b.get(ada+"/held/userName/apply"))
+	p.add("refuse a change", b.get(ada+"/held/displayName/refuse"))
+	p.add("block somebody", b.get(ada+"/block"))
+	p.add("block several", b.get(root+"admin/people").press("Block", url.Values{"person": people}))
+	p.add("block nobody", b.get(root+"admin/people").press("Block", nil))
 	addRoutes(
 		p, b, w.pages.routes(),
-		map[string]string{"site": awkwardSite, "person": people[0], "token": token.ID, "declared": declared},
+		map[string]string{"site": awkwardSite, "person": people[0], "token": token.ID, "declared": declared, "attribute": "userName", "decision": "apply"},
 		map[string]string{"GET /c/{site}/admin/people/{person}/role": "?role=Moderator", "GET /c/{site}/admin/people": "?status=active"},
 	)
 	p.add("forbidden", w.signIn(s, "ada@acme.example").get(root+"admin/access"))

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -192,7 +193,7 @@ func (o *office) startOperator(name string) string {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	s, err := o.operators.Redeem(o.t.Context(), link.Secret)
+	s, err := o.operators.Redeem(o.t.Context(), link.Secret, session.Browser{})
 	if err != nil {
 		o.t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func (d operatorDoor) guard(w http.ResponseWriter, r *http.Request, need access)
 	if need == anyone {
 		return v, nil
 	}
-	op, err := d.operators.Session(r.Context(), d.console.sessionSecret(r, operatorCookie))
+	op, err := d.operators.UseSession(r.Context(), d.console.sessionSecret(r, operatorCookie), browserOf(r))
 	if errors.Is(err, operator.ErrNoSession) {
 		return v, d.askIn(r)
 	}
@@ -47,7 +47,7 @@ func (d operatorDoor) guard(w http.ResponseWriter, r *http.Request, need access)
 	v.Operator = op
 	v.page = page{
 		Area:   areaName{Name: "Directories", Kind: "Operators", URL: "/d/"},
-		Who:    &who{Name: op.Name, Role: "Operator", SignOut: "/d/sign-out"},
+		Who:    &who{Name: op.Name, Role: "Operator", Home: accountURL, SignOut: "/d/sign-out"},
 		Notice: d.console.takeNotice(w, r),
 	}
 	return v, nil
@@ -84,7 +84,7 @@ func (d operatorDoor) showLink(w http.ResponseWriter, r *http.Request, _ *operat
 
 func (d operatorDoor) redeemLink(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
 	d.console.keepSecret(w, r)
-	s, err := d.operators.Redeem(r.Context(), r.PathValue("secret"))
+	s, err := d.operators.Redeem(r.Context(), r.PathValue("secret"), browserOf(r))
 	if err != nil {
 		return operatorLinkError(err)
 	}

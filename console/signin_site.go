@@ -74,7 +74,7 @@ func (p *SitePages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVi
 		return badForm(err)
 	}
 	form := signin.Form{Name: r.PostForm.Get("name"), Email: r.PostForm.Get("email")}
-	session, err := p.SignIns.Redeem(r.Context(), v.Site, r.PathValue("secret"), form)
+	started, err := p.SignIns.Redeem(r.Context(), v.Site, r.PathValue("secret"), form, browserOf(r))
 	var (
 		wrong *signin.FormError
 		row   *roster.RowError
@@ -96,13 +96,13 @@ func (p *SitePages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVi
 		return siteLinkError(err)
 	}
 	p.endOld(r, v)
-	p.Console.setSession(w, r, siteCookie, session.Secret)
+	p.Console.setSession(w, r, siteCookie, started.Secret)
 	start := v.url("")
-	if session.Person.Role == roster.RoleAdmin {
+	if started.Person.Role == roster.RoleAdmin {
 		start = v.url("admin/access")
 	}
 	p.Console.rememberStart(w, r, start)
-	return p.Console.redirect(w, r, start, done("You are signed in as "+session.Person.Name()+"."))
+	return p.Console.redirect(w, r, start, done("You are signed in as "+started.Person.Name()+"."))
 }
 
 // endOld ends the session that the browser is about to forget. A failure costs nothing: it expires by itself.

@@ -14,6 +14,7 @@ type homePage struct {
 	Admin    bool
 	Overview string
 	People   string
+	Sessions sessionList
 }
 
 func (p *SitePages) showHome(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -21,8 +22,12 @@ func (p *SitePages) showHome(w http.ResponseWriter, r *http.Request, v *siteVisi
 	pg.Title = "My account"
 	pg.StatusLine = "You are signed in to " + v.Site.Name + " as " + v.Person.Name() + "."
 	pg.Crumbs = []crumb{{Text: v.Site.Name, URL: v.url("")}}
+	sessions, err := p.siteSessions(r, v, v.Person, v.url("sign-out-everywhere"))
+	if err != nil {
+		return err
+	}
 	return p.Console.view(w, r, http.StatusOK, "site_home", homePage{
-		page: pg, Person: v.Person, RoleText: roleText(v.Person.Role),
+		page: pg, Sessions: sessions, Person: v.Person, RoleText: roleText(v.Person.Role),
 		Admin: v.Person.Role == roster.RoleAdmin, Overview: v.url("admin/access"), People: v.url("admin/people"),
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
@@ -20,6 +21,7 @@ type SitePages struct {
 	Rosters *roster.Rosters
 	SignIns *signin.SignIns
 	Events  event.Store
+	Eraser  *erasure.Eraser
 }
 
 // siteVisit is what the guard of /c/{site}/ knows about a request.
@@ -41,6 +43,8 @@ func (p *SitePages) routes() []route[*siteVisit] {
 		// Everybody
 		{pattern: "GET /c/{site}", access: anyone, handle: p.toHome}, // the cookie's path ends in a slash
 		{pattern: "GET /c/{site}/{$}", access: signedIn, handle: p.showHome},
+		{pattern: "GET /c/{site}/sign-out-everywhere", access: signedIn, handle: p.askSignOutEverywhere},
+		{pattern: "POST /c/{site}/sign-out-everywhere", access: signedIn, handle: p.signOutEverywhere},
 
 		// Access management
 		{pattern: "GET /c/{site}/admin", access: administrator, handle: p.toOverview},
@@ -71,6 +75,8 @@ func (p *SitePages) routes() []route[*siteVisit] {
 
 		// People
 		{pattern: "GET /c/{site}/admin/people", access: administrator, handle: p.showPeople},
+		{pattern: "GET /c/{site}/admin/people/change", access: administrator, handle: p.toPeople},
+		{pattern: "POST /c/{site}/admin/people/change", access: administrator, handle: p.changePeople},
 		{pattern: "GET /c/{site}/admin/people/{person}", access: administrator, handle: p.showPerson},
 		{pattern: "GET /c/{site}/admin/people/{person}/role", access: administrator, handle: p.askRole},
 		{pattern: "POST /c/{site}/admin/people/{person}/role", access: administrator, handle: p.setRole},
@@ -78,6 +84,16 @@ func (p *SitePages) routes() []route[*siteVisit] {
 		{pattern: "POST /c/{site}/admin/people/{person}/deactivate", access: administrator, handle: p.deactivate},
 		{pattern: "GET /c/{site}/admin/people/{person}/reactivate", access: administrator, handle: p.askReactivate},
 		{pattern: "POST /c/{site}/admin/people/{person}/reactivate", access: administrator, handle: p.reactivate},
+		{pattern: "GET /c/{site}/admin/people/{person}/erase", access: administrator, handle: p.askErase},
+		{pattern: "POST /c/{site}/admin/people/{person}/erase", access: administrator, handle: p.erase},
+		{pattern: "GET /c/{site}/admin/people/{person}/held/{attribute}/{decision}", access: administrator, handle: p.askHeld},
+		{pattern: "POST /c/{site}/admin/people/{person}/held/{attribute}/{decision}", access: administrator, handle: p.decideHeld},
+		{pattern: "GET /c/{site}/admin/people/{person}/sign-out", access: administrator, handle: p.askSignOutPerson},
+		{pattern: "POST /c/{site}/admin/people/{person}/sign-out", access: administrator, handle: p.signOutPerson},
+		{pattern: "GET /c/{site}/admin/people/{person}/block", access: administrator, handle: p.askBlock},
+		{pattern: "POST /c/{site}/admin/people/{person}/block", access: administrator, handle: p.block},
+		{pattern: "GET /c/{site}/admin/people/{person}/unblock", access: administrator, handle: p.askUnblock},
+		{pattern: "POST /c/{site}/admin/people/{person}/unblock", access: administrator, handle: p.unblock},
 		{pattern: "GET /c/{site}/admin/audit", access: administrator, handle: p.showAudit},
 		{pattern: "GET /c/{site}/admin/audit/export", access: administrator, handle: p.exportAudit},
 	}
@@ -112,7 +128,7 @@ func (p *SitePages) guard(w http.ResponseWriter, r *http.Request, need access) (
 	if unknown {
 		return v, p.askIn(r)
 	}
-	v.Person, err = v.Roster.Session(r.Context(), p.Console.sessionSecret(r, siteCookie))
+	v.Person, err = v.Roster.UseSession(r.Context(), p.Console.sessionSecret(r, siteCookie), browserOf(r))
 	if errors.Is(err, roster.ErrNoSession) {
 		return v, p.askIn(r)
 	}

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,14 +20,17 @@ type peoplePage struct {
 	Rows   []personRow
 	Empty  emptyState
 	Pager  pager
+	Change string // takes the ticked people
 }
 
 // personRow is a person as the list shows one.
 type personRow struct {
+	ID             string
 	Name, UserName string
 	URL            string
 	Self           bool
 	Status         badge
+	Waits          bool // a change waits for an administrator
 	Role           roster.Role
 	Changed        time.Time
 	ChangedBy      string
@@ -52,10 +56,10 @@ func (p *SitePages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVi
 	}
 	pg := v.page
 	pg.Title, pg.Crumbs = "People", v.crumbs()
-	pg.StatusLine = people(counts.All) + ": " + grouped(counts.Active) + " active, " + grouped(counts.Deactivated) + " deactivated."
+	pg.StatusLine = people(counts.All) + ": " + grouped(counts.Active) + " active, " + grouped(counts.Deactivated) + " deactivated" + blockedText(counts.Blocked) + "."
 	self := v.url("admin/people")
 	pp := peoplePage{
-		page: pg, Status: string(query.Status), Tabs: peopleTabs(self, q, query.Status, counts), Roles: roleOptions(query.Role, "Any role"),
+		page: pg, Change: v.url("admin/people/change"), Status: string(query.Status), Tabs: peopleTabs(self, q, query.Status, counts), Roles: roleOptions(query.Role, "Any role"),
 		Filter: logFilter{Action: self, Search: query.Search, Set: query.Search != "" || query.Role != "", Clear: withQuery(self, q, "q", "", "role", "", "after", "")},
 		Empty:  emptyPeople(query, self, counts.All > 0),
 		Pager:  pager{Text: peopleCount(len(list), next != "", query.After != "")},
@@ -70,6 +74,14 @@ func (p *SitePages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVi
 		pp.Pager.Next = withQuery(self, q, "after", next)
 	}
 	return p.Console.view(w, r, http.StatusOK, "site_people", pp)
+}
+
+// blockedText follows the number of those who are deactivated.
+func blockedText(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return ", " + grouped(n) + " of them blocked"
 }
 
 func peopleCount(n int, more, after bool) string {
@@ -88,9 +100,11 @@ func peopleTabs(self string, q url.Values, here roster.Status, c roster.Counts) 
 		{Text: "All", Count: grouped(c.All)},
 		{Text: "Active", Count: grouped(c.Active)},
 		{Text: "Deactivated", Count: grouped(c.Deactivated)},
+		{Text: "Blocked", Count: grouped(c.Blocked)},
+		{Text: "Changes to decide on", Count: grouped(c.Waiting)},
 		{Text: "Never signed in", Count: grouped(c.NeverSignedIn)},
 	}
-	for i, s := range []roster.Status{roster.StatusAny, roster.StatusActive, roster.StatusDeactivated, roster.StatusNeverSignedIn} {
+	for i, s := range []roster.Status{roster.StatusAny, roster.StatusActive, roster.StatusDeactivated, roster.StatusBlocked, roster.StatusWaiting, roster.StatusNeverSignedIn} {
 		list[i].URL, list[i].Here = withQuery(self, q, "status", string(s), "after", ""), here == s
 	}
 	return list
@@ -108,7 +122,7 @@ func emptyPeople(q roster.PeopleQuery, self string, any bool) emptyState {
 
 func statusOf(text string) roster.Status {
 	switch s := roster.Status(text); s {
-	case roster.StatusActive, roster.StatusDeactivated, roster.StatusNeverSignedIn:
+	case roster.StatusActive, roster.StatusDeactivated, roster.StatusBlocked, roster.StatusWaiting, roster.StatusNeverSignedIn:
 		return s
 	}
 	return roster.StatusAny
@@ -127,8 +141,8 @@ func roleOptions(here roster.Role, none string) []option {
 
 func rowOfPerson(v *siteVisit, person roster.Person) personRow {
 	row := personRow{
-		Name: person.Name(), UserName: person.UserName, URL: v.personURL(person.ID, ""), Self: person.ID == v.Person.ID,
-		Status: statusBadge(person), Role: person.Role, LastSignIn: person.LastSignIn,
+		ID: person.ID, Name: person.Name(), UserName: person.UserName, URL: v.personURL(person.ID, ""), Self: person.ID == v.Person.ID,
+		Status: statusBadge(person), Waits: slices.ContainsFunc(person.Held, roster.HeldChange.Waits), Role: person.Role, LastSignIn: person.LastSignIn,
 		Changed: person.LastChange.Time, ChangedText: person.LastChange.Text,
 	}
 	if !person.LastChange.Time.IsZero() {
@@ -138,7 +152,10 @@ func rowOfPerson(v *siteVisit, person roster.Person) personRow {
 }
 
 func statusBadge(person roster.Person) badge {
-	if person.Active {
+	switch {
+	case person.Block.On:
+		return badge{Tone: bad, Text: "Blocked"}
+	case person.Active:
 		return badge{Tone: ok, Text: "Active"}
 	}
 	return badge{Tone: quiet, Text: "Deactivated"}

@@ -24,6 +24,9 @@ func (s *shown) rows() [][]string {
 	for _, tr := range bodies[0].all("tr") {
 		var cells []string
 		for _, td := range tr.all("td") {
+			if td.has("class") && td.attr["class"] == "choose" {
+				continue
+			}
 			cells = append(cells, td.text())
 		}
 		list = append(list, cells)

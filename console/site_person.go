@@ -29,9 +29,13 @@ type personPage struct {
 	RoleNo   string // why the role cannot be changed; empty: it can
 	CutURL   string // deactivate or reactivate, GET asks
 	CutNo    string // why not
+	EraseURL string // GET asks; empty while the account is active
+	BlockURL string // block or unblock, GET asks
 	Events   []eventRow
-	Others   []fact // every attribute beside those of the account
+	Held     []heldRow // changes that an administrator decides on
+	Others   []fact    // every attribute beside those of the account
 	SCIMNote string
+	Sessions sessionList
 	Log      string
 }
 
@@ -78,17 +82,27 @@ func (p *SitePages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVi
 		RoleNo: whyNot(v, person, counts), CutNo: whyNot(v, person, counts),
 		Log: withQuery(v.url("admin/access/log"), nil, "q", person.UserName, "show", "all"),
 	}
-	if !person.Active {
+	pp.BlockURL = v.personURL(person.ID, "block")
+	switch {
+	case person.Block.On:
+		pp.BlockURL, pp.CutNo = v.personURL(person.ID, "unblock"), ""
+	case !person.Active:
 		pp.CutURL, pp.CutNo = v.personURL(person.ID, "reactivate"), ""
+	}
+	if !person.Active {
+		pp.EraseURL = v.personURL(person.ID, "erase")
 	}
 	if v.Site.SCIMEnabled {
 		pp.SCIMNote = "SCIM does not lock anything here. If the identity provider sends something else, it changes back, and the history says so."
+	}
+	if pp.Sessions, err = p.siteSessions(r, v, person, v.personURL(person.ID, "sign-out")); err != nil {
+		return err
 	}
 	doc, err := p.personDocument(r, v, person)
 	if err != nil {
 		return err
 	}
-	pp.Others = otherAttributes(doc)
+	pp.Others, pp.Held = otherAttributes(doc), v.heldRows(person, doc)
 	for _, e := range events {
 		row := v.eventRow(e)
 		row.URL = ""
@@ -221,7 +235,7 @@ func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []fact 
 	switch e.Name {
 	case "user.role_changed":
 		return []fact{{"userType", state.Role}}
-	case "user.deactivated", "user.reactivated", "user.revived":
+	case "user.deactivated", "user.reactivated", "user.revived", "user.blocked", "user.unblocked":
 		if state.Active != nil {
 			return []fact{{"active", strconv.FormatBool(*state.Active)}}
 		}
@@ -257,10 +271,7 @@ func whyNot(v *siteVisit, person roster.Person, counts roster.Counts) string {
 }
 
 func personStatus(person roster.Person, now time.Time) string {
-	text := "Active"
-	if !person.Active {
-		text = "Deactivated"
-	}
+	text := statusBadge(person).Text
 	if s := person.LastActive; !s.Time.IsZero() {
 		text += ", set " + relative(s.Time, now) + " by " + stampName(s)
 	}

@@ -53,6 +53,7 @@ func scimFields() []editField {
 		}),
 		editTick("groups", "Take groups"),
 		editTick("revive", "Revive on Create"),
+		editTick("names", "Groups may share a name"),
 		editTick("strict", "Strict mode"),
 		{Name: "rate", Label: "Requests per second, at most"},
 	}
@@ -66,7 +67,7 @@ func scimValues(s site.Site) map[string]string {
 	}
 	return map[string]string{
 		"enabled": tickValue(s.SCIMEnabled), "roles": tickValue(s.ManageRoles), "create": create, "delete": string(s.Deletes),
-		"groups": tickValue(s.Groups), "revive": tickValue(s.Revives), "strict": tickValue(s.Strict), "rate": rateText(s.RateLimit),
+		"groups": tickValue(s.Groups), "revive": tickValue(s.Revives), "strict": tickValue(s.Strict), "names": tickValue(s.SharedGroupNames), "rate": rateText(s.RateLimit),
 	}
 }
 
@@ -78,6 +79,7 @@ func setSCIM(s *site.Site, values map[string]string) *fieldError {
 	}
 	s.SCIMEnabled, s.ManageRoles, s.Creates, s.Deletes = values["enabled"] != "", values["roles"] != "", values["create"] == "create", mode
 	s.Groups, s.Revives, s.Strict = values["groups"] != "", values["revive"] != "", values["strict"] != ""
+	s.SharedGroupNames = values["names"] != ""
 	s.RateLimit = 0
 	if values["rate"] == "" {
 		return nil
@@ -141,6 +143,7 @@ func (f *switchesForm) show(s site.Site) {
 	f.Ticks = []choice{
 		{Value: "groups", Text: "Take groups", Checked: s.Groups, Help: "Groups and who is in them are kept here. While it is off, the list of groups is empty, writing one is refused, and what is stored stays."},
 		{Value: "revive", Text: "Revive on Create", Checked: s.Revives, Help: "A create of somebody whom the identity provider deactivated gives them their account back, with its role and groups, instead of being refused. Never an account that an administrator blocked. Counts where accounts are created, and not in strict mode."},
+		{Value: "names", Text: "Groups may share a name", Checked: s.SharedGroupNames, Help: "Two groups can have the same name, as when the identity provider has two of them. Otherwise the second one is refused. In strict mode they can anyhow."},
 		{Value: "strict", Text: "Strict mode", Checked: s.Strict, Help: "Refuses what the RFCs refuse. Leave it off for Entra ID, Okta and others: what they send beyond the RFCs is then read, and each such tolerance is in the request log."},
 	}
 }
@@ -154,6 +157,9 @@ func (p *SitePages) saveSCIM(w http.ResponseWriter, r *http.Request, v *siteVisi
 	changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), edit.apply)
 	if errors.Is(err, errNotSaved) {
 		return p.notSaved(w, r, v, edit)
+	}
+	if errors.Is(err, site.ErrNameShared) {
+		return p.Console.redirect(w, r, v.url("admin/access/scim"), notice{Tone: bad, Title: "Nothing was saved", Text: sentenceStart(err.Error()) + "."})
 	}
 	if err != nil {
 		return err

@@ -41,19 +41,35 @@ func TestSwitches(t *testing.T) {
 		s, b := w.admin(site.Documented)
 		before := len(w.ofSite(s))
 		b.get(scimPath).submit("Save", url.Values{
-			"create": {"create"}, "delete": {"deactivate"}, "groups": {"on"}, "revive": {"on"}, "strict": {"on"}, "rate": {" 30 "},
+			"create": {"create"}, "delete": {"deactivate"}, "groups": {"on"}, "revive": {"on"}, "strict": {"on"}, "names": {"on"}, "rate": {" 30 "},
 		}).wantStatus(http.StatusOK).wantWords("Saved. On Create: creates the account. On Delete: deactivates the account.")
 		got := w.settings(s)
-		if !got.Creates || got.Deletes != site.DeactivateOnDelete || !got.Groups || !got.Revives || !got.Strict || got.RateLimit != 30 {
+		if !got.Creates || got.Deletes != site.DeactivateOnDelete || !got.Groups || !got.Revives || !got.Strict || !got.SharedGroupNames || got.RateLimit != 30 {
 			t.Errorf("got %+v", got)
 		}
-		if n := len(w.ofSite(s)) - before; n != 6 {
-			t.Errorf("got %d events, want 6", n)
+		if n := len(w.ofSite(s)) - before; n != 7 {
+			t.Errorf("got %d events, want 7", n)
 		}
 		b.get("/c/acme/admin/access").wantWords("When the IdP sends Delete Deactivates the account")
 		b.get(scimPath+"/guide").wantWords("leave Create, Update and Delete ticked", "A delete deactivates the account here.")
-		b.get(scimPath).submit("Save", url.Values{"groups": nil, "revive": nil, "strict": nil, "rate": {""}})
-		if got := w.settings(s); got.Groups || got.Revives || got.Strict || got.RateLimit != 0 || !got.Creates {
+		b.get(scimPath).submit("Save", url.Values{"groups": nil, "revive": nil, "strict": nil, "names": nil, "rate": {""}})
+		if got := w.settings(s); got.Groups || got.Revives || got.Strict || got.SharedGroupNames || got.RateLimit != 0 || !got.Creates {
+			t.Errorf("got %+v", got)
+		}
+	})
+
+	t.Run("names_that_groups_share_cannot_be_forbidden_before_they_are_told_apart", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		s, b := w.admin(site.Full)
+		b.get(scimPath).submit("Save", url.Values{"names": {"on"}})
+		for range 2 {
+			if _, err := w.pages.Rosters.Open(w.settings(s)).Create(t.Context(), roster.Group, scim.Resource{"schemas": []any{scim.GroupURN}, "displayName": "Team"}, roster.Change{Actor: "scim:…a91f", Via: roster.ViaSCIM}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.get(scimPath).submit("Save", url.Values{"names": nil, "rate": {"30"}}).wantWords("Nothing was saved", `Several groups have one name: "Team". Rename all but one of them`)
+		if got := w.settings(s); !got.SharedGroupNames || got.RateLimit != 0 {
 			t.Errorf("got %+v", got)
 		}
 	})

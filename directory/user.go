@@ -711,3 +711,15 @@ func (h *Handle) change(ctx context.Context, objectID string, fn func(tx Tx, u U
 func (h *Handle) History(ctx context.Context, objectID string, before event.Position, limit int) ([]event.Event, error) {
 	return h.store.History(ctx, h.Directory.ID, strings.ToLower(objectID), before, limit)
 }
+
+// Note appends events of the directory.
+func (h *Handle) Note(ctx context.Context, events ...event.Event) error {
+	return h.update(ctx, func(tx Tx) error {
+		for _, e := range events {
+			if err := tx.AppendEvent(ctx, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/session"
 )
 
 // LinkTTL is how long a one-time link opens.
@@ -45,7 +46,7 @@ type Use struct {
 	At          time.Time
 	OperatorID  string // for the operator, if this makes one
 	SessionHash string
-	SessionEnds time.Time
+	Session     session.Record
 	Event       func(Operator) event.Event
 }
 
@@ -127,15 +128,16 @@ func (o *Operators) Look(ctx context.Context, secret string) (Pending, error) {
 }
 
 // Redeem uses the link up and starts a session. A second call with the same secret, at the same moment too, gets a *LinkError.
-func (o *Operators) Redeem(ctx context.Context, secret string) (Session, error) {
+func (o *Operators) Redeem(ctx context.Context, secret string, from session.Browser) (Session, error) {
 	now := o.Now()
-	s := Session{Secret: newSecret(), Expires: now.Add(SessionTTL)}
+	record := o.Limits.Start(now, from)
+	s := Session{Secret: newSecret(), Expires: record.Expires}
 	op, err := o.Store.UseLink(ctx, Use{
 		LinkHash:    hash(secret),
 		At:          now,
 		OperatorID:  o.NewID(),
 		SessionHash: hash(s.Secret),
-		SessionEnds: s.Expires,
+		Session:     record,
 		Event: func(op Operator) event.Event {
 			return o.event("operator.signed_in", op.Actor(), op.Name, fmt.Sprintf("%s signed in by one-time link", op.Name))
 		},

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/session"
 )
 
 // ErrUnknown is returned for an operator that does not exist.
@@ -45,8 +46,14 @@ type Store interface {
 	// UseLink marks the link used, makes its operator if there is none of that name, starts the session and appends the
 	// event, in one transaction. It returns ErrLinkGone without doing anything if the link is unknown, used or expired at u.At.
 	UseLink(ctx context.Context, u Use) (Operator, error)
-	// FindSession returns the operator of a session that has not expired at now, or ErrNoSession.
-	FindSession(ctx context.Context, hash string, now time.Time) (Operator, error)
+	// FindSession returns a session and its operator, also when it has expired, or ErrNoSession.
+	FindSession(ctx context.Context, hash string) (Operator, session.Record, error)
+	// UseSession notes when and where a session was used last. A later use stays.
+	UseSession(ctx context.Context, hash string, at time.Time, from session.Browser) error
+	// Sessions returns the sessions of the operator of this name, live or not; ErrUnknown.
+	Sessions(ctx context.Context, name string) ([]ListedSession, error)
+	// EndSessions ends every session of the operator of this name, appends the event and returns how many were live; ErrUnknown.
+	EndSessions(ctx context.Context, name string, now time.Time, e func(ended int) event.Event) (int, error)
 	// EndSession forgets a session; unknown ones are no error.
 	EndSession(ctx context.Context, hash string) error
 	// List returns all operators by name.
@@ -60,9 +67,10 @@ type Store interface {
 
 // Operators is the service over a Store.
 type Operators struct {
-	Store Store
-	Now   func() time.Time
-	NewID func() string
+	Store  Store
+	Now    func() time.Time
+	NewID  func() string
+	Limits session.Limits // of sessions that start
 }
 
 // List returns all operators by name.

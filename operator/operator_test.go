@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/store"
@@ -67,7 +68,7 @@ func (w *world) link(t *testing.T, name string) operator.Link {
 
 func (w *world) redeem(t *testing.T, secret string) operator.Session {
 	t.Helper()
-	s, err := w.Redeem(w.ctx, secret)
+	s, err := w.Redeem(w.ctx, secret, session.Browser{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +130,7 @@ func TestLink(t *testing.T) {
 			if who.Name != "Sam" || who.Actor() != "operator:Sam" || who.ID == "" {
 				t.Errorf("got %+v", who)
 			}
-			_, err = w.Redeem(w.ctx, l.Secret)
+			_, err = w.Redeem(w.ctx, l.Secret, session.Browser{})
 			wantRefused(t, err, operator.LinkUsed)
 			_, err = w.Look(w.ctx, l.Secret)
 			wantRefused(t, err, operator.LinkUsed)
@@ -147,7 +148,7 @@ func TestLinkLifetime(t *testing.T) {
 			t.Errorf("a second before its end: %v", err)
 		}
 		w.pass(time.Second)
-		_, err := w.Redeem(w.ctx, l.Secret)
+		_, err := w.Redeem(w.ctx, l.Secret, session.Browser{})
 		wantRefused(t, err, operator.LinkExpired)
 		if there, err := w.Any(w.ctx); err != nil || there {
 			t.Errorf("an expired link made an operator: %v, %v", there, err)
@@ -155,7 +156,7 @@ func TestLinkLifetime(t *testing.T) {
 		// Long afterwards the link is forgotten, when another one is made.
 		w.pass(31 * 24 * time.Hour)
 		w.link(t, "Sam")
-		_, err = w.Redeem(w.ctx, l.Secret)
+		_, err = w.Redeem(w.ctx, l.Secret, session.Browser{})
 		wantRefused(t, err, operator.LinkUnknown)
 	})
 }
@@ -167,7 +168,7 @@ func TestLinkUnknown(t *testing.T) {
 		for _, secret := range []string{"", "nonsense", strings.Repeat("x", 5000), "' or 1=1 --", "\x00"} {
 			_, err := w.Look(w.ctx, secret)
 			wantRefused(t, err, operator.LinkUnknown)
-			_, err = w.Redeem(w.ctx, secret)
+			_, err = w.Redeem(w.ctx, secret, session.Browser{})
 			wantRefused(t, err, operator.LinkUnknown)
 		}
 	})
@@ -195,7 +196,7 @@ func TestRedeemedOnceByManyAtTheSameMoment(t *testing.T) {
 		results := make(chan error, many)
 		for range many {
 			go func() {
-				_, err := w.Redeem(w.ctx, l.Secret)
+				_, err := w.Redeem(w.ctx, l.Secret, session.Browser{})
 				results <- err
 			}()
 		}
@@ -254,7 +255,7 @@ func TestSession(t *testing.T) {
 		if _, err := w.Session(w.ctx, other.Secret); err != nil {
 			t.Errorf("the other session ended too: %v", err)
 		}
-		w.pass(operator.SessionTTL)
+		w.pass(session.DefaultLength)
 		if _, err := w.Session(w.ctx, other.Secret); !errors.Is(err, operator.ErrNoSession) {
 			t.Errorf("expired: got %v, want ErrNoSession", err)
 		}
@@ -276,7 +277,7 @@ func TestRemove(t *testing.T) {
 		if _, err := w.Session(w.ctx, sam.Secret); !errors.Is(err, operator.ErrNoSession) {
 			t.Errorf("the removed operator's session: got %v, want ErrNoSession", err)
 		}
-		_, err := w.Redeem(w.ctx, waiting.Secret)
+		_, err := w.Redeem(w.ctx, waiting.Secret, session.Browser{})
 		wantRefused(t, err, operator.LinkUnknown)
 		if _, err := w.Session(w.ctx, kim.Secret); err != nil {
 			t.Errorf("somebody else's session ended: %v", err)
@@ -305,7 +306,7 @@ func TestRemoveTakesBackALinkThatNobodyOpened(t *testing.T) {
 	if err := w.Remove(w.ctx, "Sam", "cli"); err != nil {
 		t.Fatal(err)
 	}
-	_, err := w.Redeem(w.ctx, l.Secret)
+	_, err := w.Redeem(w.ctx, l.Secret, session.Browser{})
 	wantRefused(t, err, operator.LinkUnknown)
 }
 
@@ -341,4 +342,45 @@ func TestRefusalNamesACommandThatWorks(t *testing.T) {
 			t.Errorf("got %q, want it to end in %q", got, want)
 		}
 	}
+}
+
+func TestSessionsOfAnOperator(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		office := session.Browser{Address: "192.0.2.1", Agent: "curl/8"}
+		old, err := w.Redeem(w.ctx, w.link(t, "Sam").Secret, office)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(time.Hour)
+		if _, err := w.UseSession(w.ctx, old.Secret, session.Browser{Address: "192.0.2.2"}); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(90 * time.Minute)
+		sam, kim := w.redeem(t, w.link(t, "Sam").Secret), w.redeem(t, w.link(t, "Kim").Secret)
+		all, err := w.Sessions(w.ctx, "SAM", sam.Secret)
+		if err != nil || len(all) != 2 || !all[0].Own || all[1].From != office || all[1].Last.Address != "192.0.2.2" {
+			t.Errorf("got %+v, %v", all, err)
+		}
+		w.pass(time.Hour)
+		if _, err := w.Session(w.ctx, old.Secret); !errors.Is(err, operator.ErrNoSession) {
+			t.Errorf("an idle session: got %v", err)
+		}
+		if ended, err := w.SignOutEverywhere(w.ctx, "sam", "cli"); err != nil || ended != 1 {
+			t.Errorf("got %d, %v", ended, err)
+		}
+		if _, err := w.Session(w.ctx, sam.Secret); !errors.Is(err, operator.ErrNoSession) {
+			t.Errorf("signed out everywhere: got %v", err)
+		}
+		if _, err := w.Session(w.ctx, kim.Secret); err != nil {
+			t.Errorf("somebody else: %v", err)
+		}
+		if _, err := w.SignOutEverywhere(w.ctx, "nobody", "cli"); !errors.Is(err, operator.ErrUnknown) {
+			t.Errorf("got %v", err)
+		}
+		if story := w.story(t); story[len(story)-1] != "operator.signed_out_everywhere by cli: The operator sam was signed out everywhere; 1 session ended" {
+			t.Errorf("got %q", story)
+		}
+	})
 }

@@ -3,13 +3,15 @@ package operator
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/session"
 )
 
-// SessionTTL is how long an operator stays signed in.
-const SessionTTL = 12 * time.Hour
-
-// ErrNoSession is returned for a session that never was, has expired or was ended.
+// ErrNoSession is returned for a session that never was, has expired, was idle for too long or was ended.
 var ErrNoSession = errors.New("you are not signed in; a sign-in link is made on the server by: rollcall operator link NAME")
 
 // Session is a started session as its browser gets it, once.
@@ -19,12 +21,79 @@ type Session struct {
 	Expires  time.Time
 }
 
+// ListedSession is one of an operator's sessions.
+type ListedSession struct {
+	Hash string
+	session.Record
+	Own bool // the session that asks
+}
+
 // Session returns who the session belongs to, read from the store each time, or ErrNoSession.
 func (o *Operators) Session(ctx context.Context, secret string) (Operator, error) {
+	op, _, err := o.session(ctx, secret)
+	return op, err
+}
+
+func (o *Operators) session(ctx context.Context, secret string) (Operator, session.Record, error) {
 	if secret == "" {
-		return Operator{}, ErrNoSession
+		return Operator{}, session.Record{}, ErrNoSession
 	}
-	return o.Store.FindSession(ctx, hash(secret), o.Now())
+	op, s, err := o.Store.FindSession(ctx, hash(secret))
+	if err == nil && !s.Live(o.Now()) {
+		err = ErrNoSession
+	}
+	if err != nil {
+		return Operator{}, session.Record{}, err
+	}
+	return op, s, nil
+}
+
+// noteTime is how long a page waits until the use of its session is written down.
+const noteTime = time.Second
+
+// UseSession is Session for a click: the use is written down, at most once a minute.
+func (o *Operators) UseSession(ctx context.Context, secret string, from session.Browser) (Operator, error) {
+	op, s, err := o.session(ctx, secret)
+	if err != nil || !s.UseIsDue(o.Now()) {
+		return op, err
+	}
+	// A page is shown where nothing can be written too. The next click tries again.
+	noting, cancel := context.WithTimeout(ctx, noteTime)
+	defer cancel()
+	_ = o.Store.UseSession(noting, hash(secret), o.Now(), from.Clean())
+	return op, nil
+}
+
+// Sessions returns the sessions of the operator of this name, the last used first; ErrUnknown. The one of the secret, which
+// may be empty, is marked as its own.
+func (o *Operators) Sessions(ctx context.Context, name, secret string) ([]ListedSession, error) {
+	all, err := o.Store.Sessions(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	now, own := o.Now(), hash(secret)
+	all = slices.DeleteFunc(all, func(s ListedSession) bool { return !s.Live(now) })
+	for i := range all {
+		all[i].Own = all[i].Hash == own
+	}
+	slices.SortStableFunc(all, func(a, b ListedSession) int { return b.LastUse().Compare(a.LastUse()) })
+	return all, nil
+}
+
+// SignOutEverywhere ends every session of the operator of this name, at whatever process; ErrUnknown. It returns how many were
+// live.
+func (o *Operators) SignOutEverywhere(ctx context.Context, name, actor string) (int, error) {
+	name, err := cleanName(name)
+	if err != nil {
+		return 0, err
+	}
+	return o.Store.EndSessions(ctx, name, o.Now(), func(ended int) event.Event {
+		sessions := fmt.Sprintf("%d sessions ended", ended)
+		if ended == 1 {
+			sessions = "1 session ended"
+		}
+		return o.event("operator.signed_out_everywhere", actor, name, fmt.Sprintf("The operator %s was signed out everywhere; %s", name, sessions))
+	})
 }
 
 // EndSession signs out. Ending what is over already is no error.

@@ -2,6 +2,7 @@ package roster
 
 import (
 	"context"
+	"errors"
 
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -49,6 +50,25 @@ func (r *Roster) Unblock(ctx context.Context, id string, c Change) (Outcome, err
 		d.block = &Block{}
 		return nil
 	})
+}
+
+// refuseBlocked refuses to create or revive a person whom an administrator blocked under another user name: an account with the same
+// externalId or e-mail address would let them in again.
+func refuseBlocked(ctx context.Context, tx Tx, doc scim.Resource) error {
+	var emails []string
+	for _, v := range valuesOf(User, doc) {
+		if v.Path == EmailPath {
+			emails = append(emails, v.Folded)
+		}
+	}
+	other, what, err := tx.BlockedWith(ctx, doc.String("externalId"), emails)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return scim.Uniqueness("The %s is in use on this site already, by an account that an administrator blocked (id %s). An administrator of the site can unblock it.", what, other)
 }
 
 // setActive brings a person to be active or not. While they are blocked it decides what they are when the block is lifted.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -24,7 +25,7 @@ func TestBlock(t *testing.T) {
 			if _, err := r.Session(t.Context(), secret); !errors.Is(err, roster.ErrNoSession) {
 				t.Errorf("got %v, want ErrNoSession", err)
 			}
-			_, err = r.StartSession(t.Context(), id, time.Hour)
+			_, err = r.StartSession(t.Context(), id, session.Limits{Length: time.Hour}, session.Browser{})
 			isError(t, err, 403, "")
 			_, err = r.Reactivate(t.Context(), id, byKim)
 			isError(t, err, 409, "")

@@ -34,6 +34,10 @@ type draft struct {
 	block *Block            // of a user; nil: as it was
 	asked func(string) bool // whether the request addresses an attribute; nil: it does
 
+	held    []HeldChange // with holds: what is held of a user afterwards
+	holds   bool
+	applied []string // attributes of which a held change is applied
+
 	revives bool // it is a create that met somebody deactivated
 	forgets bool // and takes their user identifier away
 }
@@ -73,6 +77,9 @@ func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Cha
 		if kind == User {
 			if out, revived, err := (reviver{r, rt, doc, c}).revive(ctx, tx); revived || err != nil {
 				return out, err
+			}
+			if err := refuseBlocked(ctx, tx, d.doc); err != nil {
+				return Outcome{}, err
 			}
 		}
 		return r.insert(ctx, tx, rec, d, c)
@@ -302,7 +309,7 @@ func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c
 			if err != nil {
 				return Outcome{}, err
 			}
-			if rec.Version != p.rec.Version {
+			if rec.Version != p.rec.Version || !sameHeld(rec.Held, p.rec.Held) {
 				return Outcome{}, errMoved
 			}
 			return r.write(ctx, tx, p, c)
@@ -385,7 +392,8 @@ type prepared struct {
 	old     scim.Resource
 	draft   *draft
 	next    Record
-	changed bool
+	changed bool // the document or the state of the resource
+	decides bool // what is held of the person
 }
 
 // prepare makes the new document of a record and everything that follows from it.
@@ -407,11 +415,20 @@ func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *dra
 	if err := rt.check(d.doc); err != nil {
 		return p, err
 	}
-	if scim.Equal(old, d.doc) && !d.members.any() && (d.block == nil || *d.block == rec.Block) {
+	p.changed = !scim.Equal(old, d.doc) || d.members.any() || d.block != nil && *d.block != rec.Block
+	p.decides = d.holds && !sameHeld(rec.Held, d.held)
+	if !p.changed && !p.decides {
 		return p, nil
 	}
-	p.changed = true
 	p.next = rec
+	if p.decides {
+		p.next.Held = d.held
+	}
+	if !p.changed {
+		p.rec.Values, p.rec.Unique = valuesOf(rec.Kind, old), rt.uniqueValues(old)
+		p.next.Values, p.next.Unique = p.rec.Values, p.rec.Unique
+		return p, nil
+	}
 	p.next.Version++
 	p.next.Modified = r.millis()
 	rt.fill(&p.next, d)
@@ -432,8 +449,9 @@ func (r *Roster) replace(ctx context.Context, tx Tx, rt *resourceType, rec Recor
 func (r *Roster) write(ctx context.Context, tx Tx, p prepared, c Change) (Outcome, error) {
 	rec, next, d := p.rec, p.next, p.draft
 	if !p.changed {
-		return outcome(rec, d, "", 0), nil
+		return outcome(rec, d, d.decision(rec), 0), r.writeHeld(ctx, tx, p, c)
 	}
+	stampHeld(next.Held, c, next.Modified)
 	now := next.Modified
 	if err := protectLastAdmin(ctx, tx, rec, next, p.old.String("userName")); err != nil {
 		return Outcome{}, err
@@ -447,7 +465,8 @@ func (r *Roster) write(ctx context.Context, tx Tx, p prepared, c Change) (Outcom
 	if err := tx.Put(ctx, rec, next); err != nil {
 		return Outcome{}, taken(err, d.doc)
 	}
-	for _, e := range story.events(r.site.ID, next, c, now) {
+	p.next = next
+	for _, e := range append(story.events(r.site.ID, next, c, now), r.heldEvents(p, c, now)...) {
 		if err := tx.AppendEvent(ctx, e); err != nil {
 			return Outcome{}, err
 		}
@@ -455,6 +474,24 @@ func (r *Roster) write(ctx context.Context, tx Tx, p prepared, c Change) (Outcom
 	out := outcome(next, d, story.sentence(), ended)
 	out.Changed = true
 	return out, nil
+}
+
+// writeHeld writes what is held of a person where nothing else changes. The version stays: SCIM shows nothing of it.
+func (r *Roster) writeHeld(ctx context.Context, tx Tx, p prepared, c Change) error {
+	if !p.decides {
+		return nil
+	}
+	now := r.millis()
+	stampHeld(p.next.Held, c, now)
+	if err := tx.Put(ctx, p.rec, p.next); err != nil {
+		return err
+	}
+	for _, e := range r.heldEvents(p, c, now) {
+		if err := tx.AppendEvent(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func endSessionsOf(ctx context.Context, tx Tx, old, next Record, now time.Time) (int, error) {

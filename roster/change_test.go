@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -487,7 +488,7 @@ func TestPatch(t *testing.T) {
 				isError(t, err, 404, "")
 				_, err = r.Person(t.Context(), id)
 				isError(t, err, 404, "")
-				_, err = r.StartSession(t.Context(), id, time.Hour)
+				_, err = r.StartSession(t.Context(), id, session.Limits{Length: time.Hour, Idle: time.Hour}, session.Browser{})
 				isError(t, err, 404, "")
 			}
 		})

@@ -9,7 +9,8 @@ import (
 // A group is a document without members and one row for each member, so that a change of some members costs as many
 // rows as it names, and reading the document costs none of them.
 
-// CreateGroup adds a group with those members; nil is none. Its displayName is unique in any letter case.
+// CreateGroup adds a group with those members; nil is none. Where the site does not let groups share a name, its
+// displayName is unique in any case.
 func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *MemberList, c Change) (Outcome, error) {
 	rt, err := r.writable(Group)
 	if err != nil {

@@ -22,14 +22,15 @@ func (r *Roster) typeOf(kind Kind) (*resourceType, error) {
 	if !ok || kind == Group && !r.site.Groups {
 		return nil, scim.NotFound("This site has no resources of the type %q.", kind)
 	}
-	return &resourceType{ResourceType: rt, unique: uniqueOf(rt)}, nil
+	return &resourceType{ResourceType: rt, unique: r.uniqueOf(rt)}, nil
 }
 
 // uniqueOf lists the attributes whose values the rows of unique values tell apart: all but a user's userName, which has a
-// column of its own.
-func uniqueOf(rt *scim.ResourceType) []scim.UniqueAttribute {
+// column of its own, and the names of groups where the site lets groups share a name.
+func (r *Roster) uniqueOf(rt *scim.ResourceType) []scim.UniqueAttribute {
 	return slices.DeleteFunc(rt.Unique(), func(u scim.UniqueAttribute) bool {
-		return rt.ID == string(User) && u.Path == scim.AttrPath{Name: "userName"}
+		return rt.ID == string(User) && u.Path == scim.AttrPath{Name: "userName"} ||
+			rt.ID == string(Group) && u.Path == scim.AttrPath{Name: "displayName"} && !r.site.GroupNamesUnique()
 	})
 }
 

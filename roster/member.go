@@ -374,7 +374,7 @@ func (r *Roster) leaveGroups(ctx context.Context, tx Tx, leaver Record, doc scim
 		return err
 	}
 	group, _ := r.types.ByName(string(Group)) // every registry has it, and a site that has switched groups off keeps them
-	rt := &resourceType{ResourceType: group, unique: uniqueOf(group)}
+	rt := &resourceType{ResourceType: group, unique: r.uniqueOf(group)}
 	for _, id := range groups {
 		if id == leaver.ID {
 			continue

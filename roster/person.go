@@ -25,6 +25,7 @@ type Person struct {
 	Role        Role
 	Active      bool
 	Block       Block
+	Held        []HeldChange
 	Version     int64
 	Created     time.Time
 
@@ -50,6 +51,7 @@ const (
 	StatusActive        Status = "active"
 	StatusDeactivated   Status = "deactivated"
 	StatusBlocked       Status = "blocked"         // by an administrator; they are deactivated, too
+	StatusWaiting       Status = "waiting"         // an administrator has to decide on a change that SCIM asked for
 	StatusNeverSignedIn Status = "never-signed-in" // active, and not been here yet
 )
 
@@ -64,7 +66,7 @@ type PeopleQuery struct {
 
 // Counts are the sizes of a roster. Those who are Blocked are among the Deactivated.
 type Counts struct {
-	All, Active, Deactivated, Blocked, NeverSignedIn, Admins int
+	All, Active, Deactivated, Blocked, Waiting, NeverSignedIn, Admins int
 }
 
 // People returns one page and where the next one begins, empty at the end.
@@ -146,6 +148,7 @@ func personOf(rec Record) (Person, error) {
 		Role:        rec.Role,
 		Active:      rec.Active,
 		Block:       rec.Block,
+		Held:        rec.Held,
 		Version:     rec.Version,
 		Created:     rec.Created,
 		LastChange:  rec.Last,

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -160,6 +161,7 @@ type Record struct {
 	DisplayName string // folded
 	Role        Role
 	Block       Block
+	Held        []HeldChange
 	Values      []Value // searchable; written with the record, not read back
 	Unique      []Value // no two resources of the kind have one of these; written with the record, not read back
 
@@ -204,9 +206,13 @@ type Store interface {
 	People(ctx context.Context, id site.ID, q PeopleQuery, after string, limit int) ([]Record, error)
 	Counts(ctx context.Context, id site.ID) (Counts, error)
 
-	// SessionPerson returns the active user whose unexpired session that is. ErrNoSession.
-	SessionPerson(ctx context.Context, id site.ID, session SessionHash, now time.Time) (Record, error)
-	EndSession(ctx context.Context, id site.ID, session SessionHash) error
+	// SessionPerson returns the session and the active user whose it is, also when it has expired. ErrNoSession.
+	SessionPerson(ctx context.Context, id site.ID, hash SessionHash) (Record, Session, error)
+	// UseSession notes when and where a session was used last. A later use stays.
+	UseSession(ctx context.Context, id site.ID, hash SessionHash, at time.Time, from session.Browser) error
+	// Sessions returns the sessions of a person that have not been removed, live or not.
+	Sessions(ctx context.Context, id site.ID, person string) ([]Session, error)
+	EndSession(ctx context.Context, id site.ID, hash SessionHash) error
 
 	// Indexing returns what is declared searchable with how far its rows are.
 	Indexing(ctx context.Context, id site.ID) ([]Indexing, error)
@@ -271,6 +277,9 @@ type Tx interface {
 	// Record and RecordByUserName lock what they return until the transaction ends. ErrNotFound.
 	Record(ctx context.Context, kind Kind, resource string) (Record, error)
 	RecordByUserName(ctx context.Context, folded string) (Record, error)
+	// BlockedWith returns the id of a blocked user with that externalId, if it is not empty, or one of these folded e-mail
+	// addresses, and the attribute that they share. ErrNotFound.
+	BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error)
 	// Records returns up to limit resources of a kind that follow a place, locked until the transaction ends.
 	Records(ctx context.Context, kind Kind, after Place, limit int) ([]Record, error)
 	// Insert returns where lists have it now. ErrUserNameTaken, ErrSchemasChanged, TakenError.
@@ -312,7 +321,7 @@ type Tx interface {
 
 	// StartSession stores a session, drops the person's expired ones and notes the sign-in.
 	StartSession(ctx context.Context, s Session) error
-	// EndSessions ends all of a person's sessions and returns how many of them had not expired.
+	// EndSessions ends all of a person's sessions and returns how many of them were live.
 	EndSessions(ctx context.Context, person string, now time.Time) (int, error)
 
 	AppendEvent(ctx context.Context, e event.Event) error

@@ -7,8 +7,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -19,19 +21,19 @@ type SessionHash [sha256.Size]byte
 
 // Session is a signed-in browser.
 type Session struct {
-	Hash    SessionHash
-	Person  string
-	Created time.Time
-	Expires time.Time
+	Hash   SessionHash
+	Person string
+	session.Record
+	Own bool // in a list: the session that asks
 }
 
-// StartSession signs a person in for that long and returns the session's secret. Somebody who is deactivated is
+// StartSession signs a person in within these limits and returns the session's secret. Somebody who is deactivated is
 // refused with 403.
-func (r *Roster) StartSession(ctx context.Context, personID string, ttl time.Duration) (string, error) {
+func (r *Roster) StartSession(ctx context.Context, personID string, l session.Limits, from session.Browser) (string, error) {
 	var random [sessionBytes]byte
 	_, _ = rand.Read(random[:]) // documented never to return an error
 	secret := base64.RawURLEncoding.EncodeToString(random[:])
-	now := r.Now().UTC()
+	started := Session{Hash: hashSession(secret), Person: personID, Record: l.Start(r.Now(), from)}
 	err := r.Store.Update(ctx, r.site, func(tx Tx) error {
 		rec, _, err := r.read(ctx, tx, User, personID, Change{})
 		if err != nil {
@@ -43,7 +45,7 @@ func (r *Roster) StartSession(ctx context.Context, personID string, ttl time.Dur
 		if !rec.Active {
 			return scim.Forbidden("This account is deactivated. An administrator of the site can reactivate it.")
 		}
-		return tx.StartSession(ctx, Session{Hash: hashSession(secret), Person: personID, Created: now, Expires: now.Add(ttl)})
+		return tx.StartSession(ctx, started)
 	})
 	if err != nil {
 		return "", fmt.Errorf("start session: %w", err)
@@ -51,20 +53,82 @@ func (r *Roster) StartSession(ctx context.Context, personID string, ttl time.Dur
 	return secret, nil
 }
 
-// Session returns whose session that is. ErrNoSession when it ended or expired, or the person is gone or deactivated;
-// it asks the database each time, so a session that ended anywhere is refused here at once.
+// Session returns whose session that is. ErrNoSession when it ended, expired or was idle for too long, or the person is gone
+// or deactivated; it asks the database each time, so a session that ended anywhere is refused here at once.
 func (r *Roster) Session(ctx context.Context, secret string) (Person, error) {
+	person, _, err := r.session(ctx, secret)
+	return person, err
+}
+
+func (r *Roster) session(ctx context.Context, secret string) (Person, Session, error) {
 	if secret == "" {
-		return Person{}, ErrNoSession
+		return Person{}, Session{}, ErrNoSession
 	}
-	rec, err := r.Store.SessionPerson(ctx, r.site.ID, hashSession(secret), r.Now())
-	if errors.Is(err, ErrNoSession) {
-		return Person{}, ErrNoSession
+	rec, s, err := r.Store.SessionPerson(ctx, r.site.ID, hashSession(secret))
+	if errors.Is(err, ErrNoSession) || err == nil && !s.Live(r.Now()) {
+		return Person{}, Session{}, ErrNoSession
 	}
 	if err != nil {
-		return Person{}, fmt.Errorf("find session: %w", err)
+		return Person{}, Session{}, fmt.Errorf("find session: %w", err)
 	}
-	return personOf(rec)
+	person, err := personOf(rec)
+	return person, s, err
+}
+
+// noteTime is how long a page waits until the use of its session is written down.
+const noteTime = time.Second
+
+// UseSession is Session for a click: the use is written down, at most once a minute.
+func (r *Roster) UseSession(ctx context.Context, secret string, from session.Browser) (Person, error) {
+	person, s, err := r.session(ctx, secret)
+	if err != nil || !s.UseIsDue(r.Now()) {
+		return person, err
+	}
+	// A page is shown where nothing can be written too. The next click tries again.
+	noting, cancel := context.WithTimeout(ctx, noteTime)
+	defer cancel()
+	_ = r.Store.UseSession(noting, r.site.ID, s.Hash, r.Now(), from.Clean())
+	return person, nil
+}
+
+// Sessions returns a person's sessions, the last used first. The one of the secret, which may be empty, is marked as its own.
+func (r *Roster) Sessions(ctx context.Context, personID, secret string) ([]Session, error) {
+	all, err := r.Store.Sessions(ctx, r.site.ID, personID)
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	now, own := r.Now(), hashSession(secret)
+	all = slices.DeleteFunc(all, func(s Session) bool { return !s.Live(now) })
+	for i := range all {
+		all[i].Own = all[i].Hash == own
+	}
+	slices.SortStableFunc(all, func(a, b Session) int { return b.LastUse().Compare(a.LastUse()) })
+	return all, nil
+}
+
+// SignOutEverywhere ends every session of a person, at whatever process: the next click of each is the sign-in page. It returns
+// how many were live.
+func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Change) (ended int, err error) {
+	err = r.Store.Update(ctx, r.site, func(tx Tx) error {
+		rec, _, err := r.read(ctx, tx, User, personID, Change{})
+		if err != nil {
+			return err
+		}
+		now := r.Now().UTC()
+		if ended, err = tx.EndSessions(ctx, personID, now); err != nil {
+			return err
+		}
+		person, err := personOf(rec)
+		if err != nil {
+			return err
+		}
+		text := person.UserName + " was signed out everywhere" + story{ended: ended}.andSessions("; ")
+		return tx.AppendEvent(ctx, eventOf(r.site.ID, rec, "user.signed_out_everywhere", c, now, text))
+	})
+	if err != nil {
+		return 0, fmt.Errorf("sign out everywhere: %w", err)
+	}
+	return ended, nil
 }
 
 // EndSession signs out. Ending a session that is no more is no error.

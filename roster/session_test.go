@@ -6,13 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
 func (f fixture) session(t *testing.T, s site.Site, person string, ttl time.Duration) string {
 	t.Helper()
-	secret, err := f.rosters.Open(s).StartSession(t.Context(), person, ttl)
+	secret, err := f.rosters.Open(s).StartSession(t.Context(), person, session.Limits{Length: ttl, Idle: ttl}, session.Browser{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func TestSession(t *testing.T) {
 	t.Run("somebody_deactivated_starts_none", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			id := f.user(t, f.full, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"bob","active":false}`)
-			_, err := f.rosters.Open(f.full).StartSession(t.Context(), id, time.Hour)
+			_, err := f.rosters.Open(f.full).StartSession(t.Context(), id, session.Limits{Length: time.Hour, Idle: time.Hour}, session.Browser{})
 			isError(t, err, 403, "")
 		})
 	})
@@ -92,7 +93,9 @@ func TestSession_started_while_being_deactivated_does_not_survive(t *testing.T) 
 		for round := range 10 {
 			var secret string
 			var all sync.WaitGroup
-			all.Go(func() { secret, _ = r.StartSession(t.Context(), id, time.Hour) }) // refused when it comes second
+			all.Go(func() {
+				secret, _ = r.StartSession(t.Context(), id, session.Limits{Length: time.Hour, Idle: time.Hour}, session.Browser{})
+			}) // refused when it comes second
 			all.Go(func() {
 				if _, err := r.Deactivate(t.Context(), id, byKim); err != nil {
 					t.Error(err)

@@ -51,12 +51,12 @@ type dropper struct {
 
 func (d *dropper) drop(ctx context.Context, change site.SchemaChange, kind Kind, losses []scim.Loss) error {
 	old, _ := change.Old.ByName(string(kind)) // it has the type that loses something
-	d.old, d.losses = &resourceType{old, uniqueOf(old)}, losses
+	d.old, d.losses = &resourceType{old, d.uniqueOf(old)}, losses
 	if losses[0].Whole() {
 		return d.each(ctx, kind, d.remove)
 	}
 	next, _ := change.Next.ByName(string(kind)) // it goes on
-	d.next = &resourceType{next, uniqueOf(next)}
+	d.next = &resourceType{next, d.uniqueOf(next)}
 	d.unique = d.retold()
 	for _, path := range d.unique {
 		if err := d.tx.FreeUnique(ctx, kind, path); err != nil {

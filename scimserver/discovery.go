@@ -266,8 +266,27 @@ func (x *exchange) schemas() (all []*scim.Schema) {
 	return all
 }
 
+// asKept is a schema as this site keeps to it: groups may share a name, or not.
+//
+// RFC 7643 §8.7.1: the uniqueness of a group's displayName is "none".
+func (x *exchange) asKept(s *scim.Schema) *scim.Schema {
+	if s.ID != scim.GroupURN || x.site.GroupNamesUnique() {
+		return s
+	}
+	kept := *s
+	kept.Attributes = slices.Clone(s.Attributes)
+	for i, a := range kept.Attributes {
+		if a.Name == "displayName" {
+			name := *a
+			name.Uniqueness, name.Description = scim.UniquenessNone, "Name of the group."
+			kept.Attributes[i] = &name
+		}
+	}
+	return &kept
+}
+
 func (x *exchange) describeSchema(s *scim.Schema) (json.RawMessage, error) {
-	text, err := json.Marshal(s)
+	text, err := json.Marshal(x.asKept(s))
 	if err != nil {
 		return nil, fmt.Errorf("describe schema %s: %w", s.ID, err)
 	}

@@ -187,6 +187,7 @@ func (w *world) settings(text string) {
 		"deletes deactivate": func(s *site.Site) { s.Deletes = site.DeactivateOnDelete },
 		"groups on":          func(s *site.Site) { s.Groups = true },
 		"groups off":         func(s *site.Site) { s.Groups = false },
+		"names shared":       func(s *site.Site) { s.SharedGroupNames = true },
 		"roles on":           func(s *site.Site) { s.ManageRoles = true },
 		"strict on":          func(s *site.Site) { s.Strict = true },
 		"scim off":           func(s *site.Site) { s.SCIMEnabled = false },

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -25,7 +26,7 @@ func TestExternalIDIsNoInternalKeyCVE202541115(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
 	kim := w.bring(`{"userName":"kim@acme.test","userType":"Admin"}`)[0]
-	session, err := w.rosters.Open(w.site).StartSession(w.ctx(), kim.ID, time.Hour)
+	signedIn, err := w.rosters.Open(w.site).StartSession(w.ctx(), kim.ID, session.Limits{Length: time.Hour, Idle: time.Hour}, session.Browser{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +50,7 @@ func TestExternalIDIsNoInternalKeyCVE202541115(t *testing.T) {
 	if diff := cmp.Diff(w.get(t, kim.ID), before); diff != "" {
 		t.Errorf("the administrator was changed: %s", diff)
 	}
-	if who, err := w.rosters.Open(w.site).Session(w.ctx(), session); err != nil || who.ID != kim.ID {
+	if who, err := w.rosters.Open(w.site).Session(w.ctx(), signedIn); err != nil || who.ID != kim.ID {
 		t.Errorf("the administrator's session is %+v's, %v", who, err)
 	}
 }
@@ -60,7 +61,7 @@ func TestNoOtherCredentialIsATokenGHSAq9rwq89fjx2f(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
 	kim := w.bring(`{"userName":"kim@acme.test","userType":"Admin"}`)[0]
-	session, err := w.rosters.Open(w.site).StartSession(w.ctx(), kim.ID, time.Hour)
+	signedIn, err := w.rosters.Open(w.site).StartSession(w.ctx(), kim.ID, session.Limits{Length: time.Hour, Idle: time.Hour}, session.Browser{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,12 +75,12 @@ func TestNoOtherCredentialIsATokenGHSAq9rwq89fjx2f(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	operatorSession, err := operators.Redeem(w.ctx(), operatorLink.Secret)
+	operatorSession, err := operators.Redeem(w.ctx(), operatorLink.Secret, session.Browser{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for what, secret := range map[string]string{
-		"an administrator's session": session, "a sign-in link": link.Secret, "an operator's session": operatorSession.Secret, "an operator's link": operatorLink.Secret,
+		"an administrator's session": signedIn, "a sign-in link": link.Secret, "an operator's session": operatorSession.Secret, "an operator's link": operatorLink.Secret,
 		"the id of the token": w.tokenID, "the id of the site": string(w.site.ID), "its last four characters": w.token[len(w.token)-4:],
 	} {
 		for _, headers := range []string{"Authorization: Bearer " + secret, "Authorization: none\nCookie: rollcall-site=" + secret + "; __Secure-rollcall-site=" + secret} {

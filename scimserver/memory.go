@@ -35,6 +35,9 @@ func (m *memory) open() *fair.Gate {
 	return m.gate
 }
 
+// Memory is how the memory for large bodies and answers is used, in bytes.
+func (h *Handler) Memory() fair.Stats { return h.memory.open().Stats() }
+
 // holdBody waits until there is room for a body of that length, -1 for an unknown one, of which no more than limit is read.
 func (x *exchange) holdBody(length, limit int64) error {
 	if length < 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -23,7 +24,7 @@ func TestDeactivationOverSCIMEndsTheSessions(t *testing.T) {
 	people := w.rosters.Open(w.site)
 	start := func(id string) string {
 		t.Helper()
-		secret, err := people.StartSession(w.ctx(), id, time.Hour)
+		secret, err := people.StartSession(w.ctx(), id, session.Limits{Length: time.Hour, Idle: time.Hour}, session.Browser{})
 		if err != nil {
 			t.Fatal(err)
 		}

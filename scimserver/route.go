@@ -76,7 +76,7 @@ func (x *exchange) route() (action, error) {
 		return nil, nothingThere()
 	}
 	// The pattern names the route in the access log, which must not hold ids or filters.
-	x.r.Pattern = basePattern + name + [...]string{whole: "", single: "/{id}", search: "/.search"}[at]
+	x.outer.Pattern = basePattern + name + [...]string{whole: "", single: "/{id}", search: "/.search"}[at]
 	if act, ok := offered[x.method]; ok {
 		return act, nil
 	}

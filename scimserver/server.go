@@ -75,6 +75,7 @@ type exchange struct {
 	ifNoneMatch []string // the versions that the client has
 	namesJSON   bool     // Accept names application/scim+json or application/json
 	open        func(limit int64) (body, error)
+	outer       *http.Request // as it was given to the handler: its Pattern names the route to whoever stands before
 
 	site   site.Site
 	token  site.Token
@@ -109,9 +110,10 @@ const (
 // ServeHTTP answers one request. It never redirects.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Pattern = basePattern
+	outer := r
 	from := event.Actor{Kind: event.Anybody, Address: web.RemoteIP(r), UserAgent: r.UserAgent()}
 	r = r.WithContext(event.WithActor(r.Context(), from))
-	x := &exchange{Handler: h, w: w, r: r, place: locate(r.URL), method: r.Method}
+	x := &exchange{Handler: h, w: w, r: r, outer: outer, place: locate(r.URL), method: r.Method}
 	x.ctx, x.cancel = context.WithTimeout(r.Context(), timeLimit)
 	defer func() { x.cancel() }()
 	defer x.letGo()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -68,7 +69,7 @@ func (s *SignIns) refusal(l LinkRecord, p Pending) LinkReason {
 
 // Redeem uses the link up and starts a session. The form counts only for a first administrator's link; a *FormError leaves the
 // link unused. A second call with the same secret, at the same moment too, gets a *LinkError.
-func (s *SignIns) Redeem(ctx context.Context, st site.Site, secret string, f Form) (Session, error) {
+func (s *SignIns) Redeem(ctx context.Context, st site.Site, secret string, f Form, from session.Browser) (Session, error) {
 	p, err := s.Look(ctx, st, secret)
 	if err != nil {
 		return Session{}, err
@@ -86,29 +87,29 @@ func (s *SignIns) Redeem(ctx context.Context, st site.Site, secret string, f For
 	} else if err != nil {
 		return Session{}, fmt.Errorf("use sign-in link: %w", err)
 	}
-	session, err := s.enter(ctx, st, p, f)
+	started, err := s.enter(ctx, st, p, f, from)
 	if err != nil {
 		return Session{}, errors.Join(err, s.Store.ReturnLink(ctx, st.ID, hash(secret), used))
 	}
-	return session, nil
+	return started, nil
 }
 
 // enter makes the first administrator where that was promised, and starts the session.
-func (s *SignIns) enter(ctx context.Context, st site.Site, p Pending, f Form) (Session, error) {
+func (s *SignIns) enter(ctx context.Context, st site.Site, p Pending, f Form, from session.Browser) (Session, error) {
 	if p.Kind == FirstAdmin {
 		var err error
 		if p.Person, err = s.makeAdmin(ctx, st, f, roster.Change{Actor: "admin:" + f.Email, Via: roster.ViaSignIn}); err != nil {
 			return Session{}, err
 		}
 	}
-	secret, err := s.Rosters.Open(st).StartSession(ctx, p.Person.ID, SessionTTL)
+	secret, err := s.Rosters.Open(st).StartSession(ctx, p.Person.ID, s.Limits, from)
 	if hasStatus(err, 403) {
 		return Session{}, &LinkError{Reason: LinkDeactivated, Site: st.Name, UserName: p.Person.UserName}
 	}
 	if err != nil {
 		return Session{}, fmt.Errorf("start session: %w", err)
 	}
-	return Session{Person: p.Person, Secret: secret, Expires: s.Now().Add(SessionTTL)}, nil
+	return Session{Person: p.Person, Secret: secret, Expires: s.Limits.Start(s.Now(), from).Expires}, nil
 }
 
 // gone finds out why a link that opened a moment ago does not any more.

@@ -10,15 +10,13 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
 // LinkTTL is how long a one-time link opens.
 const LinkTTL = 15 * time.Minute
-
-// SessionTTL is how long somebody stays signed in to a site.
-const SessionTTL = 12 * time.Hour
 
 // ErrNoLink is returned by a Store for a hash that the site does not hold.
 var ErrNoLink = errors.New("no such link")
@@ -79,6 +77,7 @@ type SignIns struct {
 	Store   Store
 	Rosters *roster.Rosters
 	Now     func() time.Time
+	Limits  session.Limits // of sessions that start
 }
 
 // Session is a started session as its browser gets it, once.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -102,7 +103,7 @@ func (w *world) firstLink(t *testing.T, email string) signin.Link {
 
 func (w *world) redeem(t *testing.T, secret string, f signin.Form) signin.Session {
 	t.Helper()
-	s, err := w.Redeem(w.ctx, w.site, secret, f)
+	s, err := w.Redeem(w.ctx, w.site, secret, f, session.Browser{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,10 +147,10 @@ func TestSiteLink(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if who.UserName != "ada@acme.test" || !s.Expires.Equal(w.now.Add(signin.SessionTTL)) {
+		if who.UserName != "ada@acme.test" || !s.Expires.Equal(w.now.Add(session.DefaultLength)) {
 			t.Errorf("got %+v until %v", who, s.Expires)
 		}
-		_, err = w.Redeem(w.ctx, w.site, l.Secret, signin.Form{})
+		_, err = w.Redeem(w.ctx, w.site, l.Secret, signin.Form{}, session.Browser{})
 		wantRefused(t, err, signin.LinkUsed)
 	})
 }
@@ -165,9 +166,9 @@ func TestSiteLinkLifetime(t *testing.T) {
 			t.Errorf("a second before its end: %v", err)
 		}
 		w.pass(time.Second)
-		_, err := w.Redeem(w.ctx, w.site, l.Secret, signin.Form{})
+		_, err := w.Redeem(w.ctx, w.site, l.Secret, signin.Form{}, session.Browser{})
 		wantRefused(t, err, signin.LinkExpired)
-		_, err = w.Redeem(w.ctx, w.site, "unknown", signin.Form{})
+		_, err = w.Redeem(w.ctx, w.site, "unknown", signin.Form{}, session.Browser{})
 		wantRefused(t, err, signin.LinkUnknown)
 	})
 }
@@ -185,7 +186,7 @@ func TestSiteLinkIsRefusedToWhoIsNotThereOrNotActive(t *testing.T) {
 		if _, err := w.people.Deactivate(w.ctx, ada.ID, roster.Change{Actor: "admin:kim@acme.test", Via: roster.ViaAdmin}); err != nil {
 			t.Fatal(err)
 		}
-		_, err = w.Redeem(w.ctx, w.site, l.Secret, signin.Form{})
+		_, err = w.Redeem(w.ctx, w.site, l.Secret, signin.Form{}, session.Browser{})
 		wantRefused(t, err, signin.LinkDeactivated)
 		if _, err := w.IssueSiteLink(w.ctx, w.site, "ada@acme.test", "cli"); !errors.Is(err, signin.ErrInactive) {
 			t.Errorf("got %v, want ErrInactive", err)
@@ -215,9 +216,9 @@ func TestSiteLinkDoesNotOutliveDeactivation(t *testing.T) {
 		if _, err := w.people.Reactivate(w.ctx, ada.ID, byHand); err != nil {
 			t.Fatal(err)
 		}
-		_, err = w.Redeem(w.ctx, w.site, l.Secret, signin.Form{})
+		_, err = w.Redeem(w.ctx, w.site, l.Secret, signin.Form{}, session.Browser{})
 		wantRefused(t, err, signin.LinkOutdated)
-		if s, err := w.Redeem(w.ctx, w.site, w.link(t, "ada@acme.test").Secret, signin.Form{}); err != nil || s.Person.ID != ada.ID {
+		if s, err := w.Redeem(w.ctx, w.site, w.link(t, "ada@acme.test").Secret, signin.Form{}, session.Browser{}); err != nil || s.Person.ID != ada.ID {
 			t.Errorf("a new link: got %+v, %v", s.Person, err)
 		}
 	})
@@ -233,7 +234,7 @@ func TestSiteLinkOpensNoOtherSite(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := w.link(t, "ada@acme.test")
-		if _, err := w.Redeem(w.ctx, other, l.Secret, signin.Form{}); err == nil {
+		if _, err := w.Redeem(w.ctx, other, l.Secret, signin.Form{}, session.Browser{}); err == nil {
 			t.Error("the link of acme opened globex")
 		}
 		w.redeem(t, l.Secret, signin.Form{})
@@ -299,7 +300,7 @@ func TestFirstAdminByForm(t *testing.T) {
 			"email": {Name: "Kim", Email: "Kim <kim@acme.test>"},
 		} {
 			var wrong *signin.FormError
-			if _, err := w.Redeem(w.ctx, w.site, l.Secret, form); !errors.As(err, &wrong) || wrong.Field != field {
+			if _, err := w.Redeem(w.ctx, w.site, l.Secret, form, session.Browser{}); !errors.As(err, &wrong) || wrong.Field != field {
 				t.Errorf("%+v: got %v, want a FormError about %s", form, err, field)
 			}
 		}
@@ -322,7 +323,7 @@ func TestFirstAdminIsMadeOnceByManyAtTheSameMoment(t *testing.T) {
 		results := make(chan error, many)
 		for i := range many {
 			go func() {
-				_, err := w.Redeem(w.ctx, w.site, l.Secret, signin.Form{Name: "Kim", Email: fmt.Sprintf("kim%d@acme.test", i)})
+				_, err := w.Redeem(w.ctx, w.site, l.Secret, signin.Form{Name: "Kim", Email: fmt.Sprintf("kim%d@acme.test", i)}, session.Browser{})
 				results <- err
 			}()
 		}
@@ -355,7 +356,7 @@ func TestFirstAdminLinkTakesThePlaceOfTheOneBefore(t *testing.T) {
 		_, err := w.Look(w.ctx, w.site, lost.Secret)
 		wantRefused(t, err, signin.LinkUnknown)
 		w.bring(t, "kim@acme.test Admin")
-		_, err = w.Redeem(w.ctx, w.site, found.Secret, signin.Form{Name: "Eve", Email: "eve@acme.test"})
+		_, err = w.Redeem(w.ctx, w.site, found.Secret, signin.Form{Name: "Eve", Email: "eve@acme.test"}, session.Browser{})
 		wantRefused(t, err, signin.LinkHasAdmin)
 	})
 }
@@ -375,7 +376,7 @@ func TestFirstAdminLinkOpensAgainWhenTheAccountCannotBeMade(t *testing.T) {
 		l := w.firstLink(t, "")
 		// The address of somebody who was cut off does not let anybody in again.
 		var wrong *signin.FormError
-		if _, err := w.Redeem(w.ctx, w.site, l.Secret, signin.Form{Name: "Ada", Email: "ADA@acme.test"}); !errors.As(err, &wrong) || wrong.Field != "email" {
+		if _, err := w.Redeem(w.ctx, w.site, l.Secret, signin.Form{Name: "Ada", Email: "ADA@acme.test"}, session.Browser{}); !errors.As(err, &wrong) || wrong.Field != "email" {
 			t.Fatalf("got %v, want a FormError about email", err)
 		}
 		if ada, err = w.people.Person(w.ctx, ada.ID); err != nil || ada.Role != roster.RoleRegistered || ada.Active {

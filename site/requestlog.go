@@ -133,6 +133,33 @@ type RequestLog struct {
 	pails    map[ID]pail   // how many rows of reads each site may still have
 	crowds   map[crowd]int // how many rows of GatherRefused each crowd is ahead of one for each flush
 	flushing sync.Mutex    // one flush at a time, so that rows are written in order and once
+
+	counts LogCounts // of rows so far; Gathered is not kept here
+}
+
+// LogCounts is how many rows the request logs of all sites have got since the process began.
+type LogCounts struct {
+	Written    int64 // by the log itself: reads and refusals
+	WithChange int64 // given to transactions of changes, which write them
+	Unlisted   int64 // reads beyond the bound of a site, counted instead
+	Lost       int64 // not kept while the log could not be written, counted instead
+	Refused    int64 // requests without a valid token beyond their bound
+	Gathered   int   // in memory now
+}
+
+// Counts returns them as they are now.
+func (l *RequestLog) Counts() LogCounts {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.counts
+	c.Gathered = len(l.gathered)
+	return c
+}
+
+func (l *RequestLog) count(add func(*LogCounts)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	add(&l.counts)
 }
 
 // ReadBound is how many rows about reads one site may have: so many at once, and so many a second from then on. The
@@ -180,6 +207,7 @@ func (l *RequestLog) lists(r Request) bool {
 		l.unlisted = map[ID]gap{}
 	}
 	l.unlisted[r.Site] = l.unlisted[r.Site].with(r)
+	l.counts.Unlisted++
 	if l.uses == nil {
 		l.uses = uses{}
 	}
@@ -220,6 +248,7 @@ func (l *RequestLog) Write(ctx context.Context, r Request) error {
 	if err := l.sites.Store.AppendRequests(ctx, rows, usesOf(rows).list()); err != nil {
 		return fmt.Errorf("write request log: %w", err)
 	}
+	l.count(func(c *LogCounts) { c.Written++ })
 	return nil
 }
 
@@ -232,6 +261,7 @@ func (l *RequestLog) Row(r Request) Request {
 		l.uses = uses{}
 	}
 	l.uses.note(r)
+	l.counts.WithChange++
 	return r
 }
 
@@ -285,6 +315,7 @@ func (l *RequestLog) missed(r Request) {
 		l.missing = map[ID]gap{}
 	}
 	l.missing[r.Site] = l.missing[r.Site].with(r)
+	l.counts.Lost++
 }
 
 // closeGaps gathers a row for each site that has rows missing, and returns how many. The caller holds mu.
@@ -316,6 +347,9 @@ func (l *RequestLog) GatherRefused(ctx context.Context, siteName string, r Reque
 		l.mu.Lock()
 		full := l.refused >= refusedMost
 		l.refused++
+		if full {
+			l.counts.Refused++
+		}
 		l.mu.Unlock()
 		if full {
 			return nil
@@ -336,6 +370,8 @@ func (l *RequestLog) GatherRefused(ctx context.Context, siteName string, r Reque
 			l.crowds = map[crowd]int{}
 		}
 		l.crowds[c]++
+	} else {
+		l.counts.Refused++
 	}
 	l.mu.Unlock()
 	if full {
@@ -378,6 +414,7 @@ func (l *RequestLog) flush(ctx context.Context) (gaps int, err error) {
 	defer l.mu.Unlock()
 	l.failing = err != nil
 	if err == nil {
+		l.counts.Written += int64(len(rows))
 		return l.closeGaps(), nil
 	}
 	l.gathered = append(rows, l.gathered...)

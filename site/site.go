@@ -54,11 +54,13 @@ type Site struct {
 	ManageRoles bool // Allow SCIM to manage user roles; off on a new site
 	Strict      bool // refuse what the RFC refuses instead of reading the dialects of known clients
 
-	Creates   bool       // SCIM may create resources
-	Revives   bool       // a create of somebody whom SCIM deactivated gives them their account back; not with Strict
-	Deletes   DeleteMode // what a DELETE of a user does
-	Groups    bool       // SCIM has groups
-	RateLimit int        // SCIM requests per second, 0 for no limit, else at least MinRateLimit
+	Creates bool       // SCIM may create resources
+	Revives bool       // a create of somebody whom SCIM deactivated gives them their account back; not with Strict
+	Deletes DeleteMode // what a DELETE of a user does
+	Groups  bool       // SCIM has groups
+	// SharedGroupNames lets two groups have one displayName. See GroupNamesUnique.
+	SharedGroupNames bool
+	RateLimit        int // SCIM requests per second, 0 for no limit, else at least MinRateLimit
 
 	// Schemas is the site's document of extension schemas and resource types, as scim.NewRegistry reads it; nil for
 	// none.
@@ -83,6 +85,7 @@ var (
 	ErrOneLive           = errors.New("a token is live already")
 	ErrTwoLive           = errors.New("two tokens are live already")
 	ErrStale             = errors.New("somebody else saved another document meanwhile; nothing was changed")
+	ErrNameShared        = errors.New("several groups have one name")
 	ErrFormUsed          = errors.New("this form was sent before; nothing was made again")
 )
 
@@ -132,6 +135,9 @@ type Tx interface {
 	// Resources calls visit with the stored document of each resource of that type, one at a time, in the order in which
 	// lists have them. visit has no effect on the store; doc is its own only until it returns.
 	Resources(ctx context.Context, kind string, visit func(doc []byte) error) error
+	// KeepGroupNames notes for each group its displayName, which no other one may have from then on. ErrNameShared, naming it,
+	// if two have the same.
+	KeepGroupNames(ctx context.Context) error
 	// FreeUnique forgets which resource of a type has which value of an attribute that need not be unique any more.
 	FreeUnique(ctx context.Context, kind, path string) error
 }
@@ -246,6 +252,9 @@ func (s *Sites) putSite(ctx context.Context, tx Tx, next Site, actor string) err
 		return nil
 	}
 	if err := tx.PutSite(ctx, next); err != nil {
+		return err
+	}
+	if err := keepGroupNames(ctx, tx, next); err != nil {
 		return err
 	}
 	for _, e := range events {

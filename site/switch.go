@@ -1,6 +1,7 @@
 package site
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -51,6 +52,23 @@ func checkSwitches(s Site) error {
 	return nil
 }
 
+// GroupNamesUnique reports whether no two groups have the same displayName.
+//
+// RFC 7643 §8.7.1: uniqueness is "none", which strict sites keep to.
+func (s Site) GroupNamesUnique() bool { return !s.Strict && !s.SharedGroupNames }
+
+// keepGroupNames brings what is noted of the names of groups to what the next settings of a site ask for.
+func keepGroupNames(ctx context.Context, tx Tx, next Site) error {
+	was, is := tx.Site().GroupNamesUnique(), next.GroupNamesUnique()
+	switch {
+	case is && !was:
+		return tx.KeepGroupNames(ctx)
+	case was && !is:
+		return tx.FreeUnique(ctx, "Group", "displayName")
+	}
+	return nil
+}
+
 // switchEvents gives an event for each switch that differs.
 func (s *Sites) switchEvents(old, next Site, actor string) []event.Event {
 	var events []event.Event
@@ -83,6 +101,13 @@ func (s *Sites) switchEvents(old, next Site, actor string) []event.Event {
 			add("site.groups_changed", "SCIM now has groups", "groups", old.Groups, next.Groups)
 		} else {
 			add("site.groups_changed", "SCIM no longer has groups; those that are stored stay", "groups", old.Groups, next.Groups)
+		}
+	}
+	if old.SharedGroupNames != next.SharedGroupNames {
+		if next.SharedGroupNames {
+			add("site.group_names_changed", "Several groups may now have one displayName")
+		} else {
+			add("site.group_names_changed", "Each group now needs a displayName of its own")
 		}
 	}
 	if old.RateLimit != next.RateLimit {

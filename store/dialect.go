@@ -108,6 +108,35 @@ func (tx *Tx) primaryKeys() string {
 		order by m.name, p.pk`
 }
 
+// textColumns is a query for the table and name of each column of text.
+func (tx *Tx) textColumns() string {
+	if tx.db.kind == PostgreSQL {
+		return `
+			select table_name::text, column_name::text
+			from information_schema.columns
+			where table_schema = current_schema() and data_type = 'text'
+			order by table_name, ordinal_position`
+	}
+	return `
+		select m.name, p.name
+		from sqlite_master m, pragma_table_info(m.name) p
+		where m.type = 'table' and lower(p.type) = 'text'
+		order by m.name, p.cid`
+}
+
+// overwriteDeleted has SQLite overwrite what the transaction deletes also in pages that it would otherwise only call free.
+func (tx *Tx) overwriteDeleted(ctx context.Context, on bool) error {
+	if tx.db.kind != SQLite {
+		return nil
+	}
+	mode := "fast"
+	if on {
+		mode = "on"
+	}
+	var now int
+	return tx.QueryRow(ctx, "pragma secure_delete("+mode+")").Scan(&now)
+}
+
 // settled is the condition on an event row that no transaction still running
 // can write an event before it. A transaction's number is given when it first
 // writes, its rows appear when it commits: below the oldest number still

@@ -280,3 +280,12 @@ func scanText(row scanner) (text string, err error) {
 	err = row.Scan(&text)
 	return text, err
 }
+
+// Overdue returns how many keys of a kind want to be advanced by now and are held by nobody, and since when the oldest does.
+func (s Leases) Overdue(ctx context.Context, kind string, now time.Time) (keys int, since time.Time, err error) {
+	var oldest int64
+	err = s.DB.read(ctx, func(tx *Tx) error {
+		return tx.QueryRow(ctx, "select count(*), coalesce(min(next_at), 0) from lease where kind = $1 and next_at <= $2 and until <= $2", kind, micros(now)).Scan(&keys, &oldest)
+	})
+	return keys, time.UnixMicro(max(0, oldest)), err
+}

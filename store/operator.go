@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -75,8 +76,9 @@ func (s Operators) UseLink(ctx context.Context, u operator.Use) (op operator.Ope
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
-			insert into operator_session (hash, operator, created, expires)
-			values ($1, $2, $3, $4)`, u.SessionHash, op.ID, at, micros(u.SessionEnds)); err != nil {
+			insert into operator_session (hash, operator, created, expires, idle, used, address, agent, last_address, last_agent)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			append([]any{u.SessionHash, op.ID}, sessionValues(u.Session)...)...); err != nil {
 			return err
 		}
 		return tx.appendEvent(ctx, u.Event(op))
@@ -84,17 +86,85 @@ func (s Operators) UseLink(ctx context.Context, u operator.Use) (op operator.Ope
 	return op, err
 }
 
-// FindSession returns the operator of a session that has not expired at now.
-func (s Operators) FindSession(ctx context.Context, hash string, now time.Time) (op operator.Operator, err error) {
+// FindSession returns a session and the operator whose it is.
+func (s Operators) FindSession(ctx context.Context, hash string) (op operator.Operator, found session.Record, err error) {
 	err = s.DB.view(ctx, func(tx *Tx) error {
-		op, err = scanOperator(tx.QueryRow(ctx, `
-			select o.id, o.name, o.created, o.last_sign_in
-			from operator_session s
-			join operator o on o.id = s.operator
-			where s.hash = $1 and s.expires > $2`, hash, micros(now)))
+		var scan sessionScan
+		op, err = scanOperator(withSession{tx.QueryRow(ctx, `
+			select o.id, o.name, o.created, o.last_sign_in, `+sessionColumns+`
+			from operator_session x
+			join operator o on o.id = x.operator
+			where x.hash = $1`, hash), scan.into()})
+		found = scan.record()
 		return orNotFound(err, operator.ErrNoSession)
 	})
-	return op, err
+	return op, found, err
+}
+
+// UseSession notes when and where a session was used last.
+func (s Operators) UseSession(ctx context.Context, hash string, at time.Time, from session.Browser) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		return tx.send(ctx, `
+			update operator_session
+			set used = $1, last_address = $2, last_agent = $3
+			where hash = $4 and used < $1`, micros(at), from.Address, from.Agent, hash)
+	})
+}
+
+// Sessions returns the sessions of the operator of this name.
+func (s Operators) Sessions(ctx context.Context, name string) (all []operator.ListedSession, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		id, err := operatorID(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		all, err = collect(ctx, tx, scanOperatorSession, `
+			select x.hash, `+sessionColumns+`
+			from operator_session x
+			where x.operator = $1`, id)
+		return err
+	})
+	return all, err
+}
+
+// EndSessions ends the sessions of the operator of this name and appends the event.
+func (s Operators) EndSessions(ctx context.Context, name string, now time.Time, e func(ended int) event.Event) (ended int, err error) {
+	err = s.DB.update(ctx, func(tx *Tx) error {
+		id, err := operatorID(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		all, err := collect(ctx, tx, scanOperatorSession, `
+			delete from operator_session
+			where operator = $1
+			returning hash, `+bareSessionColumns, id)
+		if err != nil {
+			return err
+		}
+		ended = 0
+		for _, one := range all {
+			if one.Live(now) {
+				ended++
+			}
+		}
+		return tx.appendEvent(ctx, e(ended))
+	})
+	return ended, err
+}
+
+func operatorID(ctx context.Context, tx *Tx, name string) (id string, err error) {
+	err = tx.QueryRow(ctx, `
+		select id
+		from operator
+		where name_folded = $1`, scim.Fold(name)).Scan(&id)
+	return id, orNotFound(err, operator.ErrUnknown)
+}
+
+func scanOperatorSession(row scanner) (found operator.ListedSession, err error) {
+	var scan sessionScan
+	err = row.Scan(append([]any{&found.Hash}, scan.into()...)...)
+	found.Record = scan.record()
+	return found, err
 }
 
 // EndSession forgets a session; unknown ones are no error.

@@ -228,6 +228,27 @@ func (t ownedTable) behind(after []any) (condition string, args []any) {
 	return t.where + " and (" + t.names() + ") > (" + placeholders(len(t.ids)+1, len(t.key)) + ")", append(slices.Clone(t.ids), after...)
 }
 
+// places are where a row's key is scanned to, and what it is afterwards.
+func (t ownedTable) places() (to []any, values func() []any) {
+	texts, numbers := make([]string, len(t.key)), make([]int64, len(t.key))
+	for i, c := range t.key {
+		if c.number {
+			to = append(to, &numbers[i])
+		} else {
+			to = append(to, &texts[i])
+		}
+	}
+	return to, func() []any {
+		key := make([]any, len(t.key))
+		for i, c := range t.key {
+			if key[i] = texts[i]; c.number {
+				key[i] = numbers[i]
+			}
+		}
+		return key
+	}
+}
+
 func (t ownedTable) names() string {
 	names := make([]string, len(t.key))
 	for i, c := range t.key {
@@ -247,19 +268,9 @@ func (s Retention) keyAt(ctx context.Context, work *slicer, t ownedTable, after 
 		limit 1 offset $%d`, t.names(), t.name, condition, t.names(), len(args)+1)
 	err = work.lane().view(ctx, func(tx *Tx) error {
 		found, err := collect(ctx, tx, func(row scanner) ([]any, error) {
-			to, texts, numbers := make([]any, len(t.key)), make([]string, len(t.key)), make([]int64, len(t.key))
-			for i, c := range t.key {
-				if to[i] = &texts[i]; c.number {
-					to[i] = &numbers[i]
-				}
-			}
+			to, values := t.places()
 			err := row.Scan(to...)
-			for i, c := range t.key {
-				if to[i] = texts[i]; c.number {
-					to[i] = numbers[i]
-				}
-			}
-			return to, err
+			return values(), err
 		}, query, append(args, work.Rows()-1)...)
 		if len(found) > 0 {
 			key = found[0]

@@ -3,12 +3,16 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -22,7 +26,7 @@ const (
 
 	recordColumns = documentColumns + `, r.kind, coalesce(r.user_name, ''), r.external_id, r.display_name, r.role,
 		r.last_by, r.last_via, r.last_at, r.last_text, r.active_by, r.active_via, r.active_at,
-		r.role_by, r.role_via, r.role_at, r.last_sign_in, r.blocked, r.active_after_block`
+		r.role_by, r.role_via, r.role_at, r.last_sign_in, r.blocked, r.active_after_block, r.held`
 )
 
 func scanDocument(row scanner) (d roster.Document, err error) {
@@ -34,10 +38,14 @@ func scanDocument(row scanner) (d roster.Document, err error) {
 
 func scanRecord(row scanner) (r roster.Record, err error) {
 	var created, modified, last, active, role, signIn int64
+	var held string
 	err = row.Scan(&r.ID, &r.Version, &created, &modified, &r.JSON, &r.Position, &r.Active,
 		&r.Kind, &r.UserName, &r.ExternalID, &r.DisplayName, &r.Role,
 		&r.Last.Actor, &r.Last.Via, &last, &r.Last.Text, &r.LastActive.Actor, &r.LastActive.Via, &active,
-		&r.LastRole.Actor, &r.LastRole.Via, &role, &signIn, &r.Block.On, &r.Block.Active)
+		&r.LastRole.Actor, &r.LastRole.Via, &role, &signIn, &r.Block.On, &r.Block.Active, &held)
+	if err == nil && held != "" {
+		err = json.Unmarshal([]byte(held), &r.Held)
+	}
 	r.Created, r.Modified = fromMicros(created), fromMicros(modified)
 	r.Last.Time, r.LastActive.Time, r.LastRole.Time = fromMicros(last), fromMicros(active), fromMicros(role)
 	r.LastSignIn = fromMicros(signIn)
@@ -102,6 +110,8 @@ func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, a
 		query += ` and r.active`
 	case roster.StatusDeactivated:
 		query += ` and not r.active`
+	case roster.StatusWaiting:
+		query += ` and r.held_waiting`
 	case roster.StatusBlocked:
 		query += ` and r.blocked`
 	case roster.StatusNeverSignedIn:
@@ -144,26 +154,66 @@ func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err e
 				count(*) filter (where not r.active),
 				count(*) filter (where r.active and r.last_sign_in = 0),
 				count(*) filter (where r.active and r.role = $2),
-				(select count(*) from resource b where b.site = $3 and b.blocked)
+				(select count(*) from resource b where b.site = $3 and b.blocked),
+				(select count(*) from resource h where h.site = $3 and h.held_waiting)
 			from resource r
 			where r.list = $1`, listOf(id, roster.User), string(roster.RoleAdmin), string(id)).
-			Scan(&c.All, &c.Active, &c.Deactivated, &c.NeverSignedIn, &c.Admins, &c.Blocked)
+			Scan(&c.All, &c.Active, &c.Deactivated, &c.NeverSignedIn, &c.Admins, &c.Blocked, &c.Waiting)
 	})
 	return c, err
 }
 
-// SessionPerson returns the active user of an unexpired session.
-func (s Rosters) SessionPerson(ctx context.Context, id site.ID, session roster.SessionHash, now time.Time) (rec roster.Record, err error) {
+// SessionPerson returns a session and the active user whose it is.
+func (s Rosters) SessionPerson(ctx context.Context, id site.ID, hash roster.SessionHash) (rec roster.Record, found roster.Session, err error) {
 	err = s.DB.read(ctx, func(tx *Tx) error {
-		rec, err = scanRecord(tx.QueryRow(ctx, `
-			select `+recordColumns+`
+		var scan sessionScan
+		rec, err = scanRecord(withSession{tx.QueryRow(ctx, `
+			select `+recordColumns+`, `+sessionColumns+`
 			from site_session x
-			join resource r on r.site = x.site and r.kind = $4 and r.id = x.person
-			where x.site = $1 and x.hash = $2 and x.expires > $3 and r.active`,
-			string(id), hexHash(session), micros(now), string(roster.User)))
+			join resource r on r.site = x.site and r.kind = $3 and r.id = x.person
+			where x.site = $1 and x.hash = $2 and r.active`,
+			string(id), hexHash(hash), string(roster.User)), scan.into()})
+		found = roster.Session{Hash: hash, Person: rec.ID, Record: scan.record()}
 		return orNotFound(err, roster.ErrNoSession)
 	})
-	return rec, err
+	return rec, found, err
+}
+
+// UseSession notes when and where a session was used last.
+func (s Rosters) UseSession(ctx context.Context, id site.ID, hash roster.SessionHash, at time.Time, from session.Browser) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		return tx.send(ctx, `
+			update site_session
+			set used = $1, last_address = $2, last_agent = $3
+			where site = $4 and hash = $5 and used < $1`,
+			micros(at), from.Address, from.Agent, string(id), hexHash(hash))
+	})
+}
+
+// Sessions returns the sessions of a person.
+func (s Rosters) Sessions(ctx context.Context, id site.ID, person string) (all []roster.Session, err error) {
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		all, err = collect(ctx, tx, scanSiteSession, `
+			select x.hash, x.person, `+sessionColumns+`
+			from site_session x
+			where x.site = $1 and x.person = $2`, string(id), person)
+		return err
+	})
+	return all, err
+}
+
+func scanSiteSession(row scanner) (found roster.Session, err error) {
+	var (
+		scan sessionScan
+		text string
+	)
+	if err := row.Scan(append([]any{&text, &found.Person}, scan.into()...)...); err != nil {
+		return found, err
+	}
+	found.Record = scan.record()
+	hash, err := hex.DecodeString(text)
+	copy(found.Hash[:], hash)
+	return found, err
 }
 
 // EndSession removes a session.
@@ -183,7 +233,7 @@ func (s Rosters) Update(ctx context.Context, on site.Site, fn func(roster.Tx) er
 		if err := tx.holdSite(ctx, on.ID, alone); err != nil {
 			return err
 		}
-		err := fn(rosterTx{tx: tx, site: on.ID, schemas: string(on.Schemas)})
+		err := fn(rosterTx{tx: tx, site: on.ID, schemas: string(on.Schemas), names: bit(on.GroupNamesUnique())})
 		alone = alone || errors.Is(tx.failed, errOverlapped)
 		return err
 	})
@@ -211,11 +261,12 @@ func (s Rosters) Join(ctx context.Context, tx site.Tx) (roster.Tx, error) {
 		return nil, fmt.Errorf("a transaction of another store: %T", tx)
 	}
 	var schemas string
+	var names int64
 	err := t.tx.QueryRow(ctx, `
-		select s.schemas
+		select s.schemas, case when s.strict or s.shared_group_names then 0 else 1 end
 		from site s
-		where s.id = $1`, string(t.site.ID)).Scan(&schemas)
-	return rosterTx{tx: t.tx, site: t.site.ID, schemas: schemas}, err
+		where s.id = $1`, string(t.site.ID)).Scan(&schemas, &names)
+	return rosterTx{tx: t.tx, site: t.site.ID, schemas: schemas, names: names}, err
 }
 
 // rosterTx is one write transaction on one site's roster.
@@ -223,6 +274,14 @@ type rosterTx struct {
 	tx      *Tx
 	site    site.ID
 	schemas string // by which it judges what it writes
+	names   int64  // 1: no two groups have one name
+}
+
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func (t rosterTx) Record(ctx context.Context, kind roster.Kind, resource string) (roster.Record, error) {
@@ -233,6 +292,37 @@ func (t rosterTx) Record(ctx context.Context, kind roster.Kind, resource string)
 func (t rosterTx) RecordByUserName(ctx context.Context, folded string) (roster.Record, error) {
 	return t.tx.lockedRecord(ctx, `
 		where r.site = $1 and r.kind = $2 and r.user_name = $3`, string(t.site), string(roster.User), folded)
+}
+
+// BlockedWith asks first whether anybody is blocked, as hardly anybody is.
+func (t rosterTx) BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error) {
+	err = t.tx.QueryRow(ctx, `
+		select r.id
+		from resource r
+		where r.site = $1 and r.blocked
+		limit 1`, string(t.site)).Scan(&id)
+	if err != nil {
+		return "", "", orNotFound(err, roster.ErrNotFound)
+	}
+	err = sql.ErrNoRows
+	if externalID != "" {
+		err = t.tx.QueryRow(ctx, `
+			select r.id
+			from resource r
+			where r.site = $1 and r.blocked and r.external_id = $2 and r.external_id <> ''
+			limit 1`, string(t.site), externalID).Scan(&id)
+		attribute = "externalId"
+	}
+	for i := 0; i < len(emails) && errors.Is(err, sql.ErrNoRows); i++ {
+		err = t.tx.QueryRow(ctx, `
+			select r.id
+			from resource_value v
+			join resource r on r.site = v.site and r.id = v.resource
+			where v.site = $1 and v.path = $2 and v.value = $3 and r.blocked
+			limit 1`, string(t.site), roster.EmailPath, emails[i]).Scan(&id)
+		attribute = "e-mail address"
+	}
+	return id, attribute, orNotFound(err, roster.ErrNotFound)
 }
 
 // lockedRecord locks a resource that the transaction is going to change. errOverlapped says that a transaction with a
@@ -280,7 +370,7 @@ func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err e
 		r.Last.Actor, r.Last.Via, micros(r.Last.Time), r.Last.Text,
 		r.LastActive.Actor, r.LastActive.Via, micros(r.LastActive.Time),
 		r.LastRole.Actor, r.LastRole.Via, micros(r.LastRole.Time), micros(r.LastSignIn), string(r.JSON),
-		listOf(t.site, r.Kind), t.schemas).Scan(&seq, &declared)
+		listOf(t.site, r.Kind), t.schemas, t.names).Scan(&seq, &declared)
 	if err != nil {
 		return 0, orNotFound(err, roster.ErrUserNameTaken)
 	}
@@ -316,7 +406,7 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 		next.Version, micros(next.Modified), next.Last.Actor, next.Last.Via, micros(next.Last.Time), next.Last.Text,
 		next.LastActive.Actor, next.LastActive.Via, micros(next.LastActive.Time),
 		next.LastRole.Actor, next.LastRole.Via, micros(next.LastRole.Time), string(next.JSON),
-		string(t.site), string(old.Kind), old.ID, old.Version, t.schemas,
+		string(t.site), string(old.Kind), old.ID, old.Version, t.schemas, t.names,
 	}
 	// SQLite writes the index of a column that is set, whether or not its value differs.
 	set := func(column string, differs bool, value any) {
@@ -331,6 +421,10 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	set("active", old.Active != next.Active, next.Active)
 	set("role", old.Role != next.Role, string(next.Role))
 	set("blocked", old.Block.On != next.Block.On, next.Block.On)
+	if held := encodeHeld(next.Held); held != encodeHeld(old.Held) {
+		set("held", true, held)
+		set("held_waiting", true, slices.ContainsFunc(next.Held, roster.HeldChange.Waits))
+	}
 	set("active_after_block", old.Block.Active != next.Block.Active, next.Block.Active)
 	var declared sql.NullString
 	err := t.tx.QueryRow(ctx, query+`
@@ -355,6 +449,15 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 		return err
 	}
 	return t.putDeclared(ctx, declared.String, old, next)
+}
+
+// encodeHeld is the text of held changes; empty for none.
+func encodeHeld(held []roster.HeldChange) string {
+	if len(held) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(held) // text, booleans, lists and objects only
+	return string(text)
 }
 
 func (t rosterTx) PutUnique(ctx context.Context, old, next roster.Record) error {
@@ -539,8 +642,9 @@ func (t rosterTx) StartSession(ctx context.Context, s roster.Session) error {
 		return err
 	}
 	if err := t.tx.send(ctx, `
-		insert into site_session (site, hash, person, created, expires)
-		values ($1, $2, $3, $4, $5)`, string(t.site), hexHash(s.Hash), s.Person, micros(s.Created), micros(s.Expires)); err != nil {
+		insert into site_session (site, hash, person, created, expires, idle, used, address, agent, last_address, last_agent)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		append([]any{string(t.site), hexHash(s.Hash), s.Person}, sessionValues(s.Record)...)...); err != nil {
 		return err
 	}
 	return t.tx.send(ctx, `
@@ -550,15 +654,12 @@ func (t rosterTx) StartSession(ctx context.Context, s roster.Session) error {
 }
 
 func (t rosterTx) EndSessions(ctx context.Context, person string, now time.Time) (live int, err error) {
-	ends, err := collect(ctx, t.tx, func(row scanner) (expires int64, err error) {
-		err = row.Scan(&expires)
-		return expires, err
-	}, `
+	ended, err := collect(ctx, t.tx, scanSiteSession, `
 		delete from site_session
 		where site = $1 and person = $2
-		returning expires`, string(t.site), person)
-	for _, expires := range ends {
-		if expires > micros(now) {
+		returning hash, person, `+bareSessionColumns, string(t.site), person)
+	for _, e := range ended {
+		if e.Live(now) {
 			live++
 		}
 	}

@@ -85,10 +85,11 @@ func (t siteTx) PutSearchable(ctx context.Context, list []site.Searchable) error
 // before the declaration was made, and the declaration waits for that.
 
 // declaredUnder is an expression for the returning clause of a write of a resource: what is declared searchable on its
-// site, or null where the site has other schemas than the argument of that number says. It is as new as the statement,
-// which is later than holdSite.
+// site, or null where the site has other schemas than the argument of that number says, or other rules for the names of
+// groups than the next argument (1: they are unique) says. It is as new as the statement, which is later than holdSite.
 func declaredUnder(schemas int) string {
-	return `(select case when s.schemas = $` + strconv.Itoa(schemas) + ` then s.searchable end from site s where s.id = resource.site)`
+	return `(select case when s.schemas = $` + strconv.Itoa(schemas) + ` and case when s.strict or s.shared_group_names then 0 else 1 end = $` + strconv.Itoa(schemas+1) + `
+		then s.searchable end from site s where s.id = resource.site)`
 }
 
 // putDeclared writes the rows of what is declared searchable that differ.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -20,7 +22,7 @@ type Sites struct{ DB *DB }
 
 const (
 	siteColumns = `s.id, s.name, s.profile, s.scim_enabled, s.manage_roles, s.strict, s.matches, s.created,
-		s.creates, s.deletes, s.groups_on, s.rate_limit, s.schemas, s.revives`
+		s.creates, s.deletes, s.groups_on, s.rate_limit, s.schemas, s.revives, s.shared_group_names`
 
 	tokenColumns = `t.site, t.id, t.name, t.last4, t.created_by, t.created, t.expires, t.revoked,
 		t.replaces_on_use, t.last_used, t.last_from`
@@ -30,7 +32,7 @@ func scanSite(row scanner) (s site.Site, err error) {
 	var created int64
 	var schemas string
 	err = row.Scan(&s.ID, &s.Name, &s.Profile, &s.SCIMEnabled, &s.ManageRoles, &s.Strict, &s.MatchesUserName, &created,
-		&s.Creates, &s.Deletes, &s.Groups, &s.RateLimit, &schemas, &s.Revives)
+		&s.Creates, &s.Deletes, &s.Groups, &s.RateLimit, &schemas, &s.Revives, &s.SharedGroupNames)
 	s.Created = fromMicros(created)
 	if schemas != "" {
 		s.Schemas = []byte(schemas)
@@ -105,13 +107,13 @@ func (tx *Tx) credential(ctx context.Context, name, hash string) (c credential, 
 	var schemas string
 	err = tx.QueryRow(ctx, `
 		select s.id, s.profile, s.scim_enabled, s.manage_roles, s.strict, s.matches,
-			s.creates, s.deletes, s.groups_on, s.rate_limit, s.schemas, s.revives,
+			s.creates, s.deletes, s.groups_on, s.rate_limit, s.schemas, s.revives, s.shared_group_names,
 			t.id, t.last4, t.expires, t.revoked, t.replaces_on_use
 		from site s
 		join token t on t.site = s.id
 		where s.name = $1 and s.deleted = 0 and t.hash = $2`, name, hash).Scan(
 		&c.site.ID, &c.site.Profile, &c.site.SCIMEnabled, &c.site.ManageRoles, &c.site.Strict, &c.site.MatchesUserName,
-		&c.site.Creates, &c.site.Deletes, &c.site.Groups, &c.site.RateLimit, &schemas, &c.site.Revives,
+		&c.site.Creates, &c.site.Deletes, &c.site.Groups, &c.site.RateLimit, &schemas, &c.site.Revives, &c.site.SharedGroupNames,
 		&c.token.ID, &c.token.Last4, &expires, &revoked, &c.token.ReplacesOnUse)
 	if err != nil {
 		return credential{}, orNotFound(err, site.ErrUnauthorized)
@@ -133,11 +135,11 @@ func hexHash[T ~[32]byte](hash T) string {
 func (s Sites) CreateSite(ctx context.Context, made site.Site, events ...event.Event) error {
 	return s.DB.update(ctx, func(tx *Tx) error {
 		done, err := tx.Exec(ctx, `
-			insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created, creates, deletes, groups_on, rate_limit, schemas, revives)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+			insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created, creates, deletes, groups_on, rate_limit, schemas, revives, shared_group_names)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 			on conflict (name) do nothing`,
 			string(made.ID), made.Name, string(made.Profile), made.SCIMEnabled, made.ManageRoles, made.Strict,
-			made.MatchesUserName, micros(made.Created), made.Creates, string(made.Deletes), made.Groups, made.RateLimit, string(made.Schemas), made.Revives)
+			made.MatchesUserName, micros(made.Created), made.Creates, string(made.Deletes), made.Groups, made.RateLimit, string(made.Schemas), made.Revives, made.SharedGroupNames)
 		if err != nil {
 			return err
 		}
@@ -203,10 +205,10 @@ func (t siteTx) PutSite(ctx context.Context, s site.Site) error {
 	_, err := t.tx.Exec(ctx, `
 		update site
 		set profile = $1, scim_enabled = $2, manage_roles = $3, strict = $4, matches = $5,
-			creates = $6, deletes = $7, groups_on = $8, rate_limit = $9, schemas = $10, revives = $11
-		where id = $12`,
+			creates = $6, deletes = $7, groups_on = $8, rate_limit = $9, schemas = $10, revives = $11, shared_group_names = $12
+		where id = $13`,
 		string(s.Profile), s.SCIMEnabled, s.ManageRoles, s.Strict, s.MatchesUserName,
-		s.Creates, string(s.Deletes), s.Groups, s.RateLimit, string(s.Schemas), s.Revives, string(t.site.ID))
+		s.Creates, string(s.Deletes), s.Groups, s.RateLimit, string(s.Schemas), s.Revives, s.SharedGroupNames, string(t.site.ID))
 	return err
 }
 
@@ -309,6 +311,34 @@ func (t siteTx) Resources(ctx context.Context, kind string, visit func(doc []byt
 		}
 	}
 	return rows.Err()
+}
+
+// KeepGroupNames reads the folded names from their column.
+func (t siteTx) KeepGroupNames(ctx context.Context) error {
+	var name string
+	err := t.tx.QueryRow(ctx, `
+		select min(r.doc)
+		from resource r
+		where r.list = $1
+		group by r.display_name
+		having count(*) > 1
+		limit 1`, listOf(t.site.ID, roster.Group)).Scan(&name)
+	switch {
+	case err == nil:
+		doc, err := scim.Parse([]byte(name))
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("%w: %q. Rename all but one of them, or let groups share a name", site.ErrNameShared, doc.String("displayName"))
+	case !errors.Is(err, sql.ErrNoRows):
+		return err
+	}
+	_, err = t.tx.Exec(ctx, `
+		insert into resource_unique (site, kind, path, value, resource, element)
+		select r.site, r.kind, 'displayName', r.display_name, r.id, 0
+		from resource r
+		where r.list = $1 and r.display_name <> ''`, listOf(t.site.ID, roster.Group))
+	return err
 }
 
 func (t siteTx) FreeUnique(ctx context.Context, kind, path string) error {

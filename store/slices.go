@@ -30,6 +30,7 @@ func (s *slicer) lane() lane { return s.db.of(sliceLane) }
 // write runs one slice, then pauses.
 func (s *slicer) write(ctx context.Context, fn func(tx *Tx) error) error {
 	var took time.Duration
+	started := time.Now()
 	err := s.lane().update(ctx, func(tx *Tx) error {
 		began := time.Now()
 		defer func() { took = time.Since(began) }()
@@ -38,5 +39,6 @@ func (s *slicer) write(ctx context.Context, fn func(tx *Tx) error) error {
 	if err != nil {
 		return err
 	}
-	return s.Pause(ctx, took)
+	s.Took(took)
+	return s.Rest(ctx, time.Since(started)) // the commit counts
 }

@@ -78,6 +78,31 @@ func (s Retention) surplus(ctx context.Context) (n int, err error) {
 	return free - freeLeast - pages/freeShare, nil
 }
 
+// giveBackAll gives every free page back, so that nothing that was deleted is left in one. done is false for an older file, and
+// when end has come.
+func (s Retention) giveBackAll(ctx context.Context, end time.Time) (done bool, err error) {
+	work := s.DB.slicer(end)
+	for !work.over() {
+		var mode, free int
+		if err := s.DB.view(ctx, func(tx *Tx) error {
+			return tx.QueryRow(ctx, "select auto_vacuum, freelist_count from pragma_auto_vacuum, pragma_freelist_count").Scan(&mode, &free)
+		}); err != nil || mode != incrementalVacuum || free == 0 {
+			return free == 0, err
+		}
+		if err := work.write(ctx, func(tx *Tx) error {
+			for began := time.Now(); time.Since(began) < work.Aim; {
+				if n, err := tx.vacuum(ctx); err != nil || n == 0 {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
 // ErrNoCompact is returned by Compact for a PostgreSQL database.
 var ErrNoCompact = errors.New("a PostgreSQL database is looked after by its server: autovacuum makes the space free for new rows, and VACUUM FULL gives it back")
 

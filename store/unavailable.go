@@ -73,6 +73,8 @@ type health struct {
 	down    error     // why the last write failed; nil: it did not
 	written time.Time // when a write last succeeded, on the machine's clock
 
+	writes, unavailable int64 // transactions so far
+
 	asking sync.Mutex // one probe at a time
 }
 
@@ -89,6 +91,7 @@ func (h *health) outcome(ctx context.Context, err error, wrote bool) error {
 			h.log.Info("the database takes writes again")
 		}
 		h.down, h.written = nil, time.Now()
+		h.writes++
 		return nil
 	case err == nil || ctx.Err() != nil || !isUnavailable(err):
 		return err
@@ -102,6 +105,7 @@ func (h *health) outcome(ctx context.Context, err error, wrote bool) error {
 		h.log.Error("the database does not do its work: requests are answered 503 until it does", "error", err)
 	}
 	h.down = err
+	h.unavailable++
 	return err
 }
 

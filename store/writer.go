@@ -310,9 +310,11 @@ type checkpointer struct {
 	due     chan struct{}
 	stop    chan struct{}
 	ended   chan struct{}
+	warned  bool // that the log cannot begin anew
 }
 
 const (
+	heldLog            = 4 * longLog     // pages of a log that is worth a warning
 	checkpointUpdates  = 2000            // updates after which the log is copied, with each page once
 	checkpointInterval = time.Second     // or this long after a write
 	longLog            = 32 << 20 / 4096 // pages of a log that must begin anew
@@ -365,6 +367,19 @@ func (c *checkpointer) run() {
 			c.writer.reset.Store(true)
 		}
 		c.log.Debug("checkpoint", "pages", pages, "copied", copied)
+		c.warn(pages, copied)
+	}
+}
+
+// warn tells once of a log that has grown because somebody needs what it holds, and once that it has begun anew.
+func (c *checkpointer) warn(pages, copied int) {
+	switch {
+	case !c.warned && pages > heldLog && copied < pages:
+		c.warned = true
+		c.log.Warn("the write-ahead log grows, because some program holds a snapshot of the database: a transaction in a shell, or a backup", "bytes", pages*4096)
+	case c.warned && pages < longLog:
+		c.warned = false
+		c.log.Info("the write-ahead log has begun anew")
 	}
 }
 

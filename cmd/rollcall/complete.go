@@ -155,7 +155,7 @@ func fixed(path, start, want string) (completion, bool) {
 		found.goesOn = true
 		return found, true
 	case "", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "EXPRESSION", "--public-url", "--tenant-url", "--ignore-columns", "--after", "--limit", "--rate-limit", "--admin", "--name", "--expires",
-		"--listen", "--trusted-proxy", "--cycle-interval":
+		"--listen", "--metrics-listen", "--trusted-proxy", "--cycle-interval", "--session-length", "--session-idle":
 		return completion{}, true
 	}
 	return completion{}, strings.HasSuffix(path, " create") && want == "NAME"
@@ -316,7 +316,16 @@ func (s *services) ofSite(ctx context.Context, cmd *cobra.Command, args []string
 	case "USERNAME":
 		people, _, err := r.People(ctx, roster.PeopleQuery{Search: start, Limit: mostCompleted})
 		for _, p := range people {
-			if p.Active {
+			offered := p.Active
+			switch cmd.Name() {
+			case "apply", "refuse", "list":
+				offered = len(p.Held) > 0
+			case "block":
+				offered = !p.Block.On
+			case "unblock":
+				offered = p.Block.On
+			}
+			if offered {
 				names = append(names, p.UserName)
 			}
 		}
@@ -334,6 +343,13 @@ func (s *services) ofSite(ctx context.Context, cmd *cobra.Command, args []string
 			names = append(names, t.Name)
 		}
 	case "ATTRIBUTE":
+		if cmd.Name() == "apply" || cmd.Name() == "refuse" {
+			p, err := r.PersonByUserName(ctx, args[1])
+			for _, h := range p.Held {
+				names = append(names, h.Attribute)
+			}
+			return names, err
+		}
 		declared, err := r.Indexing(ctx)
 		if err != nil {
 			return nil, err

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/rollcall-scim/rollcall/internal/session"
 )
 
 // shell runs command lines and asks for completions as a shell does.
@@ -54,7 +56,7 @@ func (s shell) operator(name string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	_, err = all.operators.Redeem(s.t.Context(), strings.TrimSpace(link[strings.LastIndex(link, "/")+1:]))
+	_, err = all.operators.Redeem(s.t.Context(), strings.TrimSpace(link[strings.LastIndex(link, "/")+1:]), session.Browser{})
 	if err := errors.Join(err, all.db.Close()); err != nil {
 		s.t.Fatal(err)
 	}

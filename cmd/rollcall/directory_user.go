@@ -22,7 +22,7 @@ func (c *command) directoryUser() *cobra.Command {
 		c.userAct("enable", "Let a user sign in again", "is enabled", (*directory.Handle).Enable),
 		c.userAct("delete", "Delete a user softly", "is deleted; rollcall directory user restore brings the user back", (*directory.Handle).SoftDelete),
 		c.userAct("restore", "Bring back a softly deleted user", "is restored", (*directory.Handle).Restore),
-		c.userPurge(),
+		c.userPurge(), c.userErase(),
 	)
 }
 

@@ -17,8 +17,9 @@ import (
 
 // notRun are the blocks of commands that cannot run here, by page. Each says why above itself.
 var notRun = map[string]int{
-	"README.md":     1, // the demo, and the tests themselves
-	"docs/guide.md": 1, // the demo; TestGuide in internal/apptest follows the page
+	"README.md":          1, // the demo, and the tests themselves
+	"docs/guide.md":      1, // the demo; TestGuide in internal/apptest follows the page
+	"docs/operations.md": 1, // a measurement
 }
 
 // TestEveryCommandOfTheDocsRuns runs every block of commands of README.md and docs/*.md, a page in one shell and one folder, and reads back

@@ -20,6 +20,7 @@ func elsewhere() map[string]string {
 		"key rotate --prepare":       "TestKeyRotateOverSeveralMachines",
 		"key rotate --finish":        "TestKeyRotate",
 		"key reset --discard-sealed": "TestKeyReset",
+		"site erase --yes":           "TestSiteErase",
 	}
 }
 
@@ -108,6 +109,7 @@ func readBack(story string, commands map[string]*cobra.Command) map[string]bool 
 		case server && rest != "stop":
 			_, flags := parseLine("rollcall serve "+rest, commands)
 			now, shows = flags, false
+			waiting = append(waiting, flags...)
 		case strings.HasPrefix(line, "rollcall "):
 			path, flags := parseLine(line, commands)
 			now, shows = nil, readingPath(path)

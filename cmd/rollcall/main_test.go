@@ -64,7 +64,7 @@ func scripts(dir string) testscript.Params {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": serveInScript, "get": getInScript, "until": untilInScript, "save": saveInScript, "certificate": certificateInScript,
+			"serve": serveInScript, "get": getInScript, "post": postInScript, "until": untilInScript, "save": saveInScript, "certificate": certificateInScript,
 			"rootonly": rootOnlyInScript, "schema": schemaInScript,
 		},
 		UpdateScripts: os.Getenv("ROLLCALL_UPDATE_SCRIPTS") == "1",
@@ -143,7 +143,16 @@ func serveInScript(ts *testscript.TestScript, neg bool, args []string) {
 
 // getInScript is "get URL [NAME:VALUE...]": prints the status, the header and the body of the answer to a GET with these headers.
 func getInScript(ts *testscript.TestScript, neg bool, args []string) {
-	req, err := http.NewRequest(http.MethodGet, args[0], nil)
+	askInScript(ts, neg, http.MethodGet, args)
+}
+
+// postInScript is "post URL [NAME:VALUE...]": get, but sends a form without fields.
+func postInScript(ts *testscript.TestScript, neg bool, args []string) {
+	askInScript(ts, neg, http.MethodPost, args)
+}
+
+func askInScript(ts *testscript.TestScript, neg bool, method string, args []string) {
+	req, err := http.NewRequest(method, args[0], nil)
 	ts.Check(err)
 	for _, h := range args[1:] {
 		name, value, _ := strings.Cut(h, ":")

@@ -85,5 +85,5 @@ the operator if there is none of that name. Without NAME it is "operator".`,
 			})
 		}),
 	}
-	return group("operator", "Who runs the installation", link, list, remove)
+	return group("operator", "Who runs the installation", link, list, c.operatorSessions(), c.operatorSignOut(), remove)
 }

@@ -21,7 +21,10 @@ import (
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/directory/csv"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/fair"
+	"github.com/rollcall-scim/rollcall/internal/metrics"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/retention"
@@ -45,6 +48,8 @@ type serving struct {
 	proxies  []string
 	logAs    string
 	interval time.Duration
+	metrics  string // where metrics are shown; "" for nowhere
+	sessions session.Limits
 }
 
 func (c *command) serveCommand() *cobra.Command {
@@ -64,7 +69,10 @@ Several processes may serve one PostgreSQL database; they share the work.`,
 	flags.StringVar(&o.key, "tls-key", c.env("ROLLCALL_TLS_KEY", ""), "private key, PEM [ROLLCALL_TLS_KEY]")
 	flags.StringArrayVar(&o.proxies, "trusted-proxy", nil, "address or CIDR block whose X-Forwarded headers are believed; may be repeated")
 	flags.StringVar(&o.logAs, "log", c.env("ROLLCALL_LOG", "text"), "text or json, on standard error [ROLLCALL_LOG]")
+	flags.StringVar(&o.metrics, "metrics-listen", c.env("ROLLCALL_METRICS_LISTEN", ""), "address and port of Prometheus metrics, apart from everything else; off when empty [ROLLCALL_METRICS_LISTEN]")
 	flags.DurationVar(&o.interval, "cycle-interval", 40*time.Minute, "pause between provisioning cycles; a change in a directory starts one at once")
+	flags.DurationVar(&o.sessions.Length, "session-length", session.DefaultLength, "how long a sign-in to the pages lasts at most")
+	flags.DurationVar(&o.sessions.Idle, "session-idle", session.DefaultIdle, "how long a sign-in to the pages lasts without use")
 	return cmd
 }
 
@@ -74,6 +82,9 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 	}
 	if o.interval <= 0 {
 		return usagef(cmd, "--cycle-interval is a pause such as 40m, not %s", o.interval)
+	}
+	if err := checkSessions(cmd, o.sessions); err != nil {
+		return err
 	}
 	log, err := logger(c.stderr, o.logAs)
 	if err != nil {
@@ -90,28 +101,42 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 	if c.publicURL == "" {
 		c.publicURL = scheme + "://" + reachable(ln.Addr())
 	}
+	shown, err := listenMetrics(o.metrics)
+	if err != nil {
+		return errors.Join(fmt.Errorf("--metrics-listen: %w", err), ln.Close())
+	}
+	closeListeners := func(err error) error {
+		if shown != nil {
+			err = errors.Join(err, shown.Close())
+		}
+		return errors.Join(err, ln.Close())
+	}
 	roomForGarbage()
 	w := wiring{log: log, listens: []net.Addr{ln.Addr()}, interval: o.interval}
+	if shown != nil {
+		w.closed = shown.Addr()
+	}
 	if store.Kind(c.database) == store.SQLite {
 		w.instance = "serve"
 	}
 	s, err := c.openServices(cmd.Context(), w)
 	if err != nil {
-		return errors.Join(err, ln.Close())
+		return closeListeners(err)
 	}
 	if s.made {
 		log.Info("made a new database", "database", cmp.Or(s.db.File(), s.db.Kind()))
 	}
+	s.signins.Limits, s.operators.Limits = o.sessions, o.sessions
 	if err = s.db.Serve(cmd.Context()); err == nil {
 		err = c.greet(cmd.Context(), s)
 	}
 	if err != nil {
-		return errors.Join(err, ln.Close(), s.db.Close())
+		return errors.Join(closeListeners(err), s.db.Close())
 	}
 	if public, err := url.Parse(c.address()); err == nil && public.Scheme == "http" && !outbound.IsLoopbackHost(public.Hostname()) {
 		log.Warn("the public URL is not https: tokens and sign-ins travel in clear, and Entra ID takes https alone; use --tls-cert, or a proxy with TLS and --public-url https://…", "public_url", c.address())
 	}
-	err = c.run(cmd.Context(), s, ln, proxies)
+	err = c.run(cmd.Context(), s, ln, shown, proxies)
 	log.Info("stopped")
 	return errors.Join(err, s.db.Close())
 }
@@ -184,13 +209,20 @@ func (c *command) greet(ctx context.Context, s *services) error {
 }
 
 // run serves and works until ctx ends, then lets requests and slices of work finish.
-func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies web.Proxies) error {
-	handler, err := c.handler(s, proxies)
+// Metrics are shown by a listener of their own, if there is one.
+func (c *command) run(ctx context.Context, s *services, ln, shown net.Listener, proxies web.Proxies) error {
+	numbers := &gatherer{s: s, now: c.now}
+	metered := metrics.New(versionText(), families(), numbers.samples)
+	handler, memory, err := c.handler(s, proxies, metered.Request)
 	if err != nil {
 		return err
 	}
+	numbers.memory = memory
 	if err := c.announce(ctx, s); err != nil {
 		return err
+	}
+	if shown != nil {
+		s.log.Info("metrics", "address", shown.Addr().String())
 	}
 	s.log.Info("serving", "address", ln.Addr().String(), "public_url", c.address(), "database", s.db.Kind(), "version", versionText())
 	server := web.NewServer(ln.Addr().String(), handler, s.log)
@@ -217,18 +249,10 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 	watch := &provision.Watcher{Store: s.engine.Store, Sources: s.source, Wake: s.wake, Now: c.now, Log: s.log}
 
 	g, gctx := errgroup.WithContext(event.WithActor(ctx, event.Actor{Kind: event.System}))
-	g.Go(func() error {
-		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	g.Go(func() error {
-		<-gctx.Done()
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-		defer cancel()
-		return server.Shutdown(stop)
-	})
+	serveUntilDone(gctx, g, server, ln, s.log)
+	if shown != nil {
+		serveUntilDone(gctx, g, web.NewServer(shown.Addr().String(), metered.Handler(s.log), s.log), shown, s.log)
+	}
 	g.Go(func() error { return untilDone(gctx, work.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, index.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, prune.Run(gctx)) })
@@ -241,6 +265,28 @@ func (c *command) run(ctx context.Context, s *services, ln net.Listener, proxies
 	return errors.Join(err, s.sites.Log().Flush(context.WithoutCancel(ctx)))
 }
 
+// serveUntilDone serves until ctx ends. Requests that are under way then have some time to finish; one that does not, such as an
+// upload that never ends, is cut off.
+func serveUntilDone(ctx context.Context, g *errgroup.Group, server *http.Server, ln net.Listener, log *slog.Logger) {
+	g.Go(func() error {
+		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		err := server.Shutdown(stop)
+		if errors.Is(err, context.DeadlineExceeded) {
+			log.Warn("requests that did not end in time were cut off", "waited", patience)
+			return server.Close()
+		}
+		return err
+	})
+}
+
 // untilDone forgives an error that is only the end of ctx.
 func untilDone(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -251,15 +297,17 @@ func untilDone(ctx context.Context, err error) error {
 
 // handler puts both ends behind one address. The SCIM subtree is dispatched on the raw path before any mux: ServeMux would redirect
 // //Users and mind letter case.
-func (c *command) handler(s *services, proxies web.Proxies) (http.Handler, error) {
+//
+// It also returns how the memory of large requests is used.
+func (c *command) handler(s *services, proxies web.Proxies, observe func(route, method string, status int, took time.Duration)) (http.Handler, func() fair.Stats, error) {
 	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp, Retention: s.pruner})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	sites := &console.SitePages{Console: pages, Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Events: &store.Events{DB: s.db}}
+	sites := &console.SitePages{Console: pages, Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Events: &store.Events{DB: s.db}, Eraser: s.eraser}
 	directories := &console.DirectoryPages{
 		Console: pages, Operators: s.operators, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
-		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins,
+		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Eraser: s.eraser,
 		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) console.UserWriter { return csv.NewWriter(w) },
 	}
 	scim := &scimserver.Handler{
@@ -275,7 +323,8 @@ func (c *command) handler(s *services, proxies web.Proxies) (http.Handler, error
 	mux.Handle("/d/", directories.Handler())
 	mux.Handle("/d", directories.Handler())
 	mux.Handle("/", pages.Front())
-	return web.Front{Proxies: proxies, Log: s.log, Now: c.now}.Handler(scim.Before(mux)), nil
+	front := web.Front{Proxies: proxies, Log: s.log, Now: c.now, Observe: observe}
+	return front.Handler(scim.Before(mux)), scim.Memory, nil
 }
 
 func (c *command) migrateCommand() *cobra.Command {

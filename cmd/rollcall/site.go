@@ -30,8 +30,9 @@ type siteJSON struct {
 	Revive      bool   `json:"revive"` // a create of somebody whom SCIM deactivated gives them their account back
 	Delete      string `json:"delete"` // refuse, deactivate or delete
 	Groups      bool   `json:"groups"`
-	RateLimit   int    `json:"rateLimit"` // requests per second; 0: no limit
-	Schemas     bool   `json:"schemas"`   // it has schemas of its own
+	SharedNames bool   `json:"sharedGroupNames"` // two groups may have one displayName; in strict mode they may anyhow
+	RateLimit   int    `json:"rateLimit"`        // requests per second; 0: no limit
+	Schemas     bool   `json:"schemas"`          // it has schemas of its own
 	Created     string `json:"created"`
 }
 
@@ -39,7 +40,7 @@ func (c *command) siteJSON(s site.Site) siteJSON {
 	return siteJSON{
 		Name: s.Name, Profile: string(s.Profile), TenantURL: c.tenantURL(s.Name),
 		SCIMEnabled: s.SCIMEnabled, ManageRoles: s.ManageRoles, Strict: s.Strict,
-		Create: createWord(s.Creates), Revive: s.Revives, Delete: string(s.Deletes), Groups: s.Groups, RateLimit: s.RateLimit,
+		Create: createWord(s.Creates), Revive: s.Revives, Delete: string(s.Deletes), Groups: s.Groups, SharedNames: s.SharedGroupNames, RateLimit: s.RateLimit,
 		Schemas: s.Schemas != nil, Created: stamp(s.Created),
 	}
 }
@@ -48,7 +49,7 @@ func (c *command) tenantURL(name string) string { return c.address() + "/c/" + n
 
 func (c *command) siteCommand() *cobra.Command {
 	return group("site", "Sites: the application's end",
-		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteRename(), c.siteDelete(), c.siteSchema(), c.siteSearchable(), c.siteImportPeople(), c.siteLink())
+		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteRename(), c.siteDelete(), c.siteSchema(), c.siteSearchable(), c.siteImportPeople(), c.siteLink(), c.siteBlock(), c.siteUnblock(), c.siteSessions(), c.siteSignOut(), c.siteHeld(), c.siteErase())
 }
 
 func (c *command) siteCreate() *cobra.Command {
@@ -142,16 +143,37 @@ func (c *command) siteShow() *cobra.Command {
 				siteJSON
 				Active      int              `json:"activePeople"`
 				Deactivated int              `json:"deactivatedPeople"`
-				Searchable  []searchableJSON `json:"searchable"` // declared so
-			}{c.siteJSON(st), counts.Active, counts.Deactivated, searchableOf(searchable)}
+				Blocked     int              `json:"blockedPeople"` // they are among the deactivated
+				Waiting     int              `json:"waitingPeople"` // of whom a change waits for an administrator
+				Searchable  []searchableJSON `json:"searchable"`    // declared so
+			}{c.siteJSON(st), counts.Active, counts.Deactivated, counts.Blocked, counts.Waiting, searchableOf(searchable)}
 			return c.print(out, func(w io.Writer) {
 				fmt.Fprintf(w, "Site          %s\nProfile       %s\nTenant URL    %s\nEnable SCIM   %s\nSCIM manages user roles   %s\nStrict mode   %s\n",
 					st.Name, st.Profile, c.tenantURL(st.Name), onOff(st.SCIMEnabled), onOff(st.ManageRoles), onOff(st.Strict))
-				fmt.Fprintf(w, "Create        %s\nRevive        %s\nDelete        %s\nGroups        %s\nRate limit    %s\nOwn schemas   %s\nSearchable    %s\nPeople        %d active, %d deactivated\n",
-					createWord(st.Creates), onOff(st.Revives), st.Deletes, onOff(st.Groups), rateText(st.RateLimit), ownSchemas(st), searchableText(searchable), counts.Active, counts.Deactivated)
+				fmt.Fprintf(w, "Create        %s\nRevive        %s\nDelete        %s\nGroups        %s\nGroup names   %s\nRate limit    %s\nOwn schemas   %s\nSearchable    %s\nPeople        %d active, %d deactivated%s\n",
+					createWord(st.Creates), onOff(st.Revives), st.Deletes, onOff(st.Groups), groupNames(st), rateText(st.RateLimit), ownSchemas(st), searchableText(searchable), counts.Active, counts.Deactivated, blockedText(counts))
+				if counts.Waiting > 0 {
+					fmt.Fprintf(w, "To decide     changes of %s: rollcall site held list %s\n", plural(counts.Waiting, "person", "people"), st.Name)
+				}
 			})
 		}),
 	}
+}
+
+// groupNames says whether groups may share a name.
+func groupNames(s site.Site) string {
+	if s.GroupNamesUnique() {
+		return "unique"
+	}
+	return "shared"
+}
+
+// blockedText follows the number of those who are deactivated.
+func blockedText(c roster.Counts) string {
+	if c.Blocked == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d of them blocked", c.Blocked)
 }
 
 func (c *command) siteRename() *cobra.Command {

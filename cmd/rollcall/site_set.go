@@ -11,9 +11,9 @@ import (
 
 // settings are the flags of "site set".
 type settings struct {
-	scim, roles, strict, groups, revive bool
-	profile, create, delete             string
-	rate                                int
+	scim, roles, strict, groups, revive, sharedNames bool
+	profile, create, delete                          string
+	rate                                             int
 }
 
 func (c *command) siteSet() *cobra.Command {
@@ -45,9 +45,9 @@ can be set apart from it, also in the same call.`,
 				return err
 			}
 			return c.print(c.siteJSON(changed), func(w io.Writer) {
-				fmt.Fprintf(w, "%s: profile %s, SCIM %s, SCIM manages user roles %s, strict mode %s, create %s, revive %s, delete %s, groups %s, rate limit %s\n",
+				fmt.Fprintf(w, "%s: profile %s, SCIM %s, SCIM manages user roles %s, strict mode %s, create %s, revive %s, delete %s, groups %s, group names %s, rate limit %s\n",
 					changed.Name, changed.Profile, onOff(changed.SCIMEnabled), onOff(changed.ManageRoles), onOff(changed.Strict),
-					createWord(changed.Creates), onOff(changed.Revives), changed.Deletes, onOff(changed.Groups), rateText(changed.RateLimit))
+					createWord(changed.Creates), onOff(changed.Revives), changed.Deletes, onOff(changed.Groups), groupNames(changed), rateText(changed.RateLimit))
 			})
 		}),
 	}
@@ -60,6 +60,7 @@ can be set apart from it, also in the same call.`,
 	flags.BoolVar(&f.revive, "revive", false, "whether a SCIM create of somebody whom SCIM deactivated gives them their account back")
 	flags.StringVar(&f.delete, "delete", "", "what a SCIM delete does: refuse, deactivate, or delete for good")
 	flags.BoolVar(&f.groups, "groups", false, "whether SCIM has groups")
+	flags.BoolVar(&f.sharedNames, "shared-group-names", false, "whether two groups may have one displayName; in strict mode they may anyhow")
 	flags.IntVar(&f.rate, "rate-limit", 0, fmt.Sprintf("SCIM requests per second, at least %d; 0 for no limit", site.MinRateLimit))
 	return cmd
 }
@@ -95,9 +96,10 @@ func (f settings) changes(cmd *cobra.Command) ([]func(*site.Site), error) {
 	add("revive", func(s *site.Site) { s.Revives = f.revive })
 	add("delete", func(s *site.Site) { s.Deletes = mode })
 	add("groups", func(s *site.Site) { s.Groups = f.groups })
+	add("shared-group-names", func(s *site.Site) { s.SharedGroupNames = f.sharedNames })
 	add("rate-limit", func(s *site.Site) { s.RateLimit = f.rate })
 	if len(changes) == 0 {
-		return nil, usagef(cmd, "nothing to set: give at least one of --enable-scim, --manage-roles, --strict, --profile, --create, --revive, --delete, --groups, --rate-limit")
+		return nil, usagef(cmd, "nothing to set: give at least one of --enable-scim, --manage-roles, --strict, --profile, --create, --revive, --delete, --groups, --shared-group-names, --rate-limit")
 	}
 	return changes, nil
 }

@@ -58,18 +58,18 @@ func traitOf(path string) (trait, bool) {
 		return shared(makes, "json"), true
 	case "site set", "site rename", "site link", "token create", "directory rename":
 		return shared(writes, "json", "public-url"), true
-	case "site schema show", "site searchable show", "token list", "operator list",
+	case "site schema show", "site searchable show", "token list", "operator list", "operator sessions", "site sessions", "site held list",
 		"retention show",
 		"directory list", "directory show", "directory user list", "directory user show", "app list", "app show", "provision status", "provision log":
 		return shared(reads, "json"), true
 	case "directory export", "app export-schema":
 		return shared(reads), true
 	case "site delete", "site import-people", "site schema set", "site schema clear", "site searchable add", "site searchable remove",
-		"token revoke", "operator remove",
+		"token revoke", "operator remove", "operator sign-out", "site sign-out", "site block", "site unblock", "site held apply", "site held refuse",
 		"directory delete", "directory import",
 		"directory user add", "directory user set", "directory user disable", "directory user enable", "directory user delete", "directory user restore", "directory user purge",
 		"app rename", "app delete", "app assign", "app unassign", "app import-schema", "provision start", "provision pause", "provision restart",
-		"key rotate", "key reset", "retention set", "prune", "database compact":
+		"key rotate", "key reset", "retention set", "prune", "database compact", "site erase", "directory user erase":
 		return shared(writes, "json"), true
 	case "app create", "app set", "provision run":
 		return shared(writes, append(targets, "json")...), true

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/operator"
@@ -49,12 +50,14 @@ type services struct {
 	engine      *provision.Engine
 	leases      store.Leases
 	pruner      *retention.Pruner
+	eraser      *erasure.Eraser
 }
 
 // wiring is what differs between commands, the server and the demo.
 type wiring struct {
 	log      *slog.Logger
 	listens  []net.Addr    // of this process; of these the engine may reach sites' SCIM endpoints only
+	closed   net.Addr      // the listener of metrics, which the engine may not reach; nil without one
 	interval time.Duration // between cycles; 0 is Entra's 40 minutes
 	readOnly bool          // nothing is made: no database, no key
 	existing bool          // no database is made
@@ -135,7 +138,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 		return nil, err
 	}
 	leases := store.Leases{DB: db}
-	targets := targetMaker(outbound.New(c.outbound(w.listens)), c.now)
+	targets := targetMaker(outbound.New(c.outbound(w.listens, w.closed)), c.now)
 	s := &services{
 		db: db, log: w.log, owner: owner, leases: leases, made: version == 0,
 		sites:       &site.Sites{Store: &store.Sites{DB: db}, Now: c.now, NewID: randomID},
@@ -145,6 +148,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 		pruner:      &retention.Pruner{Store: store.Retention{DB: db}, Now: c.now, Log: w.log},
 	}
 	s.signins = &signin.SignIns{Store: &store.SignIns{DB: db}, Rosters: s.rosters, Now: c.now}
+	s.eraser = &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.jobs = &provision.Jobs{
 		Store: jobs, Sealer: sealer, Targets: targets, Template: guideTemplate,
 		Wake: s.wake, Now: c.now, NewID: uuid.NewString,
@@ -158,16 +162,21 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 
 // outbound is what provisioning may reach. Loopback is for trying things out: it is open where the installation itself is reached
 // over loopback, or where a flag says so.
-func (c *command) outbound(listens []net.Addr) outbound.Options {
+func (c *command) outbound(listens []net.Addr, closed net.Addr) outbound.Options {
 	public, err := url.Parse(c.address())
 	local := err == nil && outbound.IsLoopbackHost(public.Hostname())
-	var own []netip.AddrPort
+	o := outbound.Options{AllowPrivate: c.allowPrivate, AllowLoopback: c.allowLoopback || local}
 	for _, l := range listens {
 		if ap, err := netip.ParseAddrPort(l.String()); err == nil {
-			own = append(own, ap)
+			o.Own = append(o.Own, ap)
 		}
 	}
-	return outbound.Options{AllowPrivate: c.allowPrivate, AllowLoopback: c.allowLoopback || local, Own: own}
+	if closed != nil {
+		if ap, err := netip.ParseAddrPort(closed.String()); err == nil {
+			o.Closed = append(o.Closed, ap)
+		}
+	}
+	return o
 }
 
 // wake makes a job's lease due, so that whoever serves works on it at once.

@@ -61,6 +61,7 @@ func NewReaderWith(r io.Reader, o directory.FileOptions) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	text = strings.TrimRight(text, "\x1a\x00") // the end of a file of DOS
 	if !strings.Contains(text, "\n") {
 		text = strings.ReplaceAll(text, "\r", "\n")
 	}
@@ -160,6 +161,13 @@ func (r *Reader) read(l *lines, o directory.FileOptions) error {
 			l.skip()
 			continue
 		}
+		if n := l.titles(text); n > 0 {
+			r.notes = append(r.notes, fmt.Sprintf("Above the header: %q. It was left out.", strings.Trim(strings.TrimSpace(text), `",;|`)))
+			for range n {
+				l.skip()
+			}
+			continue
+		}
 		if !said {
 			l.separator = detectSeparator(text)
 		}
@@ -221,6 +229,44 @@ func (r *Reader) findCut(l *lines) {
 		return
 	}
 	r.notes = append(r.notes, r.cut)
+}
+
+// titles counts the lines from here to the header, when this one is a title as reports have it: a single cell that means nothing, above a line that names
+// at least two attributes.
+func (l *lines) titles(text string) int {
+	if cells, known := cellsAndMeanings(text); cells != 1 || known > 0 {
+		return 0
+	}
+	ahead := *l
+	for n := 1; n <= 10; n++ {
+		ahead.skip()
+		next, ok := ahead.peek()
+		if !ok {
+			return 0
+		}
+		if _, known := cellsAndMeanings(next); known > 1 {
+			return n
+		}
+	}
+	return 0
+}
+
+// cellsAndMeanings counts the cells of a line that are not empty, and those that mean an attribute.
+func cellsAndMeanings(text string) (cells, known int) {
+	names, err := parse(text, detectSeparator(text))
+	if err != nil {
+		return 0, 0
+	}
+	for _, name := range names {
+		if strings.TrimSpace(name) == "" {
+			continue
+		}
+		cells++
+		if a, _ := meaning(name); a != "" {
+			known++
+		}
+	}
+	return cells, known
 }
 
 // readRecords reads what follows the header. Rows without any value say nothing.

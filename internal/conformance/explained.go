@@ -14,6 +14,10 @@ type explanation struct {
 const (
 	microsoft    = "Microsoft reference collection"
 	sanityStrict = "scim-sanity, strict"
+	tester       = "scim2-tester"
+	testerStrict = "scim2-tester, strict"
+
+	removedActive = "wants active to be gone once it is removed; then nobody could tell whether the person may come in, so it stays and is answered (RFC 7643 §4.1.1 leaves its meaning to the server)"
 )
 
 // explanations are the checks that ask for something else than RFC 7643 and RFC 7644 do.
@@ -38,6 +42,14 @@ func explanations() []explanation {
 		{
 			microsoft, "Get group by id: Body contians user", "to include 'new User'",
 			"wants a member's displayName back; RFC 7643 §4.2 gives members no such sub-attribute (display is the name of it)",
+		},
+		{
+			tester, "check_remove_attribute", "did not remove attribute 'active'",
+			removedActive,
+		},
+		{
+			testerStrict, "check_remove_attribute", "did not remove attribute 'active'",
+			removedActive,
 		},
 		{
 			sanityStrict, "PATCH /Groups/{id} add member", "got 400",

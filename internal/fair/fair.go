@@ -41,6 +41,36 @@ type Gate struct {
 	used int
 	keys map[string]*line
 	turn []*line // lines with somebody waiting, the next to be served first
+
+	entered, own, overloaded int64
+}
+
+// Stats is how a gate is used, and how often it let in and refused since it was made.
+type Stats struct {
+	Capacity, Used, Waiting  int
+	Entered, Own, Overloaded int64
+}
+
+// Stats returns how the gate is used now.
+func (g *Gate) Stats() Stats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := Stats{Capacity: g.o.Capacity, Used: g.used, Entered: g.entered, Own: g.own, Overloaded: g.overloaded}
+	for _, l := range g.turn {
+		s.Waiting += len(l.waiting)
+	}
+	return s
+}
+
+// refused counts a refusal. The caller holds mu.
+func (g *Gate) refused(err error) error {
+	switch err { //nolint:errorlint // our own
+	case ErrOwn:
+		g.own++
+	case ErrOverloaded:
+		g.overloaded++
+	}
+	return err
 }
 
 // line is what a gate knows of one key.
@@ -75,8 +105,9 @@ func (g *Gate) Enter(ctx context.Context, key string, weight int) error {
 	}
 	if weight > g.most(l) || g.o.Waiting > 0 && len(l.waiting) >= g.o.Waiting {
 		g.forget(l)
+		err := g.refused(ErrOwn)
 		g.mu.Unlock()
-		return ErrOwn
+		return err
 	}
 	w := &waiter{weight: weight, in: make(chan struct{})}
 	if l.waiting = append(l.waiting, w); len(l.waiting) == 1 {
@@ -119,9 +150,9 @@ func (g *Gate) wait(ctx context.Context, l *line, w *waiter) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case own:
-		return ErrOwn
+		return g.refused(ErrOwn)
 	}
-	return ErrOverloaded
+	return g.refused(ErrOverloaded)
 }
 
 // TryEnter is Enter for those who cannot wait.
@@ -135,10 +166,10 @@ func (g *Gate) TryEnter(key string, weight int) error {
 		return nil
 	case l.used+weight > g.most(l):
 		g.forget(l)
-		return ErrOwn
+		return g.refused(ErrOwn)
 	}
 	g.forget(l)
-	return ErrOverloaded
+	return g.refused(ErrOverloaded)
 }
 
 // Leave gives back what Enter or TryEnter took.
@@ -214,6 +245,7 @@ func (g *Gate) fits(l *line, weight int) bool {
 func (g *Gate) take(l *line, weight int) {
 	l.used += weight
 	g.used += weight
+	g.entered++
 }
 
 func (g *Gate) line(key string) *line {

@@ -62,7 +62,9 @@ type Options struct {
 	AllowLoopback bool
 	// Own are the addresses that this process listens on. A request to one of them
 	// must be for a site's SCIM endpoint.
-	Own     []netip.AddrPort
+	Own []netip.AddrPort
+	// Closed are those of this process that no request may reach, whatever its path.
+	Closed  []netip.AddrPort
 	Timeout time.Duration // of a whole exchange with its body; 0 means DefaultTimeout
 	MaxBody int64         // bytes of an answer; 0 means DefaultMaxBody
 	RootCAs *x509.CertPool
@@ -160,18 +162,26 @@ var scimPath = regexp.MustCompile(`(?i)^/c/[^/]+/auth/scim(/|$)`)
 // checkOwn refuses a request to one of this process's own listeners, unless it is for a site's SCIM endpoint. It runs for
 // every request, because a connection to the same listener may be used again.
 func (t *transport) checkOwn(r *http.Request) error {
+	if t.leadsTo(r, t.options.Closed) {
+		return &BlockedError{Target: r.URL.Host, Reason: "is a part of this server itself that cannot be reached"}
+	}
 	if len(t.options.Own) == 0 || scimPath.MatchString(r.URL.EscapedPath()) && !strings.Contains(r.URL.EscapedPath(), "..") {
 		return nil
 	}
+	if !t.leadsTo(r, t.options.Own) {
+		return nil
+	}
+	return &BlockedError{Target: r.URL.Host, Reason: "is this server itself, of which only /c/{site}/auth/scim/ can be reached"}
+}
+
+// leadsTo reports whether a request goes to one of these listeners.
+func (t *transport) leadsTo(r *http.Request, listeners []netip.AddrPort) bool {
 	port := r.URL.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[r.URL.Scheme]
 	}
-	own := slices.DeleteFunc(slices.Clone(t.options.Own), func(a netip.AddrPort) bool { return strconv.Itoa(int(a.Port())) != port })
-	if len(own) == 0 || !leadsHere(r.Context(), r.URL.Hostname(), own) {
-		return nil
-	}
-	return &BlockedError{Target: r.URL.Host, Reason: "is this server itself, of which only /c/{site}/auth/scim/ can be reached"}
+	same := slices.DeleteFunc(slices.Clone(listeners), func(a netip.AddrPort) bool { return strconv.Itoa(int(a.Port())) != port })
+	return len(same) > 0 && leadsHere(r.Context(), r.URL.Hostname(), same)
 }
 
 // leadsHere reports whether a host is one of the addresses, or an address of this machine where a listener takes any.

@@ -17,17 +17,17 @@ const (
 // Pacer says how many rows the next slice has.
 type Pacer struct {
 	Aim   time.Duration // how long a slice should take
-	Rest  float64       // how many times as long as a slice the pause after it is
+	Share float64       // how many times as long as a slice the pause after it is
 	Least time.Duration // of a pause
 
 	rows int
 }
 
 // Cleaning is the pace of work that nobody waits for.
-func Cleaning() Pacer { return Pacer{Aim: 8 * time.Millisecond, Rest: 3, Least: 2 * time.Millisecond} }
+func Cleaning() Pacer { return Pacer{Aim: 8 * time.Millisecond, Share: 3, Least: 2 * time.Millisecond} }
 
 // Importing is the pace of work that somebody waits for.
-func Importing() Pacer { return Pacer{Aim: 40 * time.Millisecond, Rest: 0.25} }
+func Importing() Pacer { return Pacer{Aim: 40 * time.Millisecond, Share: 0.25} }
 
 // Rows returns the number of rows of the next slice.
 func (p *Pacer) Rows() int {
@@ -52,7 +52,12 @@ func (p *Pacer) Took(d time.Duration) {
 // Pause tells how long a slice took and waits before the next.
 func (p *Pacer) Pause(ctx context.Context, took time.Duration) error {
 	p.Took(took)
-	pause := min(max(time.Duration(p.Rest*float64(took)), p.Least), longer)
+	return p.Rest(ctx, took)
+}
+
+// Rest waits after a slice that took so long.
+func (p *Pacer) Rest(ctx context.Context, took time.Duration) error {
+	pause := min(max(time.Duration(p.Share*float64(took)), p.Least), longer)
 	if pause == 0 {
 		return ctx.Err()
 	}

@@ -29,6 +29,9 @@ type Front struct {
 	Proxies Proxies
 	Log     *slog.Logger
 	Now     func() time.Time
+	// Observe is told of each request: the pattern that matched, which holds no names, the method, the status, and how long it
+	// took. Nil tells nobody.
+	Observe func(route, method string, status int, took time.Duration)
 	// Deadline ends the request's context; zero means 60 seconds.
 	Deadline time.Duration
 	// Broken answers after a panic if nothing was written yet; nil means a plain 500 that names the request.
@@ -117,6 +120,9 @@ func (f Front) finish(out *recorder, r *http.Request, start time.Time) {
 			panic(http.ErrAbortHandler)
 		}
 		f.Broken.ServeHTTP(out, r)
+	}
+	if f.Observe != nil {
+		f.Observe(routeName(r), methodName(r.Method), out.code(), f.Now().Sub(start))
 	}
 	f.access(out, r, start)
 }

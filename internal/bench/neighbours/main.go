@@ -2,7 +2,11 @@
 // people is scanned by many clients that ignore Retry-After, another sends large PATCHes, a third reads pages of large users
 // slowly. It prints the times of a quiet site before and meanwhile, and the server's memory.
 //
-//	go run ./internal/bench/neighbours -rollcall bin/rollcall [-database postgres://…] [-people 100000]
+//	go run ./internal/bench/neighbours -rollcall bin/rollcall
+//	go run ./internal/bench/neighbours -rollcall bin/rollcall -postgres
+//
+// Before all that it measures what the scanned site gets by one client alone, and by its own many clients while nobody else
+// does anything. It ends with exit code 1 when an aim is missed.
 package main
 
 import (
@@ -18,18 +22,22 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/pgserver"
 )
 
 func main() {
 	var m measure
 	flag.StringVar(&m.binary, "rollcall", "bin/rollcall", "the rollcall binary to measure")
 	flag.StringVar(&m.database, "database", "", "PostgreSQL URL of an empty database; a SQLite file is made when it is left out")
+	flag.BoolVar(&m.postgres, "postgres", false, "on PostgreSQL: starts a server of its own unless -database names one")
 	flag.IntVar(&m.people, "people", 100_000, "people of the site that is scanned")
 	flag.IntVar(&m.scanners, "scanners", 150, "clients that scan it")
 	flag.IntVar(&m.patches, "patches", 60, "clients that send large PATCHes")
@@ -44,6 +52,7 @@ func main() {
 
 type measure struct {
 	binary, database         string
+	postgres                 bool
 	people                   int
 	scanners, patches, slow  int
 	length                   time.Duration
@@ -62,6 +71,13 @@ func (m *measure) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(m.dir)) }()
+	if m.database == "" && m.postgres {
+		stop, err := m.startPostgres(ctx)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	if m.database == "" {
 		m.database = filepath.Join(m.dir, "rollcall.db")
 	}
@@ -79,6 +95,7 @@ func (m *measure) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	crowd := m.scanCrowd(ctx)
 	quiet := m.watch(ctx)
 	var scans atomic.Int64
 	attack, stop := context.WithCancel(ctx)
@@ -92,10 +109,56 @@ func (m *measure) run(ctx context.Context) (err error) {
 	memory := m.memory()
 	stop()
 	attackers.Wait()
-	print(quiet, loud)
-	fmt.Printf("\nscans per second of the site that is scanned: %.2f by one client alone, %.2f by %d during all this (%.2f ×)\n", alone, share, m.scanners, share/alone)
-	fmt.Printf("peak memory of the server: %s\n", memory)
+	fmt.Printf("%s, %d people, %d processors, load of the machine %s\n\n", m.kind(), m.people, runtime.NumCPU(), load())
+	missed := print(quiet, loud)
+	fmt.Printf("\nscans per second of the site that is scanned: %.2f by one client alone; %.2f by its %d clients alone (%.2f ×); %.2f during all this (%.2f ×)\n",
+		alone, crowd, m.scanners, crowd/alone, share, share/alone)
+	fmt.Printf("peak memory of the server: %d MB\n", memory>>20)
+	if crowd < alone/2 {
+		missed = append(missed, "the scanned site's own clients get less than half of what one gets")
+	}
+	if memory >= 300<<20 {
+		missed = append(missed, "the server needs 300 MB or more")
+	}
+	if len(missed) > 0 {
+		return fmt.Errorf("missed: %s", strings.Join(missed, "; "))
+	}
+	fmt.Println("every aim is met")
 	return nil
+}
+
+// startPostgres starts a server as PostgreSQL is by default.
+func (m *measure) startPostgres(ctx context.Context) (stop func(), err error) {
+	dir := filepath.Join(m.dir, "pg")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	// The user that PostgreSQL runs as must get there.
+	if err := os.Chmod(m.dir, 0o711); err != nil {
+		return nil, err
+	}
+	server, err := pgserver.Start(ctx, pgserver.Options{Dir: dir, Locales: [][]string{{"--locale=C.UTF-8"}}})
+	if err != nil {
+		return nil, err
+	}
+	m.database = server.URL("postgres")
+	return func() { _ = server.Stop() }, nil
+}
+
+func (m *measure) kind() string {
+	if strings.HasPrefix(m.database, "postgres") {
+		return "PostgreSQL"
+	}
+	return "SQLite"
+}
+
+// load is the machine's load, of one, five and fifteen minutes.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Join(strings.Fields(string(text))[:3], " ")
 }
 
 // rollcall runs a command and returns what it prints.
@@ -231,7 +294,25 @@ func (m *measure) scanAlone(ctx context.Context) (perSecond float64, err error) 
 	return float64(n) / time.Since(began).Seconds(), nil
 }
 
-func (m *measure) attack(ctx context.Context, all *sync.WaitGroup, scans *atomic.Int64) {
+// scanCrowd is the rate of scans of all clients of the site, with nobody else on the server.
+func (m *measure) scanCrowd(ctx context.Context) (perSecond float64) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var all sync.WaitGroup
+	var scans atomic.Int64
+	m.scan(ctx, &all, &scans)
+	time.Sleep(time.Second)
+	scans.Store(0)
+	began := time.Now()
+	time.Sleep(m.length)
+	perSecond = float64(scans.Load()) / time.Since(began).Seconds()
+	stop()
+	all.Wait()
+	return perSecond
+}
+
+// scan lets all clients of the scanned site do their worst until ctx ends.
+func (m *measure) scan(ctx context.Context, all *sync.WaitGroup, scans *atomic.Int64) {
 	for range m.scanners {
 		all.Go(func() {
 			for ctx.Err() == nil {
@@ -241,6 +322,10 @@ func (m *measure) attack(ctx context.Context, all *sync.WaitGroup, scans *atomic
 			}
 		})
 	}
+}
+
+func (m *measure) attack(ctx context.Context, all *sync.WaitGroup, scans *atomic.Int64) {
+	m.scan(ctx, all, scans)
 	operations := strings.Repeat(`{"op":"remove","path":"roles[value co \"zz1\" or type ew \"qq1\"]"},`, 490)
 	body := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + strings.TrimSuffix(operations, ",") + `]}`
 	for range m.patches {
@@ -346,7 +431,8 @@ func (s *sample) quantile(q float64) time.Duration {
 	return s.times[min(len(s.times)-1, int(q*float64(len(s.times))))]
 }
 
-func print(quiet, loud map[string]*sample) {
+// print writes the table and returns which aims were missed.
+func print(quiet, loud map[string]*sample) (missed []string) {
 	fmt.Println("| request | p50 quiet | p50 | × | p99 quiet | p99 | max | answers |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")
 	for _, name := range []string{"lookup", "deactivation", "wrong token", "sign-in page", "/readyz"} {
@@ -354,21 +440,37 @@ func print(quiet, loud map[string]*sample) {
 		ms := func(d time.Duration) string {
 			return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 2, 64) + " ms"
 		}
+		times := float64(l.quantile(0.5)) / float64(q.quantile(0.5))
 		fmt.Printf("| %s | %s | %s | %.1f | %s | %s | %s | %v |\n", name, ms(q.quantile(0.5)), ms(l.quantile(0.5)),
-			float64(l.quantile(0.5))/float64(q.quantile(0.5)), ms(q.quantile(0.99)), ms(l.quantile(0.99)), ms(l.quantile(1)), l.status)
+			times, ms(q.quantile(0.99)), ms(l.quantile(0.99)), ms(l.quantile(1)), l.status)
+		if times > 10 {
+			missed = append(missed, fmt.Sprintf("p50 of %s is %.1f × that of quiet times (aim: 10)", name, times))
+		}
+		if l.quantile(0.99) > 250*time.Millisecond {
+			missed = append(missed, fmt.Sprintf("p99 of %s is %s (aim: 250 ms)", name, ms(l.quantile(0.99))))
+		}
+		for status := range l.status {
+			if status >= 500 || status < 0 {
+				missed = append(missed, fmt.Sprintf("%s was answered %d", name, status))
+			}
+		}
 	}
+	return missed
 }
 
-// memory is the server's peak, as Linux tells it.
-func (m *measure) memory() string {
+// memory is the server's peak in bytes, as Linux tells it; 0 where it does not.
+func (m *measure) memory() int {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.server.Process.Pid))
 	if err != nil {
-		return "unknown: " + err.Error()
+		return 0
 	}
 	for line := range strings.Lines(string(text)) {
 		if value, found := strings.CutPrefix(line, "VmHWM:"); found {
-			return strings.TrimSpace(value)
+			kib, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")))
+			if err == nil {
+				return kib << 10
+			}
 		}
 	}
-	return "unknown"
+	return 0
 }

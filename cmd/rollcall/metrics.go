@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/fair"
+	"github.com/rollcall-scim/rollcall/internal/metrics"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/retention"
+	"github.com/rollcall-scim/rollcall/roster"
+)
+
+// workKinds are the kinds of leases that work is done under.
+func workKinds() []string {
+	return []string{provision.LeaseKind, roster.LeaseKind, retention.LeaseKind, retention.RemovalKind}
+}
+
+// families are the metrics that are asked for when somebody looks. docs/operations.md lists them.
+func families() []metrics.Family {
+	gauge := func(name, help string, labels ...string) metrics.Family {
+		return metrics.Family{Name: "rollcall_" + name, Help: help, Labels: labels}
+	}
+	counter := func(name, help string, labels ...string) metrics.Family {
+		return metrics.Family{Name: "rollcall_" + name, Help: help, Labels: labels, Counter: true}
+	}
+	return []metrics.Family{
+		gauge("queue_capacity", "Places of a queue, or bytes.", "queue"),
+		gauge("queue_used", "Places taken, or bytes.", "queue"),
+		gauge("queue_waiting", "Requests that wait.", "queue"),
+		counter("queue_entered_total", "Requests that were let in.", "queue"),
+		counter("queue_refused_total", "Requests that were refused: their site used its own share, or the server was overloaded.", "queue", "because"),
+		gauge("database_up", "1 while the database does its work, 0 after it could not."),
+		counter("database_writes_total", "Transactions that wrote."),
+		counter("database_unavailable_total", "Transactions that the database could not do."),
+		gauge("database_writes_waiting", "Updates that wait for the writer of a SQLite file."),
+		gauge("database_file_bytes", "Size of a SQLite file; 0 for PostgreSQL."),
+		gauge("database_wal_bytes", "Size of its write-ahead log."),
+		counter("request_log_rows_total", "Rows of sites' request logs.", "result"),
+		gauge("request_log_gathered", "Rows in memory that wait to be written."),
+		gauge("jobs", "Provisioning jobs.", "state"),
+		gauge("jobs_oldest_success_seconds", "Since the last complete cycle of the job that waits longest for one; 0 when every job has none or none is on."),
+		gauge("work_due", "Keys of work whose time has come.", "kind"),
+		gauge("work_oldest_due_seconds", "How long the oldest of them has waited.", "kind"),
+	}
+}
+
+// gatherer asks the services. What needs the database is kept for a while: whoever asks often does not load it.
+type gatherer struct {
+	s      *services
+	memory func() fair.Stats
+	now    func() time.Time
+
+	mu    sync.Mutex
+	asked time.Time
+	known []metrics.Sample
+}
+
+const (
+	askDatabaseEvery = 5 * time.Second
+	askDatabaseFor   = 2 * time.Second
+)
+
+func (g *gatherer) samples() []metrics.Sample {
+	var all []metrics.Sample
+	add := func(name string, value float64, labels ...string) {
+		all = append(all, metrics.Sample{Name: "rollcall_" + name, Value: value, Labels: labels})
+	}
+	db := g.s.db.Stats()
+	for name, q := range map[string]fair.Stats{"database connections": db.Connections, "costly work": db.Work, "memory": g.memory()} {
+		add("queue_capacity", float64(q.Capacity), name)
+		add("queue_used", float64(q.Used), name)
+		add("queue_waiting", float64(q.Waiting), name)
+		add("queue_entered_total", float64(q.Entered), name)
+		add("queue_refused_total", float64(q.Own), name, "own share")
+		add("queue_refused_total", float64(q.Overloaded), name, "overloaded")
+	}
+	up := 1.0
+	if db.Down {
+		up = 0
+	}
+	add("database_up", up)
+	add("database_writes_total", float64(db.Writes))
+	add("database_unavailable_total", float64(db.Unavailable))
+	add("database_writes_waiting", float64(db.Writing))
+	add("database_file_bytes", float64(db.FileBytes))
+	add("database_wal_bytes", float64(db.LogBytes))
+	log := g.s.sites.Log().Counts()
+	add("request_log_rows_total", float64(log.Written), "written")
+	add("request_log_rows_total", float64(log.WithChange), "with a change")
+	add("request_log_rows_total", float64(log.Unlisted), "reads counted")
+	add("request_log_rows_total", float64(log.Refused), "strangers dropped")
+	add("request_log_rows_total", float64(log.Lost), "lost")
+	add("request_log_gathered", float64(log.Gathered))
+	return append(all, g.stored()...)
+}
+
+// stored are the samples that need the database. While it does not answer, the last ones stand.
+func (g *gatherer) stored() []metrics.Sample {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now := time.Now(); now.Sub(g.asked) < askDatabaseEvery {
+		return g.known
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askDatabaseFor)
+	defer cancel()
+	found, err := g.ask(ctx)
+	if err != nil {
+		g.s.log.Warn("metrics of jobs could not be read", "error", err)
+	} else {
+		g.known = found
+	}
+	g.asked = time.Now()
+	return g.known
+}
+
+func (g *gatherer) ask(ctx context.Context) (all []metrics.Sample, err error) {
+	add := func(name string, value float64, labels ...string) {
+		all = append(all, metrics.Sample{Name: "rollcall_" + name, Value: value, Labels: labels})
+	}
+	jobs, err := g.s.jobs.List(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	watched, err := g.s.engine.Store.Watched(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now, states, oldest := g.now(), map[string]int{"off": len(jobs) - len(watched), "idle": 0, "running": 0, "quarantined": 0}, 0.0
+	for _, state := range watched {
+		switch {
+		case state.Quarantine != nil:
+			states["quarantined"]++
+		case state.Phase != provision.Idle:
+			states["running"]++
+		default:
+			states["idle"]++
+		}
+		if state.LastGood != nil {
+			oldest = max(oldest, now.Sub(state.LastGood.Ended).Seconds())
+		}
+	}
+	for state, n := range states {
+		add("jobs", float64(n), state)
+	}
+	add("jobs_oldest_success_seconds", oldest)
+	for _, kind := range workKinds() {
+		due, since, err := g.s.leases.Overdue(ctx, kind, now)
+		if err != nil {
+			return nil, err
+		}
+		waited := 0.0
+		if due > 0 {
+			waited = now.Sub(since).Seconds()
+		}
+		add("work_due", float64(due), kind)
+		add("work_oldest_due_seconds", waited, kind)
+	}
+	return all, nil
+}
+
+// listenMetrics opens the listener of the metrics; nil without one.
+func listenMetrics(address string) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	return net.Listen("tcp", address)
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/roster"
+)
+
+// sessionJSON is a session in --json output.
+type sessionJSON struct {
+	SignedIn    string `json:"signedIn"`
+	LastUsed    string `json:"lastUsed"` // to the minute
+	Ends        string `json:"ends"`     // unless it is used before
+	Length      string `json:"length"`
+	Idle        string `json:"idle,omitempty"` // it ends after this long without use
+	Address     string `json:"address"`
+	LastAddress string `json:"lastAddress"`
+	Browser     string `json:"browser"`
+	UserAgent   string `json:"userAgent"`
+}
+
+// printSessions prints the live sessions of somebody.
+func (c *command) printSessions(who string, all []session.Record) error {
+	out := []sessionJSON{}
+	lines := [][]string{}
+	for _, s := range all {
+		one := sessionJSON{
+			SignedIn: stamp(s.Created), LastUsed: stamp(s.LastUse()), Ends: stamp(s.Ends()), Length: s.Expires.Sub(s.Created).String(),
+			Address: s.From.Address, LastAddress: s.Last.Address, Browser: s.Last.String(), UserAgent: s.Last.Agent,
+		}
+		if s.Idle > 0 {
+			one.Idle = s.Idle.String()
+		}
+		out = append(out, one)
+		lines = append(lines, []string{c.when(s.Created), c.when(s.LastUse()), s.From.Address, s.Last.Address, s.Last.String()})
+	}
+	return c.print(map[string]any{"sessions": out}, func(w io.Writer) {
+		rows(w, who+" is signed in nowhere.", []string{"Signed in", "Last used", "Address", "Last address", "Browser"}, lines)
+	})
+}
+
+func (c *command) siteSessions() *cobra.Command {
+	return &cobra.Command{
+		Use: "sessions SITE USERNAME", Short: "List the sessions of a person", Args: names("SITE", "USERNAME"),
+		Long: `Lists where a person is signed in: since when, when it was used last (to the
+minute), from which address, and with which browser.`,
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			st, err := s.siteByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			r := s.rosters.Open(st)
+			person, err := r.PersonByUserName(cmd.Context(), args[1])
+			if err != nil {
+				return err
+			}
+			found, err := r.Sessions(cmd.Context(), person.ID, "")
+			if err != nil {
+				return err
+			}
+			var all []session.Record
+			for _, one := range found {
+				all = append(all, one.Record)
+			}
+			return c.printSessions(person.UserName, all)
+		}),
+	}
+}
+
+func (c *command) siteSignOut() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "sign-out SITE USERNAME", Short: "End all sessions of a person", Args: names("SITE", "USERNAME"),
+		Long: `Signs a person out everywhere: every session ends with its next click, at every
+server. The account stays active, so a new sign-in link opens it again; to keep
+somebody out, block them.
+
+Asks first. --yes answers that question.`,
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			st, err := s.siteByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			r := s.rosters.Open(st)
+			person, err := r.PersonByUserName(cmd.Context(), args[1])
+			if err != nil {
+				return err
+			}
+			if err := c.confirm(cmd, yes, fmt.Sprintf("This ends all sessions of %s at the site %s.", person.UserName, st.Name), person.UserName); err != nil {
+				return err
+			}
+			ended, err := r.SignOutEverywhere(cmd.Context(), person.ID, roster.Change{Actor: actor, Via: roster.ViaAdmin})
+			if err != nil {
+				return err
+			}
+			return c.printSignedOut(person.UserName, ended)
+		}),
+	}
+	yesFlag(cmd, &yes)
+	return cmd
+}
+
+func (c *command) printSignedOut(who string, ended int) error {
+	return c.print(map[string]any{"signedOut": who, "sessionsEnded": ended}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s is signed out everywhere: %s ended.\n", who, plural(ended, "session", "sessions"))
+	})
+}
+
+func (c *command) operatorSessions() *cobra.Command {
+	return &cobra.Command{
+		Use: "sessions NAME", Short: "List the sessions of an operator", Args: names("NAME"),
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			found, err := s.operators.Sessions(cmd.Context(), args[0], "")
+			if err != nil {
+				return err
+			}
+			var all []session.Record
+			for _, one := range found {
+				all = append(all, one.Record)
+			}
+			return c.printSessions(args[0], all)
+		}),
+	}
+}
+
+func (c *command) operatorSignOut() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "sign-out NAME", Short: "End all sessions of an operator", Args: names("NAME"),
+		Long: `Signs an operator out everywhere: every session ends with its next click, at every
+server. NAME stays an operator; "operator remove" ends that too.
+
+Asks first. --yes answers that question.`,
+		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+			if err := c.confirm(cmd, yes, fmt.Sprintf("This ends all sessions of the operator %s.", args[0]), args[0]); err != nil {
+				return err
+			}
+			ended, err := s.operators.SignOutEverywhere(cmd.Context(), args[0], actor)
+			if err != nil {
+				return err
+			}
+			return c.printSignedOut(args[0], ended)
+		}),
+	}
+	yesFlag(cmd, &yes)
+	return cmd
+}
+
+// The bounds of the limits of sessions. A use is written down once a minute, so a shorter idle limit would end sessions in use.
+const (
+	leastIdle  = 5 * time.Minute
+	mostLength = 30 * 24 * time.Hour
+)
+
+// checkSessions checks what serve was given.
+func checkSessions(cmd *cobra.Command, l session.Limits) error {
+	if l.Idle < leastIdle || l.Idle > mostLength {
+		return usagef(cmd, "--session-idle is a time from 5m to 720h, not %s", l.Idle)
+	}
+	if l.Length < leastIdle || l.Length > mostLength {
+		return usagef(cmd, "--session-length is a time from 5m to 720h, not %s", l.Length)
+	}
+	return nil
+}

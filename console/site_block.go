@@ -1,0 +1,196 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+func (p *SitePages) askBlock(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	person, err := p.person(r, v)
+	if err != nil {
+		return err
+	}
+	if person.Block.On {
+		return p.Console.redirect(w, r, v.personURL(person.ID, ""), notice{Tone: info, Text: person.Name() + " is blocked already."})
+	}
+	c := confirmPage{
+		Consequences: []string{
+			fmt.Sprintf("%s (%s) is signed out everywhere at once and cannot sign in any more.", person.Name(), person.UserName),
+			blockConsequence,
+			fmt.Sprintf("The account stays, with its role %s and everything in it.", person.Role),
+		},
+		Undo: blockUndo, Button: "Block " + person.Name(), Danger: true,
+	}
+	c.Title = "Block " + person.Name() + "?"
+	return p.ask(w, r, v, person, c)
+}
+
+const (
+	blockConsequence = "The identity provider cannot let them in again: it can neither activate nor delete the account, nor give its user name to somebody else."
+	blockUndo        = "Only an administrator can unblock the account."
+)
+
+func (p *SitePages) block(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	c, err := v.change(r)
+	if err != nil {
+		return err
+	}
+	out, err := v.Roster.Block(r.Context(), r.PathValue("person"), c)
+	return p.changed(w, r, v, out, err)
+}
+
+func (p *SitePages) askUnblock(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	person, err := p.person(r, v)
+	if err != nil {
+		return err
+	}
+	if !person.Block.On {
+		return p.Console.redirect(w, r, v.personURL(person.ID, ""), notice{Tone: info, Text: person.Name() + " is not blocked."})
+	}
+	effect := fmt.Sprintf("%s (%s) can sign in again, to the same account.", person.Name(), person.UserName)
+	if !person.Block.Active {
+		effect = fmt.Sprintf("%s (%s) stays deactivated: the account was deactivated before the block or during it. It can be reactivated afterwards.", person.Name(), person.UserName)
+	}
+	c := confirmPage{
+		Consequences: []string{effect, fmt.Sprintf("The role is %s, as it was.", person.Role)},
+		Undo:         "It can be undone by blocking again.", Button: "Unblock " + person.Name(),
+	}
+	c.Title = "Unblock " + person.Name() + "?"
+	return p.ask(w, r, v, person, c)
+}
+
+func (p *SitePages) unblock(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	c, err := v.change(r)
+	if err != nil {
+		return err
+	}
+	out, err := v.Roster.Unblock(r.Context(), r.PathValue("person"), c)
+	return p.changed(w, r, v, out, err)
+}
+
+// peopleChange is a change that can be made to several people at once.
+type peopleChange struct {
+	Verb, Done   string
+	Consequences []string
+	Undo         string
+	Danger       bool
+	fits         func(roster.Person) bool
+	do           func(*roster.Roster, *http.Request, string, roster.Change) (roster.Outcome, error)
+}
+
+// peopleChangeOf returns the change that a form names.
+func peopleChangeOf(name string) (peopleChange, bool) {
+	switch name {
+	case "block":
+		return peopleChange{
+			Verb: "Block", Done: "blocked", Undo: blockUndo, Danger: true,
+			Consequences: []string{"They are signed out everywhere at once and cannot sign in any more.", blockConsequence, "Their accounts stay, with their roles and everything in them."},
+			fits:         func(p roster.Person) bool { return !p.Block.On },
+			do: func(people *roster.Roster, r *http.Request, id string, c roster.Change) (roster.Outcome, error) {
+				return people.Block(r.Context(), id, c)
+			},
+		}, true
+	case "unblock":
+		return peopleChange{
+			Verb: "Unblock", Done: "unblocked", Undo: "It can be undone by blocking again.",
+			Consequences: []string{"They can sign in again, to the same accounts. Accounts that were deactivated before the block or during it stay deactivated."},
+			fits:         func(p roster.Person) bool { return p.Block.On },
+			do: func(people *roster.Roster, r *http.Request, id string, c roster.Change) (roster.Outcome, error) {
+				return people.Unblock(r.Context(), id, c)
+			},
+		}, true
+	}
+	return peopleChange{}, false
+}
+
+func (p *SitePages) toPeople(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.Console.redirect(w, r, v.url("admin/people"), notice{})
+}
+
+// changePeople blocks or unblocks the ticked people. It asks first, with their number.
+func (p *SitePages) changePeople(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	by, err := v.change(r)
+	if err != nil {
+		return err
+	}
+	c, known := peopleChangeOf(r.PostForm.Get("change"))
+	if !known {
+		return errNotFound
+	}
+	back := v.url("admin/people")
+	ticked := r.PostForm["person"]
+	if len(ticked) == 0 {
+		return p.Console.redirect(w, r, back, notice{Tone: bad, Text: "Nothing was changed: tick at least one person."})
+	}
+	if len(ticked) > peopleLimit {
+		return p.Console.redirect(w, r, back, notice{Tone: bad, Text: fmt.Sprintf("Nothing was changed: tick %d people at most.", peopleLimit)})
+	}
+	var fit []roster.Person // those that are not so already
+	for _, id := range ticked {
+		person, err := v.Roster.Person(r.Context(), id)
+		var gone *scim.Error
+		if errors.As(err, &gone) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if c.fits(person) {
+			fit = append(fit, person)
+		}
+	}
+	switch {
+	case len(fit) == 0:
+		return p.Console.redirect(w, r, back, notice{Tone: info, Text: "Nothing was changed: none of these people can be " + c.Done + "."})
+	case !sureOf(r, len(fit)):
+		return p.askPeople(w, r, v, c, fit)
+	}
+	var refused []string
+	n := 0
+	for _, person := range fit {
+		_, err := c.do(v.Roster, r, person.ID, by)
+		var broken *scim.Error
+		switch {
+		case errors.As(err, &broken) && broken.Status < http.StatusInternalServerError:
+			refused = append(refused, broken.Detail)
+		case err != nil:
+			return err
+		default:
+			n++
+		}
+	}
+	note := done(people(n) + " " + wereDone(n, c.Done) + ".")
+	if len(refused) > 0 {
+		note.Tone, note.Text = bad, note.Text+" "+strings.Join(refused, " ")
+	}
+	return p.Console.redirect(w, r, back, note)
+}
+
+func wereDone(n int, what string) string {
+	if n == 1 {
+		return "was " + what
+	}
+	return "were " + what
+}
+
+func (p *SitePages) askPeople(w http.ResponseWriter, r *http.Request, v *siteVisit, c peopleChange, list []roster.Person) error {
+	pg := confirmPage{
+		page: v.page, Action: v.url("admin/people/change"), Button: c.Verb + " " + people(len(list)), Danger: c.Danger, Cancel: v.url("admin/people"), Undo: c.Undo,
+		Fields: []field{{"change", r.PostForm.Get("change")}, {"sure", strconv.Itoa(len(list))}},
+	}
+	var names []string
+	for _, person := range list {
+		names = append(names, person.Name())
+		pg.Fields = append(pg.Fields, field{"person", person.ID})
+	}
+	pg.Title, pg.Narrow = c.Verb+" "+people(len(list))+"?", true
+	pg.Crumbs = v.crumbs(crumb{"People", v.url("admin/people")})
+	pg.Consequences = append([]string{strings.Join(names, ", ") + "."}, c.Consequences...)
+	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+}

@@ -1,0 +1,191 @@
+package erasure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// Event tells of an erasure in the audit trail, at both ends.
+const Event = "user.erased"
+
+// ErrUnknown means that nothing is known of the person, neither an account nor an entry of a log.
+var ErrUnknown = errors.New("nothing is stored about this person: neither an account nor an entry of a log has this user name or id")
+
+// ActiveError refuses to erase somebody who has an account.
+type ActiveError struct{ Text string }
+
+func (e *ActiveError) Error() string { return e.Text }
+
+// Store finds and changes what is kept of a person in one scope, a few rows at a time.
+type Store interface {
+	// IDsOf returns the ids of accounts that are gone and that entries of the logs know by a name, or the name itself when it
+	// is such an id.
+	IDsOf(ctx context.Context, scope event.Scope, name string) ([]string, error)
+	// ValuesOf returns what the logs and side tables know of an id beside its account.
+	ValuesOf(ctx context.Context, scope event.Scope, id string) ([]string, error)
+	// Distinct returns those of the values that no other account of the scope has.
+	Distinct(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error)
+	// Scrub erases the person from everything but accounts: entries of logs from since on, and all else.
+	Scrub(ctx context.Context, scope event.Scope, p Person, since time.Time) (changed int, err error)
+	// Finish overwrites what the database file still holds of deleted rows, as far as it can. complete is false when the file
+	// has to be compacted for that.
+	Finish(ctx context.Context) (complete bool, err error)
+}
+
+// Eraser erases people.
+type Eraser struct {
+	Store   Store
+	Rosters *roster.Rosters
+	Now     func() time.Time
+}
+
+// Report says what was done.
+type Report struct {
+	IDs      []string // under which the person is still shown
+	Account  bool     // it was still there
+	Entries  int      // rows that were changed
+	Complete bool     // nothing is left in free parts of the database file
+}
+
+// overlap is how much of the logs is looked at again after the account is gone.
+const overlap = time.Minute
+
+// FromSite erases a person by user name, or by the id of an account that is gone.
+func (e *Eraser) FromSite(ctx context.Context, st site.Site, name, actor string) (Report, error) {
+	r, scope := e.Rosters.Open(st), event.Site(string(st.ID))
+	found, err := r.PersonByUserName(ctx, name)
+	if isNotFound(err) {
+		found, err = r.Person(ctx, name)
+	}
+	if err == nil && found.Active {
+		return Report{}, &ActiveError{fmt.Sprintf("%s is active at %s. Deactivate the account first; the identity provider must not send it again.", found.UserName, st.Name)}
+	}
+	if err == nil {
+		doc, err := r.Get(ctx, roster.User, found.ID)
+		if err != nil {
+			return Report{}, err
+		}
+		gone := func() error { return r.Erase(ctx, found.ID, roster.Change{Actor: actor, Via: roster.ViaAdmin}) }
+		return e.erase(ctx, scope, []string{found.ID}, append(Values(doc.JSON), found.UserName), true, gone)
+	}
+	if !isNotFound(err) {
+		return Report{}, err
+	}
+	ids, err := e.Store.IDsOf(ctx, scope, name)
+	if err != nil {
+		return Report{}, err
+	}
+	if len(ids) == 0 {
+		return Report{}, ErrUnknown
+	}
+	return e.erase(ctx, scope, ids, []string{name}, false, func() error {
+		return r.Note(ctx, e.events(scope, ids, actor)...)
+	})
+}
+
+// FromDirectory erases a user by userPrincipalName or object id. The user is deleted already, softly or for good.
+func (e *Eraser) FromDirectory(ctx context.Context, h *directory.Handle, name, actor string) (Report, error) {
+	scope := event.Directory(string(h.Directory.ID))
+	u, err := h.UserByUPN(ctx, name)
+	if errors.Is(err, directory.ErrNotFound) {
+		u, err = h.User(ctx, name)
+	}
+	if err == nil && !u.IsDeleted() {
+		return Report{}, &ActiveError{fmt.Sprintf("%s is a user of %s. Delete the user first, and let provisioning take the accounts away.", u.UPN(), h.Directory.Name)}
+	}
+	if err != nil && !errors.Is(err, directory.ErrNotFound) {
+		return Report{}, err
+	}
+	if err == nil {
+		values := []string{u.UPN()}
+		for _, v := range u.Attributes {
+			switch v := v.(type) {
+			case string:
+				values = append(values, v)
+			case []string:
+				values = append(values, v...)
+			}
+		}
+		values = append(values, strings.TrimSpace(u.Text("givenName")+" "+u.Text("surname")))
+		return e.erase(ctx, scope, []string{u.ObjectID}, values, true, func() error {
+			if err := h.Purge(ctx, u.ObjectID, actor); err != nil {
+				return err
+			}
+			return h.Note(ctx, e.events(scope, []string{u.ObjectID}, actor)...)
+		})
+	}
+	ids, err := e.Store.IDsOf(ctx, scope, name)
+	if err != nil {
+		return Report{}, err
+	}
+	if len(ids) == 0 {
+		return Report{}, ErrUnknown
+	}
+	return e.erase(ctx, scope, ids, []string{name}, false, func() error { return h.Note(ctx, e.events(scope, ids, actor)...) })
+}
+
+func isNotFound(err error) bool {
+	known, ok := errors.AsType[*scim.Error](err)
+	return ok && known.Status == 404
+}
+
+func (e *Eraser) events(scope event.Scope, ids []string, actor string) []event.Event {
+	all := make([]event.Event, len(ids))
+	for i, id := range ids {
+		all[i] = event.Event{
+			Time: e.Now(), Scope: scope, Name: Event, Actor: actor, Subject: id,
+			Text: "The data of a person was erased: " + Person{ID: id}.Label(),
+		}
+	}
+	return all
+}
+
+// erase scrubs what is there, then takes the account away, then scrubs what that has written. An account that is still there
+// goes last, so that an interrupted erasure can be repeated by its name.
+func (e *Eraser) erase(ctx context.Context, scope event.Scope, ids, values []string, account bool, gone func() error) (Report, error) {
+	report := Report{IDs: ids, Account: account}
+	began := e.Now()
+	var people []Person
+	for _, id := range ids {
+		more, err := e.Store.ValuesOf(ctx, scope, id)
+		if err != nil {
+			return report, fmt.Errorf("erase: %w", err)
+		}
+		distinct, err := e.Store.Distinct(ctx, scope, id, append(more, values...))
+		if err != nil {
+			return report, fmt.Errorf("erase: %w", err)
+		}
+		people = append(people, New(id, distinct))
+	}
+	scrub := func(since time.Time) error {
+		for _, p := range people {
+			n, err := e.Store.Scrub(ctx, scope, p, since)
+			report.Entries += n
+			if err != nil {
+				return fmt.Errorf("erase: %w", err)
+			}
+		}
+		return nil
+	}
+	if err := scrub(time.Time{}); err != nil {
+		return report, err
+	}
+	if err := gone(); err != nil {
+		return report, err
+	}
+	if err := scrub(began.Add(-overlap)); err != nil {
+		return report, err
+	}
+	var err error
+	report.Complete, err = e.Store.Finish(ctx)
+	return report, err
+}

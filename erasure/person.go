@@ -1,0 +1,243 @@
+package erasure
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// shortest is the length in bytes below which a value tells nobody apart.
+const shortest = 3
+
+// Person is somebody who becomes unrecognizable.
+type Person struct {
+	ID     string
+	values []string // lower case
+	any    *regexp.Regexp
+}
+
+// New returns the person of an id whom the values tell apart.
+func New(id string, values []string) Person {
+	forms := map[string]bool{}
+	known := map[string]bool{}
+	for _, v := range values {
+		if v = strings.TrimSpace(v); len(v) < shortest || v == id || common(v) {
+			continue
+		}
+		known[strings.ToLower(v)] = true
+		quoted, _ := json.Marshal(v) //nolint:errcheck // a string can be written
+		for _, form := range []string{v, strings.Trim(string(quoted), `"`), url.QueryEscape(v), url.PathEscape(v)} {
+			forms[form] = true
+		}
+	}
+	p := Person{ID: id, values: slices.Sorted(maps.Keys(known))}
+	if len(forms) == 0 {
+		return p
+	}
+	longest := slices.SortedFunc(maps.Keys(forms), func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	for i, form := range longest {
+		longest[i] = regexp.QuoteMeta(form)
+	}
+	p.any = regexp.MustCompile("(?i)" + strings.Join(longest, "|"))
+	return p
+}
+
+// common says whether a value is a word that logs are full of.
+func common(v string) bool {
+	switch strings.ToLower(v) {
+	case "true", "false", "null", "none", "work", "home", "mobile", "other", "enabled", "disabled", "active", "inactive",
+		"registered", "moderator", "admin", "user", "users", "member", "group", "groups", "deleted", "created", "updated":
+		return true
+	}
+	return false
+}
+
+// Label is how the person is shown from now on.
+func (p Person) Label() string { return "erased person " + p.ID }
+
+// Is says whether a text is one of the person's values.
+func (p Person) Is(text string) bool {
+	return slices.Contains(p.values, strings.ToLower(strings.TrimSpace(text)))
+}
+
+// Text puts the label in the place of each value.
+func (p Person) Text(text string) string {
+	if p.any == nil || text == "" {
+		return text
+	}
+	var b strings.Builder
+	at := 0
+	for _, found := range p.any.FindAllStringIndex(text, -1) {
+		if inWord(text[:found[0]], text[found[1]:]) {
+			continue
+		}
+		b.WriteString(text[at:found[0]])
+		b.WriteString(p.Label())
+		at = found[1]
+	}
+	if at == 0 {
+		return text
+	}
+	return b.String() + text[at:]
+}
+
+// Stored is Text for what may be a JSON document, which stays one.
+func (p Person) Stored(text string) string {
+	if text == "" || text[0] != '{' && text[0] != '[' || !p.Mentions(text) {
+		return p.Text(text)
+	}
+	var v any
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	if d.Decode(&v) != nil {
+		return p.Text(text)
+	}
+	out, err := json.Marshal(p.replaced(v))
+	if err != nil {
+		return p.Text(text)
+	}
+	return string(out)
+}
+
+func (p Person) replaced(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, value := range v {
+			v[name] = p.replaced(value)
+		}
+		return v
+	case []any:
+		for i := range v {
+			v[i] = p.replaced(v[i])
+		}
+		return v
+	case string:
+		return p.Text(v)
+	case json.Number:
+		if p.Is(v.String()) {
+			return p.Label()
+		}
+	}
+	return v
+}
+
+// Mentions says whether Text would change a text.
+func (p Person) Mentions(text string) bool { return p.Text(text) != text }
+
+// inWord says whether what stands between two texts is part of a longer word or address: ann in hannover, b@c in a.b@c.
+func inWord(before, after string) bool {
+	last, _ := utf8.DecodeLastRuneInString(before)
+	if isWord(last) || strings.ContainsRune("._+", last) {
+		return true
+	}
+	next, n := utf8.DecodeRuneInString(after)
+	if next == '.' || next == '-' {
+		next, _ = utf8.DecodeRuneInString(after[n:])
+	}
+	return isWord(next)
+}
+
+func isWord(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
+
+// Path leaves out the query of a request that is about the person or mentions them.
+func (p Person) Path(path string, about bool) string {
+	plain, err := url.PathUnescape(strings.ReplaceAll(path, "+", " "))
+	if err != nil {
+		plain = path
+	}
+	if !about && !p.Mentions(plain) && !p.Mentions(path) {
+		return path
+	}
+	bare, _, asked := strings.Cut(path, "?")
+	if plain, err := url.PathUnescape(bare); err == nil && p.Mentions(plain) {
+		bare = p.Text(plain)
+	}
+	if asked {
+		bare += "?…"
+	}
+	return bare
+}
+
+// Data takes the values out of the JSON of an event about the person. What kinds of things changed stays.
+func (p Person) Data(data string) string {
+	if data == "" {
+		return ""
+	}
+	var v any
+	d := json.NewDecoder(strings.NewReader(data))
+	d.UseNumber()
+	if d.Decode(&v) != nil {
+		return ""
+	}
+	out, err := json.Marshal(p.bare(v))
+	if err != nil {
+		return ""
+	}
+	return string(out)
+}
+
+func (p Person) bare(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, value := range v {
+			switch name {
+			case "before", "after", "old", "new", "value", "values":
+				delete(v, name)
+				v["erased"] = true
+			default:
+				v[name] = p.bare(value)
+			}
+		}
+		return v
+	case []any:
+		for i := range v {
+			v[i] = p.bare(v[i])
+		}
+		return v
+	case string:
+		return p.Text(v)
+	}
+	return v
+}
+
+// Values returns every string in a JSON document that may tell a person apart.
+func Values(document []byte) []string {
+	var v any
+	if json.Unmarshal(document, &v) != nil {
+		return nil
+	}
+	return valuesIn(v, nil)
+}
+
+func valuesIn(v any, found []string) []string {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, value := range v {
+			switch strings.ToLower(name) {
+			case "schemas", "id", "meta", "type", "usertype", "$ref", "members", "groups", "attributes":
+			default:
+				found = valuesIn(value, found)
+			}
+		}
+		given, _ := v["givenName"].(string)
+		family, _ := v["familyName"].(string)
+		if given != "" && family != "" {
+			found = append(found, given+" "+family)
+		}
+	case []any:
+		for _, value := range v {
+			found = valuesIn(value, found)
+		}
+	case string:
+		if len(v) >= shortest {
+			found = append(found, v)
+		}
+	}
+	return found
+}

@@ -1,0 +1,143 @@
+// Package metrics shows a process to Prometheus: requests, queues, the
+// database, log rows and jobs, as numbers.
+//
+// Nothing here names a person, a site or an application: an installation may
+// have hundreds of sites, and each label value is a time series.
+package metrics
+
+import (
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Metrics are those of one process.
+type Metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+}
+
+// Sample is one number of a family of metrics.
+type Sample struct {
+	Name   string // of the metric, as documented
+	Labels []string
+	Value  float64
+}
+
+// Family describes a metric that is asked for when somebody looks.
+type Family struct {
+	Name, Help string
+	Counter    bool     // it only grows
+	Labels     []string // names
+}
+
+// New returns the metrics of this version. gather returns the samples of the families.
+func New(version string, families []Family, gather func() []Sample) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_http_requests_total", Help: "Requests that were answered.",
+		}, []string{"route", "method", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "rollcall_http_request_seconds", Help: "How long requests took.",
+			Buckets: []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30},
+		}, []string{"route", "method"}),
+	}
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rollcall_build_info", Help: "1, with the version as label."}, []string{"version"})
+	build.WithLabelValues(version).Set(1)
+	asked := &asked{families: map[string]described{}, gather: gather}
+	for _, f := range families {
+		kind := prometheus.GaugeValue
+		if f.Counter {
+			kind = prometheus.CounterValue
+		}
+		asked.families[f.Name] = described{prometheus.NewDesc(f.Name, f.Help, f.Labels, nil), kind}
+	}
+	m.registry.MustRegister(m.requests, m.seconds, build, asked,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Request counts a request.
+func (m *Metrics) Request(route, method string, status int, took time.Duration) {
+	class, method := Class(route), known(method)
+	m.requests.WithLabelValues(class, method, strconv.Itoa(status)).Inc()
+	m.seconds.WithLabelValues(class, method).Observe(took.Seconds())
+}
+
+// Handler answers GET /metrics and nothing else.
+func (m *Metrics) Handler(log *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), MaxRequestsInFlight: 4, Timeout: 10 * time.Second,
+	}))
+	return mux
+}
+
+const scim = "/c/{site}/auth/scim/v2/"
+
+// Class is what a route counts as. Sites have resource types of their own, whose names are not told.
+func Class(route string) string {
+	if _, path, found := strings.Cut(route, " "); found {
+		route = path // "GET /healthz"
+	}
+	if rest, found := strings.CutPrefix(route, scim); found {
+		name, _, _ := strings.Cut(rest, "/")
+		switch name {
+		case "Users", "Groups", "Bulk", "Schemas", "ResourceTypes", "ServiceProviderConfig":
+			return "scim " + name
+		}
+		return "scim other"
+	}
+	first, _, _ := strings.Cut(strings.TrimPrefix(route, "/"), "/")
+	switch first {
+	case "healthz", "readyz":
+		return first
+	case "assets":
+		return "assets"
+	case "c":
+		return "site pages"
+	case "d":
+		return "directory pages"
+	}
+	return "other"
+}
+
+func known(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+		return method
+	}
+	return "other"
+}
+
+type described struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+}
+
+// asked collects what is asked for when somebody looks.
+type asked struct {
+	families map[string]described
+	gather   func() []Sample
+}
+
+func (a *asked) Describe(out chan<- *prometheus.Desc) {
+	for _, f := range a.families {
+		out <- f.desc
+	}
+}
+
+func (a *asked) Collect(out chan<- prometheus.Metric) {
+	for _, s := range a.gather() {
+		f := a.families[s.Name]
+		out <- prometheus.MustNewConstMetric(f.desc, f.kind, s.Value, s.Labels...)
+	}
+}

@@ -1,0 +1,183 @@
+// Package session knows how long a signed-in browser stays signed in, and what is kept about it so that its owner recognises it.
+//
+// A session ends at the first of two limits: its length, counted from the sign-in, and its idle limit, counted from its last use.
+// Both are stored with the session, so that every process and every command judges it alike.
+//
+// The rows belong to roster and operator, the cookies to console.
+package session
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// The limits of a session where nothing else is set.
+const (
+	DefaultLength = 12 * time.Hour
+	DefaultIdle   = 2 * time.Hour
+)
+
+// noteEvery is how often the use of a session is written down: a click costs a write only once in this time.
+const noteEvery = time.Minute
+
+// skew is how far the clocks of two processes may differ. A session whose start or last use lies further ahead was made or used
+// before the clock was set back, and has ended: a clock that jumps back would lengthen it each time.
+const skew = 5 * time.Minute
+
+// Limits say how long a session lasts. The zero value is DefaultLength and DefaultIdle.
+type Limits struct {
+	Length time.Duration // from the sign-in
+	Idle   time.Duration // from the last use
+}
+
+// Start is a session that begins now.
+func (l Limits) Start(now time.Time, from Browser) Record {
+	if l.Length == 0 {
+		l.Length = DefaultLength
+	}
+	if l.Idle == 0 {
+		l.Idle = DefaultIdle
+	}
+	now, from = now.UTC(), from.Clean()
+	return Record{Created: now, Expires: now.Add(l.Length), Idle: l.Idle, Used: now, From: from, Last: from}
+}
+
+// Record is what is stored about a session beside whose it is.
+type Record struct {
+	Created time.Time
+	Expires time.Time     // the end, however much it is used
+	Idle    time.Duration // it ends after this long without use; 0: never, as sessions of older versions
+	Used    time.Time     // the last use, to the minute; zero in sessions of older versions
+	From    Browser       // where it was started
+	Last    Browser       // where it was used last
+}
+
+// Live reports whether the session is good at now.
+func (r Record) Live(now time.Time) bool {
+	ahead := now.Add(skew)
+	if !now.Before(r.Expires) || r.Created.After(ahead) || r.Used.After(ahead) {
+		return false
+	}
+	return r.Idle == 0 || now.Before(r.Used.Add(r.Idle))
+}
+
+// UseIsDue reports whether a use at now is to be written down.
+func (r Record) UseIsDue(now time.Time) bool { return now.Sub(r.Used) >= noteEvery }
+
+// Ends is when the session ends if nobody uses it any more.
+func (r Record) Ends() time.Time {
+	if idle := r.Used.Add(r.Idle); r.Idle > 0 && idle.Before(r.Expires) {
+		return idle
+	}
+	return r.Expires
+}
+
+// LastUse is when the session was used last, as far as that is known.
+func (r Record) LastUse() time.Time {
+	if r.Used.IsZero() {
+		return r.Created
+	}
+	return r.Used
+}
+
+// Browser is what is known about who uses a session.
+type Browser struct {
+	Address string // the client's IP address
+	Agent   string // its User-Agent header
+}
+
+// maxAgent is how much of a User-Agent header is kept, in bytes.
+const maxAgent = 300
+
+// Clean bounds both and leaves printable ASCII, whatever a stranger sent.
+func (b Browser) Clean() Browser {
+	clean := Browser{Agent: printable(b.Agent, maxAgent)}
+	if addr, err := netip.ParseAddr(b.Address); err == nil {
+		clean.Address = addr.Unmap().WithZone("").String()
+	}
+	return clean
+}
+
+// printable is the first most bytes of text, everything but printable ASCII replaced.
+func printable(text string, most int) string {
+	text = strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' {
+			return '?'
+		}
+		return c
+	}, text[:min(len(text), most)])
+	return strings.TrimSpace(text)
+}
+
+// String is the browser in a few words, such as "Firefox on Linux".
+func (b Browser) String() string {
+	name, system := find(b.Agent, browsers), find(b.Agent, systems)
+	switch {
+	case name == "" && system == "":
+		return program(b.Agent)
+	case name == "":
+		return "Browser on " + system
+	case system == "":
+		return name
+	}
+	return name + " on " + system
+}
+
+// mark is a part of a User-Agent header and what it tells.
+type mark struct{ part, name string }
+
+// browsers are tried in this order: most claim to be another one too.
+var browsers = []mark{
+	{"Edg/", "Edge"},
+	{"EdgA/", "Edge"},
+	{"EdgiOS/", "Edge"},
+	{"OPR/", "Opera"},
+	{"Vivaldi/", "Vivaldi"},
+	{"YaBrowser/", "Yandex Browser"},
+	{"SamsungBrowser/", "Samsung Internet"},
+	{"FxiOS/", "Firefox"},
+	{"Firefox/", "Firefox"},
+	{"CriOS/", "Chrome"},
+	{"HeadlessChrome/", "Chrome"},
+	{"Chromium/", "Chromium"},
+	{"Chrome/", "Chrome"},
+	{"Version/", "Safari"},
+	{"Trident/", "Internet Explorer"},
+}
+
+// systems are tried in this order: Android says Linux too, and an iPhone says Mac OS X.
+var systems = []mark{
+	{"Windows", "Windows"},
+	{"iPhone", "iPhone"},
+	{"iPad", "iPad"},
+	{"Android", "Android"},
+	{"CrOS", "ChromeOS"},
+	{"Macintosh", "macOS"},
+	{"Mac OS X", "macOS"},
+	{"FreeBSD", "FreeBSD"},
+	{"OpenBSD", "OpenBSD"},
+	{"Linux", "Linux"},
+}
+
+func find(agent string, marks []mark) string {
+	for _, m := range marks {
+		if strings.Contains(agent, m.part) {
+			return m.name
+		}
+	}
+	return ""
+}
+
+// maxProgram is the longest name of a program that is shown, in bytes.
+const maxProgram = 30
+
+// program is what a program that is no browser calls itself: the first word, such as "curl".
+func program(agent string) string {
+	name, _, _ := strings.Cut(agent, " ")
+	name, _, _ = strings.Cut(name, "/")
+	if name == "" || len(name) > maxProgram {
+		return "Unknown browser"
+	}
+	return name
+}

@@ -1,0 +1,43 @@
+package roster
+
+import (
+	"context"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// Erase removes the account of somebody who may not come in any more, whatever SCIM may do here. The event does not name them.
+func (r *Roster) Erase(ctx context.Context, id string, c Change) error {
+	rt, err := r.typeOf(User)
+	if err != nil {
+		return err
+	}
+	_, err = r.update(ctx, c, func(tx Tx) (Outcome, error) {
+		rec, old, err := r.read(ctx, tx, User, id, c)
+		if err != nil {
+			return Outcome{}, err
+		}
+		if rec.Active {
+			return Outcome{}, scim.Conflict("%s is active again. Deactivate the account first.", old.String("userName"))
+		}
+		out, err := r.remove(ctx, tx, rt, rec, old, c)
+		if err != nil {
+			return out, err
+		}
+		return out, tx.AppendEvent(ctx, eventOf(r.site.ID, rec, "user.erased", c, r.millis(), "The data of a person was erased: erased person "+id))
+	})
+	return err
+}
+
+// Note appends events of the site.
+func (r *Roster) Note(ctx context.Context, events ...event.Event) error {
+	return r.Store.Update(ctx, r.site, func(tx Tx) error {
+		for _, e := range events {
+			if err := tx.AppendEvent(ctx, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

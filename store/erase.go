@@ -1,0 +1,473 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/erasure"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// Erasures fills erasure.Store.
+type Erasures struct{ DB *DB }
+
+// accountTables hold the accounts themselves and settings, whose values belong to others too. Erasing takes away the person's
+// own rows with the account.
+func accountTables() []string {
+	return []string{"resource_value", "resource_unique", "resource_count", "membership", "identity", "value_index", "directory_user", "directory_application", "job", "job_state"}
+}
+
+// personColumns name the person whom a row is about.
+func personColumns() []string {
+	return []string{"person", "subject", "object_id", "resource", "member"}
+}
+
+// textTable is a table with text that may tell of a person.
+type textTable struct {
+	ownedTable
+	texts  []string // columns of text that are not in the key
+	person string   // the column that names whom a row is about, "" for none
+}
+
+// textTables finds the tables with text of a scope in the database's own description, so that a later one is found too.
+func (s Erasures) textTables(ctx context.Context, scope event.Scope) ([]textTable, error) {
+	owned, err := Retention(s).tablesOf(ctx, removal{kind: scope.Kind, owner: scope.ID})
+	if err != nil {
+		return nil, err
+	}
+	owned = append(owned, ownedTable{
+		name: "event", where: "scope_kind = $1 and scope_id = $2", ids: []any{scope.Kind, scope.ID}, key: []keyColumn{{"tx", true}, {"seq", true}},
+	})
+	texts := map[string][]string{}
+	if err := s.DB.view(ctx, func(tx *Tx) error {
+		_, err := collect(ctx, tx, func(row scanner) (table string, err error) {
+			var column string
+			err = row.Scan(&table, &column)
+			texts[table] = append(texts[table], column)
+			return table, err
+		}, tx.textColumns())
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	var tables []textTable
+	for _, o := range owned {
+		if slices.Contains(accountTables(), o.name) {
+			continue
+		}
+		t := textTable{ownedTable: o}
+		key := map[string]bool{scope.Kind: true, "scope_kind": true, "scope_id": true}
+		for _, c := range o.key {
+			key[c.name] = true
+		}
+		for _, column := range texts[o.name] {
+			if slices.Contains(personColumns(), column) {
+				t.person = column
+			}
+			if !key[column] && (o.name != "resource" || strings.HasSuffix(column, "_by") || column == "last_text") {
+				t.texts = append(t.texts, column)
+			}
+		}
+		if o.name == "resource" {
+			t.person = "" // its own row goes with the account
+		}
+		tables = append(tables, t)
+	}
+	return tables, nil
+}
+
+// textRow is one row with its text.
+type textRow struct {
+	key    []any
+	person string
+	texts  map[string]string
+}
+
+// walk reads the rows of a table, some at a time, from a condition on.
+func (s Erasures) walk(ctx context.Context, work *slicer, t textTable, from string, args []any, visit func([]textRow) error) error {
+	var after []any
+	for {
+		condition, bound := t.behind(after)
+		if from != "" {
+			condition += fmt.Sprintf(" and "+from, len(bound)+1)
+			bound = append(bound, args...)
+		}
+		columns := append([]string{}, t.texts...)
+		if t.person != "" {
+			columns = append(columns, t.person)
+		}
+		names := t.names()
+		if len(columns) > 0 {
+			names = strings.Join(append([]string{names}, columns...), ", ")
+		}
+		query := fmt.Sprintf("select %s from %s where %s order by %s limit %d", names, t.name, condition, t.names(), walkRows)
+		var rows []textRow
+		err := work.lane().view(ctx, func(tx *Tx) (err error) {
+			rows, err = collect(ctx, tx, func(row scanner) (textRow, error) {
+				r := textRow{texts: map[string]string{}}
+				to, keys := t.places()
+				values := make([]string, len(columns))
+				for i := range values {
+					to = append(to, &values[i])
+				}
+				if err := row.Scan(to...); err != nil {
+					return r, err
+				}
+				r.key = keys()
+				for i, column := range columns {
+					if i == len(t.texts) {
+						r.person = values[i]
+					} else {
+						r.texts[column] = values[i]
+					}
+				}
+				return r, nil
+			}, query, bound...)
+			return err
+		})
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		after = rows[len(rows)-1].key
+		if err := visit(rows); err != nil {
+			return err
+		}
+		if len(rows) < walkRows {
+			return nil
+		}
+	}
+}
+
+// walkRows is how many rows are read at a time.
+const walkRows = 1_000
+
+// Scrub goes over every table of the scope that has text.
+func (s Erasures) Scrub(ctx context.Context, scope event.Scope, p erasure.Person, since time.Time) (changed int, err error) {
+	tables, err := s.textTables(ctx, scope)
+	if err != nil {
+		return 0, err
+	}
+	work := s.DB.slicer(time.Time{})
+	for _, t := range tables {
+		from, args := "", []any(nil)
+		if t.name == "request_log" || t.name == "event" || t.name == "provisioning_log" {
+			from, args = "time >= $%d", []any{micros(since)}
+		}
+		err := s.walk(ctx, work, t, from, args, func(rows []textRow) error {
+			var updates []textRow
+			for _, r := range rows {
+				if after, differs := scrubbed(p, t, r); differs {
+					updates = append(updates, after)
+				}
+			}
+			changed += len(updates)
+			return s.writeRows(ctx, work, t, updates)
+		})
+		if err != nil {
+			return changed, fmt.Errorf("%s: %w", t.name, err)
+		}
+	}
+	return changed, nil
+}
+
+// writeRows stores changed rows, and deletes those without text.
+func (s Erasures) writeRows(ctx context.Context, work *slicer, t textTable, rows []textRow) error {
+	for len(rows) > 0 {
+		some := rows[:min(work.Rows(), len(rows))]
+		rows = rows[len(some):]
+		if err := work.write(ctx, func(tx *Tx) error {
+			if err := tx.overwriteDeleted(ctx, true); err != nil {
+				return err
+			}
+			for _, r := range some {
+				if err := tx.writeRow(ctx, t, r); err != nil {
+					return err
+				}
+			}
+			return tx.overwriteDeleted(ctx, false)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx *Tx) writeRow(ctx context.Context, t textTable, r textRow) error {
+	where, args := t.where, slices.Clone(t.ids)
+	if len(t.key) > 0 {
+		where += " and (" + t.names() + ") = (" + placeholders(len(args)+1, len(t.key)) + ")"
+		args = append(args, r.key...)
+	}
+	if r.texts == nil {
+		return tx.send(ctx, "delete from "+t.name+" where "+where, args...)
+	}
+	var set []string
+	for _, column := range slices.Sorted(maps.Keys(r.texts)) {
+		args = append(args, r.texts[column])
+		set = append(set, fmt.Sprintf("%s = $%d", column, len(args)))
+	}
+	return tx.send(ctx, "update "+t.name+" set "+strings.Join(set, ", ")+" where "+where, args...)
+}
+
+// scrubbed returns the columns of a row that change; a row without texts is to be deleted.
+func scrubbed(p erasure.Person, t textTable, r textRow) (after textRow, differs bool) {
+	own := r.person == p.ID
+	next := map[string]string{}
+	for column, text := range r.texts {
+		next[column] = p.Stored(text)
+	}
+	set := func(column, text string) {
+		if _, known := next[column]; known {
+			next[column] = text
+		}
+	}
+	switch {
+	case t.name == "request_log":
+		own = own || p.Is(r.texts["user_name"])
+		set("path", p.Path(r.texts["path"], own))
+		if own {
+			set("user_name", p.Label())
+			set("sentence", "What this entry said went with the data of the person.")
+			set("fixes", "")
+			set("ignored", "")
+		}
+	case t.name == "event":
+		if r.texts["actor_id"] == p.ID {
+			set("actor_name", p.Label())
+			set("address", "")
+			set("user_agent", "")
+		}
+		if own && r.texts["name"] != erasure.Event {
+			set("text", p.Label()+": "+r.texts["name"])
+			set("data", p.Data(r.texts["data"]))
+		}
+	case t.name == "provisioning_log":
+		if own {
+			entry, search := scrubbedEntry(p, r.texts["entry"])
+			set("entry", entry)
+			set("search_text", search)
+		}
+	case strings.HasPrefix(t.name, "job_"):
+		if own { // what the job needs is the pair of ids
+			set("name", p.Label())
+			set("reason", "")
+			if _, known := next["match_keys"]; known {
+				next["match_keys"] = "[]"
+			}
+		}
+	case own:
+		return textRow{key: r.key}, true // sessions, links and whatever else is the person's alone
+	}
+	for column, text := range next {
+		if text == r.texts[column] {
+			delete(next, column)
+		}
+	}
+	return textRow{key: r.key, texts: next}, len(next) > 0
+}
+
+// scrubbedEntry keeps of an entry of the provisioning log which steps were made, and how each ended.
+func scrubbedEntry(p erasure.Person, text string) (entry, search string) {
+	var e provision.LogEntry
+	if json.Unmarshal([]byte(text), &e) != nil {
+		return "{}", ""
+	}
+	e.SourceIdentity.DisplayName, e.SourceIdentity.Details = p.Label(), nil
+	e.TargetIdentity.DisplayName, e.TargetIdentity.Details = p.Label(), nil
+	e.Status.Reason, e.Status.AdditionalDetails, e.Status.RecommendedAction = "", "", ""
+	for i := range e.Steps {
+		e.Steps[i].Description, e.Steps[i].Details = "", nil
+	}
+	for i := range e.Modified {
+		e.Modified[i].OldValue, e.Modified[i].NewValue = nil, nil
+	}
+	out, err := json.Marshal(e)
+	if err != nil {
+		return "{}", ""
+	}
+	return string(out), scim.Fold(strings.Join([]string{p.Label(), e.SourceIdentity.ID, e.TargetIdentity.ID, e.Status.Code}, "\n"))
+}
+
+// IDsOf looks for whom the logs called by a name.
+func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (ids []string, err error) {
+	found := map[string]bool{}
+	add := func(query string, args ...any) error {
+		return s.DB.of(sliceLane).view(ctx, func(tx *Tx) error {
+			some, err := collect(ctx, tx, scanText, query, args...)
+			for _, id := range some {
+				if id != "" {
+					found[id] = true
+				}
+			}
+			return err
+		})
+	}
+	if err := add(`
+		select subject
+		from event
+		where scope_kind = $1 and scope_id = $2 and subject = $3 and subject <> '' and name like 'user.%'
+		limit 1`, scope.Kind, scope.ID, name); err != nil {
+		return nil, err
+	}
+	// Events about users begin with their user name.
+	if err := add(`
+		select distinct subject
+		from event
+		where scope_kind = $1 and scope_id = $2 and subject <> '' and name like 'user.%' and text like $3 escape '\'`, scope.Kind, scope.ID, escapeLike(name)+" %"); err != nil {
+		return nil, err
+	}
+	if scope.Kind == event.KindSite {
+		if err := add(`
+			select distinct subject
+			from request_log
+			where site = $1 and (user_name = $2 or subject = $2)`, scope.ID, name); err != nil {
+			return nil, err
+		}
+	} else if err := add(`
+		select distinct object_id
+		from provisioning_log
+		where directory = $1 and search_text like $2 escape '\'`, scope.ID, "%\n"+escapeLike(scim.Fold(name))+"\n%"); err != nil {
+		return nil, err
+	}
+	// Nobody who has an account: a name may have been given to another person.
+	account := "select id from resource where site = $1 and id = $2"
+	if scope.Kind == event.KindDirectory {
+		account = "select object_id from directory_user where directory = $1 and object_id = $2"
+	}
+	for _, id := range slices.Sorted(maps.Keys(found)) {
+		if err := s.DB.view(ctx, func(tx *Tx) error {
+			has, err := collect(ctx, tx, scanText, account, scope.ID, id)
+			if len(has) == 0 {
+				ids = append(ids, id)
+			}
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+// address finds addresses in text.
+var address = regexp.MustCompile(`[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}.-]+[\p{L}\p{N}]`)
+
+// ValuesOf collects what was once a value of the person.
+func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (values []string, err error) {
+	add := func(query string, read func(row scanner) error, args ...any) {
+		if err != nil {
+			return
+		}
+		err = s.DB.of(sliceLane).view(ctx, func(tx *Tx) error {
+			_, err := collect(ctx, tx, func(row scanner) (struct{}, error) { return struct{}{}, read(row) }, query, args...)
+			return err
+		})
+	}
+	one := func(row scanner) error {
+		var v string
+		err := row.Scan(&v)
+		values = append(values, v)
+		return err
+	}
+	add("select name, text, data from event where scope_kind = $1 and scope_id = $2 and subject = $3 and subject <> ''", func(row scanner) error {
+		var name, text, data string
+		if err := row.Scan(&name, &text, &data); err != nil || name == erasure.Event {
+			return err
+		}
+		if called, _, found := strings.Cut(text, " was "); found { // "ada@example.com was updated: …"
+			values = append(values, called)
+		}
+		values = append(values, address.FindAllString(text, -1)...)
+		var d struct {
+			Changes []struct{ Before, After json.RawMessage }
+		}
+		if json.Unmarshal([]byte(data), &d) == nil {
+			for _, c := range d.Changes {
+				values = append(append(values, erasure.Values(c.Before)...), erasure.Values(c.After)...)
+			}
+		}
+		return nil
+	}, scope.Kind, scope.ID, id)
+	if scope.Kind == event.KindSite {
+		add("select distinct user_name from request_log where site = $1 and subject = $2 and subject <> ''", one, scope.ID, id)
+		add("select user_identifier from identity where site = $1 and person = $2", one, scope.ID, id)
+		return values, err
+	}
+	add("select entry from provisioning_log where directory = $1 and object_id = $2", func(row scanner) error {
+		e, err := scanEntry(row)
+		values = append(append(values, e.SourceIdentity.DisplayName, e.TargetIdentity.DisplayName), slices.Collect(maps.Values(e.SourceIdentity.Details))...)
+		for _, m := range e.Modified {
+			for _, v := range []*string{m.OldValue, m.NewValue} {
+				if v != nil {
+					values = append(values, *v)
+				}
+			}
+		}
+		return err
+	}, scope.ID, id)
+	return values, err
+}
+
+// Distinct leaves out what other accounts have too.
+func (s Erasures) Distinct(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error) {
+	left := map[string]string{} // as it stands in a document, by value
+	for _, v := range values {
+		quoted, err := json.Marshal(v)
+		if err != nil || v == "" {
+			continue
+		}
+		left[v] = strings.ToLower(string(quoted))
+	}
+	t := textTable{ownedTable: ownedTable{name: "resource", where: "site = $1", ids: []any{scope.ID}, key: []keyColumn{{"id", false}}}, texts: []string{"doc"}}
+	if scope.Kind == event.KindDirectory {
+		t = textTable{ownedTable: ownedTable{name: "directory_user", where: "directory = $1", ids: []any{scope.ID}, key: []keyColumn{{"object_id", false}}}, texts: []string{"attributes"}}
+	}
+	err := s.walk(ctx, s.DB.slicer(time.Time{}), t, "", nil, func(rows []textRow) error {
+		for _, r := range rows {
+			if r.key[0] == any(id) {
+				continue
+			}
+			for _, text := range r.texts {
+				text = strings.ToLower(text)
+				for v, quoted := range left {
+					if strings.Contains(text, quoted) {
+						delete(left, v)
+					}
+				}
+			}
+		}
+		return nil
+	})
+	return slices.Sorted(maps.Keys(left)), err
+}
+
+// finishWithin is how long Finish gives free pages back: somebody waits for it.
+const finishWithin = 20 * time.Second
+
+// Finish makes the file forget what was deleted. On PostgreSQL autovacuum does it.
+func (s Erasures) Finish(ctx context.Context) (complete bool, err error) {
+	db, ok := s.DB.engine.(*sqliteDB)
+	if !ok {
+		return true, nil
+	}
+	if complete, err = Retention(s).giveBackAll(ctx, time.Now().Add(finishWithin)); err != nil {
+		return false, err
+	}
+	conn, err := db.openConn(ctx, readerCache, time.Second, false)
+	if err != nil {
+		return false, err
+	}
+	defer conn.close()
+	_, _, err = conn.checkpoint("truncate")
+	if isBusy(err) {
+		return false, nil // a reader holds the log
+	}
+	return complete, err
+}

@@ -430,7 +430,7 @@ func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *dra
 		return p, nil
 	}
 	p.next.Version++
-	p.next.Modified = r.millis()
+	p.next.Modified = r.after(rec.Modified)
 	rt.fill(&p.next, d)
 	p.rec.Values, p.rec.Unique = valuesOf(rec.Kind, old), rt.uniqueValues(old)
 	return p, checkSize(p.rec, p.next)
@@ -661,6 +661,15 @@ func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05
 
 // millis is the time in the precision of meta, so that columns and documents agree.
 func (r *Roster) millis() time.Time { return r.Now().UTC().Truncate(time.Millisecond) }
+
+// after is now, or the least time after the last change when a clock that was ahead has been put right: whoever asks for what
+// changed since a version must find the next one.
+func (r *Roster) after(last time.Time) time.Time {
+	if now := r.millis(); !now.Before(last) {
+		return now
+	}
+	return last.Add(time.Millisecond)
+}
 
 // EmailPath is the path of the value rows of e-mail addresses.
 const EmailPath = "emails.value"

@@ -105,9 +105,9 @@ func (s *Sites) switchEvents(old, next Site, actor string) []event.Event {
 	}
 	if old.SharedGroupNames != next.SharedGroupNames {
 		if next.SharedGroupNames {
-			add("site.group_names_changed", "Several groups may now have one displayName")
+			add("site.group_names_changed", "Several groups may now have one displayName", "sharedGroupNames", old.SharedGroupNames, next.SharedGroupNames)
 		} else {
-			add("site.group_names_changed", "Each group now needs a displayName of its own")
+			add("site.group_names_changed", "Each group now needs a displayName of its own", "sharedGroupNames", old.SharedGroupNames, next.SharedGroupNames)
 		}
 	}
 	if old.RateLimit != next.RateLimit {

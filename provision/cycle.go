@@ -135,7 +135,7 @@ func (r *run) waiting() time.Time {
 // due says whether a cycle should begin now, else when to look again.
 func (r *run) due(ctx context.Context) (due bool, next time.Time, err error) {
 	now, k := r.e.Now(), r.job.Key
-	if r.forced || !r.state.Ready || r.state.Quarantine != nil || !now.Before(r.state.NextCycle) {
+	if r.forced || !r.state.Ready || r.state.Quarantine != nil || !now.Before(r.state.NextCycle) || r.clockWasAhead(now) {
 		return true, time.Time{}, nil
 	}
 	changed, err := r.changed(ctx)
@@ -152,6 +152,11 @@ func (r *run) due(ctx context.Context) (due bool, next time.Time, err error) {
 	}
 	next = earliest(r.state.NextCycle, retry, pending)
 	return !now.Before(next), next, nil
+}
+
+// clockWasAhead says whether the next cycle is further away than one can be: the clock was ahead when it was settled.
+func (r *run) clockWasAhead(now time.Time) bool {
+	return r.state.NextCycle.After(now.Add(r.e.interval()))
 }
 
 // changed says whether the source has news that concern the job.

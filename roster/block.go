@@ -52,16 +52,16 @@ func (r *Roster) Unblock(ctx context.Context, id string, c Change) (Outcome, err
 	})
 }
 
-// refuseBlocked refuses to create a person whom an administrator blocked under another user name: an account with the same
+// refuseBlocked refuses to create or revive a person whom an administrator blocked under another user name: an account with the same
 // externalId or e-mail address would let them in again.
-func refuseBlocked(ctx context.Context, tx Tx, rec Record) error {
+func refuseBlocked(ctx context.Context, tx Tx, doc scim.Resource) error {
 	var emails []string
-	for _, v := range rec.Values {
+	for _, v := range valuesOf(User, doc) {
 		if v.Path == EmailPath {
 			emails = append(emails, v.Folded)
 		}
 	}
-	other, what, err := tx.BlockedWith(ctx, rec.ExternalID, emails)
+	other, what, err := tx.BlockedWith(ctx, doc.String("externalId"), emails)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}

@@ -77,7 +77,7 @@ func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Cha
 			if out, revived, err := (reviver{r, rt, doc, c}).revive(ctx, tx); revived || err != nil {
 				return out, err
 			}
-			if err := refuseBlocked(ctx, tx, rec); err != nil {
+			if err := refuseBlocked(ctx, tx, d.doc); err != nil {
 				return Outcome{}, err
 			}
 		}
@@ -308,7 +308,7 @@ func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c
 			if err != nil {
 				return Outcome{}, err
 			}
-			if rec.Version != p.rec.Version {
+			if rec.Version != p.rec.Version || !sameHeld(rec.Held, p.rec.Held) {
 				return Outcome{}, errMoved
 			}
 			return r.write(ctx, tx, p, c)
@@ -414,6 +414,9 @@ func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *dra
 	if err := rt.check(d.doc); err != nil {
 		return p, err
 	}
+	if err := checkUserName(old, d.doc); err != nil {
+		return p, err
+	}
 	p.changed = !scim.Equal(old, d.doc) || d.members.any() || d.block != nil && *d.block != rec.Block
 	p.decides = d.holds && !sameHeld(rec.Held, d.held)
 	if !p.changed && !p.decides {
@@ -429,7 +432,7 @@ func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *dra
 		return p, nil
 	}
 	p.next.Version++
-	p.next.Modified = r.millis()
+	p.next.Modified = r.after(rec.Modified)
 	rt.fill(&p.next, d)
 	p.rec.Values, p.rec.Unique = valuesOf(rec.Kind, old), rt.uniqueValues(old)
 	return p, checkSize(p.rec, p.next)
@@ -520,6 +523,9 @@ func (r *Roster) newRecord(rt *resourceType, d *draft, c Change) (Record, error)
 	rec := Record{Kind: Kind(rt.ID)}
 	rec.ID, rec.Version, rec.Created, rec.Modified = r.NewID(), 1, now, now
 	if err := rt.check(d.doc); err != nil {
+		return Record{}, err
+	}
+	if err := checkUserName(nil, d.doc); err != nil {
 		return Record{}, err
 	}
 	rt.fill(&rec, d)
@@ -660,6 +666,15 @@ func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05
 
 // millis is the time in the precision of meta, so that columns and documents agree.
 func (r *Roster) millis() time.Time { return r.Now().UTC().Truncate(time.Millisecond) }
+
+// after is now, or the least time after the last change when a clock that was ahead has been put right: whoever asks for what
+// changed since a version must find the next one.
+func (r *Roster) after(last time.Time) time.Time {
+	if now := r.millis(); !now.Before(last) {
+		return now
+	}
+	return last.Add(time.Millisecond)
+}
 
 // EmailPath is the path of the value rows of e-mail addresses.
 const EmailPath = "emails.value"

@@ -37,6 +37,14 @@ type HeldChange struct {
 // Waits reports whether an administrator has still to decide.
 func (h HeldChange) Waits() bool { return h.RefusedBy == "" }
 
+// maxHeld bounds what is kept of one held change, in bytes: lists of people carry them.
+const maxHeld = 16 << 10
+
+func (h HeldChange) size() int {
+	text, _ := json.Marshal(h.Value) // text, booleans, lists and objects only
+	return len(text)
+}
+
 // Token stands for the value, so that an administrator decides on the value that they saw.
 func (h HeldChange) Token() string {
 	text, _ := json.Marshal(h.Value) // text, booleans, lists and objects only
@@ -102,7 +110,12 @@ func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.R
 				waits = append(waits, name)
 			}
 		} else {
-			held = append(withoutHeld(held, name), HeldChange{Attribute: name, Value: wanted})
+			held = withoutHeld(held, name)
+			if h := (HeldChange{Attribute: name, Value: wanted}); h.size() <= maxHeld {
+				held = append(held, h)
+			} else {
+				reason += "; the value is too large to wait for an administrator"
+			}
 			waits = append(waits, name)
 		}
 		d.ignored = append(d.ignored, scim.Ignored{Path: name, Reason: reason})

@@ -271,6 +271,21 @@ func TestHeld(t *testing.T) {
 			}
 		})
 	})
+	t.Run("what_is_too_large_to_wait_is_ignored", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			s, kim, _ := f.guarded(t, site.Full, nil)
+			var many []string
+			for i := range 20 {
+				many = append(many, fmt.Sprintf(`{"value":"%d%s@acme.test"}`, i, strings.Repeat("x", 900)))
+			}
+			for range 2 {
+				out, err := f.rosters.Open(s).Patch(t.Context(), roster.User, kim, replace(t, "emails", "["+strings.Join(many, ",")+"]"), bySCIM)
+				if err != nil || out.Changed || len(out.Ignored) != 1 || !strings.Contains(out.Ignored[0].Reason, "too large") || f.held(t, s, kim) != "" {
+					t.Errorf("got %v, %v", out.Ignored, err)
+				}
+			}
+		})
+	})
 	t.Run("only_of_people_whose_role_scim_may_not_set", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			s, kim, mo := f.guarded(t, site.Full, nil)
@@ -336,6 +351,15 @@ func TestHeld(t *testing.T) {
 				if detail := isError(t, err, 409, "uniqueness"); !strings.Contains(detail, why) {
 					t.Errorf("got %q", detail)
 				}
+			}
+			// Nor in the account of somebody who is deactivated.
+			reviving := f.reviving(t, nil)
+			cleo := f.user(t, reviving, registered("cleo@acme.test"))
+			f.off(t, reviving, cleo, "patch")
+			_, err := f.create(t, reviving, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"cleo@acme.test","externalId":"b-1"}`)
+			isError(t, err, 409, "uniqueness")
+			if f.person(t, reviving, cleo).Active {
+				t.Error("revived all the same")
 			}
 			if _, err := r.Create(t.Context(), roster.User, decode(t, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"ann@acme.test","externalId":"a-1","emails":[{"value":"ann@acme.test"}]}`), bySCIM); err != nil {
 				t.Error(err)

@@ -38,6 +38,9 @@ func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 	if err := v.refuses(rec, old); err != nil {
 		return Outcome{}, false, err
 	}
+	if err := refuseBlocked(ctx, tx, v.doc); err != nil {
+		return Outcome{}, false, err
+	}
 	merged, err := scim.MergePut(v.rt.ResourceType, old, v.doc)
 	if err != nil {
 		return Outcome{}, false, err

@@ -143,7 +143,7 @@ func (d *dropper) put(ctx context.Context, rec Record, unique []Value, was, doc 
 	if err := d.next.check(doc); err != nil {
 		return err
 	}
-	now := d.millis()
+	now := d.after(rec.Modified)
 	next := rec
 	next.Version++
 	next.Modified = now

@@ -2,8 +2,10 @@ package roster_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/site"
 )
 
 func TestETag(t *testing.T) {
@@ -40,4 +42,25 @@ func TestETag(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", opaque, got, want)
 		}
 	}
+}
+
+// TestLastModifiedOnlyRises puts the clock right after it was a day ahead.
+func TestLastModifiedOnlyRises(t *testing.T) {
+	each(t, func(t *testing.T, f fixture) {
+		s := f.site(t, "acme", site.Full)
+		f.clock.add(24 * time.Hour)
+		id := f.user(t, s, registered("ada"))
+		f.clock.add(-24 * time.Hour)
+		last := f.get(t, s, id)["meta"].(map[string]any)["lastModified"].(string)
+		for _, title := range []string{`"a"`, `"b"`} {
+			if _, err := f.people(s).Patch(t.Context(), roster.User, id, replace(t, "title", title), bySCIM); err != nil {
+				t.Fatal(err)
+			}
+			now := f.get(t, s, id)["meta"].(map[string]any)["lastModified"].(string)
+			if now <= last {
+				t.Errorf("lastModified was %s and is %s", last, now)
+			}
+			last = now
+		}
+	})
 }

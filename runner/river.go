@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -54,16 +56,43 @@ func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) e
 	return nil
 }
 
-// runRiver is Run with River: due keys become jobs, which any process takes.
-func (r *Runner) runRiver(ctx context.Context) error {
+// A database that goes away while River starts may come back.
+const (
+	startTries = 60
+	startPause = time.Second
+)
+
+// startRiver starts River. While the database cannot be reached it tries again for a while.
+func (r *Runner) startRiver(ctx context.Context) (client *river.Client[pgx.Tx], err error) {
+	for try := 1; ; try++ {
+		client, err = r.tryRiver(ctx)
+		if err == nil || ctx.Err() != nil || try == startTries || !comesBack(err) {
+			return client, err
+		}
+		r.log().Warn("River does not start; trying again", "kind", r.Kind, "error", err)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(startPause):
+		}
+	}
+}
+
+// comesBack reports whether an error is the connection's or the server's state, and not a refusal of what was asked.
+func comesBack(err error) bool {
+	refused, is := errors.AsType[*pgconn.PgError](err)
+	return !is || strings.HasPrefix(refused.Code, "57P") || strings.HasPrefix(refused.Code, "53") || strings.HasPrefix(refused.Code, "08")
+}
+
+func (r *Runner) tryRiver(ctx context.Context) (*river.Client[pgx.Tx], error) {
 	driver := riverpgxv5.New(r.Pool)
 	log := slog.New(quiet{r.log().Handler()})
 	if err := migrateRiver(ctx, r.Pool, driver, log); err != nil {
-		return fmt.Errorf("make River's tables: %w", err)
+		return nil, fmt.Errorf("make River's tables: %w", err)
 	}
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, &advanceWorker{r: r}); err != nil {
-		return fmt.Errorf("start River: %w", err)
+		return nil, fmt.Errorf("start River: %w", err)
 	}
 	client, err := river.NewClient(driver, &river.Config{
 		Queues:                      map[string]river.QueueConfig{r.Kind: {MaxWorkers: r.workers()}},
@@ -77,10 +106,19 @@ func (r *Runner) runRiver(ctx context.Context) error {
 		DiscardedJobRetentionPeriod: retention,
 	})
 	if err != nil {
-		return fmt.Errorf("start River: %w", err)
+		return nil, fmt.Errorf("start River: %w", err)
 	}
 	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("start River: %w", err)
+		return nil, fmt.Errorf("start River: %w", err)
+	}
+	return client, nil
+}
+
+// runRiver is Run with River: due keys become jobs, which any process takes.
+func (r *Runner) runRiver(ctx context.Context) error {
+	client, err := r.startRiver(ctx)
+	if err != nil {
+		return err
 	}
 	r.looks(ctx, func() {
 		if err := r.insertDue(ctx, client); err != nil && ctx.Err() == nil {

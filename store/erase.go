@@ -448,13 +448,16 @@ func (s Erasures) Distinct(ctx context.Context, scope event.Scope, id string, va
 	return slices.Sorted(maps.Keys(left)), err
 }
 
+// finishWithin is how long Finish gives free pages back: somebody waits for it.
+const finishWithin = 20 * time.Second
+
 // Finish makes the file forget what was deleted. On PostgreSQL autovacuum does it.
 func (s Erasures) Finish(ctx context.Context) (complete bool, err error) {
 	db, ok := s.DB.engine.(*sqliteDB)
 	if !ok {
 		return true, nil
 	}
-	if complete, err = Retention(s).giveBackAll(ctx); err != nil {
+	if complete, err = Retention(s).giveBackAll(ctx, time.Now().Add(finishWithin)); err != nil {
 		return false, err
 	}
 	conn, err := db.openConn(ctx, readerCache, time.Second, false)

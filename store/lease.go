@@ -289,3 +289,12 @@ func (s Leases) Overdue(ctx context.Context, kind string, now time.Time) (keys i
 	})
 	return keys, time.UnixMicro(max(0, oldest)), err
 }
+
+// WakeAll makes every key of a kind due that waits for a time.
+func (s Leases) WakeAll(ctx context.Context, kind string) error {
+	return s.DB.update(ctx, func(tx *Tx) error {
+		now := micros(tx.db.now())
+		_, err := tx.Exec(ctx, "update lease set next_at = $2 where kind = $1 and next_at > $2 and next_at < $3", kind, now, never)
+		return err
+	})
+}

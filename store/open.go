@@ -75,6 +75,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 		o.Now = time.Now
 	}
 	db := &DB{kind: Kind(url), now: o.Now, settle: cmp.Or(o.Settle, time.Second), work: newWorkGate(), health: &health{log: o.Log}}
+	db.health.probe = db.probe
 	var err error
 	switch db.kind {
 	case PostgreSQL:

@@ -78,10 +78,11 @@ func (s Retention) surplus(ctx context.Context) (n int, err error) {
 	return free - freeLeast - pages/freeShare, nil
 }
 
-// giveBackAll gives every free page back, so that nothing that was deleted is left in one. done is false for an older file.
-func (s Retention) giveBackAll(ctx context.Context) (done bool, err error) {
-	work := s.DB.slicer(time.Time{})
-	for {
+// giveBackAll gives every free page back, so that nothing that was deleted is left in one. done is false for an older file, and
+// when end has come.
+func (s Retention) giveBackAll(ctx context.Context, end time.Time) (done bool, err error) {
+	work := s.DB.slicer(end)
+	for !work.over() {
 		var mode, free int
 		if err := s.DB.view(ctx, func(tx *Tx) error {
 			return tx.QueryRow(ctx, "select auto_vacuum, freelist_count from pragma_auto_vacuum, pragma_freelist_count").Scan(&mode, &free)
@@ -99,6 +100,7 @@ func (s Retention) giveBackAll(ctx context.Context) (done bool, err error) {
 			return false, err
 		}
 	}
+	return false, nil
 }
 
 // ErrNoCompact is returned by Compact for a PostgreSQL database.

@@ -69,17 +69,29 @@ func isUnavailable(err error) bool {
 type health struct {
 	log *slog.Logger
 
-	mu      sync.Mutex
-	down    error     // why the last write failed; nil: it did not
-	written time.Time // when a write last succeeded, on the machine's clock
+	// probe asks whether the database takes writes, after one succeeded while it was thought not to: that one may have changed
+	// nothing, and then nothing was written.
+	probe func()
+
+	mu     sync.Mutex
+	down   error     // why the last write failed; nil: it did not
+	proved time.Time // when a probe last succeeded, on the machine's clock
+	told   time.Time // when the log last said that it is down
+	quiet  bool      // the log does not say that it is down, because it said so just before
 
 	writes, unavailable int64 // transactions so far
 
 	asking sync.Mutex // one probe at a time
 }
 
-// probeEvery is how long a write that succeeded answers for the next.
-const probeEvery = time.Second
+const (
+	// probeEvery is how long a probe that succeeded answers for the next.
+	probeEvery = time.Second
+	// probeFor is how long one that nobody waits for may take.
+	probeFor = 5 * time.Second
+	// tellEvery is how often the log says that the database is down, when small writes find room and large ones do not.
+	tellEvery = time.Minute
+)
 
 // outcome notes how a transaction ended, and marks the error of one that the database could not do.
 func (h *health) outcome(ctx context.Context, err error, wrote bool) error {
@@ -87,11 +99,10 @@ func (h *health) outcome(ctx context.Context, err error, wrote bool) error {
 	case err == nil && wrote:
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		if h.down != nil {
-			h.log.Info("the database takes writes again")
-		}
-		h.down, h.written = nil, time.Now()
 		h.writes++
+		if h.down != nil {
+			go h.probe()
+		}
 		return nil
 	case err == nil || ctx.Err() != nil || !isUnavailable(err):
 		return err
@@ -102,6 +113,10 @@ func (h *health) outcome(ctx context.Context, err error, wrote bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.down == nil {
+		h.quiet = time.Since(h.told) < tellEvery
+	}
+	if h.down == nil && !h.quiet {
+		h.told = time.Now()
 		h.log.Error("the database does not do its work: requests are answered 503 until it does", "error", err)
 	}
 	h.down = err
@@ -109,26 +124,55 @@ func (h *health) outcome(ctx context.Context, err error, wrote bool) error {
 	return err
 }
 
-// fresh reports whether a write succeeded just now.
+// takesWrites notes that a probe succeeded.
+func (h *health) takesWrites() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.down != nil && !h.quiet {
+		h.log.Info("the database takes writes again")
+	}
+	h.down, h.proved = nil, time.Now()
+}
+
+// fresh reports whether a probe succeeded just now.
 func (h *health) fresh() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.down == nil && time.Since(h.written) < probeEvery
+	return h.down == nil && time.Since(h.proved) < probeEvery
 }
 
-// Ready returns why the database does not take writes, or nil. It writes, unless a write has just succeeded.
+// Ready returns why the database does not take writes, or nil. It writes, unless that has just succeeded.
 func (db *DB) Ready(ctx context.Context) error {
 	db.health.asking.Lock()
 	defer db.health.asking.Unlock()
 	if db.health.fresh() {
 		return nil
 	}
-	return db.of(fair.System).update(ctx, func(tx *Tx) error {
-		if _, err := tx.Exec(ctx, "update event_base set base = base"); err != nil {
+	// The value must change: SQLite writes nothing for one that stays the same.
+	err := db.of(fair.System).update(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `
+			insert into lease (kind, key, owner, epoch, until, next_at)
+			values ('ready', '', '', 0, 0, $1)
+			on conflict (kind, key) do update
+			set epoch = lease.epoch + 1`, never)
+		if err != nil {
 			return fmt.Errorf("write to the database: %w", err)
 		}
 		return nil
 	})
+	if err == nil {
+		db.health.takesWrites()
+	}
+	return err
+}
+
+// probe is Ready for nobody in particular.
+func (db *DB) probe() {
+	ctx, cancel := context.WithTimeout(context.Background(), probeFor)
+	defer cancel()
+	if err := db.Ready(ctx); err != nil {
+		db.health.log.Debug("probe", "error", err)
+	}
 }
 
 // identity tells the file that was opened from another one of its name.

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -24,6 +25,8 @@ import (
 type watched struct {
 	t            *testing.T
 	url, metrics string
+	pid          int
+	log          func() string // what it has said so far
 }
 
 var toldAddress = regexp.MustCompile(`msg=(serving|metrics) address=(\S+)`)
@@ -43,11 +46,16 @@ func serveWatched(t *testing.T, f folder) watched {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	var mu sync.Mutex
+	var said strings.Builder
 	told := make(chan [2]string, 2)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		for lines := bufio.NewScanner(log); lines.Scan(); {
+			mu.Lock()
+			fmt.Fprintln(&said, lines.Text())
+			mu.Unlock()
 			if m := toldAddress.FindStringSubmatch(lines.Text()); m != nil {
 				told <- [2]string{m[1], m[2]}
 			}
@@ -58,7 +66,11 @@ func serveWatched(t *testing.T, f folder) watched {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		<-ended
 	})
-	w := watched{t: t}
+	w := watched{t: t, pid: cmd.Process.Pid, log: func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return said.String()
+	}}
 	for w.url == "" || w.metrics == "" {
 		select {
 		case at := <-told:

@@ -259,6 +259,15 @@ func (c *command) run(ctx context.Context, s *services, ln, shown net.Listener, 
 	g.Go(func() error { return untilDone(gctx, remove.Run(gctx)) })
 	g.Go(func() error { return c.keepAnnouncing(gctx, s) })
 	g.Go(func() error { watch.Run(gctx); return nil })
+	clock := &clockWatch{log: s.log, wake: func(ctx context.Context) error {
+		for _, kind := range workKinds() {
+			if err := s.leases.WakeAll(ctx, kind); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+	g.Go(func() error { clock.run(gctx); return nil })
 	g.Go(func() error { return untilDone(gctx, s.sites.Log().Run(gctx)) })
 	err = g.Wait()
 	// Requests that finished during the shutdown have left rows behind.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
 )
 
 // blockedJSON is a person in the --json output of "site block" and "site unblock".
@@ -71,9 +73,13 @@ func (c *command) blocks(do func(context.Context, *roster.Roster, string) (roste
 		for _, p := range people {
 			done := blockedJSON{UserName: p.UserName}
 			out, err := do(cmd.Context(), r, p.ID)
-			if err != nil {
-				done.Error = err.Error()
-				failed = append(failed, err.Error())
+			var refused *scim.Error
+			switch {
+			case errors.As(err, &refused):
+				done.Error = refused.Detail
+				failed = append(failed, refused.Detail)
+			case err != nil:
+				return err
 			}
 			if p, err = r.Person(cmd.Context(), p.ID); err != nil {
 				return err

@@ -23,12 +23,12 @@ var arrows = map[string][]string{
 	// Domains: languages, and each other along the arrows.
 	"event":     {},
 	"site":      {"scim", "event", "internal/redact"},
-	"roster":    {"scim", "event", "site", "internal/pace", "internal/session"},
+	"roster":    {"scim", "event", "site", "internal/pace", "internal/session", "internal/visible"},
 	"signin":    {"scim", "event", "site", "roster", "internal/session"},
 	"operator":  {"event", "internal/session"},
 	"retention": {"event"},
 	"erasure":   {"scim", "event", "site", "roster", "directory"},
-	"directory": {"scim", "event", "internal/near", "internal/pace"},
+	"directory": {"scim", "event", "internal/near", "internal/pace", "internal/visible"},
 	"provision": {"scim", "provision/expr", "event", "directory", "internal/redact"},
 
 	// Data and helpers without rules.
@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"internal/metrics":    {},
 	"internal/pace":       {},
 	"internal/session":    {},
+	"internal/visible":    {},
 
 	// Edges: domains and languages, never another edge.
 	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/pace", "internal/session"},
@@ -51,7 +52,7 @@ var arrows = map[string][]string{
 	"runner":        {"event"},
 	"console": {
 		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure",
-		"internal/web", "internal/session",
+		"internal/web", "internal/session", "internal/visible",
 	},
 
 	// Entry: wires everything; nobody imports it.

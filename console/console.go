@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/internal/visible"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/retention"
 )
@@ -92,6 +93,7 @@ func (c *Console) functions() template.FuncMap {
 		"stamp":   stamp,
 		"clock":   clock,
 		"number":  grouped,
+		"reveal":  visible.Reveal,
 		"version": func() string { return c.options.Version },
 	}
 }

@@ -43,6 +43,10 @@ var hostileValues = map[string]string{
 	"an_address_elsewhere": "//evil.example/",
 }
 
+// asksBothDatabases are the values that mean something to a database, each in its own way. The others are the business of
+// the pages, which are the same on both.
+var asksBothDatabases = []string{"nothing", "NUL", "bytes_of_no_text", "SQL", "a_pattern", "a_number_of_65_bits", "less_than_nothing", "a_cursor_of_NUL", "a_cursor_of_no_text"}
+
 // fieldNames are the names of every field and parameter that the pages read.
 func fieldNames(t *testing.T) []string {
 	t.Helper()
@@ -73,18 +77,14 @@ func fieldNames(t *testing.T) []string {
 }
 
 // hostileRequests are the requests for a route in which each part of the path in turn, and all of them, have the value,
-// and every field and parameter.
-func hostileRequests(t *testing.T, pattern string, valid map[string]string, fields []string, value string) []*http.Request {
+// and every field and parameter, as form has them.
+func hostileRequests(t *testing.T, pattern string, valid map[string]string, form, value string) []*http.Request {
 	t.Helper()
 	method, path, _ := strings.Cut(pattern, " ")
 	path = strings.TrimSuffix(path, "{$}")
 	var parts []string
 	for _, m := range regexp.MustCompile(`\{(\w+)\}`).FindAllStringSubmatch(path, -1) {
 		parts = append(parts, m[1])
-	}
-	values := url.Values{}
-	for _, name := range fields {
-		values.Set(name, value)
 	}
 	var requests []*http.Request
 	for hostile := -1; hostile < len(parts); hostile++ {
@@ -99,7 +99,7 @@ func hostileRequests(t *testing.T, pattern string, valid map[string]string, fiel
 			}
 			at = strings.ReplaceAll(at, "{"+name+"}", url.PathEscape(fill))
 		}
-		query, body := values.Encode(), ""
+		query, body := form, ""
 		if method == http.MethodPost {
 			query, body = "", query
 		}
@@ -156,9 +156,13 @@ func TestNoInputBreaksAPage(t *testing.T) {
 			"directory": "contoso", "user": user.ObjectID, "change": "disable", "app": app.Name, "mapping": "users", "entry": "x",
 		}
 		send := func(name, value string, patterns []string, handler http.Handler, cookie string, start func() string) {
-			session := ""
+			session, form := "", url.Values{}
+			for _, field := range fields {
+				form.Set(field, value)
+			}
+			encoded := form.Encode()
 			for _, pattern := range patterns {
-				for _, r := range hostileRequests(t, pattern, valid, fields, value) {
+				for _, r := range hostileRequests(t, pattern, valid, encoded, value) {
 					if session == "" {
 						session = start()
 					}
@@ -174,6 +178,9 @@ func TestNoInputBreaksAPage(t *testing.T) {
 		sitePages := patternsOf(w.pages.routes())
 		officePages := patternsOf(append(operatorDoor{console: o.pages.Console, operators: o.operators}.routes(), o.pages.routes()...))
 		for name, value := range hostileValues {
+			if db.Kind() == store.PostgreSQL && !slices.Contains(asksBothDatabases, name) {
+				continue
+			}
 			send(name, value, sitePages, w.pages.Handler(), siteCookie, func() string { return w.startSession(acme, kim.ID) })
 			send(name, value, officePages, o.pages.Handler(), operatorCookie, func() string { return o.startOperator("kim") })
 		}
@@ -244,7 +251,7 @@ func TestTextsOfAnIdentityProviderAreNeverMarkup(t *testing.T) {
 	params := map[string]string{"site": "acme", "secret": "unknown", "declared": w.declare(acme, "title")}
 	for i, text := range markup {
 		doc := map[string]any{
-			"schemas": []any{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": text, "externalId": text, "displayName": text, "title": text, "userType": text, "profileUrl": "javascript:alert(1)",
+			"schemas": []any{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": strings.ReplaceAll(text, "\u202e", ""), "externalId": text, "displayName": text, "title": text, "userType": text, "profileUrl": "javascript:alert(1)",
 			"name":   map[string]any{"givenName": text, "familyName": text, "formatted": text},
 			"emails": []any{map[string]any{"value": text, "type": text, "display": text}},
 			"photos": []any{map[string]any{"value": "javascript:alert(1)"}},

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/rollcall-scim/rollcall/internal/visible"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -34,7 +35,7 @@ func employeeKey(text string) string { return scim.Fold(strings.TrimSpace(text))
 // looseEmployeeKey is the same for two employeeIds that a spreadsheet may have made out of one: it takes leading zeros away.
 func looseEmployeeKey(key string) string {
 	key = strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || invisible(r) {
+		if unicode.IsSpace(r) || visible.Invisible(r) {
 			return -1
 		}
 		return r

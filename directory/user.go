@@ -146,9 +146,9 @@ func unknownAttribute(name string) error {
 
 func parseBoolean(text string) (bool, error) {
 	switch strings.ToLower(text) {
-	case "true", "yes", "y", "1", "active", "enabled":
+	case "true", "yes", "y", "1", "active", "enabled", "activated", "employed", "ja", "aktiv", "oui", "actif":
 		return true, nil
-	case "false", "no", "n", "0", "inactive", "disabled", "suspended", "terminated":
+	case "false", "no", "n", "0", "inactive", "disabled", "deactivated", "suspended", "terminated", "nein", "inaktiv", "deaktiviert", "non", "inactif", "désactivé":
 		return false, nil
 	}
 	return false, invalid(attrAccountEnabled, "accountEnabled is true or false, not %q", text)

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/rollcall-scim/rollcall/internal/visible"
 )
 
 // identifiers are the attributes by which people and programs tell users apart. Two values that look alike must be alike.
@@ -32,10 +34,10 @@ func checkVisibleAttribute(before, after User, name string) error {
 	var refused func(rune) bool
 	switch {
 	case slices.Contains(identifiers, name):
-		refused = func(r rune) bool { return invisible(r) || oddSpace(r) }
+		refused = func(r rune) bool { return visible.Invisible(r) || visible.OddSpace(r) }
 	case slices.Contains(personNames, name):
 		refused = func(r rune) bool {
-			return invisible(r) && r != '\u200c' && r != '\u200d' && !unicode.Is(unicode.Variation_Selector, r)
+			return visible.Invisible(r) && r != '\u200c' && r != '\u200d' && !unicode.Is(unicode.Variation_Selector, r)
 		}
 	default:
 		return nil
@@ -45,22 +47,13 @@ func checkVisibleAttribute(before, after User, name string) error {
 		return nil
 	}
 	bad := []rune(text[i:])[0]
-	return invalid(name, "%s contains %s, which nobody can see: %s; remove it", name, describeRune(bad), revealed(text, refused))
+	return invalid(name, "%s contains %s, which nobody can see: %s; remove it", name, visible.Describe(bad), revealed(text, refused))
 }
-
-// invisible says whether a character has no shape of its own: control and format characters, and those that text may ignore.
-func invisible(r rune) bool {
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Zl, unicode.Zp,
-		unicode.Noncharacter_Code_Point) || r == '\u2800' // the empty Braille pattern looks like a space
-}
-
-// oddSpace says whether a character is a space other than the one on the keyboard.
-func oddSpace(r rune) bool { return r != ' ' && unicode.Is(unicode.Zs, r) }
 
 // withoutInvisible is what a reader sees of a text.
 func withoutInvisible(text string) string {
 	return strings.Map(func(r rune) rune {
-		if invisible(r) || oddSpace(r) {
+		if visible.Invisible(r) || visible.OddSpace(r) {
 			return -1
 		}
 		return r
@@ -80,24 +73,4 @@ func revealed(text string, hidden func(rune) bool) string {
 	}
 	b.WriteByte('"')
 	return b.String()
-}
-
-// describeRune names a character in words where it has a common name.
-func describeRune(r rune) string {
-	name := map[rune]string{
-		'\u00a0': "a no-break space", '\u00ad': "a soft hyphen", '\u200b': "a zero-width space", '\u200c': "a zero-width non-joiner", '\u200d': "a zero-width joiner",
-		'\u2060': "a word joiner", '\ufeff': "a byte order mark", '\t': "a tab", '\n': "a line break", '\r': "a line break",
-	}[r]
-	switch {
-	case name != "":
-	case unicode.Is(unicode.Bidi_Control, r):
-		name = "a character that turns the direction of the text"
-	case unicode.IsControl(r):
-		name = "a control character"
-	case oddSpace(r):
-		name = "an unusual space"
-	default:
-		name = "an invisible character"
-	}
-	return fmt.Sprintf("%s (U+%04X)", name, r)
 }

@@ -415,6 +415,9 @@ func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *dra
 	if err := rt.check(d.doc); err != nil {
 		return p, err
 	}
+	if err := checkUserName(old, d.doc); err != nil {
+		return p, err
+	}
 	p.changed = !scim.Equal(old, d.doc) || d.members.any() || d.block != nil && *d.block != rec.Block
 	p.decides = d.holds && !sameHeld(rec.Held, d.held)
 	if !p.changed && !p.decides {
@@ -521,6 +524,9 @@ func (r *Roster) newRecord(rt *resourceType, d *draft, c Change) (Record, error)
 	rec := Record{Kind: Kind(rt.ID)}
 	rec.ID, rec.Version, rec.Created, rec.Modified = r.NewID(), 1, now, now
 	if err := rt.check(d.doc); err != nil {
+		return Record{}, err
+	}
+	if err := checkUserName(nil, d.doc); err != nil {
 		return Record{}, err
 	}
 	rt.fill(&rec, d)

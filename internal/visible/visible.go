@@ -1,0 +1,63 @@
+// Package visible knows which characters nobody can see, and how to show them. RFC 8265 refuses them in user names; the classes
+// are those of RFC 8264 §9.13.
+package visible
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// Invisible says whether a character has no shape of its own: control and format characters, and those that text may ignore.
+func Invisible(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Zl, unicode.Zp,
+		unicode.Noncharacter_Code_Point) || r == '\u2800' // the empty Braille pattern looks like a space
+}
+
+// OddSpace says whether a character is a space other than the one on the keyboard.
+func OddSpace(r rune) bool { return r != ' ' && unicode.Is(unicode.Zs, r) }
+
+// Hidden says whether a character is invisible or looks like an ordinary space and is none.
+func Hidden(r rune) bool { return Invisible(r) || OddSpace(r) }
+
+// Reveal writes the hidden characters of a text as ⟨U+200B⟩, and leading and trailing spaces as ⟨space⟩.
+func Reveal(text string) string {
+	trimmed := strings.Trim(text, " ")
+	if trimmed == text && !strings.ContainsFunc(text, Hidden) {
+		return text
+	}
+	before := len(text) - len(strings.TrimLeft(text, " "))
+	var b strings.Builder
+	b.WriteString(strings.Repeat("⟨space⟩", before))
+	for _, r := range trimmed {
+		if Hidden(r) {
+			fmt.Fprintf(&b, "⟨U+%04X⟩", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	if trimmed != "" {
+		b.WriteString(strings.Repeat("⟨space⟩", len(text)-before-len(trimmed)))
+	}
+	return b.String()
+}
+
+// Describe names a character in words where it has a common name.
+func Describe(r rune) string {
+	name := map[rune]string{
+		'\u00a0': "a no-break space", '\u00ad': "a soft hyphen", '\u200b': "a zero-width space", '\u200c': "a zero-width non-joiner", '\u200d': "a zero-width joiner",
+		'\u2060': "a word joiner", '\ufeff': "a byte order mark", '\t': "a tab", '\n': "a line break", '\r': "a line break",
+	}[r]
+	switch {
+	case name != "":
+	case unicode.Is(unicode.Bidi_Control, r):
+		name = "a character that turns the direction of the text"
+	case unicode.IsControl(r):
+		name = "a control character"
+	case OddSpace(r):
+		name = "an unusual space"
+	default:
+		name = "an invisible character"
+	}
+	return fmt.Sprintf("%s (U+%04X)", name, r)
+}

@@ -75,7 +75,7 @@ func (p *SitePages) showAudit(w http.ResponseWriter, r *http.Request, v *siteVis
 	pg := v.page
 	pg.Title, pg.Crumbs = "Audit log", v.crumbs()
 	pg.StatusLine = auditStatus(events, narrowed, before, p.Console.options.Now())
-	pg.Lead = "Every change of an account, a setting, a token or a sign-in link, with who did it. Nothing here can be changed."
+	pg.Lead = "Every change of an account, a setting, a token or a sign-in link, with who did it. No page and no command changes an entry; whoever can write to the database can."
 	kept, err := p.Console.kept(r.Context(), retention.Owner(event.KindSite, string(v.Site.ID)), keptLog{retention.Events, "Entries"})
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func (h *Handle) RenameApplication(ctx context.Context, id, name, actor string) 
 		if err := tx.RenameApplication(ctx, a); err != nil {
 			return err
 		}
-		return tx.AppendEvent(ctx, h.applicationEvent(a, EventApplicationRenamed, actor, fmt.Sprintf("Application %s was renamed to %s", old.Name, name)))
+		return tx.AppendEvent(ctx, h.applicationEvent(a, EventApplicationRenamed, actor, fmt.Sprintf("Application %s was renamed to %s", old.Name, name), event.Changed("name", old.Name, name)))
 	})
 	return a, h.nameTaken(err, name)
 }
@@ -94,8 +94,8 @@ func (h *Handle) application(ctx context.Context, tx Tx, id string) (Application
 	return a, err
 }
 
-func (h *Handle) applicationEvent(a Application, name, actor, text string) event.Event {
-	return event.Event{Time: h.clock(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: a.ID, Text: text}
+func (h *Handle) applicationEvent(a Application, name, actor, text string, changes ...event.Change) event.Event {
+	return event.Event{Data: event.WithChanges(nil, changes...), Time: h.clock(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: a.ID, Text: text}
 }
 
 // nameTaken puts a store's ErrConflict into words.

@@ -118,6 +118,7 @@ func (ds *Directories) Rename(ctx context.Context, d Directory, name, actor stri
 	err := ds.Store.RenameDirectory(ctx, d.ID, name, event.Event{
 		Time: ds.Now(), Scope: event.Directory(string(d.ID)), Name: EventDirectoryRenamed, Actor: actor, Subject: string(d.ID),
 		Text: fmt.Sprintf("Directory %s was renamed to %s", d.Name, name),
+		Data: event.WithChanges(nil, event.Changed("name", d.Name, name)),
 	})
 	if errors.Is(err, ErrConflict) {
 		return Directory{}, conflict("name", "there is already a directory %q; choose another name", name)

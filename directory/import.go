@@ -512,7 +512,7 @@ func (im *importing) writeRow(ctx context.Context, tx Tx, before, after User) (U
 		}
 		names := changed(before, after)
 		after.Deleted = time.Time{}
-		u, err := im.save(ctx, tx, after, before.Version, EventUserRestored, im.options.Actor, "was restored", names)
+		u, err := im.save(ctx, tx, after, before.Version, EventUserRestored, im.options.Actor, "was restored", names, changedValues(before, after)...)
 		return u, restored, err
 	}
 	u, did, err := im.replaceUser(ctx, tx, before, after, im.options.Actor)
@@ -590,13 +590,14 @@ func (im *importing) setManager(ctx context.Context, tx Tx, w wanted) (bool, err
 	if im.options.DryRun {
 		return true, nil // what is written before is not there
 	}
+	before := u
 	u = u.clone()
 	if manager == "" {
 		delete(u.Attributes, attrManager)
 	} else {
 		u.Attributes[attrManager] = manager
 	}
-	_, err = im.save(ctx, tx, u, u.Version, EventUserUpdated, im.options.Actor, "was updated", []string{attrManager})
+	_, err = im.save(ctx, tx, u, u.Version, EventUserUpdated, im.options.Actor, "was updated", []string{attrManager}, changedValues(before, u)...)
 	return true, err
 }
 

@@ -146,9 +146,9 @@ func unknownAttribute(name string) error {
 
 func parseBoolean(text string) (bool, error) {
 	switch strings.ToLower(text) {
-	case "true", "yes", "y", "1", "active", "enabled":
+	case "true", "yes", "y", "1", "active", "enabled", "activated", "employed", "ja", "aktiv", "oui", "actif":
 		return true, nil
-	case "false", "no", "n", "0", "inactive", "disabled", "suspended", "terminated":
+	case "false", "no", "n", "0", "inactive", "disabled", "deactivated", "suspended", "terminated", "nein", "inaktiv", "deaktiviert", "non", "inactif", "désactivé":
 		return false, nil
 	}
 	return false, invalid(attrAccountEnabled, "accountEnabled is true or false, not %q", text)
@@ -307,6 +307,21 @@ func changed(before, after User) []string {
 		}
 	}
 	return names
+}
+
+// changedValues gives the attributes in which two users differ with both values, for the audit trail.
+func changedValues(before, after User) []event.Change {
+	var changes []event.Change
+	value := func(u User, name string) any {
+		if text := u.Text(name); text != "" && u.ObjectID != "" {
+			return text
+		}
+		return nil
+	}
+	for _, name := range changed(before, after) {
+		changes = append(changes, event.Changed(name, value(before, name), value(after, name)))
+	}
+	return changes
 }
 
 // User finds a user, deleted or not.
@@ -505,7 +520,7 @@ func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (U
 	if err := tx.PutUser(ctx, u); err != nil {
 		return User{}, false, err
 	}
-	return u, true, h.record(ctx, tx, EventUserCreated, u, actor, "was created", nil)
+	return u, true, h.record(ctx, tx, EventUserCreated, u, actor, "was created", nil, changedValues(User{}, u)...)
 }
 
 func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor string) (User, bool, error) {
@@ -533,7 +548,7 @@ func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor s
 			name, text = EventUserEnabled, "was enabled"
 		}
 	}
-	u, err := h.save(ctx, tx, u, before.Version, name, actor, text, names)
+	u, err := h.save(ctx, tx, u, before.Version, name, actor, text, names, changedValues(before, u)...)
 	return u, true, err
 }
 
@@ -570,12 +585,12 @@ func checkFree(ctx context.Context, tx Tx, u User) error {
 }
 
 // save writes a changed user and its event.
-func (h *Handle) save(ctx context.Context, tx Tx, u User, version int64, name, actor, text string, attributes []string) (User, error) {
+func (h *Handle) save(ctx context.Context, tx Tx, u User, version int64, name, actor, text string, attributes []string, values ...event.Change) (User, error) {
 	u.Version, u.Modified = version+1, h.clock()
 	if err := tx.PutUser(ctx, u); err != nil {
 		return u, err
 	}
-	return u, h.record(ctx, tx, name, u, actor, text, attributes)
+	return u, h.record(ctx, tx, name, u, actor, text, attributes, values...)
 }
 
 // detail is the data of a directory's events.
@@ -584,7 +599,7 @@ type detail struct {
 	Application string   `json:"application,omitempty"` // id
 }
 
-func (h *Handle) record(ctx context.Context, tx Tx, name string, u User, actor, text string, attributes []string) error {
+func (h *Handle) record(ctx context.Context, tx Tx, name string, u User, actor, text string, attributes []string, values ...event.Change) error {
 	var data []byte
 	if attributes != nil {
 		var err error
@@ -593,6 +608,7 @@ func (h *Handle) record(ctx context.Context, tx Tx, name string, u User, actor, 
 		}
 		text += ": " + strings.Join(attributes, ", ")
 	}
+	data = event.WithChanges(data, values...)
 	return tx.AppendEvent(ctx, event.Event{
 		Time: u.Modified, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: u.ObjectID, Text: u.who() + " " + text, Data: data,
 	})
@@ -632,7 +648,7 @@ func (h *Handle) softDelete(ctx context.Context, tx Tx, u User, actor string) (U
 		return u, nil
 	}
 	u.Deleted = h.clock()
-	return h.save(ctx, tx, u, u.Version, EventUserDeleted, actor, "was deleted (can be restored)", nil)
+	return h.save(ctx, tx, u, u.Version, EventUserDeleted, actor, "was deleted (can be restored)", nil, event.Changed("deleted", nil, true))
 }
 
 // Restore undoes SoftDelete, with the assignments. It is refused while another user has the userPrincipalName.
@@ -648,7 +664,7 @@ func (h *Handle) restore(ctx context.Context, tx Tx, u User, actor string) (User
 		return u, err
 	}
 	u.Deleted = time.Time{}
-	return h.save(ctx, tx, u, u.Version, EventUserRestored, actor, "was restored", nil)
+	return h.save(ctx, tx, u, u.Version, EventUserRestored, actor, "was restored", nil, event.Changed("deleted", true, nil))
 }
 
 // Purge removes a soft-deleted user for ever, with the assignments; who had the user as manager has none afterwards.
@@ -662,9 +678,10 @@ func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 			return u, err
 		}
 		for _, r := range reports {
+			before := r
 			r = r.clone()
 			delete(r.Attributes, attrManager)
-			if _, err := h.save(ctx, tx, r, r.Version, EventUserUpdated, actor, "was updated", []string{attrManager}); err != nil {
+			if _, err := h.save(ctx, tx, r, r.Version, EventUserUpdated, actor, "was updated", []string{attrManager}, changedValues(before, r)...); err != nil {
 				return u, err
 			}
 		}

@@ -19,7 +19,7 @@ const (
 type Query struct {
 	Subject     string    // id of what it happened to
 	Kinds       []string  // what names begin with, such as "user."; any of them
-	Actor       string    // part of the actor, in any case
+	Actor       string    // part of the actor's label or name, in any case; or the whole id or address
 	Text        string    // part of the sentence, in any case
 	From, Until time.Time // events of [From, Until); zero: no bound
 	Before      Position  // the next of the page before; zero: from the newest event
@@ -80,7 +80,7 @@ func (q Query) matches(e Event) bool {
 	case len(q.Kinds) > 0 && !slices.ContainsFunc(q.Kinds, func(kind string) bool { return strings.HasPrefix(e.Name, kind) }):
 		return false
 	}
-	return holds(e.Actor, q.Actor) && holds(e.Text, q.Text)
+	return (holds(e.Actor, q.Actor) || holds(e.By.Name, q.Actor) || e.By.ID == q.Actor || e.By.Address == q.Actor) && holds(e.Text, q.Text)
 }
 
 func holds(text, part string) bool {

@@ -114,7 +114,7 @@ func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), 
 	if job.Searches != nil {
 		job.Searches.For = job.connection()
 	}
-	e := j.event(job, actor, "provisioning.created", fmt.Sprintf("Provisioning was set up: %s, status %s.", job.Mode, job.Status))
+	e := j.event(job, actor, "provisioning.created", fmt.Sprintf("Provisioning was set up: %s, status %s.", job.Mode, job.Status), changedSettings(Job{Schema: job.Schema}, job)...)
 	if err := j.Store.InsertJob(ctx, job, e); err != nil {
 		return Job{}, err
 	}
@@ -474,13 +474,14 @@ func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*J
 		if err != nil {
 			return Job{}, err
 		}
+		before := job
 		words, err := fn(&job)
 		if err != nil || words == "" {
 			return job, err
 		}
 		job.Version++
 		job.Modified = j.Now()
-		err = j.Store.UpdateJob(ctx, job, j.event(job, actor, name, words))
+		err = j.Store.UpdateJob(ctx, job, j.event(job, actor, name, words, changedSettings(before, job)...))
 		if errors.Is(err, ErrChanged) && attempt < 5 {
 			continue
 		}
@@ -501,8 +502,9 @@ func (j *Jobs) wake(ctx context.Context, job Job) error {
 	return nil
 }
 
-func (j *Jobs) event(job Job, actor, name, words string) event.Event {
+func (j *Jobs) event(job Job, actor, name, words string, changes ...event.Change) event.Event {
 	return event.Event{
+		Data: event.WithChanges(nil, changes...),
 		Time: j.Now(), Scope: event.Directory(string(job.Key.Directory)), Name: name, Actor: actor, Subject: job.Key.App, Text: words,
 	}
 }

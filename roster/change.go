@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -547,7 +548,7 @@ func (r *Roster) insert(ctx context.Context, tx Tx, rec Record, d *draft, c Chan
 // created tells of a resource that was inserted.
 func (r *Roster) created(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
 	e := eventOf(r.site.ID, rec, rec.Kind.event()+".created", c, rec.Created, calledIn(rec, d.doc)+" was created"+d.members.words(" with "))
-	e.Data = data(rec, nil, d.members)
+	e.Data = event.WithChanges(data(rec, nil, d.members), changedValues(nil, d.doc)...)
 	if err := tx.AppendEvent(ctx, e); err != nil {
 		return Outcome{}, err
 	}
@@ -577,7 +578,7 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record
 	}
 	s := story{ended: ended}
 	text := calledIn(rec, old) + " was deleted" + s.andSessions("; ")
-	if err := tx.AppendEvent(ctx, eventOf(r.site.ID, rec, rec.Kind.event()+".deleted", c, now, text)); err != nil {
+	if err := tx.AppendEvent(ctx, eventOf(r.site.ID, rec, rec.Kind.event()+".deleted", c, now, text, changedValues(old, nil)...)); err != nil {
 		return Outcome{}, err
 	}
 	out := outcome(rec, &draft{doc: old}, "Deleted"+s.andSessions(" · "), ended)

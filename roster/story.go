@@ -23,14 +23,20 @@ type story struct {
 	forgotten   bool     // the user identifier of who was revived
 	fromRole    Role     // both empty when the role stayed
 	toRole      Role
-	attributes  []string // the others that changed
-	reverseOf   string   // whose change of active by hand this undoes
-	reverseRole string   // the same for the role
+	attributes  []string       // the others that changed
+	values      []event.Change // of every attribute that changed
+	formerly    string         // what it was called before, if that changed
+	reverseOf   string         // whose change of active by hand this undoes
+	reverseRole string         // the same for the role
 	members     delta
 }
 
 func tell(old, next Record, was scim.Resource, d *draft, ended int, c Change) story {
 	s := story{userName: calledIn(next, d.doc), ended: ended, attributes: changedAttributes(was, d.doc), members: d.members}
+	s.values = changedValues(was, d.doc)
+	if former := calledIn(old, was); former != s.userName {
+		s.formerly = former
+	}
 	if old.Role != next.Role {
 		s.attributes = slices.DeleteFunc(s.attributes, func(name string) bool { return name == "userType" })
 	}
@@ -152,36 +158,40 @@ func (s story) events(id site.ID, next Record, c Change, at time.Time) []event.E
 	switch s.activated {
 	case "user.deactivated":
 		text := s.userName + " was deactivated" + s.andSessions("; ") + reversing("; this ", s.reverseOf)
-		events = append(events, eventOf(id, next, s.activated, c, at, text))
+		events = append(events, eventOf(id, next, s.activated, c, at, text, only(s.values, activeAttribute)...))
 	case "user.blocked":
 		text := s.userName + " was blocked" + s.andSessions("; ")
-		events = append(events, eventOf(id, next, s.activated, c, at, text))
+		events = append(events, eventOf(id, next, s.activated, c, at, text, only(s.values, activeAttribute)...))
 	case "user.unblocked":
 		text := s.userName + " was unblocked"
 		if !s.active {
 			text += "; the account stays deactivated"
 		}
-		events = append(events, eventOf(id, next, s.activated, c, at, text))
+		events = append(events, eventOf(id, next, s.activated, c, at, text, only(s.values, activeAttribute)...))
 	case "user.block_changed":
 		text := s.userName + " stays blocked; once unblocked, the account is " + activeWord(s.active)
-		events = append(events, eventOf(id, next, s.activated, c, at, text))
+		events = append(events, eventOf(id, next, s.activated, c, at, text, only(s.values, activeAttribute)...))
 	case "user.revived":
 		text := s.userName + " was revived: a create found the account deactivated"
 		if s.forgotten {
 			text += "; the user identifier for sign-in was forgotten"
 		}
-		events = append(events, eventOf(id, next, s.activated, c, at, text))
+		events = append(events, eventOf(id, next, s.activated, c, at, text, only(s.values, activeAttribute)...))
 	case "user.reactivated":
 		text := s.userName + " was reactivated" + reversing("; this ", s.reverseOf)
-		events = append(events, eventOf(id, next, s.activated, c, at, text))
+		events = append(events, eventOf(id, next, s.activated, c, at, text, only(s.values, activeAttribute)...))
 	}
 	if s.toRole != "" {
 		text := fmt.Sprintf("The role of %s changed from %s to %s", s.userName, s.fromRole, s.toRole) + reversing("; this ", s.reverseRole)
-		events = append(events, eventOf(id, next, "user.role_changed", c, at, text))
+		events = append(events, eventOf(id, next, "user.role_changed", c, at, text, event.Changed(roleAttribute, s.fromRole, s.toRole)))
 	}
 	if changes := s.changes(); len(changes) > 0 {
-		e := eventOf(id, next, next.Kind.event()+".updated", c, at, s.userName+" was updated: "+strings.Join(changes, ", "))
-		e.Data = data(next, s.attributes, s.members)
+		text := s.userName + " was updated: " + strings.Join(changes, ", ")
+		if s.formerly != "" {
+			text = s.formerly + " is now " + text
+		}
+		e := eventOf(id, next, next.Kind.event()+".updated", c, at, text)
+		e.Data = event.WithChanges(data(next, s.attributes, s.members), others(s.values, activeAttribute, roleAttribute)...)
 		events = append(events, e)
 	}
 	return events
@@ -194,7 +204,7 @@ func (s story) changes() []string {
 	return append(slices.Clone(s.attributes), s.members.words(""))
 }
 
-func eventOf(id site.ID, rec Record, name string, c Change, at time.Time, text string) event.Event {
+func eventOf(id site.ID, rec Record, name string, c Change, at time.Time, text string, changes ...event.Change) event.Event {
 	return event.Event{
 		Time:    at,
 		Scope:   event.Site(string(id)),
@@ -202,7 +212,7 @@ func eventOf(id site.ID, rec Record, name string, c Change, at time.Time, text s
 		Actor:   c.Actor,
 		Subject: rec.ID,
 		Text:    text,
-		Data:    data(rec, nil, delta{}),
+		Data:    event.WithChanges(data(rec, nil, delta{}), changes...),
 	}
 }
 
@@ -238,6 +248,45 @@ func data(rec Record, attributes []string, members delta) []byte {
 	return b
 }
 
+// The attributes whose changes have events of their own.
+const (
+	activeAttribute = "active"
+	roleAttribute   = "userType"
+)
+
+// only returns the changes of one attribute.
+func only(all []event.Change, name string) []event.Change {
+	return slices.DeleteFunc(slices.Clone(all), func(c event.Change) bool { return c.Name != name })
+}
+
+// others returns the changes of all attributes but these.
+func others(all []event.Change, names ...string) []event.Change {
+	return slices.DeleteFunc(slices.Clone(all), func(c event.Change) bool { return slices.Contains(names, c.Name) })
+}
+
+// changedValues gives each attribute that differs with its value before and after, for the audit trail. An attribute of an
+// extension stands under its own name, as in changedAttributes.
+func changedValues(was, is scim.Resource) []event.Change {
+	var changes []event.Change
+	for _, name := range keys(was, is) {
+		if name == "id" || name == "meta" || name == "schemas" || same(name, was, is) {
+			continue
+		}
+		if !strings.Contains(name, ":") {
+			changes = append(changes, event.Changed(name, was[name], is[name]))
+			continue
+		}
+		before, _ := was[name].(map[string]any)
+		after, _ := is[name].(map[string]any)
+		changes = append(changes, changedValues(before, after)...)
+	}
+	return changes
+}
+
+func same(name string, was, is scim.Resource) bool {
+	return (was[name] == nil) == (is[name] == nil) && scim.Equal(scim.Resource{name: was[name]}, scim.Resource{name: is[name]})
+}
+
 // changedAttributes names what differs beside what the server itself sets; an extension's attributes by their own
 // names.
 func changedAttributes(was, is scim.Resource) []string {
@@ -247,7 +296,7 @@ func changedAttributes(was, is scim.Resource) []string {
 		case "id", "meta", "schemas":
 			continue
 		}
-		if scim.Equal(scim.Resource{name: was[name]}, scim.Resource{name: is[name]}) && (was[name] == nil) == (is[name] == nil) {
+		if same(name, was, is) {
 			continue
 		}
 		if !strings.Contains(name, ":") {

@@ -267,32 +267,32 @@ func (s *Sites) putSite(ctx context.Context, tx Tx, next Site, actor string) err
 
 func (s *Sites) settingEvents(old, next Site, actor string) []event.Event {
 	var events []event.Event
-	add := func(name, text string) {
-		events = append(events, s.event(old.ID, name, actor, "", text))
+	add := func(name, text, setting string, before, after any) {
+		events = append(events, s.event(old.ID, name, actor, "", text, event.Changed(setting, before, after)))
 	}
 	if old.SCIMEnabled != next.SCIMEnabled {
 		if next.SCIMEnabled {
-			add("site.scim_enabled", "SCIM was switched on")
+			add("site.scim_enabled", "SCIM was switched on", "scimEnabled", old.SCIMEnabled, next.SCIMEnabled)
 		} else {
-			add("site.scim_disabled", "SCIM was switched off; people keep their access and role as they are")
+			add("site.scim_disabled", "SCIM was switched off; people keep their access and role as they are", "scimEnabled", old.SCIMEnabled, next.SCIMEnabled)
 		}
 	}
 	if old.ManageRoles != next.ManageRoles {
 		if next.ManageRoles {
-			add("site.roles_managed", "SCIM may now manage user roles")
+			add("site.roles_managed", "SCIM may now manage user roles", "manageRoles", old.ManageRoles, next.ManageRoles)
 		} else {
-			add("site.roles_unmanaged", "SCIM may no longer manage user roles; roles stay as they are")
+			add("site.roles_unmanaged", "SCIM may no longer manage user roles; roles stay as they are", "manageRoles", old.ManageRoles, next.ManageRoles)
 		}
 	}
 	if old.Strict != next.Strict {
 		if next.Strict {
-			add("site.strict_enabled", "SCIM requests are now read strictly")
+			add("site.strict_enabled", "SCIM requests are now read strictly", "strict", old.Strict, next.Strict)
 		} else {
-			add("site.strict_disabled", "SCIM requests are now read leniently")
+			add("site.strict_disabled", "SCIM requests are now read leniently", "strict", old.Strict, next.Strict)
 		}
 	}
 	if old.Profile != next.Profile {
-		add("site.profile_changed", fmt.Sprintf("Profile changed from %s to %s", old.Profile, next.Profile))
+		add("site.profile_changed", fmt.Sprintf("Profile changed from %s to %s", old.Profile, next.Profile), "profile", old.Profile, next.Profile)
 	}
 	return append(events, s.switchEvents(old, next, actor)...)
 }
@@ -313,7 +313,8 @@ func (s *Sites) Rename(ctx context.Context, id ID, name, actor string) (Site, er
 		if err := tx.RenameSite(ctx, name); err != nil {
 			return err
 		}
-		return tx.AppendEvent(ctx, s.event(id, "site.renamed", actor, string(id), fmt.Sprintf("Site %s was renamed to %s; its addresses changed, and everyone was signed out", old.Name, name)))
+		return tx.AppendEvent(ctx, s.event(id, "site.renamed", actor, string(id), fmt.Sprintf("Site %s was renamed to %s; its addresses changed, and everyone was signed out", old.Name, name),
+			event.Changed("name", old.Name, name)))
 	})
 	if err != nil {
 		return Site{}, fmt.Errorf("rename the site to %s: %w", name, err)
@@ -328,7 +329,7 @@ func (s *Sites) Delete(ctx context.Context, id ID, confirmation, actor string) e
 		if confirmation != name {
 			return ErrWrongConfirmation
 		}
-		gone := s.event(id, "site.deleted", actor, string(id), fmt.Sprintf("Site %s was deleted with everybody in it", name))
+		gone := s.event(id, "site.deleted", actor, string(id), fmt.Sprintf("Site %s was deleted with everybody in it", name), event.Changed("name", name, nil))
 		gone.Scope = event.Scope{Kind: "installation"}
 		if err := tx.AppendEvent(ctx, gone); err != nil {
 			return err
@@ -337,7 +338,7 @@ func (s *Sites) Delete(ctx context.Context, id ID, confirmation, actor string) e
 	})
 }
 
-func (s *Sites) event(id ID, name, actor, subject, text string) event.Event {
+func (s *Sites) event(id ID, name, actor, subject, text string, changes ...event.Change) event.Event {
 	return event.Event{
 		Time:    s.Now(),
 		Scope:   event.Scope{Kind: "site", ID: string(id)},
@@ -345,5 +346,6 @@ func (s *Sites) event(id ID, name, actor, subject, text string) event.Event {
 		Actor:   actor,
 		Subject: subject,
 		Text:    text,
+		Data:    event.WithChanges(nil, changes...),
 	}
 }

@@ -72,21 +72,21 @@ func keepGroupNames(ctx context.Context, tx Tx, next Site) error {
 // switchEvents gives an event for each switch that differs.
 func (s *Sites) switchEvents(old, next Site, actor string) []event.Event {
 	var events []event.Event
-	add := func(name, text string) {
-		events = append(events, s.event(old.ID, name, actor, "", text))
+	add := func(name, text, setting string, before, after any) {
+		events = append(events, s.event(old.ID, name, actor, "", text, event.Changed(setting, before, after)))
 	}
 	if old.Creates != next.Creates {
 		if next.Creates {
-			add("site.creates_changed", "SCIM may now create accounts")
+			add("site.creates_changed", "SCIM may now create accounts", "creates", old.Creates, next.Creates)
 		} else {
-			add("site.creates_changed", "SCIM may no longer create accounts")
+			add("site.creates_changed", "SCIM may no longer create accounts", "creates", old.Creates, next.Creates)
 		}
 	}
 	if old.Revives != next.Revives {
 		if next.Revives {
-			add("site.revives_changed", "A create over SCIM now revives who was deactivated over SCIM")
+			add("site.revives_changed", "A create over SCIM now revives who was deactivated over SCIM", "revives", old.Revives, next.Revives)
 		} else {
-			add("site.revives_changed", "A create over SCIM no longer revives who is deactivated: it is refused")
+			add("site.revives_changed", "A create over SCIM no longer revives who is deactivated: it is refused", "revives", old.Revives, next.Revives)
 		}
 	}
 	if old.Deletes != next.Deletes {
@@ -94,27 +94,27 @@ func (s *Sites) switchEvents(old, next Site, actor string) []event.Event {
 			RefuseDelete:       "SCIM may no longer delete: a delete is refused",
 			DeactivateOnDelete: "A delete over SCIM now deactivates the account",
 			DeleteForGood:      "A delete over SCIM now deletes the account for good",
-		}[next.Deletes])
+		}[next.Deletes], "deletes", old.Deletes, next.Deletes)
 	}
 	if old.Groups != next.Groups {
 		if next.Groups {
-			add("site.groups_changed", "SCIM now has groups")
+			add("site.groups_changed", "SCIM now has groups", "groups", old.Groups, next.Groups)
 		} else {
-			add("site.groups_changed", "SCIM no longer has groups; those that are stored stay")
+			add("site.groups_changed", "SCIM no longer has groups; those that are stored stay", "groups", old.Groups, next.Groups)
 		}
 	}
 	if old.SharedGroupNames != next.SharedGroupNames {
 		if next.SharedGroupNames {
-			add("site.group_names_changed", "Several groups may now have one displayName")
+			add("site.group_names_changed", "Several groups may now have one displayName", "sharedGroupNames", old.SharedGroupNames, next.SharedGroupNames)
 		} else {
-			add("site.group_names_changed", "Each group now needs a displayName of its own")
+			add("site.group_names_changed", "Each group now needs a displayName of its own", "sharedGroupNames", old.SharedGroupNames, next.SharedGroupNames)
 		}
 	}
 	if old.RateLimit != next.RateLimit {
 		if next.RateLimit == 0 {
-			add("site.rate_limit_changed", "SCIM requests are no longer limited")
+			add("site.rate_limit_changed", "SCIM requests are no longer limited", "rateLimit", old.RateLimit, next.RateLimit)
 		} else {
-			add("site.rate_limit_changed", fmt.Sprintf("SCIM requests are now limited to %d per second", next.RateLimit))
+			add("site.rate_limit_changed", fmt.Sprintf("SCIM requests are now limited to %d per second", next.RateLimit), "rateLimit", old.RateLimit, next.RateLimit)
 		}
 	}
 	return events

@@ -146,6 +146,30 @@ func (s Events) Recent(ctx context.Context, scope event.Scope, subject string, b
 	return events, err
 }
 
+// Everywhere reads the events of all sites, directories and the installation, those of deleted ones too.
+type Everywhere struct{ DB *DB }
+
+// Recent returns up to limit committed events before a position (zero: from the newest), the last written first. The scope and the
+// subject count only where they are not empty.
+func (s Everywhere) Recent(ctx context.Context, scope event.Scope, subject string, before event.Position, limit int) (events []event.Event, err error) {
+	if scope.Kind != "" {
+		return Events(s).Recent(ctx, scope, subject, before, limit)
+	}
+	if before.IsZero() {
+		before.Seq = never
+	}
+	err = s.DB.view(ctx, func(tx *Tx) error {
+		events, err = collect(ctx, tx, scanEvent, `
+			select `+eventColumns+`
+			from event
+			where seq < $1 and ($2 = '' or subject = $2)
+			order by seq desc
+			limit $3`, before.Seq, subject, limit)
+		return err
+	})
+	return events, err
+}
+
 func scanPosition(row scanner) (p event.Position, err error) {
 	err = row.Scan(&p.Tx, &p.Seq)
 	return p, err

@@ -116,6 +116,8 @@ func fixed(path, start, want string) (completion, bool) {
 		return words(createWord(false), createWord(true)), true
 	case "--delete":
 		return words(site.RefuseDelete, site.DeactivateOnDelete, site.DeleteForGood), true
+	case "--actor", "--event":
+		return completion{}, true
 	case "--reads", "--changes", "--provisioning", "--events", "--spent":
 		return words("30d", "365d", "7y", foreverWord), true
 	case "--scope":
@@ -206,6 +208,10 @@ func (c *command) stored(ctx context.Context, cmd *cobra.Command, args []string,
 		} else {
 			names, err = s.directoryNames(ctx)
 		}
+	case want == "--site":
+		names, err = s.siteNames(ctx)
+	case want == "--directory":
+		names, err = s.directoryNames(ctx)
 	case want == "APP":
 		names, err = s.appNames(ctx, args[0])
 	case want == "PERSON":

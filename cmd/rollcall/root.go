@@ -69,7 +69,7 @@ provisioned into).
 		c.siteCommand(), c.tokenCommand(), c.operatorCommand(),
 		c.directoryCommand(), c.appCommand(), c.provisionCommand(),
 		c.retentionCommand(), c.pruneCommand(), c.databaseCommand(),
-		c.exprCommand(), c.keyCommand(), c.migrateCommand(), c.backupCommand(), c.restoreCommand(), c.versionCommand(),
+		c.exprCommand(), c.auditCommand(), c.keyCommand(), c.migrateCommand(), c.backupCommand(), c.restoreCommand(), c.versionCommand(),
 	)
 	c.complete(root)
 	root.SetHelpCommand(helpCommand(root))

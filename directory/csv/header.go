@@ -46,6 +46,9 @@ var meanings = map[string]string{
 var guesses = map[string]string{
 	"username": "userPrincipalName", "login": "userPrincipalName", "loginname": "userPrincipalName", "userid": "userPrincipalName", "user": "userPrincipalName", "signinname": "userPrincipalName", "samaccountname": "userPrincipalName", "logonname": "userPrincipalName", "accountname": "userPrincipalName",
 	"status": "accountEnabled", "employmentstatus": "accountEnabled", "employeestatus": "accountEnabled", "workerstatus": "accountEnabled", "userstatus": "accountEnabled", "accountstatus": "accountEnabled", "newstatus": "accountEnabled",
+	"lifecyclestatus": "accountEnabled", "positionstatus": "accountEnabled", "assignmentstatus": "accountEnabled", "aktiv": "accountEnabled", "actif": "accountEnabled", "statut": "accountEnabled",
+	"personalnummer": "employeeId", "vorname": "givenName", "nachname": "surname", "abteilung": "department", "telefon": "telephoneNumber", "vorgesetzter": "manager", "stadt": "city", "ort": "city", "plz": "postalCode",
+	"matricule": "employeeId", "prénom": "givenName", "prenom": "givenName", "nom": "surname", "nomdefamille": "surname", "service": "department", "téléphone": "telephoneNumber", "poste": "jobTitle", "ville": "city", "codepostal": "postalCode",
 	"title": "jobTitle", "position": "jobTitle", "designation": "jobTitle", "jobrole": "jobTitle", "supervisor": "manager", "reportsto": "manager", "reportingto": "manager", "managername": "manager", "supervisorname": "manager", "supervisoremail": "manager", "linemanager": "manager",
 	"location": "physicalDeliveryOfficeName", "worklocation": "physicalDeliveryOfficeName", "phone": "telephoneNumber", "phonenumber": "telephoneNumber", "telephone": "telephoneNumber", "primaryphone": "telephoneNumber",
 	"id": "employeeId", "associateid": "employeeId", "name": "displayName", "address": "streetAddress", "town": "city", "preferredname": "displayName", "language": "preferredLanguage",

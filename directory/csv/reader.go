@@ -436,6 +436,7 @@ var kept = regexp.MustCompile(`^="([^"]*)"`)
 // parse reads one record.
 func parse(text string, separator rune) ([]string, error) {
 	text = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"), "\r")
+	text = quotesAlone(text, separator)
 	rd := stdcsv.NewReader(strings.NewReader(quoteKept(text, separator)))
 	rd.FieldsPerRecord = -1
 	rd.Comma = separator
@@ -448,6 +449,34 @@ func parse(text string, separator rune) ([]string, error) {
 		return nil, &quoteError{field: fieldAt(text, separator), detail: `a double quote is out of place; write a value that contains one as "say ""hello"""`}
 	}
 	return nil, err
+}
+
+// quotesAlone leaves out the spaces between a separator and the double quotes of a value: some programs write a, "B, C" ,d.
+func quotesAlone(text string, separator rune) string {
+	if separator == ' ' || !strings.Contains(text, ` "`) && !strings.Contains(text, `" `) {
+		return text
+	}
+	var b strings.Builder
+	q := quotes{start: true, separator: separator}
+	for len(text) > 0 {
+		spaces := len(text) - len(strings.TrimLeft(text, " "))
+		rest := text[spaces:]
+		switch {
+		case spaces > 0 && q.start && strings.HasPrefix(rest, `"`):
+			text = rest
+		case spaces > 0 && q.closed && (rest == "" || strings.HasPrefix(rest, string(separator))):
+			text = rest
+		default:
+			_, n := utf8.DecodeRuneInString(text)
+			if strings.HasPrefix(text, `""`) && q.open {
+				n = 2
+			}
+			q.read(text[:n])
+			b.WriteString(text[:n])
+			text = text[n:]
+		}
+	}
+	return b.String()
 }
 
 // quoteKept puts cells that are written ="00042" in quotes.
@@ -575,6 +604,7 @@ type quotes struct {
 	separator rune
 	start     bool // a value may begin here
 	open      bool // inside a quoted value
+	closed    bool // right after a quoted value
 }
 
 func (q *quotes) read(line string) {
@@ -583,12 +613,13 @@ func (q *quotes) read(line string) {
 		case q.open && c == '"' && i+1 < len(line) && line[i+1] == '"':
 			i++
 		case q.open && c == '"':
-			q.open = false
+			q.open, q.closed = false, true
 		case q.open:
 		case c == '"' && q.start:
 			q.open, q.start = true, false
+		case c == ' ' && q.start && q.separator != ' ': // a quote may follow
 		default:
-			q.start = strings.HasPrefix(line[i:], string(q.separator))
+			q.start, q.closed = strings.HasPrefix(line[i:], string(q.separator)), false
 		}
 	}
 }

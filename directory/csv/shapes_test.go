@@ -32,6 +32,8 @@ func TestReader_reads_files_as_people_have_them(t *testing.T) {
 	}{
 		"utf8":                         {text: plain},
 		"semicolons":                   {text: separated(";")},
+		"spaces_around_quotes":         {text: "userPrincipalName, \"surname\" ,accountEnabled\n\"ada@contoso.example\" , \"Müller\", \"true\"\nbob@contoso.example,  \"Öst\"  ,\"false\" \n"},
+		"words_for_leavers":            {text: "userPrincipalName,surname,accountEnabled\nada@contoso.example,Müller,Aktiv\nbob@contoso.example,Öst,Deactivated\n"},
 		"tabs":                         {text: separated("\t")},
 		"pipes":                        {text: separated("|")},
 		"a_line_that_says_the_pipe":    {text: "sep=|\r\n" + separated("|")},
@@ -95,5 +97,42 @@ func TestReader_reads_files_as_people_have_them(t *testing.T) {
 				t.Errorf("got the note %q, want %q", note, test.note)
 			}
 		})
+	}
+}
+
+// TestReader_keeps_what_spaces_before_quotes_hold: separators, line ends and doubled quotes inside.
+func TestReader_keeps_what_spaces_before_quotes_hold(t *testing.T) {
+	t.Parallel()
+	rows, err := csv.Rows(strings.NewReader("userPrincipalName, displayName, city\na@contoso.example, \"B, \"\"C\"\" \nD \" , \"\"\nb@contoso.example,\tx, \"y\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []map[string]string
+	for row, err := range rows {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, row.Values)
+	}
+	want := []map[string]string{
+		{"userPrincipalName": "a@contoso.example", "displayName": "B, \"C\" \nD ", "city": ""},
+		{"userPrincipalName": "b@contoso.example", "displayName": "\tx", "city": "y"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+}
+
+// TestHeader_offers_the_column_that_disables_leavers: a user who takes the flags of the message keeps no leaver enabled.
+func TestHeader_offers_the_column_that_disables_leavers(t *testing.T) {
+	t.Parallel()
+	for name, values := range map[string][2]string{
+		"Status": {"Aktiv", "Inaktiv"}, "User status": {"Active", "Deactivated"}, "Lifecycle status": {"Employed", "Terminated"},
+		"Actif": {"Oui", "Non"}, "Position Status": {"Active", "Terminated"},
+	} {
+		_, err := csv.NewReader(strings.NewReader("userPrincipalName," + name + "\na@contoso.example," + values[0] + "\nb@contoso.example," + values[1] + "\n"))
+		if want := `--map "` + name + `=accountEnabled"`; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("column %q: got %v, want %s", name, err, want)
+		}
 	}
 }

@@ -1,0 +1,80 @@
+package provision
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// changedSettings gives the settings in which two states of a job differ with both values, for the audit trail. Of the Secret
+// Token it says only that it changed.
+func changedSettings(before, after Job) []event.Change {
+	var changes []event.Change
+	text := func(name, was, is string) {
+		if was != is {
+			changes = append(changes, event.Changed(name, orNone(was), orNone(is)))
+		}
+	}
+	text("Provisioning Mode", string(before.Mode), string(after.Mode))
+	text("Tenant URL", before.TenantURL, after.TenantURL)
+	if !bytes.Equal(before.SealedSecret, after.SealedSecret) {
+		changes = append(changes, event.SecretChanged("Secret Token"))
+	}
+	text("Scope", string(before.Scope), string(after.Scope))
+	text("Provisioning Status", string(before.Status), string(after.Status))
+	if before.Schema != after.Schema {
+		changes = append(changes, changedMappings(before.Schema, after.Schema)...)
+	}
+	return changes
+}
+
+// changedMappings compares two schemas row by row of their mappings.
+func changedMappings(before, after *Schema) []event.Change {
+	was, order := mappingParts(before)
+	is, more := mappingParts(after)
+	for _, name := range more {
+		if _, known := was[name]; !known {
+			order = append(order, name)
+		}
+	}
+	var changes []event.Change
+	for _, name := range order {
+		c := event.Changed(name, was[name], is[name])
+		if !bytes.Equal(c.Before, c.After) {
+			changes = append(changes, c)
+		}
+	}
+	return slices.Clip(changes)
+}
+
+// mappingParts names every part of a schema that a person changes.
+func mappingParts(s *Schema) (parts map[string]any, order []string) {
+	parts = map[string]any{}
+	add := func(name string, value any) {
+		parts[name], order = value, append(order, name)
+	}
+	if s == nil {
+		return parts, nil
+	}
+	for _, rule := range s.SynchronizationRules {
+		for _, m := range rule.ObjectMappings {
+			add(m.Name+": Enabled", m.Enabled)
+			add(m.Name+": Target Object Actions", m.FlowTypes.String())
+			if m.Scope != nil {
+				add(m.Name+": Source Object Scope", m.Scope)
+			}
+			for _, row := range m.AttributeMappings {
+				add(m.Name+": "+row.TargetAttributeName, row)
+			}
+		}
+	}
+	return parts, order
+}
+
+func orNone(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}

@@ -59,7 +59,7 @@ func traitOf(path string) (trait, bool) {
 	case "site set", "site rename", "site link", "token create", "directory rename":
 		return shared(writes, "json", "public-url"), true
 	case "site schema show", "site searchable show", "token list", "operator list", "operator sessions", "site sessions", "site held list",
-		"retention show",
+		"retention show", "audit",
 		"directory list", "directory show", "directory user list", "directory user show", "app list", "app show", "provision status", "provision log":
 		return shared(reads, "json"), true
 	case "directory export", "app export-schema":

@@ -156,7 +156,10 @@ func TestDirectorySettings_rename_and_delete(t *testing.T) {
 	b := o.operator()
 	page := b.get("/d/").click("Rename or delete").wantStatus(http.StatusOK).wantWords("3 users", "1 enterprise application")
 	page.press("Rename", url.Values{"name": {"Contoso"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("small letters, digits and hyphens")
+	stale := b.get("/d/contoso/settings")
 	page.press("Rename", url.Values{"name": {"fabrikam"}}).wantStatus(http.StatusOK).wantWords("contoso was renamed to fabrikam.")
+	stale.press("Rename", url.Values{"name": {"northwind"}}).wantStatus(http.StatusConflict).wantWords("contoso was renamed to fabrikam meanwhile.", "northwind").
+		press("Save", url.Values{"name": {"fabrikam"}}).wantStatus(http.StatusOK).wantWords("the name is fabrikam already")
 	b.get("/d/contoso/users").wantStatus(http.StatusNotFound)
 	ask := b.get("/d/fabrikam/settings").click("Delete this directory").wantWords("3 users are removed", "1 enterprise application is removed, with 3 assignments")
 	ask.press("Delete fabrikam", url.Values{"confirm": {"contoso"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("Nothing was deleted.")
@@ -181,7 +184,16 @@ func TestSitesPage(t *testing.T) {
 
 	settings := b.get("/d/-/sites").click("Rename or delete").wantWords("The Tenant URL changes")
 	settings.press("Rename", url.Values{"name": {"-"}}).wantStatus(http.StatusUnprocessableEntity)
-	settings.press("Rename", url.Values{"name": {"apex"}}).wantStatus(http.StatusOK).wantWords("acme was renamed to apex.")
+	stale := b.get("/d/-/sites/acme")
+	sure := settings.press("Rename", url.Values{"name": {"apex"}}).wantStatus(http.StatusOK).wantWords("Rename site acme to apex?", "0 people", "0 tokens in use")
+	sure.press("Rename acme", url.Values{"confirm": {"apex"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("Nothing was changed.")
+	if _, err := o.sites.ByName(t.Context(), "acme"); err != nil {
+		t.Errorf("renamed before the answer: %v", err)
+	}
+	sure.press("Rename acme", url.Values{"confirm": {"acme"}}).wantStatus(http.StatusOK).wantWords("acme was renamed to apex.")
+	// A tab that was open before.
+	asked := stale.press("Rename", url.Values{"name": {"zenith"}}).wantStatus(http.StatusConflict).wantWords("acme was renamed to apex meanwhile.", "zenith")
+	asked.press("Save", url.Values{"name": {"zenith"}}).wantStatus(http.StatusOK).wantWords("Rename site apex to zenith?")
 	b.get("/d/-/sites/acme").wantStatus(http.StatusNotFound).wantWords("There is no such site")
 	ask := b.get("/d/-/sites/apex").click("Delete this site").wantWords("Delete site apex?", "0 people")
 	ask.press("Delete apex", nil).wantStatus(http.StatusUnprocessableEntity).wantWords("Nothing was deleted.")

@@ -57,7 +57,7 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		{pattern: "GET /d/{directory}", access: administrator, handle: p.in(p.toUsers)},
 		{pattern: "GET /d/{directory}/{$}", access: administrator, handle: p.in(p.toUsers)},
 		{pattern: "GET /d/{directory}/settings", access: administrator, handle: p.in(p.showDirectorySettings)},
-		{pattern: "POST /d/{directory}/settings", access: administrator, handle: p.in(p.renameDirectory)},
+		{pattern: "POST /d/{directory}/settings", access: administrator, handle: p.renamedDirectory(p.renameDirectory)},
 		{pattern: "GET /d/{directory}/delete", access: administrator, handle: p.in(p.askDeleteDirectory)},
 		{pattern: "POST /d/{directory}/delete", access: administrator, handle: p.in(p.deleteDirectory)},
 		{pattern: "GET /d/{directory}/audit", access: administrator, handle: p.in(p.showAudit)},

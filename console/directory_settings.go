@@ -7,7 +7,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
+	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
@@ -28,6 +30,31 @@ type settingsPage struct {
 	Gone   string // what deleting it removes, in a sentence
 }
 
+// formID is the id of what a form renames, "" for other requests. The name in the path may be another's by now.
+func formID(r *http.Request) string {
+	if r.Method != http.MethodPost || r.ParseForm() != nil || !utf8.ValidString(r.PostForm.Get("id")) || strings.ContainsRune(r.PostForm.Get("id"), 0) {
+		return ""
+	}
+	return r.PostForm.Get("id")
+}
+
+// renamedDirectory opens the directory of the form, whatever its name is now.
+func (p *DirectoryPages) renamedDirectory(handle func(http.ResponseWriter, *http.Request, *directoryVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
+	named := p.in(handle)
+	return func(w http.ResponseWriter, r *http.Request, o *operatorVisit) error {
+		id := formID(r)
+		if id == "" {
+			return named(w, r, o)
+		}
+		h, err := p.Directories.OpenID(r.Context(), directory.ID(id))
+		if err != nil {
+			return err
+		}
+		r.SetPathValue("directory", h.Directory.Name)
+		return named(w, r, o)
+	}
+}
+
 // nameField is the one field of the page.
 func nameField() []editField { return []editField{{Name: "name", Label: "Name"}} }
 
@@ -40,7 +67,9 @@ func (p *DirectoryPages) newName(w http.ResponseWriter, r *http.Request, frame p
 	if err != nil || len(m.Conflicts) == 0 {
 		return m.Values["name"], false, err
 	}
-	return "", true, p.Console.askEdit(w, r, frame, m, action, action, nil)
+	was := r.PostForm.Get(wasPrefix + "name")
+	frame.Notice = &notice{Tone: warn, Text: was + " was renamed to " + now + " meanwhile."}
+	return "", true, p.Console.askEdit(w, r, frame, m, action, action, nil, field{Name: "id", Value: r.PostForm.Get("id")})
 }
 
 // confirmed says whether the name was typed; if not, the page that asks is shown again.
@@ -172,6 +201,7 @@ func (p *DirectoryPages) viewDirectorySettings(w http.ResponseWriter, r *http.Re
 	if wrong != nil {
 		pg.Was = wasAgain(r.PostForm, nameField())
 	}
+	pg.Was = append(pg.Was, field{Name: "id", Value: string(v.Directory.ID)})
 	pg.Title, pg.Crumbs = "Rename or delete", v.crumbs()
 	return p.Console.view(w, r, status, "directory_settings", pg)
 }
@@ -338,6 +368,9 @@ func siteNameError(err error) *fieldError {
 func (p *DirectoryPages) ofSite(handle func(http.ResponseWriter, *http.Request, *operatorVisit, site.Site) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 		s, err := p.Sites.ByName(r.Context(), r.PathValue("site"))
+		if id := formID(r); id != "" { // the form is that of one site, whatever its name is now
+			s, err = p.Sites.Get(r.Context(), site.ID(id))
+		}
 		if errors.Is(err, site.ErrNotFound) {
 			return &pageError{Status: http.StatusNotFound, Title: "There is no such site", Text: "It may have been renamed or deleted.", Action: &action{Text: "Sites", URL: sitesURL}}
 		}
@@ -367,6 +400,7 @@ func (p *DirectoryPages) viewSiteSettings(w http.ResponseWriter, r *http.Request
 	if wrong != nil {
 		pg.Was = wasAgain(r.PostForm, nameField())
 	}
+	pg.Was = append(pg.Was, field{Name: "id", Value: string(s.ID)})
 	pg.Title = "Rename or delete " + s.Name
 	return p.Console.view(w, r, status, "directory_settings", pg)
 }
@@ -376,6 +410,11 @@ func (p *DirectoryPages) renameSite(w http.ResponseWriter, r *http.Request, v *o
 	if err != nil || asked {
 		return err
 	}
+	if name != s.Name {
+		if sure, err := p.sureToRename(w, r, v, s, name); err != nil || !sure {
+			return err
+		}
+	}
 	after, err := p.Sites.Rename(r.Context(), s.ID, name, v.actor())
 	if wrong := siteNameError(err); wrong != nil {
 		return p.viewSiteSettings(w, r, v, s, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
@@ -384,6 +423,59 @@ func (p *DirectoryPages) renameSite(w http.ResponseWriter, r *http.Request, v *o
 		return err
 	}
 	return p.Console.redirect(w, r, siteSettingsURL(after), renamed(s.Name, after.Name))
+}
+
+// sureToRename says whether the site's name was typed. Else it has answered: with what is wrong with the new name, or with what a new name does.
+func (p *DirectoryPages) sureToRename(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site, name string) (bool, error) {
+	err := site.CheckName(name)
+	if err == nil {
+		if _, err = p.Sites.ByName(r.Context(), name); err == nil {
+			err = site.ErrNameTaken
+		} else if errors.Is(err, site.ErrNotFound) {
+			err = nil
+		}
+	}
+	if wrong := siteNameError(err); wrong != nil {
+		return false, p.viewSiteSettings(w, r, v, s, http.StatusUnprocessableEntity, name, wrong)
+	}
+	if err != nil {
+		return false, err
+	}
+	c, err := p.Rosters.Open(s).Counts(r.Context())
+	if err != nil {
+		return false, err
+	}
+	tokens, err := p.Sites.Tokens(r.Context(), s.ID)
+	if err != nil {
+		return false, err
+	}
+	live := 0
+	for _, t := range tokens {
+		if t.Live(p.Console.options.Now()) {
+			live++
+		}
+	}
+	pg := confirmPage{
+		page: v.page, Action: siteSettingsURL(s), Button: "Rename " + s.Name, Danger: true, Cancel: siteSettingsURL(s), TypeName: s.Name,
+		Consequences: []string{
+			"The site has " + people(c.All) + ", " + grouped(c.Active) + " of them active. Whoever is signed in is signed out.",
+			"The Tenant URL changes. The site has " + counted(live, "token", "tokens") + " in use: each identity provider is refused from its next call on, until it has the new Tenant URL.",
+			"People, tokens and the request log stay.",
+		},
+		Undo:   "Renaming it back brings the old addresses back, while no other site has the name.",
+		Fields: []field{{Name: wasPrefix + "name", Value: s.Name}, {Name: "name", Value: name}, {Name: "id", Value: string(s.ID)}},
+	}
+	pg.Title, pg.Narrow = "Rename site "+s.Name+" to "+name+"?", true
+	pg.Crumbs = append(pg.Crumbs, crumb{Text: s.Name, URL: siteSettingsURL(s)})
+	typed := strings.TrimSpace(r.PostForm.Get("confirm"))
+	switch {
+	case typed == s.Name:
+		return true, nil
+	case r.PostForm.Has("confirm"):
+		pg.Error = &fieldError{For: "confirm", Text: "That is not the name of this site. Nothing was changed."}
+		return false, p.Console.view(w, r, http.StatusUnprocessableEntity, "confirm", pg)
+	}
+	return false, p.Console.view(w, r, http.StatusOK, "confirm", pg)
 }
 
 func (p *DirectoryPages) deleteSitePage(ctx context.Context, v *operatorVisit, s site.Site) (confirmPage, error) {

@@ -40,7 +40,7 @@ func TestProvisioningPage_tells_what_the_application_cannot_do(t *testing.T) {
 	}
 	page := o.operator().get(acmeProvisioning)
 	tested := page.press("Test Connection", url.Values{"tenantURL": {target.URL}, "secretToken": {"x"}}).wantStatus(http.StatusOK)
-	tested.wantWords("The supplied credentials are authorized to enable provisioning", "The application ignores filters by externalId", "Nobody is matched by externalId", "Clear the matching precedence of externalId")
+	tested.wantWords("The supplied credentials are authorized to enable provisioning", "The application ignores filters by externalId", "Nobody is matched by externalId", "match by another attribute that the application can search by", "clear the one of externalId")
 	saved := tested.press("Save", nil).wantStatus(http.StatusOK)
 	saved.wantWords("The application ignores filters by externalId", "Account gone")
 	if s := o.job(key).Searches; s == nil || len(s.All) != 2 || !s.All[0].Proved || s.All[1].Proved {

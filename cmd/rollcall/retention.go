@@ -116,14 +116,11 @@ func (c *command) pruneCommand() *cobra.Command {
 		Long: `Removes entries that are older than "rollcall retention show" says, a few at a time,
 so that a running server goes on beside it. A server does the same once an hour.`,
 		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
-			counts, sentence := map[retention.Kind]int{}, "Removed"
-			var err error
+			prune, sentence := s.pruner.All, "Removed"
 			if dry {
-				sentence = "Would remove"
-				counts, err = s.pruner.Count(cmd.Context())
-			} else {
-				counts, err = s.pruner.All(cmd.Context())
+				prune, sentence = s.pruner.Count, "Would remove"
 			}
+			counts, err := prune(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -149,6 +149,9 @@ func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o Impor
 	return im.finish(), err
 }
 
+// otherEnabled marks a value that is neither true nor false: the flags name the column as the file does.
+const otherEnabled = "--ignore-columns accountEnabled"
+
 // outcome is what a row did to its user.
 type outcome int
 
@@ -190,6 +193,7 @@ type importing struct {
 	unidentified int                 // rows that may be about anybody
 	names        map[string]string   // object id by folded userPrincipalName, as all will be
 	employees    map[string][]string // object ids by employeeKey, as all will be
+	refused      map[string]int      // lines of refused rows by what names a user; nil before it is needed
 }
 
 func (im *importing) readRows(rows iter.Seq2[Row, error]) ([]Row, error) {
@@ -465,7 +469,12 @@ func (e *entry) fill(before User) (User, []RowError) {
 			if before.Version != 0 {
 				detail += "; the old value was kept"
 			}
-			problems = append(problems, RowError{Line: e.line(), Column: a.Name, Detail: detail})
+			problem := RowError{Line: e.line(), Column: a.Name, Detail: detail}
+			if a.Name == attrAccountEnabled {
+				problem.Detail += ". Write true, yes, active or enabled, or false, no, inactive or disabled, or take another column for it"
+				problem.Flag = otherEnabled
+			}
+			problems = append(problems, problem)
 			continue
 		}
 		after = trial
@@ -628,7 +637,25 @@ func (im *importing) findManager(ctx context.Context, tx Tx, text string) (strin
 			return u.ObjectID, err
 		}
 	}
+	if line := im.refusedRow(text); line != 0 {
+		return "", invalid(attrManager, "the row of %s, line %d, was refused, and the directory has no such user; mend that row and import the file again; the manager was left as it is", text, line)
+	}
 	return "", invalid(attrManager, "there is no user %s, neither in the file nor in the directory; the manager was left as it is", text)
+}
+
+// refusedRow is the line of a refused row that has this userPrincipalName, employeeId or objectId; 0 if there is none.
+func (im *importing) refusedRow(text string) int {
+	if im.refused == nil {
+		im.refused = map[string]int{}
+		for _, e := range im.plan.entries {
+			for _, key := range []string{scim.Fold(e.given(attrUPN)), "employeeId " + employeeKey(e.given(attrEmployeeID)), scim.Fold(e.given(attrObjectID))} {
+				if e.refused && im.refused[key] == 0 {
+					im.refused[key] = e.line()
+				}
+			}
+		}
+	}
+	return cmp.Or(im.refused[scim.Fold(text)], im.refused["employeeId "+employeeKey(text)])
 }
 
 func (im *importing) findAbsent() {
@@ -715,6 +742,9 @@ func (im *importing) finish() ImportReport {
 		e := &im.report.Errors[i]
 		if e.Flag == withoutObjectIDs && im.options.Columns[attrObjectID] != "" {
 			e.Flag = fmt.Sprintf("--ignore-columns %q", im.options.Columns[attrObjectID])
+		}
+		if e.Flag == otherEnabled {
+			e.Flag = fmt.Sprintf("--map \"COLUMN=accountEnabled\" and --ignore-columns %q", cmp.Or(im.options.Columns[e.Column], e.Column))
 		}
 		e.Column = cmp.Or(im.options.Columns[e.Column], e.Column)
 	}

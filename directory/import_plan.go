@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/scim"
@@ -88,7 +89,7 @@ func newPlan(directory string, r *register, rows []Row) *plan {
 	return p
 }
 
-// read takes the keys out of the rows. Rows that are the same in all values count once.
+// read takes the keys out of the rows. Rows that mean the same in all values count once.
 func (p *plan) read(rows []Row) {
 	seen := map[string]int{}
 	for _, row := range rows {
@@ -106,13 +107,33 @@ func (p *plan) read(rows []Row) {
 func rowText(row Row) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(row.Values)) {
-		fmt.Fprintf(&b, "%s=%q,", name, strings.TrimSpace(row.Values[name]))
+		fmt.Fprintf(&b, "%s=%q,", name, sameForm(name, row.Values[name]))
 	}
 	return b.String()
 }
 
+// sameForm is a value in a form that is equal for two texts that mean the same.
+func sameForm(name, text string) string {
+	text = strings.TrimSpace(text)
+	switch name {
+	case attrUPN, attrObjectID:
+		return scim.Fold(text)
+	case attrEmployeeID:
+		return employeeKey(text)
+	case attrAccountEnabled:
+		if on, err := parseBoolean(text); err == nil {
+			return strconv.FormatBool(on)
+		}
+	}
+	return text
+}
+
 func (p *plan) readKeys(row Row) *entry {
 	e := &entry{row: row, kept: map[string]bool{}, problems: slices.Clone(row.Problems)}
+	if column, text := p.comment(row); text != "" {
+		e.refuse(column, "the row looks like a comment: it has %q here, and nothing else that names a user; delete the row, or give it a userPrincipalName", text)
+		return e
+	}
 	for _, problem := range row.Problems {
 		e.kept[problem.Column] = true
 	}
@@ -138,6 +159,34 @@ func (p *plan) readKeys(row Row) *entry {
 		p.readName(e, text)
 	}
 	return e
+}
+
+// comment gives the value of a row that begins with # where a key belongs, and has no key that can be one.
+func (p *plan) comment(row Row) (column, text string) {
+	for _, name := range []string{attrObjectID, attrEmployeeID, attrUPN} {
+		v := strings.TrimSpace(row.Values[name])
+		switch {
+		case strings.HasPrefix(v, "#") && text == "" && !strings.Contains(v, "@") && len(p.employees[employeeKey(v)]) == 0:
+			column, text = name, v
+		case strings.Contains(v, "@"), name == attrObjectID && isGUID(strings.ToLower(v)), name == attrEmployeeID && v != "" && len(p.employees[employeeKey(v)]) > 0:
+			return "", ""
+		}
+	}
+	return column, text
+}
+
+// single says that a row with one value may be no user at all.
+func (e *entry) single() string {
+	n := 0
+	for _, text := range e.row.Values {
+		if strings.TrimSpace(text) != "" {
+			n++
+		}
+	}
+	if n != 1 {
+		return ""
+	}
+	return ". The row has one value only: if it is a title, a sum or a comment, delete it"
 }
 
 func (p *plan) readName(e *entry, text string) {
@@ -276,9 +325,9 @@ func (p *plan) refuseNameless(e *entry) {
 	case len(e.problems) > 0:
 		e.refused = true // the reason is a problem already
 	case e.employee != "":
-		e.refuse(attrUPN, "no user has employeeId %s, and the row has no userPrincipalName, which a new user needs", e.given(attrEmployeeID))
+		e.refuse(attrUPN, "no user has employeeId %s, and the row has no userPrincipalName, which a new user needs%s", e.given(attrEmployeeID), e.single())
 	default:
-		e.refuse(attrUPN, "the row has neither an objectId nor an employeeId nor a userPrincipalName; give it one of them")
+		e.refuse(attrUPN, "the row has neither an objectId nor an employeeId nor a userPrincipalName; give it one of them%s", e.single())
 	}
 }
 
@@ -404,14 +453,7 @@ func (e *entry) agree(list []*entry) []string {
 	return names
 }
 
-func sameValue(name, a, b string) bool {
-	if name == attrAccountEnabled {
-		x, errX := parseBoolean(a)
-		y, errY := parseBoolean(b)
-		return errX == nil && errY == nil && x == y || a == b
-	}
-	return a == b
-}
+func sameValue(name, a, b string) bool { return sameForm(name, a) == sameForm(name, b) }
 
 // settleNames takes names away from rows until nobody in the end has a name that is another's. Each round looks at all rows before it decides, and
 // decides only against rows, so the outcome does not depend on their order.

@@ -144,11 +144,30 @@ func unknownAttribute(name string) error {
 	return invalid(name, "there is no attribute %q; there are: %s", name, strings.Join(AttributeNames(), ", "))
 }
 
+// yes and no are the words for accountEnabled: how spreadsheets write TRUE and FALSE in other languages, and states of people. docs/csv.md lists them.
+var yes, no = folded(
+	"true yes y 1 on active enabled activated employed",
+	"wahr ja aktiv aktiviert vrai oui actif activé verdadero sí si activo activado habilitado vero sì attivo abilitato verdadeiro sim ativo",
+	"waar actief sant sand sann prawda tak pravda ano tosi kyllä igaz igen doğru evet истина да",
+), folded(
+	"false no n 0 off inactive disabled deactivated suspended terminated",
+	"falsch nein inaktiv deaktiviert faux non inactif désactivé falso inactivo desactivado deshabilitado inattivo disattivato disabilitato não nao inativo",
+	"onwaar nee inactief falskt falsk usann nej nei fałsz nie nepravda ne epätosi ei hamis nem yanlış yanliş hayır hayir ложь нет",
+)
+
+func folded(lists ...string) map[string]bool {
+	words := map[string]bool{}
+	for word := range strings.FieldsSeq(strings.Join(lists, " ")) {
+		words[scim.Fold(word)] = true
+	}
+	return words
+}
+
 func parseBoolean(text string) (bool, error) {
-	switch strings.ToLower(text) {
-	case "true", "yes", "y", "1", "active", "enabled", "activated", "employed", "ja", "aktiv", "oui", "actif":
+	switch word := scim.Fold(strings.TrimSpace(text)); {
+	case yes[word]:
 		return true, nil
-	case "false", "no", "n", "0", "inactive", "disabled", "deactivated", "suspended", "terminated", "nein", "inaktiv", "deaktiviert", "non", "inactif", "désactivé":
+	case no[word]:
 		return false, nil
 	}
 	return false, invalid(attrAccountEnabled, "accountEnabled is true or false, not %q", text)

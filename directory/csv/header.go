@@ -16,9 +16,10 @@ import (
 // column is a column of the file on its way to its attributes.
 type column struct {
 	directory.FileColumn
-	blocks bool // Yes means accountEnabled=false, as in "Block sign in"
-	mapped bool // the caller said what it means
-	used   bool // a template inserts it
+	blocks bool   // Yes means accountEnabled=false, as in "Block sign in"
+	mapped bool   // the caller said what it means
+	used   bool   // a template inserts it
+	state  string // what to say of a column that may be accountEnabled
 }
 
 // meanings are names whose meaning is beyond doubt, squeezed, beside the attributes' own names and labels.
@@ -47,6 +48,8 @@ var guesses = map[string]string{
 	"username": "userPrincipalName", "login": "userPrincipalName", "loginname": "userPrincipalName", "userid": "userPrincipalName", "user": "userPrincipalName", "signinname": "userPrincipalName", "samaccountname": "userPrincipalName", "logonname": "userPrincipalName", "accountname": "userPrincipalName",
 	"status": "accountEnabled", "employmentstatus": "accountEnabled", "employeestatus": "accountEnabled", "workerstatus": "accountEnabled", "userstatus": "accountEnabled", "accountstatus": "accountEnabled", "newstatus": "accountEnabled",
 	"lifecyclestatus": "accountEnabled", "positionstatus": "accountEnabled", "assignmentstatus": "accountEnabled", "aktiv": "accountEnabled", "actif": "accountEnabled", "statut": "accountEnabled",
+	"aktiviert": "accountEnabled", "kontoaktiv": "accountEnabled", "kontoaktiviert": "accountEnabled", "activé": "accountEnabled", "compteactif": "accountEnabled", "activo": "accountEnabled", "habilitado": "accountEnabled", "estado": "accountEnabled",
+	"attivo": "accountEnabled", "abilitato": "accountEnabled", "stato": "accountEnabled", "ativo": "accountEnabled", "actief": "accountEnabled", "aktywny": "accountEnabled",
 	"personalnummer": "employeeId", "vorname": "givenName", "nachname": "surname", "abteilung": "department", "telefon": "telephoneNumber", "vorgesetzter": "manager", "stadt": "city", "ort": "city", "plz": "postalCode",
 	"matricule": "employeeId", "prénom": "givenName", "prenom": "givenName", "nom": "surname", "nomdefamille": "surname", "service": "department", "téléphone": "telephoneNumber", "poste": "jobTitle", "ville": "city", "codepostal": "postalCode",
 	"title": "jobTitle", "position": "jobTitle", "designation": "jobTitle", "jobrole": "jobTitle", "supervisor": "manager", "reportsto": "manager", "reportingto": "manager", "managername": "manager", "supervisorname": "manager", "supervisoremail": "manager", "linemanager": "manager",
@@ -142,6 +145,7 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 		h.templates = append(h.templates, t)
 	}
 	h.askForName()
+	h.findStates()
 	h.askForUnknown(o.IgnoreUnknown)
 	h.refuseTwice()
 	if h.sentence != nil {
@@ -300,6 +304,16 @@ func (h *header) all(i int, test func(string) bool) bool {
 	return some
 }
 
+// some says whether a value of a column passes.
+func (h *header) some(i int, test func(string) bool) bool {
+	for v := range h.values(i) {
+		if v = strings.TrimSpace(v); v != "" && test(v) {
+			return true
+		}
+	}
+	return false
+}
+
 // none says whether a column has values and none of them passes.
 func (h *header) none(i int, test func(string) bool) bool {
 	return h.all(i, func(v string) bool { return !test(v) })
@@ -320,7 +334,7 @@ func (h *header) guess(name string, i int) string {
 	switch {
 	case a == "manager" && strings.HasSuffix(squeezed(name), "name") && !h.all(i, isAddress): // a manager is not found by the name alone
 		return ""
-	case a == "userPrincipalName" && !h.all(i, isAddress), a == "accountEnabled" && !h.all(i, directory.IsBoolean), a == "objectId" && !h.all(i, directory.IsObjectID):
+	case a == "userPrincipalName" && !h.all(i, isAddress), a == accountEnabled && !h.saysState(name, i), a == "objectId" && !h.all(i, directory.IsObjectID):
 		return ""
 	case a == "jobTitle" && h.all(i, func(v string) bool {
 		return slices.Contains([]string{"mr", "mrs", "ms", "miss", "dr", "prof", "mx"}, squeezed(v))
@@ -328,6 +342,14 @@ func (h *header) guess(name string, i int) string {
 		return ""
 	}
 	return a
+}
+
+// saysState says whether a column that its name makes accountEnabled has values for it. A status may be many things, so all its values have to be.
+func (h *header) saysState(name string, i int) bool {
+	if key := squeezed(name); strings.Contains(key, "stat") || strings.Contains(key, "estado") {
+		return h.all(i, directory.IsBoolean)
+	}
+	return h.some(i, directory.IsBoolean)
 }
 
 // isKey says whether a name is that of a key of another table, such as DEPARTMENT_ID.
@@ -435,6 +457,47 @@ func rank(c column) int {
 	return 0
 }
 
+// findStates looks for columns that may say whose account is enabled, when no name says so: leaving one out keeps leavers enabled.
+func (h *header) findStates() {
+	if h.has(accountEnabled) || slices.ContainsFunc(h.columns, func(c column) bool { return c.Suggested == accountEnabled }) {
+		return
+	}
+	var states []int
+	for i := range h.columns {
+		c := &h.columns[i]
+		switch {
+		case !c.Unknown || c.Suggested != "" || c.used || h.mappings[i]:
+		case guesses[squeezed(c.Name)] == accountEnabled && h.some(i, directory.IsBoolean):
+			c.state = "some of its values are those of accountEnabled; write true or false for the others and map it, or leavers stay enabled"
+		case !h.saysBoth(i):
+		case opposites.MatchString(squeezed(c.Name)):
+			c.state = `if yes means that somebody may not sign in, give it the name "Block sign in", or leavers stay enabled`
+		default:
+			states = append(states, i)
+		}
+	}
+	for _, i := range states {
+		c := &h.columns[i]
+		c.state = "its values are yes and no; if it says whose account is enabled, map it to accountEnabled, or leavers stay enabled"
+		if len(states) == 1 {
+			c.state, c.Suggested = "its values are yes and no; did you mean accountEnabled? If it says something else, leave it out", accountEnabled
+		}
+	}
+}
+
+// opposites are names of columns where yes may mean that an account is not enabled.
+var opposites = regexp.MustCompile(`disab|inact|inakt|deakt|deact|désact|desact|block|bloq|lock|sperr|termin|attrition|suspend|delet|lösch|archiv|leaver|left|exit|ausgeschieden|gekündigt`)
+
+// saysBoth says whether a column has yes and no, and nothing else.
+func (h *header) saysBoth(i int) bool {
+	var said [2]bool
+	all := h.all(i, func(v string) bool {
+		said[len(opposite(v))-len("true")] = true
+		return directory.IsBoolean(v)
+	})
+	return all && said[0] && said[1]
+}
+
 func (h *header) askForUnknown(ignore bool) {
 	var names []string
 	var rest []int
@@ -445,6 +508,9 @@ func (h *header) askForUnknown(ignore bool) {
 		}
 		if ignore {
 			c.Unknown = false
+			if c.state != "" || c.Suggested == accountEnabled && !h.has(accountEnabled) {
+				h.notes = append(h.notes, fmt.Sprintf("The column %q was left out, although it may say whose account is enabled: --map \"%s=accountEnabled\" reads it.", c.Name, h.flagName(i)))
+			}
 			continue
 		}
 		name := fmt.Sprintf("%q", c.Name)
@@ -455,9 +521,14 @@ func (h *header) askForUnknown(ignore bool) {
 		if suggested != "" && h.has(suggested) || h.suggestedBefore(i, suggested) {
 			suggested = ""
 		}
+		if c.state != "" {
+			name += " (" + c.state + ")"
+		}
 		switch {
 		case suggested == "":
 			rest = append(rest, i)
+		case c.state != "":
+			h.askToMap(i, suggested)
 		case meansObjectID(c.Name):
 			name += " (its values are no object ids, which are GUIDs; did you mean " + suggested + "?)"
 			h.askToMap(i, suggested)
@@ -483,6 +554,8 @@ func (h *header) askForUnknown(ignore bool) {
 		h.flags = append(h.flags, fmt.Sprintf("--ignore-columns \"%s\"", strings.Join(plain, ",")))
 	}
 }
+
+const accountEnabled = "accountEnabled"
 
 func plural(n int, one, many string) string {
 	if n == 1 {

@@ -60,7 +60,10 @@ func TestStaleForm_of_provisioning_merges(t *testing.T) {
 	o, key, _ := provisioned(t)
 	tab := o.operator().get(acmeProvisioning)
 	o.operatorNamed("sam").get(acmeProvisioning).press("Save", url.Values{"scope": {"all"}}).wantWords("Provisioning was saved.")
-	tab.press("Save", url.Values{"status": {"On"}}).wantStatus(http.StatusOK).wantWords("Provisioning was saved.", "Changed meanwhile by sam (operator), and kept: Scope.")
+	tab.press("Save", url.Values{"tenantURL": {o.job(key).TenantURL + "?aadOptscim062020"}}).wantStatus(http.StatusOK).wantWords("Provisioning was saved.", "Changed meanwhile by sam (operator), and kept: Scope.")
+	tab = o.operator().get(acmeProvisioning)
+	o.operatorNamed("sam").get(acmeProvisioning).press("Save", url.Values{"secretToken": {"new"}}).wantWords("Provisioning was saved.")
+	tab.press("Save", url.Values{"status": {"On"}}).wantStatus(http.StatusOK).wantWords("Provisioning was saved.", "Changed meanwhile by sam (operator), and kept: Secret Token.")
 	if job := o.job(key); job.Scope != provision.Everyone || job.Status != provision.On {
 		t.Errorf("got scope %s and status %s, want all and On", job.Scope, job.Status)
 	}
@@ -98,7 +101,8 @@ func TestStaleForm_of_a_mapping_merges(t *testing.T) {
 	b.get(acmeUsersMapping).press("Save", url.Values{"create": nil, "delete": nil})
 	stale := b.get(acmeUsersMapping)
 	o.operatorNamed("sam").get(acmeUsersMapping).press("Save", url.Values{"create": {"yes"}}).wantWords("The mapping was saved.")
-	stale.press("Save", url.Values{"delete": {"yes"}}).wantStatus(http.StatusOK).wantWords("The mapping was saved.", "Changed meanwhile by sam (operator), and kept: Create.")
+	ask := stale.press("Save", url.Values{"delete": {"yes"}}).wantStatus(http.StatusOK).wantWords("Let provisioning delete accounts at Acme?", "Changed meanwhile by sam (operator), and kept: Create.")
+	ask.press("Save the mapping", nil).wantStatus(http.StatusOK).wantWords("The mapping was saved.")
 	m, err := o.job(key).Schema.UserMapping()
 	if err != nil {
 		t.Fatal(err)

@@ -2,11 +2,13 @@ package console
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
@@ -132,7 +134,10 @@ func (p *DirectoryPages) saveMapping(w http.ResponseWriter, r *http.Request, v *
 	if err != nil {
 		return err
 	}
-	var m mergedEdit
+	var (
+		m    mergedEdit
+		harm mappingHarm
+	)
 	_, err = p.Jobs.EditMapping(r.Context(), v.key(), name, func(now *provision.ObjectMapping) (provision.MappingEdit, error) {
 		var err error
 		if m, err = mergeEdit(r.PostForm, mappingFields(), mappingValues(now)); err != nil {
@@ -146,8 +151,17 @@ func (p *DirectoryPages) saveMapping(w http.ResponseWriter, r *http.Request, v *
 		actions = actions.With(provision.FlowAdd, m.Values["create"] != "")
 		actions = actions.With(provision.FlowUpdate, m.Values["update"] != "")
 		actions = actions.With(provision.FlowDelete, m.Values["delete"] != "")
+		if harm, err = p.mappingHarm(r, v, now, actions); err != nil {
+			return provision.MappingEdit{}, err
+		}
+		if harm.asks() && r.PostForm.Get("confirmed") != harm.answer() {
+			return provision.MappingEdit{}, errConfirm
+		}
 		return provision.MappingEdit{Enabled: &enabled, Actions: &actions}, nil
 	}, v.actor())
+	if errors.Is(err, errConfirm) {
+		return p.askMapping(w, r, v, name, m, harm, by)
+	}
 	if errors.Is(err, errAsk) {
 		frame := v.page
 		frame.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")}, crumb{Text: name, URL: v.mappingURL(name)})
@@ -162,4 +176,66 @@ func (p *DirectoryPages) saveMapping(w http.ResponseWriter, r *http.Request, v *
 	}
 	n.Text = strings.TrimSpace(n.Text + " " + m.fromOthers(by))
 	return p.Console.redirect(w, r, v.mappingURL(name), n)
+}
+
+// mappingHarm is what other Target Object Actions of the user mapping would do to accounts.
+type mappingHarm struct {
+	deletes bool // Delete is ticked
+	on      bool // Provisioning Status is On
+	reach   provision.Reach
+}
+
+func (p *DirectoryPages) mappingHarm(r *http.Request, v *appVisit, now *provision.ObjectMapping, actions provision.FlowTypes) (mappingHarm, error) {
+	var h mappingHarm
+	ticked := func(flow provision.FlowTypes) bool { return actions.Has(flow) && !now.FlowTypes.Has(flow) }
+	if now.SourceObjectName != "User" || !ticked(provision.FlowDelete) && !ticked(provision.FlowAdd) {
+		return h, nil // groups are not provisioned
+	}
+	h.deletes = ticked(provision.FlowDelete)
+	job, err := p.Jobs.Get(r.Context(), v.key())
+	if err != nil {
+		return h, err
+	}
+	h.on = job.Status == provision.On
+	after, err := job.WithActions(now.Name, actions)
+	if err != nil {
+		return h, err
+	}
+	h.reach, err = p.Jobs.Reach(r.Context(), v.Handle, job, after)
+	return h, err
+}
+
+func (h mappingHarm) asks() bool { return h.deletes || h.reach.Make > 0 }
+
+// answer is what the form sends back to say yes to just this.
+func (h mappingHarm) answer() string {
+	return fmt.Sprintf("%t %d %d %d", h.deletes, h.reach.Linked, h.reach.Deleted, h.reach.Make)
+}
+
+// askMapping asks before accounts can be deleted or are made.
+func (p *DirectoryPages) askMapping(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m mergedEdit, h mappingHarm, by *event.Event) error {
+	pg := confirmPage{
+		page: v.page, Action: v.mappingURL(name), Button: "Save the mapping", Danger: true, Cancel: v.mappingURL(name),
+		Fields: append(m.rest, field{Name: "confirmed", Value: h.answer()}),
+	}
+	n, app := h.reach, v.App.Name
+	pg.Title, pg.Lead, pg.Narrow = "Make accounts at "+app+"?", m.fromOthers(by), true
+	pg.Undo = "Clearing Create makes no further accounts. Those that were made by then stay."
+	if h.deletes {
+		pg.Title = "Let provisioning delete accounts at " + app + "?"
+		pg.Undo = "Clearing Delete deletes no further accounts. An account that was deleted by then cannot be brought back from here."
+		pg.Consequences = append(pg.Consequences,
+			"When a user is deleted for good in "+v.Directory.Name+", the account at "+app+" is deleted too, not only switched off.",
+			counted(n.Linked, "account is", "accounts are")+" linked and can be deleted in this way.",
+			counted(n.Deleted, "of them belongs to a user who is", "of them belong to users who are")+" soft-deleted now, and goes when the user is deleted for good.",
+		)
+	}
+	if n.Make > 0 {
+		pg.Consequences = append(pg.Consequences, counted(n.Make, "account", "accounts")+" will be made at "+app+" with the next cycle, except for users whom it has already.")
+	}
+	if !h.on {
+		pg.Consequences = append(pg.Consequences, "Nothing is sent before Provisioning Status is On.")
+	}
+	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")}, crumb{Text: name, URL: v.mappingURL(name)})
+	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
 }

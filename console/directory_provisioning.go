@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -145,7 +146,7 @@ func (p *DirectoryPages) provisioning(r *http.Request, v *appVisit) (*provisioni
 	if !pg.Saved {
 		fields = fields[:3] // the first form has neither scope nor status
 	}
-	pg.Was = wasFields(fields, provisioningValues(job))
+	pg.Was = append(wasFields(fields, provisioningValues(job)), field{Name: openedField, Value: revisionText(job)})
 	pg.Locked = job.Mode == provision.Automatic
 	pg.Source, pg.Target = systems(job.Schema)
 	for _, m := range job.Schema.ObjectMappings() {
@@ -220,7 +221,8 @@ func (p *DirectoryPages) draft(r *http.Request, v *appVisit, id string) *provisi
 
 func (p *DirectoryPages) keepDraft(r *http.Request, v *appVisit, form provisioningForm, tested *notice, works bool) *provisioningDraft {
 	now := p.Console.options.Now()
-	d := &provisioningDraft{ID: formNumber(), Form: form, Was: wasAgain(r.PostForm, provisioningFields()), Tested: tested, Works: works, At: now}
+	was := append(wasAgain(r.PostForm, provisioningFields()), field{Name: openedField, Value: r.PostForm.Get(openedField)})
+	d := &provisioningDraft{ID: formNumber(), Form: form, Was: was, Tested: tested, Works: works, At: now}
 	p.drafts.put(p.draftKey(r, v, d.ID), d, now, draftKept)
 	return d
 }
@@ -320,7 +322,7 @@ func (p *DirectoryPages) saveProvisioning(w http.ResponseWriter, r *http.Request
 	if err != nil {
 		return err
 	}
-	start := r.PostForm.Get("do") == "start"
+	start, typed := r.PostForm.Get("do") == "start", form
 	if start { // the button saves the page, and switches on
 		form.Status = provision.On
 		r.PostForm.Set("status", string(provision.On))
@@ -328,6 +330,7 @@ func (p *DirectoryPages) saveProvisioning(w http.ResponseWriter, r *http.Request
 	var (
 		before provision.Job
 		m      mergedEdit
+		harm   provisioningHarm
 	)
 	by, err := v.lastChange(r.Context(), v.App.ID)
 	if err != nil {
@@ -342,12 +345,21 @@ func (p *DirectoryPages) saveProvisioning(w http.ResponseWriter, r *http.Request
 		if len(m.Conflicts) > 0 {
 			return provision.Settings{}, errAsk
 		}
-		return settingsOf(m.Values, form.Secret)
+		s, err := settingsOf(m.Values, form.Secret)
+		if err != nil {
+			return s, err
+		}
+		if harm, err = p.provisioningHarm(r, v, now, s); err == nil && harm.asks() && r.PostForm.Get("confirmed") != harm.answer() {
+			err = errConfirm
+		}
+		return s, err
 	}, v.actor())
 	var input *provision.InputError
 	switch {
 	case errors.Is(err, errAsk):
 		return p.askProvisioning(w, r, v, form, m, by)
+	case errors.Is(err, errConfirm):
+		return p.askHarm(w, r, v, typed, m, harm, by)
 	case errors.As(err, &input):
 		return p.viewRefused(w, r, v, form, input)
 	case err != nil:
@@ -374,15 +386,7 @@ func (p *DirectoryPages) saveProvisioning(w http.ResponseWriter, r *http.Request
 
 // askProvisioning asks about the fields that somebody else changed too. What was typed is kept, because a Secret Token cannot travel in the page.
 func (p *DirectoryPages) askProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, m mergedEdit, by *event.Event) error {
-	more := []field{{Name: draftField, Value: p.keepDraft(r, v, form, nil, false).ID}}
-	if form.Secret != "" {
-		more = append(more, field{Name: "secretTyped", Value: "yes"})
-	}
-	for _, name := range []string{"do", "restore"} {
-		if value := r.PostForm.Get(name); value != "" {
-			more = append(more, field{Name: name, Value: value})
-		}
-	}
+	more := append(p.typedFields(r, p.keepDraft(r, v, form, nil, false)), field{Name: openedField, Value: r.PostForm.Get(openedField)})
 	frame := v.page
 	frame.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")})
 	return p.Console.askEdit(w, r, frame, m, v.url("/provisioning"), v.url("/provisioning"), by, more...)
@@ -514,6 +518,11 @@ func refusedText(e *provision.TargetError) string {
 
 // askRestore says what the template would bring back.
 func (p *DirectoryPages) askRestore(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	return p.askRestoreOf(w, r, v, false)
+}
+
+// askRestoreOf asks for the first time, or again, because the mappings moved since somebody was asked.
+func (p *DirectoryPages) askRestoreOf(w http.ResponseWriter, r *http.Request, v *appVisit, moved bool) error {
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
 		return p.noJob(w, r, v, err)
@@ -524,7 +533,21 @@ func (p *DirectoryPages) askRestore(w http.ResponseWriter, r *http.Request, v *a
 	}
 	pg := confirmPage{
 		page: v.page, Action: v.url("/provisioning/restore"), Button: "Restore default mappings", Danger: true, Cancel: v.url("/provisioning"),
+		Fields:       []field{{Name: openedField, Value: revisionText(job)}},
 		Consequences: restoredActions(job.Schema, template.Schema), Undo: "This cannot be undone: what you set in the mappings is replaced.",
+	}
+	status := http.StatusOK
+	if moved {
+		status = http.StatusConflict
+		by, err := v.lastChange(r.Context(), v.App.ID)
+		if err != nil {
+			return err
+		}
+		who := "Somebody"
+		if by != nil {
+			who = actorName(by.Actor)
+		}
+		pg.Lead = "Nothing was restored yet. " + who + " changed the scope or the mappings after this page asked you. The answer counts for what is saved now."
 	}
 	pg.Consequences = append(pg.Consequences, "Every mapping, its attributes, its actions and its scope return to the template.")
 	linked, err := p.Jobs.Report(r.Context(), v.key())
@@ -534,7 +557,7 @@ func (p *DirectoryPages) askRestore(w http.ResponseWriter, r *http.Request, v *a
 	pg.Consequences = append(pg.Consequences, "Everybody in scope is looked at again, and compared with "+v.App.Name+": "+counted(linked.Linked, "linked account", "linked accounts")+".")
 	pg.Title, pg.Narrow = "Restore default mappings?", true
 	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: pg.Cancel})
-	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+	return p.Console.view(w, r, status, "confirm", pg)
 }
 
 // restoredActions names the target object actions and mappings that the template has and the job has not.
@@ -568,7 +591,18 @@ func restoredActions(now, template *provision.Schema) []string {
 }
 
 func (p *DirectoryPages) restore(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	if _, err := p.Jobs.RestoreDefaultMappings(r.Context(), v.key(), v.actor()); err != nil {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	seen, err := strconv.ParseInt(r.PostForm.Get(openedField), 10, 64)
+	if err != nil || seen < 0 {
+		return p.askRestore(w, r, v)
+	}
+	_, err = p.Jobs.RestoreDefaultMappings(r.Context(), v.key(), seen, v.actor())
+	switch {
+	case errors.Is(err, provision.ErrChanged):
+		return p.askRestoreOf(w, r, v, true)
+	case err != nil:
 		return p.noJob(w, r, v, err)
 	}
 	return p.Console.redirect(w, r, v.url("/provisioning"), done("The default mappings are restored: everybody is looked at again."))

@@ -394,8 +394,8 @@ func (p *DirectoryPages) saveScope(w http.ResponseWriter, r *http.Request, v *ap
 	return p.Console.redirect(w, r, v.mappingURL(name), n)
 }
 
-// errConfirm keeps a scope from being saved that leaves people out, until somebody said yes to their number.
-var errConfirm = errors.New("people leave the scope")
+// errConfirm keeps an edit that does harm from being saved, until somebody said yes to its number.
+var errConfirm = errors.New("the change has to be confirmed")
 
 // scopeChange counts whom a new scope takes in and leaves out, of the users who may have an account.
 type scopeChange struct{ In, Join, Leave int }

@@ -305,6 +305,7 @@ func (p *pageCollection) ofADirectory() {
 	p.add("scope with more rows", scope.press("More rows", clause))
 	clause.Set("filter1.clause1.operator", "EQUALS")
 	p.add("scope that leaves people out", scope.press("Save", clause))
+	p.addHarm(o, b, at, key)
 	p.add("no plan", b.get(at+"/provisioning/plan"))
 	b.get(at+"/provisioning/plan").press("Make a plan", nil)
 	addRoutes(
@@ -317,6 +318,29 @@ func (p *pageCollection) ofADirectory() {
 	}
 	p.add("deleted user", b.get(root+"users/"+users.ObjectID))
 	p.add("not found in a directory", b.get(root+"users/nobody"))
+}
+
+// addHarm adds the questions that are asked before accounts are switched off, made or deleted.
+func (p *pageCollection) addHarm(o *office, b *browser, at string, key provision.Key) {
+	p.t.Helper()
+	users := at + "/provisioning/mappings/Provision%20Azure%20Active%20Directory%20Users"
+	m, err := o.job(key).Schema.UserMapping()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	without := m.FlowTypes.With(provision.FlowAdd, false).With(provision.FlowDelete, false)
+	if _, err := o.jobs.SetMapping(p.t.Context(), key, m.Name, provision.MappingEdit{Actions: &without}, "cli"); err != nil {
+		p.t.Fatal(err)
+	}
+	p.add("Delete asks", b.get(users).press("Save", url.Values{"delete": {"yes"}, "create": {"yes"}}).wantWords("Let provisioning delete accounts", "will be made"))
+	restore := b.get(at + "/provisioning/restore")
+	tab := b.get(at+"/provisioning").press("Save", url.Values{"status": {"Off"}}).wantWords("Provisioning was saved.")
+	if _, err := o.jobs.SetMapping(p.t.Context(), key, m.Name, provision.MappingEdit{Actions: &m.FlowTypes}, "cli"); err != nil {
+		p.t.Fatal(err)
+	}
+	p.add("restore asks again", restore.press("Restore default mappings", nil)).wantStatus(http.StatusConflict)
+	p.add("start after a change asks", tab.press("Start provisioning", nil).wantWords("Start with what was changed meanwhile?")).
+		press("Set Provisioning Status to On", nil).wantWords("Provisioning was saved.")
 }
 
 // shelf serves pages that were made before, so that a browser can look at all of them, answers to forms too, without a session.

@@ -134,7 +134,7 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 			did = append(did, strings.TrimSuffix(words, "."))
 		}
 	}
-	if err := j.check(*job, s); err != nil {
+	if err := j.Check(*job, s); err != nil {
 		return "", err
 	}
 	if s.Mode != job.Mode {
@@ -176,7 +176,8 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	return strings.Join(did, ", ") + ".", nil
 }
 
-func (j *Jobs) check(job Job, s Settings) error {
+// Check says what of settings cannot be saved, as an *InputError.
+func (j *Jobs) Check(job Job, s Settings) error {
 	switch {
 	case s.Mode != Manual && s.Mode != Automatic:
 		return &InputError{Field: "Provisioning Mode", Text: "must be Manual or Automatic"}
@@ -422,13 +423,20 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 	return words, nil
 }
 
-// RestoreDefaultMappings returns all mappings and scoping filters to the template.
-func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, actor string) (Job, error) {
+// AnyRevision is a job as it is, whatever was changed before.
+const AnyRevision int64 = -1
+
+// RestoreDefaultMappings returns all mappings and scoping filters to the template. seen is the Revision of the job that whoever wants this has
+// seen: ErrChanged if it has moved since. AnyRevision is content with every one.
+func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, actor string) (Job, error) {
 	schema, err := j.Template()
 	if err != nil {
 		return Job{}, fmt.Errorf("read default mappings: %w", err)
 	}
 	return j.change(ctx, k, actor, "provisioning.mappings_restored", func(job *Job) (string, error) {
+		if seen != AnyRevision && seen != job.Revision {
+			return "", ErrChanged
+		}
 		j.replaceSchema(job, schema.Clone())
 		j.learn(ctx, job)
 		return "Default mappings were restored.", nil

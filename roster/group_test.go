@@ -222,7 +222,7 @@ func TestGroup(t *testing.T) {
 			}
 			events := f.events(t, f.full, id)
 			last := events[len(events)-1]
-			if last.Text != "Group H was updated: displayName, 1 member added, 1 member removed" ||
+			if last.Text != "Group G is now Group H was updated: displayName, 1 member added, 1 member removed" ||
 				!strings.Contains(string(last.Data), `"membersAdded":["`+u[2]+`"]`) || !strings.Contains(string(last.Data), `"membersRemoved":["`+u[0]+`"]`) {
 				t.Errorf("got %s %s", last.Text, last.Data)
 			}
@@ -267,8 +267,13 @@ func TestGroup(t *testing.T) {
 				t.Errorf("got %+v, %v", out, err)
 			}
 			f.hasMembers(t, f.full, id, u[0])
-			strict := f.full
-			strict.Strict = true
+			strict, err := f.sites.Update(t.Context(), f.full.ID, "cli", func(s *site.Site) error {
+				s.Strict = true
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
 			r := f.rosters.Open(strict)
 			_, err = r.Patch(t.Context(), roster.Group, id, groupPatch(t, `{"op":"Add","path":"members","value":`+values(stranger)+`}`), bySCIM)
 			isError(t, err, 400, "invalidValue")

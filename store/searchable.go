@@ -56,7 +56,7 @@ func (tx *Tx) searchable(ctx context.Context, id site.ID) ([]site.Searchable, er
 	if err := tx.QueryRow(ctx, `
 		select s.searchable
 		from site s
-		where s.id = $1`, string(id)).Scan(&text); err != nil {
+		where s.id = $1 and s.deleted = 0`, string(id)).Scan(&text); err != nil {
 		return nil, orNotFound(err, site.ErrNotFound)
 	}
 	return decodeSearchable(text)

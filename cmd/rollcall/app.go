@@ -25,7 +25,7 @@ func (c *command) appCommand() *cobra.Command {
 // jobFlags are the settings of provisioning that `app create` and `app set` share.
 type jobFlags struct {
 	tenantURL, secretFile, scope, actions string
-	start, pause                          bool
+	start, pause, yes                     bool
 }
 
 func (f *jobFlags) register(cmd *cobra.Command) {
@@ -69,19 +69,39 @@ func actionsOf(cmd *cobra.Command, text string) (provision.FlowTypes, error) {
 	return a, nil
 }
 
-// apply saves what the flags set, all of it together; what they leave out stays. It says what changed.
-func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobra.Command, key provision.Key) (provision.Job, []string, error) {
+// apply saves what the flags set, all of it together; what they leave out stays. It says what changed. What switches accounts off, makes them
+// or lets them be deleted is asked about first; a question whose numbers moved before the answer is asked again.
+func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobra.Command, h *directory.Handle, app directory.Application) (provision.Job, []string, error) {
 	edit, err := f.edit(c, cmd)
 	if err != nil {
 		return provision.Job{}, nil, err
 	}
-	var before jobSettings
-	job, err := s.jobs.SaveFrom(ctx, key, func(now provision.Job) (provision.Settings, error) {
-		set := provision.Settings{Mode: now.Mode, TenantURL: now.TenantURL, Status: now.Status, Scope: now.Scope}
-		edit(&set)
-		before, err = settingsOf(now)
-		return set, err
-	}, actor)
+	var (
+		before           jobSettings
+		question, agreed string
+	)
+	save := func() (provision.Job, error) {
+		return s.jobs.SaveFrom(ctx, jobKey(h, app), func(now provision.Job) (provision.Settings, error) {
+			set := provision.Settings{Mode: now.Mode, TenantURL: now.TenantURL, Status: now.Status, Scope: now.Scope}
+			edit(&set)
+			var err error
+			if before, err = settingsOf(now); err != nil || f.yes {
+				return set, err
+			}
+			if question, err = harmOf(ctx, s, h, app, now, set); err == nil && question != agreed {
+				err = errAsk
+			}
+			return set, err
+		}, actor)
+	}
+	job, err := save()
+	for errors.Is(err, errAsk) {
+		if err := c.confirm(cmd, f.yes, question, app.Name); err != nil {
+			return provision.Job{}, nil, err
+		}
+		agreed = question
+		job, err = save()
+	}
 	if err != nil {
 		return provision.Job{}, nil, err
 	}
@@ -105,6 +125,49 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 		}
 	}
 	return job, changed, nil
+}
+
+// errAsk keeps settings from being saved until somebody said yes to what they do.
+var errAsk = errors.New("the change has to be confirmed")
+
+// harmOf says in words what other settings of a job would do to accounts; "" if nobody needs to be asked. What --start alone begins was
+// decided with the settings before it.
+func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now provision.Job, set provision.Settings) (string, error) {
+	if now.Version == 0 || set.Scope == now.Scope && set.Actions == nil {
+		return "", nil
+	}
+	if err := s.jobs.Check(now, set); err != nil {
+		return "", err // a wrong value is named before anything is asked
+	}
+	was, err := now.Schema.UserMapping()
+	if err != nil {
+		return "", err
+	}
+	after, err := now.With(set)
+	if err != nil {
+		return "", err
+	}
+	n, err := s.jobs.Reach(ctx, h, now, after)
+	if err != nil {
+		return "", err
+	}
+	var does []string
+	if n.Off > 0 {
+		does = append(does, fmt.Sprintf("leaves %s out of scope: %s at %s will be switched off.", plural(n.Leave, "user", "users"), plural(n.Off, "linked account", "linked accounts"), app.Name))
+	}
+	ticked := func(flow provision.FlowTypes) bool {
+		return set.Actions != nil && set.Actions.Has(flow) && !was.FlowTypes.Has(flow)
+	}
+	if n.Join > 0 || n.Make > 0 && ticked(provision.FlowAdd) {
+		does = append(does, fmt.Sprintf("makes %s at %s, except for users whom it has already.", plural(n.Make, "account", "accounts"), app.Name))
+	}
+	if n.Linked > 0 && ticked(provision.FlowDelete) {
+		does = append(does, fmt.Sprintf("deletes accounts at %s when their users are deleted for good: %s, %d of them of users who are soft-deleted now.", app.Name, plural(n.Linked, "linked account", "linked accounts"), n.Deleted))
+	}
+	if len(does) == 0 {
+		return "", nil
+	}
+	return "This " + strings.Join(does, " It "), nil
 }
 
 // jobSettings are the settings of a job that flags change.
@@ -261,11 +324,16 @@ func (c *command) appSet() *cobra.Command {
 	var f jobFlags
 	cmd := &cobra.Command{
 		Use: "set DIRECTORY APP", Short: "Change an application's provisioning", Args: names("DIRECTORY", "APP"),
+		Long: `Changes what the flags name and leaves the rest.
+
+A --scope that switches accounts off or makes some, and --actions with create or
+delete that were not there before, ask first, with the numbers. --yes answers that
+question.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
 			if !f.given(cmd) {
 				return usagef(cmd, "nothing to set: give at least one of --tenant-url, --secret-token-file, --scope, --actions, --start, --pause")
 			}
-			job, changed, err := f.apply(cmd.Context(), c, s, cmd, jobKey(h, app))
+			job, changed, err := f.apply(cmd.Context(), c, s, cmd, h, app)
 			if err != nil {
 				return err
 			}
@@ -290,6 +358,7 @@ func (c *command) appSet() *cobra.Command {
 	}
 	f.register(cmd)
 	cmd.Flags().BoolVar(&f.pause, "pause", false, "set Provisioning Status to Off")
+	yesFlag(cmd, &f.yes)
 	return cmd
 }
 

@@ -1,0 +1,143 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rollcall-scim/rollcall/directory"
+)
+
+// Reach counts whom a change of a job's settings reaches, for the question that is asked before the change is saved.
+type Reach struct {
+	In      int // users who are in scope then and may have an account
+	Leave   int // users who were in scope and are not any more
+	Off     int // of Leave, those with a linked account, which is switched off
+	Make    int // users who get an account then: in scope, without a linked one
+	Join    int // of Make, those who were not in scope
+	Linked  int // linked accounts
+	Out     int // of Linked, those of users who are not in scope then
+	Deleted int // of Linked, those of users who are soft-deleted
+}
+
+// reacher says whom a job has in scope and for whom it makes accounts.
+type reacher struct {
+	job    Job
+	admits func(directory.Object) bool
+	makes  bool
+}
+
+func newReacher(job Job) (reacher, error) {
+	m, err := job.Schema.UserMapping()
+	if err != nil {
+		return reacher{}, err
+	}
+	admits, err := m.Admits()
+	return reacher{job: job, admits: admits, makes: job.Status == On && m.FlowTypes.Has(FlowAdd)}, err
+}
+
+func (r reacher) has(o directory.Object) bool {
+	return (o.Assigned || r.job.Scope == Everyone) && r.admits(o)
+}
+
+// Reach compares a job with what it would be. It reads every user of the directory.
+func (j *Jobs) Reach(ctx context.Context, source Source, before, after Job) (Reach, error) {
+	var n Reach
+	was, err := newReacher(before)
+	if err != nil {
+		return n, fmt.Errorf("read the mapping: %w", err)
+	}
+	is, err := newReacher(after)
+	if err != nil {
+		return n, fmt.Errorf("read the mapping: %w", err)
+	}
+	linked, err := j.linked(ctx, after.Key)
+	if err != nil {
+		return n, err
+	}
+	n.Linked, n.Out = len(linked), len(linked)
+	q := directory.SnapshotQuery{App: after.Key.App, Limit: importPage}
+	for {
+		list, err := source.Snapshot(ctx, q)
+		if err != nil {
+			return n, fmt.Errorf("read the users: %w", err)
+		}
+		for _, o := range list {
+			n.add(o, was, is, linked[o.User.ObjectID])
+		}
+		if len(list) < q.Limit {
+			return n, nil
+		}
+		q.After = list[len(list)-1].User.ObjectID
+	}
+}
+
+func (n *Reach) add(o directory.Object, was, is reacher, linked bool) {
+	had, has := was.has(o), is.has(o)
+	if linked && has {
+		n.Out--
+	}
+	if linked && !o.User.Deleted.IsZero() {
+		n.Deleted++
+	}
+	if !o.User.Deleted.IsZero() || !o.User.AccountEnabled {
+		return
+	}
+	switch {
+	case has:
+		n.In++
+	case had && linked:
+		n.Leave++
+		n.Off++
+	case had:
+		n.Leave++
+	}
+	if !linked && has && is.makes && (!had || !was.makes) {
+		n.Make++
+		if !had {
+			n.Join++
+		}
+	}
+}
+
+// linked are the objects of a job that have a link.
+func (j *Jobs) linked(ctx context.Context, k Key) (map[string]bool, error) {
+	all := make(map[string]bool)
+	after := ""
+	for {
+		ids, err := j.Store.Linked(ctx, k, after, importPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			all[id] = true
+		}
+		if len(ids) < importPage {
+			return all, nil
+		}
+		after = ids[len(ids)-1]
+	}
+}
+
+// With is the job as settings would make it, as far as Reach looks at it.
+func (job Job) With(s Settings) (Job, error) {
+	job.Scope, job.Status = s.Scope, s.Status
+	if s.Actions == nil {
+		return job, nil
+	}
+	m, err := job.Schema.UserMapping()
+	if err != nil {
+		return job, err
+	}
+	return job.WithActions(m.Name, *s.Actions)
+}
+
+// WithActions is the job with other Target Object Actions in one of its mappings.
+func (job Job) WithActions(name string, actions FlowTypes) (Job, error) {
+	job.Schema = job.Schema.Clone()
+	m, err := job.Schema.ObjectMapping(name)
+	if err != nil {
+		return job, err
+	}
+	m.FlowTypes = actions
+	return job, nil
+}

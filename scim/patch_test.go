@@ -119,14 +119,14 @@ func runPatchCases(t *testing.T, cases []patchCase) {
 			t.Parallel()
 			c.run(t, Lenient, c.err)
 		})
-		if c.strict == "same" || c.errStrict != "" {
+		if strict := c; c.strict == "same" || c.errStrict != "" {
 			t.Run(c.name+"_strict", func(t *testing.T) {
 				t.Parallel()
-				wantErr := c.err
-				if c.errStrict != "" {
-					wantErr, c.says = c.errStrict, ""
+				wantErr := strict.err
+				if strict.errStrict != "" {
+					wantErr, strict.says = strict.errStrict, ""
 				}
-				c.run(t, Strict, wantErr)
+				strict.run(t, Strict, wantErr)
 			})
 		}
 	}

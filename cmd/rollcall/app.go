@@ -636,7 +636,7 @@ func (c *command) appExportSchema() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			enc := json.NewEncoder(c.stdout)
+			enc := json.NewEncoder(forPrograms{c.stdout})
 			enc.SetEscapeHTML(false)
 			enc.SetIndent("", "  ")
 			return enc.Encode(job.Schema)

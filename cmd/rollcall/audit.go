@@ -91,21 +91,42 @@ func (s *services) auditScope(ctx context.Context, siteName, directoryName strin
 	case siteName != "":
 		all, err := s.sites.List(ctx)
 		for _, st := range all {
-			if st.Name == siteName {
+			if st.Name == siteName || string(st.ID) == siteName {
 				return event.Site(string(st.ID)), err
 			}
 		}
-		return event.Site(siteName), err
+		if err != nil {
+			return event.Scope{}, err
+		}
+		return s.deletedScope(ctx, event.Site(siteName), func() error {
+			_, err := s.siteByName(ctx, siteName)
+			return err
+		})
 	case directoryName != "":
 		all, err := s.directories.List(ctx)
 		for _, d := range all {
-			if strings.EqualFold(d.Name, directoryName) {
+			if strings.EqualFold(d.Name, directoryName) || string(d.ID) == directoryName {
 				return event.Directory(string(d.ID)), err
 			}
 		}
-		return event.Directory(directoryName), err
+		if err != nil {
+			return event.Scope{}, err
+		}
+		return s.deletedScope(ctx, event.Directory(directoryName), func() error {
+			_, err := s.directories.OpenNamed(ctx, directoryName)
+			return err
+		})
 	}
 	return event.Scope{}, nil
+}
+
+// deletedScope is the scope of something deleted, which only its events still know; without any, missing says what there is.
+func (s *services) deletedScope(ctx context.Context, scope event.Scope, missing func() error) (event.Scope, error) {
+	found, err := auditEvents(ctx, s, scope, event.Query{Limit: 1})
+	if err == nil && len(found) == 0 {
+		err = missing()
+	}
+	return scope, err
 }
 
 // auditEvents reads on until q.Limit events are found or there are no more.

@@ -76,7 +76,7 @@ func (c *command) printValue(v expr.Value) error {
 		default:
 			bare = v.Text()
 		}
-		enc := json.NewEncoder(c.stdout)
+		enc := json.NewEncoder(forPrograms{c.stdout})
 		enc.SetEscapeHTML(false)
 		return enc.Encode(bare)
 	}

@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/internal/visible"
 )
 
 // stamp is a time in JSON output; empty for none.
@@ -98,17 +100,34 @@ func these(n int, one, many string) string {
 	return many
 }
 
+// steers says whether a character acts on the terminal instead of being shown: controls, and those that turn the direction of text.
+func steers(r rune) bool {
+	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r)
+}
+
 // forPeople writes text that people read in a terminal: what somebody else wrote into a name or a message does not steer it.
 type forPeople struct{ io.Writer }
 
-func (w forPeople) Write(b []byte) (int, error) {
-	clean := strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return '\ufffd'
+func (w forPeople) Write(b []byte) (int, error) { return writeSteering(w.Writer, b, visible.Reveal) }
+
+// forPrograms writes JSON. In JSON such characters stand inside strings only, so an escape means the same.
+type forPrograms struct{ io.Writer }
+
+func (w forPrograms) Write(b []byte) (int, error) {
+	return writeSteering(w.Writer, b, func(r string) string { return fmt.Sprintf(`\u%04x`, []rune(r)[0]) })
+}
+
+// writeSteering writes text with each character that steers a terminal replaced.
+func writeSteering(w io.Writer, b []byte, show func(string) string) (int, error) {
+	var clean strings.Builder
+	for _, r := range string(b) {
+		if steers(r) {
+			clean.WriteString(show(string(r)))
+		} else {
+			clean.WriteRune(r)
 		}
-		return r
-	}, string(b))
-	if _, err := io.WriteString(w.Writer, clean); err != nil {
+	}
+	if _, err := io.WriteString(w, clean.String()); err != nil {
 		return 0, err
 	}
 	return len(b), nil
@@ -121,7 +140,7 @@ func oneLine(text string) string {
 
 // line prints one JSON object on a line of its own.
 func (c *command) line(v any) error {
-	enc := json.NewEncoder(c.stdout)
+	enc := json.NewEncoder(forPrograms{c.stdout})
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }

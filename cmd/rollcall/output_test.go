@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 
@@ -46,5 +48,34 @@ func TestErrorsDoNotSteerTheTerminal(t *testing.T) {
 	}
 	if got := stderr.String(); got == "" || strings.ContainsAny(got, "\x1b\x07\u009b\r\x7f") {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestCharactersThatSteerAreWrittenByNumber(t *testing.T) {
+	t.Parallel()
+	const name = "a\u202eb\u009bc\x7fd\u2066e"
+	var out bytes.Buffer
+	c := &command{process: process{stdout: &out}, json: true}
+	if err := c.print(map[string]string{"name": name}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.line(map[string]string{"name": name}); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); strings.ContainsAny(got, name[1:4]+"\u009b\x7f\u2066") || strings.Count(got, `"a\u202eb\u009bc\u007fd\u2066e"`) != 2 {
+		t.Errorf("JSON: %q", got)
+	}
+	for dec := json.NewDecoder(&out); ; {
+		var back map[string]string
+		if err := dec.Decode(&back); err == io.EOF {
+			break
+		} else if err != nil || back["name"] != name {
+			t.Fatalf("read back: %q, %v", back, err)
+		}
+	}
+	out.Reset()
+	rows(forPeople{&out}, "", []string{"Name"}, [][]string{{name}})
+	if got := out.String(); !strings.Contains(got, "a⟨U+202E⟩b⟨U+009B⟩c⟨U+007F⟩d⟨U+2066⟩e") {
+		t.Errorf("table: %q", got)
 	}
 }

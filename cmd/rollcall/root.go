@@ -120,7 +120,7 @@ func (c *command) print(v any, text func(w io.Writer)) error {
 		text(forPeople{c.stdout})
 		return nil
 	}
-	enc := json.NewEncoder(c.stdout)
+	enc := json.NewEncoder(forPrograms{c.stdout})
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)

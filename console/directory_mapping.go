@@ -231,7 +231,7 @@ func (p *DirectoryPages) askMapping(w http.ResponseWriter, r *http.Request, v *a
 		)
 	}
 	if n.Make > 0 {
-		pg.Consequences = append(pg.Consequences, counted(n.Make, "account", "accounts")+" will be made at "+app+" with the next cycle, except for users whom it has already.")
+		pg.Consequences = append(pg.Consequences, counted(n.Make, "account", "accounts")+" will be made at "+app+" with the next cycle, except for users who already have one there.")
 	}
 	if !h.on {
 		pg.Consequences = append(pg.Consequences, "Nothing is sent before Provisioning Status is On.")

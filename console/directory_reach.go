@@ -88,7 +88,7 @@ func (p *DirectoryPages) askHarm(w http.ResponseWriter, r *http.Request, v *appV
 		pg.Consequences = append(pg.Consequences, counted(n.Off, "linked account", "linked accounts")+" at "+app+" will be switched off "+next+".")
 	}
 	if n.Make > 0 {
-		pg.Consequences = append(pg.Consequences, counted(n.Make, "account", "accounts")+" will be made at "+app+" "+next+", except for users whom it has already.")
+		pg.Consequences = append(pg.Consequences, counted(n.Make, "account", "accounts")+" will be made at "+app+" "+next+", except for users who already have one there.")
 	}
 	pg.Consequences = append(pg.Consequences, counted(n.In, "user is", "users are")+" in scope then.")
 	pg.Narrow, pg.Lead = true, m.fromOthers(by)

@@ -127,11 +127,11 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 	return job, changed, nil
 }
 
-// errAsk keeps settings from being saved until somebody said yes to what they do.
+// errAsk stops a save until the administrator has confirmed what it does.
 var errAsk = errors.New("the change has to be confirmed")
 
-// harmOf says in words what other settings of a job would do to accounts; "" if nobody needs to be asked. What --start alone begins was
-// decided with the settings before it.
+// harmOf says in words what the new settings of a job would do to accounts. It returns "" if there is nothing to confirm. --start alone
+// asks nothing: it only starts what earlier settings decided.
 func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now provision.Job, set provision.Settings) (string, error) {
 	if now.Version == 0 || set.Scope == now.Scope && set.Actions == nil {
 		return "", nil
@@ -159,7 +159,7 @@ func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory
 		return set.Actions != nil && set.Actions.Has(flow) && !was.FlowTypes.Has(flow)
 	}
 	if n.Join > 0 || n.Make > 0 && ticked(provision.FlowAdd) {
-		does = append(does, fmt.Sprintf("makes %s at %s, except for users whom it has already.", plural(n.Make, "account", "accounts"), app.Name))
+		does = append(does, fmt.Sprintf("makes %s at %s, except for users who already have one there.", plural(n.Make, "account", "accounts"), app.Name))
 	}
 	if n.Linked > 0 && ticked(provision.FlowDelete) {
 		does = append(does, fmt.Sprintf("deletes accounts at %s when their users are deleted for good: %s, %d of them of users who are soft-deleted now.", app.Name, plural(n.Linked, "linked account", "linked accounts"), n.Deleted))

@@ -129,7 +129,7 @@ func (s *services) deletedScope(ctx context.Context, scope event.Scope, missing 
 	return scope, err
 }
 
-// auditEvents reads on until q.Limit events are found or there are no more.
+// auditEvents reads page after page until it has q.Limit events or there are no more.
 func auditEvents(ctx context.Context, s *services, scope event.Scope, q event.Query) ([]event.Event, error) {
 	var found []event.Event
 	for limit := q.Limit; ; {

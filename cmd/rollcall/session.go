@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/site"
 )
 
 // sessionJSON is a session in --json output.
@@ -44,18 +46,23 @@ func (c *command) printSessions(who string, all []session.Record) error {
 	})
 }
 
+// personOf finds a person of a site by both names.
+func (s *services) personOf(ctx context.Context, siteName, userName string) (st site.Site, r *roster.Roster, person roster.Person, err error) {
+	if st, err = s.siteByName(ctx, siteName); err != nil {
+		return st, nil, person, err
+	}
+	r = s.rosters.Open(st)
+	person, err = r.PersonByUserName(ctx, userName)
+	return st, r, person, err
+}
+
 func (c *command) siteSessions() *cobra.Command {
 	return &cobra.Command{
 		Use: "sessions SITE USERNAME", Short: "List the sessions of a person", Args: names("SITE", "USERNAME"),
 		Long: `Lists where a person is signed in: since when, when it was used last (to the
 minute), from which address, and with which browser.`,
 		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
-			st, err := s.siteByName(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			r := s.rosters.Open(st)
-			person, err := r.PersonByUserName(cmd.Context(), args[1])
+			_, r, person, err := s.personOf(cmd.Context(), args[0], args[1])
 			if err != nil {
 				return err
 			}
@@ -82,12 +89,7 @@ somebody out, block them.
 
 Asks first. --yes answers that question.`,
 		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
-			st, err := s.siteByName(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			r := s.rosters.Open(st)
-			person, err := r.PersonByUserName(cmd.Context(), args[1])
+			st, r, person, err := s.personOf(cmd.Context(), args[0], args[1])
 			if err != nil {
 				return err
 			}

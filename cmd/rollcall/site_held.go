@@ -95,12 +95,7 @@ func (c *command) heldDecide(verb, short, done string, decide heldDecision) *cob
 		Long: short + `, of one person: those that wait of these attributes, or without
 ATTRIBUTE all that wait. rollcall site held list SITE shows them.`,
 		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
-			st, err := s.siteByName(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			r := s.rosters.Open(st)
-			p, err := r.PersonByUserName(cmd.Context(), args[1])
+			st, r, p, err := s.personOf(cmd.Context(), args[0], args[1])
 			if err != nil {
 				return err
 			}

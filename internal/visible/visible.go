@@ -1,4 +1,4 @@
-// Package visible knows which characters nobody can see, and how to show them. RFC 8265 refuses them in user names; the classes
+// Package visible knows which characters are invisible, and how to show them. RFC 8265 refuses them in user names; the classes
 // are those of RFC 8264 §9.13.
 package visible
 

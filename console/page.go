@@ -57,6 +57,9 @@ func (w who) Initials() string { return initials(w.Name) }
 // crumb is one step of the way to the page.
 type crumb struct{ Text, URL string }
 
+// Short says whether the text is so short that cutting it off saves no room.
+func (c crumb) Short() bool { return utf8.RuneCountInString(c.Text) <= 14 }
+
 // action is a link that looks like a button.
 type action struct {
 	Text, Icon, URL string

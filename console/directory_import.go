@@ -28,15 +28,15 @@ type importPage struct {
 	Report     *importReport
 
 	// Of a file that is kept:
-	ID, File, Seen        string
-	Until                 time.Time
-	Columns               []columnChoice
-	Typed                 []columnChoice // choices that wait for their file
-	Unknown               int
-	Separator             string
-	Encodings             []directory.Reading
-	Template              string // an example for Make
-	AskMake, AskHow       bool
+	ID, File, Seen  string
+	Until           time.Time
+	Columns         []columnChoice
+	Typed           []columnChoice // choices that wait for their file
+	Unknown         int
+	Separator       string
+	Encodings       []directory.Reading
+	Template        string // an example for Make
+	AskMake, AskHow bool
 }
 
 // NotKnown marks a column that needs an answer.
@@ -183,7 +183,7 @@ func (p *DirectoryPages) importUsers(w http.ResponseWriter, r *http.Request, v *
 	k := p.keptImport(v, id)
 	switch {
 	case data != nil:
-		k = &keptImport{ID: formNumber(), Name: cmp.Or(name, "The file"), data: data, busy: make(chan struct{}, 1)}
+		k = &keptImport{ID: formNumber(), Name: briefly(cmp.Or(name, "The file")), data: data, busy: make(chan struct{}, 1)}
 	case id == "":
 		return p.refuseImport(w, r, v, form, "Choose a CSV file first.")
 	case k == nil:

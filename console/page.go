@@ -147,6 +147,16 @@ func areaPath(path string) string {
 	return "/d/"
 }
 
+// briefly cuts the middle out of a long name, so that a sentence with it stays a sentence. What is to be decided on is never cut.
+func briefly(name string) string {
+	const start, end = 36, 20
+	r := []rune(name)
+	if len(r) <= start+end+1 {
+		return name
+	}
+	return string(r[:start]) + "…" + string(r[len(r)-end:])
+}
+
 // stamp is a time as people in every country read it without asking, in UTC.
 func stamp(t time.Time) string {
 	if t.IsZero() {

@@ -34,7 +34,15 @@ func TestCitedSectionsExist(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		heading := ""
 		for number, line := range strings.Split(string(text), "\n") {
+			if rfc := headingRFC.FindString(line); rfc != "" {
+				heading = strings.TrimPrefix(rfc, "## ")
+			}
+			// Under a heading "RFC 7644", a heading "§3.5" cites that RFC.
+			if strings.HasPrefix(line, "### §") && heading != "" {
+				line = heading + " " + strings.TrimPrefix(line, "### ")
+			}
 			for _, citation := range citations(line) {
 				cited++
 				if !sections[citation] {
@@ -70,6 +78,7 @@ func TestCitations(t *testing.T) {
 type citation struct{ rfc, section string }
 
 var (
+	headingRFC   = regexp.MustCompile(`^## RFC \d{4}`)
 	citedRFC     = regexp.MustCompile(`RFC (\d{4})((?:(?:,| and)? ?(?:§§?|[Ss]ection )\d+(?:\.\d+)*)+)`)
 	citedSection = regexp.MustCompile(`\d+(?:\.\d+)*`)
 )

@@ -52,7 +52,7 @@ func ParseContact(text string) (string, error) {
 	return "", errContact
 }
 
-var errContact = errors.New("give an e-mail address, or a URI that begins with https:, mailto: or tel:")
+var errContact = errors.New("give an e-mail address, or a URI of the scheme https, mailto or tel")
 
 // mailAddress reports whether text is an e-mail address alone, without a name beside it.
 func mailAddress(text string) bool {

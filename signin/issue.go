@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// IssueSiteLink makes a one-time link that signs in the active person of this userName, whose letter case does not matter.
+// IssueSiteLink makes a one-time link that signs in the active person with this userName. Case does not matter.
 func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, actor string) (Link, error) {
 	p, err := s.Rosters.Open(st).PersonByUserName(ctx, userName)
 	if err != nil {

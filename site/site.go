@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// ID identifies a site for ever, whatever its name becomes. It never leaves the installation in a URL.
+// ID identifies a site forever, whatever its name becomes. It never leaves the installation in a URL.
 type ID string
 
 // Profile is a set of habits: choosing one sets the switches behind it (Site.Choose), each of which can then be set
@@ -55,7 +55,7 @@ type Site struct {
 	Strict      bool // refuse what the RFC refuses instead of reading the dialects of known clients
 
 	Creates bool       // SCIM may create resources
-	Revives bool       // a create of somebody whom SCIM deactivated gives them their account back; not with Strict
+	Revives bool       // a create gives a person deactivated by SCIM their account back; not with Strict
 	Deletes DeleteMode // what a DELETE of a user does
 	Groups  bool       // SCIM has groups
 	// SharedGroupNames lets two groups have one displayName. See GroupNamesUnique.
@@ -95,7 +95,7 @@ var (
 	ErrFormUsed = refusal.New(refusal.Conflict, "", "this form was sent before").
 			Advise("nothing was made again").Coded("form_used")
 
-	ErrStale = refusal.New(refusal.Stale, "", "somebody else saved another document meanwhile; nothing was changed").Coded("schemas_stale")
+	ErrStale = refusal.New(refusal.Stale, "", "another person saved another document meanwhile; nothing was changed").Coded("schemas_stale")
 	// ErrInUse is about an *InUse.
 	ErrInUse      = refusal.New(refusal.Conflict, "schemas", "stored resources would not survive the change of the schemas").Coded("schemas_in_use")
 	ErrNameShared = refusal.New(refusal.Conflict, "", "several groups have one name").

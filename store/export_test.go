@@ -143,3 +143,31 @@ func Statement(path string, statements ...string) error {
 	}
 	return errors.Join(err, conn.close())
 }
+
+// Stamp stamps a served SQLite database as its checkpointer does, and calls at after each step.
+func (db *DB) Stamp(ctx context.Context, at func(step string)) error {
+	s := db.engine.(*sqliteDB)
+	if err := s.stamp.begins(ctx, func(stamp int32) error {
+		at("noted")
+		defer at("written")
+		return s.check.writeStamp(stamp)
+	}); err != nil {
+		return err
+	}
+	conn, err := s.openConn(ctx, readerCache, busyReader, false)
+	if err != nil {
+		return err
+	}
+	if _, _, err = conn.checkpoint("passive"); err == nil {
+		at("copied")
+		err = s.stamp.ends(ctx)
+	}
+	return errors.Join(err, conn.close())
+}
+
+// WithoutCheckpoints ends the checkpointer of a SQLite database, so that a test can do its work step by step.
+func (db *DB) WithoutCheckpoints() {
+	c := db.engine.(*sqliteDB).check
+	c.close()
+	c.stop = make(chan struct{}) // for Close
+}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -170,4 +171,16 @@ func (db *DB) WithoutCheckpoints() {
 	c := db.engine.(*sqliteDB).check
 	c.close()
 	c.stop = make(chan struct{}) // for Close
+}
+
+// Slices does a slice of work as often as lengths are asked for, and returns how long each next one should take.
+func (db *DB) Slices(ctx context.Context, n int, fn func(*Tx) error) (lengths []time.Duration, err error) {
+	work := db.slicer(time.Time{})
+	for range n {
+		if err := work.write(ctx, fn); err != nil {
+			return nil, err
+		}
+		lengths = append(lengths, work.Length())
+	}
+	return lengths, nil
 }

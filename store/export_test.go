@@ -184,3 +184,15 @@ func (db *DB) Slices(ctx context.Context, n int, fn func(*Tx) error) (lengths []
 	}
 	return lengths, nil
 }
+
+// CheckpointNow does what the checkpointer does when it is time, after WithoutCheckpoints. A log of more pages than held is
+// worth a warning, one of fewer than long is none.
+func (db *DB) CheckpointNow(ctx context.Context, held, long int) error {
+	s := db.engine.(*sqliteDB)
+	s.check.held, s.check.long = held, long
+	conn, err := s.openConn(ctx, readerCache, busyReader, false)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.check.look(ctx, conn), conn.close())
+}

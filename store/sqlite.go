@@ -105,6 +105,7 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 		open:   func() (*sqliteConn, error) { return s.openConn(context.Background(), readerCache, busyReader, false) },
 		writer: s.writer, stamp: s.stamp, log: s.log,
 		due: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
+		held: heldLog, long: longLog,
 	}
 	s.writer.filled = s.check.filled
 	for range sqliteReaders {

@@ -315,6 +315,8 @@ type checkpointer struct {
 	due     chan struct{}
 	stop    chan struct{}
 	ended   chan struct{}
+	held    int  // pages of a log that is worth a warning
+	long    int  // pages of a log that must begin anew
 	warned  bool // that the log cannot begin anew
 }
 
@@ -363,17 +365,24 @@ func (c *checkpointer) run() {
 				continue
 			}
 		}
-		pages, copied, err := c.copy(context.Background(), conn)
-		if err != nil {
+		if err := c.look(context.Background(), conn); err != nil {
 			c.log.Warn("checkpoint", "error", err)
-			continue
 		}
-		if pages > longLog {
-			c.writer.reset.Store(true)
-		}
-		c.log.Debug("checkpoint", "pages", pages, "copied", copied)
-		c.warn(pages, copied)
 	}
+}
+
+// look copies the log, and sees to one that has grown long.
+func (c *checkpointer) look(ctx context.Context, conn *sqliteConn) error {
+	pages, copied, err := c.copy(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if pages > c.long {
+		c.writer.reset.Store(true)
+	}
+	c.log.Debug("checkpoint", "pages", pages, "copied", copied)
+	c.warn(pages, copied)
+	return nil
 }
 
 // copy copies the log into the file, with a new stamp when it is time for one.
@@ -414,10 +423,10 @@ func (c *checkpointer) writeStamp(stamp int32) error {
 // warn tells once of a log that has grown because somebody needs what it holds, and once that it has begun anew.
 func (c *checkpointer) warn(pages, copied int) {
 	switch {
-	case !c.warned && pages > heldLog && copied < pages:
+	case !c.warned && pages > c.held && copied < pages:
 		c.warned = true
 		c.log.Warn("the write-ahead log grows, because some program holds a snapshot of the database: a transaction in a shell, or a backup", "bytes", pages*4096)
-	case c.warned && pages < longLog:
+	case c.warned && pages < c.long:
 		c.warned = false
 		c.log.Info("the write-ahead log has begun anew")
 	}

@@ -146,7 +146,7 @@ func (a auditLog) show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if !q.After.IsZero() && found.Newer.IsZero() && len(found.Events) < q.Limit {
+	if !q.After.IsZero() && found.Newer.IsZero() {
 		// The way back ends in the first page, whole.
 		q.Before, q.After = event.Position{}, event.Position{}
 		form.Del("after")

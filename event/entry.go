@@ -31,7 +31,8 @@ type EntryActor struct {
 func (e Event) Entry() Entry {
 	return Entry{
 		e.Time.UTC().Format(time.RFC3339Nano), e.Name, e.Scope.Kind, e.Scope.ID, e.Subject, e.Text,
-		EntryActor{string(e.By.Kind), e.By.ID, e.By.Name, e.By.Address, e.By.UserAgent}, e.Data,
+		EntryActor{string(e.By.Kind), e.By.ID, e.By.Name, e.By.Address, e.By.UserAgent},
+		e.Data,
 	}
 }
 

@@ -27,8 +27,10 @@ func TestTheAuditTrailIsSearchedAlikeHoweverItIsRead(t *testing.T) {
 		scopes := []event.Scope{event.Site("a"), event.Site("b"), event.Directory("a"), event.Installation()}
 		names := []string{"user.created", "user.updated", "user.blocked", "group.updated", "site.renamed", "token.created", "operator.signed_in"}
 		actors := []event.Actor{
-			{Kind: event.Admin, ID: strings.Repeat("a", 32), Name: "kim", Address: "192.0.2.7"}, {Kind: event.Operator, ID: strings.Repeat("b", 32), Name: "sam"},
-			{Kind: event.Token, ID: strings.Repeat("c", 32), Name: "Entra (…a91f)"}, {Kind: event.System},
+			{Kind: event.Admin, ID: strings.Repeat("a", 32), Name: "kim", Address: "192.0.2.7"},
+			{Kind: event.Operator, ID: strings.Repeat("b", 32), Name: "sam"},
+			{Kind: event.Token, ID: strings.Repeat("c", 32), Name: "Entra (…a91f)"},
+			{Kind: event.System},
 		}
 		var all []event.Event
 		for i := range 400 {
@@ -44,12 +46,31 @@ func TestTheAuditTrailIsSearchedAlikeHoweverItIsRead(t *testing.T) {
 			all[i].Actor = all[i].By.Label()
 		}
 		for _, q := range []event.Query{
-			{}, {Scope: scopes[0]}, {Scope: event.Scope{Kind: event.KindSite}}, {Scope: scopes[3]}, {Scope: event.Scope{Kind: event.KindDirectory}},
-			{Kinds: []string{"site."}}, {Kinds: []string{"user."}}, {Kinds: []string{"site.", "operator."}, Scope: scopes[1]}, {Kinds: []string{"user.blocked"}, Scope: scopes[0]},
-			{Actor: actors[0].ID}, {Actor: actors[2].ID}, {Actor: "KI"}, {Actor: "192.0.2.7"}, {Actor: actors[1].ID, Kinds: []string{"token."}, Scope: scopes[2]},
-			{Subject: "s1"}, {Subject: "s1", Scope: scopes[0]}, {Text: "NUMBER 3"}, {Text: actors[0].ID}, {Text: "kim", Scope: scopes[0]},
-			{From: noon.Add(100 * time.Minute), Until: noon.Add(220 * time.Minute)}, {Until: noon.Add(5 * time.Minute), Kinds: []string{"user."}},
-			{From: noon.Add(390 * time.Minute)}, {Until: noon}, {Until: noon.Add(1000 * time.Hour), Limit: 7}, {Kinds: []string{"no such"}},
+			{},
+			{Scope: scopes[0]},
+			{Scope: event.Scope{Kind: event.KindSite}},
+			{Scope: scopes[3]},
+			{Scope: event.Scope{Kind: event.KindDirectory}},
+			{Kinds: []string{"site."}},
+			{Kinds: []string{"user."}},
+			{Kinds: []string{"site.", "operator."}, Scope: scopes[1]},
+			{Kinds: []string{"user.blocked"}, Scope: scopes[0]},
+			{Actor: actors[0].ID},
+			{Actor: actors[2].ID},
+			{Actor: "KI"},
+			{Actor: "192.0.2.7"},
+			{Actor: actors[1].ID, Kinds: []string{"token."}, Scope: scopes[2]},
+			{Subject: "s1"},
+			{Subject: "s1", Scope: scopes[0]},
+			{Text: "NUMBER 3"},
+			{Text: actors[0].ID},
+			{Text: "kim", Scope: scopes[0]},
+			{From: noon.Add(100 * time.Minute), Until: noon.Add(220 * time.Minute)},
+			{Until: noon.Add(5 * time.Minute), Kinds: []string{"user."}},
+			{From: noon.Add(390 * time.Minute)},
+			{Until: noon},
+			{Until: noon.Add(1000 * time.Hour), Limit: 7},
+			{Kinds: []string{"no such"}},
 		} {
 			want := []string{}
 			for _, e := range all {

@@ -123,7 +123,7 @@ func (q Query) slice(ctx context.Context, trail Trail) (Slice, error) {
 	return s, nil
 }
 
-// look reads on from a place until it has a page, and says from where to go on: the zero position when there is no more.
+// look reads on from a place until it has a page, and says from where to go on: the zero position at the end.
 func (q Query) look(ctx context.Context, trail Trail, s Slice) (found []Event, rest Position, err error) {
 	s.Limit = searchBatch
 	if q.open() {
@@ -162,7 +162,7 @@ func (q Query) past(e Event, newer bool) bool {
 	return !q.From.IsZero() && e.Time.Before(q.From.Add(-clocksApart))
 }
 
-// names are the names that the query's kinds stand for; nil when that is all, or when a kind is no kind of ours.
+// names are the names that the query's kinds stand for; nil for all of them, and when a kind is unknown.
 func (q Query) names() []string {
 	var names []string
 	for _, kind := range q.Kinds {

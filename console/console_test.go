@@ -51,7 +51,7 @@ func newWorldAt(t *testing.T, publicURL string) *world {
 func newWorldOn(t *testing.T, db *store.DB, publicURL string) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)}
-	c, err := New(Options{PublicURL: publicURL, Now: w.clock, Version: "test"})
+	c, err := New(Options{PublicURL: publicURL, Now: w.clock, Version: "test", Events: store.Events{DB: db}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -426,4 +426,17 @@ func (w *world) ofSite(s site.Site) []event.Event {
 		w.t.Fatal(err)
 	}
 	return events
+}
+
+func TestBriefly_cuts_the_middle_of_a_long_name(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"Ada Lovelace":          "Ada Lovelace",
+		strings.Repeat("é", 57): strings.Repeat("é", 57),
+		strings.Repeat("w", 90) + "@department.example": strings.Repeat("w", 36) + "…" + "w@department.example",
+	} {
+		if got := briefly(name); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
 }

@@ -31,7 +31,7 @@ func TestDirectoryPages_make_a_directory_and_its_first_user(t *testing.T) {
 
 	form := users.click("New user").wantStatus(http.StatusOK)
 	form.press("Add user", url.Values{"userPrincipalName": {"ada"}, "city": {"London"}}).wantStatus(http.StatusUnprocessableEntity).
-		wantWords(`userPrincipalName has the form name@domain without blanks, unlike "ada".`)
+		wantWords(`userPrincipalName has the form name@domain without spaces, unlike "ada".`)
 	form.press("Add user", url.Values{"userPrincipalName": {"ada@contoso.example"}, "manager": {"nobody@contoso.example"}}).wantStatus(http.StatusUnprocessableEntity).
 		wantWords("There is no user nobody@contoso.example")
 	ada := form.press("Add user", url.Values{"userPrincipalName": {"ada@contoso.example"}, "displayName": {"Ada <b>Lovelace"}, "streetAddress": {"1 Main St\nFloor 2"}, "otherMails": {"a@x.example; b@x.example"}})
@@ -77,8 +77,9 @@ func TestDirectoryPages_list_search_and_change_users(t *testing.T) {
 	b.get("/d/contoso/users/nonsense/disable").wantStatus(http.StatusNotFound)
 	b.get("/d/contoso/users?after=nonsense").wantStatus(http.StatusUnprocessableEntity).wantWords("begin with the first page")
 	b.get("/d/contoso/").wantStatus(http.StatusOK).wantWords("Ada Lovelace")
-	b.get("/d/contoso/audit").wantStatus(http.StatusOK).wantWords("Grace Hopper (grace@contoso.example) was deleted for ever", "kim (operator)", "command line").
-		click("Ada Lovelace (ada@contoso.example) was enabled").wantWords("Object ID")
+	b.get("/d/contoso/audit").wantStatus(http.StatusOK).wantWords("Grace Hopper (grace@contoso.example) was deleted for ever", "kim (operator)", "command line")
+	b.get("/d/contoso/audit?kind=user.enabled").wantWords("Ada Lovelace (ada@contoso.example) was enabled", "accountEnabled false → true", "127.0.0.1", "Go-http-client").
+		click("Open its page").wantWords("Object ID")
 	b.get("/d/contoso/audit?before=x").wantStatus(http.StatusOK)
 	b.get("/d/fabrikam/users").wantStatus(http.StatusNotFound).wantWords("there is contoso")
 }
@@ -345,7 +346,7 @@ func TestProvisioningPage_explains_trouble(t *testing.T) {
 	groups := b.get(base + "/mappings/Provision%20Azure%20Active%20Directory%20Groups")
 	groups.press("Save", url.Values{"enabled": {"no"}}).wantStatus(http.StatusOK).wantWords("The mapping was saved.")
 	ask := b.get("/d/contoso/users").click("Ada Lovelace").click("Delete")
-	ask.wantWords("Teams: the account is switched off, not deleted with the next provisioning cycle")
+	ask.wantWords("Teams: the account is switched off, and not deleted, with the next provisioning cycle")
 	users.press("Save", url.Values{"update": nil}).wantStatus(http.StatusOK)
 	b.get(ask.Path).wantWords("Teams: nothing happens, because the target object action Update is off in its mapping.")
 }

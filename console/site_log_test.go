@@ -2,7 +2,6 @@ package console
 
 import (
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -287,11 +287,12 @@ func TestStrangersChangeNothing(t *testing.T) {
 	refuse := func(bearer string) {
 		t.Helper()
 		row := site.Request{Time: w.clock(), Method: "GET", Path: "/c/acme/auth/scim/v2", Status: http.StatusUnauthorized, Sentence: "The token is missing, wrong, expired or revoked."}
-		var ended *site.EndedError
-		if _, _, err := w.pages.Sites.Authenticate(t.Context(), "acme", bearer); errors.As(err, &ended) {
-			row.TokenID, row.TokenLast4 = ended.Token.ID, ended.Token.Last4
-		} else if err == nil {
+		_, _, err := w.pages.Sites.Authenticate(t.Context(), "acme", bearer)
+		if err == nil {
 			t.Fatal("the token is accepted")
+		}
+		if ended, ok := refusal.About[site.Token](err); ok {
+			row.TokenID, row.TokenLast4 = ended.ID, ended.Last4
 		}
 		if err := w.pages.Sites.Log().GatherRefused(t.Context(), "acme", row); err != nil {
 			t.Fatal(err)
@@ -363,7 +364,7 @@ func TestAudit(t *testing.T) {
 		page := b.get("/c/acme/admin/audit").wantWords("Audit log", "SCIM was switched on", "ada@acme.example was deactivated", "kim@acme.example", "command line", "The last event was just now.")
 		found := false
 		for _, a := range page.Root.all("a") {
-			found = found || (a.attr["href"] == "/c/acme/admin/people/"+ada.ID && strings.Contains(a.text(), "was deactivated"))
+			found = found || a.attr["href"] == "/c/acme/admin/people/"+ada.ID
 		}
 		if !found {
 			t.Error("no link to the person")
@@ -376,8 +377,8 @@ func TestAudit(t *testing.T) {
 			has  string
 			not  string
 		}{
-			{url.Values{"kind": {"settings"}}, "SCIM was switched on", "was deactivated"},
-			{url.Values{"kind": {"people"}}, "ada@acme.example was deactivated", "SCIM was switched on"},
+			{url.Values{"kind": {"site."}}, "SCIM was switched on", "was deactivated"},
+			{url.Values{"kind": {"user."}}, "ada@acme.example was deactivated", "SCIM was switched on"},
 			{url.Values{"actor": {"KIM@"}}, "SCIM was switched on", "was made with profile"},
 			{url.Values{"actor": {"cli"}}, "was made with profile", "SCIM was switched on"},
 			{url.Values{"q": {"DEACTIV"}}, "ada@acme.example was deactivated", "SCIM was switched on"},
@@ -393,19 +394,19 @@ func TestAudit(t *testing.T) {
 			t.Fatal(err)
 		}
 		classes := map[string]string{}
-		for _, n := range b.get("/c/acme/admin/audit").Root.all("a", "span") {
+		for _, n := range b.get("/c/acme/admin/audit").Root.all("span") {
 			classes[n.text()] = n.attr["class"]
 		}
-		for text, want := range map[string]string{"SCIM was switched on": "strong", "cy@acme.example was deactivated": "plain-link", "ada@acme.example was deactivated": "row-link"} {
+		for text, want := range map[string]string{"SCIM was switched on": "trail-what strong", "cy@acme.example was deactivated": "trail-what soft", "ada@acme.example was deactivated": "trail-what"} {
 			if classes[text] != want {
 				t.Errorf("%s: got %q, want %q", text, classes[text], want)
 			}
 		}
 	})
 	t.Run("is_exported_as_it_is_filtered", func(t *testing.T) {
-		page := b.get("/c/acme/admin/audit?kind=settings").click("Export CSV").wantStatus(http.StatusOK)
+		page := b.get("/c/acme/admin/audit?kind=site.").click("Export CSV").wantStatus(http.StatusOK)
 		lines, err := csv.NewReader(strings.NewReader(page.Text)).ReadAll()
-		if err != nil || len(lines) != 3 || lines[1][1] != "SCIM was switched on" || lines[1][2] != "admin:kim@acme.example" {
+		if err != nil || len(lines) != 3 || lines[1][2] != "SCIM was switched on" || lines[1][3] != "admin" || lines[1][4] != "kim@acme.example" {
 			t.Errorf("got %q, %v", lines, err)
 		}
 	})
@@ -422,7 +423,7 @@ func TestAudit(t *testing.T) {
 				next = a.attr["href"]
 			}
 		}
-		if got := len(first.rows()); got != 50 || next == "" {
+		if got := len(first.Root.all("summary")); got < 50 || next == "" {
 			t.Fatalf("got %d rows and next %q", got, next)
 		}
 		b.get(next).wantWords("First page", "SCIM was switched on").wantStatus(http.StatusOK)

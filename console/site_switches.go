@@ -158,8 +158,8 @@ func (p *SitePages) saveSCIM(w http.ResponseWriter, r *http.Request, v *siteVisi
 	if errors.Is(err, errNotSaved) {
 		return p.notSaved(w, r, v, edit)
 	}
-	if errors.Is(err, site.ErrNameShared) {
-		return p.Console.redirect(w, r, v.url("admin/access/scim"), notice{Tone: bad, Title: "Nothing was saved", Text: sentenceStart(err.Error()) + "."})
+	if n := notDone("Nothing was saved", err); n != nil {
+		return p.Console.redirect(w, r, v.url("admin/access/scim"), *n)
 	}
 	if err != nil {
 		return err
@@ -210,11 +210,11 @@ func (e *scimEdit) summary(now site.Site) string {
 
 // lastSetting is the newest change of a setting, or nil.
 func (p *SitePages) lastSetting(ctx context.Context, v *siteVisit) (*event.Event, error) {
-	found, _, err := event.Search(ctx, p.Events, event.Site(string(v.Site.ID)), event.Query{Kinds: []string{"site."}, Limit: 1})
-	if err != nil || len(found) == 0 {
+	found, err := event.Search(ctx, p.Events, event.Query{Scope: event.Site(string(v.Site.ID)), Kinds: []string{"site."}, Limit: 1})
+	if err != nil || len(found.Events) == 0 {
 		return nil, err
 	}
-	return &found[0], nil
+	return &found.Events[0], nil
 }
 
 // notSaved answers an edit that was not saved: it asks, or shows the page again with what was typed and what is wrong.

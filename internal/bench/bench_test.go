@@ -342,7 +342,7 @@ func TestQuickRunMeasuresEverything(t *testing.T) {
 	dir := openDir(t)
 	output, profiles := filepath.Join(dir, "benchmarks.md"), filepath.Join(dir, "profiles")
 	var printed bytes.Buffer
-	err := run(t.Context(), []string{"-rollcall", apptest.Binary(t), "-quick", "-round", "25ms", "-dir", dir, "-o", output, "-profile", profiles}, nil, &printed, &printed)
+	err := run(t.Context(), []string{"-rollcall", apptest.Binary(t), "-quick", "-dir", dir, "-o", output, "-profile", profiles}, nil, &printed, &printed)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &printed)
 	}
@@ -447,7 +447,7 @@ func TestInterruptedRunTellsWhatItHasAndLeavesNothingBehind(t *testing.T) {
 	output := filepath.Join(dir, "benchmarks.md")
 	ctx, cancel := context.WithCancel(t.Context())
 	out := &cancelling{at: "round 1 of 1  lookup by externalId", cancel: cancel}
-	err := run(ctx, []string{"-rollcall", apptest.Binary(t), "-quick", "-round", "25ms", "-database", "sqlite", "-dir", dir, "-o", output}, nil, out, out)
+	err := run(ctx, []string{"-rollcall", apptest.Binary(t), "-quick", "-database", "sqlite", "-dir", dir, "-o", output}, nil, out, out)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}

@@ -291,8 +291,6 @@ func (a *applier) changed(op Operation, old, value any) (any, error) {
 	return value, nil
 }
 
-func sameValue(a, b any) bool { return Equal(Resource{"v": a}, Resource{"v": b}) }
-
 // without removes the values that were sent, of an attribute or of the path's
 // sub-attribute.
 func (a *applier) without(op Operation, old any, sent []any) (any, error) {

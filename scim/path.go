@@ -187,21 +187,6 @@ func (p Path) subValue(e any) any {
 	return nil
 }
 
-// listOf gives the assigned values of an attribute, whether it has one or many.
-func listOf(v any) []any {
-	list, ok := v.([]any)
-	if !ok {
-		list = []any{v}
-	}
-	var out []any
-	for _, e := range list {
-		if !empty(e) {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
 // Set puts a value at the path, making what it lacks: the extension, the
 // complex attribute, and an element that satisfies a filter of the form
 // sub eq "x" (and …). nil, "" and empty lists unassign. A filter that matches

@@ -147,3 +147,18 @@ func empty(v any) bool {
 	}
 	return false
 }
+
+// listOf gives the assigned values of an attribute, whether it has one or many.
+func listOf(v any) []any {
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
+	}
+	var out []any
+	for _, e := range list {
+		if !empty(e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}

@@ -1,0 +1,121 @@
+package scim
+
+import "strings"
+
+// Validate checks a resource as a whole before it is stored: required
+// attributes, types, and at most one primary value in a list.
+func Validate(rt *ResourceType, r Resource) error {
+	if err := validateAll(rt.Schema.Attributes, "", r); err != nil {
+		return err
+	}
+	if err := validateAll(common().Attributes, "", r); err != nil {
+		return err
+	}
+	for _, e := range rt.Extensions {
+		v, there := r[e.Schema.ID]
+		if !there || empty(v) {
+			if e.Required {
+				return InvalidValue("%s is required", e.Schema.ID)
+			}
+			continue
+		}
+		m, ok := v.(map[string]any)
+		if !ok {
+			return InvalidValue("%s must be an object", e.Schema.ID)
+		}
+		if err := validateAll(e.Schema.Attributes, e.Schema.ID, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validateAll(attributes []*Attribute, urn string, m map[string]any) error {
+	for _, a := range attributes {
+		at := AttrPath{URN: urn, Name: a.Name}
+		v := m[a.Name]
+		if empty(v) {
+			if a.Required && a.Mutability != ReadOnly && !hidden(a) {
+				return InvalidValue("%s is required", at)
+			}
+			continue
+		}
+		if a.Required && blankText(v) {
+			return InvalidValue("%s is required, and a text of blanks names nothing", at)
+		}
+		if err := validateAttribute(a, at, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func blankText(v any) bool {
+	s, ok := v.(string)
+	return ok && strings.TrimSpace(s) == ""
+}
+
+func validateAttribute(a *Attribute, at AttrPath, v any) error {
+	if !a.MultiValued {
+		return validateValue(a, at, v)
+	}
+	list, ok := v.([]any)
+	if !ok {
+		return InvalidValue("%s must be a list", at)
+	}
+	for _, e := range list {
+		if err := validateValue(a, at, e); err != nil {
+			return err
+		}
+	}
+	return onePrimary(a, at, list)
+}
+
+func validateValue(a *Attribute, at AttrPath, v any) error {
+	ok := true
+	switch a.Type {
+	case Complex:
+		m, isMap := v.(map[string]any)
+		if !isMap {
+			return wrongType(at, "an object", v)
+		}
+		return validateSubs(a, at, m)
+	case Boolean:
+		_, ok = v.(bool)
+	case Integer:
+		_, ok = v.(int64)
+	case Decimal:
+		switch v.(type) {
+		case int64, float64:
+		default:
+			ok = false
+		}
+	default:
+		s, isText := v.(string)
+		if isText {
+			return checkText(a, at, s)
+		}
+		ok = false
+	}
+	if !ok {
+		return wrongType(at, "of type "+a.Type, v)
+	}
+	return nil
+}
+
+func validateSubs(a *Attribute, at AttrPath, m map[string]any) error {
+	for _, sub := range a.SubAttributes {
+		at.Sub = sub.Name
+		v := m[sub.Name]
+		if empty(v) {
+			if sub.Required && sub.Mutability != ReadOnly && !hidden(sub) {
+				return InvalidValue("%s is required", at)
+			}
+			continue
+		}
+		if err := validateAttribute(sub, at, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -587,19 +587,6 @@ func changed(quoted []byte, change func(string) string) []byte {
 	return b
 }
 
-// endOfText is the length of the quoted text at the beginning of data.
-func endOfText(data []byte) int {
-	for i := 1; i < len(data); i++ {
-		switch data[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return len(data)
-}
-
 // withhold takes out of the data of a POST what refers to resources that are not there yet: elements of lists, else whole
 // attributes.
 func withhold(data json.RawMessage, circular map[string]bool) (now json.RawMessage, later []part) {

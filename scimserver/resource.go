@@ -1,16 +1,12 @@
 package scimserver
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
-	"github.com/rollcall-scim/rollcall/site"
 )
 
 // What can be done with resources, whatever their type: their schemas decide the rest.
@@ -304,141 +300,4 @@ func (x *exchange) find(q query) (answer, error) {
 	l := listing{q: q, total: page.TotalResults, next: page.NextCursor, previous: page.PreviousCursor}
 	l.add(v, page.Documents...)
 	return x.listed(l)
-}
-
-// looked says in the log row what a query came to.
-func (x *exchange) looked(filter *scim.Filter, page roster.Page) {
-	attribute, value := sought(filter)
-	if attribute == nameAttribute(x.kind()) {
-		x.row.UserName = value
-	}
-	if page.TotalResults == 1 && len(page.Documents) == 1 {
-		x.row.Subject = page.Documents[0].ID
-		x.row.UserName = nameOf(x.kind(), page.Documents[0].JSON)
-	}
-	many, none := nouns(x.rt)
-	switch {
-	case filter == nil:
-		x.row.Sentence = fmt.Sprintf("Listed %d of %d %s", len(page.Documents), page.TotalResults, many)
-	case page.TotalResults == 1:
-		x.row.Sentence = "Found"
-	case page.TotalResults > 1:
-		x.row.Sentence = fmt.Sprintf("Found %d %s", page.TotalResults, many)
-	case attribute != "":
-		x.row.Sentence = fmt.Sprintf("Not found (%s here has this %s)", none, attribute)
-	default:
-		x.row.Sentence = fmt.Sprintf("Not found (%s here matches the filter)", none)
-	}
-}
-
-// nouns are what a sentence calls several resources of a type, and none.
-func nouns(rt *scim.ResourceType) (many, none string) {
-	switch roster.Kind(rt.ID) {
-	case roster.User:
-		return "users", "nobody"
-	case roster.Group:
-		return "groups", "no group"
-	}
-	return "resources of type " + rt.Name, "no " + rt.Name
-}
-
-// sought is the attribute and value of a filter that looks for one of them, as identity providers do before anything else.
-func sought(filter *scim.Filter) (attribute, value string) {
-	if filter == nil {
-		return "", ""
-	}
-	c, ok := filter.Root.(scim.Compare)
-	if !ok || c.Op != scim.Eq {
-		return "", ""
-	}
-	value, _ = c.Value.(string)
-	return strings.TrimSuffix(c.Path.Name+"."+c.Path.Sub, "."), value
-}
-
-// change is a change that this request asks for, and that is answered with that status. The row of the request is written
-// with it.
-func (x *exchange) change(status func(roster.Outcome) int) roster.Change {
-	asked := x.row
-	return roster.Change{Actor: x.token.Actor(), Via: roster.ViaSCIM, Log: func(out roster.Outcome) site.Request {
-		x.row = asked
-		x.row.Subject, x.row.UserName, x.row.Sentence = out.Document.ID, out.UserName, out.Sentence
-		x.row.Fixes, x.row.Ignored = slices.Clone(asked.Fixes), slices.Clone(asked.Ignored)
-		x.fixed(out.Fixes)
-		x.ignored(out.Ignored)
-		x.row.Status = status(out)
-		x.row.Duration = x.Now().Sub(x.row.Time)
-		x.logged = true
-		return x.Sites.Log().Row(x.row)
-	}}
-}
-
-func always(status int) func(roster.Outcome) int {
-	return func(roster.Outcome) int { return status }
-}
-
-func (x *exchange) id() string { return x.place.rest[0] }
-
-func (x *exchange) kind() roster.Kind { return roster.Kind(x.rt.ID) }
-
-// locationOf is the address of a resource.
-//
-// RFC 7643 §3.1: meta.location is absolute; it spells the endpoint as discovery does, whatever the client wrote.
-func (x *exchange) locationOf(rt *scim.ResourceType, id string) string {
-	return x.base + rt.Endpoint + "/" + id
-}
-
-// nameAttribute is what a resource is called by in the request log.
-func nameAttribute(kind roster.Kind) string {
-	if kind == roster.User {
-		return "userName"
-	}
-	return "displayName"
-}
-
-// nameOf is what a stored resource is called. The attribute stands near the beginning of its document, of which no more is
-// read than that.
-func nameOf(kind roster.Kind, doc []byte) string {
-	want := nameAttribute(kind)
-	for at := 1; at < len(doc) && doc[at] == '"'; {
-		key := doc[at : at+endOfText(doc[at:])]
-		at += len(key) + 1 // and the colon
-		if at >= len(doc) {
-			return ""
-		}
-		value := doc[at : at+endOfValue(doc[at:])]
-		if len(key) == len(want)+2 && string(key[1:len(key)-1]) == want {
-			var name string
-			if json.Unmarshal(value, &name) != nil {
-				return ""
-			}
-			return name
-		}
-		at += len(value) + 1 // and the comma
-	}
-	return ""
-}
-
-// endOfValue is the length of the JSON value at the beginning of data, which has no blanks.
-func endOfValue(data []byte) int {
-	depth := 0
-	for i := 0; i < len(data); i++ {
-		switch data[i] {
-		case '"':
-			i += endOfText(data[i:]) - 1
-		case '{', '[':
-			depth++
-			continue
-		case '}', ']':
-			depth--
-		case ',':
-			if depth == 0 {
-				return i
-			}
-			continue
-		}
-		if depth < 0 {
-			return i
-		}
-	}
-	return len(data)
 }

@@ -2,7 +2,6 @@ package scimserver
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,24 +60,6 @@ func (x *exchange) findAll(q query) (answer, error) {
 	}
 	x.lookedEverywhere(l)
 	return x.listed(l)
-}
-
-// lookedEverywhere says in the log row what a query came to.
-func (x *exchange) lookedEverywhere(l listing) {
-	if l.total == 1 && len(l.entries) == 1 {
-		only := l.entries[0]
-		x.row.Subject, x.row.UserName = only.doc.ID, nameOf(roster.Kind(only.view.rt.ID), only.doc.JSON)
-	}
-	switch {
-	case !l.q.hasFilter:
-		x.row.Sentence = fmt.Sprintf("Listed %d of %d resources of all types", len(l.entries), l.total)
-	case l.total == 0:
-		x.row.Sentence = "Not found (nothing here matches the filter)"
-	case l.total == 1:
-		x.row.Sentence = "Found"
-	default:
-		x.row.Sentence = fmt.Sprintf("Found %d resources of all types", l.total)
-	}
 }
 
 func (x *exchange) typedParts(q query) (parts []typed, err error) {

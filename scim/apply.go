@@ -471,8 +471,8 @@ func (a *applier) list(op Operation, old, value any) (any, error) {
 			i = len(have)
 			at[key] = i
 			have = append(have, e)
-		} else if err := a.addToElement(op, have[i], e); err != nil {
-			return nil, err
+		} else {
+			a.addToElement(op, have[i], e)
 		}
 		if m, ok := e.(map[string]any); ok && m["primary"] == true {
 			made = append(made, i)
@@ -483,10 +483,10 @@ func (a *applier) list(op Operation, old, value any) (any, error) {
 
 // addToElement adds a value to a list that has it: what it says beyond its
 // identity is taken over, except what cannot change any more.
-func (a *applier) addToElement(op Operation, element, value any) error {
+func (a *applier) addToElement(op Operation, element, value any) {
 	m, ok := element.(map[string]any)
 	if !ok {
-		return nil
+		return
 	}
 	for k, v := range value.(map[string]any) {
 		sub := op.Path.attr.Sub(k)
@@ -495,7 +495,6 @@ func (a *applier) addToElement(op Operation, element, value any) error {
 		}
 		m[k] = v
 	}
-	return nil
 }
 
 // merged puts sub-attributes into a complex value. RFC 7644 §3.5.2.3:

@@ -249,17 +249,3 @@ func (p Projection) renderGroups(rt *ResourceType, groups []byte) ([]byte, error
 	}
 	return appendValue(nil, a, v), nil
 }
-
-// RenderElement writes one value of a multi-valued attribute, "members", as the
-// answer shows it, so that a long list can be sent value by value; nil when
-// nothing of it is shown. The value has canonical names.
-func (p Projection) RenderElement(rt *ResourceType, name string, value any) []byte {
-	t, err := (&reader{}).resolve(rt, name)
-	if err != nil || t.attr == nil || t.Sub != "" || !p.shows(t.attr, t.AttrPath) {
-		return nil
-	}
-	if value = p.inside(t.attr, t.AttrPath, value); empty(value) {
-		return nil
-	}
-	return appendValue(nil, t.attr, value)
-}

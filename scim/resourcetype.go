@@ -2,7 +2,6 @@ package scim
 
 import (
 	_ "embed"
-	"encoding/json"
 	"sync"
 )
 
@@ -181,37 +180,4 @@ func (rt *ResourceType) schemas(r Resource) []any {
 		}
 	}
 	return list
-}
-
-// MarshalJSON writes the resource type as discovery shows it; the server adds
-// meta.location with Splice. RFC 7643 §6.
-func (rt *ResourceType) MarshalJSON() ([]byte, error) {
-	b := append([]byte(nil), `{"schemas":["`+ResourceTypeURN+`"],"id":`...)
-	b = AppendString(b, rt.ID)
-	b = append(b, `,"name":`...)
-	b = AppendString(b, rt.Name)
-	b = append(b, `,"endpoint":`...)
-	b = AppendString(b, rt.Endpoint)
-	if rt.Description != "" {
-		b = append(b, `,"description":`...)
-		b = AppendString(b, rt.Description)
-	}
-	b = append(b, `,"schema":`...)
-	b = AppendString(b, rt.Schema.ID)
-	if len(rt.Extensions) > 0 {
-		type extension struct {
-			Schema   string `json:"schema"`
-			Required bool   `json:"required"`
-		}
-		list := make([]extension, len(rt.Extensions))
-		for i, e := range rt.Extensions {
-			list[i] = extension{e.Schema.ID, e.Required}
-		}
-		j, err := json.Marshal(list)
-		if err != nil {
-			return nil, err
-		}
-		b = append(append(b, `,"schemaExtensions":`...), j...)
-	}
-	return append(b, `,"meta":{"resourceType":"ResourceType"}}`...), nil
 }

@@ -539,33 +539,6 @@ func TestFilterAnywhere(t *testing.T) {
 	wantError(t, "password", err, 403, "sensitive")
 }
 
-func TestRenderElement(t *testing.T) {
-	t.Parallel()
-	member := map[string]any{"value": "1", "type": "User", "$ref": "https://example.com/Users/1"}
-	for _, c := range []struct {
-		attributes, excluded []string
-		want                 string
-	}{
-		{nil, nil, `{"value":"1","$ref":"https://example.com/Users/1","type":"User"}`},
-		{[]string{"members.value"}, nil, `{"value":"1"}`},
-		{[]string{"displayName"}, nil, ""},
-		{nil, []string{"members"}, ""},
-		{nil, []string{"members.$ref"}, `{"value":"1","type":"User"}`},
-	} {
-		p, err := ParseProjection(GroupType(), c.attributes, c.excluded)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := string(p.RenderElement(GroupType(), "members", member)); got != c.want {
-			t.Errorf("%v %v: got %s, want %s", c.attributes, c.excluded, got, c.want)
-		}
-	}
-	p, _ := ParseProjection(GroupType(), nil, nil)
-	if got := p.RenderElement(GroupType(), "nothing", member); got != nil {
-		t.Errorf("got %s", got)
-	}
-}
-
 func TestListCursors(t *testing.T) {
 	t.Parallel()
 	got := string(ListResponse{TotalResults: 9, ItemsPerPage: 1, Resources: []json.RawMessage{[]byte("{}")}, NextCursor: `n"`, PreviousCursor: "p"}.Encode())

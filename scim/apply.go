@@ -8,52 +8,52 @@ import (
 // Apply gives the resource after the patch, all of it or an error; r stays as
 // it is. The same patch applied again changes nothing.
 func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
-	a := applier{rt: rt, mode: p.mode, work: make(Resource, len(r)+2), owned: map[string]bool{}, shown: p.shown}
+	a := applier{rt: rt, mode: p.mode, working: make(Resource, len(r)+2), copied: map[string]bool{}, shownAs: p.shownAs}
 	for k, v := range r {
-		a.work[k] = v
+		a.working[k] = v
 	}
 	for _, op := range p.Operations {
-		if err := a.operation(op); err != nil {
-			return PatchResult{}, numbered(err, op.index, p.count, op.Op+" "+op.Path.String())
+		if err := a.applyOperation(op); err != nil {
+			return PatchResult{}, withOperationNumber(err, op.index, p.operationCount, op.Op+" "+op.Path.String())
 		}
 	}
 	for _, op := range p.Operations {
-		a.sweep(op.Path, r)
+		a.removeHollowElements(op.Path, r)
 	}
-	a.work["schemas"] = rt.schemas(a.work)
+	a.working["schemas"] = rt.schemas(a.working)
 	return PatchResult{
-		Resource: a.work, Changed: !Equal(r, a.work),
+		Resource: a.working, Changed: !Equal(r, a.working),
 		Fixes: a.fixes, Ignored: append(slices.Clip(p.ignored), a.ignored...),
 	}, nil
 }
 
 type applier struct {
-	rt    *ResourceType
-	mode  Mode
-	work  Resource
-	owned map[string]bool // top-level members that are copies by now
-	fixes []Fix
-	shown []Resource // how a GET shows the resource
+	rt      *ResourceType
+	mode    Mode
+	working Resource
+	copied  map[string]bool // top-level members that are copies by now
+	fixes   []Fix
+	shownAs []Resource // how a GET shows the resource
 
 	ignored []Ignored
-	cut     map[string]bool // elements that lost a sub-attribute
+	reduced map[string]bool // elements that lost a sub-attribute
 
-	steps int // values looked at
+	stepsTaken int // values looked at
 }
 
 // maxSteps bounds how many values the operations of one request look at: about a second's work.
 const maxSteps = 10_000_000
 
-// keyed is what finding a value in a list by its identity costs, in steps.
-const keyed = 4
+// stepsPerKey is what finding a value in a list by its identity costs, in steps.
+const stepsPerKey = 4
 
-// look counts the values that an operation looks at.
-func (a *applier) look(op Operation, old any) error {
-	each := keyed
+// countSteps counts the values that an operation looks at.
+func (a *applier) countSteps(op Operation, old any) error {
+	each := stepsPerKey
 	if op.Path.Filter != nil {
-		each = terms(op.Path.Filter)
+		each = countTerms(op.Path.Filter)
 	}
-	if a.steps += each * (lengthOf(old) + lengthOf(op.Value)); a.steps > maxSteps {
+	if a.stepsTaken += each * (lengthOf(old) + lengthOf(op.Value)); a.stepsTaken > maxSteps {
 		return PayloadTooLarge("%s: the operations of the request would look at too many values; send fewer at a time", op.Path)
 	}
 	return nil
@@ -70,41 +70,41 @@ func lengthOf(v any) int {
 // container is the map that holds the attribute, copied before it is changed.
 func (a *applier) container(p *Path) map[string]any {
 	if p.URN == "" {
-		a.own(p.Name)
-		return a.work
+		a.ensureCopied(p.Name)
+		return a.working
 	}
-	a.own(p.URN)
-	m, ok := a.work[p.URN].(map[string]any)
+	a.ensureCopied(p.URN)
+	m, ok := a.working[p.URN].(map[string]any)
 	if !ok {
 		m = map[string]any{}
-		a.work[p.URN] = m
+		a.working[p.URN] = m
 	}
 	return m
 }
 
-func (a *applier) own(key string) {
-	if a.owned[key] {
+func (a *applier) ensureCopied(key string) {
+	if a.copied[key] {
 		return
 	}
-	a.owned[key] = true
-	if v, ok := a.work[key]; ok {
-		a.work[key] = cloneValue(v)
+	a.copied[key] = true
+	if v, ok := a.working[key]; ok {
+		a.working[key] = cloneValue(v)
 	}
 }
 
-func (a *applier) operation(op Operation) error {
+func (a *applier) applyOperation(op Operation) error {
 	p := op.Path
 	if p.Name == "" {
 		return a.removeExtension(p)
 	}
 	if p.readOnly() {
-		return a.sameReadOnly(op)
+		return a.checkReadOnlyUnchanged(op)
 	}
 	c := a.container(p)
-	if err := a.look(op, c[p.Name]); err != nil {
+	if err := a.countSteps(op, c[p.Name]); err != nil {
 		return err
 	}
-	v, err := a.changed(op, c[p.Name], cloneValue(op.Value))
+	v, err := a.valueAfter(op, c[p.Name], cloneValue(op.Value))
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (a *applier) operation(op Operation) error {
 		c[p.Name] = v
 	}
 	if p.URN != "" && len(c) == 0 {
-		delete(a.work, p.URN)
+		delete(a.working, p.URN)
 	}
 	return nil
 }
@@ -122,8 +122,8 @@ func (a *applier) operation(op Operation) error {
 // removeExtension unassigns all attributes of an extension that a client may
 // unassign.
 func (a *applier) removeExtension(p *Path) error {
-	a.own(p.URN)
-	m, _ := a.work[p.URN].(map[string]any)
+	a.ensureCopied(p.URN)
+	m, _ := a.working[p.URN].(map[string]any)
 	for _, attr := range a.rt.Extension(p.URN).Attributes {
 		switch {
 		case empty(m[attr.Name]) || attr.Mutability == ReadOnly:
@@ -134,7 +134,7 @@ func (a *applier) removeExtension(p *Path) error {
 		delete(m, attr.Name)
 	}
 	if len(m) == 0 {
-		delete(a.work, p.URN)
+		delete(a.working, p.URN)
 	}
 	return nil
 }
@@ -146,15 +146,15 @@ func (a *applier) ignore(p *Path, reason string) {
 	}
 }
 
-// sweep takes away what says nothing any more: an element that has only its type,
+// removeHollowElements takes away what says nothing any more: an element that has only its type,
 // its display and whether it is primary, as the operations left it.
-func (a *applier) sweep(p *Path, before Resource) {
+func (a *applier) removeHollowElements(p *Path, before Resource) {
 	if p.attr == nil || !p.attr.MultiValued || p.attr.Type != Complex || p.readOnly() {
 		return
 	}
-	c := p.container(a.work)
+	c := p.container(a.working)
 	list, _ := c[p.Name].([]any)
-	if !slices.ContainsFunc(list, func(e any) bool { return a.gone(p.attr, e) }) {
+	if !slices.ContainsFunc(list, func(e any) bool { return a.shouldRemoveElement(p.attr, e) }) {
 		return
 	}
 	old, _ := p.container(before)[p.Name].([]any)
@@ -162,9 +162,9 @@ func (a *applier) sweep(p *Path, before Resource) {
 	sent := false // a value that goes came from the request
 	for _, e := range list {
 		switch {
-		case !a.gone(p.attr, e):
+		case !a.shouldRemoveElement(p.attr, e):
 			kept = append(kept, e)
-		case a.wasCut(e):
+		case a.lostSubAttribute(e):
 		case slices.ContainsFunc(old, func(o any) bool { return equalValues(o, e) }):
 			kept = append(kept, e) // it stood so before the request
 		default:
@@ -180,37 +180,37 @@ func (a *applier) sweep(p *Path, before Resource) {
 	}
 	delete(c, p.Name)
 	if p.URN != "" && len(c) == 0 {
-		delete(a.work, p.URN)
+		delete(a.working, p.URN)
 	}
 }
 
-// gone reports whether an element of a list says nothing. What names a role by
+// shouldRemoveElement reports whether an element of a list says nothing. What names a role by
 // its display alone counts until something of it was taken.
-func (a *applier) gone(attr *Attribute, e any) bool {
+func (a *applier) shouldRemoveElement(attr *Attribute, e any) bool {
 	m, ok := e.(map[string]any)
-	if !ok || !saysNothing(attr, m) {
+	if !ok || !isHollow(attr, m) {
 		return false
 	}
-	named := !empty(m["display"]) && grants(attr, AttrPath{Name: attr.Name})
-	return !named || a.wasCut(e)
+	named := !empty(m["display"]) && grantsRights(attr, AttrPath{Name: attr.Name})
+	return !named || a.lostSubAttribute(e)
 }
 
-func (a *applier) wasCut(e any) bool { return a.cut[same(e)] }
+func (a *applier) lostSubAttribute(e any) bool { return a.reduced[pointerKey(e)] }
 
-// same tells elements apart by what they are, not by what they have.
-func same(element any) string { return fmt.Sprintf("%p", element) }
+// pointerKey tells elements apart by what they are, not by what they have.
+func pointerKey(element any) string { return fmt.Sprintf("%p", element) }
 
-// sameReadOnly accepts a readOnly attribute that is sent as a GET shows it.
+// checkReadOnlyUnchanged accepts a readOnly attribute that is sent as a GET shows it.
 // RFC 7644 §3.5.2: it cannot be modified, and that would not modify it.
-func (a *applier) sameReadOnly(op Operation) error {
-	if err := a.look(op, memberOf(op.Path.container(a.work), op.Path.Name, false)); err != nil {
+func (a *applier) checkReadOnlyUnchanged(op Operation) error {
+	if err := a.countSteps(op, memberOf(op.Path.container(a.working), op.Path.Name, false)); err != nil {
 		return err
 	}
-	if op.inner && len(listOf(op.Value)) == 0 {
+	if op.fromKey && len(listOf(op.Value)) == 0 {
 		return nil
 	}
-	same := slices.ContainsFunc(append(slices.Clip(a.shown), a.work), func(r Resource) bool {
-		return sameAsShown(op, op.Path.Get(r))
+	same := slices.ContainsFunc(append(slices.Clip(a.shownAs), a.working), func(r Resource) bool {
+		return matchesShown(op, op.Path.Get(r))
 	})
 	if !same {
 		return Mutability("%s cannot be changed by a client", op.Path)
@@ -218,9 +218,9 @@ func (a *applier) sameReadOnly(op Operation) error {
 	return nil
 }
 
-// sameAsShown compares what was sent with the values shown. Of a complex value
+// matchesShown compares what was sent with the values shown. Of a complex value
 // not all has to be sent; add need not name all values.
-func sameAsShown(op Operation, shown []any) bool {
+func matchesShown(op Operation, shown []any) bool {
 	leaf := op.Path.attr
 	if op.Path.sub != nil {
 		leaf = op.Path.sub
@@ -230,15 +230,15 @@ func sameAsShown(op Operation, shown []any) bool {
 		return false
 	}
 	for _, e := range sent {
-		if !slices.ContainsFunc(shown, func(s any) bool { return partOf(leaf, e, s) }) {
+		if !slices.ContainsFunc(shown, func(s any) bool { return isPartOf(leaf, e, s) }) {
 			return false
 		}
 	}
 	return true
 }
 
-// partOf reports whether a value shown has all that one sent has.
-func partOf(attr *Attribute, sent, shown any) bool {
+// isPartOf reports whether a value shown has all that one sent has.
+func isPartOf(attr *Attribute, sent, shown any) bool {
 	m, ok := sent.(map[string]any)
 	if !ok {
 		if attr.Type == DateTime {
@@ -259,15 +259,15 @@ func partOf(attr *Attribute, sent, shown any) bool {
 		if empty(v) {
 			continue
 		}
-		if sub == nil || !partOf(sub, v, s[sub.Name]) {
+		if sub == nil || !isPartOf(sub, v, s[sub.Name]) {
 			return false
 		}
 	}
 	return true
 }
 
-// changed gives the attribute's value after an operation.
-func (a *applier) changed(op Operation, old, value any) (any, error) {
+// valueAfter gives the attribute's value after an operation.
+func (a *applier) valueAfter(op Operation, old, value any) (any, error) {
 	p := op.Path
 	if p.attr.Mutability == Immutable && !empty(old) && (op.Op == "remove" || p.Filter != nil || p.Sub != "" || !sameValue(old, value)) {
 		// RFC 7643 §7: immutable attributes can be set once.
@@ -275,28 +275,28 @@ func (a *applier) changed(op Operation, old, value any) (any, error) {
 	}
 	switch {
 	case op.Op == "remove" && value != nil:
-		return a.without(op, old, value.([]any))
+		return a.removeValues(op, old, value.([]any))
 	case p.Filter != nil:
-		return a.filtered(op, old, value)
+		return a.applyToMatches(op, old, value)
 	case op.Op == "remove" && p.Sub == "":
 		return nil, nil
 	case p.Sub != "":
-		return a.subOfAll(op, old, value)
+		return a.setSubEverywhere(op, old, value)
 	case p.attr.MultiValued:
-		return a.list(op, old, value)
+		return a.applyToList(op, old, value)
 	case p.attr.Type == Complex && value != nil:
 		m, _ := old.(map[string]any)
-		return a.merged(op, m, value)
+		return a.mergeInto(op, m, value)
 	}
 	return value, nil
 }
 
-// without removes the values that were sent, of an attribute or of the path's
+// removeValues removes the values that were sent, of an attribute or of the path's
 // sub-attribute.
-func (a *applier) without(op Operation, old any, sent []any) (any, error) {
+func (a *applier) removeValues(op Operation, old any, sent []any) (any, error) {
 	p := op.Path
 	if p.Sub != "" {
-		return a.withoutSubs(op, old, sent)
+		return a.removeSubValues(op, old, sent)
 	}
 	list, _ := old.([]any)
 	kept, missed := withoutValues(p.attr, list, sent)
@@ -349,7 +349,7 @@ func withoutValues(attr *Attribute, list, sent []any) (kept []any, missed int) {
 			}
 		}
 		for _, s := range parts {
-			if hasParts(attr, e, s.part) {
+			if hasAllSubs(attr, e, s.part) {
 				s.hit, out = true, true
 			}
 		}
@@ -370,8 +370,8 @@ func withoutValues(attr *Attribute, list, sent []any) (kept []any, missed int) {
 	return kept, missed
 }
 
-// hasParts reports whether an element has all sub-attributes that were sent.
-func hasParts(attr *Attribute, e any, part map[string]any) bool {
+// hasAllSubs reports whether an element has all sub-attributes that were sent.
+func hasAllSubs(attr *Attribute, e any, part map[string]any) bool {
 	m, ok := e.(map[string]any)
 	if !ok {
 		return false
@@ -391,9 +391,9 @@ func hasParts(attr *Attribute, e any, part map[string]any) bool {
 	return true
 }
 
-// withoutSubs removes the values sent from the path's sub-attribute, in the
+// removeSubValues removes the values sent from the path's sub-attribute, in the
 // elements that the path selects.
-func (a *applier) withoutSubs(op Operation, old any, sent []any) (any, error) {
+func (a *applier) removeSubValues(op Operation, old any, sent []any) (any, error) {
 	p := op.Path
 	list, isList := old.([]any)
 	if !isList && !empty(old) {
@@ -406,7 +406,7 @@ func (a *applier) withoutSubs(op Operation, old any, sent []any) (any, error) {
 	removed := false
 	for _, e := range list {
 		m, ok := e.(map[string]any)
-		if !ok || p.Filter != nil && !p.Filter.match(elementValues(e)) {
+		if !ok || p.Filter != nil && !p.Filter.match(elementScope(e)) {
 			continue
 		}
 		var kept []any
@@ -450,11 +450,11 @@ func removalKeys(attr *Attribute, e any) (byValue, byType string) {
 	return byValue, byType
 }
 
-// list applies an operation on a whole multi-valued attribute.
-func (a *applier) list(op Operation, old, value any) (any, error) {
+// applyToList applies an operation on a whole multi-valued attribute.
+func (a *applier) applyToList(op Operation, old, value any) (any, error) {
 	sent, _ := value.([]any)
 	if op.Op == "replace" {
-		return sent, a.madePrimary(op.Path, sent, primaries(sent))
+		return sent, a.clearOtherPrimaries(op.Path, sent, primaryIndexes(sent))
 	}
 	have, _ := old.([]any)
 	at := make(map[string]int, len(have)+len(sent))
@@ -478,7 +478,7 @@ func (a *applier) list(op Operation, old, value any) (any, error) {
 			made = append(made, i)
 		}
 	}
-	return have, a.madePrimary(op.Path, have, made)
+	return have, a.clearOtherPrimaries(op.Path, have, made)
 }
 
 // addToElement adds a value to a list that has it: what it says beyond its
@@ -497,9 +497,9 @@ func (a *applier) addToElement(op Operation, element, value any) {
 	}
 }
 
-// merged puts sub-attributes into a complex value. RFC 7644 §3.5.2.3:
+// mergeInto puts sub-attributes into a complex value. RFC 7644 §3.5.2.3:
 // sub-attributes that are not named stay as they are.
-func (a *applier) merged(op Operation, m map[string]any, value any) (any, error) {
+func (a *applier) mergeInto(op Operation, m map[string]any, value any) (any, error) {
 	given, ok := value.(map[string]any)
 	if !ok {
 		return nil, InvalidValue("%s needs an object", op.Path)
@@ -542,19 +542,19 @@ func (a *applier) setSub(op Operation, m map[string]any, sub *Attribute, v any) 
 	}
 	if empty(v) {
 		delete(m, sub.Name)
-		if a.cut == nil {
-			a.cut = map[string]bool{}
+		if a.reduced == nil {
+			a.reduced = map[string]bool{}
 		}
-		a.cut[same(m)] = true
+		a.reduced[pointerKey(m)] = true
 	} else {
 		m[sub.Name] = v
 	}
 	return nil
 }
 
-// subOfAll applies an operation on attr.sub without a filter: to the one value,
+// setSubEverywhere applies an operation on attr.sub without a filter: to the one value,
 // or to every value of a list.
-func (a *applier) subOfAll(op Operation, old, value any) (any, error) {
+func (a *applier) setSubEverywhere(op Operation, old, value any) (any, error) {
 	p := op.Path
 	if !p.attr.MultiValued {
 		m, _ := old.(map[string]any)
@@ -567,10 +567,10 @@ func (a *applier) subOfAll(op Operation, old, value any) (any, error) {
 	if len(list) == 0 && value != nil {
 		list = append(list, map[string]any{})
 	}
-	return a.setInElements(op, list, all(list), value)
+	return a.setInElements(op, list, allIndexes(list), value)
 }
 
-func all(list []any) []int {
+func allIndexes(list []any) []int {
 	indexes := make([]int, len(list))
 	for i := range list {
 		indexes[i] = i
@@ -590,7 +590,7 @@ func (a *applier) setInElements(op Operation, list []any, indexes []int, value a
 		}
 	}
 	if op.Path.sub.Name == "primary" && value == true {
-		return list, a.madePrimary(op.Path, list, indexes)
+		return list, a.clearOtherPrimaries(op.Path, list, indexes)
 	}
 	if value == nil {
 		return listOf(list), nil // a value without its last sub-attribute is none
@@ -598,8 +598,8 @@ func (a *applier) setInElements(op Operation, list []any, indexes []int, value a
 	return list, nil
 }
 
-// filtered applies an operation on attr[filter] or attr[filter].sub.
-func (a *applier) filtered(op Operation, old, value any) (any, error) {
+// applyToMatches applies an operation on attr[filter] or attr[filter].sub.
+func (a *applier) applyToMatches(op Operation, old, value any) (any, error) {
 	p := op.Path
 	list, isList := old.([]any)
 	if !isList && !empty(old) {
@@ -607,7 +607,7 @@ func (a *applier) filtered(op Operation, old, value any) (any, error) {
 	}
 	var matched []int
 	for i, e := range list {
-		if p.Filter.match(elementValues(e)) {
+		if p.Filter.match(elementScope(e)) {
 			matched = append(matched, i)
 		}
 	}
@@ -616,13 +616,13 @@ func (a *applier) filtered(op Operation, old, value any) (any, error) {
 			a.ignore(p, "nothing here matches the filter, so nothing is removed")
 			return old, nil // RFC 7644 §3.5.2.2: nothing to remove is success.
 		}
-		made, err := a.materialise(op, list, value)
+		made, err := a.createElement(op, list, value)
 		if err != nil || len(made) == len(list) {
 			return old, err
 		}
 		list, matched = made, []int{len(list)}
 	}
-	v, err := a.inMatched(op, list, matched, value)
+	v, err := a.changeMatched(op, list, matched, value)
 	if err != nil || p.attr.MultiValued {
 		return v, err
 	}
@@ -632,19 +632,19 @@ func (a *applier) filtered(op Operation, old, value any) (any, error) {
 	return nil, nil
 }
 
-func terms(n Node) int {
+func countTerms(n Node) int {
 	switch n := n.(type) {
 	case And:
-		return terms(n.Left) + terms(n.Right)
+		return countTerms(n.Left) + countTerms(n.Right)
 	case Or:
-		return terms(n.Left) + terms(n.Right)
+		return countTerms(n.Left) + countTerms(n.Right)
 	case Not:
-		return terms(n.Node)
+		return countTerms(n.Node)
 	}
 	return 1
 }
 
-func (a *applier) inMatched(op Operation, list []any, matched []int, value any) (any, error) {
+func (a *applier) changeMatched(op Operation, list []any, matched []int, value any) (any, error) {
 	p := op.Path
 	switch {
 	case p.Sub != "":
@@ -665,7 +665,7 @@ func (a *applier) inMatched(op Operation, list []any, matched []int, value any) 
 		list[i] = e
 	}
 	if given, _ := value.(map[string]any); given["primary"] == true {
-		return list, a.madePrimary(p, list, matched)
+		return list, a.clearOtherPrimaries(p, list, matched)
 	}
 	return list, nil
 }
@@ -673,7 +673,7 @@ func (a *applier) inMatched(op Operation, list []any, matched []int, value any) 
 // elementAfter is a selected element after add, which merges, or replace.
 func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, error) {
 	if op.Op == "add" {
-		return a.merged(op, m, cloneValue(value))
+		return a.mergeInto(op, m, cloneValue(value))
 	}
 	// RFC 7644 §3.5.2.3: the matching values are replaced.
 	next, _ := cloneValue(value).(map[string]any)
@@ -690,10 +690,10 @@ func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, 
 			}
 		}
 	}
-	if op.Path.attr.MultiValued && saysNothing(op.Path.attr, next) {
+	if op.Path.attr.MultiValued && isHollow(op.Path.attr, next) {
 		// {"display": "Work"} describes the value and takes nothing from it;
 		// {"value": null} does.
-		return a.merged(op, m, cloneValue(value))
+		return a.mergeInto(op, m, cloneValue(value))
 	}
 	for _, sub := range op.Path.attr.SubAttributes {
 		if old := m[sub.Name]; sub.Mutability == Immutable && !empty(old) {
@@ -718,13 +718,13 @@ func withoutIndexes(list []any, gone []int) []any {
 	return kept
 }
 
-// materialise makes the element that a filter describes when none matches.
+// createElement makes the element that a filter describes when none matches.
 // Entra sets emails[type eq "work"].value on users that have no address.
 // RFC 7644 §3.5.2.3 wants noTarget for replace, which Strict gives.
 //
 // The list comes back as it is when the operation had been applied before and
 // made its own filter false, as emails[value eq "old"].value does.
-func (a *applier) materialise(op Operation, list []any, value any) ([]any, error) {
+func (a *applier) createElement(op Operation, list []any, value any) ([]any, error) {
 	p := op.Path
 	noTarget := NoTarget("%s selects no value", p)
 	e, ok := elementOf(p.Filter)
@@ -736,7 +736,7 @@ func (a *applier) materialise(op Operation, list []any, value any) ([]any, error
 			return nil, noTarget // a member is never made up
 		}
 	}
-	if after := elementWith(p, e, value); !p.Filter.match(values{m: after}) {
+	if after := elementWith(p, e, value); !p.Filter.match(scope{members: after}) {
 		if a.mode == Lenient && hasElement(list, after) {
 			return list, nil
 		}
@@ -747,7 +747,7 @@ func (a *applier) materialise(op Operation, list []any, value any) ([]any, error
 	}
 	list = append(list, e)
 	if e["primary"] == true {
-		return list, a.madePrimary(p, list, []int{len(list) - 1})
+		return list, a.clearOtherPrimaries(p, list, []int{len(list) - 1})
 	}
 	return list, nil
 }
@@ -776,8 +776,8 @@ func hasElement(list []any, part map[string]any) bool {
 	})
 }
 
-// primaries gives the indexes of the primary values.
-func primaries(list []any) []int {
+// primaryIndexes gives the indexes of the primary values.
+func primaryIndexes(list []any) []int {
 	var found []int
 	for i, e := range list {
 		if m, ok := e.(map[string]any); ok && m["primary"] == true {
@@ -787,9 +787,9 @@ func primaries(list []any) []int {
 	return found
 }
 
-// madePrimary takes primary from all other values. RFC 7644 §3.5.2: operations
+// clearOtherPrimaries takes primary from all other values. RFC 7644 §3.5.2: operations
 // apply one after the other, and setting primary clears it elsewhere.
-func (a *applier) madePrimary(p *Path, list []any, made []int) error {
+func (a *applier) clearOtherPrimaries(p *Path, list []any, made []int) error {
 	if len(made) == 0 {
 		return nil
 	}

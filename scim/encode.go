@@ -7,9 +7,9 @@ import (
 	"strconv"
 )
 
-// derived names the User attribute that is made from membership rows when a
+// groupsAttribute names the User attribute that is made from membership rows when a
 // resource is served; it is never part of the stored document.
-const derived = "groups"
+const groupsAttribute = "groups"
 
 // Encode writes a resource as it is stored: schemas, id, externalId, the core
 // attributes in schema order, the extensions, and meta last, so that Splice can
@@ -24,7 +24,7 @@ func Encode(rt *ResourceType, r Resource) []byte {
 		b = appendMember(b, c.Attribute(name), r)
 	}
 	for _, a := range rt.Schema.Attributes {
-		if a.Name != derived || a.Mutability != ReadOnly {
+		if a.Name != groupsAttribute || a.Mutability != ReadOnly {
 			b = appendMember(b, a, r)
 		}
 	}
@@ -91,7 +91,7 @@ func appendValue(b []byte, a *Attribute, v any) []byte {
 			b = appendValue(b, a, e)
 		}
 		return append(b, ']')
-	case keeping:
+	case keepExisting:
 		return appendValue(b, a, v.list)
 	case map[string]any:
 		b = append(b, '{')
@@ -207,7 +207,7 @@ func ParseAttributes(doc []byte, names []string) (Resource, error) {
 }
 
 func parse(doc []byte, wanted func(name string) bool) (Resource, error) {
-	sc := scanner{s: string(doc), asMaps: true, wanted: wanted}
+	sc := scanner{s: string(doc), asMaps: true, isWanted: wanted}
 	v, err := sc.document()
 	if err != nil {
 		return nil, err

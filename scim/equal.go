@@ -52,7 +52,7 @@ func equalLists(a, b []any) bool {
 	if len(a) == len(b) && equalInOrder(a, b) {
 		return true
 	}
-	x, y := keysOf(a), keysOf(b)
+	x, y := elementKeys(a), elementKeys(b)
 	if len(x) != len(y) {
 		return false
 	}
@@ -73,7 +73,7 @@ func equalInOrder(a, b []any) bool {
 	return true
 }
 
-func keysOf(list []any) map[string]bool {
+func elementKeys(list []any) map[string]bool {
 	keys := make(map[string]bool, len(list))
 	for _, e := range list {
 		if !empty(e) {

@@ -41,18 +41,18 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 }
 
 func newError(status int, scimType, format string, args []any) *Error {
-	return &Error{Status: status, ScimType: scimType, Detail: closed(sentence(format, args))}
+	return &Error{Status: status, ScimType: scimType, Detail: withFullStop(formatMessage(format, args))}
 }
 
-// closed ends a sentence with a full stop, so that all details read alike.
-func closed(s string) string {
+// withFullStop ends a sentence with a full stop, so that all details read alike.
+func withFullStop(s string) string {
 	if s == "" || strings.ContainsAny(s[len(s)-1:], ".!?") {
 		return s
 	}
 	return s + "."
 }
 
-func sentence(format string, args []any) string {
+func formatMessage(format string, args []any) string {
 	if len(args) == 0 {
 		return format
 	}

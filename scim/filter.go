@@ -72,7 +72,7 @@ func Paths(n Node) []AttrPath {
 
 // Node is one of the values And, Or, Not, Compare, Present and ValuePath.
 type Node interface {
-	match(v values) bool
+	match(v scope) bool
 	append(b []byte, parent int) []byte
 }
 

@@ -13,7 +13,7 @@ func (p *filterParser) compare(path AttrPath, a *Attribute, op Op, lit literal) 
 	if lit.value == nil {
 		return p.compareNull(path, a, op)
 	}
-	if a != nil && a.Type == Complex && !p.inner {
+	if a != nil && a.Type == Complex && !p.inValuePath {
 		// A bare multi-valued attribute, or "manager", means its value.
 		sub := a.Sub("value")
 		if path.Sub != "" || sub == nil {
@@ -26,11 +26,11 @@ func (p *filterParser) compare(path AttrPath, a *Attribute, op Op, lit literal) 
 	if c.Value, err = p.operand(c, lit); err != nil {
 		return nil, err
 	}
-	if err := p.fits(c); err != nil {
+	if err := p.checkOperator(c); err != nil {
 		return nil, err
 	}
-	if lit.bare {
-		p.fix("unquoted-value", path.String(), "%s read as a text", quote(lit.text))
+	if lit.unquoted {
+		p.addFix("unquoted-value", path.String(), "%s read as a text", quote(lit.text))
 	}
 	c.operand = c.prepare()
 	return c, nil
@@ -58,33 +58,33 @@ func (p *filterParser) operand(c Compare, lit literal) (any, error) {
 		}
 	case number:
 		if typ == Boolean && (v == "0" || v == "1") && p.mode == Lenient {
-			p.fix("number-boolean", c.Path.String(), "%s read as %t", v, v == "1")
+			p.addFix("number-boolean", c.Path.String(), "%s read as %t", v, v == "1")
 			return v == "1", nil
 		}
 		if n, ok := decimal(string(v)); ok && (typ == "" || typ == Integer || typ == Decimal) {
 			return n, nil
 		}
 	case string:
-		if v, ok := p.textOperand(c, typ, v); ok {
+		if v, ok := p.stringOperand(c, typ, v); ok {
 			return v, nil
 		}
 	}
 	// An identifier of digits that a client forgot to quote.
 	if texts := typ == String || typ == Reference; texts && lit.text != "" && p.mode == Lenient {
-		p.fix("unquoted-value", c.Path.String(), "%s read as a text", quote(lit.text))
+		p.addFix("unquoted-value", c.Path.String(), "%s read as a text", quote(lit.text))
 		return lit.text, nil
 	}
 	return nil, p.failf("%s is of type %s, which the value does not fit", c.Path, typ)
 }
 
-func (p *filterParser) textOperand(c Compare, typ, s string) (any, bool) {
+func (p *filterParser) stringOperand(c Compare, typ, s string) (any, bool) {
 	switch typ {
 	case Boolean:
-		b, ok := textBoolean(s)
+		b, ok := parseBoolean(s)
 		if !ok || p.mode == Strict {
 			return nil, false
 		}
-		p.fix("text-boolean", c.Path.String(), "%s read as %t", quote(s), b)
+		p.addFix("text-boolean", c.Path.String(), "%s read as %t", quote(s), b)
 		return b, true
 	case Integer, Decimal:
 		if p.mode == Strict || numberLength(s) != len(s) {
@@ -92,7 +92,7 @@ func (p *filterParser) textOperand(c Compare, typ, s string) (any, bool) {
 		}
 		n, ok := decimal(s)
 		if ok {
-			p.fix("text-number", c.Path.String(), "%s read as a number", quote(s))
+			p.addFix("text-number", c.Path.String(), "%s read as a number", quote(s))
 		}
 		return n, ok
 	case DateTime:
@@ -103,9 +103,9 @@ func (p *filterParser) textOperand(c Compare, typ, s string) (any, bool) {
 	return s, true
 }
 
-// fits refuses operators that mean nothing for a type.
+// checkOperator refuses operators that mean nothing for a type.
 // RFC 7644 §3.4.2.2 Table 3: no order on Boolean and Binary attributes.
-func (p *filterParser) fits(c Compare) error {
+func (p *filterParser) checkOperator(c Compare) error {
 	order := c.Op == Gt || c.Op == Ge || c.Op == Lt || c.Op == Le
 	parts := c.Op == Co || c.Op == Sw || c.Op == Ew
 	_, isBool := c.Value.(bool)
@@ -137,7 +137,7 @@ func (c Compare) prepare() operand {
 		return o
 	}
 	o.text = s
-	if !c.exact() {
+	if !c.caseExact() {
 		o.text = Fold(s)
 	}
 	if c.Attr != nil && c.Attr.Type == DateTime {
@@ -146,7 +146,7 @@ func (c Compare) prepare() operand {
 	return o
 }
 
-// exact reports whether letter case matters. RFC 7643 §2.2.
-func (c Compare) exact() bool {
+// caseExact reports whether letter case matters. RFC 7643 §2.2.
+func (c Compare) caseExact() bool {
 	return c.Attr != nil && (c.Attr.CaseExact || c.Attr.Type == Binary)
 }

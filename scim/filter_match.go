@@ -11,25 +11,25 @@ import (
 // A comparison with a multi-valued attribute holds when it holds for any value,
 // ne included; ne holds for what is unassigned. Attributes that are not in the
 // resource (a User's groups, meta.location) are unassigned to it.
-func (f *Filter) Match(r Resource) bool { return f.Root.match(values{m: r}) }
+func (f *Filter) Match(r Resource) bool { return f.Root.match(scope{members: r}) }
 
-// values is what the names of a filter refer to: a resource, or one element of
+// scope is what the names of a filter refer to: a resource, or one element of
 // a multi-valued attribute.
-type values struct {
-	m   map[string]any
-	one any // an element that is not complex: its name is value
+type scope struct {
+	members map[string]any
+	single  any // an element that is not complex: its name is value
 }
 
-func (v values) get(urn, name string, loose bool) any {
-	if v.m == nil {
+func (v scope) lookUp(urn, name string, loose bool) any {
+	if v.members == nil {
 		if equalName(name, "value") {
-			return v.one
+			return v.single
 		}
 		return nil
 	}
-	m := v.m
+	m := v.members
 	if urn != "" {
-		m, _ = memberOf(v.m, urn, loose).(map[string]any)
+		m, _ = memberOf(v.members, urn, loose).(map[string]any)
 	}
 	return memberOf(m, name, loose)
 }
@@ -57,13 +57,13 @@ func keyOf(m map[string]any, name string) string {
 	return found
 }
 
-func (n And) match(v values) bool { return n.Left.match(v) && n.Right.match(v) }
-func (n Or) match(v values) bool  { return n.Left.match(v) || n.Right.match(v) }
-func (n Not) match(v values) bool { return !n.Node.match(v) }
+func (n And) match(v scope) bool { return n.Left.match(v) && n.Right.match(v) }
+func (n Or) match(v scope) bool  { return n.Left.match(v) || n.Right.match(v) }
+func (n Not) match(v scope) bool { return !n.Node.match(v) }
 
-func (n Present) match(v values) bool {
+func (n Present) match(v scope) bool {
 	loose := n.Attr == nil
-	found := v.get(n.Path.URN, n.Path.Name, loose)
+	found := v.lookUp(n.Path.URN, n.Path.Name, loose)
 	if n.Path.Sub == "" {
 		return !empty(found)
 	}
@@ -73,17 +73,17 @@ func (n Present) match(v values) bool {
 	})
 }
 
-func (n ValuePath) match(v values) bool {
-	return anyElement(v.get(n.Path.URN, n.Path.Name, n.Attr == nil), func(e any) bool {
-		return n.Filter.match(elementValues(e))
+func (n ValuePath) match(v scope) bool {
+	return anyElement(v.lookUp(n.Path.URN, n.Path.Name, n.Attr == nil), func(e any) bool {
+		return n.Filter.match(elementScope(e))
 	})
 }
 
-func elementValues(e any) values {
+func elementScope(e any) scope {
 	if m, ok := e.(map[string]any); ok {
-		return values{m: m}
+		return scope{members: m}
 	}
-	return values{one: e}
+	return scope{single: e}
 }
 
 // anyElement reports whether f holds for one value of an attribute.
@@ -100,7 +100,7 @@ func anyElement(v any, f func(any) bool) bool {
 	return false
 }
 
-func (c Compare) match(v values) bool {
+func (c Compare) match(v scope) bool {
 	if !c.operand.ready {
 		c.operand = c.prepare() // a node that was not made by ParseFilter
 	}
@@ -108,7 +108,7 @@ func (c Compare) match(v values) bool {
 		return Present{c.Path, c.Attr}.match(v) == (c.Op == Ne)
 	}
 	loose := c.Attr == nil
-	found := v.get(c.Path.URN, c.Path.Name, loose)
+	found := v.lookUp(c.Path.URN, c.Path.Name, loose)
 	if empty(found) {
 		return c.Op == Ne
 	}
@@ -126,47 +126,47 @@ func (c Compare) match(v values) bool {
 			return c.Op == Ne
 		}
 		if list, ok := e.([]any); ok { // a sub-attribute may have several values too
-			return anyElement(list, c.holds)
+			return anyElement(list, c.matchesValue)
 		}
-		return c.holds(e)
+		return c.matchesValue(e)
 	})
 }
 
-// holds compares one value.
-func (c Compare) holds(e any) bool {
+// matchesValue compares one value.
+func (c Compare) matchesValue(e any) bool {
 	switch e := e.(type) {
 	case string:
-		return c.text(e)
+		return c.matchesString(e)
 	case bool:
 		b, ok := c.Value.(bool)
 		if s, text := c.Value.(string); text {
-			b, ok = textBoolean(s)
+			b, ok = parseBoolean(s)
 		}
 		return ok && (e == b) == (c.Op == Eq) && (c.Op == Eq || c.Op == Ne)
 	case int64, float64:
 		if order, ok := compareNumbers(e, c.Value); ok {
-			return c.ordered(order)
+			return c.matchesOrder(order)
 		}
 	}
 	return c.Op == Ne
 }
 
-func (c Compare) text(s string) bool {
+func (c Compare) matchesString(s string) bool {
 	if c.operand.isTime {
 		if t, ok := parseTime(s); ok && c.Op != Co && c.Op != Sw && c.Op != Ew {
-			return c.ordered(t.Compare(c.operand.time))
+			return c.matchesOrder(t.Compare(c.operand.time))
 		}
 	}
 	want := c.operand.text
 	switch v := c.Value.(type) {
 	case string:
 	case bool: // a text boolean of a server without a schema
-		b, ok := textBoolean(s)
+		b, ok := parseBoolean(s)
 		return ok && (b == v) == (c.Op == Eq)
 	default:
 		want = scalarKey(nil, v)
 	}
-	if !c.exact() {
+	if !c.caseExact() {
 		s = Fold(s)
 	}
 	switch c.Op {
@@ -177,10 +177,10 @@ func (c Compare) text(s string) bool {
 	case Ew:
 		return strings.HasSuffix(s, want)
 	}
-	return c.ordered(strings.Compare(s, want))
+	return c.matchesOrder(strings.Compare(s, want))
 }
 
-func (c Compare) ordered(order int) bool {
+func (c Compare) matchesOrder(order int) bool {
 	switch c.Op {
 	case Eq:
 		return order == 0

@@ -16,40 +16,40 @@ import (
 // without their URN in Lenient mode only.
 func ParseFilter(rt *ResourceType, text string, m Mode) (*Filter, []Fix, error) {
 	p := filterParser{s: text, rt: rt, reader: reader{mode: m}}
-	root, err := p.whole()
+	root, err := p.parse()
 	if err != nil {
 		return nil, nil, err
 	}
-	return &Filter{root}, p.noted(), nil
+	return &Filter{root}, p.allFixes(), nil
 }
 
 // ParseFilterAnywhere reads a filter for one of several resource types, as a
 // query at the root has it: a name that rt lacks is no error and stands for
 // something unassigned. RFC 7644 §3.4.2.1.
 func ParseFilterAnywhere(rt *ResourceType, text string, m Mode) (*Filter, []Fix, error) {
-	p := filterParser{s: text, rt: rt, reader: reader{mode: m}, anywhere: true}
-	root, err := p.whole()
+	p := filterParser{s: text, rt: rt, reader: reader{mode: m}, allowUnknown: true}
+	root, err := p.parse()
 	if err != nil {
 		return nil, nil, err
 	}
-	return &Filter{root}, p.noted(), nil
+	return &Filter{root}, p.allFixes(), nil
 }
 
 type filterParser struct {
 	reader
-	s     string
-	i     int
-	rt    *ResourceType
-	in    *Attribute // inside a value path: the attribute in front of it, if known
-	inner bool       // inside a value path
-	terms int
-	depth int // of brackets
+	s                  string
+	i                  int
+	rt                 *ResourceType
+	valuePathAttribute *Attribute // inside a value path: the attribute in front of it, if known
+	inValuePath        bool       // inside a value path
+	termCount          int
+	bracketDepth       int // of brackets
 
-	anywhere bool // a name that rt lacks is unassigned
-	unknown  bool // the error is about a name that rt lacks, not about the grammar
+	allowUnknown bool // a name that rt lacks is unassigned
+	unknownName  bool // the error is about a name that rt lacks, not about the grammar
 }
 
-func (p *filterParser) whole() (Node, error) {
+func (p *filterParser) parse() (Node, error) {
 	if err := checkBounds(p.s); err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (p *filterParser) whole() (Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.blanks(); p.i < len(p.s) {
+	if p.skipSpaces(); p.i < len(p.s) {
 		return nil, p.unexpected()
 	}
 	return n, nil
@@ -104,7 +104,7 @@ func (p *filterParser) failf(format string, args ...any) error {
 		return InvalidFilter("The filter is empty")
 	}
 	at := utf8.RuneCountInString(p.s[:min(p.i, len(p.s))]) + 1
-	return InvalidFilter("The filter is wrong at character %d: %s", at, sentence(format, args))
+	return InvalidFilter("The filter is wrong at character %d: %s", at, formatMessage(format, args))
 }
 
 func (p *filterParser) unexpected() error {
@@ -124,18 +124,18 @@ func (p *filterParser) peek() byte {
 	return 0
 }
 
-func (p *filterParser) blanks() {
-	for p.i < len(p.s) && blank(p.s[p.i]) {
+func (p *filterParser) skipSpaces() {
+	for p.i < len(p.s) && isSpace(p.s[p.i]) {
 		p.i++
 	}
 }
 
-func blank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
 // word is the text up to the next blank, bracket or quote.
 func (p *filterParser) word() string {
 	j := p.i
-	for j < len(p.s) && !blank(p.s[j]) && !strings.ContainsRune(`()[]"`, rune(p.s[j])) {
+	for j < len(p.s) && !isSpace(p.s[j]) && !strings.ContainsRune(`()[]"`, rune(p.s[j])) {
 		j++
 	}
 	return p.s[p.i:j]
@@ -144,7 +144,7 @@ func (p *filterParser) word() string {
 // keyword steps over a word of the grammar, in any letter case.
 func (p *filterParser) keyword(k string) bool {
 	at := p.i
-	p.blanks()
+	p.skipSpaces()
 	if w := p.word(); equalName(w, k) {
 		p.i += len(w)
 		return true
@@ -177,20 +177,20 @@ func (p *filterParser) and() (Node, error) {
 }
 
 func (p *filterParser) factor() (Node, error) {
-	p.blanks()
+	p.skipSpaces()
 	if p.peek() == '(' {
 		return p.group()
 	}
 	if p.keyword("not") {
-		p.blanks()
+		p.skipSpaces()
 		if p.peek() != '(' {
 			return nil, p.failf("not needs brackets: not (…)")
 		}
 		n, err := p.group()
 		return Not{n}, err
 	}
-	p.terms++
-	if p.terms > MaxFilterTerms {
+	p.termCount++
+	if p.termCount > MaxFilterTerms {
 		return nil, InvalidFilter("The filter has more than %d terms", MaxFilterTerms)
 	}
 	return p.expression()
@@ -198,7 +198,7 @@ func (p *filterParser) factor() (Node, error) {
 
 func (p *filterParser) group() (Node, error) {
 	// checkDepth has counted them already, but where texts stand in single quotes.
-	if p.depth++; p.depth > MaxFilterDepth {
+	if p.bracketDepth++; p.bracketDepth > MaxFilterDepth {
 		return nil, tooDeep()
 	}
 	p.i++
@@ -206,11 +206,11 @@ func (p *filterParser) group() (Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.blanks(); p.peek() != ')' {
+	if p.skipSpaces(); p.peek() != ')' {
 		return nil, p.failf(") is expected")
 	}
 	p.i++
-	p.depth--
+	p.bracketDepth--
 	return n, nil
 }
 
@@ -224,8 +224,8 @@ func (p *filterParser) expression() (Node, error) {
 	if name == "" {
 		return nil, p.unexpected()
 	}
-	if p.inner {
-		return p.innerExpression(name)
+	if p.inValuePath {
+		return p.valuePathExpression(name)
 	}
 	t, err := p.attribute(name)
 	if err != nil {
@@ -242,7 +242,7 @@ func (p *filterParser) attribute(name string) (target, error) {
 	t, err := p.resolve(p.rt, name)
 	var unknown *unknownError
 	switch {
-	case errors.As(err, &unknown) && p.anywhere:
+	case errors.As(err, &unknown) && p.allowUnknown:
 		return p.resolve(nil, name)
 	case errors.As(err, &unknown):
 		return t, p.failf("%s has no attribute %s", p.rt.Name, quote(name))
@@ -251,12 +251,12 @@ func (p *filterParser) attribute(name string) (target, error) {
 	case t.Name == "":
 		return t, p.failf("%s is a schema; name an attribute of it", quote(name))
 	}
-	return t, p.secret(t)
+	return t, p.checkHidden(t)
 }
 
-// secret refuses to compare what is never shown: the answer would tell it.
+// checkHidden refuses to compare what is never shown: the answer would tell it.
 // RFC 7644 §7.5.2.
-func (p *filterParser) secret(t target) error {
+func (p *filterParser) checkHidden(t target) error {
 	for _, a := range []*Attribute{t.attr, t.sub} {
 		if a != nil && hidden(a) {
 			return Sensitive("%s cannot be used in a filter", t.AttrPath)
@@ -265,33 +265,33 @@ func (p *filterParser) secret(t target) error {
 	return nil
 }
 
-// innerExpression reads an expression inside a value path, where only
+// valuePathExpression reads an expression inside a value path, where only
 // sub-attribute names stand.
-func (p *filterParser) innerExpression(name string) (Node, error) {
+func (p *filterParser) valuePathExpression(name string) (Node, error) {
 	if !validName(name) {
 		return nil, p.failf("a sub-attribute name is expected, not %s", quote(name))
 	}
 	path := AttrPath{Name: name}
 	var a *Attribute
 	switch {
-	case p.in == nil:
-	case p.in.Type != Complex:
-		if a = p.in; !equalName(name, "value") {
-			return nil, p.failf("the values of %s are not complex; compare them as value", p.in.Name)
+	case p.valuePathAttribute == nil:
+	case p.valuePathAttribute.Type != Complex:
+		if a = p.valuePathAttribute; !equalName(name, "value") {
+			return nil, p.failf("the values of %s are not complex; compare them as value", p.valuePathAttribute.Name)
 		}
 		path.Name = "value"
 	default:
-		if a = p.in.Sub(name); a == nil && p.anywhere {
+		if a = p.valuePathAttribute.Sub(name); a == nil && p.allowUnknown {
 			break
 		}
 		if a == nil {
-			p.unknown = true
-			return nil, p.failf("%s has no sub-attribute %s", p.in.Name, quote(name))
+			p.unknownName = true
+			return nil, p.failf("%s has no sub-attribute %s", p.valuePathAttribute.Name, quote(name))
 		}
 		path.Name = a.Name
 	}
 	if a != nil && hidden(a) {
-		return nil, Sensitive("%s.%s cannot be used in a filter", p.in.Name, a.Name)
+		return nil, Sensitive("%s.%s cannot be used in a filter", p.valuePathAttribute.Name, a.Name)
 	}
 	p.i += len(name)
 	if p.peek() == '[' {
@@ -318,9 +318,9 @@ func (p *filterParser) valuePath(t target) (Node, error) {
 	if sub == "" && !p.operatorFollows() {
 		return whole, nil
 	}
-	p.in, p.inner = t.attr, true
-	n, err := p.comparison(p.ofElement(t.attr, sub))
-	p.in, p.inner = nil, false
+	p.valuePathAttribute, p.inValuePath = t.attr, true
+	n, err := p.comparison(p.elementPath(t.attr, sub))
+	p.valuePathAttribute, p.inValuePath = nil, false
 	whole.Filter = And{filter, n}
 	return whole, err
 }
@@ -328,13 +328,13 @@ func (p *filterParser) valuePath(t target) (Node, error) {
 // brackets reads "[filter]".
 func (p *filterParser) brackets(a *Attribute) (Node, error) {
 	p.i++
-	p.in, p.inner = a, true
+	p.valuePathAttribute, p.inValuePath = a, true
 	n, err := p.or()
-	p.in, p.inner = nil, false
+	p.valuePathAttribute, p.inValuePath = nil, false
 	if err != nil {
 		return nil, err
 	}
-	if p.blanks(); p.peek() != ']' {
+	if p.skipSpaces(); p.peek() != ']' {
 		return nil, p.failf("] is expected")
 	}
 	p.i++
@@ -365,9 +365,9 @@ func (p *filterParser) subAfterBrackets(t target) (string, error) {
 	return name, nil
 }
 
-// ofElement is the path of a sub-attribute, or of the value itself, as seen
+// elementPath is the path of a sub-attribute, or of the value itself, as seen
 // from one element.
-func (p *filterParser) ofElement(a *Attribute, sub string) (AttrPath, *Attribute) {
+func (p *filterParser) elementPath(a *Attribute, sub string) (AttrPath, *Attribute) {
 	if sub == "" {
 		sub = "value"
 	}
@@ -379,7 +379,7 @@ func (p *filterParser) ofElement(a *Attribute, sub string) (AttrPath, *Attribute
 
 func (p *filterParser) operatorFollows() bool {
 	at := p.i
-	p.blanks()
+	p.skipSpaces()
 	w := p.word()
 	p.i = at
 	return w != "" && !equalName(w, "and") && !equalName(w, "or")
@@ -388,7 +388,7 @@ func (p *filterParser) operatorFollows() bool {
 // comparison reads "pr" or an operator and its value.
 func (p *filterParser) comparison(path AttrPath, a *Attribute) (Node, error) {
 	start := p.i
-	p.blanks()
+	p.skipSpaces()
 	op := p.word()
 	if op == "" || start == p.i {
 		return nil, p.failf("an operator is expected after %s", path)
@@ -402,7 +402,7 @@ func (p *filterParser) comparison(path AttrPath, a *Attribute) (Node, error) {
 		return nil, p.failf("%s is no operator; there are eq, ne, co, sw, ew, gt, ge, lt, le and pr", quote(op))
 	}
 	p.i += len(op)
-	p.blanks()
+	p.skipSpaces()
 	lit, err := p.literal()
 	if err != nil {
 		return nil, err
@@ -421,65 +421,65 @@ func operator(s string) Op {
 
 // literal is a compValue as written.
 type literal struct {
-	value any    // string, number, bool or nil
-	text  string // as it stands in the filter, when it is not quoted
-	bare  bool   // an unquoted text
+	value    any    // string, number, bool or nil
+	text     string // as it stands in the filter, when it is not quoted
+	unquoted bool   // an unquoted text
 }
 
 // RFC 7644 §3.4.2.2: compValue is a JSON string, number, true, false or null.
 func (p *filterParser) literal() (literal, error) {
 	if p.peek() == '"' {
-		return p.quoted()
+		return p.readQuoted()
 	}
 	if p.peek() == '\'' && p.mode == Lenient {
-		return p.singleQuoted()
+		return p.readSingleQuoted()
 	}
 	j := p.i
-	for j < len(p.s) && !blank(p.s[j]) && p.s[j] != ')' && p.s[j] != ']' {
+	for j < len(p.s) && !isSpace(p.s[j]) && p.s[j] != ')' && p.s[j] != ']' {
 		j++
 	}
 	text := p.s[p.i:j]
-	lit, err := p.unquoted(text)
+	lit, err := p.readUnquoted(text)
 	if err == nil {
 		p.i = j
 	}
 	return lit, err
 }
 
-func (p *filterParser) quoted() (literal, error) {
+func (p *filterParser) readQuoted() (literal, error) {
 	sc := scanner{s: p.s, i: p.i}
-	s, err := sc.str()
+	s, err := sc.readString()
 	if err != nil {
 		return literal{}, p.failf("the quoted text is not closed or has a broken escape")
 	}
 	p.i = sc.i
-	if c := p.peek(); c != 0 && c != ')' && c != ']' && !blank(c) {
+	if c := p.peek(); c != 0 && c != ')' && c != ']' && !isSpace(c) {
 		return literal{}, p.failf("a blank is expected after the quoted text")
 	}
 	return literal{value: s}, nil
 }
 
-// singleQuoted reads 'x', as a widely used client library writes its own paths.
+// readSingleQuoted reads 'x', as a widely used client library writes its own paths.
 // The text ends at the quote that something can follow, so that O'Brien needs no
 // escape.
-func (p *filterParser) singleQuoted() (literal, error) {
+func (p *filterParser) readSingleQuoted() (literal, error) {
 	for j := p.i + 1; j < len(p.s); j++ {
 		if p.s[j] == '\\' && j+1 < len(p.s) && (p.s[j+1] == '\'' || p.s[j+1] == '\\') {
 			j++
 			continue
 		}
-		if p.s[j] != '\'' || j+1 < len(p.s) && p.s[j+1] != ')' && p.s[j+1] != ']' && !blank(p.s[j+1]) {
+		if p.s[j] != '\'' || j+1 < len(p.s) && p.s[j+1] != ')' && p.s[j+1] != ']' && !isSpace(p.s[j+1]) {
 			continue
 		}
 		text := strings.NewReplacer(`\\`, `\`, `\'`, `'`).Replace(p.s[p.i+1 : j])
-		p.fix("single-quotes", "", "%s read as a text in double quotes", p.s[p.i:j+1])
+		p.addFix("single-quotes", "", "%s read as a text in double quotes", p.s[p.i:j+1])
 		p.i = j + 1
 		return literal{value: text}, nil
 	}
 	return literal{}, p.failf("the quoted text is not closed")
 }
 
-func (p *filterParser) unquoted(text string) (literal, error) {
+func (p *filterParser) readUnquoted(text string) (literal, error) {
 	lit := literal{text: text}
 	switch {
 	case text == "":
@@ -496,7 +496,7 @@ func (p *filterParser) unquoted(text string) (literal, error) {
 	case p.mode == Strict || equalName(text, "and") || equalName(text, "or") || equalName(text, "not"):
 		return lit, p.failf("%s is no value; texts stand in double quotes", quote(text))
 	default:
-		lit.value, lit.bare = text, true
+		lit.value, lit.unquoted = text, true
 	}
 	return lit, nil
 }

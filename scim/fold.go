@@ -72,14 +72,14 @@ func equalName(a, b string) bool {
 		return false
 	}
 	for i := 0; i < len(a); i++ {
-		if lower(a[i]) != lower(b[i]) {
+		if lowerByte(a[i]) != lowerByte(b[i]) {
 			return false
 		}
 	}
 	return true
 }
 
-func lower(c byte) byte {
+func lowerByte(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		return c + 'a' - 'A'
 	}
@@ -92,7 +92,7 @@ func lowerName(s string) string {
 		if 'A' <= s[i] && s[i] <= 'Z' {
 			b := []byte(s)
 			for ; i < len(b); i++ {
-				b[i] = lower(b[i])
+				b[i] = lowerByte(b[i])
 			}
 			return string(b)
 		}

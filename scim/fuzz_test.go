@@ -143,7 +143,7 @@ func checkDetached(t *testing.T, rt *ResourceType, p *Patch, before Resource, wh
 	have := map[string]bool{}
 	set := func(list []any, to bool) {
 		for _, e := range list {
-			if key := identity(a, e); key != "" {
+			if key := identityKey(a, e); key != "" {
 				have[key] = to
 			}
 		}
@@ -158,10 +158,10 @@ func checkDetached(t *testing.T, rt *ResourceType, p *Patch, before Resource, wh
 	}
 	want, _ := whole.Resource["members"].([]any)
 	for _, e := range want {
-		if key := identity(a, e); key != "" && !have[key] {
+		if key := identityKey(a, e); key != "" && !have[key] {
 			t.Fatalf("%v is a member after the patch and is not among the rows", e)
 		}
-		delete(have, identity(a, e))
+		delete(have, identityKey(a, e))
 	}
 	for key, there := range have {
 		if there {

@@ -37,11 +37,11 @@ type number string
 // UTF-8 or surrogates, no NUL, bounded depth. Values are nil, bool, string,
 // number, []any and object; or, with asMaps, what a Resource holds.
 type scanner struct {
-	s      string
-	i      int
-	depth  int
-	asMaps bool
-	wanted func(name string) bool // with asMaps: which members of the document are read; nil for all
+	s        string
+	i        int
+	depth    int
+	asMaps   bool
+	isWanted func(name string) bool // with asMaps: which members of the document are read; nil for all
 }
 
 // scan reads a request body.
@@ -56,7 +56,7 @@ func (sc *scanner) document() (any, error) {
 	if !utf8.ValidString(sc.s) {
 		return nil, InvalidSyntax("The body is not valid UTF-8")
 	}
-	sc.blanks()
+	sc.skipSpaces()
 	if sc.i == len(sc.s) {
 		return nil, InvalidSyntax("The body is empty; a JSON object is expected")
 	}
@@ -64,7 +64,7 @@ func (sc *scanner) document() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sc.blanks()
+	sc.skipSpaces()
 	if sc.i < len(sc.s) {
 		return nil, sc.failf("text after the end of the JSON value")
 	}
@@ -75,10 +75,10 @@ func (sc *scanner) failf(format string, args ...any) error {
 	at := min(sc.i, len(sc.s))
 	line := 1 + strings.Count(sc.s[:at], "\n")
 	column := at - strings.LastIndexByte(sc.s[:at], '\n')
-	return InvalidSyntax("The body is not readable JSON at line %d, column %d: %s", line, column, sentence(format, args))
+	return InvalidSyntax("The body is not readable JSON at line %d, column %d: %s", line, column, formatMessage(format, args))
 }
 
-func (sc *scanner) blanks() {
+func (sc *scanner) skipSpaces() {
 	for sc.i < len(sc.s) {
 		switch sc.s[sc.i] {
 		case ' ', '\t', '\n', '\r':
@@ -99,7 +99,7 @@ func (sc *scanner) peek() byte {
 func (sc *scanner) value() (any, error) {
 	switch c := sc.peek(); {
 	case c == '"':
-		return sc.str()
+		return sc.readString()
 	case c == '{':
 		return sc.object()
 	case c == '[':
@@ -132,7 +132,7 @@ func (sc *scanner) enter() error {
 		return sc.failf("objects and arrays are nested deeper than %d", MaxJSONDepth)
 	}
 	sc.i++
-	sc.blanks()
+	sc.skipSpaces()
 	return nil
 }
 
@@ -150,7 +150,7 @@ func (sc *scanner) array() (any, error) {
 			return nil, err
 		}
 		list = append(list, v)
-		sc.blanks()
+		sc.skipSpaces()
 	}
 	sc.i++
 	sc.depth--
@@ -209,7 +209,7 @@ func (sc *scanner) comma() bool {
 		return false
 	}
 	sc.i++
-	sc.blanks()
+	sc.skipSpaces()
 	return true
 }
 
@@ -237,11 +237,11 @@ func (sc *scanner) object() (any, error) {
 			// Two names that differ in case only are one attribute sent twice.
 			return nil, InvalidSyntax("The body names %s twice in one object", quote(name))
 		}
-		if sc.wanted != nil && sc.depth == 1 && !sc.wanted(name) {
+		if sc.isWanted != nil && sc.depth == 1 && !sc.isWanted(name) {
 			if err := sc.skip(); err != nil {
 				return nil, err
 			}
-			sc.blanks()
+			sc.skipSpaces()
 			continue
 		}
 		v, err := sc.value()
@@ -253,7 +253,7 @@ func (sc *scanner) object() (any, error) {
 		} else {
 			o = append(o, member{name, v})
 		}
-		sc.blanks()
+		sc.skipSpaces()
 	}
 	sc.i++
 	sc.depth--
@@ -267,16 +267,16 @@ func (sc *scanner) name() (string, error) {
 	if sc.peek() != '"' {
 		return "", sc.failf("a name in double quotes is expected")
 	}
-	name, err := sc.str()
+	name, err := sc.readString()
 	if err != nil {
 		return "", err
 	}
-	sc.blanks()
+	sc.skipSpaces()
 	if sc.peek() != ':' {
 		return "", sc.failf("a colon is expected after the name")
 	}
 	sc.i++
-	sc.blanks()
+	sc.skipSpaces()
 	return name, nil
 }
 
@@ -304,8 +304,8 @@ func (u *uniqueNames) add(o object, name string) bool {
 	return true
 }
 
-// str reads a string. What has no escapes shares the memory of the text.
-func (sc *scanner) str() (string, error) {
+// readString reads a string. What has no escapes shares the memory of the text.
+func (sc *scanner) readString() (string, error) {
 	start := sc.i + 1
 	for i := start; i < len(sc.s); i++ {
 		switch c := sc.s[i]; {
@@ -390,7 +390,7 @@ func (sc *scanner) hex() (rune, bool) {
 	}
 	var r rune
 	for _, c := range []byte(sc.s[sc.i+2 : sc.i+6]) {
-		digit := strings.IndexByte("0123456789abcdef", lower(c))
+		digit := strings.IndexByte("0123456789abcdef", lowerByte(c))
 		if digit < 0 {
 			return 0, false
 		}
@@ -440,7 +440,7 @@ func numberLength(s string) int {
 		}
 		i += 1 + fraction
 	}
-	if i < len(s) && lower(s[i]) == 'e' {
+	if i < len(s) && lowerByte(s[i]) == 'e' {
 		j := i + 1
 		if j < len(s) && (s[j] == '+' || s[j] == '-') {
 			j++
@@ -512,22 +512,22 @@ func appendFloat(b []byte, f float64) []byte {
 	return strconv.AppendFloat(b, f, 'f', -1, 64)
 }
 
-// maxShown is how much of a client's text a message repeats: an attribute under the URN of an extension has to fit.
-const maxShown = 128
+// maxQuoted is how much of a client's text a message repeats: an attribute under the URN of an extension has to fit.
+const maxQuoted = 128
 
 // quote shows a client's text in a message, cut to a length for people.
 func quote(s string) string {
-	if short := clip(s); short != s {
+	if short := truncate(s); short != s {
 		return strconv.Quote(short) + "…"
 	}
 	return strconv.Quote(s)
 }
 
-func clip(s string) string {
-	if len(s) <= maxShown {
+func truncate(s string) string {
+	if len(s) <= maxQuoted {
 		return s
 	}
-	cut := maxShown
+	cut := maxQuoted
 	for cut > 0 && !utf8.RuneStart(s[cut]) {
 		cut--
 	}

@@ -19,7 +19,7 @@ func validName(s string) bool {
 	return true
 }
 
-func letter(c byte) bool { c = lower(c); return 'a' <= c && c <= 'z' }
+func letter(c byte) bool { c = lowerByte(c); return 'a' <= c && c <= 'z' }
 
 // target is what an attribute name in a filter, a path or a key stands for.
 type target struct {
@@ -68,20 +68,20 @@ func (d *reader) resolve(rt *ResourceType, text string) (target, error) {
 	case t.schema == nil && t.URN != "":
 		return target{}, &unknownError{text}
 	}
-	if err := d.lookUp(rt, &t, text); err != nil {
+	if err := d.findAttribute(rt, &t, text); err != nil {
 		return target{}, err
 	}
 	return t, nil
 }
 
-func (d *reader) lookUp(rt *ResourceType, t *target, text string) error {
+func (d *reader) findAttribute(rt *ResourceType, t *target, text string) error {
 	if t.URN != "" {
 		t.attr = t.schema.Attribute(t.Name)
 	} else if t.attr = rt.attribute(t.Name); t.attr == nil && t.schema == nil && d.mode == Lenient {
 		// An enterprise attribute without its URN, as in "manager".
 		if t.schema, t.attr = rt.onlyExtensionWith(t.Name); t.attr != nil {
 			t.URN = t.schema.ID
-			d.fix("extension-attribute", text, "read as %s:%s", t.URN, t.attr.Name)
+			d.addFix("extension-attribute", text, "read as %s:%s", t.URN, t.attr.Name)
 		}
 	}
 	if t.attr == nil {
@@ -132,7 +132,7 @@ func (d *reader) schemaAtFront(rt *ResourceType, text string) (*Schema, int) {
 			best, length = s, n
 		}
 	}
-	each(rt, func(s *Schema) {
+	eachSchema(rt, func(s *Schema) {
 		if len(text) >= len(s.ID) && equalName(text[:len(s.ID)], s.ID) {
 			consider(s, len(s.ID))
 		}
@@ -144,36 +144,36 @@ func (d *reader) schemaAtFront(rt *ResourceType, text string) (*Schema, int) {
 		if i < len(text) && text[i] != ':' && text[i] != '.' {
 			continue
 		}
-		if s := rt.misspelt(text[:i]); s != nil {
+		if s := rt.schemaForMisspelledURN(text[:i]); s != nil {
 			consider(s, i)
 		}
 	}
 	if best != nil {
-		d.fix("schema-urn", text, "%s read as %s", quote(text[:length]), best.ID)
+		d.addFix("schema-urn", text, "%s read as %s", quote(text[:length]), best.ID)
 	}
 	return best, length
 }
 
 const maxURN = 256
 
-// each calls f for the core schema and every extension.
-func each(rt *ResourceType, f func(*Schema)) {
+// eachSchema calls f for the core schema and every extension.
+func eachSchema(rt *ResourceType, f func(*Schema)) {
 	f(rt.Schema)
 	for _, e := range rt.Extensions {
 		f(e.Schema)
 	}
 }
 
-// misspelt finds the schema that a URN was meant for: without a colon, as
+// schemaForMisspelledURN finds the schema that a URN was meant for: without a colon, as
 // Microsoft's documentation prints "…enterprise:2.0User", or of SCIM 1.x and
 // its drafts, as OneLogin's templates have it.
-func (rt *ResourceType) misspelt(urn string) *Schema {
+func (rt *ResourceType) schemaForMisspelledURN(urn string) *Schema {
 	if !strings.HasPrefix(lowerName(urn), "urn:") {
 		return nil
 	}
 	key := withoutColons(urn)
 	var found *Schema
-	each(rt, func(s *Schema) {
+	eachSchema(rt, func(s *Schema) {
 		if withoutColons(s.ID) == key {
 			found = s
 		}

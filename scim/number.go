@@ -32,14 +32,14 @@ func decimal(text string) (any, bool) {
 }
 
 func sameDigits(text string, f float64) bool {
-	a, aExp := significant(text)
-	b, bExp := significant(strconv.FormatFloat(f, 'e', -1, 64))
+	a, aExp := significantDigits(text)
+	b, bExp := significantDigits(strconv.FormatFloat(f, 'e', -1, 64))
 	return a == b && aExp == bExp
 }
 
-// significant gives the digits of a number without zeros around them, and the
+// significantDigits gives the digits of a number without zeros around them, and the
 // power of ten of the first one.
-func significant(text string) (digits string, exponent int) {
+func significantDigits(text string) (digits string, exponent int) {
 	text = strings.TrimLeft(text, "+-")
 	mantissa, exp := text, 0
 	if at := strings.IndexAny(text, "eE"); at >= 0 {

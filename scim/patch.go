@@ -20,22 +20,22 @@ const maxIgnored = 50
 type Patch struct {
 	Operations []Operation
 
-	mode    Mode
-	ignored []Ignored
-	count   int        // operations in the request
-	shown   []Resource // how a GET shows the resource
+	mode           Mode
+	ignored        []Ignored
+	operationCount int        // operations in the request
+	shownAs        []Resource // how a GET shows the resource
 }
 
 // Shown tells a patch how answers show the resource that it is applied to, which
 // has more than what is stored of it. A readOnly value that is the same in one
 // of them is no change.
-func (p *Patch) Shown(as ...Resource) { p.shown = as }
+func (p *Patch) Shown(as ...Resource) { p.shownAs = as }
 
 // AsksShown reports whether a patch names readOnly attributes that are made for
 // the answer, so that Apply needs to know what was Shown.
 func (p *Patch) AsksShown() bool {
 	for _, op := range p.Operations {
-		if op.Path.URN == "" && op.Path.readOnly() && (op.Path.Name == "meta" || op.Path.Name == derived) {
+		if op.Path.URN == "" && op.Path.readOnly() && (op.Path.Name == "meta" || op.Path.Name == groupsAttribute) {
 			return true
 		}
 	}
@@ -69,8 +69,8 @@ type Operation struct {
 	// selects, and a []any only these values.
 	Value any
 
-	index int  // which operation of the request it comes from, 0-based
-	inner bool // it was a key in a value without a path
+	index   int  // which operation of the request it comes from, 0-based
+	fromKey bool // it was a key in a value without a path
 }
 
 // PatchResult is a resource after a patch.
@@ -95,11 +95,11 @@ func DecodePatch(rt *ResourceType, body []byte, m Mode) (*Patch, []Fix, error) {
 	if !ok {
 		return nil, nil, InvalidSyntax("The body must be a JSON object, not %s", describe(raw))
 	}
-	d := patchDecoder{reader: reader{mode: m, patch: true}, rt: rt, patch: &Patch{mode: m}}
+	d := patchDecoder{reader: reader{mode: m, forPatch: true}, rt: rt, patch: &Patch{mode: m}}
 	if err := d.request(o); err != nil {
 		return nil, nil, err
 	}
-	return d.patch, d.noted(), nil
+	return d.patch, d.allFixes(), nil
 }
 
 type patchDecoder struct {
@@ -107,15 +107,15 @@ type patchDecoder struct {
 	rt    *ResourceType
 	patch *Patch
 
-	index   int  // of the operation being read
-	inner   bool // inside a value without a path
-	given   bool // the operation has a value, were it null
-	known   int  // parts of the operation that address something
-	unknown []string
+	index        int  // of the operation being read
+	inKeys       bool // inside a value without a path
+	hasValue     bool // the operation has a value, were it null
+	understood   int  // parts of the operation that address something
+	unknownNames []string
 }
 
 func (d *patchDecoder) request(o object) error {
-	if err := d.envelope(o); err != nil {
+	if err := d.checkEnvelope(o); err != nil {
 		return err
 	}
 	raw, ok := o.get("Operations")
@@ -130,18 +130,18 @@ func (d *patchDecoder) request(o object) error {
 	case len(list) == 0 && d.mode == Strict:
 		return InvalidSyntax("Operations is empty")
 	}
-	d.patch.count = len(list)
+	d.patch.operationCount = len(list)
 	useful := len(list) == 0 // Microsoft's validator sends an empty list
 	for i, raw := range list {
-		d.index, d.known, d.inner = i, 0, false
-		before := len(d.unknown)
+		d.index, d.understood, d.inKeys = i, 0, false
+		before := len(d.unknownNames)
 		if err := d.operation(raw); err != nil {
-			return numbered(err, i, len(list), label(raw))
+			return withOperationNumber(err, i, len(list), operationLabel(raw))
 		}
-		useful = useful || d.known > 0 || len(d.unknown) == before
+		useful = useful || d.understood > 0 || len(d.unknownNames) == before
 	}
 	if !useful {
-		return InvalidPath("%s has no attribute %s, and the request changes nothing else", d.rt.Name, joinQuoted(d.unknown))
+		return InvalidPath("%s has no attribute %s, and the request changes nothing else", d.rt.Name, joinQuoted(d.unknownNames))
 	}
 	return nil
 }
@@ -162,8 +162,8 @@ func joinQuoted(names []string) string {
 	return b.String()
 }
 
-// numbered says which operation of several an error is about.
-func numbered(err error, index, of int, label string) error {
+// withOperationNumber says which operation of several an error is about.
+func withOperationNumber(err error, index, of int, label string) error {
 	var e *Error
 	if of < 2 || !errors.As(err, &e) {
 		return err
@@ -174,20 +174,20 @@ func numbered(err error, index, of int, label string) error {
 	return &Error{e.Status, e.ScimType, "Operation " + itoa(index+1) + label + ": " + e.Detail}
 }
 
-// label is what a client called an operation: "Replace title".
-func label(raw any) string {
+// operationLabel is what a client called an operation: "Replace title".
+func operationLabel(raw any) string {
 	o, _ := raw.(object)
-	op, path := textOf(o, "op"), textOf(o, "path")
+	op, path := stringMember(o, "op"), stringMember(o, "path")
 	if len(op) > len("replace") {
 		return ""
 	}
-	if short := clip(path); short != path {
+	if short := truncate(path); short != path {
 		path = short + "…"
 	}
 	return strings.TrimSpace(op + " " + path)
 }
 
-func (d *patchDecoder) envelope(o object) error {
+func (d *patchDecoder) checkEnvelope(o object) error {
 	raw, _ := o.get("schemas")
 	list, _ := raw.([]any)
 	found := false
@@ -201,7 +201,7 @@ func (d *patchDecoder) envelope(o object) error {
 	if d.mode == Strict {
 		return InvalidSyntax("schemas must name %s", PatchOpURN)
 	}
-	d.fix("undeclared-schema", "schemas", "%s added", PatchOpURN)
+	d.addFix("undeclared-schema", "schemas", "%s added", PatchOpURN)
 	return nil
 }
 
@@ -227,20 +227,20 @@ func (d *patchDecoder) operation(raw any) error {
 	}
 	path = strings.TrimSpace(path)
 	if path == "" || equalName(path, d.rt.Schema.ID) {
-		return d.withoutPath(op, value)
+		return d.operationsWithoutPath(op, value)
 	}
-	d.given = given
-	return d.at(op, path, value)
+	d.hasValue = given
+	return d.operationAt(op, path, value)
 }
 
-// withoutPath takes a value apart whose keys are paths: plain, dotted,
+// operationsWithoutPath takes a value apart whose keys are paths: plain, dotted,
 // qualified by a URN, with a filter, or a whole extension.
-func (d *patchDecoder) withoutPath(op string, value any) error {
+func (d *patchDecoder) operationsWithoutPath(op string, value any) error {
 	if op == "remove" {
 		return NoTarget("remove needs a path") // RFC 7644 §3.5.2.2
 	}
 	if list, ok := value.([]any); ok && len(list) == 1 && d.mode == Lenient {
-		d.fix("list-for-single", "value", "a list of one where an object belongs")
+		d.addFix("list-for-single", "value", "a list of one where an object belongs")
 		value = list[0]
 	}
 	o, ok := value.(object)
@@ -250,27 +250,27 @@ func (d *patchDecoder) withoutPath(op string, value any) error {
 	if len(o) == 0 {
 		d.ignore("value", "it names no attribute")
 	}
-	d.inner = true
+	d.inKeys = true
 	for _, m := range o {
-		if err := d.key(op, m); err != nil {
+		if err := d.operationForKey(op, m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *patchDecoder) key(op string, m member) error {
+func (d *patchDecoder) operationForKey(op string, m member) error {
 	if equalName(m.name, "schemas") {
 		return nil // it follows from what is present
 	}
 	if equalName(m.name, d.rt.Schema.ID) {
-		return d.withoutPath(op, m.value)
+		return d.operationsWithoutPath(op, m.value)
 	}
 	if equalName(m.name, "meta") && d.mode == Lenient {
 		d.ignore(m.name, "the server keeps it")
 		return nil
 	}
-	return d.at(op, m.name, m.value)
+	return d.operationAt(op, m.name, m.value)
 }
 
 func (d *patchDecoder) ignore(path, reason string) {
@@ -283,26 +283,26 @@ func (d *patchDecoder) ignore(path, reason string) {
 	d.patch.ignored = append(d.patch.ignored, Ignored{path, reason})
 }
 
-// at reads an operation on a path.
-func (d *patchDecoder) at(op, text string, raw any) error {
-	p, err := d.path(d.rt, text)
+// operationAt reads an operation on a path.
+func (d *patchDecoder) operationAt(op, text string, raw any) error {
+	p, err := d.readPath(d.rt, text)
 	var unknown *unknownError
 	if errors.As(err, &unknown) {
 		if d.mode == Strict {
 			return InvalidPath("%s: %s has no such attribute", quote(text), d.rt.Name)
 		}
-		d.unknown = append(d.unknown, text)
+		d.unknownNames = append(d.unknownNames, text)
 		d.ignore(text, d.rt.Name+" has no such attribute")
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	d.known++
+	d.understood++
 	if p.Name == "" {
 		return d.wholeExtension(op, p, raw)
 	}
-	if done, err := d.protected(op, p, raw); done || err != nil {
+	if done, err := d.handleProtected(op, p, raw); done || err != nil {
 		return err
 	}
 	if op == "remove" {
@@ -311,15 +311,15 @@ func (d *patchDecoder) at(op, text string, raw any) error {
 	return d.assign(op, p, raw)
 }
 
-// protected deals with attributes that a client cannot set.
-func (d *patchDecoder) protected(op string, p Path, raw any) (done bool, err error) {
+// handleProtected deals with attributes that a client cannot set.
+func (d *patchDecoder) handleProtected(op string, p Path, raw any) (done bool, err error) {
 	switch {
 	case p.attr.Name == "schemas" && p.URN == "" && op == "remove":
 		return true, Mutability("schemas is required and cannot be removed; remove the attributes of the schema that is meant")
 	case p.attr.Name == "schemas" && p.URN == "":
 		d.ignore(p.String(), "it follows from the attributes that are present")
 		return true, nil
-	case p.readOnly() && (op == "remove" || !d.inner && hidden(p.attr)):
+	case p.readOnly() && (op == "remove" || !d.inKeys && hidden(p.attr)):
 		return true, Mutability("%s cannot be changed by a client", p)
 	case hidden(p.attr) || p.sub != nil && hidden(p.sub):
 		d.ignore(p.String(), "accepted and not kept")
@@ -329,11 +329,11 @@ func (d *patchDecoder) protected(op string, p Path, raw any) (done bool, err err
 	}
 	// Okta sends the id along when it renames a group, others send back all that
 	// they read: Apply compares it.
-	return true, d.add(op, p, plain(raw))
+	return true, d.addOperation(op, p, untyped(raw))
 }
 
-// plain gives a raw value the types of a Resource without any schema.
-func plain(raw any) any {
+// untyped gives a raw value the types of a Resource without any schema.
+func untyped(raw any) any {
 	switch raw := raw.(type) {
 	case number:
 		if v, ok := decimal(string(raw)); ok {
@@ -343,24 +343,24 @@ func plain(raw any) any {
 	case []any:
 		list := make([]any, len(raw))
 		for i, e := range raw {
-			list[i] = plain(e)
+			list[i] = untyped(e)
 		}
 		return list
 	case object:
 		m := make(map[string]any, len(raw))
 		for _, e := range raw {
-			m[e.name] = plain(e.value)
+			m[e.name] = untyped(e.value)
 		}
 		return m
 	}
 	return raw
 }
 
-func (d *patchDecoder) add(op string, p Path, value any) error {
+func (d *patchDecoder) addOperation(op string, p Path, value any) error {
 	if len(d.patch.Operations) == MaxPatchChanges {
 		return PayloadTooLarge("The request changes more than %d attributes", MaxPatchChanges)
 	}
-	d.patch.Operations = append(d.patch.Operations, Operation{op, &p, value, d.index, d.inner})
+	d.patch.Operations = append(d.patch.Operations, Operation{op, &p, value, d.index, d.inKeys})
 	return nil
 }
 
@@ -374,24 +374,24 @@ func (d *patchDecoder) wholeExtension(op string, p Path, raw any) error {
 			// RFC 7644 §3.5.2.2: what is required cannot be removed.
 			return Mutability("%s is required and cannot be removed", p.URN)
 		}
-		return d.add("remove", p, nil)
+		return d.addOperation("remove", p, nil)
 	}
 	o, ok := raw.(object)
 	if !ok {
 		return InvalidValue("%s needs an object of attributes, not %s", p.URN, describe(raw))
 	}
-	d.known--
-	outer := d.inner
-	d.inner = true
+	d.understood--
+	outer := d.inKeys
+	d.inKeys = true
 	for _, m := range o {
-		if namesItself(d.rt.Extension(p.URN), m) {
+		if repeatsOwnURN(d.rt.Extension(p.URN), m) {
 			continue
 		}
-		if err := d.at(op, p.URN+":"+m.name, m.value); err != nil {
+		if err := d.operationAt(op, p.URN+":"+m.name, m.value); err != nil {
 			return err
 		}
 	}
-	d.inner = outer
+	d.inKeys = outer
 	if len(o) == 0 {
 		d.ignore(p.String(), "the value names no attribute")
 	}
@@ -400,27 +400,27 @@ func (d *patchDecoder) wholeExtension(op string, p Path, raw any) error {
 
 func (d *patchDecoder) remove(p Path, raw any) error {
 	if p.Filter == nil {
-		if err := d.removable(p); err != nil {
+		if err := d.checkRemovable(p); err != nil {
 			return err
 		}
 	}
-	if !d.given || !d.removesValues(p) {
-		return d.add("remove", p, nil)
+	if !d.hasValue || !d.removesValues(p) {
+		return d.addOperation("remove", p, nil)
 	}
 	// RFC 7644 §3.5.2.2 knows no value here. Entra sends one and means: only
 	// these. One that selects nothing therefore removes nothing.
 	if d.mode == Strict {
 		return InvalidSyntax("remove takes no value; use a filter in the path, as in %s[value eq \"…\"]", AttrPath{URN: p.URN, Name: p.Name})
 	}
-	value, err := d.selection(p, raw)
+	value, err := d.valuesToRemove(p, raw)
 	if err != nil {
 		return err
 	}
-	if u, ok := value.(unread); ok {
-		d.lost(p, u.names)
+	if u, ok := value.(notUnderstood); ok {
+		d.noteNotUnderstood(p, u.names)
 		return nil
 	}
-	if p, ok := value.(partly); ok {
+	if p, ok := value.(partlyRead); ok {
 		value = p.list
 		for _, name := range p.names {
 			d.ignore(name, "no such sub-attribute, so the value that has it selects nothing")
@@ -431,8 +431,8 @@ func (d *patchDecoder) remove(p Path, raw any) error {
 		d.ignore(p.String(), "the value selects nothing, so nothing is removed")
 		return nil
 	}
-	d.fix("remove-values", p.String(), "only the values sent are removed")
-	return d.add("remove", p, list)
+	d.addFix("remove-values", p.String(), "only the values sent are removed")
+	return d.addOperation("remove", p, list)
 }
 
 // removesValues reports whether a value beside the path of a remove says which
@@ -441,30 +441,30 @@ func (d *patchDecoder) removesValues(p Path) bool {
 	return p.sub != nil && p.sub.MultiValued || p.attr.MultiValued && p.Filter == nil
 }
 
-// selection reads the values that a remove names.
-func (d *patchDecoder) selection(p Path, raw any) (any, error) {
+// valuesToRemove reads the values that a remove names.
+func (d *patchDecoder) valuesToRemove(p Path, raw any) (any, error) {
 	if raw == nil || raw == "" {
 		return nil, nil
 	}
 	if list, ok := raw.([]any); ok && len(list) > MaxPatchValues {
 		return nil, tooManyValues(p, len(list))
 	}
-	d.reader.patch, d.selecting = false, true
-	defer func() { d.reader.patch, d.selecting = true, false }()
+	d.reader.forPatch, d.forRemoval = false, true
+	defer func() { d.reader.forPatch, d.forRemoval = true, false }()
 	a := p.attr
 	if p.sub != nil {
 		one := *p.sub
 		one.MultiValued = true // values of the sub-attribute
 		a = &one
 	}
-	return d.value(a, AttrPath{p.URN, p.Name, p.Sub}, single(a, raw))
+	return d.readValue(a, AttrPath{p.URN, p.Name, p.Sub}, asList(a, raw))
 }
 
-// lost notes an operation of which only names were read that stand for nothing.
-func (d *patchDecoder) lost(p Path, names []string) {
-	d.known--
+// noteNotUnderstood notes an operation of which only names were read that stand for nothing.
+func (d *patchDecoder) noteNotUnderstood(p Path, names []string) {
+	d.understood--
 	for _, name := range names {
-		d.unknown = append(d.unknown, name)
+		d.unknownNames = append(d.unknownNames, name)
 		d.ignore(name, d.rt.Name+" has no such attribute")
 	}
 	if len(names) == 0 {
@@ -473,7 +473,7 @@ func (d *patchDecoder) lost(p Path, names []string) {
 }
 
 // removable: RFC 7644 §3.5.2.2: a required attribute cannot be removed.
-func (d *patchDecoder) removable(p Path) error {
+func (d *patchDecoder) checkRemovable(p Path) error {
 	if p.sub == nil && p.attr.Required || p.sub != nil && p.sub.Required && !p.attr.MultiValued {
 		return Mutability("%s is required and cannot be removed", p)
 	}
@@ -482,50 +482,50 @@ func (d *patchDecoder) removable(p Path) error {
 
 // assign reads the value of add and replace.
 func (d *patchDecoder) assign(op string, p Path, raw any) error {
-	value, err := d.limited(op, p, raw)
+	value, err := d.operationValue(op, p, raw)
 	if err != nil {
 		return err
 	}
 	switch v := value.(type) {
-	case unread:
-		d.lost(p, v.names)
+	case notUnderstood:
+		d.noteNotUnderstood(p, v.names)
 		return nil
-	case husks:
+	case hollowList:
 		d.ignore(p.String(), "the values that were sent say nothing, so nothing is changed")
 		return nil
-	case partly:
+	case partlyRead:
 		value = v.list
 		for _, name := range v.names {
 			d.ignore(name, d.rt.Name+" has no such attribute")
 		}
 		if op == "replace" {
 			op = "add" // what was not understood may be what is there
-			d.fix("unread-values", p.String(), "not all values could be read, so those that are there stay as well")
+			d.addFix("unread-values", p.String(), "not all values could be read, so those that are there stay as well")
 		}
 	case map[string]any:
 		switch {
-		case p.sub == nil && unassigns(p.attr, raw):
+		case p.sub == nil && hasEmptyValue(p.attr, raw):
 			value = nil // {"value": ""} takes a manager away
 		case len(v) == 0:
 			d.ignore(p.String(), "the value names no sub-attribute to change")
 			return nil
 		}
 	case nil:
-		if o, ok := raw.(object); ok && len(o) == 0 || ok && p.sub == nil && p.attr.Type == Complex && !unassigns(p.attr, raw) {
+		if o, ok := raw.(object); ok && len(o) == 0 || ok && p.sub == nil && p.attr.Type == Complex && !hasEmptyValue(p.attr, raw) {
 			d.ignore(p.String(), "the value names no sub-attribute to change")
 			return nil
 		}
 	}
 	if value == nil && p.Filter == nil {
-		if err := d.removable(p); err != nil {
+		if err := d.checkRemovable(p); err != nil {
 			return err
 		}
 	}
-	return d.add(op, p, value)
+	return d.addOperation(op, p, value)
 }
 
-// unassigns reports whether an object's own "value" is there and empty.
-func unassigns(a *Attribute, raw any) bool {
+// hasEmptyValue reports whether an object's own "value" is there and empty.
+func hasEmptyValue(a *Attribute, raw any) bool {
 	if list, ok := raw.([]any); ok && len(list) == 1 {
 		raw = list[0]
 	}
@@ -541,8 +541,8 @@ func tooManyValues(p Path, n int) error {
 	return PayloadTooLarge("%s: %d values in one operation; at most %d are allowed", p, n, MaxPatchValues)
 }
 
-// limited reads a value in the form that the path asks for.
-func (d *patchDecoder) limited(op string, p Path, raw any) (any, error) {
+// operationValue reads a value in the form that the path asks for.
+func (d *patchDecoder) operationValue(op string, p Path, raw any) (any, error) {
 	items, isList := raw.([]any)
 	if len(items) > MaxPatchValues {
 		return nil, tooManyValues(p, len(items))
@@ -550,7 +550,7 @@ func (d *patchDecoder) limited(op string, p Path, raw any) (any, error) {
 	at := AttrPath{p.URN, p.Name, p.Sub}
 	switch {
 	case p.sub != nil:
-		return d.value(p.sub, at, raw)
+		return d.readValue(p.sub, at, raw)
 	case p.Filter != nil && isList && d.mode == Strict:
 		return nil, InvalidValue("%s selects values one by one: the value must be what each of them becomes, not a list", p)
 	case p.Filter != nil || !p.attr.MultiValued:
@@ -559,18 +559,18 @@ func (d *patchDecoder) limited(op string, p Path, raw any) (any, error) {
 		}
 		one := *p.attr
 		one.MultiValued = false
-		return d.value(&one, at, raw)
+		return d.readValue(&one, at, raw)
 	}
 	// Elements of a list are whole: null is nothing in them. One that is added
 	// may get its value from a later operation.
-	d.reader.patch, d.keepHusks = false, op == "add"
-	value, err := d.value(p.attr, at, single(p.attr, raw))
-	d.reader.patch, d.keepHusks = true, false
+	d.reader.forPatch, d.keepHollow = false, op == "add"
+	value, err := d.readValue(p.attr, at, asList(p.attr, raw))
+	d.reader.forPatch, d.keepHollow = true, false
 	return value, err
 }
 
-// single makes a list of one value: clients send members either way.
-func single(a *Attribute, raw any) any {
+// asList makes a list of one value: clients send members either way.
+func asList(a *Attribute, raw any) any {
 	if raw == nil {
 		return nil
 	}

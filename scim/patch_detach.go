@@ -15,7 +15,7 @@ type Edit struct {
 // (a filter on something else than value, a sub-attribute); then the whole
 // patch has to be applied to the whole resource.
 func (p *Patch) Detach(name string) (rest *Patch, edits []Edit, ok bool) {
-	rest = &Patch{mode: p.mode, ignored: p.ignored, count: p.count, shown: p.shown}
+	rest = &Patch{mode: p.mode, ignored: p.ignored, operationCount: p.operationCount, shownAs: p.shownAs}
 	for _, op := range p.Operations {
 		if op.Path.URN != "" || op.Path.Name != name {
 			rest.Operations = append(rest.Operations, op)

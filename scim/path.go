@@ -24,7 +24,7 @@ type Path struct {
 // of its own.
 func ParsePath(rt *ResourceType, text string, m Mode) (Path, error) {
 	d := reader{mode: m}
-	p, err := d.path(rt, text)
+	p, err := d.readPath(rt, text)
 	var unknown *unknownError
 	if errors.As(err, &unknown) {
 		return Path{}, InvalidPath("%s: %s has no such attribute", quote(unknown.text), rt.Name)
@@ -32,9 +32,9 @@ func ParsePath(rt *ResourceType, text string, m Mode) (Path, error) {
 	return p, err
 }
 
-// path reads a path; the error is an *unknownError when the path is well
+// readPath reads a path; the error is an *unknownError when the path is well
 // formed and rt lacks an attribute in it.
-func (d *reader) path(rt *ResourceType, text string) (Path, error) {
+func (d *reader) readPath(rt *ResourceType, text string) (Path, error) {
 	text = strings.TrimSpace(text)
 	if d.mode == Lenient {
 		text = strings.TrimPrefix(text, "/")
@@ -69,20 +69,20 @@ func (d *reader) path(rt *ResourceType, text string) (Path, error) {
 		}
 		return p, nil
 	}
-	return d.bracketed(rt, p, text, at)
+	return d.readFilterPart(rt, p, text, at)
 }
 
 // unknownIfWellFormed is the error for a path with a name that is not known:
 // its syntax comes first.
 func (d *reader) unknownIfWellFormed(text string) error {
-	if _, err := (&reader{mode: d.mode}).path(nil, text); err != nil {
+	if _, err := (&reader{mode: d.mode}).readPath(nil, text); err != nil {
 		return err
 	}
 	return &unknownError{text}
 }
 
-// bracketed reads "[filter]" and what follows.
-func (d *reader) bracketed(rt *ResourceType, p Path, text string, at int) (Path, error) {
+// readFilterPart reads "[filter]" and what follows.
+func (d *reader) readFilterPart(rt *ResourceType, p Path, text string, at int) (Path, error) {
 	if p.Name == "" || p.Sub != "" {
 		return Path{}, InvalidPath("%s: only an attribute can have a filter", quote(text))
 	}
@@ -91,7 +91,7 @@ func (d *reader) bracketed(rt *ResourceType, p Path, text string, at int) (Path,
 	}
 	f := filterParser{s: text, i: at, rt: rt, reader: reader{mode: d.mode}}
 	n, err := f.brackets(p.attr)
-	if f.unknown {
+	if f.unknownName {
 		return Path{}, d.unknownIfWellFormed(text)
 	}
 	var e *Error
@@ -101,8 +101,8 @@ func (d *reader) bracketed(rt *ResourceType, p Path, text string, at int) (Path,
 	if err != nil {
 		return Path{}, err
 	}
-	for _, fix := range f.noted() {
-		d.fix(fix.Code, fix.Path, "%s", fix.Text)
+	for _, fix := range f.allFixes() {
+		d.addFix(fix.Code, fix.Path, "%s", fix.Text)
 	}
 	p.Filter = n
 	rest := text[f.i:]
@@ -139,15 +139,15 @@ func (p Path) String() string {
 	return s
 }
 
-// loose reports whether names are compared without case.
-func (p Path) loose() bool { return p.attr == nil }
+// ignoresCase reports whether names are compared without case.
+func (p Path) ignoresCase() bool { return p.attr == nil }
 
 // container is the map that holds the attribute, nil when there is none.
 func (p Path) container(r map[string]any) map[string]any {
 	if p.URN == "" {
 		return r
 	}
-	m, _ := memberOf(r, p.URN, p.loose()).(map[string]any)
+	m, _ := memberOf(r, p.URN, p.ignoresCase()).(map[string]any)
 	return m
 }
 
@@ -157,13 +157,13 @@ func (p Path) Get(r Resource) []any {
 	if p.Name == "" {
 		return listOf(memberOf(r, p.URN, true))
 	}
-	found := listOf(memberOf(p.container(r), p.Name, p.loose()))
+	found := listOf(memberOf(p.container(r), p.Name, p.ignoresCase()))
 	if p.Filter == nil && p.Sub == "" {
 		return found
 	}
 	var out []any
 	for _, e := range found {
-		if p.Filter != nil && !p.Filter.match(elementValues(e)) {
+		if p.Filter != nil && !p.Filter.match(elementScope(e)) {
 			continue
 		}
 		if p.Sub == "" {
@@ -179,7 +179,7 @@ func (p Path) Get(r Resource) []any {
 // own "value".
 func (p Path) subValue(e any) any {
 	if m, ok := e.(map[string]any); ok {
-		return memberOf(m, p.Sub, p.loose())
+		return memberOf(m, p.Sub, p.ignoresCase())
 	}
 	if equalName(p.Sub, "value") {
 		return e
@@ -193,7 +193,7 @@ func (p Path) subValue(e any) any {
 // nothing and describes no element is noTarget. Values may also be int,
 // []string and map[string]string.
 func (p Path) Set(r Resource, value any) error {
-	value = canonical(value)
+	value = canonicalValue(value)
 	if empty(value) {
 		p.Clear(r)
 		return nil
@@ -208,10 +208,10 @@ func (p Path) Set(r Resource, value any) error {
 	}
 	c := p.makeContainer(r)
 	key := p.Name
-	if p.loose() {
+	if p.ignoresCase() {
 		key = keyOf(c, key)
 	}
-	v, err := p.placed(c[key], value)
+	v, err := p.valueAfterSet(c[key], value)
 	if err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func (p Path) makeContainer(r Resource) map[string]any {
 		return r
 	}
 	key := p.URN
-	if p.loose() {
+	if p.ignoresCase() {
 		key = keyOf(r, key)
 	}
 	m, ok := r[key].(map[string]any)
@@ -235,13 +235,13 @@ func (p Path) makeContainer(r Resource) map[string]any {
 	return m
 }
 
-// placed gives the attribute's value after the new one has been put in.
-func (p Path) placed(old, value any) (any, error) {
+// valueAfterSet gives the attribute's value after the new one has been put in.
+func (p Path) valueAfterSet(old, value any) (any, error) {
 	switch {
 	case p.Filter != nil:
-		return p.placedByFilter(old, value)
+		return p.valueAfterFilteredSet(old, value)
 	case p.Sub == "":
-		return p.shaped(value), nil
+		return p.shapeValue(value), nil
 	}
 	list, isList := old.([]any)
 	if !isList {
@@ -268,26 +268,26 @@ func (p Path) placed(old, value any) (any, error) {
 	return list, nil
 }
 
-// shaped gives a whole value the form of the attribute: a list for a
+// shapeValue gives a whole value the form of the attribute: a list for a
 // multi-valued one, an object for a complex one.
-func (p Path) shaped(value any) any {
+func (p Path) shapeValue(value any) any {
 	if p.attr == nil {
 		return value
 	}
 	list, isList := value.([]any)
 	if !p.attr.MultiValued {
-		return p.wrapped(value)
+		return p.wrapValue(value)
 	}
 	if !isList {
-		return []any{p.wrapped(value)}
+		return []any{p.wrapValue(value)}
 	}
 	for i, e := range list {
-		list[i] = p.wrapped(e)
+		list[i] = p.wrapValue(e)
 	}
 	return list
 }
 
-func (p Path) wrapped(value any) any {
+func (p Path) wrapValue(value any) any {
 	if _, ok := value.(map[string]any); ok || p.attr == nil || p.attr.Type != Complex {
 		return value
 	}
@@ -299,20 +299,20 @@ func (p Path) wrapped(value any) any {
 
 func (p Path) setSub(m map[string]any, value any) {
 	key := p.Sub
-	if p.loose() {
+	if p.ignoresCase() {
 		key = keyOf(m, key)
 	}
 	m[key] = value
 }
 
-func (p Path) placedByFilter(old, value any) (any, error) {
+func (p Path) valueAfterFilteredSet(old, value any) (any, error) {
 	list, isList := old.([]any)
 	if !isList && !empty(old) {
 		list = []any{old}
 	}
 	found := false
 	for i, e := range list {
-		if !p.Filter.match(elementValues(e)) {
+		if !p.Filter.match(elementScope(e)) {
 			continue
 		}
 		found = true
@@ -346,7 +346,7 @@ func (p Path) changedElement(e, value any) any {
 		given = map[string]any{"value": value}
 	}
 	for k, v := range given {
-		if p.loose() {
+		if p.ignoresCase() {
 			k = keyOf(m, k)
 		}
 		m[k] = v
@@ -358,7 +358,7 @@ func (p Path) changedElement(e, value any) any {
 // of "sub eq value".
 func elementOf(filter Node) (map[string]any, bool) {
 	m := map[string]any{}
-	if !describeElement(filter, m) || !filter.match(values{m: m}) {
+	if !describeElement(filter, m) || !filter.match(scope{members: m}) {
 		return nil, false
 	}
 	return m, true
@@ -394,14 +394,14 @@ func (p Path) Clear(r Resource) {
 		return
 	}
 	key := p.Name
-	if p.loose() {
+	if p.ignoresCase() {
 		key = keyOf(c, key)
 	}
 	v, ok := c[key]
 	if !ok {
 		return
 	}
-	if v = p.without(v); empty(v) {
+	if v = p.valueAfterClear(v); empty(v) {
 		delete(c, key)
 	} else {
 		c[key] = v
@@ -411,8 +411,8 @@ func (p Path) Clear(r Resource) {
 	}
 }
 
-// without gives an attribute's value without what the path selects.
-func (p Path) without(v any) any {
+// valueAfterClear gives an attribute's value without what the path selects.
+func (p Path) valueAfterClear(v any) any {
 	if p.Filter == nil && p.Sub == "" {
 		return nil
 	}
@@ -424,12 +424,12 @@ func (p Path) without(v any) any {
 	for _, e := range list {
 		m, isMap := e.(map[string]any)
 		switch {
-		case p.Filter != nil && !p.Filter.match(elementValues(e)):
+		case p.Filter != nil && !p.Filter.match(elementScope(e)):
 		case p.Sub == "":
 			continue
 		case isMap:
 			key := p.Sub
-			if p.loose() {
+			if p.ignoresCase() {
 				key = keyOf(m, key)
 			}
 			delete(m, key)
@@ -449,8 +449,8 @@ func (p Path) without(v any) any {
 	return kept[0]
 }
 
-// canonical gives a Go value the types a Resource holds.
-func canonical(v any) any {
+// canonicalValue gives a Go value the types a Resource holds.
+func canonicalValue(v any) any {
 	switch v := v.(type) {
 	case int:
 		return int64(v)
@@ -469,13 +469,13 @@ func canonical(v any) any {
 	case []any:
 		list := make([]any, len(v))
 		for i, e := range v {
-			list[i] = canonical(e)
+			list[i] = canonicalValue(e)
 		}
 		return list
 	case map[string]any:
 		m := make(map[string]any, len(v))
 		for k, e := range v {
-			m[k] = canonical(e)
+			m[k] = canonicalValue(e)
 		}
 		return m
 	}

@@ -4,25 +4,25 @@ import "strings"
 
 // Projection says which attributes an answer has. RFC 7644 §3.9.
 type Projection struct {
-	include bool                       // attributes= was given
-	names   map[string]map[string]bool // top-level key (a URN's attribute as URN:name) → sub-attributes, nil for all
-	urns    map[string]bool            // whole extensions
-	onAsk   bool                       // the type has attributes that are shown on request only
-	rt      *ResourceType
+	include        bool                       // attributes= was given
+	names          map[string]map[string]bool // top-level key (a URN's attribute as URN:name) → sub-attributes, nil for all
+	urns           map[string]bool            // whole extensions
+	hasRequestOnly bool                       // the type has attributes that are shown on request only
+	rt             *ResourceType
 }
 
 // ParseProjection reads the parameters attributes and excludedAttributes. Each
 // text may hold several names between commas. Names that rt lacks are ignored;
 // giving both parameters is an error.
 func ParseProjection(rt *ResourceType, attributes, excluded []string) (Projection, error) {
-	wanted, unwanted := split(attributes), split(excluded)
+	wanted, unwanted := splitNames(attributes), splitNames(excluded)
 	if len(wanted) > 0 && len(unwanted) > 0 {
 		return Projection{}, InvalidValue("attributes and excludedAttributes cannot be used together")
 	}
 	p := Projection{
 		include: len(wanted) > 0,
 		names:   map[string]map[string]bool{}, urns: map[string]bool{},
-		onAsk: hasOnRequest(rt), rt: rt,
+		hasRequestOnly: hasOnRequest(rt), rt: rt,
 	}
 	d := reader{}
 	for _, name := range append(wanted, unwanted...) {
@@ -35,7 +35,7 @@ func ParseProjection(rt *ResourceType, attributes, excluded []string) (Projectio
 	return p, nil
 }
 
-func split(params []string) []string {
+func splitNames(params []string) []string {
 	var names []string
 	for _, param := range params {
 		for name := range strings.SplitSeq(param, ",") {
@@ -79,7 +79,7 @@ func projectionKey(urn, name string) string {
 
 func hasOnRequest(rt *ResourceType) bool {
 	found := false
-	each(rt, func(s *Schema) {
+	eachSchema(rt, func(s *Schema) {
 		for _, a := range s.Attributes {
 			found = found || a.Returned == ReturnedRequest
 			for _, sub := range a.SubAttributes {
@@ -92,7 +92,7 @@ func hasOnRequest(rt *ResourceType) bool {
 
 // IsDefault reports whether the stored document can be sent as it is.
 func (p Projection) IsDefault() bool {
-	return !p.include && len(p.names) == 0 && len(p.urns) == 0 && !p.onAsk
+	return !p.include && len(p.names) == 0 && len(p.urns) == 0 && !p.hasRequestOnly
 }
 
 // Wants reports whether the answer has an attribute, "members", or a
@@ -138,15 +138,15 @@ func (p Projection) shows(a *Attribute, at AttrPath) bool {
 // itself stays as it is; the result shares values with it.
 func (p Projection) Apply(rt *ResourceType, r Resource) Resource {
 	out := make(Resource, len(r))
-	p.copy(common().Attributes, "", r, out)
-	p.copy(rt.Schema.Attributes, "", r, out)
+	p.copyAttributes(common().Attributes, "", r, out)
+	p.copyAttributes(rt.Schema.Attributes, "", r, out)
 	for _, e := range rt.Extensions {
 		from, ok := r[e.Schema.ID].(map[string]any)
 		if !ok {
 			continue
 		}
 		ext := map[string]any{}
-		p.copy(e.Schema.Attributes, e.Schema.ID, from, ext)
+		p.copyAttributes(e.Schema.Attributes, e.Schema.ID, from, ext)
 		if len(ext) > 0 {
 			out[e.Schema.ID] = ext
 		}
@@ -154,22 +154,22 @@ func (p Projection) Apply(rt *ResourceType, r Resource) Resource {
 	return out
 }
 
-func (p Projection) copy(attributes []*Attribute, urn string, from, to map[string]any) {
+func (p Projection) copyAttributes(attributes []*Attribute, urn string, from, to map[string]any) {
 	for _, a := range attributes {
 		v, ok := from[a.Name]
 		at := AttrPath{URN: urn, Name: a.Name}
 		if !ok || !p.shows(a, at) {
 			continue
 		}
-		if v = p.inside(a, at, v); v != nil {
+		if v = p.projectValue(a, at, v); v != nil {
 			to[a.Name] = v
 		}
 	}
 }
 
-// inside gives a value with the sub-attributes the answer has; nil when none
+// projectValue gives a value with the sub-attributes the answer has; nil when none
 // is left. meta stays, even empty, so that Splice finds its place.
-func (p Projection) inside(a *Attribute, at AttrPath, v any) any {
+func (p Projection) projectValue(a *Attribute, at AttrPath, v any) any {
 	if a.Type != Complex {
 		return v
 	}
@@ -177,7 +177,7 @@ func (p Projection) inside(a *Attribute, at AttrPath, v any) any {
 	case []any:
 		list := make([]any, 0, len(v))
 		for _, e := range v {
-			if e = p.inside(a, at, e); !empty(e) {
+			if e = p.projectValue(a, at, e); !empty(e) {
 				list = append(list, e)
 			}
 		}
@@ -187,7 +187,7 @@ func (p Projection) inside(a *Attribute, at AttrPath, v any) any {
 		return list
 	case map[string]any:
 		m := make(map[string]any, len(v))
-		whole := a.Returned == ReturnedAlways && p.leavesOut(at)
+		whole := a.Returned == ReturnedAlways && p.omits(at)
 		for _, sub := range a.SubAttributes {
 			at.Sub = sub.Name
 			if e, ok := v[sub.Name]; ok && (p.shows(sub, at) || whole && !hidden(sub) && sub.Returned != ReturnedRequest) {
@@ -202,10 +202,10 @@ func (p Projection) inside(a *Attribute, at AttrPath, v any) any {
 	return v
 }
 
-// leavesOut reports whether an attribute is not asked for, so that it is in the
+// omits reports whether an attribute is not asked for, so that it is in the
 // answer only because it is always returned: then with all that it has by
 // default.
-func (p Projection) leavesOut(at AttrPath) bool {
+func (p Projection) omits(at AttrPath) bool {
 	subs, named := p.names[projectionKey(at.URN, at.Name)]
 	if p.include {
 		return !named && !p.urns[at.URN]
@@ -234,8 +234,8 @@ func (p Projection) Render(rt *ResourceType, doc []byte, add Added) ([]byte, err
 }
 
 func (p Projection) renderGroups(rt *ResourceType, groups []byte) ([]byte, error) {
-	a := rt.Schema.Attribute(derived)
-	at := AttrPath{Name: derived}
+	a := rt.Schema.Attribute(groupsAttribute)
+	at := AttrPath{Name: groupsAttribute}
 	if groups == nil || a == nil || !p.shows(a, at) {
 		return nil, nil
 	}
@@ -244,7 +244,7 @@ func (p Projection) renderGroups(rt *ResourceType, groups []byte) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	if v = p.inside(a, at, v); v == nil {
+	if v = p.projectValue(a, at, v); v == nil {
 		return nil, nil
 	}
 	return appendValue(nil, a, v), nil

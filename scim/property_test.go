@@ -37,7 +37,7 @@ func genSimple(a *Attribute) *rapid.Generator[any] {
 		}
 		text := genText()
 		if a.Required {
-			text = text.Filter(func(s string) bool { return !blankText(s) })
+			text = text.Filter(func(s string) bool { return !isBlankString(s) })
 		}
 		return text.Draw(t, "text")
 	})
@@ -53,7 +53,7 @@ func genValue(a *Attribute) *rapid.Generator[any] {
 					m[sub.Name] = genSimple(sub).Draw(t, sub.Name)
 				}
 			}
-			if value := a.Sub("value"); value != nil && grants(a, AttrPath{Name: a.Name}) {
+			if value := a.Sub("value"); value != nil && grantsRights(a, AttrPath{Name: a.Name}) {
 				m["value"] = genSimple(value).Filter(func(v any) bool { return v != "" }).Draw(t, "value") // without it is refused
 			}
 			return m

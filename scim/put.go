@@ -43,23 +43,23 @@ func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
 	return merged, nil
 }
 
-// keeping is a list in the body of a PUT that does not empty what is there: none
+// keepExisting is a list in the body of a PUT that does not empty what is there: none
 // of its values, or not all, could be read. Those that could are added.
-type keeping struct{ list []any }
+type keepExisting struct{ list []any }
 
 // keptWhenLeftOut reports an attribute that a PUT without it leaves as it was.
 func keptWhenLeftOut(a *Attribute, at AttrPath) bool {
 	return a.Type == Boolean && !a.MultiValued || a.Returned == ReturnedRequest || a.Name == "externalId" && at.URN == ""
 }
 
-// kept gives the values that are there, and after them those sent that are new.
-func (k keeping) kept(a *Attribute, before any) any {
+// mergedWith gives the values that are there, and after them those sent that are new.
+func (k keepExisting) mergedWith(a *Attribute, before any) any {
 	list, _ := cloneValue(before).([]any)
 	there := make(map[string]bool, len(list))
 	for _, e := range list {
 		there[wholeKey(a, e)] = true
 	}
-	primary := len(primaries(list)) > 0
+	primary := len(primaryIndexes(list)) > 0
 	for _, e := range k.list {
 		if there[wholeKey(a, e)] {
 			continue
@@ -76,8 +76,8 @@ func (k keeping) kept(a *Attribute, before any) any {
 }
 
 func mergeAttribute(a *Attribute, at AttrPath, old, merged map[string]any) error {
-	if k, ok := merged[a.Name].(keeping); ok {
-		if merged[a.Name] = k.kept(a, old[a.Name]); merged[a.Name] == nil {
+	if k, ok := merged[a.Name].(keepExisting); ok {
+		if merged[a.Name] = k.mergedWith(a, old[a.Name]); merged[a.Name] == nil {
 			delete(merged, a.Name)
 		}
 	}

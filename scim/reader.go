@@ -12,33 +12,33 @@ const maxFixes = 50
 // reader turns what a client wrote into canonical values, noting each
 // tolerance it needed.
 type reader struct {
-	mode      Mode
-	patch     bool // values of PATCH operations: null stands for "unassign this sub-attribute"
-	keepHusks bool // an element that says nothing yet may say something by the end of the PATCH
-	selecting bool // the values say which elements are meant
-	replaces  bool // the body of a PUT: what was sent as null differs from what was left out
-	creates   bool // the body of a POST: nothing is there that could be lost
-	fixes     []Fix
-	more      int // fixes left out
+	mode         Mode
+	forPatch     bool // values of PATCH operations: null stands for "unassign this sub-attribute"
+	keepHollow   bool // an element that says nothing yet may say something by the end of the PATCH
+	forRemoval   bool // the values say which elements are meant
+	forReplace   bool // the body of a PUT: what was sent as null differs from what was left out
+	forCreate    bool // the body of a POST: nothing is there that could be lost
+	fixes        []Fix
+	omittedFixes int // fixes left out
 
-	dropped []*Attribute // top-level attributes that were sent and are not kept
-	keys    []member     // of a body: those whose names are paths
+	discarded []*Attribute // top-level attributes that were sent and are not kept
+	pathKeys  []member     // of a body: those whose names are paths
 }
 
-func (d *reader) fix(code, path, format string, args ...any) {
+func (d *reader) addFix(code, path, format string, args ...any) {
 	if len(d.fixes) == maxFixes {
-		d.more++
+		d.omittedFixes++
 		return
 	}
-	d.fixes = append(d.fixes, Fix{code, path, sentence(format, args)})
+	d.fixes = append(d.fixes, Fix{code, path, formatMessage(format, args)})
 }
 
-// noted gives the fixes, and how many more there were.
-func (d *reader) noted() []Fix {
-	if d.more > 0 {
+// allFixes gives the fixes, and how many more there were.
+func (d *reader) allFixes() []Fix {
+	if d.omittedFixes > 0 {
 		last := &d.fixes[len(d.fixes)-1]
-		*last = Fix{"more", "", itoa(d.more+1) + " more like these"}
-		d.more = 0
+		*last = Fix{"more", "", itoa(d.omittedFixes+1) + " more like these"}
+		d.omittedFixes = 0
 	}
 	return d.fixes
 }
@@ -49,49 +49,49 @@ func (d *reader) tolerate(code string, at AttrPath, want string, raw any, format
 	if d.mode == Strict {
 		return InvalidValue("%s must be %s, not %s; strict mode takes no other form", at, want, describe(raw))
 	}
-	d.fix(code, at.String(), format, args...)
+	d.addFix(code, at.String(), format, args...)
 	return nil
 }
 
 // What reading a value can come to beside the value itself, and nil for
 // unassigned. None of them is "no value": nothing is emptied by them.
 type (
-	// unread is a value that has something in it of which nothing was understood.
-	unread struct{ names []string }
-	// husks is a list that was sent with elements none of which says anything, as
+	// notUnderstood is a value that has something in it of which nothing was understood.
+	notUnderstood struct{ names []string }
+	// hollowList is a list that was sent with elements none of which says anything, as
 	// [{"value":null}].
-	husks struct{}
-	// partly is a list with elements that were understood beside others that were not.
-	partly struct {
+	hollowList struct{}
+	// partlyRead is a list with elements that were understood beside others that were not.
+	partlyRead struct {
 		list  []any
 		names []string
 	}
 )
 
-// value reads a value of an attribute; nil stands for unassigned. It may also
+// readValue reads a value of an attribute; nil stands for unassigned. It may also
 // be one of unread, husks and partly.
 // RFC 7643 §2.5: null and the empty list are the same as nothing.
-func (d *reader) value(a *Attribute, at AttrPath, raw any) (any, error) {
+func (d *reader) readValue(a *Attribute, at AttrPath, raw any) (any, error) {
 	if raw == nil {
 		return nil, nil
 	}
 	switch {
-	case a.MultiValued && raw == "" && d.creates:
+	case a.MultiValued && raw == "" && d.forCreate:
 		return nil, nil
 	case a.MultiValued:
-		return d.list(a, at, raw)
+		return d.readList(a, at, raw)
 	case raw == "":
-		return d.emptyText(a, at)
+		return d.readEmptyString(a, at)
 	}
-	return d.single(a, at, raw)
+	return d.readSingle(a, at, raw)
 }
 
-// emptyText reads "" for one value. RFC 7643 §2.5 leaves open what it is of a
+// readEmptyString reads "" for one value. RFC 7643 §2.5 leaves open what it is of a
 // type that has no such text.
-func (d *reader) emptyText(a *Attribute, at AttrPath) (any, error) {
+func (d *reader) readEmptyString(a *Attribute, at AttrPath) (any, error) {
 	switch a.Type {
 	case Boolean:
-		return d.boolean(at, "")
+		return d.readBoolean(at, "")
 	case Integer, Decimal, DateTime, Binary:
 		if d.mode == Strict {
 			return nil, InvalidValue("%s is of type %s, and an empty string is not a value of that type; send null to unassign it", at, a.Type)
@@ -100,20 +100,20 @@ func (d *reader) emptyText(a *Attribute, at AttrPath) (any, error) {
 	return nil, nil
 }
 
-// grants reports whether the elements of an attribute say who may do what:
+// grantsRights reports whether the elements of an attribute say who may do what:
 // those are never guessed.
-func grants(a *Attribute, at AttrPath) bool {
+func grantsRights(a *Attribute, at AttrPath) bool {
 	return a.MultiValued && at.Sub == "" && (equalName(a.Name, "members") || equalName(a.Name, "roles") || equalName(a.Name, "entitlements"))
 }
 
-func (d *reader) list(a *Attribute, at AttrPath, raw any) (any, error) {
+func (d *reader) readList(a *Attribute, at AttrPath, raw any) (any, error) {
 	items, ok := raw.([]any)
 	if !ok {
 		if inner, wrapped := wrappedList(a, raw); wrapped && d.mode == Lenient {
-			d.fix("wrapped-list", at.String(), "a list inside an object under its own name")
-			return d.value(a, at, inner)
+			d.addFix("wrapped-list", at.String(), "a list inside an object under its own name")
+			return d.readValue(a, at, inner)
 		}
-		if !d.patch && raw != "" {
+		if !d.forPatch && raw != "" {
 			if err := d.tolerate("single-for-list", at, "a list", raw, "one value where a list belongs"); err != nil {
 				return nil, err
 			}
@@ -127,7 +127,7 @@ func (d *reader) list(a *Attribute, at AttrPath, raw any) (any, error) {
 	var names []string
 	left := 0 // objects that say nothing
 	for i, item := range items {
-		v, err := d.element(a, at, item, i+1)
+		v, err := d.readElement(a, at, item, i+1)
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +136,7 @@ func (d *reader) list(a *Attribute, at AttrPath, raw any) (any, error) {
 			if _, ok := item.(object); ok {
 				left++
 			}
-		case unread:
+		case notUnderstood:
 			names = append(names, v.names...)
 		default:
 			list = append(list, v)
@@ -144,18 +144,18 @@ func (d *reader) list(a *Attribute, at AttrPath, raw any) (any, error) {
 	}
 	switch {
 	case len(list) == 0 && len(names) > 0:
-		return unread{names}, nil
+		return notUnderstood{names}, nil
 	case len(list) == 0:
-		return husks{}, nil
+		return hollowList{}, nil
 	}
 	if left > 0 {
-		d.fix("says-nothing", at.String(), "values that say nothing were left out")
+		d.addFix("says-nothing", at.String(), "values that say nothing were left out")
 	}
 	list = distinct(a, list)
-	if err := onePrimary(a, at, list); err != nil || len(names) == 0 {
+	if err := checkOnePrimary(a, at, list); err != nil || len(names) == 0 {
 		return list, err
 	}
-	return partly{list, names}, nil
+	return partlyRead{list, names}, nil
 }
 
 // wrappedList finds the list in {"members": […]} where the list of members
@@ -172,35 +172,35 @@ func wrappedList(a *Attribute, raw any) (any, bool) {
 	return nil, false
 }
 
-// element reads one value of a list, the number-th; nil is one that says
+// readElement reads one value of a list, the number-th; nil is one that says
 // nothing.
-func (d *reader) element(a *Attribute, at AttrPath, raw any, number int) (any, error) {
+func (d *reader) readElement(a *Attribute, at AttrPath, raw any, number int) (any, error) {
 	if _, nested := raw.([]any); nested {
 		return nil, InvalidValue("%s: a list inside the list", at)
 	}
 	var v any
 	var err error
 	if raw != nil && raw != "" {
-		if v, err = d.single(a, at, raw); err != nil {
+		if v, err = d.readSingle(a, at, raw); err != nil {
 			return nil, err
 		}
 	}
-	if grants(a, at) && !d.names(a, v) {
-		return nil, unnamed(a, at, raw, number)
+	if grantsRights(a, at) && !d.identifiesTarget(a, v) {
+		return nil, unidentified(a, at, raw, number)
 	}
 	m, isMap := v.(map[string]any)
-	if isMap && (nothing(m) || !d.selecting && !d.keepHusks && saysNothing(a, m)) {
+	if isMap && (allUnassigned(m) || !d.forRemoval && !d.keepHollow && isHollow(a, m)) {
 		return nil, nil
 	}
 	return v, nil
 }
 
-// names reports whether a value of members, roles or entitlements names
+// identifiesTarget reports whether a value of members, roles or entitlements names
 // somebody or something. To say which are to be removed, any part of one will do.
-func (d *reader) names(a *Attribute, v any) bool {
+func (d *reader) identifiesTarget(a *Attribute, v any) bool {
 	m, ok := v.(map[string]any)
 	if !ok {
-		_, nothingRead := v.(unread)
+		_, nothingRead := v.(notUnderstood)
 		return !empty(v) && !nothingRead
 	}
 	for name, value := range m {
@@ -208,7 +208,7 @@ func (d *reader) names(a *Attribute, v any) bool {
 		switch {
 		case empty(value) || sub.Name == "$ref" || sub.Name == "primary":
 		case sub.Name == "type":
-			if d.selecting && a.Sub("value").changeable() {
+			if d.forRemoval && a.Sub("value").isReadWrite() {
 				return true
 			}
 		default:
@@ -218,17 +218,17 @@ func (d *reader) names(a *Attribute, v any) bool {
 	return false
 }
 
-// changeable reports whether a sub-attribute is there and can be set more than once.
-func (a *Attribute) changeable() bool { return a != nil && a.Mutability == ReadWrite }
+// isReadWrite reports whether a sub-attribute is there and can be set more than once.
+func (a *Attribute) isReadWrite() bool { return a != nil && a.Mutability == ReadWrite }
 
-// unnamed is the error about a value of members, roles or entitlements that
+// unidentified is the error about a value of members, roles or entitlements that
 // names nothing that can be read: who may do what is never guessed.
-func unnamed(a *Attribute, at AttrPath, raw any, number int) error {
+func unidentified(a *Attribute, at AttrPath, raw any, number int) error {
 	what := "says nothing"
 	o, _ := raw.(object)
 	var names []string
 	for _, m := range o {
-		if says(m.value) {
+		if hasContent(m.value) {
 			names = append(names, m.name)
 		}
 	}
@@ -242,9 +242,9 @@ func unnamed(a *Attribute, at AttrPath, raw any, number int) error {
 	return InvalidValue("%s: value %d %s. Each value has to name what is meant, by %s", at, number, what, by)
 }
 
-// saysNothing reports whether a value of a list has only what describes a
+// isHollow reports whether a value of a list has only what describes a
 // value: its type, whether it is primary, and the text to show for it.
-func saysNothing(a *Attribute, m map[string]any) bool {
+func isHollow(a *Attribute, m map[string]any) bool {
 	tells := false
 	for _, sub := range a.SubAttributes {
 		switch {
@@ -255,12 +255,12 @@ func saysNothing(a *Attribute, m map[string]any) bool {
 			tells = true
 		}
 	}
-	return tells || nothing(m)
+	return tells || allUnassigned(m)
 }
 
-// onePrimary refuses two values of one list that are both primary.
+// checkOnePrimary refuses two values of one list that are both primary.
 // RFC 7643 §2.4: primary true may appear no more than once.
-func onePrimary(a *Attribute, at AttrPath, list []any) error {
+func checkOnePrimary(a *Attribute, at AttrPath, list []any) error {
 	if a.Type != Complex {
 		return nil
 	}
@@ -278,7 +278,7 @@ func onePrimary(a *Attribute, at AttrPath, list []any) error {
 	return nil
 }
 
-func (d *reader) single(a *Attribute, at AttrPath, raw any) (any, error) {
+func (d *reader) readSingle(a *Attribute, at AttrPath, raw any) (any, error) {
 	if items, ok := raw.([]any); ok {
 		if len(items) == 0 {
 			return nil, nil
@@ -294,8 +294,8 @@ func (d *reader) single(a *Attribute, at AttrPath, raw any) (any, error) {
 		}
 		raw = items[0]
 	}
-	if o, ok := raw.(object); ok && a.Type != Complex && d.mode == Lenient && !exactForm(a, at) {
-		if inner, ok := d.onlyValue(at, o); ok {
+	if o, ok := raw.(object); ok && a.Type != Complex && d.mode == Lenient && !requiresExactForm(a, at) {
+		if inner, ok := d.unwrapValue(at, o); ok {
 			if inner == nil || inner == "" && a.Type != Boolean {
 				return nil, nil
 			}
@@ -304,30 +304,30 @@ func (d *reader) single(a *Attribute, at AttrPath, raw any) (any, error) {
 	}
 	switch a.Type {
 	case Complex:
-		return d.complex(a, at, raw)
+		return d.readComplex(a, at, raw)
 	case Boolean:
-		return d.boolean(at, raw)
+		return d.readBoolean(at, raw)
 	case Integer:
-		return d.number(at, raw, "a whole number of at most 64 bits", func(s string) (any, bool) {
+		return d.readNumber(at, raw, "a whole number of at most 64 bits", func(s string) (any, bool) {
 			i, ok := integer(s)
 			return i, ok
 		})
 	case Decimal:
-		return d.number(at, raw, "a number of at most 17 digits", decimal)
+		return d.readNumber(at, raw, "a number of at most 17 digits", decimal)
 	}
-	if n, ok := raw.(number); ok && a.Type == String && !exactForm(a, at) {
+	if n, ok := raw.(number); ok && a.Type == String && !requiresExactForm(a, at) {
 		return string(n), d.tolerate("number-for-text", at, "a text", raw, "the number %s read as a text", n)
 	}
 	s, ok := raw.(string)
 	if !ok {
 		return nil, wrongType(at, "a text", raw)
 	}
-	return s, checkText(a, at, s)
+	return s, checkString(a, at, s)
 }
 
-// exactForm reports an attribute that is read in its own form alone: by it people
+// requiresExactForm reports an attribute that is read in its own form alone: by it people
 // and resources are told apart.
-func exactForm(a *Attribute, at AttrPath) bool {
+func requiresExactForm(a *Attribute, at AttrPath) bool {
 	switch {
 	case hidden(a):
 		return true
@@ -339,9 +339,9 @@ func exactForm(a *Attribute, at AttrPath) bool {
 	return equalName(at.Name, "members") && equalName(a.Name, "value")
 }
 
-// onlyValue takes the value out of {"$ref": null, "value": "False"}, the form
+// unwrapValue takes the value out of {"$ref": null, "value": "False"}, the form
 // in which Microsoft's library and scripts for other products write one value.
-func (d *reader) onlyValue(at AttrPath, o object) (any, bool) {
+func (d *reader) unwrapValue(at AttrPath, o object) (any, bool) {
 	for _, m := range o {
 		if !equalName(m.name, "value") && !equalName(m.name, "$ref") && !equalName(m.name, "display") && !equalName(m.name, "type") {
 			return nil, false
@@ -354,11 +354,11 @@ func (d *reader) onlyValue(at AttrPath, o object) (any, bool) {
 	if _, nested := v.([]any); nested {
 		return nil, false
 	}
-	d.fix("object-for-value", at.String(), "an object read as its value")
+	d.addFix("object-for-value", at.String(), "an object read as its value")
 	return v, true
 }
 
-func checkText(a *Attribute, at AttrPath, s string) error {
+func checkString(a *Attribute, at AttrPath, s string) error {
 	switch a.Type {
 	case DateTime:
 		if _, ok := parseTime(s); !ok {
@@ -416,15 +416,15 @@ func describe(raw any) string {
 	return "an object"
 }
 
-// boolean never guesses: a text that is not clearly true or false is an error,
+// readBoolean never guesses: a text that is not clearly true or false is an error,
 // "" included, because reading it either way could let a leaver back in.
-func (d *reader) boolean(at AttrPath, raw any) (any, error) {
+func (d *reader) readBoolean(at AttrPath, raw any) (any, error) {
 	if b, ok := raw.(bool); ok {
 		return b, nil
 	}
 	switch raw := raw.(type) {
 	case string:
-		if b, ok := textBoolean(raw); ok {
+		if b, ok := parseBoolean(raw); ok {
 			return b, d.tolerate("text-boolean", at, "true or false", raw, "%s read as %t", quote(raw), b)
 		}
 	case number:
@@ -435,7 +435,7 @@ func (d *reader) boolean(at AttrPath, raw any) (any, error) {
 	return nil, wrongType(at, "true or false", raw)
 }
 
-func textBoolean(s string) (value, ok bool) {
+func parseBoolean(s string) (value, ok bool) {
 	switch {
 	case equalName(s, "true") || s == "1":
 		return true, true
@@ -445,7 +445,7 @@ func textBoolean(s string) (value, ok bool) {
 	return false, false
 }
 
-func (d *reader) number(at AttrPath, raw any, want string, read func(string) (any, bool)) (any, error) {
+func (d *reader) readNumber(at AttrPath, raw any, want string, read func(string) (any, bool)) (any, error) {
 	switch raw := raw.(type) {
 	case number:
 		if v, ok := read(string(raw)); ok {
@@ -462,25 +462,25 @@ func (d *reader) number(at AttrPath, raw any, want string, read func(string) (an
 	return nil, wrongType(at, want, raw)
 }
 
-func (d *reader) complex(a *Attribute, at AttrPath, raw any) (any, error) {
+func (d *reader) readComplex(a *Attribute, at AttrPath, raw any) (any, error) {
 	if s, ok := raw.(string); ok {
-		return d.textForComplex(a, at, s)
+		return d.readStringAsComplex(a, at, s)
 	}
 	o, ok := raw.(object)
 	if !ok {
 		return nil, wrongType(at, "an object", raw)
 	}
-	o = d.expand(a, at, o)
+	o = d.expandJSONString(a, at, o)
 	m := make(map[string]any, len(o))
 	known := 0 // members that stand for something, were it nothing to set
 	var names []string
 	for _, mem := range o {
-		sub, err := d.subOf(a, at, mem.name, o)
+		sub, err := d.findSub(a, at, mem.name, o)
 		if err != nil {
 			return nil, err
 		}
 		if sub == nil {
-			if !says(mem.value) {
+			if !hasContent(mem.value) {
 				continue // as if it were not there
 			}
 			names = append(names, AttrPath{at.URN, at.Name, mem.name}.String())
@@ -490,37 +490,37 @@ func (d *reader) complex(a *Attribute, at AttrPath, raw any) (any, error) {
 		if sub.Mutability == ReadOnly {
 			continue // RFC 7643 §7: a readOnly value that a client sends is ignored.
 		}
-		v, err := d.value(sub, AttrPath{at.URN, at.Name, sub.Name}, mem.value)
+		v, err := d.readValue(sub, AttrPath{at.URN, at.Name, sub.Name}, mem.value)
 		if err != nil {
 			return nil, err
 		}
 		if hidden(sub) {
-			d.fix("not-kept", AttrPath{at.URN, at.Name, sub.Name}.String(), "accepted and not kept")
+			d.addFix("not-kept", AttrPath{at.URN, at.Name, sub.Name}.String(), "accepted and not kept")
 			continue
 		}
-		if _, ok := v.(husks); ok {
-			d.fix("says-nothing", AttrPath{at.URN, at.Name, sub.Name}.String(), "the values say nothing and were left out")
+		if _, ok := v.(hollowList); ok {
+			d.addFix("says-nothing", AttrPath{at.URN, at.Name, sub.Name}.String(), "the values say nothing and were left out")
 			continue
 		}
-		if v != nil || d.patch {
+		if v != nil || d.forPatch {
 			m[sub.Name] = v
 		}
 	}
 	// What selects must be understood whole, lest it selects too much.
-	if len(names) > 0 && (known == 0 || len(m) == 0 || d.selecting && empty(m["value"]) || a.MultiValued && !d.selecting && saysNothing(a, m)) {
-		return unread{names}, nil
+	if len(names) > 0 && (known == 0 || len(m) == 0 || d.forRemoval && empty(m["value"]) || a.MultiValued && !d.forRemoval && isHollow(a, m)) {
+		return notUnderstood{names}, nil
 	}
 	for _, name := range names {
-		d.fix("unknown-attribute", name, "ignored: no such sub-attribute")
+		d.addFix("unknown-attribute", name, "ignored: no such sub-attribute")
 	}
-	if nothing(m) && (!d.patch || a.MultiValued) {
+	if allUnassigned(m) && (!d.forPatch || a.MultiValued) {
 		return nil, nil
 	}
 	return m, nil
 }
 
-// says reports whether a value of a name that is not known says anything.
-func says(raw any) bool {
+// hasContent reports whether a value of a name that is not known says anything.
+func hasContent(raw any) bool {
 	switch raw := raw.(type) {
 	case nil:
 		return false
@@ -532,8 +532,8 @@ func says(raw any) bool {
 	return true
 }
 
-// nothing reports whether all values of a complex value are unassigned.
-func nothing(m map[string]any) bool {
+// allUnassigned reports whether all values of a complex value are unassigned.
+func allUnassigned(m map[string]any) bool {
 	for _, v := range m {
 		if v != nil {
 			return false
@@ -542,8 +542,8 @@ func nothing(m map[string]any) bool {
 	return true
 }
 
-// subOf finds the sub-attribute a member stands for; nil when none.
-func (d *reader) subOf(a *Attribute, at AttrPath, name string, o object) (*Attribute, error) {
+// findSub finds the sub-attribute a member stands for; nil when none.
+func (d *reader) findSub(a *Attribute, at AttrPath, name string, o object) (*Attribute, error) {
 	if sub := a.Sub(name); sub != nil {
 		return sub, nil
 	}
@@ -554,15 +554,15 @@ func (d *reader) subOf(a *Attribute, at AttrPath, name string, o object) (*Attri
 	// Entra's roles carry displayName where RFC 7643 §2.4 has display.
 	if display := a.Sub("display"); display != nil && equalName(name, "displayName") {
 		if _, both := o.get("display"); !both {
-			d.fix("display-name", full.String(), "read as %s.display", at.Name)
+			d.addFix("display-name", full.String(), "read as %s.display", at.Name)
 			return display, nil
 		}
 	}
 	return nil, nil
 }
 
-// textForComplex reads a bare text as the sub-attribute value.
-func (d *reader) textForComplex(a *Attribute, at AttrPath, s string) (any, error) {
+// readStringAsComplex reads a bare text as the sub-attribute value.
+func (d *reader) readStringAsComplex(a *Attribute, at AttrPath, s string) (any, error) {
 	if a.Sub("value") == nil {
 		return nil, wrongType(at, "an object", s)
 	}
@@ -572,16 +572,16 @@ func (d *reader) textForComplex(a *Attribute, at AttrPath, s string) (any, error
 	if err := d.tolerate("text-for-object", at, "an object", s, "a text read as the value"); err != nil {
 		return nil, err
 	}
-	return d.complex(a, at, object{{"value", s}})
+	return d.readComplex(a, at, object{{"value", s}})
 }
 
-// expand takes apart a value that is a JSON text, as Entra sends app roles:
+// expandJSONString takes apart a value that is a JSON text, as Entra sends app roles:
 // {"value":"{\"id\":…,\"value\":\"Admin\",\"displayName\":\"Admin\"}"}. Other
 // attributes with a value, such as the manager, come so as well; a member's id
 // is never looked for in a text.
-func (d *reader) expand(a *Attribute, at AttrPath, o object) object {
+func (d *reader) expandJSONString(a *Attribute, at AttrPath, o object) object {
 	sub := a.Sub("value")
-	if d.mode == Strict || sub == nil || sub.Type != String || exactForm(sub, AttrPath{at.URN, at.Name, sub.Name}) {
+	if d.mode == Strict || sub == nil || sub.Type != String || requiresExactForm(sub, AttrPath{at.URN, at.Name, sub.Name}) {
 		return o
 	}
 	raw, _ := o.get("value")
@@ -594,10 +594,10 @@ func (d *reader) expand(a *Attribute, at AttrPath, o object) object {
 	if err != nil || !ok {
 		return o // a text that merely begins with a brace is a value like any other
 	}
-	value, display := textOf(fields, "value"), ""
+	value, display := stringMember(fields, "value"), ""
 	if a.Sub("display") != nil {
-		if display = textOf(fields, "displayName"); display == "" {
-			display = textOf(fields, "display")
+		if display = stringMember(fields, "displayName"); display == "" {
+			display = stringMember(fields, "display")
 		}
 	}
 	if value == "" {
@@ -606,7 +606,7 @@ func (d *reader) expand(a *Attribute, at AttrPath, o object) object {
 	if value == "" {
 		return o
 	}
-	d.fix("json-text", at.String(), "a JSON text read as an object")
+	d.addFix("json-text", at.String(), "a JSON text read as an object")
 	out := object{{"value", value}}
 	if display != "" {
 		out = append(out, member{"display", display})
@@ -619,7 +619,7 @@ func (d *reader) expand(a *Attribute, at AttrPath, o object) object {
 	return out
 }
 
-func textOf(o object, name string) string {
+func stringMember(o object, name string) string {
 	v, _ := o.get(name)
 	s, _ := v.(string)
 	return s

@@ -24,7 +24,7 @@ var standard = sync.OnceValue(func() *Registry {
 func newRegistry(types []*ResourceType) *Registry {
 	g := &Registry{types: types}
 	for _, rt := range types {
-		each(rt, func(s *Schema) {
+		eachSchema(rt, func(s *Schema) {
 			if !slices.Contains(g.schemas, s) {
 				g.schemas = append(g.schemas, s)
 			}

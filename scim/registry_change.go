@@ -56,7 +56,7 @@ func (l Loss) Drop(r Resource) bool {
 			dropSub(e, l.Path.Sub)
 		}
 	}
-	l.tidy(r)
+	l.removeEmpty(r)
 	return true
 }
 
@@ -94,7 +94,7 @@ func DropElement(r Resource, at AttrPath, element int) {
 	case element < len(list):
 		dropSub(list[element], at.Sub)
 	}
-	l.tidy(r)
+	l.removeEmpty(r)
 }
 
 // holder is what has the attribute as a member: the resource or an extension;
@@ -107,9 +107,9 @@ func (l Loss) holder(r Resource) map[string]any {
 	return m
 }
 
-// tidy takes away the elements, the attribute and the extension of which
+// removeEmpty takes away the elements, the attribute and the extension of which
 // nothing is left.
-func (l Loss) tidy(r Resource) {
+func (l Loss) removeEmpty(r Resource) {
 	m := l.holder(r)
 	if list, ok := m[l.Path.Name].([]any); ok {
 		m[l.Path.Name] = slices.DeleteFunc(list, empty)
@@ -217,8 +217,8 @@ func (d *differ) add(at AttrPath, format string, args ...any) {
 	d.losses = append(d.losses, Loss{Type: d.typeName, Path: at, Reason: fmt.Sprintf(format, args...)})
 }
 
-// keep adds what strands no value by itself.
-func (d *differ) keep(at AttrPath, next *Attribute, reason string) {
+// addKept adds what strands no value by itself.
+func (d *differ) addKept(at AttrPath, next *Attribute, reason string) {
 	d.losses = append(d.losses, Loss{Type: d.typeName, Path: at, Reason: reason, next: next})
 }
 
@@ -234,7 +234,7 @@ func (d *differ) compare(at AttrPath, old, next []*Attribute) {
 		return AttrPath{URN: at.URN, Name: at.Name, Sub: name}
 	}
 	for _, a := range old {
-		b := exactly(next, a.Name)
+		b := attributeSpelled(next, a.Name)
 		if b == nil {
 			d.add(under(a.Name), "is removed")
 			continue
@@ -242,14 +242,14 @@ func (d *differ) compare(at AttrPath, old, next []*Attribute) {
 		d.attribute(under(a.Name), a, b)
 	}
 	for _, b := range next {
-		if a := exactly(old, b.Name); b.Required && b.Mutability != ReadOnly && !hidden(b) && (a == nil || !a.Required) {
+		if a := attributeSpelled(old, b.Name); b.Required && b.Mutability != ReadOnly && !hidden(b) && (a == nil || !a.Required) {
 			d.require(under(b.Name))
 		}
 	}
 }
 
-// exactly finds an attribute by its spelling, which is that of stored documents.
-func exactly(list []*Attribute, name string) *Attribute {
+// attributeSpelled finds an attribute by its spelling, which is that of stored documents.
+func attributeSpelled(list []*Attribute, name string) *Attribute {
 	at := slices.IndexFunc(list, func(a *Attribute) bool { return a.Name == name })
 	if at < 0 {
 		return nil
@@ -274,9 +274,9 @@ func (d *differ) attribute(at AttrPath, a, b *Attribute) {
 		d.add(at, "is never returned any more")
 		return
 	case a.CaseExact != b.CaseExact:
-		d.keep(at, b, "changes whether letter case counts (caseExact)")
+		d.addKept(at, b, "changes whether letter case counts (caseExact)")
 	case !a.IsUnique() && b.IsUnique():
-		d.keep(at, b, "becomes unique")
+		d.addKept(at, b, "becomes unique")
 	}
 	if a.Type == Complex {
 		d.compare(at, a.SubAttributes, b.SubAttributes)

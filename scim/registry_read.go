@@ -80,23 +80,23 @@ func (d *registryReader) document(doc []byte) {
 		d.problem("", "the document must be a JSON object with schemas, resourceTypes and extensions, not %s", describe(raw))
 		return
 	}
-	f := form{d, "", o}
-	f.only("schemas", "resourceTypes", "extensions")
-	for i, raw := range f.list("schemas", maxSchemas) {
+	f := documentObject{d, "", o}
+	f.allowOnly("schemas", "resourceTypes", "extensions")
+	for i, raw := range f.readList("schemas", maxSchemas) {
 		d.schema(fmt.Sprintf("schemas[%d]", i), raw)
 	}
-	d.prefixes()
+	d.checkPrefixes()
 	user, group := *UserType(), *GroupType()
 	user.Extensions = slices.Clone(user.Extensions)
 	d.types = []*ResourceType{&user, &group}
-	for i, raw := range f.list("resourceTypes", maxResourceTypes) {
+	for i, raw := range f.readList("resourceTypes", maxResourceTypes) {
 		d.resourceType(fmt.Sprintf("resourceTypes[%d]", i), raw)
 	}
-	for i, raw := range f.list("extensions", maxSchemas) {
+	for i, raw := range f.readList("extensions", maxSchemas) {
 		d.extension(fmt.Sprintf("extensions[%d]", i), raw)
 	}
-	d.unused()
-	d.references()
+	d.checkUnused()
+	d.checkReferences()
 }
 
 func (d *registryReader) schema(where string, raw any) {
@@ -105,15 +105,15 @@ func (d *registryReader) schema(where string, raw any) {
 		d.problem(where, "a schema must be an object, not %s", describe(raw))
 		return
 	}
-	f := form{d, where, o}
-	s := &Schema{ID: f.text("id", maxURN)}
+	f := documentObject{d, where, o}
+	s := &Schema{ID: f.readString("id", maxURN)}
 	if s.ID != "" {
 		f.where = "schema " + s.ID
 	}
-	f.only("schemas", "id", "name", "description", "attributes", "meta")
+	f.allowOnly("schemas", "id", "name", "description", "attributes", "meta")
 	d.checkURN(f.where, s.ID)
-	s.Name, s.Description = f.text("name", maxDescriptionBytes), f.text("description", maxDescriptionBytes)
-	list := f.list("attributes", maxSchemaAttributes)
+	s.Name, s.Description = f.readString("name", maxDescriptionBytes), f.readString("description", maxDescriptionBytes)
+	list := f.readList("attributes", maxSchemaAttributes)
 	if len(list) == 0 {
 		d.problem(f.where, "it has no attributes; add at least one to \"attributes\"")
 	}
@@ -173,9 +173,9 @@ func validURN(s string) bool {
 	return true
 }
 
-// prefixes refuses a URN that could also be read as an attribute of another
+// checkPrefixes refuses a URN that could also be read as an attribute of another
 // schema: urn:a:b is attribute b of urn:a.
-func (d *registryReader) prefixes() {
+func (d *registryReader) checkPrefixes() {
 	for _, s := range slices.Concat(d.schemas, standard().schemas) {
 		for _, longer := range d.schemas {
 			rest, ok := cutPrefixFold(longer.ID, s.ID+":")
@@ -226,29 +226,29 @@ func (d *registryReader) attribute(where string, i int, parent *Attribute, raw a
 		d.problem(attributeWhere(where, parent, fmt.Sprintf("[%d]", i)), "an attribute must be an object, not %s", describe(raw))
 		return nil
 	}
-	f := form{d, attributeWhere(where, parent, fmt.Sprintf("[%d]", i)), o}
-	name := f.text("name", maxNameBytes)
+	f := documentObject{d, attributeWhere(where, parent, fmt.Sprintf("[%d]", i)), o}
+	name := f.readString("name", maxNameBytes)
 	if name == "" {
 		d.problem(f.where, "it has no name; give it one")
 		return nil
 	}
 	f.where = attributeWhere(where, parent, name)
-	f.only("name", "type", "description", "multiValued", "required", "caseExact", "canonicalValues",
+	f.allowOnly("name", "type", "description", "multiValued", "required", "caseExact", "canonicalValues",
 		"mutability", "returned", "uniqueness", "referenceTypes", "subAttributes")
 	d.checkName(f.where, name, parent != nil)
 	// RFC 7643 §2.2: the defaults of characteristics.
 	a := &Attribute{
 		Name:        name,
-		Type:        f.choice("type", String, String, Boolean, Decimal, Integer, DateTime, Binary, Reference, Complex),
-		Description: f.text("description", maxDescriptionBytes),
-		MultiValued: f.flag("multiValued"), Required: f.flag("required"),
-		Mutability:      f.choice("mutability", ReadWrite, ReadOnly, ReadWrite, Immutable, WriteOnly),
-		Returned:        f.choice("returned", ReturnedDefault, ReturnedAlways, ReturnedNever, ReturnedDefault, ReturnedRequest),
-		Uniqueness:      f.choice("uniqueness", UniquenessNone, UniquenessNone, UniquenessServer, UniquenessGlobal),
-		CanonicalValues: f.texts("canonicalValues", maxCanonicalValues),
-		ReferenceTypes:  f.texts("referenceTypes", maxResourceTypes),
+		Type:        f.readChoice("type", String, String, Boolean, Decimal, Integer, DateTime, Binary, Reference, Complex),
+		Description: f.readString("description", maxDescriptionBytes),
+		MultiValued: f.readFlag("multiValued"), Required: f.readFlag("required"),
+		Mutability:      f.readChoice("mutability", ReadWrite, ReadOnly, ReadWrite, Immutable, WriteOnly),
+		Returned:        f.readChoice("returned", ReturnedDefault, ReturnedAlways, ReturnedNever, ReturnedDefault, ReturnedRequest),
+		Uniqueness:      f.readChoice("uniqueness", UniquenessNone, UniquenessNone, UniquenessServer, UniquenessGlobal),
+		CanonicalValues: f.readStrings("canonicalValues", maxCanonicalValues),
+		ReferenceTypes:  f.readStrings("referenceTypes", maxResourceTypes),
 	}
-	a.CaseExact = f.flag("caseExact")
+	a.CaseExact = f.readFlag("caseExact")
 	if !f.has("caseExact") {
 		a.CaseExact = a.Type == Binary || a.Type == Reference // RFC 7643 §2.3.6, §2.3.7
 	}
@@ -257,8 +257,8 @@ func (d *registryReader) attribute(where string, i int, parent *Attribute, raw a
 	return a
 }
 
-func (d *registryReader) subAttributes(f form, where string, parent, a *Attribute) {
-	list := f.list("subAttributes", maxSubAttributes)
+func (d *registryReader) subAttributes(f documentObject, where string, parent, a *Attribute) {
+	list := f.readList("subAttributes", maxSubAttributes)
 	switch {
 	case a.Type == Complex && parent != nil:
 		d.problem(f.where, "a sub-attribute cannot be complex; make it simple, or make it an attribute of its own (RFC 7643 §2.3.8)")
@@ -287,7 +287,7 @@ func (d *registryReader) checkName(where, name string, sub bool) {
 	}
 }
 
-func (d *registryReader) checkCharacteristics(f form, a *Attribute) {
+func (d *registryReader) checkCharacteristics(f documentObject, a *Attribute) {
 	text := a.Type == String || a.Type == Reference
 	if len(a.CanonicalValues) > 0 && !text {
 		d.problem(f.where, "canonicalValues belong to attributes of type string or reference, not %s; take them out", a.Type)
@@ -307,8 +307,8 @@ func (d *registryReader) checkCharacteristics(f form, a *Attribute) {
 	}
 }
 
-// references checks referenceTypes. RFC 7643 §7: a resource type, external or uri.
-func (d *registryReader) references() {
+// checkReferences checks referenceTypes. RFC 7643 §7: a resource type, external or uri.
+func (d *registryReader) checkReferences() {
 	g := Registry{types: d.types}
 	for _, r := range d.refs {
 		if _, ok := g.ByName(r.name); !ok && r.name != "external" && r.name != "uri" {
@@ -329,14 +329,14 @@ func (d *registryReader) resourceType(where string, raw any) {
 		d.problem(where, "a resource type must be an object, not %s", describe(raw))
 		return
 	}
-	f := form{d, where, o}
-	rt := &ResourceType{Name: f.text("name", maxNameBytes), Description: f.text("description", maxDescriptionBytes)}
+	f := documentObject{d, where, o}
+	rt := &ResourceType{Name: f.readString("name", maxNameBytes), Description: f.readString("description", maxDescriptionBytes)}
 	rt.ID = rt.Name
 	if rt.Name != "" {
 		f.where = "resource type " + rt.Name
 	}
-	f.only("schemas", "id", "name", "endpoint", "description", "schema", "schemaExtensions", "meta")
-	if id := f.text("id", maxNameBytes); id != "" && id != rt.Name {
+	f.allowOnly("schemas", "id", "name", "endpoint", "description", "schema", "schemaExtensions", "meta")
+	if id := f.readString("id", maxNameBytes); id != "" && id != rt.Name {
 		d.problem(f.where, "its id %s is not its name; make them the same or leave the id out", quote(id))
 	}
 	named := d.checkTypeName(f.where, rt.Name)
@@ -346,15 +346,15 @@ func (d *registryReader) resourceType(where string, raw any) {
 		return
 	}
 	d.types = append(d.types, rt)
-	for i, raw := range f.list("schemaExtensions", maxSchemas) {
+	for i, raw := range f.readList("schemaExtensions", maxSchemas) {
 		at := fmt.Sprintf("%s, schemaExtensions[%d]", f.where, i)
 		o, ok := raw.(object)
 		if !ok {
 			d.problem(at, "an extension must be an object with schema and required, not %s", describe(raw))
 			continue
 		}
-		e := form{d, at, o}
-		e.only("schema", "required")
+		e := documentObject{d, at, o}
+		e.allowOnly("schema", "required")
 		d.extend(e, rt)
 	}
 }
@@ -379,8 +379,8 @@ func (d *registryReader) checkTypeName(where, name string) bool {
 	return false
 }
 
-func (d *registryReader) endpoint(f form, rt *ResourceType) bool {
-	rt.Endpoint = f.text("endpoint", maxNameBytes+1)
+func (d *registryReader) endpoint(f documentObject, rt *ResourceType) bool {
+	rt.Endpoint = f.readString("endpoint", maxNameBytes+1)
 	segment := strings.TrimPrefix(rt.Endpoint, "/")
 	g := Registry{types: d.types}
 	_, taken := g.ByEndpoint(segment)
@@ -397,8 +397,8 @@ func (d *registryReader) endpoint(f form, rt *ResourceType) bool {
 	return false
 }
 
-func (d *registryReader) coreSchema(f form) *Schema {
-	urn := f.text("schema", maxURN)
+func (d *registryReader) coreSchema(f documentObject) *Schema {
+	urn := f.readString("schema", maxURN)
 	s := d.byURN[lowerName(urn)]
 	if s == nil {
 		d.problem(f.where, "its schema %s is not in this document; put it into \"schemas\"", quote(urn))
@@ -412,9 +412,9 @@ func (d *registryReader) extension(where string, raw any) {
 		d.problem(where, "an extension must be an object with resourceType, schema and required, not %s", describe(raw))
 		return
 	}
-	f := form{d, where, o}
-	f.only("resourceType", "schema", "required")
-	name := f.text("resourceType", maxNameBytes)
+	f := documentObject{d, where, o}
+	f.allowOnly("resourceType", "schema", "required")
+	name := f.readString("resourceType", maxNameBytes)
 	g := Registry{types: d.types}
 	rt, ok := g.ByName(name)
 	if !ok {
@@ -424,8 +424,8 @@ func (d *registryReader) extension(where string, raw any) {
 	d.extend(f, rt)
 }
 
-func (d *registryReader) extend(f form, rt *ResourceType) {
-	urn := f.text("schema", maxURN)
+func (d *registryReader) extend(f documentObject, rt *ResourceType) {
+	urn := f.readString("schema", maxURN)
 	s := d.byURN[lowerName(urn)]
 	if s == nil && equalName(urn, EnterpriseURN) {
 		s = UserType().Extension(EnterpriseURN)
@@ -438,12 +438,12 @@ func (d *registryReader) extend(f form, rt *ResourceType) {
 	case rt.Extension(s.ID) != nil:
 		d.problem(f.where, "%s has the extension %s already; remove this one", rt.Name, s.ID)
 	default:
-		rt.Extensions = append(rt.Extensions, Extension{Schema: s, Required: f.flag("required")})
+		rt.Extensions = append(rt.Extensions, Extension{Schema: s, Required: f.readFlag("required")})
 	}
 }
 
-// unused refuses schemas that nothing has: something was forgotten.
-func (d *registryReader) unused() {
+// checkUnused refuses schemas that nothing has: something was forgotten.
+func (d *registryReader) checkUnused() {
 	for _, s := range d.schemas {
 		used := slices.ContainsFunc(d.types, func(rt *ResourceType) bool { return rt.Schema == s || rt.Extension(s.ID) == s })
 		if !used {
@@ -452,20 +452,20 @@ func (d *registryReader) unused() {
 	}
 }
 
-// form reads the members of one object of the document.
-type form struct {
+// documentObject reads the members of one object of the document.
+type documentObject struct {
 	d     *registryReader
 	where string
 	o     object
 }
 
-func (f form) has(name string) bool {
+func (f documentObject) has(name string) bool {
 	raw, ok := f.o.get(name)
 	return ok && raw != nil
 }
 
-// only refuses members of other names: a misspelt one would be ignored.
-func (f form) only(names ...string) {
+// allowOnly refuses members of other names: a misspelt one would be ignored.
+func (f documentObject) allowOnly(names ...string) {
 	for _, m := range f.o {
 		if !slices.ContainsFunc(names, func(n string) bool { return equalName(n, m.name) }) {
 			f.d.problem(f.where, "%s is nothing that belongs here; use %s", quote(m.name), strings.Join(names, ", "))
@@ -473,7 +473,7 @@ func (f form) only(names ...string) {
 	}
 }
 
-func (f form) text(name string, limit int) string {
+func (f documentObject) readString(name string, limit int) string {
 	raw, _ := f.o.get(name)
 	if raw == nil {
 		return ""
@@ -490,8 +490,8 @@ func (f form) text(name string, limit int) string {
 	return s
 }
 
-func (f form) choice(name, otherwise string, allowed ...string) string {
-	s := f.text(name, maxNameBytes)
+func (f documentObject) readChoice(name, otherwise string, allowed ...string) string {
+	s := f.readString(name, maxNameBytes)
 	if s == "" {
 		return otherwise
 	}
@@ -502,7 +502,7 @@ func (f form) choice(name, otherwise string, allowed ...string) string {
 	return otherwise
 }
 
-func (f form) flag(name string) bool {
+func (f documentObject) readFlag(name string) bool {
 	raw, _ := f.o.get(name)
 	b, ok := raw.(bool)
 	if raw != nil && !ok {
@@ -511,7 +511,7 @@ func (f form) flag(name string) bool {
 	return b
 }
 
-func (f form) list(name string, limit int) []any {
+func (f documentObject) readList(name string, limit int) []any {
 	raw, _ := f.o.get(name)
 	list, ok := raw.([]any)
 	if raw != nil && !ok {
@@ -524,9 +524,9 @@ func (f form) list(name string, limit int) []any {
 	return list
 }
 
-func (f form) texts(name string, limit int) []string {
+func (f documentObject) readStrings(name string, limit int) []string {
 	var texts []string
-	for _, raw := range f.list(name, limit) {
+	for _, raw := range f.readList(name, limit) {
 		s, ok := raw.(string)
 		if !ok || s == "" || len(s) > maxDescriptionBytes {
 			f.d.problem(f.where, "%s must be a list of texts of 1 to %d bytes; it holds %s", name, maxDescriptionBytes, describe(raw))

@@ -2,6 +2,7 @@ package scim
 
 import (
 	_ "embed"
+	"encoding/json"
 	"sync"
 )
 
@@ -76,7 +77,7 @@ func (rt *ResourceType) NeverSet(p AttrPath) bool {
 	}
 	a := findAttribute(attributes, p.Name)
 	switch {
-	case a == nil || p.URN == "" && a.Name == derived && a.Mutability == ReadOnly:
+	case a == nil || p.URN == "" && a.Name == groupsAttribute && a.Mutability == ReadOnly:
 		return false // of another schema, common to all, or made
 	case a.Mutability == ReadOnly:
 		return true
@@ -180,4 +181,35 @@ func (rt *ResourceType) schemas(r Resource) []any {
 		}
 	}
 	return list
+}
+
+// MarshalJSON writes the resource type as discovery shows it; the server adds
+// meta.location with Splice. RFC 7643 §6.
+func (rt *ResourceType) MarshalJSON() ([]byte, error) {
+	b := append([]byte(nil), `{"schemas":["`+ResourceTypeURN+`"],"id":`...)
+	b = AppendString(b, rt.ID)
+	b = append(b, `,"name":`...)
+	b = AppendString(b, rt.Name)
+	b = append(b, `,"endpoint":`...)
+	b = AppendString(b, rt.Endpoint)
+	b = append(b, `,"description":`...)
+	b = AppendString(b, rt.Description)
+	b = append(b, `,"schema":`...)
+	b = AppendString(b, rt.Schema.ID)
+	if len(rt.Extensions) > 0 {
+		type extension struct {
+			Schema   string `json:"schema"`
+			Required bool   `json:"required"`
+		}
+		list := make([]extension, len(rt.Extensions))
+		for i, e := range rt.Extensions {
+			list[i] = extension{e.Schema.ID, e.Required}
+		}
+		j, err := json.Marshal(list)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(b, `,"schemaExtensions":`...), j...)
+	}
+	return append(b, `,"meta":{"resourceType":"ResourceType"}}`...), nil
 }

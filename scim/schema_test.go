@@ -160,6 +160,24 @@ func checkDiscoveryAttributes(t *testing.T, list []any) {
 	}
 }
 
+func TestResourceTypeMarshals(t *testing.T) {
+	t.Parallel()
+	b, err := json.Marshal(UserType())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:ResourceType"],"id":"User","name":"User","endpoint":"/Users","description":"User Account",` +
+		`"schema":"urn:ietf:params:scim:schemas:core:2.0:User","schemaExtensions":[{"schema":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User","required":false}],` +
+		`"meta":{"resourceType":"ResourceType"}}`
+	if string(b) != want {
+		t.Errorf("got %s, want %s", b, want)
+	}
+	b, err = json.Marshal(sizes(t))
+	if err != nil || strings.Contains(string(b), "Extensions") || !strings.Contains(string(b), `"description":""`) {
+		t.Errorf("got %s, %v; want no extensions and an empty description", b, err)
+	}
+}
+
 func TestParseSchemaErrors(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ body, says string }{

@@ -99,7 +99,7 @@ func TextKey(folded string) string {
 
 // TimeKey is the key of a time.
 func TimeKey(t time.Time) string {
-	return timeKind + ordered(t.Unix()) + bytesOf(uint64(t.Nanosecond()))
+	return timeKind + orderedBytes(t.Unix()) + bigEndian(uint64(t.Nanosecond()))
 }
 
 // KeyText is the text of a key; false for the key of anything else.
@@ -114,15 +114,15 @@ func KeyTime(key string) (time.Time, bool) {
 	if !ok || len(b) != 16 {
 		return time.Time{}, false
 	}
-	return time.Unix(int64(numberOf(b[:8])^signBit), int64(numberOf(b[8:]))).UTC(), true
+	return time.Unix(int64(fromBigEndian(b[:8])^signBit), int64(fromBigEndian(b[8:]))).UTC(), true
 }
 
 const signBit = 1 << 63
 
-// ordered is a number in bytes that compare as it does.
-func ordered(n int64) string { return bytesOf(uint64(n) ^ signBit) }
+// orderedBytes is a number in bytes that compare as it does.
+func orderedBytes(n int64) string { return bigEndian(uint64(n) ^ signBit) }
 
-func bytesOf(n uint64) string {
+func bigEndian(n uint64) string {
 	var b [8]byte
 	for i := range b {
 		b[i] = byte(n >> (56 - 8*i))
@@ -130,7 +130,7 @@ func bytesOf(n uint64) string {
 	return string(b[:])
 }
 
-func numberOf(b string) (n uint64) {
+func fromBigEndian(b string) (n uint64) {
 	for i := range len(b) {
 		n = n<<8 | uint64(b[i])
 	}
@@ -143,7 +143,7 @@ func numberKey(v any) string {
 	f, _ := asFloat(v)
 	whole, isWhole := v.(int64)
 	if !isWhole {
-		whole = wholeOf(f)
+		whole = nearestWhole(f)
 	}
 	bits := math.Float64bits(f + 0) // of -0, too, 0
 	if bits&signBit != 0 {
@@ -151,11 +151,11 @@ func numberKey(v any) string {
 	} else {
 		bits |= signBit
 	}
-	return numberKind + bytesOf(bits) + ordered(whole)
+	return numberKind + bigEndian(bits) + orderedBytes(whole)
 }
 
-// wholeOf is the whole part of a number, the nearest there is of one too large.
-func wholeOf(f float64) int64 {
+// nearestWhole is the whole part of a number, the nearest there is of one too large.
+func nearestWhole(f float64) int64 {
 	switch {
 	case f >= math.MaxInt64:
 		return math.MaxInt64
@@ -168,7 +168,7 @@ func wholeOf(f float64) int64 {
 // value is what a resource is sorted by: of several values the primary one, else
 // the first.
 func (s Sort) value(r Resource) any {
-	found := values{m: r}.get(s.Path.URN, s.Path.Name, false)
+	found := scope{members: r}.lookUp(s.Path.URN, s.Path.Name, false)
 	if list, ok := found.([]any); ok {
 		found = nil
 		for i, e := range list {

@@ -40,7 +40,7 @@ func validateAll(attributes []*Attribute, urn string, m map[string]any) error {
 			}
 			continue
 		}
-		if a.Required && blankText(v) {
+		if a.Required && isBlankString(v) {
 			return InvalidValue("%s is required, and a text of blanks names nothing", at)
 		}
 		if err := validateAttribute(a, at, v); err != nil {
@@ -50,7 +50,7 @@ func validateAll(attributes []*Attribute, urn string, m map[string]any) error {
 	return nil
 }
 
-func blankText(v any) bool {
+func isBlankString(v any) bool {
 	s, ok := v.(string)
 	return ok && strings.TrimSpace(s) == ""
 }
@@ -68,7 +68,7 @@ func validateAttribute(a *Attribute, at AttrPath, v any) error {
 			return err
 		}
 	}
-	return onePrimary(a, at, list)
+	return checkOnePrimary(a, at, list)
 }
 
 func validateValue(a *Attribute, at AttrPath, v any) error {
@@ -93,7 +93,7 @@ func validateValue(a *Attribute, at AttrPath, v any) error {
 	default:
 		s, isText := v.(string)
 		if isText {
-			return checkText(a, at, s)
+			return checkString(a, at, s)
 		}
 		ok = false
 	}

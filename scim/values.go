@@ -5,11 +5,11 @@ import (
 	"strconv"
 )
 
-// identity is the key under which two values of a multi-valued attribute are
+// identityKey is the key under which two values of a multi-valued attribute are
 // the same one. A value that cannot be changed (a member) is its "value" alone;
 // others are value and type together, as RFC 7643 §2.4 has no two of one type
 // and value. What has neither is compared whole: "".
-func identity(a *Attribute, element any) string {
+func identityKey(a *Attribute, element any) string {
 	if a.Type != Complex {
 		return "=" + scalarKey(a, element)
 	}
@@ -51,7 +51,7 @@ func scalarKey(a *Attribute, v any) string {
 
 // wholeKey is the identity of an element, or all of it when it has none.
 func wholeKey(a *Attribute, element any) string {
-	if key := identity(a, element); key != "" {
+	if key := identityKey(a, element); key != "" {
 		return key
 	}
 	return string(appendSorted(nil, element))
@@ -64,7 +64,7 @@ func distinct(a *Attribute, list []any) []any {
 	if len(list) < 2 {
 		return list
 	}
-	same := sameElements(a)
+	same := equalityOf(a)
 	const few = 16
 	if len(list) <= few {
 		return distinctFew(list, same)
@@ -80,7 +80,7 @@ func distinct(a *Attribute, list []any) []any {
 	return kept
 }
 
-func distinctFew(list []any, same sameness) []any {
+func distinctFew(list []any, same elementEquality) []any {
 	kept := list[:0]
 	for _, e := range list {
 		if !slices.ContainsFunc(kept, func(k any) bool { return same.equal(k, e) }) {
@@ -90,28 +90,28 @@ func distinctFew(list []any, same sameness) []any {
 	return kept
 }
 
-// sameness says when two elements of a list are one: by their value alone, or
+// elementEquality says when two elements of a list are one: by their value alone, or
 // in all they have.
-type sameness struct{ by *Attribute }
+type elementEquality struct{ by *Attribute }
 
-func sameElements(a *Attribute) sameness {
+func equalityOf(a *Attribute) elementEquality {
 	if a.Type != Complex {
-		return sameness{a}
+		return elementEquality{a}
 	}
 	if sub := a.Sub("value"); sub != nil && sub.Mutability == Immutable {
-		return sameness{sub}
+		return elementEquality{sub}
 	}
-	return sameness{}
+	return elementEquality{}
 }
 
-func (s sameness) key(a *Attribute, e any) string {
+func (s elementEquality) key(a *Attribute, e any) string {
 	if s.by == nil {
 		return string(appendSorted(nil, e))
 	}
 	return wholeKey(a, e)
 }
 
-func (s sameness) equal(x, y any) bool {
+func (s elementEquality) equal(x, y any) bool {
 	if s.by == nil {
 		return equalValues(x, y)
 	}
@@ -135,7 +135,7 @@ func empty(v any) bool {
 		return v == ""
 	case []any:
 		return len(v) == 0
-	case keeping:
+	case keepExisting:
 		return len(v.list) == 0
 	case map[string]any:
 		for _, e := range v {

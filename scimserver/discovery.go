@@ -69,23 +69,6 @@ type meta struct {
 	Location     string `json:"location"`
 }
 
-// RFC 7643 §6.
-type resourceType struct {
-	Schemas          []string          `json:"schemas"`
-	ID               string            `json:"id"`
-	Name             string            `json:"name"`
-	Endpoint         string            `json:"endpoint"`
-	Description      string            `json:"description"`
-	Schema           string            `json:"schema"`
-	SchemaExtensions []schemaExtension `json:"schemaExtensions,omitempty"`
-	Meta             meta              `json:"meta"`
-}
-
-type schemaExtension struct {
-	Schema   string `json:"schema"`
-	Required bool   `json:"required"`
-}
-
 func (x *exchange) showConfig() (answer, error) {
 	location := x.base + "/ServiceProviderConfig"
 	return x.discovered(config{
@@ -113,7 +96,11 @@ func (x *exchange) showConfig() (answer, error) {
 func (x *exchange) listResourceTypes() (answer, error) {
 	var all []any
 	for _, rt := range x.types() {
-		all = append(all, x.describe(rt))
+		text, err := x.describe(rt)
+		if err != nil {
+			return answer{}, err
+		}
+		all = append(all, text)
 	}
 	return x.discoveredList(all...)
 }
@@ -122,31 +109,32 @@ func (x *exchange) showResourceType() (answer, error) {
 	var names []string
 	for _, rt := range x.types() {
 		if strings.EqualFold(x.id(), rt.ID) || strings.EqualFold(x.id(), rt.Name) {
-			d := x.describe(rt)
-			return x.discovered(d, d.Meta.Location)
+			text, err := x.describe(rt)
+			if err != nil {
+				return answer{}, err
+			}
+			return x.discovered(text, x.resourceTypeLocation(rt))
 		}
 		names = append(names, rt.Name)
 	}
 	return answer{}, scim.NotFound("There is no resource type %q here; there is %s.", clip(x.id()), strings.Join(names, ", "))
 }
 
-func (x *exchange) describe(rt *scim.ResourceType) resourceType {
-	d := resourceType{
-		Schemas:     []string{scim.ResourceTypeURN},
-		ID:          rt.ID,
-		Name:        rt.Name,
-		Endpoint:    rt.Endpoint,
-		Description: rt.Description,
-		Schema:      rt.Schema.ID,
-		Meta:        meta{"ResourceType", x.base + "/ResourceTypes/" + rt.ID},
-	}
+// describe writes a resource type as this site offers it.
+func (x *exchange) describe(rt *scim.ResourceType) (json.RawMessage, error) {
+	offered := *rt
 	if roster.Kind(rt.ID) == roster.User {
-		d.Description = describeUsers(x.site)
+		offered.Description = describeUsers(x.site)
 	}
-	for _, e := range rt.Extensions {
-		d.SchemaExtensions = append(d.SchemaExtensions, schemaExtension{e.Schema.ID, e.Required})
+	text, err := json.Marshal(&offered)
+	if err != nil {
+		return nil, fmt.Errorf("describe resource type %s: %w", rt.ID, err)
 	}
-	return d
+	return scim.Splice(text, scim.Added{Location: x.resourceTypeLocation(rt)}), nil
+}
+
+func (x *exchange) resourceTypeLocation(rt *scim.ResourceType) string {
+	return x.base + "/ResourceTypes/" + rt.ID
 }
 
 // describeUsers says what RFC 7643 has no attribute for: which methods the site takes.

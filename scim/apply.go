@@ -5,8 +5,11 @@ import (
 	"slices"
 )
 
-// Apply gives the resource after the patch, all of it or an error; r stays as
-// it is. The same patch applied again changes nothing.
+// Apply returns the resource after the patch and leaves r unchanged. Either all operations apply or
+// Apply returns an error. Applying the same patch again changes nothing.
+//
+// Expected errors are *Error: invalidValue, invalidPath, noTarget and mutability (RFC 7644 §3.5.2),
+// and 413 when the operations would look at too many values.
 func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
 	a := applier{rt: rt, mode: p.mode, working: make(Resource, len(r)+2), copied: map[string]bool{}, shownAs: p.shownAs}
 	for k, v := range r {
@@ -30,24 +33,25 @@ func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
 type applier struct {
 	rt      *ResourceType
 	mode    Mode
-	working Resource
-	copied  map[string]bool // top-level members that are copies by now
+	working Resource        // the copy that operations change
+	copied  map[string]bool // top-level members that were copied already
 	fixes   []Fix
 	shownAs []Resource // how a GET shows the resource
 
 	ignored []Ignored
-	reduced map[string]bool // elements that lost a sub-attribute
+	reduced map[string]bool // elements that lost a sub-attribute, by pointerKey
 
-	stepsTaken int // values looked at
+	stepsTaken int // values looked at so far
 }
 
-// maxSteps bounds how many values the operations of one request look at: about a second's work.
+// maxSteps bounds how many values the operations of one request may look at: about one second of
+// work.
 const maxSteps = 10_000_000
 
-// stepsPerKey is what finding a value in a list by its identity costs, in steps.
+// stepsPerKey is the cost, in steps, of finding a value in a list by its identity.
 const stepsPerKey = 4
 
-// countSteps counts the values that an operation looks at.
+// countSteps adds the number of values that an operation looks at. It returns 413 above maxSteps.
 func (a *applier) countSteps(op Operation, old any) error {
 	each := stepsPerKey
 	if op.Path.Filter != nil {
@@ -59,6 +63,7 @@ func (a *applier) countSteps(op Operation, old any) error {
 	return nil
 }
 
+// lengthOf returns the number of values in an attribute's value.
 func lengthOf(v any) int {
 	list, ok := v.([]any)
 	if !ok {
@@ -67,7 +72,7 @@ func lengthOf(v any) int {
 	return len(list)
 }
 
-// container is the map that holds the attribute, copied before it is changed.
+// container returns the map that holds the attribute. The map is copied before its first change.
 func (a *applier) container(p *Path) map[string]any {
 	if p.URN == "" {
 		a.ensureCopied(p.Name)
@@ -82,6 +87,8 @@ func (a *applier) container(p *Path) map[string]any {
 	return m
 }
 
+// ensureCopied clones a top-level member before its first change, because it still belongs to the
+// caller's resource.
 func (a *applier) ensureCopied(key string) {
 	if a.copied[key] {
 		return
@@ -92,6 +99,7 @@ func (a *applier) ensureCopied(key string) {
 	}
 }
 
+// applyOperation applies one operation to the working copy.
 func (a *applier) applyOperation(op Operation) error {
 	p := op.Path
 	if p.Name == "" {
@@ -119,8 +127,7 @@ func (a *applier) applyOperation(op Operation) error {
 	return nil
 }
 
-// removeExtension unassigns all attributes of an extension that a client may
-// unassign.
+// removeExtension unassigns every attribute of an extension that a client may unassign.
 func (a *applier) removeExtension(p *Path) error {
 	a.ensureCopied(p.URN)
 	m, _ := a.working[p.URN].(map[string]any)
@@ -139,15 +146,15 @@ func (a *applier) removeExtension(p *Path) error {
 	return nil
 }
 
-// ignore notes an operation that was understood and had nothing to act on.
+// ignore records an operation that was understood but had nothing to act on.
 func (a *applier) ignore(p *Path, reason string) {
 	if len(a.ignored) < maxIgnored {
 		a.ignored = append(a.ignored, Ignored{p.String(), reason})
 	}
 }
 
-// removeHollowElements takes away what says nothing any more: an element that has only its type,
-// its display and whether it is primary, as the operations left it.
+// removeHollowElements removes elements that carry no information after all operations: those that
+// have only a type, a display name or the primary flag.
 func (a *applier) removeHollowElements(p *Path, before Resource) {
 	if p.attr == nil || !p.attr.MultiValued || p.attr.Type != Complex || p.readOnly() {
 		return
@@ -159,20 +166,20 @@ func (a *applier) removeHollowElements(p *Path, before Resource) {
 	}
 	old, _ := p.container(before)[p.Name].([]any)
 	kept := make([]any, 0, len(list))
-	sent := false // a value that goes came from the request
+	sent := false // the request sent an element that is removed
 	for _, e := range list {
 		switch {
 		case !a.shouldRemoveElement(p.attr, e):
 			kept = append(kept, e)
 		case a.lostSubAttribute(e):
 		case slices.ContainsFunc(old, func(o any) bool { return equalValues(o, e) }):
-			kept = append(kept, e) // it stood so before the request
+			kept = append(kept, e) // unchanged by the request
 		default:
 			sent = true
 		}
 	}
 	if sent {
-		a.ignore(p, "what was sent leaves a value that says nothing, which is not kept")
+		a.ignore(p, "the request leaves a value without content, which is not kept")
 	}
 	if len(kept) > 0 {
 		c[p.Name] = kept
@@ -184,8 +191,8 @@ func (a *applier) removeHollowElements(p *Path, before Resource) {
 	}
 }
 
-// shouldRemoveElement reports whether an element of a list says nothing. What names a role by
-// its display alone counts until something of it was taken.
+// shouldRemoveElement reports whether an element carries no information. A role or entitlement that
+// has only a display name counts as information until an operation takes something from it.
 func (a *applier) shouldRemoveElement(attr *Attribute, e any) bool {
 	m, ok := e.(map[string]any)
 	if !ok || !isHollow(attr, m) {
@@ -195,13 +202,16 @@ func (a *applier) shouldRemoveElement(attr *Attribute, e any) bool {
 	return !named || a.lostSubAttribute(e)
 }
 
+// lostSubAttribute reports whether an operation removed a sub-attribute of the element.
 func (a *applier) lostSubAttribute(e any) bool { return a.reduced[pointerKey(e)] }
 
-// pointerKey tells elements apart by what they are, not by what they have.
+// pointerKey identifies an element by its address, so that two elements with equal content stay
+// distinct.
 func pointerKey(element any) string { return fmt.Sprintf("%p", element) }
 
-// checkReadOnlyUnchanged accepts a readOnly attribute that is sent as a GET shows it.
-// RFC 7644 §3.5.2: it cannot be modified, and that would not modify it.
+// checkReadOnlyUnchanged accepts a readOnly attribute that is sent as a GET shows it, and returns a
+// mutability error for any other value. RFC 7644 §3.5.2 forbids modifying it; sending the same
+// value is no modification.
 func (a *applier) checkReadOnlyUnchanged(op Operation) error {
 	if err := a.countSteps(op, memberOf(op.Path.container(a.working), op.Path.Name, false)); err != nil {
 		return err
@@ -218,8 +228,8 @@ func (a *applier) checkReadOnlyUnchanged(op Operation) error {
 	return nil
 }
 
-// matchesShown compares what was sent with the values shown. Of a complex value
-// not all has to be sent; add need not name all values.
+// matchesShown compares the sent values with the shown ones. A complex value may be sent in part,
+// and add need not name all values.
 func matchesShown(op Operation, shown []any) bool {
 	leaf := op.Path.attr
 	if op.Path.sub != nil {
@@ -237,16 +247,16 @@ func matchesShown(op Operation, shown []any) bool {
 	return true
 }
 
-// isPartOf reports whether a value shown has all that one sent has.
+// isPartOf reports whether the shown value contains everything that the sent value has.
 func isPartOf(attr *Attribute, sent, shown any) bool {
 	m, ok := sent.(map[string]any)
 	if !ok {
 		if attr.Type == DateTime {
 			x, _ := sent.(string)
 			y, _ := shown.(string)
-			at, ok := parseTime(x)
-			is, ok2 := parseTime(y)
-			return ok && ok2 && at.Equal(is)
+			sentTime, ok := parseTime(x)
+			shownTime, ok2 := parseTime(y)
+			return ok && ok2 && sentTime.Equal(shownTime)
 		}
 		return equalValues(sent, shown)
 	}
@@ -266,7 +276,7 @@ func isPartOf(attr *Attribute, sent, shown any) bool {
 	return true
 }
 
-// valueAfter gives the attribute's value after an operation.
+// valueAfter returns the attribute's value after an operation.
 func (a *applier) valueAfter(op Operation, old, value any) (any, error) {
 	p := op.Path
 	if p.attr.Mutability == Immutable && !empty(old) && (op.Op == "remove" || p.Filter != nil || p.Sub != "" || !sameValue(old, value)) {
@@ -291,7 +301,7 @@ func (a *applier) valueAfter(op Operation, old, value any) (any, error) {
 	return value, nil
 }
 
-// removeValues removes the values that were sent, of an attribute or of the path's
+// removeValues removes the values that were sent, from the attribute or from the path's
 // sub-attribute.
 func (a *applier) removeValues(op Operation, old any, sent []any) (any, error) {
 	p := op.Path
@@ -302,75 +312,75 @@ func (a *applier) removeValues(op Operation, old any, sent []any) (any, error) {
 	kept, missed := withoutValues(p.attr, list, sent)
 	switch {
 	case len(kept) == len(list):
-		a.ignore(p, "no value here is one of those that were sent, so nothing is removed")
+		a.ignore(p, "the resource has none of the values that were sent, so nothing is removed")
 	case missed > 0:
-		a.ignore(p, itoa(missed)+" of the values that were sent are not here")
+		a.ignore(p, itoa(missed)+" of the values that were sent are not in the resource")
 	}
 	return kept, nil
 }
 
-// withoutValues gives a list without the values sent, and how many of those were
-// not in it. One sent with a value and no type takes all with that value; one
-// without a value takes what has all that it has.
+// withoutValues returns the list without the sent values, and how many of the sent values were not
+// in it. A sent value with "value" but no type removes every element with that "value". A sent
+// value without "value" removes every element that has all its sub-attributes.
 func withoutValues(attr *Attribute, list, sent []any) (kept []any, missed int) {
 	type selector struct {
-		part map[string]any
-		hit  bool
+		subs  map[string]any
+		found bool
 	}
-	gone := make(map[string]bool, len(sent)) // and whether it was there
-	var parts []*selector
+	foundByKey := make(map[string]bool, len(sent)) // keys to remove; true once one was found
+	var selectors []*selector
 	for _, e := range sent {
 		byValue, byType := removalKeys(attr, e)
 		m, isMap := e.(map[string]any)
 		switch {
 		case byType != "":
-			gone[byType] = false
+			foundByKey[byType] = false
 		case byValue != "":
-			gone[byValue] = false
+			foundByKey[byValue] = false
 		case isMap:
-			parts = append(parts, &selector{part: m})
+			selectors = append(selectors, &selector{subs: m})
 		default:
-			gone["whole "+wholeKey(attr, e)] = false
+			foundByKey["whole "+wholeKey(attr, e)] = false
 		}
 	}
 	for _, e := range list {
-		out := false
+		remove := false
 		byValue, byType := removalKeys(attr, e)
 		for _, key := range []string{byType, byValue} {
-			if _, named := gone[key]; named && key != "" {
-				gone[key], out = true, true
+			if _, named := foundByKey[key]; named && key != "" {
+				foundByKey[key], remove = true, true
 			}
 		}
-		if byValue == "" && len(gone) > 0 {
-			if key := "whole " + wholeKey(attr, e); !out {
-				if _, named := gone[key]; named {
-					gone[key], out = true, true
+		if byValue == "" && len(foundByKey) > 0 {
+			if key := "whole " + wholeKey(attr, e); !remove {
+				if _, named := foundByKey[key]; named {
+					foundByKey[key], remove = true, true
 				}
 			}
 		}
-		for _, s := range parts {
-			if hasAllSubs(attr, e, s.part) {
-				s.hit, out = true, true
+		for _, s := range selectors {
+			if hasAllSubs(attr, e, s.subs) {
+				s.found, remove = true, true
 			}
 		}
-		if !out {
+		if !remove {
 			kept = append(kept, e)
 		}
 	}
-	for _, hit := range gone {
-		if !hit {
+	for _, found := range foundByKey {
+		if !found {
 			missed++
 		}
 	}
-	for _, s := range parts {
-		if !s.hit {
+	for _, s := range selectors {
+		if !s.found {
 			missed++
 		}
 	}
 	return kept, missed
 }
 
-// hasAllSubs reports whether an element has all sub-attributes that were sent.
+// hasAllSubs reports whether an element has all the sub-attributes that were sent.
 func hasAllSubs(attr *Attribute, e any, part map[string]any) bool {
 	m, ok := e.(map[string]any)
 	if !ok {
@@ -391,8 +401,8 @@ func hasAllSubs(attr *Attribute, e any, part map[string]any) bool {
 	return true
 }
 
-// removeSubValues removes the values sent from the path's sub-attribute, in the
-// elements that the path selects.
+// removeSubValues removes the sent values from the path's sub-attribute, in the elements that the
+// path selects.
 func (a *applier) removeSubValues(op Operation, old any, sent []any) (any, error) {
 	p := op.Path
 	list, isList := old.([]any)
@@ -429,7 +439,7 @@ func (a *applier) removeSubValues(op Operation, old any, sent []any) (any, error
 		}
 	}
 	if !removed {
-		a.ignore(p, "no value here is one of those that were sent, so nothing is removed")
+		a.ignore(p, "the resource has none of the values that were sent, so nothing is removed")
 	}
 	if isList {
 		return listOf(list), nil
@@ -437,6 +447,8 @@ func (a *applier) removeSubValues(op Operation, old any, sent []any) (any, error
 	return old, nil
 }
 
+// removalKeys returns the keys under which a remove finds an element: by its "value", and by
+// "value" and type together. A key is "" where the element lacks the sub-attribute.
 func removalKeys(attr *Attribute, e any) (byValue, byType string) {
 	m, ok := e.(map[string]any)
 	sub := attr.Sub("value")
@@ -450,7 +462,7 @@ func removalKeys(attr *Attribute, e any) (byValue, byType string) {
 	return byValue, byType
 }
 
-// applyToList applies an operation on a whole multi-valued attribute.
+// applyToList applies an operation to a whole multi-valued attribute.
 func (a *applier) applyToList(op Operation, old, value any) (any, error) {
 	sent, _ := value.([]any)
 	if op.Op == "replace" {
@@ -481,8 +493,8 @@ func (a *applier) applyToList(op Operation, old, value any) (any, error) {
 	return have, a.clearOtherPrimaries(op.Path, have, made)
 }
 
-// addToElement adds a value to a list that has it: what it says beyond its
-// identity is taken over, except what cannot change any more.
+// addToElement adds a value to a list that already has it. The element takes over its other
+// sub-attributes, except immutable ones that are set.
 func (a *applier) addToElement(op Operation, element, value any) {
 	m, ok := element.(map[string]any)
 	if !ok {
@@ -497,8 +509,8 @@ func (a *applier) addToElement(op Operation, element, value any) {
 	}
 }
 
-// mergeInto puts sub-attributes into a complex value. RFC 7644 §3.5.2.3:
-// sub-attributes that are not named stay as they are.
+// mergeInto puts sub-attributes into a complex value. RFC 7644 §3.5.2.3: sub-attributes that the
+// operation does not name stay unchanged.
 func (a *applier) mergeInto(op Operation, m map[string]any, value any) (any, error) {
 	given, ok := value.(map[string]any)
 	if !ok {
@@ -507,7 +519,7 @@ func (a *applier) mergeInto(op Operation, m map[string]any, value any) (any, err
 	if m == nil {
 		m = map[string]any{}
 	}
-	// The value first: what belonged to another one goes with it.
+	// In schema order, so "value" comes first: setting it drops what described the old reference.
 	for _, sub := range op.Path.attr.SubAttributes {
 		v, named := given[sub.Name]
 		if !named {
@@ -520,8 +532,8 @@ func (a *applier) mergeInto(op Operation, m map[string]any, value any) (any, err
 	return m, nil
 }
 
-// setSub sets or, with nil, unassigns a sub-attribute of one value. A new
-// reference drops what described the old one.
+// setSub sets a sub-attribute of one value; nil unassigns it. A new reference drops the
+// sub-attributes that described the old one.
 func (a *applier) setSub(op Operation, m map[string]any, sub *Attribute, v any) error {
 	p := op.Path
 	old, had := m[sub.Name]
@@ -552,8 +564,8 @@ func (a *applier) setSub(op Operation, m map[string]any, sub *Attribute, v any) 
 	return nil
 }
 
-// setSubEverywhere applies an operation on attr.sub without a filter: to the one value,
-// or to every value of a list.
+// setSubEverywhere applies an operation to attr.sub without a filter: to a single value, or to
+// every value of a list.
 func (a *applier) setSubEverywhere(op Operation, old, value any) (any, error) {
 	p := op.Path
 	if !p.attr.MultiValued {
@@ -570,6 +582,7 @@ func (a *applier) setSubEverywhere(op Operation, old, value any) (any, error) {
 	return a.setInElements(op, list, allIndexes(list), value)
 }
 
+// allIndexes returns the indexes of all elements of a list.
 func allIndexes(list []any) []int {
 	indexes := make([]int, len(list))
 	for i := range list {
@@ -578,7 +591,7 @@ func allIndexes(list []any) []int {
 	return indexes
 }
 
-// setInElements sets the path's sub-attribute in some elements of a list.
+// setInElements sets the path's sub-attribute in the elements at the given indexes.
 func (a *applier) setInElements(op Operation, list []any, indexes []int, value any) (any, error) {
 	for _, i := range indexes {
 		m, ok := list[i].(map[string]any)
@@ -593,12 +606,12 @@ func (a *applier) setInElements(op Operation, list []any, indexes []int, value a
 		return list, a.clearOtherPrimaries(op.Path, list, indexes)
 	}
 	if value == nil {
-		return listOf(list), nil // a value without its last sub-attribute is none
+		return listOf(list), nil // drop elements that lost their last sub-attribute
 	}
 	return list, nil
 }
 
-// applyToMatches applies an operation on attr[filter] or attr[filter].sub.
+// applyToMatches applies an operation to attr[filter] or attr[filter].sub.
 func (a *applier) applyToMatches(op Operation, old, value any) (any, error) {
 	p := op.Path
 	list, isList := old.([]any)
@@ -613,7 +626,7 @@ func (a *applier) applyToMatches(op Operation, old, value any) (any, error) {
 	}
 	if len(matched) == 0 {
 		if op.Op == "remove" || value == nil {
-			a.ignore(p, "nothing here matches the filter, so nothing is removed")
+			a.ignore(p, "no value of the resource matches the filter, so nothing is removed")
 			return old, nil // RFC 7644 §3.5.2.2: nothing to remove is success.
 		}
 		made, err := a.createElement(op, list, value)
@@ -632,6 +645,7 @@ func (a *applier) applyToMatches(op Operation, old, value any) (any, error) {
 	return nil, nil
 }
 
+// countTerms returns the number of comparisons in a filter.
 func countTerms(n Node) int {
 	switch n := n.(type) {
 	case And:
@@ -644,6 +658,7 @@ func countTerms(n Node) int {
 	return 1
 }
 
+// changeMatched applies an operation to the elements at the matched indexes.
 func (a *applier) changeMatched(op Operation, list []any, matched []int, value any) (any, error) {
 	p := op.Path
 	switch {
@@ -670,7 +685,7 @@ func (a *applier) changeMatched(op Operation, list []any, matched []int, value a
 	return list, nil
 }
 
-// elementAfter is a selected element after add, which merges, or replace.
+// elementAfter returns a selected element after add, which merges, or replace.
 func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, error) {
 	if op.Op == "add" {
 		return a.mergeInto(op, m, cloneValue(value))
@@ -684,15 +699,15 @@ func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, 
 	}
 	if described, ok := elementOf(op.Path.Filter); ok && a.mode == Lenient {
 		for k, v := range described {
-			// "emails[type eq "work"]" with {"value": …} stays the work address.
+			// emails[type eq "work"] with {"value": …} stays the work address.
 			if _, named := next[k]; !named {
 				next[k] = v
 			}
 		}
 	}
 	if op.Path.attr.MultiValued && isHollow(op.Path.attr, next) {
-		// {"display": "Work"} describes the value and takes nothing from it;
-		// {"value": null} does.
+		// {"display": "Work"} only describes the value, so it must not erase the rest; {"value":
+		// null} must.
 		return a.mergeInto(op, m, cloneValue(value))
 	}
 	for _, sub := range op.Path.attr.SubAttributes {
@@ -706,6 +721,8 @@ func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, 
 	return next, nil
 }
 
+// withoutIndexes returns the list without the elements at the given indexes, which are in ascending
+// order.
 func withoutIndexes(list []any, gone []int) []any {
 	var kept []any
 	for i, e := range list {
@@ -718,12 +735,12 @@ func withoutIndexes(list []any, gone []int) []any {
 	return kept
 }
 
-// createElement makes the element that a filter describes when none matches.
-// Entra sets emails[type eq "work"].value on users that have no address.
-// RFC 7644 §3.5.2.3 wants noTarget for replace, which Strict gives.
+// createElement adds the element that a filter describes when no element matches it. Entra sets
+// emails[type eq "work"].value on users that have no address. RFC 7644 §3.5.2.3 wants noTarget for
+// replace, which Strict returns.
 //
-// The list comes back as it is when the operation had been applied before and
-// made its own filter false, as emails[value eq "old"].value does.
+// The list comes back unchanged when the operation was applied before and made its own filter
+// false, as emails[value eq "old"].value does.
 func (a *applier) createElement(op Operation, list []any, value any) ([]any, error) {
 	p := op.Path
 	noTarget := NoTarget("%s selects no value", p)
@@ -733,7 +750,7 @@ func (a *applier) createElement(op Operation, list []any, value any) ([]any, err
 	}
 	for k := range e {
 		if sub := p.attr.Sub(k); sub == nil || sub.Mutability == Immutable {
-			return nil, noTarget // a member is never made up
+			return nil, noTarget // never invent a member
 		}
 	}
 	if after := elementWith(p, e, value); !p.Filter.match(scope{members: after}) {
@@ -743,7 +760,7 @@ func (a *applier) createElement(op Operation, list []any, value any) ([]any, err
 		return nil, noTarget
 	}
 	if a.mode == Lenient {
-		a.fixes = append(a.fixes, Fix{"created-value", p.String(), "no value matched; one was made"})
+		a.fixes = append(a.fixes, Fix{"created-value", p.String(), "no value matched; one was created"})
 	}
 	list = append(list, e)
 	if e["primary"] == true {
@@ -752,7 +769,7 @@ func (a *applier) createElement(op Operation, list []any, value any) ([]any, err
 	return list, nil
 }
 
-// elementWith is an element as it would be with a value put into it.
+// elementWith returns an element as it would be with the value put into it.
 func elementWith(p *Path, e map[string]any, value any) map[string]any {
 	after := cloneMap(e)
 	if p.Sub != "" {
@@ -765,7 +782,7 @@ func elementWith(p *Path, e map[string]any, value any) map[string]any {
 	return after
 }
 
-// hasElement reports whether an element of the list has all that part has.
+// hasElement reports whether an element of the list has everything that part has.
 func hasElement(list []any, part map[string]any) bool {
 	return anyElement(list, func(e any) bool {
 		m, ok := e.(map[string]any)
@@ -776,7 +793,7 @@ func hasElement(list []any, part map[string]any) bool {
 	})
 }
 
-// primaryIndexes gives the indexes of the primary values.
+// primaryIndexes returns the indexes of the primary values.
 func primaryIndexes(list []any) []int {
 	var found []int
 	for i, e := range list {
@@ -787,8 +804,9 @@ func primaryIndexes(list []any) []int {
 	return found
 }
 
-// clearOtherPrimaries takes primary from all other values. RFC 7644 §3.5.2: operations
-// apply one after the other, and setting primary clears it elsewhere.
+// clearOtherPrimaries removes the primary flag from all other values; made holds the indexes that
+// the operation made primary. RFC 7644 §3.5.2: operations apply one after the other, and setting
+// primary clears it elsewhere. It returns invalidValue when the operation makes two values primary.
 func (a *applier) clearOtherPrimaries(p *Path, list []any, made []int) error {
 	if len(made) == 0 {
 		return nil

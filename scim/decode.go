@@ -5,13 +5,15 @@ import (
 	"strings"
 )
 
-// Decode reads the body of a PUT. The result has canonical names and types; what
-// the client may not set (readOnly) and what is never kept (returned never) is
-// left out; required attributes are Validate's business. It may hold nil for
-// what was sent as null, and marks of lists that could not be read to the end,
-// which MergePut takes out.
+// Decode reads the body of a PUT. The result has canonical names and types. It leaves out readOnly
+// attributes, which a client may not set, and attributes that are never returned, which are not
+// kept. It does not check required attributes; Validate does.
 //
-// Each tolerance used in Lenient mode is reported; Strict refuses it.
+// The result may hold nil for attributes that were sent as null, and markers for lists that could
+// not be read in full. MergePut resolves both.
+//
+// The fixes report each tolerance that Lenient mode used. Strict mode returns an *Error instead.
+// Expected errors are invalidSyntax and invalidValue (RFC 7644 §3.12).
 func Decode(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 	d := reader{mode: m, forReplace: true}
 	r, err := d.readBody(rt, body)
@@ -21,9 +23,9 @@ func Decode(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 	return r, d.allFixes(), nil
 }
 
-// DecodeNew is Decode for a POST: it also demands the required attributes that
-// Validate cannot miss, because their values are not kept. A PUT may leave them
-// out, as it may send back what a GET showed.
+// DecodeNew is Decode for a POST. It also demands the required attributes whose values are not
+// kept, because Validate cannot see them. A PUT may leave those out, as it may send back what a GET
+// showed.
 func DecodeNew(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 	d := reader{mode: m, forCreate: true}
 	r, err := d.readBody(rt, body)
@@ -36,6 +38,7 @@ func DecodeNew(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 	return r, d.allFixes(), nil
 }
 
+// readBody reads a whole body into a resource.
 func (d *reader) readBody(rt *ResourceType, body []byte) (Resource, error) {
 	raw, err := scan(body)
 	if err != nil {
@@ -48,6 +51,7 @@ func (d *reader) readBody(rt *ResourceType, body []byte) (Resource, error) {
 	return d.readResource(rt, o)
 }
 
+// readResource reads the members of a body, then its path keys, then checks schemas.
 func (d *reader) readResource(rt *ResourceType, o object) (Resource, error) {
 	r := make(Resource, len(o)+1)
 	for _, m := range o {
@@ -69,7 +73,7 @@ func (d *reader) readResource(rt *ResourceType, o object) (Resource, error) {
 // readMember reads one top-level member of a body.
 func (d *reader) readMember(rt *ResourceType, r Resource, o object, m member) error {
 	if equalName(m.name, "schemas") {
-		return nil // RFC 7643 §3: it follows from what is present; see declared.
+		return nil // RFC 7643 §3: it follows from the attributes; checkSchemas reads it.
 	}
 	if a := rt.attribute(m.name); a != nil {
 		return d.readAttribute(r, a, AttrPath{Name: a.Name}, m.value)
@@ -101,13 +105,14 @@ func (d *reader) readMember(rt *ResourceType, r Resource, o object, m member) er
 	return nil
 }
 
+// noteUnknownKey records a member whose name no schema has.
 func (d *reader) noteUnknownKey(rt *ResourceType, name string) {
 	d.addFix("unknown-attribute", name, "ignored: no schema of %s has this attribute", rt.Name)
 }
 
-// readPathKeys reads the members of a body whose names are paths, "name.givenName" or
-// "urn:…:User:department", as those of a PATCH are read. What was also sent in
-// its own place counts there.
+// readPathKeys reads the members of a body whose names are paths, such as "name.givenName" or
+// "urn:…:User:department", the way a PATCH reads them. An attribute that the body also has in its
+// own place keeps that value.
 func (d *reader) readPathKeys(rt *ResourceType, r Resource) (Resource, error) {
 	for _, m := range d.pathKeys {
 		p := patchDecoder{reader: reader{mode: d.mode, forPatch: true}, rt: rt, patch: &Patch{mode: d.mode}, inKeys: true}
@@ -170,8 +175,8 @@ func (d *reader) readNested(rt *ResourceType, r Resource, outer object, raw any)
 	return nil
 }
 
-// readMisplaced reads an extension's attribute that was sent at the top level, as
-// misconfigured Entra jobs do. The extension's own object wins.
+// readMisplaced reads an extension's attribute that was sent at the top level, as misconfigured
+// Entra jobs do. A value in the extension's own object wins.
 func (d *reader) readMisplaced(r Resource, s *Schema, a *Attribute, o object, m member) error {
 	if own, ok := o.get(s.ID); ok {
 		if fields, ok := own.(object); ok {
@@ -194,6 +199,7 @@ func (d *reader) readMisplaced(r Resource, s *Schema, a *Attribute, o object, m 
 	return nil
 }
 
+// readExtension reads the object of an extension.
 func (d *reader) readExtension(r Resource, s *Schema, raw any) error {
 	if raw == nil || raw == "" {
 		return nil
@@ -243,20 +249,19 @@ func (d *reader) readExtension(r Resource, s *Schema, raw any) error {
 	return nil
 }
 
-// noKnownNames is the error about an attribute of which nothing could be
-// read. Leaving it out would be a success that did nothing or, in a PUT, one
-// that erased what is there.
+// noKnownNames is the error for an attribute in which no name was known. Ignoring it would report
+// success and do nothing or, in a PUT, erase the stored value.
 func noKnownNames(at AttrPath, names []string) error {
 	where := at.URN
 	if at.Name != "" {
 		where = at.String()
 	}
-	return InvalidValue("%s has nothing that is known here, only %s; correct the names or leave the attribute out", where, joinQuoted(names))
+	return InvalidValue("%s has no name that is known here, only %s; correct the names or leave the attribute out", where, joinQuoted(names))
 }
 
-// repeatsOwnURN reports whether a member of an extension's object is schemas with
-// that extension's URN alone. Libraries that model an extension like a resource
-// (scim2-models) send it; it says what the name of the object says.
+// repeatsOwnURN reports whether a member of an extension's object is "schemas" with only that
+// extension's URN. Libraries that model an extension like a resource (scim2-models) send it. It
+// adds nothing to the name of the object.
 func repeatsOwnURN(s *Schema, m member) bool {
 	list, ok := m.value.([]any)
 	if !ok || !equalName(m.name, "schemas") {
@@ -270,6 +275,7 @@ func repeatsOwnURN(s *Schema, m member) bool {
 	return true
 }
 
+// readAttribute reads a value of one attribute and stores it in into.
 func (d *reader) readAttribute(into map[string]any, a *Attribute, at AttrPath, raw any) error {
 	if a.Mutability == ReadOnly {
 		return nil // RFC 7644 §3.3: values of readOnly attributes are ignored.
@@ -282,7 +288,7 @@ func (d *reader) readAttribute(into map[string]any, a *Attribute, at AttrPath, r
 	case notUnderstood:
 		return noKnownNames(at, read.names)
 	case hollowList:
-		d.addFix("says-nothing", at.String(), "the values say nothing and were left out")
+		d.addFix("says-nothing", at.String(), "values without content were left out")
 		if v = nil; d.forReplace {
 			v = keepExisting{}
 		}
@@ -291,12 +297,12 @@ func (d *reader) readAttribute(into map[string]any, a *Attribute, at AttrPath, r
 			d.addFix("unknown-attribute", name, "ignored: no such sub-attribute")
 		}
 		if v = read.list; d.forReplace {
-			d.addFix("unread-values", at.String(), "not all values could be read, so those that are there stay as well")
+			d.addFix("unread-values", at.String(), "not all values could be read, so the existing ones stay as well")
 			v = keepExisting{read.list}
 		}
 	case nil:
 		if d.forReplace && keptWhenLeftOut(a, at) {
-			into[a.Name] = nil // MergePut is to know that it was not left out
+			into[a.Name] = nil // tells MergePut that it was sent, not left out
 		}
 	}
 	if v == nil {
@@ -311,7 +317,8 @@ func (d *reader) readAttribute(into map[string]any, a *Attribute, at AttrPath, r
 	return nil
 }
 
-// checkHiddenRequired checks the required attributes whose values are not kept.
+// checkHiddenRequired returns invalidValue for a missing required attribute whose value is not
+// kept.
 func (d *reader) checkHiddenRequired(rt *ResourceType, r Resource) error {
 	var err error
 	eachSchema(rt, func(s *Schema) {
@@ -330,7 +337,7 @@ func (d *reader) checkHiddenRequired(rt *ResourceType, r Resource) error {
 	return err
 }
 
-// checkSchemas checks the schemas member against what the body has.
+// checkSchemas compares the schemas member with the attributes in the body.
 func (d *reader) checkSchemas(rt *ResourceType, r Resource, o object) error {
 	raw, _ := o.get("schemas")
 	list, ok := raw.([]any)
@@ -353,6 +360,7 @@ func (d *reader) checkSchemas(rt *ResourceType, r Resource, o object) error {
 	return d.checkUndeclaredSchemas(rt, r, has)
 }
 
+// checkSchemaURN resolves one URN of the schemas member and marks its schema in has.
 func (d *reader) checkSchemaURN(rt *ResourceType, urn string, has map[*Schema]bool) error {
 	if equalName(urn, rt.Schema.ID) {
 		has[rt.Schema] = true
@@ -375,6 +383,8 @@ func (d *reader) checkSchemaURN(rt *ResourceType, urn string, has map[*Schema]bo
 	return nil
 }
 
+// checkUndeclaredSchemas reports schemas whose attributes are in the body but whose URNs are not in
+// the schemas member. Strict returns invalidSyntax, Lenient records a Fix.
 func (d *reader) checkUndeclaredSchemas(rt *ResourceType, r Resource, has map[*Schema]bool) error {
 	var missing []string
 	eachSchema(rt, func(s *Schema) {
@@ -384,7 +394,7 @@ func (d *reader) checkUndeclaredSchemas(rt *ResourceType, r Resource, has map[*S
 	})
 	for _, urn := range missing {
 		if d.mode == Strict {
-			return InvalidSyntax("schemas does not name %s, whose attributes the body has", urn)
+			return InvalidSyntax("schemas does not name %s, but the body has attributes of it", urn)
 		}
 		d.addFix("undeclared-schema", "schemas", "%s added", urn)
 	}

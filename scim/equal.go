@@ -1,9 +1,11 @@
 package scim
 
-// Equal reports whether two resources say the same: meta does not count, lists
-// are sets, unassigned is the same as absent.
+// Equal reports whether two resources have the same content. It ignores meta, treats lists as sets,
+// and treats unassigned as absent.
 func Equal(a, b Resource) bool { return equalMaps(a, b, true) }
 
+// equalMaps compares two maps; top means that they are whole resources, whose meta and schemas do
+// not count.
 func equalMaps(a, b map[string]any, top bool) bool {
 	for k, v := range a {
 		if top && (k == "meta" || k == "schemas") {
@@ -40,14 +42,15 @@ func equalValues(a, b any) bool {
 		return equalLists(x, y)
 	case int64, float64:
 		order, ok := compareNumbers(a, b)
-		_, text := b.(string)
-		return ok && !text && order == 0
+		_, isString := b.(string)
+		return ok && !isString && order == 0
 	case string, bool:
 		return a == b || empty(a) && empty(b)
 	}
 	return empty(a) && empty(b)
 }
 
+// equalLists compares two lists as sets.
 func equalLists(a, b []any) bool {
 	if len(a) == len(b) && equalInOrder(a, b) {
 		return true
@@ -73,6 +76,7 @@ func equalInOrder(a, b []any) bool {
 	return true
 }
 
+// elementKeys returns the encoded form of each element, as a set.
 func elementKeys(list []any) map[string]bool {
 	keys := make(map[string]bool, len(list))
 	for _, e := range list {
@@ -83,4 +87,5 @@ func elementKeys(list []any) map[string]bool {
 	return keys
 }
 
+// sameValue reports whether two values of an attribute are equal.
 func sameValue(a, b any) bool { return Equal(Resource{"v": a}, Resource{"v": b}) }

@@ -8,19 +8,20 @@ import (
 
 // Match reports whether the resource satisfies the filter.
 //
-// A comparison with a multi-valued attribute holds when it holds for any value,
-// ne included; ne holds for what is unassigned. Attributes that are not in the
-// resource (a User's groups, meta.location) are unassigned to it.
+// A comparison with a multi-valued attribute is true when it is true for any value; this includes
+// ne. For an unassigned attribute, ne is true. Attributes that the resource does not hold, such as
+// a User's groups or meta.location, count as unassigned.
 func (f *Filter) Match(r Resource) bool { return f.Root.match(scope{members: r}) }
 
-// scope is what the names of a filter refer to: a resource, or one element of
-// a multi-valued attribute.
+// scope is where the names of a filter are looked up: a resource, or one element of a multi-valued
+// attribute.
 type scope struct {
-	members map[string]any
-	single  any // an element that is not complex: its name is value
+	members map[string]any // nil for an element that is not complex
+	single  any            // an element that is not complex; a filter calls it "value"
 }
 
-func (v scope) lookUp(urn, name string, loose bool) any {
+// lookUp returns the value of an attribute. With ignoreCase, names may differ in case.
+func (v scope) lookUp(urn, name string, ignoreCase bool) any {
 	if v.members == nil {
 		if equalName(name, "value") {
 			return v.single
@@ -29,21 +30,21 @@ func (v scope) lookUp(urn, name string, loose bool) any {
 	}
 	m := v.members
 	if urn != "" {
-		m, _ = memberOf(v.members, urn, loose).(map[string]any)
+		m, _ = memberOf(v.members, urn, ignoreCase).(map[string]any)
 	}
-	return memberOf(m, name, loose)
+	return memberOf(m, name, ignoreCase)
 }
 
-// memberOf looks a name up, also in other letter case where the schema that
-// would have told the spelling is not known.
-func memberOf(m map[string]any, name string, loose bool) any {
-	if v, ok := m[name]; ok || !loose {
+// memberOf returns a member of m. With ignoreCase, it also finds a name that differs in case; this
+// is needed where no schema gives the canonical spelling.
+func memberOf(m map[string]any, name string, ignoreCase bool) any {
+	if v, ok := m[name]; ok || !ignoreCase {
 		return v
 	}
 	return m[keyOf(m, name)]
 }
 
-// keyOf is the spelling a name has in m; the name itself when it is not there.
+// keyOf returns the spelling that a name has in m, or the name itself when m does not have it.
 func keyOf(m map[string]any, name string) string {
 	if _, ok := m[name]; ok {
 		return name
@@ -62,14 +63,14 @@ func (n Or) match(v scope) bool  { return n.Left.match(v) || n.Right.match(v) }
 func (n Not) match(v scope) bool { return !n.Node.match(v) }
 
 func (n Present) match(v scope) bool {
-	loose := n.Attr == nil
-	found := v.lookUp(n.Path.URN, n.Path.Name, loose)
+	ignoreCase := n.Attr == nil
+	found := v.lookUp(n.Path.URN, n.Path.Name, ignoreCase)
 	if n.Path.Sub == "" {
 		return !empty(found)
 	}
 	return anyElement(found, func(e any) bool {
 		m, _ := e.(map[string]any)
-		return !empty(memberOf(m, n.Path.Sub, loose))
+		return !empty(memberOf(m, n.Path.Sub, ignoreCase))
 	})
 }
 
@@ -79,6 +80,7 @@ func (n ValuePath) match(v scope) bool {
 	})
 }
 
+// elementScope is the scope of one element, for the filter of a value path.
 func elementScope(e any) scope {
 	if m, ok := e.(map[string]any); ok {
 		return scope{members: m}
@@ -86,7 +88,7 @@ func elementScope(e any) scope {
 	return scope{single: e}
 }
 
-// anyElement reports whether f holds for one value of an attribute.
+// anyElement reports whether f is true for at least one value of an attribute.
 func anyElement(v any, f func(any) bool) bool {
 	list, ok := v.([]any)
 	if !ok {
@@ -102,13 +104,13 @@ func anyElement(v any, f func(any) bool) bool {
 
 func (c Compare) match(v scope) bool {
 	if !c.operand.ready {
-		c.operand = c.prepare() // a node that was not made by ParseFilter
+		c.operand = c.prepare() // this node was not made by ParseFilter
 	}
 	if c.Value == nil {
 		return Present{c.Path, c.Attr}.match(v) == (c.Op == Ne)
 	}
-	loose := c.Attr == nil
-	found := v.lookUp(c.Path.URN, c.Path.Name, loose)
+	ignoreCase := c.Attr == nil
+	found := v.lookUp(c.Path.URN, c.Path.Name, ignoreCase)
 	if empty(found) {
 		return c.Op == Ne
 	}
@@ -118,7 +120,7 @@ func (c Compare) match(v scope) bool {
 			if sub == "" {
 				sub = "value" // only without a schema: with one, Sub is set
 			}
-			e = memberOf(m, sub, loose)
+			e = memberOf(m, sub, ignoreCase)
 		} else if c.Path.Sub != "" && !equalName(c.Path.Sub, "value") {
 			e = nil
 		}
@@ -151,6 +153,7 @@ func (c Compare) matchesValue(e any) bool {
 	return c.Op == Ne
 }
 
+// matchesString compares a string or, for a dateTime attribute, a time.
 func (c Compare) matchesString(s string) bool {
 	if c.operand.isTime {
 		if t, ok := parseTime(s); ok && c.Op != Co && c.Op != Sw && c.Op != Ew {
@@ -160,7 +163,7 @@ func (c Compare) matchesString(s string) bool {
 	want := c.operand.text
 	switch v := c.Value.(type) {
 	case string:
-	case bool: // a text boolean of a server without a schema
+	case bool: // without a schema, a boolean may be stored as a string
 		b, ok := parseBoolean(s)
 		return ok && (b == v) == (c.Op == Eq)
 	default:
@@ -180,6 +183,7 @@ func (c Compare) matchesString(s string) bool {
 	return c.matchesOrder(strings.Compare(s, want))
 }
 
+// matchesOrder applies the operator to the result of a three-way comparison.
 func (c Compare) matchesOrder(order int) bool {
 	switch c.Op {
 	case Eq:
@@ -198,8 +202,9 @@ func (c Compare) matchesOrder(order int) bool {
 	return false
 }
 
-// compareNumbers compares exactly where both are whole.
-func compareNumbers(a, b any) (int, bool) {
+// compareNumbers compares two numbers, exactly when both are whole. ok is false when one is not a
+// number.
+func compareNumbers(a, b any) (order int, ok bool) {
 	i, okI := a.(int64)
 	j, okJ := b.(int64)
 	if okI && okJ {
@@ -230,16 +235,17 @@ const (
 	levelFactor
 )
 
-// String prints the filter; reading it again gives the same tree.
+// String prints the filter. Parsing the result gives the same tree.
 func (f *Filter) String() string { return string(f.Root.append(nil, levelOr)) }
 
+// binary prints "left word right", in parentheses where the parent binds tighter.
 func binary(b []byte, left, right Node, word string, level, parent int) []byte {
 	if parent > level {
 		b = append(b, '(')
 	}
 	b = left.append(b, level)
 	b = append(b, word...)
-	b = right.append(b, level+1) // the tree leans to the left
+	b = right.append(b, level+1) // the parser builds left-leaning trees
 	if parent > level {
 		b = append(b, ')')
 	}

@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// ParseFilter reads a filter. With rt every name must be one of its attributes
-// and every comparison must fit the attribute's type; with nil only the
-// grammar counts, and names are compared without case.
+// ParseFilter reads a filter. With rt, every name must be one of its attributes and every
+// comparison must fit the attribute's type. With nil, only the grammar is checked, and names match
+// in any case. It returns invalidFilter with the position of the mistake, or sensitive for an
+// attribute that is never returned.
 //
-// Beyond the grammar of RFC 7644 §3.4.2.2, runs of blanks, a missing blank
-// before a quoted value, $ref and a sub-attribute after a value path are taken
-// in both modes; unquoted values, text for booleans and enterprise attributes
-// without their URN in Lenient mode only.
+// Both modes accept a few forms beyond the grammar of RFC 7644 §3.4.2.2: repeated spaces, a missing
+// space before a quoted value, $ref, and a sub-attribute after a value path. Lenient mode also
+// accepts unquoted values, strings for booleans, and enterprise attributes without their URN.
 func ParseFilter(rt *ResourceType, text string, m Mode) (*Filter, []Fix, error) {
 	p := filterParser{s: text, rt: rt, reader: reader{mode: m}}
 	root, err := p.parse()
@@ -23,9 +23,8 @@ func ParseFilter(rt *ResourceType, text string, m Mode) (*Filter, []Fix, error) 
 	return &Filter{root}, p.allFixes(), nil
 }
 
-// ParseFilterAnywhere reads a filter for one of several resource types, as a
-// query at the root has it: a name that rt lacks is no error and stands for
-// something unassigned. RFC 7644 §3.4.2.1.
+// ParseFilterAnywhere reads a filter for one of several resource types, as in a query at the root.
+// A name that rt lacks is no error; it counts as unassigned. RFC 7644 §3.4.2.1.
 func ParseFilterAnywhere(rt *ResourceType, text string, m Mode) (*Filter, []Fix, error) {
 	p := filterParser{s: text, rt: rt, reader: reader{mode: m}, allowUnknown: true}
 	root, err := p.parse()
@@ -40,15 +39,16 @@ type filterParser struct {
 	s                  string
 	i                  int
 	rt                 *ResourceType
-	valuePathAttribute *Attribute // inside a value path: the attribute in front of it, if known
+	valuePathAttribute *Attribute // inside a value path: the attribute before the brackets, if known
 	inValuePath        bool       // inside a value path
 	termCount          int
-	bracketDepth       int // of brackets
+	bracketDepth       int // open brackets
 
-	allowUnknown bool // a name that rt lacks is unassigned
-	unknownName  bool // the error is about a name that rt lacks, not about the grammar
+	allowUnknown bool // a name that rt lacks is unassigned, not an error
+	unknownName  bool // the error is a name that rt lacks, not the grammar
 }
 
+// parse reads the whole filter and checks that nothing follows it.
 func (p *filterParser) parse() (Node, error) {
 	if err := checkBounds(p.s); err != nil {
 		return nil, err
@@ -63,8 +63,8 @@ func (p *filterParser) parse() (Node, error) {
 	return n, nil
 }
 
-// checkBounds looks at a filter as a whole before anything recurses into it: first at how deep it is, so that one that is
-// nested beyond measure is told so, whatever its length.
+// checkBounds checks depth, length and encoding of a filter before any recursion. Depth comes
+// first, so that a filter with far too many brackets gets that message whatever its length.
 func checkBounds(s string) error {
 	if err := checkDepth(s); err != nil {
 		return err
@@ -73,11 +73,12 @@ func checkBounds(s string) error {
 		return InvalidFilter("The filter has %d bytes; at most %d are allowed", len(s), MaxFilterBytes)
 	}
 	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
-		return InvalidFilter("The filter is not valid UTF-8 text")
+		return InvalidFilter("The filter is not valid UTF-8")
 	}
 	return nil
 }
 
+// checkDepth counts open brackets outside quoted strings.
 func checkDepth(s string) error {
 	depth, quoted := 0, false
 	for i := 0; i < len(s); i++ {
@@ -99,14 +100,16 @@ func checkDepth(s string) error {
 	return nil
 }
 
+// failf is an invalidFilter error at the current position.
 func (p *filterParser) failf(format string, args ...any) error {
 	if p.s == "" {
 		return InvalidFilter("The filter is empty")
 	}
-	at := utf8.RuneCountInString(p.s[:min(p.i, len(p.s))]) + 1
-	return InvalidFilter("The filter is wrong at character %d: %s", at, formatMessage(format, args))
+	character := utf8.RuneCountInString(p.s[:min(p.i, len(p.s))]) + 1
+	return InvalidFilter("The filter is wrong at character %d: %s", character, formatMessage(format, args))
 }
 
+// unexpected is the error for input where the grammar allows none.
 func (p *filterParser) unexpected() error {
 	switch c := p.peek(); c {
 	case 0:
@@ -132,7 +135,7 @@ func (p *filterParser) skipSpaces() {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
-// word is the text up to the next blank, bracket or quote.
+// word returns the characters up to the next space, bracket or double quote.
 func (p *filterParser) word() string {
 	j := p.i
 	for j < len(p.s) && !isSpace(p.s[j]) && !strings.ContainsRune(`()[]"`, rune(p.s[j])) {
@@ -141,15 +144,16 @@ func (p *filterParser) word() string {
 	return p.s[p.i:j]
 }
 
-// keyword steps over a word of the grammar, in any letter case.
+// keyword steps over a word of the grammar, in any case. It reports false, and stays, when another
+// word comes.
 func (p *filterParser) keyword(k string) bool {
-	at := p.i
+	start := p.i
 	p.skipSpaces()
 	if w := p.word(); equalName(w, k) {
 		p.i += len(w)
 		return true
 	}
-	p.i = at
+	p.i = start
 	return false
 }
 
@@ -197,7 +201,7 @@ func (p *filterParser) factor() (Node, error) {
 }
 
 func (p *filterParser) group() (Node, error) {
-	// checkDepth has counted them already, but where texts stand in single quotes.
+	// checkDepth counted brackets already, but it does not know strings in single quotes.
 	if p.bracketDepth++; p.bracketDepth > MaxFilterDepth {
 		return nil, tooDeep()
 	}
@@ -238,6 +242,7 @@ func (p *filterParser) expression() (Node, error) {
 	return p.comparison(t.AttrPath, t.leaf())
 }
 
+// attribute resolves an attribute name at the top level of the filter.
 func (p *filterParser) attribute(name string) (target, error) {
 	t, err := p.resolve(p.rt, name)
 	var unknown *unknownError
@@ -254,8 +259,8 @@ func (p *filterParser) attribute(name string) (target, error) {
 	return t, p.checkHidden(t)
 }
 
-// checkHidden refuses to compare what is never shown: the answer would tell it.
-// RFC 7644 §7.5.2.
+// checkHidden refuses to compare attributes that are never returned: the result would reveal their
+// values. RFC 7644 §7.5.2.
 func (p *filterParser) checkHidden(t target) error {
 	for _, a := range []*Attribute{t.attr, t.sub} {
 		if a != nil && hidden(a) {
@@ -265,8 +270,7 @@ func (p *filterParser) checkHidden(t target) error {
 	return nil
 }
 
-// valuePathExpression reads an expression inside a value path, where only
-// sub-attribute names stand.
+// valuePathExpression reads an expression inside a value path, where names are sub-attributes.
 func (p *filterParser) valuePathExpression(name string) (Node, error) {
 	if !validName(name) {
 		return nil, p.failf("a sub-attribute name is expected, not %s", quote(name))
@@ -277,7 +281,7 @@ func (p *filterParser) valuePathExpression(name string) (Node, error) {
 	case p.valuePathAttribute == nil:
 	case p.valuePathAttribute.Type != Complex:
 		if a = p.valuePathAttribute; !equalName(name, "value") {
-			return nil, p.failf("the values of %s are not complex; compare them as value", p.valuePathAttribute.Name)
+			return nil, p.failf("the values of %s are not complex; name them value", p.valuePathAttribute.Name)
 		}
 		path.Name = "value"
 	default:
@@ -300,8 +304,8 @@ func (p *filterParser) valuePathExpression(name string) (Node, error) {
 	return p.comparison(path, a)
 }
 
-// valuePath reads what follows attr: "[filter]", and then, as clients write it,
-// a sub-attribute or an operator that goes for the same value.
+// valuePath reads the rest of attr[filter]. Some clients add a sub-attribute or an operator after
+// the brackets; it applies to the same element.
 func (p *filterParser) valuePath(t target) (Node, error) {
 	if t.Sub != "" {
 		return nil, p.failf("%s cannot have a value path", t.AttrPath)
@@ -341,6 +345,7 @@ func (p *filterParser) brackets(a *Attribute) (Node, error) {
 	return n, nil
 }
 
+// subAfterBrackets reads ".sub" after the brackets, or returns "".
 func (p *filterParser) subAfterBrackets(t target) (string, error) {
 	if p.peek() != '.' {
 		return "", nil
@@ -365,8 +370,7 @@ func (p *filterParser) subAfterBrackets(t target) (string, error) {
 	return name, nil
 }
 
-// elementPath is the path of a sub-attribute, or of the value itself, as seen
-// from one element.
+// elementPath returns the path of a sub-attribute, or of "value", relative to one element.
 func (p *filterParser) elementPath(a *Attribute, sub string) (AttrPath, *Attribute) {
 	if sub == "" {
 		sub = "value"
@@ -377,11 +381,12 @@ func (p *filterParser) elementPath(a *Attribute, sub string) (AttrPath, *Attribu
 	return AttrPath{Name: sub}, a.Sub(sub)
 }
 
+// operatorFollows reports whether the next word is neither and nor or.
 func (p *filterParser) operatorFollows() bool {
-	at := p.i
+	start := p.i
 	p.skipSpaces()
 	w := p.word()
-	p.i = at
+	p.i = start
 	return w != "" && !equalName(w, "and") && !equalName(w, "or")
 }
 
@@ -397,9 +402,9 @@ func (p *filterParser) comparison(path AttrPath, a *Attribute) (Node, error) {
 		p.i += len(op)
 		return Present{path, a}, nil
 	}
-	known := operator(op)
-	if known == "" {
-		return nil, p.failf("%s is no operator; there are eq, ne, co, sw, ew, gt, ge, lt, le and pr", quote(op))
+	operator := parseOperator(op)
+	if operator == "" {
+		return nil, p.failf("%s is not an operator; use eq, ne, co, sw, ew, gt, ge, lt, le or pr", quote(op))
 	}
 	p.i += len(op)
 	p.skipSpaces()
@@ -407,10 +412,10 @@ func (p *filterParser) comparison(path AttrPath, a *Attribute) (Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.compare(path, a, known, lit)
+	return p.compare(path, a, operator, lit)
 }
 
-func operator(s string) Op {
+func parseOperator(s string) Op {
 	for _, op := range []Op{Eq, Ne, Co, Sw, Ew, Gt, Ge, Lt, Le} {
 		if equalName(s, string(op)) {
 			return op
@@ -419,11 +424,11 @@ func operator(s string) Op {
 	return ""
 }
 
-// literal is a compValue as written.
+// literal is a compValue as the filter spells it.
 type literal struct {
 	value    any    // string, number, bool or nil
-	text     string // as it stands in the filter, when it is not quoted
-	unquoted bool   // an unquoted text
+	text     string // as the filter spells it, when it is not quoted
+	unquoted bool   // a string without quotes
 }
 
 // RFC 7644 §3.4.2.2: compValue is a JSON string, number, true, false or null.
@@ -450,18 +455,17 @@ func (p *filterParser) readQuoted() (literal, error) {
 	sc := scanner{s: p.s, i: p.i}
 	s, err := sc.readString()
 	if err != nil {
-		return literal{}, p.failf("the quoted text is not closed or has a broken escape")
+		return literal{}, p.failf("the quoted string is not closed or has an invalid escape")
 	}
 	p.i = sc.i
 	if c := p.peek(); c != 0 && c != ')' && c != ']' && !isSpace(c) {
-		return literal{}, p.failf("a blank is expected after the quoted text")
+		return literal{}, p.failf("a space is expected after the quoted string")
 	}
 	return literal{value: s}, nil
 }
 
-// readSingleQuoted reads 'x', as a widely used client library writes its own paths.
-// The text ends at the quote that something can follow, so that O'Brien needs no
-// escape.
+// readSingleQuoted reads 'x', as a widely used client library writes it in paths. The string ends
+// at a quote that a bracket, a space or the end of the filter follows, so O'Brien needs no escape.
 func (p *filterParser) readSingleQuoted() (literal, error) {
 	for j := p.i + 1; j < len(p.s); j++ {
 		if p.s[j] == '\\' && j+1 < len(p.s) && (p.s[j+1] == '\'' || p.s[j+1] == '\\') {
@@ -472,13 +476,15 @@ func (p *filterParser) readSingleQuoted() (literal, error) {
 			continue
 		}
 		text := strings.NewReplacer(`\\`, `\`, `\'`, `'`).Replace(p.s[p.i+1 : j])
-		p.addFix("single-quotes", "", "%s read as a text in double quotes", p.s[p.i:j+1])
+		p.addFix("single-quotes", "", "%s read as a string in double quotes", p.s[p.i:j+1])
 		p.i = j + 1
 		return literal{value: text}, nil
 	}
-	return literal{}, p.failf("the quoted text is not closed")
+	return literal{}, p.failf("the quoted string is not closed")
 }
 
+// readUnquoted reads a number, true, false or null. In Lenient mode, any other word is a string
+// without quotes.
 func (p *filterParser) readUnquoted(text string) (literal, error) {
 	lit := literal{text: text}
 	switch {
@@ -490,11 +496,11 @@ func (p *filterParser) readUnquoted(text string) (literal, error) {
 	case numberLength(text) == len(text):
 		lit.value = number(text)
 	case text[0] == '\'':
-		return lit, p.failf("texts stand in double quotes")
+		return lit, p.failf("put strings in double quotes")
 	case strings.ContainsAny(text, `[]{}()"`):
-		return lit, p.failf("%s is no value; a text in double quotes, a number, true, false or null is expected", quote(text))
+		return lit, p.failf("%s is not a value; a string in double quotes, a number, true, false or null is expected", quote(text))
 	case p.mode == Strict || equalName(text, "and") || equalName(text, "or") || equalName(text, "not"):
-		return lit, p.failf("%s is no value; texts stand in double quotes", quote(text))
+		return lit, p.failf("%s is not a value; put strings in double quotes", quote(text))
 	default:
 		lit.value, lit.unquoted = text, true
 	}

@@ -9,14 +9,14 @@ import (
 const (
 	MaxPatchOperations = 1000
 	MaxPatchValues     = 10000 // values of one multi-valued attribute in one operation
-	MaxPatchChanges    = 5000  // operations after those without a path are taken apart
+	MaxPatchChanges    = 5000  // operations after those without a path are split
 )
 
-// maxIgnored bounds what one request can write into the request log.
+// maxIgnored bounds how many lines one request can write to the request log.
 const maxIgnored = 50
 
-// Patch is a PATCH request that was read against a resource type. Operations
-// without a path are taken apart: each key of their value is an operation here.
+// Patch is a PATCH request that was read for a resource type. An operation without a path is split:
+// each key of its value becomes one operation here.
 type Patch struct {
 	Operations []Operation
 
@@ -26,13 +26,12 @@ type Patch struct {
 	shownAs        []Resource // how a GET shows the resource
 }
 
-// Shown tells a patch how answers show the resource that it is applied to, which
-// has more than what is stored of it. A readOnly value that is the same in one
-// of them is no change.
-func (p *Patch) Shown(as ...Resource) { p.shownAs = as }
+// Shown gives the patch the resource as answers show it, which is more than what is stored. There
+// may be several forms. A readOnly value that equals the one in any form is no change.
+func (p *Patch) Shown(forms ...Resource) { p.shownAs = forms }
 
-// AsksShown reports whether a patch names readOnly attributes that are made for
-// the answer, so that Apply needs to know what was Shown.
+// AsksShown reports whether the patch names readOnly attributes that only answers have (meta and
+// groups). Then call Shown before Apply.
 func (p *Patch) AsksShown() bool {
 	for _, op := range p.Operations {
 		if op.Path.URN == "" && op.Path.readOnly() && (op.Path.Name == "meta" || op.Path.Name == groupsAttribute) {
@@ -42,8 +41,8 @@ func (p *Patch) AsksShown() bool {
 	return false
 }
 
-// Addresses reports whether an operation is about that attribute of the core
-// schema, or about a part of it.
+// Addresses reports whether an operation changes that attribute of the core schema, or a part of
+// it.
 func (p *Patch) Addresses(name string) bool {
 	for _, op := range p.Operations {
 		if op.Path.URN == "" && equalName(op.Path.Name, name) {
@@ -53,7 +52,7 @@ func (p *Patch) Addresses(name string) bool {
 	return false
 }
 
-// readOnly reports whether a client cannot set what the path selects.
+// readOnly reports whether a client cannot set the value that the path selects.
 func (p Path) readOnly() bool {
 	return p.attr != nil && p.attr.Mutability == ReadOnly || p.sub != nil && p.sub.Mutability == ReadOnly
 }
@@ -63,29 +62,28 @@ type Operation struct {
 	Op   string // "add", "remove" or "replace"
 	Path *Path  // never nil
 
-	// Value has the form of the attribute: a []any for a multi-valued one, a
-	// map[string]any for a complex one or an element, where nil unassigns a
-	// sub-attribute. nil unassigns; for remove it removes all that the path
-	// selects, and a []any only these values.
+	// Value has the form of the attribute: a []any for a multi-valued one, a map[string]any for a
+	// complex one or for an element. nil unassigns, also inside a map. For remove, nil removes
+	// everything that the path selects, and a []any removes only these values.
 	Value any
 
-	index   int  // which operation of the request it comes from, 0-based
-	fromKey bool // it was a key in a value without a path
+	index   int  // position of the operation in the request, 0-based
+	fromKey bool // it was a key of a value without a path
 }
 
-// PatchResult is a resource after a patch.
+// PatchResult is the outcome of Apply.
 type PatchResult struct {
 	Resource Resource
-	Changed  bool // whether anything differs from before
+	Changed  bool // whether the resource differs from before
 	Fixes    []Fix
 	Ignored  []Ignored
 }
 
 // DecodePatch reads a PATCH request. RFC 7644 §3.5.2.
 //
-// In Lenient mode an operation on an attribute that rt lacks is left out and
-// reported by Apply; a request with nothing but such operations is 400
-// invalidPath and names them.
+// In Lenient mode, Apply reports operations on attributes that rt lacks as ignored. A request that
+// has only such operations is invalidPath, with their names. Other expected errors are
+// invalidSyntax, invalidPath, invalidValue, noTarget, mutability, and 413 above the limits.
 func DecodePatch(rt *ResourceType, body []byte, m Mode) (*Patch, []Fix, error) {
 	raw, err := scan(body)
 	if err != nil {
@@ -107,10 +105,10 @@ type patchDecoder struct {
 	rt    *ResourceType
 	patch *Patch
 
-	index        int  // of the operation being read
-	inKeys       bool // inside a value without a path
-	hasValue     bool // the operation has a value, were it null
-	understood   int  // parts of the operation that address something
+	index        int  // position of the current operation
+	inKeys       bool // reading the keys of a value without a path
+	hasValue     bool // the operation has a value, even if it is null
+	understood   int  // parts of the operation whose path was understood
 	unknownNames []string
 }
 
@@ -146,6 +144,7 @@ func (d *patchDecoder) request(o object) error {
 	return nil
 }
 
+// joinQuoted lists names for a message, at most 20 of them.
 func joinQuoted(names []string) string {
 	const most = 20
 	var b strings.Builder
@@ -162,7 +161,7 @@ func joinQuoted(names []string) string {
 	return b.String()
 }
 
-// withOperationNumber says which operation of several an error is about.
+// withOperationNumber adds to an error which of several operations it is about.
 func withOperationNumber(err error, index, of int, label string) error {
 	var e *Error
 	if of < 2 || !errors.As(err, &e) {
@@ -174,7 +173,7 @@ func withOperationNumber(err error, index, of int, label string) error {
 	return &Error{e.Status, e.ScimType, "Operation " + itoa(index+1) + label + ": " + e.Detail}
 }
 
-// operationLabel is what a client called an operation: "Replace title".
+// operationLabel names an operation in the client's words, such as "Replace title".
 func operationLabel(raw any) string {
 	o, _ := raw.(object)
 	op, path := stringMember(o, "op"), stringMember(o, "path")
@@ -187,6 +186,7 @@ func operationLabel(raw any) string {
 	return strings.TrimSpace(op + " " + path)
 }
 
+// checkEnvelope checks that schemas names PatchOp.
 func (d *patchDecoder) checkEnvelope(o object) error {
 	raw, _ := o.get("schemas")
 	list, _ := raw.([]any)
@@ -219,7 +219,7 @@ func (d *patchDecoder) operation(raw any) error {
 	rawPath, _ := o.get("path")
 	path, ok := rawPath.(string)
 	if !ok && rawPath != nil {
-		return InvalidPath("path must be a text, not %s", describe(rawPath))
+		return InvalidPath("path must be a string, not %s", describe(rawPath))
 	}
 	value, given := o.get("value")
 	if op != "remove" && !given {
@@ -233,8 +233,8 @@ func (d *patchDecoder) operation(raw any) error {
 	return d.operationAt(op, path, value)
 }
 
-// operationsWithoutPath takes a value apart whose keys are paths: plain, dotted,
-// qualified by a URN, with a filter, or a whole extension.
+// operationsWithoutPath splits a value whose keys are paths: plain, dotted, with a URN, with a
+// filter, or a whole extension.
 func (d *patchDecoder) operationsWithoutPath(op string, value any) error {
 	if op == "remove" {
 		return NoTarget("remove needs a path") // RFC 7644 §3.5.2.2
@@ -259,20 +259,22 @@ func (d *patchDecoder) operationsWithoutPath(op string, value any) error {
 	return nil
 }
 
+// operationForKey reads one key of a value without a path.
 func (d *patchDecoder) operationForKey(op string, m member) error {
 	if equalName(m.name, "schemas") {
-		return nil // it follows from what is present
+		return nil // it follows from the attributes
 	}
 	if equalName(m.name, d.rt.Schema.ID) {
 		return d.operationsWithoutPath(op, m.value)
 	}
 	if equalName(m.name, "meta") && d.mode == Lenient {
-		d.ignore(m.name, "the server keeps it")
+		d.ignore(m.name, "the server maintains it")
 		return nil
 	}
 	return d.operationAt(op, m.name, m.value)
 }
 
+// ignore records something that was understood but is not applied.
 func (d *patchDecoder) ignore(path, reason string) {
 	if len(d.patch.ignored) == maxIgnored {
 		d.patch.ignored = append(d.patch.ignored, Ignored{"", "more like these"})
@@ -311,13 +313,14 @@ func (d *patchDecoder) operationAt(op, text string, raw any) error {
 	return d.assign(op, p, raw)
 }
 
-// handleProtected deals with attributes that a client cannot set.
+// handleProtected handles attributes that a client cannot set. done means that the operation needs
+// no further reading.
 func (d *patchDecoder) handleProtected(op string, p Path, raw any) (done bool, err error) {
 	switch {
 	case p.attr.Name == "schemas" && p.URN == "" && op == "remove":
-		return true, Mutability("schemas is required and cannot be removed; remove the attributes of the schema that is meant")
+		return true, Mutability("schemas is required and cannot be removed; to drop a schema, remove its attributes")
 	case p.attr.Name == "schemas" && p.URN == "":
-		d.ignore(p.String(), "it follows from the attributes that are present")
+		d.ignore(p.String(), "it follows from the attributes of the resource")
 		return true, nil
 	case p.readOnly() && (op == "remove" || !d.inKeys && hidden(p.attr)):
 		return true, Mutability("%s cannot be changed by a client", p)
@@ -327,12 +330,12 @@ func (d *patchDecoder) handleProtected(op string, p Path, raw any) (done bool, e
 	case !p.readOnly():
 		return false, nil
 	}
-	// Okta sends the id along when it renames a group, others send back all that
-	// they read: Apply compares it.
+	// Okta sends the id when it renames a group; others send back everything that they read. Apply
+	// compares the value with the current one.
 	return true, d.addOperation(op, p, untyped(raw))
 }
 
-// untyped gives a raw value the types of a Resource without any schema.
+// untyped converts a scanned value to the types of a Resource, without a schema.
 func untyped(raw any) any {
 	switch raw := raw.(type) {
 	case number:
@@ -356,6 +359,7 @@ func untyped(raw any) any {
 	return raw
 }
 
+// addOperation appends an operation. It returns 413 above MaxPatchChanges.
 func (d *patchDecoder) addOperation(op string, p Path, value any) error {
 	if len(d.patch.Operations) == MaxPatchChanges {
 		return PayloadTooLarge("The request changes more than %d attributes", MaxPatchChanges)
@@ -371,7 +375,7 @@ func (d *patchDecoder) wholeExtension(op string, p Path, raw any) error {
 			return nil
 		}
 		if d.rt.requires(p.URN) {
-			// RFC 7644 §3.5.2.2: what is required cannot be removed.
+			// RFC 7644 §3.5.2.2: a required attribute cannot be removed.
 			return Mutability("%s is required and cannot be removed", p.URN)
 		}
 		return d.addOperation("remove", p, nil)
@@ -398,6 +402,7 @@ func (d *patchDecoder) wholeExtension(op string, p Path, raw any) error {
 	return nil
 }
 
+// remove reads a remove operation.
 func (d *patchDecoder) remove(p Path, raw any) error {
 	if p.Filter == nil {
 		if err := d.checkRemovable(p); err != nil {
@@ -407,8 +412,8 @@ func (d *patchDecoder) remove(p Path, raw any) error {
 	if !d.hasValue || !d.removesValues(p) {
 		return d.addOperation("remove", p, nil)
 	}
-	// RFC 7644 §3.5.2.2 knows no value here. Entra sends one and means: only
-	// these. One that selects nothing therefore removes nothing.
+	// RFC 7644 §3.5.2.2 defines no value for remove. Entra sends one to remove only these values,
+	// so a value that selects nothing must remove nothing.
 	if d.mode == Strict {
 		return InvalidSyntax("remove takes no value; use a filter in the path, as in %s[value eq \"…\"]", AttrPath{URN: p.URN, Name: p.Name})
 	}
@@ -416,14 +421,14 @@ func (d *patchDecoder) remove(p Path, raw any) error {
 	if err != nil {
 		return err
 	}
-	if u, ok := value.(notUnderstood); ok {
-		d.noteNotUnderstood(p, u.names)
+	if none, ok := value.(notUnderstood); ok {
+		d.noteNotUnderstood(p, none.names)
 		return nil
 	}
-	if p, ok := value.(partlyRead); ok {
-		value = p.list
-		for _, name := range p.names {
-			d.ignore(name, "no such sub-attribute, so the value that has it selects nothing")
+	if some, ok := value.(partlyRead); ok {
+		value = some.list
+		for _, name := range some.names {
+			d.ignore(name, "no such sub-attribute, so the value with it selects nothing")
 		}
 	}
 	list, _ := value.([]any)
@@ -435,8 +440,8 @@ func (d *patchDecoder) remove(p Path, raw any) error {
 	return d.addOperation("remove", p, list)
 }
 
-// removesValues reports whether a value beside the path of a remove says which
-// of several values are to go. What a filter selects needs no other word.
+// removesValues reports whether the value of a remove can choose among several values. A path with
+// a filter already chooses.
 func (d *patchDecoder) removesValues(p Path) bool {
 	return p.sub != nil && p.sub.MultiValued || p.attr.MultiValued && p.Filter == nil
 }
@@ -460,7 +465,7 @@ func (d *patchDecoder) valuesToRemove(p Path, raw any) (any, error) {
 	return d.readValue(a, AttrPath{p.URN, p.Name, p.Sub}, asList(a, raw))
 }
 
-// noteNotUnderstood notes an operation of which only names were read that stand for nothing.
+// noteNotUnderstood records an operation whose value has no known name.
 func (d *patchDecoder) noteNotUnderstood(p Path, names []string) {
 	d.understood--
 	for _, name := range names {
@@ -468,11 +473,12 @@ func (d *patchDecoder) noteNotUnderstood(p Path, names []string) {
 		d.ignore(name, d.rt.Name+" has no such attribute")
 	}
 	if len(names) == 0 {
-		d.ignore(p.String(), "nothing in the value is known here")
+		d.ignore(p.String(), "the value has no name that is known here")
 	}
 }
 
-// removable: RFC 7644 §3.5.2.2: a required attribute cannot be removed.
+// checkRemovable returns a mutability error for a required attribute. RFC 7644 §3.5.2.2: it cannot
+// be removed.
 func (d *patchDecoder) checkRemovable(p Path) error {
 	if p.sub == nil && p.attr.Required || p.sub != nil && p.sub.Required && !p.attr.MultiValued {
 		return Mutability("%s is required and cannot be removed", p)
@@ -491,7 +497,7 @@ func (d *patchDecoder) assign(op string, p Path, raw any) error {
 		d.noteNotUnderstood(p, v.names)
 		return nil
 	case hollowList:
-		d.ignore(p.String(), "the values that were sent say nothing, so nothing is changed")
+		d.ignore(p.String(), "the values that were sent have no content, so nothing is changed")
 		return nil
 	case partlyRead:
 		value = v.list
@@ -499,13 +505,13 @@ func (d *patchDecoder) assign(op string, p Path, raw any) error {
 			d.ignore(name, d.rt.Name+" has no such attribute")
 		}
 		if op == "replace" {
-			op = "add" // what was not understood may be what is there
+			op = "add" // the values that were not understood may be existing ones
 			d.addFix("unread-values", p.String(), "not all values could be read, so those that are there stay as well")
 		}
 	case map[string]any:
 		switch {
 		case p.sub == nil && hasEmptyValue(p.attr, raw):
-			value = nil // {"value": ""} takes a manager away
+			value = nil // {"value": ""} removes a manager
 		case len(v) == 0:
 			d.ignore(p.String(), "the value names no sub-attribute to change")
 			return nil
@@ -524,7 +530,7 @@ func (d *patchDecoder) assign(op string, p Path, raw any) error {
 	return d.addOperation(op, p, value)
 }
 
-// hasEmptyValue reports whether an object's own "value" is there and empty.
+// hasEmptyValue reports whether an object has its own "value" and it is empty.
 func hasEmptyValue(a *Attribute, raw any) bool {
 	if list, ok := raw.([]any); ok && len(list) == 1 {
 		raw = list[0]
@@ -541,7 +547,7 @@ func tooManyValues(p Path, n int) error {
 	return PayloadTooLarge("%s: %d values in one operation; at most %d are allowed", p, n, MaxPatchValues)
 }
 
-// operationValue reads a value in the form that the path asks for.
+// operationValue reads the value of add or replace as the attribute at the path requires.
 func (d *patchDecoder) operationValue(op string, p Path, raw any) (any, error) {
 	items, isList := raw.([]any)
 	if len(items) > MaxPatchValues {
@@ -561,15 +567,15 @@ func (d *patchDecoder) operationValue(op string, p Path, raw any) (any, error) {
 		one.MultiValued = false
 		return d.readValue(&one, at, raw)
 	}
-	// Elements of a list are whole: null is nothing in them. One that is added
-	// may get its value from a later operation.
+	// Elements of a list are complete, so null inside them means absent. An added element may get
+	// its value from a later operation.
 	d.reader.forPatch, d.keepHollow = false, op == "add"
 	value, err := d.readValue(p.attr, at, asList(p.attr, raw))
 	d.reader.forPatch, d.keepHollow = true, false
 	return value, err
 }
 
-// asList makes a list of one value: clients send members either way.
+// asList makes a list of a single value, because clients send members either way.
 func asList(a *Attribute, raw any) any {
 	if raw == nil {
 		return nil

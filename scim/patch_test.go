@@ -141,7 +141,7 @@ func TestPatchFromIdentityProviders(t *testing.T) {
 		{name: "P1_small_letters", resource: ada, ops: `{"op":"Replace","path":"active","value":"false"}`, want: inactive, fixes: []string{"text-boolean"}},
 		{name: "P1_zero", resource: ada, ops: `{"op":"Replace","path":"active","value":"0"}`, want: inactive, fixes: []string{"text-boolean"}},
 		{name: "P1_true_text_changes_nothing", resource: ada, ops: `{"op":"Add","path":"active","value":"True"}`, unchanged: true, fixes: []string{"text-boolean"}},
-		{name: "P1_unclear_text_is_refused_not_true", resource: ada, ops: `{"op":"Replace","path":"active","value":"no"}`, err: "400 invalidValue", says: `active must be true or false, not the text "no"`, strict: "same"},
+		{name: "P1_unclear_text_is_refused_not_true", resource: ada, ops: `{"op":"Replace","path":"active","value":"no"}`, err: "400 invalidValue", says: `active must be true or false, not the string "no"`, strict: "same"},
 		{name: "P1_empty_text_is_refused_not_unassigned", resource: ada, ops: `{"op":"Replace","path":"active","value":""}`, err: "400 invalidValue", strict: "same"},
 		{name: "P1_zero_as_a_number", resource: ada, ops: `{"op":"Replace","path":"active","value":0}`, want: inactive, fixes: []string{"number-boolean"}, errStrict: "400 invalidValue"},
 		{name: "P1_other_numbers_are_refused", resource: ada, ops: `{"op":"Replace","path":"active","value":2}`, err: "400 invalidValue", strict: "same"},
@@ -306,7 +306,7 @@ func TestPatchSemantics(t *testing.T) {
 		{name: "core_urn_as_path", resource: ada, ops: `{"op":"replace","path":"` + UserURN + `","value":{"title":"Lead"}}`, want: map[string]string{"title": `"Lead"`}, strict: "same"},
 		{name: "core_urn_as_key", resource: ada, ops: `{"op":"replace","value":{"` + UserURN + `:title":"Lead","` + UserURN + `":{"nickName":"A"}}}`, want: map[string]string{"title": `"Lead"`, "nickName": `"A"`}, strict: "same"},
 
-		{name: "unknown_op", resource: ada, ops: `{"op":"move","path":"title","value":"x"}`, err: "400 invalidSyntax", says: `not the text "move"`, strict: "same"},
+		{name: "unknown_op", resource: ada, ops: `{"op":"move","path":"title","value":"x"}`, err: "400 invalidSyntax", says: `not the string "move"`, strict: "same"},
 		{name: "no_op", resource: ada, ops: `{"path":"title","value":"x"}`, err: "400 invalidSyntax", strict: "same"},
 		{name: "operation_is_no_object", resource: ada, ops: `"x"`, err: "400 invalidSyntax", strict: "same"},
 		{name: "path_is_no_text", resource: ada, ops: `{"op":"add","path":7,"value":"x"}`, err: "400 invalidPath", strict: "same"},

@@ -5,35 +5,33 @@ import (
 	"strings"
 )
 
-// Path says where in a resource a value stands: an attribute, a sub-attribute,
-// the values of an attribute that satisfy a filter, or a sub-attribute of
-// those. RFC 7644 §3.5.2 Figure 7.
+// Path is the place of a value in a resource: an attribute, a sub-attribute, the values of an
+// attribute that satisfy a filter, or a sub-attribute of those. RFC 7644 §3.5.2 Figure 7.
 type Path struct {
 	URN    string // extension schema; "" for core and common attributes
 	Name   string // "" when the path is the extension itself
 	Filter Node   // nil for none
 	Sub    string // "" for none
 
-	attr *Attribute // known with a resource type only
+	attr *Attribute // nil without a resource type
 	sub  *Attribute
 }
 
-// ParsePath reads a path. With rt every name must be one of its attributes;
-// with nil only the syntax counts, URNs end at the last colon, and names are
-// compared without case, which is what a client needs whose target has a schema
-// of its own.
+// ParsePath reads a path. With rt, every name must be one of its attributes. With nil, only the
+// syntax is checked, URNs end at the last colon, and names match in any case; a client needs this
+// for targets whose schema it does not know. It returns invalidPath or invalidFilter.
 func ParsePath(rt *ResourceType, text string, m Mode) (Path, error) {
 	d := reader{mode: m}
 	p, err := d.readPath(rt, text)
 	var unknown *unknownError
 	if errors.As(err, &unknown) {
-		return Path{}, InvalidPath("%s: %s has no such attribute", quote(unknown.text), rt.Name)
+		return Path{}, InvalidPath("%s: %s has no such attribute", quote(unknown.name), rt.Name)
 	}
 	return p, err
 }
 
-// readPath reads a path; the error is an *unknownError when the path is well
-// formed and rt lacks an attribute in it.
+// readPath reads a path. The error is an *unknownError when the path is well formed but rt lacks an
+// attribute in it.
 func (d *reader) readPath(rt *ResourceType, text string) (Path, error) {
 	text = strings.TrimSpace(text)
 	if d.mode == Lenient {
@@ -53,7 +51,7 @@ func (d *reader) readPath(rt *ResourceType, text string) (Path, error) {
 	t, err := d.resolve(rt, name)
 	var malformed *nameError
 	if errors.As(err, &malformed) {
-		return Path{}, InvalidPath("%s is no path", quote(text))
+		return Path{}, InvalidPath("%s is not a path", quote(text))
 	}
 	var unknown *unknownError
 	if errors.As(err, &unknown) {
@@ -72,8 +70,8 @@ func (d *reader) readPath(rt *ResourceType, text string) (Path, error) {
 	return d.readFilterPart(rt, p, text, at)
 }
 
-// unknownIfWellFormed is the error for a path with a name that is not known:
-// its syntax comes first.
+// unknownIfWellFormed returns the error for a path with an unknown name. A syntax error comes
+// first.
 func (d *reader) unknownIfWellFormed(text string) error {
 	if _, err := (&reader{mode: d.mode}).readPath(nil, text); err != nil {
 		return err
@@ -81,13 +79,13 @@ func (d *reader) unknownIfWellFormed(text string) error {
 	return &unknownError{text}
 }
 
-// readFilterPart reads "[filter]" and what follows.
+// readFilterPart reads "[filter]" and a sub-attribute after it.
 func (d *reader) readFilterPart(rt *ResourceType, p Path, text string, at int) (Path, error) {
 	if p.Name == "" || p.Sub != "" {
 		return Path{}, InvalidPath("%s: only an attribute can have a filter", quote(text))
 	}
 	if p.attr != nil && p.attr.Type != Complex && !p.attr.MultiValued {
-		return Path{}, InvalidPath("%s: %s has one simple value, which no filter can select", quote(text), p.attr.Name)
+		return Path{}, InvalidPath("%s: %s has a single simple value, which no filter can select", quote(text), p.attr.Name)
 	}
 	f := filterParser{s: text, i: at, rt: rt, reader: reader{mode: d.mode}}
 	n, err := f.brackets(p.attr)
@@ -96,7 +94,7 @@ func (d *reader) readFilterPart(rt *ResourceType, p Path, text string, at int) (
 	}
 	var e *Error
 	if errors.As(err, &e) && e.ScimType == "sensitive" {
-		return Path{}, InvalidPath("%s selects by what is not kept, so it can select nothing", quote(text))
+		return Path{}, InvalidPath("%s selects by an attribute that is not kept, so it can select nothing", quote(text))
 	}
 	if err != nil {
 		return Path{}, err
@@ -124,7 +122,7 @@ func (d *reader) readFilterPart(rt *ResourceType, p Path, text string, at int) (
 	return p, nil
 }
 
-// String prints the path; reading it again gives the same path.
+// String prints the path. Parsing the result gives the same path.
 func (p Path) String() string {
 	if p.Name == "" {
 		return p.URN
@@ -139,10 +137,10 @@ func (p Path) String() string {
 	return s
 }
 
-// ignoresCase reports whether names are compared without case.
+// ignoresCase reports whether names match in any case: without a resource type, they do.
 func (p Path) ignoresCase() bool { return p.attr == nil }
 
-// container is the map that holds the attribute, nil when there is none.
+// container returns the map that holds the attribute, or nil.
 func (p Path) container(r map[string]any) map[string]any {
 	if p.URN == "" {
 		return r
@@ -151,8 +149,8 @@ func (p Path) container(r map[string]any) map[string]any {
 	return m
 }
 
-// Get returns the values at the path: each value of a list, none for what is
-// unassigned. They are parts of r, not copies.
+// Get returns the values at the path: every value of a list, and none for an unassigned attribute.
+// They are parts of r, not copies.
 func (p Path) Get(r Resource) []any {
 	if p.Name == "" {
 		return listOf(memberOf(r, p.URN, true))
@@ -175,8 +173,7 @@ func (p Path) Get(r Resource) []any {
 	return out
 }
 
-// subValue is a sub-attribute of one value; a value that is not complex is its
-// own "value".
+// subValue returns a sub-attribute of one value. A value that is not complex is its own "value".
 func (p Path) subValue(e any) any {
 	if m, ok := e.(map[string]any); ok {
 		return memberOf(m, p.Sub, p.ignoresCase())
@@ -187,11 +184,12 @@ func (p Path) subValue(e any) any {
 	return nil
 }
 
-// Set puts a value at the path, making what it lacks: the extension, the
-// complex attribute, and an element that satisfies a filter of the form
-// sub eq "x" (and …). nil, "" and empty lists unassign. A filter that matches
-// nothing and describes no element is noTarget. Values may also be int,
-// []string and map[string]string.
+// Set puts a value at the path. It creates missing parts: the extension, the complex attribute, and
+// an element for a filter of the form sub eq "x" (and …). nil, "" and empty lists unassign. value
+// may also be an int, []string or map[string]string.
+//
+// It returns noTarget when a filter matches nothing and describes no element, and invalidValue when
+// the value does not fit the path.
 func (p Path) Set(r Resource, value any) error {
 	value = canonicalValue(value)
 	if empty(value) {
@@ -219,6 +217,7 @@ func (p Path) Set(r Resource, value any) error {
 	return nil
 }
 
+// makeContainer returns the map that holds the attribute, and creates it when it is missing.
 func (p Path) makeContainer(r Resource) map[string]any {
 	if p.URN == "" {
 		return r
@@ -235,7 +234,7 @@ func (p Path) makeContainer(r Resource) map[string]any {
 	return m
 }
 
-// valueAfterSet gives the attribute's value after the new one has been put in.
+// valueAfterSet returns the attribute's value after Set.
 func (p Path) valueAfterSet(old, value any) (any, error) {
 	switch {
 	case p.Filter != nil:
@@ -268,8 +267,8 @@ func (p Path) valueAfterSet(old, value any) (any, error) {
 	return list, nil
 }
 
-// shapeValue gives a whole value the form of the attribute: a list for a
-// multi-valued one, an object for a complex one.
+// shapeValue gives a whole value the form of the attribute: a list for a multi-valued one, an
+// object for a complex one.
 func (p Path) shapeValue(value any) any {
 	if p.attr == nil {
 		return value
@@ -287,6 +286,7 @@ func (p Path) shapeValue(value any) any {
 	return list
 }
 
+// wrapValue makes an object of a simple value for a complex attribute.
 func (p Path) wrapValue(value any) any {
 	if _, ok := value.(map[string]any); ok || p.attr == nil || p.attr.Type != Complex {
 		return value
@@ -305,6 +305,7 @@ func (p Path) setSub(m map[string]any, value any) {
 	m[key] = value
 }
 
+// valueAfterFilteredSet returns the attribute's value after Set through a filter.
 func (p Path) valueAfterFilteredSet(old, value any) (any, error) {
 	list, isList := old.([]any)
 	if !isList && !empty(old) {
@@ -321,7 +322,7 @@ func (p Path) valueAfterFilteredSet(old, value any) (any, error) {
 	if !found {
 		e, ok := elementOf(p.Filter)
 		if !ok {
-			return nil, NoTarget("%s selects nothing, and an element that it would select cannot be made of it", p)
+			return nil, NoTarget("%s selects nothing, and its filter does not describe an element that could be created", p)
 		}
 		list = append(list, p.changedElement(e, value))
 	}
@@ -331,7 +332,7 @@ func (p Path) valueAfterFilteredSet(old, value any) (any, error) {
 	return list, nil
 }
 
-// changedElement is an element after the value has been put into it.
+// changedElement returns an element after Set put the value into it.
 func (p Path) changedElement(e, value any) any {
 	m, ok := e.(map[string]any)
 	if !ok {
@@ -354,9 +355,9 @@ func (p Path) changedElement(e, value any) any {
 	return m
 }
 
-// elementOf makes the element that a filter describes, if it is a conjunction
-// of "sub eq value".
-func elementOf(filter Node) (map[string]any, bool) {
+// elementOf creates the element that a filter describes. ok is false unless the filter is a
+// conjunction of "sub eq value".
+func elementOf(filter Node) (element map[string]any, ok bool) {
 	m := map[string]any{}
 	if !describeElement(filter, m) || !filter.match(scope{members: m}) {
 		return nil, false
@@ -383,7 +384,7 @@ func describeElement(n Node, into map[string]any) bool {
 	return false
 }
 
-// Clear removes what the path selects, and what is empty then.
+// Clear removes the values that the path selects, and the containers that become empty.
 func (p Path) Clear(r Resource) {
 	if p.Name == "" {
 		delete(r, keyOf(r, p.URN))
@@ -411,7 +412,7 @@ func (p Path) Clear(r Resource) {
 	}
 }
 
-// valueAfterClear gives an attribute's value without what the path selects.
+// valueAfterClear returns the attribute's value without the parts that the path selects.
 func (p Path) valueAfterClear(v any) any {
 	if p.Filter == nil && p.Sub == "" {
 		return nil
@@ -449,7 +450,7 @@ func (p Path) valueAfterClear(v any) any {
 	return kept[0]
 }
 
-// canonicalValue gives a Go value the types a Resource holds.
+// canonicalValue converts a Go value to the types of a Resource.
 func canonicalValue(v any) any {
 	switch v := v.(type) {
 	case int:

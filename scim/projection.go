@@ -2,18 +2,18 @@ package scim
 
 import "strings"
 
-// Projection says which attributes an answer has. RFC 7644 §3.9.
+// Projection decides which attributes an answer has. RFC 7644 §3.9.
 type Projection struct {
 	include        bool                       // attributes= was given
 	names          map[string]map[string]bool // top-level key (a URN's attribute as URN:name) → sub-attributes, nil for all
 	urns           map[string]bool            // whole extensions
-	hasRequestOnly bool                       // the type has attributes that are shown on request only
+	hasRequestOnly bool                       // the type has attributes that are shown only on request
 	rt             *ResourceType
 }
 
-// ParseProjection reads the parameters attributes and excludedAttributes. Each
-// text may hold several names between commas. Names that rt lacks are ignored;
-// giving both parameters is an error.
+// ParseProjection reads the parameters attributes and excludedAttributes. Each string may hold
+// several names, separated by commas. Names that rt lacks are ignored. It returns invalidValue when
+// both parameters are given.
 func ParseProjection(rt *ResourceType, attributes, excluded []string) (Projection, error) {
 	wanted, unwanted := splitNames(attributes), splitNames(excluded)
 	if len(wanted) > 0 && len(unwanted) > 0 {
@@ -35,6 +35,7 @@ func ParseProjection(rt *ResourceType, attributes, excluded []string) (Projectio
 	return p, nil
 }
 
+// splitNames splits parameters at commas and drops empty names.
 func splitNames(params []string) []string {
 	var names []string
 	for _, param := range params {
@@ -90,14 +91,14 @@ func hasOnRequest(rt *ResourceType) bool {
 	return found
 }
 
-// IsDefault reports whether the stored document can be sent as it is.
+// IsDefault reports whether the stored document can be sent unchanged.
 func (p Projection) IsDefault() bool {
 	return !p.include && len(p.names) == 0 && len(p.urns) == 0 && !p.hasRequestOnly
 }
 
-// Wants reports whether the answer has an attribute, "members", or a
-// sub-attribute, "meta.location", so that what costs a query is not read in
-// vain. It is true for an attribute of which some sub-attributes are wanted.
+// Wants reports whether the answer has an attribute ("members") or a sub-attribute
+// ("meta.location"). Callers use it to avoid reads for parts that are not shown. It is true for an
+// attribute when at least one of its sub-attributes is wanted.
 func (p Projection) Wants(attr string) bool {
 	if p.rt == nil {
 		return true
@@ -112,8 +113,8 @@ func (p Projection) Wants(attr string) bool {
 	return p.shows(t.leaf(), t.AttrPath)
 }
 
-// shows decides for an attribute or, with at.Sub, a sub-attribute of one that
-// is shown. RFC 7643 §7 "returned", RFC 7644 §3.9.
+// shows decides for an attribute or, when at.Sub is set, for a sub-attribute of a shown attribute.
+// RFC 7643 §7 "returned", RFC 7644 §3.9.
 func (p Projection) shows(a *Attribute, at AttrPath) bool {
 	switch {
 	case hidden(a):
@@ -134,8 +135,8 @@ func (p Projection) shows(a *Attribute, at AttrPath) bool {
 	return !whole && !(at.Sub != "" && subs[at.Sub])
 }
 
-// Apply gives the resource with the attributes the answer has. The resource
-// itself stays as it is; the result shares values with it.
+// Apply returns a resource with only the attributes that the answer has. It leaves r unchanged; the
+// result shares values with it.
 func (p Projection) Apply(rt *ResourceType, r Resource) Resource {
 	out := make(Resource, len(r))
 	p.copyAttributes(common().Attributes, "", r, out)
@@ -154,6 +155,7 @@ func (p Projection) Apply(rt *ResourceType, r Resource) Resource {
 	return out
 }
 
+// copyAttributes copies the shown attributes of one schema.
 func (p Projection) copyAttributes(attributes []*Attribute, urn string, from, to map[string]any) {
 	for _, a := range attributes {
 		v, ok := from[a.Name]
@@ -167,8 +169,8 @@ func (p Projection) copyAttributes(attributes []*Attribute, urn string, from, to
 	}
 }
 
-// projectValue gives a value with the sub-attributes the answer has; nil when none
-// is left. meta stays, even empty, so that Splice finds its place.
+// projectValue returns a value with only the shown sub-attributes, or nil when none is left. meta
+// stays even when it is empty, so that Splice finds its place.
 func (p Projection) projectValue(a *Attribute, at AttrPath, v any) any {
 	if a.Type != Complex {
 		return v
@@ -202,9 +204,8 @@ func (p Projection) projectValue(a *Attribute, at AttrPath, v any) any {
 	return v
 }
 
-// omits reports whether an attribute is not asked for, so that it is in the
-// answer only because it is always returned: then with all that it has by
-// default.
+// omits reports whether the request left an attribute out. Such an attribute is shown only because
+// it is always returned, and then with all its default sub-attributes.
 func (p Projection) omits(at AttrPath) bool {
 	subs, named := p.names[projectionKey(at.URN, at.Name)]
 	if p.include {
@@ -213,9 +214,8 @@ func (p Projection) omits(at AttrPath) bool {
 	return named && subs == nil || at.URN != "" && p.urns[at.URN]
 }
 
-// Render writes what an answer shows of a stored document: the bytes as they
-// are where nothing was asked for, else the chosen attributes. What is not
-// stored is added as far as it is wanted.
+// Render writes the shown form of a stored document. Without a projection these are the stored
+// bytes; otherwise only the chosen attributes. It adds the parts of add that are wanted.
 func (p Projection) Render(rt *ResourceType, doc []byte, add Added) ([]byte, error) {
 	if p.IsDefault() {
 		return Splice(doc, add), nil
@@ -233,6 +233,7 @@ func (p Projection) Render(rt *ResourceType, doc []byte, add Added) ([]byte, err
 	return Splice(Encode(rt, p.Apply(rt, r)), add), nil
 }
 
+// renderGroups applies the projection to the groups of a user.
 func (p Projection) renderGroups(rt *ResourceType, groups []byte) ([]byte, error) {
 	a := rt.Schema.Attribute(groupsAttribute)
 	at := AttrPath{Name: groupsAttribute}

@@ -1,11 +1,15 @@
 package scim
 
-// MergePut gives what a PUT of new, as Decode read it, makes of old.
-// RFC 7644 §3.5.1: what is left out is cleared. These stay as they were all the
-// same: what a client cannot set, what is never shown or only on request, as
-// whoever puts back what a GET showed has not seen it, externalId, and an
-// attribute that is true or false, because leaving out active must not let a
-// leaver back in.
+// MergePut returns the resource after a PUT: new, as Decode read it, replaces old. RFC 7644 §3.5.1:
+// attributes that new leaves out are cleared. The following attributes keep their old value all the
+// same:
+//
+//   - attributes that a client cannot set;
+//   - attributes that are never shown, or only on request: a client that sends back what a GET showed has not seen them;
+//   - externalId;
+//   - attributes that are true or false: leaving out active must not let a leaver back in.
+//
+// It returns a mutability error for a change of an immutable attribute that is set.
 func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
 	merged := new.Clone()
 	if merged == nil {
@@ -43,16 +47,16 @@ func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
 	return merged, nil
 }
 
-// keepExisting is a list in the body of a PUT that does not empty what is there: none
-// of its values, or not all, could be read. Those that could are added.
+// keepExisting marks a list in the body of a PUT that must not erase the stored one, because some
+// or all of its values could not be read. The readable values are added.
 type keepExisting struct{ list []any }
 
-// keptWhenLeftOut reports an attribute that a PUT without it leaves as it was.
+// keptWhenLeftOut reports whether an attribute keeps its value when a PUT leaves it out.
 func keptWhenLeftOut(a *Attribute, at AttrPath) bool {
 	return a.Type == Boolean && !a.MultiValued || a.Returned == ReturnedRequest || a.Name == "externalId" && at.URN == ""
 }
 
-// mergedWith gives the values that are there, and after them those sent that are new.
+// mergedWith returns the existing values, followed by the sent ones that are new.
 func (k keepExisting) mergedWith(a *Attribute, before any) any {
 	list, _ := cloneValue(before).([]any)
 	there := make(map[string]bool, len(list))
@@ -75,6 +79,7 @@ func (k keepExisting) mergedWith(a *Attribute, before any) any {
 	return list
 }
 
+// mergeAttribute merges one attribute of old into merged.
 func mergeAttribute(a *Attribute, at AttrPath, old, merged map[string]any) error {
 	if k, ok := merged[a.Name].(keepExisting); ok {
 		if merged[a.Name] = k.mergedWith(a, old[a.Name]); merged[a.Name] == nil {
@@ -98,7 +103,7 @@ func mergeAttribute(a *Attribute, at AttrPath, old, merged map[string]any) error
 		}
 		keep = true
 	case empty(given):
-		// RFC 7644 §3.5.1: what is sent as null is cleared; active is never.
+		// RFC 7644 §3.5.1: null clears an attribute; active is never cleared.
 		keep = keptWhenLeftOut(a, at) && (!sent || a.Name == "active" && at.URN == "")
 	case a.Type == Complex && !a.MultiValued:
 		if err := mergeSubs(a, at, before, given); err != nil {
@@ -116,9 +121,8 @@ func mergeAttribute(a *Attribute, at AttrPath, old, merged map[string]any) error
 	return nil
 }
 
-// mergeSubs puts back into a complex value what a client cannot set, such as
-// the manager's name while the manager is the same, what it has not seen, and
-// what can be set once.
+// mergeSubs restores sub-attributes that a PUT cannot set: readOnly and unseen ones (such as the
+// manager's name, while the manager is the same) and immutable ones.
 func mergeSubs(a *Attribute, at AttrPath, before, given any) error {
 	from, ok := before.(map[string]any)
 	to, ok2 := given.(map[string]any)

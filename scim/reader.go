@@ -6,25 +6,26 @@ import (
 	"time"
 )
 
-// maxFixes bounds what one request can write into the request log.
+// maxFixes bounds how many lines one request can write to the request log.
 const maxFixes = 50
 
-// reader turns what a client wrote into canonical values, noting each
-// tolerance it needed.
+// reader converts what a client wrote to canonical values and records each tolerance that this
+// took. The body's purpose is set by at most one of forPatch, forReplace and forCreate.
 type reader struct {
 	mode         Mode
-	forPatch     bool // values of PATCH operations: null stands for "unassign this sub-attribute"
-	keepHollow   bool // an element that says nothing yet may say something by the end of the PATCH
-	forRemoval   bool // the values say which elements are meant
-	forReplace   bool // the body of a PUT: what was sent as null differs from what was left out
-	forCreate    bool // the body of a POST: nothing is there that could be lost
+	forPatch     bool // values of PATCH operations: null means "unassign this sub-attribute"
+	keepHollow   bool // keep elements without content: a later operation of the PATCH may fill them
+	forRemoval   bool // the values select the elements to remove
+	forReplace   bool // the body of a PUT: null differs from left out
+	forCreate    bool // the body of a POST: no stored value can be lost
 	fixes        []Fix
-	omittedFixes int // fixes left out
+	omittedFixes int // fixes beyond maxFixes
 
-	discarded []*Attribute // top-level attributes that were sent and are not kept
-	pathKeys  []member     // of a body: those whose names are paths
+	discarded []*Attribute // top-level attributes that were sent but are never kept
+	pathKeys  []member     // members of a body whose names are paths
 }
 
+// addFix records a tolerance, up to maxFixes of them.
 func (d *reader) addFix(code, path, format string, args ...any) {
 	if len(d.fixes) == maxFixes {
 		d.omittedFixes++
@@ -33,7 +34,7 @@ func (d *reader) addFix(code, path, format string, args ...any) {
 	d.fixes = append(d.fixes, Fix{code, path, formatMessage(format, args)})
 }
 
-// allFixes gives the fixes, and how many more there were.
+// allFixes returns the fixes; the last one tells how many more there were.
 func (d *reader) allFixes() []Fix {
 	if d.omittedFixes > 0 {
 		last := &d.fixes[len(d.fixes)-1]
@@ -43,8 +44,8 @@ func (d *reader) allFixes() []Fix {
 	return d.fixes
 }
 
-// tolerate notes a fix in lenient mode; in strict mode it gives an error that
-// says what belongs there.
+// tolerate records a fix in Lenient mode. In Strict mode it returns invalidValue and names the
+// expected form.
 func (d *reader) tolerate(code string, at AttrPath, want string, raw any, format string, args ...any) error {
 	if d.mode == Strict {
 		return InvalidValue("%s must be %s, not %s; strict mode takes no other form", at, want, describe(raw))
@@ -53,24 +54,22 @@ func (d *reader) tolerate(code string, at AttrPath, want string, raw any, format
 	return nil
 }
 
-// What reading a value can come to beside the value itself, and nil for
-// unassigned. None of them is "no value": nothing is emptied by them.
+// Results of readValue other than a value, or nil for unassigned. None of them means "no value", so
+// callers must not erase anything for them.
 type (
-	// notUnderstood is a value that has something in it of which nothing was understood.
+	// notUnderstood is a value with content in which no name was known.
 	notUnderstood struct{ names []string }
-	// hollowList is a list that was sent with elements none of which says anything, as
-	// [{"value":null}].
+	// hollowList is a list whose elements all have no content, such as [{"value":null}].
 	hollowList struct{}
-	// partlyRead is a list with elements that were understood beside others that were not.
+	// partlyRead is a list in which some elements were understood and others were not.
 	partlyRead struct {
 		list  []any
 		names []string
 	}
 )
 
-// readValue reads a value of an attribute; nil stands for unassigned. It may also
-// be one of unread, husks and partly.
-// RFC 7643 §2.5: null and the empty list are the same as nothing.
+// readValue reads a value of an attribute; nil means unassigned. It may also return notUnderstood,
+// hollowList or partlyRead. RFC 7643 §2.5: null and the empty list mean unassigned.
 func (d *reader) readValue(a *Attribute, at AttrPath, raw any) (any, error) {
 	if raw == nil {
 		return nil, nil
@@ -86,8 +85,8 @@ func (d *reader) readValue(a *Attribute, at AttrPath, raw any) (any, error) {
 	return d.readSingle(a, at, raw)
 }
 
-// readEmptyString reads "" for one value. RFC 7643 §2.5 leaves open what it is of a
-// type that has no such text.
+// readEmptyString reads "" as a single value. RFC 7643 §2.5 does not say what it means for types
+// that have no empty string.
 func (d *reader) readEmptyString(a *Attribute, at AttrPath) (any, error) {
 	switch a.Type {
 	case Boolean:
@@ -100,12 +99,13 @@ func (d *reader) readEmptyString(a *Attribute, at AttrPath) (any, error) {
 	return nil, nil
 }
 
-// grantsRights reports whether the elements of an attribute say who may do what:
-// those are never guessed.
+// grantsRights reports whether the elements of an attribute decide who may do what. Such elements
+// are never guessed.
 func grantsRights(a *Attribute, at AttrPath) bool {
 	return a.MultiValued && at.Sub == "" && (equalName(a.Name, "members") || equalName(a.Name, "roles") || equalName(a.Name, "entitlements"))
 }
 
+// readList reads the values of a multi-valued attribute.
 func (d *reader) readList(a *Attribute, at AttrPath, raw any) (any, error) {
 	items, ok := raw.([]any)
 	if !ok {
@@ -125,7 +125,7 @@ func (d *reader) readList(a *Attribute, at AttrPath, raw any) (any, error) {
 	}
 	list := make([]any, 0, len(items))
 	var names []string
-	left := 0 // objects that say nothing
+	hollow := 0 // objects without content
 	for i, item := range items {
 		v, err := d.readElement(a, at, item, i+1)
 		if err != nil {
@@ -134,7 +134,7 @@ func (d *reader) readList(a *Attribute, at AttrPath, raw any) (any, error) {
 		switch v := v.(type) {
 		case nil:
 			if _, ok := item.(object); ok {
-				left++
+				hollow++
 			}
 		case notUnderstood:
 			names = append(names, v.names...)
@@ -148,8 +148,8 @@ func (d *reader) readList(a *Attribute, at AttrPath, raw any) (any, error) {
 	case len(list) == 0:
 		return hollowList{}, nil
 	}
-	if left > 0 {
-		d.addFix("says-nothing", at.String(), "values that say nothing were left out")
+	if hollow > 0 {
+		d.addFix("says-nothing", at.String(), "values without content were left out")
 	}
 	list = distinct(a, list)
 	if err := checkOnePrimary(a, at, list); err != nil || len(names) == 0 {
@@ -158,9 +158,9 @@ func (d *reader) readList(a *Attribute, at AttrPath, raw any) (any, error) {
 	return partlyRead{list, names}, nil
 }
 
-// wrappedList finds the list in {"members": […]} where the list of members
-// belongs, as Salesforce documents it.
-func wrappedList(a *Attribute, raw any) (any, bool) {
+// wrappedList finds the list in {"members": […]} where the list of members itself belongs, as
+// Salesforce documents it.
+func wrappedList(a *Attribute, raw any) (list any, ok bool) {
 	o, ok := raw.(object)
 	if !ok || len(o) != 1 || !equalName(o[0].name, a.Name) || a.Sub(o[0].name) != nil {
 		return nil, false
@@ -172,8 +172,8 @@ func wrappedList(a *Attribute, raw any) (any, bool) {
 	return nil, false
 }
 
-// readElement reads one value of a list, the number-th; nil is one that says
-// nothing.
+// readElement reads one value of a list; number is its 1-based position. nil means that the value
+// has no content.
 func (d *reader) readElement(a *Attribute, at AttrPath, raw any, number int) (any, error) {
 	if _, nested := raw.([]any); nested {
 		return nil, InvalidValue("%s: a list inside the list", at)
@@ -195,8 +195,9 @@ func (d *reader) readElement(a *Attribute, at AttrPath, raw any, number int) (an
 	return v, nil
 }
 
-// identifiesTarget reports whether a value of members, roles or entitlements names
-// somebody or something. To say which are to be removed, any part of one will do.
+// identifiesTarget reports whether a value of members, roles or entitlements says which user,
+// group, role or entitlement it means. To select values for removal, any sub-attribute that can be
+// set is enough.
 func (d *reader) identifiesTarget(a *Attribute, v any) bool {
 	m, ok := v.(map[string]any)
 	if !ok {
@@ -218,13 +219,13 @@ func (d *reader) identifiesTarget(a *Attribute, v any) bool {
 	return false
 }
 
-// isReadWrite reports whether a sub-attribute is there and can be set more than once.
+// isReadWrite reports whether a sub-attribute exists and can be set more than once.
 func (a *Attribute) isReadWrite() bool { return a != nil && a.Mutability == ReadWrite }
 
-// unidentified is the error about a value of members, roles or entitlements that
-// names nothing that can be read: who may do what is never guessed.
+// unidentified is the error for a value of members, roles or entitlements that does not say what it
+// means. Such values are never guessed.
 func unidentified(a *Attribute, at AttrPath, raw any, number int) error {
-	what := "says nothing"
+	what := "has no content"
 	o, _ := raw.(object)
 	var names []string
 	for _, m := range o {
@@ -239,27 +240,27 @@ func unidentified(a *Attribute, at AttrPath, raw any, number int) error {
 	if equalName(a.Name, "members") {
 		by += ", the id of a user or group"
 	}
-	return InvalidValue("%s: value %d %s. Each value has to name what is meant, by %s", at, number, what, by)
+	return InvalidValue("%s: value %d %s. Each value must say what it refers to in %s", at, number, what, by)
 }
 
-// isHollow reports whether a value of a list has only what describes a
-// value: its type, whether it is primary, and the text to show for it.
+// isHollow reports whether a value of a list has only sub-attributes that describe it: type,
+// primary and display.
 func isHollow(a *Attribute, m map[string]any) bool {
-	tells := false
+	hasOwn := false // the attribute has a sub-attribute that carries content
 	for _, sub := range a.SubAttributes {
 		switch {
 		case sub.Name == "type" || sub.Name == "primary" || sub.Name == "display" || sub.Mutability == ReadOnly:
 		case !empty(m[sub.Name]):
 			return false
 		default:
-			tells = true
+			hasOwn = true
 		}
 	}
-	return tells || allUnassigned(m)
+	return hasOwn || allUnassigned(m)
 }
 
-// checkOnePrimary refuses two values of one list that are both primary.
-// RFC 7643 §2.4: primary true may appear no more than once.
+// checkOnePrimary returns invalidValue when two values of a list are primary. RFC 7643 §2.4:
+// primary true may appear only once.
 func checkOnePrimary(a *Attribute, at AttrPath, list []any) error {
 	if a.Type != Complex {
 		return nil
@@ -278,6 +279,7 @@ func checkOnePrimary(a *Attribute, at AttrPath, list []any) error {
 	return nil
 }
 
+// readSingle reads one value of an attribute.
 func (d *reader) readSingle(a *Attribute, at AttrPath, raw any) (any, error) {
 	if items, ok := raw.([]any); ok {
 		if len(items) == 0 {
@@ -316,17 +318,17 @@ func (d *reader) readSingle(a *Attribute, at AttrPath, raw any) (any, error) {
 		return d.readNumber(at, raw, "a number of at most 17 digits", decimal)
 	}
 	if n, ok := raw.(number); ok && a.Type == String && !requiresExactForm(a, at) {
-		return string(n), d.tolerate("number-for-text", at, "a text", raw, "the number %s read as a text", n)
+		return string(n), d.tolerate("number-for-text", at, "a string", raw, "the number %s read as a string", n)
 	}
 	s, ok := raw.(string)
 	if !ok {
-		return nil, wrongType(at, "a text", raw)
+		return nil, wrongType(at, "a string", raw)
 	}
 	return s, checkString(a, at, s)
 }
 
-// requiresExactForm reports an attribute that is read in its own form alone: by it people
-// and resources are told apart.
+// requiresExactForm reports whether an attribute is only read in its own form. These are the
+// attributes that tell people and resources apart, and the hidden ones.
 func requiresExactForm(a *Attribute, at AttrPath) bool {
 	switch {
 	case hidden(a):
@@ -339,9 +341,9 @@ func requiresExactForm(a *Attribute, at AttrPath) bool {
 	return equalName(at.Name, "members") && equalName(a.Name, "value")
 }
 
-// unwrapValue takes the value out of {"$ref": null, "value": "False"}, the form
-// in which Microsoft's library and scripts for other products write one value.
-func (d *reader) unwrapValue(at AttrPath, o object) (any, bool) {
+// unwrapValue takes the value out of {"$ref": null, "value": "False"}. Microsoft's library and
+// scripts for other products write a single value in this form.
+func (d *reader) unwrapValue(at AttrPath, o object) (value any, ok bool) {
 	for _, m := range o {
 		if !equalName(m.name, "value") && !equalName(m.name, "$ref") && !equalName(m.name, "display") && !equalName(m.name, "type") {
 			return nil, false
@@ -358,11 +360,12 @@ func (d *reader) unwrapValue(at AttrPath, o object) (any, bool) {
 	return v, true
 }
 
+// checkString checks the format of a dateTime or binary value.
 func checkString(a *Attribute, at AttrPath, s string) error {
 	switch a.Type {
 	case DateTime:
 		if _, ok := parseTime(s); !ok {
-			return InvalidValue("%s: %s is no time such as 2026-01-31T08:00:00Z", at, quote(s))
+			return InvalidValue("%s: %s is not a time such as 2026-01-31T08:00:00Z", at, quote(s))
 		}
 	case Binary:
 		if !validBase64(s) {
@@ -372,7 +375,7 @@ func checkString(a *Attribute, at AttrPath, s string) error {
 	return nil
 }
 
-// parseTime reads an xsd:dateTime; without an offset it is UTC. RFC 7643 §2.3.5.
+// parseTime reads an xsd:dateTime. Without an offset, the time is UTC. RFC 7643 §2.3.5.
 func parseTime(s string) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05"} {
 		if t, err := time.Parse(layout, s); err == nil {
@@ -382,7 +385,7 @@ func parseTime(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// RFC 7643 §2.3.6: base64 as in RFC 4648 §4 or §5, padding may be left out.
+// RFC 7643 §2.3.6: base64 as in RFC 4648 §4 or §5; padding may be missing.
 func validBase64(s string) bool {
 	s = strings.TrimRight(s, "=")
 	encoding := base64.RawStdEncoding
@@ -393,10 +396,12 @@ func validBase64(s string) bool {
 	return err == nil
 }
 
+// wrongType is the invalidValue error for a value of the wrong type.
 func wrongType(at AttrPath, want string, raw any) error {
 	return InvalidValue("%s must be %s, not %s", at, want, describe(raw))
 }
 
+// describe names a scanned value for a message.
 func describe(raw any) string {
 	switch v := raw.(type) {
 	case nil:
@@ -411,13 +416,13 @@ func describe(raw any) string {
 	case []any:
 		return "a list"
 	case string:
-		return "the text " + quote(v)
+		return "the string " + quote(v)
 	}
 	return "an object"
 }
 
-// readBoolean never guesses: a text that is not clearly true or false is an error,
-// "" included, because reading it either way could let a leaver back in.
+// readBoolean never guesses. A string that is not clearly true or false is an error, "" included:
+// either reading could let a leaver back in.
 func (d *reader) readBoolean(at AttrPath, raw any) (any, error) {
 	if b, ok := raw.(bool); ok {
 		return b, nil
@@ -435,6 +440,7 @@ func (d *reader) readBoolean(at AttrPath, raw any) (any, error) {
 	return nil, wrongType(at, "true or false", raw)
 }
 
+// parseBoolean reads the strings that clients send for true and false.
 func parseBoolean(s string) (value, ok bool) {
 	switch {
 	case equalName(s, "true") || s == "1":
@@ -445,6 +451,8 @@ func parseBoolean(s string) (value, ok bool) {
 	return false, false
 }
 
+// readNumber reads a number, or a string that holds one. want describes the expected number for
+// messages.
 func (d *reader) readNumber(at AttrPath, raw any, want string, read func(string) (any, bool)) (any, error) {
 	switch raw := raw.(type) {
 	case number:
@@ -462,6 +470,7 @@ func (d *reader) readNumber(at AttrPath, raw any, want string, read func(string)
 	return nil, wrongType(at, want, raw)
 }
 
+// readComplex reads an object.
 func (d *reader) readComplex(a *Attribute, at AttrPath, raw any) (any, error) {
 	if s, ok := raw.(string); ok {
 		return d.readStringAsComplex(a, at, s)
@@ -472,7 +481,7 @@ func (d *reader) readComplex(a *Attribute, at AttrPath, raw any) (any, error) {
 	}
 	o = d.expandJSONString(a, at, o)
 	m := make(map[string]any, len(o))
-	known := 0 // members that stand for something, were it nothing to set
+	known := 0 // members whose name is known, even if they set nothing
 	var names []string
 	for _, mem := range o {
 		sub, err := d.findSub(a, at, mem.name, o)
@@ -481,7 +490,7 @@ func (d *reader) readComplex(a *Attribute, at AttrPath, raw any) (any, error) {
 		}
 		if sub == nil {
 			if !hasContent(mem.value) {
-				continue // as if it were not there
+				continue // an unknown name without content does not matter
 			}
 			names = append(names, AttrPath{at.URN, at.Name, mem.name}.String())
 			continue
@@ -499,14 +508,14 @@ func (d *reader) readComplex(a *Attribute, at AttrPath, raw any) (any, error) {
 			continue
 		}
 		if _, ok := v.(hollowList); ok {
-			d.addFix("says-nothing", AttrPath{at.URN, at.Name, sub.Name}.String(), "the values say nothing and were left out")
+			d.addFix("says-nothing", AttrPath{at.URN, at.Name, sub.Name}.String(), "values without content were left out")
 			continue
 		}
 		if v != nil || d.forPatch {
 			m[sub.Name] = v
 		}
 	}
-	// What selects must be understood whole, lest it selects too much.
+	// A value that selects what to remove must be understood in full, or it could select too much.
 	if len(names) > 0 && (known == 0 || len(m) == 0 || d.forRemoval && empty(m["value"]) || a.MultiValued && !d.forRemoval && isHollow(a, m)) {
 		return notUnderstood{names}, nil
 	}
@@ -519,7 +528,7 @@ func (d *reader) readComplex(a *Attribute, at AttrPath, raw any) (any, error) {
 	return m, nil
 }
 
-// hasContent reports whether a value of a name that is not known says anything.
+// hasContent reports whether the value of an unknown name carries any content.
 func hasContent(raw any) bool {
 	switch raw := raw.(type) {
 	case nil:
@@ -532,7 +541,7 @@ func hasContent(raw any) bool {
 	return true
 }
 
-// allUnassigned reports whether all values of a complex value are unassigned.
+// allUnassigned reports whether every sub-attribute of a complex value is unassigned.
 func allUnassigned(m map[string]any) bool {
 	for _, v := range m {
 		if v != nil {
@@ -542,7 +551,8 @@ func allUnassigned(m map[string]any) bool {
 	return true
 }
 
-// findSub finds the sub-attribute a member stands for; nil when none.
+// findSub returns the sub-attribute that a member stands for, or nil. Strict mode returns
+// invalidSyntax for an unknown name.
 func (d *reader) findSub(a *Attribute, at AttrPath, name string, o object) (*Attribute, error) {
 	if sub := a.Sub(name); sub != nil {
 		return sub, nil
@@ -561,7 +571,7 @@ func (d *reader) findSub(a *Attribute, at AttrPath, name string, o object) (*Att
 	return nil, nil
 }
 
-// readStringAsComplex reads a bare text as the sub-attribute value.
+// readStringAsComplex reads a string in the place of an object as the sub-attribute value.
 func (d *reader) readStringAsComplex(a *Attribute, at AttrPath, s string) (any, error) {
 	if a.Sub("value") == nil {
 		return nil, wrongType(at, "an object", s)
@@ -569,30 +579,30 @@ func (d *reader) readStringAsComplex(a *Attribute, at AttrPath, s string) (any, 
 	if s == "" {
 		return nil, nil
 	}
-	if err := d.tolerate("text-for-object", at, "an object", s, "a text read as the value"); err != nil {
+	if err := d.tolerate("text-for-object", at, "an object", s, "a string read as the value"); err != nil {
 		return nil, err
 	}
 	return d.readComplex(a, at, object{{"value", s}})
 }
 
-// expandJSONString takes apart a value that is a JSON text, as Entra sends app roles:
-// {"value":"{\"id\":…,\"value\":\"Admin\",\"displayName\":\"Admin\"}"}. Other
-// attributes with a value, such as the manager, come so as well; a member's id
-// is never looked for in a text.
+// expandJSONString expands a value that is a JSON object inside a string, as Entra sends app roles:
+// {"value":"{\"id\":…,\"value\":\"Admin\",\"displayName\":\"Admin\"}"}. Other attributes with a
+// "value", such as the manager, also come in this form. The id of a member is never read from such
+// a string.
 func (d *reader) expandJSONString(a *Attribute, at AttrPath, o object) object {
 	sub := a.Sub("value")
 	if d.mode == Strict || sub == nil || sub.Type != String || requiresExactForm(sub, AttrPath{at.URN, at.Name, sub.Name}) {
 		return o
 	}
 	raw, _ := o.get("value")
-	text, _ := raw.(string)
-	if !strings.HasPrefix(strings.TrimLeft(text, " "), "{") {
+	quoted, _ := raw.(string)
+	if !strings.HasPrefix(strings.TrimLeft(quoted, " "), "{") {
 		return o
 	}
-	inner, err := scan([]byte(text))
+	inner, err := scan([]byte(quoted))
 	fields, ok := inner.(object)
 	if err != nil || !ok {
-		return o // a text that merely begins with a brace is a value like any other
+		return o // a string that only starts with a brace is an ordinary value
 	}
 	value, display := stringMember(fields, "value"), ""
 	if a.Sub("display") != nil {
@@ -606,7 +616,7 @@ func (d *reader) expandJSONString(a *Attribute, at AttrPath, o object) object {
 	if value == "" {
 		return o
 	}
-	d.addFix("json-text", at.String(), "a JSON text read as an object")
+	d.addFix("json-text", at.String(), "a JSON string read as an object")
 	out := object{{"value", value}}
 	if display != "" {
 		out = append(out, member{"display", display})
@@ -619,6 +629,7 @@ func (d *reader) expandJSONString(a *Attribute, at AttrPath, o object) object {
 	return out
 }
 
+// stringMember returns a member that is a string, or "".
 func stringMember(o object, name string) string {
 	v, _ := o.get(name)
 	s, _ := v.(string)

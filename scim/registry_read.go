@@ -21,10 +21,10 @@ const (
 	registryURNCharacter = "letters, digits, colons, dots, hyphens and underscores"
 )
 
-// Problem is one thing to put right in a document of schemas.
+// Problem is one mistake in a document of schemas.
 type Problem struct {
 	Where string // "schema urn:example:Badge, attribute color.code"; empty for the document
-	Text  string // what is wrong and what to do
+	Text  string // what is wrong and how to correct it
 }
 
 func (p Problem) String() string {
@@ -34,7 +34,7 @@ func (p Problem) String() string {
 	return p.Where + ": " + p.Text
 }
 
-// RegistryError says why a document of schemas is not accepted.
+// RegistryError lists why a document of schemas is not accepted.
 type RegistryError struct{ Problems []Problem }
 
 func (e *RegistryError) Error() string {
@@ -45,7 +45,7 @@ func (e *RegistryError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// registryReader reads a document of schemas, noting every problem.
+// registryReader reads a document of schemas and records every problem.
 type registryReader struct {
 	problems []Problem
 	schemas  []*Schema
@@ -55,7 +55,7 @@ type registryReader struct {
 	refs     []reference
 }
 
-// reference is a name in referenceTypes, to be checked when all types are known.
+// reference is a name in referenceTypes. It is checked when all types are known.
 type reference struct{ where, name string }
 
 func (d *registryReader) problem(where, format string, args ...any) {
@@ -123,7 +123,7 @@ func (d *registryReader) schema(where string, raw any) {
 	d.where[s] = f.where
 }
 
-// reservedURNs are the schemas that are built in or that the protocol has.
+// reservedURNs are the built-in schemas and those of the protocol.
 var reservedURNs = []string{UserURN, GroupURN, EnterpriseURN, SchemaURN, ResourceTypeURN, ConfigURN}
 
 func (d *registryReader) checkURN(where, urn string) {
@@ -148,13 +148,13 @@ func (d *registryReader) checkURN(where, urn string) {
 	}
 	for _, s := range d.schemas {
 		if withoutColons(s.ID) == withoutColons(urn) {
-			d.problem(where, "two schemas have this id, or ids that differ only in letter case or colons; each needs its own")
+			d.problem(where, "two schemas have this id, or ids that differ only in case or colons; each needs its own")
 			return
 		}
 	}
 }
 
-// RFC 8141 §2: urn:NID:NSS, here of characters that need no escaping anywhere.
+// RFC 8141 §2: urn:NID:NSS, limited to characters that need no escaping anywhere.
 func validURN(s string) bool {
 	parts := strings.Split(s, ":")
 	if len(parts) < 3 || !equalName(parts[0], "urn") || len(parts[1]) < 2 {
@@ -173,8 +173,8 @@ func validURN(s string) bool {
 	return true
 }
 
-// checkPrefixes refuses a URN that could also be read as an attribute of another
-// schema: urn:a:b is attribute b of urn:a.
+// checkPrefixes refuses a URN that could also be read as an attribute of another schema: urn:a:b is
+// attribute b of urn:a.
 func (d *registryReader) checkPrefixes() {
 	for _, s := range slices.Concat(d.schemas, standard().schemas) {
 		for _, longer := range d.schemas {
@@ -190,6 +190,7 @@ func (d *registryReader) checkPrefixes() {
 	}
 }
 
+// cutPrefixFold is strings.CutPrefix without case. It also fails when nothing follows the prefix.
 func cutPrefixFold(s, prefix string) (string, bool) {
 	if len(s) <= len(prefix) || !equalName(s[:len(prefix)], prefix) {
 		return "", false
@@ -205,7 +206,7 @@ func (d *registryReader) attributes(where string, parent *Attribute, list []any)
 			continue
 		}
 		if findAttribute(attributes, a.Name) != nil {
-			d.problem(attributeWhere(where, parent, a.Name), "two attributes have this name, letter case aside; remove or rename one")
+			d.problem(attributeWhere(where, parent, a.Name), "two attributes have this name (case does not count); remove or rename one")
 			continue
 		}
 		attributes = append(attributes, a)
@@ -213,6 +214,7 @@ func (d *registryReader) attributes(where string, parent *Attribute, list []any)
 	return attributes
 }
 
+// attributeWhere names the place of an attribute for a Problem.
 func attributeWhere(where string, parent *Attribute, name string) string {
 	if parent != nil {
 		name = parent.Name + "." + name
@@ -236,7 +238,7 @@ func (d *registryReader) attribute(where string, i int, parent *Attribute, raw a
 	f.allowOnly("name", "type", "description", "multiValued", "required", "caseExact", "canonicalValues",
 		"mutability", "returned", "uniqueness", "referenceTypes", "subAttributes")
 	d.checkName(f.where, name, parent != nil)
-	// RFC 7643 §2.2: the defaults of characteristics.
+	// RFC 7643 §2.2: defaults of characteristics.
 	a := &Attribute{
 		Name:        name,
 		Type:        f.readChoice("type", String, String, Boolean, Decimal, Integer, DateTime, Binary, Reference, Complex),
@@ -271,7 +273,7 @@ func (d *registryReader) subAttributes(f documentObject, where string, parent, a
 	}
 }
 
-// filterWords cannot be attribute names: a filter could not be read.
+// filterWords cannot be attribute names, because filters with them could not be read.
 var filterWords = []string{"and", "or", "not", "eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "pr", "true", "false", "null"}
 
 func (d *registryReader) checkName(where, name string, sub bool) {
@@ -283,13 +285,13 @@ func (d *registryReader) checkName(where, name string, sub bool) {
 	case !sub && common().Attribute(name) != nil || equalName(name, "schemas"):
 		d.problem(where, "every resource has %s of its own (RFC 7643 §3); leave it out or choose another name", name)
 	case slices.ContainsFunc(filterWords, func(w string) bool { return equalName(w, name) }):
-		d.problem(where, "%s is a word of filters and cannot be a name; choose another", name)
+		d.problem(where, "%s has a meaning in filters and cannot be a name; choose another", name)
 	}
 }
 
 func (d *registryReader) checkCharacteristics(f documentObject, a *Attribute) {
-	text := a.Type == String || a.Type == Reference
-	if len(a.CanonicalValues) > 0 && !text {
+	isString := a.Type == String || a.Type == Reference
+	if len(a.CanonicalValues) > 0 && !isString {
 		d.problem(f.where, "canonicalValues belong to attributes of type string or reference, not %s; take them out", a.Type)
 	}
 	for i, v := range a.CanonicalValues {
@@ -312,15 +314,15 @@ func (d *registryReader) checkReferences() {
 	g := Registry{types: d.types}
 	for _, r := range d.refs {
 		if _, ok := g.ByName(r.name); !ok && r.name != "external" && r.name != "uri" {
-			d.problem(r.where, "referenceTypes has %s, which is no resource type here; use the name of one, external or uri", quote(r.name))
+			d.problem(r.where, "referenceTypes has %s, which is not a resource type here; use the name of one, external or uri", quote(r.name))
 		}
 	}
 }
 
-// reservedSegments are the endpoints the protocol has. RFC 7644 §3.2.
+// reservedSegments are the endpoints of the protocol. RFC 7644 §3.2.
 var reservedSegments = []string{"Users", "Groups", "Schemas", "ResourceTypes", "ServiceProviderConfig", "Bulk", "Me"}
 
-// reservedTypes are resource types that the protocol has.
+// reservedTypes are the resource types of the protocol.
 var reservedTypes = []string{"Schema", "ResourceType", "ServiceProviderConfig", "Bulk", "Me", "external", "uri"}
 
 func (d *registryReader) resourceType(where string, raw any) {
@@ -372,7 +374,7 @@ func (d *registryReader) checkTypeName(where, name string) bool {
 	case slices.ContainsFunc(reservedTypes, func(w string) bool { return equalName(w, name) }):
 		d.problem(where, "%s is a name of the protocol; choose another", name)
 	case taken:
-		d.problem(where, "two resource types have this name, letter case aside; rename one")
+		d.problem(where, "two resource types have this name (case does not count); rename one")
 	default:
 		return true
 	}
@@ -386,11 +388,11 @@ func (d *registryReader) endpoint(f documentObject, rt *ResourceType) bool {
 	_, taken := g.ByEndpoint(segment)
 	switch {
 	case segment == "" || segment == rt.Endpoint || !validName(segment) || segment[0] == '$':
-		d.problem(f.where, "its endpoint %s is none: write a slash, a letter, and letters, digits, - or _, as in /Devices", quote(rt.Endpoint))
+		d.problem(f.where, "its endpoint %s is not valid: write a slash, a letter, and letters, digits, - or _, as in /Devices", quote(rt.Endpoint))
 	case slices.ContainsFunc(reservedSegments, func(w string) bool { return equalName(w, segment) }):
 		d.problem(f.where, "the endpoint %s is the protocol's own; choose another", rt.Endpoint)
 	case taken:
-		d.problem(f.where, "another resource type has the endpoint %s, letter case aside; choose another", rt.Endpoint)
+		d.problem(f.where, "another resource type has the endpoint %s (case does not count); choose another", rt.Endpoint)
 	default:
 		return true
 	}
@@ -442,7 +444,7 @@ func (d *registryReader) extend(f documentObject, rt *ResourceType) {
 	}
 }
 
-// checkUnused refuses schemas that nothing has: something was forgotten.
+// checkUnused refuses schemas that no resource type uses: the document is probably incomplete.
 func (d *registryReader) checkUnused() {
 	for _, s := range d.schemas {
 		used := slices.ContainsFunc(d.types, func(rt *ResourceType) bool { return rt.Schema == s || rt.Extension(s.ID) == s })
@@ -452,7 +454,7 @@ func (d *registryReader) checkUnused() {
 	}
 }
 
-// documentObject reads the members of one object of the document.
+// documentObject reads the members of one object of the document and records problems.
 type documentObject struct {
 	d     *registryReader
 	where string
@@ -464,11 +466,11 @@ func (f documentObject) has(name string) bool {
 	return ok && raw != nil
 }
 
-// allowOnly refuses members of other names: a misspelt one would be ignored.
+// allowOnly refuses members with other names, because a misspelled one would be ignored.
 func (f documentObject) allowOnly(names ...string) {
 	for _, m := range f.o {
 		if !slices.ContainsFunc(names, func(n string) bool { return equalName(n, m.name) }) {
-			f.d.problem(f.where, "%s is nothing that belongs here; use %s", quote(m.name), strings.Join(names, ", "))
+			f.d.problem(f.where, "%s does not belong here; use %s", quote(m.name), strings.Join(names, ", "))
 		}
 	}
 }
@@ -480,7 +482,7 @@ func (f documentObject) readString(name string, limit int) string {
 	}
 	s, ok := raw.(string)
 	if !ok {
-		f.d.problem(f.where, "%s must be a text, not %s", name, describe(raw))
+		f.d.problem(f.where, "%s must be a string, not %s", name, describe(raw))
 		return ""
 	}
 	if len(s) > limit {
@@ -525,14 +527,14 @@ func (f documentObject) readList(name string, limit int) []any {
 }
 
 func (f documentObject) readStrings(name string, limit int) []string {
-	var texts []string
+	var list []string
 	for _, raw := range f.readList(name, limit) {
 		s, ok := raw.(string)
 		if !ok || s == "" || len(s) > maxDescriptionBytes {
-			f.d.problem(f.where, "%s must be a list of texts of 1 to %d bytes; it holds %s", name, maxDescriptionBytes, describe(raw))
+			f.d.problem(f.where, "%s must be a list of strings of 1 to %d bytes; it holds %s", name, maxDescriptionBytes, describe(raw))
 			continue
 		}
-		texts = append(texts, s)
+		list = append(list, s)
 	}
-	return texts
+	return list
 }

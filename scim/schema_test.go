@@ -183,8 +183,8 @@ func TestParseSchemaErrors(t *testing.T) {
 	for name, c := range map[string]struct{ body, says string }{
 		"no_json":                {`{`, "read schema"},
 		"no_id":                  {`{"attributes":[]}`, "no id"},
-		"no_name":                {`{"id":"x","attributes":[{"type":"string"}]}`, "is no attribute name"},
-		"bad_name":               {`{"id":"x","attributes":[{"name":"a.b"}]}`, "is no attribute name"},
+		"no_name":                {`{"id":"x","attributes":[{"type":"string"}]}`, "is not an attribute name"},
+		"bad_name":               {`{"id":"x","attributes":[{"name":"a.b"}]}`, "is not an attribute name"},
 		"bad_type":               {`{"id":"x","attributes":[{"name":"a","type":"text"}]}`, `type "text" is none of`},
 		"bad_mutability":         {`{"id":"x","attributes":[{"name":"a","mutability":"never"}]}`, `mutability "never"`},
 		"bad_returned":           {`{"id":"x","attributes":[{"name":"a","returned":"sometimes"}]}`, `returned "sometimes"`},

@@ -9,32 +9,31 @@ import (
 
 // Bounds of what DecodeStream holds in memory.
 const (
-	MaxStreamedRest    = 1 << 20  // everything but the streamed attribute
-	MaxStreamedElement = 64 << 10 // one value of it
+	MaxStreamedRest    = 1 << 20  // the body without the streamed attribute
+	MaxStreamedElement = 64 << 10 // one value of the streamed attribute
 )
 
-// Stream is a multi-valued core attribute whose values are read one by one, so
-// that a body with a hundred thousand of them costs the memory of one.
+// Stream is a multi-valued core attribute whose values are read one by one, so that a body with a
+// hundred thousand values needs the memory of one.
 type Stream struct {
 	Name string // "members"
-	New  bool   // the body is that of a POST
-	// Each gets every value as Decode would keep it (a map for a complex
-	// attribute). They come in the order of the body, possibly before the
-	// attributes that stand behind them; a value that is sent twice comes twice.
-	// An error ends the reading and is returned as it is.
+	New  bool   // the body belongs to a POST
+	// Each gets every value as Decode would keep it (a map for a complex attribute), in the order
+	// of the body. It may run before later attributes of the body are read. A value that is sent
+	// twice comes twice. An error ends the reading; DecodeStream returns it unchanged.
 	Each func(value any) error
 }
 
-// DecodeStream is Decode for a body that is read from r: the values of one
-// attribute go to the stream and are not in the resource. named reports whether
-// the body had the attribute at all, were it empty.
+// DecodeStream is Decode for a body that is read from r. The values of one attribute go to the
+// stream and are not in the resource. named reports whether the body had the attribute, even as an
+// empty list.
 //
-// What the stream was given counts for nothing when an error is returned.
-// Errors of r are returned as they are.
+// When DecodeStream returns an error, the caller must discard the values that the stream received.
+// Errors of r are returned unchanged.
 func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource, named bool, fixes []Fix, err error) {
 	a := rt.Schema.Attribute(s.Name)
 	if a == nil || !a.MultiValued {
-		return nil, false, nil, BadRequest("%s has no list %s to be read in parts", rt.Name, quote(s.Name))
+		return nil, false, nil, BadRequest("%s has no list %s that could be read in parts", rt.Name, quote(s.Name))
 	}
 	d := &streamReader{reader: reader{mode: m, forCreate: s.New, forReplace: !s.New}, in: bufio.NewReaderSize(r, 32<<10), attr: a, each: s.Each}
 	if err := d.splitBody(); err != nil {
@@ -51,8 +50,8 @@ func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource
 	if res, err = d.readResource(rt, o); err != nil {
 		return nil, false, nil, err
 	}
-	// A single value where a list belongs, or a list under the core URN, is
-	// read by Decode's own tolerances.
+	// A single value in the place of a list, or a list under the core URN, is in res, because
+	// Decode's own tolerances read it.
 	list, _ := res[a.Name].([]any)
 	if k, ok := res[a.Name].(keepExisting); ok {
 		list = k.list
@@ -80,21 +79,21 @@ type streamReader struct {
 	in          *bufio.Reader
 	attr        *Attribute
 	each        func(any) error
-	rest        []byte // the body with an empty list where the streamed one was
-	sawList     bool   // the list was there
-	valueNumber int    // values read
-	valueText   []byte
+	rest        []byte // the body with an empty list in the place of the streamed one
+	sawList     bool   // the body has the streamed list
+	valueNumber int    // 1-based number of the current value
+	valueText   []byte // the current value, as the body spells it
 
-	primary      bool     // one value was primary
-	unknownNames []string // names in values of which nothing was understood
-	gaveValue    bool     // a value was
+	primary      bool     // Each received a value primary
+	unknownNames []string // names from values in which no name was known
+	gaveValue    bool     // Each received a value
 }
 
-// splitBody copies the body to rest. What it does not understand it copies too:
-// reading rest says what is wrong.
+// splitBody copies the body to rest, except the streamed list. It also copies malformed parts;
+// reading rest then reports what is wrong.
 func (d *streamReader) splitBody() error {
 	depth := 0
-	key := false // a name may come next
+	nameMayFollow := false
 	for {
 		c, err := d.in.ReadByte()
 		if errors.Is(err, io.EOF) {
@@ -109,34 +108,36 @@ func (d *streamReader) splitBody() error {
 		switch c {
 		case '{', '[':
 			depth++
-			key = c == '{'
+			nameMayFollow = c == '{'
 		case '}', ']':
 			depth--
 		case ',':
-			key = true
+			nameMayFollow = true
 		case '"':
-			at := len(d.rest) - 1
+			start := len(d.rest) - 1
 			if err := d.keepStringBytes(); err != nil {
 				return err
 			}
-			if depth == 1 && key && d.isStreamed(d.rest[at:]) {
+			if depth == 1 && nameMayFollow && d.isStreamed(d.rest[start:]) {
 				if err := d.splitList(); err != nil {
 					return err
 				}
 			}
-			key = false
+			nameMayFollow = false
 		}
 	}
 }
 
+// keepByte appends a byte to rest. It returns 413 above MaxStreamedRest.
 func (d *streamReader) keepByte(c byte) error {
 	if len(d.rest) == MaxStreamedRest {
-		return PayloadTooLarge("The body has more than %d bytes beside %s", MaxStreamedRest, d.attr.Name)
+		return PayloadTooLarge("The body has more than %d bytes without %s", MaxStreamedRest, d.attr.Name)
 	}
 	d.rest = append(d.rest, c)
 	return nil
 }
 
+// keepStringBytes copies the remainder of a string to rest.
 func (d *streamReader) keepStringBytes() error {
 	for escaped := false; ; {
 		c, err := d.in.ReadByte()
@@ -160,15 +161,15 @@ func (d *streamReader) keepStringBytes() error {
 	}
 }
 
-// isStreamed reads a name as JSON does, so that an escape cannot hide it.
+// isStreamed reports whether a quoted name is the streamed attribute. It decodes escapes, so that
+// an escape cannot hide the name.
 func (d *streamReader) isStreamed(quoted []byte) bool {
 	sc := scanner{s: string(quoted)}
 	name, err := sc.readString()
 	return err == nil && equalName(name, d.attr.Name)
 }
 
-// splitList reads ": [ values ]" behind the name. Anything but a list is left to be
-// copied.
+// splitList reads ": [ values ]" after the name. Any other value is copied to rest.
 func (d *streamReader) splitList() error {
 	for _, want := range []byte{':', '['} {
 		c, err := d.nextNonSpace()
@@ -199,7 +200,7 @@ func ignoreEOF(err error) error {
 	return err
 }
 
-// nextNonSpace gives the next byte that is none.
+// nextNonSpace returns the next byte that is not white space.
 func (d *streamReader) nextNonSpace() (byte, error) {
 	for {
 		c, err := d.in.ReadByte()
@@ -209,6 +210,7 @@ func (d *streamReader) nextNonSpace() (byte, error) {
 	}
 }
 
+// readValues reads the values of the list, up to and including the closing bracket.
 func (d *streamReader) readValues() error {
 	for {
 		c, err := d.nextNonSpace()
@@ -236,6 +238,7 @@ func (d *streamReader) readValues() error {
 	}
 }
 
+// endError turns an unexpected end of the body into invalidSyntax.
 func (d *streamReader) endError(err error) error {
 	if errors.Is(err, io.EOF) {
 		return d.malformed("it ends too early")
@@ -243,6 +246,7 @@ func (d *streamReader) endError(err error) error {
 	return err
 }
 
+// malformed is an invalidSyntax error about the current value.
 func (d *streamReader) malformed(what string) error {
 	return InvalidSyntax("The body is not readable JSON at value %d of %s: %s", d.valueNumber, d.attr.Name, what)
 }
@@ -284,6 +288,7 @@ func (d *streamReader) readListValue() error {
 	return d.emit(v)
 }
 
+// emit checks that at most one value is primary and passes the value to the stream.
 func (d *streamReader) emit(v any) error {
 	if m, ok := v.(map[string]any); ok && m["primary"] == true {
 		if d.primary {
@@ -295,8 +300,8 @@ func (d *streamReader) emit(v any) error {
 	return d.each(v)
 }
 
-// cutValue takes the text of the next value, which ends before a comma or a
-// closing bracket of the list.
+// cutValue reads the bytes of the next value. The value ends before a comma or the closing bracket
+// of the list.
 func (d *streamReader) cutValue() error {
 	d.valueText = d.valueText[:0]
 	depth, quoted, escaped := 0, false, false
@@ -328,8 +333,8 @@ func (d *streamReader) cutValue() error {
 	}
 }
 
-// withCountingNote marks an error in the rest: its line and column leave out what was
-// streamed.
+// withCountingNote adds to an error in the rest that its line and column do not count the streamed
+// values.
 func (d *streamReader) withCountingNote(err error) error {
 	var e *Error
 	if d.valueNumber == 0 || !errors.As(err, &e) {

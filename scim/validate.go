@@ -2,8 +2,8 @@ package scim
 
 import "strings"
 
-// Validate checks a resource as a whole before it is stored: required
-// attributes, types, and at most one primary value in a list.
+// Validate checks a whole resource before it is stored: required attributes, types, and at most one
+// primary value in a list. It returns invalidValue.
 func Validate(rt *ResourceType, r Resource) error {
 	if err := validateAll(rt.Schema.Attributes, "", r); err != nil {
 		return err
@@ -41,7 +41,7 @@ func validateAll(attributes []*Attribute, urn string, m map[string]any) error {
 			continue
 		}
 		if a.Required && isBlankString(v) {
-			return InvalidValue("%s is required, and a text of blanks names nothing", at)
+			return InvalidValue("%s is required; a string of spaces does not count", at)
 		}
 		if err := validateAttribute(a, at, v); err != nil {
 			return err
@@ -50,6 +50,7 @@ func validateAll(attributes []*Attribute, urn string, m map[string]any) error {
 	return nil
 }
 
+// isBlankString reports whether v is a string of nothing but white space.
 func isBlankString(v any) bool {
 	s, ok := v.(string)
 	return ok && strings.TrimSpace(s) == ""
@@ -91,8 +92,8 @@ func validateValue(a *Attribute, at AttrPath, v any) error {
 			ok = false
 		}
 	default:
-		s, isText := v.(string)
-		if isText {
+		s, isString := v.(string)
+		if isString {
 			return checkString(a, at, s)
 		}
 		ok = false

@@ -170,7 +170,7 @@ func TestConnection(t *testing.T) {
 				[]string{
 					"ignores filters by userName", "answered a search for a random value with 2 accounts",
 					"match by another attribute that the application can search by, such as externalId or emails", "clear the one of userName, save, and test the connection again",
-					`GET /Users?filter=userName eq "nobody" must be answered with 200 and an empty list`,
+					`GET /Users?filter=userName eq "nobody" must return 200 and an empty list`,
 				},
 			},
 			"a_redirect": {

@@ -13,65 +13,66 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// exchange is one request of a site whose token was accepted, or one operation of a bulk request.
+// exchange is one request with an accepted token, or one operation of a bulk request.
 type exchange struct {
 	*Handler
 	w   http.ResponseWriter
 	r   *http.Request
-	ctx context.Context // the request's, with the time limit
+	ctx context.Context // the request's context with the time limit
 
 	cancel context.CancelFunc // ends ctx
 
 	place       place
 	method      string   // HEAD is GET
-	ifMatch     []string // the versions that a change was made for
-	ifNoneMatch []string // the versions that the client has
-	namesJSON   bool     // Accept names application/scim+json or application/json
-	open        func(limit int64) (body, error)
-	outer       *http.Request // as it was given to the handler: its Pattern names the route to whoever stands before
+	ifMatch     []string // values of If-Match
+	ifNoneMatch []string // values of If-None-Match
+	acceptsJSON bool     // Accept names application/scim+json or application/json
+	openBody    func(limit int64) (body, error)
+	original    *http.Request // as the handler got it; its Pattern tells outer handlers the route
 
 	site   site.Site
 	token  site.Token
 	roster *roster.Roster
 	base   string // "https://…/c/acme/auth/scim/v2", for locations
 	mode   scim.Mode
-	rt     *scim.ResourceType // of the place; nil where it has none
+	rt     *scim.ResourceType // the type of the endpoint; nil when it has none
 
-	row    site.Request // the row that this request leaves in the request log
-	logged bool         // it was written, with the change
-	held   int          // bytes of memory that this request was let in with
+	requestRow site.Request // this request's row for the request log
+	rowWritten bool         // the row was written together with the change
+	heldBytes  int          // bytes that this request holds of the memory gate
 }
 
-// authenticate finds the site and the token that the request speaks for.
+// authenticate finds the site and the token of the request. Its errors are 401 for a wrong token or
+// site and 403 while SCIM is off.
 //
-// RFC 6750 §3: without credentials the challenge names no error.
+// RFC 6750 §3: without credentials, the challenge names no error.
 func (x *exchange) authenticate() error {
 	bearer, given := bearerOf(x.r.Header)
 	if !given {
 		return unauthorized(`Bearer realm="SCIM"`)
 	}
 	var err error
-	x.row.TokenLast4 = last4(bearer)
+	x.requestRow.TokenLast4 = last4(bearer)
 	x.site, x.token, err = x.Sites.Authenticate(x.ctx, x.place.site, bearer)
 	var ended *site.EndedError
 	switch {
 	case errors.As(err, &ended):
-		x.row.TokenID, x.row.TokenLast4 = ended.Token.ID, ended.Token.Last4
+		x.requestRow.TokenID, x.requestRow.TokenLast4 = ended.Token.ID, ended.Token.Last4
 		return unauthorized(`Bearer realm="SCIM", error="invalid_token"`)
 	case errors.Is(err, site.ErrUnauthorized):
 		return unauthorized(`Bearer realm="SCIM", error="invalid_token"`)
 	case errors.Is(err, site.ErrSCIMOff):
-		x.row.TokenID = x.token.ID
+		x.requestRow.TokenID = x.token.ID
 		return scim.Forbidden("SCIM is switched off for this site. An administrator of the site switches it on with Enable SCIM on the page SCIM integration.")
 	case err != nil:
 		return err
 	}
-	x.row.TokenID, x.row.TokenLast4 = x.token.ID, x.token.Last4
-	x.row.Site = x.site.ID
-	x.act()
+	x.requestRow.TokenID, x.requestRow.TokenLast4 = x.token.ID, x.token.Last4
+	x.requestRow.Site = x.site.ID
+	x.setActor()
 	x.roster = x.Rosters.Open(x.site)
 	address := x.BaseURL(x.r)
-	x.otherAddress(address)
+	x.warnOfOtherAddress(address)
 	x.base = address + "/c/" + x.site.Name + "/auth/scim/v2"
 	if x.site.Strict {
 		x.mode = scim.Strict
@@ -79,35 +80,37 @@ func (x *exchange) authenticate() error {
 	return nil
 }
 
-// act notes in the contexts of the request that it comes from the token, for the events of what it does.
-func (x *exchange) act() {
+// setActor puts the token as the actor into the request's contexts, for the events that the request
+// causes.
+func (x *exchange) setActor() {
 	who := x.token.Who().At(event.ActorIn(x.ctx))
 	x.ctx = event.WithActor(x.ctx, who)
 	x.r = x.r.WithContext(event.WithActor(x.r.Context(), who))
 }
 
-// otherAddress warns, once for each host, of accepted requests that came to another address than the public one, by which every location
-// goes: some clients refuse a meta.location that is not where they sent their request.
-func (x *exchange) otherAddress(public string) {
+// warnOfOtherAddress logs a warning, once per host, when accepted requests arrive at an address
+// other than the public one. Locations in answers use the public address, and some clients refuse a
+// meta.location that is not where they sent their request.
+func (x *exchange) warnOfOtherAddress(public string) {
 	_, host, found := strings.Cut(public, "://")
-	shown := clip(x.r.Host)
+	shown := truncate(x.r.Host)
 	if !found || strings.EqualFold(host, x.r.Host) || !x.foreign.isNew(shown) {
 		return
 	}
-	x.log().Warn("scim requests come in by another address than the public one; locations in answers go by the public one",
-		"address", shown, "public", public, "hint", "make --public-url what identity providers have as the Tenant URL")
+	x.log().Warn("scim requests arrive at an address other than the public one; locations in answers use the public one",
+		"address", shown, "public", public, "hint", "set --public-url to the address in the identity providers' Tenant URL")
 }
 
-// foreignHosts remembers the hosts that were warned of, as many as maxForeignHosts.
+// foreignHosts remembers up to maxForeignHosts hosts that a warning has named.
 type foreignHosts struct {
 	mu    sync.Mutex
 	named map[string]bool
 }
 
-// maxForeignHosts bounds the warnings, because a client sends whatever Host it likes.
+// maxForeignHosts bounds the number of warnings, because a client can send any Host header.
 const maxForeignHosts = 20
 
-// isNew says whether a host is to be warned of now.
+// isNew reports whether to warn about a host now, and remembers it.
 func (f *foreignHosts) isNew(host string) bool {
 	host = strings.ToLower(host)
 	f.mu.Lock()
@@ -122,7 +125,8 @@ func (f *foreignHosts) isNew(host string) bool {
 	return true
 }
 
-// unauthorized is one answer for an unknown site, and for a missing, wrong, expired or revoked token.
+// unauthorized is the one answer for an unknown site and for a missing, wrong, expired or revoked
+// token.
 func unauthorized(challenge string) error {
 	return &refusal{
 		err: scim.Unauthorized("The token is missing, wrong, expired or revoked, or there is no such site." +
@@ -132,6 +136,9 @@ func unauthorized(challenge string) error {
 	}
 }
 
+// bearerOf returns the bearer token of a request. given is false without exactly one usable
+// Authorization header.
+//
 // RFC 9110 §11.1: the name of the scheme is case-insensitive.
 func bearerOf(h http.Header) (token string, given bool) {
 	values := h.Values("Authorization")
@@ -143,7 +150,8 @@ func bearerOf(h http.Header) (token string, given bool) {
 	return token, found && strings.EqualFold(scheme, "Bearer") && token != ""
 }
 
-// last4 is what the log may show of a credential: nothing of a short one.
+// last4 returns the part of a credential that the log may show: the last four characters, or
+// nothing of a short one.
 func last4(bearer string) string {
 	if len(bearer) < 20 {
 		return ""
@@ -151,13 +159,15 @@ func last4(bearer string) string {
 	return strings.ToValidUTF8(bearer[len(bearer)-4:], "")
 }
 
-func (x *exchange) id() string { return x.place.rest[0] }
+func (x *exchange) resourceID() string { return x.place.rest[0] }
 
+// kind returns the roster's name for the resource type of the endpoint.
 func (x *exchange) kind() roster.Kind { return roster.Kind(x.rt.ID) }
 
-// locationOf is the address of a resource.
+// locationOf returns the address of a resource.
 //
-// RFC 7643 §3.1: meta.location is absolute; it spells the endpoint as discovery does, whatever the client wrote.
+// RFC 7643 §3.1: meta.location is absolute. It spells the endpoint as discovery does, whatever the
+// client wrote.
 func (x *exchange) locationOf(rt *scim.ResourceType, id string) string {
 	return x.base + rt.Endpoint + "/" + id
 }

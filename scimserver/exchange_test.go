@@ -73,7 +73,7 @@ func play(t *testing.T, a *txtar.Archive) []byte {
 	t.Helper()
 	w := newWorld(t, site.Documented)
 	played := &txtar.Archive{Comment: a.Comment}
-	secrets := &names{}
+	secrets := &splitNames{}
 	add := func(name, text string) {
 		text = secrets.hide(strings.TrimRight(text, "\n") + "\n")
 		played.Files = append(played.Files, txtar.File{Name: name, Data: []byte(text)})
@@ -131,24 +131,24 @@ func play(t *testing.T, a *txtar.Archive) []byte {
 // answeredCursor finds the cursors of an answer.
 var answeredCursor = regexp.MustCompile(`"(?:next|previous)Cursor": "([^"]+)"`)
 
-// names stand in the files for values that are different each time.
-type names struct {
+// splitNames stand in the files for values that are different each time.
+type splitNames struct {
 	list    []string // a name and its value by turns
 	cursors int
 }
 
-func (n *names) add(name, value string) { n.list = append(n.list, name, value) }
+func (n *splitNames) add(name, value string) { n.list = append(n.list, name, value) }
 
-func (n *names) addCursor(value string) {
+func (n *splitNames) addCursor(value string) {
 	n.cursors++
 	n.add(fmt.Sprintf("{cursor %d}", n.cursors), value)
 }
 
 // reveal puts the values in the place of their names.
-func (n *names) reveal(text string) string { return strings.NewReplacer(n.list...).Replace(text) }
+func (n *splitNames) reveal(text string) string { return strings.NewReplacer(n.list...).Replace(text) }
 
 // hide puts the names in the place of their values.
-func (n *names) hide(text string) string {
+func (n *splitNames) hide(text string) string {
 	turned := slices.Clone(n.list)
 	slices.Reverse(turned)
 	return strings.NewReplacer(turned...).Replace(text)

@@ -22,7 +22,7 @@ func TestAnotherAddressIsNamedOnce(t *testing.T) {
 		r.Host = host
 		w.serve(r)
 	}
-	warnings := func() int { return strings.Count(log.String(), "another address") }
+	warnings := func() int { return strings.Count(log.String(), "an address other than") }
 	visit("scim.test", "")
 	visit("SCIM.test", "")
 	visit("stranger.example", "\nAuthorization: Bearer nothing")

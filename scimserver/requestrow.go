@@ -14,15 +14,16 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// write puts the row on disk, or gathers it while the database takes none. What was done stays done if that fails, so the client is told of it all the same.
-func (x *exchange) write() {
-	x.row.Duration = x.Now().Sub(x.row.Time)
-	// The client may have gone; its row is written nevertheless.
+// writeRow writes the row to disk, or gathers it while the database is unavailable. If writing
+// fails, the change remains, so the client still gets its answer.
+func (x *exchange) writeRow() {
+	x.requestRow.Duration = x.Now().Sub(x.requestRow.Time)
+	// Write the row even if the client has disconnected.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
 	defer cancel()
-	err := x.Sites.Log().Write(ctx, x.row)
-	if unavailable(err) {
-		x.Sites.Log().Gather(x.row) // it is written when the database takes writes again
+	err := x.Sites.Log().Write(ctx, x.requestRow)
+	if databaseUnavailable(err) {
+		x.Sites.Log().Gather(x.requestRow) // written once the database accepts writes again
 		return
 	}
 	if err != nil {
@@ -30,40 +31,40 @@ func (x *exchange) write() {
 	}
 }
 
-// nameSubject finds out, for the log, whom a refused request was about.
-func (x *exchange) nameSubject() {
-	known := (x.row.Status < http.StatusInternalServerError || x.row.Status == http.StatusNotImplemented) && x.row.Status != http.StatusNotFound
-	if !known || x.row.UserName != "" || x.row.Subject == "" {
+// addSubjectName looks up the name of the resource that a refused request was about, for the log.
+func (x *exchange) addSubjectName() {
+	known := (x.requestRow.Status < http.StatusInternalServerError || x.requestRow.Status == http.StatusNotImplemented) && x.requestRow.Status != http.StatusNotFound
+	if !known || x.requestRow.UserName != "" || x.requestRow.Subject == "" {
 		return
 	}
 	kind := roster.User
 	if x.rt != nil {
 		kind = roster.Kind(x.rt.ID)
 	}
-	if doc, err := x.roster.Get(x.ctx, kind, x.row.Subject); err == nil {
-		x.row.UserName = nameOf(kind, doc.JSON)
+	if doc, err := x.roster.Get(x.ctx, kind, x.requestRow.Subject); err == nil {
+		x.requestRow.UserName = nameOf(kind, doc.JSON)
 	}
 }
 
-// method is a request's method as the log may show it.
-func method(name string) string { return clip(name) }
+// loggedMethod returns a request's method in a form that is safe for the log.
+func loggedMethod(name string) string { return truncate(name) }
 
-// fixed notes the tolerances that a request needed.
-func (x *exchange) fixed(fixes []scim.Fix) {
+// addFixes records the tolerances that the request needed.
+func (x *exchange) addFixes(fixes []scim.Fix) {
 	for _, f := range fixes {
-		x.row.Fixes = note(x.row.Fixes, labelled(f.Path, f.Text))
+		x.requestRow.Fixes = appendLine(x.requestRow.Fixes, labelled(f.Path, f.Text))
 	}
 }
 
-// ignored notes what was understood and deliberately not applied.
-func (x *exchange) ignored(list []scim.Ignored) {
+// addIgnored records the parts of the request that were understood and deliberately not applied.
+func (x *exchange) addIgnored(list []scim.Ignored) {
 	for _, i := range list {
-		x.row.Ignored = note(x.row.Ignored, labelled(i.Path, i.Reason))
+		x.requestRow.Ignored = appendLine(x.requestRow.Ignored, labelled(i.Path, i.Reason))
 	}
 }
 
-// note adds a line unless there are so many that one request would fill the log.
-func note(lines []string, line string) []string {
+// appendLine appends a line, up to a limit, so that one request cannot fill the log.
+func appendLine(lines []string, line string) []string {
 	const most = 100
 	switch {
 	case len(lines) < most:
@@ -74,6 +75,7 @@ func note(lines []string, line string) []string {
 	return lines
 }
 
+// labelled puts the path of an attribute before a note about it.
 func labelled(path, text string) string {
 	if path == "" {
 		return text
@@ -81,65 +83,67 @@ func labelled(path, text string) string {
 	return path + ": " + text
 }
 
-// change is a change that this request asks for, and that is answered with that status. The row of the request is written
-// with it.
-func (x *exchange) change(status func(roster.Outcome) int) roster.Change {
-	asked := x.row
+// changeWithRow returns a change for roster that writes the request's row in the transaction of the
+// change. status computes the status of the answer, for the row.
+func (x *exchange) changeWithRow(status func(roster.Outcome) int) roster.Change {
+	asked := x.requestRow
 	return roster.Change{Actor: x.token.Actor(), Via: roster.ViaSCIM, Log: func(out roster.Outcome) site.Request {
-		x.row = asked
-		x.row.Subject, x.row.UserName, x.row.Sentence = out.Document.ID, out.UserName, out.Sentence
-		x.row.Fixes, x.row.Ignored = slices.Clone(asked.Fixes), slices.Clone(asked.Ignored)
-		x.fixed(out.Fixes)
-		x.ignored(out.Ignored)
-		x.row.Status = status(out)
-		x.row.Duration = x.Now().Sub(x.row.Time)
-		x.logged = true
-		return x.Sites.Log().Row(x.row)
+		x.requestRow = asked
+		x.requestRow.Subject, x.requestRow.UserName, x.requestRow.Sentence = out.Document.ID, out.UserName, out.Sentence
+		x.requestRow.Fixes, x.requestRow.Ignored = slices.Clone(asked.Fixes), slices.Clone(asked.Ignored)
+		x.addFixes(out.Fixes)
+		x.addIgnored(out.Ignored)
+		x.requestRow.Status = status(out)
+		x.requestRow.Duration = x.Now().Sub(x.requestRow.Time)
+		x.rowWritten = true
+		return x.Sites.Log().Row(x.requestRow)
 	}}
 }
 
-func always(status int) func(roster.Outcome) int {
+// constantStatus is a status that does not depend on the outcome.
+func constantStatus(status int) func(roster.Outcome) int {
 	return func(roster.Outcome) int { return status }
 }
 
-// looked says in the log row what a query came to.
-func (x *exchange) looked(filter *scim.Filter, page roster.Page) {
-	attribute, value := sought(filter)
+// describeQuery sets the row's sentence to the result of a query.
+func (x *exchange) describeQuery(filter *scim.Filter, page roster.Page) {
+	attribute, value := equalityTerm(filter)
 	if attribute == nameAttribute(x.kind()) {
-		x.row.UserName = value
+		x.requestRow.UserName = value
 	}
 	if page.TotalResults == 1 && len(page.Documents) == 1 {
-		x.row.Subject = page.Documents[0].ID
-		x.row.UserName = nameOf(x.kind(), page.Documents[0].JSON)
+		x.requestRow.Subject = page.Documents[0].ID
+		x.requestRow.UserName = nameOf(x.kind(), page.Documents[0].JSON)
 	}
 	many, none := nouns(x.rt)
 	switch {
 	case filter == nil:
-		x.row.Sentence = fmt.Sprintf("Listed %d of %d %s", len(page.Documents), page.TotalResults, many)
+		x.requestRow.Sentence = fmt.Sprintf("Listed %d of %d %s", len(page.Documents), page.TotalResults, many)
 	case page.TotalResults == 1:
-		x.row.Sentence = "Found"
+		x.requestRow.Sentence = "Found"
 	case page.TotalResults > 1:
-		x.row.Sentence = fmt.Sprintf("Found %d %s", page.TotalResults, many)
+		x.requestRow.Sentence = fmt.Sprintf("Found %d %s", page.TotalResults, many)
 	case attribute != "":
-		x.row.Sentence = fmt.Sprintf("Not found (%s here has this %s)", none, attribute)
+		x.requestRow.Sentence = fmt.Sprintf("Not found (%s here has this %s)", none, attribute)
 	default:
-		x.row.Sentence = fmt.Sprintf("Not found (%s here matches the filter)", none)
+		x.requestRow.Sentence = fmt.Sprintf("Not found (%s here matches the filter)", none)
 	}
 }
 
-// nouns are what a sentence calls several resources of a type, and none.
+// nouns returns what a sentence calls several resources of a type, and none.
 func nouns(rt *scim.ResourceType) (many, none string) {
 	switch roster.Kind(rt.ID) {
 	case roster.User:
-		return "users", "nobody"
+		return "users", "no user"
 	case roster.Group:
 		return "groups", "no group"
 	}
 	return "resources of type " + rt.Name, "no " + rt.Name
 }
 
-// sought is the attribute and value of a filter that looks for one of them, as identity providers do before anything else.
-func sought(filter *scim.Filter) (attribute, value string) {
+// equalityTerm returns the attribute and value of a filter of the form attribute eq "value".
+// Identity providers send such a filter before anything else. Both are empty for any other filter.
+func equalityTerm(filter *scim.Filter) (attribute, value string) {
 	if filter == nil {
 		return "", ""
 	}
@@ -151,7 +155,7 @@ func sought(filter *scim.Filter) (attribute, value string) {
 	return strings.TrimSuffix(c.Path.Name+"."+c.Path.Sub, "."), value
 }
 
-// nameAttribute is what a resource is called by in the request log.
+// nameAttribute returns the attribute whose value names a resource in the request log.
 func nameAttribute(kind roster.Kind) string {
 	if kind == roster.User {
 		return "userName"
@@ -159,8 +163,8 @@ func nameAttribute(kind roster.Kind) string {
 	return "displayName"
 }
 
-// nameOf is what a stored resource is called. The attribute stands near the beginning of its document, of which no more is
-// read than that.
+// nameOf returns the name of a stored resource. The attribute is near the beginning of the
+// document, so nameOf reads only up to it.
 func nameOf(kind roster.Kind, doc []byte) string {
 	want := nameAttribute(kind)
 	for at := 1; at < len(doc) && doc[at] == '"'; {
@@ -182,7 +186,8 @@ func nameOf(kind roster.Kind, doc []byte) string {
 	return ""
 }
 
-// endOfValue is the length of the JSON value at the beginning of data, which has no blanks.
+// endOfValue returns the length of the JSON value at the beginning of data, which has no white
+// space.
 func endOfValue(data []byte) int {
 	depth := 0
 	for i := 0; i < len(data); i++ {
@@ -207,25 +212,25 @@ func endOfValue(data []byte) int {
 	return len(data)
 }
 
-// lookedEverywhere says in the log row what a query came to.
-func (x *exchange) lookedEverywhere(l listing) {
+// describeQueryOfAllTypes sets the row's sentence to the result of a query over all types.
+func (x *exchange) describeQueryOfAllTypes(l listing) {
 	if l.total == 1 && len(l.entries) == 1 {
 		only := l.entries[0]
-		x.row.Subject, x.row.UserName = only.doc.ID, nameOf(roster.Kind(only.view.rt.ID), only.doc.JSON)
+		x.requestRow.Subject, x.requestRow.UserName = only.doc.ID, nameOf(roster.Kind(only.view.rt.ID), only.doc.JSON)
 	}
 	switch {
 	case !l.q.hasFilter:
-		x.row.Sentence = fmt.Sprintf("Listed %d of %d resources of all types", len(l.entries), l.total)
+		x.requestRow.Sentence = fmt.Sprintf("Listed %d of %d resources of all types", len(l.entries), l.total)
 	case l.total == 0:
-		x.row.Sentence = "Not found (nothing here matches the filter)"
+		x.requestRow.Sentence = "Not found (nothing here matches the filter)"
 	case l.total == 1:
-		x.row.Sentence = "Found"
+		x.requestRow.Sentence = "Found"
 	default:
-		x.row.Sentence = fmt.Sprintf("Found %d resources of all types", l.total)
+		x.requestRow.Sentence = fmt.Sprintf("Found %d resources of all types", l.total)
 	}
 }
 
-// endOfText is the length of the quoted text at the beginning of data.
+// endOfText returns the length of the quoted string at the beginning of data.
 func endOfText(data []byte) int {
 	for i := 1; i < len(data); i++ {
 		switch data[i] {

@@ -409,9 +409,9 @@ func (a *applier) removeSubValues(op Operation, old any, sent []any) (any, error
 	if !isList && !empty(old) {
 		list = []any{old}
 	}
-	gone := make(map[string]bool, len(sent))
+	remove := make(map[string]bool, len(sent))
 	for _, v := range sent {
-		gone[scalarKey(p.sub, v)] = true
+		remove[scalarKey(p.sub, v)] = true
 	}
 	removed := false
 	for _, e := range list {
@@ -422,7 +422,7 @@ func (a *applier) removeSubValues(op Operation, old any, sent []any) (any, error
 		var kept []any
 		have := listOf(m[p.Sub])
 		for _, v := range have {
-			if !gone[scalarKey(p.sub, v)] {
+			if !remove[scalarKey(p.sub, v)] {
 				kept = append(kept, v)
 			}
 		}
@@ -469,19 +469,19 @@ func (a *applier) applyToList(op Operation, old, value any) (any, error) {
 		return sent, a.clearOtherPrimaries(op.Path, sent, primaryIndexes(sent))
 	}
 	have, _ := old.([]any)
-	at := make(map[string]int, len(have)+len(sent))
+	indexByKey := make(map[string]int, len(have)+len(sent))
 	for i, e := range have {
 		if key := wholeKey(op.Path.attr, e); key != "" {
-			at[key] = i
+			indexByKey[key] = i
 		}
 	}
 	var made []int
 	for _, e := range sent {
 		key := wholeKey(op.Path.attr, e)
-		i, there := at[key]
+		i, there := indexByKey[key]
 		if !there {
 			i = len(have)
-			at[key] = i
+			indexByKey[key] = i
 			have = append(have, e)
 		} else {
 			a.addToElement(op, have[i], e)
@@ -629,11 +629,11 @@ func (a *applier) applyToMatches(op Operation, old, value any) (any, error) {
 			a.ignore(p, "no value of the resource matches the filter, so nothing is removed")
 			return old, nil // RFC 7644 §3.5.2.2: nothing to remove is success.
 		}
-		made, err := a.createElement(op, list, value)
-		if err != nil || len(made) == len(list) {
+		extended, err := a.createElement(op, list, value)
+		if err != nil || len(extended) == len(list) {
 			return old, err
 		}
-		list, matched = made, []int{len(list)}
+		list, matched = extended, []int{len(list)}
 	}
 	v, err := a.changeMatched(op, list, matched, value)
 	if err != nil || p.attr.MultiValued {

@@ -213,34 +213,34 @@ func (d *reader) readExtension(r Resource, s *Schema, raw any) error {
 		ext = make(map[string]any, len(o))
 	}
 	var unknown []string
-	known := 0
+	knownNames := 0
 	for _, m := range o {
 		if repeatsOwnURN(s, m) {
 			continue
 		}
 		a := s.Attribute(m.name)
 		if a == nil {
-			at := AttrPath{URN: s.ID, Name: m.name}
+			path := AttrPath{URN: s.ID, Name: m.name}
 			switch {
 			case d.mode == Strict:
-				return InvalidSyntax("%s: no such attribute", at)
+				return InvalidSyntax("%s: no such attribute", path)
 			case strings.ContainsAny(m.name, ".["):
-				d.pathKeys = append(d.pathKeys, member{at.String(), m.value})
-				known++
+				d.pathKeys = append(d.pathKeys, member{path.String(), m.value})
+				knownNames++
 				continue
 			}
-			d.addFix("unknown-attribute", at.String(), "ignored: no such attribute")
+			d.addFix("unknown-attribute", path.String(), "ignored: no such attribute")
 			if hasContent(m.value) {
-				unknown = append(unknown, at.String())
+				unknown = append(unknown, path.String())
 			}
 			continue
 		}
-		known++
+		knownNames++
 		if err := d.readAttribute(ext, a, AttrPath{URN: s.ID, Name: a.Name}, m.value); err != nil {
 			return err
 		}
 	}
-	if known == 0 && len(unknown) > 0 && len(ext) == 0 {
+	if knownNames == 0 && len(unknown) > 0 && len(ext) == 0 {
 		return noKnownNames(AttrPath{URN: s.ID}, unknown)
 	}
 	if len(ext) > 0 {
@@ -251,10 +251,10 @@ func (d *reader) readExtension(r Resource, s *Schema, raw any) error {
 
 // noKnownNames is the error for an attribute in which no name was known. Ignoring it would report
 // success and do nothing or, in a PUT, erase the stored value.
-func noKnownNames(at AttrPath, names []string) error {
-	where := at.URN
-	if at.Name != "" {
-		where = at.String()
+func noKnownNames(path AttrPath, names []string) error {
+	where := path.URN
+	if path.Name != "" {
+		where = path.String()
 	}
 	return InvalidValue("%s has no name that is known here, only %s; correct the names or leave the attribute out", where, joinQuoted(names))
 }
@@ -276,19 +276,19 @@ func repeatsOwnURN(s *Schema, m member) bool {
 }
 
 // readAttribute reads a value of one attribute and stores it in into.
-func (d *reader) readAttribute(into map[string]any, a *Attribute, at AttrPath, raw any) error {
+func (d *reader) readAttribute(into map[string]any, a *Attribute, path AttrPath, raw any) error {
 	if a.Mutability == ReadOnly {
 		return nil // RFC 7644 §3.3: values of readOnly attributes are ignored.
 	}
-	v, err := d.readValue(a, at, raw)
+	v, err := d.readValue(a, path, raw)
 	if err != nil {
 		return err
 	}
 	switch read := v.(type) {
 	case notUnderstood:
-		return noKnownNames(at, read.names)
+		return noKnownNames(path, read.names)
 	case hollowList:
-		d.addFix("says-nothing", at.String(), "values without content were left out")
+		d.addFix("says-nothing", path.String(), "values without content were left out")
 		if v = nil; d.forReplace {
 			v = keepExisting{}
 		}
@@ -297,11 +297,11 @@ func (d *reader) readAttribute(into map[string]any, a *Attribute, at AttrPath, r
 			d.addFix("unknown-attribute", name, "ignored: no such sub-attribute")
 		}
 		if v = read.list; d.forReplace {
-			d.addFix("unread-values", at.String(), "not all values could be read, so the existing ones stay as well")
+			d.addFix("unread-values", path.String(), "not all values could be read, so the existing ones stay as well")
 			v = keepExisting{read.list}
 		}
 	case nil:
-		if d.forReplace && keptWhenLeftOut(a, at) {
+		if d.forReplace && keptWhenLeftOut(a, path) {
 			into[a.Name] = nil // tells MergePut that it was sent, not left out
 		}
 	}
@@ -309,7 +309,7 @@ func (d *reader) readAttribute(into map[string]any, a *Attribute, at AttrPath, r
 		return nil
 	}
 	if hidden(a) {
-		d.addFix("not-kept", at.String(), "accepted and not kept")
+		d.addFix("not-kept", path.String(), "accepted and not kept")
 		d.discarded = append(d.discarded, a)
 		return nil
 	}

@@ -129,7 +129,7 @@ func TestDecodeRefusesAValueOfReadOnlyPartsAlone(t *testing.T) {
 	}
 }
 
-// sizes is a resource type of somebody's own, with every type.
+// sizes is a site's own resource type with an attribute of every type.
 func sizes(t testing.TB) *ResourceType {
 	t.Helper()
 	s, err := ParseSchema([]byte(`{"id":"urn:example:2.0:Size","name":"Size","attributes":[

@@ -159,15 +159,15 @@ type Added struct {
 // meta. A document without meta gets only groups; one without meta.version gets no version.
 func Splice(doc []byte, add Added) []byte {
 	out := make([]byte, 0, len(doc)+len(add.Groups)+len(add.Version)+len(add.Location)+32)
-	at := bytes.LastIndex(doc, []byte(`,"meta":{`))
-	if at < 0 {
-		at = len(doc) - 1
-		if at < 0 || doc[at] != '}' {
+	index := bytes.LastIndex(doc, []byte(`,"meta":{`))
+	if index < 0 {
+		index = len(doc) - 1
+		if index < 0 || doc[index] != '}' {
 			return append(out, doc...)
 		}
 		add.Version, add.Location = "", ""
 	}
-	out = append(out, doc[:at]...)
+	out = append(out, doc[:index]...)
 	if add.Groups != nil {
 		if out[len(out)-1] != '{' {
 			out = append(out, ',')
@@ -176,9 +176,9 @@ func Splice(doc []byte, add Added) []byte {
 		out = append(out, add.Groups...)
 	}
 	if add.Version == "" && add.Location == "" {
-		return append(out, doc[at:]...)
+		return append(out, doc[index:]...)
 	}
-	meta := doc[at : len(doc)-2] // up to the brace that closes meta
+	meta := doc[index : len(doc)-2] // up to the brace that closes meta
 	version := []byte(`"version":`)
 	if v := bytes.LastIndex(meta, version); v >= 0 && add.Version != "" {
 		out = append(out, meta[:v+len(version)]...)

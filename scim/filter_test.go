@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// treeOptions compares parsed trees by what they say.
+// treeOptions compares parsed trees by their exported content.
 var treeOptions = cmp.Options{
 	cmpopts.IgnoreFields(Compare{}, "Attr", "operand"),
 	cmpopts.IgnoreFields(Present{}, "Attr"),
@@ -148,7 +148,7 @@ func TestParseFilterErrors(t *testing.T) {
 	}
 }
 
-// A double quote within single quotes hides what follows from the first count of brackets.
+// A double quote within single quotes hides the rest of the filter from checkDepth.
 func TestParseFilterCountsBracketsBehindSingleQuotes(t *testing.T) {
 	t.Parallel()
 	text := `userName eq '"' and ` + strings.Repeat("(", 17) + "title pr" + strings.Repeat(")", 17)
@@ -378,7 +378,7 @@ func TestFold(t *testing.T) {
 	if got := Fold("ABC-xyz"); got != "abc-xyz" {
 		t.Errorf("got %q", got)
 	}
-	// RFC 7644 §5, RFC 7613 §3.2.2: composed or not, wide or not.
+	// RFC 7644 §5, RFC 7613 §3.2.2: composed and wide characters.
 	for a, b := range map[string]string{
 		"JOS\u00c9": "jose\u0301", "\u01d5": "u\u0308\u0304", "Ａda＠x": "ada@x", "ﾃﾞ": "デ", "\u212b": "å", "\u017f\u0301": "Ś", "\ud55c": "\u1112\u1161\u11ab",
 	} {

@@ -44,9 +44,9 @@ func sameDigits(text string, f float64) bool {
 func significantDigits(text string) (digits string, exponent int) {
 	text = strings.TrimLeft(text, "+-")
 	mantissa, exp := text, 0
-	if at := strings.IndexAny(text, "eE"); at >= 0 {
-		mantissa = text[:at]
-		exp, _ = strconv.Atoi(text[at+1:]) // out of range: Atoi clamps it, and the comparison fails
+	if index := strings.IndexAny(text, "eE"); index >= 0 {
+		mantissa = text[:index]
+		exp, _ = strconv.Atoi(text[index+1:]) // out of range: Atoi clamps it, and the comparison fails
 	}
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	digits = strings.TrimLeft(whole+fraction, "0")

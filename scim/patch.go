@@ -553,10 +553,10 @@ func (d *patchDecoder) operationValue(op string, p Path, raw any) (any, error) {
 	if len(items) > MaxPatchValues {
 		return nil, tooManyValues(p, len(items))
 	}
-	at := AttrPath{p.URN, p.Name, p.Sub}
+	path := AttrPath{p.URN, p.Name, p.Sub}
 	switch {
 	case p.sub != nil:
-		return d.readValue(p.sub, at, raw)
+		return d.readValue(p.sub, path, raw)
 	case p.Filter != nil && isList && d.mode == Strict:
 		return nil, InvalidValue("%s selects values one by one: the value must be what each of them becomes, not a list", p)
 	case p.Filter != nil || !p.attr.MultiValued:
@@ -565,12 +565,12 @@ func (d *patchDecoder) operationValue(op string, p Path, raw any) (any, error) {
 		}
 		one := *p.attr
 		one.MultiValued = false
-		return d.readValue(&one, at, raw)
+		return d.readValue(&one, path, raw)
 	}
 	// Elements of a list are complete, so null inside them means absent. An added element may get
 	// its value from a later operation.
 	d.reader.forPatch, d.keepHollow = false, op == "add"
-	value, err := d.readValue(p.attr, at, asList(p.attr, raw))
+	value, err := d.readValue(p.attr, path, asList(p.attr, raw))
 	d.reader.forPatch, d.keepHollow = true, false
 	return value, err
 }

@@ -20,8 +20,8 @@ const (
 	enterprise = `"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User`
 )
 
-// patchCase is one PATCH: the operations, and what differs in the
-// resource after it, or the error.
+// patchCase is one PATCH: the operations, and the differences in the resource after it, or the
+// error.
 type patchCase struct {
 	name      string
 	resource  string
@@ -384,7 +384,8 @@ func TestPatchLimits(t *testing.T) {
 	}
 }
 
-// TestPatchMakesAnElementOfAFilterOnManyValues: what a filter says of a sub-attribute with several values are some of them.
+// TestPatchMakesAnElementOfAFilterOnManyValues: a filter on a sub-attribute with several values
+// describes some of these values.
 func TestPatchMakesAnElementOfAFilterOnManyValues(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
@@ -413,7 +414,8 @@ func TestPatchMakesAnElementOfAFilterOnManyValues(t *testing.T) {
 	}
 }
 
-// TestApplyBoundsItsWork sends many operations on a long list, each of which has to look at all of it.
+// TestApplyBoundsItsWork sends many operations on a long list, where each operation must look at
+// the whole list.
 func TestApplyBoundsItsWork(t *testing.T) {
 	t.Parallel()
 	list := make([]any, 10000)

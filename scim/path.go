@@ -44,9 +44,9 @@ func (d *reader) readPath(rt *ResourceType, text string) (Path, error) {
 		return Path{}, err
 	}
 	name := text
-	at := strings.IndexByte(text, '[')
-	if at >= 0 {
-		name = text[:at]
+	index := strings.IndexByte(text, '[')
+	if index >= 0 {
+		name = text[:index]
 	}
 	t, err := d.resolve(rt, name)
 	var malformed *nameError
@@ -61,13 +61,13 @@ func (d *reader) readPath(rt *ResourceType, text string) (Path, error) {
 		return Path{}, err
 	}
 	p := Path{URN: t.URN, Name: t.Name, Sub: t.Sub, attr: t.attr, sub: t.sub}
-	if at < 0 {
+	if index < 0 {
 		if t.Name == "" && t.URN == "" {
 			return Path{}, InvalidPath("%s is the core schema; name an attribute of it", quote(text))
 		}
 		return p, nil
 	}
-	return d.readFilterPart(rt, p, text, at)
+	return d.readFilterPart(rt, p, text, index)
 }
 
 // unknownIfWellFormed returns the error for a path with an unknown name. A syntax error comes
@@ -80,14 +80,14 @@ func (d *reader) unknownIfWellFormed(text string) error {
 }
 
 // readFilterPart reads "[filter]" and a sub-attribute after it.
-func (d *reader) readFilterPart(rt *ResourceType, p Path, text string, at int) (Path, error) {
+func (d *reader) readFilterPart(rt *ResourceType, p Path, text string, index int) (Path, error) {
 	if p.Name == "" || p.Sub != "" {
 		return Path{}, InvalidPath("%s: only an attribute can have a filter", quote(text))
 	}
 	if p.attr != nil && p.attr.Type != Complex && !p.attr.MultiValued {
 		return Path{}, InvalidPath("%s: %s has a single simple value, which no filter can select", quote(text), p.attr.Name)
 	}
-	f := filterParser{s: text, i: at, rt: rt, reader: reader{mode: d.mode}}
+	f := filterParser{s: text, i: index, rt: rt, reader: reader{mode: d.mode}}
 	n, err := f.brackets(p.attr)
 	if f.unknownName {
 		return Path{}, d.unknownIfWellFormed(text)

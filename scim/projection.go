@@ -115,24 +115,24 @@ func (p Projection) Wants(attr string) bool {
 
 // shows decides for an attribute or, when at.Sub is set, for a sub-attribute of a shown attribute.
 // RFC 7643 §7 "returned", RFC 7644 §3.9.
-func (p Projection) shows(a *Attribute, at AttrPath) bool {
+func (p Projection) shows(a *Attribute, path AttrPath) bool {
 	switch {
 	case hidden(a):
 		return false
 	case a.Returned == ReturnedAlways:
 		return true
 	}
-	subs, named := p.names[projectionKey(at.URN, at.Name)]
-	whole := named && subs == nil || at.URN != "" && p.urns[at.URN]
+	subs, named := p.names[projectionKey(path.URN, path.Name)]
+	whole := named && subs == nil || path.URN != "" && p.urns[path.URN]
 	switch {
-	case at.Sub != "" && p.include:
-		return subs[at.Sub] || whole && a.Returned == ReturnedDefault
+	case path.Sub != "" && p.include:
+		return subs[path.Sub] || whole && a.Returned == ReturnedDefault
 	case p.include:
 		return named || whole
 	case a.Returned == ReturnedRequest:
 		return false
 	}
-	return !whole && !(at.Sub != "" && subs[at.Sub])
+	return !whole && !(path.Sub != "" && subs[path.Sub])
 }
 
 // Apply returns a resource with only the attributes that the answer has. It leaves r unchanged; the
@@ -159,11 +159,11 @@ func (p Projection) Apply(rt *ResourceType, r Resource) Resource {
 func (p Projection) copyAttributes(attributes []*Attribute, urn string, from, to map[string]any) {
 	for _, a := range attributes {
 		v, ok := from[a.Name]
-		at := AttrPath{URN: urn, Name: a.Name}
-		if !ok || !p.shows(a, at) {
+		path := AttrPath{URN: urn, Name: a.Name}
+		if !ok || !p.shows(a, path) {
 			continue
 		}
-		if v = p.projectValue(a, at, v); v != nil {
+		if v = p.projectValue(a, path, v); v != nil {
 			to[a.Name] = v
 		}
 	}
@@ -171,7 +171,7 @@ func (p Projection) copyAttributes(attributes []*Attribute, urn string, from, to
 
 // projectValue returns a value with only the shown sub-attributes, or nil when none is left. meta
 // stays even when it is empty, so that Splice finds its place.
-func (p Projection) projectValue(a *Attribute, at AttrPath, v any) any {
+func (p Projection) projectValue(a *Attribute, path AttrPath, v any) any {
 	if a.Type != Complex {
 		return v
 	}
@@ -179,7 +179,7 @@ func (p Projection) projectValue(a *Attribute, at AttrPath, v any) any {
 	case []any:
 		list := make([]any, 0, len(v))
 		for _, e := range v {
-			if e = p.projectValue(a, at, e); !empty(e) {
+			if e = p.projectValue(a, path, e); !empty(e) {
 				list = append(list, e)
 			}
 		}
@@ -189,10 +189,10 @@ func (p Projection) projectValue(a *Attribute, at AttrPath, v any) any {
 		return list
 	case map[string]any:
 		m := make(map[string]any, len(v))
-		whole := a.Returned == ReturnedAlways && p.omits(at)
+		whole := a.Returned == ReturnedAlways && p.omits(path)
 		for _, sub := range a.SubAttributes {
-			at.Sub = sub.Name
-			if e, ok := v[sub.Name]; ok && (p.shows(sub, at) || whole && !hidden(sub) && sub.Returned != ReturnedRequest) {
+			path.Sub = sub.Name
+			if e, ok := v[sub.Name]; ok && (p.shows(sub, path) || whole && !hidden(sub) && sub.Returned != ReturnedRequest) {
 				m[sub.Name] = e
 			}
 		}
@@ -206,12 +206,12 @@ func (p Projection) projectValue(a *Attribute, at AttrPath, v any) any {
 
 // omits reports whether the request left an attribute out. Such an attribute is shown only because
 // it is always returned, and then with all its default sub-attributes.
-func (p Projection) omits(at AttrPath) bool {
-	subs, named := p.names[projectionKey(at.URN, at.Name)]
+func (p Projection) omits(path AttrPath) bool {
+	subs, named := p.names[projectionKey(path.URN, path.Name)]
 	if p.include {
-		return !named && !p.urns[at.URN]
+		return !named && !p.urns[path.URN]
 	}
-	return named && subs == nil || at.URN != "" && p.urns[at.URN]
+	return named && subs == nil || path.URN != "" && p.urns[path.URN]
 }
 
 // Render writes the shown form of a stored document. Without a projection these are the stored
@@ -236,8 +236,8 @@ func (p Projection) Render(rt *ResourceType, doc []byte, add Added) ([]byte, err
 // renderGroups applies the projection to the groups of a user.
 func (p Projection) renderGroups(rt *ResourceType, groups []byte) ([]byte, error) {
 	a := rt.Schema.Attribute(groupsAttribute)
-	at := AttrPath{Name: groupsAttribute}
-	if groups == nil || a == nil || !p.shows(a, at) {
+	path := AttrPath{Name: groupsAttribute}
+	if groups == nil || a == nil || !p.shows(a, path) {
 		return nil, nil
 	}
 	sc := scanner{s: string(groups), asMaps: true}
@@ -245,7 +245,7 @@ func (p Projection) renderGroups(rt *ResourceType, groups []byte) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	if v = p.projectValue(a, at, v); v == nil {
+	if v = p.projectValue(a, path, v); v == nil {
 		return nil, nil
 	}
 	return appendValue(nil, a, v), nil

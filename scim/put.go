@@ -5,7 +5,8 @@ package scim
 // same:
 //
 //   - attributes that a client cannot set;
-//   - attributes that are never shown, or only on request: a client that sends back what a GET showed has not seen them;
+//   - attributes that are never shown, or only on request, because a client that sends back what a
+//     GET showed has not seen them;
 //   - externalId;
 //   - attributes that are true or false: leaving out active must not let a leaver back in.
 //
@@ -52,8 +53,8 @@ func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
 type keepExisting struct{ list []any }
 
 // keptWhenLeftOut reports whether an attribute keeps its value when a PUT leaves it out.
-func keptWhenLeftOut(a *Attribute, at AttrPath) bool {
-	return a.Type == Boolean && !a.MultiValued || a.Returned == ReturnedRequest || a.Name == "externalId" && at.URN == ""
+func keptWhenLeftOut(a *Attribute, path AttrPath) bool {
+	return a.Type == Boolean && !a.MultiValued || a.Returned == ReturnedRequest || a.Name == "externalId" && path.URN == ""
 }
 
 // mergedWith returns the existing values, followed by the sent ones that are new.
@@ -80,7 +81,7 @@ func (k keepExisting) mergedWith(a *Attribute, before any) any {
 }
 
 // mergeAttribute merges one attribute of old into merged.
-func mergeAttribute(a *Attribute, at AttrPath, old, merged map[string]any) error {
+func mergeAttribute(a *Attribute, path AttrPath, old, merged map[string]any) error {
 	if k, ok := merged[a.Name].(keepExisting); ok {
 		if merged[a.Name] = k.mergedWith(a, old[a.Name]); merged[a.Name] == nil {
 			delete(merged, a.Name)
@@ -93,20 +94,20 @@ func mergeAttribute(a *Attribute, at AttrPath, old, merged map[string]any) error
 	}
 	keep := false
 	switch {
-	case a.Name == "schemas" && at.URN == "":
+	case a.Name == "schemas" && path.URN == "":
 	case a.Mutability == ReadOnly:
 		keep = true
 	case empty(before):
 	case a.Mutability == Immutable:
 		if !empty(given) && !sameValue(before, given) {
-			return Mutability("%s cannot be changed once it is set", at)
+			return Mutability("%s cannot be changed once it is set", path)
 		}
 		keep = true
 	case empty(given):
 		// RFC 7644 §3.5.1: null clears an attribute; active is never cleared.
-		keep = keptWhenLeftOut(a, at) && (!sent || a.Name == "active" && at.URN == "")
+		keep = keptWhenLeftOut(a, path) && (!sent || a.Name == "active" && path.URN == "")
 	case a.Type == Complex && !a.MultiValued:
-		if err := mergeSubs(a, at, before, given); err != nil {
+		if err := mergeSubs(a, path, before, given); err != nil {
 			return err
 		}
 	}
@@ -123,7 +124,7 @@ func mergeAttribute(a *Attribute, at AttrPath, old, merged map[string]any) error
 
 // mergeSubs restores sub-attributes that a PUT cannot set: readOnly and unseen ones (such as the
 // manager's name, while the manager is the same) and immutable ones.
-func mergeSubs(a *Attribute, at AttrPath, before, given any) error {
+func mergeSubs(a *Attribute, path AttrPath, before, given any) error {
 	from, ok := before.(map[string]any)
 	to, ok2 := given.(map[string]any)
 	if !ok || !ok2 {
@@ -142,8 +143,8 @@ func mergeSubs(a *Attribute, at AttrPath, before, given any) error {
 			}
 		case sub.Mutability == Immutable:
 			if given := to[sub.Name]; !empty(given) && !sameValue(v, given) {
-				at.Sub = sub.Name
-				return Mutability("%s cannot be changed once it is set", at)
+				path.Sub = sub.Name
+				return Mutability("%s cannot be changed once it is set", path)
 			}
 			to[sub.Name] = cloneValue(v)
 		}

@@ -46,11 +46,11 @@ func (d *reader) allFixes() []Fix {
 
 // tolerate records a fix in Lenient mode. In Strict mode it returns invalidValue and names the
 // expected form.
-func (d *reader) tolerate(code string, at AttrPath, want string, raw any, format string, args ...any) error {
+func (d *reader) tolerate(code string, path AttrPath, want string, raw any, format string, args ...any) error {
 	if d.mode == Strict {
-		return InvalidValue("%s must be %s, not %s; strict mode takes no other form", at, want, describe(raw))
+		return InvalidValue("%s must be %s, not %s; strict mode takes no other form", path, want, describe(raw))
 	}
-	d.addFix(code, at.String(), format, args...)
+	d.addFix(code, path.String(), format, args...)
 	return nil
 }
 
@@ -70,7 +70,7 @@ type (
 
 // readValue reads a value of an attribute; nil means unassigned. It may also return notUnderstood,
 // hollowList or partlyRead. RFC 7643 §2.5: null and the empty list mean unassigned.
-func (d *reader) readValue(a *Attribute, at AttrPath, raw any) (any, error) {
+func (d *reader) readValue(a *Attribute, path AttrPath, raw any) (any, error) {
 	if raw == nil {
 		return nil, nil
 	}
@@ -78,22 +78,22 @@ func (d *reader) readValue(a *Attribute, at AttrPath, raw any) (any, error) {
 	case a.MultiValued && raw == "" && d.forCreate:
 		return nil, nil
 	case a.MultiValued:
-		return d.readList(a, at, raw)
+		return d.readList(a, path, raw)
 	case raw == "":
-		return d.readEmptyString(a, at)
+		return d.readEmptyString(a, path)
 	}
-	return d.readSingle(a, at, raw)
+	return d.readSingle(a, path, raw)
 }
 
 // readEmptyString reads "" as a single value. RFC 7643 §2.5 does not say what it means for types
 // that have no empty string.
-func (d *reader) readEmptyString(a *Attribute, at AttrPath) (any, error) {
+func (d *reader) readEmptyString(a *Attribute, path AttrPath) (any, error) {
 	switch a.Type {
 	case Boolean:
-		return d.readBoolean(at, "")
+		return d.readBoolean(path, "")
 	case Integer, Decimal, DateTime, Binary:
 		if d.mode == Strict {
-			return nil, InvalidValue("%s is of type %s, and an empty string is not a value of that type; send null to unassign it", at, a.Type)
+			return nil, InvalidValue("%s is of type %s, and an empty string is not a value of that type; send null to unassign it", path, a.Type)
 		}
 	}
 	return nil, nil
@@ -101,20 +101,20 @@ func (d *reader) readEmptyString(a *Attribute, at AttrPath) (any, error) {
 
 // grantsRights reports whether the elements of an attribute decide who may do what. Such elements
 // are never guessed.
-func grantsRights(a *Attribute, at AttrPath) bool {
-	return a.MultiValued && at.Sub == "" && (equalName(a.Name, "members") || equalName(a.Name, "roles") || equalName(a.Name, "entitlements"))
+func grantsRights(a *Attribute, path AttrPath) bool {
+	return a.MultiValued && path.Sub == "" && (equalName(a.Name, "members") || equalName(a.Name, "roles") || equalName(a.Name, "entitlements"))
 }
 
 // readList reads the values of a multi-valued attribute.
-func (d *reader) readList(a *Attribute, at AttrPath, raw any) (any, error) {
+func (d *reader) readList(a *Attribute, path AttrPath, raw any) (any, error) {
 	items, ok := raw.([]any)
 	if !ok {
 		if inner, wrapped := wrappedList(a, raw); wrapped && d.mode == Lenient {
-			d.addFix("wrapped-list", at.String(), "a list inside an object under its own name")
-			return d.readValue(a, at, inner)
+			d.addFix("wrapped-list", path.String(), "a list inside an object under its own name")
+			return d.readValue(a, path, inner)
 		}
 		if !d.forPatch && raw != "" {
-			if err := d.tolerate("single-for-list", at, "a list", raw, "one value where a list belongs"); err != nil {
+			if err := d.tolerate("single-for-list", path, "a list", raw, "one value where a list belongs"); err != nil {
 				return nil, err
 			}
 		}
@@ -127,7 +127,7 @@ func (d *reader) readList(a *Attribute, at AttrPath, raw any) (any, error) {
 	var names []string
 	hollow := 0 // objects without content
 	for i, item := range items {
-		v, err := d.readElement(a, at, item, i+1)
+		v, err := d.readElement(a, path, item, i+1)
 		if err != nil {
 			return nil, err
 		}
@@ -149,10 +149,10 @@ func (d *reader) readList(a *Attribute, at AttrPath, raw any) (any, error) {
 		return hollowList{}, nil
 	}
 	if hollow > 0 {
-		d.addFix("says-nothing", at.String(), "values without content were left out")
+		d.addFix("says-nothing", path.String(), "values without content were left out")
 	}
 	list = distinct(a, list)
-	if err := checkOnePrimary(a, at, list); err != nil || len(names) == 0 {
+	if err := checkOnePrimary(a, path, list); err != nil || len(names) == 0 {
 		return list, err
 	}
 	return partlyRead{list, names}, nil
@@ -174,19 +174,19 @@ func wrappedList(a *Attribute, raw any) (list any, ok bool) {
 
 // readElement reads one value of a list; number is its 1-based position. nil means that the value
 // has no content.
-func (d *reader) readElement(a *Attribute, at AttrPath, raw any, number int) (any, error) {
+func (d *reader) readElement(a *Attribute, path AttrPath, raw any, number int) (any, error) {
 	if _, nested := raw.([]any); nested {
-		return nil, InvalidValue("%s: a list inside the list", at)
+		return nil, InvalidValue("%s: a list inside the list", path)
 	}
 	var v any
 	var err error
 	if raw != nil && raw != "" {
-		if v, err = d.readSingle(a, at, raw); err != nil {
+		if v, err = d.readSingle(a, path, raw); err != nil {
 			return nil, err
 		}
 	}
-	if grantsRights(a, at) && !d.identifiesTarget(a, v) {
-		return nil, unidentified(a, at, raw, number)
+	if grantsRights(a, path) && !d.identifiesTarget(a, v) {
+		return nil, unidentified(a, path, raw, number)
 	}
 	m, isMap := v.(map[string]any)
 	if isMap && (allUnassigned(m) || !d.forRemoval && !d.keepHollow && isHollow(a, m)) {
@@ -224,7 +224,7 @@ func (a *Attribute) isReadWrite() bool { return a != nil && a.Mutability == Read
 
 // unidentified is the error for a value of members, roles or entitlements that does not say what it
 // means. Such values are never guessed.
-func unidentified(a *Attribute, at AttrPath, raw any, number int) error {
+func unidentified(a *Attribute, path AttrPath, raw any, number int) error {
 	what := "has no content"
 	o, _ := raw.(object)
 	var names []string
@@ -240,7 +240,7 @@ func unidentified(a *Attribute, at AttrPath, raw any, number int) error {
 	if equalName(a.Name, "members") {
 		by += ", the id of a user or group"
 	}
-	return InvalidValue("%s: value %d %s. Each value must say what it refers to in %s", at, number, what, by)
+	return InvalidValue("%s: value %d %s. Each value must say what it refers to in %s", path, number, what, by)
 }
 
 // isHollow reports whether a value of a list has only sub-attributes that describe it: type,
@@ -261,7 +261,7 @@ func isHollow(a *Attribute, m map[string]any) bool {
 
 // checkOnePrimary returns invalidValue when two values of a list are primary. RFC 7643 §2.4:
 // primary true may appear only once.
-func checkOnePrimary(a *Attribute, at AttrPath, list []any) error {
+func checkOnePrimary(a *Attribute, path AttrPath, list []any) error {
 	if a.Type != Complex {
 		return nil
 	}
@@ -272,7 +272,7 @@ func checkOnePrimary(a *Attribute, at AttrPath, list []any) error {
 			continue
 		}
 		if seen {
-			return InvalidValue("%s: two values are primary; at most one may be", at)
+			return InvalidValue("%s: two values are primary; at most one may be", path)
 		}
 		seen = true
 	}
@@ -280,15 +280,15 @@ func checkOnePrimary(a *Attribute, at AttrPath, list []any) error {
 }
 
 // readSingle reads one value of an attribute.
-func (d *reader) readSingle(a *Attribute, at AttrPath, raw any) (any, error) {
+func (d *reader) readSingle(a *Attribute, path AttrPath, raw any) (any, error) {
 	if items, ok := raw.([]any); ok {
 		if len(items) == 0 {
 			return nil, nil
 		}
 		if len(items) > 1 {
-			return nil, InvalidValue("%s has one value, and %d were sent", at, len(items))
+			return nil, InvalidValue("%s has one value, and %d were sent", path, len(items))
 		}
-		if err := d.tolerate("list-for-single", at, "a single value", raw, "a list of one where a single value belongs"); err != nil {
+		if err := d.tolerate("list-for-single", path, "a single value", raw, "a list of one where a single value belongs"); err != nil {
 			return nil, err
 		}
 		if items[0] == nil || items[0] == "" && a.Type != Boolean {
@@ -296,8 +296,8 @@ func (d *reader) readSingle(a *Attribute, at AttrPath, raw any) (any, error) {
 		}
 		raw = items[0]
 	}
-	if o, ok := raw.(object); ok && a.Type != Complex && d.mode == Lenient && !requiresExactForm(a, at) {
-		if inner, ok := d.unwrapValue(at, o); ok {
+	if o, ok := raw.(object); ok && a.Type != Complex && d.mode == Lenient && !requiresExactForm(a, path) {
+		if inner, ok := d.unwrapValue(path, o); ok {
 			if inner == nil || inner == "" && a.Type != Boolean {
 				return nil, nil
 			}
@@ -306,44 +306,44 @@ func (d *reader) readSingle(a *Attribute, at AttrPath, raw any) (any, error) {
 	}
 	switch a.Type {
 	case Complex:
-		return d.readComplex(a, at, raw)
+		return d.readComplex(a, path, raw)
 	case Boolean:
-		return d.readBoolean(at, raw)
+		return d.readBoolean(path, raw)
 	case Integer:
-		return d.readNumber(at, raw, "a whole number of at most 64 bits", func(s string) (any, bool) {
+		return d.readNumber(path, raw, "a whole number of at most 64 bits", func(s string) (any, bool) {
 			i, ok := integer(s)
 			return i, ok
 		})
 	case Decimal:
-		return d.readNumber(at, raw, "a number of at most 17 digits", decimal)
+		return d.readNumber(path, raw, "a number of at most 17 digits", decimal)
 	}
-	if n, ok := raw.(number); ok && a.Type == String && !requiresExactForm(a, at) {
-		return string(n), d.tolerate("number-for-text", at, "a string", raw, "the number %s read as a string", n)
+	if n, ok := raw.(number); ok && a.Type == String && !requiresExactForm(a, path) {
+		return string(n), d.tolerate("number-for-text", path, "a string", raw, "the number %s read as a string", n)
 	}
 	s, ok := raw.(string)
 	if !ok {
-		return nil, wrongType(at, "a string", raw)
+		return nil, wrongType(path, "a string", raw)
 	}
-	return s, checkString(a, at, s)
+	return s, checkString(a, path, s)
 }
 
 // requiresExactForm reports whether an attribute is only read in its own form. These are the
 // attributes that tell people and resources apart, and the hidden ones.
-func requiresExactForm(a *Attribute, at AttrPath) bool {
+func requiresExactForm(a *Attribute, path AttrPath) bool {
 	switch {
 	case hidden(a):
 		return true
-	case at.URN != "":
+	case path.URN != "":
 		return false
-	case at.Sub == "":
+	case path.Sub == "":
 		return equalName(a.Name, "userName") || equalName(a.Name, "id") || equalName(a.Name, "members")
 	}
-	return equalName(at.Name, "members") && equalName(a.Name, "value")
+	return equalName(path.Name, "members") && equalName(a.Name, "value")
 }
 
 // unwrapValue takes the value out of {"$ref": null, "value": "False"}. Microsoft's library and
 // scripts for other products write a single value in this form.
-func (d *reader) unwrapValue(at AttrPath, o object) (value any, ok bool) {
+func (d *reader) unwrapValue(path AttrPath, o object) (value any, ok bool) {
 	for _, m := range o {
 		if !equalName(m.name, "value") && !equalName(m.name, "$ref") && !equalName(m.name, "display") && !equalName(m.name, "type") {
 			return nil, false
@@ -356,20 +356,20 @@ func (d *reader) unwrapValue(at AttrPath, o object) (value any, ok bool) {
 	if _, nested := v.([]any); nested {
 		return nil, false
 	}
-	d.addFix("object-for-value", at.String(), "an object read as its value")
+	d.addFix("object-for-value", path.String(), "an object read as its value")
 	return v, true
 }
 
 // checkString checks the format of a dateTime or binary value.
-func checkString(a *Attribute, at AttrPath, s string) error {
+func checkString(a *Attribute, path AttrPath, s string) error {
 	switch a.Type {
 	case DateTime:
 		if _, ok := parseTime(s); !ok {
-			return InvalidValue("%s: %s is not a time such as 2026-01-31T08:00:00Z", at, quote(s))
+			return InvalidValue("%s: %s is not a time such as 2026-01-31T08:00:00Z", path, quote(s))
 		}
 	case Binary:
 		if !validBase64(s) {
-			return InvalidValue("%s: the value is not base64", at)
+			return InvalidValue("%s: the value is not base64", path)
 		}
 	}
 	return nil
@@ -397,8 +397,8 @@ func validBase64(s string) bool {
 }
 
 // wrongType is the invalidValue error for a value of the wrong type.
-func wrongType(at AttrPath, want string, raw any) error {
-	return InvalidValue("%s must be %s, not %s", at, want, describe(raw))
+func wrongType(path AttrPath, want string, raw any) error {
+	return InvalidValue("%s must be %s, not %s", path, want, describe(raw))
 }
 
 // describe names a scanned value for a message.
@@ -423,21 +423,21 @@ func describe(raw any) string {
 
 // readBoolean never guesses. A string that is not clearly true or false is an error, "" included:
 // either reading could let a leaver back in.
-func (d *reader) readBoolean(at AttrPath, raw any) (any, error) {
+func (d *reader) readBoolean(path AttrPath, raw any) (any, error) {
 	if b, ok := raw.(bool); ok {
 		return b, nil
 	}
 	switch raw := raw.(type) {
 	case string:
 		if b, ok := parseBoolean(raw); ok {
-			return b, d.tolerate("text-boolean", at, "true or false", raw, "%s read as %t", quote(raw), b)
+			return b, d.tolerate("text-boolean", path, "true or false", raw, "%s read as %t", quote(raw), b)
 		}
 	case number:
 		if raw == "0" || raw == "1" {
-			return raw == "1", d.tolerate("number-boolean", at, "true or false", raw, "%s read as %t", raw, raw == "1")
+			return raw == "1", d.tolerate("number-boolean", path, "true or false", raw, "%s read as %t", raw, raw == "1")
 		}
 	}
-	return nil, wrongType(at, "true or false", raw)
+	return nil, wrongType(path, "true or false", raw)
 }
 
 // parseBoolean reads the strings that clients send for true and false.
@@ -453,7 +453,7 @@ func parseBoolean(s string) (value, ok bool) {
 
 // readNumber reads a number, or a string that holds one. want describes the expected number for
 // messages.
-func (d *reader) readNumber(at AttrPath, raw any, want string, read func(string) (any, bool)) (any, error) {
+func (d *reader) readNumber(path AttrPath, raw any, want string, read func(string) (any, bool)) (any, error) {
 	switch raw := raw.(type) {
 	case number:
 		if v, ok := read(string(raw)); ok {
@@ -464,27 +464,27 @@ func (d *reader) readNumber(at AttrPath, raw any, want string, read func(string)
 			break
 		}
 		if v, ok := read(raw); ok {
-			return v, d.tolerate("text-number", at, want, raw, "%s read as a number", quote(raw))
+			return v, d.tolerate("text-number", path, want, raw, "%s read as a number", quote(raw))
 		}
 	}
-	return nil, wrongType(at, want, raw)
+	return nil, wrongType(path, want, raw)
 }
 
 // readComplex reads an object.
-func (d *reader) readComplex(a *Attribute, at AttrPath, raw any) (any, error) {
+func (d *reader) readComplex(a *Attribute, path AttrPath, raw any) (any, error) {
 	if s, ok := raw.(string); ok {
-		return d.readStringAsComplex(a, at, s)
+		return d.readStringAsComplex(a, path, s)
 	}
 	o, ok := raw.(object)
 	if !ok {
-		return nil, wrongType(at, "an object", raw)
+		return nil, wrongType(path, "an object", raw)
 	}
-	o = d.expandJSONString(a, at, o)
+	o = d.expandJSONString(a, path, o)
 	m := make(map[string]any, len(o))
-	known := 0 // members whose name is known, even if they set nothing
+	knownNames := 0 // members whose name is known, even if they set nothing
 	var names []string
 	for _, mem := range o {
-		sub, err := d.findSub(a, at, mem.name, o)
+		sub, err := d.findSub(a, path, mem.name, o)
 		if err != nil {
 			return nil, err
 		}
@@ -492,23 +492,23 @@ func (d *reader) readComplex(a *Attribute, at AttrPath, raw any) (any, error) {
 			if !hasContent(mem.value) {
 				continue // an unknown name without content does not matter
 			}
-			names = append(names, AttrPath{at.URN, at.Name, mem.name}.String())
+			names = append(names, AttrPath{path.URN, path.Name, mem.name}.String())
 			continue
 		}
-		known++
+		knownNames++
 		if sub.Mutability == ReadOnly {
 			continue // RFC 7643 §7: a readOnly value that a client sends is ignored.
 		}
-		v, err := d.readValue(sub, AttrPath{at.URN, at.Name, sub.Name}, mem.value)
+		v, err := d.readValue(sub, AttrPath{path.URN, path.Name, sub.Name}, mem.value)
 		if err != nil {
 			return nil, err
 		}
 		if hidden(sub) {
-			d.addFix("not-kept", AttrPath{at.URN, at.Name, sub.Name}.String(), "accepted and not kept")
+			d.addFix("not-kept", AttrPath{path.URN, path.Name, sub.Name}.String(), "accepted and not kept")
 			continue
 		}
 		if _, ok := v.(hollowList); ok {
-			d.addFix("says-nothing", AttrPath{at.URN, at.Name, sub.Name}.String(), "values without content were left out")
+			d.addFix("says-nothing", AttrPath{path.URN, path.Name, sub.Name}.String(), "values without content were left out")
 			continue
 		}
 		if v != nil || d.forPatch {
@@ -516,7 +516,7 @@ func (d *reader) readComplex(a *Attribute, at AttrPath, raw any) (any, error) {
 		}
 	}
 	// A value that selects what to remove must be understood in full, or it could select too much.
-	if len(names) > 0 && (known == 0 || len(m) == 0 || d.forRemoval && empty(m["value"]) || a.MultiValued && !d.forRemoval && isHollow(a, m)) {
+	if len(names) > 0 && (knownNames == 0 || len(m) == 0 || d.forRemoval && empty(m["value"]) || a.MultiValued && !d.forRemoval && isHollow(a, m)) {
 		return notUnderstood{names}, nil
 	}
 	for _, name := range names {
@@ -553,18 +553,18 @@ func allUnassigned(m map[string]any) bool {
 
 // findSub returns the sub-attribute that a member stands for, or nil. Strict mode returns
 // invalidSyntax for an unknown name.
-func (d *reader) findSub(a *Attribute, at AttrPath, name string, o object) (*Attribute, error) {
+func (d *reader) findSub(a *Attribute, path AttrPath, name string, o object) (*Attribute, error) {
 	if sub := a.Sub(name); sub != nil {
 		return sub, nil
 	}
-	full := AttrPath{at.URN, at.Name, name}
+	full := AttrPath{path.URN, path.Name, name}
 	if d.mode == Strict {
 		return nil, InvalidSyntax("%s: no such sub-attribute", full)
 	}
 	// Entra's roles carry displayName where RFC 7643 §2.4 has display.
 	if display := a.Sub("display"); display != nil && equalName(name, "displayName") {
 		if _, both := o.get("display"); !both {
-			d.addFix("display-name", full.String(), "read as %s.display", at.Name)
+			d.addFix("display-name", full.String(), "read as %s.display", path.Name)
 			return display, nil
 		}
 	}
@@ -572,26 +572,26 @@ func (d *reader) findSub(a *Attribute, at AttrPath, name string, o object) (*Att
 }
 
 // readStringAsComplex reads a string in the place of an object as the sub-attribute value.
-func (d *reader) readStringAsComplex(a *Attribute, at AttrPath, s string) (any, error) {
+func (d *reader) readStringAsComplex(a *Attribute, path AttrPath, s string) (any, error) {
 	if a.Sub("value") == nil {
-		return nil, wrongType(at, "an object", s)
+		return nil, wrongType(path, "an object", s)
 	}
 	if s == "" {
 		return nil, nil
 	}
-	if err := d.tolerate("text-for-object", at, "an object", s, "a string read as the value"); err != nil {
+	if err := d.tolerate("text-for-object", path, "an object", s, "a string read as the value"); err != nil {
 		return nil, err
 	}
-	return d.readComplex(a, at, object{{"value", s}})
+	return d.readComplex(a, path, object{{"value", s}})
 }
 
 // expandJSONString expands a value that is a JSON object inside a string, as Entra sends app roles:
 // {"value":"{\"id\":…,\"value\":\"Admin\",\"displayName\":\"Admin\"}"}. Other attributes with a
 // "value", such as the manager, also come in this form. The id of a member is never read from such
 // a string.
-func (d *reader) expandJSONString(a *Attribute, at AttrPath, o object) object {
+func (d *reader) expandJSONString(a *Attribute, path AttrPath, o object) object {
 	sub := a.Sub("value")
-	if d.mode == Strict || sub == nil || sub.Type != String || requiresExactForm(sub, AttrPath{at.URN, at.Name, sub.Name}) {
+	if d.mode == Strict || sub == nil || sub.Type != String || requiresExactForm(sub, AttrPath{path.URN, path.Name, sub.Name}) {
 		return o
 	}
 	raw, _ := o.get("value")
@@ -616,7 +616,7 @@ func (d *reader) expandJSONString(a *Attribute, at AttrPath, o object) object {
 	if value == "" {
 		return o
 	}
-	d.addFix("json-text", at.String(), "a JSON string read as an object")
+	d.addFix("json-text", path.String(), "a JSON string read as an object")
 	out := object{{"value", value}}
 	if display != "" {
 		out = append(out, member{"display", display})

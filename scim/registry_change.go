@@ -172,14 +172,14 @@ func (g *Registry) NoLongerUnique(next *Registry) (list []Loss) {
 func (g *Registry) Losses(next *Registry) []Loss {
 	var losses []Loss
 	for _, old := range g.types {
-		at := slices.IndexFunc(next.types, func(rt *ResourceType) bool { return rt.Name == old.Name })
+		index := slices.IndexFunc(next.types, func(rt *ResourceType) bool { return rt.Name == old.Name })
 		switch {
-		case at < 0:
+		case index < 0:
 			losses = append(losses, Loss{Type: old.Name, Reason: "is removed"})
-		case next.types[at].Schema.ID != old.Schema.ID:
-			losses = append(losses, Loss{Type: old.Name, Reason: "changes its schema to " + next.types[at].Schema.ID})
+		case next.types[index].Schema.ID != old.Schema.ID:
+			losses = append(losses, Loss{Type: old.Name, Reason: "changes its schema to " + next.types[index].Schema.ID})
 		default:
-			losses = append(losses, typeLosses(old, next.types[at])...)
+			losses = append(losses, typeLosses(old, next.types[index])...)
 		}
 	}
 	return losses
@@ -212,26 +212,26 @@ type differ struct {
 }
 
 // add records values that would be stranded.
-func (d *differ) add(at AttrPath, format string, args ...any) {
-	d.losses = append(d.losses, Loss{Type: d.typeName, Path: at, Reason: fmt.Sprintf(format, args...)})
+func (d *differ) add(path AttrPath, format string, args ...any) {
+	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: fmt.Sprintf(format, args...)})
 }
 
 // addKept records a change under which every value stays valid by itself.
-func (d *differ) addKept(at AttrPath, next *Attribute, reason string) {
-	d.losses = append(d.losses, Loss{Type: d.typeName, Path: at, Reason: reason, next: next})
+func (d *differ) addKept(path AttrPath, next *Attribute, reason string) {
+	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: reason, next: next})
 }
 
 // require records that a value becomes required.
-func (d *differ) require(at AttrPath) {
-	d.losses = append(d.losses, Loss{Type: d.typeName, Path: at, Reason: "becomes required", missing: true})
+func (d *differ) require(path AttrPath) {
+	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: "becomes required", missing: true})
 }
 
-func (d *differ) compare(at AttrPath, old, next []*Attribute) {
+func (d *differ) compare(path AttrPath, old, next []*Attribute) {
 	under := func(name string) AttrPath {
-		if at.Name == "" {
-			return AttrPath{URN: at.URN, Name: name}
+		if path.Name == "" {
+			return AttrPath{URN: path.URN, Name: name}
 		}
-		return AttrPath{URN: at.URN, Name: at.Name, Sub: name}
+		return AttrPath{URN: path.URN, Name: path.Name, Sub: name}
 	}
 	for _, a := range old {
 		b := attributeSpelled(next, a.Name)
@@ -250,36 +250,36 @@ func (d *differ) compare(at AttrPath, old, next []*Attribute) {
 
 // attributeSpelled finds an attribute by its exact spelling, which is the one in stored documents.
 func attributeSpelled(list []*Attribute, name string) *Attribute {
-	at := slices.IndexFunc(list, func(a *Attribute) bool { return a.Name == name })
-	if at < 0 {
+	index := slices.IndexFunc(list, func(a *Attribute) bool { return a.Name == name })
+	if index < 0 {
 		return nil
 	}
-	return list[at]
+	return list[index]
 }
 
 // attribute records the first difference between two versions of an attribute. Differences that
 // strand values come before those that only change the comparison.
-func (d *differ) attribute(at AttrPath, a, b *Attribute) {
+func (d *differ) attribute(path AttrPath, a, b *Attribute) {
 	switch {
 	case a.Type != b.Type:
-		d.add(at, "changes its type from %s to %s", a.Type, b.Type)
+		d.add(path, "changes its type from %s to %s", a.Type, b.Type)
 		return
 	case a.MultiValued != b.MultiValued && b.MultiValued:
-		d.add(at, "becomes multi-valued")
+		d.add(path, "becomes multi-valued")
 		return
 	case a.MultiValued != b.MultiValued:
-		d.add(at, "becomes single-valued")
+		d.add(path, "becomes single-valued")
 		return
 	case !hidden(a) && hidden(b):
-		d.add(at, "is no longer returned")
+		d.add(path, "is no longer returned")
 		return
 	case a.CaseExact != b.CaseExact:
-		d.addKept(at, b, "changes whether case counts (caseExact)")
+		d.addKept(path, b, "changes whether case counts (caseExact)")
 	case !a.IsUnique() && b.IsUnique():
-		d.addKept(at, b, "becomes unique")
+		d.addKept(path, b, "becomes unique")
 	}
 	if a.Type == Complex {
-		d.compare(at, a.SubAttributes, b.SubAttributes)
+		d.compare(path, a.SubAttributes, b.SubAttributes)
 	}
 }
 

@@ -349,13 +349,13 @@ func (d *registryReader) resourceType(where string, raw any) {
 	}
 	d.types = append(d.types, rt)
 	for i, raw := range f.readList("schemaExtensions", maxSchemas) {
-		at := fmt.Sprintf("%s, schemaExtensions[%d]", f.where, i)
+		place := fmt.Sprintf("%s, schemaExtensions[%d]", f.where, i)
 		o, ok := raw.(object)
 		if !ok {
-			d.problem(at, "an extension must be an object with schema and required, not %s", describe(raw))
+			d.problem(place, "an extension must be an object with schema and required, not %s", describe(raw))
 			continue
 		}
-		e := documentObject{d, at, o}
+		e := documentObject{d, place, o}
 		e.allowOnly("schema", "required")
 		d.extend(e, rt)
 	}

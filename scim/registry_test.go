@@ -54,7 +54,7 @@ func TestRegistry(t *testing.T) {
 			}
 		}
 	})
-	t.Run("types and schemas are found in any letter case", func(t *testing.T) {
+	t.Run("types and schemas are found in any case", func(t *testing.T) {
 		t.Parallel()
 		g := mustRegistry(t, badges)
 		rt, ok := g.ByEndpoint("dEVICES")
@@ -86,7 +86,7 @@ func TestRegistry(t *testing.T) {
 			t.Errorf("got %+v", color)
 		}
 		if !ref.CaseExact {
-			t.Error("a reference compares without letter case")
+			t.Error("a reference compares without case")
 		}
 	})
 	t.Run("discovery form goes in again", func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestRegistry(t *testing.T) {
 	})
 }
 
-// schemaWith is a document whose one schema has these attributes.
+// schemaWith returns a document whose only schema has these attributes.
 func schemaWith(attributes string) string {
 	return `{"schemas":[{"id":"urn:example:Test","attributes":[` + attributes + `]}],"extensions":[{"resourceType":"User","schema":"urn:example:Test"}]}`
 }

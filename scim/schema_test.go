@@ -32,7 +32,7 @@ func TestRFCExamples(t *testing.T) {
 			if err := Validate(rt, r); err != nil {
 				t.Error(err)
 			}
-			// All but what the server makes is kept as it was sent.
+			// Everything that the server does not make itself is kept as it was sent.
 			want := mustParse(t, body)
 			for _, name := range []string{"id", "meta", "groups", "password"} {
 				delete(want, name)
@@ -205,7 +205,7 @@ func TestParseSchemaErrors(t *testing.T) {
 	}
 }
 
-// A schema of somebody's own gets all of the language without a line of code.
+// A schema that we have never seen gets all features without a line of code.
 func TestConfiguredResourceType(t *testing.T) {
 	t.Parallel()
 	rt := sizes(t)

@@ -271,8 +271,8 @@ func (d *streamReader) readListValue() error {
 	if d.attr.Mutability == ReadOnly || hidden(d.attr) {
 		return nil
 	}
-	at := AttrPath{Name: d.attr.Name}
-	v, err := d.readElement(d.attr, at, raw, d.valueNumber)
+	path := AttrPath{Name: d.attr.Name}
+	v, err := d.readElement(d.attr, path, raw, d.valueNumber)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// stream decodes a body in parts and puts the values back where Decode has them.
+// stream decodes a body with DecodeStream and puts the values back where Decode has them.
 func stream(rt *ResourceType, r io.Reader, m Mode) (Resource, bool, []Fix, error) {
 	var values []any
 	res, named, fixes, err := DecodeStream(rt, r, m, Stream{Name: "members", Each: func(v any) error {
@@ -36,7 +36,7 @@ func TestDecodeStream(t *testing.T) {
 		"an empty list":                     group(`,"members":[]`),
 		"null":                              group(`,"members":null`),
 		"blanks everywhere":                 "\ufeff {\n\"members\" : [ \n{\"value\" :\"1\" }\t, {\"value\":\"2\"}\n] ,\"displayName\":\"g\"} ",
-		"other letter case":                 `{"displayName":"g","MEMBERS":[{"VALUE":"1"}]}`,
+		"other case":                        `{"displayName":"g","MEMBERS":[{"VALUE":"1"}]}`,
 		"an escaped name":                   `{"displayName":"g","m\u0065mbers":[{"value":"1"}]}`,
 		"brackets and quotes in texts":      `{"displayName":"\"members\":[{","members":[{"value":"]},{\"\\"}]}`,
 		"members inside another attribute":  group(`,"other":{"members":[{"value":"1"}]}`),

@@ -32,18 +32,18 @@ func Validate(rt *ResourceType, r Resource) error {
 
 func validateAll(attributes []*Attribute, urn string, m map[string]any) error {
 	for _, a := range attributes {
-		at := AttrPath{URN: urn, Name: a.Name}
+		path := AttrPath{URN: urn, Name: a.Name}
 		v := m[a.Name]
 		if empty(v) {
 			if a.Required && a.Mutability != ReadOnly && !hidden(a) {
-				return InvalidValue("%s is required", at)
+				return InvalidValue("%s is required", path)
 			}
 			continue
 		}
 		if a.Required && isBlankString(v) {
-			return InvalidValue("%s is required; a string of spaces does not count", at)
+			return InvalidValue("%s is required; a string of spaces does not count", path)
 		}
-		if err := validateAttribute(a, at, v); err != nil {
+		if err := validateAttribute(a, path, v); err != nil {
 			return err
 		}
 	}
@@ -56,31 +56,31 @@ func isBlankString(v any) bool {
 	return ok && strings.TrimSpace(s) == ""
 }
 
-func validateAttribute(a *Attribute, at AttrPath, v any) error {
+func validateAttribute(a *Attribute, path AttrPath, v any) error {
 	if !a.MultiValued {
-		return validateValue(a, at, v)
+		return validateValue(a, path, v)
 	}
 	list, ok := v.([]any)
 	if !ok {
-		return InvalidValue("%s must be a list", at)
+		return InvalidValue("%s must be a list", path)
 	}
 	for _, e := range list {
-		if err := validateValue(a, at, e); err != nil {
+		if err := validateValue(a, path, e); err != nil {
 			return err
 		}
 	}
-	return checkOnePrimary(a, at, list)
+	return checkOnePrimary(a, path, list)
 }
 
-func validateValue(a *Attribute, at AttrPath, v any) error {
+func validateValue(a *Attribute, path AttrPath, v any) error {
 	ok := true
 	switch a.Type {
 	case Complex:
 		m, isMap := v.(map[string]any)
 		if !isMap {
-			return wrongType(at, "an object", v)
+			return wrongType(path, "an object", v)
 		}
-		return validateSubs(a, at, m)
+		return validateSubs(a, path, m)
 	case Boolean:
 		_, ok = v.(bool)
 	case Integer:
@@ -94,27 +94,27 @@ func validateValue(a *Attribute, at AttrPath, v any) error {
 	default:
 		s, isString := v.(string)
 		if isString {
-			return checkString(a, at, s)
+			return checkString(a, path, s)
 		}
 		ok = false
 	}
 	if !ok {
-		return wrongType(at, "of type "+a.Type, v)
+		return wrongType(path, "of type "+a.Type, v)
 	}
 	return nil
 }
 
-func validateSubs(a *Attribute, at AttrPath, m map[string]any) error {
+func validateSubs(a *Attribute, path AttrPath, m map[string]any) error {
 	for _, sub := range a.SubAttributes {
-		at.Sub = sub.Name
+		path.Sub = sub.Name
 		v := m[sub.Name]
 		if empty(v) {
 			if sub.Required && sub.Mutability != ReadOnly && !hidden(sub) {
-				return InvalidValue("%s is required", at)
+				return InvalidValue("%s is required", path)
 			}
 			continue
 		}
-		if err := validateAttribute(sub, at, v); err != nil {
+		if err := validateAttribute(sub, path, v); err != nil {
 			return err
 		}
 	}

@@ -89,7 +89,7 @@ func TestRandomValuesFitTheirType(t *testing.T) {
 	}
 }
 
-// relocated redirects every request, as its function says.
+// relocated redirects every request to the address that the function returns.
 func relocated(t *testing.T, location func(r *http.Request) string, next http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -25,7 +25,7 @@ const guid = "3e59e27b-68ad-41f5-bb0e-dadf130e2ac8"
 
 var now = time.Date(2025, 1, 9, 9, 0, 0, 0, time.UTC)
 
-// exchange is what a test server saw and what it answers.
+// exchange is what a test server received and what it answers.
 type exchange struct {
 	request string // method and request URI
 	header  http.Header

@@ -139,9 +139,9 @@ func setCommon(h http.Header) {
 // publicError returns the error that the client may see. A *scim.Error comes back unchanged; every
 // unknown error is logged and becomes 500 with the request number.
 func (h *Handler) publicError(r *http.Request, err error) *scim.Error {
-	var known *scim.Error
-	if errors.As(err, &known) {
-		return known
+	var scimErr *scim.Error
+	if errors.As(err, &scimErr) {
+		return scimErr
 	}
 	switch {
 	case errors.Is(err, fair.ErrOwn):

@@ -365,10 +365,10 @@ func (x *exchange) bulkRoute() (action, error) {
 	default:
 		return nil, scim.InvalidSyntax("method of an operation must be POST, PUT, PATCH or DELETE, not %q.", truncate(x.method))
 	}
-	at, fits := parseShape(x.place.rest)
-	offered, _ := x.resourceMethods(at)
+	form, fits := parseShape(x.place.rest)
+	offered, _ := x.resourceMethods(form)
 	act := offered[x.method]
-	if !fits || at == searchEndpoint || act == nil {
+	if !fits || form == searchEndpoint || act == nil {
 		return nil, scim.InvalidValue("path of a %s must be %s, not %q.", x.method, expectedPath(x.method), truncate("/"+strings.Join(append([]string{x.place.endpoint}, x.place.rest...), "/")))
 	}
 	return act, nil
@@ -525,8 +525,8 @@ const bulkIDPrefix = "bulkId:"
 // expandBulkIDs replaces references in a string by ids.
 func expandBulkIDs(text string, ids map[string]string) string {
 	find := func(id string) (string, bool) {
-		made, ok := ids[id]
-		return made, ok
+		resourceID, ok := ids[id]
+		return resourceID, ok
 	}
 	return expandBulkIDsWith(text, find, find)
 }
@@ -535,8 +535,8 @@ func expandBulkIDs(text string, ids map[string]string) string {
 // inside one within a filter or a URL.
 func expandBulkIDsWith(text string, whole, inside func(string) (string, bool)) string {
 	if id, is := strings.CutPrefix(text, bulkIDPrefix); is {
-		if made, ok := whole(id); ok {
-			return made
+		if resourceID, ok := whole(id); ok {
+			return resourceID
 		}
 		return text
 	}
@@ -551,11 +551,11 @@ func expandBulkIDsWith(text string, whole, inside func(string) (string, bool)) s
 		if i := strings.IndexAny(after, `"/?#`); i >= 0 {
 			end = i
 		}
-		made, ok := inside(after[:end])
+		resourceID, ok := inside(after[:end])
 		if ok = ok && (strings.HasSuffix(before, `"`) || strings.HasSuffix(before, "/")); !ok {
-			made = bulkIDPrefix + after[:end]
+			resourceID = bulkIDPrefix + after[:end]
 		}
-		out.WriteString(made)
+		out.WriteString(resourceID)
 		text = after[end:]
 	}
 }
@@ -628,11 +628,11 @@ func withholdFrom(fields []field, prefix string, circular map[string]bool) (now 
 			value, parts := withholdFrom(inner, f.name+":", circular)
 			kept, later = append(kept, field{f.name, value}), append(later, parts...)
 		default:
-			rest, left := withholdElements(f.value, circular)
+			rest, withheld := withholdElements(f.value, circular)
 			if rest != nil {
 				kept = append(kept, field{f.name, rest})
 			}
-			later = append(later, withheldPart{prefix + f.name, left})
+			later = append(later, withheldPart{prefix + f.name, withheld})
 		}
 	}
 	return appendFields(kept), later
@@ -640,18 +640,18 @@ func withholdFrom(fields []field, prefix string, circular map[string]bool) (now 
 
 // withholdElements splits a list. Any other value is withheld as a whole.
 func withholdElements(value json.RawMessage, circular map[string]bool) (now, later json.RawMessage) {
-	var list, kept, left []json.RawMessage
+	var list, kept, withheld []json.RawMessage
 	if json.Unmarshal(value, &list) != nil {
 		return nil, value
 	}
 	for _, e := range list {
 		if refersTo(e, circular) {
-			left = append(left, e)
+			withheld = append(withheld, e)
 		} else {
 			kept = append(kept, e)
 		}
 	}
-	return joinElements(kept), joinElements(left)
+	return joinElements(kept), joinElements(withheld)
 }
 
 func joinElements(list []json.RawMessage) json.RawMessage {

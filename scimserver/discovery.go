@@ -262,16 +262,16 @@ func (x *exchange) schemaForSite(s *scim.Schema) *scim.Schema {
 	if s.ID != scim.GroupURN || x.site.GroupNamesUnique() {
 		return s
 	}
-	kept := *s
-	kept.Attributes = slices.Clone(s.Attributes)
-	for i, a := range kept.Attributes {
+	adapted := *s
+	adapted.Attributes = slices.Clone(s.Attributes)
+	for i, a := range adapted.Attributes {
 		if a.Name == "displayName" {
 			name := *a
 			name.Uniqueness, name.Description = scim.UniquenessNone, "Name of the group."
-			kept.Attributes[i] = &name
+			adapted.Attributes[i] = &name
 		}
 	}
-	return &kept
+	return &adapted
 }
 
 func (x *exchange) schemaJSON(s *scim.Schema) (json.RawMessage, error) {

@@ -6,7 +6,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Offered lists every method and path that a site with these types of resources takes, with an id where one belongs.
+// Offered lists every method and path that a site with these resource types supports, with an id
+// where one belongs.
 func Offered(types ...*scim.ResourceType) (requests []string) {
 	add := func(path string, at shape, offered methods) {
 		path += map[shape]string{wholeEndpoint: "", singleResource: "/u-1", searchEndpoint: "/.search"}[at]

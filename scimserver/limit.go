@@ -35,9 +35,9 @@ func (l *limiter) takeToken(id site.ID, perSecond int, now time.Time) (wait time
 	if l.buckets == nil || len(l.buckets) >= keptBuckets {
 		l.buckets = map[site.ID]bucket{}
 	}
-	b, known := l.buckets[id]
+	b, exists := l.buckets[id]
 	rate := float64(perSecond)
-	if passed := now.Sub(b.at).Seconds(); !known {
+	if passed := now.Sub(b.at).Seconds(); !exists {
 		b.left = rate
 	} else if passed > 0 {
 		b.left = min(rate, b.left+passed*rate)

@@ -16,7 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// bringLarge adds users of nearly a megabyte each: a page of four megabytes holds four of them.
+// bringLarge adds users of nearly one megabyte each. A page of four megabytes holds four of them.
 func (w *world) bringLarge(n int) (ids []string) {
 	docs := make([]string, n)
 	for i := range docs {
@@ -28,8 +28,8 @@ func (w *world) bringLarge(n int) (ids []string) {
 	return ids
 }
 
-// TestPagesOfLargeResourcesAreShort walks through lists of large resources in every way there is. No page is larger than
-// what a page may hold, and nobody is missed or repeated.
+// TestPagesOfLargeResourcesAreShort reads lists of large resources in every way. No page exceeds
+// the limit of a page, and no user is missing or repeated.
 func TestPagesOfLargeResourcesAreShort(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -89,7 +89,8 @@ func TestPagesOfLargeResourcesAreShort(t *testing.T) {
 					back = append(w.idsOf(t, answer, page, len(want)), back...)
 					previous, _ = body(t, answer)["previousCursor"].(string)
 				}
-				// Over all types the last page is one of groups, which knows no way back to the users.
+				// Over all types, the last page has groups, and there is no cursor back to the
+				// users.
 				if allTypes := strings.HasPrefix(c.path, "?"); !slices.Equal(back, c.want[:len(back)]) || len(back) == 0 && !allTypes {
 					t.Errorf("backwards: got %v, want the beginning of %v", back, c.want)
 				}
@@ -118,7 +119,7 @@ func (w *world) idsOf(t *testing.T, answer *httptest.ResponseRecorder, most, tot
 	return ids
 }
 
-// slowClient takes an answer when it is told to.
+// slowClient reads an answer only when the test tells it to.
 type slowClient struct {
 	*httptest.ResponseRecorder
 	begun sync.Once
@@ -132,7 +133,7 @@ func (c *slowClient) Write(p []byte) (int, error) {
 	return c.ResponseRecorder.Write(p)
 }
 
-// TestSlowReadersOfOneSiteHoldNoMoreThanItsShare asks for large pages and does not take them.
+// TestSlowReadersOfOneSiteHoldNoMoreThanItsShare asks for large pages and does not read them.
 func TestSlowReadersOfOneSiteHoldNoMoreThanItsShare(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -177,7 +178,8 @@ func TestSlowReadersOfOneSiteHoldNoMoreThanItsShare(t *testing.T) {
 	}
 }
 
-// TestLargeBodiesWaitForRoom sends more large bodies at once than there is room for: none is lost.
+// TestLargeBodiesWaitForRoom sends more large bodies at the same time than fit into memory. None is
+// lost.
 func TestLargeBodiesWaitForRoom(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -193,7 +195,8 @@ func TestLargeBodiesWaitForRoom(t *testing.T) {
 	all.Wait()
 }
 
-// TestAListWaitsForRoom takes the room away while a list is asked for, and gives it back: the list comes, whole and once.
+// TestAListWaitsForRoom takes the memory away while a list is requested, and gives it back. The
+// list then arrives complete, once.
 func TestAListWaitsForRoom(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)

@@ -22,8 +22,8 @@ func checkRefusal(t *testing.T, err error) {
 	}
 }
 
-// FuzzLocate finds the place of whatever URL comes: no part of it is a slash, dots or what cannot be printed, and no token
-// gets into the log.
+// FuzzLocate locates arbitrary URLs. No part of a place is a slash, dots or unprintable, and no
+// token gets into the log.
 func FuzzLocate(f *testing.F) {
 	const base = "/c/acme/auth/scim/v2"
 	for _, path := range []string{
@@ -62,7 +62,7 @@ func FuzzLocate(f *testing.F) {
 	})
 }
 
-// FuzzParseQuery reads whatever query comes; a .search with the same parameters asks for the same.
+// FuzzParseQuery reads arbitrary queries. A .search with the same parameters gives the same query.
 func FuzzParseQuery(f *testing.F) {
 	for _, query := range []string{
 		`filter=userName+eq+%22a%22&`, "startIndex=-1&count=99999999999999999999", "count=1e9", "attributes=emails%5Btype+eq+%22a%2Cb%22%5D.value,,id&excludedAttributes=",
@@ -106,7 +106,7 @@ func FuzzParseQuery(f *testing.F) {
 	})
 }
 
-// FuzzHeaders reads credentials, entity tags and media types as anybody may write them.
+// FuzzHeaders reads arbitrary credentials, entity tags and media types.
 func FuzzHeaders(f *testing.F) {
 	f.Add("Bearer rollcall_AAAAAAAAAAAAAAAAAAAAAAAAA", `W/"1", "2",*`, "application/scim+json; charset=utf-8", "")
 	f.Add("bearer\tx", `w/"`, "application/json;;", "gzip")
@@ -140,7 +140,8 @@ func FuzzHeaders(f *testing.F) {
 	})
 }
 
-// FuzzReferences puts ids in the place of the references of a bulk operation: what is not one stays, byte for byte.
+// FuzzReferences replaces the references of a bulk operation by ids. Everything else stays the
+// same, byte for byte.
 func FuzzReferences(f *testing.F) {
 	f.Add(`{"members":[{"value":"bulkId:a"},{"value":"x"}],"displayName":"bulkId:a "}`, "a", "u-1")
 	f.Add(`{"a":"\u0062ulkId:a","b":["members[value eq \"bulkId:a\"]","https://h/Users/bulkId:a/x"]}`, "a", `"},{"`)

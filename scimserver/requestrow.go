@@ -33,8 +33,8 @@ func (x *exchange) writeRow() {
 
 // addSubjectName looks up the name of the resource that a refused request was about, for the log.
 func (x *exchange) addSubjectName() {
-	known := (x.requestRow.Status < http.StatusInternalServerError || x.requestRow.Status == http.StatusNotImplemented) && x.requestRow.Status != http.StatusNotFound
-	if !known || x.requestRow.UserName != "" || x.requestRow.Subject == "" {
+	mayExist := (x.requestRow.Status < http.StatusInternalServerError || x.requestRow.Status == http.StatusNotImplemented) && x.requestRow.Status != http.StatusNotFound
+	if !mayExist || x.requestRow.UserName != "" || x.requestRow.Subject == "" {
 		return
 	}
 	kind := roster.User
@@ -167,13 +167,13 @@ func nameAttribute(kind roster.Kind) string {
 // document, so nameOf reads only up to it.
 func nameOf(kind roster.Kind, doc []byte) string {
 	want := nameAttribute(kind)
-	for at := 1; at < len(doc) && doc[at] == '"'; {
-		key := doc[at : at+endOfText(doc[at:])]
-		at += len(key) + 1 // and the colon
-		if at >= len(doc) {
+	for pos := 1; pos < len(doc) && doc[pos] == '"'; {
+		key := doc[pos : pos+endOfText(doc[pos:])]
+		pos += len(key) + 1 // and the colon
+		if pos >= len(doc) {
 			return ""
 		}
-		value := doc[at : at+endOfValue(doc[at:])]
+		value := doc[pos : pos+endOfValue(doc[pos:])]
 		if len(key) == len(want)+2 && string(key[1:len(key)-1]) == want {
 			var name string
 			if json.Unmarshal(value, &name) != nil {
@@ -181,7 +181,7 @@ func nameOf(kind roster.Kind, doc []byte) string {
 			}
 			return name
 		}
-		at += len(value) + 1 // and the comma
+		pos += len(value) + 1 // and the comma
 	}
 	return ""
 }

@@ -139,12 +139,12 @@ func (x *exchange) checkPatchFilters(patch *scim.Patch) error {
 			continue
 		}
 		for _, p := range scim.Paths(op.Path.Filter) {
-			at := scim.AttrPath{URN: op.Path.URN, Name: op.Path.Name, Sub: p.Name}
-			if isAddress(x.rt, at) {
+			path := scim.AttrPath{URN: op.Path.URN, Name: op.Path.Name, Sub: p.Name}
+			if isAddress(x.rt, path) {
 				return scim.InvalidPath("%s selects by an address. Addresses are built for each answer and not stored; select by value.", op.Path)
 			}
-			if x.rt.NeverSet(at) {
-				return scim.InvalidPath("%s selects by %s, which no resource here has: clients cannot set it, and this server does not.", op.Path, at)
+			if x.rt.NeverSet(path) {
+				return scim.InvalidPath("%s selects by %s, which no resource here has: clients cannot set it, and this server does not.", op.Path, path)
 			}
 		}
 	}

@@ -27,15 +27,15 @@ type answer struct {
 // stream writes a body that is too long to hold in memory, such as groups with their members.
 type stream func(w *bufio.Writer) error
 
-// refusal is a protocol error with the response header that belongs to it.
-type refusal struct {
+// headerError is a protocol error with the response header that belongs to it.
+type headerError struct {
 	err    *scim.Error
 	header string
 	value  string
 }
 
-func (r *refusal) Error() string { return r.err.Error() }
-func (r *refusal) Unwrap() error { return r.err }
+func (r *headerError) Error() string { return r.err.Error() }
+func (r *headerError) Unwrap() error { return r.err }
 
 // writeResource writes every answer that is not an error. It returns an error when a stream fails;
 // by then the answer has begun.
@@ -104,7 +104,7 @@ func (x *exchange) send(a answer) {
 func writeError(w http.ResponseWriter, e *scim.Error, cause error) {
 	h := w.Header()
 	setCommon(h)
-	var r *refusal
+	var r *headerError
 	if errors.As(cause, &r) {
 		h.Set(r.header, r.value)
 	}
@@ -136,11 +136,10 @@ func setCommon(h http.Header) {
 	h["X-Content-Type-Options"] = noSniff
 }
 
-// publicError returns the error that the client may see. A *scim.Error comes back unchanged; every
-// unknown error is logged and becomes 500 with the request number.
+// publicError returns the error that the client may see. Refusals come back as SCIM errors; every
+// other error is logged and becomes 500 with the request number.
 func (h *Handler) publicError(r *http.Request, err error) *scim.Error {
-	var scimErr *scim.Error
-	if errors.As(err, &scimErr) {
+	if scimErr := refused(err); scimErr != nil {
 		return scimErr
 	}
 	switch {

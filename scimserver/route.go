@@ -133,7 +133,7 @@ func methodNotAllowed(name string, offered methods) error {
 	}
 	slices.Sort(allowed)
 	list := strings.Join(allowed, ", ")
-	return &refusal{
+	return &headerError{
 		err:    scim.MethodNotAllowed("This address does not support %s; it supports %s.", truncate(name), list),
 		header: "Allow",
 		value:  list,

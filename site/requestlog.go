@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/internal/redact"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 const (
@@ -41,7 +42,7 @@ type Request struct {
 	Path       string // with its query
 	Status     int
 	Duration   time.Duration // until the answer was there; of a change, until it went to the disk
-	UserName   string        // whom it was about, as far as known
+	UserName   string        // the person it was about, as far as known
 	Subject    string        // the resource's id, as far as known
 	Sentence   string        // what we did, written by the code that did it
 	Fixes      []string
@@ -252,7 +253,7 @@ func (l *RequestLog) Write(ctx context.Context, r Request) error {
 	return nil
 }
 
-// Row makes a row ready for who writes it in a transaction of their own. That its token was used is gathered.
+// Row prepares a row for a caller that writes it in its own transaction. The token's last use is recorded with the next flush.
 func (l *RequestLog) Row(r Request) Request {
 	r = l.prepare(r)
 	l.mu.Lock()
@@ -568,7 +569,7 @@ func parseCursor(text string) (RequestCursor, error) {
 	at, id, found := strings.Cut(text, "-")
 	micros, err := strconv.ParseInt(at, 10, 64)
 	if !found || err != nil || id == "" || !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
-		return RequestCursor{}, fmt.Errorf("%w: %q is not a place in the request log", ErrInvalid, text)
+		return RequestCursor{}, refusal.New(refusal.Invalid, "before", "%q is not a place in the request log", text)
 	}
 	return RequestCursor{Time: time.UnixMicro(micros).UTC(), ID: id}, nil
 }

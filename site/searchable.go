@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -67,7 +68,7 @@ func whyNot(rt *scim.ResourceType, path scim.AttrPath, a, sub *scim.Attribute) s
 	case core && (path.Name == "id" || path.Name == "externalId" || slices.Contains(names, path.Name) || slices.Contains(names, path.String())):
 		return "is searchable already, in every site"
 	case core && (path.Name == "meta" || path.Name == "schemas"):
-		return "is much the same for every resource, so rows of it would find nobody faster"
+		return "is much the same for every resource, so value rows would make no search faster"
 	case hidden(a) || hidden(leaf):
 		return "is never returned, so no filter may ask for it"
 	}
@@ -77,7 +78,7 @@ func whyNot(rt *scim.ResourceType, path scim.AttrPath, a, sub *scim.Attribute) s
 	case scim.Complex:
 		return "is complex; name one of its sub-attributes, as in " + scim.AttrPath{URN: path.URN, Name: path.Name, Sub: a.SubAttributes[0].Name}.String()
 	case scim.Boolean:
-		return "is a boolean: with two values for everybody, rows of it would find nobody faster"
+		return "is a boolean: it has only two values, so value rows would make no search faster"
 	case scim.DateTime:
 		return "is a dateTime: times are asked for by before and after, which rows of values do not answer"
 	}
@@ -89,7 +90,7 @@ func hidden(a *scim.Attribute) bool {
 	return a.Returned == scim.ReturnedNever || a.Mutability == scim.WriteOnly
 }
 
-// findSearchable reads the name of an attribute of a type, ErrInvalid if it cannot be declared searchable.
+// findSearchable reads the name of an attribute of a type and refuses one that cannot be declared searchable.
 func findSearchable(types *scim.Registry, typeName, name string) (Searchable, error) {
 	rt, ok := types.ByName(strings.TrimSpace(typeName))
 	if !ok {
@@ -97,15 +98,16 @@ func findSearchable(types *scim.Registry, typeName, name string) (Searchable, er
 		for _, rt := range types.Types() {
 			known = append(known, rt.Name)
 		}
-		return Searchable{}, fmt.Errorf("%w: this site has no resource type %q; it has %s", ErrInvalid, typeName, strings.Join(known, ", "))
+		return Searchable{}, refusal.New(refusal.Invalid, "type", "this site has no resource type %q; it has %s", typeName, strings.Join(known, ", "))
 	}
 	path, a, sub, ok := rt.Resolve(strings.TrimSpace(name))
 	if !ok {
-		return Searchable{}, fmt.Errorf("%w: %s has no attribute %q; write it as a filter does: title, name.familyName, or an extension's with its URN", ErrInvalid, rt.Name, name)
+		return Searchable{}, refusal.New(refusal.Invalid, name, "%s has no attribute %q", rt.Name, name).
+			Advise("write it as a filter does: title, name.familyName, or an extension's with its URN")
 	}
 	found := Searchable{Type: rt.Name, Path: path}
 	if why := whyNot(rt, path, a, sub); why != "" {
-		return Searchable{}, fmt.Errorf("%w: %s %s", ErrInvalid, found, why)
+		return Searchable{}, refusal.New(refusal.Invalid, path.String(), "%s %s", found, why)
 	}
 	return found, nil
 }
@@ -115,8 +117,8 @@ func (s Searchable) in(list []Searchable) bool {
 }
 
 // DeclareSearchable declares attributes of a resource type searchable and returns those that were not yet. Their names
-// are as filters write them. Filters use their rows when the last resource has its own, which Roster.Indexing tells. It
-// is ErrInvalid for what cannot be, and then nothing is declared.
+// are as filters write them. Filters use their rows when the last resource has its own, which Roster.Indexing tells. An
+// attribute that cannot be declared is refused as invalid, and then nothing is declared.
 func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName string, attributes []string, actor string) ([]Searchable, error) {
 	var added []Searchable
 	err := s.changeSearchable(ctx, id, func(tx Tx, types *scim.Registry, list []Searchable) ([]Searchable, error) {
@@ -130,7 +132,8 @@ func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName string, a
 				continue
 			}
 			if len(list) == MaxSearchable {
-				return nil, fmt.Errorf("%w: %s would be one too many: a site declares at most %d attributes searchable, because each slows down every write; take one away first", ErrInvalid, wanted, MaxSearchable)
+				return nil, refusal.New(refusal.Invalid, name, "%s would be one too many: a site declares at most %d attributes searchable, because each slows down every write", wanted, MaxSearchable).
+					Advise("take one away first")
 			}
 			wanted.ID = s.NewID()
 			list, added = append(list, wanted), append(added, wanted)
@@ -144,13 +147,13 @@ func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName string, a
 }
 
 // WithdrawSearchable takes the declaration of attributes back: filters use their rows no more from their next query on,
-// and the rows are cleared. It is ErrInvalid for an attribute that is not declared, and then nothing is withdrawn.
+// and the rows are cleared. An attribute that is not declared is refused as invalid, and then nothing is withdrawn.
 func (s *Sites) WithdrawSearchable(ctx context.Context, id ID, typeName string, attributes []string, actor string) error {
 	return s.changeSearchable(ctx, id, func(tx Tx, types *scim.Registry, list []Searchable) ([]Searchable, error) {
 		for _, name := range attributes {
 			at := declared(types, list, typeName, name)
 			if at < 0 {
-				return nil, fmt.Errorf("%w: %s of %s is not declared searchable on this site", ErrInvalid, name, typeName)
+				return nil, refusal.New(refusal.Invalid, name, "%s of %s is not declared searchable on this site", name, typeName)
 			}
 			if err := tx.AppendEvent(ctx, s.withdrawn(id, list[at], "", actor)); err != nil {
 				return nil, err
@@ -197,7 +200,7 @@ func (s *Sites) changeSearchable(ctx context.Context, id ID, change func(Tx, *sc
 	})
 }
 
-// keepSearchable withdraws what the next schemas have no more, or have as something that cannot be searched for.
+// keepSearchable withdraws declarations for attributes that the next schemas no longer contain, or that can no longer be searched for.
 func (s *Sites) keepSearchable(ctx context.Context, tx Tx, next *scim.Registry, actor string) error {
 	old, err := tx.Searchable(ctx)
 	if err != nil {
@@ -209,7 +212,7 @@ func (s *Sites) keepSearchable(ctx context.Context, tx Tx, next *scim.Registry, 
 			kept = append(kept, was)
 			continue
 		}
-		if err := tx.AppendEvent(ctx, s.withdrawn(tx.Site().ID, was, ": the schemas have it no more, or not as something to search for", actor)); err != nil {
+		if err := tx.AppendEvent(ctx, s.withdrawn(tx.Site().ID, was, ": the schemas no longer have it, or not as an attribute that can be searched for", actor)); err != nil {
 			return err
 		}
 	}

@@ -99,7 +99,7 @@ func (c *command) demo(cmd *cobra.Command, address string, done bool) (err error
 	}
 	g, ctx := errgroup.WithContext(cmd.Context())
 	c.linkHelp = howToGetLinks
-	g.Go(func() error { return c.run(ctx, s, ln, nil, nil) })
+	g.Go(func() error { return c.run(ctx, s, reach{pages: ln}) })
 	g.Go(func() error {
 		d, err := c.stage(ctx, s, done)
 		if err != nil {
@@ -258,7 +258,7 @@ func (c *command) followGuide(ctx context.Context, s *services, st site.Site, ke
 	if _, err := s.jobs.Save(ctx, key, provision.Settings{
 		Mode: provision.Automatic, TenantURL: c.tenantURL(st.Name), Secret: &secret, Scope: provision.AssignedOnly, Status: provision.On, Actions: &update,
 	}, actor); err != nil {
-		return inWords(err)
+		return err
 	}
 	for {
 		r, err := s.jobs.Report(ctx, key)

@@ -288,7 +288,7 @@ func TestDecodeAcceptsAllOfJSON(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ body, want string }{
 		"byte_order_mark": {"\xef\xbb\xbf{\"userName\":\"a\"}", "a"},
-		"blanks":          {" \t\r\n{ \"userName\" \n: \"a\" \t} ", "a"},
+		"white_space":     {" \t\r\n{ \"userName\" \n: \"a\" \t} ", "a"},
 		"escapes":         {`{"userName":"\"\\\/\b\f\n\r\t\u00e9\u20AC\ud83d\uDE00"}`, "\"\\/\b\f\n\r\té€😀"},
 		"raw_unicode":     {`{"userName":"é€😀"}`, "é€😀"},
 		"depth_16":        {`{"a":` + strings.Repeat(`[`, 15) + strings.Repeat(`]`, 15) + `,"userName":"a"}`, "a"},

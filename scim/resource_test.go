@@ -309,7 +309,7 @@ func TestResource(t *testing.T) {
 		t.Errorf("got %v %v", v, present)
 	}
 	if v, present := r.Bool("title"); v || present {
-		t.Errorf("got %v %v for a text", v, present)
+		t.Errorf("got %v %v for a string", v, present)
 	}
 	c := r.Clone()
 	c["emails"].([]any)[0].(map[string]any)["value"] = "other"

@@ -252,11 +252,11 @@ func (d *reader) readExtension(r Resource, s *Schema, raw any) error {
 // noKnownNames is the error for an attribute in which no name was known. Ignoring it would report
 // success and do nothing or, in a PUT, erase the stored value.
 func noKnownNames(path AttrPath, names []string) error {
-	where := path.URN
+	place := path.URN
 	if path.Name != "" {
-		where = path.String()
+		place = path.String()
 	}
-	return InvalidValue("%s has no name that is known here, only %s; correct the names or leave the attribute out", where, joinQuoted(names))
+	return InvalidValue("%s has no name that is known here, only %s; correct the names or leave the attribute out", place, joinQuoted(names))
 }
 
 // repeatsOwnURN reports whether a member of an extension's object is "schemas" with only that

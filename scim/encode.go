@@ -159,15 +159,14 @@ type Added struct {
 // meta. A document without meta gets only groups; one without meta.version gets no version.
 func Splice(doc []byte, add Added) []byte {
 	out := make([]byte, 0, len(doc)+len(add.Groups)+len(add.Version)+len(add.Location)+32)
-	index := bytes.LastIndex(doc, []byte(`,"meta":{`))
-	if index < 0 {
-		index = len(doc) - 1
-		if index < 0 || doc[index] != '}' {
-			return append(out, doc...)
-		}
+	before, after := SplitBeforeMeta(doc)
+	switch {
+	case len(after) == 0 || after[len(after)-1] != '}':
+		return append(out, doc...)
+	case after[0] == '}': // no meta
 		add.Version, add.Location = "", ""
 	}
-	out = append(out, doc[:index]...)
+	out = append(out, before...)
 	if add.Groups != nil {
 		if out[len(out)-1] != '{' {
 			out = append(out, ',')
@@ -176,9 +175,9 @@ func Splice(doc []byte, add Added) []byte {
 		out = append(out, add.Groups...)
 	}
 	if add.Version == "" && add.Location == "" {
-		return append(out, doc[index:]...)
+		return append(out, after...)
 	}
-	meta := doc[index : len(doc)-2] // up to the brace that closes meta
+	meta := after[:len(after)-2] // up to the brace that closes meta
 	version := []byte(`"version":`)
 	if v := bytes.LastIndex(meta, version); v >= 0 && add.Version != "" {
 		out = append(out, meta[:v+len(version)]...)

@@ -50,7 +50,7 @@ func NewRegistry(doc []byte) (*Registry, error) {
 	if len(doc) == 0 {
 		return standard(), nil
 	}
-	d := registryReader{byURN: map[string]*Schema{}, where: map[*Schema]string{}}
+	d := registryReader{byURN: map[string]*Schema{}, placeOf: map[*Schema]string{}}
 	d.document(doc)
 	if len(d.problems) > 0 {
 		return nil, &RegistryError{Problems: d.problems}

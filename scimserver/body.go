@@ -1,7 +1,6 @@
 package scimserver
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -111,11 +109,11 @@ func checkContentEncoding(h http.Header) error {
 // implies the message, so a lenient site accepts a body whose schemas are missing or wrong.
 func (x *exchange) parseSearch(text []byte) (query, error) {
 	q := newQuery()
-	members, err := membersByName(text)
+	members, err := scim.ParseMembers(text)
 	if err != nil {
 		return q, err
 	}
-	search, err := isMessage(members["schemas"], scim.SearchRequestURN)
+	search, err := isMessage(members.Get("schemas"), scim.SearchRequestURN)
 	switch {
 	case err != nil:
 		return q, err
@@ -138,8 +136,8 @@ func (x *exchange) parseSearch(text []byte) (query, error) {
 		{"sortOrder", &q.sortOrder, nil},
 		{"cursor", &q.cursor, &q.byCursor},
 	} {
-		text, sent := members[strings.ToLower(p.name)]
-		if !sent || string(text) == "null" {
+		text := members.Get(p.name)
+		if len(text) == 0 || string(text) == "null" {
 			continue
 		}
 		var word string
@@ -174,77 +172,6 @@ func isMessage(schemas json.RawMessage, urn string) (bool, error) {
 // wrongMessage is the error for a body that is another message.
 func wrongMessage(urn string) error {
 	return scim.InvalidSyntax("schemas of this request must be [%q].", urn)
-}
-
-// field is a member of a JSON object as the client wrote it.
-type field struct {
-	name  string
-	value json.RawMessage
-}
-
-// fieldsOf returns the members of a JSON object in their order, or invalidSyntax.
-func fieldsOf(text []byte) (fields []field, err error) {
-	if !utf8.Valid(text) {
-		return nil, scim.InvalidSyntax("The request body is not valid UTF-8.")
-	}
-	d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))))
-	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return nil, scim.InvalidSyntax("The request body is not a JSON object.")
-	}
-	for d.More() {
-		key, err := d.Token()
-		name, isText := key.(string)
-		if err != nil || !isText {
-			return nil, scim.InvalidSyntax("The request body is not valid JSON.")
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return nil, scim.InvalidSyntax("The request body is not valid JSON near %q.", truncate(name))
-		}
-		fields = append(fields, field{name, value})
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, scim.InvalidSyntax("The request body is not valid JSON: the object does not end.")
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, scim.InvalidSyntax("The request body has more after the JSON object.")
-	}
-	return fields, nil
-}
-
-// membersByName returns the members of a JSON object under their names in lower case, or
-// invalidSyntax when a name occurs twice.
-func membersByName(text []byte) (map[string]json.RawMessage, error) {
-	fields, err := fieldsOf(text)
-	if err != nil {
-		return nil, err
-	}
-	members := make(map[string]json.RawMessage, len(fields))
-	for _, f := range fields {
-		// RFC 7643 §2.1: attribute names are case-insensitive, so these are the same one.
-		name := strings.ToLower(f.name)
-		if _, twice := members[name]; twice {
-			return nil, scim.InvalidSyntax("The request body holds %q twice.", truncate(f.name))
-		}
-		members[name] = f.value
-	}
-	return members, nil
-}
-
-// appendFields writes a JSON object with these members.
-func appendFields(fields []field) json.RawMessage {
-	out := []byte{'{'}
-	for i, f := range fields {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		name, err := json.Marshal(f.name)
-		if err != nil {
-			continue // impossible: every string is valid JSON
-		}
-		out = append(append(append(out, name...), ':'), f.value...)
-	}
-	return append(out, '}')
 }
 
 // truncate shortens a client's string for a message or the log.

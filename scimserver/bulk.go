@@ -93,18 +93,18 @@ func (x *exchange) doBulk() (answer, error) {
 }
 
 func (x *exchange) parseBulk(body []byte) (*bulk, error) {
-	members, err := membersByName(body)
+	members, err := scim.ParseMembers(body)
 	if err != nil {
 		return nil, err
 	}
-	switch is, err := isMessage(members["schemas"], scim.BulkRequestURN); {
+	switch is, err := isMessage(members.Get("schemas"), scim.BulkRequestURN); {
 	case err != nil:
 		return nil, err
 	case !is:
 		return nil, wrongMessage(scim.BulkRequestURN)
 	}
 	b := &bulk{exchange: x, byBulkID: map[string]*operation{}, waitingFor: map[*operation][]*operation{}}
-	if text, sent := members["failonerrors"]; sent && string(text) != "null" {
+	if text := members.Get("failOnErrors"); len(text) > 0 && string(text) != "null" {
 		number, fixed := text, false
 		if word := ""; x.mode == scim.Lenient && json.Unmarshal(text, &word) == nil {
 			number, fixed = json.RawMessage(strings.TrimSpace(word)), true
@@ -118,7 +118,7 @@ func (x *exchange) parseBulk(body []byte) (*bulk, error) {
 		}
 	}
 	var list []json.RawMessage
-	if err := json.Unmarshal(members["operations"], &list); err != nil || list == nil {
+	if err := json.Unmarshal(members.Get("Operations"), &list); err != nil || list == nil {
 		return nil, scim.InvalidSyntax("The bulk request has no list Operations.")
 	}
 	if len(list) > MaxBulkOperations {
@@ -152,7 +152,7 @@ func (b *bulk) addOperation(number int, text json.RawMessage) error {
 
 // parse reads the members of an operation. Its error is the operation's own failure.
 func (op *operation) parse(text json.RawMessage) error {
-	members, err := membersByName(text)
+	members, err := scim.ParseMembers(text)
 	if err != nil {
 		return scim.InvalidSyntax("An operation must be a JSON object without duplicate members.")
 	}
@@ -160,12 +160,12 @@ func (op *operation) parse(text json.RawMessage) error {
 		name string
 		into *string
 	}{{"method", &op.method}, {"path", &op.path}, {"bulkId", &op.bulkID}, {"version", &op.version}} {
-		if text, sent := members[strings.ToLower(m.name)]; sent && err == nil && json.Unmarshal(text, m.into) != nil {
+		if text := members.Get(m.name); len(text) > 0 && err == nil && json.Unmarshal(text, m.into) != nil {
 			err = scim.InvalidSyntax("%s of an operation must be a string.", m.name)
 		}
 	}
 	op.method = strings.ToUpper(op.method)
-	if op.data = members["data"]; string(op.data) == "null" {
+	if op.data = members.Get("data"); string(op.data) == "null" {
 		op.data = nil
 	}
 	return err
@@ -271,47 +271,47 @@ func (b *bulk) references(op *operation) []string {
 
 // perform runs one operation as the request that it stands for.
 func (b *bulk) perform(op *operation, path string, data json.RawMessage, why string) (answer, error) {
-	sub := b.exchangeFor(op, path, why)
+	opExchange := b.exchangeFor(op, path, why)
 	if op.version != "" && why == "" {
-		sub.ifMatch = []string{op.version}
+		opExchange.ifMatch = []string{op.version}
 	}
-	sub.openBody = func(int64) (body, error) {
+	opExchange.openBody = func(int64) (body, error) {
 		if data == nil {
-			return body{}, scim.InvalidSyntax("A %s in a bulk request needs data.", sub.method)
+			return body{}, scim.InvalidSyntax("A %s in a bulk request needs data.", opExchange.method)
 		}
 		return body{Reader: bytes.NewReader(data), limit: MaxBulkBytes}, nil
 	}
-	a, err := sub.runGuarded((*exchange).bulkRoute)
+	a, err := opExchange.runGuarded((*exchange).bulkRoute)
 	if a.location == "" {
-		a.location = sub.pathLocation()
+		a.location = opExchange.pathLocation()
 	}
 	if op.method == http.MethodPost && err == nil {
-		op.id = sub.requestRow.Subject
+		op.id = opExchange.requestRow.Subject
 	}
-	return a, sub.recordOperation(a, err)
+	return a, opExchange.recordOperation(a, err)
 }
 
 // refuseOperation records an operation that cannot be run as failed.
 func (b *bulk) refuseOperation(op *operation, err error) {
-	sub := b.exchangeFor(op, op.path, "")
-	sub.bulkRoute() //nolint:errcheck // only to find the resource type; err already says why
-	b.finishOperation(op, answer{location: sub.pathLocation()}, sub.recordOperation(answer{}, err))
+	opExchange := b.exchangeFor(op, op.path, "")
+	opExchange.bulkRoute() //nolint:errcheck // only to find the resource type; err already says why
+	b.finishOperation(op, answer{location: opExchange.pathLocation()}, opExchange.recordOperation(answer{}, err))
 }
 
 // exchangeFor returns the request that an operation stands for.
 func (b *bulk) exchangeFor(op *operation, path, why string) *exchange {
-	sub := *b.exchange
-	sub.method = op.method
+	opExchange := *b.exchange
+	opExchange.method = op.method
 	if why != "" {
-		sub.method = http.MethodPatch
+		opExchange.method = http.MethodPatch
 	}
-	sub.place = placeOf(path)
-	sub.ifMatch, sub.ifNoneMatch, sub.acceptsJSON, sub.rt = nil, nil, false, nil
-	sub.requestRow.Time, sub.requestRow.Method = b.Now(), loggedMethod(sub.method)
-	sub.requestRow.Path = fmt.Sprintf("%s (operation %d of /Bulk%s)", truncate(path), op.number, why)
-	sub.requestRow.Fixes, sub.requestRow.Ignored = nil, nil
-	sub.rowWritten = false
-	return &sub
+	opExchange.place = placeOf(path)
+	opExchange.ifMatch, opExchange.ifNoneMatch, opExchange.acceptsJSON, opExchange.rt = nil, nil, false, nil
+	opExchange.requestRow.Time, opExchange.requestRow.Method = b.Now(), loggedMethod(opExchange.method)
+	opExchange.requestRow.Path = fmt.Sprintf("%s (operation %d of /Bulk%s)", truncate(path), op.number, why)
+	opExchange.requestRow.Fixes, opExchange.requestRow.Ignored = nil, nil
+	opExchange.rowWritten = false
+	return &opExchange
 }
 
 // pathLocation returns the location of the resource that the path names, or "".
@@ -568,74 +568,47 @@ func expandBulkIDsInJSON(data json.RawMessage, ids map[string]string) json.RawMe
 	return rewriteStrings(data, func(text string) string { return expandBulkIDs(text, ids) })
 }
 
-// rewriteStrings changes the strings of a JSON value and leaves every other byte unchanged.
+// rewriteStrings changes the strings of a JSON value that may hold a reference.
 func rewriteStrings(data json.RawMessage, change func(string) string) json.RawMessage {
 	if !bytes.Contains(data, []byte("ulkId:")) && !bytes.Contains(data, []byte(`\u`)) {
 		return data
 	}
-	out := make([]byte, 0, len(data))
-	for len(data) > 0 {
-		begin := bytes.IndexByte(data, '"')
-		if begin < 0 {
-			break
-		}
-		out, data = append(out, data[:begin]...), data[begin:]
-		end := endOfText(data)
-		out, data = append(out, rewriteString(data[:end], change)...), data[end:]
-	}
-	return append(out, data...)
-}
-
-// rewriteString changes one quoted string.
-func rewriteString(quoted []byte, change func(string) string) []byte {
-	var text string
-	if json.Unmarshal(quoted, &text) != nil {
-		return quoted
-	}
-	after := change(text)
-	if after == text {
-		return quoted
-	}
-	b, err := json.Marshal(after)
-	if err != nil {
-		return quoted
-	}
-	return b
+	return scim.RewriteStrings(data, change)
 }
 
 // withhold removes from the data of a POST the references to resources that do not exist yet:
 // elements of lists, or else whole attributes.
 func withhold(data json.RawMessage, circular map[string]bool) (now json.RawMessage, later []withheldPart) {
-	fields, err := fieldsOf(data)
+	members, err := scim.ParseMembers(data)
 	if err != nil {
 		return data, nil // decoding the resource reports what is wrong
 	}
-	return withholdFrom(fields, "", circular)
+	return withholdFrom(members, "", circular)
 }
 
-func withholdFrom(fields []field, prefix string, circular map[string]bool) (now json.RawMessage, later []withheldPart) {
-	kept := fields[:0:0]
-	for _, f := range fields {
+func withholdFrom(members scim.Members, prefix string, circular map[string]bool) (now json.RawMessage, later []withheldPart) {
+	kept := members[:0:0]
+	for _, m := range members {
 		switch {
-		case !refersTo(f.value, circular):
-			kept = append(kept, f)
-		case prefix == "" && strings.Contains(f.name, ":"): // an extension
-			inner, err := fieldsOf(f.value)
+		case !refersTo(m.Value, circular):
+			kept = append(kept, m)
+		case prefix == "" && strings.Contains(m.Name, ":"): // an extension
+			inner, err := scim.ParseMembers(m.Value)
 			if err != nil {
-				kept = append(kept, f)
+				kept = append(kept, m)
 				continue
 			}
-			value, parts := withholdFrom(inner, f.name+":", circular)
-			kept, later = append(kept, field{f.name, value}), append(later, parts...)
+			value, parts := withholdFrom(inner, m.Name+":", circular)
+			kept, later = append(kept, scim.Member{Name: m.Name, Value: value}), append(later, parts...)
 		default:
-			rest, withheld := withholdElements(f.value, circular)
+			rest, withheld := withholdElements(m.Value, circular)
 			if rest != nil {
-				kept = append(kept, field{f.name, rest})
+				kept = append(kept, scim.Member{Name: m.Name, Value: rest})
 			}
-			later = append(later, withheldPart{prefix + f.name, withheld})
+			later = append(later, withheldPart{prefix + m.Name, withheld})
 		}
 	}
-	return appendFields(kept), later
+	return kept.Encode(), later
 }
 
 // withholdElements splits a list. Any other value is withheld as a whole.

@@ -2,7 +2,6 @@ package scimserver
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -163,54 +162,8 @@ func nameAttribute(kind roster.Kind) string {
 	return "displayName"
 }
 
-// nameOf returns the name of a stored resource. The attribute is near the beginning of the
-// document, so nameOf reads only up to it.
-func nameOf(kind roster.Kind, doc []byte) string {
-	want := nameAttribute(kind)
-	for pos := 1; pos < len(doc) && doc[pos] == '"'; {
-		key := doc[pos : pos+endOfText(doc[pos:])]
-		pos += len(key) + 1 // and the colon
-		if pos >= len(doc) {
-			return ""
-		}
-		value := doc[pos : pos+endOfValue(doc[pos:])]
-		if len(key) == len(want)+2 && string(key[1:len(key)-1]) == want {
-			var name string
-			if json.Unmarshal(value, &name) != nil {
-				return ""
-			}
-			return name
-		}
-		pos += len(value) + 1 // and the comma
-	}
-	return ""
-}
-
-// endOfValue returns the length of the JSON value at the beginning of data, which has no white
-// space.
-func endOfValue(data []byte) int {
-	depth := 0
-	for i := 0; i < len(data); i++ {
-		switch data[i] {
-		case '"':
-			i += endOfText(data[i:]) - 1
-		case '{', '[':
-			depth++
-			continue
-		case '}', ']':
-			depth--
-		case ',':
-			if depth == 0 {
-				return i
-			}
-			continue
-		}
-		if depth < 0 {
-			return i
-		}
-	}
-	return len(data)
-}
+// nameOf returns the name of a stored resource, or "".
+func nameOf(kind roster.Kind, doc []byte) string { return scim.StringOf(doc, nameAttribute(kind)) }
 
 // describeQueryOfAllTypes sets the row's sentence to the result of a query over all types.
 func (x *exchange) describeQueryOfAllTypes(l listing) {
@@ -228,17 +181,4 @@ func (x *exchange) describeQueryOfAllTypes(l listing) {
 	default:
 		x.requestRow.Sentence = fmt.Sprintf("Found %d resources of all types", l.total)
 	}
-}
-
-// endOfText returns the length of the quoted string at the beginning of data.
-func endOfText(data []byte) int {
-	for i := 1; i < len(data); i++ {
-		switch data[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return len(data)
 }

@@ -98,11 +98,11 @@ func (x *exchange) patchResource() (answer, error) {
 	if err != nil {
 		return answer{}, x.preferNotFound(err)
 	}
-	text, err := x.readBody(MaxBody)
+	requestBody, err := x.readBody(MaxBody)
 	if err != nil {
 		return answer{}, err
 	}
-	patch, fixes, err := scim.DecodePatch(x.rt, text, x.mode)
+	patch, fixes, err := scim.DecodePatch(x.rt, requestBody, x.mode)
 	x.addFixes(fixes)
 	if err == nil {
 		err = x.checkPatchFilters(patch)
@@ -228,7 +228,8 @@ func (x *exchange) deleteResource() (answer, error) {
 	return answer{status: http.StatusNoContent}, nil
 }
 
-// decode reads the body of a POST or PUT with read. members is nil unless the body is a group.
+// decode reads the body of a POST or PUT with the given function. members is nil unless the body is
+// a group.
 func (x *exchange) decode(read func(*scim.ResourceType, []byte, scim.Mode) (scim.Resource, []scim.Fix, error)) (doc scim.Resource, members *roster.MemberList, err error) {
 	if x.kind() == roster.Group {
 		members = new(roster.MemberList)

@@ -124,13 +124,8 @@ func (v view) groupsJSON(list []roster.Membership) []byte {
 
 // writeGroup writes a group. The members come from the store as a stream and go before meta.
 func (v view) writeGroup(w *bufio.Writer, doc roster.Document, text []byte) error {
-	membersAt := len(text) - 1
-	if v.projection.Wants("meta") {
-		if i := bytes.LastIndex(text, []byte(`,"meta":{`)); i >= 0 {
-			membersAt = i
-		}
-	}
-	w.Write(text[:membersAt]) //nolint:errcheck // bufio keeps the error until Flush
+	before, after := scim.SplitBeforeMeta(text)
+	w.Write(before) //nolint:errcheck // bufio keeps the error until Flush
 	user, group := v.baseLocation(roster.User), v.baseLocation(roster.Group)
 	m := memberWriter{
 		location: func(kind roster.Kind) string {
@@ -145,7 +140,7 @@ func (v view) writeGroup(w *bufio.Writer, doc roster.Document, text []byte) erro
 	if err := m.writeAll(w, v.roster.Members(v.r.Context(), doc.ID, m.display)); err != nil {
 		return err
 	}
-	w.Write(text[membersAt:]) //nolint:errcheck // see above
+	w.Write(after) //nolint:errcheck // see above
 	return nil
 }
 

@@ -23,7 +23,7 @@ var arrows = map[string][]string{
 	// Domains: languages, and each other along the arrows.
 	"event":     {},
 	"site":      {"scim", "event", "internal/redact"},
-	"roster":    {"scim", "event", "site", "internal/pace", "internal/session", "internal/visible"},
+	"roster":    {"scim", "event", "site", "internal/lookalike", "internal/pace", "internal/session", "internal/visible"},
 	"signin":    {"scim", "event", "site", "roster", "internal/session"},
 	"operator":  {"event", "internal/session"},
 	"retention": {"event"},
@@ -43,6 +43,7 @@ var arrows = map[string][]string{
 	"internal/pace":       {},
 	"internal/session":    {},
 	"internal/visible":    {},
+	"internal/lookalike":  {"internal/visible"},
 
 	// Edges: domains and languages, never another edge.
 	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/pace", "internal/session"},

@@ -29,17 +29,17 @@ type Look struct{ Skeleton, Name string }
 // maxLookEmails is how many e-mail addresses of a person are compared.
 const maxLookEmails = 10
 
-// name is a name of a person, and the attribute that has it.
-type name struct{ attribute, text string }
+// Name is a name of a person, and the attribute that has it.
+type Name struct{ Attribute, Text string }
 
 // namesOf lists the names of a user: userName, displayName, and the e-mail addresses that are for work or come first.
-func namesOf(doc scim.Resource) []name {
-	all := []name{{"userName", doc.String("userName")}}
+func namesOf(doc scim.Resource) []Name {
+	all := []Name{{"userName", doc.String("userName")}}
 	if text := doc.String("displayName"); text != "" {
-		all = append(all, name{"displayName", text})
+		all = append(all, Name{"displayName", text})
 	}
 	elements, _ := doc["emails"].([]any)
-	var work, other []name
+	var work, other []Name
 	for _, e := range elements {
 		m, _ := e.(map[string]any)
 		value, _ := m["value"].(string)
@@ -48,9 +48,9 @@ func namesOf(doc scim.Resource) []name {
 		switch {
 		case value == "":
 		case primary || scim.Fold(kind) == "work":
-			work = append(work, name{"emails", value})
+			work = append(work, Name{"emails", value})
 		default:
-			other = append(other, name{"emails", value})
+			other = append(other, Name{"emails", value})
 		}
 	}
 	emails := append(work, other...)
@@ -58,14 +58,14 @@ func namesOf(doc scim.Resource) []name {
 }
 
 // looks gives a name as it is compared, once for each of its skeletons.
-func (n name) looks() []Look {
-	if n.text == "" {
+func (n Name) looks() []Look {
+	if n.Text == "" {
 		return nil
 	}
 	var all []Look
-	for _, skeleton := range lookalike.Skeletons(n.text) {
+	for _, skeleton := range lookalike.Skeletons(n.Text) {
 		if skeleton != "" {
-			all = append(all, Look{Skeleton: lookDigest(skeleton, 15), Name: lookDigest(scim.Fold(n.text), 9)})
+			all = append(all, Look{Skeleton: lookDigest(skeleton, 15), Name: lookDigest(scim.Fold(n.Text), 9)})
 		}
 	}
 	return all
@@ -128,7 +128,7 @@ const LookAlikesShown = 5
 func (r *Roster) LookAlikes(ctx context.Context, people ...Person) (map[string][]LookAlike, error) {
 	looks := map[string][]Look{}
 	for _, p := range people {
-		for _, n := range p.names {
+		for _, n := range p.Names {
 			looks[p.ID] = append(looks[p.ID], n.looks()...)
 		}
 	}
@@ -153,11 +153,11 @@ func (r *Roster) LookAlikes(ctx context.Context, people ...Person) (map[string][
 
 // lookAlike compares the names of two people.
 func (p Person) lookAlike(other Person) (alike LookAlike, is bool) {
-	for _, own := range p.names {
-		for _, theirs := range other.names {
+	for _, own := range p.Names {
+		for _, theirs := range other.Names {
 			if look(own, theirs) {
 				return LookAlike{
-					ID: other.ID, UserName: other.UserName, Attribute: theirs.attribute, Text: theirs.text, OwnAttribute: own.attribute, Own: own.text,
+					ID: other.ID, UserName: other.UserName, Attribute: theirs.Attribute, Text: theirs.Text, OwnAttribute: own.Attribute, Own: own.Text,
 				}, true
 			}
 		}
@@ -166,7 +166,7 @@ func (p Person) lookAlike(other Person) (alike LookAlike, is bool) {
 }
 
 // look says whether two names are different and look the same.
-func look(a, b name) bool {
+func look(a, b Name) bool {
 	others := b.looks()
 	return slices.ContainsFunc(a.looks(), func(l Look) bool {
 		return slices.ContainsFunc(others, func(o Look) bool { return o.Skeleton == l.Skeleton && o.Name != l.Name })

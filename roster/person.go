@@ -34,7 +34,7 @@ type Person struct {
 	LastRole   Stamp // of Role
 	LastSignIn time.Time
 
-	names []name // by which others may mistake the person
+	Names []Name // by which others may mistake the person
 }
 
 // Name is what to call the person: the display name, else the user name.
@@ -158,7 +158,7 @@ func personOf(rec Record) (Person, error) {
 		LastActive:  rec.LastActive,
 		LastRole:    rec.LastRole,
 		LastSignIn:  rec.LastSignIn,
-		names:       namesOf(doc),
+		Names:       namesOf(doc),
 	}, nil
 }
 

@@ -64,9 +64,10 @@ var arrows = map[string][]string{
 	"internal/storetest":        {"store", "internal/pgserver"},
 	"internal/apptest":          {"*"},
 	"internal/bench":            {"*"},
-	"internal/bench/neighbours": {"internal/pgserver"},
-	"internal/bench/kills":      {"*"},
-	"internal/bench/growth":     {"*"},
+	"internal/bench/served":     {"*"},
+	"internal/bench/neighbours": {"internal/bench/served"},
+	"internal/bench/kills":      {"internal/bench/served"},
+	"internal/bench/growth":     {"internal/bench/served"},
 	"internal/conformance":      {},
 }
 

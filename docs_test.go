@@ -20,7 +20,7 @@ import (
 // TestDocsLeadSomewhere checks that every file and picture that README, ARCHITECTURE and docs name is there.
 func TestDocsLeadSomewhere(t *testing.T) {
 	t.Parallel()
-	pages := []string{"README.md", "ARCHITECTURE.md", "CHANGELOG.md"}
+	pages := []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"}
 	for _, pattern := range []string{"docs/*.md", "docs/decisions/*.md"} {
 		more, err := filepath.Glob(pattern)
 		if err != nil {

@@ -22,7 +22,7 @@ type Person struct {
 	any    *regexp.Regexp
 }
 
-// New returns the person of an id whom the values tell apart.
+// New returns the person with this id, who is recognized by the values.
 func New(id string, values []string) Person {
 	forms := map[string]bool{}
 	known := map[string]bool{}
@@ -61,7 +61,7 @@ func common(v string) bool {
 // Label is how the person is shown from now on.
 func (p Person) Label() string { return "erased person " + p.ID }
 
-// Is says whether a text is one of the person's values.
+// Is reports whether a string is one of the person's values.
 func (p Person) Is(text string) bool {
 	return slices.Contains(p.values, strings.ToLower(strings.TrimSpace(text)))
 }
@@ -127,7 +127,7 @@ func (p Person) replaced(v any) any {
 	return v
 }
 
-// Mentions says whether Text would change a text.
+// Mentions reports whether Text would change a string.
 func (p Person) Mentions(text string) bool { return p.Text(text) != text }
 
 // inWord says whether what stands between two texts is part of a longer word or address: ann in hannover, b@c in a.b@c.

@@ -29,7 +29,7 @@ const maxName = 100
 // Operator is somebody who runs the installation.
 type Operator struct {
 	ID         string
-	Name       string    // unique without regard to letter case
+	Name       string    // unique, ignoring case
 	Created    time.Time // when the first link was redeemed
 	LastSignIn time.Time
 }

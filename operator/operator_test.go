@@ -280,7 +280,7 @@ func TestRemove(t *testing.T) {
 		_, err := w.Redeem(w.ctx, waiting.Secret, session.Browser{})
 		wantRefused(t, err, operator.LinkUnknown)
 		if _, err := w.Session(w.ctx, kim.Secret); err != nil {
-			t.Errorf("somebody else's session ended: %v", err)
+			t.Errorf("another operator's session ended: %v", err)
 		}
 		if err := w.Remove(w.ctx, "sam", "cli"); !errors.Is(err, operator.ErrUnknown) {
 			t.Errorf("removed again: got %v, want ErrUnknown", err)

@@ -15,13 +15,13 @@ import (
 // ErrInactive is returned when a link is asked for somebody who is deactivated.
 var ErrInactive = errors.New("the account is deactivated; reactivate it first")
 
-// ErrBlocked is returned when a link is asked for a person whom an administrator blocked.
+// ErrBlocked is returned for a link for a person that an administrator blocked.
 var ErrBlocked = errors.New("the account is blocked; unblock it first")
 
 // ErrHasAdmin is returned when a first administrator is asked for on a site that has an active one.
 var ErrHasAdmin = errors.New("the site has an administrator already; use: rollcall site link SITE USERNAME")
 
-// IssueSiteLink makes a one-time link that signs in the active person of this userName, whose letter case does not matter.
+// IssueSiteLink makes a one-time link that signs in the active person with this userName. Case does not matter.
 func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, actor string) (Link, error) {
 	p, err := s.Rosters.Open(st).PersonByUserName(ctx, userName)
 	if err != nil {

@@ -41,7 +41,7 @@ type Request struct {
 	Path       string // with its query
 	Status     int
 	Duration   time.Duration // until the answer was there; of a change, until it went to the disk
-	UserName   string        // whom it was about, as far as known
+	UserName   string        // the person it was about, as far as known
 	Subject    string        // the resource's id, as far as known
 	Sentence   string        // what we did, written by the code that did it
 	Fixes      []string
@@ -252,7 +252,7 @@ func (l *RequestLog) Write(ctx context.Context, r Request) error {
 	return nil
 }
 
-// Row makes a row ready for who writes it in a transaction of their own. That its token was used is gathered.
+// Row prepares a row for a caller that writes it in its own transaction. The token's last use is recorded with the next flush.
 func (l *RequestLog) Row(r Request) Request {
 	r = l.prepare(r)
 	l.mu.Lock()

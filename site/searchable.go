@@ -67,7 +67,7 @@ func whyNot(rt *scim.ResourceType, path scim.AttrPath, a, sub *scim.Attribute) s
 	case core && (path.Name == "id" || path.Name == "externalId" || slices.Contains(names, path.Name) || slices.Contains(names, path.String())):
 		return "is searchable already, in every site"
 	case core && (path.Name == "meta" || path.Name == "schemas"):
-		return "is much the same for every resource, so rows of it would find nobody faster"
+		return "is much the same for every resource, so value rows would make no search faster"
 	case hidden(a) || hidden(leaf):
 		return "is never returned, so no filter may ask for it"
 	}
@@ -77,7 +77,7 @@ func whyNot(rt *scim.ResourceType, path scim.AttrPath, a, sub *scim.Attribute) s
 	case scim.Complex:
 		return "is complex; name one of its sub-attributes, as in " + scim.AttrPath{URN: path.URN, Name: path.Name, Sub: a.SubAttributes[0].Name}.String()
 	case scim.Boolean:
-		return "is a boolean: with two values for everybody, rows of it would find nobody faster"
+		return "is a boolean: it has only two values, so value rows would make no search faster"
 	case scim.DateTime:
 		return "is a dateTime: times are asked for by before and after, which rows of values do not answer"
 	}
@@ -197,7 +197,7 @@ func (s *Sites) changeSearchable(ctx context.Context, id ID, change func(Tx, *sc
 	})
 }
 
-// keepSearchable withdraws what the next schemas have no more, or have as something that cannot be searched for.
+// keepSearchable withdraws declarations for attributes that the next schemas no longer contain, or that can no longer be searched for.
 func (s *Sites) keepSearchable(ctx context.Context, tx Tx, next *scim.Registry, actor string) error {
 	old, err := tx.Searchable(ctx)
 	if err != nil {
@@ -209,7 +209,7 @@ func (s *Sites) keepSearchable(ctx context.Context, tx Tx, next *scim.Registry, 
 			kept = append(kept, was)
 			continue
 		}
-		if err := tx.AppendEvent(ctx, s.withdrawn(tx.Site().ID, was, ": the schemas have it no more, or not as something to search for", actor)); err != nil {
+		if err := tx.AppendEvent(ctx, s.withdrawn(tx.Site().ID, was, ": the schemas no longer have it, or not as an attribute that can be searched for", actor)); err != nil {
 			return err
 		}
 	}

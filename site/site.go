@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// ID identifies a site for ever, whatever its name becomes. It never leaves the installation in a URL.
+// ID identifies a site forever, whatever its name becomes. It never leaves the installation in a URL.
 type ID string
 
 // Profile is a set of habits: choosing one sets the switches behind it (Site.Choose), each of which can then be set
@@ -55,7 +55,7 @@ type Site struct {
 	Strict      bool // refuse what the RFC refuses instead of reading the dialects of known clients
 
 	Creates bool       // SCIM may create resources
-	Revives bool       // a create of somebody whom SCIM deactivated gives them their account back; not with Strict
+	Revives bool       // a create gives a person deactivated by SCIM their account back; not with Strict
 	Deletes DeleteMode // what a DELETE of a user does
 	Groups  bool       // SCIM has groups
 	// SharedGroupNames lets two groups have one displayName. See GroupNamesUnique.
@@ -84,7 +84,7 @@ var (
 	ErrTokenNotFound     = errors.New("this site has no such token")
 	ErrOneLive           = errors.New("a token is live already")
 	ErrTwoLive           = errors.New("two tokens are live already")
-	ErrStale             = errors.New("somebody else saved another document meanwhile; nothing was changed")
+	ErrStale             = errors.New("another person saved another document meanwhile; nothing was changed")
 	ErrNameShared        = errors.New("several groups have one name")
 	ErrFormUsed          = errors.New("this form was sent before; nothing was made again")
 )

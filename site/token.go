@@ -328,7 +328,7 @@ func newSecret() string {
 	}
 }
 
-// LooksLikeToken says whether a text has a token's form and checksum, without knowing whether it is one.
+// LooksLikeToken reports whether a string has a token's form and checksum. It does not look whether the token exists.
 func LooksLikeToken(text string) bool {
 	rest, found := strings.CutPrefix(text, tokenPrefix)
 	if !found || len(rest) != secretLength+checksumLength {

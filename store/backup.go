@@ -229,7 +229,7 @@ func Restore(ctx context.Context, path, from, stamp string, prepare func(file st
 	if path, err = resolve(path); err != nil {
 		return Restored{}, err
 	}
-	if err := checkSource(path, from); err != nil {
+	if err := CheckCopy(path, from); err != nil {
 		return Restored{}, err
 	}
 	lock, err := lockServer(ctx, path)
@@ -267,10 +267,13 @@ func Restore(ctx context.Context, path, from, stamp string, prepare func(file st
 	return done, err
 }
 
-// checkSource refuses a file that is no finished copy.
-func checkSource(path, from string) error {
+// CheckCopy refuses a file that cannot take the place of the database at path, without reading it: it is not there, is no
+// file, is the database itself, or only a part of a copy.
+func CheckCopy(path, from string) error {
 	info, err := os.Stat(from)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no file %s; name a copy that rollcall backup has made", from)
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():

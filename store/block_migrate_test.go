@@ -10,7 +10,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// TestDeactivationsByHandBecomeBlocksWhereRevivingRespectedThem: on a site that revives, a create could not bring back a person whom
+// TestDeactivationsByHandBecomeBlocksWhereRevivingRespectedThem: on a site that revives, a create could not bring back a person that
 // an administrator had deactivated. It asks about blocks now, so these people are blocked; nobody else is.
 func TestDeactivationsByHandBecomeBlocksWhereRevivingRespectedThem(t *testing.T) {
 	t.Parallel()

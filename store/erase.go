@@ -25,7 +25,7 @@ func accountTables() []string {
 	return []string{"resource_value", "resource_unique", "resource_count", "membership", "identity", "value_index", "directory_user", "directory_application", "job", "job_state"}
 }
 
-// personColumns name the person whom a row is about.
+// personColumns name the person that a row is about.
 func personColumns() []string {
 	return []string{"person", "subject", "object_id", "resource", "member"}
 }
@@ -34,7 +34,7 @@ func personColumns() []string {
 type textTable struct {
 	ownedTable
 	texts  []string // columns of text that are not in the key
-	person string   // the column that names whom a row is about, "" for none
+	person string   // the column that names the person a row is about, "" for none
 }
 
 // textTables finds the tables with text of a scope in the database's own description, so that a later one is found too.
@@ -296,7 +296,7 @@ func scrubbedEntry(p erasure.Person, text string) (entry, search string) {
 	return string(out), scim.Fold(strings.Join([]string{p.Label(), e.SourceIdentity.ID, e.TargetIdentity.ID, e.Status.Code}, "\n"))
 }
 
-// IDsOf looks for whom the logs called by a name.
+// IDsOf returns the ids of the people that the logs called by a name.
 func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (ids []string, err error) {
 	found := map[string]bool{}
 	add := func(query string, args ...any) error {

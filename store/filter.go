@@ -22,7 +22,7 @@ type narrowing struct {
 	skewed    bool // few for most values, and any number for some
 	elsewhere bool // it looks at rows of another table
 
-	either []narrowing // its parts, where it is sure of who passes one of several
+	either []narrowing // its parts, where passing one of them suffices
 
 	count string // what counts those that pass without looking at them, under the same arguments; empty for nothing
 }
@@ -259,7 +259,7 @@ func (n narrower) compareUser(path scim.AttrPath, op scim.Op, value any) (narrow
 	return narrowing{}, false
 }
 
-// member narrows by a row of membership. Ids are compared without letter case there, and have none themselves.
+// member narrows by a row of membership. Ids are compared without case there; they are lower case themselves.
 func (n narrower) member(wanted, known, id string) narrowing {
 	if id == "" {
 		return maybe
@@ -399,7 +399,7 @@ func (n narrower) value(path string, op scim.Op, text string) narrowing {
 	case scim.Eq:
 		return n.rows(path, "v.value = ?", folded).found()
 	case scim.Co, scim.Sw, scim.Ew:
-		// Which values contain a text only a walk through all of them can tell.
+		// Only a walk through all values can tell which of them contain a string.
 		return n.rows(path, `v.value like ? escape '\'`, likePattern(op, folded))
 	case scim.Gt, scim.Ge, scim.Lt, scim.Le:
 		return n.rows(path, "v.value "+orders[op]+" ?", folded)
@@ -407,7 +407,7 @@ func (n narrower) value(path string, op scim.Op, text string) narrowing {
 	return maybe
 }
 
-// rows narrows to who has a value row that a condition holds for.
+// rows narrows to resources that have a value row for which a condition holds.
 func (n narrower) rows(path, condition string, args ...any) narrowing {
 	return narrowing{
 		sql:       "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ? and " + condition + ")",
@@ -423,8 +423,8 @@ func (n narrowing) found() narrowing {
 	return n
 }
 
-// compareDeclared narrows by the rows of what is declared searchable. They are folded whatever the letter case means, and
-// have of long texts the beginning.
+// compareDeclared narrows by the value rows of declared attributes. The rows are case-folded even for caseExact attributes, and
+// hold only the beginning of long values.
 func (n narrower) compareDeclared(rows string, c scim.Compare) narrowing {
 	if c.Attr == nil {
 		return maybe // a name that the type lacks
@@ -440,7 +440,7 @@ func (n narrower) compareDeclared(rows string, c scim.Compare) narrowing {
 	case c.Op == scim.Eq:
 		found = n.between(valueRange{rows, key, key + "\x01", "*"}) // there is no text between the two
 	case part && c.Attr.CaseExact:
-		// Part of a text need not be part of its fold, which may join a letter and its accent.
+		// A substring need not be a substring of the folded value: folding may join a letter and its accent.
 		found = n.anyRow(rows)
 	case part && c.Op == scim.Sw && ends:
 		found = n.between(valueRange{rows, key, end, "distinct v.resource"})
@@ -454,7 +454,7 @@ func (n narrower) compareDeclared(rows string, c scim.Compare) narrowing {
 	return found
 }
 
-// between narrows to who has a value row in a range, which the index finds: few, or as many as there are.
+// between narrows to resources with a value row in a range, which the index finds: a few, or all of them.
 func (n narrower) between(r valueRange) narrowing {
 	if n.declared.asked != nil {
 		*n.declared.asked = append(*n.declared.asked, r)
@@ -469,7 +469,7 @@ func (n narrower) between(r valueRange) narrowing {
 	return found
 }
 
-// anyRow narrows to who has any value row of a path.
+// anyRow narrows to resources that have any value row of a path.
 func (n narrower) anyRow(path string) narrowing {
 	return narrowing{
 		sql:       "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ?)",
@@ -496,7 +496,7 @@ func prefixEnd(prefix string) (end string, ok bool) {
 	return "", false
 }
 
-// Surrogates are no characters of a text.
+// A string contains no surrogates.
 const (
 	surrogates     = 0xD800
 	surrogateCount = 0x800

@@ -106,7 +106,7 @@ func (p *postgresDB) read(ctx context.Context, key string, fn func(*Tx) error) e
 	if err != nil {
 		return err
 	}
-	defer p.release(key, conn)
+	defer p.release(ctx, key, conn)
 	tx := &Tx{db: p.db, runs: postgresRead{conn.Conn()}, single: true}
 	return tx.run(fn)
 }
@@ -126,7 +126,7 @@ func (p *postgresDB) run(ctx context.Context, key, begin string, fn func(*Tx) er
 	if err != nil {
 		return 0, fmt.Errorf("begin: %w", err)
 	}
-	defer p.release(key, conn)
+	defer p.release(ctx, key, conn)
 	t := &postgresTx{conn: conn.Conn()}
 	t.add(begin, nil)
 	tx := &Tx{db: p.db, runs: t}
@@ -173,9 +173,14 @@ const (
 	connectPause       = 5 * time.Millisecond
 )
 
-// release gives a connection back. One that is still in a transaction is closed.
-func (p *postgresDB) release(key string, conn *pgxpool.Conn) {
+// release gives a connection back. One that is still in a transaction is closed. When the server ended a connection, it may
+// have ended them all, as after a crash: none is used again.
+func (p *postgresDB) release(ctx context.Context, key string, conn *pgxpool.Conn) {
+	ended := conn.Conn().IsClosed() && ctx.Err() == nil
 	conn.Release()
+	if ended {
+		p.conns.Reset()
+	}
 	p.turns.Leave(key, 1)
 }
 

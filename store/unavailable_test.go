@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rollcall-scim/rollcall/internal/storetest"
@@ -124,6 +126,46 @@ func TestUnavailable(t *testing.T) {
 		wantUnavailable(t, db, true)
 		statement(t, other, `alter database "`+name+`" with allow_connections true`)
 		wantUnavailable(t, db, false)
+	})
+	t.Run("PostgreSQL ended all connections: one request notices, no other does", func(t *testing.T) {
+		t.Parallel()
+		db, other := storetest.Postgres(t), storetest.Postgres(t)
+		var name string
+		const clients = 8
+		together := func() (failed int) {
+			var begun, ended sync.WaitGroup
+			var n atomic.Int64
+			begun.Add(clients)
+			for range clients {
+				ended.Go(func() {
+					if err := db.View(t.Context(), func(tx *store.Tx) error {
+						err := tx.QueryRow(t.Context(), "select current_database()").Scan(new(string))
+						begun.Done()
+						begun.Wait() // each has a connection of its own
+						return err
+					}); err != nil {
+						n.Add(1)
+					}
+				})
+			}
+			ended.Wait()
+			return int(n.Load())
+		}
+		if failed := together(); failed > 0 {
+			t.Fatalf("%d of %d failed", failed, clients)
+		}
+		if err := db.View(t.Context(), func(tx *store.Tx) error {
+			return tx.QueryRow(t.Context(), "select current_database()").Scan(&name)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		statement(t, other, `select pg_terminate_backend(pid) from pg_stat_activity where datname = '`+name+`'`)
+		if err := (store.Leases{DB: db}).Ensure(t.Context(), "k", "a"); !isUnavailable(err) {
+			t.Errorf("the first request: got %v", err)
+		}
+		if failed := together(); failed > 0 {
+			t.Errorf("%d of %d failed after that", failed, clients)
+		}
 	})
 	t.Run("a caller who gave up says nothing about the database", func(t *testing.T) {
 		t.Parallel()

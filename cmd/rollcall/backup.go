@@ -161,6 +161,9 @@ func (c *command) restore(cmd *cobra.Command, from string, o restoring) error {
 	if err != nil {
 		return err
 	}
+	if err := store.CheckCopy(path, from); err != nil {
+		return fmt.Errorf("%w. Nothing was changed", err)
+	}
 	if !missing(c.database) {
 		question := fmt.Sprintf("This replaces the database %s by %s. What changed since that copy was made is no longer there; the database of now is kept beside it.", path, from)
 		if err := c.confirm(cmd, o.yes, question, "restore"); err != nil {

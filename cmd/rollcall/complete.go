@@ -155,7 +155,7 @@ func fixed(path, start, want string) (completion, bool) {
 		found.goesOn = true
 		return found, true
 	case "", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "EXPRESSION", "--public-url", "--tenant-url", "--ignore-columns", "--after", "--limit", "--rate-limit", "--admin", "--name", "--expires",
-		"--listen", "--metrics-listen", "--trusted-proxy", "--cycle-interval", "--session-length", "--session-idle":
+		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--session-length", "--session-idle":
 		return completion{}, true
 	}
 	return completion{}, strings.HasSuffix(path, " create") && want == "NAME"

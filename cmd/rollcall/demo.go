@@ -99,7 +99,7 @@ func (c *command) demo(cmd *cobra.Command, address string, done bool) (err error
 	}
 	g, ctx := errgroup.WithContext(cmd.Context())
 	c.linkHelp = howToGetLinks
-	g.Go(func() error { return c.run(ctx, s, ln, nil, nil) })
+	g.Go(func() error { return c.run(ctx, s, reach{pages: ln}) })
 	g.Go(func() error {
 		d, err := c.stage(ctx, s, done)
 		if err != nil {

@@ -49,6 +49,7 @@ type serving struct {
 	logAs    string
 	interval time.Duration
 	metrics  string // where metrics are shown; "" for nowhere
+	contact  string // where to report a vulnerability, a URI; "" for no security.txt
 	sessions session.Limits
 }
 
@@ -70,6 +71,7 @@ Several processes may serve one PostgreSQL database; they share the work.`,
 	flags.StringArrayVar(&o.proxies, "trusted-proxy", nil, "address or CIDR block whose X-Forwarded headers are believed; may be repeated")
 	flags.StringVar(&o.logAs, "log", c.env("ROLLCALL_LOG", "text"), "text or json, on standard error [ROLLCALL_LOG]")
 	flags.StringVar(&o.metrics, "metrics-listen", c.env("ROLLCALL_METRICS_LISTEN", ""), "address and port of Prometheus metrics, apart from everything else; off when empty [ROLLCALL_METRICS_LISTEN]")
+	flags.StringVar(&o.contact, "security-contact", c.env("ROLLCALL_SECURITY_CONTACT", ""), "e-mail address or https URL for reports of vulnerabilities, shown at /.well-known/security.txt; no such file when empty [ROLLCALL_SECURITY_CONTACT]")
 	flags.DurationVar(&o.interval, "cycle-interval", 40*time.Minute, "pause between provisioning cycles; a change in a directory starts one at once")
 	flags.DurationVar(&o.sessions.Length, "session-length", session.DefaultLength, "how long a sign-in to the pages lasts at most")
 	flags.DurationVar(&o.sessions.Idle, "session-idle", session.DefaultIdle, "how long a sign-in to the pages lasts without use")
@@ -86,6 +88,11 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 	if err := checkSessions(cmd, o.sessions); err != nil {
 		return err
 	}
+	contact, err := web.ParseContact(o.contact)
+	if err != nil {
+		return usagef(cmd, "--security-contact: %w", err)
+	}
+	o.contact = contact
 	log, err := logger(c.stderr, o.logAs)
 	if err != nil {
 		return usagef(cmd, "--log: %w", err)
@@ -136,7 +143,7 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 	if public, err := url.Parse(c.address()); err == nil && public.Scheme == "http" && !outbound.IsLoopbackHost(public.Hostname()) {
 		log.Warn("the public URL is not https: tokens and sign-ins travel in clear, and Entra ID takes https alone; use --tls-cert, or a proxy with TLS and --public-url https://…", "public_url", c.address())
 	}
-	err = c.run(cmd.Context(), s, ln, shown, proxies)
+	err = c.run(cmd.Context(), s, reach{pages: ln, metrics: shown, proxies: proxies, contact: o.contact})
 	log.Info("stopped")
 	return errors.Join(err, s.db.Close())
 }
@@ -208,12 +215,20 @@ func (c *command) greet(ctx context.Context, s *services) error {
 	return err
 }
 
+// reach is where a running server listens and what it tells its visitors.
+type reach struct {
+	pages   net.Listener // both ends: SCIM and pages
+	metrics net.Listener // Prometheus metrics; nil for none
+	proxies web.Proxies
+	contact string // of security.txt; "" for no such file
+}
+
 // run serves and works until ctx ends, then lets requests and slices of work finish.
-// Metrics are shown by a listener of their own, if there is one.
-func (c *command) run(ctx context.Context, s *services, ln, shown net.Listener, proxies web.Proxies) error {
+func (c *command) run(ctx context.Context, s *services, on reach) error {
+	ln, shown := on.pages, on.metrics
 	numbers := &gatherer{s: s, now: c.now}
 	metered := metrics.New(versionText(), families(), numbers.samples)
-	handler, memory, err := c.handler(s, proxies, metered.Request)
+	handler, memory, err := c.handler(s, on, metered.Request)
 	if err != nil {
 		return err
 	}
@@ -308,7 +323,7 @@ func untilDone(ctx context.Context, err error) error {
 // //Users and mind letter case.
 //
 // It also returns how the memory of large requests is used.
-func (c *command) handler(s *services, proxies web.Proxies, observe func(route, method string, status int, took time.Duration)) (http.Handler, func() fair.Stats, error) {
+func (c *command) handler(s *services, on reach, observe func(route, method string, status int, took time.Duration)) (http.Handler, func() fair.Stats, error) {
 	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp, Retention: s.pruner})
 	if err != nil {
 		return nil, nil, err
@@ -327,12 +342,13 @@ func (c *command) handler(s *services, proxies web.Proxies, observe func(route, 
 	mux := http.NewServeMux()
 	health := web.Health{Ready: s.db.Ready, Log: s.log}
 	health.Register(mux)
+	web.SecurityText{Contact: on.contact, PublicURL: c.address(), Now: c.now}.Register(mux)
 	mux.Handle("/assets/", pages.Assets())
 	mux.Handle("/c/", sites.Handler())
 	mux.Handle("/d/", directories.Handler())
 	mux.Handle("/d", directories.Handler())
 	mux.Handle("/", pages.Front())
-	front := web.Front{Proxies: proxies, Log: s.log, Now: c.now, Observe: observe}
+	front := web.Front{Proxies: on.proxies, Log: s.log, Now: c.now, Observe: observe}
 	return front.Handler(scim.Before(mux)), scim.Memory, nil
 }
 

@@ -152,7 +152,7 @@ func (p *Process) ReadJSON(t testing.TB, v any) {
 // PID is the process's number.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Await waits until standard error says a text, and returns the line.
+// Await waits until a line of standard error contains the words, and returns the line.
 func (p *Process) Await(t testing.TB, text string) string {
 	t.Helper()
 	end := time.Now().Add(30 * time.Second)

@@ -146,7 +146,7 @@ func (w *Window) Text() string {
 	return eval[string](w, "document.body ? document.body.innerText : ''")
 }
 
-// Sees waits until the page says each text. White space and letter case do
+// Sees waits until the page says each text. White space and case do
 // not matter, since a style sheet may change both.
 func (w *Window) Sees(texts ...string) {
 	w.t.Helper()
@@ -157,7 +157,7 @@ func (w *Window) Sees(texts ...string) {
 	}
 }
 
-// SeesNot asserts that the page, as it is now, does not say a text.
+// SeesNot asserts that the page, as it is now, does not contain the words.
 func (w *Window) SeesNot(texts ...string) {
 	w.t.Helper()
 	for _, text := range texts {
@@ -170,7 +170,7 @@ func (w *Window) SeesNot(texts ...string) {
 func squeeze(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), " ")) }
 
 // Clicks presses the button or link of that name. A name that several have is
-// told apart by near, a text that the surrounding row, card or form holds.
+// told apart by near, words in the surrounding row, card or form.
 func (w *Window) Clicks(name string, near ...string) {
 	w.t.Helper()
 	sel := w.find("control", name, near...)
@@ -239,7 +239,7 @@ func (w *Window) Has(selector string) bool {
 	return eval[bool](w, helpers+fmt.Sprintf(`[...document.querySelectorAll(%s)].some(visible)`, quote(selector)))
 }
 
-// Row returns the cells of the first table row that says a text.
+// Row returns the cells of the first table row that contains the words.
 func (w *Window) Row(text string) []string {
 	w.t.Helper()
 	w.Sees(text)

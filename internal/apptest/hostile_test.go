@@ -77,7 +77,7 @@ func (w *hostileWorld) ask(t *testing.T, raw string) []got {
 	})
 }
 
-// talk is ask for more than a text; half closes the client's side when everything is written.
+// talk is like ask, but takes more than a string; half closes the client's side when everything is written.
 func (w *hostileWorld) talk(t *testing.T, half bool, write func(conn io.Writer) error) (answers []got) {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", w.address)
@@ -159,7 +159,7 @@ func TestHostileRequestsToARealServer(t *testing.T) {
 	}
 }
 
-// TestARequestThatNeverEndsIsCutOff sends a header line now and then, for ever.
+// TestARequestThatNeverEndsIsCutOff sends a header line now and then, without end.
 func TestARequestThatNeverEndsIsCutOff(t *testing.T) {
 	t.Parallel()
 	w := newHostileWorld(t, []string{"ROLLCALL_DATABASE=" + filepath.Join(t.TempDir(), "r.db")})
@@ -326,7 +326,7 @@ func hostileCases(w *hostileWorld) []hostileCase {
 		{name: "UTF-16", raw: send("POST", "/Users", "\xff\xfe{\x00}\x00"), status: []int{400}, scim: "invalidSyntax", says: "UTF-8"},
 		{name: "two documents", raw: send("POST", "/Users", `{"userName":"x"}{"userName":"y"}`), status: []int{400}, scim: "invalidSyntax"},
 		{name: "comments", raw: send("POST", "/Users", `{/*x*/"userName":"x"}`), status: []int{400}, scim: "invalidSyntax"},
-		{name: "a script in a text", raw: patch(`{"op":"replace","path":"active","value":"<script>alert(1)</script>"}`), status: []int{400}, scim: "invalidValue"},
+		{name: "a script in a string", raw: patch(`{"op":"replace","path":"active","value":"<script>alert(1)</script>"}`), status: []int{400}, scim: "invalidValue"},
 		{name: "gzip", raw: w.request("POST", "/Users", closing+"Content-Encoding: gzip\r\n", "\x1f\x8b\x08\x00bomb"), status: []int{415}, scim: "-", says: "uncompressed"},
 
 		// Much of it.
@@ -360,7 +360,7 @@ func hostileCases(w *hostileWorld) []hostileCase {
 		{name: "slashes", raw: get("////Users//" + w.ada + "//"), status: []int{200}, says: "ada@acme.test"},
 		{name: "dots", raw: get("/./Users"), status: []int{400}, scim: "-"},
 		{name: "quotes and brackets as they are", raw: get(`/Users?filter=emails[type%20eq%20"work"].value%20eq%20"nobody"`), status: []int{200}, says: `"totalResults":0`},
-		{name: "blanks as they are", raw: get(`/Users?filter=userName eq "nobody"`), status: []int{400}},
+		{name: "spaces as they are", raw: get(`/Users?filter=userName eq "nobody"`), status: []int{400}},
 		{name: "a site's name that is none", raw: "GET /c/ac%00me/auth/scim/v2/Users HTTP/1.1\r\nHost: x\r\n" + closing + authorized + "\r\n", status: []int{401}, scim: "-"},
 		{name: "another site by the path", raw: "GET /c/globex/../acme/auth/scim/v2/Users HTTP/1.1\r\nHost: x\r\n" + closing + "\r\n", status: []int{307}},
 		{name: "line ends in the path", raw: get("/Users/x%0d%0aX-Injected:%201"), status: []int{400}, scim: "-"},
@@ -400,7 +400,7 @@ func hostileCases(w *hostileWorld) []hostileCase {
 		{name: "a chunk whose size is none", raw: w.request("POST", "/Users", "Transfer-Encoding: chunked\r\n", "zz\r\n{}\r\n0\r\n\r\n"), status: []int{400}, scim: "-"},
 		{name: "a chunk beyond 64 bits", raw: w.request("POST", "/Users", "Transfer-Encoding: chunked\r\n", "fffffffffffffffff\r\n{}\r\n0\r\n\r\n"), status: []int{400}, scim: "-"},
 		{name: "an extension of a chunk without end", raw: w.request("POST", "/Users", "Transfer-Encoding: chunked\r\n", "2;"+strings.Repeat("x", 1<<20)+"\r\n{}\r\n0\r\n\r\n"), status: []int{400}, scim: "-"},
-		{name: "a blank before the colon", raw: at + "Authorization : Bearer " + w.token + "\r\n\r\n", status: []int{400}},
+		{name: "a space before the colon", raw: at + "Authorization : Bearer " + w.token + "\r\n\r\n", status: []int{400}},
 		{name: "bare line feeds", raw: strings.ReplaceAll(get("/Users/"+w.ada), "\r\n", "\n"), status: []int{200}, says: "ada@acme.test"},
 		{name: "a line end in a header", raw: at + "X-A: b\rX-Injected: 1\r\n\r\n", status: []int{400}},
 		{name: "no Host", raw: "GET " + w.base + "/Users HTTP/1.1\r\n" + authorized + "\r\n", status: []int{400}},

@@ -55,7 +55,7 @@ func (b *bench) environment(ctx context.Context) (environment, error) {
 	return e, err
 }
 
-// field is the first "name : value" of a text like those in /proc.
+// field is the first "name : value" of a file such as those in /proc.
 func field(text, name string) string {
 	for line := range strings.Lines(text) {
 		if key, value, found := strings.Cut(line, ":"); found && strings.TrimSpace(key) == name {

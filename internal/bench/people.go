@@ -46,8 +46,8 @@ func personOf(n int) person {
 	return p
 }
 
-// leads reports whether the person's title is nobody else's: one in a hundred, and none of those whose likes are
-// created again and again.
+// leads reports whether no other person has this person's title. One in a hundred leads; the people that the
+// measurements create again and again do not.
 func (p person) leads() bool { return p.n%100 == 70 }
 
 func (p person) displayName() string { return p.given + " " + p.family }

@@ -77,7 +77,7 @@ type processTimes struct {
 }
 
 // statOf reads /proc/PID/stat: the 4th field is the parent, the 14th to 17th are utime, stime, cutime and cstime; the
-// second one, in brackets, may hold blanks.
+// second one, in brackets, may hold spaces.
 func statOf(text string) (processTimes, error) {
 	before, rest, found := cutLast(text, ")")
 	pid, _, _ := strings.Cut(before, " ")

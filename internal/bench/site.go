@@ -15,7 +15,7 @@ import (
 // siteName is the site that all parts measure.
 const siteName = "bench"
 
-// adminName is the administrator whom every site has from the beginning.
+// adminName is the administrator that every site has from the beginning.
 const adminName = "admin@contoso.example"
 
 // mostClients is the greatest number of connections that a load may have.
@@ -33,7 +33,7 @@ type population struct {
 	db     *postgres // that url is on; nil on SQLite
 	token  string
 	ids    []string // of its users, in the order of their numbers
-	others []string // of users in no group: those whom the loads add and remove
+	others []string // of users in no group: the loads add and remove them
 	bytes  int      // of its users' documents, as answered
 	filled int64    // peak memory of rollcall serve when all had come in
 

@@ -112,7 +112,7 @@ func unexplained(results []result) (n int) {
 	return n
 }
 
-// oneLine makes a text fit a table's cell.
+// oneLine makes a string fit a table's cell.
 func oneLine(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
 	if runes := []rune(s); len(runes) > 600 {

@@ -150,5 +150,5 @@ func (c *client) offersGroups(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// percent encodes a parameter's value as clients do, blanks as %20.
+// percent encodes a parameter's value as clients do, spaces as %20.
 func percent(value string) string { return strings.ReplaceAll(url.QueryEscape(value), "+", "%20") }

@@ -98,7 +98,7 @@ func newOktaRun(c *client) *oktaRun {
 
 var variableText = regexp.MustCompile(`\{\{(\w+)\}\}`)
 
-// fill puts variables into a text; an unknown one stays as it is.
+// fill replaces the variables of a string; an unknown one stays as it is.
 func (o *oktaRun) fill(text string) string {
 	return variableText.ReplaceAllStringFunc(text, func(v string) string {
 		if value, known := o.variables[strings.Trim(v, "{}")]; known {

@@ -185,7 +185,7 @@ func (g *Gate) Leave(key string, weight int) {
 
 // serve lets in whoever fits, the lines taking turns. A line that waits for its
 // own share is passed over; one that waits for the others is not, so that a
-// heavy weight is not overtaken for ever by light ones.
+// heavy weight is not overtaken forever by light ones.
 func (g *Gate) serve() {
 	for passed := 0; passed < len(g.turn); {
 		l := g.turn[0]

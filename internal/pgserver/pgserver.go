@@ -3,8 +3,8 @@
 //	Start ──► initdb ──► sh (supervisor) ──► postgres, on a socket in Options.Dir
 //	               its standard input ◄── open as long as this process lives
 //
-// It takes the binaries that Debian installs, and runs them as the user postgres where this process is root, whom PostgreSQL
-// refuses. The server ends with [Server.Stop], and by itself when this process ends, in whatever way that happens.
+// It takes the binaries that Debian installs, and runs them as the user postgres if this process is root, because
+// PostgreSQL refuses to run as root. The server ends with [Server.Stop], and by itself when this process ends, in whatever way that happens.
 package pgserver
 
 import (
@@ -236,8 +236,8 @@ func binaries() (string, error) {
 	return filepath.Dir(slices.MaxFunc(all, func(a, b string) int { return version(a) - version(b) })), nil
 }
 
-// unprivileged returns whom to run the server as; nil when this process is itself unprivileged, since PostgreSQL refuses
-// only root.
+// unprivileged returns the user that runs the server. It returns nil if this process is not root: PostgreSQL refuses only
+// root.
 func unprivileged() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

@@ -20,7 +20,7 @@ func OddSpace(r rune) bool { return r != ' ' && unicode.Is(unicode.Zs, r) }
 // Hidden says whether a character is invisible or looks like an ordinary space and is none.
 func Hidden(r rune) bool { return Invisible(r) || OddSpace(r) }
 
-// Reveal writes the hidden characters of a text as ⟨U+200B⟩, and leading and trailing spaces as ⟨space⟩.
+// Reveal writes the hidden characters of a string as ⟨U+200B⟩, and leading and trailing spaces as ⟨space⟩.
 func Reveal(text string) string {
 	trimmed := strings.Trim(text, " ")
 	if trimmed == text && !strings.ContainsFunc(text, Hidden) {

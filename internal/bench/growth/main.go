@@ -5,34 +5,24 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-	_ "modernc.org/sqlite"             // the driver "sqlite"
-
-	"github.com/rollcall-scim/rollcall/internal/pgserver"
+	"github.com/rollcall-scim/rollcall/internal/bench/served"
 )
 
 func main() {
 	var m measure
-	flag.StringVar(&m.binary, "rollcall", "bin/rollcall", "the rollcall binary to measure")
-	flag.BoolVar(&m.postgres, "postgres", false, "measure on a PostgreSQL server of its own instead of SQLite")
+	flag.StringVar(&m.options.Binary, "rollcall", "bin/rollcall", "the rollcall binary to measure")
+	flag.BoolVar(&m.options.Postgres, "postgres", false, "measure on a PostgreSQL server of its own instead of SQLite")
 	flag.IntVar(&m.old, "prune", 1_000_000, "rows of reads that are too old")
 	flag.IntVar(&m.doomed, "delete", 3_000_000, "rows of the site that is deleted")
 	flag.DurationVar(&m.length, "length", 20*time.Second, "how long the quiet phase takes")
@@ -44,63 +34,46 @@ func main() {
 }
 
 type measure struct {
-	binary, database, dir, addr string
-	postgres                    bool
-	old, doomed                 int
-	length                      time.Duration
-	db                          *sql.DB
-	server                      *exec.Cmd
-	token                       string
-	ids                         []string
-	largestLog                  int64
+	options     served.Options
+	old, doomed int
+	length      time.Duration
+
+	in         *served.Installation
+	db         *sql.DB
+	calm       served.Site
+	ids        []string
+	largestLog int64
 }
 
 func (m *measure) run(ctx context.Context) (err error) {
-	if m.dir, err = os.MkdirTemp("", "rollcall-growth-"); err != nil {
+	if m.in, err = served.New(ctx, m.options); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(m.dir)) }()
-	driver := "sqlite"
-	m.database = filepath.Join(m.dir, "rollcall.db")
-	if m.postgres {
-		driver = "pgx"
-		data := filepath.Join(m.dir, "pg")
-		if err := os.Mkdir(data, 0o700); err != nil {
-			return err
-		}
-		if err := os.Chmod(m.dir, 0o755); err != nil { // the server runs as another user
-			return err
-		}
-		pg, err := pgserver.Start(ctx, pgserver.Options{Dir: data, Locales: [][]string{{"--locale=C.UTF-8"}}, Settings: []string{"fsync=on"}})
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, pg.Stop()) }()
-		m.database = pg.URL("postgres")
-	}
-	if err := m.fill(ctx, driver); err != nil {
+	defer func() { err = errors.Join(err, m.in.Close()) }()
+	if err := m.fill(ctx); err != nil {
 		return err
 	}
 	defer m.db.Close()
-	if err := m.serve(ctx); err != nil {
+	if err := m.in.Serve(ctx); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.server.Process.Kill()); _ = m.server.Wait() }()
 	for i := range 200 {
-		if err := m.addUser(i); err != nil {
+		id, err := m.in.AddUser(ctx, m.calm, fmt.Sprintf("u%d@calm.example", i), `,"active":true`)
+		if err != nil {
 			return err
 		}
+		m.ids = append(m.ids, id)
 	}
 	m.watch(time.Second*2, nil) // warm
 	before := m.watch(m.length, nil)
 	print("before", before, nil)
 	fmt.Println("file", m.size(""), "MB")
 
-	if _, err := m.rollcall(ctx, "retention", "set", "--reads", "30d"); err != nil {
+	if _, err := m.in.Rollcall(ctx, "retention", "set", "--reads", "30d"); err != nil {
 		return err
 	}
 	pruned := m.during(ctx, func() error {
-		_, err := m.rollcall(ctx, "prune")
+		_, err := m.in.Rollcall(ctx, "prune")
 		return err
 	})
 	if pruned.err != nil {
@@ -117,7 +90,7 @@ func (m *measure) run(ctx context.Context) (err error) {
 	}
 	print(fmt.Sprintf("while a site with %d rows is deleted (%s)", m.doomed, deleted.took), deleted.samples, before)
 	fmt.Println("file", m.size(""), "MB, largest -wal", m.largestLog>>20, "MB")
-	if !m.postgres {
+	if !m.options.Postgres {
 		back := m.watch(m.length, nil)
 		print("while space is given back", back, before)
 		fmt.Println("file", m.size(""), "MB")
@@ -126,7 +99,7 @@ func (m *measure) run(ctx context.Context) (err error) {
 }
 
 func (m *measure) deleteByServer(ctx context.Context) error {
-	c := m.command(ctx, "site", "delete", "doomed", "--yes")
+	c := m.in.Command(ctx, "site", "delete", "doomed", "--yes")
 	out, err := c.StdoutPipe()
 	if err != nil {
 		return err
@@ -148,37 +121,21 @@ func (m *measure) deleteByServer(ctx context.Context) error {
 	}
 }
 
-func (m *measure) command(ctx context.Context, args ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, m.binary, append([]string{"--database", m.database, "--key-file", filepath.Join(m.dir, "key")}, args...)...)
-}
-
-func (m *measure) rollcall(ctx context.Context, args ...string) (string, error) {
-	out, err := m.command(ctx, args...).Output()
-	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
-		return "", fmt.Errorf("rollcall %s: %w: %s", args[0], err, failed.Stderr)
-	}
-	return strings.TrimSpace(string(out)), err
-}
-
 // fill makes three sites: one that is calm, one with old rows, one that will be deleted.
-func (m *measure) fill(ctx context.Context, driver string) (err error) {
-	if out, err := exec.CommandContext(ctx, m.binary, "key", "create", filepath.Join(m.dir, "key")).CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
+func (m *measure) fill(ctx context.Context) (err error) {
+	if m.calm, err = m.in.Site(ctx, "calm"); err != nil {
+		return err
 	}
 	for _, args := range [][]string{
-		{"site", "create", "calm", "--profile", "full"},
 		{"site", "create", "old"},
 		{"site", "create", "doomed"},
 		{"retention", "set", "--reads", "forever"},
 	} {
-		if _, err := m.rollcall(ctx, args...); err != nil {
+		if _, err := m.in.Rollcall(ctx, args...); err != nil {
 			return err
 		}
 	}
-	if m.token, err = m.rollcall(ctx, "token", "create", "calm"); err != nil {
-		return err
-	}
-	if m.db, err = sql.Open(driver, m.database); err != nil {
+	if m.db, err = m.in.SQL(); err != nil {
 		return err
 	}
 	fmt.Printf("filling %d rows\n", m.old+m.doomed)
@@ -202,64 +159,9 @@ func (m *measure) fill(ctx context.Context, driver string) (err error) {
 			}
 		}
 	}
-	if m.postgres {
+	if m.options.Postgres {
 		_, err = m.db.ExecContext(ctx, "vacuum analyze")
 	}
-	return err
-}
-
-func (m *measure) serve(ctx context.Context) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	m.addr = l.Addr().String()
-	if err := l.Close(); err != nil {
-		return err
-	}
-	m.server = m.command(ctx, "serve", "--listen", m.addr)
-	m.server.Stderr = &bytes.Buffer{}
-	if err := m.server.Start(); err != nil {
-		return err
-	}
-	for range 600 {
-		if resp, err := http.Get("http://" + m.addr + "/readyz"); err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	return fmt.Errorf("the server does not answer: %s", m.server.Stderr)
-}
-
-var client = &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-
-func (m *measure) send(method, path, body string) (int, []byte, error) {
-	r, err := http.NewRequest(method, "http://"+m.addr+"/c/calm/auth/scim/v2"+path, strings.NewReader(body))
-	if err != nil {
-		return 0, nil, err
-	}
-	r.Header.Set("Authorization", "Bearer "+m.token)
-	r.Header.Set("Content-Type", "application/scim+json")
-	resp, err := client.Do(r)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, text, err
-}
-
-func (m *measure) addUser(i int) error {
-	status, text, err := m.send("POST", "/Users", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"u%d@calm.example","active":true}`, i))
-	if err != nil || status != http.StatusCreated {
-		return fmt.Errorf("add a user: %d %.200s %w", status, text, err)
-	}
-	var made struct{ ID string }
-	err = json.Unmarshal(text, &made)
-	m.ids = append(m.ids, made.ID)
 	return err
 }
 
@@ -276,10 +178,10 @@ func (m *measure) watch(length time.Duration, done <-chan struct{}) samples {
 	found := samples{"change": {}, "lookup": {}}
 	ask := map[string]func(i int) (int, []byte, error){
 		"lookup": func(i int) (int, []byte, error) {
-			return m.send("GET", fmt.Sprintf("/Users?filter=userName%%20eq%%20%%22u%d@calm.example%%22", i%len(m.ids)), "")
+			return m.in.Send(context.Background(), m.calm, "GET", fmt.Sprintf("/Users?filter=userName%%20eq%%20%%22u%d@calm.example%%22", i%len(m.ids)), "")
 		},
 		"change": func(i int) (int, []byte, error) {
-			return m.send("PATCH", "/Users/"+m.ids[i%len(m.ids)], fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"title","value":"%d"}]}`, time.Now().UnixNano()))
+			return m.in.Send(context.Background(), m.calm, "PATCH", "/Users/"+m.ids[i%len(m.ids)], served.Patch(fmt.Sprintf(`{"op":"replace","path":"title","value":"%d"}`, time.Now().UnixNano())))
 		},
 	}
 	var mu sync.Mutex
@@ -335,7 +237,7 @@ func (m *measure) during(_ context.Context, do func() error) (p phase) {
 				return
 			case <-tick.C:
 			}
-			if info, err := os.Stat(m.database + "-wal"); err == nil {
+			if info, err := os.Stat(m.in.Database + "-wal"); err == nil {
 				m.largestLog = max(m.largestLog, info.Size())
 			}
 		}
@@ -345,7 +247,7 @@ func (m *measure) during(_ context.Context, do func() error) (p phase) {
 }
 
 func (m *measure) size(suffix string) int64 {
-	info, err := os.Stat(m.database + suffix)
+	info, err := os.Stat(m.in.Database + suffix)
 	if err != nil {
 		return 0
 	}

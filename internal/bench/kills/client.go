@@ -4,13 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/bench/served"
 )
 
 // resource is what a client knows of one of its users or of its group.
@@ -46,22 +47,8 @@ type change struct {
 	from, to           *resource
 }
 
-var web = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}, Timeout: 40 * time.Second}
-
 func (c *client) send(ctx context.Context, method, path, body string) (status int, text []byte, err error) {
-	r, err := http.NewRequestWithContext(ctx, method, c.run.base+path, strings.NewReader(body))
-	if err != nil {
-		return 0, nil, err
-	}
-	r.Header.Set("Authorization", "Bearer "+c.run.token)
-	r.Header.Set("Content-Type", "application/scim+json")
-	resp, err := web.Do(r)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer resp.Body.Close()
-	text, err = io.ReadAll(resp.Body)
-	return resp.StatusCode, text, err
+	return c.run.in.Send(ctx, c.run.acme, method, path, body)
 }
 
 // write sends requests until one has no answer, or ctx ends. A request that has begun is waited for.
@@ -133,12 +120,12 @@ func (c *client) next() *change {
 		from := living[c.random.IntN(len(living))]
 		to := from.clone()
 		to.title = name
-		return &change{method: "PATCH", path: "/Users/" + from.id, body: patch(fmt.Sprintf(`{"op":"replace","path":"title","value":"%s"}`, name)), from: from, to: to}
+		return &change{method: "PATCH", path: "/Users/" + from.id, body: served.Patch(fmt.Sprintf(`{"op":"replace","path":"title","value":"%s"}`, name)), from: from, to: to}
 	case kind == 4:
 		from := living[c.random.IntN(len(living))]
 		to := from.clone()
 		to.active = !from.active
-		return &change{method: "PATCH", path: "/Users/" + from.id, body: patch(fmt.Sprintf(`{"op":"replace","path":"active","value":%t}`, to.active)), from: from, to: to}
+		return &change{method: "PATCH", path: "/Users/" + from.id, body: served.Patch(fmt.Sprintf(`{"op":"replace","path":"active","value":%t}`, to.active)), from: from, to: to}
 	case kind == 5:
 		from := living[c.random.IntN(len(living))]
 		to := from.clone()
@@ -159,11 +146,21 @@ func (c *client) next() *change {
 	} else {
 		to.members[member.id] = true
 	}
-	return &change{method: "PATCH", path: "/Groups/" + c.group.id, body: patch(op), from: c.group, to: to}
+	return &change{method: "PATCH", path: "/Groups/" + c.group.id, body: served.Patch(op), from: c.group, to: to}
 }
 
-func patch(op string) string {
-	return `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + op + `]}`
+// ask reads, and asks again when the answer is 503: PostgreSQL may still recover from its crash.
+func (c *client) ask(ctx context.Context, path string) (status int, text []byte, err error) {
+	for range 60 {
+		if status, text, err = c.send(ctx, "GET", path, ""); err != nil || status != http.StatusServiceUnavailable {
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	if err == nil && status >= 500 {
+		err = fmt.Errorf("GET %s: %d %s", path, status, text)
+	}
+	return status, text, err
 }
 
 // settle finds out whether the request that had no answer was applied.
@@ -176,9 +173,9 @@ func (c *client) settle(ctx context.Context) error {
 	if x.from == nil {
 		return c.settleNew(ctx, x)
 	}
-	status, text, err := c.send(ctx, "GET", x.path, "")
-	if err != nil || status >= 500 {
-		return fmt.Errorf("GET %s: %d %s: %w", x.path, status, text, err)
+	status, text, err := c.ask(ctx, x.path)
+	if err != nil {
+		return err
 	}
 	var got struct {
 		Title   string
@@ -215,9 +212,13 @@ func (c *client) settleNew(ctx context.Context, x *change) error {
 	if x.to.group {
 		path = "/Groups?filter=displayName"
 	}
-	status, text, err := c.send(ctx, "GET", path+escaped(` eq "`+x.to.name+`"`), "")
-	if err != nil || status != http.StatusOK {
-		return fmt.Errorf("GET %s: %d %s: %w", path, status, text, err)
+	path += url.QueryEscape(` eq "` + x.to.name + `"`)
+	status, text, err := c.ask(ctx, path)
+	if err != nil {
+		return err
+	}
+	if status != http.StatusOK {
+		return fmt.Errorf("GET %s: %d %s", path, status, text)
 	}
 	var found struct{ Resources []struct{ ID string } }
 	if err := json.Unmarshal(text, &found); err != nil {

@@ -17,11 +17,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"net/http"
-	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -29,16 +25,13 @@ import (
 	"syscall"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite"
-
-	"github.com/rollcall-scim/rollcall/internal/pgserver"
+	"github.com/rollcall-scim/rollcall/internal/bench/served"
 )
 
 func main() {
 	var r run
-	flag.StringVar(&r.binary, "rollcall", "bin/rollcall", "the rollcall binary to kill")
-	flag.BoolVar(&r.onPostgres, "postgres", false, "on a PostgreSQL server of its own")
+	flag.StringVar(&r.options.Binary, "rollcall", "bin/rollcall", "the rollcall binary to kill")
+	flag.BoolVar(&r.options.Postgres, "postgres", false, "on a PostgreSQL server of its own")
 	flag.IntVar(&r.kills, "kills", 200, "how often")
 	flag.IntVar(&r.clients, "clients", 8, "clients that write")
 	flag.Uint64Var(&r.seed, "seed", uint64(time.Now().UnixNano()), "of the random choices")
@@ -50,35 +43,33 @@ func main() {
 }
 
 type run struct {
-	binary         string
-	onPostgres     bool
+	options        served.Options
 	kills, clients int
 	seed           uint64
 
-	dir, database, addr, base, token string
-	pg                               *pgserver.Server
-	server                           *exec.Cmd
-	db                               *sql.DB
-	site                             string
-	all                              []*client
+	in   *served.Installation
+	acme served.Site
+	db   *sql.DB
+	site string // its id
+	all  []*client
 
 	answers, unknown, applied atomic.Int64
 	restarts                  []time.Duration
 }
 
 func (r *run) run(ctx context.Context) (err error) {
-	if r.dir, err = os.MkdirTemp("", "rollcall-kills-"); err != nil {
+	if r.in, err = served.New(ctx, r.options); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(r.dir)) }()
+	defer func() { err = errors.Join(err, r.in.Close()) }()
 	if err := r.setUp(ctx); err != nil {
 		return err
 	}
-	defer r.tearDown()
-	fmt.Printf("%s, seed %d, %d clients\n", r.kind(), r.seed, r.clients)
+	defer r.db.Close()
+	fmt.Printf("%s, seed %d, %d clients\n", r.in.Kind(), r.seed, r.clients)
 	random := rand.New(rand.NewPCG(r.seed, 1))
 	for n := range r.kills {
-		backend := r.onPostgres && n%3 == 2
+		backend := r.options.Postgres && n%3 == 2
 		if err := r.round(ctx, time.Duration(50+random.IntN(350))*time.Millisecond, backend); err != nil {
 			return fmt.Errorf("kill %d: %w", n+1, err)
 		}
@@ -106,114 +97,24 @@ func (r *run) run(ctx context.Context) (err error) {
 	return nil
 }
 
-func (r *run) kind() string {
-	if r.onPostgres {
-		return "PostgreSQL"
-	}
-	return "SQLite"
-}
-
 func (r *run) setUp(ctx context.Context) (err error) {
-	r.database = filepath.Join(r.dir, "rollcall.db")
-	driver, source := "sqlite", "file:"+r.database+"?_pragma=busy_timeout(10000)"
-	if r.onPostgres {
-		dir := filepath.Join(r.dir, "pg")
-		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(r.dir, 0o711)); err != nil {
-			return err
-		}
-		if r.pg, err = pgserver.Start(ctx, pgserver.Options{Dir: dir, Locales: [][]string{{"--locale=C.UTF-8"}}}); err != nil {
-			return err
-		}
-		r.database = r.pg.URL("postgres")
-		driver, source = "pgx", r.database
-	}
-	key := filepath.Join(r.dir, "key")
-	if out, err := exec.CommandContext(ctx, r.binary, "key", "create", key).CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
-	}
-	if _, err := r.rollcall(ctx, "site", "create", "acme", "--profile", "full"); err != nil {
+	if r.acme, err = r.in.Site(ctx, "acme"); err != nil {
 		return err
 	}
-	if r.token, err = r.rollcall(ctx, "token", "create", "acme"); err != nil {
+	if err := r.in.Serve(ctx); err != nil {
 		return err
 	}
-	if err := r.start(ctx); err != nil {
+	if r.db, err = r.in.SQL(); err != nil {
 		return err
 	}
-	if r.db, err = sql.Open(driver, source); err != nil {
-		return err
-	}
+	r.db.SetMaxIdleConns(0) // PostgreSQL ends them all when it recovers
 	if err := r.db.QueryRowContext(ctx, "select id from site where name = 'acme'").Scan(&r.site); err != nil {
 		return err
 	}
 	for n := range r.clients {
-		c := &client{run: r, number: n, random: rand.New(rand.NewPCG(r.seed, uint64(n)+2))}
-		r.all = append(r.all, c)
+		r.all = append(r.all, &client{run: r, number: n, random: rand.New(rand.NewPCG(r.seed, uint64(n)+2))})
 	}
 	return nil
-}
-
-func (r *run) tearDown() {
-	if r.db != nil {
-		_ = r.db.Close()
-	}
-	if r.server != nil {
-		_ = r.server.Process.Kill()
-		_ = r.server.Wait()
-	}
-	if r.pg != nil {
-		_ = r.pg.Stop()
-	}
-}
-
-func (r *run) rollcall(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, r.binary, append([]string{"--database", r.database, "--key-file", filepath.Join(r.dir, "key")}, args...)...)
-	out, err := cmd.Output()
-	if failed, is := errors.AsType[*exec.ExitError](err); is {
-		return "", fmt.Errorf("rollcall %s: %w: %s", args[0], err, failed.Stderr)
-	}
-	return strings.TrimSpace(string(out)), err
-}
-
-// start starts the server, and waits until it answers.
-func (r *run) start(ctx context.Context) error {
-	if r.addr == "" {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		r.addr = ln.Addr().String()
-		r.base = "http://" + r.addr + "/c/acme/auth/scim/v2"
-		if err := ln.Close(); err != nil {
-			return err
-		}
-	}
-	log, err := os.OpenFile(filepath.Join(r.dir, "log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	r.server = exec.CommandContext(ctx, r.binary, "--database", r.database, "--key-file", filepath.Join(r.dir, "key"), "serve", "--listen", r.addr)
-	r.server.Stderr = log
-	if err := r.server.Start(); err != nil {
-		return err
-	}
-	return r.ready()
-}
-
-func (r *run) ready() error {
-	for began := time.Now(); time.Since(began) < 60*time.Second; time.Sleep(5 * time.Millisecond) {
-		resp, err := http.Get("http://" + r.addr + "/readyz")
-		if err != nil {
-			continue
-		}
-		resp.Body.Close()
-		if resp.StatusCode == http.StatusOK {
-			return nil
-		}
-	}
-	text, _ := os.ReadFile(filepath.Join(r.dir, "log"))
-	return fmt.Errorf("the server does not answer:\n%s", text[max(0, len(text)-2000):])
 }
 
 // round lets the clients write for a while, kills, starts again, and finds out what became of the requests under way.
@@ -231,11 +132,8 @@ func (r *run) round(ctx context.Context, length time.Duration, backend bool) err
 			return err
 		}
 		stop()
-	} else {
-		if err := r.server.Process.Kill(); err != nil {
-			return err
-		}
-		_ = r.server.Wait()
+	} else if err := errors.Join(r.in.Kill(), r.disconnected(ctx)); err != nil {
+		return err
 	}
 	clients.Wait()
 	for range r.all {
@@ -245,15 +143,25 @@ func (r *run) round(ctx context.Context, length time.Duration, backend bool) err
 	}
 	began := time.Now()
 	if backend {
-		if err := r.ready(); err != nil {
+		if err := r.in.Ready(); err != nil {
 			return err
 		}
-	} else if err := r.start(ctx); err != nil {
+	} else if err := r.in.Serve(ctx); err != nil {
 		return err
 	}
 	r.restarts = append(r.restarts, time.Since(began))
 	for _, c := range r.all {
 		if err := c.settle(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// disconnected waits until PostgreSQL has ended what it did for the server that was killed: a commit may still be under way.
+func (r *run) disconnected(ctx context.Context) error {
+	for left := r.options.Postgres; left; {
+		if err := r.db.QueryRowContext(ctx, "select exists (select 1 from pg_stat_activity where application_name = 'rollcall')").Scan(&left); err != nil {
 			return err
 		}
 	}
@@ -271,14 +179,12 @@ func (r *run) killBackend() error {
 
 // whole asks SQLite whether the file is whole.
 func (r *run) whole(ctx context.Context) error {
-	if r.onPostgres {
+	if r.options.Postgres {
 		return nil
 	}
-	out, err := r.rollcall(ctx, "backup", filepath.Join(r.dir, "copy.db"))
+	out, err := r.in.Rollcall(ctx, "backup", filepath.Join(r.in.Dir, "copy.db"))
 	if err == nil && !strings.Contains(out, "is whole") {
 		err = fmt.Errorf("backup says %q", out)
 	}
 	return err
 }
-
-func escaped(text string) string { return url.QueryEscape(text) }

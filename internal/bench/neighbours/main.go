@@ -12,15 +12,11 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -30,14 +26,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rollcall-scim/rollcall/internal/pgserver"
+	"github.com/rollcall-scim/rollcall/internal/bench/served"
 )
 
 func main() {
 	var m measure
-	flag.StringVar(&m.binary, "rollcall", "bin/rollcall", "the rollcall binary to measure")
-	flag.StringVar(&m.database, "database", "", "PostgreSQL URL of an empty database; a SQLite file is made when it is left out")
-	flag.BoolVar(&m.postgres, "postgres", false, "on PostgreSQL: starts a server of its own unless -database names one")
+	flag.StringVar(&m.options.Binary, "rollcall", "bin/rollcall", "the rollcall binary to measure")
+	flag.StringVar(&m.options.Database, "database", "", "PostgreSQL URL of an empty database; a SQLite file is made when it is left out")
+	flag.BoolVar(&m.options.Postgres, "postgres", false, "on PostgreSQL: starts a server of its own unless -database names one")
 	flag.IntVar(&m.people, "people", 100_000, "people of the site that is scanned")
 	flag.IntVar(&m.scanners, "scanners", 150, "clients that scan it")
 	flag.IntVar(&m.patches, "patches", 60, "clients that send large PATCHes")
@@ -51,43 +47,30 @@ func main() {
 }
 
 type measure struct {
-	binary, database         string
-	postgres                 bool
+	options                  served.Options
 	people                   int
 	scanners, patches, slow  int
 	length                   time.Duration
-	dir, addr                string
-	server                   *exec.Cmd
+	in                       *served.Installation
 	big, patched, read, calm tenant
 }
 
 type tenant struct {
-	name, token string
-	ids         []string
+	served.Site
+	ids []string
 }
 
 func (m *measure) run(ctx context.Context) (err error) {
-	if m.dir, err = os.MkdirTemp("", "rollcall-neighbours-"); err != nil {
+	if m.in, err = served.New(ctx, m.options); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(m.dir)) }()
-	if m.database == "" && m.postgres {
-		stop, err := m.startPostgres(ctx)
-		if err != nil {
-			return err
-		}
-		defer stop()
-	}
-	if m.database == "" {
-		m.database = filepath.Join(m.dir, "rollcall.db")
-	}
+	defer func() { err = errors.Join(err, m.in.Close()) }()
 	if err := m.fill(ctx); err != nil {
 		return err
 	}
-	if err := m.serve(ctx); err != nil {
+	if err := m.in.Serve(ctx); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.server.Process.Kill()); _ = m.server.Wait() }()
 	if err := m.smallSites(ctx); err != nil {
 		return err
 	}
@@ -109,7 +92,7 @@ func (m *measure) run(ctx context.Context) (err error) {
 	memory := m.memory()
 	stop()
 	attackers.Wait()
-	fmt.Printf("%s, %d people, %d processors, load of the machine %s\n\n", m.kind(), m.people, runtime.NumCPU(), load())
+	fmt.Printf("%s, %d people, %d processors, load of the machine %s\n\n", m.in.Kind(), m.people, runtime.NumCPU(), served.Load())
 	missed := print(quiet, loud)
 	fmt.Printf("\nscans per second of the site that is scanned: %.2f by one client alone; %.2f by its %d clients alone (%.2f ×); %.2f during all this (%.2f ×)\n",
 		alone, crowd, m.scanners, crowd/alone, share, share/alone)
@@ -127,72 +110,14 @@ func (m *measure) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// startPostgres starts a server as PostgreSQL is by default.
-func (m *measure) startPostgres(ctx context.Context) (stop func(), err error) {
-	dir := filepath.Join(m.dir, "pg")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
-	// The user that PostgreSQL runs as must get there.
-	if err := os.Chmod(m.dir, 0o711); err != nil {
-		return nil, err
-	}
-	server, err := pgserver.Start(ctx, pgserver.Options{Dir: dir, Locales: [][]string{{"--locale=C.UTF-8"}}})
-	if err != nil {
-		return nil, err
-	}
-	m.database = server.URL("postgres")
-	return func() { _ = server.Stop() }, nil
-}
-
-func (m *measure) kind() string {
-	if strings.HasPrefix(m.database, "postgres") {
-		return "PostgreSQL"
-	}
-	return "SQLite"
-}
-
-// load is the machine's load, of one, five and fifteen minutes.
-func load() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.Join(strings.Fields(string(text))[:3], " ")
-}
-
-// rollcall runs a command and returns what it prints.
-func (m *measure) rollcall(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, m.binary, append([]string{"--database", m.database, "--key-file", filepath.Join(m.dir, "key")}, args...)...)
-	out, err := cmd.Output()
-	if err != nil {
-		var failed *exec.ExitError
-		if errors.As(err, &failed) {
-			return "", fmt.Errorf("rollcall %s: %w: %s", args[0], err, failed.Stderr)
-		}
-		return "", err
-	}
-	return strings.TrimSpace(string(out)), nil
-}
-
 func (m *measure) fill(ctx context.Context) error {
-	if out, err := exec.CommandContext(ctx, m.binary, "key", "create", filepath.Join(m.dir, "key")).CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
-	}
-	for _, t := range []struct {
-		to   *tenant
-		name string
-	}{{&m.big, "big"}, {&m.patched, "patched"}, {&m.read, "read"}, {&m.calm, "calm"}} {
-		if _, err := m.rollcall(ctx, "site", "create", t.name, "--profile", "full"); err != nil {
+	for name, t := range map[string]*tenant{"big": &m.big, "patched": &m.patched, "read": &m.read, "calm": &m.calm} {
+		var err error
+		if t.Site, err = m.in.Site(ctx, name); err != nil {
 			return err
 		}
-		token, err := m.rollcall(ctx, "token", "create", t.name)
-		if err != nil {
-			return err
-		}
-		*t.to = tenant{name: t.name, token: token}
 	}
-	file := filepath.Join(m.dir, "people.csv")
+	file := filepath.Join(m.in.Dir, "people.csv")
 	f, err := os.Create(file)
 	if err != nil {
 		return err
@@ -205,61 +130,14 @@ func (m *measure) fill(ctx context.Context) error {
 	if err := errors.Join(w.Flush(), f.Close()); err != nil {
 		return err
 	}
-	_, err = m.rollcall(ctx, "site", "import-people", "big", file)
+	_, err = m.in.Rollcall(ctx, "site", "import-people", "big", file)
 	return err
 }
 
-func (m *measure) serve(ctx context.Context) error {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	m.addr = ln.Addr().String()
-	ln.Close()
-	m.server = exec.CommandContext(ctx, m.binary, "--database", m.database, "--key-file", filepath.Join(m.dir, "key"), "serve", "--listen", m.addr)
-	if err := m.server.Start(); err != nil {
-		return err
-	}
-	for range 200 {
-		if r, err := http.Get("http://" + m.addr + "/readyz"); err == nil {
-			r.Body.Close()
-			return nil
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	return errors.New("the server does not answer")
-}
-
-// client has as many connections as it needs, none of which is kept idle longer than the run.
-var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 500, MaxIdleConns: 1000}, Timeout: 60 * time.Second}
-
-func (m *measure) send(ctx context.Context, t tenant, method, path, body string) (int, []byte, error) {
-	r, err := http.NewRequestWithContext(ctx, method, "http://"+m.addr+"/c/"+t.name+"/auth/scim/v2"+path, strings.NewReader(body))
-	if err != nil {
-		return 0, nil, err
-	}
-	r.Header.Set("Authorization", "Bearer "+t.token)
-	r.Header.Set("Content-Type", "application/scim+json")
-	resp, err := client.Do(r)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, text, err
-}
-
 func (m *measure) add(ctx context.Context, t *tenant, rest string) error {
-	status, text, err := m.send(ctx, *t, "POST", "/Users", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"u%d@%s.example"%s}`, len(t.ids), t.name, rest))
-	if err != nil || status != http.StatusCreated {
-		return fmt.Errorf("add a user to %s: %d %.200s %w", t.name, status, text, err)
-	}
-	var made struct{ ID string }
-	if err := json.Unmarshal(text, &made); err != nil {
-		return err
-	}
-	t.ids = append(t.ids, made.ID)
-	return nil
+	id, err := m.in.AddUser(ctx, t.Site, fmt.Sprintf("u%d@%s.example", len(t.ids), t.Name), rest)
+	t.ids = append(t.ids, id)
+	return err
 }
 
 // smallSites adds the people of the smaller sites.
@@ -286,7 +164,7 @@ const scan = `/Users?count=1&filter=title%20eq%20%22x%22`
 func (m *measure) scanAlone(ctx context.Context) (perSecond float64, err error) {
 	began, n := time.Now(), 0
 	for time.Since(began) < m.length/2 {
-		if status, text, err := m.send(ctx, m.big, "GET", scan, ""); err != nil || status != 200 {
+		if status, text, err := m.in.Send(ctx, m.big.Site, "GET", scan, ""); err != nil || status != 200 {
 			return 0, fmt.Errorf("scan: %d %.200s %w", status, text, err)
 		}
 		n++
@@ -316,7 +194,7 @@ func (m *measure) scan(ctx context.Context, all *sync.WaitGroup, scans *atomic.I
 	for range m.scanners {
 		all.Go(func() {
 			for ctx.Err() == nil {
-				if status, _, err := m.send(ctx, m.big, "GET", scan, ""); err == nil && status == 200 {
+				if status, _, err := m.in.Send(ctx, m.big.Site, "GET", scan, ""); err == nil && status == 200 {
 					scans.Add(1)
 				}
 			}
@@ -327,11 +205,11 @@ func (m *measure) scan(ctx context.Context, all *sync.WaitGroup, scans *atomic.I
 func (m *measure) attack(ctx context.Context, all *sync.WaitGroup, scans *atomic.Int64) {
 	m.scan(ctx, all, scans)
 	operations := strings.Repeat(`{"op":"remove","path":"roles[value co \"zz1\" or type ew \"qq1\"]"},`, 490)
-	body := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + strings.TrimSuffix(operations, ",") + `]}`
+	body := served.Patch(strings.TrimSuffix(operations, ","))
 	for range m.patches {
 		all.Go(func() {
 			for ctx.Err() == nil {
-				_, _, _ = m.send(ctx, m.patched, "PATCH", "/Users/"+m.patched.ids[0], body)
+				_, _, _ = m.in.Send(ctx, m.patched.Site, "PATCH", "/Users/"+m.patched.ids[0], body)
 			}
 		})
 	}
@@ -346,12 +224,12 @@ func (m *measure) attack(ctx context.Context, all *sync.WaitGroup, scans *atomic
 
 // readSlowly asks for a large page and takes it in small pieces.
 func (m *measure) readSlowly(ctx context.Context) {
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", m.addr)
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", m.in.Addr)
 	if err != nil {
 		return
 	}
 	defer c.Close()
-	fmt.Fprintf(c, "GET /c/read/auth/scim/v2/Users?count=500 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n", m.read.token)
+	fmt.Fprintf(c, "GET /c/read/auth/scim/v2/Users?count=500 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n", m.read.Token)
 	piece := make([]byte, 4<<10)
 	for ctx.Err() == nil {
 		if _, err := c.Read(piece); err != nil {
@@ -363,31 +241,21 @@ func (m *measure) readSlowly(ctx context.Context) {
 
 // kinds are what a quiet site asks for.
 func (m *measure) kinds() map[string]func(ctx context.Context, i int) (int, error) {
-	other := m.calm
-	other.token = "rollcall_" + strings.Repeat("a", 49)
-	scim := func(t tenant, method, path, body string) (int, error) {
-		status, _, err := m.send(context.Background(), t, method, path, body)
+	stranger := served.Site{Name: m.calm.Name, Token: "rollcall_" + strings.Repeat("a", 49)}
+	scim := func(s served.Site, method, path, body string) (int, error) {
+		status, _, err := m.in.Send(context.Background(), s, method, path, body)
 		return status, err
-	}
-	page := func(path string) (int, error) {
-		resp, err := client.Get("http://" + m.addr + path)
-		if err != nil {
-			return 0, err
-		}
-		defer resp.Body.Close()
-		_, err = io.Copy(io.Discard, resp.Body)
-		return resp.StatusCode, err
 	}
 	return map[string]func(ctx context.Context, i int) (int, error){
 		"lookup": func(_ context.Context, i int) (int, error) {
-			return scim(m.calm, "GET", fmt.Sprintf("/Users?filter=userName%%20eq%%20%%22u%d@calm.example%%22", i%len(m.calm.ids)), "")
+			return scim(m.calm.Site, "GET", fmt.Sprintf("/Users?filter=userName%%20eq%%20%%22u%d@calm.example%%22", i%len(m.calm.ids)), "")
 		},
 		"deactivation": func(_ context.Context, i int) (int, error) {
-			return scim(m.calm, "PATCH", "/Users/"+m.calm.ids[i%len(m.calm.ids)], fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"active","value":%v}]}`, i/len(m.calm.ids)%2 == 1))
+			return scim(m.calm.Site, "PATCH", "/Users/"+m.calm.ids[i%len(m.calm.ids)], served.Patch(fmt.Sprintf(`{"op":"replace","path":"active","value":%v}`, i/len(m.calm.ids)%2 == 1)))
 		},
-		"wrong token":  func(context.Context, int) (int, error) { return scim(other, "GET", "/Users?count=1", "") },
-		"sign-in page": func(context.Context, int) (int, error) { return page("/c/calm/") },
-		"/readyz":      func(context.Context, int) (int, error) { return page("/readyz") },
+		"wrong token":  func(context.Context, int) (int, error) { return scim(stranger, "GET", "/Users?count=1", "") },
+		"sign-in page": func(context.Context, int) (int, error) { return m.in.Get("/c/calm/") },
+		"/readyz":      func(context.Context, int) (int, error) { return m.in.Get("/readyz") },
 	}
 }
 
@@ -460,7 +328,7 @@ func print(quiet, loud map[string]*sample) (missed []string) {
 
 // memory is the server's peak in bytes, as Linux tells it; 0 where it does not.
 func (m *measure) memory() int {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.server.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.in.PID()))
 	if err != nil {
 		return 0
 	}

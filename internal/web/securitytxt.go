@@ -1,0 +1,61 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/mail"
+	"net/url"
+	"time"
+)
+
+// securityTextLife is how long a copy of the file stays valid. RFC 9116 §2.5.5 recommends less than a year.
+const securityTextLife = 180 * 24 * time.Hour
+
+// SecurityText answers GET /.well-known/security.txt (RFC 9116): where to report a vulnerability of this installation.
+type SecurityText struct {
+	Contact   string // a URI as ParseContact returns it; without it the file does not exist
+	PublicURL string // scheme and host under which clients reach this server
+	Now       func() time.Time
+}
+
+// Register adds the file's address to mux. Without a contact it adds nothing.
+func (s SecurityText) Register(mux *http.ServeMux) {
+	if s.Contact != "" {
+		mux.HandleFunc("GET /.well-known/security.txt", s.serve)
+	}
+}
+
+func (s SecurityText) serve(w http.ResponseWriter, _ *http.Request) {
+	expires := s.Now().UTC().Add(securityTextLife).Truncate(24 * time.Hour)
+	plain(w, http.StatusOK, fmt.Sprintf("Contact: %s\nExpires: %s\nCanonical: %s/.well-known/security.txt\n",
+		s.Contact, expires.Format(time.RFC3339), s.PublicURL))
+}
+
+// ParseContact checks the contact of a security.txt file and returns it as a URI: mailto:, https: or tel: (RFC 9116 §2.5.3).
+// It turns a bare e-mail address into a mailto: URI.
+func ParseContact(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	uri, err := url.Parse(text)
+	if err == nil && uri.Scheme == "" && mailAddress(text) {
+		uri, err = url.Parse("mailto:" + text)
+	}
+	if err != nil {
+		return "", errContact
+	}
+	switch {
+	case uri.Scheme == "mailto" && mailAddress(uri.Opaque), uri.Scheme == "https" && uri.Host != "", uri.Scheme == "tel" && uri.Opaque != "":
+		return uri.String(), nil
+	}
+	return "", errContact
+}
+
+var errContact = errors.New("give an e-mail address, or a URI of the scheme https, mailto or tel")
+
+// mailAddress reports whether text is an e-mail address alone, without a name beside it.
+func mailAddress(text string) bool {
+	a, err := mail.ParseAddress(text)
+	return err == nil && a.Address == text
+}

@@ -68,7 +68,7 @@ func TestLookAlikesOfAnOlderDatabase(t *testing.T) {
 		}
 		pending(true)
 
-		// What is written meanwhile is compared at once, and stays right: a new person, and one of whom there are no rows yet.
+		// What is written meanwhile is compared at once, and stays right: a new person, and a person who has no rows yet.
 		by := roster.Change{Actor: "cli", Via: roster.ViaSCIM}
 		if _, err := people.Create(ctx, roster.User, scim.Resource{"schemas": []any{scim.UserURN}, "userName": "usеr30@acme.example"}, by); err != nil {
 			t.Fatal(err)

@@ -87,8 +87,8 @@ func replace(text string) string {
 	return norm.NFD.String(strings.TrimSpace(b.String()))
 }
 
-// Skeletons returns the skeletons of a text whose letter case does not count: as it is written and in lower case. Two such texts
-// look the same when they share one. "Ian" and "lan" look the same as they are written.
+// Skeletons returns the skeletons of a name whose case does not count: as it is written and in lower case. Two such names look
+// the same when they share one. "Ian" and "lan" look the same as they are written.
 func Skeletons(text string) []string {
 	written, lower := Skeleton(text), Skeleton(strings.ToLower(text))
 	if written == lower {
@@ -100,7 +100,7 @@ func Skeletons(text string) []string {
 // maxTold is how many characters Difference tells of each text.
 const maxTold = 3
 
-// Difference says in words which characters of a text another one does not have: "а (U+0430, Cyrillic)". It is empty if there are
+// Difference says in words which characters of one name the other does not have: "а (U+0430, Cyrillic)". It is empty if there are
 // none.
 func Difference(text, other string) string {
 	var told []string

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/visible"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/retention"
@@ -31,6 +32,8 @@ type Options struct {
 	NewLinks string
 	// Retention says how long logs are kept; nil says nothing.
 	Retention *retention.Pruner
+	// Events takes the events of acts that change nothing, such as exports and refused pages; nil takes none.
+	Events event.Recorder
 	// Version is shown at the foot of the menu.
 	Version string
 }

@@ -19,7 +19,7 @@ func TestLookAlikesOfAnOlderDatabase(t *testing.T) {
 	emptyDatabases(t, func(t *testing.T, url string) {
 		ctx := t.Context()
 		db := storetest.Open(t, url)
-		if err := db.MigrateTo(ctx, 26); err != nil {
+		if err := db.MigrateTo(ctx, 27); err != nil {
 			t.Fatal(err)
 		}
 		statement(t, db, `

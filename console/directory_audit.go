@@ -156,7 +156,7 @@ func (p *DirectoryPages) exportAudit(w http.ResponseWriter, r *http.Request, v *
 	})
 }
 
-// eventRows link to what the events are about, unless it is gone for ever.
+// eventRows link to what the events are about, unless it is gone permanently.
 func (v *directoryVisit) eventRows(events []event.Event) []eventRow {
 	var rows []eventRow
 	for _, e := range events {

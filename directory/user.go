@@ -686,11 +686,11 @@ func (h *Handle) restore(ctx context.Context, tx Tx, u User, actor string) (User
 	return h.save(ctx, tx, u, u.Version, EventUserRestored, actor, "was restored", nil, event.Changed("deleted", true, nil))
 }
 
-// Purge removes a soft-deleted user for ever, with the assignments; who had the user as manager has none afterwards.
+// Purge removes a soft-deleted user permanently, with the assignments. People who had this user as manager then have none.
 func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 	_, err := h.change(ctx, objectID, func(tx Tx, u User) (User, error) {
 		if !u.IsDeleted() {
-			return u, conflict("", "%s is not deleted; delete the user first, then for ever", u.who())
+			return u, conflict("", "%s is not deleted; delete the user first, then permanently", u.who())
 		}
 		reports, err := tx.ReportsTo(ctx, u.ObjectID)
 		if err != nil {
@@ -708,7 +708,7 @@ func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 			return u, err
 		}
 		u.Modified = h.clock()
-		return u, h.record(ctx, tx, EventUserPurged, u, actor, "was deleted for ever", nil)
+		return u, h.record(ctx, tx, EventUserPurged, u, actor, "was deleted permanently", nil)
 	})
 	return err
 }

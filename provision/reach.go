@@ -7,19 +7,19 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// Reach counts whom a change of a job's settings reaches, for the question that is asked before the change is saved.
+// Reach counts the people that a change of a job's settings reaches, for the question that is asked before the change is saved.
 type Reach struct {
-	In      int // users who are in scope then and may have an account
-	Leave   int // users who were in scope and are not any more
-	Off     int // of Leave, those with a linked account, which is switched off
-	Make    int // users who get an account then: in scope, without a linked one
+	In      int // users in scope after the change who may have an account
+	Leave   int // users who leave the scope
+	Off     int // of Leave, those with a linked account, which will be disabled
+	Make    int // users who will get an account: in scope, without a linked one
 	Join    int // of Make, those who were not in scope
 	Linked  int // linked accounts
-	Out     int // of Linked, those of users who are not in scope then
+	Out     int // of Linked, those of users out of scope after the change
 	Deleted int // of Linked, those of users who are soft-deleted
 }
 
-// reacher says whom a job has in scope and for whom it makes accounts.
+// reacher decides which users a job has in scope, and for which of them it creates accounts.
 type reacher struct {
 	job    Job
 	admits func(directory.Object) bool

@@ -18,14 +18,15 @@ const module = "github.com/rollcall-scim/rollcall"
 var arrows = map[string][]string{
 	// Languages: import nothing of ours.
 	"scim":           {},
+	"refusal":        {},
 	"provision/expr": {},
 
 	// Domains: languages, and each other along the arrows.
 	"event":     {},
-	"site":      {"scim", "event", "internal/redact"},
+	"site":      {"scim", "refusal", "event", "internal/redact"},
 	"roster":    {"scim", "event", "site", "internal/pace", "internal/session", "internal/visible"},
-	"signin":    {"scim", "event", "site", "roster", "internal/session"},
-	"operator":  {"event", "internal/session"},
+	"signin":    {"scim", "refusal", "event", "site", "roster", "internal/session"},
+	"operator":  {"refusal", "event", "internal/session"},
 	"retention": {"event"},
 	"erasure":   {"scim", "event", "site", "roster", "directory"},
 	"directory": {"scim", "event", "internal/near", "internal/pace", "internal/visible"},
@@ -47,11 +48,11 @@ var arrows = map[string][]string{
 	// Edges: domains and languages, never another edge.
 	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/pace", "internal/session"},
 	"directory/csv": {"directory"},
-	"scimserver":    {"scim", "event", "site", "roster", "internal/web", "internal/fair"},
+	"scimserver":    {"scim", "refusal", "event", "site", "roster", "internal/web", "internal/fair"},
 	"scimclient":    {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":        {"event"},
 	"console": {
-		"scim", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure",
+		"scim", "refusal", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure",
 		"internal/web", "internal/session", "internal/visible",
 	},
 
@@ -74,6 +75,7 @@ var arrows = map[string][]string{
 // languages and domains know no network, no SQL, no pages, no environment.
 var forbidden = map[string][]string{
 	"scim":           {"net", "net/http", "database/sql", "os", "log", "log/slog", "time/tzdata", "math/rand", "crypto/rand", "context", "html/template", "reflect"},
+	"refusal":        {"net", "net/http", "database/sql", "os", "log", "log/slog", "math/rand", "context", "html/template", "reflect"},
 	"provision/expr": {"net", "net/http", "database/sql", "os", "log", "log/slog", "math/rand", "context", "html/template", "reflect"},
 	"event":          {"net/http", "database/sql", "os", "log/slog", "html/template"},
 	"site":           {"net/http", "database/sql", "os", "html/template"},

@@ -10,8 +10,6 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/web"
-	"github.com/rollcall-scim/rollcall/scim"
-	"github.com/rollcall-scim/rollcall/site"
 )
 
 // access says who may ask for a route.
@@ -174,22 +172,23 @@ type errorPage struct {
 	Action  *action
 }
 
-// newLinks puts the way to a new link into a refusal of an old one, where a command on the server is not the way.
-func (c *Console) newLinks(text string) string {
-	before, _, found := strings.Cut(text, "A new one is made on the server by:")
-	if !found || c.options.NewLinks == "" {
-		return text
+// backTo leads to the start of the area that a frame belongs to.
+func backTo(frame page) *action {
+	if frame.Area.URL == "" {
+		return nil
 	}
-	return before + c.options.NewLinks
+	return &action{Text: "Back to " + frame.Area.Name, URL: frame.Area.URL}
 }
 
 // showError is the one place where an error becomes a page.
 func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame page, err error) {
 	var (
 		shown *pageError
-		rule  *scim.Error
 		large *http.MaxBytesError
 	)
+	if e, ok := refused(err); ok && !errors.As(err, &shown) {
+		err = c.refusedPage(e, backTo(frame))
+	}
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // the reader has gone
 	}
@@ -204,11 +203,7 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame page, 
 		}
 		return
 	case errors.As(err, &shown):
-		e.Status, e.Title, e.Text, e.Action = shown.Status, shown.Title, c.newLinks(shown.Text), shown.Action
-	case errors.As(err, &rule):
-		e.Status, e.Title, e.Text = rule.Status, "This was not done", rule.Detail
-	case errors.Is(err, site.ErrNotFound):
-		e.Status, e.Title, e.Text = errNotFound.Status, errNotFound.Title, errNotFound.Text // deleted while the page was made
+		e.Status, e.Title, e.Text, e.Action = shown.Status, shown.Title, shown.Text, shown.Action
 	case errors.As(err, &large):
 		e.Status, e.Title = http.StatusRequestEntityTooLarge, "That is too much at once"
 		e.Text = fmt.Sprintf("This form takes at most %d KiB.", large.Limit>>10)

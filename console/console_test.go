@@ -427,3 +427,16 @@ func (w *world) ofSite(s site.Site) []event.Event {
 	}
 	return events
 }
+
+func TestBriefly_cuts_the_middle_of_a_long_name(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"Ada Lovelace":          "Ada Lovelace",
+		strings.Repeat("é", 57): strings.Repeat("é", 57),
+		strings.Repeat("w", 90) + "@department.example": strings.Repeat("w", 36) + "…" + "w@department.example",
+	} {
+		if got := briefly(name); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/directory"
 )
@@ -27,14 +28,15 @@ type importPage struct {
 	Report     *importReport
 
 	// Of a file that is kept:
-	ID, File, Seen, Until string
-	Columns               []columnChoice
-	Typed                 []columnChoice // choices that wait for their file
-	Unknown               int
-	Separator             string
-	Encodings             []directory.Reading
-	Template              string // an example for Make
-	AskMake, AskHow       bool
+	ID, File, Seen  string
+	Until           time.Time
+	Columns         []columnChoice
+	Typed           []columnChoice // choices that wait for their file
+	Unknown         int
+	Separator       string
+	Encodings       []directory.Reading
+	Template        string // an example for Make
+	AskMake, AskHow bool
 }
 
 // NotKnown marks a column that needs an answer.
@@ -140,7 +142,7 @@ func (k *keptImport) page() importPage {
 	if k.data == nil {
 		return pg // it was imported
 	}
-	pg.ID, pg.File, pg.Seen, pg.Until, pg.Form = k.ID, k.Name, k.seen, stamp(k.until), k.form
+	pg.ID, pg.File, pg.Seen, pg.Until, pg.Form = k.ID, k.Name, k.seen, k.until, k.form
 	pg.Columns, pg.Separator, pg.Template = k.choices(), cmp.Or(k.form.Separator, k.read.Separator), k.read.Template
 	for _, c := range pg.Columns {
 		if c.Unknown {
@@ -181,7 +183,7 @@ func (p *DirectoryPages) importUsers(w http.ResponseWriter, r *http.Request, v *
 	k := p.keptImport(v, id)
 	switch {
 	case data != nil:
-		k = &keptImport{ID: formNumber(), Name: cmp.Or(name, "The file"), data: data, busy: make(chan struct{}, 1)}
+		k = &keptImport{ID: formNumber(), Name: briefly(cmp.Or(name, "The file")), data: data, busy: make(chan struct{}, 1)}
 	case id == "":
 		return p.refuseImport(w, r, v, form, "Choose a CSV file first.")
 	case k == nil:
@@ -217,7 +219,7 @@ func (p *DirectoryPages) work(r *http.Request, v *directoryVisit, k *keptImport,
 		return err
 	}
 	if k.seen != r.PostForm.Get("seen") {
-		k.notice = &notice{Tone: warn, Title: "This is another preview than the one you saw. Nothing was imported.", Text: "The directory or your choices have changed since. Look at what would happen now, then press Import again."}
+		k.notice = &notice{Tone: warn, Title: "The preview has changed since you saw it. Nothing was imported.", Text: "The directory or your choices have changed since. Look at what would happen now, then press Import again."}
 		return nil
 	}
 	o := k.options(v, false)
@@ -318,6 +320,9 @@ func (k *keptImport) reported(o directory.ImportOptions, r directory.ImportRepor
 		{"Soft-deleted", r.SoftDeleted},
 	} {
 		v.Figures = append(v.Figures, figure{Name: f.name, Value: grouped(f.n)})
+	}
+	if v.Forcible {
+		v.Refused += ". To delete them all the same, tick “Also when they are more than 10 %” below and make the preview again"
 	}
 	v.Notice = importNotice(v.File, o, r)
 	return v

@@ -50,7 +50,8 @@ func TestImportPage(t *testing.T) {
 	// A preview changes nothing, and the file stays for the import.
 	broken := peopleFile + "zed@contoso.example,Zed \"the\" last,,,,,,\n"
 	preview := b.upload(importPath, "people.csv", broken, map[string]string{"do": "preview"}).wantStatus(http.StatusOK).
-		wantWords("Preview: nothing was changed.", "What would happen", "Created 3", "Errors 1", "displayName", "a double quote is out of place", "people.csv is kept here until", "What each row would do")
+		wantWords("Preview: nothing was changed.", "What would happen", "Created 3", "Errors 1", "displayName", "a double quote is out of place", "people.csv is kept here until", "What each row would do",
+			"department Engines · manager grace@contoso.example")
 	b.get("/d/contoso/users").wantWords("No users yet")
 	done := preview.press("Import", nil).wantStatus(http.StatusOK).
 		wantWords("people.csv was imported.", "Created 3", "1 value or row has an error", "5") // the line
@@ -63,8 +64,8 @@ func TestImportPage(t *testing.T) {
 	before := b.get("/d/contoso/users/export").wantStatus(http.StatusOK)
 	rows := strings.SplitAfter(peopleFile, "\n")
 	short := b.upload(importPath, "short.csv", rows[0]+rows[2], map[string]string{"absent": "soft-delete"}).
-		wantWords("nobody was deleted: 2 of 3 users (67 %)", "Ada Lovelace", "left as they are")
-	asked := short.press("Import", url.Values{"force": {"yes"}}).wantWords("another preview than the one you saw. Nothing was imported.", "would be soft-deleted", "Soft-deleted 2")
+		wantWords("nobody was deleted: 2 of 3 users (67 %)", "tick “Also when they are more than 10 %” below and make the preview again", "Ada Lovelace", "left as they are").wantNoWords("force")
+	asked := short.press("Import", url.Values{"force": {"yes"}}).wantWords("The preview has changed since you saw it. Nothing was imported.", "would be soft-deleted", "Soft-deleted 2")
 	b.get("/d/contoso/users").wantWords("Ada Lovelace")
 	asked.press("Import", nil).wantWords("Soft-deleted 2", "Not in the file, soft-deleted")
 	b.get("/d/contoso/users?status=deleted").wantWords("Ada Lovelace", "山田 雪")
@@ -144,7 +145,7 @@ func TestImportPageOfADirectoryThatChanges(t *testing.T) {
 		}
 	}
 	add("new@contoso.example", "Somebody else")
-	asked := preview.press("Import", nil).wantWords("another preview than the one you saw. Nothing was imported.", "Created 0", "Updated 2", "What would happen")
+	asked := preview.press("Import", nil).wantWords("The preview has changed since you saw it. Nothing was imported.", "Created 0", "Updated 2", "What would happen")
 	if u, err := h.UserByUPN(t.Context(), "ada@contoso.example"); err != nil || u.DisplayName() != "Ada" {
 		t.Errorf("got %v, %v", u.DisplayName(), err)
 	}

@@ -28,6 +28,7 @@ type logsPage struct {
 	CausesOf    string // how far back the causes look; empty: at everything
 	Skipped     string // "1,200 skipped entries are hidden."; empty: none is
 	ShowSkipped string
+	ShowText    string // of the link that shows them
 	Empty       emptyState
 	Pager       pager
 }
@@ -173,7 +174,10 @@ func (p *DirectoryPages) countSkipped(r *http.Request, v *appVisit, pg *logsPage
 	if err != nil || n == 0 {
 		return err
 	}
-	pg.Skipped = counted(n, "skipped entry is hidden.", "skipped entries are hidden.")
+	pg.Skipped, pg.ShowText = counted(n, "skipped entry is hidden.", "skipped entries are hidden."), "Show them"
+	if n == 1 {
+		pg.ShowText = "Show it"
+	}
 	q.Status, q.Shown, q.Before = "", false, ""
 	pg.ShowSkipped = logsURL(pg.Base, q, "")
 	return nil

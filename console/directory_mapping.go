@@ -2,7 +2,6 @@ package console
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -17,6 +16,7 @@ import (
 type mappingPage struct {
 	page
 	Was         []field
+	Unsaved     bool // the form shows what was typed and is not saved yet
 	Action      string
 	Discard     string
 	Name        string
@@ -81,6 +81,11 @@ func (p *DirectoryPages) showMapping(w http.ResponseWriter, r *http.Request, v *
 			pg.Filters = append(pg.Filters, (&provision.Filter{Groups: []provision.FilterGroup{g}}).Words())
 		}
 	}
+	if form := p.keptForm(r, v, v.mappingURL(m.Name)); form != nil {
+		pg.Was, pg.Unsaved = wasAgain(form, mappingFields()), true
+		pg.Enabled = form.Get("enabled") == "yes"
+		pg.Create, pg.Update, pg.Delete = form.Get("create") != "", form.Get("update") != "", form.Get("delete") != ""
+	}
 	for i := range m.AttributeMappings {
 		pg.Rows = append(pg.Rows, mappingRowOf(&m.AttributeMappings[i]))
 	}
@@ -135,10 +140,13 @@ func (p *DirectoryPages) saveMapping(w http.ResponseWriter, r *http.Request, v *
 		return err
 	}
 	var (
-		m    mergedEdit
-		harm mappingHarm
+		m       mergedEdit
+		harm    reachChange
+		actions provision.FlowTypes
 	)
+	users := false
 	_, err = p.Jobs.EditMapping(r.Context(), v.key(), name, func(now *provision.ObjectMapping) (provision.MappingEdit, error) {
+		users = now.SourceObjectName == "User"
 		var err error
 		if m, err = mergeEdit(r.PostForm, mappingFields(), mappingValues(now)); err != nil {
 			return provision.MappingEdit{}, err
@@ -147,8 +155,7 @@ func (p *DirectoryPages) saveMapping(w http.ResponseWriter, r *http.Request, v *
 			return provision.MappingEdit{}, errAsk
 		}
 		enabled := m.Values["enabled"] == "yes"
-		var actions provision.FlowTypes
-		actions = actions.With(provision.FlowAdd, m.Values["create"] != "")
+		actions = provision.FlowTypes(0).With(provision.FlowAdd, m.Values["create"] != "")
 		actions = actions.With(provision.FlowUpdate, m.Values["update"] != "")
 		actions = actions.With(provision.FlowDelete, m.Values["delete"] != "")
 		if harm, err = p.mappingHarm(r, v, now, actions); err != nil {
@@ -174,68 +181,48 @@ func (p *DirectoryPages) saveMapping(w http.ResponseWriter, r *http.Request, v *
 	if len(m.Mine) == 0 {
 		n = notice{Tone: info, Text: "Nothing was changed: the mapping was like that already."}
 	}
+	if idle := idleWords(actions, v.App.Name); users && idle != "" {
+		n.Tone, n.Text = warn, n.Text+" "+idle
+	}
 	n.Text = strings.TrimSpace(n.Text + " " + m.fromOthers(by))
 	return p.Console.redirect(w, r, v.mappingURL(name), n)
 }
 
-// mappingHarm is what other Target Object Actions of the user mapping would do to accounts.
-type mappingHarm struct {
-	deletes bool // Delete is ticked
-	on      bool // Provisioning Status is On
-	reach   provision.Reach
-}
-
-func (p *DirectoryPages) mappingHarm(r *http.Request, v *appVisit, now *provision.ObjectMapping, actions provision.FlowTypes) (mappingHarm, error) {
-	var h mappingHarm
-	ticked := func(flow provision.FlowTypes) bool { return actions.Has(flow) && !now.FlowTypes.Has(flow) }
-	if now.SourceObjectName != "User" || !ticked(provision.FlowDelete) && !ticked(provision.FlowAdd) {
-		return h, nil // groups are not provisioned
+// mappingHarm is what other Target Object Actions would do to accounts. Clearing one switches nothing off, and groups are not provisioned.
+func (p *DirectoryPages) mappingHarm(r *http.Request, v *appVisit, now *provision.ObjectMapping, actions provision.FlowTypes) (reachChange, error) {
+	if now.SourceObjectName != "User" || actions&^now.FlowTypes == 0 {
+		return reachChange{}, nil
 	}
-	h.deletes = ticked(provision.FlowDelete)
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
-		return h, err
+		return reachChange{}, err
 	}
-	h.on = job.Status == provision.On
 	after, err := job.WithActions(now.Name, actions)
 	if err != nil {
-		return h, err
+		return reachChange{}, err
 	}
-	h.reach, err = p.Jobs.Reach(r.Context(), v.Handle, job, after)
-	return h, err
+	return p.reachOf(r.Context(), v, job, after)
 }
 
-func (h mappingHarm) asks() bool { return h.deletes || h.reach.Make > 0 }
-
-// answer is what the form sends back to say yes to just this.
-func (h mappingHarm) answer() string {
-	return fmt.Sprintf("%t %d %d %d", h.deletes, h.reach.Linked, h.reach.Deleted, h.reach.Make)
-}
-
-// askMapping asks before accounts can be deleted or are made.
-func (p *DirectoryPages) askMapping(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m mergedEdit, h mappingHarm, by *event.Event) error {
+// askMapping asks before accounts can be deleted, are made or are switched off.
+func (p *DirectoryPages) askMapping(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m mergedEdit, c reachChange, by *event.Event) error {
 	pg := confirmPage{
-		page: v.page, Action: v.mappingURL(name), Button: "Save the mapping", Danger: true, Cancel: v.mappingURL(name),
-		Fields: append(m.rest, field{Name: "confirmed", Value: h.answer()}),
+		page: v.page, Action: v.mappingURL(name), Button: "Save the mapping", Danger: true, Cancel: p.keepForm(r, v, v.mappingURL(name), m.rest),
+		Fields: append(m.rest, field{Name: "confirmed", Value: c.answer()}),
 	}
-	n, app := h.reach, v.App.Name
-	pg.Title, pg.Lead, pg.Narrow = "Make accounts at "+app+"?", m.fromOthers(by), true
-	pg.Undo = "Clearing Create makes no further accounts. Those that were made by then stay."
-	if h.deletes {
-		pg.Title = "Let provisioning delete accounts at " + app + "?"
-		pg.Undo = "Clearing Delete deletes no further accounts. An account that was deleted by then cannot be brought back from here."
-		pg.Consequences = append(pg.Consequences,
-			"When a user is deleted for good in "+v.Directory.Name+", the account at "+app+" is deleted too, not only switched off.",
-			counted(n.Linked, "account is", "accounts are")+" linked and can be deleted in this way.",
-			counted(n.Deleted, "of them belongs to a user who is", "of them belong to users who are")+" soft-deleted now, and goes when the user is deleted for good.",
-		)
-	}
-	if n.Make > 0 {
-		pg.Consequences = append(pg.Consequences, counted(n.Make, "account", "accounts")+" will be made at "+app+" with the next cycle, except for users who already have one there.")
-	}
-	if !h.on {
-		pg.Consequences = append(pg.Consequences, "Nothing is sent before Provisioning Status is On.")
-	}
+	c.question(&pg, v, "actions")
+	pg.Lead, pg.Narrow = m.fromOthers(by), true
 	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")}, crumb{Text: name, URL: v.mappingURL(name)})
 	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+}
+
+// idleWords says what a mapping of users without Update leaves undone; "" with Update.
+func idleWords(actions provision.FlowTypes, app string) string {
+	switch {
+	case actions == 0:
+		return "No Target Object Action is ticked: nothing is sent to " + app + ", and the account of someone who leaves stays switched on."
+	case !actions.Has(provision.FlowUpdate):
+		return "Update is not ticked: accounts at " + app + " are not kept up to date, and the account of someone who leaves stays switched on."
+	}
+	return ""
 }

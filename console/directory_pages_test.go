@@ -31,7 +31,7 @@ func TestDirectoryPages_make_a_directory_and_its_first_user(t *testing.T) {
 
 	form := users.click("New user").wantStatus(http.StatusOK)
 	form.press("Add user", url.Values{"userPrincipalName": {"ada"}, "city": {"London"}}).wantStatus(http.StatusUnprocessableEntity).
-		wantWords(`userPrincipalName has the form name@domain without blanks, unlike "ada".`)
+		wantWords(`userPrincipalName has the form name@domain without spaces, unlike "ada".`)
 	form.press("Add user", url.Values{"userPrincipalName": {"ada@contoso.example"}, "manager": {"nobody@contoso.example"}}).wantStatus(http.StatusUnprocessableEntity).
 		wantWords("There is no user nobody@contoso.example")
 	ada := form.press("Add user", url.Values{"userPrincipalName": {"ada@contoso.example"}, "displayName": {"Ada <b>Lovelace"}, "streetAddress": {"1 Main St\nFloor 2"}, "otherMails": {"a@x.example; b@x.example"}})
@@ -345,7 +345,7 @@ func TestProvisioningPage_explains_trouble(t *testing.T) {
 	groups := b.get(base + "/mappings/Provision%20Azure%20Active%20Directory%20Groups")
 	groups.press("Save", url.Values{"enabled": {"no"}}).wantStatus(http.StatusOK).wantWords("The mapping was saved.")
 	ask := b.get("/d/contoso/users").click("Ada Lovelace").click("Delete")
-	ask.wantWords("Teams: the account is switched off, not deleted with the next provisioning cycle")
+	ask.wantWords("Teams: the account is switched off, and not deleted, with the next provisioning cycle")
 	users.press("Save", url.Values{"update": nil}).wantStatus(http.StatusOK)
 	b.get(ask.Path).wantWords("Teams: nothing happens, because the target object action Update is off in its mapping.")
 }

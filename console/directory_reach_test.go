@@ -197,3 +197,53 @@ func TestRestoreDefaultMappings_asks_again_when_they_moved(t *testing.T) {
 		t.Error("the mappings were not restored")
 	}
 }
+
+// Cancel of a question leads back to the form as it was filled in; the page's own address shows what is saved.
+func TestCancel_of_a_question_keeps_what_was_typed(t *testing.T) {
+	t.Parallel()
+	o, _, key := running(t)
+	b := o.operator()
+	b.get(acmeUsersMapping).press("Save", url.Values{"delete": nil, "create": nil}).wantWords("The mapping was saved.")
+	ask := b.get(acmeUsersMapping).press("Save", url.Values{"delete": {"yes"}, "create": {"yes"}}).wantWords("Let provisioning delete accounts at Acme?")
+	back := ask.click("Cancel").wantStatus(http.StatusOK)
+	if !back.byID("delete").has("checked") || !back.byID("create").has("checked") {
+		t.Error("Cancel lost the ticks")
+	}
+	if m := must(o.job(key).Schema.UserMapping()); m.FlowTypes.Has(provision.FlowDelete) {
+		t.Error("Cancel saved the mapping")
+	}
+	back.press("Save", url.Values{"delete": nil}).wantWords("The mapping was saved.")
+	if m := must(o.job(key).Schema.UserMapping()); m.FlowTypes.Has(provision.FlowDelete) || !m.FlowTypes.Has(provision.FlowAdd) {
+		t.Errorf("got the actions %s, want those of the form that Cancel showed, without Delete", m.FlowTypes)
+	}
+	if b.get(acmeUsersMapping).byID("delete").has("checked") {
+		t.Error("the page's own address shows what was typed")
+	}
+
+	scope := acmeUsersMapping + "/scope"
+	filter := url.Values{"filter1.title": {"Engines"}, "filter1.clause1.attribute": {"department"}, "filter1.clause1.value": {"Engines"}}
+	back = b.get(scope).press("Save", filter).wantWords("Leave users out?", "5 linked accounts at Acme will be switched off with the next cycle.").click("Cancel").wantStatus(http.StatusOK)
+	if title, value := back.byID("filter1.title").attr["value"], back.byID("filter1.clause1.value").text(); title != "Engines" || value != "Engines" {
+		t.Errorf("Cancel lost the filter: title %q, value %q", title, value)
+	}
+	back.press("Save", nil).press("Save the scoping filters", nil).wantWords("The scoping filters were saved.", "department EQUALS Engines")
+}
+
+// Without Update no account is switched off: the pages say so, and promise nothing else. Update asks when it would switch accounts off.
+func TestMapping_without_Update_switches_nothing_off(t *testing.T) {
+	t.Parallel()
+	o, _, key := running(t)
+	b := o.operator()
+	b.get(acmeUsersMapping).press("Save", url.Values{"update": nil}).wantWords("The mapping was saved.", "Update is not ticked: accounts at Acme are not kept up to date, and the account of someone who leaves stays switched on.")
+	b.get(acmeUsersMapping).press("Save", url.Values{"create": nil, "delete": nil}).wantWords("No Target Object Action is ticked: nothing is sent to Acme")
+	filter := url.Values{"filter1.clause1.attribute": {"department"}, "filter1.clause1.value": {"Engines"}}
+	ask := b.get(acmeUsersMapping+"/scope").press("Save", filter)
+	ask.wantWords("Leave users out?", "5 users who are in scope now are left out. Their accounts at Acme stay as they are: Update is not among the Target Object Actions.").wantNoWords("switched off")
+	ask.press("Save the scoping filters", nil).wantWords("The scoping filters were saved.")
+
+	ask = b.get(acmeUsersMapping).press("Save", url.Values{"update": {"yes"}}).wantWords("Switch accounts off at Acme?", "5 linked accounts at Acme will be switched off with the next cycle.")
+	if m := must(o.job(key).Schema.UserMapping()); m.FlowTypes.Has(provision.FlowUpdate) {
+		t.Error("Update was saved before the answer")
+	}
+	ask.press("Save the mapping", nil).wantWords("The mapping was saved.").wantNoWords("is not ticked")
+}

@@ -239,6 +239,15 @@ func typedGroups(groups []provision.FilterGroup) []typedGroup {
 	return typed
 }
 
+// typedScope is what a form holds: rows, or, where a question stood between, the whole scope as one value.
+func typedScope(form url.Values) ([]typedGroup, error) {
+	if !form.Has("scope") {
+		return readScope(form), nil
+	}
+	groups, err := scopeOf(form.Get("scope"))
+	return typedGroups(groups), err
+}
+
 // scopeAttributes are the attributes of the source object that a filter can read.
 func scopeAttributes(s *provision.Schema, m *provision.ObjectMapping) []string {
 	var names []string
@@ -298,9 +307,15 @@ func (p *DirectoryPages) showScope(w http.ResponseWriter, r *http.Request, v *ap
 	if err != nil {
 		return err
 	}
-	pg := p.scopeFrame(v, m)
+	pg, typed := p.scopeFrame(v, m), typedGroups(scopeGroups(m))
 	pg.Was = wasFields(scopeFields(), map[string]string{"scope": scopeText(scopeGroups(m))})
-	pg.fill(typedGroups(scopeGroups(m)), scopeAttributes(job.Schema, m), 1)
+	if form := p.keptForm(r, v, v.scopeURL(m.Name)); form != nil {
+		pg.Was, pg.Unsaved = wasAgain(form, scopeFields()), true
+		if typed, err = typedScope(form); err != nil {
+			return err
+		}
+	}
+	pg.fill(typed, scopeAttributes(job.Schema, m), 1)
 	return p.Console.view(w, r, http.StatusOK, "directory_scope", pg)
 }
 
@@ -323,13 +338,9 @@ func (p *DirectoryPages) saveScope(w http.ResponseWriter, r *http.Request, v *ap
 	again := func(status int, wrong *notice, more int) error {
 		pg := p.scopeFrame(v, mapping)
 		pg.Was, pg.Unsaved, pg.Error = wasAgain(r.PostForm, scopeFields()), true, wrong
-		typed := readScope(r.PostForm)
-		if r.PostForm.Has("scope") {
-			groups, err := scopeOf(r.PostForm.Get("scope"))
-			if err != nil {
-				return err
-			}
-			typed = typedGroups(groups)
+		typed, err := typedScope(r.PostForm)
+		if err != nil {
+			return err
 		}
 		pg.fill(typed, scopeAttributes(job.Schema, mapping), more)
 		return p.Console.view(w, r, status, "directory_scope", pg)
@@ -341,10 +352,9 @@ func (p *DirectoryPages) saveScope(w http.ResponseWriter, r *http.Request, v *ap
 		return again(http.StatusUnprocessableEntity, &notice{Tone: bad, Title: "This was not saved", Text: "Choose a Source Attribute for the value \"" + value + "\", or clear it."}, 1)
 	}
 	var (
-		m     mergedEdit
-		leave scopeChange
+		m      mergedEdit
+		change reachChange
 	)
-	confirmed := r.PostForm.Get("confirmed")
 	_, err = p.Jobs.EditMapping(r.Context(), v.key(), name, func(now *provision.ObjectMapping) (provision.MappingEdit, error) {
 		var err error
 		if m, err = mergeEdit(r.PostForm, scopeFields(), map[string]string{"scope": scopeText(scopeGroups(now))}); err != nil {
@@ -360,15 +370,21 @@ func (p *DirectoryPages) saveScope(w http.ResponseWriter, r *http.Request, v *ap
 		if err != nil {
 			return provision.MappingEdit{}, err
 		}
-		next := *now
-		next.SetScope(groups)
 		if err := job.Schema.CheckScope(name, groups); err != nil {
 			return provision.MappingEdit{}, err
 		}
-		if leave, err = p.scopeChange(r, v, job.Scope, now, &next); err != nil {
+		before, err := job.WithScope(name, scopeGroups(now)) // another tab may have saved since the job was read
+		if err != nil {
 			return provision.MappingEdit{}, err
 		}
-		if leave.Leave > 0 && confirmed != fmt.Sprint(leave.Leave) {
+		after, err := job.WithScope(name, groups)
+		if err != nil {
+			return provision.MappingEdit{}, err
+		}
+		if change, err = p.reachOf(r.Context(), v, before, after); err != nil {
+			return provision.MappingEdit{}, err
+		}
+		if change.asks() && r.PostForm.Get("confirmed") != change.answer() {
 			return provision.MappingEdit{}, errConfirm
 		}
 		return provision.MappingEdit{Scope: &groups}, nil
@@ -380,7 +396,7 @@ func (p *DirectoryPages) saveScope(w http.ResponseWriter, r *http.Request, v *ap
 		frame.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")}, crumb{Text: name, URL: v.mappingURL(name)})
 		return p.Console.askEdit(w, r, frame, m, v.scopeURL(name), v.scopeURL(name), by)
 	case errors.Is(err, errConfirm):
-		return p.askScope(w, r, v, name, m, leave)
+		return p.askScope(w, r, v, name, m, change)
 	case errors.As(err, &input):
 		return again(http.StatusUnprocessableEntity, &notice{Tone: bad, Title: "This was not saved", Text: sentence(input.Field + " " + input.Text)}, 1)
 	case err != nil:
@@ -397,59 +413,14 @@ func (p *DirectoryPages) saveScope(w http.ResponseWriter, r *http.Request, v *ap
 // errConfirm keeps an edit that does harm from being saved, until somebody said yes to its number.
 var errConfirm = errors.New("the change has to be confirmed")
 
-// scopeChange counts whom a new scope takes in and leaves out, of the users who may have an account.
-type scopeChange struct{ In, Join, Leave int }
-
-func (p *DirectoryPages) scopeChange(r *http.Request, v *appVisit, scope provision.Scope, now, next *provision.ObjectMapping) (scopeChange, error) {
-	var n scopeChange
-	before, err := now.Admits()
-	if err != nil {
-		return n, err
-	}
-	after, err := next.Admits()
-	if err != nil {
-		return n, err
-	}
-	q := directory.SnapshotQuery{App: v.App.ID, AssignedOnly: scope == provision.AssignedOnly, Limit: 500}
-	for {
-		list, err := v.Snapshot(r.Context(), q)
-		if err != nil {
-			return n, err
-		}
-		for _, o := range list {
-			if !o.User.Deleted.IsZero() || !o.User.AccountEnabled {
-				continue
-			}
-			was, is := before(o), after(o)
-			switch {
-			case is && !was:
-				n.Join++
-			case was && !is:
-				n.Leave++
-			}
-			if is {
-				n.In++
-			}
-		}
-		if len(list) < q.Limit {
-			return n, nil
-		}
-		q.After = list[len(list)-1].User.ObjectID
-	}
-}
-
-// askScope asks before people are left out.
-func (p *DirectoryPages) askScope(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m mergedEdit, n scopeChange) error {
+// askScope asks before people are left out or taken in.
+func (p *DirectoryPages) askScope(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m mergedEdit, c reachChange) error {
 	pg := confirmPage{
-		page: v.page, Action: v.scopeURL(name), Button: "Save the scoping filters", Danger: true, Cancel: v.scopeURL(name),
-		Consequences: []string{
-			counted(n.Leave, "user who is in scope now is left out.", "users who are in scope now are left out.") + " Whoever of them has an account at " + v.App.Name + " is switched off there with the next cycle.",
-			counted(n.In, "user is", "users are") + " in scope then, " + grouped(n.Join) + " of them new.",
-		},
-		Undo:   "Setting the old filters again switches the accounts on again.",
-		Fields: append(m.rest, field{Name: "confirmed", Value: fmt.Sprint(n.Leave)}),
+		page: v.page, Action: v.scopeURL(name), Button: "Save the scoping filters", Danger: true, Cancel: p.keepForm(r, v, v.scopeURL(name), m.rest),
+		Fields: append(m.rest, field{Name: "confirmed", Value: c.answer()}),
 	}
-	pg.Title, pg.Narrow = "Leave users out?", true
+	c.question(&pg, v, "filters")
+	pg.Narrow = true
 	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")}, crumb{Text: name, URL: v.mappingURL(name)})
 	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
@@ -327,7 +328,7 @@ func (p *DirectoryPages) createSite(w http.ResponseWriter, r *http.Request, v *o
 	}
 	name, profile := strings.TrimSpace(r.PostForm.Get("name")), site.Profile(r.PostForm.Get("profile"))
 	s, err := p.Sites.Create(r.Context(), name, profile, v.actor())
-	wrong := siteNameError(err)
+	wrong := beside(err, inputs{"name": "site-name"})
 	if err != nil && wrong == nil {
 		return err
 	}
@@ -342,7 +343,6 @@ func (p *DirectoryPages) createSite(w http.ResponseWriter, r *http.Request, v *o
 		return err
 	}
 	if wrong != nil {
-		wrong.For = "site-name"
 		pg.Name, pg.Full, pg.Error = name, profile == site.Full, wrong
 		return p.Console.view(w, r, http.StatusUnprocessableEntity, "directory_sites", pg)
 	}
@@ -352,18 +352,6 @@ func (p *DirectoryPages) createSite(w http.ResponseWriter, r *http.Request, v *o
 	return p.Console.view(w, r, http.StatusOK, "directory_sites", pg)
 }
 
-// siteNameError is a refused name in words; nil for everything else.
-func siteNameError(err error) *fieldError {
-	switch {
-	case errors.Is(err, site.ErrNameTaken):
-		return &fieldError{For: "name", Text: "There is a site of that name already; choose another name."}
-	case errors.Is(err, site.ErrInvalid):
-		_, text, _ := strings.Cut(err.Error(), site.ErrInvalid.Error()+": ")
-		return &fieldError{For: "name", Text: sentence(text)}
-	}
-	return nil
-}
-
 // ofSite finds the site that the path names.
 func (p *DirectoryPages) ofSite(handle func(http.ResponseWriter, *http.Request, *operatorVisit, site.Site) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
@@ -371,7 +359,7 @@ func (p *DirectoryPages) ofSite(handle func(http.ResponseWriter, *http.Request, 
 		if id := formID(r); id != "" { // the form is that of one site, whatever its name is now
 			s, err = p.Sites.Get(r.Context(), site.ID(id))
 		}
-		if errors.Is(err, site.ErrNotFound) {
+		if errors.Is(err, refusal.NotFound) {
 			return &pageError{Status: http.StatusNotFound, Title: "There is no such site", Text: "It may have been renamed or deleted.", Action: &action{Text: "Sites", URL: sitesURL}}
 		}
 		if err != nil {
@@ -416,7 +404,7 @@ func (p *DirectoryPages) renameSite(w http.ResponseWriter, r *http.Request, v *o
 		}
 	}
 	after, err := p.Sites.Rename(r.Context(), s.ID, name, v.actor())
-	if wrong := siteNameError(err); wrong != nil {
+	if wrong := beside(err, inputs{"name": "name"}); wrong != nil {
 		return p.viewSiteSettings(w, r, v, s, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
 	}
 	if err != nil {
@@ -431,11 +419,11 @@ func (p *DirectoryPages) sureToRename(w http.ResponseWriter, r *http.Request, v 
 	if err == nil {
 		if _, err = p.Sites.ByName(r.Context(), name); err == nil {
 			err = site.ErrNameTaken
-		} else if errors.Is(err, site.ErrNotFound) {
+		} else if errors.Is(err, refusal.NotFound) {
 			err = nil
 		}
 	}
-	if wrong := siteNameError(err); wrong != nil {
+	if wrong := beside(err, inputs{"name": "name"}); wrong != nil {
 		return false, p.viewSiteSettings(w, r, v, s, http.StatusUnprocessableEntity, name, wrong)
 	}
 	if err != nil {

@@ -52,7 +52,7 @@ func userChanges() []userChange {
 		{
 			Name: "delete", Verb: "Delete", Icon: "trash-2", Danger: true, For: present,
 			Here:  "The user moves to the deleted users. The user principal name becomes free for somebody else.",
-			There: "the account is switched off, not deleted", Needs: provision.FlowUpdate,
+			There: "the account is switched off, and not deleted,", Needs: provision.FlowUpdate,
 			Undo: "Restoring the user undoes it, as long as nobody else got the user principal name.", Done: "was deleted",
 			do: func(h *directory.Handle, ctx context.Context, id, actor string) error {
 				_, err := h.SoftDelete(ctx, id, actor)

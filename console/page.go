@@ -57,6 +57,9 @@ func (w who) Initials() string { return initials(w.Name) }
 // crumb is one step of the way to the page.
 type crumb struct{ Text, URL string }
 
+// Short says whether the text is so short that cutting it off saves no room.
+func (c crumb) Short() bool { return utf8.RuneCountInString(c.Text) <= 14 }
+
 // action is a link that looks like a button.
 type action struct {
 	Text, Icon, URL string
@@ -142,6 +145,16 @@ func areaPath(path string) string {
 		return "/c/" + parts[2] + "/"
 	}
 	return "/d/"
+}
+
+// briefly cuts the middle out of a long name, so that a sentence with it stays a sentence. What is to be decided on is never cut.
+func briefly(name string) string {
+	const start, end = 36, 20
+	r := []rune(name)
+	if len(r) <= start+end+1 {
+		return name
+	}
+	return string(r[:start]) + "…" + string(r[len(r)-end:])
 }
 
 // stamp is a time as people in every country read it without asking, in UTC.

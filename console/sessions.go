@@ -51,7 +51,7 @@ func (p *SitePages) siteSessions(r *http.Request, v *siteVisit, person roster.Pe
 // signOutQuestion asks before every session of somebody ends.
 func signOutQuestion(name string, sessions int, own bool) confirmPage {
 	c := confirmPage{
-		Consequences: []string{"Every session of " + name + " ends with its next click, in each browser: " + count(sessions, "session") + "."},
+		Consequences: []string{"Every session of " + briefly(name) + " ends with its next click, in each browser: " + count(sessions, "session") + "."},
 		Undo:         "A new sign-in link opens the account again.",
 		Button:       "Sign out everywhere", Danger: true,
 	}

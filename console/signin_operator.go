@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/rollcall-scim/rollcall/operator"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // operatorCookie carries an operator's session, on /d/.
@@ -38,7 +39,7 @@ func (d operatorDoor) guard(w http.ResponseWriter, r *http.Request, need access)
 		return v, nil
 	}
 	op, err := d.operators.UseSession(r.Context(), d.console.sessionSecret(r, operatorCookie), browserOf(r))
-	if errors.Is(err, operator.ErrNoSession) {
+	if errors.Is(err, refusal.Unauthorized) {
 		return v, d.askIn(r)
 	}
 	if err != nil {
@@ -71,7 +72,7 @@ func (d operatorDoor) showLink(w http.ResponseWriter, r *http.Request, _ *operat
 	d.console.keepSecret(w, r)
 	pending, err := d.operators.Look(r.Context(), r.PathValue("secret"))
 	if err != nil {
-		return operatorLinkError(err)
+		return err
 	}
 	return d.console.view(w, r, http.StatusOK, "signin_link", signInLinkPage{
 		page:    page{Title: "Sign in as " + pending.Name, Narrow: true},
@@ -86,7 +87,7 @@ func (d operatorDoor) redeemLink(w http.ResponseWriter, r *http.Request, _ *oper
 	d.console.keepSecret(w, r)
 	s, err := d.operators.Redeem(r.Context(), r.PathValue("secret"), browserOf(r))
 	if err != nil {
-		return operatorLinkError(err)
+		return err
 	}
 	d.endOld(r)
 	d.console.setSession(w, r, operatorCookie, s.Secret)
@@ -110,12 +111,4 @@ func (d operatorDoor) signOut(w http.ResponseWriter, r *http.Request, _ *operato
 	d.console.setSession(w, r, operatorCookie, "")
 	d.console.rememberStart(w, r, "")
 	return d.console.redirect(w, r, "/d/", notice{})
-}
-
-func operatorLinkError(err error) error {
-	var refused *operator.LinkError
-	if !errors.As(err, &refused) {
-		return err
-	}
-	return &pageError{Status: http.StatusGone, Title: "This link does not open", Text: refused.Error()}
 }

@@ -44,10 +44,9 @@ func (p *SitePages) look(w http.ResponseWriter, r *http.Request, v *siteVisit) (
 		if site.CheckName(name) != nil {
 			return signin.Pending{}, errNotFound
 		}
-		return signin.Pending{}, siteLinkError(&signin.LinkError{Reason: signin.LinkUnknown, Site: name})
+		return signin.Pending{}, signin.ClosedLink{Reason: signin.LinkUnknown, Site: name}.Refuse()
 	}
-	pending, err := p.SignIns.Look(r.Context(), v.Site, r.PathValue("secret"))
-	return pending, siteLinkError(err)
+	return p.SignIns.Look(r.Context(), v.Site, r.PathValue("secret"))
 }
 
 func (p *SitePages) linkPage(r *http.Request, v *siteVisit, pending signin.Pending) signInLinkPage {
@@ -75,25 +74,18 @@ func (p *SitePages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVi
 	}
 	form := signin.Form{Name: r.PostForm.Get("name"), Email: r.PostForm.Get("email")}
 	started, err := p.SignIns.Redeem(r.Context(), v.Site, r.PathValue("secret"), form, browserOf(r))
-	var (
-		wrong *signin.FormError
-		row   *roster.RowError
-	)
-	if errors.As(err, &row) {
-		wrong = &signin.FormError{Field: "email", Text: row.Text}
-	}
-	if wrong != nil || errors.As(err, &wrong) {
+	if wrong := beside(err, inputs{"name": "name", "email": "email"}); wrong != nil {
 		s := p.linkPage(r, v, pending)
 		s.Name, s.Email = form.Name, form.Email
-		if wrong.Field == "email" {
-			s.EmailErr = &fieldError{For: "email", Text: wrong.Text}
+		if wrong.For == "email" {
+			s.EmailErr = wrong
 		} else {
-			s.NameErr = &fieldError{For: "name", Text: wrong.Text}
+			s.NameErr = wrong
 		}
 		return p.Console.view(w, r, http.StatusUnprocessableEntity, "signin_link", s)
 	}
 	if err != nil {
-		return siteLinkError(err)
+		return err
 	}
 	p.endOld(r, v)
 	p.Console.setSession(w, r, siteCookie, started.Secret)
@@ -128,14 +120,6 @@ func (p *SitePages) signOut(w http.ResponseWriter, r *http.Request, v *siteVisit
 	p.Console.setSession(w, r, siteCookie, "")
 	p.Console.rememberStart(w, r, "")
 	return p.Console.redirect(w, r, "/c/"+name+"/", notice{})
-}
-
-func siteLinkError(err error) error {
-	var refused *signin.LinkError
-	if !errors.As(err, &refused) {
-		return err
-	}
-	return &pageError{Status: http.StatusGone, Title: "This link does not open", Text: refused.Error()}
 }
 
 // badForm is a form that no page of ours sends.

@@ -21,7 +21,7 @@ func (p *SitePages) askBlock(w http.ResponseWriter, r *http.Request, v *siteVisi
 	}
 	c := confirmPage{
 		Consequences: []string{
-			fmt.Sprintf("%s (%s) is signed out everywhere at once and cannot sign in any more.", person.Name(), person.UserName),
+			fmt.Sprintf("%s (%s) is signed out everywhere at once and cannot sign in any more.", briefly(person.Name()), briefly(person.UserName)),
 			blockConsequence,
 			fmt.Sprintf("The account stays, with its role %s and everything in it.", person.Role),
 		},
@@ -186,7 +186,7 @@ func (p *SitePages) askPeople(w http.ResponseWriter, r *http.Request, v *siteVis
 	}
 	var names []string
 	for _, person := range list {
-		names = append(names, person.Name())
+		names = append(names, briefly(person.Name()))
 		pg.Fields = append(pg.Fields, field{"person", person.ID})
 	}
 	pg.Title, pg.Narrow = c.Verb+" "+people(len(list))+"?", true

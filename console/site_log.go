@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -125,7 +126,7 @@ func (p *SitePages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit
 	}
 	query, wrong := logQuery(q, facts.tokens)
 	rows, next, err := p.Sites.Requests(r.Context(), v.Site.ID, query)
-	if errors.Is(err, site.ErrInvalid) {
+	if errors.Is(err, refusal.Invalid) {
 		return p.Console.redirect(w, r, v.url("admin/access/log"), notice{})
 	}
 	if err != nil {

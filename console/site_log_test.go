@@ -2,7 +2,6 @@ package console
 
 import (
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -287,11 +287,12 @@ func TestStrangersChangeNothing(t *testing.T) {
 	refuse := func(bearer string) {
 		t.Helper()
 		row := site.Request{Time: w.clock(), Method: "GET", Path: "/c/acme/auth/scim/v2", Status: http.StatusUnauthorized, Sentence: "The token is missing, wrong, expired or revoked."}
-		var ended *site.EndedError
-		if _, _, err := w.pages.Sites.Authenticate(t.Context(), "acme", bearer); errors.As(err, &ended) {
-			row.TokenID, row.TokenLast4 = ended.Token.ID, ended.Token.Last4
-		} else if err == nil {
+		_, _, err := w.pages.Sites.Authenticate(t.Context(), "acme", bearer)
+		if err == nil {
 			t.Fatal("the token is accepted")
+		}
+		if ended, ok := refusal.About[site.Token](err); ok {
+			row.TokenID, row.TokenLast4 = ended.ID, ended.Last4
 		}
 		if err := w.pages.Sites.Log().GatherRefused(t.Context(), "acme", row); err != nil {
 			t.Fatal(err)

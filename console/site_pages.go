@@ -6,6 +6,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
@@ -115,7 +116,7 @@ func (p *SitePages) Handler() http.Handler {
 func (p *SitePages) guard(w http.ResponseWriter, r *http.Request, need access) (*siteVisit, error) {
 	v := &siteVisit{}
 	found, err := p.Sites.ByName(r.Context(), r.PathValue("site"))
-	unknown := errors.Is(err, site.ErrNotFound)
+	unknown := errors.Is(err, refusal.NotFound)
 	if err != nil && !unknown {
 		return v, err
 	}

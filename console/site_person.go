@@ -368,7 +368,7 @@ func (p *SitePages) askDeactivate(w http.ResponseWriter, r *http.Request, v *sit
 	}
 	c := confirmPage{
 		Consequences: []string{
-			fmt.Sprintf("%s (%s) is signed out everywhere at once and cannot sign in any more.", person.Name(), person.UserName),
+			fmt.Sprintf("%s (%s) is signed out everywhere at once and cannot sign in any more.", briefly(person.Name()), briefly(person.UserName)),
 			fmt.Sprintf("The account stays, with its role %s and everything in it.", person.Role),
 		},
 		Undo:   "Reactivating gives back the same account." + v.scimUndo(true),

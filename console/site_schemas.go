@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -284,13 +285,13 @@ func (p *SitePages) savedSchemas(w http.ResponseWriter, r *http.Request, v *site
 func (p *SitePages) refuseSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte, err error, ask *forceForm) error {
 	sp := schemasPage{Document: string(document)}
 	var wrong *scim.RegistryError
-	var used *site.InUseError
+	used, inUse := refusal.About[*site.InUse](err)
 	switch {
 	case errors.As(err, &wrong):
 		for _, pr := range wrong.Problems {
 			sp.Problems = append(sp.Problems, problem{Where: sentenceStart(pr.Where), Text: period(sentenceStart(pr.Text))})
 		}
-	case errors.As(err, &used):
+	case inUse:
 		for _, u := range used.Uses {
 			sp.Problems = append(sp.Problems, problem{Text: period(sentenceStart(u.String()))})
 		}
@@ -306,7 +307,7 @@ func (p *SitePages) refuseSchemas(w http.ResponseWriter, r *http.Request, v *sit
 	return p.viewSchemas(w, r, v, http.StatusUnprocessableEntity, sp)
 }
 
-func forceOf(v *siteVisit, document []byte, used *site.InUseError, ask *forceForm) *forceForm {
+func forceOf(v *siteVisit, document []byte, used *site.InUse, ask *forceForm) *forceForm {
 	if ask == nil {
 		ask = &forceForm{}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -136,7 +137,7 @@ func (p *SitePages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 	case 1:
 		sp.Generate.Ask = true
 	default:
-		sp.Generate.Refused = twoLive(live)
+		sp.Generate.Refused = notDone("", site.LiveTokens(live).Refuse()).Text
 	}
 	return sp, nil
 }
@@ -165,14 +166,6 @@ func (p *SitePages) tokenRow(v *siteVisit, t site.Token, now time.Time) tokenRow
 		row.EndedText, row.EndedAt = "expired", t.Expires
 	}
 	return row
-}
-
-func twoLive(live []site.Token) string {
-	var names []string
-	for _, t := range live {
-		names = append(names, t.Label())
-	}
-	return "Two tokens are live: " + strings.Join(names, " and ") + ". Revoke one of them first; a site has two at most."
 }
 
 // saveEnabled is the switch Enable SCIM by itself: it takes effect at once, and leaves the rest of the page as it is. It asks
@@ -337,7 +330,7 @@ func actorName(actor string) string {
 
 // errNoToken is the page for a token that is gone.
 func errNoToken(err error, v *siteVisit) error {
-	if !errors.Is(err, site.ErrTokenNotFound) {
+	if !errors.Is(err, refusal.NotFound) {
 		return err
 	}
 	return &pageError{

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -158,8 +159,8 @@ func (p *SitePages) declareSearchable(w http.ResponseWriter, r *http.Request, v 
 		return p.viewSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, &fieldError{For: "attribute", Text: "Choose an attribute. Nothing was declared."})
 	}
 	added, err := p.Sites.DeclareSearchable(r.Context(), v.Site.ID, typeName, []string{attribute}, v.actor())
-	if errors.Is(err, site.ErrInvalid) {
-		return p.viewSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, &fieldError{For: "attribute", Text: whyInvalid(err)})
+	if wrong := beside(err, inputs{"": "attribute"}); wrong != nil {
+		return p.viewSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, wrong)
 	}
 	if err != nil {
 		return err
@@ -169,12 +170,6 @@ func (p *SitePages) declareSearchable(w http.ResponseWriter, r *http.Request, v 
 		n = done("Declared searchable: " + added[0].String() + ". Filters use its index as soon as it is complete.")
 	}
 	return p.Console.redirect(w, r, v.url("admin/access/scim/searchable"), n)
-}
-
-// whyInvalid is what a form says about something that is not accepted. It may begin with the name of an attribute, whose
-// letter case stays.
-func whyInvalid(err error) string {
-	return period(strings.TrimPrefix(err.Error(), site.ErrInvalid.Error()+": "))
 }
 
 // declaredAt finds what the path of a request names.
@@ -222,7 +217,7 @@ func (p *SitePages) removeSearchable(w http.ResponseWriter, r *http.Request, v *
 	if err != nil {
 		return err
 	}
-	if err := p.Sites.WithdrawSearchable(r.Context(), v.Site.ID, i.Type, []string{i.Path.String()}, v.actor()); err != nil && !errors.Is(err, site.ErrInvalid) {
+	if err := p.Sites.WithdrawSearchable(r.Context(), v.Site.ID, i.Type, []string{i.Path.String()}, v.actor()); err != nil && !errors.Is(err, refusal.Invalid) {
 		return err
 	}
 	return p.Console.redirect(w, r, v.url("admin/access/scim/searchable"), done("No longer declared searchable: "+i.Searchable.String()+"."))

@@ -107,7 +107,7 @@ func TestSearchableAttributes(t *testing.T) {
 		for value, want := range map[string]string{
 			"User userName": "userName of User is searchable already, in every site.",
 			"User titel":    `User has no attribute "titel"`,
-			"Printer x":     `this site has no resource type "Printer"`,
+			"Printer x":     `This site has no resource type "Printer"; it has User, Group.`,
 		} {
 			b.send(http.MethodPost, searchablePath, url.Values{"attribute": {value}}).wantStatus(http.StatusUnprocessableEntity).wantWords(want)
 		}

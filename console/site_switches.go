@@ -158,8 +158,8 @@ func (p *SitePages) saveSCIM(w http.ResponseWriter, r *http.Request, v *siteVisi
 	if errors.Is(err, errNotSaved) {
 		return p.notSaved(w, r, v, edit)
 	}
-	if errors.Is(err, site.ErrNameShared) {
-		return p.Console.redirect(w, r, v.url("admin/access/scim"), notice{Tone: bad, Title: "Nothing was saved", Text: sentenceStart(err.Error()) + "."})
+	if n := notDone("Nothing was saved", err); n != nil {
+		return p.Console.redirect(w, r, v.url("admin/access/scim"), *n)
 	}
 	if err != nil {
 		return err

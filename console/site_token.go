@@ -49,17 +49,17 @@ func (p *SitePages) generateToken(w http.ResponseWriter, r *http.Request, v *sit
 		return err
 	}
 	made, secret, err := p.Sites.CreateToken(r.Context(), v.Site.ID, req)
-	var live *site.LiveError
 	switch {
 	case errors.Is(err, site.ErrFormUsed):
 		return p.Console.redirect(w, r, v.url("admin/access/scim"), onceOnly)
 	case errors.Is(err, errNotSaved):
 		return p.notSaved(w, r, v, edit)
-	case errors.As(err, &live):
-		return p.noRoom(w, r, v, edit, live)
-	case errors.Is(err, site.ErrInvalid):
-		return p.refuseToken(w, r, v, &fieldError{For: "token-name", Text: err.Error()})
+	case errors.Is(err, site.ErrOneLive), errors.Is(err, site.ErrTwoLive):
+		return p.noRoom(w, r, v, edit, err)
 	case err != nil:
+		if wrong := beside(err, inputs{"name": "token-name", "expires": "token-expires"}); wrong != nil {
+			return p.refuseToken(w, r, v, wrong)
+		}
 		return err
 	}
 	if v.Site, err = p.Sites.Get(r.Context(), v.Site.ID); err != nil {
@@ -92,7 +92,7 @@ func isEdit(form url.Values) bool {
 }
 
 // noRoom answers Generate where a token is live: the settings are saved, then it asks what becomes of that token.
-func (p *SitePages) noRoom(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit, live *site.LiveError) error {
+func (p *SitePages) noRoom(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit, live error) error {
 	n := notice{}
 	if isEdit(r.PostForm) {
 		changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), edit.apply)
@@ -110,7 +110,9 @@ func (p *SitePages) noRoom(w http.ResponseWriter, r *http.Request, v *siteVisit,
 		back := url.Values{"name": {r.PostForm.Get("name")}, "expires": {r.PostForm.Get("expires")}}
 		return p.Console.redirect(w, r, v.url("admin/access/scim/tokens/new?"+back.Encode()), n)
 	}
-	return p.Console.redirect(w, r, withTyped(v, r.PostForm), notice{Tone: bad, Title: "No token was made", Text: twoLive(live.Tokens) + " " + n.Text})
+	full := notDone("No token was made", live)
+	full.Text += " " + n.Text
+	return p.Console.redirect(w, r, withTyped(v, r.PostForm), *full)
 }
 
 // refuseToken shows the page again with what is wrong beside its field.

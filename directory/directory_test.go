@@ -893,7 +893,7 @@ rows 17 created 0 updated 0 restored 0 unchanged 17 deleted 0 of 20
 absent u00@contoso.example
 absent u01@contoso.example
 absent u02@contoso.example
-nobody was deleted: 3 of 20 users (15 %) are not in the file, and more than 10 % needs force; check that the file is complete, then import it again with force`)
+nobody was deleted: 3 of 20 users (15 %) are not in the file, which is more than 10 %; check that the file is complete`)
 		if announced != "" {
 			t.Errorf("announced %q", announced)
 		}

@@ -103,6 +103,8 @@ type ImportReport struct {
 	Nameless int `json:"nameless,omitempty"`
 	// Refused says why absent users were not soft-deleted although that was asked for.
 	Refused string `json:"refused,omitempty"`
+	// Forcible says that ImportOptions.Force deletes them all the same.
+	Forcible bool `json:"forcible,omitempty"`
 	// Notes say how the file was read. The caller fills them.
 	Notes []string `json:"notes,omitempty"`
 	// Steps are the changes row by row.
@@ -591,7 +593,7 @@ func (im *importing) setManager(ctx context.Context, tx Tx, w wanted) (bool, err
 	}
 	u, err := tx.User(ctx, w.objectID)
 	if im.options.DryRun && errors.Is(err, ErrNotFound) {
-		return false, nil // would be created
+		return manager != "", nil // would be created
 	}
 	if err != nil || u.Text(attrManager) == manager {
 		return false, err
@@ -677,12 +679,13 @@ func (im *importing) softDeleteAbsent(ctx context.Context) error {
 		return nil
 	}
 	if im.options.Cut != "" && !im.options.Force {
-		im.report.Refused = "nobody was deleted: the file may have been cut off, so it does not show who is absent; check its last row, then import it again"
+		im.report.Refused, im.report.Forcible = "nobody was deleted: the file may have been cut off, so it does not show who is absent; check its last row", true
 		return nil
 	}
 	if absent*10 > before && !im.options.Force {
-		im.report.Refused = fmt.Sprintf("nobody was deleted: %d of %s (%d %%) are not in the file, and more than 10 %% needs force; check that the file is complete, then import it again with force",
+		im.report.Refused = fmt.Sprintf("nobody was deleted: %d of %s (%d %%) are not in the file, which is more than 10 %%; check that the file is complete",
 			absent, plural(before, "user", "users"), percent(absent, before))
+		im.report.Forcible = true
 		return nil
 	}
 	if im.options.DryRun {

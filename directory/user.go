@@ -294,7 +294,7 @@ func checkUPN(upn string) error {
 	}
 	alias, domain, ok := strings.Cut(upn, "@")
 	if !ok || alias == "" || domain == "" || strings.ContainsAny(upn, " \t\r\n") {
-		return invalid(attrUPN, "userPrincipalName has the form name@domain without blanks, unlike %q", upn)
+		return invalid(attrUPN, "userPrincipalName has the form name@domain without spaces, unlike %q", upn)
 	}
 	if len(upn) > 300 {
 		return invalid(attrUPN, "userPrincipalName has %d bytes; 300 are allowed", len(upn))

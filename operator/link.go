@@ -4,21 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // LinkTTL is how long a one-time link opens.
 const LinkTTL = 15 * time.Minute
 
-// ErrNoLink is returned by a Store for a hash it does not hold.
-var ErrNoLink = errors.New("no such link")
-
-// ErrLinkGone is returned by Store.UseLink for a link that cannot be used; the service then finds out why.
-var ErrLinkGone = errors.New("link cannot be used")
+// ErrLinkEnded refuses a link. It is about a ClosedLink where the service returns it; a Store returns it as it is.
+var ErrLinkEnded = refusal.New(refusal.Gone, "", "this link does not open any more").
+	Advise("a new one is made on the server").Coded("operator_link_ended")
 
 // Link is a one-time link as its maker gets it, once.
 type Link struct {
@@ -66,30 +64,22 @@ const (
 	LinkExpired LinkReason = "expired"
 )
 
-// LinkError refuses a link. Its text is written for the person who opened it.
-type LinkError struct {
+// ClosedLink is the link that ErrLinkEnded is about.
+type ClosedLink struct {
 	Reason LinkReason
 	Name   string // whose link it was; empty if unknown
 }
 
-// Error is a sentence with what to do next.
-func (e *LinkError) Error() string {
-	switch e.Reason {
+// Refuse says why the link does not open. Its words are for the person who opened it.
+func (l ClosedLink) Refuse() error {
+	switch l.Reason {
 	case LinkUsed:
-		return "This link has been used already: each opens once. A new one is made on the server by: rollcall operator link " + word(e.Name)
+		return ErrLinkEnded.Because("this link has been used already: each opens once").With(l)
 	case LinkExpired:
-		return "This link has expired: each opens for 15 minutes. A new one is made on the server by: rollcall operator link " + word(e.Name)
+		return ErrLinkEnded.Because("this link has expired: each opens for 15 minutes").With(l)
 	default:
-		return "This link is not known here: it may be cut off, or its operator was removed. A new one is made on the server by: rollcall operator link NAME"
+		return ErrLinkEnded.Because("this link is not known here: it may be cut off, or its operator was removed").With(l)
 	}
-}
-
-// word is a name as a command line takes it for one word.
-func word(name string) string {
-	if strings.ContainsAny(name, " \t'\"\\$&|;<>()*?`!#~") {
-		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
-	}
-	return name
 }
 
 // Link makes a one-time link that signs in the operator of this name, who need not exist yet.
@@ -109,25 +99,25 @@ func (o *Operators) Link(ctx context.Context, name, actor string) (Link, error) 
 	return l, nil
 }
 
-// Look says what a link would do and leaves it unused; a *LinkError says why it would do nothing.
+// Look says what a link would do and leaves it unused; ErrLinkEnded says why it would do nothing.
 func (o *Operators) Look(ctx context.Context, secret string) (Pending, error) {
 	r, err := o.Store.FindLink(ctx, hash(secret))
-	if errors.Is(err, ErrNoLink) {
-		return Pending{}, &LinkError{Reason: LinkUnknown}
+	if errors.Is(err, ErrLinkEnded) {
+		return Pending{}, ClosedLink{Reason: LinkUnknown}.Refuse()
 	}
 	if err != nil {
 		return Pending{}, fmt.Errorf("find operator link: %w", err)
 	}
 	if !r.Used.IsZero() {
-		return Pending{}, &LinkError{Reason: LinkUsed, Name: r.Name}
+		return Pending{}, ClosedLink{Reason: LinkUsed, Name: r.Name}.Refuse()
 	}
 	if !o.Now().Before(r.Expires) {
-		return Pending{}, &LinkError{Reason: LinkExpired, Name: r.Name}
+		return Pending{}, ClosedLink{Reason: LinkExpired, Name: r.Name}.Refuse()
 	}
 	return Pending{Name: r.Name, Expires: r.Expires}, nil
 }
 
-// Redeem uses the link up and starts a session. A second call with the same secret, at the same moment too, gets a *LinkError.
+// Redeem uses the link up and starts a session. A second call with the same secret, at the same moment too, gets ErrLinkEnded.
 func (o *Operators) Redeem(ctx context.Context, secret string, from session.Browser) (Session, error) {
 	now := o.Now()
 	record := o.Limits.Start(now, from)
@@ -142,11 +132,11 @@ func (o *Operators) Redeem(ctx context.Context, secret string, from session.Brow
 			return o.event("operator.signed_in", op.Actor(), op.Name, fmt.Sprintf("%s signed in by one-time link", op.Name))
 		},
 	})
-	if errors.Is(err, ErrLinkGone) {
+	if errors.Is(err, ErrLinkEnded) {
 		if _, err := o.Look(ctx, secret); err != nil {
 			return Session{}, err
 		}
-		return Session{}, &LinkError{Reason: LinkUnknown}
+		return Session{}, ClosedLink{Reason: LinkUnknown}.Refuse()
 	}
 	if err != nil {
 		return Session{}, fmt.Errorf("redeem operator link: %w", err)

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -15,13 +14,12 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// ErrUnknown is returned for an operator that does not exist.
-var ErrUnknown = errors.New("there is no operator of this name; rollcall operator list shows them")
-
-// ErrName is wrapped by the error for a name that cannot be an operator's.
-var ErrName = errors.New("not a name for an operator")
+// ErrUnknown refuses the name of an operator that does not exist.
+var ErrUnknown = refusal.New(refusal.NotFound, "name", "there is no operator of this name").
+	Advise("choose one from the list of operators").Coded("operator_unknown")
 
 // maxName is the longest operator name, in bytes.
 const maxName = 100
@@ -41,10 +39,10 @@ func (o Operator) Actor() string { return "operator:" + o.Name }
 type Store interface {
 	// AddLink stores a link and its event, and forgets links that expired long ago.
 	AddLink(ctx context.Context, l LinkRecord, e event.Event) error
-	// FindLink returns a link by hash, used and expired ones too, or ErrNoLink.
+	// FindLink returns a link by hash, used and expired ones too, or ErrLinkEnded.
 	FindLink(ctx context.Context, hash string) (LinkRecord, error)
 	// UseLink marks the link used, makes its operator if there is none of that name, starts the session and appends the
-	// event, in one transaction. It returns ErrLinkGone without doing anything if the link is unknown, used or expired at u.At.
+	// event, in one transaction. It returns ErrLinkEnded without doing anything if the link is unknown, used or expired at u.At.
 	UseLink(ctx context.Context, u Use) (Operator, error)
 	// FindSession returns a session and its operator, also when it has expired, or ErrNoSession.
 	FindSession(ctx context.Context, hash string) (Operator, session.Record, error)
@@ -104,11 +102,11 @@ func cleanName(name string) (string, error) {
 	name = strings.TrimSpace(name)
 	switch {
 	case name == "":
-		return "", fmt.Errorf("%w: it is empty", ErrName)
+		return "", refusal.New(refusal.Invalid, "name", "not a name for an operator: it is empty")
 	case len(name) > maxName:
-		return "", fmt.Errorf("%w: it is longer than %d bytes", ErrName, maxName)
+		return "", refusal.New(refusal.Invalid, "name", "not a name for an operator: it is longer than %d bytes", maxName)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
-		return "", fmt.Errorf("%w: it holds characters that cannot be printed", ErrName)
+		return "", refusal.New(refusal.Invalid, "name", "not a name for an operator: it holds characters that cannot be printed")
 	}
 	return name, nil
 }

@@ -2,17 +2,18 @@ package operator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// ErrNoSession is returned for a session that never was, has expired, was idle for too long or was ended.
-var ErrNoSession = errors.New("you are not signed in; a sign-in link is made on the server by: rollcall operator link NAME")
+// ErrNoSession refuses a session that never was, has expired, was idle for too long or was ended.
+var ErrNoSession = refusal.New(refusal.Unauthorized, "", "you are not signed in").
+	Advise("open a new sign-in link, which is made on the server").Coded("operator_session_ended")
 
 // Session is a started session as its browser gets it, once.
 type Session struct {

@@ -11,7 +11,7 @@ import (
 type Reach struct {
 	In      int // users in scope after the change who may have an account
 	Leave   int // users who leave the scope
-	Off     int // of Leave, those with a linked account, which will be disabled
+	Off     int // users with a linked account that the change disables
 	Make    int // users who will get an account: in scope, without a linked one
 	Join    int // of Make, those who were not in scope
 	Linked  int // linked accounts
@@ -19,11 +19,13 @@ type Reach struct {
 	Deleted int // of Linked, those of users who are soft-deleted
 }
 
-// reacher decides which users a job has in scope, and for which of them it creates accounts.
+// reacher decides which users a job has in scope, whether it creates accounts for them, and whether it disables the accounts of
+// others.
 type reacher struct {
-	job    Job
-	admits func(directory.Object) bool
-	makes  bool
+	job     Job
+	admits  func(directory.Object) bool
+	makes   bool
+	updates bool // without Update nothing is switched off
 }
 
 func newReacher(job Job) (reacher, error) {
@@ -32,7 +34,7 @@ func newReacher(job Job) (reacher, error) {
 		return reacher{}, err
 	}
 	admits, err := m.Admits()
-	return reacher{job: job, admits: admits, makes: job.Status == On && m.FlowTypes.Has(FlowAdd)}, err
+	return reacher{job: job, admits: admits, makes: job.Status == On && m.FlowTypes.Has(FlowAdd), updates: m.FlowTypes.Has(FlowUpdate)}, err
 }
 
 func (r reacher) has(o directory.Object) bool {
@@ -85,11 +87,11 @@ func (n *Reach) add(o directory.Object, was, is reacher, linked bool) {
 	switch {
 	case has:
 		n.In++
-	case had && linked:
-		n.Leave++
-		n.Off++
 	case had:
 		n.Leave++
+	}
+	if linked && !has && is.updates && (had || !was.updates) {
+		n.Off++
 	}
 	if !linked && has && is.makes && (!had || !was.makes) {
 		n.Make++
@@ -139,5 +141,16 @@ func (job Job) WithActions(name string, actions FlowTypes) (Job, error) {
 		return job, err
 	}
 	m.FlowTypes = actions
+	return job, nil
+}
+
+// WithScope is the job with other scoping filters in one of its mappings.
+func (job Job) WithScope(name string, groups []FilterGroup) (Job, error) {
+	job.Schema = job.Schema.Clone()
+	m, err := job.Schema.ObjectMapping(name)
+	if err != nil {
+		return job, err
+	}
+	m.SetScope(groups)
 	return job, nil
 }

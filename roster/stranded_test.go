@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -38,9 +39,9 @@ func (f fixture) schemas(t *testing.T, s *site.Site, doc string) {
 func (f fixture) force(t *testing.T, s *site.Site, doc string) ([]string, error) {
 	t.Helper()
 	_, err := f.sites.SetSchemas(t.Context(), s.ID, []byte(doc), "cli")
-	var used *site.InUseError
-	if !errors.As(err, &used) {
-		t.Fatalf("without force: got %v, want an InUseError", err)
+	used, harms := refusal.About[*site.InUse](err)
+	if !harms {
+		t.Fatalf("without force: got %v, want ErrInUse", err)
 	}
 	changed, dropped, err := f.sites.ForceSchemas(t.Context(), s.ID, []byte(doc), "admin:kim@acme.test", used.Token(), f.rosters.DropStranded)
 	if err == nil {
@@ -286,8 +287,8 @@ func TestForceSchemas(t *testing.T) {
 				badges(`{"name":"number","type":"complex","subAttributes":[{"name":"x","required":true}],"required":true},{"name":"floor"}`): badgeURN + ":number is required",
 			} {
 				_, err := f.force(t, &s, next)
-				var used *site.InUseError
-				if !errors.As(err, &used) || len(used.Stuck) == 0 {
+				used, harms := refusal.About[*site.InUse](err)
+				if !harms || len(used.Stuck) == 0 {
 					t.Errorf("%s: got %v", next, err)
 					continue
 				}
@@ -311,14 +312,14 @@ func TestForceSchemas(t *testing.T) {
 			f.schemas(t, &s, badges(`{"name":"number"}`))
 			a := f.badged(t, s, "a", `"number":"1"`)
 			_, err := f.sites.SetSchemas(t.Context(), s.ID, nil, "cli")
-			var used *site.InUseError
-			if !errors.As(err, &used) {
+			used, harms := refusal.About[*site.InUse](err)
+			if !harms {
 				t.Fatal(err)
 			}
 			f.badged(t, s, "b", `"number":"2"`)
 			_, _, err = f.sites.ForceSchemas(t.Context(), s.ID, nil, "cli", used.Token(), f.rosters.DropStranded)
-			var more *site.InUseError
-			if !errors.As(err, &more) || more.Token() == used.Token() || more.Uses[0].Drops != 2 {
+			more, harms := refusal.About[*site.InUse](err)
+			if !harms || more.Token() == used.Token() || more.Uses[0].Drops != 2 {
 				t.Errorf("got %v", err)
 			}
 			f.hasBadge(t, s, a, 1, `"number":"1"`)
@@ -407,8 +408,8 @@ func TestForceSchemasProperty(t *testing.T) {
 			next := badges(drawAttributes(rt, "is"))
 			dropped := []string{}
 			_, err := f.sites.SetSchemas(t.Context(), s.ID, []byte(next), "cli")
-			var used *site.InUseError
-			if errors.As(err, &used) {
+			used, harms := refusal.About[*site.InUse](err)
+			if harms {
 				_, dropped, err = f.sites.ForceSchemas(t.Context(), s.ID, []byte(next), "cli", used.Token(), f.rosters.DropStranded)
 				if len(used.Stuck) > 0 {
 					if diff := cmp.Diff(f.everybody(t, s), before); err == nil || diff != "" {

@@ -27,15 +27,15 @@ type answer struct {
 // stream writes a body that is too long to be held: groups with their members.
 type stream func(w *bufio.Writer) error
 
-// refusal is an error of the protocol together with the header that belongs to it.
-type refusal struct {
+// headerError is an error of the protocol together with the header that belongs to it.
+type headerError struct {
 	err    *scim.Error
 	header string
 	value  string
 }
 
-func (r *refusal) Error() string { return r.err.Error() }
-func (r *refusal) Unwrap() error { return r.err }
+func (r *headerError) Error() string { return r.err.Error() }
+func (r *headerError) Unwrap() error { return r.err }
 
 // writeResource writes every answer that is not an error. It fails when a stream does, after the answer has begun.
 func writeResource(w http.ResponseWriter, a answer) error {
@@ -101,7 +101,7 @@ func (x *exchange) send(a answer) {
 func writeError(w http.ResponseWriter, e *scim.Error, cause error) {
 	h := w.Header()
 	setCommon(h)
-	var r *refusal
+	var r *headerError
 	if errors.As(cause, &r) {
 		h.Set(r.header, r.value)
 	}
@@ -133,10 +133,9 @@ func setCommon(h http.Header) {
 	h["X-Content-Type-Options"] = noSniff
 }
 
-// public is the error as the client may see it: known ones as they are, all others as 500 with the request's number.
+// public is the error as the client may see it: refusals, and all others as 500 with the request's number.
 func (h *Handler) public(r *http.Request, err error) *scim.Error {
-	var known *scim.Error
-	if errors.As(err, &known) {
+	if known := refused(err); known != nil {
 		return known
 	}
 	switch {

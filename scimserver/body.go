@@ -92,7 +92,7 @@ func checkContentEncoding(h http.Header) error {
 	if coding == "" || strings.EqualFold(coding, "identity") {
 		return nil
 	}
-	return &refusal{
+	return &headerError{
 		err:    scim.UnsupportedMediaType("The Content-Encoding is %q; send the body uncompressed, without this header.", clip(coding)),
 		header: "Accept-Encoding",
 		value:  "identity",

@@ -60,7 +60,7 @@ func (x *exchange) allowed() error {
 		return nil
 	}
 	seconds := int((wait + time.Second - 1) / time.Second)
-	return &refusal{
+	return &headerError{
 		err:    scim.TooManyRequests("This site answers %d SCIM requests per second; send this one again in %d s.", x.site.RateLimit, seconds),
 		header: "Retry-After",
 		value:  strconv.Itoa(seconds),

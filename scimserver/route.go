@@ -132,7 +132,7 @@ func notAllowed(name string, offered methods) error {
 	}
 	slices.Sort(allowed)
 	list := strings.Join(allowed, ", ")
-	return &refusal{
+	return &headerError{
 		err:    scim.MethodNotAllowed("%s is not offered at this address, which takes %s.", clip(name), list),
 		header: "Allow",
 		value:  list,

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -152,16 +153,15 @@ func (x *exchange) authenticate() error {
 	var err error
 	x.row.TokenLast4 = last4(bearer)
 	x.site, x.token, err = x.Sites.Authenticate(x.ctx, x.place.site, bearer)
-	var ended *site.EndedError
 	switch {
-	case errors.As(err, &ended):
-		x.row.TokenID, x.row.TokenLast4 = ended.Token.ID, ended.Token.Last4
-		return unauthorized(`Bearer realm="SCIM", error="invalid_token"`)
-	case errors.Is(err, site.ErrUnauthorized):
+	case errors.Is(err, refusal.Unauthorized):
+		if ended, ok := refusal.About[site.Token](err); ok {
+			x.row.TokenID, x.row.TokenLast4 = ended.ID, ended.Last4
+		}
 		return unauthorized(`Bearer realm="SCIM", error="invalid_token"`)
 	case errors.Is(err, site.ErrSCIMOff):
 		x.row.TokenID = x.token.ID
-		return scim.Forbidden("SCIM is switched off for this site. An administrator of the site switches it on with Enable SCIM on the page SCIM integration.")
+		return err
 	case err != nil:
 		return err
 	}
@@ -199,7 +199,7 @@ func (x *exchange) otherAddress(public string) {
 
 // unauthorized is one answer for an unknown site, and for a missing, wrong, expired or revoked token.
 func unauthorized(challenge string) error {
-	return &refusal{
+	return &headerError{
 		err: scim.Unauthorized("The token is missing, wrong, expired or revoked, or there is no such site." +
 			" Copy the Tenant URL and a newly generated token from the site's page SCIM integration."),
 		header: "WWW-Authenticate",

@@ -2,24 +2,15 @@ package signin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/mail"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 )
-
-// ErrInactive is returned when a link is asked for somebody who is deactivated.
-var ErrInactive = errors.New("the account is deactivated; reactivate it first")
-
-// ErrBlocked is returned for a link for a person that an administrator blocked.
-var ErrBlocked = errors.New("the account is blocked; unblock it first")
-
-// ErrHasAdmin is returned when a first administrator is asked for on a site that has an active one.
-var ErrHasAdmin = errors.New("the site has an administrator already; use: rollcall site link SITE USERNAME")
 
 // IssueSiteLink makes a one-time link that signs in the active person with this userName. Case does not matter.
 func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, actor string) (Link, error) {
@@ -28,10 +19,10 @@ func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, act
 		return Link{}, err
 	}
 	if p.Block.On {
-		return Link{}, fmt.Errorf("%s: %w", p.UserName, ErrBlocked)
+		return Link{}, ErrBlocked.Because("the account %s is blocked", p.UserName)
 	}
 	if !p.Active {
-		return Link{}, fmt.Errorf("%s: %w", p.UserName, ErrInactive)
+		return Link{}, ErrInactive.Because("the account %s is deactivated", p.UserName)
 	}
 	return s.issue(ctx, st, Link{Kind: Person, UserName: p.UserName}, p.ID, actor,
 		fmt.Sprintf("One-time sign-in link made for %s", p.UserName))
@@ -84,7 +75,7 @@ func (s *SignIns) makeAdmin(ctx context.Context, st site.Site, f Form, by roster
 	r := s.Rosters.Open(st)
 	// Somebody who was cut off is not let in again by their address.
 	if old, err := r.PersonByUserName(ctx, f.Email); err == nil && !old.Active {
-		return roster.Person{}, &FormError{Field: "email", Text: fmt.Sprintf("The account %s is deactivated; enter another address.", old.UserName)}
+		return roster.Person{}, refusal.New(refusal.Conflict, "email", "the account %s is deactivated", old.UserName).Advise("enter another address")
 	} else if err != nil && !hasStatus(err, 404) {
 		return roster.Person{}, err
 	}
@@ -98,7 +89,7 @@ func (s *SignIns) makeAdmin(ctx context.Context, st site.Site, f Form, by roster
 		return roster.Person{}, fmt.Errorf("make the first administrator: %w", err)
 	}
 	if len(report.Errors) > 0 {
-		return roster.Person{}, report.Errors[0]
+		return roster.Person{}, refusal.New(refusal.Invalid, "email", "%s", report.Errors[0].Text)
 	}
 	return r.PersonByUserName(ctx, f.Email)
 }
@@ -120,25 +111,21 @@ type Form struct {
 	Email string // becomes the userName too
 }
 
-// FormError refuses a form and names the field.
-type FormError struct {
-	Field string // "name" or "email"
-	Text  string
-}
-
-func (e *FormError) Error() string { return e.Text }
-
+// clean trims the fields and refuses what they cannot hold, as invalid at "name" or "email".
 func (f Form) clean() (Form, error) {
 	f.Name, f.Email = strings.TrimSpace(f.Name), strings.TrimSpace(f.Email)
 	if f.Name == "" {
-		return f, &FormError{Field: "name", Text: "Enter your name."}
+		return f, refusal.New(refusal.Invalid, "name", "enter your name")
 	}
-	if len(f.Name) > 200 || len(f.Email) > 254 {
-		return f, &FormError{Field: "name", Text: "A name has at most 200 bytes, an e-mail address at most 254."}
+	if len(f.Name) > 200 {
+		return f, refusal.New(refusal.Invalid, "name", "a name has at most 200 bytes").Advise("shorten it")
+	}
+	if len(f.Email) > 254 {
+		return f, refusal.New(refusal.Invalid, "email", "an e-mail address has at most 254 bytes").Advise("enter another one")
 	}
 	a, err := mail.ParseAddress(f.Email)
 	if err != nil || a.Address != f.Email {
-		return f, &FormError{Field: "email", Text: fmt.Sprintf("%q is not an e-mail address; enter one like ada@example.com.", f.Email)}
+		return f, refusal.New(refusal.Invalid, "email", "%q is not an e-mail address", f.Email).Advise("enter one like ada@example.com")
 	}
 	return f, nil
 }

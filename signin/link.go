@@ -1,9 +1,6 @@
 package signin
 
-import (
-	"fmt"
-	"strings"
-)
+import "github.com/rollcall-scim/rollcall/refusal"
 
 // LinkReason says why a link does not open.
 type LinkReason string
@@ -19,43 +16,48 @@ const (
 	LinkHasAdmin    LinkReason = "has-admin"   // the site has got an administrator in another way
 )
 
-// LinkError refuses a link. Its text is written for the person who opened it.
-type LinkError struct {
+// Refusals that callers ask for by name.
+var (
+	// ErrLinkEnded refuses a link in whose place a new one opens. It is about a ClosedLink where the service returns it; a
+	// Store returns it as it is.
+	ErrLinkEnded = refusal.New(refusal.Gone, "", "this link does not open any more").
+			Advise("a new one is made on the server").Coded("link_ended")
+	// ErrAccountClosed refuses a link because of the person's account: a new link would not open either. It is about a ClosedLink.
+	ErrAccountClosed = refusal.New(refusal.Gone, "", "this account is closed, so its links do not open").Coded("link_account_closed")
+
+	// ErrInactive and ErrBlocked refuse to make a link for a person.
+	ErrInactive = refusal.New(refusal.Conflict, "", "the account is deactivated").Advise("reactivate it first").Coded("link_inactive")
+	ErrBlocked  = refusal.New(refusal.Conflict, "", "the account is blocked").Advise("unblock it first").Coded("link_blocked")
+	// ErrHasAdmin refuses a first administrator to a site that has an active one.
+	ErrHasAdmin = refusal.New(refusal.Conflict, "", "the site has an administrator already").
+			Advise("make a link for a person of the site").Coded("site_has_admin")
+)
+
+// ClosedLink is the link that ErrLinkEnded and ErrAccountClosed are about.
+type ClosedLink struct {
 	Reason   LinkReason
 	Site     string
 	UserName string // empty if unknown, or for a first administrator's link
 }
 
-// Error is a sentence with what to do next.
-func (e *LinkError) Error() string {
-	again := fmt.Sprintf("A new one is made on the server by: rollcall site link %s", e.Site)
-	if e.UserName != "" {
-		again += " " + word(e.UserName)
-	} else if e.Reason == LinkUnknown || e.Reason == LinkHasAdmin {
-		again += " USERNAME"
-	}
-	switch e.Reason {
+// Refuse says why the link does not open. Its words are for the person who opened it.
+func (l ClosedLink) Refuse() error {
+	switch l.Reason {
 	case LinkUsed:
-		return "This link has been used already: each opens once. " + again
+		return ErrLinkEnded.Because("this link has been used already: each opens once").With(l)
 	case LinkExpired:
-		return "This link has expired: each opens for 15 minutes. " + again
+		return ErrLinkEnded.Because("this link has expired: each opens for 15 minutes").With(l)
 	case LinkDeactivated:
-		return "This account is deactivated, so its links do not open. An administrator of the site can reactivate it."
+		return ErrAccountClosed.Because("this account is deactivated, so its links do not open").
+			Advise("an administrator of the site can reactivate it").With(l)
 	case LinkBlocked:
-		return "This account is blocked, so its links do not open. An administrator of the site can unblock it."
+		return ErrAccountClosed.Because("this account is blocked, so its links do not open").
+			Advise("an administrator of the site can unblock it").With(l)
 	case LinkOutdated:
-		return "This account was deactivated after the link was made, so the link does not open any more. " + again
+		return ErrLinkEnded.Because("this account was deactivated after the link was made, so the link does not open any more").With(l)
 	case LinkHasAdmin:
-		return "This site has an administrator already, so the link for the first one does not open any more. " + again
+		return ErrLinkEnded.Because("this site has an administrator already, so the link for the first one does not open any more").With(l)
 	default:
-		return "This link is not known here: it may be cut off, or a newer one took its place. " + again
+		return ErrLinkEnded.Because("this link is not known here: it may be cut off, or a newer one took its place").With(l)
 	}
-}
-
-// word is a user name as a command line takes it for one word.
-func word(name string) string {
-	if strings.ContainsAny(name, " \t'\"\\$&|;<>()*?`!#~") {
-		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
-	}
-	return name
 }

@@ -19,11 +19,11 @@ type Pending struct {
 	Expires time.Time
 }
 
-// Look says what a link would do and leaves it unused; a *LinkError says why it would do nothing.
+// Look says what a link would do and leaves it unused; an error of kind Gone says why it would do nothing.
 func (s *SignIns) Look(ctx context.Context, st site.Site, secret string) (Pending, error) {
 	l, err := s.Store.FindLink(ctx, st.ID, hash(secret))
-	if errors.Is(err, ErrNoLink) {
-		return Pending{}, &LinkError{Reason: LinkUnknown, Site: st.Name}
+	if errors.Is(err, ErrLinkEnded) {
+		return Pending{}, ClosedLink{Reason: LinkUnknown, Site: st.Name}.Refuse()
 	}
 	if err != nil {
 		return Pending{}, fmt.Errorf("find sign-in link: %w", err)
@@ -31,17 +31,17 @@ func (s *SignIns) Look(ctx context.Context, st site.Site, secret string) (Pendin
 	p := Pending{Kind: l.Kind, Expires: l.Expires}
 	if l.Kind == Person {
 		if p.Person, err = s.Rosters.Open(st).Person(ctx, l.PersonID); hasStatus(err, 404) {
-			return Pending{}, &LinkError{Reason: LinkUnknown, Site: st.Name}
+			return Pending{}, ClosedLink{Reason: LinkUnknown, Site: st.Name}.Refuse()
 		} else if err != nil {
 			return Pending{}, fmt.Errorf("find the person of a link: %w", err)
 		}
 	}
 	if reason := s.refusal(l, p); reason != "" {
-		return Pending{}, &LinkError{Reason: reason, Site: st.Name, UserName: p.Person.UserName}
+		return Pending{}, ClosedLink{Reason: reason, Site: st.Name, UserName: p.Person.UserName}.Refuse()
 	}
 	if l.Kind == FirstAdmin {
 		if err := s.wantsAdmin(ctx, st); errors.Is(err, ErrHasAdmin) {
-			return Pending{}, &LinkError{Reason: LinkHasAdmin, Site: st.Name}
+			return Pending{}, ClosedLink{Reason: LinkHasAdmin, Site: st.Name}.Refuse()
 		} else if err != nil {
 			return Pending{}, err
 		}
@@ -67,8 +67,8 @@ func (s *SignIns) refusal(l LinkRecord, p Pending) LinkReason {
 	}
 }
 
-// Redeem uses the link up and starts a session. The form counts only for a first administrator's link; a *FormError leaves the
-// link unused. A second call with the same secret, at the same moment too, gets a *LinkError.
+// Redeem uses the link up and starts a session. The form counts only for a first administrator's link; a refused form leaves the
+// link unused. A second call with the same secret, at the same moment too, gets ErrLinkEnded.
 func (s *SignIns) Redeem(ctx context.Context, st site.Site, secret string, f Form, from session.Browser) (Session, error) {
 	p, err := s.Look(ctx, st, secret)
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *SignIns) Redeem(ctx context.Context, st site.Site, secret string, f For
 	}
 	used := s.Now()
 	e := s.event(st, "sign_in.link_used", "user:"+p.Person.UserName, p.Person.ID, "One-time sign-in link of "+p.Person.UserName+" opened")
-	if err := s.Store.UseLink(ctx, st.ID, hash(secret), used, e); errors.Is(err, ErrLinkGone) {
+	if err := s.Store.UseLink(ctx, st.ID, hash(secret), used, e); errors.Is(err, ErrLinkEnded) {
 		return Session{}, s.gone(ctx, st, secret)
 	} else if err != nil {
 		return Session{}, fmt.Errorf("use sign-in link: %w", err)
@@ -104,7 +104,7 @@ func (s *SignIns) enter(ctx context.Context, st site.Site, p Pending, f Form, fr
 	}
 	secret, err := s.Rosters.Open(st).StartSession(ctx, p.Person.ID, s.Limits, from)
 	if hasStatus(err, 403) {
-		return Session{}, &LinkError{Reason: LinkDeactivated, Site: st.Name, UserName: p.Person.UserName}
+		return Session{}, ClosedLink{Reason: LinkDeactivated, Site: st.Name, UserName: p.Person.UserName}.Refuse()
 	}
 	if err != nil {
 		return Session{}, fmt.Errorf("start session: %w", err)
@@ -117,7 +117,7 @@ func (s *SignIns) gone(ctx context.Context, st site.Site, secret string) error {
 	if _, err := s.Look(ctx, st, secret); err != nil {
 		return err
 	}
-	return &LinkError{Reason: LinkUnknown, Site: st.Name}
+	return ClosedLink{Reason: LinkUnknown, Site: st.Name}.Refuse()
 }
 
 // hasStatus reports whether a roster refused with this status.

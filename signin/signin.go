@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -17,12 +16,6 @@ import (
 
 // LinkTTL is how long a one-time link opens.
 const LinkTTL = 15 * time.Minute
-
-// ErrNoLink is returned by a Store for a hash that the site does not hold.
-var ErrNoLink = errors.New("no such link")
-
-// ErrLinkGone is returned by Store.UseLink for a link that cannot be used; the service then finds out why.
-var ErrLinkGone = errors.New("link cannot be used")
 
 // Kind is what a link does.
 type Kind string
@@ -63,9 +56,9 @@ type Store interface {
 	// AddLink stores a link and its event. A FirstAdmin link replaces every earlier one of its site, so that at most one
 	// opens. Links that expired long ago are forgotten.
 	AddLink(ctx context.Context, l LinkRecord, e event.Event) error
-	// FindLink returns a link by hash, used and expired ones too, or ErrNoLink.
+	// FindLink returns a link by hash, used and expired ones too, or ErrLinkEnded.
 	FindLink(ctx context.Context, id site.ID, hash string) (LinkRecord, error)
-	// UseLink marks the link used and appends the event, in one transaction; ErrLinkGone, and nothing done, if it is unknown,
+	// UseLink marks the link used and appends the event, in one transaction; ErrLinkEnded, and nothing done, if it is unknown,
 	// used or expired at now.
 	UseLink(ctx context.Context, id site.ID, hash string, now time.Time, e event.Event) error
 	// ReturnLink makes a link usable again whose use at this time came to nothing.

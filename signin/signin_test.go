@@ -15,6 +15,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/signin"
@@ -112,14 +113,18 @@ func (w *world) redeem(t *testing.T, secret string, f signin.Form) signin.Sessio
 
 func wantRefused(t *testing.T, err error, want signin.LinkReason) {
 	t.Helper()
-	var refused *signin.LinkError
-	if !errors.As(err, &refused) {
-		t.Fatalf("got error %v, want a LinkError", err)
+	refused, ok := refusal.About[signin.ClosedLink](err)
+	if !ok || !errors.Is(err, refusal.Gone) {
+		t.Fatalf("got error %v, want a closed link", err)
 	}
 	if refused.Reason != want {
 		t.Errorf("got reason %q, want %q", refused.Reason, want)
 	}
-	if text := refused.Error(); want != signin.LinkDeactivated && !strings.Contains(text, "rollcall site link acme") {
+	renewable := want != signin.LinkDeactivated && want != signin.LinkBlocked
+	if errors.Is(err, signin.ErrLinkEnded) != renewable || errors.Is(err, signin.ErrAccountClosed) == renewable || refused.Site != "acme" {
+		t.Errorf("got %v about %+v, want a new link to help: %v", err, refused, renewable)
+	}
+	if text := err.Error(); renewable && !strings.HasSuffix(text, "; a new one is made on the server") {
 		t.Errorf("the refusal does not say what to do: %q", text)
 	}
 }
@@ -299,9 +304,9 @@ func TestFirstAdminByForm(t *testing.T) {
 			"name":  {Email: "kim@acme.test"},
 			"email": {Name: "Kim", Email: "Kim <kim@acme.test>"},
 		} {
-			var wrong *signin.FormError
-			if _, err := w.Redeem(w.ctx, w.site, l.Secret, form, session.Browser{}); !errors.As(err, &wrong) || wrong.Field != field {
-				t.Errorf("%+v: got %v, want a FormError about %s", form, err, field)
+			_, err := w.Redeem(w.ctx, w.site, l.Secret, form, session.Browser{})
+			if wrong, _ := refusal.Find(err); !errors.Is(err, refusal.Invalid) || wrong.Field != field {
+				t.Errorf("%+v: got %v, want it refused as invalid at %s", form, err, field)
 			}
 		}
 		s := w.redeem(t, l.Secret, signin.Form{Name: " Kim Admin ", Email: "kim@acme.test"})
@@ -330,11 +335,10 @@ func TestFirstAdminIsMadeOnceByManyAtTheSameMoment(t *testing.T) {
 		redeemed := 0
 		for range many {
 			err := <-results
-			var refused *signin.LinkError
 			switch {
 			case err == nil:
 				redeemed++
-			case !errors.As(err, &refused):
+			case !errors.Is(err, refusal.Gone):
 				t.Error(err)
 			}
 		}
@@ -375,9 +379,9 @@ func TestFirstAdminLinkOpensAgainWhenTheAccountCannotBeMade(t *testing.T) {
 		}
 		l := w.firstLink(t, "")
 		// The address of somebody who was cut off does not let anybody in again.
-		var wrong *signin.FormError
-		if _, err := w.Redeem(w.ctx, w.site, l.Secret, signin.Form{Name: "Ada", Email: "ADA@acme.test"}, session.Browser{}); !errors.As(err, &wrong) || wrong.Field != "email" {
-			t.Fatalf("got %v, want a FormError about email", err)
+		_, err = w.Redeem(w.ctx, w.site, l.Secret, signin.Form{Name: "Ada", Email: "ADA@acme.test"}, session.Browser{})
+		if wrong, _ := refusal.Find(err); !errors.Is(err, refusal.Conflict) || wrong.Field != "email" {
+			t.Fatalf("got %v, want a conflict at email", err)
 		}
 		if ada, err = w.people.Person(w.ctx, ada.ID); err != nil || ada.Role != roster.RoleRegistered || ada.Active {
 			t.Errorf("the refused form changed the account: %+v, %v", ada, err)

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/internal/redact"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 const (
@@ -568,7 +569,7 @@ func parseCursor(text string) (RequestCursor, error) {
 	at, id, found := strings.Cut(text, "-")
 	micros, err := strconv.ParseInt(at, 10, 64)
 	if !found || err != nil || id == "" || !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
-		return RequestCursor{}, fmt.Errorf("%w: %q is not a place in the request log", ErrInvalid, text)
+		return RequestCursor{}, refusal.New(refusal.Invalid, "before", "%q is not a place in the request log", text)
 	}
 	return RequestCursor{Time: time.UnixMicro(micros).UTC(), ID: id}, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
 )
@@ -435,8 +436,8 @@ func TestRequests(t *testing.T) {
 func TestRequests_refuses_a_place_that_is_none(t *testing.T) {
 	each(t, func(t *testing.T, f fixture) {
 		for _, before := range []string{"x", "1", "1-", "-x"} {
-			if _, _, err := f.sites.Requests(t.Context(), f.acme.ID, site.RequestQuery{Before: before}); !errors.Is(err, site.ErrInvalid) {
-				t.Errorf("%q: got %v, want ErrInvalid", before, err)
+			if _, _, err := f.sites.Requests(t.Context(), f.acme.ID, site.RequestQuery{Before: before}); !errors.Is(err, refusal.Invalid) {
+				t.Errorf("%q: got %v, want refusal.Invalid", before, err)
 			}
 		}
 	})

@@ -16,8 +16,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// InUseError says why schemas cannot be changed: stored resources would not survive it.
-type InUseError struct {
+// InUse is what ErrInUse is about: the stored resources that would not survive a change of schemas.
+type InUse struct {
 	Uses  []Use
 	Stuck []Stuck // what stands in the way also of a change that is forced
 }
@@ -36,16 +36,17 @@ type Stuck struct {
 	Count  int
 }
 
-func (e *InUseError) Error() string {
+// refuse says, a line each, what is in the way.
+func (e *InUse) refuse() error {
 	lines := make([]string, len(e.Uses))
 	for i, u := range e.Uses {
 		lines[i] = u.String()
 	}
-	return strings.Join(lines, "\n")
+	return ErrInUse.Because("%s", strings.Join(lines, "\n")).With(e)
 }
 
 // Lost names, a line each, what a forced change would drop.
-func (e *InUseError) Lost() []string {
+func (e *InUse) Lost() []string {
 	var lines []string
 	for _, u := range e.Uses {
 		if line := u.Lost(); line != "" {
@@ -55,8 +56,8 @@ func (e *InUseError) Lost() []string {
 	return lines
 }
 
-// Token stands for all that the error says, so that whoever confirms a forced change confirms what it drops.
-func (e *InUseError) Token() string {
+// Token stands for all that stands in the way, so that whoever confirms a forced change confirms what it drops.
+func (e *InUse) Token() string {
 	h := sha256.New()
 	for _, u := range e.Uses {
 		fmt.Fprintf(h, "%s\n%s\n", u, u.Lost()) // a hash takes everything
@@ -112,7 +113,7 @@ func resources(n int, kind string) string {
 
 // SetSchemas gives a site another document of schemas and resource types, as scim.NewRegistry reads it; an empty one
 // for none. What is wrong with it comes as *scim.RegistryError. Adding is always possible; what stored resources would
-// not survive is refused with *InUseError. An attribute that goes is no longer declared searchable.
+// not survive is refused with ErrInUse. An attribute that goes is no longer declared searchable.
 func (s *Sites) SetSchemas(ctx context.Context, id ID, doc []byte, actor string) (Site, error) {
 	changed, _, err := s.changeSchemas(ctx, id, doc, actor, nil, "", "")
 	return changed, err
@@ -144,7 +145,7 @@ type DropStranded func(ctx context.Context, tx Tx, change SchemaChange) error
 
 // ForceSchemas is SetSchemas for what stored resources would not survive: drop takes out of them what stands in the way,
 // in the same transaction, so that all is done or nothing. It returns in words what was dropped. What would break a rule
-// even so is refused with *InUseError, as is a change that drops something else than what was confirmed, by the error's
+// even so is refused with ErrInUse, as is a change that drops something else than what was confirmed, by the error's
 // Token; an empty token confirms everything.
 func (s *Sites) ForceSchemas(ctx context.Context, id ID, doc []byte, actor, confirmed string, drop DropStranded) (changed Site, dropped []string, err error) {
 	return s.changeSchemas(ctx, id, doc, actor, drop, confirmed, "")
@@ -166,7 +167,7 @@ func (s *Sites) CheckSchemas(ctx context.Context, id ID, doc []byte) error {
 		if err != nil || used == nil {
 			return err
 		}
-		return used
+		return used.refuse()
 	})
 }
 
@@ -189,7 +190,7 @@ func (s *Sites) changeSchemas(ctx context.Context, id ID, doc []byte, actor stri
 		}
 		if used != nil {
 			if drop == nil || len(used.Stuck) > 0 || confirmed != "" && confirmed != used.Token() {
-				return used
+				return used.refuse()
 			}
 			dropped = used.Lost()
 		}
@@ -226,7 +227,7 @@ func readSchemas(doc []byte) ([]byte, *scim.Registry, error) {
 }
 
 // compareSchemas counts what the next schemas of a site would strand; nil where that is nothing.
-func compareSchemas(ctx context.Context, tx Tx, next *scim.Registry) (old *scim.Registry, used *InUseError, err error) {
+func compareSchemas(ctx context.Context, tx Tx, next *scim.Registry) (old *scim.Registry, used *InUse, err error) {
 	if old, err = scim.NewRegistry(tx.Site().Schemas); err != nil {
 		return nil, nil, fmt.Errorf("read the schemas of site %s: %w", tx.Site().Name, err)
 	}
@@ -234,7 +235,7 @@ func compareSchemas(ctx context.Context, tx Tx, next *scim.Registry) (old *scim.
 	return old, used, err
 }
 
-func (e *InUseError) losses() []scim.Loss {
+func (e *InUse) losses() []scim.Loss {
 	losses := make([]scim.Loss, len(e.Uses))
 	for i, u := range e.Uses {
 		losses[i] = u.Loss
@@ -243,8 +244,8 @@ func (e *InUseError) losses() []scim.Loss {
 }
 
 // findUses counts, type by type, the stored resources that each loss harms; nil when none does any.
-func findUses(ctx context.Context, tx Tx, losses []scim.Loss, next *scim.Registry) (*InUseError, error) {
-	used := &InUseError{}
+func findUses(ctx context.Context, tx Tx, losses []scim.Loss, next *scim.Registry) (*InUse, error) {
+	used := &InUse{}
 	for len(losses) > 0 {
 		kind := losses[0].Type
 		n := slices.IndexFunc(losses, func(l scim.Loss) bool { return l.Type != kind })
@@ -338,7 +339,7 @@ func (c *counter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) {
 	return dropped
 }
 
-func (c *counter) report(used *InUseError) {
+func (c *counter) report(used *InUse) {
 	for _, u := range c.uses {
 		if u.Count > 0 {
 			used.Uses = append(used.Uses, u)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -91,8 +92,8 @@ func TestSetSchemas(t *testing.T) {
 				t.Errorf("got %s, %v", got.Schemas, err)
 			}
 			_, err = f.sites.Update(t.Context(), f.acme.ID, "cli", func(s *site.Site) error { s.Schemas = []byte("{}"); return nil })
-			if !errors.Is(err, site.ErrInvalid) {
-				t.Errorf("by Update: got %v, want ErrInvalid", err)
+			if !errors.Is(err, refusal.Invalid) {
+				t.Errorf("by Update: got %v, want refusal.Invalid", err)
 			}
 		})
 	})
@@ -110,8 +111,8 @@ func TestSetSchemas(t *testing.T) {
 			if check := f.sites.CheckSchemas(t.Context(), f.acme.ID, nil); check == nil || check.Error() != err.Error() {
 				t.Errorf("got %v, want %v", check, err)
 			}
-			var used *site.InUseError
-			if !errors.As(err, &used) || len(used.Uses) != 2 {
+			used, harms := refusal.About[*site.InUse](err)
+			if !harms || len(used.Uses) != 2 {
 				t.Fatalf("got %v, want two uses", err)
 			}
 			for _, text := range []string{
@@ -123,7 +124,7 @@ func TestSetSchemas(t *testing.T) {
 				}
 			}
 			_, err = f.sites.SetSchemas(t.Context(), f.acme.ID, document(`{"name":"number","type":"string"},{"name":"color","required":true}`), "cli")
-			if !errors.As(err, &used) || len(used.Uses) != 2 || !strings.Contains(err.Error(), "lacks it: fill it first") {
+			if used, _ = refusal.About[*site.InUse](err); used == nil || len(used.Uses) != 2 || !strings.Contains(err.Error(), "lacks it: fill it first") {
 				t.Errorf("got %v, want a type that changes and a color that is lacking", err)
 			}
 			if err := f.sites.CheckSchemas(t.Context(), f.acme.ID, document(`{"name":"number","type":"integer"},{"name":"shape"}`)); err != nil {
@@ -182,12 +183,12 @@ func TestSwitches(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			for _, n := range []int{-1, 1, 24, 100_001} {
 				_, err := f.sites.Update(t.Context(), f.acme.ID, "cli", func(s *site.Site) error { s.RateLimit = n; return nil })
-				if !errors.Is(err, site.ErrInvalid) || !strings.Contains(err.Error(), "25 to 100000") {
+				if !errors.Is(err, refusal.Invalid) || !strings.Contains(err.Error(), "25 to 100000") {
 					t.Errorf("%d: got %v", n, err)
 				}
 			}
 			_, err := f.sites.Update(t.Context(), f.acme.ID, "cli", func(s *site.Site) error { s.Deletes = "shred"; return nil })
-			if !errors.Is(err, site.ErrInvalid) {
+			if !errors.Is(err, refusal.Invalid) {
 				t.Errorf("got %v", err)
 			}
 		})

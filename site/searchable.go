@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -89,7 +90,7 @@ func hidden(a *scim.Attribute) bool {
 	return a.Returned == scim.ReturnedNever || a.Mutability == scim.WriteOnly
 }
 
-// findSearchable reads the name of an attribute of a type, ErrInvalid if it cannot be declared searchable.
+// findSearchable reads the name of an attribute of a type and refuses one that cannot be declared searchable.
 func findSearchable(types *scim.Registry, typeName, name string) (Searchable, error) {
 	rt, ok := types.ByName(strings.TrimSpace(typeName))
 	if !ok {
@@ -97,15 +98,16 @@ func findSearchable(types *scim.Registry, typeName, name string) (Searchable, er
 		for _, rt := range types.Types() {
 			known = append(known, rt.Name)
 		}
-		return Searchable{}, fmt.Errorf("%w: this site has no resource type %q; it has %s", ErrInvalid, typeName, strings.Join(known, ", "))
+		return Searchable{}, refusal.New(refusal.Invalid, "type", "this site has no resource type %q; it has %s", typeName, strings.Join(known, ", "))
 	}
 	path, a, sub, ok := rt.Resolve(strings.TrimSpace(name))
 	if !ok {
-		return Searchable{}, fmt.Errorf("%w: %s has no attribute %q; write it as a filter does: title, name.familyName, or an extension's with its URN", ErrInvalid, rt.Name, name)
+		return Searchable{}, refusal.New(refusal.Invalid, name, "%s has no attribute %q", rt.Name, name).
+			Advise("write it as a filter does: title, name.familyName, or an extension's with its URN")
 	}
 	found := Searchable{Type: rt.Name, Path: path}
 	if why := whyNot(rt, path, a, sub); why != "" {
-		return Searchable{}, fmt.Errorf("%w: %s %s", ErrInvalid, found, why)
+		return Searchable{}, refusal.New(refusal.Invalid, path.String(), "%s %s", found, why)
 	}
 	return found, nil
 }
@@ -115,8 +117,8 @@ func (s Searchable) in(list []Searchable) bool {
 }
 
 // DeclareSearchable declares attributes of a resource type searchable and returns those that were not yet. Their names
-// are as filters write them. Filters use their rows when the last resource has its own, which Roster.Indexing tells. It
-// is ErrInvalid for what cannot be, and then nothing is declared.
+// are as filters write them. Filters use their rows when the last resource has its own, which Roster.Indexing tells. An
+// attribute that cannot be declared is refused as invalid, and then nothing is declared.
 func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName string, attributes []string, actor string) ([]Searchable, error) {
 	var added []Searchable
 	err := s.changeSearchable(ctx, id, func(tx Tx, types *scim.Registry, list []Searchable) ([]Searchable, error) {
@@ -130,7 +132,8 @@ func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName string, a
 				continue
 			}
 			if len(list) == MaxSearchable {
-				return nil, fmt.Errorf("%w: %s would be one too many: a site declares at most %d attributes searchable, because each slows down every write; take one away first", ErrInvalid, wanted, MaxSearchable)
+				return nil, refusal.New(refusal.Invalid, name, "%s would be one too many: a site declares at most %d attributes searchable, because each slows down every write", wanted, MaxSearchable).
+					Advise("take one away first")
 			}
 			wanted.ID = s.NewID()
 			list, added = append(list, wanted), append(added, wanted)
@@ -144,13 +147,13 @@ func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName string, a
 }
 
 // WithdrawSearchable takes the declaration of attributes back: filters use their rows no more from their next query on,
-// and the rows are cleared. It is ErrInvalid for an attribute that is not declared, and then nothing is withdrawn.
+// and the rows are cleared. An attribute that is not declared is refused as invalid, and then nothing is withdrawn.
 func (s *Sites) WithdrawSearchable(ctx context.Context, id ID, typeName string, attributes []string, actor string) error {
 	return s.changeSearchable(ctx, id, func(tx Tx, types *scim.Registry, list []Searchable) ([]Searchable, error) {
 		for _, name := range attributes {
 			at := declared(types, list, typeName, name)
 			if at < 0 {
-				return nil, fmt.Errorf("%w: %s of %s is not declared searchable on this site", ErrInvalid, name, typeName)
+				return nil, refusal.New(refusal.Invalid, name, "%s of %s is not declared searchable on this site", name, typeName)
 			}
 			if err := tx.AppendEvent(ctx, s.withdrawn(id, list[at], "", actor)); err != nil {
 				return nil, err

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -102,11 +103,11 @@ func TestDeclareSearchable(t *testing.T) {
 					}
 					continue
 				}
-				if !errors.Is(err, site.ErrInvalid) || !strings.Contains(err.Error(), want) {
+				if !errors.Is(err, refusal.Invalid) || !strings.Contains(err.Error(), want) {
 					t.Errorf("%s: got %v, want %s", attribute, err, want)
 				}
 			}
-			if err := f.declare(t, "Printer", "serial"); !errors.Is(err, site.ErrInvalid) || !strings.Contains(err.Error(), "it has User, Group, Device") {
+			if err := f.declare(t, "Printer", "serial"); !errors.Is(err, refusal.Invalid) || !strings.Contains(err.Error(), "it has User, Group, Device") {
 				t.Errorf("got %v", err)
 			}
 			for _, attribute := range []string{"displayName", "members.value"} {
@@ -128,7 +129,7 @@ func TestDeclareSearchable(t *testing.T) {
 				names = append(names, path.String())
 			}
 			err := f.declare(t, "User", names...)
-			if !errors.Is(err, site.ErrInvalid) || !strings.Contains(err.Error(), fmt.Sprintf("%s of User would be one too many: a site declares at most %d", names[site.MaxSearchable], site.MaxSearchable)) {
+			if !errors.Is(err, refusal.Invalid) || !strings.Contains(err.Error(), fmt.Sprintf("%s of User would be one too many: a site declares at most %d", names[site.MaxSearchable], site.MaxSearchable)) {
 				t.Errorf("got %v", err)
 			}
 			if err := f.declare(t, "User", names[:site.MaxSearchable]...); err != nil {
@@ -175,7 +176,7 @@ func TestWithdrawSearchable(t *testing.T) {
 			}
 			for _, c := range [][2]string{{"User", "title"}, {"User", "titel"}, {"Group", "nickName"}, {"Printer", "nickName"}} {
 				err := f.sites.WithdrawSearchable(t.Context(), f.acme.ID, c[0], []string{"nickName", c[1]}, "cli")
-				if !errors.Is(err, site.ErrInvalid) || !strings.Contains(err.Error(), "is not declared searchable on this site") {
+				if !errors.Is(err, refusal.Invalid) || !strings.Contains(err.Error(), "is not declared searchable on this site") {
 					t.Errorf("%v: got %v", c, err)
 				}
 			}

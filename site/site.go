@@ -3,13 +3,13 @@ package site
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"sync"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // ID identifies a site forever, whatever its name becomes. It never leaves the installation in a URL.
@@ -34,7 +34,7 @@ func ParseProfile(text string) (Profile, error) {
 	case Full:
 		return Full, nil
 	}
-	return "", fmt.Errorf("%w: %q is not a profile; use documented or full", ErrInvalid, text)
+	return "", refusal.New(refusal.Invalid, "profile", "%q is not a profile", text).Advise("use documented or full")
 }
 
 // What the SCIM userName of a site's people is compared with when somebody signs in with an assertion.
@@ -73,20 +73,33 @@ type Site struct {
 	Created time.Time
 }
 
-// Errors that callers decide on. Every text says what to do.
+// The refusals of this package that callers ask for by name. All others are told apart by their kind.
 var (
-	ErrNotFound          = errors.New("there is no site of that name")
-	ErrInvalid           = errors.New("not accepted")
-	ErrNameTaken         = errors.New("there is a site of that name already")
-	ErrWrongConfirmation = errors.New("the confirmation is not the site's name; type the name to delete the site with everybody in it")
-	ErrUnauthorized      = errors.New("unknown site or token")
-	ErrSCIMOff           = errors.New("SCIM is switched off for this site; an administrator switches it on with Enable SCIM")
-	ErrTokenNotFound     = errors.New("this site has no such token")
-	ErrOneLive           = errors.New("a token is live already")
-	ErrTwoLive           = errors.New("two tokens are live already")
-	ErrStale             = errors.New("another person saved another document meanwhile; nothing was changed")
-	ErrNameShared        = errors.New("several groups have one name")
-	ErrFormUsed          = errors.New("this form was sent before; nothing was made again")
+	ErrNotFound = refusal.New(refusal.NotFound, "", "there is no site of that name").Coded("site_unknown")
+
+	ErrNameTaken = refusal.New(refusal.Taken, "name", "there is a site of that name already").
+			Advise("choose another name").Coded("site_name_taken")
+	ErrWrongConfirmation = refusal.New(refusal.Invalid, "confirm", "the confirmation is not the site's name").
+				Advise("type the name to delete the site with everybody in it").Coded("site_name_not_typed")
+
+	ErrUnauthorized = refusal.New(refusal.Unauthorized, "", "unknown site or token").Coded("token_unknown")
+	ErrSCIMOff      = refusal.New(refusal.Forbidden, "", "SCIM is switched off for this site").
+			Advise("an administrator of the site switches it on with Enable SCIM on the page SCIM integration").Coded("scim_off")
+
+	ErrTokenNotFound = refusal.New(refusal.NotFound, "", "this site has no such token").Coded("token_gone")
+	// ErrOneLive and ErrTwoLive are about LiveTokens: a choice is missing, or there is no room.
+	ErrOneLive = refusal.New(refusal.Conflict, "", "a token is live already").
+			Advise("replace it now, or keep it until the new one is used").Coded("token_live")
+	ErrTwoLive = refusal.New(refusal.Conflict, "", "two tokens are live").
+			Advise("revoke one of them first; a site has two at most").Coded("tokens_live")
+	ErrFormUsed = refusal.New(refusal.Conflict, "", "this form was sent before").
+			Advise("nothing was made again").Coded("form_used")
+
+	ErrStale = refusal.New(refusal.Stale, "", "another person saved another document meanwhile; nothing was changed").Coded("schemas_stale")
+	// ErrInUse is about an *InUse.
+	ErrInUse      = refusal.New(refusal.Conflict, "schemas", "stored resources would not survive the change of the schemas").Coded("schemas_in_use")
+	ErrNameShared = refusal.New(refusal.Conflict, "", "several groups have one name").
+			Advise("rename all but one of them, or let groups share a name").Coded("group_name_shared")
 )
 
 // Store keeps sites, their tokens and their request log.
@@ -154,12 +167,13 @@ type Sites struct {
 
 var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
-// CheckName says why a name cannot be a site's name.
+// CheckName refuses a name that cannot be a site's.
 func CheckName(name string) error {
 	if validName.MatchString(name) {
 		return nil
 	}
-	return fmt.Errorf("%w: %q cannot be a site's name: use 1 to 63 lower-case letters, digits and hyphens, beginning with a letter or digit", ErrInvalid, name)
+	return refusal.New(refusal.Invalid, "name", "%q cannot be a site's name", name).
+		Advise("use 1 to 63 lower-case letters, digits and hyphens, beginning with a letter or digit")
 }
 
 // Create makes a site with SCIM off.
@@ -234,13 +248,13 @@ func checkSettings(old Site, next *Site) error {
 	}
 	next.Profile = p
 	if next.ID != old.ID || next.Name != old.Name || !next.Created.Equal(old.Created) {
-		return fmt.Errorf("%w: a site is renamed with Rename, and keeps its id", ErrInvalid)
+		return refusal.New(refusal.Invalid, "name", "a site is renamed with Rename, and keeps its id")
 	}
 	if next.MatchesUserName != old.MatchesUserName {
-		return fmt.Errorf("%w: what SCIM userName matches cannot be chosen in this version", ErrInvalid)
+		return refusal.New(refusal.Invalid, "matches", "what SCIM userName matches cannot be chosen in this version")
 	}
 	if !bytes.Equal(next.Schemas, old.Schemas) {
-		return fmt.Errorf("%w: schemas are changed with SetSchemas, which looks after what is stored", ErrInvalid)
+		return refusal.New(refusal.Invalid, "schemas", "schemas are changed with SetSchemas, which looks after what is stored")
 	}
 	return checkSwitches(*next)
 }

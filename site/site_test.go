@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
 )
@@ -96,8 +97,8 @@ func TestCheckName(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"", "-a", "Acme", "a_b", "a.b", "a/b", "a b", "ä", "a\n", strings.Repeat("x", 64)} {
-		if err := site.CheckName(name); !errors.Is(err, site.ErrInvalid) {
-			t.Errorf("%q: got %v, want ErrInvalid", name, err)
+		if err := site.CheckName(name); !errors.Is(err, refusal.Invalid) {
+			t.Errorf("%q: got %v, want refusal.Invalid", name, err)
 		}
 	}
 }
@@ -152,8 +153,8 @@ func TestUpdate(t *testing.T) {
 				"matches": func(s *site.Site) error { s.MatchesUserName = site.MatchesEmail; return nil },
 				"profile": func(s *site.Site) error { s.Profile = "gold"; return nil },
 			} {
-				if _, err := f.sites.Update(t.Context(), f.acme.ID, "cli", change); !errors.Is(err, site.ErrInvalid) {
-					t.Errorf("%s: got %v, want ErrInvalid", name, err)
+				if _, err := f.sites.Update(t.Context(), f.acme.ID, "cli", change); !errors.Is(err, refusal.Invalid) {
+					t.Errorf("%s: got %v, want refusal.Invalid", name, err)
 				}
 			}
 			if got, err := f.sites.Get(t.Context(), f.acme.ID); err != nil || cmp.Diff(got, f.acme) != "" {
@@ -180,7 +181,7 @@ func TestRename(t *testing.T) {
 			if _, err := f.sites.Rename(ctx, f.acme.ID, "other", "cli"); !errors.Is(err, site.ErrNameTaken) {
 				t.Errorf("a taken name: got %v", err)
 			}
-			if _, err := f.sites.Rename(ctx, f.acme.ID, "Acme Inc", "cli"); !errors.Is(err, site.ErrInvalid) {
+			if _, err := f.sites.Rename(ctx, f.acme.ID, "Acme Inc", "cli"); !errors.Is(err, refusal.Invalid) {
 				t.Errorf("no name: got %v", err)
 			}
 			for range 2 { // its own name again changes nothing

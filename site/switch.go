@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // DeleteMode says what a SCIM DELETE of a user does.
@@ -22,7 +23,7 @@ func ParseDeleteMode(text string) (DeleteMode, error) {
 	case RefuseDelete, DeactivateOnDelete, DeleteForGood:
 		return m, nil
 	}
-	return "", fmt.Errorf("%w: %q is no way to answer a delete; use refuse, deactivate or delete", ErrInvalid, text)
+	return "", refusal.New(refusal.Invalid, "delete", "%q is no way to answer a delete", text).Advise("use refuse, deactivate or delete")
 }
 
 // Bounds of Site.RateLimit, in requests per second. Entra sends up to 25 of its own accord, so less would stop a
@@ -47,7 +48,8 @@ func checkSwitches(s Site) error {
 		return err
 	}
 	if s.RateLimit != 0 && (s.RateLimit < MinRateLimit || s.RateLimit > MaxRateLimit) {
-		return fmt.Errorf("%w: a rate limit of %d requests per second; use 0 for none, or %d to %d", ErrInvalid, s.RateLimit, MinRateLimit, MaxRateLimit)
+		return refusal.New(refusal.Invalid, "rate", "a rate limit of %d requests per second cannot be kept", s.RateLimit).
+			Advise("use 0 for none, or %d to %d", MinRateLimit, MaxRateLimit)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 const (
@@ -94,26 +95,19 @@ type TokenRequest struct {
 	Change func(*Site) error
 }
 
-// LiveError refuses to generate a token and carries those that are live. It is ErrOneLive when a choice is missing
-// and ErrTwoLive when there is no room.
-type LiveError struct{ Tokens []Token }
+// LiveTokens is what ErrOneLive and ErrTwoLive are about.
+type LiveTokens []Token
 
-func (e *LiveError) Error() string {
-	names := make([]string, len(e.Tokens))
-	for i, t := range e.Tokens {
+// Refuse says why no token can be generated beside these, one or two, until somebody chooses what becomes of them.
+func (live LiveTokens) Refuse() error {
+	names := make([]string, len(live))
+	for i, t := range live {
 		names[i] = t.Label()
 	}
-	if len(e.Tokens) > 1 {
-		return fmt.Sprintf("%s are live already, and a site has at most two tokens: revoke one first", strings.Join(names, " and "))
+	if len(live) > 1 {
+		return ErrTwoLive.Because("two tokens are live: %s", strings.Join(names, " and ")).With(live)
 	}
-	return fmt.Sprintf("%s is live already: replace it now, or keep it until the new one is used", names[0])
-}
-
-func (e *LiveError) Is(target error) bool {
-	if len(e.Tokens) > 1 {
-		return target == ErrTwoLive
-	}
-	return target == ErrOneLive
+	return ErrOneLive.Because("%s is live already", names[0]).With(live)
 }
 
 // CreateToken generates a token and returns its secret, once. Unless asked not to it switches SCIM on.
@@ -166,10 +160,10 @@ func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, 
 
 func checkRequest(r TokenRequest, now time.Time) error {
 	if len(r.Name) > maxTokenName {
-		return fmt.Errorf("%w: a token's name has at most %d bytes", ErrInvalid, maxTokenName)
+		return refusal.New(refusal.Invalid, "name", "a token's name has at most %d bytes", maxTokenName)
 	}
 	if !r.Expires.IsZero() && !r.Expires.After(now) {
-		return fmt.Errorf("%w: the token would have expired already; choose a later time, or none", ErrInvalid)
+		return refusal.New(refusal.Invalid, "expires", "the token would have expired already").Advise("choose a later time, or none")
 	}
 	return nil
 }
@@ -180,7 +174,7 @@ func (s *Sites) makeRoom(ctx context.Context, tx Tx, made *Token, r TokenRequest
 	if err != nil {
 		return err
 	}
-	var live []Token
+	var live LiveTokens
 	for _, t := range all {
 		if t.Live(now) {
 			live = append(live, t)
@@ -190,7 +184,7 @@ func (s *Sites) makeRoom(ctx context.Context, tx Tx, made *Token, r TokenRequest
 	case len(live) == 0:
 		return nil
 	case len(live) > 1 || r.Mode == None:
-		return &LiveError{Tokens: live}
+		return live.Refuse()
 	case r.Mode == KeepUntilUsed:
 		made.ReplacesOnUse = live[0].ID
 		return nil
@@ -244,16 +238,9 @@ func findToken(ctx context.Context, tx Tx, id string) (Token, error) {
 	return Token{}, ErrTokenNotFound
 }
 
-// EndedError is ErrUnauthorized for a token that the site once issued: it is revoked, replaced or expired. Callers tell
-// the client nothing of it; the request log names the token.
-type EndedError struct{ Token Token }
-
-func (e *EndedError) Error() string { return ErrUnauthorized.Error() }
-
-func (e *EndedError) Is(target error) bool { return target == ErrUnauthorized }
-
 // Authenticate finds the site and token a request speaks for. An unknown site and a wrong, expired or revoked token
-// are ErrUnauthorized after the same work; an *EndedError where the site once issued the token. A right token while SCIM
+// are ErrUnauthorized after the same work. It is about the Token where the site once issued it and it is revoked, replaced
+// or expired: the request log names it, and the client learns nothing of it. A right token while SCIM
 // is off is ErrSCIMOff, with the site and token for the request log. Both come without what Store.Credential leaves out.
 func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, Token, error) {
 	if !validName.MatchString(name) || !LooksLikeToken(bearer) {
@@ -266,7 +253,7 @@ func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, To
 	case err != nil:
 		return Site{}, Token{}, fmt.Errorf("authenticate: %w", err)
 	case !token.Live(s.Now()):
-		return Site{}, Token{}, &EndedError{Token: token}
+		return Site{}, Token{}, ErrUnauthorized.With(token)
 	case !found.SCIMEnabled:
 		return found, token, ErrSCIMOff
 	case token.ReplacesOnUse != "":
@@ -284,7 +271,7 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 			return err
 		}
 		if !current.Live(now) {
-			return &EndedError{Token: current}
+			return ErrUnauthorized.With(current)
 		}
 		if current.ReplacesOnUse == "" {
 			return nil // another request was first
@@ -301,7 +288,7 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 		text := fmt.Sprintf("Token %s ended: its successor …%s was used for the first time", old.Label(), current.Last4)
 		return s.endToken(ctx, tx, old, now, used.Actor(), text)
 	})
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrTokenNotFound) {
+	if errors.Is(err, refusal.NotFound) {
 		return Site{}, Token{}, ErrUnauthorized
 	}
 	if errors.Is(err, ErrUnauthorized) {

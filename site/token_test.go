@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -59,8 +60,8 @@ func TestCreateToken(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			first, _ := f.token(t, site.TokenRequest{Name: "first"})
 			_, _, err := f.sites.CreateToken(t.Context(), f.acme.ID, site.TokenRequest{})
-			var live *site.LiveError
-			if !errors.Is(err, site.ErrOneLive) || !errors.As(err, &live) || live.Tokens[0].ID != first.ID {
+			live, _ := refusal.About[site.LiveTokens](err)
+			if !errors.Is(err, site.ErrOneLive) || len(live) != 1 || live[0].ID != first.ID {
 				t.Errorf("got %v, want ErrOneLive with the live token", err)
 			}
 		})
@@ -168,8 +169,8 @@ func TestCreateToken(t *testing.T) {
 				{Expires: f.clock.Now()},
 				{Name: strings.Repeat("x", 101)},
 			} {
-				if _, _, err := f.sites.CreateToken(t.Context(), f.acme.ID, r); !errors.Is(err, site.ErrInvalid) {
-					t.Errorf("got %v, want ErrInvalid", err)
+				if _, _, err := f.sites.CreateToken(t.Context(), f.acme.ID, r); !errors.Is(err, refusal.Invalid) {
+					t.Errorf("got %v, want refusal.Invalid", err)
 				}
 			}
 		})
@@ -348,7 +349,7 @@ func TestCreateToken_changes_settings_with_it_or_not_at_all(t *testing.T) {
 		}
 		refused(site.ErrFormUsed, site.TokenRequest{Mode: site.Replace, FormNumber: "1", Change: roles(false)})
 		refused(site.ErrOneLive, site.TokenRequest{Change: roles(false)})
-		refused(site.ErrInvalid, site.TokenRequest{Mode: site.Replace, Change: func(s *site.Site) error { s.ManageRoles, s.RateLimit = false, 1; return nil }})
+		refused(refusal.Invalid, site.TokenRequest{Mode: site.Replace, Change: func(s *site.Site) error { s.ManageRoles, s.RateLimit = false, 1; return nil }})
 	})
 }
 
@@ -383,8 +384,8 @@ func (f fixture) accepted(t *testing.T, secret string) {
 func (f fixture) refused(t *testing.T, secret string) {
 	t.Helper()
 	gotSite, gotToken, err := f.sites.Authenticate(t.Context(), "acme", secret)
-	var ended *site.EndedError
-	if !errors.Is(err, site.ErrUnauthorized) || !errors.As(err, &ended) || ended.Token.Last4 != secret[len(secret)-4:] || gotSite.ID != "" || gotToken != (site.Token{}) {
+	ended, _ := refusal.About[site.Token](err)
+	if !errors.Is(err, site.ErrUnauthorized) || ended.Last4 != secret[len(secret)-4:] || gotSite.ID != "" || gotToken != (site.Token{}) {
 		t.Errorf("the token …%s: got %v, %v, %v, want ErrUnauthorized alone that names the token", secret[len(secret)-4:], gotSite, gotToken, err)
 	}
 }

@@ -45,7 +45,7 @@ func (s Operators) FindLink(ctx context.Context, hash string) (l operator.LinkRe
 			from operator_link
 			where hash = $1`, hash).Scan(&l.Hash, &l.Name, &created, &expires, &used)
 		l.Created, l.Expires, l.Used = fromMicros(created), fromMicros(expires), fromMicros(used)
-		return orNotFound(err, operator.ErrNoLink)
+		return orNotFound(err, operator.ErrLinkEnded)
 	})
 	return l, err
 }
@@ -61,7 +61,7 @@ func (s Operators) UseLink(ctx context.Context, u operator.Use) (op operator.Ope
 			where hash = $2 and used = 0 and expires > $1
 			returning name`, at, u.LinkHash).Scan(&name)
 		if err != nil {
-			return orNotFound(err, operator.ErrLinkGone)
+			return orNotFound(err, operator.ErrLinkEnded)
 		}
 		if op, err = scanOperator(tx.QueryRow(ctx, `
 			insert into operator (id, name, name_folded, created, last_sign_in)

@@ -48,7 +48,7 @@ func (s SignIns) FindLink(ctx context.Context, id site.ID, hash string) (l signi
 			Scan(&l.Hash, &l.Kind, &l.PersonID, &created, &expires, &used)
 		l.Site = id
 		l.Created, l.Expires, l.Used = fromMicros(created), fromMicros(expires), fromMicros(used)
-		return orNotFound(err, signin.ErrNoLink)
+		return orNotFound(err, signin.ErrLinkEnded)
 	})
 	return l, err
 }
@@ -68,7 +68,7 @@ func (s SignIns) UseLink(ctx context.Context, id site.ID, hash string, now time.
 			return err
 		}
 		if n == 0 {
-			return signin.ErrLinkGone
+			return signin.ErrLinkEnded
 		}
 		return tx.appendEvent(ctx, e)
 	})

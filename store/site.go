@@ -329,7 +329,7 @@ func (t siteTx) KeepGroupNames(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return fmt.Errorf("%w: %q. Rename all but one of them, or let groups share a name", site.ErrNameShared, doc.String("displayName"))
+		return site.ErrNameShared.Because("several groups have one name: %q", doc.String("displayName"))
 	case !errors.Is(err, sql.ErrNoRows):
 		return err
 	}

@@ -298,7 +298,7 @@ func (c *command) appCreate() *cobra.Command {
 				job, err := s.jobs.Edit(ctx, provision.Key{Directory: h.Directory.ID, App: app.ID}, edit, actor)
 				if err != nil {
 					_, undo := h.DeleteApplication(ctx, app.ID, actor)
-					return errors.Join(fmt.Errorf("the application was not made: %w", inWords(err)), undo)
+					return errors.Join(fmt.Errorf("the application was not made: %w", err), undo)
 				}
 				out["tenantUrl"], out["scope"], out["status"] = job.TenantURL, job.Scope, job.Status
 				everyone, started = job.Scope == provision.Everyone, job.Status == provision.On

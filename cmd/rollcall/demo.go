@@ -258,7 +258,7 @@ func (c *command) followGuide(ctx context.Context, s *services, st site.Site, ke
 	if _, err := s.jobs.Save(ctx, key, provision.Settings{
 		Mode: provision.Automatic, TenantURL: c.tenantURL(st.Name), Secret: &secret, Scope: provision.AssignedOnly, Status: provision.On, Actions: &update,
 	}, actor); err != nil {
-		return inWords(err)
+		return err
 	}
 	for {
 		r, err := s.jobs.Report(ctx, key)

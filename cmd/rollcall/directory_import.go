@@ -95,6 +95,9 @@ what would happen.`,
 			}
 			said := c.problems(args[1], problems)
 			if report.Refused != "" {
+				if report.Forcible {
+					report.Refused += "; to delete them all the same, import it again with --force"
+				}
 				c.note("rollcall: %s", report.Refused)
 				return errSaid
 			}

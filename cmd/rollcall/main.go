@@ -52,19 +52,9 @@ func run(ctx context.Context, args []string, p process) int {
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return 0
-	}
-	var usage usageError
-	if errors.As(err, &usage) {
-		fmt.Fprintf(forPeople{p.stderr}, "rollcall: %v\nTry 'rollcall %s--help'.\n", err, usage.command)
-		return 2
-	}
-	if !errors.Is(err, errSaid) {
-		fmt.Fprintf(forPeople{p.stderr}, "rollcall: %v\n", err)
-	}
-	return 1
+	text, code := answer(root.ExecuteContext(ctx))
+	fmt.Fprint(forPeople{p.stderr}, text)
+	return code
 }
 
 // errSaid ends a command with exit code 1 whose reason is already printed.

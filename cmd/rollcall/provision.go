@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -36,7 +35,7 @@ func (c *command) provisionTest() *cobra.Command {
 			}
 			searches, err := s.jobs.TestConnection(cmd.Context(), job.Key, job.TenantURL, nil)
 			if err != nil {
-				return inWords(err)
+				return err
 			}
 			return c.print(map[string]any{"connected": true, "tenantUrl": job.TenantURL, "matching": searches}, func(w io.Writer) {
 				fmt.Fprintf(w, "✓ %s: the supplied credentials are authorized to enable provisioning.\n", job.TenantURL)
@@ -50,15 +49,6 @@ func (c *command) provisionTest() *cobra.Command {
 			})
 		}),
 	}
-}
-
-// inWords says what a target's refusal means and what to do.
-func inWords(err error) error {
-	var t *provision.TargetError
-	if !errors.As(err, &t) {
-		return err
-	}
-	return errors.New(t.Words())
 }
 
 func (c *command) provisionPlan() *cobra.Command {
@@ -75,7 +65,7 @@ With --json one object per line, and a summary as the last.`,
 				return printPlanned(forPeople{c.stdout}, o)
 			})
 			if err != nil {
-				return inWords(err)
+				return err
 			}
 			if c.json {
 				return c.line(report)
@@ -142,7 +132,7 @@ the owner's name while another process works on the job.`,
 				return printLogLine(forPeople{c.stdout}, e)
 			})
 			if err != nil {
-				return inWords(err)
+				return err
 			}
 			if c.json {
 				err = c.line(report)
@@ -286,7 +276,7 @@ func (c *command) provisionSwitch(use, short string, do func(*provision.Jobs, co
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
 			job, err := do(s.jobs, cmd.Context(), jobKey(h, app), actor)
 			if err != nil {
-				return inWords(err)
+				return err
 			}
 			return c.print(map[string]any{"status": job.Status}, func(w io.Writer) {
 				fmt.Fprintf(w, "%s: Provisioning Status %s.\n", app.Name, job.Status)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/internal/near"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
@@ -347,7 +348,7 @@ func (c *command) open(name string) (io.ReadCloser, error) {
 
 func (s *services) siteByName(ctx context.Context, name string) (site.Site, error) {
 	st, err := s.sites.ByName(ctx, name)
-	if !errors.Is(err, site.ErrNotFound) {
+	if !errors.Is(err, refusal.NotFound) {
 		return st, err
 	}
 	all, err := s.sites.List(ctx)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -143,14 +144,14 @@ func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string,
 		changed, err = s.sites.SetSchemas(cmd.Context(), st.ID, doc, actor)
 	}
 	var wrong *scim.RegistryError
-	var used *site.InUseError
+	used, inUse := refusal.About[*site.InUse](err)
 	switch {
 	case errors.As(err, &wrong):
 		for _, p := range wrong.Problems {
 			c.note("%s: %s", file, p)
 		}
 		return errSaid
-	case errors.As(err, &used):
+	case inUse:
 		c.noteUses(st.Name, used)
 		return errSaid
 	case err != nil:
@@ -163,7 +164,7 @@ func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string,
 }
 
 // noteUses says what is in the way, what --force would drop, and what to keep before.
-func (c *command) noteUses(name string, used *site.InUseError) {
+func (c *command) noteUses(name string, used *site.InUse) {
 	for _, u := range used.Uses {
 		c.note("%s", u)
 	}

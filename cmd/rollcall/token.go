@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -80,7 +79,7 @@ While another token is live, say what becomes of it: --replace ends it now,
 			}
 			t, secret, err := s.sites.CreateToken(cmd.Context(), st.ID, r)
 			if err != nil {
-				return tokenAdvice(err)
+				return err
 			}
 			out := c.tokenJSON(t)
 			out.Token = secret
@@ -99,22 +98,6 @@ While another token is live, say what becomes of it: --replace ends it now,
 	cmd.Flags().BoolVar(&keep, "until-used", false, "keep the live token until the new one is used")
 	cmd.Flags().BoolVar(&keepOff, "keep-off", false, "leave SCIM as it is")
 	return cmd
-}
-
-// tokenAdvice adds the flags that answer the question a refusal asks.
-func tokenAdvice(err error) error {
-	live, ok := asLive(err)
-	if !ok {
-		return err
-	}
-	if len(live) == 1 {
-		return fmt.Errorf("%w; add --replace to end it now, or --until-used to keep it until the new one is used", err)
-	}
-	labels := make([]string, 0, len(live))
-	for _, t := range live {
-		labels = append(labels, t.Label())
-	}
-	return fmt.Errorf("%w (%s); revoke one first: rollcall token revoke SITE LAST4", err, strings.Join(labels, " and "))
 }
 
 func (c *command) tokenList() *cobra.Command {
@@ -188,12 +171,4 @@ func pickToken(all []site.Token, want string, now time.Time) (site.Token, error)
 	default:
 		return site.Token{}, fmt.Errorf("two live tokens end in %q; name one by its id (rollcall token list SITE --json)", want)
 	}
-}
-
-func asLive(err error) ([]site.Token, bool) {
-	var live *site.LiveError
-	if !errors.As(err, &live) {
-		return nil, false
-	}
-	return live.Tokens, true
 }

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/operator"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/signin"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// answer is the one place where an error becomes what a command says on standard error, and its exit code. The text is
+// empty where the reason is already printed.
+func answer(err error) (text string, code int) {
+	var usage usageError
+	switch {
+	case err == nil:
+		return "", 0
+	case errors.As(err, &usage):
+		return "rollcall: " + inWords(err) + "\nTry 'rollcall " + usage.command + "--help'.\n", 2
+	case errors.Is(err, errSaid):
+		return "", 1
+	default:
+		return "rollcall: " + inWords(err) + "\n", 1
+	}
+}
+
+// inWords is an error as one line: what a target answered as its words, and a refusal with the command or flag that helps.
+func inWords(err error) string {
+	text := err.Error()
+	var target *provision.TargetError
+	if errors.As(err, &target) {
+		return strings.Replace(text, target.Error(), target.Words(), 1)
+	}
+	if e, ok := refusal.Find(err); ok {
+		text = strings.Replace(text, e.Error(), e.Advise("%s", advice(e)).Error(), 1)
+	}
+	return text
+}
+
+// advice is a refusal's own, or the command or flag that does what it advises.
+func advice(e *refusal.Error) string {
+	switch {
+	case errors.Is(e, site.ErrOneLive):
+		return "add --replace to end it now, or --until-used to keep it until the new one is used"
+	case errors.Is(e, site.ErrTwoLive):
+		return "revoke one first: rollcall token revoke SITE LAST4"
+	case errors.Is(e, signin.ErrHasAdmin):
+		return "use: rollcall site link SITE USERNAME"
+	case errors.Is(e, signin.ErrBlocked):
+		return "unblock it first: rollcall site unblock SITE USERNAME"
+	case errors.Is(e, operator.ErrUnknown):
+		return "rollcall operator list shows them"
+	}
+	return e.Advice
+}

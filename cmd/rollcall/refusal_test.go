@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/operator"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+func TestAnErrorIsOneSentenceAndAnExitCode(t *testing.T) {
+	t.Parallel()
+	root := &cobra.Command{Use: "rollcall"}
+	create := &cobra.Command{Use: "create"}
+	root.AddCommand(create)
+	live := site.LiveTokens{{Name: "Entra", Last4: "abcd"}, {Last4: "efgh"}}
+	for _, c := range []struct {
+		err  error
+		text string
+		code int
+	}{
+		{nil, "", 0},
+		{errSaid, "", 1},
+		{errors.New("the disk is full"), "rollcall: the disk is full\n", 1},
+		{usagef(create, "--expires: %w", errors.New("no number")), "rollcall: --expires: no number\nTry 'rollcall create --help'.\n", 2},
+		{
+			fmt.Errorf("rename the site to acme: %w", site.ErrNameTaken),
+			"rollcall: rename the site to acme: there is a site of that name already; choose another name\n", 1,
+		},
+		// A refusal with a command or a flag that does what it advises.
+		{
+			live[:1].Refuse(),
+			"rollcall: " + live[0].Label() + " is live already; add --replace to end it now, or --until-used to keep it until the new one is used\n", 1,
+		},
+		{
+			live.Refuse(),
+			"rollcall: two tokens are live: " + live[0].Label() + " and " + live[1].Label() + "; revoke one first: rollcall token revoke SITE LAST4\n", 1,
+		},
+		{operator.ErrUnknown, "rollcall: there is no operator of this name; rollcall operator list shows them\n", 1},
+		{refusal.New(refusal.NotFound, "", "there is no site %q", "x").Advise("did you mean %s?", "y"), "rollcall: there is no site \"x\"; did you mean y?\n", 1},
+		// A target's answer in its words, not its codes.
+		{
+			fmt.Errorf("the application was not made: %w", &provision.TargetError{Code: "Unauthorized", Status: 401, Detail: "The token is refused.", Advice: "Enter another one."}),
+			"rollcall: the application was not made: The token is refused. Enter another one.\n", 1,
+		},
+	} {
+		if text, code := answer(c.err); text != c.text || code != c.code {
+			t.Errorf("%v:\ngot  %q, %d\nwant %q, %d", c.err, text, code, c.text, c.code)
+		}
+	}
+}

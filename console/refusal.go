@@ -1,0 +1,140 @@
+package console
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/operator"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/signin"
+)
+
+// This file is the one place where a refusal becomes an answer: a page by itself, or words beside an input.
+
+// refused returns the refusal in err's chain. The errors that package scim makes for broken rules of its language count too.
+func refused(err error) (*refusal.Error, bool) {
+	if e, ok := refusal.Find(err); ok {
+		return e, true
+	}
+	var wire *scim.Error
+	if !errors.As(err, &wire) || wire.Status == http.StatusInternalServerError {
+		return nil, false
+	}
+	return refusal.New(kindOfStatus(wire.Status), "", "%s", wire.Detail), true
+}
+
+func kindOfStatus(status int) refusal.Kind {
+	switch status {
+	case http.StatusUnauthorized:
+		return refusal.Unauthorized
+	case http.StatusForbidden:
+		return refusal.Forbidden
+	case http.StatusNotFound:
+		return refusal.NotFound
+	case http.StatusConflict:
+		return refusal.Conflict
+	case http.StatusPreconditionFailed:
+		return refusal.Stale
+	case http.StatusRequestEntityTooLarge:
+		return refusal.TooLarge
+	case http.StatusNotImplemented:
+		return refusal.Off
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return refusal.Busy
+	default:
+		return refusal.Invalid
+	}
+}
+
+// refusedPage is a refusal as a page by itself. back is where the visitor finds the way on; it may be nil.
+func (c *Console) refusedPage(e *refusal.Error, back *action) *pageError {
+	shown := &pageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: e.Sentences(), Action: back}
+	if link := newLink(e); link != "" {
+		// The command ends the text, so that it can be copied with the line.
+		shown.Text = e.Advise("").Sentences() + " " + cmp.Or(c.options.NewLinks, "A new one is made on the server by: "+link)
+	}
+	switch e.Kind {
+	case refusal.NotFound:
+		shown.Status, shown.Title = http.StatusNotFound, errNotFound.Title
+	case refusal.Gone:
+		shown.Status, shown.Title = http.StatusGone, "This link does not open"
+	case refusal.Taken, refusal.Conflict, refusal.Stale:
+		shown.Status = http.StatusConflict
+	case refusal.Unauthorized:
+		shown.Status = http.StatusUnauthorized
+	case refusal.Forbidden:
+		shown.Status = http.StatusForbidden
+	case refusal.TooLarge:
+		shown.Status = http.StatusRequestEntityTooLarge
+	case refusal.Off:
+		shown.Status = http.StatusNotImplemented
+	case refusal.Busy:
+		shown.Status = http.StatusServiceUnavailable
+	}
+	return shown
+}
+
+// newLink is the command that makes a link in place of the one that was refused; empty where none would help.
+func newLink(e *refusal.Error) string {
+	switch l := e.About.(type) {
+	case operator.ClosedLink:
+		return "rollcall operator link " + cmp.Or(word(l.Name), "NAME")
+	case signin.ClosedLink:
+		command := "rollcall site link " + l.Site
+		switch {
+		case errors.Is(e, signin.ErrAccountClosed):
+			return ""
+		case l.UserName != "":
+			command += " " + word(l.UserName)
+		case l.Reason == signin.LinkUnknown, l.Reason == signin.LinkHasAdmin:
+			command += " USERNAME"
+		}
+		return command
+	}
+	return ""
+}
+
+// word is a name as a command line takes it for one word.
+func word(name string) string {
+	if strings.ContainsAny(name, " \t'\"\\$&|;<>()*?`!#~") {
+		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+	}
+	return name
+}
+
+// inputs are the ids of a form's inputs, by the field of a refusal. The id of "" takes all other fields.
+type inputs map[string]string
+
+// beside is a refusal as words beside the input that it is about. It returns nil for failures, and for refusals that no
+// input of the form can mend: those are pages.
+func beside(err error, ids inputs) *fieldError {
+	e, ok := refused(err)
+	if !ok {
+		return nil
+	}
+	switch e.Kind {
+	case refusal.Invalid, refusal.Taken, refusal.Conflict, refusal.TooLarge:
+	default:
+		return nil
+	}
+	id, known := ids[e.Field]
+	if !known {
+		id = ids[""]
+	}
+	if id == "" {
+		return nil
+	}
+	return &fieldError{For: id, Text: e.Sentences()}
+}
+
+// notDone is a refusal as the notice above a page that is shown as it was; nil for failures, and where nothing is there any more.
+func notDone(title string, err error) *notice {
+	e, ok := refused(err)
+	if !ok || e.Kind == refusal.NotFound {
+		return nil
+	}
+	return &notice{Tone: bad, Title: title, Text: e.Sentences()}
+}

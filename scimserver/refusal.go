@@ -1,0 +1,53 @@
+package scimserver
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// refused is the one place where a refusal becomes a SCIM error. It returns nil for failures. The scim package makes
+// errors of the wire itself, for what a client wrote; those stay as they are.
+func refused(err error) *scim.Error {
+	var wire *scim.Error
+	if errors.As(err, &wire) {
+		return wire
+	}
+	e, ok := refusal.Find(err)
+	if !ok {
+		return nil
+	}
+	answer := wireOf(e.Kind)
+	answer.Detail = e.Sentences()
+	return &answer
+}
+
+// wireOf is the status and the scimType of a kind of refusals. RFC 7644 §3.12.
+func wireOf(k refusal.Kind) scim.Error {
+	switch k {
+	case refusal.Invalid:
+		return scim.Error{Status: http.StatusBadRequest, ScimType: "invalidValue"}
+	case refusal.Unauthorized:
+		return scim.Error{Status: http.StatusUnauthorized}
+	case refusal.Forbidden:
+		return scim.Error{Status: http.StatusForbidden}
+	case refusal.NotFound, refusal.Gone:
+		return scim.Error{Status: http.StatusNotFound}
+	case refusal.Taken:
+		return scim.Error{Status: http.StatusConflict, ScimType: "uniqueness"}
+	case refusal.Stale:
+		return scim.Error{Status: http.StatusPreconditionFailed}
+	case refusal.TooLarge:
+		return scim.Error{Status: http.StatusRequestEntityTooLarge}
+	case refusal.TooMuch:
+		return scim.Error{Status: http.StatusBadRequest, ScimType: "tooMany"}
+	case refusal.Off:
+		return scim.Error{Status: http.StatusNotImplemented}
+	case refusal.Busy:
+		return scim.Error{Status: http.StatusServiceUnavailable}
+	default:
+		return scim.Error{Status: http.StatusConflict}
+	}
+}

@@ -40,6 +40,7 @@ var arrows = map[string][]string{
 	"internal/redact":     {},
 	"internal/fair":       {},
 	"internal/near":       {},
+	"internal/inert":      {},
 	"internal/metrics":    {},
 	"internal/pace":       {},
 	"internal/session":    {},
@@ -53,7 +54,7 @@ var arrows = map[string][]string{
 	"runner":        {"event"},
 	"console": {
 		"scim", "refusal", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure",
-		"internal/web", "internal/session", "internal/visible",
+		"internal/web", "internal/session", "internal/visible", "internal/inert",
 	},
 
 	// Entry: wires everything; nobody imports it.

@@ -69,7 +69,7 @@ func (p *DirectoryPages) viewDirectories(w http.ResponseWriter, r *http.Request,
 
 // installationMenu is the menu of the pages that belong to no directory.
 func installationMenu(here string) []menuItem {
-	menu := []menuItem{{Text: "Installation"}, {Text: "All directories", Icon: "building-2", URL: "/d/"}, {Text: "Sites", Icon: "users", URL: sitesURL}}
+	menu := []menuItem{{Text: "Installation"}, {Text: "All directories", Icon: "building-2", URL: "/d/"}, {Text: "Sites", Icon: "users", URL: sitesURL}, {Text: "Audit log", Icon: "history", URL: auditURL}}
 	for i := range menu {
 		menu[i].Here = menu[i].URL == here
 	}

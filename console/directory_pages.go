@@ -29,6 +29,7 @@ type DirectoryPages struct {
 	Rosters     *roster.Rosters
 	SignIns     *signin.SignIns
 	Eraser      *erasure.Eraser
+	Events      event.Trail
 	// ReadUsers and WriteUsers are the files that the pages import and export: directory/csv.
 	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter
@@ -67,6 +68,10 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		{pattern: "GET /d/-/account", access: administrator, handle: p.showAccount},
 		{pattern: "GET /d/-/account/sign-out", access: administrator, handle: p.askSignOutEverywhere},
 		{pattern: "POST /d/-/account/sign-out", access: administrator, handle: p.signOutEverywhere},
+
+		// The audit log of the installation
+		{pattern: "GET /d/-/audit", access: administrator, handle: p.showWholeAudit},
+		{pattern: "GET /d/-/audit/export", access: administrator, handle: p.exportWholeAudit},
 
 		// Sites
 		{pattern: "GET /d/-/sites", access: administrator, handle: p.showSites},
@@ -202,6 +207,7 @@ func (v *directoryVisit) menu() []menuItem {
 		{Text: "Installation"},
 		{Text: "All directories", Icon: "building-2", URL: "/d/"},
 		{Text: "Sites", Icon: "users", URL: sitesURL},
+		{Text: "Audit log of everything", Icon: "history", URL: auditURL},
 	}
 }
 

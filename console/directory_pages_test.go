@@ -77,8 +77,9 @@ func TestDirectoryPages_list_search_and_change_users(t *testing.T) {
 	b.get("/d/contoso/users/nonsense/disable").wantStatus(http.StatusNotFound)
 	b.get("/d/contoso/users?after=nonsense").wantStatus(http.StatusUnprocessableEntity).wantWords("begin with the first page")
 	b.get("/d/contoso/").wantStatus(http.StatusOK).wantWords("Ada Lovelace")
-	b.get("/d/contoso/audit").wantStatus(http.StatusOK).wantWords("Grace Hopper (grace@contoso.example) was deleted permanently", "kim (operator)", "command line").
-		click("Ada Lovelace (ada@contoso.example) was enabled").wantWords("Object ID")
+	b.get("/d/contoso/audit").wantStatus(http.StatusOK).wantWords("Grace Hopper (grace@contoso.example) was deleted permanently", "kim (operator)", "command line")
+	b.get("/d/contoso/audit?kind=user.enabled").wantWords("Ada Lovelace (ada@contoso.example) was enabled", "accountEnabled false → true", "127.0.0.1", "Go-http-client").
+		click("Open its page").wantWords("Object ID")
 	b.get("/d/contoso/audit?before=x").wantStatus(http.StatusOK)
 	b.get("/d/fabrikam/users").wantStatus(http.StatusNotFound).wantWords("there is contoso")
 }

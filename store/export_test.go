@@ -143,3 +143,27 @@ func Statement(path string, statements ...string) error {
 	}
 	return errors.Join(err, conn.close())
 }
+
+// PlanOfSlice says how the database finds a slice of the audit trail. PostgreSQL has just counted its rows.
+func (db *DB) PlanOfSlice(ctx context.Context, s event.Slice) (lines []string, err error) {
+	name := ""
+	if len(s.Names) > 0 {
+		name = s.Names[0]
+	}
+	query, args := sliceQuery(s, name)
+	explain, text := "explain query plan ", func(row scanner) (line string, err error) {
+		var a, b, c int
+		return line, row.Scan(&a, &b, &c, &line)
+	}
+	if db.kind == PostgreSQL {
+		if err := db.update(ctx, func(tx *Tx) error { return tx.send(ctx, "analyze event") }); err != nil {
+			return nil, err
+		}
+		explain, text = "explain ", func(row scanner) (line string, err error) { return line, row.Scan(&line) }
+	}
+	err = db.view(ctx, func(tx *Tx) error {
+		lines, err = collect(ctx, tx, text, explain+query, args...)
+		return err
+	})
+	return lines, err
+}

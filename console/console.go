@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/visible"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/retention"
@@ -30,18 +32,20 @@ type Options struct {
 	NewLinks string
 	// Retention says how long logs are kept; nil says nothing.
 	Retention *retention.Pruner
+	// Events takes the events of acts that change nothing, such as exports and refused pages; nil takes none.
+	Events event.Recorder
 	// Version is shown at the foot of the menu.
 	Version string
 }
 
-// Console holds the parsed templates and the assets. Make one with New and give it to both halves.
+// Console holds the templates and the assets. Make one with New and give it to both halves.
 type Console struct {
 	options Options
 	assets  *assets
-	views   map[string]*template.Template
+	views   map[string]func() (*template.Template, error)
 }
 
-// New parses every template, so that a broken one is found at start.
+// New makes a console. The template of a page is parsed when that is first shown; a test shows every page.
 func New(o Options) (*Console, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -54,7 +58,7 @@ func New(o Options) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{options: o, assets: a, views: make(map[string]*template.Template)}
+	c := &Console{options: o, assets: a, views: make(map[string]func() (*template.Template, error))}
 	return c, c.parseViews()
 }
 
@@ -72,14 +76,16 @@ func (c *Console) parseViews() error {
 		if file == "layout.html" || file == "parts.html" {
 			continue
 		}
-		set, err := base.Clone()
-		if err == nil {
-			set, err = set.ParseFS(templateFiles, file)
-		}
-		if err != nil {
-			return fmt.Errorf("parse page %s: %w", file, err)
-		}
-		c.views[strings.TrimSuffix(file, ".html")] = set
+		c.views[strings.TrimSuffix(file, ".html")] = sync.OnceValues(func() (*template.Template, error) {
+			set, err := base.Clone()
+			if err == nil {
+				set, err = set.ParseFS(templateFiles, file)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("parse page %s: %w", file, err)
+			}
+			return set, nil
+		})
 	}
 	return nil
 }
@@ -109,9 +115,13 @@ func (c *Console) Assets() http.Handler { return c.assets }
 
 // view writes a page. It is rendered whole before the first byte leaves, so that a broken page is a 500 and not half a page.
 func (c *Console) view(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
-	set, ok := c.views[name]
+	parse, ok := c.views[name]
 	if !ok {
 		return fmt.Errorf("there is no page template %q", name)
+	}
+	set, err := parse()
+	if err != nil {
+		return err
 	}
 	var b bytes.Buffer
 	if err := set.ExecuteTemplate(&b, "layout.html", data); err != nil {

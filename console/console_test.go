@@ -51,7 +51,7 @@ func newWorldAt(t *testing.T, publicURL string) *world {
 func newWorldOn(t *testing.T, db *store.DB, publicURL string) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)}
-	c, err := New(Options{PublicURL: publicURL, Now: w.clock, Version: "test"})
+	c, err := New(Options{PublicURL: publicURL, Now: w.clock, Version: "test", Events: store.Events{DB: db}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,7 @@ type DirectoryPages struct {
 	Rosters     *roster.Rosters
 	SignIns     *signin.SignIns
 	Eraser      *erasure.Eraser
+	Events      event.Trail
 	// ReadUsers and WriteUsers are the files that the pages import and export: directory/csv.
 	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter
@@ -67,6 +68,10 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 		{pattern: "GET /d/-/account", access: administrator, handle: p.showAccount},
 		{pattern: "GET /d/-/account/sign-out", access: administrator, handle: p.askSignOutEverywhere},
 		{pattern: "POST /d/-/account/sign-out", access: administrator, handle: p.signOutEverywhere},
+
+		// The audit log of the installation
+		{pattern: "GET /d/-/audit", access: administrator, handle: p.showWholeAudit},
+		{pattern: "GET /d/-/audit/export", access: administrator, handle: p.exportWholeAudit},
 
 		// Sites
 		{pattern: "GET /d/-/sites", access: administrator, handle: p.showSites},
@@ -143,10 +148,7 @@ func (p *DirectoryPages) Handler() http.Handler {
 func inWords(handle func(http.ResponseWriter, *http.Request, *operatorVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 		err := handle(w, r, v)
-		var (
-			rule  *directory.Error
-			input *provision.InputError
-		)
+		var input *provision.InputError
 		if errors.Is(err, context.DeadlineExceeded) && r.Context().Err() != nil {
 			return &pageError{
 				Status: http.StatusServiceUnavailable, Title: "This took too long", Text: "It was cut off. What was done until then stays: send the form again to go on from there. The command line has no such limit.",
@@ -155,18 +157,7 @@ func inWords(handle func(http.ResponseWriter, *http.Request, *operatorVisit) err
 		if errors.As(err, &input) {
 			return &pageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: sentence(input.Field + " " + input.Text)}
 		}
-		if !errors.As(err, &rule) {
-			return err
-		}
-		back := &action{Text: "Back to " + v.page.Area.Name, URL: v.page.Area.URL}
-		if errors.Is(err, directory.ErrNotFound) {
-			return &pageError{Status: http.StatusNotFound, Title: "There is nothing here", Text: sentence(rule.Detail), Action: back}
-		}
-		status := http.StatusUnprocessableEntity
-		if !errors.Is(err, directory.ErrInvalid) {
-			status = http.StatusConflict
-		}
-		return &pageError{Status: status, Title: "This was not done", Text: sentence(rule.Detail), Action: back}
+		return err
 	}
 }
 
@@ -202,6 +193,7 @@ func (v *directoryVisit) menu() []menuItem {
 		{Text: "Installation"},
 		{Text: "All directories", Icon: "building-2", URL: "/d/"},
 		{Text: "Sites", Icon: "users", URL: sitesURL},
+		{Text: "Audit log of everything", Icon: "history", URL: auditURL},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
 )
 
 // usersPage is the view "directory_users".
@@ -176,7 +177,13 @@ func (p *DirectoryPages) exportUsers(w http.ResponseWriter, r *http.Request, v *
 	w.Header().Set("Content-Disposition", `attachment; filename="`+v.Directory.Name+`-users.csv"`)
 	w.Header().Set("Cache-Control", "no-store")
 	out := p.WriteUsers(w)
-	err := v.Export(r.Context(), out.Write)
+	of := exported{Scope: event.Directory(string(v.Directory.ID)), Name: "export.users", What: "The list of users", Rows: "user"}
+	err := p.Console.exporting(r.Context(), of, func(sent *int) error {
+		return v.Export(r.Context(), func(u directory.User, manager string) error {
+			*sent++
+			return out.Write(u, manager)
+		})
+	})
 	if err == nil {
 		err = out.Flush()
 	}

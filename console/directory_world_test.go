@@ -80,7 +80,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 			return o.directories.OpenID(ctx, id)
 		},
 	}
-	c, err := New(Options{PublicURL: "https://rollcall.example", Now: now, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	c, err := New(Options{PublicURL: "https://rollcall.example", Now: now, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Events: store.Events{DB: db}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +88,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 		Console: c, Operators: o.operators, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
 		Sites: o.sites, Rosters: o.rosters, SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: o.rosters, Now: now},
 		Eraser:    &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: o.rosters, Now: now},
+		Events:    store.Events{DB: db},
 		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) UserWriter { return csv.NewWriter(w) },
 	}
 	mux := http.NewServeMux()

@@ -45,13 +45,13 @@ type pageCollection struct {
 
 // watch notes each view that c draws from now on.
 func (p *pageCollection) watch(c *Console) {
-	for name, set := range c.views {
-		set.Funcs(template.FuncMap{"asset": func(file string) string {
+	for name, parse := range c.views {
+		c.views[name] = func() (*template.Template, error) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.views[name] = true
-			return c.assets.url(file)
-		}})
+			return parse()
+		}
 	}
 }
 

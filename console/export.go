@@ -3,8 +3,8 @@ package console
 import (
 	"encoding/csv"
 	"net/http"
-	"strings"
-	"unicode/utf8"
+
+	"github.com/rollcall-scim/rollcall/internal/inert"
 )
 
 // sendCSV answers with a file of that name. fill writes its lines; whatever the file should say first has been read before, so
@@ -18,10 +18,7 @@ func (c *Console) sendCSV(w http.ResponseWriter, r *http.Request, name string, h
 	err := out.Write(header)
 	if err == nil {
 		err = fill(func(cells ...string) error {
-			for i, cell := range cells {
-				cells[i] = inert(cell)
-			}
-			return out.Write(cells)
+			return out.Write(inert.Cells(cells))
 		})
 	}
 	if out.Flush(); err == nil {
@@ -32,19 +29,4 @@ func (c *Console) sendCSV(w http.ResponseWriter, r *http.Request, name string, h
 		panic(http.ErrAbortHandler) // half a file must not look like a whole one
 	}
 	return nil
-}
-
-// inert puts an apostrophe before what a spreadsheet would run as a formula. Spreadsheets in East Asian languages also take
-// the full-width signs.
-func inert(cell string) string {
-	first, n := utf8.DecodeRuneInString(cell)
-	switch first {
-	case '=', '@', '\t', '\r', '\n', '＝', '＠':
-		return "'" + cell
-	case '+', '-', '＋', '－':
-		if strings.Trim(cell[n:], "0123456789 ()./-") != "" {
-			return "'" + cell
-		}
-	}
-	return cell
 }

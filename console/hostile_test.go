@@ -1,6 +1,7 @@
 package console
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -114,6 +116,8 @@ func hostileRequests(t *testing.T, pattern string, valid map[string]string, form
 func TestNoInputBreaksAPage(t *testing.T) {
 	t.Parallel()
 	fields := fieldNames(t)
+	// Many requests are answered with the same page, of which one look is enough.
+	var looked sync.Map
 	// ask reports whether the page was reached and nothing was changed: else the session may be over.
 	ask := func(t *testing.T, handler http.Handler, r *http.Request) (shown bool) {
 		t.Helper()
@@ -129,7 +133,9 @@ func TestNoInputBreaksAPage(t *testing.T) {
 			t.Errorf("%s %s: leads to %q", r.Method, r.URL.Path, to)
 		}
 		if strings.HasPrefix(rec.Header().Get("Content-Type"), "text/html") && r.Method != http.MethodHead {
-			checkInert(t, r.URL.Path, rec.Body.String())
+			if _, had := looked.LoadOrStore(sha256.Sum256(rec.Body.Bytes()), true); !had {
+				checkInert(t, r.URL.Path, rec.Body.String())
+			}
 		}
 		changed := rec.Code >= http.StatusMultipleChoices && rec.Code < http.StatusBadRequest
 		return !changed && rec.Code != http.StatusUnauthorized && rec.Code != http.StatusForbidden

@@ -56,11 +56,12 @@ type emptyState struct {
 	Action            *action // may be nil
 }
 
-// pager walks a list kept in time or key order: {{template "pager" .Pager}}. It shows nothing if both URLs are empty.
+// pager walks a list kept in time or key order: {{template "pager" .Pager}}. It shows nothing if all of it is empty.
 type pager struct {
-	First string // back to the beginning
-	Next  string // further on
-	Text  string // what is shown: "50 of 214 people"
+	First    string // back to the beginning
+	Previous string // one page back
+	Next     string // further on
+	Text     string // what is shown: "50 of 214 people"
 }
 
 // copyValue is a read-only value with a button that copies it: {{template "copy" .TenantURL}}.

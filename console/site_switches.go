@@ -210,11 +210,11 @@ func (e *scimEdit) summary(now site.Site) string {
 
 // lastSetting is the newest change of a setting, or nil.
 func (p *SitePages) lastSetting(ctx context.Context, v *siteVisit) (*event.Event, error) {
-	found, _, err := event.Search(ctx, p.Events, event.Site(string(v.Site.ID)), event.Query{Kinds: []string{"site."}, Limit: 1})
-	if err != nil || len(found) == 0 {
+	found, err := event.Search(ctx, p.Events, event.Query{Scope: event.Site(string(v.Site.ID)), Kinds: []string{"site."}, Limit: 1})
+	if err != nil || len(found.Events) == 0 {
 		return nil, err
 	}
-	return &found[0], nil
+	return &found.Events[0], nil
 }
 
 // notSaved answers an edit that was not saved: it asks, or shows the page again with what was typed and what is wrong.

@@ -105,6 +105,7 @@ type Event struct {
 // Store keeps events. Writing is not here: an event is appended by the store
 // of the domain that changed something, in the change's own transaction.
 type Store interface {
+	Trail
 	// Read returns up to limit events of the scope after a position, oldest
 	// first. An event whose transaction may still be overtaken by an older
 	// one is held back until it can no longer be, so following Read's last
@@ -117,4 +118,9 @@ type Store interface {
 	// position (zero: from the newest), newest first; of one subject only
 	// unless subject is empty.
 	Recent(ctx context.Context, scope Scope, subject string, before Position, limit int) ([]Event, error)
+}
+
+// Recorder appends events of acts that change nothing else, such as an export.
+type Recorder interface {
+	Record(ctx context.Context, events ...Event) error
 }

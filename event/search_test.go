@@ -11,22 +11,42 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// recents holds the events of one scope, newest first.
-type recents []event.Event
+// trail holds events, newest first. It narrows by nothing but the place.
+type trail []event.Event
 
-func (r recents) Recent(_ context.Context, _ event.Scope, subject string, before event.Position, limit int) (found []event.Event, err error) {
-	for _, e := range r {
-		if (before.IsZero() || before.After(e.Position)) && (subject == "" || e.Subject == subject) && len(found) < limit {
+func (all trail) Slice(_ context.Context, s event.Slice) (found []event.Event, err error) {
+	for i := range all {
+		e := all[i]
+		if s.Newer {
+			e = all[len(all)-1-i]
+		}
+		beyond := s.Place.IsZero() && !s.Newer || s.Place.After(e.Position)
+		if s.Newer {
+			beyond = e.Position.After(s.Place)
+		}
+		if beyond && len(found) < s.Limit {
 			found = append(found, e)
 		}
 	}
 	return found, nil
 }
 
+func (all trail) KnowsActor(context.Context, string) (bool, error) { return false, nil }
+
+func (all trail) PlaceOf(_ context.Context, t time.Time) (at event.Position, err error) {
+	for _, e := range all {
+		if e.Time.Before(t) {
+			break
+		}
+		at = e.Position
+	}
+	return at, nil
+}
+
 func TestSearch(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2030, 5, 6, 12, 0, 0, 0, time.UTC)
-	var all recents
+	var all trail
 	for i := range 1300 {
 		e := event.Event{
 			Position: event.Position{Seq: int64(1300 - i)}, Time: noon.Add(-time.Duration(i) * time.Minute),
@@ -53,21 +73,11 @@ func TestSearch(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for _, limit := range []int{0, 1} {
+				tt.query.Limit = limit
+				pages := read(t, all, tt.query)
 				var got []string
-				q := tt.query
-				q.Limit = limit
-				for range 10 {
-					page, next, err := event.Search(t.Context(), all, event.Scope{}, q)
-					if err != nil {
-						t.Fatal(err)
-					}
-					for _, e := range page {
-						got = append(got, e.Text)
-					}
-					if next.IsZero() {
-						break
-					}
-					q.Before = next
+				for _, p := range pages {
+					got = append(got, texts(p)...)
 				}
 				if diff := cmp.Diff(got, tt.want); diff != "" {
 					t.Errorf("%d a page (-got +want):\n%s", limit, diff)
@@ -75,22 +85,61 @@ func TestSearch(t *testing.T) {
 			}
 		})
 	}
-	t.Run("everything_page_by_page", func(t *testing.T) {
+	for name, q := range map[string]event.Query{
+		"everything_page_by_page_and_back": {}, "some_page_by_page_and_back": {Kinds: []string{"site."}, Limit: 1},
+		"a_time_page_by_page_and_back": {From: noon.Add(-900 * time.Minute), Until: noon.Add(-600 * time.Minute)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pages := read(t, all, q)
+			if len(pages) < 2 {
+				t.Fatalf("got %d pages", len(pages))
+			}
+			last := pages[len(pages)-1]
+			for i := len(pages) - 2; i >= 0; i-- {
+				q.Before, q.After = event.Position{}, last.Newer
+				back, err := event.Search(t.Context(), all, q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(texts(back), texts(pages[i])); diff != "" {
+					t.Fatalf("page %d on the way back (-got +want):\n%s", i, diff)
+				}
+				last = back
+			}
+		})
+	}
+	t.Run("text_that_no_event_can_hold", func(t *testing.T) {
 		t.Parallel()
-		n, q := 0, event.Query{}
-		for {
-			page, next, err := event.Search(t.Context(), all, event.Scope{}, q)
-			if err != nil {
-				t.Fatal(err)
+		for _, q := range []event.Query{{Text: "a\x00b"}, {Actor: "\xff"}, {Subject: "\x00"}, {Scope: event.Site("\xff")}} {
+			if p, err := event.Search(t.Context(), all, q); err != nil || len(p.Events) != 0 {
+				t.Errorf("%+v: got %d events, %v", q, len(p.Events), err)
 			}
-			n += len(page)
-			if next.IsZero() {
-				break
-			}
-			q.Before = next
-		}
-		if n != len(all) {
-			t.Errorf("got %d events, want %d", n, len(all))
 		}
 	})
+}
+
+// read reads page after page.
+func read(t *testing.T, all trail, q event.Query) (pages []event.Page) {
+	t.Helper()
+	for range 2_000 {
+		p, err := event.Search(t.Context(), all, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, p)
+		if p.Older.IsZero() {
+			return pages
+		}
+		q.Before = p.Older
+	}
+	t.Fatal("pages do not end")
+	return nil
+}
+
+func texts(p event.Page) (list []string) {
+	for _, e := range p.Events {
+		list = append(list, e.Text)
+	}
+	return list
 }

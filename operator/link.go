@@ -129,7 +129,9 @@ func (o *Operators) Redeem(ctx context.Context, secret string, from session.Brow
 		SessionHash: hash(s.Secret),
 		Session:     record,
 		Event: func(op Operator) event.Event {
-			return o.event("operator.signed_in", op.Actor(), op.Name, fmt.Sprintf("%s signed in by one-time link", op.Name))
+			e := o.event("operator.signed_in", op.Actor(), op.Name, fmt.Sprintf("%s signed in by one-time link", op.Name))
+			e.By = event.Actor{Kind: event.Operator, ID: op.ID, Name: op.Name}
+			return e
 		},
 	})
 	if errors.Is(err, ErrLinkEnded) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // advance does one slice. When the directory no longer keeps what the job has not
@@ -21,7 +22,7 @@ func (r *run) advance(ctx context.Context) (next time.Time, err error) {
 	s := &r.state
 	s.Ready, s.Watermark, s.NextCycle = false, event.Position{}, time.Time{}
 	r.abandon(prunedNote)
-	if err := r.e.Store.SaveState(ctx, r.fence, *s, r.event("provisioning.behind", prunedNote)); err != nil {
+	if err := r.e.Store.SaveState(ctx, r.fence, *s, r.event(ctx, "provisioning.behind", prunedNote)); err != nil {
 		return time.Time{}, err
 	}
 	return r.e.Now(), nil
@@ -192,7 +193,7 @@ func (r *run) begin(ctx context.Context) error {
 	s, now := &r.state, r.e.Now()
 	var lifted *event.Event
 	if s.Quarantine != nil {
-		lifted = r.event("provisioning.released", "The connection test worked; the quarantine is lifted.")
+		lifted = r.event(ctx, "provisioning.released", "The connection test worked; the quarantine is lifted.")
 		s.Quarantine, s.FailedRuns = nil, 0
 	}
 	if s.Phase != Idle {
@@ -365,7 +366,7 @@ func (r *run) outOfSnapshot(ctx context.Context, ids []string) ([]string, error)
 	for _, id := range ids {
 		o, err := r.source.Object(ctx, r.job.Key.App, id)
 		switch {
-		case errors.Is(err, directory.ErrNotFound):
+		case errors.Is(err, refusal.NotFound):
 			out = append(out, id)
 		case err != nil:
 			return nil, fmt.Errorf("read %s: %w", id, err)
@@ -435,7 +436,7 @@ func (r *run) quarantine(ctx context.Context, te *TargetError) (time.Time, error
 		q = *s.Quarantine
 	}
 	if s.Quarantine == nil || q.Code != te.Code {
-		e = r.event("provisioning.quarantined", "Provisioning is in quarantine: "+te.Detail)
+		e = r.event(ctx, "provisioning.quarantined", "Provisioning is in quarantine: "+te.Detail)
 	}
 	gaps := []time.Duration{
 		time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
@@ -465,9 +466,13 @@ func (r *run) kindOfNext() string {
 	return InitialCycle
 }
 
-func (r *run) event(name, words string) *event.Event {
+func (r *run) event(ctx context.Context, name, words string) *event.Event {
+	app := r.e.Applications.name(ctx, r.job.Key)
+	if app != "" {
+		words = app + ": " + words
+	}
 	return &event.Event{
 		Time: r.e.Now(), Scope: event.Directory(string(r.job.Key.Directory)), Name: name, Actor: "system", Subject: r.job.Key.App, Text: words,
-		By: event.Actor{Kind: event.Job, ID: r.job.Key.App, Name: "provisioning"},
+		By: event.Actor{Kind: event.Job, ID: r.job.Key.App, Name: app},
 	}
 }

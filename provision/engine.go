@@ -42,6 +42,8 @@ type Engine struct {
 	Now      func() time.Time
 	NewID    func() string
 	Log      *slog.Logger
+
+	Applications NameApplication // for events; may be nil
 }
 
 func (e *Engine) interval() time.Duration { return orDefault(e.Interval, DefaultInterval) }

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,6 +24,9 @@ type Jobs struct {
 	Wake     func(ctx context.Context, k Key) error // makes the engine look at a job now; nil: it looks by itself
 	Now      func() time.Time
 	NewID    func() string
+
+	Applications NameApplication // for the sentences of events
+	Events       event.Recorder  // takes the events of connection tests; nil takes none
 }
 
 // Settings are the fields of the Provisioning page.
@@ -114,7 +118,7 @@ func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), 
 	if job.Searches != nil {
 		job.Searches.For = job.connection()
 	}
-	e := j.event(job, actor, "provisioning.created", fmt.Sprintf("Provisioning was set up: %s, status %s.", job.Mode, job.Status), changedSettings(Job{Schema: job.Schema}, job)...)
+	e := j.event(ctx, job, actor, "provisioning.created", fmt.Sprintf("Provisioning was set up: %s, status %s.", job.Mode, job.Status), changedSettings(Job{Schema: job.Schema}, job)...)
 	if err := j.Store.InsertJob(ctx, job, e); err != nil {
 		return Job{}, err
 	}
@@ -306,7 +310,40 @@ func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secr
 	if err != nil {
 		return nil, err
 	}
-	return testSearches(ctx, target, m)
+	found, err := testSearches(ctx, target, m)
+	if failed := j.recordTest(ctx, job, tenantURL, err); failed != nil {
+		return nil, failed
+	}
+	return found, err
+}
+
+// EventTested is the name of the event of a Test Connection. It changes nothing.
+const EventTested = "provisioning.connection_tested"
+
+// recordTest notes who tested which address, and what came of it. What the application said stays out of it.
+func (j *Jobs) recordTest(ctx context.Context, job Job, tenantURL string, refused error) error {
+	if j.Events == nil {
+		return nil
+	}
+	outcome := "worked"
+	if refused != nil {
+		te := asTargetError(refused)
+		outcome = "failed: " + string(te.Kind)
+		if te.Status != 0 {
+			outcome += fmt.Sprintf(" (HTTP %d)", te.Status)
+		}
+	}
+	e := j.event(ctx, job, "", EventTested, fmt.Sprintf("Test Connection to %s %s.", hostOf(tenantURL), outcome))
+	data, err := json.Marshal(map[string]string{"host": hostOf(tenantURL), "outcome": outcome})
+	if err != nil {
+		return err
+	}
+	e.Data = data
+	// The test is made, so it is noted also when the reader has gone.
+	if err := j.Events.Record(context.WithoutCancel(ctx), e); err != nil {
+		return fmt.Errorf("note the test in the audit trail: %w", err)
+	}
+	return nil
 }
 
 // Start sets Provisioning Status to On and begins a cycle at once. It lifts a
@@ -472,7 +509,7 @@ func (j *Jobs) Delete(ctx context.Context, k Key, actor string) error {
 	if err != nil {
 		return err
 	}
-	return j.Store.DeleteJob(ctx, k, j.event(job, actor, "provisioning.deleted", "Provisioning was removed."))
+	return j.Store.DeleteJob(ctx, k, j.event(ctx, job, actor, "provisioning.deleted", "Provisioning was removed."))
 }
 
 // change applies fn to the job as it is now. An empty sentence means that nothing changed.
@@ -489,7 +526,7 @@ func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*J
 		}
 		job.Version++
 		job.Modified = j.Now()
-		err = j.Store.UpdateJob(ctx, job, j.event(job, actor, name, words, changedSettings(before, job)...))
+		err = j.Store.UpdateJob(ctx, job, j.event(ctx, job, actor, name, words, changedSettings(before, job)...))
 		if errors.Is(err, ErrChanged) && attempt < 5 {
 			continue
 		}
@@ -510,11 +547,29 @@ func (j *Jobs) wake(ctx context.Context, job Job) error {
 	return nil
 }
 
-func (j *Jobs) event(job Job, actor, name, words string, changes ...event.Change) event.Event {
+func (j *Jobs) event(ctx context.Context, job Job, actor, name, words string, changes ...event.Change) event.Event {
+	if app := j.Applications.name(ctx, job.Key); app != "" {
+		words = app + ": " + words
+	}
 	return event.Event{
 		Data: event.WithChanges(nil, changes...),
 		Time: j.Now(), Scope: event.Directory(string(job.Key.Directory)), Name: name, Actor: actor, Subject: job.Key.App, Text: words,
 	}
+}
+
+// NameApplication finds what an application is called, for events. It may be nil.
+type NameApplication func(ctx context.Context, k Key) (string, error)
+
+// name is what the application is called; nothing if nobody knows, such as after it was deleted.
+func (n NameApplication) name(ctx context.Context, k Key) string {
+	if n == nil {
+		return ""
+	}
+	name, err := n(ctx, k)
+	if err != nil {
+		return ""
+	}
+	return name
 }
 
 // Report says how a job is going.

@@ -1,6 +1,8 @@
 package scimserver_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -16,11 +18,14 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// bringLarge adds users of nearly a megabyte each: a page of four megabytes holds four of them.
+// largeTitle is what makes users large: with it they have nearly a megabyte, and a page of four megabytes holds four of them.
+var largeTitle = strings.Repeat("x", 900_000)
+
+// bringLarge adds users with a large title.
 func (w *world) bringLarge(n int) (ids []string) {
 	docs := make([]string, n)
 	for i := range docs {
-		docs[i] = fmt.Sprintf(`{"userName":"large%02d","title":"%02d %s","profileUrl":"https://x.example/%02d"}`, i, n-i, strings.Repeat("x", 900_000), i)
+		docs[i] = fmt.Sprintf(`{"userName":"large%02d","title":"%02d %s","profileUrl":"https://x.example/%02d"}`, i, n-i, largeTitle, i)
 	}
 	for _, doc := range w.bring(docs...) {
 		ids = append(ids, doc.ID)
@@ -57,7 +62,7 @@ func TestPagesOfLargeResourcesAreShort(t *testing.T) {
 				var got []string
 				for len(got) < len(c.want) {
 					answer := w.send(fmt.Sprintf("GET %s&startIndex=%d", c.path, len(got)+1))
-					ids := w.idsOf(t, answer, page, len(want))
+					ids, _ := w.idsOf(t, answer, page, len(want))
 					if len(ids) == 0 {
 						t.Fatalf("the list ends after %d of %d", len(got), len(c.want))
 					}
@@ -72,8 +77,8 @@ func TestPagesOfLargeResourcesAreShort(t *testing.T) {
 				cursor, previous := "", ""
 				for {
 					answer := w.send("GET " + c.path + "&cursor=" + cursor)
-					got = append(got, w.idsOf(t, answer, page, len(want))...)
-					b := body(t, answer)
+					ids, b := w.idsOf(t, answer, page, len(want))
+					got = append(got, ids...)
 					next, _ := b["nextCursor"].(string)
 					if next == "" {
 						previous, _ = b["previousCursor"].(string)
@@ -86,8 +91,9 @@ func TestPagesOfLargeResourcesAreShort(t *testing.T) {
 				}
 				for previous != "" {
 					answer := w.send("GET " + c.path + "&cursor=" + previous)
-					back = append(w.idsOf(t, answer, page, len(want)), back...)
-					previous, _ = body(t, answer)["previousCursor"].(string)
+					ids, b := w.idsOf(t, answer, page, len(want))
+					back = append(ids, back...)
+					previous, _ = b["previousCursor"].(string)
 				}
 				// Over all types the last page is one of groups, which knows no way back to the users.
 				if allTypes := strings.HasPrefix(c.path, "?"); !slices.Equal(back, c.want[:len(back)]) || len(back) == 0 && !allTypes {
@@ -98,8 +104,8 @@ func TestPagesOfLargeResourcesAreShort(t *testing.T) {
 	}
 }
 
-// idsOf checks a page and returns the ids in it.
-func (w *world) idsOf(t *testing.T, answer *httptest.ResponseRecorder, most, total int) (ids []string) {
+// idsOf checks a page and returns the ids in it, and the page as it is read, but for what is large in it: reading that is what takes time.
+func (w *world) idsOf(t *testing.T, answer *httptest.ResponseRecorder, most, total int) (ids []string, page map[string]any) {
 	t.Helper()
 	if answer.Code != http.StatusOK {
 		t.Fatalf("got %d: %.300s", answer.Code, answer.Body.String())
@@ -107,15 +113,21 @@ func (w *world) idsOf(t *testing.T, answer *httptest.ResponseRecorder, most, tot
 	if n := answer.Body.Len(); n > most+10_000 {
 		t.Errorf("a page has %d bytes", n)
 	}
-	b := body(t, answer)
-	resources, _ := b["Resources"].([]any)
-	if b["totalResults"] != float64(total) || b["itemsPerPage"] != float64(len(resources)) {
-		t.Errorf("got totalResults %v and itemsPerPage %v for %d resources", b["totalResults"], b["itemsPerPage"], len(resources))
+	titles := bytes.Count(answer.Body.Bytes(), []byte(largeTitle))
+	if err := json.Unmarshal(bytes.ReplaceAll(answer.Body.Bytes(), []byte(largeTitle), nil), &page); err != nil {
+		t.Fatalf("%v: %.300s", err, answer.Body.String())
+	}
+	resources, _ := page["Resources"].([]any)
+	if page["totalResults"] != float64(total) || page["itemsPerPage"] != float64(len(resources)) {
+		t.Errorf("got totalResults %v and itemsPerPage %v for %d resources", page["totalResults"], page["itemsPerPage"], len(resources))
+	}
+	if titles != 0 && titles != len(resources) {
+		t.Errorf("%d of %d titles are whole", titles, len(resources))
 	}
 	for _, r := range resources {
 		ids = append(ids, r.(map[string]any)["id"].(string))
 	}
-	return ids
+	return ids, page
 }
 
 // slowClient takes an answer when it is told to.
@@ -214,7 +226,7 @@ func TestAListWaitsForRoom(t *testing.T) {
 	}
 	close(take)
 	clients.Wait()
-	if ids := w.idsOf(t, late, 4<<20, 6); len(ids) != 4 {
+	if ids, _ := w.idsOf(t, late, 4<<20, 6); len(ids) != 4 {
 		t.Errorf("got %v, want a page of four", ids)
 	}
 	rows := w.requests()

@@ -247,8 +247,9 @@ func (w *world) checkAnswer(r *http.Request, got *httptest.ResponseRecorder) {
 	if media := got.Header().Get("Content-Type"); media != "application/scim+json" {
 		w.t.Errorf("%s: got Content-Type %q, want application/scim+json", what, media)
 	}
-	if got.Code == http.StatusOK || got.Code == http.StatusCreated {
-		// RFC 7643 §3.1: meta.location is the same as Content-Location.
+	list := bytes.HasPrefix(got.Body.Bytes(), []byte(`{"schemas":["`+scim.ListResponseURN+`"]`))
+	if (got.Code == http.StatusOK || got.Code == http.StatusCreated) && !list {
+		// RFC 7643 §3.1: meta.location is the same as Content-Location. A list has none of its own, and may have megabytes.
 		var one struct{ Meta struct{ Location string } }
 		if err := json.Unmarshal(got.Body.Bytes(), &one); err == nil && one.Meta.Location != "" && one.Meta.Location != got.Header().Get("Content-Location") {
 			w.t.Errorf("%s: got Content-Location %q with a body at %q", what, got.Header().Get("Content-Location"), one.Meta.Location)

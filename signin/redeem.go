@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -82,6 +83,7 @@ func (s *SignIns) Redeem(ctx context.Context, st site.Site, secret string, f For
 	}
 	used := s.Now()
 	e := s.event(st, "sign_in.link_used", "user:"+p.Person.UserName, p.Person.ID, "One-time sign-in link of "+p.Person.UserName+" opened")
+	e.By = event.Actor{Kind: event.Person, ID: p.Person.ID, Name: p.Person.UserName}
 	if err := s.Store.UseLink(ctx, st.ID, hash(secret), used, e); errors.Is(err, ErrLinkEnded) {
 		return Session{}, s.gone(ctx, st, secret)
 	} else if err != nil {

@@ -2,85 +2,177 @@ package main
 
 import (
 	"context"
+	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/inert"
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// eventJSON is an event of the audit trail as programs read it.
-type eventJSON struct {
-	Time    string          `json:"time"`
-	Event   string          `json:"event"`
-	Scope   string          `json:"scope"`
-	ScopeID string          `json:"scopeId,omitempty"`
-	Subject string          `json:"subject,omitempty"`
-	Text    string          `json:"text"`
-	Actor   actorJSON       `json:"actor"`
-	Data    json.RawMessage `json:"data,omitempty"`
-}
-
-type actorJSON struct {
-	Kind      string `json:"kind"`
-	ID        string `json:"id,omitempty"`
-	Name      string `json:"name,omitempty"`
-	Address   string `json:"address,omitempty"`
-	UserAgent string `json:"userAgent,omitempty"`
+// auditFlags are what `rollcall audit` was asked for.
+type auditFlags struct {
+	site, directory string
+	installation    bool
+	event           string
+	since, until    string
+	csv             bool
+	query           event.Query
 }
 
 func (c *command) auditCommand() *cobra.Command {
-	var siteName, directoryName string
-	var installation bool
-	var q event.Query
-	var name string
+	var o auditFlags
 	cmd := &cobra.Command{
 		Use: "audit", Short: "Show who changed what, from where, newest first", Args: names(),
 		Long: `Shows the audit trail of the whole installation, or of one site, one directory or the
 installation itself. A site or a directory that is deleted is named by its id. --json
-adds each value before and after.`,
+adds each value before and after. --csv writes every event that fits, for a spreadsheet;
+that this was done is an event itself.`,
 		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
-			if q.Limit < 1 || q.Limit > 10_000 {
-				return usagef(cmd, "--limit is a number from 1 to 10000, not %d", q.Limit)
-			}
-			scope, err := s.auditScope(cmd.Context(), siteName, directoryName, installation)
-			if err != nil {
+			if err := o.read(cmd); err != nil {
 				return err
 			}
-			if name != "" {
-				q.Kinds = []string{name}
-			}
-			found, err := auditEvents(cmd.Context(), s, scope, q)
-			if err != nil {
+			var err error
+			if o.query.Scope, err = s.auditScope(cmd.Context(), o.site, o.directory, o.installation); err != nil {
 				return err
 			}
-			out, lines := []eventJSON{}, [][]string{}
-			for _, e := range found {
-				out = append(out, eventJSON{
-					stamp(e.Time), e.Name, e.Scope.Kind, e.Scope.ID, e.Subject, e.Text,
-					actorJSON{string(e.By.Kind), e.By.ID, e.By.Name, e.By.Address, e.By.UserAgent},
-					e.Data,
-				})
-				lines = append(lines, []string{c.when(e.Time), e.Text, strings.TrimSpace(string(e.By.Kind) + " " + e.By.Name), e.By.Address})
+			if o.csv {
+				return c.auditCSV(cmd, s, o)
 			}
-			return c.print(out, func(w io.Writer) {
-				rows(w, "No event fits.", []string{"Time", "What happened", "By", "From"}, lines)
-			})
+			return c.auditList(cmd, s, o)
 		}),
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&siteName, "site", "", "only this site: its name or id")
-	flags.StringVar(&directoryName, "directory", "", "only this directory: its name or id")
-	flags.BoolVar(&installation, "installation", false, "only the installation itself: operators, settings, what was deleted")
-	flags.StringVar(&q.Actor, "actor", "", "only what this actor did: part of the name, or the whole id or address")
-	flags.StringVar(&name, "event", "", "only events whose name begins with this, such as user. or token.created")
-	flags.IntVar(&q.Limit, "limit", 50, "at most this many")
+	flags.StringVar(&o.site, "site", "", "only this site: its name or id")
+	flags.StringVar(&o.directory, "directory", "", "only this directory: its name or id")
+	flags.BoolVar(&o.installation, "installation", false, "only the installation itself: operators, settings, what was deleted")
+	flags.StringVar(&o.query.Actor, "actor", "", "only what this actor did: part of the name, or the whole id or address")
+	flags.StringVar(&o.query.Subject, "subject", "", "only what happened to the person, application or token with this id")
+	flags.StringVar(&o.query.Text, "search", "", "only events whose sentence or actor holds this text")
+	flags.StringVar(&o.event, "event", "", "only events whose name begins with this, such as user. or token.created")
+	flags.StringVar(&o.since, "since", "", "only events from this day (2026-11-29, in UTC) or time (2026-11-29T08:00:00Z) on")
+	flags.StringVar(&o.until, "until", "", "only events up to this day, with the day itself, or before this time")
+	flags.BoolVar(&o.csv, "csv", false, "write every event that fits as CSV, as the audit pages export it")
+	flags.IntVar(&o.query.Limit, "limit", 50, "at most this many")
 	cmd.MarkFlagsMutuallyExclusive("site", "directory", "installation")
 	return cmd
+}
+
+// read checks the flags and fills the query.
+func (o *auditFlags) read(cmd *cobra.Command) (err error) {
+	if o.query.Limit < 1 || o.query.Limit > 10_000 {
+		return usagef(cmd, "--limit is a number from 1 to 10000, not %d", o.query.Limit)
+	}
+	if o.csv && cmd.Flags().Changed("json") {
+		return usagef(cmd, "--csv and --json do not go together: choose one")
+	}
+	if o.event != "" {
+		o.query.Kinds = []string{o.event}
+		if len(event.NamesOf(o.event)) == 0 {
+			return usagef(cmd, "no event has a name that begins with %q; there are %s", o.event, strings.Join(eventKinds(), " "))
+		}
+	}
+	if o.query.From, err = readMoment(cmd, "since", o.since, 0); err != nil {
+		return err
+	}
+	if o.query.Until, err = readMoment(cmd, "until", o.until, 1); err != nil {
+		return err
+	}
+	if from, until := o.query.From, o.query.Until; !from.IsZero() && !until.IsZero() && !from.Before(until) {
+		return usagef(cmd, "--since %s is not before --until %s", o.since, o.until)
+	}
+	return nil
+}
+
+// eventKinds are the beginnings of the names of events.
+func eventKinds() (list []string) {
+	for _, k := range event.Kinds {
+		list = append(list, k.Prefix)
+	}
+	return list
+}
+
+// readMoment reads a day in UTC, to which so many days are added, or a time.
+func readMoment(cmd *cobra.Command, flag, text string, days int) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if day, err := time.Parse(time.DateOnly, text); err == nil {
+		return day.AddDate(0, 0, days), nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, usagef(cmd, "--%s is a day such as 2026-11-29 or a time such as 2026-11-29T08:00:00Z, not %q", flag, text)
+	}
+	return at, nil
+}
+
+func (c *command) auditList(cmd *cobra.Command, s *services, o auditFlags) error {
+	out, lines := []event.Entry{}, [][]string{}
+	err := eachEvent(cmd.Context(), s, o.query, o.query.Limit, func(e event.Event) error {
+		out = append(out, e.Entry())
+		lines = append(lines, []string{c.when(e.Time), e.Text, strings.TrimSpace(string(e.By.Kind) + " " + e.By.Name), e.By.Address})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.print(out, func(w io.Writer) {
+		rows(w, "No event fits.", []string{"Time", "What happened", "By", "From"}, lines)
+	})
+}
+
+// auditCSV writes every event that fits, or as many as --limit says. The trail then says who took them.
+func (c *command) auditCSV(cmd *cobra.Command, s *services, o auditFlags) error {
+	most := math.MaxInt
+	if cmd.Flags().Changed("limit") {
+		most = o.query.Limit
+	}
+	out, sent := csv.NewWriter(forPeople{c.stdout}), 0
+	err := out.Write(event.Columns)
+	if err == nil {
+		err = eachEvent(cmd.Context(), s, o.query, most, func(e event.Event) error {
+			sent++
+			return out.Write(inert.Cells(e.Cells()))
+		})
+	}
+	out.Flush()
+	of := o.query.Scope
+	if !of.One() {
+		of = event.Installation()
+	}
+	return errors.Join(err, out.Error(), s.recordExport(cmd, of, "export.audit", "The audit log", plural(sent, "event", "events"), sent))
+}
+
+// recordExport notes in the audit trail that somebody took a list away.
+func (s *services) recordExport(cmd *cobra.Command, of event.Scope, name, what, how string, rows int) error {
+	filter := map[string]string{}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if cmd.InheritedFlags().Lookup(f.Name) == nil {
+			filter[f.Name] = f.Value.String()
+		}
+	})
+	data, err := json.Marshal(struct {
+		Rows   int               `json:"rows"`
+		Filter map[string]string `json:"filter,omitempty"`
+	}{rows, filter})
+	if err != nil {
+		return err
+	}
+	err = store.Events{DB: s.db}.Record(cmd.Context(), event.Event{Scope: of, Name: name, Text: what + " was exported: " + how, Data: data})
+	if err != nil {
+		return fmt.Errorf("write the audit trail: %w", err)
+	}
+	return nil
 }
 
 // auditScope is whose events are asked for; the zero scope is everybody's.
@@ -122,25 +214,33 @@ func (s *services) auditScope(ctx context.Context, siteName, directoryName strin
 
 // deletedScope is the scope of something deleted, which only its events still know; without any, missing says what there is.
 func (s *services) deletedScope(ctx context.Context, scope event.Scope, missing func() error) (event.Scope, error) {
-	found, err := auditEvents(ctx, s, scope, event.Query{Limit: 1})
-	if err == nil && len(found) == 0 {
+	found := false
+	err := eachEvent(ctx, s, event.Query{Scope: scope}, 1, func(event.Event) error {
+		found = true
+		return nil
+	})
+	if err == nil && !found {
 		err = missing()
 	}
 	return scope, err
 }
 
-// auditEvents reads page after page until it has q.Limit events or there are no more.
-func auditEvents(ctx context.Context, s *services, scope event.Scope, q event.Query) ([]event.Event, error) {
-	var found []event.Event
-	for limit := q.Limit; ; {
-		q.Limit = limit - len(found)
-		page, next, err := event.Search(ctx, store.Everywhere{DB: s.db}, scope, q)
+// eachEvent goes through the events of a query, at most so many.
+func eachEvent(ctx context.Context, s *services, q event.Query, most int, fn func(event.Event) error) error {
+	for {
+		q.Limit = min(most, 500)
+		page, err := event.Search(ctx, store.Events{DB: s.db}, q)
 		if err != nil {
-			return nil, fmt.Errorf("read the audit trail: %w", err)
+			return fmt.Errorf("read the audit trail: %w", err)
 		}
-		if found = append(found, page...); next.IsZero() || len(found) >= limit {
-			return found, nil
+		for _, e := range page.Events {
+			if err := fn(e); err != nil {
+				return err
+			}
 		}
-		q.Before = next
+		if most -= len(page.Events); page.Older.IsZero() || most <= 0 {
+			return nil
+		}
+		q.Before = page.Older
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -116,7 +117,9 @@ func fixed(path, start, want string) (completion, bool) {
 		return words(createWord(false), createWord(true)), true
 	case "--delete":
 		return words(site.RefuseDelete, site.DeactivateOnDelete, site.DeleteForGood), true
-	case "--actor", "--event":
+	case "--event":
+		return words(append(eventKinds(), event.Names...)...), true
+	case "--actor", "--search", "--subject", "--since", "--until":
 		return completion{}, true
 	case "--reads", "--changes", "--provisioning", "--events", "--spent":
 		return words("30d", "365d", "7y", foreverWord), true

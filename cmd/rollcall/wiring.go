@@ -151,13 +151,23 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 	s.eraser = &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.jobs = &provision.Jobs{
 		Store: jobs, Sealer: sealer, Targets: targets, Template: guideTemplate,
-		Wake: s.wake, Now: c.now, NewID: uuid.NewString,
+		Wake: s.wake, Now: c.now, NewID: uuid.NewString, Applications: s.application, Events: store.Events{DB: db},
 	}
 	s.engine = &provision.Engine{
 		Store: jobs, Sources: s.source, Targets: targets, Sealer: sealer, Leases: leases,
-		Interval: w.interval, Now: c.now, NewID: uuid.NewString, Log: w.log,
+		Interval: w.interval, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.application,
 	}
 	return s, nil
+}
+
+// application finds what an application is called.
+func (s *services) application(ctx context.Context, key provision.Key) (string, error) {
+	h, err := s.directories.OpenID(ctx, key.Directory)
+	if err != nil {
+		return "", err
+	}
+	app, err := h.Application(ctx, key.App)
+	return app.Name, err
 }
 
 // outbound is what provisioning may reach. Loopback is for trying things out: it is open where the installation itself is reached

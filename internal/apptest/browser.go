@@ -82,6 +82,8 @@ type Window struct {
 	who string
 	ctx context.Context
 	n   atomic.Int64
+
+	width, height int64
 }
 
 // Report lets what fails from now on fail another test, a step of the first.
@@ -261,10 +263,14 @@ func (w *Window) Table(headings ...string) [][]string {
 	})()`, want))
 }
 
-// Resize sets the size of the page, in CSS pixels.
+// Resize sets the size of the page, in CSS pixels. A page that has it already is not drawn again.
 func (w *Window) Resize(width, height int64) {
 	w.t.Helper()
+	if w.width == width && w.height == height {
+		return
+	}
 	w.do("resize", chromedp.EmulateViewport(width, height))
+	w.width, w.height = width, height
 }
 
 // Dark makes the window prefer dark colours, or light ones.
@@ -325,6 +331,7 @@ func (w *Window) Picture(file string, whole bool) {
 	defer cancel()
 	shot := chromedp.CaptureScreenshot()
 	if whole {
+		w.width, w.height = 0, 0 // the picture is taken in another
 		shot = chromedp.FullScreenshot(100)
 	}
 	png, err := chromedp.Run(ctx, shot)

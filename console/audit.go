@@ -1,0 +1,512 @@
+package console
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/retention"
+)
+
+// auditPage is the view "audit": what happened on a site, in a directory or anywhere, newest first.
+type auditPage struct {
+	page
+	Label  string // of the whole list, for people who do not see it
+	Filter auditFilter
+	Rows   []auditRow
+	Scoped bool // rows say where they happened
+	Empty  emptyState
+	Pager  pager
+}
+
+// auditFilter is what the reader asked to see.
+type auditFilter struct {
+	Action   string
+	Search   string
+	Actor    string
+	Subject  string // the only subject that is shown, by id; from a link
+	From, To string // days, as typed
+	Kinds    []choiceGroup
+	Scopes   []choiceGroup // none on the pages of one scope
+	Set      bool
+	Clear    string
+	Error    *fieldError
+}
+
+// choiceGroup is a part of a select; without a title its options stand by themselves.
+type choiceGroup struct {
+	Title   string
+	Options []option
+}
+
+// auditRow is one event.
+type auditRow struct {
+	ID       string // its position
+	Time     time.Time
+	Text     string
+	Strong   bool // a changed setting stands out
+	Plain    bool // what SCIM and provisioning do day by day does not
+	By       string
+	From     string // network address
+	Browser  string
+	Agent    string // all that the client said
+	Where    string
+	WhereURL string
+	URL      string // of what it is about; may be empty
+
+	Name       string
+	ActorKind  string
+	ActorID    string
+	Subject    string
+	SameActor  string // everything that this actor did
+	SameFrom   string // everything from this address
+	SameObject string // everything that happened to the subject
+	Changes    []auditChange
+}
+
+// auditChange is a value before and after; Note stands for values that are not shown.
+type auditChange struct{ Name, Before, After, Note string }
+
+// auditLog is the audit trail of one scope, or of all, as pages and files show it. The pages of sites, of directories and of the
+// installation differ in these fields alone.
+type auditLog struct {
+	console *Console
+	trail   event.Trail
+	frame   page
+	scope   event.Scope // zero: everything
+	places  []place     // where events can happen, for the page that shows everything
+	self    string      // path of the page
+	file    string      // what exported files are called, without an ending
+	kinds   []string    // prefixes of event names that the filter offers
+	crumbs  []crumb
+	title   string
+	lead    string
+	link    func(event.Event) string // page of what an event is about; may return nothing
+}
+
+// place is a site or directory by its name.
+type place struct {
+	scope event.Scope
+	name  string
+}
+
+const auditLimit = 50
+
+// read reads from an address what it asks to see.
+func (a auditLog) read(form url.Values) (event.Query, *fieldError, error) {
+	q := event.Query{
+		Scope: a.scope, Text: strings.TrimSpace(form.Get("q")), Actor: strings.TrimSpace(form.Get("actor")),
+		Subject: form.Get("subject"), Limit: auditLimit,
+	}
+	var wrong *fieldError
+	q.From, q.Until, wrong = daysOf(form)
+	if kind := form.Get("kind"); kind != "" {
+		if len(event.NamesOf(kind)) == 0 {
+			return q, nil, event.ErrPosition
+		}
+		q.Kinds = []string{kind}
+	}
+	if a.scope == (event.Scope{}) {
+		kind, id, _ := strings.Cut(form.Get("of"), ":")
+		q.Scope = event.Scope{Kind: kind, ID: id}
+		if kind != "" && kind != event.KindSite && kind != event.KindDirectory && q.Scope != event.Installation() {
+			return q, nil, event.ErrPosition
+		}
+	}
+	var err error
+	if q.Before, err = event.ParsePosition(form.Get("before")); err == nil {
+		q.After, err = event.ParsePosition(form.Get("after"))
+	}
+	return q, wrong, err
+}
+
+// narrowed says whether a query leaves something out.
+func (a auditLog) narrowed(q event.Query) bool {
+	q.Before, q.After, q.Limit = event.Position{}, event.Position{}, 0
+	return q.Text != "" || q.Actor != "" || q.Subject != "" || len(q.Kinds) > 0 || !q.From.IsZero() || !q.Until.IsZero() || q.Scope != a.scope
+}
+
+// show answers with the page.
+func (a auditLog) show(w http.ResponseWriter, r *http.Request) error {
+	form := r.URL.Query()
+	q, wrong, err := a.read(form)
+	if err != nil {
+		return a.console.redirect(w, r, a.self, notice{})
+	}
+	found, err := event.Search(r.Context(), a.trail, q)
+	if err != nil {
+		return err
+	}
+	if !q.After.IsZero() && found.Newer.IsZero() {
+		// The way back ends in the first page, whole.
+		q.Before, q.After = event.Position{}, event.Position{}
+		form.Del("after")
+		if found, err = event.Search(r.Context(), a.trail, q); err != nil {
+			return err
+		}
+	}
+	pg := auditPage{page: a.frame, Label: a.title, Scoped: a.scope == (event.Scope{})}
+	pg.Title, pg.Crumbs = a.title, a.crumbs
+	pg.Filter = a.filter(form, q, wrong)
+	pg.StatusLine = auditStatus(found.Events, pg.Filter.Set, !q.Before.IsZero() || !q.After.IsZero(), a.console.options.Now())
+	if pg.Lead, err = a.leadText(r.Context()); err != nil {
+		return err
+	}
+	pg.Actions = []action{
+		{Text: "Export CSV", Icon: "download", URL: a.address(form, a.self+"/export", "format", "csv")},
+		{Text: "Export JSON", Icon: "download", URL: a.address(form, a.self+"/export", "format", "json")},
+	}
+	pg.Empty = emptyState{Icon: "history", Title: "Nothing has happened yet", Text: "Changes appear here as they are made."}
+	if pg.Filter.Set {
+		pg.Empty = emptyState{Icon: "search", Title: "No event fits", Text: "Nothing in the audit log matches what you asked to see.", Action: &action{Text: "Show everything", URL: a.self}}
+	}
+	pg.Pager = a.pager(form, q, found)
+	for _, e := range found.Events {
+		pg.Rows = append(pg.Rows, a.row(form, e))
+	}
+	return a.console.view(w, r, http.StatusOK, "audit", pg)
+}
+
+// leadText adds to the page's own words how long events are kept.
+func (a auditLog) leadText(ctx context.Context) (string, error) {
+	owner := ""
+	if a.scope.One() {
+		owner = retention.Owner(a.scope.Kind, a.scope.ID)
+	}
+	kept, err := a.console.kept(ctx, owner, keptLog{retention.Events, "Entries"})
+	return a.lead + kept, err
+}
+
+func (a auditLog) filter(form url.Values, q event.Query, wrong *fieldError) auditFilter {
+	f := auditFilter{
+		Action: a.self, Search: q.Text, Actor: q.Actor, Subject: q.Subject, From: form.Get("from"), To: form.Get("to"),
+		Set: a.narrowed(q) || wrong != nil, Clear: a.self, Error: wrong, Kinds: a.kindOptions(form.Get("kind")),
+	}
+	if a.scope == (event.Scope{}) {
+		f.Scopes = a.scopeOptions(form.Get("of"))
+	}
+	return f
+}
+
+func (a auditLog) kindOptions(here string) []choiceGroup {
+	groups := []choiceGroup{{Options: chosen(here, []option{{Value: "", Text: "Everything"}})}}
+	for _, k := range event.Kinds {
+		if !slices.Contains(a.kinds, k.Prefix) && len(a.kinds) > 0 {
+			continue
+		}
+		options := []option{{Value: k.Prefix, Text: k.Title}}
+		for _, name := range event.NamesOf(k.Prefix) {
+			options = append(options, option{Value: name, Text: name})
+		}
+		groups = append(groups, choiceGroup{Title: k.Title, Options: chosen(here, options)})
+	}
+	return groups
+}
+
+func (a auditLog) scopeOptions(here string) []choiceGroup {
+	sites, directories := choiceGroup{Title: "Sites"}, choiceGroup{Title: "Directories"}
+	for _, p := range a.places {
+		o := option{Value: p.scope.Kind + ":" + p.scope.ID, Text: p.name}
+		if p.scope.Kind == event.KindSite {
+			sites.Options = append(sites.Options, o)
+		} else {
+			directories.Options = append(directories.Options, o)
+		}
+	}
+	groups := []choiceGroup{{Options: []option{
+		{Value: "", Text: "Everywhere"},
+		{Value: event.KindInstallation, Text: "The installation itself"},
+		{Value: event.KindSite, Text: "All sites"},
+		{Value: event.KindDirectory, Text: "All directories"},
+	}}, sites, directories}
+	known := false
+	for i := range groups {
+		groups[i].Options = chosen(here, groups[i].Options)
+		known = known || slices.ContainsFunc(groups[i].Options, func(o option) bool { return o.Here })
+	}
+	if !known {
+		kind, id, _ := strings.Cut(here, ":")
+		groups[0].Options = append(groups[0].Options, option{Value: here, Text: "Deleted " + kind + " " + id, Here: true})
+	}
+	return slices.DeleteFunc(groups, func(g choiceGroup) bool { return len(g.Options) == 0 })
+}
+
+func (a auditLog) pager(form url.Values, q event.Query, found event.Page) pager {
+	p := pager{Text: count(len(found.Events), "event")}
+	if len(found.Events) == 0 && !found.Older.IsZero() {
+		p.Text = "None among the events looked through so far; older ones follow"
+	}
+	if !q.Before.IsZero() || !q.After.IsZero() {
+		p.First = a.address(form, a.self)
+	}
+	if !found.Newer.IsZero() {
+		p.Previous = a.address(form, a.self, "after", found.Newer.String())
+	}
+	if !found.Older.IsZero() {
+		p.Next = a.address(form, a.self, "before", found.Older.String())
+	}
+	return p
+}
+
+// address is a path with the filters of an address, without its place, and with more.
+func (a auditLog) address(form url.Values, path string, pairs ...string) string {
+	kept := url.Values{}
+	for _, name := range []string{"q", "of", "kind", "actor", "subject", "from", "to"} {
+		if value := form.Get(name); value != "" {
+			kept.Set(name, value)
+		}
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		kept.Set(pairs[i], pairs[i+1])
+	}
+	if len(kept) == 0 {
+		return path
+	}
+	return path + "?" + kept.Encode()
+}
+
+func auditStatus(events []event.Event, narrowed, further bool, now time.Time) string {
+	switch {
+	case len(events) > 0 && further:
+		return "Events from " + stamp(events[0].Time) + " back."
+	case narrowed:
+		return ""
+	case len(events) == 0:
+		return "Nothing has happened yet."
+	}
+	return "The last event was " + relative(events[0].Time, now) + "."
+}
+
+func (a auditLog) row(form url.Values, e event.Event) auditRow {
+	row := auditRow{
+		ID: e.Position.String(), Time: e.Time, Text: e.Text, Strong: important(e.Name), By: actorWords(e), From: e.By.Address, Agent: e.By.UserAgent,
+		Name: e.Name, ActorKind: string(e.By.Kind), ActorID: e.By.ID, Subject: e.Subject,
+	}
+	row.Plain = !row.Strong && (e.By.Kind == event.Token || e.By.Kind == event.Job || e.By.Kind == event.System)
+	if row.Agent != "" {
+		row.Browser = session.Browser{Agent: row.Agent}.String()
+	}
+	if a.link != nil {
+		row.URL = a.link(e)
+	}
+	none := url.Values{}
+	if row.ActorID != "" && row.ActorKind != string(event.Command) {
+		row.SameActor = a.address(none, a.self, "actor", row.ActorID)
+	}
+	if row.From != "" {
+		row.SameFrom = a.address(none, a.self, "actor", row.From)
+	}
+	if e.Subject != "" {
+		row.SameObject = a.address(none, a.self, "subject", e.Subject)
+	}
+	if a.scope == (event.Scope{}) {
+		row.Where = a.where(e.Scope)
+		of := strings.TrimSuffix(e.Scope.Kind+":"+e.Scope.ID, ":")
+		row.WhereURL = a.address(none, a.self, "of", of)
+		if e.Subject != "" {
+			row.SameObject = a.address(none, a.self, "subject", e.Subject, "of", of)
+		}
+	}
+	for _, c := range event.Changes(e.Data) {
+		change := auditChange{Name: c.Name}
+		change.Before, change.After = c.Words()
+		switch {
+		case c.Secret:
+			change.Note = "changed; the values are secret"
+		case c.Erased:
+			change.Note = "changed; the values were erased"
+		case c.Cut:
+			change.After += " (shortened)"
+		}
+		row.Changes = append(row.Changes, change)
+	}
+	return row
+}
+
+func (a auditLog) where(s event.Scope) string {
+	if s.Kind == event.KindInstallation {
+		return "the installation"
+	}
+	for _, p := range a.places {
+		if p.scope == s {
+			return s.Kind + " " + p.name
+		}
+	}
+	return "deleted " + s.Kind + " " + s.ID
+}
+
+// important says whether an event is more than the everyday coming and going of people.
+func important(name string) bool {
+	kind, _, _ := strings.Cut(name, ".")
+	return !slices.Contains([]string{"user", "group", "resource", "assignment", "sign_in", "page", "export"}, kind) || name == "user.purged" || name == "user.erased"
+}
+
+// actorWords names who acted.
+func actorWords(e event.Event) string {
+	switch e.By.Kind {
+	case event.Command:
+		return strings.TrimSpace("command line " + e.By.Name)
+	case event.Job:
+		return "provisioning of " + e.By.Name
+	case event.Token:
+		return "SCIM, token " + e.By.Name
+	case event.Anybody:
+		return "somebody unknown"
+	}
+	return actorName(e.Actor)
+}
+
+// export answers with every event that the filters select, as a file. The last part of the file leaves when the export itself
+// stands in the audit trail.
+func (a auditLog) export(w http.ResponseWriter, r *http.Request) error {
+	form := r.URL.Query()
+	q, wrong, err := a.read(form)
+	if err != nil || wrong != nil {
+		return a.console.redirect(w, r, a.address(form, a.self), notice{})
+	}
+	q.Before, q.After, q.Limit = event.Position{}, event.Position{}, 500
+	first, err := event.Search(r.Context(), a.trail, q)
+	if err != nil {
+		return err // while it can still be shown as a page
+	}
+	of := exported{Scope: a.scope, Name: "export.audit", What: "The audit log", Rows: "event", Filter: filterOf(form, "q", "of", "kind", "actor", "subject", "from", "to")}
+	if !a.scope.One() {
+		of.Scope = event.Installation()
+	}
+	each := func(send func(event.Event) error) error {
+		return a.console.exporting(r.Context(), of, func(sent *int) error {
+			return eachEvent(r.Context(), a.trail, q, first, func(e event.Event) error {
+				*sent++
+				return send(e)
+			})
+		})
+	}
+	if form.Get("format") == "json" {
+		return a.console.sendJSON(w, r, a.file+".json", func(item func(any) error) error {
+			return each(func(e event.Event) error { return item(e.Entry()) })
+		})
+	}
+	return a.console.sendCSV(w, r, a.file+".csv", event.Columns, func(line func(...string) error) error {
+		return each(func(e event.Event) error { return line(e.Cells()...) })
+	})
+}
+
+// eachEvent goes through all pages of a query, of which the first is read already.
+func eachEvent(ctx context.Context, trail event.Trail, q event.Query, page event.Page, fn func(event.Event) error) error {
+	for {
+		for _, e := range page.Events {
+			if err := fn(e); err != nil {
+				return err
+			}
+		}
+		if page.Older.IsZero() {
+			return nil
+		}
+		q.Before = page.Older
+		var err error
+		if page, err = event.Search(ctx, trail, q); err != nil {
+			return err
+		}
+	}
+}
+
+// exported is what the audit trail says of a file that was taken away.
+type exported struct {
+	Scope  event.Scope
+	Name   string            // of the event
+	What   string            // "The request log"
+	Rows   string            // what a row is: "event"
+	Filter map[string]string // what was asked for; may be empty
+}
+
+// filterOf are the named values of an address that are not empty.
+func filterOf(form url.Values, names ...string) map[string]string {
+	filter := map[string]string{}
+	for _, name := range names {
+		if value := form.Get(name); value != "" {
+			filter[name] = strings.ToValidUTF8(value, "\uFFFD")
+		}
+	}
+	return filter
+}
+
+// recordWithin is how long an answer waits for its event.
+const recordWithin = 5 * time.Second
+
+// exporting sends the rows of a file by fill, which counts them, and then records who took them. A file whose event cannot be
+// written is cut off, like one that cannot be read to its end.
+func (c *Console) exporting(ctx context.Context, x exported, fill func(sent *int) error) error {
+	sent := 0
+	err := fill(&sent)
+	text := x.What + " was exported: " + count(sent, x.Rows)
+	if err != nil {
+		text += ", then it was cut off"
+	}
+	data, jsonErr := json.Marshal(struct {
+		Rows   int               `json:"rows"`
+		Filter map[string]string `json:"filter,omitempty"`
+		CutOff bool              `json:"cutOff,omitempty"`
+	}{sent, x.Filter, err != nil})
+	if jsonErr != nil {
+		return jsonErr
+	}
+	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
+	defer cancel()
+	if failed := c.record(writing, event.Event{Scope: x.Scope, Name: x.Name, Text: text, Data: data}); err == nil {
+		err = failed
+	}
+	return err
+}
+
+// record appends events of acts that change nothing.
+func (c *Console) record(ctx context.Context, events ...event.Event) error {
+	if c.options.Events == nil {
+		return nil
+	}
+	if err := c.options.Events.Record(ctx, events...); err != nil {
+		return fmt.Errorf("write the audit trail: %w", err)
+	}
+	return nil
+}
+
+// sendJSON answers with a file of that name that holds a list. fill writes its items, as sendCSV's does its lines.
+func (c *Console) sendJSON(w http.ResponseWriter, r *http.Request, name string, fill func(item func(any) error) error) error {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	h.Set("Cache-Control", "no-store")
+	out := bufio.NewWriter(w)
+	encoder := json.NewEncoder(out)
+	separator := "[\n"
+	err := fill(func(item any) error {
+		if _, err := out.WriteString(separator); err != nil {
+			return err
+		}
+		separator = ","
+		return encoder.Encode(item)
+	})
+	if err == nil {
+		end := "]\n"
+		if separator != "," {
+			end = "[]\n"
+		}
+		_, err = out.WriteString(end)
+	}
+	if err == nil {
+		err = out.Flush()
+	}
+	if err != nil {
+		c.options.Log.Error("export cut off", "request", web.RequestID(r), "route", r.Pattern, "error", err)
+		panic(http.ErrAbortHandler) // half a file must not look like a whole one
+	}
+	return nil
+}

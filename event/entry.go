@@ -1,0 +1,96 @@
+package event
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// Entry is an event as programs read it, in files and in the output of commands.
+type Entry struct {
+	Time    string          `json:"time"`
+	Event   string          `json:"event"`
+	Scope   string          `json:"scope"`
+	ScopeID string          `json:"scopeId,omitempty"`
+	Subject string          `json:"subject,omitempty"`
+	Text    string          `json:"text"`
+	Actor   EntryActor      `json:"actor"`
+	Data    json.RawMessage `json:"data,omitempty"`
+}
+
+// EntryActor is who did it.
+type EntryActor struct {
+	Kind      string `json:"kind"`
+	ID        string `json:"id,omitempty"`
+	Name      string `json:"name,omitempty"`
+	Address   string `json:"address,omitempty"`
+	UserAgent string `json:"userAgent,omitempty"`
+}
+
+// Entry returns the event as programs read it.
+func (e Event) Entry() Entry {
+	return Entry{
+		e.Time.UTC().Format(time.RFC3339Nano), e.Name, e.Scope.Kind, e.Scope.ID, e.Subject, e.Text,
+		EntryActor{string(e.By.Kind), e.By.ID, e.By.Name, e.By.Address, e.By.UserAgent},
+		e.Data,
+	}
+}
+
+// Columns heads the cells of Event.Cells.
+var Columns = []string{
+	"time", "event", "text", "actorKind", "actor", "actorId", "address", "userAgent", "scope", "scopeId", "subject", "changes", "data", "position",
+}
+
+// Cells returns the event as a row of a CSV file.
+func (e Event) Cells() []string {
+	var changes []string
+	for _, c := range Changes(e.Data) {
+		changes = append(changes, c.String())
+	}
+	return []string{
+		e.Time.UTC().Format(time.RFC3339Nano), e.Name, e.Text, string(e.By.Kind), e.By.Name, e.By.ID, e.By.Address, e.By.UserAgent,
+		e.Scope.Kind, e.Scope.ID, e.Subject, strings.Join(changes, "; "), string(e.Data), e.Position.String(),
+	}
+}
+
+// Words are a change's values for people: text without its quotes, and a word where there is no value.
+func (c Change) Words() (before, after string) {
+	switch {
+	case c.Secret:
+		return "secret", "secret"
+	case c.Erased:
+		return "erased", "erased"
+	}
+	before, after = words(c.Before), words(c.After)
+	if c.Cut && before == none && after == none {
+		return "too long", "too long"
+	}
+	return before, after
+}
+
+// String says what changed in one line.
+func (c Change) String() string {
+	switch {
+	case c.Secret:
+		return c.Name + ": secret"
+	case c.Erased:
+		return c.Name + ": erased"
+	}
+	before, after := c.Words()
+	return c.Name + ": " + before + " → " + after
+}
+
+const none = "none"
+
+func words(value json.RawMessage) string {
+	var text string
+	switch {
+	case len(value) == 0 || string(value) == "null":
+		return none
+	case json.Unmarshal(value, &text) != nil:
+		return string(value)
+	case text == "":
+		return `""`
+	}
+	return text
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // advance does one slice. When the directory no longer keeps what the job has not
@@ -358,14 +359,14 @@ func (s *State) move(ids []string, then Phase) {
 	s.After = ids[len(ids)-1]
 }
 
-// outOfSnapshot keeps the linked people whom the snapshot did not show: purged
-// ones and those who are not assigned any more.
+// outOfSnapshot returns the linked people that the snapshot did not contain: purged
+// people, and people who are no longer assigned.
 func (r *run) outOfSnapshot(ctx context.Context, ids []string) ([]string, error) {
 	var out []string
 	for _, id := range ids {
 		o, err := r.source.Object(ctx, r.job.Key.App, id)
 		switch {
-		case errors.Is(err, directory.ErrNotFound):
+		case errors.Is(err, refusal.NotFound):
 			out = append(out, id)
 		case err != nil:
 			return nil, fmt.Errorf("read %s: %w", id, err)

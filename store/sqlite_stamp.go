@@ -193,12 +193,25 @@ func logNumber(path string) (uint32, error) {
 	return l.number, nil
 }
 
-// checkMixed returns errMixed when the -wal beside a file that nobody has open belongs to another file.
+// checkMixed returns errMixed when the -wal beside a file belongs to another file.
 func checkMixed(ctx context.Context, path string) error {
-	known, err := readNote(path + "-stamp")
-	if known == nil || err != nil {
-		return err
+	for {
+		known, err := readNote(path + "-stamp")
+		if known == nil || err != nil {
+			return err
+		}
+		err = checkNoted(ctx, path, known)
+		if _, mixed := errors.AsType[errMixed](err); !mixed {
+			return err
+		}
+		// A server may have stamped the file meanwhile.
+		if now, e := readNote(path + "-stamp"); e != nil || now == nil || *now == *known {
+			return errors.Join(err, e)
+		}
 	}
+}
+
+func checkNoted(ctx context.Context, path string, known *note) error {
 	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
 		return err
 	}

@@ -24,13 +24,13 @@ var arrows = map[string][]string{
 	// Domains: languages, and each other along the arrows.
 	"event":     {},
 	"site":      {"scim", "refusal", "event", "internal/redact"},
-	"roster":    {"scim", "event", "site", "internal/pace", "internal/session", "internal/visible"},
+	"roster":    {"scim", "event", "site", "internal/lookalike", "internal/pace", "internal/session", "internal/visible"},
 	"signin":    {"scim", "refusal", "event", "site", "roster", "internal/session"},
 	"operator":  {"refusal", "event", "internal/session"},
 	"retention": {"event"},
-	"erasure":   {"scim", "event", "site", "roster", "directory"},
-	"directory": {"scim", "event", "internal/near", "internal/pace", "internal/visible"},
-	"provision": {"scim", "provision/expr", "event", "directory", "internal/redact"},
+	"erasure":   {"scim", "refusal", "event", "site", "roster", "directory"},
+	"directory": {"scim", "refusal", "event", "internal/near", "internal/pace", "internal/visible"},
+	"provision": {"scim", "refusal", "provision/expr", "event", "directory", "internal/redact"},
 
 	// Data and helpers without rules.
 	"provision/templates": {"provision", "provision/expr"},
@@ -45,9 +45,10 @@ var arrows = map[string][]string{
 	"internal/pace":       {},
 	"internal/session":    {},
 	"internal/visible":    {},
+	"internal/lookalike":  {"internal/visible"},
 
 	// Edges: domains and languages, never another edge.
-	"store":         {"scim", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/pace", "internal/session"},
+	"store":         {"scim", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/pace", "internal/session"},
 	"directory/csv": {"directory"},
 	"scimserver":    {"scim", "refusal", "event", "site", "roster", "internal/web", "internal/fair"},
 	"scimclient":    {"scim", "provision", "internal/outbound", "internal/redact"},

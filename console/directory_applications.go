@@ -56,8 +56,7 @@ func (p *DirectoryPages) viewApplications(w http.ResponseWriter, r *http.Request
 func (p *DirectoryPages) createApplication(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	name := strings.TrimSpace(r.PostFormValue("name"))
 	a, err := v.CreateApplication(r.Context(), name, v.actor())
-	if wrong := fieldErrorOf(err); wrong != nil {
-		wrong.For = "application-name"
+	if wrong := beside(err, inputs{"name": "application-name"}); wrong != nil {
 		return p.viewApplications(w, r, v, http.StatusUnprocessableEntity, name, wrong)
 	}
 	if err != nil {

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 	"unicode"
@@ -96,8 +95,7 @@ func (p *DirectoryPages) directoryRow(r *http.Request, v *operatorVisit, d direc
 func (p *DirectoryPages) createDirectory(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 	name := strings.TrimSpace(r.PostFormValue("name"))
 	d, err := p.Directories.Create(r.Context(), name, v.actor())
-	if wrong := fieldErrorOf(err); wrong != nil {
-		wrong.For = "directory-name"
+	if wrong := beside(err, inputs{"name": "directory-name"}); wrong != nil {
 		return p.viewDirectories(w, r, v, http.StatusUnprocessableEntity, name, wrong)
 	}
 	if err != nil {
@@ -105,15 +103,6 @@ func (p *DirectoryPages) createDirectory(w http.ResponseWriter, r *http.Request,
 	}
 	h := directoryVisit{operatorVisit: v, Handle: p.Directories.Open(d)}
 	return p.Console.redirect(w, r, h.url("users"), done("Directory "+d.Name+" was created. It has no users yet."))
-}
-
-// fieldErrorOf is a broken rule about an input, nil for everything else. For is the attribute's name.
-func fieldErrorOf(err error) *fieldError {
-	var rule *directory.Error
-	if !errors.As(err, &rule) || errors.Is(err, directory.ErrNotFound) {
-		return nil
-	}
-	return &fieldError{For: rule.Attribute, Text: sentence(rule.Detail)}
 }
 
 // sentence begins with a capital letter, unless its first word is a name with capitals in it, and ends with a full stop.

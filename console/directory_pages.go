@@ -148,10 +148,7 @@ func (p *DirectoryPages) Handler() http.Handler {
 func inWords(handle func(http.ResponseWriter, *http.Request, *operatorVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 		err := handle(w, r, v)
-		var (
-			rule  *directory.Error
-			input *provision.InputError
-		)
+		var input *provision.InputError
 		if errors.Is(err, context.DeadlineExceeded) && r.Context().Err() != nil {
 			return &pageError{
 				Status: http.StatusServiceUnavailable, Title: "This took too long", Text: "It was cut off. What was done until then stays: send the form again to go on from there. The command line has no such limit.",
@@ -160,18 +157,7 @@ func inWords(handle func(http.ResponseWriter, *http.Request, *operatorVisit) err
 		if errors.As(err, &input) {
 			return &pageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: sentence(input.Field + " " + input.Text)}
 		}
-		if !errors.As(err, &rule) {
-			return err
-		}
-		back := &action{Text: "Back to " + v.page.Area.Name, URL: v.page.Area.URL}
-		if errors.Is(err, directory.ErrNotFound) {
-			return &pageError{Status: http.StatusNotFound, Title: "There is nothing here", Text: sentence(rule.Detail), Action: back}
-		}
-		status := http.StatusUnprocessableEntity
-		if !errors.Is(err, directory.ErrInvalid) {
-			status = http.StatusConflict
-		}
-		return &pageError{Status: status, Title: "This was not done", Text: sentence(rule.Detail), Action: back}
+		return err
 	}
 }
 

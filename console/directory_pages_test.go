@@ -75,13 +75,13 @@ func TestDirectoryPages_list_search_and_change_users(t *testing.T) {
 		press("Delete for ever Grace Hopper", nil).wantWords("Grace Hopper was deleted for ever.", "No deleted users")
 	b.get(grace.Path).wantStatus(http.StatusNotFound).wantWords("There is no user")
 	b.get("/d/contoso/users/nonsense/disable").wantStatus(http.StatusNotFound)
-	b.get("/d/contoso/users?after=nonsense").wantStatus(http.StatusUnprocessableEntity).wantWords("begin with the first page")
+	b.get("/d/contoso/users?after=nonsense").wantStatus(http.StatusUnprocessableEntity).wantWords("Begin with the first page")
 	b.get("/d/contoso/").wantStatus(http.StatusOK).wantWords("Ada Lovelace")
 	b.get("/d/contoso/audit").wantStatus(http.StatusOK).wantWords("Grace Hopper (grace@contoso.example) was deleted for ever", "kim (operator)", "command line")
 	b.get("/d/contoso/audit?kind=user.enabled").wantWords("Ada Lovelace (ada@contoso.example) was enabled", "accountEnabled false → true", "127.0.0.1", "Go-http-client").
 		click("Open its page").wantWords("Object ID")
 	b.get("/d/contoso/audit?before=x").wantStatus(http.StatusOK)
-	b.get("/d/fabrikam/users").wantStatus(http.StatusNotFound).wantWords("there is contoso")
+	b.get("/d/fabrikam/users").wantStatus(http.StatusNotFound).wantWords("There is contoso")
 }
 
 func TestDirectoryPages_walk_through_many_users(t *testing.T) {
@@ -143,7 +143,7 @@ func TestApplicationPages(t *testing.T) {
 	b.send(http.MethodPost, add.Path, url.Values{"user": {id}}).wantWords("1 user was assigned")
 	b.get(add.Path).wantWords("Everybody is assigned")
 	b.get("/d/contoso/applications").wantWords("Stack Overflow & Co (Teams)", "Not set up")
-	b.get("/d/contoso/applications/nothing").wantStatus(http.StatusNotFound).wantWords("there is Stack Overflow & Co (Teams)")
+	b.get("/d/contoso/applications/nothing").wantStatus(http.StatusNotFound).wantWords("There is Stack Overflow & Co (Teams)")
 }
 
 func TestProvisioningPage_follows_the_guide(t *testing.T) {

@@ -117,8 +117,7 @@ func (p *DirectoryPages) renameApplication(w http.ResponseWriter, r *http.Reques
 		return err
 	}
 	a, err := v.RenameApplication(r.Context(), v.App.ID, name, v.actor())
-	if wrong := fieldErrorOf(err); wrong != nil {
-		wrong.For = "name"
+	if wrong := beside(err, inputs{"name": "name"}); wrong != nil {
 		return p.viewApplicationSettings(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
 	}
 	if err != nil {
@@ -213,8 +212,7 @@ func (p *DirectoryPages) renameDirectory(w http.ResponseWriter, r *http.Request,
 		return err
 	}
 	d, err := p.Directories.Rename(r.Context(), v.Directory, name, v.actor())
-	if wrong := fieldErrorOf(err); wrong != nil {
-		wrong.For = "name"
+	if wrong := beside(err, inputs{"name": "name"}); wrong != nil {
 		return p.viewDirectorySettings(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // userPage is the view "directory_user": one user, or with New the form for one.
@@ -69,7 +70,7 @@ func (p *DirectoryPages) addUser(w http.ResponseWriter, r *http.Request, v *dire
 	if err == nil {
 		u, _, err = v.PutUser(r.Context(), u, v.actor())
 	}
-	if wrong := fieldErrorOf(err); wrong != nil {
+	if wrong := atAttribute(err); wrong != nil {
 		return p.viewUserForm(w, r, v, http.StatusUnprocessableEntity, u, texts, wrong)
 	}
 	if err != nil {
@@ -114,7 +115,7 @@ func (v *directoryVisit) userValues(ctx context.Context, u directory.User) (map[
 	}
 	if id := u.Text("manager"); id != "" {
 		manager, err := v.User(ctx, id)
-		if err != nil && !errors.Is(err, directory.ErrNotFound) {
+		if err != nil && !errors.Is(err, refusal.NotFound) {
 			return nil, err
 		}
 		values["manager"] = manager.UPN()
@@ -129,7 +130,7 @@ func (p *DirectoryPages) saveUser(w http.ResponseWriter, r *http.Request, v *dir
 	}
 	for attempt := 0; ; attempt++ {
 		err := p.saveUserOnce(w, r, v)
-		if !errors.Is(err, directory.ErrStale) || attempt == 5 {
+		if !errors.Is(err, refusal.Stale) || attempt == 5 {
 			return err
 		}
 	}
@@ -162,10 +163,10 @@ func (p *DirectoryPages) saveUserOnce(w http.ResponseWriter, r *http.Request, v 
 	if err = v.setUser(r.Context(), &u, m.Values); err == nil {
 		u, changed, err = v.PutUser(r.Context(), u, v.actor())
 	}
-	if errors.Is(err, directory.ErrStale) {
+	if errors.Is(err, refusal.Stale) {
 		return err
 	}
-	if wrong := fieldErrorOf(err); wrong != nil {
+	if wrong := atAttribute(err); wrong != nil {
 		texts := map[string]string{}
 		for _, a := range directory.Attributes() {
 			texts[a.Name] = r.PostForm.Get(a.Name)
@@ -219,8 +220,8 @@ func (v *directoryVisit) managerID(ctx context.Context, upn string) (string, err
 		return "", nil
 	}
 	manager, err := v.UserByUPN(ctx, upn)
-	if errors.Is(err, directory.ErrNotFound) {
-		return "", &directory.Error{Kind: directory.ErrInvalid, Attribute: "manager", Detail: "there is no user " + upn + "; give the user principal name of somebody in this directory, or leave it empty"}
+	if errors.Is(err, refusal.NotFound) {
+		return "", refusal.New(refusal.Invalid, "manager", "there is no user %s", upn).Advise("give the user principal name of a user in this directory, or leave it empty")
 	}
 	return manager.ObjectID, err
 }

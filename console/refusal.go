@@ -130,6 +130,16 @@ func beside(err error, ids inputs) *fieldError {
 	return &fieldError{For: id, Text: e.Sentences()}
 }
 
+// atAttribute is a refusal for a form whose inputs have the names of attributes; the form shows above them what is about
+// none. It returns nil for failures, and where nothing is there any more.
+func atAttribute(err error) *fieldError {
+	e, ok := refused(err)
+	if !ok || e.Kind == refusal.NotFound {
+		return nil
+	}
+	return &fieldError{For: e.Field, Text: e.Sentences()}
+}
+
 // notDone is a refusal as the notice above a page that is shown as it was; nil for failures, and where nothing is there any more.
 func notDone(title string, err error) *notice {
 	e, ok := refused(err)

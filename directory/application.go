@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -88,7 +89,7 @@ func (h *Handle) ApplicationContents(ctx context.Context, id string) (Contents, 
 
 func (h *Handle) application(ctx context.Context, tx Tx, id string) (Application, error) {
 	a, err := tx.Application(ctx, id)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, refusal.NotFound) {
 		return Application{}, notFound("directory %s has no application with the id %q", h.Directory.Name, id)
 	}
 	return a, err
@@ -98,11 +99,10 @@ func (h *Handle) applicationEvent(a Application, name, actor, text string, chang
 	return event.Event{Data: event.WithChanges(nil, changes...), Time: h.clock(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: a.ID, Text: text}
 }
 
-// nameTaken puts a store's ErrConflict into words.
+// nameTaken puts a store's refusal.Taken into words.
 func (h *Handle) nameTaken(err error, name string) error {
-	var known *Error
-	if errors.Is(err, ErrConflict) && !errors.As(err, &known) {
-		return conflict("name", "directory %s already has an application %q; choose another name", h.Directory.Name, name)
+	if errors.Is(err, refusal.Taken) && !worded(err) {
+		return taken("name", "directory %s already has an application %q", h.Directory.Name, name).Advise("choose another name")
 	}
 	return err
 }
@@ -140,7 +140,7 @@ func (h *Handle) Application(ctx context.Context, nameOrID string) (Application,
 	if len(names) == 0 {
 		return Application{}, notFound("directory %s has no application %q, nor any other", h.Directory.Name, nameOrID)
 	}
-	return Application{}, notFound("directory %s has no application %q; %s", h.Directory.Name, nameOrID, meant(nameOrID, names))
+	return Application{}, notFound("directory %s has no application %q", h.Directory.Name, nameOrID).Advise("%s", meant(nameOrID, names))
 }
 
 // ApplicationsOf lists the applications a user is assigned to.
@@ -164,7 +164,7 @@ func (h *Handle) CountAssignments(ctx context.Context, application string) (int,
 func (h *Handle) Assign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
 	return h.assign(ctx, application, objectIDs, func(tx Tx, a Application, u User) (bool, error) {
 		if u.IsDeleted() {
-			return false, conflict("", "%s is deleted; restore the user first", u.who())
+			return false, conflict("", "%s is deleted", u.who()).Advise("restore the user first")
 		}
 		now := h.clock()
 		did, err := tx.Assign(ctx, a.ID, u.ObjectID, now)
@@ -197,7 +197,7 @@ func (h *Handle) assign(ctx context.Context, application string, objectIDs []str
 				return err
 			}
 			for _, id := range batch {
-				u, err := User{}, ErrNotFound
+				u, err := User{}, error(refusal.NotFound)
 				if lower := strings.ToLower(id); isGUID(lower) {
 					u, err = tx.User(ctx, lower)
 				}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/near"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // ID identifies a directory for ever; its name is what people see.
@@ -54,7 +55,7 @@ func (ds *Directories) OpenNamed(ctx context.Context, name string) (*Handle, err
 // OpenID opens a directory by its id.
 func (ds *Directories) OpenID(ctx context.Context, id ID) (*Handle, error) {
 	d, err := ds.Store.Directory(ctx, id)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, refusal.NotFound) {
 		return nil, notFound("there is no directory with the id %s", id)
 	}
 	if err != nil {
@@ -65,11 +66,11 @@ func (ds *Directories) OpenID(ctx context.Context, id ID) (*Handle, error) {
 
 // ByName finds a directory; the error names the ones there are.
 func (ds *Directories) ByName(ctx context.Context, name string) (Directory, error) {
-	d, err := Directory{}, ErrNotFound
+	d, err := Directory{}, error(refusal.NotFound)
 	if validName.MatchString(name) { // what is no name need not be looked for
 		d, err = ds.Store.DirectoryByName(ctx, name)
 	}
-	if !errors.Is(err, ErrNotFound) {
+	if !errors.Is(err, refusal.NotFound) {
 		return d, err
 	}
 	all, err := ds.Store.Directories(ctx)
@@ -77,13 +78,13 @@ func (ds *Directories) ByName(ctx context.Context, name string) (Directory, erro
 		return Directory{}, err
 	}
 	if len(all) == 0 {
-		return Directory{}, notFound("there is no directory %q, nor any other; make one with: rollcall directory create %s", name, name)
+		return Directory{}, ErrNoDirectory.Because("there is no directory %q, nor any other", name).Advise("make one first").With(name)
 	}
 	names := make([]string, 0, len(all))
 	for _, d := range all {
 		names = append(names, d.Name)
 	}
-	return Directory{}, notFound("there is no directory %q; %s", name, meant(name, names))
+	return Directory{}, notFound("there is no directory %q", name).Advise("%s", meant(name, names))
 }
 
 // List gives all directories by name.
@@ -101,8 +102,8 @@ func (ds *Directories) Create(ctx context.Context, name, actor string) (Director
 		Time: d.Created, Scope: event.Directory(string(d.ID)), Name: EventDirectoryCreated, Actor: actor, Subject: string(d.ID),
 		Text: fmt.Sprintf("Directory %s was created", name),
 	})
-	if errors.Is(err, ErrConflict) {
-		return Directory{}, conflict("name", "there is already a directory %q; choose another name", name)
+	if errors.Is(err, refusal.Taken) {
+		return Directory{}, taken("name", "there is already a directory %q", name).Advise("choose another name")
 	}
 	return d, err
 }
@@ -120,10 +121,10 @@ func (ds *Directories) Rename(ctx context.Context, d Directory, name, actor stri
 		Text: fmt.Sprintf("Directory %s was renamed to %s", d.Name, name),
 		Data: event.WithChanges(nil, event.Changed("name", d.Name, name)),
 	})
-	if errors.Is(err, ErrConflict) {
-		return Directory{}, conflict("name", "there is already a directory %q; choose another name", name)
+	if errors.Is(err, refusal.Taken) {
+		return Directory{}, taken("name", "there is already a directory %q", name).Advise("choose another name")
 	}
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, refusal.NotFound) {
 		return Directory{}, notFound("directory %s is gone", d.Name)
 	}
 	d.Name = name
@@ -140,7 +141,7 @@ func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) (C
 			Text: fmt.Sprintf("Directory %s was deleted (users: %d; applications: %d; linked accounts, which stay as they are: %d)", d.Name, c.Users, c.Applications, c.Linked),
 		}
 	})
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, refusal.NotFound) {
 		return Contents{}, notFound("directory %s is gone", d.Name)
 	}
 	return gone, err
@@ -167,7 +168,7 @@ func checkName(name string) error {
 		return invalid("name", "a directory's name has 1 to 63 small letters, digits and hyphens, and begins with a letter or digit: %q does not", name)
 	}
 	if slices.Contains([]string{"assets", "new", "sign-in", "sign-out", "link", "links", "session", "account"}, name) {
-		return invalid("name", "%q is a word of the console's own; choose another name", name)
+		return invalid("name", "%q is a word of the console's own", name).Advise("choose another name")
 	}
 	return nil
 }

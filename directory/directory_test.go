@@ -16,6 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory/csv"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/store"
 )
 
@@ -130,13 +131,13 @@ func TestDirectories(t *testing.T) {
 		c := newCompany(t, db)
 		ctx := t.Context()
 		_, err := c.all.Create(ctx, "contoso", "cli")
-		wantError(t, err, directory.ErrConflict, `already a directory "contoso"`)
+		wantError(t, err, refusal.Taken, `already a directory "contoso"`)
 		for _, name := range []string{"", "Contoso", "a/b", "-a", "sign-in", strings.Repeat("a", 64)} {
 			_, err := c.all.Create(ctx, name, "cli")
-			wantError(t, err, directory.ErrInvalid)
+			wantError(t, err, refusal.Invalid)
 		}
 		_, err = c.all.ByName(ctx, "fabrikam")
-		wantError(t, err, directory.ErrNotFound, `no directory "fabrikam"; there is contoso`)
+		wantError(t, err, refusal.NotFound, `no directory "fabrikam"; there is contoso`)
 		if _, err := c.all.Create(ctx, "adatum", "cli"); err != nil {
 			t.Fatal(err)
 		}
@@ -153,11 +154,11 @@ func TestDirectories(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = c.all.Delete(ctx, adatum.Directory, "cli")
-		wantError(t, err, directory.ErrNotFound, "directory adatum is gone")
+		wantError(t, err, refusal.NotFound, "directory adatum is gone")
 		_, _, err = adatum.PutUser(ctx, directory.User{Attributes: map[string]any{"userPrincipalName": "a@b"}}, "cli")
-		wantError(t, err, directory.ErrNotFound, "directory adatum is gone")
+		wantError(t, err, refusal.NotFound, "directory adatum is gone")
 		_, err = c.all.OpenID(ctx, all[0].ID)
-		wantError(t, err, directory.ErrNotFound)
+		wantError(t, err, refusal.NotFound)
 	})
 }
 
@@ -171,9 +172,9 @@ func TestDirectories_rename(t *testing.T) {
 		}
 		start := c.position(t)
 		_, err := c.all.Rename(ctx, c.Directory, "adatum", "operator:kim")
-		wantError(t, err, directory.ErrConflict, `already a directory "adatum"`)
+		wantError(t, err, refusal.Taken, `already a directory "adatum"`)
 		_, err = c.all.Rename(ctx, c.Directory, "sign-in", "operator:kim")
-		wantError(t, err, directory.ErrInvalid)
+		wantError(t, err, refusal.Invalid)
 		for range 2 { // its own name again changes nothing
 			d, err := c.all.Rename(ctx, c.Directory, "fabrikam", "operator:kim")
 			if err != nil || d.Name != "fabrikam" || d.ID != c.Directory.ID {
@@ -192,7 +193,7 @@ func TestDirectories_rename(t *testing.T) {
 			t.Errorf("its user: %v, %v", u, err)
 		}
 		_, err = c.all.ByName(ctx, "contoso")
-		wantError(t, err, directory.ErrNotFound)
+		wantError(t, err, refusal.NotFound)
 	})
 }
 
@@ -214,11 +215,11 @@ func TestApplication_is_renamed_and_deleted(t *testing.T) {
 		}
 		start := c.position(t)
 		_, err := c.RenameApplication(ctx, apps[0].ID, "BETA", "operator:kim")
-		wantError(t, err, directory.ErrConflict, `already has an application "BETA"`)
+		wantError(t, err, refusal.Taken, `already has an application "BETA"`)
 		_, err = c.RenameApplication(ctx, apps[0].ID, "a/b", "operator:kim")
-		wantError(t, err, directory.ErrInvalid)
+		wantError(t, err, refusal.Invalid)
 		_, err = c.RenameApplication(ctx, "none", "Gamma", "operator:kim")
-		wantError(t, err, directory.ErrNotFound, `no application with the id "none"`)
+		wantError(t, err, refusal.NotFound, `no application with the id "none"`)
 		for _, name := range []string{"ACME", " Gamma Inc. ", "Gamma Inc."} { // its own name in other case is free; the same again changes nothing
 			if _, err := c.RenameApplication(ctx, apps[0].ID, name, "operator:kim"); err != nil {
 				t.Fatal(err)
@@ -240,7 +241,7 @@ func TestApplication_is_renamed_and_deleted(t *testing.T) {
 			t.Errorf("got %+v, %v, want %+v", gone, err, held)
 		}
 		_, err = c.DeleteApplication(ctx, apps[0].ID, "operator:kim")
-		wantError(t, err, directory.ErrNotFound)
+		wantError(t, err, refusal.NotFound)
 		of, err := c.ApplicationsOf(ctx, ada.ObjectID)
 		if err != nil || len(of) != 1 || of[0].ID != apps[1].ID {
 			t.Errorf("she has %v, %v, want Beta alone", of, err)
@@ -293,7 +294,7 @@ func TestUser_life_writes_one_event_per_change(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = c.User(ctx, ada.ObjectID)
-		wantError(t, err, directory.ErrNotFound, ada.ObjectID)
+		wantError(t, err, refusal.NotFound, ada.ObjectID)
 		const who = "Ada Lovelace (ada@contoso.example)"
 		want := []string{
 			"user.created by cli: " + who + " was created",
@@ -373,21 +374,21 @@ func TestPutUser_refuses(t *testing.T) {
 			kind  error
 			parts []string
 		}{
-			"a_name_that_another_user_has":    {with(directory.User{}, "userPrincipalName", "ADA@contoso.example"), directory.ErrConflict, []string{"belongs to another user, Ada Lovelace", ada.ObjectID}},
-			"a_user_without_a_name":           {with(directory.User{}, "userPrincipalName", ""), directory.ErrInvalid, []string{"userPrincipalName is empty"}},
-			"a_name_without_a_domain":         {with(directory.User{}, "userPrincipalName", "ada"), directory.ErrInvalid, []string{"name@domain"}},
-			"an_unknown_attribute":            {with(directory.User{}, "firstName", "Ada"), directory.ErrInvalid, []string{`no attribute "firstName"; did you mean givenName?`}},
-			"a_list_for_a_single_value":       {with(directory.User{}, "city", []string{"a", "b"}), directory.ErrInvalid, []string{"city has one value"}},
-			"a_number":                        {with(directory.User{}, "city", 5), directory.ErrInvalid, []string{"city is a text"}},
-			"a_nul":                           {with(directory.User{}, "city", "a\x00b"), directory.ErrInvalid, []string{"control character (U+0000)"}},
-			"bytes_that_are_not_utf8":         {with(directory.User{}, "city", "\xff"), directory.ErrInvalid, []string{"UTF-8"}},
-			"a_value_that_is_too_long":        {with(directory.User{}, "city", strings.Repeat("ü", 1025)), directory.ErrInvalid, []string{"1025 characters; 1024"}},
-			"an_object_id_that_is_no_guid":    {directory.User{ObjectID: "42", Attributes: ada.Attributes}, directory.ErrInvalid, []string{"objectId is a GUID"}},
-			"a_manager_that_does_not_exist":   {with(ada, "manager", id(999)), directory.ErrInvalid, []string{"is not a user of directory contoso"}},
-			"being_one's_own_manager":         {with(ada, "manager", ada.ObjectID), directory.ErrInvalid, []string{"own manager"}},
-			"a_version_that_is_not_the_last":  {stale, directory.ErrStale, []string{"changed by somebody else"}},
-			"a_version_of_nobody":             {unknown, directory.ErrNotFound, []string{id(999)}},
-			"a_change_of_a_soft_deleted_user": {with(gone, "city", "Rome"), directory.ErrConflict, []string{"restore the user first"}},
+			"a_name_that_another_user_has":    {with(directory.User{}, "userPrincipalName", "ADA@contoso.example"), refusal.Taken, []string{"belongs to another user, Ada Lovelace", ada.ObjectID}},
+			"a_user_without_a_name":           {with(directory.User{}, "userPrincipalName", ""), refusal.Invalid, []string{"userPrincipalName is empty"}},
+			"a_name_without_a_domain":         {with(directory.User{}, "userPrincipalName", "ada"), refusal.Invalid, []string{"name@domain"}},
+			"an_unknown_attribute":            {with(directory.User{}, "firstName", "Ada"), refusal.Invalid, []string{`no attribute "firstName"; did you mean givenName?`}},
+			"a_list_for_a_single_value":       {with(directory.User{}, "city", []string{"a", "b"}), refusal.Invalid, []string{"city has one value"}},
+			"a_number":                        {with(directory.User{}, "city", 5), refusal.Invalid, []string{"city is a text"}},
+			"a_nul":                           {with(directory.User{}, "city", "a\x00b"), refusal.Invalid, []string{"control character (U+0000)"}},
+			"bytes_that_are_not_utf8":         {with(directory.User{}, "city", "\xff"), refusal.Invalid, []string{"UTF-8"}},
+			"a_value_that_is_too_long":        {with(directory.User{}, "city", strings.Repeat("ü", 1025)), refusal.Invalid, []string{"1025 characters; 1024"}},
+			"an_object_id_that_is_no_guid":    {directory.User{ObjectID: "42", Attributes: ada.Attributes}, refusal.Invalid, []string{"objectId is a GUID"}},
+			"a_manager_that_does_not_exist":   {with(ada, "manager", id(999)), refusal.Invalid, []string{"is not a user of directory contoso"}},
+			"being_one's_own_manager":         {with(ada, "manager", ada.ObjectID), refusal.Invalid, []string{"own manager"}},
+			"a_version_that_is_not_the_last":  {stale, refusal.Stale, []string{"changed by somebody else"}},
+			"a_version_of_nobody":             {unknown, refusal.NotFound, []string{id(999)}},
+			"a_change_of_a_soft_deleted_user": {with(gone, "city", "Rome"), refusal.Conflict, []string{"restore the user first"}},
 		}
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
@@ -415,11 +416,11 @@ func TestSoftDelete_frees_the_name_and_restore_asks_for_it(t *testing.T) {
 		}
 		other := c.add(t, "Ada Byron")
 		_, err := c.Restore(ctx, old.ObjectID, "cli")
-		wantError(t, err, directory.ErrConflict, "Ada Byron", other.ObjectID)
-		if _, err := c.Disable(ctx, old.ObjectID, "cli"); !errors.Is(err, directory.ErrConflict) {
+		wantError(t, err, refusal.Taken, "Ada Byron", other.ObjectID)
+		if _, err := c.Disable(ctx, old.ObjectID, "cli"); !errors.Is(err, refusal.Conflict) {
 			t.Errorf("disabling a deleted user: got %v", err)
 		}
-		wantError(t, c.Purge(ctx, other.ObjectID, "cli"), directory.ErrConflict, "is not deleted")
+		wantError(t, c.Purge(ctx, other.ObjectID, "cli"), refusal.Conflict, "is not deleted")
 		if _, err := c.SoftDelete(ctx, other.ObjectID, "cli"); err != nil {
 			t.Fatal(err)
 		}
@@ -542,7 +543,7 @@ func TestUsers_pages_neither_skip_nor_repeat(t *testing.T) {
 		if err := c.EachUser(t.Context(), directory.UserQuery{}, func(directory.User) error { n++; return nil }); err != nil || n != 23 {
 			t.Errorf("visited %d, %v", n, err)
 		}
-		if _, err := directory.ParseCursor("nonsense"); !errors.Is(err, directory.ErrInvalid) {
+		if _, err := directory.ParseCursor("nonsense"); !errors.Is(err, refusal.Invalid) {
 			t.Errorf("a damaged cursor: got %v", err)
 		}
 	})
@@ -559,16 +560,16 @@ func TestApplications(t *testing.T) {
 			t.Fatalf("got %+v, %v", app, err)
 		}
 		_, err = c.CreateApplication(ctx, "STACK OVERFLOW for teams", "cli")
-		wantError(t, err, directory.ErrConflict, "already has an application")
+		wantError(t, err, refusal.Taken, "already has an application")
 		_, err = c.CreateApplication(ctx, "a/b", "cli")
-		wantError(t, err, directory.ErrInvalid)
+		wantError(t, err, refusal.Invalid)
 		for _, name := range []string{"stack overflow FOR teams", app.ID} {
 			if got, err := c.Application(ctx, name); err != nil || got != app {
 				t.Errorf("find %q: got %+v, %v", name, got, err)
 			}
 		}
 		_, err = c.Application(ctx, "Jira")
-		wantError(t, err, directory.ErrNotFound, "there is Stack Overflow for Teams")
+		wantError(t, err, refusal.NotFound, "there is Stack Overflow for Teams")
 
 		start := c.position(t)
 		n, err := c.Assign(ctx, app.ID, []string{ada.ObjectID, bob.ObjectID, ada.ObjectID}, "cli")
@@ -580,9 +581,9 @@ func TestApplications(t *testing.T) {
 			t.Errorf("unassigned %d, %v, want 1", n, err)
 		}
 		_, err = c.Assign(ctx, app.ID, []string{bob.ObjectID, id(999)}, "cli")
-		wantError(t, err, directory.ErrNotFound, id(999))
+		wantError(t, err, refusal.NotFound, id(999))
 		_, err = c.Assign(ctx, "nothing", []string{bob.ObjectID}, "cli")
-		wantError(t, err, directory.ErrNotFound, `no application with the id "nothing"`)
+		wantError(t, err, refusal.NotFound, `no application with the id "nothing"`)
 		want := []string{
 			"assignment.added by cli: Ada Lovelace (ada@contoso.example) was assigned to Stack Overflow for Teams",
 			"assignment.added by cli: Bob Ross (bob@contoso.example) was assigned to Stack Overflow for Teams",
@@ -605,7 +606,7 @@ func TestApplications(t *testing.T) {
 			t.Errorf("a deleted user counts: %d, %v", n, err)
 		}
 		_, err = c.Assign(ctx, app.ID, []string{ada.ObjectID}, "cli")
-		wantError(t, err, directory.ErrConflict, "restore the user first")
+		wantError(t, err, refusal.Conflict, "restore the user first")
 		if _, err := c.Restore(ctx, ada.ObjectID, "cli"); err != nil {
 			t.Fatal(err)
 		}
@@ -713,7 +714,7 @@ func TestSource(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = c.Object(ctx, app.ID, bob.ObjectID)
-		wantError(t, err, directory.ErrNotFound)
+		wantError(t, err, refusal.NotFound)
 	})
 }
 
@@ -750,7 +751,7 @@ func TestDirectory_writers_follow_each_other(t *testing.T) {
 			switch err := <-done; {
 			case err == nil:
 				won++
-			case !errors.Is(err, directory.ErrConflict):
+			case !errors.Is(err, refusal.Taken):
 				t.Errorf("got %v, want a conflict", err)
 			}
 		}

@@ -1,38 +1,30 @@
 package directory
 
-import (
-	"errors"
-	"fmt"
-)
+import "github.com/rollcall-scim/rollcall/refusal"
 
-// What an Error is about; compare with errors.Is.
-var (
-	ErrNotFound = errors.New("not found")
-	ErrConflict = errors.New("conflict")
-	ErrInvalid  = errors.New("invalid")
-	// ErrStale says that the object changed since the caller read it.
-	ErrStale = errors.New("changed meanwhile")
-)
+// A Store answers with the bare kind of a refusal (refusal.NotFound, refusal.Taken). These put it into words.
 
-// Error is a broken rule, in words for an administrator. Attribute is the attribute it is about, or empty.
-type Error struct {
-	Kind      error
-	Attribute string
-	Detail    string
+// ErrNoDirectory refuses a directory's name where there is none at all yet. It is about the name.
+var ErrNoDirectory = refusal.New(refusal.NotFound, "", "there is no directory yet").Coded("no_directory")
+
+func notFound(format string, args ...any) *refusal.Error {
+	return refusal.New(refusal.NotFound, "", format, args...)
 }
 
-func (e *Error) Error() string { return e.Detail }
-
-func (e *Error) Unwrap() error { return e.Kind }
-
-func notFound(format string, args ...any) error {
-	return &Error{Kind: ErrNotFound, Detail: fmt.Sprintf(format, args...)}
+func taken(attribute, format string, args ...any) *refusal.Error {
+	return refusal.New(refusal.Taken, attribute, format, args...)
 }
 
-func conflict(attribute, format string, args ...any) error {
-	return &Error{Kind: ErrConflict, Attribute: attribute, Detail: fmt.Sprintf(format, args...)}
+func conflict(attribute, format string, args ...any) *refusal.Error {
+	return refusal.New(refusal.Conflict, attribute, format, args...)
 }
 
-func invalid(attribute, format string, args ...any) error {
-	return &Error{Kind: ErrInvalid, Attribute: attribute, Detail: fmt.Sprintf(format, args...)}
+func invalid(attribute, format string, args ...any) *refusal.Error {
+	return refusal.New(refusal.Invalid, attribute, format, args...)
+}
+
+// worded reports whether a refusal has its words already.
+func worded(err error) bool {
+	_, ok := refusal.Find(err)
+	return ok
 }

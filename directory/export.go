@@ -3,6 +3,8 @@ package directory
 import (
 	"context"
 	"errors"
+
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // Export hands over every user that is not deleted, by display name, with the manager's userPrincipalName: empty when there is no manager, or
@@ -13,7 +15,7 @@ func (h *Handle) Export(ctx context.Context, write func(u User, manager string) 
 		id := u.Text(attrManager)
 		if _, known := names[id]; id != "" && !known {
 			manager, err := h.User(ctx, id)
-			if err != nil && !errors.Is(err, ErrNotFound) {
+			if err != nil && !errors.Is(err, refusal.NotFound) {
 				return err
 			}
 			if err == nil && !manager.IsDeleted() {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/internal/pace"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -379,10 +380,9 @@ func (im *importing) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]res
 	for i := range results {
 		r := &results[i]
 		after, did, err := im.writeRow(ctx, tx, r.before, r.after)
-		var rule *Error
-		if errors.As(err, &rule) && len(unit) == 1 {
+		if rule, ok := refusal.Find(err); ok && len(unit) == 1 {
 			r.outcome = failed
-			r.problems = append(r.problems, RowError{Line: r.entry.line(), Column: rule.Attribute, Detail: rule.Detail})
+			r.problems = append(r.problems, RowError{Line: r.entry.line(), Column: rule.Field, Detail: rule.Error()})
 			continue
 		}
 		if err != nil {
@@ -410,8 +410,8 @@ func (im *importing) prepare(ctx context.Context, tx Tx, e *entry) (result, erro
 	if id != "" {
 		u, err := tx.User(ctx, id)
 		switch {
-		case errors.Is(err, ErrNotFound) && e.person == nil:
-		case errors.Is(err, ErrNotFound) || err == nil && (e.person == nil || e.person.moved(u)):
+		case errors.Is(err, refusal.NotFound) && e.person == nil:
+		case errors.Is(err, refusal.NotFound) || err == nil && (e.person == nil || e.person.moved(u)):
 			return fail("", meanwhile, id)
 		case err != nil:
 			return r, err
@@ -423,7 +423,7 @@ func (im *importing) prepare(ctx context.Context, tx Tx, e *entry) (result, erro
 		if err == nil && other.ObjectID != id {
 			return fail(attrUPN, meanwhile, other.who())
 		}
-		if err != nil && !errors.Is(err, ErrNotFound) {
+		if err != nil && !errors.Is(err, refusal.NotFound) {
 			return r, err
 		}
 	}
@@ -490,9 +490,8 @@ func (e *entry) fill(before User) (User, []RowError) {
 
 func (e *entry) asProblem(err error) RowError {
 	problem := RowError{Line: e.line(), Detail: err.Error()}
-	var rule *Error
-	if errors.As(err, &rule) {
-		problem.Column = rule.Attribute
+	if rule, ok := refusal.Find(err); ok {
+		problem.Column = rule.Field
 	}
 	return problem
 }
@@ -555,9 +554,8 @@ func (im *importing) setManagers(ctx context.Context, batch []wanted) error {
 		changedTo, broken = map[string]string{}, nil
 		for _, w := range batch {
 			did, err := im.setManager(ctx, tx, w)
-			var rule *Error
-			if errors.As(err, &rule) {
-				broken = append(broken, RowError{Line: w.line, Column: attrManager, Detail: rule.Detail})
+			if rule, ok := refusal.Find(err); ok {
+				broken = append(broken, RowError{Line: w.line, Column: attrManager, Detail: rule.Error()})
 				continue
 			}
 			if err != nil {
@@ -592,7 +590,7 @@ func (im *importing) setManager(ctx context.Context, tx Tx, w wanted) (bool, err
 		return false, invalid(attrManager, "a user cannot be their own manager; the manager was left as it is")
 	}
 	u, err := tx.User(ctx, w.objectID)
-	if im.options.DryRun && errors.Is(err, ErrNotFound) {
+	if im.options.DryRun && errors.Is(err, refusal.NotFound) {
 		return manager != "", nil // would be created
 	}
 	if err != nil || u.Text(attrManager) == manager {
@@ -628,14 +626,14 @@ func (im *importing) findManager(ctx context.Context, tx Tx, text string) (strin
 	case 1:
 		return ids[0], nil
 	default:
-		return "", invalid(attrManager, "%s have employeeId %s; name the manager by userPrincipalName; the manager was left as it is", plural(len(ids), "user", "users"), text)
+		return "", invalid(attrManager, "%s have employeeId %s", plural(len(ids), "user", "users"), text).Advise("name the manager by userPrincipalName; the manager was left as it is")
 	}
 	if id := strings.ToLower(text); isGUID(id) {
 		if im.people[id] != nil {
 			return id, nil
 		}
 		u, err := tx.User(ctx, id)
-		if !errors.Is(err, ErrNotFound) {
+		if !errors.Is(err, refusal.NotFound) {
 			return u.ObjectID, err
 		}
 	}
@@ -701,7 +699,7 @@ func (im *importing) softDeleteAbsent(ctx context.Context) error {
 			n = 0
 			for _, p := range batch {
 				u, err := tx.User(ctx, p.ObjectID)
-				if errors.Is(err, ErrNotFound) || err == nil && u.IsDeleted() {
+				if errors.Is(err, refusal.NotFound) || err == nil && u.IsDeleted() {
 					continue
 				}
 				if err == nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/store"
 )
 
@@ -58,7 +59,7 @@ type memoryTx struct {
 func (m *memoryTx) User(_ context.Context, id string) (directory.User, error) {
 	u, ok := m.users[id]
 	if !ok {
-		return u, directory.ErrNotFound
+		return u, refusal.NotFound
 	}
 	return u, nil
 }
@@ -69,7 +70,7 @@ func (m *memoryTx) UserByUPN(_ context.Context, name string) (directory.User, er
 			return u, nil
 		}
 	}
-	return directory.User{}, directory.ErrNotFound
+	return directory.User{}, refusal.NotFound
 }
 
 // PutUser fails as the database does when two users would have one name, even for a moment.
@@ -705,7 +706,7 @@ func TestPutUser_refuses_new_names_that_nobody_can_see(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, _, err := c.PutUser(t.Context(), u, "cli")
-			wantError(t, err, directory.ErrInvalid, name+" contains", "U+", "remove it")
+			wantError(t, err, refusal.Invalid, name+" contains", "U+", "remove it")
 		})
 	}
 	t.Run("names_that_need_such_characters_stay_possible", func(t *testing.T) {

@@ -7,14 +7,14 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Store keeps directories. Its methods answer ErrNotFound where there is nothing, and name the directory they look into.
+// Store keeps directories. Its methods answer refusal.NotFound where there is nothing, and name the directory they look into.
 type Store interface {
 	Directories(ctx context.Context) ([]Directory, error)
 	Directory(ctx context.Context, id ID) (Directory, error)
 	DirectoryByName(ctx context.Context, name string) (Directory, error)
-	// CreateDirectory answers ErrConflict when the name is taken.
+	// CreateDirectory answers refusal.Taken when the name is taken.
 	CreateDirectory(ctx context.Context, d Directory, e event.Event) error
-	// RenameDirectory answers ErrConflict when the name is taken.
+	// RenameDirectory answers refusal.Taken when the name is taken.
 	RenameDirectory(ctx context.Context, id ID, name string, e event.Event) error
 	// DeleteDirectory removes the directory, its users, its applications and their provisioning, and appends the event made from what it counted.
 	DeleteDirectory(ctx context.Context, id ID, deleted func(Contents) event.Event) error
@@ -62,9 +62,9 @@ type Tx interface {
 	RemoveUser(ctx context.Context, objectID string) error
 
 	Application(ctx context.Context, id string) (Application, error)
-	// CreateApplication answers ErrConflict when the name is taken.
+	// CreateApplication answers refusal.Taken when the name is taken.
 	CreateApplication(ctx context.Context, a Application) error
-	// RenameApplication stores the name; ErrConflict when it is taken.
+	// RenameApplication stores the name; refusal.Taken when it is taken.
 	RenameApplication(ctx context.Context, a Application) error
 	// DeleteApplication removes an application, its assignments and its provisioning, and counts them.
 	DeleteApplication(ctx context.Context, id string) (Contents, error)

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -139,7 +140,7 @@ func (u *User) Set(name, text string) error {
 
 func unknownAttribute(name string) error {
 	if near := Suggest(name); near != "" {
-		return invalid(name, "there is no attribute %q; did you mean %s?", name, near)
+		return invalid(name, "there is no attribute %q", name).Advise("did you mean %s?", near)
 	}
 	return invalid(name, "there is no attribute %q; there are: %s", name, strings.Join(AttributeNames(), ", "))
 }
@@ -275,14 +276,14 @@ func putList(into map[string]any, name string, values []string) error {
 
 func checkText(name, v string) error {
 	if !utf8.ValidString(v) {
-		return invalid(name, "%s is not valid UTF-8 text; save the file as UTF-8", name)
+		return invalid(name, "%s is not valid UTF-8 text", name).Advise("save the file as UTF-8")
 	}
 	if utf8.RuneCountInString(v) > 1024 {
 		return invalid(name, "%s has %d characters; 1024 are allowed", name, utf8.RuneCountInString(v))
 	}
 	for _, r := range v {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r' {
-			return invalid(name, "%s contains a control character (U+%04X); remove it", name, r)
+			return invalid(name, "%s contains a control character (U+%04X)", name, r).Advise("remove it")
 		}
 	}
 	return nil
@@ -347,7 +348,7 @@ func changedValues(before, after User) []event.Change {
 func (h *Handle) User(ctx context.Context, objectID string) (User, error) {
 	id := strings.ToLower(objectID)
 	if !isGUID(id) {
-		return User{}, h.noUser(ErrNotFound, objectID)
+		return User{}, h.noUser(refusal.NotFound, objectID)
 	}
 	u, err := h.store.User(ctx, h.Directory.ID, id)
 	return u, h.noUser(err, objectID)
@@ -357,7 +358,7 @@ func (h *Handle) User(ctx context.Context, objectID string) (User, error) {
 func (h *Handle) UserByUPN(ctx context.Context, upn string) (User, error) {
 	upn = strings.TrimSpace(upn)
 	if !storable(upn) {
-		return User{}, h.noUser(ErrNotFound, upn)
+		return User{}, h.noUser(refusal.NotFound, upn)
 	}
 	u, err := h.store.UserByUPN(ctx, h.Directory.ID, scim.Fold(upn))
 	return u, h.noUser(err, upn)
@@ -367,7 +368,7 @@ func (h *Handle) UserByUPN(ctx context.Context, upn string) (User, error) {
 func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 func (h *Handle) noUser(err error, name string) error {
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, refusal.NotFound) {
 		return notFound("there is no user %q in directory %s", name, h.Directory.Name)
 	}
 	return err
@@ -401,7 +402,7 @@ func ParseCursor(text string) (Cursor, error) {
 	}
 	id, key, ok := strings.Cut(text, "~")
 	if !ok || !isGUID(id) || !storable(key) {
-		return Cursor{}, invalid("after", "the page's address is damaged; begin with the first page")
+		return Cursor{}, invalid("after", "the page's address is damaged").Advise("begin with the first page")
 	}
 	return Cursor{Key: key, ObjectID: id}, nil
 }
@@ -483,7 +484,7 @@ func (h *Handle) Counts(ctx context.Context) (Counts, error) {
 }
 
 // PutUser creates a user, or replaces the attributes of the one with u.ObjectID. An empty ObjectID gets a new one. A Version other than
-// zero must be the stored one, else ErrStale. It says whether anything changed.
+// zero must be the stored one, else refusal.Stale. It says whether anything changed.
 func (h *Handle) PutUser(ctx context.Context, u User, actor string) (User, bool, error) {
 	u, err := normalised(u)
 	if err != nil {
@@ -500,19 +501,18 @@ func (h *Handle) PutUser(ctx context.Context, u User, actor string) (User, bool,
 
 func (h *Handle) update(ctx context.Context, fn func(tx Tx) error) error {
 	err := h.store.Update(ctx, h.Directory.ID, fn)
-	var known *Error
-	if errors.Is(err, ErrNotFound) && !errors.As(err, &known) {
+	if errors.Is(err, refusal.NotFound) && !worded(err) {
 		return notFound("directory %s is gone", h.Directory.Name)
 	}
 	return err
 }
 
 func (h *Handle) putUser(ctx context.Context, tx Tx, u User, actor string) (User, bool, error) {
-	before, err := User{}, ErrNotFound
+	before, err := User{}, error(refusal.NotFound)
 	if u.ObjectID != "" {
 		before, err = tx.User(ctx, u.ObjectID)
 	}
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, refusal.NotFound) {
 		return h.createUser(ctx, tx, u, actor)
 	}
 	if err != nil {
@@ -523,7 +523,7 @@ func (h *Handle) putUser(ctx context.Context, tx Tx, u User, actor string) (User
 
 func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (User, bool, error) {
 	if u.Version != 0 {
-		return User{}, false, h.noUser(ErrNotFound, u.ObjectID)
+		return User{}, false, h.noUser(refusal.NotFound, u.ObjectID)
 	}
 	if u.ObjectID == "" {
 		u.ObjectID = strings.ToLower(h.newID())
@@ -544,10 +544,10 @@ func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (U
 
 func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor string) (User, bool, error) {
 	if before.IsDeleted() {
-		return before, false, conflict(attrObjectID, "%s is deleted; restore the user first", before.who())
+		return before, false, conflict(attrObjectID, "%s is deleted", before.who()).Advise("restore the user first")
 	}
 	if u.Version != 0 && u.Version != before.Version {
-		return before, false, &Error{Kind: ErrStale, Detail: before.who() + " was changed by somebody else meanwhile; look at the new values and save again"}
+		return before, false, refusal.New(refusal.Stale, "", "%s was changed by somebody else meanwhile", before.who()).Advise("look at the new values and save again")
 	}
 	names := changed(before, u)
 	if len(names) == 0 {
@@ -586,7 +586,7 @@ func (h *Handle) checkOthers(ctx context.Context, tx Tx, before, u User) error {
 		return invalid(attrManager, "%s cannot be their own manager", u.who())
 	}
 	_, err := tx.User(ctx, manager)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, refusal.NotFound) {
 		return invalid(attrManager, "the manager %s is not a user of directory %s", manager, h.Directory.Name)
 	}
 	return err
@@ -594,13 +594,13 @@ func (h *Handle) checkOthers(ctx context.Context, tx Tx, before, u User) error {
 
 func checkFree(ctx context.Context, tx Tx, u User) error {
 	other, err := tx.UserByUPN(ctx, u.FoldedUPN())
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, refusal.NotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return conflict(attrUPN, "userPrincipalName %s belongs to another user, %s (objectId %s); give one of them another name", u.UPN(), other.DisplayName(), other.ObjectID)
+	return taken(attrUPN, "userPrincipalName %s belongs to another user, %s (objectId %s)", u.UPN(), other.DisplayName(), other.ObjectID).Advise("give one of them another name")
 }
 
 // save writes a changed user and its event.
@@ -690,7 +690,7 @@ func (h *Handle) restore(ctx context.Context, tx Tx, u User, actor string) (User
 func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 	_, err := h.change(ctx, objectID, func(tx Tx, u User) (User, error) {
 		if !u.IsDeleted() {
-			return u, conflict("", "%s is not deleted; delete the user first, then for ever", u.who())
+			return u, conflict("", "%s is not deleted", u.who()).Advise("delete the user first, then permanently")
 		}
 		reports, err := tx.ReportsTo(ctx, u.ObjectID)
 		if err != nil {

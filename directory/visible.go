@@ -47,7 +47,7 @@ func checkVisibleAttribute(before, after User, name string) error {
 		return nil
 	}
 	bad := []rune(text[i:])[0]
-	return invalid(name, "%s contains %s, which nobody can see: %s; remove it", name, visible.Describe(bad), revealed(text, refused))
+	return invalid(name, "%s contains %s, which nobody can see: %s", name, visible.Describe(bad), revealed(text, refused)).Advise("remove it")
 }
 
 // withoutInvisible is what a reader sees of a text.

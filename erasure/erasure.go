@@ -9,6 +9,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -96,13 +97,13 @@ func (e *Eraser) FromSite(ctx context.Context, st site.Site, name, actor string)
 func (e *Eraser) FromDirectory(ctx context.Context, h *directory.Handle, name, actor string) (Report, error) {
 	scope := event.Directory(string(h.Directory.ID))
 	u, err := h.UserByUPN(ctx, name)
-	if errors.Is(err, directory.ErrNotFound) {
+	if errors.Is(err, refusal.NotFound) {
 		u, err = h.User(ctx, name)
 	}
 	if err == nil && !u.IsDeleted() {
 		return Report{}, &ActiveError{fmt.Sprintf("%s is a user of %s. Delete the user first, and let provisioning take the accounts away.", u.UPN(), h.Directory.Name)}
 	}
-	if err != nil && !errors.Is(err, directory.ErrNotFound) {
+	if err != nil && !errors.Is(err, refusal.NotFound) {
 		return Report{}, err
 	}
 	if err == nil {

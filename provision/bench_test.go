@@ -8,6 +8,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // crowd is a source of n people that costs next to nothing to read.
@@ -47,7 +48,7 @@ func (c *crowd) Changes(_ context.Context, _ string, after event.Position, _ int
 func (c *crowd) Object(_ context.Context, _, id string) (directory.Object, error) {
 	i, ok := c.byID[id]
 	if !ok {
-		return directory.Object{}, directory.ErrNotFound
+		return directory.Object{}, refusal.NotFound
 	}
 	return c.people[i], nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // advance does one slice. When the directory no longer keeps what the job has not
@@ -365,7 +366,7 @@ func (r *run) outOfSnapshot(ctx context.Context, ids []string) ([]string, error)
 	for _, id := range ids {
 		o, err := r.source.Object(ctx, r.job.Key.App, id)
 		switch {
-		case errors.Is(err, directory.ErrNotFound):
+		case errors.Is(err, refusal.NotFound):
 			out = append(out, id)
 		case err != nil:
 			return nil, fmt.Errorf("read %s: %w", id, err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -113,7 +114,7 @@ func (p *pass) evaluate(ctx context.Context, known Pending) (*work, error) {
 func (p *pass) importObject(ctx context.Context, w *work) error {
 	o, err := p.source.Object(ctx, p.job.Key.App, w.known.ObjectID)
 	switch {
-	case errors.Is(err, directory.ErrNotFound):
+	case errors.Is(err, refusal.NotFound):
 		w.gone = true
 		w.entry.SourceIdentity = Identity{ID: w.known.ObjectID, DisplayName: w.rememberedName(), Type: "User"}
 		w.step("EntryImportObjectNotFound", ImportStep, Success, fmt.Sprintf("User '%s' was deleted for ever in %s.", w.name(), p.m.source), nil)

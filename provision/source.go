@@ -18,6 +18,6 @@ type Source interface {
 	// Changes returns the ids of the objects that changed after a position, as
 	// users or in their assignment to app, and the position that covers them.
 	Changes(ctx context.Context, app string, after event.Position, limit int) (directory.Changes, error)
-	// Object returns one user; directory.ErrNotFound when it was purged.
+	// Object returns one user; refusal.NotFound when it was purged.
 	Object(ctx context.Context, app, objectID string) (directory.Object, error)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/provision/templates"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scimclient"
 	"github.com/rollcall-scim/rollcall/store"
 )
@@ -126,7 +127,7 @@ func (p *people) Object(_ context.Context, _, id string) (directory.Object, erro
 	defer p.mu.Unlock()
 	u, ok := p.users[id]
 	if !ok {
-		return directory.Object{}, fmt.Errorf("object %s: %w", id, directory.ErrNotFound)
+		return directory.Object{}, fmt.Errorf("object %s: %w", id, refusal.NotFound)
 	}
 	return directory.Object{User: u, Assigned: p.assigned[id]}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // Directories fills directory.Store.
@@ -37,7 +38,7 @@ func (s Directories) Directory(ctx context.Context, id directory.ID) (d director
 			select id, name, created
 			from directory
 			where id = $1 and deleted = 0`, string(id)))
-		return orNotFound(err, directory.ErrNotFound)
+		return orNotFound(err, refusal.NotFound)
 	})
 	return d, err
 }
@@ -49,7 +50,7 @@ func (s Directories) DirectoryByName(ctx context.Context, name string) (d direct
 			select id, name, created
 			from directory
 			where name = $1 and deleted = 0`, name))
-		return orNotFound(err, directory.ErrNotFound)
+		return orNotFound(err, refusal.NotFound)
 	})
 	return d, err
 }
@@ -65,7 +66,7 @@ func (s Directories) CreateDirectory(ctx context.Context, d directory.Directory,
 			return err
 		}
 		if !did {
-			return directory.ErrConflict
+			return refusal.Taken
 		}
 		return tx.appendEvent(ctx, e)
 	})
@@ -86,7 +87,7 @@ func (s Directories) RenameDirectory(ctx context.Context, id directory.ID, name 
 			return err
 		}
 		if !did {
-			return directory.ErrConflict
+			return refusal.Taken
 		}
 		return tx.appendEvent(ctx, e)
 	})
@@ -297,7 +298,7 @@ func (s Directories) Object(ctx context.Context, d directory.ID, application, ob
 	err = s.view(ctx, d, func(t directoryTx) error {
 		o, err = scanObject(t.tx.QueryRow(ctx, objectColumns+"left join"+objectJoin+`
 			and u.object_id = $3`, t.directory, application, objectID))
-		return orNotFound(err, directory.ErrNotFound)
+		return orNotFound(err, refusal.NotFound)
 	})
 	return o, err
 }
@@ -355,7 +356,7 @@ func (t directoryTx) lock(ctx context.Context) error {
 		select id
 		from directory
 		where id = $1 and deleted = 0`+t.tx.forUpdate(), t.directory).Scan(&id)
-	return orNotFound(err, directory.ErrNotFound)
+	return orNotFound(err, refusal.NotFound)
 }
 
 func (t directoryTx) User(ctx context.Context, objectID string) (directory.User, error) {
@@ -363,7 +364,7 @@ func (t directoryTx) User(ctx context.Context, objectID string) (directory.User,
 		select `+userColumns+`
 		from directory_user
 		where directory = $1 and object_id = $2`, t.directory, objectID))
-	return u, orNotFound(err, directory.ErrNotFound)
+	return u, orNotFound(err, refusal.NotFound)
 }
 
 func (t directoryTx) UserByUPN(ctx context.Context, foldedUPN string) (directory.User, error) {
@@ -371,7 +372,7 @@ func (t directoryTx) UserByUPN(ctx context.Context, foldedUPN string) (directory
 		select `+userColumns+`
 		from directory_user
 		where directory = $1 and upn_folded = $2 and deleted = 0`, t.directory, foldedUPN))
-	return u, orNotFound(err, directory.ErrNotFound)
+	return u, orNotFound(err, refusal.NotFound)
 }
 
 func (t directoryTx) DeletedByUPN(ctx context.Context, foldedUPN string) (directory.User, error) {
@@ -381,7 +382,7 @@ func (t directoryTx) DeletedByUPN(ctx context.Context, foldedUPN string) (direct
 		where directory = $1 and upn_folded = $2 and deleted > 0
 		order by deleted desc, object_id
 		limit 1`, t.directory, foldedUPN))
-	return u, orNotFound(err, directory.ErrNotFound)
+	return u, orNotFound(err, refusal.NotFound)
 }
 
 func (t directoryTx) ReportsTo(ctx context.Context, objectID string) ([]directory.User, error) {
@@ -440,7 +441,7 @@ func (t directoryTx) Application(ctx context.Context, id string) (directory.Appl
 		select id, name, created
 		from directory_application
 		where directory = $1 and id = $2`, t.directory, id))
-	return a, orNotFound(err, directory.ErrNotFound)
+	return a, orNotFound(err, refusal.NotFound)
 }
 
 func (t directoryTx) CreateApplication(ctx context.Context, a directory.Application) error {
@@ -449,7 +450,7 @@ func (t directoryTx) CreateApplication(ctx context.Context, a directory.Applicat
 		values ($1, $2, $3, $4, $5)
 		on conflict (directory, name_folded) do nothing`, t.directory, a.ID, a.Name, a.FoldedName(), micros(a.Created))
 	if err == nil && !did {
-		return directory.ErrConflict
+		return refusal.Taken
 	}
 	return err
 }
@@ -462,7 +463,7 @@ func (t directoryTx) RenameApplication(ctx context.Context, a directory.Applicat
 			and not exists (select 1 from directory_application where directory = $1 and name_folded = $4 and id <> $2)`,
 		t.directory, a.ID, a.Name, a.FoldedName())
 	if err == nil && !did {
-		return directory.ErrConflict
+		return refusal.Taken
 	}
 	return err
 }

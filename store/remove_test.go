@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
 )
@@ -226,7 +227,7 @@ func TestDeletionsLeaveNothingAndTakeNothingOfOthers(t *testing.T) {
 		if diff := cmp.Diff(without(want, "contoso"), kept(t, db, tables, "directory")); diff != "" {
 			t.Errorf("after the directory (-want +got):\n%s", diff)
 		}
-		if err := s.DeleteDirectory(ctx, "contoso", func(directory.Contents) event.Event { return event.Event{} }); !errors.Is(err, directory.ErrNotFound) {
+		if err := s.DeleteDirectory(ctx, "contoso", func(directory.Contents) event.Event { return event.Event{} }); !errors.Is(err, refusal.NotFound) {
 			t.Errorf("again: got %v", err)
 		}
 	})

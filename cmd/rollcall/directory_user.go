@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -58,10 +59,10 @@ func (c *command) userAct(use, short, done string, do func(*directory.Handle, co
 // findUser finds a user by userPrincipalName or object id, among the softly deleted when no other has the name.
 func findUser(ctx context.Context, h *directory.Handle, name string) (directory.User, error) {
 	u, err := h.UserByUPN(ctx, name)
-	if !errors.Is(err, directory.ErrNotFound) {
+	if !errors.Is(err, refusal.NotFound) {
 		return u, err
 	}
-	if byID, idErr := h.User(ctx, name); !errors.Is(idErr, directory.ErrNotFound) {
+	if byID, idErr := h.User(ctx, name); !errors.Is(idErr, refusal.NotFound) {
 		return byID, idErr
 	}
 	var deleted []directory.User
@@ -229,13 +230,13 @@ separated by semicolons; manager is a userPrincipalName or an object id.`,
 				return err
 			}
 			if u.ObjectID != "" {
-				if _, err := h.User(cmd.Context(), u.ObjectID); !errors.Is(err, directory.ErrNotFound) {
+				if _, err := h.User(cmd.Context(), u.ObjectID); !errors.Is(err, refusal.NotFound) {
 					return errors.Join(err, fmt.Errorf("objectId: a user of directory %s has %s already", h.Directory.Name, u.ObjectID))
 				}
 			}
 			made, _, err := h.PutUser(cmd.Context(), u, actor)
 			if err != nil {
-				return attributeError(err)
+				return err
 			}
 			return c.printUser(cmd.Context(), h, made)
 		}),
@@ -260,14 +261,14 @@ userPrincipalName or an object id.`,
 					return err
 				}
 				after, _, err := h.PutUser(cmd.Context(), next, actor)
-				if errors.Is(err, directory.ErrStale) && attempt < 5 { // somebody changed other attributes meanwhile: theirs stay
+				if errors.Is(err, refusal.Stale) && attempt < 5 { // somebody changed other attributes meanwhile: theirs stay
 					if u, err = h.User(cmd.Context(), u.ObjectID); err != nil {
 						return err
 					}
 					continue
 				}
 				if err != nil {
-					return attributeError(err)
+					return err
 				}
 				return c.printUser(cmd.Context(), h, after)
 			}
@@ -303,19 +304,10 @@ func setAttributes(cmd *cobra.Command, h *directory.Handle, u *directory.User, a
 			value = m.ObjectID
 		}
 		if err := u.Set(name, value); err != nil {
-			return attributeError(err)
+			return err
 		}
 	}
 	return nil
-}
-
-// attributeError names the attribute in front, as far as the sentence does not.
-func attributeError(err error) error {
-	var broken *directory.Error
-	if errors.As(err, &broken) && broken.Attribute != "" && !strings.Contains(broken.Detail, broken.Attribute) {
-		return fmt.Errorf("%s: %w", broken.Attribute, err)
-	}
-	return err
 }
 
 func (c *command) userPurge() *cobra.Command {

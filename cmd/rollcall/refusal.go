@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/refusal"
@@ -27,17 +29,23 @@ func answer(err error) (text string, code int) {
 	}
 }
 
-// inWords is an error as one line: what a target answered as its words, and a refusal with the command or flag that helps.
+// inWords is an error as one line: what a target answered as its words; a refusal with its field, and with the command or flag
+// that helps.
 func inWords(err error) string {
 	text := err.Error()
 	var target *provision.TargetError
 	if errors.As(err, &target) {
 		return strings.Replace(text, target.Error(), target.Words(), 1)
 	}
-	if e, ok := refusal.Find(err); ok {
-		text = strings.Replace(text, e.Error(), e.Advise("%s", advice(e)).Error(), 1)
+	e, ok := refusal.Find(err)
+	if !ok {
+		return text
 	}
-	return text
+	said := e.Advise("%s", advice(e)).Error()
+	if e.Field != "" && !strings.Contains(said, e.Field) {
+		said = e.Field + ": " + said
+	}
+	return strings.Replace(text, e.Error(), said, 1)
 }
 
 // advice is a refusal's own, or the command or flag that does what it advises.
@@ -51,6 +59,8 @@ func advice(e *refusal.Error) string {
 		return "use: rollcall site link SITE USERNAME"
 	case errors.Is(e, signin.ErrBlocked):
 		return "unblock it first: rollcall site unblock SITE USERNAME"
+	case errors.Is(e, directory.ErrNoDirectory):
+		return fmt.Sprintf("make one with: rollcall directory create %s", e.About)
 	case errors.Is(e, operator.ErrUnknown):
 		return "rollcall operator list shows them"
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/refusal"
@@ -43,6 +44,13 @@ func TestAnErrorIsOneSentenceAndAnExitCode(t *testing.T) {
 		},
 		{operator.ErrUnknown, "rollcall: there is no operator of this name; rollcall operator list shows them\n", 1},
 		{refusal.New(refusal.NotFound, "", "there is no site %q", "x").Advise("did you mean %s?", "y"), "rollcall: there is no site \"x\"; did you mean y?\n", 1},
+		{
+			directory.ErrNoDirectory.Because("there is no directory %q, nor any other", "contoso").Advise("make one first").With("contoso"),
+			"rollcall: there is no directory \"contoso\", nor any other; make one with: rollcall directory create contoso\n", 1,
+		},
+		// The field is named once.
+		{refusal.New(refusal.Invalid, "mail", "this is not an address"), "rollcall: mail: this is not an address\n", 1},
+		{refusal.New(refusal.Invalid, "mail", "mail is not an address"), "rollcall: mail is not an address\n", 1},
 		// A target's answer in its words, not its codes.
 		{
 			fmt.Errorf("the application was not made: %w", &provision.TargetError{Code: "Unauthorized", Status: 401, Detail: "The token is refused.", Advice: "Enter another one."}),

@@ -314,6 +314,9 @@ func (x *exchange) drain() {
 // nameSubject finds out, for the log, whom a refused request was about.
 func (x *exchange) nameSubject() {
 	known := (x.row.Status < http.StatusInternalServerError || x.row.Status == http.StatusNotImplemented) && x.row.Status != http.StatusNotFound
+	if x.row.Status == http.StatusTooManyRequests {
+		return // to read the resource is what there is no room for
+	}
 	if !known || x.row.UserName != "" || x.row.Subject == "" {
 		return
 	}

@@ -254,6 +254,13 @@ func (r *Roster) shows(role Role) bool {
 // many passes over it. Few passes over a small document are made in the transaction. What takes longer is made before it, in
 // a place for costly work, so that it holds up nobody else's changes.
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
+	if passes > manyPasses && storable(id) {
+		// The transaction would read a large document only to find that out.
+		rec, err := r.Store.Record(ctx, r.site.ID, Kind(rt.ID), id)
+		if err == nil && passes*len(rec.JSON) > costly {
+			return r.changeAside(ctx, rt, id, c, apply)
+		}
+	}
 	out, err := r.update(ctx, c, func(tx Tx) (Outcome, error) {
 		rec, err := r.lock(ctx, tx, Kind(rt.ID), id, c)
 		if err != nil {
@@ -279,6 +286,9 @@ const putPasses = 3
 
 // costly is how many bytes a change may go through inside its transaction.
 const costly = 512 << 10
+
+// manyPasses is how many passes make it likely that a change is costly.
+const manyPasses = 50
 
 var (
 	errCostly = errors.New("the change takes long")

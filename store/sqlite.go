@@ -99,7 +99,7 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 	}
 	s.writer = &writer{
 		db: s.db, conn: conn, file: s.file, stamp: s.stamp, log: s.log, group: group,
-		queue: newWriteQueue(), closed: make(chan struct{}), ended: make(chan struct{}),
+		queue: newWriteQueue(), closed: make(chan struct{}), ended: make(chan struct{}), now: time.Now,
 	}
 	s.check = &checkpointer{
 		open:   func() (*sqliteConn, error) { return s.openConn(context.Background(), readerCache, busyReader, false) },

@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	// Domains: languages, and each other along the arrows.
 	"event":     {},
 	"site":      {"scim", "refusal", "event", "internal/redact"},
-	"roster":    {"scim", "event", "site", "internal/pace", "internal/session", "internal/visible"},
+	"roster":    {"scim", "refusal", "event", "site", "internal/pace", "internal/session", "internal/visible"},
 	"signin":    {"scim", "refusal", "event", "site", "roster", "internal/session"},
 	"operator":  {"refusal", "event", "internal/session"},
 	"retention": {"event"},

@@ -11,7 +11,6 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
-	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -19,7 +18,8 @@ import (
 const Event = "user.erased"
 
 // ErrUnknown means that nothing is known of the person, neither an account nor an entry of a log.
-var ErrUnknown = errors.New("nothing is stored about this person: neither an account nor an entry of a log has this user name or id")
+var ErrUnknown = refusal.New(refusal.NotFound, "", "nothing is stored about this person: neither an account nor an entry of a log has this user name or id").
+	Coded("person_unknown")
 
 // ActiveError refuses to erase somebody who has an account.
 type ActiveError struct{ Text string }
@@ -64,7 +64,7 @@ const overlap = time.Minute
 func (e *Eraser) FromSite(ctx context.Context, st site.Site, name, actor string) (Report, error) {
 	r, scope := e.Rosters.Open(st), event.Site(string(st.ID))
 	found, err := r.PersonByUserName(ctx, name)
-	if isNotFound(err) {
+	if errors.Is(err, refusal.NotFound) {
 		found, err = r.Person(ctx, name)
 	}
 	if err == nil && found.Active {
@@ -78,7 +78,7 @@ func (e *Eraser) FromSite(ctx context.Context, st site.Site, name, actor string)
 		gone := func() error { return r.Erase(ctx, found.ID, roster.Change{Actor: actor, Via: roster.ViaAdmin}) }
 		return e.erase(ctx, scope, []string{found.ID}, append(Values(doc.JSON), found.UserName), true, gone)
 	}
-	if !isNotFound(err) {
+	if !errors.Is(err, refusal.NotFound) {
 		return Report{}, err
 	}
 	ids, err := e.Store.IDsOf(ctx, scope, name)
@@ -132,11 +132,6 @@ func (e *Eraser) FromDirectory(ctx context.Context, h *directory.Handle, name, a
 		return Report{}, ErrUnknown
 	}
 	return e.erase(ctx, scope, ids, []string{name}, false, func() error { return h.Note(ctx, e.events(scope, ids, actor)...) })
-}
-
-func isNotFound(err error) bool {
-	known, ok := errors.AsType[*scim.Error](err)
-	return ok && known.Status == 404
 }
 
 func (e *Eraser) events(scope event.Scope, ids []string, actor string) []event.Event {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -188,12 +189,11 @@ func (x *exchange) compareWithShown(patch *scim.Patch) error {
 
 // missingFirst is the error of a request that is wrong: 404 where the resource does not exist, whatever else is wrong with it.
 func (x *exchange) missingFirst(err error) error {
-	var e *scim.Error
-	if !errors.As(err, &e) || e.Status != http.StatusBadRequest {
+	e := refused(err)
+	if e == nil || e.Status != http.StatusBadRequest {
 		return err
 	}
-	var gone *scim.Error
-	if _, missing := x.roster.Get(x.ctx, x.kind(), x.id()); errors.As(missing, &gone) && gone.Status == http.StatusNotFound {
+	if _, missing := x.roster.Get(x.ctx, x.kind(), x.id()); errors.Is(missing, refusal.NotFound) {
 		return missing
 	}
 	return err

@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	// Domains: languages, and each other along the arrows.
 	"event":     {},
 	"site":      {"scim", "refusal", "event", "internal/redact"},
-	"roster":    {"scim", "refusal", "event", "site", "internal/pace", "internal/session", "internal/visible"},
+	"roster":    {"scim", "refusal", "event", "site", "internal/lookalike", "internal/pace", "internal/session", "internal/visible"},
 	"signin":    {"scim", "refusal", "event", "site", "roster", "internal/session"},
 	"operator":  {"refusal", "event", "internal/session"},
 	"retention": {"event"},
@@ -45,6 +45,7 @@ var arrows = map[string][]string{
 	"internal/pace":       {},
 	"internal/session":    {},
 	"internal/visible":    {},
+	"internal/lookalike":  {"internal/visible"},
 
 	// Edges: domains and languages, never another edge.
 	"store":         {"scim", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/pace", "internal/session"},

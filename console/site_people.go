@@ -21,6 +21,40 @@ type peoplePage struct {
 	Empty  emptyState
 	Pager  pager
 	Change string // takes the ticked people
+
+	Comparing bool // not everybody has been compared with everybody else
+}
+
+// lookRow is somebody for whom a person can be mistaken.
+type lookRow struct {
+	UserName                string
+	URL                     string
+	Own, Text               string // the person's name, and the name of theirs that looks like it
+	OwnAttribute, Attribute string
+	Words                   string // what tells the two apart; may be empty
+}
+
+func (v *siteVisit) lookRows(found []roster.LookAlike) []lookRow {
+	var list []lookRow
+	for _, l := range found {
+		list = append(list, lookRow{
+			UserName: l.UserName, URL: v.personURL(l.ID, ""), Own: l.Own, Text: l.Text, OwnAttribute: l.OwnAttribute, Attribute: l.Attribute,
+			Words: differenceText(l.Words()),
+		})
+	}
+	return list
+}
+
+func differenceText(theirs, own string) string {
+	switch {
+	case theirs != "" && own != "":
+		return "It has " + theirs + ", this one has " + own + "."
+	case theirs != "":
+		return "It has " + theirs + "."
+	case own != "":
+		return "This one has " + own + "."
+	}
+	return ""
 }
 
 // personRow is a person as the list shows one.
@@ -31,6 +65,7 @@ type personRow struct {
 	Self           bool
 	Status         badge
 	Waits          bool // a change waits for an administrator
+	LooksLike      []lookRow
 	Role           roster.Role
 	Changed        time.Time
 	ChangedBy      string
@@ -64,8 +99,17 @@ func (p *SitePages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVi
 		Empty:  emptyPeople(query, self, counts.All > 0),
 		Pager:  pager{Text: peopleCount(len(list), next != "", query.After != "")},
 	}
+	alike, err := v.Roster.LookAlikes(r.Context(), list...)
+	if err != nil {
+		return err
+	}
+	if pp.Comparing, err = v.Roster.LooksPending(r.Context()); err != nil {
+		return err
+	}
 	for _, person := range list {
-		pp.Rows = append(pp.Rows, rowOfPerson(v, person))
+		row := rowOfPerson(v, person)
+		row.LooksLike = v.lookRows(alike[person.ID])
+		pp.Rows = append(pp.Rows, row)
 	}
 	if query.After != "" {
 		pp.Pager.First = withQuery(self, q, "after", "")
@@ -103,8 +147,9 @@ func peopleTabs(self string, q url.Values, here roster.Status, c roster.Counts) 
 		{Text: "Blocked", Count: grouped(c.Blocked)},
 		{Text: "Changes to decide on", Count: grouped(c.Waiting)},
 		{Text: "Never signed in", Count: grouped(c.NeverSignedIn)},
+		{Text: "Look-alikes", Count: grouped(c.LookAlike)},
 	}
-	for i, s := range []roster.Status{roster.StatusAny, roster.StatusActive, roster.StatusDeactivated, roster.StatusBlocked, roster.StatusWaiting, roster.StatusNeverSignedIn} {
+	for i, s := range []roster.Status{roster.StatusAny, roster.StatusActive, roster.StatusDeactivated, roster.StatusBlocked, roster.StatusWaiting, roster.StatusNeverSignedIn, roster.StatusLookAlike} {
 		list[i].URL, list[i].Here = withQuery(self, q, "status", string(s), "after", ""), here == s
 	}
 	return list
@@ -122,7 +167,7 @@ func emptyPeople(q roster.PeopleQuery, self string, any bool) emptyState {
 
 func statusOf(text string) roster.Status {
 	switch s := roster.Status(text); s {
-	case roster.StatusActive, roster.StatusDeactivated, roster.StatusBlocked, roster.StatusWaiting, roster.StatusNeverSignedIn:
+	case roster.StatusActive, roster.StatusDeactivated, roster.StatusBlocked, roster.StatusWaiting, roster.StatusNeverSignedIn, roster.StatusLookAlike:
 		return s
 	}
 	return roster.StatusAny

@@ -34,6 +34,7 @@ type personPage struct {
 	BlockURL string // block or unblock, GET asks
 	Events   []eventRow
 	Held     []heldRow // changes that an administrator decides on
+	Looks    []lookRow // for whom the person can be mistaken
 	Others   []fact    // every attribute beside those of the account
 	SCIMNote string
 	Sessions sessionList
@@ -104,6 +105,11 @@ func (p *SitePages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVi
 		return err
 	}
 	pp.Others, pp.Held = otherAttributes(doc), v.heldRows(person, doc)
+	alike, err := v.Roster.LookAlikes(r.Context(), person)
+	if err != nil {
+		return err
+	}
+	pp.Looks = v.lookRows(alike[person.ID])
 	for _, e := range events {
 		row := v.eventRow(e)
 		row.URL = ""

@@ -304,7 +304,7 @@ func TestUser_life_writes_one_event_per_change(t *testing.T) {
 			"user.deleted by cli: " + who + " was deleted (can be restored)",
 			"user.restored by cli: " + who + " was restored",
 			"user.deleted by cli: " + who + " was deleted (can be restored)",
-			"user.purged by cli: " + who + " was deleted for ever",
+			"user.purged by cli: " + who + " was deleted permanently",
 		}
 		if diff := cmp.Diff(c.happened(start), want); diff != "" {
 			t.Errorf("-got +want:\n%s", diff)

@@ -219,7 +219,7 @@ func usableMapping(s *Schema) (*mapping, error) {
 	return m, nil
 }
 
-// seal stores a secret unreadably. Surrounding blanks come from copying.
+// seal encrypts a secret for storage. It removes surrounding spaces, which come from copying.
 func (j *Jobs) seal(job *Job, secret string) (changed bool, err error) {
 	secret = strings.TrimSpace(secret)
 	if strings.ContainsAny(secret, "\r\n\x00") {
@@ -648,7 +648,7 @@ func (q LogQuery) storable() bool {
 	return true
 }
 
-// storable says whether a text can be one that is stored: anything can stand in an address or a form.
+// storable reports whether a string can be stored. Addresses and forms can contain any bytes.
 func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 // Log returns one entry, ErrNotFound if there is none.

@@ -446,6 +446,7 @@ func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *dra
 	p.next.Modified = r.after(rec.Modified)
 	rt.fill(&p.next, d)
 	p.rec.Values, p.rec.Unique = valuesOf(rec.Kind, old), rt.uniqueValues(old)
+	setLooks(&p.rec, old, &p.next, d.doc)
 	return p, checkSize(p.rec, p.next)
 }
 
@@ -540,6 +541,9 @@ func (r *Roster) newRecord(rt *resourceType, d *draft, c Change) (Record, error)
 		return Record{}, err
 	}
 	rt.fill(&rec, d)
+	if rec.Kind == User {
+		rec.Looks = looksOf(d.doc)
+	}
 	if err := checkSize(Record{}, rec); err != nil {
 		return Record{}, err
 	}
@@ -583,6 +587,9 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record
 		return Outcome{}, err
 	}
 	rec.Values, rec.Unique = valuesOf(rec.Kind, old), rt.uniqueValues(old)
+	if rec.Kind == User {
+		rec.Looks = looksOf(old)
+	}
 	if err := tx.Delete(ctx, rec); err != nil {
 		return Outcome{}, err
 	}

@@ -34,6 +34,8 @@ type Person struct {
 	LastActive Stamp // of Active
 	LastRole   Stamp // of Role
 	LastSignIn time.Time
+
+	Names []Name // by which others may mistake the person
 }
 
 // Name is what to call the person: the display name, else the user name.
@@ -54,6 +56,7 @@ const (
 	StatusBlocked       Status = "blocked"         // by an administrator; they are deactivated, too
 	StatusWaiting       Status = "waiting"         // an administrator has to decide on a change that SCIM asked for
 	StatusNeverSignedIn Status = "never-signed-in" // active, and not been here yet
+	StatusLookAlike     Status = "look-alike"      // looks like somebody else
 )
 
 // PeopleQuery asks for one page of people, by user name.
@@ -67,7 +70,7 @@ type PeopleQuery struct {
 
 // Counts are the sizes of a roster. Those who are Blocked are among the Deactivated.
 type Counts struct {
-	All, Active, Deactivated, Blocked, Waiting, NeverSignedIn, Admins int
+	All, Active, Deactivated, Blocked, Waiting, NeverSignedIn, LookAlike, Admins int
 }
 
 // People returns one page and where the next one begins, empty at the end.
@@ -156,6 +159,7 @@ func personOf(rec Record) (Person, error) {
 		LastActive:  rec.LastActive,
 		LastRole:    rec.LastRole,
 		LastSignIn:  rec.LastSignIn,
+		Names:       namesOf(doc),
 	}, nil
 }
 

@@ -156,6 +156,7 @@ type Record struct {
 	Held        []HeldChange
 	Values      []Value // searchable; written with the record, not read back
 	Unique      []Value // no two resources of the kind have one of these; written with the record, not read back
+	Looks       []Look  // of a user, how the names look; written with the record, not read back
 
 	Last       Stamp // the last change of anything
 	LastActive Stamp // the last change of Active
@@ -183,6 +184,8 @@ var (
 
 // Store keeps the resources, identities and sessions of sites.
 type Store interface {
+	lookStore
+
 	Get(ctx context.Context, id site.ID, kind Kind, resource string) (Document, error) // refusal.NotFound
 	// GetWithGroups is Get and, of the same snapshot, Memberships of that one resource.
 	GetWithGroups(ctx context.Context, id site.ID, kind Kind, resource string) (Document, []Membership, error) // refusal.NotFound
@@ -282,14 +285,14 @@ type Tx interface {
 	Records(ctx context.Context, kind Kind, after Place, limit int) ([]Record, error)
 	// Insert returns where lists have it now. ErrUserNameTaken, ErrSchemasChanged, ErrValueTaken.
 	Insert(ctx context.Context, r Record) (position int64, err error)
-	// Put writes next over old; both carry their Values and Unique. ErrUserNameTaken, ErrSchemasChanged, ErrValueTaken.
+	// Put writes next over old; both carry their Values and Unique, and their Looks where these differ. ErrUserNameTaken, ErrSchemasChanged, ErrValueTaken.
 	Put(ctx context.Context, old, next Record) error
-	// PutUnique writes the Unique of next over those of old, and nothing else of it. TakenError; what was written until
+	// PutUnique writes the Unique of next over those of old, and nothing else of it. ErrValueTaken; what was written until
 	// then stays.
 	PutUnique(ctx context.Context, old, next Record) error
 	// FreeUnique forgets who has which value of an attribute.
 	FreeUnique(ctx context.Context, kind Kind, path string) error
-	// Delete removes a resource, with its Values, memberships, identity and sessions.
+	// Delete removes a resource, with its Values, Looks, memberships, identity and sessions.
 	Delete(ctx context.Context, old Record) error
 
 	// MemberKinds returns of what kind those users and groups are, without the ids that nobody has. It keeps them

@@ -150,6 +150,7 @@ func (d *dropper) put(ctx context.Context, rec Record, unique []Value, was, doc 
 	next.Modified = now
 	d.next.fill(&next, &draft{doc: doc, role: rec.Role})
 	rec.Unique, next.Unique = unique, unique // they are written
+	setLooks(&rec, was, &next, doc)
 	story := tell(rec, next, was, &draft{doc: doc}, 0, d.by)
 	story.stamp(&next, d.by, now)
 	if err := d.tx.Put(ctx, rec, next); err != nil {

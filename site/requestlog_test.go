@@ -162,6 +162,9 @@ func TestRequestLog(t *testing.T) {
 			if tries != 1 {
 				t.Errorf("the writer was tried %d times by reads, want once", tries)
 			}
+			if kept := log.Counts().Gathered; kept != 10_000 {
+				t.Errorf("%d rows are in memory", kept)
+			}
 			broken.failing = false
 			if err := log.Flush(t.Context()); err != nil {
 				t.Fatal(err)

@@ -103,7 +103,18 @@ func (s *sqliteDB) copyTo(ctx context.Context, file string) (err error) {
 	if _, err := conn.exec(ctx, "vacuum into $1", []any{file}); err != nil {
 		return err
 	}
-	return syncFile(file)
+	return errors.Join(stampCopy(ctx, file), syncFile(file))
+}
+
+// stampCopy gives a copy a stamp of its own: it is another file than the database, even if nothing changes in that.
+func stampCopy(ctx context.Context, file string) (err error) {
+	s := sqliteDB{path: file}
+	conn, err := s.openConn(ctx, readerCache, busyReader, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.close()) }()
+	return conn.do(setStamp(newStamp()))
 }
 
 // CorruptError is a copy that cannot be used.
@@ -303,8 +314,11 @@ func replaceDatabase(ctx context.Context, path, part, kept string) (string, erro
 		return "", err
 	default:
 		// The log becomes part of the database. That of a damaged one may not: it keeps its log.
-		if err := foldLog(ctx, path); isBusy(err) {
-			return "", ErrInUse
+		// A log that belongs to another file must not.
+		if err := checkMixed(ctx, path); err == nil {
+			if err := foldLog(ctx, path); isBusy(err) {
+				return "", ErrInUse
+			}
 		}
 		if _, err := os.Lstat(kept); err == nil {
 			return "", fmt.Errorf("%s: %w", kept, fs.ErrExist)
@@ -314,7 +328,7 @@ func replaceDatabase(ctx context.Context, path, part, kept string) (string, erro
 			return "", fmt.Errorf("keep the database that is there: %w", err)
 		}
 	}
-	for _, beside := range []string{"-wal", "-shm"} {
+	for _, beside := range []string{"-wal", "-shm", "-stamp"} {
 		err := os.Remove(path + beside)
 		if kept != "" && beside == "-wal" {
 			err = os.Rename(path+beside, kept+beside)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -142,6 +143,58 @@ func Statement(path string, statements ...string) error {
 		err = errors.Join(err, conn.do(query))
 	}
 	return errors.Join(err, conn.close())
+}
+
+// Stamp stamps a served SQLite database as its checkpointer does, and calls at after each step.
+func (db *DB) Stamp(ctx context.Context, at func(step string)) error {
+	s := db.engine.(*sqliteDB)
+	if err := s.stamp.begins(ctx, func(stamp int32) error {
+		at("noted")
+		defer at("written")
+		return s.check.writeStamp(stamp)
+	}); err != nil {
+		return err
+	}
+	conn, err := s.openConn(ctx, readerCache, busyReader, false)
+	if err != nil {
+		return err
+	}
+	if _, _, err = conn.checkpoint("passive"); err == nil {
+		at("copied")
+		err = s.stamp.ends(ctx)
+	}
+	return errors.Join(err, conn.close())
+}
+
+// WithoutCheckpoints ends the checkpointer of a SQLite database, so that a test can do its work step by step.
+func (db *DB) WithoutCheckpoints() {
+	c := db.engine.(*sqliteDB).check
+	c.close()
+	c.stop = make(chan struct{}) // for Close
+}
+
+// Slices does a slice of work as often as lengths are asked for, and returns how long each next one should take.
+func (db *DB) Slices(ctx context.Context, n int, fn func(*Tx) error) (lengths []time.Duration, err error) {
+	work := db.slicer(time.Time{})
+	for range n {
+		if err := work.write(ctx, fn); err != nil {
+			return nil, err
+		}
+		lengths = append(lengths, work.Length())
+	}
+	return lengths, nil
+}
+
+// CheckpointNow does what the checkpointer does when it is time, after WithoutCheckpoints. A log of more pages than held is
+// worth a warning, one of fewer than long is none.
+func (db *DB) CheckpointNow(ctx context.Context, held, long int) error {
+	s := db.engine.(*sqliteDB)
+	s.check.held, s.check.long = held, long
+	conn, err := s.openConn(ctx, readerCache, busyReader, false)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.check.look(ctx, conn), conn.close())
 }
 
 // PlanOfSlice says how the database finds a slice of the audit trail. PostgreSQL has just counted its rows.

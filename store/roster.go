@@ -117,6 +117,9 @@ func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, a
 		query += ` and r.blocked`
 	case roster.StatusNeverSignedIn:
 		query += ` and r.active and r.last_sign_in = 0`
+	case roster.StatusLookAlike:
+		args = append(args, roster.LooksPath)
+		query += ` and r.id in (` + lookAlikes("$1", "$"+strconv.Itoa(len(args))) + `)`
 	}
 	if q.Role != "" {
 		args = append(args, string(q.Role))
@@ -156,10 +159,11 @@ func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err e
 				count(*) filter (where r.active and r.last_sign_in = 0),
 				count(*) filter (where r.active and r.role = $2),
 				(select count(*) from resource b where b.site = $3 and b.blocked),
-				(select count(*) from resource h where h.site = $3 and h.held_waiting)
+				(select count(*) from resource h where h.site = $3 and h.held_waiting),
+				(select count(distinct l.resource) from (`+lookAlikes("$3", "$4")+`) l)
 			from resource r
-			where r.list = $1`, listOf(id, roster.User), string(roster.RoleAdmin), string(id)).
-			Scan(&c.All, &c.Active, &c.Deactivated, &c.NeverSignedIn, &c.Admins, &c.Blocked, &c.Waiting)
+			where r.list = $1`, listOf(id, roster.User), string(roster.RoleAdmin), string(id), roster.LooksPath).
+			Scan(&c.All, &c.Active, &c.Deactivated, &c.NeverSignedIn, &c.Admins, &c.Blocked, &c.Waiting, &c.LookAlike)
 	})
 	return c, err
 }
@@ -387,6 +391,9 @@ func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err e
 	if err := t.putValues(ctx, roster.Record{}, r); err != nil {
 		return 0, err
 	}
+	if err := t.putLooks(ctx, roster.Record{}, r); err != nil {
+		return 0, err
+	}
 	return seq, t.putDeclared(ctx, declared.String, roster.Record{}, r)
 }
 
@@ -447,6 +454,9 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 		return err
 	}
 	if err := t.putValues(ctx, old, next); err != nil {
+		return err
+	}
+	if err := t.putLooks(ctx, old, next); err != nil {
 		return err
 	}
 	return t.putDeclared(ctx, declared.String, old, next)
@@ -554,6 +564,9 @@ func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error 
 
 func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
 	if err := t.putValues(ctx, old, roster.Record{}); err != nil {
+		return err
+	}
+	if err := t.putLooks(ctx, old, roster.Record{}); err != nil {
 		return err
 	}
 	if err := t.putUnique(ctx, old, roster.Record{}); err != nil {

@@ -279,6 +279,10 @@ func (s Rosters) Index(ctx context.Context, id site.ID, epoch int64, limit int) 
 			more = true
 			return step.fill(ctx, step.indexes[at])
 		}
+		if step.looks != nil {
+			more = true
+			return step.fillLooks(ctx, *step.looks)
+		}
 		more, err = step.clear(ctx)
 		return err
 	})
@@ -292,6 +296,7 @@ type indexStep struct {
 	limit    int
 	declared []site.Searchable
 	indexes  []valueIndex // of each that is declared, in the same order
+	looks    *valueIndex  // of the looks, while it is being filled
 }
 
 // begin brings the indexes after what is declared.
@@ -313,6 +318,10 @@ func (s *indexStep) begin(ctx context.Context) error {
 		s.indexes = append(s.indexes, v)
 	}
 	for _, v := range old {
+		if v.id == roster.LooksPath {
+			s.looks = &v
+			continue
+		}
 		if slices.Contains(s.indexes, v) {
 			continue
 		}
@@ -453,7 +462,7 @@ func (s *indexStep) stray(ctx context.Context) (path string, found bool, err err
 			return "", false, err
 		}
 		path = next[0]
-		if path != roster.EmailPath && !slices.ContainsFunc(s.declared, func(d site.Searchable) bool { return d.ID == path }) {
+		if path != roster.EmailPath && path != roster.LooksPath && !slices.ContainsFunc(s.declared, func(d site.Searchable) bool { return d.ID == path }) {
 			return path, true, nil
 		}
 	}

@@ -97,15 +97,15 @@ func (w *searchableWorld) titled(ctx context.Context, title string) (int, error)
 
 type titleRow struct{ path, value, resource string }
 
-// rows are the value rows of the site that are no e-mail addresses.
+// rows are the value rows of the site that are neither e-mail addresses nor looks.
 func (w *searchableWorld) rows() (rows []titleRow) {
 	w.Helper()
 	err := w.db.View(w.Context(), func(tx *store.Tx) error {
 		found, err := tx.Query(w.Context(), `
 			select path, value, resource
 			from resource_value
-			where site = $1 and path <> $2
-			order by path, value, resource`, string(w.site.ID), roster.EmailPath)
+			where site = $1 and path not in ($2, $3)
+			order by path, value, resource`, string(w.site.ID), roster.EmailPath, roster.LooksPath)
 		if err != nil {
 			return err
 		}

@@ -30,15 +30,17 @@ func (s *slicer) lane() lane { return s.db.of(sliceLane) }
 // write runs one slice, then pauses.
 func (s *slicer) write(ctx context.Context, fn func(tx *Tx) error) error {
 	var took time.Duration
+	var waited bool
 	started := time.Now()
 	err := s.lane().update(ctx, func(tx *Tx) error {
 		began := time.Now()
-		defer func() { took = time.Since(began) }()
+		defer func() { took, waited = time.Since(began), s.db.writesWait() }()
 		return fn(tx)
 	})
 	if err != nil {
 		return err
 	}
+	s.Waited(waited)
 	s.Took(took)
 	return s.Rest(ctx, time.Since(started)) // the commit counts
 }

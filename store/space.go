@@ -37,7 +37,7 @@ func (s Retention) Reclaim(ctx context.Context, end time.Time) (pages int, done 
 			return pages, false, nil
 		}
 		if err := work.write(ctx, func(tx *Tx) error {
-			for began := time.Now(); surplus > 0 && time.Since(began) < work.Aim; {
+			for began := time.Now(); surplus > 0 && time.Since(began) < work.Length(); {
 				n, err := tx.vacuum(ctx)
 				if err != nil || n == 0 {
 					return err
@@ -90,7 +90,7 @@ func (s Retention) giveBackAll(ctx context.Context, end time.Time) (done bool, e
 			return free == 0, err
 		}
 		if err := work.write(ctx, func(tx *Tx) error {
-			for began := time.Now(); time.Since(began) < work.Aim; {
+			for began := time.Now(); time.Since(began) < work.Length(); {
 				if n, err := tx.vacuum(ctx); err != nil || n == 0 {
 					return err
 				}

@@ -39,6 +39,7 @@ type sqliteDB struct {
 	db       *DB
 	path     string
 	file     identity
+	stamp    *stamper
 	log      *slog.Logger
 	writer   *writer
 	check    *checkpointer
@@ -77,7 +78,10 @@ func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB,
 	if _, err := sqlite.Fdatasync(true); err != nil && !errors.Is(err, sqlite.ErrFdatasyncUnavailable) {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	s := &sqliteDB{db: db, path: path, file: file, log: o.Log, readers: make(chan *sqliteConn, sqliteReaders), turns: fair.NewGate(fair.Options{Capacity: sqliteReaders, Reserved: reservedReaders}), shutdown: make(chan struct{})}
+	if err := checkMixed(ctx, path); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	s := &sqliteDB{db: db, path: path, file: file, stamp: &stamper{path: path}, log: o.Log, readers: make(chan *sqliteConn, sqliteReaders), turns: fair.NewGate(fair.Options{Capacity: sqliteReaders, Reserved: reservedReaders}), shutdown: make(chan struct{})}
 	if err := s.start(ctx, o); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -94,13 +98,14 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 		group = 1
 	}
 	s.writer = &writer{
-		db: s.db, conn: conn, file: s.file, log: s.log, group: group,
+		db: s.db, conn: conn, file: s.file, stamp: s.stamp, log: s.log, group: group,
 		queue: newWriteQueue(), closed: make(chan struct{}), ended: make(chan struct{}),
 	}
 	s.check = &checkpointer{
 		open:   func() (*sqliteConn, error) { return s.openConn(context.Background(), readerCache, busyReader, false) },
-		writer: s.writer, log: s.log,
+		writer: s.writer, stamp: s.stamp, log: s.log,
 		due: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
+		held: heldLog, long: longLog,
 	}
 	s.writer.filled = s.check.filled
 	for range sqliteReaders {
@@ -236,6 +241,9 @@ func (s *sqliteDB) withReader(ctx context.Context, key string, fn func(*sqliteCo
 		return errClosed
 	default:
 	}
+	if err := s.stamp.overwritten(); err != nil {
+		return err
+	}
 	if err := s.turns.Enter(ctx, key, 1); err != nil {
 		return err
 	}
@@ -286,8 +294,14 @@ func (s *sqliteDB) serve(ctx context.Context) error {
 	if n := otherNames(info); n > 0 {
 		return fmt.Errorf("the database file %s has another name (a hard link), under which a second server would not see this one; remove the other name", s.path)
 	}
-	s.served, err = lockServer(ctx, s.path)
-	return err
+	if s.served, err = lockServer(ctx, s.path); err != nil {
+		return err
+	}
+	if err := s.stamp.begin(); err != nil {
+		return err
+	}
+	s.check.filled(checkpointUpdates)
+	return nil
 }
 
 // lockServer takes the lock of the one process that may serve a SQLite file. It
@@ -311,12 +325,17 @@ func lockServer(ctx context.Context, path string) (*sqliteConn, error) {
 }
 
 // close waits for the running transactions. The writer's connection goes last:
-// closing the last connection copies the whole log into the database.
+// closing the last connection copies the whole log into the database. A file
+// that somebody has overwritten is left as it is, with connections that end with
+// the process.
 func (s *sqliteDB) close() (err error) {
 	s.closing.Do(func() {
 		close(s.shutdown)
 		s.writer.close()
 		s.check.close()
+		if err = s.stamp.overwritten(); err != nil {
+			return
+		}
 		for range sqliteReaders {
 			if conn := <-s.readers; conn != nil {
 				err = errors.Join(err, conn.close())

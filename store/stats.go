@@ -34,6 +34,12 @@ func (db *DB) Stats() Stats {
 	return s
 }
 
+// writesWait reports whether updates of this process wait for the writer of a SQLite file. On PostgreSQL none waits for another.
+func (db *DB) writesWait() bool {
+	s, is := db.engine.(*sqliteDB)
+	return is && s.writer.queue.length() > 0
+}
+
 // sizeOf is 0 for a file that is not there.
 func sizeOf(file string) int64 {
 	info, err := os.Stat(file)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -71,5 +72,31 @@ func TestAFreeConnectionIsWaitedFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(errors.Unwrap(err), err)
 		}
+	}
+}
+
+// TestSlicesAreShorterWhileOthersWait has updates wait behind some slices, and none behind others.
+func TestSlicesAreShorterWhileOthersWait(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	alone, err := db.Slices(t.Context(), 1, func(*store.Tx) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var others sync.WaitGroup
+	defer others.Wait()
+	behind, err := db.Slices(t.Context(), 2, func(*store.Tx) error {
+		others.Go(func() {
+			if err := db.Update(t.Context(), func(*store.Tx) error { return nil }); err != nil {
+				t.Error(err)
+			}
+		})
+		for db.Waiting() == 0 {
+			runtime.Gosched()
+		}
+		return nil
+	})
+	if err != nil || behind[0] != alone[0]/2 || behind[1] != alone[0]/4 {
+		t.Errorf("alone %v, with others waiting %v, %v", alone, behind, err)
 	}
 }

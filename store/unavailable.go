@@ -62,7 +62,7 @@ func isUnavailable(err error) bool {
 		}
 		return false
 	}
-	return err == errReplaced || err == io.ErrUnexpectedEOF || pgconn.SafeToRetry(err) || isUnavailable(errors.Unwrap(err)) //nolint:errorlint // as above
+	return err == errReplaced || err == errOverwritten || err == io.ErrUnexpectedEOF || pgconn.SafeToRetry(err) || isUnavailable(errors.Unwrap(err)) //nolint:errorlint // as above
 }
 
 // health remembers whether the database does its work, and tells of each change once.

@@ -32,6 +32,7 @@ type writer struct {
 	db     *DB
 	conn   *sqliteConn
 	file   identity
+	stamp  *stamper
 	log    *slog.Logger
 	group  int // updates in one commit at most
 	queue  *writeQueue
@@ -184,6 +185,9 @@ func (w *writer) commit() error {
 	if err := w.file.check(); err != nil {
 		return err
 	}
+	if err := w.stamp.check(context.Background()); err != nil {
+		return err
+	}
 	if err := w.begin(); err != nil {
 		return err
 	}
@@ -305,11 +309,14 @@ func (w *writer) close() {
 type checkpointer struct {
 	open    func() (*sqliteConn, error)
 	writer  *writer
+	stamp   *stamper
 	log     *slog.Logger
 	updates atomic.Int64 // since the last checkpoint
 	due     chan struct{}
 	stop    chan struct{}
 	ended   chan struct{}
+	held    int  // pages of a log that is worth a warning
+	long    int  // pages of a log that must begin anew
 	warned  bool // that the log cannot begin anew
 }
 
@@ -358,26 +365,68 @@ func (c *checkpointer) run() {
 				continue
 			}
 		}
-		pages, copied, err := conn.checkpoint("passive")
-		if err != nil {
+		if err := c.look(context.Background(), conn); err != nil {
 			c.log.Warn("checkpoint", "error", err)
-			continue
 		}
-		if pages > longLog {
-			c.writer.reset.Store(true)
-		}
-		c.log.Debug("checkpoint", "pages", pages, "copied", copied)
-		c.warn(pages, copied)
 	}
+}
+
+// look copies the log, and sees to one that has grown long.
+func (c *checkpointer) look(ctx context.Context, conn *sqliteConn) error {
+	pages, copied, err := c.copy(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if pages > c.long {
+		c.writer.reset.Store(true)
+	}
+	c.log.Debug("checkpoint", "pages", pages, "copied", copied)
+	c.warn(pages, copied)
+	return nil
+}
+
+// copy copies the log into the file, with a new stamp when it is time for one.
+func (c *checkpointer) copy(ctx context.Context, conn *sqliteConn) (pages, copied int, err error) {
+	if err := c.stamp.check(ctx); err != nil {
+		return 0, 0, err
+	}
+	stamping := c.stamp.due()
+	if stamping {
+		if err := c.stamp.begins(ctx, c.writeStamp); err != nil {
+			c.log.Debug("stamp the database", "error", err)
+			stamping = false
+		}
+	}
+	if pages, copied, err = conn.checkpoint("passive"); err != nil || !stamping {
+		return pages, copied, err
+	}
+	if err := c.stamp.ends(ctx); err != nil {
+		c.log.Debug("note the stamp of the database", "error", err)
+	}
+	return pages, copied, nil
+}
+
+// writeStamp puts a stamp into the database. It is no update that makes another checkpoint due.
+func (c *checkpointer) writeStamp(stamp int32) error {
+	ctx, cancel := context.WithTimeout(context.Background(), lockWarning)
+	defer cancel()
+	err := c.writer.update(ctx, fair.System, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, setStamp(stamp))
+		return err
+	})
+	if err == nil {
+		c.updates.Add(-1)
+	}
+	return err
 }
 
 // warn tells once of a log that has grown because somebody needs what it holds, and once that it has begun anew.
 func (c *checkpointer) warn(pages, copied int) {
 	switch {
-	case !c.warned && pages > heldLog && copied < pages:
+	case !c.warned && pages > c.held && copied < pages:
 		c.warned = true
 		c.log.Warn("the write-ahead log grows, because some program holds a snapshot of the database: a transaction in a shell, or a backup", "bytes", pages*4096)
-	case c.warned && pages < longLog:
+	case c.warned && pages < c.long:
 		c.warned = false
 		c.log.Info("the write-ahead log has begun anew")
 	}

@@ -2,9 +2,12 @@ package store_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -214,6 +217,54 @@ func TestWriteAheadLogStaysBounded(t *testing.T) {
 	}
 	if largest > 96<<20 {
 		t.Errorf("the log grew to %d MiB", largest>>20)
+	}
+}
+
+// TestALogThatAnotherProgramHoldsIsTold has a shell hold a snapshot while the server writes, and then end.
+func TestALogThatAnotherProgramHoldsIsTold(t *testing.T) {
+	t.Parallel()
+	var lines bytes.Buffer
+	url := storetest.SQLiteURL(t)
+	db := storetest.OpenWith(t, url, store.Options{Log: slog.New(slog.NewTextHandler(&lines, nil))})
+	db.WithoutCheckpoints()
+	things(t, db)
+	shell, err := sql.Open("sqlite", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shell.Close()
+	snapshot, err := shell.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := snapshot.QueryRow("select count(*) from thing").Scan(new(int)); err != nil {
+		t.Fatal(err)
+	}
+	round := 0
+	look := func() (grows, anew int) {
+		t.Helper()
+		round++
+		for i := range 60 {
+			if err := db.Update(t.Context(), func(tx *store.Tx) error { return addThing(t.Context(), tx, fmt.Sprint(round, "-", i)) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := db.CheckpointNow(t.Context(), 200, 180); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(lines.String(), "some program holds a snapshot of the database"), strings.Count(lines.String(), "the write-ahead log has begun anew")
+	}
+	for _, want := range []int{0, 1, 1} { // two pages for each update
+		if grows, anew := look(); grows != want || anew != 0 {
+			t.Errorf("after %d rounds: it says %d times that the log grows and %d times that it has begun anew", round, grows, anew)
+		}
+	}
+	if err := snapshot.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	look() // copies everything, so that the next write begins anew
+	if grows, anew := look(); grows != 1 || anew != 1 {
+		t.Errorf("without a reader: it says %d times that the log grows and %d times that it has begun anew:\n%s", grows, anew, lines.String())
 	}
 }
 

@@ -27,6 +27,7 @@ type watched struct {
 	url, metrics string
 	pid          int
 	log          func() string // what it has said so far
+	wait         func() int    // returns the exit code when it has ended
 }
 
 var toldAddress = regexp.MustCompile(`msg=(serving|metrics) address=(\S+)`)
@@ -70,6 +71,9 @@ func serveWatched(t *testing.T, f folder) watched {
 		mu.Lock()
 		defer mu.Unlock()
 		return said.String()
+	}, wait: func() int {
+		<-ended
+		return cmd.ProcessState.ExitCode()
 	}}
 	for w.url == "" || w.metrics == "" {
 		select {

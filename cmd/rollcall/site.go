@@ -50,7 +50,7 @@ func (c *command) tenantURL(name string) string { return c.address() + "/c/" + n
 
 func (c *command) siteCommand() *cobra.Command {
 	return group("site", "Sites: the application's end",
-		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteRename(), c.siteDelete(), c.siteSchema(), c.siteSearchable(), c.siteImportPeople(), c.siteLink(), c.siteBlock(), c.siteUnblock(), c.siteSessions(), c.siteSignOut(), c.siteHeld(), c.siteErase())
+		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteRename(), c.siteDelete(), c.siteSchema(), c.siteSearchable(), c.siteImportPeople(), c.siteLink(), c.siteBlock(), c.siteUnblock(), c.siteSessions(), c.siteSignOut(), c.siteHeld(), c.siteLookAlikes(), c.siteErase())
 }
 
 func (c *command) siteCreate() *cobra.Command {
@@ -144,10 +144,11 @@ func (c *command) siteShow() *cobra.Command {
 				siteJSON
 				Active      int              `json:"activePeople"`
 				Deactivated int              `json:"deactivatedPeople"`
-				Blocked     int              `json:"blockedPeople"` // they are among the deactivated
-				Waiting     int              `json:"waitingPeople"` // of whom a change waits for an administrator
-				Searchable  []searchableJSON `json:"searchable"`    // declared so
-			}{c.siteJSON(st), counts.Active, counts.Deactivated, counts.Blocked, counts.Waiting, searchableOf(searchable)}
+				Blocked     int              `json:"blockedPeople"`   // they are among the deactivated
+				Waiting     int              `json:"waitingPeople"`   // of whom a change waits for an administrator
+				LookAlike   int              `json:"lookAlikePeople"` // who look like somebody else
+				Searchable  []searchableJSON `json:"searchable"`      // declared so
+			}{c.siteJSON(st), counts.Active, counts.Deactivated, counts.Blocked, counts.Waiting, counts.LookAlike, searchableOf(searchable)}
 			return c.print(out, func(w io.Writer) {
 				fmt.Fprintf(w, "Site          %s\nProfile       %s\nTenant URL    %s\nEnable SCIM   %s\nSCIM manages user roles   %s\nStrict mode   %s\n",
 					st.Name, st.Profile, c.tenantURL(st.Name), onOff(st.SCIMEnabled), onOff(st.ManageRoles), onOff(st.Strict))
@@ -155,6 +156,9 @@ func (c *command) siteShow() *cobra.Command {
 					createWord(st.Creates), onOff(st.Revives), st.Deletes, onOff(st.Groups), groupNames(st), rateText(st.RateLimit), ownSchemas(st), searchableText(searchable), counts.Active, counts.Deactivated, blockedText(counts))
 				if counts.Waiting > 0 {
 					fmt.Fprintf(w, "To decide     changes of %s: rollcall site held list %s\n", plural(counts.Waiting, "person", "people"), st.Name)
+				}
+				if counts.LookAlike > 0 {
+					fmt.Fprintf(w, "Look-alikes   %s: rollcall site look-alikes %s\n", plural(counts.LookAlike, "person", "people"), st.Name)
 				}
 			})
 		}),

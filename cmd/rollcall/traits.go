@@ -58,7 +58,7 @@ func traitOf(path string) (trait, bool) {
 		return shared(makes, "json"), true
 	case "site set", "site rename", "site link", "token create", "directory rename":
 		return shared(writes, "json", "public-url"), true
-	case "site schema show", "site searchable show", "token list", "operator list", "operator sessions", "site sessions", "site held list",
+	case "site schema show", "site searchable show", "token list", "operator list", "operator sessions", "site sessions", "site held list", "site look-alikes",
 		"retention show", "audit",
 		"directory list", "directory show", "directory user list", "directory user show", "app list", "app show", "provision status", "provision log":
 		return shared(reads, "json"), true

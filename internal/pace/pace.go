@@ -10,6 +10,7 @@ import (
 
 const (
 	first  = 50
+	brief  = 4 // how many times shorter slices become while others wait
 	most   = 2_000
 	longer = 200 * time.Millisecond // than this no pause is
 )
@@ -20,7 +21,8 @@ type Pacer struct {
 	Share float64       // how many times as long as a slice the pause after it is
 	Least time.Duration // of a pause
 
-	rows int
+	rows   int
+	length time.Duration // of a slice for now; 0: Aim
 }
 
 // Cleaning is the pace of work that nobody waits for.
@@ -39,13 +41,31 @@ func (p *Pacer) Rows() int {
 
 // Took is told how long a slice has kept others waiting. It sets the size of the next.
 func (p *Pacer) Took(d time.Duration) {
-	switch rows := p.Rows(); {
-	case d < p.Aim/2:
+	switch rows, length := p.Rows(), p.Length(); {
+	case d < length/2:
 		p.rows = min(2*rows, most)
-	case d > 4*p.Aim:
+	case d > 4*length:
 		p.rows = max(rows/4, 1)
-	case d > p.Aim:
+	case d > length:
 		p.rows = max(rows*2/3, 1)
+	}
+}
+
+// Length returns how long the next slice should take.
+func (p *Pacer) Length() time.Duration {
+	if p.length == 0 {
+		p.length = p.Aim
+	}
+	return p.length
+}
+
+// Waited is told whether somebody waited for the end of a slice. Then the next ones are shorter. They become as long as Aim again
+// while nobody waits.
+func (p *Pacer) Waited(yes bool) {
+	if yes {
+		p.length = max(p.Length()/2, p.Aim/brief)
+	} else {
+		p.length = min(p.Length()+p.Aim/64, p.Aim)
 	}
 }
 

@@ -40,6 +40,30 @@ func TestSlicesGrowWhileTheyAreShortAndShrinkWhenTheyAreLong(t *testing.T) {
 	}
 }
 
+func TestSlicesAreShorterWhileOthersWait(t *testing.T) {
+	t.Parallel()
+	p := pace.Cleaning()
+	for _, step := range []struct {
+		waited bool
+		times  int
+		want   time.Duration
+	}{{false, 1, p.Aim}, {true, 1, p.Aim / 2}, {true, 9, p.Aim / 4}, {false, 24, p.Aim * 5 / 8}, {false, 99, p.Aim}} {
+		for range step.times {
+			p.Waited(step.waited)
+		}
+		if got := p.Length(); got != step.want {
+			t.Errorf("%+v: got %s", step, got)
+		}
+	}
+	for range 9 {
+		p.Waited(true)
+		p.Took(p.Aim * 3 / 4)
+	}
+	if got := p.Rows(); got > 5 {
+		t.Errorf("slices of three quarters of the aim, while others wait: got %d rows", got)
+	}
+}
+
 func TestSlicesAreTheWholeInItsOrder(t *testing.T) {
 	t.Parallel()
 	all := make([]int, 1234)

@@ -1,0 +1,153 @@
+package lookalike
+
+import (
+	_ "embed"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/rollcall-scim/rollcall/internal/visible"
+)
+
+//go:embed confusables.txt
+var confusables string
+
+// prototypes gives of each character that looks like another one the text that stands for all of them.
+var prototypes = sync.OnceValue(func() map[rune]string {
+	table := make(map[rune]string, strings.Count(confusables, "\n"))
+	for line := range strings.Lines(confusables) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		from, to, _ := strings.Cut(strings.TrimSpace(line), " ")
+		var text strings.Builder
+		for code := range strings.FieldsSeq(to) {
+			text.WriteRune(character(code))
+		}
+		table[character(from)] = text.String()
+	}
+	return table
+})
+
+// character reads a code point of the table, which a test reads whole.
+func character(hex string) rune {
+	code, err := strconv.ParseUint(hex, 16, 32)
+	if err != nil || code > unicode.MaxRune {
+		panic(fmt.Sprintf("internal/lookalike: confusables.txt: no code point %q", hex))
+	}
+	return rune(code)
+}
+
+// Skeleton returns the same text for all texts that look the same. It is for comparing only. Invisible characters, and spaces at
+// either end, make no difference.
+func Skeleton(text string) string {
+	for range maxRounds {
+		next := replace(text)
+		if next == text || ascii(next) {
+			return next
+		}
+		text = next
+	}
+	return text
+}
+
+// maxRounds bounds how often the prototypes of prototypes are looked up; the standard does it once. The letter ǆ takes two: it
+// stands for dž, and the accent of that for another one.
+const maxRounds = 5
+
+func ascii(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// replace puts the prototype of each character in its place.
+func replace(text string) string {
+	table := prototypes()
+	var b strings.Builder
+	for _, r := range norm.NFD.String(strings.TrimSpace(text)) {
+		if r != ' ' && visible.Invisible(r) {
+			continue
+		}
+		if to, has := table[r]; has {
+			b.WriteString(to)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return norm.NFD.String(strings.TrimSpace(b.String()))
+}
+
+// Skeletons returns the skeletons of a name whose case does not count: as it is written and in lower case. Two such names look
+// the same when they share one. "Ian" and "lan" look the same as they are written.
+func Skeletons(text string) []string {
+	written, lower := Skeleton(text), Skeleton(strings.ToLower(text))
+	if written == lower {
+		return []string{written}
+	}
+	return []string{written, lower}
+}
+
+// maxTold is how many characters Difference tells of each text.
+const maxTold = 3
+
+// Difference says in words which characters of one name the other does not have: "а (U+0430, Cyrillic)". It is empty if there are
+// none.
+func Difference(text, other string) string {
+	var told []string
+	for _, r := range text {
+		if strings.ContainsRune(other, r) {
+			continue
+		}
+		name := describe(r)
+		if slices.Contains(told, name) {
+			continue
+		}
+		if len(told) == maxTold {
+			told = append(told, "others")
+			break
+		}
+		told = append(told, name)
+	}
+	if n := len(told); n > 1 {
+		return strings.Join(told[:n-1], ", ") + " and " + told[n-1]
+	}
+	return strings.Join(told, "")
+}
+
+func describe(r rune) string {
+	if visible.Hidden(r) {
+		return visible.Describe(r)
+	}
+	name := string(r)
+	if unicode.In(r, unicode.Mn, unicode.Me) {
+		name = "◌" + name
+	}
+	code := fmt.Sprintf("U+%04X", r)
+	switch script := scriptOf(r); {
+	case unicode.IsDigit(r) && r < utf8.RuneSelf:
+		return name + " (" + code + ", the digit)"
+	case script != "":
+		return name + " (" + code + ", " + script + ")"
+	}
+	return name + " (" + code + ")"
+}
+
+// scriptOf names the script of a letter; empty for characters that belong to none.
+func scriptOf(r rune) string {
+	for name, table := range unicode.Scripts {
+		if name != "Common" && name != "Inherited" && unicode.Is(table, r) {
+			return strings.ReplaceAll(name, "_", " ")
+		}
+	}
+	return ""
+}

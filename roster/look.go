@@ -1,0 +1,192 @@
+package roster
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"slices"
+
+	"github.com/rollcall-scim/rollcall/internal/lookalike"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// Two people look alike when a name of one looks the same as a name of the other and is another name: а Cyrillic letter for a
+// Latin one, rn for m, the digit 1 for l. Names are what people are recognised and signed in by. Nothing is refused; pages and
+// commands point it out. Equal display names and shared addresses are no look-alikes.
+//
+//	a write of a person ─► Record.Looks ─► the store keeps one row of each, and notes skeletons that different names share
+//	a database of before ─► Advance adds the rows of the people who are there, slice after slice
+
+// LooksPath is the path of the value rows of Looks, and the id of their index while it is being filled.
+const LooksPath = "looks"
+
+// Look is a name as it is compared with others. Skeleton is the same for all names that look the same, Name for all that are the
+// same name. Both are digests.
+type Look struct{ Skeleton, Name string }
+
+// maxLookEmails is how many e-mail addresses of a person are compared.
+const maxLookEmails = 10
+
+// Name is a name of a person, and the attribute that has it.
+type Name struct{ Attribute, Text string }
+
+// namesOf lists the names of a user: userName, displayName, and the e-mail addresses that are for work or come first.
+func namesOf(doc scim.Resource) []Name {
+	all := []Name{{"userName", doc.String("userName")}}
+	if text := doc.String("displayName"); text != "" {
+		all = append(all, Name{"displayName", text})
+	}
+	elements, _ := doc["emails"].([]any)
+	var work, other []Name
+	for _, e := range elements {
+		m, _ := e.(map[string]any)
+		value, _ := m["value"].(string)
+		kind, _ := m["type"].(string)
+		primary, _ := m["primary"].(bool)
+		switch {
+		case value == "":
+		case primary || scim.Fold(kind) == "work":
+			work = append(work, Name{"emails", value})
+		default:
+			other = append(other, Name{"emails", value})
+		}
+	}
+	emails := append(work, other...)
+	return append(all, emails[:min(len(emails), maxLookEmails)]...)
+}
+
+// looks gives a name as it is compared, once for each of its skeletons.
+func (n Name) looks() []Look {
+	if n.Text == "" {
+		return nil
+	}
+	var all []Look
+	for _, skeleton := range lookalike.Skeletons(n.Text) {
+		if skeleton != "" {
+			all = append(all, Look{Skeleton: lookDigest(skeleton, 15), Name: lookDigest(scim.Fold(n.Text), 9)})
+		}
+	}
+	return all
+}
+
+// lookDigest makes a key of fixed length. Two texts share one by chance only.
+func lookDigest(text string, size int) string {
+	sum := sha256.Sum256([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(sum[:size])
+}
+
+// looksOf lists the different looks of a user's names.
+func looksOf(doc scim.Resource) []Look {
+	var all []Look
+	for _, n := range namesOf(doc) {
+		for _, l := range n.looks() {
+			if !slices.Contains(all, l) {
+				all = append(all, l)
+			}
+		}
+	}
+	return all
+}
+
+// StoredLooks lists the looks of a stored user.
+func (rec *Record) StoredLooks() ([]Look, error) {
+	doc, err := scim.Parse(rec.JSON)
+	if err != nil {
+		return nil, fmt.Errorf("read stored user %s: %w", rec.ID, err)
+	}
+	return looksOf(doc), nil
+}
+
+// setLooks gives two records of one user their looks, if the names differ. Without them the store leaves the rows alone.
+func setLooks(old *Record, before scim.Resource, next *Record, after scim.Resource) {
+	if next.Kind == User && !slices.Equal(namesOf(before), namesOf(after)) {
+		old.Looks, next.Looks = looksOf(before), looksOf(after)
+	}
+}
+
+// LookAlike is somebody who looks like a person.
+type LookAlike struct {
+	ID       string
+	UserName string
+	// Attribute and Text are the name of theirs that looks like Own, the person's name. Own and Text may be of different
+	// attributes.
+	Attribute, Text   string
+	OwnAttribute, Own string
+}
+
+// Words says what tells the two names apart, in characters: "а (U+0430, Cyrillic)". Either may be empty.
+func (l LookAlike) Words() (theirs, own string) {
+	return lookalike.Difference(l.Text, l.Own), lookalike.Difference(l.Own, l.Text)
+}
+
+// LookAlikesShown is how many look-alikes of one person LookAlikes returns at most.
+const LookAlikesShown = 5
+
+// LookAlikes returns by their ids those of these people who look like somebody else on the site.
+func (r *Roster) LookAlikes(ctx context.Context, people ...Person) (map[string][]LookAlike, error) {
+	looks := map[string][]Look{}
+	for _, p := range people {
+		for _, n := range p.Names {
+			looks[p.ID] = append(looks[p.ID], n.looks()...)
+		}
+	}
+	found, err := r.Store.LookAlikes(ctx, r.site.ID, looks, LookAlikesShown)
+	if err != nil {
+		return nil, fmt.Errorf("find look-alikes: %w", err)
+	}
+	all := map[string][]LookAlike{}
+	for _, p := range people {
+		for _, rec := range found[p.ID] {
+			other, err := personOf(rec)
+			if err != nil {
+				return nil, err
+			}
+			if alike, is := p.lookAlike(other); is {
+				all[p.ID] = append(all[p.ID], alike)
+			}
+		}
+	}
+	return all, nil
+}
+
+// lookAlike compares the names of two people.
+func (p Person) lookAlike(other Person) (alike LookAlike, is bool) {
+	for _, own := range p.Names {
+		for _, theirs := range other.Names {
+			if look(own, theirs) {
+				return LookAlike{
+					ID: other.ID, UserName: other.UserName, Attribute: theirs.Attribute, Text: theirs.Text, OwnAttribute: own.Attribute, Own: own.Text,
+				}, true
+			}
+		}
+	}
+	return LookAlike{}, false
+}
+
+// look says whether two names are different and look the same.
+func look(a, b Name) bool {
+	others := b.looks()
+	return slices.ContainsFunc(a.looks(), func(l Look) bool {
+		return slices.ContainsFunc(others, func(o Look) bool { return o.Skeleton == l.Skeleton && o.Name != l.Name })
+	})
+}
+
+// LooksPending says whether some people of the site have not been compared yet, since the database is of an older version.
+func (r *Roster) LooksPending(ctx context.Context) (bool, error) {
+	pending, err := r.Store.LooksPending(ctx, r.site.ID)
+	if err != nil {
+		return false, fmt.Errorf("look whether everybody is compared: %w", err)
+	}
+	return pending, nil
+}
+
+// lookStore is what a Store knows about looks.
+type lookStore interface {
+	// LookAlikes returns, by the keys of looks, up to limit other users each who share a skeleton with one of those looks under
+	// another name.
+	LookAlikes(ctx context.Context, id site.ID, looks map[string][]Look, limit int) (map[string][]Record, error)
+	// LooksPending reports whether users have no rows of their looks yet.
+	LooksPending(ctx context.Context, id site.ID) (bool, error)
+}

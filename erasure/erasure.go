@@ -21,10 +21,8 @@ const Event = "user.erased"
 var ErrUnknown = refusal.New(refusal.NotFound, "", "nothing is stored about this person: neither an account nor an entry of a log has this user name or id").
 	Coded("person_unknown")
 
-// ActiveError refuses to erase somebody who has an account.
-type ActiveError struct{ Text string }
-
-func (e *ActiveError) Error() string { return e.Text }
+// ErrActive refuses to erase a person who has an account.
+var ErrActive = refusal.New(refusal.Conflict, "", "the person has an account").Coded("person_active")
 
 // Store finds and changes what is kept of a person in one scope, a few rows at a time.
 type Store interface {
@@ -68,7 +66,8 @@ func (e *Eraser) FromSite(ctx context.Context, st site.Site, name, actor string)
 		found, err = r.Person(ctx, name)
 	}
 	if err == nil && found.Active {
-		return Report{}, &ActiveError{fmt.Sprintf("%s is active at %s. Deactivate the account first; the identity provider must not send it again.", found.UserName, st.Name)}
+		return Report{}, ErrActive.Because("%s is active at %s", found.UserName, st.Name).
+			Advise("deactivate the account first; the identity provider must not send it again")
 	}
 	if err == nil {
 		doc, err := r.Get(ctx, roster.User, found.ID)
@@ -101,7 +100,8 @@ func (e *Eraser) FromDirectory(ctx context.Context, h *directory.Handle, name, a
 		u, err = h.User(ctx, name)
 	}
 	if err == nil && !u.IsDeleted() {
-		return Report{}, &ActiveError{fmt.Sprintf("%s is a user of %s. Delete the user first, and let provisioning take the accounts away.", u.UPN(), h.Directory.Name)}
+		return Report{}, ErrActive.Because("%s is a user of %s", u.UPN(), h.Directory.Name).
+			Advise("delete the user first, and let provisioning take the accounts away")
 	}
 	if err != nil && !errors.Is(err, refusal.NotFound) {
 		return Report{}, err

@@ -63,7 +63,7 @@ func (c *command) blocks(do func(context.Context, *roster.Roster, string) (roste
 		for _, userName := range args[1:] {
 			p, err := r.PersonByUserName(cmd.Context(), userName)
 			if err != nil {
-				return fmt.Errorf("%w. Nothing was changed", err)
+				return fmt.Errorf("%w; nothing was changed", err)
 			}
 			people = append(people, p)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -186,12 +187,11 @@ func (x *exchange) setShownForms(patch *scim.Patch) error {
 // preferNotFound returns 404 in place of a 400 when the resource does not exist, whatever else is
 // wrong with the request. Other errors come back unchanged.
 func (x *exchange) preferNotFound(err error) error {
-	var e *scim.Error
-	if !errors.As(err, &e) || e.Status != http.StatusBadRequest {
+	e := refused(err)
+	if e == nil || e.Status != http.StatusBadRequest {
 		return err
 	}
-	var notFound *scim.Error
-	if _, missing := x.roster.Get(x.ctx, x.kind(), x.resourceID()); errors.As(missing, &notFound) && notFound.Status == http.StatusNotFound {
+	if _, missing := x.roster.Get(x.ctx, x.kind(), x.resourceID()); errors.Is(missing, refusal.NotFound) {
 		return missing
 	}
 	return err

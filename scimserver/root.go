@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -146,8 +147,7 @@ func (x *exchange) pageSorted(l *listing, parts []typeQuery) error {
 	slices.SortStableFunc(all, func(a, b sortedResource) int { return order.CompareKeys(a.key, b.key) })
 	for _, s := range all[min(l.q.startIndex-1, len(all)):min(reach, len(all))] {
 		doc, err := x.roster.Get(x.ctx, roster.Kind(s.view.rt.ID), s.id)
-		var gone *scim.Error
-		if errors.As(err, &gone) {
+		if errors.Is(err, refusal.NotFound) {
 			continue // deleted since the list was read
 		}
 		if err != nil {

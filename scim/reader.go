@@ -16,8 +16,8 @@ type reader struct {
 	forPatch     bool // values of PATCH operations: null means "unassign this sub-attribute"
 	keepHollow   bool // keep elements without content: a later operation of the PATCH may fill them
 	forRemoval   bool // the values select the elements to remove
-	forReplace   bool // the body of a PUT: null differs from left out
-	forCreate    bool // the body of a POST: no stored value can be lost
+	forReplace   bool // the body of a PUT, where null differs from an attribute that is left out
+	forCreate    bool // the body of a POST, where no stored value can be lost
 	fixes        []Fix
 	omittedFixes int // fixes beyond maxFixes
 
@@ -557,14 +557,14 @@ func (d *reader) findSub(a *Attribute, path AttrPath, name string, o object) (*A
 	if sub := a.Sub(name); sub != nil {
 		return sub, nil
 	}
-	full := AttrPath{path.URN, path.Name, name}
+	fullPath := AttrPath{path.URN, path.Name, name}
 	if d.mode == Strict {
-		return nil, InvalidSyntax("%s: no such sub-attribute", full)
+		return nil, InvalidSyntax("%s: no such sub-attribute", fullPath)
 	}
 	// Entra's roles carry displayName where RFC 7643 §2.4 has display.
 	if display := a.Sub("display"); display != nil && equalName(name, "displayName") {
 		if _, both := o.get("display"); !both {
-			d.addFix("display-name", full.String(), "read as %s.display", path.Name)
+			d.addFix("display-name", fullPath.String(), "read as %s.display", path.Name)
 			return display, nil
 		}
 	}

@@ -216,8 +216,9 @@ func (d *differ) add(path AttrPath, format string, args ...any) {
 	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: fmt.Sprintf(format, args...)})
 }
 
-// addKept records a change under which every value stays valid by itself.
-func (d *differ) addKept(path AttrPath, next *Attribute, reason string) {
+// addNewComparison records a change that leaves every value valid and only changes how values are
+// compared.
+func (d *differ) addNewComparison(path AttrPath, next *Attribute, reason string) {
 	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: reason, next: next})
 }
 
@@ -234,7 +235,7 @@ func (d *differ) compare(path AttrPath, old, next []*Attribute) {
 		return AttrPath{URN: path.URN, Name: path.Name, Sub: name}
 	}
 	for _, a := range old {
-		b := attributeSpelled(next, a.Name)
+		b := attributeWithSpelling(next, a.Name)
 		if b == nil {
 			d.add(under(a.Name), "is removed")
 			continue
@@ -242,14 +243,15 @@ func (d *differ) compare(path AttrPath, old, next []*Attribute) {
 		d.attribute(under(a.Name), a, b)
 	}
 	for _, b := range next {
-		if a := attributeSpelled(old, b.Name); b.Required && b.Mutability != ReadOnly && !hidden(b) && (a == nil || !a.Required) {
+		if a := attributeWithSpelling(old, b.Name); b.Required && b.Mutability != ReadOnly && !hidden(b) && (a == nil || !a.Required) {
 			d.require(under(b.Name))
 		}
 	}
 }
 
-// attributeSpelled finds an attribute by its exact spelling, which is the one in stored documents.
-func attributeSpelled(list []*Attribute, name string) *Attribute {
+// attributeWithSpelling finds an attribute by its exact spelling, which is the one in stored
+// documents.
+func attributeWithSpelling(list []*Attribute, name string) *Attribute {
 	index := slices.IndexFunc(list, func(a *Attribute) bool { return a.Name == name })
 	if index < 0 {
 		return nil
@@ -274,9 +276,9 @@ func (d *differ) attribute(path AttrPath, a, b *Attribute) {
 		d.add(path, "is no longer returned")
 		return
 	case a.CaseExact != b.CaseExact:
-		d.addKept(path, b, "changes whether case counts (caseExact)")
+		d.addNewComparison(path, b, "changes whether case counts (caseExact)")
 	case !a.IsUnique() && b.IsUnique():
-		d.addKept(path, b, "becomes unique")
+		d.addNewComparison(path, b, "becomes unique")
 	}
 	if a.Type == Complex {
 		d.compare(path, a.SubAttributes, b.SubAttributes)

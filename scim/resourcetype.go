@@ -46,7 +46,7 @@ func GroupType() *ResourceType { return groupType() }
 func mustSchema(b []byte) *Schema {
 	s, err := ParseSchema(b)
 	if err != nil {
-		panic("embedded schema: " + err.Error()) // an impossible program, not an input
+		panic("embedded schema: " + err.Error()) // the embedded file is broken; no input can cause this
 	}
 	return s
 }

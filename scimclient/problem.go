@@ -32,8 +32,8 @@ const (
 	codeDuplicate    = "DuplicateTargetEntries"
 )
 
-// maxRetryAfter caps the wait that an application may ask for. After that the job tries again by
-// itself.
+// maxRetryAfter caps the wait that an application may ask for. The job tries again after it, even if
+// the application asked for more.
 const maxRetryAfter = 6 * time.Hour
 
 // problem turns an unsuccessful answer into an error. The kind follows Entra's reaction to the

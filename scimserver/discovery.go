@@ -184,7 +184,7 @@ type protocolSchema struct {
 var protocolSchemas = sync.OnceValue(func() []protocolSchema {
 	var documents []json.RawMessage
 	if err := json.Unmarshal(protocolSchemasJSON, &documents); err != nil {
-		panic("embedded schemas: " + err.Error()) // an impossible program, not an input
+		panic("embedded schemas: " + err.Error()) // the embedded file is broken; no input can cause this
 	}
 	all := make([]protocolSchema, len(documents))
 	for i, text := range documents {

@@ -42,6 +42,8 @@ type area[V any] struct {
 	guard func(w http.ResponseWriter, r *http.Request, need access) (V, error)
 	// actor is who the guard found, for the events of what they do; the zero actor where it found nobody.
 	actor func(v V) event.Actor
+	// scope is whose audit trail a refusal belongs to.
+	scope func(v V) event.Scope
 	// frame is what surrounds an error page for this visitor.
 	frame func(v V) page
 }
@@ -82,6 +84,7 @@ func (a area[V]) handler() http.Handler {
 	})
 	cross := http.NewCrossOriginProtection()
 	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.console.noteForeignForm(r)
 		a.console.showError(w, r, page{}, &pageError{
 			Status: http.StatusForbidden, Title: "This form came from another site",
 			Text: "Nothing was changed. Open the page here and send its form again.",
@@ -106,6 +109,7 @@ func (a area[V]) serve(rt route[V]) http.Handler {
 			err = rt.handle(w, r, v)
 		}
 		if err != nil {
+			a.console.noteRefused(r, a.scope(v), rt.pattern, err)
 			a.console.showError(w, r, a.frame(v), err)
 		}
 	})

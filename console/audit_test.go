@@ -7,10 +7,12 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
 )
@@ -174,5 +176,79 @@ func wantExport(t *testing.T, db *store.DB, scope event.Scope, name string, data
 		if !strings.Contains(string(e.Data), part) {
 			t.Errorf("%s has the data %s, want %s", name, e.Data, part)
 		}
+	}
+}
+
+// TestRefusalsAreEvents asks for what nobody may have, and finds who was refused, bounded however often it was asked.
+func TestRefusalsAreEvents(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	w := newWorldOn(t, db, "https://rollcall.example")
+	events := store.Events{DB: db}
+	refused := &event.Refused{Recorder: events, Now: w.clock}
+	w.pages.Console.options.Refused = refused
+	s, admin := w.admin(site.Documented)
+	ada := w.person(s, "ada@acme.example", "Ada", roster.RoleRegistered)
+	link, err := w.pages.SignIns.IssueSiteLink(t.Context(), s, "ada@acme.example", "cli")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signedIn := w.signIn(s, "ada@acme.example")
+	signedIn.get("/c/acme/admin/people").wantStatus(http.StatusForbidden)
+	w.browser().get(link.Path).wantStatus(http.StatusOK)
+	w.pass(signin.LinkTTL + time.Minute)
+	w.browser().get(link.Path).wantStatus(http.StatusGone)
+	for range 100 {
+		w.browser().get("/c/acme/admin/people?token=x").wantStatus(http.StatusUnauthorized)
+		w.browser().get("/c/none/admin/people").wantStatus(http.StatusUnauthorized)
+	}
+	w.browser().get("/c/none/sign-in/x").wantStatus(http.StatusGone)
+	if err := refused.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	of := func(scope event.Scope, name string) []event.Event {
+		p, err := event.Search(t.Context(), events, event.Query{Scope: scope, Kinds: []string{name}, Limit: 500})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Events
+	}
+	pages, links := of(event.Site(string(s.ID)), "page.refused"), of(event.Site(string(s.ID)), "sign_in.link_refused")
+	if len(pages) != 21 || pages[20].By.ID != ada.ID || pages[20].By.Name != "ada@acme.example" || pages[20].Text != "A page was refused, as the role does not allow it: GET /c/{site}/admin/people" {
+		t.Errorf("got %d refused pages, the first %+v", len(pages), pages[len(pages)-1])
+	}
+	if p := pages[0]; p.By.Kind != event.Anybody || p.By.Address != "127.0.0.1" || p.Text != "A page was refused, as nobody was signed in: GET /c/{site}/admin/people" {
+		t.Errorf("got %+v", p)
+	}
+	if len(links) != 1 || links[0].Text != "A sign-in link was refused: expired, of ada@acme.example" || links[0].By.Kind != event.Anybody {
+		t.Errorf("got the refused links %+v", links)
+	}
+	if p, l := of(event.Installation(), "page.refused"), of(event.Installation(), "sign_in.link_refused"); len(p) != 20 || len(l) != 1 {
+		t.Errorf("of a site that does not exist: got %d pages and %d links", len(p), len(l))
+	}
+	w.pass(2 * time.Minute)
+	if err := refused.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if p := of(event.Site(string(s.ID)), "page.refused")[0]; string(p.Data) != `{"leftOut":80}` {
+		t.Errorf("what was left out is told as %q %s", p.Text, p.Data)
+	}
+	if text := admin.get("/c/acme/admin/audit?kind=page.").Text; strings.Contains(text, "token=x") {
+		t.Error("the event holds what was asked for")
+	}
+}
+
+func TestSigningOutIsAnEvent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, admin := w.admin(site.Documented)
+	admin.send(http.MethodPost, "/c/acme/sign-out", nil)
+	admin.send(http.MethodPost, "/c/acme/sign-out", nil)
+	events := w.ofSite(s)
+	if e := events[0]; e.Name != "user.signed_out" || e.By.Kind != event.Admin || e.By.Name != "kim@acme.example" || e.By.ID == "" || e.By.ID != e.Subject || e.By.Address != "127.0.0.1" {
+		t.Errorf("got %+v", e)
+	}
+	if events[1].Name == "user.signed_out" {
+		t.Error("signing out without a session is an event too")
 	}
 }

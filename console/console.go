@@ -34,6 +34,8 @@ type Options struct {
 	Retention *retention.Pruner
 	// Events takes the events of acts that change nothing, such as exports and refused pages; nil takes none.
 	Events event.Recorder
+	// Refused takes the events of refused pages and links; nil takes none.
+	Refused *event.Refused
 	// Version is shown at the foot of the menu.
 	Version string
 }

@@ -76,7 +76,7 @@ func newWorldOn(t *testing.T, db *store.DB, publicURL string) *world {
 	mux.Handle("/assets/", c.Assets())
 	mux.Handle("/c/", w.pages.Handler())
 	mux.Handle("/d/", area[*operatorVisit]{
-		console: c, tables: [][]route[*operatorVisit]{door.routes(), inside}, guard: door.guard, actor: (*operatorVisit).who,
+		console: c, tables: [][]route[*operatorVisit]{door.routes(), inside}, guard: door.guard, actor: (*operatorVisit).who, scope: func(*operatorVisit) event.Scope { return event.Installation() },
 		frame: func(v *operatorVisit) page { return v.page },
 	}.handler())
 	mux.Handle("/", c.Front())

@@ -82,7 +82,7 @@ func (p *DirectoryPages) exportWholeAudit(w http.ResponseWriter, r *http.Request
 	return a.export(w, r)
 }
 
-// eventURL leads to what an event is about, unless it is gone for ever.
+// eventURL leads to what an event is about, unless it is gone permanently.
 func (v *directoryVisit) eventURL(e event.Event) string {
 	kind, _, _ := strings.Cut(e.Name, ".")
 	switch {

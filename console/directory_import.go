@@ -22,6 +22,7 @@ type importPage struct {
 	page
 	Action     string
 	Attributes []directory.Attribute
+	Users      string // what the address of a user begins with
 	Error      *fieldError
 	Word       *notice // about the file
 	Form       importForm
@@ -153,9 +154,12 @@ func (k *keptImport) page() importPage {
 	if k.refused != nil {
 		pg.Word = &notice{Tone: warn, Title: "The file cannot be imported yet.", Text: sentence(k.refused.Detail)}
 		pg.Separator, pg.Encodings, pg.Template = cmp.Or(k.form.Separator, k.refused.Separator), k.refused.Encodings, k.refused.Template
+		if pg.Form.Enabled+pg.Form.Disabled == "" {
+			pg.Form.Enabled, pg.Form.Disabled = strings.Join(k.refused.EnabledWords, ", "), strings.Join(k.refused.DisabledWords, ", ")
+		}
 	}
 	pg.AskMake = k.form.Make != "" || pg.Template != "" && (nameless || k.refused != nil)
-	pg.AskHow = pg.Encodings != nil || k.refused != nil && len(k.found) < 2 || k.form.Separator != "" || k.form.Encoding != ""
+	pg.AskHow = pg.Encodings != nil || k.refused != nil && len(k.found) < 2 || k.form.Separator != "" || k.form.Encoding != "" || pg.Form.Enabled+pg.Form.Disabled != ""
 	return pg
 }
 
@@ -165,6 +169,7 @@ func (p *DirectoryPages) viewImport(w http.ResponseWriter, r *http.Request, v *d
 	pg.Lead = "Reads a CSV file whose first line names the columns. A user is found by objectId, else by employeeId, else by userPrincipalName. A file imported again changes nothing."
 	pg.Crumbs = v.crumbs(crumb{Text: "Users", URL: v.url("users")})
 	pg.Action, pg.Attributes = v.url("users/import"), directory.Attributes()
+	pg.Users = v.url("users/")
 	return p.Console.view(w, r, status, "directory_import", pg)
 }
 

@@ -71,7 +71,8 @@ func TestImportPage(t *testing.T) {
 	b.get("/d/contoso/users?status=deleted").wantWords("Ada Lovelace", "山田 雪")
 
 	// The names alone bring nobody back; the object ids of the export do.
-	b.upload(importPath, "people.csv", peopleFile, nil).wantWords("Restored 0", "rollcall directory user restore contoso")
+	b.upload(importPath, "people.csv", peopleFile, nil).wantWords("Restored 0", "restore the old user. Open the deleted user").wantNoWords("rollcall directory").
+		click("Open the deleted user").wantStatus(http.StatusOK).wantWords("Restore")
 	b.upload(importPath, "export.csv", before.Text, nil).press("Import", nil).wantWords("Restored 2")
 
 	export := b.get("/d/contoso/users/export").wantStatus(http.StatusOK)

@@ -140,6 +140,7 @@ func (p *DirectoryPages) Handler() http.Handler {
 		tables:  [][]route[*operatorVisit]{door.routes(), pages},
 		guard:   door.guard,
 		actor:   (*operatorVisit).who,
+		scope:   func(*operatorVisit) event.Scope { return event.Installation() },
 		frame:   func(v *operatorVisit) page { return v.page },
 	}.handler()
 }

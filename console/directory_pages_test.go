@@ -71,13 +71,13 @@ func TestDirectoryPages_list_search_and_change_users(t *testing.T) {
 	deleted.wantNoWords("Save")
 	b.get("/d/contoso/users?status=deleted").wantWords("Grace Hopper").wantNoWords("Ada Lovelace")
 	deleted.click("Restore").press("Restore Grace Hopper", nil).wantWords("was restored")
-	grace.click("Delete").press("Delete Grace Hopper", nil).click("Delete for ever").wantWords("This cannot be undone.").
-		press("Delete for ever Grace Hopper", nil).wantWords("Grace Hopper was deleted for ever.", "No deleted users")
+	grace.click("Delete").press("Delete Grace Hopper", nil).click("Delete permanently").wantWords("This cannot be undone.").
+		press("Delete permanently Grace Hopper", nil).wantWords("Grace Hopper was deleted permanently.", "No deleted users")
 	b.get(grace.Path).wantStatus(http.StatusNotFound).wantWords("There is no user")
 	b.get("/d/contoso/users/nonsense/disable").wantStatus(http.StatusNotFound)
 	b.get("/d/contoso/users?after=nonsense").wantStatus(http.StatusUnprocessableEntity).wantWords("Begin with the first page")
 	b.get("/d/contoso/").wantStatus(http.StatusOK).wantWords("Ada Lovelace")
-	b.get("/d/contoso/audit").wantStatus(http.StatusOK).wantWords("Grace Hopper (grace@contoso.example) was deleted for ever", "kim (operator)", "command line")
+	b.get("/d/contoso/audit").wantStatus(http.StatusOK).wantWords("Grace Hopper (grace@contoso.example) was deleted permanently", "kim (operator)", "command line")
 	b.get("/d/contoso/audit?kind=user.enabled").wantWords("Ada Lovelace (ada@contoso.example) was enabled", "accountEnabled false → true", "127.0.0.1", "Go-http-client").
 		click("Open its page").wantWords("Object ID")
 	b.get("/d/contoso/audit?before=x").wantStatus(http.StatusOK)

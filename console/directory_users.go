@@ -158,7 +158,7 @@ func (v *directoryVisit) noUsers(c directory.Counts, q directory.UserQuery) empt
 	case q.Search != "":
 		return emptyState{Icon: "search", Title: "Nobody matches “" + q.Search + "”", Text: "The search looks for each word in names, user principal names, mail addresses, employee IDs, departments and job titles."}
 	case q.Status == directory.Deleted:
-		return emptyState{Icon: "trash-2", Title: "No deleted users", Text: "Who is deleted stays here until deleted for ever, and can be restored."}
+		return emptyState{Icon: "trash-2", Title: "No deleted users", Text: "Deleted users stay here until they are deleted permanently. You can restore them."}
 	case q.Status != directory.NotDeleted || c.Disabled+c.Enabled > 0:
 		return emptyState{Icon: "users", Title: "Nobody here", Text: "No user of this directory has this status."}
 	}

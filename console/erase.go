@@ -56,7 +56,7 @@ func (p *SitePages) erase(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 func eraseChange() userChange {
 	return userChange{
 		Name: "erase", Verb: "Erase", Icon: "trash-2", Danger: true, For: directory.User.IsDeleted,
-		Here:  "The user and the assignments are removed for ever. " + eraseLogs,
+		Here:  "The user and the assignments are removed permanently. " + eraseLogs,
 		There: "the account is deleted", Needs: provision.FlowDelete,
 		Undo: eraseUndo, Done: "was erased",
 	}

@@ -28,6 +28,7 @@ type importForm struct {
 	SoftDelete, Force         bool
 	Columns                   map[string]string // "" or attributes, by the name of the column
 	Make, Separator, Encoding string
+	Enabled, Disabled         string // words, separated by commas
 }
 
 // The fields column.1 and becomes.1 belong together.
@@ -37,6 +38,7 @@ func readImportForm(form url.Values) importForm {
 	f := importForm{
 		SoftDelete: form.Get("absent") == string(directory.AbsentSoftDelete), Force: form.Get("force") != "", Columns: map[string]string{},
 		Make: strings.TrimSpace(form.Get("make")), Separator: form.Get("separator"), Encoding: form.Get("encoding"),
+		Enabled: strings.TrimSpace(form.Get("enabled-words")), Disabled: strings.TrimSpace(form.Get("disabled-words")),
 	}
 	for field := range form {
 		if n, ok := strings.CutPrefix(field, columnField); ok && form.Has(becomesField+n) {
@@ -90,9 +92,14 @@ func (p *DirectoryPages) keptImport(v *directoryVisit, id string) *keptImport {
 	return k
 }
 
+// written is what the operator said about how the file is written.
+func (f importForm) written() directory.FileOptions {
+	return directory.FileOptions{Encoding: f.Encoding, Separator: f.Separator, EnabledWords: strings.Split(f.Enabled, ","), DisabledWords: strings.Split(f.Disabled, ",")}
+}
+
 // fileOptions says in the reader's terms what the operator chose. Columns that stay as the reader found them are not mentioned.
 func (k *keptImport) fileOptions() directory.FileOptions {
-	o := directory.FileOptions{Encoding: k.form.Encoding, Separator: k.form.Separator}
+	o := k.form.written()
 	if k.form.Make != "" {
 		o.Make = []directory.Template{{Attribute: "userPrincipalName", Text: k.form.Make}}
 	}
@@ -129,7 +136,7 @@ func columnName(columns []directory.FileColumn, i int) string {
 // importing reads a kept file again.
 func (p *DirectoryPages) readKept(k *keptImport) error {
 	k.refused, k.read = nil, directory.File{}
-	alone, err := p.ReadUsers(bytes.NewReader(k.data), directory.FileOptions{Encoding: k.form.Encoding, Separator: k.form.Separator})
+	alone, err := p.ReadUsers(bytes.NewReader(k.data), k.form.written())
 	k.found = alone.Columns
 	if errors.As(err, &k.refused) {
 		k.found = k.refused.Columns

@@ -105,7 +105,7 @@ func (d operatorDoor) endOld(r *http.Request) {
 }
 
 func (d operatorDoor) signOut(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
-	if err := d.operators.EndSession(r.Context(), d.console.sessionSecret(r, operatorCookie)); err != nil {
+	if err := d.operators.SignOut(r.Context(), d.console.sessionSecret(r, operatorCookie)); err != nil {
 		return err
 	}
 	d.console.setSession(w, r, operatorCookie, "")

@@ -113,7 +113,7 @@ func (p *SitePages) signOut(w http.ResponseWriter, r *http.Request, v *siteVisit
 	}
 	// A site that does not exist answers like one where nobody is signed in.
 	if v.Roster != nil {
-		if err := v.Roster.EndSession(r.Context(), p.Console.sessionSecret(r, siteCookie)); err != nil {
+		if err := v.Roster.SignOut(r.Context(), p.Console.sessionSecret(r, siteCookie)); err != nil {
 			return err
 		}
 	}

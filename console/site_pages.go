@@ -107,6 +107,7 @@ func (p *SitePages) Handler() http.Handler {
 		tables:  [][]route[*siteVisit]{p.routes()},
 		guard:   p.guard,
 		actor:   (*siteVisit).who,
+		scope:   (*siteVisit).trail,
 		frame:   func(v *siteVisit) page { return v.page },
 	}.handler()
 }
@@ -182,6 +183,14 @@ func (v *siteVisit) who() event.Actor {
 		return event.Actor{Kind: event.Admin, ID: v.Person.ID, Name: v.Person.UserName}
 	}
 	return event.Actor{Kind: event.Person, ID: v.Person.ID, Name: v.Person.UserName}
+}
+
+// trail is the audit trail of the site; that of the installation for a site that does not exist.
+func (v *siteVisit) trail() event.Scope {
+	if v.Site.ID == "" {
+		return event.Installation()
+	}
+	return event.Site(string(v.Site.ID))
 }
 
 // actor is how events name the person in short.

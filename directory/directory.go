@@ -13,7 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// ID identifies a directory for ever; its name is what people see.
+// ID identifies a directory forever; its name is what people see.
 type ID string
 
 // Directory is one company's directory.

@@ -304,7 +304,7 @@ func TestUser_life_writes_one_event_per_change(t *testing.T) {
 			"user.deleted by cli: " + who + " was deleted (can be restored)",
 			"user.restored by cli: " + who + " was restored",
 			"user.deleted by cli: " + who + " was deleted (can be restored)",
-			"user.purged by cli: " + who + " was deleted for ever",
+			"user.purged by cli: " + who + " was deleted permanently",
 		}
 		if diff := cmp.Diff(c.happened(start), want); diff != "" {
 			t.Errorf("-got +want:\n%s", diff)
@@ -823,7 +823,7 @@ func TestImport(t *testing.T) {
 rows 6 created 3 updated 0 restored 0 unchanged 0 deleted 0 of 0
 line 3, column manager: there is no user nobody@contoso.example, neither in the file nor in the directory; the manager was left as it is
 line 5, column userPrincipalName: the row has neither an objectId nor an employeeId nor a userPrincipalName; give it one of them
-line 6, column accountEnabled: accountEnabled is true or false, not "perhaps". Write true, yes, active or enabled, or false, no, inactive or disabled, or take another column for it with --map "COLUMN=accountEnabled" and --ignore-columns "accountEnabled"`)
+line 6, column accountEnabled: accountEnabled is true or false, not "perhaps". Write true, yes, active or enabled, or false, no, inactive or disabled, or say what the word means with --enabled-words or --disabled-words`)
 			if got := c.happened(start); dry && got != nil {
 				t.Fatalf("the dry run wrote %v", got)
 			}
@@ -919,7 +919,7 @@ nobody was deleted: 1 row of the file could not be read, so it does not show who
 		r, err = run(o, rows("userPrincipalName,accountEnabled", slices.Concat([]string{"u00@contoso.example,perhaps"}, withEnabled(file[1:]))...))
 		wantReport(t, r, err, `
 rows 20 created 0 updated 0 restored 0 unchanged 20 deleted 0 of 20
-line 2, column accountEnabled: accountEnabled is true or false, not "perhaps"; the old value was kept. Write true, yes, active or enabled, or false, no, inactive or disabled, or take another column for it with --map "COLUMN=accountEnabled" and --ignore-columns "accountEnabled"`)
+line 2, column accountEnabled: accountEnabled is true or false, not "perhaps"; the old value was kept. Write true, yes, active or enabled, or false, no, inactive or disabled, or say what the word means with --enabled-words or --disabled-words`)
 
 		o.Force, o.DryRun = false, true
 		r, err = run(o, rows(columns, file[2:]...))

@@ -13,6 +13,8 @@ type FileOptions struct {
 	Make          []Template
 	Encoding      string // such as utf-8 or windows-1252; found out when empty
 	Separator     string // a character, or its name such as tab; found out when empty
+	// EnabledWords and DisabledWords are words of the file that mean true and false in accountEnabled, beside those that everybody uses.
+	EnabledWords, DisabledWords []string
 }
 
 // Template builds an attribute from columns, as in {First Name}.{Last Name}@example.com, where a row has no value for it.
@@ -66,6 +68,8 @@ type FileError struct {
 	Encodings []Reading    // those that the file may have
 	Separator string
 	Template  string // one that would build userPrincipalName
+	// EnabledWords and DisabledWords are words of a column of states that are not known, as they may be meant.
+	EnabledWords, DisabledWords []string
 }
 
 // Reading is how an encoding reads a word of a file.

@@ -19,7 +19,7 @@ import (
 const batchRows = 500
 
 // Row is one line of a file. Values are texts by attribute name: an attribute that is not there stays as it is, an empty one is cleared;
-// manager is a userPrincipalName, an object id or an employeeId.
+// manager is a userPrincipalName, an object id, an employeeId or a displayName that one user has.
 type Row struct {
 	Line     int
 	Values   map[string]string
@@ -35,6 +35,9 @@ type RowError struct {
 	Column string `json:"column,omitempty"`
 	Detail string `json:"detail"`
 	Flag   string `json:"flag,omitempty"` // of rollcall directory import, when one helps
+	// Deleted is the object id of a deleted user who is in the way, and Commands are those that help.
+	Deleted  string   `json:"deleted,omitempty"`
+	Commands []string `json:"commands,omitempty"`
 }
 
 // DuplicateRow is a row that says the same as an earlier one.
@@ -51,6 +54,9 @@ func (e *RowError) Error() string {
 	text += ": " + e.Detail
 	if e.Flag != "" {
 		text += " with " + e.Flag
+	}
+	if e.Commands != nil {
+		text += ": " + strings.Join(e.Commands, ", ")
 	}
 	return text
 }
@@ -126,7 +132,7 @@ type ImportStep struct {
 // no RowError ends the import before anything is written. Importing the same rows again changes nothing and writes no events.
 func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (ImportReport, error) {
 	im := &importing{
-		Handle: h, options: o, people: map[string]*imported{}, mentioned: map[string]bool{}, names: map[string]string{}, employees: map[string][]string{},
+		Handle: h, options: o, people: map[string]*imported{}, mentioned: map[string]bool{}, names: map[string]string{}, employees: map[string][]string{}, shown: map[string][]string{},
 		report: ImportReport{DryRun: o.DryRun, Errors: []RowError{}, Absent: []Person{}},
 	}
 	read, err := im.readRows(rows)
@@ -152,8 +158,8 @@ func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o Impor
 	return im.finish(), err
 }
 
-// otherEnabled marks a value that is neither true nor false: the flags name the column as the file does.
-const otherEnabled = "--ignore-columns accountEnabled"
+// otherEnabled are the flags for a value that is neither true nor false.
+const otherEnabled = "--enabled-words or --disabled-words"
 
 // outcome is what a row did to its user.
 type outcome int
@@ -196,6 +202,7 @@ type importing struct {
 	unidentified int                 // rows that may be about anybody
 	names        map[string]string   // object id by folded userPrincipalName, as all will be
 	employees    map[string][]string // object ids by employeeKey, as all will be
+	shown        map[string][]string // object ids by folded displayName, as all will be
 	refused      map[string]int      // lines of refused rows by what names a user; nil before it is needed
 }
 
@@ -473,7 +480,7 @@ func (e *entry) fill(before User) (User, []RowError) {
 			}
 			problem := RowError{Line: e.line(), Column: a.Name, Detail: detail}
 			if a.Name == attrAccountEnabled {
-				problem.Detail += ". Write true, yes, active or enabled, or false, no, inactive or disabled, or take another column for it"
+				problem.Detail += ". Write true, yes, active or enabled, or false, no, inactive or disabled, or say what the word means"
 				problem.Flag = otherEnabled
 			}
 			problems = append(problems, problem)
@@ -538,11 +545,13 @@ func (im *importing) collectNames() {
 		if im.people[p.objectID] == nil {
 			im.names[p.name] = p.objectID
 			im.employees[p.employee] = append(im.employees[p.employee], p.objectID)
+			im.shown[scim.Fold(p.displayName)] = append(im.shown[scim.Fold(p.displayName)], p.objectID)
 		}
 	}
 	for id, i := range im.people {
 		im.names[scim.Fold(i.user.UserPrincipalName)] = id
 		im.employees[i.employee] = append(im.employees[i.employee], id)
+		im.shown[scim.Fold(i.user.DisplayName)] = append(im.shown[scim.Fold(i.user.DisplayName)], id)
 	}
 	delete(im.employees, "")
 }
@@ -637,10 +646,29 @@ func (im *importing) findManager(ctx context.Context, tx Tx, text string) (strin
 			return u.ObjectID, err
 		}
 	}
+	switch ids := im.called(text); len(ids) {
+	case 0:
+	case 1:
+		return ids[0], nil
+	default:
+		return "", invalid(attrManager, "%d users are called %s; name the manager by userPrincipalName, objectId or employeeId; the manager was left as it is", len(ids), text)
+	}
 	if line := im.refusedRow(text); line != 0 {
 		return "", invalid(attrManager, "the row of %s, line %d, was refused, and the directory has no such user; mend that row and import the file again; the manager was left as it is", text, line)
 	}
 	return "", invalid(attrManager, "there is no user %s, neither in the file nor in the directory; the manager was left as it is", text)
+}
+
+// called gives the users who have a displayName, also one that is written as "Lovelace, Ada".
+func (im *importing) called(text string) []string {
+	if ids := im.shown[scim.Fold(text)]; ids != nil {
+		return ids
+	}
+	last, first, ok := strings.Cut(text, ",")
+	if !ok {
+		return nil
+	}
+	return im.shown[scim.Fold(strings.TrimSpace(first)+" "+strings.TrimSpace(last))]
 }
 
 // refusedRow is the line of a refused row that has this userPrincipalName, employeeId or objectId; 0 if there is none.
@@ -743,9 +771,6 @@ func (im *importing) finish() ImportReport {
 		e := &im.report.Errors[i]
 		if e.Flag == withoutObjectIDs && im.options.Columns[attrObjectID] != "" {
 			e.Flag = fmt.Sprintf("--ignore-columns %q", im.options.Columns[attrObjectID])
-		}
-		if e.Flag == otherEnabled {
-			e.Flag = fmt.Sprintf("--map \"COLUMN=accountEnabled\" and --ignore-columns %q", cmp.Or(im.options.Columns[e.Column], e.Column))
 		}
 		e.Column = cmp.Or(im.options.Columns[e.Column], e.Column)
 	}

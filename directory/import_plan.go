@@ -523,8 +523,13 @@ func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 			continue
 		}
 		if p.byPerson[gone] == nil {
-			return deny("userPrincipalName %s belonged to %s. For another person, remove the old user first: rollcall directory user purge %s %s. For the same person, give the row the same objectId or employeeId, or bring the old user back: rollcall directory user restore %s %s",
-				wanted, gone, p.directory, gone.objectID, p.directory, gone.objectID)
+			say := deny("userPrincipalName %s belonged to %s. For another person, delete the old user for good first. For the same person, give the row the same objectId or employeeId, or restore the old user", wanted, gone)
+			return func() {
+				say()
+				last := &e.problems[len(e.problems)-1]
+				last.Deleted = gone.objectID
+				last.Commands = []string{"rollcall directory user purge " + p.directory + " " + gone.objectID, "rollcall directory user restore " + p.directory + " " + gone.objectID}
+			}
 		}
 	}
 	return p.obstacleOfRows(e, wanted, gaining, deny)

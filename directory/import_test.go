@@ -642,6 +642,29 @@ line 6, column manager: there is no user bob@contoso.example, neither in the fil
 	}
 }
 
+// A displayName finds a manager where one user has it.
+func TestImport_finds_managers_by_displayName(t *testing.T) {
+	t.Parallel()
+	h, m := world(start{"ada", "E1", ""}, start{"bob", "E2", ""}, start{"cem", "E3", ""}, start{"dee", "E4", ""})
+	r, err := h.Import(t.Context(), rows("employeeId,displayName,manager",
+		"E1,Ada Lovelace,Bo Li", "E2,Bo Li,ada lovelace", "E3,Sam Same,", "E4,Sam Same,Sam Same"), directory.ImportOptions{})
+	wantReport(t, r, err, `
+rows 4 created 0 updated 4 restored 0 unchanged 0 deleted 0 of 4
+line 5, column manager: 2 users are called Sam Same; name the manager by userPrincipalName, objectId or employeeId; the manager was left as it is`)
+	r, err = h.Import(t.Context(), func(yield func(directory.Row, error) bool) {
+		yield(directory.Row{Line: 2, Values: map[string]string{"employeeId": "E3", "manager": "Lovelace, Ada"}}, nil)
+	}, directory.ImportOptions{})
+	if err != nil || r.Updated != 1 {
+		t.Errorf("got %s, %v", summary(r), err)
+	}
+	for n, want := range map[int]string{1: "bob", 2: "ada", 3: "ada"} {
+		manager := m.users[m.users[id(n)].Text("manager")]
+		if got, _, _ := strings.Cut(manager.UPN(), "@"); got != want {
+			t.Errorf("manager of %d: got %q, want %q", n, got, want)
+		}
+	}
+}
+
 // TestImport_of_a_directory_that_changes_meanwhile writes nothing over what somebody else wrote between reading and writing.
 func TestImport_of_a_directory_that_changes_meanwhile(t *testing.T) {
 	t.Parallel()

@@ -47,7 +47,7 @@ func TestImport_says_what_a_row_is_that_is_no_user(t *testing.T) {
 		"comment_for_a_name":        {"userPrincipalName,surname\n#comment, with a comma\n", `line 2, column userPrincipalName: the row looks like a comment`},
 		"one_value":                 {"employeeId,userPrincipalName\nTotal 12,\n", "The row has one value only"},
 		"bad_boolean": {
-			"userPrincipalName,Aktiv\neva@contoso.example,vielleicht\n", `line 2, column Aktiv: accountEnabled is true or false, not "vielleicht". Write true, yes, active or enabled, or false, no, inactive or disabled, or take another column for it with --map "COLUMN=accountEnabled" and --ignore-columns "Aktiv"`,
+			"userPrincipalName,Aktiv\neva@contoso.example,vielleicht\n", `line 2, column Aktiv: accountEnabled is true or false, not "vielleicht". Write true, yes, active or enabled, or false, no, inactive or disabled, or say what the word means with --enabled-words or --disabled-words`,
 		},
 		"refused_manager": {
 			"employeeId,userPrincipalName,accountEnabled,manager\n7,boss@contoso.example,perhaps,\n8,eva@contoso.example,ja,Boss@contoso.example\n9,bo@contoso.example,ja,7\n",

@@ -74,7 +74,7 @@ func (h *Handle) Snapshot(ctx context.Context, q SnapshotQuery) ([]Object, error
 	return h.store.Snapshot(ctx, h.Directory.ID, q)
 }
 
-// Object reads one user for an application. refusal.NotFound means that the user is deleted for ever, or never was.
+// Object reads one user for an application. refusal.NotFound means that the user is deleted permanently, or never was.
 func (h *Handle) Object(ctx context.Context, app, objectID string) (Object, error) {
 	o, err := h.store.Object(ctx, h.Directory.ID, app, strings.ToLower(objectID))
 	return o, h.noUser(err, objectID)

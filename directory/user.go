@@ -686,7 +686,7 @@ func (h *Handle) restore(ctx context.Context, tx Tx, u User, actor string) (User
 	return h.save(ctx, tx, u, u.Version, EventUserRestored, actor, "was restored", nil, event.Changed("deleted", true, nil))
 }
 
-// Purge removes a soft-deleted user for ever, with the assignments; who had the user as manager has none afterwards.
+// Purge removes a soft-deleted user permanently, with the assignments; who had the user as manager has none afterwards.
 func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 	_, err := h.change(ctx, objectID, func(tx Tx, u User) (User, error) {
 		if !u.IsDeleted() {
@@ -708,7 +708,7 @@ func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 			return u, err
 		}
 		u.Modified = h.clock()
-		return u, h.record(ctx, tx, EventUserPurged, u, actor, "was deleted for ever", nil)
+		return u, h.record(ctx, tx, EventUserPurged, u, actor, "was deleted permanently", nil)
 	})
 	return err
 }

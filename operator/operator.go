@@ -53,7 +53,7 @@ type Store interface {
 	// EndSessions ends every session of the operator of this name, appends the event and returns how many were live; ErrUnknown.
 	EndSessions(ctx context.Context, name string, now time.Time, e func(ended int) event.Event) (int, error)
 	// EndSession forgets a session; unknown ones are no error.
-	EndSession(ctx context.Context, hash string) error
+	EndSession(ctx context.Context, hash string, events ...event.Event) error
 	// List returns all operators by name.
 	List(ctx context.Context) ([]Operator, error)
 	// Remove deletes the operator of this name with every session and every link, and appends the event; ErrUnknown if there

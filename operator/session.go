@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -97,7 +98,21 @@ func (o *Operators) SignOutEverywhere(ctx context.Context, name, actor string) (
 	})
 }
 
-// EndSession signs out. Ending what is over already is no error.
+// SignOut ends the session of an operator who asks for it. Signing out without a session is no error.
+func (o *Operators) SignOut(ctx context.Context, secret string) error {
+	op, _, err := o.session(ctx, secret)
+	if errors.Is(err, ErrNoSession) {
+		return o.EndSession(ctx, secret)
+	}
+	if err != nil {
+		return err
+	}
+	e := o.event("operator.signed_out", op.Actor(), op.Name, op.Name+" signed out")
+	e.By = event.Actor{Kind: event.Operator, ID: op.ID, Name: op.Name}
+	return o.Store.EndSession(ctx, hash(secret), e)
+}
+
+// EndSession ends a session that is replaced. Ending what is over already is no error.
 func (o *Operators) EndSession(ctx context.Context, secret string) error {
 	return o.Store.EndSession(ctx, hash(secret))
 }

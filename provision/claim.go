@@ -29,8 +29,8 @@ func (c *claims) take(thing, objectID string) (owner string) {
 	return objectID
 }
 
-// claim fails the second of two people who found the same account, or for whom
-// the same account would be created.
+// claim fails the second of two people who found the same account, or who would
+// get the same new account.
 func (p *pass) claim(w *work) {
 	switch {
 	case w.linked && w.link != nil:

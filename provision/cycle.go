@@ -359,8 +359,8 @@ func (s *State) move(ids []string, then Phase) {
 	s.After = ids[len(ids)-1]
 }
 
-// outOfSnapshot keeps the linked people whom the snapshot did not show: purged
-// ones and those who are not assigned any more.
+// outOfSnapshot returns the linked people that the snapshot did not contain: purged
+// people, and people who are no longer assigned.
 func (r *run) outOfSnapshot(ctx context.Context, ids []string) ([]string, error) {
 	var out []string
 	for _, id := range ids {

@@ -117,7 +117,7 @@ func (p *pass) importObject(ctx context.Context, w *work) error {
 	case errors.Is(err, refusal.NotFound):
 		w.gone = true
 		w.entry.SourceIdentity = Identity{ID: w.known.ObjectID, DisplayName: w.rememberedName(), Type: "User"}
-		w.step("EntryImportObjectNotFound", ImportStep, Success, fmt.Sprintf("User '%s' was deleted for ever in %s.", w.name(), p.m.source), nil)
+		w.step("EntryImportObjectNotFound", ImportStep, Success, fmt.Sprintf("User '%s' was deleted permanently in %s.", w.name(), p.m.source), nil)
 		return nil
 	case err != nil:
 		return fmt.Errorf("import %s: %w", w.known.ObjectID, err)
@@ -455,7 +455,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 func (w *work) whyDisabled() string {
 	switch {
 	case w.gone:
-		return "deleted for ever in the directory."
+		return "deleted permanently in the directory."
 	case !w.assigned:
 		return "no longer assigned to the application."
 	case !w.admitted:

@@ -298,8 +298,8 @@ func (r *row) union(old, want any) any {
 	return all
 }
 
-// compare reads the account's value and says whether it is the wanted one, with
-// the row's notion of letter case.
+// compare reads the account's value and reports whether it is the wanted one. It ignores
+// case unless the target attribute is caseExact.
 func (r *row) compare(current scim.Resource, want any) (old any, same bool) {
 	have := r.path.Get(current)
 	if len(have) == 0 {

@@ -93,7 +93,7 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 	return report, err
 }
 
-// candidates pages through the people whom the next cycle would look at, each once.
+// candidates pages through the people that the next cycle would look at, each once.
 func (r *run) candidates(ctx context.Context, initial bool, page func(ids []string) error) error {
 	seen := map[string]bool{}
 	once := func(ids []string) error {

@@ -7,19 +7,20 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// Reach counts whom a change of a job's settings reaches, for the question that is asked before the change is saved.
+// Reach counts the people that a change of a job's settings reaches, for the question that is asked before the change is saved.
 type Reach struct {
-	In      int // users who are in scope then and may have an account
-	Leave   int // users who were in scope and are not any more
-	Off     int // users with a linked account that the change switches off
-	Make    int // users who get an account then: in scope, without a linked one
+	In      int // users in scope after the change who may have an account
+	Leave   int // users who leave the scope
+	Off     int // users with a linked account that the change disables
+	Make    int // users who will get an account: in scope, without a linked one
 	Join    int // of Make, those who were not in scope
 	Linked  int // linked accounts
-	Out     int // of Linked, those of users who are not in scope then
+	Out     int // of Linked, those of users out of scope after the change
 	Deleted int // of Linked, those of users who are soft-deleted
 }
 
-// reacher says which users a job has in scope, whether it makes accounts for them, and whether it switches the accounts of others off.
+// reacher decides which users a job has in scope, whether it creates accounts for them, and whether it disables the accounts of
+// others.
 type reacher struct {
 	job     Job
 	admits  func(directory.Object) bool

@@ -152,7 +152,7 @@ type AttributeDefinition struct {
 	Name              string             `json:"name"`
 	Type              AttributeType      `json:"type"`
 	Anchor            bool               `json:"anchor"`    // the object's unique, unchanging key
-	CaseExact         bool               `json:"caseExact"` // whether letter case decides that a value changed
+	CaseExact         bool               `json:"caseExact"` // whether a difference in case alone is a change
 	Multivalued       bool               `json:"multivalued"`
 	Required          bool               `json:"required"`
 	Mutability        Mutability         `json:"mutability"`
@@ -325,11 +325,11 @@ func (o *ObjectDefinition) Attribute(name string) (*AttributeDefinition, bool) {
 	return nil, false
 }
 
-// attributeHint names the attribute that only differs in letter case, for messages.
+// attributeHint names the attribute that differs only in case, for messages.
 func (o *ObjectDefinition) attributeHint(name string) string {
 	for _, a := range o.Attributes {
 		if strings.EqualFold(a.Name, name) {
-			return "; letter case counts, write " + a.Name
+			return "; case counts, write " + a.Name
 		}
 	}
 	return ""

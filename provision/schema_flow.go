@@ -51,7 +51,7 @@ func (f FlowTypes) name() string {
 	}
 }
 
-// ParseFlowTypes reads Graph's text, with or without blanks, in any letter case.
+// ParseFlowTypes reads Graph's text, with or without spaces, in any case.
 func ParseFlowTypes(text string) (FlowTypes, error) {
 	var f FlowTypes
 	for word := range strings.SplitSeq(text, ",") {

@@ -104,7 +104,7 @@ func TestSchema_keeps_a_foreign_document(t *testing.T) {
 	if err := errors.Join(json.Unmarshal(document, &want), json.Unmarshal(written, &got)); err != nil {
 		t.Fatal(err)
 	}
-	// Graph writes flags with and without blanks; one of them is kept.
+	// Graph writes flags with and without spaces; Rollcall keeps one form.
 	mapping := want.(map[string]any)["synchronizationRules"].([]any)[0].(map[string]any)["objectMappings"].([]any)[0].(map[string]any)
 	mapping["flowTypes"] = "Add,Update,Delete"
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -167,18 +167,18 @@ func TestSchema_Validate_explains(t *testing.T) {
 		{"an_unknown_target_attribute", func(_ *provision.Schema, m *provision.ObjectMapping) {
 			m.AttributeMappings[3].TargetAttributeName = "Title"
 		}, []string{
-			`mapping "Provision Azure Active Directory Users": row 4 (Title): the target object urn:ietf:params:scim:schemas:extension:enterprise:2.0:User has no such attribute; letter case counts, write title`,
+			`mapping "Provision Azure Active Directory Users": row 4 (Title): the target object urn:ietf:params:scim:schemas:extension:enterprise:2.0:User has no such attribute; case counts, write title`,
 		}},
 		{"an_unknown_source_attribute", func(_ *provision.Schema, m *provision.ObjectMapping) {
 			m.AttributeMappings[8].Source = source(`Join(" ", [GivenName], [nickname])`)
 		}, []string{
-			`mapping "Provision Azure Active Directory Users": row 9 (name.formatted): the source object User has no attribute GivenName; letter case counts, write givenName`,
+			`mapping "Provision Azure Active Directory Users": row 9 (name.formatted): the source object User has no attribute GivenName; case counts, write givenName`,
 			`mapping "Provision Azure Active Directory Users": row 9 (name.formatted): the source object User has no attribute nickname`,
 		}},
 		{"an_expression_that_cannot_be_read", func(_ *provision.Schema, m *provision.ObjectMapping) {
 			m.AttributeMappings[1].Source = &provision.AttributeMappingSource{Type: expr.TypeFunction, Name: "switch", Expression: `switch([IsSoftDeleted], "a", "b")`}
 		}, []string{
-			`mapping "Provision Azure Active Directory Users": row 2 (active): line 1, column 1: there is no function switch; letter case counts: write Switch`,
+			`mapping "Provision Azure Active Directory Users": row 2 (active): line 1, column 1: there is no function switch; case counts: write Switch`,
 		}},
 		{"no_matching_attribute", func(_ *provision.Schema, m *provision.ObjectMapping) { m.AttributeMappings[0].MatchingPriority = 0 }, []string{
 			`mapping "Provision Azure Active Directory Users": no row has a matching precedence: give one, such as userName, precedence 1`,
@@ -246,7 +246,7 @@ func TestSchema_Validate_explains(t *testing.T) {
 		{"a_scope_that_reads_an_unknown_attribute", func(_ *provision.Schema, m *provision.ObjectMapping) {
 			m.Scope = &provision.Filter{Groups: []provision.FilterGroup{{Name: "Oslo", Clauses: []provision.FilterClause{{SourceOperandName: "City", OperatorName: "EQUALS"}}}}}
 		}, []string{
-			`mapping "Provision Azure Active Directory Users": the scope "Oslo" reads City, which the source object User does not have; letter case counts, write city`,
+			`mapping "Provision Azure Active Directory Users": the scope "Oslo" reads City, which the source object User does not have; case counts, write city`,
 		}},
 		{"nothing_about_the_sources_newer_name", func(s *provision.Schema, _ *provision.ObjectMapping) { s.Directories[0].Name = "Microsoft Entra ID" }, nil},
 	}

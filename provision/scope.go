@@ -57,7 +57,7 @@ func compileScope(m *ObjectMapping) (*scopingFilter, error) {
 }
 
 // compileClause knows the portal's operators. Names are compared without case,
-// blanks and underscores. A clause on an empty attribute is false, even a
+// spaces and underscores. A clause on an empty attribute is false, even a
 // negative one; only IS NULL is true then.
 func compileClause(c FilterClause) (func(v any) bool, error) {
 	op := operator(c)

@@ -2,7 +2,6 @@ package retention
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -83,12 +82,14 @@ func (p *Pruner) Set(ctx context.Context, change Policy, actor string) (Policy, 
 		next[k] = days
 	}
 	text := ""
+	var changes []event.Change
 	for _, k := range Kinds() {
 		days, found := change[k]
 		if !found || days == old[k] {
 			continue
 		}
 		next[k] = days
+		changes = append(changes, event.Changed(string(k), Words(old[k]), Words(days)))
 		text += fmt.Sprintf(" %s: kept %s instead of %s.", k, Words(days), Words(old[k]))
 	}
 	if err := next.check(); err != nil {
@@ -97,12 +98,8 @@ func (p *Pruner) Set(ctx context.Context, change Policy, actor string) (Policy, 
 	if text == "" {
 		return old, nil
 	}
-	data, err := json.Marshal(map[string]Policy{"before": old, "after": next})
-	if err != nil {
-		return nil, err
-	}
 	err = p.Store.SetPolicy(ctx, next, event.Event{
-		Time: p.Now(), Scope: event.Installation(), Name: EventChanged, Actor: actor, Text: "Retention changed." + text, Data: data,
+		Time: p.Now(), Scope: event.Installation(), Name: EventChanged, Actor: actor, Text: "Retention changed." + text, Data: event.WithChanges(nil, changes...),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set retention: %w", err)

@@ -265,31 +265,42 @@ func stampHeld(held []HeldChange, c Change, at time.Time) {
 func (r *Roster) heldEvents(p prepared, c Change, at time.Time) []event.Event {
 	var events []event.Event
 	userName := p.draft.doc.String("userName")
-	add := func(name, format string, h HeldChange) {
+	add := func(name, format string, h HeldChange, change event.Change) {
 		was := ValueWords(p.old[h.Attribute])
 		text := fmt.Sprintf(format, h.Attribute, userName, was, ValueWords(h.Value))
-		events = append(events, eventOf(r.site.ID, p.next, name, c, at, text))
+		events = append(events, eventOf(r.site.ID, p.next, name, c, at, text, change))
 	}
 	for _, h := range p.next.Held {
 		before := findHeld(p.rec.Held, h.Attribute)
 		switch {
 		case before == nil || !sameValue(before.Value, h.Value):
-			add("user.change_held", "SCIM asked to change %s of %s from %s to %s; an administrator has to decide", h)
+			add("user.change_held", "SCIM asked to change %s of %s from %s to %s; an administrator has to decide", h, wish(h.Attribute, before, &h))
 		case before.Waits() && !h.Waits():
-			add("user.change_refused", "The change of %s of %s from %s to %s, which SCIM asked for, was refused", h)
+			add("user.change_refused", "The change of %s of %s from %s to %s, which SCIM asked for, was refused", h, wish(h.Attribute, &h, nil))
 		}
 	}
 	for _, h := range p.rec.Held {
 		switch {
 		case findHeld(p.next.Held, h.Attribute) != nil:
 		case slices.Contains(p.draft.applied, h.Attribute):
-			add("user.change_applied", "The change of %s of %s from %s to %s, which SCIM asked for, was applied", h)
+			add("user.change_applied", "The change of %s of %s from %s to %s, which SCIM asked for, was applied", h, event.Changed(h.Attribute, p.old[h.Attribute], h.Value))
 		case sameIdentity(h.Attribute, p.draft.doc[h.Attribute], h.Value): // user.updated tells of it
 		default:
-			add("user.change_withdrawn", "The change of %s of %s from %s to %s, which SCIM asked for, is no longer asked for", h)
+			add("user.change_withdrawn", "The change of %s of %s from %s to %s, which SCIM asked for, is no longer asked for", h, wish(h.Attribute, &h, nil))
 		}
 	}
 	return events
+}
+
+// wish is the change of what SCIM asks for, which the attribute itself does not follow.
+func wish(attribute string, before, after *HeldChange) event.Change {
+	value := func(h *HeldChange) any {
+		if h == nil {
+			return nil
+		}
+		return h.Value
+	}
+	return event.Changed(attribute+" (asked for)", value(before), value(after))
 }
 
 // mostWords bounds the words of one value.

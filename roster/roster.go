@@ -215,7 +215,7 @@ type Store interface {
 	UseSession(ctx context.Context, id site.ID, hash SessionHash, at time.Time, from session.Browser) error
 	// Sessions returns the sessions of a person that have not been removed, live or not.
 	Sessions(ctx context.Context, id site.ID, person string) ([]Session, error)
-	EndSession(ctx context.Context, id site.ID, hash SessionHash) error
+	EndSession(ctx context.Context, id site.ID, hash SessionHash, events ...event.Event) error
 
 	// Indexing returns what is declared searchable with how far its rows are.
 	Indexing(ctx context.Context, id site.ID) ([]Indexing, error)

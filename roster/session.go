@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -131,7 +132,30 @@ func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Chang
 	return ended, nil
 }
 
-// EndSession signs out. Ending a session that is no more is no error.
+// SignOut ends the session of somebody who asks for it. Signing out without a session is no error.
+func (r *Roster) SignOut(ctx context.Context, secret string) error {
+	person, _, err := r.session(ctx, secret)
+	if errors.Is(err, ErrNoSession) {
+		return r.EndSession(ctx, secret)
+	}
+	if err != nil {
+		return err
+	}
+	by := event.Actor{Kind: event.Person, ID: person.ID, Name: person.UserName}
+	if person.Role == RoleAdmin {
+		by.Kind = event.Admin
+	}
+	e := event.Event{
+		Time: r.Now(), Scope: event.Site(string(r.site.ID)), Name: "user.signed_out", Actor: by.Label(), By: by, Subject: person.ID,
+		Text: person.UserName + " signed out",
+	}
+	if err := r.Store.EndSession(ctx, r.site.ID, hashSession(secret), e); err != nil {
+		return fmt.Errorf("sign out: %w", err)
+	}
+	return nil
+}
+
+// EndSession ends a session that is replaced. Ending a session that is no more is no error.
 func (r *Roster) EndSession(ctx context.Context, secret string) error {
 	if err := r.Store.EndSession(ctx, r.site.ID, hashSession(secret)); err != nil {
 		return fmt.Errorf("end session: %w", err)

@@ -15,13 +15,14 @@ import (
 
 // story tells what a change did, in the words of the request log and of the events.
 type story struct {
-	userName    string   // or what another resource is called
-	done        []string // parts of the sentence
-	ended       int      // sessions
-	activated   string   // "user.deactivated", "user.reactivated", "user.revived", "user.blocked", "user.unblocked", "user.block_changed" or empty
-	active      bool     // of who is blocked, or was: whether they are active without the block
-	forgotten   bool     // the user identifier of who was revived
-	fromRole    Role     // both empty when the role stayed
+	userName    string         // or what another resource is called
+	done        []string       // parts of the sentence
+	ended       int            // sessions
+	activated   string         // "user.deactivated", "user.reactivated", "user.revived", "user.blocked", "user.unblocked", "user.block_changed" or empty
+	block       []event.Change // of the block itself
+	active      bool           // of who is blocked, or was: whether they are active without the block
+	forgotten   bool           // the user identifier of who was revived
+	fromRole    Role           // both empty when the role stayed
 	toRole      Role
 	attributes  []string       // the others that changed
 	values      []event.Change // of every attribute that changed
@@ -77,6 +78,9 @@ func tell(old, next Record, was scim.Resource, d *draft, ended int, c Change) st
 // blocked tells of a block that was set or lifted, or of what follows once it is lifted.
 func (s *story) blocked(old, next Record) {
 	var done string
+	if old.Block.On != next.Block.On {
+		s.block = []event.Change{event.Changed("blocked", old.Block.On, next.Block.On)}
+	}
 	switch {
 	case !next.Block.On:
 		s.activated, s.active = "user.unblocked", next.Active
@@ -89,6 +93,7 @@ func (s *story) blocked(old, next Record) {
 		done = "Blocked" + s.andSessions(" · ")
 	default:
 		s.activated, s.active = "user.block_changed", next.Block.Active
+		s.block = []event.Change{event.Changed("active once unblocked", old.Block.Active, next.Block.Active)}
 		done = "Blocked still · once unblocked, the account is " + activeWord(next.Block.Active)
 	}
 	s.done = append(s.done, done)
@@ -161,16 +166,16 @@ func (s story) events(id site.ID, next Record, c Change, at time.Time) []event.E
 		events = append(events, eventOf(id, next, s.activated, c, at, text, only(s.values, activeAttribute)...))
 	case "user.blocked":
 		text := s.userName + " was blocked" + s.andSessions("; ")
-		events = append(events, eventOf(id, next, s.activated, c, at, text, only(s.values, activeAttribute)...))
+		events = append(events, eventOf(id, next, s.activated, c, at, text, append(s.block, only(s.values, activeAttribute)...)...))
 	case "user.unblocked":
 		text := s.userName + " was unblocked"
 		if !s.active {
 			text += "; the account stays deactivated"
 		}
-		events = append(events, eventOf(id, next, s.activated, c, at, text, only(s.values, activeAttribute)...))
+		events = append(events, eventOf(id, next, s.activated, c, at, text, append(s.block, only(s.values, activeAttribute)...)...))
 	case "user.block_changed":
 		text := s.userName + " stays blocked; once unblocked, the account is " + activeWord(s.active)
-		events = append(events, eventOf(id, next, s.activated, c, at, text, only(s.values, activeAttribute)...))
+		events = append(events, eventOf(id, next, s.activated, c, at, text, append(s.block, only(s.values, activeAttribute)...)...))
 	case "user.revived":
 		text := s.userName + " was revived: a create found the account deactivated"
 		if s.forgotten {

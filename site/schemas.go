@@ -352,10 +352,16 @@ func (c *counter) report(used *InUse) {
 
 func (s *Sites) schemasEvent(id ID, old, next *scim.Registry, dropped []string, actor string) event.Event {
 	var parts []string
-	names := func(what string, g, without *scim.Registry) {
+	ids := func(g *scim.Registry) (list []string) {
 		for _, sc := range g.Schemas() {
-			if _, ok := without.Schema(sc.ID); !ok {
-				parts = append(parts, what+" "+sc.ID)
+			list = append(list, sc.ID)
+		}
+		return list
+	}
+	names := func(what string, g, without *scim.Registry) {
+		for _, id := range ids(g) {
+			if _, ok := without.Schema(id); !ok {
+				parts = append(parts, what+" "+id)
 			}
 		}
 	}
@@ -368,5 +374,5 @@ func (s *Sites) schemasEvent(id ID, old, next *scim.Registry, dropped []string, 
 	if len(dropped) > 0 {
 		text += "; by force, for good: " + strings.Join(dropped, ", ")
 	}
-	return s.event(id, "site.schemas_changed", actor, "", text)
+	return s.event(id, "site.schemas_changed", actor, "", text, event.Changed("schemas", ids(old), ids(next)))
 }

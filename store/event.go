@@ -42,14 +42,16 @@ func (tx *Tx) appendEvent(ctx context.Context, e event.Event) error {
 
 // Record fills event.Recorder: in one transaction.
 func (s Events) Record(ctx context.Context, events ...event.Event) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
-		for _, e := range events {
-			if err := tx.appendEvent(ctx, e); err != nil {
-				return err
-			}
+	return s.DB.update(ctx, func(tx *Tx) error { return tx.appendEvents(ctx, events) })
+}
+
+func (tx *Tx) appendEvents(ctx context.Context, events []event.Event) error {
+	for _, e := range events {
+		if err := tx.appendEvent(ctx, e); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // Read returns up to limit events of the scope after a position, oldest first.

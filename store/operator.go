@@ -168,12 +168,18 @@ func scanOperatorSession(row scanner) (found operator.ListedSession, err error) 
 }
 
 // EndSession forgets a session; unknown ones are no error.
-func (s Operators) EndSession(ctx context.Context, hash string) error {
+func (s Operators) EndSession(ctx context.Context, hash string, events ...event.Event) error {
 	return s.DB.update(ctx, func(tx *Tx) error {
-		_, err := tx.Exec(ctx, `
+		ended, err := tx.Exec(ctx, `
 			delete from operator_session
 			where hash = $1`, hash)
-		return err
+		if err != nil {
+			return err
+		}
+		if n, err := ended.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		return tx.appendEvents(ctx, events)
 	})
 }
 

@@ -221,12 +221,18 @@ func scanSiteSession(row scanner) (found roster.Session, err error) {
 }
 
 // EndSession removes a session.
-func (s Rosters) EndSession(ctx context.Context, id site.ID, session roster.SessionHash) error {
+func (s Rosters) EndSession(ctx context.Context, id site.ID, session roster.SessionHash, events ...event.Event) error {
 	return s.DB.update(ctx, func(tx *Tx) error {
-		_, err := tx.Exec(ctx, `
+		ended, err := tx.Exec(ctx, `
 			delete from site_session
 			where site = $1 and hash = $2`, string(id), hexHash(session))
-		return err
+		if err != nil {
+			return err
+		}
+		if n, err := ended.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		return tx.appendEvents(ctx, events)
 	})
 }
 

@@ -400,7 +400,10 @@ func (c *checkpointer) copy(ctx context.Context, conn *sqliteConn) (pages, copie
 	if err := c.stamp.check(ctx); err != nil {
 		return 0, 0, err
 	}
-	stamping := c.stamp.due()
+	on, stamping := c.stamp.due()
+	if on && !stamping {
+		c.updates.Add(1) // the next look has a stamp for what is copied now
+	}
 	if stamping {
 		if err := c.stamp.begins(ctx, c.writeStamp); err != nil {
 			c.log.Debug("stamp the database", "error", err)

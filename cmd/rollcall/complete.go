@@ -157,7 +157,7 @@ func fixed(path, start, want string) (completion, bool) {
 		found := attributeWords("", "=")
 		found.goesOn = true
 		return found, true
-	case "", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "EXPRESSION", "--public-url", "--tenant-url", "--ignore-columns", "--after", "--limit", "--rate-limit", "--admin", "--name", "--expires",
+	case "", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "EXPRESSION", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--rate-limit", "--admin", "--name", "--expires",
 		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--session-length", "--session-idle":
 		return completion{}, true
 	}

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/directory/csv"
+	"github.com/rollcall-scim/rollcall/event"
 )
 
 func (c *command) directoryCommand() *cobra.Command {
@@ -106,13 +107,13 @@ func (c *command) directoryExport() *cobra.Command {
 				return err
 			}
 			if output == "" {
-				return exportUsers(cmd.Context(), h, c.stdout)
+				return exportUsers(cmd, s, h, c.stdout)
 			}
 			f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 			if err != nil {
 				return err
 			}
-			if err := exportUsers(cmd.Context(), h, f); err != nil {
+			if err := exportUsers(cmd, s, h, f); err != nil {
 				f.Close()
 				return err
 			}
@@ -123,12 +124,17 @@ func (c *command) directoryExport() *cobra.Command {
 	return cmd
 }
 
-func exportUsers(ctx context.Context, h *directory.Handle, w io.Writer) error {
-	out := csv.NewWriter(w)
-	if err := h.Export(ctx, out.Write); err != nil {
-		return err
+// exportUsers writes the users, and notes in the audit trail who took them.
+func exportUsers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Writer) error {
+	out, sent := csv.NewWriter(w), 0
+	err := h.Export(cmd.Context(), func(u directory.User, manager string) error {
+		sent++
+		return out.Write(u, manager)
+	})
+	if err == nil {
+		err = out.Flush()
 	}
-	return out.Flush()
+	return errors.Join(err, s.recordExport(cmd, event.Directory(string(h.Directory.ID)), "export.users", "The list of users", plural(sent, "user", "users"), sent))
 }
 
 func (c *command) directoryRename() *cobra.Command {

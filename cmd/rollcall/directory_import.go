@@ -15,7 +15,7 @@ import (
 func (c *command) directoryImport() *cobra.Command {
 	var absent string
 	var force, dryRun bool
-	var mapping, ignore, build []string
+	var mapping, ignore, build, enabled, disabled []string
 	var file directory.FileOptions
 	cmd := &cobra.Command{
 		Use: "import NAME users.csv", Short: "Bring users in from a CSV file", Args: names("NAME", "users.csv"),
@@ -64,6 +64,7 @@ what would happen.`,
 				}
 				file.Make = append(file.Make, directory.Template{Attribute: attribute, Text: strings.TrimSpace(text)})
 			}
+			file.EnabledWords, file.DisabledWords = strings.Split(strings.Join(enabled, ","), ","), strings.Split(strings.Join(disabled, ","), ",")
 			for _, name := range ignore {
 				if strings.EqualFold(strings.TrimSpace(name), "all") {
 					file.IgnoreUnknown = true
@@ -108,6 +109,8 @@ what would happen.`,
 	cmd.Flags().StringArrayVar(&ignore, "ignore-columns", nil, "columns to leave out, separated by commas; all leaves out every unknown one")
 	cmd.Flags().StringArrayVar(&build, "make", nil, "attribute=template: build an attribute where a row has none (repeat it for more)")
 	cmd.Flags().StringVar(&file.Separator, "separator", "", "what separates columns, such as ; or tab (found out by itself)")
+	cmd.Flags().StringArrayVar(&enabled, "enabled-words", nil, "words of the file that mean an enabled account, separated by commas")
+	cmd.Flags().StringArrayVar(&disabled, "disabled-words", nil, "words of the file that mean a disabled account, separated by commas")
 	cmd.Flags().StringVar(&file.Encoding, "encoding", "", "how the file is encoded, such as windows-1252 (found out by itself when it is certain)")
 	cmd.Flags().StringVar(&absent, "absent", "keep", "what becomes of users that are not in the file: keep or soft-delete")
 	cmd.Flags().BoolVar(&force, "force", false, "delete softly even more than 10 % of the directory")

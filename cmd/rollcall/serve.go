@@ -287,9 +287,10 @@ func (c *command) run(ctx context.Context, s *services, on reach) error {
 	}}
 	g.Go(func() error { clock.run(gctx); return nil })
 	g.Go(func() error { return untilDone(gctx, s.sites.Log().Run(gctx)) })
+	g.Go(func() error { return untilDone(gctx, s.refused.Run(gctx)) })
 	err = g.Wait()
 	// Requests that finished during the shutdown have left rows behind.
-	return errors.Join(err, s.sites.Log().Flush(context.WithoutCancel(ctx)))
+	return errors.Join(err, s.sites.Log().Flush(context.WithoutCancel(ctx)), s.refused.Flush(context.WithoutCancel(ctx)))
 }
 
 // serveUntilDone serves until ctx ends. Requests that are under way then have some time to finish; one that does not, such as an
@@ -327,7 +328,7 @@ func untilDone(ctx context.Context, err error) error {
 //
 // It also returns how the memory of large requests is used.
 func (c *command) handler(s *services, on reach, observe func(route, method string, status int, took time.Duration)) (http.Handler, func() fair.Stats, error) {
-	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp, Retention: s.pruner, Events: store.Events{DB: s.db}})
+	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp, Retention: s.pruner, Events: store.Events{DB: s.db}, Refused: s.refused})
 	if err != nil {
 		return nil, nil, err
 	}

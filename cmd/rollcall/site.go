@@ -199,8 +199,10 @@ Asks first. --yes answers that question.`,
 			if err := site.CheckName(args[1]); err != nil {
 				return err
 			}
-			question := fmt.Sprintf("This renames the site %s to %s. Its Tenant URL becomes %s: the identity provider is refused until that is entered there. Everyone is signed out.",
-				st.Name, args[1], c.tenantURL(args[1]))
+			question, err := c.renameQuestion(cmd.Context(), s, st, args[1])
+			if err != nil {
+				return err
+			}
 			if err := c.confirm(cmd, yes, question, args[1]); err != nil {
 				return err
 			}
@@ -215,6 +217,26 @@ Asks first. --yes answers that question.`,
 	}
 	yesFlag(cmd, &yes)
 	return cmd
+}
+
+// renameQuestion says what another name changes, with its numbers.
+func (c *command) renameQuestion(ctx context.Context, s *services, st site.Site, name string) (string, error) {
+	counts, err := s.rosters.Open(st).Counts(ctx)
+	if err != nil {
+		return "", err
+	}
+	tokens, err := s.sites.Tokens(ctx, st.ID)
+	if err != nil {
+		return "", err
+	}
+	live, now := 0, time.Now()
+	for _, t := range tokens {
+		if t.Live(now) {
+			live++
+		}
+	}
+	return fmt.Sprintf("This renames the site %s to %s. Its old addresses lead nowhere. Its Tenant URL becomes %s: the identity provider is refused until that is entered there. %s on. All sessions end: %s in again.",
+		st.Name, name, c.tenantURL(name), plural(live, "live token goes", "live tokens go"), plural(counts.Active, "active person signs", "active people sign")), nil
 }
 
 func (c *command) siteDelete() *cobra.Command {

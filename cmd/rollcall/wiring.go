@@ -21,6 +21,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/erasure"
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/operator"
@@ -51,6 +52,7 @@ type services struct {
 	leases      store.Leases
 	pruner      *retention.Pruner
 	eraser      *erasure.Eraser
+	refused     *event.Refused
 }
 
 // wiring is what differs between commands, the server and the demo.
@@ -147,6 +149,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 		directories: &directory.Directories{Store: &store.Directories{DB: db}, Now: c.now, NewID: uuid.NewString},
 		pruner:      &retention.Pruner{Store: store.Retention{DB: db}, Now: c.now, Log: w.log},
 	}
+	s.refused = &event.Refused{Recorder: store.Events{DB: db}, Now: c.now, Failed: func(err error) { w.log.Error("refused requests are not in the audit trail", "error", err) }}
 	s.signins = &signin.SignIns{Store: &store.SignIns{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.eraser = &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.jobs = &provision.Jobs{

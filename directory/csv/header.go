@@ -108,7 +108,41 @@ type header struct {
 	templates []template
 	notes     []string
 	suggested string // a template for userPrincipalName
+	words     words
+	enabled   []string // words that are not known, as they may be meant
+	disabled  []string
 }
+
+// words are the caller's own words for true and false, folded.
+type words map[string]string
+
+func newWords(o directory.FileOptions) (words, error) {
+	w := words{}
+	for value, list := range map[string][]string{"true": o.EnabledWords, "false": o.DisabledWords} {
+		for _, word := range list {
+			key := wordKey(word)
+			if key == "" {
+				continue
+			}
+			if had, ok := w[key]; ok && had != value {
+				return nil, fileError("%q cannot mean enabled and disabled at once", strings.TrimSpace(word))
+			}
+			w[key] = value
+		}
+	}
+	return w, nil
+}
+
+// wordKey is how two words are compared.
+func wordKey(word string) string { return strings.ToLower(plainWord(word)) }
+
+// plainWord is a word as a flag can list it.
+func plainWord(word string) string {
+	return strings.Join(strings.FieldsFunc(word, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == '"' }), " ")
+}
+
+// known says whether a value says true or false.
+func (w words) known(value string) bool { return w[wordKey(value)] != "" || directory.IsBoolean(value) }
 
 // values are those of a column.
 func (h *header) values(i int) iter.Seq[string] {
@@ -122,7 +156,11 @@ func (h *header) values(i int) iter.Seq[string] {
 }
 
 func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions) (*header, error) {
-	h := &header{rows: rows, mappings: map[int]bool{}}
+	own, err := newWords(o)
+	if err != nil {
+		return nil, err
+	}
+	h := &header{rows: rows, mappings: map[int]bool{}, words: own}
 	for i, name := range names {
 		h.columns = append(h.columns, column{FileColumn: directory.FileColumn{Number: i + 1, Name: strings.TrimSpace(revealed(name))}})
 	}
@@ -149,7 +187,7 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 	h.askForUnknown(o.IgnoreUnknown)
 	h.refuseTwice()
 	if h.sentence != nil {
-		return nil, &directory.FileError{Detail: strings.Join(h.sentence, "; "), Flags: h.flags, Columns: h.fileColumns(), Template: h.suggested}
+		return nil, &directory.FileError{Detail: strings.Join(h.sentence, "; "), Flags: h.flags, Columns: h.fileColumns(), Template: h.suggested, EnabledWords: h.enabled, DisabledWords: h.disabled}
 	}
 	if left != nil {
 		h.notes = append(h.notes, "Left out, because a user here has nothing of the kind: "+strings.Join(left, ", ")+".")
@@ -347,9 +385,9 @@ func (h *header) guess(name string, i int) string {
 // saysState says whether a column that its name makes accountEnabled has values for it. A status may be many things, so all its values have to be.
 func (h *header) saysState(name string, i int) bool {
 	if key := squeezed(name); strings.Contains(key, "stat") || strings.Contains(key, "estado") {
-		return h.all(i, directory.IsBoolean)
+		return h.all(i, h.words.known)
 	}
-	return h.some(i, directory.IsBoolean)
+	return h.some(i, h.words.known)
 }
 
 // isKey says whether a name is that of a key of another table, such as DEPARTMENT_ID.
@@ -467,8 +505,8 @@ func (h *header) findStates() {
 		c := &h.columns[i]
 		switch {
 		case !c.Unknown || c.Suggested != "" || c.used || h.mappings[i]:
-		case guesses[squeezed(c.Name)] == accountEnabled && h.some(i, directory.IsBoolean):
-			c.state = "some of its values are those of accountEnabled; write true or false for the others and map it, or leavers stay enabled"
+		case guesses[squeezed(c.Name)] == accountEnabled && h.some(i, h.words.known):
+			h.askWords(i)
 		case !h.saysBoth(i):
 		case opposites.MatchString(squeezed(c.Name)):
 			c.state = `if yes means that somebody may not sign in, give it the name "Block sign in", or leavers stay enabled`
@@ -483,6 +521,42 @@ func (h *header) findStates() {
 			c.state, c.Suggested = "its values are yes and no; did you mean accountEnabled? If it says something else, leave it out", accountEnabled
 		}
 	}
+}
+
+// otherWords are the values of a column that are neither true nor false, the first ones.
+func (h *header) otherWords(i int) (list []string) {
+	const most = 20
+	for v := range h.values(i) {
+		v = plainWord(cellText(v))
+		if v == "" || h.words.known(v) || !utf8.ValidString(v) || slices.ContainsFunc(list, func(had string) bool { return strings.EqualFold(had, v) }) {
+			continue
+		}
+		if list = append(list, strings.Clone(v)); len(list) == most {
+			break
+		}
+	}
+	return list
+}
+
+// askWords says which words of a column are not known, and offers what they may mean: words of leaving, disabled. Without them the column
+// would be left out, and leavers would stay enabled.
+func (h *header) askWords(i int) {
+	c := &h.columns[i]
+	c.Suggested = accountEnabled
+	var shown []string
+	for _, word := range h.otherWords(i) {
+		shown = append(shown, strconv.Quote(word))
+		if opposites.MatchString(squeezed(word)) {
+			h.disabled = append(h.disabled, word)
+		} else {
+			h.enabled = append(h.enabled, word)
+		}
+	}
+	const most = 8
+	if n := len(shown); n > most {
+		shown = append(shown[:most], fmt.Sprintf("%d more", n-most))
+	}
+	c.state = "some of its values are those of accountEnabled, but not " + strings.Join(shown, ", ") + "; say which of these words mean that an account is enabled, or leavers stay enabled"
 }
 
 // opposites are names of columns where yes may mean that an account is not enabled.
@@ -541,6 +615,7 @@ func (h *header) askForUnknown(ignore bool) {
 	if names == nil {
 		return
 	}
+	h.askForWords()
 	h.sentence = append(h.sentence, "it is not known what to do with the "+plural(len(names), "column ", "columns ")+strings.Join(names, ", "))
 	var plain []string
 	for _, i := range rest {
@@ -552,6 +627,17 @@ func (h *header) askForUnknown(ignore bool) {
 	}
 	if plain != nil {
 		h.flags = append(h.flags, fmt.Sprintf("--ignore-columns \"%s\"", strings.Join(plain, ",")))
+	}
+}
+
+func (h *header) askForWords() {
+	for _, list := range []struct {
+		flag  string
+		words []string
+	}{{"--enabled-words", h.enabled}, {"--disabled-words", h.disabled}} {
+		if list.words != nil {
+			h.flags = append(h.flags, fmt.Sprintf("%s \"%s\"", list.flag, strings.Join(list.words, ",")))
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -30,6 +31,7 @@ type Reader struct {
 	templates []template
 	suggested string // a template for userPrincipalName
 	separator rune
+	words     words
 	notes     []string
 	cut       string // why the end of the file seems to be missing
 	records   []record
@@ -181,9 +183,49 @@ func (r *Reader) read(l *lines, o directory.FileOptions) error {
 	if err != nil {
 		return fileError("line %d, the header, cannot be read: %v", line, err)
 	}
+	if other := detectSeparator(text); o.Separator != "" && len(names) == 1 && other != separator {
+		if cells, known := cellsAndMeanings(text); cells > 1 && known > 0 {
+			return fileError("the header has no %q between its columns, but %s; leave the separator out, or name that one", string(separator), separatorWord(other))
+		}
+	}
 	r.separator = l.separator
 	r.readRecords(l)
+	r.dropLabels(names)
 	return r.readHeader(names, l, o)
+}
+
+// separatorWord is what a message calls a separator.
+func separatorWord(separator rune) string {
+	if word, ok := map[rune]string{',': "commas", ';': "semicolons", '\t': "tabs", '|': "pipes"}[separator]; ok {
+		return word
+	}
+	return strconv.Quote(string(separator))
+}
+
+// dropLabels leaves out a second header: some programs write the names of their fields first and the labels of the columns below.
+func (r *Reader) dropLabels(names []string) {
+	if len(r.records) == 0 || r.records[0].err != nil {
+		return
+	}
+	rec := r.records[0]
+	same, other := 0, 0
+	for i, cell := range rec.cells[:min(len(rec.cells), len(names))] {
+		if strings.TrimSpace(cell) == "" {
+			continue
+		}
+		label, _ := meaning(cell)
+		field, _ := meaning(names[i])
+		if label != "" && label == field || squeezed(cell) == squeezed(names[i]) {
+			same++
+		} else {
+			other++
+		}
+	}
+	if same < 2 || same < other {
+		return
+	}
+	r.records = r.records[1:]
+	r.notes = append(r.notes, fmt.Sprintf("Line %d names the columns once more. It was left out.", rec.line))
 }
 
 func (r *Reader) readHeader(names []string, l *lines, o directory.FileOptions) error {
@@ -201,7 +243,7 @@ func (r *Reader) readHeader(names []string, l *lines, o directory.FileOptions) e
 	if err != nil {
 		return err
 	}
-	r.columns, r.described, r.templates, r.suggested = h.columns, h.fileColumns(), h.templates, h.suggested
+	r.columns, r.described, r.templates, r.suggested, r.words = h.columns, h.fileColumns(), h.templates, h.suggested, h.words
 	r.notes = append(r.notes, h.notes...)
 	r.findCut(l)
 	return nil
@@ -386,7 +428,9 @@ func (r *Reader) put(row *directory.Row, i int, name, cell string) {
 		return
 	}
 	value := cellText(cell)
-	if r.columns[i].blocks && directory.IsBoolean(value) {
+	if word := r.words[wordKey(value)]; word != "" && name == accountEnabled {
+		value = word
+	} else if r.columns[i].blocks && directory.IsBoolean(value) {
 		value = opposite(value)
 	}
 	if had := row.Values[name]; had != "" && strings.TrimSpace(value) != "" {
@@ -524,6 +568,7 @@ func fieldAt(text string, separator rune) int {
 			return field
 		case strings.HasPrefix(text[i:], string(separator)):
 			field, start = field+1, true
+			i += utf8.RuneLen(separator) - 1
 		default:
 			start = false
 		}
@@ -619,7 +664,9 @@ func (q *quotes) read(line string) {
 			q.open, q.start = true, false
 		case c == ' ' && q.start && q.separator != ' ': // a quote may follow
 		default:
-			q.start, q.closed = strings.HasPrefix(line[i:], string(q.separator)), false
+			if q.start, q.closed = strings.HasPrefix(line[i:], string(q.separator)), false; q.start {
+				i += utf8.RuneLen(q.separator) - 1
+			}
 		}
 	}
 }

@@ -125,7 +125,7 @@ func listed(t *testing.T, h *directory.Handle, ids bool) string {
 // options are flags as the command reads them.
 func options(t *testing.T, flags []string) (o directory.FileOptions) {
 	t.Helper()
-	form := regexp.MustCompile(`^--(map|make|ignore-columns|encoding) "?([^"]*)"?$`)
+	form := regexp.MustCompile(`^--(map|make|ignore-columns|encoding|enabled-words|disabled-words) "?([^"]*)"?$`)
 	for _, flag := range flags {
 		m := form.FindStringSubmatch(flag)
 		switch {
@@ -137,6 +137,10 @@ func options(t *testing.T, flags []string) (o directory.FileOptions) {
 		case m[1] == "make":
 			attribute, text, _ := strings.Cut(m[2], "=")
 			o.Make = append(o.Make, directory.Template{Attribute: attribute, Text: text})
+		case m[1] == "enabled-words":
+			o.EnabledWords = strings.Split(m[2], ",")
+		case m[1] == "disabled-words":
+			o.DisabledWords = strings.Split(m[2], ",")
 		case m[1] == "encoding":
 			o.Encoding = m[2]
 		default:

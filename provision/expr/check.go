@@ -96,7 +96,7 @@ func (c *checker) argument(call *node, p Parameter, arg *node) error {
 	switch arg.kind {
 	case emptyNode:
 		if p.Required {
-			return c.fail(arg, fmt.Sprintf("the argument %s of %s is empty", p.Name, call.text), `write it; "" is the empty text`)
+			return c.fail(arg, fmt.Sprintf("the argument %s of %s is empty", p.Name, call.text), `write it; "" is the empty string`)
 		}
 		return nil
 	case wordNode:
@@ -105,7 +105,7 @@ func (c *checker) argument(call *node, p Parameter, arg *node) error {
 		}
 	case compareNode:
 		if !p.Condition {
-			return c.fail(arg, fmt.Sprintf("the argument %s of %s cannot be a comparison", p.Name, call.text), `comparisons belong into IIF, as its first argument`)
+			return c.fail(arg, fmt.Sprintf("the argument %s of %s cannot be a comparison", p.Name, call.text), `write a comparison only as the first argument of IIF`)
 		}
 	}
 	return c.value(arg)

@@ -11,7 +11,7 @@ import (
 // maxJSONDepth bounds objects inside each other in EnvFromJSON.
 const maxJSONDepth = 16
 
-// EnvFromJSON reads a source object: a JSON object whose members are attributes. Texts, numbers and booleans become texts
+// EnvFromJSON reads a source object: a JSON object whose members are attributes. Strings, numbers and booleans become strings
 // (true becomes True, as Entra has it), null is an absent attribute, a list is a multi-valued attribute without its nulls,
 // and an object inside gives dotted names: {"passwordProfile": {"password": "x"}} is passwordProfile.password.
 func EnvFromJSON(b []byte) (Env, error) {
@@ -101,7 +101,7 @@ func (r *objectReader) list(name string) ([]string, error) {
 			return list, nil
 		}
 		if _, nested := token.(json.Delim); nested {
-			return nil, r.fail(fmt.Sprintf("the attribute %q holds a list or an object inside its list; write texts", name))
+			return nil, r.fail(fmt.Sprintf("the attribute %q has a list or an object inside its list; write strings", name))
 		}
 		if v := jsonValue(token); !v.IsNull() {
 			list = append(list, v.Text())

@@ -39,7 +39,7 @@ func TestEnvFromJSON_explains(t *testing.T) {
 		{"a_syntax_error_with_its_place", "{\n  \"a\": oslo}", "line 2, column"},
 		{"an_attribute_twice", `{"a": 1, "a": 2}`, `"a" occurs twice`},
 		{"an_attribute_twice_in_two_forms", `{"a": {"b": 1}, "a.b": 2}`, `"a.b" occurs twice`},
-		{"a_list_in_a_list", `{"a": [["b"]]}`, `"a" holds a list or an object inside its list`},
+		{"a_list_in_a_list", `{"a": [["b"]]}`, `"a" has a list or an object inside its list`},
 		{"something_after_the_object", `{"a": 1} {}`, "something follows"},
 		{"objects_that_are_too_deep", strings.Repeat(`{"a":`, 20) + "1" + strings.Repeat("}", 20), "more than 16 deep"},
 	}

@@ -6,13 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// SyntaxError says why a text is not an expression that can be evaluated here, where, and what to write instead.
+// SyntaxError says why a string is not an expression that can be evaluated here, at which place, and what to write instead.
 type SyntaxError struct {
 	Offset       int    // bytes before the place
 	Line, Column int    // from 1; columns count characters
 	Message      string // what is wrong
 	Suggestion   string // what to do about it
-	NotEvaluated string // the function's name, if the text is right but uses a documented function that this version does not evaluate
+	NotEvaluated string // the function's name, if the expression is valid but uses a documented function that this version does not evaluate
 }
 
 func (e *SyntaxError) Error() string {

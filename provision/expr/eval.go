@@ -35,7 +35,7 @@ func (n *node) one(env Env, i int) (Value, error) {
 	}
 	v, ok := v.single()
 	if !ok {
-		return Null(), n.failAt(n.args[i], fmt.Sprintf("%s has %d values where %s takes one; Join puts several into one text", printNode(n.args[i]), len(v.list), n.title()))
+		return Null(), n.failAt(n.args[i], fmt.Sprintf("%s has %d values where %s takes one; Join joins several into one string", printNode(n.args[i]), len(v.list), n.title()))
 	}
 	return v, nil
 }
@@ -98,8 +98,8 @@ func (n *node) evalCompare(env Env) (Value, error) {
 	}
 }
 
-// compareValues orders two single values: instants by time, numbers by size, everything else by its characters, letter
-// case included. Null counts as the empty text.
+// compareValues orders two single values: instants by time, numbers by size, everything else by its characters. Case
+// counts. Null counts as the empty string.
 func compareValues(a, b Value) int {
 	if a.kind == KindDateTime && b.kind == KindDateTime {
 		return a.when.Compare(b.when)
@@ -119,8 +119,8 @@ type decimal struct {
 	fraction string // without trailing zeros
 }
 
-// parseDecimal takes a number, or a text in the one form that a number has: Graph's tree keeps numbers as texts, so the
-// two must compare alike. "007" and "1.10" stay texts, or two identifiers could count as equal.
+// parseDecimal takes a number, or a string in the one form that a number has: Graph's tree keeps numbers as strings, so the
+// two must compare alike. "007" and "1.10" stay strings, or two identifiers could count as equal.
 func parseDecimal(v Value) (decimal, bool) {
 	text, negative := strings.CutPrefix(v.text, "-")
 	whole, fraction, dotted := strings.Cut(text, ".")
@@ -228,7 +228,7 @@ func appendPart(b *strings.Builder, separator, part string) {
 	b.WriteString(part)
 }
 
-// evalCoalesce takes the first argument that is not null; the empty text is not null.
+// evalCoalesce takes the first argument that is not null; the empty string is not null.
 func evalCoalesce(n *node, env Env) (Value, error) {
 	for _, arg := range n.args {
 		v, err := arg.eval(env)

@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// envOf makes attributes of texts; nil is an absent one.
+// envOf makes attributes of strings; nil is an absent one.
 func envOf(values map[string]expr.Value) expr.Env {
 	return expr.Env{Attribute: func(name string) expr.Value { return values[name] }}
 }
@@ -205,7 +205,7 @@ func TestValue(t *testing.T) {
 		t.Errorf("Time: got %v, %v, want %v", got, ok, when)
 	}
 	if expr.Null().IsNull() != true || expr.String("").IsNull() || !expr.NoFlow().IsNoFlow() || expr.NoFlow().IsNull() {
-		t.Error("null, the empty text and no-flow must differ")
+		t.Error("null, the empty string and no-flow must differ")
 	}
 }
 
@@ -222,5 +222,5 @@ func ExampleParse() {
 	fmt.Println(err)
 	// Output:
 	// Switch([IsSoftDeleted], , "False", "True", "True", "False") = True <nil>
-	// line 1, column 24: surname is neither an attribute nor a text; write [surname] for the attribute or "surname" for the text
+	// line 1, column 24: surname is neither an attribute nor a string; write [surname] for the attribute or "surname" for the string
 }

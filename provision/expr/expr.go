@@ -59,14 +59,14 @@ func Parse(text string) (*Expr, error) {
 	if n := utf8.RuneCountInString(e.print); n > MaxLength {
 		return nil, &SyntaxError{
 			Line: 1, Column: 1,
-			Message:    fmt.Sprintf("the expression has %d characters in its stored form, with a blank after each comma, and may have at most %d", n, MaxLength),
+			Message:    fmt.Sprintf("the expression has %d characters in its stored form, with a space after each comma, and may have at most %d", n, MaxLength),
 			Suggestion: "shorten it",
 		}
 	}
 	return e, nil
 }
 
-// String is the normal form: one blank after each comma and around operators, none elsewhere; Switch with its default
+// String is the normal form: one space after each comma and around operators, none elsewhere; Switch with its default
 // argument, given or empty. It parses to the same expression.
 func (e *Expr) String() string { return e.print }
 
@@ -168,7 +168,7 @@ func (n *node) print(b *strings.Builder) {
 	}
 }
 
-// quote writes a text as a string of the language.
+// quote writes s as a string literal of the language.
 func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }

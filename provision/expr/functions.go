@@ -121,7 +121,7 @@ func (f *function) counts() (least, most int) {
 	return least, len(f.Parameters)
 }
 
-// find is the position of the parameter with that key in a tree, -1 if there is none. Letter case does not count there,
+// find is the position of the parameter with that key in a tree, -1 if there is none. Case does not count there,
 // and source is understood as the first parameter of every function.
 func (f *function) find(key string) int {
 	for i, p := range f.Parameters {
@@ -191,7 +191,7 @@ func suggestFunction(name string) string {
 	best, distance := "", 3
 	for _, f := range functions {
 		if strings.EqualFold(f.Name, name) {
-			return "letter case counts: write " + f.Name
+			return "case counts: write " + f.Name
 		}
 		if d := editDistance(strings.ToLower(f.Name), strings.ToLower(name)); d < distance && d*2 < len(name) {
 			best, distance = f.Name, d

@@ -50,7 +50,7 @@ func (n *node) sourceType() Type {
 	}
 }
 
-// tree makes the part's tree. A number becomes the text of its digits, as Graph has it; comparisons and & have no form of
+// tree makes the part's tree. A number becomes the string of its digits, as Graph has it; comparisons and & have no form of
 // their own there and become functions named by their operator.
 func (n *node) tree() *Node {
 	out := &Node{Name: n.text, Type: n.sourceType(), Expression: printNode(n), Parameters: []NodeParameter{}}
@@ -83,7 +83,7 @@ func (n *node) key(i int) string {
 }
 
 // FromSource reads a tree. Its text is used if there are no parameters or if both agree, else the parameters decide.
-// Name and type alone are enough for an attribute or a constant.
+// For an attribute or a constant, name and type are enough.
 func FromSource(n *Node) (*Expr, error) {
 	if n == nil {
 		return nil, fmt.Errorf("the source is missing: write an attribute, a constant or a function")
@@ -148,7 +148,7 @@ func (n *Node) constant(depth int) (*node, error) {
 		return nil, err
 	}
 	if parsed.sourceType() != TypeConstant {
-		return nil, fmt.Errorf("the constant has the text %s: write it between quotation marks", n.Expression)
+		return nil, fmt.Errorf("the constant has the expression %s: write it between quotation marks", n.Expression)
 	}
 	return parsed, nil
 }

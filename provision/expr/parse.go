@@ -14,28 +14,28 @@ type parser struct {
 	depth int
 }
 
-// parse reads a text into a tree that no checker has seen.
+// parse reads an expression into an unchecked tree.
 func parse(text string) (*node, error) {
 	p := &parser{text: text}
 	if err := p.checkText(); err != nil {
 		return nil, err
 	}
-	p.blanks()
+	p.spaces()
 	if p.end() {
-		return nil, p.fail(p.pos, "the expression is empty", `write an attribute such as [mail], a text such as "Oslo", or a function call`)
+		return nil, p.fail(p.pos, "the expression is empty", `write an attribute such as [mail], a string such as "Oslo", or a function call`)
 	}
 	n, err := p.argument()
 	if err != nil {
 		return nil, err
 	}
-	p.blanks()
+	p.spaces()
 	if !p.end() {
 		return nil, p.trailing(n)
 	}
 	return n, nil
 }
 
-// checkText refuses what is no text at all, and what is too long.
+// checkText refuses invalid UTF-8 and an expression that is too long.
 func (p *parser) checkText() error {
 	for i, r := range p.text {
 		if r == utf8.RuneError && !strings.HasPrefix(p.text[i:], "\uFFFD") {
@@ -57,7 +57,7 @@ func (p *parser) argument() (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.blanks()
+	p.spaces()
 	at := p.pos
 	op := p.compareOp()
 	if op == "" {
@@ -70,7 +70,7 @@ func (p *parser) argument() (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.blanks()
+	p.spaces()
 	again := p.pos
 	if p.compareOp() != "" {
 		return nil, p.fail(again, "a comparison has two sides only", "nest IIF calls for a second comparison")
@@ -87,7 +87,7 @@ func (p *parser) operand() (*node, error) {
 	var parts []*node
 	at := 0
 	for {
-		p.blanks()
+		p.spaces()
 		if !p.has("&") {
 			break
 		}
@@ -108,9 +108,9 @@ func (p *parser) operand() (*node, error) {
 }
 
 func (p *parser) value() (*node, error) {
-	p.blanks()
+	p.spaces()
 	if p.end() {
-		return nil, p.fail(p.pos, "the expression ends where a value is expected", `add an attribute such as [mail], a text such as "Oslo", or a function call`)
+		return nil, p.fail(p.pos, "the expression ends where a value is expected", `add an attribute such as [mail], a string such as "Oslo", or a function call`)
 	}
 	switch c := p.text[p.pos]; {
 	case c == '[':
@@ -144,13 +144,13 @@ func (p *parser) attribute() (*node, error) {
 		return nil, p.fail(at, "the brackets hold no attribute name", "write a source attribute's name between them, such as [mail]")
 	}
 	if trimmed != name {
-		return nil, p.fail(at, "the attribute name has blanks around it", "write ["+trimmed+"]")
+		return nil, p.fail(at, "the attribute name has spaces around it", "write ["+trimmed+"]")
 	}
 	p.pos = at + 1 + end + 1
 	return &node{kind: attributeNode, at: at, text: name}, nil
 }
 
-// quoted reads a text between double quotes. Only \\ and \" are escapes: another backslash stands for itself.
+// quoted reads a string between double quotes. Only \\ and \" are escapes: another backslash stands for itself.
 func (p *parser) quoted() (*node, error) {
 	at := p.pos
 	var b strings.Builder
@@ -170,7 +170,7 @@ func (p *parser) quoted() (*node, error) {
 	if strings.HasSuffix(p.text, `\"`) {
 		suggestion = `the last " is escaped by the backslash before it: add another ", or write the backslash twice`
 	}
-	return nil, p.fail(at, "the text that begins here has no closing quotation mark", suggestion)
+	return nil, p.fail(at, "the string that begins here has no closing quotation mark", suggestion)
 }
 
 func textNode(at int, s string) *node {
@@ -195,7 +195,7 @@ func (p *parser) number() (*node, error) {
 	raw := p.text[at:p.pos]
 	if !whole || !fraction || !p.end() && (isLetter(p.text[p.pos]) || p.text[p.pos] == '.') {
 		word := p.text[at : at+max(1, wordLength(p.text[at:]))]
-		return nil, p.fail(at, fmt.Sprintf("%s is not a number", word), "write "+quote(word)+" if it is meant as text")
+		return nil, p.fail(at, fmt.Sprintf("%s is not a number", word), "write "+quote(word)+" if you mean a string")
 	}
 	return &node{kind: numberNode, at: at, text: raw, value: Number(raw)}, nil
 }
@@ -207,7 +207,7 @@ func (p *parser) hexadecimal() (*node, error) {
 		length++
 	}
 	if !p.has("&H") || length == 2 {
-		return nil, p.fail(at, "& stands here without a value before it", `a hexadecimal number is written &H and its digits, such as &HF7; to join texts write Join("", first, second)`)
+		return nil, p.fail(at, "& stands here without a value before it", `a hexadecimal number is written &H and its digits, such as &HF7; to join strings write Join("", first, second)`)
 	}
 	raw := p.text[at : at+length]
 	n, err := strconv.ParseInt(raw[2:], 16, 64)
@@ -231,7 +231,7 @@ func (p *parser) name() (*node, error) {
 	at := p.pos
 	name := p.text[at : at+identifier(p.text[at:])]
 	p.pos += len(name)
-	p.blanks()
+	p.spaces()
 	if p.has("(") {
 		return p.call(at, name)
 	}
@@ -249,7 +249,7 @@ func (p *parser) call(at int, name string) (*node, error) {
 	defer func() { p.depth-- }()
 	n := &node{kind: callNode, at: at, text: name}
 	p.pos++ // the opening parenthesis
-	p.blanks()
+	p.spaces()
 	if p.has(")") {
 		p.pos++
 		return n, nil
@@ -260,7 +260,7 @@ func (p *parser) call(at int, name string) (*node, error) {
 			return nil, err
 		}
 		n.args = append(n.args, arg)
-		p.blanks()
+		p.spaces()
 		switch {
 		case p.end():
 			return nil, p.fail(at, name+" has no closing parenthesis", "add ) where its arguments end")
@@ -276,7 +276,7 @@ func (p *parser) call(at int, name string) (*node, error) {
 }
 
 func (p *parser) argumentOrEmpty() (*node, error) {
-	p.blanks()
+	p.spaces()
 	if p.has(",") || p.has(")") || p.end() {
 		return &node{kind: emptyNode, at: p.pos}, nil
 	}
@@ -318,11 +318,11 @@ func (p *parser) between(name string) error {
 	case strings.HasPrefix(rest, "!="):
 		return p.fail(p.pos, "!= is not an operator", "write <>")
 	case strings.ContainsRune("+-*/", rune(c)):
-		return p.fail(p.pos, "the language has no operator "+string(c), `to put texts together write Join("", first, second)`)
+		return p.fail(p.pos, "the language has no operator "+string(c), `to join strings write Join("", first, second)`)
 	case hasFold(rest, "and") || hasFold(rest, "or"):
 		return p.fail(p.pos, "the language has no AND and no OR", "nest IIF: in the true branch for AND, in the false branch for OR")
 	case c == '"':
-		return p.fail(p.pos, "a comma is missing before this text", `write , before it, or \" if the quotation mark belongs to the text before it`)
+		return p.fail(p.pos, "a comma is missing before this string", `write , before it, or \" if the quotation mark belongs to the string before it`)
 	default:
 		return p.fail(p.pos, fmt.Sprintf("%s has %s where a comma or ) is expected", name, p.shown()), "separate arguments by commas")
 	}
@@ -331,17 +331,17 @@ func (p *parser) between(name string) error {
 // bare explains a name without brackets, quotation marks or arguments.
 func (p *parser) bare(at int, name string) error {
 	if strings.EqualFold(name, "true") || strings.EqualFold(name, "false") {
-		return p.fail(at, name+" is not a value of its own", `booleans are texts: write "True" or "False"`)
+		return p.fail(at, name+" is not a value of its own", `booleans are strings: write "True" or "False"`)
 	}
 	for _, word := range words() {
 		if strings.EqualFold(word, name) {
-			return p.fail(at, "letter case counts in "+name, "write "+word)
+			return p.fail(at, "case counts in "+name, "write "+word)
 		}
 	}
 	if f := findFunction(name); f != nil {
 		return p.fail(at, name+" is a function and has no arguments here", "write "+f.Signature())
 	}
-	return p.fail(at, name+" is neither an attribute nor a text", fmt.Sprintf("write [%s] for the attribute or %s for the text", name, quote(name)))
+	return p.fail(at, name+" is neither an attribute nor a string", fmt.Sprintf("write [%s] for the attribute or %s for the string", name, quote(name)))
 }
 
 // unexpected explains a character that begins nothing.
@@ -349,7 +349,7 @@ func (p *parser) unexpected() error {
 	r, _ := utf8.DecodeRuneInString(p.text[p.pos:])
 	switch r {
 	case '\'':
-		return p.fail(p.pos, "texts stand between double quotation marks", `write " instead of '`)
+		return p.fail(p.pos, "strings stand between double quotation marks", `write " instead of '`)
 	case '“', '”', '„', '«', '»', '‘', '’':
 		return p.fail(p.pos, fmt.Sprintf("%c is a typographic quotation mark", r), `write the plain " instead`)
 	case ',':
@@ -386,7 +386,7 @@ func (p *parser) end() bool { return p.pos >= len(p.text) }
 
 func (p *parser) has(prefix string) bool { return strings.HasPrefix(p.text[p.pos:], prefix) }
 
-func (p *parser) blanks() {
+func (p *parser) spaces() {
 	for !p.end() && strings.IndexByte(" \t\r\n", p.text[p.pos]) >= 0 {
 		p.pos++
 	}

@@ -11,11 +11,11 @@ type Kind int
 // The kinds of Value. The zero Value is Null.
 const (
 	KindNull     Kind = iota // the attribute is absent on the object
-	KindString               // text, the empty one included
-	KindNumber               // a whole or decimal number, kept as its text
+	KindString               // a string, also the empty one
+	KindNumber               // a whole or decimal number, kept as its digits
 	KindBoolean              // True or False
 	KindDateTime             // an instant, in UTC
-	KindList                 // several texts
+	KindList                 // several strings
 	KindNoFlow               // the target attribute is to be left out of the request
 )
 
@@ -27,16 +27,16 @@ type Value struct {
 	when time.Time
 }
 
-// Null is the value of an absent attribute. It differs from the empty text.
+// Null is the value of an absent attribute. It differs from the empty string.
 func Null() Value { return Value{} }
 
 // NoFlow is the value that leaves the target attribute out of the request altogether.
 func NoFlow() Value { return Value{kind: KindNoFlow} }
 
-// String makes a text value; the empty text is a value, not null.
+// String makes a string value; the empty string is a value, not null.
 func String(s string) Value { return Value{kind: KindString, text: s} }
 
-// Number makes a number from its decimal text, which it does not check.
+// Number makes a number from its decimal digits, which it does not check.
 func Number(decimal string) Value { return Value{kind: KindNumber, text: decimal} }
 
 // Boolean makes True or False.
@@ -64,13 +64,13 @@ func List(values []string) Value {
 // Kind says which kind of value v is.
 func (v Value) Kind() Kind { return v.kind }
 
-// IsNull reports whether v is null. The empty text is not.
+// IsNull reports whether v is null. The empty string is not.
 func (v Value) IsNull() bool { return v.kind == KindNull }
 
 // IsNoFlow reports whether the target attribute is to be left out of the request.
 func (v Value) IsNoFlow() bool { return v.kind == KindNoFlow }
 
-// IsNullOrEmpty reports whether v carries nothing: null, no-flow, the empty text, or a list of empty texts.
+// IsNullOrEmpty reports whether v carries nothing: null, no-flow, the empty string, or a list of empty strings.
 func (v Value) IsNullOrEmpty() bool {
 	if v.kind != KindList {
 		return v.text == ""
@@ -83,7 +83,7 @@ func (v Value) IsNullOrEmpty() bool {
 	return true
 }
 
-// Text is the value as text: True or False, a number's digits, M/d/yyyy h:mm:ss tt for an instant, the elements of a list
+// Text is the value as a string: True or False, a number's digits, M/d/yyyy h:mm:ss tt for an instant, the elements of a list
 // separated by ", " (for people), and "" for null and no-flow.
 func (v Value) Text() string {
 	if v.kind == KindList {
@@ -92,7 +92,7 @@ func (v Value) Text() string {
 	return v.text
 }
 
-// Strings are the value's texts: none for null and no-flow, one for a single value, and a list's elements, which the
+// Strings are the value's strings: none for null and no-flow, one for a single value, and a list's elements, which the
 // caller must not change.
 func (v Value) Strings() []string {
 	switch v.kind {

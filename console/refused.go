@@ -1,0 +1,67 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/operator"
+	"github.com/rollcall-scim/rollcall/signin"
+)
+
+// noteRefused puts a refused page or sign-in link into the audit trail. The route stands for the address, which may hold a secret.
+func (c *Console) noteRefused(r *http.Request, scope event.Scope, pattern string, err error) {
+	if c.options.Refused == nil {
+		return
+	}
+	e := event.Event{Scope: scope, Name: "page.refused"}
+	var shown *pageError
+	why, isLink := refusedLink(err)
+	switch {
+	case isLink:
+		e.Name, e.Text = "sign_in.link_refused", "A sign-in link was refused: "+why
+	case !errors.As(err, &shown):
+		return
+	case shown.Status == http.StatusUnauthorized:
+		e.Text = "A page was refused, as nobody was signed in: " + pattern
+	case shown.Status == http.StatusForbidden:
+		e.Text = "A page was refused, as the role does not allow it: " + pattern
+	default:
+		return
+	}
+	c.options.Refused.Add(r.Context(), e)
+}
+
+// refusedLink says whose link did not open, and why.
+func refusedLink(err error) (why string, isLink bool) {
+	e, ok := refused(err)
+	if !ok {
+		return "", false
+	}
+	name := ""
+	switch link := e.About.(type) {
+	case signin.ClosedLink:
+		why, name = string(link.Reason), link.UserName
+	case operator.ClosedLink:
+		why, name = string(link.Reason), link.Name
+	default:
+		return "", false
+	}
+	if name != "" {
+		why += ", of " + name
+	}
+	return why, true
+}
+
+// noteForeignForm puts a form that another site sent into the audit trail.
+func (c *Console) noteForeignForm(r *http.Request) {
+	if c.options.Refused == nil {
+		return
+	}
+	_, below, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	area := strings.TrimSuffix(r.URL.Path, below)
+	c.options.Refused.Add(seen(r).Context(), event.Event{
+		Scope: event.Installation(), Name: "page.refused", Text: "A form was refused, as another site sent it: " + r.Method + " " + area + "…",
+	})
+}

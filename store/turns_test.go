@@ -144,7 +144,7 @@ func TestACommitIsNotJoinedForLong(t *testing.T) {
 	}
 }
 
-// TestRefusedRequestsOfASiteStandInItsOwnLine: the rows that a site's refused requests leave come before nobody else's changes.
+// TestRefusedRequestsOfASiteStandInItsOwnLine: the rows that a site's refused requests leave do not come before the changes of other sites.
 func TestRefusedRequestsOfASiteStandInItsOwnLine(t *testing.T) {
 	t.Parallel()
 	db := storetest.Open(t, storetest.SQLiteURL(t))

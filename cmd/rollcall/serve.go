@@ -102,7 +102,7 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 	if err != nil {
 		return usagef(cmd, "--trusted-proxy: %w", err)
 	}
-	ln, scheme, err := listen(cmd, o)
+	ln, scheme, err := listen(cmd, o, log)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func logger(w io.Writer, format string) (*slog.Logger, error) {
 	return nil, fmt.Errorf("%q is neither text nor json", format)
 }
 
-func listen(cmd *cobra.Command, o serving) (ln net.Listener, scheme string, err error) {
+func listen(cmd *cobra.Command, o serving, log *slog.Logger) (ln net.Listener, scheme string, err error) {
 	if (o.cert == "") != (o.key == "") {
 		return nil, "", usagef(cmd, "--tls-cert and --tls-key go together")
 	}
@@ -170,14 +170,11 @@ func listen(cmd *cobra.Command, o serving) (ln net.Listener, scheme string, err 
 	if o.cert == "" {
 		return ln, "http", nil
 	}
-	if err := checkPrivate(o.key); err != nil {
-		return nil, "", errors.Join(fmt.Errorf("--tls-key: %w", err), ln.Close())
-	}
-	pair, err := tls.LoadX509KeyPair(o.cert, o.key)
+	pair, err := readCertificate(o.cert, o.key, log)
 	if err != nil {
-		return nil, "", errors.Join(fmt.Errorf("--tls-cert %s: %w", o.cert, err), ln.Close())
+		return nil, "", errors.Join(err, ln.Close())
 	}
-	return tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), "https", nil
+	return tls.NewListener(ln, &tls.Config{GetCertificate: pair.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), "https", nil
 }
 
 // checkPrivate refuses a private key that everybody on the machine can read. A group may read it: some systems keep their

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+)
+
+// certificate is the TLS certificate of the server with its key. It is read again when one of the two files has changed, so that a
+// renewal needs no restart.
+type certificate struct {
+	cert, key string
+	log       *slog.Logger
+
+	mu    sync.Mutex
+	pair  *tls.Certificate
+	files [2]os.FileInfo // as they were when they were read last
+}
+
+// readCertificate reads both files for the first time.
+func readCertificate(cert, key string, log *slog.Logger) (*certificate, error) {
+	c := &certificate{cert: cert, key: key, log: log}
+	c.files = c.look()
+	pair, err := c.read()
+	c.pair = pair
+	return c, err
+}
+
+func (c *certificate) read() (*tls.Certificate, error) {
+	if err := checkPrivate(c.key); err != nil {
+		return nil, fmt.Errorf("--tls-key: %w", err)
+	}
+	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert %s: %w", c.cert, err)
+	}
+	return &pair, nil
+}
+
+// look describes both files; nil for one that is not there.
+func (c *certificate) look() (files [2]os.FileInfo) {
+	for i, name := range []string{c.cert, c.key} {
+		if info, err := os.Stat(name); err == nil {
+			files[i] = info
+		}
+	}
+	return files
+}
+
+// get returns the certificate for a new connection. While the files cannot be read, for example between the writing of one and the
+// other, it goes on with the pair that it has, and says so once.
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.look()
+	if sameFile(now[0], c.files[0]) && sameFile(now[1], c.files[1]) {
+		return c.pair, nil
+	}
+	c.files = now
+	pair, err := c.read()
+	if err != nil {
+		c.log.Warn("the changed TLS certificate cannot be used; the one from before goes on", "error", err)
+		return c.pair, nil
+	}
+	c.pair = pair
+	c.log.Info("the TLS certificate was read again", "file", c.cert)
+	return c.pair, nil
+}
+
+func sameFile(a, b os.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() && a.Mode() == b.Mode()
+}

@@ -22,12 +22,12 @@ var arrows = map[string][]string{
 	"provision/expr": {},
 
 	// Domains: languages, and each other along the arrows.
-	"event":     {},
+	"event":     {"refusal"},
 	"site":      {"scim", "refusal", "event", "internal/redact"},
-	"roster":    {"scim", "event", "site", "internal/lookalike", "internal/pace", "internal/session", "internal/visible"},
+	"roster":    {"scim", "refusal", "event", "site", "internal/lookalike", "internal/pace", "internal/session", "internal/visible"},
 	"signin":    {"scim", "refusal", "event", "site", "roster", "internal/session"},
 	"operator":  {"refusal", "event", "internal/session"},
-	"retention": {"event"},
+	"retention": {"refusal", "event"},
 	"erasure":   {"scim", "refusal", "event", "site", "roster", "directory"},
 	"directory": {"scim", "refusal", "event", "internal/near", "internal/pace", "internal/visible"},
 	"provision": {"scim", "refusal", "provision/expr", "event", "directory", "internal/redact"},

@@ -609,13 +609,18 @@ func (p *DirectoryPages) restore(w http.ResponseWriter, r *http.Request, v *appV
 }
 
 func (p *DirectoryPages) askRestart(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	if _, err := p.Jobs.Get(r.Context(), v.key()); err != nil {
+	job, err := p.Jobs.Get(r.Context(), v.key())
+	if err != nil {
 		return p.noJob(w, r, v, err)
+	}
+	n, err := p.Jobs.Reach(r.Context(), v.Handle, job, job)
+	if err != nil {
+		return err
 	}
 	pg := confirmPage{
 		page: v.page, Action: v.url("/provisioning/restart"), Button: "Restart provisioning", Cancel: v.url("/provisioning"),
 		Consequences: []string{
-			"A new initial cycle begins: everybody in scope is looked at again and compared with " + v.App.Name + ".",
+			"A new initial cycle begins: everybody in scope is looked at again and compared with " + v.App.Name + ": " + counted(n.In, "user", "users") + ", " + counted(n.Linked, "linked account", "linked accounts") + ".",
 			"Failures that wait for a retry and a quarantine are forgotten. Which account belongs to whom is kept.",
 			"Provisioning Status is set to On.",
 		},

@@ -247,3 +247,11 @@ func TestMapping_without_Update_switches_nothing_off(t *testing.T) {
 	}
 	ask.press("Save the mapping", nil).wantWords("The mapping was saved.").wantNoWords("is not ticked")
 }
+
+// Restart provisioning says how many people it looks at again.
+func TestRestart_asks_with_its_numbers(t *testing.T) {
+	t.Parallel()
+	o, h, _ := running(t)
+	must(h.SoftDelete(t.Context(), must(h.UserByUPN(t.Context(), "u0003@contoso.example")).ObjectID, "cli"))
+	o.operator().get(acmeProvisioning+"/restart").wantWords("Restart provisioning?", "compared with Acme: 5 users, 6 linked accounts.")
+}

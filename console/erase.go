@@ -1,11 +1,9 @@
 package console
 
 import (
-	"errors"
 	"net/http"
 
 	"github.com/rollcall-scim/rollcall/directory"
-	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
@@ -42,10 +40,9 @@ func (p *SitePages) erase(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	if err := p.Sites.Log().Flush(r.Context()); err != nil { // what is gathered names people, too
 		return err
 	}
-	var active *erasure.ActiveError
 	_, err = p.Eraser.FromSite(r.Context(), v.Site, person.UserName, v.actor())
-	if errors.As(err, &active) {
-		return p.Console.redirect(w, r, v.personURL(person.ID, ""), notice{Tone: bad, Title: "Nothing was changed", Text: active.Text})
+	if n := notDone("Nothing was changed", err); n != nil {
+		return p.Console.redirect(w, r, v.personURL(person.ID, ""), *n)
 	}
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func (d operatorDoor) askIn(r *http.Request) *pageError {
 		page:    page{Title: "Sign in as an operator", Narrow: true},
 		Text:    "These pages are for whoever runs this installation. They open with a one-time link.",
 		Command: "rollcall operator link NAME",
-		Also:    "While there is no operator yet, rollcall serve prints the first link when it starts.",
+		Also:    "While there is no operator yet, rollcall serve prints the first link when it starts in a terminal.",
 	}
 	if d.console.sessionSecret(r, operatorCookie) != "" {
 		p.Text = "You are signed out: the session has ended. These pages open again with a one-time link."

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
-	"github.com/rollcall-scim/rollcall/scim"
 )
 
 func (p *SitePages) askBlock(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -134,8 +134,7 @@ func (p *SitePages) changePeople(w http.ResponseWriter, r *http.Request, v *site
 	var fit []roster.Person // those that are not so already
 	for _, id := range ticked {
 		person, err := v.Roster.Person(r.Context(), id)
-		var gone *scim.Error
-		if errors.As(err, &gone) {
+		if errors.Is(err, refusal.NotFound) {
 			continue
 		}
 		if err != nil {
@@ -151,14 +150,13 @@ func (p *SitePages) changePeople(w http.ResponseWriter, r *http.Request, v *site
 	case !sureOf(r, len(fit)):
 		return p.askPeople(w, r, v, c, fit)
 	}
-	var refused []string
+	var not []string
 	n := 0
 	for _, person := range fit {
 		_, err := c.do(v.Roster, r, person.ID, by)
-		var broken *scim.Error
-		switch {
-		case errors.As(err, &broken) && broken.Status < http.StatusInternalServerError:
-			refused = append(refused, broken.Detail)
+		switch why := notDone("", err); {
+		case why != nil:
+			not = append(not, why.Text)
 		case err != nil:
 			return err
 		default:
@@ -166,8 +164,8 @@ func (p *SitePages) changePeople(w http.ResponseWriter, r *http.Request, v *site
 		}
 	}
 	note := done(people(n) + " " + wereDone(n, c.Done) + ".")
-	if len(refused) > 0 {
-		note.Tone, note.Text = bad, note.Text+" "+strings.Join(refused, " ")
+	if len(not) > 0 {
+		note.Tone, note.Text = bad, note.Text+" "+strings.Join(not, " ")
 	}
 	return p.Console.redirect(w, r, back, note)
 }

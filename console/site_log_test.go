@@ -446,12 +446,12 @@ func TestTestConnectionIsNamed(t *testing.T) {
 		call site.Request
 		want bool
 	}{
-		{"a random user name", lookup(`userName eq "`+random+`"`, "Not found (nobody here has this userName)"), true},
-		{"a random address", lookup(`emails[type eq "work"].value eq "`+random+`"`, "Not found (nobody here has this emails)"), true},
+		{"a random user name", lookup(`userName eq "`+random+`"`, "Not found (no user here has this userName)"), true},
+		{"a random address", lookup(`emails[type eq "work"].value eq "`+random+`"`, "Not found (no user here has this emails)"), true},
 		{"somebody has it", lookup(`userName eq "`+random+`"`, "Found"), false},
-		{"a name", lookup(`userName eq "ada@acme.example"`, "Not found (nobody here has this userName)"), false},
-		{"an external id, which can be a GUID", lookup(`externalId eq "`+random+`"`, "Not found (nobody here has this externalId)"), false},
-		{"two conditions", lookup(`userName eq "`+random+`" or userName eq "ada"`, "Not found (nobody here matches the filter)"), false},
+		{"a name", lookup(`userName eq "ada@acme.example"`, "Not found (no user here has this userName)"), false},
+		{"an external id, which can be a GUID", lookup(`externalId eq "`+random+`"`, "Not found (no user here has this externalId)"), false},
+		{"two conditions", lookup(`userName eq "`+random+`" or userName eq "ada"`, "Not found (no user here matches the filter)"), false},
 	} {
 		w.logged(s, tt.call)
 		page := b.get(logPath + "?show=all")

@@ -131,7 +131,7 @@ func (p *SitePages) guard(w http.ResponseWriter, r *http.Request, need access) (
 		return v, p.askIn(r)
 	}
 	v.Person, err = v.Roster.UseSession(r.Context(), p.Console.sessionSecret(r, siteCookie), browserOf(r))
-	if errors.Is(err, roster.ErrNoSession) {
+	if errors.Is(err, refusal.Unauthorized) {
 		return v, p.askIn(r)
 	}
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -121,8 +122,7 @@ func (p *SitePages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVi
 // person finds whom the path names; nobody is a page that says so.
 func (p *SitePages) person(r *http.Request, v *siteVisit) (roster.Person, error) {
 	person, err := v.Roster.Person(r.Context(), r.PathValue("person"))
-	var refused *scim.Error
-	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+	if errors.Is(err, refusal.NotFound) {
 		return person, &pageError{
 			Status: http.StatusNotFound, Title: "Nobody is here under this address",
 			Text: "The account may have been deleted.", Action: &action{Text: "People", Icon: "users", URL: v.url("admin/people")},
@@ -443,15 +443,14 @@ func (v *siteVisit) change(r *http.Request) (roster.Change, error) {
 // changed goes back to the person with what was done, or with why it was not.
 func (p *SitePages) changed(w http.ResponseWriter, r *http.Request, v *siteVisit, out roster.Outcome, err error) error {
 	back := v.personURL(r.PathValue("person"), "")
-	var refused *scim.Error
-	switch {
-	case errors.As(err, &refused) && refused.Status == http.StatusNotFound:
+	switch n := notDone("Nothing was changed", err); {
+	case errors.Is(err, refusal.NotFound):
 		_, err = p.person(r, v)
 		return err
-	case errors.As(err, &refused) && refused.Status == http.StatusPreconditionFailed:
+	case errors.Is(err, refusal.Stale):
 		return p.Console.redirect(w, r, back, notice{Tone: bad, Title: "Nothing was changed", Text: "The account has changed since you opened the question. This is how it is now; ask again if you still want to."})
-	case errors.As(err, &refused) && refused.Status < http.StatusInternalServerError:
-		return p.Console.redirect(w, r, back, notice{Tone: bad, Title: "Nothing was changed", Text: refused.Detail})
+	case n != nil:
+		return p.Console.redirect(w, r, back, *n)
 	case err != nil:
 		return err
 	}

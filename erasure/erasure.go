@@ -11,7 +11,6 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
-	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -19,12 +18,11 @@ import (
 const Event = "user.erased"
 
 // ErrUnknown means that nothing is known of the person, neither an account nor an entry of a log.
-var ErrUnknown = errors.New("nothing is stored about this person: neither an account nor an entry of a log has this user name or id")
+var ErrUnknown = refusal.New(refusal.NotFound, "", "nothing is stored about this person: neither an account nor an entry of a log has this user name or id").
+	Coded("person_unknown")
 
-// ActiveError refuses to erase somebody who has an account.
-type ActiveError struct{ Text string }
-
-func (e *ActiveError) Error() string { return e.Text }
+// ErrActive refuses to erase a person who has an account.
+var ErrActive = refusal.New(refusal.Conflict, "", "the person has an account").Coded("person_active")
 
 // Store finds and changes what is kept of a person in one scope, a few rows at a time.
 type Store interface {
@@ -64,11 +62,12 @@ const overlap = time.Minute
 func (e *Eraser) FromSite(ctx context.Context, st site.Site, name, actor string) (Report, error) {
 	r, scope := e.Rosters.Open(st), event.Site(string(st.ID))
 	found, err := r.PersonByUserName(ctx, name)
-	if isNotFound(err) {
+	if errors.Is(err, refusal.NotFound) {
 		found, err = r.Person(ctx, name)
 	}
 	if err == nil && found.Active {
-		return Report{}, &ActiveError{fmt.Sprintf("%s is active at %s. Deactivate the account first; the identity provider must not send it again.", found.UserName, st.Name)}
+		return Report{}, ErrActive.Because("%s is active at %s", found.UserName, st.Name).
+			Advise("deactivate the account first; the identity provider must not send it again")
 	}
 	if err == nil {
 		doc, err := r.Get(ctx, roster.User, found.ID)
@@ -78,7 +77,7 @@ func (e *Eraser) FromSite(ctx context.Context, st site.Site, name, actor string)
 		gone := func() error { return r.Erase(ctx, found.ID, roster.Change{Actor: actor, Via: roster.ViaAdmin}) }
 		return e.erase(ctx, scope, []string{found.ID}, append(Values(doc.JSON), found.UserName), true, gone)
 	}
-	if !isNotFound(err) {
+	if !errors.Is(err, refusal.NotFound) {
 		return Report{}, err
 	}
 	ids, err := e.Store.IDsOf(ctx, scope, name)
@@ -101,7 +100,8 @@ func (e *Eraser) FromDirectory(ctx context.Context, h *directory.Handle, name, a
 		u, err = h.User(ctx, name)
 	}
 	if err == nil && !u.IsDeleted() {
-		return Report{}, &ActiveError{fmt.Sprintf("%s is a user of %s. Delete the user first, and let provisioning take the accounts away.", u.UPN(), h.Directory.Name)}
+		return Report{}, ErrActive.Because("%s is a user of %s", u.UPN(), h.Directory.Name).
+			Advise("delete the user first, and let provisioning take the accounts away")
 	}
 	if err != nil && !errors.Is(err, refusal.NotFound) {
 		return Report{}, err
@@ -132,11 +132,6 @@ func (e *Eraser) FromDirectory(ctx context.Context, h *directory.Handle, name, a
 		return Report{}, ErrUnknown
 	}
 	return e.erase(ctx, scope, ids, []string{name}, false, func() error { return h.Note(ctx, e.events(scope, ids, actor)...) })
-}
-
-func isNotFound(err error) bool {
-	known, ok := errors.AsType[*scim.Error](err)
-	return ok && known.Status == 404
 }
 
 func (e *Eraser) events(scope event.Scope, ids []string, actor string) []event.Event {

@@ -2,11 +2,12 @@ package event
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // Position is a place in the feed. The events of one resource stand in the order
@@ -17,12 +18,12 @@ type Position struct {
 	Seq int64 // number of the event
 }
 
-// ErrPosition is returned for text that is no position.
-var ErrPosition = errors.New("not a position of the event feed: expected two numbers such as 0-42")
+// ErrPosition refuses text that is no position.
+var ErrPosition = refusal.New(refusal.Invalid, "", "not a position of the event feed: expected two numbers such as 0-42").Coded("event_position")
 
-// ErrPruned is returned when events after a position are no longer kept. Whoever
+// ErrPruned refuses a position after which events are no longer kept. Whoever
 // followed the feed has to look at everything anew.
-var ErrPruned = errors.New("events after this position are no longer kept")
+var ErrPruned = refusal.New(refusal.Gone, "", "events after this position are no longer kept").Coded("events_pruned")
 
 // ParsePosition reads the form that Position.String writes. Empty text is the
 // zero position.

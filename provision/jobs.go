@@ -482,17 +482,26 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, ac
 
 // SetSchema replaces the whole schema document.
 func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor string) (Job, error) {
-	if err := schema.Validate(); err != nil {
-		return Job{}, &InputError{Field: "Schema", Text: err.Error()}
-	}
-	if _, err := compileMapping(schema); err != nil {
-		return Job{}, &InputError{Field: "Schema", Text: err.Error()}
+	if err := CheckSchema(schema); err != nil {
+		return Job{}, err
 	}
 	return j.change(ctx, k, actor, "provisioning.schema_changed", func(job *Job) (string, error) {
 		j.replaceSchema(job, schema.Clone())
 		j.learn(ctx, job)
 		return "The schema was replaced.", nil
 	})
+}
+
+// CheckSchema says whether SetSchema would take a schema.
+func CheckSchema(schema *Schema) error {
+	err := schema.Validate()
+	if err == nil {
+		_, err = compileMapping(schema)
+	}
+	if err != nil {
+		return &InputError{Field: "Schema", Text: err.Error()}
+	}
+	return nil
 }
 
 // replaceSchema starts an initial cycle with other mappings. Graph's version is a

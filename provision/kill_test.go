@@ -50,12 +50,6 @@ func TestKill(t *testing.T) {
 		}
 	}
 	t.Logf("seed %d (set ROLLCALL_TEST_SEED to repeat)", seed)
-	binary := apptest.Binary(t)
-	t.Cleanup(func() {
-		if err := os.RemoveAll(filepath.Dir(binary)); err != nil {
-			t.Error(err)
-		}
-	})
 	t.Run("with_create", func(t *testing.T) {
 		t.Parallel()
 		newKillWorld(t, rand.New(rand.NewPCG(seed, 1)), "create,update").run(50)
@@ -87,6 +81,7 @@ type killWorld struct {
 	left   int // requests until the next kill; 0: none is planned
 	at     moment
 	killed map[moment]int
+	asked  int           // requests so far
 	shot   bool          // the kill of this life has begun
 	dead   chan struct{} // closed when it is done
 }
@@ -200,7 +195,7 @@ func (k *killWorld) live() (killed bool) {
 	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for {
+	for seen, quiet := -1, 0; ; {
 		select {
 		case <-dead:
 			return true
@@ -214,7 +209,14 @@ func (k *killWorld) live() (killed bool) {
 			k.t.Fatalf("nothing left to do was not reached:\n%s", server.Stderr())
 		case <-tick.C:
 		}
-		if !k.idle() {
+		k.mu.Lock()
+		asked := k.asked
+		k.mu.Unlock()
+		if asked != seen { // it is at work
+			seen, quiet = asked, 0
+			continue
+		}
+		if quiet++; quiet%4 != 0 || !k.idle() {
 			continue
 		}
 		k.mu.Lock()
@@ -235,6 +237,9 @@ func (k *killWorld) live() (killed bool) {
 func (k *killWorld) reached(r *http.Request, begin bool) (killed bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if begin {
+		k.asked++
+	}
 	write := r.Method != http.MethodGet
 	fits := map[moment]bool{
 		beforeRequest: !write && begin, insteadOfAnswer: write && !begin, beforeCarryOut: write && begin, afterAnswer: write && !begin,

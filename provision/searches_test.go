@@ -85,7 +85,7 @@ func ways() map[string]struct {
 		"not_implemented":   {func(rw http.ResponseWriter, _ []json.RawMessage) { refuse(rw, 501, "", "Not here") }, "cannot be searched by externalId"},
 		"an_internal_error": {func(rw http.ResponseWriter, _ []json.RawMessage) { refuse(rw, 500, "", "NullPointerException") }, "could not be searched by externalId"},
 		"forbidden":         {func(rw http.ResponseWriter, _ []json.RawMessage) { refuse(rw, 403, "", "Not this attribute") }, "could not be searched by externalId"},
-		"not_found":         {func(rw http.ResponseWriter, _ []json.RawMessage) { refuse(rw, 404, "", "User not found") }, "a search by externalId that finds nobody with 404"},
+		"not_found":         {func(rw http.ResponseWriter, _ []json.RawMessage) { refuse(rw, 404, "", "User not found") }, "404 to a search by externalId that finds no account"},
 		"a_web_page":        {func(rw http.ResponseWriter, _ []json.RawMessage) { _, _ = io.WriteString(rw, "<html>Blocked</html>") }, "could not be searched by externalId"},
 	}
 }

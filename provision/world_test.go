@@ -16,6 +16,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/apptest"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -25,7 +26,10 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := storetest.Main(m)
+	os.Exit(max(code, apptest.Clean()))
+}
 
 // people is a scripted source: a directory whose every change a test makes itself.
 type people struct {

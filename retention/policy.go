@@ -1,8 +1,9 @@
 package retention
 
 import (
-	"errors"
 	"fmt"
+
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // Kind is what is kept for the same time.
@@ -51,18 +52,15 @@ func Default() Policy {
 	return Policy{Reads: 30, Changes: 365, Provisioning: 365, Events: 2_557, Spent: 7}
 }
 
-// ErrInvalid is a policy that cannot be kept.
-var ErrInvalid = errors.New("invalid")
-
-// check reports the first kind whose days make no sense.
+// check refuses the first kind whose days make no sense.
 func (p Policy) check() error {
 	for _, k := range Kinds() {
 		days, found := p[k]
 		switch {
 		case !found:
-			return fmt.Errorf("%w: %s has no number of days", ErrInvalid, k)
+			return refusal.New(refusal.Invalid, string(k), "%s has no number of days", k)
 		case days < 0 || days > mostDays:
-			return fmt.Errorf("%w: %s are kept for 1 to %d days, or forever; got %d", ErrInvalid, k, mostDays, days)
+			return refusal.New(refusal.Invalid, string(k), "%s are kept for 1 to %d days, or forever; got %d", k, mostDays, days)
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
@@ -28,7 +29,7 @@ func TestThePolicyIsOneSettingOfTheInstallation(t *testing.T) {
 			t.Errorf("at first: got %v, %v", got, err)
 		}
 		for _, bad := range []retention.Policy{{retention.Reads: -1}, {retention.Events: 40_000}} {
-			if _, err := p.Set(ctx, bad, "cli"); !errors.Is(err, retention.ErrInvalid) {
+			if _, err := p.Set(ctx, bad, "cli"); !errors.Is(err, refusal.Invalid) {
 				t.Errorf("%v: got %v", bad, err)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -28,7 +29,7 @@ const blockedNote = "blocked by an administrator"
 // blocks their own account.
 func (r *Roster) Block(ctx context.Context, id string, c Change) (Outcome, error) {
 	if c.Person == id {
-		return Outcome{}, scim.Forbidden("You cannot block your own account. Ask another administrator.")
+		return Outcome{}, refusal.New(refusal.Forbidden, "", "you cannot block your own account").Advise("ask another administrator")
 	}
 	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
 		if rec.Block.On {
@@ -62,13 +63,13 @@ func refuseBlocked(ctx context.Context, tx Tx, doc scim.Resource) error {
 		}
 	}
 	other, what, err := tx.BlockedWith(ctx, doc.String("externalId"), emails)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, refusal.NotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return scim.Uniqueness("The %s is in use on this site already, by an account that an administrator blocked (id %s). An administrator of the site can unblock it.", what, other)
+	return refusal.New(refusal.Taken, "", "the %s is in use on this site already, by an account that an administrator blocked (id %s)", what, other).Advise("an administrator of the site can unblock it")
 }
 
 // setActive brings a person to be active or not. While they are blocked it decides what they are when the block is lifted.

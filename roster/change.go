@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -60,7 +61,7 @@ func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Cha
 		return Outcome{}, err
 	}
 	if kind == User && !r.site.Creates {
-		return Outcome{}, scim.NotImplemented("User creation over SCIM is off for this site. The account is created at the first SSO sign-in. Set Target Object Actions to Update only.")
+		return Outcome{}, refusal.New(refusal.Off, "", "user creation over SCIM is off for this site").Advise("the account is created at the first SSO sign-in. Set Target Object Actions to Update only")
 	}
 	d := &draft{doc: doc.Clone()}
 	if kind == User {
@@ -163,7 +164,7 @@ func (r *Roster) Delete(ctx context.Context, kind Kind, id string, c Change) (Ou
 		return Outcome{}, err
 	}
 	if kind == User && r.site.Deletes == site.RefuseDelete {
-		return Outcome{}, scim.NotImplemented("User deletion over SCIM is off for this site. Deactivate the user instead. Set Target Object Actions to Update only.")
+		return Outcome{}, refusal.New(refusal.Off, "", "user deletion over SCIM is off for this site").Advise("deactivate the user instead. Set Target Object Actions to Update only")
 	}
 	if kind == User && r.site.Deletes == site.DeactivateOnDelete {
 		return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
@@ -177,10 +178,10 @@ func (r *Roster) Delete(ctx context.Context, kind Kind, id string, c Change) (Ou
 			return Outcome{}, err
 		}
 		if rec.Block.On {
-			return Outcome{}, scim.Conflict("%s is blocked by an administrator, so the account stays and keeps its user name. An administrator of the site can unblock it; then delete.", old.String("userName"))
+			return Outcome{}, refusal.New(refusal.Conflict, "", "%s is blocked by an administrator, so the account stays and keeps its user name", old.String("userName")).Advise("an administrator of the site can unblock it; then delete")
 		}
 		if kind == User && rec.Role != RoleRegistered {
-			return Outcome{}, scim.Conflict("%s has the role %s. Set userType to Registered first, then delete.", old.String("userName"), rec.Role)
+			return Outcome{}, refusal.New(refusal.Conflict, "", "%s has the role %s", old.String("userName"), rec.Role).Advise("set userType to Registered first, then delete")
 		}
 		return r.remove(ctx, tx, rt, rec, old, c)
 	})
@@ -189,7 +190,7 @@ func (r *Roster) Delete(ctx context.Context, kind Kind, id string, c Change) (Ou
 // writable returns the resource type of a kind that SCIM can write here.
 func (r *Roster) writable(kind Kind) (*resourceType, error) {
 	if kind == Group && !r.site.Groups {
-		return nil, scim.NotImplemented("Groups cannot be written over SCIM on this site. Switch the mapping for groups off.")
+		return nil, refusal.New(refusal.Off, "", "groups cannot be written over SCIM on this site").Advise("switch the mapping for groups off")
 	}
 	return r.typeOf(kind)
 }
@@ -254,6 +255,13 @@ func (r *Roster) shows(role Role) bool {
 // many passes over it. Few passes over a small document are made in the transaction. What takes longer is made before it, in
 // a place for costly work, so that it holds up nobody else's changes.
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
+	if passes > manyPasses && storable(id) {
+		// The transaction would read a large document only to find that out.
+		rec, err := r.Store.Record(ctx, r.site.ID, Kind(rt.ID), id)
+		if err == nil && passes*len(rec.JSON) > costly {
+			return r.changeAside(ctx, rt, id, c, apply)
+		}
+	}
 	out, err := r.update(ctx, c, func(tx Tx) (Outcome, error) {
 		rec, err := r.lock(ctx, tx, Kind(rt.ID), id, c)
 		if err != nil {
@@ -279,6 +287,9 @@ const putPasses = 3
 
 // costly is how many bytes a change may go through inside its transaction.
 const costly = 512 << 10
+
+// manyPasses is how many passes make it likely that a change is costly.
+const manyPasses = 50
 
 var (
 	errCostly = errors.New("the change takes long")
@@ -318,7 +329,7 @@ func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c
 			return out, err
 		}
 	}
-	return Outcome{}, scim.Unavailable("The %s is being changed by others all the time, and nothing of this request was done. Send it again.", kind.noun())
+	return Outcome{}, refusal.New(refusal.Busy, "", "the %s is being changed by others all the time, and nothing of this request was done", kind.noun()).Advise("send it again")
 }
 
 // update makes a change in one transaction, with the row of the request that asked for it. Broken rules come out as they
@@ -331,16 +342,25 @@ func (r *Roster) update(ctx context.Context, c Change, fn func(Tx) (Outcome, err
 		}
 		return tx.AppendRequest(ctx, c.Log(out))
 	})
-	var broken *scim.Error
 	switch {
 	case err == nil:
 		return out, nil
-	case errors.As(err, &broken):
+	case refused(err) != nil:
 		return Outcome{}, err
-	case errors.Is(err, ErrSchemasChanged):
-		return Outcome{}, scim.Unavailable("The schemas of this site were changed while this request was under way, and nothing of it was done. Send it again.")
 	}
 	return Outcome{}, fmt.Errorf("change roster: %w", err)
+}
+
+// refused returns the refusal in err's chain; nil for failures. What package scim refuses is one too.
+func refused(err error) *refusal.Error {
+	if e, ok := refusal.Find(err); ok {
+		return e
+	}
+	var wire *scim.Error
+	if errors.As(err, &wire) {
+		return refusal.New(refusal.Invalid, "", "%s", wire.Detail)
+	}
+	return nil
 }
 
 func (r *Roster) read(ctx context.Context, tx Tx, kind Kind, id string, c Change) (Record, scim.Resource, error) {
@@ -364,12 +384,12 @@ func (r *Roster) lock(ctx context.Context, tx Tx, kind Kind, id string, c Change
 // checked tells a client that a record is not there, or not at the version that its change was made for.
 func checked(rec Record, err error, kind Kind, id string, c Change) (Record, error) {
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, refusal.NotFound):
 		return Record{}, notFound(kind, id)
 	case err != nil:
 		return Record{}, err
 	case c.IfVersion != 0 && c.IfVersion != rec.Version:
-		return Record{}, scim.PreconditionFailed("The %s has changed since: it is at version %d, the request was made for version %d. Read it again.", kind.noun(), rec.Version, c.IfVersion)
+		return Record{}, refusal.New(refusal.Stale, "", "the %s has changed since: it is at version %d, the request was made for version %d", kind.noun(), rec.Version, c.IfVersion).Advise("read it again")
 	}
 	return rec, nil
 }
@@ -514,7 +534,7 @@ func protectLastAdmin(ctx context.Context, tx Tx, old, next Record, userName str
 	if err != nil || others > 0 {
 		return err
 	}
-	return scim.Conflict("%s is the last active administrator of this site. Make somebody else an administrator first.", userName)
+	return refusal.New(refusal.Conflict, "", "%s is the last active administrator of this site", userName).Advise("make somebody else an administrator first")
 }
 
 func (rec Record) administers() bool { return rec.Active && rec.Role == RoleAdmin }
@@ -594,14 +614,14 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record
 }
 
 func taken(err error, doc scim.Resource) error {
-	var other *TakenError
+	other, _ := refusal.About[Value](err)
 	switch {
 	case errors.Is(err, ErrUserNameTaken):
-		return scim.Uniqueness("The userName %q is in use on this site already.", doc.String("userName"))
-	case errors.As(err, &other) && other.Path == "displayName":
-		return scim.Uniqueness("The displayName %q is in use on this site already.", doc.String("displayName"))
-	case errors.As(err, &other):
-		return scim.Uniqueness("The value of %s is in use on this site already.", other.Path)
+		return ErrUserNameTaken.Because("the userName %q is in use on this site already", doc.String("userName"))
+	case errors.Is(err, ErrValueTaken) && other.Path == "displayName":
+		return ErrValueTaken.At("displayName").Because("the displayName %q is in use on this site already", doc.String("displayName"))
+	case errors.Is(err, ErrValueTaken):
+		return ErrValueTaken.At(other.Path).Because("the value of %s is in use on this site already", other.Path)
 	}
 	return err
 }
@@ -617,13 +637,13 @@ func (rt *resourceType) check(doc scim.Resource) error {
 	}
 	for _, name := range []string{"userName", "externalId", "displayName"} {
 		if len(doc.String(name)) > maxIndexed {
-			return scim.InvalidValue("%s has more than %d bytes.", name, maxIndexed)
+			return refusal.New(refusal.Invalid, name, "%s has more than %d bytes", name, maxIndexed)
 		}
 	}
 	for _, values := range [][]Value{valuesOf(Kind(rt.ID), doc), rt.uniqueValues(doc)} {
 		for _, v := range values {
 			if len(v.Folded) > maxIndexed {
-				return scim.InvalidValue("%s has more than %d bytes.", v.Path, maxIndexed)
+				return refusal.New(refusal.Invalid, v.Path, "%s has more than %d bytes", v.Path, maxIndexed)
 			}
 		}
 	}
@@ -633,10 +653,10 @@ func (rt *resourceType) check(doc scim.Resource) error {
 // checkSize refuses a change that makes a resource too large.
 func checkSize(old, next Record) error {
 	if n := len(next.JSON); n > maxDocument && n > len(old.JSON) {
-		return scim.PayloadTooLarge("The %s would have %d bytes; at most %d are kept of one. Send fewer values.", next.Kind.noun(), n, maxDocument)
+		return refusal.New(refusal.TooLarge, "", "the %s would have %d bytes; at most %d are kept of one", next.Kind.noun(), n, maxDocument).Advise("send fewer values")
 	}
 	if n := len(next.Values) + len(next.Unique); n > maxRows && n > len(old.Values)+len(old.Unique) {
-		return scim.InvalidValue("The %s would have %d e-mail addresses and unique values; at most %d are kept of one. Send fewer.", next.Kind.noun(), n, maxRows)
+		return refusal.New(refusal.Invalid, "", "the %s would have %d e-mail addresses and unique values; at most %d are kept of one", next.Kind.noun(), n, maxRows).Advise("send fewer")
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -121,13 +122,12 @@ func TestCreate(t *testing.T) {
 					if err == nil {
 						_, err = f.rosters.Open(f.full).Create(t.Context(), roster.User, doc, bySCIM)
 					}
-					var e *scim.Error
 					mu.Lock()
 					defer mu.Unlock()
 					switch {
 					case err == nil:
 						made++
-					case errors.As(err, &e) && e.ScimType == "uniqueness":
+					case errors.Is(err, refusal.Taken):
 						refused++
 					default:
 						t.Error(err)
@@ -617,7 +617,7 @@ func TestLastAdministrator(t *testing.T) {
 				isError(t, try(), 409, "")
 			}
 			report, err := r.Import(t.Context(), []roster.ImportRow{{UserName: "ADA", Role: roster.RoleModerator}}, byFile)
-			if err != nil || len(report.Errors) != 1 || !strings.Contains(report.Errors[0].Text, "last active administrator") {
+			if err != nil || len(report.Errors) != 1 || !strings.Contains(report.Errors[0].Why.Detail, "last active administrator") {
 				t.Errorf("import: got %+v, %v", report, err)
 			}
 			p := f.person(t, f.full, id)

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/rollcall-scim/rollcall/event"
-	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // Erase removes the account of somebody who may not come in any more, whatever SCIM may do here. The event does not name them.
@@ -19,7 +19,7 @@ func (r *Roster) Erase(ctx context.Context, id string, c Change) error {
 			return Outcome{}, err
 		}
 		if rec.Active {
-			return Outcome{}, scim.Conflict("%s is active again. Deactivate the account first.", old.String("userName"))
+			return Outcome{}, refusal.New(refusal.Conflict, "", "%s is active again", old.String("userName")).Advise("deactivate the account first")
 		}
 		out, err := r.remove(ctx, tx, rt, rec, old, c)
 		if err != nil {

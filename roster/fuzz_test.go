@@ -35,7 +35,7 @@ func FuzzReadPeople(f *testing.F) {
 			last = row.Line
 		}
 		for _, e := range wrong {
-			if e.Line < 1 || e.Line > lines || e.Text == "" {
+			if e.Line < 1 || e.Line > lines || e.Why.Detail == "" {
 				t.Fatalf("got %+v", e)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -226,9 +227,9 @@ func (d *draft) decide(rec Record, choices []HeldChoice, do func(HeldChange)) er
 		h := findHeld(rec.Held, choice.Attribute)
 		switch {
 		case h == nil:
-			return scim.Conflict("No change of %s waits for %s any more.", choice.Attribute, d.doc.String("userName"))
+			return refusal.New(refusal.Conflict, "", "no change of %s waits for %s any more", choice.Attribute, d.doc.String("userName"))
 		case choice.Token != "" && choice.Token != h.Token():
-			return scim.Conflict("The change of %s that waits for %s is another one now. Look at it again.", choice.Attribute, d.doc.String("userName"))
+			return refusal.New(refusal.Conflict, "", "the change of %s that waits for %s is another one now", choice.Attribute, d.doc.String("userName")).Advise("look at it again")
 		}
 		do(*h)
 	}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/internal/pace"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -25,31 +26,14 @@ type ImportRow struct {
 	Role           Role   // in any letter case; checked by Import
 }
 
-// RowError says what is wrong with one row and what to do. The other rows are not affected.
-type RowError struct {
-	Line   int    // 0: not from a file
-	Column string // empty where it is not about one
-	Text   string
-}
-
-func (e *RowError) Error() string {
-	var where []string
-	if e.Line > 0 {
-		where = append(where, fmt.Sprintf("line %d", e.Line))
-	}
-	if e.Column != "" {
-		where = append(where, "column "+e.Column)
-	}
-	if len(where) == 0 {
-		return e.Text
-	}
-	return strings.Join(where, ", ") + ": " + e.Text
+func (row ImportRow) refuse(why *refusal.Error) *refusal.Row {
+	return &refusal.Row{Line: row.Line, Why: why}
 }
 
 // ImportReport counts what an import did.
 type ImportReport struct {
 	Created, Updated, Unchanged int
-	Errors                      []*RowError
+	Errors                      []*refusal.Row
 }
 
 func (r *ImportReport) add(more ImportReport) {
@@ -75,12 +59,12 @@ func (r *Roster) Import(ctx context.Context, rows []ImportRow, c Change) (Import
 	if err != nil {
 		return report, fmt.Errorf("import people: %w", err)
 	}
-	slices.SortStableFunc(report.Errors, func(a, b *RowError) int { return a.Line - b.Line })
+	slices.SortStableFunc(report.Errors, func(a, b *refusal.Row) int { return a.Line - b.Line })
 	return report, nil
 }
 
 // refuseRepeated keeps the first row of each user name: two rows about one person cannot both be meant.
-func refuseRepeated(rows []ImportRow) (kept []ImportRow, repeated []*RowError) {
+func refuseRepeated(rows []ImportRow) (kept []ImportRow, repeated []*refusal.Row) {
 	first := make(map[string]int, len(rows))
 	for _, row := range rows {
 		name := scim.Fold(strings.TrimSpace(row.UserName))
@@ -90,7 +74,7 @@ func refuseRepeated(rows []ImportRow) (kept []ImportRow, repeated []*RowError) {
 			kept = append(kept, row)
 			continue
 		}
-		repeated = append(repeated, &RowError{Line: row.Line, Column: "userName", Text: fmt.Sprintf("%q is in line %d already; keep one of the two lines", row.UserName, line)})
+		repeated = append(repeated, row.refuse(refusal.New(refusal.Taken, "userName", "%q is in line %d already", row.UserName, line).Advise("keep one of the two lines")))
 	}
 	return kept, repeated
 }
@@ -119,13 +103,11 @@ func (r *Roster) importRow(ctx context.Context, tx Tx, row ImportRow, c Change, 
 			report.count(out)
 			return nil
 		}
-		var broken *scim.Error
-		switch {
-		case errors.As(err, &broken):
-			wrong = &RowError{Line: row.Line, Text: broken.Detail}
-		case !errors.As(err, &wrong):
+		why := refused(err)
+		if why == nil {
 			return err
 		}
+		wrong = &refusal.Row{Line: row.Line, Why: why}
 	}
 	report.Errors = append(report.Errors, wrong)
 	return nil
@@ -143,7 +125,7 @@ func (r *ImportReport) count(out Outcome) {
 }
 
 // tidy trims the fields and says what is wrong with them.
-func (row *ImportRow) tidy() *RowError {
+func (row *ImportRow) tidy() *refusal.Row {
 	role := string(row.Role)
 	fields := []struct {
 		column string
@@ -161,24 +143,24 @@ func (row *ImportRow) tidy() *RowError {
 		*f.value = strings.TrimSpace(*f.value)
 		switch {
 		case !utf8.ValidString(*f.value) || strings.ContainsRune(*f.value, 0):
-			return &RowError{Line: row.Line, Column: f.column, Text: "this is not UTF-8 text; save the file as UTF-8"}
+			return row.refuse(refusal.New(refusal.Invalid, f.column, "this is not UTF-8 text").Advise("save the file as UTF-8"))
 		case len(*f.value) > maxIndexed:
-			return &RowError{Line: row.Line, Column: f.column, Text: fmt.Sprintf("this is longer than %d bytes; shorten it", maxIndexed)}
+			return row.refuse(refusal.New(refusal.Invalid, f.column, "this is longer than %d bytes", maxIndexed).Advise("shorten it"))
 		}
 	}
 	row.Role = Role(role)
 	if row.UserName == "" {
-		return &RowError{Line: row.Line, Column: "userName", Text: "a user name is needed; it is what SCIM calls userName"}
+		return row.refuse(refusal.New(refusal.Invalid, "userName", "a user name is needed").Advise("it is what SCIM calls userName"))
 	}
 	if at := strings.IndexByte(row.Email, '@'); row.Email != "" && (at < 1 || at == len(row.Email)-1 || strings.ContainsAny(row.Email, " \t\r\n")) {
-		return &RowError{Line: row.Line, Column: "email", Text: fmt.Sprintf("%q is not an e-mail address; correct it or leave it empty", row.Email)}
+		return row.refuse(refusal.New(refusal.Invalid, "email", "%q is not an e-mail address", row.Email).Advise("correct it or leave it empty"))
 	}
 	if role == "" {
 		return nil
 	}
 	known, ok := ParseRole(role)
 	if !ok {
-		return &RowError{Line: row.Line, Column: "role", Text: fmt.Sprintf("%q is not a role; use Registered, Moderator or Admin, or leave it empty", role)}
+		return row.refuse(refusal.New(refusal.Invalid, "role", "%q is not a role", role).Advise("use Registered, Moderator or Admin, or leave it empty"))
 	}
 	row.Role = known
 	return nil
@@ -186,7 +168,7 @@ func (row *ImportRow) tidy() *RowError {
 
 func (r *Roster) takeRow(ctx context.Context, tx Tx, row ImportRow, c Change) (Outcome, error) {
 	rec, err := tx.RecordByUserName(ctx, scim.Fold(row.UserName))
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, refusal.NotFound) {
 		return r.importNew(ctx, tx, row, c)
 	}
 	if err != nil {
@@ -284,13 +266,13 @@ func (row ImportRow) checkIdentifier(ctx context.Context, tx Tx, person string) 
 		return nil
 	}
 	owner, err := tx.Identity(ctx, row.UserIdentifier)
-	if errors.Is(err, ErrNotFound) || err == nil && owner == person {
+	if errors.Is(err, refusal.NotFound) || err == nil && owner == person {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return &RowError{Line: row.Line, Column: "userIdentifier", Text: fmt.Sprintf("%q belongs to somebody else here; it must be different for each person", row.UserIdentifier)}
+	return refusal.New(refusal.Taken, "userIdentifier", "%q belongs to another person here", row.UserIdentifier).Advise("it must be different for each person")
 }
 
 // identify gives a person the row's user identifier, if it has one that is new.
@@ -298,7 +280,7 @@ func (r *Roster) identify(ctx context.Context, tx Tx, rec Record, row ImportRow,
 	if row.UserIdentifier == "" {
 		return false, nil
 	}
-	if _, err := tx.Identity(ctx, row.UserIdentifier); !errors.Is(err, ErrNotFound) {
+	if _, err := tx.Identity(ctx, row.UserIdentifier); !errors.Is(err, refusal.NotFound) {
 		return false, err // checked before: it is this person's
 	}
 	now := r.Now().UTC().Truncate(time.Microsecond)

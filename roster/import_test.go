@@ -9,6 +9,8 @@ import (
 	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -154,7 +156,7 @@ func TestImport(t *testing.T) {
 			}
 			var got []string
 			for _, e := range report.Errors {
-				got = append(got, fmt.Sprintf("%d %s", e.Line, e.Column))
+				got = append(got, fmt.Sprintf("%d %s", e.Line, e.Why.Field))
 			}
 			want := []string{"3 userIdentifier", "4 role", "5 userName", "6 email", "7 userName", "8 userName", "9 displayName", "11 userName"}
 			if diff := cmp.Diff(got, want); diff != "" || report.Created != 2 {
@@ -181,13 +183,13 @@ func TestImport(t *testing.T) {
 				{roster.ImportRow{UserName: "ada", UserIdentifier: "new"}, roster.ImportReport{Updated: 1}},
 				{roster.ImportRow{UserName: "bob", UserIdentifier: "old"}, roster.ImportReport{Created: 1}},
 				{roster.ImportRow{UserName: "bob", UserIdentifier: "NEW"}, roster.ImportReport{Updated: 1}},
-				{roster.ImportRow{UserName: "bob", UserIdentifier: "new"}, roster.ImportReport{Errors: []*roster.RowError{
-					{Column: "userIdentifier", Text: `"new" belongs to somebody else here; it must be different for each person`},
-				}}},
+				{roster.ImportRow{UserName: "bob", UserIdentifier: "new"}, roster.ImportReport{Errors: []*refusal.Row{{
+					Why: refusal.New(refusal.Taken, "userIdentifier", "%q belongs to another person here", "new").Advise("it must be different for each person"),
+				}}}},
 			}
 			for i, step := range steps {
 				report, err := r.Import(t.Context(), []roster.ImportRow{step.row}, byFile)
-				if diff := cmp.Diff(report, step.want); err != nil || diff != "" {
+				if diff := cmp.Diff(report, step.want, cmpopts.IgnoreUnexported(refusal.Error{})); err != nil || diff != "" {
 					t.Errorf("step %d: %v\n%s", i, err, diff)
 				}
 			}

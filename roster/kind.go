@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -20,7 +21,7 @@ func (r *Roster) typeOf(kind Kind) (*resourceType, error) {
 	}
 	rt, ok := r.types.ByName(string(kind))
 	if !ok || kind == Group && !r.site.Groups {
-		return nil, scim.NotFound("This site has no resources of the type %q.", kind)
+		return nil, refusal.New(refusal.NotFound, "", "this site has no resources of the type %q", kind)
 	}
 	return &resourceType{ResourceType: rt, unique: r.uniqueOf(rt)}, nil
 }

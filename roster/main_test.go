@@ -12,6 +12,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -183,9 +184,16 @@ func names(events []event.Event) []string {
 	return n
 }
 
-// isError fails the test unless err is that SCIM error, and returns its detail.
+// isError fails the test unless err is the refusal that SCIM answers with this status and type, and returns it as prose.
 func isError(t *testing.T, err error, status int, scimType string) string {
 	t.Helper()
+	want := map[string]refusal.Kind{
+		"400 invalidValue": refusal.Invalid, "400 tooMany": refusal.TooMuch, "403 ": refusal.Forbidden, "404 ": refusal.NotFound, "409 ": refusal.Conflict,
+		"409 uniqueness": refusal.Taken, "412 ": refusal.Stale, "413 ": refusal.TooLarge, "501 ": refusal.Off, "503 ": refusal.Busy,
+	}[fmt.Sprintf("%d %s", status, scimType)]
+	if e, ok := refusal.Find(err); ok && e.Kind == want {
+		return e.Sentences()
+	}
 	var e *scim.Error
 	if !errors.As(err, &e) || e.Status != status || e.ScimType != scimType {
 		t.Errorf("got %v, want %d %s", err, status, scimType)

@@ -3,6 +3,7 @@ package roster
 import (
 	"context"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -10,10 +11,10 @@ import (
 func (r *Roster) SetRole(ctx context.Context, id string, role Role, c Change) (Outcome, error) {
 	known, ok := ParseRole(string(role))
 	if !ok {
-		return Outcome{}, scim.InvalidValue("%q is not a role; use Registered, Moderator or Admin.", role)
+		return Outcome{}, refusal.New(refusal.Invalid, "role", "%q is not a role", role).Advise("use Registered, Moderator or Admin")
 	}
 	if c.Person == id {
-		return Outcome{}, scim.Forbidden("You cannot change your own role. Ask another administrator.")
+		return Outcome{}, refusal.New(refusal.Forbidden, "", "you cannot change your own role").Advise("ask another administrator")
 	}
 	return r.byHand(ctx, id, c, func(_ Record, d *draft) error {
 		d.role = known
@@ -25,7 +26,7 @@ func (r *Roster) SetRole(ctx context.Context, id string, role Role, c Change) (O
 // Deactivate cuts a person off by hand and ends their sessions in the same transaction. Nobody cuts themselves off.
 func (r *Roster) Deactivate(ctx context.Context, id string, c Change) (Outcome, error) {
 	if c.Person == id {
-		return Outcome{}, scim.Forbidden("You cannot deactivate your own account. Ask another administrator.")
+		return Outcome{}, refusal.New(refusal.Forbidden, "", "you cannot deactivate your own account").Advise("ask another administrator")
 	}
 	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
 		d.setActive(rec, false)
@@ -37,7 +38,7 @@ func (r *Roster) Deactivate(ctx context.Context, id string, c Change) (Outcome, 
 func (r *Roster) Reactivate(ctx context.Context, id string, c Change) (Outcome, error) {
 	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
 		if rec.Block.On {
-			return scim.Conflict("%s is blocked. Unblock the account instead.", d.doc.String("userName"))
+			return refusal.New(refusal.Conflict, "", "%s is blocked", d.doc.String("userName")).Advise("unblock the account instead")
 		}
 		d.doc["active"] = true
 		return nil

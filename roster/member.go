@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -126,7 +127,7 @@ func (l *MemberList) distinct() ([]string, error) {
 		return nil, nil
 	}
 	if l.nameless {
-		return nil, scim.InvalidValue("members: one has no value, which is the id of a user or group.")
+		return nil, refusal.New(refusal.Invalid, "members", "members: one has no value, which is the id of a user or group")
 	}
 	if !l.sorted {
 		slices.Sort(l.ids)
@@ -273,7 +274,7 @@ func (m *membersEdit) known(ctx context.Context, ids []string) ([]Member, error)
 			continue
 		}
 		if m.site.Strict {
-			return nil, scim.InvalidValue("members: there is no user or group with the id %q on this site.", short(id))
+			return nil, refusal.New(refusal.Invalid, "members", "members: there is no user or group with the id %q on this site", short(id))
 		}
 		m.skip(id)
 	}
@@ -380,8 +381,7 @@ func (r *Roster) leaveGroups(ctx context.Context, tx Tx, leaver Record, doc scim
 			continue
 		}
 		rec, old, err := r.read(ctx, tx, Group, id, Change{})
-		var gone *scim.Error
-		if errors.As(err, &gone) {
+		if errors.Is(err, refusal.NotFound) {
 			continue // a row that outlived its group is of no group's version
 		}
 		if err != nil {

@@ -9,6 +9,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // PeopleColumns are the columns of a file of people, in any order; only userName must be there.
@@ -19,12 +21,12 @@ func PeopleColumns() []string {
 // ReadPeople reads a file of people: comma-separated, UTF-8 with or without a byte order mark, its first line naming
 // the columns. A line that cannot be read is a row error and the others go on; a file that is not of this kind is an
 // error.
-func ReadPeople(file io.Reader) ([]ImportRow, []*RowError, error) {
+func ReadPeople(file io.Reader) ([]ImportRow, []*refusal.Row, error) {
 	lines := csv.NewReader(withoutMark(file))
 	lines.FieldsPerRecord = -1
 	header, err := lines.Read()
 	if errors.Is(err, io.EOF) {
-		return nil, nil, errors.New("the file is empty; its first line must name the columns: " + strings.Join(PeopleColumns(), ","))
+		return nil, nil, refusal.New(refusal.Invalid, "", "the file is empty").Advise("its first line must name the columns: %s", strings.Join(PeopleColumns(), ","))
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the first line: %w", err)
@@ -33,7 +35,7 @@ func ReadPeople(file io.Reader) ([]ImportRow, []*RowError, error) {
 		return nil, nil, err
 	}
 	var rows []ImportRow
-	var wrong []*RowError
+	var wrong []*refusal.Row
 	for {
 		fields, err := lines.Read()
 		if errors.Is(err, io.EOF) {
@@ -42,14 +44,16 @@ func ReadPeople(file io.Reader) ([]ImportRow, []*RowError, error) {
 		var unreadable *csv.ParseError
 		switch {
 		case errors.As(err, &unreadable):
-			wrong = append(wrong, &RowError{Line: unreadable.Line, Text: fmt.Sprintf("at character %d: %v; put a value with quotes or commas between quotes and double the quotes in it", unreadable.Column, unreadable.Err)})
+			wrong = append(wrong, ImportRow{Line: unreadable.Line}.refuse(refusal.New(refusal.Invalid, "", "at character %d: %v", unreadable.Column, unreadable.Err).
+				Advise("put a value with quotes or commas between quotes and double the quotes in it")))
 			continue
 		case err != nil:
 			return nil, nil, fmt.Errorf("read people: %w", err)
 		}
 		line, _ := lines.FieldPos(0)
 		if len(fields) != len(header) {
-			wrong = append(wrong, &RowError{Line: line, Text: fmt.Sprintf("this line has %d values and the first line names %d columns; a value with a comma goes between quotes", len(fields), len(header))})
+			wrong = append(wrong, ImportRow{Line: line}.refuse(refusal.New(refusal.Invalid, "", "this line has %d values and the first line names %d columns", len(fields), len(header)).
+				Advise("a value with a comma goes between quotes")))
 			continue
 		}
 		rows = append(rows, rowOf(line, header, fields))
@@ -72,15 +76,15 @@ func checkHeader(header []string) error {
 	for i, name := range header {
 		at := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, strings.TrimSpace(name)) })
 		if at < 0 {
-			return fmt.Errorf("the first line names the column %q, which is not one of %s; separate columns with commas", name, strings.Join(known, ","))
+			return refusal.New(refusal.Invalid, "", "the first line names the column %q, which is not one of %s", name, strings.Join(known, ",")).Advise("separate columns with commas")
 		}
 		if slices.Contains(header[:i], known[at]) {
-			return fmt.Errorf("the first line names the column %s twice", known[at])
+			return refusal.New(refusal.Invalid, known[at], "the first line names the column %s twice", known[at])
 		}
 		header[i] = known[at]
 	}
 	if !slices.Contains(header, "userName") {
-		return errors.New("the first line does not name the column userName")
+		return refusal.New(refusal.Invalid, "userName", "the first line does not name the column userName")
 	}
 	return nil
 }

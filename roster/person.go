@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -112,7 +113,7 @@ func (r *Roster) Person(ctx context.Context, id string) (Person, error) {
 		return Person{}, notFound(User, id)
 	}
 	rec, err := r.Store.Record(ctx, r.site.ID, User, id)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, refusal.NotFound) {
 		return Person{}, notFound(User, id)
 	}
 	if err != nil {
@@ -123,12 +124,12 @@ func (r *Roster) Person(ctx context.Context, id string) (Person, error) {
 
 // PersonByUserName returns the person of that user name in any letter case, 404 if there is none.
 func (r *Roster) PersonByUserName(ctx context.Context, userName string) (Person, error) {
-	nobody := scim.NotFound("Nobody here has the user name %q.", userName)
+	nobody := refusal.New(refusal.NotFound, "", "nobody here has the user name %q", userName)
 	if !storable(userName) {
 		return Person{}, nobody
 	}
 	rec, err := r.Store.RecordByUserName(ctx, r.site.ID, scim.Fold(userName))
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, refusal.NotFound) {
 		return Person{}, nobody
 	}
 	if err != nil {

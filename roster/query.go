@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -71,7 +72,7 @@ func (r *Roster) get(kind Kind, id string, read func() (Document, []Membership, 
 		return Document{}, nil, notFound(kind, id)
 	}
 	doc, groups, err := read()
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, refusal.NotFound) {
 		return Document{}, nil, notFound(kind, id)
 	}
 	if err != nil {
@@ -110,9 +111,9 @@ func (r *Roster) list(ctx context.Context, q ListQuery) (Found, error) {
 	found, err := r.Store.List(ctx, r.site.ID, q)
 	switch {
 	case errors.Is(err, ErrTooMany):
-		return Found{}, scim.TooMany("This query would read more than %d resources. %s", q.ScanLimit, narrowBy(q.Kind))
+		return Found{}, ErrTooMany.Because("this query would read more than %d resources", q.ScanLimit).Advise("%s", narrowBy(q.Kind))
 	case errors.Is(err, ErrTooSlow):
-		return Found{}, scim.TooMany("This query reads many resources and took too long. %s", narrowBy(q.Kind))
+		return Found{}, ErrTooSlow.Advise("%s", narrowBy(q.Kind))
 	case err != nil:
 		return Found{}, fmt.Errorf("list %s resources: %w", q.Kind, err)
 	}
@@ -127,11 +128,11 @@ func narrowBy(kind Kind) string {
 	case Group:
 		by = "id, externalId, displayName or members.value"
 	}
-	return "Filter by " + by + " as well, or have an administrator of the site declare the attribute searchable."
+	return "filter by " + by + " as well, or have an administrator of the site declare the attribute searchable"
 }
 
 func notFound(kind Kind, id string) error {
-	return scim.NotFound("There is no %s with the id %q on this site.", kind, short(id))
+	return refusal.New(refusal.NotFound, "", "there is no %s with the id %q on this site", kind, short(id))
 }
 
 // storable says whether a text can be one that is stored: clients put anything into a URL.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -25,7 +26,7 @@ func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 		return Outcome{}, false, nil
 	}
 	rec, err := tx.RecordByUserName(ctx, scim.Fold(v.doc.String("userName")))
-	if errors.Is(err, ErrNotFound) || err == nil && rec.Active {
+	if errors.Is(err, refusal.NotFound) || err == nil && rec.Active {
 		return Outcome{}, false, nil
 	}
 	if err != nil {
@@ -65,11 +66,11 @@ func (v reviver) refuses(rec Record, old scim.Resource) error {
 	sent, kept := v.doc.String("externalId"), rec.ExternalID
 	switch {
 	case rec.Block.On:
-		return scim.Uniqueness("The userName %q is in use on this site already, by an account that an administrator blocked. An administrator of the site can unblock it.", old.String("userName"))
+		return refusal.New(refusal.Taken, "userName", "the userName %q is in use on this site already, by an account that an administrator blocked", old.String("userName")).Advise("an administrator of the site can unblock it")
 	case sent != "" && kept == "" && v.guards(rec):
-		return scim.Uniqueness("The userName %q is in use on this site already, by a deactivated %s without an externalId, who may not be the same person. An administrator of the site can reactivate them.", old.String("userName"), rec.Role)
+		return refusal.New(refusal.Taken, "userName", "the userName %q is in use on this site already, by a deactivated %s without an externalId, who may not be the same person", old.String("userName"), rec.Role).Advise("an administrator of the site can reactivate them")
 	case sent != "" && kept != "" && sent != kept:
-		return scim.Uniqueness("The userName %q is in use on this site already, by somebody deactivated whose externalId is another one, so that it may not be the same person. Reactivate them with their id, or give one of the two another userName.", old.String("userName"))
+		return refusal.New(refusal.Taken, "userName", "the userName %q is in use on this site already, by somebody deactivated whose externalId is another one, so that it may not be the same person", old.String("userName")).Advise("reactivate them with their id, or give one of the two another userName")
 	}
 	return nil
 }

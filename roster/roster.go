@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -144,14 +144,6 @@ type Value struct {
 	Element int // which element of the attribute has it
 }
 
-// TakenError says that another resource of the kind has a value that must be unique.
-type TakenError struct {
-	Path    string
-	Element int // which element of the attribute has it
-}
-
-func (e *TakenError) Error() string { return "the value of " + e.Path + " is taken" }
-
 // Record is a resource as the store keeps it.
 type Record struct {
 	Document
@@ -172,25 +164,31 @@ type Record struct {
 	LastSignIn time.Time
 }
 
-// Errors that callers decide on. Broken rules are *scim.Error instead.
+// Refusals that callers ask for by name. A Store answers with refusal.NotFound itself for what it does not have. What a
+// client wrote against the rules of SCIM is a *scim.Error instead.
 var (
-	ErrNoSession     = errors.New("no such session")
-	ErrUserNameTaken = errors.New("the user name is taken")
-	// ErrSchemasChanged: the site has other schemas than those by which the transaction judges.
-	ErrSchemasChanged = errors.New("the schemas of the site have changed")
-	ErrIdentityTaken  = errors.New("the user identifier belongs to somebody else")
-	ErrNotFound       = errors.New("no such resource")
-	ErrTooMany        = errors.New("the filter would read too many documents")
-	ErrTooSlow        = errors.New("the filter has read documents for too long")
+	ErrNoSession = refusal.New(refusal.Unauthorized, "", "there is no such session").Advise("sign in again").Coded("session_ended")
+
+	ErrUserNameTaken = refusal.New(refusal.Taken, "userName", "the userName is in use on this site already").Coded("user_name_taken")
+	// ErrValueTaken is about the Value of the resource that another one has.
+	ErrValueTaken    = refusal.New(refusal.Taken, "", "a value is in use on this site already").Coded("value_taken")
+	ErrIdentityTaken = refusal.New(refusal.Taken, "userIdentifier", "the user identifier belongs to another person").Coded("identity_taken")
+
+	// ErrSchemasChanged says that the site has other schemas than those by which the transaction judges.
+	ErrSchemasChanged = refusal.New(refusal.Busy, "", "the schemas of this site were changed while this request was under way, and nothing of it was done").
+				Advise("send it again").Coded("schemas_changed")
+
+	ErrTooMany = refusal.New(refusal.TooMuch, "", "this query would read too many resources").Coded("query_too_large")
+	ErrTooSlow = refusal.New(refusal.TooMuch, "", "this query reads many resources and took too long").Coded("query_too_slow")
 )
 
 // Store keeps the resources, identities and sessions of sites.
 type Store interface {
 	lookStore
 
-	Get(ctx context.Context, id site.ID, kind Kind, resource string) (Document, error) // ErrNotFound
+	Get(ctx context.Context, id site.ID, kind Kind, resource string) (Document, error) // refusal.NotFound
 	// GetWithGroups is Get and, of the same snapshot, Memberships of that one resource.
-	GetWithGroups(ctx context.Context, id site.ID, kind Kind, resource string) (Document, []Membership, error) // ErrNotFound
+	GetWithGroups(ctx context.Context, id site.ID, kind Kind, resource string) (Document, []Membership, error) // refusal.NotFound
 	// List returns a page of the resources that match, in a stable order, and how many match altogether.
 	// ErrTooMany when more than ScanLimit documents would have to be read to decide, ErrTooSlow when that took too long.
 	List(ctx context.Context, id site.ID, q ListQuery) (Found, error)
@@ -203,8 +201,8 @@ type Store interface {
 	// CursorKey returns the secret of this installation under which cursors are signed.
 	CursorKey(ctx context.Context) ([]byte, error)
 
-	Record(ctx context.Context, id site.ID, kind Kind, resource string) (Record, error) // ErrNotFound
-	RecordByUserName(ctx context.Context, id site.ID, folded string) (Record, error)    // ErrNotFound
+	Record(ctx context.Context, id site.ID, kind Kind, resource string) (Record, error) // refusal.NotFound
+	RecordByUserName(ctx context.Context, id site.ID, folded string) (Record, error)    // refusal.NotFound
 	// People returns up to limit users after that folded user name, in the order of the folded user names.
 	People(ctx context.Context, id site.ID, q PeopleQuery, after string, limit int) ([]Record, error)
 	Counts(ctx context.Context, id site.ID) (Counts, error)
@@ -277,19 +275,19 @@ func (p Place) Compare(other Place, sort *scim.Sort) int {
 // Tx is one transaction on one site's roster. What writes a resource also writes the rows of what is declared searchable,
 // which are its DeclaredValues.
 type Tx interface {
-	// Record and RecordByUserName lock what they return until the transaction ends. ErrNotFound.
+	// Record and RecordByUserName lock what they return until the transaction ends. refusal.NotFound.
 	Record(ctx context.Context, kind Kind, resource string) (Record, error)
 	RecordByUserName(ctx context.Context, folded string) (Record, error)
 	// BlockedWith returns the id of a blocked user with that externalId, if it is not empty, or one of these folded e-mail
-	// addresses, and the attribute that they share. ErrNotFound.
+	// addresses, and the attribute that they share. refusal.NotFound.
 	BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error)
 	// Records returns up to limit resources of a kind that follow a place, locked until the transaction ends.
 	Records(ctx context.Context, kind Kind, after Place, limit int) ([]Record, error)
-	// Insert returns where lists have it now. ErrUserNameTaken, ErrSchemasChanged, TakenError.
+	// Insert returns where lists have it now. ErrUserNameTaken, ErrSchemasChanged, ErrValueTaken.
 	Insert(ctx context.Context, r Record) (position int64, err error)
-	// Put writes next over old; both carry their Values and Unique, and their Looks where these differ. ErrUserNameTaken, ErrSchemasChanged, TakenError.
+	// Put writes next over old; both carry their Values and Unique, and their Looks where these differ. ErrUserNameTaken, ErrSchemasChanged, ErrValueTaken.
 	Put(ctx context.Context, old, next Record) error
-	// PutUnique writes the Unique of next over those of old, and nothing else of it. TakenError; what was written until
+	// PutUnique writes the Unique of next over those of old, and nothing else of it. ErrValueTaken; what was written until
 	// then stays.
 	PutUnique(ctx context.Context, old, next Record) error
 	// FreeUnique forgets who has which value of an attribute.
@@ -315,7 +313,7 @@ type Tx interface {
 	// answer stays true until the transaction ends.
 	OtherAdmins(ctx context.Context, person string) (int, error)
 
-	// Identity returns whose user identifier that is. ErrNotFound.
+	// Identity returns whose user identifier that is. refusal.NotFound.
 	Identity(ctx context.Context, userIdentifier string) (person string, err error)
 	// PutIdentity makes it the person's only user identifier. ErrIdentityTaken.
 	PutIdentity(ctx context.Context, person, userIdentifier string, at time.Time) error

@@ -3,17 +3,15 @@ package roster_test
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"testing"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
-	"github.com/rollcall-scim/rollcall/scim"
 )
 
 func unavailable(err error) bool {
-	var refused *scim.Error
-	return errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable
+	return errors.Is(err, refusal.Busy)
 }
 
 // A request judges by the schemas that the site had when it began. Where they are others when it writes, it changes

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -51,7 +52,7 @@ func (r *Roster) Indexing(ctx context.Context) ([]Indexing, error) {
 func (r *Rosters) Advance(ctx context.Context, key string, epoch int64) (next time.Time, err error) {
 	for range indexSteps {
 		more, err := r.Store.Index(ctx, site.ID(key), epoch, indexTogether)
-		if errors.Is(err, site.ErrNotFound) {
+		if errors.Is(err, refusal.NotFound) {
 			return time.Time{}, nil
 		}
 		if err != nil {

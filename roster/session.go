@@ -12,7 +12,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/session"
-	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 const sessionBytes = 32
@@ -41,10 +41,10 @@ func (r *Roster) StartSession(ctx context.Context, personID string, l session.Li
 			return err
 		}
 		if rec.Block.On {
-			return scim.Forbidden("This account is blocked. An administrator of the site can unblock it.")
+			return refusal.New(refusal.Forbidden, "", "this account is blocked").Advise("an administrator of the site can unblock it")
 		}
 		if !rec.Active {
-			return scim.Forbidden("This account is deactivated. An administrator of the site can reactivate it.")
+			return refusal.New(refusal.Forbidden, "", "this account is deactivated").Advise("an administrator of the site can reactivate it")
 		}
 		return tx.StartSession(ctx, started)
 	})

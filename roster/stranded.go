@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -123,9 +124,9 @@ func (d *dropper) strip(ctx context.Context, rec Record) error {
 	for {
 		next.Unique = d.next.uniqueValues(doc)
 		err := d.tx.PutUnique(ctx, rec, next)
-		var repeated *TakenError
+		repeated, _ := refusal.About[Value](err)
 		switch {
-		case errors.As(err, &repeated):
+		case errors.Is(err, ErrValueTaken):
 			scim.DropElement(doc, d.next.pathOf(repeated.Path), repeated.Element)
 			dropped = true
 			continue

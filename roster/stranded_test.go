@@ -399,8 +399,7 @@ func TestForceSchemasProperty(t *testing.T) {
 					doc[badgeURN] = ext
 				}
 				_, err := r.Create(t.Context(), roster.User, doc, bySCIM)
-				var taken *scim.Error
-				if err != nil && (!errors.As(err, &taken) || taken.Status != 409) {
+				if err != nil && !errors.Is(err, refusal.Taken) {
 					rt.Fatal(err)
 				}
 			}

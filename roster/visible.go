@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/internal/visible"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -16,10 +17,10 @@ func checkUserName(before, after scim.Resource) error {
 		return nil
 	}
 	if i := strings.IndexFunc(name, visible.Hidden); i >= 0 {
-		return scim.InvalidValue("userName contains %s, which nobody can see: %s. Remove it.", visible.Describe([]rune(name[i:])[0]), visible.Reveal(name))
+		return refusal.New(refusal.Invalid, "userName", "userName contains %s, which nobody can see: %s", visible.Describe([]rune(name[i:])[0]), visible.Reveal(name)).Advise("remove it")
 	}
 	if strings.Trim(name, " ") != name {
-		return scim.InvalidValue("userName begins or ends with a space, which nobody can see: %s. Remove it.", visible.Reveal(name))
+		return refusal.New(refusal.Invalid, "userName", "userName begins or ends with a space, which nobody can see: %s", visible.Reveal(name)).Advise("remove it")
 	}
 	return nil
 }

@@ -5,60 +5,65 @@ import (
 	"slices"
 )
 
-// Apply gives the resource after the patch, all of it or an error; r stays as
-// it is. The same patch applied again changes nothing.
+// Apply returns the resource after the patch and leaves r unchanged. Either all operations apply or
+// Apply returns an error. Applying the same patch again changes nothing.
+//
+// Expected errors are *Error: invalidValue, invalidPath, noTarget and mutability (RFC 7644 §3.5.2),
+// and 413 when the operations would look at too many values.
 func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
-	a := applier{rt: rt, mode: p.mode, work: make(Resource, len(r)+2), owned: map[string]bool{}, shown: p.shown}
+	a := applier{rt: rt, mode: p.mode, working: make(Resource, len(r)+2), copied: map[string]bool{}, shownAs: p.shownAs}
 	for k, v := range r {
-		a.work[k] = v
+		a.working[k] = v
 	}
 	for _, op := range p.Operations {
-		if err := a.operation(op); err != nil {
-			return PatchResult{}, numbered(err, op.index, p.count, op.Op+" "+op.Path.String())
+		if err := a.applyOperation(op); err != nil {
+			return PatchResult{}, withOperationNumber(err, op.index, p.operationCount, op.Op+" "+op.Path.String())
 		}
 	}
 	for _, op := range p.Operations {
-		a.sweep(op.Path, r)
+		a.removeHollowElements(op.Path, r)
 	}
-	a.work["schemas"] = rt.schemas(a.work)
+	a.working["schemas"] = rt.schemas(a.working)
 	return PatchResult{
-		Resource: a.work, Changed: !Equal(r, a.work),
+		Resource: a.working, Changed: !Equal(r, a.working),
 		Fixes: a.fixes, Ignored: append(slices.Clip(p.ignored), a.ignored...),
 	}, nil
 }
 
 type applier struct {
-	rt    *ResourceType
-	mode  Mode
-	work  Resource
-	owned map[string]bool // top-level members that are copies by now
-	fixes []Fix
-	shown []Resource // how a GET shows the resource
+	rt      *ResourceType
+	mode    Mode
+	working Resource        // the copy that operations change
+	copied  map[string]bool // top-level members that were copied already
+	fixes   []Fix
+	shownAs []Resource // how a GET shows the resource
 
 	ignored []Ignored
-	cut     map[string]bool // elements that lost a sub-attribute
+	reduced map[string]bool // elements that lost a sub-attribute, by pointerKey
 
-	steps int // values looked at
+	stepsTaken int // values looked at so far
 }
 
-// maxSteps bounds how many values the operations of one request look at: about a second's work.
+// maxSteps bounds how many values the operations of one request may look at: about one second of
+// work.
 const maxSteps = 10_000_000
 
-// keyed is what finding a value in a list by its identity costs, in steps.
-const keyed = 4
+// stepsPerKey is the cost, in steps, of finding a value in a list by its identity.
+const stepsPerKey = 4
 
-// look counts the values that an operation looks at.
-func (a *applier) look(op Operation, old any) error {
-	each := keyed
+// countSteps adds the number of values that an operation looks at. It returns 413 above maxSteps.
+func (a *applier) countSteps(op Operation, old any) error {
+	each := stepsPerKey
 	if op.Path.Filter != nil {
-		each = terms(op.Path.Filter)
+		each = countTerms(op.Path.Filter)
 	}
-	if a.steps += each * (lengthOf(old) + lengthOf(op.Value)); a.steps > maxSteps {
+	if a.stepsTaken += each * (lengthOf(old) + lengthOf(op.Value)); a.stepsTaken > maxSteps {
 		return PayloadTooLarge("%s: the operations of the request would look at too many values; send fewer at a time", op.Path)
 	}
 	return nil
 }
 
+// lengthOf returns the number of values in an attribute's value.
 func lengthOf(v any) int {
 	list, ok := v.([]any)
 	if !ok {
@@ -67,44 +72,47 @@ func lengthOf(v any) int {
 	return len(list)
 }
 
-// container is the map that holds the attribute, copied before it is changed.
+// container returns the map that holds the attribute. The map is copied before its first change.
 func (a *applier) container(p *Path) map[string]any {
 	if p.URN == "" {
-		a.own(p.Name)
-		return a.work
+		a.ensureCopied(p.Name)
+		return a.working
 	}
-	a.own(p.URN)
-	m, ok := a.work[p.URN].(map[string]any)
+	a.ensureCopied(p.URN)
+	m, ok := a.working[p.URN].(map[string]any)
 	if !ok {
 		m = map[string]any{}
-		a.work[p.URN] = m
+		a.working[p.URN] = m
 	}
 	return m
 }
 
-func (a *applier) own(key string) {
-	if a.owned[key] {
+// ensureCopied clones a top-level member before its first change, because it still belongs to the
+// caller's resource.
+func (a *applier) ensureCopied(key string) {
+	if a.copied[key] {
 		return
 	}
-	a.owned[key] = true
-	if v, ok := a.work[key]; ok {
-		a.work[key] = cloneValue(v)
+	a.copied[key] = true
+	if v, ok := a.working[key]; ok {
+		a.working[key] = cloneValue(v)
 	}
 }
 
-func (a *applier) operation(op Operation) error {
+// applyOperation applies one operation to the working copy.
+func (a *applier) applyOperation(op Operation) error {
 	p := op.Path
 	if p.Name == "" {
 		return a.removeExtension(p)
 	}
 	if p.readOnly() {
-		return a.sameReadOnly(op)
+		return a.checkReadOnlyUnchanged(op)
 	}
 	c := a.container(p)
-	if err := a.look(op, c[p.Name]); err != nil {
+	if err := a.countSteps(op, c[p.Name]); err != nil {
 		return err
 	}
-	v, err := a.changed(op, c[p.Name], cloneValue(op.Value))
+	v, err := a.valueAfter(op, c[p.Name], cloneValue(op.Value))
 	if err != nil {
 		return err
 	}
@@ -114,16 +122,15 @@ func (a *applier) operation(op Operation) error {
 		c[p.Name] = v
 	}
 	if p.URN != "" && len(c) == 0 {
-		delete(a.work, p.URN)
+		delete(a.working, p.URN)
 	}
 	return nil
 }
 
-// removeExtension unassigns all attributes of an extension that a client may
-// unassign.
+// removeExtension unassigns every attribute of an extension that a client may unassign.
 func (a *applier) removeExtension(p *Path) error {
-	a.own(p.URN)
-	m, _ := a.work[p.URN].(map[string]any)
+	a.ensureCopied(p.URN)
+	m, _ := a.working[p.URN].(map[string]any)
 	for _, attr := range a.rt.Extension(p.URN).Attributes {
 		switch {
 		case empty(m[attr.Name]) || attr.Mutability == ReadOnly:
@@ -134,45 +141,45 @@ func (a *applier) removeExtension(p *Path) error {
 		delete(m, attr.Name)
 	}
 	if len(m) == 0 {
-		delete(a.work, p.URN)
+		delete(a.working, p.URN)
 	}
 	return nil
 }
 
-// ignore notes an operation that was understood and had nothing to act on.
+// ignore records an operation that was understood but had nothing to act on.
 func (a *applier) ignore(p *Path, reason string) {
 	if len(a.ignored) < maxIgnored {
 		a.ignored = append(a.ignored, Ignored{p.String(), reason})
 	}
 }
 
-// sweep takes away what says nothing any more: an element that has only its type,
-// its display and whether it is primary, as the operations left it.
-func (a *applier) sweep(p *Path, before Resource) {
+// removeHollowElements removes elements that carry no information after all operations: those that
+// have only a type, a display name or the primary flag.
+func (a *applier) removeHollowElements(p *Path, before Resource) {
 	if p.attr == nil || !p.attr.MultiValued || p.attr.Type != Complex || p.readOnly() {
 		return
 	}
-	c := p.container(a.work)
+	c := p.container(a.working)
 	list, _ := c[p.Name].([]any)
-	if !slices.ContainsFunc(list, func(e any) bool { return a.gone(p.attr, e) }) {
+	if !slices.ContainsFunc(list, func(e any) bool { return a.shouldRemoveElement(p.attr, e) }) {
 		return
 	}
 	old, _ := p.container(before)[p.Name].([]any)
 	kept := make([]any, 0, len(list))
-	sent := false // a value that goes came from the request
+	sent := false // the request sent an element that is removed
 	for _, e := range list {
 		switch {
-		case !a.gone(p.attr, e):
+		case !a.shouldRemoveElement(p.attr, e):
 			kept = append(kept, e)
-		case a.wasCut(e):
+		case a.lostSubAttribute(e):
 		case slices.ContainsFunc(old, func(o any) bool { return equalValues(o, e) }):
-			kept = append(kept, e) // it stood so before the request
+			kept = append(kept, e) // unchanged by the request
 		default:
 			sent = true
 		}
 	}
 	if sent {
-		a.ignore(p, "what was sent leaves a value that says nothing, which is not kept")
+		a.ignore(p, "the request leaves a value without content, which is not kept")
 	}
 	if len(kept) > 0 {
 		c[p.Name] = kept
@@ -180,37 +187,40 @@ func (a *applier) sweep(p *Path, before Resource) {
 	}
 	delete(c, p.Name)
 	if p.URN != "" && len(c) == 0 {
-		delete(a.work, p.URN)
+		delete(a.working, p.URN)
 	}
 }
 
-// gone reports whether an element of a list says nothing. What names a role by
-// its display alone counts until something of it was taken.
-func (a *applier) gone(attr *Attribute, e any) bool {
+// shouldRemoveElement reports whether an element carries no information. A role or entitlement that
+// has only a display name counts as information until an operation takes something from it.
+func (a *applier) shouldRemoveElement(attr *Attribute, e any) bool {
 	m, ok := e.(map[string]any)
-	if !ok || !saysNothing(attr, m) {
+	if !ok || !isHollow(attr, m) {
 		return false
 	}
-	named := !empty(m["display"]) && grants(attr, AttrPath{Name: attr.Name})
-	return !named || a.wasCut(e)
+	named := !empty(m["display"]) && grantsRights(attr, AttrPath{Name: attr.Name})
+	return !named || a.lostSubAttribute(e)
 }
 
-func (a *applier) wasCut(e any) bool { return a.cut[same(e)] }
+// lostSubAttribute reports whether an operation removed a sub-attribute of the element.
+func (a *applier) lostSubAttribute(e any) bool { return a.reduced[pointerKey(e)] }
 
-// same tells elements apart by what they are, not by what they have.
-func same(element any) string { return fmt.Sprintf("%p", element) }
+// pointerKey identifies an element by its address, so that two elements with equal content stay
+// distinct.
+func pointerKey(element any) string { return fmt.Sprintf("%p", element) }
 
-// sameReadOnly accepts a readOnly attribute that is sent as a GET shows it.
-// RFC 7644 §3.5.2: it cannot be modified, and that would not modify it.
-func (a *applier) sameReadOnly(op Operation) error {
-	if err := a.look(op, memberOf(op.Path.container(a.work), op.Path.Name, false)); err != nil {
+// checkReadOnlyUnchanged accepts a readOnly attribute that is sent as a GET shows it, and returns a
+// mutability error for any other value. RFC 7644 §3.5.2 forbids modifying it; sending the same
+// value is no modification.
+func (a *applier) checkReadOnlyUnchanged(op Operation) error {
+	if err := a.countSteps(op, memberOf(op.Path.container(a.working), op.Path.Name, false)); err != nil {
 		return err
 	}
-	if op.inner && len(listOf(op.Value)) == 0 {
+	if op.fromKey && len(listOf(op.Value)) == 0 {
 		return nil
 	}
-	same := slices.ContainsFunc(append(slices.Clip(a.shown), a.work), func(r Resource) bool {
-		return sameAsShown(op, op.Path.Get(r))
+	same := slices.ContainsFunc(append(slices.Clip(a.shownAs), a.working), func(r Resource) bool {
+		return matchesShown(op, op.Path.Get(r))
 	})
 	if !same {
 		return Mutability("%s cannot be changed by a client", op.Path)
@@ -218,9 +228,9 @@ func (a *applier) sameReadOnly(op Operation) error {
 	return nil
 }
 
-// sameAsShown compares what was sent with the values shown. Of a complex value
-// not all has to be sent; add need not name all values.
-func sameAsShown(op Operation, shown []any) bool {
+// matchesShown compares the sent values with the shown ones. A complex value may be sent in part,
+// and add need not name all values.
+func matchesShown(op Operation, shown []any) bool {
 	leaf := op.Path.attr
 	if op.Path.sub != nil {
 		leaf = op.Path.sub
@@ -230,23 +240,23 @@ func sameAsShown(op Operation, shown []any) bool {
 		return false
 	}
 	for _, e := range sent {
-		if !slices.ContainsFunc(shown, func(s any) bool { return partOf(leaf, e, s) }) {
+		if !slices.ContainsFunc(shown, func(s any) bool { return isPartOf(leaf, e, s) }) {
 			return false
 		}
 	}
 	return true
 }
 
-// partOf reports whether a value shown has all that one sent has.
-func partOf(attr *Attribute, sent, shown any) bool {
+// isPartOf reports whether the shown value contains everything that the sent value has.
+func isPartOf(attr *Attribute, sent, shown any) bool {
 	m, ok := sent.(map[string]any)
 	if !ok {
 		if attr.Type == DateTime {
 			x, _ := sent.(string)
 			y, _ := shown.(string)
-			at, ok := parseTime(x)
-			is, ok2 := parseTime(y)
-			return ok && ok2 && at.Equal(is)
+			sentTime, ok := parseTime(x)
+			shownTime, ok2 := parseTime(y)
+			return ok && ok2 && sentTime.Equal(shownTime)
 		}
 		return equalValues(sent, shown)
 	}
@@ -259,15 +269,15 @@ func partOf(attr *Attribute, sent, shown any) bool {
 		if empty(v) {
 			continue
 		}
-		if sub == nil || !partOf(sub, v, s[sub.Name]) {
+		if sub == nil || !isPartOf(sub, v, s[sub.Name]) {
 			return false
 		}
 	}
 	return true
 }
 
-// changed gives the attribute's value after an operation.
-func (a *applier) changed(op Operation, old, value any) (any, error) {
+// valueAfter returns the attribute's value after an operation.
+func (a *applier) valueAfter(op Operation, old, value any) (any, error) {
 	p := op.Path
 	if p.attr.Mutability == Immutable && !empty(old) && (op.Op == "remove" || p.Filter != nil || p.Sub != "" || !sameValue(old, value)) {
 		// RFC 7643 §7: immutable attributes can be set once.
@@ -275,105 +285,103 @@ func (a *applier) changed(op Operation, old, value any) (any, error) {
 	}
 	switch {
 	case op.Op == "remove" && value != nil:
-		return a.without(op, old, value.([]any))
+		return a.removeValues(op, old, value.([]any))
 	case p.Filter != nil:
-		return a.filtered(op, old, value)
+		return a.applyToMatches(op, old, value)
 	case op.Op == "remove" && p.Sub == "":
 		return nil, nil
 	case p.Sub != "":
-		return a.subOfAll(op, old, value)
+		return a.setSubEverywhere(op, old, value)
 	case p.attr.MultiValued:
-		return a.list(op, old, value)
+		return a.applyToList(op, old, value)
 	case p.attr.Type == Complex && value != nil:
 		m, _ := old.(map[string]any)
-		return a.merged(op, m, value)
+		return a.mergeInto(op, m, value)
 	}
 	return value, nil
 }
 
-func sameValue(a, b any) bool { return Equal(Resource{"v": a}, Resource{"v": b}) }
-
-// without removes the values that were sent, of an attribute or of the path's
+// removeValues removes the values that were sent, from the attribute or from the path's
 // sub-attribute.
-func (a *applier) without(op Operation, old any, sent []any) (any, error) {
+func (a *applier) removeValues(op Operation, old any, sent []any) (any, error) {
 	p := op.Path
 	if p.Sub != "" {
-		return a.withoutSubs(op, old, sent)
+		return a.removeSubValues(op, old, sent)
 	}
 	list, _ := old.([]any)
 	kept, missed := withoutValues(p.attr, list, sent)
 	switch {
 	case len(kept) == len(list):
-		a.ignore(p, "no value here is one of those that were sent, so nothing is removed")
+		a.ignore(p, "the resource has none of the values that were sent, so nothing is removed")
 	case missed > 0:
-		a.ignore(p, itoa(missed)+" of the values that were sent are not here")
+		a.ignore(p, itoa(missed)+" of the values that were sent are not in the resource")
 	}
 	return kept, nil
 }
 
-// withoutValues gives a list without the values sent, and how many of those were
-// not in it. One sent with a value and no type takes all with that value; one
-// without a value takes what has all that it has.
+// withoutValues returns the list without the sent values, and how many of the sent values were not
+// in it. A sent value with "value" but no type removes every element with that "value". A sent
+// value without "value" removes every element that has all its sub-attributes.
 func withoutValues(attr *Attribute, list, sent []any) (kept []any, missed int) {
 	type selector struct {
-		part map[string]any
-		hit  bool
+		subs  map[string]any
+		found bool
 	}
-	gone := make(map[string]bool, len(sent)) // and whether it was there
-	var parts []*selector
+	foundByKey := make(map[string]bool, len(sent)) // keys to remove; true once one was found
+	var selectors []*selector
 	for _, e := range sent {
 		byValue, byType := removalKeys(attr, e)
 		m, isMap := e.(map[string]any)
 		switch {
 		case byType != "":
-			gone[byType] = false
+			foundByKey[byType] = false
 		case byValue != "":
-			gone[byValue] = false
+			foundByKey[byValue] = false
 		case isMap:
-			parts = append(parts, &selector{part: m})
+			selectors = append(selectors, &selector{subs: m})
 		default:
-			gone["whole "+wholeKey(attr, e)] = false
+			foundByKey["whole "+wholeKey(attr, e)] = false
 		}
 	}
 	for _, e := range list {
-		out := false
+		remove := false
 		byValue, byType := removalKeys(attr, e)
 		for _, key := range []string{byType, byValue} {
-			if _, named := gone[key]; named && key != "" {
-				gone[key], out = true, true
+			if _, named := foundByKey[key]; named && key != "" {
+				foundByKey[key], remove = true, true
 			}
 		}
-		if byValue == "" && len(gone) > 0 {
-			if key := "whole " + wholeKey(attr, e); !out {
-				if _, named := gone[key]; named {
-					gone[key], out = true, true
+		if byValue == "" && len(foundByKey) > 0 {
+			if key := "whole " + wholeKey(attr, e); !remove {
+				if _, named := foundByKey[key]; named {
+					foundByKey[key], remove = true, true
 				}
 			}
 		}
-		for _, s := range parts {
-			if hasParts(attr, e, s.part) {
-				s.hit, out = true, true
+		for _, s := range selectors {
+			if hasAllSubs(attr, e, s.subs) {
+				s.found, remove = true, true
 			}
 		}
-		if !out {
+		if !remove {
 			kept = append(kept, e)
 		}
 	}
-	for _, hit := range gone {
-		if !hit {
+	for _, found := range foundByKey {
+		if !found {
 			missed++
 		}
 	}
-	for _, s := range parts {
-		if !s.hit {
+	for _, s := range selectors {
+		if !s.found {
 			missed++
 		}
 	}
 	return kept, missed
 }
 
-// hasParts reports whether an element has all sub-attributes that were sent.
-func hasParts(attr *Attribute, e any, part map[string]any) bool {
+// hasAllSubs reports whether an element has all the sub-attributes that were sent.
+func hasAllSubs(attr *Attribute, e any, part map[string]any) bool {
 	m, ok := e.(map[string]any)
 	if !ok {
 		return false
@@ -393,28 +401,28 @@ func hasParts(attr *Attribute, e any, part map[string]any) bool {
 	return true
 }
 
-// withoutSubs removes the values sent from the path's sub-attribute, in the
-// elements that the path selects.
-func (a *applier) withoutSubs(op Operation, old any, sent []any) (any, error) {
+// removeSubValues removes the sent values from the path's sub-attribute, in the elements that the
+// path selects.
+func (a *applier) removeSubValues(op Operation, old any, sent []any) (any, error) {
 	p := op.Path
 	list, isList := old.([]any)
 	if !isList && !empty(old) {
 		list = []any{old}
 	}
-	gone := make(map[string]bool, len(sent))
+	remove := make(map[string]bool, len(sent))
 	for _, v := range sent {
-		gone[scalarKey(p.sub, v)] = true
+		remove[scalarKey(p.sub, v)] = true
 	}
 	removed := false
 	for _, e := range list {
 		m, ok := e.(map[string]any)
-		if !ok || p.Filter != nil && !p.Filter.match(elementValues(e)) {
+		if !ok || p.Filter != nil && !p.Filter.match(elementScope(e)) {
 			continue
 		}
 		var kept []any
 		have := listOf(m[p.Sub])
 		for _, v := range have {
-			if !gone[scalarKey(p.sub, v)] {
+			if !remove[scalarKey(p.sub, v)] {
 				kept = append(kept, v)
 			}
 		}
@@ -431,7 +439,7 @@ func (a *applier) withoutSubs(op Operation, old any, sent []any) (any, error) {
 		}
 	}
 	if !removed {
-		a.ignore(p, "no value here is one of those that were sent, so nothing is removed")
+		a.ignore(p, "the resource has none of the values that were sent, so nothing is removed")
 	}
 	if isList {
 		return listOf(list), nil
@@ -439,6 +447,8 @@ func (a *applier) withoutSubs(op Operation, old any, sent []any) (any, error) {
 	return old, nil
 }
 
+// removalKeys returns the keys under which a remove finds an element: by its "value", and by
+// "value" and type together. A key is "" where the element lacks the sub-attribute.
 func removalKeys(attr *Attribute, e any) (byValue, byType string) {
 	m, ok := e.(map[string]any)
 	sub := attr.Sub("value")
@@ -452,43 +462,43 @@ func removalKeys(attr *Attribute, e any) (byValue, byType string) {
 	return byValue, byType
 }
 
-// list applies an operation on a whole multi-valued attribute.
-func (a *applier) list(op Operation, old, value any) (any, error) {
+// applyToList applies an operation to a whole multi-valued attribute.
+func (a *applier) applyToList(op Operation, old, value any) (any, error) {
 	sent, _ := value.([]any)
 	if op.Op == "replace" {
-		return sent, a.madePrimary(op.Path, sent, primaries(sent))
+		return sent, a.clearOtherPrimaries(op.Path, sent, primaryIndexes(sent))
 	}
 	have, _ := old.([]any)
-	at := make(map[string]int, len(have)+len(sent))
+	indexByKey := make(map[string]int, len(have)+len(sent))
 	for i, e := range have {
 		if key := wholeKey(op.Path.attr, e); key != "" {
-			at[key] = i
+			indexByKey[key] = i
 		}
 	}
 	var made []int
 	for _, e := range sent {
 		key := wholeKey(op.Path.attr, e)
-		i, there := at[key]
+		i, there := indexByKey[key]
 		if !there {
 			i = len(have)
-			at[key] = i
+			indexByKey[key] = i
 			have = append(have, e)
-		} else if err := a.addToElement(op, have[i], e); err != nil {
-			return nil, err
+		} else {
+			a.addToElement(op, have[i], e)
 		}
 		if m, ok := e.(map[string]any); ok && m["primary"] == true {
 			made = append(made, i)
 		}
 	}
-	return have, a.madePrimary(op.Path, have, made)
+	return have, a.clearOtherPrimaries(op.Path, have, made)
 }
 
-// addToElement adds a value to a list that has it: what it says beyond its
-// identity is taken over, except what cannot change any more.
-func (a *applier) addToElement(op Operation, element, value any) error {
+// addToElement adds a value to a list that already has it. The element takes over its other
+// sub-attributes, except immutable ones that are set.
+func (a *applier) addToElement(op Operation, element, value any) {
 	m, ok := element.(map[string]any)
 	if !ok {
-		return nil
+		return
 	}
 	for k, v := range value.(map[string]any) {
 		sub := op.Path.attr.Sub(k)
@@ -497,12 +507,11 @@ func (a *applier) addToElement(op Operation, element, value any) error {
 		}
 		m[k] = v
 	}
-	return nil
 }
 
-// merged puts sub-attributes into a complex value. RFC 7644 §3.5.2.3:
-// sub-attributes that are not named stay as they are.
-func (a *applier) merged(op Operation, m map[string]any, value any) (any, error) {
+// mergeInto puts sub-attributes into a complex value. RFC 7644 §3.5.2.3: sub-attributes that the
+// operation does not name stay unchanged.
+func (a *applier) mergeInto(op Operation, m map[string]any, value any) (any, error) {
 	given, ok := value.(map[string]any)
 	if !ok {
 		return nil, InvalidValue("%s needs an object", op.Path)
@@ -510,7 +519,7 @@ func (a *applier) merged(op Operation, m map[string]any, value any) (any, error)
 	if m == nil {
 		m = map[string]any{}
 	}
-	// The value first: what belonged to another one goes with it.
+	// In schema order, so "value" comes first: setting it drops what described the old reference.
 	for _, sub := range op.Path.attr.SubAttributes {
 		v, named := given[sub.Name]
 		if !named {
@@ -523,8 +532,8 @@ func (a *applier) merged(op Operation, m map[string]any, value any) (any, error)
 	return m, nil
 }
 
-// setSub sets or, with nil, unassigns a sub-attribute of one value. A new
-// reference drops what described the old one.
+// setSub sets a sub-attribute of one value; nil unassigns it. A new reference drops the
+// sub-attributes that described the old one.
 func (a *applier) setSub(op Operation, m map[string]any, sub *Attribute, v any) error {
 	p := op.Path
 	old, had := m[sub.Name]
@@ -545,19 +554,19 @@ func (a *applier) setSub(op Operation, m map[string]any, sub *Attribute, v any) 
 	}
 	if empty(v) {
 		delete(m, sub.Name)
-		if a.cut == nil {
-			a.cut = map[string]bool{}
+		if a.reduced == nil {
+			a.reduced = map[string]bool{}
 		}
-		a.cut[same(m)] = true
+		a.reduced[pointerKey(m)] = true
 	} else {
 		m[sub.Name] = v
 	}
 	return nil
 }
 
-// subOfAll applies an operation on attr.sub without a filter: to the one value,
-// or to every value of a list.
-func (a *applier) subOfAll(op Operation, old, value any) (any, error) {
+// setSubEverywhere applies an operation to attr.sub without a filter: to a single value, or to
+// every value of a list.
+func (a *applier) setSubEverywhere(op Operation, old, value any) (any, error) {
 	p := op.Path
 	if !p.attr.MultiValued {
 		m, _ := old.(map[string]any)
@@ -570,10 +579,11 @@ func (a *applier) subOfAll(op Operation, old, value any) (any, error) {
 	if len(list) == 0 && value != nil {
 		list = append(list, map[string]any{})
 	}
-	return a.setInElements(op, list, all(list), value)
+	return a.setInElements(op, list, allIndexes(list), value)
 }
 
-func all(list []any) []int {
+// allIndexes returns the indexes of all elements of a list.
+func allIndexes(list []any) []int {
 	indexes := make([]int, len(list))
 	for i := range list {
 		indexes[i] = i
@@ -581,7 +591,7 @@ func all(list []any) []int {
 	return indexes
 }
 
-// setInElements sets the path's sub-attribute in some elements of a list.
+// setInElements sets the path's sub-attribute in the elements at the given indexes.
 func (a *applier) setInElements(op Operation, list []any, indexes []int, value any) (any, error) {
 	for _, i := range indexes {
 		m, ok := list[i].(map[string]any)
@@ -593,16 +603,16 @@ func (a *applier) setInElements(op Operation, list []any, indexes []int, value a
 		}
 	}
 	if op.Path.sub.Name == "primary" && value == true {
-		return list, a.madePrimary(op.Path, list, indexes)
+		return list, a.clearOtherPrimaries(op.Path, list, indexes)
 	}
 	if value == nil {
-		return listOf(list), nil // a value without its last sub-attribute is none
+		return listOf(list), nil // drop elements that lost their last sub-attribute
 	}
 	return list, nil
 }
 
-// filtered applies an operation on attr[filter] or attr[filter].sub.
-func (a *applier) filtered(op Operation, old, value any) (any, error) {
+// applyToMatches applies an operation to attr[filter] or attr[filter].sub.
+func (a *applier) applyToMatches(op Operation, old, value any) (any, error) {
 	p := op.Path
 	list, isList := old.([]any)
 	if !isList && !empty(old) {
@@ -610,22 +620,22 @@ func (a *applier) filtered(op Operation, old, value any) (any, error) {
 	}
 	var matched []int
 	for i, e := range list {
-		if p.Filter.match(elementValues(e)) {
+		if p.Filter.match(elementScope(e)) {
 			matched = append(matched, i)
 		}
 	}
 	if len(matched) == 0 {
 		if op.Op == "remove" || value == nil {
-			a.ignore(p, "nothing here matches the filter, so nothing is removed")
+			a.ignore(p, "no value of the resource matches the filter, so nothing is removed")
 			return old, nil // RFC 7644 §3.5.2.2: nothing to remove is success.
 		}
-		made, err := a.materialise(op, list, value)
-		if err != nil || len(made) == len(list) {
+		extended, err := a.createElement(op, list, value)
+		if err != nil || len(extended) == len(list) {
 			return old, err
 		}
-		list, matched = made, []int{len(list)}
+		list, matched = extended, []int{len(list)}
 	}
-	v, err := a.inMatched(op, list, matched, value)
+	v, err := a.changeMatched(op, list, matched, value)
 	if err != nil || p.attr.MultiValued {
 		return v, err
 	}
@@ -635,19 +645,21 @@ func (a *applier) filtered(op Operation, old, value any) (any, error) {
 	return nil, nil
 }
 
-func terms(n Node) int {
+// countTerms returns the number of comparisons in a filter.
+func countTerms(n Node) int {
 	switch n := n.(type) {
 	case And:
-		return terms(n.Left) + terms(n.Right)
+		return countTerms(n.Left) + countTerms(n.Right)
 	case Or:
-		return terms(n.Left) + terms(n.Right)
+		return countTerms(n.Left) + countTerms(n.Right)
 	case Not:
-		return terms(n.Node)
+		return countTerms(n.Node)
 	}
 	return 1
 }
 
-func (a *applier) inMatched(op Operation, list []any, matched []int, value any) (any, error) {
+// changeMatched applies an operation to the elements at the matched indexes.
+func (a *applier) changeMatched(op Operation, list []any, matched []int, value any) (any, error) {
 	p := op.Path
 	switch {
 	case p.Sub != "":
@@ -668,15 +680,15 @@ func (a *applier) inMatched(op Operation, list []any, matched []int, value any) 
 		list[i] = e
 	}
 	if given, _ := value.(map[string]any); given["primary"] == true {
-		return list, a.madePrimary(p, list, matched)
+		return list, a.clearOtherPrimaries(p, list, matched)
 	}
 	return list, nil
 }
 
-// elementAfter is a selected element after add, which merges, or replace.
+// elementAfter returns a selected element after add, which merges, or replace.
 func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, error) {
 	if op.Op == "add" {
-		return a.merged(op, m, cloneValue(value))
+		return a.mergeInto(op, m, cloneValue(value))
 	}
 	// RFC 7644 §3.5.2.3: the matching values are replaced.
 	next, _ := cloneValue(value).(map[string]any)
@@ -687,16 +699,16 @@ func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, 
 	}
 	if described, ok := elementOf(op.Path.Filter); ok && a.mode == Lenient {
 		for k, v := range described {
-			// "emails[type eq "work"]" with {"value": …} stays the work address.
+			// emails[type eq "work"] with {"value": …} stays the work address.
 			if _, named := next[k]; !named {
 				next[k] = v
 			}
 		}
 	}
-	if op.Path.attr.MultiValued && saysNothing(op.Path.attr, next) {
-		// {"display": "Work"} describes the value and takes nothing from it;
-		// {"value": null} does.
-		return a.merged(op, m, cloneValue(value))
+	if op.Path.attr.MultiValued && isHollow(op.Path.attr, next) {
+		// {"display": "Work"} only describes the value, so it must not erase the rest; {"value":
+		// null} must.
+		return a.mergeInto(op, m, cloneValue(value))
 	}
 	for _, sub := range op.Path.attr.SubAttributes {
 		if old := m[sub.Name]; sub.Mutability == Immutable && !empty(old) {
@@ -709,6 +721,8 @@ func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, 
 	return next, nil
 }
 
+// withoutIndexes returns the list without the elements at the given indexes, which are in ascending
+// order.
 func withoutIndexes(list []any, gone []int) []any {
 	var kept []any
 	for i, e := range list {
@@ -721,13 +735,13 @@ func withoutIndexes(list []any, gone []int) []any {
 	return kept
 }
 
-// materialise makes the element that a filter describes when none matches.
-// Entra sets emails[type eq "work"].value on users that have no address.
-// RFC 7644 §3.5.2.3 wants noTarget for replace, which Strict gives.
+// createElement adds the element that a filter describes when no element matches it. Entra sets
+// emails[type eq "work"].value on users that have no address. RFC 7644 §3.5.2.3 wants noTarget for
+// replace, which Strict returns.
 //
-// The list comes back as it is when the operation had been applied before and
-// made its own filter false, as emails[value eq "old"].value does.
-func (a *applier) materialise(op Operation, list []any, value any) ([]any, error) {
+// The list comes back unchanged when the operation was applied before and made its own filter
+// false, as emails[value eq "old"].value does.
+func (a *applier) createElement(op Operation, list []any, value any) ([]any, error) {
 	p := op.Path
 	noTarget := NoTarget("%s selects no value", p)
 	e, ok := elementOf(p.Filter)
@@ -736,26 +750,26 @@ func (a *applier) materialise(op Operation, list []any, value any) ([]any, error
 	}
 	for k := range e {
 		if sub := p.attr.Sub(k); sub == nil || sub.Mutability == Immutable {
-			return nil, noTarget // a member is never made up
+			return nil, noTarget // never invent a member
 		}
 	}
-	if after := elementWith(p, e, value); !p.Filter.match(values{m: after}) {
+	if after := elementWith(p, e, value); !p.Filter.match(scope{members: after}) {
 		if a.mode == Lenient && hasElement(list, after) {
 			return list, nil
 		}
 		return nil, noTarget
 	}
 	if a.mode == Lenient {
-		a.fixes = append(a.fixes, Fix{"created-value", p.String(), "no value matched; one was made"})
+		a.fixes = append(a.fixes, Fix{"created-value", p.String(), "no value matched; one was created"})
 	}
 	list = append(list, e)
 	if e["primary"] == true {
-		return list, a.madePrimary(p, list, []int{len(list) - 1})
+		return list, a.clearOtherPrimaries(p, list, []int{len(list) - 1})
 	}
 	return list, nil
 }
 
-// elementWith is an element as it would be with a value put into it.
+// elementWith returns an element as it would be with the value put into it.
 func elementWith(p *Path, e map[string]any, value any) map[string]any {
 	after := cloneMap(e)
 	if p.Sub != "" {
@@ -768,7 +782,7 @@ func elementWith(p *Path, e map[string]any, value any) map[string]any {
 	return after
 }
 
-// hasElement reports whether an element of the list has all that part has.
+// hasElement reports whether an element of the list has everything that part has.
 func hasElement(list []any, part map[string]any) bool {
 	return anyElement(list, func(e any) bool {
 		m, ok := e.(map[string]any)
@@ -779,8 +793,8 @@ func hasElement(list []any, part map[string]any) bool {
 	})
 }
 
-// primaries gives the indexes of the primary values.
-func primaries(list []any) []int {
+// primaryIndexes returns the indexes of the primary values.
+func primaryIndexes(list []any) []int {
 	var found []int
 	for i, e := range list {
 		if m, ok := e.(map[string]any); ok && m["primary"] == true {
@@ -790,9 +804,10 @@ func primaries(list []any) []int {
 	return found
 }
 
-// madePrimary takes primary from all other values. RFC 7644 §3.5.2: operations
-// apply one after the other, and setting primary clears it elsewhere.
-func (a *applier) madePrimary(p *Path, list []any, made []int) error {
+// clearOtherPrimaries removes the primary flag from all other values; made holds the indexes that
+// the operation made primary. RFC 7644 §3.5.2: operations apply one after the other, and setting
+// primary clears it elsewhere. It returns invalidValue when the operation makes two values primary.
+func (a *applier) clearOtherPrimaries(p *Path, list []any, made []int) error {
 	if len(made) == 0 {
 		return nil
 	}

@@ -5,38 +5,41 @@ import (
 	"strings"
 )
 
-// Decode reads the body of a PUT. The result has canonical names and types; what
-// the client may not set (readOnly) and what is never kept (returned never) is
-// left out; required attributes are Validate's business. It may hold nil for
-// what was sent as null, and marks of lists that could not be read to the end,
-// which MergePut takes out.
+// Decode reads the body of a PUT. The result has canonical names and types. It leaves out readOnly
+// attributes, which a client may not set, and attributes that are never returned, which are not
+// kept. It does not check required attributes; Validate does.
 //
-// Each tolerance used in Lenient mode is reported; Strict refuses it.
+// The result may hold nil for attributes that were sent as null, and markers for lists that could
+// not be read in full. MergePut resolves both.
+//
+// The fixes report each tolerance that Lenient mode used. Strict mode returns an *Error instead.
+// Expected errors are invalidSyntax and invalidValue (RFC 7644 §3.12).
 func Decode(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
-	d := reader{mode: m, replaces: true}
-	r, err := d.body(rt, body)
+	d := reader{mode: m, forReplace: true}
+	r, err := d.readBody(rt, body)
 	if err != nil {
 		return nil, nil, err
 	}
-	return r, d.noted(), nil
+	return r, d.allFixes(), nil
 }
 
-// DecodeNew is Decode for a POST: it also demands the required attributes that
-// Validate cannot miss, because their values are not kept. A PUT may leave them
-// out, as it may send back what a GET showed.
+// DecodeNew is Decode for a POST. It also demands the required attributes whose values are not
+// kept, because Validate cannot see them. A PUT may leave those out, as it may send back what a GET
+// showed.
 func DecodeNew(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
-	d := reader{mode: m, creates: true}
-	r, err := d.body(rt, body)
+	d := reader{mode: m, forCreate: true}
+	r, err := d.readBody(rt, body)
 	if err == nil {
-		err = d.hiddenAreThere(rt, r)
+		err = d.checkHiddenRequired(rt, r)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	return r, d.noted(), nil
+	return r, d.allFixes(), nil
 }
 
-func (d *reader) body(rt *ResourceType, body []byte) (Resource, error) {
+// readBody reads a whole body into a resource.
+func (d *reader) readBody(rt *ResourceType, body []byte) (Resource, error) {
 	raw, err := scan(body)
 	if err != nil {
 		return nil, err
@@ -45,79 +48,81 @@ func (d *reader) body(rt *ResourceType, body []byte) (Resource, error) {
 	if !ok {
 		return nil, InvalidSyntax("The body must be a JSON object, not %s", describe(raw))
 	}
-	return d.resource(rt, o)
+	return d.readResource(rt, o)
 }
 
-func (d *reader) resource(rt *ResourceType, o object) (Resource, error) {
+// readResource reads the members of a body, then its path keys, then checks schemas.
+func (d *reader) readResource(rt *ResourceType, o object) (Resource, error) {
 	r := make(Resource, len(o)+1)
 	for _, m := range o {
-		if err := d.member(rt, r, o, m); err != nil {
+		if err := d.readMember(rt, r, o, m); err != nil {
 			return nil, err
 		}
 	}
 	var err error
-	if r, err = d.paths(rt, r); err != nil {
+	if r, err = d.readPathKeys(rt, r); err != nil {
 		return nil, err
 	}
-	if err := d.declared(rt, r, o); err != nil {
+	if err := d.checkSchemas(rt, r, o); err != nil {
 		return nil, err
 	}
 	r["schemas"] = rt.schemas(r)
 	return r, nil
 }
 
-// member reads one top-level member of a body.
-func (d *reader) member(rt *ResourceType, r Resource, o object, m member) error {
+// readMember reads one top-level member of a body.
+func (d *reader) readMember(rt *ResourceType, r Resource, o object, m member) error {
 	if equalName(m.name, "schemas") {
-		return nil // RFC 7643 §3: it follows from what is present; see declared.
+		return nil // RFC 7643 §3: it follows from the attributes; checkSchemas reads it.
 	}
 	if a := rt.attribute(m.name); a != nil {
-		return d.put(r, a, AttrPath{Name: a.Name}, m.value)
+		return d.readAttribute(r, a, AttrPath{Name: a.Name}, m.value)
 	}
 	if s := rt.Extension(m.name); s != nil {
-		return d.extension(r, s, m.value)
+		return d.readExtension(r, s, m.value)
 	}
 	if d.mode == Strict {
 		return InvalidSyntax("%s: no schema of %s has this attribute", quote(m.name), rt.Name)
 	}
-	if s := rt.misspelt(m.name); s != nil {
-		d.fix("schema-urn", m.name, "read as %s", s.ID)
+	if s := rt.schemaForMisspelledURN(m.name); s != nil {
+		d.addFix("schema-urn", m.name, "read as %s", s.ID)
 		if s == rt.Schema {
-			return d.nested(rt, r, o, m.value)
+			return d.readNested(rt, r, o, m.value)
 		}
 		if _, both := o.get(s.ID); both {
 			return nil
 		}
-		return d.extension(r, s, m.value)
+		return d.readExtension(r, s, m.value)
 	}
 	if s, a := rt.onlyExtensionWith(m.name); a != nil {
-		return d.misplaced(r, s, a, o, m)
+		return d.readMisplaced(r, s, a, o, m)
 	}
 	if strings.ContainsAny(m.name, ".:[") {
-		d.keys = append(d.keys, m)
+		d.pathKeys = append(d.pathKeys, m)
 		return nil
 	}
-	d.unknownKey(rt, m.name)
+	d.noteUnknownKey(rt, m.name)
 	return nil
 }
 
-func (d *reader) unknownKey(rt *ResourceType, name string) {
-	d.fix("unknown-attribute", name, "ignored: no schema of %s has this attribute", rt.Name)
+// noteUnknownKey records a member whose name no schema has.
+func (d *reader) noteUnknownKey(rt *ResourceType, name string) {
+	d.addFix("unknown-attribute", name, "ignored: no schema of %s has this attribute", rt.Name)
 }
 
-// paths reads the members of a body whose names are paths, "name.givenName" or
-// "urn:…:User:department", as those of a PATCH are read. What was also sent in
-// its own place counts there.
-func (d *reader) paths(rt *ResourceType, r Resource) (Resource, error) {
-	for _, m := range d.keys {
-		p := patchDecoder{reader: reader{mode: d.mode, patch: true}, rt: rt, patch: &Patch{mode: d.mode}, inner: true}
-		if path, err := p.path(rt, m.name); err != nil || path.Name == "" || exactForm(path.attr, AttrPath{URN: path.URN, Name: path.Name}) ||
-			path.sub != nil && exactForm(path.sub, AttrPath{path.URN, path.Name, path.Sub}) {
-			d.unknownKey(rt, m.name)
+// readPathKeys reads the members of a body whose names are paths, such as "name.givenName" or
+// "urn:…:User:department", the way a PATCH reads them. An attribute that the body also has in its
+// own place keeps that value.
+func (d *reader) readPathKeys(rt *ResourceType, r Resource) (Resource, error) {
+	for _, m := range d.pathKeys {
+		p := patchDecoder{reader: reader{mode: d.mode, forPatch: true}, rt: rt, patch: &Patch{mode: d.mode}, inKeys: true}
+		if path, err := p.readPath(rt, m.name); err != nil || path.Name == "" || requiresExactForm(path.attr, AttrPath{URN: path.URN, Name: path.Name}) ||
+			path.sub != nil && requiresExactForm(path.sub, AttrPath{path.URN, path.Name, path.Sub}) {
+			d.noteUnknownKey(rt, m.name)
 			continue
 		}
 		p.reader.fixes = nil
-		if err := p.at("add", m.name, m.value); err != nil {
+		if err := p.operationAt("add", m.name, m.value); err != nil {
 			return nil, err
 		}
 		ops := p.patch.Operations[:0]
@@ -133,46 +138,46 @@ func (d *reader) paths(rt *ResourceType, r Resource) (Resource, error) {
 				return nil, err
 			}
 			r = result.Resource
-			d.fix("path-key", m.name, "read as a path")
+			d.addFix("path-key", m.name, "read as a path")
 		}
-		for _, f := range p.noted() {
-			d.fix(f.Code, f.Path, "%s", f.Text)
+		for _, f := range p.allFixes() {
+			d.addFix(f.Code, f.Path, "%s", f.Text)
 		}
 		for _, i := range p.patch.ignored {
-			d.fix("ignored", i.Path, "ignored: %s", i.Reason)
+			d.addFix("ignored", i.Path, "ignored: %s", i.Reason)
 		}
 	}
 	return r, nil
 }
 
-// nested reads core attributes that were sent in an object under the core URN.
-func (d *reader) nested(rt *ResourceType, r Resource, outer object, raw any) error {
+// readNested reads core attributes that were sent in an object under the core URN.
+func (d *reader) readNested(rt *ResourceType, r Resource, outer object, raw any) error {
 	o, ok := raw.(object)
 	if !ok {
-		if says(raw) {
-			d.fix("unknown-attribute", rt.Schema.ID, "ignored: it is not an object")
+		if hasContent(raw) {
+			d.addFix("unknown-attribute", rt.Schema.ID, "ignored: it is not an object")
 		}
 		return nil
 	}
 	for _, m := range o {
 		a := rt.attribute(m.name)
 		if a == nil && !equalName(m.name, "schemas") {
-			d.unknownKey(rt, m.name)
+			d.noteUnknownKey(rt, m.name)
 			continue
 		}
 		if _, both := outer.get(m.name); a == nil || both {
 			continue
 		}
-		if err := d.put(r, a, AttrPath{Name: a.Name}, m.value); err != nil {
+		if err := d.readAttribute(r, a, AttrPath{Name: a.Name}, m.value); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// misplaced reads an extension's attribute that was sent at the top level, as
-// misconfigured Entra jobs do. The extension's own object wins.
-func (d *reader) misplaced(r Resource, s *Schema, a *Attribute, o object, m member) error {
+// readMisplaced reads an extension's attribute that was sent at the top level, as misconfigured
+// Entra jobs do. A value in the extension's own object wins.
+func (d *reader) readMisplaced(r Resource, s *Schema, a *Attribute, o object, m member) error {
 	if own, ok := o.get(s.ID); ok {
 		if fields, ok := own.(object); ok {
 			if _, both := fields.get(a.Name); both {
@@ -180,12 +185,12 @@ func (d *reader) misplaced(r Resource, s *Schema, a *Attribute, o object, m memb
 			}
 		}
 	}
-	d.fix("extension-attribute", m.name, "read as %s:%s", s.ID, a.Name)
+	d.addFix("extension-attribute", m.name, "read as %s:%s", s.ID, a.Name)
 	ext, _ := r[s.ID].(map[string]any)
 	if ext == nil {
 		ext = map[string]any{}
 	}
-	if err := d.put(ext, a, AttrPath{URN: s.ID, Name: a.Name}, m.value); err != nil {
+	if err := d.readAttribute(ext, a, AttrPath{URN: s.ID, Name: a.Name}, m.value); err != nil {
 		return err
 	}
 	if len(ext) > 0 {
@@ -194,7 +199,8 @@ func (d *reader) misplaced(r Resource, s *Schema, a *Attribute, o object, m memb
 	return nil
 }
 
-func (d *reader) extension(r Resource, s *Schema, raw any) error {
+// readExtension reads the object of an extension.
+func (d *reader) readExtension(r Resource, s *Schema, raw any) error {
 	if raw == nil || raw == "" {
 		return nil
 	}
@@ -207,35 +213,35 @@ func (d *reader) extension(r Resource, s *Schema, raw any) error {
 		ext = make(map[string]any, len(o))
 	}
 	var unknown []string
-	known := 0
+	knownNames := 0
 	for _, m := range o {
-		if namesItself(s, m) {
+		if repeatsOwnURN(s, m) {
 			continue
 		}
 		a := s.Attribute(m.name)
 		if a == nil {
-			at := AttrPath{URN: s.ID, Name: m.name}
+			path := AttrPath{URN: s.ID, Name: m.name}
 			switch {
 			case d.mode == Strict:
-				return InvalidSyntax("%s: no such attribute", at)
+				return InvalidSyntax("%s: no such attribute", path)
 			case strings.ContainsAny(m.name, ".["):
-				d.keys = append(d.keys, member{at.String(), m.value})
-				known++
+				d.pathKeys = append(d.pathKeys, member{path.String(), m.value})
+				knownNames++
 				continue
 			}
-			d.fix("unknown-attribute", at.String(), "ignored: no such attribute")
-			if says(m.value) {
-				unknown = append(unknown, at.String())
+			d.addFix("unknown-attribute", path.String(), "ignored: no such attribute")
+			if hasContent(m.value) {
+				unknown = append(unknown, path.String())
 			}
 			continue
 		}
-		known++
-		if err := d.put(ext, a, AttrPath{URN: s.ID, Name: a.Name}, m.value); err != nil {
+		knownNames++
+		if err := d.readAttribute(ext, a, AttrPath{URN: s.ID, Name: a.Name}, m.value); err != nil {
 			return err
 		}
 	}
-	if known == 0 && len(unknown) > 0 && len(ext) == 0 {
-		return nothingUnderstood(AttrPath{URN: s.ID}, unknown)
+	if knownNames == 0 && len(unknown) > 0 && len(ext) == 0 {
+		return noKnownNames(AttrPath{URN: s.ID}, unknown)
 	}
 	if len(ext) > 0 {
 		r[s.ID] = ext
@@ -243,21 +249,20 @@ func (d *reader) extension(r Resource, s *Schema, raw any) error {
 	return nil
 }
 
-// nothingUnderstood is the error about an attribute of which nothing could be
-// read. Leaving it out would be a success that did nothing or, in a PUT, one
-// that erased what is there.
-func nothingUnderstood(at AttrPath, names []string) error {
-	where := at.URN
-	if at.Name != "" {
-		where = at.String()
+// noKnownNames is the error for an attribute in which no name was known. Ignoring it would report
+// success and do nothing or, in a PUT, erase the stored value.
+func noKnownNames(path AttrPath, names []string) error {
+	place := path.URN
+	if path.Name != "" {
+		place = path.String()
 	}
-	return InvalidValue("%s has nothing that is known here, only %s; correct the names or leave the attribute out", where, joinQuoted(names))
+	return InvalidValue("%s has no name that is known here, only %s; correct the names or leave the attribute out", place, joinQuoted(names))
 }
 
-// namesItself reports whether a member of an extension's object is schemas with
-// that extension's URN alone. Libraries that model an extension like a resource
-// (scim2-models) send it; it says what the name of the object says.
-func namesItself(s *Schema, m member) bool {
+// repeatsOwnURN reports whether a member of an extension's object is "schemas" with only that
+// extension's URN. Libraries that model an extension like a resource (scim2-models) send it. It
+// adds nothing to the name of the object.
+func repeatsOwnURN(s *Schema, m member) bool {
 	list, ok := m.value.([]any)
 	if !ok || !equalName(m.name, "schemas") {
 		return false
@@ -270,51 +275,53 @@ func namesItself(s *Schema, m member) bool {
 	return true
 }
 
-func (d *reader) put(into map[string]any, a *Attribute, at AttrPath, raw any) error {
+// readAttribute reads a value of one attribute and stores it in into.
+func (d *reader) readAttribute(into map[string]any, a *Attribute, path AttrPath, raw any) error {
 	if a.Mutability == ReadOnly {
 		return nil // RFC 7644 §3.3: values of readOnly attributes are ignored.
 	}
-	v, err := d.value(a, at, raw)
+	v, err := d.readValue(a, path, raw)
 	if err != nil {
 		return err
 	}
 	switch read := v.(type) {
-	case unread:
-		return nothingUnderstood(at, read.names)
-	case husks:
-		d.fix("says-nothing", at.String(), "the values say nothing and were left out")
-		if v = nil; d.replaces {
-			v = keeping{}
+	case notUnderstood:
+		return noKnownNames(path, read.names)
+	case hollowList:
+		d.addFix("says-nothing", path.String(), "values without content were left out")
+		if v = nil; d.forReplace {
+			v = keepExisting{}
 		}
-	case partly:
+	case partlyRead:
 		for _, name := range read.names {
-			d.fix("unknown-attribute", name, "ignored: no such sub-attribute")
+			d.addFix("unknown-attribute", name, "ignored: no such sub-attribute")
 		}
-		if v = read.list; d.replaces {
-			d.fix("unread-values", at.String(), "not all values could be read, so those that are there stay as well")
-			v = keeping{read.list}
+		if v = read.list; d.forReplace {
+			d.addFix("unread-values", path.String(), "not all values could be read, so the existing ones stay as well")
+			v = keepExisting{read.list}
 		}
 	case nil:
-		if d.replaces && keptWhenLeftOut(a, at) {
-			into[a.Name] = nil // MergePut is to know that it was not left out
+		if d.forReplace && keptWhenLeftOut(a, path) {
+			into[a.Name] = nil // tells MergePut that it was sent, not left out
 		}
 	}
 	if v == nil {
 		return nil
 	}
 	if hidden(a) {
-		d.fix("not-kept", at.String(), "accepted and not kept")
-		d.dropped = append(d.dropped, a)
+		d.addFix("not-kept", path.String(), "accepted and not kept")
+		d.discarded = append(d.discarded, a)
 		return nil
 	}
 	into[a.Name] = v
 	return nil
 }
 
-// hiddenAreThere checks the required attributes whose values are not kept.
-func (d *reader) hiddenAreThere(rt *ResourceType, r Resource) error {
+// checkHiddenRequired returns invalidValue for a missing required attribute whose value is not
+// kept.
+func (d *reader) checkHiddenRequired(rt *ResourceType, r Resource) error {
 	var err error
-	each(rt, func(s *Schema) {
+	eachSchema(rt, func(s *Schema) {
 		urn := ""
 		if s != rt.Schema {
 			if urn = s.ID; empty(r[urn]) {
@@ -322,7 +329,7 @@ func (d *reader) hiddenAreThere(rt *ResourceType, r Resource) error {
 			}
 		}
 		for _, a := range s.Attributes {
-			if a.Required && hidden(a) && a.Mutability != ReadOnly && !slices.Contains(d.dropped, a) {
+			if a.Required && hidden(a) && a.Mutability != ReadOnly && !slices.Contains(d.discarded, a) {
 				err = InvalidValue("%s is required", AttrPath{URN: urn, Name: a.Name})
 			}
 		}
@@ -330,8 +337,8 @@ func (d *reader) hiddenAreThere(rt *ResourceType, r Resource) error {
 	return err
 }
 
-// declared checks the schemas member against what the body has.
-func (d *reader) declared(rt *ResourceType, r Resource, o object) error {
+// checkSchemas compares the schemas member with the attributes in the body.
+func (d *reader) checkSchemas(rt *ResourceType, r Resource, o object) error {
 	raw, _ := o.get("schemas")
 	list, ok := raw.([]any)
 	if s, one := raw.(string); one && d.mode == Lenient {
@@ -346,14 +353,15 @@ func (d *reader) declared(rt *ResourceType, r Resource, o object) error {
 		if !ok {
 			return InvalidSyntax("schemas must be a list of URNs; it holds %s", describe(e))
 		}
-		if err := d.declaredURN(rt, urn, has); err != nil {
+		if err := d.checkSchemaURN(rt, urn, has); err != nil {
 			return err
 		}
 	}
-	return d.undeclared(rt, r, has)
+	return d.checkUndeclaredSchemas(rt, r, has)
 }
 
-func (d *reader) declaredURN(rt *ResourceType, urn string, has map[*Schema]bool) error {
+// checkSchemaURN resolves one URN of the schemas member and marks its schema in has.
+func (d *reader) checkSchemaURN(rt *ResourceType, urn string, has map[*Schema]bool) error {
 	if equalName(urn, rt.Schema.ID) {
 		has[rt.Schema] = true
 		return nil
@@ -365,28 +373,30 @@ func (d *reader) declaredURN(rt *ResourceType, urn string, has map[*Schema]bool)
 	if d.mode == Strict {
 		return InvalidSyntax("schemas: %s is no schema of %s", quote(urn), rt.Name)
 	}
-	if s := rt.misspelt(urn); s != nil {
+	if s := rt.schemaForMisspelledURN(urn); s != nil {
 		has[s] = true
-		d.fix("schema-urn", "schemas", "%s read as %s", quote(urn), s.ID)
+		d.addFix("schema-urn", "schemas", "%s read as %s", quote(urn), s.ID)
 		return nil
 	}
 	// Entra's groups name a schema of Microsoft's own.
-	d.fix("unknown-schema", "schemas", "%s ignored", quote(urn))
+	d.addFix("unknown-schema", "schemas", "%s ignored", quote(urn))
 	return nil
 }
 
-func (d *reader) undeclared(rt *ResourceType, r Resource, has map[*Schema]bool) error {
+// checkUndeclaredSchemas reports schemas whose attributes are in the body but whose URNs are not in
+// the schemas member. Strict returns invalidSyntax, Lenient records a Fix.
+func (d *reader) checkUndeclaredSchemas(rt *ResourceType, r Resource, has map[*Schema]bool) error {
 	var missing []string
-	each(rt, func(s *Schema) {
+	eachSchema(rt, func(s *Schema) {
 		if !has[s] && (s == rt.Schema || !empty(r[s.ID])) {
 			missing = append(missing, s.ID)
 		}
 	})
 	for _, urn := range missing {
 		if d.mode == Strict {
-			return InvalidSyntax("schemas does not name %s, whose attributes the body has", urn)
+			return InvalidSyntax("schemas does not name %s, but the body has attributes of it", urn)
 		}
-		d.fix("undeclared-schema", "schemas", "%s added", urn)
+		d.addFix("undeclared-schema", "schemas", "%s added", urn)
 	}
 	return nil
 }

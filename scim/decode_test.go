@@ -32,7 +32,7 @@ func TestDecode(t *testing.T) {
 		{name: "text_boolean_inside", body: user + `,"emails":[{"value":"a","primary":"TRUE"}]`, want: `"emails":[{"value":"a","primary":true}]`, fixes: []string{"text-boolean"}, errStrict: "400 invalidValue"},
 		{name: "active_that_cannot_be_understood", body: user + `,"active":"yes"`, err: "400 invalidValue", errStrict: "400 invalidValue", says: "active must be true or false"},
 		{name: "active_empty", body: user + `,"active":""`, err: "400 invalidValue", errStrict: "400 invalidValue"},
-		{name: "number_for_text", body: `"schemas":["` + UserURN + `"],"userName":1`, err: "400 invalidValue", errStrict: "400 invalidValue", says: "userName must be a text, not a number"},
+		{name: "number_for_text", body: `"schemas":["` + UserURN + `"],"userName":1`, err: "400 invalidValue", errStrict: "400 invalidValue", says: "userName must be a string, not a number"},
 		{name: "object_for_text", body: user + `,"title":{}`, err: "400 invalidValue", errStrict: "400 invalidValue"},
 		{name: "list_for_single", body: user + `,"title":["Lead"]`, want: `"title":"Lead"`, fixes: []string{"list-for-single"}, errStrict: "400 invalidValue"},
 		{name: "two_for_single", body: user + `,"title":["Lead","Head"]`, err: "400 invalidValue", errStrict: "400 invalidValue"},
@@ -125,11 +125,11 @@ func TestDecodeRefusesAValueOfReadOnlyPartsAlone(t *testing.T) {
 			patchCase{says: `has only "display"`}.checkError(t, err, "400 invalidValue")
 		}
 		_, _, err = Decode(GroupType(), []byte(strings.Replace(body, `"Ada"`, `null`, 1)), mode)
-		patchCase{says: "value 2 says nothing"}.checkError(t, err, "400 invalidValue")
+		patchCase{says: "value 2 has no content"}.checkError(t, err, "400 invalidValue")
 	}
 }
 
-// sizes is a resource type of somebody's own, with every type.
+// sizes is a site's own resource type with an attribute of every type.
 func sizes(t testing.TB) *ResourceType {
 	t.Helper()
 	s, err := ParseSchema([]byte(`{"id":"urn:example:2.0:Size","name":"Size","attributes":[
@@ -241,10 +241,10 @@ func TestDecodeRefusesBrokenJSON(t *testing.T) {
 		"empty":                   {"", "400 invalidSyntax", "The body is empty"},
 		"blank":                   {" \n", "400 invalidSyntax", "The body is empty"},
 		"a_list":                  {"[]", "400 invalidSyntax", "must be a JSON object, not a list"},
-		"a_text":                  {`"x"`, "400 invalidSyntax", "not the text"},
+		"a_text":                  {`"x"`, "400 invalidSyntax", "not the string"},
 		"null":                    {"null", "400 invalidSyntax", "not null"},
 		"cut_off":                 {`{"userName":`, "400 invalidSyntax", "ends too early"},
-		"two_values":              {`{} {}`, "400 invalidSyntax", "text after the end"},
+		"two_values":              {`{} {}`, "400 invalidSyntax", "there is more after the end"},
 		"place":                   {"{\n  \"userName\": tru\n}", "400 invalidSyntax", "line 2, column 15"},
 		"trailing_comma":          {`{"a":1,}`, "400 invalidSyntax", "a name in double quotes"},
 		"trailing_comma_in_list":  {`{"a":[1,]}`, "400 invalidSyntax", "a value is expected"},
@@ -257,7 +257,7 @@ func TestDecodeRefusesBrokenJSON(t *testing.T) {
 		"string_not_closed":       {`{"a":"b`, "400 invalidSyntax", "not closed"},
 		"escape_not_closed":       {`{"a":"b\`, "400 invalidSyntax", "not closed"},
 		"escaped_not_closed":      {`{"a":"\nb`, "400 invalidSyntax", "not closed"},
-		"bad_escape":              {`{"a":"\q"}`, "400 invalidSyntax", `\q is no JSON escape`},
+		"bad_escape":              {`{"a":"\q"}`, "400 invalidSyntax", `\q is not a JSON escape`},
 		"bad_unicode_escape":      {`{"a":"\u12g4"}`, "400 invalidSyntax", `\u escape`},
 		"short_unicode_escape":    {`{"a":"\u12`, "400 invalidSyntax", `\u escape`},
 		"lone_high_surrogate":     {`{"a":"\ud83d"}`, "400 invalidSyntax", "surrogate"},
@@ -288,7 +288,7 @@ func TestDecodeAcceptsAllOfJSON(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ body, want string }{
 		"byte_order_mark": {"\xef\xbb\xbf{\"userName\":\"a\"}", "a"},
-		"blanks":          {" \t\r\n{ \"userName\" \n: \"a\" \t} ", "a"},
+		"white_space":     {" \t\r\n{ \"userName\" \n: \"a\" \t} ", "a"},
 		"escapes":         {`{"userName":"\"\\\/\b\f\n\r\t\u00e9\u20AC\ud83d\uDE00"}`, "\"\\/\b\f\n\r\té€😀"},
 		"raw_unicode":     {`{"userName":"é€😀"}`, "é€😀"},
 		"depth_16":        {`{"a":` + strings.Repeat(`[`, 15) + strings.Repeat(`]`, 15) + `,"userName":"a"}`, "a"},

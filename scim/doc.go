@@ -1,28 +1,26 @@
-// Package scim knows the language of SCIM 2.0: the schemas, resources, filters,
-// PATCH requests, projections and messages of RFC 7643 and RFC 7644, and what
-// identity providers write beyond them.
+// Package scim knows the language of SCIM 2.0: the schemas, resources, filters, PATCH requests,
+// projections and messages of RFC 7643 and RFC 7644. It also knows the forms that identity
+// providers write beyond them.
 //
-// A body becomes a Resource, a Resource becomes bytes that are stored and sent
-// as they are:
+// A request body becomes a Resource. A Resource becomes bytes that are stored, and sent as stored:
 //
 //	POST, PUT body ──Decode──► Resource ──MergePut──► Validate ──► Encode ──► document
 //	PATCH body ──DecodePatch──► Patch ──Apply──► Resource ┘                      │
 //	                                                                             │
 //	answer ◄──Splice (meta.location, groups) or Projection.Render ───────────────┤
-//	filter text ──ParseFilter──► Filter.Match ◄──Parse───────────────────────────┘
+//	filter string ──ParseFilter──► Filter.Match ◄──Parse─────────────────────────┘
 //
-// Everything is driven by the characteristics of a ResourceType's schemas; the
-// types and extensions of a site's own, which NewRegistry reads from a document,
-// work like the built-in User and Group. DecodeStream reads a long list of a body
-// (members) value by value. What cannot be derived from characteristics is little, and named
-// where it stands: groups and meta are made by the server, externalId survives
-// a PUT.
+// The characteristics of a ResourceType's schemas decide nearly everything. NewRegistry reads a
+// site's own types and extensions from a document; they work like the built-in User and Group.
+// DecodeStream reads a long list in a body (members) value by value. Three rules do not follow from
+// characteristics, and the code names them where they apply: the server makes groups and meta, and
+// externalId survives a PUT.
 //
-// Reading has two modes. Lenient, the default, takes what Entra, Okta and
-// others send and reports each tolerance as a Fix; Strict refuses it. Neither
-// guesses: what cannot be understood is an *Error with the RFC's keyword and a
-// sentence for an administrator. All reading is bounded before it recurses.
+// Reading has two modes. Lenient, the default, accepts what Entra, Okta and others send and reports
+// each tolerance as a Fix. Strict refuses those forms. Neither mode guesses: input that cannot be
+// understood is an *Error with the RFC's keyword and a sentence for an administrator. The size of
+// the input is checked before any recursion.
 //
-// The package does no I/O. Who may do what, uniqueness, references to other
-// resources, versions and HTTP are left to others.
+// The package does no I/O. It leaves permissions, uniqueness, references to other resources,
+// versions and HTTP to others.
 package scim

@@ -7,14 +7,14 @@ import (
 	"strconv"
 )
 
-// derived names the User attribute that is made from membership rows when a
-// resource is served; it is never part of the stored document.
-const derived = "groups"
+// groupsAttribute names the User attribute that is built from membership rows when a resource is
+// served. The stored document never has it.
+const groupsAttribute = "groups"
 
-// Encode writes a resource as it is stored: schemas, id, externalId, the core
-// attributes in schema order, the extensions, and meta last, so that Splice can
-// add what is not stored. The same resource gives the same bytes. What is never
-// returned, groups and meta.location are left out.
+// Encode writes a resource in its stored form: schemas, id, externalId, the core attributes in
+// schema order, the extensions, and meta last, so that Splice can add the parts that are not
+// stored. The same resource always gives the same bytes. Encode leaves out attributes that are
+// never returned, groups, and meta.location.
 func Encode(rt *ResourceType, r Resource) []byte {
 	b := make([]byte, 0, 1024)
 	b = append(b, `{"schemas":`...)
@@ -24,7 +24,7 @@ func Encode(rt *ResourceType, r Resource) []byte {
 		b = appendMember(b, c.Attribute(name), r)
 	}
 	for _, a := range rt.Schema.Attributes {
-		if a.Name != derived || a.Mutability != ReadOnly {
+		if a.Name != groupsAttribute || a.Mutability != ReadOnly {
 			b = appendMember(b, a, r)
 		}
 	}
@@ -38,6 +38,7 @@ func Encode(rt *ResourceType, r Resource) []byte {
 	return append(b, '}')
 }
 
+// appendMeta writes meta without location, which Splice adds.
 func appendMeta(b []byte, a *Attribute, meta map[string]any) []byte {
 	b = append(b, '{')
 	for _, sub := range a.SubAttributes {
@@ -48,6 +49,7 @@ func appendMeta(b []byte, a *Attribute, meta map[string]any) []byte {
 	return append(b, '}')
 }
 
+// appendExtension writes the object of an extension, or nothing when it is empty.
 func appendExtension(b []byte, s *Schema, r Resource) []byte {
 	ext, ok := r[s.ID].(map[string]any)
 	if !ok || empty(ext) {
@@ -62,8 +64,8 @@ func appendExtension(b []byte, s *Schema, r Resource) []byte {
 	return append(b, '}')
 }
 
-// appendMember writes one attribute, with a comma where one is due, or nothing
-// when it is unassigned.
+// appendMember writes one attribute, after a comma where one is needed. It writes nothing for an
+// unassigned or hidden attribute.
 func appendMember(b []byte, a *Attribute, from map[string]any) []byte {
 	v, ok := from[a.Name]
 	if !ok || hidden(a) || empty(v) {
@@ -77,6 +79,8 @@ func appendMember(b []byte, a *Attribute, from map[string]any) []byte {
 	return appendValue(b, a, v)
 }
 
+// appendValue writes a value of an attribute. Sub-attributes come in schema order; empty elements
+// are left out.
 func appendValue(b []byte, a *Attribute, v any) []byte {
 	switch v := v.(type) {
 	case []any:
@@ -91,7 +95,7 @@ func appendValue(b []byte, a *Attribute, v any) []byte {
 			b = appendValue(b, a, e)
 		}
 		return append(b, ']')
-	case keeping:
+	case keepExisting:
 		return appendValue(b, a, v.list)
 	case map[string]any:
 		b = append(b, '{')
@@ -103,8 +107,8 @@ func appendValue(b []byte, a *Attribute, v any) []byte {
 	return appendSorted(b, v)
 }
 
-// appendSorted writes a value without a schema: the members of objects sorted
-// by name, so that equal values give equal bytes.
+// appendSorted writes a value without a schema. It sorts the members of objects by name, so that
+// equal values give equal bytes.
 func appendSorted(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case string:
@@ -143,28 +147,26 @@ func appendSorted(b []byte, v any) []byte {
 	return append(b, "null"...)
 }
 
-// Added is what an answer has that is not stored in the document.
+// Added holds the parts of an answer that the stored document does not have.
 type Added struct {
-	Groups   []byte // the attribute groups, a JSON array; nil for none
-	Version  string // meta.version in the place of the stored one; empty: the stored one
-	Location string // meta.location; empty: none
+	Groups   []byte // the attribute groups as a JSON array; nil for none
+	Version  string // replaces meta.version; empty keeps the stored one
+	Location string // meta.location; empty for none
 }
 
-// Splice adds groups before meta, and meta.version and meta.location within it,
-// to bytes made by Encode, without reading them: meta is the last member there,
-// and version the last one of meta. A document without meta gets groups alone,
-// one without meta.version no version.
+// Splice adds groups before meta, and meta.version and meta.location inside it. It works on bytes
+// made by Encode without parsing them: meta is their last member, and version is the last member of
+// meta. A document without meta gets only groups; one without meta.version gets no version.
 func Splice(doc []byte, add Added) []byte {
 	out := make([]byte, 0, len(doc)+len(add.Groups)+len(add.Version)+len(add.Location)+32)
-	at := bytes.LastIndex(doc, []byte(`,"meta":{`))
-	if at < 0 {
-		at = len(doc) - 1
-		if at < 0 || doc[at] != '}' {
-			return append(out, doc...)
-		}
+	before, after := SplitBeforeMeta(doc)
+	switch {
+	case len(after) == 0 || after[len(after)-1] != '}':
+		return append(out, doc...)
+	case after[0] == '}': // no meta
 		add.Version, add.Location = "", ""
 	}
-	out = append(out, doc[:at]...)
+	out = append(out, before...)
 	if add.Groups != nil {
 		if out[len(out)-1] != '{' {
 			out = append(out, ',')
@@ -173,9 +175,9 @@ func Splice(doc []byte, add Added) []byte {
 		out = append(out, add.Groups...)
 	}
 	if add.Version == "" && add.Location == "" {
-		return append(out, doc[at:]...)
+		return append(out, after...)
 	}
-	meta := doc[at : len(doc)-2] // up to the brace that closes meta
+	meta := after[:len(after)-2] // up to the brace that closes meta
 	version := []byte(`"version":`)
 	if v := bytes.LastIndex(meta, version); v >= 0 && add.Version != "" {
 		out = append(out, meta[:v+len(version)]...)
@@ -193,13 +195,12 @@ func Splice(doc []byte, add Added) []byte {
 	return append(out, '}', '}')
 }
 
-// Parse reads stored bytes back to a resource: JSON only, no schema. Names are
-// kept as they stand in the document.
+// Parse reads a stored document back into a resource. It reads JSON without a schema and keeps
+// names as the document spells them. It returns invalidSyntax for bytes that are not a JSON object.
 func Parse(doc []byte) (Resource, error) { return parse(doc, nil) }
 
-// ParseAttributes is Parse for some of the attributes and extensions, whose
-// names may be in any letter case. The others are stepped over: nothing is
-// allocated for them, and their values are not checked.
+// ParseAttributes is Parse for only some attributes and extensions; the case of names does not
+// matter. It skips all other members without allocating or checking their values.
 func ParseAttributes(doc []byte, names []string) (Resource, error) {
 	return parse(doc, func(name string) bool {
 		return slices.ContainsFunc(names, func(wanted string) bool { return equalName(name, wanted) })
@@ -207,7 +208,7 @@ func ParseAttributes(doc []byte, names []string) (Resource, error) {
 }
 
 func parse(doc []byte, wanted func(name string) bool) (Resource, error) {
-	sc := scanner{s: string(doc), asMaps: true, wanted: wanted}
+	sc := scanner{s: string(doc), asMaps: true, isWanted: wanted}
 	v, err := sc.document()
 	if err != nil {
 		return nil, err

@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// Error is what a client may see: one SCIM error answer. Detail is a sentence
-// for an administrator and never holds secrets; the constructors close it with a
-// full stop. RFC 7644 §3.12.
+// Error is one SCIM error answer that a client may see. Detail is a sentence for an administrator
+// and never holds secrets; the constructors end it with a full stop. RFC 7644 §3.12.
 type Error struct {
 	Status   int    // HTTP status
 	ScimType string // RFC 7644 §3.12 Table 9 keyword, "" when none fits
@@ -40,19 +39,21 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
+// newError makes an Error from a format and its arguments.
 func newError(status int, scimType, format string, args []any) *Error {
-	return &Error{Status: status, ScimType: scimType, Detail: closed(sentence(format, args))}
+	return &Error{Status: status, ScimType: scimType, Detail: withFullStop(formatMessage(format, args))}
 }
 
-// closed ends a sentence with a full stop, so that all details read alike.
-func closed(s string) string {
+// withFullStop ends a sentence with a full stop unless it has an end mark.
+func withFullStop(s string) string {
 	if s == "" || strings.ContainsAny(s[len(s)-1:], ".!?") {
 		return s
 	}
 	return s + "."
 }
 
-func sentence(format string, args []any) string {
+// formatMessage is Sprintf, except that a format without arguments may hold percent signs.
+func formatMessage(format string, args []any) string {
 	if len(args) == 0 {
 		return format
 	}
@@ -69,32 +70,32 @@ func InvalidFilter(format string, args ...any) *Error {
 	return newError(400, "invalidFilter", format, args)
 }
 
-// InvalidPath is 400: the path of a PATCH operation cannot be read or names nothing.
+// InvalidPath is 400: the path of a PATCH operation cannot be read, or selects no attribute.
 func InvalidPath(format string, args ...any) *Error {
 	return newError(400, "invalidPath", format, args)
 }
 
-// InvalidValue is 400: a value is missing or of the wrong type.
+// InvalidValue is 400: a value is missing or has the wrong type.
 func InvalidValue(format string, args ...any) *Error {
 	return newError(400, "invalidValue", format, args)
 }
 
-// NoTarget is 400: a PATCH path selects nothing that could be changed.
+// NoTarget is 400: the path of a PATCH operation selects no value that could be changed.
 func NoTarget(format string, args ...any) *Error {
 	return newError(400, "noTarget", format, args)
 }
 
-// Mutability is 400: the change is against the attribute's mutability.
+// Mutability is 400: the attribute's mutability forbids the change.
 func Mutability(format string, args ...any) *Error {
 	return newError(400, "mutability", format, args)
 }
 
-// Uniqueness is 409: another resource has the value.
+// Uniqueness is 409: another resource already has the value.
 func Uniqueness(format string, args ...any) *Error {
 	return newError(409, "uniqueness", format, args)
 }
 
-// TooMany is 400: the query gives more results than the server is willing to return.
+// TooMany is 400: the query has more results than the server returns.
 func TooMany(format string, args ...any) *Error {
 	return newError(400, "tooMany", format, args)
 }
@@ -109,17 +110,17 @@ func Sensitive(format string, args ...any) *Error {
 	return newError(403, "sensitive", format, args)
 }
 
-// InvalidCursor is 400. RFC 9865 §2.1.
+// InvalidCursor is 400: the server did not issue this cursor for this query. RFC 9865 §2.1.
 func InvalidCursor(format string, args ...any) *Error {
 	return newError(400, "invalidCursor", format, args)
 }
 
-// ExpiredCursor is 400. RFC 9865 §2.1.
+// ExpiredCursor is 400: the cursor is too old. RFC 9865 §2.1.
 func ExpiredCursor(format string, args ...any) *Error {
 	return newError(400, "expiredCursor", format, args)
 }
 
-// InvalidCount is 400. RFC 9865 §2.1.
+// InvalidCount is 400: the count is not allowed with this cursor. RFC 9865 §2.1.
 func InvalidCount(format string, args ...any) *Error {
 	return newError(400, "invalidCount", format, args)
 }
@@ -127,40 +128,40 @@ func InvalidCount(format string, args ...any) *Error {
 // BadRequest is 400 where no scimType fits.
 func BadRequest(format string, args ...any) *Error { return newError(400, "", format, args) }
 
-// Unauthorized is 401: no credential, or one that is not valid.
+// Unauthorized is 401: the credential is missing or not valid.
 func Unauthorized(format string, args ...any) *Error { return newError(401, "", format, args) }
 
-// Forbidden is 403: a valid credential that may not do this.
+// Forbidden is 403: the credential is valid but does not allow this request.
 func Forbidden(format string, args ...any) *Error { return newError(403, "", format, args) }
 
-// NotFound is 404: no such resource or endpoint.
+// NotFound is 404: there is no such resource or endpoint.
 func NotFound(format string, args ...any) *Error { return newError(404, "", format, args) }
 
-// MethodNotAllowed is 405.
+// MethodNotAllowed is 405: the endpoint does not take this method.
 func MethodNotAllowed(format string, args ...any) *Error { return newError(405, "", format, args) }
 
-// Conflict is 409 where it is not about uniqueness.
+// Conflict is 409 for conflicts other than uniqueness.
 func Conflict(format string, args ...any) *Error { return newError(409, "", format, args) }
 
 // PreconditionFailed is 412: If-Match names another version.
 func PreconditionFailed(format string, args ...any) *Error { return newError(412, "", format, args) }
 
-// PayloadTooLarge is 413: over an advertised limit.
+// PayloadTooLarge is 413: the request exceeds an advertised limit.
 func PayloadTooLarge(format string, args ...any) *Error { return newError(413, "", format, args) }
 
-// UnsupportedMediaType is 415: the body is not JSON by its Content-Type.
+// UnsupportedMediaType is 415: the Content-Type is not JSON.
 func UnsupportedMediaType(format string, args ...any) *Error {
 	return newError(415, "", format, args)
 }
 
-// TooManyRequests is 429.
+// TooManyRequests is 429: the client must wait before its next request.
 func TooManyRequests(format string, args ...any) *Error { return newError(429, "", format, args) }
 
-// Internal is 500. Its detail names the request, never the cause.
+// Internal is 500. The detail names the request, never the cause.
 func Internal(format string, args ...any) *Error { return newError(500, "", format, args) }
 
-// NotImplemented is 501: a feature this server does not offer.
+// NotImplemented is 501: the server does not offer this feature.
 func NotImplemented(format string, args ...any) *Error { return newError(501, "", format, args) }
 
-// Unavailable is a 503: the same request may pass a little later.
+// Unavailable is 503: the same request may succeed a little later.
 func Unavailable(format string, args ...any) *Error { return newError(503, "", format, args) }

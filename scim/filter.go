@@ -1,6 +1,6 @@
 package scim
 
-// Limits of filters, checked before anything recurses.
+// Limits of filters, checked before any recursion.
 const (
 	MaxFilterBytes = 4096
 	MaxFilterDepth = 16
@@ -46,8 +46,8 @@ type Filter struct {
 	Root Node
 }
 
-// Paths gives the attributes that a node compares; what stands in the brackets
-// of a ValuePath is a sub-attribute of what stands before them.
+// Paths returns the attributes that a node compares. An attribute inside the brackets of a
+// ValuePath is returned as a sub-attribute of the one before the brackets.
 func Paths(n Node) []AttrPath {
 	switch n := n.(type) {
 	case And:
@@ -72,27 +72,26 @@ func Paths(n Node) []AttrPath {
 
 // Node is one of the values And, Or, Not, Compare, Present and ValuePath.
 type Node interface {
-	match(v values) bool
+	match(v scope) bool
 	append(b []byte, parent int) []byte
 }
 
-// And holds when both sides do.
+// And is true when both sides are.
 type And struct{ Left, Right Node }
 
-// Or holds when one of its sides does.
+// Or is true when one of its sides is.
 type Or struct{ Left, Right Node }
 
-// Not holds when its node does not.
+// Not is true when its node is not.
 type Not struct{ Node Node }
 
-// Compare is "path op value". A path that named a complex attribute without a
-// sub-attribute has Sub "value" here. Inside a ValuePath the path is the bare
-// name of a sub-attribute.
+// Compare is "path op value". When a path named a complex attribute without a sub-attribute, Sub is
+// "value" here. Inside a ValuePath, the path is only the name of a sub-attribute.
 type Compare struct {
 	Path  AttrPath
 	Op    Op
-	Value any        // string (also for times and references), bool, int64, float64 or nil for null
-	Attr  *Attribute // what is compared; nil when parsed without a resource type
+	Value any        // string (for times and references too), bool, int64, float64, or nil for null
+	Attr  *Attribute // the compared attribute; nil when parsed without a resource type
 
 	operand operand
 }
@@ -103,8 +102,7 @@ type Present struct {
 	Attr *Attribute
 }
 
-// ValuePath is "path[filter]": one value of a complex attribute must satisfy
-// the whole filter.
+// ValuePath is "path[filter]": a single value of a complex attribute must satisfy the whole filter.
 type ValuePath struct {
 	Path   AttrPath
 	Attr   *Attribute

@@ -7,14 +7,14 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// compare makes the node for "path op literal" after bringing the literal to
-// the attribute's type.
+// compare makes the node for "path op literal". It first converts the literal to the attribute's
+// type.
 func (p *filterParser) compare(path AttrPath, a *Attribute, op Op, lit literal) (Node, error) {
 	if lit.value == nil {
 		return p.compareNull(path, a, op)
 	}
-	if a != nil && a.Type == Complex && !p.inner {
-		// A bare multi-valued attribute, or "manager", means its value.
+	if a != nil && a.Type == Complex && !p.inValuePath {
+		// A complex attribute without a sub-attribute, such as emails or manager, means its value.
 		sub := a.Sub("value")
 		if path.Sub != "" || sub == nil {
 			return nil, p.failf("%s is complex; name one of its sub-attributes", path)
@@ -26,26 +26,26 @@ func (p *filterParser) compare(path AttrPath, a *Attribute, op Op, lit literal) 
 	if c.Value, err = p.operand(c, lit); err != nil {
 		return nil, err
 	}
-	if err := p.fits(c); err != nil {
+	if err := p.checkOperator(c); err != nil {
 		return nil, err
 	}
-	if lit.bare {
-		p.fix("unquoted-value", path.String(), "%s read as a text", quote(lit.text))
+	if lit.unquoted {
+		p.addFix("unquoted-value", path.String(), "%s read as a string", quote(lit.text))
 	}
 	c.operand = c.prepare()
 	return c, nil
 }
 
-// compareNull: comparing with null asks whether there is a value.
-// RFC 7643 §2.5: null and unassigned are the same.
+// compareNull makes the node for a comparison with null: is there a value or not? RFC 7643 §2.5:
+// null and unassigned are the same.
 func (p *filterParser) compareNull(path AttrPath, a *Attribute, op Op) (Node, error) {
 	if op != Eq && op != Ne {
-		return nil, p.failf("null can be compared by eq and ne only")
+		return nil, p.failf("null can only be compared by eq and ne")
 	}
 	return Compare{Path: path, Op: op, Attr: a, operand: operand{ready: true}}, nil
 }
 
-// operand gives the literal in the type of the attribute.
+// operand converts the literal to the type of the attribute.
 func (p *filterParser) operand(c Compare, lit literal) (any, error) {
 	typ := ""
 	if c.Attr != nil {
@@ -58,33 +58,35 @@ func (p *filterParser) operand(c Compare, lit literal) (any, error) {
 		}
 	case number:
 		if typ == Boolean && (v == "0" || v == "1") && p.mode == Lenient {
-			p.fix("number-boolean", c.Path.String(), "%s read as %t", v, v == "1")
+			p.addFix("number-boolean", c.Path.String(), "%s read as %t", v, v == "1")
 			return v == "1", nil
 		}
 		if n, ok := decimal(string(v)); ok && (typ == "" || typ == Integer || typ == Decimal) {
 			return n, nil
 		}
 	case string:
-		if v, ok := p.textOperand(c, typ, v); ok {
+		if v, ok := p.stringOperand(c, typ, v); ok {
 			return v, nil
 		}
 	}
 	// An identifier of digits that a client forgot to quote.
-	if texts := typ == String || typ == Reference; texts && lit.text != "" && p.mode == Lenient {
-		p.fix("unquoted-value", c.Path.String(), "%s read as a text", quote(lit.text))
+	if isString := typ == String || typ == Reference; isString && lit.text != "" && p.mode == Lenient {
+		p.addFix("unquoted-value", c.Path.String(), "%s read as a string", quote(lit.text))
 		return lit.text, nil
 	}
 	return nil, p.failf("%s is of type %s, which the value does not fit", c.Path, typ)
 }
 
-func (p *filterParser) textOperand(c Compare, typ, s string) (any, bool) {
+// stringOperand converts a string literal to the type of the attribute; ok is false when it does
+// not fit.
+func (p *filterParser) stringOperand(c Compare, typ, s string) (value any, ok bool) {
 	switch typ {
 	case Boolean:
-		b, ok := textBoolean(s)
+		b, ok := parseBoolean(s)
 		if !ok || p.mode == Strict {
 			return nil, false
 		}
-		p.fix("text-boolean", c.Path.String(), "%s read as %t", quote(s), b)
+		p.addFix("text-boolean", c.Path.String(), "%s read as %t", quote(s), b)
 		return b, true
 	case Integer, Decimal:
 		if p.mode == Strict || numberLength(s) != len(s) {
@@ -92,7 +94,7 @@ func (p *filterParser) textOperand(c Compare, typ, s string) (any, bool) {
 		}
 		n, ok := decimal(s)
 		if ok {
-			p.fix("text-number", c.Path.String(), "%s read as a number", quote(s))
+			p.addFix("text-number", c.Path.String(), "%s read as a number", quote(s))
 		}
 		return n, ok
 	case DateTime:
@@ -103,9 +105,9 @@ func (p *filterParser) textOperand(c Compare, typ, s string) (any, bool) {
 	return s, true
 }
 
-// fits refuses operators that mean nothing for a type.
-// RFC 7644 §3.4.2.2 Table 3: no order on Boolean and Binary attributes.
-func (p *filterParser) fits(c Compare) error {
+// checkOperator refuses operators that have no meaning for a type. RFC 7644 §3.4.2.2 Table 3:
+// Boolean and Binary attributes have no order.
+func (p *filterParser) checkOperator(c Compare) error {
 	order := c.Op == Gt || c.Op == Ge || c.Op == Lt || c.Op == Le
 	parts := c.Op == Co || c.Op == Sw || c.Op == Ew
 	_, isBool := c.Value.(bool)
@@ -130,6 +132,7 @@ type operand struct {
 	isTime bool
 }
 
+// prepare folds and parses the value once, so that each match only compares.
 func (c Compare) prepare() operand {
 	o := operand{ready: true}
 	s, ok := c.Value.(string)
@@ -137,7 +140,7 @@ func (c Compare) prepare() operand {
 		return o
 	}
 	o.text = s
-	if !c.exact() {
+	if !c.caseExact() {
 		o.text = Fold(s)
 	}
 	if c.Attr != nil && c.Attr.Type == DateTime {
@@ -146,7 +149,7 @@ func (c Compare) prepare() operand {
 	return o
 }
 
-// exact reports whether letter case matters. RFC 7643 §2.2.
-func (c Compare) exact() bool {
+// caseExact reports whether the comparison is case-sensitive. RFC 7643 §2.2.
+func (c Compare) caseExact() bool {
 	return c.Attr != nil && (c.Attr.CaseExact || c.Attr.Type == Binary)
 }

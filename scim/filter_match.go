@@ -8,42 +8,43 @@ import (
 
 // Match reports whether the resource satisfies the filter.
 //
-// A comparison with a multi-valued attribute holds when it holds for any value,
-// ne included; ne holds for what is unassigned. Attributes that are not in the
-// resource (a User's groups, meta.location) are unassigned to it.
-func (f *Filter) Match(r Resource) bool { return f.Root.match(values{m: r}) }
+// A comparison with a multi-valued attribute is true when it is true for any value; this includes
+// ne. For an unassigned attribute, ne is true. Attributes that the resource does not hold, such as
+// a User's groups or meta.location, count as unassigned.
+func (f *Filter) Match(r Resource) bool { return f.Root.match(scope{members: r}) }
 
-// values is what the names of a filter refer to: a resource, or one element of
-// a multi-valued attribute.
-type values struct {
-	m   map[string]any
-	one any // an element that is not complex: its name is value
+// scope is where the names of a filter are looked up: a resource, or one element of a multi-valued
+// attribute.
+type scope struct {
+	members map[string]any // nil for an element that is not complex
+	single  any            // an element that is not complex; a filter calls it "value"
 }
 
-func (v values) get(urn, name string, loose bool) any {
-	if v.m == nil {
+// lookUp returns the value of an attribute. With ignoreCase, names may differ in case.
+func (v scope) lookUp(urn, name string, ignoreCase bool) any {
+	if v.members == nil {
 		if equalName(name, "value") {
-			return v.one
+			return v.single
 		}
 		return nil
 	}
-	m := v.m
+	m := v.members
 	if urn != "" {
-		m, _ = memberOf(v.m, urn, loose).(map[string]any)
+		m, _ = memberOf(v.members, urn, ignoreCase).(map[string]any)
 	}
-	return memberOf(m, name, loose)
+	return memberOf(m, name, ignoreCase)
 }
 
-// memberOf looks a name up, also in other letter case where the schema that
-// would have told the spelling is not known.
-func memberOf(m map[string]any, name string, loose bool) any {
-	if v, ok := m[name]; ok || !loose {
+// memberOf returns a member of m. With ignoreCase, it also finds a name that differs in case; this
+// is needed where no schema gives the canonical spelling.
+func memberOf(m map[string]any, name string, ignoreCase bool) any {
+	if v, ok := m[name]; ok || !ignoreCase {
 		return v
 	}
 	return m[keyOf(m, name)]
 }
 
-// keyOf is the spelling a name has in m; the name itself when it is not there.
+// keyOf returns the spelling that a name has in m, or the name itself when m does not have it.
 func keyOf(m map[string]any, name string) string {
 	if _, ok := m[name]; ok {
 		return name
@@ -57,36 +58,37 @@ func keyOf(m map[string]any, name string) string {
 	return found
 }
 
-func (n And) match(v values) bool { return n.Left.match(v) && n.Right.match(v) }
-func (n Or) match(v values) bool  { return n.Left.match(v) || n.Right.match(v) }
-func (n Not) match(v values) bool { return !n.Node.match(v) }
+func (n And) match(v scope) bool { return n.Left.match(v) && n.Right.match(v) }
+func (n Or) match(v scope) bool  { return n.Left.match(v) || n.Right.match(v) }
+func (n Not) match(v scope) bool { return !n.Node.match(v) }
 
-func (n Present) match(v values) bool {
-	loose := n.Attr == nil
-	found := v.get(n.Path.URN, n.Path.Name, loose)
+func (n Present) match(v scope) bool {
+	ignoreCase := n.Attr == nil
+	found := v.lookUp(n.Path.URN, n.Path.Name, ignoreCase)
 	if n.Path.Sub == "" {
 		return !empty(found)
 	}
 	return anyElement(found, func(e any) bool {
 		m, _ := e.(map[string]any)
-		return !empty(memberOf(m, n.Path.Sub, loose))
+		return !empty(memberOf(m, n.Path.Sub, ignoreCase))
 	})
 }
 
-func (n ValuePath) match(v values) bool {
-	return anyElement(v.get(n.Path.URN, n.Path.Name, n.Attr == nil), func(e any) bool {
-		return n.Filter.match(elementValues(e))
+func (n ValuePath) match(v scope) bool {
+	return anyElement(v.lookUp(n.Path.URN, n.Path.Name, n.Attr == nil), func(e any) bool {
+		return n.Filter.match(elementScope(e))
 	})
 }
 
-func elementValues(e any) values {
+// elementScope is the scope of one element, for the filter of a value path.
+func elementScope(e any) scope {
 	if m, ok := e.(map[string]any); ok {
-		return values{m: m}
+		return scope{members: m}
 	}
-	return values{one: e}
+	return scope{single: e}
 }
 
-// anyElement reports whether f holds for one value of an attribute.
+// anyElement reports whether f is true for at least one value of an attribute.
 func anyElement(v any, f func(any) bool) bool {
 	list, ok := v.([]any)
 	if !ok {
@@ -100,15 +102,15 @@ func anyElement(v any, f func(any) bool) bool {
 	return false
 }
 
-func (c Compare) match(v values) bool {
+func (c Compare) match(v scope) bool {
 	if !c.operand.ready {
-		c.operand = c.prepare() // a node that was not made by ParseFilter
+		c.operand = c.prepare() // this node was not made by ParseFilter
 	}
 	if c.Value == nil {
 		return Present{c.Path, c.Attr}.match(v) == (c.Op == Ne)
 	}
-	loose := c.Attr == nil
-	found := v.get(c.Path.URN, c.Path.Name, loose)
+	ignoreCase := c.Attr == nil
+	found := v.lookUp(c.Path.URN, c.Path.Name, ignoreCase)
 	if empty(found) {
 		return c.Op == Ne
 	}
@@ -118,7 +120,7 @@ func (c Compare) match(v values) bool {
 			if sub == "" {
 				sub = "value" // only without a schema: with one, Sub is set
 			}
-			e = memberOf(m, sub, loose)
+			e = memberOf(m, sub, ignoreCase)
 		} else if c.Path.Sub != "" && !equalName(c.Path.Sub, "value") {
 			e = nil
 		}
@@ -126,47 +128,48 @@ func (c Compare) match(v values) bool {
 			return c.Op == Ne
 		}
 		if list, ok := e.([]any); ok { // a sub-attribute may have several values too
-			return anyElement(list, c.holds)
+			return anyElement(list, c.matchesValue)
 		}
-		return c.holds(e)
+		return c.matchesValue(e)
 	})
 }
 
-// holds compares one value.
-func (c Compare) holds(e any) bool {
+// matchesValue compares one value.
+func (c Compare) matchesValue(e any) bool {
 	switch e := e.(type) {
 	case string:
-		return c.text(e)
+		return c.matchesString(e)
 	case bool:
 		b, ok := c.Value.(bool)
 		if s, text := c.Value.(string); text {
-			b, ok = textBoolean(s)
+			b, ok = parseBoolean(s)
 		}
 		return ok && (e == b) == (c.Op == Eq) && (c.Op == Eq || c.Op == Ne)
 	case int64, float64:
 		if order, ok := compareNumbers(e, c.Value); ok {
-			return c.ordered(order)
+			return c.matchesOrder(order)
 		}
 	}
 	return c.Op == Ne
 }
 
-func (c Compare) text(s string) bool {
+// matchesString compares a string or, for a dateTime attribute, a time.
+func (c Compare) matchesString(s string) bool {
 	if c.operand.isTime {
 		if t, ok := parseTime(s); ok && c.Op != Co && c.Op != Sw && c.Op != Ew {
-			return c.ordered(t.Compare(c.operand.time))
+			return c.matchesOrder(t.Compare(c.operand.time))
 		}
 	}
 	want := c.operand.text
 	switch v := c.Value.(type) {
 	case string:
-	case bool: // a text boolean of a server without a schema
-		b, ok := textBoolean(s)
+	case bool: // without a schema, a boolean may be stored as a string
+		b, ok := parseBoolean(s)
 		return ok && (b == v) == (c.Op == Eq)
 	default:
 		want = scalarKey(nil, v)
 	}
-	if !c.exact() {
+	if !c.caseExact() {
 		s = Fold(s)
 	}
 	switch c.Op {
@@ -177,10 +180,11 @@ func (c Compare) text(s string) bool {
 	case Ew:
 		return strings.HasSuffix(s, want)
 	}
-	return c.ordered(strings.Compare(s, want))
+	return c.matchesOrder(strings.Compare(s, want))
 }
 
-func (c Compare) ordered(order int) bool {
+// matchesOrder applies the operator to the result of a three-way comparison.
+func (c Compare) matchesOrder(order int) bool {
 	switch c.Op {
 	case Eq:
 		return order == 0
@@ -198,8 +202,9 @@ func (c Compare) ordered(order int) bool {
 	return false
 }
 
-// compareNumbers compares exactly where both are whole.
-func compareNumbers(a, b any) (int, bool) {
+// compareNumbers compares two numbers, exactly when both are whole. ok is false when one is not a
+// number.
+func compareNumbers(a, b any) (order int, ok bool) {
 	i, okI := a.(int64)
 	j, okJ := b.(int64)
 	if okI && okJ {
@@ -230,16 +235,17 @@ const (
 	levelFactor
 )
 
-// String prints the filter; reading it again gives the same tree.
+// String prints the filter. Parsing the result gives the same tree.
 func (f *Filter) String() string { return string(f.Root.append(nil, levelOr)) }
 
+// binary prints "left word right", in parentheses where the parent binds tighter.
 func binary(b []byte, left, right Node, word string, level, parent int) []byte {
 	if parent > level {
 		b = append(b, '(')
 	}
 	b = left.append(b, level)
 	b = append(b, word...)
-	b = right.append(b, level+1) // the tree leans to the left
+	b = right.append(b, level+1) // the parser builds left-leaning trees
 	if parent > level {
 		b = append(b, ')')
 	}

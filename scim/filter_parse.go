@@ -6,50 +6,50 @@ import (
 	"unicode/utf8"
 )
 
-// ParseFilter reads a filter. With rt every name must be one of its attributes
-// and every comparison must fit the attribute's type; with nil only the
-// grammar counts, and names are compared without case.
+// ParseFilter reads a filter. With rt, every name must be one of its attributes and every
+// comparison must fit the attribute's type. With nil, only the grammar is checked, and names match
+// in any case. It returns invalidFilter with the position of the mistake, or sensitive for an
+// attribute that is never returned.
 //
-// Beyond the grammar of RFC 7644 §3.4.2.2, runs of blanks, a missing blank
-// before a quoted value, $ref and a sub-attribute after a value path are taken
-// in both modes; unquoted values, text for booleans and enterprise attributes
-// without their URN in Lenient mode only.
+// Both modes accept a few forms beyond the grammar of RFC 7644 §3.4.2.2: repeated spaces, a missing
+// space before a quoted value, $ref, and a sub-attribute after a value path. Lenient mode also
+// accepts unquoted values, strings for booleans, and enterprise attributes without their URN.
 func ParseFilter(rt *ResourceType, text string, m Mode) (*Filter, []Fix, error) {
 	p := filterParser{s: text, rt: rt, reader: reader{mode: m}}
-	root, err := p.whole()
+	root, err := p.parse()
 	if err != nil {
 		return nil, nil, err
 	}
-	return &Filter{root}, p.noted(), nil
+	return &Filter{root}, p.allFixes(), nil
 }
 
-// ParseFilterAnywhere reads a filter for one of several resource types, as a
-// query at the root has it: a name that rt lacks is no error and stands for
-// something unassigned. RFC 7644 §3.4.2.1.
+// ParseFilterAnywhere reads a filter for one of several resource types, as in a query at the root.
+// A name that rt lacks is no error; it counts as unassigned. RFC 7644 §3.4.2.1.
 func ParseFilterAnywhere(rt *ResourceType, text string, m Mode) (*Filter, []Fix, error) {
-	p := filterParser{s: text, rt: rt, reader: reader{mode: m}, anywhere: true}
-	root, err := p.whole()
+	p := filterParser{s: text, rt: rt, reader: reader{mode: m}, allowUnknown: true}
+	root, err := p.parse()
 	if err != nil {
 		return nil, nil, err
 	}
-	return &Filter{root}, p.noted(), nil
+	return &Filter{root}, p.allFixes(), nil
 }
 
 type filterParser struct {
 	reader
-	s     string
-	i     int
-	rt    *ResourceType
-	in    *Attribute // inside a value path: the attribute in front of it, if known
-	inner bool       // inside a value path
-	terms int
-	depth int // of brackets
+	s                  string
+	i                  int
+	rt                 *ResourceType
+	valuePathAttribute *Attribute // inside a value path: the attribute before the brackets, if known
+	inValuePath        bool       // inside a value path
+	termCount          int
+	bracketDepth       int // open brackets
 
-	anywhere bool // a name that rt lacks is unassigned
-	unknown  bool // the error is about a name that rt lacks, not about the grammar
+	allowUnknown bool // a name that rt lacks is unassigned, not an error
+	unknownName  bool // the error is a name that rt lacks, not the grammar
 }
 
-func (p *filterParser) whole() (Node, error) {
+// parse reads the whole filter and checks that nothing follows it.
+func (p *filterParser) parse() (Node, error) {
 	if err := checkBounds(p.s); err != nil {
 		return nil, err
 	}
@@ -57,14 +57,14 @@ func (p *filterParser) whole() (Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.blanks(); p.i < len(p.s) {
+	if p.skipSpaces(); p.i < len(p.s) {
 		return nil, p.unexpected()
 	}
 	return n, nil
 }
 
-// checkBounds looks at a filter as a whole before anything recurses into it: first at how deep it is, so that one that is
-// nested beyond measure is told so, whatever its length.
+// checkBounds checks depth, length and encoding of a filter before any recursion. Depth comes
+// first, so that a filter with far too many brackets gets that message whatever its length.
 func checkBounds(s string) error {
 	if err := checkDepth(s); err != nil {
 		return err
@@ -73,11 +73,12 @@ func checkBounds(s string) error {
 		return InvalidFilter("The filter has %d bytes; at most %d are allowed", len(s), MaxFilterBytes)
 	}
 	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
-		return InvalidFilter("The filter is not valid UTF-8 text")
+		return InvalidFilter("The filter is not valid UTF-8")
 	}
 	return nil
 }
 
+// checkDepth counts open brackets outside quoted strings.
 func checkDepth(s string) error {
 	depth, quoted := 0, false
 	for i := 0; i < len(s); i++ {
@@ -99,14 +100,16 @@ func checkDepth(s string) error {
 	return nil
 }
 
+// failf is an invalidFilter error at the current position.
 func (p *filterParser) failf(format string, args ...any) error {
 	if p.s == "" {
 		return InvalidFilter("The filter is empty")
 	}
-	at := utf8.RuneCountInString(p.s[:min(p.i, len(p.s))]) + 1
-	return InvalidFilter("The filter is wrong at character %d: %s", at, sentence(format, args))
+	character := utf8.RuneCountInString(p.s[:min(p.i, len(p.s))]) + 1
+	return InvalidFilter("The filter is wrong at character %d: %s", character, formatMessage(format, args))
 }
 
+// unexpected is the error for input where the grammar allows none.
 func (p *filterParser) unexpected() error {
 	switch c := p.peek(); c {
 	case 0:
@@ -124,32 +127,33 @@ func (p *filterParser) peek() byte {
 	return 0
 }
 
-func (p *filterParser) blanks() {
-	for p.i < len(p.s) && blank(p.s[p.i]) {
+func (p *filterParser) skipSpaces() {
+	for p.i < len(p.s) && isSpace(p.s[p.i]) {
 		p.i++
 	}
 }
 
-func blank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
-// word is the text up to the next blank, bracket or quote.
+// word returns the characters up to the next space, bracket or double quote.
 func (p *filterParser) word() string {
 	j := p.i
-	for j < len(p.s) && !blank(p.s[j]) && !strings.ContainsRune(`()[]"`, rune(p.s[j])) {
+	for j < len(p.s) && !isSpace(p.s[j]) && !strings.ContainsRune(`()[]"`, rune(p.s[j])) {
 		j++
 	}
 	return p.s[p.i:j]
 }
 
-// keyword steps over a word of the grammar, in any letter case.
+// keyword steps over a word of the grammar, in any case. It reports false, and stays, when another
+// word comes.
 func (p *filterParser) keyword(k string) bool {
-	at := p.i
-	p.blanks()
+	start := p.i
+	p.skipSpaces()
 	if w := p.word(); equalName(w, k) {
 		p.i += len(w)
 		return true
 	}
-	p.i = at
+	p.i = start
 	return false
 }
 
@@ -177,28 +181,28 @@ func (p *filterParser) and() (Node, error) {
 }
 
 func (p *filterParser) factor() (Node, error) {
-	p.blanks()
+	p.skipSpaces()
 	if p.peek() == '(' {
 		return p.group()
 	}
 	if p.keyword("not") {
-		p.blanks()
+		p.skipSpaces()
 		if p.peek() != '(' {
 			return nil, p.failf("not needs brackets: not (…)")
 		}
 		n, err := p.group()
 		return Not{n}, err
 	}
-	p.terms++
-	if p.terms > MaxFilterTerms {
+	p.termCount++
+	if p.termCount > MaxFilterTerms {
 		return nil, InvalidFilter("The filter has more than %d terms", MaxFilterTerms)
 	}
 	return p.expression()
 }
 
 func (p *filterParser) group() (Node, error) {
-	// checkDepth has counted them already, but where texts stand in single quotes.
-	if p.depth++; p.depth > MaxFilterDepth {
+	// checkDepth counted brackets already, but it does not know strings in single quotes.
+	if p.bracketDepth++; p.bracketDepth > MaxFilterDepth {
 		return nil, tooDeep()
 	}
 	p.i++
@@ -206,11 +210,11 @@ func (p *filterParser) group() (Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.blanks(); p.peek() != ')' {
+	if p.skipSpaces(); p.peek() != ')' {
 		return nil, p.failf(") is expected")
 	}
 	p.i++
-	p.depth--
+	p.bracketDepth--
 	return n, nil
 }
 
@@ -224,8 +228,8 @@ func (p *filterParser) expression() (Node, error) {
 	if name == "" {
 		return nil, p.unexpected()
 	}
-	if p.inner {
-		return p.innerExpression(name)
+	if p.inValuePath {
+		return p.valuePathExpression(name)
 	}
 	t, err := p.attribute(name)
 	if err != nil {
@@ -238,11 +242,12 @@ func (p *filterParser) expression() (Node, error) {
 	return p.comparison(t.AttrPath, t.leaf())
 }
 
+// attribute resolves an attribute name at the top level of the filter.
 func (p *filterParser) attribute(name string) (target, error) {
 	t, err := p.resolve(p.rt, name)
 	var unknown *unknownError
 	switch {
-	case errors.As(err, &unknown) && p.anywhere:
+	case errors.As(err, &unknown) && p.allowUnknown:
 		return p.resolve(nil, name)
 	case errors.As(err, &unknown):
 		return t, p.failf("%s has no attribute %s", p.rt.Name, quote(name))
@@ -251,12 +256,12 @@ func (p *filterParser) attribute(name string) (target, error) {
 	case t.Name == "":
 		return t, p.failf("%s is a schema; name an attribute of it", quote(name))
 	}
-	return t, p.secret(t)
+	return t, p.checkHidden(t)
 }
 
-// secret refuses to compare what is never shown: the answer would tell it.
-// RFC 7644 §7.5.2.
-func (p *filterParser) secret(t target) error {
+// checkHidden refuses to compare attributes that are never returned: the result would reveal their
+// values. RFC 7644 §7.5.2.
+func (p *filterParser) checkHidden(t target) error {
 	for _, a := range []*Attribute{t.attr, t.sub} {
 		if a != nil && hidden(a) {
 			return Sensitive("%s cannot be used in a filter", t.AttrPath)
@@ -265,33 +270,32 @@ func (p *filterParser) secret(t target) error {
 	return nil
 }
 
-// innerExpression reads an expression inside a value path, where only
-// sub-attribute names stand.
-func (p *filterParser) innerExpression(name string) (Node, error) {
+// valuePathExpression reads an expression inside a value path, where names are sub-attributes.
+func (p *filterParser) valuePathExpression(name string) (Node, error) {
 	if !validName(name) {
 		return nil, p.failf("a sub-attribute name is expected, not %s", quote(name))
 	}
 	path := AttrPath{Name: name}
 	var a *Attribute
 	switch {
-	case p.in == nil:
-	case p.in.Type != Complex:
-		if a = p.in; !equalName(name, "value") {
-			return nil, p.failf("the values of %s are not complex; compare them as value", p.in.Name)
+	case p.valuePathAttribute == nil:
+	case p.valuePathAttribute.Type != Complex:
+		if a = p.valuePathAttribute; !equalName(name, "value") {
+			return nil, p.failf("the values of %s are not complex; name them value", p.valuePathAttribute.Name)
 		}
 		path.Name = "value"
 	default:
-		if a = p.in.Sub(name); a == nil && p.anywhere {
+		if a = p.valuePathAttribute.Sub(name); a == nil && p.allowUnknown {
 			break
 		}
 		if a == nil {
-			p.unknown = true
-			return nil, p.failf("%s has no sub-attribute %s", p.in.Name, quote(name))
+			p.unknownName = true
+			return nil, p.failf("%s has no sub-attribute %s", p.valuePathAttribute.Name, quote(name))
 		}
 		path.Name = a.Name
 	}
 	if a != nil && hidden(a) {
-		return nil, Sensitive("%s.%s cannot be used in a filter", p.in.Name, a.Name)
+		return nil, Sensitive("%s.%s cannot be used in a filter", p.valuePathAttribute.Name, a.Name)
 	}
 	p.i += len(name)
 	if p.peek() == '[' {
@@ -300,8 +304,8 @@ func (p *filterParser) innerExpression(name string) (Node, error) {
 	return p.comparison(path, a)
 }
 
-// valuePath reads what follows attr: "[filter]", and then, as clients write it,
-// a sub-attribute or an operator that goes for the same value.
+// valuePath reads the rest of attr[filter]. Some clients add a sub-attribute or an operator after
+// the brackets; it applies to the same element.
 func (p *filterParser) valuePath(t target) (Node, error) {
 	if t.Sub != "" {
 		return nil, p.failf("%s cannot have a value path", t.AttrPath)
@@ -318,9 +322,9 @@ func (p *filterParser) valuePath(t target) (Node, error) {
 	if sub == "" && !p.operatorFollows() {
 		return whole, nil
 	}
-	p.in, p.inner = t.attr, true
-	n, err := p.comparison(p.ofElement(t.attr, sub))
-	p.in, p.inner = nil, false
+	p.valuePathAttribute, p.inValuePath = t.attr, true
+	n, err := p.comparison(p.elementPath(t.attr, sub))
+	p.valuePathAttribute, p.inValuePath = nil, false
 	whole.Filter = And{filter, n}
 	return whole, err
 }
@@ -328,19 +332,20 @@ func (p *filterParser) valuePath(t target) (Node, error) {
 // brackets reads "[filter]".
 func (p *filterParser) brackets(a *Attribute) (Node, error) {
 	p.i++
-	p.in, p.inner = a, true
+	p.valuePathAttribute, p.inValuePath = a, true
 	n, err := p.or()
-	p.in, p.inner = nil, false
+	p.valuePathAttribute, p.inValuePath = nil, false
 	if err != nil {
 		return nil, err
 	}
-	if p.blanks(); p.peek() != ']' {
+	if p.skipSpaces(); p.peek() != ']' {
 		return nil, p.failf("] is expected")
 	}
 	p.i++
 	return n, nil
 }
 
+// subAfterBrackets reads ".sub" after the brackets, or returns "".
 func (p *filterParser) subAfterBrackets(t target) (string, error) {
 	if p.peek() != '.' {
 		return "", nil
@@ -365,9 +370,8 @@ func (p *filterParser) subAfterBrackets(t target) (string, error) {
 	return name, nil
 }
 
-// ofElement is the path of a sub-attribute, or of the value itself, as seen
-// from one element.
-func (p *filterParser) ofElement(a *Attribute, sub string) (AttrPath, *Attribute) {
+// elementPath returns the path of a sub-attribute, or of "value", relative to one element.
+func (p *filterParser) elementPath(a *Attribute, sub string) (AttrPath, *Attribute) {
 	if sub == "" {
 		sub = "value"
 	}
@@ -377,18 +381,19 @@ func (p *filterParser) ofElement(a *Attribute, sub string) (AttrPath, *Attribute
 	return AttrPath{Name: sub}, a.Sub(sub)
 }
 
+// operatorFollows reports whether the next word is neither and nor or.
 func (p *filterParser) operatorFollows() bool {
-	at := p.i
-	p.blanks()
+	start := p.i
+	p.skipSpaces()
 	w := p.word()
-	p.i = at
+	p.i = start
 	return w != "" && !equalName(w, "and") && !equalName(w, "or")
 }
 
 // comparison reads "pr" or an operator and its value.
 func (p *filterParser) comparison(path AttrPath, a *Attribute) (Node, error) {
 	start := p.i
-	p.blanks()
+	p.skipSpaces()
 	op := p.word()
 	if op == "" || start == p.i {
 		return nil, p.failf("an operator is expected after %s", path)
@@ -397,20 +402,20 @@ func (p *filterParser) comparison(path AttrPath, a *Attribute) (Node, error) {
 		p.i += len(op)
 		return Present{path, a}, nil
 	}
-	known := operator(op)
-	if known == "" {
-		return nil, p.failf("%s is no operator; there are eq, ne, co, sw, ew, gt, ge, lt, le and pr", quote(op))
+	operator := parseOperator(op)
+	if operator == "" {
+		return nil, p.failf("%s is not an operator; use eq, ne, co, sw, ew, gt, ge, lt, le or pr", quote(op))
 	}
 	p.i += len(op)
-	p.blanks()
+	p.skipSpaces()
 	lit, err := p.literal()
 	if err != nil {
 		return nil, err
 	}
-	return p.compare(path, a, known, lit)
+	return p.compare(path, a, operator, lit)
 }
 
-func operator(s string) Op {
+func parseOperator(s string) Op {
 	for _, op := range []Op{Eq, Ne, Co, Sw, Ew, Gt, Ge, Lt, Le} {
 		if equalName(s, string(op)) {
 			return op
@@ -419,67 +424,68 @@ func operator(s string) Op {
 	return ""
 }
 
-// literal is a compValue as written.
+// literal is a compValue as the filter spells it.
 type literal struct {
-	value any    // string, number, bool or nil
-	text  string // as it stands in the filter, when it is not quoted
-	bare  bool   // an unquoted text
+	value    any    // string, number, bool or nil
+	text     string // as the filter spells it, when it is not quoted
+	unquoted bool   // a string without quotes
 }
 
 // RFC 7644 §3.4.2.2: compValue is a JSON string, number, true, false or null.
 func (p *filterParser) literal() (literal, error) {
 	if p.peek() == '"' {
-		return p.quoted()
+		return p.readQuoted()
 	}
 	if p.peek() == '\'' && p.mode == Lenient {
-		return p.singleQuoted()
+		return p.readSingleQuoted()
 	}
 	j := p.i
-	for j < len(p.s) && !blank(p.s[j]) && p.s[j] != ')' && p.s[j] != ']' {
+	for j < len(p.s) && !isSpace(p.s[j]) && p.s[j] != ')' && p.s[j] != ']' {
 		j++
 	}
 	text := p.s[p.i:j]
-	lit, err := p.unquoted(text)
+	lit, err := p.readUnquoted(text)
 	if err == nil {
 		p.i = j
 	}
 	return lit, err
 }
 
-func (p *filterParser) quoted() (literal, error) {
+func (p *filterParser) readQuoted() (literal, error) {
 	sc := scanner{s: p.s, i: p.i}
-	s, err := sc.str()
+	s, err := sc.readString()
 	if err != nil {
-		return literal{}, p.failf("the quoted text is not closed or has a broken escape")
+		return literal{}, p.failf("the quoted string is not closed or has an invalid escape")
 	}
 	p.i = sc.i
-	if c := p.peek(); c != 0 && c != ')' && c != ']' && !blank(c) {
-		return literal{}, p.failf("a blank is expected after the quoted text")
+	if c := p.peek(); c != 0 && c != ')' && c != ']' && !isSpace(c) {
+		return literal{}, p.failf("a space is expected after the quoted string")
 	}
 	return literal{value: s}, nil
 }
 
-// singleQuoted reads 'x', as a widely used client library writes its own paths.
-// The text ends at the quote that something can follow, so that O'Brien needs no
-// escape.
-func (p *filterParser) singleQuoted() (literal, error) {
+// readSingleQuoted reads 'x', as a widely used client library writes it in paths. The string ends
+// at a quote that a bracket, a space or the end of the filter follows, so O'Brien needs no escape.
+func (p *filterParser) readSingleQuoted() (literal, error) {
 	for j := p.i + 1; j < len(p.s); j++ {
 		if p.s[j] == '\\' && j+1 < len(p.s) && (p.s[j+1] == '\'' || p.s[j+1] == '\\') {
 			j++
 			continue
 		}
-		if p.s[j] != '\'' || j+1 < len(p.s) && p.s[j+1] != ')' && p.s[j+1] != ']' && !blank(p.s[j+1]) {
+		if p.s[j] != '\'' || j+1 < len(p.s) && p.s[j+1] != ')' && p.s[j+1] != ']' && !isSpace(p.s[j+1]) {
 			continue
 		}
 		text := strings.NewReplacer(`\\`, `\`, `\'`, `'`).Replace(p.s[p.i+1 : j])
-		p.fix("single-quotes", "", "%s read as a text in double quotes", p.s[p.i:j+1])
+		p.addFix("single-quotes", "", "%s read as a string in double quotes", p.s[p.i:j+1])
 		p.i = j + 1
 		return literal{value: text}, nil
 	}
-	return literal{}, p.failf("the quoted text is not closed")
+	return literal{}, p.failf("the quoted string is not closed")
 }
 
-func (p *filterParser) unquoted(text string) (literal, error) {
+// readUnquoted reads a number, true, false or null. In Lenient mode, any other word is a string
+// without quotes.
+func (p *filterParser) readUnquoted(text string) (literal, error) {
 	lit := literal{text: text}
 	switch {
 	case text == "":
@@ -490,13 +496,13 @@ func (p *filterParser) unquoted(text string) (literal, error) {
 	case numberLength(text) == len(text):
 		lit.value = number(text)
 	case text[0] == '\'':
-		return lit, p.failf("texts stand in double quotes")
+		return lit, p.failf("put strings in double quotes")
 	case strings.ContainsAny(text, `[]{}()"`):
-		return lit, p.failf("%s is no value; a text in double quotes, a number, true, false or null is expected", quote(text))
+		return lit, p.failf("%s is not a value; a string in double quotes, a number, true, false or null is expected", quote(text))
 	case p.mode == Strict || equalName(text, "and") || equalName(text, "or") || equalName(text, "not"):
-		return lit, p.failf("%s is no value; texts stand in double quotes", quote(text))
+		return lit, p.failf("%s is not a value; put strings in double quotes", quote(text))
 	default:
-		lit.value, lit.bare = text, true
+		lit.value, lit.unquoted = text, true
 	}
 	return lit, nil
 }

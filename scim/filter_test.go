@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// treeOptions compares parsed trees by what they say.
+// treeOptions compares parsed trees by their exported content.
 var treeOptions = cmp.Options{
 	cmpopts.IgnoreFields(Compare{}, "Attr", "operand"),
 	cmpopts.IgnoreFields(Present{}, "Attr"),
@@ -101,7 +101,7 @@ func TestParseFilterErrors(t *testing.T) {
 		"unknown_in_value_path":    {`emails[colour eq "x"]`, "400 invalidFilter", `emails has no sub-attribute "colour"`, false},
 		"unknown_after_value_path": {`emails[type eq "x"].colour eq "x"`, "400 invalidFilter", `"colour"`, false},
 		"unknown_extension":        {`urn:x:2.0:User:a eq "x"`, "400 invalidFilter", `"urn:x:2.0:User:a"`, false},
-		"unknown_operator":         {`userName regex "x"`, "400 invalidFilter", `"regex" is no operator`, false},
+		"unknown_operator":         {`userName regex "x"`, "400 invalidFilter", `"regex" is not an operator`, false},
 		"a_schema_alone":           {UserURN + ` pr`, "400 invalidFilter", "is a schema", false},
 		"position":                 {`title pr and userName xx "a"`, "400 invalidFilter", "at character 23", false},
 		"complex_without_value":    {`name eq "x"`, "400 invalidFilter", "name is complex", false},
@@ -148,7 +148,7 @@ func TestParseFilterErrors(t *testing.T) {
 	}
 }
 
-// A double quote within single quotes hides what follows from the first count of brackets.
+// A double quote within single quotes hides the rest of the filter from checkDepth.
 func TestParseFilterCountsBracketsBehindSingleQuotes(t *testing.T) {
 	t.Parallel()
 	text := `userName eq '"' and ` + strings.Repeat("(", 17) + "title pr" + strings.Repeat(")", 17)
@@ -179,11 +179,11 @@ func TestParseFilterReportsFixes(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string][]Fix{
 		`userName eq "a"`:    nil,
-		`userName eq a`:      {{"unquoted-value", "userName", `"a" read as a text`}},
-		`externalId eq 7`:    {{"unquoted-value", "externalId", `"7" read as a text`}},
+		`userName eq a`:      {{"unquoted-value", "userName", `"a" read as a string`}},
+		`externalId eq 7`:    {{"unquoted-value", "externalId", `"7" read as a string`}},
 		`active eq "True"`:   {{"text-boolean", "active", `"True" read as true`}},
 		`department eq "R"`:  {{"extension-attribute", "department", "read as " + EnterpriseURN + ":department"}},
-		`emails[type eq a]`:  {{"unquoted-value", "type", `"a" read as a text`}},
+		`emails[type eq a]`:  {{"unquoted-value", "type", `"a" read as a string`}},
 		`userName eq "true"`: nil,
 	} {
 		_, got, err := ParseFilter(UserType(), text, Lenient)
@@ -300,7 +300,7 @@ func TestFilterMatchByType(t *testing.T) {
 		})
 	}
 	_, _, err := ParseFilter(sizes(t), `tags[other eq "x"]`, Lenient)
-	patchCase{says: "compare them as value"}.checkError(t, err, "400 invalidFilter")
+	patchCase{says: "name them value"}.checkError(t, err, "400 invalidFilter")
 	_, _, err = ParseFilter(sizes(t), `count co 7`, Lenient)
 	patchCase{says: "is a number"}.checkError(t, err, "400 invalidFilter")
 	_, _, err = ParseFilter(sizes(t), `photo gt "a"`, Lenient)
@@ -378,7 +378,7 @@ func TestFold(t *testing.T) {
 	if got := Fold("ABC-xyz"); got != "abc-xyz" {
 		t.Errorf("got %q", got)
 	}
-	// RFC 7644 §5, RFC 7613 §3.2.2: composed or not, wide or not.
+	// RFC 7644 §5, RFC 7613 §3.2.2: composed and wide characters.
 	for a, b := range map[string]string{
 		"JOS\u00c9": "jose\u0301", "\u01d5": "u\u0308\u0304", "Ａda＠x": "ada@x", "ﾃﾞ": "デ", "\u212b": "å", "\u017f\u0301": "Ś", "\ud55c": "\u1112\u1161\u11ab",
 	} {

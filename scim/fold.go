@@ -9,13 +9,12 @@ import (
 	"golang.org/x/text/width"
 )
 
-// Fold gives the form of a text that is compared where case does not matter.
-// Two texts are equal without case exactly when their folds are equal; stores
-// keep the fold in their own columns, so that the database and the evaluator
-// mean the same thing.
+// Fold returns the form of a string that is compared when case does not matter. Two strings are
+// equal without case exactly when their folds are equal. Stores keep the fold in columns of its
+// own, so that the database and the filter evaluator agree.
 //
-// RFC 7644 §5, RFC 7613 §3.2.2: nor does it matter whether a letter and its
-// accent are one character or two, nor how wide a character is.
+// RFC 7644 §5, RFC 7613 §3.2.2: Fold also ignores whether a letter and its accent are one character
+// or two, and how wide a character is.
 func Fold(s string) string {
 	i := 0
 	for i < len(s) && s[i] < utf8.RuneSelf && (s[i] < 'A' || s[i] > 'Z') {
@@ -32,7 +31,7 @@ func Fold(s string) string {
 		if ascii(s) || norm.NFC.IsNormalString(s) {
 			return s
 		}
-		s = norm.NFC.String(s) // ſ and an accent become s and an accent, which compose
+		s = norm.NFC.String(s) // folding ſ with an accent gives s with an accent, which then compose
 	}
 }
 
@@ -45,8 +44,8 @@ func ascii(s string) bool {
 	return true
 }
 
-// foldRune picks one rune of those that differ in case only: the smallest, in
-// lower case when that is an ASCII letter.
+// foldRune returns one rune for all runes that differ only in case: the smallest, in lower case
+// when it is an ASCII letter.
 func foldRune(r rune) rune {
 	if r < utf8.RuneSelf {
 		if 'A' <= r && r <= 'Z' {
@@ -66,33 +65,33 @@ func foldRune(r rune) rune {
 	return least
 }
 
-// equalName compares attribute names, operators and URNs, which are ASCII.
+// equalName compares attribute names, operators and URNs without case. They are ASCII.
 func equalName(a, b string) bool {
 	if len(a) != len(b) {
 		return false
 	}
 	for i := 0; i < len(a); i++ {
-		if lower(a[i]) != lower(b[i]) {
+		if lowerByte(a[i]) != lowerByte(b[i]) {
 			return false
 		}
 	}
 	return true
 }
 
-func lower(c byte) byte {
+func lowerByte(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		return c + 'a' - 'A'
 	}
 	return c
 }
 
-// lowerName is the form of a name under which it can be a map key.
+// lowerName returns a name in lower case, for use as a map key.
 func lowerName(s string) string {
 	for i := 0; i < len(s); i++ {
 		if 'A' <= s[i] && s[i] <= 'Z' {
 			b := []byte(s)
 			for ; i < len(b); i++ {
-				b[i] = lower(b[i])
+				b[i] = lowerByte(b[i])
 			}
 			return string(b)
 		}

@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// checkClientError fails on anything a client could have caused that is not a
-// 4xx of ours.
+// checkClientError fails unless err is a 4xx *Error, for errors that a client can cause.
 func checkClientError(t *testing.T, err error) {
 	t.Helper()
 	var e *Error
@@ -57,7 +56,7 @@ func FuzzParseFilter(f *testing.F) {
 		printed := filter.String()
 		again, fixes, err := ParseFilter(rt, printed, Strict)
 		if err != nil {
-			// Printing can only make a filter longer or deeper at the limits.
+			// The printed filter may exceed a limit that the original just met.
 			if len(printed) > MaxFilterBytes || checkBounds("("+printed+")") != nil {
 				return
 			}
@@ -69,7 +68,8 @@ func FuzzParseFilter(f *testing.F) {
 		if negated, _, err := ParseFilter(rt, "not ("+printed+")", Strict); err == nil && negated.Match(babs) == matched {
 			t.Fatalf("%q and its negation agree", text)
 		}
-		// What strict mode reads, lenient mode reads alike, and so does a query over all types.
+		// Lenient mode, and a query over all types, read the same from every filter that strict
+		// mode accepts.
 		if strict {
 			for name, parse := range map[string]func(*ResourceType, string, Mode) (*Filter, []Fix, error){"lenient": ParseFilter, "anywhere": ParseFilterAnywhere} {
 				other, fixes, err := parse(rt, text, Lenient)
@@ -123,7 +123,8 @@ func FuzzParsePath(f *testing.F) {
 	})
 }
 
-// checkDetached compares what a patch does to a resource with what it does where the store keeps members as rows.
+// checkDetached compares the result of a patch with the result in a store that keeps members as
+// rows.
 func checkDetached(t *testing.T, rt *ResourceType, p *Patch, before Resource, whole PatchResult, wholeErr error) {
 	t.Helper()
 	rest, edits, ok := p.Detach("members")
@@ -143,7 +144,7 @@ func checkDetached(t *testing.T, rt *ResourceType, p *Patch, before Resource, wh
 	have := map[string]bool{}
 	set := func(list []any, to bool) {
 		for _, e := range list {
-			if key := identity(a, e); key != "" {
+			if key := identityKey(a, e); key != "" {
 				have[key] = to
 			}
 		}
@@ -158,10 +159,10 @@ func checkDetached(t *testing.T, rt *ResourceType, p *Patch, before Resource, wh
 	}
 	want, _ := whole.Resource["members"].([]any)
 	for _, e := range want {
-		if key := identity(a, e); key != "" && !have[key] {
+		if key := identityKey(a, e); key != "" && !have[key] {
 			t.Fatalf("%v is a member after the patch and is not among the rows", e)
 		}
-		delete(have, identity(a, e))
+		delete(have, identityKey(a, e))
 	}
 	for key, there := range have {
 		if there {
@@ -175,7 +176,7 @@ func checkDetached(t *testing.T, rt *ResourceType, p *Patch, before Resource, wh
 	}
 }
 
-// thing is a configured type with whatever attributes and sub-attributes can be.
+// thing is a configured type with attributes and sub-attributes of every kind.
 func thing(t testing.TB) *ResourceType {
 	t.Helper()
 	subs := `"subAttributes":[{"name":"value"},{"name":"once","mutability":"immutable"},{"name":"made","mutability":"readOnly"},{"name":"secret","mutability":"writeOnly","required":true},
@@ -210,7 +211,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// checkDecoded reads a body: what was read is what is stored, and what a client may send back.
+// checkDecoded reads a body. A client must be able to send back what was stored.
 func checkDecoded(t *testing.T, rt *ResourceType, body []byte, mode Mode) {
 	t.Helper()
 	r, fixes, err := Decode(rt, body, mode)
@@ -243,7 +244,7 @@ func checkDecoded(t *testing.T, rt *ResourceType, body []byte, mode Mode) {
 	}
 }
 
-// FuzzParseAttributes reads a part of a document: what reading the whole of it gives of that part.
+// FuzzParseAttributes compares reading a part of a document with reading the whole document.
 func FuzzParseAttributes(f *testing.F) {
 	for _, name := range []string{"rfc7643-8.2-full-user.json", "rfc7643-8.3-enterprise-user.json", "rfc7643-8.4-group.json"} {
 		f.Add(readTestdata(f, name), "emails", EnterpriseURN)
@@ -258,7 +259,7 @@ func FuzzParseAttributes(f *testing.F) {
 		part, partErr := ParseAttributes(doc, []string{first, second})
 		whole, err := Parse(doc)
 		if err != nil {
-			return // what is stepped over is not checked
+			return // skipped members are not checked
 		}
 		maps.DeleteFunc(whole, func(name string, _ any) bool { return !equalName(name, first) && !equalName(name, second) })
 		if partErr != nil || !reflect.DeepEqual(part, whole) {
@@ -311,7 +312,7 @@ func FuzzPatch(f *testing.F) {
 			if result.Changed == Equal(before, result.Resource) {
 				t.Fatalf("%q on %s: got Changed %v", body, doc, result.Changed)
 			}
-			// Of several changes an earlier one may undo what a later one does.
+			// With several changes, a second run may differ: an earlier one may undo a later one.
 			if len(p.Operations) == 1 {
 				again, err := p.Apply(rt, result.Resource)
 				if err != nil || again.Changed {
@@ -323,7 +324,7 @@ func FuzzPatch(f *testing.F) {
 					checkClientError(t, err)
 				}
 			}
-			// What is stored is what a client may send back.
+			// A client must be able to send back what is stored.
 			after := Encode(rt, result.Resource)
 			if _, fixes, err := Decode(rt, after, Strict); err != nil || len(fixes) > 0 {
 				t.Fatalf("%q on %s gave %s: %v, fixes %v", body, doc, after, err, fixes)

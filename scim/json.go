@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// MaxJSONDepth bounds how deep objects and arrays of a body may nest.
+// MaxJSONDepth bounds how deep objects and arrays may nest in a body.
 const MaxJSONDepth = 16
 
-// object is a JSON object in the order it was written; names are unique
-// without regard to letter case.
+// object is a JSON object with its members in the order they were written. No two names are equal
+// without case.
 type object []member
 
 type member struct {
@@ -29,34 +29,35 @@ func (o object) get(name string) (any, bool) {
 	return nil, false
 }
 
-// number is a JSON number as it was written, so that no digit is lost before
-// the attribute's type is known.
+// number is a JSON number as it was written, so that no digit is lost before the attribute's type
+// is known.
 type number string
 
-// scanner reads JSON text strictly: one value, no duplicate names, no broken
-// UTF-8 or surrogates, no NUL, bounded depth. Values are nil, bool, string,
-// number, []any and object; or, with asMaps, what a Resource holds.
+// scanner reads JSON strictly: one value, no duplicate names, valid UTF-8 and surrogate pairs, no
+// NUL, bounded depth. Values are nil, bool, string, number, []any and object. With asMaps, they are
+// the types that a Resource holds.
 type scanner struct {
-	s      string
-	i      int
-	depth  int
-	asMaps bool
-	wanted func(name string) bool // with asMaps: which members of the document are read; nil for all
+	s        string
+	i        int
+	depth    int
+	asMaps   bool
+	isWanted func(name string) bool // with asMaps: which top-level members to read; nil for all
 }
 
-// scan reads a request body.
+// scan reads a request body. It accepts a UTF-8 byte order mark. Its errors are invalidSyntax with
+// line and column, or invalidValue for a NUL.
 func scan(body []byte) (any, error) {
 	sc := scanner{s: string(body)}
-	// A UTF-8 byte order mark is tolerated.
 	sc.s = strings.TrimPrefix(sc.s, "\ufeff")
 	return sc.document()
 }
 
+// document reads the one value of a document.
 func (sc *scanner) document() (any, error) {
 	if !utf8.ValidString(sc.s) {
 		return nil, InvalidSyntax("The body is not valid UTF-8")
 	}
-	sc.blanks()
+	sc.skipSpaces()
 	if sc.i == len(sc.s) {
 		return nil, InvalidSyntax("The body is empty; a JSON object is expected")
 	}
@@ -64,21 +65,22 @@ func (sc *scanner) document() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sc.blanks()
+	sc.skipSpaces()
 	if sc.i < len(sc.s) {
-		return nil, sc.failf("text after the end of the JSON value")
+		return nil, sc.failf("there is more after the end of the JSON value")
 	}
 	return v, nil
 }
 
+// failf is an invalidSyntax error at the current line and column.
 func (sc *scanner) failf(format string, args ...any) error {
-	at := min(sc.i, len(sc.s))
-	line := 1 + strings.Count(sc.s[:at], "\n")
-	column := at - strings.LastIndexByte(sc.s[:at], '\n')
-	return InvalidSyntax("The body is not readable JSON at line %d, column %d: %s", line, column, sentence(format, args))
+	end := min(sc.i, len(sc.s))
+	line := 1 + strings.Count(sc.s[:end], "\n")
+	column := end - strings.LastIndexByte(sc.s[:end], '\n')
+	return InvalidSyntax("The body is not readable JSON at line %d, column %d: %s", line, column, formatMessage(format, args))
 }
 
-func (sc *scanner) blanks() {
+func (sc *scanner) skipSpaces() {
 	for sc.i < len(sc.s) {
 		switch sc.s[sc.i] {
 		case ' ', '\t', '\n', '\r':
@@ -99,7 +101,7 @@ func (sc *scanner) peek() byte {
 func (sc *scanner) value() (any, error) {
 	switch c := sc.peek(); {
 	case c == '"':
-		return sc.str()
+		return sc.readString()
 	case c == '{':
 		return sc.object()
 	case c == '[':
@@ -118,6 +120,7 @@ func (sc *scanner) value() (any, error) {
 	return nil, sc.failf("a value is expected")
 }
 
+// literal steps over a word of JSON and reports whether it was there.
 func (sc *scanner) literal(word string) bool {
 	if !strings.HasPrefix(sc.s[sc.i:], word) {
 		return false
@@ -126,13 +129,14 @@ func (sc *scanner) literal(word string) bool {
 	return true
 }
 
+// enter steps into an object or array. It fails above MaxJSONDepth.
 func (sc *scanner) enter() error {
 	sc.depth++
 	if sc.depth > MaxJSONDepth {
 		return sc.failf("objects and arrays are nested deeper than %d", MaxJSONDepth)
 	}
 	sc.i++
-	sc.blanks()
+	sc.skipSpaces()
 	return nil
 }
 
@@ -150,14 +154,14 @@ func (sc *scanner) array() (any, error) {
 			return nil, err
 		}
 		list = append(list, v)
-		sc.blanks()
+		sc.skipSpaces()
 	}
 	sc.i++
 	sc.depth--
 	return list, nil
 }
 
-// skip steps over a value, of which it sees no more than where it ends.
+// skip steps over a value. It only finds where the value ends and checks nothing inside it.
 func (sc *scanner) skip() error {
 	for depth := 0; sc.i < len(sc.s); {
 		switch sc.s[sc.i] {
@@ -189,7 +193,7 @@ func (sc *scanner) skip() error {
 	return sc.failf("it ends too early")
 }
 
-// skipString steps over a string; false for one that is not closed.
+// skipString steps over a string. It reports false when the string is not closed.
 func (sc *scanner) skipString() bool {
 	for sc.i++; sc.i < len(sc.s); sc.i++ {
 		switch sc.s[sc.i] {
@@ -203,13 +207,13 @@ func (sc *scanner) skipString() bool {
 	return false
 }
 
-// comma steps over a comma that another item follows.
+// comma steps over a comma and the spaces after it, and reports whether there was one.
 func (sc *scanner) comma() bool {
 	if sc.peek() != ',' {
 		return false
 	}
 	sc.i++
-	sc.blanks()
+	sc.skipSpaces()
 	return true
 }
 
@@ -234,14 +238,14 @@ func (sc *scanner) object() (any, error) {
 			return nil, err
 		}
 		if !sc.asMaps && !names.add(o, name) {
-			// Two names that differ in case only are one attribute sent twice.
+			// Two names that differ only in case are one attribute sent twice.
 			return nil, InvalidSyntax("The body names %s twice in one object", quote(name))
 		}
-		if sc.wanted != nil && sc.depth == 1 && !sc.wanted(name) {
+		if sc.isWanted != nil && sc.depth == 1 && !sc.isWanted(name) {
 			if err := sc.skip(); err != nil {
 				return nil, err
 			}
-			sc.blanks()
+			sc.skipSpaces()
 			continue
 		}
 		v, err := sc.value()
@@ -253,7 +257,7 @@ func (sc *scanner) object() (any, error) {
 		} else {
 			o = append(o, member{name, v})
 		}
-		sc.blanks()
+		sc.skipSpaces()
 	}
 	sc.i++
 	sc.depth--
@@ -263,27 +267,29 @@ func (sc *scanner) object() (any, error) {
 	return o, nil
 }
 
+// name reads a member's name and the colon after it.
 func (sc *scanner) name() (string, error) {
 	if sc.peek() != '"' {
 		return "", sc.failf("a name in double quotes is expected")
 	}
-	name, err := sc.str()
+	name, err := sc.readString()
 	if err != nil {
 		return "", err
 	}
-	sc.blanks()
+	sc.skipSpaces()
 	if sc.peek() != ':' {
 		return "", sc.failf("a colon is expected after the name")
 	}
 	sc.i++
-	sc.blanks()
+	sc.skipSpaces()
 	return name, nil
 }
 
-// uniqueNames finds a name that an object already has: by looking through a
-// small object, by a map in a large one, so that no body costs more than its size.
+// uniqueNames finds duplicate names in an object. It searches a small object directly and uses a
+// map for a large one, so that the cost stays proportional to the size of the body.
 type uniqueNames struct{ seen map[string]bool }
 
+// add reports whether name is new in o.
 func (u *uniqueNames) add(o object, name string) bool {
 	const small = 24
 	if len(o) < small {
@@ -304,8 +310,8 @@ func (u *uniqueNames) add(o object, name string) bool {
 	return true
 }
 
-// str reads a string. What has no escapes shares the memory of the text.
-func (sc *scanner) str() (string, error) {
+// readString reads a string. A string without escapes shares the memory of the input.
+func (sc *scanner) readString() (string, error) {
 	start := sc.i + 1
 	for i := start; i < len(sc.s); i++ {
 		switch c := sc.s[i]; {
@@ -323,6 +329,7 @@ func (sc *scanner) str() (string, error) {
 	return "", sc.failf("a string is not closed")
 }
 
+// escaped reads the rest of a string whose first escape is at i.
 func (sc *scanner) escaped(start, i int) (string, error) {
 	b := append(make([]byte, 0, 2*(i-start)+16), sc.s[start:i]...)
 	sc.i = i
@@ -355,12 +362,12 @@ func (sc *scanner) escape() (rune, error) {
 	if c == 'u' {
 		return sc.unicode()
 	}
-	at := strings.IndexByte(`"\/bfnrt`, c)
-	if at < 0 {
-		return 0, sc.failf("\\%s is no JSON escape", firstRune(sc.s[sc.i+1:]))
+	escape := strings.IndexByte(`"\/bfnrt`, c)
+	if escape < 0 {
+		return 0, sc.failf("\\%s is not a JSON escape", firstRune(sc.s[sc.i+1:]))
 	}
 	sc.i += 2
-	return rune("\"\\/\b\f\n\r\t"[at]), nil
+	return rune("\"\\/\b\f\n\r\t"[escape]), nil
 }
 
 func firstRune(s string) string {
@@ -368,6 +375,7 @@ func firstRune(s string) string {
 	return s[:n]
 }
 
+// unicode reads a \u escape, or two that form a surrogate pair.
 func (sc *scanner) unicode() (rune, error) {
 	r, ok := sc.hex()
 	if ok && utf16.IsSurrogate(r) {
@@ -379,18 +387,19 @@ func (sc *scanner) unicode() (rune, error) {
 		return 0, sc.failf("a \\u escape is broken or half of a surrogate pair")
 	}
 	if r == 0 {
-		return 0, InvalidValue("A text holds the character NUL (\\u0000), which cannot be stored; send the text without it")
+		return 0, InvalidValue("A string holds the character NUL (\\u0000), which cannot be stored; send the string without it")
 	}
 	return r, nil
 }
 
+// hex reads one \uXXXX escape.
 func (sc *scanner) hex() (rune, bool) {
 	if sc.i+6 > len(sc.s) || sc.s[sc.i] != '\\' || sc.s[sc.i+1] != 'u' {
 		return 0, false
 	}
 	var r rune
 	for _, c := range []byte(sc.s[sc.i+2 : sc.i+6]) {
-		digit := strings.IndexByte("0123456789abcdef", lower(c))
+		digit := strings.IndexByte("0123456789abcdef", lowerByte(c))
 		if digit < 0 {
 			return 0, false
 		}
@@ -421,8 +430,8 @@ func (sc *scanner) number() (any, error) {
 	return f, nil
 }
 
-// numberLength gives the length of the JSON number s begins with, 0 for none.
-// RFC 8259 §6: no leading zeros, a digit on both sides of the point.
+// numberLength returns the length of the JSON number at the start of s, or 0 when there is none.
+// RFC 8259 §6: no leading zeros, and digits on both sides of the decimal point.
 func numberLength(s string) int {
 	i := 0
 	if i < len(s) && s[i] == '-' {
@@ -440,7 +449,7 @@ func numberLength(s string) int {
 		}
 		i += 1 + fraction
 	}
-	if i < len(s) && lower(s[i]) == 'e' {
+	if i < len(s) && lowerByte(s[i]) == 'e' {
 		j := i + 1
 		if j < len(s) && (s[j] == '+' || s[j] == '-') {
 			j++
@@ -454,6 +463,7 @@ func numberLength(s string) int {
 	return i
 }
 
+// digits returns the number of ASCII digits at the start of s.
 func digits(s string) int {
 	n := 0
 	for n < len(s) && '0' <= s[n] && s[n] <= '9' {
@@ -462,7 +472,7 @@ func digits(s string) int {
 	return n
 }
 
-// AppendString appends s as a JSON string. Bytes that are no UTF-8 become U+FFFD.
+// AppendString appends s as a JSON string. Bytes that are not UTF-8 become U+FFFD.
 func AppendString(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
@@ -512,22 +522,24 @@ func appendFloat(b []byte, f float64) []byte {
 	return strconv.AppendFloat(b, f, 'f', -1, 64)
 }
 
-// maxShown is how much of a client's text a message repeats: an attribute under the URN of an extension has to fit.
-const maxShown = 128
+// maxQuoted is how many bytes of a client's string a message repeats. The URN of an extension with
+// an attribute name must fit.
+const maxQuoted = 128
 
-// quote shows a client's text in a message, cut to a length for people.
+// quote quotes a client's string for a message and shortens a long one.
 func quote(s string) string {
-	if short := clip(s); short != s {
+	if short := truncate(s); short != s {
 		return strconv.Quote(short) + "…"
 	}
 	return strconv.Quote(s)
 }
 
-func clip(s string) string {
-	if len(s) <= maxShown {
+// truncate cuts a string to maxQuoted bytes at a character boundary.
+func truncate(s string) string {
+	if len(s) <= maxQuoted {
 		return s
 	}
-	cut := maxShown
+	cut := maxQuoted
 	for cut > 0 && !utf8.RuneStart(s[cut]) {
 		cut--
 	}

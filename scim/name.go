@@ -19,17 +19,17 @@ func validName(s string) bool {
 	return true
 }
 
-func letter(c byte) bool { c = lower(c); return 'a' <= c && c <= 'z' }
+func letter(c byte) bool { c = lowerByte(c); return 'a' <= c && c <= 'z' }
 
-// target is what an attribute name in a filter, a path or a key stands for.
+// target is the attribute or schema that a name in a filter, a path or a key stands for.
 type target struct {
 	AttrPath
-	schema *Schema    // of a bare URN or an extension attribute; nil for a common attribute
+	schema *Schema    // set for a bare URN and for an extension attribute; nil for a common attribute
 	attr   *Attribute // nil for a bare URN and without a resource type
 	sub    *Attribute
 }
 
-// leaf is the attribute that values at the target have.
+// leaf returns the attribute of the values at the target: the sub-attribute if there is one.
 func (t target) leaf() *Attribute {
 	if t.sub != nil {
 		return t.sub
@@ -37,18 +37,19 @@ func (t target) leaf() *Attribute {
 	return t.attr
 }
 
-// unknownError says that a name is well formed and stands for nothing here.
-type unknownError struct{ text string }
+// unknownError says that a name is well formed but stands for no attribute.
+type unknownError struct{ name string }
 
-func (e *unknownError) Error() string { return "no attribute is called " + quote(e.text) }
+func (e *unknownError) Error() string { return "there is no attribute " + quote(e.name) }
 
 // nameError says that a name is not well formed.
-type nameError struct{ text string }
+type nameError struct{ name string }
 
-func (e *nameError) Error() string { return quote(e.text) + " is no attribute name" }
+func (e *nameError) Error() string { return quote(e.name) + " is not an attribute name" }
 
-// resolve reads "[URN:]name[.sub]", or a bare URN, against the schemas of rt.
-// Without rt it only splits.
+// resolve looks up "[URN:]name[.sub]", or a bare URN, in the schemas of rt. Without rt it only
+// splits the name. It returns *nameError for a malformed name and *unknownError for a name that rt
+// lacks.
 func (d *reader) resolve(rt *ResourceType, text string) (target, error) {
 	t, rest, found := d.splitURN(rt, text)
 	if !found {
@@ -68,20 +69,22 @@ func (d *reader) resolve(rt *ResourceType, text string) (target, error) {
 	case t.schema == nil && t.URN != "":
 		return target{}, &unknownError{text}
 	}
-	if err := d.lookUp(rt, &t, text); err != nil {
+	if err := d.findAttribute(rt, &t, text); err != nil {
 		return target{}, err
 	}
 	return t, nil
 }
 
-func (d *reader) lookUp(rt *ResourceType, t *target, text string) error {
+// findAttribute sets the attribute and sub-attribute of t and the canonical spelling of their
+// names.
+func (d *reader) findAttribute(rt *ResourceType, t *target, text string) error {
 	if t.URN != "" {
 		t.attr = t.schema.Attribute(t.Name)
 	} else if t.attr = rt.attribute(t.Name); t.attr == nil && t.schema == nil && d.mode == Lenient {
 		// An enterprise attribute without its URN, as in "manager".
 		if t.schema, t.attr = rt.onlyExtensionWith(t.Name); t.attr != nil {
 			t.URN = t.schema.ID
-			d.fix("extension-attribute", text, "read as %s:%s", t.URN, t.attr.Name)
+			d.addFix("extension-attribute", text, "read as %s:%s", t.URN, t.attr.Name)
 		}
 	}
 	if t.attr == nil {
@@ -98,8 +101,8 @@ func (d *reader) lookUp(rt *ResourceType, t *target, text string) error {
 	return nil
 }
 
-// splitURN takes the URN of a schema of rt off the front of a name. The dot of
-// "2.0" is no separator, so the URNs have to be known.
+// splitURN splits a name after the URN of a schema of rt. It must know the URNs, because the dot of
+// "2.0" does not separate anything.
 func (d *reader) splitURN(rt *ResourceType, text string) (t target, rest string, found bool) {
 	if rt == nil || strings.IndexByte(text, ':') < 0 {
 		return target{}, text, false
@@ -122,8 +125,9 @@ func (d *reader) splitURN(rt *ResourceType, text string) (t target, rest string,
 	return t, rest, true
 }
 
-// schemaAtFront finds the longest URN that text begins with and that ends
-// there, or at a colon, or at the dot that old Entra jobs write.
+// schemaAtFront finds the longest URN at the front of text. After the URN, text must end, or
+// continue with a colon or with the dot that old Entra jobs write. It returns the length that the
+// URN has in text.
 func (d *reader) schemaAtFront(rt *ResourceType, text string) (*Schema, int) {
 	best, length := (*Schema)(nil), 0
 	consider := func(s *Schema, n int) {
@@ -132,7 +136,7 @@ func (d *reader) schemaAtFront(rt *ResourceType, text string) (*Schema, int) {
 			best, length = s, n
 		}
 	}
-	each(rt, func(s *Schema) {
+	eachSchema(rt, func(s *Schema) {
 		if len(text) >= len(s.ID) && equalName(text[:len(s.ID)], s.ID) {
 			consider(s, len(s.ID))
 		}
@@ -144,36 +148,37 @@ func (d *reader) schemaAtFront(rt *ResourceType, text string) (*Schema, int) {
 		if i < len(text) && text[i] != ':' && text[i] != '.' {
 			continue
 		}
-		if s := rt.misspelt(text[:i]); s != nil {
+		if s := rt.schemaForMisspelledURN(text[:i]); s != nil {
 			consider(s, i)
 		}
 	}
 	if best != nil {
-		d.fix("schema-urn", text, "%s read as %s", quote(text[:length]), best.ID)
+		d.addFix("schema-urn", text, "%s read as %s", quote(text[:length]), best.ID)
 	}
 	return best, length
 }
 
+// maxURN bounds the length of a URN, in bytes.
 const maxURN = 256
 
-// each calls f for the core schema and every extension.
-func each(rt *ResourceType, f func(*Schema)) {
+// eachSchema calls f for the core schema and every extension.
+func eachSchema(rt *ResourceType, f func(*Schema)) {
 	f(rt.Schema)
 	for _, e := range rt.Extensions {
 		f(e.Schema)
 	}
 }
 
-// misspelt finds the schema that a URN was meant for: without a colon, as
-// Microsoft's documentation prints "…enterprise:2.0User", or of SCIM 1.x and
-// its drafts, as OneLogin's templates have it.
-func (rt *ResourceType) misspelt(urn string) *Schema {
+// schemaForMisspelledURN finds the schema that a wrong URN most likely means: one without a colon,
+// as Microsoft's documentation prints "…enterprise:2.0User", or one of SCIM 1.x and its drafts, as
+// in OneLogin's templates. It returns nil when there is none.
+func (rt *ResourceType) schemaForMisspelledURN(urn string) *Schema {
 	if !strings.HasPrefix(lowerName(urn), "urn:") {
 		return nil
 	}
 	key := withoutColons(urn)
 	var found *Schema
-	each(rt, func(s *Schema) {
+	eachSchema(rt, func(s *Schema) {
 		if withoutColons(s.ID) == key {
 			found = s
 		}
@@ -192,11 +197,11 @@ func (rt *ResourceType) misspelt(urn string) *Schema {
 
 func withoutColons(urn string) string { return strings.ReplaceAll(lowerName(urn), ":", "") }
 
-// splitLastColon splits a URN that is not known. RFC 7644 §3.10.
+// splitLastColon splits a name with an unknown URN. RFC 7644 §3.10.
 func splitLastColon(text string) (urn, rest string) {
-	at := strings.LastIndexByte(text, ':')
-	if at <= 0 {
+	colon := strings.LastIndexByte(text, ':')
+	if colon <= 0 {
 		return "", text
 	}
-	return text[:at], text[at+1:]
+	return text[:colon], text[colon+1:]
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// matrixSchemas gives users an extension and the site a type of its own, each with lists of every kind.
+// matrixSchemas gives users an extension and the site its own type, each with lists of every kind.
 const matrixSchemas = `{
   "schemas": [
     {"id": "urn:example:Kit:2.0:User", "name": "Kit", "attributes": [
@@ -26,20 +26,21 @@ const matrixSchemas = `{
   "extensions": [{"resourceType": "User", "schema": "urn:example:Kit:2.0:User"}]
 }`
 
-// matrixCase is an attribute with a value that is there.
+// matrixCase is an attribute with a stored value.
 type matrixCase struct {
 	rt     string
 	urn    string
 	name   string
 	there  string // JSON of the list as it is stored
-	value  string // the text that names its one value
+	value  string // the string that identifies its one value
 	grants bool
 	simple bool
 }
 
 func (c matrixCase) path() string { return AttrPath{URN: c.urn, Name: c.name}.String() }
 
-// matrixShape is a form in which a value is sent; X stands for the value and N for the attribute's name.
+// matrixShape is a form in which a value is sent. X stands for the value and N for the attribute's
+// name.
 type matrixShape struct {
 	json    string
 	empties bool // as the value of replace or of a PUT
@@ -78,12 +79,13 @@ var matrixShapes = []matrixShape{
 	{json: `[{"value":"Y"}]`},
 }
 
-// TestNothingIsLostByWhatWasNotUnderstood sends every form of a value to every kind of list, by every operation and form of a
-// path, together with a deactivation. Whatever the answer is:
-//   - a success does the deactivation, a refusal does nothing;
-//   - what is there goes only where it was named, or by replace with [] or null, or by a remove without a value;
-//   - a success that leaves what was to be removed says so;
-//   - what cannot be read is refused in lists that say who may do what.
+// TestNothingIsLostByWhatWasNotUnderstood sends every form of a value to every kind of list, by every
+// operation and form of a path, together with a deactivation. For every answer:
+//   - a success applies the deactivation, and a refusal changes nothing;
+//   - a stored value disappears only where the request named it, or by replace with [] or null, or by a
+//     remove without a value;
+//   - a success that leaves a value that should be removed says so;
+//   - lists that decide who may do what refuse values that cannot be read.
 func TestNothingIsLostByWhatWasNotUnderstood(t *testing.T) {
 	t.Parallel()
 	registry, err := NewRegistry([]byte(matrixSchemas))

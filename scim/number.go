@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// integer gives the value of a JSON number that is whole and fits 64 bits.
-func integer(text string) (int64, bool) {
+// integer returns the value of a JSON number. ok is false when it is not whole or does not fit 64
+// bits.
+func integer(text string) (value int64, ok bool) {
 	if i, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return i, true
 	}
@@ -18,9 +19,9 @@ func integer(text string) (int64, bool) {
 	return int64(f), true
 }
 
-// decimal gives the value of a JSON number as int64 or float64, if one of them
-// holds it with all its digits: nothing is stored that differs from what was sent.
-func decimal(text string) (any, bool) {
+// decimal returns the value of a JSON number as int64 or float64. ok is false when neither holds
+// all its digits, so that the stored number never differs from the sent one.
+func decimal(text string) (value any, ok bool) {
 	if i, ok := integer(text); ok {
 		return i, true
 	}
@@ -31,20 +32,21 @@ func decimal(text string) (any, bool) {
 	return f, true
 }
 
+// sameDigits reports whether f holds every digit of text.
 func sameDigits(text string, f float64) bool {
-	a, aExp := significant(text)
-	b, bExp := significant(strconv.FormatFloat(f, 'e', -1, 64))
+	a, aExp := significantDigits(text)
+	b, bExp := significantDigits(strconv.FormatFloat(f, 'e', -1, 64))
 	return a == b && aExp == bExp
 }
 
-// significant gives the digits of a number without zeros around them, and the
-// power of ten of the first one.
-func significant(text string) (digits string, exponent int) {
+// significantDigits returns the digits of a number without leading and trailing zeros, and the
+// power of ten of the first digit.
+func significantDigits(text string) (digits string, exponent int) {
 	text = strings.TrimLeft(text, "+-")
 	mantissa, exp := text, 0
-	if at := strings.IndexAny(text, "eE"); at >= 0 {
-		mantissa = text[:at]
-		exp, _ = strconv.Atoi(text[at+1:]) // out of range: clamped, and then unequal
+	if index := strings.IndexAny(text, "eE"); index >= 0 {
+		mantissa = text[:index]
+		exp, _ = strconv.Atoi(text[index+1:]) // out of range: Atoi clamps it, and the comparison fails
 	}
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	digits = strings.TrimLeft(whole+fraction, "0")

@@ -9,41 +9,40 @@ import (
 const (
 	MaxPatchOperations = 1000
 	MaxPatchValues     = 10000 // values of one multi-valued attribute in one operation
-	MaxPatchChanges    = 5000  // operations after those without a path are taken apart
+	MaxPatchChanges    = 5000  // operations after those without a path are split
 )
 
-// maxIgnored bounds what one request can write into the request log.
+// maxIgnored bounds how many lines one request can write to the request log.
 const maxIgnored = 50
 
-// Patch is a PATCH request that was read against a resource type. Operations
-// without a path are taken apart: each key of their value is an operation here.
+// Patch is a PATCH request that was read for a resource type. An operation without a path is split:
+// each key of its value becomes one operation here.
 type Patch struct {
 	Operations []Operation
 
-	mode    Mode
-	ignored []Ignored
-	count   int        // operations in the request
-	shown   []Resource // how a GET shows the resource
+	mode           Mode
+	ignored        []Ignored
+	operationCount int        // operations in the request
+	shownAs        []Resource // how a GET shows the resource
 }
 
-// Shown tells a patch how answers show the resource that it is applied to, which
-// has more than what is stored of it. A readOnly value that is the same in one
-// of them is no change.
-func (p *Patch) Shown(as ...Resource) { p.shown = as }
+// Shown gives the patch the resource as answers show it, which is more than what is stored. There
+// may be several forms. A readOnly value that equals the one in any form is no change.
+func (p *Patch) Shown(forms ...Resource) { p.shownAs = forms }
 
-// AsksShown reports whether a patch names readOnly attributes that are made for
-// the answer, so that Apply needs to know what was Shown.
+// AsksShown reports whether the patch names readOnly attributes that only answers have (meta and
+// groups). Then call Shown before Apply.
 func (p *Patch) AsksShown() bool {
 	for _, op := range p.Operations {
-		if op.Path.URN == "" && op.Path.readOnly() && (op.Path.Name == "meta" || op.Path.Name == derived) {
+		if op.Path.URN == "" && op.Path.readOnly() && (op.Path.Name == "meta" || op.Path.Name == groupsAttribute) {
 			return true
 		}
 	}
 	return false
 }
 
-// Addresses reports whether an operation is about that attribute of the core
-// schema, or about a part of it.
+// Addresses reports whether an operation changes that attribute of the core schema, or a part of
+// it.
 func (p *Patch) Addresses(name string) bool {
 	for _, op := range p.Operations {
 		if op.Path.URN == "" && equalName(op.Path.Name, name) {
@@ -53,7 +52,7 @@ func (p *Patch) Addresses(name string) bool {
 	return false
 }
 
-// readOnly reports whether a client cannot set what the path selects.
+// readOnly reports whether a client cannot set the value that the path selects.
 func (p Path) readOnly() bool {
 	return p.attr != nil && p.attr.Mutability == ReadOnly || p.sub != nil && p.sub.Mutability == ReadOnly
 }
@@ -63,29 +62,28 @@ type Operation struct {
 	Op   string // "add", "remove" or "replace"
 	Path *Path  // never nil
 
-	// Value has the form of the attribute: a []any for a multi-valued one, a
-	// map[string]any for a complex one or an element, where nil unassigns a
-	// sub-attribute. nil unassigns; for remove it removes all that the path
-	// selects, and a []any only these values.
+	// Value has the form of the attribute: a []any for a multi-valued one, a map[string]any for a
+	// complex one or for an element. nil unassigns, also inside a map. For remove, nil removes
+	// everything that the path selects, and a []any removes only these values.
 	Value any
 
-	index int  // which operation of the request it comes from, 0-based
-	inner bool // it was a key in a value without a path
+	index   int  // position of the operation in the request, 0-based
+	fromKey bool // it was a key of a value without a path
 }
 
-// PatchResult is a resource after a patch.
+// PatchResult is the outcome of Apply.
 type PatchResult struct {
 	Resource Resource
-	Changed  bool // whether anything differs from before
+	Changed  bool // whether the resource differs from before
 	Fixes    []Fix
 	Ignored  []Ignored
 }
 
 // DecodePatch reads a PATCH request. RFC 7644 §3.5.2.
 //
-// In Lenient mode an operation on an attribute that rt lacks is left out and
-// reported by Apply; a request with nothing but such operations is 400
-// invalidPath and names them.
+// In Lenient mode, Apply reports operations on attributes that rt lacks as ignored. A request that
+// has only such operations is invalidPath, with their names. Other expected errors are
+// invalidSyntax, invalidPath, invalidValue, noTarget, mutability, and 413 above the limits.
 func DecodePatch(rt *ResourceType, body []byte, m Mode) (*Patch, []Fix, error) {
 	raw, err := scan(body)
 	if err != nil {
@@ -95,11 +93,11 @@ func DecodePatch(rt *ResourceType, body []byte, m Mode) (*Patch, []Fix, error) {
 	if !ok {
 		return nil, nil, InvalidSyntax("The body must be a JSON object, not %s", describe(raw))
 	}
-	d := patchDecoder{reader: reader{mode: m, patch: true}, rt: rt, patch: &Patch{mode: m}}
+	d := patchDecoder{reader: reader{mode: m, forPatch: true}, rt: rt, patch: &Patch{mode: m}}
 	if err := d.request(o); err != nil {
 		return nil, nil, err
 	}
-	return d.patch, d.noted(), nil
+	return d.patch, d.allFixes(), nil
 }
 
 type patchDecoder struct {
@@ -107,15 +105,15 @@ type patchDecoder struct {
 	rt    *ResourceType
 	patch *Patch
 
-	index   int  // of the operation being read
-	inner   bool // inside a value without a path
-	given   bool // the operation has a value, were it null
-	known   int  // parts of the operation that address something
-	unknown []string
+	index        int  // position of the current operation
+	inKeys       bool // reading the keys of a value without a path
+	hasValue     bool // the operation has a value, even if it is null
+	understood   int  // parts of the operation whose path was understood
+	unknownNames []string
 }
 
 func (d *patchDecoder) request(o object) error {
-	if err := d.envelope(o); err != nil {
+	if err := d.checkEnvelope(o); err != nil {
 		return err
 	}
 	raw, ok := o.get("Operations")
@@ -130,22 +128,23 @@ func (d *patchDecoder) request(o object) error {
 	case len(list) == 0 && d.mode == Strict:
 		return InvalidSyntax("Operations is empty")
 	}
-	d.patch.count = len(list)
+	d.patch.operationCount = len(list)
 	useful := len(list) == 0 // Microsoft's validator sends an empty list
 	for i, raw := range list {
-		d.index, d.known, d.inner = i, 0, false
-		before := len(d.unknown)
+		d.index, d.understood, d.inKeys = i, 0, false
+		before := len(d.unknownNames)
 		if err := d.operation(raw); err != nil {
-			return numbered(err, i, len(list), label(raw))
+			return withOperationNumber(err, i, len(list), operationLabel(raw))
 		}
-		useful = useful || d.known > 0 || len(d.unknown) == before
+		useful = useful || d.understood > 0 || len(d.unknownNames) == before
 	}
 	if !useful {
-		return InvalidPath("%s has no attribute %s, and the request changes nothing else", d.rt.Name, joinQuoted(d.unknown))
+		return InvalidPath("%s has no attribute %s, and the request changes nothing else", d.rt.Name, joinQuoted(d.unknownNames))
 	}
 	return nil
 }
 
+// joinQuoted lists names for a message, at most 20 of them.
 func joinQuoted(names []string) string {
 	const most = 20
 	var b strings.Builder
@@ -162,8 +161,8 @@ func joinQuoted(names []string) string {
 	return b.String()
 }
 
-// numbered says which operation of several an error is about.
-func numbered(err error, index, of int, label string) error {
+// withOperationNumber adds to an error which of several operations it is about.
+func withOperationNumber(err error, index, of int, label string) error {
 	var e *Error
 	if of < 2 || !errors.As(err, &e) {
 		return err
@@ -174,20 +173,21 @@ func numbered(err error, index, of int, label string) error {
 	return &Error{e.Status, e.ScimType, "Operation " + itoa(index+1) + label + ": " + e.Detail}
 }
 
-// label is what a client called an operation: "Replace title".
-func label(raw any) string {
+// operationLabel names an operation in the client's words, such as "Replace title".
+func operationLabel(raw any) string {
 	o, _ := raw.(object)
-	op, path := textOf(o, "op"), textOf(o, "path")
+	op, path := stringMember(o, "op"), stringMember(o, "path")
 	if len(op) > len("replace") {
 		return ""
 	}
-	if short := clip(path); short != path {
+	if short := truncate(path); short != path {
 		path = short + "…"
 	}
 	return strings.TrimSpace(op + " " + path)
 }
 
-func (d *patchDecoder) envelope(o object) error {
+// checkEnvelope checks that schemas names PatchOp.
+func (d *patchDecoder) checkEnvelope(o object) error {
 	raw, _ := o.get("schemas")
 	list, _ := raw.([]any)
 	found := false
@@ -201,7 +201,7 @@ func (d *patchDecoder) envelope(o object) error {
 	if d.mode == Strict {
 		return InvalidSyntax("schemas must name %s", PatchOpURN)
 	}
-	d.fix("undeclared-schema", "schemas", "%s added", PatchOpURN)
+	d.addFix("undeclared-schema", "schemas", "%s added", PatchOpURN)
 	return nil
 }
 
@@ -219,7 +219,7 @@ func (d *patchDecoder) operation(raw any) error {
 	rawPath, _ := o.get("path")
 	path, ok := rawPath.(string)
 	if !ok && rawPath != nil {
-		return InvalidPath("path must be a text, not %s", describe(rawPath))
+		return InvalidPath("path must be a string, not %s", describe(rawPath))
 	}
 	value, given := o.get("value")
 	if op != "remove" && !given {
@@ -227,20 +227,20 @@ func (d *patchDecoder) operation(raw any) error {
 	}
 	path = strings.TrimSpace(path)
 	if path == "" || equalName(path, d.rt.Schema.ID) {
-		return d.withoutPath(op, value)
+		return d.operationsWithoutPath(op, value)
 	}
-	d.given = given
-	return d.at(op, path, value)
+	d.hasValue = given
+	return d.operationAt(op, path, value)
 }
 
-// withoutPath takes a value apart whose keys are paths: plain, dotted,
-// qualified by a URN, with a filter, or a whole extension.
-func (d *patchDecoder) withoutPath(op string, value any) error {
+// operationsWithoutPath splits a value whose keys are paths: plain, dotted, with a URN, with a
+// filter, or a whole extension.
+func (d *patchDecoder) operationsWithoutPath(op string, value any) error {
 	if op == "remove" {
 		return NoTarget("remove needs a path") // RFC 7644 §3.5.2.2
 	}
 	if list, ok := value.([]any); ok && len(list) == 1 && d.mode == Lenient {
-		d.fix("list-for-single", "value", "a list of one where an object belongs")
+		d.addFix("list-for-single", "value", "a list of one where an object belongs")
 		value = list[0]
 	}
 	o, ok := value.(object)
@@ -250,29 +250,31 @@ func (d *patchDecoder) withoutPath(op string, value any) error {
 	if len(o) == 0 {
 		d.ignore("value", "it names no attribute")
 	}
-	d.inner = true
+	d.inKeys = true
 	for _, m := range o {
-		if err := d.key(op, m); err != nil {
+		if err := d.operationForKey(op, m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *patchDecoder) key(op string, m member) error {
+// operationForKey reads one key of a value without a path.
+func (d *patchDecoder) operationForKey(op string, m member) error {
 	if equalName(m.name, "schemas") {
-		return nil // it follows from what is present
+		return nil // it follows from the attributes
 	}
 	if equalName(m.name, d.rt.Schema.ID) {
-		return d.withoutPath(op, m.value)
+		return d.operationsWithoutPath(op, m.value)
 	}
 	if equalName(m.name, "meta") && d.mode == Lenient {
-		d.ignore(m.name, "the server keeps it")
+		d.ignore(m.name, "the server maintains it")
 		return nil
 	}
-	return d.at(op, m.name, m.value)
+	return d.operationAt(op, m.name, m.value)
 }
 
+// ignore records something that was understood but is not applied.
 func (d *patchDecoder) ignore(path, reason string) {
 	if len(d.patch.ignored) == maxIgnored {
 		d.patch.ignored = append(d.patch.ignored, Ignored{"", "more like these"})
@@ -283,26 +285,26 @@ func (d *patchDecoder) ignore(path, reason string) {
 	d.patch.ignored = append(d.patch.ignored, Ignored{path, reason})
 }
 
-// at reads an operation on a path.
-func (d *patchDecoder) at(op, text string, raw any) error {
-	p, err := d.path(d.rt, text)
+// operationAt reads an operation on a path.
+func (d *patchDecoder) operationAt(op, text string, raw any) error {
+	p, err := d.readPath(d.rt, text)
 	var unknown *unknownError
 	if errors.As(err, &unknown) {
 		if d.mode == Strict {
 			return InvalidPath("%s: %s has no such attribute", quote(text), d.rt.Name)
 		}
-		d.unknown = append(d.unknown, text)
+		d.unknownNames = append(d.unknownNames, text)
 		d.ignore(text, d.rt.Name+" has no such attribute")
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	d.known++
+	d.understood++
 	if p.Name == "" {
 		return d.wholeExtension(op, p, raw)
 	}
-	if done, err := d.protected(op, p, raw); done || err != nil {
+	if done, err := d.handleProtected(op, p, raw); done || err != nil {
 		return err
 	}
 	if op == "remove" {
@@ -311,15 +313,16 @@ func (d *patchDecoder) at(op, text string, raw any) error {
 	return d.assign(op, p, raw)
 }
 
-// protected deals with attributes that a client cannot set.
-func (d *patchDecoder) protected(op string, p Path, raw any) (done bool, err error) {
+// handleProtected handles attributes that a client cannot set. done means that the operation needs
+// no further reading.
+func (d *patchDecoder) handleProtected(op string, p Path, raw any) (done bool, err error) {
 	switch {
 	case p.attr.Name == "schemas" && p.URN == "" && op == "remove":
-		return true, Mutability("schemas is required and cannot be removed; remove the attributes of the schema that is meant")
+		return true, Mutability("schemas is required and cannot be removed; to drop a schema, remove its attributes")
 	case p.attr.Name == "schemas" && p.URN == "":
-		d.ignore(p.String(), "it follows from the attributes that are present")
+		d.ignore(p.String(), "it follows from the attributes of the resource")
 		return true, nil
-	case p.readOnly() && (op == "remove" || !d.inner && hidden(p.attr)):
+	case p.readOnly() && (op == "remove" || !d.inKeys && hidden(p.attr)):
 		return true, Mutability("%s cannot be changed by a client", p)
 	case hidden(p.attr) || p.sub != nil && hidden(p.sub):
 		d.ignore(p.String(), "accepted and not kept")
@@ -327,13 +330,13 @@ func (d *patchDecoder) protected(op string, p Path, raw any) (done bool, err err
 	case !p.readOnly():
 		return false, nil
 	}
-	// Okta sends the id along when it renames a group, others send back all that
-	// they read: Apply compares it.
-	return true, d.add(op, p, plain(raw))
+	// Okta sends the id when it renames a group; others send back everything that they read. Apply
+	// compares the value with the current one.
+	return true, d.addOperation(op, p, untyped(raw))
 }
 
-// plain gives a raw value the types of a Resource without any schema.
-func plain(raw any) any {
+// untyped converts a scanned value to the types of a Resource, without a schema.
+func untyped(raw any) any {
 	switch raw := raw.(type) {
 	case number:
 		if v, ok := decimal(string(raw)); ok {
@@ -343,24 +346,25 @@ func plain(raw any) any {
 	case []any:
 		list := make([]any, len(raw))
 		for i, e := range raw {
-			list[i] = plain(e)
+			list[i] = untyped(e)
 		}
 		return list
 	case object:
 		m := make(map[string]any, len(raw))
 		for _, e := range raw {
-			m[e.name] = plain(e.value)
+			m[e.name] = untyped(e.value)
 		}
 		return m
 	}
 	return raw
 }
 
-func (d *patchDecoder) add(op string, p Path, value any) error {
+// addOperation appends an operation. It returns 413 above MaxPatchChanges.
+func (d *patchDecoder) addOperation(op string, p Path, value any) error {
 	if len(d.patch.Operations) == MaxPatchChanges {
 		return PayloadTooLarge("The request changes more than %d attributes", MaxPatchChanges)
 	}
-	d.patch.Operations = append(d.patch.Operations, Operation{op, &p, value, d.index, d.inner})
+	d.patch.Operations = append(d.patch.Operations, Operation{op, &p, value, d.index, d.inKeys})
 	return nil
 }
 
@@ -371,59 +375,60 @@ func (d *patchDecoder) wholeExtension(op string, p Path, raw any) error {
 			return nil
 		}
 		if d.rt.requires(p.URN) {
-			// RFC 7644 §3.5.2.2: what is required cannot be removed.
+			// RFC 7644 §3.5.2.2: a required attribute cannot be removed.
 			return Mutability("%s is required and cannot be removed", p.URN)
 		}
-		return d.add("remove", p, nil)
+		return d.addOperation("remove", p, nil)
 	}
 	o, ok := raw.(object)
 	if !ok {
 		return InvalidValue("%s needs an object of attributes, not %s", p.URN, describe(raw))
 	}
-	d.known--
-	outer := d.inner
-	d.inner = true
+	d.understood--
+	outer := d.inKeys
+	d.inKeys = true
 	for _, m := range o {
-		if namesItself(d.rt.Extension(p.URN), m) {
+		if repeatsOwnURN(d.rt.Extension(p.URN), m) {
 			continue
 		}
-		if err := d.at(op, p.URN+":"+m.name, m.value); err != nil {
+		if err := d.operationAt(op, p.URN+":"+m.name, m.value); err != nil {
 			return err
 		}
 	}
-	d.inner = outer
+	d.inKeys = outer
 	if len(o) == 0 {
 		d.ignore(p.String(), "the value names no attribute")
 	}
 	return nil
 }
 
+// remove reads a remove operation.
 func (d *patchDecoder) remove(p Path, raw any) error {
 	if p.Filter == nil {
-		if err := d.removable(p); err != nil {
+		if err := d.checkRemovable(p); err != nil {
 			return err
 		}
 	}
-	if !d.given || !d.removesValues(p) {
-		return d.add("remove", p, nil)
+	if !d.hasValue || !d.removesValues(p) {
+		return d.addOperation("remove", p, nil)
 	}
-	// RFC 7644 §3.5.2.2 knows no value here. Entra sends one and means: only
-	// these. One that selects nothing therefore removes nothing.
+	// RFC 7644 §3.5.2.2 defines no value for remove. Entra sends one to remove only these values,
+	// so a value that selects nothing must remove nothing.
 	if d.mode == Strict {
 		return InvalidSyntax("remove takes no value; use a filter in the path, as in %s[value eq \"…\"]", AttrPath{URN: p.URN, Name: p.Name})
 	}
-	value, err := d.selection(p, raw)
+	value, err := d.valuesToRemove(p, raw)
 	if err != nil {
 		return err
 	}
-	if u, ok := value.(unread); ok {
-		d.lost(p, u.names)
+	if none, ok := value.(notUnderstood); ok {
+		d.noteNotUnderstood(p, none.names)
 		return nil
 	}
-	if p, ok := value.(partly); ok {
-		value = p.list
-		for _, name := range p.names {
-			d.ignore(name, "no such sub-attribute, so the value that has it selects nothing")
+	if some, ok := value.(partlyRead); ok {
+		value = some.list
+		for _, name := range some.names {
+			d.ignore(name, "no such sub-attribute, so the value with it selects nothing")
 		}
 	}
 	list, _ := value.([]any)
@@ -431,49 +436,50 @@ func (d *patchDecoder) remove(p Path, raw any) error {
 		d.ignore(p.String(), "the value selects nothing, so nothing is removed")
 		return nil
 	}
-	d.fix("remove-values", p.String(), "only the values sent are removed")
-	return d.add("remove", p, list)
+	d.addFix("remove-values", p.String(), "only the values sent are removed")
+	return d.addOperation("remove", p, list)
 }
 
-// removesValues reports whether a value beside the path of a remove says which
-// of several values are to go. What a filter selects needs no other word.
+// removesValues reports whether the value of a remove can choose among several values. A path with
+// a filter already chooses.
 func (d *patchDecoder) removesValues(p Path) bool {
 	return p.sub != nil && p.sub.MultiValued || p.attr.MultiValued && p.Filter == nil
 }
 
-// selection reads the values that a remove names.
-func (d *patchDecoder) selection(p Path, raw any) (any, error) {
+// valuesToRemove reads the values that a remove names.
+func (d *patchDecoder) valuesToRemove(p Path, raw any) (any, error) {
 	if raw == nil || raw == "" {
 		return nil, nil
 	}
 	if list, ok := raw.([]any); ok && len(list) > MaxPatchValues {
 		return nil, tooManyValues(p, len(list))
 	}
-	d.reader.patch, d.selecting = false, true
-	defer func() { d.reader.patch, d.selecting = true, false }()
+	d.reader.forPatch, d.forRemoval = false, true
+	defer func() { d.reader.forPatch, d.forRemoval = true, false }()
 	a := p.attr
 	if p.sub != nil {
 		one := *p.sub
 		one.MultiValued = true // values of the sub-attribute
 		a = &one
 	}
-	return d.value(a, AttrPath{p.URN, p.Name, p.Sub}, single(a, raw))
+	return d.readValue(a, AttrPath{p.URN, p.Name, p.Sub}, asList(a, raw))
 }
 
-// lost notes an operation of which only names were read that stand for nothing.
-func (d *patchDecoder) lost(p Path, names []string) {
-	d.known--
+// noteNotUnderstood records an operation whose value has no known name.
+func (d *patchDecoder) noteNotUnderstood(p Path, names []string) {
+	d.understood--
 	for _, name := range names {
-		d.unknown = append(d.unknown, name)
+		d.unknownNames = append(d.unknownNames, name)
 		d.ignore(name, d.rt.Name+" has no such attribute")
 	}
 	if len(names) == 0 {
-		d.ignore(p.String(), "nothing in the value is known here")
+		d.ignore(p.String(), "the value has no name that is known here")
 	}
 }
 
-// removable: RFC 7644 §3.5.2.2: a required attribute cannot be removed.
-func (d *patchDecoder) removable(p Path) error {
+// checkRemovable returns a mutability error for a required attribute. RFC 7644 §3.5.2.2: it cannot
+// be removed.
+func (d *patchDecoder) checkRemovable(p Path) error {
 	if p.sub == nil && p.attr.Required || p.sub != nil && p.sub.Required && !p.attr.MultiValued {
 		return Mutability("%s is required and cannot be removed", p)
 	}
@@ -482,50 +488,50 @@ func (d *patchDecoder) removable(p Path) error {
 
 // assign reads the value of add and replace.
 func (d *patchDecoder) assign(op string, p Path, raw any) error {
-	value, err := d.limited(op, p, raw)
+	value, err := d.operationValue(op, p, raw)
 	if err != nil {
 		return err
 	}
 	switch v := value.(type) {
-	case unread:
-		d.lost(p, v.names)
+	case notUnderstood:
+		d.noteNotUnderstood(p, v.names)
 		return nil
-	case husks:
-		d.ignore(p.String(), "the values that were sent say nothing, so nothing is changed")
+	case hollowList:
+		d.ignore(p.String(), "the values that were sent have no content, so nothing is changed")
 		return nil
-	case partly:
+	case partlyRead:
 		value = v.list
 		for _, name := range v.names {
 			d.ignore(name, d.rt.Name+" has no such attribute")
 		}
 		if op == "replace" {
-			op = "add" // what was not understood may be what is there
-			d.fix("unread-values", p.String(), "not all values could be read, so those that are there stay as well")
+			op = "add" // the values that were not understood may be existing ones
+			d.addFix("unread-values", p.String(), "not all values could be read, so those that are there stay as well")
 		}
 	case map[string]any:
 		switch {
-		case p.sub == nil && unassigns(p.attr, raw):
-			value = nil // {"value": ""} takes a manager away
+		case p.sub == nil && hasEmptyValue(p.attr, raw):
+			value = nil // {"value": ""} removes a manager
 		case len(v) == 0:
 			d.ignore(p.String(), "the value names no sub-attribute to change")
 			return nil
 		}
 	case nil:
-		if o, ok := raw.(object); ok && len(o) == 0 || ok && p.sub == nil && p.attr.Type == Complex && !unassigns(p.attr, raw) {
+		if o, ok := raw.(object); ok && len(o) == 0 || ok && p.sub == nil && p.attr.Type == Complex && !hasEmptyValue(p.attr, raw) {
 			d.ignore(p.String(), "the value names no sub-attribute to change")
 			return nil
 		}
 	}
 	if value == nil && p.Filter == nil {
-		if err := d.removable(p); err != nil {
+		if err := d.checkRemovable(p); err != nil {
 			return err
 		}
 	}
-	return d.add(op, p, value)
+	return d.addOperation(op, p, value)
 }
 
-// unassigns reports whether an object's own "value" is there and empty.
-func unassigns(a *Attribute, raw any) bool {
+// hasEmptyValue reports whether an object has its own "value" and it is empty.
+func hasEmptyValue(a *Attribute, raw any) bool {
 	if list, ok := raw.([]any); ok && len(list) == 1 {
 		raw = list[0]
 	}
@@ -541,16 +547,16 @@ func tooManyValues(p Path, n int) error {
 	return PayloadTooLarge("%s: %d values in one operation; at most %d are allowed", p, n, MaxPatchValues)
 }
 
-// limited reads a value in the form that the path asks for.
-func (d *patchDecoder) limited(op string, p Path, raw any) (any, error) {
+// operationValue reads the value of add or replace as the attribute at the path requires.
+func (d *patchDecoder) operationValue(op string, p Path, raw any) (any, error) {
 	items, isList := raw.([]any)
 	if len(items) > MaxPatchValues {
 		return nil, tooManyValues(p, len(items))
 	}
-	at := AttrPath{p.URN, p.Name, p.Sub}
+	path := AttrPath{p.URN, p.Name, p.Sub}
 	switch {
 	case p.sub != nil:
-		return d.value(p.sub, at, raw)
+		return d.readValue(p.sub, path, raw)
 	case p.Filter != nil && isList && d.mode == Strict:
 		return nil, InvalidValue("%s selects values one by one: the value must be what each of them becomes, not a list", p)
 	case p.Filter != nil || !p.attr.MultiValued:
@@ -559,18 +565,18 @@ func (d *patchDecoder) limited(op string, p Path, raw any) (any, error) {
 		}
 		one := *p.attr
 		one.MultiValued = false
-		return d.value(&one, at, raw)
+		return d.readValue(&one, path, raw)
 	}
-	// Elements of a list are whole: null is nothing in them. One that is added
-	// may get its value from a later operation.
-	d.reader.patch, d.keepHusks = false, op == "add"
-	value, err := d.value(p.attr, at, single(p.attr, raw))
-	d.reader.patch, d.keepHusks = true, false
+	// Elements of a list are complete, so null inside them means absent. An added element may get
+	// its value from a later operation.
+	d.reader.forPatch, d.keepHollow = false, op == "add"
+	value, err := d.readValue(p.attr, path, asList(p.attr, raw))
+	d.reader.forPatch, d.keepHollow = true, false
 	return value, err
 }
 
-// single makes a list of one value: clients send members either way.
-func single(a *Attribute, raw any) any {
+// asList makes a list of a single value, because clients send members either way.
+func asList(a *Attribute, raw any) any {
 	if raw == nil {
 		return nil
 	}

@@ -20,8 +20,8 @@ const (
 	enterprise = `"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User`
 )
 
-// patchCase is one PATCH: the operations, and what differs in the
-// resource after it, or the error.
+// patchCase is one PATCH: the operations, and the differences in the resource after it, or the
+// error.
 type patchCase struct {
 	name      string
 	resource  string
@@ -141,7 +141,7 @@ func TestPatchFromIdentityProviders(t *testing.T) {
 		{name: "P1_small_letters", resource: ada, ops: `{"op":"Replace","path":"active","value":"false"}`, want: inactive, fixes: []string{"text-boolean"}},
 		{name: "P1_zero", resource: ada, ops: `{"op":"Replace","path":"active","value":"0"}`, want: inactive, fixes: []string{"text-boolean"}},
 		{name: "P1_true_text_changes_nothing", resource: ada, ops: `{"op":"Add","path":"active","value":"True"}`, unchanged: true, fixes: []string{"text-boolean"}},
-		{name: "P1_unclear_text_is_refused_not_true", resource: ada, ops: `{"op":"Replace","path":"active","value":"no"}`, err: "400 invalidValue", says: `active must be true or false, not the text "no"`, strict: "same"},
+		{name: "P1_unclear_text_is_refused_not_true", resource: ada, ops: `{"op":"Replace","path":"active","value":"no"}`, err: "400 invalidValue", says: `active must be true or false, not the string "no"`, strict: "same"},
 		{name: "P1_empty_text_is_refused_not_unassigned", resource: ada, ops: `{"op":"Replace","path":"active","value":""}`, err: "400 invalidValue", strict: "same"},
 		{name: "P1_zero_as_a_number", resource: ada, ops: `{"op":"Replace","path":"active","value":0}`, want: inactive, fixes: []string{"number-boolean"}, errStrict: "400 invalidValue"},
 		{name: "P1_other_numbers_are_refused", resource: ada, ops: `{"op":"Replace","path":"active","value":2}`, err: "400 invalidValue", strict: "same"},
@@ -306,7 +306,7 @@ func TestPatchSemantics(t *testing.T) {
 		{name: "core_urn_as_path", resource: ada, ops: `{"op":"replace","path":"` + UserURN + `","value":{"title":"Lead"}}`, want: map[string]string{"title": `"Lead"`}, strict: "same"},
 		{name: "core_urn_as_key", resource: ada, ops: `{"op":"replace","value":{"` + UserURN + `:title":"Lead","` + UserURN + `":{"nickName":"A"}}}`, want: map[string]string{"title": `"Lead"`, "nickName": `"A"`}, strict: "same"},
 
-		{name: "unknown_op", resource: ada, ops: `{"op":"move","path":"title","value":"x"}`, err: "400 invalidSyntax", says: `not the text "move"`, strict: "same"},
+		{name: "unknown_op", resource: ada, ops: `{"op":"move","path":"title","value":"x"}`, err: "400 invalidSyntax", says: `not the string "move"`, strict: "same"},
 		{name: "no_op", resource: ada, ops: `{"path":"title","value":"x"}`, err: "400 invalidSyntax", strict: "same"},
 		{name: "operation_is_no_object", resource: ada, ops: `"x"`, err: "400 invalidSyntax", strict: "same"},
 		{name: "path_is_no_text", resource: ada, ops: `{"op":"add","path":7,"value":"x"}`, err: "400 invalidPath", strict: "same"},
@@ -384,7 +384,8 @@ func TestPatchLimits(t *testing.T) {
 	}
 }
 
-// TestPatchMakesAnElementOfAFilterOnManyValues: what a filter says of a sub-attribute with several values are some of them.
+// TestPatchMakesAnElementOfAFilterOnManyValues: a filter on a sub-attribute with several values
+// describes some of these values.
 func TestPatchMakesAnElementOfAFilterOnManyValues(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
@@ -413,7 +414,8 @@ func TestPatchMakesAnElementOfAFilterOnManyValues(t *testing.T) {
 	}
 }
 
-// TestApplyBoundsItsWork sends many operations on a long list, each of which has to look at all of it.
+// TestApplyBoundsItsWork sends many operations on a long list, where each operation must look at
+// the whole list.
 func TestApplyBoundsItsWork(t *testing.T) {
 	t.Parallel()
 	list := make([]any, 10000)

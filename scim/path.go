@@ -5,36 +5,34 @@ import (
 	"strings"
 )
 
-// Path says where in a resource a value stands: an attribute, a sub-attribute,
-// the values of an attribute that satisfy a filter, or a sub-attribute of
-// those. RFC 7644 §3.5.2 Figure 7.
+// Path is the place of a value in a resource: an attribute, a sub-attribute, the values of an
+// attribute that satisfy a filter, or a sub-attribute of those. RFC 7644 §3.5.2 Figure 7.
 type Path struct {
 	URN    string // extension schema; "" for core and common attributes
 	Name   string // "" when the path is the extension itself
 	Filter Node   // nil for none
 	Sub    string // "" for none
 
-	attr *Attribute // known with a resource type only
+	attr *Attribute // nil without a resource type
 	sub  *Attribute
 }
 
-// ParsePath reads a path. With rt every name must be one of its attributes;
-// with nil only the syntax counts, URNs end at the last colon, and names are
-// compared without case, which is what a client needs whose target has a schema
-// of its own.
+// ParsePath reads a path. With rt, every name must be one of its attributes. With nil, only the
+// syntax is checked, URNs end at the last colon, and names match in any case; a client needs this
+// for targets whose schema it does not know. It returns invalidPath or invalidFilter.
 func ParsePath(rt *ResourceType, text string, m Mode) (Path, error) {
 	d := reader{mode: m}
-	p, err := d.path(rt, text)
+	p, err := d.readPath(rt, text)
 	var unknown *unknownError
 	if errors.As(err, &unknown) {
-		return Path{}, InvalidPath("%s: %s has no such attribute", quote(unknown.text), rt.Name)
+		return Path{}, InvalidPath("%s: %s has no such attribute", quote(unknown.name), rt.Name)
 	}
 	return p, err
 }
 
-// path reads a path; the error is an *unknownError when the path is well
-// formed and rt lacks an attribute in it.
-func (d *reader) path(rt *ResourceType, text string) (Path, error) {
+// readPath reads a path. The error is an *unknownError when the path is well formed but rt lacks an
+// attribute in it.
+func (d *reader) readPath(rt *ResourceType, text string) (Path, error) {
 	text = strings.TrimSpace(text)
 	if d.mode == Lenient {
 		text = strings.TrimPrefix(text, "/")
@@ -46,14 +44,14 @@ func (d *reader) path(rt *ResourceType, text string) (Path, error) {
 		return Path{}, err
 	}
 	name := text
-	at := strings.IndexByte(text, '[')
-	if at >= 0 {
-		name = text[:at]
+	index := strings.IndexByte(text, '[')
+	if index >= 0 {
+		name = text[:index]
 	}
 	t, err := d.resolve(rt, name)
 	var malformed *nameError
 	if errors.As(err, &malformed) {
-		return Path{}, InvalidPath("%s is no path", quote(text))
+		return Path{}, InvalidPath("%s is not a path", quote(text))
 	}
 	var unknown *unknownError
 	if errors.As(err, &unknown) {
@@ -63,46 +61,46 @@ func (d *reader) path(rt *ResourceType, text string) (Path, error) {
 		return Path{}, err
 	}
 	p := Path{URN: t.URN, Name: t.Name, Sub: t.Sub, attr: t.attr, sub: t.sub}
-	if at < 0 {
+	if index < 0 {
 		if t.Name == "" && t.URN == "" {
 			return Path{}, InvalidPath("%s is the core schema; name an attribute of it", quote(text))
 		}
 		return p, nil
 	}
-	return d.bracketed(rt, p, text, at)
+	return d.readFilterPart(rt, p, text, index)
 }
 
-// unknownIfWellFormed is the error for a path with a name that is not known:
-// its syntax comes first.
+// unknownIfWellFormed returns the error for a path with an unknown name. A syntax error comes
+// first.
 func (d *reader) unknownIfWellFormed(text string) error {
-	if _, err := (&reader{mode: d.mode}).path(nil, text); err != nil {
+	if _, err := (&reader{mode: d.mode}).readPath(nil, text); err != nil {
 		return err
 	}
 	return &unknownError{text}
 }
 
-// bracketed reads "[filter]" and what follows.
-func (d *reader) bracketed(rt *ResourceType, p Path, text string, at int) (Path, error) {
+// readFilterPart reads "[filter]" and a sub-attribute after it.
+func (d *reader) readFilterPart(rt *ResourceType, p Path, text string, index int) (Path, error) {
 	if p.Name == "" || p.Sub != "" {
 		return Path{}, InvalidPath("%s: only an attribute can have a filter", quote(text))
 	}
 	if p.attr != nil && p.attr.Type != Complex && !p.attr.MultiValued {
-		return Path{}, InvalidPath("%s: %s has one simple value, which no filter can select", quote(text), p.attr.Name)
+		return Path{}, InvalidPath("%s: %s has a single simple value, which no filter can select", quote(text), p.attr.Name)
 	}
-	f := filterParser{s: text, i: at, rt: rt, reader: reader{mode: d.mode}}
+	f := filterParser{s: text, i: index, rt: rt, reader: reader{mode: d.mode}}
 	n, err := f.brackets(p.attr)
-	if f.unknown {
+	if f.unknownName {
 		return Path{}, d.unknownIfWellFormed(text)
 	}
 	var e *Error
 	if errors.As(err, &e) && e.ScimType == "sensitive" {
-		return Path{}, InvalidPath("%s selects by what is not kept, so it can select nothing", quote(text))
+		return Path{}, InvalidPath("%s selects by an attribute that is not kept, so it can select nothing", quote(text))
 	}
 	if err != nil {
 		return Path{}, err
 	}
-	for _, fix := range f.noted() {
-		d.fix(fix.Code, fix.Path, "%s", fix.Text)
+	for _, fix := range f.allFixes() {
+		d.addFix(fix.Code, fix.Path, "%s", fix.Text)
 	}
 	p.Filter = n
 	rest := text[f.i:]
@@ -124,7 +122,7 @@ func (d *reader) bracketed(rt *ResourceType, p Path, text string, at int) (Path,
 	return p, nil
 }
 
-// String prints the path; reading it again gives the same path.
+// String prints the path. Parsing the result gives the same path.
 func (p Path) String() string {
 	if p.Name == "" {
 		return p.URN
@@ -139,31 +137,31 @@ func (p Path) String() string {
 	return s
 }
 
-// loose reports whether names are compared without case.
-func (p Path) loose() bool { return p.attr == nil }
+// ignoresCase reports whether names match in any case: without a resource type, they do.
+func (p Path) ignoresCase() bool { return p.attr == nil }
 
-// container is the map that holds the attribute, nil when there is none.
+// container returns the map that holds the attribute, or nil.
 func (p Path) container(r map[string]any) map[string]any {
 	if p.URN == "" {
 		return r
 	}
-	m, _ := memberOf(r, p.URN, p.loose()).(map[string]any)
+	m, _ := memberOf(r, p.URN, p.ignoresCase()).(map[string]any)
 	return m
 }
 
-// Get returns the values at the path: each value of a list, none for what is
-// unassigned. They are parts of r, not copies.
+// Get returns the values at the path: every value of a list, and none for an unassigned attribute.
+// They are parts of r, not copies.
 func (p Path) Get(r Resource) []any {
 	if p.Name == "" {
 		return listOf(memberOf(r, p.URN, true))
 	}
-	found := listOf(memberOf(p.container(r), p.Name, p.loose()))
+	found := listOf(memberOf(p.container(r), p.Name, p.ignoresCase()))
 	if p.Filter == nil && p.Sub == "" {
 		return found
 	}
 	var out []any
 	for _, e := range found {
-		if p.Filter != nil && !p.Filter.match(elementValues(e)) {
+		if p.Filter != nil && !p.Filter.match(elementScope(e)) {
 			continue
 		}
 		if p.Sub == "" {
@@ -175,11 +173,10 @@ func (p Path) Get(r Resource) []any {
 	return out
 }
 
-// subValue is a sub-attribute of one value; a value that is not complex is its
-// own "value".
+// subValue returns a sub-attribute of one value. A value that is not complex is its own "value".
 func (p Path) subValue(e any) any {
 	if m, ok := e.(map[string]any); ok {
-		return memberOf(m, p.Sub, p.loose())
+		return memberOf(m, p.Sub, p.ignoresCase())
 	}
 	if equalName(p.Sub, "value") {
 		return e
@@ -187,28 +184,14 @@ func (p Path) subValue(e any) any {
 	return nil
 }
 
-// listOf gives the assigned values of an attribute, whether it has one or many.
-func listOf(v any) []any {
-	list, ok := v.([]any)
-	if !ok {
-		list = []any{v}
-	}
-	var out []any
-	for _, e := range list {
-		if !empty(e) {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-// Set puts a value at the path, making what it lacks: the extension, the
-// complex attribute, and an element that satisfies a filter of the form
-// sub eq "x" (and …). nil, "" and empty lists unassign. A filter that matches
-// nothing and describes no element is noTarget. Values may also be int,
-// []string and map[string]string.
+// Set puts a value at the path. It creates missing parts: the extension, the complex attribute, and
+// an element for a filter of the form sub eq "x" (and …). nil, "" and empty lists unassign. value
+// may also be an int, []string or map[string]string.
+//
+// It returns noTarget when a filter matches nothing and describes no element, and invalidValue when
+// the value does not fit the path.
 func (p Path) Set(r Resource, value any) error {
-	value = canonical(value)
+	value = canonicalValue(value)
 	if empty(value) {
 		p.Clear(r)
 		return nil
@@ -223,10 +206,10 @@ func (p Path) Set(r Resource, value any) error {
 	}
 	c := p.makeContainer(r)
 	key := p.Name
-	if p.loose() {
+	if p.ignoresCase() {
 		key = keyOf(c, key)
 	}
-	v, err := p.placed(c[key], value)
+	v, err := p.valueAfterSet(c[key], value)
 	if err != nil {
 		return err
 	}
@@ -234,12 +217,13 @@ func (p Path) Set(r Resource, value any) error {
 	return nil
 }
 
+// makeContainer returns the map that holds the attribute, and creates it when it is missing.
 func (p Path) makeContainer(r Resource) map[string]any {
 	if p.URN == "" {
 		return r
 	}
 	key := p.URN
-	if p.loose() {
+	if p.ignoresCase() {
 		key = keyOf(r, key)
 	}
 	m, ok := r[key].(map[string]any)
@@ -250,13 +234,13 @@ func (p Path) makeContainer(r Resource) map[string]any {
 	return m
 }
 
-// placed gives the attribute's value after the new one has been put in.
-func (p Path) placed(old, value any) (any, error) {
+// valueAfterSet returns the attribute's value after Set.
+func (p Path) valueAfterSet(old, value any) (any, error) {
 	switch {
 	case p.Filter != nil:
-		return p.placedByFilter(old, value)
+		return p.valueAfterFilteredSet(old, value)
 	case p.Sub == "":
-		return p.shaped(value), nil
+		return p.shapeValue(value), nil
 	}
 	list, isList := old.([]any)
 	if !isList {
@@ -283,26 +267,27 @@ func (p Path) placed(old, value any) (any, error) {
 	return list, nil
 }
 
-// shaped gives a whole value the form of the attribute: a list for a
-// multi-valued one, an object for a complex one.
-func (p Path) shaped(value any) any {
+// shapeValue gives a whole value the form of the attribute: a list for a multi-valued one, an
+// object for a complex one.
+func (p Path) shapeValue(value any) any {
 	if p.attr == nil {
 		return value
 	}
 	list, isList := value.([]any)
 	if !p.attr.MultiValued {
-		return p.wrapped(value)
+		return p.wrapValue(value)
 	}
 	if !isList {
-		return []any{p.wrapped(value)}
+		return []any{p.wrapValue(value)}
 	}
 	for i, e := range list {
-		list[i] = p.wrapped(e)
+		list[i] = p.wrapValue(e)
 	}
 	return list
 }
 
-func (p Path) wrapped(value any) any {
+// wrapValue makes an object of a simple value for a complex attribute.
+func (p Path) wrapValue(value any) any {
 	if _, ok := value.(map[string]any); ok || p.attr == nil || p.attr.Type != Complex {
 		return value
 	}
@@ -314,20 +299,21 @@ func (p Path) wrapped(value any) any {
 
 func (p Path) setSub(m map[string]any, value any) {
 	key := p.Sub
-	if p.loose() {
+	if p.ignoresCase() {
 		key = keyOf(m, key)
 	}
 	m[key] = value
 }
 
-func (p Path) placedByFilter(old, value any) (any, error) {
+// valueAfterFilteredSet returns the attribute's value after Set through a filter.
+func (p Path) valueAfterFilteredSet(old, value any) (any, error) {
 	list, isList := old.([]any)
 	if !isList && !empty(old) {
 		list = []any{old}
 	}
 	found := false
 	for i, e := range list {
-		if !p.Filter.match(elementValues(e)) {
+		if !p.Filter.match(elementScope(e)) {
 			continue
 		}
 		found = true
@@ -336,7 +322,7 @@ func (p Path) placedByFilter(old, value any) (any, error) {
 	if !found {
 		e, ok := elementOf(p.Filter)
 		if !ok {
-			return nil, NoTarget("%s selects nothing, and an element that it would select cannot be made of it", p)
+			return nil, NoTarget("%s selects nothing, and its filter does not describe an element that could be created", p)
 		}
 		list = append(list, p.changedElement(e, value))
 	}
@@ -346,7 +332,7 @@ func (p Path) placedByFilter(old, value any) (any, error) {
 	return list, nil
 }
 
-// changedElement is an element after the value has been put into it.
+// changedElement returns an element after Set put the value into it.
 func (p Path) changedElement(e, value any) any {
 	m, ok := e.(map[string]any)
 	if !ok {
@@ -361,7 +347,7 @@ func (p Path) changedElement(e, value any) any {
 		given = map[string]any{"value": value}
 	}
 	for k, v := range given {
-		if p.loose() {
+		if p.ignoresCase() {
 			k = keyOf(m, k)
 		}
 		m[k] = v
@@ -369,11 +355,11 @@ func (p Path) changedElement(e, value any) any {
 	return m
 }
 
-// elementOf makes the element that a filter describes, if it is a conjunction
-// of "sub eq value".
-func elementOf(filter Node) (map[string]any, bool) {
+// elementOf creates the element that a filter describes. ok is false unless the filter is a
+// conjunction of "sub eq value".
+func elementOf(filter Node) (element map[string]any, ok bool) {
 	m := map[string]any{}
-	if !describeElement(filter, m) || !filter.match(values{m: m}) {
+	if !describeElement(filter, m) || !filter.match(scope{members: m}) {
 		return nil, false
 	}
 	return m, true
@@ -398,7 +384,7 @@ func describeElement(n Node, into map[string]any) bool {
 	return false
 }
 
-// Clear removes what the path selects, and what is empty then.
+// Clear removes the values that the path selects, and the containers that become empty.
 func (p Path) Clear(r Resource) {
 	if p.Name == "" {
 		delete(r, keyOf(r, p.URN))
@@ -409,14 +395,14 @@ func (p Path) Clear(r Resource) {
 		return
 	}
 	key := p.Name
-	if p.loose() {
+	if p.ignoresCase() {
 		key = keyOf(c, key)
 	}
 	v, ok := c[key]
 	if !ok {
 		return
 	}
-	if v = p.without(v); empty(v) {
+	if v = p.valueAfterClear(v); empty(v) {
 		delete(c, key)
 	} else {
 		c[key] = v
@@ -426,8 +412,8 @@ func (p Path) Clear(r Resource) {
 	}
 }
 
-// without gives an attribute's value without what the path selects.
-func (p Path) without(v any) any {
+// valueAfterClear returns the attribute's value without the parts that the path selects.
+func (p Path) valueAfterClear(v any) any {
 	if p.Filter == nil && p.Sub == "" {
 		return nil
 	}
@@ -439,12 +425,12 @@ func (p Path) without(v any) any {
 	for _, e := range list {
 		m, isMap := e.(map[string]any)
 		switch {
-		case p.Filter != nil && !p.Filter.match(elementValues(e)):
+		case p.Filter != nil && !p.Filter.match(elementScope(e)):
 		case p.Sub == "":
 			continue
 		case isMap:
 			key := p.Sub
-			if p.loose() {
+			if p.ignoresCase() {
 				key = keyOf(m, key)
 			}
 			delete(m, key)
@@ -464,8 +450,8 @@ func (p Path) without(v any) any {
 	return kept[0]
 }
 
-// canonical gives a Go value the types a Resource holds.
-func canonical(v any) any {
+// canonicalValue converts a Go value to the types of a Resource.
+func canonicalValue(v any) any {
 	switch v := v.(type) {
 	case int:
 		return int64(v)
@@ -484,13 +470,13 @@ func canonical(v any) any {
 	case []any:
 		list := make([]any, len(v))
 		for i, e := range v {
-			list[i] = canonical(e)
+			list[i] = canonicalValue(e)
 		}
 		return list
 	case map[string]any:
 		m := make(map[string]any, len(v))
 		for k, e := range v {
-			m[k] = canonical(e)
+			m[k] = canonicalValue(e)
 		}
 		return m
 	}

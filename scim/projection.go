@@ -2,27 +2,27 @@ package scim
 
 import "strings"
 
-// Projection says which attributes an answer has. RFC 7644 §3.9.
+// Projection decides which attributes an answer has. RFC 7644 §3.9.
 type Projection struct {
-	include bool                       // attributes= was given
-	names   map[string]map[string]bool // top-level key (a URN's attribute as URN:name) → sub-attributes, nil for all
-	urns    map[string]bool            // whole extensions
-	onAsk   bool                       // the type has attributes that are shown on request only
-	rt      *ResourceType
+	include        bool                       // attributes= was given
+	names          map[string]map[string]bool // top-level key (a URN's attribute as URN:name) → sub-attributes, nil for all
+	urns           map[string]bool            // whole extensions
+	hasRequestOnly bool                       // the type has attributes that are shown only on request
+	rt             *ResourceType
 }
 
-// ParseProjection reads the parameters attributes and excludedAttributes. Each
-// text may hold several names between commas. Names that rt lacks are ignored;
-// giving both parameters is an error.
+// ParseProjection reads the parameters attributes and excludedAttributes. Each string may hold
+// several names, separated by commas. Names that rt lacks are ignored. It returns invalidValue when
+// both parameters are given.
 func ParseProjection(rt *ResourceType, attributes, excluded []string) (Projection, error) {
-	wanted, unwanted := split(attributes), split(excluded)
+	wanted, unwanted := splitNames(attributes), splitNames(excluded)
 	if len(wanted) > 0 && len(unwanted) > 0 {
 		return Projection{}, InvalidValue("attributes and excludedAttributes cannot be used together")
 	}
 	p := Projection{
 		include: len(wanted) > 0,
 		names:   map[string]map[string]bool{}, urns: map[string]bool{},
-		onAsk: hasOnRequest(rt), rt: rt,
+		hasRequestOnly: hasOnRequest(rt), rt: rt,
 	}
 	d := reader{}
 	for _, name := range append(wanted, unwanted...) {
@@ -35,7 +35,8 @@ func ParseProjection(rt *ResourceType, attributes, excluded []string) (Projectio
 	return p, nil
 }
 
-func split(params []string) []string {
+// splitNames splits parameters at commas and drops empty names.
+func splitNames(params []string) []string {
 	var names []string
 	for _, param := range params {
 		for name := range strings.SplitSeq(param, ",") {
@@ -79,7 +80,7 @@ func projectionKey(urn, name string) string {
 
 func hasOnRequest(rt *ResourceType) bool {
 	found := false
-	each(rt, func(s *Schema) {
+	eachSchema(rt, func(s *Schema) {
 		for _, a := range s.Attributes {
 			found = found || a.Returned == ReturnedRequest
 			for _, sub := range a.SubAttributes {
@@ -90,14 +91,14 @@ func hasOnRequest(rt *ResourceType) bool {
 	return found
 }
 
-// IsDefault reports whether the stored document can be sent as it is.
+// IsDefault reports whether the stored document can be sent unchanged.
 func (p Projection) IsDefault() bool {
-	return !p.include && len(p.names) == 0 && len(p.urns) == 0 && !p.onAsk
+	return !p.include && len(p.names) == 0 && len(p.urns) == 0 && !p.hasRequestOnly
 }
 
-// Wants reports whether the answer has an attribute, "members", or a
-// sub-attribute, "meta.location", so that what costs a query is not read in
-// vain. It is true for an attribute of which some sub-attributes are wanted.
+// Wants reports whether the answer has an attribute ("members") or a sub-attribute
+// ("meta.location"). Callers use it to avoid reads for parts that are not shown. It is true for an
+// attribute when at least one of its sub-attributes is wanted.
 func (p Projection) Wants(attr string) bool {
 	if p.rt == nil {
 		return true
@@ -112,41 +113,41 @@ func (p Projection) Wants(attr string) bool {
 	return p.shows(t.leaf(), t.AttrPath)
 }
 
-// shows decides for an attribute or, with at.Sub, a sub-attribute of one that
-// is shown. RFC 7643 §7 "returned", RFC 7644 §3.9.
-func (p Projection) shows(a *Attribute, at AttrPath) bool {
+// shows decides for an attribute or, when at.Sub is set, for a sub-attribute of a shown attribute.
+// RFC 7643 §7 "returned", RFC 7644 §3.9.
+func (p Projection) shows(a *Attribute, path AttrPath) bool {
 	switch {
 	case hidden(a):
 		return false
 	case a.Returned == ReturnedAlways:
 		return true
 	}
-	subs, named := p.names[projectionKey(at.URN, at.Name)]
-	whole := named && subs == nil || at.URN != "" && p.urns[at.URN]
+	subs, named := p.names[projectionKey(path.URN, path.Name)]
+	whole := named && subs == nil || path.URN != "" && p.urns[path.URN]
 	switch {
-	case at.Sub != "" && p.include:
-		return subs[at.Sub] || whole && a.Returned == ReturnedDefault
+	case path.Sub != "" && p.include:
+		return subs[path.Sub] || whole && a.Returned == ReturnedDefault
 	case p.include:
 		return named || whole
 	case a.Returned == ReturnedRequest:
 		return false
 	}
-	return !whole && !(at.Sub != "" && subs[at.Sub])
+	return !whole && !(path.Sub != "" && subs[path.Sub])
 }
 
-// Apply gives the resource with the attributes the answer has. The resource
-// itself stays as it is; the result shares values with it.
+// Apply returns a resource with only the attributes that the answer has. It leaves r unchanged; the
+// result shares values with it.
 func (p Projection) Apply(rt *ResourceType, r Resource) Resource {
 	out := make(Resource, len(r))
-	p.copy(common().Attributes, "", r, out)
-	p.copy(rt.Schema.Attributes, "", r, out)
+	p.copyAttributes(common().Attributes, "", r, out)
+	p.copyAttributes(rt.Schema.Attributes, "", r, out)
 	for _, e := range rt.Extensions {
 		from, ok := r[e.Schema.ID].(map[string]any)
 		if !ok {
 			continue
 		}
 		ext := map[string]any{}
-		p.copy(e.Schema.Attributes, e.Schema.ID, from, ext)
+		p.copyAttributes(e.Schema.Attributes, e.Schema.ID, from, ext)
 		if len(ext) > 0 {
 			out[e.Schema.ID] = ext
 		}
@@ -154,22 +155,23 @@ func (p Projection) Apply(rt *ResourceType, r Resource) Resource {
 	return out
 }
 
-func (p Projection) copy(attributes []*Attribute, urn string, from, to map[string]any) {
+// copyAttributes copies the shown attributes of one schema.
+func (p Projection) copyAttributes(attributes []*Attribute, urn string, from, to map[string]any) {
 	for _, a := range attributes {
 		v, ok := from[a.Name]
-		at := AttrPath{URN: urn, Name: a.Name}
-		if !ok || !p.shows(a, at) {
+		path := AttrPath{URN: urn, Name: a.Name}
+		if !ok || !p.shows(a, path) {
 			continue
 		}
-		if v = p.inside(a, at, v); v != nil {
+		if v = p.projectValue(a, path, v); v != nil {
 			to[a.Name] = v
 		}
 	}
 }
 
-// inside gives a value with the sub-attributes the answer has; nil when none
-// is left. meta stays, even empty, so that Splice finds its place.
-func (p Projection) inside(a *Attribute, at AttrPath, v any) any {
+// projectValue returns a value with only the shown sub-attributes, or nil when none is left. meta
+// stays even when it is empty, so that Splice finds its place.
+func (p Projection) projectValue(a *Attribute, path AttrPath, v any) any {
 	if a.Type != Complex {
 		return v
 	}
@@ -177,7 +179,7 @@ func (p Projection) inside(a *Attribute, at AttrPath, v any) any {
 	case []any:
 		list := make([]any, 0, len(v))
 		for _, e := range v {
-			if e = p.inside(a, at, e); !empty(e) {
+			if e = p.projectValue(a, path, e); !empty(e) {
 				list = append(list, e)
 			}
 		}
@@ -187,10 +189,10 @@ func (p Projection) inside(a *Attribute, at AttrPath, v any) any {
 		return list
 	case map[string]any:
 		m := make(map[string]any, len(v))
-		whole := a.Returned == ReturnedAlways && p.leavesOut(at)
+		whole := a.Returned == ReturnedAlways && p.omits(path)
 		for _, sub := range a.SubAttributes {
-			at.Sub = sub.Name
-			if e, ok := v[sub.Name]; ok && (p.shows(sub, at) || whole && !hidden(sub) && sub.Returned != ReturnedRequest) {
+			path.Sub = sub.Name
+			if e, ok := v[sub.Name]; ok && (p.shows(sub, path) || whole && !hidden(sub) && sub.Returned != ReturnedRequest) {
 				m[sub.Name] = e
 			}
 		}
@@ -202,20 +204,18 @@ func (p Projection) inside(a *Attribute, at AttrPath, v any) any {
 	return v
 }
 
-// leavesOut reports whether an attribute is not asked for, so that it is in the
-// answer only because it is always returned: then with all that it has by
-// default.
-func (p Projection) leavesOut(at AttrPath) bool {
-	subs, named := p.names[projectionKey(at.URN, at.Name)]
+// omits reports whether the request left an attribute out. Such an attribute is shown only because
+// it is always returned, and then with all its default sub-attributes.
+func (p Projection) omits(path AttrPath) bool {
+	subs, named := p.names[projectionKey(path.URN, path.Name)]
 	if p.include {
-		return !named && !p.urns[at.URN]
+		return !named && !p.urns[path.URN]
 	}
-	return named && subs == nil || at.URN != "" && p.urns[at.URN]
+	return named && subs == nil || path.URN != "" && p.urns[path.URN]
 }
 
-// Render writes what an answer shows of a stored document: the bytes as they
-// are where nothing was asked for, else the chosen attributes. What is not
-// stored is added as far as it is wanted.
+// Render writes the shown form of a stored document. Without a projection these are the stored
+// bytes; otherwise only the chosen attributes. It adds the parts of add that are wanted.
 func (p Projection) Render(rt *ResourceType, doc []byte, add Added) ([]byte, error) {
 	if p.IsDefault() {
 		return Splice(doc, add), nil
@@ -233,10 +233,11 @@ func (p Projection) Render(rt *ResourceType, doc []byte, add Added) ([]byte, err
 	return Splice(Encode(rt, p.Apply(rt, r)), add), nil
 }
 
+// renderGroups applies the projection to the groups of a user.
 func (p Projection) renderGroups(rt *ResourceType, groups []byte) ([]byte, error) {
-	a := rt.Schema.Attribute(derived)
-	at := AttrPath{Name: derived}
-	if groups == nil || a == nil || !p.shows(a, at) {
+	a := rt.Schema.Attribute(groupsAttribute)
+	path := AttrPath{Name: groupsAttribute}
+	if groups == nil || a == nil || !p.shows(a, path) {
 		return nil, nil
 	}
 	sc := scanner{s: string(groups), asMaps: true}
@@ -244,22 +245,8 @@ func (p Projection) renderGroups(rt *ResourceType, groups []byte) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	if v = p.inside(a, at, v); v == nil {
+	if v = p.projectValue(a, path, v); v == nil {
 		return nil, nil
 	}
 	return appendValue(nil, a, v), nil
-}
-
-// RenderElement writes one value of a multi-valued attribute, "members", as the
-// answer shows it, so that a long list can be sent value by value; nil when
-// nothing of it is shown. The value has canonical names.
-func (p Projection) RenderElement(rt *ResourceType, name string, value any) []byte {
-	t, err := (&reader{}).resolve(rt, name)
-	if err != nil || t.attr == nil || t.Sub != "" || !p.shows(t.attr, t.AttrPath) {
-		return nil
-	}
-	if value = p.inside(t.attr, t.AttrPath, value); empty(value) {
-		return nil
-	}
-	return appendValue(nil, t.attr, value)
 }

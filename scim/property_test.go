@@ -13,8 +13,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Generators of what clients send: values fit their attribute, in the canonical
-// form or in one of those that Lenient takes.
+// Generators of client input. The values fit their attribute, in the canonical form or in one that
+// Lenient accepts.
 
 func genText() *rapid.Generator[string] {
 	return rapid.OneOf(
@@ -37,7 +37,7 @@ func genSimple(a *Attribute) *rapid.Generator[any] {
 		}
 		text := genText()
 		if a.Required {
-			text = text.Filter(func(s string) bool { return !blankText(s) })
+			text = text.Filter(func(s string) bool { return !isBlankString(s) })
 		}
 		return text.Draw(t, "text")
 	})
@@ -53,7 +53,7 @@ func genValue(a *Attribute) *rapid.Generator[any] {
 					m[sub.Name] = genSimple(sub).Draw(t, sub.Name)
 				}
 			}
-			if value := a.Sub("value"); value != nil && grants(a, AttrPath{Name: a.Name}) {
+			if value := a.Sub("value"); value != nil && grantsRights(a, AttrPath{Name: a.Name}) {
 				m["value"] = genSimple(value).Filter(func(v any) bool { return v != "" }).Draw(t, "value") // without it is refused
 			}
 			return m
@@ -167,7 +167,7 @@ func TestPropertyPutOfOwnOutputChangesNothing(t *testing.T) {
 	})
 }
 
-// genOperation makes an operation on a path of the type, with a value for it.
+// genOperation makes an operation on a path of the type, with a suitable value.
 func genOperation(t *rapid.T, rt *ResourceType) map[string]any {
 	schema, prefix := rt.Schema, ""
 	if len(rt.Extensions) > 0 && rapid.IntRange(0, 3).Draw(t, "in extension") == 0 {
@@ -208,7 +208,7 @@ func TestPropertyPatch(t *testing.T) {
 		rt := genType(t)
 		before := genResource(t, rt)
 		untouched := before.Clone()
-		// One operation: of several, an earlier one may undo what a later one did.
+		// Only one operation, because with several an earlier one may undo a later one.
 		body, err := json.Marshal(map[string]any{"Operations": []any{genOperation(t, rt)}})
 		if err != nil {
 			t.Fatal(err)

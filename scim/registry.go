@@ -7,16 +7,15 @@ import (
 	"sync"
 )
 
-// Registry is the resource types of one site with their schemas: User and
-// Group, with the extensions that the site adds to them, and types of the
-// site's own. It is never changed, so everybody may share it.
+// Registry holds the resource types of one site with their schemas: User and Group, with the
+// extensions that the site adds, and the site's own types. A Registry never changes, so it may be
+// shared.
 type Registry struct {
 	types   []*ResourceType
 	schemas []*Schema
 }
 
-// standard is the registry of a site that configures nothing. It is a constant
-// that is made when first used.
+// standard is the registry of a site that configures nothing. It is constant and made on first use.
 var standard = sync.OnceValue(func() *Registry {
 	return newRegistry([]*ResourceType{UserType(), GroupType()})
 })
@@ -24,7 +23,7 @@ var standard = sync.OnceValue(func() *Registry {
 func newRegistry(types []*ResourceType) *Registry {
 	g := &Registry{types: types}
 	for _, rt := range types {
-		each(rt, func(s *Schema) {
+		eachSchema(rt, func(s *Schema) {
 			if !slices.Contains(g.schemas, s) {
 				g.schemas = append(g.schemas, s)
 			}
@@ -41,17 +40,17 @@ func newRegistry(types []*ResourceType) *Registry {
 //	  "extensions":    [ {"resourceType": "User", "schema": "urn:…", "required": false} ]
 //	}
 //
-// Each part may be left out. A nil or empty document is User and Group as they
-// are built in. "extensions" adds schemas of the document to User, to Group, or
-// to a type of the document, whose own "schemaExtensions" says the same.
+// Each part may be left out. A nil or empty document gives the built-in User and Group.
+// "extensions" adds schemas of the document to User, to Group, or to a type of the document; for
+// the latter, "schemaExtensions" inside the type does the same.
 //
-// The document is checked whole: the error is a *RegistryError that names
-// everything that has to be put right.
+// NewRegistry checks the whole document. Its error is a *RegistryError that lists every problem to
+// correct.
 func NewRegistry(doc []byte) (*Registry, error) {
 	if len(doc) == 0 {
 		return standard(), nil
 	}
-	d := registryReader{byURN: map[string]*Schema{}, where: map[*Schema]string{}}
+	d := registryReader{byURN: map[string]*Schema{}, placeOf: map[*Schema]string{}}
 	d.document(doc)
 	if len(d.problems) > 0 {
 		return nil, &RegistryError{Problems: d.problems}
@@ -59,13 +58,13 @@ func NewRegistry(doc []byte) (*Registry, error) {
 	return newRegistry(d.types), nil
 }
 
-// Types returns User, Group, and the site's own in the order of the document.
+// Types returns User, Group, and the site's own types in the order of the document.
 func (g *Registry) Types() []*ResourceType { return slices.Clone(g.types) }
 
-// Schemas returns the schemas of all types, each once: those of User first.
+// Schemas returns the schemas of all types, each once; those of User come first.
 func (g *Registry) Schemas() []*Schema { return slices.Clone(g.schemas) }
 
-// ByName finds the type of that name, meta.resourceType, in any letter case.
+// ByName finds the type with a name (meta.resourceType), in any case.
 func (g *Registry) ByName(name string) (*ResourceType, bool) {
 	for _, rt := range g.types {
 		if equalName(rt.Name, name) {
@@ -75,8 +74,7 @@ func (g *Registry) ByName(name string) (*ResourceType, bool) {
 	return nil, false
 }
 
-// ByEndpoint finds the type served under a path segment, "Users", in any
-// letter case.
+// ByEndpoint finds the type served under a path segment such as "Users", in any case.
 func (g *Registry) ByEndpoint(segment string) (*ResourceType, bool) {
 	for _, rt := range g.types {
 		if equalName(rt.Endpoint[1:], segment) {
@@ -86,7 +84,7 @@ func (g *Registry) ByEndpoint(segment string) (*ResourceType, bool) {
 	return nil, false
 }
 
-// Schema finds the schema of that URN in any letter case.
+// Schema finds the schema with a URN, in any case.
 func (g *Registry) Schema(urn string) (*Schema, bool) {
 	for _, s := range g.schemas {
 		if equalName(s.ID, urn) {
@@ -96,12 +94,11 @@ func (g *Registry) Schema(urn string) (*Schema, bool) {
 	return nil, false
 }
 
-// keptRegistries bounds what Registries remembers.
+// keptRegistries bounds how many registries a Registries remembers.
 const keptRegistries = 256
 
-// Registries gives the registry of a document, remembering the last ones by
-// their content, so that a site with schemas of its own does not have them read
-// anew for each request. The zero value is ready to use.
+// Registries caches registries by the content of their documents, so that a site with its own
+// schemas does not have them read again for each request. The zero value is ready to use.
 type Registries struct {
 	mu   sync.RWMutex
 	seed maphash.Seed
@@ -113,7 +110,7 @@ type keptRegistry struct {
 	registry *Registry
 }
 
-// Get is NewRegistry, remembered. The document is not to be changed afterwards.
+// Get is NewRegistry with a cache. The caller must not change doc afterwards.
 func (c *Registries) Get(doc []byte) (*Registry, error) {
 	if len(doc) == 0 {
 		return standard(), nil

@@ -5,18 +5,18 @@ import (
 	"slices"
 )
 
-// Loss is a difference between two registries that stored resources may not
-// survive: data would have no attribute any more, or break its rules.
+// Loss is a difference between two registries that stored resources may not survive: their data
+// would have no attribute, or would break the new rules.
 type Loss struct {
 	Type   string   // name of the resource type
-	Path   AttrPath // the attribute; without Name the whole extension, empty the whole type
+	Path   AttrPath // the attribute; without Name, the whole extension; empty, the whole type
 	Reason string   // "is removed", "becomes required"
 
-	missing bool       // it is what lacks a value that suffers
-	next    *Attribute // of values that stay what they are and are told apart in another way: the attribute as it will be
+	missing bool       // affects resources that lack a value, not those that have one
+	next    *Attribute // the new form of an attribute whose values stay valid but are compared in another way
 }
 
-// Subject names what changes: "urn:example:Badge:color.code of User".
+// Subject names the part that changes: "urn:example:Badge:color.code of User".
 func (l Loss) Subject() string {
 	switch {
 	case l.Path == AttrPath{}:
@@ -27,20 +27,18 @@ func (l Loss) Subject() string {
 	return l.Path.String() + " of " + l.Type
 }
 
-// Missing reports whether the resources that lack a value suffer, not those
-// that have one.
+// Missing reports whether the loss affects resources that lack a value, not those that have one.
 func (l Loss) Missing() bool { return l.missing }
 
-// Whole reports whether all resources of the type suffer.
+// Whole reports whether the loss affects all resources of the type.
 func (l Loss) Whole() bool { return l.Path == AttrPath{} }
 
-// Keeps reports whether values stay valid one by one: only which of them are
-// the same becomes another question.
+// Keeps reports whether each value stays valid by itself and only the comparison of values changes.
 func (l Loss) Keeps() bool { return l.next != nil }
 
-// Drop takes out of a stored resource what the change would strand, and reports
-// whether there was any. It is nothing where values are lacking or stay, and
-// where the whole resource suffers.
+// Drop removes from a stored resource the values that the change would strand, and reports whether
+// there were any. It removes nothing where values are missing or stay valid, or where the whole
+// resource is affected.
 func (l Loss) Drop(r Resource) bool {
 	if l.missing || l.Keeps() || l.Whole() || !l.Affects(r) {
 		return false
@@ -56,12 +54,13 @@ func (l Loss) Drop(r Resource) bool {
 			dropSub(e, l.Path.Sub)
 		}
 	}
-	l.tidy(r)
+	l.removeEmpty(r)
 	return true
 }
 
-// Identities gives for each element of the attribute a text that the values
-// share which may not be had twice; empty where they may, or there is none.
+// Identities returns a key for each element of the attribute. Elements with the same key would
+// break the new uniqueness. A key is empty when the element has no value; the result is nil when
+// the attribute does not become unique.
 func (l Loss) Identities(r Resource) []string {
 	if !l.Keeps() || l.next.Uniqueness == UniquenessNone {
 		return nil
@@ -79,26 +78,26 @@ func (l Loss) Identities(r Resource) []string {
 	return keys
 }
 
-// DropElement takes the value at the path out of one element of the attribute.
-func DropElement(r Resource, at AttrPath, element int) {
-	l := Loss{Path: at}
+// DropElement removes the value at a path from one element of the attribute.
+func DropElement(r Resource, path AttrPath, element int) {
+	l := Loss{Path: path}
 	m := l.holder(r)
-	list, isList := m[at.Name].([]any)
+	list, isList := m[path.Name].([]any)
 	switch {
-	case !isList && at.Sub == "":
-		delete(m, at.Name)
+	case !isList && path.Sub == "":
+		delete(m, path.Name)
 	case !isList:
-		dropSub(m[at.Name], at.Sub)
-	case element < len(list) && at.Sub == "":
+		dropSub(m[path.Name], path.Sub)
+	case element < len(list) && path.Sub == "":
 		list[element] = nil
 	case element < len(list):
-		dropSub(list[element], at.Sub)
+		dropSub(list[element], path.Sub)
 	}
-	l.tidy(r)
+	l.removeEmpty(r)
 }
 
-// holder is what has the attribute as a member: the resource or an extension;
-// nil where there is none.
+// holder returns the map that has the attribute as a member: the resource or an extension. It is
+// nil when there is none.
 func (l Loss) holder(r Resource) map[string]any {
 	if l.Path.URN == "" {
 		return r
@@ -107,9 +106,8 @@ func (l Loss) holder(r Resource) map[string]any {
 	return m
 }
 
-// tidy takes away the elements, the attribute and the extension of which
-// nothing is left.
-func (l Loss) tidy(r Resource) {
+// removeEmpty removes elements, the attribute and the extension when they are empty.
+func (l Loss) removeEmpty(r Resource) {
 	m := l.holder(r)
 	if list, ok := m[l.Path.Name].([]any); ok {
 		m[l.Path.Name] = slices.DeleteFunc(list, empty)
@@ -128,7 +126,7 @@ func dropSub(v any, sub string) {
 	}
 }
 
-// Affects reports whether a stored resource of the type would suffer.
+// Affects reports whether a stored resource of the type breaks under the change.
 func (l Loss) Affects(r Resource) bool {
 	if l.Whole() {
 		return true
@@ -153,8 +151,7 @@ func (l Loss) Affects(r Resource) bool {
 	})
 }
 
-// NoLongerUnique lists the attributes, with the names of their types, that a
-// registry keeps unique and the one that is to take its place does not.
+// NoLongerUnique lists the attributes that this registry keeps unique and the next one does not.
 func (g *Registry) NoLongerUnique(next *Registry) (list []Loss) {
 	for _, old := range g.types {
 		var still []UniqueAttribute
@@ -170,24 +167,25 @@ func (g *Registry) NoLongerUnique(next *Registry) (list []Loss) {
 	return list
 }
 
-// Losses compares a registry with the one that is to take its place. What is
-// added is no loss, except where it is required of what is stored already.
+// Losses compares a registry with the next one. Additions are no losses, unless they are required
+// and resources are stored already.
 func (g *Registry) Losses(next *Registry) []Loss {
 	var losses []Loss
 	for _, old := range g.types {
-		at := slices.IndexFunc(next.types, func(rt *ResourceType) bool { return rt.Name == old.Name })
+		index := slices.IndexFunc(next.types, func(rt *ResourceType) bool { return rt.Name == old.Name })
 		switch {
-		case at < 0:
+		case index < 0:
 			losses = append(losses, Loss{Type: old.Name, Reason: "is removed"})
-		case next.types[at].Schema.ID != old.Schema.ID:
-			losses = append(losses, Loss{Type: old.Name, Reason: "changes its schema to " + next.types[at].Schema.ID})
+		case next.types[index].Schema.ID != old.Schema.ID:
+			losses = append(losses, Loss{Type: old.Name, Reason: "changes its schema to " + next.types[index].Schema.ID})
 		default:
-			losses = append(losses, typeLosses(old, next.types[at])...)
+			losses = append(losses, typeLosses(old, next.types[index])...)
 		}
 	}
 	return losses
 }
 
+// typeLosses compares two versions of a resource type.
 func typeLosses(old, next *ResourceType) []Loss {
 	d := differ{typeName: next.Name}
 	d.compare(AttrPath{}, old.Schema.Attributes, next.Schema.Attributes)
@@ -213,28 +211,30 @@ type differ struct {
 	losses   []Loss
 }
 
-func (d *differ) add(at AttrPath, format string, args ...any) {
-	d.losses = append(d.losses, Loss{Type: d.typeName, Path: at, Reason: fmt.Sprintf(format, args...)})
+// add records values that would be stranded.
+func (d *differ) add(path AttrPath, format string, args ...any) {
+	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: fmt.Sprintf(format, args...)})
 }
 
-// keep adds what strands no value by itself.
-func (d *differ) keep(at AttrPath, next *Attribute, reason string) {
-	d.losses = append(d.losses, Loss{Type: d.typeName, Path: at, Reason: reason, next: next})
+// addKept records a change under which every value stays valid by itself.
+func (d *differ) addKept(path AttrPath, next *Attribute, reason string) {
+	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: reason, next: next})
 }
 
-func (d *differ) require(at AttrPath) {
-	d.losses = append(d.losses, Loss{Type: d.typeName, Path: at, Reason: "becomes required", missing: true})
+// require records that a value becomes required.
+func (d *differ) require(path AttrPath) {
+	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: "becomes required", missing: true})
 }
 
-func (d *differ) compare(at AttrPath, old, next []*Attribute) {
+func (d *differ) compare(path AttrPath, old, next []*Attribute) {
 	under := func(name string) AttrPath {
-		if at.Name == "" {
-			return AttrPath{URN: at.URN, Name: name}
+		if path.Name == "" {
+			return AttrPath{URN: path.URN, Name: name}
 		}
-		return AttrPath{URN: at.URN, Name: at.Name, Sub: name}
+		return AttrPath{URN: path.URN, Name: path.Name, Sub: name}
 	}
 	for _, a := range old {
-		b := exactly(next, a.Name)
+		b := attributeSpelled(next, a.Name)
 		if b == nil {
 			d.add(under(a.Name), "is removed")
 			continue
@@ -242,48 +242,47 @@ func (d *differ) compare(at AttrPath, old, next []*Attribute) {
 		d.attribute(under(a.Name), a, b)
 	}
 	for _, b := range next {
-		if a := exactly(old, b.Name); b.Required && b.Mutability != ReadOnly && !hidden(b) && (a == nil || !a.Required) {
+		if a := attributeSpelled(old, b.Name); b.Required && b.Mutability != ReadOnly && !hidden(b) && (a == nil || !a.Required) {
 			d.require(under(b.Name))
 		}
 	}
 }
 
-// exactly finds an attribute by its spelling, which is that of stored documents.
-func exactly(list []*Attribute, name string) *Attribute {
-	at := slices.IndexFunc(list, func(a *Attribute) bool { return a.Name == name })
-	if at < 0 {
+// attributeSpelled finds an attribute by its exact spelling, which is the one in stored documents.
+func attributeSpelled(list []*Attribute, name string) *Attribute {
+	index := slices.IndexFunc(list, func(a *Attribute) bool { return a.Name == name })
+	if index < 0 {
 		return nil
 	}
-	return list[at]
+	return list[index]
 }
 
-// attribute names the first difference: what strands values comes before what
-// only tells them apart in another way.
-func (d *differ) attribute(at AttrPath, a, b *Attribute) {
+// attribute records the first difference between two versions of an attribute. Differences that
+// strand values come before those that only change the comparison.
+func (d *differ) attribute(path AttrPath, a, b *Attribute) {
 	switch {
 	case a.Type != b.Type:
-		d.add(at, "changes its type from %s to %s", a.Type, b.Type)
+		d.add(path, "changes its type from %s to %s", a.Type, b.Type)
 		return
 	case a.MultiValued != b.MultiValued && b.MultiValued:
-		d.add(at, "becomes multi-valued")
+		d.add(path, "becomes multi-valued")
 		return
 	case a.MultiValued != b.MultiValued:
-		d.add(at, "becomes single-valued")
+		d.add(path, "becomes single-valued")
 		return
 	case !hidden(a) && hidden(b):
-		d.add(at, "is never returned any more")
+		d.add(path, "is no longer returned")
 		return
 	case a.CaseExact != b.CaseExact:
-		d.keep(at, b, "changes whether letter case counts (caseExact)")
+		d.addKept(path, b, "changes whether case counts (caseExact)")
 	case !a.IsUnique() && b.IsUnique():
-		d.keep(at, b, "becomes unique")
+		d.addKept(path, b, "becomes unique")
 	}
 	if a.Type == Complex {
-		d.compare(at, a.SubAttributes, b.SubAttributes)
+		d.compare(path, a.SubAttributes, b.SubAttributes)
 	}
 }
 
-// hidden reports whether an attribute's values are taken and never shown.
-// RFC 7643 §7: those of a writeOnly attribute are not returned, whatever
-// "returned" says.
+// hidden reports whether an attribute accepts values but never shows them. RFC 7643 §7: a writeOnly
+// attribute is not returned, whatever "returned" says.
 func hidden(a *Attribute) bool { return a.Returned == ReturnedNever || a.Mutability == WriteOnly }

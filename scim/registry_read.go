@@ -21,10 +21,10 @@ const (
 	registryURNCharacter = "letters, digits, colons, dots, hyphens and underscores"
 )
 
-// Problem is one thing to put right in a document of schemas.
+// Problem is one mistake in a document of schemas.
 type Problem struct {
 	Where string // "schema urn:example:Badge, attribute color.code"; empty for the document
-	Text  string // what is wrong and what to do
+	Text  string // what is wrong and how to correct it
 }
 
 func (p Problem) String() string {
@@ -34,7 +34,7 @@ func (p Problem) String() string {
 	return p.Where + ": " + p.Text
 }
 
-// RegistryError says why a document of schemas is not accepted.
+// RegistryError lists why a document of schemas is not accepted.
 type RegistryError struct{ Problems []Problem }
 
 func (e *RegistryError) Error() string {
@@ -45,22 +45,22 @@ func (e *RegistryError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// registryReader reads a document of schemas, noting every problem.
+// registryReader reads a document of schemas and records every problem.
 type registryReader struct {
 	problems []Problem
 	schemas  []*Schema
 	byURN    map[string]*Schema // folded URN
-	where    map[*Schema]string
+	placeOf  map[*Schema]string
 	types    []*ResourceType
 	refs     []reference
 }
 
-// reference is a name in referenceTypes, to be checked when all types are known.
-type reference struct{ where, name string }
+// reference is a name in referenceTypes. It is checked when all types are known.
+type reference struct{ place, name string }
 
-func (d *registryReader) problem(where, format string, args ...any) {
+func (d *registryReader) problem(place, format string, args ...any) {
 	if len(d.problems) < maxRegistryProblems {
-		d.problems = append(d.problems, Problem{where, fmt.Sprintf(format, args...)})
+		d.problems = append(d.problems, Problem{place, fmt.Sprintf(format, args...)})
 	}
 }
 
@@ -80,81 +80,81 @@ func (d *registryReader) document(doc []byte) {
 		d.problem("", "the document must be a JSON object with schemas, resourceTypes and extensions, not %s", describe(raw))
 		return
 	}
-	f := form{d, "", o}
-	f.only("schemas", "resourceTypes", "extensions")
-	for i, raw := range f.list("schemas", maxSchemas) {
+	f := documentObject{d, "", o}
+	f.allowOnly("schemas", "resourceTypes", "extensions")
+	for i, raw := range f.readList("schemas", maxSchemas) {
 		d.schema(fmt.Sprintf("schemas[%d]", i), raw)
 	}
-	d.prefixes()
+	d.checkPrefixes()
 	user, group := *UserType(), *GroupType()
 	user.Extensions = slices.Clone(user.Extensions)
 	d.types = []*ResourceType{&user, &group}
-	for i, raw := range f.list("resourceTypes", maxResourceTypes) {
+	for i, raw := range f.readList("resourceTypes", maxResourceTypes) {
 		d.resourceType(fmt.Sprintf("resourceTypes[%d]", i), raw)
 	}
-	for i, raw := range f.list("extensions", maxSchemas) {
+	for i, raw := range f.readList("extensions", maxSchemas) {
 		d.extension(fmt.Sprintf("extensions[%d]", i), raw)
 	}
-	d.unused()
-	d.references()
+	d.checkUnused()
+	d.checkReferences()
 }
 
-func (d *registryReader) schema(where string, raw any) {
+func (d *registryReader) schema(place string, raw any) {
 	o, ok := raw.(object)
 	if !ok {
-		d.problem(where, "a schema must be an object, not %s", describe(raw))
+		d.problem(place, "a schema must be an object, not %s", describe(raw))
 		return
 	}
-	f := form{d, where, o}
-	s := &Schema{ID: f.text("id", maxURN)}
+	f := documentObject{d, place, o}
+	s := &Schema{ID: f.readString("id", maxURN)}
 	if s.ID != "" {
-		f.where = "schema " + s.ID
+		f.place = "schema " + s.ID
 	}
-	f.only("schemas", "id", "name", "description", "attributes", "meta")
-	d.checkURN(f.where, s.ID)
-	s.Name, s.Description = f.text("name", maxDescriptionBytes), f.text("description", maxDescriptionBytes)
-	list := f.list("attributes", maxSchemaAttributes)
+	f.allowOnly("schemas", "id", "name", "description", "attributes", "meta")
+	d.checkURN(f.place, s.ID)
+	s.Name, s.Description = f.readString("name", maxDescriptionBytes), f.readString("description", maxDescriptionBytes)
+	list := f.readList("attributes", maxSchemaAttributes)
 	if len(list) == 0 {
-		d.problem(f.where, "it has no attributes; add at least one to \"attributes\"")
+		d.problem(f.place, "it has no attributes; add at least one to \"attributes\"")
 	}
-	s.Attributes = d.attributes(f.where, nil, list)
+	s.Attributes = d.attributes(f.place, nil, list)
 	d.schemas = append(d.schemas, s)
 	d.byURN[lowerName(s.ID)] = s
-	d.where[s] = f.where
+	d.placeOf[s] = f.place
 }
 
-// reservedURNs are the schemas that are built in or that the protocol has.
+// reservedURNs are the built-in schemas and those of the protocol.
 var reservedURNs = []string{UserURN, GroupURN, EnterpriseURN, SchemaURN, ResourceTypeURN, ConfigURN}
 
-func (d *registryReader) checkURN(where, urn string) {
+func (d *registryReader) checkURN(place, urn string) {
 	if urn == "" {
-		d.problem(where, "it has no id; give it a URN of its own such as urn:example:params:scim:schemas:Badge:2.0:User")
+		d.problem(place, "it has no id; give it a URN of its own such as urn:example:params:scim:schemas:Badge:2.0:User")
 		return
 	}
 	if !validURN(urn) {
-		d.problem(where, "%s cannot be the id of a schema: write urn:, a namespace and a name, of %s, as in urn:example:params:scim:schemas:Badge:2.0:User",
+		d.problem(place, "%s cannot be the id of a schema: write urn:, a namespace and a name, of %s, as in urn:example:params:scim:schemas:Badge:2.0:User",
 			quote(urn), registryURNCharacter)
 		return
 	}
 	for _, r := range reservedURNs {
 		if withoutColons(r) == withoutColons(urn) {
-			d.problem(where, "this schema is built in and cannot be replaced; give yours a URN of its own and add it as an extension")
+			d.problem(place, "this schema is built in and cannot be replaced; give yours a URN of its own and add it as an extension")
 			return
 		}
 	}
 	if strings.HasPrefix(lowerName(urn), "urn:ietf:params:scim:api:") {
-		d.problem(where, "URNs that begin with urn:ietf:params:scim:api: name messages of the protocol; choose another")
+		d.problem(place, "URNs that begin with urn:ietf:params:scim:api: name messages of the protocol; choose another")
 		return
 	}
 	for _, s := range d.schemas {
 		if withoutColons(s.ID) == withoutColons(urn) {
-			d.problem(where, "two schemas have this id, or ids that differ only in letter case or colons; each needs its own")
+			d.problem(place, "two schemas have this id, or ids that differ only in case or colons; each needs its own")
 			return
 		}
 	}
 }
 
-// RFC 8141 §2: urn:NID:NSS, here of characters that need no escaping anywhere.
+// RFC 8141 §2: urn:NID:NSS, limited to characters that need no escaping anywhere.
 func validURN(s string) bool {
 	parts := strings.Split(s, ":")
 	if len(parts) < 3 || !equalName(parts[0], "urn") || len(parts[1]) < 2 {
@@ -173,9 +173,9 @@ func validURN(s string) bool {
 	return true
 }
 
-// prefixes refuses a URN that could also be read as an attribute of another
-// schema: urn:a:b is attribute b of urn:a.
-func (d *registryReader) prefixes() {
+// checkPrefixes refuses a URN that could also be read as an attribute of another schema: urn:a:b is
+// attribute b of urn:a.
+func (d *registryReader) checkPrefixes() {
 	for _, s := range slices.Concat(d.schemas, standard().schemas) {
 		for _, longer := range d.schemas {
 			rest, ok := cutPrefixFold(longer.ID, s.ID+":")
@@ -190,6 +190,7 @@ func (d *registryReader) prefixes() {
 	}
 }
 
+// cutPrefixFold is strings.CutPrefix without case. It also fails when nothing follows the prefix.
 func cutPrefixFold(s, prefix string) (string, bool) {
 	if len(s) <= len(prefix) || !equalName(s[:len(prefix)], prefix) {
 		return "", false
@@ -197,15 +198,15 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 	return s[len(prefix):], true
 }
 
-func (d *registryReader) attributes(where string, parent *Attribute, list []any) []*Attribute {
+func (d *registryReader) attributes(place string, parent *Attribute, list []any) []*Attribute {
 	var attributes []*Attribute
 	for i, raw := range list {
-		a := d.attribute(where, i, parent, raw)
+		a := d.attribute(place, i, parent, raw)
 		if a == nil {
 			continue
 		}
 		if findAttribute(attributes, a.Name) != nil {
-			d.problem(attributeWhere(where, parent, a.Name), "two attributes have this name, letter case aside; remove or rename one")
+			d.problem(attributePlace(place, parent, a.Name), "two attributes have this name (case does not count); remove or rename one")
 			continue
 		}
 		attributes = append(attributes, a)
@@ -213,326 +214,327 @@ func (d *registryReader) attributes(where string, parent *Attribute, list []any)
 	return attributes
 }
 
-func attributeWhere(where string, parent *Attribute, name string) string {
+// attributePlace names the place of an attribute for a Problem.
+func attributePlace(place string, parent *Attribute, name string) string {
 	if parent != nil {
 		name = parent.Name + "." + name
 	}
-	return where + ", attribute " + name
+	return place + ", attribute " + name
 }
 
-func (d *registryReader) attribute(where string, i int, parent *Attribute, raw any) *Attribute {
+func (d *registryReader) attribute(place string, i int, parent *Attribute, raw any) *Attribute {
 	o, ok := raw.(object)
 	if !ok {
-		d.problem(attributeWhere(where, parent, fmt.Sprintf("[%d]", i)), "an attribute must be an object, not %s", describe(raw))
+		d.problem(attributePlace(place, parent, fmt.Sprintf("[%d]", i)), "an attribute must be an object, not %s", describe(raw))
 		return nil
 	}
-	f := form{d, attributeWhere(where, parent, fmt.Sprintf("[%d]", i)), o}
-	name := f.text("name", maxNameBytes)
+	f := documentObject{d, attributePlace(place, parent, fmt.Sprintf("[%d]", i)), o}
+	name := f.readString("name", maxNameBytes)
 	if name == "" {
-		d.problem(f.where, "it has no name; give it one")
+		d.problem(f.place, "it has no name; give it one")
 		return nil
 	}
-	f.where = attributeWhere(where, parent, name)
-	f.only("name", "type", "description", "multiValued", "required", "caseExact", "canonicalValues",
+	f.place = attributePlace(place, parent, name)
+	f.allowOnly("name", "type", "description", "multiValued", "required", "caseExact", "canonicalValues",
 		"mutability", "returned", "uniqueness", "referenceTypes", "subAttributes")
-	d.checkName(f.where, name, parent != nil)
-	// RFC 7643 §2.2: the defaults of characteristics.
+	d.checkName(f.place, name, parent != nil)
+	// RFC 7643 §2.2: defaults of characteristics.
 	a := &Attribute{
 		Name:        name,
-		Type:        f.choice("type", String, String, Boolean, Decimal, Integer, DateTime, Binary, Reference, Complex),
-		Description: f.text("description", maxDescriptionBytes),
-		MultiValued: f.flag("multiValued"), Required: f.flag("required"),
-		Mutability:      f.choice("mutability", ReadWrite, ReadOnly, ReadWrite, Immutable, WriteOnly),
-		Returned:        f.choice("returned", ReturnedDefault, ReturnedAlways, ReturnedNever, ReturnedDefault, ReturnedRequest),
-		Uniqueness:      f.choice("uniqueness", UniquenessNone, UniquenessNone, UniquenessServer, UniquenessGlobal),
-		CanonicalValues: f.texts("canonicalValues", maxCanonicalValues),
-		ReferenceTypes:  f.texts("referenceTypes", maxResourceTypes),
+		Type:        f.readChoice("type", String, String, Boolean, Decimal, Integer, DateTime, Binary, Reference, Complex),
+		Description: f.readString("description", maxDescriptionBytes),
+		MultiValued: f.readFlag("multiValued"), Required: f.readFlag("required"),
+		Mutability:      f.readChoice("mutability", ReadWrite, ReadOnly, ReadWrite, Immutable, WriteOnly),
+		Returned:        f.readChoice("returned", ReturnedDefault, ReturnedAlways, ReturnedNever, ReturnedDefault, ReturnedRequest),
+		Uniqueness:      f.readChoice("uniqueness", UniquenessNone, UniquenessNone, UniquenessServer, UniquenessGlobal),
+		CanonicalValues: f.readStrings("canonicalValues", maxCanonicalValues),
+		ReferenceTypes:  f.readStrings("referenceTypes", maxResourceTypes),
 	}
-	a.CaseExact = f.flag("caseExact")
+	a.CaseExact = f.readFlag("caseExact")
 	if !f.has("caseExact") {
 		a.CaseExact = a.Type == Binary || a.Type == Reference // RFC 7643 §2.3.6, §2.3.7
 	}
 	d.checkCharacteristics(f, a)
-	d.subAttributes(f, where, parent, a)
+	d.subAttributes(f, place, parent, a)
 	return a
 }
 
-func (d *registryReader) subAttributes(f form, where string, parent, a *Attribute) {
-	list := f.list("subAttributes", maxSubAttributes)
+func (d *registryReader) subAttributes(f documentObject, place string, parent, a *Attribute) {
+	list := f.readList("subAttributes", maxSubAttributes)
 	switch {
 	case a.Type == Complex && parent != nil:
-		d.problem(f.where, "a sub-attribute cannot be complex; make it simple, or make it an attribute of its own (RFC 7643 §2.3.8)")
+		d.problem(f.place, "a sub-attribute cannot be complex; make it simple, or make it an attribute of its own (RFC 7643 §2.3.8)")
 	case a.Type == Complex && len(list) == 0:
-		d.problem(f.where, "a complex attribute needs subAttributes; add at least one")
+		d.problem(f.place, "a complex attribute needs subAttributes; add at least one")
 	case a.Type != Complex && len(list) > 0:
-		d.problem(f.where, "only a complex attribute has subAttributes; set its type to complex or take them out")
+		d.problem(f.place, "only a complex attribute has subAttributes; set its type to complex or take them out")
 	default:
-		a.SubAttributes = d.attributes(where, a, list)
+		a.SubAttributes = d.attributes(place, a, list)
 	}
 }
 
-// filterWords cannot be attribute names: a filter could not be read.
+// filterWords cannot be attribute names, because filters with them could not be read.
 var filterWords = []string{"and", "or", "not", "eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "pr", "true", "false", "null"}
 
-func (d *registryReader) checkName(where, name string, sub bool) {
+func (d *registryReader) checkName(place, name string, sub bool) {
 	switch {
 	case sub && name == "$ref":
 	case !validName(name) || name[0] == '$':
 		// RFC 7643 §2.1: ATTRNAME = ALPHA *(nameChar)
-		d.problem(where, "%s cannot be a name: begin with a letter and use letters, digits, - and _", quote(name))
+		d.problem(place, "%s cannot be a name: begin with a letter and use letters, digits, - and _", quote(name))
 	case !sub && common().Attribute(name) != nil || equalName(name, "schemas"):
-		d.problem(where, "every resource has %s of its own (RFC 7643 §3); leave it out or choose another name", name)
+		d.problem(place, "every resource has %s of its own (RFC 7643 §3); leave it out or choose another name", name)
 	case slices.ContainsFunc(filterWords, func(w string) bool { return equalName(w, name) }):
-		d.problem(where, "%s is a word of filters and cannot be a name; choose another", name)
+		d.problem(place, "%s has a meaning in filters and cannot be a name; choose another", name)
 	}
 }
 
-func (d *registryReader) checkCharacteristics(f form, a *Attribute) {
-	text := a.Type == String || a.Type == Reference
-	if len(a.CanonicalValues) > 0 && !text {
-		d.problem(f.where, "canonicalValues belong to attributes of type string or reference, not %s; take them out", a.Type)
+func (d *registryReader) checkCharacteristics(f documentObject, a *Attribute) {
+	isString := a.Type == String || a.Type == Reference
+	if len(a.CanonicalValues) > 0 && !isString {
+		d.problem(f.place, "canonicalValues belong to attributes of type string or reference, not %s; take them out", a.Type)
 	}
 	for i, v := range a.CanonicalValues {
 		same := func(w string) bool { return scalarKey(a, v) == scalarKey(a, w) }
 		if slices.ContainsFunc(a.CanonicalValues[:i], same) {
-			d.problem(f.where, "canonicalValues has %s twice; remove one", quote(v))
+			d.problem(f.place, "canonicalValues has %s twice; remove one", quote(v))
 		}
 	}
 	if len(a.ReferenceTypes) > 0 && a.Type != Reference {
-		d.problem(f.where, "referenceTypes belong to attributes of type reference, not %s; take them out", a.Type)
+		d.problem(f.place, "referenceTypes belong to attributes of type reference, not %s; take them out", a.Type)
 		return
 	}
 	for _, name := range a.ReferenceTypes {
-		d.refs = append(d.refs, reference{f.where, name})
+		d.refs = append(d.refs, reference{f.place, name})
 	}
 }
 
-// references checks referenceTypes. RFC 7643 §7: a resource type, external or uri.
-func (d *registryReader) references() {
+// checkReferences checks referenceTypes. RFC 7643 §7: a resource type, external or uri.
+func (d *registryReader) checkReferences() {
 	g := Registry{types: d.types}
 	for _, r := range d.refs {
 		if _, ok := g.ByName(r.name); !ok && r.name != "external" && r.name != "uri" {
-			d.problem(r.where, "referenceTypes has %s, which is no resource type here; use the name of one, external or uri", quote(r.name))
+			d.problem(r.place, "referenceTypes has %s, which is not a resource type here; use the name of one, external or uri", quote(r.name))
 		}
 	}
 }
 
-// reservedSegments are the endpoints the protocol has. RFC 7644 §3.2.
+// reservedSegments are the endpoints of the protocol. RFC 7644 §3.2.
 var reservedSegments = []string{"Users", "Groups", "Schemas", "ResourceTypes", "ServiceProviderConfig", "Bulk", "Me"}
 
-// reservedTypes are resource types that the protocol has.
+// reservedTypes are the resource types of the protocol.
 var reservedTypes = []string{"Schema", "ResourceType", "ServiceProviderConfig", "Bulk", "Me", "external", "uri"}
 
-func (d *registryReader) resourceType(where string, raw any) {
+func (d *registryReader) resourceType(place string, raw any) {
 	o, ok := raw.(object)
 	if !ok {
-		d.problem(where, "a resource type must be an object, not %s", describe(raw))
+		d.problem(place, "a resource type must be an object, not %s", describe(raw))
 		return
 	}
-	f := form{d, where, o}
-	rt := &ResourceType{Name: f.text("name", maxNameBytes), Description: f.text("description", maxDescriptionBytes)}
+	f := documentObject{d, place, o}
+	rt := &ResourceType{Name: f.readString("name", maxNameBytes), Description: f.readString("description", maxDescriptionBytes)}
 	rt.ID = rt.Name
 	if rt.Name != "" {
-		f.where = "resource type " + rt.Name
+		f.place = "resource type " + rt.Name
 	}
-	f.only("schemas", "id", "name", "endpoint", "description", "schema", "schemaExtensions", "meta")
-	if id := f.text("id", maxNameBytes); id != "" && id != rt.Name {
-		d.problem(f.where, "its id %s is not its name; make them the same or leave the id out", quote(id))
+	f.allowOnly("schemas", "id", "name", "endpoint", "description", "schema", "schemaExtensions", "meta")
+	if id := f.readString("id", maxNameBytes); id != "" && id != rt.Name {
+		d.problem(f.place, "its id %s is not its name; make them the same or leave the id out", quote(id))
 	}
-	named := d.checkTypeName(f.where, rt.Name)
+	named := d.checkTypeName(f.place, rt.Name)
 	segment := d.endpoint(f, rt)
 	rt.Schema = d.coreSchema(f)
 	if rt.Schema == nil || !named || !segment {
 		return
 	}
 	d.types = append(d.types, rt)
-	for i, raw := range f.list("schemaExtensions", maxSchemas) {
-		at := fmt.Sprintf("%s, schemaExtensions[%d]", f.where, i)
+	for i, raw := range f.readList("schemaExtensions", maxSchemas) {
+		place := fmt.Sprintf("%s, schemaExtensions[%d]", f.place, i)
 		o, ok := raw.(object)
 		if !ok {
-			d.problem(at, "an extension must be an object with schema and required, not %s", describe(raw))
+			d.problem(place, "an extension must be an object with schema and required, not %s", describe(raw))
 			continue
 		}
-		e := form{d, at, o}
-		e.only("schema", "required")
+		e := documentObject{d, place, o}
+		e.allowOnly("schema", "required")
 		d.extend(e, rt)
 	}
 }
 
-func (d *registryReader) checkTypeName(where, name string) bool {
+func (d *registryReader) checkTypeName(place, name string) bool {
 	g := Registry{types: d.types}
 	_, taken := g.ByName(name)
 	switch {
 	case name == "":
-		d.problem(where, "it has no name; give it one such as Device")
+		d.problem(place, "it has no name; give it one such as Device")
 	case equalName(name, "User") || equalName(name, "Group"):
-		d.problem(where, "User and Group are built in; add schemas to them with \"extensions\"")
+		d.problem(place, "User and Group are built in; add schemas to them with \"extensions\"")
 	case !validName(name) || name[0] == '$':
-		d.problem(where, "%s cannot be the name of a resource type: begin with a letter and use letters, digits, - and _", quote(name))
+		d.problem(place, "%s cannot be the name of a resource type: begin with a letter and use letters, digits, - and _", quote(name))
 	case slices.ContainsFunc(reservedTypes, func(w string) bool { return equalName(w, name) }):
-		d.problem(where, "%s is a name of the protocol; choose another", name)
+		d.problem(place, "%s is a name of the protocol; choose another", name)
 	case taken:
-		d.problem(where, "two resource types have this name, letter case aside; rename one")
+		d.problem(place, "two resource types have this name (case does not count); rename one")
 	default:
 		return true
 	}
 	return false
 }
 
-func (d *registryReader) endpoint(f form, rt *ResourceType) bool {
-	rt.Endpoint = f.text("endpoint", maxNameBytes+1)
+func (d *registryReader) endpoint(f documentObject, rt *ResourceType) bool {
+	rt.Endpoint = f.readString("endpoint", maxNameBytes+1)
 	segment := strings.TrimPrefix(rt.Endpoint, "/")
 	g := Registry{types: d.types}
 	_, taken := g.ByEndpoint(segment)
 	switch {
 	case segment == "" || segment == rt.Endpoint || !validName(segment) || segment[0] == '$':
-		d.problem(f.where, "its endpoint %s is none: write a slash, a letter, and letters, digits, - or _, as in /Devices", quote(rt.Endpoint))
+		d.problem(f.place, "its endpoint %s is not valid: write a slash, a letter, and letters, digits, - or _, as in /Devices", quote(rt.Endpoint))
 	case slices.ContainsFunc(reservedSegments, func(w string) bool { return equalName(w, segment) }):
-		d.problem(f.where, "the endpoint %s is the protocol's own; choose another", rt.Endpoint)
+		d.problem(f.place, "the endpoint %s is the protocol's own; choose another", rt.Endpoint)
 	case taken:
-		d.problem(f.where, "another resource type has the endpoint %s, letter case aside; choose another", rt.Endpoint)
+		d.problem(f.place, "another resource type has the endpoint %s (case does not count); choose another", rt.Endpoint)
 	default:
 		return true
 	}
 	return false
 }
 
-func (d *registryReader) coreSchema(f form) *Schema {
-	urn := f.text("schema", maxURN)
+func (d *registryReader) coreSchema(f documentObject) *Schema {
+	urn := f.readString("schema", maxURN)
 	s := d.byURN[lowerName(urn)]
 	if s == nil {
-		d.problem(f.where, "its schema %s is not in this document; put it into \"schemas\"", quote(urn))
+		d.problem(f.place, "its schema %s is not in this document; put it into \"schemas\"", quote(urn))
 	}
 	return s
 }
 
-func (d *registryReader) extension(where string, raw any) {
+func (d *registryReader) extension(place string, raw any) {
 	o, ok := raw.(object)
 	if !ok {
-		d.problem(where, "an extension must be an object with resourceType, schema and required, not %s", describe(raw))
+		d.problem(place, "an extension must be an object with resourceType, schema and required, not %s", describe(raw))
 		return
 	}
-	f := form{d, where, o}
-	f.only("resourceType", "schema", "required")
-	name := f.text("resourceType", maxNameBytes)
+	f := documentObject{d, place, o}
+	f.allowOnly("resourceType", "schema", "required")
+	name := f.readString("resourceType", maxNameBytes)
 	g := Registry{types: d.types}
 	rt, ok := g.ByName(name)
 	if !ok {
-		d.problem(where, "there is no resource type %s; use User, Group or one of this document's", quote(name))
+		d.problem(place, "there is no resource type %s; use User, Group or one of this document's", quote(name))
 		return
 	}
 	d.extend(f, rt)
 }
 
-func (d *registryReader) extend(f form, rt *ResourceType) {
-	urn := f.text("schema", maxURN)
+func (d *registryReader) extend(f documentObject, rt *ResourceType) {
+	urn := f.readString("schema", maxURN)
 	s := d.byURN[lowerName(urn)]
 	if s == nil && equalName(urn, EnterpriseURN) {
 		s = UserType().Extension(EnterpriseURN)
 	}
 	switch {
 	case s == nil:
-		d.problem(f.where, "its schema %s is not in this document; put it into \"schemas\"", quote(urn))
+		d.problem(f.place, "its schema %s is not in this document; put it into \"schemas\"", quote(urn))
 	case s == rt.Schema:
-		d.problem(f.where, "%s is the schema of %s itself and cannot extend it too", s.ID, rt.Name)
+		d.problem(f.place, "%s is the schema of %s itself and cannot extend it too", s.ID, rt.Name)
 	case rt.Extension(s.ID) != nil:
-		d.problem(f.where, "%s has the extension %s already; remove this one", rt.Name, s.ID)
+		d.problem(f.place, "%s has the extension %s already; remove this one", rt.Name, s.ID)
 	default:
-		rt.Extensions = append(rt.Extensions, Extension{Schema: s, Required: f.flag("required")})
+		rt.Extensions = append(rt.Extensions, Extension{Schema: s, Required: f.readFlag("required")})
 	}
 }
 
-// unused refuses schemas that nothing has: something was forgotten.
-func (d *registryReader) unused() {
+// checkUnused refuses schemas that no resource type uses: the document is probably incomplete.
+func (d *registryReader) checkUnused() {
 	for _, s := range d.schemas {
 		used := slices.ContainsFunc(d.types, func(rt *ResourceType) bool { return rt.Schema == s || rt.Extension(s.ID) == s })
 		if !used {
-			d.problem(d.where[s], "no resource type has this schema; add it to \"extensions\" or give a resource type to it")
+			d.problem(d.placeOf[s], "no resource type has this schema; add it to \"extensions\" or give a resource type to it")
 		}
 	}
 }
 
-// form reads the members of one object of the document.
-type form struct {
+// documentObject reads the members of one object of the document and records problems.
+type documentObject struct {
 	d     *registryReader
-	where string
+	place string
 	o     object
 }
 
-func (f form) has(name string) bool {
+func (f documentObject) has(name string) bool {
 	raw, ok := f.o.get(name)
 	return ok && raw != nil
 }
 
-// only refuses members of other names: a misspelt one would be ignored.
-func (f form) only(names ...string) {
+// allowOnly refuses members with other names, because a misspelled one would be ignored.
+func (f documentObject) allowOnly(names ...string) {
 	for _, m := range f.o {
 		if !slices.ContainsFunc(names, func(n string) bool { return equalName(n, m.name) }) {
-			f.d.problem(f.where, "%s is nothing that belongs here; use %s", quote(m.name), strings.Join(names, ", "))
+			f.d.problem(f.place, "%s does not belong here; use %s", quote(m.name), strings.Join(names, ", "))
 		}
 	}
 }
 
-func (f form) text(name string, limit int) string {
+func (f documentObject) readString(name string, limit int) string {
 	raw, _ := f.o.get(name)
 	if raw == nil {
 		return ""
 	}
 	s, ok := raw.(string)
 	if !ok {
-		f.d.problem(f.where, "%s must be a text, not %s", name, describe(raw))
+		f.d.problem(f.place, "%s must be a string, not %s", name, describe(raw))
 		return ""
 	}
 	if len(s) > limit {
-		f.d.problem(f.where, "%s has %d bytes; at most %d are allowed", name, len(s), limit)
+		f.d.problem(f.place, "%s has %d bytes; at most %d are allowed", name, len(s), limit)
 		return s[:0]
 	}
 	return s
 }
 
-func (f form) choice(name, otherwise string, allowed ...string) string {
-	s := f.text(name, maxNameBytes)
+func (f documentObject) readChoice(name, otherwise string, allowed ...string) string {
+	s := f.readString(name, maxNameBytes)
 	if s == "" {
 		return otherwise
 	}
 	if slices.Contains(allowed, s) {
 		return s
 	}
-	f.d.problem(f.where, "%s cannot be %s; use one of %s", name, quote(s), strings.Join(allowed, ", "))
+	f.d.problem(f.place, "%s cannot be %s; use one of %s", name, quote(s), strings.Join(allowed, ", "))
 	return otherwise
 }
 
-func (f form) flag(name string) bool {
+func (f documentObject) readFlag(name string) bool {
 	raw, _ := f.o.get(name)
 	b, ok := raw.(bool)
 	if raw != nil && !ok {
-		f.d.problem(f.where, "%s must be true or false, not %s", name, describe(raw))
+		f.d.problem(f.place, "%s must be true or false, not %s", name, describe(raw))
 	}
 	return b
 }
 
-func (f form) list(name string, limit int) []any {
+func (f documentObject) readList(name string, limit int) []any {
 	raw, _ := f.o.get(name)
 	list, ok := raw.([]any)
 	if raw != nil && !ok {
-		f.d.problem(f.where, "%s must be a list, not %s", name, describe(raw))
+		f.d.problem(f.place, "%s must be a list, not %s", name, describe(raw))
 	}
 	if len(list) > limit {
-		f.d.problem(f.where, "%s has %d entries; at most %d are allowed", name, len(list), limit)
+		f.d.problem(f.place, "%s has %d entries; at most %d are allowed", name, len(list), limit)
 		return nil
 	}
 	return list
 }
 
-func (f form) texts(name string, limit int) []string {
-	var texts []string
-	for _, raw := range f.list(name, limit) {
+func (f documentObject) readStrings(name string, limit int) []string {
+	var list []string
+	for _, raw := range f.readList(name, limit) {
 		s, ok := raw.(string)
 		if !ok || s == "" || len(s) > maxDescriptionBytes {
-			f.d.problem(f.where, "%s must be a list of texts of 1 to %d bytes; it holds %s", name, maxDescriptionBytes, describe(raw))
+			f.d.problem(f.place, "%s must be a list of strings of 1 to %d bytes; it holds %s", name, maxDescriptionBytes, describe(raw))
 			continue
 		}
-		texts = append(texts, s)
+		list = append(list, s)
 	}
-	return texts
+	return list
 }

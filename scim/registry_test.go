@@ -54,7 +54,7 @@ func TestRegistry(t *testing.T) {
 			}
 		}
 	})
-	t.Run("types and schemas are found in any letter case", func(t *testing.T) {
+	t.Run("types and schemas are found in any case", func(t *testing.T) {
 		t.Parallel()
 		g := mustRegistry(t, badges)
 		rt, ok := g.ByEndpoint("dEVICES")
@@ -86,7 +86,7 @@ func TestRegistry(t *testing.T) {
 			t.Errorf("got %+v", color)
 		}
 		if !ref.CaseExact {
-			t.Error("a reference compares without letter case")
+			t.Error("a reference compares without case")
 		}
 	})
 	t.Run("discovery form goes in again", func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestRegistry(t *testing.T) {
 	})
 }
 
-// schemaWith is a document whose one schema has these attributes.
+// schemaWith returns a document whose only schema has these attributes.
 func schemaWith(attributes string) string {
 	return `{"schemas":[{"id":"urn:example:Test","attributes":[` + attributes + `]}],"extensions":[{"resourceType":"User","schema":"urn:example:Test"}]}`
 }
@@ -143,7 +143,7 @@ func TestRegistryRefuses(t *testing.T) {
 		"a name twice":                  {`{"schemas":[],"Schemas":[]}`, "", `names "Schemas" twice`},
 		"a list":                        {`[]`, "", "must be a JSON object"},
 		"a document of 1 MiB":           {`{"schemas":"` + strings.Repeat("x", 1<<20) + `"}`, "", "at most 524288 are read"},
-		"an unknown part":               {`{"schema":[]}`, "", `"schema" is nothing that belongs here; use schemas, resourceTypes, extensions`},
+		"an unknown part":               {`{"schema":[]}`, "", `"schema" does not belong here; use schemas, resourceTypes, extensions`},
 		"schemas that are no list":      {`{"schemas":{}}`, "", "schemas must be a list, not an object"},
 		"a schema that is no object":    {`{"schemas":["urn:x"]}`, "schemas[0]", "must be an object"},
 		"no id":                         {`{"schemas":[{"attributes":[{"name":"a"}]}]}`, "schemas[0]", "it has no id"},
@@ -153,30 +153,30 @@ func TestRegistryRefuses(t *testing.T) {
 		"the enterprise user":           {`{"schemas":[{"id":"` + EnterpriseURN + `","attributes":[{"name":"a"}]}]}`, "schema " + EnterpriseURN, "built in"},
 		"a message":                     {`{"schemas":[{"id":"` + PatchOpURN + `","attributes":[{"name":"a"}]}]}`, "schema " + PatchOpURN, "messages of the protocol"},
 		"no attributes":                 {schemaWith(``), of, "it has no attributes"},
-		"an attribute that is a text":   {schemaWith(`"a"`), of + ", attribute [0]", "must be an object"},
+		"an attribute that is a string": {schemaWith(`"a"`), of + ", attribute [0]", "must be an object"},
 		"no name":                       {schemaWith(`{"type":"string"}`), of + ", attribute [0]", "it has no name"},
-		"a name with a blank":           {schemaWith(`{"name":"a b"}`), of + ", attribute a b", "begin with a letter"},
+		"a name with a space":           {schemaWith(`{"name":"a b"}`), of + ", attribute a b", "begin with a letter"},
 		"a name with a dot":             {schemaWith(`{"name":"a.b"}`), of + ", attribute a.b", "begin with a letter"},
 		"a name that begins with 1":     {schemaWith(`{"name":"1a"}`), of + ", attribute 1a", "begin with a letter"},
 		"$ref at the top":               {schemaWith(`{"name":"$ref"}`), of + ", attribute $ref", "begin with a letter"},
 		"a common attribute":            {schemaWith(`{"name":"ExternalId"}`), of + ", attribute ExternalId", "of its own"},
 		"schemas":                       {schemaWith(`{"name":"schemas"}`), of + ", attribute schemas", "of its own"},
-		"a word of filters":             {schemaWith(`{"name":"Not"}`), of + ", attribute Not", "word of filters"},
+		"a word of filters":             {schemaWith(`{"name":"Not"}`), of + ", attribute Not", "has a meaning in filters"},
 		"the same name twice":           {schemaWith(`{"name":"a"},{"name":"A"}`), of + ", attribute A", "two attributes"},
-		"a misspelt characteristic":     {schemaWith(`{"name":"a","multivalue":true}`), of + ", attribute a", `"multivalue" is nothing that belongs here`},
+		"a misspelt characteristic":     {schemaWith(`{"name":"a","multivalue":true}`), of + ", attribute a", `"multivalue" does not belong here`},
 		"a type that is none":           {schemaWith(`{"name":"a","type":"text"}`), of + ", attribute a", `type cannot be "text"; use one of string, boolean`},
 		"a mutability that is none":     {schemaWith(`{"name":"a","mutability":"readwrite"}`), of + ", attribute a", "mutability cannot be"},
 		"a returned that is none":       {schemaWith(`{"name":"a","returned":"often"}`), of + ", attribute a", "returned cannot be"},
 		"a uniqueness that is none":     {schemaWith(`{"name":"a","uniqueness":"unique"}`), of + ", attribute a", "uniqueness cannot be"},
-		"a flag that is a text":         {schemaWith(`{"name":"a","required":"true"}`), of + ", attribute a", "required must be true or false"},
+		"a flag that is a string":       {schemaWith(`{"name":"a","required":"true"}`), of + ", attribute a", "required must be true or false"},
 		"complex without subattributes": {schemaWith(`{"name":"a","type":"complex"}`), of + ", attribute a", "needs subAttributes"},
 		"subattributes of a string":     {schemaWith(`{"name":"a","subAttributes":[{"name":"b"}]}`), of + ", attribute a", "only a complex attribute"},
 		"complex inside complex":        {schemaWith(`{"name":"a","type":"complex","subAttributes":[{"name":"b","type":"complex","subAttributes":[{"name":"c"}]}]}`), of + ", attribute a.b", "cannot be complex"},
 		"canonical values of a boolean": {schemaWith(`{"name":"a","type":"boolean","canonicalValues":["x"]}`), of + ", attribute a", "canonicalValues belong"},
 		"canonical values twice":        {schemaWith(`{"name":"a","canonicalValues":["x","X"]}`), of + ", attribute a", `"X" twice`},
-		"a canonical value of 1":        {schemaWith(`{"name":"a","canonicalValues":[1]}`), of + ", attribute a", "must be a list of texts"},
+		"a canonical value of 1":        {schemaWith(`{"name":"a","canonicalValues":[1]}`), of + ", attribute a", "must be a list of strings"},
 		"reference types of a string":   {schemaWith(`{"name":"a","referenceTypes":["User"]}`), of + ", attribute a", "referenceTypes belong"},
-		"a reference to nothing":        {schemaWith(`{"name":"a","type":"reference","referenceTypes":["Robot"]}`), of + ", attribute a", `"Robot", which is no resource type`},
+		"a reference to nothing":        {schemaWith(`{"name":"a","type":"reference","referenceTypes":["Robot"]}`), of + ", attribute a", `"Robot", which is not a resource type`},
 		"a name of 100 letters":         {schemaWith(`{"name":"` + strings.Repeat("a", 100) + `"}`), of + ", attribute [0]", "at most 64"},
 		"a thousand attributes":         {schemaWith(`{"name":"a0"}` + strings.Repeat(`,{"name":"a"}`, 1000)), of, "at most 1000"},
 		"a schema nobody has":           {`{"schemas":[{"id":"urn:example:Test","attributes":[{"name":"a"}]}]}`, of, "no resource type has this schema"},
@@ -188,7 +188,7 @@ func TestRegistryRefuses(t *testing.T) {
 		"a type without name":           {typed(`{"endpoint":"/Tests","schema":"urn:example:Test"}`), "resourceTypes[0]", "it has no name"},
 		"another user":                  {typed(`{"name":"user","endpoint":"/Tests","schema":"urn:example:Test"}`), "resource type user", "built in"},
 		"a type named schema":           {typed(`{"name":"Schema","endpoint":"/Tests","schema":"urn:example:Test"}`), "resource type Schema", "name of the protocol"},
-		"a type with a blank":           {typed(`{"name":"My Test","endpoint":"/Tests","schema":"urn:example:Test"}`), "resource type My Test", "begin with a letter"},
+		"a type with a space":           {typed(`{"name":"My Test","endpoint":"/Tests","schema":"urn:example:Test"}`), "resource type My Test", "begin with a letter"},
 		"an id beside the name":         {typed(`{"id":"x","name":"Test","endpoint":"/Tests","schema":"urn:example:Test"}`), "resource type Test", "is not its name"},
 		"two types of a name":           {typed(`{"name":"Test","endpoint":"/Tests","schema":"urn:example:Test"},{"name":"TEST","endpoint":"/Others","schema":"urn:example:Test"}`), "resource type TEST", "two resource types"},
 		"two types at an endpoint":      {typed(`{"name":"Test","endpoint":"/Tests","schema":"urn:example:Test"},{"name":"Other","endpoint":"/tests","schema":"urn:example:Test"}`), "resource type Other", "another resource type"},
@@ -249,7 +249,7 @@ func TestLosses(t *testing.T) {
 		"another type":              {strings.Replace(all, "integer", "string", 1), []string{"urn:example:Test:number of User changes its type from integer to string: 1"}},
 		"many values":               {strings.Replace(all, `"integer"`, `"integer","multiValued":true`, 1), []string{"urn:example:Test:number of User becomes multi-valued: 1"}},
 		"unique":                    {strings.Replace(all, `"integer"`, `"integer","uniqueness":"server"`, 1), []string{"urn:example:Test:number of User becomes unique: 1"}},
-		"never returned":            {strings.Replace(all, `"integer"`, `"integer","mutability":"writeOnly"`, 1), []string{"urn:example:Test:number of User is never returned any more: 1"}},
+		"never returned":            {strings.Replace(all, `"integer"`, `"integer","mutability":"writeOnly"`, 1), []string{"urn:example:Test:number of User is no longer returned: 1"}},
 		"no document":               {"", []string{"the extension urn:example:Test of User is removed: 1"}},
 		"a required extension":      {strings.Replace(schemaWith(all), `"schema":"urn:example:Test"`, `"schema":"urn:example:Test","required":true`, 1), []string{"the extension urn:example:Test of User becomes required: 1"}},
 	} {
@@ -278,7 +278,7 @@ func TestLosses(t *testing.T) {
 		t.Parallel()
 		next := strings.Replace(all, `"integer"`, `"integer","uniqueness":"server","caseExact":true,"returned":"never"`, 1)
 		l := mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, schemaWith(next)))
-		if len(l) != 1 || l[0].Reason != "is never returned any more" || l[0].Keeps() {
+		if len(l) != 1 || l[0].Reason != "is no longer returned" || l[0].Keeps() {
 			t.Errorf("got %+v", l)
 		}
 		next = strings.Replace(all, `"complex","subAttributes":[{"name":"color"},`, `"complex","caseExact":true,"subAttributes":[`, 1)

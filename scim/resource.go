@@ -1,47 +1,46 @@
 package scim
 
-// Mode says how tolerant reading is.
+// Mode is how tolerant reading is.
 type Mode int
 
-// Lenient takes what identity providers send beyond the RFC and reports each
-// tolerance as a Fix; Strict refuses it.
+// Lenient accepts the forms that identity providers send beyond the RFC and reports each one as a
+// Fix. Strict refuses them.
 const (
 	Lenient Mode = iota
 	Strict
 )
 
-// Fix reports one tolerance that was used, for the request log.
+// Fix is one tolerance that reading used, for the request log.
 type Fix struct {
 	Code string // "text-boolean"
 	Path string // "active"
 	Text string // `"False" read as false`
 }
 
-// Ignored reports something understood and deliberately not applied.
+// Ignored is a part of a request that was understood and deliberately not applied.
 type Ignored struct {
 	Path   string
 	Reason string
 }
 
-// Resource is a resource under the canonical attribute names of its schemas.
-// Values are string, bool, int64, float64, map[string]any and []any; the
-// attributes of an extension are a map under its URN. Nothing unassigned is
-// kept: no nil, no "", no empty list or map.
+// Resource is a resource under the canonical attribute names of its schemas. Values are string,
+// bool, int64, float64, map[string]any and []any. The attributes of an extension are a map under
+// its URN. A Resource holds nothing unassigned: no nil, no "", no empty list or map.
 type Resource map[string]any
 
-// String returns the text of a single-valued attribute, "" when there is none.
+// String returns a single-valued string attribute, or "" when it is unassigned.
 func (r Resource) String(name string) string {
 	s, _ := r[name].(string)
 	return s
 }
 
-// Bool returns a boolean attribute and whether it is present.
+// Bool returns a boolean attribute and whether it is assigned.
 func (r Resource) Bool(name string) (value, present bool) {
 	value, present = r[name].(bool)
 	return value, present
 }
 
-// Clone copies a resource whole.
+// Clone makes a deep copy.
 func (r Resource) Clone() Resource {
 	if r == nil {
 		return nil

@@ -123,7 +123,7 @@ func TestValidate(t *testing.T) {
 		"user_with_everything":   {UserType(), managed, ""},
 		"no_user_name":           {UserType(), `{"title":"x"}`, "userName is required"},
 		"empty_user_name":        {UserType(), `{"userName":""}`, "userName is required"},
-		"blank_user_name":        {UserType(), `{"userName":" \u2003"}`, "userName is required, and a text of blanks"},
+		"blank_user_name":        {UserType(), `{"userName":" \u2003"}`, "userName is required; a string of spaces"},
 		"blank_title":            {UserType(), `{"userName":"a","title":" "}`, ""},
 		"group_without_name":     {GroupType(), `{"members":[{"value":"u"}]}`, "displayName is required"},
 		"two_primaries":          {UserType(), `{"userName":"a","emails":[{"value":"a","primary":true},{"value":"b","primary":true}]}`, "two values are primary"},
@@ -309,7 +309,7 @@ func TestResource(t *testing.T) {
 		t.Errorf("got %v %v", v, present)
 	}
 	if v, present := r.Bool("title"); v || present {
-		t.Errorf("got %v %v for a text", v, present)
+		t.Errorf("got %v %v for a string", v, present)
 	}
 	c := r.Clone()
 	c["emails"].([]any)[0].(map[string]any)["value"] = "other"

@@ -18,8 +18,7 @@ var enterpriseJSON []byte
 //go:embed schemas/common.json
 var commonJSON []byte
 
-// The built-in types are constants that are read when first used; nobody
-// changes them.
+// The built-in types are constant. They are read on first use.
 var (
 	userType = sync.OnceValue(func() *ResourceType {
 		return &ResourceType{
@@ -37,12 +36,11 @@ var (
 	common = sync.OnceValue(func() *Schema { return mustSchema(commonJSON) })
 )
 
-// UserType is the User of RFC 7643 §4.1 with the enterprise extension of §4.3.
-// All callers share it: it is not to be changed.
+// UserType is the User of RFC 7643 §4.1 with the enterprise extension of §4.3. All callers share it
+// and must not change it.
 func UserType() *ResourceType { return userType() }
 
-// GroupType is the Group of RFC 7643 §4.2. All callers share it: it is not to
-// be changed.
+// GroupType is the Group of RFC 7643 §4.2. All callers share it and must not change it.
 func GroupType() *ResourceType { return groupType() }
 
 func mustSchema(b []byte) *Schema {
@@ -53,7 +51,7 @@ func mustSchema(b []byte) *Schema {
 	return s
 }
 
-// Extension returns the extension schema of that URN in any letter case, or nil.
+// Extension returns the extension schema with a URN, in any case, or nil.
 func (rt *ResourceType) Extension(urn string) *Schema {
 	for _, e := range rt.Extensions {
 		if equalName(e.Schema.ID, urn) {
@@ -63,9 +61,9 @@ func (rt *ResourceType) Extension(urn string) *Schema {
 	return nil
 }
 
-// NeverSet reports an attribute that no resource has a value of: a client cannot
-// set it, and the server makes none, as it does of id, meta, a user's groups and
-// the names of a group's members.
+// NeverSet reports whether no resource ever has a value of the attribute: clients cannot set it and
+// the server does not make one. The server does make id, meta, a user's groups and the names of a
+// group's members.
 func (rt *ResourceType) NeverSet(p AttrPath) bool {
 	attributes := rt.Schema.Attributes
 	if p.URN != "" {
@@ -77,8 +75,8 @@ func (rt *ResourceType) NeverSet(p AttrPath) bool {
 	}
 	a := findAttribute(attributes, p.Name)
 	switch {
-	case a == nil || p.URN == "" && a.Name == derived && a.Mutability == ReadOnly:
-		return false // of another schema, common to all, or made
+	case a == nil || p.URN == "" && a.Name == groupsAttribute && a.Mutability == ReadOnly:
+		return false // an attribute of another schema, a common one, or one that the server makes
 	case a.Mutability == ReadOnly:
 		return true
 	case rt.Schema.ID == GroupURN && p.URN == "" && a.Name == "members":
@@ -88,7 +86,7 @@ func (rt *ResourceType) NeverSet(p AttrPath) bool {
 	return p.Sub != "" && sub != nil && sub.Mutability == ReadOnly
 }
 
-// requires reports whether resources must have the extension of that URN.
+// requires reports whether every resource must have the extension with that URN.
 func (rt *ResourceType) requires(urn string) bool {
 	for _, e := range rt.Extensions {
 		if equalName(e.Schema.ID, urn) {
@@ -98,7 +96,7 @@ func (rt *ResourceType) requires(urn string) bool {
 	return false
 }
 
-// attribute finds a common or core attribute.
+// attribute finds a core or common attribute.
 func (rt *ResourceType) attribute(name string) *Attribute {
 	if a := rt.Schema.Attribute(name); a != nil {
 		return a
@@ -106,23 +104,21 @@ func (rt *ResourceType) attribute(name string) *Attribute {
 	return common().Attribute(name)
 }
 
-// Resolve finds the attribute that a name stands for, as a lenient filter reads
-// it: "title", "name.familyName", "urn:…:User:department". sub is the
-// sub-attribute where the name has one, else nil. It is false where the type has
-// no such attribute.
+// Resolve finds the attribute that a name stands for, as a lenient filter reads it: "title",
+// "name.familyName", "urn:…:User:department". sub is the sub-attribute if the name has one. ok is
+// false when the type has no such attribute.
 func (rt *ResourceType) Resolve(name string) (path AttrPath, attr, sub *Attribute, ok bool) {
 	t, err := (&reader{}).resolve(rt, name)
 	return t.AttrPath, t.attr, t.sub, err == nil && t.Name != ""
 }
 
-// UniqueAttribute is an attribute that no two resources of a type may have the
-// same value of.
+// UniqueAttribute is an attribute whose value may occur only once among the resources of a type.
 type UniqueAttribute struct {
 	Path AttrPath
-	Leaf *Attribute // what is compared
+	Leaf *Attribute // the compared attribute or sub-attribute
 }
 
-// Unique lists the attributes and sub-attributes of a type that are unique.
+// Unique lists the unique attributes and sub-attributes of a type.
 func (rt *ResourceType) Unique() []UniqueAttribute {
 	var list []UniqueAttribute
 	all := func(urn string, attributes []*Attribute) {
@@ -144,17 +140,16 @@ func (rt *ResourceType) Unique() []UniqueAttribute {
 	return list
 }
 
-// IsUnique reports whether two resources of a type may not have the same value
-// of the attribute.
+// IsUnique reports whether two resources of a type must have different values of the attribute.
 //
-// RFC 7643 §2.2: server and global differ in how far they reach; a site ends at
-// its own edge.
+// RFC 7643 §2.2: "server" and "global" differ in reach; a site ends at its own border, so both mean
+// the same here.
 func (a *Attribute) IsUnique() bool {
 	return a.Type != Complex && a.Returned != ReturnedNever && a.Uniqueness != UniquenessNone
 }
 
-// onlyExtensionWith finds the one extension that has an attribute of the name;
-// nil when none or several have.
+// onlyExtensionWith finds the one extension that has an attribute with the name. It returns nil
+// when no extension or several have it.
 func (rt *ResourceType) onlyExtensionWith(name string) (*Schema, *Attribute) {
 	var schema *Schema
 	var attr *Attribute
@@ -171,8 +166,8 @@ func (rt *ResourceType) onlyExtensionWith(name string) (*Schema, *Attribute) {
 	return schema, attr
 }
 
-// schemas lists the URNs of the schemas whose attributes the resource has.
-// RFC 7643 §3: core first.
+// schemas lists the URNs of the schemas whose attributes the resource has. RFC 7643 §3: the core
+// schema comes first.
 func (rt *ResourceType) schemas(r Resource) []any {
 	list := []any{rt.Schema.ID}
 	for _, e := range rt.Extensions {
@@ -183,8 +178,8 @@ func (rt *ResourceType) schemas(r Resource) []any {
 	return list
 }
 
-// MarshalJSON writes the resource type as discovery shows it; the server adds
-// meta.location with Splice. RFC 7643 §6.
+// MarshalJSON writes the resource type in its discovery form; the server adds meta.location with
+// Splice. RFC 7643 §6.
 func (rt *ResourceType) MarshalJSON() ([]byte, error) {
 	b := append([]byte(nil), `{"schemas":["`+ResourceTypeURN+`"],"id":`...)
 	b = AppendString(b, rt.ID)
@@ -192,10 +187,8 @@ func (rt *ResourceType) MarshalJSON() ([]byte, error) {
 	b = AppendString(b, rt.Name)
 	b = append(b, `,"endpoint":`...)
 	b = AppendString(b, rt.Endpoint)
-	if rt.Description != "" {
-		b = append(b, `,"description":`...)
-		b = AppendString(b, rt.Description)
-	}
+	b = append(b, `,"description":`...)
+	b = AppendString(b, rt.Description)
 	b = append(b, `,"schema":`...)
 	b = AppendString(b, rt.Schema.ID)
 	if len(rt.Extensions) > 0 {

@@ -69,12 +69,12 @@ type Attribute struct {
 	Mutability      string
 	Returned        string
 	Uniqueness      string
-	CanonicalValues []string // suggestions: other values are stored too
+	CanonicalValues []string // suggestions only: other values are accepted too
 	ReferenceTypes  []string
-	SubAttributes   []*Attribute // of a complex attribute, in the order they are written
+	SubAttributes   []*Attribute // only for a complex attribute; in the order of the document
 }
 
-// Sub returns the sub-attribute of that name in any letter case, or nil.
+// Sub returns the sub-attribute with a name, in any case, or nil.
 func (a *Attribute) Sub(name string) *Attribute { return findAttribute(a.SubAttributes, name) }
 
 // Schema is a named list of attributes. RFC 7643 §7.
@@ -85,11 +85,11 @@ type Schema struct {
 	Attributes  []*Attribute
 }
 
-// Attribute returns the attribute of that name in any letter case, or nil.
+// Attribute returns the attribute with a name, in any case, or nil.
 func (s *Schema) Attribute(name string) *Attribute { return findAttribute(s.Attributes, name) }
 
-// Extension is a schema that adds attributes to a resource type, kept in an
-// object under the schema's URN. RFC 7643 §3.3.
+// Extension is a schema that adds attributes to a resource type. A resource holds them in an object
+// under the schema's URN. RFC 7643 §3.3.
 type Extension struct {
 	Schema   *Schema
 	Required bool
@@ -105,7 +105,7 @@ type ResourceType struct {
 	Extensions  []Extension
 }
 
-// RFC 7643 §2.1: attribute names are case-insensitive.
+// RFC 7643 §2.1: attribute names are case-insensitive. The exact spelling is tried first.
 func findAttribute(list []*Attribute, name string) *Attribute {
 	for _, a := range list {
 		if a.Name == name {
@@ -149,8 +149,9 @@ type schemaJSON struct {
 	Meta        metaJSON        `json:"meta"`
 }
 
-// ParseSchema reads a schema in the form of RFC 7643 §7. Characteristics left
-// out have the defaults of §2.2. It refuses what the engine could not mean.
+// ParseSchema reads a schema in the form of RFC 7643 §7. Missing characteristics get the defaults
+// of §2.2. It returns an error for characteristics that contradict each other or that the RFC does
+// not know.
 func ParseSchema(b []byte) (*Schema, error) {
 	var j schemaJSON
 	if err := json.Unmarshal(b, &j); err != nil {
@@ -217,25 +218,25 @@ func orDefault(s, otherwise string) string {
 }
 
 func checkAttribute(a *Attribute, parent string, subs int) error {
-	known := func(what, got string, allowed ...string) error {
+	checkOneOf := func(what, got string, allowed ...string) error {
 		if slices.Contains(allowed, got) {
 			return nil
 		}
 		return fmt.Errorf("%s %q is none of %q", what, got, allowed)
 	}
 	if !validName(a.Name) {
-		return fmt.Errorf("%q is no attribute name", a.Name)
+		return fmt.Errorf("%q is not an attribute name", a.Name)
 	}
-	if err := known("type", a.Type, String, Boolean, Decimal, Integer, DateTime, Binary, Reference, Complex); err != nil {
+	if err := checkOneOf("type", a.Type, String, Boolean, Decimal, Integer, DateTime, Binary, Reference, Complex); err != nil {
 		return err
 	}
-	if err := known("mutability", a.Mutability, ReadOnly, ReadWrite, Immutable, WriteOnly); err != nil {
+	if err := checkOneOf("mutability", a.Mutability, ReadOnly, ReadWrite, Immutable, WriteOnly); err != nil {
 		return err
 	}
-	if err := known("returned", a.Returned, ReturnedAlways, ReturnedNever, ReturnedDefault, ReturnedRequest); err != nil {
+	if err := checkOneOf("returned", a.Returned, ReturnedAlways, ReturnedNever, ReturnedDefault, ReturnedRequest); err != nil {
 		return err
 	}
-	if err := known("uniqueness", a.Uniqueness, UniquenessNone, UniquenessServer, UniquenessGlobal); err != nil {
+	if err := checkOneOf("uniqueness", a.Uniqueness, UniquenessNone, UniquenessServer, UniquenessGlobal); err != nil {
 		return err
 	}
 	if a.Type == Complex && parent != "" {
@@ -247,8 +248,8 @@ func checkAttribute(a *Attribute, parent string, subs int) error {
 	return nil
 }
 
-// MarshalJSON writes the schema as discovery shows it; the server adds
-// meta.location with Splice. RFC 7643 §7.
+// MarshalJSON writes the schema in its discovery form; the server adds meta.location with Splice.
+// RFC 7643 §7.
 func (s *Schema) MarshalJSON() ([]byte, error) {
 	return json.Marshal(schemaJSON{
 		Schemas: []string{SchemaURN}, ID: s.ID, Name: s.Name, Description: s.Description,

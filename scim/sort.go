@@ -10,11 +10,12 @@ import (
 // Sort is an order of resources. RFC 7644 §3.4.2.3.
 type Sort struct {
 	Path       AttrPath
-	Attr       *Attribute // what is compared
+	Attr       *Attribute // the compared attribute or sub-attribute
 	Descending bool
 }
 
-// ParseSort reads sortBy and sortOrder ("" is ascending).
+// ParseSort reads sortBy and sortOrder; an empty sortOrder means ascending. It returns invalidValue
+// for an unknown attribute, and sensitive for one that is never returned.
 func ParseSort(rt *ResourceType, by, order string) (Sort, error) {
 	descending := equalName(order, "descending")
 	if order != "" && !descending && !equalName(order, "ascending") {
@@ -38,8 +39,8 @@ func ParseSort(rt *ResourceType, by, order string) (Sort, error) {
 	return Sort{t.AttrPath, a, descending}, nil
 }
 
-// Compare orders two resources; 0 when the attribute does not tell them apart.
-// A resource without the attribute comes last, in descending order first.
+// Compare orders two resources. It returns 0 when the attribute does not distinguish them.
+// Resources without the attribute come last, or first in descending order.
 func (s Sort) Compare(a, b Resource) int { return s.CompareKeys(s.Key(a), s.Key(b)) }
 
 // CompareKeys orders two resources by their keys.
@@ -54,14 +55,14 @@ func (s Sort) CompareKeys(a, b string) int {
 	return order
 }
 
-// MaxSortKey is how many bytes of a text count. Texts that begin with the same
-// ones are not told apart, so that a place among them can be carried.
+// MaxSortKey is how many bytes of a string count for sorting. Strings with the same first bytes
+// sort as equal; this keeps keys short enough for a cursor.
 const MaxSortKey = 1000
 
-// Key is what a resource is sorted by, as bytes that compare like the values of
-// the attribute: first the kind of value, so that all values have one order,
-// also where an attribute's type was another when some were stored. It is empty
-// for a resource without the attribute.
+// Key returns the sort key of a resource: bytes that compare like the values of the attribute. A
+// key starts with the kind of its value, so that values of all kinds have one order; an attribute
+// may have had another type when some of its values were stored. The key is empty for a resource
+// without the attribute.
 func (s Sort) Key(r Resource) string {
 	v := s.value(r)
 	if empty(v) {
@@ -81,15 +82,15 @@ func (s Sort) Key(r Resource) string {
 	return TextKey(text[:min(len(text), MaxSortKey)])
 }
 
-// The kinds of keys. The order of their letters is the order of the kinds.
+// Kinds of keys. The kinds sort in the order of these letters.
 const (
 	numberKind = "n"
 	textKind   = "s"
 	timeKind   = "t"
 )
 
-// TextKey is the key of a text that is folded where letter case does not count;
-// empty for the empty text.
+// TextKey returns the key of a string, which must be folded unless case counts. It is empty for the
+// empty string.
 func TextKey(folded string) string {
 	if folded == "" {
 		return ""
@@ -97,32 +98,32 @@ func TextKey(folded string) string {
 	return textKind + folded
 }
 
-// TimeKey is the key of a time.
+// TimeKey returns the key of a time.
 func TimeKey(t time.Time) string {
-	return timeKind + ordered(t.Unix()) + bytesOf(uint64(t.Nanosecond()))
+	return timeKind + orderedBytes(t.Unix()) + bigEndian(uint64(t.Nanosecond()))
 }
 
-// KeyText is the text of a key; false for the key of anything else.
+// KeyText returns the string of a key. ok is false for keys of other kinds.
 func KeyText(key string) (folded string, ok bool) {
 	folded, ok = strings.CutPrefix(key, textKind)
 	return folded, ok || key == ""
 }
 
-// KeyTime is the time of a key; false for the key of anything else.
-func KeyTime(key string) (time.Time, bool) {
+// KeyTime returns the time of a key. ok is false for keys of other kinds.
+func KeyTime(key string) (t time.Time, ok bool) {
 	b, ok := strings.CutPrefix(key, timeKind)
 	if !ok || len(b) != 16 {
 		return time.Time{}, false
 	}
-	return time.Unix(int64(numberOf(b[:8])^signBit), int64(numberOf(b[8:]))).UTC(), true
+	return time.Unix(int64(fromBigEndian(b[:8])^signBit), int64(fromBigEndian(b[8:]))).UTC(), true
 }
 
 const signBit = 1 << 63
 
-// ordered is a number in bytes that compare as it does.
-func ordered(n int64) string { return bytesOf(uint64(n) ^ signBit) }
+// orderedBytes encodes a number in bytes that compare as the numbers do.
+func orderedBytes(n int64) string { return bigEndian(uint64(n) ^ signBit) }
 
-func bytesOf(n uint64) string {
+func bigEndian(n uint64) string {
 	var b [8]byte
 	for i := range b {
 		b[i] = byte(n >> (56 - 8*i))
@@ -130,32 +131,32 @@ func bytesOf(n uint64) string {
 	return string(b[:])
 }
 
-func numberOf(b string) (n uint64) {
+func fromBigEndian(b string) (n uint64) {
 	for i := range len(b) {
 		n = n<<8 | uint64(b[i])
 	}
 	return n
 }
 
-// numberKey orders numbers by their value as float64, and whole ones that are
-// the same there, as large ones can be, by their own.
+// numberKey orders numbers by their float64 value. Large whole numbers that are equal as float64
+// are ordered by their exact value.
 func numberKey(v any) string {
 	f, _ := asFloat(v)
 	whole, isWhole := v.(int64)
 	if !isWhole {
-		whole = wholeOf(f)
+		whole = nearestWhole(f)
 	}
-	bits := math.Float64bits(f + 0) // of -0, too, 0
+	bits := math.Float64bits(f + 0) // turns -0 into 0
 	if bits&signBit != 0 {
 		bits = ^bits
 	} else {
 		bits |= signBit
 	}
-	return numberKind + bytesOf(bits) + ordered(whole)
+	return numberKind + bigEndian(bits) + orderedBytes(whole)
 }
 
-// wholeOf is the whole part of a number, the nearest there is of one too large.
-func wholeOf(f float64) int64 {
+// nearestWhole returns the whole part of a number, limited to the range of int64.
+func nearestWhole(f float64) int64 {
 	switch {
 	case f >= math.MaxInt64:
 		return math.MaxInt64
@@ -165,10 +166,10 @@ func wholeOf(f float64) int64 {
 	return int64(f)
 }
 
-// value is what a resource is sorted by: of several values the primary one, else
-// the first.
+// value returns the value that a resource is sorted by: of several values the primary one, else the
+// first.
 func (s Sort) value(r Resource) any {
-	found := values{m: r}.get(s.Path.URN, s.Path.Name, false)
+	found := scope{members: r}.lookUp(s.Path.URN, s.Path.Name, false)
 	if list, ok := found.([]any); ok {
 		found = nil
 		for i, e := range list {

@@ -67,10 +67,10 @@ func TestPropertySortKeys(t *testing.T) {
 			t.Fatalf("got %v %t for %v", got, ok, at)
 		}
 		if _, ok := KeyText(TimeKey(at)); ok {
-			t.Fatal("a time is a text")
+			t.Fatal("a time is a string")
 		}
 		if _, ok := KeyTime(TextKey(text)); ok {
-			t.Fatal("a text is a time")
+			t.Fatal("a string is a time")
 		}
 		other := time.UnixMicro(rapid.Int64Range(-1<<60, 1<<60).Draw(t, "other time"))
 		if cmp.Compare(TimeKey(at), TimeKey(other)) != at.Compare(other) {

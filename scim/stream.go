@@ -9,92 +9,91 @@ import (
 
 // Bounds of what DecodeStream holds in memory.
 const (
-	MaxStreamedRest    = 1 << 20  // everything but the streamed attribute
-	MaxStreamedElement = 64 << 10 // one value of it
+	MaxStreamedRest    = 1 << 20  // the body without the streamed attribute
+	MaxStreamedElement = 64 << 10 // one value of the streamed attribute
 )
 
-// Stream is a multi-valued core attribute whose values are read one by one, so
-// that a body with a hundred thousand of them costs the memory of one.
+// Stream is a multi-valued core attribute whose values are read one by one, so that a body with a
+// hundred thousand values needs the memory of one.
 type Stream struct {
 	Name string // "members"
-	New  bool   // the body is that of a POST
-	// Each gets every value as Decode would keep it (a map for a complex
-	// attribute). They come in the order of the body, possibly before the
-	// attributes that stand behind them; a value that is sent twice comes twice.
-	// An error ends the reading and is returned as it is.
+	New  bool   // the body belongs to a POST
+	// Each gets every value as Decode would keep it (a map for a complex attribute), in the order
+	// of the body. It may run before later attributes of the body are read. A value that is sent
+	// twice comes twice. An error ends the reading; DecodeStream returns it unchanged.
 	Each func(value any) error
 }
 
-// DecodeStream is Decode for a body that is read from r: the values of one
-// attribute go to the stream and are not in the resource. named reports whether
-// the body had the attribute at all, were it empty.
+// DecodeStream is Decode for a body that is read from r. The values of one attribute go to the
+// stream and are not in the resource. named reports whether the body had the attribute, even as an
+// empty list.
 //
-// What the stream was given counts for nothing when an error is returned.
-// Errors of r are returned as they are.
+// When DecodeStream returns an error, the caller must discard the values that the stream received.
+// Errors of r are returned unchanged.
 func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource, named bool, fixes []Fix, err error) {
 	a := rt.Schema.Attribute(s.Name)
 	if a == nil || !a.MultiValued {
-		return nil, false, nil, BadRequest("%s has no list %s to be read in parts", rt.Name, quote(s.Name))
+		return nil, false, nil, BadRequest("%s has no list %s that could be read in parts", rt.Name, quote(s.Name))
 	}
-	d := &streamReader{reader: reader{mode: m, creates: s.New, replaces: !s.New}, in: bufio.NewReaderSize(r, 32<<10), attr: a, each: s.Each}
-	if err := d.split(); err != nil {
+	d := &streamReader{reader: reader{mode: m, forCreate: s.New, forReplace: !s.New}, in: bufio.NewReaderSize(r, 32<<10), attr: a, each: s.Each}
+	if err := d.splitBody(); err != nil {
 		return nil, false, nil, err
 	}
 	raw, err := scan(d.rest)
 	if err != nil {
-		return nil, false, nil, d.located(err)
+		return nil, false, nil, d.withCountingNote(err)
 	}
 	o, ok := raw.(object)
 	if !ok {
 		return nil, false, nil, InvalidSyntax("The body must be a JSON object, not %s", describe(raw))
 	}
-	if res, err = d.resource(rt, o); err != nil {
+	if res, err = d.readResource(rt, o); err != nil {
 		return nil, false, nil, err
 	}
-	// A single value where a list belongs, or a list under the core URN, is
-	// read by Decode's own tolerances.
+	// A single value in the place of a list, or a list under the core URN, is in res, because
+	// Decode's own tolerances read it.
 	list, _ := res[a.Name].([]any)
-	if k, ok := res[a.Name].(keeping); ok {
+	if k, ok := res[a.Name].(keepExisting); ok {
 		list = k.list
 	}
 	for _, v := range list {
-		if err := d.give(v); err != nil {
+		if err := d.emit(v); err != nil {
 			return nil, false, nil, err
 		}
 	}
-	if len(d.unread) > 0 && !d.given {
-		return nil, false, nil, nothingUnderstood(AttrPath{Name: a.Name}, d.unread)
+	if len(d.unknownNames) > 0 && !d.gaveValue {
+		return nil, false, nil, noKnownNames(AttrPath{Name: a.Name}, d.unknownNames)
 	}
-	for _, name := range d.unread {
-		d.fix("unknown-attribute", name, "ignored: no such sub-attribute")
+	for _, name := range d.unknownNames {
+		d.addFix("unknown-attribute", name, "ignored: no such sub-attribute")
 	}
 	_, there := o.get(a.Name)
 	named = there || res[a.Name] != nil
 	delete(res, a.Name)
-	return res, named, d.noted(), nil
+	return res, named, d.allFixes(), nil
 }
 
 // streamReader splits a body into the values of one attribute and the rest.
 type streamReader struct {
 	reader
-	in    *bufio.Reader
-	attr  *Attribute
-	each  func(any) error
-	rest  []byte // the body with an empty list where the streamed one was
-	seen  bool   // the list was there
-	count int    // values read
-	piece []byte
+	in          *bufio.Reader
+	attr        *Attribute
+	each        func(any) error
+	rest        []byte // the body with an empty list in the place of the streamed one
+	sawList     bool   // the body has the streamed list
+	valueNumber int    // 1-based number of the current value
+	valueText   []byte // the current value, as the body spells it
 
-	primary bool     // one value was primary
-	unread  []string // names in values of which nothing was understood
-	given   bool     // a value was
+	primary      bool     // Each received a value primary
+	unknownNames []string // names from values in which no name was known
+	gaveValue    bool     // Each received a value
 }
 
-// split copies the body to rest. What it does not understand it copies too:
-// reading rest says what is wrong.
-func (d *streamReader) split() error {
+// splitBody copies the body to rest, except the streamed list. It also copies malformed parts;
+// reading rest then reports what is wrong.
+func (d *streamReader) splitBody() error {
 	depth := 0
-	key := false // a name may come next
+	nameMayFollow := false
 	for {
 		c, err := d.in.ReadByte()
 		if errors.Is(err, io.EOF) {
@@ -103,41 +102,43 @@ func (d *streamReader) split() error {
 		if err != nil {
 			return err
 		}
-		if err := d.keep(c); err != nil {
+		if err := d.keepByte(c); err != nil {
 			return err
 		}
 		switch c {
 		case '{', '[':
 			depth++
-			key = c == '{'
+			nameMayFollow = c == '{'
 		case '}', ']':
 			depth--
 		case ',':
-			key = true
+			nameMayFollow = true
 		case '"':
-			at := len(d.rest) - 1
-			if err := d.keepString(); err != nil {
+			start := len(d.rest) - 1
+			if err := d.keepStringBytes(); err != nil {
 				return err
 			}
-			if depth == 1 && key && d.isStreamed(d.rest[at:]) {
-				if err := d.list(); err != nil {
+			if depth == 1 && nameMayFollow && d.isStreamed(d.rest[start:]) {
+				if err := d.splitList(); err != nil {
 					return err
 				}
 			}
-			key = false
+			nameMayFollow = false
 		}
 	}
 }
 
-func (d *streamReader) keep(c byte) error {
+// keepByte appends a byte to rest. It returns 413 above MaxStreamedRest.
+func (d *streamReader) keepByte(c byte) error {
 	if len(d.rest) == MaxStreamedRest {
-		return PayloadTooLarge("The body has more than %d bytes beside %s", MaxStreamedRest, d.attr.Name)
+		return PayloadTooLarge("The body has more than %d bytes without %s", MaxStreamedRest, d.attr.Name)
 	}
 	d.rest = append(d.rest, c)
 	return nil
 }
 
-func (d *streamReader) keepString() error {
+// keepStringBytes copies the remainder of a string to rest.
+func (d *streamReader) keepStringBytes() error {
 	for escaped := false; ; {
 		c, err := d.in.ReadByte()
 		if errors.Is(err, io.EOF) {
@@ -146,7 +147,7 @@ func (d *streamReader) keepString() error {
 		if err != nil {
 			return err
 		}
-		if err := d.keep(c); err != nil {
+		if err := d.keepByte(c); err != nil {
 			return err
 		}
 		switch {
@@ -160,18 +161,18 @@ func (d *streamReader) keepString() error {
 	}
 }
 
-// isStreamed reads a name as JSON does, so that an escape cannot hide it.
+// isStreamed reports whether a quoted name is the streamed attribute. It decodes escapes, so that
+// an escape cannot hide the name.
 func (d *streamReader) isStreamed(quoted []byte) bool {
 	sc := scanner{s: string(quoted)}
-	name, err := sc.str()
+	name, err := sc.readString()
 	return err == nil && equalName(name, d.attr.Name)
 }
 
-// list reads ": [ values ]" behind the name. Anything but a list is left to be
-// copied.
-func (d *streamReader) list() error {
+// splitList reads ": [ values ]" after the name. Any other value is copied to rest.
+func (d *streamReader) splitList() error {
 	for _, want := range []byte{':', '['} {
-		c, err := d.blanks()
+		c, err := d.nextNonSpace()
 		if err != nil {
 			return ignoreEOF(err)
 		}
@@ -179,17 +180,17 @@ func (d *streamReader) list() error {
 			return d.in.UnreadByte()
 		}
 		if want == ':' {
-			if err := d.keep(c); err != nil {
+			if err := d.keepByte(c); err != nil {
 				return err
 			}
 		}
 	}
-	if d.seen {
+	if d.sawList {
 		return InvalidSyntax("The body names %s twice in one object", quote(d.attr.Name))
 	}
 	d.rest = append(d.rest, '[', ']')
-	d.seen = true
-	return d.values()
+	d.sawList = true
+	return d.readValues()
 }
 
 func ignoreEOF(err error) error {
@@ -199,67 +200,70 @@ func ignoreEOF(err error) error {
 	return err
 }
 
-// blanks gives the next byte that is none.
-func (d *streamReader) blanks() (byte, error) {
+// nextNonSpace returns the next byte that is not white space.
+func (d *streamReader) nextNonSpace() (byte, error) {
 	for {
 		c, err := d.in.ReadByte()
-		if err != nil || !blank(c) {
+		if err != nil || !isSpace(c) {
 			return c, err
 		}
 	}
 }
 
-func (d *streamReader) values() error {
+// readValues reads the values of the list, up to and including the closing bracket.
+func (d *streamReader) readValues() error {
 	for {
-		c, err := d.blanks()
-		if err == nil && c == ']' && d.count == 0 {
+		c, err := d.nextNonSpace()
+		if err == nil && c == ']' && d.valueNumber == 0 {
 			return nil
 		}
 		if err != nil {
-			return d.ended(err)
+			return d.endError(err)
 		}
 		if err := d.in.UnreadByte(); err != nil {
 			return err
 		}
-		d.count++
-		if err := d.value(); err != nil {
+		d.valueNumber++
+		if err := d.readListValue(); err != nil {
 			return err
 		}
-		switch c, err := d.blanks(); {
+		switch c, err := d.nextNonSpace(); {
 		case err != nil:
-			return d.ended(err)
+			return d.endError(err)
 		case c == ']':
 			return nil
 		case c != ',':
-			return d.broken("a comma or ] is expected")
+			return d.malformed("a comma or ] is expected")
 		}
 	}
 }
 
-func (d *streamReader) ended(err error) error {
+// endError turns an unexpected end of the body into invalidSyntax.
+func (d *streamReader) endError(err error) error {
 	if errors.Is(err, io.EOF) {
-		return d.broken("it ends too early")
+		return d.malformed("it ends too early")
 	}
 	return err
 }
 
-func (d *streamReader) broken(what string) error {
-	return InvalidSyntax("The body is not readable JSON at value %d of %s: %s", d.count, d.attr.Name, what)
+// malformed is an invalidSyntax error about the current value.
+func (d *streamReader) malformed(what string) error {
+	return InvalidSyntax("The body is not readable JSON at value %d of %s: %s", d.valueNumber, d.attr.Name, what)
 }
 
-// value reads one value of the list.
-func (d *streamReader) value() error {
+// readListValue reads one value of the list.
+func (d *streamReader) readListValue() error {
 	if err := d.cutValue(); err != nil {
 		return err
 	}
-	if len(d.piece) == 0 {
-		return d.broken("a value is expected")
+	if len(d.valueText) == 0 {
+		return d.malformed("a value is expected")
 	}
-	sc := scanner{s: string(d.piece), depth: 2}
+	sc := scanner{s: string(d.valueText), depth: 2}
 	raw, err := sc.document()
 	var e *Error
 	if errors.As(err, &e) {
-		return InvalidSyntax("Value %d of %s: %s", d.count, d.attr.Name, e.Detail)
+		return InvalidSyntax("Value %d of %s: %s", d.valueNumber, d.attr.Name, e.Detail)
 	}
 	if _, nested := raw.([]any); nested {
 		return InvalidValue("%s: a list inside the list", d.attr.Name)
@@ -267,51 +271,52 @@ func (d *streamReader) value() error {
 	if d.attr.Mutability == ReadOnly || hidden(d.attr) {
 		return nil
 	}
-	at := AttrPath{Name: d.attr.Name}
-	v, err := d.element(d.attr, at, raw, d.count)
+	path := AttrPath{Name: d.attr.Name}
+	v, err := d.readElement(d.attr, path, raw, d.valueNumber)
 	if err != nil {
 		return err
 	}
 	switch v := v.(type) {
 	case nil:
 		return nil
-	case unread:
-		if len(d.unread) < maxFixes {
-			d.unread = append(d.unread, v.names...)
+	case notUnderstood:
+		if len(d.unknownNames) < maxFixes {
+			d.unknownNames = append(d.unknownNames, v.names...)
 		}
 		return nil
 	}
-	return d.give(v)
+	return d.emit(v)
 }
 
-func (d *streamReader) give(v any) error {
+// emit checks that at most one value is primary and passes the value to the stream.
+func (d *streamReader) emit(v any) error {
 	if m, ok := v.(map[string]any); ok && m["primary"] == true {
 		if d.primary {
 			return InvalidValue("%s: two values are primary; at most one may be", d.attr.Name)
 		}
 		d.primary = true
 	}
-	d.given = true
+	d.gaveValue = true
 	return d.each(v)
 }
 
-// cutValue takes the text of the next value, which ends before a comma or a
-// closing bracket of the list.
+// cutValue reads the bytes of the next value. The value ends before a comma or the closing bracket
+// of the list.
 func (d *streamReader) cutValue() error {
-	d.piece = d.piece[:0]
+	d.valueText = d.valueText[:0]
 	depth, quoted, escaped := 0, false, false
 	for {
 		c, err := d.in.ReadByte()
 		if err != nil {
-			return d.ended(err)
+			return d.endError(err)
 		}
 		if !quoted && depth == 0 && (c == ',' || c == ']') {
 			return d.in.UnreadByte()
 		}
-		if len(d.piece) == MaxStreamedElement {
-			return PayloadTooLarge("Value %d of %s has more than %d bytes", d.count, d.attr.Name, MaxStreamedElement)
+		if len(d.valueText) == MaxStreamedElement {
+			return PayloadTooLarge("Value %d of %s has more than %d bytes", d.valueNumber, d.attr.Name, MaxStreamedElement)
 		}
-		d.piece = append(d.piece, c)
+		d.valueText = append(d.valueText, c)
 		switch {
 		case escaped:
 			escaped = false
@@ -328,11 +333,11 @@ func (d *streamReader) cutValue() error {
 	}
 }
 
-// located marks an error in the rest: its line and column leave out what was
-// streamed.
-func (d *streamReader) located(err error) error {
+// withCountingNote adds to an error in the rest that its line and column do not count the streamed
+// values.
+func (d *streamReader) withCountingNote(err error) error {
 	var e *Error
-	if d.count == 0 || !errors.As(err, &e) {
+	if d.valueNumber == 0 || !errors.As(err, &e) {
 		return err
 	}
 	return InvalidSyntax("%s (counted without the values of %s)", strings.TrimSuffix(e.Detail, "."), d.attr.Name)

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// stream decodes a body in parts and puts the values back where Decode has them.
+// stream decodes a body with DecodeStream and puts the values back where Decode has them.
 func stream(rt *ResourceType, r io.Reader, m Mode) (Resource, bool, []Fix, error) {
 	var values []any
 	res, named, fixes, err := DecodeStream(rt, r, m, Stream{Name: "members", Each: func(v any) error {
@@ -35,12 +35,12 @@ func TestDecodeStream(t *testing.T) {
 		"no members":                        group(``),
 		"an empty list":                     group(`,"members":[]`),
 		"null":                              group(`,"members":null`),
-		"blanks everywhere":                 "\ufeff {\n\"members\" : [ \n{\"value\" :\"1\" }\t, {\"value\":\"2\"}\n] ,\"displayName\":\"g\"} ",
-		"other letter case":                 `{"displayName":"g","MEMBERS":[{"VALUE":"1"}]}`,
+		"white space everywhere":            "\ufeff {\n\"members\" : [ \n{\"value\" :\"1\" }\t, {\"value\":\"2\"}\n] ,\"displayName\":\"g\"} ",
+		"other case":                        `{"displayName":"g","MEMBERS":[{"VALUE":"1"}]}`,
 		"an escaped name":                   `{"displayName":"g","m\u0065mbers":[{"value":"1"}]}`,
 		"brackets and quotes in texts":      `{"displayName":"\"members\":[{","members":[{"value":"]},{\"\\"}]}`,
 		"members inside another attribute":  group(`,"other":{"members":[{"value":"1"}]}`),
-		"members as a text value":           `{"displayName":"members","members":[{"value":"1"}]}`,
+		"members as a string value":         `{"displayName":"members","members":[{"value":"1"}]}`,
 		"texts for objects":                 group(`,"members":["1","2",null,""]`),
 		"one object where a list belongs":   group(`,"members":{"value":"1"}`),
 		"under the core URN":                `{"` + GroupURN + `":{"members":[{"value":"1"}]},"urn:ietf:params:scim:schemas:core:2.0Group":{"displayName":"x"},"displayName":"g"}`,

@@ -29,7 +29,7 @@ func mustParse(t testing.TB, doc []byte) Resource {
 	return r
 }
 
-// scimTypes is one keyword or several, any one of which is right.
+// scimTypes is one keyword or a list of keywords, any of which is right.
 type scimTypes []string
 
 func (s *scimTypes) UnmarshalJSON(b []byte) error {
@@ -90,8 +90,8 @@ func TestFilterVectors(t *testing.T) {
 }
 
 func checkFilterVector(t *testing.T, v filterVector, mode Mode) {
-	// Without a resource type the grammar alone counts; "semantic" errors and
-	// matches need the schema.
+	// Without a resource type, only the grammar is checked; "semantic" errors and matches need the
+	// schema.
 	_, _, err := ParseFilter(nil, *v.Filter, mode)
 	if v.Stage == "semantic" {
 		_, _, err = ParseFilter(UserType(), *v.Filter, mode)
@@ -223,8 +223,8 @@ func checkPatchVector(t *testing.T, v patchVector, mode Mode) {
 	}
 }
 
-// comparable leaves out what the vectors leave open: what a server may add to
-// references, and primary when it is false.
+// comparable removes what the vectors leave open: what a server may add to references, and primary
+// when it is false.
 func comparable(r Resource) Resource {
 	r = r.Clone()
 	for _, v := range r {

@@ -89,7 +89,7 @@ func TestRandomValuesFitTheirType(t *testing.T) {
 	}
 }
 
-// relocated redirects every request, as its function says.
+// relocated redirects every request to the address that the function returns.
 func relocated(t *testing.T, location func(r *http.Request) string, next http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -214,7 +214,7 @@ func TestA404ToASearchIsExplained(t *testing.T) {
 	}))
 	t.Cleanup(s.Close)
 	te := problem(t, open(t, s.URL, "").Test(t.Context(), "userName", provision.TypeString))
-	if te.Kind != provision.Unsearchable || !strings.Contains(te.Words(), "answers a search by userName that finds nobody with 404") || !strings.Contains(te.Words(), "The Tenant URL is right") {
+	if te.Kind != provision.Unsearchable || !strings.Contains(te.Words(), "answers 404 to a search by userName that finds no account") || !strings.Contains(te.Words(), "The Tenant URL is right") {
 		t.Errorf("got %s %q", te.Kind, te.Words())
 	}
 }

@@ -20,31 +20,32 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// compliantFlag in a Tenant URL asks for PATCH bodies that follow RFC 7644.
+// compliantFlag, in a Tenant URL, asks for PATCH bodies that follow RFC 7644.
 const compliantFlag = "aadOptscim062020"
 
 const mediaType = "application/scim+json"
 
-// Client is one application's SCIM endpoint. It is safe for concurrent use.
+// Client speaks to one application's SCIM endpoint. It is safe for concurrent use.
 type Client struct {
 	base      string // scheme, host and path, without a slash at the end
-	flags     string // query of the Tenant URL, kept on every request
+	flags     string // query string of the Tenant URL, sent with every request
 	compliant bool
 	token     string
 	http      *http.Client
 	now       func() time.Time
 	newID     func() string
-	slash     [2]atomic.Bool // the application wants a slash at the end of /Users, of /Users/{id}
+	slash     [2]atomic.Bool // whether the application wants a slash at the end of /Users, and of /Users/{id}
 }
 
-// Options of a client; all are required.
+// Options of a client. All are required.
 type Options struct {
 	HTTP  *http.Client
-	Now   func() time.Time // to read a Retry-After that is a date
-	NewID func() string    // a random GUID, for the connection test
+	Now   func() time.Time // reads a Retry-After that is a date
+	NewID func() string    // makes a random GUID, for the connection test
 }
 
-// New opens the endpoint at a Tenant URL. An empty token sends no Authorization.
+// New makes a client for a Tenant URL. With an empty token, requests carry no Authorization header.
+// Its errors are *provision.TargetError, for a malformed Tenant URL or token.
 func New(tenantURL, token string, o Options) (*Client, error) {
 	u, err := url.Parse(strings.TrimSpace(tenantURL))
 	if err != nil || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http") {
@@ -74,6 +75,7 @@ func New(tenantURL, token string, o Options) (*Client, error) {
 	}, nil
 }
 
+// hasFlag reports whether a query string has a flag, in any case.
 func hasFlag(query, flag string) bool {
 	for part := range strings.SplitSeq(query, "&") {
 		name, _, _ := strings.Cut(part, "=")
@@ -84,13 +86,14 @@ func hasFlag(query, flag string) bool {
 	return false
 }
 
-// Test searches for an account that cannot exist: the attribute at path is a
-// random value, a GUID if it is a string. It proves the address, the token, and that
-// the application can search by this attribute.
+// Test searches for an account that cannot exist: the attribute at path equals a random value, a
+// GUID if it is a string. Success proves that the address and the token are right and that the
+// application can search by this attribute. The error is a *provision.TargetError that says which
+// of these failed.
 func (c *Client) Test(ctx context.Context, path string, t provision.AttributeType) error {
-	value, ok := c.random(t)
+	value, ok := c.randomValue(t)
 	if !ok {
-		return unsearchable(path, fmt.Sprintf("%s is True or False, so that no search by it can find one account.", path))
+		return unsearchable(path, fmt.Sprintf("%s is True or False, so no search by it can find a single account.", path))
 	}
 	found, err := c.Find(ctx, path, value)
 	var te *provision.TargetError
@@ -98,27 +101,27 @@ func (c *Client) Test(ctx context.Context, path string, t provision.AttributeTyp
 	case err == nil && len(found) == 0:
 		return nil
 	case err == nil:
-		return ignored(path, int64(len(found)))
+		return ignoresFilter(path, int64(len(found)))
 	case !errors.As(err, &te):
 		return err
 	case te.Kind == provision.Permanent && te.Status != http.StatusForbidden:
 		if te.Code == codeDuplicate {
-			return ignored(path, 0)
+			return ignoresFilter(path, 0)
 		}
 		e := unsearchable(path, fmt.Sprintf("The application cannot be searched by %s. It answered %d and said: %s", path, te.Status, te.Detail))
 		e.Status, e.Request = te.Status, te.Request
 		return e
-	case te.Status == http.StatusNotFound && c.lists(ctx):
-		e := unsearchable(path, fmt.Sprintf("The application answers a search by %s that finds nobody with 404.", path))
+	case te.Status == http.StatusNotFound && c.listsAccounts(ctx):
+		e := unsearchable(path, fmt.Sprintf("The application answers 404 to a search by %s that finds no account.", path))
 		e.Status, e.Request = te.Status, te.Request
-		e.Advice = "The Tenant URL is right: the application lists its accounts there. A search that finds nobody must be answered with 200 and an empty list (RFC 7644 §3.4.2). Have the application's SCIM endpoint corrected."
+		e.Advice = "The Tenant URL is right: the application lists its accounts there. A search that finds no account must return 200 and an empty list (RFC 7644 §3.4.2). Have the application's SCIM endpoint corrected."
 		return e
 	}
 	return explainTest(err)
 }
 
-// random is a value that no account has; false if the type has too few values.
-func (c *Client) random(t provision.AttributeType) (any, bool) {
+// randomValue returns a value that no account has. ok is false for a type with too few values.
+func (c *Client) randomValue(t provision.AttributeType) (value any, ok bool) {
 	id := c.newID()
 	switch t {
 	case provision.TypeBoolean:
@@ -135,26 +138,29 @@ func (c *Client) random(t provision.AttributeType) (any, bool) {
 	return id, true
 }
 
-// lists says whether the application lists its accounts, without a filter.
-func (c *Client) lists(ctx context.Context) bool {
+// listsAccounts reports whether the application lists its accounts when there is no filter.
+func (c *Client) listsAccounts(ctx context.Context) bool {
 	a, err := c.do(ctx, http.MethodGet, "/Users", "startIndex=1&count=1", nil)
-	return err == nil && a.ok() && a.isList()
+	return err == nil && a.isSuccess() && a.isList()
 }
 
-func ignored(path string, n int64) *provision.TargetError {
-	with := "accounts"
+// ignoresFilter is the error for an application that returns accounts for a random value. n is how
+// many it returned, or 0 if it did not say.
+func ignoresFilter(path string, n int64) *provision.TargetError {
+	returned := "accounts"
 	if n > 0 {
-		with = accounts(n)
+		returned = countAccounts(n)
 	}
-	e := unsearchable(path, fmt.Sprintf("The application ignores filters by %s: it answered a search for a random value with %s.", path, with))
+	e := unsearchable(path, fmt.Sprintf("The application ignores filters by %s: it answered a search for a random value with %s.", path, returned))
 	e.Advice = fmt.Sprintf("Check that the Tenant URL is the SCIM endpoint itself. In the mapping, match by another attribute that the application can search by, such as %s: "+
 		"give it a matching precedence, clear the one of %s, save, and test the connection again. If the application ignores every filter, ask its makers for one thing: "+
-		"GET /Users?filter=%s eq \"nobody\" must be answered with 200 and an empty list when nobody has that value (RFC 7644 §3.4.2.2).", others(path), path, path)
+		"GET /Users?filter=%s eq \"nobody\" must return 200 and an empty list when no account has that value (RFC 7644 §3.4.2.2).", otherAttributes(path), path, path)
 	return e
 }
 
-// others are attributes that many applications can search by, without the one that did not work.
-func others(path string) string {
+// otherAttributes names attributes that many applications can search by, except the one that did
+// not work.
+func otherAttributes(path string) string {
 	names := []string{}
 	for _, name := range []string{"userName", "externalId", `emails[type eq "work"].value`} {
 		if !strings.EqualFold(name, path) {
@@ -164,7 +170,7 @@ func others(path string) string {
 	return strings.Join(names[:2], " or ")
 }
 
-// unsearchable is a matching attribute that nobody can be found by.
+// unsearchable is the error for a matching attribute that the application cannot search by.
 func unsearchable(path, detail string) *provision.TargetError {
 	return &provision.TargetError{
 		Kind: provision.Unsearchable, Code: codeIncompatible, Status: http.StatusOK, Request: "GET /Users", Detail: detail,
@@ -172,13 +178,14 @@ func unsearchable(path, detail string) *provision.TargetError {
 	}
 }
 
-// Find returns the accounts whose attribute at path equals value.
+// Find returns the accounts whose attribute at path equals value. Its errors are
+// *provision.TargetError.
 func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.TargetObject, error) {
 	a, err := c.do(ctx, http.MethodGet, "/Users", filterQuery(path, value), nil)
 	if err != nil {
 		return nil, err
 	}
-	if !a.ok() {
+	if !a.isSuccess() {
 		return nil, a.problem()
 	}
 	var list struct {
@@ -186,32 +193,33 @@ func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.
 		Resources    *json.RawMessage `json:"Resources"`
 	}
 	if err := json.Unmarshal(a.body, &list); err != nil || (list.Resources == nil && list.TotalResults == "") {
-		return nil, a.incompatible("answered a search with something that is not a SCIM list")
+		return nil, a.notSCIM("answered a search with something that is not a SCIM list")
 	}
 	total, _ := list.TotalResults.Int64()
 	var named int
 	var found []provision.TargetObject
 	if list.Resources != nil {
 		if found, named, err = decodeObjects(*list.Resources); err != nil {
-			return nil, a.incompatible(err.Error())
+			return nil, a.notSCIM(err.Error())
 		}
 	}
 	switch {
 	case total > 0 && named == 0:
-		te := unsearchable(path, fmt.Sprintf("The application counts %s in its answer to a search by %s but names none of them.", accounts(total), path))
+		te := unsearchable(path, fmt.Sprintf("The application counts %s in its answer to a search by %s but names none of them.", countAccounts(total), path))
 		te.Advice = "Its totalResults must count the accounts that the filter finds, not all accounts. Have the application's SCIM endpoint corrected."
 		return nil, te
 	case total > int64(named) && len(found) < 2:
 		return nil, &provision.TargetError{
 			Kind: provision.Permanent, Code: codeDuplicate, Status: a.status, Request: a.request,
-			Detail: fmt.Sprintf("The application counts %s in its answer to a search by %s but names only one. Nothing was done.", accounts(total), path),
-			Advice: "If there are several, correct the accounts at the application so that one is left, or match by another attribute. If there is one, its totalResults is wrong: have the application's SCIM endpoint corrected.",
+			Detail: fmt.Sprintf("The application counts %s in its answer to a search by %s but names only one. Nothing was done.", countAccounts(total), path),
+			Advice: "If there are several, correct the accounts at the application so that only one is left, or match by another attribute. If there is one, its totalResults is wrong: have the application's SCIM endpoint corrected.",
 		}
 	}
 	return found, nil
 }
 
-// Get returns the account with an id.
+// Get returns the account with an id. Its errors are *provision.TargetError; an account that does
+// not exist has the kind NotFound.
 func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, error) {
 	path, err := userPath(id)
 	if err != nil {
@@ -221,20 +229,21 @@ func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, er
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
-	if !a.ok() {
+	if !a.isSuccess() {
 		return provision.TargetObject{}, a.problem()
 	}
 	o, err := decodeObject(a.body)
 	if err != nil {
-		return provision.TargetObject{}, a.incompatible(err.Error())
+		return provision.TargetObject{}, a.notSCIM(err.Error())
 	}
 	if !strings.EqualFold(o.ID, id) {
-		return provision.TargetObject{}, a.incompatible(fmt.Sprintf("was asked for the account %s and answered with %s", id, o.ID))
+		return provision.TargetObject{}, a.notSCIM(fmt.Sprintf("was asked for the account %s and answered with %s", id, o.ID))
 	}
 	return o, nil
 }
 
-// Create makes an account.
+// Create makes an account and returns it as the application sees it. Its errors are
+// *provision.TargetError.
 func (c *Client) Create(ctx context.Context, changes []provision.Change) (provision.TargetObject, error) {
 	body, err := createBody(changes)
 	if err != nil {
@@ -244,13 +253,14 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
-	if !a.ok() {
+	if !a.isSuccess() {
 		return provision.TargetObject{}, a.problem()
 	}
-	return c.created(ctx, a)
+	return c.createdAccount(ctx, a)
 }
 
-// Patch changes the named attributes and no others.
+// Patch changes the named attributes and no others. It also fails when a successful answer shows
+// that nothing changed. Its errors are *provision.TargetError.
 func (c *Client) Patch(ctx context.Context, id string, changes []provision.Change) error {
 	path, err := userPath(id)
 	if err != nil {
@@ -264,14 +274,14 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 	if err != nil {
 		return err
 	}
-	if !a.ok() {
+	if !a.isSuccess() {
 		return a.problem()
 	}
-	return a.contradicts(id, changes)
+	return a.checkPatchAnswer(id, changes)
 }
 
-// Delete removes an account. One that is gone already is no error, if the
-// application itself says so.
+// Delete removes an account. An account that is already gone is no error, if the application itself
+// says so. Its errors are *provision.TargetError.
 func (c *Client) Delete(ctx context.Context, id string) error {
 	path, err := userPath(id)
 	if err != nil {
@@ -284,15 +294,15 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	switch {
 	case a.status == http.StatusNotFound && a.isError():
 		return nil
-	case !a.ok():
+	case !a.isSuccess():
 		return a.problem()
 	case a.isPage() || a.isError() || a.isList():
-		return a.notBelieved("a DELETE")
+		return a.unproven("a DELETE")
 	}
 	return nil
 }
 
-// userPath escapes an id that the application made up.
+// userPath returns the path of an account and escapes its id, which the application chose.
 func userPath(id string) (string, error) {
 	if id == "" || id == "." || id == ".." {
 		return "", &provision.TargetError{
@@ -304,24 +314,25 @@ func userPath(id string) (string, error) {
 	return "/Users/" + url.PathEscape(id), nil
 }
 
-// do sends one request. Its error is a *provision.TargetError for a request that
-// got no answer; any answer at all is returned. An application that redirects to the
-// same address with a slash at the end is asked there, from then on at once.
+// do sends one request and returns any answer, whatever its status. Its error is a
+// *provision.TargetError for a request without an answer. If the application redirects to the same
+// address with a slash at the end, do repeats the request there and uses that address from then on.
 func (c *Client) do(ctx context.Context, method, path, query string, body []byte) (answer, error) {
 	slash := &c.slash[0]
 	if path != "/Users" {
 		slash = &c.slash[1]
 	}
-	with := slash.Load()
-	a, err := c.send(ctx, method, path, query, with, body)
-	if err != nil || with || !a.wantsSlash() {
+	knownToWant := slash.Load()
+	a, err := c.sendRequest(ctx, method, path, query, knownToWant, body)
+	if err != nil || knownToWant || !a.wantsSlash() {
 		return a, err
 	}
 	slash.Store(true)
-	return c.send(ctx, method, path, query, true, body)
+	return c.sendRequest(ctx, method, path, query, true, body)
 }
 
-func (c *Client) send(ctx context.Context, method, path, query string, slash bool, body []byte) (answer, error) {
+// sendRequest sends one request and reads the whole answer.
+func (c *Client) sendRequest(ctx context.Context, method, path, query string, slash bool, body []byte) (answer, error) {
 	request := method + " " + path
 	to := c.url(path, query, slash)
 	r, err := http.NewRequestWithContext(ctx, method, to, bytes.NewReader(body))
@@ -359,6 +370,7 @@ func (c *Client) send(ctx context.Context, method, path, query string, slash boo
 	}, nil
 }
 
+// url returns the address of a path below the Tenant URL.
 func (c *Client) url(path, query string, slash bool) string {
 	u := c.base + path
 	if slash {
@@ -373,11 +385,11 @@ func (c *Client) url(path, query string, slash bool) string {
 	return u
 }
 
-// answer is what came back. Any content type is read: some servers label SCIM as
-// text/json or forget the label.
+// answer is the response to a request. Its content type does not matter, because some servers label
+// SCIM as text/json or not at all.
 type answer struct {
 	request    string   // method and path below the Tenant URL
-	url        *url.URL // where the request went
+	url        *url.URL // address of the request
 	path       string   // below the Tenant URL
 	flags      string   // of the Tenant URL
 	status     int
@@ -386,18 +398,19 @@ type answer struct {
 	retryAfter time.Duration
 }
 
-func (a answer) ok() bool { return a.status >= 200 && a.status < 300 }
+func (a answer) isSuccess() bool { return a.status >= 200 && a.status < 300 }
 
-func accounts(n int64) string {
+// countAccounts returns "one account" or "5 accounts".
+func countAccounts(n int64) string {
 	if n == 1 {
 		return "one account"
 	}
 	return fmt.Sprintf("%d accounts", n)
 }
 
-// decodeObjects reads the Resources of a list: each account once, and how many
-// entries there are. Some applications name an account twice, once for each of its
-// values that a filter finds.
+// decodeObjects reads the Resources of a list. It returns each account once, and the number of
+// entries. Some applications list an account several times, once for each value that the filter
+// finds.
 func decodeObjects(raw json.RawMessage) (found []provision.TargetObject, entries int, err error) {
 	var parts []json.RawMessage
 	if err := json.Unmarshal(raw, &parts); err != nil {
@@ -415,6 +428,7 @@ func decodeObjects(raw json.RawMessage) (found []provision.TargetObject, entries
 	return found, len(parts), nil
 }
 
+// decodeObject reads one account.
 func decodeObject(raw []byte) (provision.TargetObject, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
@@ -427,7 +441,7 @@ func decodeObject(raw []byte) (provision.TargetObject, error) {
 	for _, name := range slices.Sorted(maps.Keys(doc)) {
 		v := doc[name]
 		if !strings.EqualFold(name, "id") {
-			r[withoutNUL(name)] = plain(v)
+			r[withoutNUL(name)] = resourceValue(v)
 			continue
 		}
 		text, err := readID(v)
@@ -445,17 +459,17 @@ func decodeObject(raw []byte) (provision.TargetObject, error) {
 	return provision.TargetObject{ID: id, Resource: r}, nil
 }
 
-// readID reads an id, "" if there is none. RFC 7643 §3.1 makes it a string; many
-// applications send the number of a row, which is taken digit by digit.
+// readID reads an id; it returns "" when there is none. RFC 7643 §3.1 makes it a string. Many
+// applications send the number of a database row, which is kept digit by digit.
 func readID(v any) (string, error) {
-	id, isText := v.(string)
+	id, isString := v.(string)
 	if n, ok := v.(json.Number); ok {
 		if id = n.String(); strings.ContainsAny(id, ".eE") {
 			return "", fmt.Errorf("answered with a resource whose id is the number %s: an id must be a string or a whole number", shorten(id, 40))
 		}
-		isText = true
+		isString = true
 	}
-	if v != nil && !isText {
+	if v != nil && !isString {
 		return "", errors.New("answered with a resource whose id is neither a string nor a whole number")
 	}
 	if len(id) > maxID || strings.ContainsRune(id, 0) {
@@ -464,26 +478,27 @@ func readID(v any) (string, error) {
 	return id, nil
 }
 
-// maxID bounds the ids of accounts, which are remembered and looked up, in bytes.
+// maxID bounds the length of account ids, in bytes. Ids are stored and looked up.
 const maxID = 1_000
 
-// withoutNUL gives a text that every database keeps.
+// withoutNUL replaces NUL characters, which not every database can store.
 func withoutNUL(text string) string { return strings.ReplaceAll(text, "\x00", "\ufffd") }
 
-// plain turns json.Number into what scim.Resource holds, and leaves no NUL in a text.
-func plain(v any) any {
+// resourceValue converts a decoded JSON value to the types of a scim.Resource and removes NUL from
+// strings.
+func resourceValue(v any) any {
 	switch v := v.(type) {
 	case string:
 		return withoutNUL(v)
 	case map[string]any:
 		m := make(map[string]any, len(v))
 		for k, e := range v {
-			m[withoutNUL(k)] = plain(e)
+			m[withoutNUL(k)] = resourceValue(e)
 		}
 		return m
 	case []any:
 		for i, e := range v {
-			v[i] = plain(e)
+			v[i] = resourceValue(e)
 		}
 	case json.Number:
 		if n, err := v.Int64(); err == nil {

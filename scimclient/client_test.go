@@ -25,7 +25,7 @@ const guid = "3e59e27b-68ad-41f5-bb0e-dadf130e2ac8"
 
 var now = time.Date(2025, 1, 9, 9, 0, 0, 0, time.UTC)
 
-// exchange is what a test server saw and what it answers.
+// exchange is what a test server received and what it answers.
 type exchange struct {
 	request string // method and request URI
 	header  http.Header
@@ -170,7 +170,7 @@ func TestConnection(t *testing.T) {
 				[]string{
 					"ignores filters by userName", "answered a search for a random value with 2 accounts",
 					"match by another attribute that the application can search by, such as externalId or emails", "clear the one of userName, save, and test the connection again",
-					`GET /Users?filter=userName eq "nobody" must be answered with 200 and an empty list`,
+					`GET /Users?filter=userName eq "nobody" must return 200 and an empty list`,
 				},
 			},
 			"a_redirect": {

@@ -8,9 +8,9 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// createBody is a new account as Entra sends it: both schemas whether or not an
-// enterprise attribute is among the values, meta with nothing but the resource
-// type, an empty list of roles, and the work e-mail as the primary one.
+// createBody returns a new account in the form that Entra sends: both schemas, even without an
+// enterprise attribute; meta with only the resource type; an empty list of roles; and the work
+// e-mail address as the primary one.
 func createBody(changes []provision.Change) ([]byte, error) {
 	r := scim.Resource{}
 	for _, ch := range changes {
@@ -19,7 +19,7 @@ func createBody(changes []provision.Change) ([]byte, error) {
 			err = p.Set(r, ch.New)
 		}
 		if err != nil {
-			return nil, unusable(ch.Path, err)
+			return nil, unwritable(ch.Path, err)
 		}
 	}
 	markPrimary(r)
@@ -31,6 +31,7 @@ func createBody(changes []provision.Change) ([]byte, error) {
 	return marshal(r)
 }
 
+// markPrimary makes the work e-mail address primary, unless the mapping sets primary.
 func markPrimary(r scim.Resource) {
 	emails, _ := r["emails"].([]any)
 	for _, e := range emails {
@@ -47,8 +48,8 @@ func markPrimary(r scim.Resource) {
 	}
 }
 
-// unusable is a mapping whose target attribute SCIM cannot express.
-func unusable(path string, err error) *provision.TargetError {
+// unwritable is the error for a mapping whose target attribute cannot be expressed in SCIM.
+func unwritable(path string, err error) *provision.TargetError {
 	return &provision.TargetError{
 		Kind: provision.Permanent, Code: "SchemaAttributeNotFound", Err: err,
 		Detail: fmt.Sprintf("The target attribute %q cannot be written: %v.", path, err),

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// filterQuery is the query of a search in the one form Entra uses: an attribute,
-// eq, and a quoted value. Blanks are sent as plus signs, as Entra does.
+// filterQuery returns the query string of a search in the one form that Entra uses: an attribute,
+// eq, and a quoted value. Spaces become plus signs, as Entra sends them.
 func filterQuery(path string, value any) string {
 	return "filter=" + url.QueryEscape(path+" eq "+literal(value))
 }
 
-// literal writes a value as RFC 7644 §3.4.2.2 wants it: JSON.
+// literal writes a value as JSON, which RFC 7644 §3.4.2.2 demands.
 func literal(value any) string {
 	switch v := value.(type) {
 	case string:

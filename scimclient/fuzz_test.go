@@ -14,7 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scimclient"
 )
 
-// answering is a network on which every request gets the same answer, and which remembers the last one.
+// answering is a network that gives the same answer to every request and remembers the last
+// request.
 type answering struct {
 	status int
 	header http.Header
@@ -38,7 +39,7 @@ func (a *answering) client(t testing.TB, tenantURL string) (*scimclient.Client, 
 	})
 }
 
-// storableText says whether every database keeps a text.
+// storableText reports whether every database can store a string.
 func storableText(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 func checkStorable(t *testing.T, v any) {
@@ -68,8 +69,8 @@ func checkAccount(t *testing.T, o provision.TargetObject) {
 	checkStorable(t, map[string]any(o.Resource))
 }
 
-// FuzzAnswer reads whatever an application may answer: what comes of it is an account that can be kept, or an error that an
-// administrator can read.
+// FuzzAnswer reads arbitrary answers of an application. The result is an account that can be
+// stored, or an error that an administrator can read.
 func FuzzAnswer(f *testing.F) {
 	list := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":1,"Resources":[{"id":"u-1","userName":"a"}]}`
 	for _, status := range []int{200, 201, 204, 301, 400, 401, 403, 404, 405, 408, 409, 418, 422, 429, 500, 501, 503} {
@@ -125,8 +126,8 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// FuzzTenantURL asks under whatever address an administrator may type about whatever id an application may have made up:
-// the request goes to that host, below that path, about that id, with the token.
+// FuzzTenantURL uses arbitrary Tenant URLs and arbitrary ids of an application. The request must go
+// to that host, below that path, for that id, with the token.
 func FuzzTenantURL(f *testing.F) {
 	f.Add("https://acme.example/c/acme/auth/scim/v2", "u-1")
 	f.Add("https://acme.example/scim/?aadOptscim062020", "../../admin?x=1#y")

@@ -28,8 +28,8 @@ func patchBody(changes []provision.Change, compliant bool) ([]byte, error) {
 	return marshal(patchRequest{Schemas: []string{scim.PatchOpURN}, Operations: ops})
 }
 
-// entraOperations is the dialect without a flag: one operation per attribute, Add
-// when the target has no value yet and Replace otherwise, booleans as text.
+// entraOperations is the dialect without a flag: one operation per attribute, Add when the target
+// has no value yet and Replace otherwise, and booleans as strings.
 func entraOperations(changes []provision.Change) []operation {
 	ops := make([]operation, 0, len(changes))
 	for _, ch := range changes {
@@ -49,10 +49,9 @@ func entraOperations(changes []provision.Change) []operation {
 	return ops
 }
 
-// compliantOperations is the dialect of the flag aadOptscim062020: a path with a
-// value filter keeps its own operation, everything else is merged into one
-// operation without path per op. An add of one attribute, and active alone, keep
-// their path.
+// compliantOperations is the dialect of the flag aadOptscim062020. A path with a value filter keeps
+// its own operation. All other changes are merged into one operation without a path for each op. A
+// single add keeps its path, and so does active when it is the only replaced attribute.
 func compliantOperations(changes []provision.Change) []operation {
 	var ops []operation
 	for _, op := range []string{"add", "replace"} {
@@ -81,6 +80,7 @@ func compliantOperations(changes []provision.Change) []operation {
 	return ops
 }
 
+// marshal is json.Marshal without HTML escapes.
 func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

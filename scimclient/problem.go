@@ -23,7 +23,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// Entra's error codes for a whole connection.
+// Entra's error codes for errors of the connection.
 const (
 	codeCredentials  = "SystemForCrossDomainIdentityManagementInvalidCredentials"
 	codeIncompatible = "SystemForCrossDomainIdentityManagementServiceIncompatible"
@@ -32,15 +32,15 @@ const (
 	codeDuplicate    = "DuplicateTargetEntries"
 )
 
-// maxRetryAfter caps what an application may ask for: beyond it the job looks
-// again by itself.
+// maxRetryAfter caps the wait that an application may ask for. After that the job tries again by
+// itself.
 const maxRetryAfter = 6 * time.Hour
 
-// problem reads an answer that is not a success. The kinds by status are those of
-// Entra's reactions; the application's own detail is kept for the log.
+// problem turns an unsuccessful answer into an error. The kind follows Entra's reaction to the
+// status; the application's own detail is kept for the log.
 func (a answer) problem() *provision.TargetError {
 	body := a.scimError()
-	te := &provision.TargetError{Status: a.status, Request: a.request, RetryAfter: a.retryAfter, Detail: a.detail(body.Detail)}
+	te := &provision.TargetError{Status: a.status, Request: a.request, RetryAfter: a.retryAfter, Detail: a.errorDetail(body.Detail)}
 	switch s := a.status; {
 	case s == http.StatusBadRequest && strings.EqualFold(body.ScimType, "uniqueness"), s == http.StatusConflict:
 		te.Kind, te.Code = provision.Conflict, "EntryConflict"
@@ -51,16 +51,16 @@ func (a answer) problem() *provision.TargetError {
 	case s == http.StatusForbidden:
 		te.Kind, te.Code = provision.Permanent, "InsufficientRights"
 		te.Advice = "The application does not let this token do this. Read its message and correct it there."
-	case s == http.StatusNotFound && a.onUser() && (a.isError() || len(a.text()) == 0):
+	case s == http.StatusNotFound && a.isAboutUser() && (a.isError() || len(a.trimmedBody()) == 0):
 		te.Kind, te.Code = provision.NotFound, "InvalidAnchor"
-		te.Advice = "The account is not there any more. It is looked for by its matching attributes."
-	case s == http.StatusNotFound && a.onUser():
-		// Something in front of the application, or a deployment, answers like this too.
+		te.Advice = "The account no longer exists. It is looked for by its matching attributes."
+	case s == http.StatusNotFound && a.isAboutUser():
+		// A proxy in front of the application, or a deployment, also answers like this.
 		te.Kind, te.Code = provision.Transient, "NotFoundWithoutProof"
-		te.Advice = "This is not SCIM's answer for an account that is gone, so the account is kept and this is tried again."
+		te.Advice = "This is not the SCIM answer for an account that is gone, so the account is kept and this is tried again."
 	case s == http.StatusNotFound && a.isError():
 		te.Kind, te.Code = provision.Incompatible, codeIncompatible
-		te.Advice = "Check the path of the Tenant URL: it ends where /Users begins. If the path is right, the application answers 404 to a search that finds nobody; it must answer 200 with an empty list."
+		te.Advice = "Check the path of the Tenant URL: it ends where /Users begins. If the path is right, the application answers 404 to a search that finds no account; it must answer 200 with an empty list."
 	case s == http.StatusNotFound:
 		te.Kind, te.Code = provision.Incompatible, codeIncompatible
 		te.Advice = "Check the path of the Tenant URL: it ends where /Users begins."
@@ -79,7 +79,7 @@ func (a answer) problem() *provision.TargetError {
 		te.Advice = "The application has a problem of its own. This is tried again."
 	case s >= 300 && s < 400:
 		te.Kind, te.Code = provision.Incompatible, codeIncompatible
-		te.Detail, te.Advice = a.redirect()
+		te.Detail, te.Advice = a.explainRedirect()
 	default:
 		te.Kind, te.Code = provision.Permanent, "UnprocessableEntity"
 		te.Advice = "The application refuses these values. Correct the person in the directory or the mapping."
@@ -87,15 +87,15 @@ func (a answer) problem() *provision.TargetError {
 	return te
 }
 
-// onUser says whether the request was about one known account.
-func (a answer) onUser() bool { return strings.Contains(a.request, " /Users/") }
+// isAboutUser reports whether the request was about one known account.
+func (a answer) isAboutUser() bool { return strings.Contains(a.request, " /Users/") }
 
 type scimError struct {
 	ScimType string `json:"scimType"`
 	Detail   string `json:"detail"`
 }
 
-// scimError reads the body of RFC 7644 §3.12, as far as it is one.
+// scimError reads the body of RFC 7644 §3.12 or a similar one.
 func (a answer) scimError() scimError {
 	var fields map[string]any
 	if json.Unmarshal(a.body, &fields) != nil {
@@ -112,10 +112,10 @@ func (a answer) scimError() scimError {
 	return e
 }
 
-// detail is what the application said, or what its status says when it said nothing.
-func (a answer) detail(said string) string {
+// errorDetail returns what the application said, or the meaning of its status when it said nothing.
+func (a answer) errorDetail(said string) string {
 	if said != "" {
-		return sentence(shorten(redact.Tokens(said), 1000))
+		return withFullStop(shorten(redact.Tokens(said), 1000))
 	}
 	text := fmt.Sprintf("The application answered %d %s", a.status, http.StatusText(a.status))
 	if kind := a.header.Get("Content-Type"); strings.Contains(kind, "html") {
@@ -124,8 +124,8 @@ func (a answer) detail(said string) string {
 	return text + "."
 }
 
-// incompatible is a success that cannot be read as SCIM.
-func (a answer) incompatible(what string) *provision.TargetError {
+// notSCIM is the error for a success that cannot be read as SCIM.
+func (a answer) notSCIM(what string) *provision.TargetError {
 	detail := "The application " + what + "."
 	if kind := a.header.Get("Content-Type"); strings.Contains(kind, "html") {
 		detail = "The application answered with a web page instead of SCIM."
@@ -136,7 +136,7 @@ func (a answer) incompatible(what string) *provision.TargetError {
 	}
 }
 
-// unreadable is an answer that broke off, or was too large.
+// unreadable is the error for an answer that broke off or was too large.
 func unreadable(request string, status int, err error) *provision.TargetError {
 	if errors.Is(err, outbound.ErrTooLarge) {
 		return &provision.TargetError{
@@ -148,7 +148,7 @@ func unreadable(request string, status int, err error) *provision.TargetError {
 	return unreachable(request, err)
 }
 
-// unreachable is a request that got no answer, explained for the person who typed
+// unreachable is the error for a request that got no answer, in words for the person who entered
 // the Tenant URL.
 func unreachable(request string, err error) *provision.TargetError {
 	te := &provision.TargetError{Kind: provision.Unreachable, Code: codeProtocol, Request: request, Err: err}
@@ -165,7 +165,7 @@ func unreachable(request string, err error) *provision.TargetError {
 	)
 	switch {
 	case errors.As(err, &blocked):
-		te.Detail = "The Tenant URL cannot be called: " + sentence(blocked.Error())
+		te.Detail = "The Tenant URL cannot be called: " + withFullStop(blocked.Error())
 		te.Advice = "Enter the public https address of the application."
 	case errors.As(err, &dns) && dns.IsNotFound:
 		te.Detail = fmt.Sprintf("There is no host named %s.", dns.Name)
@@ -199,7 +199,7 @@ func unreachable(request string, err error) *provision.TargetError {
 		te.Detail = "The application did not answer in time."
 		te.Advice = "This is tried again. If it stays so, the application is overloaded."
 	case errors.As(err, &op) && op.Op == "dial":
-		te.Detail = "The application could not be reached: " + sentence(op.Err.Error())
+		te.Detail = "The application could not be reached: " + withFullStop(op.Err.Error())
 		te.Advice = "Check host and port of the Tenant URL, and this machine's network."
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		te.Kind, te.Sent = provision.Transient, true
@@ -207,14 +207,14 @@ func unreachable(request string, err error) *provision.TargetError {
 		te.Advice = "This is tried again."
 	default:
 		te.Kind, te.Sent = provision.Transient, true
-		te.Detail = "The request did not work: " + sentence(cause(err).Error())
+		te.Detail = "The request did not work: " + withFullStop(withoutURL(err).Error())
 		te.Advice = "This is tried again."
 	}
 	return te
 }
 
-// cause leaves out the URL, which names people in its filter.
-func cause(err error) error {
+// withoutURL removes the URL from an error, because its filter names people.
+func withoutURL(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		return u.Err
@@ -222,8 +222,8 @@ func cause(err error) error {
 	return err
 }
 
-// explainTest gives the connection test's error the words of the guide's form and
-// Entra's code for refused credentials.
+// explainTest puts the connection test's error into the words of the guide's form, with Entra's
+// code for refused credentials.
 func explainTest(err error) error {
 	var te *provision.TargetError
 	if !errors.As(err, &te) {
@@ -245,8 +245,8 @@ func explainTest(err error) error {
 	return &e
 }
 
-// retryAfter reads the header's forms: whole or decimal seconds, or a date.
-// RFC 9110 §10.2.3: the date form and delay-seconds; decimals are seen in the wild.
+// retryAfter reads the forms of the header: whole or decimal seconds, or a date. RFC 9110 §10.2.3
+// defines whole seconds and the date; some servers send decimals.
 func retryAfter(text string, now time.Time) time.Duration {
 	text = strings.TrimSpace(text)
 	if text == "" {
@@ -264,8 +264,8 @@ func retryAfter(text string, now time.Time) time.Duration {
 	return max(0, min(d, maxRetryAfter))
 }
 
-// sentence ends a text like one.
-func sentence(s string) string {
+// withFullStop trims a string and ends it with a full stop, unless it has an end mark.
+func withFullStop(s string) string {
 	s = strings.TrimSpace(s)
 	if s == "" || strings.HasSuffix(s, ".") || strings.HasSuffix(s, "!") || strings.HasSuffix(s, "?") {
 		return s
@@ -273,7 +273,8 @@ func sentence(s string) string {
 	return s + "."
 }
 
-// shorten cuts a text of the application at a character's boundary, and leaves in it what can be kept.
+// shorten cuts a string of the application at a character boundary and removes what cannot be
+// stored.
 func shorten(s string, limit int) string {
 	s = withoutNUL(strings.ToValidUTF8(s, "\uFFFD"))
 	if len(s) <= limit {

@@ -15,9 +15,9 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// created reads which account came of a POST that succeeded. Where the answer names
-// none but tells its address, the account is read there.
-func (c *Client) created(ctx context.Context, a answer) (provision.TargetObject, error) {
+// createdAccount reads which account a successful POST created. If the answer names no account but
+// has a Location, it reads the account from there.
+func (c *Client) createdAccount(ctx context.Context, a answer) (provision.TargetObject, error) {
 	o, err := decodeObject(a.body)
 	if err == nil && !a.isError() && !a.isList() {
 		return o, nil
@@ -28,20 +28,20 @@ func (c *Client) created(ctx context.Context, a answer) (provision.TargetObject,
 			return o, nil
 		}
 	}
-	te := a.incompatible("accepted the create and did not say which account came of it")
+	te := a.notSCIM("accepted the create but did not say which account it created")
 	switch {
 	case a.isError() || a.isList() || a.isPage():
-		te = a.notBelieved("a create")
-	case len(a.text()) > 0 && err != nil:
-		te = a.incompatible(err.Error())
+		te = a.unproven("a create")
+	case len(a.trimmedBody()) > 0 && err != nil:
+		te = a.notSCIM(err.Error())
 	}
 	te.Sent = true
 	te.Advice = "The account is looked for by its matching attributes. " + te.Advice
 	return provision.TargetObject{}, te
 }
 
-// locatedID is the id in the Location of an answer. Only its last segment counts:
-// behind a proxy an application often does not know its own address.
+// locatedID returns the id in the Location of an answer. Only the last segment counts, because an
+// application behind a proxy often does not know its own address.
 func (a answer) locatedID() string {
 	u, err := url.Parse(a.header.Get("Location"))
 	if err != nil {
@@ -58,25 +58,25 @@ func (a answer) locatedID() string {
 	return id
 }
 
-// contradicts says what is wrong with the successful answer to a PATCH. It may be
-// empty; else it must be the account, with the new value of active.
-func (a answer) contradicts(id string, changes []provision.Change) error {
-	if len(a.text()) == 0 {
+// checkPatchAnswer returns what is wrong with a successful answer to a PATCH, or nil. The answer
+// may be empty; otherwise it must be the account, with the new value of active.
+func (a answer) checkPatchAnswer(id string, changes []provision.Change) error {
+	if len(a.trimmedBody()) == 0 {
 		return nil
 	}
-	fields := a.fields()
+	fields := a.members()
 	if fields == nil || a.isError() || a.isList() || !looksLikeAccount(fields) {
-		return a.notBelieved("a PATCH")
+		return a.unproven("a PATCH")
 	}
 	for name, v := range fields {
 		switch {
 		case strings.EqualFold(name, "id"):
 			if got, err := readID(v); err != nil || got != "" && !strings.EqualFold(got, id) {
-				return a.incompatible(fmt.Sprintf("was asked to change the account %s and answered with another one", id))
+				return a.notSCIM(fmt.Sprintf("was asked to change the account %s and answered with another one", id))
 			}
 		case strings.EqualFold(name, "active"):
 			if want, sent := sentActive(changes); sent && !strings.EqualFold(fmt.Sprint(v), fmt.Sprint(want)) {
-				te := a.incompatible(fmt.Sprintf("answered %d to a change of active to %v, but the account in its answer still has active %v", a.status, want, v))
+				te := a.notSCIM(fmt.Sprintf("answered %d to a change of active to %v, but the account in its answer still has active %v", a.status, want, v))
 				te.Advice = "The account was not changed. This is tried again. Ask the makers of the application why it ignores the change."
 				return te
 			}
@@ -85,6 +85,8 @@ func (a answer) contradicts(id string, changes []provision.Change) error {
 	return nil
 }
 
+// sentActive returns the value of active that the changes set; sent is false when they do not set
+// it.
 func sentActive(changes []provision.Change) (want, sent bool) {
 	for _, ch := range changes {
 		if b, ok := ch.New.(bool); ok && strings.EqualFold(ch.Path, "active") {
@@ -94,8 +96,8 @@ func sentActive(changes []provision.Change) (want, sent bool) {
 	return false, false
 }
 
-// looksLikeAccount tells an account from the other JSON objects that gateways
-// answer with. An empty object says nothing and is believed.
+// looksLikeAccount distinguishes an account from other JSON objects that gateways return. An empty
+// object contradicts nothing, so it is accepted.
 func looksLikeAccount(fields map[string]any) bool {
 	if len(fields) == 0 {
 		return true
@@ -109,12 +111,12 @@ func looksLikeAccount(fields map[string]any) bool {
 	return false
 }
 
-// notBelieved is a success whose body says something else.
-func (a answer) notBelieved(to string) *provision.TargetError {
+// unproven is the error for a success whose body contradicts it.
+func (a answer) unproven(to string) *provision.TargetError {
 	what := "something that is not a SCIM resource"
 	switch {
 	case a.isError():
-		what = "a SCIM error: " + a.detail(a.scimError().Detail)
+		what = "a SCIM error: " + a.errorDetail(a.scimError().Detail)
 	case a.isPage():
 		what = "a web page"
 	case a.isList():
@@ -122,16 +124,16 @@ func (a answer) notBelieved(to string) *provision.TargetError {
 	}
 	return &provision.TargetError{
 		Kind: provision.Incompatible, Code: codeIncompatible, Status: a.status, Request: a.request, Sent: true,
-		Detail: sentence(fmt.Sprintf("The application answered %d to %s, with %s", a.status, to, what)),
+		Detail: withFullStop(fmt.Sprintf("The application answered %d to %s, with %s", a.status, to, what)),
 		Advice: "Nothing proves that it was carried out, so it is tried again. Look for something between Rollcall and the application that answers in its place.",
 	}
 }
 
-// text is the body without blanks around.
-func (a answer) text() []byte { return bytes.TrimSpace(a.body) }
+// trimmedBody returns the body without white space around it.
+func (a answer) trimmedBody() []byte { return bytes.TrimSpace(a.body) }
 
-// fields is the body as a JSON object, nil if it is none.
-func (a answer) fields() map[string]any {
+// members returns the body as a JSON object, or nil when it is not one.
+func (a answer) members() map[string]any {
 	d := json.NewDecoder(bytes.NewReader(a.body))
 	d.UseNumber()
 	var fields map[string]any
@@ -141,23 +143,23 @@ func (a answer) fields() map[string]any {
 	return fields
 }
 
-// isPage says whether the body is a web page.
+// isPage reports whether the body is a web page.
 func (a answer) isPage() bool {
-	text := a.text()
+	text := a.trimmedBody()
 	html := strings.Contains(strings.ToLower(a.header.Get("Content-Type")), "html")
-	return bytes.HasPrefix(text, []byte("<")) || html && len(text) > 0 && a.fields() == nil
+	return bytes.HasPrefix(text, []byte("<")) || html && len(text) > 0 && a.members() == nil
 }
 
-// isError says whether the body is an error of RFC 7644 §3.12: only the
-// application itself sends one.
+// isError reports whether the body is an error of RFC 7644 §3.12. Only the application itself sends
+// one.
 func (a answer) isError() bool { return a.hasSchema(scim.ErrorURN) }
 
-// isList says whether the body is a list of RFC 7644 §3.4.2.
+// isList reports whether the body is a list of RFC 7644 §3.4.2.
 func (a answer) isList() bool {
 	if a.hasSchema(scim.ListResponseURN) {
 		return true
 	}
-	for name := range a.fields() {
+	for name := range a.members() {
 		if strings.EqualFold(name, "Resources") || strings.EqualFold(name, "totalResults") {
 			return true
 		}
@@ -166,7 +168,7 @@ func (a answer) isList() bool {
 }
 
 func (a answer) hasSchema(urn string) bool {
-	for name, v := range a.fields() {
+	for name, v := range a.members() {
 		if !strings.EqualFold(name, "schemas") {
 			continue
 		}
@@ -183,12 +185,12 @@ func (a answer) hasSchema(urn string) bool {
 	return false
 }
 
-// isRedirect says whether the answer sends the client elsewhere.
+// isRedirect reports whether the answer sends the client to another address.
 func (a answer) isRedirect() bool {
 	return a.status >= 300 && a.status < 400 && a.status != http.StatusNotModified && a.header.Get("Location") != ""
 }
 
-// wantsSlash says whether the application redirects to the same address with a slash at the end.
+// wantsSlash reports whether the application redirects to the same address with a slash at the end.
 func (a answer) wantsSlash() bool {
 	if !a.isRedirect() {
 		return false
@@ -197,8 +199,8 @@ func (a answer) wantsSlash() bool {
 	return err == nil && to.Scheme == a.url.Scheme && to.Host == a.url.Host && to.EscapedPath() == a.url.EscapedPath()+"/"
 }
 
-// redirect explains a redirect and names the Tenant URL that it leads to.
-func (a answer) redirect() (detail, advice string) {
+// explainRedirect explains a redirect and names the Tenant URL that it leads to.
+func (a answer) explainRedirect() (detail, advice string) {
 	to, err := a.url.Parse(a.header.Get("Location"))
 	if err != nil || !a.isRedirect() {
 		return "The application redirects without saying where to.", "Check the Tenant URL: it must be the final address of the SCIM endpoint."

@@ -25,10 +25,11 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// everyMethod is what is tried at every place, offered there or not.
+// everyMethod lists the methods that are tried at every place, supported or not.
 var everyMethod = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "get"}
 
-// everyRequest is every method at every place that a site with the types of the world has, and at some that it has not.
+// everyRequest returns every method at every place of a site with the types of the world, and at
+// some places that it does not have.
 func (w *world) everyRequest() (requests []string) {
 	places := map[string]bool{
 		"/nothing": true, "/Users/a%2fb": true, "/v1/x": true, "/Users/u-1/x": true, "/Groups/.search": true, "//Users//": true, "/users": true, "": true,
@@ -46,8 +47,9 @@ func (w *world) everyRequest() (requests []string) {
 	return requests
 }
 
-// TestEveryRouteIsRefusedAlike asks every place by every method with every credential that must not open it: the answers may
-// not differ by a byte, or they would tell what exists; and nothing comes of it.
+// TestEveryRouteIsRefusedAlike sends every method to every place with every credential that must
+// not work. The answers must be equal byte for byte, or they would reveal what exists, and they
+// must change nothing.
 func TestEveryRouteIsRefusedAlike(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -72,7 +74,7 @@ func TestEveryRouteIsRefusedAlike(t *testing.T) {
 	if err := w.sites.Delete(w.ctx(), gone.ID, "gone", "cli"); err != nil {
 		t.Fatal(err)
 	}
-	// RFC 6750 §3: without credentials of its kind the challenge names no error.
+	// RFC 6750 §3: without bearer credentials, the challenge names no error.
 	const nothing, wrong = `Bearer realm="SCIM"`, `Bearer realm="SCIM", error="invalid_token"`
 	bearer := func(token string) string { return "Authorization: Bearer " + token }
 	credentials := map[string]struct{ site, headers, challenge string }{
@@ -152,7 +154,7 @@ func (w *world) eventsOf(s site.Site) int {
 	return len(all)
 }
 
-// askedStore notes what is asked of it.
+// askedStore records the calls of the store.
 type askedStore struct {
 	site.Store
 	mu    sync.Mutex
@@ -185,7 +187,8 @@ func (s *askedStore) UpdateSite(ctx context.Context, id site.ID, fn func(site.Tx
 	return s.Store.UpdateSite(ctx, id, fn)
 }
 
-// TestARefusalDoesTheSameWorkWhetherTheSiteExists compares what is asked of the store: time would tell what the answer does not.
+// TestARefusalDoesTheSameWorkWhetherTheSiteExists compares the calls of the store, because timing
+// could reveal what the answer hides.
 func TestARefusalDoesTheSameWorkWhetherTheSiteExists(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -235,8 +238,8 @@ func TestRightTokenWhileSCIMIsOffIsRefusedOnEveryRoute(t *testing.T) {
 	}
 }
 
-// TestBehindTheFront runs the handler as serve does: over the network, behind internal/web, before a ServeMux that would
-// redirect.
+// TestBehindTheFront runs the handler as serve does: over the network, behind internal/web, before
+// a ServeMux that would redirect.
 func TestBehindTheFront(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -290,8 +293,8 @@ func TestBehindTheFront(t *testing.T) {
 	}
 }
 
-// TestTheLogKnowsAnEndedTokenFromAStranger: whether a site's identity provider is refused, or somebody who knows the address,
-// is told apart by the log alone.
+// TestTheLogKnowsAnEndedTokenFromAStranger: the answer is the same, but the log shows whether the
+// site's identity provider used an old token or a stranger knows the address.
 func TestTheLogKnowsAnEndedTokenFromAStranger(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)

@@ -17,17 +17,17 @@ import (
 // answer is a success, ready to be written.
 type answer struct {
 	status   int
-	body     []byte // nil: none, unless there is a stream
+	body     []byte // nil for none, or when stream is set
 	stream   stream
-	size     int    // bytes that are held while the stream is written
-	location string // absolute, of the one resource that the answer is about
+	size     int    // bytes in memory while the stream is written
+	location string // absolute; only for an answer about one resource
 	etag     string
 }
 
-// stream writes a body that is too long to be held: groups with their members.
+// stream writes a body that is too long to hold in memory, such as groups with their members.
 type stream func(w *bufio.Writer) error
 
-// headerError is an error of the protocol together with the header that belongs to it.
+// headerError is a protocol error with the response header that belongs to it.
 type headerError struct {
 	err    *scim.Error
 	header string
@@ -37,7 +37,8 @@ type headerError struct {
 func (r *headerError) Error() string { return r.err.Error() }
 func (r *headerError) Unwrap() error { return r.err }
 
-// writeResource writes every answer that is not an error. It fails when a stream does, after the answer has begun.
+// writeResource writes every answer that is not an error. It returns an error when a stream fails;
+// by then the answer has begun.
 func writeResource(w http.ResponseWriter, a answer) error {
 	h := w.Header()
 	setCommon(h)
@@ -45,7 +46,8 @@ func writeResource(w http.ResponseWriter, a answer) error {
 		h.Set("Location", a.location)
 	}
 	if a.location != "" && a.status != http.StatusNoContent {
-		// RFC 7643 §3.1: meta.location is the same as Content-Location. RFC 9110 §15.4.5: a 304 has what the 200 would have.
+		// RFC 7643 §3.1: meta.location equals Content-Location. RFC 9110 §15.4.5: a 304 carries the
+		// headers that the 200 would have.
 		h.Set("Content-Location", a.location)
 	}
 	if a.etag != "" {
@@ -58,8 +60,8 @@ func writeResource(w http.ResponseWriter, a answer) error {
 		return writeStream(w, a.stream)
 	case a.body == nil:
 		if a.status == http.StatusNoContent && a.location != "" {
-			// RFC 9110 §15.3.5: it speaks of the resource as it is now. SCIM-SDK takes a PATCH without it for failed, see
-			// testdata/scim_sdk.txtar.
+			// RFC 9110 §15.3.5: the header describes the resource as it is now. Without it,
+			// SCIM-SDK treats a PATCH as failed; see testdata/scim_sdk.txtar.
 			h["Content-Type"] = mediaType
 		}
 		w.WriteHeader(a.status)
@@ -68,7 +70,7 @@ func writeResource(w http.ResponseWriter, a answer) error {
 	h["Content-Type"] = mediaType
 	h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	w.WriteHeader(a.status)
-	w.Write(a.body) //nolint:errcheck // the client has gone; its request log row says what was done
+	w.Write(a.body) //nolint:errcheck // the client has disconnected; the request log says what was done
 	return nil
 }
 
@@ -80,7 +82,8 @@ func writeStream(w http.ResponseWriter, s stream) error {
 	return out.Flush()
 }
 
-// send writes a success. A stream that breaks off cuts the connection, so that half a group is never taken for a whole one.
+// send writes a success. When a stream fails, send cuts the connection, so that the client cannot
+// take half a group for a whole one.
 func (x *exchange) send(a answer) {
 	if x.r.Method == http.MethodHead && a.stream != nil {
 		a.stream = func(*bufio.Writer) error { return nil }
@@ -97,7 +100,7 @@ func (x *exchange) send(a answer) {
 
 // writeError writes every error.
 //
-// RFC 7644 §3.12: the status stands in the body too.
+// RFC 7644 §3.12: the body contains the status too.
 func writeError(w http.ResponseWriter, e *scim.Error, cause error) {
 	h := w.Header()
 	setCommon(h)
@@ -121,7 +124,7 @@ func writeError(w http.ResponseWriter, e *scim.Error, cause error) {
 	w.Write(body) //nolint:errcheck // the client has gone
 }
 
-// Header values that every answer has; nobody changes them.
+// Header values that every answer has; they never change.
 var (
 	mediaType = []string{"application/scim+json"}
 	noStore   = []string{"no-store"}
@@ -133,54 +136,61 @@ func setCommon(h http.Header) {
 	h["X-Content-Type-Options"] = noSniff
 }
 
-// public is the error as the client may see it: refusals, and all others as 500 with the request's number.
-func (h *Handler) public(r *http.Request, err error) *scim.Error {
-	if known := refused(err); known != nil {
-		return known
+// publicError returns the error that the client may see. Refusals come back as SCIM errors; every
+// other error is logged and becomes 500 with the request number.
+func (h *Handler) publicError(r *http.Request, err error) *scim.Error {
+	if scimErr := refused(err); scimErr != nil {
+		return scimErr
 	}
 	switch {
 	case errors.Is(err, fair.ErrOwn):
-		return scim.TooManyRequests("This site asks for more at once than its share. Send this request again later, and fewer of its kind at the same time.")
+		return scim.TooManyRequests("This site sends more requests at the same time than its share. Send this request again later, and fewer of them in parallel.")
 	case errors.Is(err, fair.ErrOverloaded):
-		return scim.Unavailable("The server has more to do than it can do at once. Send this request again later.")
+		return scim.Unavailable("This server is overloaded. Send this request again later.")
 	}
-	if unavailable(err) {
-		return scim.Unavailable("The database of this server cannot be used now; its operator finds the reason in the server's log. Send this request again later.")
+	if databaseUnavailable(err) {
+		return scim.Unavailable("The database of this server is unavailable; its operator finds the reason in the server's log. Send this request again later.")
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return scim.Unavailable("The request took too long and was given up. Read the resource to see whether it was changed, or send the request again.")
+		return scim.Unavailable("The request took too long and was cancelled. Read the resource to see whether it was changed, or send the request again.")
 	}
 	h.log().Error("scim request failed", "request", web.RequestID(r), "method", r.Method, "error", err)
-	return broken(r)
+	return internalError(r)
 }
 
-// unavailable reports whether the database does not do its work now.
-func unavailable(err error) bool {
+// databaseUnavailable reports whether the error means that the database is not available at the
+// moment.
+func databaseUnavailable(err error) bool {
 	var e interface{ DatabaseUnavailable() bool }
 	return errors.As(err, &e) && e.DatabaseUnavailable()
 }
 
-func broken(r *http.Request) *scim.Error {
+// internalError is the 500 answer: it names the request, never the cause.
+func internalError(r *http.Request) *scim.Error {
 	if id := web.RequestID(r); id != "" {
-		return scim.Internal("Something broke on our side. Tell whoever runs this server the request number %s.", id)
+		return scim.Internal("Something broke on our side. Tell the operator of this server the request number %s.", id)
 	}
-	return scim.Internal("Something broke on our side. Whoever runs this server finds the cause in its log.")
+	return scim.Internal("Something broke on our side. The operator of this server finds the cause in its log.")
 }
 
-// RFC 7644 §3.14: versions travel as weak entity tags; clients send weak ones in If-Match too, so the opaque value counts.
-func tagsOf(header []string) (tags []string, anyTag bool) {
+// parseTags reads the entity tags of a header. anyTag means that it contains "*".
+//
+// RFC 7644 §3.14: versions are weak entity tags, and clients send weak ones in If-Match too, so
+// only the opaque value counts.
+func parseTags(header []string) (tags []string, anyTag bool) {
 	for _, part := range strings.Split(strings.Join(header, ","), ",") {
 		part = strings.TrimSpace(part)
 		if part == "*" {
 			return nil, true
 		}
-		if part = opaque(part); part != "" {
+		if part = opaqueTag(part); part != "" {
 			tags = append(tags, part)
 		}
 	}
 	return tags, false
 }
 
-func opaque(tag string) string {
+// opaqueTag returns an entity tag without W/ and quotes.
+func opaqueTag(tag string) string {
 	return strings.Trim(strings.TrimPrefix(strings.TrimPrefix(tag, "W/"), "w/"), `"`)
 }

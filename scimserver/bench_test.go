@@ -11,7 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// BenchmarkRead measures the handler without the network: authentication, the domain call, the answer and the gathered row.
+// BenchmarkRead measures the handler without the network: authentication, the domain call, the
+// answer and the gathered row.
 func BenchmarkRead(b *testing.B) {
 	w := newWorld(b, site.Full)
 	for i := range 200 {
@@ -36,7 +37,8 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// BenchmarkCreate measures a durable create from 16 clients at once: the user's commit and its request log row's.
+// BenchmarkCreate measures a durable create from 16 clients at once: the user's commit and its
+// request log row's.
 func BenchmarkCreate(b *testing.B) {
 	w := newWorld(b, site.Full)
 	var n atomic.Int64

@@ -13,27 +13,27 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Sizes of a bulk request, as ServiceProviderConfig announces them.
+// Limits of a bulk request, as ServiceProviderConfig announces them.
 const (
 	MaxBulkBytes      = 4 << 20
 	MaxBulkOperations = 1_000
 )
 
-// bulk is a request that holds operations.
+// bulk is a bulk request.
 //
-// RFC 7644 §3.7: each is done as if it had been sent alone, in a transaction of its own; what fails stops nothing but what
-// refers to it, unless failOnErrors says otherwise.
+// RFC 7644 §3.7: each operation runs as if it had been sent alone, in its own transaction. A
+// failure stops only the operations that refer to it, unless failOnErrors says otherwise.
 type bulk struct {
 	*exchange
 	operations []*operation
 	byBulkID   map[string]*operation
-	waiting    map[*operation][]*operation // who was made without a reference to the key, which was still being made
+	waitingFor map[*operation][]*operation // operations that were run without their reference to the key, because the key was still running
 
-	failOnErrors int // 0: any number
+	failOnErrors int // 0 for no limit
 	failed       int
 }
 
-// operation is one of a bulk request, with what came of it.
+// operation is one operation of a bulk request, with its result.
 type operation struct {
 	number  int // 1-based, as in the request
 	method  string
@@ -41,19 +41,20 @@ type operation struct {
 	bulkID  string
 	version string
 	data    json.RawMessage
-	bad     error // why it cannot be carried out
+	err     error // why it cannot be run
 
-	refers   []string // the bulkIds that it names, once they were looked for
-	known    bool     // they were
-	state    progress
-	id       string // of the resource it made
-	location string
-	etag     string
-	status   int
-	response *scim.Error
-	later    []part // what refers to resources that were not there yet
+	bulkIDs     []string // the bulkIds that it refers to, when bulkIDsRead
+	bulkIDsRead bool     // whether bulkIDs is set
+	state       progress
+	id          string // of the resource that it created
+	location    string
+	etag        string
+	status      int
+	response    *scim.Error
+	withheld    []withheldPart // data that refers to resources that did not exist yet
 }
 
+// progress is how far an operation has come.
 type progress int
 
 const (
@@ -62,8 +63,9 @@ const (
 	finished
 )
 
-// part is a piece of the data of a POST that is added once what it refers to is there.
-type part struct {
+// withheldPart is a piece of the data of a POST. It is added once the resource that it refers to
+// exists.
+type withheldPart struct {
 	path  string
 	value json.RawMessage
 }
@@ -78,99 +80,101 @@ func (x *exchange) doBulk() (answer, error) {
 		return answer{}, err
 	}
 	for _, op := range b.operations {
-		b.run(op)
+		b.runOperation(op)
 	}
-	// The rows of the operations are on disk before the answer leaves, as those of single requests are.
+	// The rows of the operations are on disk before the answer leaves, as for single requests.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
 	defer cancel()
 	if err := x.Sites.Log().Flush(ctx); err != nil {
 		x.log().Error("request log rows delayed", "request", web.RequestID(x.r), "error", err)
 	}
-	x.row.Sentence = b.sentence()
+	x.requestRow.Sentence = b.sentence()
 	return answer{status: http.StatusOK, body: b.encode()}, nil
 }
 
 func (x *exchange) parseBulk(body []byte) (*bulk, error) {
-	members, err := object(body)
+	members, err := scim.ParseMembers(body)
 	if err != nil {
 		return nil, err
 	}
-	switch is, err := isMessage(members["schemas"], scim.BulkRequestURN); {
+	switch is, err := isMessage(members.Get("schemas"), scim.BulkRequestURN); {
 	case err != nil:
 		return nil, err
 	case !is:
-		return nil, otherMessage(scim.BulkRequestURN)
+		return nil, wrongMessage(scim.BulkRequestURN)
 	}
-	b := &bulk{exchange: x, byBulkID: map[string]*operation{}, waiting: map[*operation][]*operation{}}
-	if text, sent := members["failonerrors"]; sent && string(text) != "null" {
+	b := &bulk{exchange: x, byBulkID: map[string]*operation{}, waitingFor: map[*operation][]*operation{}}
+	if text := members.Get("failOnErrors"); len(text) > 0 && string(text) != "null" {
 		number, fixed := text, false
 		if word := ""; x.mode == scim.Lenient && json.Unmarshal(text, &word) == nil {
 			number, fixed = json.RawMessage(strings.TrimSpace(word)), true
 		}
 		err := json.Unmarshal(number, &b.failOnErrors)
 		if err == nil && fixed {
-			x.fixed([]scim.Fix{{Code: "text-number", Path: "failOnErrors", Text: clip(string(text)) + " read as a number"}})
+			x.addFixes([]scim.Fix{{Code: "text-number", Path: "failOnErrors", Text: truncate(string(text)) + " read as a number"}})
 		}
 		if err != nil {
-			return nil, scim.InvalidValue("failOnErrors is %s, which is not a whole number.", clip(string(text)))
+			return nil, scim.InvalidValue("failOnErrors is %s, which is not a whole number.", truncate(string(text)))
 		}
 	}
 	var list []json.RawMessage
-	if err := json.Unmarshal(members["operations"], &list); err != nil || list == nil {
+	if err := json.Unmarshal(members.Get("Operations"), &list); err != nil || list == nil {
 		return nil, scim.InvalidSyntax("The bulk request has no list Operations.")
 	}
 	if len(list) > MaxBulkOperations {
-		return nil, scim.PayloadTooLarge("The bulk request has %d operations; at most %d are taken at once (maxOperations).", len(list), MaxBulkOperations)
+		return nil, scim.PayloadTooLarge("The bulk request has %d operations; at most %d are allowed (maxOperations).", len(list), MaxBulkOperations)
 	}
 	for i, text := range list {
-		if err := b.add(i+1, text); err != nil {
+		if err := b.addOperation(i+1, text); err != nil {
 			return nil, err
 		}
 	}
 	return b, nil
 }
 
-// add reads one operation. What is wrong with it alone is its own failure; a bulkId used twice makes the whole request
-// ambiguous.
-func (b *bulk) add(number int, text json.RawMessage) error {
+// addOperation reads one operation. A mistake in it makes only that operation fail. A bulkId that
+// is used twice makes the whole request ambiguous, so it is an error of the request.
+func (b *bulk) addOperation(number int, text json.RawMessage) error {
 	op := &operation{number: number}
 	b.operations = append(b.operations, op)
-	if op.bad = op.parse(text); op.bad == nil {
-		op.bad = b.checkBulkID(op)
+	if op.err = op.parse(text); op.err == nil {
+		op.err = b.checkBulkID(op)
 	}
 	if op.bulkID == "" || op.method != http.MethodPost {
 		return nil
 	}
 	if first := b.byBulkID[op.bulkID]; first != nil {
-		return scim.InvalidValue("Operations %d and %d have the same bulkId %q.", first.number, number, clip(op.bulkID))
+		return scim.InvalidValue("Operations %d and %d have the same bulkId %q.", first.number, number, truncate(op.bulkID))
 	}
 	b.byBulkID[op.bulkID] = op
 	return nil
 }
 
+// parse reads the members of an operation. Its error is the operation's own failure.
 func (op *operation) parse(text json.RawMessage) error {
-	members, err := object(text)
+	members, err := scim.ParseMembers(text)
 	if err != nil {
-		return scim.InvalidSyntax("An operation must be a JSON object in which no member is there twice.")
+		return scim.InvalidSyntax("An operation must be a JSON object without duplicate members.")
 	}
 	for _, m := range []struct {
 		name string
 		into *string
 	}{{"method", &op.method}, {"path", &op.path}, {"bulkId", &op.bulkID}, {"version", &op.version}} {
-		if text, sent := members[strings.ToLower(m.name)]; sent && err == nil && json.Unmarshal(text, m.into) != nil {
-			err = scim.InvalidSyntax("%s of an operation must be a text.", m.name)
+		if text := members.Get(m.name); len(text) > 0 && err == nil && json.Unmarshal(text, m.into) != nil {
+			err = scim.InvalidSyntax("%s of an operation must be a string.", m.name)
 		}
 	}
 	op.method = strings.ToUpper(op.method)
-	if op.data = members["data"]; string(op.data) == "null" {
+	if op.data = members.Get("data"); string(op.data) == "null" {
 		op.data = nil
 	}
 	return err
 }
 
-// checkBulkID asks for the bulkId of a POST.
+// checkBulkID demands the bulkId of a POST in strict mode.
 //
-// RFC 7644 §3.7: REQUIRED when method is POST. Without one nothing can refer to the resource, which harms nobody else.
+// RFC 7644 §3.7: bulkId is REQUIRED for POST. Without one, no operation can refer to the resource,
+// which does no harm.
 func (b *bulk) checkBulkID(op *operation) error {
 	if op.method == http.MethodPost && op.bulkID == "" && b.mode == scim.Strict {
 		return scim.InvalidSyntax("A POST in a bulk request needs a bulkId.")
@@ -178,209 +182,212 @@ func (b *bulk) checkBulkID(op *operation) error {
 	return nil
 }
 
-func (b *bulk) stopped() bool { return b.failOnErrors > 0 && b.failed >= b.failOnErrors }
+// isStopped reports whether failOnErrors stops the request.
+func (b *bulk) isStopped() bool { return b.failOnErrors > 0 && b.failed >= b.failOnErrors }
 
-// run carries an operation out, after those whose resources it refers to.
-func (b *bulk) run(op *operation) {
-	if op.state != untouched || b.stopped() {
+// runOperation runs an operation, after those that create the resources it refers to.
+func (b *bulk) runOperation(op *operation) {
+	if op.state != untouched || b.isStopped() {
 		return
 	}
 	if err := b.ctx.Err(); err != nil {
-		op.bad = err
+		op.err = err
 	}
 	op.state = running
-	if op.bad != nil {
-		b.refuse(op, op.bad)
+	if op.err != nil {
+		b.refuseOperation(op, op.err)
 		return
 	}
 	ids, circular, err := b.resolve(op)
-	if b.stopped() {
+	if b.isStopped() {
 		op.state = untouched
 		return
 	}
 	if err != nil {
-		b.refuse(op, err)
+		b.refuseOperation(op, err)
 		return
 	}
 	data := op.data
 	if len(circular) > 0 {
-		data, op.later = withhold(data, circular)
+		data, op.withheld = withhold(data, circular)
 		for id := range circular {
-			b.waiting[b.byBulkID[id]] = append(b.waiting[b.byBulkID[id]], op)
+			b.waitingFor[b.byBulkID[id]] = append(b.waitingFor[b.byBulkID[id]], op)
 		}
 	}
-	a, err := b.perform(op, expand(op.path, ids), expandJSON(data, ids), "")
-	b.finish(op, a, err)
-	b.completeThoseWaiting(op)
+	a, err := b.perform(op, expandBulkIDs(op.path, ids), expandBulkIDsInJSON(data, ids), "")
+	b.finishOperation(op, a, err)
+	b.completeWaiting(op)
 }
 
-// resolve finds the ids of what an operation refers to, making it first where it comes later. What refers back to the
-// operation itself, which is being made, is circular.
+// resolve returns the ids of the resources that an operation refers to, and runs the operations
+// that create them. References to operations that are still running, because they refer back to
+// this one, are circular.
 func (b *bulk) resolve(op *operation) (ids map[string]string, circular map[string]bool, err error) {
 	ids, circular = map[string]string{}, map[string]bool{}
 	for _, id := range b.references(op) {
 		target := b.byBulkID[id]
 		if target == nil {
-			return nil, nil, scim.InvalidValue("No POST of this bulk request has the bulkId %q.", clip(id))
+			return nil, nil, scim.InvalidValue("No POST of this bulk request has the bulkId %q.", truncate(id))
 		}
-		b.run(target)
+		b.runOperation(target)
 		switch {
 		case target.state == running:
 			circular[id] = true
 		case target.id != "":
 			ids[id] = target.id
 		default:
-			return nil, nil, scim.Conflict("The operation with the bulkId %q, to which this one refers, failed or was not tried.", clip(id))
+			return nil, nil, scim.Conflict("The operation with the bulkId %q, to which this one refers, failed or was not tried.", truncate(id))
 		}
 	}
 	return ids, circular, nil
 }
 
-// references lists the bulkIds that an operation names, in order, each once. They are looked for once: in a circle every
-// operation asks for those of all others.
+// references lists the bulkIds that an operation refers to, in order, each once. They are read only
+// once, because in a circle every operation asks for those of all others.
 func (b *bulk) references(op *operation) []string {
-	if op.known {
-		return op.refers
+	if op.bulkIDsRead {
+		return op.bulkIDs
 	}
-	op.known = true
-	noted := map[string]bool{}
-	note := func(id string) (string, bool) {
-		if !noted[id] {
-			noted[id] = true
-			op.refers = append(op.refers, id)
+	op.bulkIDsRead = true
+	listed := map[string]bool{}
+	list := func(id string) (string, bool) {
+		if !listed[id] {
+			listed[id] = true
+			op.bulkIDs = append(op.bulkIDs, id)
 		}
 		return "", false
 	}
-	// Inside a longer text only what is a bulkId of this request counts.
-	known := func(id string) (string, bool) {
+	// Inside a longer string, only a bulkId of this request counts.
+	listExisting := func(id string) (string, bool) {
 		if b.byBulkID[id] != nil {
-			note(id)
+			list(id)
 		}
 		return "", false
 	}
-	expandWith(op.path, known, known)
-	rewriteTexts(op.data, func(text string) string { return expandWith(text, note, known) })
-	return op.refers
+	expandBulkIDsWith(op.path, listExisting, listExisting)
+	rewriteStrings(op.data, func(text string) string { return expandBulkIDsWith(text, list, listExisting) })
+	return op.bulkIDs
 }
 
-// perform does one operation as the request that it stands for.
+// perform runs one operation as the request that it stands for.
 func (b *bulk) perform(op *operation, path string, data json.RawMessage, why string) (answer, error) {
-	sub := b.sub(op, path, why)
+	opExchange := b.exchangeFor(op, path, why)
 	if op.version != "" && why == "" {
-		sub.ifMatch = []string{op.version}
+		opExchange.ifMatch = []string{op.version}
 	}
-	sub.open = func(int64) (body, error) {
+	opExchange.openBody = func(int64) (body, error) {
 		if data == nil {
-			return body{}, scim.InvalidSyntax("A %s in a bulk request needs data.", sub.method)
+			return body{}, scim.InvalidSyntax("A %s in a bulk request needs data.", opExchange.method)
 		}
 		return body{Reader: bytes.NewReader(data), limit: MaxBulkBytes}, nil
 	}
-	a, err := sub.guarded((*exchange).bulkRoute)
+	a, err := opExchange.runGuarded((*exchange).bulkRoute)
 	if a.location == "" {
-		a.location = sub.pathLocation()
+		a.location = opExchange.pathLocation()
 	}
 	if op.method == http.MethodPost && err == nil {
-		op.id = sub.row.Subject
+		op.id = opExchange.requestRow.Subject
 	}
-	return a, sub.noted(a, err)
+	return a, opExchange.recordOperation(a, err)
 }
 
-// refuse ends an operation that cannot even be tried.
-func (b *bulk) refuse(op *operation, err error) {
-	sub := b.sub(op, op.path, "")
-	sub.bulkRoute() //nolint:errcheck // it finds the type, if there is one; why the operation is refused is known
-	b.finish(op, answer{location: sub.pathLocation()}, sub.noted(answer{}, err))
+// refuseOperation records an operation that cannot be run as failed.
+func (b *bulk) refuseOperation(op *operation, err error) {
+	opExchange := b.exchangeFor(op, op.path, "")
+	opExchange.bulkRoute() //nolint:errcheck // only to find the resource type; err already says why
+	b.finishOperation(op, answer{location: opExchange.pathLocation()}, opExchange.recordOperation(answer{}, err))
 }
 
-// sub is the request that an operation stands for.
-func (b *bulk) sub(op *operation, path, why string) *exchange {
-	sub := *b.exchange
-	sub.method = op.method
+// exchangeFor returns the request that an operation stands for.
+func (b *bulk) exchangeFor(op *operation, path, why string) *exchange {
+	opExchange := *b.exchange
+	opExchange.method = op.method
 	if why != "" {
-		sub.method = http.MethodPatch
+		opExchange.method = http.MethodPatch
 	}
-	sub.place = within(path)
-	sub.ifMatch, sub.ifNoneMatch, sub.namesJSON, sub.rt = nil, nil, false, nil
-	sub.row.Time, sub.row.Method = b.Now(), method(sub.method)
-	sub.row.Path = fmt.Sprintf("%s (operation %d of /Bulk%s)", clip(path), op.number, why)
-	sub.row.Fixes, sub.row.Ignored = nil, nil
-	sub.logged = false
-	return &sub
+	opExchange.place = placeOf(path)
+	opExchange.ifMatch, opExchange.ifNoneMatch, opExchange.acceptsJSON, opExchange.rt = nil, nil, false, nil
+	opExchange.requestRow.Time, opExchange.requestRow.Method = b.Now(), loggedMethod(opExchange.method)
+	opExchange.requestRow.Path = fmt.Sprintf("%s (operation %d of /Bulk%s)", truncate(path), op.number, why)
+	opExchange.requestRow.Fixes, opExchange.requestRow.Ignored = nil, nil
+	opExchange.rowWritten = false
+	return &opExchange
 }
 
-// pathLocation is the location of the resource that the path names, if it names one.
+// pathLocation returns the location of the resource that the path names, or "".
 func (x *exchange) pathLocation() string {
 	if x.rt == nil || len(x.place.rest) != 1 {
 		return ""
 	}
-	return x.locationOf(x.rt, x.id())
+	return x.locationOf(x.rt, x.resourceID())
 }
 
-// noted leaves the row of an operation in the request log, and returns its error as the client may see it.
-func (x *exchange) noted(a answer, err error) error {
-	if err == nil && x.logged {
+// recordOperation puts the row of an operation into the request log. It returns the error in the
+// form that the client may see.
+func (x *exchange) recordOperation(a answer, err error) error {
+	if err == nil && x.rowWritten {
 		return nil
 	}
-	x.row.Status = a.status
+	x.requestRow.Status = a.status
 	if err != nil {
-		e := x.public(x.r, err)
-		x.row.Status, x.row.Sentence = e.Status, e.Detail
-		x.nameSubject()
+		e := x.publicError(x.r, err)
+		x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
+		x.addSubjectName()
 		err = e
 	}
-	x.row.Duration = x.Now().Sub(x.row.Time)
-	x.Sites.Log().Gather(x.row)
+	x.requestRow.Duration = x.Now().Sub(x.requestRow.Time)
+	x.Sites.Log().Gather(x.requestRow)
 	return err
 }
 
-// within is the place that the path of an operation names.
-func within(path string) place {
+// placeOf parses the path of an operation.
+func placeOf(path string) place {
 	path, query, _ := strings.Cut(path, "?")
 	p := place{query: query}
 	below := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
-	below, p.bad = version(below)
-	if p.bad != nil || len(below) == 0 {
+	below, p.err = cutVersion(below)
+	if p.err != nil || len(below) == 0 {
 		return p
 	}
-	if below, p.bad = unescape(below); p.bad == nil {
+	if below, p.err = unescapeSegments(below); p.err == nil {
 		p.endpoint, p.rest = below[0], below[1:]
 	}
 	return p
 }
 
-// bulkRoute finds what an operation asks for: changes of resources, and nothing else.
+// bulkRoute finds the action of an operation: a change of resources, and nothing else.
 func (x *exchange) bulkRoute() (action, error) {
-	if x.place.bad != nil {
-		return nil, x.place.bad
+	if x.place.err != nil {
+		return nil, x.place.err
 	}
 	switch x.method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
 	default:
-		return nil, scim.InvalidSyntax("method of an operation must be POST, PUT, PATCH or DELETE, not %q.", clip(x.method))
+		return nil, scim.InvalidSyntax("method of an operation must be POST, PUT, PATCH or DELETE, not %q.", truncate(x.method))
 	}
-	at, fits := shapeOf(x.place.rest)
-	offered, _ := x.resourceMethods(at)
+	form, fits := parseShape(x.place.rest)
+	offered, _ := x.resourceMethods(form)
 	act := offered[x.method]
-	if !fits || at == search || act == nil {
-		return nil, scim.InvalidValue("path of a %s must be %s, not %q.", x.method, wantedPath(x.method), clip("/"+strings.Join(append([]string{x.place.endpoint}, x.place.rest...), "/")))
+	if !fits || form == searchEndpoint || act == nil {
+		return nil, scim.InvalidValue("path of a %s must be %s, not %q.", x.method, expectedPath(x.method), truncate("/"+strings.Join(append([]string{x.place.endpoint}, x.place.rest...), "/")))
 	}
 	return act, nil
 }
 
-func wantedPath(name string) string {
+func expectedPath(name string) string {
 	if name == http.MethodPost {
-		return "that of a resource type, as /Users is"
+		return "the endpoint of a resource type, such as /Users"
 	}
-	return "that of one resource, as /Users/{id} is"
+	return "one resource, such as /Users/{id}"
 }
 
-func (b *bulk) finish(op *operation, a answer, err error) {
+func (b *bulk) finishOperation(op *operation, a answer, err error) {
 	op.state = finished
 	op.status, op.etag, op.location = a.status, a.etag, a.location
 	if err == nil {
 		return
 	}
-	op.response = b.public(b.r, err)
+	op.response = b.publicError(b.r, err)
 	op.status = op.response.Status
 	op.etag = ""
 	if op.method == http.MethodPost {
@@ -389,26 +396,29 @@ func (b *bulk) finish(op *operation, a answer, err error) {
 	b.failed++
 }
 
-// completeThoseWaiting adds to resources that were made without a reference to op what was left out.
+// completeWaiting adds the withheld references to op to the resources that were created without
+// them.
 //
-// RFC 7644 §3.7.1: circular references have to be tried, and are 409 where that fails.
-func (b *bulk) completeThoseWaiting(op *operation) {
-	for _, w := range b.waiting[op] {
-		if w.state == finished && w.response == nil && len(w.later) > 0 {
-			b.complete(w)
+// RFC 7644 §3.7.1: circular references must be tried, and are 409 where that fails.
+func (b *bulk) completeWaiting(op *operation) {
+	for _, w := range b.waitingFor[op] {
+		if w.state == finished && w.response == nil && len(w.withheld) > 0 {
+			b.addWithheld(w)
 		}
 	}
 }
 
-func (b *bulk) complete(op *operation) {
+// addWithheld adds the withheld parts of an operation with a PATCH, once everything that it refers
+// to exists.
+func (b *bulk) addWithheld(op *operation) {
 	ids := map[string]string{}
 	for _, id := range b.references(op) {
 		target := b.byBulkID[id]
 		if target.state == running {
-			return // its turn comes
+			return // that operation will call this again when it ends
 		}
 		if target.id == "" {
-			b.incomplete(op, fmt.Sprintf("the operation with the bulkId %q failed", clip(id)))
+			b.failIncomplete(op, fmt.Sprintf("the operation with the bulkId %q failed", truncate(id)))
 			return
 		}
 		ids[id] = target.id
@@ -422,33 +432,33 @@ func (b *bulk) complete(op *operation) {
 		Schemas    []string `json:"schemas"`
 		Operations []change
 	}{Schemas: []string{scim.PatchOpURN}}
-	for _, p := range op.later {
-		request.Operations = append(request.Operations, change{"add", p.path, expandJSON(p.value, ids)})
+	for _, p := range op.withheld {
+		request.Operations = append(request.Operations, change{"add", p.path, expandBulkIDsInJSON(p.value, ids)})
 	}
-	op.later = nil
+	op.withheld = nil
 	data, err := json.Marshal(request)
 	if err != nil {
-		b.incomplete(op, err.Error())
+		b.failIncomplete(op, err.Error())
 		return
 	}
-	a, err := b.perform(op, strings.TrimSuffix(op.path, "/")+"/"+op.id, data, ", to add what refers back")
+	a, err := b.perform(op, strings.TrimSuffix(op.path, "/")+"/"+op.id, data, ", to add a circular reference")
 	if err != nil {
-		b.incomplete(op, b.public(b.r, err).Detail)
+		b.failIncomplete(op, b.publicError(b.r, err).Detail)
 		return
 	}
 	op.etag = a.etag
 }
 
-// incomplete turns an operation into a failure: its resource is there, without the reference.
-func (b *bulk) incomplete(op *operation, why string) {
+// failIncomplete turns an operation into a failure: its resource exists, but without the reference.
+func (b *bulk) failIncomplete(op *operation, why string) {
 	location := op.location
-	b.finish(op, answer{}, scim.Conflict("The resource was made, but what it refers to in a circle could not be added: %s", why))
+	b.finishOperation(op, answer{}, scim.Conflict("The resource was created, but its circular reference could not be added: %s", why))
 	op.location = location
 }
 
 // encode writes the answer.
 //
-// RFC 7644 §3.7: a status is a text, and the error of a failed operation is in its response.
+// RFC 7644 §3.7: a status is a string, and a failed operation has its error in response.
 func (b *bulk) encode() []byte {
 	type result struct {
 		Method   string      `json:"method,omitempty"`
@@ -467,15 +477,15 @@ func (b *bulk) encode() []byte {
 			out.Operations = append(out.Operations, result{op.method, op.bulkID, op.location, op.etag, strconv.Itoa(op.status), op.response})
 		}
 	}
-	body, _ := json.Marshal(out) // cannot fail: texts, and errors that write themselves
+	body, _ := json.Marshal(out) // cannot fail: the members are strings and errors
 	return body
 }
 
-// sentence says what came of it, for the request log.
+// sentence sums up the result for the request log.
 func (b *bulk) sentence() string {
 	counts := map[string]int{}
 	for _, op := range b.operations {
-		counts[op.came()]++
+		counts[op.outcome()]++
 	}
 	var parts []string
 	for _, word := range []string{"created", "updated", "deleted", "refused", "not tried"} {
@@ -493,7 +503,8 @@ func (b *bulk) sentence() string {
 	return fmt.Sprintf("%d %s: %s", len(b.operations), noun, strings.Join(parts, ", "))
 }
 
-func (op *operation) came() string {
+// outcome names the result of an operation for the sentence.
+func (op *operation) outcome() string {
 	switch {
 	case op.state != finished:
 		return "not tried"
@@ -507,28 +518,31 @@ func (op *operation) came() string {
 	return "updated"
 }
 
-// reference begins a text that stands for the id of a resource which the request makes. RFC 7644 §3.7.2.
-const reference = "bulkId:"
+// bulkIDPrefix starts a string that stands for the id of a resource that the request creates. RFC
+// 7644 §3.7.2.
+const bulkIDPrefix = "bulkId:"
 
-func expand(text string, ids map[string]string) string {
+// expandBulkIDs replaces references in a string by ids.
+func expandBulkIDs(text string, ids map[string]string) string {
 	find := func(id string) (string, bool) {
-		made, ok := ids[id]
-		return made, ok
+		resourceID, ok := ids[id]
+		return resourceID, ok
 	}
-	return expandWith(text, find, find)
+	return expandBulkIDsWith(text, find, find)
 }
 
-// expandWith puts ids in the place of references: of a whole text, and inside a filter or a URL.
-func expandWith(text string, whole, inside func(string) (string, bool)) string {
-	if id, is := strings.CutPrefix(text, reference); is {
-		if made, ok := whole(id); ok {
-			return made
+// expandBulkIDsWith replaces references. whole looks up a reference that is the entire string,
+// inside one within a filter or a URL.
+func expandBulkIDsWith(text string, whole, inside func(string) (string, bool)) string {
+	if id, is := strings.CutPrefix(text, bulkIDPrefix); is {
+		if resourceID, ok := whole(id); ok {
+			return resourceID
 		}
 		return text
 	}
 	var out strings.Builder
 	for {
-		before, after, found := strings.Cut(text, reference)
+		before, after, found := strings.Cut(text, bulkIDPrefix)
 		out.WriteString(before)
 		if !found {
 			return out.String()
@@ -537,121 +551,83 @@ func expandWith(text string, whole, inside func(string) (string, bool)) string {
 		if i := strings.IndexAny(after, `"/?#`); i >= 0 {
 			end = i
 		}
-		made, ok := inside(after[:end])
+		resourceID, ok := inside(after[:end])
 		if ok = ok && (strings.HasSuffix(before, `"`) || strings.HasSuffix(before, "/")); !ok {
-			made = reference + after[:end]
+			resourceID = bulkIDPrefix + after[:end]
 		}
-		out.WriteString(made)
+		out.WriteString(resourceID)
 		text = after[end:]
 	}
 }
 
-func expandJSON(data json.RawMessage, ids map[string]string) json.RawMessage {
+// expandBulkIDsInJSON replaces references in the strings of a JSON value.
+func expandBulkIDsInJSON(data json.RawMessage, ids map[string]string) json.RawMessage {
 	if len(ids) == 0 {
 		return data
 	}
-	return rewriteTexts(data, func(text string) string { return expand(text, ids) })
+	return rewriteStrings(data, func(text string) string { return expandBulkIDs(text, ids) })
 }
 
-// rewriteTexts changes the texts of a JSON value and leaves every other byte as it is.
-func rewriteTexts(data json.RawMessage, change func(string) string) json.RawMessage {
+// rewriteStrings changes the strings of a JSON value that may hold a reference.
+func rewriteStrings(data json.RawMessage, change func(string) string) json.RawMessage {
 	if !bytes.Contains(data, []byte("ulkId:")) && !bytes.Contains(data, []byte(`\u`)) {
 		return data
 	}
-	out := make([]byte, 0, len(data))
-	for len(data) > 0 {
-		begin := bytes.IndexByte(data, '"')
-		if begin < 0 {
-			break
-		}
-		out, data = append(out, data[:begin]...), data[begin:]
-		end := endOfText(data)
-		out, data = append(out, changed(data[:end], change)...), data[end:]
-	}
-	return append(out, data...)
+	return scim.RewriteStrings(data, change)
 }
 
-func changed(quoted []byte, change func(string) string) []byte {
-	var text string
-	if json.Unmarshal(quoted, &text) != nil {
-		return quoted
-	}
-	after := change(text)
-	if after == text {
-		return quoted
-	}
-	b, err := json.Marshal(after)
+// withhold removes from the data of a POST the references to resources that do not exist yet:
+// elements of lists, or else whole attributes.
+func withhold(data json.RawMessage, circular map[string]bool) (now json.RawMessage, later []withheldPart) {
+	members, err := scim.ParseMembers(data)
 	if err != nil {
-		return quoted
+		return data, nil // decoding the resource reports what is wrong
 	}
-	return b
+	return withholdFrom(members, "", circular)
 }
 
-// endOfText is the length of the quoted text at the beginning of data.
-func endOfText(data []byte) int {
-	for i := 1; i < len(data); i++ {
-		switch data[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return len(data)
-}
-
-// withhold takes out of the data of a POST what refers to resources that are not there yet: elements of lists, else whole
-// attributes.
-func withhold(data json.RawMessage, circular map[string]bool) (now json.RawMessage, later []part) {
-	fields, err := fieldsOf(data)
-	if err != nil {
-		return data, nil // the resource type's own reader says what is wrong with it
-	}
-	return withholdFrom(fields, "", circular)
-}
-
-func withholdFrom(fields []field, prefix string, circular map[string]bool) (now json.RawMessage, later []part) {
-	kept := fields[:0:0]
-	for _, f := range fields {
+func withholdFrom(members scim.Members, prefix string, circular map[string]bool) (now json.RawMessage, later []withheldPart) {
+	kept := members[:0:0]
+	for _, m := range members {
 		switch {
-		case !refers(f.value, circular):
-			kept = append(kept, f)
-		case prefix == "" && strings.Contains(f.name, ":"): // an extension
-			inner, err := fieldsOf(f.value)
+		case !refersTo(m.Value, circular):
+			kept = append(kept, m)
+		case prefix == "" && strings.Contains(m.Name, ":"): // an extension
+			inner, err := scim.ParseMembers(m.Value)
 			if err != nil {
-				kept = append(kept, f)
+				kept = append(kept, m)
 				continue
 			}
-			value, parts := withholdFrom(inner, f.name+":", circular)
-			kept, later = append(kept, field{f.name, value}), append(later, parts...)
+			value, parts := withholdFrom(inner, m.Name+":", circular)
+			kept, later = append(kept, scim.Member{Name: m.Name, Value: value}), append(later, parts...)
 		default:
-			rest, left := withholdElements(f.value, circular)
+			rest, withheld := withholdElements(m.Value, circular)
 			if rest != nil {
-				kept = append(kept, field{f.name, rest})
+				kept = append(kept, scim.Member{Name: m.Name, Value: rest})
 			}
-			later = append(later, part{prefix + f.name, left})
+			later = append(later, withheldPart{prefix + m.Name, withheld})
 		}
 	}
-	return appendFields(kept), later
+	return kept.Encode(), later
 }
 
-// withholdElements divides a list; anything else is left out whole.
+// withholdElements splits a list. Any other value is withheld as a whole.
 func withholdElements(value json.RawMessage, circular map[string]bool) (now, later json.RawMessage) {
-	var list, kept, left []json.RawMessage
+	var list, kept, withheld []json.RawMessage
 	if json.Unmarshal(value, &list) != nil {
 		return nil, value
 	}
 	for _, e := range list {
-		if refers(e, circular) {
-			left = append(left, e)
+		if refersTo(e, circular) {
+			withheld = append(withheld, e)
 		} else {
 			kept = append(kept, e)
 		}
 	}
-	return joined(kept), joined(left)
+	return joinElements(kept), joinElements(withheld)
 }
 
-func joined(list []json.RawMessage) json.RawMessage {
+func joinElements(list []json.RawMessage) json.RawMessage {
 	if len(list) == 0 {
 		return nil
 	}
@@ -665,12 +641,13 @@ func joined(list []json.RawMessage) json.RawMessage {
 	return append(out, ']')
 }
 
-func refers(value json.RawMessage, to map[string]bool) bool {
+// refersTo reports whether a JSON value contains a reference to one of the bulkIds.
+func refersTo(value json.RawMessage, bulkIDs map[string]bool) bool {
 	found := false
-	note := func(id string) (string, bool) {
-		found = found || to[id]
+	check := func(id string) (string, bool) {
+		found = found || bulkIDs[id]
 		return "", false
 	}
-	rewriteTexts(value, func(text string) string { return expandWith(text, note, note) })
+	rewriteStrings(value, func(text string) string { return expandBulkIDsWith(text, check, check) })
 	return found
 }

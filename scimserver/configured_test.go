@@ -19,18 +19,18 @@ const (
 	tagURN  = "urn:example:params:scim:schemas:extension:Tag"
 )
 
-// kindOfAttribute is one attribute of the TestResource: a type of value with what its schema says about it.
+// kindOfAttribute is one attribute of TestResource: a type with its characteristics.
 type kindOfAttribute struct {
 	name, kind, mutability, returned string
 }
 
-// everyKind is every type with every mutability and every returned that can go together.
+// everyKind lists every type with every mutability and every returned that can go together.
 func everyKind() (all []kindOfAttribute) {
 	for _, kind := range []string{"string", "boolean", "decimal", "integer", "dateTime", "binary", "reference", "complex"} {
 		for _, mutability := range []string{"readWrite", "immutable", "readOnly", "writeOnly"} {
 			for _, returned := range []string{"always", "default", "request", "never"} {
 				if mutability == "writeOnly" && returned != "never" {
-					continue // RFC 7643 §7: what is writeOnly is not returned
+					continue // RFC 7643 §7: a writeOnly attribute is not returned
 				}
 				name := kind + strings.ToUpper(mutability[:1]) + mutability[1:] + strings.ToUpper(returned[:1]) + returned[1:]
 				all = append(all, kindOfAttribute{name, kind, mutability, returned})
@@ -112,7 +112,7 @@ func testResourceSchemas(t *testing.T) string {
 	return string(text)
 }
 
-// testResource is a body in which every attribute has its first value, changed by change.
+// testResource is a body in which every attribute has its first value, modified by change.
 func testResource(t *testing.T, change func(map[string]any)) string {
 	t.Helper()
 	doc := map[string]any{"schemas": []string{testURN, tagURN}, "name": "n", tagURN: map[string]any{"label": "l"}}
@@ -150,7 +150,7 @@ func TestConfiguredResourceType(t *testing.T) {
 			t.Run("uniqueness", func(t *testing.T) { w.checkUniqueness(t, at) })
 			t.Run("required", func(t *testing.T) { w.checkRequired(t, at) })
 			t.Run("putting_back_what_was_read_changes_nothing", func(t *testing.T) {
-				// RFC 7644 §3.5.1: what a PUT leaves out is cleared, so everything has to be asked for.
+				// RFC 7644 §3.5.1: a PUT clears what it leaves out, so read everything first.
 				all := []string{"name", "badge", "stamp", "number", "words", tagURN, "meta"}
 				for _, k := range everyKind() {
 					all = append(all, k.name)
@@ -190,7 +190,7 @@ func TestConfiguredResourceType(t *testing.T) {
 	}
 }
 
-// checkShown asks for each attribute, without it and with nothing said.
+// checkShown reads the resource with each attribute requested, excluded, and without a projection.
 func (w *world) checkShown(t *testing.T, at string) {
 	plain := w.getAt(t, at)
 	for _, k := range everyKind() {
@@ -228,7 +228,7 @@ func (w *world) checkMutability(t *testing.T, at string) {
 		}
 		patch := w.send(fmt.Sprintf("PATCH %s?attributes=%s\n\n"+`{"schemas":[%q],"Operations":[{"op":"replace","path":%q,"value":%s}]}`, at, k.name, scim.PatchOpURN, k.name, text))
 		put := w.send("PUT " + at + "?attributes=" + k.name + "\n\n" + testResource(t, func(doc map[string]any) { doc[k.name] = other }))
-		immutable := k.mutability == "immutable" && k.returned != "never" // what is never returned is not kept, so that any value is its first
+		immutable := k.mutability == "immutable" && k.returned != "never" // a value that is never returned is not kept, so every value counts as the first
 		switch {
 		case k.mutability == "readOnly":
 			wantError(t, patch, 400, "mutability")
@@ -247,7 +247,7 @@ func (w *world) checkMutability(t *testing.T, at string) {
 	}
 }
 
-// checkFiltered compares each attribute with its value, and sorts by it.
+// checkFiltered filters each attribute by its value and sorts by it.
 func (w *world) checkFiltered(t *testing.T, id string) {
 	for _, k := range everyKind() {
 		one, other := values(k.kind)
@@ -291,7 +291,7 @@ func (w *world) checkFiltered(t *testing.T, id string) {
 
 func (w *world) checkUniqueness(t *testing.T, at string) {
 	for name, c := range map[string]struct{ first, same, differs any }{
-		"badge":  {"B1", "b1", "b2"}, // in any letter case
+		"badge":  {"B1", "b1", "b2"}, // in any case
 		"stamp":  {"S1", "S1", "s1"}, // exactly
 		"number": {41.0, 41.0, 42.0},
 	} {
@@ -331,7 +331,8 @@ func (w *world) checkRequired(t *testing.T, at string) {
 	}
 }
 
-// TestTypesOfOneSiteAreUnknownToAnother asks a site without schemas of its own for the other's.
+// TestTypesOfOneSiteAreUnknownToAnother asks a site without its own schemas for the types of
+// another site.
 func TestTypesOfOneSiteAreUnknownToAnother(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -344,7 +345,7 @@ func TestTypesOfOneSiteAreUnknownToAnother(t *testing.T) {
 	if text := w.send("GET =/c/globex/auth/scim/v2/Schemas" + auth).Body.String(); strings.Contains(text, "urn:example") {
 		t.Error("another site's schema is listed")
 	}
-	// And the type goes by any letter case, while locations keep the right one.
+	// Requests may write the type in any case, while locations keep the right one.
 	doc := body(t, w.send(`GET /devices?filter=serial+eq+%22s1%22`))
 	resources, _ := doc["Resources"].([]any)
 	if !slices.ContainsFunc(resources, func(r any) bool {

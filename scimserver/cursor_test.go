@@ -15,7 +15,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// unreserved is what a cursor may be made of. RFC 9865 §2.
+// unreserved matches the characters that a cursor may consist of. RFC 9865 §2.
 var unreserved = regexp.MustCompile(`^[A-Za-z0-9._~-]+$`)
 
 // walk follows the cursors of a query from its first page, and returns the ids of each page.

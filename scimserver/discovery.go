@@ -15,9 +15,9 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Discovery tells the truth about this site: what is announced here is offered, and what is not offered is not announced.
+// Discovery announces exactly what this site supports.
 
-// RFC 7643 §5.
+// config is the ServiceProviderConfig. RFC 7643 §5.
 type config struct {
 	Schemas               []string     `json:"schemas"`
 	Patch                 supported    `json:"patch"`
@@ -46,7 +46,7 @@ type filterConfig struct {
 	MaxResults int  `json:"maxResults"`
 }
 
-// RFC 9865 §4.
+// pagination is the announcement of RFC 9865 §4.
 type pagination struct {
 	Cursor                  bool   `json:"cursor"`
 	Index                   bool   `json:"index"`
@@ -69,26 +69,9 @@ type meta struct {
 	Location     string `json:"location"`
 }
 
-// RFC 7643 §6.
-type resourceType struct {
-	Schemas          []string          `json:"schemas"`
-	ID               string            `json:"id"`
-	Name             string            `json:"name"`
-	Endpoint         string            `json:"endpoint"`
-	Description      string            `json:"description"`
-	Schema           string            `json:"schema"`
-	SchemaExtensions []schemaExtension `json:"schemaExtensions,omitempty"`
-	Meta             meta              `json:"meta"`
-}
-
-type schemaExtension struct {
-	Schema   string `json:"schema"`
-	Required bool   `json:"required"`
-}
-
 func (x *exchange) showConfig() (answer, error) {
 	location := x.base + "/ServiceProviderConfig"
-	return x.discovered(config{
+	return x.answerDiscovery(config{
 		Schemas: []string{scim.ConfigURN},
 		Patch:   supported{true},
 		Bulk:    bulkConfig{Supported: true, MaxOperations: MaxBulkOperations, MaxPayloadSize: MaxBulkBytes},
@@ -112,44 +95,50 @@ func (x *exchange) showConfig() (answer, error) {
 
 func (x *exchange) listResourceTypes() (answer, error) {
 	var all []any
-	for _, rt := range x.types() {
-		all = append(all, x.describe(rt))
+	for _, rt := range x.offeredTypes() {
+		text, err := x.resourceTypeJSON(rt)
+		if err != nil {
+			return answer{}, err
+		}
+		all = append(all, text)
 	}
-	return x.discoveredList(all...)
+	return x.answerDiscoveryList(all...)
 }
 
 func (x *exchange) showResourceType() (answer, error) {
 	var names []string
-	for _, rt := range x.types() {
-		if strings.EqualFold(x.id(), rt.ID) || strings.EqualFold(x.id(), rt.Name) {
-			d := x.describe(rt)
-			return x.discovered(d, d.Meta.Location)
+	for _, rt := range x.offeredTypes() {
+		if strings.EqualFold(x.resourceID(), rt.ID) || strings.EqualFold(x.resourceID(), rt.Name) {
+			text, err := x.resourceTypeJSON(rt)
+			if err != nil {
+				return answer{}, err
+			}
+			return x.answerDiscovery(text, x.resourceTypeLocation(rt))
 		}
 		names = append(names, rt.Name)
 	}
-	return answer{}, scim.NotFound("There is no resource type %q here; there is %s.", clip(x.id()), strings.Join(names, ", "))
+	return answer{}, scim.NotFound("There is no resource type %q here; the resource types are %s.", truncate(x.resourceID()), strings.Join(names, ", "))
 }
 
-func (x *exchange) describe(rt *scim.ResourceType) resourceType {
-	d := resourceType{
-		Schemas:     []string{scim.ResourceTypeURN},
-		ID:          rt.ID,
-		Name:        rt.Name,
-		Endpoint:    rt.Endpoint,
-		Description: rt.Description,
-		Schema:      rt.Schema.ID,
-		Meta:        meta{"ResourceType", x.base + "/ResourceTypes/" + rt.ID},
-	}
+// resourceTypeJSON writes a resource type as this site offers it.
+func (x *exchange) resourceTypeJSON(rt *scim.ResourceType) (json.RawMessage, error) {
+	offered := *rt
 	if roster.Kind(rt.ID) == roster.User {
-		d.Description = describeUsers(x.site)
+		offered.Description = describeUsers(x.site)
 	}
-	for _, e := range rt.Extensions {
-		d.SchemaExtensions = append(d.SchemaExtensions, schemaExtension{e.Schema.ID, e.Required})
+	text, err := json.Marshal(&offered)
+	if err != nil {
+		return nil, fmt.Errorf("describe resource type %s: %w", rt.ID, err)
 	}
-	return d
+	return scim.Splice(text, scim.Added{Location: x.resourceTypeLocation(rt)}), nil
 }
 
-// describeUsers says what RFC 7643 has no attribute for: which methods the site takes.
+func (x *exchange) resourceTypeLocation(rt *scim.ResourceType) string {
+	return x.base + "/ResourceTypes/" + rt.ID
+}
+
+// describeUsers says in words which methods the site accepts for users, because RFC 7643 has no
+// attribute for it.
 func describeUsers(s site.Site) string {
 	can, refused := []string{"read"}, []string(nil)
 	if s.Creates {
@@ -172,9 +161,9 @@ func describeUsers(s site.Site) string {
 	case 0:
 		return text
 	case 1:
-		text += ". " + refused[0] + " is answered 501"
+		text += ". " + refused[0] + " returns 501"
 	default:
-		text += ". POST and DELETE are answered 501"
+		text += ". POST and DELETE return 501"
 	}
 	if !s.Creates {
 		text += "; an account is created at the first SSO sign-in"
@@ -185,7 +174,7 @@ func describeUsers(s site.Site) string {
 //go:embed protocol_schemas.json
 var protocolSchemasJSON []byte
 
-// protocolSchema is the schema of what discovery answers.
+// protocolSchema is the schema of a discovery document.
 type protocolSchema struct {
 	id   string
 	text json.RawMessage
@@ -193,12 +182,12 @@ type protocolSchema struct {
 
 // protocolSchemas are the schemas of the discovery documents themselves. RFC 7643 §8.7.2.
 var protocolSchemas = sync.OnceValue(func() []protocolSchema {
-	var texts []json.RawMessage
-	if err := json.Unmarshal(protocolSchemasJSON, &texts); err != nil {
+	var documents []json.RawMessage
+	if err := json.Unmarshal(protocolSchemasJSON, &documents); err != nil {
 		panic("embedded schemas: " + err.Error()) // an impossible program, not an input
 	}
-	all := make([]protocolSchema, len(texts))
-	for i, text := range texts {
+	all := make([]protocolSchema, len(documents))
+	for i, text := range documents {
 		var head struct {
 			ID string `json:"id"`
 		}
@@ -211,53 +200,53 @@ var protocolSchemas = sync.OnceValue(func() []protocolSchema {
 	return all
 })
 
-func (x *exchange) describeProtocolSchema(s protocolSchema) json.RawMessage {
+func (x *exchange) protocolSchemaJSON(s protocolSchema) json.RawMessage {
 	return scim.Splice(s.text, scim.Added{Location: x.base + "/Schemas/" + s.id})
 }
 
 func (x *exchange) listSchemas() (answer, error) {
 	var all []any
-	for _, s := range x.schemas() {
-		text, err := x.describeSchema(s)
+	for _, s := range x.offeredSchemas() {
+		text, err := x.schemaJSON(s)
 		if err != nil {
 			return answer{}, err
 		}
 		all = append(all, text)
 	}
 	for _, s := range protocolSchemas() {
-		all = append(all, x.describeProtocolSchema(s))
+		all = append(all, x.protocolSchemaJSON(s))
 	}
-	return x.discoveredList(all...)
+	return x.answerDiscoveryList(all...)
 }
 
 func (x *exchange) showSchema() (answer, error) {
-	for _, s := range x.schemas() {
-		if strings.EqualFold(x.id(), s.ID) {
-			text, err := x.describeSchema(s)
+	for _, s := range x.offeredSchemas() {
+		if strings.EqualFold(x.resourceID(), s.ID) {
+			text, err := x.schemaJSON(s)
 			if err != nil {
 				return answer{}, err
 			}
-			return x.discovered(text, x.base+"/Schemas/"+s.ID)
+			return x.answerDiscovery(text, x.base+"/Schemas/"+s.ID)
 		}
 	}
 	for _, s := range protocolSchemas() {
-		if strings.EqualFold(x.id(), s.id) {
-			return x.discovered(x.describeProtocolSchema(s), x.base+"/Schemas/"+s.id)
+		if strings.EqualFold(x.resourceID(), s.id) {
+			return x.answerDiscovery(x.protocolSchemaJSON(s), x.base+"/Schemas/"+s.id)
 		}
 	}
-	return answer{}, scim.NotFound("There is no schema %q here; /Schemas lists those that there are.", clip(x.id()))
+	return answer{}, scim.NotFound("There is no schema %q here; /Schemas lists the schemas of this site.", truncate(x.resourceID()))
 }
 
-// schemas are those of the types of resources that the site offers, each once.
+// offeredSchemas returns the schemas of the resource types that the site offers, each once.
 //
-// RFC 7643 §7: resource schemas only, not those of messages. protocolSchemas are listed behind them.
-func (x *exchange) schemas() (all []*scim.Schema) {
+// RFC 7643 §7: only resource schemas, not those of messages. protocolSchemas are listed after them.
+func (x *exchange) offeredSchemas() (all []*scim.Schema) {
 	add := func(s *scim.Schema) {
 		if !slices.Contains(all, s) {
 			all = append(all, s)
 		}
 	}
-	for _, rt := range x.types() {
+	for _, rt := range x.offeredTypes() {
 		add(rt.Schema)
 		for _, e := range rt.Extensions {
 			add(e.Schema)
@@ -266,34 +255,34 @@ func (x *exchange) schemas() (all []*scim.Schema) {
 	return all
 }
 
-// asKept is a schema as this site keeps to it: groups may share a name, or not.
+// schemaForSite returns a schema with this site's rules: whether groups may share a name.
 //
 // RFC 7643 §8.7.1: the uniqueness of a group's displayName is "none".
-func (x *exchange) asKept(s *scim.Schema) *scim.Schema {
+func (x *exchange) schemaForSite(s *scim.Schema) *scim.Schema {
 	if s.ID != scim.GroupURN || x.site.GroupNamesUnique() {
 		return s
 	}
-	kept := *s
-	kept.Attributes = slices.Clone(s.Attributes)
-	for i, a := range kept.Attributes {
+	adapted := *s
+	adapted.Attributes = slices.Clone(s.Attributes)
+	for i, a := range adapted.Attributes {
 		if a.Name == "displayName" {
 			name := *a
 			name.Uniqueness, name.Description = scim.UniquenessNone, "Name of the group."
-			kept.Attributes[i] = &name
+			adapted.Attributes[i] = &name
 		}
 	}
-	return &kept
+	return &adapted
 }
 
-func (x *exchange) describeSchema(s *scim.Schema) (json.RawMessage, error) {
-	text, err := json.Marshal(x.asKept(s))
+func (x *exchange) schemaJSON(s *scim.Schema) (json.RawMessage, error) {
+	text, err := json.Marshal(x.schemaForSite(s))
 	if err != nil {
 		return nil, fmt.Errorf("describe schema %s: %w", s.ID, err)
 	}
 	return scim.Splice(text, scim.Added{Location: x.base + "/Schemas/" + s.ID}), nil
 }
 
-func (x *exchange) discoveredList(all ...any) (answer, error) {
+func (x *exchange) answerDiscoveryList(all ...any) (answer, error) {
 	list := scim.ListResponse{TotalResults: len(all), StartIndex: 1, ItemsPerPage: len(all)}
 	for _, v := range all {
 		text, err := json.Marshal(v)
@@ -302,20 +291,20 @@ func (x *exchange) discoveredList(all ...any) (answer, error) {
 		}
 		list.Resources = append(list.Resources, text)
 	}
-	return x.discovered(json.RawMessage(list.Encode()), "")
+	return x.answerDiscovery(json.RawMessage(list.Encode()), "")
 }
 
-// discovered answers what a client may ask about this server.
+// answerDiscovery answers a discovery request.
 //
 // RFC 7644 §4: query parameters do not count here, and a filter is 403.
-func (x *exchange) discovered(v any, location string) (answer, error) {
+func (x *exchange) answerDiscovery(v any, location string) (answer, error) {
 	if q, err := parseQuery(x.place.query); err == nil && q.hasFilter {
-		return answer{}, scim.Forbidden("A filter is not allowed on %s; it is short enough to be read whole.", x.place.endpoint)
+		return answer{}, scim.Forbidden("A filter is not allowed on %s; read the whole list.", x.place.endpoint)
 	}
 	body, err := json.Marshal(v)
 	if err != nil {
 		return answer{}, fmt.Errorf("describe: %w", err)
 	}
-	x.row.Sentence = "Told what this server offers"
+	x.requestRow.Sentence = "Read what this server supports"
 	return answer{status: http.StatusOK, body: body, location: location}, nil
 }

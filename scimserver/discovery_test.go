@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// TestSchemasAreWhatEntraReads holds /Schemas to what Entra's schema discovery is strict about: camel case, every
-// characteristic, no null, canonical types for what is mapped by type.
+// TestSchemasAreWhatEntraReads checks what Entra's schema discovery is strict about: camel case,
+// every characteristic, no null, and canonical types for the attributes that it maps by type.
 func TestSchemasAreWhatEntraReads(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Documented)
@@ -74,7 +74,8 @@ func checkAttribute(t *testing.T, at string, a map[string]any) {
 	}
 }
 
-// TestDiscoveryTellsTheTruth asks for each thing that ServiceProviderConfig and ResourceTypes announce or deny.
+// TestDiscoveryTellsTheTruth tries each feature that ServiceProviderConfig and ResourceTypes
+// announce or deny.
 func TestDiscoveryTellsTheTruth(t *testing.T) {
 	t.Parallel()
 	for _, p := range []site.Profile{site.Documented, site.Full} {

@@ -1,17 +1,21 @@
-// Package scimserver knows how to answer RFC 7644 over HTTP for a site, under /c/{site}/auth/scim/v2.
+// Package scimserver knows how to answer RFC 7644 over HTTP for a site, under
+// /c/{site}/auth/scim/v2.
 //
 //	ServeHTTP → locate (the raw path) → authenticate → route → read the body → one call of roster
 //	          → the request log → writeResource or writeError
 //
-// The path is read raw, before any ServeMux: clients double slashes, add one at the end, write endpoints in lower case and put
-// Entra's feature flags in front of the path, and a redirect would lose their token or turn a POST into a GET.
+// The path is read raw, before any ServeMux sees it. Clients double slashes, add one at the end,
+// write endpoints in lower case, and put Entra's feature flags before the path. A redirect would
+// lose their token or turn a POST into a GET.
 //
-// An unknown site is answered exactly as a wrong token is. Every request of a known site leaves one row in its request log, and
-// the sentence in an error's detail is the sentence in the log, so that the administrators at both ends read the same.
+// An unknown site gets exactly the same answer as a wrong token. Every request of a known site
+// leaves one row in its request log. The row holds the same sentence as the error's detail, so that
+// the administrators on both sides read the same words.
 //
-// The types of resources are those of the site's registry, with one set of routes for all of them; the members of a group come
-// in and go out as a stream, so that a group of a hundred thousand costs the memory of a small one. A bulk request is its
-// operations one after the other, each as if it had been sent alone, with a row of its own in the request log.
+// The resource types come from the site's registry, and one set of routes serves them all. The
+// members of a group are read and written as a stream, so that a group of a hundred thousand
+// members needs no more memory than a small one. A bulk request runs its operations one after the
+// other, each as if the client had sent it alone, with its own row in the request log.
 //
-// What is allowed and what happens is decided by roster; what a filter, a patch or a schema means, by scim.
+// roster decides what is allowed; scim decides what filters, patches and schemas mean.
 package scimserver

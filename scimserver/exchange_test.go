@@ -21,23 +21,25 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-var update = flag.Bool("update", false, "write the answers that were got into testdata/*.txtar")
+var update = flag.Bool("update", false, "write the actual answers into testdata/*.txtar")
 
-// TestExchanges runs every testdata/*.txtar: what a client really sends, what it is answered, what the store then holds.
+// TestExchanges runs every testdata/*.txtar: what a client really sends, the answer, and the content of
+// the store afterwards.
 //
-//	-- site --      lines as world.settings knows them (default: documented, all off but SCIM)
+//	-- site --      lines that world.settings reads (default: documented, all off but SCIM)
 //	-- schemas --   the site's document of schemas and resource types
-//	-- people --    JSON objects of who is there at first
-//	-- groups --    JSON objects of the groups that are there at first
-//	-- block --     user names of those whom an administrator blocks now; -- unblock -- and -- demote -- likewise
-//	-- other site --  the name of another site, whose token is "{token of NAME}" in a request
+//	-- people --    JSON objects of the first people
+//	-- groups --    JSON objects of the first groups
+//	-- block --     user names that an administrator blocks; also -- unblock -- and -- demote --
+//	-- other site --  the name of another site; its token is "{token of NAME}" in a request
 //	-- later --     how much time passes, such as 2h
-//	-- request --   as world.send reads it; any number of requests, each with the response after it
-//	-- response --  status, headers that matter, the body
-//	-- holds --     what the store holds at the end
+//	-- request --   as world.send reads it; any number of requests, each followed by its response
+//	-- response --  status, important headers, body
+//	-- holds --     the content of the store at the end
 //	-- log --       the request log at the end
 //
-// Cursors are different each time: "{cursor 1}" stands for the first one that was answered, in answers, requests and log.
+// Cursors differ in each run. "{cursor 1}" stands for the first one in the answers, in answers,
+// requests and log.
 func TestExchanges(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txtar")
@@ -73,7 +75,7 @@ func play(t *testing.T, a *txtar.Archive) []byte {
 	t.Helper()
 	w := newWorld(t, site.Documented)
 	played := &txtar.Archive{Comment: a.Comment}
-	secrets := &names{}
+	secrets := &placeholderNames{}
 	add := func(name, text string) {
 		text = secrets.hide(strings.TrimRight(text, "\n") + "\n")
 		played.Files = append(played.Files, txtar.File{Name: name, Data: []byte(text)})
@@ -128,27 +130,29 @@ func play(t *testing.T, a *txtar.Archive) []byte {
 	return txtar.Format(played)
 }
 
-// answeredCursor finds the cursors of an answer.
+// answeredCursor matches the cursors of an answer.
 var answeredCursor = regexp.MustCompile(`"(?:next|previous)Cursor": "([^"]+)"`)
 
-// names stand in the files for values that are different each time.
-type names struct {
+// placeholderNames replace values that differ in each run by names, in the files.
+type placeholderNames struct {
 	list    []string // a name and its value by turns
 	cursors int
 }
 
-func (n *names) add(name, value string) { n.list = append(n.list, name, value) }
+func (n *placeholderNames) add(name, value string) { n.list = append(n.list, name, value) }
 
-func (n *names) addCursor(value string) {
+func (n *placeholderNames) addCursor(value string) {
 	n.cursors++
 	n.add(fmt.Sprintf("{cursor %d}", n.cursors), value)
 }
 
-// reveal puts the values in the place of their names.
-func (n *names) reveal(text string) string { return strings.NewReplacer(n.list...).Replace(text) }
+// reveal replaces names by their values.
+func (n *placeholderNames) reveal(text string) string {
+	return strings.NewReplacer(n.list...).Replace(text)
+}
 
-// hide puts the names in the place of their values.
-func (n *names) hide(text string) string {
+// hide replaces values by their names.
+func (n *placeholderNames) hide(text string) string {
 	turned := slices.Clone(n.list)
 	slices.Reverse(turned)
 	return strings.NewReplacer(turned...).Replace(text)

@@ -6,10 +6,11 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Offered lists every method and path that a site with these types of resources takes, with an id where one belongs.
+// Offered lists every method and path that a site with these resource types supports, with an id
+// where one belongs.
 func Offered(types ...*scim.ResourceType) (requests []string) {
 	add := func(path string, at shape, offered methods) {
-		path += map[shape]string{whole: "", single: "/u-1", search: "/.search"}[at]
+		path += map[shape]string{wholeEndpoint: "", singleResource: "/u-1", searchEndpoint: "/.search"}[at]
 		for method := range offered {
 			requests = append(requests, method+" "+path)
 		}
@@ -32,4 +33,4 @@ func Offered(types ...*scim.ResourceType) (requests []string) {
 func SetPatience(h *Handler, d time.Duration) { h.memory.patience = d }
 
 // WaitingForMemory returns how many requests wait for memory.
-func WaitingForMemory(h *Handler) int { return h.memory.open().Waiting() }
+func WaitingForMemory(h *Handler) int { return h.memory.openGate().Waiting() }

@@ -10,8 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Each other address is named once in the server's log. A client can send any Host, so the number is bounded; a request without the token
-// is not counted.
+// TestAnotherAddressIsNamedOnce: the server's log names each other address once. A client can send
+// any Host, so the number of warnings is bounded. A request without the token does not count.
 func TestAnotherAddressIsNamedOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -22,7 +22,7 @@ func TestAnotherAddressIsNamedOnce(t *testing.T) {
 		r.Host = host
 		w.serve(r)
 	}
-	warnings := func() int { return strings.Count(log.String(), "another address") }
+	warnings := func() int { return strings.Count(log.String(), "an address other than") }
 	visit("scim.test", "")
 	visit("SCIM.test", "")
 	visit("stranger.example", "\nAuthorization: Bearer nothing")

@@ -21,9 +21,10 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// FuzzRequest sends whatever a client may think of to sites of every kind, on both databases where there are two: never a
-// panic, never a 5xx but the honest 501, always the SCIM form; both databases answer alike; what is refused, and what reads,
-// changes nothing; and no other site is touched. The seeds are the requests of the exchanges.
+// FuzzRequest sends arbitrary requests to sites of every kind, on both databases where there are
+// two. It checks that no request panics or returns a 5xx other than 501, that every answer has the
+// SCIM form, that both databases answer alike, that refused requests and reads change nothing, and
+// that no other site is touched. The seeds are the requests of the exchanges.
 func FuzzRequest(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil {
@@ -57,7 +58,7 @@ func FuzzRequest(f *testing.F) {
 type twins struct {
 	worlds []*world
 	sites  [][]fuzzedSite // of each world
-	others []string       // what the untouched site of each world holds
+	others []string       // content of the untouched site of each world
 }
 
 type fuzzedSite struct {
@@ -97,7 +98,7 @@ func newTwins(f *testing.F) *twins {
 	return tw
 }
 
-// people gives a site somebody to change.
+// people gives a site some people to change.
 func (w *world) people() {
 	w.t.Helper()
 	made := w.bring(`{"userName":"ada@acme.test","externalId":"a1","emails":[{"type":"work","value":"ada@acme.test"}],"name":{"givenName":"Ada"}}`, `{"userName":"kim","userType":"Admin"}`)
@@ -126,7 +127,7 @@ func (tw *twins) send(t *testing.T, which uint8, method, path, headers, body str
 		if other := fmt.Sprint(w.holds()); other != tw.others[i] {
 			t.Errorf("%s: another site was touched: %s", w.db.Kind(), other)
 		}
-		// What is signed differs from one installation to the other.
+		// Signed values differ between installations.
 		answer := fmt.Sprintln(got.Code, headerText(got.Header()), cursors.ReplaceAllString(got.Body.String(), ""), after)
 		if i == 0 {
 			first = answer
@@ -164,7 +165,7 @@ func fuzzedRequest(t *testing.T, at fuzzedSite, method, path, headers, body stri
 	return r
 }
 
-// clear empties a site's roster, and begins again.
+// clear empties a site's roster and fills it again.
 func (w *world) clear(of site.Site) {
 	w.t.Helper()
 	was := w.site
@@ -187,7 +188,7 @@ func (w *world) clear(of site.Site) {
 				}
 			}
 			if n == 0 {
-				break // who is left is an administrator
+				break // the remaining person is an administrator
 			}
 		}
 	}

@@ -13,12 +13,13 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// slowBody is the size in bytes from which a body gets the whole time limit after it has arrived.
+// slowBody is the size in bytes above which the time limit starts again once the body has arrived.
 const slowBody = 512 << 10
 
-// decodeGroup reads the body of a POST or PUT of a group, which may be large: of its members only the ids stay in memory.
+// decodeGroup reads the body of a POST or PUT of a group, which may be large. It keeps only the ids
+// of the members in memory.
 func (x *exchange) decodeGroup(members *roster.MemberList) (scim.Resource, error) {
-	in, err := x.open(MaxGroupBody)
+	in, err := x.openBody(MaxGroupBody)
 	if err != nil {
 		return nil, err
 	}
@@ -30,13 +31,13 @@ func (x *exchange) decodeGroup(members *roster.MemberList) (scim.Resource, error
 		}
 		return nil
 	}})
-	x.fixed(fixes)
+	x.addFixes(fixes)
 	var refused *scim.Error
 	switch {
 	case errors.As(err, &refused):
 		return nil, err
 	case err != nil:
-		return nil, in.failure(err)
+		return nil, in.readError(err)
 	}
 	if counted.bytes > slowBody {
 		x.ctx, x.cancel = context.WithTimeout(x.r.Context(), timeLimit)
@@ -44,7 +45,7 @@ func (x *exchange) decodeGroup(members *roster.MemberList) (scim.Resource, error
 	return doc, nil
 }
 
-// counter counts what is read.
+// counter counts the bytes that are read.
 type counter struct {
 	io.Reader
 	bytes int
@@ -58,12 +59,12 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // memberWriter writes the members of a group one by one.
 type memberWriter struct {
-	at                        func(roster.Kind) string // where resources of a kind are, with a slash at its end
-	value, ref, kind, display bool                     // which sub-attributes are wanted
+	location                  func(roster.Kind) string // address of a type's resources, with a slash at the end
+	value, ref, kind, display bool                     // which sub-attributes are shown
 }
 
-// all writes the attribute members, or nothing for a group without members.
-func (m memberWriter) all(w *bufio.Writer, members iter.Seq2[roster.Member, error]) error {
+// writeAll writes the attribute members, or nothing for a group without members.
+func (m memberWriter) writeAll(w *bufio.Writer, members iter.Seq2[roster.Member, error]) error {
 	if !m.value && !m.ref && !m.kind && !m.display {
 		return nil
 	}
@@ -73,14 +74,14 @@ func (m memberWriter) all(w *bufio.Writer, members iter.Seq2[roster.Member, erro
 			return err
 		}
 		if !m.value && !m.ref && !m.kind && member.Display == "" {
-			continue // only names are wanted, and it has none
+			continue // only display is shown, and this member has none
 		}
 		if n == 0 {
 			w.WriteString(`,"members":[`) //nolint:errcheck // bufio keeps the error until Flush
 		} else {
 			w.WriteByte(',') //nolint:errcheck // see above
 		}
-		if err := m.one(w, member); err != nil {
+		if err := m.writeOne(w, member); err != nil {
 			return err
 		}
 		n++
@@ -91,14 +92,14 @@ func (m memberWriter) all(w *bufio.Writer, members iter.Seq2[roster.Member, erro
 	return nil
 }
 
-func (m memberWriter) one(w *bufio.Writer, member roster.Member) error {
+func (m memberWriter) writeOne(w *bufio.Writer, member roster.Member) error {
 	text, open := w.AvailableBuffer(), byte('{')
 	if m.value {
 		text = scim.AppendString(append(append(text, open), `"value":`...), member.ID)
 		open = ','
 	}
 	if m.ref {
-		text = scim.AppendString(append(append(text, open), `"$ref":`...), m.at(member.Kind)+member.ID)
+		text = scim.AppendString(append(append(text, open), `"$ref":`...), m.location(member.Kind)+member.ID)
 		open = ','
 	}
 	if m.kind {
@@ -112,8 +113,8 @@ func (m memberWriter) one(w *bufio.Writer, member roster.Member) error {
 	return err
 }
 
-// Where groups are switched off, a client that looks for one finds an empty list, as a 404 would break its import; a client
-// that would make one is told to stop.
+// While groups are switched off, a client that searches for groups gets an empty list, because a
+// 404 would break its import. A client that tries to create one gets an error that says what to do.
 
 func (x *exchange) listNoGroups() (answer, error) {
 	q, err := parseQuery(x.place.query)
@@ -132,37 +133,38 @@ func (x *exchange) searchNoGroups() (answer, error) {
 }
 
 func (x *exchange) noGroups(q query) (answer, error) {
-	if err := q.page(); err != nil {
+	if err := q.limitPage(); err != nil {
 		return answer{}, err
 	}
 	_, fixes, err := q.parseFilter(scim.GroupType(), x.mode)
-	x.fixed(fixes)
+	x.addFixes(fixes)
 	if err != nil {
 		return answer{}, err
 	}
-	x.row.Sentence = "Not found (this site has no groups)"
-	return x.listed(listing{q: q})
+	x.requestRow.Sentence = "Not found (this site has no groups)"
+	return x.renderListing(listing{q: q})
 }
 
 func (x *exchange) getNoGroup() (answer, error) {
-	x.row.Subject = x.id()
-	return answer{}, scim.NotFound("There is no group with the id %q: this site has no groups.", clip(x.id()))
+	x.requestRow.Subject = x.resourceID()
+	return answer{}, scim.NotFound("There is no group with the id %q: this site has no groups.", truncate(x.resourceID()))
 }
 
 func (x *exchange) refuseGroup() (answer, error) {
-	return answer{}, scim.NotImplemented("Groups are not offered by this site. Switch the provisioning of groups off in the identity provider" +
+	return answer{}, scim.NotImplemented("This site does not support groups. Switch off the provisioning of groups in the identity provider" +
 		" (in Entra ID: Mappings, Provision Azure Active Directory Groups, Enabled: No).")
 }
 
+// groupsOff reports whether the endpoint is that of groups while groups are switched off.
 func (x *exchange) groupsOff(endpoint string) bool {
 	return !x.site.Groups && strings.EqualFold(endpoint, strings.TrimPrefix(scim.GroupType().Endpoint, "/"))
 }
 
 var noGroupMethods = map[shape]map[string]action{
-	whole: {http.MethodGet: (*exchange).listNoGroups, http.MethodPost: (*exchange).refuseGroup},
-	single: {
+	wholeEndpoint: {http.MethodGet: (*exchange).listNoGroups, http.MethodPost: (*exchange).refuseGroup},
+	singleResource: {
 		http.MethodGet: (*exchange).getNoGroup, http.MethodPut: (*exchange).refuseGroup,
 		http.MethodPatch: (*exchange).refuseGroup, http.MethodDelete: (*exchange).refuseGroup,
 	},
-	search: {http.MethodPost: (*exchange).searchNoGroups},
+	searchEndpoint: {http.MethodPost: (*exchange).searchNoGroups},
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// bringMany puts people into the roster in one go and returns their ids.
+// bringMany adds people to the roster in one transaction and returns their ids.
 func (w *world) bringMany(n int) (ids []string) {
 	w.t.Helper()
 	rows := make([]roster.ImportRow, n)
@@ -51,8 +51,8 @@ func memberList(ids []string) string {
 	return b.String()
 }
 
-// TestLargeGroup goes through the life of a group with many members: in and out as a stream, and a change that costs what it
-// names.
+// TestLargeGroup uses a group with many members: it is read and written as a stream, and a change
+// costs only what it names.
 func TestLargeGroup(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -135,7 +135,7 @@ func TestLargeGroup(t *testing.T) {
 	})
 }
 
-// discard counts an answer and keeps nothing of it.
+// discard counts the bytes of an answer and keeps none.
 type discard struct {
 	header         http.Header
 	bytes, largest int
@@ -231,7 +231,7 @@ func TestNeverAgainWithGroups(t *testing.T) {
 		if list := body(t, w.send("GET "+at+"/Groups"+auth)); list["totalResults"] != 0.0 {
 			t.Errorf("globex lists %v groups of acme", list["totalResults"])
 		}
-		// Nor can anybody of one site become a member in another.
+		// A user of one site cannot become a member in another.
 		made := body(t, w.send("POST "+at+"/Groups"+auth+"\n\n"+`{"schemas":["`+scim.GroupURN+`"],"displayName":"Team","members":[{"value":"u-1"},{"value":"`+stranger+`"}]}`))
 		if members, _ := made["members"].([]any); len(members) != 1 {
 			t.Errorf("got members %v, want globex's own alone", members)
@@ -257,7 +257,8 @@ func TestNeverAgainWithGroups(t *testing.T) {
 	})
 }
 
-// TestPuttingBackWhatWasReadChangesNothing makes resources of every shape and puts their own representation back.
+// TestPuttingBackWhatWasReadChangesNothing creates resources of every shape and sends their own
+// representation back.
 func TestPuttingBackWhatWasReadChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)

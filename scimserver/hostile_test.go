@@ -20,7 +20,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// TestHostileInputsAreRefusedAtOnce sends what is meant to hurt. Each gets its own answer.
+// TestHostileInputsAreRefusedAtOnce sends malicious requests. Each gets its own answer.
 func TestHostileInputsAreRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -121,7 +121,7 @@ func TestHostileInputsAreRefusedAtOnce(t *testing.T) {
 	}
 }
 
-// TestIndexesThatOverflow asks every list for pages at the edges of what an integer holds.
+// TestIndexesThatOverflow asks every list for pages at the limits of an integer.
 func TestIndexesThatOverflow(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -147,8 +147,8 @@ func TestIndexesThatOverflow(t *testing.T) {
 	}
 }
 
-// TestBulkWithReferencesByTheHundredThousand fills a bulk request with references: to looking for what they mean there is no
-// more than reading them.
+// TestBulkWithReferencesByTheHundredThousand fills a bulk request with references. Resolving them
+// must not cost more than reading them.
 func TestBulkWithReferencesByTheHundredThousand(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -198,8 +198,8 @@ func TestBulkWithReferencesByTheHundredThousand(t *testing.T) {
 	})
 }
 
-// TestFilterNestingCVE202646689 holds the server against the published stack overflow by nested parentheses in another one:
-// every place that takes a filter, at growing depths.
+// TestFilterNestingCVE202646689 covers the published stack overflow of another server by nested
+// parentheses: every place that takes a filter, at growing depths.
 func TestFilterNestingCVE202646689(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -229,8 +229,8 @@ func TestFilterNestingCVE202646689(t *testing.T) {
 	}
 }
 
-// TestBodyOf50MBGetsItsAnswer sends all of it before it reads, as Python's http.client does: the refusal has to arrive all
-// the same.
+// TestBodyOf50MBGetsItsAnswer sends the whole body before it reads, as Python's http.client does.
+// The refusal must arrive all the same.
 func TestBodyOf50MBGetsItsAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)

@@ -18,10 +18,10 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// Vulnerabilities that were published for other servers, by their ids. docs/security.md lists them with all others.
+// Vulnerabilities published for other servers, by their ids. docs/security.md lists them.
 
-// TestExternalIDIsNoInternalKeyCVE202541115: where an externalId was taken for the key of an account, whoever provisioned
-// people could become anybody.
+// TestExternalIDIsNoInternalKeyCVE202541115: another server took an externalId for the key of an
+// account, so a client that provisioned people could become any of them.
 func TestExternalIDIsNoInternalKeyCVE202541115(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -55,8 +55,9 @@ func TestExternalIDIsNoInternalKeyCVE202541115(t *testing.T) {
 	}
 }
 
-// TestNoOtherCredentialIsATokenGHSAq9rwq89fjx2f: elsewhere the API key of any user opened the SCIM endpoint. Here neither a
-// person's session, nor an operator's, nor a sign-in link does, whoever they belong to.
+// TestNoOtherCredentialIsATokenGHSAq9rwq89fjx2f: on another server, the API key of any user opened
+// the SCIM endpoint. Here a person's session, an operator's session and a sign-in link do not,
+// whoever owns them.
 func TestNoOtherCredentialIsATokenGHSAq9rwq89fjx2f(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -91,8 +92,8 @@ func TestNoOtherCredentialIsATokenGHSAq9rwq89fjx2f(t *testing.T) {
 	}
 }
 
-// TestACreateAdoptsNobodyGHSA9m7q6qg6888h: elsewhere a create took over the account, or the group, that had the same name,
-// and members were found by id whoever's they were.
+// TestACreateAdoptsNobodyGHSA9m7q6qg6888h: on another server, a create took over the account or
+// group with the same name, and members were found by id in any site.
 func TestACreateAdoptsNobodyGHSA9m7q6qg6888h(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -113,7 +114,7 @@ func TestACreateAdoptsNobodyGHSA9m7q6qg6888h(t *testing.T) {
 	if diff := cmp.Diff(w.holds(), before); diff != "" {
 		t.Errorf("a create changed who was there: %s", diff)
 	}
-	// Nobody of another site becomes a member.
+	// A user of another site does not become a member.
 	made := w.send("POST /Groups\n\n" + fmt.Sprintf(`{"schemas":[%q],"displayName":"Team","members":[{"value":%q},{"value":%q}]}`, scim.GroupURN, stranger, people[1].ID))
 	wantStatus(t, made, 201)
 	if members := fmt.Sprint(body(t, made)["members"]); strings.Contains(members, stranger) || !strings.Contains(members, people[1].ID) {

@@ -9,8 +9,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// limiter bounds how many requests a site answers in a second, where its administrator asked for that. A bucket holds one
-// second's worth, so that a client may send them at once.
+// limiter bounds how many requests per second a site answers, if its administrator set a limit. A
+// bucket holds the requests of one second, so that a client may send them all at once.
 type limiter struct {
 	mu      sync.Mutex
 	buckets map[site.ID]bucket
@@ -21,11 +21,12 @@ type bucket struct {
 	at   time.Time
 }
 
-// keptBuckets bounds what is remembered; a forgotten bucket is a full one.
+// keptBuckets bounds how many buckets are remembered. Forgetting a bucket fills it again.
 const keptBuckets = 10_000
 
-// take reports whether a request of the site may be answered now, and if not, how long the client should wait.
-func (l *limiter) take(id site.ID, perSecond int, now time.Time) (wait time.Duration, ok bool) {
+// takeToken reports whether a request of the site may be answered now, and if not, how long the
+// client should wait.
+func (l *limiter) takeToken(id site.ID, perSecond int, now time.Time) (wait time.Duration, ok bool) {
 	if perSecond <= 0 {
 		return 0, true
 	}
@@ -34,9 +35,9 @@ func (l *limiter) take(id site.ID, perSecond int, now time.Time) (wait time.Dura
 	if l.buckets == nil || len(l.buckets) >= keptBuckets {
 		l.buckets = map[site.ID]bucket{}
 	}
-	b, known := l.buckets[id]
+	b, exists := l.buckets[id]
 	rate := float64(perSecond)
-	if passed := now.Sub(b.at).Seconds(); !known {
+	if passed := now.Sub(b.at).Seconds(); !exists {
 		b.left = rate
 	} else if passed > 0 {
 		b.left = min(rate, b.left+passed*rate)
@@ -51,11 +52,11 @@ func (l *limiter) take(id site.ID, perSecond int, now time.Time) (wait time.Dura
 	return wait, ok
 }
 
-// allowed refuses a request beyond the site's rate.
+// checkRate returns 429 for a request above the site's rate.
 //
-// RFC 6585 §4: Retry-After says when to come again, in whole seconds.
-func (x *exchange) allowed() error {
-	wait, ok := x.limits.take(x.site.ID, x.site.RateLimit, x.Now())
+// RFC 6585 §4: Retry-After says when to try again, in whole seconds.
+func (x *exchange) checkRate() error {
+	wait, ok := x.limits.takeToken(x.site.ID, x.site.RateLimit, x.Now())
 	if ok {
 		return nil
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/fair"
 )
 
-// memory bounds what requests hold at once: large bodies while they are read and decoded, large answers until a slow client
-// has taken them. Small ones are not counted.
+// memory bounds how much memory requests hold at the same time: large bodies while they are read
+// and decoded, and large answers until a slow client has received them. Small ones do not count.
 type memory struct {
 	once     sync.Once
 	gate     *fair.Gate
@@ -18,27 +18,28 @@ type memory struct {
 }
 
 const (
-	memoryMost = 48 << 20 // bytes of all sites
-	memoryEach = 16 << 20 // bytes of one site
-	smallBytes = 64 << 10 // what is not counted
-	// decodedBytes is how many bytes a byte of a body takes while it is decoded. Of the body of a group only the ids of its
-	// members are kept.
+	memoryMost = 48 << 20 // bytes for all sites
+	memoryEach = 16 << 20 // bytes for one site
+	smallBytes = 64 << 10 // up to here nothing is counted
+	// decodedBytes is how many bytes of memory one byte of a body takes while it is decoded. A
+	// group's body takes less, because only the ids of its members are kept.
 	decodedBytes   = 6
-	groupDecodes   = 4 // bytes of a group's body that become one
+	groupDecodes   = 4 // bytes of a group's body for one byte of memory
 	memoryPatience = 8 * time.Second
 )
 
-func (m *memory) open() *fair.Gate {
+func (m *memory) openGate() *fair.Gate {
 	m.once.Do(func() {
 		m.gate = fair.NewGate(fair.Options{Capacity: memoryMost, Each: memoryEach, Patience: cmp.Or(m.patience, memoryPatience)})
 	})
 	return m.gate
 }
 
-// Memory is how the memory for large bodies and answers is used, in bytes.
-func (h *Handler) Memory() fair.Stats { return h.memory.open().Stats() }
+// Memory returns the use of the memory for large bodies and answers, in bytes.
+func (h *Handler) Memory() fair.Stats { return h.memory.openGate().Stats() }
 
-// holdBody waits until there is room for a body of that length, -1 for an unknown one, of which no more than limit is read.
+// holdBody waits until there is memory for a body of the given length; -1 means unknown. No more
+// than limit is read of it.
 func (x *exchange) holdBody(length, limit int64) error {
 	if length < 0 {
 		length = limit
@@ -51,50 +52,51 @@ func (x *exchange) holdBody(length, limit int64) error {
 		n = int(length) / groupDecodes
 	}
 	n = min(n, memoryEach)
-	if err := x.memory.open().Enter(x.ctx, string(x.site.ID), n); err != nil {
+	if err := x.memory.openGate().Enter(x.ctx, string(x.site.ID), n); err != nil {
 		return err
 	}
-	x.held += n
+	x.heldBytes += n
 	return nil
 }
 
-// answered runs the action of a request and takes room for its answer. An answer that finds none is dropped: the request waits
-// without it, and reads it again once there is room. The answer to a change is sent in any case, because the change was made.
-func (x *exchange) answered() (answer, error) {
-	asked := x.row
-	a, err := x.guarded((*exchange).route)
-	if err != nil || x.logged || x.method != http.MethodGet && x.row.IsChange() {
+// answerWithinMemory runs the action of a request and reserves memory for its answer. If there is
+// none, it drops the answer, waits, and runs the read again. It never drops the answer to a change,
+// because the change was made.
+func (x *exchange) answerWithinMemory() (answer, error) {
+	rowBefore := x.requestRow
+	a, err := x.runGuarded((*exchange).route)
+	if err != nil || x.rowWritten || x.method != http.MethodGet && x.requestRow.IsChange() {
 		return a, err
 	}
-	n := a.weight()
+	n := a.countedBytes()
 	if err := x.tryHold(n); err == nil || x.method != http.MethodGet { // a body cannot be read again
 		return a, err
 	}
 	a = answer{}
-	if err := x.memory.open().Enter(x.ctx, string(x.site.ID), n); err != nil {
+	if err := x.memory.openGate().Enter(x.ctx, string(x.site.ID), n); err != nil {
 		return a, err
 	}
-	x.held += n
-	x.row = asked
-	if a, err = x.guarded((*exchange).route); err != nil {
+	x.heldBytes += n
+	x.requestRow = rowBefore
+	if a, err = x.runGuarded((*exchange).route); err != nil {
 		return a, err
 	}
-	return a, x.tryHold(a.weight() - n) // it may have become larger
+	return a, x.tryHold(a.countedBytes() - n) // it may have become larger
 }
 
 func (x *exchange) tryHold(n int) error {
 	if n <= 0 {
 		return nil
 	}
-	err := x.memory.open().TryEnter(string(x.site.ID), n)
+	err := x.memory.openGate().TryEnter(string(x.site.ID), n)
 	if err == nil {
-		x.held += n
+		x.heldBytes += n
 	}
 	return err
 }
 
-// weight is how many bytes of an answer count.
-func (a answer) weight() int {
+// countedBytes returns how many bytes of an answer count.
+func (a answer) countedBytes() int {
 	n := max(a.size, len(a.body))
 	if n <= smallBytes {
 		return 0
@@ -102,10 +104,10 @@ func (a answer) weight() int {
 	return min(n, memoryEach)
 }
 
-// letGo gives back what the request holds.
-func (x *exchange) letGo() {
-	if x.held > 0 {
-		x.memory.open().Leave(string(x.site.ID), x.held)
-		x.held = 0
+// releaseMemory gives back the memory that the request holds.
+func (x *exchange) releaseMemory() {
+	if x.heldBytes > 0 {
+		x.memory.openGate().Leave(string(x.site.ID), x.heldBytes)
+		x.heldBytes = 0
 	}
 }

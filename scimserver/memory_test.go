@@ -18,7 +18,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// largeTitle is what makes users large: with it they have nearly a megabyte, and a page of four megabytes holds four of them.
+// largeTitle makes a user nearly one megabyte large. A page of four megabytes holds four such users.
 var largeTitle = strings.Repeat("x", 900_000)
 
 // bringLarge adds users with a large title.
@@ -33,8 +33,8 @@ func (w *world) bringLarge(n int) (ids []string) {
 	return ids
 }
 
-// TestPagesOfLargeResourcesAreShort walks through lists of large resources in every way there is. No page is larger than
-// what a page may hold, and nobody is missed or repeated.
+// TestPagesOfLargeResourcesAreShort reads lists of large resources in every way. No page exceeds
+// the limit of a page, and no user is missing or repeated.
 func TestPagesOfLargeResourcesAreShort(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -95,7 +95,8 @@ func TestPagesOfLargeResourcesAreShort(t *testing.T) {
 					back = append(ids, back...)
 					previous, _ = b["previousCursor"].(string)
 				}
-				// Over all types the last page is one of groups, which knows no way back to the users.
+				// Over all types, the last page has groups, and there is no cursor back to the
+				// users.
 				if allTypes := strings.HasPrefix(c.path, "?"); !slices.Equal(back, c.want[:len(back)]) || len(back) == 0 && !allTypes {
 					t.Errorf("backwards: got %v, want the beginning of %v", back, c.want)
 				}
@@ -130,7 +131,7 @@ func (w *world) idsOf(t *testing.T, answer *httptest.ResponseRecorder, most, tot
 	return ids, page
 }
 
-// slowClient takes an answer when it is told to.
+// slowClient reads an answer only when the test tells it to.
 type slowClient struct {
 	*httptest.ResponseRecorder
 	begun sync.Once
@@ -144,7 +145,7 @@ func (c *slowClient) Write(p []byte) (int, error) {
 	return c.ResponseRecorder.Write(p)
 }
 
-// TestSlowReadersOfOneSiteHoldNoMoreThanItsShare asks for large pages and does not take them.
+// TestSlowReadersOfOneSiteHoldNoMoreThanItsShare asks for large pages and does not read them.
 func TestSlowReadersOfOneSiteHoldNoMoreThanItsShare(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -189,7 +190,8 @@ func TestSlowReadersOfOneSiteHoldNoMoreThanItsShare(t *testing.T) {
 	}
 }
 
-// TestLargeBodiesWaitForRoom sends more large bodies at once than there is room for: none is lost.
+// TestLargeBodiesWaitForRoom sends more large bodies at the same time than fit into memory. None is
+// lost.
 func TestLargeBodiesWaitForRoom(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
@@ -205,7 +207,8 @@ func TestLargeBodiesWaitForRoom(t *testing.T) {
 	all.Wait()
 }
 
-// TestAListWaitsForRoom takes the room away while a list is asked for, and gives it back: the list comes, whole and once.
+// TestAListWaitsForRoom takes the memory away while a list is requested, and gives it back. The
+// list then arrives complete, once.
 func TestAListWaitsForRoom(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)

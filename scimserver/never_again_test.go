@@ -22,8 +22,9 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Defects that public reports tell of in other servers, each with a test of its own. docs/security.md lists them all, with
-// those that are exchanges in testdata or stand in other files.
+// Defects that public reports tell of in other servers, each with a test of its own.
+// docs/security.md lists them all, with those that are exchanges in testdata or stand in other
+// files.
 
 func TestNeverAgain(t *testing.T) {
 	t.Parallel()
@@ -84,7 +85,7 @@ func TestNeverAgain(t *testing.T) {
 		wantStatus(t, w.send("PUT "+globex+"/Users/u-1"+auth+"\n\n"+`{"schemas":["`+scim.UserURN+`"],"userName":"x"}`), 404)
 		wantStatus(t, w.send("PATCH "+globex+"/Users/u-1"+auth+"\n\n"+`{"schemas":["`+scim.PatchOpURN+`"],"Operations":[{"op":"replace","path":"active","value":false}]}`), 404)
 		wantStatus(t, w.send("DELETE "+globex+"/Users/u-1"+auth), 404)
-		// And the same userName is free there.
+		// The same userName is free on that site.
 		wantStatus(t, w.send("POST "+globex+"/Users"+auth+"\n\n"+`{"schemas":["`+scim.UserURN+`"],"userName":"ada@acme.test"}`), 201)
 		if active := w.get(t, "u-1")["active"]; active != true {
 			t.Errorf("acme's user was changed: active is %v", active)
@@ -217,7 +218,7 @@ type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
 
-// brokenStore stands for a database that fails.
+// brokenStore is a store whose database fails.
 type brokenStore struct {
 	roster.Store
 	panics bool

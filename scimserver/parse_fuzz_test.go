@@ -22,8 +22,8 @@ func checkRefusal(t *testing.T, err error) {
 	}
 }
 
-// FuzzLocate finds the place of whatever URL comes: no part of it is a slash, dots or what cannot be printed, and no token
-// gets into the log.
+// FuzzLocate locates arbitrary URLs. No part of a place is a slash, dots or unprintable, and no
+// token gets into the log.
 func FuzzLocate(f *testing.F) {
 	const base = "/c/acme/auth/scim/v2"
 	for _, path := range []string{
@@ -41,8 +41,8 @@ func FuzzLocate(f *testing.F) {
 			return
 		}
 		p := locate(u)
-		if p.bad != nil {
-			checkRefusal(t, p.bad)
+		if p.err != nil {
+			checkRefusal(t, p.err)
 			return
 		}
 		for _, part := range append([]string{p.endpoint}, p.rest...) {
@@ -50,19 +50,19 @@ func FuzzLocate(f *testing.F) {
 				t.Errorf("%q: got the part %q", raw, part)
 			}
 		}
-		_, shown, _ := strings.Cut(p.shown, "?")
+		_, shown, _ := strings.Cut(p.logged, "?")
 		for _, pair := range strings.Split(shown, "&") {
 			name, value, _ := strings.Cut(pair, "=")
 			name, err := url.QueryUnescape(name)
 			if err == nil && strings.HasSuffix(strings.ToLower(name), "token") && strings.HasPrefix(value, "secret-token") {
-				t.Errorf("%q: the log shows %q", raw, p.shown)
+				t.Errorf("%q: the log shows %q", raw, p.logged)
 			}
 		}
-		shapeOf(p.rest)
+		parseShape(p.rest)
 	})
 }
 
-// FuzzParseQuery reads whatever query comes; a .search with the same parameters asks for the same.
+// FuzzParseQuery reads arbitrary queries. A .search with the same parameters gives the same query.
 func FuzzParseQuery(f *testing.F) {
 	for _, query := range []string{
 		`filter=userName+eq+%22a%22&`, "startIndex=-1&count=99999999999999999999", "count=1e9", "attributes=emails%5Btype+eq+%22a%2Cb%22%5D.value,,id&excludedAttributes=",
@@ -73,7 +73,7 @@ func FuzzParseQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string) {
 		q, err := parseQuery(raw)
 		if err == nil {
-			err = q.page()
+			err = q.limitPage()
 		}
 		if err != nil {
 			checkRefusal(t, err)
@@ -82,7 +82,7 @@ func FuzzParseQuery(f *testing.F) {
 		if q.startIndex < 1 || q.startIndex > maxIndex || q.count < 0 || q.count > maxCount {
 			t.Fatalf("%q: got a page from %d of %d", raw, q.startIndex, q.count)
 		}
-		members := map[string]any{"startIndex": q.startIndex, "count": q.count, "attributes": q.attributes, "excludedAttributes": q.excluded, "sortBy": q.sortBy, "sortOrder": q.sortOrder}
+		members := map[string]any{"startIndex": q.startIndex, "count": q.count, "attributes": q.attributes, "excludedAttributes": q.excludedAttributes, "sortBy": q.sortBy, "sortOrder": q.sortOrder}
 		if q.hasFilter {
 			members["filter"] = q.filter
 		}
@@ -91,12 +91,12 @@ func FuzzParseQuery(f *testing.F) {
 			delete(members, "startIndex")
 		}
 		body, err := json.Marshal(members)
-		if err != nil || !utf8.ValidString(q.filter+q.cursor+q.sortBy+q.sortOrder+strings.Join(append(q.attributes, q.excluded...), "")) {
+		if err != nil || !utf8.ValidString(q.filter+q.cursor+q.sortBy+q.sortOrder+strings.Join(append(q.attributes, q.excludedAttributes...), "")) {
 			return
 		}
 		again, err := (&exchange{}).parseSearch(body)
 		if err == nil {
-			err = again.page()
+			err = again.limitPage()
 		}
 		same := again.filter == q.filter && again.hasFilter == q.hasFilter && again.startIndex == q.startIndex && again.count == q.count && again.sortBy == q.sortBy &&
 			again.sortOrder == q.sortOrder && again.cursor == q.cursor && again.byCursor == q.byCursor && strings.Join(again.attributes, ",") == strings.Join(q.attributes, ",")
@@ -106,7 +106,7 @@ func FuzzParseQuery(f *testing.F) {
 	})
 }
 
-// FuzzHeaders reads credentials, entity tags and media types as anybody may write them.
+// FuzzHeaders reads arbitrary credentials, entity tags and media types.
 func FuzzHeaders(f *testing.F) {
 	f.Add("Bearer rollcall_AAAAAAAAAAAAAAAAAAAAAAAAA", `W/"1", "2",*`, "application/scim+json; charset=utf-8", "")
 	f.Add("bearer\tx", `w/"`, "application/json;;", "gzip")
@@ -122,7 +122,7 @@ func FuzzHeaders(f *testing.F) {
 		if last := last4(token); len(last) > 4 || !utf8.ValidString(last) || last != "" && len(token) < 20 {
 			t.Errorf("%q: the log shows %q", token, last)
 		}
-		list, anyTag := tagsOf([]string{tags, `W/"7"`})
+		list, anyTag := parseTags([]string{tags, `W/"7"`})
 		if !anyTag && (len(list) == 0 || list[len(list)-1] != "7") {
 			t.Errorf("%q before the tag 7 hides it: %q", tags, list)
 		}
@@ -140,19 +140,20 @@ func FuzzHeaders(f *testing.F) {
 	})
 }
 
-// FuzzReferences puts ids in the place of the references of a bulk operation: what is not one stays, byte for byte.
+// FuzzReferences replaces the references of a bulk operation by ids. Everything else stays the
+// same, byte for byte.
 func FuzzReferences(f *testing.F) {
 	f.Add(`{"members":[{"value":"bulkId:a"},{"value":"x"}],"displayName":"bulkId:a "}`, "a", "u-1")
 	f.Add(`{"a":"\u0062ulkId:a","b":["members[value eq \"bulkId:a\"]","https://h/Users/bulkId:a/x"]}`, "a", `"},{"`)
 	f.Add(`{"urn:x":{"manager":"bulkId:b"},"bulkId:a":1}`, "b", "")
 	f.Fuzz(func(t *testing.T, data, id, made string) {
-		if untouched := rewriteTexts([]byte(data), func(text string) string { return text }); string(untouched) != data {
+		if untouched := rewriteStrings([]byte(data), func(text string) string { return text }); string(untouched) != data {
 			t.Fatalf("%q became %q though nothing was changed", data, untouched)
 		}
-		if none := expandJSON([]byte(data), map[string]string{"no such\x00": made}); string(none) != data {
+		if none := expandBulkIDsInJSON([]byte(data), map[string]string{"no such\x00": made}); string(none) != data {
 			t.Fatalf("%q became %q though it refers to nothing known", data, none)
 		}
-		out := expandJSON([]byte(data), map[string]string{id: made})
+		out := expandBulkIDsInJSON([]byte(data), map[string]string{id: made})
 		now, later := withhold([]byte(data), map[string]bool{id: true})
 		if !json.Valid([]byte(data)) {
 			return
@@ -168,7 +169,7 @@ func FuzzReferences(f *testing.F) {
 				t.Fatalf("%q without %q leaves %q: %q", data, id, p.path, p.value)
 			}
 		}
-		if len(later) == 0 && refers([]byte(data), map[string]bool{id: true}) && strings.HasPrefix(strings.TrimSpace(data), "{") && utf8.ValidString(data) && !bytes.Contains(now, []byte("ulkId:")) {
+		if len(later) == 0 && refersTo([]byte(data), map[string]bool{id: true}) && strings.HasPrefix(strings.TrimSpace(data), "{") && utf8.ValidString(data) && !bytes.Contains(now, []byte("ulkId:")) {
 			t.Fatalf("%q: the reference to %q is lost", data, id)
 		}
 	})

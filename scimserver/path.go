@@ -10,26 +10,26 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// place is where a request goes: /c/{site}/auth/scim/v2/{endpoint}/{rest}.
+// place is the target of a request: /c/{site}/auth/scim/v2/{endpoint}/{rest}.
 type place struct {
 	site     string
-	endpoint string   // as the client spelt it; empty for the base itself
-	rest     []string // what follows the endpoint
-	query    string   // the raw query, without what a flag had swallowed of the path
-	shown    string   // path and query below the base, as the request log shows them
-	bad      error    // why the path cannot be taken as one; answered after authentication
+	endpoint string   // in the client's spelling; empty for the base itself
+	rest     []string // segments after the endpoint
+	query    string   // the raw query, without path segments that followed a flag
+	logged   string   // path and query below the base, as the request log shows them
+	err      error    // why the path is not valid; reported after authentication
 }
 
-// Serves reports whether the request belongs to a Handler. It looks at the raw path, so that a request reaches the
-// Handler as the client sent it, whatever a ServeMux would make of it.
+// Serves reports whether the request belongs to a Handler. It looks at the raw path, so that the
+// Handler gets the request as the client sent it, before a ServeMux cleans the path.
 func Serves(r *http.Request) bool {
-	_, _, ok := split(r.URL.EscapedPath())
+	_, _, ok := splitPath(r.URL.EscapedPath())
 	return ok
 }
 
-// split finds the site in a raw path, and the segments below …/auth/scim. Empty segments do not count: administrators type
-// a base URL with a slash at its end.
-func split(raw string) (site string, below []string, ok bool) {
+// splitPath returns the site in a raw path and the segments below …/auth/scim. Empty segments do
+// not count, because administrators type a base URL with a slash at the end.
+func splitPath(raw string) (site string, below []string, ok bool) {
 	segments := strings.FieldsFunc(raw, func(c rune) bool { return c == '/' })
 	if len(segments) < 4 || segments[0] != "c" || !strings.EqualFold(segments[2], "auth") || !strings.EqualFold(segments[3], "scim") {
 		return "", nil, false
@@ -42,34 +42,35 @@ func split(raw string) (site string, below []string, ok bool) {
 }
 
 func locate(u *url.URL) place {
-	site, below, _ := split(u.EscapedPath())
+	site, below, _ := splitPath(u.EscapedPath())
 	p := place{site: site, query: u.RawQuery}
-	below, p.bad = version(below)
+	below, p.err = cutVersion(below)
 	if len(below) == 0 {
-		below, p.query = unswallow(p.query)
+		below, p.query = pathAfterFlag(p.query)
 	}
-	p.shown = "/" + strings.Join(below, "/")
+	p.logged = "/" + strings.Join(below, "/")
 	if p.query != "" {
-		p.shown += "?" + readable(p.query)
+		p.logged += "?" + readableQuery(p.query)
 	}
-	if p.bad != nil || len(below) == 0 {
+	if p.err != nil || len(below) == 0 {
 		return p
 	}
-	if below, p.bad = unescape(below); p.bad == nil {
+	if below, p.err = unescapeSegments(below); p.err == nil {
 		p.endpoint, p.rest = below[0], below[1:]
 	}
 	return p
 }
 
-// version takes the protocol version off the path.
+// cutVersion removes the protocol version from the path. It returns invalidVers for a version other
+// than 2.
 //
-// RFC 7644 §3.13: without a version the server picks one.
-func version(below []string) ([]string, error) {
+// RFC 7644 §3.13: without a version, the server picks one.
+func cutVersion(below []string) ([]string, error) {
 	if len(below) == 0 || !isVersion(below[0]) {
 		return below, nil
 	}
 	if !strings.EqualFold(below[0], "v2") && !strings.EqualFold(below[0], "v2.0") {
-		return below[1:], scim.InvalidVers("SCIM version %q is not served here; use …/auth/scim/v2.", clip(below[0]))
+		return below[1:], scim.InvalidVers("SCIM version %q is not served here; use …/auth/scim/v2.", truncate(below[0]))
 	}
 	return below[1:], nil
 }
@@ -79,9 +80,10 @@ func isVersion(segment string) bool {
 	return len(segment)-len(digits) == 1 && digits != "" && strings.Trim(digits, "0123456789.") == ""
 }
 
-// unswallow finds the path behind a flag: a client that appends to the Tenant URL "…/v2?aadOptscim062020" asks for
-// "…/v2?aadOptscim062020/Users?filter=…". See testdata/entra_flag_before_path.txtar.
-func unswallow(query string) (below []string, rest string) {
+// pathAfterFlag finds the path after a flag. A client that appends to the Tenant URL
+// "…/v2?aadOptscim062020" asks for "…/v2?aadOptscim062020/Users?filter=…". See
+// testdata/entra_flag_before_path.txtar.
+func pathAfterFlag(query string) (below []string, rest string) {
 	flag, path, found := strings.Cut(query, "/")
 	if !found || strings.ContainsAny(flag, "=&?") {
 		return nil, query
@@ -92,32 +94,33 @@ func unswallow(query string) (below []string, rest string) {
 	return strings.FieldsFunc(path, func(c rune) bool { return c == '/' }), rest
 }
 
-func unescape(segments []string) ([]string, error) {
+func unescapeSegments(segments []string) ([]string, error) {
 	plain := make([]string, len(segments))
 	for i, s := range segments {
 		text, err := url.PathUnescape(s)
 		switch {
 		case err != nil:
-			return nil, scim.BadRequest("The path holds an escape that cannot be read: %q.", clip(s))
+			return nil, scim.BadRequest("The path has an escape that cannot be read: %q.", truncate(s))
 		case strings.ContainsAny(text, `/\`):
-			return nil, scim.BadRequest("The path holds an encoded slash (%q), which no resource here has in its id.", clip(s))
+			return nil, scim.BadRequest("The path has an encoded slash (%q), which no id on this server has.", truncate(s))
 		case text == "." || text == "..":
-			return nil, scim.BadRequest("The path holds %q; send the path that is meant.", text)
+			return nil, scim.BadRequest("The path has the segment %q; send the path without it.", text)
 		case strings.ContainsFunc(text, unicode.IsControl):
-			return nil, scim.BadRequest("The path holds a character that cannot be printed: %q.", clip(text))
+			return nil, scim.BadRequest("The path has a character that cannot be printed: %q.", truncate(text))
 		}
 		plain[i] = text
 	}
 	return plain, nil
 }
 
-// readable is a query as a person reads it, for the request log only. A credential that was put there is left out, and so is
-// what a filter says of a password (RFC 7644 §7.5.2).
-func readable(query string) string {
+// readableQuery returns a query string in a form that people can read, for the request log only. It
+// hides the values of parameters that may hold a credential, and filters that mention a password
+// (RFC 7644 §7.5.2).
+func readableQuery(query string) string {
 	pairs := strings.Split(query, "&")
 	for i, pair := range pairs {
 		key, value, found := strings.Cut(pair, "=")
-		if found && (secretive(key) || strings.HasSuffix(unescaped(key), "filter") && strings.Contains(unescaped(value), "password")) {
+		if found && (mayHoldCredential(key) || strings.HasSuffix(unescapedLower(key), "filter") && strings.Contains(unescapedLower(value), "password")) {
 			pairs[i] = key + "=***"
 		}
 	}
@@ -128,14 +131,15 @@ func readable(query string) string {
 	return query
 }
 
-// secretive reports whether a parameter of that name may hold a credential.
-func secretive(key string) bool {
-	key = unescaped(key)
+// mayHoldCredential reports whether a parameter with that name may hold a credential.
+func mayHoldCredential(key string) bool {
+	key = unescapedLower(key)
 	return slices.ContainsFunc([]string{"token", "secret", "password", "authorization"}, func(word string) bool { return strings.Contains(key, word) })
 }
 
-// unescaped is in lower case what an escaped text says, or the text where it says nothing.
-func unescaped(text string) string {
+// unescapedLower returns a string unescaped and in lower case. A string with an invalid escape
+// stays escaped.
+func unescapedLower(text string) string {
 	if plain, err := url.QueryUnescape(text); err == nil {
 		text = plain
 	}

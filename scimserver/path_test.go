@@ -14,7 +14,7 @@ func TestTheLogShowsNoCredentialOfAQuery(t *testing.T) {
 		"a?token=b&aadOptscim062020":                     "a?token=***&aadOptscim062020",
 		"secret-token=secret-token&%zz":                  "secret-token=***&%zz",
 	} {
-		if got := readable(query); got != want {
+		if got := readableQuery(query); got != want {
 			t.Errorf("%s: got %s, want %s", query, got, want)
 		}
 	}

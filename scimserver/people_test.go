@@ -34,11 +34,11 @@ func TestDeactivationOverSCIMEndsTheSessions(t *testing.T) {
 	wantStatus(t, w.send(setActive(`"False"`)), 200)
 	for _, secret := range []string{first, second} {
 		if _, err := people.Session(w.ctx(), secret); !errors.Is(err, roster.ErrNoSession) {
-			t.Errorf("got %v for a session of whom SCIM deactivated, want ErrNoSession", err)
+			t.Errorf("got %v for a session of a deactivated person, want ErrNoSession", err)
 		}
 	}
 	if _, err := people.Session(w.ctx(), bobs); err != nil {
-		t.Errorf("somebody else's session: %v", err)
+		t.Errorf("the session of another person: %v", err)
 	}
 	rows := w.requests()
 	if got, want := rows[len(rows)-1].Sentence, "Deactivated · 2 sessions ended"; got != want {

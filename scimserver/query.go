@@ -15,32 +15,34 @@ const (
 	maxCount     = roster.MaxCount
 )
 
-// query is what a client may ask about resources, from a URL or from the body of a .search.
+// query is what a client asks about resources, in a URL or in the body of a .search.
 type query struct {
-	filter     string
-	spaced     string // the filter with a blank for each plus sign, where it may be meant so
-	hasFilter  bool
-	startIndex int
-	count      int
-	attributes []string
-	excluded   []string
-	sortBy     string
-	sortOrder  string
-	cursor     string // empty: the first page
-	byCursor   bool
-	byIndex    bool // startIndex was given
-	fixes      []scim.Fix
+	filter             string
+	filterWithSpaces   string // the filter with a space for each plus sign, if the client may mean that
+	hasFilter          bool
+	startIndex         int
+	count              int
+	attributes         []string
+	excludedAttributes []string
+	sortBy             string
+	sortOrder          string
+	cursor             string // empty for the first page
+	byCursor           bool
+	hasStartIndex      bool // startIndex was given
+	fixes              []scim.Fix
 }
 
 func newQuery() query { return query{startIndex: 1, count: defaultCount} }
 
-// parseQuery reads a raw query. Unknown and empty parameters mean nothing: Entra appends flags, OneLogin a "&".
+// parseQuery reads a raw query string. It ignores unknown and empty parameters, because Entra
+// appends flags and OneLogin appends "&". It returns 400 for a parameter that occurs twice or
+// cannot be read.
 func parseQuery(raw string) (query, error) {
 	q := newQuery()
 	seen := map[string]bool{}
 	for pair := range strings.SplitSeq(raw, "&") {
 		key, value, _ := strings.Cut(pair, "=")
-		// "?flag?filter=…": the flag was part of the base that the client appended to.
+		// "?flag?filter=…": the client appended "?filter=…" to a base URL with a flag.
 		if i := strings.LastIndexByte(key, '?'); i >= 0 {
 			key = key[i+1:]
 		}
@@ -49,31 +51,32 @@ func parseQuery(raw string) (query, error) {
 			continue
 		}
 		key = strings.ToLower(key)
-		text, spaced, err := plusRead(value)
+		text, spaced, err := readPlusSigns(value)
 		if err != nil && isParameter(key) {
-			return q, scim.BadRequest("The parameter %s holds an escape that cannot be read.", key)
+			return q, scim.BadRequest("The parameter %s has an escape that cannot be read.", key)
 		}
 		if isParameter(key) && seen[key] {
 			return q, scim.BadRequest("The parameter %s is given twice.", key)
 		}
 		seen[key] = true
 		if key != "filter" && key != "cursor" && spaced != "" {
-			text = spaced // no name of an attribute has a plus sign
+			text = spaced // attribute names have no plus signs
 		}
 		if err := q.set(key, text); err != nil {
 			return q, err
 		}
 		if key == "filter" {
-			q.spaced = spaced
+			q.filterWithSpaces = spaced
 		}
 	}
-	q.plainNames()
+	q.dropValueFilters()
 	return q, nil
 }
 
-// plusRead reads the value of a parameter. Who writes a blank as %20 means a plus sign by "+" (RFC 3986), who has none means a
-// blank (the form encoding of HTML). Where both stand, it is a plus sign first, and spaced has a blank for it.
-func plusRead(value string) (text, spaced string, err error) {
+// readPlusSigns reads the value of a parameter. A client that writes a space as %20 means a plus
+// sign by "+" (RFC 3986). A client that never writes %20 means a space (HTML form encoding). If a
+// value has both, text keeps the plus signs, and spaced has spaces in their place.
+func readPlusSigns(value string) (text, spaced string, err error) {
 	form, err := url.QueryUnescape(value)
 	if err != nil || !strings.Contains(value, "+") || !strings.Contains(value, "%20") {
 		return form, "", err
@@ -95,14 +98,14 @@ func (q *query) set(key, text string) (err error) {
 	case "filter":
 		q.filter, q.hasFilter = text, true
 	case "startindex":
-		q.startIndex, err = number("startIndex", text, 1)
-		q.byIndex = strings.TrimSpace(text) != ""
+		q.startIndex, err = parseNumber("startIndex", text, 1)
+		q.hasStartIndex = strings.TrimSpace(text) != ""
 	case "count":
-		q.count, err = number("count", text, defaultCount)
+		q.count, err = parseNumber("count", text, defaultCount)
 	case "attributes":
-		q.attributes = names(text)
+		q.attributes = splitNames(text)
 	case "excludedattributes":
-		q.excluded = names(text)
+		q.excludedAttributes = splitNames(text)
 	case "sortby":
 		q.sortBy = strings.TrimSpace(text)
 	case "sortorder":
@@ -113,23 +116,23 @@ func (q *query) set(key, text string) (err error) {
 	return err
 }
 
-// number reads a whole number; one that no list reaches counts as the largest that this server reaches.
-func number(name, text string, absent int) (int, error) {
+// parseNumber reads a whole number and limits it to the range -1 to maxIndex.
+func parseNumber(name, text string, absent int) (int, error) {
 	if text = strings.TrimSpace(text); text == "" {
 		return absent, nil
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, scim.InvalidValue("%s is %q, which is not a whole number.", name, clip(text))
+		return 0, scim.InvalidValue("%s is %q, which is not a whole number.", name, truncate(text))
 	}
 	return int(max(min(n, maxIndex), -1)), nil
 }
 
-// maxIndex is beyond every list, and far from where adding to it overflows.
+// maxIndex is larger than any list, and small enough that additions do not overflow.
 const maxIndex = 1 << 40
 
-// names splits a list at its commas, but not inside brackets.
-func names(text string) (list []string) {
+// splitNames splits a list at its commas, but not inside brackets.
+func splitNames(text string) (list []string) {
 	depth := 0
 	for name := range strings.FieldsFuncSeq(text, func(c rune) bool {
 		switch c {
@@ -147,9 +150,10 @@ func names(text string) (list []string) {
 	return list
 }
 
-// plainNames reads "emails[type eq "work"].value" as "emails.value": Microsoft's collection asks so, and an answer with all
-// addresses holds the one that was asked for. See testdata/projection.txtar.
-func (q *query) plainNames() {
+// dropValueFilters reads "emails[type eq "work"].value" as "emails.value". Microsoft's collection
+// asks for attributes in this form, and an answer with all addresses contains the one it wants. See
+// testdata/projection.txtar.
+func (q *query) dropValueFilters() {
 	for i, name := range q.attributes {
 		before, rest, found := strings.Cut(name, "[")
 		end := strings.LastIndexByte(rest, ']')
@@ -161,12 +165,13 @@ func (q *query) plainNames() {
 	}
 }
 
-// page brings the page into what is served.
+// limitPage brings startIndex and count into the range that is served.
 //
-// RFC 7644 §3.4.2.4: a startIndex below 1 means 1, a negative count 0. RFC 9865 §2.1: with a cursor, a count that is too
-// large is an error, as it has to stay the same from page to page.
-func (q *query) page() error {
-	if q.byCursor && q.byIndex {
+// RFC 7644 §3.4.2.4: a startIndex below 1 means 1, and a negative count means 0. RFC 9865 §2.1:
+// with a cursor, a count that is too large is an error, because it must stay the same from page to
+// page.
+func (q *query) limitPage() error {
+	if q.byCursor && q.hasStartIndex {
 		return scim.InvalidValue("cursor and startIndex cannot be used together.")
 	}
 	if q.byCursor && q.count > maxCount {
@@ -177,8 +182,8 @@ func (q *query) page() error {
 	return nil
 }
 
-// order is what the resources are sorted by; nil leaves them in the order of their creation.
-func (q *query) order(rt *scim.ResourceType) (*scim.Sort, error) {
+// parseOrder returns the sort order, or nil for the order of creation.
+func (q *query) parseOrder(rt *scim.ResourceType) (*scim.Sort, error) {
 	if q.sortBy == "" {
 		return nil, nil
 	}
@@ -186,14 +191,15 @@ func (q *query) order(rt *scim.ResourceType) (*scim.Sort, error) {
 	if err != nil {
 		return nil, err
 	}
-	if addressOnly(rt, s.Path) {
-		return nil, scim.InvalidValue("sortBy: %s is an address, which is made for each answer; sort by id.", s.Path)
+	if isAddress(rt, s.Path) {
+		return nil, scim.InvalidValue("sortBy: %s is an address. Addresses are built for each answer; sort by id.", s.Path)
 	}
 	return &s, nil
 }
 
-// addressOnly reports an attribute that is nowhere stored, because it follows from ids and the address of this server.
-func addressOnly(rt *scim.ResourceType, p scim.AttrPath) bool {
+// isAddress reports whether an attribute is an address. Addresses are not stored; they are built
+// from ids and the address of this server.
+func isAddress(rt *scim.ResourceType, p scim.AttrPath) bool {
 	if p.URN != "" {
 		return false
 	}
@@ -211,21 +217,22 @@ func (q *query) parseFilterWith(parse filterParser, rt *scim.ResourceType, mode 
 	if !q.hasFilter {
 		return nil, nil, nil
 	}
-	// An empty filter would match everybody, and a client that meant one person would take the first for theirs.
+	// An empty filter would match everyone. A client that looks for one person would then use the
+	// first one in the list.
 	if strings.TrimSpace(q.filter) == "" {
 		return nil, nil, scim.InvalidFilter("The filter is empty; leave the parameter out to list everything.")
 	}
 	f, fixes, err := parse(rt, q.filter, mode)
-	if err != nil && q.spaced != "" {
-		f, fixes, err = parse(rt, q.spaced, mode)
+	if err != nil && q.filterWithSpaces != "" {
+		f, fixes, err = parse(rt, q.filterWithSpaces, mode)
 	}
 	if err != nil {
 		return nil, fixes, err
 	}
 	for _, p := range scim.Paths(f.Root) {
-		// It would match nobody, and a client would take them for missing.
-		if addressOnly(rt, p) {
-			return nil, fixes, scim.InvalidFilter("%s cannot be used in a filter: it is an address, which is made for each answer. Filter by the id at its end, as id, members.value or groups.value.", p)
+		// It would match no one, and the client would believe that the person is missing.
+		if isAddress(rt, p) {
+			return nil, fixes, scim.InvalidFilter("%s cannot be used in a filter: it is an address, and addresses are built for each answer. Filter by the id at its end: id, members.value or groups.value.", p)
 		}
 	}
 	return f, fixes, nil

@@ -8,8 +8,9 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// refused is the one place where a refusal becomes a SCIM error. It returns nil for failures. The scim package makes
-// errors of the wire itself, for what a client wrote; those stay as they are.
+// refused turns a refusal into a SCIM error; it is the only place that does. It returns nil for any
+// other error. A *scim.Error, which the scim package makes for mistakes in a client's input, comes
+// back unchanged.
 func refused(err error) *scim.Error {
 	var wire *scim.Error
 	if errors.As(err, &wire) {
@@ -24,7 +25,7 @@ func refused(err error) *scim.Error {
 	return &answer
 }
 
-// wireOf is the status and the scimType of a kind of refusals. RFC 7644 §3.12.
+// wireOf returns the status and the scimType for a kind of refusal. RFC 7644 §3.12.
 func wireOf(k refusal.Kind) scim.Error {
 	switch k {
 	case refusal.Invalid:

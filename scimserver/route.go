@@ -9,97 +9,98 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// action answers a request, or says why not. It writes nothing itself.
+// action answers a request or returns an error. It writes nothing itself.
 type action func(*exchange) (answer, error)
 
-// shape is what follows an endpoint's name in the path.
+// shape is the form of the path after an endpoint's name.
 type shape int
 
 const (
-	whole  shape = iota // nothing
-	single              // one id
-	search              // .search
+	wholeEndpoint  shape = iota // nothing
+	singleResource              // one id
+	searchEndpoint              // .search
 )
 
-// methods are what a place takes. A method that is not named is 405.
+// methods maps the methods of a place to their actions. Any other method is 405.
 type methods = map[string]action
 
-// resourceRoutes is what every type of resource takes at its endpoint, RFC 7644 §3.2.
+// resourceRoutes are the methods of every resource type at its endpoint. RFC 7644 §3.2.
 var resourceRoutes = map[shape]methods{
-	whole:  {"GET": (*exchange).list, "POST": (*exchange).create},
-	single: {"GET": (*exchange).get, "PUT": (*exchange).replace, "PATCH": (*exchange).patch, "DELETE": (*exchange).remove},
-	search: {"POST": (*exchange).search},
+	wholeEndpoint:  {"GET": (*exchange).listResources, "POST": (*exchange).createResource},
+	singleResource: {"GET": (*exchange).getResource, "PUT": (*exchange).replaceResource, "PATCH": (*exchange).patchResource, "DELETE": (*exchange).deleteResource},
+	searchEndpoint: {"POST": (*exchange).searchResources},
 }
 
-// route is a place that does not belong to one type of resource.
+// route is a place that does not belong to one resource type.
 type route struct {
-	endpoint string // as RFC 7644 §3.2 spells it; requests may use any letter case
+	endpoint string // as RFC 7644 §3.2 spells it; requests may use any case
 	shape    shape
 	methods  methods
 }
 
-// routes is everything else below the base.
+// routes are all other places below the base.
 var routes = []route{
 	// Everything at once
-	{"", whole, methods{"GET": (*exchange).listAll}},
-	{".search", whole, methods{"POST": (*exchange).searchAll}},
-	{"Bulk", whole, methods{"POST": (*exchange).doBulk}},
+	{"", wholeEndpoint, methods{"GET": (*exchange).listAll}},
+	{".search", wholeEndpoint, methods{"POST": (*exchange).searchAll}},
+	{"Bulk", wholeEndpoint, methods{"POST": (*exchange).doBulk}},
 
 	// Discovery
-	{"ServiceProviderConfig", whole, methods{"GET": (*exchange).showConfig}},
-	{"ResourceTypes", whole, methods{"GET": (*exchange).listResourceTypes}},
-	{"ResourceTypes", single, methods{"GET": (*exchange).showResourceType}},
-	{"Schemas", whole, methods{"GET": (*exchange).listSchemas}},
-	{"Schemas", single, methods{"GET": (*exchange).showSchema}},
+	{"ServiceProviderConfig", wholeEndpoint, methods{"GET": (*exchange).showConfig}},
+	{"ResourceTypes", wholeEndpoint, methods{"GET": (*exchange).listResourceTypes}},
+	{"ResourceTypes", singleResource, methods{"GET": (*exchange).showResourceType}},
+	{"Schemas", wholeEndpoint, methods{"GET": (*exchange).listSchemas}},
+	{"Schemas", singleResource, methods{"GET": (*exchange).showSchema}},
 
-	// Not offered
-	{"Me", whole, methods{"GET": refuseMe, "POST": refuseMe, "PUT": refuseMe, "PATCH": refuseMe, "DELETE": refuseMe}},
+	// Not supported
+	{"Me", wholeEndpoint, methods{"GET": refuseMe, "POST": refuseMe, "PUT": refuseMe, "PATCH": refuseMe, "DELETE": refuseMe}},
 }
 
-// route finds what the request asks for.
+// route finds the action of the request. Its errors are 404 and 405.
 func (x *exchange) route() (action, error) {
 	p := x.place
-	if p.bad != nil {
-		return nil, p.bad
+	if p.err != nil {
+		return nil, p.err
 	}
-	at, fits := shapeOf(p.rest)
+	form, fits := parseShape(p.rest)
 	if !fits {
-		return nil, nothingThere()
+		return nil, unknownAddress()
 	}
-	offered, name := x.resourceMethods(at)
+	offered, name := x.resourceMethods(form)
 	for _, r := range routes {
-		if r.shape == at && strings.EqualFold(r.endpoint, p.endpoint) {
+		if r.shape == form && strings.EqualFold(r.endpoint, p.endpoint) {
 			offered, name = r.methods, r.endpoint
 		}
 	}
 	if offered == nil {
-		return nil, nothingThere()
+		return nil, unknownAddress()
 	}
 	// The pattern names the route in the access log, which must not hold ids or filters.
-	x.outer.Pattern = basePattern + name + [...]string{whole: "", single: "/{id}", search: "/.search"}[at]
+	x.original.Pattern = basePattern + name + [...]string{wholeEndpoint: "", singleResource: "/{id}", searchEndpoint: "/.search"}[form]
 	if act, ok := offered[x.method]; ok {
 		return act, nil
 	}
-	return nil, notAllowed(x.method, offered)
+	return nil, methodNotAllowed(x.method, offered)
 }
 
 const basePattern = "/c/{site}/auth/scim/v2/"
 
-// resourceMethods is what the place takes if it is that of a type of resource of the site; nil if not.
-func (x *exchange) resourceMethods(at shape) (methods, string) {
+// resourceMethods returns the methods and the endpoint name of a place, or nil when the place
+// belongs to none of the site's resource types. It sets x.rt.
+func (x *exchange) resourceMethods(form shape) (methods, string) {
 	if x.groupsOff(x.place.endpoint) {
-		return noGroupMethods[at], "Groups"
+		return noGroupMethods[form], "Groups"
 	}
 	rt, ok := x.roster.Types().ByEndpoint(x.place.endpoint)
 	if !ok {
 		return nil, ""
 	}
 	x.rt = rt
-	return resourceRoutes[at], strings.TrimPrefix(rt.Endpoint, "/")
+	return resourceRoutes[form], strings.TrimPrefix(rt.Endpoint, "/")
 }
 
-// types are the types of resources that the site offers.
-func (x *exchange) types() []*scim.ResourceType {
+// offeredTypes returns the resource types that the site offers.
+func (x *exchange) offeredTypes() []*scim.ResourceType {
 	all := x.roster.Types().Types()
 	if x.site.Groups {
 		return all
@@ -107,22 +108,22 @@ func (x *exchange) types() []*scim.ResourceType {
 	return slices.DeleteFunc(all, func(rt *scim.ResourceType) bool { return roster.Kind(rt.ID) == roster.Group })
 }
 
-func shapeOf(rest []string) (shape, bool) {
+func parseShape(rest []string) (shape, bool) {
 	switch {
 	case len(rest) == 0:
-		return whole, true
+		return wholeEndpoint, true
 	case len(rest) == 1 && strings.EqualFold(rest[0], ".search"):
-		return search, true
+		return searchEndpoint, true
 	default:
-		return single, len(rest) == 1
+		return singleResource, len(rest) == 1
 	}
 }
 
-func nothingThere() error {
+func unknownAddress() error {
 	return scim.NotFound("There is nothing at this address. The Tenant URL ends in /auth/scim/v2, and /Users follows it.")
 }
 
-func notAllowed(name string, offered methods) error {
+func methodNotAllowed(name string, offered methods) error {
 	var allowed []string
 	for m := range offered {
 		allowed = append(allowed, m)
@@ -133,13 +134,13 @@ func notAllowed(name string, offered methods) error {
 	slices.Sort(allowed)
 	list := strings.Join(allowed, ", ")
 	return &headerError{
-		err:    scim.MethodNotAllowed("%s is not offered at this address, which takes %s.", clip(name), list),
+		err:    scim.MethodNotAllowed("This address does not support %s; it supports %s.", truncate(name), list),
 		header: "Allow",
 		value:  list,
 	}
 }
 
-// RFC 7644 §3.11: a provisioning token stands for no user.
+// RFC 7644 §3.11: a provisioning token does not stand for a user.
 func refuseMe(*exchange) (answer, error) {
-	return answer{}, scim.NotImplemented("/Me is not offered: a provisioning token stands for no user.")
+	return answer{}, scim.NotImplemented("/Me is not supported: a provisioning token does not belong to a user.")
 }

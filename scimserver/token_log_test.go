@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// TestTheLogShowsNoTokenWhereverItIsSent sends a live token in every place but the header and looks for it in all that
-// the request log and the audit trail keep.
+// TestTheLogShowsNoTokenWhereverItIsSent sends a live token in every place except the header, and
+// searches the request log and the audit trail for it.
 func TestTheLogShowsNoTokenWhereverItIsSent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)

@@ -10,7 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// A client is told to come back while the database takes no writes, and the site's log has the request afterwards.
+// While the database accepts no writes, a client is told to come back, and later the site's log has
+// the request.
 func TestDatabaseUnavailable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)

@@ -18,15 +18,16 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// The vectors were written from RFC 7643, RFC 7644 and the published payloads of Entra and Okta; each names its source.
-// Here they all run over HTTP against sites with profile full: those that a strict site must refuse or take otherwise in that
-// mode, those that only a provider sends in the lenient one, all others in both.
+// The vectors come from RFC 7643, RFC 7644 and the published payloads of Entra and Okta; each names
+// its source. These tests run them over HTTP against sites with the profile full. Vectors that a strict
+// site must refuse or read differently run in strict mode, vectors that only a provider sends run in
+// lenient mode, and all others run in both.
 
 type filterVector struct {
 	Filter  string
 	Path    string
 	Valid   bool
-	Lenient bool // several readings are defensible: any answer but a 5xx is right
+	Lenient bool // several readings are defensible: every answer except a 5xx is right
 	Error   errorTypes
 	Match   []struct {
 		Resource json.RawMessage
@@ -45,7 +46,7 @@ type patchVector struct {
 	Unchanged bool
 }
 
-// errorTypes is one scimType or a list of those that are right.
+// errorTypes is one scimType or a list of correct ones.
 type errorTypes []string
 
 func (e *errorTypes) UnmarshalJSON(b []byte) error {
@@ -122,7 +123,7 @@ func TestFilterVectors(t *testing.T) {
 	})
 }
 
-// postAt makes a resource with the times of its meta.
+// postAt creates a resource at the times in its meta.
 func (w *world) postAt(t *testing.T, doc map[string]any) string {
 	t.Helper()
 	now := w.clock()
@@ -144,7 +145,8 @@ func (w *world) postAt(t *testing.T, doc map[string]any) string {
 	return id
 }
 
-// namesUnknownAttribute reports whether a filter is grammatical but about attributes that no schema here has.
+// namesUnknownAttribute reports whether a filter is grammatical but names an attribute that no
+// schema here has.
 func namesUnknownAttribute(filter string) bool {
 	return strings.Contains(filter, "level") || strings.Contains(filter, "my-attr_2")
 }
@@ -175,7 +177,7 @@ func TestPathVectors(t *testing.T) {
 					return
 				}
 				doc := body(t, got)
-				noAttribute := strings.Contains(v.Path, "displayName") // the grammar alone is meant: members have no displayName
+				noAttribute := strings.Contains(v.Path, "displayName") // this vector is about grammar only: members have no displayName
 				switch {
 				case got.Code >= 500:
 					t.Errorf("got %d", got.Code)
@@ -206,7 +208,7 @@ func TestPatchVectors(t *testing.T) {
 	})
 }
 
-// playGroupPatch gives each id of a vector to a user or group that there is.
+// playGroupPatch maps each id of a vector to an existing user or group.
 func (w *world) playGroupPatch(t *testing.T, v patchVector) {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -349,8 +351,8 @@ func wantErrorOf(t *testing.T, code int, doc map[string]any, want errorTypes) {
 	}
 }
 
-// comparable brings a resource into the form in which equal ones are equal: names in lower case, arrays as sets, nothing
-// unassigned, no false primary, nothing that the server adds of its own.
+// comparable normalizes a resource: names in lower case, arrays as sets, nothing unassigned, no
+// false primary, and nothing that the server adds itself.
 func comparable(at string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -388,7 +390,8 @@ func comparable(at string, v any) any {
 	}
 }
 
-// forgive drops what a server may add or keep: a default of active, the enterprise URN without its data.
+// forgive removes what a server may add or keep: a default of active, and the enterprise URN
+// without its data.
 func forgive(want, got map[string]any) {
 	if _, asked := want["active"]; !asked {
 		delete(got, "active")

@@ -7,21 +7,22 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// conditional is the change that If-Match and If-None-Match allow, answered with that status.
+// conditional returns the change that If-Match and If-None-Match allow, or 412.
 //
-// RFC 7644 §3.14: a version that is not the current one is 412. If-Match goes by the document alone: it keeps clients from
-// overwriting each other's changes, and groups, which is readOnly (RFC 7643 §4.1.2), is nothing that they could overwrite.
+// RFC 7644 §3.14: a version other than the current one is 412. If-Match compares the version of the
+// document alone. It keeps clients from overwriting each other's changes, and they cannot overwrite
+// groups, which is readOnly (RFC 7643 §4.1.2).
 func (v view) conditional(status func(roster.Outcome) int) (roster.Change, error) {
-	by := v.change(status)
-	unwanted, unwantedAny := tagsOf(v.ifNoneMatch)
-	if !v.wantsVersion() && !unwantedAny && len(unwanted) == 0 {
+	by := v.changeWithRow(status)
+	unwanted, unwantedAny := parseTags(v.ifNoneMatch)
+	if !v.namesVersions() && !unwantedAny && len(unwanted) == 0 {
 		return by, nil
 	}
-	doc, err := v.roster.Get(v.ctx, v.kind(), v.id())
+	doc, err := v.roster.Get(v.ctx, v.kind(), v.resourceID())
 	if err != nil {
 		return by, err
 	}
-	if !v.matches(doc) {
+	if !v.ifMatchAllows(doc) {
 		return by, scim.PreconditionFailed("If-Match names another version than the current one, %s; read the resource again and repeat the change.", roster.ETag(doc.Version, nil))
 	}
 	if unwantedAny || len(unwanted) > 0 {
@@ -29,7 +30,7 @@ func (v view) conditional(status func(roster.Outcome) int) (roster.Change, error
 		if err != nil {
 			return by, err
 		}
-		if v.known(doc, groups[doc.ID]) {
+		if v.isUnchanged(doc, groups[doc.ID]) {
 			return by, scim.PreconditionFailed("If-None-Match names the current version, %s, so nothing is changed.", roster.ETag(doc.Version, groups[doc.ID]))
 		}
 	}
@@ -37,32 +38,33 @@ func (v view) conditional(status func(roster.Outcome) int) (roster.Change, error
 	return by, nil
 }
 
-// wantsVersion reports whether If-Match names versions.
-func (v view) wantsVersion() bool {
-	tags, anyTag := tagsOf(v.ifMatch)
+// namesVersions reports whether If-Match names versions.
+func (v view) namesVersions() bool {
+	tags, anyTag := parseTags(v.ifMatch)
 	return len(tags) > 0 && !anyTag
 }
 
-// matches reports whether the document is at a version that If-Match allows.
-func (v view) matches(doc roster.Document) bool {
-	tags, _ := tagsOf(v.ifMatch)
-	return !v.wantsVersion() || isDocument(tags, doc)
+// ifMatchAllows reports whether If-Match allows the document's version.
+func (v view) ifMatchAllows(doc roster.Document) bool {
+	tags, _ := parseTags(v.ifMatch)
+	return !v.namesVersions() || matchDocument(tags, doc)
 }
 
-// known reports whether If-None-Match names what this view shows now. A view that leaves the groups out is of the document
-// alone, of which a version that was read with groups tells as well.
+// isUnchanged reports whether If-None-Match names the version that this view shows now. A view
+// without groups depends only on the document, so a version that was read with groups also
+// identifies it.
 //
-// RFC 9110 §13.1.2: it is the whole entity tag that counts; RFC 7644 §3.14: also where attributes were named.
-func (v view) known(doc roster.Document, groups []roster.Membership) bool {
-	tags, anyTag := tagsOf(v.ifNoneMatch)
-	if v.withoutGroups {
-		return anyTag || isDocument(tags, doc)
+// RFC 9110 §13.1.2: the whole entity tag counts. RFC 7644 §3.14: also when attributes were named.
+func (v view) isUnchanged(doc roster.Document, groups []roster.Membership) bool {
+	tags, anyTag := parseTags(v.ifNoneMatch)
+	if v.versionWithoutGroups {
+		return anyTag || matchDocument(tags, doc)
 	}
-	return anyTag || slices.Contains(tags, opaque(roster.ETag(doc.Version, groups)))
+	return anyTag || slices.Contains(tags, opaqueTag(roster.ETag(doc.Version, groups)))
 }
 
-// isDocument reports whether one of the tags is of the document as it is.
-func isDocument(tags []string, doc roster.Document) bool {
-	current := opaque(roster.ETag(doc.Version, nil))
+// matchDocument reports whether one of the tags belongs to the current document.
+func matchDocument(tags []string, doc roster.Document) bool {
+	current := opaqueTag(roster.ETag(doc.Version, nil))
 	return slices.ContainsFunc(tags, func(tag string) bool { return roster.DocumentPart(tag) == current })
 }

@@ -14,11 +14,12 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// shown is what a client keeps of a resource: its version and the rest of the body.
+// shown is what a client remembers of a resource: its version and the rest of the body.
 type shown struct{ etag, body string }
 
-// TestVersionProperty reads users again and again, each time with the version of the last answer, while memberships, groups
-// and users change: 304 says that nothing of the body is different, 200 that something is.
+// TestVersionProperty reads users again and again with the version of the last answer, while
+// memberships, groups and users change. 304 must mean that nothing in the body changed, and 200
+// that something did.
 func TestVersionProperty(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -98,7 +99,7 @@ func TestVersionProperty(t *testing.T) {
 				}
 				check()
 			}
-			// Membership is no change of the user: nothing of theirs was written.
+			// A membership does not change the user: nothing of the user was written.
 			for _, user := range users {
 				before, err := w.rosters.Open(made).Get(w.ctx(), roster.User, user)
 				if err != nil {

@@ -25,7 +25,7 @@ import (
 
 const tenantURL = "/c/acme/auth/scim/v2"
 
-// deviceSchemas is a small type of resource of a site's own.
+// deviceSchemas defines a small resource type of a site.
 const deviceSchemas = `{
   "schemas": [{"id": "urn:example:Device", "name": "Device", "description": "A device.", "attributes": [
     {"name": "serial", "type": "string", "multiValued": false, "description": "Serial number.", "required": true, "caseExact": true, "mutability": "immutable", "returned": "default", "uniqueness": "server"},
@@ -34,7 +34,8 @@ const deviceSchemas = `{
   "resourceTypes": [{"id": "Device", "name": "Device", "endpoint": "/Devices", "description": "Device", "schema": "urn:example:Device"}]
 }`
 
-// world is a Handler on a real SQLite store, with the site acme and a clock that goes on a minute with each request.
+// world is a Handler on a real SQLite store, with the site acme and a clock that advances one
+// minute with each request.
 type world struct {
 	t       testing.TB
 	handler *scimserver.Handler
@@ -129,13 +130,13 @@ func (w *world) setSchemas(doc string) {
 	}
 }
 
-// bring puts people into the roster whatever the site's profile is.
+// bring adds people to the roster, whatever the site's profile.
 func (w *world) bring(docs ...string) []roster.Document {
 	w.t.Helper()
 	return w.bringTo(scim.UserType(), docs...)
 }
 
-// bringGroups does the same with groups.
+// bringGroups adds groups to the roster.
 func (w *world) bringGroups(docs ...string) []roster.Document {
 	w.t.Helper()
 	return w.bringTo(scim.GroupType(), docs...)
@@ -161,8 +162,9 @@ func (w *world) bringTo(rt *scim.ResourceType, docs ...string) []roster.Document
 	return made
 }
 
-// send sends one request as it is written on the wire: "METHOD path", headers, an empty line, the body. A path is below
-// the Tenant URL unless "=" stands before it. The token of acme goes with it unless an Authorization is given.
+// send sends one request as it is written on the wire: "METHOD path", headers, an empty line, the
+// body. A path is below the Tenant URL unless it starts with "=". The request carries the token of
+// acme unless it has an Authorization header.
 func (w *world) send(text string) *httptest.ResponseRecorder {
 	w.t.Helper()
 	return w.serve(w.request(text))
@@ -208,7 +210,7 @@ func (w *world) request(text string) *http.Request {
 	return r.WithContext(w.ctx())
 }
 
-// serve hands the request over and checks what every answer must have.
+// serve passes the request to the handler and checks what every answer must have.
 func (w *world) serve(r *http.Request) *httptest.ResponseRecorder {
 	w.t.Helper()
 	w.mu.Lock()
@@ -269,7 +271,7 @@ func (w *world) checkAnswer(r *http.Request, got *httptest.ResponseRecorder) {
 	}
 }
 
-// requests is the request log of acme, oldest first, with what is gathered.
+// requests returns the request log of acme, oldest first, including gathered rows.
 func (w *world) requests() []site.Request {
 	w.t.Helper()
 	return w.requestsOf(w.site.ID)
@@ -290,7 +292,7 @@ func (w *world) requestsOf(id site.ID) []site.Request {
 	return rows
 }
 
-// holds is what the roster holds, in order; a group with the ids of its members at its end.
+// holds returns the content of the roster, in order. A group ends with the ids of its members.
 func (w *world) holds() []string {
 	w.t.Helper()
 	return w.holdsOf(w.site)

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/mail"
 	"strings"
@@ -76,7 +77,7 @@ func (s *SignIns) makeAdmin(ctx context.Context, st site.Site, f Form, by roster
 	// Somebody who was cut off is not let in again by their address.
 	if old, err := r.PersonByUserName(ctx, f.Email); err == nil && !old.Active {
 		return roster.Person{}, refusal.New(refusal.Conflict, "email", "the account %s is deactivated", old.UserName).Advise("enter another address")
-	} else if err != nil && !hasStatus(err, 404) {
+	} else if err != nil && !errors.Is(err, refusal.NotFound) {
 		return roster.Person{}, err
 	}
 	report, err := r.Import(ctx, []roster.ImportRow{{
@@ -89,7 +90,7 @@ func (s *SignIns) makeAdmin(ctx context.Context, st site.Site, f Form, by roster
 		return roster.Person{}, fmt.Errorf("make the first administrator: %w", err)
 	}
 	if len(report.Errors) > 0 {
-		return roster.Person{}, refusal.New(refusal.Invalid, "email", "%s", report.Errors[0].Text)
+		return roster.Person{}, report.Errors[0].Why.At("email")
 	}
 	return r.PersonByUserName(ctx, f.Email)
 }

@@ -8,8 +8,8 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
-	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -31,7 +31,7 @@ func (s *SignIns) Look(ctx context.Context, st site.Site, secret string) (Pendin
 	}
 	p := Pending{Kind: l.Kind, Expires: l.Expires}
 	if l.Kind == Person {
-		if p.Person, err = s.Rosters.Open(st).Person(ctx, l.PersonID); hasStatus(err, 404) {
+		if p.Person, err = s.Rosters.Open(st).Person(ctx, l.PersonID); errors.Is(err, refusal.NotFound) {
 			return Pending{}, ClosedLink{Reason: LinkUnknown, Site: st.Name}.Refuse()
 		} else if err != nil {
 			return Pending{}, fmt.Errorf("find the person of a link: %w", err)
@@ -105,7 +105,7 @@ func (s *SignIns) enter(ctx context.Context, st site.Site, p Pending, f Form, fr
 		}
 	}
 	secret, err := s.Rosters.Open(st).StartSession(ctx, p.Person.ID, s.Limits, from)
-	if hasStatus(err, 403) {
+	if errors.Is(err, refusal.Forbidden) {
 		return Session{}, ClosedLink{Reason: LinkDeactivated, Site: st.Name, UserName: p.Person.UserName}.Refuse()
 	}
 	if err != nil {
@@ -120,10 +120,4 @@ func (s *SignIns) gone(ctx context.Context, st site.Site, secret string) error {
 		return err
 	}
 	return ClosedLink{Reason: LinkUnknown, Site: st.Name}.Refuse()
-}
-
-// hasStatus reports whether a roster refused with this status.
-func hasStatus(err error, status int) bool {
-	var refused *scim.Error
-	return errors.As(err, &refused) && refused.Status == status
 }

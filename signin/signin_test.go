@@ -196,9 +196,8 @@ func TestSiteLinkIsRefusedToWhoIsNotThereOrNotActive(t *testing.T) {
 		if _, err := w.IssueSiteLink(w.ctx, w.site, "ada@acme.test", "cli"); !errors.Is(err, signin.ErrInactive) {
 			t.Errorf("got %v, want ErrInactive", err)
 		}
-		var unknown *scim.Error
-		if _, err := w.IssueSiteLink(w.ctx, w.site, "bob@acme.test", "cli"); !errors.As(err, &unknown) || unknown.Status != 404 {
-			t.Errorf("nobody of that name: got %v, want a 404", err)
+		if _, err := w.IssueSiteLink(w.ctx, w.site, "bob@acme.test", "cli"); !errors.Is(err, refusal.NotFound) {
+			t.Errorf("nobody of that name: got %v, want refusal.NotFound", err)
 		}
 	})
 }

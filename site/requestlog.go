@@ -410,12 +410,12 @@ func (l *RequestLog) flush(ctx context.Context) (gaps int, err error) {
 	if len(rows)+len(used) == 0 {
 		return 0, nil
 	}
-	err = l.sites.Store.AppendRequests(ctx, rows, used.list())
+	rows, written, err := l.append(ctx, rows, used.list())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failing = err != nil
+	l.counts.Written += int64(written)
 	if err == nil {
-		l.counts.Written += int64(len(rows))
 		return l.closeGaps(), nil
 	}
 	l.gathered = append(rows, l.gathered...)
@@ -428,6 +428,21 @@ func (l *RequestLog) flush(ctx context.Context) (gaps int, err error) {
 	used.merge(l.uses)
 	l.uses = used
 	return 0, fmt.Errorf("write %d rows of the request log: %w", len(rows), err)
+}
+
+// rowsTogether is how many gathered rows one transaction writes, so that a change waits for milliseconds.
+const rowsTogether = 256
+
+// append writes rows, and the last uses with the first of them. It returns those that it could not write.
+func (l *RequestLog) append(ctx context.Context, rows []Request, used []TokenUse) (rest []Request, written int, err error) {
+	for len(rows)+len(used) > 0 {
+		n := min(len(rows), rowsTogether)
+		if err := l.sites.Store.AppendRequests(ctx, rows[:n], used); err != nil {
+			return rows, written, err
+		}
+		rows, used, written = rows[n:], nil, written+n
+	}
+	return nil, written, nil
 }
 
 // Run flushes once a second until ctx is done, then flushes what is left and returns that flush's error.

@@ -11,9 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
-
 	"github.com/rollcall-scim/rollcall/event"
 )
 
@@ -166,11 +163,8 @@ func verify(ctx context.Context, file string) (made Copy, err error) {
 
 // damaged makes a CorruptError of what SQLite says of a file that is no database, or no whole one.
 func damaged(file string, err error) error {
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		switch e.Code() & 0xff {
-		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-			return &CorruptError{file, e.Error()}
-		}
+	if isDamage(err) {
+		return &CorruptError{file, err.Error()}
 	}
 	if c, ok := errors.AsType[*CorruptError](err); ok {
 		return &CorruptError{file, c.Why}

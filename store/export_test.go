@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -220,3 +222,32 @@ func (db *DB) PlanOfSlice(ctx context.Context, s event.Slice) (lines []string, e
 	})
 	return lines, err
 }
+
+// UpdateOf runs an update in the line of a site.
+func (db *DB) UpdateOf(ctx context.Context, key string, fn func(*Tx) error) error {
+	return db.of(key).update(ctx, fn)
+}
+
+// WriterClock gives the writer of a SQLite database another clock, and returns how many updates each commit has had since. It is
+// called before the first update.
+func (db *DB) WriterClock(now func() time.Time) (commits func() []int) {
+	w := db.engine.(*sqliteDB).writer
+	var mu sync.Mutex
+	var sizes []int
+	filled := w.filled
+	w.now = now
+	w.filled = func(updates int) {
+		mu.Lock()
+		defer mu.Unlock()
+		sizes = append(sizes, updates)
+		filled(updates)
+	}
+	return func() []int {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(sizes)
+	}
+}
+
+// GroupTime is how long updates go on joining a commit.
+const GroupTime = groupTime

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -59,7 +60,7 @@ func (s Rosters) Get(ctx context.Context, id site.ID, kind roster.Kind, resource
 			select `+documentColumns+`
 			from resource r
 			where r.site = $1 and r.kind = $2 and r.id = $3`, string(id), string(kind), resource))
-		return orNotFound(err, roster.ErrNotFound)
+		return orNotFound(err, refusal.NotFound)
 	})
 	return doc, err
 }
@@ -87,7 +88,7 @@ func (tx *Tx) record(ctx context.Context, id site.ID, kind roster.Kind, resource
 		select `+recordColumns+`
 		from resource r
 		where r.site = $1 and r.kind = $2 and r.id = $3`, string(id), string(kind), resource))
-	return rec, orNotFound(err, roster.ErrNotFound)
+	return rec, orNotFound(err, refusal.NotFound)
 }
 
 func (tx *Tx) recordByUserName(ctx context.Context, id site.ID, folded string) (roster.Record, error) {
@@ -95,7 +96,7 @@ func (tx *Tx) recordByUserName(ctx context.Context, id site.ID, folded string) (
 		select `+recordColumns+`
 		from resource r
 		where r.site = $1 and r.kind = $2 and r.user_name = $3`, string(id), string(roster.User), folded))
-	return rec, orNotFound(err, roster.ErrNotFound)
+	return rec, orNotFound(err, refusal.NotFound)
 }
 
 // People returns users after a folded user name, in the order of the folded user names.
@@ -312,7 +313,7 @@ func (t rosterTx) BlockedWith(ctx context.Context, externalID string, emails []s
 		where r.site = $1 and r.blocked
 		limit 1`, string(t.site)).Scan(&id)
 	if err != nil {
-		return "", "", orNotFound(err, roster.ErrNotFound)
+		return "", "", orNotFound(err, refusal.NotFound)
 	}
 	err = sql.ErrNoRows
 	if externalID != "" {
@@ -332,7 +333,7 @@ func (t rosterTx) BlockedWith(ctx context.Context, externalID string, emails []s
 			limit 1`, string(t.site), roster.EmailPath, emails[i]).Scan(&id)
 		attribute = "e-mail address"
 	}
-	return id, attribute, orNotFound(err, roster.ErrNotFound)
+	return id, attribute, orNotFound(err, refusal.NotFound)
 }
 
 // lockedRecord locks a resource that the transaction is going to change. errOverlapped says that a transaction with a
@@ -346,7 +347,7 @@ func (tx *Tx) lockedRecord(ctx context.Context, where string, args ...any) (rost
 	if err == nil && overlapped {
 		err = tx.fail(errOverlapped)
 	}
-	return rec, orNotFound(err, roster.ErrNotFound)
+	return rec, orNotFound(err, refusal.NotFound)
 }
 
 // oneMore is a row with one column after those that are known to who scans it.
@@ -539,7 +540,7 @@ func (t rosterTx) takeUnique(ctx context.Context, r roster.Record, v roster.Valu
 		where u.site = $1 and u.kind = $2 and u.path = $3 and u.value = $4`,
 		string(t.site), string(r.Kind), v.Path, v.Folded).Scan(&owner)
 	if err == nil && owner != r.ID {
-		return &roster.TakenError{Path: v.Path, Element: v.Element}
+		return roster.ErrValueTaken.With(v)
 	}
 	return err
 }
@@ -621,7 +622,7 @@ func (t rosterTx) Identity(ctx context.Context, userIdentifier string) (person s
 		select i.person
 		from identity i
 		where i.site = $1 and i.user_identifier = $2`, string(t.site), userIdentifier).Scan(&person)
-	return person, orNotFound(err, roster.ErrNotFound)
+	return person, orNotFound(err, refusal.NotFound)
 }
 
 func (t rosterTx) PutIdentity(ctx context.Context, person, userIdentifier string, at time.Time) error {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -156,7 +157,7 @@ func (s Rosters) GetWithGroups(ctx context.Context, id site.ID, kind roster.Kind
 		groups = append(groups, roster.Membership{Group: r.ID, Display: name})
 	}
 	if doc.ID == "" {
-		return doc, nil, roster.ErrNotFound
+		return doc, nil, refusal.NotFound
 	}
 	sortMemberships(groups)
 	return doc, groups, nil
@@ -313,10 +314,10 @@ func (s Rosters) CursorKey(ctx context.Context) (key []byte, err error) {
 		return orNotFound(tx.QueryRow(ctx, `
 			select k.secret
 			from signing_key k
-			where k.name = $1`, cursorKeyName).Scan(&text), roster.ErrNotFound)
+			where k.name = $1`, cursorKeyName).Scan(&text), refusal.NotFound)
 	}
 	err = s.DB.view(ctx, read)
-	if errors.Is(err, roster.ErrNotFound) {
+	if errors.Is(err, refusal.NotFound) {
 		err = s.DB.update(ctx, func(tx *Tx) error {
 			var secret [32]byte
 			_, _ = rand.Read(secret[:]) // documented never to return an error

@@ -413,7 +413,7 @@ func (l listing) scan(ctx context.Context, tx *Tx) (found roster.Found, err erro
 		all := l
 		all.Count, all.Filter = 0, nil
 		if whole, err := all.everything(ctx, tx); err != nil || whole.Total > l.ScanLimit {
-			return found, cmp.Or(err, roster.ErrTooMany)
+			return found, cmp.Or[error](err, roster.ErrTooMany)
 		}
 	}
 	keep := newKeeper(l.ListQuery)

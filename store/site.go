@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/fair"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -345,9 +346,13 @@ func (t siteTx) FreeUnique(ctx context.Context, kind, path string) error {
 	return t.tx.freeUnique(ctx, t.site.ID, roster.Kind(kind), path)
 }
 
-// AppendRequests writes rows of the request log and the last uses of tokens.
+// AppendRequests writes rows of the request log and the last uses of tokens. Rows of one site stand in its own line.
 func (s Sites) AppendRequests(ctx context.Context, rows []site.Request, uses []site.TokenUse) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
+	key := fair.System
+	if len(rows) > 0 && !slices.ContainsFunc(rows, func(r site.Request) bool { return r.Site != rows[0].Site }) {
+		key = string(rows[0].Site)
+	}
+	return s.DB.of(key).update(ctx, func(tx *Tx) error {
 		kept := map[site.ID]bool{}
 		for _, r := range rows {
 			if err := tx.keepSite(ctx, r.Site, kept); err != nil {

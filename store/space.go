@@ -113,7 +113,7 @@ func (db *DB) Compact(ctx context.Context) (before, after int64, err error) {
 	if !ok {
 		return 0, 0, ErrNoCompact
 	}
-	if err := s.serve(ctx); err != nil {
+	if err := s.lock(ctx); err != nil {
 		return 0, 0, err
 	}
 	conn, err := s.openConn(ctx, writerCache, busyReader, false)

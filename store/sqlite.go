@@ -99,7 +99,7 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 	}
 	s.writer = &writer{
 		db: s.db, conn: conn, file: s.file, stamp: s.stamp, log: s.log, group: group,
-		queue: newWriteQueue(), closed: make(chan struct{}), ended: make(chan struct{}),
+		queue: newWriteQueue(), closed: make(chan struct{}), ended: make(chan struct{}), now: time.Now,
 	}
 	s.check = &checkpointer{
 		open:   func() (*sqliteConn, error) { return s.openConn(context.Background(), readerCache, busyReader, false) },
@@ -278,10 +278,22 @@ func (s *sqliteDB) ping(ctx context.Context) error {
 
 func (s *sqliteDB) pool(context.Context) (*pgxpool.Pool, error) { return nil, ErrNoPool }
 
-// serve locks a file beside the database. It is a SQLite file itself, because
+// serve makes this process the one that serves the file, and has it stamp the file.
+func (s *sqliteDB) serve(ctx context.Context) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	if err := s.stamp.begin(); err != nil {
+		return err
+	}
+	s.check.filled(checkpointUpdates)
+	return nil
+}
+
+// lock locks a file beside the database. It is a SQLite file itself, because
 // SQLite knows how to lock one on every system so that the lock ends with the
 // process.
-func (s *sqliteDB) serve(ctx context.Context) error {
+func (s *sqliteDB) lock(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.served != nil {
@@ -294,14 +306,8 @@ func (s *sqliteDB) serve(ctx context.Context) error {
 	if n := otherNames(info); n > 0 {
 		return fmt.Errorf("the database file %s has another name (a hard link), under which a second server would not see this one; remove the other name", s.path)
 	}
-	if s.served, err = lockServer(ctx, s.path); err != nil {
-		return err
-	}
-	if err := s.stamp.begin(); err != nil {
-		return err
-	}
-	s.check.filled(checkpointUpdates)
-	return nil
+	s.served, err = lockServer(ctx, s.path)
+	return err
 }
 
 // lockServer takes the lock of the one process that may serve a SQLite file. It

@@ -16,6 +16,9 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // A -wal holds the newest pages of one database file. When another file takes that name, for instance a copy put there by cp
@@ -42,7 +45,7 @@ var errOverwritten = errors.New("another program has overwritten the database fi
 
 const (
 	// stampEvery is how often a file is stamped at most.
-	stampEvery = time.Second
+	stampEvery = checkpointInterval / 2
 	// mostRestarts is how often a -wal can have begun anew since the note about it, with room to spare.
 	mostRestarts = 1 << 16
 	// stampLine is the length of a note, of which the file has two.
@@ -190,12 +193,25 @@ func logNumber(path string) (uint32, error) {
 	return l.number, nil
 }
 
-// checkMixed returns errMixed when the -wal beside a file that nobody has open belongs to another file.
+// checkMixed returns errMixed when the -wal beside a file belongs to another file.
 func checkMixed(ctx context.Context, path string) error {
-	known, err := readNote(path + "-stamp")
-	if known == nil || err != nil {
-		return err
+	for {
+		known, err := readNote(path + "-stamp")
+		if known == nil || err != nil {
+			return err
+		}
+		err = checkNoted(ctx, path, known)
+		if _, mixed := errors.AsType[errMixed](err); !mixed {
+			return err
+		}
+		// A server may have stamped the file meanwhile.
+		if now, e := readNote(path + "-stamp"); e != nil || now == nil || *now == *known {
+			return errors.Join(err, e)
+		}
 	}
+}
+
+func checkNoted(ctx context.Context, path string, known *note) error {
 	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
 		return err
 	}
@@ -250,11 +266,11 @@ func (s *stamper) begin() error {
 	return nil
 }
 
-// due reports whether it is time for a new stamp.
-func (s *stamper) due() bool {
+// due reports whether the file is stamped, and whether it is time for a new stamp.
+func (s *stamper) due() (on, now bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.on && s.foreign == nil && time.Since(s.stamped) >= stampEvery
+	return s.on, s.on && time.Since(s.stamped) >= stampEvery
 }
 
 func (s *stamper) newest() note {
@@ -334,8 +350,16 @@ func (s *stamper) check(ctx context.Context) error {
 		s.seen = info
 	case errors.Is(err, errOverwritten):
 		s.foreign = err
+	case !isDamage(err):
+		return nil // it could not be looked at, as when files run out: the next write looks again
 	}
 	return err
+}
+
+// isDamage reports whether SQLite cannot read a file as a database.
+func isDamage(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB)
 }
 
 // adopt notes a stamp that another program has given the database by way of the -wal.

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -232,4 +233,45 @@ func TestOthersMayGiveTheDatabaseAVersion(t *testing.T) {
 	if _, err := opens(t, crashed(t, url)); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestCommandsBesideAServerAreNotRefused opens the database again and again while a server stamps it all the time.
+func TestCommandsBesideAServerAreNotRefused(t *testing.T) {
+	t.Parallel()
+	url := storetest.SQLiteURL(t)
+	db := storetest.Open(t, url)
+	if err := db.Serve(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	db.WithoutCheckpoints()
+	things(t, db)
+	opened, stamped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stamped)
+		for n := 0; ; n++ {
+			select {
+			case <-opened:
+				return
+			default:
+			}
+			if err := errors.Join(
+				db.Update(t.Context(), func(tx *store.Tx) error { return addThing(t.Context(), tx, fmt.Sprint(n)) }),
+				db.Stamp(t.Context(), func(string) {}),
+			); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	for range 100 {
+		other, err := store.Open(t.Context(), url, store.Options{})
+		if err == nil {
+			err = other.Close()
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	close(opened)
+	<-stamped
 }

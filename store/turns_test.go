@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"net/url"
 	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
 )
 
@@ -98,5 +102,88 @@ func TestSlicesAreShorterWhileOthersWait(t *testing.T) {
 	})
 	if err != nil || behind[0] != alone[0]/2 || behind[1] != alone[0]/4 {
 		t.Errorf("alone %v, with others waiting %v, %v", alone, behind, err)
+	}
+}
+
+// TestACommitIsNotJoinedForLong: updates that wait while a long one runs are not put before its commit, for which its caller waits.
+func TestACommitIsNotJoinedForLong(t *testing.T) {
+	t.Parallel()
+	db := storetest.Open(t, storetest.SQLiteURL(t))
+	var now atomic.Int64
+	commits := db.WriterClock(func() time.Time { return time.Unix(0, now.Load()) })
+	for _, c := range []struct {
+		name string
+		took time.Duration
+		want []int
+	}{
+		{"a short one", store.GroupTime / 2, []int{4}},
+		{"a long one", store.GroupTime, []int{1, 3}},
+	} {
+		before := len(commits())
+		var all sync.WaitGroup
+		update := func(key string, fn func()) {
+			all.Go(func() {
+				if err := db.UpdateOf(t.Context(), key, func(*store.Tx) error { fn(); return nil }); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		update("long", func() {
+			for _, key := range []string{"a", "b", "c"} {
+				update(key, func() {})
+			}
+			for db.Waiting() < 3 {
+				runtime.Gosched()
+			}
+			now.Add(int64(c.took))
+		})
+		all.Wait()
+		if got := commits()[before:]; !slices.Equal(got, c.want) {
+			t.Errorf("%s: got commits of %v updates, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// TestRefusedRequestsOfASiteStandInItsOwnLine: the rows that a site's refused requests leave come before nobody else's changes.
+func TestRefusedRequestsOfASiteStandInItsOwnLine(t *testing.T) {
+	t.Parallel()
+	db := storetest.Open(t, storetest.SQLiteURL(t))
+	sites := store.Sites{DB: db}
+	statement(t, db, `
+		insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created)
+		values ('big', 'big', 'full', true, false, false, 'user-identifier', 1)`)
+	var all sync.WaitGroup
+	before := -1
+	all.Go(func() {
+		if err := db.UpdateOf(t.Context(), "big", func(*store.Tx) error {
+			for i := range 5 {
+				all.Go(func() {
+					row := site.Request{Site: "big", ID: fmt.Sprint(i), Time: time.Now(), Method: "PATCH", Status: 429}
+					if err := sites.AppendRequests(t.Context(), []site.Request{row}, nil); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			for db.Waiting() < 5 {
+				runtime.Gosched()
+			}
+			all.Go(func() {
+				if err := db.UpdateOf(t.Context(), "small", func(tx *store.Tx) error {
+					return tx.QueryRow(t.Context(), "select count(*) from request_log").Scan(&before)
+				}); err != nil {
+					t.Error(err)
+				}
+			})
+			for db.Waiting() < 6 {
+				runtime.Gosched()
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+	all.Wait()
+	if before != 1 {
+		t.Errorf("%d rows of another site were written first, want 1", before)
 	}
 }

@@ -17,6 +17,12 @@ import (
 const (
 	// maxGroup is how many updates share one commit at most.
 	maxGroup = 256
+	// groupTime is how long updates go on joining a commit: the first of them waits for the last. It is several times what a
+	// commit takes.
+	groupTime = 20 * time.Millisecond
+	// gatherTime is how long the writer lets others run first, so that they can join. On a busy machine it would otherwise wait
+	// for a processor again after every update that joined.
+	gatherTime = 2 * time.Millisecond
 	// lockWarning is how long other processes may keep the writer waiting unnoticed.
 	lockWarning = 10 * time.Second
 )
@@ -41,6 +47,7 @@ type writer struct {
 	filled func(updates int)
 	reset  atomic.Bool // the write-ahead log is long and copied: start it anew before the next commit
 	joined []*write    // the updates of the transaction that is running
+	now    func() time.Time
 }
 
 // write is one update on its way through the writer.
@@ -179,7 +186,7 @@ func (w *writer) run() {
 	}
 }
 
-// commit runs the first update and whoever joins it meanwhile in one
+// commit runs the first update and those that join it within groupTime in one
 // transaction and tells each its outcome.
 func (w *writer) commit() error {
 	if err := w.file.check(); err != nil {
@@ -191,16 +198,19 @@ func (w *writer) commit() error {
 	if err := w.begin(); err != nil {
 		return err
 	}
+	began := w.now()
 	for i := 0; i < len(w.joined); i++ {
 		if err := w.runOne(w.joined[i]); err != nil {
 			return err
 		}
-		if i+1 == len(w.joined) {
+		if i+1 == len(w.joined) && w.now().Sub(began) < gatherTime {
 			// Whoever is about to ask can still share this commit: others run
 			// first, and nobody waits for them.
 			runtime.Gosched()
 		}
-		w.join()
+		if w.now().Sub(began) < groupTime {
+			w.join()
+		}
 	}
 	if err := w.conn.do("commit"); err != nil {
 		return fmt.Errorf("commit: %w", err)
@@ -390,7 +400,10 @@ func (c *checkpointer) copy(ctx context.Context, conn *sqliteConn) (pages, copie
 	if err := c.stamp.check(ctx); err != nil {
 		return 0, 0, err
 	}
-	stamping := c.stamp.due()
+	on, stamping := c.stamp.due()
+	if on && !stamping {
+		c.updates.Add(1) // the next look has a stamp for what is copied now
+	}
 	if stamping {
 		if err := c.stamp.begins(ctx, c.writeStamp); err != nil {
 			c.log.Debug("stamp the database", "error", err)

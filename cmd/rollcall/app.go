@@ -139,11 +139,20 @@ func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory
 	if err := s.jobs.Check(now, set); err != nil {
 		return "", err // a wrong value is named before anything is asked
 	}
+	after, err := now.With(set)
+	if err != nil {
+		return "", err
+	}
+	return harmBetween(ctx, s, h, app, now, after)
+}
+
+// harmBetween says in words what a job would do to accounts once it is as after. It returns "" if there is nothing to confirm.
+func harmBetween(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now, after provision.Job) (string, error) {
 	was, err := now.Schema.UserMapping()
 	if err != nil {
 		return "", err
 	}
-	after, err := now.With(set)
+	is, err := after.Schema.UserMapping()
 	if err != nil {
 		return "", err
 	}
@@ -155,9 +164,7 @@ func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory
 	if n.Off > 0 {
 		does = append(does, fmt.Sprintf("leaves %s out of scope: %s at %s will be switched off.", plural(n.Leave, "user", "users"), plural(n.Off, "linked account", "linked accounts"), app.Name))
 	}
-	ticked := func(flow provision.FlowTypes) bool {
-		return set.Actions != nil && set.Actions.Has(flow) && !was.FlowTypes.Has(flow)
-	}
+	ticked := func(flow provision.FlowTypes) bool { return is.FlowTypes.Has(flow) && !was.FlowTypes.Has(flow) }
 	if n.Join > 0 || n.Make > 0 && ticked(provision.FlowAdd) {
 		does = append(does, fmt.Sprintf("makes %s at %s, except for users who already have one there.", plural(n.Make, "account", "accounts"), app.Name))
 	}
@@ -645,9 +652,14 @@ func (c *command) appExportSchema() *cobra.Command {
 }
 
 func (c *command) appImportSchema() *cobra.Command {
-	return &cobra.Command{
+	var yes bool
+	cmd := &cobra.Command{
 		Use: "import-schema DIRECTORY APP FILE", Short: "Replace the mappings by a Graph synchronizationSchema document; starts a new initial cycle",
 		Args: names("DIRECTORY", "APP", "FILE"),
+		Long: `Replaces the mappings of an application by those of FILE.
+
+Asks first when the new mappings switch accounts off, make them or let them be
+deleted. --yes answers that question.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
 			text, err := os.ReadFile(args[0])
 			if err != nil {
@@ -657,7 +669,26 @@ func (c *command) appImportSchema() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			if _, err := s.jobs.SetSchema(cmd.Context(), provision.Key{Directory: h.Directory.ID, App: app.ID}, schema, actor); err != nil {
+			if err := provision.CheckSchema(schema); err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			key := provision.Key{Directory: h.Directory.ID, App: app.ID}
+			now, err := s.jobs.Get(cmd.Context(), key)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			after := now
+			after.Schema = schema
+			question, err := harmBetween(cmd.Context(), s, h, app, now, after)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			if question != "" {
+				if err := c.confirm(cmd, yes, question, app.Name); err != nil {
+					return err
+				}
+			}
+			if _, err := s.jobs.SetSchema(cmd.Context(), key, schema, actor); err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			return c.print(map[string]string{"imported": args[0]}, func(w io.Writer) {
@@ -665,6 +696,8 @@ func (c *command) appImportSchema() *cobra.Command {
 			})
 		}),
 	}
+	yesFlag(cmd, &yes)
+	return cmd
 }
 
 // withApp opens the directory and application that the first two arguments name; the rest goes on.

@@ -28,7 +28,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], process{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, now: time.Now,
-		terminal: isTerminal(os.Stdin) && isTerminal(os.Stderr),
+		terminal: isTerminal(os.Stdin) && isTerminal(os.Stderr), screen: isTerminal(os.Stdout),
 	})
 	stop()
 	os.Exit(code)
@@ -42,6 +42,7 @@ type process struct {
 	getenv         func(string) string
 	now            func() time.Time
 	terminal       bool // somebody sits at it: questions can be asked
+	screen         bool // standard output is shown and not kept: it may have a sign-in link that nobody asked for
 }
 
 // run executes one command line and returns its exit code: 0 done, 1 it

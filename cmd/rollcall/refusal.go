@@ -9,6 +9,7 @@ import (
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -29,7 +30,7 @@ func answer(err error) (text string, code int) {
 	}
 }
 
-// inWords is an error as one line: what a target answered as its words; a refusal with its field, and with the command or flag
+// inWords is an error as one line: what a target answered, and what the language of SCIM refuses, as their words; a refusal with its field, and with the command or flag
 // that helps.
 func inWords(err error) string {
 	text := err.Error()
@@ -39,6 +40,10 @@ func inWords(err error) string {
 	}
 	e, ok := refusal.Find(err)
 	if !ok {
+		var wire *scim.Error
+		if errors.As(err, &wire) {
+			return strings.Replace(text, wire.Error(), wire.Detail, 1)
+		}
 		return text
 	}
 	said := e.Advise("%s", advice(e)).Error()

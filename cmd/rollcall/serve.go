@@ -58,7 +58,8 @@ func (c *command) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Serve sites and directories", Args: names(),
 		Long: `Serves both ends until it is asked to stop (SIGINT, SIGTERM), then finishes what is
-under way. While there is no operator it prints a one-time link for the first.
+under way. While there is no operator it prints a one-time link for the first; where
+the output is no terminal, the command that prints one.
 
 TLS comes from --tls-cert and --tls-key, or from a proxy named by --trusted-proxy.
 Several processes may serve one PostgreSQL database; they share the work.`,
@@ -201,10 +202,15 @@ func reachable(addr net.Addr) string {
 	return fmt.Sprintf("localhost:%d", ap.Port())
 }
 
-// greet prints a sign-in link for the first operator while there is none.
+// greet prints a sign-in link for the first operator while there is none. Output that is kept, by a log or a container, gets
+// the command for one instead.
 func (c *command) greet(ctx context.Context, s *services) error {
 	any, err := s.operators.Any(ctx)
 	if err != nil || any {
+		return err
+	}
+	if !c.screen {
+		_, err = fmt.Fprintln(c.stdout, "There is no operator yet. This prints a sign-in link for the first one: rollcall operator link")
 		return err
 	}
 	l, err := s.operators.Link(ctx, defaultOperator, actor)

@@ -2,15 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
-	"github.com/rollcall-scim/rollcall/scim"
 )
 
 // blockedJSON is a person in the --json output of "site block" and "site unblock".
@@ -64,7 +63,7 @@ func (c *command) blocks(do func(context.Context, *roster.Roster, string) (roste
 		for _, userName := range args[1:] {
 			p, err := r.PersonByUserName(cmd.Context(), userName)
 			if err != nil {
-				return fmt.Errorf("%w Nothing was changed", err)
+				return fmt.Errorf("%w; nothing was changed", err)
 			}
 			people = append(people, p)
 		}
@@ -73,11 +72,10 @@ func (c *command) blocks(do func(context.Context, *roster.Roster, string) (roste
 		for _, p := range people {
 			done := blockedJSON{UserName: p.UserName}
 			out, err := do(cmd.Context(), r, p.ID)
-			var refused *scim.Error
-			switch {
-			case errors.As(err, &refused):
-				done.Error = refused.Detail
-				failed = append(failed, refused.Detail)
+			switch why, refused := refusal.Find(err); {
+			case refused:
+				done.Error = why.Sentences()
+				failed = append(failed, inWords(why))
 			case err != nil:
 				return err
 			}

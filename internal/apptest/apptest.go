@@ -2,9 +2,9 @@
 // that can be started, asked, stopped and killed, and as pages in a real
 // browser.
 //
-// The binary is built without the race detector, once per test process: tests
-// that kill processes, run a browser or move many rows measure the product,
-// not its instrumentation.
+// The binary is built without the race detector, once: tests that kill
+// processes, run a browser or move many rows measure the product, not its
+// instrumentation.
 package apptest
 
 import (
@@ -25,13 +25,17 @@ import (
 	"time"
 )
 
-// Build returns the path of the real binary, built when first asked for.
+// Build returns the path of the real binary: the one that ROLLCALL_TEST_BINARY names, which scripts/test builds once for all
+// packages, and else one that is built when first asked for.
 func Build() (string, error) {
+	if path := os.Getenv("ROLLCALL_TEST_BINARY"); path != "" {
+		return path, nil
+	}
 	asked.Store(true)
 	return build()
 }
 
-var asked atomic.Bool
+var asked atomic.Bool // whether this process has built one
 
 var build = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "rollcall-binary-")
@@ -47,7 +51,7 @@ var build = sync.OnceValues(func() (string, error) {
 	return out, nil
 })
 
-// Binary returns the path of the real binary, built when first asked for.
+// Binary is Build for a test.
 func Binary(t testing.TB) string {
 	t.Helper()
 	path, err := Build()
@@ -57,7 +61,7 @@ func Binary(t testing.TB) string {
 	return path
 }
 
-// Clean removes the binary at the end of a test process that may have used it, and
+// Clean removes the binary at the end of a test process that may have built it, and
 // returns the exit code of that: 0, or 1 when it could not.
 func Clean() int {
 	if !asked.Load() {

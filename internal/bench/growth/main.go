@@ -1,5 +1,6 @@
 // Command growth measures what the other sites of a server notice while old rows of a request log are pruned, and while a
-// site with very many rows is deleted. It prints the times of a quiet site before and meanwhile, and the sizes of the files.
+// site with very many rows is deleted. It prints the times of a quiet site before and meanwhile, the sizes of the files, and the
+// load of the machine. It ends with exit code 1 when the p99 of changes is more than three times that of before.
 //
 //	go run ./internal/bench/growth -rollcall bin/rollcall [-postgres] [-prune 1000000] [-delete 3000000]
 package main
@@ -12,7 +13,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +46,7 @@ type measure struct {
 	calm       served.Site
 	ids        []string
 	largestLog int64
+	missed     []string
 }
 
 func (m *measure) run(ctx context.Context) (err error) {
@@ -66,6 +70,7 @@ func (m *measure) run(ctx context.Context) (err error) {
 	}
 	m.watch(time.Second*2, nil) // warm
 	before := m.watch(m.length, nil)
+	fmt.Printf("%s, %d processors, load of the machine %s\n", m.in.Kind(), runtime.NumCPU(), served.Load())
 	print("before", before, nil)
 	fmt.Println("file", m.size(""), "MB")
 
@@ -79,7 +84,7 @@ func (m *measure) run(ctx context.Context) (err error) {
 	if pruned.err != nil {
 		return pruned.err
 	}
-	print(fmt.Sprintf("while %d rows are pruned (%s)", m.old, pruned.took), pruned.samples, before)
+	m.compare(fmt.Sprintf("while %d rows are pruned (%s)", m.old, pruned.took), pruned.samples, before)
 	fmt.Println("file", m.size(""), "MB, largest -wal", m.largestLog>>20, "MB")
 	m.largestLog = 0
 
@@ -88,14 +93,33 @@ func (m *measure) run(ctx context.Context) (err error) {
 	if deleted.err != nil {
 		return deleted.err
 	}
-	print(fmt.Sprintf("while a site with %d rows is deleted (%s)", m.doomed, deleted.took), deleted.samples, before)
+	m.compare(fmt.Sprintf("while a site with %d rows is deleted (%s)", m.doomed, deleted.took), deleted.samples, before)
 	fmt.Println("file", m.size(""), "MB, largest -wal", m.largestLog>>20, "MB")
 	if !m.options.Postgres {
 		back := m.watch(m.length, nil)
-		print("while space is given back", back, before)
+		m.compare("while space is given back", back, before)
 		fmt.Println("file", m.size(""), "MB")
 	}
+	fmt.Println("\nload of the machine", served.Load())
+	if len(m.missed) > 0 {
+		return fmt.Errorf("missed: %s", strings.Join(m.missed, "; "))
+	}
 	return nil
+}
+
+// aim is how many times the p99 of changes may be that of before.
+const aim = 3
+
+// compare prints the times of now, and notes a missed aim.
+func (m *measure) compare(title string, now, before samples) {
+	print(title, now, before)
+	if times := ratio(now["change"], before["change"]); times > aim {
+		m.missed = append(m.missed, fmt.Sprintf("%s, the p99 of changes is %.1f × that of before (aim: %d)", title, times, aim))
+	}
+}
+
+func ratio(now, before *sample) float64 {
+	return float64(at(now.times, 99)) / float64(at(before.times, 99))
 }
 
 func (m *measure) deleteByServer(ctx context.Context) error {
@@ -260,7 +284,7 @@ func print(title string, now, before samples) {
 		s := now[kind]
 		line := fmt.Sprintf("  %-8s %6d requests, %d not 200: p50 %s, p99 %s, max %s", kind, len(s.times), s.bad, at(s.times, 50), at(s.times, 99), at(s.times, 100))
 		if before != nil {
-			line += fmt.Sprintf(" (p99 %.1f × of before)", float64(at(s.times, 99))/float64(at(before[kind].times, 99)))
+			line += fmt.Sprintf(" (p99 %.1f × of before)", ratio(s, before[kind]))
 		}
 		fmt.Println(line)
 	}

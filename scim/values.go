@@ -5,11 +5,11 @@ import (
 	"strconv"
 )
 
-// identity is the key under which two values of a multi-valued attribute are
-// the same one. A value that cannot be changed (a member) is its "value" alone;
-// others are value and type together, as RFC 7643 §2.4 has no two of one type
-// and value. What has neither is compared whole: "".
-func identity(a *Attribute, element any) string {
+// identityKey returns a key that is equal for two values of a multi-valued attribute when they are
+// the same value. For values that cannot be changed (members) the key is "value" alone. For others
+// it is value and type together, because RFC 7643 §2.4 allows no two with the same type and value.
+// An element without "value" has no identity: the key is "".
+func identityKey(a *Attribute, element any) string {
 	if a.Type != Complex {
 		return "=" + scalarKey(a, element)
 	}
@@ -31,7 +31,8 @@ func identity(a *Attribute, element any) string {
 	return key
 }
 
-// scalarKey gives two values of an attribute the same text when they are equal.
+// scalarKey returns a string that is the same for two values of an attribute when they are equal.
+// Strings are folded unless the attribute is caseExact.
 func scalarKey(a *Attribute, v any) string {
 	switch v := v.(type) {
 	case string:
@@ -49,22 +50,22 @@ func scalarKey(a *Attribute, v any) string {
 	return string(appendSorted(nil, v))
 }
 
-// wholeKey is the identity of an element, or all of it when it has none.
+// wholeKey returns the identity of an element, or its whole content when it has no identity.
 func wholeKey(a *Attribute, element any) string {
-	if key := identity(a, element); key != "" {
+	if key := identityKey(a, element); key != "" {
 		return key
 	}
 	return string(appendSorted(nil, element))
 }
 
-// distinct drops repeated values: a list of values is a set. Of two that have
-// the same identity and differ elsewhere both stay, unless the identity is all
-// there is to it.
+// distinct drops repeated values, because a list of values is a set. Two elements with the same
+// identity but other differences both stay. Elements whose "value" cannot be changed (members) are
+// compared by it alone.
 func distinct(a *Attribute, list []any) []any {
 	if len(list) < 2 {
 		return list
 	}
-	same := sameElements(a)
+	same := equalityOf(a)
 	const few = 16
 	if len(list) <= few {
 		return distinctFew(list, same)
@@ -80,7 +81,8 @@ func distinct(a *Attribute, list []any) []any {
 	return kept
 }
 
-func distinctFew(list []any, same sameness) []any {
+// distinctFew compares every pair, which is faster than a map for few elements.
+func distinctFew(list []any, same elementEquality) []any {
 	kept := list[:0]
 	for _, e := range list {
 		if !slices.ContainsFunc(kept, func(k any) bool { return same.equal(k, e) }) {
@@ -90,28 +92,30 @@ func distinctFew(list []any, same sameness) []any {
 	return kept
 }
 
-// sameness says when two elements of a list are one: by their value alone, or
-// in all they have.
-type sameness struct{ by *Attribute }
-
-func sameElements(a *Attribute) sameness {
-	if a.Type != Complex {
-		return sameness{a}
-	}
-	if sub := a.Sub("value"); sub != nil && sub.Mutability == Immutable {
-		return sameness{sub}
-	}
-	return sameness{}
+// elementEquality decides when two elements of a list are the same.
+type elementEquality struct {
+	by *Attribute // compare this sub-attribute or simple attribute alone; nil compares everything
 }
 
-func (s sameness) key(a *Attribute, e any) string {
+// equalityOf returns how to compare the elements of an attribute.
+func equalityOf(a *Attribute) elementEquality {
+	if a.Type != Complex {
+		return elementEquality{a}
+	}
+	if sub := a.Sub("value"); sub != nil && sub.Mutability == Immutable {
+		return elementEquality{sub}
+	}
+	return elementEquality{}
+}
+
+func (s elementEquality) key(a *Attribute, e any) string {
 	if s.by == nil {
 		return string(appendSorted(nil, e))
 	}
 	return wholeKey(a, e)
 }
 
-func (s sameness) equal(x, y any) bool {
+func (s elementEquality) equal(x, y any) bool {
 	if s.by == nil {
 		return equalValues(x, y)
 	}
@@ -126,7 +130,7 @@ func (s sameness) equal(x, y any) bool {
 	return scalarKey(s.by, x) == scalarKey(s.by, y)
 }
 
-// empty reports whether a value is the same as none. RFC 7643 §2.5.
+// empty reports whether a value counts as unassigned. RFC 7643 §2.5.
 func empty(v any) bool {
 	switch v := v.(type) {
 	case nil:
@@ -135,7 +139,7 @@ func empty(v any) bool {
 		return v == ""
 	case []any:
 		return len(v) == 0
-	case keeping:
+	case keepExisting:
 		return len(v.list) == 0
 	case map[string]any:
 		for _, e := range v {
@@ -146,4 +150,19 @@ func empty(v any) bool {
 		return true
 	}
 	return false
+}
+
+// listOf returns the assigned values of an attribute, single-valued or multi-valued.
+func listOf(v any) []any {
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
+	}
+	var out []any
+	for _, e := range list {
+		if !empty(e) {
+			out = append(out, e)
+		}
+	}
+	return out
 }

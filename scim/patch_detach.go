@@ -1,21 +1,20 @@
 package scim
 
-// Edit is one step on a multi-valued attribute that is told by values alone.
+// Edit is one step on a multi-valued attribute whose elements are identified by their values alone.
 type Edit struct {
 	Op     string // "add", "remove", or "replace": the list becomes exactly Values
 	Values []any  // elements, as map[string]any with "value" for a complex attribute; distinct
 }
 
-// Detach takes the operations on a multi-valued core attribute out of a patch,
-// for a store that keeps its values as rows: a patch then costs as many rows as
-// it names, whatever the size of the list. Edits are to be applied in order;
-// adding what is there and removing what is not changes nothing.
+// Detach splits a patch: the operations on one multi-valued core attribute become edits, and rest
+// holds the other operations. A store that keeps the values as rows can apply edits at a cost that
+// depends on the number of values named, not on the size of the list. Apply the edits in order.
+// Adding a value that exists and removing one that does not change nothing.
 //
-// It reports false when an operation can only be applied to the stored values
-// (a filter on something else than value, a sub-attribute); then the whole
-// patch has to be applied to the whole resource.
+// ok is false when an operation needs the stored values: a filter on anything but "value", or a
+// sub-attribute. Then the caller must apply the whole patch to the whole resource.
 func (p *Patch) Detach(name string) (rest *Patch, edits []Edit, ok bool) {
-	rest = &Patch{mode: p.mode, ignored: p.ignored, count: p.count, shown: p.shown}
+	rest = &Patch{mode: p.mode, ignored: p.ignored, operationCount: p.operationCount, shownAs: p.shownAs}
 	for _, op := range p.Operations {
 		if op.Path.URN != "" || op.Path.Name != name {
 			rest.Operations = append(rest.Operations, op)
@@ -32,7 +31,8 @@ func (p *Patch) Detach(name string) (rest *Patch, edits []Edit, ok bool) {
 	return rest, edits, true
 }
 
-func (op Operation) edit() (Edit, bool) {
+// edit turns an operation into an Edit; ok is false when it needs the stored values.
+func (op Operation) edit() (e Edit, ok bool) {
 	p := op.Path
 	if p.Sub != "" || !p.attr.MultiValued || p.attr.Mutability != ReadWrite {
 		return Edit{}, false
@@ -51,13 +51,13 @@ func (op Operation) edit() (Edit, bool) {
 	return Edit{op.Op, values}, true
 }
 
-// selectedValues reads a filter of the form value eq "x" (or …).
-func selectedValues(n Node) ([]any, bool) {
+// selectedValues reads a filter of the form value eq "x" (or …). ok is false for any other filter.
+func selectedValues(n Node) (list []any, ok bool) {
 	switch n := n.(type) {
 	case Or:
-		left, ok := selectedValues(n.Left)
-		right, ok2 := selectedValues(n.Right)
-		return append(left, right...), ok && ok2
+		left, leftOK := selectedValues(n.Left)
+		right, rightOK := selectedValues(n.Right)
+		return append(left, right...), leftOK && rightOK
 	case Compare:
 		if n.Op == Eq && equalName(n.Path.Name, "value") && n.Path.Sub == "" && !empty(n.Value) {
 			return []any{map[string]any{"value": n.Value}}, true

@@ -8,16 +8,16 @@ import (
 // ListResponse is the answer to a query. RFC 7644 §3.4.2.
 type ListResponse struct {
 	TotalResults int
-	StartIndex   int // 1-based; 0 is left out, as pages by cursor have none
+	StartIndex   int // 1-based; 0 leaves it out, because cursor pages have none
 	ItemsPerPage int // how many resources are in this answer
 
-	// The pages beside this one, empty where there is none. RFC 9865 §2.
+	// Cursors of the previous and the next page; empty when there is none. RFC 9865 §2.
 	PreviousCursor, NextCursor string
 
 	Resources []json.RawMessage
 }
 
-// Encode writes the list.
+// Encode writes the list as JSON.
 func (l ListResponse) Encode() []byte {
 	size := 160
 	for _, r := range l.Resources {
@@ -26,7 +26,7 @@ func (l ListResponse) Encode() []byte {
 	return l.AppendJSON(make([]byte, 0, size))
 }
 
-// AppendJSON writes the list behind b.
+// AppendJSON appends the list to b as JSON.
 func (l ListResponse) AppendJSON(b []byte) []byte {
 	b = append(b, `{"schemas":["`+ListResponseURN+`"],"totalResults":`...)
 	b = strconv.AppendInt(b, int64(l.TotalResults), 10)

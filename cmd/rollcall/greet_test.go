@@ -1,0 +1,41 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestTheFirstOperatorsLinkIsInNoLog: every start of a server without an operator would leave a live link in the log.
+func TestTheFirstOperatorsLinkIsInNoLog(t *testing.T) {
+	t.Parallel()
+	for _, screen := range []bool{false, true} {
+		var out bytes.Buffer
+		c := &command{
+			database: filepath.Join(t.TempDir(), "rollcall.db"), publicURL: "https://people.example",
+			process: process{stdin: strings.NewReader(""), stdout: &out, stderr: &bytes.Buffer{}, getenv: func(string) string { return "" }, now: time.Now, screen: screen},
+		}
+		s, err := c.openServices(t.Context(), wiring{log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.greet(t.Context(), s); err != nil {
+			t.Error(err)
+		}
+		any, err := s.operators.Any(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		link := strings.Contains(out.String(), "https://people.example/d/sign-in/")
+		command := strings.Contains(out.String(), "rollcall operator link")
+		if link != screen || command == screen || any {
+			t.Errorf("on a terminal %t: link %t, command %t, operator %t: %s", screen, link, command, any, out.String())
+		}
+		if err := s.db.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

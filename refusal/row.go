@@ -1,0 +1,29 @@
+package refusal
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Row is a refusal of one row of a file. Why.Field is its column.
+type Row struct {
+	Line int // 0: not from a file
+	Why  *Error
+}
+
+// Error names the line and the column, as far as there are any.
+func (r *Row) Error() string {
+	var where []string
+	if r.Line > 0 {
+		where = append(where, fmt.Sprintf("line %d", r.Line))
+	}
+	if r.Why.Field != "" {
+		where = append(where, "column "+r.Why.Field)
+	}
+	if len(where) == 0 {
+		return r.Why.Error()
+	}
+	return strings.Join(where, ", ") + ": " + r.Why.Error()
+}
+
+func (r *Row) Unwrap() error { return r.Why }

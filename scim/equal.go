@@ -1,0 +1,91 @@
+package scim
+
+// Equal reports whether two resources have the same content. It ignores meta, treats lists as sets,
+// and treats unassigned as absent.
+func Equal(a, b Resource) bool { return equalMaps(a, b, true) }
+
+// equalMaps compares two maps; top means that they are whole resources, whose meta and schemas do
+// not count.
+func equalMaps(a, b map[string]any, top bool) bool {
+	for k, v := range a {
+		if top && (k == "meta" || k == "schemas") {
+			continue
+		}
+		if !equalValues(v, b[k]) {
+			return false
+		}
+	}
+	for k, v := range b {
+		if top && (k == "meta" || k == "schemas") {
+			continue
+		}
+		if _, both := a[k]; !both && !empty(v) {
+			return false
+		}
+	}
+	return true
+}
+
+func equalValues(a, b any) bool {
+	switch x := a.(type) {
+	case map[string]any:
+		y, ok := b.(map[string]any)
+		if !ok {
+			return empty(a) && empty(b)
+		}
+		return equalMaps(x, y, false)
+	case []any:
+		y, ok := b.([]any)
+		if !ok {
+			return empty(a) && empty(b)
+		}
+		return equalLists(x, y)
+	case int64, float64:
+		order, ok := compareNumbers(a, b)
+		_, isString := b.(string)
+		return ok && !isString && order == 0
+	case string, bool:
+		return a == b || empty(a) && empty(b)
+	}
+	return empty(a) && empty(b)
+}
+
+// equalLists compares two lists as sets.
+func equalLists(a, b []any) bool {
+	if len(a) == len(b) && equalInOrder(a, b) {
+		return true
+	}
+	x, y := elementKeys(a), elementKeys(b)
+	if len(x) != len(y) {
+		return false
+	}
+	for k := range x {
+		if !y[k] {
+			return false
+		}
+	}
+	return true
+}
+
+func equalInOrder(a, b []any) bool {
+	for i := range a {
+		if !equalValues(a[i], b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// elementKeys returns the encoded form of each element, as a set.
+func elementKeys(list []any) map[string]bool {
+	keys := make(map[string]bool, len(list))
+	for _, e := range list {
+		if !empty(e) {
+			keys[string(appendSorted(nil, e))] = true
+		}
+	}
+	return keys
+}
+
+// sameValue reports whether two values of an attribute are equal.
+func sameValue(a, b any) bool { return Equal(Resource{"v": a}, Resource{"v": b}) }

@@ -1,0 +1,175 @@
+package scim
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Member is one member of a JSON object, with its value as the client wrote it.
+type Member struct {
+	Name  string
+	Value json.RawMessage
+}
+
+// Members are the members of a JSON object in the order they were written.
+type Members []Member
+
+// ParseMembers reads the members of a JSON object. It checks the syntax of the values but reads
+// nothing inside them, so that each can be handed to its own decoder. It accepts a UTF-8 byte order
+// mark.
+//
+// Expected errors are invalidSyntax: for anything but one JSON object, and for two names that are
+// equal without case, because they are one attribute sent twice (RFC 7643 §2.1).
+func ParseMembers(body []byte) (Members, error) {
+	sc := scanner{s: strings.TrimPrefix(string(body), "\ufeff")}
+	if !utf8.ValidString(sc.s) {
+		return nil, InvalidSyntax("The body is not valid UTF-8")
+	}
+	sc.skipSpaces()
+	if sc.peek() != '{' {
+		return nil, InvalidSyntax("The body must be a JSON object")
+	}
+	list, err := sc.members()
+	if err != nil {
+		return nil, err
+	}
+	sc.skipSpaces()
+	if sc.i < len(sc.s) {
+		return nil, sc.failf("there is more after the end of the JSON value")
+	}
+	return list, nil
+}
+
+// members reads an object and keeps the values unread.
+func (sc *scanner) members() (Members, error) {
+	if err := sc.enter(); err != nil {
+		return nil, err
+	}
+	var list Members
+	names := map[string]bool{}
+	for first := true; sc.peek() != '}'; first = false {
+		if !first && !sc.comma() {
+			return nil, sc.failf("a comma or } is expected")
+		}
+		name, err := sc.name()
+		if err != nil {
+			return nil, err
+		}
+		if names[lowerName(name)] {
+			return nil, InvalidSyntax("The body names %s twice in one object", quote(name))
+		}
+		names[lowerName(name)] = true
+		start := sc.i
+		if err := sc.skip(); err != nil {
+			return nil, err
+		}
+		value := json.RawMessage(sc.s[start:sc.i])
+		if !json.Valid(value) {
+			return nil, InvalidSyntax("The value of %s is not readable JSON", quote(name))
+		}
+		list = append(list, Member{name, value})
+		sc.skipSpaces()
+	}
+	sc.i++
+	sc.depth--
+	return list, nil
+}
+
+// Get returns the value of the member with a name, in any case. It is nil when there is none.
+func (m Members) Get(name string) json.RawMessage {
+	i := slices.IndexFunc(m, func(e Member) bool { return equalName(e.Name, name) })
+	if i < 0 {
+		return nil
+	}
+	return m[i].Value
+}
+
+// Encode writes the members as a JSON object.
+func (m Members) Encode() json.RawMessage {
+	b := []byte{'{'}
+	for i, e := range m {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = AppendString(b, e.Name)
+		b = append(b, ':')
+		b = append(b, e.Value...)
+	}
+	return append(b, '}')
+}
+
+// namePrefix is how much of a document StringOf reads first. The attributes that name a resource
+// are near the beginning.
+const namePrefix = 512
+
+// StringOf returns a top-level string of a document that Encode wrote, or "" when there is none.
+// The name must have its canonical spelling. StringOf reads no more of the document than it needs.
+func StringOf(doc []byte, name string) string {
+	if value, ok := stringOf(string(doc[:min(len(doc), namePrefix)]), name); ok || len(doc) <= namePrefix {
+		return value
+	}
+	value, _ := stringOf(string(doc), name)
+	return value
+}
+
+// stringOf is StringOf for the beginning of a document; ok is false when the member is not in it.
+func stringOf(doc, name string) (value string, ok bool) {
+	sc := scanner{s: doc, i: 1}
+	for sc.peek() == '"' {
+		found, err := sc.name()
+		if err != nil {
+			return "", false
+		}
+		if found == name && sc.peek() == '"' {
+			value, err := sc.readString()
+			return value, err == nil
+		}
+		if sc.skip() != nil || !sc.comma() {
+			return "", false
+		}
+	}
+	return "", false
+}
+
+// RewriteStrings passes every string of a JSON value, names included, to change and returns the
+// value with the results. All other bytes stay as they are, and so does a string that change
+// returns unchanged or that cannot be read.
+func RewriteStrings(data []byte, change func(string) string) []byte {
+	sc := scanner{s: string(data)}
+	out := make([]byte, 0, len(data))
+	copied := 0
+	for {
+		next := strings.IndexByte(sc.s[sc.i:], '"')
+		if next < 0 {
+			return append(out, sc.s[copied:]...)
+		}
+		sc.i += next
+		start := sc.i
+		if !sc.skipString() {
+			return append(out, sc.s[copied:]...)
+		}
+		reader := scanner{s: sc.s[:sc.i], i: start}
+		before, err := reader.readString()
+		if err != nil {
+			continue
+		}
+		if after := change(before); after != before {
+			out = append(out, sc.s[copied:start]...)
+			out = AppendString(out, after)
+			copied = sc.i
+		}
+	}
+}
+
+// SplitBeforeMeta splits a document that Encode wrote before meta, its last member. Without meta,
+// it splits before the closing brace. Members that are not stored go between the two parts.
+func SplitBeforeMeta(doc []byte) (before, after []byte) {
+	index := bytes.LastIndex(doc, []byte(`,"meta":{`))
+	if index < 0 {
+		index = max(len(doc)-1, 0)
+	}
+	return doc[:index], doc[index:]
+}

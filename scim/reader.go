@@ -1,0 +1,637 @@
+package scim
+
+import (
+	"encoding/base64"
+	"strings"
+	"time"
+)
+
+// maxFixes bounds how many lines one request can write to the request log.
+const maxFixes = 50
+
+// reader converts what a client wrote to canonical values and records each tolerance that this
+// took. The body's purpose is set by at most one of forPatch, forReplace and forCreate.
+type reader struct {
+	mode         Mode
+	forPatch     bool // values of PATCH operations: null means "unassign this sub-attribute"
+	keepHollow   bool // keep elements without content: a later operation of the PATCH may fill them
+	forRemoval   bool // the values select the elements to remove
+	forReplace   bool // the body of a PUT: null differs from left out
+	forCreate    bool // the body of a POST: no stored value can be lost
+	fixes        []Fix
+	omittedFixes int // fixes beyond maxFixes
+
+	discarded []*Attribute // top-level attributes that were sent but are never kept
+	pathKeys  []member     // members of a body whose names are paths
+}
+
+// addFix records a tolerance, up to maxFixes of them.
+func (d *reader) addFix(code, path, format string, args ...any) {
+	if len(d.fixes) == maxFixes {
+		d.omittedFixes++
+		return
+	}
+	d.fixes = append(d.fixes, Fix{code, path, formatMessage(format, args)})
+}
+
+// allFixes returns the fixes; the last one tells how many more there were.
+func (d *reader) allFixes() []Fix {
+	if d.omittedFixes > 0 {
+		last := &d.fixes[len(d.fixes)-1]
+		*last = Fix{"more", "", itoa(d.omittedFixes+1) + " more like these"}
+		d.omittedFixes = 0
+	}
+	return d.fixes
+}
+
+// tolerate records a fix in Lenient mode. In Strict mode it returns invalidValue and names the
+// expected form.
+func (d *reader) tolerate(code string, path AttrPath, want string, raw any, format string, args ...any) error {
+	if d.mode == Strict {
+		return InvalidValue("%s must be %s, not %s; strict mode takes no other form", path, want, describe(raw))
+	}
+	d.addFix(code, path.String(), format, args...)
+	return nil
+}
+
+// Results of readValue other than a value, or nil for unassigned. None of them means "no value", so
+// callers must not erase anything for them.
+type (
+	// notUnderstood is a value with content in which no name was known.
+	notUnderstood struct{ names []string }
+	// hollowList is a list whose elements all have no content, such as [{"value":null}].
+	hollowList struct{}
+	// partlyRead is a list in which some elements were understood and others were not.
+	partlyRead struct {
+		list  []any
+		names []string
+	}
+)
+
+// readValue reads a value of an attribute; nil means unassigned. It may also return notUnderstood,
+// hollowList or partlyRead. RFC 7643 §2.5: null and the empty list mean unassigned.
+func (d *reader) readValue(a *Attribute, path AttrPath, raw any) (any, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	switch {
+	case a.MultiValued && raw == "" && d.forCreate:
+		return nil, nil
+	case a.MultiValued:
+		return d.readList(a, path, raw)
+	case raw == "":
+		return d.readEmptyString(a, path)
+	}
+	return d.readSingle(a, path, raw)
+}
+
+// readEmptyString reads "" as a single value. RFC 7643 §2.5 does not say what it means for types
+// that have no empty string.
+func (d *reader) readEmptyString(a *Attribute, path AttrPath) (any, error) {
+	switch a.Type {
+	case Boolean:
+		return d.readBoolean(path, "")
+	case Integer, Decimal, DateTime, Binary:
+		if d.mode == Strict {
+			return nil, InvalidValue("%s is of type %s, and an empty string is not a value of that type; send null to unassign it", path, a.Type)
+		}
+	}
+	return nil, nil
+}
+
+// grantsRights reports whether the elements of an attribute decide who may do what. Such elements
+// are never guessed.
+func grantsRights(a *Attribute, path AttrPath) bool {
+	return a.MultiValued && path.Sub == "" && (equalName(a.Name, "members") || equalName(a.Name, "roles") || equalName(a.Name, "entitlements"))
+}
+
+// readList reads the values of a multi-valued attribute.
+func (d *reader) readList(a *Attribute, path AttrPath, raw any) (any, error) {
+	items, ok := raw.([]any)
+	if !ok {
+		if inner, wrapped := wrappedList(a, raw); wrapped && d.mode == Lenient {
+			d.addFix("wrapped-list", path.String(), "a list inside an object under its own name")
+			return d.readValue(a, path, inner)
+		}
+		if !d.forPatch && raw != "" {
+			if err := d.tolerate("single-for-list", path, "a list", raw, "one value where a list belongs"); err != nil {
+				return nil, err
+			}
+		}
+		items = []any{raw}
+	}
+	if len(items) == 0 {
+		return nil, nil
+	}
+	list := make([]any, 0, len(items))
+	var names []string
+	hollow := 0 // objects without content
+	for i, item := range items {
+		v, err := d.readElement(a, path, item, i+1)
+		if err != nil {
+			return nil, err
+		}
+		switch v := v.(type) {
+		case nil:
+			if _, ok := item.(object); ok {
+				hollow++
+			}
+		case notUnderstood:
+			names = append(names, v.names...)
+		default:
+			list = append(list, v)
+		}
+	}
+	switch {
+	case len(list) == 0 && len(names) > 0:
+		return notUnderstood{names}, nil
+	case len(list) == 0:
+		return hollowList{}, nil
+	}
+	if hollow > 0 {
+		d.addFix("says-nothing", path.String(), "values without content were left out")
+	}
+	list = distinct(a, list)
+	if err := checkOnePrimary(a, path, list); err != nil || len(names) == 0 {
+		return list, err
+	}
+	return partlyRead{list, names}, nil
+}
+
+// wrappedList finds the list in {"members": […]} where the list of members itself belongs, as
+// Salesforce documents it.
+func wrappedList(a *Attribute, raw any) (list any, ok bool) {
+	o, ok := raw.(object)
+	if !ok || len(o) != 1 || !equalName(o[0].name, a.Name) || a.Sub(o[0].name) != nil {
+		return nil, false
+	}
+	switch o[0].value.(type) {
+	case []any, object:
+		return o[0].value, true
+	}
+	return nil, false
+}
+
+// readElement reads one value of a list; number is its 1-based position. nil means that the value
+// has no content.
+func (d *reader) readElement(a *Attribute, path AttrPath, raw any, number int) (any, error) {
+	if _, nested := raw.([]any); nested {
+		return nil, InvalidValue("%s: a list inside the list", path)
+	}
+	var v any
+	var err error
+	if raw != nil && raw != "" {
+		if v, err = d.readSingle(a, path, raw); err != nil {
+			return nil, err
+		}
+	}
+	if grantsRights(a, path) && !d.identifiesTarget(a, v) {
+		return nil, unidentified(a, path, raw, number)
+	}
+	m, isMap := v.(map[string]any)
+	if isMap && (allUnassigned(m) || !d.forRemoval && !d.keepHollow && isHollow(a, m)) {
+		return nil, nil
+	}
+	return v, nil
+}
+
+// identifiesTarget reports whether a value of members, roles or entitlements says which user,
+// group, role or entitlement it means. To select values for removal, any sub-attribute that can be
+// set is enough.
+func (d *reader) identifiesTarget(a *Attribute, v any) bool {
+	m, ok := v.(map[string]any)
+	if !ok {
+		_, nothingRead := v.(notUnderstood)
+		return !empty(v) && !nothingRead
+	}
+	for name, value := range m {
+		sub := a.Sub(name)
+		switch {
+		case empty(value) || sub.Name == "$ref" || sub.Name == "primary":
+		case sub.Name == "type":
+			if d.forRemoval && a.Sub("value").isReadWrite() {
+				return true
+			}
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// isReadWrite reports whether a sub-attribute exists and can be set more than once.
+func (a *Attribute) isReadWrite() bool { return a != nil && a.Mutability == ReadWrite }
+
+// unidentified is the error for a value of members, roles or entitlements that does not say what it
+// means. Such values are never guessed.
+func unidentified(a *Attribute, path AttrPath, raw any, number int) error {
+	what := "has no content"
+	o, _ := raw.(object)
+	var names []string
+	for _, m := range o {
+		if hasContent(m.value) {
+			names = append(names, m.name)
+		}
+	}
+	if len(names) > 0 {
+		what = "has only " + joinQuoted(names)
+	}
+	by := `"value"`
+	if equalName(a.Name, "members") {
+		by += ", the id of a user or group"
+	}
+	return InvalidValue("%s: value %d %s. Each value must say what it refers to in %s", path, number, what, by)
+}
+
+// isHollow reports whether a value of a list has only sub-attributes that describe it: type,
+// primary and display.
+func isHollow(a *Attribute, m map[string]any) bool {
+	hasOwn := false // the attribute has a sub-attribute that carries content
+	for _, sub := range a.SubAttributes {
+		switch {
+		case sub.Name == "type" || sub.Name == "primary" || sub.Name == "display" || sub.Mutability == ReadOnly:
+		case !empty(m[sub.Name]):
+			return false
+		default:
+			hasOwn = true
+		}
+	}
+	return hasOwn || allUnassigned(m)
+}
+
+// checkOnePrimary returns invalidValue when two values of a list are primary. RFC 7643 §2.4:
+// primary true may appear only once.
+func checkOnePrimary(a *Attribute, path AttrPath, list []any) error {
+	if a.Type != Complex {
+		return nil
+	}
+	seen := false
+	for _, e := range list {
+		m, _ := e.(map[string]any)
+		if m["primary"] != true {
+			continue
+		}
+		if seen {
+			return InvalidValue("%s: two values are primary; at most one may be", path)
+		}
+		seen = true
+	}
+	return nil
+}
+
+// readSingle reads one value of an attribute.
+func (d *reader) readSingle(a *Attribute, path AttrPath, raw any) (any, error) {
+	if items, ok := raw.([]any); ok {
+		if len(items) == 0 {
+			return nil, nil
+		}
+		if len(items) > 1 {
+			return nil, InvalidValue("%s has one value, and %d were sent", path, len(items))
+		}
+		if err := d.tolerate("list-for-single", path, "a single value", raw, "a list of one where a single value belongs"); err != nil {
+			return nil, err
+		}
+		if items[0] == nil || items[0] == "" && a.Type != Boolean {
+			return nil, nil
+		}
+		raw = items[0]
+	}
+	if o, ok := raw.(object); ok && a.Type != Complex && d.mode == Lenient && !requiresExactForm(a, path) {
+		if inner, ok := d.unwrapValue(path, o); ok {
+			if inner == nil || inner == "" && a.Type != Boolean {
+				return nil, nil
+			}
+			raw = inner
+		}
+	}
+	switch a.Type {
+	case Complex:
+		return d.readComplex(a, path, raw)
+	case Boolean:
+		return d.readBoolean(path, raw)
+	case Integer:
+		return d.readNumber(path, raw, "a whole number of at most 64 bits", func(s string) (any, bool) {
+			i, ok := integer(s)
+			return i, ok
+		})
+	case Decimal:
+		return d.readNumber(path, raw, "a number of at most 17 digits", decimal)
+	}
+	if n, ok := raw.(number); ok && a.Type == String && !requiresExactForm(a, path) {
+		return string(n), d.tolerate("number-for-text", path, "a string", raw, "the number %s read as a string", n)
+	}
+	s, ok := raw.(string)
+	if !ok {
+		return nil, wrongType(path, "a string", raw)
+	}
+	return s, checkString(a, path, s)
+}
+
+// requiresExactForm reports whether an attribute is only read in its own form. These are the
+// attributes that tell people and resources apart, and the hidden ones.
+func requiresExactForm(a *Attribute, path AttrPath) bool {
+	switch {
+	case hidden(a):
+		return true
+	case path.URN != "":
+		return false
+	case path.Sub == "":
+		return equalName(a.Name, "userName") || equalName(a.Name, "id") || equalName(a.Name, "members")
+	}
+	return equalName(path.Name, "members") && equalName(a.Name, "value")
+}
+
+// unwrapValue takes the value out of {"$ref": null, "value": "False"}. Microsoft's library and
+// scripts for other products write a single value in this form.
+func (d *reader) unwrapValue(path AttrPath, o object) (value any, ok bool) {
+	for _, m := range o {
+		if !equalName(m.name, "value") && !equalName(m.name, "$ref") && !equalName(m.name, "display") && !equalName(m.name, "type") {
+			return nil, false
+		}
+	}
+	v, ok := o.get("value")
+	if _, nested := v.(object); nested || !ok {
+		return nil, false
+	}
+	if _, nested := v.([]any); nested {
+		return nil, false
+	}
+	d.addFix("object-for-value", path.String(), "an object read as its value")
+	return v, true
+}
+
+// checkString checks the format of a dateTime or binary value.
+func checkString(a *Attribute, path AttrPath, s string) error {
+	switch a.Type {
+	case DateTime:
+		if _, ok := parseTime(s); !ok {
+			return InvalidValue("%s: %s is not a time such as 2026-01-31T08:00:00Z", path, quote(s))
+		}
+	case Binary:
+		if !validBase64(s) {
+			return InvalidValue("%s: the value is not base64", path)
+		}
+	}
+	return nil
+}
+
+// parseTime reads an xsd:dateTime. Without an offset, the time is UTC. RFC 7643 §2.3.5.
+func parseTime(s string) (time.Time, bool) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// RFC 7643 §2.3.6: base64 as in RFC 4648 §4 or §5; padding may be missing.
+func validBase64(s string) bool {
+	s = strings.TrimRight(s, "=")
+	encoding := base64.RawStdEncoding
+	if strings.ContainsAny(s, "-_") {
+		encoding = base64.RawURLEncoding
+	}
+	_, err := encoding.DecodeString(s)
+	return err == nil
+}
+
+// wrongType is the invalidValue error for a value of the wrong type.
+func wrongType(path AttrPath, want string, raw any) error {
+	return InvalidValue("%s must be %s, not %s", path, want, describe(raw))
+}
+
+// describe names a scanned value for a message.
+func describe(raw any) string {
+	switch v := raw.(type) {
+	case nil:
+		return "null"
+	case bool:
+		if v {
+			return "true"
+		}
+		return "false"
+	case number, int64, float64:
+		return "a number"
+	case []any:
+		return "a list"
+	case string:
+		return "the string " + quote(v)
+	}
+	return "an object"
+}
+
+// readBoolean never guesses. A string that is not clearly true or false is an error, "" included:
+// either reading could let a leaver back in.
+func (d *reader) readBoolean(path AttrPath, raw any) (any, error) {
+	if b, ok := raw.(bool); ok {
+		return b, nil
+	}
+	switch raw := raw.(type) {
+	case string:
+		if b, ok := parseBoolean(raw); ok {
+			return b, d.tolerate("text-boolean", path, "true or false", raw, "%s read as %t", quote(raw), b)
+		}
+	case number:
+		if raw == "0" || raw == "1" {
+			return raw == "1", d.tolerate("number-boolean", path, "true or false", raw, "%s read as %t", raw, raw == "1")
+		}
+	}
+	return nil, wrongType(path, "true or false", raw)
+}
+
+// parseBoolean reads the strings that clients send for true and false.
+func parseBoolean(s string) (value, ok bool) {
+	switch {
+	case equalName(s, "true") || s == "1":
+		return true, true
+	case equalName(s, "false") || s == "0":
+		return false, true
+	}
+	return false, false
+}
+
+// readNumber reads a number, or a string that holds one. want describes the expected number for
+// messages.
+func (d *reader) readNumber(path AttrPath, raw any, want string, read func(string) (any, bool)) (any, error) {
+	switch raw := raw.(type) {
+	case number:
+		if v, ok := read(string(raw)); ok {
+			return v, nil
+		}
+	case string:
+		if numberLength(raw) != len(raw) {
+			break
+		}
+		if v, ok := read(raw); ok {
+			return v, d.tolerate("text-number", path, want, raw, "%s read as a number", quote(raw))
+		}
+	}
+	return nil, wrongType(path, want, raw)
+}
+
+// readComplex reads an object.
+func (d *reader) readComplex(a *Attribute, path AttrPath, raw any) (any, error) {
+	if s, ok := raw.(string); ok {
+		return d.readStringAsComplex(a, path, s)
+	}
+	o, ok := raw.(object)
+	if !ok {
+		return nil, wrongType(path, "an object", raw)
+	}
+	o = d.expandJSONString(a, path, o)
+	m := make(map[string]any, len(o))
+	knownNames := 0 // members whose name is known, even if they set nothing
+	var names []string
+	for _, mem := range o {
+		sub, err := d.findSub(a, path, mem.name, o)
+		if err != nil {
+			return nil, err
+		}
+		if sub == nil {
+			if !hasContent(mem.value) {
+				continue // an unknown name without content does not matter
+			}
+			names = append(names, AttrPath{path.URN, path.Name, mem.name}.String())
+			continue
+		}
+		knownNames++
+		if sub.Mutability == ReadOnly {
+			continue // RFC 7643 §7: a readOnly value that a client sends is ignored.
+		}
+		v, err := d.readValue(sub, AttrPath{path.URN, path.Name, sub.Name}, mem.value)
+		if err != nil {
+			return nil, err
+		}
+		if hidden(sub) {
+			d.addFix("not-kept", AttrPath{path.URN, path.Name, sub.Name}.String(), "accepted and not kept")
+			continue
+		}
+		if _, ok := v.(hollowList); ok {
+			d.addFix("says-nothing", AttrPath{path.URN, path.Name, sub.Name}.String(), "values without content were left out")
+			continue
+		}
+		if v != nil || d.forPatch {
+			m[sub.Name] = v
+		}
+	}
+	// A value that selects what to remove must be understood in full, or it could select too much.
+	if len(names) > 0 && (knownNames == 0 || len(m) == 0 || d.forRemoval && empty(m["value"]) || a.MultiValued && !d.forRemoval && isHollow(a, m)) {
+		return notUnderstood{names}, nil
+	}
+	for _, name := range names {
+		d.addFix("unknown-attribute", name, "ignored: no such sub-attribute")
+	}
+	if allUnassigned(m) && (!d.forPatch || a.MultiValued) {
+		return nil, nil
+	}
+	return m, nil
+}
+
+// hasContent reports whether the value of an unknown name carries any content.
+func hasContent(raw any) bool {
+	switch raw := raw.(type) {
+	case nil:
+		return false
+	case string:
+		return raw != ""
+	case []any:
+		return len(raw) > 0
+	}
+	return true
+}
+
+// allUnassigned reports whether every sub-attribute of a complex value is unassigned.
+func allUnassigned(m map[string]any) bool {
+	for _, v := range m {
+		if v != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// findSub returns the sub-attribute that a member stands for, or nil. Strict mode returns
+// invalidSyntax for an unknown name.
+func (d *reader) findSub(a *Attribute, path AttrPath, name string, o object) (*Attribute, error) {
+	if sub := a.Sub(name); sub != nil {
+		return sub, nil
+	}
+	full := AttrPath{path.URN, path.Name, name}
+	if d.mode == Strict {
+		return nil, InvalidSyntax("%s: no such sub-attribute", full)
+	}
+	// Entra's roles carry displayName where RFC 7643 §2.4 has display.
+	if display := a.Sub("display"); display != nil && equalName(name, "displayName") {
+		if _, both := o.get("display"); !both {
+			d.addFix("display-name", full.String(), "read as %s.display", path.Name)
+			return display, nil
+		}
+	}
+	return nil, nil
+}
+
+// readStringAsComplex reads a string in the place of an object as the sub-attribute value.
+func (d *reader) readStringAsComplex(a *Attribute, path AttrPath, s string) (any, error) {
+	if a.Sub("value") == nil {
+		return nil, wrongType(path, "an object", s)
+	}
+	if s == "" {
+		return nil, nil
+	}
+	if err := d.tolerate("text-for-object", path, "an object", s, "a string read as the value"); err != nil {
+		return nil, err
+	}
+	return d.readComplex(a, path, object{{"value", s}})
+}
+
+// expandJSONString expands a value that is a JSON object inside a string, as Entra sends app roles:
+// {"value":"{\"id\":…,\"value\":\"Admin\",\"displayName\":\"Admin\"}"}. Other attributes with a
+// "value", such as the manager, also come in this form. The id of a member is never read from such
+// a string.
+func (d *reader) expandJSONString(a *Attribute, path AttrPath, o object) object {
+	sub := a.Sub("value")
+	if d.mode == Strict || sub == nil || sub.Type != String || requiresExactForm(sub, AttrPath{path.URN, path.Name, sub.Name}) {
+		return o
+	}
+	raw, _ := o.get("value")
+	quoted, _ := raw.(string)
+	if !strings.HasPrefix(strings.TrimLeft(quoted, " "), "{") {
+		return o
+	}
+	inner, err := scan([]byte(quoted))
+	fields, ok := inner.(object)
+	if err != nil || !ok {
+		return o // a string that only starts with a brace is an ordinary value
+	}
+	value, display := stringMember(fields, "value"), ""
+	if a.Sub("display") != nil {
+		if display = stringMember(fields, "displayName"); display == "" {
+			display = stringMember(fields, "display")
+		}
+	}
+	if value == "" {
+		value = display // Entra's default role has no value of its own
+	}
+	if value == "" {
+		return o
+	}
+	d.addFix("json-text", path.String(), "a JSON string read as an object")
+	out := object{{"value", value}}
+	if display != "" {
+		out = append(out, member{"display", display})
+	}
+	for _, m := range o {
+		if !equalName(m.name, "value") && !(display != "" && (equalName(m.name, "display") || equalName(m.name, "displayName"))) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// stringMember returns a member that is a string, or "".
+func stringMember(o object, name string) string {
+	v, _ := o.get(name)
+	s, _ := v.(string)
+	return s
+}

@@ -1,0 +1,173 @@
+package scimserver
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// exchange is one request with an accepted token, or one operation of a bulk request.
+type exchange struct {
+	*Handler
+	w   http.ResponseWriter
+	r   *http.Request
+	ctx context.Context // the request's context with the time limit
+
+	cancel context.CancelFunc // ends ctx
+
+	place       place
+	method      string   // HEAD is GET
+	ifMatch     []string // values of If-Match
+	ifNoneMatch []string // values of If-None-Match
+	acceptsJSON bool     // Accept names application/scim+json or application/json
+	openBody    func(limit int64) (body, error)
+	original    *http.Request // as the handler got it; its Pattern tells outer handlers the route
+
+	site   site.Site
+	token  site.Token
+	roster *roster.Roster
+	base   string // "https://…/c/acme/auth/scim/v2", for locations
+	mode   scim.Mode
+	rt     *scim.ResourceType // the type of the endpoint; nil when it has none
+
+	requestRow site.Request // this request's row for the request log
+	rowWritten bool         // the row was written together with the change
+	heldBytes  int          // bytes that this request holds of the memory gate
+}
+
+// authenticate finds the site and the token of the request. Its errors are 401 for a wrong token or
+// site and 403 while SCIM is off.
+//
+// RFC 6750 §3: without credentials, the challenge names no error.
+func (x *exchange) authenticate() error {
+	bearer, given := bearerOf(x.r.Header)
+	if !given {
+		return unauthorized(`Bearer realm="SCIM"`)
+	}
+	var err error
+	x.requestRow.TokenLast4 = last4(bearer)
+	x.site, x.token, err = x.Sites.Authenticate(x.ctx, x.place.site, bearer)
+	switch {
+	case errors.Is(err, refusal.Unauthorized):
+		if ended, ok := refusal.About[site.Token](err); ok {
+			x.requestRow.TokenID, x.requestRow.TokenLast4 = ended.ID, ended.Last4
+		}
+		return unauthorized(`Bearer realm="SCIM", error="invalid_token"`)
+	case errors.Is(err, site.ErrSCIMOff):
+		x.requestRow.TokenID = x.token.ID
+		return err
+	case err != nil:
+		return err
+	}
+	x.requestRow.TokenID, x.requestRow.TokenLast4 = x.token.ID, x.token.Last4
+	x.requestRow.Site = x.site.ID
+	x.setActor()
+	x.roster = x.Rosters.Open(x.site)
+	address := x.BaseURL(x.r)
+	x.warnOfOtherAddress(address)
+	x.base = address + "/c/" + x.site.Name + "/auth/scim/v2"
+	if x.site.Strict {
+		x.mode = scim.Strict
+	}
+	return nil
+}
+
+// setActor puts the token as the actor into the request's contexts, for the events that the request
+// causes.
+func (x *exchange) setActor() {
+	who := x.token.Who().At(event.ActorIn(x.ctx))
+	x.ctx = event.WithActor(x.ctx, who)
+	x.r = x.r.WithContext(event.WithActor(x.r.Context(), who))
+}
+
+// warnOfOtherAddress logs a warning, once per host, when accepted requests arrive at an address
+// other than the public one. Locations in answers use the public address, and some clients refuse a
+// meta.location that is not where they sent their request.
+func (x *exchange) warnOfOtherAddress(public string) {
+	_, host, found := strings.Cut(public, "://")
+	shown := truncate(x.r.Host)
+	if !found || strings.EqualFold(host, x.r.Host) || !x.foreign.isNew(shown) {
+		return
+	}
+	x.log().Warn("scim requests arrive at an address other than the public one; locations in answers use the public one",
+		"address", shown, "public", public, "hint", "set --public-url to the address in the identity providers' Tenant URL")
+}
+
+// foreignHosts remembers up to maxForeignHosts hosts that a warning has named.
+type foreignHosts struct {
+	mu    sync.Mutex
+	named map[string]bool
+}
+
+// maxForeignHosts bounds the number of warnings, because a client can send any Host header.
+const maxForeignHosts = 20
+
+// isNew reports whether to warn about a host now, and remembers it.
+func (f *foreignHosts) isNew(host string) bool {
+	host = strings.ToLower(host)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.named[host] || len(f.named) >= maxForeignHosts {
+		return false
+	}
+	if f.named == nil {
+		f.named = map[string]bool{}
+	}
+	f.named[host] = true
+	return true
+}
+
+// unauthorized is the one answer for an unknown site and for a missing, wrong, expired or revoked
+// token.
+func unauthorized(challenge string) error {
+	return &headerError{
+		err: scim.Unauthorized("The token is missing, wrong, expired or revoked, or there is no such site." +
+			" Copy the Tenant URL and a newly generated token from the site's page SCIM integration."),
+		header: "WWW-Authenticate",
+		value:  challenge,
+	}
+}
+
+// bearerOf returns the bearer token of a request. given is false without exactly one usable
+// Authorization header.
+//
+// RFC 9110 §11.1: the name of the scheme is case-insensitive.
+func bearerOf(h http.Header) (token string, given bool) {
+	values := h.Values("Authorization")
+	if len(values) != 1 {
+		return "", false
+	}
+	scheme, token, found := strings.Cut(strings.TrimSpace(values[0]), " ")
+	token = strings.TrimSpace(token)
+	return token, found && strings.EqualFold(scheme, "Bearer") && token != ""
+}
+
+// last4 returns the part of a credential that the log may show: the last four characters, or
+// nothing of a short one.
+func last4(bearer string) string {
+	if len(bearer) < 20 {
+		return ""
+	}
+	return strings.ToValidUTF8(bearer[len(bearer)-4:], "")
+}
+
+func (x *exchange) resourceID() string { return x.place.rest[0] }
+
+// kind returns the roster's name for the resource type of the endpoint.
+func (x *exchange) kind() roster.Kind { return roster.Kind(x.rt.ID) }
+
+// locationOf returns the address of a resource.
+//
+// RFC 7643 §3.1: meta.location is absolute. It spells the endpoint as discovery does, whatever the
+// client wrote.
+func (x *exchange) locationOf(rt *scim.ResourceType, id string) string {
+	return x.base + rt.Endpoint + "/" + id
+}

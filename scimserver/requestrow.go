@@ -1,0 +1,187 @@
+package scimserver
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// writeRow writes the row to disk, or gathers it while the database is unavailable. If writing
+// fails, the change remains, so the client still gets its answer.
+func (x *exchange) writeRow() {
+	x.requestRow.Duration = x.Now().Sub(x.requestRow.Time)
+	// Write the row even if the client has disconnected.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
+	defer cancel()
+	err := x.Sites.Log().Write(ctx, x.requestRow)
+	if databaseUnavailable(err) {
+		x.Sites.Log().Gather(x.requestRow) // written once the database accepts writes again
+		return
+	}
+	if err != nil {
+		x.log().Error("request log row lost", "request", web.RequestID(x.r), "error", err)
+	}
+}
+
+// addSubjectName looks up the name of the resource that a refused request was about, for the log.
+func (x *exchange) addSubjectName() {
+	mayExist := (x.requestRow.Status < http.StatusInternalServerError || x.requestRow.Status == http.StatusNotImplemented) && x.requestRow.Status != http.StatusNotFound
+	if x.requestRow.Status == http.StatusTooManyRequests {
+		return // the request was refused because there is no room for reads
+	}
+	if !mayExist || x.requestRow.UserName != "" || x.requestRow.Subject == "" {
+		return
+	}
+	kind := roster.User
+	if x.rt != nil {
+		kind = roster.Kind(x.rt.ID)
+	}
+	if doc, err := x.roster.Get(x.ctx, kind, x.requestRow.Subject); err == nil {
+		x.requestRow.UserName = nameOf(kind, doc.JSON)
+	}
+}
+
+// loggedMethod returns a request's method in a form that is safe for the log.
+func loggedMethod(name string) string { return truncate(name) }
+
+// addFixes records the tolerances that the request needed.
+func (x *exchange) addFixes(fixes []scim.Fix) {
+	for _, f := range fixes {
+		x.requestRow.Fixes = appendLine(x.requestRow.Fixes, labelled(f.Path, f.Text))
+	}
+}
+
+// addIgnored records the parts of the request that were understood and deliberately not applied.
+func (x *exchange) addIgnored(list []scim.Ignored) {
+	for _, i := range list {
+		x.requestRow.Ignored = appendLine(x.requestRow.Ignored, labelled(i.Path, i.Reason))
+	}
+}
+
+// appendLine appends a line, up to a limit, so that one request cannot fill the log.
+func appendLine(lines []string, line string) []string {
+	const most = 100
+	switch {
+	case len(lines) < most:
+		return append(lines, line)
+	case len(lines) == most:
+		return append(lines, "more like these")
+	}
+	return lines
+}
+
+// labelled puts the path of an attribute before a note about it.
+func labelled(path, text string) string {
+	if path == "" {
+		return text
+	}
+	return path + ": " + text
+}
+
+// changeWithRow returns a change for roster that writes the request's row in the transaction of the
+// change. status computes the status of the answer, for the row.
+func (x *exchange) changeWithRow(status func(roster.Outcome) int) roster.Change {
+	asked := x.requestRow
+	return roster.Change{Actor: x.token.Actor(), Via: roster.ViaSCIM, Log: func(out roster.Outcome) site.Request {
+		x.requestRow = asked
+		x.requestRow.Subject, x.requestRow.UserName, x.requestRow.Sentence = out.Document.ID, out.UserName, out.Sentence
+		x.requestRow.Fixes, x.requestRow.Ignored = slices.Clone(asked.Fixes), slices.Clone(asked.Ignored)
+		x.addFixes(out.Fixes)
+		x.addIgnored(out.Ignored)
+		x.requestRow.Status = status(out)
+		x.requestRow.Duration = x.Now().Sub(x.requestRow.Time)
+		x.rowWritten = true
+		return x.Sites.Log().Row(x.requestRow)
+	}}
+}
+
+// constantStatus is a status that does not depend on the outcome.
+func constantStatus(status int) func(roster.Outcome) int {
+	return func(roster.Outcome) int { return status }
+}
+
+// describeQuery sets the row's sentence to the result of a query.
+func (x *exchange) describeQuery(filter *scim.Filter, page roster.Page) {
+	attribute, value := equalityTerm(filter)
+	if attribute == nameAttribute(x.kind()) {
+		x.requestRow.UserName = value
+	}
+	if page.TotalResults == 1 && len(page.Documents) == 1 {
+		x.requestRow.Subject = page.Documents[0].ID
+		x.requestRow.UserName = nameOf(x.kind(), page.Documents[0].JSON)
+	}
+	many, none := nouns(x.rt)
+	switch {
+	case filter == nil:
+		x.requestRow.Sentence = fmt.Sprintf("Listed %d of %d %s", len(page.Documents), page.TotalResults, many)
+	case page.TotalResults == 1:
+		x.requestRow.Sentence = "Found"
+	case page.TotalResults > 1:
+		x.requestRow.Sentence = fmt.Sprintf("Found %d %s", page.TotalResults, many)
+	case attribute != "":
+		x.requestRow.Sentence = fmt.Sprintf("Not found (%s here has this %s)", none, attribute)
+	default:
+		x.requestRow.Sentence = fmt.Sprintf("Not found (%s here matches the filter)", none)
+	}
+}
+
+// nouns returns what a sentence calls several resources of a type, and none.
+func nouns(rt *scim.ResourceType) (many, none string) {
+	switch roster.Kind(rt.ID) {
+	case roster.User:
+		return "users", "no user"
+	case roster.Group:
+		return "groups", "no group"
+	}
+	return "resources of type " + rt.Name, "no " + rt.Name
+}
+
+// equalityTerm returns the attribute and value of a filter of the form attribute eq "value".
+// Identity providers send such a filter before anything else. Both are empty for any other filter.
+func equalityTerm(filter *scim.Filter) (attribute, value string) {
+	if filter == nil {
+		return "", ""
+	}
+	c, ok := filter.Root.(scim.Compare)
+	if !ok || c.Op != scim.Eq {
+		return "", ""
+	}
+	value, _ = c.Value.(string)
+	return strings.TrimSuffix(c.Path.Name+"."+c.Path.Sub, "."), value
+}
+
+// nameAttribute returns the attribute whose value names a resource in the request log.
+func nameAttribute(kind roster.Kind) string {
+	if kind == roster.User {
+		return "userName"
+	}
+	return "displayName"
+}
+
+// nameOf returns the name of a stored resource, or "".
+func nameOf(kind roster.Kind, doc []byte) string { return scim.StringOf(doc, nameAttribute(kind)) }
+
+// describeQueryOfAllTypes sets the row's sentence to the result of a query over all types.
+func (x *exchange) describeQueryOfAllTypes(l listing) {
+	if l.total == 1 && len(l.entries) == 1 {
+		only := l.entries[0]
+		x.requestRow.Subject, x.requestRow.UserName = only.doc.ID, nameOf(roster.Kind(only.view.rt.ID), only.doc.JSON)
+	}
+	switch {
+	case !l.q.hasFilter:
+		x.requestRow.Sentence = fmt.Sprintf("Listed %d of %d resources of all types", len(l.entries), l.total)
+	case l.total == 0:
+		x.requestRow.Sentence = "Not found (nothing here matches the filter)"
+	case l.total == 1:
+		x.requestRow.Sentence = "Found"
+	default:
+		x.requestRow.Sentence = fmt.Sprintf("Found %d resources of all types", l.total)
+	}
+}

@@ -311,7 +311,7 @@ func (p *pageCollection) ofADirectory() {
 	addRoutes(
 		p, b, o.pages.routes(),
 		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite},
-		map[string]string{"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all"},
+		map[string]string{"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all", "GET /d/-/audit": "?kind=user.created"},
 	)
 	if _, err := h.SoftDelete(t.Context(), users.ObjectID, "cli"); err != nil {
 		t.Fatal(err)

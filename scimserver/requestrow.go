@@ -32,9 +32,6 @@ func (x *exchange) writeRow() {
 
 // addSubjectName looks up the name of the resource that a refused request was about, for the log.
 func (x *exchange) addSubjectName() {
-	if x.requestRow.Status == http.StatusTooManyRequests {
-		return // there is no room for reading the resource
-	}
 	mayExist := (x.requestRow.Status < http.StatusInternalServerError || x.requestRow.Status == http.StatusNotImplemented) && x.requestRow.Status != http.StatusNotFound
 	if x.requestRow.Status == http.StatusTooManyRequests {
 		return // the request was refused because there is no room for reads

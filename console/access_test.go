@@ -1,6 +1,7 @@
 package console
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -46,11 +47,21 @@ func knock(t *testing.T, h http.Handler, pattern string, params map[string]strin
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	if secret != "" {
-		r.AddCookie(&http.Cookie{Name: "__Secure-" + cookie, Value: secret})
+		r.AddCookie(&http.Cookie{Name: secureName(path, cookie), Value: secret})
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w
+}
+
+// secureName is what an area's cookie is called over https: a browser takes __Host- cookies only from this host, and they
+// have no path of their own.
+func secureName(path, cookie string) string {
+	if site, ok := strings.CutPrefix(path, "/c/"); ok {
+		site, _, _ = strings.Cut(site, "/")
+		return "__Host-" + cookie + "-" + url.QueryEscape(site)
+	}
+	return "__Host-" + cookie
 }
 
 // startSession signs somebody in without a browser and returns the cookie's value.
@@ -208,20 +219,53 @@ func TestCookies(t *testing.T) {
 	})
 
 	t.Run("are_bound_to_their_area_and_hidden_from_scripts", func(t *testing.T) {
-		for https, name := range map[bool]string{true: "__Secure-rollcall-site", false: "rollcall-site"} {
+		for public, want := range map[string]*http.Cookie{
+			"https://rollcall.example": {Name: "__Host-rollcall-site-acme", Path: "/", Secure: true},
+			"http://rollcall.example":  {Name: "rollcall-site", Path: "/c/acme/"},
+		} {
 			c := *w.pages.Console
-			c.options.PublicURL = "http://rollcall.example"
-			if https {
-				c.options.PublicURL = "https://rollcall.example"
-			}
+			c.options.PublicURL = public
 			rec := httptest.NewRecorder()
 			c.setSession(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/c/acme/sign-in/x", nil), siteCookie, "secret")
 			got := rec.Result().Cookies()[0]
-			want := &http.Cookie{Name: name, Value: "secret", Path: "/c/acme/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: https}
+			want.Value, want.HttpOnly, want.SameSite = "secret", true, http.SameSiteLaxMode
 			got.Raw = ""
 			if diff := cmp.Diff(got, want); diff != "" {
 				t.Errorf("got -, want +:\n%s", diff)
 			}
+		}
+	})
+
+	// Another host under the same domain can set any cookie for all of the domain, but none whose name begins with __Host-.
+	t.Run("of_other_hosts_under_the_domain_change_nothing", func(t *testing.T) {
+		site, person := w.site("cookies", site.Documented), "kim@cookies.example"
+		secret := w.startSession(site, w.person(site, person, "Kim", roster.RoleRegistered).ID)
+		page := func(cookies ...*http.Cookie) *httptest.ResponseRecorder {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://rollcall.example/c/cookies/", nil)
+			for _, cookie := range cookies {
+				r.AddCookie(cookie)
+			}
+			rec := httptest.NewRecorder()
+			w.pages.Handler().ServeHTTP(rec, r)
+			return rec
+		}
+		forged := base64.RawURLEncoding.EncodeToString([]byte(`{"Tone":"ok","Text":"Call 555-0100 to keep your account"}`))
+		var foreign []*http.Cookie
+		for _, prefix := range []string{"", "__Secure-"} {
+			for name, value := range map[string]string{siteCookie: "x", siteCookie + "-cookies": "x", noticeCookie: forged, noticeCookie + "-cookies": forged} {
+				foreign = append(foreign, &http.Cookie{Name: prefix + name, Value: value})
+			}
+		}
+		own := &http.Cookie{Name: "__Host-rollcall-site-cookies", Value: secret}
+		if got := page(append(foreign, own)...); got.Code != http.StatusOK || strings.Contains(got.Body.String(), "555-0100") {
+			t.Errorf("got %d: %s", got.Code, got.Body)
+		}
+		if got := page(foreign...); got.Code != http.StatusUnauthorized {
+			t.Errorf("without a session of its own: got %d", got.Code)
+		}
+		// The same session is no session of another site.
+		if got := page(&http.Cookie{Name: "__Host-rollcall-site-acme", Value: secret}); got.Code != http.StatusUnauthorized {
+			t.Errorf("under the name of another site: got %d", got.Code)
 		}
 	})
 }
@@ -237,7 +281,7 @@ func TestForeignForms(t *testing.T) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://rollcall.example/c/acme/admin/access/scim/roles", strings.NewReader("roles=on"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set(header, value)
-		r.AddCookie(&http.Cookie{Name: "__Secure-rollcall-site", Value: w.startSession(s, kim.ID)})
+		r.AddCookie(&http.Cookie{Name: "__Host-rollcall-site-acme", Value: w.startSession(s, kim.ID)})
 		rec := httptest.NewRecorder()
 		handler.ServeHTTP(rec, r)
 		return rec.Code

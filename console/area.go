@@ -227,35 +227,18 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame page, 
 	}
 }
 
-// cookieName of an area's session. Under https the browser itself then refuses to set it from an insecure page; the stricter
-// __Host- does not go with a path of its own per area.
-func (c *Console) cookieName(r *http.Request, name string) string {
-	if c.secure(r) {
-		return "__Secure-" + name
-	}
-	return name
-}
-
-// sessionSecret is the value of the area's cookie, or empty.
+// sessionSecret is the value of the area's session cookie, or empty.
 func (c *Console) sessionSecret(r *http.Request, name string) string {
-	cookie, err := r.Cookie(c.cookieName(r, name))
-	if err != nil || len(cookie.Value) > 200 {
-		return ""
+	if secret := c.areaCookieValue(r, name); len(secret) <= 200 {
+		return secret
 	}
-	return cookie.Value
+	return ""
 }
 
 // setSession gives the browser the secret; an empty one takes it away. The server, not the browser, decides when it ends, so
 // the cookie lasts as long as the browser is open.
 func (c *Console) setSession(w http.ResponseWriter, r *http.Request, name, secret string) {
-	cookie := &http.Cookie{
-		Name: c.cookieName(r, name), Value: secret, Path: areaPath(r.URL.Path),
-		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.secure(r),
-	}
-	if secret == "" {
-		cookie.MaxAge = -1
-	}
-	http.SetCookie(w, cookie)
+	http.SetCookie(w, c.areaCookie(r, name, secret))
 }
 
 // keepSecret keeps a path that holds a secret out of Referer headers. Browsers also drop Origin under no-referrer, and on

@@ -22,13 +22,9 @@ const startCookie = "rollcall-start"
 var startPath = regexp.MustCompile(`^/(d/|c/[a-z0-9][a-z0-9-]{0,62}/(admin/access)?)$`)
 
 // starts are the paths that the browser remembers.
-func starts(r *http.Request) []string {
-	cookie, err := r.Cookie(startCookie)
-	if err != nil {
-		return nil
-	}
+func (c *Console) starts(r *http.Request) []string {
 	var list []string
-	for p := range strings.SplitSeq(cookie.Value, "|") {
+	for p := range strings.SplitSeq(cookieValue(r, c.hostCookieName(r, startCookie)), "|") {
 		if startPath.MatchString(p) && len(list) < 10 {
 			list = append(list, p)
 		}
@@ -39,15 +35,11 @@ func starts(r *http.Request) []string {
 // rememberStart has / lead to start; an empty one forgets the area of this request.
 func (c *Console) rememberStart(w http.ResponseWriter, r *http.Request, start string) {
 	area := areaPath(r.URL.Path)
-	list := slices.DeleteFunc(starts(r), func(p string) bool { return strings.HasPrefix(p, area) })
+	list := slices.DeleteFunc(c.starts(r), func(p string) bool { return strings.HasPrefix(p, area) })
 	if startPath.MatchString(start) {
 		list = append(list, start)
 	}
-	cookie := &http.Cookie{Name: startCookie, Value: strings.Join(list, "|"), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.secure(r)}
-	if len(list) == 0 {
-		cookie.MaxAge = -1
-	}
-	http.SetCookie(w, cookie)
+	http.SetCookie(w, c.newCookie(r, c.hostCookieName(r, startCookie), strings.Join(list, "|")))
 }
 
 // Front answers everything outside the two halves: / leads to where the reader is signed in or says where they are, the rest is a 404 page.
@@ -65,7 +57,7 @@ func (c *Console) Front() http.Handler {
 
 func (c *Console) showFront(w http.ResponseWriter, r *http.Request) error {
 	pg := frontPage{page: page{Title: "Rollcall", Lead: "Keeps the people of an application in step with the people of a company."}}
-	list := starts(r)
+	list := c.starts(r)
 	if len(list) == 1 && r.Method == http.MethodGet && !r.URL.Query().Has("all") {
 		return c.redirect(w, r, list[0], notice{})
 	}

@@ -172,7 +172,7 @@ func TestNoInputBreaksAPage(t *testing.T) {
 					if session == "" {
 						session = start()
 					}
-					r.AddCookie(&http.Cookie{Name: "__Secure-" + cookie, Value: session})
+					r.AddCookie(&http.Cookie{Name: secureName(r.URL.EscapedPath(), cookie), Value: session})
 					t.Run(name, func(t *testing.T) {
 						if !ask(t, handler, r) {
 							session = ""

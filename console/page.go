@@ -102,7 +102,7 @@ func initials(name string) string {
 	return text
 }
 
-// noticeCookie carries a notice over one redirect. Its path is that of the form's area.
+// noticeCookie carries a notice over one redirect, within the form's area.
 const noticeCookie = "rollcall-notice"
 
 // leaveNotice keeps n for the next page of the same area.
@@ -111,23 +111,19 @@ func (c *Console) leaveNotice(w http.ResponseWriter, r *http.Request, n notice) 
 	if err != nil || len(b) > 2800 {
 		return // comfort only: the page itself shows the new state
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: noticeCookie, Value: base64.RawURLEncoding.EncodeToString(b), Path: areaPath(r.URL.Path),
-		MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.secure(r),
-	})
+	cookie := c.areaCookie(r, noticeCookie, base64.RawURLEncoding.EncodeToString(b))
+	cookie.MaxAge = 60
+	http.SetCookie(w, cookie)
 }
 
 // takeNotice returns what leaveNotice kept, once. A form leaves it for the page that follows.
 func (c *Console) takeNotice(w http.ResponseWriter, r *http.Request) *notice {
-	cookie, err := r.Cookie(noticeCookie)
-	if err != nil || r.Method != http.MethodGet {
+	value := c.areaCookieValue(r, noticeCookie)
+	if value == "" || r.Method != http.MethodGet {
 		return nil
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: noticeCookie, Path: areaPath(r.URL.Path), MaxAge: -1,
-		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.secure(r),
-	})
-	b, err := base64.RawURLEncoding.DecodeString(cookie.Value)
+	http.SetCookie(w, c.areaCookie(r, noticeCookie, ""))
+	b, err := base64.RawURLEncoding.DecodeString(value)
 	if err != nil {
 		return nil
 	}

@@ -84,7 +84,7 @@ func TestNoOtherCredentialIsATokenGHSAq9rwq89fjx2f(t *testing.T) {
 		"an administrator's session": signedIn, "a sign-in link": link.Secret, "an operator's session": operatorSession.Secret, "an operator's link": operatorLink.Secret,
 		"the id of the token": w.tokenID, "the id of the site": string(w.site.ID), "its last four characters": w.token[len(w.token)-4:],
 	} {
-		for _, headers := range []string{"Authorization: Bearer " + secret, "Authorization: none\nCookie: rollcall-site=" + secret + "; __Secure-rollcall-site=" + secret} {
+		for _, headers := range []string{"Authorization: Bearer " + secret, "Authorization: none\nCookie: rollcall-site=" + secret + "; __Host-rollcall-site-acme=" + secret} {
 			if got := w.send("GET /Users\n" + headers); got.Code != 401 {
 				t.Errorf("%s: got %d, want 401", what, got.Code)
 			}

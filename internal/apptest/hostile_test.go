@@ -414,7 +414,7 @@ func hostileCases(w *hostileWorld) []hostileCase {
 		// The pages, from outside.
 		{name: "a link that is NUL", raw: "GET /c/acme/sign-in/%00%ff HTTP/1.1\r\nHost: x\r\n" + closing + "\r\n", status: []int{410}},
 		{name: "a site that is NUL", raw: "GET /c/%00/admin/people HTTP/1.1\r\nHost: x\r\n" + closing + "\r\n", status: []int{404}},
-		{name: "a cookie of 50 kB", raw: "GET /c/acme/ HTTP/1.1\r\nHost: x\r\n" + closing + "Cookie: __Secure-rollcall-site=" + strings.Repeat("x", 50_000) + "; rollcall-notice=" + strings.Repeat("_", 3_000) + "\r\n\r\n", status: []int{401}},
+		{name: "a cookie of 50 kB", raw: "GET /c/acme/ HTTP/1.1\r\nHost: x\r\n" + closing + "Cookie: __Host-rollcall-site-acme=" + strings.Repeat("x", 50_000) + "; rollcall-notice=" + strings.Repeat("_", 3_000) + "\r\n\r\n", status: []int{401}},
 		{name: "a file beside the assets", raw: "GET /assets/..%2f..%2fetc%2fpasswd HTTP/1.1\r\nHost: x\r\n" + closing + "\r\n", status: []int{404}},
 		{name: "a form of 10 MB", raw: "POST /c/acme/sign-in/x HTTP/1.1\r\nHost: x\r\n" + closing + "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 10000000\r\n\r\n" + strings.Repeat("a=1&", 2_500_000), status: []int{410}},
 		{name: "a directory that is NUL", raw: "GET /d/%00/users?q=%00 HTTP/1.1\r\nHost: x\r\n" + closing + "\r\n", status: []int{401}},

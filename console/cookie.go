@@ -1,0 +1,63 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Cookies belong to an area: one site, or the directories. Over https their names begin with __Host-. A browser accepts such a
+// cookie only from this host and over https, so no other host under the same domain and no insecure page can set one, or put
+// another of the same name beside it. It must have the path /, so its name ends with the site. Over http, which is for trying
+// Rollcall on one machine, the path separates the areas.
+
+// areaCookie returns a cookie for the area of r. An empty value makes the browser forget it.
+func (c *Console) areaCookie(r *http.Request, name, value string) *http.Cookie {
+	cookie := c.newCookie(r, c.areaCookieName(r, name), value)
+	if !c.secure(r) {
+		cookie.Path = areaPath(r.URL.Path)
+	}
+	return cookie
+}
+
+// areaCookieValue returns the value of a cookie that areaCookie made, or "" if there is none.
+func (c *Console) areaCookieValue(r *http.Request, name string) string {
+	return cookieValue(r, c.areaCookieName(r, name))
+}
+
+func (c *Console) areaCookieName(r *http.Request, name string) string {
+	if !c.secure(r) {
+		return name
+	}
+	name = c.hostCookieName(r, name)
+	if site, ok := strings.CutPrefix(areaPath(r.URL.Path), "/c/"); ok {
+		// A path can hold characters that a cookie's name cannot.
+		name += "-" + url.QueryEscape(strings.TrimSuffix(site, "/"))
+	}
+	return name
+}
+
+// hostCookieName returns the name of a cookie for the whole host.
+func (c *Console) hostCookieName(r *http.Request, name string) string {
+	if c.secure(r) {
+		return "__Host-" + name
+	}
+	return name
+}
+
+// newCookie returns a cookie that scripts cannot read. The browser keeps it until it is closed.
+func (c *Console) newCookie(r *http.Request, name, value string) *http.Cookie {
+	cookie := &http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.secure(r)}
+	if value == "" {
+		cookie.MaxAge = -1
+	}
+	return cookie
+}
+
+func cookieValue(r *http.Request, name string) string {
+	cookie, err := r.Cookie(name)
+	if err != nil {
+		return ""
+	}
+	return cookie.Value
+}

@@ -4,8 +4,8 @@
 // Two halves, which share a look and nothing else. Each is a table of routes behind a guard of its own, with a cookie whose
 // path is its own, so that both are open in one browser and neither opens the other:
 //
-//	SitePages       /c/{site}/…   cookie rollcall-site      on /c/{site}/   people of the site; administrators under admin/
-//	DirectoryPages  /d/…          cookie rollcall-operator  on /d/          operators
+//	SitePages       /c/{site}/…   cookie rollcall-site      of the site     people of the site; administrators under admin/
+//	DirectoryPages  /d/…          cookie rollcall-operator                  operators
 //
 // A request goes: area.ServeHTTP (route, else 404 or 405) → cross-origin check → guard (who is this, may they) → handler
 // (decode, one or two domain calls, answer) → view (typed page struct into its template, inside layout.html). A handler returns

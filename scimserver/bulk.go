@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -22,7 +24,8 @@ const (
 // bulk is a bulk request.
 //
 // RFC 7644 §3.7: each operation runs as if it had been sent alone, in its own transaction. A
-// failure stops only the operations that refer to it, unless failOnErrors says otherwise.
+// failure stops only the operations that refer to it, unless failOnErrors says otherwise. That
+// includes authentication: once the token is revoked, no further operation is done.
 type bulk struct {
 	*exchange
 	operations []*operation
@@ -90,6 +93,17 @@ func (x *exchange) doBulk() (answer, error) {
 	}
 	x.requestRow.Sentence = b.sentence()
 	return answer{status: http.StatusOK, body: b.encode()}, nil
+}
+
+// authenticateAgain returns an error once the token of the request no longer lets it in: 401 if the
+// token was revoked or has expired, 403 if SCIM was switched off.
+func (b *bulk) authenticateAgain() error {
+	bearer, _ := bearerOf(b.r.Header)
+	_, _, err := b.Sites.Authenticate(b.ctx, b.place.site, bearer)
+	if errors.Is(err, refusal.Unauthorized) {
+		return &scim.Error{Status: http.StatusUnauthorized, Detail: "The token was revoked or has expired since this request began. The operations before this one stay done."}
+	}
+	return err
 }
 
 func (x *exchange) parseBulk(body []byte) (*bulk, error) {
@@ -192,6 +206,10 @@ func (b *bulk) runOperation(op *operation) {
 	}
 	if err := b.ctx.Err(); err != nil {
 		op.err = err
+	} else if op.number > 1 {
+		if err := b.authenticateAgain(); err != nil {
+			op.err = err
+		}
 	}
 	op.state = running
 	if op.err != nil {

@@ -229,7 +229,7 @@ var ErrInUse = errors.New("another process has the database open; wait until it 
 // while a server or another command has the database open. The copy is checked,
 // and prepare is called with the name that it has until then; when either
 // fails, nothing is changed. The database that was there keeps its content
-// under another name, which begins with the old one and ends with stamp.
+// under another name, which begins with the old one and stamp.
 func Restore(ctx context.Context, path, from, stamp string, prepare func(file string, c Copy) error) (done Restored, err error) {
 	if path, err = resolve(path); err != nil {
 		return Restored{}, err
@@ -314,8 +314,8 @@ func replaceDatabase(ctx context.Context, path, part, kept string) (string, erro
 				return "", ErrInUse
 			}
 		}
-		if _, err := os.Lstat(kept); err == nil {
-			return "", fmt.Errorf("%s: %w", kept, fs.ErrExist)
+		if kept, err = freeName(kept); err != nil {
+			return "", err
 		}
 		// A second name first: at no moment is there no database, of which serve would make a new one.
 		if err := os.Link(path, kept); err != nil {
@@ -335,6 +335,24 @@ func replaceDatabase(ctx context.Context, path, part, kept string) (string, erro
 		return "", err
 	}
 	return kept, syncName(path)
+}
+
+// freeName returns name if no file has it, else the first free one of name-2, name-3 and so on: two restores may happen
+// within a second.
+func freeName(name string) (string, error) {
+	const most = 1000
+	for i := 1; i <= most; i++ {
+		free := name
+		if i > 1 {
+			free = fmt.Sprintf("%s-%d", name, i)
+		}
+		if _, err := os.Lstat(free); errors.Is(err, fs.ErrNotExist) {
+			return free, nil
+		} else if err != nil {
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("%s and %d more names are taken; move those files away", name, most-1)
 }
 
 // foldLog copies the write-ahead log of a database that nobody else has open into it, and removes it.

@@ -150,6 +150,19 @@ func TestRestore(t *testing.T) {
 			t.Errorf("the database has %v", got)
 		}
 	})
+	t.Run("two restores in one second keep both databases", func(t *testing.T) {
+		t.Parallel()
+		from, path := fresh(t, "copy"), fresh(t, "old")
+		for _, want := range []string{path + ".replaced-now", path + ".replaced-now-2"} {
+			done, err := store.Restore(t.Context(), path, from, "now", ready)
+			if err != nil || done.Kept != want {
+				t.Fatalf("got %+v, %v, want %s", done, err, want)
+			}
+		}
+		if got := subjects(t, storetest.OpenWith(t, path+".replaced-now", store.Options{})); len(got) != 1 || got[0] != "old" {
+			t.Errorf("the first one kept has %v", got)
+		}
+	})
 	t.Run("what a killed restore left is taken away", func(t *testing.T) {
 		t.Parallel()
 		from, path := fresh(t, "copy"), filepath.Join(t.TempDir(), "rollcall.db")

@@ -303,6 +303,12 @@ func (s *stamper) begins(ctx context.Context, write func(stamp int32) error) err
 	if err != nil {
 		return err
 	}
+	// The file may have been overwritten since it was checked. Its stamp must not be noted as one of ours.
+	if known := s.newest(); known.stamps != [2]int32{} && !known.allows(old) {
+		if err := s.adopt(old); err != nil {
+			return err
+		}
+	}
 	next := newStamp()
 	if err := s.put([2]int32{old, next}); err != nil {
 		return err

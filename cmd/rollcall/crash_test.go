@@ -78,10 +78,13 @@ func TestACopyPutOverADatabase(t *testing.T) {
 	}
 	f.must("restore", copied, "--yes")
 	f.must("site", "show", "acme")
+	// A copy of its own: the -wal may still begin with the pages of the one that was restored, and fit it.
+	again := f.path("again.db")
+	f.must("backup", again)
 
 	w = serveWatched(t, f)
 	writeUntilStamped(t, w, f, token)
-	overwrite(t, f.database, copied)
+	overwrite(t, f.database, again)
 	if status := w.send("GET", "/readyz", "", ""); status != http.StatusServiceUnavailable {
 		t.Errorf("readyz: got %d", status)
 	}

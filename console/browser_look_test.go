@@ -36,9 +36,18 @@ var layoutRules = []string{"region", "landmark-unique", "target-size", "scrollab
 func nothingBreaksAPage(t *testing.T, b *apptest.Browser) {
 	pages := everyPage(t)
 	server := shelf(t, pages)
-	win := b.Window(t, "a visitor")
+	// Two windows look at once: one alone would leave a processor idle for minutes.
+	windows := make(chan *apptest.Window, 2)
+	windows <- b.Window(t, "a visitor")
+	windows <- b.Window(t, "another visitor")
+	lend := func(t *testing.T) *apptest.Window {
+		win := <-windows
+		t.Cleanup(func() { windows <- win })
+		win.Report(t)
+		return win
+	}
 	for _, name := range []string{"everything logged", "GET /c/{site}/admin/people", "GET /d/{directory}/users"} {
-		t.Run("print "+name, func(t *testing.T) { prints(t, win, server.URL+"/shelf?page="+url.QueryEscape(name)) })
+		t.Run("print "+name, func(t *testing.T) { prints(t, lend(t), server.URL+"/shelf?page="+url.QueryEscape(name)) })
 	}
 	pictures := os.Getenv("ROLLCALL_REVIEW")
 	for _, name := range slices.Sorted(maps.Keys(pages)) {
@@ -46,7 +55,8 @@ func nothingBreaksAPage(t *testing.T, b *apptest.Browser) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			win.Report(t)
+			t.Parallel()
+			win := lend(t)
 			l := looker{t: t, win: win, pictures: pictures, name: regexp.MustCompile(`[^\w]+`).ReplaceAllString(name, "-")}
 			win.Prefers(light)
 			win.Resize(1280, 900)
@@ -135,7 +145,6 @@ func (l *looker) asksAxe(rules []string) {
 // prints wants a long page to begin on the first sheet of paper, right below its heading, and the menu to stay away.
 func prints(t *testing.T, win *apptest.Window, address string) {
 	t.Helper()
-	win.Report(t)
 	win.Prefers(dark) // paper is white all the same
 	win.Resize(1280, 900)
 	win.Open(address)

@@ -65,11 +65,15 @@ func (sc *scanner) document() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sc.skipSpaces()
-	if sc.i < len(sc.s) {
-		return nil, sc.failf("there is more after the end of the JSON value")
+	return v, sc.end()
+}
+
+// end refuses anything but spaces after the value.
+func (sc *scanner) end() error {
+	if sc.skipSpaces(); sc.i < len(sc.s) {
+		return sc.failf("there is more after the end of the JSON value")
 	}
-	return v, nil
+	return nil
 }
 
 // failf is an invalidSyntax error at the current line and column.

@@ -36,11 +36,7 @@ func ParseMembers(body []byte) (Members, error) {
 	if err != nil {
 		return nil, err
 	}
-	sc.skipSpaces()
-	if sc.i < len(sc.s) {
-		return nil, sc.failf("there is more after the end of the JSON value")
-	}
-	return list, nil
+	return list, sc.end()
 }
 
 // members reads an object and keeps the values unread.

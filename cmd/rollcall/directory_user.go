@@ -261,7 +261,7 @@ userPrincipalName or an object id.`,
 					return err
 				}
 				after, _, err := h.PutUser(cmd.Context(), next, actor)
-				if errors.Is(err, refusal.Stale) && attempt < 5 { // somebody changed other attributes meanwhile: theirs stay
+				if errors.Is(err, refusal.Stale) && attempt < 5 { // another change of other attributes came first; it stays
 					if u, err = h.User(cmd.Context(), u.ObjectID); err != nil {
 						return err
 					}

@@ -42,7 +42,7 @@ type process struct {
 	getenv         func(string) string
 	now            func() time.Time
 	terminal       bool // somebody sits at it: questions can be asked
-	screen         bool // standard output is shown and not kept: it may have a sign-in link that nobody asked for
+	screen         bool // standard output is a terminal, so that a sign-in link on it is kept in no log
 }
 
 // run executes one command line and returns its exit code: 0 done, 1 it

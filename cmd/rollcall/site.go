@@ -145,7 +145,7 @@ func (c *command) siteShow() *cobra.Command {
 				Active      int              `json:"activePeople"`
 				Deactivated int              `json:"deactivatedPeople"`
 				Blocked     int              `json:"blockedPeople"`   // they are among the deactivated
-				Waiting     int              `json:"waitingPeople"`   // of whom a change waits for an administrator
+				Waiting     int              `json:"waitingPeople"`   // with a change that waits for an administrator
 				LookAlike   int              `json:"lookAlikePeople"` // who look like somebody else
 				Searchable  []searchableJSON `json:"searchable"`      // declared so
 			}{c.siteJSON(st), counts.Active, counts.Deactivated, counts.Blocked, counts.Waiting, counts.LookAlike, searchableOf(searchable)}

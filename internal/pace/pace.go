@@ -22,7 +22,7 @@ type Pacer struct {
 	Least time.Duration // of a pause
 
 	rows   int
-	length time.Duration // of a slice for now; 0: Aim
+	length time.Duration // of the current slice; 0: Aim
 }
 
 // Cleaning is the pace of work that nobody waits for.

@@ -35,9 +35,9 @@ type Store interface {
 	Distinct(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error)
 	// Scrub erases the person from everything but accounts: entries of logs from since on, and all else.
 	Scrub(ctx context.Context, scope event.Scope, p Person, since time.Time) (changed int, err error)
-	// Finish overwrites what the database file still holds of deleted rows, as far as it can. complete is false when the file
-	// has to be compacted for that.
-	Finish(ctx context.Context) (complete bool, err error)
+	// Finish overwrites what the database file still holds of deleted rows and of these people, as far as it can. complete is
+	// false when the file has to be compacted for that.
+	Finish(ctx context.Context, people []Person) (complete bool, err error)
 }
 
 // Eraser erases people.
@@ -182,6 +182,6 @@ func (e *Eraser) erase(ctx context.Context, scope event.Scope, ids, values []str
 		return report, err
 	}
 	var err error
-	report.Complete, err = e.Store.Finish(ctx)
+	report.Complete, err = e.Store.Finish(ctx, people)
 	return report, err
 }

@@ -1,6 +1,7 @@
 package erasure
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"maps"
@@ -19,6 +20,7 @@ const shortest = 3
 type Person struct {
 	ID     string
 	values []string // lower case
+	forms  [][]byte // as they may be stored; ASCII letters in lower case
 	any    *regexp.Regexp
 }
 
@@ -42,6 +44,7 @@ func New(id string, values []string) Person {
 	}
 	longest := slices.SortedFunc(maps.Keys(forms), func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	for i, form := range longest {
+		p.forms = append(p.forms, lowerASCII([]byte(form)), lowerASCII([]byte(strings.ToLower(form))))
 		longest[i] = regexp.QuoteMeta(form)
 	}
 	p.any = regexp.MustCompile("(?i)" + strings.Join(longest, "|"))
@@ -129,6 +132,34 @@ func (p Person) replaced(v any) any {
 
 // Mentions reports whether Text would change a string.
 func (p Person) Mentions(text string) bool { return p.Text(text) != text }
+
+// IsIn reports whether bytes that were stored once hold one of the person's values, or begin or end with a part of one.
+func (p Person) IsIn(stored []byte) bool {
+	stored = lowerASCII(stored)
+	for _, form := range p.forms {
+		if bytes.Contains(stored, form) {
+			return true
+		}
+		for n := shortest; n < len(form); n++ {
+			if bytes.HasPrefix(stored, form[len(form)-n:]) || bytes.HasSuffix(stored, form[:n]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// lowerASCII returns a copy. Bytes of other characters stay as they are, so that it may be no text at all.
+func lowerASCII(b []byte) []byte {
+	lower := make([]byte, len(b))
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		lower[i] = c
+	}
+	return lower
+}
 
 // inWord says whether what stands between two texts is part of a longer word or address: ann in hannover, b@c in a.b@c.
 func inWord(before, after string) bool {

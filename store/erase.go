@@ -452,13 +452,21 @@ func (s Erasures) Distinct(ctx context.Context, scope event.Scope, id string, va
 const finishWithin = 20 * time.Second
 
 // Finish makes the file forget what was deleted. On PostgreSQL autovacuum does it.
-func (s Erasures) Finish(ctx context.Context) (complete bool, err error) {
+func (s Erasures) Finish(ctx context.Context, people []erasure.Person) (complete bool, err error) {
 	db, ok := s.DB.engine.(*sqliteDB)
 	if !ok {
 		return true, nil
 	}
-	if complete, err = Retention(s).giveBackAll(ctx, time.Now().Add(finishWithin)); err != nil {
+	end := time.Now().Add(finishWithin)
+	complete, err = Retention(s).giveBackAll(ctx, end)
+	if err != nil {
 		return false, err
+	}
+	overwritten, err := s.overwriteRemains(ctx, end, func(unused []byte) bool {
+		return slices.ContainsFunc(people, func(p erasure.Person) bool { return p.IsIn(unused) })
+	})
+	if err != nil {
+		return false, fmt.Errorf("unused parts of pages: %w", err)
 	}
 	conn, err := db.openConn(ctx, readerCache, time.Second, false)
 	if err != nil {
@@ -469,5 +477,5 @@ func (s Erasures) Finish(ctx context.Context) (complete bool, err error) {
 	if isBusy(err) {
 		return false, nil // a reader holds the log
 	}
-	return complete, err
+	return complete && overwritten, err
 }

@@ -307,6 +307,11 @@ func assign(dest any, value driver.Value) error {
 		if assignNumber(dest, value) {
 			return nil
 		}
+	case []byte:
+		if dest, ok := dest.(*[]byte); ok {
+			*dest = value
+			return nil
+		}
 	}
 	if scanner, ok := dest.(sql.Scanner); ok { // such as sql.NullString
 		return scanner.Scan(value)

@@ -23,7 +23,7 @@ func TestSlicesGrowWhileTheyAreShortAndShrinkWhenTheyAreLong(t *testing.T) {
 	if got := p.Rows(); got != 500 {
 		t.Errorf("after a long one: got %d rows", got)
 	}
-	p.Took(6 * time.Millisecond)
+	p.Took(4 * time.Millisecond)
 	if got := p.Rows(); got != 500 {
 		t.Errorf("after one as it should be: got %d rows", got)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // hostileValues are what may be written into any field of a form, any parameter and any part of a path.
@@ -184,7 +185,7 @@ func TestNoInputBreaksAPage(t *testing.T) {
 		sitePages := patternsOf(w.pages.routes())
 		officePages := patternsOf(append(operatorDoor{console: o.pages.Console, operators: o.operators}.routes(), o.pages.routes()...))
 		for name, value := range hostileValues {
-			if db.Kind() == store.PostgreSQL && !slices.Contains(asksBothDatabases, name) {
+			if db.Kind() == sqldb.PostgreSQL && !slices.Contains(asksBothDatabases, name) {
 				continue
 			}
 			send(name, value, sitePages, w.pages.Handler(), siteCookie, func() string { return w.startSession(acme, kim.ID) })

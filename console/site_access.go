@@ -258,10 +258,3 @@ func bare(r site.Request) string {
 	}
 	return particular.ReplaceAllString(text, "…")
 }
-
-func onOff(on bool) string {
-	if on {
-		return "On"
-	}
-	return "Off"
-}

@@ -20,7 +20,7 @@ type Settings struct {
 	Strict      bool // refuse what the RFC refuses instead of reading the dialects of known clients
 
 	Creates bool       // SCIM may create resources
-	Revives bool       // a create reactivates a person whom SCIM deactivated; not with Strict
+	Revives bool       // a create reactivates an account that SCIM deactivated; not with Strict
 	Deletes DeleteMode // what a DELETE of a user does
 	Groups  bool       // SCIM has groups
 	// SharedGroupNames lets two groups have one displayName. See GroupNamesUnique.
@@ -183,10 +183,10 @@ var SettingsTable = []Setting{
 	},
 	{
 		Name: "revives", Key: "revive", Flag: "revive", Title: "Revive",
-		Usage: "whether a SCIM create of somebody whom SCIM deactivated gives them their account back",
-		Doc:   "whether a create of somebody whom SCIM deactivated gives them their account back; never an account that an administrator blocked, and not in strict mode",
+		Usage: "whether a SCIM create for an account that SCIM deactivated reactivates it",
+		Doc:   "whether a create for an account that SCIM deactivated reactivates it; never an account that an administrator blocked, and not in strict mode",
 		Field: "revive", Place: 6, Label: "Revive on Create",
-		Help:   "A create of somebody whom the identity provider deactivated gives them their account back, with its role and groups, instead of being refused. Never an account that an administrator blocked. Counts where accounts are created, and not in strict mode.",
+		Help:   "A create for an account that the identity provider deactivated reactivates it, with its role and groups, instead of being refused. Never an account that an administrator blocked. Counts where accounts are created, and not in strict mode.",
 		Values: tick("A create over SCIM now revives who was deactivated over SCIM", "A create over SCIM no longer revives who is deactivated: it is refused"),
 		Event:  event.SiteRevivesChanged,
 		stored: flag(func(s *Settings) *bool { return &s.Revives }),

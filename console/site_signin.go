@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"net/http"
 
 	"github.com/rollcall-scim/rollcall/roster"
@@ -120,16 +119,4 @@ func (p *SitePages) signOut(w http.ResponseWriter, r *http.Request, v *siteVisit
 	p.Console.setSession(w, r, siteCookie, "")
 	p.Console.rememberStart(w, r, "")
 	return p.Console.redirect(w, r, "/c/"+name+"/", notice{})
-}
-
-// badForm is a form that no page of ours sends.
-func badForm(err error) error {
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		return err
-	}
-	return &pageError{
-		Status: http.StatusBadRequest, Title: "This form cannot be read",
-		Text: "Nothing was changed. Open the page again and send its form once more.",
-	}
 }

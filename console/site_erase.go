@@ -1,17 +1,6 @@
 package console
 
-import (
-	"net/http"
-
-	"github.com/rollcall-scim/rollcall/directory"
-	"github.com/rollcall-scim/rollcall/provision"
-)
-
-// The words of both ends about erasing a person.
-const (
-	eraseLogs = "Entries of the logs and of the audit trail stay, with their time, their kind and who did it. They no longer name the person."
-	eraseUndo = "This cannot be undone."
-)
+import "net/http"
 
 func (p *SitePages) askErase(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	person, err := p.person(r, v)
@@ -48,13 +37,4 @@ func (p *SitePages) erase(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 		return err
 	}
 	return p.Console.redirect(w, r, v.url("admin/people"), done("The data of the person was erased."))
-}
-
-func eraseChange() userChange {
-	return userChange{
-		Name: "erase", Verb: "Erase", Icon: "trash-2", Danger: true, For: directory.User.IsDeleted,
-		Here:  "The user and the assignments are removed permanently. " + eraseLogs,
-		There: "the account is deleted", Needs: provision.FlowDelete,
-		Undo: eraseUndo, Done: "was erased",
-	}
 }

@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 	"retention": {"refusal", "event"},
 	"erasure":   {"scim", "refusal", "event", "site", "roster", "directory"},
 	"directory": {"scim", "refusal", "event", "internal/near", "internal/pace", "internal/visible"},
-	"provision": {"scim", "refusal", "provision/expr", "event", "directory", "internal/redact"},
+	"provision": {"scim", "refusal", "provision/expr", "event", "internal/redact"},
 
 	// Data and helpers without rules.
 	"provision/templates": {"provision", "provision/expr"},
@@ -48,11 +48,12 @@ var arrows = map[string][]string{
 	"internal/lookalike":  {"internal/visible"},
 
 	// Edges: domains and languages, never another edge.
-	"store":         {"scim", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/pace", "internal/session"},
-	"directory/csv": {"directory"},
-	"scimserver":    {"scim", "refusal", "event", "site", "roster", "internal/web", "internal/fair"},
-	"scimclient":    {"scim", "provision", "internal/outbound", "internal/redact"},
-	"runner":        {"event"},
+	"store":            {"scim", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/pace", "internal/session"},
+	"directory/csv":    {"directory"},
+	"directory/source": {"directory", "provision", "event"},
+	"scimserver":       {"scim", "refusal", "event", "site", "roster", "internal/web", "internal/fair"},
+	"scimclient":       {"scim", "provision", "internal/outbound", "internal/redact"},
+	"runner":           {"event"},
 	"console": {
 		"scim", "refusal", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure",
 		"internal/web", "internal/session", "internal/visible", "internal/inert",

@@ -36,7 +36,7 @@ func (p *DirectoryPages) reachOf(ctx context.Context, v *appVisit, before, after
 	if c.is, err = after.Schema.UserMapping(); err != nil {
 		return c, err
 	}
-	c.reach, err = p.Jobs.Reach(ctx, v.Handle, before, after)
+	c.reach, err = p.Jobs.Reach(ctx, before, after)
 	return c, err
 }
 

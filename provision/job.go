@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/rollcall-scim/rollcall/directory"
 )
 
 // LeaseKind is the kind of the leases under which jobs are worked on.
@@ -32,7 +30,7 @@ func (e *InputError) Error() string { return e.Field + ": " + e.Text }
 
 // Key names a job: an application has at most one.
 type Key struct {
-	Directory directory.ID
+	Directory SourceID
 	App       string // id of the enterprise application
 }
 
@@ -45,7 +43,7 @@ func ParseKey(text string) (Key, error) {
 	if !ok || d == "" || app == "" || strings.Contains(app, "/") {
 		return Key{}, fmt.Errorf("%q is not a job's key: expected directory/application", text)
 	}
-	return Key{Directory: directory.ID(d), App: app}, nil
+	return Key{Directory: SourceID(d), App: app}, nil
 }
 
 // Mode is the guide's Provisioning Mode.

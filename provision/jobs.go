@@ -10,7 +10,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/redact"
 )
@@ -24,6 +23,9 @@ type Jobs struct {
 	Wake     func(ctx context.Context, k Key) error // makes the engine look at a job now; nil: it looks by itself
 	Now      func() time.Time
 	NewID    func() string
+
+	Sources    func(ctx context.Context, d SourceID) (Source, error) // for Reach
+	Attributes Catalog                                               // what mappings can read
 
 	Applications NameApplication // for the sentences of events
 	Events       event.Recorder  // takes the events of connection tests; nil takes none
@@ -59,7 +61,7 @@ func (j *Jobs) Default(k Key) (Job, error) {
 func (j *Jobs) Get(ctx context.Context, k Key) (Job, error) { return j.Store.Job(ctx, k) }
 
 // List returns the jobs of a directory.
-func (j *Jobs) List(ctx context.Context, d directory.ID) ([]Job, error) {
+func (j *Jobs) List(ctx context.Context, d SourceID) ([]Job, error) {
 	return j.Store.ListJobs(ctx, d)
 }
 
@@ -211,8 +213,8 @@ func (j *Jobs) Check(job Job, s Settings) error {
 }
 
 // usableMapping compiles the user mapping. Its error is an *InputError.
-func usableMapping(s *Schema) (*mapping, error) {
-	m, err := compileMapping(s)
+func usableMapping(s *Schema, c Catalog) (*mapping, error) {
+	m, err := compileMapping(s, c)
 	if err != nil {
 		return nil, &InputError{Field: "Mapping", Text: "cannot be used: " + err.Error() + ". Correct the mapping, or restore the default mappings"}
 	}
@@ -262,7 +264,7 @@ func (j *Jobs) learn(ctx context.Context, job *Job) {
 	if err != nil {
 		return
 	}
-	m, err := compileMapping(job.Schema)
+	m, err := compileMapping(job.Schema, j.Attributes)
 	if err != nil {
 		return
 	}
@@ -302,7 +304,7 @@ func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secr
 			return nil, err
 		}
 	}
-	m, err := usableMapping(job.Schema)
+	m, err := usableMapping(job.Schema, j.Attributes)
 	if err != nil {
 		return nil, err
 	}
@@ -353,7 +355,7 @@ func (j *Jobs) Start(ctx context.Context, k Key, actor string) (Job, error) {
 		if job.Mode != Automatic {
 			return "", &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
 		}
-		if _, err := usableMapping(job.Schema); err != nil {
+		if _, err := usableMapping(job.Schema, j.Attributes); err != nil {
 			return "", err
 		}
 		job.Status = On
@@ -380,7 +382,7 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 		if job.Mode != Automatic {
 			return "", &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
 		}
-		if _, err := usableMapping(job.Schema); err != nil {
+		if _, err := usableMapping(job.Schema, j.Attributes); err != nil {
 			return "", err
 		}
 		job.Status = On
@@ -445,11 +447,11 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 		return "", nil
 	}
 	if scoped {
-		if err := schema.CheckScope(m.Name, *edit.Scope); err != nil {
+		if err := schema.CheckScope(m.Name, *edit.Scope, j.Attributes); err != nil {
 			return "", err
 		}
 	}
-	if _, err := usableMapping(schema); err != nil {
+	if _, err := usableMapping(schema, j.Attributes); err != nil {
 		return "", err
 	}
 	j.replaceSchema(job, schema)
@@ -482,7 +484,7 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, ac
 
 // SetSchema replaces the whole schema document.
 func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor string) (Job, error) {
-	if err := CheckSchema(schema); err != nil {
+	if err := j.CheckSchema(schema); err != nil {
 		return Job{}, err
 	}
 	return j.change(ctx, k, actor, "provisioning.schema_changed", func(job *Job) (string, error) {
@@ -493,10 +495,10 @@ func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor strin
 }
 
 // CheckSchema says whether SetSchema would take a schema.
-func CheckSchema(schema *Schema) error {
-	err := schema.Validate()
+func (j *Jobs) CheckSchema(schema *Schema) error {
+	err := schema.Validate(j.Attributes)
 	if err == nil {
-		_, err = compileMapping(schema)
+		_, err = compileMapping(schema, j.Attributes)
 	}
 	if err != nil {
 		return &InputError{Field: "Schema", Text: err.Error()}

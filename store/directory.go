@@ -474,7 +474,7 @@ func (t directoryTx) DeleteApplication(ctx context.Context, id string) (director
 	if err != nil {
 		return gone, err
 	}
-	if err := t.tx.hideJob(ctx, provision.Key{Directory: directory.ID(t.directory), App: id}); err != nil {
+	if err := t.tx.hideJob(ctx, provision.Key{Directory: provision.SourceID(t.directory), App: id}); err != nil {
 		return gone, err
 	}
 	if err := t.tx.noteRemoval(ctx, removal{directoryRemoval, t.directory, id}); err != nil {

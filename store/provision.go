@@ -33,7 +33,7 @@ func (s Provisioning) Job(ctx context.Context, k provision.Key) (j provision.Job
 }
 
 // ListJobs lists the jobs of a directory, of all of them if it is empty.
-func (s Provisioning) ListJobs(ctx context.Context, d directory.ID) (jobs []provision.Job, err error) {
+func (s Provisioning) ListJobs(ctx context.Context, d provision.SourceID) (jobs []provision.Job, err error) {
 	err = s.DB.view(ctx, func(tx *Tx) error {
 		if d == "" {
 			jobs, err = collect(ctx, tx, scanJob, `
@@ -237,7 +237,7 @@ func (tx *Tx) removeJob(ctx context.Context, k provision.Key) (had bool, err err
 // jobsOf returns the keys of a directory's jobs.
 func (tx *Tx) jobsOf(ctx context.Context, d directory.ID) ([]provision.Key, error) {
 	return collect(ctx, tx, func(row scanner) (provision.Key, error) {
-		k := provision.Key{Directory: d}
+		k := provision.Key{Directory: provision.SourceID(d)}
 		return k, row.Scan(&k.App)
 	}, `
 		select app

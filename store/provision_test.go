@@ -168,7 +168,7 @@ func TestProvisioningState(t *testing.T) {
 	full := provision.State{
 		Revision: 1, Credentials: 2, Restarts: 3, TargetNo: 4, Phase: provision.Snapshot,
 		Cycle: provision.CycleReport{ID: "c1", Kind: provision.InitialCycle, Started: jobTime, Created: 7},
-		After: "p9", Start: event.Position{Tx: 3, Seq: 8}, Watermark: event.Position{Seq: 5}, Ready: true,
+		After: "p9", Start: "3-8", Watermark: "0-5", Ready: true,
 		NextCycle: jobTime, Cooldown: jobTime, NextUnmatched: jobTime, FirstDone: jobTime, FailedRuns: 2,
 		Quarantine: &provision.Quarantine{Since: jobTime, Code: "x", NextAttempt: jobTime, Attempts: 3},
 		Last:       &provision.CycleReport{ID: "c0"}, LastGood: &provision.CycleReport{ID: "c0"},

@@ -16,7 +16,7 @@ import (
 // Status to On starts what they have seen; what was changed meanwhile is asked about.
 const openedField = "opened"
 
-func revisionText(job provision.Job) string { return strconv.FormatInt(job.Revision, 10) }
+func revisionText(job provision.Job) string { return strconv.FormatInt(job.LookAtAll, 10) }
 
 // reachChange is a change of a job's settings and the people whom it reaches. The forms that edit Scope, scoping filters and Target Object
 // Actions all count and ask with it.

@@ -1,7 +1,6 @@
 package provision_test
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"

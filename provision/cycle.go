@@ -85,27 +85,27 @@ func asProblem(err error) *TargetError {
 // forgets links, and whatever touches everybody starts an initial cycle.
 func (r *run) takeUp(ctx context.Context) error {
 	s, j := &r.state, r.job
-	if s.Revision == j.Revision && s.Credentials == j.Credentials && s.Restarts == j.Restarts && s.TargetNo == j.TargetNo {
+	if s.Asked == j.Asked {
 		return nil
 	}
 	var what Forget
-	if s.TargetNo != j.TargetNo {
+	if s.ForgetLinks != j.ForgetLinks {
 		what = Forget{Links: true, Escrows: true, Unmatched: true}
 	}
-	if s.Restarts != j.Restarts {
+	if s.ForgetFailures != j.ForgetFailures {
 		what.Escrows = true
 	}
-	if s.Revision != j.Revision {
+	if s.LookAtAll != j.LookAtAll {
 		s.Ready, s.Watermark, s.NextCycle = false, "", time.Time{}
 		r.abandon("A change of the job's settings started a new initial cycle.")
 	}
-	if (s.Credentials != j.Credentials || s.Revision != j.Revision) && s.Quarantine != nil {
+	if (s.TryNow != j.TryNow || s.LookAtAll != j.LookAtAll) && s.Quarantine != nil {
 		s.Quarantine.NextAttempt = time.Time{} // tried at once
 	}
-	if s.Credentials != j.Credentials {
+	if s.TryNow != j.TryNow {
 		s.Cooldown, s.NextCycle = time.Time{}, time.Time{} // Start, and credentials just saved, begin a cycle at once
 	}
-	s.Revision, s.Credentials, s.Restarts, s.TargetNo = j.Revision, j.Credentials, j.Restarts, j.TargetNo
+	s.Asked = j.Asked
 	return r.e.Store.Forget(ctx, r.fence, *s, what)
 }
 

@@ -115,7 +115,7 @@ func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), 
 	if _, err := fn(&job); err != nil {
 		return Job{}, err
 	}
-	job.Version, job.Revision, job.Credentials, job.TargetNo = 1, 1, 1, 1
+	job.Version, job.Asked = 1, Asked{TryNow: 1, LookAtAll: 1, ForgetLinks: 1}
 	job.Created, job.Modified = j.Now(), j.Now()
 	if job.Searches != nil {
 		job.Searches.For = job.connection()
@@ -150,11 +150,11 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	if s.TenantURL != job.TenantURL {
 		did = append(did, "Tenant URL changed")
 		if endpoint(s.TenantURL) != endpoint(job.TenantURL) {
-			job.TargetNo++
-			job.Revision++
+			job.ForgetLinks++
+			job.LookAtAll++
 		}
 		job.TenantURL = s.TenantURL
-		job.Credentials++
+		job.TryNow++
 	}
 	if s.Secret != nil {
 		changed, err := j.seal(job, *s.Secret)
@@ -163,18 +163,18 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 		}
 		if changed {
 			did = append(did, "Secret Token changed")
-			job.Credentials++
+			job.TryNow++
 		}
 	}
 	if s.Scope != job.Scope {
 		did = append(did, fmt.Sprintf("Scope set to %s", s.Scope))
 		job.Scope = s.Scope
-		job.Revision++
+		job.LookAtAll++
 	}
 	if s.Status != job.Status {
 		did = append(did, fmt.Sprintf("Provisioning Status set to %s", s.Status))
 		job.Status = s.Status
-		job.Credentials++
+		job.TryNow++
 	}
 	if len(did) == 0 {
 		return "", nil
@@ -359,7 +359,7 @@ func (j *Jobs) Start(ctx context.Context, k Key, actor string) (Job, error) {
 			return "", err
 		}
 		job.Status = On
-		job.Credentials++
+		job.TryNow++
 		return "Provisioning was started.", nil
 	})
 }
@@ -386,9 +386,9 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 			return "", err
 		}
 		job.Status = On
-		job.Revision++
-		job.Restarts++
-		job.Credentials++
+		job.LookAtAll++
+		job.ForgetFailures++
+		job.TryNow++
 		return "Provisioning was restarted: everybody is looked at again.", nil
 	})
 }
@@ -473,7 +473,7 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, ac
 		return Job{}, fmt.Errorf("read default mappings: %w", err)
 	}
 	return j.change(ctx, k, actor, "provisioning.mappings_restored", func(job *Job) (string, error) {
-		if seen != AnyRevision && seen != job.Revision {
+		if seen != AnyRevision && seen != job.LookAtAll {
 			return "", ErrChanged
 		}
 		j.replaceSchema(job, schema.Clone())
@@ -509,8 +509,8 @@ func (j *Jobs) CheckSchema(schema *Schema) error {
 // replaceSchema starts an initial cycle with other mappings. Graph's version is a
 // text that changes with every change.
 func (j *Jobs) replaceSchema(job *Job, schema *Schema) {
-	job.Revision++
-	schema.Version = fmt.Sprintf("%d.0", job.Revision)
+	job.LookAtAll++
+	schema.Version = fmt.Sprintf("%d.0", job.LookAtAll)
 	job.Schema = schema
 }
 

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcall-scim/rollcall/internal/apptest"
 	"github.com/rollcall-scim/rollcall/directory/source"
+	"github.com/rollcall-scim/rollcall/internal/apptest"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/store"

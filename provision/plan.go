@@ -55,7 +55,7 @@ func (e *Engine) Plan(ctx context.Context, k Key, visit func(PlannedObject) erro
 
 func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanReport, error) {
 	p := r.pass()
-	p.initial = !r.state.Ready || r.state.Revision != r.job.Revision
+	p.initial = !r.state.Ready || r.state.LookAtAll != r.job.LookAtAll
 	if !p.initial {
 		_, err := r.changed(ctx)
 		if p.initial = errors.Is(err, ErrBehind); err != nil && !p.initial {

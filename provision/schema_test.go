@@ -153,7 +153,7 @@ func rowErrors(t *testing.T, err error) []*provision.RowError {
 
 func TestSchema_Validate_explains(t *testing.T) {
 	t.Parallel()
-	source := func(text string) *provision.AttributeMappingSource {
+	sourceOf := func(text string) *provision.AttributeMappingSource {
 		e, err := expr.Parse(text)
 		if err != nil {
 			t.Fatal(err)
@@ -171,7 +171,7 @@ func TestSchema_Validate_explains(t *testing.T) {
 			`mapping "Provision Azure Active Directory Users": row 4 (Title): the target object urn:ietf:params:scim:schemas:extension:enterprise:2.0:User has no such attribute; case counts, write title`,
 		}},
 		{"an_unknown_source_attribute", func(_ *provision.Schema, m *provision.ObjectMapping) {
-			m.AttributeMappings[8].Source = source(`Join(" ", [GivenName], [nickname])`)
+			m.AttributeMappings[8].Source = sourceOf(`Join(" ", [GivenName], [nickname])`)
 		}, []string{
 			`mapping "Provision Azure Active Directory Users": row 9 (name.formatted): the source object User has no attribute GivenName; case counts, write givenName`,
 			`mapping "Provision Azure Active Directory Users": row 9 (name.formatted): the source object User has no attribute nickname`,

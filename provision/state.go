@@ -7,11 +7,7 @@ import (
 
 // State is how a job is going: what the engine, and only the engine, writes.
 type State struct {
-	// What of the job's settings the engine has taken up, see [Job].
-	Revision    int64 `json:"revision"`
-	Credentials int64 `json:"credentials"`
-	Restarts    int64 `json:"restarts"`
-	TargetNo    int64 `json:"targetNo"`
+	Asked // what of the job's settings the engine has taken up
 
 	Phase Phase       `json:"phase"`
 	Cycle CycleReport `json:"cycle"` // the one in progress, if Phase is not Idle

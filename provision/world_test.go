@@ -253,7 +253,9 @@ func (w *world) wire() {
 	}
 }
 
-func (w *world) source(context.Context, provision.SourceID) (provision.Source, error) { return w.people, nil }
+func (w *world) source(context.Context, provision.SourceID) (provision.Source, error) {
+	return w.people, nil
+}
 
 func (w *world) newID() string {
 	return fmt.Sprintf("00000000-0000-4000-8000-%012d", w.ids.Add(1))

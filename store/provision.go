@@ -57,7 +57,7 @@ func scanJob(row scanner) (provision.Job, error) {
 	var secret, document, searches string
 	var created, modified int64
 	err := row.Scan(&j.Key.Directory, &j.Key.App, &j.Mode, &j.TenantURL, &secret, &j.Status, &j.Scope, &document,
-		&j.Version, &j.Revision, &j.Credentials, &j.Restarts, &j.TargetNo, &created, &modified, &searches)
+		&j.Version, &j.LookAtAll, &j.TryNow, &j.ForgetFailures, &j.ForgetLinks, &created, &modified, &searches)
 	if err != nil {
 		return provision.Job{}, err
 	}
@@ -93,7 +93,7 @@ func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Ev
 			on conflict do nothing`,
 			string(j.Key.Directory), j.Key.App, string(j.Mode), j.TenantURL, base64.StdEncoding.EncodeToString(j.SealedSecret),
 			string(j.Status), string(j.Scope), string(document),
-			j.Version, j.Revision, j.Credentials, j.Restarts, j.TargetNo, micros(j.Created), micros(j.Modified), searches)
+			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Created), micros(j.Modified), searches)
 		if err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 			where directory = $1 and app = $2 and version = $16`,
 			string(j.Key.Directory), j.Key.App, string(j.Mode), j.TenantURL, base64.StdEncoding.EncodeToString(j.SealedSecret),
 			string(j.Status), string(j.Scope), string(document),
-			j.Version, j.Revision, j.Credentials, j.Restarts, j.TargetNo, micros(j.Modified), searches, j.Version-1)
+			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Modified), searches, j.Version-1)
 		if err != nil {
 			return err
 		}

@@ -26,7 +26,7 @@ type Pacer struct {
 }
 
 // Cleaning is the pace of work that nobody waits for.
-func Cleaning() Pacer { return Pacer{Aim: 5 * time.Millisecond, Share: 4, Least: 2 * time.Millisecond} }
+func Cleaning() Pacer { return Pacer{Aim: 4 * time.Millisecond, Share: 6, Least: 2 * time.Millisecond} }
 
 // Importing is the pace of work that somebody waits for.
 func Importing() Pacer { return Pacer{Aim: 40 * time.Millisecond, Share: 0.25} }

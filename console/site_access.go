@@ -76,11 +76,10 @@ func (p *SitePages) showOverview(w http.ResponseWriter, r *http.Request, v *site
 		Counts:    peopleCounts{grouped(counts.Active), grouped(counts.Deactivated), grouped(counts.NeverSignedIn), grouped(counts.Admins)},
 		Attention: needsAttention(v, facts, changes, counts, now),
 		SCIM:      v.url("admin/access/scim"), Log: v.url("admin/access/log"), People: v.url("admin/people"),
-		Settings: []fact{
-			{"When the IdP sends Create", createText(v.Site.Creates)},
-			{"When the IdP sends Delete", deleteText(v.Site.Deletes)},
-			{"Allow SCIM to manage user roles", onOff(v.Site.ManageRoles)},
-		},
+	}
+	for _, name := range []string{"creates", "deletes", "manageRoles"} {
+		x := site.SettingOf(name)
+		o.Settings = append(o.Settings, fact{x.Label, x.Brief(v.Site.Settings)})
 	}
 	for _, t := range liveTokens(facts.tokens, now) {
 		o.Tokens = append(o.Tokens, p.tokenRow(v, t, now))
@@ -258,11 +257,4 @@ func bare(r site.Request) string {
 		text = strings.ReplaceAll(text, r.UserName, "")
 	}
 	return particular.ReplaceAllString(text, "…")
-}
-
-func onOff(on bool) string {
-	if on {
-		return "On"
-	}
-	return "Off"
 }

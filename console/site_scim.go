@@ -118,7 +118,7 @@ func (p *SitePages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 		page: pg, Site: v.Site, TenantURL: p.tenantURL(v),
 		Guide: v.url("admin/access/scim/guide"), Overview: v.url("admin/access"),
 		SaveURL: v.url("admin/access/scim"), EnableURL: v.url("admin/access/scim/enabled"), RolesURL: v.url("admin/access/scim/roles"),
-		Was:      wasFields(scimFields(), scimValues(v.Site)),
+		Was:      wasFields(settingFields(), settingValues(v.Site)),
 		Switches: switchesOf(v.Site), Schemas: summaryOf(v), Searchable: searchable,
 	}
 	live := liveTokens(facts.tokens, now)

@@ -13,7 +13,7 @@ import (
 func TestState(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)
-	on, off := site.Site{SCIMEnabled: true}, site.Site{}
+	on, off := site.Site{Settings: site.Settings{SCIMEnabled: true}}, site.Site{}
 	token := site.Token{ID: "t", Last4: "a91f", Created: now.Add(-48 * time.Hour)}
 	revoked := token
 	revoked.Revoked = now.Add(-time.Hour)

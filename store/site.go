@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/fair"
@@ -21,19 +22,57 @@ import (
 // Sites fills site.Store.
 type Sites struct{ DB *DB }
 
-const (
-	siteColumns = `s.id, s.name, s.profile, s.scim_enabled, s.manage_roles, s.strict, s.matches, s.created,
-		s.creates, s.deletes, s.groups_on, s.rate_limit, s.schemas, s.revives, s.shared_group_names`
-
-	tokenColumns = `t.site, t.id, t.name, t.last4, t.created_by, t.created, t.expires, t.revoked,
+const tokenColumns = `t.site, t.id, t.name, t.last4, t.created_by, t.created, t.expires, t.revoked,
 		t.replaces_on_use, t.last_used, t.last_from`
+
+// settingColumns are the columns of site.SettingsTable, in its order.
+var settingColumns = columnsOf(site.SettingsTable)
+
+// columnsOf names a setting's column for its name in snake case. "groups" is a word of SQL.
+func columnsOf(settings []site.Setting) []string {
+	columns := make([]string, len(settings))
+	for i, x := range settings {
+		var b strings.Builder
+		for _, r := range x.Name {
+			if unicode.IsUpper(r) {
+				b.WriteByte('_')
+			}
+			b.WriteRune(unicode.ToLower(r))
+		}
+		if columns[i] = b.String(); columns[i] == "groups" {
+			columns[i] = "groups_on"
+		}
+	}
+	return columns
+}
+
+var (
+	siteSettings = "s." + strings.Join(settingColumns, ", s.")
+	siteColumns  = "s.id, s.name, s.matches, s.created, s.schemas, " + siteSettings
 )
+
+// settingFields are the pointers to a site's settings, in the order of settingColumns.
+func settingFields(s *site.Settings) []any {
+	fields := make([]any, len(site.SettingsTable))
+	for i, x := range site.SettingsTable {
+		fields[i] = x.At(s)
+	}
+	return fields
+}
+
+// settingValues are a site's settings, in the order of settingColumns.
+func settingValues(s site.Settings) []any {
+	values := make([]any, len(site.SettingsTable))
+	for i, x := range site.SettingsTable {
+		values[i] = x.Get(s)
+	}
+	return values
+}
 
 func scanSite(row scanner) (s site.Site, err error) {
 	var created int64
 	var schemas string
-	err = row.Scan(&s.ID, &s.Name, &s.Profile, &s.SCIMEnabled, &s.ManageRoles, &s.Strict, &s.MatchesUserName, &created,
-		&s.Creates, &s.Deletes, &s.Groups, &s.RateLimit, &schemas, &s.Revives, &s.SharedGroupNames)
+	err = row.Scan(append([]any{&s.ID, &s.Name, &s.MatchesUserName, &created, &schemas}, settingFields(&s.Settings)...)...)
 	s.Created = fromMicros(created)
 	if schemas != "" {
 		s.Schemas = []byte(schemas)
@@ -107,15 +146,12 @@ func (tx *Tx) credential(ctx context.Context, name, hash string) (c credential, 
 	var expires, revoked int64
 	var schemas string
 	err = tx.QueryRow(ctx, `
-		select s.id, s.profile, s.scim_enabled, s.manage_roles, s.strict, s.matches,
-			s.creates, s.deletes, s.groups_on, s.rate_limit, s.schemas, s.revives, s.shared_group_names,
-			t.id, t.last4, t.expires, t.revoked, t.replaces_on_use
+		select s.id, s.matches, s.schemas, t.id, t.last4, t.expires, t.revoked, t.replaces_on_use, `+siteSettings+`
 		from site s
 		join token t on t.site = s.id
-		where s.name = $1 and s.deleted = 0 and t.hash = $2`, name, hash).Scan(
-		&c.site.ID, &c.site.Profile, &c.site.SCIMEnabled, &c.site.ManageRoles, &c.site.Strict, &c.site.MatchesUserName,
-		&c.site.Creates, &c.site.Deletes, &c.site.Groups, &c.site.RateLimit, &schemas, &c.site.Revives, &c.site.SharedGroupNames,
-		&c.token.ID, &c.token.Last4, &expires, &revoked, &c.token.ReplacesOnUse)
+		where s.name = $1 and s.deleted = 0 and t.hash = $2`, name, hash).Scan(append([]any{
+		&c.site.ID, &c.site.MatchesUserName, &schemas, &c.token.ID, &c.token.Last4, &expires, &revoked, &c.token.ReplacesOnUse,
+	}, settingFields(&c.site.Settings)...)...)
 	if err != nil {
 		return credential{}, orNotFound(err, site.ErrUnauthorized)
 	}
@@ -136,11 +172,10 @@ func hexHash[T ~[32]byte](hash T) string {
 func (s Sites) CreateSite(ctx context.Context, made site.Site, events ...event.Event) error {
 	return s.DB.update(ctx, func(tx *Tx) error {
 		done, err := tx.Exec(ctx, `
-			insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created, creates, deletes, groups_on, rate_limit, schemas, revives, shared_group_names)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+			insert into site (id, name, matches, created, schemas, `+strings.Join(settingColumns, ", ")+`)
+			values ($1, $2, $3, $4, $5, `+placeholders(6, len(settingColumns))+`)
 			on conflict (name) do nothing`,
-			string(made.ID), made.Name, string(made.Profile), made.SCIMEnabled, made.ManageRoles, made.Strict,
-			made.MatchesUserName, micros(made.Created), made.Creates, string(made.Deletes), made.Groups, made.RateLimit, string(made.Schemas), made.Revives, made.SharedGroupNames)
+			append([]any{string(made.ID), made.Name, made.MatchesUserName, micros(made.Created), string(made.Schemas)}, settingValues(made.Settings)...)...)
 		if err != nil {
 			return err
 		}
@@ -203,13 +238,15 @@ type siteTx struct {
 func (t siteTx) Site() site.Site { return t.site }
 
 func (t siteTx) PutSite(ctx context.Context, s site.Site) error {
+	var set strings.Builder
+	for i, column := range settingColumns {
+		fmt.Fprintf(&set, ", %s = $%d", column, i+4)
+	}
 	_, err := t.tx.Exec(ctx, `
 		update site
-		set profile = $1, scim_enabled = $2, manage_roles = $3, strict = $4, matches = $5,
-			creates = $6, deletes = $7, groups_on = $8, rate_limit = $9, schemas = $10, revives = $11, shared_group_names = $12
-		where id = $13`,
-		string(s.Profile), s.SCIMEnabled, s.ManageRoles, s.Strict, s.MatchesUserName,
-		s.Creates, string(s.Deletes), s.Groups, s.RateLimit, string(s.Schemas), s.Revives, s.SharedGroupNames, string(t.site.ID))
+		set matches = $2, schemas = $3`+set.String()+`
+		where id = $1`,
+		append([]any{string(t.site.ID), s.MatchesUserName, string(s.Schemas)}, settingValues(s.Settings)...)...)
 	return err
 }
 

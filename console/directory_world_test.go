@@ -73,8 +73,10 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 		sites:       &site.Sites{Store: store.Sites{DB: db}, Now: now, NewID: newID},
 		rosters:     &roster.Rosters{Store: store.Rosters{DB: db}, Now: now, NewID: newID},
 	}
-	o.jobs = &provision.Jobs{Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Template: guideTemplate, Now: now, NewID: newID,
-		Sources: source.Opener(o.directories.OpenID), Attributes: source.Users{}}
+	o.jobs = &provision.Jobs{
+		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Template: guideTemplate, Now: now, NewID: newID,
+		Sources: source.Opener(o.directories.OpenID), Attributes: source.Users{},
+	}
 	o.engine = &provision.Engine{
 		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Leases: store.Leases{DB: db}, Now: now, NewID: newID, Log: slog.New(slog.DiscardHandler),
 		Sources: source.Opener(o.directories.OpenID), Attributes: source.Users{},

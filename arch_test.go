@@ -62,15 +62,15 @@ var arrows = map[string][]string{
 	"cmd/rollcall": {"*"},
 
 	// Test and measuring equipment.
-	"internal/pgserver":         {},
-	"internal/storetest":        {"store", "internal/pgserver"},
-	"internal/apptest":          {"*"},
-	"internal/bench":            {"*"},
-	"internal/bench/served":     {"*"},
-	"internal/bench/neighbours": {"internal/bench/served"},
-	"internal/bench/kills":      {"internal/bench/served"},
-	"internal/bench/growth":     {"internal/bench/served"},
-	"internal/conformance":      {},
+	"internal/pgserver":        {},
+	"internal/storetest":       {"store", "internal/pgserver"},
+	"internal/apptest":         {"*"},
+	"internal/cmd/bench":       {"*"},
+	"internal/binary":          {"internal/pgserver"},
+	"internal/cmd/neighbours":  {"internal/binary"},
+	"internal/cmd/kills":       {"internal/binary"},
+	"internal/cmd/growth":      {"internal/binary"},
+	"internal/cmd/conformance": {"internal/binary"},
 }
 
 // forbidden names packages outside the module that a band must not touch:
@@ -122,8 +122,8 @@ func TestOnlyTheRunnerAndTheStoreImportTheirEngines(t *testing.T) {
 	t.Parallel()
 	owner := map[string][]string{
 		"github.com/riverqueue/river": {"runner"},
-		"github.com/jackc/pgx":        {"store", "runner", "internal/storetest", "internal/pgserver"},
-		"modernc.org/sqlite":          {"store"},
+		"github.com/jackc/pgx":        {"store", "runner", "internal/storetest", "internal/pgserver", "internal/binary"},
+		"modernc.org/sqlite":          {"store", "internal/binary"},
 		"github.com/tink-crypto":      {"internal/seal"},
 		"github.com/pressly/goose":    {"store"},
 		"github.com/spf13/cobra":      {"cmd/rollcall"},

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -48,9 +47,6 @@ type attention struct {
 	Action action
 }
 
-// fact is a name and a value.
-type fact struct{ Name, Value string }
-
 func (p *SitePages) showOverview(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	ctx, now := r.Context(), p.Console.options.Now()
 	facts, err := p.scimFacts(ctx, v)
@@ -76,11 +72,10 @@ func (p *SitePages) showOverview(w http.ResponseWriter, r *http.Request, v *site
 		Counts:    peopleCounts{grouped(counts.Active), grouped(counts.Deactivated), grouped(counts.NeverSignedIn), grouped(counts.Admins)},
 		Attention: needsAttention(v, facts, changes, counts, now),
 		SCIM:      v.url("admin/access/scim"), Log: v.url("admin/access/log"), People: v.url("admin/people"),
-		Settings: []fact{
-			{"When the IdP sends Create", createText(v.Site.Creates)},
-			{"When the IdP sends Delete", deleteText(v.Site.Deletes)},
-			{"Allow SCIM to manage user roles", onOff(v.Site.ManageRoles)},
-		},
+	}
+	for _, name := range []string{"creates", "deletes", "manageRoles"} {
+		x := site.SettingOf(name)
+		o.Settings = append(o.Settings, fact{x.Label, x.Brief(v.Site.Settings)})
 	}
 	for _, t := range liveTokens(facts.tokens, now) {
 		o.Tokens = append(o.Tokens, p.tokenRow(v, t, now))
@@ -248,9 +243,6 @@ func kindOf(r site.Request) string {
 	return "call"
 }
 
-// particular is what differs between two sentences of one cause: quoted values and names, ids and numbers.
-var particular = regexp.MustCompile(`"[^"]*"|“[^”]*”|\S*@\S*|\S*\d\S*`)
-
 // bare is the sentence of a row without what is particular to it.
 func bare(r site.Request) string {
 	text := r.Sentence
@@ -258,11 +250,4 @@ func bare(r site.Request) string {
 		text = strings.ReplaceAll(text, r.UserName, "")
 	}
 	return particular.ReplaceAllString(text, "…")
-}
-
-func onOff(on bool) string {
-	if on {
-		return "On"
-	}
-	return "Off"
 }

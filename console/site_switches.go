@@ -3,22 +3,21 @@ package console
 import (
 	"context"
 	"errors"
+	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// switchesForm is "What SCIM may do".
+// switchesForm is "What SCIM may do": the settings of site.SettingsTable that have no card of their own.
 type switchesForm struct {
 	Groups  []radioGroup
 	Ticks   []choice
-	Rate    string // as typed; empty: no limit
-	MinRate int
+	Numbers []numberField
 	Error   *fieldError
 }
 
@@ -29,67 +28,88 @@ type radioGroup struct {
 	Choices []choice
 }
 
+// numberField is an input for a number between two bounds.
+type numberField struct {
+	Name, Label, Help string
+	Value             string // as typed; empty: none
+	None              string // what an empty one means
+	Error             *fieldError
+}
+
 func switchesOf(s site.Site) switchesForm {
-	f := switchesForm{MinRate: site.MinRateLimit, Rate: rateText(s.RateLimit)}
+	var f switchesForm
 	f.show(s)
 	return f
 }
 
-func rateText(limit int) string {
-	if limit == 0 {
+// ownCards are the settings that the page shows in cards of their own.
+var ownCards = map[string]bool{"scimEnabled": true, "manageRoles": true}
+
+// settingFields are the values that the page SCIM integration edits, all in one form.
+func settingFields() []editField {
+	var list []editField
+	for _, x := range site.SettingsOnPage() {
+		switch x.Kind {
+		case site.Tick:
+			list = append(list, editTick(x.Field, x.Label))
+		case site.Choice:
+			words := map[string]string{}
+			for _, v := range x.Values {
+				words[v.Word] = v.Brief
+			}
+			list = append(list, editChoice(x.Field, x.Label, words))
+		case site.Number:
+			list = append(list, editField{Name: x.Field, Label: x.Label})
+		}
+	}
+	return list
+}
+
+// formValue is a setting's value in the form.
+func formValue(x site.Setting, s site.Settings) string {
+	switch is := x.Get(s); {
+	case x.Kind == site.Tick:
+		return tickValue(is == true)
+	case x.Kind == site.Number && is == 0:
 		return ""
 	}
-	return strconv.Itoa(limit)
+	return x.Word(s)
 }
 
-// scimFields are the values that the page SCIM integration edits, all in one form.
-func scimFields() []editField {
-	return []editField{
-		editTick("enabled", "Enable SCIM"),
-		editTick("roles", "Allow SCIM to manage user roles"),
-		editChoice("create", "When the IdP sends Create", map[string]string{"refuse": createText(false), "create": createText(true)}),
-		editChoice("delete", "When the IdP sends Delete", map[string]string{
-			string(site.RefuseDelete): deleteText(site.RefuseDelete), string(site.DeactivateOnDelete): deleteText(site.DeactivateOnDelete), string(site.DeleteForGood): deleteText(site.DeleteForGood),
-		}),
-		editTick("groups", "Take groups"),
-		editTick("revive", "Revive on Create"),
-		editTick("names", "Groups may share a name"),
-		editTick("strict", "Strict mode"),
-		{Name: "rate", Label: "Requests per second, at most"},
+// settingValues are the stored values of settingFields.
+func settingValues(s site.Site) map[string]string {
+	values := map[string]string{}
+	for _, x := range site.SettingsOnPage() {
+		values[x.Field] = formValue(x, s.Settings)
 	}
+	return values
 }
 
-// scimValues are the stored values of scimFields.
-func scimValues(s site.Site) map[string]string {
-	create := "refuse"
-	if s.Creates {
-		create = "create"
+// setSettings gives a site these values. A word that a choice does not have asks for the least. It
+// returns what is wrong with the first wrong number.
+func setSettings(s *site.Site, values map[string]string) (wrong *fieldError) {
+	for _, x := range site.SettingsOnPage() {
+		text := values[x.Field]
+		switch {
+		case x.Kind == site.Tick:
+			x.Set(&s.Settings, text != "")
+			continue
+		case x.Kind == site.Number && text == "":
+			text = "0"
+		}
+		value, ok := x.Parse(text)
+		switch {
+		case ok:
+		case x.Kind == site.Choice:
+			value = x.Values[0].Is
+		case wrong == nil:
+			wrong = &fieldError{For: x.Field, Text: fmt.Sprintf("Write a whole number from %d to %d, or leave it empty for %s.", x.Bounds.Min, x.Bounds.Max, x.Bounds.None)}
+		}
+		if value != nil {
+			x.Set(&s.Settings, value)
+		}
 	}
-	return map[string]string{
-		"enabled": tickValue(s.SCIMEnabled), "roles": tickValue(s.ManageRoles), "create": create, "delete": string(s.Deletes),
-		"groups": tickValue(s.Groups), "revive": tickValue(s.Revives), "strict": tickValue(s.Strict), "names": tickValue(s.SharedGroupNames), "rate": rateText(s.RateLimit),
-	}
-}
-
-// setSCIM gives a site these values. A delete mode that is none asks for the least.
-func setSCIM(s *site.Site, values map[string]string) *fieldError {
-	mode, err := site.ParseDeleteMode(values["delete"])
-	if err != nil {
-		mode = site.RefuseDelete
-	}
-	s.SCIMEnabled, s.ManageRoles, s.Creates, s.Deletes = values["enabled"] != "", values["roles"] != "", values["create"] == "create", mode
-	s.Groups, s.Revives, s.Strict = values["groups"] != "", values["revive"] != "", values["strict"] != ""
-	s.SharedGroupNames = values["names"] != ""
-	s.RateLimit = 0
-	if values["rate"] == "" {
-		return nil
-	}
-	rate, err := strconv.Atoi(values["rate"])
-	if err != nil || rate != 0 && (rate < site.MinRateLimit || rate > site.MaxRateLimit) {
-		return &fieldError{For: "rate", Text: "Write a whole number from " + strconv.Itoa(site.MinRateLimit) + " to " + strconv.Itoa(site.MaxRateLimit) + ", or leave it empty for no limit."}
-	}
-	s.RateLimit = rate
-	return nil
+	return wrong
 }
 
 // scimEdit is a form of the page SCIM integration on its way into the site.
@@ -113,13 +133,13 @@ func (e *scimEdit) deletesForGood() bool {
 func (e *scimEdit) apply(s *site.Site) error {
 	var err error
 	e.before, e.wrong, e.off = *s, nil, false
-	if e.merged, err = mergeEdit(e.form, scimFields(), scimValues(*s)); err != nil {
+	if e.merged, err = mergeEdit(e.form, settingFields(), settingValues(*s)); err != nil {
 		return err
 	}
 	if len(e.merged.Conflicts) > 0 || e.deletesForGood() {
 		return errNotSaved
 	}
-	if e.wrong = setSCIM(s, e.merged.Values); e.wrong != nil {
+	if e.wrong = setSettings(s, e.merged.Values); e.wrong != nil {
 		return errNotSaved
 	}
 	e.off = e.before.SCIMEnabled && !s.SCIMEnabled
@@ -129,22 +149,31 @@ func (e *scimEdit) apply(s *site.Site) error {
 
 // show sets the form to what a site has.
 func (f *switchesForm) show(s site.Site) {
-	f.Groups = []radioGroup{
-		{Name: "create", Label: "When the IdP sends Create", Choices: []choice{
-			{Value: "refuse", Text: "Refuse, and say how to fix it", Checked: !s.Creates, Help: "The answer names the setting to change in the identity provider. Accounts are made at the first sign-in."},
-			{Value: "create", Text: "Create the account", Checked: s.Creates, Help: "Whoever is assigned there has an account here before they sign in."},
-		}},
-		{Name: "delete", Label: "When the IdP sends Delete", Choices: []choice{
-			{Value: string(site.RefuseDelete), Text: "Refuse", Checked: s.Deletes == site.RefuseDelete, Help: "Nothing happens here; the answer says that deletion is off. Deactivating still works."},
-			{Value: string(site.DeactivateOnDelete), Text: "Deactivate", Checked: s.Deletes == site.DeactivateOnDelete, Help: "The person is cut off at once and every session ends. The account stays and can be reactivated."},
-			{Value: string(site.DeleteForGood), Text: "Delete (cannot be undone)", Checked: s.Deletes == site.DeleteForGood, Help: "The account is gone with its role and its memberships. Entra ID sends it 30 days after a user was deleted there, or when you remove one for good."},
-		}},
+	f.Groups, f.Ticks, f.Numbers = nil, nil, nil
+	for _, x := range site.SettingsOnPage() {
+		switch {
+		case ownCards[x.Name]:
+		case x.Kind == site.Tick:
+			f.Ticks = append(f.Ticks, choice{Value: x.Field, Text: x.Label, Checked: x.Get(s.Settings) == true, Help: x.Help})
+		case x.Kind == site.Choice:
+			g := radioGroup{Name: x.Field, Label: x.Label}
+			for _, v := range x.Values {
+				g.Choices = append(g.Choices, choice{Value: v.Word, Text: v.Text, Checked: x.Get(s.Settings) == v.Is, Help: v.Help})
+			}
+			f.Groups = append(f.Groups, g)
+		case x.Kind == site.Number:
+			f.Numbers = append(f.Numbers, numberField{Name: x.Field, Label: x.Label, Help: x.Help, Value: formValue(x, s.Settings), None: x.Bounds.None})
+		}
 	}
-	f.Ticks = []choice{
-		{Value: "groups", Text: "Take groups", Checked: s.Groups, Help: "Groups and who is in them are kept here. While it is off, the list of groups is empty, writing one is refused, and what is stored stays."},
-		{Value: "revive", Text: "Revive on Create", Checked: s.Revives, Help: "A create of somebody whom the identity provider deactivated gives them their account back, with its role and groups, instead of being refused. Never an account that an administrator blocked. Counts where accounts are created, and not in strict mode."},
-		{Value: "names", Text: "Groups may share a name", Checked: s.SharedGroupNames, Help: "Two groups can have the same name, as when the identity provider has two of them. Otherwise the second one is refused. In strict mode they can anyhow."},
-		{Value: "strict", Text: "Strict mode", Checked: s.Strict, Help: "Refuses what the RFCs refuse. Leave it off for Entra ID, Okta and others: what they send beyond the RFCs is then read, and each such tolerance is in the request log."},
+}
+
+// typed puts numbers into the form as they were typed, and says which one is wrong, if one is.
+func (f *switchesForm) typed(form url.Values, wrong *fieldError) {
+	f.Error = wrong
+	for i, n := range f.Numbers {
+		if f.Numbers[i].Value = form.Get(n.Name); wrong != nil && n.Name == wrong.For {
+			f.Numbers[i].Error = wrong
+		}
 	}
 }
 
@@ -203,7 +232,7 @@ func (e *scimEdit) summary(now site.Site) string {
 		parts = append(parts, rolesText(now.ManageRoles))
 	}
 	if now.Creates != e.before.Creates || now.Deletes != e.before.Deletes {
-		parts = append(parts, "On Create: "+strings.ToLower(createText(now.Creates))+". On Delete: "+strings.ToLower(deleteText(now.Deletes))+".")
+		parts = append(parts, "On Create: "+strings.ToLower(site.SettingOf("creates").Brief(now.Settings))+". On Delete: "+strings.ToLower(site.SettingOf("deletes").Brief(now.Settings))+".")
 	}
 	return "Saved. " + strings.Join(parts, " ")
 }
@@ -237,10 +266,10 @@ func (p *SitePages) notSaved(w http.ResponseWriter, r *http.Request, v *siteVisi
 		return err
 	}
 	asked := v.Site
-	setSCIM(&asked, edit.merged.Values) //nolint:errcheck // that it is wrong is known
-	sp.Site, sp.Was = asked, wasAgain(r.PostForm, scimFields())
+	setSettings(&asked, edit.merged.Values) //nolint:errcheck // that it is wrong is known
+	sp.Site, sp.Was = asked, wasAgain(r.PostForm, settingFields())
 	sp.Switches.show(asked)
-	sp.Switches.Rate, sp.Switches.Error = r.PostForm.Get("rate"), edit.wrong
+	sp.Switches.typed(r.PostForm, edit.wrong)
 	sp.Generate.Name, sp.Generate.Expires = r.PostForm.Get("name"), r.PostForm.Get("expires")
 	sp.Unsaved = true
 	sp.Trouble = &notice{Tone: bad, Title: "Nothing was saved.", Text: "Correct the field that is marked and save again."}
@@ -269,23 +298,6 @@ func (p *SitePages) askDelete(w http.ResponseWriter, r *http.Request, v *siteVis
 		Action: v.url("admin/access/scim"), Button: "Save and allow deleting", Danger: true, Cancel: v.url("admin/access/scim"),
 		Fields: append(fields, field{"confirmed", "delete"}),
 	})
-}
-
-func createText(creates bool) string {
-	if creates {
-		return "Creates the account"
-	}
-	return "Refused"
-}
-
-func deleteText(m site.DeleteMode) string {
-	switch m {
-	case site.DeactivateOnDelete:
-		return "Deactivates the account"
-	case site.DeleteForGood:
-		return "Deletes the account for good"
-	}
-	return "Refused"
 }
 
 // targetActions is the guide's step on Target Object Actions, as this site's switches have it.

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,9 +16,6 @@ var onceOnly = notice{
 	Tone: info, Title: "A token is shown once",
 	Text: "Nothing new was made. If you did not save the token, generate another one and give it to your identity provider.",
 }
-
-// formNumber makes a form single-use.
-func formNumber() string { return rand.Text() }
 
 // afterToken is where a browser lands that asks again for the page that showed a token.
 func (p *SitePages) afterToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -125,13 +121,13 @@ func (p *SitePages) refuseToken(w http.ResponseWriter, r *http.Request, v *siteV
 		// The settings stay as they were ticked: nothing is saved yet.
 		asked := v.Site
 		values := map[string]string{}
-		for _, f := range scimFields() {
+		for _, f := range settingFields() {
 			values[f.Name] = f.read(r.PostForm)
 		}
-		setSCIM(&asked, values) //nolint:errcheck // a wrong rate is said when it is saved
-		sp.Site, sp.Was, sp.Unsaved = asked, wasAgain(r.PostForm, scimFields()), true
+		setSettings(&asked, values) //nolint:errcheck // a wrong number is said when it is saved
+		sp.Site, sp.Was, sp.Unsaved = asked, wasAgain(r.PostForm, settingFields()), true
 		sp.Switches.show(asked)
-		sp.Switches.Rate = r.PostForm.Get("rate")
+		sp.Switches.typed(r.PostForm, nil)
 	}
 	sp.Generate.Name, sp.Generate.Expires, sp.Generate.Error = r.Form.Get("name"), r.Form.Get("expires"), wrong
 	return p.Console.view(w, r, http.StatusUnprocessableEntity, "site_scim", sp)

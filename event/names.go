@@ -27,32 +27,127 @@ var Kinds = []Kind{
 // Kind is a group of events.
 type Kind struct{ Prefix, Title string }
 
+// The names of events.
+const (
+	UserCreated             = "user.created"
+	UserUpdated             = "user.updated"
+	UserDeleted             = "user.deleted"
+	UserErased              = "user.erased"
+	UserDeactivated         = "user.deactivated"
+	UserReactivated         = "user.reactivated"
+	UserRevived             = "user.revived"
+	UserRoleChanged         = "user.role_changed"
+	UserIdentified          = "user.identified"
+	UserBlocked             = "user.blocked"
+	UserUnblocked           = "user.unblocked"
+	UserBlockChanged        = "user.block_changed"
+	UserChangeHeld          = "user.change_held"
+	UserChangeApplied       = "user.change_applied"
+	UserChangeRefused       = "user.change_refused"
+	UserChangeWithdrawn     = "user.change_withdrawn"
+	UserSignedOut           = "user.signed_out"
+	UserSignedOutEverywhere = "user.signed_out_everywhere"
+	UserEnabled             = "user.enabled"
+	UserDisabled            = "user.disabled"
+	UserRestored            = "user.restored"
+	UserPurged              = "user.purged"
+
+	GroupCreated = "group.created"
+	GroupUpdated = "group.updated"
+	GroupDeleted = "group.deleted"
+
+	ResourceCreated = "resource.created"
+	ResourceUpdated = "resource.updated"
+	ResourceDeleted = "resource.deleted"
+
+	SiteCreated             = "site.created"
+	SiteRenamed             = "site.renamed"
+	SiteDeleted             = "site.deleted"
+	SiteProfileChanged      = "site.profile_changed"
+	SiteSCIMEnabled         = "site.scim_enabled"
+	SiteSCIMDisabled        = "site.scim_disabled"
+	SiteRolesManaged        = "site.roles_managed"
+	SiteRolesUnmanaged      = "site.roles_unmanaged"
+	SiteStrictEnabled       = "site.strict_enabled"
+	SiteStrictDisabled      = "site.strict_disabled"
+	SiteCreatesChanged      = "site.creates_changed"
+	SiteRevivesChanged      = "site.revives_changed"
+	SiteDeletesChanged      = "site.deletes_changed"
+	SiteGroupsChanged       = "site.groups_changed"
+	SiteGroupNamesChanged   = "site.group_names_changed"
+	SiteRateLimitChanged    = "site.rate_limit_changed"
+	SiteSettingChanged      = "site.setting_changed"
+	SiteSearchableDeclared  = "site.searchable_declared"
+	SiteSearchableWithdrawn = "site.searchable_withdrawn"
+	SiteSchemasChanged      = "site.schemas_changed"
+
+	TokenCreated = "token.created"
+	TokenRevoked = "token.revoked"
+
+	SignInLinkCreated = "sign_in.link_created"
+	SignInLinkUsed    = "sign_in.link_used"
+	SignInLinkRefused = "sign_in.link_refused"
+
+	PageRefused = "page.refused"
+
+	DirectoryCreated = "directory.created"
+	DirectoryRenamed = "directory.renamed"
+	DirectoryDeleted = "directory.deleted"
+
+	ApplicationCreated = "application.created"
+	ApplicationRenamed = "application.renamed"
+	ApplicationDeleted = "application.deleted"
+
+	AssignmentAdded   = "assignment.added"
+	AssignmentRemoved = "assignment.removed"
+
+	ProvisioningCreated          = "provisioning.created"
+	ProvisioningSaved            = "provisioning.saved"
+	ProvisioningStarted          = "provisioning.started"
+	ProvisioningPaused           = "provisioning.paused"
+	ProvisioningRestarted        = "provisioning.restarted"
+	ProvisioningDeleted          = "provisioning.deleted"
+	ProvisioningMappingChanged   = "provisioning.mapping_changed"
+	ProvisioningMappingsRestored = "provisioning.mappings_restored"
+	ProvisioningSchemaChanged    = "provisioning.schema_changed"
+	ProvisioningSecretDiscarded  = "provisioning.secret_discarded"
+	ProvisioningConnectionTested = "provisioning.connection_tested"
+	ProvisioningQuarantined      = "provisioning.quarantined"
+	ProvisioningReleased         = "provisioning.released"
+	ProvisioningBehind           = "provisioning.behind"
+
+	OperatorLinkCreated         = "operator.link_created"
+	OperatorSignedIn            = "operator.signed_in"
+	OperatorSignedOut           = "operator.signed_out"
+	OperatorSignedOutEverywhere = "operator.signed_out_everywhere"
+	OperatorRemoved             = "operator.removed"
+
+	RetentionChanged = "retention.changed"
+
+	DatabaseRestored = "database.restored"
+
+	ExportUsers      = "export.users"
+	ExportRequestLog = "export.request_log"
+	ExportAudit      = "export.audit"
+)
+
 // Names are all names that an event can have. A test holds the source to this list.
 var Names = []string{
-	"user.created", "user.updated", "user.deleted", "user.erased",
-	"user.deactivated", "user.reactivated", "user.revived", "user.role_changed", "user.identified",
-	"user.blocked", "user.unblocked", "user.block_changed",
-	"user.change_held", "user.change_applied", "user.change_refused", "user.change_withdrawn",
-	"user.signed_out", "user.signed_out_everywhere",
-	"user.enabled", "user.disabled", "user.restored", "user.purged",
-	"group.created", "group.updated", "group.deleted",
-	"resource.created", "resource.updated", "resource.deleted",
-	"site.created", "site.renamed", "site.deleted", "site.profile_changed",
-	"site.scim_enabled", "site.scim_disabled", "site.roles_managed", "site.roles_unmanaged", "site.strict_enabled", "site.strict_disabled",
-	"site.creates_changed", "site.revives_changed", "site.deletes_changed", "site.groups_changed", "site.group_names_changed", "site.rate_limit_changed",
-	"site.searchable_declared", "site.searchable_withdrawn", "site.schemas_changed",
-	"token.created", "token.revoked",
-	"sign_in.link_created", "sign_in.link_used", "sign_in.link_refused",
-	"page.refused",
-	"directory.created", "directory.renamed", "directory.deleted",
-	"application.created", "application.renamed", "application.deleted",
-	"assignment.added", "assignment.removed",
-	"provisioning.created", "provisioning.saved", "provisioning.started", "provisioning.paused", "provisioning.restarted", "provisioning.deleted",
-	"provisioning.mapping_changed", "provisioning.mappings_restored", "provisioning.schema_changed", "provisioning.secret_discarded",
-	"provisioning.connection_tested", "provisioning.quarantined", "provisioning.released", "provisioning.behind",
-	"operator.link_created", "operator.signed_in", "operator.signed_out", "operator.signed_out_everywhere", "operator.removed",
-	"retention.changed", "database.restored",
-	"export.users", "export.request_log", "export.audit",
+	UserCreated, UserUpdated, UserDeleted, UserErased, UserDeactivated, UserReactivated, UserRevived, UserRoleChanged, UserIdentified, UserBlocked, UserUnblocked, UserBlockChanged, UserChangeHeld, UserChangeApplied, UserChangeRefused, UserChangeWithdrawn, UserSignedOut, UserSignedOutEverywhere, UserEnabled, UserDisabled, UserRestored, UserPurged,
+	GroupCreated, GroupUpdated, GroupDeleted,
+	ResourceCreated, ResourceUpdated, ResourceDeleted,
+	SiteCreated, SiteRenamed, SiteDeleted, SiteProfileChanged, SiteSCIMEnabled, SiteSCIMDisabled, SiteRolesManaged, SiteRolesUnmanaged, SiteStrictEnabled, SiteStrictDisabled, SiteCreatesChanged, SiteRevivesChanged, SiteDeletesChanged, SiteGroupsChanged, SiteGroupNamesChanged, SiteRateLimitChanged, SiteSettingChanged, SiteSearchableDeclared, SiteSearchableWithdrawn, SiteSchemasChanged,
+	TokenCreated, TokenRevoked,
+	SignInLinkCreated, SignInLinkUsed, SignInLinkRefused,
+	PageRefused,
+	DirectoryCreated, DirectoryRenamed, DirectoryDeleted,
+	ApplicationCreated, ApplicationRenamed, ApplicationDeleted,
+	AssignmentAdded, AssignmentRemoved,
+	ProvisioningCreated, ProvisioningSaved, ProvisioningStarted, ProvisioningPaused, ProvisioningRestarted, ProvisioningDeleted, ProvisioningMappingChanged, ProvisioningMappingsRestored, ProvisioningSchemaChanged, ProvisioningSecretDiscarded, ProvisioningConnectionTested, ProvisioningQuarantined, ProvisioningReleased, ProvisioningBehind,
+	OperatorLinkCreated, OperatorSignedIn, OperatorSignedOut, OperatorSignedOutEverywhere, OperatorRemoved,
+	RetentionChanged,
+	DatabaseRestored,
+	ExportUsers, ExportRequestLog, ExportAudit,
 }
 
 // NamesOf returns the names that begin with prefix.

@@ -22,12 +22,24 @@ func TestEveryEventOfTheSourceHasItsName(t *testing.T) {
 	}
 	name := regexp.MustCompile(`"((?:` + strings.Join(kinds, "|") + `)\.[a-z_]+)"`)
 	files := []string{"directory.db", "token.txt"} // of the benchmarks
+	constant := regexp.MustCompile(`event\.([A-Z][A-Za-z]+)`)
+	constants := map[string]string{}
+	declared, err := os.ReadFile("names.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^\t([A-Z][A-Za-z]+) += "([a-z_.]+)"$`).FindAllStringSubmatch(string(declared), -1) {
+		constants[m[1]] = m[2]
+	}
 	found := map[string]bool{}
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "event/names.go") {
 			return err
 		}
 		text, err := os.ReadFile(path)
+		for _, m := range constant.FindAllStringSubmatch(string(text), -1) {
+			found[constants[m[1]]] = true
+		}
 		for _, m := range name.FindAllStringSubmatch(string(text), -1) {
 			found[m[1]] = true
 			if !event.Known(m[1]) && !slices.Contains(files, m[1]) {

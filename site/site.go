@@ -28,13 +28,13 @@ const (
 
 // ParseProfile reads a profile's name; the empty text is Documented.
 func ParseProfile(text string) (Profile, error) {
-	switch Profile(text) {
-	case "", Documented:
+	if text == "" {
 		return Documented, nil
-	case Full:
-		return Full, nil
 	}
-	return "", refusal.New(refusal.Invalid, "profile", "%q is not a profile", text).Advise("use documented or full")
+	if err := SettingOf("profile").check(Settings{Profile: Profile(text)}); err != nil {
+		return "", err
+	}
+	return Profile(text), nil
 }
 
 // What the SCIM userName of a site's people is compared with when somebody signs in with an assertion.
@@ -46,21 +46,9 @@ const (
 
 // Site is one customer's tenant of the application.
 type Site struct {
-	ID      ID
-	Name    string // part of every URL of the site: [a-z0-9][a-z0-9-]{0,62}
-	Profile Profile
-
-	SCIMEnabled bool // off on a new site
-	ManageRoles bool // Allow SCIM to manage user roles; off on a new site
-	Strict      bool // refuse what the RFC refuses instead of reading the dialects of known clients
-
-	Creates bool       // SCIM may create resources
-	Revives bool       // a create gives a person deactivated by SCIM their account back; not with Strict
-	Deletes DeleteMode // what a DELETE of a user does
-	Groups  bool       // SCIM has groups
-	// SharedGroupNames lets two groups have one displayName. See GroupNamesUnique.
-	SharedGroupNames bool
-	RateLimit        int // SCIM requests per second, 0 for no limit, else at least MinRateLimit
+	ID   ID
+	Name string // part of every URL of the site: [a-z0-9][a-z0-9-]{0,62}
+	Settings
 
 	// Schemas is the site's document of extension schemas and resource types, as scim.NewRegistry reads it; nil for
 	// none.
@@ -256,12 +244,13 @@ func checkSettings(old Site, next *Site) error {
 	if !bytes.Equal(next.Schemas, old.Schemas) {
 		return refusal.New(refusal.Invalid, "schemas", "schemas are changed with SetSchemas, which looks after what is stored")
 	}
-	return checkSwitches(*next)
+	return checkSwitches(next.Settings)
 }
 
 // putSite writes what differs from the site in tx, with one event for each setting.
 func (s *Sites) putSite(ctx context.Context, tx Tx, next Site, actor string) error {
-	events := s.settingEvents(tx.Site(), next, actor)
+	old := tx.Site()
+	events := s.settingEvents(old.ID, old.Settings, next.Settings, actor)
 	if len(events) == 0 {
 		return nil
 	}
@@ -279,36 +268,15 @@ func (s *Sites) putSite(ctx context.Context, tx Tx, next Site, actor string) err
 	return nil
 }
 
-func (s *Sites) settingEvents(old, next Site, actor string) []event.Event {
+// settingEvents returns an event for each setting that differs.
+func (s *Sites) settingEvents(id ID, old, next Settings, actor string) []event.Event {
 	var events []event.Event
-	add := func(name, text, setting string, before, after any) {
-		events = append(events, s.event(old.ID, name, actor, "", text, event.Changed(setting, before, after)))
+	for _, x := range changed(old, next) {
+		before, after := x.Get(old), x.Get(next)
+		name, text := x.event(before, after)
+		events = append(events, s.event(id, name, actor, "", text, event.Changed(x.Name, before, after)))
 	}
-	if old.SCIMEnabled != next.SCIMEnabled {
-		if next.SCIMEnabled {
-			add("site.scim_enabled", "SCIM was switched on", "scimEnabled", old.SCIMEnabled, next.SCIMEnabled)
-		} else {
-			add("site.scim_disabled", "SCIM was switched off; people keep their access and role as they are", "scimEnabled", old.SCIMEnabled, next.SCIMEnabled)
-		}
-	}
-	if old.ManageRoles != next.ManageRoles {
-		if next.ManageRoles {
-			add("site.roles_managed", "SCIM may now manage user roles", "manageRoles", old.ManageRoles, next.ManageRoles)
-		} else {
-			add("site.roles_unmanaged", "SCIM may no longer manage user roles; roles stay as they are", "manageRoles", old.ManageRoles, next.ManageRoles)
-		}
-	}
-	if old.Strict != next.Strict {
-		if next.Strict {
-			add("site.strict_enabled", "SCIM requests are now read strictly", "strict", old.Strict, next.Strict)
-		} else {
-			add("site.strict_disabled", "SCIM requests are now read leniently", "strict", old.Strict, next.Strict)
-		}
-	}
-	if old.Profile != next.Profile {
-		add("site.profile_changed", fmt.Sprintf("Profile changed from %s to %s", old.Profile, next.Profile), "profile", old.Profile, next.Profile)
-	}
-	return append(events, s.switchEvents(old, next, actor)...)
+	return events
 }
 
 // Rename gives a site another name, which is part of its every address: the Tenant URL changes with it, and the old one is unknown from the

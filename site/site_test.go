@@ -34,7 +34,7 @@ func TestCreate(t *testing.T) {
 	t.Run("a_new_site_has_scim_and_roles_off", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			want := site.Site{
-				ID: f.acme.ID, Name: "acme", Profile: site.Documented, Deletes: site.RefuseDelete,
+				ID: f.acme.ID, Name: "acme", Settings: site.Settings{Profile: site.Documented, Deletes: site.RefuseDelete},
 				MatchesUserName: site.MatchesDisplayName, Created: f.clock.Now(),
 			}
 			got, err := f.sites.ByName(t.Context(), "acme")
@@ -137,9 +137,8 @@ func TestUpdate(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := []string{
-				"site.created by cli",
-				"site.scim_enabled by admin:kim", "site.roles_managed by admin:kim",
-				"site.strict_enabled by admin:kim", "site.profile_changed by admin:kim",
+				"site.created by cli", "site.profile_changed by admin:kim",
+				"site.scim_enabled by admin:kim", "site.roles_managed by admin:kim", "site.strict_enabled by admin:kim",
 			}
 			if diff := cmp.Diff(story(t, f.db, event.Site(string(f.acme.ID))), want); diff != "" {
 				t.Errorf("a repeat adds nothing: got - want +\n%s", diff)

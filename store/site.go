@@ -3,37 +3,75 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/fair"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // Sites fills site.Store.
 type Sites struct{ DB *DB }
 
-const (
-	siteColumns = `s.id, s.name, s.profile, s.scim_enabled, s.manage_roles, s.strict, s.matches, s.created,
-		s.creates, s.deletes, s.groups_on, s.rate_limit, s.schemas, s.revives, s.shared_group_names`
-
-	tokenColumns = `t.site, t.id, t.name, t.last4, t.created_by, t.created, t.expires, t.revoked,
+const tokenColumns = `t.site, t.id, t.name, t.last4, t.created_by, t.created, t.expires, t.revoked,
 		t.replaces_on_use, t.last_used, t.last_from`
+
+// settingColumns are the columns of site.SettingsTable, in its order.
+var settingColumns = columnsOf(site.SettingsTable)
+
+// columnsOf names a setting's column for its name in snake case. "groups" is a word of SQL.
+func columnsOf(settings []site.Setting) []string {
+	columns := make([]string, len(settings))
+	for i, x := range settings {
+		var b strings.Builder
+		for _, r := range x.Name {
+			if unicode.IsUpper(r) {
+				b.WriteByte('_')
+			}
+			b.WriteRune(unicode.ToLower(r))
+		}
+		if columns[i] = b.String(); columns[i] == "groups" {
+			columns[i] = "groups_on"
+		}
+	}
+	return columns
+}
+
+var (
+	siteSettings = "s." + strings.Join(settingColumns, ", s.")
+	siteColumns  = "s.id, s.name, s.matches, s.created, s.schemas, " + siteSettings
 )
+
+// settingFields are the pointers to a site's settings, in the order of settingColumns.
+func settingFields(s *site.Settings) []any {
+	fields := make([]any, len(site.SettingsTable))
+	for i, x := range site.SettingsTable {
+		fields[i] = x.At(s)
+	}
+	return fields
+}
+
+// settingValues are a site's settings, in the order of settingColumns.
+func settingValues(s site.Settings) []any {
+	values := make([]any, len(site.SettingsTable))
+	for i, x := range site.SettingsTable {
+		values[i] = x.Get(s)
+	}
+	return values
+}
 
 func scanSite(row scanner) (s site.Site, err error) {
 	var created int64
 	var schemas string
-	err = row.Scan(&s.ID, &s.Name, &s.Profile, &s.SCIMEnabled, &s.ManageRoles, &s.Strict, &s.MatchesUserName, &created,
-		&s.Creates, &s.Deletes, &s.Groups, &s.RateLimit, &schemas, &s.Revives, &s.SharedGroupNames)
+	err = row.Scan(append([]any{&s.ID, &s.Name, &s.MatchesUserName, &created, &schemas}, settingFields(&s.Settings)...)...)
 	s.Created = fromMicros(created)
 	if schemas != "" {
 		s.Schemas = []byte(schemas)
@@ -52,7 +90,7 @@ func scanToken(row scanner) (t site.Token, err error) {
 
 // Sites returns every site by name.
 func (s Sites) Sites(ctx context.Context) (all []site.Site, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanSite, `
 			select `+siteColumns+`
 			from site s
@@ -65,7 +103,7 @@ func (s Sites) Sites(ctx context.Context) (all []site.Site, err error) {
 
 // Site returns a site by its id.
 func (s Sites) Site(ctx context.Context, id site.ID) (found site.Site, err error) {
-	err = s.DB.read(ctx, func(tx *Tx) error {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		found, err = scanSite(tx.QueryRow(ctx, `
 			select `+siteColumns+`
 			from site s
@@ -77,7 +115,7 @@ func (s Sites) Site(ctx context.Context, id site.ID) (found site.Site, err error
 
 // SiteByName returns a site by its name.
 func (s Sites) SiteByName(ctx context.Context, name string) (found site.Site, err error) {
-	err = s.DB.read(ctx, func(tx *Tx) error {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		found, err = scanSite(tx.QueryRow(ctx, `
 			select `+siteColumns+`
 			from site s
@@ -97,25 +135,22 @@ type credential struct {
 // the token only what decides on it, of the site all but when it was made.
 func (s Sites) Credential(ctx context.Context, name string, hash site.Hash) (site.Site, site.Token, error) {
 	hashed := hexHash(hash)
-	found, err := recall(ctx, s.DB, "credential "+name+" "+hashed, func(tx *Tx) (credential, error) {
-		return tx.credential(ctx, name, hashed)
+	found, err := sqldb.Recall(ctx, s.DB, "credential "+name+" "+hashed, func(tx *sqldb.Tx) (credential, error) {
+		return findCredential(ctx, tx, name, hashed)
 	})
 	return found.site, found.token, err
 }
 
-func (tx *Tx) credential(ctx context.Context, name, hash string) (c credential, err error) {
+func findCredential(ctx context.Context, tx *sqldb.Tx, name, hash string) (c credential, err error) {
 	var expires, revoked int64
 	var schemas string
 	err = tx.QueryRow(ctx, `
-		select s.id, s.profile, s.scim_enabled, s.manage_roles, s.strict, s.matches,
-			s.creates, s.deletes, s.groups_on, s.rate_limit, s.schemas, s.revives, s.shared_group_names,
-			t.id, t.last4, t.expires, t.revoked, t.replaces_on_use
+		select s.id, s.matches, s.schemas, t.id, t.last4, t.expires, t.revoked, t.replaces_on_use, `+siteSettings+`
 		from site s
 		join token t on t.site = s.id
-		where s.name = $1 and s.deleted = 0 and t.hash = $2`, name, hash).Scan(
-		&c.site.ID, &c.site.Profile, &c.site.SCIMEnabled, &c.site.ManageRoles, &c.site.Strict, &c.site.MatchesUserName,
-		&c.site.Creates, &c.site.Deletes, &c.site.Groups, &c.site.RateLimit, &schemas, &c.site.Revives, &c.site.SharedGroupNames,
-		&c.token.ID, &c.token.Last4, &expires, &revoked, &c.token.ReplacesOnUse)
+		where s.name = $1 and s.deleted = 0 and t.hash = $2`, name, hash).Scan(append([]any{
+		&c.site.ID, &c.site.MatchesUserName, &schemas, &c.token.ID, &c.token.Last4, &expires, &revoked, &c.token.ReplacesOnUse,
+	}, settingFields(&c.site.Settings)...)...)
 	if err != nil {
 		return credential{}, orNotFound(err, site.ErrUnauthorized)
 	}
@@ -127,20 +162,14 @@ func (tx *Tx) credential(ctx context.Context, name, hash string) (c credential, 
 	return c, nil
 }
 
-func hexHash[T ~[32]byte](hash T) string {
-	b := [32]byte(hash)
-	return hex.EncodeToString(b[:])
-}
-
 // CreateSite stores a site with the events of its making.
 func (s Sites) CreateSite(ctx context.Context, made site.Site, events ...event.Event) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		done, err := tx.Exec(ctx, `
-			insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created, creates, deletes, groups_on, rate_limit, schemas, revives, shared_group_names)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+			insert into site (id, name, matches, created, schemas, `+strings.Join(settingColumns, ", ")+`)
+			values ($1, $2, $3, $4, $5, `+placeholders(6, len(settingColumns))+`)
 			on conflict (name) do nothing`,
-			string(made.ID), made.Name, string(made.Profile), made.SCIMEnabled, made.ManageRoles, made.Strict,
-			made.MatchesUserName, micros(made.Created), made.Creates, string(made.Deletes), made.Groups, made.RateLimit, string(made.Schemas), made.Revives, made.SharedGroupNames)
+			append([]any{string(made.ID), made.Name, made.MatchesUserName, micros(made.Created), string(made.Schemas)}, settingValues(made.Settings)...)...)
 		if err != nil {
 			return err
 		}
@@ -152,7 +181,7 @@ func (s Sites) CreateSite(ctx context.Context, made site.Site, events ...event.E
 			return site.ErrNameTaken
 		}
 		for _, e := range events {
-			if err := tx.appendEvent(ctx, e); err != nil {
+			if err := appendEvent(ctx, tx, e); err != nil {
 				return err
 			}
 		}
@@ -162,14 +191,14 @@ func (s Sites) CreateSite(ctx context.Context, made site.Site, events ...event.E
 
 // UpdateSite runs fn on the locked site.
 func (s Sites) UpdateSite(ctx context.Context, id site.ID, fn func(site.Tx) error) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
-		if err := tx.holdSite(ctx, id, true); err != nil {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		if err := holdSite(ctx, tx, id, true); err != nil {
 			return err
 		}
 		current, err := scanSite(tx.QueryRow(ctx, `
 			select `+siteColumns+`
 			from site s
-			where s.id = $1 and s.deleted = 0`+tx.forUpdate(), string(id)))
+			where s.id = $1 and s.deleted = 0`+tx.ForUpdate(), string(id)))
 		if err != nil {
 			return orNotFound(err, site.ErrNotFound)
 		}
@@ -179,14 +208,14 @@ func (s Sites) UpdateSite(ctx context.Context, id site.ID, fn func(site.Tx) erro
 
 // Tokens returns a site's tokens, newest first.
 func (s Sites) Tokens(ctx context.Context, id site.ID) (all []site.Token, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
-		all, err = tx.tokens(ctx, id)
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		all, err = tokensOf(ctx, tx, id)
 		return err
 	})
 	return all, err
 }
 
-func (tx *Tx) tokens(ctx context.Context, id site.ID) ([]site.Token, error) {
+func tokensOf(ctx context.Context, tx *sqldb.Tx, id site.ID) ([]site.Token, error) {
 	return collect(ctx, tx, scanToken, `
 		select `+tokenColumns+`
 		from token t
@@ -196,25 +225,27 @@ func (tx *Tx) tokens(ctx context.Context, id site.ID) ([]site.Token, error) {
 
 // siteTx is one transaction on one locked site.
 type siteTx struct {
-	tx   *Tx
+	tx   *sqldb.Tx
 	site site.Site
 }
 
 func (t siteTx) Site() site.Site { return t.site }
 
 func (t siteTx) PutSite(ctx context.Context, s site.Site) error {
+	var set strings.Builder
+	for i, column := range settingColumns {
+		fmt.Fprintf(&set, ", %s = $%d", column, i+4)
+	}
 	_, err := t.tx.Exec(ctx, `
 		update site
-		set profile = $1, scim_enabled = $2, manage_roles = $3, strict = $4, matches = $5,
-			creates = $6, deletes = $7, groups_on = $8, rate_limit = $9, schemas = $10, revives = $11, shared_group_names = $12
-		where id = $13`,
-		string(s.Profile), s.SCIMEnabled, s.ManageRoles, s.Strict, s.MatchesUserName,
-		s.Creates, string(s.Deletes), s.Groups, s.RateLimit, string(s.Schemas), s.Revives, s.SharedGroupNames, string(t.site.ID))
+		set matches = $2, schemas = $3`+set.String()+`
+		where id = $1`,
+		append([]any{string(t.site.ID), s.MatchesUserName, string(s.Schemas)}, settingValues(s.Settings)...)...)
 	return err
 }
 
 func (t siteTx) RenameSite(ctx context.Context, name string) error {
-	did, err := t.tx.changed(ctx, `
+	did, err := changed(ctx, t.tx, `
 		update site
 		set name = $2
 		where id = $1 and not exists (select 1 from site where name = $2 and id <> $1)`, string(t.site.ID), name)
@@ -234,13 +265,13 @@ func (t siteTx) RenameSite(ctx context.Context, name string) error {
 
 // DeleteSite hides the site and has its rows removed.
 func (t siteTx) DeleteSite(ctx context.Context) error {
-	if err := t.tx.forgetLease(ctx, roster.LeaseKind, string(t.site.ID)); err != nil {
+	if err := forgetLease(ctx, t.tx, roster.LeaseKind, string(t.site.ID)); err != nil {
 		return err
 	}
-	if err := t.tx.hide(ctx, siteRemoval, string(t.site.ID)); err != nil {
+	if err := hideRow(ctx, t.tx, siteRemoval, string(t.site.ID)); err != nil {
 		return err
 	}
-	return t.tx.noteRemoval(ctx, removal{kind: siteRemoval, owner: string(t.site.ID)})
+	return noteRemoval(ctx, t.tx, removal{kind: siteRemoval, owner: string(t.site.ID)})
 }
 
 // forgetLinks removes the site's sign-in links, which no foreign key ties to it.
@@ -252,7 +283,7 @@ func (t siteTx) forgetLinks(ctx context.Context) error {
 }
 
 func (t siteTx) Tokens(ctx context.Context) ([]site.Token, error) {
-	return t.tx.tokens(ctx, t.site.ID)
+	return tokensOf(ctx, t.tx, t.site.ID)
 }
 
 func (t siteTx) InsertToken(ctx context.Context, made site.Token, hash site.Hash) error {
@@ -289,7 +320,7 @@ func (t siteTx) UseForm(ctx context.Context, number string, at time.Time) error 
 }
 
 func (t siteTx) AppendEvent(ctx context.Context, e event.Event) error {
-	return t.tx.appendEvent(ctx, e)
+	return appendEvent(ctx, t.tx, e)
 }
 
 func (t siteTx) Resources(ctx context.Context, kind string, visit func(doc []byte) error) (err error) {
@@ -343,7 +374,7 @@ func (t siteTx) KeepGroupNames(ctx context.Context) error {
 }
 
 func (t siteTx) FreeUnique(ctx context.Context, kind, path string) error {
-	return t.tx.freeUnique(ctx, t.site.ID, roster.Kind(kind), path)
+	return freeUnique(ctx, t.tx, t.site.ID, roster.Kind(kind), path)
 }
 
 // AppendRequests writes rows of the request log and the last uses of tokens. Rows of one site stand in its own line.
@@ -352,19 +383,19 @@ func (s Sites) AppendRequests(ctx context.Context, rows []site.Request, uses []s
 	if len(rows) > 0 && !slices.ContainsFunc(rows, func(r site.Request) bool { return r.Site != rows[0].Site }) {
 		key = string(rows[0].Site)
 	}
-	return s.DB.of(key).update(ctx, func(tx *Tx) error {
+	return s.DB.Lane(key).Update(ctx, func(tx *sqldb.Tx) error {
 		kept := map[site.ID]bool{}
 		for _, r := range rows {
-			if err := tx.keepSite(ctx, r.Site, kept); err != nil {
+			if err := keepSite(ctx, tx, r.Site, kept); err != nil {
 				return err
 			}
 		}
 		known := slices.DeleteFunc(slices.Clone(rows), func(r site.Request) bool { return !kept[r.Site] })
-		if err := tx.appendRequests(ctx, known); err != nil {
+		if err := appendRequests(ctx, tx, known); err != nil {
 			return err
 		}
 		for _, u := range uses {
-			if err := tx.send(ctx, `
+			if err := tx.Send(ctx, `
 				update token
 				set last_used = $1, last_from = $2
 				where site = $3 and id = $4 and last_used < $1`,
@@ -377,7 +408,7 @@ func (s Sites) AppendRequests(ctx context.Context, rows []site.Request, uses []s
 }
 
 // keepSite notes whether a site is there: its log may be written after it is gone.
-func (tx *Tx) keepSite(ctx context.Context, id site.ID, kept map[site.ID]bool) error {
+func keepSite(ctx context.Context, tx *sqldb.Tx, id site.ID, kept map[site.ID]bool) error {
 	if _, known := kept[id]; known {
 		return nil
 	}
@@ -398,7 +429,7 @@ const requestsTogether = 32
 const requestColumns = 17
 
 // appendRequests writes rows of sites that exist.
-func (tx *Tx) appendRequests(ctx context.Context, rows []site.Request) error {
+func appendRequests(ctx context.Context, tx *sqldb.Tx, rows []site.Request) error {
 	for len(rows) > 0 {
 		n, insert := 1, insertRequest
 		if len(rows) >= requestsTogether {
@@ -417,7 +448,7 @@ func (tx *Tx) appendRequests(ctx context.Context, rows []site.Request) error {
 			args = append(args, string(r.Site), micros(r.Time), r.ID, r.TokenID, r.TokenLast4, r.Method, r.Path, r.Status, r.Duration.Microseconds(),
 				r.UserName, r.Subject, r.Sentence, fixes, ignored, r.Remote, string(r.Result()), r.IsChange())
 		}
-		if err := tx.send(ctx, insert, args...); err != nil {
+		if err := tx.Send(ctx, insert, args...); err != nil {
 			return err
 		}
 		rows = rows[n:]
@@ -442,21 +473,6 @@ func insertRequests(n int) string {
 		b.WriteString("(" + placeholders(1+i*requestColumns, requestColumns) + ")")
 	}
 	return b.String()
-}
-
-func encodeList(list []string) (string, error) {
-	if len(list) == 0 {
-		return "", nil
-	}
-	b, err := json.Marshal(list)
-	return string(b), err
-}
-
-func decodeList(text string, list *[]string) error {
-	if text == "" {
-		return nil
-	}
-	return json.Unmarshal([]byte(text), list)
 }
 
 // Requests reads a site's request log backwards from the cursor.
@@ -502,7 +518,7 @@ func (s Sites) Requests(ctx context.Context, id site.ID, only site.RequestFilter
 	query += `
 		order by r.time desc, r.id desc
 		limit $4`
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		rows, err = collect(ctx, tx, scanRequest, query, args...)
 		return err
 	})

@@ -110,13 +110,20 @@ func words[T ~string](list ...T) completion {
 
 // fixed completes what needs no database: false says that it does.
 func fixed(path, start, want string) (completion, bool) {
+	for _, x := range site.SettingsTable {
+		if want != "--"+x.Flag {
+			continue
+		}
+		if x.Kind != site.Choice {
+			return completion{}, true
+		}
+		var list []string
+		for _, v := range x.Values {
+			list = append(list, v.Word)
+		}
+		return words(list...), true
+	}
 	switch want {
-	case "--profile":
-		return words(site.Documented, site.Full), true
-	case "--create":
-		return words(createWord(false), createWord(true)), true
-	case "--delete":
-		return words(site.RefuseDelete, site.DeactivateOnDelete, site.DeleteForGood), true
 	case "--event":
 		return words(append(eventKinds(), event.Names...)...), true
 	case "--actor", "--search", "--subject", "--since", "--until":
@@ -157,7 +164,7 @@ func fixed(path, start, want string) (completion, bool) {
 		found := attributeWords("", "=")
 		found.goesOn = true
 		return found, true
-	case "", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "EXPRESSION", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--rate-limit", "--admin", "--name", "--expires",
+	case "", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "EXPRESSION", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
 		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--session-length", "--session-idle":
 		return completion{}, true
 	}

@@ -10,11 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/rollcall-scim/rollcall/site"
 )
 
 // elsewhere are the flags that a test in Go sets and reads back, each with its test.
 func elsewhere() map[string]string {
-	return map[string]string{
+	tests := map[string]string{
 		"demo --listen":              "TestTheDemoGivesNewLinks",
 		"demo --done":                "TestTheDemoAfterTheGuide",
 		"key rotate --prepare":       "TestKeyRotateOverSeveralMachines",
@@ -22,6 +24,10 @@ func elsewhere() map[string]string {
 		"key reset --discard-sealed": "TestKeyReset",
 		"site erase --yes":           "TestSiteErase",
 	}
+	for _, x := range site.SettingsTable {
+		tests["site set --"+x.Flag] = "apptest.TestEverySettingIsSetAndReadEverywhere"
+	}
+	return tests
 }
 
 // TestEveryFlagIsSetAndReadBack holds the stories to each flag of each command: a story gives it to the command, which succeeds, and what it

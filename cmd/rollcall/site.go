@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,31 +21,36 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// siteJSON is a site in --json output.
-type siteJSON struct {
-	Name        string `json:"name"`
-	Profile     string `json:"profile"`
-	TenantURL   string `json:"tenantUrl"`
-	SCIMEnabled bool   `json:"scimEnabled"`
-	ManageRoles bool   `json:"manageRoles"`
-	Strict      bool   `json:"strict"`
-	Create      string `json:"create"` // refuse or create
-	Revive      bool   `json:"revive"` // a create of somebody whom SCIM deactivated gives them their account back
-	Delete      string `json:"delete"` // refuse, deactivate or delete
-	Groups      bool   `json:"groups"`
-	SharedNames bool   `json:"sharedGroupNames"` // two groups may have one displayName; in strict mode they may anyhow
-	RateLimit   int    `json:"rateLimit"`        // requests per second; 0: no limit
-	Schemas     bool   `json:"schemas"`          // it has schemas of its own
-	Created     string `json:"created"`
+// object is a JSON object whose keys keep their order.
+type object []member
+
+type member struct {
+	key   string
+	value any
 }
 
-func (c *command) siteJSON(s site.Site) siteJSON {
-	return siteJSON{
-		Name: s.Name, Profile: string(s.Profile), TenantURL: c.tenantURL(s.Name),
-		SCIMEnabled: s.SCIMEnabled, ManageRoles: s.ManageRoles, Strict: s.Strict,
-		Create: createWord(s.Creates), Revive: s.Revives, Delete: string(s.Deletes), Groups: s.Groups, SharedNames: s.SharedGroupNames, RateLimit: s.RateLimit,
-		Schemas: s.Schemas != nil, Created: stamp(s.Created),
+// MarshalJSON writes the members in their order.
+func (o object) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	for i, m := range o {
+		b.WriteByte("{,"[min(i, 1)])
+		if err := errors.Join(enc.Encode(m.key), b.WriteByte(':'), enc.Encode(m.value)); err != nil {
+			return nil, err
+		}
 	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// siteJSON is a site in --json output, with every setting.
+func (c *command) siteJSON(s site.Site) object {
+	out := object{{"name", s.Name}, {"tenantUrl", c.tenantURL(s.Name)}}
+	for _, x := range site.SettingsTable {
+		out = append(out, member{x.Key, x.JSON(s.Settings)})
+	}
+	return append(out, member{"schemas", s.Schemas != nil}, member{"created", stamp(s.Created)})
 }
 
 func (c *command) tenantURL(name string) string { return c.address() + "/c/" + name + "/auth/scim/v2" }
@@ -55,6 +62,7 @@ func (c *command) siteCommand() *cobra.Command {
 
 func (c *command) siteCreate() *cobra.Command {
 	var profile, admin string
+	profiles := site.SettingOf("profile")
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Make a site and print a sign-in link for its first administrator", Args: names("NAME"),
 		Long: `Makes the site NAME and prints a one-time link for its first administrator.
@@ -66,7 +74,7 @@ nor deletes them. Profile "full" lets SCIM create, update and delete.`,
 		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
 			p, err := site.ParseProfile(profile)
 			if err != nil {
-				return usagef(cmd, "--profile is documented or full, not %q", profile)
+				return notAllowed(cmd, profiles, profile)
 			}
 			made, err := s.sites.Create(cmd.Context(), args[0], p, actor)
 			if err != nil {
@@ -77,11 +85,7 @@ nor deletes them. Profile "full" lets SCIM create, update and delete.`,
 				return fmt.Errorf("the site %s was made, but no link: %w", made.Name, err)
 			}
 			url := c.address() + l.Path
-			out := struct {
-				siteJSON
-				Link    string `json:"link"`
-				Expires string `json:"linkExpires"`
-			}{c.siteJSON(made), url, stamp(l.Expires)}
+			out := append(c.siteJSON(made), member{"link", url}, member{"linkExpires", stamp(l.Expires)})
 			return c.print(out, func(w io.Writer) {
 				c.note("Site %s was made with profile %s. Its first administrator signs in here, once, within %s:", made.Name, made.Profile, inMinutes(l.Expires.Sub(c.now())))
 				fmt.Fprintln(w, url)
@@ -90,7 +94,7 @@ nor deletes them. Profile "full" lets SCIM create, update and delete.`,
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&profile, "profile", string(site.Documented), "what the site lets SCIM do: documented or full")
+	cmd.Flags().StringVar(&profile, profiles.Flag, profiles.Default, "what the site lets SCIM do: "+profiles.Allowed())
 	cmd.Flags().StringVar(&admin, "admin", "", "e-mail address of the first administrator")
 	return cmd
 }
@@ -103,7 +107,7 @@ func (c *command) siteList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out := []siteJSON{}
+			out := []object{}
 			lines := [][]string{}
 			for _, st := range all {
 				out = append(out, c.siteJSON(st))
@@ -140,20 +144,23 @@ func (c *command) siteShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out := struct {
-				siteJSON
-				Active      int              `json:"activePeople"`
-				Deactivated int              `json:"deactivatedPeople"`
-				Blocked     int              `json:"blockedPeople"`   // they are among the deactivated
-				Waiting     int              `json:"waitingPeople"`   // with a change that waits for an administrator
-				LookAlike   int              `json:"lookAlikePeople"` // who look like somebody else
-				Searchable  []searchableJSON `json:"searchable"`      // declared so
-			}{c.siteJSON(st), counts.Active, counts.Deactivated, counts.Blocked, counts.Waiting, counts.LookAlike, searchableOf(searchable)}
+			out := append(c.siteJSON(st),
+				member{"activePeople", counts.Active},
+				member{"deactivatedPeople", counts.Deactivated},
+				member{"blockedPeople", counts.Blocked}, // they are among the deactivated
+				member{"waitingPeople", counts.Waiting}, // with a change that waits for an administrator
+				member{"lookAlikePeople", counts.LookAlike},
+				member{"searchable", searchableOf(searchable)})
 			return c.print(out, func(w io.Writer) {
-				fmt.Fprintf(w, "Site          %s\nProfile       %s\nTenant URL    %s\nEnable SCIM   %s\nSCIM manages user roles   %s\nStrict mode   %s\n",
-					st.Name, st.Profile, c.tenantURL(st.Name), onOff(st.SCIMEnabled), onOff(st.ManageRoles), onOff(st.Strict))
-				fmt.Fprintf(w, "Create        %s\nRevive        %s\nDelete        %s\nGroups        %s\nGroup names   %s\nRate limit    %s\nOwn schemas   %s\nSearchable    %s\nPeople        %d active, %d deactivated%s\n",
-					createWord(st.Creates), onOff(st.Revives), st.Deletes, onOff(st.Groups), groupNames(st), rateText(st.RateLimit), ownSchemas(st), searchableText(searchable), counts.Active, counts.Deactivated, blockedText(counts))
+				line := func(title, value string) { fmt.Fprintf(w, "%-12s  %s\n", title, value) }
+				line("Site", st.Name)
+				line("Tenant URL", c.tenantURL(st.Name))
+				for _, x := range site.SettingsTable {
+					line(x.Title, x.Say(st))
+				}
+				line("Own schemas", ownSchemas(st))
+				line("Searchable", searchableText(searchable))
+				line("People", fmt.Sprintf("%d active, %d deactivated%s", counts.Active, counts.Deactivated, blockedText(counts)))
 				if counts.Waiting > 0 {
 					fmt.Fprintf(w, "To decide     changes of %s: rollcall site held list %s\n", plural(counts.Waiting, "person", "people"), st.Name)
 				}
@@ -163,14 +170,6 @@ func (c *command) siteShow() *cobra.Command {
 			})
 		}),
 	}
-}
-
-// groupNames says whether groups may share a name.
-func groupNames(s site.Site) string {
-	if s.GroupNamesUnique() {
-		return "unique"
-	}
-	return "shared"
 }
 
 // blockedText follows the number of those who are deactivated.

@@ -76,6 +76,7 @@ func elsewhere() map[string]string {
 	return map[string]string{
 		"provisioning.behind":  "provision.TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody",
 		"provisioning.deleted": "provision.TestSave", // nothing that people can reach does it
+		"site.setting_changed": "site.TestASettingWithoutAnEventOfItsOwnHasTheCommonOne",
 	}
 }
 

@@ -1,0 +1,419 @@
+package site
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+)
+
+// Settings are what a site lets SCIM do. Each field has a row in SettingsTable. The page, the
+// commands, the JSON, the events, the documentation and the SQL are made from that table.
+type Settings struct {
+	Profile Profile
+
+	SCIMEnabled bool // off on a new site
+	ManageRoles bool // Allow SCIM to manage user roles; off on a new site
+	Strict      bool // refuse what the RFC refuses instead of reading the dialects of known clients
+
+	Creates bool       // SCIM may create resources
+	Revives bool       // a create reactivates an account that SCIM deactivated; not with Strict
+	Deletes DeleteMode // what a DELETE of a user does
+	Groups  bool       // SCIM has groups
+	// SharedGroupNames lets two groups have one displayName. See GroupNamesUnique.
+	SharedGroupNames bool
+	RateLimit        int // SCIM requests per second, 0 for no limit, else at least MinRateLimit
+}
+
+// SettingKind says how people enter a setting.
+type SettingKind int
+
+// The kinds of settings.
+const (
+	Tick   SettingKind = iota // off or on: a checkbox, a flag without a value
+	Choice                    // one of several words: radio buttons, a flag with a word
+	Number                    // a number between two bounds, 0 for none
+)
+
+// Setting is one row of SettingsTable.
+type Setting struct {
+	Name  string // in events; in snake_case, the column
+	Key   string // in JSON
+	Flag  string // of "site set"
+	Usage string // of the flag
+	Title string // in what commands print
+	Short string // in the line that "site set" prints; empty: Title, beginning in lower case
+	Doc   string // what docs/operations.md says of it
+
+	Field string // name of the input on the page; empty: the page does not edit it
+	Place int    // order on the page
+	Label string // on the page
+	Help  string // on the page
+
+	Kind    SettingKind
+	Values  []Value // of a Tick: off, on. Of a Choice: each word, the one that permits least first
+	Default string  // the word that an empty word stands for; empty: none
+	Bounds  Bounds  // of a Number
+
+	Event   string                           // name of the event; empty: event.SiteSettingChanged
+	Said    func(before, after any) string   // the event's sentence; nil: that of the value
+	Words   func(s Site) string              // what commands print; nil: the word or number
+	Refused func(text string) *refusal.Error // the refusal of a value; nil: one that names the values
+
+	stored
+}
+
+// Value is one value of a Tick or a Choice.
+type Value struct {
+	Word  string // on the command line, in forms and in JSON
+	Is    any    // the stored value, a bool or a string
+	Text  string // beside the radio button
+	Help  string // below it
+	Brief string // where a page only names what is set
+	Event string // name of the event, where it differs from the setting's
+	Said  string // the event's sentence
+}
+
+// Bounds are those of a Number. 0 is allowed too, and means none.
+type Bounds struct {
+	Min, Max int
+	Unit     string // "requests per second"
+	None     string // what 0 means: "no limit"
+}
+
+// stored reaches the field of Settings.
+type stored struct {
+	get func(Settings) any // a bool, an int or a string
+	set func(*Settings, any)
+	at  func(*Settings) any // the pointer
+}
+
+func flag(at func(*Settings) *bool) stored {
+	return stored{
+		func(s Settings) any { return *at(&s) }, func(s *Settings, v any) { *at(s) = v.(bool) }, func(s *Settings) any { return at(s) },
+	}
+}
+
+func number(at func(*Settings) *int) stored {
+	return stored{
+		func(s Settings) any { return *at(&s) }, func(s *Settings, v any) { *at(s) = v.(int) }, func(s *Settings) any { return at(s) },
+	}
+}
+
+func word[T ~string](at func(*Settings) *T) stored {
+	return stored{
+		func(s Settings) any { return string(*at(&s)) }, func(s *Settings, v any) { *at(s) = T(v.(string)) }, func(s *Settings) any { return at(s) },
+	}
+}
+
+// tick are the values of a Tick, with their sentences in events.
+func tick(on, off string) []Value {
+	return []Value{{Word: "off", Is: false, Said: off}, {Word: "on", Is: true, Said: on}}
+}
+
+// SettingsTable has a row for each field of Settings, in the order in which commands show them.
+var SettingsTable = []Setting{
+	{
+		Name: "profile", Key: "profile", Flag: "profile", Title: "Profile", Kind: Choice, Default: string(Documented),
+		Usage:  "documented or full; sets create, delete and groups",
+		Doc:    "sets `--create`, `--delete` and `--groups` as these columns say",
+		Values: []Value{{Word: string(Documented), Is: string(Documented)}, {Word: string(Full), Is: string(Full)}},
+		Event:  event.SiteProfileChanged,
+		Said:   func(before, after any) string { return fmt.Sprintf("Profile changed from %s to %s", before, after) },
+		Refused: func(text string) *refusal.Error {
+			return refusal.New(refusal.Invalid, "profile", "%q is not a profile", text).Advise("use documented or full")
+		},
+		stored: stored{
+			get: func(s Settings) any { return string(s.Profile) },
+			set: func(s *Settings, v any) { s.Choose(Profile(v.(string))) },
+			at:  func(s *Settings) any { return &s.Profile },
+		},
+	},
+	{
+		Name: "scimEnabled", Key: "scimEnabled", Flag: "enable-scim", Title: "Enable SCIM", Short: "SCIM",
+		Usage: "the guide's Enable SCIM", Doc: "the guide's *Enable SCIM*: whether a live token is let in",
+		Field: "enabled", Place: 1, Label: "Enable SCIM",
+		Values: []Value{
+			{Word: "off", Is: false, Event: event.SiteSCIMDisabled, Said: "SCIM was switched off; people keep their access and role as they are"},
+			{Word: "on", Is: true, Event: event.SiteSCIMEnabled, Said: "SCIM was switched on"},
+		},
+		stored: flag(func(s *Settings) *bool { return &s.SCIMEnabled }),
+	},
+	{
+		Name: "manageRoles", Key: "manageRoles", Flag: "manage-roles", Title: "SCIM manages user roles",
+		Usage: "the guide's Allow SCIM to manage user roles", Doc: "the guide's *Allow SCIM to manage user roles*",
+		Field: "roles", Place: 2, Label: "Allow SCIM to manage user roles",
+		Values: []Value{
+			{Word: "off", Is: false, Event: event.SiteRolesUnmanaged, Said: "SCIM may no longer manage user roles; roles stay as they are"},
+			{Word: "on", Is: true, Event: event.SiteRolesManaged, Said: "SCIM may now manage user roles"},
+		},
+		stored: flag(func(s *Settings) *bool { return &s.ManageRoles }),
+	},
+	{
+		Name: "strict", Key: "strict", Flag: "strict", Title: "Strict mode",
+		Usage: "refuse what the RFCs refuse instead of reading the dialects of known clients",
+		Doc:   "refuses what the RFCs refuse; off reads the dialects of known clients ([clients.md](clients.md))",
+		Field: "strict", Place: 8, Label: "Strict mode",
+		Help: "Refuses what the RFCs refuse. Leave it off for Entra ID, Okta and others: what they send beyond the RFCs is then read, and each such tolerance is in the request log.",
+		Values: []Value{
+			{Word: "off", Is: false, Event: event.SiteStrictDisabled, Said: "SCIM requests are now read leniently"},
+			{Word: "on", Is: true, Event: event.SiteStrictEnabled, Said: "SCIM requests are now read strictly"},
+		},
+		stored: flag(func(s *Settings) *bool { return &s.Strict }),
+	},
+	{
+		Name: "creates", Key: "create", Flag: "create", Title: "Create", Kind: Choice,
+		Usage: "what a SCIM create does: refuse or create", Doc: "whether SCIM makes accounts",
+		Field: "create", Place: 3, Label: "When the IdP sends Create",
+		Values: []Value{
+			{
+				Word: "refuse", Is: false, Brief: "Refused", Said: "SCIM may no longer create accounts",
+				Text: "Refuse, and say how to fix it", Help: "The answer names the setting to change in the identity provider. Accounts are made at the first sign-in.",
+			},
+			{
+				Word: "create", Is: true, Brief: "Creates the account", Said: "SCIM may now create accounts",
+				Text: "Create the account", Help: "Whoever is assigned there has an account here before they sign in.",
+			},
+		},
+		Event:  event.SiteCreatesChanged,
+		stored: flag(func(s *Settings) *bool { return &s.Creates }),
+	},
+	{
+		Name: "revives", Key: "revive", Flag: "revive", Title: "Revive",
+		Usage: "whether a SCIM create for an account that SCIM deactivated reactivates it",
+		Doc:   "whether a create for an account that SCIM deactivated reactivates it; never an account that an administrator blocked, and not in strict mode",
+		Field: "revive", Place: 6, Label: "Revive on Create",
+		Help:   "A create for an account that the identity provider deactivated reactivates it, with its role and groups, instead of being refused. Never an account that an administrator blocked. Counts where accounts are created, and not in strict mode.",
+		Values: tick("A create over SCIM now revives who was deactivated over SCIM", "A create over SCIM no longer revives who is deactivated: it is refused"),
+		Event:  event.SiteRevivesChanged,
+		stored: flag(func(s *Settings) *bool { return &s.Revives }),
+	},
+	{
+		Name: "deletes", Key: "delete", Flag: "delete", Title: "Delete", Kind: Choice,
+		Usage: "what a SCIM delete does: refuse, deactivate, or delete for good",
+		Doc:   "what a DELETE of a user does: `refuse`, `deactivate`, or `delete` for good",
+		Field: "delete", Place: 4, Label: "When the IdP sends Delete",
+		Values: []Value{
+			{
+				Word: "refuse", Is: string(RefuseDelete), Brief: "Refused", Said: "SCIM may no longer delete: a delete is refused",
+				Text: "Refuse", Help: "Nothing happens here; the answer says that deletion is off. Deactivating still works.",
+			},
+			{
+				Word: "deactivate", Is: string(DeactivateOnDelete), Brief: "Deactivates the account", Said: "A delete over SCIM now deactivates the account",
+				Text: "Deactivate", Help: "The person is cut off at once and every session ends. The account stays and can be reactivated.",
+			},
+			{
+				Word: "delete", Is: string(DeleteForGood), Brief: "Deletes the account for good", Said: "A delete over SCIM now deletes the account for good",
+				Text: "Delete (cannot be undone)", Help: "The account is gone with its role and its memberships. Entra ID sends it 30 days after a user was deleted there, or when you remove one for good.",
+			},
+		},
+		Event: event.SiteDeletesChanged,
+		Refused: func(text string) *refusal.Error {
+			return refusal.New(refusal.Invalid, "delete", "%q is no way to answer a delete", text).Advise("use refuse, deactivate or delete")
+		},
+		stored: word(func(s *Settings) *DeleteMode { return &s.Deletes }),
+	},
+	{
+		Name: "groups", Key: "groups", Flag: "groups", Title: "Groups",
+		Usage: "whether SCIM has groups", Doc: "whether SCIM has groups; switched off, what is stored stays",
+		Field: "groups", Place: 5, Label: "Take groups",
+		Help:   "Groups and who is in them are kept here. While it is off, the list of groups is empty, writing one is refused, and what is stored stays.",
+		Values: tick("SCIM now has groups", "SCIM no longer has groups; those that are stored stay"),
+		Event:  event.SiteGroupsChanged,
+		stored: flag(func(s *Settings) *bool { return &s.Groups }),
+	},
+	{
+		Name: "sharedGroupNames", Key: "sharedGroupNames", Flag: "shared-group-names", Title: "Group names",
+		Usage: "whether two groups may have one displayName; in strict mode they may anyhow",
+		Doc:   "whether two groups may have one `displayName`; in strict mode they may anyhow",
+		Field: "names", Place: 7, Label: "Groups may share a name",
+		Help:   "Two groups can have the same name, as when the identity provider has two of them. Otherwise the second one is refused. In strict mode they can anyhow.",
+		Values: tick("Several groups may now have one displayName", "Each group now needs a displayName of its own"),
+		Event:  event.SiteGroupNamesChanged,
+		Words: func(s Site) string {
+			if s.GroupNamesUnique() {
+				return "unique"
+			}
+			return "shared"
+		},
+		stored: flag(func(s *Settings) *bool { return &s.SharedGroupNames }),
+	},
+	{
+		Name: "rateLimit", Key: "rateLimit", Flag: "rate-limit", Title: "Rate limit", Kind: Number,
+		Usage: fmt.Sprintf("SCIM requests per second, at least %d; 0 for no limit", MinRateLimit),
+		Doc:   fmt.Sprintf("SCIM requests per second of the site, for each process, at least %d, or 0 for no limit; more are 429 with `Retry-After`", MinRateLimit),
+		Field: "rate", Place: 9, Label: "Requests per second, at most",
+		Help:   fmt.Sprintf("Empty: no limit. Beyond it a call is answered with 429 and when to try again. At least %d: Entra ID sends that many by itself.", MinRateLimit),
+		Bounds: Bounds{Min: MinRateLimit, Max: MaxRateLimit, Unit: "requests per second", None: "no limit"},
+		Event:  event.SiteRateLimitChanged,
+		Said: func(_, after any) string {
+			if after == 0 {
+				return "SCIM requests are no longer limited"
+			}
+			return fmt.Sprintf("SCIM requests are now limited to %d per second", after)
+		},
+		Refused: func(text string) *refusal.Error {
+			return refusal.New(refusal.Invalid, "rate", "a rate limit of %s requests per second cannot be kept", text).
+				Advise("use 0 for none, or %d to %d", MinRateLimit, MaxRateLimit)
+		},
+		stored: number(func(s *Settings) *int { return &s.RateLimit }),
+	},
+}
+
+// SettingsOnPage returns the settings that the page SCIM integration edits, in its order.
+func SettingsOnPage() []Setting {
+	list := slices.DeleteFunc(slices.Clone(SettingsTable), func(s Setting) bool { return s.Field == "" })
+	slices.SortFunc(list, func(a, b Setting) int { return a.Place - b.Place })
+	return list
+}
+
+// SettingOf returns the row with that name. It panics if there is none, so names must be literals.
+func SettingOf(name string) Setting {
+	for _, row := range SettingsTable {
+		if row.Name == name {
+			return row
+		}
+	}
+	panic("site: no setting is named " + name)
+}
+
+// Get returns the stored value: a bool, an int or a string.
+func (x Setting) Get(s Settings) any { return x.get(s) }
+
+// Set gives the setting a value of the type that Get returns. A profile also sets the switches that
+// it stands for.
+func (x Setting) Set(s *Settings, value any) { x.set(s, value) }
+
+// At returns the pointer to the setting's field.
+func (x Setting) At(s *Settings) any { return x.at(s) }
+
+// Word is the setting's value on the command line and in forms.
+func (x Setting) Word(s Settings) string {
+	is := x.get(s)
+	for _, v := range x.Values {
+		if v.Is == is {
+			return v.Word
+		}
+	}
+	return fmt.Sprint(is)
+}
+
+// JSON is the setting's value in JSON: a bool for a Tick, a word for a Choice, a number.
+func (x Setting) JSON(s Settings) any {
+	if x.Kind == Choice {
+		return x.Word(s)
+	}
+	return x.get(s)
+}
+
+// Say is the setting's value as commands print it.
+func (x Setting) Say(s Site) string {
+	if x.Words != nil {
+		return x.Words(s)
+	}
+	if x.Kind != Number {
+		return x.Word(s.Settings)
+	}
+	if x.get(s.Settings) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d %s", x.get(s.Settings), x.Bounds.Unit)
+}
+
+// Brief is the setting's value where a page only names it.
+func (x Setting) Brief(s Settings) string {
+	is := x.get(s)
+	for _, v := range x.Values {
+		if v.Is == is && v.Brief != "" {
+			return v.Brief
+		}
+	}
+	w := x.Word(s)
+	return strings.ToUpper(w[:1]) + w[1:]
+}
+
+// Parse reads a word as Word writes it. It returns nil and false if the
+// setting has no such value.
+func (x Setting) Parse(text string) (value any, ok bool) {
+	if text == "" && x.Default != "" {
+		text = x.Default
+	}
+	if x.Kind == Number {
+		n, err := strconv.Atoi(text)
+		if err != nil || !x.Bounds.allow(n) {
+			return nil, false
+		}
+		return n, true
+	}
+	for _, v := range x.Values {
+		if v.Word == text {
+			return v.Is, true
+		}
+	}
+	return nil, false
+}
+
+func (b Bounds) allow(n int) bool { return n == 0 || n >= b.Min && n <= b.Max }
+
+// Allowed names the values: "refuse or create", "0 for none, or 25 to 100000 requests per second".
+func (x Setting) Allowed() string {
+	if x.Kind == Number {
+		return fmt.Sprintf("0 for none, or %d to %d %s", x.Bounds.Min, x.Bounds.Max, x.Bounds.Unit)
+	}
+	var words []string
+	for _, v := range x.Values {
+		words = append(words, v.Word)
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// check refuses a value that the setting cannot have.
+func (x Setting) check(s Settings) error {
+	text := x.Word(s)
+	if _, ok := x.Parse(text); ok {
+		return nil
+	}
+	if x.Refused != nil {
+		return x.Refused(text)
+	}
+	return refusal.New(refusal.Invalid, x.Field, "%s cannot be %q", x.Flag, text).Advise("use %s", x.Allowed())
+}
+
+// checkSwitches refuses the first setting that has a value it cannot have.
+func checkSwitches(s Settings) error {
+	for _, x := range SettingsTable {
+		if err := x.check(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// event returns the name and the sentence of the event that tells of the change.
+func (x Setting) event(before, after any) (name, text string) {
+	name = x.Event
+	for _, v := range x.Values {
+		if v.Is != after {
+			continue
+		}
+		if text = v.Said; v.Event != "" {
+			name = v.Event
+		}
+	}
+	if x.Said != nil {
+		text = x.Said(before, after)
+	}
+	if name == "" {
+		name = event.SiteSettingChanged
+	}
+	return name, text
+}
+
+// changed returns the settings that differ, in the order of the table.
+func changed(old, next Settings) []Setting {
+	return slices.DeleteFunc(slices.Clone(SettingsTable), func(x Setting) bool { return x.get(old) == x.get(next) })
+}

@@ -64,16 +64,16 @@ var arrows = map[string][]string{
 	"cmd/rollcall": {"*"},
 
 	// Test and measuring equipment.
-	"internal/pgserver":         {},
-	"internal/pgtest":           {"internal/pgserver"},
-	"internal/storetest":        {"store", "store/sqldb", "internal/pgtest"},
-	"internal/apptest":          {"*"},
-	"internal/bench":            {"*"},
-	"internal/bench/served":     {"*"},
-	"internal/bench/neighbours": {"internal/bench/served"},
-	"internal/bench/kills":      {"internal/bench/served"},
-	"internal/bench/growth":     {"internal/bench/served"},
-	"internal/conformance":      {},
+	"internal/pgserver":        {},
+	"internal/pgtest":          {"internal/pgserver"},
+	"internal/storetest":       {"store", "store/sqldb", "internal/pgtest"},
+	"internal/apptest":         {"*"},
+	"internal/binary":          {"internal/pgserver"},
+	"internal/cmd/bench":       {"*"},
+	"internal/cmd/neighbours":  {"internal/binary"},
+	"internal/cmd/kills":       {"internal/binary"},
+	"internal/cmd/growth":      {"internal/binary"},
+	"internal/cmd/conformance": {"internal/binary"},
 }
 
 // forbidden names packages outside the module that a band must not touch:
@@ -125,8 +125,8 @@ func TestOnlyTheRunnerAndTheStoreImportTheirEngines(t *testing.T) {
 	t.Parallel()
 	owner := map[string][]string{
 		"github.com/riverqueue/river": {"runner"},
-		"github.com/jackc/pgx":        {"store/sqldb", "runner", "internal/pgtest", "internal/pgserver"},
-		"modernc.org/sqlite":          {"store/sqldb"},
+		"github.com/jackc/pgx":        {"store/sqldb", "runner", "internal/pgtest", "internal/pgserver", "internal/binary"},
+		"modernc.org/sqlite":          {"store/sqldb", "internal/binary"},
 		"github.com/tink-crypto":      {"internal/seal"},
 		"github.com/pressly/goose":    {"store/sqldb"},
 		"github.com/spf13/cobra":      {"cmd/rollcall"},

@@ -17,7 +17,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/event"
-	"github.com/rollcall-scim/rollcall/internal/apptest"
+	"github.com/rollcall-scim/rollcall/internal/binary"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -29,7 +29,7 @@ import (
 
 func TestMain(m *testing.M) {
 	code := storetest.Main(m)
-	os.Exit(max(code, apptest.Clean()))
+	os.Exit(max(code, binary.Clean()))
 }
 
 // people is a scripted source: a directory whose every change a test makes itself.

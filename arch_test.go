@@ -22,15 +22,16 @@ var arrows = map[string][]string{
 	"provision/expr": {},
 
 	// Domains: languages, and each other along the arrows.
-	"event":     {"refusal"},
-	"site":      {"scim", "refusal", "event", "internal/redact"},
-	"roster":    {"scim", "refusal", "event", "site", "internal/lookalike", "internal/pace", "internal/session", "internal/visible"},
-	"signin":    {"scim", "refusal", "event", "site", "roster", "internal/session"},
-	"operator":  {"refusal", "event", "internal/session"},
-	"retention": {"refusal", "event"},
-	"erasure":   {"scim", "refusal", "event", "site", "roster", "directory"},
-	"directory": {"scim", "refusal", "event", "internal/near", "internal/pace", "internal/visible"},
-	"provision": {"scim", "refusal", "provision/expr", "event", "internal/redact"},
+	"event":      {"refusal"},
+	"site":       {"scim", "refusal", "event"},
+	"requestlog": {"scim", "refusal", "site", "internal/redact"},
+	"roster":     {"scim", "refusal", "event", "site", "requestlog", "internal/lookalike", "internal/pace", "internal/session", "internal/visible"},
+	"signin":     {"scim", "refusal", "event", "site", "roster", "internal/session"},
+	"operator":   {"refusal", "event", "internal/session"},
+	"retention":  {"refusal", "event"},
+	"erasure":    {"scim", "refusal", "event", "site", "roster", "directory"},
+	"directory":  {"scim", "refusal", "event", "internal/near", "internal/pace", "internal/visible"},
+	"provision":  {"scim", "refusal", "provision/expr", "event", "internal/redact"},
 
 	// Data and helpers without rules.
 	"provision/templates": {"provision", "provision/expr"},
@@ -48,15 +49,15 @@ var arrows = map[string][]string{
 	"internal/lookalike":  {"internal/visible"},
 
 	// Edges: domains and languages, never another edge.
-	"store":            {"store/sqldb", "scim", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/session"},
+	"store":            {"store/sqldb", "scim", "refusal", "event", "site", "requestlog", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/session"},
 	"store/sqldb":      {"internal/fair", "internal/pace"}, // knows no domain
 	"directory/csv":    {"directory"},
 	"directory/source": {"directory", "provision", "event"},
-	"scimserver":       {"scim", "refusal", "event", "site", "roster", "internal/web", "internal/fair"},
+	"scimserver":       {"scim", "refusal", "event", "site", "requestlog", "roster", "internal/web", "internal/fair"},
 	"scimclient":       {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":           {"event"},
 	"console": {
-		"scim", "refusal", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure",
+		"scim", "refusal", "provision/expr", "provision/templates", "event", "site", "requestlog", "roster", "signin", "operator", "directory", "provision", "retention", "erasure",
 		"internal/web", "internal/session", "internal/visible", "internal/inert",
 	},
 
@@ -84,6 +85,7 @@ var forbidden = map[string][]string{
 	"provision/expr": {"net", "net/http", "database/sql", "os", "log", "log/slog", "math/rand", "context", "html/template", "reflect"},
 	"event":          {"net/http", "database/sql", "os", "log/slog", "html/template"},
 	"site":           {"net/http", "database/sql", "os", "html/template"},
+	"requestlog":     {"net/http", "database/sql", "os", "html/template"},
 	"roster":         {"net/http", "database/sql", "os", "html/template"},
 	"signin":         {"net/http", "database/sql", "os", "html/template"},
 	"operator":       {"net/http", "database/sql", "os", "html/template"},

@@ -20,6 +20,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/operator"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
@@ -61,8 +62,9 @@ func newWorldOn(t *testing.T, db *store.DB, publicURL string) *world {
 	w.operators = &operator.Operators{Store: store.Operators{DB: db}, Now: w.clock, NewID: w.id}
 	w.pages = &SitePages{
 		Console: c, Sites: sites, Rosters: rosters, Events: store.Events{DB: db},
-		Eraser:  &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: rosters, Now: w.clock},
-		SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: rosters, Now: w.clock},
+		Requests: &requestlog.Log{Store: store.RequestLogs{DB: db}, Sites: sites, Now: w.clock, NewID: w.id},
+		Eraser:   &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: rosters, Now: w.clock},
+		SignIns:  &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: rosters, Now: w.clock},
 	}
 	operators := &DirectoryPages{Console: c, Operators: w.operators, Directories: &directory.Directories{Store: store.Directories{DB: db}, Now: w.clock, NewID: w.id}}
 	mux := http.NewServeMux()

@@ -26,6 +26,7 @@ import (
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/provision/templates"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scimclient"
 	"github.com/rollcall-scim/rollcall/scimserver"
@@ -109,7 +110,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	}
 	o.server = httptest.NewServer(web.Front{Proxies: proxies, Now: now}.Handler(mux))
 	t.Cleanup(o.server.Close)
-	o.scim = httptest.NewServer(&scimserver.Handler{Sites: o.sites, Rosters: o.rosters, Now: now, BaseURL: func(*http.Request) string { return o.scim.URL }})
+	o.scim = httptest.NewServer(&scimserver.Handler{Sites: o.sites, Rosters: o.rosters, Requests: &requestlog.Log{Store: store.RequestLogs{DB: db}, Sites: o.sites, Now: now, NewID: newID}, Now: now, BaseURL: func(*http.Request) string { return o.scim.URL }})
 	t.Cleanup(o.scim.Close)
 	return o
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -18,7 +19,7 @@ func TestAnAdministratorErasesSomebodyDeactivated(t *testing.T) {
 	acme, b := w.admin(site.Full)
 	ada := w.person(acme, "ada@acme.example", "Ada Xylander", roster.RoleRegistered)
 	page := peoplePath + "/" + ada.ID
-	w.logged(acme, site.Request{Method: "PATCH", Path: "/Users/" + ada.ID, Status: 200, Subject: ada.ID, UserName: "ada@acme.example", Sentence: "Updated Ada Xylander"})
+	w.logged(acme, requestlog.Request{Method: "PATCH", Path: "/Users/" + ada.ID, Status: 200, Subject: ada.ID, UserName: "ada@acme.example", Sentence: "Updated Ada Xylander"})
 
 	b.get(page).wantNoWords("Erasing deletes")
 	b.send(http.MethodPost, page+"/erase", url.Values{}).wantWords("is active at acme. Deactivate the account first")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	protocol "github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -159,7 +160,7 @@ func (p *pageCollection) ofASite() {
 	}
 	calls := sampleCalls(people[0])
 	for i, name := range awkwardNames {
-		calls = append(calls, site.Request{
+		calls = append(calls, requestlog.Request{
 			Method: "PATCH", Path: "/c/" + awkwardSite + "/auth/scim/v2/Users/" + people[i] + "?filter=" + url.QueryEscape(`displayName eq "`+name+`"`), Status: 200 + 200*(i%2), UserName: name + "@acme.example", Subject: people[i],
 			Sentence: "Changed displayName, title, " + strings.Repeat("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department, ", 4) + name,
 			Fixes:    []string{name + ": read as text", awkwardUnit}, Ignored: []string{awkwardJob}, Remote: "2001:db8:1234:5678:9abc:def0:1234:5678", TokenID: token.ID, TokenLast4: token.Last4,

@@ -20,6 +20,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
@@ -279,11 +280,11 @@ func TestTextsOfAnIdentityProviderAreNeverMarkup(t *testing.T) {
 			t.Fatal(err)
 		}
 		params["token"] = token.ID
-		row := site.Request{
+		row := requestlog.Request{
 			Site: acme.ID, Method: "PATCH" + text, Path: "/Users/" + url.PathEscape(text) + "?filter=" + url.QueryEscape(text) + "&x=" + text, Status: 200 + 200*(i%2),
 			UserName: text, Subject: text, Sentence: text, Fixes: []string{text}, Ignored: []string{text}, Remote: text, TokenLast4: text,
 		}
-		if err := w.pages.Sites.Log().Write(t.Context(), row); err != nil {
+		if err := w.pages.Requests.Write(t.Context(), row); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -57,8 +58,8 @@ func (p *SitePages) showOverview(w http.ResponseWriter, r *http.Request, v *site
 	if err != nil {
 		return err
 	}
-	changes, _, err := p.Sites.Requests(ctx, v.Site.ID, site.RequestQuery{
-		RequestFilter: site.RequestFilter{Token: site.AnyToken, OnlyChanges: true, From: now.Add(-attentionReach)}, Limit: attentionCalls,
+	changes, _, err := p.Requests.Page(ctx, v.Site.ID, requestlog.Query{
+		Filter: requestlog.Filter{Token: requestlog.AnyToken, OnlyChanges: true, From: now.Add(-attentionReach)}, Limit: attentionCalls,
 	})
 	if err != nil {
 		return err
@@ -109,7 +110,7 @@ func strangersText(n int) string {
 
 // needsAttention lists what somebody should look at, the worst first. changes are the newest calls that changed something,
 // tried to, or were refused, newest first.
-func needsAttention(v *siteVisit, f scimFacts, changes []site.Request, counts roster.Counts, now time.Time) []attention {
+func needsAttention(v *siteVisit, f scimFacts, changes []requestlog.Request, counts roster.Counts, now time.Time) []attention {
 	var list []attention
 	scim := action{Text: "SCIM integration", URL: v.url("admin/access/scim")}
 	live := liveTokens(f.tokens, now)
@@ -147,7 +148,7 @@ type cause struct {
 	kind   string // "create"
 	text   string // the sentence of the newest
 	method string
-	result site.Result
+	result requestlog.Result
 	calls  int
 	people map[string]bool // whom they were about
 	who    string          // the newest of them
@@ -158,7 +159,7 @@ const causesShown = 5
 
 // refusals are the causes of what went wrong among rows, the one with the most calls first. A refused call that worked for the
 // same person later is left out.
-func refusals(v *siteVisit, rows []site.Request) []attention {
+func refusals(v *siteVisit, rows []requestlog.Request) []attention {
 	var causes []*cause
 	byKey, done := map[string]*cause{}, map[string]bool{}
 	for _, r := range rows {
@@ -199,8 +200,8 @@ func refusals(v *siteVisit, rows []site.Request) []attention {
 	return list
 }
 
-func rank(r site.Result) int {
-	if r == site.Refused {
+func rank(r requestlog.Result) int {
+	if r == requestlog.Refused {
 		return 0
 	}
 	return 1
@@ -211,7 +212,7 @@ func (c *cause) attention(v *siteVisit) attention {
 	q := url.Values{"result": {string(c.result)}, "method": {c.method}}
 	a := attention{Tone: warn, Action: action{Text: "Show"}}
 	what := "applied only in part"
-	if c.result == site.Refused {
+	if c.result == requestlog.Refused {
 		a.Tone, what = bad, "refused"
 	}
 	switch {
@@ -231,7 +232,7 @@ func (c *cause) attention(v *siteVisit) attention {
 }
 
 // kindOf says what a call asked for, in a word that takes an s.
-func kindOf(r site.Request) string {
+func kindOf(r requestlog.Request) string {
 	switch r.Method {
 	case http.MethodPost:
 		return "create"
@@ -244,7 +245,7 @@ func kindOf(r site.Request) string {
 }
 
 // bare is the sentence of a row without what is particular to it.
-func bare(r site.Request) string {
+func bare(r requestlog.Request) string {
 	text := r.Sentence
 	if r.UserName != "" {
 		text = strings.ReplaceAll(text, r.UserName, "")

@@ -26,7 +26,7 @@ func (p *SitePages) erase(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	if err != nil {
 		return err
 	}
-	if err := p.Sites.Log().Flush(r.Context()); err != nil { // what is gathered names people, too
+	if err := p.Requests.Flush(r.Context()); err != nil { // what is gathered names people, too
 		return err
 	}
 	_, err = p.Eraser.FromSite(r.Context(), v.Site, person.UserName, v.actor())

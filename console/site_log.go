@@ -13,6 +13,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -75,16 +76,16 @@ const logLimit = 50
 var logMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 // logQuery reads what a request asks to see. A day that is none is a field error, and narrows nothing.
-func logQuery(q url.Values, tokens []site.Token) (site.RequestQuery, *fieldError) {
-	query := site.RequestQuery{
-		RequestFilter: site.RequestFilter{Result: resultOf(q.Get("result")), OnlyChanges: q.Get("show") != "all"},
+func logQuery(q url.Values, tokens []site.Token) (requestlog.Query, *fieldError) {
+	query := requestlog.Query{
+		Filter: requestlog.Filter{Result: resultOf(q.Get("result")), OnlyChanges: q.Get("show") != "all"},
 		Search:        strings.TrimSpace(q.Get("q")), Before: q.Get("before"), Limit: logLimit,
 	}
 	if method := strings.ToUpper(q.Get("method")); slices.Contains(logMethods, method) {
 		query.Method = method
 	}
 	token := q.Get("token")
-	if token == site.NoToken || slices.ContainsFunc(tokens, func(t site.Token) bool { return t.ID == token }) {
+	if token == requestlog.NoToken || slices.ContainsFunc(tokens, func(t site.Token) bool { return t.ID == token }) {
 		query.Token = token
 	}
 	var wrong *fieldError
@@ -99,7 +100,7 @@ func (p *SitePages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit
 		return err
 	}
 	query, wrong := logQuery(q, facts.tokens)
-	rows, next, err := p.Sites.Requests(r.Context(), v.Site.ID, query)
+	rows, next, err := p.Requests.Page(r.Context(), v.Site.ID, query)
 	if errors.Is(err, refusal.Invalid) {
 		return p.Console.redirect(w, r, v.url("admin/access/log"), notice{})
 	}
@@ -148,10 +149,10 @@ func (p *SitePages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit
 }
 
 // narrows says whether a query leaves something out beside answered reads.
-func narrows(q site.RequestQuery) bool {
-	all := q.RequestFilter
+func narrows(q requestlog.Query) bool {
+	all := q.Filter
 	all.OnlyChanges = false
-	return q.Search != "" || all != site.RequestFilter{}
+	return q.Search != "" || all != requestlog.Filter{}
 }
 
 // exportLog sends every row that the page's filters let through.
@@ -165,7 +166,7 @@ func (p *SitePages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVis
 		return p.Console.redirect(w, r, withQuery(v.url("admin/access/log"), r.URL.Query()), notice{})
 	}
 	query.Before, query.Limit = "", 500
-	page, next, err := p.Sites.Requests(r.Context(), v.Site.ID, query)
+	page, next, err := p.Requests.Page(r.Context(), v.Site.ID, query)
 	if err != nil {
 		return err
 	}
@@ -198,12 +199,12 @@ func (p *SitePages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVis
 	})
 }
 
-func (p *SitePages) nextRows(ctx context.Context, v *siteVisit, q site.RequestQuery, before string) ([]site.Request, string, error) {
+func (p *SitePages) nextRows(ctx context.Context, v *siteVisit, q requestlog.Query, before string) ([]requestlog.Request, string, error) {
 	q.Before = before
-	return p.Sites.Requests(ctx, v.Site.ID, q)
+	return p.Requests.Page(ctx, v.Site.ID, q)
 }
 
-func logCount(n int, q site.RequestQuery, more bool) string {
+func logCount(n int, q requestlog.Query, more bool) string {
 	text := count(n, "call")
 	if more && n == 0 {
 		text = "None among the calls looked through so far; older ones follow"
@@ -229,7 +230,7 @@ func emptyLog(narrowed bool, all string, any bool) emptyState {
 	return emptyState{Icon: "scroll-text", Title: "Nobody has called yet", Text: "Each call of your identity provider appears here within a second."}
 }
 
-func (p *SitePages) rowOf(v *siteVisit, tokens []site.Token, r site.Request) logRow {
+func (p *SitePages) rowOf(v *siteVisit, tokens []site.Token, r requestlog.Request) logRow {
 	row := logRow{
 		ID: r.ID, Time: r.Time, Who: r.UserName, Result: resultBadge(r), Answer: r.Sentence,
 		Asked: r.Method + " " + shortPath(v, r.Path), Full: r.Method + " " + r.Path, Millis: millis(r.Duration),
@@ -262,7 +263,7 @@ func (p *SitePages) rowOf(v *siteVisit, tokens []site.Token, r site.Request) log
 }
 
 // tokenText names the token of a call.
-func (p *SitePages) tokenText(tokens []site.Token, r site.Request) string {
+func (p *SitePages) tokenText(tokens []site.Token, r requestlog.Request) string {
 	name := ""
 	if r.TokenLast4 != "" {
 		name = "…" + r.TokenLast4
@@ -288,7 +289,7 @@ func (p *SitePages) tokenText(tokens []site.Token, r site.Request) string {
 const attributesShown = 3
 
 // retell is the sentence of a call in short, with the values and attributes that it names.
-func retell(r site.Request) (short string, changes []change, others []string) {
+func retell(r requestlog.Request) (short string, changes []change, others []string) {
 	if r.Status >= http.StatusBadRequest {
 		return r.Sentence, nil, nil
 	}
@@ -319,7 +320,7 @@ var randomLookup = regexp.MustCompile(`^\s*(\w[\w.:-]*(?:\[[^\]]*\](?:\.\w+)?)?)
 
 // testsConnection recognises the lookup that tests a connection: a search for a random GUID as a name or an address, which
 // nobody has. Ids and external ids can be such GUIDs, so a search for one of them is taken for what it says.
-func testsConnection(v *siteVisit, r site.Request) (attribute, random string) {
+func testsConnection(v *siteVisit, r requestlog.Request) (attribute, random string) {
 	path, query, asked := strings.Cut(strings.TrimPrefix(r.Path, v.url("auth/scim/v2")), "?")
 	if !asked || r.Method != http.MethodGet || r.Status != http.StatusOK || r.Subject != "" || !strings.HasPrefix(r.Sentence, "Not found") {
 		return "", ""
@@ -339,7 +340,7 @@ func testsConnection(v *siteVisit, r site.Request) (attribute, random string) {
 }
 
 // curl is the call as a command. The token is a variable, and the body, which is not kept, a file.
-func curl(base string, r site.Request) string {
+func curl(base string, r requestlog.Request) string {
 	quoted := func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 	command := "curl -X " + quoted(r.Method) + " " + quoted(base+r.Path) + ` -H "Authorization: Bearer $TOKEN"`
 	switch r.Method {
@@ -381,12 +382,12 @@ func millis(d time.Duration) string {
 	return fmt.Sprint(d.Milliseconds())
 }
 
-func resultBadge(r site.Request) badge {
+func resultBadge(r requestlog.Request) badge {
 	b := badge{Text: fmt.Sprint(r.Status)}
 	switch r.Result() {
-	case site.Refused:
+	case requestlog.Refused:
 		b.Tone, b.Hint = bad, "Refused"
-	case site.Ignored:
+	case requestlog.Ignored:
 		b.Tone, b.Hint = warn, "Answered; something was deliberately not applied"
 	default:
 		b.Tone, b.Hint = ok, "Done"
@@ -394,20 +395,20 @@ func resultBadge(r site.Request) badge {
 	return b
 }
 
-func resultOf(text string) site.Result {
-	switch r := site.Result(text); r {
-	case site.Done, site.Ignored, site.Refused:
+func resultOf(text string) requestlog.Result {
+	switch r := requestlog.Result(text); r {
+	case requestlog.Done, requestlog.Ignored, requestlog.Refused:
 		return r
 	}
-	return site.AnyResult
+	return requestlog.AnyResult
 }
 
-func resultOptions(here site.Result) []option {
+func resultOptions(here requestlog.Result) []option {
 	return chosen(string(here), []option{
 		{Value: "", Text: "Any result"},
-		{Value: string(site.Done), Text: "Done"},
-		{Value: string(site.Ignored), Text: "Not applied in part"},
-		{Value: string(site.Refused), Text: "Refused"},
+		{Value: string(requestlog.Done), Text: "Done"},
+		{Value: string(requestlog.Ignored), Text: "Not applied in part"},
+		{Value: string(requestlog.Refused), Text: "Refused"},
 	})
 }
 
@@ -424,5 +425,5 @@ func tokenOptions(here string, tokens []site.Token) []option {
 	for _, t := range tokens {
 		list = append(list, option{Value: t.ID, Text: t.Label()})
 	}
-	return chosen(here, append(list, option{Value: site.NoToken, Text: "No token of this site"}))
+	return chosen(here, append(list, option{Value: requestlog.NoToken, Text: "No token of this site"}))
 }

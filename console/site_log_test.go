@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -17,20 +18,20 @@ import (
 const logPath = "/c/acme/admin/access/log"
 
 // logged writes rows, oldest first, a minute apart, the last one a minute ago.
-func (w *world) logged(s site.Site, rows ...site.Request) {
+func (w *world) logged(s site.Site, rows ...requestlog.Request) {
 	w.t.Helper()
 	for i, r := range rows {
 		r.Site = s.ID
 		r.Time = w.clock().Add(-time.Duration(len(rows)-i) * time.Minute)
-		if err := w.pages.Sites.Log().Write(w.t.Context(), r); err != nil {
+		if err := w.pages.Requests.Write(w.t.Context(), r); err != nil {
 			w.t.Fatal(err)
 		}
 	}
 }
 
-func sampleCalls(ada string) []site.Request {
+func sampleCalls(ada string) []requestlog.Request {
 	base := "/c/acme/auth/scim/v2/Users"
-	return []site.Request{
+	return []requestlog.Request{
 		{Method: "GET", Path: base + "?filter=userName+eq+%22eve%40acme.example%22", Status: 200, Sentence: "Nobody matches", UserName: "eve@acme.example", TokenID: "t", TokenLast4: "a91f", Duration: 2 * time.Millisecond},
 		{Method: "POST", Path: base, Status: 501, Sentence: "User creation over SCIM is off for this site.", UserName: "eve@acme.example", TokenID: "t", TokenLast4: "a91f"},
 		{
@@ -136,11 +137,11 @@ func TestLog(t *testing.T) {
 	t.Run("is_exported_as_it_is_filtered_and_holds_no_formula", func(t *testing.T) {
 		w := newWorld(t)
 		s, b := w.admin(site.Documented)
-		var many []site.Request
+		var many []requestlog.Request
 		for i := range 620 {
-			many = append(many, site.Request{Method: "PATCH", Path: "/x", Status: 200, UserName: `=HYPERLINK("http://evil")`, Sentence: fmt.Sprintf("+cmd|' /C calc'!A%d", i), TokenID: "t"})
+			many = append(many, requestlog.Request{Method: "PATCH", Path: "/x", Status: 200, UserName: `=HYPERLINK("http://evil")`, Sentence: fmt.Sprintf("+cmd|' /C calc'!A%d", i), TokenID: "t"})
 		}
-		many = append(many, site.Request{Method: "DELETE", Path: "/y", Status: 501, UserName: "ada@acme.example", Sentence: "refused", TokenID: "t"})
+		many = append(many, requestlog.Request{Method: "DELETE", Path: "/y", Status: 501, UserName: "ada@acme.example", Sentence: "refused", TokenID: "t"})
 		w.logged(s, many...)
 		read := func(page *shown) [][]string {
 			t.Helper()
@@ -180,9 +181,9 @@ func TestLog(t *testing.T) {
 	t.Run("pages_backwards_through_all_of_it", func(t *testing.T) {
 		w := newWorld(t)
 		s, b := w.admin(site.Documented)
-		var many []site.Request
+		var many []requestlog.Request
 		for i := range 130 {
-			many = append(many, site.Request{Method: "PATCH", Path: "/x", Status: 200, Sentence: fmt.Sprintf("change %03d", i), TokenID: "t"})
+			many = append(many, requestlog.Request{Method: "PATCH", Path: "/x", Status: 200, Sentence: fmt.Sprintf("change %03d", i), TokenID: "t"})
 		}
 		w.logged(s, many...)
 		seen := map[string]bool{}
@@ -244,15 +245,15 @@ func TestOverview_gives_one_line_to_one_cause(t *testing.T) {
 	s, b := w.admin(site.Documented)
 	b.get(scimPath).submit("Generate", url.Values{"enabled": {"yes"}})
 	w.pass(time.Hour)
-	var calls []site.Request
+	var calls []requestlog.Request
 	for i := range 37 {
-		calls = append(calls, site.Request{
+		calls = append(calls, requestlog.Request{
 			Method: "POST", Path: "/c/acme/auth/scim/v2/Users", Status: 501, UserName: fmt.Sprintf("p%d@acme.example", i), TokenID: "t", TokenLast4: "a91f",
 			Sentence: "User creation over SCIM is off for this site.",
 		})
 	}
-	taken := func(name string) site.Request {
-		return site.Request{
+	taken := func(name string) requestlog.Request {
+		return requestlog.Request{
 			Method: "PATCH", Path: "/c/acme/auth/scim/v2/Users/" + name, Status: 409, UserName: name, Subject: name, TokenID: "t", TokenLast4: "a91f",
 			Sentence: `The user name "` + name + `" is taken.`,
 		}
@@ -283,10 +284,10 @@ func TestStrangersChangeNothing(t *testing.T) {
 	secret := secretOn(b.get(scimPath).submit("Generate", url.Values{"enabled": {"yes"}}))
 	live := w.liveTokens(s)[0]
 	w.pass(time.Hour)
-	w.logged(s, site.Request{Method: "GET", Path: "/x", Status: 200, TokenID: live.ID, TokenLast4: live.Last4, Sentence: "Found"})
+	w.logged(s, requestlog.Request{Method: "GET", Path: "/x", Status: 200, TokenID: live.ID, TokenLast4: live.Last4, Sentence: "Found"})
 	refuse := func(bearer string) {
 		t.Helper()
-		row := site.Request{Time: w.clock(), Method: "GET", Path: "/c/acme/auth/scim/v2", Status: http.StatusUnauthorized, Sentence: "The token is missing, wrong, expired or revoked."}
+		row := requestlog.Request{Time: w.clock(), Method: "GET", Path: "/c/acme/auth/scim/v2", Status: http.StatusUnauthorized, Sentence: "The token is missing, wrong, expired or revoked."}
 		_, _, err := w.pages.Sites.Authenticate(t.Context(), "acme", bearer)
 		if err == nil {
 			t.Fatal("the token is accepted")
@@ -294,13 +295,13 @@ func TestStrangersChangeNothing(t *testing.T) {
 		if ended, ok := refusal.About[site.Token](err); ok {
 			row.TokenID, row.TokenLast4 = ended.ID, ended.Last4
 		}
-		if err := w.pages.Sites.Log().GatherRefused(t.Context(), "acme", row); err != nil {
+		if err := w.pages.Requests.GatherRefused(t.Context(), "acme", row); err != nil {
 			t.Fatal(err)
 		}
 	}
 	flush := func() {
 		t.Helper()
-		if err := w.pages.Sites.Log().Flush(t.Context()); err != nil {
+		if err := w.pages.Requests.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		w.pass(time.Second)
@@ -344,11 +345,11 @@ func TestHeadAfterSave(t *testing.T) {
 	s, b := w.admin(site.Documented)
 	b.get(scimPath).submit("Generate", nil)
 	live := w.liveTokens(s)[0]
-	w.logged(s, site.Request{Method: "GET", Path: "/x", Status: 403, TokenID: live.ID, TokenLast4: live.Last4, Sentence: "SCIM is switched off for this site."})
+	w.logged(s, requestlog.Request{Method: "GET", Path: "/x", Status: 403, TokenID: live.ID, TokenLast4: live.Last4, Sentence: "SCIM is switched off for this site."})
 	b.get(scimPath).submit("Save", url.Values{"enabled": {"yes"}}).wantWords("SCIM is on.", "Waiting for first call", "since SCIM was switched on").wantNoWords("Failing", "SCIM is switched off")
-	w.logged(s, site.Request{Method: "POST", Path: "/x", Status: 501, TokenID: live.ID, TokenLast4: live.Last4, Sentence: "User creation over SCIM is off for this site."})
+	w.logged(s, requestlog.Request{Method: "POST", Path: "/x", Status: 501, TokenID: live.ID, TokenLast4: live.Last4, Sentence: "User creation over SCIM is off for this site."})
 	w.pass(time.Minute)
-	w.logged(s, site.Request{Method: "POST", Path: "/x", Status: 501, TokenID: live.ID, TokenLast4: live.Last4, Sentence: "User creation over SCIM is off for this site."})
+	w.logged(s, requestlog.Request{Method: "POST", Path: "/x", Status: 501, TokenID: live.ID, TokenLast4: live.Last4, Sentence: "User creation over SCIM is off for this site."})
 	b.get(scimPath).wantWords("Failing", "User creation over SCIM is off").submit("Save", url.Values{"create": {"create"}}).wantWords("Saved.").wantNoWords("Failing")
 }
 
@@ -438,12 +439,12 @@ func TestTestConnectionIsNamed(t *testing.T) {
 	w := newWorld(t)
 	s, b := w.admin(site.Documented)
 	const random = "524cdd49-86e2-4c3b-9d8a-0b6a7f1c2d3e"
-	lookup := func(filter, sentence string) site.Request {
-		return site.Request{Method: "GET", Path: "/c/acme/auth/scim/v2/Users?filter=" + url.QueryEscape(filter), Status: 200, Sentence: sentence, TokenID: "t", UserName: random}
+	lookup := func(filter, sentence string) requestlog.Request {
+		return requestlog.Request{Method: "GET", Path: "/c/acme/auth/scim/v2/Users?filter=" + url.QueryEscape(filter), Status: 200, Sentence: sentence, TokenID: "t", UserName: random}
 	}
 	for _, tt := range []struct {
 		name string
-		call site.Request
+		call requestlog.Request
 		want bool
 	}{
 		{"a random user name", lookup(`userName eq "`+random+`"`, "Not found (no user here has this userName)"), true},
@@ -467,7 +468,7 @@ func TestLongListsOfAttributesAreCut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	s, b := w.admin(site.Documented)
-	w.logged(s, site.Request{Method: "PATCH", Path: "/x", Status: 200, Sentence: "Role Registered → Admin · Updated addresses, displayName, emails, name, phoneNumbers, title", TokenID: "t"})
+	w.logged(s, requestlog.Request{Method: "PATCH", Path: "/x", Status: 200, Sentence: "Role Registered → Admin · Updated addresses, displayName, emails, name, phoneNumbers, title", TokenID: "t"})
 	page := b.get(logPath).wantWords("userType Registered → Admin", "Changed addresses, displayName, emails, name, phoneNumbers, title")
 	if got := page.callRows()[0]; !strings.Contains(got, "Updated addresses, displayName, emails and 3 more") || strings.Contains(got, "phoneNumbers") {
 		t.Errorf("the row says %s", got)

@@ -7,6 +7,7 @@ import (
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
@@ -17,12 +18,13 @@ const siteCookie = "rollcall-site"
 
 // SitePages are the pages of the application's end.
 type SitePages struct {
-	Console *Console
-	Sites   *site.Sites
-	Rosters *roster.Rosters
-	SignIns *signin.SignIns
-	Events  event.Store
-	Eraser  *erasure.Eraser
+	Console  *Console
+	Sites    *site.Sites
+	Requests *requestlog.Log
+	Rosters  *roster.Rosters
+	SignIns  *signin.SignIns
+	Events   event.Store
+	Eraser   *erasure.Eraser
 }
 
 // siteVisit is what the guard of /c/{site}/ knows about a request.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -129,7 +130,7 @@ func TestSCIMPage(t *testing.T) {
 		b.get(scimPath).submit("Save", url.Values{"enabled": {"on"}})
 		b.get(scimPath).submit("Generate", nil)
 		token := w.liveTokens(s)[0]
-		if err := w.pages.Sites.Log().Write(t.Context(), site.Request{Site: s.ID, TokenID: token.ID, Method: "GET", Path: "/Users", Status: 200}); err != nil {
+		if err := w.pages.Requests.Write(t.Context(), requestlog.Request{Site: s.ID, TokenID: token.ID, Method: "GET", Path: "/Users", Status: 200}); err != nil {
 			t.Fatal(err)
 		}
 		ask := b.get(scimPath).submit("Save", url.Values{"enabled": nil})
@@ -389,7 +390,7 @@ func TestToken(t *testing.T) {
 		s, b := w.admin(site.Documented)
 		first := secretOn(b.get(scimPath).submit("Generate", nil))
 		old := w.liveTokens(s)[0]
-		if err := w.pages.Sites.Log().Write(t.Context(), site.Request{Site: s.ID, TokenID: old.ID, Method: "GET", Path: "/Users", Status: 200, Remote: "192.0.2.7"}); err != nil {
+		if err := w.pages.Requests.Write(t.Context(), requestlog.Request{Site: s.ID, TokenID: old.ID, Method: "GET", Path: "/Users", Status: 200, Remote: "192.0.2.7"}); err != nil {
 			t.Fatal(err)
 		}
 		w.pass(3 * time.Minute)

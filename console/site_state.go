@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -65,7 +66,7 @@ type scimFacts struct {
 	tokens []site.Token // newest first
 	// calls are the newest with a token that the site issued, newest first. Strangers are not among them: an address that
 	// anyone can call says nothing about the identity provider.
-	calls     []site.Request
+	calls     []requestlog.Request
 	settings  []event.Event // changes of settings since the oldest of these calls, newest first
 	strangers int           // calls of strangers within a day; manyStrangers stands for "or more"
 }
@@ -76,11 +77,11 @@ func (p *SitePages) scimFacts(ctx context.Context, v *siteVisit) (f scimFacts, e
 	if f.tokens, err = p.Sites.Tokens(ctx, v.Site.ID); err != nil {
 		return f, err
 	}
-	f.calls, _, err = p.Sites.Requests(ctx, v.Site.ID, site.RequestQuery{RequestFilter: site.RequestFilter{Token: site.AnyToken, From: now.Add(-callsReach)}, Limit: recentCalls})
+	f.calls, _, err = p.Requests.Page(ctx, v.Site.ID, requestlog.Query{Filter: requestlog.Filter{Token: requestlog.AnyToken, From: now.Add(-callsReach)}, Limit: recentCalls})
 	if err != nil {
 		return f, err
 	}
-	strangers, _, err := p.Sites.Requests(ctx, v.Site.ID, site.RequestQuery{RequestFilter: site.RequestFilter{Token: site.NoToken, From: now.Add(-24 * time.Hour)}, Limit: manyStrangers})
+	strangers, _, err := p.Requests.Page(ctx, v.Site.ID, requestlog.Query{Filter: requestlog.Filter{Token: requestlog.NoToken, From: now.Add(-24 * time.Hour)}, Limit: manyStrangers})
 	if err != nil {
 		return f, err
 	}
@@ -94,22 +95,22 @@ func (p *SitePages) scimFacts(ctx context.Context, v *siteVisit) (f scimFacts, e
 }
 
 // settles says which refusals a change of a setting is the answer to: they say nothing about the site as it is now.
-var settles = map[string]func(r site.Request) bool{
-	"site.scim_enabled":    func(r site.Request) bool { return r.Status == http.StatusForbidden },
-	"site.creates_changed": func(r site.Request) bool { return r.Status == http.StatusNotImplemented && r.Method == http.MethodPost },
-	"site.revives_changed": func(r site.Request) bool { return r.Status == http.StatusConflict && r.Method == http.MethodPost },
-	"site.deletes_changed": func(r site.Request) bool {
+var settles = map[string]func(r requestlog.Request) bool{
+	"site.scim_enabled":    func(r requestlog.Request) bool { return r.Status == http.StatusForbidden },
+	"site.creates_changed": func(r requestlog.Request) bool { return r.Status == http.StatusNotImplemented && r.Method == http.MethodPost },
+	"site.revives_changed": func(r requestlog.Request) bool { return r.Status == http.StatusConflict && r.Method == http.MethodPost },
+	"site.deletes_changed": func(r requestlog.Request) bool {
 		return r.Status == http.StatusNotImplemented && r.Method == http.MethodDelete
 	},
-	"site.groups_changed":     func(r site.Request) bool { return r.Status == http.StatusNotImplemented },
-	"site.strict_disabled":    func(r site.Request) bool { return r.Status == http.StatusBadRequest },
-	"site.schemas_changed":    func(r site.Request) bool { return r.Status == http.StatusBadRequest },
-	"site.rate_limit_changed": func(r site.Request) bool { return r.Status == http.StatusTooManyRequests },
+	"site.groups_changed":     func(r requestlog.Request) bool { return r.Status == http.StatusNotImplemented },
+	"site.strict_disabled":    func(r requestlog.Request) bool { return r.Status == http.StatusBadRequest },
+	"site.schemas_changed":    func(r requestlog.Request) bool { return r.Status == http.StatusBadRequest },
+	"site.rate_limit_changed": func(r requestlog.Request) bool { return r.Status == http.StatusTooManyRequests },
 }
 
 // current leaves out the refusals that a later change of a setting has settled.
-func (f scimFacts) current() []site.Request {
-	var list []site.Request
+func (f scimFacts) current() []requestlog.Request {
+	var list []requestlog.Request
 	for _, r := range f.calls {
 		settled := slices.ContainsFunc(f.settings, func(e event.Event) bool {
 			settles := settles[e.Name]
@@ -135,13 +136,13 @@ func (f scimFacts) switchedOn() time.Time {
 // calls is what the newest rows of the request log say.
 type calls struct {
 	total, changes, failed int
-	last                   site.Request // the newest that carried an accepted token
+	last                   requestlog.Request // the newest that carried an accepted token
 	success                time.Time    // of the newest that was answered well
-	ended                  site.Request // the newest whose token had ended
+	ended                  requestlog.Request // the newest whose token had ended
 }
 
 // readCalls sums up rows, newest first. Calls of strangers do not count.
-func readCalls(rows []site.Request) calls {
+func readCalls(rows []requestlog.Request) calls {
 	var c calls
 	for _, r := range rows {
 		if r.TokenEnded() && c.ended.Time.IsZero() {
@@ -169,7 +170,7 @@ func readCalls(rows []site.Request) calls {
 }
 
 // failed is an answer that leaves the identity provider's job undone. Asking for what is not there is an answered question.
-func failed(r site.Request) bool {
+func failed(r requestlog.Request) bool {
 	if r.Status == http.StatusNotFound && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		return false
 	}
@@ -223,7 +224,7 @@ func judge(s site.Site, f scimFacts, now time.Time) scimState {
 }
 
 // endedCounts leaves out what was tried before the live token was made: the identity provider has it since.
-func endedCounts(r site.Request, live []site.Token) bool {
+func endedCounts(r requestlog.Request, live []site.Token) bool {
 	for _, t := range live {
 		if !r.Time.Before(t.Created) {
 			return true
@@ -233,7 +234,7 @@ func endedCounts(r site.Request, live []site.Token) bool {
 }
 
 // endedText says which token was refused, why and what to do.
-func endedText(r site.Request, tokens []site.Token, now time.Time) string {
+func endedText(r requestlog.Request, tokens []site.Token, now time.Time) string {
 	name, how := "…"+r.TokenLast4, "has ended"
 	for _, t := range tokens {
 		if t.ID != r.TokenID {

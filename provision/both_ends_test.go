@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/scimserver"
@@ -22,11 +23,12 @@ import (
 // bothEnds is a job between a real directory and a real site, over HTTP.
 type bothEnds struct {
 	*world
-	handle *directory.Handle
-	app    directory.Application
-	sites  *site.Sites
-	site   site.Site
-	roster *roster.Roster
+	handle   *directory.Handle
+	app      directory.Application
+	sites    *site.Sites
+	requests *requestlog.Log
+	site     site.Site
+	roster   *roster.Roster
 }
 
 func newBothEnds(t *testing.T, db *store.DB, profile site.Profile, flows provision.FlowTypes) *bothEnds {
@@ -37,6 +39,7 @@ func newBothEnds(t *testing.T, db *store.DB, profile site.Profile, flows provisi
 	}}
 	b.wire()
 	b.sites = &site.Sites{Store: store.Sites{DB: db}, Now: b.clock.now, NewID: b.newID}
+	b.requests = &requestlog.Log{Store: store.RequestLogs{DB: db}, Sites: b.sites, Now: b.clock.now, NewID: b.newID}
 	rosters := &roster.Rosters{Store: store.Rosters{DB: db}, Now: b.clock.now, NewID: b.newID}
 	directories := &directory.Directories{Store: store.Directories{DB: db}, Now: b.clock.now, NewID: b.newID}
 	b.engine.Sources = source.Opener(directories.OpenID)
@@ -55,7 +58,7 @@ func newBothEnds(t *testing.T, db *store.DB, profile site.Profile, flows provisi
 	must(err)
 	b.roster = rosters.Open(b.site)
 	handler := &scimserver.Handler{
-		Sites: b.sites, Rosters: rosters, Log: slog.New(slog.DiscardHandler), Now: b.clock.now,
+		Sites: b.sites, Rosters: rosters, Requests: b.requests, Log: slog.New(slog.DiscardHandler), Now: b.clock.now,
 		BaseURL: func(r *http.Request) string { return "http://" + r.Host },
 	}
 	server := httptest.NewServer(handler.Before(http.NotFoundHandler()))

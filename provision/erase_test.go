@@ -17,6 +17,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
@@ -107,10 +108,10 @@ func TestNothingIsLeftOfAnErasedPerson(t *testing.T) {
 		_, err = (&signin.SignIns{Store: store.SignIns{DB: db}, Rosters: rosters, Now: b.clock.now}).IssueSiteLink(ctx, b.site, "zeb.hagelstrom@contoso.com", "cli")
 		must(err)
 		// What others' entries say of them.
-		must(b.sites.Log().Write(ctx, site.Request{Site: b.site.ID, TokenID: "t", Method: "GET", Path: "/Users?filter=userName%20eq%20%22zeb.hagelstrom%40contoso.com%22", Status: 200, Sentence: "1 user"}))
-		must(b.sites.Log().Write(ctx, site.Request{Site: b.site.ID, TokenID: "t", Method: "PATCH", Path: "/Groups/g", Status: 200, Subject: "g", Sentence: "Added Zebulon Hagelstrom (zeb.hagelstrom@contoso.com) to Staff."}))
+		must(b.requests.Write(ctx, requestlog.Request{Site: b.site.ID, TokenID: "t", Method: "GET", Path: "/Users?filter=userName%20eq%20%22zeb.hagelstrom%40contoso.com%22", Status: 200, Sentence: "1 user"}))
+		must(b.requests.Write(ctx, requestlog.Request{Site: b.site.ID, TokenID: "t", Method: "PATCH", Path: "/Groups/g", Status: 200, Subject: "g", Sentence: "Added Zebulon Hagelstrom (zeb.hagelstrom@contoso.com) to Staff."}))
 		must(b.roster.Note(ctx, event.Event{Scope: event.Site(string(b.site.ID)), Name: "group.updated", Actor: "admin:zeb.hagelstrom@contoso.com", Subject: "g", Text: "Staff was updated by Zebulon Hagelstrom"}))
-		must(b.sites.Log().Flush(ctx))
+		must(b.requests.Flush(ctx))
 
 		words := []string{"zebulon", "quartz@", "hagelstrom", "xylophonist", "nebelgasse", "5550 19977"}
 		before := strings.ToLower(string(stored(t, url)))
@@ -140,7 +141,7 @@ func TestNothingIsLeftOfAnErasedPerson(t *testing.T) {
 		_, err = b.handle.SoftDelete(ctx, zeb, "cli")
 		must(err)
 		b.cycle()
-		must(b.sites.Log().Flush(ctx))
+		must(b.requests.Flush(ctx))
 		siteStory, directoryStory := story(siteScope), story(directoryScope)
 		bobDoc, _ := b.member("bob@contoso.com")
 
@@ -195,7 +196,7 @@ func TestNothingIsLeftOfAnErasedPerson(t *testing.T) {
 		if now, _ := b.member("bob@contoso.com"); fmt.Sprint(now) != fmt.Sprint(bobDoc) {
 			t.Errorf("Bob is %v now", now)
 		}
-		if _, _, err := b.sites.Requests(ctx, b.site.ID, site.RequestQuery{}); err != nil {
+		if _, _, err := b.requests.Page(ctx, b.site.ID, requestlog.Query{}); err != nil {
 			t.Errorf("the request log: %v", err)
 		}
 		if entries, _, err := b.jobs.Logs(ctx, b.key, provision.LogQuery{}); err != nil || len(entries) == 0 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -358,7 +359,7 @@ func (r *Roster) update(ctx context.Context, c Change, fn func(Tx) (Outcome, err
 }
 
 // finishRow completes the request-log row of a change with what the change did.
-func (r *Roster) finishRow(ctx context.Context, tx Tx, c Change, out Outcome) (site.Request, error) {
+func (r *Roster) finishRow(ctx context.Context, tx Tx, c Change, out Outcome) (requestlog.Request, error) {
 	row := c.Request
 	row.Subject, row.UserName, row.Sentence = out.Document.ID, out.UserName, out.Sentence
 	row.AddFixes(out.Fixes...)
@@ -368,7 +369,7 @@ func (r *Roster) finishRow(ctx context.Context, tx Tx, c Change, out Outcome) (s
 		if large.Members > 0 {
 			var err error
 			if n, err = tx.CountMembers(ctx, out.Document.ID, large.Members); err != nil {
-				return site.Request{}, err
+				return requestlog.Request{}, err
 			}
 		}
 		if n >= large.Members {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -71,16 +72,16 @@ func TestCreate(t *testing.T) {
 	})
 	t.Run("its_row_of_the_request_log_is_written_with_it_or_neither", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
-			row := site.Request{Time: f.clock.Now(), ID: "row", Site: f.full.ID, Method: "POST", Path: "/Users", Status: 201}
+			row := requestlog.Request{Time: f.clock.Now(), ID: "row", Site: f.full.ID, Method: "POST", Path: "/Users", Status: 201}
 			by := bySCIM
 			by.Request = row
 			out, err := f.rosters.Open(f.full).Create(t.Context(), roster.User, decode(t, ada), by)
 			if err != nil {
 				t.Fatal(err)
 			}
-			logged := func() []site.Request {
+			logged := func() []requestlog.Request {
 				t.Helper()
-				rows, _, err := f.sites.Requests(t.Context(), f.full.ID, site.RequestQuery{})
+				rows, _, err := f.requestLog.Page(t.Context(), f.full.ID, requestlog.Query{})
 				if err != nil {
 					t.Fatal(err)
 				}

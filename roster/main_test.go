@@ -13,6 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -51,6 +52,7 @@ type fixture struct {
 	clock      *clock
 	sites      *site.Sites
 	rosters    *roster.Rosters
+	requestLog *requestlog.Log
 	documented site.Site
 	full       site.Site // SCIM manages its roles
 }
@@ -68,6 +70,7 @@ func newFixture(t testing.TB, db *store.DB) fixture {
 	f := fixture{db: db, clock: &clock{now: time.Date(2026, 1, 12, 9, 0, 0, 0, time.UTC)}}
 	newID := func() string { return fmt.Sprintf("id-%06d", ids.Add(1)) }
 	f.sites = &site.Sites{Store: store.Sites{DB: db}, Now: f.clock.Now, NewID: newID}
+	f.requestLog = &requestlog.Log{Store: store.RequestLogs{DB: db}, Sites: f.sites, Now: f.clock.Now, NewID: newID}
 	f.rosters = &roster.Rosters{Store: store.Rosters{DB: db}, Now: f.clock.Now, NewID: newID}
 	f.documented = f.site(t, "documented", site.Documented)
 	f.full = f.site(t, "full", site.Full)

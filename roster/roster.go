@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -99,7 +100,7 @@ type Change struct {
 	// it is known before the change: with its id and the status of the answer. It is written in the
 	// change's transaction, so neither is there without the other, and comes back finished as
 	// Outcome.Request. A row without an id is not written.
-	Request site.Request
+	Request requestlog.Request
 	// LargeGroup is the status of the answer when the changed group has many members.
 	LargeGroup LargeGroup
 	// Locations are the addresses at which users and groups are shown, without their ids, so that a
@@ -144,7 +145,7 @@ type Outcome struct {
 	Changed       bool // false: it was so already; neither version nor events
 	Ignored       []scim.Ignored
 	Fixes         []scim.Fix
-	Request       site.Request // Change.Request, finished and written
+	Request       requestlog.Request // Change.Request, finished and written
 }
 
 // Stamp is who changed something last, how and when.
@@ -347,5 +348,5 @@ type Tx interface {
 
 	AppendEvent(ctx context.Context, e event.Event) error
 	// AppendRequest writes the row of the request that asked for this transaction.
-	AppendRequest(ctx context.Context, row site.Request) error
+	AppendRequest(ctx context.Context, row requestlog.Request) error
 }

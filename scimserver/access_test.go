@@ -19,6 +19,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/scimserver"
 	"github.com/rollcall-scim/rollcall/site"
@@ -177,8 +178,14 @@ func (s *askedStore) SiteByName(ctx context.Context, name string) (site.Site, er
 	return s.Store.SiteByName(ctx, name)
 }
 
-func (s *askedStore) AppendRequests(ctx context.Context, rows []site.Request, uses []site.TokenUse) error {
-	s.note("append requests")
+// askedLog records the writes of the request log in the same list.
+type askedLog struct {
+	requestlog.Store
+	asked *askedStore
+}
+
+func (s askedLog) AppendRequests(ctx context.Context, rows []requestlog.Request, uses []requestlog.TokenUse) error {
+	s.asked.note("append requests")
 	return s.Store.AppendRequests(ctx, rows, uses)
 }
 
@@ -195,6 +202,7 @@ func TestARefusalDoesTheSameWorkWhetherTheSiteExists(t *testing.T) {
 	_, other, _ := w.newSite("globex", site.Full)
 	asked := &askedStore{Store: w.sites.Store}
 	w.sites.Store = asked
+	w.requestLog.Store = askedLog{w.requestLog.Store, asked}
 	work := func(of, authorization string) string {
 		asked.asked = nil
 		wantStatus(t, w.send("PATCH =/c/"+of+"/auth/scim/v2/Users/u-1\nAuthorization: "+authorization+"\n\n{}"), 401)

@@ -88,7 +88,7 @@ func (x *exchange) doBulk() (answer, error) {
 	// The rows of the operations are on disk before the answer leaves, as for single requests.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
 	defer cancel()
-	if err := x.h.Sites.Log().Flush(ctx); err != nil {
+	if err := x.h.Requests.Flush(ctx); err != nil {
 		x.h.log().Error("request log rows delayed", "request", web.RequestID(x.r), "error", err)
 	}
 	x.requestRow.Sentence = b.sentence()
@@ -354,7 +354,7 @@ func (x *exchange) recordOperation(a answer, err error) error {
 		err = e
 	}
 	x.requestRow.Duration = x.h.Now().Sub(x.requestRow.Time)
-	x.h.Sites.Log().Gather(x.requestRow)
+	x.h.Requests.Gather(x.requestRow)
 	return err
 }
 

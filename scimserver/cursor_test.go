@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -172,7 +173,7 @@ func TestRateLimit(t *testing.T) {
 		t.Errorf("a second later: got %d", code)
 	}
 	rows := w.requests()
-	refused := slices.IndexFunc(rows, func(r site.Request) bool { return r.Status == 429 })
+	refused := slices.IndexFunc(rows, func(r requestlog.Request) bool { return r.Status == 429 })
 	if refused < 0 || !strings.Contains(rows[refused].Sentence, "25 SCIM requests per second") {
 		t.Errorf("the request log does not tell: %+v", rows)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -38,7 +39,7 @@ type exchange struct {
 	mode   scim.Mode
 	rt     *scim.ResourceType // the type of the endpoint; nil when it has none
 
-	requestRow site.Request // this request's row for the request log
+	requestRow requestlog.Request // this request's row for the request log
 	rowWritten bool         // the row was written together with the change
 	heldBytes  int          // bytes that this request holds of the memory gate
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/scimserver"
 	"github.com/rollcall-scim/rollcall/site"
@@ -185,7 +186,7 @@ func TestSlowReadersOfOneSiteHoldNoMoreThanItsShare(t *testing.T) {
 		t.Errorf("after they have gone: got %d", again.Code)
 	}
 	rows := w.requests()
-	if !slices.ContainsFunc(rows, func(r site.Request) bool { return r.Status == http.StatusTooManyRequests }) {
+	if !slices.ContainsFunc(rows, func(r requestlog.Request) bool { return r.Status == http.StatusTooManyRequests }) {
 		t.Error("the refusal is not in the request log")
 	}
 }

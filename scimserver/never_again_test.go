@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/scimserver"
@@ -271,7 +272,7 @@ func TestReadsAreGatheredAndWritesAreLoggedAtOnce(t *testing.T) {
 	w := newWorld(t, site.Documented)
 	w.bring(`{"userName":"ada"}`)
 	logged := func() int {
-		rows, _, err := w.sites.Requests(w.ctx(), w.site.ID, site.RequestQuery{})
+		rows, _, err := w.requestLog.Page(w.ctx(), w.site.ID, requestlog.Query{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -293,7 +294,7 @@ func TestReadsAreGatheredAndWritesAreLoggedAtOnce(t *testing.T) {
 		t.Fatalf("got %d rows after the flush, want 5", len(rows))
 	}
 	patch := rows[2]
-	want := site.Request{
+	want := requestlog.Request{
 		ID: patch.ID, Time: patch.Time, Site: w.site.ID, TokenID: w.tokenID, TokenLast4: w.token[len(w.token)-4:],
 		Method: "PATCH", Path: "/Users/u-1", Status: 200, UserName: "ada", Subject: "u-1", Sentence: "Deactivated", Remote: "192.0.2.7",
 	}

@@ -7,9 +7,9 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
-	"github.com/rollcall-scim/rollcall/site"
 )
 
 // writeRow writes the row to disk, or gathers it while the database is unavailable. If writing
@@ -19,9 +19,9 @@ func (x *exchange) writeRow() {
 	// Write the row even if the client has disconnected.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
 	defer cancel()
-	err := x.h.Sites.Log().Write(ctx, x.requestRow)
+	err := x.h.Requests.Write(ctx, x.requestRow)
 	if databaseUnavailable(err) {
-		x.h.Sites.Log().Gather(x.requestRow) // written once the database accepts writes again
+		x.h.Requests.Gather(x.requestRow) // written once the database accepts writes again
 		return
 	}
 	if err != nil {
@@ -56,15 +56,15 @@ func (x *exchange) addFixes(fixes []scim.Fix) { x.requestRow.AddFixes(fixes...) 
 // changeWithRow returns a change for roster that writes the request's row in the transaction of the
 // change. status is the status of the answer.
 func (x *exchange) changeWithRow(status int) roster.Change {
-	row := x.h.Sites.Log().Begin(x.requestRow)
+	row := x.h.Requests.Begin(x.requestRow)
 	row.Status = status
 	return roster.Change{Actor: x.token.Actor(), Via: roster.ViaSCIM, Request: row}
 }
 
 // takeRow takes over the row that was written with a change.
-func (x *exchange) takeRow(row site.Request) {
+func (x *exchange) takeRow(row requestlog.Request) {
 	x.requestRow, x.rowWritten = row, true
-	x.h.Sites.Log().Written(row)
+	x.h.Requests.Written(row)
 }
 
 // describeQuery sets the row's sentence to the result of a query.

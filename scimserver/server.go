@@ -13,14 +13,16 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
 // Handler answers every request that Serves reports.
 type Handler struct {
-	Sites   *site.Sites
-	Rosters *roster.Rosters
+	Sites    *site.Sites
+	Rosters  *roster.Rosters
+	Requests *requestlog.Log
 
 	// BaseURL returns the public URL before "/c/", without a slash at the end: --public-url, or
 	// else the address that the client used.
@@ -71,7 +73,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
 	x.acceptsJSON = strings.Contains(accept, "application/scim+json") || strings.Contains(accept, "application/json")
 	x.openBody = x.openRequest
-	x.requestRow = site.Request{Time: h.Now(), Method: loggedMethod(r.Method), Path: x.place.logged, Remote: web.RemoteIP(r)}
+	x.requestRow = requestlog.Request{Time: h.Now(), Method: loggedMethod(r.Method), Path: x.place.logged, Remote: web.RemoteIP(r)}
 	if err := x.authenticate(); err != nil {
 		x.refuse(err)
 		return
@@ -126,7 +128,7 @@ func (x *exchange) refuse(err error) {
 	x.requestRow.Duration = x.h.Now().Sub(x.requestRow.Time)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
 	defer cancel()
-	if err := x.h.Sites.Log().GatherRefused(ctx, x.place.site, x.requestRow); err != nil {
+	if err := x.h.Requests.GatherRefused(ctx, x.place.site, x.requestRow); err != nil {
 		x.h.log().Error("request log row lost", "request", web.RequestID(x.r), "error", err)
 	}
 }
@@ -137,7 +139,7 @@ func (x *exchange) throttle(err error) {
 	e := x.h.publicError(x.r, err)
 	x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
 	writeError(x.w, e, err)
-	x.h.Sites.Log().Gather(x.requestRow)
+	x.h.Requests.Gather(x.requestRow)
 }
 
 // fail logs and then answers an accepted request that ended in an error.
@@ -192,7 +194,7 @@ func (x *exchange) succeed(a answer) {
 	}
 	x.send(a)
 	x.requestRow.Duration = x.h.Now().Sub(x.requestRow.Time)
-	x.h.Sites.Log().Gather(x.requestRow)
+	x.h.Requests.Gather(x.requestRow)
 }
 
 func (h *Handler) log() *slog.Logger {

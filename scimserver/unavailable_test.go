@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -34,10 +35,10 @@ func TestDatabaseUnavailable(t *testing.T) {
 	if got := w.send("PATCH /Users/" + kim + "\n\n" + deactivate); got.Code != http.StatusOK {
 		t.Errorf("afterwards: %d %s", got.Code, got.Body)
 	}
-	if err := w.sites.Log().Flush(t.Context()); err != nil {
+	if err := w.requestLog.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	rows, _, err := w.sites.Requests(t.Context(), w.site.ID, site.RequestQuery{RequestFilter: site.RequestFilter{Method: "PATCH"}})
+	rows, _, err := w.requestLog.Page(t.Context(), w.site.ID, requestlog.Query{Filter: requestlog.Filter{Method: "PATCH"}})
 	if err != nil {
 		t.Fatal(err)
 	}

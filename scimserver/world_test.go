@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/scimserver"
@@ -37,14 +38,15 @@ const deviceSchemas = `{
 // world is a Handler on a real SQLite store, with the site acme and a clock that advances one
 // minute with each request.
 type world struct {
-	t       testing.TB
-	handler *scimserver.Handler
-	sites   *site.Sites
-	rosters *roster.Rosters
-	db      *store.DB
-	site    site.Site
-	token   string // of acme
-	tokenID string
+	t          testing.TB
+	handler    *scimserver.Handler
+	sites      *site.Sites
+	requestLog *requestlog.Log
+	rosters    *roster.Rosters
+	db         *store.DB
+	site       site.Site
+	token      string // of acme
+	tokenID    string
 
 	mu  sync.Mutex
 	now time.Time
@@ -61,12 +63,14 @@ func newWorldOn(t testing.TB, db *store.DB, p site.Profile) *world {
 	w := &world{t: t, db: db, now: time.Date(2030, 5, 1, 9, 0, 0, 0, time.UTC), ids: map[string]int{}}
 	w.sites = &site.Sites{Store: store.Sites{DB: w.db}, Now: w.clock, NewID: w.newID("s")}
 	w.rosters = &roster.Rosters{Store: store.Rosters{DB: w.db}, Now: w.clock, NewID: w.newID("u")}
+	w.requestLog = &requestlog.Log{Store: store.RequestLogs{DB: w.db}, Sites: w.sites, Now: w.clock, NewID: w.newID("s")}
 	w.handler = &scimserver.Handler{
-		Sites:   w.sites,
-		Rosters: w.rosters,
-		BaseURL: func(*http.Request) string { return "https://scim.test" },
-		Log:     slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Now:     w.clock,
+		Sites:    w.sites,
+		Requests: w.requestLog,
+		Rosters:  w.rosters,
+		BaseURL:  func(*http.Request) string { return "https://scim.test" },
+		Log:      slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Now:      w.clock,
 	}
 	w.site, w.token, w.tokenID = w.newSite("acme", p)
 	return w
@@ -275,17 +279,17 @@ func (w *world) checkAnswer(r *http.Request, got *httptest.ResponseRecorder) {
 }
 
 // requests returns the request log of acme, oldest first, including gathered rows.
-func (w *world) requests() []site.Request {
+func (w *world) requests() []requestlog.Request {
 	w.t.Helper()
 	return w.requestsOf(w.site.ID)
 }
 
-func (w *world) requestsOf(id site.ID) []site.Request {
+func (w *world) requestsOf(id site.ID) []requestlog.Request {
 	w.t.Helper()
-	if err := w.sites.Log().Flush(w.ctx()); err != nil {
+	if err := w.requestLog.Flush(w.ctx()); err != nil {
 		w.t.Fatal(err)
 	}
-	rows, _, err := w.sites.Requests(w.ctx(), id, site.RequestQuery{Limit: 500})
+	rows, _, err := w.requestLog.Page(w.ctx(), id, requestlog.Query{Limit: 500})
 	if err != nil {
 		w.t.Fatal(err)
 	}

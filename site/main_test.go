@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
 )
@@ -51,16 +52,18 @@ func each(t *testing.T, test func(t *testing.T, f fixture)) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		f := fixture{db: db, clock: newClock()}
 		f.sites = newSites(db, f.clock)
+		f.requests = &requestlog.Log{Store: store.RequestLogs{DB: db}, Sites: f.sites, Now: f.clock.Now, NewID: f.sites.NewID}
 		f.acme = f.create(t, "acme")
 		test(t, f)
 	})
 }
 
 type fixture struct {
-	db    *store.DB
-	clock *clock
-	sites *site.Sites
-	acme  site.Site
+	db       *store.DB
+	clock    *clock
+	sites    *site.Sites
+	requests *requestlog.Log
+	acme     site.Site
 }
 
 func (f fixture) create(t *testing.T, name string) site.Site {

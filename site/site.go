@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"regexp"
-	"sync"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -90,7 +89,7 @@ var (
 			Advise("rename all but one of them, or let groups share a name").Coded("group_name_shared")
 )
 
-// Store keeps sites, their tokens and their request log.
+// Store keeps sites and their tokens.
 type Store interface {
 	Sites(ctx context.Context) ([]Site, error)                 // by name
 	Site(ctx context.Context, id ID) (Site, error)             // ErrNotFound
@@ -107,11 +106,6 @@ type Store interface {
 	UpdateSite(ctx context.Context, id ID, fn func(tx Tx) error) error
 
 	Tokens(ctx context.Context, id ID) ([]Token, error) // newest first
-
-	// AppendRequests writes rows and token uses together. Rows of sites that are gone are left out.
-	AppendRequests(ctx context.Context, rows []Request, uses []TokenUse) error
-	// Requests reads the log backwards from the cursor (the zero cursor: from the newest row), at most limit rows.
-	Requests(ctx context.Context, id ID, only RequestFilter, before RequestCursor, limit int) ([]Request, error)
 }
 
 // Tx is one transaction on one locked site.
@@ -148,9 +142,6 @@ type Sites struct {
 	Store Store
 	Now   func() time.Time
 	NewID func() string
-
-	once sync.Once
-	log  *RequestLog
 }
 
 var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)

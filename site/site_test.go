@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
 )
@@ -212,7 +213,7 @@ func TestDelete(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			other := f.create(t, "other")
 			_, secret := f.token(t, site.TokenRequest{FormNumber: "1"})
-			if err := f.sites.Log().Write(context.Background(), site.Request{Site: f.acme.ID, Method: "GET", Path: "/Users", Status: 200}); err != nil {
+			if err := f.requests.Write(context.Background(), requestlog.Request{Site: f.acme.ID, Method: "GET", Path: "/Users", Status: 200}); err != nil {
 				t.Fatal(err)
 			}
 			if err := f.sites.Delete(t.Context(), f.acme.ID, "acm", "cli"); !errors.Is(err, site.ErrWrongConfirmation) {
@@ -227,7 +228,7 @@ func TestDelete(t *testing.T) {
 			if _, _, err := (store.Retention{DB: f.db}).Remove(t.Context(), time.Time{}); err != nil {
 				t.Fatal(err)
 			}
-			if rows, _, err := f.sites.Requests(t.Context(), f.acme.ID, site.RequestQuery{}); err != nil || len(rows) > 0 {
+			if rows, _, err := f.requests.Page(t.Context(), f.acme.ID, requestlog.Query{}); err != nil || len(rows) > 0 {
 				t.Errorf("its request log: got %v, %v", rows, err)
 			}
 			all, err := f.sites.List(t.Context())

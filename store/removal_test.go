@@ -15,6 +15,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
 	"github.com/rollcall-scim/rollcall/store/sqldb"
@@ -290,7 +291,7 @@ func TestADeletedSiteLeavesNothingAndTakesNothingOfOthers(t *testing.T) {
 		if err := s.CreateSite(ctx, site.Site{ID: "another", Name: "gamma"}); err != nil {
 			t.Errorf("the name is not free: %v", err)
 		}
-		if err := s.AppendRequests(ctx, []site.Request{{Site: "acme", ID: "late", Time: time.Now(), Method: "GET"}}, nil); err != nil {
+		if err := (store.RequestLogs{DB: db}).AppendRequests(ctx, []requestlog.Request{{Site: "acme", ID: "late", Time: time.Now(), Method: "GET"}}, nil); err != nil {
 			t.Errorf("a late row: %v", err)
 		}
 		removeRows(t, db)

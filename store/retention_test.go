@@ -11,6 +11,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
@@ -45,11 +46,11 @@ func TestPruneRemovesWhatIsOlderThanEachKindIsKept(t *testing.T) {
 				event.Event{Time: now.Add(-6 * 365 * day), Scope: event.Site(string(id)), Name: "set"}); err != nil {
 				t.Fatal(err)
 			}
-			var rows []site.Request
+			var rows []requestlog.Request
 			add := func(n int, age time.Duration, sentence, token, method string, status int) {
 				for i := range n {
 					at := now.Add(-age + time.Duration(i)*time.Second)
-					rows = append(rows, site.Request{Site: id, ID: fmt.Sprint(sentence, i), Time: at, TokenID: token, Method: method, Path: "/Users", Status: status, Sentence: sentence})
+					rows = append(rows, requestlog.Request{Site: id, ID: fmt.Sprint(sentence, i), Time: at, TokenID: token, Method: method, Path: "/Users", Status: status, Sentence: sentence})
 				}
 			}
 			add(250, 40*day, "old read", "t", "GET", 200)
@@ -59,7 +60,7 @@ func TestPruneRemovesWhatIsOlderThanEachKindIsKept(t *testing.T) {
 			add(30, 400*day, "very old change", "t", "PATCH", 200)
 			add(30, 20*day, "new read", "t", "GET", 200)
 			add(30, 20*day, "new stranger", "", "GET", 401)
-			if err := sites.AppendRequests(ctx, rows, nil); err != nil {
+			if err := (store.RequestLogs{DB: db}).AppendRequests(ctx, rows, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -686,8 +687,8 @@ func (t rosterTx) EndSessions(ctx context.Context, person string, now time.Time)
 	return live, err
 }
 
-func (t rosterTx) AppendRequest(ctx context.Context, row site.Request) error {
-	return appendRequests(ctx, t.tx, []site.Request{row})
+func (t rosterTx) AppendRequest(ctx context.Context, row requestlog.Request) error {
+	return appendRequests(ctx, t.tx, []requestlog.Request{row})
 }
 
 func (t rosterTx) AppendEvent(ctx context.Context, e event.Event) error {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/internal/storetest"
-	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/store"
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
@@ -17,7 +17,7 @@ import (
 func TestRefusedRequestsOfASiteStandInItsOwnLine(t *testing.T) {
 	t.Parallel()
 	db := storetest.Open(t, storetest.SQLiteURL(t))
-	sites := store.Sites{DB: db}
+	requests := store.RequestLogs{DB: db}
 	write(t, db, `
 		insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created)
 		values ('big', 'big', 'full', true, false, false, 'user-identifier', 1)`)
@@ -27,8 +27,8 @@ func TestRefusedRequestsOfASiteStandInItsOwnLine(t *testing.T) {
 		if err := db.Lane("big").Update(t.Context(), func(*sqldb.Tx) error {
 			for i := range 5 {
 				all.Go(func() {
-					row := site.Request{Site: "big", ID: fmt.Sprint(i), Time: time.Now(), Method: "PATCH", Status: 429}
-					if err := sites.AppendRequests(t.Context(), []site.Request{row}, nil); err != nil {
+					row := requestlog.Request{Site: "big", ID: fmt.Sprint(i), Time: time.Now(), Method: "PATCH", Status: 429}
+					if err := requests.AppendRequests(t.Context(), []requestlog.Request{row}, nil); err != nil {
 						t.Error(err)
 					}
 				})

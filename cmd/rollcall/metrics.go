@@ -87,7 +87,7 @@ func (g *gatherer) samples() []metrics.Sample {
 	add("database_writes_waiting", float64(db.Writing))
 	add("database_file_bytes", float64(db.FileBytes))
 	add("database_wal_bytes", float64(db.LogBytes))
-	log := g.s.sites.Log().Counts()
+	log := g.s.requests.Counts()
 	add("request_log_rows_total", float64(log.Written), "written")
 	add("request_log_rows_total", float64(log.WithChange), "with a change")
 	add("request_log_rows_total", float64(log.Unlisted), "reads counted")

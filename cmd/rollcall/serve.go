@@ -287,11 +287,11 @@ func (c *command) run(ctx context.Context, s *services, on reach) error {
 		return nil
 	}}
 	g.Go(func() error { clock.run(gctx); return nil })
-	g.Go(func() error { return untilDone(gctx, s.sites.Log().Run(gctx)) })
+	g.Go(func() error { return untilDone(gctx, s.requests.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, s.refused.Run(gctx)) })
 	err = g.Wait()
 	// Requests that finished during the shutdown have left rows behind.
-	return errors.Join(err, s.sites.Log().Flush(context.WithoutCancel(ctx)), s.refused.Flush(context.WithoutCancel(ctx)))
+	return errors.Join(err, s.requests.Flush(context.WithoutCancel(ctx)), s.refused.Flush(context.WithoutCancel(ctx)))
 }
 
 // serveUntilDone serves until ctx ends. Requests that are under way then have some time to finish; one that does not, such as an
@@ -333,14 +333,14 @@ func (c *command) handler(s *services, on reach, observe func(route, method stri
 	if err != nil {
 		return nil, nil, err
 	}
-	sites := &console.SitePages{Console: pages, Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Events: &store.Events{DB: s.db}, Eraser: s.eraser}
+	sites := &console.SitePages{Console: pages, Sites: s.sites, Rosters: s.rosters, Requests: s.requests, SignIns: s.signins, Events: &store.Events{DB: s.db}, Eraser: s.eraser}
 	directories := &console.DirectoryPages{
 		Console: pages, Operators: s.operators, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
 		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Eraser: s.eraser, Events: store.Events{DB: s.db},
 		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) console.UserWriter { return csv.NewWriter(w) },
 	}
 	scim := &scimserver.Handler{
-		Sites: s.sites, Rosters: s.rosters, Log: s.log, Now: c.now,
+		Sites: s.sites, Rosters: s.rosters, Requests: s.requests, Log: s.log, Now: c.now,
 		BaseURL: func(*http.Request) string { return c.address() },
 	}
 

@@ -27,6 +27,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
@@ -45,6 +46,7 @@ type services struct {
 	owner       string // names this process in leases
 	made        bool   // the database held nothing before
 	sites       *site.Sites
+	requests    *requestlog.Log
 	rosters     *roster.Rosters
 	operators   *operator.Operators
 	signins     *signin.SignIns
@@ -152,6 +154,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 		pruner:      &retention.Pruner{Store: store.Retention{DB: db}, Now: c.now, Log: w.log},
 	}
 	s.refused = &event.Refused{Recorder: store.Events{DB: db}, Now: c.now, Failed: func(err error) { w.log.Error("refused requests are not in the audit trail", "error", err) }}
+	s.requests = &requestlog.Log{Store: &store.RequestLogs{DB: db}, Sites: s.sites, Now: c.now, NewID: randomID}
 	s.signins = &signin.SignIns{Store: &store.SignIns{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.eraser = &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.jobs = &provision.Jobs{

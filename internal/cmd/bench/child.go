@@ -20,6 +20,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/scimserver"
@@ -107,15 +108,16 @@ func randomID() string {
 func serveSCIM(ctx context.Context, db *store.DB, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	sites, rosters := rooms(db)
+	requests := &requestlog.Log{Store: &store.RequestLogs{DB: db}, Sites: sites, Now: time.Now, NewID: randomID}
 	h := &scimserver.Handler{
-		Sites: sites, Rosters: rosters, Log: log, Now: time.Now,
+		Sites: sites, Rosters: rosters, Requests: requests, Log: log, Now: time.Now,
 		BaseURL: func(r *http.Request) string { return "http://" + r.Host },
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.Handle("/debug/pprof/allocs", pprof.Handler("allocs"))
 	flushed := make(chan error, 1)
-	go func() { flushed <- sites.Log().Run(ctx) }()
+	go func() { flushed <- requests.Run(ctx) }()
 	err := listen(ctx, web.Front{Log: log, Now: time.Now}.Handler(h.Before(mux)), stderr)
 	if ctx.Err() != nil {
 		err = errors.Join(err, <-flushed)
@@ -229,7 +231,7 @@ func (w *writer) one(ctx context.Context) error {
 	rec.ID = randomID()
 	rec.UserName = fmt.Sprintf("bare-%s-%09d@contoso.example", w.run, w.count.Add(1))
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	row := site.Request{
+	row := requestlog.Request{
 		ID: randomID(), Time: now, Site: w.site.ID, TokenID: w.token.ID, TokenLast4: w.token.Last4, Method: http.MethodPost, Path: "/Users",
 		Status: http.StatusCreated, Duration: time.Millisecond, UserName: rec.UserName, Subject: rec.ID, Sentence: "Created", Remote: "127.0.0.1",
 	}

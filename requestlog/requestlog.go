@@ -1,4 +1,4 @@
-package site
+package requestlog
 
 import (
 	"cmp"
@@ -17,6 +17,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/redact"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
 )
 
 const (
@@ -36,7 +37,7 @@ const (
 type Request struct {
 	ID         string // given when it is written
 	Time       time.Time
-	Site       ID
+	Site       site.ID
 	TokenID    string // of a token that the site issued, be it live or ended; empty for calls of strangers
 	TokenLast4 string
 	Method     string
@@ -142,41 +143,61 @@ func labelled(path, text string) string {
 
 // TokenUse is the last use of a token within one flush.
 type TokenUse struct {
-	Site  ID
+	Site  site.ID
 	Token string
 	Time  time.Time
 	From  string
 }
 
-// RequestLog writes the request log: writes and refusals at once, reads gathered and flushed once a second.
+// Log writes the request log: writes and refusals at once, reads gathered and flushed once a second.
 // Gathered rows are lost only if the process is killed within that second, or when they are more than a bound while the
 // log cannot be written: the rest is counted, and the log says how many are missing.
-type RequestLog struct {
+type Log struct {
+	Store Store
+	Sites *site.Sites
+	Now   func() time.Time
+	NewID func() string // ids of rows
+
 	// Failed is told of a flush that did not succeed while Run goes on trying; nil tells nobody. Set it before Run.
 	Failed func(error)
 
 	// Reads bounds the rows about reads of one site.
 	Reads ReadBound
 
-	sites *Sites
-	wake  chan struct{}
-
 	mu       sync.Mutex
 	gathered []Request
-	uses     uses          // by requests whose rows others wrote
-	refused  int           // calls of GatherRefused by strangers since the last flush
-	failing  bool          // the last flush failed
-	missing  map[ID]gap    // rows that were not kept while flushes failed
-	unlisted map[ID]gap    // reads beyond the bound since the last flush
-	pails    map[ID]pail   // how many rows of reads each site may still have
-	crowds   map[crowd]int // how many rows of GatherRefused each crowd is ahead of one for each flush
-	flushing sync.Mutex    // one flush at a time, so that rows are written in order and once
+	uses     uses             // by requests whose rows others wrote
+	refused  int              // calls of GatherRefused by strangers since the last flush
+	failing  bool             // the last flush failed
+	missing  map[site.ID]gap  // rows that were not kept while flushes failed
+	unlisted map[site.ID]gap  // reads beyond the bound since the last flush
+	pails    map[site.ID]pail // how many rows of reads each site may still have
+	crowds   map[crowd]int    // how many rows of GatherRefused each crowd is ahead of one for each flush
+	flushing sync.Mutex       // one flush at a time, so that rows are written in order and once
 
-	counts LogCounts // of rows so far; Gathered is not kept here
+	once sync.Once
+	wake chan struct{} // see waker
+
+	counts Counts // of rows so far; Gathered is not kept here
 }
 
-// LogCounts is how many rows the request logs of all sites have got since the process began.
-type LogCounts struct {
+// Store keeps the request logs of all sites.
+type Store interface {
+	// AppendRequests writes rows and token uses together. Rows of sites that are gone are left out.
+	AppendRequests(ctx context.Context, rows []Request, uses []TokenUse) error
+	// Requests reads the log backwards from the cursor (the zero cursor: from the newest row), at most
+	// limit rows.
+	Requests(ctx context.Context, id site.ID, only Filter, before Cursor, limit int) ([]Request, error)
+}
+
+// waker returns the channel that wakes Run before its second is over.
+func (l *Log) waker() chan struct{} {
+	l.once.Do(func() { l.wake = make(chan struct{}, 1) })
+	return l.wake
+}
+
+// Counts is how many rows the request logs of all sites have got since the process began.
+type Counts struct {
 	Written    int64 // by the log itself: reads and refusals
 	WithChange int64 // given to transactions of changes, which write them
 	Unlisted   int64 // reads beyond the bound of a site, counted instead
@@ -186,7 +207,7 @@ type LogCounts struct {
 }
 
 // Counts returns them as they are now.
-func (l *RequestLog) Counts() LogCounts {
+func (l *Log) Counts() Counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.counts
@@ -194,7 +215,7 @@ func (l *RequestLog) Counts() LogCounts {
 	return c
 }
 
-func (l *RequestLog) count(add func(*LogCounts)) {
+func (l *Log) count(add func(*Counts)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	add(&l.counts)
@@ -216,12 +237,12 @@ type pail struct {
 }
 
 // lists says whether a read of a site is listed, and counts it if not.
-func (l *RequestLog) lists(r Request) bool {
+func (l *Log) lists(r Request) bool {
 	if !r.isRead() {
 		return true
 	}
 	burst, rate := float64(cmp.Or(l.Reads.Burst, readBurst)), float64(cmp.Or(l.Reads.PerSecond, readPerSecond))
-	now := l.sites.Now()
+	now := l.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p, known := l.pails[r.Site]
@@ -235,14 +256,14 @@ func (l *RequestLog) lists(r Request) bool {
 		p.rows--
 	}
 	if l.pails == nil {
-		l.pails = map[ID]pail{}
+		l.pails = map[site.ID]pail{}
 	}
 	l.pails[r.Site] = p
 	if !full {
 		return true
 	}
 	if l.unlisted == nil {
-		l.unlisted = map[ID]gap{}
+		l.unlisted = map[site.ID]gap{}
 	}
 	l.unlisted[r.Site] = l.unlisted[r.Site].with(r)
 	l.counts.Unlisted++
@@ -255,7 +276,7 @@ func (l *RequestLog) lists(r Request) bool {
 
 // countUnlisted gathers a row for each site that has reads beyond the bound, and forgets who is far below it. The caller
 // holds mu.
-func (l *RequestLog) countUnlisted() {
+func (l *Log) countUnlisted() {
 	for id, g := range l.unlisted {
 		l.gathered = append(l.gathered, l.prepare(Request{
 			Time: g.last, Site: id, TokenID: g.token, TokenLast4: g.last4, Method: "GET", Path: "…", Status: 200,
@@ -263,7 +284,7 @@ func (l *RequestLog) countUnlisted() {
 		}))
 	}
 	l.unlisted = nil
-	idle := l.sites.Now().Add(-time.Hour)
+	idle := l.Now().Add(-time.Hour)
 	for id, p := range l.pails {
 		if p.at.Before(idle) {
 			delete(l.pails, id)
@@ -271,33 +292,27 @@ func (l *RequestLog) countUnlisted() {
 	}
 }
 
-// Log returns the request log of all sites of s, the same one each time.
-func (s *Sites) Log() *RequestLog {
-	s.once.Do(func() { s.log = &RequestLog{sites: s, wake: make(chan struct{}, 1)} })
-	return s.log
-}
-
 // Write puts a row on disk before it returns. It is for writes and refusals. A refused read beyond the bound is counted.
-func (l *RequestLog) Write(ctx context.Context, r Request) error {
+func (l *Log) Write(ctx context.Context, r Request) error {
 	if r = l.prepare(r); !l.lists(r) {
 		return nil
 	}
 	rows := []Request{r}
-	if err := l.sites.Store.AppendRequests(ctx, rows, usesOf(rows).list()); err != nil {
+	if err := l.Store.AppendRequests(ctx, rows, usesOf(rows).list()); err != nil {
 		return fmt.Errorf("write request log: %w", err)
 	}
-	l.count(func(c *LogCounts) { c.Written++ })
+	l.count(func(c *Counts) { c.Written++ })
 	return nil
 }
 
 // Begin gives a row its id, so that a change can write it in its own transaction. See Written.
-func (l *RequestLog) Begin(r Request) Request {
-	r.ID = l.sites.NewID()
+func (l *Log) Begin(r Request) Request {
+	r.ID = l.NewID()
 	return r
 }
 
 // Written notes a row that a change has written. The token's last use is recorded with the next flush.
-func (l *RequestLog) Written(r Request) {
+func (l *Log) Written(r Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.uses == nil {
@@ -309,7 +324,7 @@ func (l *RequestLog) Written(r Request) {
 
 // Gather keeps a row for the next flush. It is for reads. When rows arrive faster than they are written it waits for
 // the disk. While the disk takes none it keeps as many as fit the bound, and counts the rest.
-func (l *RequestLog) Gather(r Request) {
+func (l *Log) Gather(r Request) {
 	if r = l.prepare(r); !l.lists(r) {
 		return
 	}
@@ -329,7 +344,7 @@ func (l *RequestLog) Gather(r Request) {
 		l.report(l.Flush(ctx))
 	case n == flushAt:
 		select {
-		case l.wake <- struct{}{}:
+		case l.waker() <- struct{}{}:
 		default:
 		}
 	}
@@ -352,16 +367,16 @@ func (g gap) with(r Request) gap {
 }
 
 // missed counts a row that is not kept. The caller holds mu.
-func (l *RequestLog) missed(r Request) {
+func (l *Log) missed(r Request) {
 	if l.missing == nil {
-		l.missing = map[ID]gap{}
+		l.missing = map[site.ID]gap{}
 	}
 	l.missing[r.Site] = l.missing[r.Site].with(r)
 	l.counts.Lost++
 }
 
 // closeGaps gathers a row for each site that has rows missing, and returns how many. The caller holds mu.
-func (l *RequestLog) closeGaps() int {
+func (l *Log) closeGaps() int {
 	gaps := len(l.missing)
 	for id, g := range l.missing {
 		l.gathered = append(l.gathered, l.prepare(Request{
@@ -377,14 +392,14 @@ func (l *RequestLog) closeGaps() int {
 // crowd is who calls a site without a valid token: strangers, or the holders of tokens that have ended. They are counted
 // apart, so that strangers cannot hide an identity provider that is refused.
 type crowd struct {
-	site     ID
+	site     site.ID
 	stranger bool
 }
 
 // GatherRefused keeps a row about a request without a valid token, where there is a site of that name. Of many within
 // one flush only the first hundred are kept, and of a site that has had a hundred only one for each flush: whoever has no
 // token must not fill the disk.
-func (l *RequestLog) GatherRefused(ctx context.Context, siteName string, r Request) error {
+func (l *Log) GatherRefused(ctx context.Context, siteName string, r Request) error {
 	if r.Stranger() {
 		l.mu.Lock()
 		full := l.refused >= refusedMost
@@ -397,8 +412,8 @@ func (l *RequestLog) GatherRefused(ctx context.Context, siteName string, r Reque
 			return nil
 		}
 	}
-	of, err := l.sites.ByName(ctx, siteName)
-	if errors.Is(err, ErrNotFound) {
+	of, err := l.Sites.ByName(ctx, siteName)
+	if errors.Is(err, site.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
@@ -425,7 +440,7 @@ func (l *RequestLog) GatherRefused(ctx context.Context, siteName string, r Reque
 }
 
 // Flush writes what is gathered. What could not be written stays gathered.
-func (l *RequestLog) Flush(ctx context.Context) error {
+func (l *Log) Flush(ctx context.Context) error {
 	l.flushing.Lock()
 	defer l.flushing.Unlock()
 	gaps, err := l.flush(ctx)
@@ -436,7 +451,7 @@ func (l *RequestLog) Flush(ctx context.Context) error {
 }
 
 // flush also returns how many sites have a row about what is missing, to be written next.
-func (l *RequestLog) flush(ctx context.Context) (gaps int, err error) {
+func (l *Log) flush(ctx context.Context) (gaps int, err error) {
 	l.mu.Lock()
 	l.countUnlisted()
 	rows, used := l.gathered, usesOf(l.gathered)
@@ -475,10 +490,10 @@ func (l *RequestLog) flush(ctx context.Context) (gaps int, err error) {
 const rowsTogether = 256
 
 // append writes rows, and the last uses with the first of them. It returns those that it could not write.
-func (l *RequestLog) append(ctx context.Context, rows []Request, used []TokenUse) (rest []Request, written int, err error) {
+func (l *Log) append(ctx context.Context, rows []Request, used []TokenUse) (rest []Request, written int, err error) {
 	for len(rows)+len(used) > 0 {
 		n := min(len(rows), rowsTogether)
-		if err := l.sites.Store.AppendRequests(ctx, rows[:n], used); err != nil {
+		if err := l.Store.AppendRequests(ctx, rows[:n], used); err != nil {
 			return rows, written, err
 		}
 		rows, used, written = rows[n:], nil, written+n
@@ -487,7 +502,7 @@ func (l *RequestLog) append(ctx context.Context, rows []Request, used []TokenUse
 }
 
 // Run flushes once a second until ctx is done, then flushes what is left and returns that flush's error.
-func (l *RequestLog) Run(ctx context.Context) error {
+func (l *Log) Run(ctx context.Context) error {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
 	for {
@@ -497,7 +512,7 @@ func (l *RequestLog) Run(ctx context.Context) error {
 			defer cancel()
 			return l.Flush(last)
 		case <-tick.C:
-		case <-l.wake:
+		case <-l.waker():
 		}
 		if err := l.Flush(ctx); ctx.Err() == nil {
 			l.report(err)
@@ -505,16 +520,16 @@ func (l *RequestLog) Run(ctx context.Context) error {
 	}
 }
 
-func (l *RequestLog) report(err error) {
+func (l *Log) report(err error) {
 	if err != nil && l.Failed != nil {
 		l.Failed(err)
 	}
 }
 
-func (l *RequestLog) prepare(r Request) Request {
-	r.ID = l.sites.NewID()
+func (l *Log) prepare(r Request) Request {
+	r.ID = l.NewID()
 	if r.Time.IsZero() {
-		r.Time = l.sites.Now()
+		r.Time = l.Now()
 	}
 	return r.Clean()
 }
@@ -557,7 +572,7 @@ func clip(text string) string {
 type uses map[tokenKey]TokenUse
 
 type tokenKey struct {
-	site  ID
+	site  site.ID
 	token string
 }
 
@@ -591,16 +606,16 @@ func (u uses) merge(others uses) {
 // list is in no particular order.
 func (u uses) list() []TokenUse { return slices.Collect(maps.Values(u)) }
 
-// RequestQuery asks for one page of a site's request log, newest first.
-type RequestQuery struct {
-	RequestFilter
+// Query asks for one page of a site's request log, newest first.
+type Query struct {
+	Filter
 	Search string // part of a user name, path or sentence in any case, or a whole resource id
 	Before string // the next of the page before; empty: from the newest row
 	Limit  int    // 0: 50; at most 500
 }
 
-// RequestFilter is what the store decides of a query. Its zero value is every row.
-type RequestFilter struct {
+// Filter is what the store decides of a query. Its zero value is every row.
+type Filter struct {
 	Result      Result
 	OnlyChanges bool      // leave out reads that were answered
 	Method      string    // in capitals
@@ -608,37 +623,37 @@ type RequestFilter struct {
 	From, Until time.Time // rows of [From, Until); zero: no bound
 }
 
-// What RequestFilter.Token can be beside the id of a token.
+// What Filter.Token can be beside the id of a token.
 const (
 	AnyToken = "any"  // every token that the site issued, live or ended
 	NoToken  = "none" // strangers
 )
 
-// RequestCursor is a place in a site's request log.
-type RequestCursor struct {
+// Cursor is a place in a site's request log.
+type Cursor struct {
 	Time time.Time
 	ID   string
 }
 
-func (c RequestCursor) String() string {
+func (c Cursor) String() string {
 	return strconv.FormatInt(c.Time.UnixMicro(), 10) + "-" + c.ID
 }
 
-func parseCursor(text string) (RequestCursor, error) {
+func parseCursor(text string) (Cursor, error) {
 	if text == "" {
-		return RequestCursor{}, nil
+		return Cursor{}, nil
 	}
 	at, id, found := strings.Cut(text, "-")
 	micros, err := strconv.ParseInt(at, 10, 64)
 	if !found || err != nil || id == "" || !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
-		return RequestCursor{}, refusal.New(refusal.Invalid, "before", "%q is not a place in the request log", text)
+		return Cursor{}, refusal.New(refusal.Invalid, "before", "%q is not a place in the request log", text)
 	}
-	return RequestCursor{Time: time.UnixMicro(micros).UTC(), ID: id}, nil
+	return Cursor{Time: time.UnixMicro(micros).UTC(), ID: id}, nil
 }
 
-// Requests returns one page and where the next one begins, empty at the end. A search looks through a bounded number
+// Page returns one page and where the next one begins, empty at the end. A search looks through a bounded number
 // of rows a page, so its page may be short, or empty, and still have a next.
-func (s *Sites) Requests(ctx context.Context, id ID, q RequestQuery) (page []Request, next string, err error) {
+func (l *Log) Page(ctx context.Context, id site.ID, q Query) (page []Request, next string, err error) {
 	before, err := parseCursor(q.Before)
 	if err != nil {
 		return nil, "", err
@@ -654,7 +669,7 @@ func (s *Sites) Requests(ctx context.Context, id ID, q RequestQuery) (page []Req
 	}
 	search := strings.ToLower(q.Search)
 	for seen := 0; seen < searchWindow; seen += batch {
-		rows, err := s.Store.Requests(ctx, id, q.RequestFilter, before, batch)
+		rows, err := l.Store.Requests(ctx, id, q.Filter, before, batch)
 		if err != nil {
 			return nil, "", fmt.Errorf("read request log: %w", err)
 		}
@@ -670,12 +685,12 @@ func (s *Sites) Requests(ctx context.Context, id ID, q RequestQuery) (page []Req
 		if len(rows) < batch {
 			return page, "", nil
 		}
-		before = RequestCursor{Time: rows[batch-1].Time, ID: rows[batch-1].ID}
+		before = Cursor{Time: rows[batch-1].Time, ID: rows[batch-1].ID}
 	}
 	return page, before.String(), nil
 }
 
-func cursorOf(r Request) string { return RequestCursor{Time: r.Time, ID: r.ID}.String() }
+func cursorOf(r Request) string { return Cursor{Time: r.Time, ID: r.ID}.String() }
 
 func (r Request) about(search string) bool {
 	if search == "" || strings.ToLower(r.Subject) == search {

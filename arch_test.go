@@ -75,6 +75,7 @@ var arrows = map[string][]string{
 	"internal/cmd/neighbours":  {"internal/binary"},
 	"internal/cmd/kills":       {"internal/binary"},
 	"internal/cmd/growth":      {"internal/binary"},
+	"internal/cmd/draw":        {},
 	"internal/cmd/conformance": {"internal/binary"},
 }
 

@@ -1,9 +1,8 @@
 // Package site knows how to keep the sites of an installation: one site is one
 // customer's tenant of the application. It holds a site's settings and profile,
 // its own schemas (changed as far as stored resources survive it, or by force),
-// which attributes are declared searchable, the bearer tokens its identity
-// provider presents, and the request log, which is the record of what the
-// identity provider asked for and what it got.
+// which attributes are declared searchable, and the bearer tokens its identity
+// provider presents.
 //
 //	bearer ──► Authenticate ──► Site, Token ──► roster.Open(site)
 //	                │
@@ -13,6 +12,6 @@
 // Nothing here is cached. A revoked token or a switched-off SCIM is refused by
 // the next request to any process on the same database.
 //
-// HTTP, people and pages are left to others: scimserver calls Authenticate and
-// fills the request log, roster keeps the people, console shows the settings.
+// HTTP, people and pages are left to others: scimserver calls Authenticate, roster
+// keeps the people, requestlog keeps what was asked, console shows the settings.
 package site

@@ -92,7 +92,7 @@ func (o *Operators) Link(ctx context.Context, name, actor string) (Link, error) 
 	l := Link{Name: name, Secret: newSecret(), Expires: now.Add(LinkTTL)}
 	l.Path = LinkPath(l.Secret)
 	r := LinkRecord{Hash: hash(l.Secret), Name: name, Created: now, Expires: l.Expires}
-	e := o.event("operator.link_created", actor, name, fmt.Sprintf("One-time sign-in link made for the operator %s", name))
+	e := o.event(event.OperatorLinkCreated, actor, name, fmt.Sprintf("One-time sign-in link made for the operator %s", name))
 	if err := o.Store.AddLink(ctx, r, e); err != nil {
 		return Link{}, fmt.Errorf("add operator link: %w", err)
 	}
@@ -129,7 +129,7 @@ func (o *Operators) Redeem(ctx context.Context, secret string, from session.Brow
 		SessionHash: hash(s.Secret),
 		Session:     record,
 		Event: func(op Operator) event.Event {
-			e := o.event("operator.signed_in", op.Actor(), op.Name, fmt.Sprintf("%s signed in by one-time link", op.Name))
+			e := o.event(event.OperatorSignedIn, op.Actor(), op.Name, fmt.Sprintf("%s signed in by one-time link", op.Name))
 			e.By = event.Actor{Kind: event.Operator, ID: op.ID, Name: op.Name}
 			return e
 		},

@@ -55,7 +55,7 @@ func (s *SignIns) issue(ctx context.Context, st site.Site, l Link, personID, act
 	l.Path = LinkPath(st.Name, l.Secret)
 	l.Expires = now.Add(LinkTTL)
 	r := LinkRecord{Site: st.ID, Hash: hash(l.Secret), Kind: l.Kind, PersonID: personID, Created: now, Expires: l.Expires}
-	if err := s.Store.AddLink(ctx, r, s.event(st, "sign_in.link_created", actor, personID, text)); err != nil {
+	if err := s.Store.AddLink(ctx, r, s.event(st, event.SignInLinkCreated, actor, personID, text)); err != nil {
 		return Link{}, fmt.Errorf("add sign-in link: %w", err)
 	}
 	return l, nil

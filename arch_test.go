@@ -48,7 +48,8 @@ var arrows = map[string][]string{
 	"internal/lookalike":  {"internal/visible"},
 
 	// Edges: domains and languages, never another edge.
-	"store":         {"scim", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/pace", "internal/session"},
+	"store":         {"store/sqldb", "scim", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/session"},
+	"store/sqldb":   {"internal/fair", "internal/pace"}, // knows no domain
 	"directory/csv": {"directory"},
 	"scimserver":    {"scim", "refusal", "event", "site", "roster", "internal/web", "internal/fair"},
 	"scimclient":    {"scim", "provision", "internal/outbound", "internal/redact"},
@@ -63,7 +64,8 @@ var arrows = map[string][]string{
 
 	// Test and measuring equipment.
 	"internal/pgserver":         {},
-	"internal/storetest":        {"store", "internal/pgserver"},
+	"internal/pgtest":           {"internal/pgserver"},
+	"internal/storetest":        {"store", "store/sqldb", "internal/pgtest"},
 	"internal/apptest":          {"*"},
 	"internal/bench":            {"*"},
 	"internal/bench/served":     {"*"},
@@ -122,10 +124,10 @@ func TestOnlyTheRunnerAndTheStoreImportTheirEngines(t *testing.T) {
 	t.Parallel()
 	owner := map[string][]string{
 		"github.com/riverqueue/river": {"runner"},
-		"github.com/jackc/pgx":        {"store", "runner", "internal/storetest", "internal/pgserver"},
-		"modernc.org/sqlite":          {"store"},
+		"github.com/jackc/pgx":        {"store/sqldb", "runner", "internal/pgtest", "internal/pgserver"},
+		"modernc.org/sqlite":          {"store/sqldb"},
 		"github.com/tink-crypto":      {"internal/seal"},
-		"github.com/pressly/goose":    {"store"},
+		"github.com/pressly/goose":    {"store/sqldb"},
 		"github.com/spf13/cobra":      {"cmd/rollcall"},
 		"github.com/prometheus":       {"internal/metrics"},
 	}

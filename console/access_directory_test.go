@@ -27,7 +27,6 @@ func TestDirectoryAccess(t *testing.T) {
 	}
 	pages := &DirectoryPages{Console: w.pages.Console, Operators: w.operators}
 	handler := pages.Handler()
-	door := operatorDoor{console: w.pages.Console, operators: w.operators}
 	strangers := map[string]string{
 		"without_a_session":                  "",
 		"with_an_unknown_session":            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
@@ -36,17 +35,17 @@ func TestDirectoryAccess(t *testing.T) {
 		"of_a_removed_operator":              removed,
 		"with_a_site_administrators_session": w.startSession(acme, kim.ID),
 	}
-	for _, rt := range append(door.routes(), pages.routes()...) {
-		t.Run(rt.pattern, func(t *testing.T) {
+	for _, rt := range pages.Routes() {
+		t.Run(rt.Pattern, func(t *testing.T) {
 			t.Parallel()
-			if rt.access == anyone {
-				if !openRoutes()[rt.pattern] {
-					t.Fatalf("%s is open to anyone and not on the list of open routes", rt.pattern)
+			if rt.Access == anyone {
+				if !openRoutes()[rt.Pattern] {
+					t.Fatalf("%s is open to anyone and not on the list of open routes", rt.Pattern)
 				}
 				return
 			}
 			for name, secret := range strangers {
-				if got := knock(t, handler, rt.pattern, anyValue(rt.pattern), operatorCookie, secret); got.Code != http.StatusUnauthorized {
+				if got := knock(t, handler, rt.Pattern, anyValue(rt.Pattern), operatorCookie, secret); got.Code != http.StatusUnauthorized {
 					t.Errorf("%s: got %d, want 401", name, got.Code)
 				}
 			}

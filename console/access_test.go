@@ -134,17 +134,17 @@ func TestSiteAccess(t *testing.T) {
 		"with_a_session_of_a_site_gone":  orphaned,
 	}
 	before := len(w.ofSite(acme))
-	for _, rt := range w.pages.routes() {
-		t.Run(rt.pattern, func(t *testing.T) {
-			if rt.access == anyone {
-				if !openRoutes()[rt.pattern] {
-					t.Fatalf("%s is open to anyone and not on the list of open routes", rt.pattern)
+	for _, rt := range w.pages.Routes() {
+		t.Run(rt.Pattern, func(t *testing.T) {
+			if rt.Access == anyone {
+				if !openRoutes()[rt.Pattern] {
+					t.Fatalf("%s is open to anyone and not on the list of open routes", rt.Pattern)
 				}
 				return
 			}
 			refusal := map[bool]string{} // with a cookie, and without
 			for name, secret := range strangers {
-				got := knock(t, handler, rt.pattern, params, siteCookie, secret)
+				got := knock(t, handler, rt.Pattern, params, siteCookie, secret)
 				if got.Code != http.StatusUnauthorized {
 					t.Errorf("%s: got %d, want 401", name, got.Code)
 				}
@@ -158,7 +158,7 @@ func TestSiteAccess(t *testing.T) {
 			for _, name := range []string{"nowhere", "deleted"} {
 				gone := map[string]string{"site": name, "person": ada.ID, "token": token.ID, "declared": declared, "attribute": "userName", "decision": "apply"}
 				for _, secret := range []string{"", adminSecret, orphaned} {
-					got := knock(t, handler, rt.pattern, gone, siteCookie, secret)
+					got := knock(t, handler, rt.Pattern, gone, siteCookie, secret)
 					if got.Code != http.StatusUnauthorized {
 						t.Errorf("the site %s: got %d, want 401", name, got.Code)
 					}
@@ -170,13 +170,13 @@ func TestSiteAccess(t *testing.T) {
 			for _, plain := range []roster.Person{ada, mod} {
 				want := http.StatusForbidden
 				switch {
-				case rt.access == signedIn && strings.HasPrefix(rt.pattern, "POST "):
+				case rt.Access == signedIn && strings.HasPrefix(rt.Pattern, "POST "):
 					want = http.StatusSeeOther
 					before++ // the event of what they did
-				case rt.access == signedIn:
+				case rt.Access == signedIn:
 					want = http.StatusOK
 				}
-				if got := knock(t, handler, rt.pattern, params, siteCookie, w.startSession(acme, plain.ID)); got.Code != want {
+				if got := knock(t, handler, rt.Pattern, params, siteCookie, w.startSession(acme, plain.ID)); got.Code != want {
 					t.Errorf("as %s: got %d, want %d", plain.Role, got.Code, want)
 				}
 			}
@@ -185,12 +185,12 @@ func TestSiteAccess(t *testing.T) {
 	if after := len(w.ofSite(acme)); after != before {
 		t.Errorf("refused requests left %d events", after-before)
 	}
-	for _, rt := range w.pages.routes() {
-		if !strings.HasPrefix(rt.pattern, "GET ") || rt.access == anyone {
+	for _, rt := range w.pages.Routes() {
+		if !strings.HasPrefix(rt.Pattern, "GET ") || rt.Access == anyone {
 			continue
 		}
-		if got := knock(t, handler, rt.pattern, params, siteCookie, adminSecret); got.Code >= http.StatusBadRequest {
-			t.Errorf("%s: an administrator gets %d", rt.pattern, got.Code)
+		if got := knock(t, handler, rt.Pattern, params, siteCookie, adminSecret); got.Code >= http.StatusBadRequest {
+			t.Errorf("%s: an administrator gets %d", rt.Pattern, got.Code)
 		}
 	}
 }

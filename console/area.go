@@ -32,6 +32,22 @@ type route[V any] struct {
 	maxBody int64 // bytes; 0 means maxFormBytes
 }
 
+// RouteInfo is a route without its handler.
+type RouteInfo struct {
+	Pattern string
+	Access  access
+}
+
+// routeInfos lists the routes of an area.
+func routeInfos[V any](tables ...[]route[V]) (list []RouteInfo) {
+	for _, table := range tables {
+		for _, rt := range table {
+			list = append(list, RouteInfo{Pattern: rt.pattern, Access: rt.access})
+		}
+	}
+	return list
+}
+
 // area serves one half: its routes, behind its guard.
 type area[V any] struct {
 	console *Console

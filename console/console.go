@@ -38,16 +38,26 @@ type Options struct {
 	Refused *event.Refused
 	// Version is shown at the foot of the menu.
 	Version string
+	// Drawn is told the name of each template that draws a page; nil is told nothing.
+	Drawn func(view string)
 }
 
-// Console holds the templates and the assets. Make one with New and give it to both halves.
+// Console is the frame of all pages. Make one with New and give it to both page sets.
 type Console struct {
 	options Options
 	assets  *assets
-	views   map[string]func() (*template.Template, error)
+	layout  *template.Template // layout.html and parts.html
+	views   *Views             // of the frame itself: questions, errors, the sign-in
 }
 
-// New makes a console. The template of a page is parsed when that is first shown; a test shows every page.
+// Views are the page templates of one set, each inside the layout. A template is parsed when its page is first shown; a test
+// shows every page.
+type Views struct {
+	console *Console
+	parse   map[string]func() (*template.Template, error)
+}
+
+// New makes a console.
 func New(o Options) (*Console, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -60,28 +70,30 @@ func New(o Options) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{options: o, assets: a, views: make(map[string]func() (*template.Template, error))}
-	return c, c.parseViews()
+	c := &Console{options: o, assets: a}
+	c.layout, err = template.New("layout.html").Funcs(c.functions()).ParseFS(templateFiles, "layout.html", "parts.html")
+	if err != nil {
+		return nil, fmt.Errorf("parse the layout: %w", err)
+	}
+	c.views, err = c.Views(templateFiles)
+	return c, err
 }
 
-// parseViews makes one template set per page: the frame, the parts, and the page's own "content".
-func (c *Console) parseViews() error {
-	base, err := template.New("layout.html").Funcs(c.functions()).ParseFS(templateFiles, "layout.html", "parts.html")
+// Views reads the names of a page set's templates: each .html file but the layout and its parts is one view.
+func (c *Console) Views(files fs.FS) (*Views, error) {
+	names, err := fs.Glob(files, "*.html")
 	if err != nil {
-		return fmt.Errorf("parse the layout: %w", err)
+		return nil, fmt.Errorf("list the page templates: %w", err)
 	}
-	files, err := fs.Glob(templateFiles, "*.html")
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
+	v := &Views{console: c, parse: make(map[string]func() (*template.Template, error))}
+	for _, file := range names {
 		if file == "layout.html" || file == "parts.html" {
 			continue
 		}
-		c.views[strings.TrimSuffix(file, ".html")] = sync.OnceValues(func() (*template.Template, error) {
-			set, err := base.Clone()
+		v.parse[strings.TrimSuffix(file, ".html")] = sync.OnceValues(func() (*template.Template, error) {
+			set, err := c.layout.Clone()
 			if err == nil {
-				set, err = set.ParseFS(templateFiles, file)
+				set, err = set.ParseFS(files, file)
 			}
 			if err != nil {
 				return nil, fmt.Errorf("parse page %s: %w", file, err)
@@ -89,7 +101,7 @@ func (c *Console) parseViews() error {
 			return set, nil
 		})
 	}
-	return nil
+	return v, nil
 }
 
 // functions are what templates may call. They shape what a page struct already decided.
@@ -115,15 +127,23 @@ func (c *Console) icon(name string) template.HTML {
 // Assets serves /assets/…: mount it at that path.
 func (c *Console) Assets() http.Handler { return c.assets }
 
-// view writes a page. It is rendered whole before the first byte leaves, so that a broken page is a 500 and not half a page.
+// view shows a page of the frame itself.
 func (c *Console) view(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
-	parse, ok := c.views[name]
+	return c.views.Show(w, r, status, name, data)
+}
+
+// Show writes a page. It is rendered whole before the first byte leaves, so that a broken page is a 500 and not half a page.
+func (v *Views) Show(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
+	parse, ok := v.parse[name]
 	if !ok {
 		return fmt.Errorf("there is no page template %q", name)
 	}
 	set, err := parse()
 	if err != nil {
 		return err
+	}
+	if drawn := v.console.options.Drawn; drawn != nil {
+		drawn(name)
 	}
 	var b bytes.Buffer
 	if err := set.ExecuteTemplate(&b, "layout.html", data); err != nil {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
@@ -63,22 +64,11 @@ func newWorldOn(t *testing.T, db *store.DB, publicURL string) *world {
 		Eraser:  &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: rosters, Now: w.clock},
 		SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: rosters, Now: w.clock},
 	}
-	door := operatorDoor{console: c, operators: w.operators}
-	inside := []route[*operatorVisit]{{
-		pattern: "GET /d/{$}", access: administrator,
-		handle: func(rw http.ResponseWriter, r *http.Request, v *operatorVisit) error {
-			pg := v.page
-			pg.Title = "Directories"
-			return c.view(rw, r, http.StatusOK, "front", frontPage{page: pg})
-		},
-	}}
+	operators := &DirectoryPages{Console: c, Operators: w.operators, Directories: &directory.Directories{Store: store.Directories{DB: db}, Now: w.clock, NewID: w.id}}
 	mux := http.NewServeMux()
 	mux.Handle("/assets/", c.Assets())
 	mux.Handle("/c/", w.pages.Handler())
-	mux.Handle("/d/", area[*operatorVisit]{
-		console: c, tables: [][]route[*operatorVisit]{door.routes(), inside}, guard: door.guard, actor: (*operatorVisit).who, scope: func(*operatorVisit) event.Scope { return event.Installation() },
-		frame: func(v *operatorVisit) page { return v.page },
-	}.handler())
+	mux.Handle("/d/", operators.Handler())
 	mux.Handle("/", c.Front())
 	proxies, err := web.ParseProxies([]string{"127.0.0.1"})
 	if err != nil {
@@ -426,17 +416,4 @@ func (w *world) ofSite(s site.Site) []event.Event {
 		w.t.Fatal(err)
 	}
 	return events
-}
-
-func TestBriefly_cuts_the_middle_of_a_long_name(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]string{
-		"Ada Lovelace":          "Ada Lovelace",
-		strings.Repeat("é", 57): strings.Repeat("é", 57),
-		strings.Repeat("w", 90) + "@department.example": strings.Repeat("w", 36) + "…" + "w@department.example",
-	} {
-		if got := briefly(name); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
 }

@@ -134,9 +134,6 @@ func (p *DirectoryPages) assign(w http.ResponseWriter, r *http.Request, v *appVi
 	return p.Console.redirect(w, r, v.url("/users-and-groups"), done(counted(n, "user was", "users were")+" assigned to "+v.App.Name+"."))
 }
 
-// sureOf says whether a form agrees to a number that it was asked about. Another number means that something changed meanwhile.
-func sureOf(r *http.Request, n int) bool { return r.PostForm.Get("sure") == strconv.Itoa(n) }
-
 // everybody lists the object ids of all users that a query finds.
 func (v *directoryVisit) everybody(ctx context.Context, q directory.UserQuery) ([]string, error) {
 	var ids []string

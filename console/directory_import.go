@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"mime/multipart"
 	"net/http"
 	"net/url"
 	"slices"
@@ -277,21 +276,6 @@ func importedFile(r *http.Request) ([]byte, string, error) {
 	return data, name, err
 }
 
-// uploaded gives the file of a form; nil when none was chosen.
-func uploaded(r *http.Request) (multipart.File, string, error) {
-	if err := r.ParseMultipartForm(8 << 20); err != nil {
-		return nil, "", err
-	}
-	file, header, err := r.FormFile("file")
-	if errors.Is(err, http.ErrMissingFile) {
-		return nil, "", nil
-	}
-	if err != nil {
-		return nil, "", err
-	}
-	return file, header.Filename, nil
-}
-
 func (k *keptImport) reported(o directory.ImportOptions, r directory.ImportReport) *importReport {
 	r.Notes = k.read.Notes
 	v := &importReport{ImportReport: r, File: k.Name, Failed: r.Errors, Absent: r.Absent, Importing: o.DryRun}
@@ -373,12 +357,4 @@ func importNotice(file string, o directory.ImportOptions, r directory.ImportRepo
 		n.Text += " " + counted(r.Nameless, "row has", "rows have") + " no userPrincipalName, which a new user needs: say below how to build it."
 	}
 	return n
-}
-
-// counted is a number with the words for one or for several.
-func counted(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return grouped(n) + " " + many
 }

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rollcall-scim/rollcall/directory"
 )
@@ -17,12 +16,12 @@ const importPath = "/d/contoso/users/import"
 func (s *shown) chosenFor(column string) (field string, chosen string) {
 	s.b.t.Helper()
 	for _, in := range s.Root.all("input") {
-		n, ok := strings.CutPrefix(in.attr["name"], columnField)
+		n, ok := strings.CutPrefix(in.attr["name"], "column.")
 		if !ok || in.attr["value"] != column {
 			continue
 		}
 		for _, choose := range s.Root.all("select") {
-			if choose.attr["name"] != becomesField+n {
+			if choose.attr["name"] != "becomes."+n {
 				continue
 			}
 			for _, o := range choose.all("option") {
@@ -31,7 +30,7 @@ func (s *shown) chosenFor(column string) (field string, chosen string) {
 				}
 			}
 		}
-		return becomesField + n, chosen
+		return "becomes." + n, chosen
 	}
 	s.b.t.Fatalf("the form has no column %q: %s", column, s.words())
 	return "", ""
@@ -201,7 +200,7 @@ func TestImportPageForgetsFiles(t *testing.T) {
 	other.get(importPath + "?file=" + url.QueryEscape(kept.Get("kept"))).wantStatus(http.StatusGone).wantNoWords("Shoe size")
 	b.get(importPath + "?file=" + url.QueryEscape(kept.Get("kept"))).wantStatus(http.StatusOK).wantWords("Created 1")
 
-	o.pages.imports = memory{} // as after 30 minutes, or a restart
+	o.start()
 	kept.Set("absent", "soft-delete")
 	kept.Set("make", "{UPN}")
 	gone := send(b, importPath).wantStatus(http.StatusGone).wantWords("The file is no longer kept.", "Choose it again")
@@ -217,40 +216,4 @@ func TestImportPageForgetsFiles(t *testing.T) {
 	if u, err := h.UserByUPN(t.Context(), "ada@contoso.example"); err != nil || u.Text("extensionAttribute7") != "38" {
 		t.Errorf("got %v, %v", u, err)
 	}
-}
-
-// TestMemoryIsBoundedInBytes, for all owners and for each.
-func TestMemoryIsBoundedInBytes(t *testing.T) {
-	t.Parallel()
-	s := memory{mostBytes: 100, mostOfOwner: 60}
-	now := time.Unix(0, 0)
-	put := func(key, owner string, size int) {
-		now = now.Add(time.Second)
-		s.putSized(key, remembered{value: key, until: now.Add(importKept), owner: owner, size: size}, now)
-	}
-	has := func(want string) {
-		t.Helper()
-		got := ""
-		for _, key := range strings.Split("abcdef", "") {
-			if s.get(key, now) != nil {
-				got += key
-			}
-		}
-		if got != want || s.bytes("") > 100 {
-			t.Errorf("got %s with %d bytes, want %s", got, s.bytes(""), want)
-		}
-	}
-	put("a", "kim", 30)
-	put("b", "kim", 30)
-	put("c", "lee", 40)
-	has("abc")
-	put("d", "kim", 10) // of kim's own
-	has("bcd")
-	put("e", "max", 50) // what ends first
-	has("cde")
-	put("c", "lee", 10) // the same key counts once
-	has("cde")
-	now = now.Add(importKept)
-	put("f", "max", 60)
-	has("f")
 }

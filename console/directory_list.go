@@ -3,8 +3,6 @@ package console
 import (
 	"net/http"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/directory"
 )
@@ -103,23 +101,4 @@ func (p *DirectoryPages) createDirectory(w http.ResponseWriter, r *http.Request,
 	}
 	h := directoryVisit{operatorVisit: v, Handle: p.Directories.Open(d)}
 	return p.Console.redirect(w, r, h.url("users"), done("Directory "+d.Name+" was created. It has no users yet."))
-}
-
-// sentence begins with a capital letter, unless its first word is a name with capitals in it, and ends with a full stop.
-func sentence(text string) string {
-	if text == "" {
-		return ""
-	}
-	first, rest, _ := strings.Cut(text, " ")
-	if strings.ToLower(first) == first && !strings.ContainsAny(first, "\"@") {
-		r, size := utf8.DecodeRuneInString(first)
-		text = string(unicode.ToUpper(r)) + first[size:]
-		if rest != "" {
-			text += " " + rest
-		}
-	}
-	if !strings.ContainsAny(text[len(text)-1:], ".?!") {
-		text += "."
-	}
-	return text
 }

@@ -128,6 +128,11 @@ func (p *DirectoryPages) routes() []route[*operatorVisit] {
 	}
 }
 
+// Routes lists every route under /d/, with who may ask for it.
+func (p *DirectoryPages) Routes() []RouteInfo {
+	return routeInfos(operatorDoor{console: p.Console, operators: p.Operators}.routes(), p.routes())
+}
+
 // Handler serves /d/….
 func (p *DirectoryPages) Handler() http.Handler {
 	door := operatorDoor{console: p.Console, operators: p.Operators}

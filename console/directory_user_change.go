@@ -280,3 +280,12 @@ func (p *DirectoryPages) effectAt(ctx context.Context, d directory.ID, a directo
 	}
 	return a.Name + ": " + there + " with the next provisioning cycle, which begins within moments.", nil
 }
+
+func eraseChange() userChange {
+	return userChange{
+		Name: "erase", Verb: "Erase", Icon: "trash-2", Danger: true, For: directory.User.IsDeleted,
+		Here:  "The user and the assignments are removed permanently. " + eraseLogs,
+		There: "the account is deleted", Needs: provision.FlowDelete,
+		Undo: eraseUndo, Done: "was erased",
+	}
+}

@@ -44,6 +44,8 @@ type office struct {
 	sites       *site.Sites
 	rosters     *roster.Rosters
 	pages       *DirectoryPages
+	handler     atomic.Value // of pages
+	start       func()       // makes the pages; again, they have forgotten what they kept in memory
 	server      *httptest.Server
 	scim        *httptest.Server
 }
@@ -84,17 +86,22 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.pages = &DirectoryPages{
-		Console: c, Operators: o.operators, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
-		Sites: o.sites, Rosters: o.rosters, SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: o.rosters, Now: now},
-		Eraser:    &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: o.rosters, Now: now},
-		Events:    store.Events{DB: db},
-		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) UserWriter { return csv.NewWriter(w) },
+	o.start = func() {
+		o.pages = &DirectoryPages{
+			Console: c, Operators: o.operators, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
+			Sites: o.sites, Rosters: o.rosters, SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: o.rosters, Now: now},
+			Eraser:    &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: o.rosters, Now: now},
+			Events:    store.Events{DB: db},
+			ReadUsers: csv.Open, WriteUsers: func(w io.Writer) UserWriter { return csv.NewWriter(w) },
+		}
+		o.handler.Store(o.pages.Handler())
 	}
+	o.start()
+	pages := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { o.handler.Load().(http.Handler).ServeHTTP(w, r) })
 	mux := http.NewServeMux()
 	mux.Handle("/assets/", c.Assets())
-	mux.Handle("/d", o.pages.Handler())
-	mux.Handle("/d/", o.pages.Handler())
+	mux.Handle("/d", pages)
+	mux.Handle("/d/", pages)
 	proxies, err := web.ParseProxies([]string{"127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
@@ -325,4 +332,14 @@ func (b *browser) upload(path, name, file string, fields map[string]string) *sho
 		b.t.Fatal(err)
 	}
 	return &shown{b: b, Status: answer.StatusCode, Header: answer.Header, Path: path, Text: string(text), Root: parseHTML(b.t, string(text))}
+}
+
+// valuesOf lists the values of the inputs of that name.
+func (s *shown) valuesOf(name string) (values []string) {
+	for _, in := range s.Root.all("input") {
+		if in.attr["name"] == name {
+			values = append(values, in.attr["value"])
+		}
+	}
+	return values
 }

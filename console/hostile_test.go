@@ -23,6 +23,7 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // hostileValues are what may be written into any field of a form, any parameter and any part of a path.
@@ -181,10 +182,10 @@ func TestNoInputBreaksAPage(t *testing.T) {
 				}
 			}
 		}
-		sitePages := patternsOf(w.pages.routes())
-		officePages := patternsOf(append(operatorDoor{console: o.pages.Console, operators: o.operators}.routes(), o.pages.routes()...))
+		sitePages := patternsOf(w.pages.Routes())
+		officePages := patternsOf(o.pages.Routes())
 		for name, value := range hostileValues {
-			if db.Kind() == store.PostgreSQL && !slices.Contains(asksBothDatabases, name) {
+			if db.Kind() == sqldb.PostgreSQL && !slices.Contains(asksBothDatabases, name) {
 				continue
 			}
 			send(name, value, sitePages, w.pages.Handler(), siteCookie, func() string { return w.startSession(acme, kim.ID) })
@@ -193,9 +194,9 @@ func TestNoInputBreaksAPage(t *testing.T) {
 	})
 }
 
-func patternsOf[V any](routes []route[V]) (patterns []string) {
+func patternsOf(routes []RouteInfo) (patterns []string) {
 	for _, rt := range routes {
-		patterns = append(patterns, rt.pattern)
+		patterns = append(patterns, rt.Pattern)
 	}
 	return patterns
 }
@@ -287,16 +288,16 @@ func TestTextsOfAnIdentityProviderAreNeverMarkup(t *testing.T) {
 		}
 	}
 	handler := w.pages.Handler()
-	for _, rt := range w.pages.routes() {
-		if !strings.HasPrefix(rt.pattern, "GET ") || rt.access == anyone {
+	for _, rt := range w.pages.Routes() {
+		if !strings.HasPrefix(rt.Pattern, "GET ") || rt.Access == anyone {
 			continue
 		}
-		got := knock(t, handler, rt.pattern, params, siteCookie, w.startSession(acme, kim.ID))
+		got := knock(t, handler, rt.Pattern, params, siteCookie, w.startSession(acme, kim.ID))
 		if got.Code >= http.StatusBadRequest {
-			t.Errorf("%s: got %d", rt.pattern, got.Code)
+			t.Errorf("%s: got %d", rt.Pattern, got.Code)
 		}
 		if strings.HasPrefix(got.Header().Get("Content-Type"), "text/html") {
-			checkInert(t, rt.pattern, got.Body.String())
+			checkInert(t, rt.Pattern, got.Body.String())
 		}
 	}
 	b := w.signIn(acme, kim.UserName)

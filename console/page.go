@@ -3,13 +3,8 @@ package console
 import (
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
-	"html/template"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -88,20 +83,6 @@ func under(path, root string) bool {
 	return ok && (rest == "" || rest[0] == '/')
 }
 
-func initials(name string) string {
-	words := strings.FieldsFunc(name, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) })
-	if len(words) == 0 {
-		return "?"
-	}
-	first, _ := utf8.DecodeRuneInString(words[0])
-	text := string(unicode.ToUpper(first))
-	if last := words[len(words)-1]; len(words) > 1 {
-		c, _ := utf8.DecodeRuneInString(last)
-		text += string(unicode.ToUpper(c))
-	}
-	return text
-}
-
 // noticeCookie carries a notice over one redirect, within the form's area.
 const noticeCookie = "rollcall-notice"
 
@@ -141,89 +122,4 @@ func areaPath(path string) string {
 		return "/c/" + parts[2] + "/"
 	}
 	return "/d/"
-}
-
-// briefly cuts the middle out of a long name, so that a sentence with it stays a sentence. What is to be decided on is never cut.
-func briefly(name string) string {
-	const start, end = 36, 20
-	r := []rune(name)
-	if len(r) <= start+end+1 {
-		return name
-	}
-	return string(r[:start]) + "…" + string(r[len(r)-end:])
-}
-
-// stamp is a time as people in every country read it without asking, in UTC.
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return "never"
-	}
-	return t.UTC().Format("2006-01-02 15:04:05 UTC")
-}
-
-// ago says how far away t is, with the exact time on hover; the script adds the reader's own time zone.
-func (c *Console) ago(t time.Time) template.HTML {
-	if t.IsZero() {
-		return "never"
-	}
-	utc := t.UTC()
-	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`, //nolint:gosec // made of digits and our own words
-		utc.Format(time.RFC3339), stamp(utc), relative(t, c.options.Now())))
-}
-
-// clock is a time to the second; the script turns it into the reader's own zone.
-func clock(t time.Time) template.HTML {
-	utc := t.UTC()
-	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" data-clock>%s</time>`, //nolint:gosec // made of digits
-		utc.Format(time.RFC3339), stamp(utc), utc.Format("2006-01-02 15:04:05")))
-}
-
-// relative says how far t is from now in the largest fitting unit.
-func relative(t, now time.Time) string {
-	d := now.Sub(t)
-	text := spell(d.Abs())
-	switch {
-	case text == "":
-		return "just now"
-	case d < 0:
-		return "in " + text
-	}
-	return text + " ago"
-}
-
-func spell(d time.Duration) string {
-	units := []struct {
-		size time.Duration
-		name string
-	}{
-		{365 * 24 * time.Hour, "year"},
-		{30 * 24 * time.Hour, "month"},
-		{24 * time.Hour, "day"},
-		{time.Hour, "hour"},
-		{time.Minute, "minute"},
-		{time.Second, "second"},
-	}
-	for _, u := range units {
-		if n := int(d / u.size); n > 0 {
-			return count(n, u.name)
-		}
-	}
-	return ""
-}
-
-// count is "1 person" or "2 persons": words that take an s.
-func count(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return grouped(n) + " " + word + "s"
-}
-
-// grouped is a number with commas: 12,300.
-func grouped(n int) string {
-	digits := strconv.Itoa(n)
-	for at := len(digits) - 3; at > 0; at -= 3 {
-		digits = digits[:at] + "," + digits[at:]
-	}
-	return digits
 }

@@ -1,5 +1,7 @@
 package console
 
+import "time"
+
 // tone colours a badge or a notice. The words beside it say the same.
 type tone string
 
@@ -119,4 +121,19 @@ func (t tone) Word() string {
 	default:
 		return "Note:"
 	}
+}
+
+// fact is a name and a value.
+type fact struct{ Name, Value string }
+
+// eventRow is one line of a history.
+type eventRow struct {
+	Time  time.Time
+	Text  string
+	Actor string
+	URL   string // of the person it is about; may be empty
+
+	Strong bool   // it stands out: a changed setting
+	Plain  bool   // it does not: what SCIM does day by day
+	Values []fact // attributes with their values after it, as far as they are kept
 }

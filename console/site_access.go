@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -47,9 +46,6 @@ type attention struct {
 	Text   string
 	Action action
 }
-
-// fact is a name and a value.
-type fact struct{ Name, Value string }
 
 func (p *SitePages) showOverview(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	ctx, now := r.Context(), p.Console.options.Now()
@@ -246,9 +242,6 @@ func kindOf(r site.Request) string {
 	}
 	return "call"
 }
-
-// particular is what differs between two sentences of one cause: quoted values and names, ids and numbers.
-var particular = regexp.MustCompile(`"[^"]*"|“[^”]*”|\S*@\S*|\S*\d\S*`)
 
 // bare is the sentence of a row without what is particular to it.
 func bare(r site.Request) string {

@@ -21,19 +21,19 @@ func TestNobodyLearnsWhichSitesThereAre(t *testing.T) {
 	params := func(name string) map[string]string {
 		return map[string]string{"site": name, "person": "p", "token": "t", "declared": "d", "attribute": "userName", "decision": "apply", "secret": strings.Repeat("A", 43)}
 	}
-	for _, rt := range w.pages.routes() {
+	for _, rt := range w.pages.Routes() {
 		for _, cookie := range []string{"", strings.Repeat("B", 43)} {
 			for _, names := range [][2]string{{"acme", "none"}, {"ACME", "NONE"}, {"acme.", "none."}} {
-				there := knock(t, handler, rt.pattern, params(names[0]), siteCookie, cookie)
-				absent := knock(t, handler, rt.pattern, params(names[1]), siteCookie, cookie)
+				there := knock(t, handler, rt.Pattern, params(names[0]), siteCookie, cookie)
+				absent := knock(t, handler, rt.Pattern, params(names[1]), siteCookie, cookie)
 				if there.Code != absent.Code {
-					t.Errorf("%s, %s: %d where the site is and %d where it is not", rt.pattern, names[0], there.Code, absent.Code)
+					t.Errorf("%s, %s: %d where the site is and %d where it is not", rt.Pattern, names[0], there.Code, absent.Code)
 				}
 				if got, want := namelessHeader(absent.Header(), names[1]), namelessHeader(there.Header(), names[0]); !slices.Equal(got, want) {
-					t.Errorf("%s, %s: headers differ:\n%q\n%q", rt.pattern, names[0], want, got)
+					t.Errorf("%s, %s: headers differ:\n%q\n%q", rt.Pattern, names[0], want, got)
 				}
 				if got, want := strings.ReplaceAll(absent.Body.String(), names[1], "NAME"), strings.ReplaceAll(there.Body.String(), names[0], "NAME"); got != want {
-					t.Errorf("%s, %s: bodies differ:\n%s\n---\n%s", rt.pattern, names[0], want, got)
+					t.Errorf("%s, %s: bodies differ:\n%s\n---\n%s", rt.Pattern, names[0], want, got)
 				}
 			}
 		}

@@ -42,12 +42,6 @@ type logFilter struct {
 	Error    *fieldError
 }
 
-// option is one entry of a select.
-type option struct {
-	Value, Text string
-	Here        bool
-}
-
 // logRow is one SCIM request.
 type logRow struct {
 	ID      string
@@ -96,27 +90,6 @@ func logQuery(q url.Values, tokens []site.Token) (site.RequestQuery, *fieldError
 	var wrong *fieldError
 	query.From, query.Until, wrong = daysOf(q)
 	return query, wrong
-}
-
-// daysOf reads the fields "from" and "to", both days included, in UTC.
-func daysOf(q url.Values) (from, until time.Time, wrong *fieldError) {
-	for _, name := range []string{"from", "to"} {
-		text := strings.TrimSpace(q.Get(name))
-		if text == "" {
-			continue
-		}
-		day, err := time.Parse(time.DateOnly, text)
-		if err != nil {
-			wrong = &fieldError{For: name, Text: "Write the day as 2027-01-31."}
-			continue
-		}
-		if name == "from" {
-			from = day
-		} else {
-			until = day.AddDate(0, 0, 1)
-		}
-	}
-	return from, until, wrong
 }
 
 func (p *SitePages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -452,32 +425,4 @@ func tokenOptions(here string, tokens []site.Token) []option {
 		list = append(list, option{Value: t.ID, Text: t.Label()})
 	}
 	return chosen(here, append(list, option{Value: site.NoToken, Text: "No token of this site"}))
-}
-
-// chosen marks the option of that value.
-func chosen(value string, list []option) []option {
-	for i := range list {
-		list[i].Here = list[i].Value == value
-	}
-	return list
-}
-
-// withQuery is path with the query q, in which each name of pairs has its new value; an empty one leaves it out.
-func withQuery(path string, q url.Values, pairs ...string) string {
-	next := url.Values{}
-	for _, name := range []string{"q", "status", "role", "result", "method", "token", "kind", "actor", "from", "to", "show", "before", "after"} {
-		if value := q.Get(name); value != "" {
-			next.Set(name, value)
-		}
-	}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		next.Del(pairs[i])
-		if pairs[i+1] != "" {
-			next.Set(pairs[i], pairs[i+1])
-		}
-	}
-	if len(next) == 0 {
-		return path
-	}
-	return path + "?" + next.Encode()
 }

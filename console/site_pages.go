@@ -100,6 +100,9 @@ func (p *SitePages) routes() []route[*siteVisit] {
 	}
 }
 
+// Routes lists every route under /c/, with who may ask for it.
+func (p *SitePages) Routes() []RouteInfo { return routeInfos(p.routes()) }
+
 // Handler serves /c/…, all but the SCIM subtree, which cmd dispatches before it.
 func (p *SitePages) Handler() http.Handler {
 	return area[*siteVisit]{

@@ -150,14 +150,14 @@ func TestPerson(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		page := b.get(peoplePath + "/" + kim.ID).wantWords(notYourself)
+		page := b.get(peoplePath + "/" + kim.ID).wantWords("This is your own account. Ask another administrator.")
 		for _, name := range []string{"Change role", "Deactivate"} {
 			if _, button := page.form(name); !button.has("disabled") {
 				t.Errorf("%s is not disabled", name)
 			}
 		}
-		b.get(peoplePath+"/"+kim.ID+"/deactivate").wantWords("This cannot be done", notYourself)
-		b.get(peoplePath + "/" + kim.ID + "/role?role=Registered").wantWords(notYourself)
+		b.get(peoplePath+"/"+kim.ID+"/deactivate").wantWords("This cannot be done", "This is your own account. Ask another administrator.")
+		b.get(peoplePath + "/" + kim.ID + "/role?role=Registered").wantWords("This is your own account. Ask another administrator.")
 		b.send(http.MethodPost, peoplePath+"/"+kim.ID+"/deactivate", url.Values{}).wantWords("Nothing was changed", "You cannot deactivate your own account.")
 		b.send(http.MethodPost, peoplePath+"/"+kim.ID+"/role", url.Values{"role": {"Registered"}}).wantWords("You cannot change your own role.")
 

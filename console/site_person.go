@@ -41,18 +41,6 @@ type personPage struct {
 	Log      string
 }
 
-// eventRow is one line of a history.
-type eventRow struct {
-	Time  time.Time
-	Text  string
-	Actor string
-	URL   string // of the person it is about; may be empty
-
-	Strong bool   // it stands out: a changed setting
-	Plain  bool   // it does not: what SCIM does day by day
-	Values []fact // attributes with their values after it, as far as they are kept
-}
-
 const (
 	notYourself   = "This is your own account. Ask another administrator."
 	lastAdminOnly = "This is the last active administrator. Make somebody else an administrator first."

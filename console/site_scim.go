@@ -298,36 +298,6 @@ func (p *SitePages) switchOff(w http.ResponseWriter, r *http.Request, v *siteVis
 	return p.Console.redirect(w, r, v.url("admin/access/scim"), done("SCIM is off. The identity provider is refused until you check Enable SCIM again."))
 }
 
-// people is "1 person" or "214 people".
-func people(n int) string {
-	if n == 1 {
-		return "1 person"
-	}
-	return grouped(n) + " people"
-}
-
-// actorName says in words who an event's or a token's actor is.
-func actorName(actor string) string {
-	kind, name, found := strings.Cut(actor, ":")
-	switch {
-	case actor == "cli":
-		return "command line"
-	case actor == "system", actor == "":
-		return "Rollcall itself"
-	case !found:
-		return actor
-	}
-	switch kind {
-	case "scim":
-		return "SCIM, token " + name
-	case "admin", "user":
-		return name
-	case "operator":
-		return name + " (operator)"
-	}
-	return actor
-}
-
 // errNoToken is the page for a token that is gone.
 func errNoToken(err error, v *siteVisit) error {
 	if !errors.Is(err, refusal.NotFound) {

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,7 @@ func (w *world) liveTokens(s site.Site) []site.Token {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return liveTokens(all, w.clock())
+	return slices.DeleteFunc(all, func(token site.Token) bool { return !token.Live(w.clock()) })
 }
 
 func (w *world) settings(s site.Site) site.Site {

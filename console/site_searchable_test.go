@@ -148,12 +148,3 @@ func TestSearchableAttributes(t *testing.T) {
 		b.get("/c/acme/admin/audit").wantWords("title of User is no longer declared searchable")
 	})
 }
-
-func TestGrouped(t *testing.T) {
-	t.Parallel()
-	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 12300: "12,300", 1234567: "1,234,567"} {
-		if got := grouped(n); got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-}

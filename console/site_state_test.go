@@ -1,7 +1,6 @@
 package console
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -89,23 +88,6 @@ func TestState(t *testing.T) {
 			}
 			if strings.HasPrefix(got.Detail(), string(tt.want)+".") {
 				t.Errorf("the state stands beside the badge again: %s", got.Detail())
-			}
-		})
-	}
-}
-
-func TestRelative(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)
-	for ago, want := range map[time.Duration]string{
-		0: "just now", 900 * time.Millisecond: "just now", time.Second: "1 second ago", 59 * time.Second: "59 seconds ago",
-		3 * time.Minute: "3 minutes ago", 26 * time.Hour: "1 day ago", 50 * 24 * time.Hour: "1 month ago", 800 * 24 * time.Hour: "2 years ago",
-		-18 * 24 * time.Hour: "in 18 days",
-	} {
-		t.Run(fmt.Sprint(ago), func(t *testing.T) {
-			t.Parallel()
-			if got := relative(now.Add(-ago), now); got != want {
-				t.Errorf("got %q, want %q", got, want)
 			}
 		})
 	}

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,9 +16,6 @@ var onceOnly = notice{
 	Tone: info, Title: "A token is shown once",
 	Text: "Nothing new was made. If you did not save the token, generate another one and give it to your identity provider.",
 }
-
-// formNumber makes a form single-use.
-func formNumber() string { return rand.Text() }
 
 // afterToken is where a browser lands that asks again for the page that showed a token.
 func (p *SitePages) afterToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {

@@ -21,13 +21,14 @@ import (
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // stored returns everything that a database has as text: of SQLite the bytes of its files, of PostgreSQL every column of text
 // of every table.
 func stored(t *testing.T, url string) []byte {
 	t.Helper()
-	if store.Kind(url) == store.SQLite {
+	if sqldb.Kind(url) == sqldb.SQLite {
 		var all []byte
 		for _, suffix := range []string{"", "-wal"} {
 			b, err := os.ReadFile(url + suffix)

@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // crowd is a site with that many users, all of them in one group, ten of them in another.
@@ -100,7 +101,7 @@ func BenchmarkCrowd(b *testing.B) {
 	for _, kind := range []struct {
 		name string
 		url  func(testing.TB) string
-	}{{store.SQLite, storetest.SQLiteURL}, {store.PostgreSQL, storetest.PostgresURL}} {
+	}{{sqldb.SQLite, storetest.SQLiteURL}, {sqldb.PostgreSQL, storetest.PostgresURL}} {
 		for _, n := range []int{1_000, 100_000} {
 			b.Run(fmt.Sprintf("%s/%d", kind.name, n), func(b *testing.B) {
 				c := newCrowd(b, storetest.Open(b, kind.url(b)), n)

@@ -257,7 +257,7 @@ func (r *Roster) shows(role Role) bool {
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	if passes > manyPasses && storable(id) {
 		// The transaction would read a large document only to find that out.
-		rec, err := r.Store.Record(ctx, r.site.ID, Kind(rt.ID), id)
+		rec, err := r.store.Record(ctx, r.site.ID, Kind(rt.ID), id)
 		if err == nil && passes*len(rec.JSON) > costly {
 			return r.changeAside(ctx, rt, id, c, apply)
 		}
@@ -304,8 +304,8 @@ func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c
 	kind := Kind(rt.ID)
 	for range asideTries {
 		var p prepared
-		err := r.Store.Work(ctx, r.site.ID, func(ctx context.Context) error {
-			rec, err := r.Store.Record(ctx, r.site.ID, kind, id)
+		err := r.store.Work(ctx, r.site.ID, func(ctx context.Context) error {
+			rec, err := r.store.Record(ctx, r.site.ID, kind, id)
 			if rec, err = checked(rec, err, kind, id, c); err != nil {
 				return err
 			}
@@ -336,7 +336,7 @@ func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c
 // are.
 func (r *Roster) update(ctx context.Context, c Change, fn func(Tx) (Outcome, error)) (Outcome, error) {
 	var out Outcome
-	err := r.Store.Update(ctx, r.site, func(tx Tx) (err error) {
+	err := r.store.Update(ctx, r.site, func(tx Tx) (err error) {
 		if out, err = fn(tx); err != nil || c.Log == nil {
 			return err
 		}
@@ -543,7 +543,7 @@ func (rec Record) administers() bool { return rec.Active && rec.Role == RoleAdmi
 func (r *Roster) newRecord(rt *resourceType, d *draft, c Change) (Record, error) {
 	now := r.millis()
 	rec := Record{Kind: Kind(rt.ID)}
-	rec.ID, rec.Version, rec.Created, rec.Modified = r.NewID(), 1, now, now
+	rec.ID, rec.Version, rec.Created, rec.Modified = r.newID(), 1, now, now
 	if err := rt.check(d.doc); err != nil {
 		return Record{}, err
 	}
@@ -693,7 +693,7 @@ func (rt *resourceType) fill(rec *Record, d *draft) {
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // millis is the time in the precision of meta, so that columns and documents agree.
-func (r *Roster) millis() time.Time { return r.Now().UTC().Truncate(time.Millisecond) }
+func (r *Roster) millis() time.Time { return r.now().UTC().Truncate(time.Millisecond) }
 
 // after is now, or the least time after the last change when a clock that was ahead has been put right: whoever asks for what
 // changed since a version must find the next one.

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -89,7 +90,7 @@ func (r *Roster) listByCursor(ctx context.Context, q Query) (Page, error) {
 		page.Documents = docs[:q.Count]
 	}
 	next, previous := at.next(page.Documents, more), at.previous(page.Documents, more)
-	now := r.Now()
+	now := r.now()
 	if page.NextCursor, err = sealCursor(key, next, now); err != nil {
 		return Page{}, err
 	}
@@ -184,26 +185,32 @@ func (r *Roster) openCursor(key []byte, q Query, want cursor) (cursor, error) {
 		return cursor{}, invalid
 	case c.Count != want.Count:
 		return cursor{}, scim.InvalidCount("count is %d and was %d on the page before; keep it the same.", want.Count, c.Count)
-	case r.Now().Unix() > c.Expires:
+	case r.now().Unix() > c.Expires:
 		return cursor{}, scim.ExpiredCursor("The cursor is older than %s. Begin again with an empty cursor.", CursorTimeout)
 	}
 	return c, nil
 }
 
-// signingKey returns the installation's key. It is made once and never changes, so it is kept.
-func (r *Rosters) signingKey(ctx context.Context) ([]byte, error) {
-	r.keyLock.Lock()
-	defer r.keyLock.Unlock()
-	if r.cursorKey != nil {
-		return r.cursorKey, nil
+// signer keeps the key of the installation under which cursors are signed. The key is read once and never changes.
+type signer struct {
+	mu  sync.Mutex
+	key []byte
+}
+
+// signingKey returns the key under which cursors are signed.
+func (r *Roster) signingKey(ctx context.Context) ([]byte, error) {
+	r.cursors.mu.Lock()
+	defer r.cursors.mu.Unlock()
+	if r.cursors.key != nil {
+		return r.cursors.key, nil
 	}
-	key, err := r.Store.CursorKey(ctx)
+	key, err := r.store.CursorKey(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("key for cursors: %w", err)
 	}
 	if len(key) < sha256.Size {
 		return nil, errors.New("key for cursors: it is too short")
 	}
-	r.cursorKey = key
+	r.cursors.key = key
 	return key, nil
 }

@@ -303,7 +303,7 @@ func TestSortedCursor(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			u := f.users(t, f.full, 5)
 			r := f.rosters.Open(f.full)
-			key, err := r.Store.CursorKey(t.Context())
+			key, err := f.rosters.Store.CursorKey(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -32,7 +32,7 @@ func (r *Roster) Erase(ctx context.Context, id string, c Change) error {
 
 // Note appends events of the site.
 func (r *Roster) Note(ctx context.Context, events ...event.Event) error {
-	return r.Store.Update(ctx, r.site, func(tx Tx) error {
+	return r.store.Update(ctx, r.site, func(tx Tx) error {
 		for _, e := range events {
 			if err := tx.AppendEvent(ctx, e); err != nil {
 				return err

@@ -30,7 +30,7 @@ func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *Me
 		if rec.Position, err = tx.Insert(ctx, rec); err != nil {
 			return Outcome{}, taken(err, doc)
 		}
-		m := membersEdit{Roster: r, tx: tx, group: rec.ID, d: d}
+		m := membersEdit{roster: r, tx: tx, group: rec.ID, d: d}
 		if err := m.add(ctx, ids); err != nil {
 			return Outcome{}, err
 		}
@@ -112,7 +112,7 @@ func (r *Roster) changeGroup(ctx context.Context, rt *resourceType, id string, c
 		if err != nil {
 			return Outcome{}, err
 		}
-		d, err := apply(&membersEdit{Roster: r, tx: tx, group: id}, old)
+		d, err := apply(&membersEdit{roster: r, tx: tx, group: id}, old)
 		if err != nil {
 			return Outcome{}, err
 		}

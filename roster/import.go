@@ -83,7 +83,7 @@ func refuseRepeated(rows []ImportRow) (kept []ImportRow, repeated []*refusal.Row
 // importSome takes rows in one transaction. What is wrong with a row shows before anything of it is written.
 func (r *Roster) importSome(ctx context.Context, rows []ImportRow, c Change) (ImportReport, error) {
 	var report ImportReport
-	err := r.Store.Update(ctx, r.site, func(tx Tx) error {
+	err := r.store.Update(ctx, r.site, func(tx Tx) error {
 		report = ImportReport{}
 		for _, row := range rows {
 			if err := r.importRow(ctx, tx, row, c, &report); err != nil {
@@ -284,7 +284,7 @@ func (r *Roster) identify(ctx context.Context, tx Tx, rec Record, row ImportRow,
 	if _, err := tx.Identity(ctx, row.UserIdentifier); !errors.Is(err, refusal.NotFound) {
 		return false, err // checked before: it is this person's
 	}
-	now := r.Now().UTC().Truncate(time.Microsecond)
+	now := r.now().UTC().Truncate(time.Microsecond)
 	if err := tx.PutIdentity(ctx, rec.ID, row.UserIdentifier, now); err != nil {
 		return false, err
 	}

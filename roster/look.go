@@ -132,7 +132,7 @@ func (r *Roster) LookAlikes(ctx context.Context, people ...Person) (map[string][
 			looks[p.ID] = append(looks[p.ID], n.looks()...)
 		}
 	}
-	found, err := r.Store.LookAlikes(ctx, r.site.ID, looks, LookAlikesShown)
+	found, err := r.store.LookAlikes(ctx, r.site.ID, looks, LookAlikesShown)
 	if err != nil {
 		return nil, fmt.Errorf("find look-alikes: %w", err)
 	}
@@ -175,7 +175,7 @@ func look(a, b Name) bool {
 
 // LooksPending says whether some people of the site have not been compared yet, since the database is of an older version.
 func (r *Roster) LooksPending(ctx context.Context) (bool, error) {
-	pending, err := r.Store.LooksPending(ctx, r.site.ID)
+	pending, err := r.store.LooksPending(ctx, r.site.ID)
 	if err != nil {
 		return false, fmt.Errorf("look whether everybody is compared: %w", err)
 	}

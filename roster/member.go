@@ -36,7 +36,7 @@ func (r *Roster) Members(ctx context.Context, group string, named bool) iter.Seq
 			return
 		}
 		for page, err := range pages(func(after string) ([]Member, error) {
-			return r.Store.Members(ctx, r.site.ID, group, after, membersTogether, named)
+			return r.store.Members(ctx, r.site.ID, group, after, membersTogether, named)
 		}) {
 			if err != nil {
 				yield(Member{}, fmt.Errorf("read members of group %s: %w", group, err))
@@ -77,7 +77,7 @@ func (r *Roster) Groups(ctx context.Context, ids ...string) (map[string][]Member
 	if len(asked) == 0 || !r.site.Groups {
 		return nil, nil
 	}
-	found, err := r.Store.Memberships(ctx, r.site.ID, asked)
+	found, err := r.store.Memberships(ctx, r.site.ID, asked)
 	if err != nil {
 		return nil, fmt.Errorf("read memberships: %w", err)
 	}
@@ -199,10 +199,10 @@ func count(n int, noun string) string {
 
 // membersEdit applies changes of members to the rows of one group, in one transaction.
 type membersEdit struct {
-	*Roster
-	tx    Tx
-	group string
-	d     *draft
+	roster *Roster
+	tx     Tx
+	group  string
+	d      *draft
 
 	unknown int
 }
@@ -242,7 +242,7 @@ func (m *membersEdit) removeNamed(ctx context.Context, ids []string) error {
 
 // add adds those who are no members yet.
 func (m *membersEdit) add(ctx context.Context, ids []string) error {
-	now := m.millis()
+	now := m.roster.millis()
 	for some := range slices.Chunk(ids, membersTogether) {
 		known, err := m.known(ctx, some)
 		if err != nil {
@@ -273,7 +273,7 @@ func (m *membersEdit) known(ctx context.Context, ids []string) ([]Member, error)
 			known = append(known, Member{ID: id, Kind: kind})
 			continue
 		}
-		if m.site.Strict {
+		if m.roster.site.Strict {
 			return nil, refusal.New(refusal.Invalid, "members", "members: there is no user or group with the id %q on this site", short(id))
 		}
 		m.skip(id)
@@ -388,7 +388,7 @@ func (r *Roster) leaveGroups(ctx context.Context, tx Tx, leaver Record, doc scim
 			return err
 		}
 		d := &draft{doc: old.Clone()}
-		m := membersEdit{Roster: r, tx: tx, group: id, d: d}
+		m := membersEdit{roster: r, tx: tx, group: id, d: d}
 		if err := m.remove(ctx, []string{leaver.ID}); err != nil {
 			return err
 		}

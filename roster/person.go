@@ -84,7 +84,7 @@ func (r *Roster) People(ctx context.Context, q PeopleQuery) (page []Person, next
 		return nil, "", nil
 	}
 	q.Search = scim.Fold(strings.TrimSpace(q.Search))
-	records, err := r.Store.People(ctx, r.site.ID, q, q.After, limit+1)
+	records, err := r.store.People(ctx, r.site.ID, q, q.After, limit+1)
 	if err != nil {
 		return nil, "", fmt.Errorf("list people: %w", err)
 	}
@@ -104,7 +104,7 @@ func (r *Roster) People(ctx context.Context, q PeopleQuery) (page []Person, next
 
 // Counts returns how many people there are.
 func (r *Roster) Counts(ctx context.Context) (Counts, error) {
-	return r.Store.Counts(ctx, r.site.ID)
+	return r.store.Counts(ctx, r.site.ID)
 }
 
 // Person returns one person, 404 if there is none.
@@ -112,7 +112,7 @@ func (r *Roster) Person(ctx context.Context, id string) (Person, error) {
 	if !storable(id) {
 		return Person{}, notFound(User, id)
 	}
-	rec, err := r.Store.Record(ctx, r.site.ID, User, id)
+	rec, err := r.store.Record(ctx, r.site.ID, User, id)
 	if errors.Is(err, refusal.NotFound) {
 		return Person{}, notFound(User, id)
 	}
@@ -128,7 +128,7 @@ func (r *Roster) PersonByUserName(ctx context.Context, userName string) (Person,
 	if !storable(userName) {
 		return Person{}, nobody
 	}
-	rec, err := r.Store.RecordByUserName(ctx, r.site.ID, scim.Fold(userName))
+	rec, err := r.store.RecordByUserName(ctx, r.site.ID, scim.Fold(userName))
 	if errors.Is(err, refusal.NotFound) {
 		return Person{}, nobody
 	}

@@ -47,7 +47,7 @@ type Page struct {
 // Get returns a resource, 404 if there is none. Of a group it reads no member.
 func (r *Roster) Get(ctx context.Context, kind Kind, id string) (Document, error) {
 	doc, _, err := r.get(kind, id, func() (doc Document, groups []Membership, err error) {
-		doc, err = r.Store.Get(ctx, r.site.ID, kind, id)
+		doc, err = r.store.Get(ctx, r.site.ID, kind, id)
 		return doc, nil, err
 	})
 	return doc, err
@@ -60,7 +60,7 @@ func (r *Roster) GetWithGroups(ctx context.Context, kind Kind, id string) (Docum
 		return doc, nil, err
 	}
 	return r.get(kind, id, func() (Document, []Membership, error) {
-		return r.Store.GetWithGroups(ctx, r.site.ID, kind, id)
+		return r.store.GetWithGroups(ctx, r.site.ID, kind, id)
 	})
 }
 
@@ -104,11 +104,11 @@ func (r *Roster) list(ctx context.Context, q ListQuery) (Found, error) {
 	if r.err != nil {
 		return Found{}, r.err
 	}
-	q.Groups, q.ScanLimit = r.site.Groups, r.ScanLimit
+	q.Groups, q.ScanLimit = r.site.Groups, r.scanLimit
 	if q.ScanLimit <= 0 {
 		q.ScanLimit = DefaultScanLimit
 	}
-	found, err := r.Store.List(ctx, r.site.ID, q)
+	found, err := r.store.List(ctx, r.site.ID, q)
 	switch {
 	case errors.Is(err, ErrTooMany):
 		return Found{}, ErrTooMany.Because("this query would read more than %d resources", q.ScanLimit).Advise("%s", narrowBy(q.Kind))

@@ -10,10 +10,10 @@ import (
 
 // reviver is what a create becomes, on a site that revives, where it meets somebody who is deactivated.
 type reviver struct {
-	*Roster
-	rt  *resourceType
-	doc scim.Resource // as it was sent
-	c   Change
+	roster *Roster
+	rt     *resourceType
+	doc    scim.Resource // as it was sent
+	c      Change
 }
 
 // revive gives somebody whom SCIM deactivated their account back, as a PUT of the same document that activates them would;
@@ -22,7 +22,7 @@ type reviver struct {
 //
 // RFC 7644 §3.3 has 409 for a userName in use, which strict sites keep to. See testdata/okta_revive.txtar in scimserver.
 func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
-	if active, present := v.doc.Bool("active"); !v.site.Revives || v.site.Strict || present && !active || !storable(v.doc.String("userName")) {
+	if active, present := v.doc.Bool("active"); !v.roster.site.Revives || v.roster.site.Strict || present && !active || !storable(v.doc.String("userName")) {
 		return Outcome{}, false, nil
 	}
 	rec, err := tx.RecordByUserName(ctx, scim.Fold(v.doc.String("userName")))
@@ -32,7 +32,7 @@ func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 	if err != nil {
 		return Outcome{}, false, err
 	}
-	old, err := v.parse(rec)
+	old, err := v.roster.parse(rec)
 	if err != nil {
 		return Outcome{}, false, err
 	}
@@ -48,15 +48,15 @@ func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 	}
 	d := &draft{doc: merged, revives: true}
 	d.doc["active"] = true
-	if err := v.settle(v.rt, d, rec, old); err != nil {
+	if err := v.roster.settle(v.rt, d, rec, old); err != nil {
 		return Outcome{}, false, err
 	}
-	if !v.guards(rec) {
+	if !v.roster.guards(rec) {
 		if d.forgets, err = tx.DropIdentity(ctx, rec.ID); err != nil {
 			return Outcome{}, false, err
 		}
 	}
-	out, err := v.replace(ctx, tx, v.rt, rec, old, d, v.c)
+	out, err := v.roster.replace(ctx, tx, v.rt, rec, old, d, v.c)
 	return out, err == nil, err
 }
 
@@ -67,7 +67,7 @@ func (v reviver) refuses(rec Record, old scim.Resource) error {
 	switch {
 	case rec.Block.On:
 		return refusal.New(refusal.Taken, "userName", "the userName %q is in use on this site already, by an account that an administrator blocked", old.String("userName")).Advise("an administrator of the site can unblock it")
-	case sent != "" && kept == "" && v.guards(rec):
+	case sent != "" && kept == "" && v.roster.guards(rec):
 		return refusal.New(refusal.Taken, "userName", "the userName %q is in use on this site already, by a deactivated %s without an externalId, who may not be the same person", old.String("userName"), rec.Role).Advise("an administrator of the site can reactivate them")
 	case sent != "" && kept != "" && sent != kept:
 		return refusal.New(refusal.Taken, "userName", "the userName %q is in use on this site already, by somebody deactivated whose externalId is another one, so that it may not be the same person", old.String("userName")).Advise("reactivate them with their id, or give one of the two another userName")

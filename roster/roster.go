@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,8 +35,7 @@ type Rosters struct {
 
 	registries scim.Registries
 
-	keyLock   sync.Mutex
-	cursorKey []byte // signs cursors; it never changes
+	cursors signer
 }
 
 // NewID makes the id of a resource: a UUID of version 7 (RFC 9562 §5.7) as 32 hexadecimal digits. It begins with the time, so
@@ -50,12 +48,18 @@ func NewID() string {
 // DefaultScanLimit is how many documents a filter may read that no index answers. Beyond it is 400 tooMany.
 const DefaultScanLimit = 250_000
 
-// Roster is one site's people and groups, under the settings the site had when it was opened.
+// Roster is the handle of one site: its people, groups and other resources, under the settings that
+// the site had when it was opened. It reaches no other site.
 type Roster struct {
-	*Rosters
 	site  site.Site
 	types *scim.Registry
 	err   error // what is wrong with the site's schemas
+
+	store     Store
+	now       func() time.Time
+	newID     func() string
+	scanLimit int
+	cursors   *signer
 }
 
 // Open returns the roster of a site. Where the site's schemas cannot be read, which they could when they were set, the
@@ -66,7 +70,15 @@ func (r *Rosters) Open(s site.Site) *Roster {
 		err = fmt.Errorf("read the schemas of site %s: %w", s.Name, err)
 		types, _ = r.registries.Get(nil) // what is built in has no errors
 	}
-	return &Roster{Rosters: r, site: s, types: types, err: err}
+	return r.handle(s, types, err)
+}
+
+// handle makes the handle of a site with the given resource types.
+func (r *Rosters) handle(s site.Site, types *scim.Registry, err error) *Roster {
+	return &Roster{
+		site: s, types: types, err: err,
+		store: r.Store, now: r.Now, newID: r.NewID, scanLimit: r.ScanLimit, cursors: &r.cursors,
+	}
 }
 
 // Types returns the resource types of the site.

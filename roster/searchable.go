@@ -40,7 +40,7 @@ type Indexing struct {
 
 // Indexing returns what is declared searchable, in the order of the declarations.
 func (r *Roster) Indexing(ctx context.Context) ([]Indexing, error) {
-	all, err := r.Store.Indexing(ctx, r.site.ID)
+	all, err := r.store.Indexing(ctx, r.site.ID)
 	if err != nil {
 		return nil, fmt.Errorf("read what is searchable: %w", err)
 	}

@@ -34,8 +34,8 @@ func (r *Roster) StartSession(ctx context.Context, personID string, l session.Li
 	var random [sessionBytes]byte
 	_, _ = rand.Read(random[:]) // documented never to return an error
 	secret := base64.RawURLEncoding.EncodeToString(random[:])
-	started := Session{Hash: hashSession(secret), Person: personID, Record: l.Start(r.Now(), from)}
-	err := r.Store.Update(ctx, r.site, func(tx Tx) error {
+	started := Session{Hash: hashSession(secret), Person: personID, Record: l.Start(r.now(), from)}
+	err := r.store.Update(ctx, r.site, func(tx Tx) error {
 		rec, _, err := r.read(ctx, tx, User, personID, Change{})
 		if err != nil {
 			return err
@@ -65,8 +65,8 @@ func (r *Roster) session(ctx context.Context, secret string) (Person, Session, e
 	if secret == "" {
 		return Person{}, Session{}, ErrNoSession
 	}
-	rec, s, err := r.Store.SessionPerson(ctx, r.site.ID, hashSession(secret))
-	if errors.Is(err, ErrNoSession) || err == nil && !s.Live(r.Now()) {
+	rec, s, err := r.store.SessionPerson(ctx, r.site.ID, hashSession(secret))
+	if errors.Is(err, ErrNoSession) || err == nil && !s.Live(r.now()) {
 		return Person{}, Session{}, ErrNoSession
 	}
 	if err != nil {
@@ -82,23 +82,23 @@ const noteTime = time.Second
 // UseSession is Session for a click: the use is written down, at most once a minute.
 func (r *Roster) UseSession(ctx context.Context, secret string, from session.Browser) (Person, error) {
 	person, s, err := r.session(ctx, secret)
-	if err != nil || !s.UseIsDue(r.Now()) {
+	if err != nil || !s.UseIsDue(r.now()) {
 		return person, err
 	}
 	// A page is shown where nothing can be written too. The next click tries again.
 	noting, cancel := context.WithTimeout(ctx, noteTime)
 	defer cancel()
-	_ = r.Store.UseSession(noting, r.site.ID, s.Hash, r.Now(), from.Clean())
+	_ = r.store.UseSession(noting, r.site.ID, s.Hash, r.now(), from.Clean())
 	return person, nil
 }
 
 // Sessions returns a person's sessions, the last used first. The one of the secret, which may be empty, is marked as its own.
 func (r *Roster) Sessions(ctx context.Context, personID, secret string) ([]Session, error) {
-	all, err := r.Store.Sessions(ctx, r.site.ID, personID)
+	all, err := r.store.Sessions(ctx, r.site.ID, personID)
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
-	now, own := r.Now(), hashSession(secret)
+	now, own := r.now(), hashSession(secret)
 	all = slices.DeleteFunc(all, func(s Session) bool { return !s.Live(now) })
 	for i := range all {
 		all[i].Own = all[i].Hash == own
@@ -110,12 +110,12 @@ func (r *Roster) Sessions(ctx context.Context, personID, secret string) ([]Sessi
 // SignOutEverywhere ends every session of a person, at whatever process: the next click of each is the sign-in page. It returns
 // how many were live.
 func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Change) (ended int, err error) {
-	err = r.Store.Update(ctx, r.site, func(tx Tx) error {
+	err = r.store.Update(ctx, r.site, func(tx Tx) error {
 		rec, _, err := r.read(ctx, tx, User, personID, Change{})
 		if err != nil {
 			return err
 		}
-		now := r.Now().UTC()
+		now := r.now().UTC()
 		if ended, err = tx.EndSessions(ctx, personID, now); err != nil {
 			return err
 		}
@@ -146,10 +146,10 @@ func (r *Roster) SignOut(ctx context.Context, secret string) error {
 		by.Kind = event.Admin
 	}
 	e := event.Event{
-		Time: r.Now(), Scope: event.Site(string(r.site.ID)), Name: event.UserSignedOut, Actor: by.Label(), By: by, Subject: person.ID,
+		Time: r.now(), Scope: event.Site(string(r.site.ID)), Name: event.UserSignedOut, Actor: by.Label(), By: by, Subject: person.ID,
 		Text: person.UserName + " signed out",
 	}
-	if err := r.Store.EndSession(ctx, r.site.ID, hashSession(secret), e); err != nil {
+	if err := r.store.EndSession(ctx, r.site.ID, hashSession(secret), e); err != nil {
 		return fmt.Errorf("sign out: %w", err)
 	}
 	return nil
@@ -157,7 +157,7 @@ func (r *Roster) SignOut(ctx context.Context, secret string) error {
 
 // EndSession ends a session that is replaced. Ending a session that is no more is no error.
 func (r *Roster) EndSession(ctx context.Context, secret string) error {
-	if err := r.Store.EndSession(ctx, r.site.ID, hashSession(secret)); err != nil {
+	if err := r.store.EndSession(ctx, r.site.ID, hashSession(secret)); err != nil {
 		return fmt.Errorf("end session: %w", err)
 	}
 	return nil

@@ -22,7 +22,7 @@ func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.
 		return err
 	}
 	d := dropper{
-		Roster: &Roster{Rosters: r, site: siteTx.Site(), types: change.Next},
+		roster: r.handle(siteTx.Site(), change.Next, nil),
 		tx:     tx, by: Change{Actor: change.Actor, Via: ViaAdmin},
 	}
 	for losses := change.Losses; len(losses) > 0; {
@@ -41,9 +41,9 @@ func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.
 
 // dropper takes what is stranded out of the resources of a site.
 type dropper struct {
-	*Roster
-	tx Tx
-	by Change
+	roster *Roster
+	tx     Tx
+	by     Change
 
 	old, next *resourceType // of the kind at hand
 	losses    []scim.Loss
@@ -52,12 +52,12 @@ type dropper struct {
 
 func (d *dropper) drop(ctx context.Context, change site.SchemaChange, kind Kind, losses []scim.Loss) error {
 	old, _ := change.Old.ByName(string(kind)) // it has the type that loses something
-	d.old, d.losses = &resourceType{old, d.uniqueOf(old)}, losses
+	d.old, d.losses = &resourceType{old, d.roster.uniqueOf(old)}, losses
 	if losses[0].Whole() {
 		return d.each(ctx, kind, d.remove)
 	}
 	next, _ := change.Next.ByName(string(kind)) // it goes on
-	d.next = &resourceType{next, d.uniqueOf(next)}
+	d.next = &resourceType{next, d.roster.uniqueOf(next)}
 	d.unique = d.retold()
 	for _, path := range d.unique {
 		if err := d.tx.FreeUnique(ctx, kind, path); err != nil {
@@ -100,17 +100,17 @@ func (d *dropper) retold() (paths []string) {
 }
 
 func (d *dropper) remove(ctx context.Context, rec Record) error {
-	doc, err := d.parse(rec)
+	doc, err := d.roster.parse(rec)
 	if err != nil {
 		return err
 	}
-	_, err = d.Roster.remove(ctx, d.tx, d.old, rec, doc, d.by)
+	_, err = d.roster.remove(ctx, d.tx, d.old, rec, doc, d.by)
 	return err
 }
 
 // strip takes out of one resource what is stranded, and of what may not be had twice what one made earlier has.
 func (d *dropper) strip(ctx context.Context, rec Record) error {
-	was, err := d.parse(rec)
+	was, err := d.roster.parse(rec)
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (d *dropper) put(ctx context.Context, rec Record, unique []Value, was, doc 
 	if err := d.next.check(doc); err != nil {
 		return err
 	}
-	now := d.after(rec.Modified)
+	now := d.roster.after(rec.Modified)
 	next := rec
 	next.Version++
 	next.Modified = now
@@ -156,7 +156,7 @@ func (d *dropper) put(ctx context.Context, rec Record, unique []Value, was, doc 
 	if err := d.tx.Put(ctx, rec, next); err != nil {
 		return err
 	}
-	for _, e := range story.events(d.site.ID, next, d.by, now) {
+	for _, e := range story.events(d.roster.site.ID, next, d.by, now) {
 		if err := d.tx.AppendEvent(ctx, e); err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/runner"
 	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 func TestMain(m *testing.M) {
@@ -38,7 +39,7 @@ func newRunner(t testing.TB, url, owner string, advance func(ctx context.Context
 		Kind: "job", Owner: owner, Leases: store.Leases{DB: db}, Advance: advance,
 		Look: 50 * time.Millisecond, TTL: 2 * time.Second, Grace: 5 * time.Second,
 	}
-	if db.Kind() == store.PostgreSQL {
+	if db.Kind() == sqldb.PostgreSQL {
 		pool, err := db.Pool(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -266,7 +267,7 @@ func hang(url, owner string) {
 	if owner == "restarts" {
 		r.TTL = time.Hour
 	}
-	if db.Kind() == store.PostgreSQL {
+	if db.Kind() == sqldb.PostgreSQL {
 		if r.Pool, err = db.Pool(ctx); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

@@ -93,7 +93,7 @@ func (x *exchange) send(a answer) {
 		return
 	}
 	if x.r.Context().Err() == nil {
-		x.log().Error("scim answer broke off", "request", web.RequestID(x.r), "error", err)
+		x.h.log().Error("scim answer broke off", "request", web.RequestID(x.r), "error", err)
 	}
 	panic(http.ErrAbortHandler)
 }

@@ -16,7 +16,7 @@ import (
 
 // exchange is one request with an accepted token, or one operation of a bulk request.
 type exchange struct {
-	*Handler
+	h   *Handler
 	w   http.ResponseWriter
 	r   *http.Request
 	ctx context.Context // the request's context with the time limit
@@ -54,7 +54,7 @@ func (x *exchange) authenticate() error {
 	}
 	var err error
 	x.requestRow.TokenLast4 = last4(bearer)
-	x.site, x.token, err = x.Sites.Authenticate(x.ctx, x.place.site, bearer)
+	x.site, x.token, err = x.h.Sites.Authenticate(x.ctx, x.place.site, bearer)
 	switch {
 	case errors.Is(err, refusal.Unauthorized):
 		if ended, ok := refusal.About[site.Token](err); ok {
@@ -70,8 +70,8 @@ func (x *exchange) authenticate() error {
 	x.requestRow.TokenID, x.requestRow.TokenLast4 = x.token.ID, x.token.Last4
 	x.requestRow.Site = x.site.ID
 	x.setActor()
-	x.roster = x.Rosters.Open(x.site)
-	address := x.BaseURL(x.r)
+	x.roster = x.h.Rosters.Open(x.site)
+	address := x.h.BaseURL(x.r)
 	x.warnOfOtherAddress(address)
 	x.base = address + "/c/" + x.site.Name + "/auth/scim/v2"
 	if x.site.Strict {
@@ -94,10 +94,10 @@ func (x *exchange) setActor() {
 func (x *exchange) warnOfOtherAddress(public string) {
 	_, host, found := strings.Cut(public, "://")
 	shown := truncate(x.r.Host)
-	if !found || strings.EqualFold(host, x.r.Host) || !x.foreign.isNew(shown) {
+	if !found || strings.EqualFold(host, x.r.Host) || !x.h.foreign.isNew(shown) {
 		return
 	}
-	x.log().Warn("scim requests arrive at an address other than the public one; locations in answers use the public one",
+	x.h.log().Warn("scim requests arrive at an address other than the public one; locations in answers use the public one",
 		"address", shown, "public", public, "hint", "set --public-url to the address in the identity providers' Tenant URL")
 }
 

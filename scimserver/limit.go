@@ -56,7 +56,7 @@ func (l *limiter) takeToken(id site.ID, perSecond int, now time.Time) (wait time
 //
 // RFC 6585 §4: Retry-After says when to try again, in whole seconds.
 func (x *exchange) checkRate() error {
-	wait, ok := x.limits.takeToken(x.site.ID, x.site.RateLimit, x.Now())
+	wait, ok := x.h.limits.takeToken(x.site.ID, x.site.RateLimit, x.h.Now())
 	if ok {
 		return nil
 	}

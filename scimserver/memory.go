@@ -52,7 +52,7 @@ func (x *exchange) holdBody(length, limit int64) error {
 		n = int(length) / groupDecodes
 	}
 	n = min(n, memoryEach)
-	if err := x.memory.openGate().Enter(x.ctx, string(x.site.ID), n); err != nil {
+	if err := x.h.memory.openGate().Enter(x.ctx, string(x.site.ID), n); err != nil {
 		return err
 	}
 	x.heldBytes += n
@@ -73,7 +73,7 @@ func (x *exchange) answerWithinMemory() (answer, error) {
 		return a, err
 	}
 	a = answer{}
-	if err := x.memory.openGate().Enter(x.ctx, string(x.site.ID), n); err != nil {
+	if err := x.h.memory.openGate().Enter(x.ctx, string(x.site.ID), n); err != nil {
 		return a, err
 	}
 	x.heldBytes += n
@@ -88,7 +88,7 @@ func (x *exchange) tryHold(n int) error {
 	if n <= 0 {
 		return nil
 	}
-	err := x.memory.openGate().TryEnter(string(x.site.ID), n)
+	err := x.h.memory.openGate().TryEnter(string(x.site.ID), n)
 	if err == nil {
 		x.heldBytes += n
 	}
@@ -107,7 +107,7 @@ func (a answer) countedBytes() int {
 // releaseMemory gives back the memory that the request holds.
 func (x *exchange) releaseMemory() {
 	if x.heldBytes > 0 {
-		x.memory.openGate().Leave(string(x.site.ID), x.heldBytes)
+		x.h.memory.openGate().Leave(string(x.site.ID), x.heldBytes)
 		x.heldBytes = 0
 	}
 }

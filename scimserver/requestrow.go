@@ -16,17 +16,17 @@ import (
 // writeRow writes the row to disk, or gathers it while the database is unavailable. If writing
 // fails, the change remains, so the client still gets its answer.
 func (x *exchange) writeRow() {
-	x.requestRow.Duration = x.Now().Sub(x.requestRow.Time)
+	x.requestRow.Duration = x.h.Now().Sub(x.requestRow.Time)
 	// Write the row even if the client has disconnected.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
 	defer cancel()
-	err := x.Sites.Log().Write(ctx, x.requestRow)
+	err := x.h.Sites.Log().Write(ctx, x.requestRow)
 	if databaseUnavailable(err) {
-		x.Sites.Log().Gather(x.requestRow) // written once the database accepts writes again
+		x.h.Sites.Log().Gather(x.requestRow) // written once the database accepts writes again
 		return
 	}
 	if err != nil {
-		x.log().Error("request log row lost", "request", web.RequestID(x.r), "error", err)
+		x.h.log().Error("request log row lost", "request", web.RequestID(x.r), "error", err)
 	}
 }
 
@@ -96,9 +96,9 @@ func (x *exchange) changeWithRow(status func(roster.Outcome) int) roster.Change 
 		x.addFixes(out.Fixes)
 		x.addIgnored(out.Ignored)
 		x.requestRow.Status = status(out)
-		x.requestRow.Duration = x.Now().Sub(x.requestRow.Time)
+		x.requestRow.Duration = x.h.Now().Sub(x.requestRow.Time)
 		x.rowWritten = true
-		return x.Sites.Log().Row(x.requestRow)
+		return x.h.Sites.Log().Row(x.requestRow)
 	}}
 }
 

@@ -37,9 +37,9 @@ func (x *exchange) getResource() (answer, error) {
 // readShown reads the resource of the request, with its groups if this view shows them.
 func (v view) readShown() (doc roster.Document, groups []roster.Membership, err error) {
 	if v.showsGroups {
-		return v.roster.GetWithGroups(v.ctx, v.kind(), v.resourceID())
+		return v.x.roster.GetWithGroups(v.x.ctx, v.kind(), v.x.resourceID())
 	}
-	doc, err = v.roster.Get(v.ctx, v.kind(), v.resourceID())
+	doc, err = v.x.roster.Get(v.x.ctx, v.kind(), v.x.resourceID())
 	return doc, nil, err
 }
 
@@ -206,7 +206,7 @@ const smallGroup = 100
 // advises against returning a group's members and reads only the status. A client that asks for
 // JSON in Accept gets a small group.
 func (v view) patchStatus(out roster.Outcome) int {
-	if v.kind() != roster.Group || v.projectionGiven || v.acceptsJSON && out.Members <= smallGroup {
+	if v.kind() != roster.Group || v.projectionGiven || v.x.acceptsJSON && out.Members <= smallGroup {
 		return http.StatusOK
 	}
 	return http.StatusNoContent

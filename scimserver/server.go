@@ -60,7 +60,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	outer := r
 	from := event.Actor{Kind: event.Anybody, Address: web.RemoteIP(r), UserAgent: r.UserAgent()}
 	r = r.WithContext(event.WithActor(r.Context(), from))
-	x := &exchange{Handler: h, w: w, r: r, original: outer, place: locate(r.URL), method: r.Method}
+	x := &exchange{h: h, w: w, r: r, original: outer, place: locate(r.URL), method: r.Method}
 	x.ctx, x.cancel = context.WithTimeout(r.Context(), timeLimit)
 	defer func() { x.cancel() }()
 	defer x.releaseMemory()
@@ -96,7 +96,7 @@ func (x *exchange) runGuarded(route func(*exchange) (action, error)) (a answer, 
 			if e, ok := cause.(error); ok && errors.Is(e, http.ErrAbortHandler) {
 				panic(cause)
 			}
-			x.log().Error("scim request panicked", "request", web.RequestID(x.r), "panic", cause, "stack", string(debug.Stack()))
+			x.h.log().Error("scim request panicked", "request", web.RequestID(x.r), "panic", cause, "stack", string(debug.Stack()))
 			err = internalError(x.r)
 		}
 	}()
@@ -112,7 +112,7 @@ func (x *exchange) runGuarded(route func(*exchange) (action, error)) (a answer, 
 // is off is logged at once. Other rows are gathered, and their number is limited: a client without
 // a token must neither fill the disk nor slow the disk down.
 func (x *exchange) refuse(err error) {
-	e := x.publicError(x.r, err)
+	e := x.h.publicError(x.r, err)
 	x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
 	writeError(x.w, e, err)
 	// If the ResponseWriter cannot flush, the answer leaves when the handler returns.
@@ -123,26 +123,26 @@ func (x *exchange) refuse(err error) {
 		x.writeRow()
 		return
 	}
-	x.requestRow.Duration = x.Now().Sub(x.requestRow.Time)
+	x.requestRow.Duration = x.h.Now().Sub(x.requestRow.Time)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
 	defer cancel()
-	if err := x.Sites.Log().GatherRefused(ctx, x.place.site, x.requestRow); err != nil {
-		x.log().Error("request log row lost", "request", web.RequestID(x.r), "error", err)
+	if err := x.h.Sites.Log().GatherRefused(ctx, x.place.site, x.requestRow); err != nil {
+		x.h.log().Error("request log row lost", "request", web.RequestID(x.r), "error", err)
 	}
 }
 
 // throttle answers a request above the site's rate. Its row is only gathered, because a write for
 // each request would cost as much as the limit saves.
 func (x *exchange) throttle(err error) {
-	e := x.publicError(x.r, err)
+	e := x.h.publicError(x.r, err)
 	x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
 	writeError(x.w, e, err)
-	x.Sites.Log().Gather(x.requestRow)
+	x.h.Sites.Log().Gather(x.requestRow)
 }
 
 // fail logs and then answers an accepted request that ended in an error.
 func (x *exchange) fail(err error) {
-	e := x.publicError(x.r, err)
+	e := x.h.publicError(x.r, err)
 	x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
 	x.addSubjectName()
 	x.writeRow()
@@ -191,8 +191,8 @@ func (x *exchange) succeed(a answer) {
 		return
 	}
 	x.send(a)
-	x.requestRow.Duration = x.Now().Sub(x.requestRow.Time)
-	x.Sites.Log().Gather(x.requestRow)
+	x.requestRow.Duration = x.h.Now().Sub(x.requestRow.Time)
+	x.h.Sites.Log().Gather(x.requestRow)
 }
 
 func (h *Handler) log() *slog.Logger {

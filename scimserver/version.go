@@ -13,12 +13,12 @@ import (
 // document alone. It keeps clients from overwriting each other's changes, and they cannot overwrite
 // groups, which is readOnly (RFC 7643 §4.1.2).
 func (v view) conditional(status func(roster.Outcome) int) (roster.Change, error) {
-	by := v.changeWithRow(status)
-	unwanted, unwantedAny := parseTags(v.ifNoneMatch)
+	by := v.x.changeWithRow(status)
+	unwanted, unwantedAny := parseTags(v.x.ifNoneMatch)
 	if !v.namesVersions() && !unwantedAny && len(unwanted) == 0 {
 		return by, nil
 	}
-	doc, err := v.roster.Get(v.ctx, v.kind(), v.resourceID())
+	doc, err := v.x.roster.Get(v.x.ctx, v.kind(), v.x.resourceID())
 	if err != nil {
 		return by, err
 	}
@@ -40,13 +40,13 @@ func (v view) conditional(status func(roster.Outcome) int) (roster.Change, error
 
 // namesVersions reports whether If-Match names versions.
 func (v view) namesVersions() bool {
-	tags, anyTag := parseTags(v.ifMatch)
+	tags, anyTag := parseTags(v.x.ifMatch)
 	return len(tags) > 0 && !anyTag
 }
 
 // ifMatchAllows reports whether If-Match allows the document's version.
 func (v view) ifMatchAllows(doc roster.Document) bool {
-	tags, _ := parseTags(v.ifMatch)
+	tags, _ := parseTags(v.x.ifMatch)
 	return !v.namesVersions() || matchDocument(tags, doc)
 }
 
@@ -56,7 +56,7 @@ func (v view) ifMatchAllows(doc roster.Document) bool {
 //
 // RFC 9110 §13.1.2: the whole entity tag counts. RFC 7644 §3.14: also when attributes were named.
 func (v view) isUnchanged(doc roster.Document, groups []roster.Membership) bool {
-	tags, anyTag := parseTags(v.ifNoneMatch)
+	tags, anyTag := parseTags(v.x.ifNoneMatch)
 	if v.versionWithoutGroups {
 		return anyTag || matchDocument(tags, doc)
 	}

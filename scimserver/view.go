@@ -12,7 +12,7 @@ import (
 
 // view is how one request wants the resources of a type to be shown.
 type view struct {
-	*exchange
+	x          *exchange
 	rt         *scim.ResourceType
 	projection scim.Projection
 
@@ -22,6 +22,9 @@ type view struct {
 
 	versionWithoutGroups bool // the projection leaves a user's groups out, so the version must not include them
 }
+
+// kind returns the roster's name for the resource type that the view shows.
+func (v view) kind() roster.Kind { return roster.Kind(v.rt.ID) }
 
 // viewFromQuery makes the view from the query string of a request about one resource. It fails
 // before anything is written.
@@ -40,7 +43,7 @@ func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	v := view{exchange: x, rt: rt, projection: show, projectionGiven: len(q.attributes) > 0 || len(q.excludedAttributes) > 0}
+	v := view{x: x, rt: rt, projection: show, projectionGiven: len(q.attributes) > 0 || len(q.excludedAttributes) > 0}
 	switch roster.Kind(rt.ID) {
 	case roster.Group:
 		v.showsMembers = show.Wants("members")
@@ -68,7 +71,7 @@ func (v view) answerWithGroups(status int, doc roster.Document, groups map[strin
 	if err != nil {
 		return answer{}, err
 	}
-	a := answer{status: status, location: v.locationOf(v.rt, doc.ID), etag: roster.ETag(doc.Version, groups[doc.ID])}
+	a := answer{status: status, location: v.x.locationOf(v.rt, doc.ID), etag: roster.ETag(doc.Version, groups[doc.ID])}
 	if !v.showsMembers {
 		a.body = rendered[0]
 		return a, nil
@@ -82,7 +85,7 @@ func (v view) answerWithGroups(status int, doc roster.Document, groups map[strin
 func (v view) renderWithGroups(groups map[string][]roster.Membership, docs ...roster.Document) (rendered [][]byte, err error) {
 	rendered = make([][]byte, len(docs))
 	for i, doc := range docs {
-		add := scim.Added{Location: v.locationOf(v.rt, doc.ID)}
+		add := scim.Added{Location: v.x.locationOf(v.rt, doc.ID)}
 		if in := groups[doc.ID]; len(in) > 0 {
 			add.Groups, add.Version = v.groupsJSON(in), roster.ETag(doc.Version, in)
 		}
@@ -102,7 +105,7 @@ func (v view) memberships(docs ...roster.Document) (map[string][]roster.Membersh
 	for i, doc := range docs {
 		ids[i] = doc.ID
 	}
-	return v.roster.Groups(v.ctx, ids...)
+	return v.x.roster.Groups(v.x.ctx, ids...)
 }
 
 // groupsJSON returns the attribute groups of a user who is in at least one group.
@@ -137,7 +140,7 @@ func (v view) writeGroup(w *bufio.Writer, doc roster.Document, text []byte) erro
 		value: v.projection.Wants("members.value"), ref: v.projection.Wants("members.$ref"), kind: v.projection.Wants("members.type"),
 		display: v.projection.Wants("members.display"),
 	}
-	if err := m.writeAll(w, v.roster.Members(v.r.Context(), doc.ID, m.display)); err != nil {
+	if err := m.writeAll(w, v.x.roster.Members(v.x.r.Context(), doc.ID, m.display)); err != nil {
 		return err
 	}
 	w.Write(after) //nolint:errcheck // see above
@@ -146,8 +149,8 @@ func (v view) writeGroup(w *bufio.Writer, doc roster.Document, text []byte) erro
 
 // baseLocation returns the address of a type's resources, with a slash at the end.
 func (v view) baseLocation(kind roster.Kind) string {
-	if rt, ok := v.roster.Types().ByName(string(kind)); ok {
-		return v.locationOf(rt, "")
+	if rt, ok := v.x.roster.Types().ByName(string(kind)); ok {
+		return v.x.locationOf(rt, "")
 	}
 	return ""
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // Directories fills directory.Store.
@@ -20,7 +21,7 @@ type Directories struct{ DB *DB }
 
 // Directories lists all directories by name.
 func (s Directories) Directories(ctx context.Context) (all []directory.Directory, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanDirectory, `
 			select id, name, created
 			from directory
@@ -33,7 +34,7 @@ func (s Directories) Directories(ctx context.Context) (all []directory.Directory
 
 // Directory finds a directory by id.
 func (s Directories) Directory(ctx context.Context, id directory.ID) (d directory.Directory, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		d, err = scanDirectory(tx.QueryRow(ctx, `
 			select id, name, created
 			from directory
@@ -45,7 +46,7 @@ func (s Directories) Directory(ctx context.Context, id directory.ID) (d director
 
 // DirectoryByName finds a directory by name.
 func (s Directories) DirectoryByName(ctx context.Context, name string) (d directory.Directory, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		d, err = scanDirectory(tx.QueryRow(ctx, `
 			select id, name, created
 			from directory
@@ -57,8 +58,8 @@ func (s Directories) DirectoryByName(ctx context.Context, name string) (d direct
 
 // CreateDirectory stores a directory and its event.
 func (s Directories) CreateDirectory(ctx context.Context, d directory.Directory, e event.Event) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
-		did, err := tx.changed(ctx, `
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		did, err := changed(ctx, tx, `
 			insert into directory (id, name, created)
 			values ($1, $2, $3)
 			on conflict (name) do nothing`, string(d.ID), d.Name, micros(d.Created))
@@ -68,18 +69,18 @@ func (s Directories) CreateDirectory(ctx context.Context, d directory.Directory,
 		if !did {
 			return refusal.Taken
 		}
-		return tx.appendEvent(ctx, e)
+		return appendEvent(ctx, tx, e)
 	})
 }
 
 // RenameDirectory stores a directory's new name and its event.
 func (s Directories) RenameDirectory(ctx context.Context, id directory.ID, name string, e event.Event) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := directoryTx{tx: tx, directory: string(id)}
 		if err := t.lock(ctx); err != nil {
 			return err
 		}
-		did, err := tx.changed(ctx, `
+		did, err := changed(ctx, tx, `
 			update directory
 			set name = $2
 			where id = $1 and not exists (select 1 from directory where name = $2 and id <> $1)`, t.directory, name)
@@ -89,13 +90,13 @@ func (s Directories) RenameDirectory(ctx context.Context, id directory.ID, name 
 		if !did {
 			return refusal.Taken
 		}
-		return tx.appendEvent(ctx, e)
+		return appendEvent(ctx, tx, e)
 	})
 }
 
 // DeleteDirectory hides a directory, ends its jobs and has its rows removed.
 func (s Directories) DeleteDirectory(ctx context.Context, id directory.ID, deleted func(directory.Contents) event.Event) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := directoryTx{tx: tx, directory: string(id)}
 		if err := t.lock(ctx); err != nil {
 			return err
@@ -104,22 +105,22 @@ func (s Directories) DeleteDirectory(ctx context.Context, id directory.ID, delet
 		if err != nil {
 			return err
 		}
-		jobs, err := tx.jobsOf(ctx, id)
+		jobs, err := jobsOf(ctx, tx, id)
 		if err != nil {
 			return err
 		}
 		for _, k := range jobs {
-			if err := tx.hideJob(ctx, k); err != nil {
+			if err := hideJob(ctx, tx, k); err != nil {
 				return err
 			}
 		}
-		if err := tx.hide(ctx, directoryRemoval, t.directory); err != nil {
+		if err := hideRow(ctx, tx, directoryRemoval, t.directory); err != nil {
 			return err
 		}
-		if err := tx.noteRemoval(ctx, removal{kind: directoryRemoval, owner: t.directory}); err != nil {
+		if err := noteRemoval(ctx, tx, removal{kind: directoryRemoval, owner: t.directory}); err != nil {
 			return err
 		}
-		return tx.appendEvent(ctx, deleted(gone))
+		return appendEvent(ctx, tx, deleted(gone))
 	})
 }
 
@@ -211,10 +212,6 @@ func userQuery(d directory.ID, q directory.UserQuery) (string, []any) {
 		order by sort_key, object_id
 		limit ` + bind(q.Limit))
 	return b.String(), args
-}
-
-func escapeLike(word string) string {
-	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(word)
 }
 
 // CountUsers counts the users by status.
@@ -331,7 +328,7 @@ func (s Directories) History(ctx context.Context, d directory.ID, subject string
 // Update runs fn in one write transaction. The directory's row is locked first, so that its writers follow each other and what fn has
 // looked up stays true.
 func (s Directories) Update(ctx context.Context, d directory.ID, fn func(tx directory.Tx) error) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := directoryTx{tx: tx, directory: string(d)}
 		if err := t.lock(ctx); err != nil {
 			return err
@@ -341,12 +338,12 @@ func (s Directories) Update(ctx context.Context, d directory.ID, fn func(tx dire
 }
 
 func (s Directories) view(ctx context.Context, d directory.ID, fn func(t directoryTx) error) error {
-	return s.DB.view(ctx, func(tx *Tx) error { return fn(directoryTx{tx: tx, directory: string(d)}) })
+	return s.DB.View(ctx, func(tx *sqldb.Tx) error { return fn(directoryTx{tx: tx, directory: string(d)}) })
 }
 
 // directoryTx fills directory.Tx.
 type directoryTx struct {
-	tx        *Tx
+	tx        *sqldb.Tx
 	directory string
 }
 
@@ -355,7 +352,7 @@ func (t directoryTx) lock(ctx context.Context) error {
 	err := t.tx.QueryRow(ctx, `
 		select id
 		from directory
-		where id = $1 and deleted = 0`+t.tx.forUpdate(), t.directory).Scan(&id)
+		where id = $1 and deleted = 0`+t.tx.ForUpdate(), t.directory).Scan(&id)
 	return orNotFound(err, refusal.NotFound)
 }
 
@@ -445,7 +442,7 @@ func (t directoryTx) Application(ctx context.Context, id string) (directory.Appl
 }
 
 func (t directoryTx) CreateApplication(ctx context.Context, a directory.Application) error {
-	did, err := t.tx.changed(ctx, `
+	did, err := changed(ctx, t.tx, `
 		insert into directory_application (directory, id, name, name_folded, created)
 		values ($1, $2, $3, $4, $5)
 		on conflict (directory, name_folded) do nothing`, t.directory, a.ID, a.Name, a.FoldedName(), micros(a.Created))
@@ -456,7 +453,7 @@ func (t directoryTx) CreateApplication(ctx context.Context, a directory.Applicat
 }
 
 func (t directoryTx) RenameApplication(ctx context.Context, a directory.Application) error {
-	did, err := t.tx.changed(ctx, `
+	did, err := changed(ctx, t.tx, `
 		update directory_application
 		set name = $3, name_folded = $4
 		where directory = $1 and id = $2
@@ -474,10 +471,10 @@ func (t directoryTx) DeleteApplication(ctx context.Context, id string) (director
 	if err != nil {
 		return gone, err
 	}
-	if err := t.tx.hideJob(ctx, provision.Key{Directory: directory.ID(t.directory), App: id}); err != nil {
+	if err := hideJob(ctx, t.tx, provision.Key{Directory: directory.ID(t.directory), App: id}); err != nil {
 		return gone, err
 	}
-	if err := t.tx.noteRemoval(ctx, removal{directoryRemoval, t.directory, id}); err != nil {
+	if err := noteRemoval(ctx, t.tx, removal{directoryRemoval, t.directory, id}); err != nil {
 		return gone, err
 	}
 	_, err = t.tx.Exec(ctx, `
@@ -505,30 +502,20 @@ func (t directoryTx) contents(ctx context.Context, application string) (c direct
 }
 
 func (t directoryTx) Assign(ctx context.Context, application, objectID string, at time.Time) (bool, error) {
-	return t.tx.changed(ctx, `
+	return changed(ctx, t.tx, `
 		insert into directory_assignment (directory, application, object_id, created)
 		values ($1, $2, $3, $4)
 		on conflict (directory, application, object_id) do nothing`, t.directory, application, objectID, micros(at))
 }
 
 func (t directoryTx) Unassign(ctx context.Context, application, objectID string) (bool, error) {
-	return t.tx.changed(ctx, `
+	return changed(ctx, t.tx, `
 		delete from directory_assignment
 		where directory = $1 and application = $2 and object_id = $3`, t.directory, application, objectID)
 }
 
 func (t directoryTx) AppendEvent(ctx context.Context, e event.Event) error {
-	return t.tx.appendEvent(ctx, e)
-}
-
-// changed runs a statement and says whether it touched a row.
-func (tx *Tx) changed(ctx context.Context, query string, args ...any) (bool, error) {
-	result, err := tx.Exec(ctx, query, args...)
-	if err != nil {
-		return false, err
-	}
-	n, err := result.RowsAffected()
-	return n > 0, err
+	return appendEvent(ctx, t.tx, e)
 }
 
 func scanDirectory(row scanner) (directory.Directory, error) {

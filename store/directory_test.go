@@ -5,12 +5,13 @@ import (
 	"testing"
 
 	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/store"
 )
 
 // With 50,000 assigned users the pages of an application count them on every visit: no user is read for that.
 func TestCountAssignmentsReadsIndexesOnly(t *testing.T) {
 	t.Parallel()
-	plan, err := storetest.New(t).PlanCountAssignments(t.Context())
+	plan, err := store.PlanCountAssignments(t.Context(), storetest.New(t))
 	if err != nil {
 		t.Fatal(err)
 	}

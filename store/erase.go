@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // Erasures fills erasure.Store.
@@ -47,13 +48,13 @@ func (s Erasures) textTables(ctx context.Context, scope event.Scope) ([]textTabl
 		name: "event", where: "scope_kind = $1 and scope_id = $2", ids: []any{scope.Kind, scope.ID}, key: []keyColumn{{"tx", true}, {"seq", true}},
 	})
 	texts := map[string][]string{}
-	if err := s.DB.view(ctx, func(tx *Tx) error {
+	if err := s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		_, err := collect(ctx, tx, func(row scanner) (table string, err error) {
 			var column string
 			err = row.Scan(&table, &column)
 			texts[table] = append(texts[table], column)
 			return table, err
-		}, tx.textColumns())
+		}, tx.TextColumns())
 		return err
 	}); err != nil {
 		return nil, err
@@ -92,7 +93,7 @@ type textRow struct {
 }
 
 // walk reads the rows of a table, some at a time, from a condition on.
-func (s Erasures) walk(ctx context.Context, work *slicer, t textTable, from string, args []any, visit func([]textRow) error) error {
+func (s Erasures) walk(ctx context.Context, work *sqldb.Slicer, t textTable, from string, args []any, visit func([]textRow) error) error {
 	var after []any
 	for {
 		condition, bound := t.behind(after)
@@ -110,7 +111,7 @@ func (s Erasures) walk(ctx context.Context, work *slicer, t textTable, from stri
 		}
 		query := fmt.Sprintf("select %s from %s where %s order by %s limit %d", names, t.name, condition, t.names(), walkRows)
 		var rows []textRow
-		err := work.lane().view(ctx, func(tx *Tx) (err error) {
+		err := work.Lane().View(ctx, func(tx *sqldb.Tx) (err error) {
 			rows, err = collect(ctx, tx, func(row scanner) (textRow, error) {
 				r := textRow{texts: map[string]string{}}
 				to, keys := t.places()
@@ -155,7 +156,7 @@ func (s Erasures) Scrub(ctx context.Context, scope event.Scope, p erasure.Person
 	if err != nil {
 		return 0, err
 	}
-	work := s.DB.slicer(time.Time{})
+	work := s.DB.Slicer(time.Time{})
 	for _, t := range tables {
 		from, args := "", []any(nil)
 		if t.name == "request_log" || t.name == "event" || t.name == "provisioning_log" {
@@ -179,20 +180,20 @@ func (s Erasures) Scrub(ctx context.Context, scope event.Scope, p erasure.Person
 }
 
 // writeRows stores changed rows, and deletes those without text.
-func (s Erasures) writeRows(ctx context.Context, work *slicer, t textTable, rows []textRow) error {
+func (s Erasures) writeRows(ctx context.Context, work *sqldb.Slicer, t textTable, rows []textRow) error {
 	for len(rows) > 0 {
 		some := rows[:min(work.Rows(), len(rows))]
 		rows = rows[len(some):]
-		if err := work.write(ctx, func(tx *Tx) error {
-			if err := tx.overwriteDeleted(ctx, true); err != nil {
+		if err := work.Write(ctx, func(tx *sqldb.Tx) error {
+			if err := tx.OverwriteDeleted(ctx, true); err != nil {
 				return err
 			}
 			for _, r := range some {
-				if err := tx.writeRow(ctx, t, r); err != nil {
+				if err := writeRow(ctx, tx, t, r); err != nil {
 					return err
 				}
 			}
-			return tx.overwriteDeleted(ctx, false)
+			return tx.OverwriteDeleted(ctx, false)
 		}); err != nil {
 			return err
 		}
@@ -200,21 +201,21 @@ func (s Erasures) writeRows(ctx context.Context, work *slicer, t textTable, rows
 	return nil
 }
 
-func (tx *Tx) writeRow(ctx context.Context, t textTable, r textRow) error {
+func writeRow(ctx context.Context, tx *sqldb.Tx, t textTable, r textRow) error {
 	where, args := t.where, slices.Clone(t.ids)
 	if len(t.key) > 0 {
 		where += " and (" + t.names() + ") = (" + placeholders(len(args)+1, len(t.key)) + ")"
 		args = append(args, r.key...)
 	}
 	if r.texts == nil {
-		return tx.send(ctx, "delete from "+t.name+" where "+where, args...)
+		return tx.Send(ctx, "delete from "+t.name+" where "+where, args...)
 	}
 	var set []string
 	for _, column := range slices.Sorted(maps.Keys(r.texts)) {
 		args = append(args, r.texts[column])
 		set = append(set, fmt.Sprintf("%s = $%d", column, len(args)))
 	}
-	return tx.send(ctx, "update "+t.name+" set "+strings.Join(set, ", ")+" where "+where, args...)
+	return tx.Send(ctx, "update "+t.name+" set "+strings.Join(set, ", ")+" where "+where, args...)
 }
 
 // scrubbed returns the columns of a row that change; a row without texts is to be deleted.
@@ -300,7 +301,7 @@ func scrubbedEntry(p erasure.Person, text string) (entry, search string) {
 func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (ids []string, err error) {
 	found := map[string]bool{}
 	add := func(query string, args ...any) error {
-		return s.DB.of(sliceLane).view(ctx, func(tx *Tx) error {
+		return s.DB.Lane(sqldb.SliceLane).View(ctx, func(tx *sqldb.Tx) error {
 			some, err := collect(ctx, tx, scanText, query, args...)
 			for _, id := range some {
 				if id != "" {
@@ -343,7 +344,7 @@ func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (id
 		account = "select object_id from directory_user where directory = $1 and object_id = $2"
 	}
 	for _, id := range slices.Sorted(maps.Keys(found)) {
-		if err := s.DB.view(ctx, func(tx *Tx) error {
+		if err := s.DB.View(ctx, func(tx *sqldb.Tx) error {
 			has, err := collect(ctx, tx, scanText, account, scope.ID, id)
 			if len(has) == 0 {
 				ids = append(ids, id)
@@ -365,7 +366,7 @@ func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (v
 		if err != nil {
 			return
 		}
-		err = s.DB.of(sliceLane).view(ctx, func(tx *Tx) error {
+		err = s.DB.Lane(sqldb.SliceLane).View(ctx, func(tx *sqldb.Tx) error {
 			_, err := collect(ctx, tx, func(row scanner) (struct{}, error) { return struct{}{}, read(row) }, query, args...)
 			return err
 		})
@@ -429,7 +430,7 @@ func (s Erasures) Distinct(ctx context.Context, scope event.Scope, id string, va
 	if scope.Kind == event.KindDirectory {
 		t = textTable{ownedTable: ownedTable{name: "directory_user", where: "directory = $1", ids: []any{scope.ID}, key: []keyColumn{{"object_id", false}}}, texts: []string{"attributes"}}
 	}
-	err := s.walk(ctx, s.DB.slicer(time.Time{}), t, "", nil, func(rows []textRow) error {
+	err := s.walk(ctx, s.DB.Slicer(time.Time{}), t, "", nil, func(rows []textRow) error {
 		for _, r := range rows {
 			if r.key[0] == any(id) {
 				continue
@@ -453,29 +454,7 @@ const finishWithin = 20 * time.Second
 
 // Finish makes the file forget what was deleted. On PostgreSQL autovacuum does it.
 func (s Erasures) Finish(ctx context.Context, people []erasure.Person) (complete bool, err error) {
-	db, ok := s.DB.engine.(*sqliteDB)
-	if !ok {
-		return true, nil
-	}
-	end := time.Now().Add(finishWithin)
-	complete, err = Retention(s).giveBackAll(ctx, end)
-	if err != nil {
-		return false, err
-	}
-	overwritten, err := s.overwriteRemains(ctx, end, func(unused []byte) bool {
+	return s.DB.ForgetDeleted(ctx, time.Now().Add(finishWithin), func(unused []byte) bool {
 		return slices.ContainsFunc(people, func(p erasure.Person) bool { return p.IsIn(unused) })
 	})
-	if err != nil {
-		return false, fmt.Errorf("unused parts of pages: %w", err)
-	}
-	conn, err := db.openConn(ctx, readerCache, time.Second, false)
-	if err != nil {
-		return false, err
-	}
-	defer conn.close()
-	_, _, err = conn.checkpoint("truncate")
-	if isBusy(err) {
-		return false, nil // a reader holds the log
-	}
-	return complete && overwritten, err
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/redact"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // Events fills event.Store.
@@ -27,13 +29,13 @@ const eventColumns = "tx, seq, time, scope_kind, scope_id, name, actor, subject,
 
 // appendEvent writes the event of a change, in the change's own transaction.
 // It is the only way in which events are written.
-func (tx *Tx) appendEvent(ctx context.Context, e event.Event) error {
+func appendEvent(ctx context.Context, tx *sqldb.Tx, e event.Event) error {
 	e.Attribute(ctx)
 	at := e.Time
 	if at.IsZero() {
-		at = tx.db.now()
+		at = tx.Now()
 	}
-	return tx.send(ctx, `
+	return tx.Send(ctx, `
 		insert into event (time, scope_kind, scope_id, name, actor, subject, text, data, actor_kind, actor_id, actor_name, address, user_agent)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		micros(at), e.Scope.Kind, e.Scope.ID, e.Name, redact.Tokens(e.Actor), e.Subject, redact.Tokens(e.Text), redact.Document(string(e.Data)),
@@ -42,12 +44,12 @@ func (tx *Tx) appendEvent(ctx context.Context, e event.Event) error {
 
 // Record fills event.Recorder: in one transaction.
 func (s Events) Record(ctx context.Context, events ...event.Event) error {
-	return s.DB.update(ctx, func(tx *Tx) error { return tx.appendEvents(ctx, events) })
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error { return appendEvents(ctx, tx, events) })
 }
 
-func (tx *Tx) appendEvents(ctx context.Context, events []event.Event) error {
+func appendEvents(ctx context.Context, tx *sqldb.Tx, events []event.Event) error {
 	for _, e := range events {
-		if err := tx.appendEvent(ctx, e); err != nil {
+		if err := appendEvent(ctx, tx, e); err != nil {
 			return err
 		}
 	}
@@ -75,7 +77,7 @@ func (s Events) Read(ctx context.Context, scope event.Scope, after event.Positio
 		if len(events) > 0 {
 			last = events[len(events)-1].Position
 		}
-		if len(events) >= limit || !committed.After(last) || waited >= s.DB.settle {
+		if len(events) >= limit || !committed.After(last) || waited >= s.DB.Settle() {
 			return events, nil
 		}
 		pause = min(2*pause, settlePauseMax)
@@ -90,8 +92,8 @@ func (s Events) Read(ctx context.Context, scope event.Scope, after event.Positio
 // read also returns the position of the scope's newest event, held back or
 // not; the zero position on SQLite, which holds none back.
 func (s Events) read(ctx context.Context, scope event.Scope, after event.Position, limit int) (events []event.Event, newest event.Position, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
-		if floor, err := tx.eventFloor(ctx, scope); err != nil {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		if floor, err := eventFloor(ctx, tx, scope); err != nil {
 			return err
 		} else if floor.After(after) {
 			return event.ErrPruned
@@ -99,12 +101,12 @@ func (s Events) read(ctx context.Context, scope event.Scope, after event.Positio
 		if events, err = collect(ctx, tx, scanEvent, `
 			select `+eventColumns+`
 			from event
-			where scope_kind = $1 and scope_id = $2 and (tx, seq) > ($3, $4) and `+tx.settled()+`
+			where scope_kind = $1 and scope_id = $2 and (tx, seq) > ($3, $4) and `+settled(tx)+`
 			order by tx, seq
-			limit $5`, scope.Kind, scope.ID, after.Tx, after.Seq, limit); err != nil || s.DB.kind == SQLite {
+			limit $5`, scope.Kind, scope.ID, after.Tx, after.Seq, limit); err != nil || s.DB.Kind() == sqldb.SQLite {
 			return err
 		}
-		newest, err = tx.lastEvent(ctx, scope, "true")
+		newest, err = lastEvent(ctx, tx, scope, "true")
 		return err
 	})
 	return events, newest, err
@@ -112,7 +114,7 @@ func (s Events) read(ctx context.Context, scope event.Scope, after event.Positio
 
 // lastEvent returns the position of the scope's last event of which the
 // condition is true; the zero position when there is none.
-func (tx *Tx) lastEvent(ctx context.Context, scope event.Scope, condition string) (event.Position, error) {
+func lastEvent(ctx context.Context, tx *sqldb.Tx, scope event.Scope, condition string) (event.Position, error) {
 	positions, err := collect(ctx, tx, scanPosition, `
 		select tx, seq
 		from event
@@ -127,11 +129,11 @@ func (tx *Tx) lastEvent(ctx context.Context, scope event.Scope, condition string
 
 // Last returns the position up to which Read would return events now.
 func (s Events) Last(ctx context.Context, scope event.Scope) (last event.Position, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
-		if last, err = tx.lastEvent(ctx, scope, tx.settled()); err != nil || !last.IsZero() {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		if last, err = lastEvent(ctx, tx, scope, settled(tx)); err != nil || !last.IsZero() {
 			return err
 		}
-		last, err = tx.eventFloor(ctx, scope)
+		last, err = eventFloor(ctx, tx, scope)
 		return err
 	})
 	return last, err
@@ -157,7 +159,7 @@ func (s Events) Recent(ctx context.Context, scope event.Scope, subject string, b
 	if before.IsZero() {
 		args[2], args[3] = never, never
 	}
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		events, err = collect(ctx, tx, scanEvent, query, args...)
 		return err
 	})
@@ -178,7 +180,7 @@ func (s Events) Slice(ctx context.Context, q event.Slice) (events []event.Event,
 	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !rare(name) }) || q.Actor != "" || q.Subject != "" && q.Scope.One() {
 		names = []string{""}
 	}
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		for _, name := range names {
 			text, args := sliceQuery(q, name)
 			found, err := collect(ctx, tx, scanEvent, text, args...)
@@ -256,7 +258,7 @@ func sliceQuery(q event.Slice, name string) (string, []any) {
 
 // KnowsActor fills event.Trail.
 func (s Events) KnowsActor(ctx context.Context, id string) (known bool, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		found, err := collect(ctx, tx, scanPosition, "select tx, seq from event where actor_id = $1 and "+knownActors+" limit 1", id)
 		known = len(found) > 0
 		return err
@@ -274,7 +276,7 @@ func (s Events) PlaceOf(ctx context.Context, t time.Time) (at event.Position, er
 		err = row.Scan(&p.Tx, &p.Seq, &p.time)
 		return p, err
 	}
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		ends, err := collect(ctx, tx, scan, "select tx, seq, time from event where seq = (select max(seq) from event) or seq = (select min(seq) from event) order by seq")
 		if err != nil || len(ends) == 0 {
 			return err
@@ -320,3 +322,51 @@ func scanEvent(row scanner) (e event.Event, err error) {
 	}
 	return e, err
 }
+
+// settled is the condition on an event row that no transaction still running
+// can write an event before it. A transaction's number is given when it first
+// writes, its rows appear when it commits: below the oldest number still
+// running nothing can appear any more. SQLite writes one transaction after
+// the other.
+func settled(tx *sqldb.Tx) string {
+	if tx.Kind() == sqldb.PostgreSQL {
+		return "tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (select base from event_base)"
+	}
+	return "tx = 0"
+}
+
+// settleEvents makes the positions of events go on growing after the database
+// was moved (dumped and restored) to a server that counts its transactions from
+// a lower number: otherwise the events it has would be held back as if they
+// were of transactions to come, and new ones would sort before them.
+func settleEvents(ctx context.Context, db *sqldb.DB) error {
+	if db.Kind() != sqldb.PostgreSQL {
+		return nil
+	}
+	var ahead bool
+	if err := db.Read(ctx, func(tx *sqldb.Tx) error { return tx.QueryRow(ctx, eventsAhead).Scan(&ahead) }); err != nil || !ahead {
+		return err
+	}
+	return db.Update(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(ctx, "lock table event in access exclusive mode"); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, eventsAhead).Scan(&ahead); err != nil || !ahead {
+			return err
+		}
+		var base int64
+		if err := tx.QueryRow(ctx, "update event_base set base = (select max(tx) from event) returning base").Scan(&base); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, fmt.Sprintf(`
+			alter table event
+			alter column tx set default (pg_current_xact_id()::text::bigint + %d)`, base))
+		return err
+	})
+}
+
+// eventsAhead asks whether one of the newest events is of a transaction that
+// this server has not begun yet.
+const eventsAhead = `
+	select coalesce(max(newest.tx) - (select base from event_base) >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint, false)
+	from (select tx from event order by seq desc limit 1000) newest`

@@ -13,12 +13,13 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 func appendEvents(t testing.TB, db *store.DB, events ...event.Event) {
 	t.Helper()
 	for _, e := range events {
-		if err := db.Update(context.Background(), func(tx *store.Tx) error { return tx.AppendEvent(context.Background(), e) }); err != nil {
+		if err := db.Update(context.Background(), func(tx *sqldb.Tx) error { return store.AppendEvent(context.Background(), tx, e) }); err != nil {
 			t.Error(err)
 		}
 	}
@@ -109,8 +110,8 @@ func TestEvents(t *testing.T) {
 			}
 		})
 		t.Run("of a change that fails are not written", func(t *testing.T) {
-			_ = db.Update(ctx, func(tx *store.Tx) error {
-				if err := tx.AppendEvent(ctx, event.Event{Scope: site, Name: "never"}); err != nil {
+			_ = db.Update(ctx, func(tx *sqldb.Tx) error {
+				if err := store.AppendEvent(ctx, tx, event.Event{Scope: site, Name: "never"}); err != nil {
 					return err
 				}
 				return context.Canceled
@@ -135,7 +136,7 @@ func TestEventPositionsGrowAfterPruning(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := db.Update(ctx, func(tx *store.Tx) error {
+		if err := db.Update(ctx, func(tx *sqldb.Tx) error {
 			_, err := tx.Exec(ctx, "delete from event")
 			return err
 		}); err != nil {
@@ -167,8 +168,8 @@ func TestInterleavedTransactionsOnPostgreSQLSkipNoEvent(t *testing.T) {
 
 	written, finish, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- db.Update(ctx, func(tx *store.Tx) error {
-			if err := tx.AppendEvent(ctx, event.Event{Scope: site, Name: "slow"}); err != nil {
+		ended <- db.Update(ctx, func(tx *sqldb.Tx) error {
+			if err := store.AppendEvent(ctx, tx, event.Event{Scope: site, Name: "slow"}); err != nil {
 				return err
 			}
 			// The event is sent with the next statement that is waited for.
@@ -221,7 +222,7 @@ func TestEventsGoOnAfterAMoveToAnotherPostgreSQLServer(t *testing.T) {
 	for round := range 2 {
 		follow := follower(t, store.Events{DB: db}.Read, site)
 		before := follow()
-		err := db.Update(ctx, func(tx *store.Tx) error {
+		err := db.Update(ctx, func(tx *sqldb.Tx) error {
 			_, err := tx.Exec(ctx, `
 				insert into event (tx, time, scope_kind, scope_id, name, actor, subject, text, data)
 				values ($1, 0, 'site', 'a', $2, '', '', '', '')`, int64(round+1)<<40, fmt.Sprint("moved ", round))
@@ -268,7 +269,7 @@ func follower(t *testing.T, read read, scope event.Scope) func() []string {
 // readBySequence reads by number alone.
 func readBySequence(db *store.DB) read {
 	return func(ctx context.Context, scope event.Scope, after event.Position, limit int) (all []event.Event, err error) {
-		err = db.View(ctx, func(tx *store.Tx) error {
+		err = db.View(ctx, func(tx *sqldb.Tx) error {
 			all = nil
 			rows, err := tx.Query(ctx, `
 				select seq, name

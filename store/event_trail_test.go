@@ -167,7 +167,7 @@ func TestAPageOfTheAuditTrailIsReadFromAnIndex(t *testing.T) {
 				"scoped name": {Names: []string{"site.renamed"}, Scope: event.Site("1")},
 			} {
 				s.Place, s.Newer, s.Limit = place, newer, 3
-				plan, err := db.PlanOfSlice(t.Context(), s)
+				plan, err := store.PlanOfSlice(t.Context(), db, s)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // Leases says who advances which key, on both databases. A key ("job" and the
@@ -52,19 +54,19 @@ func (leaseLost) LeaseLost() bool { return true }
 
 // Ensure makes a key known. A new one is due at once.
 func (s Leases) Ensure(ctx context.Context, kind, key string) error {
-	return s.DB.update(ctx, func(tx *Tx) error { return tx.ensureLease(ctx, kind, key) })
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error { return ensureLease(ctx, tx, kind, key) })
 }
 
 // Wake makes a key due at once, known before or not. While it is held, it is
 // due when it is released.
 func (s Leases) Wake(ctx context.Context, kind, key string) error {
-	return s.DB.update(ctx, func(tx *Tx) error { return tx.wakeLease(ctx, kind, key) })
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error { return wakeLease(ctx, tx, kind, key) })
 }
 
 // Due returns up to limit keys that nobody holds and that are due, or whose
 // owner has not released them in time, longest waiting first.
 func (s Leases) Due(ctx context.Context, kind string, now time.Time, limit int) (keys []string, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		keys, err = collect(ctx, tx, scanText, `
 			select key
 			from lease
@@ -79,7 +81,7 @@ func (s Leases) Due(ctx context.Context, kind string, now time.Time, limit int) 
 // DueEpochs returns the same keys, each with the number of its last claim: a
 // key with another number has been worked on since.
 func (s Leases) DueEpochs(ctx context.Context, kind string, now time.Time, limit int) (epochs map[string]int64, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		epochs = map[string]int64{}
 		_, err := collect(ctx, tx, func(row scanner) (key string, err error) {
 			var epoch int64
@@ -100,7 +102,7 @@ func (s Leases) DueEpochs(ctx context.Context, kind string, now time.Time, limit
 // Held returns the keys that an owner holds, also by claims of its life before
 // a restart.
 func (s Leases) Held(ctx context.Context, kind, owner string) (keys []string, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		keys, err = collect(ctx, tx, scanText, `
 			select key
 			from lease
@@ -113,12 +115,12 @@ func (s Leases) Held(ctx context.Context, kind, owner string) (keys []string, er
 
 // HeldNow returns the keys of a kind that anybody holds, the one held longest from now first.
 func (s Leases) HeldNow(ctx context.Context, kind string) (keys []string, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		keys, err = collect(ctx, tx, scanText, `
 			select key
 			from lease
 			where kind = $1 and owner <> '' and until > $2
-			order by until desc, key`, kind, micros(s.DB.now()))
+			order by until desc, key`, kind, micros(s.DB.Now()))
 		return err
 	})
 	return keys, err
@@ -126,18 +128,18 @@ func (s Leases) HeldNow(ctx context.Context, kind string) (keys []string, err er
 
 // ForgetExpired removes the keys of a kind that nobody holds any longer.
 func (s Leases) ForgetExpired(ctx context.Context, kind string) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(ctx, `
 			delete from lease
-			where kind = $1 and until <= $2`, kind, micros(tx.db.now()))
+			where kind = $1 and until <= $2`, kind, micros(tx.Now()))
 		return err
 	})
 }
 
 // Epoch returns the number of the key's last claim, 0 when it was never claimed.
 func (s Leases) Epoch(ctx context.Context, kind, key string) (epoch int64, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
-		epoch, err = tx.leaseEpoch(ctx, kind, key, "")
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		epoch, err = leaseEpoch(ctx, tx, kind, key, "")
 		return err
 	})
 	return epoch, err
@@ -147,15 +149,15 @@ func (s Leases) Epoch(ctx context.Context, kind, key string) (epoch int64, err e
 // another owner holds it; one's own is taken again at once, which ends the
 // epoch before.
 func (s Leases) Claim(ctx context.Context, kind, key, owner string, ttl time.Duration) (epoch int64, err error) {
-	err = s.DB.update(ctx, func(tx *Tx) error {
-		epoch, err = tx.claimLease(ctx, kind, key, owner, ttl)
+	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		epoch, err = claimLease(ctx, tx, kind, key, owner, ttl)
 		return err
 	})
 	return epoch, err
 }
 
-func (tx *Tx) claimLease(ctx context.Context, kind, key, owner string, ttl time.Duration) (epoch int64, err error) {
-	now := tx.db.now()
+func claimLease(ctx context.Context, tx *sqldb.Tx, kind, key, owner string, ttl time.Duration) (epoch int64, err error) {
+	now := tx.Now()
 	err = tx.QueryRow(ctx, `
 		insert into lease (kind, key, owner, epoch, until, next_at)
 		values ($1, $2, $3, 1, $4, $5)
@@ -180,12 +182,12 @@ func (tx *Tx) claimLease(ctx context.Context, kind, key, owner string, ttl time.
 
 // Renew holds the lease for ttl from now.
 func (s Leases) Renew(ctx context.Context, kind, key, owner string, epoch int64, ttl time.Duration) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		result, err := tx.Exec(ctx, `
 			update lease
 			set until = $5
 			where kind = $1 and key = $2 and owner = $3 and epoch = $4`,
-			kind, key, owner, epoch, micros(tx.db.now().Add(ttl)))
+			kind, key, owner, epoch, micros(tx.Now().Add(ttl)))
 		return stillOwner(result, err)
 	})
 }
@@ -197,7 +199,7 @@ func (s Leases) Release(ctx context.Context, kind, key, owner string, epoch int6
 	if !nextAt.IsZero() {
 		next = micros(nextAt)
 	}
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		result, err := tx.Exec(ctx, `
 			update lease
 			set owner = '', until = 0, next_at = case when next_at < $5 then next_at else $5 end
@@ -209,29 +211,29 @@ func (s Leases) Release(ctx context.Context, kind, key, owner string, epoch int6
 
 // Forget removes a key, held or not; what its owner still writes is refused.
 func (s Leases) Forget(ctx context.Context, kind, key string) error {
-	return s.DB.update(ctx, func(tx *Tx) error { return tx.forgetLease(ctx, kind, key) })
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error { return forgetLease(ctx, tx, kind, key) })
 }
 
-func (tx *Tx) ensureLease(ctx context.Context, kind, key string) error {
+func ensureLease(ctx context.Context, tx *sqldb.Tx, kind, key string) error {
 	_, err := tx.Exec(ctx, `
 		insert into lease (kind, key, owner, epoch, until, next_at)
 		values ($1, $2, '', 0, 0, $3)
-		on conflict do nothing`, kind, key, micros(tx.db.now()))
+		on conflict do nothing`, kind, key, micros(tx.Now()))
 	return err
 }
 
-func (tx *Tx) wakeLease(ctx context.Context, kind, key string) error {
+func wakeLease(ctx context.Context, tx *sqldb.Tx, kind, key string) error {
 	_, err := tx.Exec(ctx, `
 		insert into lease (kind, key, owner, epoch, until, next_at)
 		values ($1, $2, '', 0, 0, $3)
 		on conflict (kind, key) do update
 		set next_at = case when lease.next_at < excluded.next_at then lease.next_at else excluded.next_at end`,
-		kind, key, micros(tx.db.now()))
+		kind, key, micros(tx.Now()))
 	return err
 }
 
 // forgetLease removes a key that never returns: its epochs would start anew.
-func (tx *Tx) forgetLease(ctx context.Context, kind, key string) error {
+func forgetLease(ctx context.Context, tx *sqldb.Tx, kind, key string) error {
 	_, err := tx.Exec(ctx, `
 		delete from lease
 		where kind = $1 and key = $2`, kind, key)
@@ -241,8 +243,8 @@ func (tx *Tx) forgetLease(ctx context.Context, kind, key string) error {
 // checkLease returns ErrLeaseLost unless epoch is the key's current one, and
 // keeps it so until the transaction ends. Every write under a lease begins
 // with it.
-func (tx *Tx) checkLease(ctx context.Context, kind, key string, epoch int64) error {
-	current, err := tx.leaseEpoch(ctx, kind, key, tx.forShare())
+func checkLease(ctx context.Context, tx *sqldb.Tx, kind, key string, epoch int64) error {
+	current, err := leaseEpoch(ctx, tx, kind, key, tx.ForShare())
 	if err != nil {
 		return err
 	}
@@ -253,7 +255,7 @@ func (tx *Tx) checkLease(ctx context.Context, kind, key string, epoch int64) err
 }
 
 // leaseEpoch is 0 for a key that nobody has claimed yet.
-func (tx *Tx) leaseEpoch(ctx context.Context, kind, key, locking string) (epoch int64, err error) {
+func leaseEpoch(ctx context.Context, tx *sqldb.Tx, kind, key, locking string) (epoch int64, err error) {
 	err = tx.QueryRow(ctx, `
 		select epoch
 		from lease
@@ -276,15 +278,10 @@ func stillOwner(result sql.Result, err error) error {
 	return err
 }
 
-func scanText(row scanner) (text string, err error) {
-	err = row.Scan(&text)
-	return text, err
-}
-
 // Overdue returns how many keys of a kind want to be advanced by now and are held by nobody, and since when the oldest does.
 func (s Leases) Overdue(ctx context.Context, kind string, now time.Time) (keys int, since time.Time, err error) {
 	var oldest int64
-	err = s.DB.read(ctx, func(tx *Tx) error {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, "select count(*), coalesce(min(next_at), 0) from lease where kind = $1 and next_at <= $2 and until <= $2", kind, micros(now)).Scan(&keys, &oldest)
 	})
 	return keys, time.UnixMicro(max(0, oldest)), err
@@ -292,8 +289,8 @@ func (s Leases) Overdue(ctx context.Context, kind string, now time.Time) (keys i
 
 // WakeAll makes every key of a kind due that waits for a time.
 func (s Leases) WakeAll(ctx context.Context, kind string) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
-		now := micros(tx.db.now())
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		now := micros(tx.Now())
 		_, err := tx.Exec(ctx, "update lease set next_at = $2 where kind = $1 and next_at > $2 and next_at < $3", kind, now, never)
 		return err
 	})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // clock is a clock that stands still between two Adds.
@@ -106,26 +107,27 @@ func TestLeaseOfAKilledOwnerIsTakenOverWhenItExpires(t *testing.T) {
 		epoch := claim(t, b, "b")
 
 		// The late owner writes nothing any more.
-		things(t, a.DB)
-		write := func(l store.Leases, epoch int64, name string) error {
-			return l.DB.Update(ctx, func(tx *store.Tx) error {
-				if err := tx.CheckLease(ctx, "job", "k", epoch); err != nil {
+		write(t, a.DB, "create table thing (name text primary key)")
+		change := func(l store.Leases, epoch int64, name string) error {
+			return l.DB.Update(ctx, func(tx *sqldb.Tx) error {
+				if err := store.CheckLease(ctx, tx, "job", "k", epoch); err != nil {
 					return err
 				}
-				return addThing(ctx, tx, name)
+				_, err := tx.Exec(ctx, "insert into thing (name) values ($1)", name)
+				return err
 			})
 		}
 		got := []bool{
-			errors.Is(write(a, late, "late"), store.ErrLeaseLost),
+			errors.Is(change(a, late, "late"), store.ErrLeaseLost),
 			errors.Is(a.Renew(ctx, "job", "k", "a", late, ttl), store.ErrLeaseLost),
 			errors.Is(a.Release(ctx, "job", "k", "a", late, time.Time{}), store.ErrLeaseLost),
-			errors.Is(write(a, 0, "of nobody"), store.ErrLeaseLost),
-			write(b, epoch, "in time") == nil,
+			errors.Is(change(a, 0, "of nobody"), store.ErrLeaseLost),
+			change(b, epoch, "in time") == nil,
 		}
 		if diff := cmp.Diff(got, []bool{true, true, true, true, true}); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff(thingNames(t, b.DB), []string{"in time"}); diff != "" {
+		if diff := cmp.Diff(texts(t, b.DB, 1, "select name from thing"), [][]string{{"in time"}}); diff != "" {
 			t.Error(diff)
 		}
 		var lost interface{ LeaseLost() bool }
@@ -141,7 +143,7 @@ func TestExpiredLeaseNobodyTookIsRenewed(t *testing.T) {
 	eachLeases(t, func(t *testing.T, c *clock, a, b store.Leases) {
 		epoch := claim(t, a, "a")
 		c.Add(2 * ttl)
-		noError(t, a.DB.Update(t.Context(), func(tx *store.Tx) error { return tx.CheckLease(t.Context(), "job", "k", epoch) }))
+		noError(t, a.DB.Update(t.Context(), func(tx *sqldb.Tx) error { return store.CheckLease(t.Context(), tx, "job", "k", epoch) }))
 		noError(t, a.Renew(t.Context(), "job", "k", "a", epoch, ttl))
 		var held store.ErrHeld
 		if _, err := b.Claim(t.Context(), "job", "k", "b", ttl); !errors.As(err, &held) {
@@ -239,12 +241,12 @@ func TestLeaseIsDue(t *testing.T) {
 func TestNobodyTakesTheLeaseFromARunningTransaction(t *testing.T) {
 	eachLeases(t, func(t *testing.T, c *clock, a, b store.Leases) {
 		ctx := t.Context()
-		things(t, a.DB)
+		write(t, a.DB, "create table thing (name text primary key)")
 		epoch := claim(t, a, "a")
 		c.Add(2 * ttl)
 		claimed := make(chan error, 1)
-		err := a.DB.Update(ctx, func(tx *store.Tx) error {
-			if err := tx.CheckLease(ctx, "job", "k", epoch); err != nil {
+		err := a.DB.Update(ctx, func(tx *sqldb.Tx) error {
+			if err := store.CheckLease(ctx, tx, "job", "k", epoch); err != nil {
 				return err
 			}
 			go func() {
@@ -253,7 +255,7 @@ func TestNobodyTakesTheLeaseFromARunningTransaction(t *testing.T) {
 					claimed <- err
 					return
 				}
-				claimed <- b.DB.View(context.Background(), func(tx *store.Tx) error {
+				claimed <- b.DB.View(context.Background(), func(tx *sqldb.Tx) error {
 					var n int
 					if err := tx.QueryRow(ctx, "select count(*) from thing").Scan(&n); err != nil {
 						return err
@@ -269,7 +271,8 @@ func TestNobodyTakesTheLeaseFromARunningTransaction(t *testing.T) {
 				return fmt.Errorf("claimed under a running transaction (error %w)", err)
 			case <-time.After(100 * time.Millisecond): // nothing signals that somebody waits for a lock
 			}
-			return addThing(ctx, tx, "under the old epoch")
+			_, err := tx.Exec(ctx, "insert into thing (name) values ('under the old epoch')")
+			return err
 		})
 		noError(t, err)
 		noError(t, <-claimed)

@@ -7,10 +7,4 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 )
 
-func TestMain(m *testing.M) {
-	if url := os.Getenv("STORE_TEST_WRITE"); url != "" {
-		writeUntilKilled(url)
-		return
-	}
-	os.Exit(storetest.Main(m))
-}
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }

@@ -1,217 +1,54 @@
 package store
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"os"
-	"strings"
-	"time"
+	"embed"
+	"io/fs"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/rollcall-scim/rollcall/internal/fair"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// The kinds of database.
-const (
-	SQLite     = "sqlite"
-	PostgreSQL = "postgres"
-)
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// DB is an open database of Rollcall.
+type DB = sqldb.DB
 
 // Options are the optional collaborators of a DB; the zero value works.
-type Options struct {
-	Log *slog.Logger     // what happens beside requests (checkpoints); nothing is logged when nil
-	Now func() time.Time // the clock of leases and of events without a time; time.Now when nil
+type Options = sqldb.Options
 
-	// Settle is how long Events.Read on PostgreSQL waits for the transactions
-	// that hold back an event; one second when zero.
-	Settle time.Duration
-
-	// SerialCommits gives every update on SQLite its own commit instead of
-	// sharing one among the callers that wait. Slower; for measuring.
-	SerialCommits bool
-}
-
-// DB is an open database. It is safe for concurrent use, and other processes
-// may have the same database open.
-type DB struct {
-	kind   string
-	now    func() time.Time
-	settle time.Duration
-	engine engine
-	file   string
-	work   *fair.Gate // places for costly work
-	health *health
-}
-
-// engine is what the two databases do differently with transactions.
-type engine interface {
-	update(ctx context.Context, key string, fn func(*Tx) error) error
-	view(ctx context.Context, key string, fn func(*Tx) error) error
-	read(ctx context.Context, key string, fn func(*Tx) error) error
-	recall(ctx context.Context, key string, fn func(*Tx) (any, error)) (any, error)
-	ping(ctx context.Context) error
-	pool(ctx context.Context) (*pgxpool.Pool, error)
-	migrator(ctx context.Context) (*migrator, error)
-	serve(ctx context.Context) error
-	close() error
-}
-
-// ErrNoPool is returned by Pool on SQLite.
-var ErrNoPool = errors.New("a SQLite database has no connection pool")
-
-// Open opens the database that url names: "postgres://…" (or "postgresql://…")
-// a PostgreSQL database, anything else ("rollcall.db", "file:/var/lib/rollcall.db")
-// a SQLite file, which is made with mode 0600 when it does not exist. It does
-// not migrate.
+// Open opens the database that url names, as [sqldb.Open] does. It does not migrate.
 func Open(ctx context.Context, url string, o Options) (*DB, error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	db := &DB{kind: Kind(url), now: o.Now, settle: cmp.Or(o.Settle, time.Second), work: newWorkGate(), health: &health{log: o.Log}}
-	db.health.probe = db.probe
-	var err error
-	switch db.kind {
-	case PostgreSQL:
-		db.engine, err = openPostgres(ctx, db, url, o)
-	default:
-		db.engine, err = openSQLite(ctx, db, Path(url), o)
-	}
+	return sqldb.Open(ctx, url, schema(), o)
+}
+
+// Restore puts a copy in the place of the SQLite database at path, as [sqldb.Schema.Restore] does.
+func Restore(ctx context.Context, path, from, stamp string, prepare func(file string, c sqldb.Copy) error) (sqldb.Restored, error) {
+	return schema().Restore(ctx, path, from, stamp, prepare)
+}
+
+// schema tells the engine about the tables.
+func schema() sqldb.Schema {
+	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return nil, err
+		panic(err) // the folder is embedded
 	}
-	return db, nil
-}
-
-// Kind returns the kind of database that url names: SQLite or PostgreSQL.
-func Kind(url string) string {
-	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
-		return PostgreSQL
+	return sqldb.Schema{
+		Migrations: files,
+		Migrated:   settleEvents,
+		Tables:     []string{"event", "site"},
+		Newest:     "select coalesce(max(time), 0) from event",
+		Touch:      touchLease,
 	}
-	return SQLite
 }
 
-// Path returns the file that the url of a SQLite database names.
-func Path(url string) string {
-	path := strings.TrimPrefix(url, "file:")
-	if rest, found := strings.CutPrefix(path, "//"); found {
-		path = "/" + strings.TrimLeft(rest, "/")
-	}
-	return path
-}
-
-// Kind returns SQLite or PostgreSQL.
-func (db *DB) Kind() string { return db.kind }
-
-// File returns the path of a SQLite file with links resolved, "" for PostgreSQL.
-// The files that belong to the database stand beside it.
-func (db *DB) File() string { return db.file }
-
-// Ping reports whether the database answers.
-func (db *DB) Ping(ctx context.Context) error {
-	if err := db.engine.ping(ctx); err != nil {
-		return fmt.Errorf("ping database: %w", err)
-	}
-	return nil
-}
-
-// Pool returns a pgx pool on the same PostgreSQL database, opened when first
-// asked for and closed with the DB; ErrNoPool on SQLite.
-func (db *DB) Pool(ctx context.Context) (*pgxpool.Pool, error) { return db.engine.pool(ctx) }
-
-// ErrServed is returned by Serve while another process serves the same SQLite
-// file.
-var ErrServed = errors.New("another rollcall serves this database: a SQLite file has one server; to run several, use PostgreSQL")
-
-// Serve makes this process, until Close, the one that serves a SQLite file and
-// may use the server's name as owner of leases. It keeps no other process from
-// reading and writing. A PostgreSQL database may have many servers, and Serve
-// does nothing.
-func (db *DB) Serve(ctx context.Context) error { return db.engine.serve(ctx) }
-
-// Close waits for running transactions and closes the database.
-func (db *DB) Close() error {
-	if err := db.engine.close(); err != nil {
-		return fmt.Errorf("close database: %w", err)
-	}
-	return nil
-}
-
-// update runs fn in a write transaction and returns when it is on disk, or
-// fn's error when fn failed and nothing of it was kept. See the package
-// comment for the rules fn follows. When ctx ends before fn has started, fn
-// never runs.
-func (db *DB) update(ctx context.Context, fn func(tx *Tx) error) error {
-	return db.of(fair.System).update(ctx, fn)
-}
-
-// view runs fn on one snapshot of the database. fn cannot write.
-func (db *DB) view(ctx context.Context, fn func(tx *Tx) error) error {
-	return db.of(fair.System).view(ctx, fn)
-}
-
-// read runs fn, whose only statement is a query that an index answers at once:
-// it sees one snapshot without a transaction around it, and is not stopped
-// halfway when ctx ends. A second statement is an error.
-func (db *DB) read(ctx context.Context, fn func(tx *Tx) error) error {
-	return db.of(fair.System).read(ctx, fn)
-}
-
-// lane is the database as one site uses it: when there is more to do than the
-// database can do at once, the sites take turns. The lane of fair.System
-// (authentication, pages, health checks, the engine) comes before all others.
-type lane struct {
-	db  *DB
-	key string
-}
-
-func (db *DB) of(key string) lane { return lane{db: db, key: key} }
-
-func (l lane) update(ctx context.Context, fn func(tx *Tx) error) error {
-	return l.db.health.outcome(ctx, l.db.engine.update(ctx, l.key, fn), true)
-}
-
-func (l lane) view(ctx context.Context, fn func(tx *Tx) error) error {
-	return l.db.health.outcome(ctx, l.db.engine.view(ctx, l.key, fn), false)
-}
-
-func (l lane) read(ctx context.Context, fn func(tx *Tx) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return l.db.health.outcome(ctx, l.db.engine.read(ctx, l.key, fn), false)
-}
-
-// recall is read for what is read all the time and hardly ever changes. What fn
-// returned for the same key stands for it as long as the database can tell that
-// nobody, in whatever process, has committed anything since. fn returns what
-// nobody changes. An error is not kept.
-func recall[T any](ctx context.Context, db *DB, key string, fn func(tx *Tx) (T, error)) (T, error) {
-	if err := ctx.Err(); err != nil {
-		var none T
-		return none, err
-	}
-	v, err := db.engine.recall(ctx, key, func(tx *Tx) (any, error) { return fn(tx) })
-	err = db.health.outcome(ctx, err, false)
-	if err != nil {
-		var none T
-		return none, err
-	}
-	return v.(T), nil
-}
-
-// createPrivate makes the file with mode 0600 unless it exists; SQLite gives
-// the files beside it the same mode.
-func createPrivate(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	return f.Close()
+// touchLease changes a lease that nobody claims. The value must change: SQLite writes nothing for
+// one that stays the same.
+func touchLease(ctx context.Context, tx *sqldb.Tx) error {
+	_, err := tx.Exec(ctx, `
+		insert into lease (kind, key, owner, epoch, until, next_at)
+		values ('ready', '', '', 0, 0, $1)
+		on conflict (kind, key) do update
+		set epoch = lease.epoch + 1`, never)
+	return err
 }

@@ -2,14 +2,13 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // linkMemory is how long an expired link is remembered, so that opening it late still says that it expired.
@@ -20,7 +19,7 @@ type Operators struct{ DB *DB }
 
 // AddLink stores a link and its event, and forgets links that expired long ago.
 func (s Operators) AddLink(ctx context.Context, l operator.LinkRecord, e event.Event) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			delete from operator_link
 			where expires < $1`, micros(l.Created.Add(-linkMemory))); err != nil {
@@ -32,13 +31,13 @@ func (s Operators) AddLink(ctx context.Context, l operator.LinkRecord, e event.E
 			l.Hash, l.Name, scim.Fold(l.Name), micros(l.Created), micros(l.Expires)); err != nil {
 			return err
 		}
-		return tx.appendEvent(ctx, e)
+		return appendEvent(ctx, tx, e)
 	})
 }
 
 // FindLink returns a link by hash, used and expired ones too.
 func (s Operators) FindLink(ctx context.Context, hash string) (l operator.LinkRecord, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var created, expires, used int64
 		err := tx.QueryRow(ctx, `
 			select hash, name, created, expires, used
@@ -53,7 +52,7 @@ func (s Operators) FindLink(ctx context.Context, hash string) (l operator.LinkRe
 // UseLink marks the link used, makes its operator where there is none, starts the session and appends the event.
 func (s Operators) UseLink(ctx context.Context, u operator.Use) (op operator.Operator, err error) {
 	at := micros(u.At)
-	err = s.DB.update(ctx, func(tx *Tx) error {
+	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		var name string
 		err := tx.QueryRow(ctx, `
 			update operator_link
@@ -81,14 +80,14 @@ func (s Operators) UseLink(ctx context.Context, u operator.Use) (op operator.Ope
 			append([]any{u.SessionHash, op.ID}, sessionValues(u.Session)...)...); err != nil {
 			return err
 		}
-		return tx.appendEvent(ctx, u.Event(op))
+		return appendEvent(ctx, tx, u.Event(op))
 	})
 	return op, err
 }
 
 // FindSession returns a session and the operator whose it is.
 func (s Operators) FindSession(ctx context.Context, hash string) (op operator.Operator, found session.Record, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var scan sessionScan
 		op, err = scanOperator(withSession{tx.QueryRow(ctx, `
 			select o.id, o.name, o.created, o.last_sign_in, `+sessionColumns+`
@@ -103,8 +102,8 @@ func (s Operators) FindSession(ctx context.Context, hash string) (op operator.Op
 
 // UseSession notes when and where a session was used last.
 func (s Operators) UseSession(ctx context.Context, hash string, at time.Time, from session.Browser) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
-		return tx.send(ctx, `
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		return tx.Send(ctx, `
 			update operator_session
 			set used = $1, last_address = $2, last_agent = $3
 			where hash = $4 and used < $1`, micros(at), from.Address, from.Agent, hash)
@@ -113,7 +112,7 @@ func (s Operators) UseSession(ctx context.Context, hash string, at time.Time, fr
 
 // Sessions returns the sessions of the operator of this name.
 func (s Operators) Sessions(ctx context.Context, name string) (all []operator.ListedSession, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		id, err := operatorID(ctx, tx, name)
 		if err != nil {
 			return err
@@ -129,7 +128,7 @@ func (s Operators) Sessions(ctx context.Context, name string) (all []operator.Li
 
 // EndSessions ends the sessions of the operator of this name and appends the event.
 func (s Operators) EndSessions(ctx context.Context, name string, now time.Time, e func(ended int) event.Event) (ended int, err error) {
-	err = s.DB.update(ctx, func(tx *Tx) error {
+	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		id, err := operatorID(ctx, tx, name)
 		if err != nil {
 			return err
@@ -147,12 +146,12 @@ func (s Operators) EndSessions(ctx context.Context, name string, now time.Time, 
 				ended++
 			}
 		}
-		return tx.appendEvent(ctx, e(ended))
+		return appendEvent(ctx, tx, e(ended))
 	})
 	return ended, err
 }
 
-func operatorID(ctx context.Context, tx *Tx, name string) (id string, err error) {
+func operatorID(ctx context.Context, tx *sqldb.Tx, name string) (id string, err error) {
 	err = tx.QueryRow(ctx, `
 		select id
 		from operator
@@ -169,7 +168,7 @@ func scanOperatorSession(row scanner) (found operator.ListedSession, err error) 
 
 // EndSession forgets a session; unknown ones are no error.
 func (s Operators) EndSession(ctx context.Context, hash string, events ...event.Event) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		ended, err := tx.Exec(ctx, `
 			delete from operator_session
 			where hash = $1`, hash)
@@ -179,13 +178,13 @@ func (s Operators) EndSession(ctx context.Context, hash string, events ...event.
 		if n, err := ended.RowsAffected(); err != nil || n == 0 {
 			return err
 		}
-		return tx.appendEvents(ctx, events)
+		return appendEvents(ctx, tx, events)
 	})
 }
 
 // List returns all operators by name.
 func (s Operators) List(ctx context.Context) (all []operator.Operator, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanOperator, `
 			select id, name, created, last_sign_in
 			from operator
@@ -198,7 +197,7 @@ func (s Operators) List(ctx context.Context) (all []operator.Operator, err error
 // Remove deletes the operator of this name with every session and every link, and appends the event.
 func (s Operators) Remove(ctx context.Context, name string, now time.Time, e event.Event) error {
 	folded := scim.Fold(name)
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		// Links first: on PostgreSQL this waits for whoever is redeeming one, so that its operator is seen below.
 		live, err := tx.Exec(ctx, `
 			delete from operator_link
@@ -229,13 +228,13 @@ func (s Operators) Remove(ctx context.Context, name string, now time.Time, e eve
 		if n == 0 {
 			return operator.ErrUnknown
 		}
-		return tx.appendEvent(ctx, e)
+		return appendEvent(ctx, tx, e)
 	})
 }
 
 // Any reports whether there is an operator.
 func (s Operators) Any(ctx context.Context) (any bool, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `
 			select exists (select 1 from operator)`).Scan(&any)
 	})
@@ -247,24 +246,4 @@ func scanOperator(row scanner) (op operator.Operator, err error) {
 	err = row.Scan(&op.ID, &op.Name, &created, &lastSignIn)
 	op.Created, op.LastSignIn = fromMicros(created), fromMicros(lastSignIn)
 	return op, err
-}
-
-// affected is the number of rows that the statements changed.
-func affected(results ...sql.Result) (total int64, err error) {
-	for _, r := range results {
-		n, err := r.RowsAffected()
-		if err != nil {
-			return 0, err
-		}
-		total += n
-	}
-	return total, nil
-}
-
-// orNotFound turns the absence of a row into the domain's own error.
-func orNotFound(err, notFound error) error {
-	if errors.Is(err, sql.ErrNoRows) {
-		return notFound
-	}
-	return err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // Provisioning fills provision.Store.
@@ -22,7 +23,7 @@ const jobColumns = `directory, app, mode, tenant_url, secret, status, scope, sch
 
 // Job reads a job.
 func (s Provisioning) Job(ctx context.Context, k provision.Key) (j provision.Job, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		j, err = scanJob(tx.QueryRow(ctx, `
 			select `+jobColumns+`
 			from job
@@ -34,7 +35,7 @@ func (s Provisioning) Job(ctx context.Context, k provision.Key) (j provision.Job
 
 // ListJobs lists the jobs of a directory, of all of them if it is empty.
 func (s Provisioning) ListJobs(ctx context.Context, d directory.ID) (jobs []provision.Job, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		if d == "" {
 			jobs, err = collect(ctx, tx, scanJob, `
 				select `+jobColumns+`
@@ -86,8 +87,8 @@ func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Ev
 	if err != nil {
 		return err
 	}
-	return s.DB.update(ctx, func(tx *Tx) error {
-		did, err := tx.changed(ctx, `
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		did, err := changed(ctx, tx, `
 			insert into job (`+jobColumns+`)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 			on conflict do nothing`,
@@ -105,10 +106,10 @@ func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Ev
 			values ($1, $2, '{}')`, string(j.Key.Directory), j.Key.App); err != nil {
 			return err
 		}
-		if err := tx.ensureLease(ctx, provision.LeaseKind, j.Key.String()); err != nil {
+		if err := ensureLease(ctx, tx, provision.LeaseKind, j.Key.String()); err != nil {
 			return err
 		}
-		return tx.appendEvent(ctx, e)
+		return appendEvent(ctx, tx, e)
 	})
 }
 
@@ -133,8 +134,8 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 	if err != nil {
 		return err
 	}
-	return s.DB.update(ctx, func(tx *Tx) error {
-		did, err := tx.changed(ctx, `
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		did, err := changed(ctx, tx, `
 			update job
 			set mode = $3, tenant_url = $4, secret = $5, status = $6, scope = $7, schema_document = $8,
 				version = $9, revision = $10, credentials = $11, restarts = $12, target_no = $13, modified = $14,
@@ -149,17 +150,17 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 		if !did {
 			return provision.ErrChanged
 		}
-		if err := tx.wakeLease(ctx, provision.LeaseKind, j.Key.String()); err != nil {
+		if err := wakeLease(ctx, tx, provision.LeaseKind, j.Key.String()); err != nil {
 			return err
 		}
-		return tx.appendEvent(ctx, e)
+		return appendEvent(ctx, tx, e)
 	})
 }
 
 // Secrets reads the sealed Secret Tokens. Its columns have been there since the first version of the table, so that it can
 // run before a migration.
 func (s Provisioning) Secrets(ctx context.Context) (secrets []provision.SealedSecret, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		secrets, err = collect(ctx, tx, scanSecret, `
 			select directory, app, tenant_url, secret
 			from job
@@ -185,8 +186,8 @@ func scanSecret(row scanner) (provision.SealedSecret, error) {
 
 // ReplaceSecret raises the job's version, so that a save that has read the old secret is refused and tried again.
 func (s Provisioning) ReplaceSecret(ctx context.Context, old provision.SealedSecret, sealed []byte) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
-		did, err := tx.changed(ctx, `
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		did, err := changed(ctx, tx, `
 			update job
 			set secret = $3, version = version + 1
 			where directory = $1 and app = $2 and secret = $4 and tenant_url = $5`,
@@ -205,23 +206,23 @@ func jobTables() []string {
 
 // DeleteJob removes a job and everything kept for it.
 func (s Provisioning) DeleteJob(ctx context.Context, k provision.Key, e event.Event) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
-		did, err := tx.removeJob(ctx, k)
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		did, err := removeJob(ctx, tx, k)
 		if err != nil {
 			return err
 		}
 		if !did {
 			return provision.ErrNoJob
 		}
-		return tx.appendEvent(ctx, e)
+		return appendEvent(ctx, tx, e)
 	})
 }
 
 // removeJob removes a job with everything kept for it and its lease, and says whether there was one. A process that works on the job can
 // write nothing more.
-func (tx *Tx) removeJob(ctx context.Context, k provision.Key) (had bool, err error) {
+func removeJob(ctx context.Context, tx *sqldb.Tx, k provision.Key) (had bool, err error) {
 	for _, table := range jobTables() {
-		did, err := tx.changed(ctx, `
+		did, err := changed(ctx, tx, `
 			delete from `+table+`
 			where directory = $1 and app = $2`, string(k.Directory), k.App)
 		if err != nil {
@@ -231,11 +232,11 @@ func (tx *Tx) removeJob(ctx context.Context, k provision.Key) (had bool, err err
 			had = did
 		}
 	}
-	return had, tx.forgetLease(ctx, provision.LeaseKind, k.String())
+	return had, forgetLease(ctx, tx, provision.LeaseKind, k.String())
 }
 
 // jobsOf returns the keys of a directory's jobs.
-func (tx *Tx) jobsOf(ctx context.Context, d directory.ID) ([]provision.Key, error) {
+func jobsOf(ctx context.Context, tx *sqldb.Tx, d directory.ID) ([]provision.Key, error) {
 	return collect(ctx, tx, func(row scanner) (provision.Key, error) {
 		k := provision.Key{Directory: d}
 		return k, row.Scan(&k.App)
@@ -248,7 +249,7 @@ func (tx *Tx) jobsOf(ctx context.Context, d directory.ID) ([]provision.Key, erro
 
 // State reads how a job is going.
 func (s Provisioning) State(ctx context.Context, k provision.Key) (st provision.State, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		st, err = scanState(tx.QueryRow(ctx, `
 			select state
 			from job_state
@@ -272,7 +273,7 @@ func scanState(row scanner) (provision.State, error) {
 
 // Watched reads the states of jobs that run.
 func (s Provisioning) Watched(ctx context.Context) (states map[provision.Key]provision.State, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		states = map[provision.Key]provision.State{}
 		rows, err := tx.Query(ctx, `
 			select j.directory, j.app, s.state
@@ -302,7 +303,7 @@ func (s Provisioning) Watched(ctx context.Context) (states map[provision.Key]pro
 
 // Counts reads a job's numbers.
 func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.Counts, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `
 			select
 				(select count(*) from job_link where directory = $1 and app = $2 and state not in ($3, $4)),
@@ -331,7 +332,7 @@ const knownJoins = `
 
 // Pending reads the next people of the work list, with what is remembered of them.
 func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, limit int) (all []provision.Pending, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanPending, `
 			select p.object_id, p.why, p.not_before,`+knownColumns+`
 			from job_pending p`+knownJoins+`
@@ -345,7 +346,7 @@ func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Tim
 
 // Known reads what is remembered of one person.
 func (s Provisioning) Known(ctx context.Context, k provision.Key, objectID string) (p provision.Pending, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		p, err = scanPending(tx.QueryRow(ctx, `
 			select p.object_id, '', 0,`+knownColumns+`
 			from (select $1 as directory, $2 as app, $3 as object_id) p`+knownJoins,
@@ -422,7 +423,7 @@ func (s Provisioning) NextRetry(ctx context.Context, k provision.Key) (time.Time
 // first reads the smallest time of a job's rows. Zero means that there are no
 // rows; a row whose time is always gives the beginning of time.
 func (s Provisioning) first(ctx context.Context, k provision.Key, query string) (at time.Time, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var least sql.NullInt64
 		var count int64
 		if err := tx.QueryRow(ctx, query, string(k.Directory), k.App).Scan(&least, &count); err != nil {
@@ -499,7 +500,7 @@ func (s Provisioning) Linked(ctx context.Context, k provision.Key, after string,
 }
 
 func (s Provisioning) ids(ctx context.Context, query string, args ...any) (ids []string, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		ids, err = collect(ctx, tx, scanText, query, args...)
 		return err
 	})
@@ -508,7 +509,7 @@ func (s Provisioning) ids(ctx context.Context, query string, args ...any) (ids [
 
 // Owner finds the person who has an account.
 func (s Provisioning) Owner(ctx context.Context, k provision.Key, targetID string) (objectID string, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		err := tx.QueryRow(ctx, `
 			select object_id
 			from job_link

@@ -11,6 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/redact"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // entry adds a record to the provisioning log.
@@ -42,7 +43,7 @@ func (s Provisioning) Logs(ctx context.Context, k provision.Key, q provision.Log
 	if err != nil {
 		return nil, "", err
 	}
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		entries, err = collect(ctx, tx, scanEntry, query, args...)
 		return err
 	})
@@ -61,7 +62,7 @@ func (s Provisioning) CountLogs(ctx context.Context, k provision.Key, q provisio
 	if err != nil {
 		return 0, err
 	}
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, "select count(*) from ("+query+") found", args...).Scan(&n)
 	})
 	return n, err
@@ -115,7 +116,7 @@ func logQuery(k provision.Key, q provision.LogQuery) (string, []any, error) {
 
 // Log reads one entry.
 func (s Provisioning) Log(ctx context.Context, k provision.Key, id string) (e provision.LogEntry, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		e, err = scanEntry(tx.QueryRow(ctx, `
 			select entry
 			from provisioning_log

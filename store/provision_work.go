@@ -7,12 +7,13 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // fenced runs fn in a transaction in which the fence's epoch owns the job.
 func (s Provisioning) fenced(ctx context.Context, f provision.Fence, fn func(jobTx) error) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
-		if err := tx.checkLease(ctx, provision.LeaseKind, f.Key.String(), f.Epoch); err != nil {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		if err := checkLease(ctx, tx, provision.LeaseKind, f.Key.String(), f.Epoch); err != nil {
 			return err
 		}
 		return fn(jobTx{tx: tx, directory: string(f.Key.Directory), app: f.Key.App})
@@ -21,13 +22,13 @@ func (s Provisioning) fenced(ctx context.Context, f provision.Fence, fn func(job
 
 // jobTx writes one job's rows.
 type jobTx struct {
-	tx             *Tx
+	tx             *sqldb.Tx
 	directory, app string
 }
 
 // exec runs a statement whose first two values are the job's key.
 func (t jobTx) exec(ctx context.Context, query string, args ...any) error {
-	return t.tx.send(ctx, query, append([]any{t.directory, t.app}, args...)...)
+	return t.tx.Send(ctx, query, append([]any{t.directory, t.app}, args...)...)
 }
 
 // SaveState writes how the job is going, with an event if there is one.
@@ -39,7 +40,7 @@ func (s Provisioning) SaveState(ctx context.Context, f provision.Fence, st provi
 		if e == nil {
 			return nil
 		}
-		return t.tx.appendEvent(ctx, *e)
+		return appendEvent(ctx, t.tx, *e)
 	})
 }
 

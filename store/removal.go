@@ -9,6 +9,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/retention"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // A site, a directory or an application is deleted in two steps. One
@@ -33,28 +34,28 @@ const (
 func hiddenName(id string) string { return "~" + id }
 
 // noteRemoval has rows removed as soon as the transaction is on disk.
-func (tx *Tx) noteRemoval(ctx context.Context, r removal) error {
+func noteRemoval(ctx context.Context, tx *sqldb.Tx, r removal) error {
 	if _, err := tx.Exec(ctx, `
 		insert into removal (kind, owner, part, since)
 		values ($1, $2, $3, $4)
-		on conflict do nothing`, r.kind, r.owner, r.part, micros(tx.db.now())); err != nil {
+		on conflict do nothing`, r.kind, r.owner, r.part, micros(tx.Now())); err != nil {
 		return err
 	}
-	return tx.wakeLease(ctx, retention.RemovalKind, retention.LeaseKey)
+	return wakeLease(ctx, tx, retention.RemovalKind, retention.LeaseKey)
 }
 
 // hide takes the name from a site or directory that is not hidden yet.
-func (tx *Tx) hide(ctx context.Context, table, id string) error {
+func hideRow(ctx context.Context, tx *sqldb.Tx, table, id string) error {
 	_, err := tx.Exec(ctx, `
 		update `+table+`
 		set name = $2, deleted = $3
-		where id = $1`, id, hiddenName(id), max(micros(tx.db.now()), 1))
+		where id = $1`, id, hiddenName(id), max(micros(tx.Now()), 1))
 	return err
 }
 
 // Removals returns how many deleted things still have rows.
 func (s Retention) Removals(ctx context.Context) (n int, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, "select count(*) from removal").Scan(&n)
 	})
 	return n, err
@@ -63,7 +64,7 @@ func (s Retention) Removals(ctx context.Context) (n int, err error) {
 // Remove removes rows of what was deleted, until none is left or end has come.
 func (s Retention) Remove(ctx context.Context, end time.Time) (removed int, done bool, err error) {
 	var all []removal
-	if err := s.DB.view(ctx, func(tx *Tx) error {
+	if err := s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, func(row scanner) (r removal, err error) {
 			return r, row.Scan(&r.kind, &r.owner, &r.part)
 		}, `
@@ -74,7 +75,7 @@ func (s Retention) Remove(ctx context.Context, end time.Time) (removed int, done
 	}); err != nil {
 		return 0, false, err
 	}
-	work := s.DB.slicer(end)
+	work := s.DB.Slicer(end)
 	for _, r := range all {
 		n, done, err := s.remove(ctx, work, r)
 		removed += n
@@ -85,7 +86,7 @@ func (s Retention) Remove(ctx context.Context, end time.Time) (removed int, done
 	return removed, true, nil
 }
 
-func (s Retention) remove(ctx context.Context, work *slicer, r removal) (removed int, done bool, err error) {
+func (s Retention) remove(ctx context.Context, work *sqldb.Slicer, r removal) (removed int, done bool, err error) {
 	tables, err := s.tablesOf(ctx, r)
 	if err != nil {
 		return 0, false, err
@@ -97,20 +98,20 @@ func (s Retention) remove(ctx context.Context, work *slicer, r removal) (removed
 			return removed, false, err
 		}
 	}
-	return removed, true, work.write(ctx, func(tx *Tx) error { return tx.finishRemoval(ctx, r) })
+	return removed, true, work.Write(ctx, func(tx *sqldb.Tx) error { return finishRemoval(ctx, tx, r) })
 }
 
 // finishRemoval removes the owner itself, whose rows are gone. What a request that was under way has added since goes too.
-func (tx *Tx) finishRemoval(ctx context.Context, r removal) error {
-	if err := tx.send(ctx, `
+func finishRemoval(ctx context.Context, tx *sqldb.Tx, r removal) error {
+	if err := tx.Send(ctx, `
 		delete from removal
 		where kind = $1 and owner = $2 and part = $3`, r.kind, r.owner, r.part); err != nil {
 		return err
 	}
 	if r.part != "" {
-		return tx.forgetPruned(ctx, retention.Owner(r.owner, r.part))
+		return forgetPruned(ctx, tx, retention.Owner(r.owner, r.part))
 	}
-	if err := tx.forgetPruned(ctx, r.owner); err != nil {
+	if err := forgetPruned(ctx, tx, r.owner); err != nil {
 		return err
 	}
 	// The kind is the name of the owner's table too.
@@ -140,21 +141,21 @@ type columnOfKey struct {
 }
 
 // keyColumns lists the columns of all primary keys, in the order of each key.
-func (tx *Tx) keyColumns(ctx context.Context) ([]columnOfKey, error) {
+func keyColumns(ctx context.Context, tx *sqldb.Tx) ([]columnOfKey, error) {
 	return collect(ctx, tx, func(row scanner) (c columnOfKey, err error) {
 		var kind string
 		err = row.Scan(&c.table, &c.name, &kind)
 		c.number = strings.Contains(kind, "int")
 		return c, err
-	}, tx.primaryKeys())
+	}, tx.PrimaryKeys())
 }
 
 // tablesOf finds the tables with rows of an owner in the database's own description, so that a table that is added later is
 // found too.
 func (s Retention) tablesOf(ctx context.Context, r removal) ([]ownedTable, error) {
 	var columns []columnOfKey
-	if err := s.DB.view(ctx, func(tx *Tx) (err error) {
-		columns, err = tx.keyColumns(ctx)
+	if err := s.DB.View(ctx, func(tx *sqldb.Tx) (err error) {
+		columns, err = keyColumns(ctx, tx)
 		return err
 	}); err != nil {
 		return nil, err
@@ -184,10 +185,10 @@ func (s Retention) tablesOf(ctx context.Context, r removal) ([]ownedTable, error
 
 // empty removes an owner's rows of one table, in the order of its key. A reader finds the end of each slice; the writer only
 // deletes.
-func (s Retention) empty(ctx context.Context, work *slicer, t ownedTable) (removed int, done bool, err error) {
+func (s Retention) empty(ctx context.Context, work *sqldb.Slicer, t ownedTable) (removed int, done bool, err error) {
 	var after []any // the key up to which the rows are gone
 	for {
-		if work.over() {
+		if work.Over() {
 			return removed, false, nil
 		}
 		condition, args := t.behind(after)
@@ -202,7 +203,7 @@ func (s Retention) empty(ctx context.Context, work *slicer, t ownedTable) (remov
 			args = append(args, last...)
 		}
 		before := removed
-		if err := work.write(ctx, func(tx *Tx) error {
+		if err := work.Write(ctx, func(tx *sqldb.Tx) error {
 			result, err := tx.Exec(ctx, "delete from "+t.name+" where "+condition, args...)
 			if err != nil {
 				return err
@@ -258,7 +259,7 @@ func (t ownedTable) names() string {
 }
 
 // keyAt returns the key of the last row of the next slice, nil when less is left.
-func (s Retention) keyAt(ctx context.Context, work *slicer, t ownedTable, after []any) (key []any, err error) {
+func (s Retention) keyAt(ctx context.Context, work *sqldb.Slicer, t ownedTable, after []any) (key []any, err error) {
 	condition, args := t.behind(after)
 	query := fmt.Sprintf(`
 		select %s
@@ -266,7 +267,7 @@ func (s Retention) keyAt(ctx context.Context, work *slicer, t ownedTable, after 
 		where %s
 		order by %s
 		limit 1 offset $%d`, t.names(), t.name, condition, t.names(), len(args)+1)
-	err = work.lane().view(ctx, func(tx *Tx) error {
+	err = work.Lane().View(ctx, func(tx *sqldb.Tx) error {
 		found, err := collect(ctx, tx, func(row scanner) ([]any, error) {
 			to, values := t.places()
 			err := row.Scan(to...)
@@ -281,7 +282,7 @@ func (s Retention) keyAt(ctx context.Context, work *slicer, t ownedTable, after 
 }
 
 // hideJob takes a job away, so that nobody works on it any more. The rest of its rows is left.
-func (tx *Tx) hideJob(ctx context.Context, k provision.Key) error {
+func hideJob(ctx context.Context, tx *sqldb.Tx, k provision.Key) error {
 	for _, table := range []string{"job", "job_state"} {
 		if _, err := tx.Exec(ctx, `
 			delete from `+table+`
@@ -289,5 +290,5 @@ func (tx *Tx) hideJob(ctx context.Context, k provision.Key) error {
 			return err
 		}
 	}
-	return tx.forgetLease(ctx, provision.LeaseKind, k.String())
+	return forgetLease(ctx, tx, provision.LeaseKind, k.String())
 }

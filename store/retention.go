@@ -9,6 +9,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/retention"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // Retention fills retention.Store.
@@ -17,7 +18,7 @@ type Retention struct{ DB *DB }
 // Policy returns the kinds that were set.
 func (s Retention) Policy(ctx context.Context) (policy retention.Policy, err error) {
 	policy = retention.Policy{}
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		_, err := collect(ctx, tx, func(row scanner) (kind retention.Kind, err error) {
 			var days int
 			err = row.Scan(&kind, &days)
@@ -33,7 +34,7 @@ func (s Retention) Policy(ctx context.Context) (policy retention.Policy, err err
 
 // SetPolicy stores the policy with its event.
 func (s Retention) SetPolicy(ctx context.Context, p retention.Policy, e event.Event) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		for _, kind := range retention.Kinds() {
 			if _, err := tx.Exec(ctx, `
 				insert into retention (kind, days)
@@ -42,20 +43,20 @@ func (s Retention) SetPolicy(ctx context.Context, p retention.Policy, e event.Ev
 				return err
 			}
 		}
-		return tx.appendEvent(ctx, e)
+		return appendEvent(ctx, tx, e)
 	})
 }
 
 // Pruned returns up to when an owner's entries are gone.
 func (s Retention) Pruned(ctx context.Context, kind retention.Kind, owner string) (until time.Time, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
-		until, err = tx.prunedUntil(ctx, kind, owner)
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		until, err = prunedUntil(ctx, tx, kind, owner)
 		return err
 	})
 	return until, err
 }
 
-func (tx *Tx) prunedUntil(ctx context.Context, kind retention.Kind, owner string) (time.Time, error) {
+func prunedUntil(ctx context.Context, tx *sqldb.Tx, kind retention.Kind, owner string) (time.Time, error) {
 	times, err := collect(ctx, tx, func(row scanner) (at int64, err error) {
 		err = row.Scan(&at)
 		return at, err
@@ -69,8 +70,8 @@ func (tx *Tx) prunedUntil(ctx context.Context, kind retention.Kind, owner string
 	return fromMicros(times[0]), nil
 }
 
-func (tx *Tx) setPruned(ctx context.Context, kind retention.Kind, owner string, until int64) error {
-	return tx.send(ctx, `
+func setPruned(ctx context.Context, tx *sqldb.Tx, kind retention.Kind, owner string, until int64) error {
+	return tx.Send(ctx, `
 		insert into pruned (kind, owner, until)
 		values ($1, $2, $3)
 		on conflict (kind, owner) do update set until = excluded.until
@@ -78,15 +79,15 @@ func (tx *Tx) setPruned(ctx context.Context, kind retention.Kind, owner string, 
 }
 
 // forgetPruned removes what is remembered of an owner that is gone.
-func (tx *Tx) forgetPruned(ctx context.Context, owner string) error {
-	return tx.send(ctx, `
+func forgetPruned(ctx context.Context, tx *sqldb.Tx, owner string) error {
+	return tx.Send(ctx, `
 		delete from pruned
 		where owner = $1`, owner)
 }
 
 // Prune removes one kind of entries from before a time.
 func (s Retention) Prune(ctx context.Context, kind retention.Kind, before, end time.Time) (removed int, done bool, err error) {
-	work := s.DB.slicer(end)
+	work := s.DB.Slicer(end)
 	switch kind {
 	case retention.Events:
 		return s.pruneEvents(ctx, work, micros(before))
@@ -131,7 +132,7 @@ func (s Retention) Count(ctx context.Context, kind retention.Kind, before time.T
 }
 
 func (s Retention) count(ctx context.Context, table, condition string, args ...any) (n int, err error) {
-	err = s.DB.of(sliceLane).view(ctx, func(tx *Tx) error {
+	err = s.DB.Lane(sqldb.SliceLane).View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, "select count(*) from "+table+" where "+condition, args...).Scan(&n)
 	})
 	return n, err
@@ -171,7 +172,7 @@ func (l agedLog) of() string {
 
 // owners lists the owners that there are, each as its ids.
 func (s Retention) owners(ctx context.Context, log agedLog) (all [][]string, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, func(row scanner) ([]string, error) {
 			ids, to := make([]string, len(log.owner)), make([]any, len(log.owner))
 			for i := range ids {
@@ -189,7 +190,7 @@ const sliceLook = 5_000
 
 // pruneLog walks over an owner's log, from where it is pruned already. A reader
 // finds each slice; the writer only deletes.
-func (s Retention) pruneLog(ctx context.Context, work *slicer, kind retention.Kind, log agedLog, owner []string, before int64) (removed int, done bool, err error) {
+func (s Retention) pruneLog(ctx context.Context, work *sqldb.Slicer, kind retention.Kind, log agedLog, owner []string, before int64) (removed int, done bool, err error) {
 	var since time.Time
 	if since, err = s.Pruned(ctx, kind, retention.Owner(owner...)); err != nil {
 		return 0, false, err
@@ -200,7 +201,7 @@ func (s Retention) pruneLog(ctx context.Context, work *slicer, kind retention.Ki
 	}
 	from, n := micros(since), len(ids)
 	for from < before {
-		if work.over() {
+		if work.Over() {
 			return removed, false, nil
 		}
 		upTo, found, err := s.nextSlice(ctx, work, log, ids, from, before)
@@ -210,7 +211,7 @@ func (s Retention) pruneLog(ctx context.Context, work *slicer, kind retention.Ki
 		if found == 0 && upTo == before && from == micros(since) {
 			return removed, true, nil // nothing is that old
 		}
-		err = work.write(ctx, func(tx *Tx) error {
+		err = work.Write(ctx, func(tx *sqldb.Tx) error {
 			if found > 0 {
 				result, err := tx.Exec(ctx, fmt.Sprintf(`
 					delete from %s
@@ -224,7 +225,7 @@ func (s Retention) pruneLog(ctx context.Context, work *slicer, kind retention.Ki
 				}
 				removed += int(gone)
 			}
-			return tx.setPruned(ctx, kind, retention.Owner(owner...), upTo)
+			return setPruned(ctx, tx, kind, retention.Owner(owner...), upTo)
 		})
 		if err != nil {
 			return removed, false, err
@@ -235,7 +236,7 @@ func (s Retention) pruneLog(ctx context.Context, work *slicer, kind retention.Ki
 }
 
 // nextSlice returns the end of the next slice of a log, and how many of its rows are to go.
-func (s Retention) nextSlice(ctx context.Context, work *slicer, log agedLog, ids []any, from, before int64) (upTo int64, found int, err error) {
+func (s Retention) nextSlice(ctx context.Context, work *sqldb.Slicer, log agedLog, ids []any, from, before int64) (upTo int64, found int, err error) {
 	n := len(ids)
 	query := fmt.Sprintf(`
 		select time, %s
@@ -244,7 +245,7 @@ func (s Retention) nextSlice(ctx context.Context, work *slicer, log agedLog, ids
 		order by time, id
 		limit $%d`, log.which, log.table, log.of(), n+1, n+2, n+3)
 	seen := 0
-	err = work.lane().view(ctx, func(tx *Tx) error {
+	err = work.Lane().View(ctx, func(tx *sqldb.Tx) error {
 		rows, err := tx.Query(ctx, query, append(ids[:n:n], from, before, sliceLook)...)
 		if err != nil {
 			return err
@@ -268,13 +269,13 @@ func (s Retention) nextSlice(ctx context.Context, work *slicer, log agedLog, ids
 }
 
 // pruneEvents removes events that are old enough and that no running job has yet to read.
-func (s Retention) pruneEvents(ctx context.Context, work *slicer, before int64) (removed int, done bool, err error) {
+func (s Retention) pruneEvents(ctx context.Context, work *sqldb.Slicer, before int64) (removed int, done bool, err error) {
 	held, err := s.held(ctx)
 	if err != nil {
 		return 0, false, err
 	}
 	for after := int64(0); ; {
-		if work.over() {
+		if work.Over() {
 			return removed, false, nil
 		}
 		chunk, err := s.oldestEvents(ctx, work, after)
@@ -293,7 +294,7 @@ func (s Retention) pruneEvents(ctx context.Context, work *slicer, before int64) 
 			}
 		}
 		if len(doomed) > 0 {
-			if err := work.write(ctx, func(tx *Tx) error { return tx.deleteEvents(ctx, doomed) }); err != nil {
+			if err := work.Write(ctx, func(tx *sqldb.Tx) error { return deleteEvents(ctx, tx, doomed) }); err != nil {
 				return removed, false, err
 			}
 			removed += len(doomed)
@@ -310,8 +311,8 @@ type agedEvent struct {
 	time  int64
 }
 
-func (s Retention) oldestEvents(ctx context.Context, work *slicer, after int64) (chunk []agedEvent, err error) {
-	err = work.lane().view(ctx, func(tx *Tx) error {
+func (s Retention) oldestEvents(ctx context.Context, work *sqldb.Slicer, after int64) (chunk []agedEvent, err error) {
+	err = work.Lane().View(ctx, func(tx *sqldb.Tx) error {
 		chunk, err = collect(ctx, tx, func(row scanner) (e agedEvent, err error) {
 			err = row.Scan(&e.at.Tx, &e.at.Seq, &e.scope.Kind, &e.scope.ID, &e.time)
 			return e, err
@@ -327,10 +328,10 @@ func (s Retention) oldestEvents(ctx context.Context, work *slicer, after int64) 
 }
 
 // deleteEvents removes events and remembers of each feed how far it is pruned.
-func (tx *Tx) deleteEvents(ctx context.Context, doomed []agedEvent) error {
+func deleteEvents(ctx context.Context, tx *sqldb.Tx, doomed []agedEvent) error {
 	last := map[event.Scope]agedEvent{}
 	for _, e := range doomed {
-		if err := tx.send(ctx, `
+		if err := tx.Send(ctx, `
 			delete from event
 			where seq = $1`, e.at.Seq); err != nil {
 			return err
@@ -343,14 +344,14 @@ func (tx *Tx) deleteEvents(ctx context.Context, doomed []agedEvent) error {
 		last[e.scope] = newest
 	}
 	for scope, e := range last {
-		if err := tx.send(ctx, `
+		if err := tx.Send(ctx, `
 			insert into event_floor (scope_kind, scope_id, tx, seq)
 			values ($1, $2, $3, $4)
 			on conflict (scope_kind, scope_id) do update set tx = excluded.tx, seq = excluded.seq
 			where (event_floor.tx, event_floor.seq) < (excluded.tx, excluded.seq)`, scope.Kind, scope.ID, e.at.Tx, e.at.Seq); err != nil {
 			return err
 		}
-		if err := tx.setPruned(ctx, retention.Events, retention.Owner(scope.Kind, scope.ID), e.time+1); err != nil {
+		if err := setPruned(ctx, tx, retention.Events, retention.Owner(scope.Kind, scope.ID), e.time+1); err != nil {
 			return err
 		}
 	}
@@ -358,7 +359,7 @@ func (tx *Tx) deleteEvents(ctx context.Context, doomed []agedEvent) error {
 }
 
 // eventFloor returns the last pruned event of a feed, the zero position when none is.
-func (tx *Tx) eventFloor(ctx context.Context, scope event.Scope) (event.Position, error) {
+func eventFloor(ctx context.Context, tx *sqldb.Tx, scope event.Scope) (event.Position, error) {
 	floors, err := collect(ctx, tx, scanPosition, `
 		select tx, seq
 		from event_floor
@@ -423,15 +424,15 @@ func spentTables() []spentTable {
 	}
 }
 
-func (s Retention) pruneSpent(ctx context.Context, work *slicer, before int64) (removed int, done bool, err error) {
+func (s Retention) pruneSpent(ctx context.Context, work *sqldb.Slicer, before int64) (removed int, done bool, err error) {
 	for _, table := range spentTables() {
 		condition := table.ends + " < $1 and " + table.ends + " > 0"
 		for {
-			if work.over() {
+			if work.Over() {
 				return removed, false, nil
 			}
 			var left bool
-			if err := work.lane().view(ctx, func(tx *Tx) error {
+			if err := work.Lane().View(ctx, func(tx *sqldb.Tx) error {
 				return tx.QueryRow(ctx, "select exists (select 1 from "+table.name+" where "+condition+")", before).Scan(&left)
 			}); err != nil {
 				return removed, false, err
@@ -439,8 +440,8 @@ func (s Retention) pruneSpent(ctx context.Context, work *slicer, before int64) (
 			if !left {
 				break
 			}
-			if err := work.write(ctx, func(tx *Tx) error {
-				result, err := tx.Exec(ctx, tx.deleteSome(table.name, condition, "$2"), before, work.Rows())
+			if err := work.Write(ctx, func(tx *sqldb.Tx) error {
+				result, err := tx.Exec(ctx, tx.DeleteSome(table.name, condition, "$2"), before, work.Rows())
 				if err != nil {
 					return err
 				}
@@ -453,4 +454,10 @@ func (s Retention) pruneSpent(ctx context.Context, work *slicer, before int64) (
 		}
 	}
 	return removed, true, nil
+}
+
+// Reclaim gives free pages of a SQLite file back to the file system, until few are left or end has
+// come. PostgreSQL makes the space free for new rows itself.
+func (s Retention) Reclaim(ctx context.Context, end time.Time) (pages int, done bool, err error) {
+	return s.DB.Reclaim(ctx, end)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 const day = 24 * time.Hour
@@ -21,7 +22,7 @@ const day = 24 * time.Hour
 // write runs statements in one transaction.
 func write(t *testing.T, db *store.DB, statements ...string) {
 	t.Helper()
-	if err := db.Update(t.Context(), func(tx *store.Tx) error {
+	if err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
 		for _, s := range statements {
 			if _, err := tx.Exec(t.Context(), s); err != nil {
 				return fmt.Errorf("%s: %w", s, err)
@@ -141,8 +142,8 @@ func TestAFollowerOfTheFeedIsToldWhatItMissed(t *testing.T) {
 		events := store.Events{DB: db}
 		appendAt := func(age time.Duration) {
 			t.Helper()
-			if err := db.Update(ctx, func(tx *store.Tx) error {
-				return tx.AppendEvent(ctx, event.Event{Time: now.Add(-age), Scope: scope, Name: "x"})
+			if err := db.Update(ctx, func(tx *sqldb.Tx) error {
+				return store.AppendEvent(ctx, tx, event.Event{Time: now.Add(-age), Scope: scope, Name: "x"})
 			}); err != nil {
 				t.Fatal(err)
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // Rosters fills roster.Store.
@@ -55,7 +56,7 @@ func scanRecord(row scanner) (r roster.Record, err error) {
 
 // Get returns a resource's document.
 func (s Rosters) Get(ctx context.Context, id site.ID, kind roster.Kind, resource string) (doc roster.Document, err error) {
-	err = s.DB.of(string(id)).read(ctx, func(tx *Tx) error {
+	err = s.DB.Lane(string(id)).Read(ctx, func(tx *sqldb.Tx) error {
 		doc, err = scanDocument(tx.QueryRow(ctx, `
 			select `+documentColumns+`
 			from resource r
@@ -67,8 +68,8 @@ func (s Rosters) Get(ctx context.Context, id site.ID, kind roster.Kind, resource
 
 // Record returns a resource with its columns.
 func (s Rosters) Record(ctx context.Context, id site.ID, kind roster.Kind, resource string) (rec roster.Record, err error) {
-	err = s.DB.of(string(id)).read(ctx, func(tx *Tx) error {
-		rec, err = tx.record(ctx, id, kind, resource)
+	err = s.DB.Lane(string(id)).Read(ctx, func(tx *sqldb.Tx) error {
+		rec, err = findRecord(ctx, tx, id, kind, resource)
 		return err
 	})
 	return rec, err
@@ -76,14 +77,14 @@ func (s Rosters) Record(ctx context.Context, id site.ID, kind roster.Kind, resou
 
 // RecordByUserName returns the user of a folded user name.
 func (s Rosters) RecordByUserName(ctx context.Context, id site.ID, folded string) (rec roster.Record, err error) {
-	err = s.DB.of(string(id)).read(ctx, func(tx *Tx) error {
-		rec, err = tx.recordByUserName(ctx, id, folded)
+	err = s.DB.Lane(string(id)).Read(ctx, func(tx *sqldb.Tx) error {
+		rec, err = findRecordByUserName(ctx, tx, id, folded)
 		return err
 	})
 	return rec, err
 }
 
-func (tx *Tx) record(ctx context.Context, id site.ID, kind roster.Kind, resource string) (roster.Record, error) {
+func findRecord(ctx context.Context, tx *sqldb.Tx, id site.ID, kind roster.Kind, resource string) (roster.Record, error) {
 	rec, err := scanRecord(tx.QueryRow(ctx, `
 		select `+recordColumns+`
 		from resource r
@@ -91,7 +92,7 @@ func (tx *Tx) record(ctx context.Context, id site.ID, kind roster.Kind, resource
 	return rec, orNotFound(err, refusal.NotFound)
 }
 
-func (tx *Tx) recordByUserName(ctx context.Context, id site.ID, folded string) (roster.Record, error) {
+func findRecordByUserName(ctx context.Context, tx *sqldb.Tx, id site.ID, folded string) (roster.Record, error) {
 	rec, err := scanRecord(tx.QueryRow(ctx, `
 		select `+recordColumns+`
 		from resource r
@@ -136,8 +137,8 @@ func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, a
 	query += `
 		order by r.user_name
 		limit $4`
-	err = s.DB.view(ctx, func(tx *Tx) error {
-		if err := tx.planForValues(ctx); err != nil {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		if err := tx.PlanForValues(ctx); err != nil {
 			return err
 		}
 		people, err = collect(ctx, tx, scanRecord, query, args...)
@@ -148,8 +149,8 @@ func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, a
 
 // Counts counts a site's users.
 func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
-		if err := tx.planForValues(ctx); err != nil {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		if err := tx.PlanForValues(ctx); err != nil {
 			return err
 		}
 		return tx.QueryRow(ctx, `
@@ -170,7 +171,7 @@ func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err e
 
 // SessionPerson returns a session and the active user whose it is.
 func (s Rosters) SessionPerson(ctx context.Context, id site.ID, hash roster.SessionHash) (rec roster.Record, found roster.Session, err error) {
-	err = s.DB.read(ctx, func(tx *Tx) error {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		var scan sessionScan
 		rec, err = scanRecord(withSession{tx.QueryRow(ctx, `
 			select `+recordColumns+`, `+sessionColumns+`
@@ -186,8 +187,8 @@ func (s Rosters) SessionPerson(ctx context.Context, id site.ID, hash roster.Sess
 
 // UseSession notes when and where a session was used last.
 func (s Rosters) UseSession(ctx context.Context, id site.ID, hash roster.SessionHash, at time.Time, from session.Browser) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
-		return tx.send(ctx, `
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		return tx.Send(ctx, `
 			update site_session
 			set used = $1, last_address = $2, last_agent = $3
 			where site = $4 and hash = $5 and used < $1`,
@@ -197,7 +198,7 @@ func (s Rosters) UseSession(ctx context.Context, id site.ID, hash roster.Session
 
 // Sessions returns the sessions of a person.
 func (s Rosters) Sessions(ctx context.Context, id site.ID, person string) (all []roster.Session, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanSiteSession, `
 			select x.hash, x.person, `+sessionColumns+`
 			from site_session x
@@ -223,7 +224,7 @@ func scanSiteSession(row scanner) (found roster.Session, err error) {
 
 // EndSession removes a session.
 func (s Rosters) EndSession(ctx context.Context, id site.ID, session roster.SessionHash, events ...event.Event) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		ended, err := tx.Exec(ctx, `
 			delete from site_session
 			where site = $1 and hash = $2`, string(id), hexHash(session))
@@ -233,36 +234,42 @@ func (s Rosters) EndSession(ctx context.Context, id site.ID, session roster.Sess
 		if n, err := ended.RowsAffected(); err != nil || n == 0 {
 			return err
 		}
-		return tx.appendEvents(ctx, events)
+		return appendEvents(ctx, tx, events)
 	})
 }
 
 // Update runs fn in one write transaction. After another transaction has overlapped it, it runs alone on its site.
 func (s Rosters) Update(ctx context.Context, on site.Site, fn func(roster.Tx) error) error {
 	alone := false
-	return s.DB.of(string(on.ID)).update(ctx, func(tx *Tx) error {
-		if err := tx.holdSite(ctx, on.ID, alone); err != nil {
+	return s.DB.Lane(string(on.ID)).Update(ctx, func(tx *sqldb.Tx) error {
+		if err := holdSite(ctx, tx, on.ID, alone); err != nil {
 			return err
 		}
 		err := fn(rosterTx{tx: tx, site: on.ID, schemas: string(on.Schemas), names: bit(on.GroupNamesUnique())})
-		alone = alone || errors.Is(tx.failed, errOverlapped)
+		alone = alone || errors.Is(tx.Failed(), sqldb.ErrOverlapped)
 		return err
 	})
+}
+
+// Work runs costly work of a site when the site has a place for it. fn calls
+// Yield now and then.
+func (s Rosters) Work(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error {
+	return s.DB.Costly(ctx, string(id), fn)
 }
 
 // holdSite keeps the site as it is until the transaction ends, before the transaction holds anything else: who changes
 // the site waits until all such transactions have ended, and they for who changes it. With alone they wait for each
 // other too. It is an advisory lock and not one of the site's row, as that would give the transaction its number: the
 // number has to come after the wait for the resource that is changed, or events would not stand in the order of versions.
-func (tx *Tx) holdSite(ctx context.Context, id site.ID, alone bool) error {
-	if tx.db.kind != PostgreSQL {
+func holdSite(ctx context.Context, tx *sqldb.Tx, id site.ID, alone bool) error {
+	if tx.Kind() != sqldb.PostgreSQL {
 		return nil // there is one writer
 	}
 	lock := "pg_advisory_xact_lock_shared"
 	if alone {
 		lock = "pg_advisory_xact_lock"
 	}
-	return tx.send(ctx, "select "+lock+"(hashtextextended('rollcall site ' || $1::text, 0))", string(id))
+	return tx.Send(ctx, "select "+lock+"(hashtextextended('rollcall site ' || $1::text, 0))", string(id))
 }
 
 // Join is the roster of a site in the transaction that changes the site.
@@ -282,26 +289,19 @@ func (s Rosters) Join(ctx context.Context, tx site.Tx) (roster.Tx, error) {
 
 // rosterTx is one write transaction on one site's roster.
 type rosterTx struct {
-	tx      *Tx
+	tx      *sqldb.Tx
 	site    site.ID
 	schemas string // by which it judges what it writes
 	names   int64  // 1: no two groups have one name
 }
 
-func bit(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 func (t rosterTx) Record(ctx context.Context, kind roster.Kind, resource string) (roster.Record, error) {
-	return t.tx.lockedRecord(ctx, `
+	return lockedRecord(ctx, t.tx, `
 		where r.site = $1 and r.kind = $2 and r.id = $3`, string(t.site), string(kind), resource)
 }
 
 func (t rosterTx) RecordByUserName(ctx context.Context, folded string) (roster.Record, error) {
-	return t.tx.lockedRecord(ctx, `
+	return lockedRecord(ctx, t.tx, `
 		where r.site = $1 and r.kind = $2 and r.user_name = $3`, string(t.site), string(roster.User), folded)
 }
 
@@ -336,16 +336,16 @@ func (t rosterTx) BlockedWith(ctx context.Context, externalID string, emails []s
 	return id, attribute, orNotFound(err, refusal.NotFound)
 }
 
-// lockedRecord locks a resource that the transaction is going to change. errOverlapped says that a transaction with a
+// lockedRecord locks a resource that the transaction is going to change. sqldb.ErrOverlapped says that a transaction with a
 // later number has changed it: the event of a change now would stand before the event of that one.
-func (tx *Tx) lockedRecord(ctx context.Context, where string, args ...any) (roster.Record, error) {
+func lockedRecord(ctx context.Context, tx *sqldb.Tx, where string, args ...any) (roster.Record, error) {
 	var overlapped bool
 	row := tx.QueryRow(ctx, `
-		select `+recordColumns+`, `+tx.writtenLater("r")+`
-		from resource r`+where+tx.forUpdate(), args...)
+		select `+recordColumns+`, `+tx.WrittenLater("r")+`
+		from resource r`+where+tx.ForUpdate(), args...)
 	rec, err := scanRecord(oneMore{row, &overlapped})
 	if err == nil && overlapped {
-		err = tx.fail(errOverlapped)
+		err = tx.Fail(sqldb.ErrOverlapped)
 	}
 	return rec, orNotFound(err, refusal.NotFound)
 }
@@ -364,7 +364,7 @@ func (t rosterTx) Records(ctx context.Context, kind roster.Kind, after roster.Pl
 		from resource r
 		where r.list = $1 and (r.seq, r.id) > ($2, $3)
 		order by r.seq, r.id
-		limit $4`+t.tx.forUpdate(), listOf(t.site, kind), after.Position, after.ID, limit)
+		limit $4`+t.tx.ForUpdate(), listOf(t.site, kind), after.Position, after.ID, limit)
 }
 
 func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err error) {
@@ -444,7 +444,7 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	err := t.tx.QueryRow(ctx, query+`
 		where site = $14 and kind = $15 and id = $16 and version = $17
 		returning `+declaredUnder(18), args...).Scan(&declared)
-	if columns, taken := uniqueViolation(err); taken && columns == "resource(site, user_name)" {
+	if columns, taken := sqldb.UniqueViolation(err); taken && columns == "resource(site, user_name)" {
 		return fmt.Errorf("%w: %w", roster.ErrUserNameTaken, err)
 	}
 	if errors.Is(err, sql.ErrNoRows) {
@@ -482,10 +482,10 @@ func (t rosterTx) PutUnique(ctx context.Context, old, next roster.Record) error 
 }
 
 func (t rosterTx) FreeUnique(ctx context.Context, kind roster.Kind, path string) error {
-	return t.tx.freeUnique(ctx, t.site, kind, path)
+	return freeUnique(ctx, t.tx, t.site, kind, path)
 }
 
-func (tx *Tx) freeUnique(ctx context.Context, id site.ID, kind roster.Kind, path string) error {
+func freeUnique(ctx context.Context, tx *sqldb.Tx, id site.ID, kind roster.Kind, path string) error {
 	_, err := tx.Exec(ctx, `
 		delete from resource_unique
 		where site = $1 and kind = $2 and path = $3`, string(id), string(kind), path)
@@ -496,7 +496,7 @@ func (tx *Tx) freeUnique(ctx context.Context, id site.ID, kind roster.Kind, path
 func (t rosterTx) putUnique(ctx context.Context, old, next roster.Record) error {
 	of := func(v roster.Value) roster.Value { return roster.Value{Path: v.Path, Folded: v.Folded} }
 	for _, v := range missing(old.Unique, next.Unique, of) {
-		if err := t.tx.send(ctx, `
+		if err := t.tx.Send(ctx, `
 			delete from resource_unique
 			where site = $1 and kind = $2 and path = $3 and value = $4 and resource = $5`,
 			string(t.site), string(old.Kind), v.Path, v.Folded, old.ID); err != nil {
@@ -526,7 +526,7 @@ func missing(values, from []roster.Value, key func(roster.Value) roster.Value) (
 }
 
 func (t rosterTx) takeUnique(ctx context.Context, r roster.Record, v roster.Value) error {
-	if err := t.tx.send(ctx, `
+	if err := t.tx.Send(ctx, `
 		insert into resource_unique (site, kind, path, value, resource, element)
 		values ($1, $2, $3, $4, $5, $6)
 		on conflict (site, kind, path, value) do nothing`,
@@ -549,7 +549,7 @@ func (t rosterTx) takeUnique(ctx context.Context, r roster.Record, v roster.Valu
 func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error {
 	whole := func(v roster.Value) roster.Value { return v }
 	for _, v := range missing(old.Values, next.Values, whole) {
-		if err := t.tx.send(ctx, `
+		if err := t.tx.Send(ctx, `
 			delete from resource_value
 			where site = $1 and path = $2 and value = $3 and resource = $4 and element = $5`,
 			string(t.site), v.Path, v.Folded, old.ID, v.Element); err != nil {
@@ -557,7 +557,7 @@ func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error 
 		}
 	}
 	for _, v := range missing(next.Values, old.Values, whole) {
-		if err := t.tx.send(ctx, `
+		if err := t.tx.Send(ctx, `
 			insert into resource_value (site, path, value, resource, element)
 			values ($1, $2, $3, $4, $5)
 			on conflict (site, path, value, resource, element) do nothing`,
@@ -590,11 +590,11 @@ func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
 		`delete from identity where site = $1 and person = $2`,
 		`delete from site_session where site = $1 and person = $2`,
 	} {
-		if err := t.tx.send(ctx, query, string(t.site), old.ID); err != nil {
+		if err := t.tx.Send(ctx, query, string(t.site), old.ID); err != nil {
 			return err
 		}
 	}
-	return t.tx.send(ctx, `
+	return t.tx.Send(ctx, `
 		delete from resource
 		where site = $1 and kind = $2 and id = $3`, string(t.site), string(old.Kind), old.ID)
 }
@@ -606,7 +606,7 @@ func (t rosterTx) OtherAdmins(ctx context.Context, person string) (others int, e
 	if err := t.tx.QueryRow(ctx, `
 		select s.id
 		from site s
-		where s.id = $1`+t.tx.forNoKeyUpdate(), string(t.site)).Scan(&locked); err != nil {
+		where s.id = $1`+t.tx.ForNoKeyUpdate(), string(t.site)).Scan(&locked); err != nil {
 		return 0, orNotFound(err, site.ErrNotFound)
 	}
 	err = t.tx.QueryRow(ctx, `
@@ -626,12 +626,12 @@ func (t rosterTx) Identity(ctx context.Context, userIdentifier string) (person s
 }
 
 func (t rosterTx) PutIdentity(ctx context.Context, person, userIdentifier string, at time.Time) error {
-	if err := t.tx.send(ctx, `
+	if err := t.tx.Send(ctx, `
 		delete from identity
 		where site = $1 and person = $2 and user_identifier <> $3`, string(t.site), person, userIdentifier); err != nil {
 		return err
 	}
-	if err := t.tx.send(ctx, `
+	if err := t.tx.Send(ctx, `
 		insert into identity (site, user_identifier, person, created)
 		values ($1, $2, $3, $4)
 		on conflict (site, user_identifier) do nothing`, string(t.site), userIdentifier, person, micros(at)); err != nil {
@@ -656,18 +656,18 @@ func (t rosterTx) DropIdentity(ctx context.Context, person string) (bool, error)
 }
 
 func (t rosterTx) StartSession(ctx context.Context, s roster.Session) error {
-	if err := t.tx.send(ctx, `
+	if err := t.tx.Send(ctx, `
 		delete from site_session
 		where site = $1 and person = $2 and expires <= $3`, string(t.site), s.Person, micros(s.Created)); err != nil {
 		return err
 	}
-	if err := t.tx.send(ctx, `
+	if err := t.tx.Send(ctx, `
 		insert into site_session (site, hash, person, created, expires, idle, used, address, agent, last_address, last_agent)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		append([]any{string(t.site), hexHash(s.Hash), s.Person}, sessionValues(s.Record)...)...); err != nil {
 		return err
 	}
-	return t.tx.send(ctx, `
+	return t.tx.Send(ctx, `
 		update resource
 		set last_sign_in = $1
 		where site = $2 and kind = $3 and id = $4`, micros(s.Created), string(t.site), string(roster.User), s.Person)
@@ -687,9 +687,9 @@ func (t rosterTx) EndSessions(ctx context.Context, person string, now time.Time)
 }
 
 func (t rosterTx) AppendRequest(ctx context.Context, row site.Request) error {
-	return t.tx.appendRequests(ctx, []site.Request{row})
+	return appendRequests(ctx, t.tx, []site.Request{row})
 }
 
 func (t rosterTx) AppendEvent(ctx context.Context, e event.Event) error {
-	return t.tx.appendEvent(ctx, e)
+	return appendEvent(ctx, t.tx, e)
 }

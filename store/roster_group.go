@@ -16,54 +16,8 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
-
-// batches are how many values one statement takes: few sizes, so that each is prepared once. A smaller batch is filled
-// up with its last value, which changes nothing where a value counts once.
-var batches = []int{1, 10, 100}
-
-// inBatches calls do with the values in batches of those sizes.
-func inBatches[T any](values []T, do func(batch []T) error) error {
-	for len(values) > 0 {
-		size := batches[len(batches)-1]
-		for _, b := range batches {
-			if b >= len(values) {
-				size = b
-				break
-			}
-		}
-		batch := values[:min(size, len(values))]
-		values = values[len(batch):]
-		full := append(make([]T, 0, size), batch...)
-		for len(full) < size {
-			full = append(full, batch[len(batch)-1])
-		}
-		if err := do(full); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// withIDs returns the arguments of a statement that ends with ids.
-func withIDs(ids []string, args ...any) []any {
-	for _, id := range ids {
-		args = append(args, id)
-	}
-	return args
-}
-
-// placeholders returns "$from, $from+1, …".
-func placeholders(from, n int) string {
-	var b strings.Builder
-	for i := range n {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString("$" + strconv.Itoa(from+i))
-	}
-	return b.String()
-}
 
 func scanMember(row scanner) (m roster.Member, err error) {
 	err = row.Scan(&m.ID, &m.Kind)
@@ -72,16 +26,16 @@ func scanMember(row scanner) (m roster.Member, err error) {
 
 // Members returns members of a group in the order of their ids.
 func (s Rosters) Members(ctx context.Context, id site.ID, group, after string, limit int, named bool) (members []roster.Member, err error) {
-	err = s.DB.of(string(id)).read(ctx, func(tx *Tx) error {
-		members, err = tx.members(ctx, id, group, after, limit, named)
+	err = s.DB.Lane(string(id)).Read(ctx, func(tx *sqldb.Tx) error {
+		members, err = membersOf(ctx, tx, id, group, after, limit, named)
 		return err
 	})
 	return members, err
 }
 
-func (tx *Tx) members(ctx context.Context, id site.ID, group, after string, limit int, named bool) ([]roster.Member, error) {
+func membersOf(ctx context.Context, tx *sqldb.Tx, id site.ID, group, after string, limit int, named bool) ([]roster.Member, error) {
 	if named {
-		return tx.namedMembers(ctx, id, group, after, limit)
+		return namedMembers(ctx, tx, id, group, after, limit)
 	}
 	return collect(ctx, tx, scanMember, `
 		select m.member, m.member_kind
@@ -92,7 +46,7 @@ func (tx *Tx) members(ctx context.Context, id site.ID, group, after string, limi
 }
 
 // namedMembers reads the members with the documents that have their names, by one query. Who has no name is not read.
-func (tx *Tx) namedMembers(ctx context.Context, id site.ID, group, after string, limit int) ([]roster.Member, error) {
+func namedMembers(ctx context.Context, tx *sqldb.Tx, id site.ID, group, after string, limit int) ([]roster.Member, error) {
 	return collect(ctx, tx, func(row scanner) (m roster.Member, err error) {
 		var doc []byte
 		if err = row.Scan(&m.ID, &m.Kind, &doc); err != nil || len(doc) == 0 {
@@ -111,8 +65,8 @@ func (tx *Tx) namedMembers(ctx context.Context, id site.ID, group, after string,
 
 // Memberships returns the groups of each of those members.
 func (s Rosters) Memberships(ctx context.Context, id site.ID, members []string) (found map[string][]roster.Membership, err error) {
-	err = s.DB.of(string(id)).view(ctx, func(tx *Tx) error {
-		found, err = tx.memberships(ctx, id, members)
+	err = s.DB.Lane(string(id)).View(ctx, func(tx *sqldb.Tx) error {
+		found, err = membershipsOf(ctx, tx, id, members)
 		return err
 	})
 	return found, err
@@ -125,7 +79,7 @@ func (s Rosters) GetWithGroups(ctx context.Context, id site.ID, kind roster.Kind
 		isGroup bool
 	}
 	var rows []row
-	err = s.DB.of(string(id)).read(ctx, func(tx *Tx) error {
+	err = s.DB.Lane(string(id)).Read(ctx, func(tx *sqldb.Tx) error {
 		rows, err = collect(ctx, tx, func(from scanner) (r row, err error) {
 			var created, modified int64
 			err = from.Scan(&r.isGroup, &r.ID, &r.Version, &created, &modified, &r.JSON, &r.Position, &r.Active)
@@ -172,7 +126,7 @@ func displayName(id string, text []byte) (string, error) {
 }
 
 // memberships reads the rows of members from their index alone, and each group once: on a page most people share theirs.
-func (tx *Tx) memberships(ctx context.Context, id site.ID, members []string) (map[string][]roster.Membership, error) {
+func membershipsOf(ctx context.Context, tx *sqldb.Tx, id site.ID, members []string) (map[string][]roster.Membership, error) {
 	type row struct{ member, group string }
 	var rows []row
 	groups := map[string]string{} // their names
@@ -222,7 +176,7 @@ func sortMemberships(groups []roster.Membership) {
 }
 
 func (t rosterTx) Members(ctx context.Context, group, after string, limit int, named bool) ([]roster.Member, error) {
-	return t.tx.members(ctx, t.site, group, after, limit, named)
+	return membersOf(ctx, t.tx, t.site, group, after, limit, named)
 }
 
 // CountMembers counts in an order: without one PostgreSQL walks the whole table to find members of a small group, as it
@@ -240,14 +194,6 @@ func (t rosterTx) CountMembers(ctx context.Context, group string, most int) (n i
 	return n, err
 }
 
-// forKeyShare is appended to a select whose rows must not be deleted until the transaction ends.
-func (tx *Tx) forKeyShare() string {
-	if tx.db.kind == PostgreSQL {
-		return "\nfor key share"
-	}
-	return ""
-}
-
 func (t rosterTx) MemberKinds(ctx context.Context, ids []string) (map[string]roster.Kind, error) {
 	kinds := make(map[string]roster.Kind, len(ids))
 	err := inBatches(ids, func(batch []string) error {
@@ -255,7 +201,7 @@ func (t rosterTx) MemberKinds(ctx context.Context, ids []string) (map[string]ros
 			select r.id, r.kind
 			from resource r
 			where r.site = $1 and r.kind in ($2, $3) and r.id in (`+placeholders(4, len(batch))+`)
-			order by r.id`+t.tx.forKeyShare(), withIDs(batch, string(t.site), string(roster.User), string(roster.Group))...)
+			order by r.id`+t.tx.ForKeyShare(), withIDs(batch, string(t.site), string(roster.User), string(roster.Group))...)
 		for _, m := range found {
 			kinds[m.ID] = m.Kind
 		}
@@ -310,21 +256,21 @@ const cursorKeyName = "cursor"
 // CursorKey returns the key of the installation, which the first who asks makes.
 func (s Rosters) CursorKey(ctx context.Context) (key []byte, err error) {
 	var text string
-	read := func(tx *Tx) error {
+	read := func(tx *sqldb.Tx) error {
 		return orNotFound(tx.QueryRow(ctx, `
 			select k.secret
 			from signing_key k
 			where k.name = $1`, cursorKeyName).Scan(&text), refusal.NotFound)
 	}
-	err = s.DB.view(ctx, read)
+	err = s.DB.View(ctx, read)
 	if errors.Is(err, refusal.NotFound) {
-		err = s.DB.update(ctx, func(tx *Tx) error {
+		err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 			var secret [32]byte
 			_, _ = rand.Read(secret[:]) // documented never to return an error
 			if _, err := tx.Exec(ctx, `
 				insert into signing_key (name, secret, created)
 				values ($1, $2, $3)
-				on conflict (name) do nothing`, cursorKeyName, hex.EncodeToString(secret[:]), micros(tx.db.now())); err != nil {
+				on conflict (name) do nothing`, cursorKeyName, hex.EncodeToString(secret[:]), micros(tx.Now())); err != nil {
 				return err
 			}
 			return read(tx)

@@ -13,6 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // Lists are read in the order of seq, which counts the resources of one kind of a site from 1. Each stretch of
@@ -20,28 +21,17 @@ import (
 // a walk through one stretch.
 const bucketSize = 1024 // as in migration 0007
 
-// shards is how many connections to PostgreSQL can count in the same stretch without waiting for each other's commits.
-const shards = postgresConns
-
 // listOf names the list of a site's resources of one kind, in the column that only their index begins with.
 func listOf(id site.ID, kind roster.Kind) string { return string(id) + "/" + string(kind) }
 
-// shard is where a connection counts. PostgreSQL's processes are numbered one after the other, so that few meet in one.
-func (tx *Tx) shard() int {
-	if t, ok := tx.runs.(*postgresTx); ok {
-		return int(t.conn.PgConn().PID() % shards)
-	}
-	return 0
-}
-
 // count notes that a resource came (1) or went (-1).
 func (t rosterTx) count(ctx context.Context, kind roster.Kind, seq int64, n int) error {
-	return t.tx.send(ctx, `
+	return t.tx.Send(ctx, `
 		insert into resource_count (site, kind, bucket, shard, n)
 		values ($1, $2, $3, $4, $5)
 		on conflict (site, kind, bucket, shard) do update
 		set n = resource_count.n + excluded.n`,
-		string(t.site), string(kind), seq/bucketSize, t.tx.shard(), n)
+		string(t.site), string(kind), seq/bucketSize, t.tx.Shard(), n)
 }
 
 // The most that is read of documents at once, in bytes. A page ends before it
@@ -78,17 +68,17 @@ func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (foun
 func (l listing) costly() bool { return l.Filter != nil || l.Sort != nil && !l.byName }
 
 func (s Rosters) list(ctx context.Context, l listing) (found roster.Found, err error) {
-	err = s.DB.of(string(l.site)).view(ctx, func(tx *Tx) error {
+	err = s.DB.Lane(string(l.site)).View(ctx, func(tx *sqldb.Tx) error {
 		best := l
 		if !l.n.exact && !l.n.selective {
-			declared, err := tx.declaredRows(ctx, l.site, l.Kind, l.Filter)
+			declared, err := findDeclaredRows(ctx, tx, l.site, l.Kind, l.Filter)
 			if err != nil {
 				return err
 			}
 			best = newListing(l.site, l.ListQuery, declared)
 		}
 		if best.varies() {
-			if err := tx.planForValues(ctx); err != nil {
+			if err := tx.PlanForValues(ctx); err != nil {
 				return err
 			}
 		}
@@ -99,7 +89,7 @@ func (s Rosters) list(ctx context.Context, l listing) (found roster.Found, err e
 }
 
 // documentsOf runs a query of documents and reads as many as there is room for, but one at least. cut: there were more.
-func documentsOf(ctx context.Context, tx *Tx, room int, scan func(scanner) (roster.Document, error), query string, args ...any) (docs []roster.Document, cut bool, err error) {
+func documentsOf(ctx context.Context, tx *sqldb.Tx, room int, scan func(scanner) (roster.Document, error), query string, args ...any) (docs []roster.Document, cut bool, err error) {
 	rows, err := tx.Query(ctx, query, args...)
 	if err != nil {
 		return nil, false, err
@@ -158,7 +148,7 @@ func newListing(id site.ID, q roster.ListQuery, declared declaredRows) listing {
 	return l
 }
 
-func (l listing) list(ctx context.Context, tx *Tx) (roster.Found, error) {
+func (l listing) list(ctx context.Context, tx *sqldb.Tx) (roster.Found, error) {
 	order, sorted := l.sorted()
 	switch {
 	case l.Filter == nil && l.Sort == nil:
@@ -185,7 +175,7 @@ func (l listing) with(more ...any) (args []any, first int) {
 }
 
 // documents reads up to limit documents that stand from a place on, as far as there is room.
-func (l listing) documents(ctx context.Context, tx *Tx, from roster.Place, limit, room int) (docs []roster.Document, cut bool, err error) {
+func (l listing) documents(ctx context.Context, tx *sqldb.Tx, from roster.Place, limit, room int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.with(from.Position, from.ID, limit)
 	return documentsOf(ctx, tx, room, scanDocument, `
 		select `+documentColumns+`
@@ -196,7 +186,7 @@ func (l listing) documents(ctx context.Context, tx *Tx, from roster.Place, limit
 }
 
 // preceding reads the last limit documents before a place.
-func (l listing) preceding(ctx context.Context, tx *Tx, place roster.Place, limit int) (docs []roster.Document, cut bool, err error) {
+func (l listing) preceding(ctx context.Context, tx *sqldb.Tx, place roster.Place, limit int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.with(place.Position, place.ID, limit)
 	docs, cut, err = documentsOf(ctx, tx, pageBytes, scanDocument, `
 		select `+documentColumns+`
@@ -209,7 +199,7 @@ func (l listing) preceding(ctx context.Context, tx *Tx, place roster.Place, limi
 }
 
 // beside reads the page that follows or precedes a place; false without one.
-func (l listing) beside(ctx context.Context, tx *Tx, total int) (found roster.Found, ok bool, err error) {
+func (l listing) beside(ctx context.Context, tx *sqldb.Tx, total int) (found roster.Found, ok bool, err error) {
 	found.Total = total
 	switch {
 	case l.After != nil:
@@ -234,7 +224,7 @@ func (s stretch) begin() int64 { return s.bucket * bucketSize }
 func (s stretch) end() int64   { return s.begin() + bucketSize }
 
 // everything lists without a filter.
-func (l listing) everything(ctx context.Context, tx *Tx) (found roster.Found, err error) {
+func (l listing) everything(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	counted, err := collect(ctx, tx, func(row scanner) (s stretch, err error) {
 		err = row.Scan(&s.bucket, &s.n)
 		return s, err
@@ -273,7 +263,7 @@ func (l listing) everything(ctx context.Context, tx *Tx) (found roster.Found, er
 // after reads the page that begins in a stretch, after the first skipped resources, and ends before a position. Both
 // bounds are near, so that no plan sorts what it only has to walk. The place where the page begins is found from the nearer
 // end of the stretch and in the index alone: no row that is skipped is read.
-func (l listing) after(ctx context.Context, tx *Tx, first stretch, skipped, end int64) (docs []roster.Document, cut bool, err error) {
+func (l listing) after(ctx context.Context, tx *sqldb.Tx, first stretch, skipped, end int64) (docs []roster.Document, cut bool, err error) {
 	args, n := l.with(first.begin(), end, l.Count)
 	from := ""
 	if skipped > 0 {
@@ -300,7 +290,7 @@ func (l listing) after(ctx context.Context, tx *Tx, first stretch, skipped, end 
 }
 
 // skip walks past the first n resources in the index alone.
-func (l listing) skip(ctx context.Context, tx *Tx, n int) (at roster.Place, found bool, err error) {
+func (l listing) skip(ctx context.Context, tx *sqldb.Tx, n int) (at roster.Place, found bool, err error) {
 	if n == 0 {
 		return at, true, nil
 	}
@@ -319,7 +309,7 @@ func (l listing) skip(ctx context.Context, tx *Tx, n int) (at roster.Place, foun
 }
 
 // page answers from the indexes alone: every candidate matches. A lookup that finds no more than a page is one query.
-func (l listing) page(ctx context.Context, tx *Tx) (found roster.Found, err error) {
+func (l listing) page(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	if l.Count > 0 && l.Offset == 0 && l.After == nil && l.Before == nil {
 		return l.firstPage(ctx, tx)
 	}
@@ -337,7 +327,7 @@ func (l listing) page(ctx context.Context, tx *Tx) (found roster.Found, err erro
 	return found, err
 }
 
-func (l listing) firstPage(ctx context.Context, tx *Tx) (found roster.Found, err error) {
+func (l listing) firstPage(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	docs, cut, err := l.first(ctx, tx, l.Count+1)
 	if err != nil || !cut && len(docs) <= l.Count {
 		return roster.Found{Documents: docs, Total: len(docs)}, err
@@ -347,7 +337,7 @@ func (l listing) firstPage(ctx context.Context, tx *Tx) (found roster.Found, err
 	return found, err
 }
 
-func (l listing) count(ctx context.Context, tx *Tx) (total int, err error) {
+func (l listing) count(ctx context.Context, tx *sqldb.Tx) (total int, err error) {
 	if l.n.count != "" {
 		err = tx.QueryRow(ctx, l.n.count, l.n.args...).Scan(&total)
 		return total, err
@@ -360,7 +350,7 @@ func (l listing) count(ctx context.Context, tx *Tx) (total int, err error) {
 }
 
 // sortedPage sorts by columns. The documents are read of the page alone.
-func (l listing) sortedPage(ctx context.Context, tx *Tx, order ordering) (found roster.Found, err error) {
+func (l listing) sortedPage(ctx context.Context, tx *sqldb.Tx, order ordering) (found roster.Found, err error) {
 	if found.Total, err = l.total(ctx, tx); err != nil || l.Count == 0 || l.Offset >= found.Total {
 		return found, err
 	}
@@ -388,7 +378,7 @@ func (l listing) sortedPage(ctx context.Context, tx *Tx, order ordering) (found 
 	return found, err
 }
 
-func (l listing) total(ctx context.Context, tx *Tx) (int, error) {
+func (l listing) total(ctx context.Context, tx *sqldb.Tx) (int, error) {
 	if l.Filter != nil {
 		return l.count(ctx, tx)
 	}
@@ -407,7 +397,7 @@ type candidate struct {
 }
 
 // scan reads the candidates and lets the evaluator decide on each and on their order.
-func (l listing) scan(ctx context.Context, tx *Tx) (found roster.Found, err error) {
+func (l listing) scan(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	if l.n.sql == "" {
 		// The whole list has to be read: whether that is too much is known before.
 		all := l
@@ -444,7 +434,7 @@ func (l listing) scan(ctx context.Context, tx *Tx) (found roster.Found, err erro
 
 // scanFound goes on with scan where an index has found many candidates: their places are read once, so that they are not
 // all sorted again for each few that are read.
-func (l listing) scanFound(ctx context.Context, tx *Tx, from roster.Place, read int, keep *keeper) (found roster.Found, err error) {
+func (l listing) scanFound(ctx context.Context, tx *sqldb.Tx, from roster.Place, read int, keep *keeper) (found roster.Found, err error) {
 	args, n := l.with(from.Position, from.ID, l.ScanLimit-read+1)
 	places, err := collect(ctx, tx, scanPlace, `
 		select r.seq, r.id
@@ -478,7 +468,7 @@ func scanPlace(row scanner) (p roster.Place, err error) {
 }
 
 // at reads the documents at some places, in their order: as many of the first ones as there is room for, but one at least.
-func (l listing) at(ctx context.Context, tx *Tx, places []roster.Place, room int) ([]roster.Document, error) {
+func (l listing) at(ctx context.Context, tx *sqldb.Tx, places []roster.Place, room int) ([]roster.Document, error) {
 	sizes := make(map[string]int, len(places))
 	err := inBatches(places, func(batch []roster.Place) error {
 		rows, err := collect(ctx, tx, func(row scanner) (d roster.Document, err error) {
@@ -530,7 +520,7 @@ func (l listing) ids(places []roster.Place) []any {
 }
 
 // look keeps those of some documents that match.
-func (l listing) look(ctx context.Context, tx *Tx, docs []roster.Document, keep *keeper) error {
+func (l listing) look(ctx context.Context, tx *sqldb.Tx, docs []roster.Document, keep *keeper) error {
 	candidates, err := l.candidates(ctx, tx, docs)
 	if err != nil {
 		return err
@@ -544,7 +534,7 @@ func (l listing) look(ctx context.Context, tx *Tx, docs []roster.Document, keep 
 }
 
 // candidates reads of documents what the query asks for, and adds what is not stored in them.
-func (l listing) candidates(ctx context.Context, tx *Tx, docs []roster.Document) ([]candidate, error) {
+func (l listing) candidates(ctx context.Context, tx *sqldb.Tx, docs []roster.Document) ([]candidate, error) {
 	list := make([]candidate, len(docs))
 	ids := make([]string, len(docs))
 	names := l.asked()
@@ -636,12 +626,12 @@ func within(path, wanted scim.AttrPath) bool {
 // evaluatedMembers is how many members of a group are read at once for the evaluator.
 const evaluatedMembers = 1000
 
-func (l listing) addMembers(ctx context.Context, tx *Tx, list []candidate) error {
+func (l listing) addMembers(ctx context.Context, tx *sqldb.Tx, list []candidate) error {
 	named := l.asksMemberNames()
 	for _, c := range list {
 		var elements []any
 		for after := ""; ; {
-			page, err := tx.members(ctx, l.site, c.doc.ID, after, evaluatedMembers, named)
+			page, err := membersOf(ctx, tx, l.site, c.doc.ID, after, evaluatedMembers, named)
 			if err != nil {
 				return err
 			}
@@ -664,8 +654,8 @@ func (l listing) addMembers(ctx context.Context, tx *Tx, list []candidate) error
 	return nil
 }
 
-func (l listing) addGroups(ctx context.Context, tx *Tx, list []candidate, ids []string) error {
-	groups, err := tx.memberships(ctx, l.site, ids)
+func (l listing) addGroups(ctx context.Context, tx *sqldb.Tx, list []candidate, ids []string) error {
+	groups, err := membershipsOf(ctx, tx, l.site, ids)
 	if err != nil {
 		return err
 	}
@@ -758,7 +748,7 @@ func (k *keeper) sort() {
 }
 
 // kept returns the page. Of a sorted one the documents are read again: only their order was kept.
-func (l listing) kept(ctx context.Context, tx *Tx, k *keeper) (found roster.Found, err error) {
+func (l listing) kept(ctx context.Context, tx *sqldb.Tx, k *keeper) (found roster.Found, err error) {
 	found = roster.Found{Documents: k.docs, Total: k.total, Cut: k.cut}
 	if k.Sort == nil {
 		return found, nil

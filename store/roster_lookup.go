@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // looksUp reports whether one query answers the list, as every lookup by a name or a number does that provisioning begins
@@ -24,7 +25,7 @@ func (s Rosters) lookUp(ctx context.Context, l listing) (found roster.Found, all
 	}
 	var docs []roster.Document
 	var cut bool
-	err = s.DB.of(string(l.site)).read(ctx, func(tx *Tx) error {
+	err = s.DB.Lane(string(l.site)).Read(ctx, func(tx *sqldb.Tx) error {
 		docs, cut, err = l.some(ctx, tx, limit+1)
 		return err
 	})
@@ -51,7 +52,7 @@ func (s Rosters) lookUp(ctx context.Context, l listing) (found roster.Found, all
 }
 
 // some reads as many documents as limit, in no order: to sort one row takes a database as long as to find it.
-func (l listing) some(ctx context.Context, tx *Tx, limit int) (docs []roster.Document, cut bool, err error) {
+func (l listing) some(ctx context.Context, tx *sqldb.Tx, limit int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.with(limit)
 	return documentsOf(ctx, tx, pageBytes, scanDocument, `
 		select `+documentColumns+`
@@ -61,7 +62,7 @@ func (l listing) some(ctx context.Context, tx *Tx, limit int) (docs []roster.Doc
 }
 
 // first reads the first documents, as many as limit.
-func (l listing) first(ctx context.Context, tx *Tx, limit int) (docs []roster.Document, cut bool, err error) {
+func (l listing) first(ctx context.Context, tx *sqldb.Tx, limit int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.with(limit)
 	return documentsOf(ctx, tx, pageBytes, scanDocument, `
 		select `+documentColumns+`

@@ -8,28 +8,30 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // People who were there before lists were counted keep their order and are counted.
 func TestMigrationCountsWhoIsThere(t *testing.T) {
 	t.Parallel()
 	for kind, url := range map[string]string{
-		store.SQLite:     filepath.Join(t.TempDir(), "old.db"),
-		store.PostgreSQL: storetest.EmptyPostgresURL(t),
+		sqldb.SQLite:     filepath.Join(t.TempDir(), "old.db"),
+		sqldb.PostgreSQL: storetest.EmptyPostgresURL(t),
 	} {
 		t.Run(kind, func(t *testing.T) {
 			db := storetest.Open(t, url)
 			ctx := t.Context()
-			if err := db.MigrateTo(ctx, 6); err != nil {
+			if err := store.MigrateTo(ctx, url, 6); err != nil {
 				t.Fatal(err)
 			}
 			const people = 1500
-			if err := db.Update(ctx, func(tx *store.Tx) error { return oldPeople(ctx, tx, people) }); err != nil {
+			if err := db.Update(ctx, func(tx *sqldb.Tx) error { return oldPeople(ctx, tx, people) }); err != nil {
 				t.Fatal(err)
 			}
 			if err := db.Migrate(ctx); err != nil {
@@ -59,7 +61,7 @@ func TestMigrationCountsWhoIsThere(t *testing.T) {
 	}
 }
 
-func oldPeople(ctx context.Context, tx *store.Tx, n int) error {
+func oldPeople(ctx context.Context, tx *sqldb.Tx, n int) error {
 	for _, s := range []string{"a", "b"} {
 		if _, err := tx.Exec(ctx, `
 			insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created)
@@ -88,7 +90,7 @@ func TestPagesOfThoseWhoCameAtOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		const people, together, first = 1200, 7, 1000 // the first stretch ends before 1024
 		ctx := t.Context()
-		err := db.Update(ctx, func(tx *store.Tx) error { return peopleAtOnce(ctx, tx, people, together, first) })
+		err := db.Update(ctx, func(tx *sqldb.Tx) error { return peopleAtOnce(ctx, tx, people, together, first) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +122,7 @@ func TestPagesOfThoseWhoCameAtOnce(t *testing.T) {
 	})
 }
 
-func peopleAtOnce(ctx context.Context, tx *store.Tx, people, together, first int) error {
+func peopleAtOnce(ctx context.Context, tx *sqldb.Tx, people, together, first int) error {
 	if err := tx.Send(ctx, `
 		insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created)
 		values ('s', 's', 'full', true, false, false, '', 0)`); err != nil {
@@ -172,7 +174,7 @@ func TestPlansOfLookups(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			lines, err := db.Plan(t.Context(), "s", roster.ListQuery{Kind: test.kind, Filter: filter, Groups: true, Count: 100})
+			lines, err := store.Plan(t.Context(), db, "s", roster.ListQuery{Kind: test.kind, Filter: filter, Groups: true, Count: 100})
 			if err != nil {
 				t.Fatal(err)
 			}

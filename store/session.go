@@ -1,10 +1,13 @@
 package store
 
 import (
+	"context"
 	"strings"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // sessionColumns are those of site_session and operator_session that scanSession reads.
@@ -46,3 +49,29 @@ type withSession struct {
 }
 
 func (w withSession) Scan(into ...any) error { return w.row.Scan(append(into, w.more...)...) }
+
+// EndSessions ends every session and every one-time link that nobody opened, of
+// operators and of people, and returns how many sessions there were. An old copy
+// of a database holds some that were ended since.
+func EndSessions(ctx context.Context, db *DB, because event.Event) (ended int64, err error) {
+	err = db.Update(ctx, func(tx *sqldb.Tx) error {
+		for _, table := range []string{"site_session", "operator_session"} {
+			result, err := tx.Exec(ctx, "delete from "+table)
+			if err != nil {
+				return err
+			}
+			n, err := result.RowsAffected()
+			if err != nil {
+				return err
+			}
+			ended += n
+		}
+		for _, table := range []string{"signin_link", "operator_link"} {
+			if _, err := tx.Exec(ctx, "delete from "+table+" where used = 0"); err != nil {
+				return err
+			}
+		}
+		return appendEvent(ctx, tx, because)
+	})
+	return ended, err
+}

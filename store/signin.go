@@ -7,6 +7,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // SignIns fills signin.Store.
@@ -14,7 +15,7 @@ type SignIns struct{ DB *DB }
 
 // AddLink stores a link and its event. A first administrator's link takes the place of every earlier one of its site.
 func (s SignIns) AddLink(ctx context.Context, l signin.LinkRecord, e event.Event) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			delete from signin_link
 			where site = $1 and expires < $2`, string(l.Site), micros(l.Created.Add(-linkMemory))); err != nil {
@@ -33,13 +34,13 @@ func (s SignIns) AddLink(ctx context.Context, l signin.LinkRecord, e event.Event
 			string(l.Site), l.Hash, string(l.Kind), l.PersonID, micros(l.Created), micros(l.Expires)); err != nil {
 			return err
 		}
-		return tx.appendEvent(ctx, e)
+		return appendEvent(ctx, tx, e)
 	})
 }
 
 // FindLink returns a link by hash, used and expired ones too.
 func (s SignIns) FindLink(ctx context.Context, id site.ID, hash string) (l signin.LinkRecord, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var created, expires, used int64
 		err := tx.QueryRow(ctx, `
 			select hash, kind, person, created, expires, used
@@ -55,7 +56,7 @@ func (s SignIns) FindLink(ctx context.Context, id site.ID, hash string) (l signi
 
 // UseLink marks the link used and appends the event.
 func (s SignIns) UseLink(ctx context.Context, id site.ID, hash string, now time.Time, e event.Event) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		done, err := tx.Exec(ctx, `
 			update signin_link
 			set used = $1
@@ -70,13 +71,13 @@ func (s SignIns) UseLink(ctx context.Context, id site.ID, hash string, now time.
 		if n == 0 {
 			return signin.ErrLinkEnded
 		}
-		return tx.appendEvent(ctx, e)
+		return appendEvent(ctx, tx, e)
 	})
 }
 
 // ReturnLink makes a link usable again whose use at this time came to nothing.
 func (s SignIns) ReturnLink(ctx context.Context, id site.ID, hash string, used time.Time) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(ctx, `
 			update signin_link
 			set used = 0

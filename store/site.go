@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,6 +15,7 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // Sites fills site.Store.
@@ -91,7 +90,7 @@ func scanToken(row scanner) (t site.Token, err error) {
 
 // Sites returns every site by name.
 func (s Sites) Sites(ctx context.Context) (all []site.Site, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanSite, `
 			select `+siteColumns+`
 			from site s
@@ -104,7 +103,7 @@ func (s Sites) Sites(ctx context.Context) (all []site.Site, err error) {
 
 // Site returns a site by its id.
 func (s Sites) Site(ctx context.Context, id site.ID) (found site.Site, err error) {
-	err = s.DB.read(ctx, func(tx *Tx) error {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		found, err = scanSite(tx.QueryRow(ctx, `
 			select `+siteColumns+`
 			from site s
@@ -116,7 +115,7 @@ func (s Sites) Site(ctx context.Context, id site.ID) (found site.Site, err error
 
 // SiteByName returns a site by its name.
 func (s Sites) SiteByName(ctx context.Context, name string) (found site.Site, err error) {
-	err = s.DB.read(ctx, func(tx *Tx) error {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		found, err = scanSite(tx.QueryRow(ctx, `
 			select `+siteColumns+`
 			from site s
@@ -136,13 +135,13 @@ type credential struct {
 // the token only what decides on it, of the site all but when it was made.
 func (s Sites) Credential(ctx context.Context, name string, hash site.Hash) (site.Site, site.Token, error) {
 	hashed := hexHash(hash)
-	found, err := recall(ctx, s.DB, "credential "+name+" "+hashed, func(tx *Tx) (credential, error) {
-		return tx.credential(ctx, name, hashed)
+	found, err := sqldb.Recall(ctx, s.DB, "credential "+name+" "+hashed, func(tx *sqldb.Tx) (credential, error) {
+		return findCredential(ctx, tx, name, hashed)
 	})
 	return found.site, found.token, err
 }
 
-func (tx *Tx) credential(ctx context.Context, name, hash string) (c credential, err error) {
+func findCredential(ctx context.Context, tx *sqldb.Tx, name, hash string) (c credential, err error) {
 	var expires, revoked int64
 	var schemas string
 	err = tx.QueryRow(ctx, `
@@ -163,14 +162,9 @@ func (tx *Tx) credential(ctx context.Context, name, hash string) (c credential, 
 	return c, nil
 }
 
-func hexHash[T ~[32]byte](hash T) string {
-	b := [32]byte(hash)
-	return hex.EncodeToString(b[:])
-}
-
 // CreateSite stores a site with the events of its making.
 func (s Sites) CreateSite(ctx context.Context, made site.Site, events ...event.Event) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		done, err := tx.Exec(ctx, `
 			insert into site (id, name, matches, created, schemas, `+strings.Join(settingColumns, ", ")+`)
 			values ($1, $2, $3, $4, $5, `+placeholders(6, len(settingColumns))+`)
@@ -187,7 +181,7 @@ func (s Sites) CreateSite(ctx context.Context, made site.Site, events ...event.E
 			return site.ErrNameTaken
 		}
 		for _, e := range events {
-			if err := tx.appendEvent(ctx, e); err != nil {
+			if err := appendEvent(ctx, tx, e); err != nil {
 				return err
 			}
 		}
@@ -197,14 +191,14 @@ func (s Sites) CreateSite(ctx context.Context, made site.Site, events ...event.E
 
 // UpdateSite runs fn on the locked site.
 func (s Sites) UpdateSite(ctx context.Context, id site.ID, fn func(site.Tx) error) error {
-	return s.DB.update(ctx, func(tx *Tx) error {
-		if err := tx.holdSite(ctx, id, true); err != nil {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		if err := holdSite(ctx, tx, id, true); err != nil {
 			return err
 		}
 		current, err := scanSite(tx.QueryRow(ctx, `
 			select `+siteColumns+`
 			from site s
-			where s.id = $1 and s.deleted = 0`+tx.forUpdate(), string(id)))
+			where s.id = $1 and s.deleted = 0`+tx.ForUpdate(), string(id)))
 		if err != nil {
 			return orNotFound(err, site.ErrNotFound)
 		}
@@ -214,14 +208,14 @@ func (s Sites) UpdateSite(ctx context.Context, id site.ID, fn func(site.Tx) erro
 
 // Tokens returns a site's tokens, newest first.
 func (s Sites) Tokens(ctx context.Context, id site.ID) (all []site.Token, err error) {
-	err = s.DB.view(ctx, func(tx *Tx) error {
-		all, err = tx.tokens(ctx, id)
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		all, err = tokensOf(ctx, tx, id)
 		return err
 	})
 	return all, err
 }
 
-func (tx *Tx) tokens(ctx context.Context, id site.ID) ([]site.Token, error) {
+func tokensOf(ctx context.Context, tx *sqldb.Tx, id site.ID) ([]site.Token, error) {
 	return collect(ctx, tx, scanToken, `
 		select `+tokenColumns+`
 		from token t
@@ -231,7 +225,7 @@ func (tx *Tx) tokens(ctx context.Context, id site.ID) ([]site.Token, error) {
 
 // siteTx is one transaction on one locked site.
 type siteTx struct {
-	tx   *Tx
+	tx   *sqldb.Tx
 	site site.Site
 }
 
@@ -251,7 +245,7 @@ func (t siteTx) PutSite(ctx context.Context, s site.Site) error {
 }
 
 func (t siteTx) RenameSite(ctx context.Context, name string) error {
-	did, err := t.tx.changed(ctx, `
+	did, err := changed(ctx, t.tx, `
 		update site
 		set name = $2
 		where id = $1 and not exists (select 1 from site where name = $2 and id <> $1)`, string(t.site.ID), name)
@@ -271,13 +265,13 @@ func (t siteTx) RenameSite(ctx context.Context, name string) error {
 
 // DeleteSite hides the site and has its rows removed.
 func (t siteTx) DeleteSite(ctx context.Context) error {
-	if err := t.tx.forgetLease(ctx, roster.LeaseKind, string(t.site.ID)); err != nil {
+	if err := forgetLease(ctx, t.tx, roster.LeaseKind, string(t.site.ID)); err != nil {
 		return err
 	}
-	if err := t.tx.hide(ctx, siteRemoval, string(t.site.ID)); err != nil {
+	if err := hideRow(ctx, t.tx, siteRemoval, string(t.site.ID)); err != nil {
 		return err
 	}
-	return t.tx.noteRemoval(ctx, removal{kind: siteRemoval, owner: string(t.site.ID)})
+	return noteRemoval(ctx, t.tx, removal{kind: siteRemoval, owner: string(t.site.ID)})
 }
 
 // forgetLinks removes the site's sign-in links, which no foreign key ties to it.
@@ -289,7 +283,7 @@ func (t siteTx) forgetLinks(ctx context.Context) error {
 }
 
 func (t siteTx) Tokens(ctx context.Context) ([]site.Token, error) {
-	return t.tx.tokens(ctx, t.site.ID)
+	return tokensOf(ctx, t.tx, t.site.ID)
 }
 
 func (t siteTx) InsertToken(ctx context.Context, made site.Token, hash site.Hash) error {
@@ -326,7 +320,7 @@ func (t siteTx) UseForm(ctx context.Context, number string, at time.Time) error 
 }
 
 func (t siteTx) AppendEvent(ctx context.Context, e event.Event) error {
-	return t.tx.appendEvent(ctx, e)
+	return appendEvent(ctx, t.tx, e)
 }
 
 func (t siteTx) Resources(ctx context.Context, kind string, visit func(doc []byte) error) (err error) {
@@ -380,7 +374,7 @@ func (t siteTx) KeepGroupNames(ctx context.Context) error {
 }
 
 func (t siteTx) FreeUnique(ctx context.Context, kind, path string) error {
-	return t.tx.freeUnique(ctx, t.site.ID, roster.Kind(kind), path)
+	return freeUnique(ctx, t.tx, t.site.ID, roster.Kind(kind), path)
 }
 
 // AppendRequests writes rows of the request log and the last uses of tokens. Rows of one site stand in its own line.
@@ -389,19 +383,19 @@ func (s Sites) AppendRequests(ctx context.Context, rows []site.Request, uses []s
 	if len(rows) > 0 && !slices.ContainsFunc(rows, func(r site.Request) bool { return r.Site != rows[0].Site }) {
 		key = string(rows[0].Site)
 	}
-	return s.DB.of(key).update(ctx, func(tx *Tx) error {
+	return s.DB.Lane(key).Update(ctx, func(tx *sqldb.Tx) error {
 		kept := map[site.ID]bool{}
 		for _, r := range rows {
-			if err := tx.keepSite(ctx, r.Site, kept); err != nil {
+			if err := keepSite(ctx, tx, r.Site, kept); err != nil {
 				return err
 			}
 		}
 		known := slices.DeleteFunc(slices.Clone(rows), func(r site.Request) bool { return !kept[r.Site] })
-		if err := tx.appendRequests(ctx, known); err != nil {
+		if err := appendRequests(ctx, tx, known); err != nil {
 			return err
 		}
 		for _, u := range uses {
-			if err := tx.send(ctx, `
+			if err := tx.Send(ctx, `
 				update token
 				set last_used = $1, last_from = $2
 				where site = $3 and id = $4 and last_used < $1`,
@@ -414,7 +408,7 @@ func (s Sites) AppendRequests(ctx context.Context, rows []site.Request, uses []s
 }
 
 // keepSite notes whether a site is there: its log may be written after it is gone.
-func (tx *Tx) keepSite(ctx context.Context, id site.ID, kept map[site.ID]bool) error {
+func keepSite(ctx context.Context, tx *sqldb.Tx, id site.ID, kept map[site.ID]bool) error {
 	if _, known := kept[id]; known {
 		return nil
 	}
@@ -435,7 +429,7 @@ const requestsTogether = 32
 const requestColumns = 17
 
 // appendRequests writes rows of sites that exist.
-func (tx *Tx) appendRequests(ctx context.Context, rows []site.Request) error {
+func appendRequests(ctx context.Context, tx *sqldb.Tx, rows []site.Request) error {
 	for len(rows) > 0 {
 		n, insert := 1, insertRequest
 		if len(rows) >= requestsTogether {
@@ -454,7 +448,7 @@ func (tx *Tx) appendRequests(ctx context.Context, rows []site.Request) error {
 			args = append(args, string(r.Site), micros(r.Time), r.ID, r.TokenID, r.TokenLast4, r.Method, r.Path, r.Status, r.Duration.Microseconds(),
 				r.UserName, r.Subject, r.Sentence, fixes, ignored, r.Remote, string(r.Result()), r.IsChange())
 		}
-		if err := tx.send(ctx, insert, args...); err != nil {
+		if err := tx.Send(ctx, insert, args...); err != nil {
 			return err
 		}
 		rows = rows[n:]
@@ -479,21 +473,6 @@ func insertRequests(n int) string {
 		b.WriteString("(" + placeholders(1+i*requestColumns, requestColumns) + ")")
 	}
 	return b.String()
-}
-
-func encodeList(list []string) (string, error) {
-	if len(list) == 0 {
-		return "", nil
-	}
-	b, err := json.Marshal(list)
-	return string(b), err
-}
-
-func decodeList(text string, list *[]string) error {
-	if text == "" {
-		return nil
-	}
-	return json.Unmarshal([]byte(text), list)
 }
 
 // Requests reads a site's request log backwards from the cursor.
@@ -539,7 +518,7 @@ func (s Sites) Requests(ctx context.Context, id site.ID, only site.RequestFilter
 	query += `
 		order by r.time desc, r.id desc
 		limit $4`
-	err = s.DB.view(ctx, func(tx *Tx) error {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		rows, err = collect(ctx, tx, scanRequest, query, args...)
 		return err
 	})

@@ -6,12 +6,17 @@ import (
 	"testing"
 
 	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // TestSwitchesOfExistingSites: a site that was made before there were switches goes on as its profile meant.
 func TestSwitchesOfExistingSites(t *testing.T) {
 	t.Parallel()
-	db, err := Open(t.Context(), filepath.Join(t.TempDir(), "rollcall.db"), Options{})
+	url := filepath.Join(t.TempDir(), "rollcall.db")
+	if err := MigrateTo(t.Context(), url, 7); err != nil {
+		t.Fatal(err)
+	}
+	db, err := Open(t.Context(), url, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,19 +25,7 @@ func TestSwitchesOfExistingSites(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	before := func() error {
-		m, err := db.engine.migrator(t.Context())
-		if err != nil {
-			return err
-		}
-		defer m.close() //nolint:errcheck // read-only end of a migration
-		_, err = m.provider.UpTo(t.Context(), 7)
-		return err
-	}
-	if err := before(); err != nil {
-		t.Fatal(err)
-	}
-	err = db.update(t.Context(), func(tx *Tx) error {
+	err = db.Update(t.Context(), func(tx *sqldb.Tx) error {
 		for _, profile := range []string{"documented", "full"} {
 			_, err := tx.Exec(context.Background(), `
 				insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created)

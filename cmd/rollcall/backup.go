@@ -19,6 +19,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 func (c *command) backupCommand() *cobra.Command {
@@ -52,7 +53,7 @@ type copied struct {
 }
 
 func (c *command) backup(ctx context.Context, file string, overwrite bool) (err error) {
-	if store.Kind(c.database) == store.PostgreSQL {
+	if sqldb.Kind(c.database) == sqldb.PostgreSQL {
 		return fmt.Errorf("backup copies SQLite files. PostgreSQL has a tool for this: pg_dump --format=custom --file=%s '%s'. Keep the key file too, apart from the copy", file, withoutPassword(c.database))
 	}
 	if missing(c.database) {
@@ -122,7 +123,7 @@ A PostgreSQL database is restored by pg_restore.`,
 			if err := c.checkAddresses(cmd); err != nil {
 				return err
 			}
-			if store.Kind(c.database) == store.PostgreSQL {
+			if sqldb.Kind(c.database) == sqldb.PostgreSQL {
 				return fmt.Errorf("restore copies SQLite files. PostgreSQL has a tool for this; stop every server, then: pg_restore --clean --if-exists --no-owner --dbname='%s' %s", withoutPassword(c.database), args[0])
 			}
 			return c.restore(cmd, args[0], o)
@@ -157,11 +158,11 @@ type afterRestore struct {
 
 func (c *command) restore(cmd *cobra.Command, from string, o restoring) error {
 	ctx := cmd.Context()
-	path, err := store.Resolve(c.database)
+	path, err := sqldb.Resolve(c.database)
 	if err != nil {
 		return err
 	}
-	if err := store.CheckCopy(path, from); err != nil {
+	if err := sqldb.CheckCopy(path, from); err != nil {
 		return fmt.Errorf("%w. Nothing was changed", err)
 	}
 	if !missing(c.database) {
@@ -172,10 +173,10 @@ func (c *command) restore(cmd *cobra.Command, from string, o restoring) error {
 	}
 	before := c.liveTokens(ctx)
 	out := afterRestore{From: from, Live: []returned{}}
-	done, err := store.Restore(ctx, path, from, c.now().UTC().Format("20060102T150405Z"), func(file string, made store.Copy) error {
+	done, err := store.Restore(ctx, path, from, c.now().UTC().Format("20060102T150405Z"), func(file string, made sqldb.Copy) error {
 		return c.prepareCopy(ctx, file, path, from, o, before, &out)
 	})
-	if errors.Is(err, store.ErrServed) {
+	if errors.Is(err, sqldb.ErrServed) {
 		return fmt.Errorf("a server serves %s: stop it first. Nothing was changed", path)
 	}
 	if err != nil {
@@ -185,7 +186,7 @@ func (c *command) restore(cmd *cobra.Command, from string, o restoring) error {
 	return c.print(out, func(w io.Writer) { c.sayRestored(w, out, done) })
 }
 
-func (c *command) sayRestored(w io.Writer, out afterRestore, done store.Restored) {
+func (c *command) sayRestored(w io.Writer, out afterRestore, done sqldb.Restored) {
 	fmt.Fprintf(w, "Restored %s from %s: version %d, newest event %s.\n", out.File, out.From, out.Version, c.when(done.Newest))
 	if out.Kept != "" {
 		fmt.Fprintf(w, "The database that was there is kept as %s.\n", out.Kept)
@@ -225,7 +226,7 @@ func (c *command) prepareCopy(ctx context.Context, file, path, from string, o re
 		return fmt.Errorf("%s does not open %s of the copy: put the key file there that was kept with the copy, or name it with --key-file; if that key is lost, add --without-key and enter them again",
 			c.keyFor(path), plural(out.Unopened, "Secret Token", "Secret Tokens"))
 	}
-	out.Sessions, err = db.EndSessions(ctx, event.Event{
+	out.Sessions, err = store.EndSessions(ctx, db, event.Event{
 		Scope: event.Installation(), Name: event.DatabaseRestored, Actor: actor,
 		Text: fmt.Sprintf("The database was restored from the copy %s. Every session and one-time link ended.", from),
 	})
@@ -275,7 +276,7 @@ func (c *command) keyFor(path string) string {
 
 // liveTokens are the ids of the tokens that are live in the database of now; nil when it cannot be read.
 func (c *command) liveTokens(ctx context.Context) map[string]bool {
-	if info, err := os.Stat(store.Path(c.database)); err != nil || info.Size() == 0 {
+	if info, err := os.Stat(sqldb.Path(c.database)); err != nil || info.Size() == 0 {
 		return nil
 	}
 	db, err := store.Open(ctx, c.database, store.Options{Now: c.now})

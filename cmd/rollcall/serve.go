@@ -32,6 +32,7 @@ import (
 	"github.com/rollcall-scim/rollcall/runner"
 	"github.com/rollcall-scim/rollcall/scimserver"
 	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // patience is how long requests that are under way may take to finish at shutdown.
@@ -124,7 +125,7 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 	if shown != nil {
 		w.closed = shown.Addr()
 	}
-	if store.Kind(c.database) == store.SQLite {
+	if sqldb.Kind(c.database) == sqldb.SQLite {
 		w.instance = "serve"
 	}
 	s, err := c.openServices(cmd.Context(), w)
@@ -245,7 +246,7 @@ func (c *command) run(ctx context.Context, s *services, on reach) error {
 	s.log.Info("serving", "address", ln.Addr().String(), "public_url", c.address(), "database", s.db.Kind(), "version", versionText())
 	server := web.NewServer(ln.Addr().String(), handler, s.log)
 	pool, err := s.db.Pool(ctx)
-	if err != nil && !errors.Is(err, store.ErrNoPool) {
+	if err != nil && !errors.Is(err, sqldb.ErrNoPool) {
 		return untilDone(ctx, err)
 	}
 	work := &runner.Runner{

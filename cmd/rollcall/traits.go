@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // access is what a command does with the database.
@@ -129,8 +129,8 @@ func accessOf(cmd *cobra.Command) access {
 
 // noDatabaseYet is the answer of a command that needs a database where there is none: its name may be mistyped.
 func (c *command) noDatabaseYet() error {
-	where := "at " + store.Path(c.database)
-	if store.Kind(c.database) == store.PostgreSQL {
+	where := "at " + sqldb.Path(c.database)
+	if sqldb.Kind(c.database) == sqldb.PostgreSQL {
 		where = "on this PostgreSQL server yet: it has no tables of Rollcall's"
 	}
 	return fmt.Errorf("there is no database %s; if yours is elsewhere, name it with --database; rollcall serve makes a new one, and so do %s", where, makers)
@@ -138,20 +138,20 @@ func (c *command) noDatabaseYet() error {
 
 // missing says whether a SQLite file is not there.
 func missing(database string) bool {
-	if store.Kind(database) != store.SQLite {
+	if sqldb.Kind(database) != sqldb.SQLite {
 		return false
 	}
-	_, err := os.Stat(store.Path(database))
+	_, err := os.Stat(sqldb.Path(database))
 	return errors.Is(err, fs.ErrNotExist)
 }
 
 // saysNew names a database that a command has just made. Who meant another one sees it at once.
 func (c *command) saysNew() {
-	if store.Kind(c.database) == store.PostgreSQL {
+	if sqldb.Kind(c.database) == sqldb.PostgreSQL {
 		c.note("This PostgreSQL database held nothing of Rollcall's: its tables were made.")
 		return
 	}
-	c.note("There was no database at %s: a new one was made.", store.Path(c.database))
+	c.note("There was no database at %s: a new one was made.", sqldb.Path(c.database))
 }
 
 // noKey stands in for a key that is not there, where nothing is sealed yet.

@@ -31,6 +31,7 @@ import (
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // defaultListen is where `serve` listens, and where links lead, unless told otherwise.
@@ -263,7 +264,7 @@ func (c *command) keyPath(db *store.DB) (string, error) {
 	switch {
 	case c.keyFile != "":
 		return c.keyFile, nil
-	case db.Kind() == store.PostgreSQL:
+	case db.Kind() == sqldb.PostgreSQL:
 		return "", errors.New("a key is needed to seal stored credentials: give --key-file (or ROLLCALL_KEY_FILE); rollcall key create FILE makes one")
 	}
 	return db.File() + ".key", nil
@@ -309,7 +310,7 @@ func (c *command) address() string {
 
 // checkAddresses reads the database and the public URL that flags or the environment name.
 func (c *command) checkAddresses(cmd *cobra.Command) error {
-	database, err := store.ParseURL(c.database)
+	database, err := sqldb.ParseURL(c.database)
 	if err != nil {
 		return usagef(cmd, "--database: %w", err)
 	}

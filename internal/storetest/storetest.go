@@ -12,18 +12,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rollcall-scim/rollcall/internal/pgserver"
+	"github.com/rollcall-scim/rollcall/internal/pgtest"
 	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // All reports whether this run must not skip anything.
-func All() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
+func All() bool { return pgtest.All() }
 
 // HasPostgres reports whether PostgreSQL can be started here, for tests that compare both databases but are worth running
 // on one. Where nothing may be skipped it reports true.
-func HasPostgres() bool {
-	return pgserver.Available() == nil || All()
-}
+func HasPostgres() bool { return pgtest.Available() }
 
 // Each runs the test on a migrated, empty database of each kind, in parallel.
 func Each(t *testing.T, test func(t *testing.T, db *store.DB)) {
@@ -37,8 +36,8 @@ func Each(t *testing.T, test func(t *testing.T, db *store.DB)) {
 func EachURL(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
 	for kind, url := range map[string]func(testing.TB) string{
-		store.SQLite:     SQLiteURL,
-		store.PostgreSQL: PostgresURL,
+		sqldb.SQLite:     SQLiteURL,
+		sqldb.PostgreSQL: PostgresURL,
 	} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -120,18 +119,20 @@ var migrated = sync.OnceValues(func() (content []byte, err error) {
 	return os.ReadFile(url)
 })
 
+var template = pgtest.Template("rollcall_template", migrate)
+
 // PostgresURL returns the URL of a migrated, empty PostgreSQL database, dropped
 // when the test ends.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
-	return server(t).database(t, "rollcall_template")
+	return pgtest.Database(t, template)
 }
 
 // EmptyPostgresURL returns the URL of a PostgreSQL database without tables,
 // dropped when the test ends.
 func EmptyPostgresURL(t testing.TB) string {
 	t.Helper()
-	return server(t).database(t, "template1")
+	return pgtest.Empty(t)
 }
 
 func migrate(ctx context.Context, url string) error {
@@ -142,27 +143,7 @@ func migrate(ctx context.Context, url string) error {
 	return errors.Join(db.Migrate(ctx), db.Close())
 }
 
-// server returns the process's PostgreSQL server, or ends the test.
-func server(t testing.TB) *cluster {
-	t.Helper()
-	c, err := running()
-	switch {
-	case errors.Is(err, pgserver.ErrNoBinaries) && !All():
-		t.Skip(err)
-	case err != nil:
-		t.Fatal(err)
-	}
-	return c
-}
-
 // Main runs a package's tests and waits for PostgreSQL to stop. Use it as
 //
 //	func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
-func Main(m *testing.M) int {
-	code := m.Run()
-	if err := stop(); err != nil {
-		os.Stderr.WriteString("stop PostgreSQL: " + err.Error() + "\n")
-		return max(code, 1)
-	}
-	return code
-}
+func Main(m *testing.M) int { return pgtest.Main(m) }

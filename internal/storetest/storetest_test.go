@@ -15,6 +15,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
@@ -34,7 +35,7 @@ func TestEachRunsOnBothKindsOfDatabase(t *testing.T) {
 	for kind := range kinds {
 		got[kind] = true
 	}
-	if !got[store.SQLite] || storetest.All() && !got[store.PostgreSQL] {
+	if !got[sqldb.SQLite] || storetest.All() && !got[sqldb.PostgreSQL] {
 		t.Errorf("ran on %v", got)
 	}
 }

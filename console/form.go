@@ -1,0 +1,100 @@
+package console
+
+import (
+	"crypto/rand"
+	"errors"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// option is one entry of a select.
+type option struct {
+	Value, Text string
+	Here        bool
+}
+
+// chosen marks the option of that value.
+func chosen(value string, list []option) []option {
+	for i := range list {
+		list[i].Here = list[i].Value == value
+	}
+	return list
+}
+
+// daysOf reads the fields "from" and "to", both days included, in UTC.
+func daysOf(q url.Values) (from, until time.Time, wrong *fieldError) {
+	for _, name := range []string{"from", "to"} {
+		text := strings.TrimSpace(q.Get(name))
+		if text == "" {
+			continue
+		}
+		day, err := time.Parse(time.DateOnly, text)
+		if err != nil {
+			wrong = &fieldError{For: name, Text: "Write the day as 2027-01-31."}
+			continue
+		}
+		if name == "from" {
+			from = day
+		} else {
+			until = day.AddDate(0, 0, 1)
+		}
+	}
+	return from, until, wrong
+}
+
+// withQuery is path with the query q, in which each name of pairs has its new value; an empty one leaves it out.
+func withQuery(path string, q url.Values, pairs ...string) string {
+	next := url.Values{}
+	for _, name := range []string{"q", "status", "role", "result", "method", "token", "kind", "actor", "from", "to", "show", "before", "after"} {
+		if value := q.Get(name); value != "" {
+			next.Set(name, value)
+		}
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		next.Del(pairs[i])
+		if pairs[i+1] != "" {
+			next.Set(pairs[i], pairs[i+1])
+		}
+	}
+	if len(next) == 0 {
+		return path
+	}
+	return path + "?" + next.Encode()
+}
+
+// formNumber makes a form single-use.
+func formNumber() string { return rand.Text() }
+
+// sureOf says whether a form agrees to a number that it was asked about. Another number means that something changed meanwhile.
+func sureOf(r *http.Request, n int) bool { return r.PostForm.Get("sure") == strconv.Itoa(n) }
+
+// uploaded gives the file of a form; nil when none was chosen.
+func uploaded(r *http.Request) (multipart.File, string, error) {
+	if err := r.ParseMultipartForm(8 << 20); err != nil {
+		return nil, "", err
+	}
+	file, header, err := r.FormFile("file")
+	if errors.Is(err, http.ErrMissingFile) {
+		return nil, "", nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	return file, header.Filename, nil
+}
+
+// badForm is a form that no page of ours sends.
+func badForm(err error) error {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return err
+	}
+	return &pageError{
+		Status: http.StatusBadRequest, Title: "This form cannot be read",
+		Text: "Nothing was changed. Open the page again and send its form once more.",
+	}
+}

@@ -1,0 +1,65 @@
+package console
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	s := memory{most: 2}
+	s.put("a", 1, now, time.Minute)
+	s.put("b", 2, now, time.Hour)
+	if got := s.get("a", now.Add(59*time.Second)); got != 1 {
+		t.Errorf("got %v, want 1", got)
+	}
+	if got := s.get("a", now.Add(time.Minute)); got != nil {
+		t.Errorf("got %v after its time", got)
+	}
+	s.put("c", 3, now, time.Hour) // a ends first
+	if s.get("a", now) != nil || s.get("b", now) != 2 || s.get("c", now) != 3 {
+		t.Error("the wrong value made room")
+	}
+	s.drop("b")
+	if s.get("b", now) != nil {
+		t.Error("drop kept the value")
+	}
+}
+
+// TestMemoryIsBoundedInBytes, for all owners and for each.
+func TestMemoryIsBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	s := memory{mostBytes: 100, mostOfOwner: 60}
+	now := time.Unix(0, 0)
+	put := func(key, owner string, size int) {
+		now = now.Add(time.Second)
+		s.putSized(key, remembered{value: key, until: now.Add(30 * time.Minute), owner: owner, size: size}, now)
+	}
+	has := func(want string) {
+		t.Helper()
+		got := ""
+		for _, key := range strings.Split("abcdef", "") {
+			if s.get(key, now) != nil {
+				got += key
+			}
+		}
+		if got != want || s.bytes("") > 100 {
+			t.Errorf("got %s with %d bytes, want %s", got, s.bytes(""), want)
+		}
+	}
+	put("a", "kim", 30)
+	put("b", "kim", 30)
+	put("c", "lee", 40)
+	has("abc")
+	put("d", "kim", 10) // of kim's own
+	has("bcd")
+	put("e", "max", 50) // what ends first
+	has("cde")
+	put("c", "lee", 10) // the same key counts once
+	has("cde")
+	now = now.Add(30 * time.Minute)
+	put("f", "max", 60)
+	has("f")
+}

@@ -1,0 +1,262 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
+)
+
+// A look has a row in resource_value: its value is skeleton.name, so that the rows of one skeleton are together and in the order of the
+// names, and two steps in the index tell whether there is another name. A skeleton with different names has a row in look_alike.
+
+// lookValue is the value of the row of a look.
+func lookValue(l roster.Look) string { return l.Skeleton + "." + l.Name }
+
+// lookRange are the values of the rows of a skeleton: from a value on and before another.
+func lookRange(skeleton string) (from, to string) { return skeleton + ".", skeleton + "/" }
+
+// holdLooks has transactions wait for each other that write the same skeleton, so that the later one sees the name of the earlier.
+func holdLooks(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string) error {
+	if tx.Kind() != sqldb.PostgreSQL {
+		return nil // there is one writer
+	}
+	for _, s := range skeletons {
+		if err := tx.Send(ctx, "select pg_advisory_xact_lock(hashtextextended('rollcall look ' || $1::text || ' ' || $2::text, 0))", string(id), s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// skeletons lists the different skeletons of looks in one order, which is that in which they are held.
+func skeletons(looks ...[]roster.Look) []string {
+	var all []string
+	for _, list := range looks {
+		for _, l := range list {
+			all = append(all, l.Skeleton)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// putLooks writes the rows of looks that differ, and notes whether others share their skeletons.
+func (t rosterTx) putLooks(ctx context.Context, old, next roster.Record) error {
+	gone := slices.DeleteFunc(slices.Clone(old.Looks), func(l roster.Look) bool { return slices.Contains(next.Looks, l) })
+	come := slices.DeleteFunc(slices.Clone(next.Looks), func(l roster.Look) bool { return slices.Contains(old.Looks, l) })
+	if err := holdLooks(ctx, t.tx, t.site, skeletons(gone, come)); err != nil {
+		return err
+	}
+	for _, l := range gone {
+		if err := dropLook(ctx, t.tx, t.site, old.ID, l); err != nil {
+			return err
+		}
+	}
+	for _, l := range come {
+		if err := t.tx.Send(ctx, `
+			insert into resource_value (site, path, value, resource, element)
+			values ($1, $2, $3, $4, 0)
+			on conflict (site, path, value, resource, element) do nothing`,
+			string(t.site), roster.LooksPath, lookValue(l), next.ID); err != nil {
+			return err
+		}
+		if err := markLook(ctx, t.tx, t.site, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// markLook notes the skeleton of a look that was written, if it has another name as well.
+func markLook(ctx context.Context, tx *sqldb.Tx, id site.ID, l roster.Look) error {
+	from, to := lookRange(l.Skeleton)
+	return tx.Send(ctx, `
+		insert into look_alike (site, skeleton)
+		select $1, $2
+		where exists (
+			select 1
+			from resource_value v
+			where v.site = $1 and v.path = $3 and v.value >= $4 and v.value < $5)
+		or exists (
+			select 1
+			from resource_value v
+			where v.site = $1 and v.path = $3 and v.value > $5 and v.value < $6)
+		on conflict (site, skeleton) do nothing`,
+		string(id), l.Skeleton, roster.LooksPath, from, lookValue(l), to)
+}
+
+// dropLook removes the row of a look, and the note of its skeleton if one name is left.
+func dropLook(ctx context.Context, tx *sqldb.Tx, id site.ID, resource string, l roster.Look) error {
+	if err := tx.Send(ctx, `
+		delete from resource_value
+		where site = $1 and path = $2 and value = $3 and resource = $4 and element = 0`,
+		string(id), roster.LooksPath, lookValue(l), resource); err != nil {
+		return err
+	}
+	from, to := lookRange(l.Skeleton)
+	edge := func(order string) string {
+		return `coalesce((
+			select v.value
+			from resource_value v
+			where v.site = $1 and v.path = $3 and v.value >= $4 and v.value < $5
+			order by v.value ` + order + `
+			limit 1), '')`
+	}
+	return tx.Send(ctx, `
+		delete from look_alike
+		where site = $1 and skeleton = $2 and `+edge("asc")+` = `+edge("desc"),
+		string(id), l.Skeleton, roster.LooksPath, from, to)
+}
+
+// othersAlike is a condition on a row v of resource_value: somebody else has the same skeleton under another name.
+const othersAlike = `(exists (
+		select 1
+		from resource_value o
+		where o.site = v.site and o.path = v.path and o.value >= a.skeleton || '.' and o.value < v.value and o.resource <> v.resource)
+	or exists (
+		select 1
+		from resource_value o
+		where o.site = v.site and o.path = v.path and o.value > v.value and o.value < a.skeleton || '/' and o.resource <> v.resource))`
+
+// lookAlikes is a query for the users of a site who look like somebody else. It begins with the few skeletons that are noted.
+func lookAlikes(site, path string) string {
+	return `
+		select v.resource
+		from look_alike a
+		cross join resource_value v
+		where a.site = ` + site + ` and v.site = a.site and v.path = ` + path + ` and v.value >= a.skeleton || '.' and v.value < a.skeleton || '/'
+			and ` + othersAlike
+}
+
+// LookAlikes reads nothing but the notes where nobody looks like another one.
+func (s Rosters) LookAlikes(ctx context.Context, id site.ID, looks map[string][]roster.Look, limit int) (found map[string][]roster.Record, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		found = map[string][]roster.Record{}
+		var all [][]roster.Look
+		for _, list := range looks {
+			all = append(all, list)
+		}
+		noted, err := notedLooks(ctx, tx, id, skeletons(all...))
+		if err != nil || len(noted) == 0 {
+			return err
+		}
+		for person, list := range looks {
+			for _, l := range list {
+				if !slices.Contains(noted, l.Skeleton) {
+					continue
+				}
+				others, err := findAlike(ctx, tx, id, person, l, limit)
+				if err != nil {
+					return err
+				}
+				found[person] = addNew(found[person], others, limit)
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// addNew adds records that a list does not have, up to limit.
+func addNew(list, more []roster.Record, limit int) []roster.Record {
+	for _, rec := range more {
+		if len(list) < limit && !slices.ContainsFunc(list, func(has roster.Record) bool { return has.ID == rec.ID }) {
+			list = append(list, rec)
+		}
+	}
+	return list
+}
+
+// notedLooks returns those of these skeletons that have different names.
+func notedLooks(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string) (noted []string, err error) {
+	err = inBatches(skeletons, func(batch []string) error {
+		args := []any{string(id)}
+		for _, s := range batch {
+			args = append(args, s)
+		}
+		some, err := collect(ctx, tx, scanText, `
+			select a.skeleton
+			from look_alike a
+			where a.site = $1 and a.skeleton in (`+placeholders(2, len(batch))+`)`, args...)
+		noted = append(noted, some...)
+		return err
+	})
+	return noted, err
+}
+
+// alike reads the users who have the skeleton of a look under another name, other than that person.
+func findAlike(ctx context.Context, tx *sqldb.Tx, id site.ID, person string, l roster.Look, limit int) (others []roster.Record, err error) {
+	from, to := lookRange(l.Skeleton)
+	for _, part := range [][2]string{{">= $4 and v.value < $5", from}, {"> $5 and v.value < $4", to}} {
+		some, err := collect(ctx, tx, scanRecord, `
+			select `+recordColumns+`
+			from resource_value v
+			join resource r on r.site = v.site and r.id = v.resource
+			where v.site = $1 and v.path = $2 and v.resource <> $3 and v.value `+part[0]+`
+			order by v.value
+			limit $6`, string(id), roster.LooksPath, person, part[1], lookValue(l), limit)
+		if err != nil {
+			return nil, err
+		}
+		others = append(others, some...)
+	}
+	return others, nil
+}
+
+// LooksPending asks for the index of the looks, which is there while it is being filled.
+func (s Rosters) LooksPending(ctx context.Context, id site.ID) (pending bool, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `
+			select exists (
+				select 1
+				from value_index v
+				where v.site = $1 and v.id = $2)`, string(id), roster.LooksPath).Scan(&pending)
+	})
+	return pending, err
+}
+
+// fillLooks writes the rows of the looks of the next users. It holds the users before the skeletons, as whoever changes one of them does.
+func (s *indexStep) fillLooks(ctx context.Context, at valueIndex) error {
+	next, done := at, true
+	var rows []valueRow
+	var looks []roster.Look
+	err := s.resources(ctx, at, func(rec roster.Record) (enough bool, err error) {
+		of, err := rec.StoredLooks()
+		for _, l := range of {
+			rows = append(rows, valueRow{rec.ID, roster.Value{Path: roster.LooksPath, Folded: lookValue(l)}})
+		}
+		looks = append(looks, of...)
+		next.at = roster.Place{Position: rec.Position, ID: rec.ID}
+		next.done++
+		done = false
+		return len(rows) >= rowsTogether, err
+	})
+	if err != nil {
+		return err
+	}
+	if done {
+		_, err := s.tx.Exec(ctx, `
+			delete from value_index
+			where site = $1 and id = $2`, string(s.site), roster.LooksPath)
+		return err
+	}
+	if err := holdLooks(ctx, s.tx, s.site, skeletons(looks)); err != nil {
+		return err
+	}
+	if err := addValues(ctx, s.tx, s.site, rows); err != nil {
+		return err
+	}
+	for _, l := range looks {
+		if err := markLook(ctx, s.tx, s.site, l); err != nil {
+			return err
+		}
+	}
+	_, err = s.tx.Exec(ctx, `
+		update value_index
+		set seq = $1, resource = $2, done = $3
+		where site = $4 and id = $5`, next.at.Position, next.at.ID, next.done, string(s.site), roster.LooksPath)
+	return err
+}

@@ -1,0 +1,58 @@
+package store_test
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
+)
+
+// TestRefusedRequestsOfASiteStandInItsOwnLine: the rows that a site's refused requests leave do not come before the changes of other sites.
+func TestRefusedRequestsOfASiteStandInItsOwnLine(t *testing.T) {
+	t.Parallel()
+	db := storetest.Open(t, storetest.SQLiteURL(t))
+	sites := store.Sites{DB: db}
+	write(t, db, `
+		insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created)
+		values ('big', 'big', 'full', true, false, false, 'user-identifier', 1)`)
+	var all sync.WaitGroup
+	before := -1
+	all.Go(func() {
+		if err := db.Lane("big").Update(t.Context(), func(*sqldb.Tx) error {
+			for i := range 5 {
+				all.Go(func() {
+					row := site.Request{Site: "big", ID: fmt.Sprint(i), Time: time.Now(), Method: "PATCH", Status: 429}
+					if err := sites.AppendRequests(t.Context(), []site.Request{row}, nil); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			for db.Stats().Writing < 5 {
+				runtime.Gosched()
+			}
+			all.Go(func() {
+				if err := db.Lane("small").Update(t.Context(), func(tx *sqldb.Tx) error {
+					return tx.QueryRow(t.Context(), "select count(*) from request_log").Scan(&before)
+				}); err != nil {
+					t.Error(err)
+				}
+			})
+			for db.Stats().Writing < 6 {
+				runtime.Gosched()
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+	all.Wait()
+	if before != 1 {
+		t.Errorf("%d rows of another site were written first, want 1", before)
+	}
+}

@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/store/sqldb"
+)
+
+// scanner is a *Row or the current row of *Rows.
+type scanner interface {
+	Scan(dest ...any) error
+}
+
+// collect runs a query and reads each row with scan. No rows are no error and
+// a nil slice.
+func collect[T any](ctx context.Context, tx *sqldb.Tx, scan func(row scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := tx.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, rows.Err()
+}
+
+func scanText(row scanner) (text string, err error) {
+	err = row.Scan(&text)
+	return text, err
+}
+
+// orNotFound turns the absence of a row into the domain's own error.
+func orNotFound(err, notFound error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return notFound
+	}
+	return err
+}
+
+// affected is the number of rows that the statements changed.
+func affected(results ...sql.Result) (total int64, err error) {
+	for _, r := range results {
+		n, err := r.RowsAffected()
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// changed runs a statement and says whether it touched a row.
+func changed(ctx context.Context, tx *sqldb.Tx, query string, args ...any) (bool, error) {
+	result, err := tx.Exec(ctx, query, args...)
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	return n > 0, err
+}
+
+// batches are how many values one statement takes: few sizes, so that each is prepared once. A smaller batch is filled
+// up with its last value, which changes nothing where a value counts once.
+var batches = []int{1, 10, 100}
+
+// inBatches calls do with the values in batches of those sizes.
+func inBatches[T any](values []T, do func(batch []T) error) error {
+	for len(values) > 0 {
+		size := batches[len(batches)-1]
+		for _, b := range batches {
+			if b >= len(values) {
+				size = b
+				break
+			}
+		}
+		batch := values[:min(size, len(values))]
+		values = values[len(batch):]
+		full := append(make([]T, 0, size), batch...)
+		for len(full) < size {
+			full = append(full, batch[len(batch)-1])
+		}
+		if err := do(full); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withIDs returns the arguments of a statement that ends with ids.
+func withIDs(ids []string, args ...any) []any {
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	return args
+}
+
+// placeholders returns "$from, $from+1, …".
+func placeholders(from, n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("$" + strconv.Itoa(from+i))
+	}
+	return b.String()
+}
+
+func escapeLike(word string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(word)
+}
+
+func encodeList(list []string) (string, error) {
+	if len(list) == 0 {
+		return "", nil
+	}
+	b, err := json.Marshal(list)
+	return string(b), err
+}
+
+func decodeList(text string, list *[]string) error {
+	if text == "" {
+		return nil
+	}
+	return json.Unmarshal([]byte(text), list)
+}
+
+func hexHash[T ~[32]byte](hash T) string {
+	b := [32]byte(hash)
+	return hex.EncodeToString(b[:])
+}
+
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// micros is how a time is stored: microseconds since 1970 UTC, 0 for the zero time.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// fromMicros is the time of a stored number, in UTC.
+func fromMicros(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(n).UTC()
+}

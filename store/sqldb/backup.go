@@ -1,0 +1,425 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Copy is a verified copy of a SQLite database.
+type Copy struct {
+	File    string
+	Bytes   int64
+	Version int64     // the newest migration it has
+	Newest  time.Time // of its events; zero when it has none
+}
+
+// ErrNotSQLite is returned by Backup on PostgreSQL, which has tools of its own.
+var ErrNotSQLite = errors.New("the database is not a SQLite file")
+
+// Backup writes a verified copy of a SQLite database to a file, with mode 0600.
+// The database may be served meanwhile; the copy is what it was at one moment.
+// The file appears when it is whole and on disk. With replace it takes the
+// place of one that is there.
+func (db *DB) Backup(ctx context.Context, file string, replace bool) (Copy, error) {
+	s, ok := db.engine.(*sqliteDB)
+	if !ok {
+		return Copy{}, ErrNotSQLite
+	}
+	file, err := s.backupTarget(file, replace)
+	if err != nil {
+		return Copy{}, err
+	}
+	part, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".partial-*") // mode 0600
+	if err != nil {
+		return Copy{}, err
+	}
+	defer os.Remove(part.Name())
+	if err := part.Close(); err != nil {
+		return Copy{}, err
+	}
+	if err := s.copyTo(ctx, part.Name()); err != nil {
+		return Copy{}, fmt.Errorf("copy the database: %w", err)
+	}
+	made, err := s.db.schema.verify(ctx, part.Name())
+	if err != nil {
+		return Copy{}, err
+	}
+	if made.File = file; replace {
+		err = os.Rename(part.Name(), file)
+	} else {
+		err = os.Link(part.Name(), file) // a rename would replace a file that appeared meanwhile
+	}
+	if err != nil {
+		return Copy{}, err
+	}
+	return made, syncName(file)
+}
+
+// backupTarget returns the file that a backup writes, with links resolved.
+func (s *sqliteDB) backupTarget(file string, replace bool) (string, error) {
+	file, err := resolve(file)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return file, nil
+	case err != nil:
+		return "", err
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%s is not a file; name one that a copy can be written to", file)
+	case os.SameFile(info, s.file.info):
+		return "", fmt.Errorf("%s is the database itself; name another file", file)
+	case strings.HasPrefix(file, s.path+"-") || file == s.path+".key":
+		return "", fmt.Errorf("%s belongs to the database; name another file", file)
+	case !replace:
+		return "", fmt.Errorf("%s: %w", file, fs.ErrExist)
+	}
+	return file, nil
+}
+
+// copyTo writes the database as it is now into an empty file. It reads one
+// snapshot, so the write-ahead log grows until it has ended.
+func (s *sqliteDB) copyTo(ctx context.Context, file string) (err error) {
+	conn, err := s.openConn(ctx, readerCache, busyReader, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.close()) }()
+	conn.interruptible = true
+	if _, err := conn.exec(ctx, "vacuum into $1", []any{file}); err != nil {
+		return err
+	}
+	return errors.Join(stampCopy(ctx, file), syncFile(file))
+}
+
+// stampCopy gives a copy a stamp of its own: it is another file than the database, even if nothing changes in that.
+func stampCopy(ctx context.Context, file string) (err error) {
+	s := sqliteDB{path: file}
+	conn, err := s.openConn(ctx, readerCache, busyReader, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.close()) }()
+	return conn.do(setStamp(newStamp()))
+}
+
+// CorruptError is a copy that cannot be used.
+type CorruptError struct {
+	File string
+	Why  string
+}
+
+func (e *CorruptError) Error() string { return e.File + " cannot be used: " + e.Why }
+
+// verify reads a whole copy: every page, every index entry, every reference.
+func (schema Schema) verify(ctx context.Context, file string) (made Copy, err error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return Copy{}, err
+	}
+	made = Copy{File: file, Bytes: info.Size()}
+	s := sqliteDB{path: file}
+	conn, err := s.openConn(ctx, readerCache, busyReader, false)
+	if err != nil {
+		return Copy{}, damaged(file, err)
+	}
+	defer func() { err = errors.Join(err, conn.close()) }()
+	conn.interruptible = true
+	for _, table := range append([]string{"migration"}, schema.Tables...) {
+		var found int
+		if err := conn.row("select count(*) from sqlite_master where type = 'table' and name = '"+table+"'", &found); err != nil {
+			return Copy{}, damaged(file, err)
+		}
+		if found == 0 {
+			return Copy{}, &CorruptError{file, "it is not a database of Rollcall"}
+		}
+	}
+	for _, check := range []string{"pragma integrity_check(5)", "pragma foreign_key_check"} {
+		if err := runCheck(ctx, conn, check); err != nil {
+			return Copy{}, damaged(file, err)
+		}
+	}
+	var newest int64
+	if err := conn.row("select coalesce(max(version_id), 0) from migration where is_applied", &made.Version); err != nil {
+		return Copy{}, damaged(file, err)
+	}
+	if schema.Newest != "" {
+		if err := conn.row(schema.Newest, &newest); err != nil {
+			return Copy{}, damaged(file, err)
+		}
+	}
+	if newest > 0 {
+		made.Newest = time.UnixMicro(newest).UTC()
+	}
+	return made, nil
+}
+
+// damaged makes a CorruptError of what SQLite says of a file that is no database, or no whole one.
+func damaged(file string, err error) error {
+	if isDamage(err) {
+		return &CorruptError{file, err.Error()}
+	}
+	if c, ok := errors.AsType[*CorruptError](err); ok {
+		return &CorruptError{file, c.Why}
+	}
+	return fmt.Errorf("check %s: %w", file, err)
+}
+
+// runCheck runs a pragma that returns "ok", nothing, or one row for each fault.
+func runCheck(ctx context.Context, conn *sqliteConn, check string) (err error) {
+	rows, err := conn.query(ctx, check, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var faults []string
+	for rows.Next() && len(faults) < 5 {
+		if check == "pragma foreign_key_check" {
+			var table, parent string
+			var row, key any
+			if err := rows.Scan(&table, &anything{&row}, &parent, &anything{&key}); err != nil {
+				return err
+			}
+			faults = append(faults, fmt.Sprintf("a row of %s refers to a row of %s that is not there", table, parent))
+			continue
+		}
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return err
+		}
+		if text != "ok" {
+			faults = append(faults, text)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if len(faults) > 0 {
+		return &CorruptError{Why: strings.Join(faults, "; ")}
+	}
+	return nil
+}
+
+// anything takes a column of any type.
+type anything struct{ v *any }
+
+// Scan implements sql.Scanner.
+func (a *anything) Scan(v any) error {
+	*a.v = v
+	return nil
+}
+
+// Restored is what Restore did.
+type Restored struct {
+	Copy
+	Kept string // the name of the database that was replaced; "" when there was none
+}
+
+// ErrInUse is returned by Restore while another process has the database open.
+var ErrInUse = errors.New("another process has the database open; wait until it has ended, or end it")
+
+// Restore puts a copy in the place of the SQLite database at path. It refuses
+// while a server or another command has the database open. The copy is checked,
+// and prepare is called with the name that it has until then; when either
+// fails, nothing is changed. The database that was there keeps its content
+// under another name, which begins with the old one and stamp.
+func (schema Schema) Restore(ctx context.Context, path, from, stamp string, prepare func(file string, c Copy) error) (done Restored, err error) {
+	if path, err = resolve(path); err != nil {
+		return Restored{}, err
+	}
+	if err := CheckCopy(path, from); err != nil {
+		return Restored{}, err
+	}
+	lock, err := lockServer(ctx, path)
+	if err != nil {
+		return Restored{}, err
+	}
+	defer func() { err = errors.Join(err, lock.do("rollback"), lock.close()) }()
+	// Under the lock nobody else restores; what is left of a restore that was killed goes.
+	part := path + ".restoring"
+	if err := removeDatabase(part); err != nil {
+		return Restored{}, err
+	}
+	defer func() { err = errors.Join(err, removeDatabase(part)) }()
+	if err := copyFile(ctx, part, from); err != nil {
+		return Restored{}, fmt.Errorf("copy %s: %w", from, err)
+	}
+	done.Copy, err = schema.verify(ctx, part)
+	if c, is := errors.AsType[*CorruptError](err); is {
+		return Restored{}, &CorruptError{from, c.Why}
+	}
+	if err != nil {
+		return Restored{}, err
+	}
+	if err := prepare(part, done.Copy); err != nil {
+		return Restored{}, err
+	}
+	if err := foldLog(ctx, part); err != nil {
+		return Restored{}, err
+	}
+	if err := syncFile(part); err != nil {
+		return Restored{}, err
+	}
+	done.Kept, err = replaceDatabase(ctx, path, part, path+".replaced-"+stamp)
+	done.File = path
+	return done, err
+}
+
+// CheckCopy refuses a file that cannot take the place of the database at path, without reading it: it is not there, is no
+// file, is the database itself, or only a part of a copy.
+func CheckCopy(path, from string) error {
+	info, err := os.Stat(from)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no file %s; name a copy that rollcall backup has made", from)
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is not a file", from)
+	}
+	if now, err := os.Stat(path); err == nil && os.SameFile(now, info) {
+		return fmt.Errorf("%s is the database itself, under this or another name", from)
+	}
+	real, err := resolve(from)
+	if err != nil {
+		return err
+	}
+	if log, err := os.Stat(real + "-wal"); err == nil && log.Size() > 0 {
+		return fmt.Errorf("%s-wal stands beside the copy and holds a part of it; make one whole file first: rollcall backup --database %s OTHER-FILE", from, from)
+	}
+	return nil
+}
+
+// replaceDatabase puts the file part in the place of the database at path, which
+// keeps its content under the name kept.
+func replaceDatabase(ctx context.Context, path, part, kept string) (string, error) {
+	_, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		kept = ""
+	case err != nil:
+		return "", err
+	default:
+		// The log becomes part of the database. That of a damaged one may not: it keeps its log.
+		// A log that belongs to another file must not.
+		if err := checkMixed(ctx, path); err == nil {
+			if err := foldLog(ctx, path); isBusy(err) {
+				return "", ErrInUse
+			}
+		}
+		if kept, err = freeName(kept); err != nil {
+			return "", err
+		}
+		// A second name first: at no moment is there no database, of which serve would make a new one.
+		if err := os.Link(path, kept); err != nil {
+			return "", fmt.Errorf("keep the database that is there: %w", err)
+		}
+	}
+	for _, beside := range []string{"-wal", "-shm", "-stamp"} {
+		err := os.Remove(path + beside)
+		if kept != "" && beside == "-wal" {
+			err = os.Rename(path+beside, kept+beside)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	if err := os.Rename(part, path); err != nil {
+		return "", err
+	}
+	return kept, syncName(path)
+}
+
+// freeName returns name if no file has it, else the first free one of name-2, name-3 and so on: two restores may happen
+// within a second.
+func freeName(name string) (string, error) {
+	const most = 1000
+	for i := 1; i <= most; i++ {
+		free := name
+		if i > 1 {
+			free = fmt.Sprintf("%s-%d", name, i)
+		}
+		if _, err := os.Lstat(free); errors.Is(err, fs.ErrNotExist) {
+			return free, nil
+		} else if err != nil {
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("%s and %d more names are taken; move those files away", name, most-1)
+}
+
+// foldLog copies the write-ahead log of a database that nobody else has open into it, and removes it.
+func foldLog(ctx context.Context, path string) (err error) {
+	s := sqliteDB{path: path}
+	conn, err := s.openConn(ctx, readerCache, time.Second, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.close()) }()
+	var mode string
+	return conn.row("pragma journal_mode = delete", &mode)
+}
+
+func removeDatabase(path string) error {
+	for _, file := range besideSQLite(path) {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyFile copies a file into a new one of mode 0600.
+func copyFile(ctx context.Context, to, from string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	_, err = io.Copy(out, reading{ctx, in})
+	return err
+}
+
+// reading is a reader that stops when the context ends.
+type reading struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r reading) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(b)
+}
+
+func syncFile(file string) error {
+	f, err := os.OpenFile(file, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// syncName puts the name of a file on disk.
+func syncName(file string) error {
+	d, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

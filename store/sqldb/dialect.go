@@ -1,0 +1,208 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// PostgreSQL's names of what happened, of its manual's appendix A.
+const (
+	pgUniqueViolation      = "23505"
+	pgSerializationFailure = "40001"
+	pgDeadlock             = "40P01"
+)
+
+// ForUpdate is appended to a select whose rows the transaction is going to
+// change. SQLite has one writer and needs nothing.
+func (tx *Tx) ForUpdate() string {
+	if tx.db.kind == PostgreSQL {
+		return "\nfor update"
+	}
+	return ""
+}
+
+// ForNoKeyUpdate is forUpdate that leaves alone who refers to the rows.
+func (tx *Tx) ForNoKeyUpdate() string {
+	if tx.db.kind == PostgreSQL {
+		return "\nfor no key update"
+	}
+	return ""
+}
+
+// ForShare is appended to a select whose rows must stay as they are until the
+// transaction ends.
+func (tx *Tx) ForShare() string {
+	if tx.db.kind == PostgreSQL {
+		return "\nfor share"
+	}
+	return ""
+}
+
+// ForKeyShare is appended to a select whose rows must not be deleted until the transaction ends.
+func (tx *Tx) ForKeyShare() string {
+	if tx.db.kind == PostgreSQL {
+		return "\nfor key share"
+	}
+	return ""
+}
+
+// ErrOverlapped ends a transaction on PostgreSQL that saw changes of a transaction with a later
+// number: rows ordered by these numbers would stand in the wrong order. Update runs it again.
+var ErrOverlapped = errors.New("a transaction that began later has changed the same")
+
+// WrittenLater is an expression that says of a row of a table whether it was
+// written by a transaction with a later number than this one has. A transaction
+// that has no number yet gets a later one than all before. Of two numbers modulo
+// 2^32 the later is less than 2^31 ahead.
+func (tx *Tx) WrittenLater(table string) string {
+	if tx.db.kind == PostgreSQL {
+		return "coalesce(((" + table + ".xmin::text::bigint - pg_current_xact_id_if_assigned()::text::bigint) & 4294967295) between 1 and 2147483647, false)"
+	}
+	return "false"
+}
+
+// PlanForValues has PostgreSQL plan what follows in the transaction for the
+// values that it is bound to, by whatever it thinks best: what many rows pass or
+// few, depending on the values, has no one plan.
+func (tx *Tx) PlanForValues(ctx context.Context) error {
+	if tx.db.kind != PostgreSQL {
+		return nil
+	}
+	for _, setting := range []string{
+		"set local plan_cache_mode = force_custom_plan",
+		"set local enable_seqscan to default",
+		"set local max_parallel_workers_per_gather to default",
+	} {
+		if err := tx.Send(ctx, setting); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeleteSome is a statement that deletes some rows of which a condition is true, as many as the argument named by limit.
+func (tx *Tx) DeleteSome(table, condition, limit string) string {
+	address, in := "rowid", "rowid in (%s)"
+	if tx.db.kind == PostgreSQL {
+		address, in = "ctid", "ctid = any(array(%s))"
+	}
+	return fmt.Sprintf("delete from "+table+" where "+in, "select "+address+" from "+table+" where "+condition+" limit "+limit)
+}
+
+// PrimaryKeys is a query for the table, name and type of each column of a primary key, in the order of the keys.
+func (tx *Tx) PrimaryKeys() string {
+	if tx.db.kind == PostgreSQL {
+		return `
+			select c.relname::text, a.attname::text, format_type(a.atttypid, null)
+			from pg_index i
+			join pg_class c on c.oid = i.indrelid
+			cross join lateral unnest(i.indkey::int2[]) with ordinality k (number, place)
+			join pg_attribute a on a.attrelid = c.oid and a.attnum = k.number
+			where i.indisprimary and c.relnamespace = current_schema()::regnamespace
+			order by c.relname, k.place`
+	}
+	return `
+		select m.name, p.name, lower(p.type)
+		from sqlite_master m, pragma_table_info(m.name) p
+		where m.type = 'table' and p.pk > 0
+		order by m.name, p.pk`
+}
+
+// TextColumns is a query for the table and name of each column of text.
+func (tx *Tx) TextColumns() string {
+	if tx.db.kind == PostgreSQL {
+		return `
+			select table_name::text, column_name::text
+			from information_schema.columns
+			where table_schema = current_schema() and data_type = 'text'
+			order by table_name, ordinal_position`
+	}
+	return `
+		select m.name, p.name
+		from sqlite_master m, pragma_table_info(m.name) p
+		where m.type = 'table' and lower(p.type) = 'text'
+		order by m.name, p.cid`
+}
+
+// OverwriteDeleted has SQLite overwrite what the transaction deletes also in pages that it would otherwise only call free.
+func (tx *Tx) OverwriteDeleted(ctx context.Context, on bool) error {
+	if tx.db.kind != SQLite {
+		return nil
+	}
+	mode := "fast"
+	if on {
+		mode = "on"
+	}
+	var now int
+	return tx.QueryRow(ctx, "pragma secure_delete("+mode+")").Scan(&now)
+}
+
+// columnType finds the text columns of a create table or alter table statement
+// laid out one column a line.
+var columnType = regexp.MustCompile(`(?mi)^(\s*(?:alter table \w+\s+)?(?:add column )?\w+\s+text)\b`)
+
+// postgresMigration is a migration's text as PostgreSQL gets it: text compares
+// by code point, as on SQLite and in Go, and not by the rules of whatever
+// language the database was created with.
+func postgresMigration(text []byte) []byte {
+	return columnType.ReplaceAll(text, []byte(`${1} collate "C"`))
+}
+
+// UniqueViolation reports whether err is a value that must be unique and is
+// taken, and which: the table with its columns, such as
+// "resource(site, user_name)", the same on both databases.
+func UniqueViolation(err error) (columns string, taken bool) {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == pgUniqueViolation {
+		return e.TableName + "(" + pgColumns(e.Detail) + ")", true
+	}
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok || e.Code() != sqlite3.SQLITE_CONSTRAINT_UNIQUE && e.Code() != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY {
+		return "", false
+	}
+	return sqliteColumns(e.Error()), true
+}
+
+// pgColumns reads "Key (site, user_name)=(…) already exists.", whose words are
+// in the server's language.
+func pgColumns(detail string) string {
+	_, rest, _ := strings.Cut(detail, "(")
+	columns, _, _ := strings.Cut(rest, ")=(")
+	return columns
+}
+
+// sqliteColumns reads "… UNIQUE constraint failed: resource.site, resource.user_name (2067)".
+func sqliteColumns(message string) string {
+	_, list, _ := strings.Cut(message, "UNIQUE constraint failed: ")
+	list, _, _ = strings.Cut(list, " (")
+	var table string
+	columns := strings.Split(list, ", ")
+	for i, name := range columns {
+		if t, column, found := strings.Cut(name, "."); found {
+			table, columns[i] = t, column
+		}
+	}
+	return table + "(" + strings.Join(columns, ", ") + ")"
+}
+
+// isConflict reports whether the transaction on PostgreSQL ended for another
+// one's sake, so that running it again may succeed.
+func isConflict(err error) bool {
+	if errors.Is(err, ErrOverlapped) {
+		return true
+	}
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (e.Code == pgSerializationFailure || e.Code == pgDeadlock)
+}
+
+// isBusy reports whether another process holds the lock of a SQLite file.
+func isBusy(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}

@@ -1,0 +1,26 @@
+// Package sqldb is the SQL engine below package store: it opens SQLite and PostgreSQL databases and
+// runs transactions on them, from one text of SQL. It knows no table of a domain; what it has to
+// know about the tables is a [Schema].
+//
+//	Open ──► DB ── Update(fn) ──► one write transaction, on disk when it returns
+//	            ├─ View(fn) ────► one read snapshot
+//	            ├─ Read(fn) ────► one query alone, by an index: no transaction to begin and end
+//	            ├─ Lane(key) ───► the same three for one site, when sites take turns
+//	            └─ Slicer(end) ─► long work in short transactions with pauses
+//	                 fn(tx) ──► tx.Exec · tx.Send · tx.Query · tx.QueryRow
+//
+// Rules for the functions given to Update, View and Read:
+//
+//   - They may run more than once. So they have no effects except through tx, and set the results
+//     they return from scratch on each run.
+//   - They never call Update, View or Read again: SQLite has one writer, and it is the one that is
+//     running them.
+//   - They close rows before the next statement of the same transaction.
+//   - After a statement has failed the transaction is over. They return the error, or Update returns
+//     it itself. Ask first what may conflict, or write "on conflict do nothing". [sql.ErrNoRows] is
+//     an answer and not a failure.
+//
+// SQL is lower case with $1 placeholders and the types text, boolean and bigint. Differences between
+// the databases are named functions in dialect.go. Text columns compare by code point on both
+// databases, whatever the collation of the PostgreSQL database.
+package sqldb

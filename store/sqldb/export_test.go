@@ -1,0 +1,141 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// What tests outside the package need of its inside.
+
+var PostgresMigration = postgresMigration
+
+// Waiting returns how many updates wait for the writer of a SQLite database.
+func (db *DB) Waiting() int {
+	q := db.engine.(*sqliteDB).writer.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	for _, line := range q.waiting {
+		n += len(line)
+	}
+	return n
+}
+
+// Checkpoint tells the checkpointer of a SQLite database that many updates were made.
+func (db *DB) Checkpoint() { db.engine.(*sqliteDB).check.filled(checkpointUpdates) }
+
+// MigrationFiles returns the names of the files that a kind of database sees.
+func MigrationFiles(all fs.FS, kind string) ([]string, error) {
+	return fs.Glob(migrationsFor(all, kind), "*.sql")
+}
+
+// WriteOrder returns the keys of updates in the order in which the writer takes them.
+func WriteOrder(keys ...string) (order []string) {
+	q := newWriteQueue()
+	for _, key := range keys {
+		q.put(&write{key: key})
+	}
+	for u := q.take(); u != nil; u = q.take() {
+		order = append(order, u.key)
+	}
+	return order
+}
+
+// RefuseWrites makes a SQLite database fail every write, or take writes again. Nobody writes while it is called.
+func (db *DB) RefuseWrites(on bool) error {
+	return db.engine.(*sqliteDB).writer.conn.do("pragma query_only = " + strconv.FormatBool(on))
+}
+
+// Statement runs statements on a SQLite file by a connection of its own.
+func Statement(path string, statements ...string) error {
+	s := sqliteDB{path: path}
+	conn, err := s.openConn(context.Background(), readerCache, busyReader, false)
+	if err != nil {
+		return err
+	}
+	for _, query := range statements {
+		err = errors.Join(err, conn.do(query))
+	}
+	return errors.Join(err, conn.close())
+}
+
+// Stamp stamps a served SQLite database as its checkpointer does, and calls at after each step.
+func (db *DB) Stamp(ctx context.Context, at func(step string)) error {
+	s := db.engine.(*sqliteDB)
+	if err := s.stamp.begins(ctx, func(stamp int32) error {
+		at("noted")
+		defer at("written")
+		return s.check.writeStamp(stamp)
+	}); err != nil {
+		return err
+	}
+	conn, err := s.openConn(ctx, readerCache, busyReader, false)
+	if err != nil {
+		return err
+	}
+	if _, _, err = conn.checkpoint("passive"); err == nil {
+		at("copied")
+		err = s.stamp.ends(ctx)
+	}
+	return errors.Join(err, conn.close())
+}
+
+// WithoutCheckpoints ends the checkpointer of a SQLite database, so that a test can do its work step by step.
+func (db *DB) WithoutCheckpoints() {
+	c := db.engine.(*sqliteDB).check
+	c.close()
+	c.stop = make(chan struct{}) // for Close
+}
+
+// Slices does a slice of work as often as lengths are asked for, and returns how long each next one should take.
+func (db *DB) Slices(ctx context.Context, n int, fn func(*Tx) error) (lengths []time.Duration, err error) {
+	work := db.Slicer(time.Time{})
+	for range n {
+		if err := work.Write(ctx, fn); err != nil {
+			return nil, err
+		}
+		lengths = append(lengths, work.Length())
+	}
+	return lengths, nil
+}
+
+// CheckpointNow does what the checkpointer does when it is time, after WithoutCheckpoints. A log of more pages than held is
+// worth a warning, one of fewer than long is none.
+func (db *DB) CheckpointNow(ctx context.Context, held, long int) error {
+	s := db.engine.(*sqliteDB)
+	s.check.held, s.check.long = held, long
+	conn, err := s.openConn(ctx, readerCache, busyReader, false)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.check.look(ctx, conn), conn.close())
+}
+
+// WriterClock gives the writer of a SQLite database another clock, and returns how many updates each commit has had since. It is
+// called before the first update.
+func (db *DB) WriterClock(now func() time.Time) (commits func() []int) {
+	w := db.engine.(*sqliteDB).writer
+	var mu sync.Mutex
+	var sizes []int
+	filled := w.filled
+	w.now = now
+	w.filled = func(updates int) {
+		mu.Lock()
+		defer mu.Unlock()
+		sizes = append(sizes, updates)
+		filled(updates)
+	}
+	return func() []int {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(sizes)
+	}
+}
+
+// GroupTime is how long updates go on joining a commit.
+const GroupTime = groupTime

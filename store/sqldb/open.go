@@ -1,0 +1,228 @@
+package sqldb
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rollcall-scim/rollcall/internal/fair"
+)
+
+// The kinds of database.
+const (
+	SQLite     = "sqlite"
+	PostgreSQL = "postgres"
+)
+
+// Options are the optional collaborators of a DB; the zero value works.
+type Options struct {
+	Log *slog.Logger     // what happens beside requests (checkpoints); nothing is logged when nil
+	Now func() time.Time // the clock that DB.Now and Tx.Now read; time.Now when nil
+
+	// Settle is how long a reader that wants rows in commit order waits on PostgreSQL for the
+	// transactions that hold them back; one second when zero.
+	Settle time.Duration
+
+	// SerialCommits gives every update on SQLite its own commit instead of
+	// sharing one among the callers that wait. Slower; for measuring.
+	SerialCommits bool
+}
+
+// DB is an open database. It is safe for concurrent use, and other processes
+// may have the same database open.
+type DB struct {
+	kind   string
+	now    func() time.Time
+	settle time.Duration
+	schema Schema
+	engine engine
+	file   string
+	work   *fair.Gate // places for costly work
+	health *health
+}
+
+// engine is what the two databases do differently with transactions.
+type engine interface {
+	update(ctx context.Context, key string, fn func(*Tx) error) error
+	view(ctx context.Context, key string, fn func(*Tx) error) error
+	read(ctx context.Context, key string, fn func(*Tx) error) error
+	recall(ctx context.Context, key string, fn func(*Tx) (any, error)) (any, error)
+	ping(ctx context.Context) error
+	pool(ctx context.Context) (*pgxpool.Pool, error)
+	migrator(ctx context.Context) (*migrator, error)
+	serve(ctx context.Context) error
+	close() error
+}
+
+// ErrNoPool is returned by Pool on SQLite.
+var ErrNoPool = errors.New("a SQLite database has no connection pool")
+
+// Open opens the database that url names: "postgres://…" (or "postgresql://…")
+// a PostgreSQL database, anything else ("rollcall.db", "file:/var/lib/rollcall.db")
+// a SQLite file, which is made with mode 0600 when it does not exist. It does
+// not migrate.
+func Open(ctx context.Context, url string, schema Schema, o Options) (*DB, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	db := &DB{kind: Kind(url), now: o.Now, settle: cmp.Or(o.Settle, time.Second), schema: schema, work: newWorkGate(), health: &health{log: o.Log}}
+	db.health.probe = db.probe
+	var err error
+	switch db.kind {
+	case PostgreSQL:
+		db.engine, err = openPostgres(ctx, db, url, o)
+	default:
+		db.engine, err = openSQLite(ctx, db, Path(url), o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+// Kind returns the kind of database that url names: SQLite or PostgreSQL.
+func Kind(url string) string {
+	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
+		return PostgreSQL
+	}
+	return SQLite
+}
+
+// Path returns the file that the url of a SQLite database names.
+func Path(url string) string {
+	path := strings.TrimPrefix(url, "file:")
+	if rest, found := strings.CutPrefix(path, "//"); found {
+		path = "/" + strings.TrimLeft(rest, "/")
+	}
+	return path
+}
+
+// Kind returns SQLite or PostgreSQL.
+func (db *DB) Kind() string { return db.kind }
+
+// File returns the path of a SQLite file with links resolved, "" for PostgreSQL.
+// The files that belong to the database stand beside it.
+func (db *DB) File() string { return db.file }
+
+// Now returns the time of the clock in Options.
+func (db *DB) Now() time.Time { return db.now() }
+
+// Settle returns Options.Settle.
+func (db *DB) Settle() time.Duration { return db.settle }
+
+// Ping reports whether the database answers.
+func (db *DB) Ping(ctx context.Context) error {
+	if err := db.engine.ping(ctx); err != nil {
+		return fmt.Errorf("ping database: %w", err)
+	}
+	return nil
+}
+
+// Pool returns a pgx pool on the same PostgreSQL database, opened when first
+// asked for and closed with the DB; ErrNoPool on SQLite.
+func (db *DB) Pool(ctx context.Context) (*pgxpool.Pool, error) { return db.engine.pool(ctx) }
+
+// ErrServed is returned by Serve while another process serves the same SQLite
+// file.
+var ErrServed = errors.New("another rollcall serves this database: a SQLite file has one server; to run several, use PostgreSQL")
+
+// Serve makes this process, until Close, the one that serves a SQLite file and
+// may use the server's name as owner of leases. It keeps no other process from
+// reading and writing. A PostgreSQL database may have many servers, and Serve
+// does nothing.
+func (db *DB) Serve(ctx context.Context) error { return db.engine.serve(ctx) }
+
+// Close waits for running transactions and closes the database.
+func (db *DB) Close() error {
+	if err := db.engine.close(); err != nil {
+		return fmt.Errorf("close database: %w", err)
+	}
+	return nil
+}
+
+// Update runs fn in a write transaction and returns when it is on disk, or
+// fn's error when fn failed and nothing of it was kept. See the package
+// comment for the rules fn follows. When ctx ends before fn has started, fn
+// never runs.
+func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
+	return db.Lane(fair.System).Update(ctx, fn)
+}
+
+// View runs fn on one snapshot of the database. fn cannot write.
+func (db *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
+	return db.Lane(fair.System).View(ctx, fn)
+}
+
+// Read runs fn, whose only statement is a query that an index answers at once:
+// it sees one snapshot without a transaction around it, and is not stopped
+// halfway when ctx ends. A second statement is an error.
+func (db *DB) Read(ctx context.Context, fn func(tx *Tx) error) error {
+	return db.Lane(fair.System).Read(ctx, fn)
+}
+
+// Lane is the database as one site uses it: when there is more to do than the
+// database can do at once, the sites take turns. The lane of fair.System
+// (authentication, pages, health checks, the engine) comes before all others.
+type Lane struct {
+	db  *DB
+	key string
+}
+
+// Lane returns the database as the site with this key uses it.
+func (db *DB) Lane(key string) Lane { return Lane{db: db, key: key} }
+
+// Update is DB.Update in this lane.
+func (l Lane) Update(ctx context.Context, fn func(tx *Tx) error) error {
+	return l.db.health.outcome(ctx, l.db.engine.update(ctx, l.key, fn), true)
+}
+
+// View is DB.View in this lane.
+func (l Lane) View(ctx context.Context, fn func(tx *Tx) error) error {
+	return l.db.health.outcome(ctx, l.db.engine.view(ctx, l.key, fn), false)
+}
+
+// Read is DB.Read in this lane.
+func (l Lane) Read(ctx context.Context, fn func(tx *Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return l.db.health.outcome(ctx, l.db.engine.read(ctx, l.key, fn), false)
+}
+
+// Recall is Read for what is read all the time and hardly ever changes. What fn
+// returned for the same key stands for it as long as the database can tell that
+// nobody, in whatever process, has committed anything since. fn returns what
+// nobody changes. An error is not kept.
+func Recall[T any](ctx context.Context, db *DB, key string, fn func(tx *Tx) (T, error)) (T, error) {
+	if err := ctx.Err(); err != nil {
+		var none T
+		return none, err
+	}
+	v, err := db.engine.recall(ctx, key, func(tx *Tx) (any, error) { return fn(tx) })
+	err = db.health.outcome(ctx, err, false)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return v.(T), nil
+}
+
+// createPrivate makes the file with mode 0600 unless it exists; SQLite gives
+// the files beside it the same mode.
+func createPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}

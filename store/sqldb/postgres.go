@@ -1,0 +1,362 @@
+package sqldb
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rollcall-scim/rollcall/internal/fair"
+)
+
+const (
+	postgresConns = 16
+	// reservedConns are for the lane of fair.System.
+	reservedConns = 2
+	// postgresTries is how often an update runs before its conflict with
+	// others is returned.
+	postgresTries = 10
+)
+
+// postgresDB is a PostgreSQL database.
+type postgresDB struct {
+	db     *DB
+	config *pgxpool.Config
+	conns  *pgxpool.Pool
+	turns  *fair.Gate // who may have a connection
+	stats  *statistician
+
+	mu    sync.Mutex
+	river *pgxpool.Pool // opened on demand
+}
+
+func openPostgres(ctx context.Context, db *DB, url string, o Options) (*postgresDB, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if params := config.ConnConfig.RuntimeParams; params["application_name"] == "" {
+		params["application_name"] = "rollcall"
+	}
+	ours := config.Copy()
+	ours.MaxConns = postgresConns
+	ours.AfterConnect = setUp
+	conns, err := pgxpool.NewWithConfig(ctx, ours)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := conns.Ping(ctx); err != nil {
+		conns.Close()
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	return &postgresDB{db: db, config: config, conns: conns, turns: fair.NewGate(fair.Options{Capacity: postgresConns, Reserved: reservedConns}), stats: startStatistician(conns, o.Log)}, nil
+}
+
+// setUp overrules a server or database set to acknowledge commits that are not
+// on disk, and makes each prepared statement keep one plan, by an index, for one
+// process. They are written for that, whatever they are bound to. PostgreSQL
+// would plan some of them anew for each execution, to spare fewer rows than
+// planning costs; it would read a whole table for a group of ten where another
+// one has a hundred thousand members; and, as it takes a limit that it does not
+// know for a tenth of what there is, it would start processes and compile code
+// for a page.
+func setUp(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `
+		set plan_cache_mode = force_generic_plan;
+		set enable_seqscan = off;
+		set max_parallel_workers_per_gather = 0;
+		set jit = off;
+		select set_config('synchronous_commit', 'on', false)
+		where current_setting('synchronous_commit') = 'off'`)
+	return err
+}
+
+func (p *postgresDB) update(ctx context.Context, key string, fn func(*Tx) error) error {
+	again := true // when a unique value was taken meanwhile: once, to see who has it
+	for try := 1; ; try++ {
+		statements, err := p.run(ctx, key, "begin", fn)
+		if err == nil {
+			p.stats.ran(statements)
+			return nil
+		}
+		_, taken := UniqueViolation(err)
+		if ctx.Err() != nil || try == postgresTries || !isConflict(err) && (!taken || !again) {
+			return err
+		}
+		again = again && !taken
+	}
+}
+
+func (p *postgresDB) view(ctx context.Context, key string, fn func(*Tx) error) error {
+	_, err := p.run(ctx, key, "begin isolation level repeatable read read only", fn)
+	return err
+}
+
+// read needs no transaction: a statement alone sees one snapshot.
+func (p *postgresDB) read(ctx context.Context, key string, fn func(*Tx) error) error {
+	conn, err := p.acquire(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer p.release(ctx, key, conn)
+	tx := &Tx{db: p.db, runs: postgresRead{conn.Conn()}, single: true}
+	return tx.run(fn)
+}
+
+// recall reads: to ask whether anything has changed would take as long.
+func (p *postgresDB) recall(ctx context.Context, _ string, fn func(*Tx) (any, error)) (v any, err error) {
+	err = p.read(ctx, fair.System, func(tx *Tx) error {
+		v, err = fn(tx)
+		return err
+	})
+	return v, err
+}
+
+// run also returns how many statements fn had.
+func (p *postgresDB) run(ctx context.Context, key, begin string, fn func(*Tx) error) (statements int, err error) {
+	conn, err := p.acquire(ctx, key)
+	if err != nil {
+		return 0, fmt.Errorf("begin: %w", err)
+	}
+	defer p.release(ctx, key, conn)
+	t := &postgresTx{conn: conn.Conn()}
+	t.add(begin, nil)
+	tx := &Tx{db: p.db, runs: t}
+	// Statements end with the caller's context, the commit does not: its outcome would be unknown.
+	whole := context.WithoutCancel(ctx)
+	err = tx.run(fn)
+	if err == nil {
+		if err = t.commit(whole); err == nil {
+			return t.statements, nil
+		}
+		err = fmt.Errorf("commit: %w", err)
+	}
+	t.rollback(whole)
+	return 0, err
+}
+
+// acquire waits for the key's turn and for a connection. A server that has no
+// room for one more connection is asked again as long as the caller waits: one
+// of ours comes free sooner.
+func (p *postgresDB) acquire(ctx context.Context, key string) (*pgxpool.Conn, error) {
+	if err := p.turns.Enter(ctx, key, 1); err != nil {
+		return nil, err
+	}
+	for {
+		conn, err := p.conns.Acquire(ctx)
+		if err == nil {
+			return conn, nil
+		}
+		var refused *pgconn.PgError
+		if errors.As(err, &refused) && refused.Code == tooManyConnections {
+			select {
+			case <-time.After(connectPause):
+				continue
+			case <-ctx.Done():
+			}
+		}
+		p.turns.Leave(key, 1)
+		return nil, err
+	}
+}
+
+const (
+	tooManyConnections = "53300"
+	connectPause       = 5 * time.Millisecond
+)
+
+// release gives a connection back. One that is still in a transaction is closed. When the server ended a connection, it may
+// have ended them all, as after a crash: none is used again.
+func (p *postgresDB) release(ctx context.Context, key string, conn *pgxpool.Conn) {
+	ended := conn.Conn().IsClosed() && ctx.Err() == nil
+	conn.Release()
+	if ended {
+		p.conns.Reset()
+	}
+	p.turns.Leave(key, 1)
+}
+
+func (p *postgresDB) serve(context.Context) error { return nil }
+
+func (p *postgresDB) ping(ctx context.Context) error { return p.conns.Ping(ctx) }
+
+func (p *postgresDB) pool(ctx context.Context) (*pgxpool.Pool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.river != nil {
+		return p.river, nil
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, p.config.Copy())
+	if err != nil {
+		return nil, fmt.Errorf("open connection pool: %w", err)
+	}
+	p.river = pool
+	return pool, nil
+}
+
+func (p *postgresDB) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.river != nil {
+		p.river.Close()
+		p.river = nil
+	}
+	p.stats.close()
+	p.conns.Close()
+	return nil
+}
+
+// postgresTx is a transaction. Statements that nobody waits for, "begin" first
+// of all, go to the server together with the next one that somebody waits for:
+// a round trip costs both ends more than most statements do.
+type postgresTx struct {
+	conn  *pgx.Conn
+	batch *pgx.Batch // what has not been sent; nil for nothing
+
+	statements int // so far
+}
+
+// batchMost is how many statements wait to be sent.
+const batchMost = 100
+
+func (t *postgresTx) add(query string, args []any) {
+	if t.batch == nil {
+		t.batch = &pgx.Batch{}
+	}
+	t.batch.Queue(query, args...)
+}
+
+func (t *postgresTx) send(ctx context.Context, query string, args []any) error {
+	t.statements++
+	if t.add(query, args); t.batch.Len() < batchMost {
+		return nil
+	}
+	_, err := t.flush(ctx)
+	return err
+}
+
+// flush sends what waits, and returns the outcome of the last of it.
+func (t *postgresTx) flush(ctx context.Context) (last pgconn.CommandTag, err error) {
+	results, n := t.start(ctx)
+	for range n {
+		if last, err = results.Exec(); err != nil {
+			break
+		}
+	}
+	return last, cmp.Or(err, results.Close())
+}
+
+// start sends what waits, n statements.
+func (t *postgresTx) start(ctx context.Context) (results pgx.BatchResults, n int) {
+	results, n = t.conn.SendBatch(ctx, t.batch), t.batch.Len()
+	t.batch = nil
+	return results, n
+}
+
+func (t *postgresTx) exec(ctx context.Context, query string, args []any) (_ sql.Result, err error) {
+	t.statements++
+	var done pgconn.CommandTag
+	if t.batch == nil {
+		done, err = t.conn.Exec(ctx, query, args...)
+	} else {
+		t.add(query, args)
+		done, err = t.flush(ctx)
+	}
+	return driver.RowsAffected(done.RowsAffected()), err
+}
+
+func (t *postgresTx) query(ctx context.Context, query string, args []any) (cursor, error) {
+	t.statements++
+	if t.batch == nil {
+		return queried(t.conn.Query(ctx, query, args...))
+	}
+	t.add(query, args)
+	results, n := t.start(ctx)
+	for range n - 1 {
+		if _, err := results.Exec(); err != nil {
+			return nil, cmp.Or(err, results.Close())
+		}
+	}
+	rows, err := results.Query()
+	if err != nil {
+		return nil, cmp.Or(err, results.Close())
+	}
+	return postgresRows{rows, results}, nil
+}
+
+var errRolledBack = errors.New("PostgreSQL rolled the transaction back")
+
+func (t *postgresTx) commit(ctx context.Context) error {
+	if t.idle() && t.batch.Len() == 1 {
+		return nil // nothing ran: it has not begun
+	}
+	t.add("commit", nil)
+	done, err := t.flush(ctx)
+	if err == nil && done.String() == "ROLLBACK" {
+		return errRolledBack
+	}
+	return err
+}
+
+// rollback makes the connection free for others. One that cannot be told is not used again.
+func (t *postgresTx) rollback(ctx context.Context) {
+	if !t.idle() && !t.conn.IsClosed() {
+		_, _ = t.conn.Exec(ctx, "rollback")
+	}
+}
+
+func (t *postgresTx) idle() bool { return t.conn.PgConn().TxStatus() == 'I' }
+
+// postgresRead runs a query without a transaction.
+type postgresRead struct{ conn *pgx.Conn }
+
+func (postgresRead) exec(context.Context, string, []any) (sql.Result, error) {
+	return nil, errNotSingle
+}
+
+func (p postgresRead) query(ctx context.Context, query string, args []any) (cursor, error) {
+	return queried(p.conn.Query(ctx, query, args...))
+}
+
+// postgresRows are the rows of a query, the last one of its batch if it has one.
+type postgresRows struct {
+	pgx.Rows
+	batch pgx.BatchResults
+}
+
+func queried(rows pgx.Rows, err error) (cursor, error) {
+	if err != nil {
+		return nil, err
+	}
+	return postgresRows{rows, nil}, nil
+}
+
+func (r postgresRows) Close() error {
+	r.Rows.Close()
+	err := r.Rows.Err()
+	if r.batch != nil {
+		err = cmp.Or(err, r.batch.Close())
+	}
+	return err
+}
+
+// Shards is how many shards there are.
+const Shards = postgresConns
+
+// Shard is a number below Shards. Few transactions that run at the same time have the same one, so
+// that a counter with a row for each shard makes few of them wait. PostgreSQL numbers its processes
+// one after the other. On SQLite it is 0: one transaction writes at a time.
+func (tx *Tx) Shard() int {
+	if t, ok := tx.runs.(*postgresTx); ok {
+		return int(t.conn.PgConn().PID() % Shards)
+	}
+	return 0
+}

@@ -1,0 +1,123 @@
+package sqldb
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+)
+
+// SQLite overwrites a row that is deleted or replaced (secure_delete). But when it moves rows to another page to make room, it
+// leaves their bytes in the part of the old page that no row uses, until a row is written there. What a person's rows held can
+// still be read from the file then, although no table has it.
+
+// remainsPages is how many pages are read between two looks at the clock.
+const remainsPages = 1_000
+
+// remains is the unused part of a page in which something was found.
+type remains struct {
+	number     int
+	page       []byte // as it was read
+	start, end int    // the unused part
+}
+
+// overwriteRemains writes zeros over each unused part of a page for which found is true. done is false when end has come.
+func (db *DB) overwriteRemains(ctx context.Context, end time.Time, found func(unused []byte) bool) (done bool, err error) {
+	work := db.Slicer(end)
+	for {
+		all, looked, err := db.remains(ctx, end, found)
+		if err != nil || !looked || len(all) == 0 {
+			return looked && err == nil, err
+		}
+		for _, r := range all {
+			if work.Over() {
+				return false, nil
+			}
+			if err := work.Write(ctx, func(tx *Tx) error { return tx.overwriteUnused(ctx, r) }); err != nil {
+				return false, err
+			}
+		}
+		// A page that was changed in between is still as it was: look again.
+	}
+}
+
+// remains looks at every page. looked is false when end came before the last one.
+//
+// The virtual tables dbstat and sqlite_dbpage (sqlite.org/dbstat.html, sqlite.org/dbpage.html) tell what a page is for, and
+// what is in it.
+func (db *DB) remains(ctx context.Context, end time.Time, found func(unused []byte) bool) (all []remains, looked bool, err error) {
+	err = db.View(ctx, func(tx *Tx) error {
+		rows, err := tx.Query(ctx, `
+			select p.pgno, d.pagetype = 'overflow', d.unused, p.data
+			from dbstat d cross join sqlite_dbpage p on p.pgno = d.pageno
+			where d.aggregate = false`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for n := 1; rows.Next(); n++ {
+			if n%remainsPages == 0 && !time.Now().Before(end) {
+				return nil
+			}
+			var r remains
+			var overflow bool
+			var unused int
+			if err := rows.Scan(&r.number, &overflow, &unused, &r.page); err != nil {
+				return err
+			}
+			if overflow {
+				r.start, r.end = len(r.page)-unused, len(r.page)
+			} else if r.start, r.end, err = unusedPart(r.number, r.page); err != nil {
+				return err
+			}
+			if part := bytes.Trim(r.page[r.start:r.end], "\x00"); len(part) > 0 && found(part) {
+				all = append(all, r)
+			}
+		}
+		looked = true
+		return rows.Close()
+	})
+	return all, looked && err == nil, err
+}
+
+// unusedPart is the part of a b-tree page between the list of its rows and the first row (sqlite.org/fileformat2.html#b_tree_pages).
+func unusedPart(number int, page []byte) (start, end int, err error) {
+	header := 0
+	if number == 1 {
+		header = 100
+	}
+	if len(page) < header+12 {
+		return 0, 0, fmt.Errorf("page %d of the database file has %d bytes", number, len(page))
+	}
+	length := 8
+	switch page[header] {
+	case 2, 5: // interior pages
+		length = 12
+	case 10, 13:
+	default:
+		return 0, 0, fmt.Errorf("page %d of the database file is of the unknown kind %d", number, page[header])
+	}
+	start = header + length + 2*int(binary.BigEndian.Uint16(page[header+3:]))
+	if end = int(binary.BigEndian.Uint16(page[header+5:])); end == 0 {
+		end = 65536
+	}
+	if start > end || end > len(page) {
+		return 0, 0, fmt.Errorf("page %d of the database file says that bytes %d to %d are unused", number, start, end)
+	}
+	return start, end, nil
+}
+
+// overwriteUnused writes zeros over the unused part of a page, unless the page has changed.
+func (tx *Tx) overwriteUnused(ctx context.Context, r remains) error {
+	var now []byte
+	if err := tx.QueryRow(ctx, "select data from sqlite_dbpage where pgno = $1", r.number).Scan(&now); err != nil {
+		return err
+	}
+	if !bytes.Equal(now, r.page) {
+		return nil
+	}
+	clear(now[r.start:r.end])
+	_, err := tx.Exec(ctx, "update sqlite_dbpage set data = cast($1 as blob) where pgno = $2", now, r.number)
+	return err
+}

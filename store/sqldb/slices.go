@@ -1,0 +1,58 @@
+package sqldb
+
+import (
+	"context"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/pace"
+)
+
+// SliceLane is the lane of work that touches very many rows. It is done in
+// slices, short transactions with pauses, so that others wait for one at most.
+const SliceLane = "slices"
+
+// Slicer does one long piece of work.
+type Slicer struct {
+	pace.Pacer
+	db     *DB
+	end    time.Time     // on the machine's clock; zero: until all is done
+	commit time.Duration // the shortest commit so far
+}
+
+// Slicer returns a Slicer for work that may take until end; with the zero time, until all is done.
+func (db *DB) Slicer(end time.Time) *Slicer {
+	return &Slicer{Pacer: pace.Cleaning(), db: db, end: end}
+}
+
+// Over says whether the time for this work has come to its end.
+func (s *Slicer) Over() bool { return !s.end.IsZero() && !time.Now().Before(s.end) }
+
+// Lane returns the lane in which the work reads.
+func (s *Slicer) Lane() Lane { return s.db.Lane(SliceLane) }
+
+// Write runs one slice, then pauses.
+func (s *Slicer) Write(ctx context.Context, fn func(tx *Tx) error) error {
+	var took time.Duration
+	var waited bool
+	var done time.Time
+	started := time.Now()
+	err := s.Lane().Update(ctx, func(tx *Tx) error {
+		began := time.Now()
+		defer func() {
+			done = time.Now()
+			took, waited = done.Sub(began), s.db.writesWait()
+		}()
+		return fn(tx)
+	})
+	if err != nil {
+		return err
+	}
+	// Every commit takes some time. What this one took longer, its rows have caused.
+	commit := time.Since(done)
+	if s.commit == 0 || commit < s.commit {
+		s.commit = commit
+	}
+	s.Waited(waited)
+	s.Took(took + commit - s.commit)
+	return s.Rest(ctx, time.Since(started))
+}

@@ -1,0 +1,173 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// A SQLite file that was made by this version gives free pages back to the file
+// system, a few at a time (auto_vacuum = incremental). An older file reuses them
+// and stays as large as it is, until Compact rewrites it.
+
+const (
+	// freeLeast and freeShare are how many free pages are kept for new rows: so many, and one of so many.
+	freeLeast = 256
+	freeShare = 100
+	// vacuumPages is how many pages are given back between two looks at the clock.
+	vacuumPages = "pragma incremental_vacuum(8)"
+)
+
+const incrementalVacuum = 2
+
+// Reclaim gives free pages of a SQLite file back to the file system, until few are left or end has come.
+func (db *DB) Reclaim(ctx context.Context, end time.Time) (pages int, done bool, err error) {
+	if db.kind != SQLite {
+		return 0, true, nil // autovacuum makes the space free for new rows
+	}
+	work := db.Slicer(end)
+	for {
+		surplus, err := db.surplus(ctx)
+		if err != nil || surplus <= 0 {
+			return pages, err == nil, err
+		}
+		if work.Over() {
+			return pages, false, nil
+		}
+		if err := work.Write(ctx, func(tx *Tx) error {
+			for began := time.Now(); surplus > 0 && time.Since(began) < work.Length(); {
+				n, err := tx.vacuum(ctx)
+				if err != nil || n == 0 {
+					return err
+				}
+				pages, surplus = pages+n, surplus-n
+			}
+			return nil
+		}); err != nil {
+			return pages, false, err
+		}
+	}
+}
+
+// vacuum gives a few pages back. Each of them is a row without columns.
+func (tx *Tx) vacuum(ctx context.Context) (pages int, err error) {
+	rows, err := tx.Query(ctx, vacuumPages)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		pages++
+	}
+	return pages, rows.Close()
+}
+
+// surplus is how many free pages more than few a file has, 0 for one that cannot give them back.
+func (db *DB) surplus(ctx context.Context) (n int, err error) {
+	var mode, free, pages int
+	err = db.View(ctx, func(tx *Tx) error {
+		return tx.QueryRow(ctx, `
+			select auto_vacuum, freelist_count, page_count
+			from pragma_auto_vacuum, pragma_freelist_count, pragma_page_count`).Scan(&mode, &free, &pages)
+	})
+	if err != nil || mode != incrementalVacuum {
+		return 0, err
+	}
+	return free - freeLeast - pages/freeShare, nil
+}
+
+// giveBackAll gives every free page back, so that nothing that was deleted is left in one. done is false for an older file, and
+// when end has come.
+func (db *DB) giveBackAll(ctx context.Context, end time.Time) (done bool, err error) {
+	work := db.Slicer(end)
+	for !work.Over() {
+		var mode, free int
+		if err := db.View(ctx, func(tx *Tx) error {
+			return tx.QueryRow(ctx, "select auto_vacuum, freelist_count from pragma_auto_vacuum, pragma_freelist_count").Scan(&mode, &free)
+		}); err != nil || mode != incrementalVacuum || free == 0 {
+			return free == 0, err
+		}
+		if err := work.Write(ctx, func(tx *Tx) error {
+			for began := time.Now(); time.Since(began) < work.Length(); {
+				if n, err := tx.vacuum(ctx); err != nil || n == 0 {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// ForgetDeleted makes a SQLite file forget what was deleted: it gives every free page back, writes
+// zeros over unused parts of pages for which found is true, and empties the write-ahead log.
+// complete is false when end came first, when a reader holds the log, and for an older file, which
+// keeps its free pages. On PostgreSQL autovacuum does it, and complete is true.
+func (db *DB) ForgetDeleted(ctx context.Context, end time.Time, found func(unused []byte) bool) (complete bool, err error) {
+	s, ok := db.engine.(*sqliteDB)
+	if !ok {
+		return true, nil
+	}
+	complete, err = db.giveBackAll(ctx, end)
+	if err != nil {
+		return false, err
+	}
+	overwritten, err := db.overwriteRemains(ctx, end, found)
+	if err != nil {
+		return false, fmt.Errorf("unused parts of pages: %w", err)
+	}
+	conn, err := s.openConn(ctx, readerCache, time.Second, false)
+	if err != nil {
+		return false, err
+	}
+	defer conn.close()
+	_, _, err = conn.checkpoint("truncate")
+	if isBusy(err) {
+		return false, nil // a reader holds the log
+	}
+	return complete && overwritten, err
+}
+
+// ErrNoCompact is returned by Compact for a PostgreSQL database.
+var ErrNoCompact = errors.New("a PostgreSQL database is looked after by its server: autovacuum makes the space free for new rows, and VACUUM FULL gives it back")
+
+// Compact rewrites a SQLite file without its free pages, so that from then on it gives space back as it goes. It needs
+// as much room again as the file has, and that nobody serves the database.
+func (db *DB) Compact(ctx context.Context) (before, after int64, err error) {
+	s, ok := db.engine.(*sqliteDB)
+	if !ok {
+		return 0, 0, ErrNoCompact
+	}
+	if err := s.lock(ctx); err != nil {
+		return 0, 0, err
+	}
+	conn, err := s.openConn(ctx, writerCache, busyReader, false)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, conn.close()) }()
+	size := func() (int64, error) {
+		if _, _, err := conn.checkpoint("truncate"); err != nil {
+			return 0, err
+		}
+		info, err := os.Stat(s.path)
+		if err != nil {
+			return 0, err
+		}
+		return info.Size(), nil
+	}
+	if before, err = size(); err != nil {
+		return 0, 0, err
+	}
+	for _, statement := range []string{"pragma auto_vacuum = incremental", "vacuum"} {
+		if err := conn.do(statement); err != nil {
+			return 0, 0, fmt.Errorf("compact %s: %w", s.path, err)
+		}
+	}
+	after, err = size()
+	return before, after, err
+}

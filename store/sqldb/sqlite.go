@@ -1,0 +1,358 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"modernc.org/sqlite"
+
+	"github.com/rollcall-scim/rollcall/internal/fair"
+)
+
+const (
+	sqliteReaders = 5
+	// reservedReaders are for the lane of fair.System.
+	reservedReaders = 1
+	// Page caches in KiB. modernc.org/sqlite needs about twice as much memory.
+	writerCache = 16 << 10
+	readerCache = 2000
+	// busyWriter is how long the writer asks for the lock before it looks
+	// whether anybody still waits. SQLite asks after 1, 2 and 5 ms, then ever
+	// more rarely; starting over keeps a busy neighbour from starving us.
+	busyWriter = 8 * time.Millisecond
+	busyReader = 10 * time.Second
+	// maxStatements is how many prepared statements a connection keeps.
+	maxStatements = 400
+)
+
+// sqliteDB is a SQLite file: one writer, a few readers.
+type sqliteDB struct {
+	db       *DB
+	path     string
+	file     identity
+	stamp    *stamper
+	log      *slog.Logger
+	writer   *writer
+	check    *checkpointer
+	readers  chan *sqliteConn // idle readers; nil for one that is not open
+	turns    *fair.Gate       // who may have a reader
+	shutdown chan struct{}
+	closing  sync.Once
+
+	mu     sync.Mutex
+	served *sqliteConn // holds the lock of who serves the file; nil: not this process
+}
+
+func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB, error) {
+	if path == "" || path == ":memory:" {
+		return nil, fmt.Errorf("open database %q: name a file, such as rollcall.db", path)
+	}
+	if err := pageCaches(); err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	path, err := resolve(path)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := createPrivate(path); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := makePrivate(path, o.Log); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	db.file = path
+	file, err := identify(path)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	// Commits wait for the data and the size of the log, not for its timestamps.
+	if _, err := sqlite.Fdatasync(true); err != nil && !errors.Is(err, sqlite.ErrFdatasyncUnavailable) {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	if err := checkMixed(ctx, path); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	s := &sqliteDB{db: db, path: path, file: file, stamp: &stamper{path: path}, log: o.Log, readers: make(chan *sqliteConn, sqliteReaders), turns: fair.NewGate(fair.Options{Capacity: sqliteReaders, Reserved: reservedReaders}), shutdown: make(chan struct{})}
+	if err := s.start(ctx, o); err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func (s *sqliteDB) start(ctx context.Context, o Options) error {
+	conn, err := s.openWriter(ctx)
+	if err != nil {
+		return err
+	}
+	group := maxGroup
+	if o.SerialCommits {
+		group = 1
+	}
+	s.writer = &writer{
+		db: s.db, conn: conn, file: s.file, stamp: s.stamp, log: s.log, group: group,
+		queue: newWriteQueue(), closed: make(chan struct{}), ended: make(chan struct{}), now: time.Now,
+	}
+	s.check = &checkpointer{
+		open:   func() (*sqliteConn, error) { return s.openConn(context.Background(), readerCache, busyReader, false) },
+		writer: s.writer, stamp: s.stamp, log: s.log,
+		due: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
+		held: heldLog, long: longLog,
+	}
+	s.writer.filled = s.check.filled
+	for range sqliteReaders {
+		s.readers <- nil
+	}
+	go s.writer.run()
+	go s.check.run()
+	return nil
+}
+
+// openWriter opens the writer's connection and makes the database a
+// write-ahead one, which SQLite does not wait for when another process is
+// opening the same file.
+func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
+	conn, err := s.openConn(ctx, writerCache, busyReader, false)
+	if err != nil {
+		return nil, err
+	}
+	// Counts for a file that is still empty, and changes nothing in another one.
+	if err := conn.do("pragma auto_vacuum = incremental"); err != nil {
+		conn.close()
+		return nil, err
+	}
+	var mode string
+	for deadline := time.Now().Add(3 * busyReader); ; {
+		err = conn.row("pragma journal_mode = wal", &mode)
+		if !isBusy(err) || time.Now().After(deadline) {
+			break
+		}
+		time.Sleep(busyWriter)
+	}
+	if err == nil && mode != "wal" {
+		err = fmt.Errorf("the file system does not support a write-ahead log (journal mode %q)", mode)
+	}
+	if err == nil {
+		err = conn.do("pragma busy_timeout = " + strconv.FormatInt(busyWriter.Milliseconds(), 10))
+	}
+	if err != nil {
+		conn.close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// dsn is the data source name of a connection to the file.
+func (s *sqliteDB) dsn(cache int, busy time.Duration, readOnly bool) string {
+	q := url.Values{"_pragma": {
+		fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()),
+		fmt.Sprintf("cache_size(-%d)", cache),
+		"foreign_keys(1)",
+		"secure_delete(fast)", // what was deleted is overwritten, where the page is written anyway
+		fmt.Sprintf("journal_size_limit(%d)", 2*longLog*4096),
+		"synchronous(full)",
+		"temp_store(memory)",
+		"wal_autocheckpoint(0)",
+	}}
+	if readOnly {
+		q.Set("_query_only", "1")
+	}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(s.path), RawQuery: q.Encode()}).String()
+}
+
+func (s *sqliteDB) openConn(ctx context.Context, cache int, busy time.Duration, readOnly bool) (*sqliteConn, error) {
+	if err := s.file.check(); err != nil {
+		return nil, err
+	}
+	conn, err := openSQLiteConn(ctx, s.dsn(cache, busy, readOnly))
+	if err != nil {
+		return nil, err
+	}
+	conn.interruptible = readOnly
+	return conn, nil
+}
+
+func (s *sqliteDB) update(ctx context.Context, key string, fn func(*Tx) error) error {
+	return s.writer.update(ctx, key, fn)
+}
+
+func (s *sqliteDB) view(ctx context.Context, key string, fn func(*Tx) error) error {
+	return s.withReader(ctx, key, func(conn *sqliteConn) (broken bool, err error) {
+		if err := conn.do("begin"); err != nil {
+			return true, fmt.Errorf("read transaction: %w", err)
+		}
+		// Nothing was written: rolling back ends the snapshot. A connection that
+		// cannot is not used again.
+		defer func() { broken = conn.do("rollback") != nil }()
+		tx := &Tx{db: s.db, runs: conn}
+		return false, tx.run(fn)
+	})
+}
+
+// read needs no transaction: a statement alone sees one snapshot.
+func (s *sqliteDB) read(ctx context.Context, key string, fn func(*Tx) error) error {
+	return s.withReader(ctx, key, func(conn *sqliteConn) (bool, error) {
+		conn.interruptible = false
+		defer func() { conn.interruptible = true }()
+		tx := &Tx{db: s.db, runs: conn, single: true}
+		return false, tx.run(fn)
+	})
+}
+
+// recall asks SQLite whether the database is still the one that the connection
+// saw before, whoever may have written to it.
+func (s *sqliteDB) recall(ctx context.Context, key string, fn func(*Tx) (any, error)) (v any, err error) {
+	err = s.withReader(ctx, fair.System, func(conn *sqliteConn) (broken bool, err error) {
+		if err := conn.refresh(); err != nil {
+			return true, err
+		}
+		if known, found := conn.known[key]; found {
+			v = known
+			return false, nil
+		}
+		conn.interruptible = false
+		defer func() { conn.interruptible = true }()
+		tx := &Tx{db: s.db, runs: conn, single: true}
+		err = tx.run(func(tx *Tx) (err error) {
+			v, err = fn(tx)
+			return err
+		})
+		if err == nil {
+			conn.know(key, v)
+		}
+		return false, err
+	})
+	return v, err
+}
+
+// withReader lends a reader, which fn may report to be broken.
+func (s *sqliteDB) withReader(ctx context.Context, key string, fn func(*sqliteConn) (broken bool, err error)) (err error) {
+	var conn *sqliteConn
+	select {
+	case <-s.shutdown:
+		return errClosed
+	default:
+	}
+	if err := s.stamp.overwritten(); err != nil {
+		return err
+	}
+	if err := s.turns.Enter(ctx, key, 1); err != nil {
+		return err
+	}
+	defer s.turns.Leave(key, 1)
+	select {
+	case conn = <-s.readers:
+	case <-s.shutdown:
+		return errClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { s.readers <- conn }()
+	if conn == nil {
+		if conn, err = s.openConn(ctx, readerCache, busyReader, true); err != nil {
+			return fmt.Errorf("open a reader: %w", err)
+		}
+	}
+	broken, err := fn(conn)
+	if broken {
+		conn.close()
+		conn = nil
+	}
+	return err
+}
+
+func (s *sqliteDB) ping(ctx context.Context) error {
+	return s.read(ctx, fair.System, func(tx *Tx) error {
+		var one int
+		return tx.QueryRow(ctx, "select 1").Scan(&one)
+	})
+}
+
+func (s *sqliteDB) pool(context.Context) (*pgxpool.Pool, error) { return nil, ErrNoPool }
+
+// serve makes this process the one that serves the file, and has it stamp the file.
+func (s *sqliteDB) serve(ctx context.Context) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	if err := s.stamp.begin(); err != nil {
+		return err
+	}
+	s.check.filled(checkpointUpdates)
+	return nil
+}
+
+// lock locks a file beside the database. It is a SQLite file itself, because
+// SQLite knows how to lock one on every system so that the lock ends with the
+// process.
+func (s *sqliteDB) lock(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.served != nil {
+		return nil
+	}
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return err
+	}
+	if n := otherNames(info); n > 0 {
+		return fmt.Errorf("the database file %s has another name (a hard link), under which a second server would not see this one; remove the other name", s.path)
+	}
+	s.served, err = lockServer(ctx, s.path)
+	return err
+}
+
+// lockServer takes the lock of the one process that may serve a SQLite file. It
+// ends with the connection. ErrServed: somebody has it.
+func lockServer(ctx context.Context, path string) (*sqliteConn, error) {
+	beside := sqliteDB{path: path + "-server"}
+	if err := createPrivate(beside.path); err != nil {
+		return nil, fmt.Errorf("lock %s: %w", beside.path, err)
+	}
+	conn, err := beside.openConn(ctx, readerCache, time.Second, false)
+	if err == nil {
+		if err = conn.do("begin exclusive"); err == nil {
+			return conn, nil
+		}
+		conn.close()
+	}
+	if isBusy(err) {
+		return nil, ErrServed
+	}
+	return nil, fmt.Errorf("lock %s: %w", beside.path, err)
+}
+
+// close waits for the running transactions. The writer's connection goes last:
+// closing the last connection copies the whole log into the database. A file
+// that somebody has overwritten is left as it is, with connections that end with
+// the process.
+func (s *sqliteDB) close() (err error) {
+	s.closing.Do(func() {
+		close(s.shutdown)
+		s.writer.close()
+		s.check.close()
+		if err = s.stamp.overwritten(); err != nil {
+			return
+		}
+		for range sqliteReaders {
+			if conn := <-s.readers; conn != nil {
+				err = errors.Join(err, conn.close())
+			}
+		}
+		err = errors.Join(err, s.writer.conn.close())
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.served != nil {
+			err = errors.Join(err, s.served.do("rollback"), s.served.close())
+		}
+	})
+	return err
+}

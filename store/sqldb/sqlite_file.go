@@ -1,0 +1,63 @@
+package sqldb
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+)
+
+// resolve returns the file behind a path. The files beside a database (its log,
+// its lock, its key) belong to the file itself, not to a link to it: two names
+// of one file must not have two locks.
+func resolve(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return real, err
+	}
+	// The file is not there yet, but its folder may be a link.
+	folder, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return "", err
+	}
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return "", fmt.Errorf("%s is a link to a file that does not exist", path)
+	}
+	return filepath.Join(folder, filepath.Base(path)), nil
+}
+
+// Resolve returns the file behind the url of a SQLite database, with links resolved.
+func Resolve(url string) (string, error) { return resolve(Path(url)) }
+
+// besideSQLite are the files that hold parts of a SQLite database.
+func besideSQLite(path string) []string { return []string{path, path + "-wal", path + "-shm"} }
+
+// makePrivate takes access away from everybody but the owner: the files hold
+// names, addresses and hashes of credentials. A copy made by another program
+// or a restored backup often can be read by all.
+func makePrivate(path string, log *slog.Logger) error {
+	for _, file := range besideSQLite(path) {
+		info, err := os.Stat(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		mode := info.Mode().Perm()
+		if mode&0o077 == 0 {
+			continue
+		}
+		if err := os.Chmod(file, mode&^0o077); err != nil {
+			return fmt.Errorf("others can read %s (mode %04o); make it private: chmod 600 %s: %w", file, mode, file, err)
+		}
+		log.Warn("the database file could be read by others; it is private now", "file", file, "mode", fmt.Sprintf("%04o", mode))
+	}
+	return nil
+}

@@ -1,0 +1,399 @@
+package sqldb
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// A -wal holds the newest pages of one database file. When another file takes that name, for instance a copy put there by cp
+// after a crash, SQLite adds those pages to it and damages it. SQLite itself cannot notice this, so a server stamps the file:
+//
+//	note {old, new} in -stamp ──► write new into the database ──► copy the -wal into the file ──► note {new}
+//
+// The stamp is the user_version on the file's first page. It reaches the file with the pages of the -wal, before SQLite may begin
+// the -wal anew. So the stamp in the file is always one that is noted, or one that the -wal holds. That is so after a crash at
+// any moment. The stamp in an older copy is neither.
+//
+// The note is a file beside the database. Without it, or when the -wal is not the one that the note tells of, nothing is known
+// and nothing is refused.
+
+// errMixed is returned for a file whose -wal belongs to another one.
+type errMixed struct{ path string }
+
+func (e errMixed) Error() string {
+	return fmt.Sprintf("%[1]s was replaced, and %[1]s-wal holds changes of the database that was there before. Nothing was changed. To use the file that is there now, move %[1]s-wal and %[1]s-shm away. If both files were put there together, from one place, remove %[1]s-stamp", e.path)
+}
+
+// errOverwritten ends every use of a file that another program has written to while it was open.
+var errOverwritten = errors.New("another program has overwritten the database file while it was open: end this process, and start it again; it then says what to do")
+
+const (
+	// stampEvery is how often a file is stamped at most.
+	stampEvery = checkpointInterval / 2
+	// mostRestarts is how often a -wal can have begun anew since the note about it, with room to spare.
+	mostRestarts = 1 << 16
+	// stampLine is the length of a note, of which the file has two.
+	stampLine = 49
+)
+
+// note says which stamps the file can have, besides those that the -wal holds.
+type note struct {
+	count  uint64
+	stamps [2]int32
+	log    uint32 // the number of the -wal; 0: not known
+}
+
+func (n note) allows(stamp int32) bool { return stamp == n.stamps[0] || stamp == n.stamps[1] }
+
+// text is a line of its own length with a checksum, so that a part of one is recognized.
+func (n note) text() []byte {
+	line := fmt.Sprintf("%012x %08x %08x %08x ", n.count, uint32(n.stamps[0]), uint32(n.stamps[1]), n.log)
+	return fmt.Appendf(nil, "%s%08x\n", line, crc32.ChecksumIEEE([]byte(line)))
+}
+
+// readNote reads the newest note. It is nil when there is none.
+func readNote(path string) (*note, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var newest *note
+	for ; len(text) >= stampLine; text = text[stampLine:] {
+		line := text[:stampLine]
+		var n note
+		var stamps [2]uint32
+		if _, err := fmt.Sscanf(string(line), "%012x %08x %08x %08x", &n.count, &stamps[0], &stamps[1], &n.log); err != nil {
+			continue
+		}
+		n.stamps = [2]int32{int32(stamps[0]), int32(stamps[1])}
+		if bytes.Equal(n.text(), line) && (newest == nil || newest.count < n.count) {
+			newest = &n
+		}
+	}
+	return newest, nil
+}
+
+// writeNote puts a note on disk in the place of the older of the two.
+func writeNote(path string, n note) error {
+	_, err := os.Stat(path)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(n.text(), int64(n.count%2)*stampLine)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil && isNew {
+		err = syncName(path)
+	}
+	return err
+}
+
+// logFile is a -wal as SQLite writes it: https://sqlite.org/fileformat2.html#walformat
+type logFile struct {
+	number uint32 // the first salt, which grows by one when the -wal begins anew
+	salts  [8]byte
+	page   int64 // size
+}
+
+const (
+	logHeader   = 32
+	frameHeader = 24
+	// versionAt is where page 1 has the user_version.
+	versionAt = 60
+)
+
+// readLog reads the header of a -wal. It is nil when there are no pages in it.
+func readLog(f *os.File) (*logFile, error) {
+	var header [logHeader + frameHeader]byte
+	switch _, err := io.ReadFull(f, header[:]); {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return &logFile{
+		number: binary.BigEndian.Uint32(header[16:]), salts: [8]byte(header[16:24]),
+		page: int64(binary.BigEndian.Uint32(header[8:])),
+	}, nil
+}
+
+// holds reports whether a page of the -wal has the stamp.
+func (l *logFile) holds(f *os.File, stamp int32) (bool, error) {
+	var frame [frameHeader]byte
+	var version [4]byte
+	for at := int64(logHeader); ; at += frameHeader + l.page {
+		_, err := f.ReadAt(frame[:], at)
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if [8]byte(frame[8:16]) != l.salts {
+			return false, nil // left from before it began anew
+		}
+		if binary.BigEndian.Uint32(frame[:]) != 1 {
+			continue
+		}
+		if _, err := f.ReadAt(version[:], at+frameHeader+versionAt); err == nil && int32(binary.BigEndian.Uint32(version[:])) == stamp {
+			return true, nil
+		}
+	}
+}
+
+// fileStamp reads the stamp of the file alone, without its -wal. SQLite reads it: a process that closes a file by other means
+// loses SQLite's locks on it. Pages that page 1 tells of may be missing, while the -wal is copied or after a crash then;
+// writable_schema has SQLite put up with that.
+func fileStamp(ctx context.Context, path string) (stamp int32, err error) {
+	query := url.Values{"immutable": {"1"}, "mode": {"ro"}, "_pragma": {"writable_schema(1)"}}
+	dsn := (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: query.Encode()}).String()
+	conn, err := openSQLiteConn(ctx, dsn)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, conn.close()) }()
+	var n int64
+	err = conn.row("pragma user_version", &n)
+	return int32(n), err
+}
+
+// logNumber returns the number of a -wal, 0 when it is empty.
+func logNumber(path string) (uint32, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	l, err := readLog(f)
+	if l == nil || err != nil {
+		return 0, err
+	}
+	return l.number, nil
+}
+
+// checkMixed returns errMixed when the -wal beside a file belongs to another file.
+func checkMixed(ctx context.Context, path string) error {
+	for {
+		known, err := readNote(path + "-stamp")
+		if known == nil || err != nil {
+			return err
+		}
+		err = checkNoted(ctx, path, known)
+		if _, mixed := errors.AsType[errMixed](err); !mixed {
+			return err
+		}
+		// A server may have stamped the file meanwhile.
+		if now, e := readNote(path + "-stamp"); e != nil || now == nil || *now == *known {
+			return errors.Join(err, e)
+		}
+	}
+}
+
+func checkNoted(ctx context.Context, path string, known *note) error {
+	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+		return err
+	}
+	f, err := os.Open(path + "-wal")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	log, err := readLog(f)
+	if log == nil || err != nil || known.log == 0 || log.number-known.log >= mostRestarts {
+		return err
+	}
+	stamp, err := fileStamp(ctx, path)
+	if err != nil || known.allows(stamp) {
+		return err
+	}
+	if held, err := log.holds(f, stamp); held || err != nil {
+		return err
+	}
+	return errMixed{path}
+}
+
+// stamper stamps the file that a server has open, and notices when somebody else has written to it.
+type stamper struct {
+	path string
+
+	noting sync.Mutex // one note at a time
+
+	mu      sync.Mutex
+	on      bool
+	last    note        // on disk
+	stamped time.Time   // on the machine's clock
+	seen    os.FileInfo // the file as it was when its stamp was last looked at
+	foreign error       // errOverwritten once it was
+}
+
+// begin makes it stamp from now on.
+func (s *stamper) begin() error {
+	known, err := readNote(s.path + "-stamp")
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.on = true
+	if known != nil {
+		s.last.count = known.count
+	}
+	return nil
+}
+
+// due reports whether the file is stamped, and whether it is time for a new stamp.
+func (s *stamper) due() (on, now bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.on, s.on && time.Since(s.stamped) >= stampEvery
+}
+
+func (s *stamper) newest() note {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+// put writes a note.
+func (s *stamper) put(stamps [2]int32) error {
+	s.noting.Lock()
+	defer s.noting.Unlock()
+	log, err := logNumber(s.path + "-wal")
+	if err != nil {
+		return err
+	}
+	n := note{count: s.newest().count + 1, stamps: stamps, log: log}
+	if err := writeNote(s.path+"-stamp", n); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last, s.stamped = n, time.Now()
+	return nil
+}
+
+// begins notes a new stamp, which write then puts into the database.
+func (s *stamper) begins(ctx context.Context, write func(stamp int32) error) error {
+	old, err := fileStamp(ctx, s.path)
+	if err != nil {
+		return err
+	}
+	// The file may have been overwritten since it was checked. Its stamp must not be noted as one of ours.
+	if known := s.newest(); known.stamps != [2]int32{} && !known.allows(old) {
+		if err := s.adopt(old); err != nil {
+			return err
+		}
+	}
+	next := newStamp()
+	if err := s.put([2]int32{old, next}); err != nil {
+		return err
+	}
+	return write(next)
+}
+
+// ends notes that the file has its new stamp, if it has: then it can have no other.
+func (s *stamper) ends(ctx context.Context) error {
+	now, err := fileStamp(ctx, s.path)
+	if err != nil || now != s.newest().stamps[1] {
+		return err
+	}
+	return s.put([2]int32{now, now})
+}
+
+// overwritten is errOverwritten after the file was.
+func (s *stamper) overwritten() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.foreign
+}
+
+// check returns errOverwritten when the file has a stamp that nobody here gave it. It looks when the file was written to.
+func (s *stamper) check(ctx context.Context) error {
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	known, done := s.last, s.seen != nil && s.seen.ModTime().Equal(info.ModTime()) && s.seen.Size() == info.Size()
+	foreign := s.foreign
+	s.mu.Unlock()
+	if done || foreign != nil || known.stamps == [2]int32{} {
+		return foreign
+	}
+	stamp, err := fileStamp(ctx, s.path)
+	if err == nil && !s.newest().allows(stamp) {
+		err = s.adopt(stamp)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err == nil:
+		s.seen = info
+	case errors.Is(err, errOverwritten):
+		s.foreign = err
+	case !isDamage(err):
+		return nil // it could not be looked at, as when files run out: the next write looks again
+	}
+	return err
+}
+
+// isDamage reports whether SQLite cannot read a file as a database.
+func isDamage(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB)
+}
+
+// adopt notes a stamp that another program has given the database by way of the -wal.
+func (s *stamper) adopt(stamp int32) error {
+	f, err := os.Open(s.path + "-wal")
+	if err != nil {
+		return errOverwritten
+	}
+	defer f.Close()
+	log, err := readLog(f)
+	if err != nil {
+		return err
+	}
+	if log == nil {
+		return errOverwritten
+	}
+	held, err := log.holds(f, stamp)
+	if err != nil {
+		return err
+	}
+	if !held {
+		return errOverwritten
+	}
+	return s.put([2]int32{stamp, s.newest().stamps[1]})
+}
+
+// newStamp is one that no file has. 0 is that of a file nobody has stamped.
+func newStamp() int32 { return rand.Int32N(1<<31-1) + 1 }
+
+// setStamp is the statement that stamps a database.
+func setStamp(stamp int32) string { return "pragma user_version = " + strconv.Itoa(int(stamp)) }

@@ -1,0 +1,7 @@
+-- +goose Up
+create table child (
+    id  text not null primary key,
+    key text not null references note (key)
+);
+create index child_key on child (key);
+create index note_time on note (time, key);

@@ -1,0 +1,2 @@
+-- +goose Up
+alter table note add column place text not null default '';

@@ -1,0 +1,192 @@
+package sqldb
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// Tx is a transaction. It is used by one goroutine, inside the function given
+// to Update or View, and not kept beyond it.
+type Tx struct {
+	db     *DB
+	runs   statements
+	open   *Rows // of the query before, not closed yet
+	failed error // the first statement that failed; it ends the transaction
+
+	single, queried bool // one query and nothing else; it was started
+}
+
+// statements runs SQL text with $1 placeholders on one connection.
+type statements interface {
+	exec(ctx context.Context, query string, args []any) (sql.Result, error)
+	query(ctx context.Context, query string, args []any) (cursor, error)
+}
+
+// cursor is the result of a query, used like [sql.Rows].
+type cursor interface {
+	Next() bool
+	Scan(dest ...any) error
+	Err() error
+	Close() error
+}
+
+var (
+	errRowsOpen  = errors.New("a statement was started before the rows of the one before were closed")
+	errNotSingle = errors.New("a read is one query")
+)
+
+// Exec runs a statement that returns no rows.
+func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if err := tx.ready(ctx); err != nil {
+		return nil, err
+	}
+	if tx.single {
+		return nil, tx.Fail(errNotSingle)
+	}
+	result, err := tx.runs.exec(ctx, query, args)
+	if err != nil {
+		return nil, tx.Fail(err)
+	}
+	return result, nil
+}
+
+// Query runs a statement that returns rows; the caller closes them.
+func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
+	if err := tx.ready(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := tx.runs.query(ctx, query, args)
+	if err != nil {
+		return nil, tx.Fail(err)
+	}
+	tx.queried = true
+	tx.open = &Rows{rows: rows, tx: tx}
+	return tx.open, nil
+}
+
+// QueryRow runs a statement that returns at most one row. The returned row
+// must be scanned.
+func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *Row {
+	rows, err := tx.Query(ctx, query, args...)
+	return &Row{rows: rows, err: err}
+}
+
+// ready reports why no further statement can run.
+func (tx *Tx) ready(ctx context.Context) error {
+	if tx.failed != nil {
+		return fmt.Errorf("transaction has failed: %w", tx.failed)
+	}
+	if tx.open != nil {
+		return tx.Fail(errRowsOpen)
+	}
+	if tx.single && tx.queried {
+		return tx.Fail(errNotSingle)
+	}
+	return ctx.Err()
+}
+
+// Fail ends the transaction with an error, as a statement that failed does, and returns it.
+func (tx *Tx) Fail(err error) error {
+	if tx.failed == nil {
+		tx.failed = err
+	}
+	return err
+}
+
+// Failed returns the error that has ended the transaction, nil when none has.
+func (tx *Tx) Failed() error { return tx.failed }
+
+// Kind returns the kind of the database: SQLite or PostgreSQL.
+func (tx *Tx) Kind() string { return tx.db.kind }
+
+// Now returns the time of the database's clock, Options.Now.
+func (tx *Tx) Now() time.Time { return tx.db.now() }
+
+// run calls fn, with a panic as its error, and reports the first statement
+// that failed when fn does not. Rows that fn left open are closed.
+func (tx *Tx) run(fn func(*Tx) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
+		}
+		if tx.open != nil {
+			tx.open.Close()
+			err = cmp.Or(err, errRowsOpen)
+		}
+	}()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return tx.failed
+}
+
+// Rows is the result of Query, used like [sql.Rows].
+type Rows struct {
+	rows   cursor
+	tx     *Tx
+	closed bool
+	err    error
+}
+
+// Next moves to the next row. After the last one the rows are closed.
+func (r *Rows) Next() bool {
+	if r.rows.Next() {
+		return true
+	}
+	r.Close()
+	return false
+}
+
+// Scan reads the current row.
+func (r *Rows) Scan(dest ...any) error { return r.rows.Scan(dest...) }
+
+// Err is what ended Next early, nil at the natural end.
+func (r *Rows) Err() error { return r.err }
+
+// Close ends the query. Closing again does nothing.
+func (r *Rows) Close() error {
+	if r.closed {
+		return r.err
+	}
+	r.closed, r.tx.open = true, nil
+	err := r.rows.Err()
+	if e := r.rows.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		r.err = r.tx.Fail(err)
+	}
+	return r.err
+}
+
+// Row is the result of QueryRow.
+type Row struct {
+	rows *Rows
+	err  error
+}
+
+// Scan reads the row; [sql.ErrNoRows] when there is none.
+func (r *Row) Scan(dest ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	defer r.rows.Close()
+	if !r.rows.Next() {
+		if err := r.rows.Err(); err != nil {
+			return err
+		}
+		return sql.ErrNoRows
+	}
+	if err := r.rows.Scan(dest...); err != nil {
+		return err
+	}
+	if err := r.rows.Close(); err != nil {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// UnavailableError is a database that does not do its work now: it has no room, takes no writes, or cannot be reached.
+// The same request may succeed later.
+type UnavailableError struct{ Err error }
+
+func (e *UnavailableError) Error() string { return "the database is not available: " + e.Err.Error() }
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// DatabaseUnavailable tells packages that do not know this one.
+func (e *UnavailableError) DatabaseUnavailable() bool { return true }
+
+// errReplaced ends every write to a file that is no longer the one that was opened.
+var errReplaced = errors.New("the database file was removed or replaced while it was open: stop this process, put the file in its place, remove the -wal and -shm files of another one, and start again")
+
+// isUnavailable reports whether an error is the database's state and not the request's fault. Of several errors joined
+// any one decides: after a full disk SQLite may also miss the savepoint that went with the transaction.
+func isUnavailable(err error) bool {
+	switch e := err.(type) { //nolint:errorlint // it walks the tree itself
+	case nil:
+		return false
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), isUnavailable)
+	case *sqlite.Error:
+		switch e.Code() & 0xff {
+		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN,
+			sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_BUSY:
+			return true
+		}
+		return false
+	case *pgconn.ConnectError, *net.OpError:
+		return true
+	case *pgconn.PgError:
+		if e.Code == "25006" { // read_only_sql_transaction
+			return true
+		}
+		// No connection, no room, shut down or starting, a failing disk, damaged data.
+		for _, class := range []string{"08", "53", "57P", "58", "XX001", "XX002"} {
+			if strings.HasPrefix(e.Code, class) {
+				return true
+			}
+		}
+		return false
+	}
+	return err == errReplaced || err == errOverwritten || err == io.ErrUnexpectedEOF || pgconn.SafeToRetry(err) || isUnavailable(errors.Unwrap(err)) //nolint:errorlint // as above
+}
+
+// health remembers whether the database does its work, and tells of each change once.
+type health struct {
+	log *slog.Logger
+
+	// probe asks whether the database takes writes, after one succeeded while it was thought not to: that one may have changed
+	// nothing, and then nothing was written.
+	probe func()
+
+	mu     sync.Mutex
+	down   error     // why the last write failed; nil: it did not
+	proved time.Time // when a probe last succeeded, on the machine's clock
+	told   time.Time // when the log last said that it is down
+	quiet  bool      // the log does not say that it is down, because it said so just before
+
+	writes, unavailable int64 // transactions so far
+
+	asking sync.Mutex // one probe at a time
+}
+
+const (
+	// probeEvery is how long a probe that succeeded answers for the next.
+	probeEvery = time.Second
+	// probeFor is how long one that nobody waits for may take.
+	probeFor = 5 * time.Second
+	// tellEvery is how often the log says that the database is down, when small writes find room and large ones do not.
+	tellEvery = time.Minute
+)
+
+// outcome notes how a transaction ended, and marks the error of one that the database could not do.
+func (h *health) outcome(ctx context.Context, err error, wrote bool) error {
+	switch {
+	case err == nil && wrote:
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.writes++
+		if h.down != nil {
+			go h.probe()
+		}
+		return nil
+	case err == nil || ctx.Err() != nil || !isUnavailable(err):
+		return err
+	}
+	if _, marked := errors.AsType[*UnavailableError](err); !marked {
+		err = &UnavailableError{err}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.down == nil {
+		h.quiet = time.Since(h.told) < tellEvery
+	}
+	if h.down == nil && !h.quiet {
+		h.told = time.Now()
+		h.log.Error("the database does not do its work: requests are answered 503 until it does", "error", err)
+	}
+	h.down = err
+	h.unavailable++
+	return err
+}
+
+// takesWrites notes that a probe succeeded.
+func (h *health) takesWrites() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.down != nil && !h.quiet {
+		h.log.Info("the database takes writes again")
+	}
+	h.down, h.proved = nil, time.Now()
+}
+
+// fresh reports whether a probe succeeded just now.
+func (h *health) fresh() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.down == nil && time.Since(h.proved) < probeEvery
+}
+
+// Ready returns why the database does not take writes, or nil. It writes, unless that has just succeeded.
+func (db *DB) Ready(ctx context.Context) error {
+	db.health.asking.Lock()
+	defer db.health.asking.Unlock()
+	if db.health.fresh() {
+		return nil
+	}
+	if db.schema.Touch == nil {
+		return db.Ping(ctx)
+	}
+	err := db.Update(ctx, func(tx *Tx) error {
+		if err := db.schema.Touch(ctx, tx); err != nil {
+			return fmt.Errorf("write to the database: %w", err)
+		}
+		return nil
+	})
+	if err == nil {
+		db.health.takesWrites()
+	}
+	return err
+}
+
+// probe is Ready for nobody in particular.
+func (db *DB) probe() {
+	ctx, cancel := context.WithTimeout(context.Background(), probeFor)
+	defer cancel()
+	if err := db.Ready(ctx); err != nil {
+		db.health.log.Debug("probe", "error", err)
+	}
+}
+
+// identity tells the file that was opened from another one of its name.
+type identity struct {
+	path string
+	info os.FileInfo
+}
+
+func identify(path string) (identity, error) {
+	info, err := os.Stat(path)
+	return identity{path, info}, err
+}
+
+// check returns errReplaced when the name stands for another file, or none, now.
+func (i identity) check() error {
+	if i.info == nil {
+		return nil
+	}
+	info, err := os.Stat(i.path)
+	if err != nil || !os.SameFile(i.info, info) {
+		return errReplaced
+	}
+	return nil
+}

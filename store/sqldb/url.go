@@ -1,0 +1,29 @@
+package sqldb
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// ParseURL reads what names a database: the path of a SQLite file, or the URL of a PostgreSQL database, whose scheme it writes as Kind
+// expects it. An error never contains what was given: there may be a password in it.
+func ParseURL(text string) (string, error) {
+	scheme, rest, found := strings.Cut(text, ":")
+	switch lower := strings.ToLower(scheme); {
+	case connectionWords.MatchString(text):
+		return "", fmt.Errorf("write a PostgreSQL database as postgres://user:password@host/name; words such as host=… are not read")
+	case !found || !schemeName.MatchString(scheme) || lower == "file":
+		return text, nil
+	case (lower == "postgres" || lower == "postgresql") && strings.HasPrefix(rest, "//"):
+		return lower + ":" + rest, nil
+	default:
+		return "", fmt.Errorf("%s: is not a database that Rollcall knows; give the path of a SQLite file, or postgres://user:password@host/name (a file whose name has a colon: ./%s:…)", lower, lower)
+	}
+}
+
+var (
+	// One letter is a drive of Windows.
+	schemeName      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+$`)
+	connectionWords = regexp.MustCompile(`(?i)(^|\s)(host|hostaddr|port|dbname|user|password)\s*=`)
+)

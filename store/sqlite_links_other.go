@@ -1,8 +1,0 @@
-//go:build !unix
-
-package store
-
-import "os"
-
-// otherNames returns 0: this system does not tell.
-func otherNames(os.FileInfo) int { return 0 }

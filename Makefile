@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOL    := go tool -modfile=tools/go.mod
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: test setup check demo build bench conformance interop screenshots help
+.PHONY: test setup check demo build bench conformance interop screenshots draw help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
@@ -29,12 +29,15 @@ build: ## one static binary, version stamped, in bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/rollcall ./cmd/rollcall
 
 bench: build ## measure, side by side in one run; writes docs/benchmarks.md
-	go run ./internal/bench -rollcall bin/rollcall -o docs/benchmarks.md
+	go run ./internal/cmd/bench -rollcall bin/rollcall -o docs/benchmarks.md
 
 conformance: build ## our vectors and the suites of others against a fresh server; writes docs/conformance.md
-	go run ./internal/conformance -rollcall bin/rollcall -o docs/conformance.md
+	go run ./internal/cmd/conformance -rollcall bin/rollcall -o docs/conformance.md
 
 interop: conformance ## the same: what needs other vendors' software runs here; make test starts none of it
+
+draw: ## draw comments and names at random, to judge whether they are understood at first reading; SEED is the commit
+	@go run ./internal/cmd/draw $(SEED)
 
 screenshots: setup ## follow the guide in the browser and take the pictures of docs/guide.md again
 	ROLLCALL_TEST_ALL=1 ROLLCALL_SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -timeout 10m -run TestGuide ./internal/apptest

@@ -97,7 +97,7 @@ type cycleView struct {
 }
 
 func (v *appVisit) key() provision.Key {
-	return provision.Key{Directory: v.Directory.ID, App: v.App.ID}
+	return provision.Key{Directory: provision.SourceID(v.Directory.ID), App: v.App.ID}
 }
 
 func (p *DirectoryPages) toProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -613,7 +613,7 @@ func (p *DirectoryPages) askRestart(w http.ResponseWriter, r *http.Request, v *a
 	if err != nil {
 		return p.noJob(w, r, v, err)
 	}
-	n, err := p.Jobs.Reach(r.Context(), v.Handle, job, job)
+	n, err := p.Jobs.Reach(r.Context(), job, job)
 	if err != nil {
 		return err
 	}
@@ -758,7 +758,7 @@ func cycleViewOf(c *provision.CycleReport) *cycleView {
 
 // provisioningBadge is an application's state in a list.
 func (p *DirectoryPages) provisioningBadge(ctx context.Context, d directory.ID, a directory.Application) (badge, error) {
-	report, err := p.Jobs.Report(ctx, provision.Key{Directory: d, App: a.ID})
+	report, err := p.Jobs.Report(ctx, provision.Key{Directory: provision.SourceID(d), App: a.ID})
 	if errors.Is(err, provision.ErrNoJob) {
 		return jobBadge(provision.NotConfigured), nil
 	}

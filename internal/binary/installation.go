@@ -1,0 +1,240 @@
+package binary
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	_ "modernc.org/sqlite"             // the driver "sqlite"
+
+	"github.com/rollcall-scim/rollcall/internal/pgserver"
+)
+
+// readyLimit is how long a server may take until it is ready.
+const readyLimit = time.Minute
+
+// Options say what to run.
+type Options struct {
+	Binary   string
+	Postgres bool   // on PostgreSQL instead of SQLite
+	Database string // the URL of an empty PostgreSQL database; by default the installation starts a server of its own
+}
+
+// Installation is a database and the server of it.
+type Installation struct {
+	Dir      string // holds everything; removed by Close
+	Database string // as --database takes it
+	Addr     string // of the server
+
+	binary string
+	pg     *pgserver.Server
+	server *Process
+	web    *http.Client
+}
+
+// New makes the database, and no server yet.
+func New(ctx context.Context, o Options) (in *Installation, err error) {
+	in = &Installation{
+		binary: o.Binary, Database: o.Database,
+		web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 500, MaxIdleConns: 1000}, Timeout: time.Minute},
+	}
+	if in.Dir, err = os.MkdirTemp("", "rollcall-installation-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, in.Close())
+		}
+	}()
+	switch {
+	case o.Database != "":
+	case o.Postgres:
+		err = in.startPostgres(ctx)
+	default:
+		in.Database = filepath.Join(in.Dir, "rollcall.db")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if in.Addr, err = freeAddress(); err != nil {
+		return nil, err
+	}
+	if _, err := Output(exec.CommandContext(ctx, in.binary, "key", "create", in.key())); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// startPostgres starts a server with PostgreSQL's own defaults.
+func (in *Installation) startPostgres(ctx context.Context) (err error) {
+	dir := filepath.Join(in.Dir, "pg")
+	// PostgreSQL runs as another user, who must be able to enter the folder.
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(in.Dir, 0o711)); err != nil {
+		return err
+	}
+	if in.pg, err = pgserver.Start(ctx, pgserver.Options{Dir: dir, Locales: [][]string{{"--locale=C.UTF-8"}}}); err != nil {
+		return err
+	}
+	in.Database = in.pg.URL("postgres")
+	return nil
+}
+
+func freeAddress() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return ln.Addr().String(), ln.Close()
+}
+
+// Close ends the servers and removes the folder.
+func (in *Installation) Close() error {
+	var err error
+	if in.server != nil {
+		err = in.Kill()
+	}
+	if in.pg != nil {
+		err = errors.Join(err, in.pg.Stop())
+	}
+	return errors.Join(err, os.RemoveAll(in.Dir))
+}
+
+func (in *Installation) onPostgres() bool { return strings.HasPrefix(in.Database, "postgres") }
+
+// Kind is the database's name.
+func (in *Installation) Kind() string {
+	if in.onPostgres() {
+		return "PostgreSQL"
+	}
+	return "SQLite"
+}
+
+func (in *Installation) key() string { return filepath.Join(in.Dir, "key") }
+
+// SQL opens the database beside the server.
+func (in *Installation) SQL() (*sql.DB, error) {
+	if in.onPostgres() {
+		return sql.Open("pgx", in.Database)
+	}
+	return sql.Open("sqlite", "file:"+in.Database+"?_pragma=busy_timeout(10000)")
+}
+
+// Command is a rollcall command on the database, not started yet.
+func (in *Installation) Command(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, in.binary, append([]string{"--database", in.Database, "--key-file", in.key()}, args...)...)
+}
+
+// Rollcall runs a command and returns what it prints.
+func (in *Installation) Rollcall(ctx context.Context, args ...string) (string, error) {
+	return Output(in.Command(ctx, args...))
+}
+
+// Serve starts the server and returns when it is ready. It serves on the same address each time.
+func (in *Installation) Serve(ctx context.Context) error {
+	var err error
+	if in.server, err = Start(in.Command(ctx, "serve", "--listen", in.Addr), "rollcall serve", in.log()); err != nil {
+		return err
+	}
+	return in.Ready()
+}
+
+// Ready waits until the server is ready.
+func (in *Installation) Ready() error {
+	for began := time.Now(); time.Since(began) < readyLimit; time.Sleep(5 * time.Millisecond) {
+		if status, err := in.Get("/readyz"); err == nil && status == http.StatusOK {
+			return nil
+		}
+	}
+	return fmt.Errorf("the server is not ready after %s:\n%s", readyLimit, in.server.Tail())
+}
+
+func (in *Installation) log() string { return filepath.Join(in.Dir, "log") }
+
+// PID is the server's process id.
+func (in *Installation) PID() int { return in.server.PID() }
+
+// Kill kills the server and waits for its end.
+func (in *Installation) Kill() error {
+	err := in.server.Kill()
+	in.server = nil
+	return err
+}
+
+// Get reads a page that needs no token.
+func (in *Installation) Get(path string) (status int, err error) {
+	resp, err := in.web.Get("http://" + in.Addr + path)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, err
+}
+
+// Site is a site with a token for SCIM.
+type Site struct{ Name, Token string }
+
+// Site makes a site of profile full and a token for it.
+func (in *Installation) Site(ctx context.Context, name string) (Site, error) {
+	if _, err := in.Rollcall(ctx, "site", "create", name, "--profile", "full"); err != nil {
+		return Site{}, err
+	}
+	token, err := in.Rollcall(ctx, "token", "create", name)
+	return Site{Name: name, Token: token}, err
+}
+
+// Send sends a SCIM request.
+func (in *Installation) Send(ctx context.Context, s Site, method, path, body string) (status int, answer []byte, err error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+in.Addr+"/c/"+s.Name+"/auth/scim/v2"+path, strings.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	r.Header.Set("Authorization", "Bearer "+s.Token)
+	r.Header.Set("Content-Type", "application/scim+json")
+	resp, err := in.web.Do(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	answer, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, answer, err
+}
+
+// AddUser creates a user and returns its id. rest is more of its JSON: `,"active":true`.
+func (in *Installation) AddUser(ctx context.Context, s Site, userName, rest string) (id string, err error) {
+	status, text, err := in.Send(ctx, s, "POST", "/Users", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":%q%s}`, userName, rest))
+	if err != nil {
+		return "", err
+	}
+	if status != http.StatusCreated {
+		return "", fmt.Errorf("add %s to %s: %d %.200s", userName, s.Name, status, text)
+	}
+	var made struct{ ID string }
+	err = json.Unmarshal(text, &made)
+	return made.ID, err
+}
+
+// Patch is the body of a PATCH with these operations, separated by commas.
+func Patch(operations string) string {
+	return `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + operations + `]}`
+}
+
+// Load is the machine's load of one, five and fifteen minutes, as Linux tells it.
+func Load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Join(strings.Fields(string(text))[:3], " ")
+}

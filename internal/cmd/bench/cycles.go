@@ -1,0 +1,284 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+const (
+	directoryName = "contoso"
+	appName       = "Bench"
+	cycleLimit    = 10 * time.Minute
+)
+
+// cycles lets a directory provision its people into a site, and a load generator send the same requests to another
+// one, in turn. Each has a database of its own, and every round begins with fresh ones.
+func (b *bench) cycles(ctx context.Context, r *report) error {
+	site, err := b.newSite(ctx, filepath.Join(b.dir, "cycle.db"))
+	if err != nil {
+		return err
+	}
+	directory := filepath.Join(b.dir, "directory.db")
+	secret := filepath.Join(b.dir, "token.txt")
+	if err := os.WriteFile(secret, []byte(site.token), 0o600); err != nil {
+		return err
+	}
+	if err := b.newDirectory(ctx, directory, secret); err != nil {
+		return err
+	}
+	c := &cycleReport{Users: b.cycle}
+	r.Cycle = c
+	var bodies []newcomer
+	for round := range b.rounds {
+		did, err := b.cycleOnce(ctx, site, directory, secret, round)
+		if err != nil {
+			return err
+		}
+		if bodies == nil {
+			bodies = did.users
+		}
+		c.add(did)
+		b.say("  round %d of %d  initial cycle      %7.2f s  (idle cycle %.3f s, %d requests)", round+1, b.rounds,
+			did.initial.Elapsed.Seconds(), did.idle.Seconds(), did.idleRequests)
+		g, err := b.generateOnce(ctx, site, bodies, round)
+		if err != nil {
+			return err
+		}
+		c.Generator = append(c.Generator, g)
+		b.say("  round %d of %d  load generator     %7.2f s", round+1, b.rounds, g.Elapsed.Seconds())
+	}
+	return nil
+}
+
+// newDirectory makes a company with its application, everybody assigned, not yet connected to a site.
+func (b *bench) newDirectory(ctx context.Context, database, secret string) error {
+	text, err := directoryFile(b.cycle)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(b.dir, "users.csv")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return err
+	}
+	for _, args := range [][]string{
+		{"directory", "create", directoryName},
+		{"directory", "import", directoryName, file},
+		{"app", "create", directoryName, appName},
+		{"app", "assign", directoryName, appName, "--all"},
+	} {
+		if _, err := b.rollcall(ctx, database, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cycled is what one round of provisioning did.
+type cycled struct {
+	initial      sample // requests are users; CPU is the directory's end
+	siteCPU      time.Duration
+	idle         time.Duration
+	idleRequests int
+	site, source int64      // peak memory of either end
+	users        []newcomer // what the site has now
+}
+
+// cycleOnce provisions everybody into a fresh site, then once more when there is nothing to do.
+func (b *bench) cycleOnce(ctx context.Context, base *population, directory, secret string, round int) (did cycled, err error) {
+	site, err := base.copy(b, fmt.Sprintf("target-%d", round))
+	if err != nil {
+		return did, err
+	}
+	defer os.Remove(site.url)
+	source := filepath.Join(b.dir, fmt.Sprintf("source-%d.db", round))
+	if err := copyDatabase(source, directory); err != nil {
+		return did, err
+	}
+	defer os.Remove(source)
+	target, err := b.serve(ctx, "target", site.url)
+	if err != nil {
+		return did, err
+	}
+	if _, err := b.rollcall(ctx, source, "app", "set", directoryName, appName, "--tenant-url", "http://"+target.addr+scimPath,
+		"--secret-token-file", secret, "--actions", "create,update,delete", "--scope", "assigned", "--start"); err != nil {
+		return did, err
+	}
+	before, err := target.cpu()
+	if err != nil {
+		return did, err
+	}
+	engine, err := b.serve(ctx, "source", source)
+	if err != nil {
+		return did, err
+	}
+	first, err := b.initialCycle(ctx, engine, source)
+	if err != nil {
+		return did, err
+	}
+	did.initial = sample{Requests: first.Created, Elapsed: first.Ended.Sub(first.Started)}
+	if did.initial.CPU, err = engine.cpu(); err != nil {
+		return did, err
+	}
+	after, err := target.cpu()
+	if err != nil {
+		return did, err
+	}
+	did.siteCPU = after - before
+	if err := b.idleCycle(ctx, target, source, &did); err != nil {
+		return did, err
+	}
+	var errs [3]error
+	did.site, errs[0] = target.peak()
+	did.source, errs[1] = engine.peak()
+	if round == 0 {
+		did.users, errs[2] = site.list(ctx, target.addr)
+	}
+	return did, errors.Join(append(errs[:], b.stop(engine), b.stop(target))...)
+}
+
+// initialCycle waits for the cycle that the directory's end begins by itself.
+func (b *bench) initialCycle(ctx context.Context, engine *server, database string) (provision.CycleReport, error) {
+	if err := engine.process.Await(ctx, cycleLimit, "end its cycle", func(log []byte) bool { return bytes.Contains(log, []byte("cycle ended")) }); err != nil {
+		return provision.CycleReport{}, err
+	}
+	out, err := b.rollcall(ctx, database, "provision", "status", directoryName, appName, "--json")
+	if err != nil {
+		return provision.CycleReport{}, err
+	}
+	var status struct {
+		State provision.State `json:"state"`
+	}
+	if err := json.Unmarshal([]byte(out), &status); err != nil {
+		return provision.CycleReport{}, fmt.Errorf("read status: %w", err)
+	}
+	last := status.State.Last
+	if last == nil || last.Kind != provision.InitialCycle || last.State != provision.Succeeded || last.Created != b.cycle {
+		return provision.CycleReport{}, fmt.Errorf("the initial cycle did not create %d people: %+v", b.cycle, last)
+	}
+	return *last, nil
+}
+
+// idleCycle does a cycle by the command line and counts the requests that reach the target.
+func (b *bench) idleCycle(ctx context.Context, target *server, database string, did *cycled) error {
+	before, err := target.requests()
+	if err != nil {
+		return err
+	}
+	out, err := b.runCycle(ctx, database)
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(out, "\n")
+	var cycle provision.CycleReport
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &cycle); err != nil {
+		return fmt.Errorf("read the cycle's report: %w", err)
+	}
+	if len(lines) != 1 || cycle.Kind != provision.IncrementalCycle || cycle.State != provision.Succeeded || cycle.Read != 0 {
+		return fmt.Errorf("a cycle with nothing to do did something: %s", out)
+	}
+	did.idle = cycle.Ended.Sub(cycle.Started)
+	after, err := target.requests()
+	did.idleRequests = after - before
+	return err
+}
+
+// retryLimit is how long runCycle asks again.
+const retryLimit = 30 * time.Second
+
+// runCycle does a cycle by the command line. The server says that its cycle has ended a moment before it lets go of the
+// job, so being refused because it still holds the job is no failure yet.
+func (b *bench) runCycle(ctx context.Context, database string) (out string, err error) {
+	for until := time.Now().Add(retryLimit); ; {
+		out, err = b.rollcall(ctx, database, "provision", "run", directoryName, appName, "--json")
+		if err == nil || !strings.Contains(err.Error(), "is working on this job") || time.Now().After(until) {
+			return out, err
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+// newcomer is somebody to look up and to create.
+type newcomer struct {
+	lookup string
+	body   []byte
+}
+
+// list reads all users but the administrator back as the requests that make them.
+func (s *population) list(ctx context.Context, addr string) ([]newcomer, error) {
+	var users []newcomer
+	for read := 0; ; {
+		var page struct {
+			TotalResults int              `json:"totalResults"`
+			Resources    []map[string]any `json:"Resources"`
+		}
+		url := fmt.Sprintf("http://%s%s/Users?startIndex=%d&count=100", addr, scimPath, read+1)
+		if err := getJSON(ctx, url, s.token, &page); err != nil {
+			return nil, err
+		}
+		for _, r := range page.Resources {
+			if r["userName"] == adminName {
+				continue
+			}
+			delete(r, "id")
+			r["meta"] = map[string]any{"resourceType": "User"}
+			body, err := json.Marshal(r)
+			if err != nil {
+				return nil, err
+			}
+			users = append(users, newcomer{lookup: lookup(fmt.Sprint(r["userName"])), body: body})
+		}
+		read += len(page.Resources)
+		if read >= page.TotalResults {
+			return users, nil
+		}
+		if len(page.Resources) == 0 {
+			return nil, fmt.Errorf("the site lists %d of %d users", read, page.TotalResults)
+		}
+	}
+}
+
+// generateOnce sends the lookup and the create of every user to a fresh site, with the engine's concurrency.
+func (b *bench) generateOnce(ctx context.Context, base *population, users []newcomer, round int) (sample, error) {
+	site, err := base.copy(b, fmt.Sprintf("generated-%d", round))
+	if err != nil {
+		return sample{}, err
+	}
+	defer os.Remove(site.url)
+	target, err := b.serve(ctx, "generated", site.url)
+	if err != nil {
+		return sample{}, err
+	}
+	nobody := found(0)
+	generator := &contender{Name: "load generator", server: target, do: func(ctx context.Context, _ time.Duration) (int, time.Duration, error) {
+		elapsed, err := all(ctx, target.addr, provision.DefaultWorkers, len(users), func(c *conn, i int) error {
+			status, answer, err := c.send(site.request(nil, http.MethodGet, users[i].lookup, nil))
+			if err == nil {
+				err = nobody(status, answer)
+			}
+			if err != nil {
+				return err
+			}
+			if status, answer, err = c.send(site.request(nil, http.MethodPost, "/Users", users[i].body)); err != nil {
+				return err
+			}
+			return created(status, answer)
+		})
+		return len(users), elapsed, err
+	}}
+	s, err := b.once(ctx, generator, 0)
+	return s, errors.Join(err, b.stop(target))
+}

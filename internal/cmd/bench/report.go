@@ -1,0 +1,435 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/pgserver"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// report is everything that a run found out.
+type report struct {
+	Environment environment
+	Options     options
+	Took        time.Duration
+	Cut         error // why the run ended before it was through
+
+	Sections []*section
+	Filled   []memory // after people came in
+
+	Rows           int // of the guide's user mapping
+	Mapping        []float64
+	MappingProblem error
+	Cycle          *cycleReport
+	CycleProblem   error
+	ProfileProblem error
+}
+
+// section is a part measured on one kind of database.
+type section struct {
+	Kind, Part, Title string
+	Document          int // mean bytes of a user as answered
+	Rows              []*contender
+	Peaks             []memory // of each rollcall serve, at the end
+	Note              string   // a figure beside the rows
+	Problem           error    // why rows are missing
+}
+
+// memory is the peak resident size of a process, in bytes.
+type memory struct {
+	what string
+	peak int64
+}
+
+// problems are all that went wrong.
+func (r *report) problems() error {
+	errs := []error{r.Cut, r.ProfileProblem}
+	add := func(what string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", what, err))
+		}
+	}
+	for _, s := range r.Sections {
+		if errors.Is(s.Problem, pgserver.ErrNoBinaries) {
+			continue // the report says so; there is nothing to put right
+		}
+		what := kindName(s.Kind) + ", " + strings.ToLower(s.Title)
+		add(what, s.Problem)
+		for _, c := range s.Rows {
+			add(what+", "+c.Name, c.err)
+		}
+	}
+	add("the guide's user mapping", r.MappingProblem)
+	add("provisioning cycles", r.CycleProblem)
+	return errors.Join(errs...)
+}
+
+// cycleReport is the provisioning of a company into a site.
+type cycleReport struct {
+	Users        int
+	Initial      []sample // requests are users; CPU is the directory's end
+	SiteCPU      []float64
+	Idle         []float64 // seconds
+	IdleRequests []float64
+	Generator    []sample // requests are users; CPU is the site's end
+	Site, Source int64    // greatest peak memory of either end, bytes
+}
+
+func (c *cycleReport) add(did cycled) {
+	c.Initial = append(c.Initial, did.initial)
+	c.SiteCPU = append(c.SiteCPU, float64(did.siteCPU.Microseconds())/float64(did.initial.Requests))
+	c.Idle = append(c.Idle, did.idle.Seconds())
+	c.IdleRequests = append(c.IdleRequests, float64(did.idleRequests))
+	c.Site, c.Source = max(c.Site, did.site), max(c.Source, did.source)
+}
+
+// markdown is the report as docs/benchmarks.md.
+func (r *report) markdown() string {
+	var out strings.Builder
+	out.WriteString("# Benchmarks\n\n" + r.intro())
+	out.WriteString("\n## What holds\n\n" + r.verdicts())
+	kind := ""
+	for _, s := range r.Sections {
+		if s.Kind != kind {
+			kind = s.Kind
+			fmt.Fprintf(&out, "\n## %s\n", kindName(kind))
+		}
+		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n%s", s.Title, s.text(r), s.table())
+	}
+	if r.Options.does(partMapping) {
+		fmt.Fprintf(&out, "\n## The guide's user mapping\n\n%s\n", r.mappingText())
+	}
+	if r.Options.does(partCycle) {
+		fmt.Fprintf(&out, "\n## Provisioning\n\n%s", r.cycleText())
+	}
+	if rows := r.memory(); len(rows) > 1 {
+		fmt.Fprintf(&out, "\n## Memory\n\n%s\n\n%s", memoryText, table(rows))
+	}
+	return out.String()
+}
+
+// finding is a claim with an aim, of whatever part.
+type finding struct {
+	what    string
+	verdict verdict
+}
+
+func (r *report) findings() []finding {
+	var all []finding
+	for _, s := range r.Sections {
+		for _, c := range s.Rows {
+			for _, l := range c.claims {
+				if v := l.verdict(c); v != noAim {
+					all = append(all, finding{fmt.Sprintf("%s, %s: %s", kindName(s.Kind), c.title(), l.text(c)), v})
+				}
+			}
+		}
+	}
+	judge := func(what string, a aim, values []float64, verb string) {
+		if len(values) == 0 {
+			return
+		}
+		v := missed
+		if a.holds(spreadOf(values).Median) {
+			v = holds
+		}
+		all = append(all, finding{fmt.Sprintf("%s: %s (%s: %s)", what, format(spreadOf(values), verb), a, v), v})
+	}
+	judge("the guide's user mapping, µs per user", mappingAim(), r.Mapping, "%.1f")
+	if c := r.Cycle; c != nil {
+		judge("initial cycle × the load generator's rate", cycleAim(), ratios(ratesOf(c.Initial), ratesOf(c.Generator)), "%.2f")
+		judge("cycle with nothing to do, seconds", idleAim(), c.Idle, "%.3f")
+	}
+	for _, m := range r.peaks() {
+		judge("memory, "+m.what+", MB", memoryAim(), []float64{float64(m.peak) / 1e6}, "%.0f")
+	}
+	return all
+}
+
+func mappingAim() aim { return atMost(20) }
+func cycleAim() aim   { return atLeast(0.5) }
+func idleAim() aim    { return atMost(1) }
+func memoryAim() aim  { return atMost(150) }
+
+// verdicts says how many aims hold, and names those that do not.
+func (r *report) verdicts() string {
+	all := r.findings()
+	var count [4]int
+	var rest []string
+	for _, f := range all {
+		count[f.verdict]++
+		if f.verdict != holds {
+			rest = append(rest, "- "+f.what+"\n")
+		}
+	}
+	text := fmt.Sprintf("Of %d aims %d hold, %d are missed, %d were not measured. Ratios are what counts. A budget in µs was set where an empty handler took\n"+
+		"%d µs, and is there to compare with: beside it stands how many times an empty handler's time that is, measured in the same rounds. An aim is\n"+
+		"judged by the median and is about 100,000 users. No aim is a threshold: nothing fails when one is missed.\n",
+		len(all), count[holds], count[missed], count[unknown], emptyWhereBudgeted)
+	if len(rest) > 0 {
+		text += "\nWhat does not hold, or is not known:\n\n" + strings.Join(rest, "")
+	}
+	return text
+}
+
+func (s *section) text(r *report) string {
+	text := map[string]string{
+		partRead: "`rollcall serve` with a database for each size, asked for something random each time, beside an empty net/http handler in a process of its own that\n" +
+			"gets the same kind of request and answers 17 bytes of JSON.",
+		partList: "Pages of `/Users`. The last page by cursor is asked for with the cursor that leads there; the last two rows have to look at every user.",
+		partGroup: "A site with a group of 10, a group of all its users and an empty group for each hundred. A client adds somebody who is in no group, and with its next request\n" +
+			"removes them.",
+		partWrite: "Answered when the user, its event and the request log's row are on disk. The smaller site loses what a round created before the next one; the largest grows.",
+		partSearch: "People asked for by attributes that the site has declared searchable, beside one that it has not. One in a hundred has a title of their own; a sixth shares a\n" +
+			"department.",
+	}[s.Part]
+	if s.Note != "" {
+		text += " " + s.Note
+	}
+	if s.Part == partWrite && s.Kind == kindSQLite {
+		text += " Beside it,\non copies of the largest site, the same server code with one commit for each write instead of one for all that wait, and the bare store: the same rows in the\n" +
+			"same write, without HTTP, JSON, token and rules."
+	}
+	if s.Document > 0 && s.Part == partRead {
+		text += fmt.Sprintf(" A user as answered has %s bytes on average.", count(s.Document))
+	}
+	if s.Problem != nil {
+		text += "\n\nNot run, or not to its end: " + oneLine(s.Problem) + "."
+	}
+	return text
+}
+
+// table is a row for each contender.
+func (s *section) table() string {
+	header := []string{"", "users", "clients", "requests/s", "server CPU, µs"}
+	if s.Kind == kindPostgres {
+		header = append(header, "PostgreSQL's CPU, µs")
+	}
+	rows := [][]string{append(header, remarksTitle)}
+	for _, c := range s.Rows {
+		users := ""
+		if c.Users > 0 {
+			users = count(c.Users)
+		}
+		row := []string{c.Name, users, count(c.Clients), "not run", ""}
+		if len(c.samples) > 0 {
+			row[3], row[4] = figure(c.rates()), figure(c.cpus())
+		}
+		if s.Kind == kindPostgres {
+			row = append(row, "")
+			if len(c.samples) > 0 {
+				row[5] = figure(c.databases())
+			}
+		}
+		rows = append(rows, append(row, s.remarks(c)))
+	}
+	if len(s.Rows) == 0 {
+		row := make([]string, len(rows[0]))
+		row[0], row[3], row[len(row)-1] = s.Title, "not run", oneLine(s.Problem)
+		rows = append(rows, row)
+	}
+	return table(rows)
+}
+
+func (s *section) remarks(c *contender) string {
+	var words []string
+	for _, l := range c.claims {
+		words = append(words, l.text(c))
+	}
+	switch {
+	case c.err != nil:
+		words = append(words, "went wrong: "+oneLine(c.err))
+	case len(c.samples) == 0 && s.Problem != nil:
+		words = append(words, oneLine(s.Problem))
+	}
+	return strings.Join(words, "; ")
+}
+
+// oneLine is an error's first line, fit for a table, without what follows, which is on the terminal.
+func oneLine(err error) string {
+	if err == nil {
+		return ""
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return strings.ReplaceAll(first, "|", "/")
+}
+
+// remarksTitle heads the one column with words, besides the first.
+const remarksTitle = "ratio (aim)"
+
+// table renders rows, of which the first is the header.
+func table(rows [][]string) string {
+	var out strings.Builder
+	for i, row := range rows {
+		out.WriteString("| " + strings.Join(row, " | ") + " |\n")
+		if i == 0 {
+			out.WriteString("|---|")
+			for _, title := range row[1:] {
+				if title == remarksTitle {
+					out.WriteString("---|")
+				} else {
+					out.WriteString("---:|")
+				}
+			}
+			out.WriteString("\n")
+		}
+	}
+	return out.String()
+}
+
+func (r *report) command() string {
+	if len(r.Options.changed) == 0 {
+		return "make bench"
+	}
+	return "go run ./internal/cmd/bench " + strings.Join(r.Options.changed, " ")
+}
+
+func (r *report) intro() string {
+	e := r.Environment
+	cut := ""
+	if r.Cut != nil {
+		cut = "**This run did not come to its end: " + oneLine(r.Cut) + ".**\n\n"
+	}
+	return cut + fmt.Sprintf("Written by `%s`, which measures everything side by side in one run on loopback and writes this page again. It took %s.\n\n",
+		r.command(), r.Took.Round(time.Second)) +
+		table([][]string{
+			{"run on", ""},
+			{"revision", e.Revision},
+			{"Go", e.Go},
+			{"processors", fmt.Sprintf("%d × %s", e.Cores, e.CPU)},
+			{"memory", fmt.Sprintf("%s MiB", count(e.MemoryMiB))},
+			{"databases", e.Database + "; PostgreSQL" + e.Postgres},
+			{"file system", e.FileSystem},
+			{"rounds", fmt.Sprintf("%d of %s for each contender, in turn, after a warm-up", r.Options.rounds, r.Options.round)},
+		}) + `
+**How to read it.** A cell is the median of the rounds, with the least and the greatest in brackets. Contenders take turns (A B C, A B C, …), and a ratio
+is made within each round before its median is taken: what else the machine did met both sides. Ratios carry from machine to machine, figures do not.
+The load client shares the processors with what it measures, so requests per second are less than a server alone would reach, and the sturdy column is
+**server CPU**: processor time of the server process, user and kernel, divided by requests, with the request log's rows that it writes afterwards; ratios of CPU on
+PostgreSQL count its processes too.
+There are no rate limits, tokens are checked on every request, every request leaves its row in the request log, and every acknowledged write is on
+disk. No test depends on any of these figures.
+`
+}
+
+func ratesOf(samples []sample) []float64 {
+	c := contender{samples: samples}
+	return c.rates()
+}
+
+func clientsText(n int) string {
+	if n == 1 {
+		return "1 client"
+	}
+	return fmt.Sprintf("%d clients", n)
+}
+
+func (r *report) mappingText() string {
+	if len(r.Mapping) == 0 {
+		return "Not run: " + oneLine(cmp.Or(r.MappingProblem, r.Cut)) + "."
+	}
+	return fmt.Sprintf("The %d rows of *Provision Azure Active Directory Users*, compiled once and evaluated for one person after the other on one core: **%s µs per user** (aim %s).",
+		r.Rows, format(spreadOf(r.Mapping), "%.1f"), mappingAim())
+}
+
+func (r *report) cycleText() string {
+	c := r.Cycle
+	text := ""
+	if err := cmp.Or(r.CycleProblem, r.Cut); err != nil {
+		text = "Not run, or not to its end: " + oneLine(err) + ".\n\n"
+	}
+	if c == nil || len(c.Generator) == 0 {
+		return text
+	}
+	return text + fmt.Sprintf("A directory of %s people in one `rollcall serve`, a site of profile full in another, a new SQLite database for each in every round; Create, Update and Delete on, only assigned\n"+
+		"users, everybody assigned. The initial cycle looks every person up, creates the account and records each step. Beside it a load generator sends the same lookups and\n"+
+		"the same bodies with the same concurrency (%d) to a site of its own and records nothing. Then the next cycle, with nothing to do.\n\n"+
+		"The initial cycle reaches **%s of the load generator's rate** (aim %s).\n\n", count(c.Users), provision.DefaultWorkers,
+		ratio(ratios(ratesOf(c.Initial), ratesOf(c.Generator))), cycleAim()) + table(r.cycles())
+}
+
+func (r *report) cycles() [][]string {
+	c := r.Cycle
+	cpu := (&contender{samples: c.Initial}).cpus()
+	generated := contender{samples: c.Generator}
+	return [][]string{
+		{"", "seconds", "users/s", "CPU per user, directory's end, µs", "CPU per user, site's end, µs"},
+		{"initial cycle", seconds(c.Initial), whole(ratesOf(c.Initial)), whole(cpu), whole(c.SiteCPU)},
+		{"load generator", seconds(c.Generator), whole(generated.rates()), "", whole(generated.cpus())},
+		{"cycle with nothing to do; requests sent: " + format(spreadOf(c.IdleRequests), "%.0f"), format(spreadOf(c.Idle), "%.3f"), "", "", ""},
+	}
+}
+
+const memoryText = "Peak resident size (`VmHWM`) of each `rollcall serve` process alone, since its start, which was the beginning of the part (aim: at most 150 MB)."
+
+// peaks are those of all processes.
+func (r *report) peaks() []memory {
+	all := r.Filled
+	for _, s := range r.Sections {
+		all = append(all, s.Peaks...)
+	}
+	if c := r.Cycle; c != nil && len(c.Initial) > 0 {
+		all = append(all, memory{fmt.Sprintf("initial cycle of %s, the directory's end", count(c.Users)), c.Source},
+			memory{fmt.Sprintf("initial cycle of %s, the site's end", count(c.Users)), c.Site})
+	}
+	return all
+}
+
+func (r *report) memory() [][]string {
+	rows := [][]string{{"`rollcall serve`", "MB"}}
+	for _, m := range r.peaks() {
+		rows = append(rows, []string{m.what, megabytes(m.peak)})
+	}
+	return rows
+}
+
+// format is "median (min–max)"; the brackets fall away when all values print alike.
+func format(s spread, verb string) string {
+	median, low, high := fmt.Sprintf(verb, s.Median), fmt.Sprintf(verb, s.Min), fmt.Sprintf(verb, s.Max)
+	if low == high {
+		return median
+	}
+	return median + " (" + low + "–" + high + ")"
+}
+
+func ratio(values []float64) string { return format(spreadOf(values), "%.2f") }
+
+// figure is whole, with a digit more where numbers are small.
+func figure(values []float64) string {
+	if s := spreadOf(values); s.Max < 100 {
+		return format(s, "%.1f")
+	}
+	return whole(values)
+}
+
+func whole(values []float64) string {
+	s := spreadOf(values)
+	if s.Max >= 999.5 {
+		median, low, high := count(int(s.Median+0.5)), count(int(s.Min+0.5)), count(int(s.Max+0.5))
+		if low == high {
+			return median
+		}
+		return median + " (" + low + "–" + high + ")"
+	}
+	return format(s, "%.0f")
+}
+
+func seconds(samples []sample) string {
+	c := contender{samples: samples}
+	return format(spreadOf(c.each(func(s sample) float64 { return s.Elapsed.Seconds() })), "%.2f")
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.0f", float64(n)/1e6) }
+
+// count writes a number with commas between thousands.
+func count(n int) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}

@@ -1,0 +1,312 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+)
+
+// siteName is the site that all parts measure.
+const siteName = "bench"
+
+// adminName is the administrator that every site has from the beginning.
+const adminName = "admin@contoso.example"
+
+// mostClients is the greatest number of connections that a load may have.
+const mostClients = 64
+
+// strangers is how many users are in no group, at least one for each connection. With the administrator they fill a
+// page of 100, so that the last page of a site of some hundreds is as long as the first.
+const strangers = 99
+
+const scimPath = "/c/" + siteName + "/auth/scim/v2"
+
+// population is a site of profile full with a live token and its people, alone in its database.
+type population struct {
+	url    string
+	db     *postgres // that url is on; nil on SQLite
+	token  string
+	ids    []string // of its users, in the order of their numbers
+	others []string // of users in no group: the loads add and remove them
+	bytes  int      // of its users' documents, as answered
+	filled int64    // peak memory of rollcall serve when all had come in
+
+	few, many group // of 10 and of everybody in ids
+	groups    int   // how many there are besides, without members
+	flips     []atomic.Uint32
+}
+
+// group is one with members.
+type group struct {
+	id      string
+	members int
+}
+
+// users is how many people the site was made for.
+func (s *population) users() int { return len(s.ids) }
+
+// newSite makes a site without people, but for its administrator's link.
+func (b *bench) newSite(ctx context.Context, url string) (*population, error) {
+	s := &population{url: url}
+	if _, err := b.rollcall(ctx, s.url, "site", "create", siteName, "--profile", "full", "--admin", adminName); err != nil {
+		return nil, err
+	}
+	var err error
+	s.token, err = b.rollcall(ctx, s.url, "token", "create", siteName)
+	return s, err
+}
+
+// copy is the same site in an SQLite file of its own. Nobody may have it open.
+func (s *population) copy(b *bench, name string) (*population, error) {
+	c := *s
+	c.url = filepath.Join(b.dir, name+".db")
+	c.flips = make([]atomic.Uint32, len(s.flips))
+	return &c, copyDatabase(c.url, s.url)
+}
+
+// request puts an HTTP request together.
+func (s *population) request(buf []byte, method, target string, body []byte) []byte {
+	buf = append(buf, method...)
+	buf = append(buf, ' ')
+	buf = append(buf, scimPath...)
+	buf = append(buf, target...)
+	buf = append(buf, " HTTP/1.1\r\nHost: bench.example\r\nAccept: application/scim+json\r\nAuthorization: Bearer "...)
+	buf = append(buf, s.token...)
+	if body != nil {
+		buf = append(buf, "\r\nContent-Type: application/scim+json\r\nContent-Length: "...)
+		buf = strconv.AppendInt(buf, int64(len(body)), 10)
+	}
+	buf = append(buf, "\r\n\r\n"...)
+	return append(buf, body...)
+}
+
+// lookup is the target of Entra's search for an account.
+func lookup(userName string) string {
+	return "/Users?filter=" + url.QueryEscape(`userName eq "`+userName+`"`)
+}
+
+// fill brings n people in by durable creates, and some who stay in no group; then it makes the groups.
+func (s *population) fill(ctx context.Context, addr string, n int) error {
+	ids, sizes := make([]string, n+strangers), make([]int, n+strangers)
+	_, err := all(ctx, addr, mostClients, len(ids), func(c *conn, i int) error {
+		body, err := personOf(i).user()
+		if err != nil {
+			return err
+		}
+		status, answer, err := c.send(s.request(nil, http.MethodPost, "/Users", body))
+		if err != nil {
+			return err
+		}
+		ids[i], sizes[i] = idOf(answer), len(answer)
+		return created(status, answer)
+	})
+	if err != nil {
+		return err
+	}
+	for _, size := range sizes[:n] {
+		s.bytes += size
+	}
+	s.ids, s.others, s.flips = ids[:n], ids[n:], make([]atomic.Uint32, n)
+	return s.fillGroups(ctx, addr)
+}
+
+// fillGroups makes a group of ten, one of everybody, and for each hundred people one without members.
+func (s *population) fillGroups(ctx context.Context, addr string) error {
+	s.groups = max(2, len(s.ids)/100)
+	_, err := all(ctx, addr, 16, s.groups, func(c *conn, i int) error {
+		status, answer, err := c.send(s.request(nil, http.MethodPost, "/Groups", groupBody(teamName(i), nil)))
+		if err != nil {
+			return err
+		}
+		return created(status, answer)
+	})
+	if err != nil {
+		return err
+	}
+	if s.few, err = s.newGroup(ctx, addr, "Ten", s.ids[:min(10, len(s.ids))]); err != nil {
+		return err
+	}
+	s.many, err = s.newGroup(ctx, addr, "Everybody", s.ids)
+	return err
+}
+
+func (s *population) newGroup(ctx context.Context, addr, name string, members []string) (group, error) {
+	c, err := dial(ctx, addr)
+	if err != nil {
+		return group{}, err
+	}
+	defer c.close()
+	status, answer, err := c.send(s.request(nil, http.MethodPost, "/Groups", groupBody(name, members)))
+	if err == nil {
+		err = created(status, answer)
+	}
+	if err != nil {
+		return group{}, fmt.Errorf("make a group of %d: %w", len(members), err)
+	}
+	return group{id: idOf(answer), members: len(members)}, nil
+}
+
+func teamName(n int) string { return fmt.Sprintf("Team %06d", n) }
+
+func groupBody(name string, members []string) []byte {
+	body := fmt.Appendf(nil, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":%q,"members":[`, name)
+	for i, id := range members {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = fmt.Appendf(body, `{"value":%q}`, id)
+	}
+	return append(body, "]}"...)
+}
+
+// idOf cuts the id out of a resource as the server writes it; empty when there is none.
+func idOf(answer []byte) string {
+	_, rest, found := bytes.Cut(answer, []byte(`"id":"`))
+	id, _, closed := bytes.Cut(rest, []byte(`"`))
+	if !found || !closed {
+		return ""
+	}
+	return string(id)
+}
+
+func unexpected(status int, body []byte) error {
+	return fmt.Errorf("unexpected answer %d: %.500s", status, body)
+}
+
+// get asks for one of some targets, a random one each time.
+func (s *population) get(addr string, clients int, targets []string, check func(status int, body []byte) error) load {
+	return load{
+		addr: addr, clients: clients, check: check,
+		next: func(_ int, rng *rand.Rand, buf []byte) []byte {
+			return s.request(buf, http.MethodGet, targets[rng.IntN(len(targets))], nil)
+		},
+	}
+}
+
+// byID reads random users.
+func (s *population) byID(addr string, clients int) load {
+	targets := make([]string, len(s.ids))
+	for i, id := range s.ids {
+		targets[i] = "/Users/" + id
+	}
+	return s.get(addr, clients, targets, holding(`"userName":"`))
+}
+
+// byFilter looks random people up by what a person has.
+func (s *population) byFilter(addr string, clients int, filter func(person) string) load {
+	targets := make([]string, len(s.ids))
+	for i := range targets {
+		targets[i] = "/Users?filter=" + url.QueryEscape(filter(personOf(i)))
+	}
+	return s.get(addr, clients, targets, found(1))
+}
+
+// byTeam looks random groups up by displayName.
+func (s *population) byTeam(addr string, clients int) load {
+	targets := make([]string, s.groups)
+	for i := range targets {
+		targets[i] = "/Groups?filter=" + url.QueryEscape(fmt.Sprintf("displayName eq %q", teamName(i)))
+	}
+	return s.get(addr, clients, targets, found(1))
+}
+
+// holding accepts an answer with some text in it.
+func holding(text string) func(status int, body []byte) error {
+	want := []byte(text)
+	return func(status int, body []byte) error {
+		if status != http.StatusOK || !bytes.Contains(body, want) {
+			return unexpected(status, body)
+		}
+		return nil
+	}
+}
+
+// found accepts a list of n users in all.
+func found(n int) func(status int, body []byte) error {
+	want := fmt.Appendf(nil, `"totalResults":%d,`, n)
+	return func(status int, body []byte) error {
+		if status != http.StatusOK || !bytes.Contains(body, want) {
+			return unexpected(status, body)
+		}
+		return nil
+	}
+}
+
+// newUsers creates people who are not there yet.
+func (s *population) newUsers(addr string, clients int, number func() int) (load, error) {
+	const hole = 7_777_777
+	bodies := make([][]byte, 64)
+	for i := range bodies {
+		p := personOf(i)
+		p.n = hole
+		var err error
+		if bodies[i], err = p.user(); err != nil {
+			return load{}, err
+		}
+	}
+	return load{
+		addr: addr, clients: clients,
+		next: func(_ int, rng *rand.Rand, buf []byte) []byte {
+			body := bytes.ReplaceAll(bodies[rng.IntN(len(bodies))], strconv.AppendInt(nil, hole, 10), fmt.Appendf(nil, "%07d", number()))
+			return s.request(buf, http.MethodPost, "/Users", body)
+		},
+		check: created,
+	}, nil
+}
+
+func created(status int, body []byte) error {
+	if status != http.StatusCreated || idOf(body) == "" {
+		return unexpected(status, body)
+	}
+	return nil
+}
+
+// changed accepts the answer to a PATCH.
+func changed(status int, body []byte) error {
+	if status != http.StatusOK && status != http.StatusNoContent {
+		return unexpected(status, body)
+	}
+	return nil
+}
+
+// patch is a PATCH body with one operation.
+func patch(operation string) []byte {
+	return []byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + operation + `]}`)
+}
+
+// activations deactivates and reactivates random users, so that every request changes something.
+func (s *population) activations(addr string, clients int) load {
+	bodies := [2][]byte{
+		patch(`{"op":"replace","path":"active","value":true}`),
+		patch(`{"op":"replace","path":"active","value":false}`),
+	}
+	return load{
+		addr: addr, clients: clients, check: changed,
+		next: func(_ int, rng *rand.Rand, buf []byte) []byte {
+			i := rng.IntN(len(s.ids))
+			return s.request(buf, http.MethodPatch, "/Users/"+s.ids[i], bodies[s.flips[i].Add(1)%2])
+		},
+	}
+}
+
+// memberships adds a user of its own to a group and removes them again, each client.
+func (s *population) memberships(addr string, clients int, g group) load {
+	in := make([]bool, clients) // each touched by its client alone
+	return load{
+		addr: addr, clients: clients, check: changed,
+		next: func(worker int, _ *rand.Rand, buf []byte) []byte {
+			body := patch(`{"op":"add","path":"members","value":[{"value":"` + s.others[worker] + `"}]}`)
+			if in[worker] {
+				body = patch(`{"op":"remove","path":"members[value eq \"` + s.others[worker] + `\"]"}`)
+			}
+			in[worker] = !in[worker]
+			return s.request(buf, http.MethodPatch, "/Groups/"+g.id, body)
+		},
+	}
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// spread is a median with the least and the greatest value beside it.
+type spread struct{ Median, Min, Max float64 }
+
+// spreadOf returns the spread of values, zero for none.
+func spreadOf(values []float64) spread {
+	if len(values) == 0 {
+		return spread{}
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	mid := len(sorted) / 2
+	s := spread{Median: sorted[mid], Min: sorted[0], Max: sorted[len(sorted)-1]}
+	if len(sorted)%2 == 0 {
+		s.Median = (sorted[mid-1] + sorted[mid]) / 2
+	}
+	return s
+}
+
+// ratios divides round by round: both values of a ratio met the same machine.
+func ratios(over, under []float64) []float64 {
+	var out []float64
+	for i := range min(len(over), len(under)) {
+		if under[i] != 0 {
+			out = append(out, over[i]/under[i])
+		}
+	}
+	return out
+}
+
+// sample is what one contender did in one round.
+type sample struct {
+	Requests int
+	Elapsed  time.Duration
+	CPU      time.Duration // of the server process alone
+	Database time.Duration // of PostgreSQL's processes
+}
+
+func (s sample) rate() float64 {
+	if s.Elapsed <= 0 {
+		return 0
+	}
+	return float64(s.Requests) / s.Elapsed.Seconds()
+}
+
+// cpu, database and total are microseconds of processor time per request: the server's, PostgreSQL's, of both.
+func (s sample) cpu() float64      { return s.each(s.CPU) }
+func (s sample) database() float64 { return s.each(s.Database) }
+func (s sample) total() float64    { return s.each(s.CPU + s.Database) }
+
+func (s sample) each(d time.Duration) float64 {
+	if s.Requests == 0 {
+		return 0
+	}
+	return float64(d.Nanoseconds()) / 1e3 / float64(s.Requests)
+}
+
+// contender is one of the things that are measured beside each other: a row of the report.
+type contender struct {
+	Name    string
+	Users   int // of the site
+	Clients int
+	server  *server
+	do      func(ctx context.Context, d time.Duration) (requests int, elapsed time.Duration, err error)
+	after   func(ctx context.Context) error // puts right what do changed, outside of what is measured; may be nil
+	claims  []claim
+	samples []sample
+	err     error // why it has no more samples
+}
+
+func (c *contender) rates() []float64     { return c.each(sample.rate) }
+func (c *contender) cpus() []float64      { return c.each(sample.cpu) }
+func (c *contender) databases() []float64 { return c.each(sample.database) }
+func (c *contender) totals() []float64    { return c.each(sample.total) }
+
+func (c *contender) each(f func(sample) float64) []float64 {
+	out := make([]float64, len(c.samples))
+	for i, s := range c.samples {
+		out[i] = f(s)
+	}
+	return out
+}
+
+// used is processor time that a server, and its database server, have used.
+type used struct{ server, database time.Duration }
+
+func (s *server) used() (u used, err error) {
+	if u.server, err = s.cpu(); err != nil || s.db == nil {
+		return u, err
+	}
+	u.database, err = s.db.cpu()
+	return u, err
+}
+
+// turn is a round of a contender whose processor time is not read yet: a
+// rollcall writes the log rows of reads up to a second after them, and that
+// belongs to the round. Meanwhile other servers have theirs.
+type turn struct {
+	c      *contender
+	sample sample
+	before used
+	ended  time.Time
+	warmUp bool // its sample does not count
+}
+
+// begin does the round.
+func (b *bench) begin(ctx context.Context, c *contender, d time.Duration) (*turn, error) {
+	t := &turn{c: c}
+	var err error
+	if t.before, err = c.server.used(); err != nil {
+		return nil, err
+	}
+	if t.sample.Requests, t.sample.Elapsed, err = c.do(ctx, d); err != nil {
+		select {
+		case <-c.server.done():
+			err = fmt.Errorf("%w\n%s", err, c.server.process.Tail())
+		default:
+		}
+		return nil, err
+	}
+	t.ended = time.Now()
+	return t, nil
+}
+
+// end waits until the round's log rows are written, and reads the processor time.
+func (b *bench) end(ctx context.Context, t *turn) (sample, error) {
+	select {
+	case <-time.After(time.Until(t.ended.Add(b.settle))):
+	case <-ctx.Done():
+		return sample{}, ctx.Err()
+	}
+	after, err := t.c.server.used()
+	t.sample.CPU, t.sample.Database = after.server-t.before.server, after.database-t.before.database
+	return t.sample, err
+}
+
+// once is a round on its own.
+func (b *bench) once(ctx context.Context, c *contender, d time.Duration) (sample, error) {
+	t, err := b.begin(ctx, c, d)
+	if err != nil {
+		return sample{}, err
+	}
+	return b.end(ctx, t)
+}
+
+// interleave warms every contender up, then lets them take turns. One that
+// goes wrong is left out from there on, and says why in the report; only the
+// end of ctx ends them all.
+func (b *bench) interleave(ctx context.Context, all ...*contender) error {
+	open := map[*server]*turn{}
+	for round := range b.rounds + 1 {
+		for _, c := range all {
+			if c.err == nil {
+				c.err = b.take(ctx, open, c, round)
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+		}
+	}
+	for _, c := range all {
+		if t := open[c.server]; t != nil {
+			b.close(ctx, open, t)
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// take is one contender's turn; round 0 is the warm-up.
+func (b *bench) take(ctx context.Context, open map[*server]*turn, c *contender, round int) error {
+	if t := open[c.server]; t != nil {
+		b.close(ctx, open, t)
+	}
+	d := b.round
+	if round == 0 {
+		d /= 2
+	}
+	t, err := b.begin(ctx, c, d)
+	if err != nil {
+		b.say("  %s: %v", c.Name, err)
+		return err
+	}
+	t.warmUp = round == 0
+	open[c.server] = t
+	if !t.warmUp {
+		b.say("  round %d of %d  %-58s %9.1f/s", round, b.rounds, c.title(), t.sample.rate())
+	}
+	if c.after == nil {
+		return nil
+	}
+	b.close(ctx, open, t)
+	return c.after(ctx)
+}
+
+// close takes the sample of an open turn.
+func (b *bench) close(ctx context.Context, open map[*server]*turn, t *turn) {
+	delete(open, t.c.server)
+	s, err := b.end(ctx, t)
+	if err != nil {
+		t.c.err = err
+		return
+	}
+	if t.warmUp {
+		return
+	}
+	t.c.samples = append(t.c.samples, s)
+}
+
+func (c *contender) title() string {
+	return fmt.Sprintf("%s, %s users, %s", c.Name, count(c.Users), clientsText(c.Clients))
+}

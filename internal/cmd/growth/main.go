@@ -1,0 +1,299 @@
+// Command growth measures what the other sites of a server notice while old rows of a request log are pruned, and while a
+// site with very many rows is deleted. It prints the times of a quiet site before and meanwhile, the sizes of the files, and the
+// load of the machine. It ends with exit code 1 when the p99 of changes is more than three times that of before.
+//
+//	go run ./internal/cmd/growth -rollcall bin/rollcall [-postgres] [-prune 1000000] [-delete 3000000]
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/binary"
+)
+
+func main() {
+	var m measure
+	flag.StringVar(&m.options.Binary, "rollcall", "bin/rollcall", "the rollcall binary to measure")
+	flag.BoolVar(&m.options.Postgres, "postgres", false, "measure on a PostgreSQL server of its own instead of SQLite")
+	flag.IntVar(&m.old, "prune", 1_000_000, "rows of reads that are too old")
+	flag.IntVar(&m.doomed, "delete", 3_000_000, "rows of the site that is deleted")
+	flag.DurationVar(&m.length, "length", 20*time.Second, "how long the quiet phase takes")
+	flag.Parse()
+	if err := m.run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "growth:", err)
+		os.Exit(1)
+	}
+}
+
+type measure struct {
+	options     binary.Options
+	old, doomed int
+	length      time.Duration
+
+	in         *binary.Installation
+	db         *sql.DB
+	calm       binary.Site
+	ids        []string
+	largestLog int64
+	missed     []string
+}
+
+func (m *measure) run(ctx context.Context) (err error) {
+	if m.in, err = binary.New(ctx, m.options); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.in.Close()) }()
+	if err := m.fill(ctx); err != nil {
+		return err
+	}
+	defer m.db.Close()
+	if err := m.in.Serve(ctx); err != nil {
+		return err
+	}
+	for i := range 200 {
+		id, err := m.in.AddUser(ctx, m.calm, fmt.Sprintf("u%d@calm.example", i), `,"active":true`)
+		if err != nil {
+			return err
+		}
+		m.ids = append(m.ids, id)
+	}
+	m.watch(time.Second*2, nil) // warm
+	before := m.watch(m.length, nil)
+	fmt.Printf("%s, %d processors, load of the machine %s\n", m.in.Kind(), runtime.NumCPU(), binary.Load())
+	print("before", before, nil)
+	fmt.Println("file", m.size(""), "MB")
+
+	if _, err := m.in.Rollcall(ctx, "retention", "set", "--reads", "30d"); err != nil {
+		return err
+	}
+	pruned := m.during(ctx, func() error {
+		_, err := m.in.Rollcall(ctx, "prune")
+		return err
+	})
+	if pruned.err != nil {
+		return pruned.err
+	}
+	m.compare(fmt.Sprintf("while %d rows are pruned (%s)", m.old, pruned.took), pruned.samples, before)
+	fmt.Println("file", m.size(""), "MB, largest -wal", m.largestLog>>20, "MB")
+	m.largestLog = 0
+
+	// The command is killed as soon as the site is hidden: the server does the rest.
+	deleted := m.during(ctx, func() error { return m.deleteByServer(ctx) })
+	if deleted.err != nil {
+		return deleted.err
+	}
+	m.compare(fmt.Sprintf("while a site with %d rows is deleted (%s)", m.doomed, deleted.took), deleted.samples, before)
+	fmt.Println("file", m.size(""), "MB, largest -wal", m.largestLog>>20, "MB")
+	if !m.options.Postgres {
+		back := m.watch(m.length, nil)
+		m.compare("while space is given back", back, before)
+		fmt.Println("file", m.size(""), "MB")
+	}
+	fmt.Println("\nload of the machine", binary.Load())
+	if len(m.missed) > 0 {
+		return fmt.Errorf("missed: %s", strings.Join(m.missed, "; "))
+	}
+	return nil
+}
+
+// aim is how many times the p99 of changes may be that of before.
+const aim = 3
+
+// compare prints the times of now, and notes a missed aim.
+func (m *measure) compare(title string, now, before samples) {
+	print(title, now, before)
+	if times := ratio(now["change"], before["change"]); times > aim {
+		m.missed = append(m.missed, fmt.Sprintf("%s, the p99 of changes is %.1f × that of before (aim: %d)", title, times, aim))
+	}
+}
+
+func ratio(now, before *sample) float64 {
+	return float64(at(now.times, 99)) / float64(at(before.times, 99))
+}
+
+func (m *measure) deleteByServer(ctx context.Context) error {
+	c := m.in.Command(ctx, "site", "delete", "doomed", "--yes")
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		return err
+	}
+	_ = c.Process.Kill()
+	_ = c.Wait()
+	for {
+		var left int
+		if err := m.db.QueryRowContext(ctx, "select count(*) from removal").Scan(&left); err != nil || left == 0 {
+			return err
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// fill makes three sites: one that is calm, one with old rows, one that will be deleted.
+func (m *measure) fill(ctx context.Context) (err error) {
+	if m.calm, err = m.in.Site(ctx, "calm"); err != nil {
+		return err
+	}
+	for _, args := range [][]string{
+		{"site", "create", "old"},
+		{"site", "create", "doomed"},
+		{"retention", "set", "--reads", "forever"},
+	} {
+		if _, err := m.in.Rollcall(ctx, args...); err != nil {
+			return err
+		}
+	}
+	if m.db, err = m.in.SQL(); err != nil {
+		return err
+	}
+	fmt.Printf("filling %d rows\n", m.old+m.doomed)
+	long := time.Now().AddDate(0, 0, -90).UnixMicro()
+	now := time.Now().Add(-time.Hour).UnixMicro()
+	for _, f := range []struct {
+		site string
+		n    int
+		from int64
+	}{{"old", m.old, long}, {"doomed", m.doomed, now}} {
+		const piece = 100_000
+		for done := 0; done < f.n; done += piece {
+			if _, err := m.db.ExecContext(ctx, fmt.Sprintf(`
+				insert into request_log (site, time, id, token, token_last4, method, path, status, duration, user_name, subject, sentence, fixes, ignored, remote, result, change)
+				with recursive n (i) as (select %d union all select i + 1 from n where i < %d)
+				select s.id, %d + cast(n.i as bigint) * 1000, 'request-with-an-id-of-32-' || cast(1000000 + n.i as text), 'token-of-the-site', 'abcd', case n.i %% 3 when 0 then 'PATCH' else 'GET' end,
+					'/Users?filter=userName%%20eq%%20%%22somebody' || cast(n.i as text) || '%%40example.com%%22', 200, 1234, 'somebody@example.com', 'subject', 'Updated somebody@example.com: displayName.', '', '', '20.1.2.3', 'done', n.i %% 3 = 0 and s.name = 'doomed'
+				from n, site s
+				where s.name = '%s'`, done, min(done+piece, f.n)-1, f.from, f.site)); err != nil {
+				return err
+			}
+		}
+	}
+	if m.options.Postgres {
+		_, err = m.db.ExecContext(ctx, "vacuum analyze")
+	}
+	return err
+}
+
+// samples are the times of each kind of request, and how many were not answered 200.
+type samples map[string]*sample
+
+type sample struct {
+	times []time.Duration
+	bad   int
+}
+
+// watch sends 100 changes and 100 lookups a second until the time is over, or done is closed.
+func (m *measure) watch(length time.Duration, done <-chan struct{}) samples {
+	found := samples{"change": {}, "lookup": {}}
+	ask := map[string]func(i int) (int, []byte, error){
+		"lookup": func(i int) (int, []byte, error) {
+			return m.in.Send(context.Background(), m.calm, "GET", fmt.Sprintf("/Users?filter=userName%%20eq%%20%%22u%d@calm.example%%22", i%len(m.ids)), "")
+		},
+		"change": func(i int) (int, []byte, error) {
+			return m.in.Send(context.Background(), m.calm, "PATCH", "/Users/"+m.ids[i%len(m.ids)], binary.Patch(fmt.Sprintf(`{"op":"replace","path":"title","value":"%d"}`, time.Now().UnixNano())))
+		},
+	}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	end := time.Now().Add(length)
+	for kind, send := range ask {
+		for worker := range 4 {
+			all.Go(func() {
+				tick := time.NewTicker(40 * time.Millisecond)
+				defer tick.Stop()
+				for i := worker; done == nil && time.Now().Before(end) || done != nil; i += 4 {
+					select {
+					case <-done:
+						return
+					case <-tick.C:
+					}
+					began := time.Now()
+					status, _, err := send(i)
+					took := time.Since(began)
+					mu.Lock()
+					if found[kind].times = append(found[kind].times, took); err != nil || status != http.StatusOK {
+						found[kind].bad++
+					}
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	all.Wait()
+	return found
+}
+
+type phase struct {
+	samples samples
+	took    time.Duration
+	err     error
+}
+
+// during watches while something is done.
+func (m *measure) during(_ context.Context, do func() error) (p phase) {
+	done := make(chan struct{})
+	began := time.Now()
+	go func() {
+		p.err = do()
+		p.took = time.Since(began).Round(100 * time.Millisecond)
+		close(done)
+	}()
+	go func() {
+		for tick := time.NewTicker(100 * time.Millisecond); ; {
+			select {
+			case <-done:
+				tick.Stop()
+				return
+			case <-tick.C:
+			}
+			if info, err := os.Stat(m.in.Database + "-wal"); err == nil {
+				m.largestLog = max(m.largestLog, info.Size())
+			}
+		}
+	}()
+	p.samples = m.watch(0, done)
+	return p
+}
+
+func (m *measure) size(suffix string) int64 {
+	info, err := os.Stat(m.in.Database + suffix)
+	if err != nil {
+		return 0
+	}
+	return info.Size() >> 20
+}
+
+func print(title string, now, before samples) {
+	fmt.Println("\n" + title)
+	for _, kind := range []string{"change", "lookup"} {
+		s := now[kind]
+		line := fmt.Sprintf("  %-8s %6d requests, %d not 200: p50 %s, p99 %s, max %s", kind, len(s.times), s.bad, at(s.times, 50), at(s.times, 99), at(s.times, 100))
+		if before != nil {
+			line += fmt.Sprintf(" (p99 %.1f × of before)", ratio(s, before[kind]))
+		}
+		fmt.Println(line)
+	}
+}
+
+func at(times []time.Duration, percent int) time.Duration {
+	if len(times) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(times))
+	return sorted[min(len(sorted)-1, len(sorted)*percent/100)].Round(10 * time.Microsecond)
+}

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/binary"
+)
+
+// resource is what a client knows of one of its users or of its group.
+type resource struct {
+	id, name, title string
+	active, group   bool
+	members         map[string]bool
+	changes         int  // that were applied: its creation is the first
+	gone            bool // it was deleted
+}
+
+func (r resource) clone() *resource {
+	r.members = maps.Clone(r.members)
+	return &r
+}
+
+// client writes one request after the other, to users and a group that nobody else writes to.
+type client struct {
+	run    *run
+	number int
+	random *rand.Rand
+	count  int
+
+	mine    []*resource
+	members []*resource // users that are never deleted
+	group   *resource
+	pending *change // the request whose outcome is not known
+}
+
+// change is a request with what is true before it and after it.
+type change struct {
+	method, path, body string
+	from, to           *resource
+}
+
+func (c *client) send(ctx context.Context, method, path, body string) (status int, text []byte, err error) {
+	return c.run.in.Send(ctx, c.run.acme, method, path, body)
+}
+
+// write sends requests until one has no answer, or ctx ends. A request that has begun is waited for.
+func (c *client) write(ctx context.Context) error {
+	for ctx.Err() == nil {
+		x := c.next()
+		status, text, err := c.send(context.WithoutCancel(ctx), x.method, x.path, x.body)
+		switch {
+		case err != nil || status >= 500:
+			c.run.unknown.Add(1)
+			c.pending = x
+			return nil
+		case status >= 300:
+			return fmt.Errorf("%s %s %s: %d %s", x.method, x.path, x.body, status, text)
+		}
+		c.run.answers.Add(1)
+		if x.from == nil {
+			var made struct{ ID string }
+			if err := json.Unmarshal(text, &made); err != nil {
+				return err
+			}
+			x.to.id = made.ID
+		}
+		c.took(x)
+	}
+	return nil
+}
+
+// took makes a change true.
+func (c *client) took(x *change) {
+	x.to.changes++
+	if x.from != nil {
+		*x.from = *x.to
+		return
+	}
+	switch {
+	case x.to.group:
+		c.group = x.to
+	case len(c.members) < 4:
+		c.members = append(c.members, x.to)
+	default:
+		c.mine = append(c.mine, x.to)
+	}
+}
+
+const (
+	userSchema  = "urn:ietf:params:scim:schemas:core:2.0:User"
+	groupSchema = "urn:ietf:params:scim:schemas:core:2.0:Group"
+)
+
+// next chooses a request.
+func (c *client) next() *change {
+	c.count++
+	name := fmt.Sprintf("c%d-%d", c.number, c.count)
+	var living []*resource
+	for _, r := range c.mine {
+		if !r.gone {
+			living = append(living, r)
+		}
+	}
+	switch kind := c.random.IntN(10); {
+	case len(c.members) < 4 || len(living) < 3 || kind == 0 && len(living) < 40:
+		r := &resource{name: name, title: name, active: true}
+		return &change{method: "POST", path: "/Users", body: fmt.Sprintf(`{"schemas":["%s"],"userName":"%s","title":"%s","active":true}`, userSchema, name, name), to: r}
+	case c.group == nil:
+		r := &resource{name: name, group: true, members: map[string]bool{}}
+		return &change{method: "POST", path: "/Groups", body: fmt.Sprintf(`{"schemas":["%s"],"displayName":"%s"}`, groupSchema, name), to: r}
+	case kind <= 3:
+		from := living[c.random.IntN(len(living))]
+		to := from.clone()
+		to.title = name
+		return &change{method: "PATCH", path: "/Users/" + from.id, body: binary.Patch(fmt.Sprintf(`{"op":"replace","path":"title","value":"%s"}`, name)), from: from, to: to}
+	case kind == 4:
+		from := living[c.random.IntN(len(living))]
+		to := from.clone()
+		to.active = !from.active
+		return &change{method: "PATCH", path: "/Users/" + from.id, body: binary.Patch(fmt.Sprintf(`{"op":"replace","path":"active","value":%t}`, to.active)), from: from, to: to}
+	case kind == 5:
+		from := living[c.random.IntN(len(living))]
+		to := from.clone()
+		to.title = name
+		return &change{method: "PUT", path: "/Users/" + from.id, body: fmt.Sprintf(`{"schemas":["%s"],"userName":"%s","title":"%s","active":%t}`, userSchema, from.name, name, from.active), from: from, to: to}
+	case kind == 6:
+		from := living[c.random.IntN(len(living))]
+		to := from.clone()
+		to.gone = true
+		return &change{method: "DELETE", path: "/Users/" + from.id, from: from, to: to}
+	}
+	member := c.members[c.random.IntN(len(c.members))]
+	to := c.group.clone()
+	op := fmt.Sprintf(`{"op":"add","path":"members","value":[{"value":"%s"}]}`, member.id)
+	if to.members[member.id] {
+		op = fmt.Sprintf(`{"op":"remove","path":"members[value eq \"%s\"]"}`, member.id)
+		delete(to.members, member.id)
+	} else {
+		to.members[member.id] = true
+	}
+	return &change{method: "PATCH", path: "/Groups/" + c.group.id, body: binary.Patch(op), from: c.group, to: to}
+}
+
+// ask reads, and asks again when the answer is 503: PostgreSQL may still recover from its crash.
+func (c *client) ask(ctx context.Context, path string) (status int, text []byte, err error) {
+	for range 60 {
+		if status, text, err = c.send(ctx, "GET", path, ""); err != nil || status != http.StatusServiceUnavailable {
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	if err == nil && status >= 500 {
+		err = fmt.Errorf("GET %s: %d %s", path, status, text)
+	}
+	return status, text, err
+}
+
+// settle finds out whether the request that had no answer was applied.
+func (c *client) settle(ctx context.Context) error {
+	x := c.pending
+	if x == nil {
+		return nil
+	}
+	c.pending = nil
+	if x.from == nil {
+		return c.settleNew(ctx, x)
+	}
+	status, text, err := c.ask(ctx, x.path)
+	if err != nil {
+		return err
+	}
+	var got struct {
+		Title   string
+		Active  bool
+		Members []struct{ Value string }
+	}
+	if status == http.StatusOK {
+		if err := json.Unmarshal(text, &got); err != nil {
+			return err
+		}
+	}
+	is := func(r *resource) bool {
+		if status != http.StatusOK || r.gone {
+			return r.gone && status == http.StatusNotFound
+		}
+		var members []string
+		for _, m := range got.Members {
+			members = append(members, m.Value)
+		}
+		return got.Title == r.title && (r.group || got.Active == r.active) && slices.Equal(slices.Sorted(slices.Values(members)), slices.Sorted(maps.Keys(r.members)))
+	}
+	switch {
+	case is(x.to):
+		c.run.applied.Add(1)
+		c.took(x)
+	case !is(x.from):
+		return fmt.Errorf("%s %s had no answer; it is neither as before nor as after: %d %s, before %+v", x.method, x.path, status, text, *x.from)
+	}
+	return nil
+}
+
+func (c *client) settleNew(ctx context.Context, x *change) error {
+	path := "/Users?filter=userName"
+	if x.to.group {
+		path = "/Groups?filter=displayName"
+	}
+	path += url.QueryEscape(` eq "` + x.to.name + `"`)
+	status, text, err := c.ask(ctx, path)
+	if err != nil {
+		return err
+	}
+	if status != http.StatusOK {
+		return fmt.Errorf("GET %s: %d %s", path, status, text)
+	}
+	var found struct{ Resources []struct{ ID string } }
+	if err := json.Unmarshal(text, &found); err != nil {
+		return err
+	}
+	switch len(found.Resources) {
+	case 0:
+		return nil
+	case 1:
+		x.to.id = found.Resources[0].ID
+		c.run.applied.Add(1)
+		c.took(x)
+		return nil
+	}
+	return fmt.Errorf("%s is there %d times", x.to.name, len(found.Resources))
+}

@@ -1,0 +1,190 @@
+// Command kills kills a server with SIGKILL again and again while clients write to it, and compares what is stored with
+// what was acknowledged: nothing is lost, nothing is there twice, and versions, events and rows of the request log are as
+// many as the changes. On PostgreSQL each third kill hits one of the database's own processes, after which PostgreSQL
+// recovers as from a crash.
+//
+//	go run ./internal/cmd/kills -rollcall bin/rollcall [-kills 200]
+//	go run ./internal/cmd/kills -rollcall bin/rollcall -postgres [-kills 200]
+//
+// In the end it damages the data in several ways, each in a transaction that is rolled back, and fails unless the
+// comparison sees each of them. It ends with exit code 1 when anything is wrong.
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/binary"
+)
+
+func main() {
+	var r run
+	flag.StringVar(&r.options.Binary, "rollcall", "bin/rollcall", "the rollcall binary to kill")
+	flag.BoolVar(&r.options.Postgres, "postgres", false, "on a PostgreSQL server of its own")
+	flag.IntVar(&r.kills, "kills", 200, "how often")
+	flag.IntVar(&r.clients, "clients", 8, "clients that write")
+	flag.Uint64Var(&r.seed, "seed", uint64(time.Now().UnixNano()), "of the random choices")
+	flag.Parse()
+	if err := r.run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "kills:", err)
+		os.Exit(1)
+	}
+}
+
+type run struct {
+	options        binary.Options
+	kills, clients int
+	seed           uint64
+
+	in   *binary.Installation
+	acme binary.Site
+	db   *sql.DB
+	site string // its id
+	all  []*client
+
+	answers, unknown, applied atomic.Int64
+	restarts                  []time.Duration
+}
+
+func (r *run) run(ctx context.Context) (err error) {
+	if r.in, err = binary.New(ctx, r.options); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.in.Close()) }()
+	if err := r.setUp(ctx); err != nil {
+		return err
+	}
+	defer r.db.Close()
+	fmt.Printf("%s, seed %d, %d clients\n", r.in.Kind(), r.seed, r.clients)
+	random := rand.New(rand.NewPCG(r.seed, 1))
+	for n := range r.kills {
+		backend := r.options.Postgres && n%3 == 2
+		if err := r.round(ctx, time.Duration(50+random.IntN(350))*time.Millisecond, backend); err != nil {
+			return fmt.Errorf("kill %d: %w", n+1, err)
+		}
+		if (n+1)%20 == 0 || n+1 == r.kills {
+			if err := r.compare(ctx, r.db); err != nil {
+				return fmt.Errorf("after %d kills: %w", n+1, err)
+			}
+			fmt.Printf("%d kills: %d answers, %d unknown at a kill (%d of them applied), everything is right\n", n+1, r.answers.Load(), r.unknown.Load(), r.applied.Load())
+		}
+	}
+	if err := r.whole(ctx); err != nil {
+		return err
+	}
+	if err := r.awake(ctx); err != nil {
+		return err
+	}
+	slowest, total := time.Duration(0), time.Duration(0)
+	for _, d := range r.restarts {
+		slowest, total = max(slowest, d), total+d
+	}
+	if n := len(r.restarts); n > 0 {
+		fmt.Printf("after a kill the server answered in %d ms, at most in %d ms\n", (total / time.Duration(n)).Milliseconds(), slowest.Milliseconds())
+	}
+	fmt.Println("nothing acknowledged was lost, nothing is doubled, and each sabotage was seen")
+	return nil
+}
+
+func (r *run) setUp(ctx context.Context) (err error) {
+	if r.acme, err = r.in.Site(ctx, "acme"); err != nil {
+		return err
+	}
+	if err := r.in.Serve(ctx); err != nil {
+		return err
+	}
+	if r.db, err = r.in.SQL(); err != nil {
+		return err
+	}
+	r.db.SetMaxIdleConns(0) // PostgreSQL ends them all when it recovers
+	if err := r.db.QueryRowContext(ctx, "select id from site where name = 'acme'").Scan(&r.site); err != nil {
+		return err
+	}
+	for n := range r.clients {
+		r.all = append(r.all, &client{run: r, number: n, random: rand.New(rand.NewPCG(r.seed, uint64(n)+2))})
+	}
+	return nil
+}
+
+// round lets the clients write for a while, kills, starts again, and finds out what became of the requests under way.
+func (r *run) round(ctx context.Context, length time.Duration, backend bool) error {
+	writing, stop := context.WithCancel(ctx)
+	defer stop()
+	var clients sync.WaitGroup
+	faults := make(chan error, len(r.all))
+	for _, c := range r.all {
+		clients.Go(func() { faults <- c.write(writing) })
+	}
+	time.Sleep(length)
+	if backend {
+		if err := r.killBackend(); err != nil {
+			return err
+		}
+		stop()
+	} else if err := errors.Join(r.in.Kill(), r.disconnected(ctx)); err != nil {
+		return err
+	}
+	clients.Wait()
+	for range r.all {
+		if err := <-faults; err != nil {
+			return err
+		}
+	}
+	began := time.Now()
+	if backend {
+		if err := r.in.Ready(); err != nil {
+			return err
+		}
+	} else if err := r.in.Serve(ctx); err != nil {
+		return err
+	}
+	r.restarts = append(r.restarts, time.Since(began))
+	for _, c := range r.all {
+		if err := c.settle(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// disconnected waits until PostgreSQL has ended what it did for the server that was killed: a commit may still be under way.
+func (r *run) disconnected(ctx context.Context) error {
+	for left := r.options.Postgres; left; {
+		if err := r.db.QueryRowContext(ctx, "select exists (select 1 from pg_stat_activity where application_name = 'rollcall')").Scan(&left); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// killBackend kills a process of PostgreSQL that works for the server.
+func (r *run) killBackend() error {
+	var pid int
+	if err := r.db.QueryRow("select pid from pg_stat_activity where application_name = 'rollcall' order by state = 'active' desc, random() limit 1").Scan(&pid); err != nil {
+		return err
+	}
+	return syscall.Kill(pid, syscall.SIGKILL)
+}
+
+// whole asks SQLite whether the file is whole.
+func (r *run) whole(ctx context.Context) error {
+	if r.options.Postgres {
+		return nil
+	}
+	out, err := r.in.Rollcall(ctx, "backup", filepath.Join(r.in.Dir, "copy.db"))
+	if err == nil && !strings.Contains(out, "is whole") {
+		err = fmt.Errorf("backup says %q", out)
+	}
+	return err
+}

@@ -1,0 +1,344 @@
+// Command neighbours measures what the other sites of a server notice while some of them do their worst: one site of many
+// people is scanned by many clients that ignore Retry-After, another sends large PATCHes, a third reads pages of large users
+// slowly. It prints the times of a quiet site before and meanwhile, and the server's memory.
+//
+//	go run ./internal/cmd/neighbours -rollcall bin/rollcall
+//	go run ./internal/cmd/neighbours -rollcall bin/rollcall -postgres
+//
+// Before all that it measures what the scanned site gets by one client alone, and by its own many clients while nobody else
+// does anything. It ends with exit code 1 when an aim is missed.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/binary"
+)
+
+func main() {
+	var m measure
+	flag.StringVar(&m.options.Binary, "rollcall", "bin/rollcall", "the rollcall binary to measure")
+	flag.StringVar(&m.options.Database, "database", "", "PostgreSQL URL of an empty database; a SQLite file is made when it is left out")
+	flag.BoolVar(&m.options.Postgres, "postgres", false, "on PostgreSQL: starts a server of its own unless -database names one")
+	flag.IntVar(&m.people, "people", 100_000, "people of the site that is scanned")
+	flag.IntVar(&m.scanners, "scanners", 150, "clients that scan it")
+	flag.IntVar(&m.patches, "patches", 60, "clients that send large PATCHes")
+	flag.IntVar(&m.slow, "slow", 10, "slow readers of large pages")
+	flag.DurationVar(&m.length, "length", 10*time.Second, "how long each phase takes")
+	flag.Parse()
+	if err := m.run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "neighbours:", err)
+		os.Exit(1)
+	}
+}
+
+type measure struct {
+	options                  binary.Options
+	people                   int
+	scanners, patches, slow  int
+	length                   time.Duration
+	in                       *binary.Installation
+	big, patched, read, calm tenant
+}
+
+type tenant struct {
+	binary.Site
+	ids []string
+}
+
+func (m *measure) run(ctx context.Context) (err error) {
+	if m.in, err = binary.New(ctx, m.options); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.in.Close()) }()
+	if err := m.fill(ctx); err != nil {
+		return err
+	}
+	if err := m.in.Serve(ctx); err != nil {
+		return err
+	}
+	if err := m.smallSites(ctx); err != nil {
+		return err
+	}
+	alone, err := m.scanAlone(ctx)
+	if err != nil {
+		return err
+	}
+	crowd := m.scanCrowd(ctx)
+	quiet := m.watch(ctx)
+	var scans atomic.Int64
+	attack, stop := context.WithCancel(ctx)
+	var attackers sync.WaitGroup
+	m.attack(attack, &attackers, &scans)
+	time.Sleep(time.Second)
+	scans.Store(0)
+	began := time.Now()
+	loud := m.watch(ctx)
+	share := float64(scans.Load()) / time.Since(began).Seconds()
+	memory := m.memory()
+	stop()
+	attackers.Wait()
+	fmt.Printf("%s, %d people, %d processors, load of the machine %s\n\n", m.in.Kind(), m.people, runtime.NumCPU(), binary.Load())
+	missed := print(quiet, loud)
+	fmt.Printf("\nscans per second of the site that is scanned: %.2f by one client alone; %.2f by its %d clients alone (%.2f ×); %.2f during all this (%.2f ×)\n",
+		alone, crowd, m.scanners, crowd/alone, share, share/alone)
+	fmt.Printf("peak memory of the server: %d MB\n", memory>>20)
+	if crowd < alone/2 {
+		missed = append(missed, "the scanned site's own clients get less than half of what one gets")
+	}
+	if memory >= 300<<20 {
+		missed = append(missed, "the server needs 300 MB or more")
+	}
+	if len(missed) > 0 {
+		return fmt.Errorf("missed: %s", strings.Join(missed, "; "))
+	}
+	fmt.Println("every aim is met")
+	return nil
+}
+
+func (m *measure) fill(ctx context.Context) error {
+	for name, t := range map[string]*tenant{"big": &m.big, "patched": &m.patched, "read": &m.read, "calm": &m.calm} {
+		var err error
+		if t.Site, err = m.in.Site(ctx, name); err != nil {
+			return err
+		}
+	}
+	file := filepath.Join(m.in.Dir, "people.csv")
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	fmt.Fprintln(w, "userName,displayName,email")
+	for i := range m.people {
+		fmt.Fprintf(w, "user%06d@big.example,User %d,user%06d@big.example\n", i, i, i)
+	}
+	if err := errors.Join(w.Flush(), f.Close()); err != nil {
+		return err
+	}
+	_, err = m.in.Rollcall(ctx, "site", "import-people", "big", file)
+	return err
+}
+
+func (m *measure) add(ctx context.Context, t *tenant, rest string) error {
+	id, err := m.in.AddUser(ctx, t.Site, fmt.Sprintf("u%d@%s.example", len(t.ids), t.Name), rest)
+	t.ids = append(t.ids, id)
+	return err
+}
+
+// smallSites adds the people of the smaller sites.
+func (m *measure) smallSites(ctx context.Context) error {
+	for range 200 {
+		if err := m.add(ctx, &m.calm, `,"active":true`); err != nil {
+			return err
+		}
+	}
+	for range 120 {
+		if err := m.add(ctx, &m.read, `,"title":"`+strings.Repeat("x", 1_000_000)+`"`); err != nil {
+			return err
+		}
+	}
+	roles := make([]string, 9_900)
+	for i := range roles {
+		roles[i] = fmt.Sprintf(`{"value":"role%05d"}`, i)
+	}
+	return m.add(ctx, &m.patched, `,"roles":[`+strings.Join(roles, ",")+`]`)
+}
+
+const scan = `/Users?count=1&filter=title%20eq%20%22x%22`
+
+func (m *measure) scanAlone(ctx context.Context) (perSecond float64, err error) {
+	began, n := time.Now(), 0
+	for time.Since(began) < m.length/2 {
+		if status, text, err := m.in.Send(ctx, m.big.Site, "GET", scan, ""); err != nil || status != 200 {
+			return 0, fmt.Errorf("scan: %d %.200s %w", status, text, err)
+		}
+		n++
+	}
+	return float64(n) / time.Since(began).Seconds(), nil
+}
+
+// scanCrowd is the rate of scans of all clients of the site, with nobody else on the server.
+func (m *measure) scanCrowd(ctx context.Context) (perSecond float64) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var all sync.WaitGroup
+	var scans atomic.Int64
+	m.scan(ctx, &all, &scans)
+	time.Sleep(time.Second)
+	scans.Store(0)
+	began := time.Now()
+	time.Sleep(m.length)
+	perSecond = float64(scans.Load()) / time.Since(began).Seconds()
+	stop()
+	all.Wait()
+	return perSecond
+}
+
+// scan lets all clients of the scanned site do their worst until ctx ends.
+func (m *measure) scan(ctx context.Context, all *sync.WaitGroup, scans *atomic.Int64) {
+	for range m.scanners {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				if status, _, err := m.in.Send(ctx, m.big.Site, "GET", scan, ""); err == nil && status == 200 {
+					scans.Add(1)
+				}
+			}
+		})
+	}
+}
+
+func (m *measure) attack(ctx context.Context, all *sync.WaitGroup, scans *atomic.Int64) {
+	m.scan(ctx, all, scans)
+	operations := strings.Repeat(`{"op":"remove","path":"roles[value co \"zz1\" or type ew \"qq1\"]"},`, 490)
+	body := binary.Patch(strings.TrimSuffix(operations, ","))
+	for range m.patches {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				_, _, _ = m.in.Send(ctx, m.patched.Site, "PATCH", "/Users/"+m.patched.ids[0], body)
+			}
+		})
+	}
+	for range m.slow {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				m.readSlowly(ctx)
+			}
+		})
+	}
+}
+
+// readSlowly asks for a large page and takes it in small pieces.
+func (m *measure) readSlowly(ctx context.Context) {
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", m.in.Addr)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "GET /c/read/auth/scim/v2/Users?count=500 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n", m.read.Token)
+	piece := make([]byte, 4<<10)
+	for ctx.Err() == nil {
+		if _, err := c.Read(piece); err != nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// kinds are what a quiet site asks for.
+func (m *measure) kinds() map[string]func(ctx context.Context, i int) (int, error) {
+	stranger := binary.Site{Name: m.calm.Name, Token: "rollcall_" + strings.Repeat("a", 49)}
+	scim := func(s binary.Site, method, path, body string) (int, error) {
+		status, _, err := m.in.Send(context.Background(), s, method, path, body)
+		return status, err
+	}
+	return map[string]func(ctx context.Context, i int) (int, error){
+		"lookup": func(_ context.Context, i int) (int, error) {
+			return scim(m.calm.Site, "GET", fmt.Sprintf("/Users?filter=userName%%20eq%%20%%22u%d@calm.example%%22", i%len(m.calm.ids)), "")
+		},
+		"deactivation": func(_ context.Context, i int) (int, error) {
+			return scim(m.calm.Site, "PATCH", "/Users/"+m.calm.ids[i%len(m.calm.ids)], binary.Patch(fmt.Sprintf(`{"op":"replace","path":"active","value":%v}`, i/len(m.calm.ids)%2 == 1)))
+		},
+		"wrong token":  func(context.Context, int) (int, error) { return scim(stranger, "GET", "/Users?count=1", "") },
+		"sign-in page": func(context.Context, int) (int, error) { return m.in.Get("/c/calm/") },
+		"/readyz":      func(context.Context, int) (int, error) { return m.in.Get("/readyz") },
+	}
+}
+
+type sample struct {
+	times  []time.Duration
+	status map[int]int
+}
+
+// watch asks for everything that a quiet site asks for, twenty times a second each.
+func (m *measure) watch(ctx context.Context) map[string]*sample {
+	found := map[string]*sample{}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for name, ask := range m.kinds() {
+		s := &sample{status: map[int]int{}}
+		found[name] = s
+		all.Go(func() {
+			tick := time.NewTicker(50 * time.Millisecond)
+			defer tick.Stop()
+			for i, until := 0, time.Now().Add(m.length); time.Now().Before(until); i++ {
+				<-tick.C
+				began := time.Now()
+				status, err := ask(ctx, i)
+				took := time.Since(began)
+				if err != nil {
+					status = -1
+				}
+				mu.Lock()
+				s.times = append(s.times, took)
+				s.status[status]++
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	return found
+}
+
+func (s *sample) quantile(q float64) time.Duration {
+	slices.Sort(s.times)
+	return s.times[min(len(s.times)-1, int(q*float64(len(s.times))))]
+}
+
+// print writes the table and returns which aims were missed.
+func print(quiet, loud map[string]*sample) (missed []string) {
+	fmt.Println("| request | p50 quiet | p50 | × | p99 quiet | p99 | max | answers |")
+	fmt.Println("|---|---|---|---|---|---|---|---|")
+	for _, name := range []string{"lookup", "deactivation", "wrong token", "sign-in page", "/readyz"} {
+		q, l := quiet[name], loud[name]
+		ms := func(d time.Duration) string {
+			return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 2, 64) + " ms"
+		}
+		times := float64(l.quantile(0.5)) / float64(q.quantile(0.5))
+		fmt.Printf("| %s | %s | %s | %.1f | %s | %s | %s | %v |\n", name, ms(q.quantile(0.5)), ms(l.quantile(0.5)),
+			times, ms(q.quantile(0.99)), ms(l.quantile(0.99)), ms(l.quantile(1)), l.status)
+		if times > 10 {
+			missed = append(missed, fmt.Sprintf("p50 of %s is %.1f × that of quiet times (aim: 10)", name, times))
+		}
+		if l.quantile(0.99) > 250*time.Millisecond {
+			missed = append(missed, fmt.Sprintf("p99 of %s is %s (aim: 250 ms)", name, ms(l.quantile(0.99))))
+		}
+		for status := range l.status {
+			if status >= 500 || status < 0 {
+				missed = append(missed, fmt.Sprintf("%s was answered %d", name, status))
+			}
+		}
+	}
+	return missed
+}
+
+// memory is the server's peak in bytes, as Linux tells it; 0 where it does not.
+func (m *measure) memory() int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.in.PID()))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, found := strings.CutPrefix(line, "VmHWM:"); found {
+			kib, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")))
+			if err == nil {
+				return kib << 10
+			}
+		}
+	}
+	return 0
+}

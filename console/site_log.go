@@ -79,7 +79,7 @@ var logMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.
 func logQuery(q url.Values, tokens []site.Token) (requestlog.Query, *fieldError) {
 	query := requestlog.Query{
 		Filter: requestlog.Filter{Result: resultOf(q.Get("result")), OnlyChanges: q.Get("show") != "all"},
-		Search:        strings.TrimSpace(q.Get("q")), Before: q.Get("before"), Limit: logLimit,
+		Search: strings.TrimSpace(q.Get("q")), Before: q.Get("before"), Limit: logLimit,
 	}
 	if method := strings.ToUpper(q.Get("method")); slices.Contains(logMethods, method) {
 		query.Method = method

@@ -96,8 +96,10 @@ func (p *SitePages) scimFacts(ctx context.Context, v *siteVisit) (f scimFacts, e
 
 // settles says which refusals a change of a setting is the answer to: they say nothing about the site as it is now.
 var settles = map[string]func(r requestlog.Request) bool{
-	event.SiteSCIMEnabled:    func(r requestlog.Request) bool { return r.Status == http.StatusForbidden },
-	event.SiteCreatesChanged: func(r requestlog.Request) bool { return r.Status == http.StatusNotImplemented && r.Method == http.MethodPost },
+	event.SiteSCIMEnabled: func(r requestlog.Request) bool { return r.Status == http.StatusForbidden },
+	event.SiteCreatesChanged: func(r requestlog.Request) bool {
+		return r.Status == http.StatusNotImplemented && r.Method == http.MethodPost
+	},
 	event.SiteRevivesChanged: func(r requestlog.Request) bool { return r.Status == http.StatusConflict && r.Method == http.MethodPost },
 	event.SiteDeletesChanged: func(r requestlog.Request) bool {
 		return r.Status == http.StatusNotImplemented && r.Method == http.MethodDelete
@@ -137,7 +139,7 @@ func (f scimFacts) switchedOn() time.Time {
 type calls struct {
 	total, changes, failed int
 	last                   requestlog.Request // the newest that carried an accepted token
-	success                time.Time    // of the newest that was answered well
+	success                time.Time          // of the newest that was answered well
 	ended                  requestlog.Request // the newest whose token had ended
 }
 

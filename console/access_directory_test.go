@@ -38,14 +38,14 @@ func TestDirectoryAccess(t *testing.T) {
 	for _, rt := range pages.Routes() {
 		t.Run(rt.Pattern, func(t *testing.T) {
 			t.Parallel()
-			if rt.Access == anyone {
+			if rt.Access == Anyone {
 				if !openRoutes()[rt.Pattern] {
 					t.Fatalf("%s is open to anyone and not on the list of open routes", rt.Pattern)
 				}
 				return
 			}
 			for name, secret := range strangers {
-				if got := knock(t, handler, rt.Pattern, anyValue(rt.Pattern), operatorCookie, secret); got.Code != http.StatusUnauthorized {
+				if got := knock(t, handler, rt.Pattern, anyValue(rt.Pattern), OperatorSessionCookie, secret); got.Code != http.StatusUnauthorized {
 					t.Errorf("%s: got %d, want 401", name, got.Code)
 				}
 			}

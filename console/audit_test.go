@@ -186,7 +186,7 @@ func TestRefusalsAreEvents(t *testing.T) {
 	w := newWorldOn(t, db, "https://rollcall.example")
 	events := store.Events{DB: db}
 	refused := &event.Refused{Recorder: events, Now: w.clock}
-	w.pages.Console.options.Refused = refused
+	w.pages.Console.Options.Refused = refused
 	s, admin := w.admin(site.Documented)
 	ada := w.person(s, "ada@acme.example", "Ada", roster.RoleRegistered)
 	link, err := w.pages.SignIns.IssueSiteLink(t.Context(), s, "ada@acme.example", "cli")

@@ -10,18 +10,18 @@ import (
 
 // applicationsPage is the view "directory_applications".
 type applicationsPage struct {
-	page
+	Page
 	Rows   []applicationRow
-	Empty  emptyState
+	Empty  EmptyState
 	Action string
 	Name   string // as typed
-	Error  *fieldError
+	Error  *FieldError
 }
 
 type applicationRow struct {
 	Name, URL    string
 	Users        int
-	Provisioning badge
+	Provisioning Badge
 	Created      time.Time
 }
 
@@ -29,12 +29,12 @@ func (p *DirectoryPages) showApplications(w http.ResponseWriter, r *http.Request
 	return p.viewApplications(w, r, v, http.StatusOK, "", nil)
 }
 
-func (p *DirectoryPages) viewApplications(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, name string, wrong *fieldError) error {
+func (p *DirectoryPages) viewApplications(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, name string, wrong *FieldError) error {
 	all, err := v.Applications(r.Context())
 	if err != nil {
 		return err
 	}
-	pg := applicationsPage{page: v.page, Action: v.url("applications"), Name: name, Error: wrong, Empty: emptyState{
+	pg := applicationsPage{Page: v.page, Action: v.url("applications"), Name: name, Error: wrong, Empty: EmptyState{
 		Icon: "app-window", Title: "No enterprise application yet", Text: "An enterprise application stands for a product outside. Who is assigned to it gets their account there kept in step.",
 	}}
 	pg.Title = "Enterprise applications"
@@ -50,24 +50,24 @@ func (p *DirectoryPages) viewApplications(w http.ResponseWriter, r *http.Request
 		}
 		pg.Rows = append(pg.Rows, row)
 	}
-	return p.Console.view(w, r, status, "directory_applications", pg)
+	return p.Console.View(w, r, status, "directory_applications", pg)
 }
 
 func (p *DirectoryPages) createApplication(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	name := strings.TrimSpace(r.PostFormValue("name"))
 	a, err := v.CreateApplication(r.Context(), name, v.actor())
-	if wrong := beside(err, inputs{"name": "application-name"}); wrong != nil {
+	if wrong := InputError(err, InputIDs{"name": "application-name"}); wrong != nil {
 		return p.viewApplications(w, r, v, http.StatusUnprocessableEntity, name, wrong)
 	}
 	if err != nil {
 		return err
 	}
-	return p.Console.redirect(w, r, v.appURL(a), done(a.Name+" was created. Assign people to it, then set up its provisioning."))
+	return p.Console.Redirect(w, r, v.appURL(a), DoneNotice(a.Name+" was created. Assign people to it, then set up its provisioning."))
 }
 
 // applicationPage is the view "directory_application": an application's overview.
 type applicationPage struct {
-	page
+	Page
 	App          directory.Application
 	Users        int
 	Assign       string
@@ -77,9 +77,9 @@ type applicationPage struct {
 // provisioningSummary is how an application's provisioning is going, in a few words.
 type provisioningSummary struct {
 	URL   string
-	Badge badge
+	Badge Badge
 	Text  string
-	Next  action
+	Next  Action
 }
 
 func (p *DirectoryPages) showApplication(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -87,12 +87,12 @@ func (p *DirectoryPages) showApplication(w http.ResponseWriter, r *http.Request,
 	if err != nil {
 		return err
 	}
-	pg := applicationPage{page: v.page, App: v.App, Users: n, Assign: v.url("/users-and-groups")}
+	pg := applicationPage{Page: v.page, App: v.App, Users: n, Assign: v.url("/users-and-groups")}
 	if pg.Provisioning, err = p.provisioningSummary(r.Context(), v); err != nil {
 		return err
 	}
 	pg.Title = v.App.Name
 	pg.Lead = "Enterprise application of " + v.Directory.Name + "."
 	pg.Crumbs = v.crumbs()
-	return p.Console.view(w, r, http.StatusOK, "directory_application", pg)
+	return p.Console.View(w, r, http.StatusOK, "directory_application", pg)
 }

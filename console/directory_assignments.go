@@ -11,14 +11,14 @@ import (
 
 // assignmentsPage is the view "directory_assignments": who is assigned, or with Adding who could be.
 type assignmentsPage struct {
-	page
+	Page
 	Adding bool
 	Search string
 	List   string // the list without search
 	Action string
 	Rows   []userRow
-	Empty  emptyState
-	Pager  pager
+	Empty  EmptyState
+	Pager  Pager
 	Found  int    // how many the list has on all its pages
 	Other  string // the other list
 	Error  string
@@ -39,7 +39,7 @@ func (p *DirectoryPages) viewAssignments(w http.ResponseWriter, r *http.Request,
 		return err
 	}
 	pg := assignmentsPage{
-		page: v.page, Search: query.Search, List: v.url("/users-and-groups"), Action: v.url("/users-and-groups"), Other: v.url("/users-and-groups/add"), Error: wrong,
+		Page: v.page, Search: query.Search, List: v.url("/users-and-groups"), Action: v.url("/users-and-groups"), Other: v.url("/users-and-groups/add"), Error: wrong,
 		Rows: v.userRows(found.Users), Pager: userPager(v.url("/users-and-groups"), query, found),
 	}
 	total, err := v.CountAssignments(r.Context(), v.App.ID)
@@ -53,17 +53,17 @@ func (p *DirectoryPages) viewAssignments(w http.ResponseWriter, r *http.Request,
 		}
 	}
 	pg.Title = "Users and groups"
-	pg.StatusLine = counted(total, "user", "users") + " assigned to " + v.App.Name + "."
-	pg.Crumbs = v.crumbs(crumb{})
-	pg.Actions = []action{{Text: "Add user", Icon: "plus", URL: pg.Other, Primary: true}}
-	pg.Empty = emptyState{
+	pg.StatusLine = PluralForms(total, "user", "users") + " assigned to " + v.App.Name + "."
+	pg.Crumbs = v.crumbs(Crumb{})
+	pg.Actions = []Action{{Text: "Add user", Icon: "plus", URL: pg.Other, Primary: true}}
+	pg.Empty = EmptyState{
 		Icon: "users", Title: "Nobody is assigned", Text: "Only assigned users are provisioned while the scope is “Sync only assigned users and groups”.",
-		Action: &action{Text: "Add user", Icon: "plus", URL: pg.Other, Primary: true},
+		Action: &Action{Text: "Add user", Icon: "plus", URL: pg.Other, Primary: true},
 	}
 	if query.Search != "" {
-		pg.Empty = emptyState{Icon: "search", Title: "Nobody matches “" + query.Search + "”", Text: "No assigned user fits. Others are found under Add user."}
+		pg.Empty = EmptyState{Icon: "search", Title: "Nobody matches “" + query.Search + "”", Text: "No assigned user fits. Others are found under Add user."}
 	}
-	return p.Console.view(w, r, status, "directory_assignments", pg)
+	return p.Console.View(w, r, status, "directory_assignments", pg)
 }
 
 func (p *DirectoryPages) showUnassigned(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -82,7 +82,7 @@ func (p *DirectoryPages) viewUnassigned(w http.ResponseWriter, r *http.Request, 
 	}
 	base := v.url("/users-and-groups/add")
 	pg := assignmentsPage{
-		page: v.page, Adding: true, Search: query.Search, List: base, Action: base, Other: v.url("/users-and-groups"), Error: wrong,
+		Page: v.page, Adding: true, Search: query.Search, List: base, Action: base, Other: v.url("/users-and-groups"), Error: wrong,
 		Rows: v.userRows(found.Users), Pager: userPager(base, query, found),
 	}
 	if pg.Found, err = v.CountFound(r.Context(), query); err != nil {
@@ -90,15 +90,15 @@ func (p *DirectoryPages) viewUnassigned(w http.ResponseWriter, r *http.Request, 
 	}
 	pg.Title = "Add user"
 	pg.Lead = "Choose who uses " + v.App.Name + ". Their accounts there are kept in step from the next provisioning cycle on."
-	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Users and groups", URL: pg.Other})
-	pg.Empty = emptyState{
+	pg.Crumbs = v.crumbs(Crumb{}, Crumb{Text: "Users and groups", URL: pg.Other})
+	pg.Empty = EmptyState{
 		Icon: "check", Title: "Everybody is assigned", Text: "All users of " + v.Directory.Name + " are assigned to " + v.App.Name + " already.",
-		Action: &action{Text: "Users and groups", URL: pg.Other},
+		Action: &Action{Text: "Users and groups", URL: pg.Other},
 	}
 	if query.Search != "" {
-		pg.Empty = emptyState{Icon: "search", Title: "Nobody matches “" + query.Search + "”", Text: "No user who is not assigned yet fits."}
+		pg.Empty = EmptyState{Icon: "search", Title: "Nobody matches “" + query.Search + "”", Text: "No user who is not assigned yet fits."}
 	}
-	return p.Console.view(w, r, status, "directory_assignments", pg)
+	return p.Console.View(w, r, status, "directory_assignments", pg)
 }
 
 func (v *directoryVisit) userRows(users []directory.User) []userRow {
@@ -120,7 +120,7 @@ func (p *DirectoryPages) assign(w http.ResponseWriter, r *http.Request, v *appVi
 		if ids, err = v.everybody(r.Context(), directory.UserQuery{Search: r.PostForm.Get("search"), NotAssignedTo: v.App.ID}); err != nil {
 			return err
 		}
-		if !sureOf(r, len(ids)) && len(ids) > 0 {
+		if !ConfirmsNumber(r, len(ids)) && len(ids) > 0 {
 			return p.askAssign(w, r, v, len(ids))
 		}
 	}
@@ -131,7 +131,7 @@ func (p *DirectoryPages) assign(w http.ResponseWriter, r *http.Request, v *appVi
 	if err != nil {
 		return err
 	}
-	return p.Console.redirect(w, r, v.url("/users-and-groups"), done(counted(n, "user was", "users were")+" assigned to "+v.App.Name+"."))
+	return p.Console.Redirect(w, r, v.url("/users-and-groups"), DoneNotice(PluralForms(n, "user was", "users were")+" assigned to "+v.App.Name+"."))
 }
 
 // everybody lists the object ids of all users that a query finds.
@@ -147,9 +147,9 @@ func (v *directoryVisit) everybody(ctx context.Context, q directory.UserQuery) (
 func (p *DirectoryPages) askAssign(w http.ResponseWriter, r *http.Request, v *appVisit, n int) error {
 	search := r.PostForm.Get("search")
 	list := v.url("/users-and-groups/add")
-	pg := confirmPage{
-		page: v.page, Action: list, Button: "Assign " + counted(n, "user", "users"), Cancel: userListURL(list, directory.UserQuery{Search: search}),
-		Fields: []field{{Name: "all", Value: "yes"}, {Name: "search", Value: search}, {Name: "sure", Value: strconv.Itoa(n)}},
+	pg := ConfirmPage{
+		Page: v.page, Action: list, Button: "Assign " + PluralForms(n, "user", "users"), Cancel: userListURL(list, directory.UserQuery{Search: search}),
+		Fields: []HiddenField{{Name: "all", Value: "yes"}, {Name: "search", Value: search}, {Name: "sure", Value: strconv.Itoa(n)}},
 		Undo:   "Removing them under Users and groups undoes it: Remove all asks too, and switches their accounts off there.",
 	}
 	who := "Everybody in " + v.Directory.Name + " who is not assigned yet"
@@ -160,10 +160,10 @@ func (p *DirectoryPages) askAssign(w http.ResponseWriter, r *http.Request, v *ap
 	if err != nil {
 		return err
 	}
-	pg.Title, pg.Narrow = "Assign "+counted(n, "user", "users")+" to "+v.App.Name+"?", true
-	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Users and groups", URL: v.url("/users-and-groups")})
-	pg.Consequences = []string{who + " will be assigned: " + counted(n, "user", "users") + ".", effect}
-	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+	pg.Title, pg.Narrow = "Assign "+PluralForms(n, "user", "users")+" to "+v.App.Name+"?", true
+	pg.Crumbs = v.crumbs(Crumb{}, Crumb{Text: "Users and groups", URL: v.url("/users-and-groups")})
+	pg.Consequences = []string{who + " will be assigned: " + PluralForms(n, "user", "users") + ".", effect}
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
 // unassign asks on a page of its own what the ticked users' accounts should expect, or with "all" those of everybody whom the search finds,
@@ -182,24 +182,24 @@ func (p *DirectoryPages) unassign(w http.ResponseWriter, r *http.Request, v *app
 	if len(ids) == 0 {
 		return p.viewAssignments(w, r, v, http.StatusUnprocessableEntity, "Tick at least one user.")
 	}
-	if !sureOf(r, len(ids)) {
+	if !ConfirmsNumber(r, len(ids)) {
 		return p.askUnassign(w, r, v, ids)
 	}
 	n, err := v.Unassign(r.Context(), v.App.ID, ids, v.actor())
 	if err != nil {
 		return err
 	}
-	return p.Console.redirect(w, r, v.url("/users-and-groups"), done(counted(n, "user is", "users are")+" no longer assigned to "+v.App.Name+"."))
+	return p.Console.Redirect(w, r, v.url("/users-and-groups"), DoneNotice(PluralForms(n, "user is", "users are")+" no longer assigned to "+v.App.Name+"."))
 }
 
 func (p *DirectoryPages) askUnassign(w http.ResponseWriter, r *http.Request, v *appVisit, ids []string) error {
 	all := r.PostForm.Get("all") != ""
-	pg := confirmPage{
-		page: v.page, Action: v.url("/users-and-groups"), Button: "Remove " + counted(len(ids), "user", "users"), Danger: true, Cancel: v.url("/users-and-groups"),
-		Fields: []field{{Name: "sure", Value: strconv.Itoa(len(ids))}}, Undo: "Assigning them again undoes it, there too.",
+	pg := ConfirmPage{
+		Page: v.page, Action: v.url("/users-and-groups"), Button: "Remove " + PluralForms(len(ids), "user", "users"), Danger: true, Cancel: v.url("/users-and-groups"),
+		Fields: []HiddenField{{Name: "sure", Value: strconv.Itoa(len(ids))}}, Undo: "Assigning them again undoes it, there too.",
 	}
 	if all {
-		pg.Fields = append(pg.Fields, field{Name: "all", Value: "yes"}, field{Name: "search", Value: r.PostForm.Get("search")})
+		pg.Fields = append(pg.Fields, HiddenField{Name: "all", Value: "yes"}, HiddenField{Name: "search", Value: r.PostForm.Get("search")})
 	}
 	names, err := v.someNames(r.Context(), ids)
 	if err != nil {
@@ -207,17 +207,17 @@ func (p *DirectoryPages) askUnassign(w http.ResponseWriter, r *http.Request, v *
 	}
 	if !all {
 		for _, id := range ids {
-			pg.Fields = append(pg.Fields, field{Name: "user", Value: id})
+			pg.Fields = append(pg.Fields, HiddenField{Name: "user", Value: id})
 		}
 	}
 	effect, err := p.effectAt(r.Context(), v.Directory.ID, v.App, "their account is switched off there", provision.FlowUpdate)
 	if err != nil {
 		return err
 	}
-	pg.Title, pg.Narrow = "Remove "+counted(len(ids), "user", "users")+" from "+v.App.Name+"?", true
-	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Users and groups", URL: pg.Cancel})
+	pg.Title, pg.Narrow = "Remove "+PluralForms(len(ids), "user", "users")+" from "+v.App.Name+"?", true
+	pg.Crumbs = v.crumbs(Crumb{}, Crumb{Text: "Users and groups", URL: pg.Cancel})
 	pg.Consequences = []string{names + " will no longer be assigned to " + v.App.Name + ".", effect}
-	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
 // someNames names the first of some users, and counts the rest. An id of nobody is an error.
@@ -226,7 +226,7 @@ func (v *directoryVisit) someNames(ctx context.Context, ids []string) (string, e
 	names := ""
 	for i, id := range ids {
 		if i == most && len(ids) > most+1 {
-			return names + " and " + counted(len(ids)-most, "more", "more"), nil
+			return names + " and " + PluralForms(len(ids)-most, "more", "more"), nil
 		}
 		u, err := v.User(ctx, id)
 		if err != nil {

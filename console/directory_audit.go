@@ -12,40 +12,40 @@ import (
 const auditURL = "/d/-/audit"
 
 // audit is the audit log of the directory.
-func (p *DirectoryPages) audit(v *directoryVisit) auditLog {
-	return auditLog{
-		console: p.Console, trail: p.Events, frame: v.page, scope: event.Directory(string(v.Directory.ID)),
-		self: v.url("audit"), file: v.Directory.Name + "-audit", crumbs: v.crumbs(),
-		kinds: []string{"user.", "directory.", "application.", "assignment.", "provisioning.", "export."},
-		title: "Audit log",
-		lead:  "Every change of a user, an assignment or a provisioning setting, with who made it and from where; also connection tests and exports. What the engine did at an application is in its provisioning logs.",
-		link:  v.eventURL,
+func (p *DirectoryPages) audit(v *directoryVisit) AuditLog {
+	return AuditLog{
+		Console: p.Console, Trail: p.Events, Frame: v.page, Scope: event.Directory(string(v.Directory.ID)),
+		Self: v.url("audit"), File: v.Directory.Name + "-audit", Crumbs: v.crumbs(),
+		Kinds: []string{"user.", "directory.", "application.", "assignment.", "provisioning.", "export."},
+		Title: "Audit log",
+		Lead:  "Every change of a user, an assignment or a provisioning setting, with who made it and from where; also connection tests and exports. What the engine did at an application is in its provisioning logs.",
+		Link:  v.eventURL,
 	}
 }
 
 func (p *DirectoryPages) showAudit(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.audit(v).show(w, r)
+	return p.audit(v).Show(w, r)
 }
 
 func (p *DirectoryPages) exportAudit(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.audit(v).export(w, r)
+	return p.audit(v).Export(w, r)
 }
 
 // wholeAudit is the audit log of the installation, with all sites and directories, deleted ones too.
-func (p *DirectoryPages) wholeAudit(r *http.Request, v *operatorVisit) (auditLog, error) {
-	a := auditLog{
-		console: p.Console, trail: p.Events, frame: v.page, self: auditURL, file: "audit",
-		crumbs: []crumb{{Text: "Directories", URL: "/d/"}}, title: "Audit log of the installation",
-		lead: "What happened on every site, in every directory and to the installation itself, with who did it and from where. What is deleted keeps its entries. " +
+func (p *DirectoryPages) wholeAudit(r *http.Request, v *operatorVisit) (AuditLog, error) {
+	a := AuditLog{
+		Console: p.Console, Trail: p.Events, Frame: v.page, Self: auditURL, File: "audit",
+		Crumbs: []Crumb{{Text: "Directories", URL: "/d/"}}, Title: "Audit log of the installation",
+		Lead: "What happened on every site, in every directory and to the installation itself, with who did it and from where. What is deleted keeps its entries. " +
 			"No page and no command changes an entry; whoever can write to the database can.",
 	}
-	a.frame.Menu = installationMenu(auditURL)
+	a.Frame.Menu = installationMenu(auditURL)
 	sites, err := p.Sites.List(r.Context())
 	if err != nil {
 		return a, err
 	}
 	for _, s := range sites {
-		a.places = append(a.places, place{event.Site(string(s.ID)), s.Name})
+		a.Places = append(a.Places, AuditPlace{event.Site(string(s.ID)), s.Name})
 	}
 	directories, err := p.Directories.List(r.Context())
 	if err != nil {
@@ -54,10 +54,10 @@ func (p *DirectoryPages) wholeAudit(r *http.Request, v *operatorVisit) (auditLog
 	open := map[event.Scope]*directoryVisit{}
 	for _, d := range directories {
 		scope := event.Directory(string(d.ID))
-		a.places = append(a.places, place{scope, d.Name})
+		a.Places = append(a.Places, AuditPlace{scope, d.Name})
 		open[scope] = &directoryVisit{operatorVisit: v, Handle: p.Directories.Open(d)}
 	}
-	a.link = func(e event.Event) string {
+	a.Link = func(e event.Event) string {
 		if d := open[e.Scope]; d != nil {
 			return d.eventURL(e)
 		}
@@ -71,7 +71,7 @@ func (p *DirectoryPages) showWholeAudit(w http.ResponseWriter, r *http.Request, 
 	if err != nil {
 		return err
 	}
-	return a.show(w, r)
+	return a.Show(w, r)
 }
 
 func (p *DirectoryPages) exportWholeAudit(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
@@ -79,7 +79,7 @@ func (p *DirectoryPages) exportWholeAudit(w http.ResponseWriter, r *http.Request
 	if err != nil {
 		return err
 	}
-	return a.export(w, r)
+	return a.Export(w, r)
 }
 
 // eventURL leads to what an event is about, unless it is gone permanently.
@@ -96,10 +96,10 @@ func (v *directoryVisit) eventURL(e event.Event) string {
 }
 
 // eventRows are events in the history of a user or an application.
-func (v *directoryVisit) eventRows(events []event.Event) []eventRow {
-	var rows []eventRow
+func (v *directoryVisit) eventRows(events []event.Event) []EventRow {
+	var rows []EventRow
 	for _, e := range events {
-		rows = append(rows, eventRow{Time: e.Time, Text: e.Text, Actor: actorName(e.Actor), URL: v.eventURL(e)})
+		rows = append(rows, EventRow{Time: e.Time, Text: e.Text, Actor: ActorName(e.Actor), URL: v.eventURL(e)})
 	}
 	return rows
 }

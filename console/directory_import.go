@@ -18,12 +18,12 @@ import (
 
 // importPage is the view "directory_import": what the last preview or import did, and below it the form.
 type importPage struct {
-	page
+	Page
 	Action     string
 	Attributes []directory.Attribute
 	Users      string // what the address of a user begins with
-	Error      *fieldError
-	Word       *notice // about the file
+	Error      *FieldError
+	Word       *Notice // about the file
 	Form       importForm
 	Report     *importReport
 
@@ -40,45 +40,45 @@ type importPage struct {
 }
 
 // NotKnown marks a column that needs an answer.
-func (importPage) NotKnown() badge { return badge{Tone: warn, Text: "Not known"} }
+func (importPage) NotKnown() Badge { return Badge{Tone: ToneWarning, Text: "Not known"} }
 
 // Separators are the choices of what separates columns.
-func (p importPage) Separators() []field {
+func (p importPage) Separators() []HiddenField {
 	found := "Found out by itself"
 	for _, f := range separators {
 		if p.Form.Separator == "" && f.character == p.Separator {
 			found += ": " + f.Value
 		}
 	}
-	list := []field{{Value: found}}
+	list := []HiddenField{{Value: found}}
 	for _, f := range separators {
-		list = append(list, f.field)
+		list = append(list, f.HiddenField)
 	}
 	return list
 }
 
 var separators = []struct {
-	field
+	HiddenField
 	character string
 }{
-	{field{"comma", "commas"}, ","},
-	{field{"semicolon", "semicolons"}, ";"},
-	{field{"tab", "tabs"}, "\t"},
-	{field{"pipe", "pipes"}, "|"},
-	{field{"colon", "colons"}, ":"},
-	{field{"^", "carets"}, "^"},
-	{field{"~", "tildes"}, "~"},
+	{HiddenField{"comma", "commas"}, ","},
+	{HiddenField{"semicolon", "semicolons"}, ";"},
+	{HiddenField{"tab", "tabs"}, "\t"},
+	{HiddenField{"pipe", "pipes"}, "|"},
+	{HiddenField{"colon", "colons"}, ":"},
+	{HiddenField{"^", "carets"}, "^"},
+	{HiddenField{"~", "tildes"}, "~"},
 }
 
 // EncodingChoices are the encodings, with a word of the file where the reader cannot tell.
-func (p importPage) EncodingChoices() []field {
-	list := []field{{Value: "Found out by itself"}}
+func (p importPage) EncodingChoices() []HiddenField {
+	list := []HiddenField{{Value: "Found out by itself"}}
 	for _, r := range p.Encodings {
-		list = append(list, field{Name: r.Encoding, Value: r.Encoding + ": “" + r.Word + "”"})
+		list = append(list, HiddenField{Name: r.Encoding, Value: r.Encoding + ": “" + r.Word + "”"})
 	}
 	for _, name := range []string{"utf-8", "utf-16", "windows-1252", "windows-1250", "windows-1251", "iso-8859-1", "ibm850", "macintosh"} {
-		if !slices.ContainsFunc(list, func(f field) bool { return f.Name == name }) {
-			list = append(list, field{Name: name, Value: name})
+		if !slices.ContainsFunc(list, func(f HiddenField) bool { return f.Name == name }) {
+			list = append(list, HiddenField{Name: name, Value: name})
 		}
 	}
 	return list
@@ -88,7 +88,7 @@ func (p importPage) EncodingChoices() []field {
 type importReport struct {
 	directory.ImportReport
 	File      string
-	Notice    notice
+	Notice    Notice
 	Figures   []figure
 	Failed    []directory.RowError // the first ones
 	More      int                  // how many are not shown
@@ -105,8 +105,8 @@ type importReport struct {
 type importedRow struct {
 	Line           int
 	Name, UserName string
-	Badge          badge
-	Values         []field
+	Badge          Badge
+	Values         []HiddenField
 }
 
 // figure is a number with its name.
@@ -134,7 +134,7 @@ func (p *DirectoryPages) showImport(w http.ResponseWriter, r *http.Request, v *d
 	return p.viewImport(w, r, v, http.StatusOK, k.page())
 }
 
-var forgotten = notice{Tone: warn, Title: "The file is no longer kept.", Text: "A file is kept for 30 minutes after its last preview, and less when many large ones are imported. Choose it again. Nothing was imported by this form."}
+var forgotten = Notice{Tone: ToneWarning, Title: "The file is no longer kept.", Text: "A file is kept for 30 minutes after its last preview, and less when many large ones are imported. Choose it again. Nothing was imported by this form."}
 
 // page shows a kept file.
 func (k *keptImport) page() importPage {
@@ -151,7 +151,7 @@ func (k *keptImport) page() importPage {
 	}
 	nameless := k.report != nil && k.report.Nameless > 0
 	if k.refused != nil {
-		pg.Word = &notice{Tone: warn, Title: "The file cannot be imported yet.", Text: sentence(k.refused.Detail)}
+		pg.Word = &Notice{Tone: ToneWarning, Title: "The file cannot be imported yet.", Text: AsSentence(k.refused.Detail)}
 		pg.Separator, pg.Encodings, pg.Template = cmp.Or(k.form.Separator, k.refused.Separator), k.refused.Encodings, k.refused.Template
 		if pg.Form.Enabled+pg.Form.Disabled == "" {
 			pg.Form.Enabled, pg.Form.Disabled = strings.Join(k.refused.EnabledWords, ", "), strings.Join(k.refused.DisabledWords, ", ")
@@ -163,13 +163,13 @@ func (k *keptImport) page() importPage {
 }
 
 func (p *DirectoryPages) viewImport(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, pg importPage) error {
-	pg.page = v.page
+	pg.Page = v.page
 	pg.Title = "Import users"
 	pg.Lead = "Reads a CSV file whose first line names the columns. A user is found by objectId, else by employeeId, else by userPrincipalName. A file imported again changes nothing."
-	pg.Crumbs = v.crumbs(crumb{Text: "Users", URL: v.url("users")})
+	pg.Crumbs = v.crumbs(Crumb{Text: "Users", URL: v.url("users")})
 	pg.Action, pg.Attributes = v.url("users/import"), directory.Attributes()
 	pg.Users = v.url("users/")
-	return p.Console.view(w, r, status, "directory_import", pg)
+	return p.Console.View(w, r, status, "directory_import", pg)
 }
 
 // importUsers takes a file, or what was chosen for one that is kept. The answer is always at an address of its own, so a reload does nothing.
@@ -187,7 +187,7 @@ func (p *DirectoryPages) importUsers(w http.ResponseWriter, r *http.Request, v *
 	k := p.keptImport(v, id)
 	switch {
 	case data != nil:
-		k = &keptImport{ID: formNumber(), Name: briefly(cmp.Or(name, "The file")), data: data, busy: make(chan struct{}, 1)}
+		k = &keptImport{ID: NewFormNumber(), Name: Shorten(cmp.Or(name, "The file")), data: data, busy: make(chan struct{}, 1)}
 	case id == "":
 		return p.refuseImport(w, r, v, form, "Choose a CSV file first.")
 	case k == nil:
@@ -206,7 +206,7 @@ func (p *DirectoryPages) importUsers(w http.ResponseWriter, r *http.Request, v *
 		}
 		p.keepImport(v, k)
 	}
-	return p.Console.redirect(w, r, v.url("users/import?file="+url.QueryEscape(k.ID)), notice{})
+	return p.Console.Redirect(w, r, v.url("users/import?file="+url.QueryEscape(k.ID)), Notice{})
 }
 
 // work makes a preview. It imports when that was asked for and the preview is still the one that was seen. A browser that goes away, as after
@@ -216,14 +216,14 @@ func (p *DirectoryPages) work(r *http.Request, v *directoryVisit, k *keptImport,
 	defer cancel()
 	err := p.preview(ctx, v, k)
 	if errors.Is(err, context.DeadlineExceeded) {
-		k.notice = &notice{Tone: warn, Title: "The preview was cut off because it took too long.", Text: "Nothing was changed. The command line has no such limit: rollcall directory import " + v.Directory.Name + " users.csv"}
+		k.notice = &Notice{Tone: ToneWarning, Title: "The preview was cut off because it took too long.", Text: "Nothing was changed. The command line has no such limit: rollcall directory import " + v.Directory.Name + " users.csv"}
 		return nil
 	}
 	if err != nil || !imports || k.refused != nil {
 		return err
 	}
 	if k.seen != r.PostForm.Get("seen") {
-		k.notice = &notice{Tone: warn, Title: "The preview has changed since you saw it. Nothing was imported.", Text: "The directory or your choices have changed since. Look at what would happen now, then press Import again."}
+		k.notice = &Notice{Tone: ToneWarning, Title: "The preview has changed since you saw it. Nothing was imported.", Text: "The directory or your choices have changed since. Look at what would happen now, then press Import again."}
 		return nil
 	}
 	o := k.options(v, false)
@@ -233,7 +233,7 @@ func (p *DirectoryPages) work(r *http.Request, v *directoryVisit, k *keptImport,
 	case errors.Is(err, context.DeadlineExceeded):
 		// Nobody counts as absent in a file that was not read to its end. The file stays, to go on with.
 		k.report.Cut, k.seen = true, ""
-		k.report.Notice = notice{Tone: warn, Title: "The import was cut off because it took too long.", Text: "What stands below is done and stays. Make a preview and import the file again to go on from there, or use the command line, which has no such limit."}
+		k.report.Notice = Notice{Tone: ToneWarning, Title: "The import was cut off because it took too long.", Text: "What stands below is done and stays. Make a preview and import the file again to go on from there, or use the command line, which has no such limit."}
 	case err != nil:
 		return err
 	default:
@@ -243,7 +243,7 @@ func (p *DirectoryPages) work(r *http.Request, v *directoryVisit, k *keptImport,
 }
 
 func (p *DirectoryPages) refuseImport(w http.ResponseWriter, r *http.Request, v *directoryVisit, form importForm, text string) error {
-	return p.viewImport(w, r, v, http.StatusUnprocessableEntity, importPage{Error: &fieldError{For: "file", Text: text}, Form: form, Typed: form.typed()})
+	return p.viewImport(w, r, v, http.StatusUnprocessableEntity, importPage{Error: &FieldError{For: "file", Text: text}, Form: form, Typed: form.typed()})
 }
 
 // typed are choices whose file is not there.
@@ -264,7 +264,7 @@ func importedFile(r *http.Request) ([]byte, string, error) {
 		}
 		return nil, "", err
 	}
-	file, name, err := uploaded(r)
+	file, name, err := UploadedFile(r)
 	if r.MultipartForm != nil {
 		defer r.MultipartForm.RemoveAll() //nolint:errcheck // the system's temporary folder is cleaned by the system
 	}
@@ -292,7 +292,7 @@ func (k *keptImport) reported(o directory.ImportOptions, r directory.ImportRepor
 		v.Rows = append(v.Rows, importedStep(s))
 	}
 	if n := len(r.Duplicates); n > 0 {
-		v.Twice = fmt.Sprintf("%s the same as an earlier one and counted once, such as line %d, which is like line %d.", counted(n, "row is", "rows are"), r.Duplicates[0].Line, r.Duplicates[0].Of)
+		v.Twice = fmt.Sprintf("%s the same as an earlier one and counted once, such as line %d, which is like line %d.", PluralForms(n, "row is", "rows are"), r.Duplicates[0].Line, r.Duplicates[0].Of)
 		v.Duplicates = nil
 	}
 	for _, f := range []struct {
@@ -308,7 +308,7 @@ func (k *keptImport) reported(o directory.ImportOptions, r directory.ImportRepor
 		{"Not in the file", len(r.Absent)},
 		{"Soft-deleted", r.SoftDeleted},
 	} {
-		v.Figures = append(v.Figures, figure{Name: f.name, Value: grouped(f.n)})
+		v.Figures = append(v.Figures, figure{Name: f.name, Value: GroupDigits(f.n)})
 	}
 	if v.Forcible {
 		v.Refused += ". To delete them all the same, tick “Also when they are more than 10 %” below and make the preview again"
@@ -318,43 +318,43 @@ func (k *keptImport) reported(o directory.ImportOptions, r directory.ImportRepor
 }
 
 func importedStep(s directory.ImportStep) importedRow {
-	row := importedRow{Line: s.Line, Name: s.Person.DisplayName, UserName: s.Person.UserPrincipalName, Badge: badge{Tone: info, Text: "Update"}}
+	row := importedRow{Line: s.Line, Name: s.Person.DisplayName, UserName: s.Person.UserPrincipalName, Badge: Badge{Tone: ToneInfo, Text: "Update"}}
 	switch s.Outcome {
 	case "created":
-		row.Badge = badge{Tone: ok, Text: "Create"}
+		row.Badge = Badge{Tone: ToneGood, Text: "Create"}
 	case "restored":
-		row.Badge = badge{Tone: ok, Text: "Restore"}
+		row.Badge = Badge{Tone: ToneGood, Text: "Restore"}
 	}
 	for _, name := range directory.AttributeNames() {
 		value, changed := s.Changed[name]
 		if !changed || s.Outcome == "created" && (name == "displayName" || name == "userPrincipalName") {
 			continue
 		}
-		row.Values = append(row.Values, field{Name: name, Value: strings.Clone(value)}) // not a part of the whole file's text
+		row.Values = append(row.Values, HiddenField{Name: name, Value: strings.Clone(value)}) // not a part of the whole file's text
 	}
 	return row
 }
 
-func importNotice(file string, o directory.ImportOptions, r directory.ImportReport) notice {
+func importNotice(file string, o directory.ImportOptions, r directory.ImportReport) Notice {
 	writes := r.Created + r.Updated + r.Restored + r.SoftDeleted
-	n := notice{Tone: ok, Title: file + " was imported."}
+	n := Notice{Tone: ToneGood, Title: file + " was imported."}
 	switch {
 	case o.DryRun && writes == 0:
-		n = notice{Tone: info, Title: "Preview: nothing was changed.", Text: "Importing " + file + " would change nothing."}
+		n = Notice{Tone: ToneInfo, Title: "Preview: nothing was changed.", Text: "Importing " + file + " would change nothing."}
 	case o.DryRun:
-		n = notice{Tone: info, Title: "Preview: nothing was changed.", Text: file + " would do what stands below. Press Import to do it."}
+		n = Notice{Tone: ToneInfo, Title: "Preview: nothing was changed.", Text: file + " would do what stands below. Press Import to do it."}
 	case writes == 0:
-		n = notice{Tone: info, Title: file + " changed nothing.", Text: "Everybody in it is like that already."}
+		n = Notice{Tone: ToneInfo, Title: file + " changed nothing.", Text: "Everybody in it is like that already."}
 	}
 	if len(r.Errors) > 0 {
-		n.Tone = warn
-		n.Text = strings.TrimSpace(n.Text + fmt.Sprintf(" %s below; nothing else is affected.", counted(len(r.Errors), "value or row has an error, listed", "values or rows have errors, listed")))
+		n.Tone = ToneWarning
+		n.Text = strings.TrimSpace(n.Text + fmt.Sprintf(" %s below; nothing else is affected.", PluralForms(len(r.Errors), "value or row has an error, listed", "values or rows have errors, listed")))
 		if writes == 0 && !o.DryRun && r.Unchanged == 0 {
-			n.Tone, n.Text = bad, "No row could be used. The reasons are listed below."
+			n.Tone, n.Text = ToneProblem, "No row could be used. The reasons are listed below."
 		}
 	}
 	if r.Nameless > 0 {
-		n.Text += " " + counted(r.Nameless, "row has", "rows have") + " no userPrincipalName, which a new user needs: say below how to build it."
+		n.Text += " " + PluralForms(r.Nameless, "row has", "rows have") + " no userPrincipalName, which a new user needs: say below how to build it."
 	}
 	return n
 }

@@ -9,11 +9,11 @@ import (
 
 // directoriesPage is the view "directory_list".
 type directoriesPage struct {
-	page
+	Page
 	Rows  []directoryRow
-	Empty emptyState
+	Empty EmptyState
 	Name  string // as typed
-	Error *fieldError
+	Error *FieldError
 }
 
 type directoryRow struct {
@@ -28,30 +28,30 @@ type directoryRow struct {
 type appLink struct{ Name, URL string }
 
 func (p *DirectoryPages) toDirectories(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
-	return p.Console.redirect(w, r, "/d/", notice{})
+	return p.Console.Redirect(w, r, "/d/", Notice{})
 }
 
 func (p *DirectoryPages) toUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.Console.redirect(w, r, v.url("users"), notice{})
+	return p.Console.Redirect(w, r, v.url("users"), Notice{})
 }
 
 func (p *DirectoryPages) showDirectories(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 	return p.viewDirectories(w, r, v, http.StatusOK, "", nil)
 }
 
-func (p *DirectoryPages) viewDirectories(w http.ResponseWriter, r *http.Request, v *operatorVisit, status int, name string, wrong *fieldError) error {
+func (p *DirectoryPages) viewDirectories(w http.ResponseWriter, r *http.Request, v *operatorVisit, status int, name string, wrong *FieldError) error {
 	all, err := p.Directories.List(r.Context())
 	if err != nil {
 		return err
 	}
-	pg := directoriesPage{page: v.page, Name: name, Error: wrong, Empty: emptyState{
+	pg := directoriesPage{Page: v.page, Name: name, Error: wrong, Empty: EmptyState{
 		Icon: "building-2", Title: "No directory yet", Text: "A directory holds a company’s people. Make one below, then import them from a CSV file or add them by hand.",
 	}}
 	pg.Title = "Directories"
 	pg.Lead = "Each directory holds one company’s people, and the enterprise applications that are kept in step with them."
 	pg.Menu = installationMenu("/d/")
 	if len(all) > 0 {
-		pg.Menu = append(pg.Menu, menuItem{Text: "Directories"})
+		pg.Menu = append(pg.Menu, MenuItem{Text: "Directories"})
 	}
 	for _, d := range all {
 		row, err := p.directoryRow(r, v, d)
@@ -59,14 +59,14 @@ func (p *DirectoryPages) viewDirectories(w http.ResponseWriter, r *http.Request,
 			return err
 		}
 		pg.Rows = append(pg.Rows, row)
-		pg.Menu = append(pg.Menu, menuItem{Text: d.Name, Icon: "network", URL: row.URL})
+		pg.Menu = append(pg.Menu, MenuItem{Text: d.Name, Icon: "network", URL: row.URL})
 	}
-	return p.Console.view(w, r, status, "directory_list", pg)
+	return p.Console.View(w, r, status, "directory_list", pg)
 }
 
 // installationMenu is the menu of the pages that belong to no directory.
-func installationMenu(here string) []menuItem {
-	menu := []menuItem{{Text: "Installation"}, {Text: "All directories", Icon: "building-2", URL: "/d/"}, {Text: "Sites", Icon: "users", URL: sitesURL}, {Text: "Audit log", Icon: "history", URL: auditURL}}
+func installationMenu(here string) []MenuItem {
+	menu := []MenuItem{{Text: "Installation"}, {Text: "All directories", Icon: "building-2", URL: "/d/"}, {Text: "Sites", Icon: "users", URL: sitesURL}, {Text: "Audit log", Icon: "history", URL: auditURL}}
 	for i := range menu {
 		menu[i].Here = menu[i].URL == here
 	}
@@ -93,12 +93,12 @@ func (p *DirectoryPages) directoryRow(r *http.Request, v *operatorVisit, d direc
 func (p *DirectoryPages) createDirectory(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 	name := strings.TrimSpace(r.PostFormValue("name"))
 	d, err := p.Directories.Create(r.Context(), name, v.actor())
-	if wrong := beside(err, inputs{"name": "directory-name"}); wrong != nil {
+	if wrong := InputError(err, InputIDs{"name": "directory-name"}); wrong != nil {
 		return p.viewDirectories(w, r, v, http.StatusUnprocessableEntity, name, wrong)
 	}
 	if err != nil {
 		return err
 	}
 	h := directoryVisit{operatorVisit: v, Handle: p.Directories.Open(d)}
-	return p.Console.redirect(w, r, h.url("users"), done("Directory "+d.Name+" was created. It has no users yet."))
+	return p.Console.Redirect(w, r, h.url("users"), DoneNotice("Directory "+d.Name+" was created. It has no users yet."))
 }

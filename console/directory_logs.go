@@ -16,12 +16,12 @@ import (
 
 // logsPage is the view "directory_logs": the provisioning logs.
 type logsPage struct {
-	page
+	Page
 	Base        string
 	Query       provision.LogQuery
 	From, Until string // days, as typed
-	Results     []option
-	Kinds       []option // of actions
+	Results     []Option
+	Kinds       []Option // of actions
 	Rows        []entryRow
 	Filtered    bool // something is filtered
 	Causes      []logCause
@@ -29,14 +29,14 @@ type logsPage struct {
 	Skipped     string // "1,200 skipped entries are hidden."; empty: none is
 	ShowSkipped string
 	ShowText    string // of the link that shows them
-	Empty       emptyState
-	Pager       pager
+	Empty       EmptyState
+	Pager       Pager
 }
 
 type entryRow struct {
 	provision.LogEntry
 	URL     string
-	Badge   badge
+	Badge   Badge
 	Action  string
 	Text    string
 	Names   string // of the attributes that were written
@@ -55,7 +55,7 @@ func (p *DirectoryPages) showLogs(w http.ResponseWriter, r *http.Request, v *app
 	if q.Status == anyStatus {
 		q.Status, q.Shown = "", false
 	}
-	pg := logsPage{page: v.page, Base: v.url("/provisioning/logs"), From: form.Get("from"), Until: form.Get("until")}
+	pg := logsPage{Page: v.page, Base: v.url("/provisioning/logs"), From: form.Get("from"), Until: form.Get("until")}
 	q.From, q.Until = day(pg.From), day(pg.Until)
 	if !q.Until.IsZero() {
 		q.Until = q.Until.AddDate(0, 0, 1) // the day itself belongs to it
@@ -67,14 +67,14 @@ func (p *DirectoryPages) showLogs(w http.ResponseWriter, r *http.Request, v *app
 	pg.Query, pg.Filtered = q, logsURL("", q, "") != ""
 	pg.Title = "Provisioning logs"
 	pg.Lead = "What the engine did for each person, step by step, the newest first."
-	kept, err := p.Console.kept(r.Context(), retention.Owner(string(v.Directory.ID), v.App.ID), keptLog{retention.Provisioning, "Entries"})
+	kept, err := p.Console.RetentionText(r.Context(), retention.Owner(string(v.Directory.ID), v.App.ID), RetainedLog{retention.Provisioning, "Entries"})
 	if err != nil {
 		return err
 	}
 	pg.Lead += kept
-	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")})
+	pg.Crumbs = v.crumbs(Crumb{}, Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
 	pg.Results = options(form.Get("status"), "Changes and problems", provision.Success, provision.Failure, provision.Warning, provision.Skipped)
-	pg.Results = append(pg.Results, option{Value: anyStatus, Text: "Any status", Here: form.Get("status") == anyStatus})
+	pg.Results = append(pg.Results, Option{Value: anyStatus, Text: "Any status", Here: form.Get("status") == anyStatus})
 	pg.Kinds = options(string(q.Action), "Any action", provision.Create, provision.Update, provision.Disable, provision.Delete, provision.Other)
 	for _, e := range entries {
 		pg.Rows = append(pg.Rows, v.entryRow(e))
@@ -91,11 +91,11 @@ func (p *DirectoryPages) showLogs(w http.ResponseWriter, r *http.Request, v *app
 	if q.Before != "" {
 		pg.Pager.First = logsURL(pg.Base, q, "")
 	}
-	pg.Empty = emptyState{Icon: "scroll-text", Title: "Nothing logged yet", Text: "Each person whom a cycle looks at and has something to say about gets an entry here."}
+	pg.Empty = EmptyState{Icon: "scroll-text", Title: "Nothing logged yet", Text: "Each person whom a cycle looks at and has something to say about gets an entry here."}
 	if pg.Filtered || pg.Skipped != "" {
-		pg.Empty = emptyState{Icon: "search", Title: "No entry fits", Text: "Choose fewer conditions.", Action: &action{Text: "Clear", URL: pg.Base}}
+		pg.Empty = EmptyState{Icon: "search", Title: "No entry fits", Text: "Choose fewer conditions.", Action: &Action{Text: "Clear", URL: pg.Base}}
 	}
-	return p.Console.view(w, r, http.StatusOK, "directory_logs", pg)
+	return p.Console.View(w, r, http.StatusOK, "directory_logs", pg)
 }
 
 // logCause is one line for several entries that went wrong for the same reason.
@@ -124,7 +124,7 @@ func (p *DirectoryPages) causes(r *http.Request, v *appVisit, pg *logsPage) erro
 			return err
 		}
 		if next != "" {
-			pg.CausesOf = "Counted among the newest " + grouped(newest) + " of each status."
+			pg.CausesOf = "Counted among the newest " + GroupDigits(newest) + " of each status."
 		}
 		byCause := map[string]*group{}
 		for _, e := range entries {
@@ -145,7 +145,7 @@ func (p *DirectoryPages) causes(r *http.Request, v *appVisit, pg *logsPage) erro
 			q.Search = g.first.Status.Code
 		}
 		pg.Causes = append(pg.Causes, logCause{
-			Text: counted(g.n, "entry", "entries") + " (" + actionName(g.first.Action) + ", " + actionName(provision.Action(g.first.Status.Status)) + "), same cause: " + sentence(entryText(g.first)),
+			Text: PluralForms(g.n, "entry", "entries") + " (" + actionName(g.first.Action) + ", " + actionName(provision.Action(g.first.Status.Status)) + "), same cause: " + AsSentence(entryText(g.first)),
 			URL:  logsURL(pg.Base, q, ""),
 		})
 	}
@@ -160,7 +160,7 @@ func bareReason(e provision.LogEntry) string {
 			text = strings.ReplaceAll(text, own, "")
 		}
 	}
-	return particular.ReplaceAllString(text, "…")
+	return ParticularWords.ReplaceAllString(text, "…")
 }
 
 // countSkipped says how many skipped entries the page hides.
@@ -174,7 +174,7 @@ func (p *DirectoryPages) countSkipped(r *http.Request, v *appVisit, pg *logsPage
 	if err != nil || n == 0 {
 		return err
 	}
-	pg.Skipped, pg.ShowText = counted(n, "skipped entry is hidden.", "skipped entries are hidden."), "Show them"
+	pg.Skipped, pg.ShowText = PluralForms(n, "skipped entry is hidden.", "skipped entries are hidden."), "Show them"
 	if n == 1 {
 		pg.ShowText = "Show it"
 	}
@@ -218,10 +218,10 @@ func logsURL(base string, q provision.LogQuery, before string) string {
 	return base + "?" + form.Encode()
 }
 
-func options[T ~string](chosen, none string, values ...T) []option {
-	list := []option{{Text: none, Here: chosen == ""}}
+func options[T ~string](chosen, none string, values ...T) []Option {
+	list := []Option{{Text: none, Here: chosen == ""}}
 	for _, v := range values {
-		list = append(list, option{Value: string(v), Text: actionName(provision.Action(v)), Here: chosen == string(v)})
+		list = append(list, Option{Value: string(v), Text: actionName(provision.Action(v)), Here: chosen == string(v)})
 	}
 	return list
 }
@@ -234,7 +234,7 @@ func (v *appVisit) entryRow(e provision.LogEntry) entryRow {
 		names = append(names, c.Path)
 	}
 	if len(names) > most {
-		names = append(names[:most], counted(len(names)-most, "more", "more"))
+		names = append(names[:most], PluralForms(len(names)-most, "more", "more"))
 	}
 	row.Names = strings.Join(names, ", ")
 	return row
@@ -267,21 +267,21 @@ func entryText(e provision.LogEntry) string {
 	return ""
 }
 
-func entryBadge(r provision.Result) badge {
+func entryBadge(r provision.Result) Badge {
 	switch r {
 	case provision.Success:
-		return badge{Tone: ok, Text: "Success"}
+		return Badge{Tone: ToneGood, Text: "Success"}
 	case provision.Failure:
-		return badge{Tone: bad, Text: "Failure"}
+		return Badge{Tone: ToneProblem, Text: "Failure"}
 	case provision.Warning:
-		return badge{Tone: warn, Text: "Warning"}
+		return Badge{Tone: ToneWarning, Text: "Warning"}
 	}
-	return badge{Tone: quiet, Text: "Skipped"}
+	return Badge{Tone: ToneQuiet, Text: "Skipped"}
 }
 
 // logEntryPage is the view "directory_log": one entry with what Entra shows on four tabs.
 type logEntryPage struct {
-	page
+	Page
 	Entry    provision.LogEntry
 	Action   string
 	Steps    []logStep
@@ -295,26 +295,26 @@ type logEntryPage struct {
 type logStep struct {
 	Title   string
 	Step    provision.Step
-	Badge   badge
+	Badge   Badge
 	Details []figure
 }
 
 func (p *DirectoryPages) showLogEntry(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	e, err := p.Jobs.Log(r.Context(), v.key(), r.PathValue("entry"))
 	if errors.Is(err, provision.ErrNotFound) || errors.Is(err, provision.ErrNoJob) {
-		return &pageError{Status: http.StatusNotFound, Title: "There is no such log entry", Text: "It may have been removed with age.", Action: &action{Text: "Provisioning logs", URL: v.url("/provisioning/logs")}}
+		return &PageError{Status: http.StatusNotFound, Title: "There is no such log entry", Text: "It may have been removed with age.", Action: &Action{Text: "Provisioning logs", URL: v.url("/provisioning/logs")}}
 	}
 	if err != nil {
 		return err
 	}
 	b := entryBadge(e.Status.Status)
-	pg := logEntryPage{page: v.page, Entry: e, Action: actionName(e.Action), Summary: summary(e)}
+	pg := logEntryPage{Page: v.page, Entry: e, Action: actionName(e.Action), Summary: summary(e)}
 	pg.Title, pg.Badge = e.SourceIdentity.DisplayName, &b
 	if pg.Title == "" {
 		pg.Title = e.SourceIdentity.ID
 	}
-	pg.StatusLine = sentence(entryText(e))
-	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")}, crumb{Text: "Provisioning logs", URL: v.url("/provisioning/logs")})
+	pg.StatusLine = AsSentence(entryText(e))
+	pg.Crumbs = v.crumbs(Crumb{}, Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, Crumb{Text: "Provisioning logs", URL: v.url("/provisioning/logs")})
 	if e.SourceIdentity.ID != "" {
 		pg.User = v.directoryVisit.url("users/" + url.PathEscape(e.SourceIdentity.ID))
 		pg.Same = logsURL(v.url("/provisioning/logs"), provision.LogQuery{ObjectID: e.SourceIdentity.ID}, "")
@@ -326,7 +326,7 @@ func (p *DirectoryPages) showLogEntry(w http.ResponseWriter, r *http.Request, v 
 		pg.Steps = append(pg.Steps, logStep{Title: stepTitle(s.Type), Step: s, Badge: entryBadge(s.Status), Details: details(s.Details)})
 	}
 	pg.Modified = modified(e)
-	return p.Console.view(w, r, http.StatusOK, "directory_log", pg)
+	return p.Console.View(w, r, http.StatusOK, "directory_log", pg)
 }
 
 // stepTitle is what a step does, in the words of Entra's on-demand page.

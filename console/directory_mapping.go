@@ -14,8 +14,8 @@ import (
 
 // mappingPage is the view "directory_mapping": the guide's mapping page, its labels letter by letter.
 type mappingPage struct {
-	page
-	Was         []field
+	Page
+	Was         []HiddenField
 	Unsaved     bool // the form shows what was typed and is not saved yet
 	Action      string
 	Discard     string
@@ -49,7 +49,7 @@ func (v *appVisit) mappingURL(name string) string {
 func (v *appVisit) mapping(job provision.Job, r *http.Request) (*provision.ObjectMapping, error) {
 	m, err := job.Schema.ObjectMapping(r.PathValue("mapping"))
 	if err != nil {
-		return nil, &pageError{Status: http.StatusNotFound, Title: "There is no such mapping", Text: sentence(err.Error()), Action: &action{Text: "Provisioning", URL: v.url("/provisioning")}}
+		return nil, &PageError{Status: http.StatusNotFound, Title: "There is no such mapping", Text: AsSentence(err.Error()), Action: &Action{Text: "Provisioning", URL: v.url("/provisioning")}}
 	}
 	return m, nil
 }
@@ -64,32 +64,32 @@ func (p *DirectoryPages) showMapping(w http.ResponseWriter, r *http.Request, v *
 		return err
 	}
 	pg := mappingPage{
-		page: v.page, Action: v.mappingURL(m.Name), Discard: v.mappingURL(m.Name), Name: m.Name, Enabled: m.Enabled, MustEnabled: m.SourceObjectName == "User",
-		Was:    wasFields(mappingFields(), mappingValues(m)),
+		Page: v.page, Action: v.mappingURL(m.Name), Discard: v.mappingURL(m.Name), Name: m.Name, Enabled: m.Enabled, MustEnabled: m.SourceObjectName == "User",
+		Was:    WasFields(mappingFields(), mappingValues(m)),
 		Object: m.SourceObjectName, TargetType: m.TargetObjectName, Scope: "All records",
 		Create: m.FlowTypes.Has(provision.FlowAdd), Update: m.FlowTypes.Has(provision.FlowUpdate), Delete: m.FlowTypes.Has(provision.FlowDelete),
 	}
 	pg.Title = "Attribute Mapping"
-	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")})
+	pg.Crumbs = v.crumbs(Crumb{}, Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
 	pg.Source, pg.Target = systems(job.Schema)
 	if pg.MustEnabled {
 		pg.ScopeURL = v.scopeURL(m.Name)
 	}
 	if !m.Scope.Empty() {
-		pg.Scope = counted(len(m.Scope.Groups), "scoping filter", "scoping filters")
+		pg.Scope = PluralForms(len(m.Scope.Groups), "scoping filter", "scoping filters")
 		for _, g := range m.Scope.Groups {
 			pg.Filters = append(pg.Filters, (&provision.Filter{Groups: []provision.FilterGroup{g}}).Words())
 		}
 	}
 	if form := p.keptForm(r, v, v.mappingURL(m.Name)); form != nil {
-		pg.Was, pg.Unsaved = wasAgain(form, mappingFields()), true
+		pg.Was, pg.Unsaved = WasAgain(form, mappingFields()), true
 		pg.Enabled = form.Get("enabled") == "yes"
 		pg.Create, pg.Update, pg.Delete = form.Get("create") != "", form.Get("update") != "", form.Get("delete") != ""
 	}
 	for i := range m.AttributeMappings {
 		pg.Rows = append(pg.Rows, mappingRowOf(&m.AttributeMappings[i]))
 	}
-	return p.Console.view(w, r, http.StatusOK, "directory_mapping", pg)
+	return p.Console.View(w, r, http.StatusOK, "directory_mapping", pg)
 }
 
 func mappingRowOf(a *provision.AttributeMapping) mappingRow {
@@ -112,17 +112,17 @@ func sourceText(n *provision.AttributeMappingSource) string {
 }
 
 // mappingFields are what the page edits.
-func mappingFields() []editField {
-	return []editField{
-		editChoice("enabled", "Enabled", map[string]string{"yes": "Yes", "no": "No"}),
-		editTick("create", "Create"), editTick("update", "Update"), editTick("delete", "Delete"),
+func mappingFields() []EditField {
+	return []EditField{
+		EditChoice("enabled", "Enabled", map[string]string{"yes": "Yes", "no": "No"}),
+		EditTick("create", "Create"), EditTick("update", "Update"), EditTick("delete", "Delete"),
 	}
 }
 
 func mappingValues(m *provision.ObjectMapping) map[string]string {
 	values := map[string]string{
-		"enabled": "no", "create": tickValue(m.FlowTypes.Has(provision.FlowAdd)),
-		"update": tickValue(m.FlowTypes.Has(provision.FlowUpdate)), "delete": tickValue(m.FlowTypes.Has(provision.FlowDelete)),
+		"enabled": "no", "create": TickValue(m.FlowTypes.Has(provision.FlowAdd)),
+		"update": TickValue(m.FlowTypes.Has(provision.FlowUpdate)), "delete": TickValue(m.FlowTypes.Has(provision.FlowDelete)),
 	}
 	if m.Enabled {
 		values["enabled"] = "yes"
@@ -140,7 +140,7 @@ func (p *DirectoryPages) saveMapping(w http.ResponseWriter, r *http.Request, v *
 		return err
 	}
 	var (
-		m       mergedEdit
+		m       MergedEdit
 		harm    reachChange
 		actions provision.FlowTypes
 	)
@@ -148,7 +148,7 @@ func (p *DirectoryPages) saveMapping(w http.ResponseWriter, r *http.Request, v *
 	_, err = p.Jobs.EditMapping(r.Context(), v.key(), name, func(now *provision.ObjectMapping) (provision.MappingEdit, error) {
 		users = now.SourceObjectName == "User"
 		var err error
-		if m, err = mergeEdit(r.PostForm, mappingFields(), mappingValues(now)); err != nil {
+		if m, err = MergeEdit(r.PostForm, mappingFields(), mappingValues(now)); err != nil {
 			return provision.MappingEdit{}, err
 		}
 		if len(m.Conflicts) > 0 {
@@ -171,21 +171,21 @@ func (p *DirectoryPages) saveMapping(w http.ResponseWriter, r *http.Request, v *
 	}
 	if errors.Is(err, errAsk) {
 		frame := v.page
-		frame.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")}, crumb{Text: name, URL: v.mappingURL(name)})
-		return p.Console.askEdit(w, r, frame, m, v.mappingURL(name), v.mappingURL(name), by)
+		frame.Crumbs = v.crumbs(Crumb{}, Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, Crumb{Text: name, URL: v.mappingURL(name)})
+		return p.Console.AskEdit(w, r, frame, m, v.mappingURL(name), v.mappingURL(name), by)
 	}
 	if err != nil {
 		return p.noJob(w, r, v, err)
 	}
-	n := done("The mapping was saved. Everybody is looked at again with the next cycle.")
+	n := DoneNotice("The mapping was saved. Everybody is looked at again with the next cycle.")
 	if len(m.Mine) == 0 {
-		n = notice{Tone: info, Text: "Nothing was changed: the mapping was like that already."}
+		n = Notice{Tone: ToneInfo, Text: "Nothing was changed: the mapping was like that already."}
 	}
 	if idle := idleWords(actions, v.App.Name); users && idle != "" {
-		n.Tone, n.Text = warn, n.Text+" "+idle
+		n.Tone, n.Text = ToneWarning, n.Text+" "+idle
 	}
-	n.Text = strings.TrimSpace(n.Text + " " + m.fromOthers(by))
-	return p.Console.redirect(w, r, v.mappingURL(name), n)
+	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
+	return p.Console.Redirect(w, r, v.mappingURL(name), n)
 }
 
 // mappingHarm is what other Target Object Actions would do to accounts. Clearing one switches nothing off, and groups are not provisioned.
@@ -205,15 +205,15 @@ func (p *DirectoryPages) mappingHarm(r *http.Request, v *appVisit, now *provisio
 }
 
 // askMapping asks before accounts can be deleted, are made or are switched off.
-func (p *DirectoryPages) askMapping(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m mergedEdit, c reachChange, by *event.Event) error {
-	pg := confirmPage{
-		page: v.page, Action: v.mappingURL(name), Button: "Save the mapping", Danger: true, Cancel: p.keepForm(r, v, v.mappingURL(name), m.rest),
-		Fields: append(m.rest, field{Name: "confirmed", Value: c.answer()}),
+func (p *DirectoryPages) askMapping(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m MergedEdit, c reachChange, by *event.Event) error {
+	pg := ConfirmPage{
+		Page: v.page, Action: v.mappingURL(name), Button: "Save the mapping", Danger: true, Cancel: p.keepForm(r, v, v.mappingURL(name), m.Rest),
+		Fields: append(m.Rest, HiddenField{Name: "confirmed", Value: c.answer()}),
 	}
 	c.question(&pg, v, "actions")
-	pg.Lead, pg.Narrow = m.fromOthers(by), true
-	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")}, crumb{Text: name, URL: v.mappingURL(name)})
-	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+	pg.Lead, pg.Narrow = m.FromOthers(by), true
+	pg.Crumbs = v.crumbs(Crumb{}, Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, Crumb{Text: name, URL: v.mappingURL(name)})
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
 // idleWords says what a mapping of users without Update leaves undone; "" with Update.

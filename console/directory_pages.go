@@ -34,9 +34,9 @@ type DirectoryPages struct {
 	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter
 
-	plans   memory // plans that were made
-	drafts  memory // what was typed into a Provisioning page and is not saved yet
-	imports memory // files between their preview and their import
+	plans   Memory // plans that were made
+	drafts  Memory // what was typed into a Provisioning page and is not saved yet
+	imports Memory // files between their preview and their import
 }
 
 // UserWriter writes users to a file; manager is a userPrincipalName. Flush ends the file.
@@ -49,88 +49,88 @@ type UserWriter interface {
 const maxImportBytes = 64 << 20
 
 // routes is every page of the company's end but the sign-in.
-func (p *DirectoryPages) routes() []route[*operatorVisit] {
-	return []route[*operatorVisit]{
+func (p *DirectoryPages) routes() []Route[*operatorVisit] {
+	return []Route[*operatorVisit]{
 		// Directories
-		{pattern: "GET /d", access: anyone, handle: p.toDirectories}, // the cookie's path does not cover it
-		{pattern: "GET /d/{$}", access: administrator, handle: p.showDirectories},
-		{pattern: "POST /d/{$}", access: administrator, handle: p.createDirectory},
-		{pattern: "GET /d/{directory}", access: administrator, handle: p.in(p.toUsers)},
-		{pattern: "GET /d/{directory}/{$}", access: administrator, handle: p.in(p.toUsers)},
-		{pattern: "GET /d/{directory}/settings", access: administrator, handle: p.in(p.showDirectorySettings)},
-		{pattern: "POST /d/{directory}/settings", access: administrator, handle: p.renamedDirectory(p.renameDirectory)},
-		{pattern: "GET /d/{directory}/delete", access: administrator, handle: p.in(p.askDeleteDirectory)},
-		{pattern: "POST /d/{directory}/delete", access: administrator, handle: p.in(p.deleteDirectory)},
-		{pattern: "GET /d/{directory}/audit", access: administrator, handle: p.in(p.showAudit)},
-		{pattern: "GET /d/{directory}/audit/export", access: administrator, handle: p.in(p.exportAudit)},
+		{Pattern: "GET /d", Access: Anyone, Handle: p.toDirectories}, // the cookie's path does not cover it
+		{Pattern: "GET /d/{$}", Access: Administrator, Handle: p.showDirectories},
+		{Pattern: "POST /d/{$}", Access: Administrator, Handle: p.createDirectory},
+		{Pattern: "GET /d/{directory}", Access: Administrator, Handle: p.in(p.toUsers)},
+		{Pattern: "GET /d/{directory}/{$}", Access: Administrator, Handle: p.in(p.toUsers)},
+		{Pattern: "GET /d/{directory}/settings", Access: Administrator, Handle: p.in(p.showDirectorySettings)},
+		{Pattern: "POST /d/{directory}/settings", Access: Administrator, Handle: p.renamedDirectory(p.renameDirectory)},
+		{Pattern: "GET /d/{directory}/delete", Access: Administrator, Handle: p.in(p.askDeleteDirectory)},
+		{Pattern: "POST /d/{directory}/delete", Access: Administrator, Handle: p.in(p.deleteDirectory)},
+		{Pattern: "GET /d/{directory}/audit", Access: Administrator, Handle: p.in(p.showAudit)},
+		{Pattern: "GET /d/{directory}/audit/export", Access: Administrator, Handle: p.in(p.exportAudit)},
 
 		// The operator. No directory is named "-".
-		{pattern: "GET /d/-/account", access: administrator, handle: p.showAccount},
-		{pattern: "GET /d/-/account/sign-out", access: administrator, handle: p.askSignOutEverywhere},
-		{pattern: "POST /d/-/account/sign-out", access: administrator, handle: p.signOutEverywhere},
+		{Pattern: "GET /d/-/account", Access: Administrator, Handle: p.showAccount},
+		{Pattern: "GET /d/-/account/sign-out", Access: Administrator, Handle: p.askSignOutEverywhere},
+		{Pattern: "POST /d/-/account/sign-out", Access: Administrator, Handle: p.signOutEverywhere},
 
 		// The audit log of the installation
-		{pattern: "GET /d/-/audit", access: administrator, handle: p.showWholeAudit},
-		{pattern: "GET /d/-/audit/export", access: administrator, handle: p.exportWholeAudit},
+		{Pattern: "GET /d/-/audit", Access: Administrator, Handle: p.showWholeAudit},
+		{Pattern: "GET /d/-/audit/export", Access: Administrator, Handle: p.exportWholeAudit},
 
 		// Sites
-		{pattern: "GET /d/-/sites", access: administrator, handle: p.showSites},
-		{pattern: "POST /d/-/sites", access: administrator, handle: p.createSite},
-		{pattern: "GET /d/-/sites/{site}", access: administrator, handle: p.ofSite(p.showSiteSettings)},
-		{pattern: "POST /d/-/sites/{site}", access: administrator, handle: p.ofSite(p.renameSite)},
-		{pattern: "GET /d/-/sites/{site}/delete", access: administrator, handle: p.ofSite(p.askDeleteSite)},
-		{pattern: "POST /d/-/sites/{site}/delete", access: administrator, handle: p.ofSite(p.deleteSite)},
+		{Pattern: "GET /d/-/sites", Access: Administrator, Handle: p.showSites},
+		{Pattern: "POST /d/-/sites", Access: Administrator, Handle: p.createSite},
+		{Pattern: "GET /d/-/sites/{site}", Access: Administrator, Handle: p.ofSite(p.showSiteSettings)},
+		{Pattern: "POST /d/-/sites/{site}", Access: Administrator, Handle: p.ofSite(p.renameSite)},
+		{Pattern: "GET /d/-/sites/{site}/delete", Access: Administrator, Handle: p.ofSite(p.askDeleteSite)},
+		{Pattern: "POST /d/-/sites/{site}/delete", Access: Administrator, Handle: p.ofSite(p.deleteSite)},
 
 		// Users
-		{pattern: "GET /d/{directory}/users", access: administrator, handle: p.in(p.showUsers)},
-		{pattern: "POST /d/{directory}/users", access: administrator, handle: p.in(p.addUser)},
-		{pattern: "POST /d/{directory}/users/change", access: administrator, handle: p.in(p.changeUsers)},
-		{pattern: "GET /d/{directory}/users/new", access: administrator, handle: p.in(p.newUser)},
-		{pattern: "GET /d/{directory}/users/import", access: administrator, handle: p.in(p.showImport)},
-		{pattern: "POST /d/{directory}/users/import", access: administrator, handle: p.in(p.importUsers), maxBody: maxImportBytes},
-		{pattern: "GET /d/{directory}/users/export", access: administrator, handle: p.in(p.exportUsers)},
-		{pattern: "GET /d/{directory}/users/{user}", access: administrator, handle: p.in(p.showUser)},
-		{pattern: "POST /d/{directory}/users/{user}", access: administrator, handle: p.in(p.saveUser)},
-		{pattern: "GET /d/{directory}/users/{user}/{change}", access: administrator, handle: p.in(p.askUserChange)},
-		{pattern: "POST /d/{directory}/users/{user}/{change}", access: administrator, handle: p.in(p.changeUser)},
+		{Pattern: "GET /d/{directory}/users", Access: Administrator, Handle: p.in(p.showUsers)},
+		{Pattern: "POST /d/{directory}/users", Access: Administrator, Handle: p.in(p.addUser)},
+		{Pattern: "POST /d/{directory}/users/change", Access: Administrator, Handle: p.in(p.changeUsers)},
+		{Pattern: "GET /d/{directory}/users/new", Access: Administrator, Handle: p.in(p.newUser)},
+		{Pattern: "GET /d/{directory}/users/import", Access: Administrator, Handle: p.in(p.showImport)},
+		{Pattern: "POST /d/{directory}/users/import", Access: Administrator, Handle: p.in(p.importUsers), MaxBody: maxImportBytes},
+		{Pattern: "GET /d/{directory}/users/export", Access: Administrator, Handle: p.in(p.exportUsers)},
+		{Pattern: "GET /d/{directory}/users/{user}", Access: Administrator, Handle: p.in(p.showUser)},
+		{Pattern: "POST /d/{directory}/users/{user}", Access: Administrator, Handle: p.in(p.saveUser)},
+		{Pattern: "GET /d/{directory}/users/{user}/{change}", Access: Administrator, Handle: p.in(p.askUserChange)},
+		{Pattern: "POST /d/{directory}/users/{user}/{change}", Access: Administrator, Handle: p.in(p.changeUser)},
 
 		// Enterprise applications
-		{pattern: "GET /d/{directory}/applications", access: administrator, handle: p.in(p.showApplications)},
-		{pattern: "POST /d/{directory}/applications", access: administrator, handle: p.in(p.createApplication)},
-		{pattern: "GET /d/{directory}/applications/{app}", access: administrator, handle: p.of(p.showApplication)},
-		{pattern: "GET /d/{directory}/applications/{app}/settings", access: administrator, handle: p.of(p.showApplicationSettings)},
-		{pattern: "POST /d/{directory}/applications/{app}/settings", access: administrator, handle: p.of(p.renameApplication)},
-		{pattern: "GET /d/{directory}/applications/{app}/delete", access: administrator, handle: p.of(p.askDeleteApplication)},
-		{pattern: "POST /d/{directory}/applications/{app}/delete", access: administrator, handle: p.of(p.deleteApplication)},
-		{pattern: "GET /d/{directory}/applications/{app}/users-and-groups", access: administrator, handle: p.of(p.showAssignments)},
-		{pattern: "POST /d/{directory}/applications/{app}/users-and-groups", access: administrator, handle: p.of(p.unassign)},
-		{pattern: "GET /d/{directory}/applications/{app}/users-and-groups/add", access: administrator, handle: p.of(p.showUnassigned)},
-		{pattern: "POST /d/{directory}/applications/{app}/users-and-groups/add", access: administrator, handle: p.of(p.assign)},
+		{Pattern: "GET /d/{directory}/applications", Access: Administrator, Handle: p.in(p.showApplications)},
+		{Pattern: "POST /d/{directory}/applications", Access: Administrator, Handle: p.in(p.createApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}", Access: Administrator, Handle: p.of(p.showApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}/settings", Access: Administrator, Handle: p.of(p.showApplicationSettings)},
+		{Pattern: "POST /d/{directory}/applications/{app}/settings", Access: Administrator, Handle: p.of(p.renameApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}/delete", Access: Administrator, Handle: p.of(p.askDeleteApplication)},
+		{Pattern: "POST /d/{directory}/applications/{app}/delete", Access: Administrator, Handle: p.of(p.deleteApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}/users-and-groups", Access: Administrator, Handle: p.of(p.showAssignments)},
+		{Pattern: "POST /d/{directory}/applications/{app}/users-and-groups", Access: Administrator, Handle: p.of(p.unassign)},
+		{Pattern: "GET /d/{directory}/applications/{app}/users-and-groups/add", Access: Administrator, Handle: p.of(p.showUnassigned)},
+		{Pattern: "POST /d/{directory}/applications/{app}/users-and-groups/add", Access: Administrator, Handle: p.of(p.assign)},
 
 		// Provisioning
-		{pattern: "GET /d/{directory}/applications/{app}/provisioning", access: administrator, handle: p.of(p.showProvisioning)},
-		{pattern: "POST /d/{directory}/applications/{app}/provisioning", access: administrator, handle: p.of(p.saveProvisioning)},
-		{pattern: "GET /d/{directory}/applications/{app}/provisioning/test", access: administrator, handle: p.of(p.toProvisioning)},
-		{pattern: "POST /d/{directory}/applications/{app}/provisioning/test", access: administrator, handle: p.of(p.testConnection)},
-		{pattern: "POST /d/{directory}/applications/{app}/provisioning/discard", access: administrator, handle: p.of(p.discardProvisioning)},
-		{pattern: "GET /d/{directory}/applications/{app}/provisioning/restore", access: administrator, handle: p.of(p.askRestore)},
-		{pattern: "POST /d/{directory}/applications/{app}/provisioning/restore", access: administrator, handle: p.of(p.restore)},
-		{pattern: "GET /d/{directory}/applications/{app}/provisioning/restart", access: administrator, handle: p.of(p.askRestart)},
-		{pattern: "POST /d/{directory}/applications/{app}/provisioning/restart", access: administrator, handle: p.of(p.restart)},
-		{pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", access: administrator, handle: p.of(p.showMapping)},
-		{pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", access: administrator, handle: p.of(p.saveMapping)},
-		{pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", access: administrator, handle: p.of(p.showScope)},
-		{pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", access: administrator, handle: p.of(p.saveScope)},
-		{pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", access: administrator, handle: p.of(p.showPlan)},
-		{pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", access: administrator, handle: p.of(p.makePlan)},
-		{pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", access: administrator, handle: p.of(p.showLogs)},
-		{pattern: "GET /d/{directory}/applications/{app}/provisioning/logs/{entry}", access: administrator, handle: p.of(p.showLogEntry)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning", Access: Administrator, Handle: p.of(p.showProvisioning)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning", Access: Administrator, Handle: p.of(p.saveProvisioning)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/test", Access: Administrator, Handle: p.of(p.toProvisioning)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/test", Access: Administrator, Handle: p.of(p.testConnection)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/discard", Access: Administrator, Handle: p.of(p.discardProvisioning)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/restore", Access: Administrator, Handle: p.of(p.askRestore)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/restore", Access: Administrator, Handle: p.of(p.restore)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/restart", Access: Administrator, Handle: p.of(p.askRestart)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/restart", Access: Administrator, Handle: p.of(p.restart)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", Access: Administrator, Handle: p.of(p.showMapping)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", Access: Administrator, Handle: p.of(p.saveMapping)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", Access: Administrator, Handle: p.of(p.showScope)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", Access: Administrator, Handle: p.of(p.saveScope)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", Access: Administrator, Handle: p.of(p.showPlan)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", Access: Administrator, Handle: p.of(p.makePlan)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", Access: Administrator, Handle: p.of(p.showLogs)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs/{entry}", Access: Administrator, Handle: p.of(p.showLogEntry)},
 	}
 }
 
 // Routes lists every route under /d/, with who may ask for it.
 func (p *DirectoryPages) Routes() []RouteInfo {
-	return routeInfos(operatorDoor{console: p.Console, operators: p.Operators}.routes(), p.routes())
+	return RouteInfos(operatorDoor{console: p.Console, operators: p.Operators}.routes(), p.routes())
 }
 
 // Handler serves /d/….
@@ -138,16 +138,16 @@ func (p *DirectoryPages) Handler() http.Handler {
 	door := operatorDoor{console: p.Console, operators: p.Operators}
 	pages := p.routes()
 	for i := range pages {
-		pages[i].handle = inWords(pages[i].handle)
+		pages[i].Handle = inWords(pages[i].Handle)
 	}
-	return area[*operatorVisit]{
-		console: p.Console,
-		tables:  [][]route[*operatorVisit]{door.routes(), pages},
-		guard:   door.guard,
-		actor:   (*operatorVisit).who,
-		scope:   func(*operatorVisit) event.Scope { return event.Installation() },
-		frame:   func(v *operatorVisit) page { return v.page },
-	}.handler()
+	return Area[*operatorVisit]{
+		Console: p.Console,
+		Tables:  [][]Route[*operatorVisit]{door.routes(), pages},
+		Guard:   door.guard,
+		Actor:   (*operatorVisit).who,
+		Scope:   func(*operatorVisit) event.Scope { return event.Installation() },
+		Frame:   func(v *operatorVisit) Page { return v.page },
+	}.Handler()
 }
 
 // inWords turns the domains' broken rules into pages that say them.
@@ -156,12 +156,12 @@ func inWords(handle func(http.ResponseWriter, *http.Request, *operatorVisit) err
 		err := handle(w, r, v)
 		var input *provision.InputError
 		if errors.Is(err, context.DeadlineExceeded) && r.Context().Err() != nil {
-			return &pageError{
+			return &PageError{
 				Status: http.StatusServiceUnavailable, Title: "This took too long", Text: "It was cut off. What was done until then stays: send the form again to go on from there. The command line has no such limit.",
 			}
 		}
 		if errors.As(err, &input) {
-			return &pageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: sentence(input.Field + " " + input.Text)}
+			return &PageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: AsSentence(input.Field + " " + input.Text)}
 		}
 		return err
 	}
@@ -181,14 +181,14 @@ func (p *DirectoryPages) in(handle func(http.ResponseWriter, *http.Request, *dir
 			return err
 		}
 		v := &directoryVisit{operatorVisit: o, Handle: h}
-		o.page.Area = areaName{Name: h.Directory.Name, Kind: "Directory", URL: v.url("users")}
-		o.page.Menu = mark(v.menu(), r.URL.Path)
+		o.page.Area = AreaName{Name: h.Directory.Name, Kind: "Directory", URL: v.url("users")}
+		o.page.Menu = MarkCurrent(v.menu(), r.URL.Path)
 		return handle(w, r, v)
 	}
 }
 
-func (v *directoryVisit) menu() []menuItem {
-	return []menuItem{
+func (v *directoryVisit) menu() []MenuItem {
+	return []MenuItem{
 		{Text: "Directory"},
 		{Text: "Users", Icon: "users", URL: v.url("users")},
 		{Text: "Import users", Icon: "upload", URL: v.url("users/import")},
@@ -208,8 +208,8 @@ func (v *directoryVisit) url(rest string) string {
 	return "/d/" + url.PathEscape(v.Directory.Name) + "/" + rest
 }
 
-func (v *directoryVisit) crumbs(more ...crumb) []crumb {
-	return append([]crumb{{Text: "Directories", URL: "/d/"}, {Text: v.Directory.Name, URL: v.url("users")}}, more...)
+func (v *directoryVisit) crumbs(more ...Crumb) []Crumb {
+	return append([]Crumb{{Text: "Directories", URL: "/d/"}, {Text: v.Directory.Name, URL: v.url("users")}}, more...)
 }
 
 // who is the operator in events.
@@ -241,7 +241,7 @@ func (p *DirectoryPages) of(handle func(http.ResponseWriter, *http.Request, *app
 			v.page.Within = app.Name // its overview has it as its title
 		}
 		// The path may name the application in another way than the menu: in other letters, or by id.
-		v.page.Menu = mark(v.menu(), v.url(belowApplication(r.URL.Path)))
+		v.page.Menu = MarkCurrent(v.menu(), v.url(belowApplication(r.URL.Path)))
 		return handle(w, r, v)
 	})
 }
@@ -255,8 +255,8 @@ func belowApplication(path string) string {
 	return "/" + parts[5]
 }
 
-func (v *appVisit) menu() []menuItem {
-	return []menuItem{
+func (v *appVisit) menu() []MenuItem {
+	return []MenuItem{
 		{Text: v.App.Name},
 		{Text: "Overview", Icon: "layout-dashboard", URL: v.url("")},
 		{Text: "Users and groups", Icon: "users", URL: v.url("/users-and-groups")},
@@ -279,10 +279,10 @@ func (v *directoryVisit) appURL(a directory.Application) string {
 	return v.url("applications/" + url.PathEscape(a.Name))
 }
 
-func (v *appVisit) crumbs(more ...crumb) []crumb {
-	way := v.directoryVisit.crumbs(crumb{Text: "Enterprise applications", URL: v.directoryVisit.url("applications")})
+func (v *appVisit) crumbs(more ...Crumb) []Crumb {
+	way := v.directoryVisit.crumbs(Crumb{Text: "Enterprise applications", URL: v.directoryVisit.url("applications")})
 	if more == nil {
 		return way
 	}
-	return append(append(way, crumb{Text: v.App.Name, URL: v.url("")}), more[1:]...)
+	return append(append(way, Crumb{Text: v.App.Name, URL: v.url("")}), more[1:]...)
 }

@@ -15,18 +15,18 @@ import (
 
 // planPage is the view "directory_plan": what the next cycle would do.
 type planPage struct {
-	page
+	Page
 	Action  string
 	Button  string
 	Made    time.Time // zero: none was made
-	Old     *notice   // the settings have changed since
-	Problem *notice   // why there is no plan
-	Cut     *notice   // why it is not whole
+	Old     *Notice   // the settings have changed since
+	Problem *Notice   // why there is no plan
+	Cut     *Notice   // why it is not whole
 	Figures []figure
-	Tabs    []tab
+	Tabs    []Tab
 	People  []plannedPerson
-	Pager   pager
-	Empty   emptyState
+	Pager   Pager
+	Empty   EmptyState
 	Notes   []string
 }
 
@@ -38,13 +38,13 @@ type keptPlan struct {
 	Objects      []provision.PlannedObject // those that nothing would be done to are the last
 	Interesting  int                       // how many come before them
 	Left         int                       // were not kept
-	Problem, Cut *notice
+	Problem, Cut *Notice
 }
 
 // plannedPerson is one person of a plan.
 type plannedPerson struct {
 	Name, UserName, URL string
-	Badge               badge
+	Badge               Badge
 	Code, Reason        string
 	Advice              string
 	Changes             []plannedChange
@@ -67,26 +67,26 @@ func (p *DirectoryPages) showPlan(w http.ResponseWriter, r *http.Request, v *app
 	if err != nil {
 		return p.noJob(w, r, v, err)
 	}
-	now := p.Console.options.Now()
+	now := p.Console.Options.Now()
 	base := v.url("/provisioning/plan")
-	pg := planPage{page: v.page, Action: base, Button: "Make a plan"}
+	pg := planPage{Page: v.page, Action: base, Button: "Make a plan"}
 	pg.Title = "Plan"
 	pg.Lead = "What the next cycle would do in " + v.App.Name + ", person by person. Making a plan reads both sides and changes nothing."
-	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")})
-	plan, _ := p.plans.get(v.key().String(), now).(*keptPlan)
+	pg.Crumbs = v.crumbs(Crumb{}, Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
+	plan, _ := p.plans.Get(v.key().String(), now).(*keptPlan)
 	if plan == nil {
-		pg.Empty = emptyState{Icon: "list-checks", Title: "No plan yet", Text: "A plan asks " + v.App.Name + " about each person that the next cycle would look at. It is kept for an hour."}
-		return p.Console.view(w, r, http.StatusOK, "directory_plan", pg)
+		pg.Empty = EmptyState{Icon: "list-checks", Title: "No plan yet", Text: "A plan asks " + v.App.Name + " about each person that the next cycle would look at. It is kept for an hour."}
+		return p.Console.View(w, r, http.StatusOK, "directory_plan", pg)
 	}
 	pg.Button, pg.Made, pg.Problem, pg.Cut, pg.Notes = "Make it again", plan.Made, plan.Problem, plan.Cut, plan.Report.Notes
 	if job.Version != plan.Job {
-		pg.Old = &notice{Tone: warn, Title: "The settings have changed since this plan was made", Text: "Make it again to see what they would do."}
+		pg.Old = &Notice{Tone: ToneWarning, Title: "The settings have changed since this plan was made", Text: "Make it again to see what they would do."}
 	}
 	if plan.Problem == nil {
 		pg.fill(plan, base, r.URL.Query().Get("show") == "all")
 		pg.turn(v, plan, base, r.URL.Query())
 	}
-	return p.Console.view(w, r, http.StatusOK, "directory_plan", pg)
+	return p.Console.View(w, r, http.StatusOK, "directory_plan", pg)
 }
 
 // makePlan makes a plan within bounds and keeps it for a while.
@@ -115,10 +115,10 @@ func (p *DirectoryPages) makePlan(w http.ResponseWriter, r *http.Request, v *app
 	if err := plan.explain(err, r.Context(), v); err != nil {
 		return err
 	}
-	plan.Made, plan.Interesting, plan.Objects = p.Console.options.Now(), len(plan.Objects), append(plan.Objects, skipped...)
-	p.plans.most = plansKept
-	p.plans.put(v.key().String(), plan, plan.Made, planKept)
-	return p.Console.redirect(w, r, v.url("/provisioning/plan"), notice{})
+	plan.Made, plan.Interesting, plan.Objects = p.Console.Options.Now(), len(plan.Objects), append(plan.Objects, skipped...)
+	p.plans.MaxItems = plansKept
+	p.plans.Put(v.key().String(), plan, plan.Made, planKept)
+	return p.Console.Redirect(w, r, v.url("/provisioning/plan"), Notice{})
 }
 
 // explain keeps why a plan could not be made, or is not whole.
@@ -130,14 +130,14 @@ func (k *keptPlan) explain(err error, request context.Context, v *appVisit) erro
 	switch {
 	case err == nil:
 	case errors.Is(err, context.DeadlineExceeded) && request.Err() == nil:
-		k.Cut = &notice{
-			Tone: warn, Title: "This plan is not complete: it has the first " + counted(k.Report.Read, "person", "people"),
-			Text: "It was cut off after " + spell(planPatience) + ". The command line makes a plan of any size: " + fmt.Sprintf("rollcall provision plan %s %q", v.Directory.Name, v.App.Name) + ".",
+		k.Cut = &Notice{
+			Tone: ToneWarning, Title: "This plan is not complete: it has the first " + PluralForms(k.Report.Read, "person", "people"),
+			Text: "It was cut off after " + SpellDuration(planPatience) + ". The command line makes a plan of any size: " + fmt.Sprintf("rollcall provision plan %s %q", v.Directory.Name, v.App.Name) + ".",
 		}
 	case errors.As(err, &refusal):
-		k.Problem = &notice{Tone: bad, Title: "No plan can be made: the application cannot be asked", Text: refusedText(refusal)}
+		k.Problem = &Notice{Tone: ToneProblem, Title: "No plan can be made: the application cannot be asked", Text: refusedText(refusal)}
 	case errors.As(err, &input):
-		k.Problem = &notice{Tone: info, Title: "No plan can be made yet", Text: sentence(input.Field + " " + input.Text)}
+		k.Problem = &Notice{Tone: ToneInfo, Title: "No plan can be made yet", Text: AsSentence(input.Field + " " + input.Text)}
 	default:
 		return err
 	}
@@ -162,13 +162,13 @@ func (p *planPage) fill(plan *keptPlan, base string, all bool) {
 		{"Skip", report.Skips},
 		{"Fail", report.Failures},
 	} {
-		p.Figures = append(p.Figures, figure{Name: f.name, Value: grouped(f.n)})
+		p.Figures = append(p.Figures, figure{Name: f.name, Value: GroupDigits(f.n)})
 	}
-	p.Tabs = []tab{
-		{Text: "Changes and problems", URL: base, Here: !all, Count: grouped(plan.Interesting)},
-		{Text: "Everybody", URL: base + "?show=all", Here: all, Count: grouped(len(plan.Objects))},
+	p.Tabs = []Tab{
+		{Text: "Changes and problems", URL: base, Here: !all, Count: GroupDigits(plan.Interesting)},
+		{Text: "Everybody", URL: base + "?show=all", Here: all, Count: GroupDigits(len(plan.Objects))},
 	}
-	p.Empty = emptyState{Icon: "circle-check", Title: "Nothing to do", Text: "The next cycle would change nobody’s account."}
+	p.Empty = EmptyState{Icon: "circle-check", Title: "Nothing to do", Text: "The next cycle would change nobody’s account."}
 }
 
 // turn shows one page of the people.
@@ -197,10 +197,10 @@ func (p *planPage) turn(v *appVisit, plan *keptPlan, base string, form url.Value
 		p.Pager.Next = base + "?" + query.Encode()
 	}
 	if len(people) > planShown {
-		p.Pager.Text = grouped(from+1) + " to " + grouped(to) + " of " + counted(len(people), "person", "people")
+		p.Pager.Text = GroupDigits(from+1) + " to " + GroupDigits(to) + " of " + PluralForms(len(people), "person", "people")
 	}
 	if plan.Left > 0 {
-		p.Pager.Text += ". " + counted(plan.Left, "more was", "more were") + " not kept"
+		p.Pager.Text += ". " + PluralForms(plan.Left, "more was", "more were") + " not kept"
 	}
 }
 
@@ -218,19 +218,19 @@ func (v *appVisit) plannedPerson(o provision.PlannedObject) plannedPerson {
 }
 
 // actionBadge says what is done, or why it is not.
-func actionBadge(a provision.Action, result provision.Result) badge {
-	b := badge{Tone: info, Text: actionName(a)}
+func actionBadge(a provision.Action, result provision.Result) Badge {
+	b := Badge{Tone: ToneInfo, Text: actionName(a)}
 	switch {
 	case result == provision.Failure:
-		return badge{Tone: bad, Text: "Failure"}
+		return Badge{Tone: ToneProblem, Text: "Failure"}
 	case result == provision.Skipped:
-		return badge{Tone: quiet, Text: "Skipped"}
+		return Badge{Tone: ToneQuiet, Text: "Skipped"}
 	case a == provision.Disable:
-		b.Tone = warn
+		b.Tone = ToneWarning
 	case a == provision.Delete:
-		b.Tone = bad
+		b.Tone = ToneProblem
 	case a == provision.Create:
-		b.Tone = ok
+		b.Tone = ToneGood
 	}
 	return b
 }

@@ -17,15 +17,15 @@ import (
 
 // provisioningPage is the view "directory_provisioning", in the guide's words and order.
 type provisioningPage struct {
-	page
+	Page
 	App      string
 	Started  bool // past Get started
 	Start    string
 	Saved    bool // saved once: mappings, settings and status are there
 	Form     provisioningForm
-	Was      []field                // what the form was made from
-	Errors   map[string]*fieldError // by the form's name of the input
-	Tested   *notice                // what Test Connection found, or what is wrong and belongs to no input
+	Was      []HiddenField          // what the form was made from
+	Errors   map[string]*FieldError // by the form's name of the input
+	Tested   *Notice                // what Test Connection found, or what is wrong and belongs to no input
 	TestedAt time.Time              // when it found that; zero: Tested is no finding
 	Works    bool                   // it found that the connection works
 	Unsaved  bool                   // the form shows what was typed and is not saved yet
@@ -91,7 +91,7 @@ type cycleView struct {
 	Started time.Time
 	Ended   time.Time
 	Took    string
-	Badge   badge
+	Badge   Badge
 	Error   string
 	Figures []figure
 }
@@ -101,7 +101,7 @@ func (v *appVisit) key() provision.Key {
 }
 
 func (p *DirectoryPages) toProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	return p.Console.redirect(w, r, v.url("/provisioning"), notice{})
+	return p.Console.Redirect(w, r, v.url("/provisioning"), Notice{})
 }
 
 func (p *DirectoryPages) showProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -109,7 +109,7 @@ func (p *DirectoryPages) showProvisioning(w http.ResponseWriter, r *http.Request
 	if err != nil {
 		return err
 	}
-	return p.Console.view(w, r, http.StatusOK, "directory_provisioning", pg)
+	return p.Console.View(w, r, http.StatusOK, "directory_provisioning", pg)
 }
 
 // testedAt names a draft in the address to which Test Connection leads. Back and a reload keep the address, and with it what was typed.
@@ -120,11 +120,11 @@ const testedAt = "tested"
 func (p *DirectoryPages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, error) {
 	base := v.url("/provisioning")
 	pg := &provisioningPage{
-		page: v.page, App: v.App.Name, Start: base + "?get-started=yes", Errors: map[string]*fieldError{},
+		Page: v.page, App: v.App.Name, Start: base + "?get-started=yes", Errors: map[string]*FieldError{},
 		Action: base, Test: base + "/test", Discard: base, Restart: base + "/restart", Logs: base + "/logs", Reload: base,
 	}
 	pg.Title = "Provisioning"
-	pg.Crumbs = v.crumbs(crumb{})
+	pg.Crumbs = v.crumbs(Crumb{})
 	asked := r.URL.Query().Get(testedAt)
 	draft := p.draft(r, v, asked)
 	report, err := p.Jobs.Report(r.Context(), v.key())
@@ -146,7 +146,7 @@ func (p *DirectoryPages) provisioning(r *http.Request, v *appVisit) (*provisioni
 	if !pg.Saved {
 		fields = fields[:3] // the first form has neither scope nor status
 	}
-	pg.Was = append(wasFields(fields, provisioningValues(job)), field{Name: openedField, Value: revisionText(job)})
+	pg.Was = append(WasFields(fields, provisioningValues(job)), HiddenField{Name: openedField, Value: revisionText(job)})
 	pg.Locked = job.Mode == provision.Automatic
 	pg.Source, pg.Target = systems(job.Schema)
 	for _, m := range job.Schema.ObjectMappings() {
@@ -175,7 +175,7 @@ func (p *DirectoryPages) provisioning(r *http.Request, v *appVisit) (*provisioni
 		pg.show(draft)
 		pg.Reload += "?" + testedAt + "=" + url.QueryEscape(draft.ID)
 	case asked != "":
-		pg.Tested = &notice{Tone: info, Title: "This test is over", Text: "It was saved or discarded, or 30 minutes have passed. The page shows what is saved now."}
+		pg.Tested = &Notice{Tone: ToneInfo, Title: "This test is over", Text: "It was saved or discarded, or 30 minutes have passed. The page shows what is saved now."}
 	}
 	return pg, nil
 }
@@ -194,8 +194,8 @@ func (pg *provisioningPage) show(d *provisioningDraft) {
 type provisioningDraft struct {
 	ID     string
 	Form   provisioningForm
-	Was    []field
-	Tested *notice // what Test Connection found; nil: it was not tested
+	Was    []HiddenField
+	Tested *Notice // what Test Connection found; nil: it was not tested
 	Works  bool
 	At     time.Time
 }
@@ -206,12 +206,12 @@ const draftKept = 30 * time.Minute
 
 // draftKey binds a draft to the operator's session and to the job: its name alone opens nothing.
 func (p *DirectoryPages) draftKey(r *http.Request, v *appVisit, id string) string {
-	return p.Console.sessionSecret(r, operatorCookie) + " " + v.key().String() + " " + id
+	return p.Console.SessionSecret(r, OperatorSessionCookie) + " " + v.key().String() + " " + id
 }
 
 // draft returns nil if there is no such draft, or not any more.
 func (p *DirectoryPages) draft(r *http.Request, v *appVisit, id string) *provisioningDraft {
-	d, _ := p.drafts.get(p.draftKey(r, v, id), p.Console.options.Now()).(*provisioningDraft)
+	d, _ := p.drafts.Get(p.draftKey(r, v, id), p.Console.Options.Now()).(*provisioningDraft)
 	if d == nil {
 		return nil
 	}
@@ -219,11 +219,11 @@ func (p *DirectoryPages) draft(r *http.Request, v *appVisit, id string) *provisi
 	return &kept
 }
 
-func (p *DirectoryPages) keepDraft(r *http.Request, v *appVisit, form provisioningForm, tested *notice, works bool) *provisioningDraft {
-	now := p.Console.options.Now()
-	was := append(wasAgain(r.PostForm, provisioningFields()), field{Name: openedField, Value: r.PostForm.Get(openedField)})
-	d := &provisioningDraft{ID: formNumber(), Form: form, Was: was, Tested: tested, Works: works, At: now}
-	p.drafts.put(p.draftKey(r, v, d.ID), d, now, draftKept)
+func (p *DirectoryPages) keepDraft(r *http.Request, v *appVisit, form provisioningForm, tested *Notice, works bool) *provisioningDraft {
+	now := p.Console.Options.Now()
+	was := append(WasAgain(r.PostForm, provisioningFields()), HiddenField{Name: openedField, Value: r.PostForm.Get(openedField)})
+	d := &provisioningDraft{ID: NewFormNumber(), Form: form, Was: was, Tested: tested, Works: works, At: now}
+	p.drafts.Put(p.draftKey(r, v, d.ID), d, now, draftKept)
 	return d
 }
 
@@ -233,12 +233,12 @@ func (p *DirectoryPages) discardProvisioning(w http.ResponseWriter, r *http.Requ
 		return err
 	}
 	p.dropDraft(r, v)
-	return p.Console.redirect(w, r, v.url("/provisioning"), notice{})
+	return p.Console.Redirect(w, r, v.url("/provisioning"), Notice{})
 }
 
 // dropDraft forgets the draft from which a form was made.
 func (p *DirectoryPages) dropDraft(r *http.Request, v *appVisit) {
-	p.drafts.drop(p.draftKey(r, v, r.PostForm.Get(draftField)))
+	p.drafts.Drop(p.draftKey(r, v, r.PostForm.Get(draftField)))
 }
 
 const draftField = "draft" // of the form: the name of what was typed before
@@ -246,8 +246,8 @@ const draftField = "draft" // of the form: the name of what was typed before
 const typedSecret = "typed" // the value of the Secret Token in an edit when one was typed; else it is the saved one's mark
 
 // provisioningFields are the settings that the page edits. The Secret Token is compared without ever being shown.
-func provisioningFields() []editField {
-	return []editField{
+func provisioningFields() []EditField {
+	return []EditField{
 		{Name: "mode", Label: "Provisioning Mode"},
 		{Name: "tenantURL", Label: "Tenant URL"},
 		{
@@ -259,7 +259,7 @@ func provisioningFields() []editField {
 				case strings.TrimSpace(form.Get("secretToken")) != "" || form.Get("secretTyped") != "":
 					return typedSecret
 				}
-				return form.Get(wasPrefix + "secret")
+				return form.Get(WasPrefix + "secret")
 			},
 			Words: func(value string) string {
 				switch value {
@@ -271,7 +271,7 @@ func provisioningFields() []editField {
 				return "The token that is saved now"
 			},
 		},
-		editChoice("scope", "Scope", map[string]string{string(provision.AssignedOnly): "Sync only assigned users and groups", string(provision.Everyone): "Sync all users and groups"}),
+		EditChoice("scope", "Scope", map[string]string{string(provision.AssignedOnly): "Sync only assigned users and groups", string(provision.Everyone): "Sync all users and groups"}),
 		{Name: "status", Label: "Provisioning Status"},
 	}
 }
@@ -329,7 +329,7 @@ func (p *DirectoryPages) saveProvisioning(w http.ResponseWriter, r *http.Request
 	}
 	var (
 		before provision.Job
-		m      mergedEdit
+		m      MergedEdit
 		harm   provisioningHarm
 	)
 	by, err := v.lastChange(r.Context(), v.App.ID)
@@ -339,7 +339,7 @@ func (p *DirectoryPages) saveProvisioning(w http.ResponseWriter, r *http.Request
 	job, err := p.Jobs.SaveFrom(r.Context(), v.key(), func(now provision.Job) (provision.Settings, error) {
 		before = now
 		var err error
-		if m, err = mergeEdit(r.PostForm, provisioningFields(), provisioningValues(now)); err != nil {
+		if m, err = MergeEdit(r.PostForm, provisioningFields(), provisioningValues(now)); err != nil {
 			return provision.Settings{}, err
 		}
 		if len(m.Conflicts) > 0 {
@@ -371,25 +371,25 @@ func (p *DirectoryPages) saveProvisioning(w http.ResponseWriter, r *http.Request
 		if _, err := p.Jobs.Start(r.Context(), v.key(), v.actor()); err != nil {
 			return p.noJob(w, r, v, err)
 		}
-		n = done("A cycle begins now.")
+		n = DoneNotice("A cycle begins now.")
 		if before.Version != job.Version {
 			n.Text = "Provisioning was saved. " + n.Text
 		}
 	}
-	n.Text = strings.TrimSpace(n.Text + " " + m.fromOthers(by))
+	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
 	to := v.url("/provisioning")
 	if form.Restore && before.Version > 0 {
 		to += "/restore"
 	}
-	return p.Console.redirect(w, r, to, n)
+	return p.Console.Redirect(w, r, to, n)
 }
 
 // askProvisioning asks about the fields that somebody else changed too. What was typed is kept, because a Secret Token cannot travel in the page.
-func (p *DirectoryPages) askProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, m mergedEdit, by *event.Event) error {
-	more := append(p.typedFields(r, p.keepDraft(r, v, form, nil, false)), field{Name: openedField, Value: r.PostForm.Get(openedField)})
+func (p *DirectoryPages) askProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, m MergedEdit, by *event.Event) error {
+	more := append(p.typedFields(r, p.keepDraft(r, v, form, nil, false)), HiddenField{Name: openedField, Value: r.PostForm.Get(openedField)})
 	frame := v.page
-	frame.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")})
-	return p.Console.askEdit(w, r, frame, m, v.url("/provisioning"), v.url("/provisioning"), by, more...)
+	frame.Crumbs = v.crumbs(Crumb{}, Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
+	return p.Console.AskEdit(w, r, frame, m, v.url("/provisioning"), v.url("/provisioning"), by, more...)
 }
 
 // lastChange is the newest thing that somebody did to a user or an application; nil if there is none.
@@ -419,11 +419,11 @@ func settingsOf(values map[string]string, secret string) (provision.Settings, er
 	return s, nil
 }
 
-func savedNotice(before, job provision.Job) notice {
-	n := notice{Tone: ok, Title: "Provisioning was saved."}
+func savedNotice(before, job provision.Job) Notice {
+	n := Notice{Tone: ToneGood, Title: "Provisioning was saved."}
 	switch {
 	case before.Version == job.Version:
-		return notice{Tone: info, Text: "Nothing was changed: it was saved like that already."}
+		return Notice{Tone: ToneInfo, Text: "Nothing was changed: it was saved like that already."}
 	case job.Mode == provision.Automatic && job.Status == provision.On:
 		n.Text = "Provisioning Status is On: the next cycle begins within moments."
 	case before.Version == 0 && job.Mode == provision.Automatic:
@@ -442,13 +442,13 @@ func (p *DirectoryPages) viewRefused(w http.ResponseWriter, r *http.Request, v *
 	pg.show(draft)
 	pg.Started = true
 	names := map[string]string{"Provisioning Mode": "mode", "Tenant URL": "tenantURL", "Secret Token": "secretToken", "Scope": "scope", "Provisioning Status": "status"}
-	text := sentence(input.Field + " " + input.Text)
+	text := AsSentence(input.Field + " " + input.Text)
 	if name, ok := names[input.Field]; ok {
-		pg.Errors[name] = &fieldError{For: name, Text: text}
+		pg.Errors[name] = &FieldError{For: name, Text: text}
 	} else {
-		pg.Tested = &notice{Tone: bad, Title: "This was not saved", Text: text}
+		pg.Tested = &Notice{Tone: ToneProblem, Title: "This was not saved", Text: text}
 	}
-	return p.Console.view(w, r, http.StatusUnprocessableEntity, "directory_provisioning", pg)
+	return p.Console.View(w, r, http.StatusUnprocessableEntity, "directory_provisioning", pg)
 }
 
 // testConnection keeps what was typed and leads back to the page, so that Back and a reload show it again without asking the browser to send
@@ -473,18 +473,18 @@ func (p *DirectoryPages) testConnection(w http.ResponseWriter, r *http.Request, 
 	case err != nil && !errors.As(err, &refusal):
 		return err
 	}
-	tested := &notice{Tone: ok, Title: "Testing connection to " + v.App.Name, Text: "The supplied credentials are authorized to enable provisioning. Don’t forget to Save."}
+	tested := &Notice{Tone: ToneGood, Title: "Testing connection to " + v.App.Name, Text: "The supplied credentials are authorized to enable provisioning. Don’t forget to Save."}
 	for _, one := range searches {
 		if !one.Proved {
-			tested.Tone = warn
+			tested.Tone = ToneWarning
 			tested.Text += " " + one.Note()
 		}
 	}
 	if refusal != nil {
-		tested = &notice{Tone: bad, Title: refusedTitle(refusal.Kind), Text: refusedText(refusal)}
+		tested = &Notice{Tone: ToneProblem, Title: refusedTitle(refusal.Kind), Text: refusedText(refusal)}
 	}
 	draft := p.keepDraft(r, v, form, tested, refusal == nil)
-	return p.Console.redirect(w, r, v.url("/provisioning")+"?"+testedAt+"="+url.QueryEscape(draft.ID), notice{})
+	return p.Console.Redirect(w, r, v.url("/provisioning")+"?"+testedAt+"="+url.QueryEscape(draft.ID), Notice{})
 }
 
 // refusedTitle says in a few words why a connection does not work.
@@ -531,9 +531,9 @@ func (p *DirectoryPages) askRestoreOf(w http.ResponseWriter, r *http.Request, v 
 	if err != nil {
 		return err
 	}
-	pg := confirmPage{
-		page: v.page, Action: v.url("/provisioning/restore"), Button: "Restore default mappings", Danger: true, Cancel: v.url("/provisioning"),
-		Fields:       []field{{Name: openedField, Value: revisionText(job)}},
+	pg := ConfirmPage{
+		Page: v.page, Action: v.url("/provisioning/restore"), Button: "Restore default mappings", Danger: true, Cancel: v.url("/provisioning"),
+		Fields:       []HiddenField{{Name: openedField, Value: revisionText(job)}},
 		Consequences: restoredActions(job.Schema, template.Schema), Undo: "This cannot be undone: what you set in the mappings is replaced.",
 	}
 	status := http.StatusOK
@@ -545,7 +545,7 @@ func (p *DirectoryPages) askRestoreOf(w http.ResponseWriter, r *http.Request, v 
 		}
 		who := "Somebody"
 		if by != nil {
-			who = actorName(by.Actor)
+			who = ActorName(by.Actor)
 		}
 		pg.Lead = "Nothing was restored yet. " + who + " changed the scope or the mappings after this page asked you. The answer counts for what is saved now."
 	}
@@ -554,10 +554,10 @@ func (p *DirectoryPages) askRestoreOf(w http.ResponseWriter, r *http.Request, v 
 	if err != nil {
 		return err
 	}
-	pg.Consequences = append(pg.Consequences, "Everybody in scope is looked at again, and compared with "+v.App.Name+": "+counted(linked.Linked, "linked account", "linked accounts")+".")
+	pg.Consequences = append(pg.Consequences, "Everybody in scope is looked at again, and compared with "+v.App.Name+": "+PluralForms(linked.Linked, "linked account", "linked accounts")+".")
 	pg.Title, pg.Narrow = "Restore default mappings?", true
-	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: pg.Cancel})
-	return p.Console.view(w, r, status, "confirm", pg)
+	pg.Crumbs = v.crumbs(Crumb{}, Crumb{Text: "Provisioning", URL: pg.Cancel})
+	return p.Console.View(w, r, status, "confirm", pg)
 }
 
 // restoredActions names the target object actions and mappings that the template has and the job has not.
@@ -605,7 +605,7 @@ func (p *DirectoryPages) restore(w http.ResponseWriter, r *http.Request, v *appV
 	case err != nil:
 		return p.noJob(w, r, v, err)
 	}
-	return p.Console.redirect(w, r, v.url("/provisioning"), done("The default mappings are restored: everybody is looked at again."))
+	return p.Console.Redirect(w, r, v.url("/provisioning"), DoneNotice("The default mappings are restored: everybody is looked at again."))
 }
 
 func (p *DirectoryPages) askRestart(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -617,72 +617,72 @@ func (p *DirectoryPages) askRestart(w http.ResponseWriter, r *http.Request, v *a
 	if err != nil {
 		return err
 	}
-	pg := confirmPage{
-		page: v.page, Action: v.url("/provisioning/restart"), Button: "Restart provisioning", Cancel: v.url("/provisioning"),
+	pg := ConfirmPage{
+		Page: v.page, Action: v.url("/provisioning/restart"), Button: "Restart provisioning", Cancel: v.url("/provisioning"),
 		Consequences: []string{
-			"A new initial cycle begins: everybody in scope is looked at again and compared with " + v.App.Name + ": " + counted(n.In, "user", "users") + ", " + counted(n.Linked, "linked account", "linked accounts") + ".",
+			"A new initial cycle begins: everybody in scope is looked at again and compared with " + v.App.Name + ": " + PluralForms(n.In, "user", "users") + ", " + PluralForms(n.Linked, "linked account", "linked accounts") + ".",
 			"Failures that wait for a retry and a quarantine are forgotten. Which account belongs to whom is kept.",
 			"Provisioning Status is set to On.",
 		},
 		Undo: "Nothing is lost: only what differs is written.",
 	}
 	pg.Title, pg.Narrow = "Restart provisioning?", true
-	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: pg.Cancel})
-	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+	pg.Crumbs = v.crumbs(Crumb{}, Crumb{Text: "Provisioning", URL: pg.Cancel})
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
 func (p *DirectoryPages) restart(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if _, err := p.Jobs.Restart(r.Context(), v.key(), v.actor()); err != nil {
 		return p.noJob(w, r, v, err)
 	}
-	return p.Console.redirect(w, r, v.url("/provisioning"), done("Provisioning was restarted: an initial cycle begins within moments."))
+	return p.Console.Redirect(w, r, v.url("/provisioning"), DoneNotice("Provisioning was restarted: an initial cycle begins within moments."))
 }
 
 // noJob leads to Get started where there is no job yet.
 func (p *DirectoryPages) noJob(w http.ResponseWriter, r *http.Request, v *appVisit, err error) error {
 	var input *provision.InputError
 	if errors.As(err, &input) {
-		return &pageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: sentence(input.Field + " " + input.Text)}
+		return &PageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: AsSentence(input.Field + " " + input.Text)}
 	}
 	if !errors.Is(err, provision.ErrNoJob) {
 		return err
 	}
-	return p.Console.redirect(w, r, v.url("/provisioning"), notice{Tone: info, Text: "Provisioning is not set up for " + v.App.Name + " yet. Click Get started."})
+	return p.Console.Redirect(w, r, v.url("/provisioning"), Notice{Tone: ToneInfo, Text: "Provisioning is not set up for " + v.App.Name + " yet. Click Get started."})
 }
 
-func jobBadge(code string) badge {
+func jobBadge(code string) Badge {
 	switch code {
 	case provision.Running:
-		return badge{Tone: ok, Text: "On"}
+		return Badge{Tone: ToneGood, Text: "On"}
 	case provision.Paused:
-		return badge{Tone: warn, Text: "Off", Hint: "Paused: state is kept"}
+		return Badge{Tone: ToneWarning, Text: "Off", Hint: "Paused: state is kept"}
 	case provision.Quarantined:
-		return badge{Tone: bad, Text: "Quarantine"}
+		return Badge{Tone: ToneProblem, Text: "Quarantine"}
 	case provision.NotRun:
-		return badge{Tone: info, Text: "Not started"}
+		return Badge{Tone: ToneInfo, Text: "Not started"}
 	}
-	return badge{Tone: quiet, Text: "Not set up"}
+	return Badge{Tone: ToneQuiet, Text: "Not set up"}
 }
 
 func (p *DirectoryPages) statusLine(r provision.Report) string {
-	now := p.Console.options.Now()
+	now := p.Console.Options.Now()
 	switch last := r.State.Last; {
 	case r.Code == provision.NotConfigured:
 		return "Provisioning Mode is Manual: nothing is sent."
 	case r.Code == provision.NotRun:
 		return "Set up, not started yet."
 	case r.State.Quarantine != nil:
-		return "In quarantine since " + relative(r.State.Quarantine.Since, now) + "."
+		return "In quarantine since " + RelativeTime(r.State.Quarantine.Since, now) + "."
 	case r.State.Phase != provision.Idle:
-		return "A cycle is in progress since " + relative(r.State.Cycle.Started, now) + "."
+		return "A cycle is in progress since " + RelativeTime(r.State.Cycle.Started, now) + "."
 	case last == nil && r.Code == provision.Paused:
 		return "Off. No cycle was completed yet."
 	case last == nil:
 		return "On. The first cycle begins within moments."
 	case r.Code == provision.Paused:
-		return "Off. The last cycle ended " + relative(last.Ended, now) + "."
+		return "Off. The last cycle ended " + RelativeTime(last.Ended, now) + "."
 	default:
-		return "On. The last cycle ended " + relative(last.Ended, now) + ": " + cycleSentence(*last) + "."
+		return "On. The last cycle ended " + RelativeTime(last.Ended, now) + ": " + cycleSentence(*last) + "."
 	}
 }
 
@@ -694,7 +694,7 @@ func cycleSentence(c provision.CycleReport) string {
 		what string
 	}{{c.Created, "created"}, {c.Updated, "updated"}, {c.Disabled, "disabled"}, {c.Deleted, "deleted"}, {c.Failed, "failed"}} {
 		if f.n > 0 {
-			parts = append(parts, grouped(f.n)+" "+f.what)
+			parts = append(parts, GroupDigits(f.n)+" "+f.what)
 		}
 	}
 	if parts == nil {
@@ -708,13 +708,13 @@ func provisioningStateOf(r provision.Report) *provisioningState {
 	if r.State.Phase != provision.Idle {
 		c := r.State.Cycle
 		s.Running = cycleViewOf(&c)
-		s.Running.Badge = badge{Tone: info, Text: "In progress"}
+		s.Running.Badge = Badge{Tone: ToneInfo, Text: "In progress"}
 	}
 	for _, f := range []struct {
 		name string
 		n    int
 	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}} {
-		s.Figures = append(s.Figures, figure{Name: f.name, Value: grouped(f.n)})
+		s.Figures = append(s.Figures, figure{Name: f.name, Value: GroupDigits(f.n)})
 	}
 	return s
 }
@@ -723,15 +723,15 @@ func cycleViewOf(c *provision.CycleReport) *cycleView {
 	if c == nil {
 		return nil
 	}
-	v := &cycleView{Name: "Incremental cycle", Started: c.Started, Ended: c.Ended, Error: c.Error, Badge: badge{Tone: ok, Text: "Completed"}}
+	v := &cycleView{Name: "Incremental cycle", Started: c.Started, Ended: c.Ended, Error: c.Error, Badge: Badge{Tone: ToneGood, Text: "Completed"}}
 	if c.Kind == provision.InitialCycle {
 		v.Name = "Initial cycle"
 	}
 	switch c.State {
 	case provision.EntryLevelErrors:
-		v.Badge = badge{Tone: warn, Text: "Completed with errors"}
+		v.Badge = Badge{Tone: ToneWarning, Text: "Completed with errors"}
 	case provision.Failed:
-		v.Badge = badge{Tone: bad, Text: "Stopped"}
+		v.Badge = Badge{Tone: ToneProblem, Text: "Stopped"}
 	}
 	if !c.Ended.IsZero() {
 		v.Took = c.Ended.Sub(c.Started).Round(10 * time.Millisecond).String()
@@ -748,16 +748,16 @@ func cycleViewOf(c *provision.CycleReport) *cycleView {
 		{"Skipped", c.Skipped},
 		{"Failed", c.Failed},
 	} {
-		v.Figures = append(v.Figures, figure{Name: f.name, Value: grouped(f.n)})
+		v.Figures = append(v.Figures, figure{Name: f.name, Value: GroupDigits(f.n)})
 	}
 	if c.Redundant > 0 {
-		v.Figures = append(v.Figures, figure{Name: "Skipped as unchanged, not listed", Value: grouped(c.Redundant)})
+		v.Figures = append(v.Figures, figure{Name: "Skipped as unchanged, not listed", Value: GroupDigits(c.Redundant)})
 	}
 	return v
 }
 
 // provisioningBadge is an application's state in a list.
-func (p *DirectoryPages) provisioningBadge(ctx context.Context, d directory.ID, a directory.Application) (badge, error) {
+func (p *DirectoryPages) provisioningBadge(ctx context.Context, d directory.ID, a directory.Application) (Badge, error) {
 	report, err := p.Jobs.Report(ctx, provision.Key{Directory: d, App: a.ID})
 	if errors.Is(err, provision.ErrNoJob) {
 		return jobBadge(provision.NotConfigured), nil
@@ -768,7 +768,7 @@ func (p *DirectoryPages) provisioningBadge(ctx context.Context, d directory.ID, 
 // provisioningSummary is an application's state on its overview.
 func (p *DirectoryPages) provisioningSummary(ctx context.Context, v *appVisit) (provisioningSummary, error) {
 	s := provisioningSummary{URL: v.url("/provisioning"), Badge: jobBadge(provision.NotConfigured), Text: "Creates, updates and switches off accounts in " + v.App.Name + " as people change here."}
-	s.Next = action{Text: "Provisioning", URL: s.URL, Primary: true}
+	s.Next = Action{Text: "Provisioning", URL: s.URL, Primary: true}
 	report, err := p.Jobs.Report(ctx, v.key())
 	if errors.Is(err, provision.ErrNoJob) {
 		return s, nil

@@ -58,7 +58,7 @@ func (c reachChange) answer() string {
 }
 
 // question fills the title, the consequences and the way back into a page that asks. setting is what was changed: "Scope" or "filters".
-func (c reachChange) question(pg *confirmPage, v *appVisit, setting string) {
+func (c reachChange) question(pg *ConfirmPage, v *appVisit, setting string) {
 	n, app := c.reach, v.App.Name
 	deletes, creates := c.ticks(provision.FlowDelete), c.ticks(provision.FlowAdd)
 	next := "with the next cycle"
@@ -88,24 +88,24 @@ func (c reachChange) question(pg *confirmPage, v *appVisit, setting string) {
 	tell := func(text string) { pg.Consequences = append(pg.Consequences, text) }
 	if deletes {
 		tell("When a user is deleted for good in " + v.Directory.Name + ", the account at " + app + " is deleted too, not only switched off.")
-		tell(counted(n.Linked, "account is", "accounts are") + " linked and can be deleted in this way.")
-		tell(counted(n.Deleted, "of them belongs to a user who is", "of them belong to users who are") + " soft-deleted now, and goes when the user is deleted for good.")
+		tell(PluralForms(n.Linked, "account is", "accounts are") + " linked and can be deleted in this way.")
+		tell(PluralForms(n.Deleted, "of them belongs to a user who is", "of them belong to users who are") + " soft-deleted now, and goes when the user is deleted for good.")
 	}
 	if n.Leave > 0 {
-		text := counted(n.Leave, "user who is in scope now is left out.", "users who are in scope now are left out.")
+		text := PluralForms(n.Leave, "user who is in scope now is left out.", "users who are in scope now are left out.")
 		if !c.is.FlowTypes.Has(provision.FlowUpdate) {
 			text += " Their accounts at " + app + " stay as they are: Update is not among the Target Object Actions."
 		}
 		tell(text)
 	}
 	if n.Off > 0 {
-		tell(counted(n.Off, "linked account", "linked accounts") + " at " + app + " will be switched off " + next + ".")
+		tell(PluralForms(n.Off, "linked account", "linked accounts") + " at " + app + " will be switched off " + next + ".")
 	}
 	if n.Make > 0 {
-		tell(counted(n.Make, "account", "accounts") + " will be made at " + app + " " + next + ", except for users who already have one there.")
+		tell(PluralForms(n.Make, "account", "accounts") + " will be made at " + app + " " + next + ", except for users who already have one there.")
 	}
 	if n.Leave > 0 || n.Join > 0 || c.before.Scope != c.after.Scope {
-		tell(counted(n.In, "user is", "users are") + " in scope then.")
+		tell(PluralForms(n.In, "user is", "users are") + " in scope then.")
 	}
 	if (deletes || creates) && c.after.Status != provision.On {
 		tell("Nothing is sent before Provisioning Status is On.")
@@ -121,7 +121,7 @@ type provisioningHarm struct {
 
 // provisioningHarm looks at settings before they are saved. It reads people only where somebody has to be asked.
 func (p *DirectoryPages) provisioningHarm(r *http.Request, v *appVisit, now provision.Job, s provision.Settings) (provisioningHarm, error) {
-	h := provisioningHarm{scopeWas: r.PostForm.Get(wasPrefix + "scope")}
+	h := provisioningHarm{scopeWas: r.PostForm.Get(WasPrefix + "scope")}
 	h.moved = now.Version > 0 && s.Status == provision.On && now.Status != provision.On && r.PostForm.Get(openedField) != revisionText(now)
 	if !h.moved && s.Scope == now.Scope {
 		return h, nil
@@ -142,13 +142,13 @@ func (p *DirectoryPages) provisioningHarm(r *http.Request, v *appVisit, now prov
 func (h provisioningHarm) asks() bool { return h.moved || h.reachChange.asks() }
 
 // askHarm asks before accounts are switched off or made. What was typed is kept, and Cancel leads back to it.
-func (p *DirectoryPages) askHarm(w http.ResponseWriter, r *http.Request, v *appVisit, typed provisioningForm, m mergedEdit, h provisioningHarm, by *event.Event) error {
+func (p *DirectoryPages) askHarm(w http.ResponseWriter, r *http.Request, v *appVisit, typed provisioningForm, m MergedEdit, h provisioningHarm, by *event.Event) error {
 	draft := p.keepDraft(r, v, typed, nil, false)
-	pg := confirmPage{
-		page: v.page, Action: v.url("/provisioning"), Button: "Save", Danger: true, Cancel: v.url("/provisioning") + "?" + testedAt + "=" + url.QueryEscape(draft.ID),
-		Fields: append(m.rest, p.typedFields(r, draft)...),
+	pg := ConfirmPage{
+		Page: v.page, Action: v.url("/provisioning"), Button: "Save", Danger: true, Cancel: v.url("/provisioning") + "?" + testedAt + "=" + url.QueryEscape(draft.ID),
+		Fields: append(m.Rest, p.typedFields(r, draft)...),
 	}
-	pg.Fields = append(pg.Fields, field{Name: openedField, Value: r.PostForm.Get(openedField)}, field{Name: "confirmed", Value: h.answer()})
+	pg.Fields = append(pg.Fields, HiddenField{Name: openedField, Value: r.PostForm.Get(openedField)}, HiddenField{Name: "confirmed", Value: h.answer()})
 	if h.moved {
 		pg.Consequences = h.movedWords(v.App.Name)
 	}
@@ -160,12 +160,12 @@ func (p *DirectoryPages) askHarm(w http.ResponseWriter, r *http.Request, v *appV
 		pg.Title, pg.Button = "Start with what was changed meanwhile?", "Set Provisioning Status to On"
 		pg.Undo = "Nothing was saved yet. Setting Provisioning Status to Off stops it; accounts that were made by then stay."
 		if h.before.Scope == h.after.Scope {
-			pg.Consequences = append(pg.Consequences, counted(h.reach.In, "user is", "users are")+" in scope then.")
+			pg.Consequences = append(pg.Consequences, PluralForms(h.reach.In, "user is", "users are")+" in scope then.")
 		}
 	}
-	pg.Narrow, pg.Lead = true, m.fromOthers(by)
-	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")})
-	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+	pg.Narrow, pg.Lead = true, m.FromOthers(by)
+	pg.Crumbs = v.crumbs(Crumb{}, Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
 // movedWords says what the reader of an older page does not know.
@@ -176,7 +176,7 @@ func (h provisioningHarm) movedWords(app string) []string {
 	}
 	list = append(list, "Target Object Actions are "+strings.ReplaceAll(h.is.FlowTypes.String(), ",", ", ")+". Users are in scope by the filter: "+h.is.Scope.Words()+".")
 	if h.reach.Out > 0 {
-		list = append(list, counted(h.reach.Out, "linked account", "linked accounts")+" at "+app+" will be switched off, where not done already: nobody in scope has them.")
+		list = append(list, PluralForms(h.reach.Out, "linked account", "linked accounts")+" at "+app+" will be switched off, where not done already: nobody in scope has them.")
 	}
 	return list
 }
@@ -184,7 +184,7 @@ func (h provisioningHarm) movedWords(app string) []string {
 func scopeWords(s provision.Scope) string {
 	for _, f := range provisioningFields() {
 		if f.Name == "scope" {
-			return f.words(string(s))
+			return f.ShownValue(string(s))
 		}
 	}
 	return string(s)
@@ -195,13 +195,13 @@ func scopeWords(s provision.Scope) string {
 const keptAt = "kept"
 
 // keepForm remembers a form that was not saved yet, and returns the page's address with it. fields are its inputs, as an edit leaves them.
-func (p *DirectoryPages) keepForm(r *http.Request, v *appVisit, page string, fields []field) string {
+func (p *DirectoryPages) keepForm(r *http.Request, v *appVisit, page string, fields []HiddenField) string {
 	form := make(url.Values, len(fields))
 	for _, f := range fields {
 		form.Add(f.Name, f.Value)
 	}
-	id, now := formNumber(), p.Console.options.Now()
-	p.drafts.put(p.draftKey(r, v, page+" "+id), form, now, draftKept)
+	id, now := NewFormNumber(), p.Console.Options.Now()
+	p.drafts.Put(p.draftKey(r, v, page+" "+id), form, now, draftKept)
 	return page + "?" + keptAt + "=" + url.QueryEscape(id)
 }
 
@@ -211,19 +211,19 @@ func (p *DirectoryPages) keptForm(r *http.Request, v *appVisit, page string) url
 	if id == "" {
 		return nil
 	}
-	form, _ := p.drafts.get(p.draftKey(r, v, page+" "+id), p.Console.options.Now()).(url.Values)
+	form, _ := p.drafts.Get(p.draftKey(r, v, page+" "+id), p.Console.Options.Now()).(url.Values)
 	return form
 }
 
 // typedFields are the inputs of a question that stand for what the form held beside its settings. A Secret Token cannot travel in the page.
-func (p *DirectoryPages) typedFields(r *http.Request, draft *provisioningDraft) []field {
-	list := []field{{Name: draftField, Value: draft.ID}}
+func (p *DirectoryPages) typedFields(r *http.Request, draft *provisioningDraft) []HiddenField {
+	list := []HiddenField{{Name: draftField, Value: draft.ID}}
 	if draft.Form.Secret != "" {
-		list = append(list, field{Name: "secretTyped", Value: "yes"})
+		list = append(list, HiddenField{Name: "secretTyped", Value: "yes"})
 	}
 	for _, name := range []string{"do", "restore"} {
 		if value := r.PostForm.Get(name); value != "" {
-			list = append(list, field{Name: name, Value: value})
+			list = append(list, HiddenField{Name: name, Value: value})
 		}
 	}
 	return list

@@ -15,12 +15,12 @@ import (
 
 // scopePage is the view "directory_scope": the scoping filters of a mapping. Filters are alternatives, the clauses of one must all hold.
 type scopePage struct {
-	page
-	Was     []field
+	Page
+	Was     []HiddenField
 	Action  string
 	Discard string
 	Unsaved bool
-	Error   *notice
+	Error   *Notice
 	Groups  []scopeGroup
 }
 
@@ -38,7 +38,7 @@ type scopeClause struct {
 	Label      string
 	Attribute  string
 	Attributes []string
-	Operators  []choice
+	Operators  []Choice
 	Value      string // one value a line
 	Lines      int
 }
@@ -68,11 +68,11 @@ func scopeText(groups []provision.FilterGroup) string {
 func plainGroups(groups []provision.FilterGroup) []provision.FilterGroup {
 	plain := make([]provision.FilterGroup, len(groups))
 	for i, g := range groups {
-		plain[i] = provision.FilterGroup{Name: canonical(g.Name), Clauses: make([]provision.FilterClause, len(g.Clauses))}
+		plain[i] = provision.FilterGroup{Name: NormalLineBreaks(g.Name), Clauses: make([]provision.FilterClause, len(g.Clauses))}
 		for j, c := range g.Clauses {
 			values := make([]string, 0, len(c.TargetOperand.Values))
 			for _, value := range c.TargetOperand.Values {
-				values = append(values, canonical(value))
+				values = append(values, NormalLineBreaks(value))
 			}
 			plain[i].Clauses[j] = provision.FilterClause{SourceOperandName: c.SourceOperandName, OperatorName: operatorName(c.OperatorName), TargetOperand: provision.FilterOperand{Values: values}}
 		}
@@ -95,7 +95,7 @@ func scopeOf(text string) ([]provision.FilterGroup, error) {
 	}
 	var groups []provision.FilterGroup
 	if err := json.Unmarshal([]byte(text), &groups); err != nil {
-		return nil, errIncompleteForm
+		return nil, ErrIncompleteForm
 	}
 	return groups, nil
 }
@@ -108,8 +108,8 @@ func scopeGroups(m *provision.ObjectMapping) []provision.FilterGroup {
 }
 
 // scopeFields is the whole scope as one value: two people who change it are asked which one counts.
-func scopeFields() []editField {
-	return []editField{{
+func scopeFields() []EditField {
+	return []EditField{{
 		Name: "scope", Label: "Source Object Scope",
 		Read: func(form url.Values) string {
 			if form.Has("scope") {
@@ -147,7 +147,7 @@ func readScope(form url.Values) []typedGroup {
 			if !form.Has(name + ".attribute") {
 				break
 			}
-			attribute, text := form.Get(name+".attribute"), strings.Trim(canonical(form.Get(name+".value")), "\n")
+			attribute, text := form.Get(name+".attribute"), strings.Trim(NormalLineBreaks(form.Get(name+".value")), "\n")
 			if attribute == "" {
 				continue
 			}
@@ -188,10 +188,10 @@ func keptGroups(typed []typedGroup) []provision.FilterGroup {
 
 // scopeFrame is the page around the filters.
 func (p *DirectoryPages) scopeFrame(v *appVisit, m *provision.ObjectMapping) scopePage {
-	pg := scopePage{page: v.page, Action: v.scopeURL(m.Name), Discard: v.scopeURL(m.Name)}
+	pg := scopePage{Page: v.page, Action: v.scopeURL(m.Name), Discard: v.scopeURL(m.Name)}
 	pg.Title = "Source Object Scope"
 	pg.Lead = "Users who pass one of the scoping filters are in scope. A filter passes when all its clauses hold. Without a filter, all records are in scope. Several values of a clause stand on lines of their own."
-	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")}, crumb{Text: m.Name, URL: v.mappingURL(m.Name)})
+	pg.Crumbs = v.crumbs(Crumb{}, Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, Crumb{Text: m.Name, URL: v.mappingURL(m.Name)})
 	return pg
 }
 
@@ -220,10 +220,10 @@ func (pg *scopePage) fill(groups []typedGroup, attributes []string, more int) {
 			for _, o := range provision.Operators() {
 				is := o.Is(c.OperatorName)
 				known = known || is
-				row.Operators = append(row.Operators, choice{Value: o.Name, Text: o.Name, Checked: is})
+				row.Operators = append(row.Operators, Choice{Value: o.Name, Text: o.Name, Checked: is})
 			}
 			if !known {
-				row.Operators = append(row.Operators, choice{Value: c.OperatorName, Text: c.OperatorName, Checked: true})
+				row.Operators = append(row.Operators, Choice{Value: c.OperatorName, Text: c.OperatorName, Checked: true})
 			}
 			view.Clauses = append(view.Clauses, row)
 		}
@@ -268,11 +268,11 @@ func (p *DirectoryPages) scopedMapping(r *http.Request, v *appVisit) (provision.
 	}
 	m, err := v.mapping(job, r)
 	if err == nil && m.SourceObjectName != "User" {
-		err = &pageError{Status: http.StatusNotFound, Title: "This mapping has no scope to edit", Text: "Groups are not provisioned in this version.", Action: &action{Text: "Provisioning", URL: v.url("/provisioning")}}
+		err = &PageError{Status: http.StatusNotFound, Title: "This mapping has no scope to edit", Text: "Groups are not provisioned in this version.", Action: &Action{Text: "Provisioning", URL: v.url("/provisioning")}}
 	}
 	if err == nil && !fitsForm(scopeGroups(m)) {
-		err = &pageError{
-			Status: http.StatusConflict, Title: "These scoping filters are edited as a file", Action: &action{Text: "Back to the mapping", URL: v.mappingURL(m.Name)},
+		err = &PageError{
+			Status: http.StatusConflict, Title: "These scoping filters are edited as a file", Action: &Action{Text: "Back to the mapping", URL: v.mappingURL(m.Name)},
 			Text: "They are more than the page can show, or have values that are empty or have line breaks. Use rollcall app export-schema and rollcall app import-schema.",
 		}
 	}
@@ -308,15 +308,15 @@ func (p *DirectoryPages) showScope(w http.ResponseWriter, r *http.Request, v *ap
 		return err
 	}
 	pg, typed := p.scopeFrame(v, m), typedGroups(scopeGroups(m))
-	pg.Was = wasFields(scopeFields(), map[string]string{"scope": scopeText(scopeGroups(m))})
+	pg.Was = WasFields(scopeFields(), map[string]string{"scope": scopeText(scopeGroups(m))})
 	if form := p.keptForm(r, v, v.scopeURL(m.Name)); form != nil {
-		pg.Was, pg.Unsaved = wasAgain(form, scopeFields()), true
+		pg.Was, pg.Unsaved = WasAgain(form, scopeFields()), true
 		if typed, err = typedScope(form); err != nil {
 			return err
 		}
 	}
 	pg.fill(typed, scopeAttributes(job.Schema, m), 1)
-	return p.Console.view(w, r, http.StatusOK, "directory_scope", pg)
+	return p.Console.View(w, r, http.StatusOK, "directory_scope", pg)
 }
 
 func (p *DirectoryPages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -335,29 +335,29 @@ func (p *DirectoryPages) saveScope(w http.ResponseWriter, r *http.Request, v *ap
 	if err != nil {
 		return err
 	}
-	again := func(status int, wrong *notice, more int) error {
+	again := func(status int, wrong *Notice, more int) error {
 		pg := p.scopeFrame(v, mapping)
-		pg.Was, pg.Unsaved, pg.Error = wasAgain(r.PostForm, scopeFields()), true, wrong
+		pg.Was, pg.Unsaved, pg.Error = WasAgain(r.PostForm, scopeFields()), true, wrong
 		typed, err := typedScope(r.PostForm)
 		if err != nil {
 			return err
 		}
 		pg.fill(typed, scopeAttributes(job.Schema, mapping), more)
-		return p.Console.view(w, r, status, "directory_scope", pg)
+		return p.Console.View(w, r, status, "directory_scope", pg)
 	}
 	if r.PostForm.Get("do") == "more" {
 		return again(http.StatusOK, nil, moreRows)
 	}
 	if value := looseValue(r.PostForm); value != "" {
-		return again(http.StatusUnprocessableEntity, &notice{Tone: bad, Title: "This was not saved", Text: "Choose a Source Attribute for the value \"" + value + "\", or clear it."}, 1)
+		return again(http.StatusUnprocessableEntity, &Notice{Tone: ToneProblem, Title: "This was not saved", Text: "Choose a Source Attribute for the value \"" + value + "\", or clear it."}, 1)
 	}
 	var (
-		m      mergedEdit
+		m      MergedEdit
 		change reachChange
 	)
 	_, err = p.Jobs.EditMapping(r.Context(), v.key(), name, func(now *provision.ObjectMapping) (provision.MappingEdit, error) {
 		var err error
-		if m, err = mergeEdit(r.PostForm, scopeFields(), map[string]string{"scope": scopeText(scopeGroups(now))}); err != nil {
+		if m, err = MergeEdit(r.PostForm, scopeFields(), map[string]string{"scope": scopeText(scopeGroups(now))}); err != nil {
 			return provision.MappingEdit{}, err
 		}
 		if len(m.Conflicts) > 0 {
@@ -393,34 +393,34 @@ func (p *DirectoryPages) saveScope(w http.ResponseWriter, r *http.Request, v *ap
 	switch {
 	case errors.Is(err, errAsk):
 		frame := v.page
-		frame.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")}, crumb{Text: name, URL: v.mappingURL(name)})
-		return p.Console.askEdit(w, r, frame, m, v.scopeURL(name), v.scopeURL(name), by)
+		frame.Crumbs = v.crumbs(Crumb{}, Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, Crumb{Text: name, URL: v.mappingURL(name)})
+		return p.Console.AskEdit(w, r, frame, m, v.scopeURL(name), v.scopeURL(name), by)
 	case errors.Is(err, errConfirm):
 		return p.askScope(w, r, v, name, m, change)
 	case errors.As(err, &input):
-		return again(http.StatusUnprocessableEntity, &notice{Tone: bad, Title: "This was not saved", Text: sentence(input.Field + " " + input.Text)}, 1)
+		return again(http.StatusUnprocessableEntity, &Notice{Tone: ToneProblem, Title: "This was not saved", Text: AsSentence(input.Field + " " + input.Text)}, 1)
 	case err != nil:
 		return p.noJob(w, r, v, err)
 	}
-	n := done("The scoping filters were saved. Everybody is looked at again with the next cycle.")
+	n := DoneNotice("The scoping filters were saved. Everybody is looked at again with the next cycle.")
 	if len(m.Mine) == 0 {
-		n = notice{Tone: info, Text: "Nothing was changed: the scope was like that already."}
+		n = Notice{Tone: ToneInfo, Text: "Nothing was changed: the scope was like that already."}
 	}
-	n.Text = strings.TrimSpace(n.Text + " " + m.fromOthers(by))
-	return p.Console.redirect(w, r, v.mappingURL(name), n)
+	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
+	return p.Console.Redirect(w, r, v.mappingURL(name), n)
 }
 
 // errConfirm keeps an edit that does harm from being saved, until somebody said yes to its number.
 var errConfirm = errors.New("the change has to be confirmed")
 
 // askScope asks before people are left out or taken in.
-func (p *DirectoryPages) askScope(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m mergedEdit, c reachChange) error {
-	pg := confirmPage{
-		page: v.page, Action: v.scopeURL(name), Button: "Save the scoping filters", Danger: true, Cancel: p.keepForm(r, v, v.scopeURL(name), m.rest),
-		Fields: append(m.rest, field{Name: "confirmed", Value: c.answer()}),
+func (p *DirectoryPages) askScope(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m MergedEdit, c reachChange) error {
+	pg := ConfirmPage{
+		Page: v.page, Action: v.scopeURL(name), Button: "Save the scoping filters", Danger: true, Cancel: p.keepForm(r, v, v.scopeURL(name), m.Rest),
+		Fields: append(m.Rest, HiddenField{Name: "confirmed", Value: c.answer()}),
 	}
 	c.question(&pg, v, "filters")
 	pg.Narrow = true
-	pg.Crumbs = v.crumbs(crumb{}, crumb{Text: "Provisioning", URL: v.url("/provisioning")}, crumb{Text: name, URL: v.mappingURL(name)})
-	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+	pg.Crumbs = v.crumbs(Crumb{}, Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, Crumb{Text: name, URL: v.mappingURL(name)})
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }

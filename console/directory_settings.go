@@ -19,14 +19,14 @@ import (
 
 // settingsPage is the view "directory_settings": where a directory, an application or a site is renamed, and from where it is deleted.
 type settingsPage struct {
-	page
+	Page
 	What   string // "application"
 	Name   string // as typed
 	Most   int    // characters of a name
 	Action string
-	Was    []field
+	Was    []HiddenField
 	Hint   string
-	Error  *fieldError
+	Error  *FieldError
 	Delete string
 	Gone   string // what deleting it removes, in a sentence
 }
@@ -57,32 +57,32 @@ func (p *DirectoryPages) renamedDirectory(handle func(http.ResponseWriter, *http
 }
 
 // nameField is the one field of the page.
-func nameField() []editField { return []editField{{Name: "name", Label: "Name"}} }
+func nameField() []EditField { return []EditField{{Name: "name", Label: "Name"}} }
 
 // newName merges the form with the name as it is now. asked says that the answer has been written: a page that asks.
-func (p *DirectoryPages) newName(w http.ResponseWriter, r *http.Request, frame page, now, action string) (name string, asked bool, err error) {
+func (p *DirectoryPages) newName(w http.ResponseWriter, r *http.Request, frame Page, now, action string) (name string, asked bool, err error) {
 	if err := r.ParseForm(); err != nil {
 		return "", false, err
 	}
-	m, err := mergeEdit(r.PostForm, nameField(), map[string]string{"name": now})
+	m, err := MergeEdit(r.PostForm, nameField(), map[string]string{"name": now})
 	if err != nil || len(m.Conflicts) == 0 {
 		return m.Values["name"], false, err
 	}
-	was := r.PostForm.Get(wasPrefix + "name")
-	frame.Notice = &notice{Tone: warn, Text: was + " was renamed to " + now + " meanwhile."}
-	return "", true, p.Console.askEdit(w, r, frame, m, action, action, nil, field{Name: "id", Value: r.PostForm.Get("id")})
+	was := r.PostForm.Get(WasPrefix + "name")
+	frame.Notice = &Notice{Tone: ToneWarning, Text: was + " was renamed to " + now + " meanwhile."}
+	return "", true, p.Console.AskEdit(w, r, frame, m, action, action, nil, HiddenField{Name: "id", Value: r.PostForm.Get("id")})
 }
 
 // confirmed says whether the name was typed; if not, the page that asks is shown again.
-func (p *DirectoryPages) confirmed(w http.ResponseWriter, r *http.Request, ask confirmPage, what string) (bool, error) {
+func (p *DirectoryPages) confirmed(w http.ResponseWriter, r *http.Request, ask ConfirmPage, what string) (bool, error) {
 	if err := r.ParseForm(); err != nil {
 		return false, err
 	}
 	if strings.TrimSpace(r.PostForm.Get("confirm")) == ask.TypeName {
 		return true, nil
 	}
-	ask.Error = &fieldError{For: "confirm", Text: "That is not the name of this " + what + ". Nothing was deleted."}
-	return false, p.Console.view(w, r, http.StatusUnprocessableEntity, "confirm", ask)
+	ask.Error = &FieldError{For: "confirm", Text: "That is not the name of this " + what + ". Nothing was deleted."}
+	return false, p.Console.View(w, r, http.StatusUnprocessableEntity, "confirm", ask)
 }
 
 // Applications
@@ -91,24 +91,24 @@ func (p *DirectoryPages) showApplicationSettings(w http.ResponseWriter, r *http.
 	return p.viewApplicationSettings(w, r, v, http.StatusOK, v.App.Name, nil)
 }
 
-func (p *DirectoryPages) viewApplicationSettings(w http.ResponseWriter, r *http.Request, v *appVisit, status int, name string, wrong *fieldError) error {
+func (p *DirectoryPages) viewApplicationSettings(w http.ResponseWriter, r *http.Request, v *appVisit, status int, name string, wrong *FieldError) error {
 	c, err := v.ApplicationContents(r.Context(), v.App.ID)
 	if err != nil {
 		return err
 	}
 	pg := settingsPage{
-		page: v.page, What: "application", Name: name, Most: 100, Error: wrong, Delete: v.url("/delete"),
+		Page: v.page, What: "application", Name: name, Most: 100, Error: wrong, Delete: v.url("/delete"),
 		// The id stays when somebody else renames it meanwhile.
-		Action: v.directoryVisit.url("applications/" + url.PathEscape(v.App.ID) + "/settings"), Was: wasFields(nameField(), map[string]string{"name": v.App.Name}),
+		Action: v.directoryVisit.url("applications/" + url.PathEscape(v.App.ID) + "/settings"), Was: WasFields(nameField(), map[string]string{"name": v.App.Name}),
 		Hint: "Its assignments, mappings and links stay. The addresses of its pages change.",
-		Gone: "Deleting removes " + counted(c.Assigned, "assignment", "assignments") + " and the provisioning with its logs. " + counted(c.Linked, "linked account", "linked accounts") + " at the application stay as they are.",
+		Gone: "Deleting removes " + PluralForms(c.Assigned, "assignment", "assignments") + " and the provisioning with its logs. " + PluralForms(c.Linked, "linked account", "linked accounts") + " at the application stay as they are.",
 	}
 	if wrong != nil {
-		pg.Was = wasAgain(r.PostForm, nameField())
+		pg.Was = WasAgain(r.PostForm, nameField())
 	}
 	pg.Title = "Rename or delete"
-	pg.Crumbs = v.crumbs(crumb{})
-	return p.Console.view(w, r, status, "directory_settings", pg)
+	pg.Crumbs = v.crumbs(Crumb{})
+	return p.Console.View(w, r, status, "directory_settings", pg)
 }
 
 func (p *DirectoryPages) renameApplication(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -117,33 +117,33 @@ func (p *DirectoryPages) renameApplication(w http.ResponseWriter, r *http.Reques
 		return err
 	}
 	a, err := v.RenameApplication(r.Context(), v.App.ID, name, v.actor())
-	if wrong := beside(err, inputs{"name": "name"}); wrong != nil {
+	if wrong := InputError(err, InputIDs{"name": "name"}); wrong != nil {
 		return p.viewApplicationSettings(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
 	}
 	if err != nil {
 		return err
 	}
-	return p.Console.redirect(w, r, v.appURL(a), renamed(v.App.Name, a.Name))
+	return p.Console.Redirect(w, r, v.appURL(a), renamed(v.App.Name, a.Name))
 }
 
-func renamed(before, after string) notice {
+func renamed(before, after string) Notice {
 	if before == after {
-		return notice{Tone: info, Text: "Nothing was changed: the name is " + after + " already."}
+		return Notice{Tone: ToneInfo, Text: "Nothing was changed: the name is " + after + " already."}
 	}
-	return done(before + " was renamed to " + after + ".")
+	return DoneNotice(before + " was renamed to " + after + ".")
 }
 
-func (p *DirectoryPages) deleteApplicationPage(ctx context.Context, v *appVisit) (confirmPage, error) {
+func (p *DirectoryPages) deleteApplicationPage(ctx context.Context, v *appVisit) (ConfirmPage, error) {
 	c, err := v.ApplicationContents(ctx, v.App.ID)
 	if err != nil {
-		return confirmPage{}, err
+		return ConfirmPage{}, err
 	}
-	pg := confirmPage{
-		page: v.page, Action: v.url("/delete"), Button: "Delete " + v.App.Name, Danger: true, Cancel: v.url(""), TypeName: v.App.Name,
+	pg := ConfirmPage{
+		Page: v.page, Action: v.url("/delete"), Button: "Delete " + v.App.Name, Danger: true, Cancel: v.url(""), TypeName: v.App.Name,
 		Consequences: []string{
-			counted(c.Assigned, "assignment is", "assignments are") + " removed.",
+			PluralForms(c.Assigned, "assignment is", "assignments are") + " removed.",
 			"The provisioning is removed: credentials, mappings, logs, and which account belongs to whom.",
-			counted(c.Linked, "linked account", "linked accounts") + " at " + v.App.Name + " stay as they are. Nobody is switched off there, now or later.",
+			PluralForms(c.Linked, "linked account", "linked accounts") + " at " + v.App.Name + " stay as they are. Nobody is switched off there, now or later.",
 		},
 		Undo: "This cannot be undone. To cut people off first, remove them under Users and groups and wait for a cycle.",
 	}
@@ -155,7 +155,7 @@ func (p *DirectoryPages) deleteApplicationPage(ctx context.Context, v *appVisit)
 		pg.Consequences = append(pg.Consequences, "Provisioning Status is On: a cycle that runs now stops.")
 	}
 	pg.Title, pg.Narrow = "Delete "+v.App.Name+"?", true
-	pg.Crumbs = v.crumbs(crumb{})
+	pg.Crumbs = v.crumbs(Crumb{})
 	return pg, nil
 }
 
@@ -164,7 +164,7 @@ func (p *DirectoryPages) askDeleteApplication(w http.ResponseWriter, r *http.Req
 	if err != nil {
 		return err
 	}
-	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
 func (p *DirectoryPages) deleteApplication(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -179,7 +179,7 @@ func (p *DirectoryPages) deleteApplication(w http.ResponseWriter, r *http.Reques
 	if err != nil {
 		return err
 	}
-	return p.Console.redirect(w, r, v.directoryVisit.url("applications"), done(v.App.Name+" was deleted, with "+counted(gone.Assigned, "assignment", "assignments")+"."))
+	return p.Console.Redirect(w, r, v.directoryVisit.url("applications"), DoneNotice(v.App.Name+" was deleted, with "+PluralForms(gone.Assigned, "assignment", "assignments")+"."))
 }
 
 // Directories
@@ -188,22 +188,22 @@ func (p *DirectoryPages) showDirectorySettings(w http.ResponseWriter, r *http.Re
 	return p.viewDirectorySettings(w, r, v, http.StatusOK, v.Directory.Name, nil)
 }
 
-func (p *DirectoryPages) viewDirectorySettings(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, name string, wrong *fieldError) error {
+func (p *DirectoryPages) viewDirectorySettings(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, name string, wrong *FieldError) error {
 	c, err := v.Contents(r.Context())
 	if err != nil {
 		return err
 	}
 	pg := settingsPage{
-		page: v.page, What: "directory", Name: name, Most: 63, Error: wrong, Action: v.url("settings"), Delete: v.url("delete"), Was: wasFields(nameField(), map[string]string{"name": v.Directory.Name}),
+		Page: v.page, What: "directory", Name: name, Most: 63, Error: wrong, Action: v.url("settings"), Delete: v.url("delete"), Was: WasFields(nameField(), map[string]string{"name": v.Directory.Name}),
 		Hint: "Small letters, digits and hyphens. Its users, applications and links stay. The addresses of its pages and its name on the command line change.",
-		Gone: "Deleting removes " + counted(c.Users, "user", "users") + " and " + counted(c.Applications, "enterprise application", "enterprise applications") + " with their provisioning. " + counted(c.Linked, "linked account", "linked accounts") + " at the applications stay as they are.",
+		Gone: "Deleting removes " + PluralForms(c.Users, "user", "users") + " and " + PluralForms(c.Applications, "enterprise application", "enterprise applications") + " with their provisioning. " + PluralForms(c.Linked, "linked account", "linked accounts") + " at the applications stay as they are.",
 	}
 	if wrong != nil {
-		pg.Was = wasAgain(r.PostForm, nameField())
+		pg.Was = WasAgain(r.PostForm, nameField())
 	}
-	pg.Was = append(pg.Was, field{Name: "id", Value: string(v.Directory.ID)})
+	pg.Was = append(pg.Was, HiddenField{Name: "id", Value: string(v.Directory.ID)})
 	pg.Title, pg.Crumbs = "Rename or delete", v.crumbs()
-	return p.Console.view(w, r, status, "directory_settings", pg)
+	return p.Console.View(w, r, status, "directory_settings", pg)
 }
 
 func (p *DirectoryPages) renameDirectory(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
@@ -212,27 +212,27 @@ func (p *DirectoryPages) renameDirectory(w http.ResponseWriter, r *http.Request,
 		return err
 	}
 	d, err := p.Directories.Rename(r.Context(), v.Directory, name, v.actor())
-	if wrong := beside(err, inputs{"name": "name"}); wrong != nil {
+	if wrong := InputError(err, InputIDs{"name": "name"}); wrong != nil {
 		return p.viewDirectorySettings(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
 	}
 	if err != nil {
 		return err
 	}
 	h := directoryVisit{operatorVisit: v.operatorVisit, Handle: p.Directories.Open(d)}
-	return p.Console.redirect(w, r, h.url("settings"), renamed(v.Directory.Name, d.Name))
+	return p.Console.Redirect(w, r, h.url("settings"), renamed(v.Directory.Name, d.Name))
 }
 
-func (p *DirectoryPages) deleteDirectoryPage(ctx context.Context, v *directoryVisit) (confirmPage, error) {
+func (p *DirectoryPages) deleteDirectoryPage(ctx context.Context, v *directoryVisit) (ConfirmPage, error) {
 	c, err := v.Contents(ctx)
 	if err != nil {
-		return confirmPage{}, err
+		return ConfirmPage{}, err
 	}
-	pg := confirmPage{
-		page: v.page, Action: v.url("delete"), Button: "Delete " + v.Directory.Name, Danger: true, Cancel: v.url("settings"), TypeName: v.Directory.Name,
+	pg := ConfirmPage{
+		Page: v.page, Action: v.url("delete"), Button: "Delete " + v.Directory.Name, Danger: true, Cancel: v.url("settings"), TypeName: v.Directory.Name,
 		Consequences: []string{
-			counted(c.Users, "user is", "users are") + " removed, soft-deleted ones too.",
-			counted(c.Applications, "enterprise application is", "enterprise applications are") + " removed, with " + counted(c.Assigned, "assignment", "assignments") + " and their provisioning.",
-			counted(c.Linked, "linked account", "linked accounts") + " at the applications stay as they are. Nobody is switched off there, now or later.",
+			PluralForms(c.Users, "user is", "users are") + " removed, soft-deleted ones too.",
+			PluralForms(c.Applications, "enterprise application is", "enterprise applications are") + " removed, with " + PluralForms(c.Assigned, "assignment", "assignments") + " and their provisioning.",
+			PluralForms(c.Linked, "linked account", "linked accounts") + " at the applications stay as they are. Nobody is switched off there, now or later.",
 		},
 		Undo: "This cannot be undone. Export the users first if you may need them again.",
 	}
@@ -245,7 +245,7 @@ func (p *DirectoryPages) askDeleteDirectory(w http.ResponseWriter, r *http.Reque
 	if err != nil {
 		return err
 	}
-	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
 func (p *DirectoryPages) deleteDirectory(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
@@ -260,7 +260,7 @@ func (p *DirectoryPages) deleteDirectory(w http.ResponseWriter, r *http.Request,
 	if err != nil {
 		return err
 	}
-	return p.Console.redirect(w, r, "/d/", done("Directory "+v.Directory.Name+" was deleted, with "+counted(gone.Users, "user", "users")+"."))
+	return p.Console.Redirect(w, r, "/d/", DoneNotice("Directory "+v.Directory.Name+" was deleted, with "+PluralForms(gone.Users, "user", "users")+"."))
 }
 
 // Sites
@@ -269,13 +269,13 @@ const sitesURL = "/d/-/sites"
 
 // sitesPage is the view "directory_sites": the sites of the installation, for operators.
 type sitesPage struct {
-	page
+	Page
 	Rows    []operatorSite
-	Empty   emptyState
+	Empty   EmptyState
 	Name    string // as typed
 	Full    bool   // the profile that is chosen
-	Error   *fieldError
-	Made    *copyValue // the first administrator's link; only in the answer to the form that made the site
+	Error   *FieldError
+	Made    *CopyValue // the first administrator's link; only in the answer to the form that made the site
 	MadeOn  string
 	Expires time.Time
 }
@@ -285,7 +285,7 @@ type operatorSite struct {
 	URL      string // its pages; they have a sign-in of their own
 	Settings string
 	People   roster.Counts
-	SCIM     badge
+	SCIM     Badge
 }
 
 func siteSettingsURL(s site.Site) string { return sitesURL + "/" + url.PathEscape(s.Name) }
@@ -295,7 +295,7 @@ func (p *DirectoryPages) showSites(w http.ResponseWriter, r *http.Request, v *op
 	if err != nil {
 		return err
 	}
-	return p.Console.view(w, r, http.StatusOK, "directory_sites", pg)
+	return p.Console.View(w, r, http.StatusOK, "directory_sites", pg)
 }
 
 func (p *DirectoryPages) sitesPage(ctx context.Context, v *operatorVisit) (sitesPage, error) {
@@ -303,13 +303,13 @@ func (p *DirectoryPages) sitesPage(ctx context.Context, v *operatorVisit) (sites
 	if err != nil {
 		return sitesPage{}, err
 	}
-	pg := sitesPage{page: v.page, Empty: emptyState{Icon: "users", Title: "No site yet", Text: "A site is one customer’s tenant of the application: its people, and the SCIM endpoint that keeps them."}}
+	pg := sitesPage{Page: v.page, Empty: EmptyState{Icon: "users", Title: "No site yet", Text: "A site is one customer’s tenant of the application: its people, and the SCIM endpoint that keeps them."}}
 	pg.Title, pg.Menu = "Sites", installationMenu(sitesURL)
 	pg.Lead = "Each site has people, administrators and a SCIM endpoint of its own. Its pages have a sign-in of their own."
 	for _, s := range all {
-		row := operatorSite{Site: s, URL: "/c/" + url.PathEscape(s.Name) + "/", Settings: siteSettingsURL(s), SCIM: badge{Tone: quiet, Text: "Off"}}
+		row := operatorSite{Site: s, URL: "/c/" + url.PathEscape(s.Name) + "/", Settings: siteSettingsURL(s), SCIM: Badge{Tone: ToneQuiet, Text: "Off"}}
 		if s.SCIMEnabled {
-			row.SCIM = badge{Tone: ok, Text: "On"}
+			row.SCIM = Badge{Tone: ToneGood, Text: "On"}
 		}
 		if row.People, err = p.Rosters.Open(s).Counts(ctx); err != nil {
 			return pg, err
@@ -326,7 +326,7 @@ func (p *DirectoryPages) createSite(w http.ResponseWriter, r *http.Request, v *o
 	}
 	name, profile := strings.TrimSpace(r.PostForm.Get("name")), site.Profile(r.PostForm.Get("profile"))
 	s, err := p.Sites.Create(r.Context(), name, profile, v.actor())
-	wrong := beside(err, inputs{"name": "site-name"})
+	wrong := InputError(err, InputIDs{"name": "site-name"})
 	if err != nil && wrong == nil {
 		return err
 	}
@@ -342,12 +342,12 @@ func (p *DirectoryPages) createSite(w http.ResponseWriter, r *http.Request, v *o
 	}
 	if wrong != nil {
 		pg.Name, pg.Full, pg.Error = name, profile == site.Full, wrong
-		return p.Console.view(w, r, http.StatusUnprocessableEntity, "directory_sites", pg)
+		return p.Console.View(w, r, http.StatusUnprocessableEntity, "directory_sites", pg)
 	}
-	pg.Notice = &notice{Tone: ok, Text: "Site " + s.Name + " was created."}
-	pg.Made = &copyValue{ID: "first-link", Label: "One-time link", Value: p.Console.options.PublicURL + link.Path, Hint: "Whoever opens it first becomes the administrator. It is shown once."}
+	pg.Notice = &Notice{Tone: ToneGood, Text: "Site " + s.Name + " was created."}
+	pg.Made = &CopyValue{ID: "first-link", Label: "One-time link", Value: p.Console.Options.PublicURL + link.Path, Hint: "Whoever opens it first becomes the administrator. It is shown once."}
 	pg.MadeOn, pg.Expires = s.Name, link.Expires
-	return p.Console.view(w, r, http.StatusOK, "directory_sites", pg)
+	return p.Console.View(w, r, http.StatusOK, "directory_sites", pg)
 }
 
 // ofSite finds the site that the path names.
@@ -358,13 +358,13 @@ func (p *DirectoryPages) ofSite(handle func(http.ResponseWriter, *http.Request, 
 			s, err = p.Sites.Get(r.Context(), site.ID(id))
 		}
 		if errors.Is(err, refusal.NotFound) {
-			return &pageError{Status: http.StatusNotFound, Title: "There is no such site", Text: "It may have been renamed or deleted.", Action: &action{Text: "Sites", URL: sitesURL}}
+			return &PageError{Status: http.StatusNotFound, Title: "There is no such site", Text: "It may have been renamed or deleted.", Action: &Action{Text: "Sites", URL: sitesURL}}
 		}
 		if err != nil {
 			return err
 		}
 		v.page.Menu = installationMenu(sitesURL)
-		v.page.Crumbs = []crumb{{Text: "Sites", URL: sitesURL}}
+		v.page.Crumbs = []Crumb{{Text: "Sites", URL: sitesURL}}
 		return handle(w, r, v, s)
 	}
 }
@@ -373,22 +373,22 @@ func (p *DirectoryPages) showSiteSettings(w http.ResponseWriter, r *http.Request
 	return p.viewSiteSettings(w, r, v, s, http.StatusOK, s.Name, nil)
 }
 
-func (p *DirectoryPages) viewSiteSettings(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site, status int, name string, wrong *fieldError) error {
+func (p *DirectoryPages) viewSiteSettings(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site, status int, name string, wrong *FieldError) error {
 	c, err := p.Rosters.Open(s).Counts(r.Context())
 	if err != nil {
 		return err
 	}
 	pg := settingsPage{
-		page: v.page, What: "site", Name: name, Most: 63, Error: wrong, Action: siteSettingsURL(s), Delete: siteSettingsURL(s) + "/delete", Was: wasFields(nameField(), map[string]string{"name": s.Name}),
+		Page: v.page, What: "site", Name: name, Most: 63, Error: wrong, Action: siteSettingsURL(s), Delete: siteSettingsURL(s) + "/delete", Was: WasFields(nameField(), map[string]string{"name": s.Name}),
 		Hint: "Small letters, digits and hyphens. The Tenant URL changes: each identity provider is refused until it has the new one. Everyone is signed out. People and tokens stay.",
-		Gone: "Deleting removes " + people(c.All) + ", their groups, the tokens and the request log.",
+		Gone: "Deleting removes " + PeopleCount(c.All) + ", their groups, the tokens and the request log.",
 	}
 	if wrong != nil {
-		pg.Was = wasAgain(r.PostForm, nameField())
+		pg.Was = WasAgain(r.PostForm, nameField())
 	}
-	pg.Was = append(pg.Was, field{Name: "id", Value: string(s.ID)})
+	pg.Was = append(pg.Was, HiddenField{Name: "id", Value: string(s.ID)})
 	pg.Title = "Rename or delete " + s.Name
-	return p.Console.view(w, r, status, "directory_settings", pg)
+	return p.Console.View(w, r, status, "directory_settings", pg)
 }
 
 func (p *DirectoryPages) renameSite(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site) error {
@@ -402,13 +402,13 @@ func (p *DirectoryPages) renameSite(w http.ResponseWriter, r *http.Request, v *o
 		}
 	}
 	after, err := p.Sites.Rename(r.Context(), s.ID, name, v.actor())
-	if wrong := beside(err, inputs{"name": "name"}); wrong != nil {
+	if wrong := InputError(err, InputIDs{"name": "name"}); wrong != nil {
 		return p.viewSiteSettings(w, r, v, s, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
 	}
 	if err != nil {
 		return err
 	}
-	return p.Console.redirect(w, r, siteSettingsURL(after), renamed(s.Name, after.Name))
+	return p.Console.Redirect(w, r, siteSettingsURL(after), renamed(s.Name, after.Name))
 }
 
 // sureToRename says whether the site's name was typed. Else it has answered: with what is wrong with the new name, or with what a new name does.
@@ -421,7 +421,7 @@ func (p *DirectoryPages) sureToRename(w http.ResponseWriter, r *http.Request, v 
 			err = nil
 		}
 	}
-	if wrong := beside(err, inputs{"name": "name"}); wrong != nil {
+	if wrong := InputError(err, InputIDs{"name": "name"}); wrong != nil {
 		return false, p.viewSiteSettings(w, r, v, s, http.StatusUnprocessableEntity, name, wrong)
 	}
 	if err != nil {
@@ -437,48 +437,48 @@ func (p *DirectoryPages) sureToRename(w http.ResponseWriter, r *http.Request, v 
 	}
 	live := 0
 	for _, t := range tokens {
-		if t.Live(p.Console.options.Now()) {
+		if t.Live(p.Console.Options.Now()) {
 			live++
 		}
 	}
-	pg := confirmPage{
-		page: v.page, Action: siteSettingsURL(s), Button: "Rename " + s.Name, Danger: true, Cancel: siteSettingsURL(s), TypeName: s.Name,
+	pg := ConfirmPage{
+		Page: v.page, Action: siteSettingsURL(s), Button: "Rename " + s.Name, Danger: true, Cancel: siteSettingsURL(s), TypeName: s.Name,
 		Consequences: []string{
-			"The site has " + people(c.All) + ", " + grouped(c.Active) + " of them active. Whoever is signed in is signed out.",
-			"The Tenant URL changes. The site has " + counted(live, "token", "tokens") + " in use: each identity provider is refused from its next call on, until it has the new Tenant URL.",
+			"The site has " + PeopleCount(c.All) + ", " + GroupDigits(c.Active) + " of them active. Whoever is signed in is signed out.",
+			"The Tenant URL changes. The site has " + PluralForms(live, "token", "tokens") + " in use: each identity provider is refused from its next call on, until it has the new Tenant URL.",
 			"People, tokens and the request log stay.",
 		},
 		Undo:   "Renaming it back brings the old addresses back, while no other site has the name.",
-		Fields: []field{{Name: wasPrefix + "name", Value: s.Name}, {Name: "name", Value: name}, {Name: "id", Value: string(s.ID)}},
+		Fields: []HiddenField{{Name: WasPrefix + "name", Value: s.Name}, {Name: "name", Value: name}, {Name: "id", Value: string(s.ID)}},
 	}
 	pg.Title, pg.Narrow = "Rename site "+s.Name+" to "+name+"?", true
-	pg.Crumbs = append(pg.Crumbs, crumb{Text: s.Name, URL: siteSettingsURL(s)})
+	pg.Crumbs = append(pg.Crumbs, Crumb{Text: s.Name, URL: siteSettingsURL(s)})
 	typed := strings.TrimSpace(r.PostForm.Get("confirm"))
 	switch {
 	case typed == s.Name:
 		return true, nil
 	case r.PostForm.Has("confirm"):
-		pg.Error = &fieldError{For: "confirm", Text: "That is not the name of this site. Nothing was changed."}
-		return false, p.Console.view(w, r, http.StatusUnprocessableEntity, "confirm", pg)
+		pg.Error = &FieldError{For: "confirm", Text: "That is not the name of this site. Nothing was changed."}
+		return false, p.Console.View(w, r, http.StatusUnprocessableEntity, "confirm", pg)
 	}
-	return false, p.Console.view(w, r, http.StatusOK, "confirm", pg)
+	return false, p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-func (p *DirectoryPages) deleteSitePage(ctx context.Context, v *operatorVisit, s site.Site) (confirmPage, error) {
+func (p *DirectoryPages) deleteSitePage(ctx context.Context, v *operatorVisit, s site.Site) (ConfirmPage, error) {
 	c, err := p.Rosters.Open(s).Counts(ctx)
 	if err != nil {
-		return confirmPage{}, err
+		return ConfirmPage{}, err
 	}
-	pg := confirmPage{
-		page: v.page, Action: siteSettingsURL(s) + "/delete", Button: "Delete " + s.Name, Danger: true, Cancel: siteSettingsURL(s), TypeName: s.Name,
+	pg := ConfirmPage{
+		Page: v.page, Action: siteSettingsURL(s) + "/delete", Button: "Delete " + s.Name, Danger: true, Cancel: siteSettingsURL(s), TypeName: s.Name,
 		Consequences: []string{
-			people(c.All) + " with their groups and roles, " + grouped(c.Active) + " of them active, are removed and signed out.",
+			PeopleCount(c.All) + " with their groups and roles, " + GroupDigits(c.Active) + " of them active, are removed and signed out.",
 			"The tokens and the request log are removed. Identity providers are refused from their next call on.",
 		},
 		Undo: "This cannot be undone.",
 	}
 	pg.Title, pg.Narrow = "Delete site "+s.Name+"?", true
-	pg.Crumbs = append(pg.Crumbs, crumb{Text: s.Name, URL: siteSettingsURL(s)})
+	pg.Crumbs = append(pg.Crumbs, Crumb{Text: s.Name, URL: siteSettingsURL(s)})
 	return pg, nil
 }
 
@@ -487,7 +487,7 @@ func (p *DirectoryPages) askDeleteSite(w http.ResponseWriter, r *http.Request, v
 	if err != nil {
 		return err
 	}
-	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
 func (p *DirectoryPages) deleteSite(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site) error {
@@ -501,5 +501,5 @@ func (p *DirectoryPages) deleteSite(w http.ResponseWriter, r *http.Request, v *o
 	if err := p.Sites.Delete(r.Context(), s.ID, s.Name, v.actor()); err != nil {
 		return err
 	}
-	return p.Console.redirect(w, r, sitesURL, done("Site "+s.Name+" was deleted."))
+	return p.Console.Redirect(w, r, sitesURL, DoneNotice("Site "+s.Name+" was deleted."))
 }

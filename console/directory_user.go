@@ -14,18 +14,18 @@ import (
 
 // userPage is the view "directory_user": one user, or with New the form for one.
 type userPage struct {
-	page
+	Page
 	New          bool
 	User         directory.User
 	Deleted      bool
 	Groups       []inputGroup
-	Was          []field // what the form was made from
-	Unsaved      bool    // the form shows what is not saved yet
-	Error        string  // a broken rule that belongs to no input
+	Was          []HiddenField // what the form was made from
+	Unsaved      bool          // the form shows what is not saved yet
+	Error        string        // a broken rule that belongs to no input
 	Action       string
 	Cancel       string
 	Applications []appLink
-	History      []eventRow
+	History      []EventRow
 }
 
 // inputGroup is a heading with inputs. Folded ones are shown on demand.
@@ -42,7 +42,7 @@ type userInput struct {
 	Long     bool // over several lines
 	Required bool
 	Hint     string
-	Error    *fieldError
+	Error    *FieldError
 }
 
 // ReadOnly attributes are shown, not sent.
@@ -70,13 +70,13 @@ func (p *DirectoryPages) addUser(w http.ResponseWriter, r *http.Request, v *dire
 	if err == nil {
 		u, _, err = v.PutUser(r.Context(), u, v.actor())
 	}
-	if wrong := atAttribute(err); wrong != nil {
+	if wrong := AttributeError(err); wrong != nil {
 		return p.viewUserForm(w, r, v, http.StatusUnprocessableEntity, u, texts, wrong)
 	}
 	if err != nil {
 		return err
 	}
-	return p.Console.redirect(w, r, v.userURL(u), done(u.DisplayName()+" was added."))
+	return p.Console.Redirect(w, r, v.userURL(u), DoneNotice(u.DisplayName()+" was added."))
 }
 
 func (p *DirectoryPages) showUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
@@ -92,13 +92,13 @@ func (p *DirectoryPages) showUser(w http.ResponseWriter, r *http.Request, v *dir
 }
 
 // userFields are the attributes that the page of a user edits; enabling and disabling ask on pages of their own.
-func userFields() []editField {
-	var fields []editField
+func userFields() []EditField {
+	var fields []EditField
 	for _, a := range directory.Attributes() {
 		if a.Name == "objectId" || a.Name == "accountEnabled" {
 			continue
 		}
-		f := editField{Name: a.Name, Label: a.Label}
+		f := EditField{Name: a.Name, Label: a.Label}
 		if a.MultiValued {
 			f.Read = func(form url.Values) string { return directory.JoinValues(directory.SplitValues(form.Get(a.Name))) }
 		}
@@ -145,7 +145,7 @@ func (p *DirectoryPages) saveUserOnce(w http.ResponseWriter, r *http.Request, v 
 	if err != nil {
 		return err
 	}
-	m, err := mergeEdit(r.PostForm, userFields(), stored)
+	m, err := MergeEdit(r.PostForm, userFields(), stored)
 	if err != nil {
 		return err
 	}
@@ -155,8 +155,8 @@ func (p *DirectoryPages) saveUserOnce(w http.ResponseWriter, r *http.Request, v 
 	}
 	if len(m.Conflicts) > 0 {
 		frame := v.page
-		frame.Crumbs = v.crumbs(crumb{Text: "Users", URL: v.url("users")}, crumb{Text: before.DisplayName(), URL: v.userURL(before)})
-		return p.Console.askEdit(w, r, frame, m, v.userURL(before), v.userURL(before), by)
+		frame.Crumbs = v.crumbs(Crumb{Text: "Users", URL: v.url("users")}, Crumb{Text: before.DisplayName(), URL: v.userURL(before)})
+		return p.Console.AskEdit(w, r, frame, m, v.userURL(before), v.userURL(before), by)
 	}
 	u := directory.User{ObjectID: before.ObjectID, AccountEnabled: before.AccountEnabled, Version: before.Version}
 	changed := false
@@ -166,7 +166,7 @@ func (p *DirectoryPages) saveUserOnce(w http.ResponseWriter, r *http.Request, v 
 	if errors.Is(err, refusal.Stale) {
 		return err
 	}
-	if wrong := atAttribute(err); wrong != nil {
+	if wrong := AttributeError(err); wrong != nil {
 		texts := map[string]string{}
 		for _, a := range directory.Attributes() {
 			texts[a.Name] = r.PostForm.Get(a.Name)
@@ -176,12 +176,12 @@ func (p *DirectoryPages) saveUserOnce(w http.ResponseWriter, r *http.Request, v 
 	if err != nil {
 		return err
 	}
-	n := done(u.DisplayName() + " was saved.")
+	n := DoneNotice(u.DisplayName() + " was saved.")
 	if !changed {
-		n = notice{Tone: info, Text: "Nothing was changed: " + u.DisplayName() + " was like that already."}
+		n = Notice{Tone: ToneInfo, Text: "Nothing was changed: " + u.DisplayName() + " was like that already."}
 	}
-	n.Text = strings.TrimSpace(n.Text + " " + m.fromOthers(by))
-	return p.Console.redirect(w, r, v.userURL(u), n)
+	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
+	return p.Console.Redirect(w, r, v.userURL(u), n)
 }
 
 // fillUser sets every attribute from the form of a new user. The texts are what was typed.
@@ -226,22 +226,22 @@ func (v *directoryVisit) managerID(ctx context.Context, upn string) (string, err
 	return manager.ObjectID, err
 }
 
-func (p *DirectoryPages) viewUserForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, u directory.User, texts map[string]string, wrong *fieldError) error {
+func (p *DirectoryPages) viewUserForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, u directory.User, texts map[string]string, wrong *FieldError) error {
 	pg := userPage{
-		page: v.page, New: u.ObjectID == "", User: u, Deleted: u.IsDeleted(), Was: wasFields(userFields(), texts), Unsaved: wrong != nil,
+		Page: v.page, New: u.ObjectID == "", User: u, Deleted: u.IsDeleted(), Was: WasFields(userFields(), texts), Unsaved: wrong != nil,
 		Groups: inputGroups(u, texts, wrong), Action: v.url("users"), Cancel: v.url("users"),
 	}
 	if wrong != nil {
-		pg.Was = wasAgain(r.PostForm, userFields())
+		pg.Was = WasAgain(r.PostForm, userFields())
 	}
 	if wrong != nil && !pg.shows(wrong) {
 		pg.Error = wrong.Text
 	}
 	pg.Title = "New user"
-	pg.Crumbs = v.crumbs(crumb{Text: "Users", URL: v.url("users")})
+	pg.Crumbs = v.crumbs(Crumb{Text: "Users", URL: v.url("users")})
 	if pg.New {
 		pg.Lead = "Adds a person to " + v.Directory.Name + "."
-		return p.Console.view(w, r, status, "directory_user", pg)
+		return p.Console.View(w, r, status, "directory_user", pg)
 	}
 	b := userBadge(u)
 	pg.Title, pg.Badge, pg.Action, pg.Cancel = u.DisplayName(), &b, v.userURL(u), v.userURL(u)
@@ -262,11 +262,11 @@ func (p *DirectoryPages) viewUserForm(w http.ResponseWriter, r *http.Request, v 
 		row.URL = "" // this very page
 		pg.History = append(pg.History, row)
 	}
-	return p.Console.view(w, r, status, "directory_user", pg)
+	return p.Console.View(w, r, status, "directory_user", pg)
 }
 
 // shows says whether the form has the input that an error is about.
-func (p *userPage) shows(wrong *fieldError) bool {
+func (p *userPage) shows(wrong *FieldError) bool {
 	for _, g := range p.Groups {
 		for _, i := range g.Inputs {
 			if i.Error == wrong {
@@ -277,17 +277,17 @@ func (p *userPage) shows(wrong *fieldError) bool {
 	return false
 }
 
-func (v *directoryVisit) userActions(u directory.User) []action {
-	var list []action
+func (v *directoryVisit) userActions(u directory.User) []Action {
+	var list []Action
 	for _, c := range userChanges() {
 		if c.For(u) {
-			list = append(list, action{Text: c.Verb, Icon: c.Icon, URL: v.userURL(u) + "/" + c.Name, Danger: c.Danger})
+			list = append(list, Action{Text: c.Verb, Icon: c.Icon, URL: v.userURL(u) + "/" + c.Name, Danger: c.Danger})
 		}
 	}
 	return list
 }
 
-func inputGroups(u directory.User, texts map[string]string, wrong *fieldError) []inputGroup {
+func inputGroups(u directory.User, texts map[string]string, wrong *FieldError) []inputGroup {
 	var groups []inputGroup
 	for _, a := range directory.Attributes() {
 		if a.Name == "objectId" && u.ObjectID == "" || a.Name == "accountEnabled" && u.ObjectID != "" {

@@ -87,7 +87,7 @@ func (p *DirectoryPages) findChange(r *http.Request, v *directoryVisit) (c userC
 			return c, u, err == nil && c.For(u), err
 		}
 	}
-	return c, u, false, errNotFound
+	return c, u, false, ErrNotFound
 }
 
 func (p *DirectoryPages) askUserChange(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
@@ -98,19 +98,19 @@ func (p *DirectoryPages) askUserChange(w http.ResponseWriter, r *http.Request, v
 	if !fits {
 		return p.alreadySo(w, r, v, u)
 	}
-	pg := confirmPage{
-		page: v.page, Consequences: []string{c.Here}, Undo: c.Undo, Action: r.URL.Path,
+	pg := ConfirmPage{
+		Page: v.page, Consequences: []string{c.Here}, Undo: c.Undo, Action: r.URL.Path,
 		Button: c.Verb + " " + u.DisplayName(), Danger: c.Danger || c.Name == "disable", Cancel: v.userURL(u),
 	}
 	pg.Title, pg.Narrow = c.Verb+" "+u.DisplayName()+"?", true
 	pg.Lead = u.UPN()
-	pg.Crumbs = v.crumbs(crumb{Text: "Users", URL: v.url("users")}, crumb{Text: u.DisplayName(), URL: v.userURL(u)})
+	pg.Crumbs = v.crumbs(Crumb{Text: "Users", URL: v.url("users")}, Crumb{Text: u.DisplayName(), URL: v.userURL(u)})
 	effects, err := p.effects(r.Context(), v, u, c)
 	if err != nil {
 		return err
 	}
 	pg.Consequences = append(pg.Consequences, effects...)
-	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
 func (p *DirectoryPages) changeUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
@@ -125,7 +125,7 @@ func (p *DirectoryPages) changeUser(w http.ResponseWriter, r *http.Request, v *d
 		if _, err := p.Eraser.FromDirectory(r.Context(), v.Handle, u.ObjectID, v.actor()); err != nil {
 			return err
 		}
-		return p.Console.redirect(w, r, v.url("users?status=deleted"), done("The data of the user was erased."))
+		return p.Console.Redirect(w, r, v.url("users?status=deleted"), DoneNotice("The data of the user was erased."))
 	}
 	if err := c.do(v.Handle, r.Context(), u.ObjectID, v.actor()); err != nil {
 		return err
@@ -134,7 +134,7 @@ func (p *DirectoryPages) changeUser(w http.ResponseWriter, r *http.Request, v *d
 	if c.Name == "purge" {
 		target = v.url("users?status=deleted")
 	}
-	return p.Console.redirect(w, r, target, done(u.DisplayName()+" "+c.Done+"."))
+	return p.Console.Redirect(w, r, target, DoneNotice(u.DisplayName()+" "+c.Done+"."))
 }
 
 // changeUsers disables or enables the ticked users. It asks first, with their number and what happens at the applications.
@@ -149,7 +149,7 @@ func (p *DirectoryPages) changeUsers(w http.ResponseWriter, r *http.Request, v *
 		}
 	}
 	if c.Name == "" {
-		return errNotFound
+		return ErrNotFound
 	}
 	var fit []directory.User // those that are not so already
 	for _, id := range r.PostForm["user"] {
@@ -165,8 +165,8 @@ func (p *DirectoryPages) changeUsers(w http.ResponseWriter, r *http.Request, v *
 	case len(r.PostForm["user"]) == 0:
 		return p.viewUsers(w, r, v, http.StatusUnprocessableEntity, "Tick at least one user.")
 	case len(fit) == 0:
-		return p.Console.redirect(w, r, v.url("users"), notice{Tone: info, Text: "Nothing was changed: none of these users can be " + strings.TrimPrefix(c.Done, "was ") + "."})
-	case !sureOf(r, len(fit)):
+		return p.Console.Redirect(w, r, v.url("users"), Notice{Tone: ToneInfo, Text: "Nothing was changed: none of these users can be " + strings.TrimPrefix(c.Done, "was ") + "."})
+	case !ConfirmsNumber(r, len(fit)):
 		return p.askUsers(w, r, v, c, fit)
 	}
 	for _, u := range fit {
@@ -174,19 +174,19 @@ func (p *DirectoryPages) changeUsers(w http.ResponseWriter, r *http.Request, v *
 			return err
 		}
 	}
-	return p.Console.redirect(w, r, v.url("users"), done(counted(len(fit), "user "+c.Done, "users were "+strings.TrimPrefix(c.Done, "was "))+"."))
+	return p.Console.Redirect(w, r, v.url("users"), DoneNotice(PluralForms(len(fit), "user "+c.Done, "users were "+strings.TrimPrefix(c.Done, "was "))+"."))
 }
 
 func (p *DirectoryPages) askUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit, c userChange, users []directory.User) error {
-	pg := confirmPage{
-		page: v.page, Action: v.url("users/change"), Button: c.Verb + " " + counted(len(users), "user", "users"), Danger: c.Name == "disable", Cancel: v.url("users"), Undo: c.Undo,
-		Fields: []field{{Name: "change", Value: c.Name}, {Name: "sure", Value: strconv.Itoa(len(users))}},
+	pg := ConfirmPage{
+		Page: v.page, Action: v.url("users/change"), Button: c.Verb + " " + PluralForms(len(users), "user", "users"), Danger: c.Name == "disable", Cancel: v.url("users"), Undo: c.Undo,
+		Fields: []HiddenField{{Name: "change", Value: c.Name}, {Name: "sure", Value: strconv.Itoa(len(users))}},
 	}
 	var ids []string
 	at := map[string]int{} // how many of them each application has
 	for _, u := range users {
 		ids = append(ids, u.ObjectID)
-		pg.Fields = append(pg.Fields, field{Name: "user", Value: u.ObjectID})
+		pg.Fields = append(pg.Fields, HiddenField{Name: "user", Value: u.ObjectID})
 		applications, err := v.ApplicationsOf(r.Context(), u.ObjectID)
 		if err != nil {
 			return err
@@ -199,8 +199,8 @@ func (p *DirectoryPages) askUsers(w http.ResponseWriter, r *http.Request, v *dir
 	if err != nil {
 		return err
 	}
-	pg.Title, pg.Narrow = c.Verb+" "+counted(len(users), "user", "users")+"?", true
-	pg.Crumbs = v.crumbs(crumb{Text: "Users", URL: v.url("users")})
+	pg.Title, pg.Narrow = c.Verb+" "+PluralForms(len(users), "user", "users")+"?", true
+	pg.Crumbs = v.crumbs(Crumb{Text: "Users", URL: v.url("users")})
 	pg.Consequences = []string{names + ". " + c.Here}
 	all, err := v.Applications(r.Context())
 	if err != nil {
@@ -214,13 +214,13 @@ func (p *DirectoryPages) askUsers(w http.ResponseWriter, r *http.Request, v *dir
 		if err != nil {
 			return err
 		}
-		pg.Consequences = append(pg.Consequences, counted(at[a.ID], "of them has ", "of them have ")+text)
+		pg.Consequences = append(pg.Consequences, PluralForms(at[a.ID], "of them has ", "of them have ")+text)
 	}
-	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
 func (p *DirectoryPages) alreadySo(w http.ResponseWriter, r *http.Request, v *directoryVisit, u directory.User) error {
-	return p.Console.redirect(w, r, v.userURL(u), notice{Tone: info, Text: "Nothing was changed: " + u.DisplayName() + " is " + lowerBadge(u) + " already."})
+	return p.Console.Redirect(w, r, v.userURL(u), Notice{Tone: ToneInfo, Text: "Nothing was changed: " + u.DisplayName() + " is " + lowerBadge(u) + " already."})
 }
 
 func lowerBadge(u directory.User) string {
@@ -284,8 +284,8 @@ func (p *DirectoryPages) effectAt(ctx context.Context, d directory.ID, a directo
 func eraseChange() userChange {
 	return userChange{
 		Name: "erase", Verb: "Erase", Icon: "trash-2", Danger: true, For: directory.User.IsDeleted,
-		Here:  "The user and the assignments are removed permanently. " + eraseLogs,
+		Here:  "The user and the assignments are removed permanently. " + EraseKeepsLogs,
 		There: "the account is deleted", Needs: provision.FlowDelete,
-		Undo: eraseUndo, Done: "was erased",
+		Undo: CannotBeUndone, Done: "was erased",
 	}
 }

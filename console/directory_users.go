@@ -11,13 +11,13 @@ import (
 
 // usersPage is the view "directory_users".
 type usersPage struct {
-	page
-	Tabs   []tab
+	Page
+	Tabs   []Tab
 	Search string
 	Status directory.Status
 	Rows   []userRow
-	Empty  emptyState
-	Pager  pager
+	Empty  EmptyState
+	Pager  Pager
 	Clear  string // where the search is left
 	Change string // takes the ticked users
 	// Choosing says that rows can be ticked: deleted users cannot.
@@ -29,7 +29,7 @@ type usersPage struct {
 type userRow struct {
 	User  directory.User
 	URL   string
-	Badge badge
+	Badge Badge
 	Job   string // title and department
 }
 
@@ -45,14 +45,14 @@ func (v *directoryVisit) userRow(u directory.User) userRow {
 	return row
 }
 
-func userBadge(u directory.User) badge {
+func userBadge(u directory.User) Badge {
 	switch {
 	case u.IsDeleted():
-		return badge{Tone: bad, Text: "Deleted"}
+		return Badge{Tone: ToneProblem, Text: "Deleted"}
 	case !u.AccountEnabled:
-		return badge{Tone: quiet, Text: "Disabled"}
+		return Badge{Tone: ToneQuiet, Text: "Disabled"}
 	}
-	return badge{Tone: ok, Text: "Enabled"}
+	return Badge{Tone: ToneGood, Text: "Enabled"}
 }
 
 func (p *DirectoryPages) showUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
@@ -73,13 +73,13 @@ func (p *DirectoryPages) viewUsers(w http.ResponseWriter, r *http.Request, v *di
 		return err
 	}
 	pg := usersPage{
-		page: v.page, Search: query.Search, Status: query.Status, Tabs: v.userTabs(counts, query), Clear: v.url("users"),
+		Page: v.page, Search: query.Search, Status: query.Status, Tabs: v.userTabs(counts, query), Clear: v.url("users"),
 		Change: v.url("users/change"), Choosing: query.Status != directory.Deleted, Error: wrong,
 	}
 	pg.Title = "Users"
-	pg.StatusLine = fmt.Sprintf("%s, %s of them disabled. %s.", counted(counts.Enabled+counts.Disabled, "user", "users"), grouped(counts.Disabled), counted(counts.Deleted, "deleted user", "deleted users"))
+	pg.StatusLine = fmt.Sprintf("%s, %s of them disabled. %s.", PluralForms(counts.Enabled+counts.Disabled, "user", "users"), GroupDigits(counts.Disabled), PluralForms(counts.Deleted, "deleted user", "deleted users"))
 	pg.Crumbs = v.crumbs()
-	pg.Actions = []action{
+	pg.Actions = []Action{
 		{Text: "Export CSV", Icon: "download", URL: v.url("users/export")},
 		{Text: "Import CSV", Icon: "upload", URL: v.url("users/import")},
 		{Text: "New user", Icon: "plus", URL: v.url("users/new"), Primary: true},
@@ -89,7 +89,7 @@ func (p *DirectoryPages) viewUsers(w http.ResponseWriter, r *http.Request, v *di
 	}
 	pg.Pager = userPager(v.url("users"), query, found)
 	pg.Empty = v.noUsers(counts, query)
-	return p.Console.view(w, r, status, "directory_users", pg)
+	return p.Console.View(w, r, status, "directory_users", pg)
 }
 
 // userQuery reads search, status and place from the address.
@@ -104,8 +104,8 @@ func userQuery(r *http.Request) (directory.UserQuery, error) {
 	return q, err
 }
 
-func (v *directoryVisit) userTabs(c directory.Counts, q directory.UserQuery) []tab {
-	var tabs []tab
+func (v *directoryVisit) userTabs(c directory.Counts, q directory.UserQuery) []Tab {
+	var tabs []Tab
 	for _, t := range []struct {
 		text   string
 		status directory.Status
@@ -117,7 +117,7 @@ func (v *directoryVisit) userTabs(c directory.Counts, q directory.UserQuery) []t
 		{"Deleted", directory.Deleted, c.Deleted},
 	} {
 		to := directory.UserQuery{Search: q.Search, Status: t.status}
-		tabs = append(tabs, tab{Text: t.text, URL: userListURL(v.url("users"), to), Count: grouped(t.n), Here: q.Status == t.status})
+		tabs = append(tabs, Tab{Text: t.text, URL: userListURL(v.url("users"), to), Count: GroupDigits(t.n), Here: q.Status == t.status})
 	}
 	return tabs
 }
@@ -136,8 +136,8 @@ func userListURL(base string, q directory.UserQuery) string {
 	return base + "?" + form.Encode()
 }
 
-func userPager(base string, q directory.UserQuery, found directory.UserPage) pager {
-	var g pager
+func userPager(base string, q directory.UserQuery, found directory.UserPage) Pager {
+	var g Pager
 	if q.After != (directory.Cursor{}) {
 		first := q
 		first.After = directory.Cursor{}
@@ -148,23 +148,23 @@ func userPager(base string, q directory.UserQuery, found directory.UserPage) pag
 		g.Next = userListURL(base, q)
 	}
 	if g.First != "" || g.Next != "" {
-		g.Text = counted(len(found.Users), "user", "users") + " on this page, sorted by display name"
+		g.Text = PluralForms(len(found.Users), "user", "users") + " on this page, sorted by display name"
 	}
 	return g
 }
 
-func (v *directoryVisit) noUsers(c directory.Counts, q directory.UserQuery) emptyState {
+func (v *directoryVisit) noUsers(c directory.Counts, q directory.UserQuery) EmptyState {
 	switch {
 	case q.Search != "":
-		return emptyState{Icon: "search", Title: "Nobody matches “" + q.Search + "”", Text: "The search looks for each word in names, user principal names, mail addresses, employee IDs, departments and job titles."}
+		return EmptyState{Icon: "search", Title: "Nobody matches “" + q.Search + "”", Text: "The search looks for each word in names, user principal names, mail addresses, employee IDs, departments and job titles."}
 	case q.Status == directory.Deleted:
-		return emptyState{Icon: "trash-2", Title: "No deleted users", Text: "Deleted users stay here until they are deleted permanently. You can restore them."}
+		return EmptyState{Icon: "trash-2", Title: "No deleted users", Text: "Deleted users stay here until they are deleted permanently. You can restore them."}
 	case q.Status != directory.NotDeleted || c.Disabled+c.Enabled > 0:
-		return emptyState{Icon: "users", Title: "Nobody here", Text: "No user of this directory has this status."}
+		return EmptyState{Icon: "users", Title: "Nobody here", Text: "No user of this directory has this status."}
 	}
-	return emptyState{
+	return EmptyState{
 		Icon: "users", Title: "No users yet", Text: "Import a CSV file with Entra’s attribute names, or add people one by one.",
-		Action: &action{Text: "Import CSV", Icon: "upload", URL: v.url("users/import"), Primary: true},
+		Action: &Action{Text: "Import CSV", Icon: "upload", URL: v.url("users/import"), Primary: true},
 	}
 }
 
@@ -177,8 +177,8 @@ func (p *DirectoryPages) exportUsers(w http.ResponseWriter, r *http.Request, v *
 	w.Header().Set("Content-Disposition", `attachment; filename="`+v.Directory.Name+`-users.csv"`)
 	w.Header().Set("Cache-Control", "no-store")
 	out := p.WriteUsers(w)
-	of := exported{Scope: event.Directory(string(v.Directory.ID)), Name: "export.users", What: "The list of users", Rows: "user"}
-	err := p.Console.exporting(r.Context(), of, func(sent *int) error {
+	of := ExportRecord{Scope: event.Directory(string(v.Directory.ID)), Name: "export.users", What: "The list of users", Rows: "user"}
+	err := p.Console.RecordExport(r.Context(), of, func(sent *int) error {
 		return v.Export(r.Context(), func(u directory.User, manager string) error {
 			*sent++
 			return out.Write(u, manager)
@@ -188,7 +188,7 @@ func (p *DirectoryPages) exportUsers(w http.ResponseWriter, r *http.Request, v *
 		err = out.Flush()
 	}
 	if err != nil {
-		p.Console.options.Log.Error("export cut off", "directory", v.Directory.Name, "error", err)
+		p.Console.Options.Log.Error("export cut off", "directory", v.Directory.Name, "error", err)
 		panic(http.ErrAbortHandler) // half a file must not look like a whole one
 	}
 	return nil

@@ -21,16 +21,16 @@ func TestAskEdit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := func(form url.Values, stored map[string]string) (*shown, mergedEdit) {
+	ask := func(form url.Values, stored map[string]string) (*shown, MergedEdit) {
 		t.Helper()
-		m, err := mergeEdit(form, editFields, stored)
+		m, err := MergeEdit(form, askedFields, stored)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/d/x", strings.NewReader(""))
 		last := event.Event{Actor: "operator:sam", Time: now.Add(-3 * time.Minute)}
-		if err := c.askEdit(w, r, page{}, m, "/d/x", "/d/x", &last, field{Name: "do", Value: "start"}); err != nil {
+		if err := c.AskEdit(w, r, Page{}, m, "/d/x", "/d/x", &last, HiddenField{Name: "do", Value: "start"}); err != nil {
 			t.Fatal(err)
 		}
 		b := &browser{t: t}
@@ -50,12 +50,12 @@ func TestAskEdit(t *testing.T) {
 	if sent.Has("city") {
 		t.Fatal("the page answers its own question")
 	}
-	if m, err := mergeEdit(sent, editFields, stored); err != nil || len(m.Conflicts) != 1 {
+	if m, err := MergeEdit(sent, askedFields, stored); err != nil || len(m.Conflicts) != 1 {
 		t.Errorf("sent without an answer: got %+v, %v; want to be asked again", m.Conflicts, err)
 	}
 	for _, answer := range []string{"Oslo", "Bonn"} {
 		sent.Set("city", answer)
-		m, err := mergeEdit(sent, editFields, stored)
+		m, err := MergeEdit(sent, askedFields, stored)
 		if err != nil || len(m.Conflicts) > 0 {
 			t.Fatal(m.Conflicts, err)
 		}
@@ -67,4 +67,11 @@ func TestAskEdit(t *testing.T) {
 	sent.Set("city", "Oslo")
 	again, _ := ask(sent, map[string]string{"city": "Kyiv", "street": "a\nb", "groups": "yes", "create": "create"})
 	again.wantWords("Oslo", "Kyiv").wantNoWords("Bonn")
+}
+
+var askedFields = []EditField{
+	{Name: "city", Label: "City"},
+	{Name: "street", Label: "Street"},
+	EditTick("groups", "Take groups"),
+	EditChoice("create", "On Create", map[string]string{"refuse": "Refuse", "create": "Create the account"}),
 }

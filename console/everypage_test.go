@@ -45,7 +45,7 @@ type pageCollection struct {
 
 // watch notes each view that c draws from now on.
 func (p *pageCollection) watch(c *Console) {
-	c.options.Drawn = func(view string) {
+	c.Options.Drawn = func(view string) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.views[view] = true
@@ -65,7 +65,7 @@ func (p *pageCollection) addRoutes(b *browser, routes []RouteInfo, values, queri
 	p.t.Helper()
 	for _, rt := range routes {
 		method, path, _ := strings.Cut(rt.Pattern, " ")
-		if method != http.MethodGet || rt.Access == anyone {
+		if method != http.MethodGet || rt.Access == Anyone {
 			continue
 		}
 		path = strings.TrimSuffix(path, "{$}")
@@ -92,14 +92,16 @@ func everyPage(t *testing.T) map[string]*shown {
 	p.outside()
 	p.ofASite()
 	p.ofADirectory()
-	files, err := filepath.Glob("*.html")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		view := strings.TrimSuffix(file, ".html")
-		if view != "layout" && view != "parts" && !p.views[view] {
-			t.Errorf("no page of everyPage is drawn by %s; add one", file)
+	for folder, set := range map[string]string{"": "", "sitepages/": "site/", "directorypages/": "directory/"} {
+		files, err := filepath.Glob(folder + "*.html")
+		if err != nil || len(files) == 0 {
+			t.Fatal(folder, files, err)
+		}
+		for _, file := range files {
+			view := set + strings.TrimSuffix(filepath.Base(file), ".html")
+			if view != "layout" && view != "parts" && !p.views[view] {
+				t.Errorf("no page of everyPage is drawn by %s; add one", file)
+			}
 		}
 	}
 	return p.pages
@@ -200,9 +202,9 @@ func (p *pageCollection) ofASite() {
 // conflict asks which of two long values counts.
 func (p *pageCollection) conflict(c *Console, b *browser) *shown {
 	p.t.Helper()
-	m, err := mergeEdit(
+	m, err := MergeEdit(
 		url.Values{"was.displayName": {""}, "displayName": {awkwardNames[0]}, "was.jobTitle": {"x"}, "jobTitle": {awkwardJob}},
-		[]editField{{Name: "displayName", Label: "Display name"}, {Name: "jobTitle", Label: "Job title"}},
+		[]EditField{{Name: "displayName", Label: "Display name"}, {Name: "jobTitle", Label: "Job title"}},
 		map[string]string{"displayName": awkwardNames[2]},
 	)
 	if err != nil || len(m.Conflicts) != 2 {
@@ -210,7 +212,7 @@ func (p *pageCollection) conflict(c *Console, b *browser) *shown {
 	}
 	answer := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(p.t.Context(), http.MethodPost, "/", nil)
-	if err := c.askEdit(answer, r, page{}, m, "/", "/", nil); err != nil {
+	if err := c.AskEdit(answer, r, Page{}, m, "/", "/", nil); err != nil {
 		p.t.Fatal(err)
 	}
 	header := answer.Header()
@@ -354,7 +356,7 @@ func shelf(t *testing.T, pages map[string]*shown) *httptest.Server {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle(assetPath, c.Assets())
+	mux.Handle(AssetPath, c.Assets())
 	mux.HandleFunc("GET /shelf", func(w http.ResponseWriter, r *http.Request) {
 		page, ok := pages[r.URL.Query().Get("page")]
 		if !ok {

@@ -36,7 +36,7 @@ func TestFront_leads_nowhere_else(t *testing.T) {
 		"//evil.example/": http.StatusOK, "/d/../x": http.StatusOK, "https://evil.example/d/": http.StatusOK, "/c/acme/sign-out": http.StatusOK,
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
-		r.AddCookie(&http.Cookie{Name: startCookie, Value: value})
+		r.AddCookie(&http.Cookie{Name: StartCookie, Value: value})
 		got := httptest.NewRecorder()
 		c.Front().ServeHTTP(got, r)
 		if got.Code != want {

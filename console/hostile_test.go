@@ -188,8 +188,8 @@ func TestNoInputBreaksAPage(t *testing.T) {
 			if db.Kind() == sqldb.PostgreSQL && !slices.Contains(asksBothDatabases, name) {
 				continue
 			}
-			send(name, value, sitePages, w.pages.Handler(), siteCookie, func() string { return w.startSession(acme, kim.ID) })
-			send(name, value, officePages, o.pages.Handler(), operatorCookie, func() string { return o.startOperator("kim") })
+			send(name, value, sitePages, w.pages.Handler(), SiteSessionCookie, func() string { return w.startSession(acme, kim.ID) })
+			send(name, value, officePages, o.pages.Handler(), OperatorSessionCookie, func() string { return o.startOperator("kim") })
 		}
 	})
 }
@@ -289,10 +289,10 @@ func TestTextsOfAnIdentityProviderAreNeverMarkup(t *testing.T) {
 	}
 	handler := w.pages.Handler()
 	for _, rt := range w.pages.Routes() {
-		if !strings.HasPrefix(rt.Pattern, "GET ") || rt.Access == anyone {
+		if !strings.HasPrefix(rt.Pattern, "GET ") || rt.Access == Anyone {
 			continue
 		}
-		got := knock(t, handler, rt.Pattern, params, siteCookie, w.startSession(acme, kim.ID))
+		got := knock(t, handler, rt.Pattern, params, SiteSessionCookie, w.startSession(acme, kim.ID))
 		if got.Code >= http.StatusBadRequest {
 			t.Errorf("%s: got %d", rt.Pattern, got.Code)
 		}

@@ -61,7 +61,7 @@ type keptImport struct {
 	read    directory.File
 	seen    string // the digest of what the preview showed
 	report  *importReport
-	notice  *notice // why the preview is not the one that was asked for
+	notice  *Notice // why the preview is not the one that was asked for
 }
 
 func (k *keptImport) lock(ctx context.Context) error {
@@ -81,14 +81,14 @@ func (v *directoryVisit) importKey(id string) string {
 }
 
 func (p *DirectoryPages) keepImport(v *directoryVisit, k *keptImport) {
-	now := p.Console.options.Now()
+	now := p.Console.Options.Now()
 	k.until = now.Add(importKept)
-	p.imports.mostBytes, p.imports.mostOfOwner = importBytes, importBytesOperator
-	p.imports.putSized(v.importKey(k.ID), remembered{value: k, until: k.until, owner: v.Operator.ID, size: len(k.data)}, now)
+	p.imports.MaxBytes, p.imports.MaxOwnerBytes = importBytes, importBytesOperator
+	p.imports.PutSized(v.importKey(k.ID), Remembered{Value: k, Until: k.until, Owner: v.Operator.ID, Size: len(k.data)}, now)
 }
 
 func (p *DirectoryPages) keptImport(v *directoryVisit, id string) *keptImport {
-	k, _ := p.imports.get(v.importKey(id), p.Console.options.Now()).(*keptImport)
+	k, _ := p.imports.Get(v.importKey(id), p.Console.Options.Now()).(*keptImport)
 	return k
 }
 

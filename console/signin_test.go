@@ -95,7 +95,7 @@ func TestLink(t *testing.T) {
 				t.Fatal(err)
 			}
 			rec := httptest.NewRecorder()
-			c.keepSecret(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+"/c/acme/sign-in/x", nil))
+			c.KeepPathSecret(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+"/c/acme/sign-in/x", nil))
 			if got := rec.Header().Get("Referrer-Policy"); got != want {
 				t.Errorf("%s: got %q, want %q", host, got, want)
 			}

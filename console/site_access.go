@@ -24,7 +24,7 @@ const (
 
 // overviewPage is the view "site_access": is it working, since when, what needs attention.
 type overviewPage struct {
-	page
+	Page
 	Calls     string // what the newest calls were
 	Strangers string // how many calls came from elsewhere; empty: none
 	Tokens    []tokenRow
@@ -34,7 +34,7 @@ type overviewPage struct {
 	SCIM      string
 	Log       string
 	People    string
-	Settings  []fact
+	Settings  []Fact
 }
 
 // peopleCounts are the sizes of a roster as the page writes them.
@@ -42,13 +42,13 @@ type peopleCounts struct{ Active, Deactivated, NeverSignedIn, Admins string }
 
 // attention is one line of "Needs attention".
 type attention struct {
-	Tone   tone
+	Tone   Tone
 	Text   string
-	Action action
+	Action Action
 }
 
 func (p *SitePages) showOverview(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	ctx, now := r.Context(), p.Console.options.Now()
+	ctx, now := r.Context(), p.Console.Options.Now()
 	facts, err := p.scimFacts(ctx, v)
 	if err != nil {
 		return err
@@ -68,14 +68,14 @@ func (p *SitePages) showOverview(w http.ResponseWriter, r *http.Request, v *site
 	pg.Title, pg.Crumbs = "Access management", v.crumbs()
 	pg.Badge, pg.StatusLine = state.Badge(), state.Detail()
 	o := overviewPage{
-		page: pg, Calls: callsText(readCalls(facts.calls)), Strangers: strangersText(facts.strangers),
-		Counts:    peopleCounts{grouped(counts.Active), grouped(counts.Deactivated), grouped(counts.NeverSignedIn), grouped(counts.Admins)},
+		Page: pg, Calls: callsText(readCalls(facts.calls)), Strangers: strangersText(facts.strangers),
+		Counts:    peopleCounts{GroupDigits(counts.Active), GroupDigits(counts.Deactivated), GroupDigits(counts.NeverSignedIn), GroupDigits(counts.Admins)},
 		Attention: needsAttention(v, facts, changes, counts, now),
 		SCIM:      v.url("admin/access/scim"), Log: v.url("admin/access/log"), People: v.url("admin/people"),
 	}
 	for _, name := range []string{"creates", "deletes", "manageRoles"} {
 		x := site.SettingOf(name)
-		o.Settings = append(o.Settings, fact{x.Label, x.Brief(v.Site.Settings)})
+		o.Settings = append(o.Settings, Fact{x.Label, x.Brief(v.Site.Settings)})
 	}
 	for _, t := range liveTokens(facts.tokens, now) {
 		o.Tokens = append(o.Tokens, p.tokenRow(v, t, now))
@@ -83,7 +83,7 @@ func (p *SitePages) showOverview(w http.ResponseWriter, r *http.Request, v *site
 	for _, row := range facts.calls[:min(len(facts.calls), 5)] {
 		o.Rows = append(o.Rows, p.rowOf(v, facts.tokens, row))
 	}
-	return p.Console.view(w, r, http.StatusOK, "site_access", o)
+	return p.Console.View(w, r, http.StatusOK, "site_access", o)
 }
 
 func callsText(c calls) string {
@@ -91,9 +91,9 @@ func callsText(c calls) string {
 	case c.total == 0:
 		return "No call yet."
 	case c.failed == 0:
-		return fmt.Sprintf("Of the last %s: %s made or asked for a change, none was refused.", count(c.total, "call"), grouped(c.changes))
+		return fmt.Sprintf("Of the last %s: %s made or asked for a change, none was refused.", Plural(c.total, "call"), GroupDigits(c.changes))
 	}
-	return fmt.Sprintf("Of the last %s: %s made or asked for a change, %s refused.", count(c.total, "call"), grouped(c.changes), grouped(c.failed))
+	return fmt.Sprintf("Of the last %s: %s made or asked for a change, %s refused.", Plural(c.total, "call"), GroupDigits(c.changes), GroupDigits(c.failed))
 }
 
 // strangersText counts calls that say nothing about the identity provider.
@@ -104,39 +104,39 @@ func strangersText(n int) string {
 	case n >= manyStrangers:
 		return fmt.Sprintf("%d calls or more without a token of this site within a day; refused", manyStrangers)
 	}
-	return count(n, "call") + " without a token of this site within a day; refused"
+	return Plural(n, "call") + " without a token of this site within a day; refused"
 }
 
 // needsAttention lists what somebody should look at, the worst first. changes are the newest calls that changed something,
 // tried to, or were refused, newest first.
 func needsAttention(v *siteVisit, f scimFacts, changes []site.Request, counts roster.Counts, now time.Time) []attention {
 	var list []attention
-	scim := action{Text: "SCIM integration", URL: v.url("admin/access/scim")}
+	scim := Action{Text: "SCIM integration", URL: v.url("admin/access/scim")}
 	live := liveTokens(f.tokens, now)
 	c := readCalls(f.calls)
 	switch {
 	case v.Site.SCIMEnabled && c.ended.Time.After(c.success) && endedCounts(c.ended, live):
 		list = append(list, attention{
-			bad, endedText(c.ended, f.tokens, now),
-			action{Text: "Show the calls", URL: v.url("admin/access/log?show=all&result=refused&token=" + url.QueryEscape(c.ended.TokenID))},
+			ToneProblem, endedText(c.ended, f.tokens, now),
+			Action{Text: "Show the calls", URL: v.url("admin/access/log?show=all&result=refused&token=" + url.QueryEscape(c.ended.TokenID))},
 		})
 	case v.Site.SCIMEnabled && len(live) == 0 && len(f.tokens) > 0:
-		list = append(list, attention{bad, "No token is live, so the identity provider is refused.", scim})
+		list = append(list, attention{ToneProblem, "No token is live, so the identity provider is refused.", scim})
 	}
 	f.calls = changes
 	list = append(list, refusals(v, f.current())...)
 	for _, t := range live {
 		if !t.Expires.IsZero() && t.Expires.Sub(now) < expiresSoon {
-			list = append(list, attention{warn, fmt.Sprintf("Token %s expires %s. The identity provider is refused from then on.", t.Label(), relative(t.Expires, now)), scim})
+			list = append(list, attention{ToneWarning, fmt.Sprintf("Token %s expires %s. The identity provider is refused from then on.", t.Label(), RelativeTime(t.Expires, now)), scim})
 		}
 		if t.ReplacesOnUse != "" {
-			list = append(list, attention{info, fmt.Sprintf("Token %s has not been used yet. The old one ends with its first call.", t.Label()), scim})
+			list = append(list, attention{ToneInfo, fmt.Sprintf("Token %s has not been used yet. The old one ends with its first call.", t.Label()), scim})
 		}
 	}
 	if counts.Admins == 1 && counts.All > 1 {
 		list = append(list, attention{
-			info, "There is one active administrator. A second one can help if the first is away.",
-			action{Text: "People", URL: v.url("admin/people")},
+			ToneInfo, "There is one active administrator. A second one can help if the first is away.",
+			Action{Text: "People", URL: v.url("admin/people")},
 		})
 	}
 	return list
@@ -194,7 +194,7 @@ func refusals(v *siteVisit, rows []site.Request) []attention {
 		list = append(list, c.attention(v))
 	}
 	if more := len(causes) - causesShown; more > 0 {
-		list = append(list, attention{warn, count(more, "other cause") + " of refusals within a day.", action{Text: "Show", URL: v.url("admin/access/log?result=refused")}})
+		list = append(list, attention{ToneWarning, Plural(more, "other cause") + " of refusals within a day.", Action{Text: "Show", URL: v.url("admin/access/log?result=refused")}})
 	}
 	return list
 }
@@ -209,22 +209,22 @@ func rank(r site.Result) int {
 // attention is the one line for one cause.
 func (c *cause) attention(v *siteVisit) attention {
 	q := url.Values{"result": {string(c.result)}, "method": {c.method}}
-	a := attention{Tone: warn, Action: action{Text: "Show"}}
+	a := attention{Tone: ToneWarning, Action: Action{Text: "Show"}}
 	what := "applied only in part"
 	if c.result == site.Refused {
-		a.Tone, what = bad, "refused"
+		a.Tone, what = ToneProblem, "refused"
 	}
 	switch {
 	case len(c.people) == 1:
 		a.Text = c.who + ": " + period(c.text)
 		if c.calls > 1 {
-			a.Text += " (" + count(c.calls, "call") + ")"
+			a.Text += " (" + Plural(c.calls, "call") + ")"
 		}
 		q.Set("q", c.who)
 	case c.calls == 1:
 		a.Text = period(c.text)
 	default:
-		a.Text = fmt.Sprintf("%s %s, same cause: %s", count(c.calls, c.kind), what, period(c.text))
+		a.Text = fmt.Sprintf("%s %s, same cause: %s", Plural(c.calls, c.kind), what, period(c.text))
 	}
 	a.Action.URL = v.url("admin/access/log?" + q.Encode())
 	return a
@@ -249,5 +249,5 @@ func bare(r site.Request) string {
 	if r.UserName != "" {
 		text = strings.ReplaceAll(text, r.UserName, "")
 	}
-	return particular.ReplaceAllString(text, "…")
+	return ParticularWords.ReplaceAllString(text, "…")
 }

@@ -8,24 +8,24 @@ import (
 )
 
 // audit is the audit log of the site.
-func (p *SitePages) audit(v *siteVisit) auditLog {
-	return auditLog{
-		console: p.Console, trail: p.Events, frame: v.page, scope: event.Site(string(v.Site.ID)),
-		self: v.url("admin/audit"), file: v.Site.Name + "-audit-log", crumbs: v.crumbs(),
-		kinds: []string{"user.", "group.", "resource.", "site.", "token.", "sign_in.", "page.", "export."},
-		title: "Audit log",
-		lead: "Every change of an account, a setting, a token or a sign-in link, with who did it and from where; also exports, refused links and refused pages. " +
+func (p *SitePages) audit(v *siteVisit) AuditLog {
+	return AuditLog{
+		Console: p.Console, Trail: p.Events, Frame: v.page, Scope: event.Site(string(v.Site.ID)),
+		Self: v.url("admin/audit"), File: v.Site.Name + "-audit-log", Crumbs: v.crumbs(),
+		Kinds: []string{"user.", "group.", "resource.", "site.", "token.", "sign_in.", "page.", "export."},
+		Title: "Audit log",
+		Lead: "Every change of an account, a setting, a token or a sign-in link, with who did it and from where; also exports, refused links and refused pages. " +
 			"No page and no command changes an entry; whoever can write to the database can.",
-		link: v.eventURL,
+		Link: v.eventURL,
 	}
 }
 
 func (p *SitePages) showAudit(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	return p.audit(v).show(w, r)
+	return p.audit(v).Show(w, r)
 }
 
 func (p *SitePages) exportAudit(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	return p.audit(v).export(w, r)
+	return p.audit(v).Export(w, r)
 }
 
 // eventURL leads to the person whom an event is about, if they are still there.
@@ -37,8 +37,8 @@ func (v *siteVisit) eventURL(e event.Event) string {
 }
 
 // eventRow is an event in the history of a person. A changed setting stands out; what SCIM does to people day by day does not.
-func (v *siteVisit) eventRow(e event.Event) eventRow {
-	row := eventRow{Time: e.Time, Text: e.Text, Actor: actorName(e.Actor), URL: v.eventURL(e)}
+func (v *siteVisit) eventRow(e event.Event) EventRow {
+	row := EventRow{Time: e.Time, Text: e.Text, Actor: ActorName(e.Actor), URL: v.eventURL(e)}
 	row.Strong = strings.HasPrefix(e.Name, "site.") || strings.HasPrefix(e.Name, "token.")
 	row.Plain = strings.HasPrefix(e.Actor, "scim:") && !row.Strong
 	return row

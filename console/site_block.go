@@ -17,11 +17,11 @@ func (p *SitePages) askBlock(w http.ResponseWriter, r *http.Request, v *siteVisi
 		return err
 	}
 	if person.Block.On {
-		return p.Console.redirect(w, r, v.personURL(person.ID, ""), notice{Tone: info, Text: person.Name() + " is blocked already."})
+		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), Notice{Tone: ToneInfo, Text: person.Name() + " is blocked already."})
 	}
-	c := confirmPage{
+	c := ConfirmPage{
 		Consequences: []string{
-			fmt.Sprintf("%s (%s) is signed out everywhere at once and cannot sign in any more.", briefly(person.Name()), briefly(person.UserName)),
+			fmt.Sprintf("%s (%s) is signed out everywhere at once and cannot sign in any more.", Shorten(person.Name()), Shorten(person.UserName)),
 			blockConsequence,
 			fmt.Sprintf("The account stays, with its role %s and everything in it.", person.Role),
 		},
@@ -51,13 +51,13 @@ func (p *SitePages) askUnblock(w http.ResponseWriter, r *http.Request, v *siteVi
 		return err
 	}
 	if !person.Block.On {
-		return p.Console.redirect(w, r, v.personURL(person.ID, ""), notice{Tone: info, Text: person.Name() + " is not blocked."})
+		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), Notice{Tone: ToneInfo, Text: person.Name() + " is not blocked."})
 	}
 	effect := fmt.Sprintf("%s (%s) can sign in again, to the same account.", person.Name(), person.UserName)
 	if !person.Block.Active {
 		effect = fmt.Sprintf("%s (%s) stays deactivated: the account was deactivated before the block or during it. It can be reactivated afterwards.", person.Name(), person.UserName)
 	}
-	c := confirmPage{
+	c := ConfirmPage{
 		Consequences: []string{effect, fmt.Sprintf("The role is %s, as it was.", person.Role)},
 		Undo:         "It can be undone by blocking again.", Button: "Unblock " + person.Name(),
 	}
@@ -110,7 +110,7 @@ func peopleChangeOf(name string) (peopleChange, bool) {
 }
 
 func (p *SitePages) toPeople(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	return p.Console.redirect(w, r, v.url("admin/people"), notice{})
+	return p.Console.Redirect(w, r, v.url("admin/people"), Notice{})
 }
 
 // changePeople blocks or unblocks the ticked people. It asks first, with their number.
@@ -121,15 +121,15 @@ func (p *SitePages) changePeople(w http.ResponseWriter, r *http.Request, v *site
 	}
 	c, known := peopleChangeOf(r.PostForm.Get("change"))
 	if !known {
-		return errNotFound
+		return ErrNotFound
 	}
 	back := v.url("admin/people")
 	ticked := r.PostForm["person"]
 	if len(ticked) == 0 {
-		return p.Console.redirect(w, r, back, notice{Tone: bad, Text: "Nothing was changed: tick at least one person."})
+		return p.Console.Redirect(w, r, back, Notice{Tone: ToneProblem, Text: "Nothing was changed: tick at least one person."})
 	}
 	if len(ticked) > peopleLimit {
-		return p.Console.redirect(w, r, back, notice{Tone: bad, Text: fmt.Sprintf("Nothing was changed: tick %d people at most.", peopleLimit)})
+		return p.Console.Redirect(w, r, back, Notice{Tone: ToneProblem, Text: fmt.Sprintf("Nothing was changed: tick %d people at most.", peopleLimit)})
 	}
 	var fit []roster.Person // those that are not so already
 	for _, id := range ticked {
@@ -146,15 +146,15 @@ func (p *SitePages) changePeople(w http.ResponseWriter, r *http.Request, v *site
 	}
 	switch {
 	case len(fit) == 0:
-		return p.Console.redirect(w, r, back, notice{Tone: info, Text: "Nothing was changed: none of these people can be " + c.Done + "."})
-	case !sureOf(r, len(fit)):
+		return p.Console.Redirect(w, r, back, Notice{Tone: ToneInfo, Text: "Nothing was changed: none of these people can be " + c.Done + "."})
+	case !ConfirmsNumber(r, len(fit)):
 		return p.askPeople(w, r, v, c, fit)
 	}
 	var not []string
 	n := 0
 	for _, person := range fit {
 		_, err := c.do(v.Roster, r, person.ID, by)
-		switch why := notDone("", err); {
+		switch why := RefusalNotice("", err); {
 		case why != nil:
 			not = append(not, why.Text)
 		case err != nil:
@@ -163,11 +163,11 @@ func (p *SitePages) changePeople(w http.ResponseWriter, r *http.Request, v *site
 			n++
 		}
 	}
-	note := done(people(n) + " " + wereDone(n, c.Done) + ".")
+	note := DoneNotice(PeopleCount(n) + " " + wereDone(n, c.Done) + ".")
 	if len(not) > 0 {
-		note.Tone, note.Text = bad, note.Text+" "+strings.Join(not, " ")
+		note.Tone, note.Text = ToneProblem, note.Text+" "+strings.Join(not, " ")
 	}
-	return p.Console.redirect(w, r, back, note)
+	return p.Console.Redirect(w, r, back, note)
 }
 
 func wereDone(n int, what string) string {
@@ -178,17 +178,17 @@ func wereDone(n int, what string) string {
 }
 
 func (p *SitePages) askPeople(w http.ResponseWriter, r *http.Request, v *siteVisit, c peopleChange, list []roster.Person) error {
-	pg := confirmPage{
-		page: v.page, Action: v.url("admin/people/change"), Button: c.Verb + " " + people(len(list)), Danger: c.Danger, Cancel: v.url("admin/people"), Undo: c.Undo,
-		Fields: []field{{"change", r.PostForm.Get("change")}, {"sure", strconv.Itoa(len(list))}},
+	pg := ConfirmPage{
+		Page: v.page, Action: v.url("admin/people/change"), Button: c.Verb + " " + PeopleCount(len(list)), Danger: c.Danger, Cancel: v.url("admin/people"), Undo: c.Undo,
+		Fields: []HiddenField{{"change", r.PostForm.Get("change")}, {"sure", strconv.Itoa(len(list))}},
 	}
 	var names []string
 	for _, person := range list {
-		names = append(names, briefly(person.Name()))
-		pg.Fields = append(pg.Fields, field{"person", person.ID})
+		names = append(names, Shorten(person.Name()))
+		pg.Fields = append(pg.Fields, HiddenField{"person", person.ID})
 	}
-	pg.Title, pg.Narrow = c.Verb+" "+people(len(list))+"?", true
-	pg.Crumbs = v.crumbs(crumb{"People", v.url("admin/people")})
+	pg.Title, pg.Narrow = c.Verb+" "+PeopleCount(len(list))+"?", true
+	pg.Crumbs = v.crumbs(Crumb{"People", v.url("admin/people")})
 	pg.Consequences = append([]string{strings.Join(names, ", ") + "."}, c.Consequences...)
-	return p.Console.view(w, r, http.StatusOK, "confirm", pg)
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }

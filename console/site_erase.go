@@ -8,14 +8,14 @@ func (p *SitePages) askErase(w http.ResponseWriter, r *http.Request, v *siteVisi
 		return err
 	}
 	if person.Active {
-		return p.Console.redirect(w, r, v.personURL(person.ID, ""), notice{Tone: info, Text: person.Name() + " is active. Deactivate the account first."})
+		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), Notice{Tone: ToneInfo, Text: person.Name() + " is active. Deactivate the account first."})
 	}
-	c := confirmPage{
+	c := ConfirmPage{
 		Consequences: []string{
-			"The account of " + person.Name() + " (" + person.UserName + ") is deleted, with everything in it.", eraseLogs,
+			"The account of " + person.Name() + " (" + person.UserName + ") is deleted, with everything in it.", EraseKeepsLogs,
 			"If the identity provider sends the person again, a new account is made.",
 		},
-		Undo: eraseUndo, Button: "Erase " + person.Name(), Danger: true,
+		Undo: CannotBeUndone, Button: "Erase " + person.Name(), Danger: true,
 	}
 	c.Title = "Erase " + person.Name() + "?"
 	return p.ask(w, r, v, person, c)
@@ -30,11 +30,11 @@ func (p *SitePages) erase(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 		return err
 	}
 	_, err = p.Eraser.FromSite(r.Context(), v.Site, person.UserName, v.actor())
-	if n := notDone("Nothing was changed", err); n != nil {
-		return p.Console.redirect(w, r, v.personURL(person.ID, ""), *n)
+	if n := RefusalNotice("Nothing was changed", err); n != nil {
+		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), *n)
 	}
 	if err != nil {
 		return err
 	}
-	return p.Console.redirect(w, r, v.url("admin/people"), done("The data of the person was erased."))
+	return p.Console.Redirect(w, r, v.url("admin/people"), DoneNotice("The data of the person was erased."))
 }

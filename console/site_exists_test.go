@@ -24,8 +24,8 @@ func TestNobodyLearnsWhichSitesThereAre(t *testing.T) {
 	for _, rt := range w.pages.Routes() {
 		for _, cookie := range []string{"", strings.Repeat("B", 43)} {
 			for _, names := range [][2]string{{"acme", "none"}, {"ACME", "NONE"}, {"acme.", "none."}} {
-				there := knock(t, handler, rt.Pattern, params(names[0]), siteCookie, cookie)
-				absent := knock(t, handler, rt.Pattern, params(names[1]), siteCookie, cookie)
+				there := knock(t, handler, rt.Pattern, params(names[0]), SiteSessionCookie, cookie)
+				absent := knock(t, handler, rt.Pattern, params(names[1]), SiteSessionCookie, cookie)
 				if there.Code != absent.Code {
 					t.Errorf("%s, %s: %d where the site is and %d where it is not", rt.Pattern, names[0], there.Code, absent.Code)
 				}

@@ -9,8 +9,8 @@ import (
 
 // guidePage is the view "site_guide": the implementation guide with this site's values in it.
 type guidePage struct {
-	page
-	TenantURL copyValue
+	Page
+	TenantURL CopyValue
 	SCIM, Log string
 	Enabled   bool
 
@@ -32,9 +32,9 @@ func (p *SitePages) showGuide(w http.ResponseWriter, r *http.Request, v *siteVis
 	pg := v.page
 	pg.Title = "Configure SCIM with Entra ID"
 	pg.Lead = "The implementation guide, with the values of this site filled in. Keep this page and the Entra admin center open side by side."
-	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")}, crumb{"SCIM integration", v.url("admin/access/scim")})
-	return p.Console.view(w, r, http.StatusOK, "site_guide", guidePage{
-		page: pg, TenantURL: p.tenantURL(v), SCIM: v.url("admin/access/scim"), Log: v.url("admin/access/log?show=all"),
+	pg.Crumbs = v.crumbs(Crumb{"Access management", v.url("admin/access")}, Crumb{"SCIM integration", v.url("admin/access/scim")})
+	return p.Console.View(w, r, http.StatusOK, "site_guide", guidePage{
+		Page: pg, TenantURL: p.tenantURL(v), SCIM: v.url("admin/access/scim"), Log: v.url("admin/access/log?show=all"),
 		Enabled: v.Site.SCIMEnabled, Mappings: guideMappings(), Trouble: guideTroubles(),
 		ActionsStep: targetActions(v.Site), Groups: v.Site.Groups, DisplayName: v.Site.MatchesUserName == site.MatchesDisplayName,
 	})

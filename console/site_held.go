@@ -25,11 +25,11 @@ func (v *siteVisit) heldRows(person roster.Person, doc scim.Resource) []heldRow 
 	var waits, refused []heldRow
 	for _, h := range person.Held {
 		row := heldRow{
-			Attribute: h.Attribute, Now: roster.ValueWords(doc[h.Attribute]), Asked: roster.ValueWords(h.Value), Time: h.Time, By: actorName(h.Actor),
+			Attribute: h.Attribute, Now: roster.ValueWords(doc[h.Attribute]), Asked: roster.ValueWords(h.Value), Time: h.Time, By: ActorName(h.Actor),
 			ApplyURL: v.personURL(person.ID, "held/"+h.Attribute+"/apply"), RefuseURL: v.personURL(person.ID, "held/"+h.Attribute+"/refuse"),
 		}
 		if !h.Waits() {
-			row.Refused = actorName(h.RefusedBy)
+			row.Refused = ActorName(h.RefusedBy)
 			refused = append(refused, row)
 			continue
 		}
@@ -42,7 +42,7 @@ func (v *siteVisit) heldRows(person roster.Person, doc scim.Resource) []heldRow 
 func (p *SitePages) heldOf(r *http.Request, v *siteVisit) (person roster.Person, h roster.HeldChange, apply bool, err error) {
 	decision := r.PathValue("decision")
 	if decision != "apply" && decision != "refuse" {
-		return person, h, false, errNotFound
+		return person, h, false, ErrNotFound
 	}
 	if person, err = p.person(r, v); err != nil {
 		return person, h, false, err
@@ -60,14 +60,14 @@ func (p *SitePages) askHeld(w http.ResponseWriter, r *http.Request, v *siteVisit
 		return err
 	}
 	if h.Attribute == "" {
-		return p.Console.redirect(w, r, v.personURL(person.ID, ""), notice{Tone: info, Text: "No change of " + r.PathValue("attribute") + " waits for " + person.Name() + " any more."})
+		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), Notice{Tone: ToneInfo, Text: "No change of " + r.PathValue("attribute") + " waits for " + person.Name() + " any more."})
 	}
 	doc, err := p.personDocument(r, v, person)
 	if err != nil {
 		return err
 	}
 	change := fmt.Sprintf("%s of %s changes from %s to %s.", h.Attribute, person.UserName, roster.ValueWords(doc[h.Attribute]), roster.ValueWords(h.Value))
-	c := confirmPage{
+	c := ConfirmPage{
 		Consequences: []string{change, fmt.Sprintf("Whoever signs in with the new value at the identity provider gets this account, with its role %s.", person.Role)},
 		Undo:         "The identity provider can ask for the old value again.",
 		Button:       "Apply the change", Danger: true,
@@ -82,12 +82,12 @@ func (p *SitePages) askHeld(w http.ResponseWriter, r *http.Request, v *siteVisit
 		c.Title = "Refuse the change of " + h.Attribute + "?"
 	}
 	title := c.Title
-	c.page = v.page
+	c.Page = v.page
 	c.Title, c.Narrow = title, true
-	c.Crumbs = v.crumbs(crumb{"People", v.url("admin/people")}, crumb{person.Name(), v.personURL(person.ID, "")})
+	c.Crumbs = v.crumbs(Crumb{"People", v.url("admin/people")}, Crumb{person.Name(), v.personURL(person.ID, "")})
 	c.Action, c.Cancel = r.URL.Path, v.personURL(person.ID, "")
-	c.Fields = []field{{"value", h.Token()}}
-	return p.Console.view(w, r, http.StatusOK, "confirm", c)
+	c.Fields = []HiddenField{{"value", h.Token()}}
+	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }
 
 func (p *SitePages) decideHeld(w http.ResponseWriter, r *http.Request, v *siteVisit) error {

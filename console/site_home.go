@@ -8,26 +8,26 @@ import (
 
 // homePage is the view "site_home": who am I here, and what may I do. It is what deactivation cuts off.
 type homePage struct {
-	page
+	Page
 	Person   roster.Person
 	RoleText string
 	Admin    bool
 	Overview string
 	People   string
-	Sessions sessionList
+	Sessions SessionList
 }
 
 func (p *SitePages) showHome(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	pg := v.page
 	pg.Title = "My account"
 	pg.StatusLine = "You are signed in to " + v.Site.Name + " as " + v.Person.Name() + "."
-	pg.Crumbs = []crumb{{Text: v.Site.Name, URL: v.url("")}}
+	pg.Crumbs = []Crumb{{Text: v.Site.Name, URL: v.url("")}}
 	sessions, err := p.siteSessions(r, v, v.Person, v.url("sign-out-everywhere"))
 	if err != nil {
 		return err
 	}
-	return p.Console.view(w, r, http.StatusOK, "site_home", homePage{
-		page: pg, Sessions: sessions, Person: v.Person, RoleText: roleText(v.Person.Role),
+	return p.Console.View(w, r, http.StatusOK, "site_home", homePage{
+		Page: pg, Sessions: sessions, Person: v.Person, RoleText: roleText(v.Person.Role),
 		Admin: v.Person.Role == roster.RoleAdmin, Overview: v.url("admin/access"), People: v.url("admin/people"),
 	})
 }

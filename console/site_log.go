@@ -19,12 +19,12 @@ import (
 
 // logPage is the view "site_log": what the identity provider asked of this site, and what it got.
 type logPage struct {
-	page
-	Tabs   []tab
+	Page
+	Tabs   []Tab
 	Filter logFilter
 	Rows   []logRow
-	Empty  emptyState
-	Pager  pager
+	Empty  EmptyState
+	Pager  Pager
 	Live   string // what is asked again every few seconds; empty on older pages, which do not change
 }
 
@@ -33,13 +33,13 @@ type logFilter struct {
 	Action   string
 	Search   string
 	From, To string // days, as typed
-	Results  []option
-	Methods  []option
-	Tokens   []option
+	Results  []Option
+	Methods  []Option
+	Tokens   []Option
 	All      bool // reads too
 	Set      bool // something narrows the list
 	Clear    string
-	Error    *fieldError
+	Error    *FieldError
 }
 
 // logRow is one SCIM request.
@@ -48,7 +48,7 @@ type logRow struct {
 	Time    time.Time
 	Who     string
 	What    string // short
-	Result  badge
+	Result  Badge
 	Asked   string // short
 	Millis  string
 	Chips   []string // "2 corrected"
@@ -63,7 +63,7 @@ type logRow struct {
 	Token   string
 	Remote  string
 	Full    string // method and path, whole
-	Curl    copyValue
+	Curl    CopyValue
 }
 
 // change is an attribute with its values before and after.
@@ -75,7 +75,7 @@ const logLimit = 50
 var logMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 // logQuery reads what a request asks to see. A day that is none is a field error, and narrows nothing.
-func logQuery(q url.Values, tokens []site.Token) (site.RequestQuery, *fieldError) {
+func logQuery(q url.Values, tokens []site.Token) (site.RequestQuery, *FieldError) {
 	query := site.RequestQuery{
 		RequestFilter: site.RequestFilter{Result: resultOf(q.Get("result")), OnlyChanges: q.Get("show") != "all"},
 		Search:        strings.TrimSpace(q.Get("q")), Before: q.Get("before"), Limit: logLimit,
@@ -87,8 +87,8 @@ func logQuery(q url.Values, tokens []site.Token) (site.RequestQuery, *fieldError
 	if token == site.NoToken || slices.ContainsFunc(tokens, func(t site.Token) bool { return t.ID == token }) {
 		query.Token = token
 	}
-	var wrong *fieldError
-	query.From, query.Until, wrong = daysOf(q)
+	var wrong *FieldError
+	query.From, query.Until, wrong = DayRange(q)
 	return query, wrong
 }
 
@@ -101,50 +101,50 @@ func (p *SitePages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit
 	query, wrong := logQuery(q, facts.tokens)
 	rows, next, err := p.Sites.Requests(r.Context(), v.Site.ID, query)
 	if errors.Is(err, refusal.Invalid) {
-		return p.Console.redirect(w, r, v.url("admin/access/log"), notice{})
+		return p.Console.Redirect(w, r, v.url("admin/access/log"), Notice{})
 	}
 	if err != nil {
 		return err
 	}
-	state := judge(v.Site, facts, p.Console.options.Now())
+	state := judge(v.Site, facts, p.Console.Options.Now())
 	pg := v.page
 	pg.Title, pg.Badge, pg.StatusLine = "Request log", state.Badge(), state.Detail()
 	pg.Lead = "What your identity provider asked of this site, and what it got. Changes and refusals are written at once; reads and a token’s last use within a second or two. Of many calls without a token of this site only some are kept."
-	kept, err := p.Console.kept(r.Context(), string(v.Site.ID), keptLog{retention.Reads, "Reads and calls without a token of this site"}, keptLog{retention.Changes, "Changes and refusals"})
+	kept, err := p.Console.RetentionText(r.Context(), string(v.Site.ID), RetainedLog{retention.Reads, "Reads and calls without a token of this site"}, RetainedLog{retention.Changes, "Changes and refusals"})
 	if err != nil {
 		return err
 	}
 	pg.Lead += kept
-	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")})
+	pg.Crumbs = v.crumbs(Crumb{"Access management", v.url("admin/access")})
 	self := v.url("admin/access/log")
-	pg.Actions = []action{{Text: "Export CSV", Icon: "download", URL: withQuery(v.url("admin/access/log/export"), q, "before", "")}}
+	pg.Actions = []Action{{Text: "Export CSV", Icon: "download", URL: WithQuery(v.url("admin/access/log/export"), q, "before", "")}}
 	narrowed := narrows(query) || wrong != nil
 	l := logPage{
-		page: pg,
+		Page: pg,
 		Filter: logFilter{
 			Action: self, Search: query.Search, From: q.Get("from"), To: q.Get("to"), All: !query.OnlyChanges, Error: wrong,
-			Set: narrowed, Clear: withQuery(self, nil, "show", q.Get("show")),
+			Set: narrowed, Clear: WithQuery(self, nil, "show", q.Get("show")),
 			Results: resultOptions(query.Result), Methods: methodOptions(query.Method), Tokens: tokenOptions(query.Token, facts.tokens),
 		},
-		Tabs: []tab{
-			{Text: "Changes and refusals", URL: withQuery(self, q, "show", "", "before", ""), Here: query.OnlyChanges},
-			{Text: "Everything", URL: withQuery(self, q, "show", "all", "before", ""), Here: !query.OnlyChanges},
+		Tabs: []Tab{
+			{Text: "Changes and refusals", URL: WithQuery(self, q, "show", "", "before", ""), Here: query.OnlyChanges},
+			{Text: "Everything", URL: WithQuery(self, q, "show", "all", "before", ""), Here: !query.OnlyChanges},
 		},
 		Empty: emptyLog(narrowed || query.Before != "", self+"?show=all", len(facts.calls) > 0),
 	}
 	for _, row := range rows {
 		l.Rows = append(l.Rows, p.rowOf(v, facts.tokens, row))
 	}
-	l.Pager = pager{Text: logCount(len(rows), query, next != "")}
+	l.Pager = Pager{Text: logCount(len(rows), query, next != "")}
 	if query.Before == "" {
-		l.Live = withQuery(self, q, "before", "")
+		l.Live = WithQuery(self, q, "before", "")
 	} else {
-		l.Pager.First = withQuery(self, q, "before", "")
+		l.Pager.First = WithQuery(self, q, "before", "")
 	}
 	if next != "" {
-		l.Pager.Next = withQuery(self, q, "before", next)
+		l.Pager.Next = WithQuery(self, q, "before", next)
 	}
-	return p.Console.view(w, r, http.StatusOK, "site_log", l)
+	return p.Console.View(w, r, http.StatusOK, "site_log", l)
 }
 
 // narrows says whether a query leaves something out beside answered reads.
@@ -162,7 +162,7 @@ func (p *SitePages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVis
 	}
 	query, wrong := logQuery(r.URL.Query(), tokens)
 	if wrong != nil {
-		return p.Console.redirect(w, r, withQuery(v.url("admin/access/log"), r.URL.Query()), notice{})
+		return p.Console.Redirect(w, r, WithQuery(v.url("admin/access/log"), r.URL.Query()), Notice{})
 	}
 	query.Before, query.Limit = "", 500
 	page, next, err := p.Sites.Requests(r.Context(), v.Site.ID, query)
@@ -170,9 +170,9 @@ func (p *SitePages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVis
 		return err
 	}
 	header := []string{"time", "who", "whatWeDid", "result", "status", "method", "path", "milliseconds", "token", "from", "corrected", "notApplied", "scimId", "row"}
-	of := exported{
+	of := ExportRecord{
 		Scope: event.Site(string(v.Site.ID)), Name: "export.request_log", What: "The request log", Rows: "call",
-		Filter: filterOf(r.URL.Query(), "q", "result", "method", "token", "show", "from", "to"),
+		Filter: FilterOf(r.URL.Query(), "q", "result", "method", "token", "show", "from", "to"),
 	}
 	fill := func(line func(...string) error, sent *int) error {
 		for {
@@ -193,8 +193,8 @@ func (p *SitePages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVis
 			}
 		}
 	}
-	return p.Console.sendCSV(w, r, v.Site.Name+"-request-log.csv", header, func(line func(...string) error) error {
-		return p.Console.exporting(r.Context(), of, func(sent *int) error { return fill(line, sent) })
+	return p.Console.SendCSV(w, r, v.Site.Name+"-request-log.csv", header, func(line func(...string) error) error {
+		return p.Console.RecordExport(r.Context(), of, func(sent *int) error { return fill(line, sent) })
 	})
 }
 
@@ -204,7 +204,7 @@ func (p *SitePages) nextRows(ctx context.Context, v *siteVisit, q site.RequestQu
 }
 
 func logCount(n int, q site.RequestQuery, more bool) string {
-	text := count(n, "call")
+	text := Plural(n, "call")
 	if more && n == 0 {
 		text = "None among the calls looked through so far; older ones follow"
 	} else if more {
@@ -216,17 +216,17 @@ func logCount(n int, q site.RequestQuery, more bool) string {
 	return text
 }
 
-func emptyLog(narrowed bool, all string, any bool) emptyState {
+func emptyLog(narrowed bool, all string, any bool) EmptyState {
 	switch {
 	case narrowed:
-		return emptyState{Icon: "search", Title: "No call fits", Text: "Nothing in the log matches what you asked to see.", Action: &action{Text: "Show everything", URL: all}}
+		return EmptyState{Icon: "search", Title: "No call fits", Text: "Nothing in the log matches what you asked to see.", Action: &Action{Text: "Show everything", URL: all}}
 	case any:
-		return emptyState{
+		return EmptyState{
 			Icon: "scroll-text", Title: "No changes and no refusals yet", Text: "Your identity provider has only read so far. Reads are listed under Everything.",
-			Action: &action{Text: "Show everything", URL: all},
+			Action: &Action{Text: "Show everything", URL: all},
 		}
 	}
-	return emptyState{Icon: "scroll-text", Title: "Nobody has called yet", Text: "Each call of your identity provider appears here within a second."}
+	return EmptyState{Icon: "scroll-text", Title: "Nobody has called yet", Text: "Each call of your identity provider appears here within a second."}
 }
 
 func (p *SitePages) rowOf(v *siteVisit, tokens []site.Token, r site.Request) logRow {
@@ -234,7 +234,7 @@ func (p *SitePages) rowOf(v *siteVisit, tokens []site.Token, r site.Request) log
 		ID: r.ID, Time: r.Time, Who: r.UserName, Result: resultBadge(r), Answer: r.Sentence,
 		Asked: r.Method + " " + shortPath(v, r.Path), Full: r.Method + " " + r.Path, Millis: millis(r.Duration),
 		Remote: r.Remote, Fixes: r.Fixes, Ignored: r.Ignored, Subject: r.Subject, Token: p.tokenText(tokens, r),
-		Curl: copyValue{ID: "curl-" + r.ID, Label: "As curl, without the token", Value: curl(p.Console.options.PublicURL, r), Button: "Copy as curl"},
+		Curl: CopyValue{ID: "curl-" + r.ID, Label: "As curl, without the token", Value: curl(p.Console.Options.PublicURL, r), Button: "Copy as curl"},
 	}
 	row.What, row.Changes, row.Others = retell(r)
 	switch {
@@ -250,10 +250,10 @@ func (p *SitePages) rowOf(v *siteVisit, tokens []site.Token, r site.Request) log
 		row.Note = "A Test Connection looks for a random value (" + random + ") to see whether this site can search by " + attribute + ". That nobody has it is the right answer."
 	}
 	if n := len(r.Fixes); n > 0 {
-		row.Chips = append(row.Chips, grouped(n)+" corrected")
+		row.Chips = append(row.Chips, GroupDigits(n)+" corrected")
 	}
 	if n := len(r.Ignored); n > 0 {
-		row.Chips = append(row.Chips, grouped(n)+" not applied")
+		row.Chips = append(row.Chips, GroupDigits(n)+" not applied")
 	}
 	if r.Subject != "" && r.Status < http.StatusBadRequest && r.Method != http.MethodDelete && !strings.Contains(r.Path, "/Groups") {
 		row.WhoURL = v.url("admin/people/" + url.PathEscape(r.Subject))
@@ -381,15 +381,15 @@ func millis(d time.Duration) string {
 	return fmt.Sprint(d.Milliseconds())
 }
 
-func resultBadge(r site.Request) badge {
-	b := badge{Text: fmt.Sprint(r.Status)}
+func resultBadge(r site.Request) Badge {
+	b := Badge{Text: fmt.Sprint(r.Status)}
 	switch r.Result() {
 	case site.Refused:
-		b.Tone, b.Hint = bad, "Refused"
+		b.Tone, b.Hint = ToneProblem, "Refused"
 	case site.Ignored:
-		b.Tone, b.Hint = warn, "Answered; something was deliberately not applied"
+		b.Tone, b.Hint = ToneWarning, "Answered; something was deliberately not applied"
 	default:
-		b.Tone, b.Hint = ok, "Done"
+		b.Tone, b.Hint = ToneGood, "Done"
 	}
 	return b
 }
@@ -402,8 +402,8 @@ func resultOf(text string) site.Result {
 	return site.AnyResult
 }
 
-func resultOptions(here site.Result) []option {
-	return chosen(string(here), []option{
+func resultOptions(here site.Result) []Option {
+	return MarkChosen(string(here), []Option{
 		{Value: "", Text: "Any result"},
 		{Value: string(site.Done), Text: "Done"},
 		{Value: string(site.Ignored), Text: "Not applied in part"},
@@ -411,18 +411,18 @@ func resultOptions(here site.Result) []option {
 	})
 }
 
-func methodOptions(here string) []option {
-	list := []option{{Text: "Any method"}}
+func methodOptions(here string) []Option {
+	list := []Option{{Text: "Any method"}}
 	for _, m := range logMethods {
-		list = append(list, option{Value: m, Text: m})
+		list = append(list, Option{Value: m, Text: m})
 	}
-	return chosen(here, list)
+	return MarkChosen(here, list)
 }
 
-func tokenOptions(here string, tokens []site.Token) []option {
-	list := []option{{Text: "Any token"}}
+func tokenOptions(here string, tokens []site.Token) []Option {
+	list := []Option{{Text: "Any token"}}
 	for _, t := range tokens {
-		list = append(list, option{Value: t.ID, Text: t.Label()})
+		list = append(list, Option{Value: t.ID, Text: t.Label()})
 	}
-	return chosen(here, append(list, option{Value: site.NoToken, Text: "No token of this site"}))
+	return MarkChosen(here, append(list, Option{Value: site.NoToken, Text: "No token of this site"}))
 }

@@ -12,14 +12,14 @@ import (
 
 // peoplePage is the view "site_people".
 type peoplePage struct {
-	page
-	Tabs   []tab
+	Page
+	Tabs   []Tab
 	Filter logFilter
 	Status string
-	Roles  []option
+	Roles  []Option
 	Rows   []personRow
-	Empty  emptyState
-	Pager  pager
+	Empty  EmptyState
+	Pager  Pager
 	Change string // takes the ticked people
 
 	Comparing bool // not everybody has been compared with everybody else
@@ -63,7 +63,7 @@ type personRow struct {
 	Name, UserName string
 	URL            string
 	Self           bool
-	Status         badge
+	Status         Badge
 	Waits          bool // a change waits for an administrator
 	LooksLike      []lookRow
 	Role           roster.Role
@@ -91,13 +91,13 @@ func (p *SitePages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVi
 	}
 	pg := v.page
 	pg.Title, pg.Crumbs = "People", v.crumbs()
-	pg.StatusLine = people(counts.All) + ": " + grouped(counts.Active) + " active, " + grouped(counts.Deactivated) + " deactivated" + blockedText(counts.Blocked) + "."
+	pg.StatusLine = PeopleCount(counts.All) + ": " + GroupDigits(counts.Active) + " active, " + GroupDigits(counts.Deactivated) + " deactivated" + blockedText(counts.Blocked) + "."
 	self := v.url("admin/people")
 	pp := peoplePage{
-		page: pg, Change: v.url("admin/people/change"), Status: string(query.Status), Tabs: peopleTabs(self, q, query.Status, counts), Roles: roleOptions(query.Role, "Any role"),
-		Filter: logFilter{Action: self, Search: query.Search, Set: query.Search != "" || query.Role != "", Clear: withQuery(self, q, "q", "", "role", "", "after", "")},
+		Page: pg, Change: v.url("admin/people/change"), Status: string(query.Status), Tabs: peopleTabs(self, q, query.Status, counts), Roles: roleOptions(query.Role, "Any role"),
+		Filter: logFilter{Action: self, Search: query.Search, Set: query.Search != "" || query.Role != "", Clear: WithQuery(self, q, "q", "", "role", "", "after", "")},
 		Empty:  emptyPeople(query, self, counts.All > 0),
-		Pager:  pager{Text: peopleCount(len(list), next != "", query.After != "")},
+		Pager:  Pager{Text: peopleCount(len(list), next != "", query.After != "")},
 	}
 	alike, err := v.Roster.LookAlikes(r.Context(), list...)
 	if err != nil {
@@ -112,12 +112,12 @@ func (p *SitePages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVi
 		pp.Rows = append(pp.Rows, row)
 	}
 	if query.After != "" {
-		pp.Pager.First = withQuery(self, q, "after", "")
+		pp.Pager.First = WithQuery(self, q, "after", "")
 	}
 	if next != "" {
-		pp.Pager.Next = withQuery(self, q, "after", next)
+		pp.Pager.Next = WithQuery(self, q, "after", next)
 	}
-	return p.Console.view(w, r, http.StatusOK, "site_people", pp)
+	return p.Console.View(w, r, http.StatusOK, "site_people", pp)
 }
 
 // blockedText follows the number of those who are deactivated.
@@ -125,11 +125,11 @@ func blockedText(n int) string {
 	if n == 0 {
 		return ""
 	}
-	return ", " + grouped(n) + " of them blocked"
+	return ", " + GroupDigits(n) + " of them blocked"
 }
 
 func peopleCount(n int, more, after bool) string {
-	text := people(n)
+	text := PeopleCount(n)
 	if more {
 		text += ", more follow"
 	}
@@ -139,27 +139,27 @@ func peopleCount(n int, more, after bool) string {
 	return text
 }
 
-func peopleTabs(self string, q url.Values, here roster.Status, c roster.Counts) []tab {
-	list := []tab{
-		{Text: "All", Count: grouped(c.All)},
-		{Text: "Active", Count: grouped(c.Active)},
-		{Text: "Deactivated", Count: grouped(c.Deactivated)},
-		{Text: "Blocked", Count: grouped(c.Blocked)},
-		{Text: "Changes to decide on", Count: grouped(c.Waiting)},
-		{Text: "Never signed in", Count: grouped(c.NeverSignedIn)},
-		{Text: "Look-alikes", Count: grouped(c.LookAlike)},
+func peopleTabs(self string, q url.Values, here roster.Status, c roster.Counts) []Tab {
+	list := []Tab{
+		{Text: "All", Count: GroupDigits(c.All)},
+		{Text: "Active", Count: GroupDigits(c.Active)},
+		{Text: "Deactivated", Count: GroupDigits(c.Deactivated)},
+		{Text: "Blocked", Count: GroupDigits(c.Blocked)},
+		{Text: "Changes to decide on", Count: GroupDigits(c.Waiting)},
+		{Text: "Never signed in", Count: GroupDigits(c.NeverSignedIn)},
+		{Text: "Look-alikes", Count: GroupDigits(c.LookAlike)},
 	}
 	for i, s := range []roster.Status{roster.StatusAny, roster.StatusActive, roster.StatusDeactivated, roster.StatusBlocked, roster.StatusWaiting, roster.StatusNeverSignedIn, roster.StatusLookAlike} {
-		list[i].URL, list[i].Here = withQuery(self, q, "status", string(s), "after", ""), here == s
+		list[i].URL, list[i].Here = WithQuery(self, q, "status", string(s), "after", ""), here == s
 	}
 	return list
 }
 
-func emptyPeople(q roster.PeopleQuery, self string, any bool) emptyState {
+func emptyPeople(q roster.PeopleQuery, self string, any bool) EmptyState {
 	if any {
-		return emptyState{Icon: "search", Title: "Nobody fits", Text: "Nobody here matches what you asked to see.", Action: &action{Text: "Show everybody", URL: self}}
+		return EmptyState{Icon: "search", Title: "Nobody fits", Text: "Nobody here matches what you asked to see.", Action: &Action{Text: "Show everybody", URL: self}}
 	}
-	return emptyState{
+	return EmptyState{
 		Icon: "users", Title: "Nobody is here yet",
 		Text: "People come in by their first sign-in, by a file (rollcall site import-people), or over SCIM in the profile full.",
 	}
@@ -173,13 +173,13 @@ func statusOf(text string) roster.Status {
 	return roster.StatusAny
 }
 
-func roleOptions(here roster.Role, none string) []option {
-	var list []option
+func roleOptions(here roster.Role, none string) []Option {
+	var list []Option
 	if none != "" {
-		list = append(list, option{Text: none, Here: here == ""})
+		list = append(list, Option{Text: none, Here: here == ""})
 	}
 	for _, role := range roster.Roles() {
-		list = append(list, option{Value: string(role), Text: string(role), Here: role == here})
+		list = append(list, Option{Value: string(role), Text: string(role), Here: role == here})
 	}
 	return list
 }
@@ -196,19 +196,19 @@ func rowOfPerson(v *siteVisit, person roster.Person) personRow {
 	return row
 }
 
-func statusBadge(person roster.Person) badge {
+func statusBadge(person roster.Person) Badge {
 	switch {
 	case person.Block.On:
-		return badge{Tone: bad, Text: "Blocked"}
+		return Badge{Tone: ToneProblem, Text: "Blocked"}
 	case person.Active:
-		return badge{Tone: ok, Text: "Active"}
+		return Badge{Tone: ToneGood, Text: "Active"}
 	}
-	return badge{Tone: quiet, Text: "Deactivated"}
+	return Badge{Tone: ToneQuiet, Text: "Deactivated"}
 }
 
 // stampName says who, and by what way where that is not the same thing.
 func stampName(s roster.Stamp) string {
-	name := actorName(s.Actor)
+	name := ActorName(s.Actor)
 	switch s.Via {
 	case roster.ViaAdmin:
 		return name + ", by hand"

@@ -19,25 +19,25 @@ import (
 
 // personPage is the view "site_person".
 type personPage struct {
-	page
+	Page
 	Person   roster.Person
-	Status   badge
+	Status   Badge
 	ActiveBy string // who set the status last, with a time
 	RoleBy   string
 	RoleText string
-	Roles    []option
+	Roles    []Option
 	RoleURL  string // GET asks
 	RoleNo   string // why the role cannot be changed; empty: it can
 	CutURL   string // deactivate or reactivate, GET asks
 	CutNo    string // why not
 	EraseURL string // GET asks; empty while the account is active
 	BlockURL string // block or unblock, GET asks
-	Events   []eventRow
+	Events   []EventRow
 	Held     []heldRow // changes that an administrator decides on
 	Looks    []lookRow // for whom the person can be mistaken
-	Others   []fact    // every attribute beside those of the account
+	Others   []Fact    // every attribute beside those of the account
 	SCIMNote string
-	Sessions sessionList
+	Sessions SessionList
 	Log      string
 }
 
@@ -59,18 +59,18 @@ func (p *SitePages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVi
 	if err != nil {
 		return err
 	}
-	now := p.Console.options.Now()
+	now := p.Console.Options.Now()
 	status := statusBadge(person)
 	pg := v.page
 	pg.Title, pg.Badge = person.Name(), &status
 	pg.StatusLine = personStatus(person, now)
-	pg.Crumbs = v.crumbs(crumb{"People", v.url("admin/people")})
+	pg.Crumbs = v.crumbs(Crumb{"People", v.url("admin/people")})
 	pp := personPage{
-		page: pg, Person: person, Status: status, RoleText: roleText(person.Role), Roles: roleOptions(person.Role, ""),
+		Page: pg, Person: person, Status: status, RoleText: roleText(person.Role), Roles: roleOptions(person.Role, ""),
 		ActiveBy: stampText(person.LastActive, now), RoleBy: stampText(person.LastRole, now),
 		RoleURL: v.personURL(person.ID, "role"), CutURL: v.personURL(person.ID, "deactivate"),
 		RoleNo: whyNot(v, person, counts), CutNo: whyNot(v, person, counts),
-		Log: withQuery(v.url("admin/access/log"), nil, "q", person.UserName, "show", "all"),
+		Log: WithQuery(v.url("admin/access/log"), nil, "q", person.UserName, "show", "all"),
 	}
 	pp.BlockURL = v.personURL(person.ID, "block")
 	switch {
@@ -104,16 +104,16 @@ func (p *SitePages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVi
 		row.Values = valuesAfter(e, person, doc)
 		pp.Events = append(pp.Events, row)
 	}
-	return p.Console.view(w, r, http.StatusOK, "site_person", pp)
+	return p.Console.View(w, r, http.StatusOK, "site_person", pp)
 }
 
 // person finds whom the path names; nobody is a page that says so.
 func (p *SitePages) person(r *http.Request, v *siteVisit) (roster.Person, error) {
 	person, err := v.Roster.Person(r.Context(), r.PathValue("person"))
 	if errors.Is(err, refusal.NotFound) {
-		return person, &pageError{
+		return person, &PageError{
 			Status: http.StatusNotFound, Title: "Nobody is here under this address",
-			Text: "The account may have been deleted.", Action: &action{Text: "People", Icon: "users", URL: v.url("admin/people")},
+			Text: "The account may have been deleted.", Action: &Action{Text: "People", Icon: "users", URL: v.url("admin/people")},
 		}
 	}
 	return person, err
@@ -164,8 +164,8 @@ func forget(values map[string]any, attributes []*scim.Attribute) {
 }
 
 // otherAttributes are the attributes that the page does not show elsewhere, by the names by which SCIM filters for them.
-func otherAttributes(doc scim.Resource) []fact {
-	var list []fact
+func otherAttributes(doc scim.Resource) []Fact {
+	var list []Fact
 	for _, name := range slices.Sorted(maps.Keys(map[string]any(doc))) {
 		switch name {
 		case "schemas", "id", "meta", "externalId", "userName", "displayName", "active", "userType", "groups":
@@ -177,8 +177,8 @@ func otherAttributes(doc scim.Resource) []fact {
 }
 
 // flatten is a value as lines of a name and a text.
-func flatten(name string, value any) []fact {
-	var list []fact
+func flatten(name string, value any) []Fact {
+	var list []Fact
 	switch value := value.(type) {
 	case map[string]any:
 		for _, sub := range slices.Sorted(maps.Keys(value)) {
@@ -194,13 +194,13 @@ func flatten(name string, value any) []fact {
 		}
 	case nil:
 	default:
-		list = append(list, fact{name, fmt.Sprint(value)})
+		list = append(list, Fact{name, fmt.Sprint(value)})
 	}
 	return list
 }
 
 // flattenElement names an element of a list by its type: emails[type eq "work"].value.
-func flattenElement(name string, element any) []fact {
+func flattenElement(name string, element any) []Fact {
 	parts, complex := element.(map[string]any)
 	if !complex {
 		return flatten(name, element)
@@ -215,7 +215,7 @@ func flattenElement(name string, element any) []fact {
 
 // valuesAfter are the values that an event left, as far as it holds them: the status and the role, and of the newest change
 // every attribute, because nothing has changed since.
-func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []fact {
+func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []Fact {
 	var state struct {
 		Version    int64    `json:"version"`
 		Active     *bool    `json:"active"`
@@ -225,13 +225,13 @@ func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []fact 
 	if !strings.HasPrefix(e.Name, "user.") || json.Unmarshal(e.Data, &state) != nil {
 		return nil
 	}
-	var list []fact
+	var list []Fact
 	switch e.Name {
 	case "user.role_changed":
-		return []fact{{"userType", state.Role}}
+		return []Fact{{"userType", state.Role}}
 	case "user.deactivated", "user.reactivated", "user.revived", "user.blocked", "user.unblocked":
 		if state.Active != nil {
-			return []fact{{"active", strconv.FormatBool(*state.Active)}}
+			return []Fact{{"active", strconv.FormatBool(*state.Active)}}
 		}
 	case "user.updated":
 		if state.Version != person.Version {
@@ -245,7 +245,7 @@ func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []fact 
 				}
 			}
 			if len(values) == 0 {
-				values = []fact{{name, "removed"}}
+				values = []Fact{{name, "removed"}}
 			}
 			list = append(list, values...)
 		}
@@ -267,7 +267,7 @@ func whyNot(v *siteVisit, person roster.Person, counts roster.Counts) string {
 func personStatus(person roster.Person, now time.Time) string {
 	text := statusBadge(person).Text
 	if s := person.LastActive; !s.Time.IsZero() {
-		text += ", set " + relative(s.Time, now) + " by " + stampName(s)
+		text += ", set " + RelativeTime(s.Time, now) + " by " + stampName(s)
 	}
 	return text + ". " + string(person.Role) + ". " + lastSeen(person, now)
 }
@@ -276,32 +276,32 @@ func lastSeen(person roster.Person, now time.Time) string {
 	if person.LastSignIn.IsZero() {
 		return "Never signed in."
 	}
-	return "Last sign-in " + relative(person.LastSignIn, now) + "."
+	return "Last sign-in " + RelativeTime(person.LastSignIn, now) + "."
 }
 
 func stampText(s roster.Stamp, now time.Time) string {
 	if s.Time.IsZero() {
 		return ""
 	}
-	return "set " + relative(s.Time, now) + " by " + stampName(s)
+	return "set " + RelativeTime(s.Time, now) + " by " + stampName(s)
 }
 
 // ask is the confirmation page of one person's change.
-func (p *SitePages) ask(w http.ResponseWriter, r *http.Request, v *siteVisit, person roster.Person, c confirmPage) error {
+func (p *SitePages) ask(w http.ResponseWriter, r *http.Request, v *siteVisit, person roster.Person, c ConfirmPage) error {
 	counts, err := v.Roster.Counts(r.Context())
 	if err != nil {
 		return err
 	}
 	if no := whyNot(v, person, counts); no != "" {
-		return p.Console.redirect(w, r, v.personURL(person.ID, ""), notice{Tone: bad, Title: "This cannot be done", Text: no})
+		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), Notice{Tone: ToneProblem, Title: "This cannot be done", Text: no})
 	}
 	title := c.Title
-	c.page = v.page
+	c.Page = v.page
 	c.Title, c.Narrow = title, true
-	c.Crumbs = v.crumbs(crumb{"People", v.url("admin/people")}, crumb{person.Name(), v.personURL(person.ID, "")})
+	c.Crumbs = v.crumbs(Crumb{"People", v.url("admin/people")}, Crumb{person.Name(), v.personURL(person.ID, "")})
 	c.Action, c.Cancel = r.URL.Path, v.personURL(person.ID, "")
-	c.Fields = append(c.Fields, field{"version", strconv.FormatInt(person.Version, 10)})
-	return p.Console.view(w, r, http.StatusOK, "confirm", c)
+	c.Fields = append(c.Fields, HiddenField{"version", strconv.FormatInt(person.Version, 10)})
+	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }
 
 func (p *SitePages) askRole(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -311,15 +311,15 @@ func (p *SitePages) askRole(w http.ResponseWriter, r *http.Request, v *siteVisit
 	}
 	role, known := roster.ParseRole(r.URL.Query().Get("role"))
 	if !known || role == person.Role {
-		return p.Console.redirect(w, r, v.personURL(person.ID, ""), notice{Tone: info, Text: "Choose another role than " + string(person.Role) + "."})
+		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), Notice{Tone: ToneInfo, Text: "Choose another role than " + string(person.Role) + "."})
 	}
-	c := confirmPage{
+	c := ConfirmPage{
 		Consequences: []string{
 			fmt.Sprintf("The role of %s changes from %s to %s.", person.UserName, person.Role, role),
 			roleConsequence(person.Role, role),
 		},
 		Undo:   "It can be changed back at any time." + v.scimUndo(v.Site.ManageRoles),
-		Button: "Make " + person.Name() + " " + string(role), Fields: []field{{"role", string(role)}}, Danger: person.Role == roster.RoleAdmin,
+		Button: "Make " + person.Name() + " " + string(role), Fields: []HiddenField{{"role", string(role)}}, Danger: person.Role == roster.RoleAdmin,
 	}
 	c.Title = "Change the role of " + person.Name() + "?"
 	return p.ask(w, r, v, person, c)
@@ -358,11 +358,11 @@ func (p *SitePages) askDeactivate(w http.ResponseWriter, r *http.Request, v *sit
 		return err
 	}
 	if !person.Active {
-		return p.Console.redirect(w, r, v.personURL(person.ID, ""), notice{Tone: info, Text: person.Name() + " is deactivated already."})
+		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), Notice{Tone: ToneInfo, Text: person.Name() + " is deactivated already."})
 	}
-	c := confirmPage{
+	c := ConfirmPage{
 		Consequences: []string{
-			fmt.Sprintf("%s (%s) is signed out everywhere at once and cannot sign in any more.", briefly(person.Name()), briefly(person.UserName)),
+			fmt.Sprintf("%s (%s) is signed out everywhere at once and cannot sign in any more.", Shorten(person.Name()), Shorten(person.UserName)),
 			fmt.Sprintf("The account stays, with its role %s and everything in it.", person.Role),
 		},
 		Undo:   "Reactivating gives back the same account." + v.scimUndo(true),
@@ -387,9 +387,9 @@ func (p *SitePages) askReactivate(w http.ResponseWriter, r *http.Request, v *sit
 		return err
 	}
 	if person.Active {
-		return p.Console.redirect(w, r, v.personURL(person.ID, ""), notice{Tone: info, Text: person.Name() + " is active already."})
+		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), Notice{Tone: ToneInfo, Text: person.Name() + " is active already."})
 	}
-	c := confirmPage{
+	c := ConfirmPage{
 		Consequences: []string{
 			fmt.Sprintf("%s (%s) can sign in again, to the same account.", person.Name(), person.UserName),
 			fmt.Sprintf("The role is %s, as it was.", person.Role),
@@ -413,7 +413,7 @@ func (p *SitePages) reactivate(w http.ResponseWriter, r *http.Request, v *siteVi
 // change reads who asks, and for which version of the person they saw the confirmation.
 func (v *siteVisit) change(r *http.Request) (roster.Change, error) {
 	if err := r.ParseForm(); err != nil {
-		return roster.Change{}, badForm(err)
+		return roster.Change{}, UnreadableForm(err)
 	}
 	c := roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID}
 	text := r.PostForm.Get("version")
@@ -422,7 +422,7 @@ func (v *siteVisit) change(r *http.Request) (roster.Change, error) {
 	}
 	version, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || version < 1 {
-		return c, badForm(fmt.Errorf("version %q", text))
+		return c, UnreadableForm(fmt.Errorf("version %q", text))
 	}
 	c.IfVersion = version
 	return c, nil
@@ -431,16 +431,16 @@ func (v *siteVisit) change(r *http.Request) (roster.Change, error) {
 // changed goes back to the person with what was done, or with why it was not.
 func (p *SitePages) changed(w http.ResponseWriter, r *http.Request, v *siteVisit, out roster.Outcome, err error) error {
 	back := v.personURL(r.PathValue("person"), "")
-	switch n := notDone("Nothing was changed", err); {
+	switch n := RefusalNotice("Nothing was changed", err); {
 	case errors.Is(err, refusal.NotFound):
 		_, err = p.person(r, v)
 		return err
 	case errors.Is(err, refusal.Stale):
-		return p.Console.redirect(w, r, back, notice{Tone: bad, Title: "Nothing was changed", Text: "The account has changed since you opened the question. This is how it is now; ask again if you still want to."})
+		return p.Console.Redirect(w, r, back, Notice{Tone: ToneProblem, Title: "Nothing was changed", Text: "The account has changed since you opened the question. This is how it is now; ask again if you still want to."})
 	case n != nil:
-		return p.Console.redirect(w, r, back, *n)
+		return p.Console.Redirect(w, r, back, *n)
 	case err != nil:
 		return err
 	}
-	return p.Console.redirect(w, r, back, done(period(out.Sentence)))
+	return p.Console.Redirect(w, r, back, DoneNotice(period(out.Sentence)))
 }

@@ -22,7 +22,7 @@ type schemasSummary struct {
 
 // schemasPage is the view "site_schemas": the resource types of a site, and the document that adds to them.
 type schemasPage struct {
-	page
+	Page
 	Action   string
 	Types    []typeView
 	Document string     // as it was set, or as it was sent when it is wrong
@@ -39,14 +39,14 @@ type staleForm struct{ Text, Now string }
 // forceForm asks whether what is in the way is to be dropped.
 type forceForm struct {
 	Action   string
-	Notice   *notice
+	Notice   *Notice
 	Lost     []string // what is dropped, with numbers; empty: nothing
 	Document string   // that was sent
 	Token    string   // of these numbers
 	Was      string   // as in schemasPage
 	Now      string   // the document as it is; may be empty
 	TypeName string
-	Error    *fieldError
+	Error    *FieldError
 }
 
 // problem is one thing that stands in the way of a document.
@@ -77,7 +77,7 @@ type attributeView struct {
 }
 
 // wasDocument is the input of a form that says which stored document the form was made from.
-const wasDocument = wasPrefix + "document"
+const wasDocument = WasPrefix + "document"
 
 // exampleDocument is the shortest document that does something.
 const exampleDocument = `{
@@ -109,7 +109,7 @@ func (p *SitePages) showSchemas(w http.ResponseWriter, r *http.Request, v *siteV
 }
 
 func (p *SitePages) toSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	return p.Console.redirect(w, r, v.url("admin/access/scim/schemas"), notice{})
+	return p.Console.Redirect(w, r, v.url("admin/access/scim/schemas"), Notice{})
 }
 
 // viewSchemas shows the page with what is set of it: the document, what is in its way, and a way through.
@@ -121,13 +121,13 @@ func (p *SitePages) viewSchemas(w http.ResponseWriter, r *http.Request, v *siteV
 	pg := v.page
 	pg.Title = "Schemas and resource types"
 	pg.Lead = "What the identity provider may send. Discovery, filters, PATCH and the checks of values follow the schemas."
-	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")}, crumb{"SCIM integration", v.url("admin/access/scim")})
+	pg.Crumbs = v.crumbs(Crumb{"Access management", v.url("admin/access")}, Crumb{"SCIM integration", v.url("admin/access/scim")})
 	sp.Was = site.SchemasVersion(v.Site.Schemas)
-	sp.page, sp.Action, sp.Example = pg, v.url("admin/access/scim/schemas"), exampleDocument
+	sp.Page, sp.Action, sp.Example = pg, v.url("admin/access/scim/schemas"), exampleDocument
 	for _, rt := range g.Types() {
 		sp.Types = append(sp.Types, typeViewOf(rt))
 	}
-	return p.Console.view(w, r, status, "site_schemas", sp)
+	return p.Console.View(w, r, status, "site_schemas", sp)
 }
 
 func typeViewOf(rt *scim.ResourceType) typeView {
@@ -145,7 +145,7 @@ func typeViewOf(rt *scim.ResourceType) typeView {
 
 func schemaViewOf(s *scim.Schema, label string) schemaView {
 	own := s.ID != scim.UserURN && s.ID != scim.GroupURN && s.ID != scim.EnterpriseURN
-	v := schemaView{ID: s.ID, Label: label, Own: own, Count: count(len(s.Attributes), "attribute")}
+	v := schemaView{ID: s.ID, Label: label, Own: own, Count: Plural(len(s.Attributes), "attribute")}
 	for _, a := range s.Attributes {
 		v.Attributes = append(v.Attributes, attributeViewOf(a, a.Name, false))
 		for _, sub := range a.SubAttributes {
@@ -189,7 +189,7 @@ func (p *SitePages) saveSchemas(w http.ResponseWriter, r *http.Request, v *siteV
 	}
 	was := r.PostForm.Get(wasDocument)
 	if was == "" {
-		return errIncompleteForm
+		return ErrIncompleteForm
 	}
 	_, err = p.Sites.SetSchemasFrom(r.Context(), v.Site.ID, was, document, v.actor())
 	if errors.Is(err, site.ErrStale) {
@@ -214,7 +214,7 @@ func (p *SitePages) staleSchemas(w http.ResponseWriter, r *http.Request, v *site
 	}
 	by := "Somebody else"
 	if len(found.Events) > 0 {
-		by = actorName(found.Events[0].Actor)
+		by = ActorName(found.Events[0].Actor)
 	}
 	return p.viewSchemas(w, r, v, http.StatusConflict, schemasPage{
 		Document: string(document),
@@ -231,11 +231,11 @@ func (p *SitePages) forceSchemas(w http.ResponseWriter, r *http.Request, v *site
 	}
 	was := r.PostForm.Get(wasDocument)
 	if was == "" {
-		return errIncompleteForm
+		return ErrIncompleteForm
 	}
 	ask := &forceForm{}
 	if strings.TrimSpace(r.PostForm.Get("confirm")) != v.Site.Name {
-		ask.Error = &fieldError{For: "confirm", Text: "That is not the name of this site. Nothing was changed."}
+		ask.Error = &FieldError{For: "confirm", Text: "That is not the name of this site. Nothing was changed."}
 		err := p.Sites.CheckSchemas(r.Context(), v.Site.ID, document)
 		if err == nil {
 			return p.viewSchemas(w, r, v, http.StatusUnprocessableEntity, schemasPage{
@@ -253,14 +253,14 @@ func (p *SitePages) forceSchemas(w http.ResponseWriter, r *http.Request, v *site
 		return p.staleSchemas(w, r, v, document)
 	}
 	if errors.Is(err, context.DeadlineExceeded) && r.Context().Err() != nil {
-		return &pageError{
+		return &PageError{
 			Status: http.StatusServiceUnavailable, Title: "This took too long",
 			Text:   "Nothing was changed. On the command line there is no limit: rollcall site schema set " + v.Site.Name + " FILE --force",
-			Action: &action{Text: "Schemas", URL: v.url("admin/access/scim/schemas")},
+			Action: &Action{Text: "Schemas", URL: v.url("admin/access/scim/schemas")},
 		}
 	}
 	if err != nil {
-		ask.Notice = &notice{Tone: warn, Title: "Nothing was dropped.", Text: "What is in the way is not what you confirmed: it has changed since. These are the numbers of now."}
+		ask.Notice = &Notice{Tone: ToneWarning, Title: "Nothing was dropped.", Text: "What is in the way is not what you confirmed: it has changed since. These are the numbers of now."}
 		return p.refuseSchemas(w, r, v, document, err, ask)
 	}
 	return p.savedSchemas(w, r, v, document, dropped)
@@ -278,7 +278,7 @@ func (p *SitePages) savedSchemas(w http.ResponseWriter, r *http.Request, v *site
 	if len(dropped) > 0 {
 		text += " Dropped for good: " + strings.Join(dropped, "; ") + "."
 	}
-	return p.Console.redirect(w, r, v.url("admin/access/scim/schemas"), done(text))
+	return p.Console.Redirect(w, r, v.url("admin/access/scim/schemas"), DoneNotice(text))
 }
 
 // refuseSchemas shows what is in the way of a document, and where it can be forced, the form that asks for it.
@@ -318,12 +318,12 @@ func forceOf(v *siteVisit, document []byte, used *site.InUse, ask *forceForm) *f
 }
 
 func documentOf(r *http.Request) ([]byte, error) {
-	file, _, err := uploaded(r)
+	file, _, err := UploadedFile(r)
 	if errors.Is(err, http.ErrNotMultipart) {
 		return []byte(r.PostForm.Get("document")), nil
 	}
 	if err != nil {
-		return nil, badForm(err)
+		return nil, UnreadableForm(err)
 	}
 	defer r.MultipartForm.RemoveAll() //nolint:errcheck // the system's temporary folder is cleaned by the system
 	if file == nil {
@@ -332,7 +332,7 @@ func documentOf(r *http.Request) ([]byte, error) {
 	defer file.Close() //nolint:errcheck // only read
 	document, err := io.ReadAll(io.LimitReader(file, scim.MaxRegistryBytes+1))
 	if err != nil {
-		return nil, badForm(err)
+		return nil, UnreadableForm(err)
 	}
 	return document, nil
 }

@@ -13,17 +13,17 @@ import (
 
 // scimPage is the view "site_scim": the guide's page, in its order and words.
 type scimPage struct {
-	page
+	Page
 	Site      site.Site
-	TenantURL copyValue
+	TenantURL CopyValue
 	Guide     string
 	Overview  string
 
 	SaveURL, EnableURL, RolesURL string
 
-	Was     []field // what the form was made from
-	Unsaved bool    // the form holds values that are not saved
-	Trouble *notice // why nothing was saved; may be nil
+	Was     []HiddenField // what the form was made from
+	Unsaved bool          // the form holds values that are not saved
+	Trouble *Notice       // why nothing was saved; may be nil
 
 	Switches   switchesForm
 	Schemas    schemasSummary
@@ -43,12 +43,12 @@ type generateForm struct {
 	Number  string // spent by the first POST that carries it
 	Name    string
 	Expires string // a date; empty: never
-	Error   *fieldError
+	Error   *FieldError
 }
 
 // madeToken is shown once.
 type madeToken struct {
-	Token  copyValue
+	Token  CopyValue
 	Label  string
 	Before string // what became of the one before; may be empty
 	Note   string // what comes next; may be empty
@@ -97,11 +97,11 @@ func (p *SitePages) showSCIM(w http.ResponseWriter, r *http.Request, v *siteVisi
 	if err != nil {
 		return err
 	}
-	return p.Console.view(w, r, http.StatusOK, "site_scim", sp)
+	return p.Console.View(w, r, http.StatusOK, "site_scim", sp)
 }
 
 func (p *SitePages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
-	now := p.Console.options.Now()
+	now := p.Console.Options.Now()
 	facts, err := p.scimFacts(r.Context(), v)
 	if err != nil {
 		return scimPage{}, err
@@ -113,12 +113,12 @@ func (p *SitePages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 	state := judge(v.Site, facts, now)
 	pg := v.page
 	pg.Title, pg.Badge, pg.StatusLine = "SCIM integration", state.Badge(), state.Detail()
-	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")})
+	pg.Crumbs = v.crumbs(Crumb{"Access management", v.url("admin/access")})
 	sp := scimPage{
-		page: pg, Site: v.Site, TenantURL: p.tenantURL(v),
+		Page: pg, Site: v.Site, TenantURL: p.tenantURL(v),
 		Guide: v.url("admin/access/scim/guide"), Overview: v.url("admin/access"),
 		SaveURL: v.url("admin/access/scim"), EnableURL: v.url("admin/access/scim/enabled"), RolesURL: v.url("admin/access/scim/roles"),
-		Was:      wasFields(settingFields(), settingValues(v.Site)),
+		Was:      WasFields(settingFields(), settingValues(v.Site)),
 		Switches: switchesOf(v.Site), Schemas: summaryOf(v), Searchable: searchable,
 	}
 	live := liveTokens(facts.tokens, now)
@@ -131,28 +131,28 @@ func (p *SitePages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 		}
 	}
 	q := r.URL.Query() // a page that asked leads back here with what was typed
-	sp.Generate = generateForm{Action: v.url("admin/access/scim/tokens"), Number: formNumber(), Name: q.Get("name"), Expires: q.Get("expires")}
+	sp.Generate = generateForm{Action: v.url("admin/access/scim/tokens"), Number: NewFormNumber(), Name: q.Get("name"), Expires: q.Get("expires")}
 	switch len(live) {
 	case 0:
 	case 1:
 		sp.Generate.Ask = true
 	default:
-		sp.Generate.Refused = notDone("", site.LiveTokens(live).Refuse()).Text
+		sp.Generate.Refused = RefusalNotice("", site.LiveTokens(live).Refuse()).Text
 	}
 	return sp, nil
 }
 
 // tenantURL is what the identity provider calls, under the name it has there.
-func (p *SitePages) tenantURL(v *siteVisit) copyValue {
-	return copyValue{
-		ID: "tenant-url", Label: "Tenant URL", Value: p.Console.options.PublicURL + v.url("auth/scim/v2"),
+func (p *SitePages) tenantURL(v *siteVisit) CopyValue {
+	return CopyValue{
+		ID: "tenant-url", Label: "Tenant URL", Value: p.Console.Options.PublicURL + v.url("auth/scim/v2"),
 		Hint: "Entra ID asks for it under Provisioning, Admin Credentials. Okta calls it SCIM connector base URL.",
 	}
 }
 
 func (p *SitePages) tokenRow(v *siteVisit, t site.Token, now time.Time) tokenRow {
 	row := tokenRow{
-		Label: t.Label(), By: actorName(t.CreatedBy), Created: t.Created, LastUsed: t.LastUsed, From: t.LastFrom, Expires: t.Expires,
+		Label: t.Label(), By: ActorName(t.CreatedBy), Created: t.Created, LastUsed: t.LastUsed, From: t.LastFrom, Expires: t.Expires,
 		Soon:   !t.Expires.IsZero() && t.Expires.Sub(now) < expiresSoon,
 		Revoke: v.url("admin/access/scim/tokens/" + t.ID + "/revoke"),
 	}
@@ -172,15 +172,15 @@ func (p *SitePages) tokenRow(v *siteVisit, t site.Token, now time.Time) tokenRow
 // before it switches SCIM off.
 func (p *SitePages) saveEnabled(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
-		return badForm(err)
+		return UnreadableForm(err)
 	}
 	on := r.PostForm.Get("enabled") != ""
 	if v.Site.SCIMEnabled && !on {
-		return p.goTo(w, r, v.url("admin/access/scim/off"), notice{})
+		return p.goTo(w, r, v.url("admin/access/scim/off"), Notice{})
 	}
-	n := notice{}
+	n := Notice{}
 	if on && !v.Site.SCIMEnabled {
-		n = done(scimIsOn)
+		n = DoneNotice(scimIsOn)
 	}
 	return p.flip(w, r, v, n, func(s *site.Site) { s.SCIMEnabled = s.SCIMEnabled || on })
 }
@@ -190,12 +190,12 @@ const scimIsOn = "SCIM is on. Your identity provider is let in with a token from
 // saveRoles is the switch Allow SCIM to manage user roles by itself. Neither way changes anybody's role, so it does not ask.
 func (p *SitePages) saveRoles(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
-		return badForm(err)
+		return UnreadableForm(err)
 	}
 	on := r.PostForm.Get("roles") != ""
-	n := notice{}
+	n := Notice{}
 	if on != v.Site.ManageRoles {
-		n = done(rolesText(on))
+		n = DoneNotice(rolesText(on))
 	}
 	return p.flip(w, r, v, n, func(s *site.Site) { s.ManageRoles = on })
 }
@@ -208,7 +208,7 @@ func rolesText(on bool) string {
 }
 
 // flip saves one switch. A script gets the page as it now is, from which it takes the head; the rest stays as it was typed.
-func (p *SitePages) flip(w http.ResponseWriter, r *http.Request, v *siteVisit, n notice, change func(*site.Site)) error {
+func (p *SitePages) flip(w http.ResponseWriter, r *http.Request, v *siteVisit, n Notice, change func(*site.Site)) error {
 	changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error {
 		change(s)
 		return nil
@@ -217,20 +217,20 @@ func (p *SitePages) flip(w http.ResponseWriter, r *http.Request, v *siteVisit, n
 		return err
 	}
 	if r.Header.Get("HX-Request") == "" {
-		return p.Console.redirect(w, r, v.url("admin/access/scim"), n)
+		return p.Console.Redirect(w, r, v.url("admin/access/scim"), n)
 	}
 	v.Site = changed
 	sp, err := p.scimPage(r, v)
 	if err != nil {
 		return err
 	}
-	return p.Console.view(w, r, http.StatusOK, "site_scim", sp)
+	return p.Console.View(w, r, http.StatusOK, "site_scim", sp)
 }
 
 // goTo is a redirect that a script follows with the whole window.
-func (p *SitePages) goTo(w http.ResponseWriter, r *http.Request, target string, n notice) error {
+func (p *SitePages) goTo(w http.ResponseWriter, r *http.Request, target string, n Notice) error {
 	if r.Header.Get("HX-Request") == "" {
-		return p.Console.redirect(w, r, target, n)
+		return p.Console.Redirect(w, r, target, n)
 	}
 	w.Header().Set("HX-Redirect", target)
 	w.Header().Set("Cache-Control", "no-store")
@@ -240,38 +240,38 @@ func (p *SitePages) goTo(w http.ResponseWriter, r *http.Request, target string, 
 
 func (p *SitePages) askOff(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if !v.Site.SCIMEnabled {
-		return p.Console.redirect(w, r, v.url("admin/access/scim"), notice{Tone: info, Text: "SCIM is off already."})
+		return p.Console.Redirect(w, r, v.url("admin/access/scim"), Notice{Tone: ToneInfo, Text: "SCIM is off already."})
 	}
 	ask, err := p.offPage(r, v)
 	if err != nil {
 		return err
 	}
-	return p.Console.view(w, r, http.StatusOK, "confirm", ask)
+	return p.Console.View(w, r, http.StatusOK, "confirm", ask)
 }
 
-func (p *SitePages) offPage(r *http.Request, v *siteVisit) (confirmPage, error) {
+func (p *SitePages) offPage(r *http.Request, v *siteVisit) (ConfirmPage, error) {
 	counts, err := v.Roster.Counts(r.Context())
 	if err != nil {
-		return confirmPage{}, err
+		return ConfirmPage{}, err
 	}
 	facts, err := p.scimFacts(r.Context(), v)
 	if err != nil {
-		return confirmPage{}, err
+		return ConfirmPage{}, err
 	}
 	pg := v.page
 	pg.Title, pg.Narrow = "Turn SCIM off?", true
-	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")}, crumb{"SCIM integration", v.url("admin/access/scim")})
-	ask := confirmPage{
-		page: pg,
+	pg.Crumbs = v.crumbs(Crumb{"Access management", v.url("admin/access")}, Crumb{"SCIM integration", v.url("admin/access/scim")})
+	ask := ConfirmPage{
+		Page: pg,
 		Consequences: []string{
-			fmt.Sprintf("%s here, %s active, %s deactivated. They keep their access and role as they are now.", people(counts.All), grouped(counts.Active), grouped(counts.Deactivated)),
+			fmt.Sprintf("%s here, %s active, %s deactivated. They keep their access and role as they are now.", PeopleCount(counts.All), GroupDigits(counts.Active), GroupDigits(counts.Deactivated)),
 			"The identity provider is refused from its next call on. Entra ID puts its job into quarantine after repeated errors.",
 			"People who leave the company are no longer cut off here by it.",
 		},
 		Undo:   "Checking Enable SCIM again lets it in with the same tokens. What changed there meanwhile arrives with its next full cycle.",
 		Action: v.url("admin/access/scim/off"), Button: "Turn SCIM off", Danger: true, Cancel: v.url("admin/access/scim"),
 	}
-	if s := judge(v.Site, facts, p.Console.options.Now()).Status; s == working || s == failing || s == quietFor {
+	if s := judge(v.Site, facts, p.Console.Options.Now()).Status; s == working || s == failing || s == quietFor {
 		ask.TypeName = v.Site.Name
 	}
 	return ask, nil
@@ -279,15 +279,15 @@ func (p *SitePages) offPage(r *http.Request, v *siteVisit) (confirmPage, error) 
 
 func (p *SitePages) switchOff(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
-		return badForm(err)
+		return UnreadableForm(err)
 	}
 	ask, err := p.offPage(r, v)
 	if err != nil {
 		return err
 	}
 	if ask.TypeName != "" && strings.TrimSpace(r.PostForm.Get("confirm")) != ask.TypeName {
-		ask.Error = &fieldError{For: "confirm", Text: "That is not the name of this site. Nothing was changed."}
-		return p.Console.view(w, r, http.StatusUnprocessableEntity, "confirm", ask)
+		ask.Error = &FieldError{For: "confirm", Text: "That is not the name of this site. Nothing was changed."}
+		return p.Console.View(w, r, http.StatusUnprocessableEntity, "confirm", ask)
 	}
 	if _, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error {
 		s.SCIMEnabled = false
@@ -295,7 +295,7 @@ func (p *SitePages) switchOff(w http.ResponseWriter, r *http.Request, v *siteVis
 	}); err != nil {
 		return err
 	}
-	return p.Console.redirect(w, r, v.url("admin/access/scim"), done("SCIM is off. The identity provider is refused until you check Enable SCIM again."))
+	return p.Console.Redirect(w, r, v.url("admin/access/scim"), DoneNotice("SCIM is off. The identity provider is refused until you check Enable SCIM again."))
 }
 
 // errNoToken is the page for a token that is gone.
@@ -303,8 +303,8 @@ func errNoToken(err error, v *siteVisit) error {
 	if !errors.Is(err, refusal.NotFound) {
 		return err
 	}
-	return &pageError{
+	return &PageError{
 		Status: http.StatusNotFound, Title: "There is no such token", Text: "It may belong to another site.",
-		Action: &action{Text: "SCIM integration", URL: v.url("admin/access/scim")},
+		Action: &Action{Text: "SCIM integration", URL: v.url("admin/access/scim")},
 	}
 }

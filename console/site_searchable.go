@@ -15,18 +15,18 @@ import (
 
 // searchablePage is the view "site_searchable": what is declared searchable, and what else can be.
 type searchablePage struct {
-	page
+	Page
 	URL     string // of the page itself
 	Filling bool   // an index is not complete yet
 	Rows    []searchableRow
-	Empty   emptyState
+	Empty   EmptyState
 	BuiltIn []builtInRow
 
 	Action  string
 	Groups  []optionGroup
 	Chosen  string // of the options
 	Refused string // why nothing can be declared now; empty: something can
-	Error   *fieldError
+	Error   *FieldError
 }
 
 // searchableRow is one line of the table.
@@ -34,7 +34,7 @@ type searchableRow struct {
 	Attribute string
 	Schema    string // the URN of an extension; empty for the core schema
 	Type      string
-	State     badge
+	State     Badge
 	Text      string // "12,300 of 100,000 indexed"
 	Remove    string
 }
@@ -45,7 +45,7 @@ type builtInRow struct{ Type, Attributes string }
 // optionGroup is a heading in a list of choices.
 type optionGroup struct {
 	Label   string
-	Options []field
+	Options []HiddenField
 }
 
 // searchableSummary is the card on SCIM integration that leads to the page.
@@ -65,9 +65,9 @@ func (p *SitePages) searchableSummary(r *http.Request, v *siteVisit) (searchable
 	case len(all) == 0:
 		s.Text = "Lookups by name, number and e-mail are indexed. Declare what else your identity provider filters by."
 	case filling:
-		s.Text = count(len(all), "attribute") + " declared. An index is being filled."
+		s.Text = Plural(len(all), "attribute") + " declared. An index is being filled."
 	default:
-		s.Text = count(len(all), "attribute") + " declared, and indexed."
+		s.Text = Plural(len(all), "attribute") + " declared, and indexed."
 	}
 	return s, nil
 }
@@ -76,7 +76,7 @@ func (p *SitePages) showSearchable(w http.ResponseWriter, r *http.Request, v *si
 	return p.viewSearchable(w, r, v, http.StatusOK, "", nil)
 }
 
-func (p *SitePages) viewSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, chosen string, wrong *fieldError) error {
+func (p *SitePages) viewSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, chosen string, wrong *FieldError) error {
 	types, err := scim.NewRegistry(v.Site.Schemas)
 	if err != nil {
 		return fmt.Errorf("read the schemas of site %s: %w", v.Site.Name, err)
@@ -88,10 +88,10 @@ func (p *SitePages) viewSearchable(w http.ResponseWriter, r *http.Request, v *si
 	pg := v.page
 	pg.Title = "Searchable attributes"
 	pg.Lead = "An index answers filters on these attributes. A filter on any other one reads every resource of its type."
-	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")}, crumb{"SCIM integration", v.url("admin/access/scim")})
+	pg.Crumbs = v.crumbs(Crumb{"Access management", v.url("admin/access")}, Crumb{"SCIM integration", v.url("admin/access/scim")})
 	sp := searchablePage{
-		page: pg, URL: v.url("admin/access/scim/searchable"), Action: v.url("admin/access/scim/searchable"),
-		Empty: emptyState{Icon: "search", Title: "Nothing is declared searchable", Text: "What provisioning begins with is indexed in every site. If your identity provider filters by something else, as by title or department, declare it below."},
+		Page: pg, URL: v.url("admin/access/scim/searchable"), Action: v.url("admin/access/scim/searchable"),
+		Empty: EmptyState{Icon: "search", Title: "Nothing is declared searchable", Text: "What provisioning begins with is indexed in every site. If your identity provider filters by something else, as by title or department, declare it below."},
 		BuiltIn: []builtInRow{
 			{"User", "id, userName, externalId, displayName, userType, emails.value, groups"},
 			{"Group", "id, externalId, displayName, members"},
@@ -107,19 +107,19 @@ func (p *SitePages) viewSearchable(w http.ResponseWriter, r *http.Request, v *si
 	if len(all) >= site.MaxSearchable {
 		sp.Refused = fmt.Sprintf("A site declares at most %d attributes, because each slows down every write. Remove one first.", site.MaxSearchable)
 	}
-	return p.Console.view(w, r, status, "site_searchable", sp)
+	return p.Console.View(w, r, status, "site_searchable", sp)
 }
 
 func searchableRowOf(v *siteVisit, i roster.Indexing) searchableRow {
 	row := searchableRow{
 		Attribute: scim.AttrPath{Name: i.Path.Name, Sub: i.Path.Sub}.String(), Schema: i.Path.URN, Type: i.Type,
-		State:  badge{Tone: ok, Text: "Complete", Hint: "Filters use it"},
-		Text:   grouped(i.Total) + " indexed",
+		State:  Badge{Tone: ToneGood, Text: "Complete", Hint: "Filters use it"},
+		Text:   GroupDigits(i.Total) + " indexed",
 		Remove: v.url("admin/access/scim/searchable/" + i.ID + "/remove"),
 	}
 	if !i.Complete {
-		row.State = badge{Tone: info, Text: "Filling", Hint: "Until it is complete, filters read every resource as before"}
-		row.Text = grouped(i.Done) + " of " + grouped(i.Total) + " indexed"
+		row.State = Badge{Tone: ToneInfo, Text: "Filling", Hint: "Until it is complete, filters read every resource as before"}
+		row.Text = GroupDigits(i.Done) + " of " + GroupDigits(i.Total) + " indexed"
 	}
 	return row
 }
@@ -141,7 +141,7 @@ func groupsOf(types *scim.Registry, declared []roster.Indexing) []optionGroup {
 				groups = append(groups, optionGroup{Label: label})
 			}
 			last := &groups[len(groups)-1]
-			last.Options = append(last.Options, field{
+			last.Options = append(last.Options, HiddenField{
 				Name: scim.AttrPath{Name: path.Name, Sub: path.Sub}.String(), Value: rt.Name + " " + path.String(),
 			})
 		}
@@ -151,25 +151,25 @@ func groupsOf(types *scim.Registry, declared []roster.Indexing) []optionGroup {
 
 func (p *SitePages) declareSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
-		return badForm(err)
+		return UnreadableForm(err)
 	}
 	chosen := r.PostForm.Get("attribute")
 	typeName, attribute, _ := strings.Cut(chosen, " ")
 	if attribute == "" {
-		return p.viewSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, &fieldError{For: "attribute", Text: "Choose an attribute. Nothing was declared."})
+		return p.viewSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, &FieldError{For: "attribute", Text: "Choose an attribute. Nothing was declared."})
 	}
 	added, err := p.Sites.DeclareSearchable(r.Context(), v.Site.ID, typeName, []string{attribute}, v.actor())
-	if wrong := beside(err, inputs{"": "attribute"}); wrong != nil {
+	if wrong := InputError(err, InputIDs{"": "attribute"}); wrong != nil {
 		return p.viewSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, wrong)
 	}
 	if err != nil {
 		return err
 	}
-	n := notice{Tone: info, Text: "It was declared searchable already."}
+	n := Notice{Tone: ToneInfo, Text: "It was declared searchable already."}
 	if len(added) > 0 {
-		n = done("Declared searchable: " + added[0].String() + ". Filters use its index as soon as it is complete.")
+		n = DoneNotice("Declared searchable: " + added[0].String() + ". Filters use its index as soon as it is complete.")
 	}
-	return p.Console.redirect(w, r, v.url("admin/access/scim/searchable"), n)
+	return p.Console.Redirect(w, r, v.url("admin/access/scim/searchable"), n)
 }
 
 // declaredAt finds what the path of a request names.
@@ -183,9 +183,9 @@ func (p *SitePages) declaredAt(r *http.Request, v *siteVisit) (roster.Indexing, 
 			return i, nil
 		}
 	}
-	return roster.Indexing{}, &pageError{
+	return roster.Indexing{}, &PageError{
 		Status: http.StatusNotFound, Title: "That attribute is not declared searchable", Text: "Somebody may have removed it meanwhile.",
-		Action: &action{Text: "Searchable attributes", Icon: "search", URL: v.url("admin/access/scim/searchable")},
+		Action: &Action{Text: "Searchable attributes", Icon: "search", URL: v.url("admin/access/scim/searchable")},
 	}
 }
 
@@ -196,20 +196,20 @@ func (p *SitePages) askRemoveSearchable(w http.ResponseWriter, r *http.Request, 
 	}
 	pg := v.page
 	pg.Title, pg.Narrow = fmt.Sprintf("Remove the index of %s?", scim.AttrPath{Name: i.Path.Name, Sub: i.Path.Sub}), true
-	pg.Crumbs = v.crumbs(crumb{"SCIM integration", v.url("admin/access/scim")}, crumb{"Searchable attributes", v.url("admin/access/scim/searchable")})
-	ask := confirmPage{
-		page: pg,
+	pg.Crumbs = v.crumbs(Crumb{"SCIM integration", v.url("admin/access/scim")}, Crumb{"Searchable attributes", v.url("admin/access/scim/searchable")})
+	ask := ConfirmPage{
+		Page: pg,
 		Consequences: []string{
-			fmt.Sprintf("Filters on %s read every %s again from the next call on, %s at present.", i.Path, i.Type, grouped(i.Total)),
+			fmt.Sprintf("Filters on %s read every %s again from the next call on, %s at present.", i.Path, i.Type, GroupDigits(i.Total)),
 			"Nobody’s data changes. The index is cleared in the background.",
 		},
 		Undo:   "Declaring it again fills its index anew.",
 		Action: v.url("admin/access/scim/searchable/" + i.ID + "/remove"), Button: "Remove the index", Danger: true, Cancel: v.url("admin/access/scim/searchable"),
 	}
 	if i.Total > roster.DefaultScanLimit {
-		ask.Consequences[0] += fmt.Sprintf(" That is more than the %s that one filter may read: it is refused with tooMany.", grouped(roster.DefaultScanLimit))
+		ask.Consequences[0] += fmt.Sprintf(" That is more than the %s that one filter may read: it is refused with tooMany.", GroupDigits(roster.DefaultScanLimit))
 	}
-	return p.Console.view(w, r, http.StatusOK, "confirm", ask)
+	return p.Console.View(w, r, http.StatusOK, "confirm", ask)
 }
 
 func (p *SitePages) removeSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -220,5 +220,5 @@ func (p *SitePages) removeSearchable(w http.ResponseWriter, r *http.Request, v *
 	if err := p.Sites.WithdrawSearchable(r.Context(), v.Site.ID, i.Type, []string{i.Path.String()}, v.actor()); err != nil && !errors.Is(err, refusal.Invalid) {
 		return err
 	}
-	return p.Console.redirect(w, r, v.url("admin/access/scim/searchable"), done("No longer declared searchable: "+i.Searchable.String()+"."))
+	return p.Console.Redirect(w, r, v.url("admin/access/scim/searchable"), DoneNotice("No longer declared searchable: "+i.Searchable.String()+"."))
 }

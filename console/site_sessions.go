@@ -7,11 +7,11 @@ import (
 )
 
 // siteSessions are the sessions of a person of the site.
-func (p *SitePages) siteSessions(r *http.Request, v *siteVisit, person roster.Person, signOut string) (sessionList, error) {
-	all, err := v.Roster.Sessions(r.Context(), person.ID, p.Console.sessionSecret(r, siteCookie))
-	list := sessionList{SignOut: signOut}
+func (p *SitePages) siteSessions(r *http.Request, v *siteVisit, person roster.Person, signOut string) (SessionList, error) {
+	all, err := v.Roster.Sessions(r.Context(), person.ID, p.Console.SessionSecret(r, SiteSessionCookie))
+	list := SessionList{SignOut: signOut}
 	for _, s := range all {
-		list.Rows = append(list.Rows, rowOfSession(s.Record, s.Own))
+		list.Rows = append(list.Rows, NewSessionRow(s.Record, s.Own))
 	}
 	return list, err
 }
@@ -21,12 +21,12 @@ func (p *SitePages) askSignOutEverywhere(w http.ResponseWriter, r *http.Request,
 	if err != nil {
 		return err
 	}
-	c := signOutQuestion(v.Person.Name(), len(list.Rows), true)
+	c := SignOutQuestion(v.Person.Name(), len(list.Rows), true)
 	title := c.Title
-	c.page = v.page
+	c.Page = v.page
 	c.Title, c.Narrow, c.Crumbs = title, true, v.crumbs()
 	c.Action, c.Cancel = r.URL.Path, v.url("")
-	return p.Console.view(w, r, http.StatusOK, "confirm", c)
+	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }
 
 func (p *SitePages) signOutEverywhere(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -37,9 +37,9 @@ func (p *SitePages) signOutEverywhere(w http.ResponseWriter, r *http.Request, v 
 	if _, err := v.Roster.SignOutEverywhere(r.Context(), v.Person.ID, by); err != nil {
 		return err
 	}
-	p.Console.setSession(w, r, siteCookie, "")
-	p.Console.rememberStart(w, r, "")
-	return p.Console.redirect(w, r, v.url(""), notice{})
+	p.Console.SetSession(w, r, SiteSessionCookie, "")
+	p.Console.RememberStart(w, r, "")
+	return p.Console.Redirect(w, r, v.url(""), Notice{})
 }
 
 func (p *SitePages) askSignOutPerson(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -51,13 +51,13 @@ func (p *SitePages) askSignOutPerson(w http.ResponseWriter, r *http.Request, v *
 	if err != nil {
 		return err
 	}
-	c := signOutQuestion(person.Name(), len(list.Rows), person.ID == v.Person.ID)
+	c := SignOutQuestion(person.Name(), len(list.Rows), person.ID == v.Person.ID)
 	title := c.Title
-	c.page = v.page
+	c.Page = v.page
 	c.Title, c.Narrow = title, true
-	c.Crumbs = v.crumbs(crumb{"People", v.url("admin/people")}, crumb{person.Name(), v.personURL(person.ID, "")})
+	c.Crumbs = v.crumbs(Crumb{"People", v.url("admin/people")}, Crumb{person.Name(), v.personURL(person.ID, "")})
 	c.Action, c.Cancel = r.URL.Path, v.personURL(person.ID, "")
-	return p.Console.view(w, r, http.StatusOK, "confirm", c)
+	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }
 
 func (p *SitePages) signOutPerson(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -69,5 +69,5 @@ func (p *SitePages) signOutPerson(w http.ResponseWriter, r *http.Request, v *sit
 	if err != nil {
 		return err
 	}
-	return p.Console.redirect(w, r, v.personURL(person.ID, ""), done(person.Name()+" is signed out everywhere: "+count(ended, "session")+" ended."))
+	return p.Console.Redirect(w, r, v.personURL(person.ID, ""), DoneNotice(person.Name()+" is signed out everywhere: "+Plural(ended, "session")+" ended."))
 }

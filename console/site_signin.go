@@ -9,21 +9,21 @@ import (
 )
 
 // askIn is what somebody sees who is not signed in to the site, or whose site does not exist.
-func (p *SitePages) askIn(r *http.Request) *pageError {
+func (p *SitePages) askIn(r *http.Request) *PageError {
 	name := r.PathValue("site")
 	if site.CheckName(name) != nil {
-		return errNotFound
+		return ErrNotFound
 	}
-	s := &signInPage{
-		page:    page{Title: "Sign in to " + name, Narrow: true},
+	s := &SignInPage{
+		Page:    Page{Title: "Sign in to " + name, Narrow: true},
 		Text:    "You are not signed in. This site opens with a one-time link.",
 		Command: "rollcall site link " + name + " USERNAME",
 		Also:    "Links open for active people only. An administrator of the site can reactivate an account.",
 	}
-	if p.Console.sessionSecret(r, siteCookie) != "" {
+	if p.Console.SessionSecret(r, SiteSessionCookie) != "" {
 		s.Text = "You are signed out: your session has ended, or your account was deactivated. This site opens again with a one-time link."
 	}
-	return &pageError{Status: http.StatusUnauthorized, Title: s.Title, Text: s.Text, signIn: s}
+	return &PageError{Status: http.StatusUnauthorized, Title: s.Title, Text: s.Text, SignIn: s}
 }
 
 // showLink says whose link it is and leaves it unused: mail programs open links before people do.
@@ -32,24 +32,24 @@ func (p *SitePages) showLink(w http.ResponseWriter, r *http.Request, v *siteVisi
 	if err != nil {
 		return err
 	}
-	return p.Console.view(w, r, http.StatusOK, "signin_link", p.linkPage(r, v, pending))
+	return p.Console.View(w, r, http.StatusOK, "signin_link", p.linkPage(r, v, pending))
 }
 
 func (p *SitePages) look(w http.ResponseWriter, r *http.Request, v *siteVisit) (signin.Pending, error) {
-	p.Console.keepSecret(w, r)
+	p.Console.KeepPathSecret(w, r)
 	if v.Roster == nil {
 		// What an existing site answers, so that nobody learns which sites there are.
 		name := r.PathValue("site")
 		if site.CheckName(name) != nil {
-			return signin.Pending{}, errNotFound
+			return signin.Pending{}, ErrNotFound
 		}
 		return signin.Pending{}, signin.ClosedLink{Reason: signin.LinkUnknown, Site: name}.Refuse()
 	}
 	return p.SignIns.Look(r.Context(), v.Site, r.PathValue("secret"))
 }
 
-func (p *SitePages) linkPage(r *http.Request, v *siteVisit, pending signin.Pending) signInLinkPage {
-	s := signInLinkPage{Action: r.URL.Path, Expires: pending.Expires}
+func (p *SitePages) linkPage(r *http.Request, v *siteVisit, pending signin.Pending) SignInLinkPage {
+	s := SignInLinkPage{Action: r.URL.Path, Expires: pending.Expires}
 	s.Narrow = true
 	if pending.Kind == signin.FirstAdmin {
 		s.Title = "Become the first administrator of " + v.Site.Name
@@ -69,11 +69,11 @@ func (p *SitePages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVi
 		return err
 	}
 	if err := r.ParseForm(); err != nil {
-		return badForm(err)
+		return UnreadableForm(err)
 	}
 	form := signin.Form{Name: r.PostForm.Get("name"), Email: r.PostForm.Get("email")}
-	started, err := p.SignIns.Redeem(r.Context(), v.Site, r.PathValue("secret"), form, browserOf(r))
-	if wrong := beside(err, inputs{"name": "name", "email": "email"}); wrong != nil {
+	started, err := p.SignIns.Redeem(r.Context(), v.Site, r.PathValue("secret"), form, BrowserOf(r))
+	if wrong := InputError(err, InputIDs{"name": "name", "email": "email"}); wrong != nil {
 		s := p.linkPage(r, v, pending)
 		s.Name, s.Email = form.Name, form.Email
 		if wrong.For == "email" {
@@ -81,26 +81,26 @@ func (p *SitePages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVi
 		} else {
 			s.NameErr = wrong
 		}
-		return p.Console.view(w, r, http.StatusUnprocessableEntity, "signin_link", s)
+		return p.Console.View(w, r, http.StatusUnprocessableEntity, "signin_link", s)
 	}
 	if err != nil {
 		return err
 	}
 	p.endOld(r, v)
-	p.Console.setSession(w, r, siteCookie, started.Secret)
+	p.Console.SetSession(w, r, SiteSessionCookie, started.Secret)
 	start := v.url("")
 	if started.Person.Role == roster.RoleAdmin {
 		start = v.url("admin/access")
 	}
-	p.Console.rememberStart(w, r, start)
-	return p.Console.redirect(w, r, start, done("You are signed in as "+started.Person.Name()+"."))
+	p.Console.RememberStart(w, r, start)
+	return p.Console.Redirect(w, r, start, DoneNotice("You are signed in as "+started.Person.Name()+"."))
 }
 
 // endOld ends the session that the browser is about to forget. A failure costs nothing: it expires by itself.
 func (p *SitePages) endOld(r *http.Request, v *siteVisit) {
-	if old := p.Console.sessionSecret(r, siteCookie); old != "" {
+	if old := p.Console.SessionSecret(r, SiteSessionCookie); old != "" {
 		if err := v.Roster.EndSession(r.Context(), old); err != nil {
-			p.Console.options.Log.Warn("replaced session not ended", "error", err)
+			p.Console.Options.Log.Warn("replaced session not ended", "error", err)
 		}
 	}
 }
@@ -108,15 +108,15 @@ func (p *SitePages) endOld(r *http.Request, v *siteVisit) {
 func (p *SitePages) signOut(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	name := r.PathValue("site")
 	if site.CheckName(name) != nil {
-		return errNotFound
+		return ErrNotFound
 	}
 	// A site that does not exist answers like one where nobody is signed in.
 	if v.Roster != nil {
-		if err := v.Roster.SignOut(r.Context(), p.Console.sessionSecret(r, siteCookie)); err != nil {
+		if err := v.Roster.SignOut(r.Context(), p.Console.SessionSecret(r, SiteSessionCookie)); err != nil {
 			return err
 		}
 	}
-	p.Console.setSession(w, r, siteCookie, "")
-	p.Console.rememberStart(w, r, "")
-	return p.Console.redirect(w, r, "/c/"+name+"/", notice{})
+	p.Console.SetSession(w, r, SiteSessionCookie, "")
+	p.Console.RememberStart(w, r, "")
+	return p.Console.Redirect(w, r, "/c/"+name+"/", Notice{})
 }

@@ -47,11 +47,11 @@ type scimState struct {
 }
 
 // Badge is the state in one or two words.
-func (s scimState) Badge() *badge {
-	tones := map[scimStatus]tone{
-		notSetUp: quiet, waiting: info, working: ok, quietFor: warn, failing: bad, rejected: bad, switchedOff: quiet,
+func (s scimState) Badge() *Badge {
+	tones := map[scimStatus]Tone{
+		notSetUp: ToneQuiet, waiting: ToneInfo, working: ToneGood, quietFor: ToneWarning, failing: ToneProblem, rejected: ToneProblem, switchedOff: ToneQuiet,
 	}
-	return &badge{Tone: tones[s.Status], Text: string(s.Status)}
+	return &Badge{Tone: tones[s.Status], Text: string(s.Status)}
 }
 
 // Detail is the sentence without the state, for a page that shows the badge beside it.
@@ -72,7 +72,7 @@ type scimFacts struct {
 
 // scimFacts reads the facts about the visited site.
 func (p *SitePages) scimFacts(ctx context.Context, v *siteVisit) (f scimFacts, err error) {
-	now := p.Console.options.Now()
+	now := p.Console.Options.Now()
 	if f.tokens, err = p.Sites.Tokens(ctx, v.Site.ID); err != nil {
 		return f, err
 	}
@@ -204,22 +204,22 @@ func judge(s site.Site, f scimFacts, now time.Time) scimState {
 	case c.total == 0 && success.IsZero() && on.IsZero():
 		return scimState{waiting, "Waiting for the first call. Give the Tenant URL and the token to your identity provider and test the connection there."}
 	case on.After(success) && on.After(c.last.Time):
-		return scimState{waiting, fmt.Sprintf("Waiting for the first call since SCIM was switched on, %s. %s", relative(on, now), lastGood(success, now))}
+		return scimState{waiting, fmt.Sprintf("Waiting for the first call since SCIM was switched on, %s. %s", RelativeTime(on, now), lastGood(success, now))}
 	case c.total == 0 && success.IsZero():
 		return scimState{waiting, "Waiting for the first call since the settings were changed. " + lastGood(success, now)}
 	case c.total > 0 && failed(c.last):
-		return scimState{failing, fmt.Sprintf("Failing. The last call, %s, was refused: %s", relative(c.last.Time, now), period(c.last.Sentence))}
+		return scimState{failing, fmt.Sprintf("Failing. The last call, %s, was refused: %s", RelativeTime(c.last.Time, now), period(c.last.Sentence))}
 	case c.failed >= fewFailures && c.failed*5 > c.total:
 		return scimState{failing, fmt.Sprintf("Failing. %d of the last %d calls were refused. The last one, %s, was answered.",
-			c.failed, c.total, relative(c.last.Time, now))}
+			c.failed, c.total, RelativeTime(c.last.Time, now))}
 	case now.Sub(success) > quietAfter:
-		return scimState{quietFor, fmt.Sprintf("Quiet. No call for %s. Entra ID asks every 20 to 40 minutes; a job in quarantine asks once a day, then stops.", spell(now.Sub(success)))}
+		return scimState{quietFor, fmt.Sprintf("Quiet. No call for %s. Entra ID asks every 20 to 40 minutes; a job in quarantine asks once a day, then stops.", SpellDuration(now.Sub(success)))}
 	}
 	last := "Last call"
 	if len(current) < len(f.calls) {
 		last = "Last accepted call"
 	}
-	return scimState{working, fmt.Sprintf("Working. %s %s.", last, relative(success, now))}
+	return scimState{working, fmt.Sprintf("Working. %s %s.", last, RelativeTime(success, now))}
 }
 
 // endedCounts leaves out what was tried before the live token was made: the identity provider has it since.
@@ -242,16 +242,16 @@ func endedText(r site.Request, tokens []site.Token, now time.Time) string {
 		name = t.Label()
 		switch {
 		case !t.Revoked.IsZero():
-			how = "was revoked or replaced " + relative(t.Revoked, now)
+			how = "was revoked or replaced " + RelativeTime(t.Revoked, now)
 		case !t.Live(now):
-			how = "expired " + relative(t.Expires, now)
+			how = "expired " + RelativeTime(t.Expires, now)
 		}
 	}
 	todo := "Generate a token and give it to your identity provider."
 	if len(liveTokens(tokens, now)) > 0 {
 		todo = "Give your identity provider the token that is live, or generate another one."
 	}
-	return fmt.Sprintf("%s a call came with the token %s, which %s. %s", sentenceStart(relative(r.Time, now)), name, how, todo)
+	return fmt.Sprintf("%s a call came with the token %s, which %s. %s", sentenceStart(RelativeTime(r.Time, now)), name, how, todo)
 }
 
 func liveTokens(tokens []site.Token, now time.Time) []site.Token {
@@ -268,7 +268,7 @@ func lastGood(success, now time.Time) string {
 	if success.IsZero() {
 		return "No call has been accepted yet."
 	}
-	return "The last accepted call was " + relative(success, now) + "."
+	return "The last accepted call was " + RelativeTime(success, now) + "."
 }
 
 func sentenceStart(text string) string {

@@ -16,16 +16,16 @@ import (
 // switchesForm is "What SCIM may do": the settings of site.SettingsTable that have no card of their own.
 type switchesForm struct {
 	Groups  []radioGroup
-	Ticks   []choice
+	Ticks   []Choice
 	Numbers []numberField
-	Error   *fieldError
+	Error   *FieldError
 }
 
 // radioGroup is a question with one answer of several.
 type radioGroup struct {
 	Name    string
 	Label   string
-	Choices []choice
+	Choices []Choice
 }
 
 // numberField is an input for a number between two bounds.
@@ -33,7 +33,7 @@ type numberField struct {
 	Name, Label, Help string
 	Value             string // as typed; empty: none
 	None              string // what an empty one means
-	Error             *fieldError
+	Error             *FieldError
 }
 
 func switchesOf(s site.Site) switchesForm {
@@ -46,20 +46,20 @@ func switchesOf(s site.Site) switchesForm {
 var ownCards = map[string]bool{"scimEnabled": true, "manageRoles": true}
 
 // settingFields are the values that the page SCIM integration edits, all in one form.
-func settingFields() []editField {
-	var list []editField
+func settingFields() []EditField {
+	var list []EditField
 	for _, x := range site.SettingsOnPage() {
 		switch x.Kind {
 		case site.Tick:
-			list = append(list, editTick(x.Field, x.Label))
+			list = append(list, EditTick(x.Field, x.Label))
 		case site.Choice:
 			words := map[string]string{}
 			for _, v := range x.Values {
 				words[v.Word] = v.Brief
 			}
-			list = append(list, editChoice(x.Field, x.Label, words))
+			list = append(list, EditChoice(x.Field, x.Label, words))
 		case site.Number:
-			list = append(list, editField{Name: x.Field, Label: x.Label})
+			list = append(list, EditField{Name: x.Field, Label: x.Label})
 		}
 	}
 	return list
@@ -69,7 +69,7 @@ func settingFields() []editField {
 func formValue(x site.Setting, s site.Settings) string {
 	switch is := x.Get(s); {
 	case x.Kind == site.Tick:
-		return tickValue(is == true)
+		return TickValue(is == true)
 	case x.Kind == site.Number && is == 0:
 		return ""
 	}
@@ -87,7 +87,7 @@ func settingValues(s site.Site) map[string]string {
 
 // setSettings gives a site these values. A word that a choice does not have asks for the least. It
 // returns what is wrong with the first wrong number.
-func setSettings(s *site.Site, values map[string]string) (wrong *fieldError) {
+func setSettings(s *site.Site, values map[string]string) (wrong *FieldError) {
 	for _, x := range site.SettingsOnPage() {
 		text := values[x.Field]
 		switch {
@@ -103,7 +103,7 @@ func setSettings(s *site.Site, values map[string]string) (wrong *fieldError) {
 		case x.Kind == site.Choice:
 			value = x.Values[0].Is
 		case wrong == nil:
-			wrong = &fieldError{For: x.Field, Text: fmt.Sprintf("Write a whole number from %d to %d, or leave it empty for %s.", x.Bounds.Min, x.Bounds.Max, x.Bounds.None)}
+			wrong = &FieldError{For: x.Field, Text: fmt.Sprintf("Write a whole number from %d to %d, or leave it empty for %s.", x.Bounds.Min, x.Bounds.Max, x.Bounds.None)}
 		}
 		if value != nil {
 			x.Set(&s.Settings, value)
@@ -115,10 +115,10 @@ func setSettings(s *site.Site, values map[string]string) (wrong *fieldError) {
 // scimEdit is a form of the page SCIM integration on its way into the site.
 type scimEdit struct {
 	form   url.Values
-	merged mergedEdit
+	merged MergedEdit
 	before site.Site
 	off    bool        // it asks to switch SCIM off, which is asked about by itself
-	wrong  *fieldError // of errNotSaved
+	wrong  *FieldError // of errNotSaved
 }
 
 // errNotSaved ends an edit that has to be answered in another way: a wrong value, a conflict, or a question.
@@ -133,7 +133,7 @@ func (e *scimEdit) deletesForGood() bool {
 func (e *scimEdit) apply(s *site.Site) error {
 	var err error
 	e.before, e.wrong, e.off = *s, nil, false
-	if e.merged, err = mergeEdit(e.form, settingFields(), settingValues(*s)); err != nil {
+	if e.merged, err = MergeEdit(e.form, settingFields(), settingValues(*s)); err != nil {
 		return err
 	}
 	if len(e.merged.Conflicts) > 0 || e.deletesForGood() {
@@ -154,11 +154,11 @@ func (f *switchesForm) show(s site.Site) {
 		switch {
 		case ownCards[x.Name]:
 		case x.Kind == site.Tick:
-			f.Ticks = append(f.Ticks, choice{Value: x.Field, Text: x.Label, Checked: x.Get(s.Settings) == true, Help: x.Help})
+			f.Ticks = append(f.Ticks, Choice{Value: x.Field, Text: x.Label, Checked: x.Get(s.Settings) == true, Help: x.Help})
 		case x.Kind == site.Choice:
 			g := radioGroup{Name: x.Field, Label: x.Label}
 			for _, v := range x.Values {
-				g.Choices = append(g.Choices, choice{Value: v.Word, Text: v.Text, Checked: x.Get(s.Settings) == v.Is, Help: v.Help})
+				g.Choices = append(g.Choices, Choice{Value: v.Word, Text: v.Text, Checked: x.Get(s.Settings) == v.Is, Help: v.Help})
 			}
 			f.Groups = append(f.Groups, g)
 		case x.Kind == site.Number:
@@ -168,7 +168,7 @@ func (f *switchesForm) show(s site.Site) {
 }
 
 // typed puts numbers into the form as they were typed, and says which one is wrong, if one is.
-func (f *switchesForm) typed(form url.Values, wrong *fieldError) {
+func (f *switchesForm) typed(form url.Values, wrong *FieldError) {
 	f.Error = wrong
 	for i, n := range f.Numbers {
 		if f.Numbers[i].Value = form.Get(n.Name); wrong != nil && n.Name == wrong.For {
@@ -180,15 +180,15 @@ func (f *switchesForm) typed(form url.Values, wrong *fieldError) {
 // saveSCIM saves what the page SCIM integration edits.
 func (p *SitePages) saveSCIM(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
-		return badForm(err)
+		return UnreadableForm(err)
 	}
 	edit := &scimEdit{form: r.PostForm}
 	changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), edit.apply)
 	if errors.Is(err, errNotSaved) {
 		return p.notSaved(w, r, v, edit)
 	}
-	if n := notDone("Nothing was saved", err); n != nil {
-		return p.Console.redirect(w, r, v.url("admin/access/scim"), *n)
+	if n := RefusalNotice("Nothing was saved", err); n != nil {
+		return p.Console.Redirect(w, r, v.url("admin/access/scim"), *n)
 	}
 	if err != nil {
 		return err
@@ -198,11 +198,11 @@ func (p *SitePages) saveSCIM(w http.ResponseWriter, r *http.Request, v *siteVisi
 	if err != nil {
 		return err
 	}
-	n := edit.merged.editNotice(edit.summary(changed), last)
+	n := edit.merged.SavedNotice(edit.summary(changed), last)
 	if edit.off {
-		return p.Console.redirect(w, r, v.url("admin/access/scim/off"), n)
+		return p.Console.Redirect(w, r, v.url("admin/access/scim/off"), n)
 	}
-	return p.Console.redirect(w, r, withTyped(v, r.PostForm), n)
+	return p.Console.Redirect(w, r, withTyped(v, r.PostForm), n)
 }
 
 // withTyped is the page SCIM integration with what was typed for a token that is not made yet.
@@ -249,7 +249,7 @@ func (p *SitePages) lastSetting(ctx context.Context, v *siteVisit) (*event.Event
 // notSaved answers an edit that was not saved: it asks, or shows the page again with what was typed and what is wrong.
 func (p *SitePages) notSaved(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit) error {
 	pg := v.page
-	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")}, crumb{"SCIM integration", v.url("admin/access/scim")})
+	pg.Crumbs = v.crumbs(Crumb{"Access management", v.url("admin/access")}, Crumb{"SCIM integration", v.url("admin/access/scim")})
 	typed := typedToken(r.PostForm)
 	switch {
 	case len(edit.merged.Conflicts) > 0:
@@ -257,9 +257,9 @@ func (p *SitePages) notSaved(w http.ResponseWriter, r *http.Request, v *siteVisi
 		if err != nil {
 			return err
 		}
-		return p.Console.askEdit(w, r, pg, edit.merged, v.url("admin/access/scim"), v.url("admin/access/scim"), last, typed...)
+		return p.Console.AskEdit(w, r, pg, edit.merged, v.url("admin/access/scim"), v.url("admin/access/scim"), last, typed...)
 	case edit.wrong == nil:
-		return p.askDelete(w, r, v, pg, append(edit.merged.rest, typed...))
+		return p.askDelete(w, r, v, pg, append(edit.merged.Rest, typed...))
 	}
 	sp, err := p.scimPage(r, v)
 	if err != nil {
@@ -267,36 +267,36 @@ func (p *SitePages) notSaved(w http.ResponseWriter, r *http.Request, v *siteVisi
 	}
 	asked := v.Site
 	setSettings(&asked, edit.merged.Values) //nolint:errcheck // that it is wrong is known
-	sp.Site, sp.Was = asked, wasAgain(r.PostForm, settingFields())
+	sp.Site, sp.Was = asked, WasAgain(r.PostForm, settingFields())
 	sp.Switches.show(asked)
 	sp.Switches.typed(r.PostForm, edit.wrong)
 	sp.Generate.Name, sp.Generate.Expires = r.PostForm.Get("name"), r.PostForm.Get("expires")
 	sp.Unsaved = true
-	sp.Trouble = &notice{Tone: bad, Title: "Nothing was saved.", Text: "Correct the field that is marked and save again."}
-	return p.Console.view(w, r, http.StatusUnprocessableEntity, "site_scim", sp)
+	sp.Trouble = &Notice{Tone: ToneProblem, Title: "Nothing was saved.", Text: "Correct the field that is marked and save again."}
+	return p.Console.View(w, r, http.StatusUnprocessableEntity, "site_scim", sp)
 }
 
-func typedToken(form url.Values) []field {
-	return []field{{"name", form.Get("name")}, {"expires", form.Get("expires")}}
+func typedToken(form url.Values) []HiddenField {
+	return []HiddenField{{"name", form.Get("name")}, {"expires", form.Get("expires")}}
 }
 
 // askDelete asks before deletes of the identity provider become final. fields are the edit that is saved then.
-func (p *SitePages) askDelete(w http.ResponseWriter, r *http.Request, v *siteVisit, pg page, fields []field) error {
+func (p *SitePages) askDelete(w http.ResponseWriter, r *http.Request, v *siteVisit, pg Page, fields []HiddenField) error {
 	counts, err := v.Roster.Counts(r.Context())
 	if err != nil {
 		return err
 	}
 	pg.Title, pg.Narrow = "Let the identity provider delete accounts for good?", true
-	return p.Console.view(w, r, http.StatusOK, "confirm", confirmPage{
-		page: pg,
+	return p.Console.View(w, r, http.StatusOK, "confirm", ConfirmPage{
+		Page: pg,
 		Consequences: []string{
-			"Every account here can then be deleted by a call of the identity provider: " + people(counts.All) + ".",
+			"Every account here can then be deleted by a call of the identity provider: " + PeopleCount(counts.All) + ".",
 			"A deleted account is gone at once, with its role and its group memberships.",
 			"Entra ID sends a delete when a user was in its recycle bin for 30 days, or is removed for good.",
 		},
 		Undo:   "A deleted account cannot be brought back. The setting itself can be changed back at any time.",
 		Action: v.url("admin/access/scim"), Button: "Save and allow deleting", Danger: true, Cancel: v.url("admin/access/scim"),
-		Fields: append(fields, field{"confirmed", "delete"}),
+		Fields: append(fields, HiddenField{"confirmed", "delete"}),
 	})
 }
 

@@ -12,28 +12,28 @@ import (
 )
 
 // onceOnly is said when a used form comes back, by reload or Back.
-var onceOnly = notice{
-	Tone: info, Title: "A token is shown once",
+var onceOnly = Notice{
+	Tone: ToneInfo, Title: "A token is shown once",
 	Text: "Nothing new was made. If you did not save the token, generate another one and give it to your identity provider.",
 }
 
 // afterToken is where a browser lands that asks again for the page that showed a token.
 func (p *SitePages) afterToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	return p.Console.redirect(w, r, v.url("admin/access/scim"), onceOnly)
+	return p.Console.Redirect(w, r, v.url("admin/access/scim"), onceOnly)
 }
 
 // generateToken answers with the page that shows the token: the one secret that is not behind a redirect. Sent again, the form
 // makes nothing.
 func (p *SitePages) generateToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
-		return badForm(err)
+		return UnreadableForm(err)
 	}
 	req, wrong := p.tokenRequest(r, v)
 	if wrong != nil {
 		return p.refuseToken(w, r, v, wrong)
 	}
 	if req.FormNumber == "" || len(req.FormNumber) > 100 {
-		return badForm(errors.New("the form has no number"))
+		return UnreadableForm(errors.New("the form has no number"))
 	}
 	// Generate stands in the form that edits the settings: what is ticked there is saved with the token.
 	edit := &scimEdit{form: r.PostForm}
@@ -47,13 +47,13 @@ func (p *SitePages) generateToken(w http.ResponseWriter, r *http.Request, v *sit
 	made, secret, err := p.Sites.CreateToken(r.Context(), v.Site.ID, req)
 	switch {
 	case errors.Is(err, site.ErrFormUsed):
-		return p.Console.redirect(w, r, v.url("admin/access/scim"), onceOnly)
+		return p.Console.Redirect(w, r, v.url("admin/access/scim"), onceOnly)
 	case errors.Is(err, errNotSaved):
 		return p.notSaved(w, r, v, edit)
 	case errors.Is(err, site.ErrOneLive), errors.Is(err, site.ErrTwoLive):
 		return p.noRoom(w, r, v, edit, err)
 	case err != nil:
-		if wrong := beside(err, inputs{"name": "token-name", "expires": "token-expires"}); wrong != nil {
+		if wrong := InputError(err, InputIDs{"name": "token-name", "expires": "token-expires"}); wrong != nil {
 			return p.refuseToken(w, r, v, wrong)
 		}
 		return err
@@ -66,7 +66,7 @@ func (p *SitePages) generateToken(w http.ResponseWriter, r *http.Request, v *sit
 		return err
 	}
 	sp.Made = &madeToken{
-		Token:  copyValue{ID: "token", Label: "Authorization token", Value: secret, Button: "Copy to clipboard", Hint: "Entra ID calls it Secret Token, Okta calls it API token."},
+		Token:  CopyValue{ID: "token", Label: "Authorization token", Value: secret, Button: "Copy to clipboard", Hint: "Entra ID calls it Secret Token, Okta calls it API token."},
 		Label:  made.Label(),
 		Before: becameOf(liveTokens(before, made.Created), made, req.Mode),
 		Done:   v.url("admin/access/scim"),
@@ -74,13 +74,13 @@ func (p *SitePages) generateToken(w http.ResponseWriter, r *http.Request, v *sit
 	if edit.off {
 		sp.Made.Note, sp.Made.Done = "You unticked Enable SCIM. Turning SCIM off is asked about on the next page.", v.url("admin/access/scim/off")
 	}
-	return p.Console.view(w, r, http.StatusOK, "site_scim", sp)
+	return p.Console.View(w, r, http.StatusOK, "site_scim", sp)
 }
 
 // isEdit says whether a form edits settings too. The page that asks what becomes of a live token does not.
 func isEdit(form url.Values) bool {
 	for name := range form {
-		if strings.HasPrefix(name, wasPrefix) {
+		if strings.HasPrefix(name, WasPrefix) {
 			return true
 		}
 	}
@@ -89,7 +89,7 @@ func isEdit(form url.Values) bool {
 
 // noRoom answers Generate where a token is live: the settings are saved, then it asks what becomes of that token.
 func (p *SitePages) noRoom(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit, live error) error {
-	n := notice{}
+	n := Notice{}
 	if isEdit(r.PostForm) {
 		changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), edit.apply)
 		if errors.Is(err, errNotSaved) {
@@ -99,20 +99,20 @@ func (p *SitePages) noRoom(w http.ResponseWriter, r *http.Request, v *siteVisit,
 			return err
 		}
 		if len(edit.merged.Mine) > 0 {
-			n = done(edit.summary(changed))
+			n = DoneNotice(edit.summary(changed))
 		}
 	}
 	if errors.Is(live, site.ErrOneLive) {
 		back := url.Values{"name": {r.PostForm.Get("name")}, "expires": {r.PostForm.Get("expires")}}
-		return p.Console.redirect(w, r, v.url("admin/access/scim/tokens/new?"+back.Encode()), n)
+		return p.Console.Redirect(w, r, v.url("admin/access/scim/tokens/new?"+back.Encode()), n)
 	}
-	full := notDone("No token was made", live)
+	full := RefusalNotice("No token was made", live)
 	full.Text += " " + n.Text
-	return p.Console.redirect(w, r, withTyped(v, r.PostForm), *full)
+	return p.Console.Redirect(w, r, withTyped(v, r.PostForm), *full)
 }
 
 // refuseToken shows the page again with what is wrong beside its field.
-func (p *SitePages) refuseToken(w http.ResponseWriter, r *http.Request, v *siteVisit, wrong *fieldError) error {
+func (p *SitePages) refuseToken(w http.ResponseWriter, r *http.Request, v *siteVisit, wrong *FieldError) error {
 	sp, err := p.scimPage(r, v)
 	if err != nil {
 		return err
@@ -122,19 +122,19 @@ func (p *SitePages) refuseToken(w http.ResponseWriter, r *http.Request, v *siteV
 		asked := v.Site
 		values := map[string]string{}
 		for _, f := range settingFields() {
-			values[f.Name] = f.read(r.PostForm)
+			values[f.Name] = f.FormValue(r.PostForm)
 		}
 		setSettings(&asked, values) //nolint:errcheck // a wrong number is said when it is saved
-		sp.Site, sp.Was, sp.Unsaved = asked, wasAgain(r.PostForm, settingFields()), true
+		sp.Site, sp.Was, sp.Unsaved = asked, WasAgain(r.PostForm, settingFields()), true
 		sp.Switches.show(asked)
 		sp.Switches.typed(r.PostForm, nil)
 	}
 	sp.Generate.Name, sp.Generate.Expires, sp.Generate.Error = r.Form.Get("name"), r.Form.Get("expires"), wrong
-	return p.Console.view(w, r, http.StatusUnprocessableEntity, "site_scim", sp)
+	return p.Console.View(w, r, http.StatusUnprocessableEntity, "site_scim", sp)
 }
 
 // tokenRequest reads the form. SCIM stays as the check box on the same page says.
-func (p *SitePages) tokenRequest(r *http.Request, v *siteVisit) (site.TokenRequest, *fieldError) {
+func (p *SitePages) tokenRequest(r *http.Request, v *siteVisit) (site.TokenRequest, *FieldError) {
 	req := site.TokenRequest{
 		Name: strings.TrimSpace(r.Form.Get("name")), Actor: v.actor(), FormNumber: r.Form.Get("form"), KeepOff: true,
 	}
@@ -150,11 +150,11 @@ func (p *SitePages) tokenRequest(r *http.Request, v *siteVisit) (site.TokenReque
 	}
 	day, err := time.Parse(time.DateOnly, text)
 	if err != nil {
-		return req, &fieldError{For: "token-expires", Text: "Write the day as 2027-01-31, or leave it empty: then the token does not expire."}
+		return req, &FieldError{For: "token-expires", Text: "Write the day as 2027-01-31, or leave it empty: then the token does not expire."}
 	}
 	req.Expires = day.AddDate(0, 0, 1) // to the end of that day, UTC
-	if !req.Expires.After(p.Console.options.Now()) {
-		return req, &fieldError{For: "token-expires", Text: "That day is over. Choose a later one, or leave it empty: then the token does not expire."}
+	if !req.Expires.After(p.Console.Options.Now()) {
+		return req, &FieldError{For: "token-expires", Text: "That day is over. Choose a later one, or leave it empty: then the token does not expire."}
 	}
 	return req, nil
 }
@@ -171,9 +171,9 @@ func becameOf(before []site.Token, made site.Token, mode site.TokenMode) string 
 
 // askReplace asks what becomes of the token that is live.
 func (p *SitePages) askReplace(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	now := p.Console.options.Now()
+	now := p.Console.Options.Now()
 	if err := r.ParseForm(); err != nil {
-		return badForm(err)
+		return UnreadableForm(err)
 	}
 	if _, wrong := p.tokenRequest(r, v); wrong != nil {
 		return p.refuseToken(w, r, v, wrong)
@@ -184,16 +184,16 @@ func (p *SitePages) askReplace(w http.ResponseWriter, r *http.Request, v *siteVi
 	}
 	live := liveTokens(tokens, now)
 	if len(live) != 1 {
-		return p.Console.redirect(w, r, v.url("admin/access/scim"), notice{})
+		return p.Console.Redirect(w, r, v.url("admin/access/scim"), Notice{})
 	}
 	old := live[0]
 	pg := v.page
 	pg.Title, pg.Narrow = "Generate another token?", true
-	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")}, crumb{"SCIM integration", v.url("admin/access/scim")})
-	return p.Console.view(w, r, http.StatusOK, "confirm", confirmPage{
-		page:         pg,
+	pg.Crumbs = v.crumbs(Crumb{"Access management", v.url("admin/access")}, Crumb{"SCIM integration", v.url("admin/access/scim")})
+	return p.Console.View(w, r, http.StatusOK, "confirm", ConfirmPage{
+		Page:         pg,
 		Consequences: []string{fmt.Sprintf("Token %s is live. It was %s.", old.Label(), lastUse(old, now))},
-		Choices: []choice{
+		Choices: []Choice{
 			{
 				Name: "mode", Value: "replace", Text: "Replace it now", Checked: true,
 				Help: "The old token ends at once. Provisioning stops until your Identity Provider has the new token. Choose this also if the old one leaked.",
@@ -204,7 +204,7 @@ func (p *SitePages) askReplace(w http.ResponseWriter, r *http.Request, v *siteVi
 			},
 		},
 		Action: v.url("admin/access/scim/tokens"), Button: "Generate", Cancel: withTyped(v, r.Form),
-		Fields: []field{{"form", formNumber()}, {"name", r.Form.Get("name")}, {"expires", r.Form.Get("expires")}},
+		Fields: []HiddenField{{"form", NewFormNumber()}, {"name", r.Form.Get("name")}, {"expires", r.Form.Get("expires")}},
 	})
 }
 
@@ -212,7 +212,7 @@ func lastUse(t site.Token, now time.Time) string {
 	if t.LastUsed.IsZero() {
 		return "never used"
 	}
-	text := "last used " + relative(t.LastUsed, now)
+	text := "last used " + RelativeTime(t.LastUsed, now)
 	if t.LastFrom != "" {
 		text += " from " + t.LastFrom
 	}
@@ -233,13 +233,13 @@ func (p *SitePages) findToken(r *http.Request, v *siteVisit) (site.Token, []site
 }
 
 func (p *SitePages) askRevoke(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	now := p.Console.options.Now()
+	now := p.Console.Options.Now()
 	t, all, err := p.findToken(r, v)
 	if err != nil {
 		return err
 	}
 	if !t.Live(now) {
-		return p.Console.redirect(w, r, v.url("admin/access/scim"), notice{Tone: info, Text: "Token " + t.Label() + " has ended already."})
+		return p.Console.Redirect(w, r, v.url("admin/access/scim"), Notice{Tone: ToneInfo, Text: "Token " + t.Label() + " has ended already."})
 	}
 	consequences := []string{
 		fmt.Sprintf("The token was %s. Whoever has it is refused from the next call on.", lastUse(t, now)),
@@ -251,9 +251,9 @@ func (p *SitePages) askRevoke(w http.ResponseWriter, r *http.Request, v *siteVis
 	}
 	pg := v.page
 	pg.Title, pg.Narrow = "Revoke the token "+t.Label()+"?", true
-	pg.Crumbs = v.crumbs(crumb{"Access management", v.url("admin/access")}, crumb{"SCIM integration", v.url("admin/access/scim")})
-	return p.Console.view(w, r, http.StatusOK, "confirm", confirmPage{
-		page: pg, Consequences: consequences, Undo: "This cannot be undone.",
+	pg.Crumbs = v.crumbs(Crumb{"Access management", v.url("admin/access")}, Crumb{"SCIM integration", v.url("admin/access/scim")})
+	return p.Console.View(w, r, http.StatusOK, "confirm", ConfirmPage{
+		Page: pg, Consequences: consequences, Undo: "This cannot be undone.",
 		Action: r.URL.Path, Button: "Revoke token", Danger: true, Cancel: v.url("admin/access/scim"),
 	})
 }
@@ -266,5 +266,5 @@ func (p *SitePages) revokeToken(w http.ResponseWriter, r *http.Request, v *siteV
 	if err := p.Sites.RevokeToken(r.Context(), v.Site.ID, t.ID, v.actor()); err != nil {
 		return errNoToken(err, v)
 	}
-	return p.Console.redirect(w, r, v.url("admin/access/scim"), done("Token "+t.Label()+" is revoked."))
+	return p.Console.Redirect(w, r, v.url("admin/access/scim"), DoneNotice("Token "+t.Label()+" is revoked."))
 }

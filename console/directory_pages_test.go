@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"net/http"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rollcall-scim/rollcall/console/directorypages"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -355,7 +356,7 @@ func TestDirectoryPages_let_in_operators_only(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	o.directory("contoso", peopleFile)
-	pages := &DirectoryPages{}
+	pages := &directorypages.Pages{}
 	stranger := &browser{t: t, base: o.server.URL, client: newClient(t, o.server)}
 	for _, rt := range pages.Routes() {
 		method, path, _ := strings.Cut(rt.Pattern, " ")

@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"crypto/sha256"
@@ -17,6 +17,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/console/directorypages"
+	"github.com/rollcall-scim/rollcall/console/sitepages"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -188,13 +191,13 @@ func TestNoInputBreaksAPage(t *testing.T) {
 			if db.Kind() == sqldb.PostgreSQL && !slices.Contains(asksBothDatabases, name) {
 				continue
 			}
-			send(name, value, sitePages, w.pages.Handler(), SiteSessionCookie, func() string { return w.startSession(acme, kim.ID) })
-			send(name, value, officePages, o.pages.Handler(), OperatorSessionCookie, func() string { return o.startOperator("kim") })
+			send(name, value, sitePages, w.pages.Handler(), sitepages.SessionCookie, func() string { return w.startSession(acme, kim.ID) })
+			send(name, value, officePages, o.pages.Handler(), directorypages.SessionCookie, func() string { return o.startOperator("kim") })
 		}
 	})
 }
 
-func patternsOf(routes []RouteInfo) (patterns []string) {
+func patternsOf(routes []console.RouteInfo) (patterns []string) {
 	for _, rt := range routes {
 		patterns = append(patterns, rt.Pattern)
 	}
@@ -289,10 +292,10 @@ func TestTextsOfAnIdentityProviderAreNeverMarkup(t *testing.T) {
 	}
 	handler := w.pages.Handler()
 	for _, rt := range w.pages.Routes() {
-		if !strings.HasPrefix(rt.Pattern, "GET ") || rt.Access == Anyone {
+		if !strings.HasPrefix(rt.Pattern, "GET ") || rt.Access == console.Anyone {
 			continue
 		}
-		got := knock(t, handler, rt.Pattern, params, SiteSessionCookie, w.startSession(acme, kim.ID))
+		got := knock(t, handler, rt.Pattern, params, sitepages.SessionCookie, w.startSession(acme, kim.ID))
 		if got.Code >= http.StatusBadRequest {
 			t.Errorf("%s: got %d", rt.Pattern, got.Code)
 		}

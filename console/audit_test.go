@@ -104,7 +104,7 @@ func TestTheAuditLogOfTheInstallationIsForOperators(t *testing.T) {
 	}
 	w := newWorld(t)
 	_, admin := w.admin(site.Documented)
-	admin.get("/d/-/audit").wantStatus(http.StatusNotFound) // this server has the pages of sites alone
+	admin.get("/d/-/audit").wantStatus(http.StatusUnauthorized).wantWords("Sign in as an operator")
 }
 
 // TestExportsAreEvents takes each file that the pages offer and finds in the audit trail who took how much of what.

@@ -29,10 +29,10 @@ build: ## one static binary, version stamped, in bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/rollcall ./cmd/rollcall
 
 bench: build ## measure, side by side in one run; writes docs/benchmarks.md
-	go run ./internal/bench -rollcall bin/rollcall -o docs/benchmarks.md
+	go run ./internal/cmd/bench -rollcall bin/rollcall -o docs/benchmarks.md
 
 conformance: build ## our vectors and the suites of others against a fresh server; writes docs/conformance.md
-	go run ./internal/conformance -rollcall bin/rollcall -o docs/conformance.md
+	go run ./internal/cmd/conformance -rollcall bin/rollcall -o docs/conformance.md
 
 interop: conformance ## the same: what needs other vendors' software runs here; make test starts none of it
 

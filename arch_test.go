@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 	"retention": {"refusal", "event"},
 	"erasure":   {"scim", "refusal", "event", "site", "roster", "directory"},
 	"directory": {"scim", "refusal", "event", "internal/near", "internal/pace", "internal/visible"},
-	"provision": {"scim", "refusal", "provision/expr", "event", "directory", "internal/redact"},
+	"provision": {"scim", "refusal", "provision/expr", "event", "internal/redact"},
 
 	// Data and helpers without rules.
 	"provision/templates": {"provision", "provision/expr"},
@@ -48,12 +48,13 @@ var arrows = map[string][]string{
 	"internal/lookalike":  {"internal/visible"},
 
 	// Edges: domains and languages, never another edge.
-	"store":         {"store/sqldb", "scim", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/session"},
-	"store/sqldb":   {"internal/fair", "internal/pace"}, // knows no domain
-	"directory/csv": {"directory"},
-	"scimserver":    {"scim", "refusal", "event", "site", "roster", "internal/web", "internal/fair"},
-	"scimclient":    {"scim", "provision", "internal/outbound", "internal/redact"},
-	"runner":        {"event"},
+	"store":            {"store/sqldb", "scim", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/session"},
+	"store/sqldb":      {"internal/fair", "internal/pace"}, // knows no domain
+	"directory/csv":    {"directory"},
+	"directory/source": {"directory", "provision", "event"},
+	"scimserver":       {"scim", "refusal", "event", "site", "roster", "internal/web", "internal/fair"},
+	"scimclient":       {"scim", "provision", "internal/outbound", "internal/redact"},
+	"runner":           {"event"},
 
 	// The frame of the pages, and the two page sets. The sets share the frame and never each other; the frame knows neither.
 	"console":                {"scim", "refusal", "event", "signin", "operator", "retention", "internal/web", "internal/session", "internal/visible", "internal/inert"},
@@ -64,16 +65,16 @@ var arrows = map[string][]string{
 	"cmd/rollcall": {"*"},
 
 	// Test and measuring equipment.
-	"internal/pgserver":         {},
-	"internal/pgtest":           {"internal/pgserver"},
-	"internal/storetest":        {"store", "store/sqldb", "internal/pgtest"},
-	"internal/apptest":          {"*"},
-	"internal/bench":            {"*"},
-	"internal/bench/served":     {"*"},
-	"internal/bench/neighbours": {"internal/bench/served"},
-	"internal/bench/kills":      {"internal/bench/served"},
-	"internal/bench/growth":     {"internal/bench/served"},
-	"internal/conformance":      {},
+	"internal/pgserver":        {},
+	"internal/pgtest":          {"internal/pgserver"},
+	"internal/storetest":       {"store", "store/sqldb", "internal/pgtest"},
+	"internal/apptest":         {"*"},
+	"internal/binary":          {"internal/pgserver"},
+	"internal/cmd/bench":       {"*"},
+	"internal/cmd/neighbours":  {"internal/binary"},
+	"internal/cmd/kills":       {"internal/binary"},
+	"internal/cmd/growth":      {"internal/binary"},
+	"internal/cmd/conformance": {"internal/binary"},
 }
 
 // forbidden names packages outside the module that a band must not touch:
@@ -129,8 +130,8 @@ func TestOnlyTheRunnerAndTheStoreImportTheirEngines(t *testing.T) {
 	t.Parallel()
 	owner := map[string][]string{
 		"github.com/riverqueue/river": {"runner"},
-		"github.com/jackc/pgx":        {"store/sqldb", "runner", "internal/pgtest", "internal/pgserver"},
-		"modernc.org/sqlite":          {"store/sqldb"},
+		"github.com/jackc/pgx":        {"store/sqldb", "runner", "internal/pgtest", "internal/pgserver", "internal/binary"},
+		"modernc.org/sqlite":          {"store/sqldb", "internal/binary"},
 		"github.com/tink-crypto":      {"internal/seal"},
 		"github.com/pressly/goose":    {"store/sqldb"},
 		"github.com/spf13/cobra":      {"cmd/rollcall"},

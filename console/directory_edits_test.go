@@ -21,7 +21,7 @@ func provisioned(t *testing.T) (o *office, key provision.Key, token string) {
 	h := o.directory("contoso", peopleFile)
 	app := o.app(h, "Acme")
 	tenantURL, token := o.site("acme", site.Full, "ada@contoso.example", "grace@contoso.example")
-	key = provision.Key{Directory: h.Directory.ID, App: app.ID}
+	key = provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
 	if _, err := o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &token, Status: provision.Off, Scope: provision.AssignedOnly}, "cli"); err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ func TestTestConnection_keeps_what_was_typed_at_its_address(t *testing.T) {
 	}
 	o.operatorNamed("sam").get(tested.Path).wantWords("This test is over").wantNoWords("The supplied credentials", "You typed a token.")
 
-	key := provision.Key{Directory: h.Directory.ID, App: app.ID}
+	key := provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
 	tested.press("Save", nil).wantWords("Provisioning was saved.", "A token is saved.").wantNoWords("not saved yet")
 	if _, err := o.jobs.TestConnection(t.Context(), key, tenantURL, nil); err != nil {
 		t.Errorf("the saved token is not the one that was typed: %v", err)

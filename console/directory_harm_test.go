@@ -84,7 +84,7 @@ func TestPlan_is_made_by_a_button(t *testing.T) {
 	h := o.directory("contoso", manyPeople(120))
 	app := o.app(h, "Acme")
 	tenantURL, token := o.site("acme", site.Full)
-	key := provision.Key{Directory: h.Directory.ID, App: app.ID}
+	key := provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
 	if _, err := o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &token, Status: provision.Off, Scope: provision.AssignedOnly}, "cli"); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestPlan_is_made_by_a_button(t *testing.T) {
 func TestApplicationSettings_rename_and_delete(t *testing.T) {
 	t.Parallel()
 	o, key, _ := provisioned(t)
-	h := must(o.directories.OpenID(t.Context(), key.Directory))
+	h := must(o.directories.OpenID(t.Context(), directory.ID(key.Directory)))
 	b := o.operator()
 	list := b.get("/d/contoso/applications").wantWords("Acme")
 	page := list.click("Rename or delete").wantStatus(http.StatusOK).wantWords("3 assignments", "0 linked accounts")

@@ -202,7 +202,7 @@ func TestProvisioningPage_follows_the_guide(t *testing.T) {
 
 	plan := b.get(base+"/provisioning/plan").wantWords("No plan yet").press("Make a plan", nil).wantStatus(http.StatusOK)
 	plan.wantWords("Ada Lovelace", "name.givenName", "title", "Analyst", "no value")
-	if left, err := o.engine.Store.Counts(t.Context(), provision.Key{Directory: h.Directory.ID, App: app.ID}); err != nil || left.Linked != 0 {
+	if left, err := o.engine.Store.Counts(t.Context(), provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}); err != nil || left.Linked != 0 {
 		t.Errorf("the plan left links: %+v, %v", left, err)
 	}
 	b.get(base+"/provisioning/plan?show=all").wantWords("山田 雪", "Skipped")
@@ -295,7 +295,7 @@ func TestProvisioningPage_explains_trouble(t *testing.T) {
 	h := o.directory("contoso", peopleFile)
 	app := o.app(h, "Teams")
 	tenantURL, token := o.site("acme", site.Documented, "ada@contoso.example")
-	key := provision.Key{Directory: h.Directory.ID, App: app.ID}
+	key := provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
 	b := o.operator()
 	const base = "/d/contoso/applications/Teams/provisioning"
 	for _, path := range []string{"/plan", "/mappings/x", "/restart"} {

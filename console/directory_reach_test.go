@@ -22,7 +22,7 @@ func running(t *testing.T) (o *office, h *directory.Handle, key provision.Key) {
 	}
 	must(h.Assign(t.Context(), app.ID, ids, "cli"))
 	tenantURL, token := o.site("acme", site.Full)
-	key = provision.Key{Directory: h.Directory.ID, App: app.ID}
+	key = provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
 	must(o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &token, Status: provision.On, Scope: provision.Everyone}, "cli"))
 	o.cycle(h, app)
 	if n := must(o.engine.Store.Counts(t.Context(), key)).Linked; n != 6 {
@@ -135,7 +135,7 @@ func TestStaleForm_that_switches_on_is_asked_about(t *testing.T) {
 					}
 				}
 				tenantURL, token := o.site("acme", site.Full)
-				key := provision.Key{Directory: h.Directory.ID, App: app.ID}
+				key := provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
 				must(o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &token, Status: provision.Off, Scope: provision.AssignedOnly}, "cli"))
 				tab := o.operator().get(acmeProvisioning)
 				moved.move(o, key)

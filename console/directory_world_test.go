@@ -2,7 +2,6 @@ package console_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,6 +19,7 @@ import (
 	"github.com/rollcall-scim/rollcall/console/directorypages"
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/directory/csv"
+	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/seal"
@@ -77,12 +77,13 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 		sites:       &site.Sites{Store: store.Sites{DB: db}, Now: now, NewID: newID},
 		rosters:     &roster.Rosters{Store: store.Rosters{DB: db}, Now: now, NewID: newID},
 	}
-	o.jobs = &provision.Jobs{Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Template: guideTemplate, Now: now, NewID: newID}
+	o.jobs = &provision.Jobs{
+		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Template: guideTemplate, Now: now, NewID: newID,
+		Sources: source.Opener(o.directories.OpenID), Attributes: source.Users{},
+	}
 	o.engine = &provision.Engine{
 		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Leases: store.Leases{DB: db}, Now: now, NewID: newID, Log: slog.New(slog.DiscardHandler),
-		Sources: func(ctx context.Context, id directory.ID) (provision.Source, error) {
-			return o.directories.OpenID(ctx, id)
-		},
+		Sources: source.Opener(o.directories.OpenID), Attributes: source.Users{},
 	}
 	c, err := console.New(console.Options{PublicURL: "https://rollcall.example", Now: now, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Events: store.Events{DB: db}})
 	if err != nil {
@@ -202,7 +203,7 @@ func (o *office) app(h *directory.Handle, name string) directory.Application {
 // cycle runs one cycle of an application's job.
 func (o *office) cycle(h *directory.Handle, a directory.Application) provision.CycleReport {
 	o.t.Helper()
-	report, err := o.engine.RunCycle(o.t.Context(), provision.Key{Directory: h.Directory.ID, App: a.ID}, "test", nil)
+	report, err := o.engine.RunCycle(o.t.Context(), provision.Key{Directory: provision.SourceID(h.Directory.ID), App: a.ID}, "test", nil)
 	if err != nil {
 		o.t.Fatal(err)
 	}

@@ -266,7 +266,7 @@ func (p *pageCollection) ofADirectory() {
 		accounts = append(accounts, fmt.Sprintf("%s%d@contoso.example", strings.Repeat("w", 150), i))
 	}
 	tenantURL, token := o.site(awkwardSite, site.Documented, accounts...)
-	key := provision.Key{Directory: h.Directory.ID, App: app.ID}
+	key := provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
 	save := func(app string, status provision.Status, secret string) {
 		t.Helper()
 		key := key

@@ -382,7 +382,7 @@ func TestTextsOfAnApplicationAreNeverMarkup(t *testing.T) {
 		if report.State != provision.EntryLevelErrors || report.Failed != persons {
 			t.Errorf("got %+v, want a cycle in which everybody failed", report)
 		}
-		entries, _, err := o.jobs.Logs(t.Context(), provision.Key{Directory: h.Directory.ID, App: app.ID}, provision.LogQuery{})
+		entries, _, err := o.jobs.Logs(t.Context(), provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}, provision.LogQuery{})
 		if err != nil || len(entries) < persons {
 			t.Fatalf("got %d entries, %v", len(entries), err)
 		}

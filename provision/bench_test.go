@@ -6,14 +6,14 @@ import (
 	"testing"
 
 	"github.com/rollcall-scim/rollcall/directory"
-	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // crowd is a source of n people that costs next to nothing to read.
 type crowd struct {
-	people []directory.Object
+	people []provision.Object
 	byID   map[string]int
 }
 
@@ -23,17 +23,17 @@ func newCrowd(n int) *crowd {
 		id := fmt.Sprintf("p%08d", i)
 		upn := fmt.Sprintf("user%08d@contoso.com", i)
 		c.byID[id] = i
-		c.people = append(c.people, directory.Object{
+		c.people = append(c.people, source.User(directory.Object{
 			User:     directory.User{ObjectID: id, AccountEnabled: true, Attributes: person(upn, "User", fmt.Sprint(i))},
 			Assigned: true,
-		})
+		}))
 	}
 	return c
 }
 
-func (c *crowd) Position(context.Context) (event.Position, error) { return event.Position{Seq: 1}, nil }
+func (c *crowd) Position(context.Context) (provision.Cursor, error) { return place(1), nil }
 
-func (c *crowd) Snapshot(_ context.Context, q directory.SnapshotQuery) ([]directory.Object, error) {
+func (c *crowd) Snapshot(_ context.Context, q provision.SnapshotQuery) ([]provision.Object, error) {
 	from := 0
 	if i, ok := c.byID[q.After]; ok {
 		from = i + 1
@@ -41,14 +41,14 @@ func (c *crowd) Snapshot(_ context.Context, q directory.SnapshotQuery) ([]direct
 	return c.people[from:min(len(c.people), from+q.Limit)], nil
 }
 
-func (c *crowd) Changes(_ context.Context, _ string, after event.Position, _ int) (directory.Changes, error) {
-	return directory.Changes{Position: after}, nil
+func (c *crowd) Changes(_ context.Context, _ string, after provision.Cursor, _ int) (provision.Changed, error) {
+	return provision.Changed{Cursor: after}, nil
 }
 
-func (c *crowd) Object(_ context.Context, _, id string) (directory.Object, error) {
+func (c *crowd) Object(_ context.Context, _, id string) (provision.Object, error) {
 	i, ok := c.byID[id]
 	if !ok {
-		return directory.Object{}, refusal.NotFound
+		return provision.Object{}, refusal.NotFound
 	}
 	return c.people[i], nil
 }
@@ -57,7 +57,7 @@ func benchWorld(b *testing.B, n int) *world {
 	b.Helper()
 	w := newWorld(b)
 	source := newCrowd(n)
-	w.engine.Sources = func(context.Context, directory.ID) (provision.Source, error) { return source, nil }
+	w.engine.Sources = func(context.Context, provision.SourceID) (provision.Source, error) { return source, nil }
 	return w
 }
 

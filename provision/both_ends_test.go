@@ -1,7 +1,6 @@
 package provision_test
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -10,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -39,9 +39,7 @@ func newBothEnds(t *testing.T, db *store.DB, profile site.Profile, flows provisi
 	b.sites = &site.Sites{Store: store.Sites{DB: db}, Now: b.clock.now, NewID: b.newID}
 	rosters := &roster.Rosters{Store: store.Rosters{DB: db}, Now: b.clock.now, NewID: b.newID}
 	directories := &directory.Directories{Store: store.Directories{DB: db}, Now: b.clock.now, NewID: b.newID}
-	b.engine.Sources = func(ctx context.Context, id directory.ID) (provision.Source, error) {
-		return directories.OpenID(ctx, id)
-	}
+	b.engine.Sources = source.Opener(directories.OpenID)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -67,7 +65,7 @@ func newBothEnds(t *testing.T, db *store.DB, profile site.Profile, flows provisi
 	b.handle = directories.Open(contoso)
 	b.app, err = b.handle.CreateApplication(ctx, "acme", "cli")
 	must(err)
-	b.key = provision.Key{Directory: contoso.ID, App: b.app.ID}
+	b.key = provision.Key{Directory: provision.SourceID(contoso.ID), App: b.app.ID}
 	_, err = b.jobs.Save(ctx, b.key, provision.Settings{
 		Mode: provision.Automatic, TenantURL: server.URL + "/c/acme/auth/scim/v2", Secret: &token, Status: provision.On, Scope: provision.AssignedOnly,
 	}, "cli")

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/refusal"
 )
@@ -16,11 +15,11 @@ import (
 // read yet, the next slice starts an initial cycle.
 func (r *run) advance(ctx context.Context) (next time.Time, err error) {
 	next, err = r.slice(ctx)
-	if !errors.Is(err, event.ErrPruned) {
+	if !errors.Is(err, ErrBehind) {
 		return next, err
 	}
 	s := &r.state
-	s.Ready, s.Watermark, s.NextCycle = false, event.Position{}, time.Time{}
+	s.Ready, s.Watermark, s.NextCycle = false, "", time.Time{}
 	r.abandon(prunedNote)
 	if err := r.e.Store.SaveState(ctx, r.fence, *s, r.event(ctx, "provisioning.behind", prunedNote)); err != nil {
 		return time.Time{}, err
@@ -86,27 +85,27 @@ func asProblem(err error) *TargetError {
 // forgets links, and whatever touches everybody starts an initial cycle.
 func (r *run) takeUp(ctx context.Context) error {
 	s, j := &r.state, r.job
-	if s.Revision == j.Revision && s.Credentials == j.Credentials && s.Restarts == j.Restarts && s.TargetNo == j.TargetNo {
+	if s.Asked == j.Asked {
 		return nil
 	}
 	var what Forget
-	if s.TargetNo != j.TargetNo {
+	if s.ForgetLinks != j.ForgetLinks {
 		what = Forget{Links: true, Escrows: true, Unmatched: true}
 	}
-	if s.Restarts != j.Restarts {
+	if s.ForgetFailures != j.ForgetFailures {
 		what.Escrows = true
 	}
-	if s.Revision != j.Revision {
-		s.Ready, s.Watermark, s.NextCycle = false, event.Position{}, time.Time{}
+	if s.LookAtAll != j.LookAtAll {
+		s.Ready, s.Watermark, s.NextCycle = false, "", time.Time{}
 		r.abandon("A change of the job's settings started a new initial cycle.")
 	}
-	if (s.Credentials != j.Credentials || s.Revision != j.Revision) && s.Quarantine != nil {
+	if (s.TryNow != j.TryNow || s.LookAtAll != j.LookAtAll) && s.Quarantine != nil {
 		s.Quarantine.NextAttempt = time.Time{} // tried at once
 	}
-	if s.Credentials != j.Credentials {
+	if s.TryNow != j.TryNow {
 		s.Cooldown, s.NextCycle = time.Time{}, time.Time{} // Start, and credentials just saved, begin a cycle at once
 	}
-	s.Revision, s.Credentials, s.Restarts, s.TargetNo = j.Revision, j.Credentials, j.Restarts, j.TargetNo
+	s.Asked = j.Asked
 	return r.e.Store.Forget(ctx, r.fence, *s, what)
 }
 
@@ -165,16 +164,16 @@ func (r *run) changed(ctx context.Context) (bool, error) {
 	return hasChanges(ctx, r.source, r.job.Key.App, r.state.Watermark)
 }
 
-func hasChanges(ctx context.Context, s Source, app string, after event.Position) (bool, error) {
+func hasChanges(ctx context.Context, s Source, app string, after Cursor) (bool, error) {
 	for {
 		c, err := s.Changes(ctx, app, after, importPage)
 		if err != nil {
 			return false, fmt.Errorf("read changes: %w", err)
 		}
-		if len(c.ObjectIDs) > 0 || !c.More {
-			return len(c.ObjectIDs) > 0, nil
+		if len(c.IDs) > 0 || !c.More {
+			return len(c.IDs) > 0, nil
 		}
-		after = c.Position
+		after = c.Cursor
 	}
 }
 
@@ -315,14 +314,14 @@ func (r *run) readPage(ctx context.Context) (ids []string, why Why, err error) {
 	s := &r.state
 	switch s.Phase {
 	case Snapshot:
-		page, err := r.source.Snapshot(ctx, directory.SnapshotQuery{
+		page, err := r.source.Snapshot(ctx, SnapshotQuery{
 			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage,
 		})
 		if err != nil {
 			return nil, "", fmt.Errorf("read snapshot: %w", err)
 		}
 		for _, o := range page {
-			ids = append(ids, o.User.ObjectID)
+			ids = append(ids, o.ID)
 		}
 		s.move(ids, Links)
 		return ids, ByCycle, nil
@@ -343,11 +342,11 @@ func (r *run) readPage(ctx context.Context) (ids []string, why Why, err error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("read changes: %w", err)
 	}
-	s.Watermark = c.Position
+	s.Watermark = c.Cursor
 	if !c.More {
 		s.Phase = Finishing
 	}
-	return c.ObjectIDs, ByChange, nil
+	return c.IDs, ByChange, nil
 }
 
 // move advances the import cursor behind a page; an incomplete page is the last.

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
-
-	"github.com/rollcall-scim/rollcall/directory"
 )
 
 // Defaults of [Engine].
@@ -32,7 +30,7 @@ const (
 // Engine works on jobs. It is safe for concurrent use by several jobs.
 type Engine struct {
 	Store    Store
-	Sources  func(ctx context.Context, d directory.ID) (Source, error)
+	Sources  func(ctx context.Context, d SourceID) (Source, error)
 	Targets  TargetMaker
 	Sealer   Sealer
 	Leases   Leases        // for RunCycle; Advance is called under a lease already
@@ -42,6 +40,8 @@ type Engine struct {
 	Now      func() time.Time
 	NewID    func() string
 	Log      *slog.Logger
+
+	Attributes Catalog // what mappings of this source can read
 
 	Applications NameApplication // for events; may be nil
 }
@@ -112,7 +112,7 @@ func (e *Engine) open(ctx context.Context, k Key, epoch int64) (*run, error) {
 
 // connect reads the mapping and opens the target.
 func (r *run) connect() error {
-	m, err := compileMapping(r.job.Schema)
+	m, err := compileMapping(r.job.Schema, r.e.Attributes)
 	if err != nil {
 		return &TargetError{
 			Kind: Incompatible, Code: "InvalidSchema", Err: err,

@@ -1006,7 +1006,7 @@ func TestSettings(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := provision.Settings{Mode: job.Mode, Status: job.Status, Scope: job.Scope, TenantURL: job.TenantURL + "/?aadOptscim062020"}
-		if job, err = w.jobs.Save(t.Context(), w.key, s, "cli"); err != nil || job.TargetNo != 1 || job.Revision != 1 {
+		if job, err = w.jobs.Save(t.Context(), w.key, s, "cli"); err != nil || job.ForgetLinks != 1 || job.LookAtAll != 1 {
 			t.Errorf("flags alone: %+v, %v", job, err)
 		}
 		other := newApplication(t)

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -35,7 +34,7 @@ type pass struct {
 // work is one person on the way through the steps.
 type work struct {
 	known    Pending
-	object   directory.Object
+	object   Object
 	gone     bool // purged from the source
 	assigned bool // the job looks after this person
 	admitted bool // by the scoping filter
@@ -72,7 +71,7 @@ const (
 
 // active says whether the person may sign in at all, as far as the directory goes.
 func (w *work) active() bool {
-	return !w.gone && w.object.User.AccountEnabled && w.object.User.Deleted.IsZero()
+	return !w.gone && w.object.Active()
 }
 
 // entitled is Entra's "effectively entitled": looked after, admitted and active.
@@ -80,12 +79,8 @@ func (w *work) entitled() bool { return w.assigned && w.admitted && w.active() }
 
 // attributes are what a mapping reads, with IsSoftDeleted as the engine sees it.
 func (w *work) attributes() map[string]any {
-	a := map[string]any{}
-	if !w.gone {
-		a = w.object.Attributes()
-	} else {
-		a[attrEnabled] = false
-	}
+	a := map[string]any{attrEnabled: false}
+	maps.Copy(a, w.object.Attributes)
 	a[attrSoftDeleted] = !w.entitled()
 	return a
 }
@@ -123,16 +118,8 @@ func (p *pass) importObject(ctx context.Context, w *work) error {
 		return fmt.Errorf("import %s: %w", w.known.ObjectID, err)
 	}
 	w.object = o
-	w.entry.SourceIdentity = Identity{ID: o.User.ObjectID, DisplayName: displayName(o), Type: "User", Details: map[string]string{"userPrincipalName": text(o.Attributes()["userPrincipalName"])}}
+	w.entry.SourceIdentity = Identity{ID: o.ID, DisplayName: o.Name, Type: "User", Details: map[string]string{"userPrincipalName": text(o.Attributes["userPrincipalName"])}}
 	return nil
-}
-
-func displayName(o directory.Object) string {
-	a := o.Attributes()
-	if name := text(a["displayName"]); name != "" {
-		return name
-	}
-	return text(a["userPrincipalName"])
 }
 
 // name is what people call the person in messages.
@@ -460,7 +447,7 @@ func (w *work) whyDisabled() string {
 		return "no longer assigned to the application."
 	case !w.admitted:
 		return "no longer in the scoping filters."
-	case !w.object.User.Deleted.IsZero():
+	case !w.object.Deleted.IsZero():
 		return "deleted in the directory."
 	}
 	return "blocked from sign-in in the directory."

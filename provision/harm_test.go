@@ -72,7 +72,7 @@ func TestAStoredScopingFilterThatWouldDisableEveryoneDoesNotRun(t *testing.T) {
 	job := w.report().Job
 	job.Schema = scoped(t, w, "IsSoftDeleted", "IS FALSE") // saved by a version that did not refuse it
 	job.Version++
-	job.Revision++
+	job.LookAtAll++
 	if err := w.store.UpdateJob(t.Context(), job, eventOf(w.key)); err != nil {
 		t.Fatal(err)
 	}

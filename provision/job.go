@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/rollcall-scim/rollcall/directory"
 )
 
 // LeaseKind is the kind of the leases under which jobs are worked on.
@@ -32,7 +30,7 @@ func (e *InputError) Error() string { return e.Field + ": " + e.Text }
 
 // Key names a job: an application has at most one.
 type Key struct {
-	Directory directory.ID
+	Directory SourceID
 	App       string // id of the enterprise application
 }
 
@@ -45,7 +43,7 @@ func ParseKey(text string) (Key, error) {
 	if !ok || d == "" || app == "" || strings.Contains(app, "/") {
 		return Key{}, fmt.Errorf("%q is not a job's key: expected directory/application", text)
 	}
-	return Key{Directory: directory.ID(d), App: app}, nil
+	return Key{Directory: SourceID(d), App: app}, nil
 }
 
 // Mode is the guide's Provisioning Mode.
@@ -88,14 +86,8 @@ type Job struct {
 
 	// Version counts every change; it guards against lost updates.
 	Version int64
-	// Revision counts changes that need every object to be looked at again.
-	Revision int64
-	// Credentials counts changes of the Admin Credentials; a new one lifts a quarantine's wait.
-	Credentials int64
-	// Restarts counts restarts, which also forget escrow and quarantine.
-	Restarts int64
-	// TargetNo counts changes of the application behind the Tenant URL, which forget the links.
-	TargetNo int64
+	// Asked counts what people asked the engine to do.
+	Asked
 
 	// Searches tells what the target showed when the connection or the mapping was
 	// saved; nil if it could not be asked then.
@@ -103,6 +95,21 @@ type Job struct {
 
 	Created  time.Time
 	Modified time.Time
+}
+
+// Asked counts what changes of a job's settings ask of the engine. The engine
+// keeps in its [State] which counts it has taken up; a higher one is a new order.
+// Stored states have the JSON names of an earlier version.
+type Asked struct {
+	// TryNow: begin a cycle at once, whatever the schedule, a pause or a
+	// quarantine says. Start, a new address and a new Secret Token ask for it.
+	TryNow int64 `json:"credentials"`
+	// LookAtAll: begin an initial cycle. Mappings, scope and another target ask for it.
+	LookAtAll int64 `json:"revision"`
+	// ForgetFailures: try everybody who failed again. A restart asks for it.
+	ForgetFailures int64 `json:"restarts"`
+	// ForgetLinks: the application behind the Tenant URL is another one.
+	ForgetLinks int64 `json:"targetNo"`
 }
 
 // HasSecret says whether a Secret Token is saved.

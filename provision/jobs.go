@@ -10,7 +10,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/redact"
 )
@@ -24,6 +23,9 @@ type Jobs struct {
 	Wake     func(ctx context.Context, k Key) error // makes the engine look at a job now; nil: it looks by itself
 	Now      func() time.Time
 	NewID    func() string
+
+	Sources    func(ctx context.Context, d SourceID) (Source, error) // for Reach
+	Attributes Catalog                                               // what mappings can read
 
 	Applications NameApplication // for the sentences of events
 	Events       event.Recorder  // takes the events of connection tests; nil takes none
@@ -59,7 +61,7 @@ func (j *Jobs) Default(k Key) (Job, error) {
 func (j *Jobs) Get(ctx context.Context, k Key) (Job, error) { return j.Store.Job(ctx, k) }
 
 // List returns the jobs of a directory.
-func (j *Jobs) List(ctx context.Context, d directory.ID) ([]Job, error) {
+func (j *Jobs) List(ctx context.Context, d SourceID) ([]Job, error) {
 	return j.Store.ListJobs(ctx, d)
 }
 
@@ -113,7 +115,7 @@ func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), 
 	if _, err := fn(&job); err != nil {
 		return Job{}, err
 	}
-	job.Version, job.Revision, job.Credentials, job.TargetNo = 1, 1, 1, 1
+	job.Version, job.Asked = 1, Asked{TryNow: 1, LookAtAll: 1, ForgetLinks: 1}
 	job.Created, job.Modified = j.Now(), j.Now()
 	if job.Searches != nil {
 		job.Searches.For = job.connection()
@@ -148,11 +150,11 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	if s.TenantURL != job.TenantURL {
 		did = append(did, "Tenant URL changed")
 		if endpoint(s.TenantURL) != endpoint(job.TenantURL) {
-			job.TargetNo++
-			job.Revision++
+			job.ForgetLinks++
+			job.LookAtAll++
 		}
 		job.TenantURL = s.TenantURL
-		job.Credentials++
+		job.TryNow++
 	}
 	if s.Secret != nil {
 		changed, err := j.seal(job, *s.Secret)
@@ -161,18 +163,18 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 		}
 		if changed {
 			did = append(did, "Secret Token changed")
-			job.Credentials++
+			job.TryNow++
 		}
 	}
 	if s.Scope != job.Scope {
 		did = append(did, fmt.Sprintf("Scope set to %s", s.Scope))
 		job.Scope = s.Scope
-		job.Revision++
+		job.LookAtAll++
 	}
 	if s.Status != job.Status {
 		did = append(did, fmt.Sprintf("Provisioning Status set to %s", s.Status))
 		job.Status = s.Status
-		job.Credentials++
+		job.TryNow++
 	}
 	if len(did) == 0 {
 		return "", nil
@@ -211,8 +213,8 @@ func (j *Jobs) Check(job Job, s Settings) error {
 }
 
 // usableMapping compiles the user mapping. Its error is an *InputError.
-func usableMapping(s *Schema) (*mapping, error) {
-	m, err := compileMapping(s)
+func usableMapping(s *Schema, c Catalog) (*mapping, error) {
+	m, err := compileMapping(s, c)
 	if err != nil {
 		return nil, &InputError{Field: "Mapping", Text: "cannot be used: " + err.Error() + ". Correct the mapping, or restore the default mappings"}
 	}
@@ -262,7 +264,7 @@ func (j *Jobs) learn(ctx context.Context, job *Job) {
 	if err != nil {
 		return
 	}
-	m, err := compileMapping(job.Schema)
+	m, err := compileMapping(job.Schema, j.Attributes)
 	if err != nil {
 		return
 	}
@@ -302,7 +304,7 @@ func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secr
 			return nil, err
 		}
 	}
-	m, err := usableMapping(job.Schema)
+	m, err := usableMapping(job.Schema, j.Attributes)
 	if err != nil {
 		return nil, err
 	}
@@ -353,11 +355,11 @@ func (j *Jobs) Start(ctx context.Context, k Key, actor string) (Job, error) {
 		if job.Mode != Automatic {
 			return "", &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
 		}
-		if _, err := usableMapping(job.Schema); err != nil {
+		if _, err := usableMapping(job.Schema, j.Attributes); err != nil {
 			return "", err
 		}
 		job.Status = On
-		job.Credentials++
+		job.TryNow++
 		return "Provisioning was started.", nil
 	})
 }
@@ -380,13 +382,13 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 		if job.Mode != Automatic {
 			return "", &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
 		}
-		if _, err := usableMapping(job.Schema); err != nil {
+		if _, err := usableMapping(job.Schema, j.Attributes); err != nil {
 			return "", err
 		}
 		job.Status = On
-		job.Revision++
-		job.Restarts++
-		job.Credentials++
+		job.LookAtAll++
+		job.ForgetFailures++
+		job.TryNow++
 		return "Provisioning was restarted: everybody is looked at again.", nil
 	})
 }
@@ -445,11 +447,11 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 		return "", nil
 	}
 	if scoped {
-		if err := schema.CheckScope(m.Name, *edit.Scope); err != nil {
+		if err := schema.CheckScope(m.Name, *edit.Scope, j.Attributes); err != nil {
 			return "", err
 		}
 	}
-	if _, err := usableMapping(schema); err != nil {
+	if _, err := usableMapping(schema, j.Attributes); err != nil {
 		return "", err
 	}
 	j.replaceSchema(job, schema)
@@ -471,7 +473,7 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, ac
 		return Job{}, fmt.Errorf("read default mappings: %w", err)
 	}
 	return j.change(ctx, k, actor, "provisioning.mappings_restored", func(job *Job) (string, error) {
-		if seen != AnyRevision && seen != job.Revision {
+		if seen != AnyRevision && seen != job.LookAtAll {
 			return "", ErrChanged
 		}
 		j.replaceSchema(job, schema.Clone())
@@ -482,7 +484,7 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, ac
 
 // SetSchema replaces the whole schema document.
 func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor string) (Job, error) {
-	if err := CheckSchema(schema); err != nil {
+	if err := j.CheckSchema(schema); err != nil {
 		return Job{}, err
 	}
 	return j.change(ctx, k, actor, "provisioning.schema_changed", func(job *Job) (string, error) {
@@ -493,10 +495,10 @@ func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor strin
 }
 
 // CheckSchema says whether SetSchema would take a schema.
-func CheckSchema(schema *Schema) error {
-	err := schema.Validate()
+func (j *Jobs) CheckSchema(schema *Schema) error {
+	err := schema.Validate(j.Attributes)
 	if err == nil {
-		_, err = compileMapping(schema)
+		_, err = compileMapping(schema, j.Attributes)
 	}
 	if err != nil {
 		return &InputError{Field: "Schema", Text: err.Error()}
@@ -507,8 +509,8 @@ func CheckSchema(schema *Schema) error {
 // replaceSchema starts an initial cycle with other mappings. Graph's version is a
 // text that changes with every change.
 func (j *Jobs) replaceSchema(job *Job, schema *Schema) {
-	job.Revision++
-	schema.Version = fmt.Sprintf("%d.0", job.Revision)
+	job.LookAtAll++
+	schema.Version = fmt.Sprintf("%d.0", job.LookAtAll)
 	job.Schema = schema
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/internal/apptest"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -305,7 +306,7 @@ func (k *killWorld) idle() bool {
 		if err != nil {
 			k.t.Fatal(err)
 		}
-		return s.Ready && s.Phase == provision.Idle && counts.Pending == 0 && !last.After(s.Watermark)
+		return s.Ready && s.Phase == provision.Idle && counts.Pending == 0 && source.CursorOf(last) == s.Watermark
 	}
 	k.t.Fatal("there is no job")
 	return false

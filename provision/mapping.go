@@ -39,12 +39,12 @@ type row struct {
 	state bool       // it tells the target whether the account may be used
 }
 
-func compileMapping(s *Schema) (*mapping, error) {
+func compileMapping(s *Schema, c Catalog) (*mapping, error) {
 	object, err := s.UserMapping()
 	if err != nil {
 		return nil, err
 	}
-	compiled, err := s.Compile(object)
+	compiled, err := s.Compile(object, c)
 	if err != nil {
 		return nil, err
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/rollcall-scim/rollcall/event"
 )
 
 // PlannedObject is what the next cycle would do with one person.
@@ -57,10 +55,10 @@ func (e *Engine) Plan(ctx context.Context, k Key, visit func(PlannedObject) erro
 
 func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanReport, error) {
 	p := r.pass()
-	p.initial = !r.state.Ready || r.state.Revision != r.job.Revision
+	p.initial = !r.state.Ready || r.state.LookAtAll != r.job.LookAtAll
 	if !p.initial {
 		_, err := r.changed(ctx)
-		if p.initial = errors.Is(err, event.ErrPruned); err != nil && !p.initial {
+		if p.initial = errors.Is(err, ErrBehind); err != nil && !p.initial {
 			return PlanReport{}, err
 		}
 	}

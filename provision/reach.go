@@ -3,8 +3,6 @@ package provision
 import (
 	"context"
 	"fmt"
-
-	"github.com/rollcall-scim/rollcall/directory"
 )
 
 // Reach counts the people that a change of a job's settings reaches, for the question that is asked before the change is saved.
@@ -23,7 +21,7 @@ type Reach struct {
 // others.
 type reacher struct {
 	job     Job
-	admits  func(directory.Object) bool
+	admits  func(Object) bool
 	makes   bool
 	updates bool // without Update nothing is switched off
 }
@@ -37,12 +35,12 @@ func newReacher(job Job) (reacher, error) {
 	return reacher{job: job, admits: admits, makes: job.Status == On && m.FlowTypes.Has(FlowAdd), updates: m.FlowTypes.Has(FlowUpdate)}, err
 }
 
-func (r reacher) has(o directory.Object) bool {
+func (r reacher) has(o Object) bool {
 	return (o.Assigned || r.job.Scope == Everyone) && r.admits(o)
 }
 
 // Reach compares a job with what it would be. It reads every user of the directory.
-func (j *Jobs) Reach(ctx context.Context, source Source, before, after Job) (Reach, error) {
+func (j *Jobs) Reach(ctx context.Context, before, after Job) (Reach, error) {
 	var n Reach
 	was, err := newReacher(before)
 	if err != nil {
@@ -57,31 +55,35 @@ func (j *Jobs) Reach(ctx context.Context, source Source, before, after Job) (Rea
 		return n, err
 	}
 	n.Linked, n.Out = len(linked), len(linked)
-	q := directory.SnapshotQuery{App: after.Key.App, Limit: importPage}
+	source, err := j.Sources(ctx, after.Key.Directory)
+	if err != nil {
+		return n, fmt.Errorf("open the directory: %w", err)
+	}
+	q := SnapshotQuery{App: after.Key.App, Limit: importPage}
 	for {
 		list, err := source.Snapshot(ctx, q)
 		if err != nil {
 			return n, fmt.Errorf("read the users: %w", err)
 		}
 		for _, o := range list {
-			n.add(o, was, is, linked[o.User.ObjectID])
+			n.add(o, was, is, linked[o.ID])
 		}
 		if len(list) < q.Limit {
 			return n, nil
 		}
-		q.After = list[len(list)-1].User.ObjectID
+		q.After = list[len(list)-1].ID
 	}
 }
 
-func (n *Reach) add(o directory.Object, was, is reacher, linked bool) {
+func (n *Reach) add(o Object, was, is reacher, linked bool) {
 	had, has := was.has(o), is.has(o)
 	if linked && has {
 		n.Out--
 	}
-	if linked && !o.User.Deleted.IsZero() {
+	if linked && !o.Deleted.IsZero() {
 		n.Deleted++
 	}
-	if !o.User.Deleted.IsZero() || !o.User.AccountEnabled {
+	if !o.Active() {
 		return
 	}
 	switch {

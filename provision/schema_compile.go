@@ -50,12 +50,12 @@ func (e *RowError) Unwrap() error { return e.Err }
 
 // Compile makes the rows of one object mapping ready, in their order. The error joins a *RowError for each thing that is
 // wrong.
-func (s *Schema) Compile(m *ObjectMapping) ([]CompiledMapping, error) {
+func (s *Schema) Compile(m *ObjectMapping, c Catalog) ([]CompiledMapping, error) {
 	source, target, err := s.objects(m)
 	if err != nil {
 		return nil, err
 	}
-	v := mappingCheck{mapping: m, source: source, target: target}
+	v := mappingCheck{catalog: c, mapping: m, source: source, target: target}
 	return v.run()
 }
 
@@ -74,7 +74,7 @@ func Matching(rows []CompiledMapping) []CompiledMapping {
 // Validate checks everything that a job relies on: that directories, objects and attributes exist under their exact names,
 // that expressions can be evaluated, that each enabled mapping has a matching attribute, and that each object has exactly
 // one anchor. The error joins a *RowError for each thing that is wrong.
-func (s *Schema) Validate() error {
+func (s *Schema) Validate(c Catalog) error {
 	var errs []error
 	for i := range s.Directories {
 		for j := range s.Directories[i].Objects {
@@ -90,7 +90,7 @@ func (s *Schema) Validate() error {
 			errs = append(errs, &RowError{Mapping: m.Name, Message: "another object mapping has this name: give each its own"})
 		}
 		names[m.Name] = true
-		_, err := s.Compile(m)
+		_, err := s.Compile(m, c)
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -182,6 +182,7 @@ func (t AttributeFlowType) known() bool {
 
 // mappingCheck compiles one object mapping and gathers everything that is wrong with it.
 type mappingCheck struct {
+	catalog        Catalog
 	mapping        *ObjectMapping
 	source, target *ObjectDefinition
 	rows           []CompiledMapping
@@ -266,7 +267,7 @@ func (v *mappingCheck) scope() {
 					group.Name, clause.SourceOperandName, v.source.Name, v.source.attributeHint(clause.SourceOperandName)))
 				continue
 			}
-			if problem := harmfulClause(clause); problem != "" && v.mapping.SourceObjectName == "User" {
+			if problem := harmfulClause(clause, v.catalog); problem != "" && v.mapping.SourceObjectName == "User" {
 				v.whole(fmt.Sprintf("the scope %q: %s", group.Name, problem))
 			}
 		}

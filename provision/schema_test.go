@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/provision/expr"
 	"github.com/rollcall-scim/rollcall/provision/templates"
@@ -48,7 +49,7 @@ func TestSchema_compiles_the_guides_user_mapping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compiled, err := s.Compile(users)
+	compiled, err := s.Compile(users, source.Users{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func TestSchema_compiles_the_guides_user_mapping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rows, err := s.Compile(groups); err != nil || len(rows) != 3 || rows[2].Type != provision.TypeReference || !rows[2].Multivalued {
+	if rows, err := s.Compile(groups, source.Users{}); err != nil || len(rows) != 3 || rows[2].Type != provision.TypeReference || !rows[2].Multivalued {
 		t.Errorf("group rows: got %v, %v", rows, err)
 	}
 }
@@ -80,7 +81,7 @@ func TestMatching_follows_the_precedence(t *testing.T) {
 	users, _ := s.UserMapping()
 	users.AttributeMappings[0].MatchingPriority = 2
 	users.AttributeMappings[18].MatchingPriority = 1
-	compiled, err := s.Compile(users)
+	compiled, err := s.Compile(users, source.Users{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func TestSchema_Validate_names_each_row_with_a_function_that_is_not_evaluated(t 
 	t.Parallel()
 	s, _ := gallerySchema(t)
 	got := map[string]string{}
-	for _, e := range rowErrors(t, s.Validate()) {
+	for _, e := range rowErrors(t, s.Validate(source.Users{})) {
 		var syntax *expr.SyntaxError
 		if !errors.As(e, &syntax) {
 			t.Errorf("%v: want an *expr.SyntaxError as its cause", e)
@@ -152,7 +153,7 @@ func rowErrors(t *testing.T, err error) []*provision.RowError {
 
 func TestSchema_Validate_explains(t *testing.T) {
 	t.Parallel()
-	source := func(text string) *provision.AttributeMappingSource {
+	sourceOf := func(text string) *provision.AttributeMappingSource {
 		e, err := expr.Parse(text)
 		if err != nil {
 			t.Fatal(err)
@@ -170,7 +171,7 @@ func TestSchema_Validate_explains(t *testing.T) {
 			`mapping "Provision Azure Active Directory Users": row 4 (Title): the target object urn:ietf:params:scim:schemas:extension:enterprise:2.0:User has no such attribute; case counts, write title`,
 		}},
 		{"an_unknown_source_attribute", func(_ *provision.Schema, m *provision.ObjectMapping) {
-			m.AttributeMappings[8].Source = source(`Join(" ", [GivenName], [nickname])`)
+			m.AttributeMappings[8].Source = sourceOf(`Join(" ", [GivenName], [nickname])`)
 		}, []string{
 			`mapping "Provision Azure Active Directory Users": row 9 (name.formatted): the source object User has no attribute GivenName; case counts, write givenName`,
 			`mapping "Provision Azure Active Directory Users": row 9 (name.formatted): the source object User has no attribute nickname`,
@@ -260,7 +261,7 @@ func TestSchema_Validate_explains(t *testing.T) {
 			}
 			tt.change(s, users)
 			var got []string
-			for _, e := range rowErrors(t, s.Validate()) {
+			for _, e := range rowErrors(t, s.Validate(source.Users{})) {
 				got = append(got, e.Error())
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -276,7 +277,7 @@ func TestSchema_Compile_refuses_a_mapping_of_another_schema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := guideSchema(t).Compile(foreign); err == nil || !strings.Contains(err.Error(), "belongs to no rule") {
+	if _, err := guideSchema(t).Compile(foreign, source.Users{}); err == nil || !strings.Contains(err.Error(), "belongs to no rule") {
 		t.Errorf("got %v", err)
 	}
 }

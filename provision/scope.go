@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/rollcall-scim/rollcall/directory"
 )
 
 // scopingFilter is an object mapping's scope, ready for use. Groups are
@@ -101,20 +99,23 @@ func compileClause(c FilterClause) (func(v any) bool, error) {
 // harmfulClause says why a clause must not run, "" if it may. Such a clause comes
 // out the same for every user who may have an account. In most of these cases
 // nobody passes it, so that the engine would disable everyone.
-func harmfulClause(c FilterClause) string {
+func harmfulClause(c FilterClause, source Catalog) string {
 	name := c.SourceOperandName
 	if name == attrSoftDeleted {
 		return "a scoping filter cannot use IsSoftDeleted. The engine computes it from the scoping filters, so that everyone would be out of scope and would be disabled. " +
 			"Remove the clause: users who are deleted, blocked or unassigned are disabled without it"
 	}
-	a, ok := directory.SourceAttribute(name)
+	if source == nil {
+		return ""
+	}
+	a, ok := source.Attribute(name)
 	op := operator(c)
 	nullTest := op == "ISNULL" || op == "ISNOTNULL"
 	test, err := compileClause(c)
 	switch {
 	case !ok:
 		hint := "Remove the clause, or use another attribute"
-		if near := directory.Suggest(name); near != "" && near != name {
+		if near := source.Suggest(name); near != "" && near != name {
 			hint = "Write " + near + ", or remove the clause"
 		}
 		return fmt.Sprintf("users of this directory have no attribute %s, so that the clause is the same for everyone. %s", name, hint)
@@ -122,11 +123,11 @@ func harmfulClause(c FilterClause) string {
 		return "" // compileScope reports it
 	case a.MultiValued && !nullTest:
 		return fmt.Sprintf("%s has several values, and a scoping filter compares one. Use IS NULL or IS NOT NULL, or another attribute", name)
-	case a.Type == directory.Reference && !nullTest:
+	case a.Type == TypeReference && !nullTest:
 		return fmt.Sprintf("%s refers to another user, and a scoping filter compares plain values. Use IS NULL or IS NOT NULL, or another attribute", name)
-	case a.HasAlways() && op == "ISNULL":
+	case a.Always && op == "ISNULL":
 		return fmt.Sprintf("every user has a value of %s, so that nobody would be in scope and everyone would be disabled. Remove the clause", name)
-	case a.Type == directory.Boolean && !test(true):
+	case a.Type == TypeBoolean && !test(true):
 		return fmt.Sprintf("only users whose %s is True can have an account, and this clause leaves them out, so that everyone would be disabled. Write %s IS TRUE, or remove the clause", name, name)
 	case op == "EQUALS" && !slices.ContainsFunc(c.TargetOperand.Values, func(v string) bool { return v != "" }):
 		return fmt.Sprintf("%s EQUALS an empty value is never true, so that nobody would be in scope and everyone would be disabled. Write %s IS NULL", name, name)
@@ -260,7 +261,7 @@ func (m *ObjectMapping) SetScope(groups []FilterGroup) {
 }
 
 // CheckScope says in an InputError what is wrong with scoping filters for a mapping of this schema.
-func (s *Schema) CheckScope(mapping string, groups []FilterGroup) error {
+func (s *Schema) CheckScope(mapping string, groups []FilterGroup, source Catalog) error {
 	s = s.Clone()
 	m, err := s.ObjectMapping(mapping)
 	if err != nil {
@@ -281,7 +282,7 @@ func (s *Schema) CheckScope(mapping string, groups []FilterGroup) error {
 			}
 		}
 	}
-	_, err = s.Compile(m)
+	_, err = s.Compile(m, source)
 	if err == nil {
 		_, err = compileScope(m)
 	}
@@ -296,13 +297,13 @@ func (s *Schema) CheckScope(mapping string, groups []FilterGroup) error {
 }
 
 // Admits returns a test: who passes the scoping filters of the mapping.
-func (m *ObjectMapping) Admits() (func(directory.Object) bool, error) {
+func (m *ObjectMapping) Admits() (func(Object) bool, error) {
 	filter, err := compileScope(m)
 	if err != nil {
 		return nil, err
 	}
-	return func(o directory.Object) bool {
-		in, _ := filter.admits(o.Attributes())
+	return func(o Object) bool {
+		in, _ := filter.admits(o.Attributes)
 		return in
 	}, nil
 }

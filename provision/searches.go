@@ -33,7 +33,7 @@ type Searches struct {
 // connection changes with everything that can change what a search finds: the
 // address, its flags, the token and the mapping.
 func (j Job) connection() string {
-	return fmt.Sprintf("%d.%d.%d", j.TargetNo, j.Credentials, j.Revision)
+	return fmt.Sprintf("%d.%d.%d", j.ForgetLinks, j.TryNow, j.LookAtAll)
 }
 
 // of says whether searches were made with a job's settings as they are now.

@@ -137,7 +137,7 @@ func (j *Jobs) DiscardSecrets(ctx context.Context, actor string) ([]Key, error) 
 	for _, s := range all {
 		_, err := j.change(ctx, s.Key, actor, "provisioning.secret_discarded", func(job *Job) (string, error) {
 			job.SealedSecret = nil
-			job.Credentials++
+			job.TryNow++
 			return "The Secret Token was discarded because the key that sealed it is lost.", nil
 		})
 		if err != nil {

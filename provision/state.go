@@ -3,25 +3,19 @@ package provision
 import (
 	"encoding/json"
 	"time"
-
-	"github.com/rollcall-scim/rollcall/event"
 )
 
 // State is how a job is going: what the engine, and only the engine, writes.
 type State struct {
-	// What of the job's settings the engine has taken up, see [Job].
-	Revision    int64 `json:"revision"`
-	Credentials int64 `json:"credentials"`
-	Restarts    int64 `json:"restarts"`
-	TargetNo    int64 `json:"targetNo"`
+	Asked // what of the job's settings the engine has taken up
 
 	Phase Phase       `json:"phase"`
 	Cycle CycleReport `json:"cycle"` // the one in progress, if Phase is not Idle
 
-	After     string         `json:"after"`     // import cursor: object id
-	Start     event.Position `json:"start"`     // watermark that the initial cycle in progress will leave
-	Watermark event.Position `json:"watermark"` // everything before it is imported
-	Ready     bool           `json:"ready"`     // the watermark counts: an initial import was completed
+	After     string `json:"after"`     // import cursor: object id
+	Start     Cursor `json:"start"`     // watermark that the initial cycle in progress will leave
+	Watermark Cursor `json:"watermark"` // everything before it is imported
+	Ready     bool   `json:"ready"`     // the watermark counts: an initial import was completed
 
 	NextCycle     time.Time `json:"nextCycle"`
 	Cooldown      time.Time `json:"cooldown"` // the target asked for a pause until then

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
 )
 
@@ -14,7 +13,7 @@ type Store interface {
 	// Job returns a job, ErrNoJob if there is none.
 	Job(ctx context.Context, k Key) (Job, error)
 	// ListJobs returns the jobs of a directory, or all if it is empty, ordered by key.
-	ListJobs(ctx context.Context, d directory.ID) ([]Job, error)
+	ListJobs(ctx context.Context, d SourceID) ([]Job, error)
 	// InsertJob adds a job with its lease; ErrChanged if it exists.
 	InsertJob(ctx context.Context, j Job, e event.Event) error
 	// UpdateJob replaces a job whose version is j.Version-1; else ErrChanged.

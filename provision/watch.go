@@ -6,23 +6,23 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
-
-	"github.com/rollcall-scim/rollcall/directory"
-	"github.com/rollcall-scim/rollcall/event"
 )
 
 // Watcher wakes jobs whose directory changed, also when another process changed
 // it. It only reads: a job that is woken looks for itself.
 type Watcher struct {
 	Store   Store
-	Sources func(ctx context.Context, d directory.ID) (Source, error)
+	Sources func(ctx context.Context, d SourceID) (Source, error)
 	Wake    func(ctx context.Context, k Key) error
 	Every   time.Duration // 0 means one second
 	Now     func() time.Time
 	Log     *slog.Logger
 
-	seen map[Key]event.Position // up to there the feed has nothing for the job
+	seen map[Key]looked
 }
+
+// looked is how far the feed has nothing for a job, and where that look began.
+type looked struct{ from, upTo Cursor }
 
 // Run looks again and again until ctx ends.
 func (w *Watcher) Run(ctx context.Context) {
@@ -46,20 +46,20 @@ func (w *Watcher) Look(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read jobs: %w", err)
 	}
-	seen := make(map[Key]event.Position, len(states))
+	seen := make(map[Key]looked, len(states))
 	for k, s := range states {
 		if !s.Ready || s.Phase != Idle || s.Quarantine != nil || w.Now().Before(s.Cooldown) {
 			continue // it has a time of its own
 		}
 		from := s.Watermark
-		if p := w.seen[k]; p.After(from) {
-			from = p
+		if before, ok := w.seen[k]; ok && before.from == s.Watermark {
+			from = before.upTo
 		}
 		found, at, err := w.news(ctx, k, from)
 		if err != nil {
 			return err
 		}
-		seen[k] = at
+		seen[k] = looked{from: s.Watermark, upTo: at}
 		if !found {
 			continue
 		}
@@ -72,23 +72,23 @@ func (w *Watcher) Look(ctx context.Context) error {
 }
 
 // news says whether the feed has something for a job, and up to where it has not.
-func (w *Watcher) news(ctx context.Context, k Key, after event.Position) (found bool, upTo event.Position, err error) {
+func (w *Watcher) news(ctx context.Context, k Key, after Cursor) (found bool, upTo Cursor, err error) {
 	source, err := w.Sources(ctx, k.Directory)
 	if err != nil {
 		return false, after, fmt.Errorf("open directory of %s: %w", k, err)
 	}
 	for {
 		c, err := source.Changes(ctx, k.App, after, importPage)
-		if errors.Is(err, event.ErrPruned) {
+		if errors.Is(err, ErrBehind) {
 			return true, after, nil // the job finds out itself
 		}
 		if err != nil {
 			return false, after, fmt.Errorf("read changes of %s: %w", k, err)
 		}
-		if len(c.ObjectIDs) > 0 {
+		if len(c.IDs) > 0 {
 			return true, after, nil
 		}
-		after = c.Position
+		after = c.Cursor
 		if !c.More {
 			return false, after, nil
 		}

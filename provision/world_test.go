@@ -15,8 +15,9 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/event"
-	"github.com/rollcall-scim/rollcall/internal/apptest"
+	"github.com/rollcall-scim/rollcall/internal/binary"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -28,7 +29,7 @@ import (
 
 func TestMain(m *testing.M) {
 	code := storetest.Main(m)
-	os.Exit(max(code, apptest.Clean()))
+	os.Exit(max(code, binary.Clean()))
 }
 
 // people is a scripted source: a directory whose every change a test makes itself.
@@ -94,47 +95,54 @@ func (p *people) purge(id string) {
 	})
 }
 
-func (p *people) Position(context.Context) (event.Position, error) {
+func (p *people) Position(context.Context) (provision.Cursor, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return event.Position{Seq: int64(len(p.feed))}, nil
+	return place(len(p.feed)), nil
 }
 
-func (p *people) Snapshot(_ context.Context, q directory.SnapshotQuery) ([]directory.Object, error) {
+func (p *people) Snapshot(_ context.Context, q provision.SnapshotQuery) ([]provision.Object, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var page []directory.Object
+	var page []provision.Object
 	for id, u := range p.users {
 		if id > q.After && (p.assigned[id] || !q.AssignedOnly) {
-			page = append(page, directory.Object{User: u, Assigned: p.assigned[id]})
+			page = append(page, source.User(directory.Object{User: u, Assigned: p.assigned[id]}))
 		}
 	}
-	slices.SortFunc(page, func(a, b directory.Object) int { return cmp.Compare(a.User.ObjectID, b.User.ObjectID) })
+	slices.SortFunc(page, func(a, b provision.Object) int { return cmp.Compare(a.ID, b.ID) })
 	return page[:min(len(page), q.Limit)], nil
 }
 
-func (p *people) Changes(_ context.Context, _ string, after event.Position, limit int) (directory.Changes, error) {
+func (p *people) Changes(_ context.Context, _ string, after provision.Cursor, limit int) (provision.Changed, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	end := min(int(after.Seq)+limit, len(p.feed))
-	c := directory.Changes{Position: event.Position{Seq: int64(end)}, More: end < len(p.feed)}
-	for _, id := range p.feed[after.Seq:end] {
-		if !slices.Contains(c.ObjectIDs, id) {
-			c.ObjectIDs = append(c.ObjectIDs, id)
+	from, err := event.ParsePosition(string(after))
+	if err != nil {
+		return provision.Changed{}, err
+	}
+	end := min(int(from.Seq)+limit, len(p.feed))
+	c := provision.Changed{Cursor: place(end), More: end < len(p.feed)}
+	for _, id := range p.feed[from.Seq:end] {
+		if !slices.Contains(c.IDs, id) {
+			c.IDs = append(c.IDs, id)
 		}
 	}
 	return c, nil
 }
 
-func (p *people) Object(_ context.Context, _, id string) (directory.Object, error) {
+func (p *people) Object(_ context.Context, _, id string) (provision.Object, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	u, ok := p.users[id]
 	if !ok {
-		return directory.Object{}, fmt.Errorf("object %s: %w", id, refusal.NotFound)
+		return provision.Object{}, fmt.Errorf("object %s: %w", id, refusal.NotFound)
 	}
-	return directory.Object{User: u, Assigned: p.assigned[id]}, nil
+	return source.User(directory.Object{User: u, Assigned: p.assigned[id]}), nil
 }
+
+// place is a position of the scripted feed.
+func place(n int) provision.Cursor { return source.CursorOf(event.Position{Seq: int64(n)}) }
 
 var epoch = time.Date(2025, 1, 9, 9, 0, 0, 0, time.UTC)
 
@@ -238,11 +246,15 @@ func (w *world) wire() {
 	targets := func(tenantURL, secret string) (provision.Target, error) {
 		return scimclient.New(tenantURL, secret, scimclient.Options{HTTP: client, Now: w.clock.now, NewID: w.newID})
 	}
-	w.jobs = &provision.Jobs{Store: w.store, Sealer: openSeal{}, Targets: targets, Template: template, Now: w.clock.now, NewID: w.newID}
+	w.jobs = &provision.Jobs{Store: w.store, Sealer: openSeal{}, Targets: targets, Template: template, Now: w.clock.now, NewID: w.newID, Sources: w.source, Attributes: source.Users{}}
 	w.engine = &provision.Engine{
-		Store: w.store, Sources: func(context.Context, directory.ID) (provision.Source, error) { return w.people, nil },
+		Store: w.store, Sources: w.source, Attributes: source.Users{},
 		Targets: targets, Sealer: openSeal{}, Leases: w.leases, Now: w.clock.now, NewID: w.newID, Log: slog.New(slog.DiscardHandler),
 	}
+}
+
+func (w *world) source(context.Context, provision.SourceID) (provision.Source, error) {
+	return w.people, nil
 }
 
 func (w *world) newID() string {

@@ -337,10 +337,13 @@ func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c
 func (r *Roster) update(ctx context.Context, c Change, fn func(Tx) (Outcome, error)) (Outcome, error) {
 	var out Outcome
 	err := r.store.Update(ctx, r.site, func(tx Tx) (err error) {
-		if out, err = fn(tx); err != nil || c.Log == nil {
+		if out, err = fn(tx); err != nil || c.Request.ID == "" {
 			return err
 		}
-		return tx.AppendRequest(ctx, c.Log(out))
+		if out.Request, err = r.finishRow(ctx, tx, c, out); err != nil {
+			return err
+		}
+		return tx.AppendRequest(ctx, out.Request)
 	})
 	switch {
 	case err == nil:
@@ -349,6 +352,28 @@ func (r *Roster) update(ctx context.Context, c Change, fn func(Tx) (Outcome, err
 		return Outcome{}, err
 	}
 	return Outcome{}, fmt.Errorf("change roster: %w", err)
+}
+
+// finishRow completes the request-log row of a change with what the change did.
+func (r *Roster) finishRow(ctx context.Context, tx Tx, c Change, out Outcome) (site.Request, error) {
+	row := c.Request
+	row.Subject, row.UserName, row.Sentence = out.Document.ID, out.UserName, out.Sentence
+	row.AddFixes(out.Fixes...)
+	row.AddIgnored(out.Ignored...)
+	if large := c.LargeGroup; large.Status != 0 {
+		n := 0
+		if large.Members > 0 {
+			var err error
+			if n, err = tx.CountMembers(ctx, out.Document.ID, large.Members); err != nil {
+				return site.Request{}, err
+			}
+		}
+		if n >= large.Members {
+			row.Status = large.Status
+		}
+	}
+	row.Duration = r.now().Sub(row.Time)
+	return row.Clean(), nil
 }
 
 // refused returns the refusal in err's chain; nil for failures. What package scim refuses is one too.

@@ -73,10 +73,7 @@ func TestCreate(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			row := site.Request{Time: f.clock.Now(), ID: "row", Site: f.full.ID, Method: "POST", Path: "/Users", Status: 201}
 			by := bySCIM
-			by.Log = func(out roster.Outcome) site.Request {
-				row.Subject, row.Sentence = out.Document.ID, out.Sentence
-				return row
-			}
+			by.Request = row
 			out, err := f.rosters.Open(f.full).Create(t.Context(), roster.User, decode(t, ada), by)
 			if err != nil {
 				t.Fatal(err)
@@ -91,6 +88,11 @@ func TestCreate(t *testing.T) {
 			}
 			if got := logged(); len(got) != 1 || got[0].Subject != out.Document.ID || got[0].Sentence != "Created" {
 				t.Errorf("the log has %+v", got)
+			} else if diff := cmp.Diff(out.Request, got[0]); diff != "" {
+				t.Errorf("the outcome and the log differ (-outcome +log):\n%s", diff)
+			}
+			if by.Request.Subject != "" || by.Request.Sentence != "" {
+				t.Errorf("the change altered the row that was passed to it: %+v", by.Request)
 			}
 			// A second row of the same time and id cannot be written, so Bob cannot be made.
 			if out, err := f.rosters.Open(f.full).Create(t.Context(), roster.User, decode(t, registered("bob")), by); err == nil {

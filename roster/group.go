@@ -66,7 +66,7 @@ func (r *Roster) patchGroup(ctx context.Context, rt *resourceType, id string, p 
 	rest, edits, byValue := p.Detach("members")
 	return r.changeGroup(ctx, rt, id, c, func(m *membersEdit, old scim.Resource) (*draft, error) {
 		if !byValue {
-			return m.patchWhole(ctx, rt, p, old, c.At)
+			return m.patchWhole(ctx, rt, p, old, c.Locations)
 		}
 		result, err := rest.Apply(rt.ResourceType, old)
 		if err != nil {
@@ -82,8 +82,8 @@ func (r *Roster) patchGroup(ctx context.Context, rt *resourceType, id string, p 
 	})
 }
 
-func (m *membersEdit) patchWhole(ctx context.Context, rt *resourceType, p *scim.Patch, old scim.Resource, at func(Kind, string) string) (*draft, error) {
-	members, err := m.elements(ctx, at)
+func (m *membersEdit) patchWhole(ctx context.Context, rt *resourceType, p *scim.Patch, old scim.Resource, locations map[Kind]string) (*draft, error) {
+	members, err := m.elements(ctx, locations)
 	if err != nil {
 		return nil, err
 	}
@@ -116,10 +116,6 @@ func (r *Roster) changeGroup(ctx context.Context, rt *resourceType, id string, c
 		if err != nil {
 			return Outcome{}, err
 		}
-		out, err := r.replace(ctx, tx, rt, rec, old, d, c)
-		if err == nil && c.CountMembers > 0 {
-			out.Members, err = tx.CountMembers(ctx, id, c.CountMembers)
-		}
-		return out, err
+		return r.replace(ctx, tx, rt, rec, old, d, c)
 	})
 }

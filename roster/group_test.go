@@ -233,25 +233,28 @@ func TestGroup(t *testing.T) {
 			f.hasMembers(t, f.full, id, u[1], u[2])
 		})
 	})
-	t.Run("a_change_counts_members_as_far_as_it_was_asked_to", func(t *testing.T) {
+	t.Run("the_row_has_another_status_from_that_many_members_on", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			u := f.users(t, f.full, 4)
 			id := f.group(t, f.full, "G", u[0])
 			f.group(t, f.full, "H", u...)
 			for _, c := range []struct {
-				most, want int
-				op         string
+				large roster.LargeGroup
+				want  int
+				op    string
 			}{
-				{0, 0, `{"op":"add","path":"members","value":` + values(u[1]) + `}`},
-				{3, 2, `{"op":"add","path":"members","value":` + values(u[1]) + `}`},
-				{3, 3, `{"op":"add","path":"members","value":` + values(u...) + `}`},
-				{3, 0, `{"op":"remove","path":"members"}`},
+				{roster.LargeGroup{}, 200, `{"op":"add","path":"members","value":` + values(u[1]) + `}`},
+				{roster.LargeGroup{Members: 3, Status: 204}, 200, `{"op":"add","path":"members","value":` + values(u[1]) + `}`},
+				{roster.LargeGroup{Members: 3, Status: 204}, 204, `{"op":"add","path":"members","value":` + values(u...) + `}`},
+				{roster.LargeGroup{Members: 3, Status: 204}, 200, `{"op":"remove","path":"members"}`},
+				{roster.LargeGroup{Members: 0, Status: 204}, 204, `{"op":"remove","path":"members"}`},
 			} {
 				by := bySCIM
-				by.CountMembers = c.most
+				by.LargeGroup = c.large
+				by.Request = f.sites.Log().Begin(site.Request{Time: f.clock.Now(), Site: f.full.ID, Method: "PATCH", Path: "/Groups/" + id, Status: 200})
 				out, err := f.rosters.Open(f.full).Patch(t.Context(), roster.Group, id, groupPatch(t, c.op), by)
-				if err != nil || out.Members != c.want {
-					t.Errorf("%s: counted %d up to %d, %v; want %d", c.op, out.Members, c.most, err, c.want)
+				if err != nil || out.Request.Status != c.want {
+					t.Errorf("%s with %+v: got status %d, %v; want %d", c.op, c.large, out.Request.Status, err, c.want)
 				}
 			}
 		})

@@ -65,3 +65,15 @@ func fields(of reflect.Type) func(yield func(reflect.StructField) bool) {
 		}
 	}
 }
+
+// A change runs in a transaction, perhaps more than once. So an edge hands over values and no code.
+func TestAChangeIsAValue(t *testing.T) {
+	t.Parallel()
+	for _, of := range []reflect.Type{reflect.TypeFor[Change](), reflect.TypeFor[Outcome]()} {
+		for field := range fields(of) {
+			if kind := field.Type.Kind(); kind == reflect.Func || kind == reflect.Interface || kind == reflect.Pointer {
+				t.Errorf("%s.%s is a %s, so the code of an edge could run inside a transaction", of.Name(), field.Name, kind)
+			}
+		}
+	}
+}

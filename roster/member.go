@@ -343,7 +343,7 @@ func (m *membersEdit) replace(ctx context.Context, ids []string) error {
 }
 
 // elements lists the members in the form in which a GET shows them, for what cannot be done by values alone.
-func (m *membersEdit) elements(ctx context.Context, at func(Kind, string) string) ([]any, error) {
+func (m *membersEdit) elements(ctx context.Context, locations map[Kind]string) ([]any, error) {
 	var list []any
 	for page, err := range pages(func(after string) ([]Member, error) {
 		return m.tx.Members(ctx, m.group, after, membersTogether, true)
@@ -353,8 +353,8 @@ func (m *membersEdit) elements(ctx context.Context, at func(Kind, string) string
 		}
 		for _, member := range page {
 			e := map[string]any{"value": member.ID, "type": string(member.Kind)}
-			if at != nil {
-				e["$ref"] = at(member.Kind, member.ID)
+			if base, shown := locations[member.Kind]; shown {
+				e["$ref"] = base + member.ID
 			}
 			if member.Display != "" {
 				e["display"] = member.Display

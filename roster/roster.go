@@ -95,15 +95,21 @@ type Change struct {
 	// IfVersion is the version the change was made for; another one is 412. 0 asks for none.
 	IfVersion int64
 
-	// Log returns the row that the request for this change leaves in the site's request log. It is written in the
-	// change's transaction, so that there is none without the other. Log may be called more than once, the last time
-	// counts; nil writes none.
-	Log func(Outcome) site.Request
-	// CountMembers is up to how many members of a changed group Outcome.Members counts; 0 counts none.
-	CountMembers int
-	// At gives the address at which a user or group is shown, so that a PATCH can be compared with what a GET shows. nil: none is.
-	At func(kind Kind, id string) string
+	// Request is the row that the request for this change leaves in the site's request log, as far as
+	// it is known before the change: with its id and the status of the answer. It is written in the
+	// change's transaction, so neither is there without the other, and comes back finished as
+	// Outcome.Request. A row without an id is not written.
+	Request site.Request
+	// LargeGroup is the status of the answer when the changed group has many members.
+	LargeGroup LargeGroup
+	// Locations are the addresses at which users and groups are shown, without their ids, so that a
+	// PATCH can be compared with what a GET shows. A resource whose kind is missing has no address.
+	Locations map[Kind]string
 }
+
+// LargeGroup replaces the status of Change.Request when the changed group has at least that many
+// members. Status 0 replaces nothing.
+type LargeGroup struct{ Members, Status int }
 
 // The ways in which a change comes.
 const (
@@ -134,11 +140,11 @@ type Outcome struct {
 	UserName      string   // what it is called now, for the request log: a group's displayName
 	Sentence      string   // what was done, for people
 	SessionsEnded int
-	Members       int // of a group, up to Change.CountMembers
 	Created       bool
 	Changed       bool // false: it was so already; neither version nor events
 	Ignored       []scim.Ignored
 	Fixes         []scim.Fix
+	Request       site.Request // Change.Request, finished and written
 }
 
 // Stamp is who changed something last, how and when.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/internal/web"
@@ -52,59 +51,20 @@ func (x *exchange) addSubjectName() {
 func loggedMethod(name string) string { return truncate(name) }
 
 // addFixes records the tolerances that the request needed.
-func (x *exchange) addFixes(fixes []scim.Fix) {
-	for _, f := range fixes {
-		x.requestRow.Fixes = appendLine(x.requestRow.Fixes, labelled(f.Path, f.Text))
-	}
-}
-
-// addIgnored records the parts of the request that were understood and deliberately not applied.
-func (x *exchange) addIgnored(list []scim.Ignored) {
-	for _, i := range list {
-		x.requestRow.Ignored = appendLine(x.requestRow.Ignored, labelled(i.Path, i.Reason))
-	}
-}
-
-// appendLine appends a line, up to a limit, so that one request cannot fill the log.
-func appendLine(lines []string, line string) []string {
-	const most = 100
-	switch {
-	case len(lines) < most:
-		return append(lines, line)
-	case len(lines) == most:
-		return append(lines, "more like these")
-	}
-	return lines
-}
-
-// labelled puts the path of an attribute before a note about it.
-func labelled(path, text string) string {
-	if path == "" {
-		return text
-	}
-	return path + ": " + text
-}
+func (x *exchange) addFixes(fixes []scim.Fix) { x.requestRow.AddFixes(fixes...) }
 
 // changeWithRow returns a change for roster that writes the request's row in the transaction of the
-// change. status computes the status of the answer, for the row.
-func (x *exchange) changeWithRow(status func(roster.Outcome) int) roster.Change {
-	asked := x.requestRow
-	return roster.Change{Actor: x.token.Actor(), Via: roster.ViaSCIM, Log: func(out roster.Outcome) site.Request {
-		x.requestRow = asked
-		x.requestRow.Subject, x.requestRow.UserName, x.requestRow.Sentence = out.Document.ID, out.UserName, out.Sentence
-		x.requestRow.Fixes, x.requestRow.Ignored = slices.Clone(asked.Fixes), slices.Clone(asked.Ignored)
-		x.addFixes(out.Fixes)
-		x.addIgnored(out.Ignored)
-		x.requestRow.Status = status(out)
-		x.requestRow.Duration = x.h.Now().Sub(x.requestRow.Time)
-		x.rowWritten = true
-		return x.h.Sites.Log().Row(x.requestRow)
-	}}
+// change. status is the status of the answer.
+func (x *exchange) changeWithRow(status int) roster.Change {
+	row := x.h.Sites.Log().Begin(x.requestRow)
+	row.Status = status
+	return roster.Change{Actor: x.token.Actor(), Via: roster.ViaSCIM, Request: row}
 }
 
-// constantStatus is a status that does not depend on the outcome.
-func constantStatus(status int) func(roster.Outcome) int {
-	return func(roster.Outcome) int { return status }
+// takeRow takes over the row that was written with a change.
+func (x *exchange) takeRow(row site.Request) {
+	x.requestRow, x.rowWritten = row, true
+	x.h.Sites.Log().Written(row)
 }
 
 // describeQuery sets the row's sentence to the result of a query.

@@ -54,13 +54,14 @@ func (x *exchange) createResource() (answer, error) {
 	}
 	var out roster.Outcome
 	if members != nil {
-		out, err = x.roster.CreateGroup(x.ctx, doc, members, x.changeWithRow(constantStatus(http.StatusCreated)))
+		out, err = x.roster.CreateGroup(x.ctx, doc, members, x.changeWithRow(http.StatusCreated))
 	} else {
-		out, err = x.roster.Create(x.ctx, x.kind(), doc, x.changeWithRow(constantStatus(http.StatusCreated)))
+		out, err = x.roster.Create(x.ctx, x.kind(), doc, x.changeWithRow(http.StatusCreated))
 	}
 	if err != nil {
 		return answer{}, err
 	}
+	x.takeRow(out.Request)
 	v.showsGroups = v.showsGroups && !out.Created // a new user is in no group
 	return v.answerWith(http.StatusCreated, out.Document)
 }
@@ -75,7 +76,7 @@ func (x *exchange) replaceResource() (answer, error) {
 	if err != nil {
 		return answer{}, x.preferNotFound(err)
 	}
-	by, err := v.conditional(constantStatus(http.StatusOK))
+	by, err := v.conditional(http.StatusOK)
 	if err != nil {
 		return answer{}, err
 	}
@@ -88,6 +89,7 @@ func (x *exchange) replaceResource() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	x.takeRow(out.Request)
 	return v.answerWith(http.StatusOK, out.Document)
 }
 
@@ -116,17 +118,18 @@ func (x *exchange) patchResource() (answer, error) {
 			return answer{}, err
 		}
 	}
-	by, err := v.conditional(v.patchStatus)
+	by, err := v.conditional(http.StatusOK)
 	if err != nil {
 		return answer{}, err
 	}
-	by.At = func(kind roster.Kind, id string) string { return v.baseLocation(kind) + id }
-	by.CountMembers = smallGroup + 1
+	by.LargeGroup = v.largeGroup()
+	by.Locations = map[roster.Kind]string{roster.User: v.baseLocation(roster.User), roster.Group: v.baseLocation(roster.Group)}
 	out, err := x.roster.Patch(x.ctx, x.kind(), x.resourceID(), patch, by)
 	if err != nil {
 		return answer{}, err
 	}
-	if v.patchStatus(out) == http.StatusNoContent {
+	x.takeRow(out.Request)
+	if out.Request.Status == http.StatusNoContent {
 		return answer{status: http.StatusNoContent, location: x.locationOf(x.rt, out.Document.ID), etag: roster.ETag(out.Document.Version, nil)}, nil
 	}
 	return v.answerWith(http.StatusOK, out.Document)
@@ -200,16 +203,20 @@ func (x *exchange) preferNotFound(err error) error {
 // smallGroup is the largest number of members with which a PATCH answers with the whole group.
 const smallGroup = 100
 
-// patchStatus returns the status of the answer to a PATCH: 200 with the resource, or 204 without.
+// largeGroup returns from how many members on the answer to a PATCH of a group is 204 without the
+// resource. Every other answer is 200 with it.
 //
 // RFC 7644 §3.5.2: the resource may be left out, but not when the client names attributes. Entra
 // advises against returning a group's members and reads only the status. A client that asks for
 // JSON in Accept gets a small group.
-func (v view) patchStatus(out roster.Outcome) int {
-	if v.kind() != roster.Group || v.projectionGiven || v.x.acceptsJSON && out.Members <= smallGroup {
-		return http.StatusOK
+func (v view) largeGroup() roster.LargeGroup {
+	switch {
+	case v.kind() != roster.Group || v.projectionGiven:
+		return roster.LargeGroup{}
+	case v.x.acceptsJSON:
+		return roster.LargeGroup{Members: smallGroup + 1, Status: http.StatusNoContent}
 	}
-	return http.StatusNoContent
+	return roster.LargeGroup{Members: 0, Status: http.StatusNoContent}
 }
 
 func (x *exchange) deleteResource() (answer, error) {
@@ -218,13 +225,15 @@ func (x *exchange) deleteResource() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	by, err := v.conditional(constantStatus(http.StatusNoContent))
+	by, err := v.conditional(http.StatusNoContent)
 	if err != nil {
 		return answer{}, err
 	}
-	if _, err := x.roster.Delete(x.ctx, x.kind(), x.resourceID(), by); err != nil {
+	out, err := x.roster.Delete(x.ctx, x.kind(), x.resourceID(), by)
+	if err != nil {
 		return answer{}, err
 	}
+	x.takeRow(out.Request)
 	return answer{status: http.StatusNoContent}, nil
 }
 

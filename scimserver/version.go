@@ -12,7 +12,7 @@ import (
 // RFC 7644 §3.14: a version other than the current one is 412. If-Match compares the version of the
 // document alone. It keeps clients from overwriting each other's changes, and they cannot overwrite
 // groups, which is readOnly (RFC 7643 §4.1.2).
-func (v view) conditional(status func(roster.Outcome) int) (roster.Change, error) {
+func (v view) conditional(status int) (roster.Change, error) {
 	by := v.x.changeWithRow(status)
 	unwanted, unwantedAny := parseTags(v.x.ifNoneMatch)
 	if !v.namesVersions() && !unwantedAny && len(unwanted) == 0 {

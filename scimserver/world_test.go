@@ -105,6 +105,9 @@ func (w *world) newID(prefix string) func() string {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.ids[prefix]++
+		if prefix == "s" { // rows of the request log with one time are in the order of their ids
+			return fmt.Sprintf("%s-%06d", prefix, w.ids[prefix])
+		}
 		return fmt.Sprintf("%s-%d", prefix, w.ids[prefix])
 	}
 }

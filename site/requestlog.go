@@ -16,6 +16,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/internal/redact"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/scim"
 )
 
 const (
@@ -101,6 +102,42 @@ func (r Request) isRead() bool {
 	answered := r
 	answered.Status = 200
 	return r.Status == 429 || !answered.IsChange()
+}
+
+// AddFixes adds the tolerances that the request needed.
+func (r *Request) AddFixes(fixes ...scim.Fix) {
+	r.Fixes = slices.Clip(r.Fixes) // another row may share the array
+	for _, f := range fixes {
+		r.Fixes = appendLine(r.Fixes, labelled(f.Path, f.Text))
+	}
+}
+
+// AddIgnored adds the parts of the request that were understood and deliberately not applied.
+func (r *Request) AddIgnored(parts ...scim.Ignored) {
+	r.Ignored = slices.Clip(r.Ignored) // another row may share the array
+	for _, p := range parts {
+		r.Ignored = appendLine(r.Ignored, labelled(p.Path, p.Reason))
+	}
+}
+
+// appendLine appends a line, up to a limit, so that one request cannot fill the log.
+func appendLine(lines []string, line string) []string {
+	const most = 100
+	switch {
+	case len(lines) < most:
+		return append(lines, line)
+	case len(lines) == most:
+		return append(lines, "more like these")
+	}
+	return lines
+}
+
+// labelled puts the path of an attribute before a note about it.
+func labelled(path, text string) string {
+	if path == "" {
+		return text
+	}
+	return path + ": " + text
 }
 
 // TokenUse is the last use of a token within one flush.
@@ -253,9 +290,14 @@ func (l *RequestLog) Write(ctx context.Context, r Request) error {
 	return nil
 }
 
-// Row prepares a row for a caller that writes it in its own transaction. The token's last use is recorded with the next flush.
-func (l *RequestLog) Row(r Request) Request {
-	r = l.prepare(r)
+// Begin gives a row its id, so that a change can write it in its own transaction. See Written.
+func (l *RequestLog) Begin(r Request) Request {
+	r.ID = l.sites.NewID()
+	return r
+}
+
+// Written notes a row that a change has written. The token's last use is recorded with the next flush.
+func (l *RequestLog) Written(r Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.uses == nil {
@@ -263,7 +305,6 @@ func (l *RequestLog) Row(r Request) Request {
 	}
 	l.uses.note(r)
 	l.counts.WithChange++
-	return r
 }
 
 // Gather keeps a row for the next flush. It is for reads. When rows arrive faster than they are written it waits for
@@ -475,6 +516,12 @@ func (l *RequestLog) prepare(r Request) Request {
 	if r.Time.IsZero() {
 		r.Time = l.sites.Now()
 	}
+	return r.Clean()
+}
+
+// Clean returns the row in the form in which it is stored: without credentials, and with bounded
+// texts.
+func (r Request) Clean() Request {
 	r.Time = r.Time.UTC().Truncate(time.Microsecond)
 	r.Path = clip(redact.Tokens(r.Path))
 	r.Sentence = clip(redact.Tokens(r.Sentence))

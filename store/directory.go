@@ -471,7 +471,7 @@ func (t directoryTx) DeleteApplication(ctx context.Context, id string) (director
 	if err != nil {
 		return gone, err
 	}
-	if err := hideJob(ctx, t.tx, provision.Key{Directory: directory.ID(t.directory), App: id}); err != nil {
+	if err := hideJob(ctx, t.tx, provision.Key{Directory: provision.SourceID(t.directory), App: id}); err != nil {
 		return gone, err
 	}
 	if err := noteRemoval(ctx, t.tx, removal{directoryRemoval, t.directory, id}); err != nil {

@@ -34,7 +34,7 @@ func (s Provisioning) Job(ctx context.Context, k provision.Key) (j provision.Job
 }
 
 // ListJobs lists the jobs of a directory, of all of them if it is empty.
-func (s Provisioning) ListJobs(ctx context.Context, d directory.ID) (jobs []provision.Job, err error) {
+func (s Provisioning) ListJobs(ctx context.Context, d provision.SourceID) (jobs []provision.Job, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		if d == "" {
 			jobs, err = collect(ctx, tx, scanJob, `
@@ -58,7 +58,7 @@ func scanJob(row scanner) (provision.Job, error) {
 	var secret, document, searches string
 	var created, modified int64
 	err := row.Scan(&j.Key.Directory, &j.Key.App, &j.Mode, &j.TenantURL, &secret, &j.Status, &j.Scope, &document,
-		&j.Version, &j.Revision, &j.Credentials, &j.Restarts, &j.TargetNo, &created, &modified, &searches)
+		&j.Version, &j.LookAtAll, &j.TryNow, &j.ForgetFailures, &j.ForgetLinks, &created, &modified, &searches)
 	if err != nil {
 		return provision.Job{}, err
 	}
@@ -94,7 +94,7 @@ func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Ev
 			on conflict do nothing`,
 			string(j.Key.Directory), j.Key.App, string(j.Mode), j.TenantURL, base64.StdEncoding.EncodeToString(j.SealedSecret),
 			string(j.Status), string(j.Scope), string(document),
-			j.Version, j.Revision, j.Credentials, j.Restarts, j.TargetNo, micros(j.Created), micros(j.Modified), searches)
+			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Created), micros(j.Modified), searches)
 		if err != nil {
 			return err
 		}
@@ -143,7 +143,7 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 			where directory = $1 and app = $2 and version = $16`,
 			string(j.Key.Directory), j.Key.App, string(j.Mode), j.TenantURL, base64.StdEncoding.EncodeToString(j.SealedSecret),
 			string(j.Status), string(j.Scope), string(document),
-			j.Version, j.Revision, j.Credentials, j.Restarts, j.TargetNo, micros(j.Modified), searches, j.Version-1)
+			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Modified), searches, j.Version-1)
 		if err != nil {
 			return err
 		}
@@ -238,7 +238,7 @@ func removeJob(ctx context.Context, tx *sqldb.Tx, k provision.Key) (had bool, er
 // jobsOf returns the keys of a directory's jobs.
 func jobsOf(ctx context.Context, tx *sqldb.Tx, d directory.ID) ([]provision.Key, error) {
 	return collect(ctx, tx, func(row scanner) (provision.Key, error) {
-		k := provision.Key{Directory: d}
+		k := provision.Key{Directory: provision.SourceID(d)}
 		return k, row.Scan(&k.App)
 	}, `
 		select app

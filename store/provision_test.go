@@ -35,7 +35,7 @@ func newJob(t *testing.T, app string) provision.Job {
 	return provision.Job{
 		Key: provision.Key{Directory: "contoso", App: app}, Mode: provision.Automatic, TenantURL: "https://acme.example.com/scim",
 		Status: provision.On, Scope: provision.AssignedOnly, Schema: schema, SealedSecret: []byte{0, 1, 255, '\n'},
-		Version: 1, Revision: 2, Credentials: 3, Restarts: 4, TargetNo: 5, Created: jobTime, Modified: jobTime,
+		Version: 1, Asked: provision.Asked{LookAtAll: 2, TryNow: 3, ForgetFailures: 4, ForgetLinks: 5}, Created: jobTime, Modified: jobTime,
 	}
 }
 
@@ -166,9 +166,9 @@ func TestJobs(t *testing.T) {
 func TestProvisioningState(t *testing.T) {
 	t.Parallel()
 	full := provision.State{
-		Revision: 1, Credentials: 2, Restarts: 3, TargetNo: 4, Phase: provision.Snapshot,
+		Asked: provision.Asked{LookAtAll: 1, TryNow: 2, ForgetFailures: 3, ForgetLinks: 4}, Phase: provision.Snapshot,
 		Cycle: provision.CycleReport{ID: "c1", Kind: provision.InitialCycle, Started: jobTime, Created: 7},
-		After: "p9", Start: event.Position{Tx: 3, Seq: 8}, Watermark: event.Position{Seq: 5}, Ready: true,
+		After: "p9", Start: "3-8", Watermark: "0-5", Ready: true,
 		NextCycle: jobTime, Cooldown: jobTime, NextUnmatched: jobTime, FirstDone: jobTime, FailedRuns: 2,
 		Quarantine: &provision.Quarantine{Since: jobTime, Code: "x", NextAttempt: jobTime, Attempts: 3},
 		Last:       &provision.CycleReport{ID: "c0"}, LastGood: &provision.CycleReport{ID: "c0"},

@@ -379,14 +379,18 @@ func (s Retention) held(ctx context.Context) (map[event.Scope]event.Position, er
 	}
 	held := map[event.Scope]event.Position{}
 	for k, st := range states {
-		at := st.Watermark
+		cursor := st.Watermark
 		switch {
 		case st.Quarantine != nil:
 			continue
 		case st.Phase == provision.Snapshot || st.Phase == provision.Links:
-			at = st.Start
+			cursor = st.Start
 		case !st.Ready:
 			continue
+		}
+		at, err := event.ParsePosition(string(cursor))
+		if err != nil {
+			return nil, fmt.Errorf("read the watermark of job %s: %w", k, err)
 		}
 		scope := event.Directory(string(k.Directory))
 		if hold, found := held[scope]; !found || hold.After(at) {

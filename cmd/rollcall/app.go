@@ -156,7 +156,7 @@ func harmBetween(ctx context.Context, s *services, h *directory.Handle, app dire
 	if err != nil {
 		return "", err
 	}
-	n, err := s.jobs.Reach(ctx, h, now, after)
+	n, err := s.jobs.Reach(ctx, now, after)
 	if err != nil {
 		return "", err
 	}
@@ -302,7 +302,7 @@ func (c *command) appCreate() *cobra.Command {
 			out := map[string]any{"directory": h.Directory.Name, "name": app.Name, "id": app.ID}
 			var everyone, started bool
 			if setUp {
-				job, err := s.jobs.Edit(ctx, provision.Key{Directory: h.Directory.ID, App: app.ID}, edit, actor)
+				job, err := s.jobs.Edit(ctx, provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}, edit, actor)
 				if err != nil {
 					_, undo := h.DeleteApplication(ctx, app.ID, actor)
 					return errors.Join(fmt.Errorf("the application was not made: %w", err), undo)
@@ -639,7 +639,7 @@ func (c *command) appExportSchema() *cobra.Command {
 	return &cobra.Command{
 		Use: "export-schema DIRECTORY APP", Short: "Print the mappings as a Graph synchronizationSchema document", Args: names("DIRECTORY", "APP"),
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
-			job, err := s.jobs.Get(cmd.Context(), provision.Key{Directory: h.Directory.ID, App: app.ID})
+			job, err := s.jobs.Get(cmd.Context(), provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID})
 			if err != nil {
 				return err
 			}
@@ -669,10 +669,10 @@ deleted. --yes answers that question.`,
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			if err := provision.CheckSchema(schema); err != nil {
+			if err := s.jobs.CheckSchema(schema); err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			key := provision.Key{Directory: h.Directory.ID, App: app.ID}
+			key := provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
 			now, err := s.jobs.Get(cmd.Context(), key)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)

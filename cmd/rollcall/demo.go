@@ -183,7 +183,7 @@ func (c *command) stage(ctx context.Context, s *services, done bool) (demonstrat
 		return demonstration{}, err
 	}
 	if done {
-		if err := c.followGuide(ctx, s, st, provision.Key{Directory: h.Directory.ID, App: app.ID}); err != nil {
+		if err := c.followGuide(ctx, s, st, provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}); err != nil {
 			return demonstration{}, err
 		}
 	}

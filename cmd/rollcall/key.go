@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/store"
@@ -147,7 +148,7 @@ func printLost(w io.Writer, lost []string) {
 func (s *services) jobNames(ctx context.Context, keys []provision.Key) ([]string, error) {
 	named := []string{}
 	for _, key := range keys {
-		h, err := s.directories.OpenID(ctx, key.Directory)
+		h, err := s.directories.OpenID(ctx, directory.ID(key.Directory))
 		if err != nil {
 			return nil, err
 		}

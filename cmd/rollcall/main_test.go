@@ -25,7 +25,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/rollcall-scim/rollcall/internal/apptest"
+	"github.com/rollcall-scim/rollcall/internal/binary"
 )
 
 func TestMain(m *testing.M) {
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 // cleaning removes the real binary when the tests have run.
 type cleaning struct{ m *testing.M }
 
-func (c cleaning) Run() int { return max(c.m.Run(), apptest.Clean()) }
+func (c cleaning) Run() int { return max(c.m.Run(), binary.Clean()) }
 
 // TestScript runs the stories of testdata/script: what an administrator types, and what must come back.
 func TestScript(t *testing.T) {
@@ -51,11 +51,11 @@ func scripts(dir string) testscript.Params {
 	return testscript.Params{
 		Dir: dir,
 		Setup: func(env *testscript.Env) error {
-			binary, err := apptest.Build()
+			built, err := binary.Build()
 			if err != nil {
 				return err
 			}
-			env.Setenv("PATH", filepath.Dir(binary)+string(filepath.ListSeparator)+env.Getenv("PATH"))
+			env.Setenv("PATH", filepath.Dir(built)+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			env.Setenv("TZ", "UTC")
 			for _, name := range environment() {
 				env.Setenv(name, "")

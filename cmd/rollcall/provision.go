@@ -22,7 +22,7 @@ func (c *command) provisionCommand() *cobra.Command {
 }
 
 func jobKey(h *directory.Handle, app directory.Application) provision.Key {
-	return provision.Key{Directory: h.Directory.ID, App: app.ID}
+	return provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
 }
 
 func (c *command) provisionTest() *cobra.Command {

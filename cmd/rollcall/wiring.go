@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
@@ -156,17 +157,18 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 	s.jobs = &provision.Jobs{
 		Store: jobs, Sealer: sealer, Targets: targets, Template: guideTemplate,
 		Wake: s.wake, Now: c.now, NewID: uuid.NewString, Applications: s.application, Events: store.Events{DB: db},
+		Sources: s.source, Attributes: source.Users{},
 	}
 	s.engine = &provision.Engine{
 		Store: jobs, Sources: s.source, Targets: targets, Sealer: sealer, Leases: leases,
-		Interval: w.interval, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.application,
+		Interval: w.interval, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.application, Attributes: source.Users{},
 	}
 	return s, nil
 }
 
 // application finds what an application is called.
 func (s *services) application(ctx context.Context, key provision.Key) (string, error) {
-	h, err := s.directories.OpenID(ctx, key.Directory)
+	h, err := s.directories.OpenID(ctx, directory.ID(key.Directory))
 	if err != nil {
 		return "", err
 	}
@@ -199,8 +201,8 @@ func (s *services) wake(ctx context.Context, key provision.Key) error {
 }
 
 // source opens the directory that a job reads from.
-func (s *services) source(ctx context.Context, id directory.ID) (provision.Source, error) {
-	return s.directories.OpenID(ctx, id)
+func (s *services) source(ctx context.Context, id provision.SourceID) (provision.Source, error) {
+	return source.Opener(s.directories.OpenID)(ctx, id)
 }
 
 // Versions of the database that the wiring must know of.

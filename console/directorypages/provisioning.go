@@ -98,7 +98,7 @@ type cycleView struct {
 }
 
 func (v *appVisit) key() provision.Key {
-	return provision.Key{Directory: v.Directory.ID, App: v.App.ID}
+	return provision.Key{Directory: provision.SourceID(v.Directory.ID), App: v.App.ID}
 }
 
 func (p *Pages) toProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -614,7 +614,7 @@ func (p *Pages) askRestart(w http.ResponseWriter, r *http.Request, v *appVisit) 
 	if err != nil {
 		return p.noJob(w, r, v, err)
 	}
-	n, err := p.Jobs.Reach(r.Context(), v.Handle, job, job)
+	n, err := p.Jobs.Reach(r.Context(), job, job)
 	if err != nil {
 		return err
 	}
@@ -759,7 +759,7 @@ func cycleViewOf(c *provision.CycleReport) *cycleView {
 
 // provisioningBadge is an application's state in a list.
 func (p *Pages) provisioningBadge(ctx context.Context, d directory.ID, a directory.Application) (console.Badge, error) {
-	report, err := p.Jobs.Report(ctx, provision.Key{Directory: d, App: a.ID})
+	report, err := p.Jobs.Report(ctx, provision.Key{Directory: provision.SourceID(d), App: a.ID})
 	if errors.Is(err, provision.ErrNoJob) {
 		return jobBadge(provision.NotConfigured), nil
 	}

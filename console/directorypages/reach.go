@@ -17,7 +17,7 @@ import (
 // Status to On starts what they have seen; what was changed meanwhile is asked about.
 const openedField = "opened"
 
-func revisionText(job provision.Job) string { return strconv.FormatInt(job.Revision, 10) }
+func revisionText(job provision.Job) string { return strconv.FormatInt(job.LookAtAll, 10) }
 
 // reachChange is a change of a job's settings and the people whom it reaches. The forms that edit Scope, scoping filters and Target Object
 // Actions all count and ask with it.
@@ -37,7 +37,7 @@ func (p *Pages) reachOf(ctx context.Context, v *appVisit, before, after provisio
 	if c.is, err = after.Schema.UserMapping(); err != nil {
 		return c, err
 	}
-	c.reach, err = p.Jobs.Reach(ctx, v.Handle, before, after)
+	c.reach, err = p.Jobs.Reach(ctx, before, after)
 	return c, err
 }
 

@@ -371,7 +371,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		if err != nil {
 			return provision.MappingEdit{}, err
 		}
-		if err := job.Schema.CheckScope(name, groups); err != nil {
+		if err := job.Schema.CheckScope(name, groups, p.Jobs.Attributes); err != nil {
 			return provision.MappingEdit{}, err
 		}
 		before, err := job.WithScope(name, scopeGroups(now)) // another tab may have saved since the job was read

@@ -256,7 +256,7 @@ func (p *Pages) effects(ctx context.Context, v *directoryVisit, u directory.User
 
 // effectAt says what a change that needs a target object action does at one application.
 func (p *Pages) effectAt(ctx context.Context, d directory.ID, a directory.Application, there string, needs provision.FlowTypes) (string, error) {
-	job, err := p.Jobs.Get(ctx, provision.Key{Directory: d, App: a.ID})
+	job, err := p.Jobs.Get(ctx, provision.Key{Directory: provision.SourceID(d), App: a.ID})
 	if errors.Is(err, provision.ErrNoJob) {
 		return a.Name + ": nothing happens, because provisioning is not set up.", nil
 	}

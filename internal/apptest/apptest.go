@@ -11,71 +11,25 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/binary"
 )
 
-// Build returns the path of the real binary: the one that ROLLCALL_TEST_BINARY names, which scripts/test builds once for all
-// packages, and else one that is built when first asked for.
-func Build() (string, error) {
-	if path := os.Getenv("ROLLCALL_TEST_BINARY"); path != "" {
-		return path, nil
-	}
-	asked.Store(true)
-	return build()
-}
-
-var asked atomic.Bool // whether this process has built one
-
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "rollcall-binary-")
-	if err != nil {
-		return "", err
-	}
-	out := filepath.Join(dir, "rollcall")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", out, "github.com/rollcall-scim/rollcall/cmd/rollcall")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build rollcall: %w\n%s", err, text)
-	}
-	return out, nil
-})
-
-// Binary is Build for a test.
+// Binary is the path of the real binary.
 func Binary(t testing.TB) string {
 	t.Helper()
-	path, err := Build()
+	path, err := binary.Build()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// Clean removes the binary at the end of a test process that may have built it, and
-// returns the exit code of that: 0, or 1 when it could not.
-func Clean() int {
-	if !asked.Load() {
-		return 0
-	}
-	path, err := build()
-	if err != nil {
-		return 0 // it could not be built
-	}
-	if err := os.RemoveAll(filepath.Dir(path)); err != nil {
-		fmt.Fprintln(os.Stderr, "remove the binary:", err)
-		return 1
-	}
-	return 0
 }
 
 // All reports whether this run must not skip anything (make test).
@@ -105,37 +59,32 @@ func Try(t testing.TB, env []string, args ...string) (stdout, stderr string, err
 
 // Process is a running rollcall.
 type Process struct {
-	cmd    *exec.Cmd
-	done   chan struct{}
-	err    error
-	mu     sync.Mutex
-	stderr bytes.Buffer
-	stdout *bufio.Reader
+	process *binary.Process
+	mu      sync.Mutex
+	stderr  bytes.Buffer
+	stdout  *bufio.Reader
 }
 
 // Start starts rollcall with args and leaves it running. It is killed at the
 // end of the test when it still runs then.
 func Start(t testing.TB, env []string, args ...string) *Process {
 	t.Helper()
-	p := &Process{cmd: exec.Command(Binary(t), args...), done: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), env...)
-	out, err := p.cmd.StdoutPipe()
+	p := &Process{}
+	cmd := exec.Command(Binary(t), args...)
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.stdout = bufio.NewReader(out)
-	p.cmd.Stderr = writerFunc(func(b []byte) (int, error) {
+	cmd.Stderr = writerFunc(func(b []byte) (int, error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return p.stderr.Write(b)
 	})
-	if err := p.cmd.Start(); err != nil {
+	if p.process, err = binary.Start(cmd, "rollcall", ""); err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.done)
-	}()
 	t.Cleanup(func() { p.Kill() })
 	return p
 }
@@ -154,7 +103,7 @@ func (p *Process) ReadJSON(t testing.TB, v any) {
 }
 
 // PID is the process's number.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
+func (p *Process) PID() int { return p.process.PID() }
 
 // Await waits until a line of standard error contains the words, and returns the line.
 func (p *Process) Await(t testing.TB, text string) string {
@@ -167,8 +116,8 @@ func (p *Process) Await(t testing.TB, text string) string {
 			}
 		}
 		select {
-		case <-p.done:
-			t.Fatalf("rollcall ended before it said %q: %v\n%s", text, p.err, p.Stderr())
+		case <-p.process.Done():
+			t.Fatalf("rollcall ended before it said %q: %v\n%s", text, p.process.Err(), p.Stderr())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -184,25 +133,10 @@ func (p *Process) Stderr() string {
 }
 
 // Kill ends the process as a power cut would (SIGKILL) and waits for its end.
-func (p *Process) Kill() {
-	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return
-	}
-	<-p.done
-}
+func (p *Process) Kill() { _ = p.process.Kill() } // fails only when it cannot be signalled: then it runs on
 
 // Stop asks the process to end (SIGTERM) and returns how it did.
-func (p *Process) Stop(patience time.Duration) error {
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	select {
-	case <-p.done:
-		return p.err
-	case <-time.After(patience):
-		return fmt.Errorf("still running %s after SIGTERM", patience)
-	}
-}
+func (p *Process) Stop(patience time.Duration) error { return p.process.Interrupt(patience) }
 
 // Done is closed when the process has ended.
-func (p *Process) Done() <-chan struct{} { return p.done }
+func (p *Process) Done() <-chan struct{} { return p.process.Done() }

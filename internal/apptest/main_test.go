@@ -4,11 +4,11 @@ import (
 	"os"
 	"testing"
 
-	"github.com/rollcall-scim/rollcall/internal/apptest"
+	"github.com/rollcall-scim/rollcall/internal/binary"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 )
 
 func TestMain(m *testing.M) {
 	code := storetest.Main(m)
-	os.Exit(max(code, apptest.Clean()))
+	os.Exit(max(code, binary.Clean()))
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/provision/expr"
 	"github.com/rollcall-scim/rollcall/provision/templates"
@@ -88,7 +89,7 @@ func TestTemplates(t *testing.T) {
 		t.Run(name+"_is_valid", func(t *testing.T) {
 			t.Parallel()
 			s := load(t, name)
-			if err := s.Validate(); err != nil {
+			if err := s.Validate(source.Users{}); err != nil {
 				t.Fatal(err)
 			}
 			for _, m := range s.ObjectMappings() {

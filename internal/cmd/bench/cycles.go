@@ -148,7 +148,7 @@ func (b *bench) cycleOnce(ctx context.Context, base *population, directory, secr
 
 // initialCycle waits for the cycle that the directory's end begins by itself.
 func (b *bench) initialCycle(ctx context.Context, engine *server, database string) (provision.CycleReport, error) {
-	if err := engine.await(ctx, cycleLimit, "end its cycle", func(log []byte) bool { return bytes.Contains(log, []byte("cycle ended")) }); err != nil {
+	if err := engine.process.Await(ctx, cycleLimit, "end its cycle", func(log []byte) bool { return bytes.Contains(log, []byte("cycle ended")) }); err != nil {
 		return provision.CycleReport{}, err
 	}
 	out, err := b.rollcall(ctx, database, "provision", "status", directoryName, appName, "--json")
@@ -158,7 +158,7 @@ func (b *bench) initialCycle(ctx context.Context, engine *server, database strin
 	var status struct {
 		State provision.State `json:"state"`
 	}
-	if err := json.Unmarshal(out, &status); err != nil {
+	if err := json.Unmarshal([]byte(out), &status); err != nil {
 		return provision.CycleReport{}, fmt.Errorf("read status: %w", err)
 	}
 	last := status.State.Last
@@ -178,9 +178,9 @@ func (b *bench) idleCycle(ctx context.Context, target *server, database string, 
 	if err != nil {
 		return err
 	}
-	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
+	lines := strings.Split(out, "\n")
 	var cycle provision.CycleReport
-	if err := json.Unmarshal(lines[len(lines)-1], &cycle); err != nil {
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &cycle); err != nil {
 		return fmt.Errorf("read the cycle's report: %w", err)
 	}
 	if len(lines) != 1 || cycle.Kind != provision.IncrementalCycle || cycle.State != provision.Succeeded || cycle.Read != 0 {
@@ -192,10 +192,13 @@ func (b *bench) idleCycle(ctx context.Context, target *server, database string, 
 	return err
 }
 
+// retryLimit is how long runCycle asks again.
+const retryLimit = 30 * time.Second
+
 // runCycle does a cycle by the command line. The server says that its cycle has ended a moment before it lets go of the
 // job, so being refused because it still holds the job is no failure yet.
-func (b *bench) runCycle(ctx context.Context, database string) (out []byte, err error) {
-	for until := time.Now().Add(startLimit); ; {
+func (b *bench) runCycle(ctx context.Context, database string) (out string, err error) {
+	for until := time.Now().Add(retryLimit); ; {
 		out, err = b.rollcall(ctx, database, "provision", "run", directoryName, appName, "--json")
 		if err == nil || !strings.Contains(err.Error(), "is working on this job") || time.Now().After(until) {
 			return out, err
@@ -203,7 +206,7 @@ func (b *bench) runCycle(ctx context.Context, database string) (out []byte, err 
 		select {
 		case <-time.After(200 * time.Millisecond):
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return "", ctx.Err()
 		}
 	}
 }

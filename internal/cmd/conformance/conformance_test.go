@@ -214,7 +214,7 @@ func TestSuitesFailAgainstAServerThatAgreesToEverything(t *testing.T) {
 		fmt.Fprint(w, `{"id":"1","meta":{"lastModified":"2026-01-02T03:04:05Z"},"Resources":[{"endpoint":"/Groups"}]}`)
 	}))
 	t.Cleanup(server.Close)
-	v := vectors{folder: filepath.Join("..", "..", "scim", "testdata")}
+	v := vectors{folder: filepath.Join("..", "..", "..", "scim", "testdata")}
 	for name, run := range map[string]func(context.Context, *client) ([]check, error){"filters": v.filters, "patches": v.patches(false)} {
 		checks, err := run(t.Context(), newClient(server.URL, "token"))
 		if err != nil {

@@ -42,7 +42,7 @@ func (b *bench) environment(ctx context.Context) (environment, error) {
 		Cores:      runtime.NumCPU(),
 		FileSystem: fileSystem(string(mounts), b.dir),
 		Database:   "SQLite" + driver(),
-		Revision:   strings.TrimSpace(string(version)),
+		Revision:   version,
 	}
 	var kilobytes int
 	if _, err := fmt.Sscanf(field(string(meminfo), "MemTotal"), "%d kB", &kilobytes); err != nil {

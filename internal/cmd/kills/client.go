@@ -11,7 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rollcall-scim/rollcall/internal/bench/served"
+	"github.com/rollcall-scim/rollcall/internal/binary"
 )
 
 // resource is what a client knows of one of its users or of its group.
@@ -120,12 +120,12 @@ func (c *client) next() *change {
 		from := living[c.random.IntN(len(living))]
 		to := from.clone()
 		to.title = name
-		return &change{method: "PATCH", path: "/Users/" + from.id, body: served.Patch(fmt.Sprintf(`{"op":"replace","path":"title","value":"%s"}`, name)), from: from, to: to}
+		return &change{method: "PATCH", path: "/Users/" + from.id, body: binary.Patch(fmt.Sprintf(`{"op":"replace","path":"title","value":"%s"}`, name)), from: from, to: to}
 	case kind == 4:
 		from := living[c.random.IntN(len(living))]
 		to := from.clone()
 		to.active = !from.active
-		return &change{method: "PATCH", path: "/Users/" + from.id, body: served.Patch(fmt.Sprintf(`{"op":"replace","path":"active","value":%t}`, to.active)), from: from, to: to}
+		return &change{method: "PATCH", path: "/Users/" + from.id, body: binary.Patch(fmt.Sprintf(`{"op":"replace","path":"active","value":%t}`, to.active)), from: from, to: to}
 	case kind == 5:
 		from := living[c.random.IntN(len(living))]
 		to := from.clone()
@@ -146,7 +146,7 @@ func (c *client) next() *change {
 	} else {
 		to.members[member.id] = true
 	}
-	return &change{method: "PATCH", path: "/Groups/" + c.group.id, body: served.Patch(op), from: c.group, to: to}
+	return &change{method: "PATCH", path: "/Groups/" + c.group.id, body: binary.Patch(op), from: c.group, to: to}
 }
 
 // ask reads, and asks again when the answer is 503: PostgreSQL may still recover from its crash.

@@ -119,8 +119,8 @@ func (b *bench) begin(ctx context.Context, c *contender, d time.Duration) (*turn
 	}
 	if t.sample.Requests, t.sample.Elapsed, err = c.do(ctx, d); err != nil {
 		select {
-		case <-c.server.done:
-			err = fmt.Errorf("%w\n%s", err, c.server.tail())
+		case <-c.server.done():
+			err = fmt.Errorf("%w\n%s", err, c.server.process.Tail())
 		default:
 		}
 		return nil, err

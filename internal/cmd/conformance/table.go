@@ -123,7 +123,7 @@ into a temporary directory.
 	}
 	writeList(&b, results, failed, "Failed", "Nothing explains these; they are faults until something does.", func(c check) string { return c.why })
 	writeList(&b, results, explained, "Failed as explained",
-		"These ask for something else than the RFC does. They are listed by name in `internal/conformance/explained.go`, so that any other failure is a new one.",
+		"These ask for something else than the RFC does. They are listed by name in `internal/cmd/conformance/explained.go`, so that any other failure is a new one.",
 		func(c check) string { return c.reason })
 	return []byte(b.String())
 }

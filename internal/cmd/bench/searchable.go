@@ -57,7 +57,7 @@ func (b *bench) declare(ctx context.Context, site *population, attributes ...str
 				Complete bool `json:"complete"`
 			} `json:"searchable"`
 		}
-		if err := json.Unmarshal(text, &state); err != nil {
+		if err := json.Unmarshal([]byte(text), &state); err != nil {
 			return 0, fmt.Errorf("read what is searchable: %w", err)
 		}
 		complete := 0

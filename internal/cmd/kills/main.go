@@ -3,8 +3,8 @@
 // many as the changes. On PostgreSQL each third kill hits one of the database's own processes, after which PostgreSQL
 // recovers as from a crash.
 //
-//	go run ./internal/bench/kills -rollcall bin/rollcall [-kills 200]
-//	go run ./internal/bench/kills -rollcall bin/rollcall -postgres [-kills 200]
+//	go run ./internal/cmd/kills -rollcall bin/rollcall [-kills 200]
+//	go run ./internal/cmd/kills -rollcall bin/rollcall -postgres [-kills 200]
 //
 // In the end it damages the data in several ways, each in a transaction that is rolled back, and fails unless the
 // comparison sees each of them. It ends with exit code 1 when anything is wrong.
@@ -25,7 +25,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/rollcall-scim/rollcall/internal/bench/served"
+	"github.com/rollcall-scim/rollcall/internal/binary"
 )
 
 func main() {
@@ -43,12 +43,12 @@ func main() {
 }
 
 type run struct {
-	options        served.Options
+	options        binary.Options
 	kills, clients int
 	seed           uint64
 
-	in   *served.Installation
-	acme served.Site
+	in   *binary.Installation
+	acme binary.Site
 	db   *sql.DB
 	site string // its id
 	all  []*client
@@ -58,7 +58,7 @@ type run struct {
 }
 
 func (r *run) run(ctx context.Context) (err error) {
-	if r.in, err = served.New(ctx, r.options); err != nil {
+	if r.in, err = binary.New(ctx, r.options); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.in.Close()) }()

@@ -2,7 +2,7 @@
 // site with very many rows is deleted. It prints the times of a quiet site before and meanwhile, the sizes of the files, and the
 // load of the machine. It ends with exit code 1 when the p99 of changes is more than three times that of before.
 //
-//	go run ./internal/bench/growth -rollcall bin/rollcall [-postgres] [-prune 1000000] [-delete 3000000]
+//	go run ./internal/cmd/growth -rollcall bin/rollcall [-postgres] [-prune 1000000] [-delete 3000000]
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rollcall-scim/rollcall/internal/bench/served"
+	"github.com/rollcall-scim/rollcall/internal/binary"
 )
 
 func main() {
@@ -37,20 +37,20 @@ func main() {
 }
 
 type measure struct {
-	options     served.Options
+	options     binary.Options
 	old, doomed int
 	length      time.Duration
 
-	in         *served.Installation
+	in         *binary.Installation
 	db         *sql.DB
-	calm       served.Site
+	calm       binary.Site
 	ids        []string
 	largestLog int64
 	missed     []string
 }
 
 func (m *measure) run(ctx context.Context) (err error) {
-	if m.in, err = served.New(ctx, m.options); err != nil {
+	if m.in, err = binary.New(ctx, m.options); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.in.Close()) }()
@@ -70,7 +70,7 @@ func (m *measure) run(ctx context.Context) (err error) {
 	}
 	m.watch(time.Second*2, nil) // warm
 	before := m.watch(m.length, nil)
-	fmt.Printf("%s, %d processors, load of the machine %s\n", m.in.Kind(), runtime.NumCPU(), served.Load())
+	fmt.Printf("%s, %d processors, load of the machine %s\n", m.in.Kind(), runtime.NumCPU(), binary.Load())
 	print("before", before, nil)
 	fmt.Println("file", m.size(""), "MB")
 
@@ -100,7 +100,7 @@ func (m *measure) run(ctx context.Context) (err error) {
 		m.compare("while space is given back", back, before)
 		fmt.Println("file", m.size(""), "MB")
 	}
-	fmt.Println("\nload of the machine", served.Load())
+	fmt.Println("\nload of the machine", binary.Load())
 	if len(m.missed) > 0 {
 		return fmt.Errorf("missed: %s", strings.Join(m.missed, "; "))
 	}
@@ -205,7 +205,7 @@ func (m *measure) watch(length time.Duration, done <-chan struct{}) samples {
 			return m.in.Send(context.Background(), m.calm, "GET", fmt.Sprintf("/Users?filter=userName%%20eq%%20%%22u%d@calm.example%%22", i%len(m.ids)), "")
 		},
 		"change": func(i int) (int, []byte, error) {
-			return m.in.Send(context.Background(), m.calm, "PATCH", "/Users/"+m.ids[i%len(m.ids)], served.Patch(fmt.Sprintf(`{"op":"replace","path":"title","value":"%d"}`, time.Now().UnixNano())))
+			return m.in.Send(context.Background(), m.calm, "PATCH", "/Users/"+m.ids[i%len(m.ids)], binary.Patch(fmt.Sprintf(`{"op":"replace","path":"title","value":"%d"}`, time.Now().UnixNano())))
 		},
 	}
 	var mu sync.Mutex

@@ -2,8 +2,8 @@
 // people is scanned by many clients that ignore Retry-After, another sends large PATCHes, a third reads pages of large users
 // slowly. It prints the times of a quiet site before and meanwhile, and the server's memory.
 //
-//	go run ./internal/bench/neighbours -rollcall bin/rollcall
-//	go run ./internal/bench/neighbours -rollcall bin/rollcall -postgres
+//	go run ./internal/cmd/neighbours -rollcall bin/rollcall
+//	go run ./internal/cmd/neighbours -rollcall bin/rollcall -postgres
 //
 // Before all that it measures what the scanned site gets by one client alone, and by its own many clients while nobody else
 // does anything. It ends with exit code 1 when an aim is missed.
@@ -26,7 +26,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rollcall-scim/rollcall/internal/bench/served"
+	"github.com/rollcall-scim/rollcall/internal/binary"
 )
 
 func main() {
@@ -47,21 +47,21 @@ func main() {
 }
 
 type measure struct {
-	options                  served.Options
+	options                  binary.Options
 	people                   int
 	scanners, patches, slow  int
 	length                   time.Duration
-	in                       *served.Installation
+	in                       *binary.Installation
 	big, patched, read, calm tenant
 }
 
 type tenant struct {
-	served.Site
+	binary.Site
 	ids []string
 }
 
 func (m *measure) run(ctx context.Context) (err error) {
-	if m.in, err = served.New(ctx, m.options); err != nil {
+	if m.in, err = binary.New(ctx, m.options); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.in.Close()) }()
@@ -92,7 +92,7 @@ func (m *measure) run(ctx context.Context) (err error) {
 	memory := m.memory()
 	stop()
 	attackers.Wait()
-	fmt.Printf("%s, %d people, %d processors, load of the machine %s\n\n", m.in.Kind(), m.people, runtime.NumCPU(), served.Load())
+	fmt.Printf("%s, %d people, %d processors, load of the machine %s\n\n", m.in.Kind(), m.people, runtime.NumCPU(), binary.Load())
 	missed := print(quiet, loud)
 	fmt.Printf("\nscans per second of the site that is scanned: %.2f by one client alone; %.2f by its %d clients alone (%.2f ×); %.2f during all this (%.2f ×)\n",
 		alone, crowd, m.scanners, crowd/alone, share, share/alone)
@@ -205,7 +205,7 @@ func (m *measure) scan(ctx context.Context, all *sync.WaitGroup, scans *atomic.I
 func (m *measure) attack(ctx context.Context, all *sync.WaitGroup, scans *atomic.Int64) {
 	m.scan(ctx, all, scans)
 	operations := strings.Repeat(`{"op":"remove","path":"roles[value co \"zz1\" or type ew \"qq1\"]"},`, 490)
-	body := served.Patch(strings.TrimSuffix(operations, ","))
+	body := binary.Patch(strings.TrimSuffix(operations, ","))
 	for range m.patches {
 		all.Go(func() {
 			for ctx.Err() == nil {
@@ -241,8 +241,8 @@ func (m *measure) readSlowly(ctx context.Context) {
 
 // kinds are what a quiet site asks for.
 func (m *measure) kinds() map[string]func(ctx context.Context, i int) (int, error) {
-	stranger := served.Site{Name: m.calm.Name, Token: "rollcall_" + strings.Repeat("a", 49)}
-	scim := func(s served.Site, method, path, body string) (int, error) {
+	stranger := binary.Site{Name: m.calm.Name, Token: "rollcall_" + strings.Repeat("a", 49)}
+	scim := func(s binary.Site, method, path, body string) (int, error) {
 		status, _, err := m.in.Send(context.Background(), s, method, path, body)
 		return status, err
 	}
@@ -251,7 +251,7 @@ func (m *measure) kinds() map[string]func(ctx context.Context, i int) (int, erro
 			return scim(m.calm.Site, "GET", fmt.Sprintf("/Users?filter=userName%%20eq%%20%%22u%d@calm.example%%22", i%len(m.calm.ids)), "")
 		},
 		"deactivation": func(_ context.Context, i int) (int, error) {
-			return scim(m.calm.Site, "PATCH", "/Users/"+m.calm.ids[i%len(m.calm.ids)], served.Patch(fmt.Sprintf(`{"op":"replace","path":"active","value":%v}`, i/len(m.calm.ids)%2 == 1)))
+			return scim(m.calm.Site, "PATCH", "/Users/"+m.calm.ids[i%len(m.calm.ids)], binary.Patch(fmt.Sprintf(`{"op":"replace","path":"active","value":%v}`, i/len(m.calm.ids)%2 == 1)))
 		},
 		"wrong token":  func(context.Context, int) (int, error) { return scim(stranger, "GET", "/Users?count=1", "") },
 		"sign-in page": func(context.Context, int) (int, error) { return m.in.Get("/c/calm/") },

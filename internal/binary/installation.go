@@ -1,11 +1,4 @@
-// Package served runs the rollcall binary on a database of its own and sends requests to it, for programs that measure it.
-//
-//	New ──► a folder with a key and a SQLite file, or a PostgreSQL server
-//	 ├── Site ──► rollcall site create, rollcall token create
-//	 ├── Serve ─► rollcall serve, and waits until /readyz is 200
-//	 ├── Send ──► one SCIM request
-//	 └── Close ─► ends both servers, removes the folder
-package served
+package binary
 
 import (
 	"context"
@@ -46,7 +39,7 @@ type Installation struct {
 
 	binary string
 	pg     *pgserver.Server
-	server *exec.Cmd
+	server *Process
 	web    *http.Client
 }
 
@@ -56,7 +49,7 @@ func New(ctx context.Context, o Options) (in *Installation, err error) {
 		binary: o.Binary, Database: o.Database,
 		web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 500, MaxIdleConns: 1000}, Timeout: time.Minute},
 	}
-	if in.Dir, err = os.MkdirTemp("", "rollcall-served-"); err != nil {
+	if in.Dir, err = os.MkdirTemp("", "rollcall-installation-"); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -77,8 +70,8 @@ func New(ctx context.Context, o Options) (in *Installation, err error) {
 	if in.Addr, err = freeAddress(); err != nil {
 		return nil, err
 	}
-	if out, err := exec.CommandContext(ctx, in.binary, "key", "create", in.key()).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("rollcall key create: %w: %s", err, out)
+	if _, err := Output(exec.CommandContext(ctx, in.binary, "key", "create", in.key())); err != nil {
+		return nil, err
 	}
 	return in, nil
 }
@@ -144,23 +137,13 @@ func (in *Installation) Command(ctx context.Context, args ...string) *exec.Cmd {
 
 // Rollcall runs a command and returns what it prints.
 func (in *Installation) Rollcall(ctx context.Context, args ...string) (string, error) {
-	out, err := in.Command(ctx, args...).Output()
-	if failed, is := errors.AsType[*exec.ExitError](err); is {
-		return "", fmt.Errorf("rollcall %s: %w: %s", strings.Join(args, " "), err, failed.Stderr)
-	}
-	return strings.TrimSpace(string(out)), err
+	return Output(in.Command(ctx, args...))
 }
 
 // Serve starts the server and returns when it is ready. It serves on the same address each time.
 func (in *Installation) Serve(ctx context.Context) error {
-	log, err := os.OpenFile(in.log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	in.server = in.Command(ctx, "serve", "--listen", in.Addr)
-	in.server.Stderr = log
-	if err := in.server.Start(); err != nil {
+	var err error
+	if in.server, err = Start(in.Command(ctx, "serve", "--listen", in.Addr), "rollcall serve", in.log()); err != nil {
 		return err
 	}
 	return in.Ready()
@@ -173,19 +156,17 @@ func (in *Installation) Ready() error {
 			return nil
 		}
 	}
-	text, err := os.ReadFile(in.log())
-	return errors.Join(fmt.Errorf("the server is not ready after %s:\n%s", readyLimit, text[max(0, len(text)-2000):]), err)
+	return fmt.Errorf("the server is not ready after %s:\n%s", readyLimit, in.server.Tail())
 }
 
 func (in *Installation) log() string { return filepath.Join(in.Dir, "log") }
 
 // PID is the server's process id.
-func (in *Installation) PID() int { return in.server.Process.Pid }
+func (in *Installation) PID() int { return in.server.PID() }
 
 // Kill kills the server and waits for its end.
 func (in *Installation) Kill() error {
-	err := in.server.Process.Kill()
-	_ = in.server.Wait() // says that it was killed
+	err := in.server.Kill()
 	in.server = nil
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/provision/expr"
 	"github.com/rollcall-scim/rollcall/provision/templates"
@@ -52,7 +53,7 @@ func guideRows() ([]provision.CompiledMapping, error) {
 	if err != nil {
 		return nil, err
 	}
-	return schema.Compile(users)
+	return schema.Compile(users, source.Users{})
 }
 
 func valueOf(v any) expr.Value {

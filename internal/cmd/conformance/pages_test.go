@@ -14,7 +14,7 @@ func TestPagesNameExchangesThatAreThere(t *testing.T) {
 	t.Parallel()
 	exchange := regexp.MustCompile(`\[(\w+)\]\(\.\./scimserver/testdata/(\w+)\.txtar\)`)
 	for page, least := range map[string]int{"clients.md": 40, "divergences.md": 30} {
-		text, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
+		text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", page))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -26,7 +26,7 @@ func TestPagesNameExchangesThatAreThere(t *testing.T) {
 			if m[1] != m[2] {
 				t.Errorf("%s: the link %s leads to %s", page, m[1], m[2])
 			}
-			if _, err := os.Stat(filepath.Join("..", "..", "scimserver", "testdata", m[2]+".txtar")); err != nil {
+			if _, err := os.Stat(filepath.Join("..", "..", "..", "scimserver", "testdata", m[2]+".txtar")); err != nil {
 				t.Errorf("%s: %v", page, err)
 			}
 		}
@@ -36,7 +36,7 @@ func TestPagesNameExchangesThatAreThere(t *testing.T) {
 // TestEveryClientsRowIsProved checks that no row of docs/clients.md claims something without an exchange.
 func TestEveryClientsRowIsProved(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "clients.md"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "clients.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestEveryClientsRowIsProved(t *testing.T) {
 // and why.
 func TestEveryDivergenceSaysWhy(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "divergences.md"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "divergences.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

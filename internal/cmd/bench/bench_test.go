@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-scim/rollcall/internal/apptest"
+	"github.com/rollcall-scim/rollcall/internal/binary"
 	"github.com/rollcall-scim/rollcall/internal/pgserver"
 )
 
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(max(m.Run(), apptest.Clean()))
+	os.Exit(max(m.Run(), binary.Clean()))
 }
 
 func TestSpread(t *testing.T) {
@@ -79,7 +79,7 @@ func TestSampleIsPerRequestAndPerSecond(t *testing.T) {
 func TestContendersTakeTurnsAfterAWarmUp(t *testing.T) {
 	t.Parallel()
 	var order []string
-	here := &server{cmd: &exec.Cmd{Process: self(t)}}
+	here := &server{pid: self(t)}
 	named := func(name string) *contender {
 		return &contender{Name: name, server: here, do: func(_ context.Context, d time.Duration) (int, time.Duration, error) {
 			order = append(order, fmt.Sprint(name, d))
@@ -100,21 +100,10 @@ func TestContendersTakeTurnsAfterAWarmUp(t *testing.T) {
 }
 
 // self is this process, whose processor time can be read.
-func self(t *testing.T) *os.Process {
-	t.Helper()
-	if _, err := os.Stat("/proc/self/stat"); err != nil {
-		t.Skip("needs Linux's /proc")
-	}
-	p, err := os.FindProcess(os.Getpid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
 
 func TestContenderThatGoesWrongIsLeftOutAndTheOthersGoOn(t *testing.T) {
 	t.Parallel()
-	here := &server{cmd: &exec.Cmd{Process: self(t)}}
+	here := &server{pid: self(t)}
 	turns := 0
 	good := &contender{Name: "good", server: here, do: func(context.Context, time.Duration) (int, time.Duration, error) { return 1, time.Second, nil }}
 	bad := &contender{Name: "bad", server: here, do: func(context.Context, time.Duration) (int, time.Duration, error) {
@@ -159,7 +148,7 @@ func TestAfterARoundItsTracesAreRemoved(t *testing.T) {
 	t.Parallel()
 	made := 0
 	c := &contender{
-		server: &server{cmd: &exec.Cmd{Process: self(t)}},
+		server: &server{pid: self(t)},
 		do: func(context.Context, time.Duration) (int, time.Duration, error) {
 			made++
 			return made, time.Second, nil
@@ -325,7 +314,7 @@ func TestFlagsThatChangeTheRunAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := report{Options: o}
-	if got, want := r.command(), "go run ./internal/bench -rounds=3 -users=10,20"; got != want {
+	if got, want := r.command(), "go run ./internal/cmd/bench -rounds=3 -users=10,20"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	for _, args := range [][]string{{"-users", "20,10"}, {"-users", "a"}, {"-rounds", "0"}, {"-round", "1h"}, {"stray"}, {"-database", "oracle"}, {"-only", "read,sleep"}, {"-clients", "65"}, {"-limit", "0s"}} {
@@ -348,7 +337,7 @@ func TestQuickRunMeasuresEverything(t *testing.T) {
 	}
 	text := read(t, output)
 	for _, want := range []string{
-		"go run ./internal/bench -quick=true", "## What holds", "| empty net/http handler |", "0 were not measured", "The 19 rows", "requests sent: 1 |", "load generator",
+		"go run ./internal/cmd/bench -quick=true", "## What holds", "| empty net/http handler |", "0 were not measured", "The 19 rows", "requests sent: 1 |", "load generator",
 		"the directory's end", "SQLite, durable writes, 50 users", "POST, one commit per request", "POST's rows written by the bare store",
 	} {
 		if !strings.Contains(text, want) {
@@ -491,4 +480,13 @@ func (c *cancelling) Write(b []byte) (int, error) {
 		c.cancel()
 	}
 	return len(b), nil
+}
+
+// self is this process's number.
+func self(t *testing.T) int {
+	t.Helper()
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip("needs Linux's /proc")
+	}
+	return os.Getpid()
 }

@@ -285,7 +285,7 @@ func (r *report) command() string {
 	if len(r.Options.changed) == 0 {
 		return "make bench"
 	}
-	return "go run ./internal/bench " + strings.Join(r.Options.changed, " ")
+	return "go run ./internal/cmd/bench " + strings.Join(r.Options.changed, " ")
 }
 
 func (r *report) intro() string {

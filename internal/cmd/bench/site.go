@@ -57,8 +57,8 @@ func (b *bench) newSite(ctx context.Context, url string) (*population, error) {
 	if _, err := b.rollcall(ctx, s.url, "site", "create", siteName, "--profile", "full", "--admin", adminName); err != nil {
 		return nil, err
 	}
-	out, err := b.rollcall(ctx, s.url, "token", "create", siteName)
-	s.token = string(bytes.TrimSpace(out))
+	var err error
+	s.token, err = b.rollcall(ctx, s.url, "token", "create", siteName)
 	return s, err
 }
 

@@ -1,0 +1,106 @@
+// Package source hands a directory to the provisioning engine: it fills
+// provision.Source and provision.Catalog. Neither package names the other.
+package source
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// Directory is one directory as a source of provisioning.
+type Directory struct{ handle *directory.Handle }
+
+// Of makes a source of a directory.
+func Of(h *directory.Handle) Directory { return Directory{handle: h} }
+
+// Opener opens sources by their ids, which are those of directories.
+func Opener(open func(context.Context, directory.ID) (*directory.Handle, error)) func(context.Context, provision.SourceID) (provision.Source, error) {
+	return func(ctx context.Context, id provision.SourceID) (provision.Source, error) {
+		h, err := open(ctx, directory.ID(id))
+		if err != nil {
+			return nil, err
+		}
+		return Of(h), nil
+	}
+}
+
+// Position returns the newest position of the directory's events.
+func (d Directory) Position(ctx context.Context) (provision.Cursor, error) {
+	p, err := d.handle.Position(ctx)
+	return CursorOf(p), err
+}
+
+// Snapshot returns a page of users.
+func (d Directory) Snapshot(ctx context.Context, q provision.SnapshotQuery) ([]provision.Object, error) {
+	page, err := d.handle.Snapshot(ctx, directory.SnapshotQuery{App: q.App, AssignedOnly: q.AssignedOnly, After: q.After, Limit: q.Limit})
+	if err != nil {
+		return nil, err
+	}
+	objects := make([]provision.Object, len(page))
+	for i, o := range page {
+		objects[i] = User(o)
+	}
+	return objects, nil
+}
+
+// Changes names the users that changed, or whose assignment did.
+func (d Directory) Changes(ctx context.Context, app string, after provision.Cursor, limit int) (provision.Changed, error) {
+	from, err := event.ParsePosition(string(after))
+	if err != nil {
+		return provision.Changed{}, err
+	}
+	c, err := d.handle.Changes(ctx, app, from, limit)
+	if errors.Is(err, event.ErrPruned) {
+		err = fmt.Errorf("%w: %w", provision.ErrBehind, err)
+	}
+	if err != nil {
+		return provision.Changed{}, err
+	}
+	return provision.Changed{IDs: c.ObjectIDs, Cursor: CursorOf(c.Position), More: c.More}, nil
+}
+
+// Object returns one user.
+func (d Directory) Object(ctx context.Context, app, id string) (provision.Object, error) {
+	o, err := d.handle.Object(ctx, app, id)
+	if err != nil {
+		return provision.Object{}, err
+	}
+	return User(o), nil
+}
+
+// CursorOf is a position of the event feed as the engine keeps it.
+func CursorOf(p event.Position) provision.Cursor {
+	if p.IsZero() {
+		return ""
+	}
+	return provision.Cursor(p.String())
+}
+
+// User is a user of a directory as an object of a source.
+func User(o directory.Object) provision.Object {
+	attributes := o.Attributes()
+	name, _ := attributes["displayName"].(string)
+	upn, _ := attributes["userPrincipalName"].(string)
+	return provision.Object{
+		Kind: provision.UserKind, ID: o.User.ObjectID, Name: cmp.Or(name, upn), Attributes: attributes,
+		Enabled: o.User.AccountEnabled, Deleted: o.User.Deleted, Assigned: o.Assigned,
+	}
+}
+
+// Users is the catalog of the attributes of users.
+type Users struct{}
+
+// Attribute finds an attribute that a mapping can read, by its exact name.
+func (Users) Attribute(name string) (provision.SourceAttribute, bool) {
+	a, ok := directory.SourceAttribute(name)
+	return provision.SourceAttribute{Type: provision.AttributeType(a.Type), MultiValued: a.MultiValued, Always: a.HasAlways()}, ok
+}
+
+// Suggest returns the attribute that was probably meant.
+func (Users) Suggest(name string) string { return directory.Suggest(name) }

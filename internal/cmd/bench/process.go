@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/binary"
+)
+
+const (
+	// tick is the unit of processor times in /proc: USER_HZ, 100 on every
+	// architecture Go runs on.
+	tick = 10 * time.Millisecond
+)
+
+// server is a child process that listens.
+type server struct {
+	name    string
+	addr    string // host:port
+	pid     int
+	process *binary.Process
+	in      io.Closer // a child of ours ends when this closes, also when the parent was killed
+	db      *postgres // its database server, whose processor time counts too; nil on SQLite
+}
+
+// done is closed when the process has ended.
+func (s *server) done() <-chan struct{} {
+	if s.process == nil {
+		return nil // a contender without one does not end
+	}
+	return s.process.Done()
+}
+
+// start runs a program until stop, or until ctx ends, and returns once it has said where it listens.
+func (b *bench) start(ctx context.Context, name, program string, args ...string) (*server, error) {
+	b.started++
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.Env = b.dir, b.childEnv()
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	process, err := binary.Start(cmd, name, filepath.Join(b.dir, fmt.Sprintf("%02d-%s.log", b.started, name)))
+	if err != nil {
+		return nil, err
+	}
+	s := &server{name: name, pid: process.PID(), process: process, in: in}
+	b.running = append(b.running, s)
+	if s.addr, err = process.Address(ctx); err != nil {
+		return nil, errors.Join(err, b.stop(s))
+	}
+	return s, nil
+}
+
+// childEnv is the parent's, with nothing that configures rollcall but the file of its key.
+func (b *bench) childEnv() []string {
+	return binary.CleanEnv(
+		"ROLLCALL_KEY_FILE="+filepath.Join(b.dir, "key"),
+		"ROLLCALL_ALLOW_PRIVATE_TARGETS=1", "ROLLCALL_ALLOW_LOOPBACK_TARGETS=1",
+	)
+}
+
+// requests counts the requests that a rollcall serve has logged.
+func (s *server) requests() (int, error) {
+	log, err := os.ReadFile(s.process.Log)
+	return bytes.Count(log, []byte("msg=request ")), err
+}
+
+// stop ends a server and waits for its end.
+func (b *bench) stop(s *server) error {
+	s.in.Close()
+	if err := s.process.Stop(); err != nil {
+		return err
+	}
+	for i, r := range b.running {
+		if r == s {
+			b.running = append(b.running[:i], b.running[i+1:]...)
+			break
+		}
+	}
+	return nil
+}
+
+// stopAll ends what still runs, the youngest first, and database servers last.
+func (b *bench) stopAll() error {
+	var errs []error
+	for len(b.running) > 0 {
+		n := len(b.running)
+		errs = append(errs, b.stop(b.running[n-1]))
+		if len(b.running) == n {
+			break
+		}
+	}
+	for _, p := range b.servers {
+		errs = append(errs, p.Stop())
+	}
+	b.servers = nil
+	return errors.Join(errs...)
+}
+
+// cpu is the processor time the server has used so far, in user and kernel mode.
+func (s *server) cpu() (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
+	if err != nil {
+		return 0, fmt.Errorf("processor time of %s: %w", s.name, err)
+	}
+	used, err := statOf(string(text))
+	return used.own, err
+}
+
+func cutLast(text, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(text, sep)
+	if i < 0 {
+		return text, "", false
+	}
+	return text[:i], text[i+len(sep):], true
+}
+
+// peak is the greatest resident size the server has had so far, in bytes.
+func (s *server) peak() (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid))
+	if err != nil {
+		return 0, fmt.Errorf("peak memory of %s: %w", s.name, err)
+	}
+	return parsePeak(string(text))
+}
+
+func parsePeak(status string) (int64, error) {
+	for line := range strings.Lines(status) {
+		if rest, found := strings.CutPrefix(line, "VmHWM:"); found {
+			kilobytes, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			return kilobytes << 10, err
+		}
+	}
+	return 0, errors.New("no VmHWM in /proc/PID/status")
+}
+
+// rollcall runs one command to its end and returns what it printed. The settings stand in the environment: a command refuses
+// a flag that it does not look at.
+func (b *bench) rollcall(ctx context.Context, database string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, b.binary, args...)
+	cmd.Dir, cmd.Env = b.dir, append(b.childEnv(), "ROLLCALL_DATABASE="+database)
+	return binary.Output(cmd)
+}
+
+// serve starts the product on a database.
+func (b *bench) serve(ctx context.Context, name, database string) (*server, error) {
+	return b.start(ctx, name, b.binary, "serve", "--database", database, "--listen", "127.0.0.1:0")
+}
+
+// child starts this program again as one of the contenders.
+func (b *bench) child(ctx context.Context, kind string, args ...string) (*server, error) {
+	return b.start(ctx, kind, b.self, append([]string{"-child", kind}, args...)...)
+}

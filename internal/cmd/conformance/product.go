@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/rollcall-scim/rollcall/internal/binary"
+)
+
+// product is the built binary with a fresh database.
+type product struct {
+	binary string
+	dir    string // holds the database and the server's log
+	addr   string // host:port of the running server
+	server *binary.Process
+}
+
+func (p *product) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, p.binary, append([]string{"--database", filepath.Join(p.dir, "rollcall.db")}, args...)...)
+	cmd.Dir = p.dir
+	cmd.Env = binary.CleanEnv() // nothing of the surroundings configures the server under test
+	return cmd
+}
+
+// output runs one command to its end.
+func (p *product) output(ctx context.Context, args ...string) (string, error) {
+	return binary.Output(p.command(ctx, args...))
+}
+
+// createSite makes an empty site with profile full and returns a token for it.
+func (p *product) createSite(ctx context.Context, name string, strict bool) (token string, err error) {
+	if _, err := p.output(ctx, "site", "create", name, "--profile", "full"); err != nil {
+		return "", err
+	}
+	if strict {
+		if _, err := p.output(ctx, "site", "set", name, "--strict"); err != nil {
+			return "", err
+		}
+	}
+	return p.output(ctx, "token", "create", name)
+}
+
+func (p *product) siteURL(name string) string {
+	return "http://" + p.addr + "/c/" + name + "/auth/scim/v2"
+}
+
+// serve starts the server on a free port and returns once it has said where it listens.
+func (p *product) serve(ctx context.Context) (err error) {
+	p.server, err = binary.Start(p.command(ctx, "serve", "--listen", "127.0.0.1:0"), "rollcall serve", filepath.Join(p.dir, "serve.log"))
+	if err != nil {
+		return err
+	}
+	if p.addr, err = p.server.Address(ctx); err != nil {
+		return errors.Join(err, p.stop())
+	}
+	return nil
+}
+
+func (p *product) stop() error { return p.server.Stop() }

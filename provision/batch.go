@@ -64,8 +64,8 @@ func (r *run) evaluateAll(ctx context.Context, p *pass, pending []Pending, until
 		if halt.Load() || ctx.Err() != nil || i >= r.e.workers() && !r.e.Now().Before(until) {
 			return
 		}
-		works[i], errs[i] = p.evaluate(ctx, pending[i])
-		if errs[i] != nil || works[i].problem != nil && general(works[i].problem) {
+		works[i], errs[i] = r.evaluate(ctx, p, pending[i])
+		if errs[i] != nil || general(works[i].problem()) {
 			halt.Store(true)
 		}
 	})
@@ -81,14 +81,28 @@ func (r *run) evaluateAll(ctx context.Context, p *pass, pending []Pending, until
 	return begun, nil
 }
 
+// evaluate reads one object and decides what is to be done about it.
+func (r *run) evaluate(ctx context.Context, p *pass, known Pending) (*work, error) {
+	o, err := r.readObject(ctx, known.ObjectID)
+	if err != nil {
+		return nil, err
+	}
+	return p.evaluate(ctx, o, known, r.e.Now())
+}
+
+// problem is what went wrong with a person, nil if nothing did.
+func (w *work) problem() *TargetError { return problemOf(w.decision, w.result) }
+
 // intend writes creates down before the first of them is sent.
 func (r *run) intend(ctx context.Context, works []*work) error {
 	var ops []Op
 	now := r.e.Now()
 	for _, w := range works {
-		if w.verdict == toCreate {
-			w.intended = true
-			ops = append(ops, Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Keys: w.keys, Sent: now, Cycle: r.state.Cycle.ID})
+		w.entry.ID, w.entry.ChangeID = r.e.NewID(), r.e.NewID()
+		if d, creating := w.decision.(create); creating {
+			op := Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Keys: d.keys, Sent: now, Cycle: r.state.Cycle.ID}
+			ops = append(ops, op)
+			w.known.Op, w.known.resolved = &op, false
 		}
 	}
 	if len(ops) == 0 {
@@ -107,17 +121,11 @@ func (r *run) exportAll(ctx context.Context, p *pass, works []*work) {
 	var halt atomic.Bool
 	r.each(len(works), func(i int) {
 		w := works[i]
-		if w.verdict == nothing {
+		if !requests(w.decision) || halt.Load() || ctx.Err() != nil || !r.e.Now().Before(until) {
 			return
 		}
-		if halt.Load() || ctx.Err() != nil || !r.e.Now().Before(until) {
-			created := w.verdict == toCreate
-			w.postpone(r.e.Now())
-			w.outcome.DropOp = created
-			return
-		}
-		p.export(firm, w)
-		if w.problem != nil && general(w.problem) {
+		p.export(firm, w, r.e.Now())
+		if general(w.problem()) {
 			halt.Store(true)
 		}
 	})
@@ -126,6 +134,9 @@ func (r *run) exportAll(ctx context.Context, p *pass, works []*work) {
 // general says whether a failure makes it pointless to go on before the connection
 // was tested: it is not about this person, or each one more costs a time-out.
 func general(te *TargetError) bool {
+	if te == nil {
+		return false
+	}
 	switch te.Kind {
 	case Throttled, Credentials, Unreachable:
 		return true
@@ -152,12 +163,13 @@ func (r *run) judge(ctx context.Context, works []*work) *TargetError {
 	var suspects []*work
 	var systemic *TargetError
 	for _, w := range works {
-		if w.problem == nil || !suspicious(w.problem) {
+		te := w.problem()
+		if te == nil || !suspicious(te) {
 			continue
 		}
 		suspects = append(suspects, w)
-		if w.problem.Kind == Throttled && (systemic == nil || systemic.RetryAfter < w.problem.RetryAfter) {
-			systemic = w.problem
+		if te.Kind == Throttled && (systemic == nil || systemic.RetryAfter < te.RetryAfter) {
+			systemic = te
 		}
 	}
 	if len(suspects) == 0 {
@@ -170,15 +182,22 @@ func (r *run) judge(ctx context.Context, works []*work) *TargetError {
 		return nil
 	}
 	for _, w := range suspects {
-		if systemic.Kind == Throttled && w.problem.Kind != Throttled {
+		if systemic.Kind == Throttled && w.problem().Kind != Throttled {
 			continue
 		}
-		dropOp := w.outcome.DropOp
-		w.problem = nil
 		w.postpone(r.e.Now())
-		w.outcome.DropOp = dropOp
 	}
 	return systemic
+}
+
+// postpone leaves a failure that is not the person's for later.
+func (w *work) postpone(until time.Time) {
+	if no, failed := w.result.(refused); failed {
+		if _, creating := w.decision.(create); creating {
+			w.known.resolved = !no.mayHaveHappened
+		}
+	}
+	w.decision, w.result = later{until: until}, unsent{}
 }
 
 // record writes all outcomes of a batch in one transaction.
@@ -188,8 +207,9 @@ func (r *run) record(ctx context.Context, works []*work) error {
 	now := r.e.Now()
 	outcomes := make([]Outcome, 0, len(works))
 	for _, w := range works {
-		outcomes = append(outcomes, w.conclude(now, r.state.Cycle.ID))
-		r.count(w)
+		o := w.conclude(now, r.state.Cycle.ID)
+		outcomes = append(outcomes, o)
+		r.count(o)
 	}
 	if err := r.e.Store.Record(ctx, r.fence, r.state, outcomes); err != nil {
 		return err
@@ -211,23 +231,38 @@ func (r *run) show(entry *LogEntry) error {
 	return r.visit(*entry)
 }
 
-// count adds a work to the cycle's numbers.
-func (r *run) count(w *work) {
-	if w.deferred {
+// conclude makes what is to be recorded of a work that has ended.
+func (w *work) conclude(now time.Time, cycle string) Outcome {
+	o := settle(w.decision, w.result, w.known, now)
+	s, skipped := w.decision.(skip)
+	if !o.Postpone.IsZero() || skipped && s.telling == silent {
+		return o
+	}
+	o.Entry, o.Counted = w.report(now, cycle), skipped && s.telling == counted
+	return o
+}
+
+// count adds an outcome to the cycle's numbers.
+func (r *run) count(o Outcome) {
+	if !o.Postpone.IsZero() {
 		return
 	}
 	c := &r.state.Cycle
 	c.Read++
-	switch w.entry.Status.Status {
+	if o.Entry == nil {
+		c.Skipped++ // it is no news
+		return
+	}
+	switch o.Entry.Status.Status {
 	case Failure:
 		c.Failed++
 	case Skipped:
 		c.Skipped++
-		if w.counted {
+		if o.Counted {
 			c.Redundant++
 		}
 	case Success:
-		switch w.entry.Action {
+		switch o.Entry.Action {
 		case Create:
 			c.Created++
 		case Update:

@@ -32,29 +32,33 @@ func (c *claims) take(thing, objectID string) (owner string) {
 // claim fails the second of two people who found the same account, or who would
 // get the same new account.
 func (p *pass) claim(w *work) {
-	switch {
-	case w.linked && w.link != nil:
-		if owner := p.claims.take("account "+w.link.TargetID, w.known.ObjectID); owner != w.known.ObjectID {
-			w.outcome = Outcome{DropOp: w.outcome.DropOp}
-			w.taken(w.link.TargetID, owner)
-			if w.known.Link != nil {
-				w.loseLink(*w.known.Link) // this account was to take the place of one that is gone
-			}
-		}
-	case w.verdict == toCreate:
-		for _, k := range w.keys {
-			owner := p.claims.take("key "+k.Path+" "+scim.Fold(text(k.Value)), w.known.ObjectID)
-			if owner == w.known.ObjectID {
-				continue
-			}
-			w.fail(&TargetError{
-				Kind: Permanent, Code: "DuplicateSourceEntries",
-				Detail: fmt.Sprintf("An account with %s '%s' is being created for another person of the directory (object %s).", k.Path, text(k.Value), owner),
-				Advice: "Give the two people different values of the matching attribute.",
-			})
-			w.entry.Action = Other
+	if w.newLink() {
+		owner := p.claims.take("account "+w.link.TargetID, w.known.ObjectID)
+		if owner == w.known.ObjectID {
 			return
 		}
+		f := w.taken(w.link.TargetID, owner)
+		if w.known.Link != nil {
+			f.pair = rememberLost(*w.known.Link) // this account was to take the place of one that is gone
+		}
+		w.decision = f
+		return
+	}
+	d, creating := w.decision.(create)
+	if !creating {
+		return
+	}
+	for _, k := range d.keys {
+		owner := p.claims.take("key "+k.Path+" "+scim.Fold(text(k.Value)), w.known.ObjectID)
+		if owner == w.known.ObjectID {
+			continue
+		}
+		w.decision = w.fail(&TargetError{
+			Kind: Permanent, Code: "DuplicateSourceEntries",
+			Detail: fmt.Sprintf("An account with %s '%s' is being created for another person of the directory (object %s).", k.Path, text(k.Value), owner),
+			Advice: "Give the two people different values of the matching attribute.",
+		})
+		return
 	}
 }
 
@@ -69,11 +73,11 @@ func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, 
 }
 
 // taken fails a person whose account belongs to somebody else.
-func (w *work) taken(targetID, owner string) {
-	w.fail(&TargetError{
+func (w *work) taken(targetID, owner string) fail {
+	w.link = nil
+	return w.fail(&TargetError{
 		Kind: Permanent, Code: "DuplicateSourceEntries",
 		Detail: fmt.Sprintf("The account %s belongs to another person of the directory already (object %s).", targetID, owner),
 		Advice: "Give the two people different values of the matching attribute.",
 	})
-	w.link, w.linked, w.entry.Action = nil, false, Other
 }

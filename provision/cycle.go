@@ -39,7 +39,7 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 		return wait, nil
 	}
 	if r.state.Phase == Idle {
-		due, next, err := r.due(ctx)
+		due, next, err := r.due(ctx, r.e.Now(), r.forced)
 		if err != nil || !due {
 			return next, err
 		}
@@ -132,10 +132,11 @@ func (r *run) waiting() time.Time {
 	return time.Time{}
 }
 
-// due says whether a cycle should begin now, else when to look again.
-func (r *run) due(ctx context.Context) (due bool, next time.Time, err error) {
-	now, k := r.e.Now(), r.job.Key
-	if r.forced || !r.state.Ready || r.state.Quarantine != nil || !now.Before(r.state.NextCycle) || r.clockWasAhead(now) {
+// due says whether a cycle should begin now, else when to look again. A forced one
+// begins whatever the schedule says.
+func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, next time.Time, err error) {
+	k := r.job.Key
+	if forced || !r.state.Ready || r.state.Quarantine != nil || !now.Before(r.state.NextCycle) || r.clockWasAhead(now) {
 		return true, time.Time{}, nil
 	}
 	changed, err := r.changed(ctx)
@@ -302,51 +303,58 @@ func (r *run) turn(ctx context.Context) (done bool, wait time.Time, err error) {
 
 // importPage adds one page to the work list, with the cursor that covers it.
 func (r *run) importPage(ctx context.Context) error {
-	ids, why, err := r.readPage(ctx)
+	page, err := r.readPage(ctx, r.state)
 	if err != nil {
 		return err
 	}
-	return r.e.Store.Import(ctx, r.fence, r.state, why, ids)
+	r.state = page.then
+	return r.e.Store.Import(ctx, r.fence, r.state, page.why, page.ids)
 }
 
-// readPage reads from the source and moves the state's cursor and phase.
-func (r *run) readPage(ctx context.Context) (ids []string, why Why, err error) {
-	s := &r.state
+// imported is one page of import.
+type imported struct {
+	ids  []string
+	why  Why
+	then State // the state whose cursor covers the page
+}
+
+// readPage reads what comes next after a state.
+func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 	switch s.Phase {
 	case Snapshot:
 		page, err := r.source.Snapshot(ctx, SnapshotQuery{
 			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage,
 		})
 		if err != nil {
-			return nil, "", fmt.Errorf("read snapshot: %w", err)
+			return imported{}, fmt.Errorf("read snapshot: %w", err)
 		}
+		ids := make([]string, 0, len(page))
 		for _, o := range page {
 			ids = append(ids, o.ID)
 		}
 		s.move(ids, Links)
-		return ids, ByCycle, nil
+		return imported{ids, ByCycle, s}, nil
 	case Links:
-		if ids, err = r.e.Store.Linked(ctx, r.job.Key, s.After, importPage); err != nil {
-			return nil, "", err
+		ids, err := r.e.Store.Linked(ctx, r.job.Key, s.After, importPage)
+		if err != nil {
+			return imported{}, err
 		}
 		s.move(ids, Finishing)
 		if s.Phase == Finishing {
 			s.Watermark, s.Ready = s.Start, true
 		}
-		if ids, err = r.outOfSnapshot(ctx, ids); err != nil {
-			return nil, "", err
-		}
-		return ids, ByCycle, nil
+		ids, err = r.outOfSnapshot(ctx, ids)
+		return imported{ids, ByCycle, s}, err
 	}
 	c, err := r.source.Changes(ctx, r.job.Key.App, s.Watermark, importPage)
 	if err != nil {
-		return nil, "", fmt.Errorf("read changes: %w", err)
+		return imported{}, fmt.Errorf("read changes: %w", err)
 	}
 	s.Watermark = c.Cursor
 	if !c.More {
 		s.Phase = Finishing
 	}
-	return c.IDs, ByChange, nil
+	return imported{c.IDs, ByChange, s}, nil
 }
 
 // move advances the import cursor behind a page; an incomplete page is the last.
@@ -397,10 +405,7 @@ func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 	}
 	r.e.Log.Info("cycle ended", "job", r.job.Key.String(), "cycle", c.ID, "kind", c.Kind, "read", c.Read, "created", c.Created,
 		"updated", c.Updated, "disabled", c.Disabled, "deleted", c.Deleted, "skipped", c.Skipped, "failed", c.Failed)
-	forced := r.forced
-	r.forced = false
-	due, next, err := r.due(ctx)
-	r.forced = forced
+	due, next, err := r.due(ctx, r.e.Now(), false)
 	if due {
 		next = now
 	}

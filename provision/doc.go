@@ -14,14 +14,19 @@
 //	import ─► scoping ─► matching ─► processing ─► referenceResolution    (evaluate.go)
 //	                    │                         Target.Find, Target.Get only
 //	                    ▼
+//	                 decision: skip, create, patch, remove, fail or later  (decision.go)
+//	                    │
+//	                    ▼
 //	     intent: creates are written down as "sending" before they are sent
 //	                    │
 //	                 export                       Target.Create, Patch, Delete
 //	                    │
+//	                 settle: what the decision and its result leave to record
+//	                    ▼
 //	     record: links, escrow, log entries and the end of the work, in one transaction
 //
-// A plan is the same code without intent, export and record, so it cannot say
-// anything else than what a cycle would do.
+// A plan shows the decisions that a cycle would carry out: it is the same code
+// without intent, export and record.
 //
 // A process may die at any point. Updates are sent again, which is harmless. A
 // create whose outcome is unknown is resolved by reading the target, never by

@@ -158,10 +158,9 @@ func (e *Engine) openTarget(job Job) (Target, error) {
 
 func (r *run) pass() *pass {
 	return &pass{
-		job: r.job, m: r.m, source: r.source, target: r.target, searcher: newSearcher(r.target, r.state.Searches),
+		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches),
 		initial: r.state.Cycle.Kind == InitialCycle, settle: r.e.settle(),
 		owner: func(ctx context.Context, id string) (string, error) { return r.e.Store.Owner(ctx, r.job.Key, id) },
-		now:   r.e.Now, newID: r.e.NewID,
 	}
 }
 

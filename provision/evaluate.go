@@ -14,26 +14,23 @@ import (
 )
 
 // pass is one look at people: a batch of a cycle, or a plan. What it decides
-// depends on the source, the target and what is remembered, and on nothing it
-// writes: it writes nothing.
+// depends on the configuration, the object, the target and what is remembered, and
+// on nothing it writes: it writes nothing before export.
 type pass struct {
 	job     Job
 	m       *mapping
-	source  Source
 	target  Target
 	initial bool // every account is read again, also those that should be unchanged
 	settle  time.Duration
 	// searcher knows by which attributes accounts may be looked for.
 	searcher *searcher
 	owner    func(ctx context.Context, targetID string) (objectID string, err error)
-	now      func() time.Time
-	newID    func() string
 	claims   claims
 }
 
 // work is one person on the way through the steps.
 type work struct {
-	known    Pending
+	known    memory
 	object   Object
 	gone     bool // purged from the source
 	assigned bool // the job looks after this person
@@ -41,33 +38,21 @@ type work struct {
 	started  time.Time
 
 	m        *mapping
-	link     *Link // the pair, remembered before or found now
-	linked   bool  // link is new and has to be remembered
-	before   *Link // the pair whose account is gone, while another account is being created
+	link     *Link // the pair, remembered before or found now; nil: no account is known
+	replaces *Link // the pair whose account is gone, while another account is being created
 	current  scim.Resource
 	values   []value
 	hash     string
-	keys     []MatchKey
-	changes  []Change
-	verdict  verdict
+
+	decision decision
+	result   result
 	entry    LogEntry
-	counted  bool // the log does not keep it: the cycle counts it
-	silent   bool // nothing happened that the log should tell
-	problem  *TargetError
-	outcome  Outcome
-	deferred bool // put off; not an end
-	intended bool // a create of this person is written down
 }
 
-// verdict is what the export step has to do.
-type verdict int
-
-const (
-	nothing verdict = iota
-	toCreate
-	toPatch
-	toDelete
-)
+// newLink says whether the pair was found in this pass.
+func (w *work) newLink() bool {
+	return w.link != nil && (w.known.Link == nil || w.known.Link.TargetID != w.link.TargetID)
+}
 
 // active says whether the person may sign in at all, as far as the directory goes.
 func (w *work) active() bool {
@@ -85,41 +70,50 @@ func (w *work) attributes() map[string]any {
 	return a
 }
 
-// evaluate takes one person through the steps up to, but without, export. Its
-// error is about the source or the store and ends the whole batch; what is wrong
-// with this person or the target's answers is in the work.
-func (p *pass) evaluate(ctx context.Context, known Pending) (*work, error) {
-	w := &work{known: known, started: p.now(), m: p.m, link: known.Link}
+// evaluate takes one person through the steps up to, but without, export. object
+// is nil when the source has none any more. The error is about the store and ends
+// the whole batch; what is wrong with this person or the target's answers is in
+// the decision.
+func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now time.Time) (*work, error) {
+	w := &work{known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsent{}}
 	w.entry = LogEntry{
-		ID: p.newID(), ChangeID: p.newID(), JobID: p.job.Key.String(), Action: Other,
+		JobID:        p.job.Key.String(),
 		SourceSystem: System{ID: string(p.job.Key.Directory), DisplayName: p.m.source}, TargetSystem: System{ID: p.job.Key.App, DisplayName: p.m.target},
 		InitiatorName: "Rollcall provisioning", Mapping: p.m.object.Name, Modified: []ModifiedProperty{},
 	}
-	if err := p.importObject(ctx, w); err != nil {
-		return nil, err
-	}
+	p.importObject(w, object)
+	w.known.name = w.name()
 	attributes := w.attributes()
 	p.scoping(w, attributes)
-	if err := p.decide(ctx, w, attributes); err != nil {
-		return nil, err
-	}
-	return w, nil
+	var err error
+	w.decision, err = p.decide(ctx, w, attributes)
+	return w, err
 }
 
-func (p *pass) importObject(ctx context.Context, w *work) error {
-	o, err := p.source.Object(ctx, p.job.Key.App, w.known.ObjectID)
+// readObject reads one object for [pass.evaluate].
+func (r *run) readObject(ctx context.Context, id string) (*Object, error) {
+	o, err := r.source.Object(ctx, r.job.Key.App, id)
 	switch {
 	case errors.Is(err, refusal.NotFound):
-		w.gone = true
-		w.entry.SourceIdentity = Identity{ID: w.known.ObjectID, DisplayName: w.rememberedName(), Type: "User"}
-		w.step("EntryImportObjectNotFound", ImportStep, Success, fmt.Sprintf("User '%s' was deleted permanently in %s.", w.name(), p.m.source), nil)
-		return nil
+		return nil, nil
 	case err != nil:
-		return fmt.Errorf("import %s: %w", w.known.ObjectID, err)
+		return nil, fmt.Errorf("import %s: %w", id, err)
 	}
-	w.object = o
-	w.entry.SourceIdentity = Identity{ID: o.ID, DisplayName: o.Name, Type: "User", Details: map[string]string{"userPrincipalName": text(o.Attributes["userPrincipalName"])}}
-	return nil
+	return &o, nil
+}
+
+func (p *pass) importObject(w *work, object *Object) {
+	if object == nil {
+		w.gone = true
+		w.entry.SourceIdentity = Identity{ID: w.known.ObjectID, DisplayName: w.rememberedName(), Type: string(UserKind)}
+		w.step("EntryImportObjectNotFound", ImportStep, Success, fmt.Sprintf("User '%s' was deleted permanently in %s.", w.name(), p.m.source), nil)
+		return
+	}
+	w.object = *object
+	w.entry.SourceIdentity = Identity{
+		ID: object.ID, DisplayName: object.Name, Type: string(object.Kind),
+		Details: map[string]string{"userPrincipalName": text(object.Attributes["userPrincipalName"])},
+	}
 }
 
 // name is what people call the person in messages.
@@ -191,10 +185,10 @@ func (p *pass) read(attributes map[string]any) map[string]string {
 }
 
 // decide finds the account and what has to be done to it.
-func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) error {
+func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	if w.known.Op != nil {
-		if stop, err := p.resolve(ctx, w); stop || err != nil {
-			return err
+		if d, err := p.resolve(ctx, w); d != nil || err != nil {
+			return d, err
 		}
 	}
 	switch {
@@ -203,76 +197,78 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) e
 	case w.link != nil:
 		return p.decideLinked(ctx, w, attributes)
 	case !w.assigned || !w.admitted:
-		p.leaveAlone(w)
-		return nil
+		return p.leaveAlone(w), nil
 	}
 	return p.match(ctx, w, attributes)
 }
 
 // leaveAlone ends the work on somebody who is out of scope and has no account
 // through this job. Accounts that were never in scope are left alone.
-func (p *pass) leaveAlone(w *work) {
-	w.outcome.DropFail = true
-	w.forgetUnmatched()
-	w.skip("NotEffectivelyEntitled", "The person is not in scope and has no account through this job.", "")
-	w.silent = !w.assigned
+func (p *pass) leaveAlone(w *work) decision {
+	s := w.skip("NotEffectivelyEntitled", "The person is not in scope and has no account through this job.", "")
+	s.absence = noMatter
+	if !w.assigned {
+		s.telling = silent
+	}
+	return s
 }
 
 // resolve looks for the account of a create whose outcome nobody knows: the
 // process died, or the answer was lost. Nothing is created for this person until
-// a read has told.
-func (p *pass) resolve(ctx context.Context, w *work) (stop bool, err error) {
+// a read has told. It returns no decision when the steps can go on.
+func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 	op := w.known.Op
 	l := p.find(ctx, op.Keys)
 	if l.problem != nil {
-		w.fail(l.problem)
-		return true, ctx.Err()
+		return w.fail(l.problem), ctx.Err()
 	}
 	switch len(l.found) {
 	case 0:
 		if len(l.skipped) > 0 {
-			w.failUnsearchable(l.skipped)
-			return true, nil
+			return w.failUnsearchable(l.skipped), nil
 		}
-		if settled := op.Sent.Add(p.settle); p.now().Before(settled) {
+		if settled := op.Sent.Add(p.settle); w.started.Before(settled) {
 			// The request may still be on its way through the application.
-			w.postpone(settled)
-			return true, nil
+			return later{until: settled}, nil
 		}
-		w.outcome.DropOp = true
-		return false, nil
+		w.known.resolved = true
+		return nil, nil
 	case 1:
 		return p.adopt(ctx, w, l.found[0], l.key, "adopted")
 	}
-	w.ambiguous(l.found, l.key)
-	return true, nil
+	return w.ambiguous(l.found, l.key), nil
 }
 
-// adopt makes the pair, unless another person has the account already.
-func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey, how string) (stop bool, err error) {
+// adopt makes the pair, unless another person has the account already. It returns
+// no decision when it did.
+func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey, how string) (decision, error) {
 	owner, err := p.owner(ctx, o.ID)
 	if err != nil {
-		return true, err
+		return nil, err
 	}
 	if owner != "" && owner != w.known.ObjectID {
-		w.taken(o.ID, owner)
-		return true, nil
+		return w.taken(o.ID, owner), nil
 	}
-	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: how, State: Active, Name: w.name(), Since: p.now()}
-	w.linked, w.current = true, o.Resource
+	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: how, State: Active, Name: w.name(), Since: w.started}
+	w.current, w.replaces = o.Resource, nil
 	w.link.Keys = w.accountKeys(nil)
-	w.outcome.DropOp = w.known.Op != nil
-	w.entry.TargetIdentity = Identity{ID: o.ID, Type: p.m.object.TargetObjectName}
+	w.known.resolved = w.known.Op != nil
+	w.identify(o.ID)
 	w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("Found one account in %s by %s '%s'.", p.m.target, key.Path, text(key.Value)), map[string]string{"id": o.ID})
-	return false, nil
+	return nil, nil
 }
 
-func (w *work) ambiguous(found []TargetObject, key MatchKey) {
+// identify names the account in the log entry.
+func (w *work) identify(targetID string) {
+	w.entry.TargetIdentity = Identity{ID: targetID, Type: w.m.object.TargetObjectName}
+}
+
+func (w *work) ambiguous(found []TargetObject, key MatchKey) fail {
 	ids := make([]string, len(found))
 	for i, o := range found {
 		ids[i] = o.ID
 	}
-	w.fail(&TargetError{
+	return w.fail(&TargetError{
 		Kind: Permanent, Code: "DuplicateTargetEntries",
 		Detail: fmt.Sprintf("The application has %d accounts with %s '%s': %s. Nothing was done.", len(found), key.Path, text(key.Value), strings.Join(ids, ", ")),
 		Advice: "Correct the accounts at the application so that one is left, or match by another attribute.",
@@ -280,37 +276,30 @@ func (w *work) ambiguous(found []TargetObject, key MatchKey) {
 }
 
 // match looks for the account of somebody in scope who has none through this job.
-func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) error {
+func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	keys, problem := p.m.keys(attributes)
 	if problem != nil {
-		w.failRow(problem)
-		return nil
+		return w.failRow(problem), nil
 	}
 	if len(keys) == 0 {
-		w.skip("ImportSkipped", "The person has no value in any matching attribute, so no account can be found for them.", "Fill in a matching attribute of this person in the directory.")
-		return nil
+		return w.skip("ImportSkipped", "The person has no value in any matching attribute, so no account can be found for them.", "Fill in a matching attribute of this person in the directory."), nil
 	}
-	w.keys = keys
 	l := p.find(ctx, keys)
 	if l.problem != nil {
 		w.entryStepFailed("EntryImport", MatchingStep, l.problem)
-		w.fail(l.problem)
-		return ctx.Err()
+		return w.fail(l.problem), ctx.Err()
 	}
 	switch len(l.found) {
 	case 0:
 		p.nobodyFound(w, keys, l)
-		p.decideUnmatched(w, attributes, l)
-		return nil
+		return p.decideUnmatched(w, attributes, keys, l), nil
 	case 1:
-		if stop, err := p.adopt(ctx, w, l.found[0], l.key, "matched"); stop || err != nil {
-			return err
+		if d, err := p.adopt(ctx, w, l.found[0], l.key, "matched"); d != nil || err != nil {
+			return d, err
 		}
-		w.forgetUnmatched()
 		return p.decideLinked(ctx, w, attributes)
 	}
-	w.ambiguous(l.found, l.key)
-	return nil
+	return w.ambiguous(l.found, l.key), nil
 }
 
 // nobodyFound notes what was searched for in vain, and what could not be.
@@ -338,43 +327,42 @@ func describeKeys(keys []MatchKey) string {
 }
 
 // decideUnmatched creates an account where that is allowed and makes sense.
-func (p *pass) decideUnmatched(w *work, attributes map[string]any, l lookup) {
+func (p *pass) decideUnmatched(w *work, attributes map[string]any, keys []MatchKey, l lookup) decision {
 	switch {
 	case !w.active():
-		w.forgetUnmatched()
-		w.skip("NotEffectivelyEntitled", "The person has no account at the application and is not active in the directory.", "")
+		s := w.skip("NotEffectivelyEntitled", "The person has no account at the application and is not active in the directory.", "")
+		s.absence = noMatter
+		return s
 	case !p.m.can(FlowAdd):
-		// A daily look that finds nothing again is no news.
-		w.silent = w.known.Why == ByAbsence && w.known.Unmatched
-		w.rememberUnmatched()
-		w.skip("NoMatchCreateDisabled", "The person has no account at the application, and Create is not among the Target Object Actions.",
+		s := w.skip("NoMatchCreateDisabled", "The person has no account at the application, and Create is not among the Target Object Actions.",
 			"Add the person at the application, or tick Create if it supports that. They are looked up again when they change, and once a day.")
+		s.absence = noAccount
+		if w.known.Why == ByAbsence && w.known.Unmatched {
+			s.telling = silent // a daily look that finds nothing again is no news
+		}
+		return s
 	case len(l.skipped) > 0:
-		w.failUnsearchable(l.skipped)
-	default:
-		p.prepareCreate(w, attributes)
+		return w.failUnsearchable(l.skipped)
 	}
+	return p.prepareCreate(w, attributes, keys)
 }
 
-func (p *pass) prepareCreate(w *work, attributes map[string]any) {
-	if !p.process(w, attributes, true) {
-		return
+func (p *pass) prepareCreate(w *work, attributes map[string]any, keys []MatchKey) decision {
+	if d := p.process(w, attributes, true); d != nil {
+		return d
 	}
 	for _, r := range p.m.rows {
 		if r.Required && r.Type != TypeReference && !slices.ContainsFunc(w.values, func(v value) bool { return v.row.Target == r.Target }) {
-			w.fail(&TargetError{
+			return w.fail(&TargetError{
 				Kind: Permanent, Code: "MissingValues",
 				Detail: fmt.Sprintf("The application needs %s, and the person has no value for it.", r.Target),
 				Advice: "Fill it in in the directory, or give the row a default value.",
 			})
-			return
 		}
 	}
-	w.changes = diff(scim.Resource{}, w.values)
-	w.entry.Action = Create
-	w.verdict = toCreate
 	w.step("EntrySynchronizationAdd", ProcessingStep, Success, fmt.Sprintf("User '%s' will be created in %s: active and in scope, and no account was found.", w.name(), p.m.target), nil)
 	p.mentionReferences(w, attributes)
+	return create{keys: keys, changes: diff(scim.Resource{}, w.values), replaces: w.replaces}
 }
 
 // mentionReferences says which attributes this version leaves alone.
@@ -387,56 +375,53 @@ func (p *pass) mentionReferences(w *work, attributes map[string]any) {
 	}
 }
 
-// process evaluates the mapping; false if it cannot.
-func (p *pass) process(w *work, attributes map[string]any, creating bool) bool {
+// process evaluates the mapping. It returns no decision unless it cannot.
+func (p *pass) process(w *work, attributes map[string]any, creating bool) decision {
 	values, problem := p.m.values(attributes, w.entitled(), creating)
 	if problem != nil {
-		w.failRow(problem)
-		return false
+		return w.failRow(problem)
 	}
 	w.values, w.hash = values, hash(values)
-	return true
+	return nil
 }
 
 // decideLinked brings an existing account up to date.
-func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]any) error {
-	w.entry.TargetIdentity = Identity{ID: w.link.TargetID, Type: p.m.object.TargetObjectName}
-	if !p.process(w, attributes, false) {
-		return nil
-	}
-	if !w.entitled() {
-		w.entry.Action = Disable
-	} else {
-		w.entry.Action = Update
+func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
+	w.identify(w.link.TargetID)
+	if d := p.process(w, attributes, false); d != nil {
+		return d, nil
 	}
 	if len(w.values) == 0 {
-		w.skipUpdate("NotEffectivelyEntitled", "The person is out of scope, and no row of the mapping tells the application so.", "Map IsSoftDeleted to active to disable such accounts.")
-		return nil
+		return w.skipUpdate("NotEffectivelyEntitled", "The person is out of scope, and no row of the mapping tells the application so.", "Map IsSoftDeleted to active to disable such accounts."), nil
 	}
 	if !p.m.can(FlowUpdate) {
-		w.skipUpdate("UpdateDisabled", "Update is not among the Target Object Actions.", "Tick Update to keep accounts up to date and to disable them.")
-		return nil
+		return w.skipUpdate("UpdateDisabled", "Update is not among the Target Object Actions.", "Tick Update to keep accounts up to date and to disable them."), nil
 	}
-	if !w.linked && w.link.Hash == w.hash && !p.initial && !w.link.missing() {
-		w.redundant()
-		return nil
+	if !w.newLink() && w.link.Hash == w.hash && !p.initial && !w.link.missing() {
+		return w.redundant(), nil
 	}
-	if stop, err := p.readAccount(ctx, w, attributes); stop || err != nil {
-		return err
+	if d, err := p.readAccount(ctx, w, attributes); d != nil || err != nil {
+		return d, err
 	}
-	w.changes = diff(w.current, w.values)
-	if len(w.changes) == 0 {
-		w.redundant()
-		return nil
+	changes := diff(w.current, w.values)
+	if len(changes) == 0 {
+		return w.redundant(), nil
 	}
-	w.verdict = toPatch
 	words := "User '%s' will be updated in %s."
-	if w.entry.Action == Disable {
+	if w.action() == Disable {
 		words = "User '%s' will be disabled in %s: " + w.whyDisabled()
 	}
 	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf(words, w.name(), p.m.target), nil)
 	p.mentionReferences(w, attributes)
-	return nil
+	return patch{action: w.action(), link: *w.link, changes: changes}, nil
+}
+
+// action is what the log calls an update of the person's account.
+func (w *work) action() Action {
+	if w.entitled() {
+		return Update
+	}
+	return Disable
 }
 
 func (w *work) whyDisabled() string {
@@ -454,54 +439,61 @@ func (w *work) whyDisabled() string {
 }
 
 // readAccount gets the account's current values, unless matching brought them. If
-// the account is gone, it looks for the person's account as match does.
-func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]any) (stop bool, err error) {
+// the account is gone, it looks for the person's account as match does. It returns
+// no decision when the account is there.
+func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	if w.current != nil {
-		return false, nil
+		return nil, nil
 	}
 	o, err := p.target.Get(ctx, w.link.TargetID)
 	if err == nil {
 		w.current = o.Resource
 		w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("User '%s' is linked to an account in %s.", w.name(), p.m.target), map[string]string{"id": w.link.TargetID})
-		return false, nil
+		return nil, nil
 	}
 	te := asTargetError(err)
 	if te.Kind != NotFound {
 		w.entryStepFailed("EntryImport", MatchingStep, te)
-		w.fail(te)
-		return true, ctx.Err()
+		return w.attempted(w.fail(te)), ctx.Err()
 	}
 	return p.relocate(ctx, w, attributes)
 }
 
+// attempted names in a failure what would have been done to an account.
+func (w *work) attempted(f fail) fail {
+	if !w.gone {
+		f.action = w.action()
+	}
+	return f
+}
+
 // decideGone ends what the job has to do with a purged person.
-func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]any) error {
+func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	switch {
 	case w.link == nil || w.link.State == Released:
 		// Unassigned earlier and deleted later: no longer managed, nothing is sent.
-		w.outcome.Unlink = w.link != nil
-		w.outcome.DropFail = true
-		w.forgetUnmatched()
-		w.skip("NotEffectivelyEntitled", "The person is deleted and has no account through this job.", "")
-		w.silent = true
-		return nil
+		s := w.skip("NotEffectivelyEntitled", "The person is deleted and has no account through this job.", "")
+		s.absence, s.telling = noMatter, silent
+		if w.link != nil {
+			s.pair = forget{}
+		}
+		return s, nil
 	case p.m.can(FlowDelete):
 		if w.link.missing() {
-			if stop, err := p.readAccount(ctx, w, attributes); stop || err != nil {
-				return err
+			if d, err := p.readAccount(ctx, w, attributes); d != nil || err != nil {
+				return d, err
 			}
 		}
-		w.entry.Action = Delete
-		w.entry.TargetIdentity = Identity{ID: w.link.TargetID, Type: p.m.object.TargetObjectName}
-		w.verdict = toDelete
+		w.identify(w.link.TargetID)
 		w.step("EntrySynchronizationDelete", ProcessingStep, Success, fmt.Sprintf("User '%s' will be deleted in %s.", w.name(), p.m.target), nil)
-		return nil
+		return remove{link: *w.link}, nil
 	}
-	err := p.decideLinked(ctx, w, attributes)
-	if w.link != nil && w.entry.Status.Status == Skipped && (w.link.State != Lost || !p.m.can(FlowUpdate)) {
-		w.outcome.Link, w.outcome.Unlink = nil, true
+	d, err := p.decideLinked(ctx, w, attributes)
+	if s, skipped := d.(skip); skipped && (w.link.State != Lost || !p.m.can(FlowUpdate)) {
+		s.pair = forget{}
+		return s, err
 	}
-	return err
+	return d, err
 }
 
 // step notes one stage.
@@ -513,31 +505,35 @@ func (w *work) entryStepFailed(name string, kind StepType, te *TargetError) {
 	w.step(name, kind, Failure, te.Detail, nil)
 }
 
-// skip ends the work: nothing is to be done.
-func (w *work) skip(code, reason, advice string) {
-	w.verdict = nothing
-	w.entry.Action = Other
-	w.entry.Status = StatusInfo{Status: Skipped, Code: code, Reason: reason, Category: "nonServiceFailure", RecommendedAction: advice}
+// skip decides that nothing is to be done.
+func (w *work) skip(code, reason, advice string) skip {
 	w.step("EntrySynchronizationSkip", ExportStep, Skipped, reason, map[string]string{"SkipReason": code})
-	w.outcome.DropFail = true
+	return skip{code: code, reason: reason, advice: advice}
 }
 
 // skipUpdate skips, but remembers a pair that was just found.
-func (w *work) skipUpdate(code, reason, advice string) {
-	w.skip(code, reason, advice)
-	w.silent = w.known.Why == ByAbsence && w.link != nil && w.link.missing()
-	w.keepLink(false)
+func (w *work) skipUpdate(code, reason, advice string) skip {
+	s := w.skip(code, reason, advice)
+	if w.known.Why == ByAbsence && w.link.missing() {
+		s.telling = silent
+	}
+	s.pair = w.pairAfter(false, nil)
+	return s
 }
 
-// redundant ends the work: the account is as it should be.
-func (w *work) redundant() {
+// redundant decides that the account is as it should be.
+func (w *work) redundant() skip {
 	reason, advice := w.whyRedundant()
-	w.skip("RedundantExport", reason, advice)
-	// What becomes of somebody the job has let go is nobody's news.
-	w.silent = w.known.Link != nil && w.known.Link.State == Released && w.disabledState() == Released && !w.entitled()
-	// An initial cycle looks at everybody. Who is as they were left needs no entry.
-	w.counted = w.known.Why == ByCycle && w.known.Link != nil && !w.known.Link.missing() && w.known.Escrow == nil && advice == ""
-	w.keepLink(true)
+	s := w.skip("RedundantExport", reason, advice)
+	before := w.known.Link
+	switch {
+	case before != nil && before.State == Released && w.disabledState() == Released && !w.entitled():
+		s.telling = silent // what becomes of somebody the job has let go is nobody's news
+	case w.known.Why == ByCycle && before != nil && !before.missing() && w.known.Escrow == nil && advice == "":
+		s.telling = counted // an initial cycle looks at everybody; an object that did not change needs no entry
+	}
+	s.pair = w.pairAfter(true, nil)
+	return s
 }
 
 // whyRedundant says what was looked at, and which differences are left alone.
@@ -582,16 +578,14 @@ func (w *work) whyRedundant() (reason, advice string) {
 	return reason, advice
 }
 
-// keepLink remembers the pair, with the values as the account has them if known is true.
-func (w *work) keepLink(known bool) {
-	if w.link == nil {
-		return
-	}
+// pairAfter is the pair to remember once changes are made, nil if it is remembered
+// so already. proved: the account has the values of the mapping.
+func (w *work) pairAfter(proved bool, changes []Change) pair {
 	l := *w.link
-	if known {
+	if proved {
 		l.Hash = w.hash
-		if w.current != nil || w.verdict == toCreate {
-			l.Keys = w.accountKeys(w.changes)
+		if w.current != nil || w.newLink() {
+			l.Keys = w.accountKeys(changes)
 		}
 	}
 	l.Name = w.name()
@@ -602,11 +596,10 @@ func (w *work) keepLink(known bool) {
 	default:
 		l.State = w.disabledState()
 	}
-	if k := w.known.Link; !w.linked && k != nil && l.Hash == k.Hash && l.State == k.State && l.Name == k.Name && sameKeys(l.Keys, k.Keys) {
-		return
+	if k := w.known.Link; !w.newLink() && k != nil && l.Hash == k.Hash && l.State == k.State && l.Name == k.Name && sameKeys(l.Keys, k.Keys) {
+		return nil
 	}
-	w.link = &l
-	w.outcome.Link = &l
+	return remember{l}
 }
 
 // disabledState tells those that the job still manages from those it has let go.
@@ -617,38 +610,21 @@ func (w *work) disabledState() LinkState {
 	return Disabled
 }
 
-// fail ends the work with a problem; it is tried again later.
-func (w *work) fail(te *TargetError) {
-	w.verdict = nothing
-	w.problem = te
-	w.entry.Status = StatusInfo{Status: Failure, Code: te.Code, Reason: te.Detail, Category: "failure", RecommendedAction: te.Advice}
-	if te.Status != 0 {
-		w.entry.Status.AdditionalDetails = fmt.Sprintf("%s was answered with HTTP %d.", te.Request, te.Status)
+// fail decides that the person has a problem and is tried again later. A pair that
+// was just found is true all the same.
+func (w *work) fail(te *TargetError) fail {
+	f := fail{problem: te}
+	switch {
+	case w.newLink():
+		f.pair = remember{*w.link}
+	case w.replaces != nil:
+		f.pair = rememberLost(*w.replaces) // no account took its place
 	}
+	return f
 }
 
-func (w *work) failRow(p *rowProblem) {
+func (w *work) failRow(p *rowProblem) fail {
 	te := &TargetError{Kind: Permanent, Code: p.Code, Detail: p.Text, Advice: p.Advice}
 	w.entryStepFailed("EntrySynchronization", ProcessingStep, te)
-	w.fail(te)
-}
-
-// postpone leaves the work for later without an outcome.
-func (w *work) postpone(until time.Time) {
-	w.verdict, w.silent, w.deferred = nothing, true, true
-	w.outcome = Outcome{Postpone: until}
-}
-
-func (w *work) rememberUnmatched() {
-	if !w.known.Unmatched {
-		yes := true
-		w.outcome.Unmatched = &yes
-	}
-}
-
-func (w *work) forgetUnmatched() {
-	if w.known.Unmatched {
-		no := false
-		w.outcome.Unmatched = &no
-	}
+	return w.fail(te)
 }

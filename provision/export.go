@@ -7,48 +7,69 @@ import (
 	"time"
 )
 
-// export sends what was decided. It is the one step that changes the target.
-func (p *pass) export(ctx context.Context, w *work) {
-	switch w.verdict {
-	case toCreate:
-		p.create(ctx, w)
-	case toPatch:
-		p.patch(ctx, w)
-	case toDelete:
-		p.delete(ctx, w)
+// export sends what was decided. It is the one step that changes the target. A
+// create that finds an account becomes another decision, which is carried out too.
+func (p *pass) export(ctx context.Context, w *work, now time.Time) {
+	if d, ok := w.decision.(create); ok {
+		if w.result = p.create(ctx, w, d, now); w.result != nil {
+			return
+		}
+		w.result = unsent{}
+	}
+	switch d := w.decision.(type) {
+	case patch:
+		w.result = p.patch(ctx, w, d)
+	case remove:
+		w.result = p.delete(ctx, w, d)
 	}
 }
 
-func (p *pass) create(ctx context.Context, w *work) {
-	o, err := p.target.Create(ctx, w.changes)
+// create sends a create. Without a result, w has another decision.
+func (p *pass) create(ctx context.Context, w *work, d create, now time.Time) result {
+	o, err := p.target.Create(ctx, d.changes)
 	if err == nil {
-		// Some applications answer a create with an account they had already.
-		if owner, err := p.ownerOf(ctx, o.ID, w.known.ObjectID); err != nil || owner != w.known.ObjectID {
-			w.outcome.DropOp = err == nil
-			w.failCreated(o.ID, owner, err)
-			return
-		}
-		w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: "created", State: Active, Since: p.now()}
-		w.linked, w.outcome.DropOp = true, true
-		w.entry.TargetIdentity = Identity{ID: o.ID, Type: p.m.object.TargetObjectName}
-		w.forgetUnmatched()
-		if differs := p.contradicted(o, w.values); differs != "" && p.m.can(FlowUpdate) {
-			p.correct(ctx, w, differs)
-			return
-		}
-		w.succeed("EntryExportAdd", fmt.Sprintf("User '%s' was created in %s.", w.name(), p.m.target))
-		return
+		return p.created(ctx, w, d, o, now)
 	}
 	te := asTargetError(err)
-	// A request that may have been carried out keeps its intent: only a read tells.
-	w.outcome.DropOp = !te.Sent
 	// An application that accepted it without naming the account is asked for it.
 	accepted := te.Sent && te.Status >= http200 && te.Status < 300
 	if te.Kind == Conflict || accepted {
-		p.adoptAfterCreate(ctx, w, te)
-		return
+		return p.adoptAfterCreate(ctx, w, d, te)
 	}
-	w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
+	return w.notCreated(p, te)
+}
+
+// notCreated is a create that was refused. A request that may have been carried
+// out keeps its intent: only a read tells.
+func (w *work) notCreated(p *pass, te *TargetError) refused {
+	return w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
+}
+
+// created takes up the account that the answer to a create names.
+func (p *pass) created(ctx context.Context, w *work, d create, o TargetObject, now time.Time) result {
+	// Some applications answer a create with an account they had already.
+	if owner, err := p.ownerOf(ctx, o.ID, w.known.ObjectID); err != nil || owner != w.known.ObjectID {
+		return w.notOurs(o.ID, owner, err, err != nil)
+	}
+	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: "created", State: Active, Since: now}
+	w.identify(o.ID)
+	if differs := p.contradicted(o, w.values); differs != "" && p.m.can(FlowUpdate) {
+		w.step("EntryExportAdd", ExportStep, Success, fmt.Sprintf("%s answered the create with an account whose %s differs. It is brought up to date.", p.m.target, differs), nil)
+		return p.correct(ctx, w, d)
+	}
+	return w.wasCreated(p, d)
+}
+
+func (w *work) wasCreated(p *pass, d create) done {
+	return w.succeed("EntryExportAdd", fmt.Sprintf("User '%s' was created in %s.", w.name(), p.m.target), d.changes)
+}
+
+// notOurs refuses an account that belongs to another person, or may.
+func (w *work) notOurs(targetID, owner string, err error, open bool) result {
+	if err != nil {
+		return refused{problem: asTargetError(err), mayHaveHappened: open}
+	}
+	return refused{problem: w.taken(targetID, owner).problem, mayHaveHappened: open, action: Other}
 }
 
 // contradicted names an attribute by which the answer to a create shows that the
@@ -66,121 +87,104 @@ func (p *pass) contradicted(o TargetObject, values []value) string {
 }
 
 // correct brings an account up to date that the answer to a create showed to differ.
-func (p *pass) correct(ctx context.Context, w *work, differs string) {
-	w.step("EntryExportAdd", ExportStep, Success, fmt.Sprintf("%s answered the create with an account whose %s differs. It is brought up to date.", p.m.target, differs), nil)
+func (p *pass) correct(ctx context.Context, w *work, d create) result {
 	o, err := p.target.Get(ctx, w.link.TargetID)
 	if err != nil {
 		te := asTargetError(err)
-		w.failExport("EntryExportAdd", fmt.Sprintf("Failed to read the account of User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
-		return
+		no := w.failExport("EntryExportAdd", fmt.Sprintf("Failed to read the account of User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
+		no.mayHaveHappened = false // it has: the account is known
+		return no
 	}
-	w.current = o.Resource
-	sent := w.changes
-	if w.changes = diff(w.current, w.values); len(w.changes) > 0 {
-		p.patch(ctx, w)
-		return
+	w.current, w.known.resolved = o.Resource, true
+	if changes := diff(w.current, w.values); len(changes) > 0 {
+		w.decision = patch{action: Create, link: *w.link, changes: changes}
+		return nil
 	}
-	w.changes = sent
-	w.succeed("EntryExportAdd", fmt.Sprintf("User '%s' was created in %s.", w.name(), p.m.target))
-}
-
-func (w *work) failCreated(targetID, owner string, err error) {
-	if err != nil {
-		w.fail(asTargetError(err))
-		return
-	}
-	w.taken(targetID, owner)
+	return w.wasCreated(p, d)
 }
 
 // adoptAfterCreate looks once more by every matching attribute: a conflict may be
 // about an account that was made in the same moment, and an answer without an id
 // may be about the account just made.
-func (p *pass) adoptAfterCreate(ctx context.Context, w *work, refusal *TargetError) {
-	l := p.find(ctx, w.keys)
+func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal *TargetError) result {
+	l := p.find(ctx, d.keys)
 	if l.problem != nil || len(l.found) != 1 {
-		w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create User '%s' in %s: %s", w.name(), p.m.target, refusal.Detail), refusal)
-		return
+		return w.notCreated(p, refusal)
 	}
 	owner, err := p.ownerOf(ctx, l.found[0].ID, w.known.ObjectID)
 	if err != nil || owner != w.known.ObjectID {
-		w.failCreated(l.found[0].ID, owner, err)
-		return
+		return w.notOurs(l.found[0].ID, owner, err, refusal.Sent)
 	}
-	if _, err := p.adopt(ctx, w, l.found[0], l.key, "adopted"); err != nil {
-		w.fail(asTargetError(err))
-		return
+	switch other, err := p.adopt(ctx, w, l.found[0], l.key, "adopted"); {
+	case err != nil:
+		return refused{problem: asTargetError(err), mayHaveHappened: refusal.Sent}
+	case other != nil:
+		return refused{problem: problemOf(other, nil), mayHaveHappened: refusal.Sent, action: Other}
 	}
-	w.outcome.DropOp = true
 	if refusal.Kind != Conflict {
 		w.link.How = "created"
 	}
-	sent := w.changes
-	w.changes = diff(w.current, w.values)
-	if len(w.changes) == 0 && refusal.Kind != Conflict {
-		w.changes = sent
-		w.forgetUnmatched()
-		w.succeed("EntryExportAdd", fmt.Sprintf("User '%s' was created in %s.", w.name(), p.m.target))
-		return
+	changes := diff(w.current, w.values)
+	switch {
+	case len(changes) == 0 && refusal.Kind != Conflict:
+		return w.wasCreated(p, d)
+	case len(changes) > 0 && p.m.can(FlowUpdate):
+		w.decision = patch{action: Update, link: *w.link, changes: changes}
+	default:
+		w.decision = w.redundant()
 	}
-	if len(w.changes) > 0 && p.m.can(FlowUpdate) {
-		w.entry.Action = Update
-		p.patch(ctx, w)
-		return
-	}
-	w.redundant()
+	return nil
 }
 
-func (p *pass) patch(ctx context.Context, w *work) {
-	err := p.target.Patch(ctx, w.link.TargetID, w.changes)
+func (p *pass) patch(ctx context.Context, w *work, d patch) result {
+	err := p.target.Patch(ctx, d.link.TargetID, d.changes)
 	if err == nil {
 		words := "User '%s' was updated in %s."
-		if w.entry.Action == Disable {
+		if d.action == Disable {
 			words = "User '%s' was disabled in %s."
 		}
-		w.succeed("EntryExportUpdate", fmt.Sprintf(words, w.name(), p.m.target))
-		return
+		return w.succeed("EntryExportUpdate", fmt.Sprintf(words, w.name(), p.m.target), d.changes)
 	}
 	te := asTargetError(err)
-	w.failExport("EntryExportUpdate", fmt.Sprintf("Failed to update User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
+	no := w.failExport("EntryExportUpdate", fmt.Sprintf("Failed to update User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
 	if te.Kind == NotFound {
-		w.lose(te)
+		no.pair = rememberLost(d.link) // it is looked for again
 	}
+	return no
 }
 
-func (p *pass) delete(ctx context.Context, w *work) {
-	if err := p.target.Delete(ctx, w.link.TargetID); err != nil {
-		te := asTargetError(err)
-		if te.Kind == NotFound {
-			// Nothing but the status says so: a search must agree.
-			l := p.find(ctx, w.link.Keys)
-			if l.problem == nil && len(l.found) == 0 && len(l.skipped) == 0 && len(w.link.Keys) > 0 {
-				w.succeed("EntryExportDelete", fmt.Sprintf("User '%s' was deleted in %s already.", w.name(), p.m.target))
-				return
-			}
+func (p *pass) delete(ctx context.Context, w *work, d remove) result {
+	err := p.target.Delete(ctx, d.link.TargetID)
+	if err == nil {
+		return w.succeed("EntryExportDelete", fmt.Sprintf("User '%s' was deleted in %s.", w.name(), p.m.target), nil)
+	}
+	te := asTargetError(err)
+	if te.Kind == NotFound {
+		// Nothing but the status says so: a search must agree.
+		l := p.find(ctx, d.link.Keys)
+		if l.problem == nil && len(l.found) == 0 && len(l.skipped) == 0 && len(d.link.Keys) > 0 {
+			return w.succeed("EntryExportDelete", fmt.Sprintf("User '%s' was deleted in %s already.", w.name(), p.m.target), nil)
 		}
-		w.failExport("EntryExportDelete", fmt.Sprintf("Failed to delete User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
-		return
 	}
-	w.succeed("EntryExportDelete", fmt.Sprintf("User '%s' was deleted in %s.", w.name(), p.m.target))
+	return w.failExport("EntryExportDelete", fmt.Sprintf("Failed to delete User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
 }
 
-// succeed ends the work: the target has what it should have.
-func (w *work) succeed(step, words string) {
-	w.entry.Status = StatusInfo{Status: Success}
+// succeed: the target has what it should have.
+func (w *work) succeed(step, words string, changes []Change) done {
 	w.step(step, ExportStep, Success, words, nil)
-	w.entry.Modified = modified(w.changes)
-	w.outcome.DropFail = true
 	if w.gone {
-		w.outcome.Unlink = true
-		return
+		return done{pair: forget{}}
 	}
-	w.keepLink(true)
+	return done{pair: w.pairAfter(true, changes)}
 }
 
-func (w *work) failExport(step, words string, te *TargetError) {
+func (w *work) failExport(step, words string, te *TargetError) refused {
 	w.step(step, ExportStep, Failure, words, nil)
-	w.fail(te)
-	w.entry.Modified = modified(w.changes)
+	no := refused{problem: te, mayHaveHappened: te.Sent}
+	if w.newLink() {
+		no.pair = remember{*w.link} // the pair is true, whatever became of the request
+	}
+	return no
 }
 
 // modified lists changes as the log does: values as text.
@@ -206,53 +210,29 @@ func textOrNil(v any) *string {
 // maxLogged bounds a value in the log, in bytes: an application may answer with any.
 const maxLogged = 2_000
 
-// conclude makes the outcome to record of a work that has ended.
-func (w *work) conclude(now time.Time, cycle string) Outcome {
-	o := w.outcome
-	o.ObjectID = w.known.ObjectID
-	if w.deferred {
-		return o
+// report completes the log entry of a work that has ended.
+func (w *work) report(now time.Time, cycle string) *LogEntry {
+	e := &w.entry
+	e.ActivityTime, e.CycleID, e.DurationMillis = now, cycle, now.Sub(w.started).Milliseconds()
+	e.Action, e.Modified = actionOf(w.decision), modified(changesOf(w.decision))
+	if no, failed := w.result.(refused); failed && no.action != "" {
+		e.Action, e.Modified = no.action, []ModifiedProperty{}
 	}
-	if w.problem != nil {
-		if o.Link == nil && w.linked && w.link != nil {
-			o.Link = w.link // the pair is true, whatever became of the update
-		}
-		if o.Link == nil && w.before != nil {
-			lost := *w.before // no account took its place
-			lost.State = Lost
-			o.Link = &lost
-		}
-		o.Escrow, o.DropFail = w.escrow(now), false
-	}
-	o.DropFail = o.DropFail && w.known.Escrow != nil
-	o.DropOp = o.DropOp && (w.known.Op != nil || w.intended)
-	if !w.silent {
-		w.entry.ActivityTime, w.entry.CycleID = now, cycle
-		w.entry.DurationMillis = now.Sub(w.started).Milliseconds()
-		o.Entry, o.Counted = &w.entry, w.counted
-	}
-	if o.Link != nil {
-		l := *o.Link
-		l.Updated = now
-		o.Link = &l
-	}
-	return o
+	e.Status = statusOf(w.decision, w.result)
+	return e
 }
 
-// escrow is the object's place in the queue of retries. What the target refuses
-// is tried again in later cycles, with growing gaps; what merely went wrong is
-// tried again soon.
-func (w *work) escrow(now time.Time) *Escrow {
-	e := Escrow{ObjectID: w.known.ObjectID, First: now}
-	if w.known.Escrow != nil {
-		e = *w.known.Escrow
+// statusOf says in the log's terms how a work ended.
+func statusOf(d decision, r result) StatusInfo {
+	if te := problemOf(d, r); te != nil {
+		s := StatusInfo{Status: Failure, Code: te.Code, Reason: te.Detail, Category: "failure", RecommendedAction: te.Advice}
+		if te.Status != 0 {
+			s.AdditionalDetails = fmt.Sprintf("%s was answered with HTTP %d.", te.Request, te.Status)
+		}
+		return s
 	}
-	e.Name, e.Last, e.Code, e.Reason = w.name(), now, w.problem.Code, w.problem.Detail
-	e.Count++
-	gaps := []time.Duration{DefaultInterval, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour}
-	if w.problem.Kind == Transient || w.problem.Kind == NotFound {
-		gaps = []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour, 24 * time.Hour}
+	if s, skipped := d.(skip); skipped {
+		return StatusInfo{Status: Skipped, Code: s.code, Reason: s.reason, Category: "nonServiceFailure", RecommendedAction: s.advice}
 	}
-	e.Next = now.Add(max(gaps[min(e.Count, len(gaps))-1], min(w.problem.RetryAfter, 24*time.Hour)))
-	return &e
+	return StatusInfo{Status: Success}
 }

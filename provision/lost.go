@@ -13,8 +13,9 @@ func (l *Link) missing() bool { return l.State == Lost || l.State == Gone }
 
 // relocate looks for the account of a person whose account the target no longer
 // knows by its id: by the values it had and by those it should have. One 404 proves
-// little, so the link stays until another account takes its place.
-func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any) (stop bool, err error) {
+// little, so the link stays until another account takes its place. It returns no
+// decision when it found one.
+func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	old := *w.link
 	keys := p.relocationKeys(w, attributes)
 	w.step("EntryImport", MatchingStep, Skipped, fmt.Sprintf("%s has no account %s any more (404). Looking for another one.", p.m.target, old.TargetID), map[string]string{"id": old.TargetID})
@@ -22,7 +23,7 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 	if l.problem == nil && len(l.found) == 1 && l.found[0].ID != old.TargetID {
 		owner, err := p.owner(ctx, l.found[0].ID)
 		if err != nil {
-			return true, err
+			return nil, err
 		}
 		if owner != "" && owner != w.known.ObjectID && !w.entitled() {
 			l.found = nil // that person's own account, not the one that is gone
@@ -31,39 +32,31 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 	switch {
 	case l.problem != nil:
 		w.entryStepFailed("EntryImport", MatchingStep, l.problem)
-		w.lose(l.problem)
-		return true, ctx.Err()
+		return w.failLost(l.problem, old), ctx.Err()
 	case len(l.found) > 1:
-		w.ambiguous(l.found, l.key)
-		w.lose(w.problem)
-		return true, nil
+		return w.failLost(w.ambiguous(l.found, l.key).problem, old), nil
 	case len(l.found) == 1 && l.found[0].ID == old.TargetID:
-		w.fail(&TargetError{
+		return w.attempted(w.fail(&TargetError{
 			Kind: Transient, Code: "InvalidAnchor",
 			Detail: fmt.Sprintf("The application answered 404 for the account %s, but a search by %s still finds it.", old.TargetID, l.key.Path),
 			Advice: "Nothing was sent. This is tried again.",
-		})
-		return true, nil
+		})), nil
 	case len(l.found) == 1:
-		w.link = nil
-		if stop, err := p.adopt(ctx, w, l.found[0], l.key, "matched"); stop || err != nil {
-			w.loseLink(old)
-			return stop, err
+		d, err := p.adopt(ctx, w, l.found[0], l.key, "matched")
+		if f, failed := d.(fail); failed {
+			f.pair = rememberLost(old)
+			return f, err
 		}
-		w.forgetUnmatched()
-		return false, nil
+		return d, err
 	}
 	p.nobodyFound(w, keys, l)
 	if len(l.skipped) > 0 || len(keys) == 0 {
-		w.cannotLook(l, old)
-		return true, nil
+		return w.cannotLook(l, old), nil
 	}
 	if w.entitled() && p.m.can(FlowAdd) {
-		w.before = &old
-		return true, p.replaceAccount(w, attributes, l)
+		return p.replaceAccount(w, attributes, l), nil
 	}
-	w.miss(p.m.can(FlowAdd))
-	return true, nil
+	return w.miss(p.m.can(FlowAdd)), nil
 }
 
 // relocationKeys are the values that the account had, and those it should have, by
@@ -85,23 +78,22 @@ func (p *pass) relocationKeys(w *work, attributes map[string]any) []MatchKey {
 }
 
 // replaceAccount creates an account in the place of one that is gone.
-func (p *pass) replaceAccount(w *work, attributes map[string]any, l lookup) error {
+func (p *pass) replaceAccount(w *work, attributes map[string]any, l lookup) decision {
+	old := w.link
+	w.replaces = old
 	keys, problem := p.m.keys(attributes)
 	if problem != nil {
-		w.failRow(problem)
-		return nil
+		return w.attempted(w.failRow(problem))
 	}
 	if len(keys) == 0 {
-		w.miss(true)
-		return nil
+		return w.miss(true)
 	}
-	w.link, w.keys = nil, keys
-	p.decideUnmatched(w, attributes, l)
-	return nil
+	w.link = nil
+	return p.decideUnmatched(w, attributes, keys, l)
 }
 
 // cannotLook fails a person whose account is gone and who may have another one.
-func (w *work) cannotLook(l lookup, old Link) {
+func (w *work) cannotLook(l lookup, old Link) fail {
 	te := &TargetError{
 		Kind: Unsearchable, Code: "InvalidAnchor",
 		Detail: fmt.Sprintf("The account %s is gone at the application, and there is no value by which another one could be looked for.", old.TargetID),
@@ -111,53 +103,48 @@ func (w *work) cannotLook(l lookup, old Link) {
 		te.Detail = fmt.Sprintf("The account %s is gone at the application. %s So nobody can tell whether the person has another one.", old.TargetID, l.skipped[0].Detail)
 		te.Advice = l.skipped[0].Advice
 	}
-	w.lose(te)
+	return w.failLost(te, old)
 }
 
-// miss ends the work on a person whose account is gone and who gets no other one.
+// miss skips a person whose account is gone and who gets no other one.
 // The first time they are looked for again in the next cycle; the second time there
 // is nothing left to do.
-func (w *work) miss(mayCreate bool) {
-	w.entry.Action = Other
+func (w *work) miss(mayCreate bool) skip {
 	reason, advice := "The account is gone at the application and no other one was found, so there is nothing to disable.", ""
 	if w.entitled() && !mayCreate {
-		w.rememberUnmatched()
 		reason = "The account is gone at the application, no other one was found, and Create is not among the Target Object Actions."
 		advice = "Add the person at the application, or tick Create if it supports that."
 	}
-	state := Lost
-	if w.known.Link != nil && w.known.Link.missing() {
+	before, state := w.known.Link, Lost
+	if before != nil && before.missing() {
 		state = Gone
 	} else {
 		reason += " It is looked for again in the next cycle."
 	}
-	w.skip("InvalidAnchor", reason, advice)
-	w.silent = w.known.Why == ByAbsence && w.known.Link != nil && w.known.Link.State == Gone
-	if w.gone && state == Gone {
-		w.outcome.Link, w.outcome.Unlink = nil, true
-		return
+	s := w.skip("InvalidAnchor", reason, advice)
+	if w.entitled() && !mayCreate {
+		s.absence = noAccount
+	}
+	if w.known.Why == ByAbsence && before != nil && before.State == Gone {
+		s.telling = silent
 	}
 	l := *w.link
 	l.State = state
 	w.link = &l
-	if w.known.Link == nil || w.known.Link.State != state {
-		w.outcome.Link = &l
+	switch {
+	case w.gone && state == Gone:
+		s.pair = forget{}
+	case before == nil || before.State != state:
+		s.pair = remember{l}
 	}
+	return s
 }
 
-// lose fails a person whose account is gone, or may be: it is looked for again.
-func (w *work) lose(te *TargetError) {
-	old := w.link
-	if old == nil {
-		old = w.known.Link
-	}
-	w.fail(te)
-	w.loseLink(*old)
-}
-
-func (w *work) loseLink(old Link) {
-	old.State = Lost
-	w.outcome.Link, w.linked = &old, false
+// failLost fails a person whose account is gone, or may be: it is looked for again.
+func (w *work) failLost(te *TargetError, old Link) fail {
+	f := w.attempted(w.fail(te))
+	f.pair = rememberLost(old)
+	return f
 }
 
 // accountKeys are the matching values that the account has once changes are made.

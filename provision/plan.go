@@ -79,7 +79,7 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 			p.claim(w)
 			o := w.planned()
 			report.add(o)
-			if w.silent {
+			if s, skipped := w.decision.(skip); skipped && s.telling == silent {
 				continue
 			}
 			if err := visit(o); err != nil {
@@ -121,25 +121,24 @@ func (r *run) candidates(ctx context.Context, initial bool, page func(ids []stri
 		return err
 	}
 	if initial {
-		return r.imported(ctx, Snapshot, once)
+		return r.preview(ctx, Snapshot, once)
 	}
-	return r.imported(ctx, Changes, once)
+	return r.preview(ctx, Changes, once)
 }
 
-// imported pages through what a cycle that begins with a phase would import. The
-// run's cursor and watermark are as before afterwards.
-func (r *run) imported(ctx context.Context, from Phase, page func([]string) error) error {
-	saved := r.state
-	defer func() { r.state = saved }()
-	r.state.Phase, r.state.After = from, ""
-	for r.state.Phase != Finishing {
-		ids, _, err := r.readPage(ctx)
+// preview pages through what a cycle that begins with a phase would import.
+func (r *run) preview(ctx context.Context, from Phase, page func([]string) error) error {
+	s := r.state
+	s.Phase, s.After = from, ""
+	for s.Phase != Finishing {
+		read, err := r.readPage(ctx, s)
 		if err != nil {
 			return err
 		}
-		if err := page(ids); err != nil {
+		if err := page(read.ids); err != nil {
 			return err
 		}
+		s = read.then
 	}
 	return nil
 }
@@ -156,27 +155,24 @@ func (r *run) evaluatePlanned(ctx context.Context, p *pass, ids []string) ([]*wo
 			return
 		}
 		known.Why = ByCycle
-		works[i], errs[i] = p.evaluate(ctx, known)
+		works[i], errs[i] = r.evaluate(ctx, p, known)
 	})
 	return works, errors.Join(errs...)
 }
 
+// planned says what a cycle would do about a person.
 func (w *work) planned() PlannedObject {
+	status := statusOf(w.decision, w.result)
 	o := PlannedObject{
 		ObjectID: w.known.ObjectID, DisplayName: w.entry.SourceIdentity.DisplayName, UserName: w.entry.SourceIdentity.Details["userPrincipalName"],
-		Action: w.entry.Action, Result: Success, TargetID: w.entry.TargetIdentity.ID, Changes: w.changes,
-		Code: w.entry.Status.Code, Reason: w.entry.Status.Reason, Advice: w.entry.Status.RecommendedAction,
+		Action: actionOf(w.decision), Result: status.Status, TargetID: w.entry.TargetIdentity.ID, Changes: changesOf(w.decision),
+		Code: status.Code, Reason: status.Reason, Advice: status.RecommendedAction,
 	}
-	switch {
-	case w.deferred:
-		o.Action, o.Result = Other, Skipped
-		o.Reason = fmt.Sprintf("A create sent at %s has no known outcome yet; it is looked up first.", w.known.Op.Sent.UTC().Format("15:04:05"))
-	case w.problem != nil:
-		o.Result = Failure
-	case w.verdict == nothing:
+	if _, open := w.decision.(later); open {
 		o.Result = Skipped
+		o.Reason = fmt.Sprintf("A create sent at %s has no known outcome yet; it is looked up first.", w.known.Op.Sent.UTC().Format("15:04:05"))
 	}
-	if w.verdict == nothing || o.Changes == nil {
+	if o.Changes == nil {
 		o.Changes = []Change{}
 	}
 	return o

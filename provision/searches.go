@@ -248,9 +248,9 @@ func (r *row) shows(account scim.Resource, want any) (shown, same bool) {
 }
 
 // failUnsearchable fails a person who may have an account that cannot be looked for.
-func (w *work) failUnsearchable(skipped []Searchable) {
+func (w *work) failUnsearchable(skipped []Searchable) fail {
 	one := skipped[0]
-	w.fail(&TargetError{
+	return w.fail(&TargetError{
 		Kind: Unsearchable, Code: codeIncompatible,
 		Detail: fmt.Sprintf("%s So nobody can tell whether an account with the person's %s exists, and none was created.", one.Detail, one.Path),
 		Advice: one.Advice,

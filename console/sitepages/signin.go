@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/internal/onetime"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
@@ -44,7 +45,7 @@ func (p *Pages) look(w http.ResponseWriter, r *http.Request, v *siteVisit) (sign
 		if site.CheckName(name) != nil {
 			return signin.Pending{}, console.ErrNotFound
 		}
-		return signin.Pending{}, signin.ClosedLink{Reason: signin.LinkUnknown, Site: name}.Refuse()
+		return signin.Pending{}, signin.ClosedLink{Reason: onetime.Unknown, Site: name}.Refuse()
 	}
 	return p.SignIns.Look(r.Context(), v.Site, r.PathValue("secret"))
 }

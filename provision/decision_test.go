@@ -1,0 +1,90 @@
+package provision
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// TestSettle goes through every kind of decision and every result, with nothing
+// and with everything remembered.
+func TestSettle(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2025, 1, 9, 9, 0, 0, 0, time.UTC)
+	soon := now.Add(time.Minute)
+	yes, no := true, false
+	old := Link{ObjectID: "p1", TargetID: "a1", State: Active}
+	account := Link{ObjectID: "p1", TargetID: "a2", State: Active}
+	with := func(l Link, s LinkState) *Link {
+		l.State, l.Updated = s, now
+		return &l
+	}
+	broken := &TargetError{Kind: Transient, Code: "Timeout", Detail: "It took too long."}
+	waits := &Escrow{ObjectID: "p1", Name: "Ada", First: now, Last: now, Next: now.Add(time.Minute), Count: 1, Code: "Timeout", Reason: "It took too long."}
+	again := &Escrow{ObjectID: "p1", Name: "Ada", First: now.Add(-time.Hour), Last: now, Next: now.Add(5 * time.Minute), Count: 2, Code: "Timeout", Reason: "It took too long."}
+
+	fresh := memory{Pending: Pending{ObjectID: "p1"}, name: "Ada"}
+	full := memory{Pending: Pending{
+		ObjectID: "p1", Link: &old, Op: &Op{ObjectID: "p1"}, Unmatched: true,
+		Escrow: &Escrow{ObjectID: "p1", First: now.Add(-time.Hour), Count: 1},
+	}, name: "Ada"}
+	resolved := full
+	resolved.resolved = true
+
+	tests := []struct {
+		name     string
+		decision decision
+		result   result
+		known    memory
+		want     Outcome
+	}{
+		{"later", later{until: soon}, unsent{}, fresh, Outcome{Postpone: soon}},
+		{"later_keeps_everything", later{until: soon}, unsent{}, full, Outcome{Postpone: soon}},
+		{"later_after_a_create_is_resolved", later{until: soon}, unsent{}, resolved, Outcome{Postpone: soon, DropOp: true}},
+
+		{"skip", skip{}, unsent{}, fresh, Outcome{}},
+		{"skip_ends_a_failure", skip{}, unsent{}, full, Outcome{DropFail: true}},
+		{"skip_without_an_account", skip{absence: noAccount}, unsent{}, fresh, Outcome{Unmatched: &yes}},
+		{"skip_without_an_account_again", skip{absence: noAccount}, unsent{}, full, Outcome{DropFail: true}},
+		{"skip_a_leaver_without_an_account", skip{absence: noMatter}, unsent{}, full, Outcome{DropFail: true, Unmatched: &no}},
+		{"skip_with_a_pair", skip{pair: remember{account}}, unsent{}, resolved, Outcome{Link: with(account, Active), DropOp: true, DropFail: true, Unmatched: &no}},
+		{"skip_with_a_lost_pair", skip{pair: rememberLost(old), absence: noAccount}, unsent{}, fresh, Outcome{Link: with(old, Lost), Unmatched: &yes}},
+		{"skip_and_forget", skip{pair: forget{}}, unsent{}, fresh, Outcome{Unlink: true}},
+
+		{"fail", fail{problem: broken}, unsent{}, fresh, Outcome{Escrow: waits}},
+		{"fail_again", fail{problem: broken}, unsent{}, full, Outcome{Escrow: again}},
+		{"fail_with_a_pair", fail{problem: broken, pair: remember{account}}, unsent{}, fresh, Outcome{Escrow: waits, Link: with(account, Active)}},
+		{"fail_with_a_lost_pair", fail{problem: broken, pair: rememberLost(old)}, unsent{}, full, Outcome{Escrow: again, Link: with(old, Lost)}},
+
+		{"create_unsent_takes_its_intent_back", create{}, unsent{}, full, Outcome{Postpone: now, DropOp: true}},
+		{"create_done", create{}, done{pair: remember{account}}, full, Outcome{Link: with(account, Active), DropOp: true, DropFail: true, Unmatched: &no}},
+		{"create_refused", create{}, refused{problem: broken}, full, Outcome{Escrow: again, DropOp: true}},
+		{"create_that_may_have_happened_keeps_its_intent", create{}, refused{problem: broken, mayHaveHappened: true}, resolved, Outcome{Escrow: again}},
+		{"create_in_the_place_of_another_refused", create{replaces: &old}, refused{problem: broken}, fresh, Outcome{Escrow: waits, Link: with(old, Lost)}},
+		{"create_done_and_then_refused", create{replaces: &old}, refused{problem: broken, pair: remember{account}}, fresh, Outcome{Escrow: waits, Link: with(account, Active)}},
+
+		{"patch_unsent", patch{link: old}, unsent{}, full, Outcome{Postpone: now}},
+		{"patch_done", patch{link: old}, done{pair: remember{old}}, full, Outcome{Link: with(old, Active), DropFail: true, Unmatched: &no}},
+		{"patch_done_for_a_purged_person", patch{link: old}, done{pair: forget{}}, fresh, Outcome{Unlink: true}},
+		{"patch_refused", patch{link: old}, refused{problem: broken, mayHaveHappened: true}, full, Outcome{Escrow: again}},
+		{"patch_of_a_pair_just_found_refused", patch{link: account}, refused{problem: broken, pair: remember{account}}, resolved, Outcome{Escrow: again, Link: with(account, Active), DropOp: true, Unmatched: &no}},
+
+		{"remove_unsent", remove{link: old}, unsent{}, full, Outcome{Postpone: now}},
+		{"remove_done", remove{link: old}, done{pair: forget{}}, full, Outcome{Unlink: true, DropFail: true, Unmatched: &no}},
+		{"remove_refused", remove{link: old}, refused{problem: broken}, full, Outcome{Escrow: again}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.want.ObjectID = "p1"
+			if diff := cmp.Diff(settle(tt.decision, tt.result, tt.known, now), tt.want, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("(-got +want):\n%s", diff)
+			}
+		})
+	}
+	if old.State != Active {
+		t.Error("settle changed a remembered link")
+	}
+}

@@ -347,7 +347,7 @@ func (a AuditLog) where(s event.Scope) string {
 // important says whether an event is more than the everyday coming and going of people.
 func important(name string) bool {
 	kind, _, _ := strings.Cut(name, ".")
-	return !slices.Contains([]string{"user", "group", "resource", "assignment", "sign_in", "page", "export"}, kind) || name == "user.purged" || name == "user.erased"
+	return !slices.Contains([]string{"user", "group", "resource", "assignment", "sign_in", "page", "export"}, kind) || name == event.UserPurged || name == event.UserErased
 }
 
 // actorWords names who acted.
@@ -378,7 +378,7 @@ func (a AuditLog) Export(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err // while it can still be shown as a page
 	}
-	of := ExportRecord{Scope: a.Scope, Name: "export.audit", What: "The audit log", Rows: "event", Filter: FilterOf(form, "q", "of", "kind", "actor", "subject", "from", "to")}
+	of := ExportRecord{Scope: a.Scope, Name: event.ExportAudit, What: "The audit log", Rows: "event", Filter: FilterOf(form, "q", "of", "kind", "actor", "subject", "from", "to")}
 	if !a.Scope.One() {
 		of.Scope = event.Installation()
 	}
@@ -451,14 +451,7 @@ func (c *Console) RecordExport(ctx context.Context, x ExportRecord, fill func(se
 	if err != nil {
 		text += ", then it was cut off"
 	}
-	data, jsonErr := json.Marshal(struct {
-		Rows   int               `json:"rows"`
-		Filter map[string]string `json:"filter,omitempty"`
-		CutOff bool              `json:"cutOff,omitempty"`
-	}{sent, x.Filter, err != nil})
-	if jsonErr != nil {
-		return jsonErr
-	}
+	data := event.DataOf(event.Export{Rows: sent, Filter: x.Filter, CutOff: err != nil})
 	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
 	defer cancel()
 	if failed := c.record(writing, event.Event{Scope: x.Scope, Name: x.Name, Text: text, Data: data}); err == nil {

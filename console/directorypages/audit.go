@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/console"
-	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
 )
 
@@ -87,7 +86,7 @@ func (p *Pages) exportWholeAudit(w http.ResponseWriter, r *http.Request, v *oper
 func (v *directoryVisit) eventURL(e event.Event) string {
 	kind, _, _ := strings.Cut(e.Name, ".")
 	switch {
-	case e.Subject == "" || e.Name == directory.EventUserPurged || e.Name == directory.EventApplicationDeleted:
+	case e.Subject == "" || e.Name == event.UserPurged || e.Name == event.ApplicationDeleted:
 	case kind == "user" || kind == "assignment":
 		return v.url("users/" + e.Subject)
 	case kind == "application" || kind == "provisioning":

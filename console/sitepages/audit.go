@@ -31,7 +31,7 @@ func (p *Pages) exportAudit(w http.ResponseWriter, r *http.Request, v *siteVisit
 
 // eventURL leads to the person whom an event is about, if they are still there.
 func (v *siteVisit) eventURL(e event.Event) string {
-	if strings.HasPrefix(e.Name, "user.") && e.Name != "user.deleted" && e.Subject != "" {
+	if strings.HasPrefix(e.Name, "user.") && e.Name != event.UserDeleted && e.Subject != "" {
 		return v.personURL(e.Subject, "")
 	}
 	return ""

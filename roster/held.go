@@ -97,7 +97,7 @@ func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.R
 			continue
 		}
 		if len(waits)+len(refused) == 0 {
-			if err := rt.check(d.doc); err != nil {
+			if err := rt.check(d); err != nil {
 				return err
 			}
 		}

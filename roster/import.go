@@ -181,7 +181,7 @@ func (r *Roster) takeRow(ctx context.Context, tx Tx, row ImportRow, c Change) (O
 	if err != nil {
 		return Outcome{}, err
 	}
-	old, err := r.parse(rec)
+	old, err := r.parse(&rec)
 	if err != nil {
 		return Outcome{}, err
 	}

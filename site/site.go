@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
@@ -99,7 +100,7 @@ type Store interface {
 	// Credential finds the site of that name and its token of that hash together. ErrUnauthorized when either is
 	// missing, whichever it is. Every request begins with it, so it leaves out what decides nothing: when the site was
 	// made and, of the token, Name, CreatedBy, Created, LastUsed and LastFrom.
-	Credential(ctx context.Context, name string, hash Hash) (Site, Token, error)
+	Credential(ctx context.Context, name string, hash secret.Hash) (Site, Token, error)
 
 	CreateSite(ctx context.Context, s Site, e ...event.Event) error // ErrNameTaken
 	// UpdateSite runs fn on the locked site in one transaction, ErrNotFound if it is gone. fn may run more than
@@ -123,7 +124,7 @@ type Tx interface {
 	// DeleteSite removes the site, its people, tokens and request log. Its events stay.
 	DeleteSite(ctx context.Context) error
 	Tokens(ctx context.Context) ([]Token, error) // newest first
-	InsertToken(ctx context.Context, t Token, hash Hash) error
+	InsertToken(ctx context.Context, t Token, hash secret.Hash) error
 	PutToken(ctx context.Context, t Token) error
 	// UseForm spends a form's number, ErrFormUsed if it was spent before.
 	UseForm(ctx context.Context, number string, at time.Time) error

@@ -615,8 +615,8 @@ func (r *Roster) insert(ctx context.Context, tx Tx, rec Record, d *draft, c Chan
 
 // created tells of a resource that was inserted.
 func (r *Roster) created(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
-	e := eventOf(r.site.ID, rec, rec.Kind.event()+".created", c, rec.Created, calledIn(rec, d.doc)+" was created"+d.members.words(" with "))
-	e.Data = event.WithChanges(data(rec, nil, d.members), changedValues(nil, d.doc)...)
+	e := eventOf(r.site.ID, rec, rec.Kind.events().created, c, rec.Created, calledIn(rec, d.doc)+" was created"+d.members.words(" with "))
+	e.Data = event.DataOf(data(rec, nil, d.members), changedValues(nil, d.doc)...)
 	if err := tx.AppendEvent(ctx, e); err != nil {
 		return Outcome{}, err
 	}
@@ -649,7 +649,7 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record
 	}
 	s := story{ended: ended}
 	text := calledIn(rec, old) + " was deleted" + s.andSessions("; ")
-	if err := tx.AppendEvent(ctx, eventOf(r.site.ID, rec, rec.Kind.event()+".deleted", c, now, text, changedValues(old, nil)...)); err != nil {
+	if err := tx.AppendEvent(ctx, eventOf(r.site.ID, rec, rec.Kind.events().deleted, c, now, text, changedValues(old, nil)...)); err != nil {
 		return Outcome{}, err
 	}
 	out := outcome(rec, &draft{doc: old}, "Deleted"+s.andSessions(" · "), ended)

@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOL    := go tool -modfile=tools/go.mod
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: test setup check demo build bench conformance interop screenshots help
+.PHONY: test setup check demo build bench conformance interop screenshots draw help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
@@ -35,6 +35,9 @@ conformance: build ## our vectors and the suites of others against a fresh serve
 	go run ./internal/cmd/conformance -rollcall bin/rollcall -o docs/conformance.md
 
 interop: conformance ## the same: what needs other vendors' software runs here; make test starts none of it
+
+draw: ## draw comments and names at random, to judge whether they are understood at first reading; SEED is the commit
+	@go run ./internal/cmd/draw $(SEED)
 
 screenshots: setup ## follow the guide in the browser and take the pictures of docs/guide.md again
 	ROLLCALL_TEST_ALL=1 ROLLCALL_SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -timeout 10m -run TestGuide ./internal/apptest

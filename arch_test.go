@@ -23,10 +23,10 @@ var arrows = map[string][]string{
 
 	// Domains: languages, and each other along the arrows.
 	"event":     {"refusal"},
-	"site":      {"scim", "refusal", "event", "internal/redact"},
-	"roster":    {"scim", "refusal", "event", "site", "internal/lookalike", "internal/pace", "internal/session", "internal/visible"},
-	"signin":    {"scim", "refusal", "event", "site", "roster", "internal/session"},
-	"operator":  {"refusal", "event", "internal/session"},
+	"site":      {"scim", "refusal", "event", "internal/redact", "internal/secret"},
+	"roster":    {"scim", "refusal", "event", "site", "internal/lookalike", "internal/pace", "internal/secret", "internal/session", "internal/visible"},
+	"signin":    {"scim", "refusal", "event", "site", "roster", "internal/onetime", "internal/secret", "internal/session"},
+	"operator":  {"refusal", "event", "internal/onetime", "internal/secret", "internal/session"},
 	"retention": {"refusal", "event"},
 	"erasure":   {"scim", "refusal", "event", "site", "roster", "directory"},
 	"directory": {"scim", "refusal", "event", "internal/near", "internal/pace", "internal/visible"},
@@ -44,11 +44,13 @@ var arrows = map[string][]string{
 	"internal/metrics":    {},
 	"internal/pace":       {},
 	"internal/session":    {},
+	"internal/secret":     {},
+	"internal/onetime":    {"refusal", "internal/secret"},
 	"internal/visible":    {},
 	"internal/lookalike":  {"internal/visible"},
 
 	// Edges: domains and languages, never another edge.
-	"store":            {"store/sqldb", "scim", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/session"},
+	"store":            {"store/sqldb", "scim", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/onetime", "internal/secret", "internal/session"},
 	"store/sqldb":      {"internal/fair", "internal/pace"}, // knows no domain
 	"directory/csv":    {"directory"},
 	"directory/source": {"directory", "provision", "event"},
@@ -57,7 +59,7 @@ var arrows = map[string][]string{
 	"runner":           {"event"},
 	"console": {
 		"scim", "refusal", "provision/expr", "provision/templates", "event", "site", "roster", "signin", "operator", "directory", "provision", "retention", "erasure",
-		"internal/web", "internal/session", "internal/visible", "internal/inert",
+		"internal/web", "internal/onetime", "internal/session", "internal/visible", "internal/inert",
 	},
 
 	// Entry: wires everything; nobody imports it.
@@ -73,6 +75,7 @@ var arrows = map[string][]string{
 	"internal/cmd/neighbours":  {"internal/binary"},
 	"internal/cmd/kills":       {"internal/binary"},
 	"internal/cmd/growth":      {"internal/binary"},
+	"internal/cmd/draw":        {},
 	"internal/cmd/conformance": {"internal/binary"},
 }
 

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/onetime"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/roster"
-	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
 )
@@ -196,7 +196,7 @@ func TestRefusalsAreEvents(t *testing.T) {
 	signedIn := w.signIn(s, "ada@acme.example")
 	signedIn.get("/c/acme/admin/people").wantStatus(http.StatusForbidden)
 	w.browser().get(link.Path).wantStatus(http.StatusOK)
-	w.pass(signin.LinkTTL + time.Minute)
+	w.pass(onetime.TTL + time.Minute)
 	w.browser().get(link.Path).wantStatus(http.StatusGone)
 	for range 100 {
 		w.browser().get("/c/acme/admin/people?token=x").wantStatus(http.StatusUnauthorized)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/internal/onetime"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -89,7 +90,7 @@ func newLink(e *refusal.Error) string {
 			return ""
 		case l.UserName != "":
 			command += " " + word(l.UserName)
-		case l.Reason == signin.LinkUnknown, l.Reason == signin.LinkHasAdmin:
+		case l.Reason == onetime.Unknown, l.Reason == signin.LinkHasAdmin:
 			command += " USERNAME"
 		}
 		return command

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rollcall-scim/rollcall/internal/onetime"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -32,11 +33,11 @@ func TestARefusalIsAPageThatSaysWhatToDo(t *testing.T) {
 			Status: http.StatusGone, Title: "This link does not open",
 			Text: "This account is deactivated, so its links do not open. An administrator of the site can reactivate it.",
 		},
-		signin.ClosedLink{Reason: signin.LinkUsed, Site: "acme", UserName: "ada"}.Refuse(): {
+		signin.ClosedLink{Reason: onetime.Used, Site: "acme", UserName: "ada"}.Refuse(): {
 			Status: http.StatusGone, Title: "This link does not open",
 			Text: "This link has been used already: each opens once. A new one is made on the server by: rollcall site link acme ada",
 		},
-		operator.ClosedLink{Reason: operator.LinkUnknown}.Refuse(): {
+		operator.ClosedLink{Reason: onetime.Unknown}.Refuse(): {
 			Status: http.StatusGone, Title: "This link does not open",
 			Text: "This link is not known here: it may be cut off, or its operator was removed. A new one is made on the server by: rollcall operator link NAME",
 		},
@@ -54,7 +55,7 @@ func TestARefusalIsAPageThatSaysWhatToDo(t *testing.T) {
 	if _, ok := refused(errors.New("the disk is full")); ok {
 		t.Error("a failure is shown to people")
 	}
-	e, _ := refused(operator.ClosedLink{Reason: operator.LinkUsed, Name: "Sam"}.Refuse())
+	e, _ := refused(operator.ClosedLink{Reason: onetime.Used, Name: "Sam"}.Refuse())
 	const elsewhere = "Press Enter where the demo runs."
 	if got := (&Console{options: Options{NewLinks: elsewhere}}).refusedPage(e, nil).Text; !strings.HasSuffix(got, "opens once. "+elsewhere) {
 		t.Errorf("got %q, want it to end in %q", got, elsewhere)
@@ -64,7 +65,7 @@ func TestARefusalIsAPageThatSaysWhatToDo(t *testing.T) {
 func TestARefusedLinkNamesACommandThatWorks(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{"Sam": "link Sam", "Ada Lovelace": "link 'Ada Lovelace'", "O'Neil": `link 'O'\''Neil'`} {
-		e, _ := refused(operator.ClosedLink{Reason: operator.LinkExpired, Name: name}.Refuse())
+		e, _ := refused(operator.ClosedLink{Reason: onetime.Expired, Name: name}.Refuse())
 		if got := (&Console{}).refusedPage(e, nil).Text; !strings.HasSuffix(got, want) {
 			t.Errorf("got %q, want it to end in %q", got, want)
 		}

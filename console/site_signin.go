@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 
+	"github.com/rollcall-scim/rollcall/internal/onetime"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
@@ -43,7 +44,7 @@ func (p *SitePages) look(w http.ResponseWriter, r *http.Request, v *siteVisit) (
 		if site.CheckName(name) != nil {
 			return signin.Pending{}, errNotFound
 		}
-		return signin.Pending{}, signin.ClosedLink{Reason: signin.LinkUnknown, Site: name}.Refuse()
+		return signin.Pending{}, signin.ClosedLink{Reason: onetime.Unknown, Site: name}.Refuse()
 	}
 	return p.SignIns.Look(r.Context(), v.Site, r.PathValue("secret"))
 }

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -15,7 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Application is an enterprise application: some product outside, and who of the directory uses it.
+// Application is an enterprise application: a product outside, and the users of the directory that
+// are assigned to it.
 type Application struct {
 	ID      string
 	Name    string
@@ -25,7 +25,7 @@ type Application struct {
 // FoldedName is the form in which two names are compared.
 func (a Application) FoldedName() string { return scim.Fold(a.Name) }
 
-// CreateApplication makes an application nobody is assigned to.
+// CreateApplication creates an application without assignments.
 func (h *Handle) CreateApplication(ctx context.Context, name, actor string) (Application, error) {
 	name, err := checkApplicationName(name)
 	if err != nil {
@@ -36,7 +36,7 @@ func (h *Handle) CreateApplication(ctx context.Context, name, actor string) (App
 		if err := tx.CreateApplication(ctx, a); err != nil {
 			return err
 		}
-		return tx.AppendEvent(ctx, h.applicationEvent(a, EventApplicationCreated, actor, fmt.Sprintf("Application %s was created", a.Name)))
+		return tx.AppendEvent(ctx, h.applicationEvent(a, event.ApplicationCreated, actor, fmt.Sprintf("Application %s was created", a.Name)))
 	})
 	return a, h.nameTaken(err, name)
 }
@@ -60,12 +60,13 @@ func (h *Handle) RenameApplication(ctx context.Context, id, name, actor string) 
 		if err := tx.RenameApplication(ctx, a); err != nil {
 			return err
 		}
-		return tx.AppendEvent(ctx, h.applicationEvent(a, EventApplicationRenamed, actor, fmt.Sprintf("Application %s was renamed to %s", old.Name, name), event.Changed("name", old.Name, name)))
+		return tx.AppendEvent(ctx, h.applicationEvent(a, event.ApplicationRenamed, actor, fmt.Sprintf("Application %s was renamed to %s", old.Name, name), event.Changed("name", old.Name, name)))
 	})
 	return a, h.nameTaken(err, name)
 }
 
-// DeleteApplication removes an application with its assignments and its provisioning. The accounts at the application stay as they are.
+// DeleteApplication removes an application with its assignments and its provisioning. The accounts
+// at the application stay as they are.
 func (h *Handle) DeleteApplication(ctx context.Context, id, actor string) (Contents, error) {
 	var gone Contents
 	err := h.update(ctx, func(tx Tx) error {
@@ -76,7 +77,7 @@ func (h *Handle) DeleteApplication(ctx context.Context, id, actor string) (Conte
 		if gone, err = tx.DeleteApplication(ctx, id); err != nil {
 			return err
 		}
-		return tx.AppendEvent(ctx, h.applicationEvent(a, EventApplicationDeleted, actor,
+		return tx.AppendEvent(ctx, h.applicationEvent(a, event.ApplicationDeleted, actor,
 			fmt.Sprintf("Application %s was deleted (assignments: %d; linked accounts, which stay as they are: %d)", a.Name, gone.Assigned, gone.Linked)))
 	})
 	return gone, err
@@ -96,10 +97,10 @@ func (h *Handle) application(ctx context.Context, tx Tx, id string) (Application
 }
 
 func (h *Handle) applicationEvent(a Application, name, actor, text string, changes ...event.Change) event.Event {
-	return event.Event{Data: event.WithChanges(nil, changes...), Time: h.clock(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: a.ID, Text: text}
+	return event.Event{Data: event.DataOf(nil, changes...), Time: h.clock(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: a.ID, Text: text}
 }
 
-// nameTaken puts a store's refusal.Taken into words.
+// nameTaken says which name is taken, where the store answered refusal.Taken.
 func (h *Handle) nameTaken(err error, name string) error {
 	if errors.Is(err, refusal.Taken) && !worded(err) {
 		return taken("name", "directory %s already has an application %q", h.Directory.Name, name).Advise("choose another name")
@@ -123,7 +124,8 @@ func (h *Handle) Applications(ctx context.Context) ([]Application, error) {
 	return h.store.Applications(ctx, h.Directory.ID)
 }
 
-// Application finds an application by its name, without regard to letter case, or by its id; the error names the ones there are.
+// Application finds an application by its name, in any case, or by its id. The error lists the
+// applications that exist.
 func (h *Handle) Application(ctx context.Context, nameOrID string) (Application, error) {
 	all, err := h.Applications(ctx)
 	if err != nil {
@@ -159,8 +161,9 @@ func (h *Handle) CountAssignments(ctx context.Context, application string) (int,
 	return h.store.CountAssignments(ctx, h.Directory.ID, application)
 }
 
-// Assign gives users an application and says how many did not have it. It writes in transactions of some hundred users; an id that is not a
-// user of the directory ends it with an error, and what was written before that stays.
+// Assign assigns users to an application and returns how many were not assigned before. It writes a
+// few hundred users in each transaction. It returns an error at the first id that is not a user of
+// the directory; the transactions before that stay.
 func (h *Handle) Assign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
 	return h.assign(ctx, application, objectIDs, func(tx Tx, a Application, u User) (bool, error) {
 		if u.IsDeleted() {
@@ -171,18 +174,19 @@ func (h *Handle) Assign(ctx context.Context, application string, objectIDs []str
 		if err != nil || !did {
 			return false, err
 		}
-		return true, h.recordAssignment(ctx, tx, EventAssigned, a, u, actor, "was assigned to "+a.Name, now)
+		return true, h.recordAssignment(ctx, tx, event.AssignmentAdded, a, u, actor, "was assigned to "+a.Name, now)
 	})
 }
 
-// Unassign takes an application from users and says how many had it. It writes like Assign.
+// Unassign removes users from an application and returns how many were assigned. It writes like
+// Assign.
 func (h *Handle) Unassign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
 	return h.assign(ctx, application, objectIDs, func(tx Tx, a Application, u User) (bool, error) {
 		did, err := tx.Unassign(ctx, a.ID, u.ObjectID)
 		if err != nil || !did {
 			return false, err
 		}
-		return true, h.recordAssignment(ctx, tx, EventUnassigned, a, u, actor, "is no longer assigned to "+a.Name, h.clock())
+		return true, h.recordAssignment(ctx, tx, event.AssignmentRemoved, a, u, actor, "is no longer assigned to "+a.Name, h.clock())
 	})
 }
 
@@ -223,11 +227,8 @@ func (h *Handle) assign(ctx context.Context, application string, objectIDs []str
 }
 
 func (h *Handle) recordAssignment(ctx context.Context, tx Tx, name string, a Application, u User, actor, text string, at time.Time) error {
-	data, err := json.Marshal(detail{Application: a.ID})
-	if err != nil {
-		return err
-	}
 	return tx.AppendEvent(ctx, event.Event{
-		Time: at, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: u.ObjectID, Text: u.who() + " " + text, Data: data,
+		Time: at, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: u.ObjectID, Text: u.who() + " " + text,
+		Data: event.DataOf(event.Assignment{Application: a.ID}),
 	})
 }

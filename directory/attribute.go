@@ -32,7 +32,7 @@ const (
 	GroupExtra    = "Extension attributes"
 )
 
-// The attributes that rules look at.
+// The attributes that have rules of their own.
 const (
 	attrObjectID       = "objectId"
 	attrAccountEnabled = "accountEnabled"
@@ -43,10 +43,11 @@ const (
 	attrEmployeeID     = "employeeId"
 )
 
-// Attributes lists every attribute a user can have, in the order in which files and pages show them.
+// Attributes lists every attribute a user can have, in the order in which files and pages show
+// them.
 func Attributes() []Attribute { return slices.Clone(table) }
 
-// table is data, made once and never changed.
+// table is built once and never changed.
 var table = attributeTable()
 
 func attributeTable() []Attribute {
@@ -91,7 +92,7 @@ func attributeTable() []Attribute {
 	return list
 }
 
-// AttributeNamed finds an attribute by its name, without regard to letter case.
+// AttributeNamed finds an attribute by its name, in any case.
 func AttributeNamed(name string) (Attribute, bool) {
 	for _, a := range table {
 		if strings.EqualFold(a.Name, name) {
@@ -110,7 +111,7 @@ func AttributeNames() []string {
 	return names
 }
 
-// Suggest names the attribute that was most likely meant by an unknown name, or "" when none is near.
+// Suggest returns the attribute whose name is nearest to an unknown name, or "" if none is near.
 func Suggest(name string) string {
 	if known, ok := aliases()[squeeze(name)]; ok {
 		return known
@@ -127,7 +128,7 @@ func Suggest(name string) string {
 	return best
 }
 
-// aliases are names that other systems and people use for the same things.
+// aliases are names that other systems use for these attributes.
 func aliases() map[string]string {
 	return map[string]string{
 		"id": attrObjectID, "objectguid": attrObjectID, "username": attrUPN, "upn": attrUPN, "login": attrUPN,

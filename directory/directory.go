@@ -23,7 +23,8 @@ type Directory struct {
 	Created time.Time
 }
 
-// Directories makes and finds directories. All fields are required; NewID returns a random (version 4) UUID.
+// Directories creates and finds directories. All fields are required; NewID returns a random
+// (version 4) UUID.
 type Directories struct {
 	Store Store
 	Now   func() time.Time
@@ -38,7 +39,7 @@ type Handle struct {
 	newID     func() string
 }
 
-// Open gives the handle of a directory.
+// Open returns the handle of a directory.
 func (ds *Directories) Open(d Directory) *Handle {
 	return &Handle{Directory: d, store: ds.Store, now: ds.Now, newID: ds.NewID}
 }
@@ -64,10 +65,10 @@ func (ds *Directories) OpenID(ctx context.Context, id ID) (*Handle, error) {
 	return ds.Open(d), nil
 }
 
-// ByName finds a directory; the error names the ones there are.
+// ByName finds a directory. The error lists the directories that exist.
 func (ds *Directories) ByName(ctx context.Context, name string) (Directory, error) {
 	d, err := Directory{}, error(refusal.NotFound)
-	if validName.MatchString(name) { // what is no name need not be looked for
+	if validName.MatchString(name) { // an invalid name cannot exist
 		d, err = ds.Store.DirectoryByName(ctx, name)
 	}
 	if !errors.Is(err, refusal.NotFound) {
@@ -87,19 +88,19 @@ func (ds *Directories) ByName(ctx context.Context, name string) (Directory, erro
 	return Directory{}, notFound("there is no directory %q", name).Advise("%s", meant(name, names))
 }
 
-// List gives all directories by name.
+// List returns all directories, sorted by name.
 func (ds *Directories) List(ctx context.Context) ([]Directory, error) {
 	return ds.Store.Directories(ctx)
 }
 
-// Create makes an empty directory.
+// Create creates an empty directory.
 func (ds *Directories) Create(ctx context.Context, name, actor string) (Directory, error) {
 	if err := checkName(name); err != nil {
 		return Directory{}, err
 	}
 	d := Directory{ID: ID(ds.NewID()), Name: name, Created: ds.Now().UTC().Truncate(time.Microsecond)}
 	err := ds.Store.CreateDirectory(ctx, d, event.Event{
-		Time: d.Created, Scope: event.Directory(string(d.ID)), Name: EventDirectoryCreated, Actor: actor, Subject: string(d.ID),
+		Time: d.Created, Scope: event.Directory(string(d.ID)), Name: event.DirectoryCreated, Actor: actor, Subject: string(d.ID),
 		Text: fmt.Sprintf("Directory %s was created", name),
 	})
 	if errors.Is(err, refusal.Taken) {
@@ -108,7 +109,8 @@ func (ds *Directories) Create(ctx context.Context, name, actor string) (Director
 	return d, err
 }
 
-// Rename gives a directory another name. Its users, applications and links stay; the addresses of its pages change.
+// Rename gives a directory another name. Its users, applications and links stay; the addresses of
+// its pages change.
 func (ds *Directories) Rename(ctx context.Context, d Directory, name, actor string) (Directory, error) {
 	if err := checkName(name); err != nil {
 		return Directory{}, err
@@ -117,9 +119,9 @@ func (ds *Directories) Rename(ctx context.Context, d Directory, name, actor stri
 		return d, nil
 	}
 	err := ds.Store.RenameDirectory(ctx, d.ID, name, event.Event{
-		Time: ds.Now(), Scope: event.Directory(string(d.ID)), Name: EventDirectoryRenamed, Actor: actor, Subject: string(d.ID),
+		Time: ds.Now(), Scope: event.Directory(string(d.ID)), Name: event.DirectoryRenamed, Actor: actor, Subject: string(d.ID),
 		Text: fmt.Sprintf("Directory %s was renamed to %s", d.Name, name),
-		Data: event.WithChanges(nil, event.Changed("name", d.Name, name)),
+		Data: event.DataOf(nil, event.Changed("name", d.Name, name)),
 	})
 	if errors.Is(err, refusal.Taken) {
 		return Directory{}, taken("name", "there is already a directory %q", name).Advise("choose another name")
@@ -131,13 +133,14 @@ func (ds *Directories) Rename(ctx context.Context, d Directory, name, actor stri
 	return d, err
 }
 
-// Delete removes a directory with its users, its applications and their provisioning. The accounts at the applications stay as they are.
+// Delete removes a directory with its users, its applications and their provisioning. The accounts
+// at the applications stay as they are.
 func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) (Contents, error) {
 	var gone Contents
 	err := ds.Store.DeleteDirectory(ctx, d.ID, func(c Contents) event.Event {
 		gone = c
 		return event.Event{
-			Time: ds.Now(), Scope: event.Installation(), Name: EventDirectoryDeleted, Actor: actor, Subject: string(d.ID),
+			Time: ds.Now(), Scope: event.Installation(), Name: event.DirectoryDeleted, Actor: actor, Subject: string(d.ID),
 			Text: fmt.Sprintf("Directory %s was deleted (users: %d; applications: %d; linked accounts, which stay as they are: %d)", d.Name, c.Users, c.Applications, c.Linked),
 		}
 	})
@@ -147,7 +150,8 @@ func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) (C
 	return gone, err
 }
 
-// Contents counts what a deletion removes and what it leaves. A person confirms a deletion with these numbers.
+// Contents counts what a deletion removes and what it leaves. Whoever deletes confirms these
+// numbers.
 type Contents struct {
 	Users        int // soft-deleted users included; 0 for one application
 	Applications int // 0 for one application
@@ -162,7 +166,8 @@ func (h *Handle) Contents(ctx context.Context) (Contents, error) {
 
 var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
-// checkName refuses what cannot stand in a URL or on a command line as it is, and words that the console uses itself.
+// checkName refuses names that a URL or a command line would have to escape, and words that the
+// console uses in its addresses.
 func checkName(name string) error {
 	if !validName.MatchString(name) {
 		return invalid("name", "a directory's name has 1 to 63 small letters, digits and hyphens, and begins with a letter or digit: %q does not", name)
@@ -173,7 +178,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// meant asks about the name that was probably meant, or lists those that there are.
+// meant suggests the name that was probably meant, or lists the names that exist.
 func meant(name string, names []string) string {
 	if best := near.Best(name, names); best != "" && len(names) > 1 {
 		return "did you mean " + best + "?"
@@ -181,7 +186,7 @@ func meant(name string, names []string) string {
 	return "there " + listed(names)
 }
 
-// listed is "is a", "are a and b", "are a, b and c" or "are a, b, c and 4 more".
+// listed returns "is a", "are a and b", "are a, b and c" or "are a, b, c and 4 more".
 func listed(names []string) string {
 	const most = 5
 	if len(names) == 1 {

@@ -40,7 +40,8 @@ func newCompany(t *testing.T, db *store.DB) company {
 		t.Fatal(err)
 	}
 	h := all.Open(d)
-	// What has happened is read newest first: the feed holds events back while any other test has a transaction open.
+	// What has happened is read newest first: the feed holds events back while any other test has a
+	// transaction open.
 	return company{Handle: h, all: all, read: func(after event.Position) []event.Event {
 		t.Helper()
 		events, err := store.Events{DB: db}.Recent(t.Context(), event.Directory(string(d.ID)), "", event.Position{}, 10_000)
@@ -310,7 +311,7 @@ func TestUser_life_writes_one_event_per_change(t *testing.T) {
 			t.Errorf("-got +want:\n%s", diff)
 		}
 		history, err := c.History(ctx, ada.ObjectID, event.Position{}, 2)
-		if err != nil || len(history) != 2 || history[0].Name != directory.EventUserPurged {
+		if err != nil || len(history) != 2 || history[0].Name != event.UserPurged {
 			t.Errorf("got history %v, %v", history, err)
 		}
 	})
@@ -379,7 +380,7 @@ func TestPutUser_refuses(t *testing.T) {
 			"a_name_without_a_domain":         {with(directory.User{}, "userPrincipalName", "ada"), refusal.Invalid, []string{"name@domain"}},
 			"an_unknown_attribute":            {with(directory.User{}, "firstName", "Ada"), refusal.Invalid, []string{`no attribute "firstName"; did you mean givenName?`}},
 			"a_list_for_a_single_value":       {with(directory.User{}, "city", []string{"a", "b"}), refusal.Invalid, []string{"city has one value"}},
-			"a_number":                        {with(directory.User{}, "city", 5), refusal.Invalid, []string{"city is a text"}},
+			"a_number":                        {with(directory.User{}, "city", 5), refusal.Invalid, []string{"city is a string"}},
 			"a_nul":                           {with(directory.User{}, "city", "a\x00b"), refusal.Invalid, []string{"control character (U+0000)"}},
 			"bytes_that_are_not_utf8":         {with(directory.User{}, "city", "\xff"), refusal.Invalid, []string{"UTF-8"}},
 			"a_value_that_is_too_long":        {with(directory.User{}, "city", strings.Repeat("ü", 1025)), refusal.Invalid, []string{"1025 characters; 1024"}},
@@ -687,7 +688,8 @@ func TestSource(t *testing.T) {
 			t.Errorf("the feed stands at %v, the watermark at %v", now, changes.Position)
 		}
 
-		// The assignment of the other application alone names nobody, and moves the watermark all the same.
+		// The assignment of the other application alone names nobody, and moves the watermark all
+		// the same.
 		var ids []string
 		at, pages := watermark, 0
 		for {

@@ -2,9 +2,10 @@ package directory
 
 import "github.com/rollcall-scim/rollcall/refusal"
 
-// A Store answers with the bare kind of a refusal (refusal.NotFound, refusal.Taken). These put it into words.
+// A Store answers with the bare kind of a refusal (refusal.NotFound, refusal.Taken). These
+// functions add the words.
 
-// ErrNoDirectory refuses a directory's name where there is none at all yet. It is about the name.
+// ErrNoDirectory refuses a directory's name if no directory exists yet. Its field is the name.
 var ErrNoDirectory = refusal.New(refusal.NotFound, "", "there is no directory yet").Coded("no_directory")
 
 func notFound(format string, args ...any) *refusal.Error {
@@ -23,7 +24,7 @@ func invalid(attribute, format string, args ...any) *refusal.Error {
 	return refusal.New(refusal.Invalid, attribute, format, args...)
 }
 
-// worded reports whether a refusal has its words already.
+// worded reports whether a refusal already has its words.
 func worded(err error) bool {
 	_, ok := refusal.Find(err)
 	return ok

@@ -7,8 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Export hands over every user that is not deleted, by display name, with the manager's userPrincipalName: empty when there is no manager, or
-// a deleted one.
+// Export passes every user that is not deleted to a function, sorted by display name. The manager's
+// userPrincipalName comes with the user; it is empty without a manager, or with a deleted one.
 func (h *Handle) Export(ctx context.Context, write func(u User, manager string) error) error {
 	names := map[string]string{}
 	return h.EachUser(ctx, UserQuery{}, func(u User) error {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// FileOptions say how to read a file where its first line does not say it.
+// FileOptions say how to read a file whose first line does not say it all.
 type FileOptions struct {
 	Map           []ColumnMap
 	Ignore        []string // columns to leave out
@@ -13,11 +13,13 @@ type FileOptions struct {
 	Make          []Template
 	Encoding      string // such as utf-8 or windows-1252; found out when empty
 	Separator     string // a character, or its name such as tab; found out when empty
-	// EnabledWords and DisabledWords are words of the file that mean true and false in accountEnabled, beside those that everybody uses.
+	// EnabledWords and DisabledWords are words of the file that mean true and false in
+	// accountEnabled, besides the usual ones.
 	EnabledWords, DisabledWords []string
 }
 
-// Template builds an attribute from columns, as in {First Name}.{Last Name}@example.com, where a row has no value for it.
+// Template builds an attribute from columns, as in {First Name}.{Last Name}@example.com, where a
+// row has no value for it.
 type Template struct{ Attribute, Text string }
 
 // ColumnMap gives a column of a file its attribute.
@@ -26,24 +28,25 @@ type ColumnMap struct{ Column, Attribute string }
 // File is a file of users, read and not yet imported.
 type File struct {
 	Columns []FileColumn
-	Notes   []string // how it was read, in sentences
+	Notes   []string // how it was read, in sentences for people
 	Rows    iter.Seq2[Row, error]
 	// Cut says why the file seems to have lost its end. It is a note as well.
 	Cut string
 	// Separator is the character between columns.
 	Separator string
-	// Template is one that would build userPrincipalName where no column has it; "" when none can.
+	// Template could build userPrincipalName if no column has it; "" if no template can.
 	Template string
 }
 
-// FileColumn is a column of a file. Attributes are the attributes that it fills; none when the column is left out.
+// FileColumn is a column of a file. Attributes are the attributes that it fills; none when the
+// column is left out.
 type FileColumn struct {
 	Number     int
 	Name       string
 	Attributes []string
 	Suggested  string   // what an unknown column probably is; an attribute or ""
 	AlsoMail   bool     // Suggested is userPrincipalName, and the column is the mail as well
-	Unknown    bool     // nobody has said what becomes of it
+	Unknown    bool     // the caller must say what becomes of it
 	Examples   []string // its first values, shortened; none of a column that is never read, such as a password
 }
 
@@ -60,15 +63,17 @@ func (f File) ColumnNames() map[string]string {
 	return names
 }
 
-// FileError says why a file cannot be read as it is. Flags are those of rollcall directory import that help; Detail does without them.
+// FileError says why a file cannot be read without more options. Flags are flags of rollcall
+// directory import that help; Detail does not mention flags.
 type FileError struct {
 	Detail    string
 	Flags     []string
 	Columns   []FileColumn // empty when not even the first line could be read
 	Encodings []Reading    // those that the file may have
 	Separator string
-	Template  string // one that would build userPrincipalName
-	// EnabledWords and DisabledWords are words of a column of states that are not known, as they may be meant.
+	Template  string // could build userPrincipalName
+	// EnabledWords and DisabledWords are the unknown words of a column of states that probably mean
+	// true and false.
 	EnabledWords, DisabledWords []string
 }
 
@@ -82,11 +87,11 @@ func (e *FileError) Error() string {
 	return e.Detail + ". Add: " + strings.Join(e.Flags, " ")
 }
 
-// IsBoolean says whether a text can be the value of accountEnabled.
+// IsBoolean reports whether a string can be the value of accountEnabled.
 func IsBoolean(text string) bool {
 	_, err := parseBoolean(strings.TrimSpace(text))
 	return err == nil
 }
 
-// IsObjectID says whether a text can be an objectId.
+// IsObjectID reports whether a string can be an objectId.
 func IsObjectID(text string) bool { return isGUID(strings.ToLower(strings.TrimSpace(text))) }

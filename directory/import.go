@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/pace"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -18,29 +19,32 @@ import (
 // batchRows is how many rows share a transaction at most.
 const batchRows = 500
 
-// Row is one line of a file. Values are texts by attribute name: an attribute that is not there stays as it is, an empty one is cleared;
-// manager is a userPrincipalName, an object id, an employeeId or a displayName that one user has.
+// Row is one line of a file. Values holds strings by attribute name. A missing attribute stays as
+// it is; an empty one is cleared. manager is a userPrincipalName, an object id, an employeeId, or a
+// displayName that only one user has.
 type Row struct {
 	Line     int
 	Values   map[string]string
 	Problems []RowError // values that could not be read
-	// Built is every cell of a row whose userPrincipalName was built from other columns; else it is "". A user who is found by another key keeps the
-	// name, and rows that differ in any cell are different people.
+	// Built holds all cells of a row whose userPrincipalName was built from other columns;
+	// otherwise it is "". A user found by another key keeps the name. Rows that differ in any cell
+	// are different people.
 	Built string
 }
 
-// RowError says what is wrong with one row. Column is empty when it is about the row as a whole.
+// RowError says what is wrong with one row. Column is empty if the whole row is wrong.
 type RowError struct {
 	Line   int    `json:"line"`
 	Column string `json:"column,omitempty"`
 	Detail string `json:"detail"`
 	Flag   string `json:"flag,omitempty"` // of rollcall directory import, when one helps
-	// Deleted is the object id of a deleted user who is in the way, and Commands are those that help.
+	// Deleted is the object id of a deleted user who is in the way. Commands are commands that
+	// help.
 	Deleted  string   `json:"deleted,omitempty"`
 	Commands []string `json:"commands,omitempty"`
 }
 
-// DuplicateRow is a row that says the same as an earlier one.
+// DuplicateRow is a row that repeats an earlier one.
 type DuplicateRow struct {
 	Line int `json:"line"`
 	Of   int `json:"of"`
@@ -74,13 +78,16 @@ type ImportOptions struct {
 	Absent Absent
 	Force  bool // soft-delete absent users even when they are more than 10 % of the directory
 	DryRun bool // report what would happen, change nothing
-	// BeforeSoftDelete, if set, is told how many of how many users will be deleted, before the first one is.
+	// BeforeSoftDelete, if set, is called before the first user is deleted, with how many of how
+	// many users will be.
 	BeforeSoftDelete func(absent, of int)
-	// Progress, if set, is told now and then how many of how many rows are done.
+	// Progress, if set, is called from time to time with how many of how many rows are done.
 	Progress func(done, of int)
-	// Columns gives the file's own name of an attribute's column where it is another than the attribute's.
+	// Columns holds the file's name for an attribute's column, if it differs from the attribute's
+	// name.
 	Columns map[string]string
-	// Cut, if set, says why the file seems to have lost its end. Then nobody counts as absent, but with Force.
+	// Cut, if set, says why the file seems to be cut off. Then no user counts as absent, unless
+	// Force is set.
 	Cut   string
 	Actor string
 }
@@ -92,8 +99,8 @@ type Person struct {
 	DisplayName       string `json:"displayName"`
 }
 
-// ImportReport counts what an import did, or with DryRun would do. A user counts although some values of the row were a problem: such values stay as
-// they were.
+// ImportReport counts what an import did, or with DryRun would do. A user counts even if some
+// values of the row had problems; those values stay as they were.
 type ImportReport struct {
 	DryRun      bool           `json:"dryRun,omitempty"`
 	Rows        int            `json:"rows"`
@@ -104,13 +111,13 @@ type ImportReport struct {
 	Errors      []RowError     `json:"errors"`
 	Duplicates  []DuplicateRow `json:"duplicates,omitempty"`
 	Before      int            `json:"before"` // users that were not deleted when it began
-	Absent      []Person       `json:"absent"` // of those, who is not in the file
+	Absent      []Person       `json:"absent"` // the users of Before that are not in the file
 	SoftDeleted int            `json:"softDeleted"`
 	// Nameless counts rows that were refused because a new user needs a userPrincipalName.
 	Nameless int `json:"nameless,omitempty"`
-	// Refused says why absent users were not soft-deleted although that was asked for.
+	// Refused says why absent users were not soft-deleted although the caller asked for it.
 	Refused string `json:"refused,omitempty"`
-	// Forcible says that ImportOptions.Force deletes them all the same.
+	// Forcible reports whether ImportOptions.Force would delete them anyway.
 	Forcible bool `json:"forcible,omitempty"`
 	// Notes say how the file was read. The caller fills them.
 	Notes []string `json:"notes,omitempty"`
@@ -126,10 +133,12 @@ type ImportStep struct {
 	Changed map[string]string
 }
 
-// Import brings rows into the directory. A row is about the user with its objectId, else with its employeeId, else with its userPrincipalName. Only
-// the first two find soft-deleted users, who are restored. All rows are read before the first one is written, and their order does not matter.
-// Managers are resolved after all rows. A value or a row that is a problem stops nothing else; an error that rows yields and that is
-// no RowError ends the import before anything is written. Importing the same rows again changes nothing and writes no events.
+// Import writes rows into the directory. A row is about the user with its objectId, else with its
+// employeeId, else with its userPrincipalName. Only the first two find soft-deleted users, who are
+// restored. All rows are read before the first one is written, and their order does not matter.
+// Managers are resolved after all rows. A value or row with a problem does not stop the others. If
+// rows yields an error that is not a RowError, the import ends before it writes anything. Importing
+// the same rows again changes nothing and writes no events.
 func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (ImportReport, error) {
 	im := &importing{
 		Handle: h, options: o, people: map[string]*imported{}, mentioned: map[string]bool{}, names: map[string]string{}, employees: map[string][]string{}, shown: map[string][]string{},
@@ -158,10 +167,10 @@ func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o Impor
 	return im.finish(), err
 }
 
-// otherEnabled are the flags for a value that is neither true nor false.
+// otherEnabled returns the flags that help with a value that is neither true nor false.
 const otherEnabled = "--enabled-words or --disabled-words"
 
-// outcome is what a row did to its user.
+// outcome says what a row did to its user.
 type outcome int
 
 const (
@@ -185,7 +194,7 @@ type imported struct {
 	changed  map[string]string
 }
 
-// wanted is a manager to be set once everybody is there.
+// wanted is a manager to set once all users exist.
 type wanted struct {
 	line              int
 	objectID, manager string
@@ -197,9 +206,9 @@ type importing struct {
 	report       ImportReport
 	plan         *plan
 	people       map[string]*imported // by object id
-	mentioned    map[string]bool      // object ids that rows name which were refused: those users are not absent
+	mentioned    map[string]bool      // object ids that refused rows name: those users do not count as absent
 	managers     []wanted
-	unidentified int                 // rows that may be about anybody
+	unidentified int                 // rows that may be about any user
 	names        map[string]string   // object id by folded userPrincipalName, as all will be
 	employees    map[string][]string // object ids by employeeKey, as all will be
 	shown        map[string][]string // object ids by folded displayName, as all will be
@@ -225,7 +234,7 @@ func (im *importing) readRows(rows iter.Seq2[Row, error]) ([]Row, error) {
 	return read, nil
 }
 
-// errDryRun rolls a transaction back after everything has been tried in it.
+// errDryRun rolls back the transaction of a dry run after everything has been tried in it.
 var errDryRun = errors.New("dry run")
 
 func (im *importing) transaction(ctx context.Context, fn func(tx Tx) error) error {
@@ -244,7 +253,7 @@ func (im *importing) transaction(ctx context.Context, fn func(tx Tx) error) erro
 	return err
 }
 
-// write writes the rows, some hundred in a transaction. Rows that exchange names share one.
+// write writes the rows, a few hundred in each transaction. Rows that exchange names share one.
 func (im *importing) write(ctx context.Context) error {
 	var batch [][]*entry
 	size, done := 0, 0
@@ -294,7 +303,7 @@ func (im *importing) mention(e *entry) {
 	}
 }
 
-// result is what became of one row of a batch that is not committed yet.
+// result is the outcome of one row of a batch that is not committed yet.
 type result struct {
 	entry         *entry
 	before, after User
@@ -327,7 +336,7 @@ func (im *importing) writeBatch(ctx context.Context, batch [][]*entry) error {
 	return nil
 }
 
-// keep takes over what a committed row did.
+// keep records in the report what a committed row did.
 func (im *importing) keep(r result) {
 	e := r.entry
 	e.problems = append(e.problems, r.problems...)
@@ -348,7 +357,7 @@ func (im *importing) keep(r result) {
 	}
 }
 
-// writeUnit writes rows that belong together. It returns an error only for what ends the import.
+// writeUnit writes rows that belong together. It returns only errors that end the import.
 func (im *importing) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]result, error) {
 	results := make([]result, len(unit))
 	var broken *result
@@ -371,7 +380,7 @@ func (im *importing) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]res
 		}
 		return results, nil
 	}
-	// Whoever gives up a name goes out of the way first, so that a cycle of names can be written.
+	// Users that give up a name do so first. So users can swap names, even in a circle.
 	if len(unit) > 1 {
 		for _, r := range results {
 			if r.before.Version == 0 || r.before.FoldedUPN() == r.after.FoldedUPN() || r.before.IsDeleted() {
@@ -402,7 +411,8 @@ func (im *importing) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]res
 
 const meanwhile = "somebody else changed %s meanwhile; import the file again"
 
-// prepare reads the user of a row and makes the new one. The outcome is failed when the row cannot be written.
+// prepare reads the user of a row and makes the new one. The outcome is failed when the row cannot
+// be written.
 func (im *importing) prepare(ctx context.Context, tx Tx, e *entry) (result, error) {
 	r := result{entry: e, outcome: unchanged}
 	fail := func(column, format string, args ...any) (result, error) {
@@ -441,18 +451,19 @@ func (im *importing) prepare(ctx context.Context, tx Tx, e *entry) (result, erro
 	return r, nil
 }
 
-// isGivenUp says whether the holder of a name gets another one from the file.
+// isGivenUp reports whether the file gives the holder of a name another name.
 func (im *importing) isGivenUp(name string) bool {
 	holder := im.plan.live[name]
 	return holder != nil && im.plan.leaves(holder)
 }
 
-// moved says whether what names the user is no longer what the plan was made with.
+// moved reports whether the user's identifiers have changed since the plan was made.
 func (p *person) moved(u User) bool {
 	return u.FoldedUPN() != p.name || employeeKey(u.Text(attrEmployeeID)) != p.employee || !u.Deleted.Equal(p.deleted)
 }
 
-// fill is the user as the row wants it, but for the manager. A value that is a problem is left as it is.
+// fill returns the user with the row's values, except the manager. A value with a problem stays as
+// it was.
 func (e *entry) fill(before User) (User, []RowError) {
 	after := before.clone()
 	if before.Version == 0 {
@@ -503,7 +514,8 @@ func (e *entry) asProblem(err error) RowError {
 	return problem
 }
 
-// leaves says whether a row has nothing to say about an attribute. What names a user cannot be cleared by a row that is found by it.
+// leaves reports whether a row leaves an attribute as it is. A row cannot clear the identifier by
+// which its user was found.
 func (e *entry) leaves(name, text string, before User) bool {
 	switch name {
 	case attrObjectID, attrManager:
@@ -529,7 +541,7 @@ func (im *importing) writeRow(ctx context.Context, tx Tx, before, after User) (U
 		}
 		names := changed(before, after)
 		after.Deleted = time.Time{}
-		u, err := im.save(ctx, tx, after, before.Version, EventUserRestored, im.options.Actor, "was restored", names, changedValues(before, after)...)
+		u, err := im.save(ctx, tx, after, before.Version, event.UserRestored, im.options.Actor, "was restored", names, changedValues(before, after)...)
 		return u, restored, err
 	}
 	u, did, err := im.replaceUser(ctx, tx, before, after, im.options.Actor)
@@ -606,7 +618,7 @@ func (im *importing) setManager(ctx context.Context, tx Tx, w wanted) (bool, err
 		return false, err
 	}
 	if im.options.DryRun {
-		return true, nil // what is written before is not there
+		return true, nil // earlier rows of this import are not written yet
 	}
 	before := u
 	u = u.clone()
@@ -615,11 +627,11 @@ func (im *importing) setManager(ctx context.Context, tx Tx, w wanted) (bool, err
 	} else {
 		u.Attributes[attrManager] = manager
 	}
-	_, err = im.save(ctx, tx, u, u.Version, EventUserUpdated, im.options.Actor, "was updated", []string{attrManager}, changedValues(before, u)...)
+	_, err = im.save(ctx, tx, u, u.Version, event.UserUpdated, im.options.Actor, "was updated", []string{attrManager}, changedValues(before, u)...)
 	return true, err
 }
 
-// findManager gives the object id that a file's manager column means; nobody is "".
+// findManager returns the object id for the value of the manager column, or "" for no manager.
 func (im *importing) findManager(ctx context.Context, tx Tx, text string) (string, error) {
 	if text == "" {
 		return "", nil
@@ -659,7 +671,7 @@ func (im *importing) findManager(ctx context.Context, tx Tx, text string) (strin
 	return "", invalid(attrManager, "there is no user %s, neither in the file nor in the directory; the manager was left as it is", text)
 }
 
-// called gives the users who have a displayName, also one that is written as "Lovelace, Ada".
+// called returns the users with a displayName, which may also be written as "Lovelace, Ada".
 func (im *importing) called(text string) []string {
 	if ids := im.shown[scim.Fold(text)]; ids != nil {
 		return ids
@@ -671,7 +683,8 @@ func (im *importing) called(text string) []string {
 	return im.shown[scim.Fold(strings.TrimSpace(first)+" "+strings.TrimSpace(last))]
 }
 
-// refusedRow is the line of a refused row that has this userPrincipalName, employeeId or objectId; 0 if there is none.
+// refusedRow returns the line of a refused row that has this userPrincipalName, employeeId or
+// objectId, or 0.
 func (im *importing) refusedRow(text string) int {
 	if im.refused == nil {
 		im.refused = map[string]int{}

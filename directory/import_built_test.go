@@ -36,7 +36,8 @@ func said(r directory.ImportReport) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestImport_of_built_names_never_takes_one_person_for_another: rows whose built names are the same name each other, whatever else they say.
+// TestImport_of_built_names_never_takes_one_person_for_another: rows whose built names are the same
+// name each other, whatever else they say.
 func TestImport_of_built_names_never_takes_one_person_for_another(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -78,7 +79,8 @@ func TestImport_of_built_names_never_takes_one_person_for_another(t *testing.T) 
 	}
 }
 
-// TestImport_of_built_names_meets_people_who_are_there: someone found by the employeeId keeps the name, and a name is never shared.
+// TestImport_of_built_names_meets_people_who_are_there: someone found by the employeeId keeps the
+// name, and a name is never shared.
 func TestImport_of_built_names_meets_people_who_are_there(t *testing.T) {
 	t.Parallel()
 	h, m := world(start{"ada", "E1", ""}, start{"john.smith", "E2", ""})
@@ -90,7 +92,8 @@ func TestImport_of_built_names_meets_people_who_are_there(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 
-	// Without a key beside the name, two rows may be about the one who is there or not: neither is written.
+	// Without a key beside the name, two rows may be about the one who is there or not: neither is
+	// written.
 	h, m = world(start{"john.smith", "", ""})
 	before := m.people()
 	report = importBuilt(t, h, "First,Last,Born\nJohn,Smith,1970\nJohn,Smith,1990\n", directory.ImportOptions{})

@@ -11,7 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// entry is a row on its way to a user.
+// entry is a row of the file and what the plan knows about it.
 type entry struct {
 	row      Row
 	objectID string          // "" when the row does not give a usable one
@@ -19,7 +19,7 @@ type entry struct {
 	name     string          // folded userPrincipalName; "" when the row does not give a usable one
 	person   *person         // the user that the row is about; nil for a new one
 	kept     map[string]bool // attributes that stay as they are because the row's value is a problem
-	refused  bool            // the row does nothing
+	refused  bool            // the row changes nothing
 	byName   bool            // the person was found by the name alone
 	problems []RowError
 }
@@ -32,13 +32,13 @@ func (e *entry) problem(attribute, format string, args ...any) {
 	e.problems = append(e.problems, RowError{Line: e.line(), Column: attribute, Detail: fmt.Sprintf(format, args...)})
 }
 
-// refuse reports the row as a whole.
+// refuse reports the whole row, which then changes nothing.
 func (e *entry) refuse(attribute, format string, args ...any) {
 	e.refused = true
 	e.problem(attribute, format, args...)
 }
 
-// gains is the name that the user gets by the row, or "" when the row leaves the name alone.
+// gains returns the name that the row gives to the user, or "" if the row does not change the name.
 func (e *entry) gains() string {
 	switch {
 	case e.refused:
@@ -53,7 +53,8 @@ func (e *entry) gains() string {
 	return ""
 }
 
-// plan says what each row of a file is about. It looks at all rows at once, so their order does not matter.
+// plan decides which user each row of a file is about. It looks at all rows at once, so their order
+// does not matter.
 type plan struct {
 	*register
 	directory string
@@ -89,7 +90,7 @@ func newPlan(directory string, r *register, rows []Row) *plan {
 	return p
 }
 
-// read takes the keys out of the rows. Rows that mean the same in all values count once.
+// read takes the keys out of the rows. Rows whose values are all the same count once.
 func (p *plan) read(rows []Row) {
 	seen := map[string]int{}
 	for _, row := range rows {
@@ -103,7 +104,7 @@ func (p *plan) read(rows []Row) {
 	}
 }
 
-// rowText is a row in a form that is equal for rows with the same values.
+// rowText returns a string that is equal for rows with the same values.
 func rowText(row Row) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(row.Values)) {
@@ -112,7 +113,7 @@ func rowText(row Row) string {
 	return b.String()
 }
 
-// sameForm is a value in a form that is equal for two texts that mean the same.
+// sameForm returns a string that is equal for two values that mean the same.
 func sameForm(name, text string) string {
 	text = strings.TrimSpace(text)
 	switch name {
@@ -161,7 +162,8 @@ func (p *plan) readKeys(row Row) *entry {
 	return e
 }
 
-// comment gives the value of a row that begins with # where a key belongs, and has no key that can be one.
+// comment returns the value with which a row begins if it looks like a comment: it begins with #
+// and no key of the row is valid.
 func (p *plan) comment(row Row) (column, text string) {
 	for _, name := range []string{attrObjectID, attrEmployeeID, attrUPN} {
 		v := strings.TrimSpace(row.Values[name])
@@ -175,7 +177,7 @@ func (p *plan) comment(row Row) (column, text string) {
 	return column, text
 }
 
-// single says that a row with one value may be no user at all.
+// single reports that a row with only one value may not be a user at all.
 func (e *entry) single() string {
 	n := 0
 	for _, text := range e.row.Values {
@@ -220,7 +222,7 @@ func (p *person) String() string {
 
 const withoutObjectIDs = "--ignore-columns objectId"
 
-// findByKey finds the user by objectId or employeeId, whatever the name is.
+// findByKey finds the user by objectId or employeeId. The name does not matter.
 func (p *plan) findByKey(e *entry) {
 	holders := p.employees[e.employee]
 	if e.objectID != "" {
@@ -243,7 +245,7 @@ func (p *plan) findByKey(e *entry) {
 		e.name = ""
 	}
 	if e.person != nil && e.name != "" && e.name != e.person.name {
-		// The name is that of somebody else, stored before invisible characters were refused.
+		// Another user has this name; it was stored before invisible characters were refused.
 		if err := checkVisibleAttribute(User{}, User{Attributes: map[string]any{attrUPN: e.given(attrUPN)}}, attrUPN); err != nil {
 			e.name = ""
 			e.problem(attrUPN, "%v", err)
@@ -251,7 +253,8 @@ func (p *plan) findByKey(e *entry) {
 	}
 }
 
-// pick chooses among users with the row's employeeId: one that is not deleted, and one that also has the row's name.
+// pick chooses among the users with the row's employeeId. It prefers users that are not deleted,
+// then the one that also has the row's name.
 func (p *plan) pick(e *entry, holders []*person) *person {
 	if living := alive(holders); len(living) > 0 {
 		holders = living
@@ -270,7 +273,8 @@ func (p *plan) pick(e *entry, holders []*person) *person {
 
 func (e *entry) given(attribute string) string { return strings.TrimSpace(e.row.Values[attribute]) }
 
-// namesGivenUp are the names of users that other rows, which know them by objectId or employeeId, rename.
+// namesGivenUp returns the present names of users that other rows rename. Those rows find the user
+// by objectId or employeeId.
 func (p *plan) namesGivenUp() map[string]bool {
 	names := map[string]bool{}
 	for _, e := range p.entries {
@@ -310,7 +314,7 @@ func (p *plan) findByName(e *entry, givenUp map[string]bool) {
 		}
 	}
 	if len(e.problems) > 0 {
-		e.refused = true // nobody is created from a row with a bad key
+		e.refused = true // a row with a bad key never creates a user
 	}
 }
 
@@ -355,12 +359,13 @@ func (p *plan) refuseSharedKeys(attribute string, key func(*entry) string) {
 	}
 }
 
-// samePerson says whether all rows are about one user that the directory has.
+// samePerson reports whether all rows are about one existing user.
 func samePerson(list []*entry) bool {
 	return !slices.ContainsFunc(list, func(e *entry) bool { return e.person == nil || e.person != list[0].person })
 }
 
-// mergeRows makes one of several rows about one user: what they agree in holds, what they differ in is a problem of each.
+// mergeRows merges several rows about one user into one. Values on which they agree count; values
+// that differ are a problem of each row.
 func (p *plan) mergeRows() {
 	about := map[*person][]*entry{}
 	for _, e := range p.entries {
@@ -380,7 +385,7 @@ func (p *plan) mergeRows() {
 		p.byPerson[q] = first
 		differ := first.agree(list)
 		for _, e := range list {
-			first.objectID = cmp.Or(first.objectID, e.objectID) // an empty cell may mean more in a row that has it
+			first.objectID = cmp.Or(first.objectID, e.objectID) // the merged row must have every key that one of the rows has
 		}
 		for i, e := range list {
 			e.refused = e != first
@@ -398,7 +403,8 @@ func (p *plan) mergeRows() {
 	}
 }
 
-// refuseSameBuilt refuses rows that got to one user only because their built names are the same: they may be about several people. It gives the others.
+// refuseSameBuilt refuses rows that lead to one user only because their built names are equal: they
+// may be about different people. It returns the other rows.
 func refuseSameBuilt(q *person, list []*entry) []*entry {
 	built := func(e *entry) bool { return e.byName && e.row.Built != "" }
 	first := slices.IndexFunc(list, built)
@@ -417,7 +423,8 @@ func refuseSameBuilt(q *person, list []*entry) []*entry {
 	return slices.DeleteFunc(slices.Clone(list), func(e *entry) bool { return e.refused })
 }
 
-// agree keeps of an entry the values that no other row of its user contradicts, and names the others.
+// agree keeps the values of an entry that no other row of its user contradicts, and returns the
+// names of the others.
 func (e *entry) agree(list []*entry) []string {
 	values := map[string]string{}
 	differ := map[string]bool{}
@@ -455,8 +462,8 @@ func (e *entry) agree(list []*entry) []string {
 
 func sameValue(name, a, b string) bool { return sameForm(name, a) == sameForm(name, b) }
 
-// settleNames takes names away from rows until nobody in the end has a name that is another's. Each round looks at all rows before it decides, and
-// decides only against rows, so the outcome does not depend on their order.
+// settleNames refuses new names until no two users would end up with the same name. Each round
+// looks at all rows before it refuses any, so the outcome does not depend on their order.
 func (p *plan) settleNames() {
 	for {
 		gaining := map[string][]*entry{}
@@ -482,7 +489,8 @@ func (p *plan) settleNames() {
 	}
 }
 
-// obstacle says what to do about a row that cannot have the name it wants; nil when it can.
+// obstacle returns why a row cannot have the name it wants and what to do about it, or nil if it
+// can.
 func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 	deny := func(format string, args ...any) func() {
 		return func() {
@@ -503,7 +511,7 @@ func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 		if p.byPerson[holder] != nil {
 			return deny("userPrincipalName %s belongs to %s, who keeps it", wanted, holder)
 		}
-		// The row may be about either of two people: nothing of it is safe.
+		// The row may be about either of two people, so none of its values is safe.
 		return func() {
 			switch {
 			case e.person != nil:
@@ -535,7 +543,7 @@ func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 	return p.obstacleOfRows(e, wanted, gaining, deny)
 }
 
-// obstacleOfRows is the case that several rows want one name.
+// obstacleOfRows is obstacle for several rows that want one name.
 func (p *plan) obstacleOfRows(e *entry, wanted string, gaining []*entry, deny func(string, ...any) func()) func() {
 	for _, other := range gaining {
 		if other != e {
@@ -548,7 +556,7 @@ func (p *plan) obstacleOfRows(e *entry, wanted string, gaining []*entry, deny fu
 	return nil
 }
 
-// leaves says whether a row gives the user another name.
+// leaves reports whether a row gives the user another name.
 func (p *plan) leaves(q *person) bool {
 	e := p.byPerson[q]
 	if e == nil {
@@ -558,7 +566,8 @@ func (p *plan) leaves(q *person) bool {
 	return name != "" && name != q.name
 }
 
-// units are the rows that must be written together because one takes the name that another gives up, in the order of their first lines.
+// units groups the rows that must be written together because one takes the name that another gives
+// up. Groups are in the order of their first lines.
 func (p *plan) units() [][]*entry {
 	root := map[*entry]*entry{}
 	find := func(e *entry) *entry {
@@ -596,7 +605,7 @@ func (p *plan) units() [][]*entry {
 	return units
 }
 
-// mentions are the users that a row which was refused may be about: they are not absent.
+// mentions returns the users that a refused row may be about. They do not count as absent.
 func (p *plan) mentions(e *entry) []*person {
 	list := []*person{e.person, p.byID[e.objectID], p.live[e.name], p.live[scim.Fold(withoutInvisible(e.given(attrUPN)))]}
 	list = append(list, p.employees[e.employee]...)

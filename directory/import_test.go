@@ -20,7 +20,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// memory is a store of one directory that holds what an import needs, so that thousands of imports can be tried.
+// memory is a store of one directory that holds what an import needs, so that thousands of imports
+// can be tried.
 type memory struct {
 	directory.Store
 	users map[string]directory.User
@@ -84,10 +85,12 @@ func (m *memoryTx) PutUser(ctx context.Context, u directory.User) error {
 
 func (m *memoryTx) AppendEvent(context.Context, event.Event) error { return nil }
 
-// start is somebody whom a directory has before an import: "name employeeId", and "deleted" or nothing.
+// start is a user that the directory has before an import: "name employeeId", and "deleted" or
+// nothing.
 type start struct{ name, employee, state string }
 
-// world makes a directory of one letter per person: person a has objectId id(1), the userPrincipalName and displayName given.
+// world makes a directory of one letter per person: person a has objectId id(1), the
+// userPrincipalName and displayName given.
 func world(people ...start) (*directory.Handle, *memory) {
 	m := &memory{users: map[string]directory.User{}}
 	clock, ids := time.Date(2024, 3, 1, 8, 0, 0, 0, time.UTC), 100
@@ -110,7 +113,8 @@ func world(people ...start) (*directory.Handle, *memory) {
 	return all.Open(directory.Directory{ID: "d", Name: "contoso"}), m
 }
 
-// people lists everybody as "who name employeeId department enabled|disabled [deleted]". New people are "new", the others "1", "2" and so on.
+// people lists everybody as "who name employeeId department enabled|disabled [deleted]". New people
+// are "new", the others "1", "2" and so on.
 func (m *memory) people() []string {
 	var lines []string
 	for oid, u := range m.users {
@@ -136,7 +140,8 @@ func (m *memory) people() []string {
 
 const keyColumns = "objectId,employeeId,userPrincipalName,department,accountEnabled"
 
-// line writes a row of keyColumns: "who employeeId name department enabled", "-" for an empty value.
+// line writes a row of keyColumns: "who employeeId name department enabled", "-" for an empty
+// value.
 func fileLine(text string) string {
 	f := strings.Fields(text)
 	for i := range f {
@@ -153,8 +158,9 @@ func fileLine(text string) string {
 	return strings.Join(f, ",")
 }
 
-// TestImport_knows_who_is_who holds the cases of one file each: what the directory has, what the file says, who is there afterwards, and what the
-// problems must name. Every order of the rows gives the same.
+// TestImport_knows_who_is_who holds the cases of one file each: what the directory has, what the
+// file says, who is there afterwards, and what the problems must name. Every order of the rows
+// gives the same.
 func TestImport_knows_who_is_who(t *testing.T) {
 	t.Parallel()
 	const leaver = "deleted"
@@ -463,9 +469,10 @@ func permutations(n int) func(yield func([]int) bool) {
 	}
 }
 
-// TestImport_does_not_depend_on_the_order_of_rows tries small directories and files at random. Whatever they say: every order gives the same people,
-// the dry run says what the import does, nobody shares a name, nobody's employeeId goes to somebody else, and a second import without problems
-// changes nothing.
+// TestImport_does_not_depend_on_the_order_of_rows tries small directories and files at random.
+// Whatever they say: every order gives the same people, the dry run says what the import does,
+// nobody shares a name, nobody's employeeId goes to somebody else, and a second import without
+// problems changes nothing.
 func TestImport_does_not_depend_on_the_order_of_rows(t *testing.T) {
 	t.Parallel()
 	aliases, numbers := []string{"a", "b", "c", "d"}, []string{"", "1", "2", "3", "01"}
@@ -524,7 +531,8 @@ func TestImport_does_not_depend_on_the_order_of_rows(t *testing.T) {
 	})
 }
 
-// reused says whether a file gives a name on, so that a second import finds another user under it than the first.
+// reused says whether a file gives a name on, so that a second import finds another user under it
+// than the first.
 func reused(before []start, lines []string) bool {
 	for _, l := range lines {
 		f := strings.Fields(l)
@@ -590,7 +598,8 @@ func TestImport_writes_a_circle_of_names_in_both_databases(t *testing.T) {
 	})
 }
 
-// TestImport_bad_values_keep_no_leaver: a problem in one column costs that column; only a row that may be about anybody keeps absent users.
+// TestImport_bad_values_keep_no_leaver: a problem in one column costs that column; only a row that
+// may be about anybody keeps absent users.
 func TestImport_bad_values_keep_no_leaver(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 1025)
@@ -612,7 +621,8 @@ absent cem@contoso.example`)
 		t.Errorf("the good column of ada's row was lost: %q", got)
 	}
 
-	// A name with an invisible character names the user that a reader sees: neither doubled nor absent.
+	// A name with an invisible character names the user that a reader sees: neither doubled nor
+	// absent.
 	r, err = h.Import(t.Context(), rows("userPrincipalName", "ada\u200b@contoso.example", "bob@contoso.example"), o)
 	if err != nil || r.SoftDeleted != 0 || len(r.Errors) != 1 || m.users[id(1)].IsDeleted() {
 		t.Errorf("got %s, %v; want ada kept", summary(r), err)
@@ -665,7 +675,8 @@ line 5, column manager: 2 users are called Sam Same; name the manager by userPri
 	}
 }
 
-// TestImport_of_a_directory_that_changes_meanwhile writes nothing over what somebody else wrote between reading and writing.
+// TestImport_of_a_directory_that_changes_meanwhile writes nothing over what somebody else wrote
+// between reading and writing.
 func TestImport_of_a_directory_that_changes_meanwhile(t *testing.T) {
 	t.Parallel()
 	h, m := world(start{"ada", "E1", ""}, start{"bob", "E2", ""})

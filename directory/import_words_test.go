@@ -21,7 +21,8 @@ func importText(t *testing.T, h *directory.Handle, text string, o directory.File
 	return report
 }
 
-// TestImport_of_rows_that_mean_the_same: two spellings of one name in rows that are otherwise the same are one user, new or not.
+// TestImport_of_rows_that_mean_the_same: two spellings of one name in rows that are otherwise the
+// same are one user, new or not.
 func TestImport_of_rows_that_mean_the_same(t *testing.T) {
 	t.Parallel()
 	h, m := world(start{"ada", "", ""})

@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// person is a user as far as an import must know everybody: what names the user.
+// person holds what an import must know about every user: the values that identify it.
 type person struct {
 	objectID    string
 	upn         string
@@ -29,10 +29,11 @@ func (p *person) person() Person {
 	return Person{ObjectID: p.objectID, UserPrincipalName: p.upn, DisplayName: p.displayName}
 }
 
-// employeeKey is the form in which two employeeIds are compared: without regard to case and to spaces around.
+// employeeKey returns the form in which two employeeIds are compared: without case and surrounding
+// spaces.
 func employeeKey(text string) string { return scim.Fold(strings.TrimSpace(text)) }
 
-// looseEmployeeKey is the same for two employeeIds that a spreadsheet may have made out of one: it takes leading zeros away.
+// looseEmployeeKey is employeeKey without leading zeros, which a spreadsheet may have removed.
 func looseEmployeeKey(key string) string {
 	key = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || visible.Invisible(r) {
@@ -46,7 +47,7 @@ func looseEmployeeKey(key string) string {
 	return key
 }
 
-// register is everybody in a directory by everything that names a person.
+// register finds every user of a directory by each value that identifies a user.
 type register struct {
 	everybody []*person // that is not deleted, by display name
 	byID      map[string]*person
@@ -98,12 +99,12 @@ func (r *register) add(u User) {
 	}
 }
 
-// others are the people of a list but for one.
+// others returns a list without one person.
 func others(list []*person, but *person) []*person {
 	return slices.DeleteFunc(slices.Clone(list), func(p *person) bool { return p == but })
 }
 
-// alive are the people of a list that are not deleted.
+// alive returns the people of a list that are not deleted.
 func alive(list []*person) []*person {
 	return slices.DeleteFunc(slices.Clone(list), (*person).isDeleted)
 }

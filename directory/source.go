@@ -9,13 +9,15 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Object is a user as one application's engine sees it. With the engine's scope, User.Deleted, User.AccountEnabled and Assigned decide IsSoftDeleted.
+// Object is a user and its assignment to one application. From these and its scope, the engine
+// decides IsSoftDeleted.
 type Object struct {
 	User     User
-	Assigned bool // to the application asked about
+	Assigned bool // to the application in the query
 }
 
-// Attributes gives every value a mapping can read, under Entra's names: string, bool or []string. IsSoftDeleted is not among them.
+// Attributes returns every value that a mapping can read, under Entra's names: string, bool or
+// []string. IsSoftDeleted is not among them.
 func (o Object) Attributes() map[string]any {
 	u := o.User
 	values := make(map[string]any, len(u.Attributes)+3)
@@ -38,12 +40,13 @@ func SourceAttribute(name string) (Attribute, bool) {
 	return a, ok && a.Name == name
 }
 
-// HasAlways says whether every user has a value of this attribute.
+// HasAlways reports whether every user has a value for this attribute.
 func (a Attribute) HasAlways() bool {
 	return a.Name == attrObjectID || a.Name == attrUPN || a.Name == attrAccountEnabled
 }
 
-// withoutGuestSuffix is a guest's name as Entra hands it to mappings: alias_domain#EXT#@tenant is alias@domain.
+// withoutGuestSuffix returns a guest's name as Entra gives it to mappings: alias_domain#EXT#@tenant
+// becomes alias@domain.
 func withoutGuestSuffix(upn string) string {
 	name, _, guest := strings.Cut(upn, "#EXT#@")
 	i := strings.LastIndexByte(name, '_')
@@ -53,7 +56,8 @@ func withoutGuestSuffix(upn string) string {
 	return name[:i] + "@" + name[i+1:]
 }
 
-// Position is where the change feed stands now. Take it before a snapshot: what changes while the snapshot is read comes after it.
+// Position returns the present end of the change feed. Take it before a snapshot: changes during
+// the snapshot then come after it.
 func (h *Handle) Position(ctx context.Context) (event.Position, error) {
 	return h.store.LastEvent(ctx, h.Directory.ID)
 }
@@ -66,7 +70,8 @@ type SnapshotQuery struct {
 	Limit        int    // 500 when zero
 }
 
-// Snapshot lists users by object id, soft-deleted ones included. A page shorter than the limit is the last.
+// Snapshot lists users by object id, soft-deleted ones included. A page shorter than the limit is
+// the last.
 func (h *Handle) Snapshot(ctx context.Context, q SnapshotQuery) ([]Object, error) {
 	if q.Limit <= 0 {
 		q.Limit = batchRows
@@ -74,20 +79,23 @@ func (h *Handle) Snapshot(ctx context.Context, q SnapshotQuery) ([]Object, error
 	return h.store.Snapshot(ctx, h.Directory.ID, q)
 }
 
-// Object reads one user for an application. refusal.NotFound means that the user is deleted permanently, or never was.
+// Object reads one user for an application. refusal.NotFound means that the user never existed or
+// was deleted permanently.
 func (h *Handle) Object(ctx context.Context, app, objectID string) (Object, error) {
 	o, err := h.store.Object(ctx, h.Directory.ID, app, strings.ToLower(objectID))
 	return o, h.noUser(err, objectID)
 }
 
-// Changes names users that changed. Position is where to go on once they are dealt with; More says that there may be more already.
+// Changes names users that changed. Continue at Position once they are done. More reports that
+// there may be more.
 type Changes struct {
 	ObjectIDs []string // each once, in the order of their first change
 	Position  event.Position
 	More      bool
 }
 
-// Changes reads at most limit events (500 when zero) after a position: users that were created, changed or deleted, and assignments of this application.
+// Changes reads at most limit events (500 when zero) after a position: the users that were created,
+// changed or deleted, or whose assignment to this application changed.
 func (h *Handle) Changes(ctx context.Context, app string, after event.Position, limit int) (Changes, error) {
 	if limit <= 0 {
 		limit = batchRows
@@ -114,8 +122,8 @@ func (h *Handle) Changes(ctx context.Context, app string, after event.Position, 
 
 func concerns(e event.Event, app string) (bool, error) {
 	switch e.Name {
-	case EventAssigned, EventUnassigned:
-		var d detail
+	case event.AssignmentAdded, event.AssignmentRemoved:
+		var d event.Assignment
 		err := json.Unmarshal(e.Data, &d)
 		return d.Application == app, err
 	}

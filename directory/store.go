@@ -7,7 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Store keeps directories. Its methods answer refusal.NotFound where there is nothing, and name the directory they look into.
+// Store keeps directories. Every method takes the directory's id, and answers refusal.NotFound if
+// it finds nothing.
 type Store interface {
 	Directories(ctx context.Context) ([]Directory, error)
 	Directory(ctx context.Context, id ID) (Directory, error)
@@ -16,7 +17,8 @@ type Store interface {
 	CreateDirectory(ctx context.Context, d Directory, e event.Event) error
 	// RenameDirectory answers refusal.Taken when the name is taken.
 	RenameDirectory(ctx context.Context, id ID, name string, e event.Event) error
-	// DeleteDirectory removes the directory, its users, its applications and their provisioning, and appends the event made from what it counted.
+	// DeleteDirectory removes the directory, its users, its applications and their provisioning,
+	// and appends the event made from what it counted.
 	DeleteDirectory(ctx context.Context, id ID, deleted func(Contents) event.Event) error
 	// Contents counts what a directory holds, or one application of it.
 	Contents(ctx context.Context, d ID, application string) (Contents, error)
@@ -24,7 +26,8 @@ type Store interface {
 	User(ctx context.Context, d ID, objectID string) (User, error)
 	// UserByUPN finds a user that is not deleted by the folded userPrincipalName.
 	UserByUPN(ctx context.Context, d ID, foldedUPN string) (User, error)
-	// Users lists by (SortKey, ObjectID). Search holds folded words, all of which must occur in the user's SearchText.
+	// Users lists by (SortKey, ObjectID). Search holds folded words, all of which must occur in the
+	// user's SearchText.
 	Users(ctx context.Context, d ID, q UserQuery) ([]User, error)
 	CountUsers(ctx context.Context, d ID) (Counts, error)
 	// CountFound counts the users that a query selects, whatever its Limit.
@@ -39,12 +42,13 @@ type Store interface {
 	Object(ctx context.Context, d ID, application, objectID string) (Object, error)
 	// Events reads the directory's events after a position, oldest first.
 	Events(ctx context.Context, d ID, after event.Position, limit int) ([]event.Event, error)
-	// LastEvent is the newest position below which nothing can appear any more.
+	// LastEvent returns the newest position before which no event can appear any more.
 	LastEvent(ctx context.Context, d ID) (event.Position, error)
 	// History reads the newest events about one object first, those before a position.
 	History(ctx context.Context, d ID, subject string, before event.Position, limit int) ([]event.Event, error)
 
-	// Update runs fn in one transaction. Writers of one directory follow each other. fn may run more than once.
+	// Update runs fn in one transaction. Transactions on one directory run one after the other. fn
+	// may run more than once.
 	Update(ctx context.Context, d ID, fn func(tx Tx) error) error
 }
 
@@ -56,9 +60,9 @@ type Tx interface {
 	DeletedByUPN(ctx context.Context, foldedUPN string) (User, error)
 	// ReportsTo lists the users whose manager this is.
 	ReportsTo(ctx context.Context, objectID string) ([]User, error)
-	// PutUser inserts or overwrites.
+	// PutUser inserts a user or overwrites it.
 	PutUser(ctx context.Context, u User) error
-	// RemoveUser removes a user with the assignments.
+	// RemoveUser removes a user and its assignments.
 	RemoveUser(ctx context.Context, objectID string) error
 
 	Application(ctx context.Context, id string) (Application, error)
@@ -66,9 +70,10 @@ type Tx interface {
 	CreateApplication(ctx context.Context, a Application) error
 	// RenameApplication stores the name; refusal.Taken when it is taken.
 	RenameApplication(ctx context.Context, a Application) error
-	// DeleteApplication removes an application, its assignments and its provisioning, and counts them.
+	// DeleteApplication removes an application, its assignments and its provisioning, and counts
+	// them.
 	DeleteApplication(ctx context.Context, id string) (Contents, error)
-	// Assign and Unassign say whether that changed anything.
+	// Assign and Unassign report whether they changed anything.
 	Assign(ctx context.Context, application, objectID string, at time.Time) (bool, error)
 	Unassign(ctx context.Context, application, objectID string) (bool, error)
 

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,27 +17,9 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// The names of a directory's events. The subject of user and assignment events is the user's object id.
-const (
-	EventDirectoryCreated   = "directory.created"
-	EventDirectoryRenamed   = "directory.renamed"
-	EventDirectoryDeleted   = "directory.deleted"
-	EventUserCreated        = "user.created"
-	EventUserUpdated        = "user.updated"
-	EventUserEnabled        = "user.enabled"
-	EventUserDisabled       = "user.disabled"
-	EventUserDeleted        = "user.deleted" // soft
-	EventUserRestored       = "user.restored"
-	EventUserPurged         = "user.purged"
-	EventApplicationCreated = "application.created"
-	EventApplicationRenamed = "application.renamed"
-	EventApplicationDeleted = "application.deleted"
-	EventAssigned           = "assignment.added"
-	EventUnassigned         = "assignment.removed"
-)
-
-// User is one user. Attributes holds everything but objectId and accountEnabled, under Entra's names: string or, for multi-valued ones, []string;
-// manager is an object id. An attribute without a value is absent.
+// User is one user. Attributes holds all values except objectId and accountEnabled, under Entra's
+// names: string or, for multi-valued ones, []string; manager is an object id. An attribute without
+// a value is absent.
 type User struct {
 	ObjectID       string
 	AccountEnabled bool
@@ -55,10 +36,10 @@ func (u User) UPN() string { return u.Text(attrUPN) }
 // DisplayName is the user's displayName.
 func (u User) DisplayName() string { return u.Text(attrDisplayName) }
 
-// IsDeleted says whether the user is soft-deleted.
+// IsDeleted reports whether the user is soft-deleted.
 func (u User) IsDeleted() bool { return !u.Deleted.IsZero() }
 
-// Text is an attribute's value as one text, as files and forms show it.
+// Text returns an attribute's value as one string, as files and forms show it.
 func (u User) Text(name string) string {
 	switch name {
 	case attrObjectID:
@@ -78,13 +59,13 @@ func (u User) Text(name string) string {
 	return ""
 }
 
-// SortKey is what lists are ordered by, then by object id.
+// SortKey returns the key by which lists are sorted; users with equal keys are sorted by object id.
 func (u User) SortKey() string { return clip(scim.Fold(u.DisplayName()), 200) }
 
-// FoldedUPN is the form in which two names are compared.
+// FoldedUPN returns the name in the form in which names are compared.
 func (u User) FoldedUPN() string { return scim.Fold(u.UPN()) }
 
-// SearchText is what a search looks into.
+// SearchText returns the string that a search looks through.
 func (u User) SearchText() string {
 	var b strings.Builder
 	for _, name := range []string{attrDisplayName, attrUPN, "givenName", "surname", "mail", "employeeId", "department", "jobTitle"} {
@@ -106,8 +87,8 @@ func (u User) clone() User {
 
 func (u User) who() string { return fmt.Sprintf("%s (%s)", u.DisplayName(), u.UPN()) }
 
-// Set gives an attribute its value from a text, as files and forms carry it; an empty text clears it. An unknown name, or a value that the
-// attribute's type does not have, is an error. A manager is an object id here.
+// Set sets an attribute from a string of a file or form; an empty string clears it. It refuses an
+// unknown name, and a value that the attribute's type cannot have. A manager is an object id here.
 func (u *User) Set(name, text string) error {
 	a, ok := AttributeNamed(name)
 	if !ok {
@@ -145,7 +126,8 @@ func unknownAttribute(name string) error {
 	return invalid(name, "there is no attribute %q; there are: %s", name, strings.Join(AttributeNames(), ", "))
 }
 
-// yes and no are the words for accountEnabled: how spreadsheets write TRUE and FALSE in other languages, and states of people. docs/csv.md lists them.
+// yes and no are the words for accountEnabled: TRUE and FALSE as spreadsheets write them in other
+// languages, and states such as active. docs/csv.md lists them.
 var yes, no = folded(
 	"true yes y 1 on active enabled activated employed",
 	"wahr ja aktiv aktiviert vrai oui actif activé verdadero sí si activo activado habilitado vero sì attivo abilitato verdadeiro sim ativo",
@@ -174,7 +156,7 @@ func parseBoolean(text string) (bool, error) {
 	return false, invalid(attrAccountEnabled, "accountEnabled is true or false, not %q", text)
 }
 
-// SplitValues reads the values of a multi-valued attribute from one text.
+// SplitValues splits a string into the values of a multi-valued attribute.
 func SplitValues(text string) []string {
 	var values []string
 	for v := range strings.SplitSeq(text, ";") {
@@ -185,10 +167,10 @@ func SplitValues(text string) []string {
 	return values
 }
 
-// JoinValues writes what SplitValues reads.
+// JoinValues is the reverse of SplitValues.
 func JoinValues(values []string) string { return strings.Join(values, ";") }
 
-// normalised is u in the one form in which it is stored, or the rule that it breaks.
+// normalised returns u in the form in which it is stored. It refuses a user that breaks a rule.
 func normalised(u User) (User, error) {
 	out := u
 	out.ObjectID = strings.ToLower(strings.TrimSpace(u.ObjectID))
@@ -210,7 +192,7 @@ func normalised(u User) (User, error) {
 			return User{}, invalid(attrManager, "manager is the object id of another user, not %q", manager)
 		}
 	}
-	// Entra asks for a displayName; a file without one still names people.
+	// Entra requires a displayName. If a file has none, the user's names serve as one.
 	if out.DisplayName() == "" {
 		name := strings.TrimSpace(out.Text("givenName") + " " + out.Text("surname"))
 		if name == "" {
@@ -248,7 +230,7 @@ func put(into map[string]any, name string, value any) error {
 		}
 		return putList(into, a.Name, v)
 	}
-	return invalid(a.Name, "%s is a text, not %T", a.Name, value)
+	return invalid(a.Name, "%s is a string, not %T", a.Name, value)
 }
 
 func putList(into map[string]any, name string, values []string) error {
@@ -307,7 +289,7 @@ func isGUID(s string) bool { return guid.MatchString(s) }
 
 var guid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
-// clip cuts a text to at most n bytes, between runes.
+// clip cuts a string to at most n bytes, and never inside a rune.
 func clip(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -318,7 +300,7 @@ func clip(s string, n int) string {
 	return s[:n]
 }
 
-// changed names the attributes in which two users differ, in the order of the table.
+// changed returns the names of the attributes in which two users differ, in the order of the table.
 func changed(before, after User) []string {
 	var names []string
 	for _, a := range table {
@@ -329,7 +311,8 @@ func changed(before, after User) []string {
 	return names
 }
 
-// changedValues gives the attributes in which two users differ with both values, for the audit trail.
+// changedValues returns both values of each attribute in which two users differ, for the audit
+// trail.
 func changedValues(before, after User) []event.Change {
 	var changes []event.Change
 	value := func(u User, name string) any {
@@ -364,7 +347,7 @@ func (h *Handle) UserByUPN(ctx context.Context, upn string) (User, error) {
 	return u, h.noUser(err, upn)
 }
 
-// storable says whether a text can be one that is stored: anything can stand in an address or a form.
+// storable reports whether a string can be stored at all. Addresses and forms can hold any bytes.
 func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 func (h *Handle) noUser(err error, name string) error {
@@ -384,10 +367,11 @@ const (
 	Deleted    Status = "deleted"
 )
 
-// Cursor is where a page of users ends; the next one begins after it. The zero value is the beginning.
+// Cursor marks the end of a page of users; the next page begins after it. The zero value is the
+// beginning.
 type Cursor struct{ Key, ObjectID string }
 
-// String is the cursor as text for a URL; ParseCursor reads it.
+// String returns the cursor for a URL; ParseCursor reads it.
 func (c Cursor) String() string {
 	if c == (Cursor{}) {
 		return ""
@@ -417,7 +401,7 @@ type UserQuery struct {
 	Limit         int // 50 when zero, 500 at most
 }
 
-// UserPage is one page of users; More says that another begins after Next.
+// UserPage is one page of users. More reports that another page begins after Next.
 type UserPage struct {
 	Users []User
 	More  bool
@@ -483,8 +467,9 @@ func (h *Handle) Counts(ctx context.Context) (Counts, error) {
 	return h.store.CountUsers(ctx, h.Directory.ID)
 }
 
-// PutUser creates a user, or replaces the attributes of the one with u.ObjectID. An empty ObjectID gets a new one. A Version other than
-// zero must be the stored one, else refusal.Stale. It says whether anything changed.
+// PutUser creates a user, or replaces the attributes of the one with u.ObjectID. PutUser assigns an
+// ObjectID if it is empty. If Version is not zero and not the stored version, it answers
+// refusal.Stale. It reports whether anything changed.
 func (h *Handle) PutUser(ctx context.Context, u User, actor string) (User, bool, error) {
 	u, err := normalised(u)
 	if err != nil {
@@ -539,7 +524,7 @@ func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (U
 	if err := tx.PutUser(ctx, u); err != nil {
 		return User{}, false, err
 	}
-	return u, true, h.record(ctx, tx, EventUserCreated, u, actor, "was created", nil, changedValues(User{}, u)...)
+	return u, true, h.record(ctx, tx, event.UserCreated, u, actor, "was created", nil, changedValues(User{}, u)...)
 }
 
 func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor string) (User, bool, error) {
@@ -560,18 +545,18 @@ func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor s
 		return before, false, err
 	}
 	u.Created, u.Deleted = before.Created, before.Deleted
-	name, text := EventUserUpdated, "was updated"
+	name, text := event.UserUpdated, "was updated"
 	if u.AccountEnabled != before.AccountEnabled {
-		name, text = EventUserDisabled, "was disabled"
+		name, text = event.UserDisabled, "was disabled"
 		if u.AccountEnabled {
-			name, text = EventUserEnabled, "was enabled"
+			name, text = event.UserEnabled, "was enabled"
 		}
 	}
 	u, err := h.save(ctx, tx, u, before.Version, name, actor, text, names, changedValues(before, u)...)
 	return u, true, err
 }
 
-// checkOthers holds the rules that involve another user.
+// checkOthers checks the rules that involve another user.
 func (h *Handle) checkOthers(ctx context.Context, tx Tx, before, u User) error {
 	if u.FoldedUPN() != before.FoldedUPN() {
 		if err := checkFree(ctx, tx, u); err != nil {
@@ -612,35 +597,27 @@ func (h *Handle) save(ctx context.Context, tx Tx, u User, version int64, name, a
 	return u, h.record(ctx, tx, name, u, actor, text, attributes, values...)
 }
 
-// detail is the data of a directory's events.
-type detail struct {
-	Changed     []string `json:"changed,omitempty"`     // attributes
-	Application string   `json:"application,omitempty"` // id
-}
-
 func (h *Handle) record(ctx context.Context, tx Tx, name string, u User, actor, text string, attributes []string, values ...event.Change) error {
-	var data []byte
+	var data event.Data
 	if attributes != nil {
-		var err error
-		if data, err = json.Marshal(detail{Changed: attributes}); err != nil {
-			return err
-		}
+		data = event.DirectoryUser{Changed: attributes}
 		text += ": " + strings.Join(attributes, ", ")
 	}
-	data = event.WithChanges(data, values...)
 	return tx.AppendEvent(ctx, event.Event{
-		Time: u.Modified, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: u.ObjectID, Text: u.who() + " " + text, Data: data,
+		Time: u.Modified, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: u.ObjectID, Text: u.who() + " " + text,
+		Data: event.DataOf(data, values...),
 	})
 }
 
 func (h *Handle) clock() time.Time { return h.now().UTC().Truncate(time.Microsecond) }
 
-// Enable lets a user in again; Disable blocks the sign-in. Both do nothing when it is so already.
+// Enable lets a user sign in again; Disable blocks the sign-in. Both do nothing if nothing would
+// change.
 func (h *Handle) Enable(ctx context.Context, objectID, actor string) (User, error) {
 	return h.setEnabled(ctx, objectID, actor, true)
 }
 
-// Disable blocks a user's sign-in: applications that are told disable their account.
+// Disable blocks a user's sign-in. Applications that are provisioned disable the user's account.
 func (h *Handle) Disable(ctx context.Context, objectID, actor string) (User, error) {
 	return h.setEnabled(ctx, objectID, actor, false)
 }
@@ -657,7 +634,8 @@ func (h *Handle) setEnabled(ctx context.Context, objectID, actor string, on bool
 	})
 }
 
-// SoftDelete deletes a user in a way that Restore undoes. The userPrincipalName is free for another user from then on, as in Entra.
+// SoftDelete deletes a user in a way that Restore undoes. The userPrincipalName is free for another
+// user from then on, as in Entra.
 func (h *Handle) SoftDelete(ctx context.Context, objectID, actor string) (User, error) {
 	return h.change(ctx, objectID, func(tx Tx, u User) (User, error) { return h.softDelete(ctx, tx, u, actor) })
 }
@@ -667,10 +645,11 @@ func (h *Handle) softDelete(ctx context.Context, tx Tx, u User, actor string) (U
 		return u, nil
 	}
 	u.Deleted = h.clock()
-	return h.save(ctx, tx, u, u.Version, EventUserDeleted, actor, "was deleted (can be restored)", nil, event.Changed("deleted", nil, true))
+	return h.save(ctx, tx, u, u.Version, event.UserDeleted, actor, "was deleted (can be restored)", nil, event.Changed("deleted", nil, true))
 }
 
-// Restore undoes SoftDelete, with the assignments. It is refused while another user has the userPrincipalName.
+// Restore undoes SoftDelete, with the assignments. It is refused while another user has the
+// userPrincipalName.
 func (h *Handle) Restore(ctx context.Context, objectID, actor string) (User, error) {
 	return h.change(ctx, objectID, func(tx Tx, u User) (User, error) { return h.restore(ctx, tx, u, actor) })
 }
@@ -683,10 +662,11 @@ func (h *Handle) restore(ctx context.Context, tx Tx, u User, actor string) (User
 		return u, err
 	}
 	u.Deleted = time.Time{}
-	return h.save(ctx, tx, u, u.Version, EventUserRestored, actor, "was restored", nil, event.Changed("deleted", true, nil))
+	return h.save(ctx, tx, u, u.Version, event.UserRestored, actor, "was restored", nil, event.Changed("deleted", true, nil))
 }
 
-// Purge removes a soft-deleted user permanently, with the assignments; who had the user as manager has none afterwards.
+// Purge removes a soft-deleted user and its assignments permanently. Users whose manager it was
+// have no manager afterwards.
 func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 	_, err := h.change(ctx, objectID, func(tx Tx, u User) (User, error) {
 		if !u.IsDeleted() {
@@ -700,7 +680,7 @@ func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 			before := r
 			r = r.clone()
 			delete(r.Attributes, attrManager)
-			if _, err := h.save(ctx, tx, r, r.Version, EventUserUpdated, actor, "was updated", []string{attrManager}, changedValues(before, r)...); err != nil {
+			if _, err := h.save(ctx, tx, r, r.Version, event.UserUpdated, actor, "was updated", []string{attrManager}, changedValues(before, r)...); err != nil {
 				return u, err
 			}
 		}
@@ -708,7 +688,7 @@ func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 			return u, err
 		}
 		u.Modified = h.clock()
-		return u, h.record(ctx, tx, EventUserPurged, u, actor, "was deleted permanently", nil)
+		return u, h.record(ctx, tx, event.UserPurged, u, actor, "was deleted permanently", nil)
 	})
 	return err
 }
@@ -726,7 +706,8 @@ func (h *Handle) change(ctx context.Context, objectID string, fn func(tx Tx, u U
 	return after, err
 }
 
-// History lists what happened to a user or an application, or with an empty id in the whole directory, the newest first.
+// History lists the events of a user or an application, the newest first. An empty id means the
+// whole directory.
 func (h *Handle) History(ctx context.Context, objectID string, before event.Position, limit int) ([]event.Event, error) {
 	return h.store.History(ctx, h.Directory.ID, strings.ToLower(objectID), before, limit)
 }

@@ -9,14 +9,17 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/visible"
 )
 
-// identifiers are the attributes by which people and programs tell users apart. Two values that look alike must be alike.
+// identifiers are the attributes by which people and programs tell users apart. Two values that
+// look the same must be the same.
 var identifiers = []string{attrUPN, "mail", "mailNickname", "otherMails", "proxyAddresses", attrEmployeeID}
 
-// personNames are shown to people. Persian names need joiners, and some Japanese names a variation selector: those stay.
+// personNames are the attributes that hold names of people. They keep joiners, which Persian names
+// need, and variation selectors, which some Japanese names need.
 var personNames = []string{"givenName", "surname", attrDisplayName}
 
-// checkVisible refuses invisible characters in the values that differ from before. RFC 8265 does so for user names; the classes are those of RFC 8264,
-// 9.13. A stored value that has them stays, so that it never stands in the way of another change.
+// checkVisible refuses invisible characters in changed values. RFC 8265 does so for user names; the
+// classes are those of RFC 8264, 9.13. A stored value that has them may stay, so that it does not
+// block other changes.
 func checkVisible(before, after User) error {
 	for _, name := range slices.Concat(identifiers, personNames) {
 		if err := checkVisibleAttribute(before, after, name); err != nil {
@@ -50,7 +53,7 @@ func checkVisibleAttribute(before, after User, name string) error {
 	return invalid(name, "%s contains %s, which nobody can see: %s", name, visible.Describe(bad), revealed(text, refused)).Advise("remove it")
 }
 
-// withoutInvisible is what a reader sees of a text.
+// withoutInvisible returns the part of a string that a reader can see.
 func withoutInvisible(text string) string {
 	return strings.Map(func(r rune) rune {
 		if visible.Invisible(r) || visible.OddSpace(r) {
@@ -60,7 +63,7 @@ func withoutInvisible(text string) string {
 	}, text)
 }
 
-// revealed quotes a text with its invisible characters written as numbers.
+// revealed quotes a string and writes its invisible characters as numbers.
 func revealed(text string, hidden func(rune) bool) string {
 	var b strings.Builder
 	b.WriteByte('"')

@@ -2,28 +2,22 @@ package operator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/onetime"
+	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/internal/session"
-	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// LinkTTL is how long a one-time link opens.
-const LinkTTL = 15 * time.Minute
-
-// ErrLinkEnded refuses a link. It is about a ClosedLink where the service returns it; a Store returns it as it is.
-var ErrLinkEnded = refusal.New(refusal.Gone, "", "this link does not open any more").
-	Advise("a new one is made on the server").Coded("operator_link_ended")
+// ErrLinkEnded refuses a link. It is about a ClosedLink.
+var ErrLinkEnded = onetime.Ended("operator_link_ended")
 
 // Link is a one-time link as its maker gets it, once.
 type Link struct {
-	Name    string    // who will come in
-	Secret  string    // never stored
-	Path    string    // to be put behind the public URL
-	Expires time.Time // LinkTTL after it was made
+	onetime.Link
+	Name string // who will come in
 }
 
 // LinkPath is the path at which the link of this secret is shown and redeemed.
@@ -31,19 +25,16 @@ func LinkPath(secret string) string { return "/d/sign-in/" + secret }
 
 // LinkRecord is a link as it is stored.
 type LinkRecord struct {
-	Hash    string
-	Name    string
-	Created time.Time
-	Expires time.Time
-	Used    time.Time // zero: not yet
+	onetime.Record
+	Name string
 }
 
 // Use is what Store.UseLink does in one transaction.
 type Use struct {
-	LinkHash    string
+	LinkHash    secret.Hash
 	At          time.Time
 	OperatorID  string // for the operator, if this makes one
-	SessionHash string
+	SessionHash secret.Hash
 	Session     session.Record
 	Event       func(Operator) event.Event
 }
@@ -54,32 +45,15 @@ type Pending struct {
 	Expires time.Time
 }
 
-// LinkReason says why a link does not open.
-type LinkReason string
-
-// The reasons why a link does not open.
-const (
-	LinkUnknown LinkReason = "unknown"
-	LinkUsed    LinkReason = "used"
-	LinkExpired LinkReason = "expired"
-)
-
 // ClosedLink is the link that ErrLinkEnded is about.
 type ClosedLink struct {
-	Reason LinkReason
+	Reason onetime.Reason
 	Name   string // whose link it was; empty if unknown
 }
 
 // Refuse says why the link does not open. Its words are for the person who opened it.
 func (l ClosedLink) Refuse() error {
-	switch l.Reason {
-	case LinkUsed:
-		return ErrLinkEnded.Because("this link has been used already: each opens once").With(l)
-	case LinkExpired:
-		return ErrLinkEnded.Because("this link has expired: each opens for 15 minutes").With(l)
-	default:
-		return ErrLinkEnded.Because("this link is not known here: it may be cut off, or its operator was removed").With(l)
-	}
+	return l.Reason.Refuse(ErrLinkEnded, "its operator was removed").With(l)
 }
 
 // Link makes a one-time link that signs in the operator of this name, who need not exist yet.
@@ -88,11 +62,9 @@ func (o *Operators) Link(ctx context.Context, name, actor string) (Link, error) 
 	if err != nil {
 		return Link{}, err
 	}
-	now := o.Now()
-	l := Link{Name: name, Secret: newSecret(), Expires: now.Add(LinkTTL)}
-	l.Path = LinkPath(l.Secret)
-	r := LinkRecord{Hash: hash(l.Secret), Name: name, Created: now, Expires: l.Expires}
-	e := o.event("operator.link_created", actor, name, fmt.Sprintf("One-time sign-in link made for the operator %s", name))
+	l, r := Link{Name: name}, LinkRecord{Name: name}
+	l.Link, r.Record = onetime.New(o.Now(), LinkPath)
+	e := o.event(event.OperatorLinkCreated, actor, name, fmt.Sprintf("One-time sign-in link made for the operator %s", name))
 	if err := o.Store.AddLink(ctx, r, e); err != nil {
 		return Link{}, fmt.Errorf("add operator link: %w", err)
 	}
@@ -100,49 +72,49 @@ func (o *Operators) Link(ctx context.Context, name, actor string) (Link, error) 
 }
 
 // Look says what a link would do and leaves it unused; ErrLinkEnded says why it would do nothing.
-func (o *Operators) Look(ctx context.Context, secret string) (Pending, error) {
-	r, err := o.Store.FindLink(ctx, hash(secret))
-	if errors.Is(err, ErrLinkEnded) {
-		return Pending{}, ClosedLink{Reason: LinkUnknown}.Refuse()
-	}
+func (o *Operators) Look(ctx context.Context, linkSecret string) (Pending, error) {
+	r, err := onetime.Look(o.Now(), func() (LinkRecord, error) {
+		r, err := o.Store.FindLink(ctx, secret.HashOf(linkSecret))
+		if err != nil {
+			return r, fmt.Errorf("find operator link: %w", err)
+		}
+		return r, nil
+	}, func(r LinkRecord, why onetime.Reason) error { return ClosedLink{Reason: why, Name: r.Name}.Refuse() })
 	if err != nil {
-		return Pending{}, fmt.Errorf("find operator link: %w", err)
-	}
-	if !r.Used.IsZero() {
-		return Pending{}, ClosedLink{Reason: LinkUsed, Name: r.Name}.Refuse()
-	}
-	if !o.Now().Before(r.Expires) {
-		return Pending{}, ClosedLink{Reason: LinkExpired, Name: r.Name}.Refuse()
+		return Pending{}, err
 	}
 	return Pending{Name: r.Name, Expires: r.Expires}, nil
 }
 
 // Redeem uses the link up and starts a session. A second call with the same secret, at the same moment too, gets ErrLinkEnded.
-func (o *Operators) Redeem(ctx context.Context, secret string, from session.Browser) (Session, error) {
+func (o *Operators) Redeem(ctx context.Context, linkSecret string, from session.Browser) (Session, error) {
 	now := o.Now()
 	record := o.Limits.Start(now, from)
-	s := Session{Secret: newSecret(), Expires: record.Expires}
-	op, err := o.Store.UseLink(ctx, Use{
-		LinkHash:    hash(secret),
+	s := Session{Secret: secret.New(), Expires: record.Expires}
+	use := Use{
+		LinkHash:    secret.HashOf(linkSecret),
 		At:          now,
 		OperatorID:  o.NewID(),
-		SessionHash: hash(s.Secret),
+		SessionHash: secret.HashOf(s.Secret),
 		Session:     record,
 		Event: func(op Operator) event.Event {
-			e := o.event("operator.signed_in", op.Actor(), op.Name, fmt.Sprintf("%s signed in by one-time link", op.Name))
+			e := o.event(event.OperatorSignedIn, op.Actor(), op.Name, fmt.Sprintf("%s signed in by one-time link", op.Name))
 			e.By = event.Actor{Kind: event.Operator, ID: op.ID, Name: op.Name}
 			return e
 		},
-	})
-	if errors.Is(err, ErrLinkEnded) {
-		if _, err := o.Look(ctx, secret); err != nil {
-			return Session{}, err
-		}
-		return Session{}, ClosedLink{Reason: LinkUnknown}.Refuse()
 	}
+	err := onetime.Use(
+		func() (err error) {
+			if s.Operator, err = o.Store.UseLink(ctx, use); err != nil {
+				return fmt.Errorf("redeem operator link: %w", err)
+			}
+			return nil
+		},
+		func() error { _, err := o.Look(ctx, linkSecret); return err },
+		ClosedLink{Reason: onetime.Unknown}.Refuse(),
+	)
 	if err != nil {
-		return Session{}, fmt.Errorf("redeem operator link: %w", err)
+		return Session{}, err
 	}
-	s.Operator = op
 	return s, nil
 }

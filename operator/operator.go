@@ -2,10 +2,6 @@ package operator
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -13,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/refusal"
 )
@@ -39,21 +36,21 @@ func (o Operator) Actor() string { return "operator:" + o.Name }
 type Store interface {
 	// AddLink stores a link and its event, and forgets links that expired long ago.
 	AddLink(ctx context.Context, l LinkRecord, e event.Event) error
-	// FindLink returns a link by hash, used and expired ones too, or ErrLinkEnded.
-	FindLink(ctx context.Context, hash string) (LinkRecord, error)
+	// FindLink returns a link by hash, used and expired ones too, or onetime.ErrClosed.
+	FindLink(ctx context.Context, hash secret.Hash) (LinkRecord, error)
 	// UseLink marks the link used, makes its operator if there is none of that name, starts the session and appends the
-	// event, in one transaction. It returns ErrLinkEnded without doing anything if the link is unknown, used or expired at u.At.
+	// event, in one transaction. It returns onetime.ErrClosed without doing anything if the link is unknown, used or expired at u.At.
 	UseLink(ctx context.Context, u Use) (Operator, error)
 	// FindSession returns a session and its operator, also when it has expired, or ErrNoSession.
-	FindSession(ctx context.Context, hash string) (Operator, session.Record, error)
+	FindSession(ctx context.Context, hash secret.Hash) (Operator, session.Record, error)
 	// UseSession notes when and where a session was used last. A later use stays.
-	UseSession(ctx context.Context, hash string, at time.Time, from session.Browser) error
+	UseSession(ctx context.Context, hash secret.Hash, at time.Time, from session.Browser) error
 	// Sessions returns the sessions of the operator of this name, live or not; ErrUnknown.
 	Sessions(ctx context.Context, name string) ([]ListedSession, error)
 	// EndSessions ends every session of the operator of this name, appends the event and returns how many were live; ErrUnknown.
 	EndSessions(ctx context.Context, name string, now time.Time, e func(ended int) event.Event) (int, error)
 	// EndSession forgets a session; unknown ones are no error.
-	EndSession(ctx context.Context, hash string, events ...event.Event) error
+	EndSession(ctx context.Context, hash secret.Hash, events ...event.Event) error
 	// List returns all operators by name.
 	List(ctx context.Context) ([]Operator, error)
 	// Remove deletes the operator of this name with every session and every link, and appends the event; ErrUnknown if there
@@ -83,7 +80,7 @@ func (o *Operators) Remove(ctx context.Context, name, actor string) error {
 	if err != nil {
 		return err
 	}
-	return o.Store.Remove(ctx, name, o.Now(), o.event("operator.removed", actor, name,
+	return o.Store.Remove(ctx, name, o.Now(), o.event(event.OperatorRemoved, actor, name,
 		fmt.Sprintf("%s is no longer an operator; sessions and links ended", name)))
 }
 
@@ -109,16 +106,4 @@ func cleanName(name string) (string, error) {
 		return "", refusal.New(refusal.Invalid, "name", "not a name for an operator: it holds characters that cannot be printed")
 	}
 	return name, nil
-}
-
-// newSecret returns 32 random bytes as 43 URL-safe characters.
-func newSecret() string {
-	var b [32]byte
-	rand.Read(b[:]) //nolint:errcheck // never fails, by its documentation
-	return base64.RawURLEncoding.EncodeToString(b[:])
-}
-
-func hash(secret string) string {
-	sum := sha256.Sum256([]byte(secret))
-	return hex.EncodeToString(sum[:])
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/onetime"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/operator"
@@ -91,7 +92,7 @@ func (w *world) story(t *testing.T) []string {
 }
 
 // wantRefused checks for a closed link with this reason, whose text says what to do.
-func wantRefused(t *testing.T, err error, want operator.LinkReason) {
+func wantRefused(t *testing.T, err error, want onetime.Reason) {
 	t.Helper()
 	refused, ok := refusal.About[operator.ClosedLink](err)
 	if !ok || !errors.Is(err, operator.ErrLinkEnded) || !errors.Is(err, refusal.Gone) {
@@ -132,9 +133,9 @@ func TestLink(t *testing.T) {
 				t.Errorf("got %+v", who)
 			}
 			_, err = w.Redeem(w.ctx, l.Secret, session.Browser{})
-			wantRefused(t, err, operator.LinkUsed)
+			wantRefused(t, err, onetime.Used)
 			_, err = w.Look(w.ctx, l.Secret)
-			wantRefused(t, err, operator.LinkUsed)
+			wantRefused(t, err, onetime.Used)
 		})
 	})
 }
@@ -150,7 +151,7 @@ func TestLinkLifetime(t *testing.T) {
 		}
 		w.pass(time.Second)
 		_, err := w.Redeem(w.ctx, l.Secret, session.Browser{})
-		wantRefused(t, err, operator.LinkExpired)
+		wantRefused(t, err, onetime.Expired)
 		if there, err := w.Any(w.ctx); err != nil || there {
 			t.Errorf("an expired link made an operator: %v, %v", there, err)
 		}
@@ -158,7 +159,7 @@ func TestLinkLifetime(t *testing.T) {
 		w.pass(31 * 24 * time.Hour)
 		w.link(t, "Sam")
 		_, err = w.Redeem(w.ctx, l.Secret, session.Browser{})
-		wantRefused(t, err, operator.LinkUnknown)
+		wantRefused(t, err, onetime.Unknown)
 	})
 }
 
@@ -168,9 +169,9 @@ func TestLinkUnknown(t *testing.T) {
 		w := newWorld(t, db)
 		for _, secret := range []string{"", "nonsense", strings.Repeat("x", 5000), "' or 1=1 --", "\x00"} {
 			_, err := w.Look(w.ctx, secret)
-			wantRefused(t, err, operator.LinkUnknown)
+			wantRefused(t, err, onetime.Unknown)
 			_, err = w.Redeem(w.ctx, secret, session.Browser{})
-			wantRefused(t, err, operator.LinkUnknown)
+			wantRefused(t, err, onetime.Unknown)
 		}
 	})
 }
@@ -206,7 +207,7 @@ func TestRedeemedOnceByManyAtTheSameMoment(t *testing.T) {
 			if err := <-results; err == nil {
 				redeemed++
 			} else {
-				wantRefused(t, err, operator.LinkUsed)
+				wantRefused(t, err, onetime.Used)
 			}
 		}
 		if redeemed != 1 {
@@ -279,7 +280,7 @@ func TestRemove(t *testing.T) {
 			t.Errorf("the removed operator's session: got %v, want ErrNoSession", err)
 		}
 		_, err := w.Redeem(w.ctx, waiting.Secret, session.Browser{})
-		wantRefused(t, err, operator.LinkUnknown)
+		wantRefused(t, err, onetime.Unknown)
 		if _, err := w.Session(w.ctx, kim.Secret); err != nil {
 			t.Errorf("another operator's session ended: %v", err)
 		}
@@ -308,7 +309,7 @@ func TestRemoveTakesBackALinkThatNobodyOpened(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := w.Redeem(w.ctx, l.Secret, session.Browser{})
-	wantRefused(t, err, operator.LinkUnknown)
+	wantRefused(t, err, onetime.Unknown)
 }
 
 func TestEndedSessionIsRefusedByTheNextRequestToAnotherProcess(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/refusal"
 )
@@ -25,22 +26,22 @@ type Session struct {
 
 // ListedSession is one of an operator's sessions.
 type ListedSession struct {
-	Hash string
+	Hash secret.Hash
 	session.Record
 	Own bool // the session that asks
 }
 
 // Session returns who the session belongs to, read from the store each time, or ErrNoSession.
-func (o *Operators) Session(ctx context.Context, secret string) (Operator, error) {
-	op, _, err := o.session(ctx, secret)
+func (o *Operators) Session(ctx context.Context, sessionSecret string) (Operator, error) {
+	op, _, err := o.session(ctx, sessionSecret)
 	return op, err
 }
 
-func (o *Operators) session(ctx context.Context, secret string) (Operator, session.Record, error) {
-	if secret == "" {
+func (o *Operators) session(ctx context.Context, sessionSecret string) (Operator, session.Record, error) {
+	if sessionSecret == "" {
 		return Operator{}, session.Record{}, ErrNoSession
 	}
-	op, s, err := o.Store.FindSession(ctx, hash(secret))
+	op, s, err := o.Store.FindSession(ctx, secret.HashOf(sessionSecret))
 	if err == nil && !s.Live(o.Now()) {
 		err = ErrNoSession
 	}
@@ -54,26 +55,26 @@ func (o *Operators) session(ctx context.Context, secret string) (Operator, sessi
 const noteTime = time.Second
 
 // UseSession is Session for a click: the use is written down, at most once a minute.
-func (o *Operators) UseSession(ctx context.Context, secret string, from session.Browser) (Operator, error) {
-	op, s, err := o.session(ctx, secret)
+func (o *Operators) UseSession(ctx context.Context, sessionSecret string, from session.Browser) (Operator, error) {
+	op, s, err := o.session(ctx, sessionSecret)
 	if err != nil || !s.UseIsDue(o.Now()) {
 		return op, err
 	}
 	// A page is shown where nothing can be written too. The next click tries again.
 	noting, cancel := context.WithTimeout(ctx, noteTime)
 	defer cancel()
-	_ = o.Store.UseSession(noting, hash(secret), o.Now(), from.Clean())
+	_ = o.Store.UseSession(noting, secret.HashOf(sessionSecret), o.Now(), from.Clean())
 	return op, nil
 }
 
 // Sessions returns the sessions of the operator of this name, the last used first; ErrUnknown. The one of the secret, which
 // may be empty, is marked as its own.
-func (o *Operators) Sessions(ctx context.Context, name, secret string) ([]ListedSession, error) {
+func (o *Operators) Sessions(ctx context.Context, name, sessionSecret string) ([]ListedSession, error) {
 	all, err := o.Store.Sessions(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	now, own := o.Now(), hash(secret)
+	now, own := o.Now(), secret.HashOf(sessionSecret)
 	all = slices.DeleteFunc(all, func(s ListedSession) bool { return !s.Live(now) })
 	for i := range all {
 		all[i].Own = all[i].Hash == own
@@ -94,25 +95,25 @@ func (o *Operators) SignOutEverywhere(ctx context.Context, name, actor string) (
 		if ended == 1 {
 			sessions = "1 session ended"
 		}
-		return o.event("operator.signed_out_everywhere", actor, name, fmt.Sprintf("The operator %s was signed out everywhere; %s", name, sessions))
+		return o.event(event.OperatorSignedOutEverywhere, actor, name, fmt.Sprintf("The operator %s was signed out everywhere; %s", name, sessions))
 	})
 }
 
 // SignOut ends the session of an operator who asks for it. Signing out without a session is no error.
-func (o *Operators) SignOut(ctx context.Context, secret string) error {
-	op, _, err := o.session(ctx, secret)
+func (o *Operators) SignOut(ctx context.Context, sessionSecret string) error {
+	op, _, err := o.session(ctx, sessionSecret)
 	if errors.Is(err, ErrNoSession) {
-		return o.EndSession(ctx, secret)
+		return o.EndSession(ctx, sessionSecret)
 	}
 	if err != nil {
 		return err
 	}
-	e := o.event("operator.signed_out", op.Actor(), op.Name, op.Name+" signed out")
+	e := o.event(event.OperatorSignedOut, op.Actor(), op.Name, op.Name+" signed out")
 	e.By = event.Actor{Kind: event.Operator, ID: op.ID, Name: op.Name}
-	return o.Store.EndSession(ctx, hash(secret), e)
+	return o.Store.EndSession(ctx, secret.HashOf(sessionSecret), e)
 }
 
 // EndSession ends a session that is replaced. Ending what is over already is no error.
-func (o *Operators) EndSession(ctx context.Context, secret string) error {
-	return o.Store.EndSession(ctx, hash(secret))
+func (o *Operators) EndSession(ctx context.Context, sessionSecret string) error {
+	return o.Store.EndSession(ctx, secret.HashOf(sessionSecret))
 }

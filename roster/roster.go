@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -180,6 +181,8 @@ type Record struct {
 	LastActive Stamp // the last change of Active
 	LastRole   Stamp // the last change of Role
 	LastSignIn time.Time
+
+	doc scim.Resource // JSON, parsed; nil until it is needed. It is not changed
 }
 
 // Refusals that callers ask for by name. A Store answers with refusal.NotFound itself for what it does not have. What a
@@ -226,12 +229,12 @@ type Store interface {
 	Counts(ctx context.Context, id site.ID) (Counts, error)
 
 	// SessionPerson returns the session and the active user whose it is, also when it has expired. ErrNoSession.
-	SessionPerson(ctx context.Context, id site.ID, hash SessionHash) (Record, Session, error)
+	SessionPerson(ctx context.Context, id site.ID, hash secret.Hash) (Record, Session, error)
 	// UseSession notes when and where a session was used last. A later use stays.
-	UseSession(ctx context.Context, id site.ID, hash SessionHash, at time.Time, from session.Browser) error
+	UseSession(ctx context.Context, id site.ID, hash secret.Hash, at time.Time, from session.Browser) error
 	// Sessions returns the sessions of a person that have not been removed, live or not.
 	Sessions(ctx context.Context, id site.ID, person string) ([]Session, error)
-	EndSession(ctx context.Context, id site.ID, hash SessionHash, events ...event.Event) error
+	EndSession(ctx context.Context, id site.ID, hash secret.Hash, events ...event.Event) error
 
 	// Indexing returns what is declared searchable with how far its rows are.
 	Indexing(ctx context.Context, id site.ID) ([]Indexing, error)

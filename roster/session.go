@@ -2,27 +2,20 @@ package roster
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-const sessionBytes = 32
-
-// SessionHash is the SHA-256 of a session's secret, the only form in which it is stored.
-type SessionHash [sha256.Size]byte
-
 // Session is a signed-in browser.
 type Session struct {
-	Hash   SessionHash
+	Hash   secret.Hash
 	Person string
 	session.Record
 	Own bool // in a list: the session that asks
@@ -31,10 +24,8 @@ type Session struct {
 // StartSession signs a person in within these limits and returns the session's secret. Somebody who is deactivated is
 // refused with 403.
 func (r *Roster) StartSession(ctx context.Context, personID string, l session.Limits, from session.Browser) (string, error) {
-	var random [sessionBytes]byte
-	_, _ = rand.Read(random[:]) // documented never to return an error
-	secret := base64.RawURLEncoding.EncodeToString(random[:])
-	started := Session{Hash: hashSession(secret), Person: personID, Record: l.Start(r.now(), from)}
+	made := secret.New()
+	started := Session{Hash: secret.HashOf(made), Person: personID, Record: l.Start(r.now(), from)}
 	err := r.store.Update(ctx, r.site, func(tx Tx) error {
 		rec, _, err := r.read(ctx, tx, User, personID, Change{})
 		if err != nil {
@@ -51,21 +42,21 @@ func (r *Roster) StartSession(ctx context.Context, personID string, l session.Li
 	if err != nil {
 		return "", fmt.Errorf("start session: %w", err)
 	}
-	return secret, nil
+	return made, nil
 }
 
 // Session returns whose session that is. ErrNoSession when it ended, expired or was idle for too long, or the person is gone
 // or deactivated; it asks the database each time, so a session that ended anywhere is refused here at once.
-func (r *Roster) Session(ctx context.Context, secret string) (Person, error) {
-	person, _, err := r.session(ctx, secret)
+func (r *Roster) Session(ctx context.Context, sessionSecret string) (Person, error) {
+	person, _, err := r.session(ctx, sessionSecret)
 	return person, err
 }
 
-func (r *Roster) session(ctx context.Context, secret string) (Person, Session, error) {
-	if secret == "" {
+func (r *Roster) session(ctx context.Context, sessionSecret string) (Person, Session, error) {
+	if sessionSecret == "" {
 		return Person{}, Session{}, ErrNoSession
 	}
-	rec, s, err := r.store.SessionPerson(ctx, r.site.ID, hashSession(secret))
+	rec, s, err := r.store.SessionPerson(ctx, r.site.ID, secret.HashOf(sessionSecret))
 	if errors.Is(err, ErrNoSession) || err == nil && !s.Live(r.now()) {
 		return Person{}, Session{}, ErrNoSession
 	}
@@ -80,8 +71,8 @@ func (r *Roster) session(ctx context.Context, secret string) (Person, Session, e
 const noteTime = time.Second
 
 // UseSession is Session for a click: the use is written down, at most once a minute.
-func (r *Roster) UseSession(ctx context.Context, secret string, from session.Browser) (Person, error) {
-	person, s, err := r.session(ctx, secret)
+func (r *Roster) UseSession(ctx context.Context, sessionSecret string, from session.Browser) (Person, error) {
+	person, s, err := r.session(ctx, sessionSecret)
 	if err != nil || !s.UseIsDue(r.now()) {
 		return person, err
 	}
@@ -93,12 +84,12 @@ func (r *Roster) UseSession(ctx context.Context, secret string, from session.Bro
 }
 
 // Sessions returns a person's sessions, the last used first. The one of the secret, which may be empty, is marked as its own.
-func (r *Roster) Sessions(ctx context.Context, personID, secret string) ([]Session, error) {
+func (r *Roster) Sessions(ctx context.Context, personID, sessionSecret string) ([]Session, error) {
 	all, err := r.store.Sessions(ctx, r.site.ID, personID)
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
-	now, own := r.now(), hashSession(secret)
+	now, own := r.now(), secret.HashOf(sessionSecret)
 	all = slices.DeleteFunc(all, func(s Session) bool { return !s.Live(now) })
 	for i := range all {
 		all[i].Own = all[i].Hash == own
@@ -124,7 +115,7 @@ func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Chang
 			return err
 		}
 		text := person.UserName + " was signed out everywhere" + story{ended: ended}.andSessions("; ")
-		return tx.AppendEvent(ctx, eventOf(r.site.ID, rec, "user.signed_out_everywhere", c, now, text))
+		return tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserSignedOutEverywhere, c, now, text))
 	})
 	if err != nil {
 		return 0, fmt.Errorf("sign out everywhere: %w", err)
@@ -133,10 +124,10 @@ func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Chang
 }
 
 // SignOut ends the session of somebody who asks for it. Signing out without a session is no error.
-func (r *Roster) SignOut(ctx context.Context, secret string) error {
-	person, _, err := r.session(ctx, secret)
+func (r *Roster) SignOut(ctx context.Context, sessionSecret string) error {
+	person, _, err := r.session(ctx, sessionSecret)
 	if errors.Is(err, ErrNoSession) {
-		return r.EndSession(ctx, secret)
+		return r.EndSession(ctx, sessionSecret)
 	}
 	if err != nil {
 		return err
@@ -146,21 +137,19 @@ func (r *Roster) SignOut(ctx context.Context, secret string) error {
 		by.Kind = event.Admin
 	}
 	e := event.Event{
-		Time: r.now(), Scope: event.Site(string(r.site.ID)), Name: "user.signed_out", Actor: by.Label(), By: by, Subject: person.ID,
+		Time: r.now(), Scope: event.Site(string(r.site.ID)), Name: event.UserSignedOut, Actor: by.Label(), By: by, Subject: person.ID,
 		Text: person.UserName + " signed out",
 	}
-	if err := r.store.EndSession(ctx, r.site.ID, hashSession(secret), e); err != nil {
+	if err := r.store.EndSession(ctx, r.site.ID, secret.HashOf(sessionSecret), e); err != nil {
 		return fmt.Errorf("sign out: %w", err)
 	}
 	return nil
 }
 
 // EndSession ends a session that is replaced. Ending a session that is no more is no error.
-func (r *Roster) EndSession(ctx context.Context, secret string) error {
-	if err := r.store.EndSession(ctx, r.site.ID, hashSession(secret)); err != nil {
+func (r *Roster) EndSession(ctx context.Context, sessionSecret string) error {
+	if err := r.store.EndSession(ctx, r.site.ID, secret.HashOf(sessionSecret)); err != nil {
 		return fmt.Errorf("end session: %w", err)
 	}
 	return nil
 }
-
-func hashSession(secret string) SessionHash { return sha256.Sum256([]byte(secret)) }

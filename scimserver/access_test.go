@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/scimserver"
@@ -167,7 +168,7 @@ func (s *askedStore) note(what string) {
 	s.asked = append(s.asked, what)
 }
 
-func (s *askedStore) Credential(ctx context.Context, name string, hash site.Hash) (site.Site, site.Token, error) {
+func (s *askedStore) Credential(ctx context.Context, name string, hash secret.Hash) (site.Site, site.Token, error) {
 	s.note("credential")
 	return s.Store.Credential(ctx, name, hash)
 }

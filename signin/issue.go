@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/onetime"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
@@ -50,12 +51,9 @@ func (s *SignIns) IssueFirstAdminLink(ctx context.Context, st site.Site, email, 
 }
 
 func (s *SignIns) issue(ctx context.Context, st site.Site, l Link, personID, actor, text string) (Link, error) {
-	now := s.Now()
-	l.Secret = newSecret()
-	l.Path = LinkPath(st.Name, l.Secret)
-	l.Expires = now.Add(LinkTTL)
-	r := LinkRecord{Site: st.ID, Hash: hash(l.Secret), Kind: l.Kind, PersonID: personID, Created: now, Expires: l.Expires}
-	if err := s.Store.AddLink(ctx, r, s.event(st, "sign_in.link_created", actor, personID, text)); err != nil {
+	r := LinkRecord{Site: st.ID, Kind: l.Kind, PersonID: personID}
+	l.Link, r.Record = onetime.New(s.Now(), func(secret string) string { return LinkPath(st.Name, secret) })
+	if err := s.Store.AddLink(ctx, r, s.event(st, event.SignInLinkCreated, actor, personID, text)); err != nil {
 		return Link{}, fmt.Errorf("add sign-in link: %w", err)
 	}
 	return l, nil

@@ -1,27 +1,22 @@
 package signin
 
-import "github.com/rollcall-scim/rollcall/refusal"
+import (
+	"github.com/rollcall-scim/rollcall/internal/onetime"
+	"github.com/rollcall-scim/rollcall/refusal"
+)
 
-// LinkReason says why a link does not open.
-type LinkReason string
-
-// The reasons why a link does not open.
+// Why a link to a site does not open, besides the reasons of onetime.
 const (
-	LinkUnknown     LinkReason = "unknown"
-	LinkUsed        LinkReason = "used"
-	LinkExpired     LinkReason = "expired"
-	LinkDeactivated LinkReason = "deactivated" // the person's account is not active any more
-	LinkBlocked     LinkReason = "blocked"     // an administrator blocked the person
-	LinkOutdated    LinkReason = "outdated"    // it was deactivated after the link was made, and is active again
-	LinkHasAdmin    LinkReason = "has-admin"   // the site has got an administrator in another way
+	LinkDeactivated onetime.Reason = "deactivated" // the person's account is no longer active
+	LinkBlocked     onetime.Reason = "blocked"     // an administrator blocked the person
+	LinkOutdated    onetime.Reason = "outdated"    // it was deactivated after the link was made, and is active again
+	LinkHasAdmin    onetime.Reason = "has-admin"   // the site has got an administrator in another way
 )
 
 // Refusals that callers ask for by name.
 var (
-	// ErrLinkEnded refuses a link in whose place a new one opens. It is about a ClosedLink where the service returns it; a
-	// Store returns it as it is.
-	ErrLinkEnded = refusal.New(refusal.Gone, "", "this link does not open any more").
-			Advise("a new one is made on the server").Coded("link_ended")
+	// ErrLinkEnded refuses a link in whose place a new one opens. It is about a ClosedLink.
+	ErrLinkEnded = onetime.Ended("link_ended")
 	// ErrAccountClosed refuses a link because of the person's account: a new link would not open either. It is about a ClosedLink.
 	ErrAccountClosed = refusal.New(refusal.Gone, "", "this account is closed, so its links do not open").Coded("link_account_closed")
 
@@ -35,7 +30,7 @@ var (
 
 // ClosedLink is the link that ErrLinkEnded and ErrAccountClosed are about.
 type ClosedLink struct {
-	Reason   LinkReason
+	Reason   onetime.Reason
 	Site     string
 	UserName string // empty if unknown, or for a first administrator's link
 }
@@ -43,10 +38,6 @@ type ClosedLink struct {
 // Refuse says why the link does not open. Its words are for the person who opened it.
 func (l ClosedLink) Refuse() error {
 	switch l.Reason {
-	case LinkUsed:
-		return ErrLinkEnded.Because("this link has been used already: each opens once").With(l)
-	case LinkExpired:
-		return ErrLinkEnded.Because("this link has expired: each opens for 15 minutes").With(l)
 	case LinkDeactivated:
 		return ErrAccountClosed.Because("this account is deactivated, so its links do not open").
 			Advise("an administrator of the site can reactivate it").With(l)
@@ -58,6 +49,6 @@ func (l ClosedLink) Refuse() error {
 	case LinkHasAdmin:
 		return ErrLinkEnded.Because("this site has an administrator already, so the link for the first one does not open any more").With(l)
 	default:
-		return ErrLinkEnded.Because("this link is not known here: it may be cut off, or a newer one took its place").With(l)
+		return l.Reason.Refuse(ErrLinkEnded, "a newer one took its place").With(l)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/onetime"
+	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -21,24 +23,13 @@ type Pending struct {
 }
 
 // Look says what a link would do and leaves it unused; an error of kind Gone says why it would do nothing.
-func (s *SignIns) Look(ctx context.Context, st site.Site, secret string) (Pending, error) {
-	l, err := s.Store.FindLink(ctx, st.ID, hash(secret))
-	if errors.Is(err, ErrLinkEnded) {
-		return Pending{}, ClosedLink{Reason: LinkUnknown, Site: st.Name}.Refuse()
-	}
+func (s *SignIns) Look(ctx context.Context, st site.Site, linkSecret string) (Pending, error) {
+	l, err := onetime.Look(s.Now(), func() (personalLink, error) { return s.find(ctx, st, linkSecret) },
+		func(l personalLink, why onetime.Reason) error {
+			return ClosedLink{Reason: why, Site: st.Name, UserName: l.person.UserName}.Refuse()
+		})
 	if err != nil {
-		return Pending{}, fmt.Errorf("find sign-in link: %w", err)
-	}
-	p := Pending{Kind: l.Kind, Expires: l.Expires}
-	if l.Kind == Person {
-		if p.Person, err = s.Rosters.Open(st).Person(ctx, l.PersonID); errors.Is(err, refusal.NotFound) {
-			return Pending{}, ClosedLink{Reason: LinkUnknown, Site: st.Name}.Refuse()
-		} else if err != nil {
-			return Pending{}, fmt.Errorf("find the person of a link: %w", err)
-		}
-	}
-	if reason := s.refusal(l, p); reason != "" {
-		return Pending{}, ClosedLink{Reason: reason, Site: st.Name, UserName: p.Person.UserName}.Refuse()
+		return Pending{}, err
 	}
 	if l.Kind == FirstAdmin {
 		if err := s.wantsAdmin(ctx, st); errors.Is(err, ErrHasAdmin) {
@@ -47,31 +38,55 @@ func (s *SignIns) Look(ctx context.Context, st site.Site, secret string) (Pendin
 			return Pending{}, err
 		}
 	}
-	return p, nil
+	return Pending{Kind: l.Kind, Person: l.person, Expires: l.Expires}, nil
 }
 
-func (s *SignIns) refusal(l LinkRecord, p Pending) LinkReason {
-	switch {
-	case !l.Used.IsZero():
-		return LinkUsed
-	case !s.Now().Before(l.Expires):
-		return LinkExpired
-	case l.Kind == Person && p.Person.Block.On:
-		return LinkBlocked
-	case l.Kind == Person && !p.Person.Active:
-		return LinkDeactivated
-	case l.Kind == Person && l.Created.Before(p.Person.LastActive.Time):
-		// Links are made for active people only, so they were deactivated since: what let them in then does not again.
-		return LinkOutdated
-	default:
-		return ""
+// personalLink is a link with the person it is for.
+type personalLink struct {
+	LinkRecord
+	person roster.Person // empty for FirstAdmin
+}
+
+func (s *SignIns) find(ctx context.Context, st site.Site, linkSecret string) (personalLink, error) {
+	l, err := s.Store.FindLink(ctx, st.ID, secret.HashOf(linkSecret))
+	if err != nil {
+		return personalLink{}, fmt.Errorf("find sign-in link: %w", err)
 	}
+	if l.Kind != Person {
+		return personalLink{LinkRecord: l}, nil
+	}
+	p, err := s.Rosters.Open(st).Person(ctx, l.PersonID)
+	if errors.Is(err, refusal.NotFound) {
+		return personalLink{}, onetime.ErrClosed
+	}
+	if err != nil {
+		return personalLink{}, fmt.Errorf("find the person of a link: %w", err)
+	}
+	return personalLink{l, p}, nil
+}
+
+// Closed also looks at the person's account.
+func (l personalLink) Closed(now time.Time) onetime.Reason {
+	if why := l.Record.Closed(now); why != "" || l.Kind != Person {
+		return why
+	}
+	switch {
+	case l.person.Block.On:
+		return LinkBlocked
+	case !l.person.Active:
+		return LinkDeactivated
+	case l.Created.Before(l.person.LastActive.Time):
+		// Links are made for active people only, so the account was deactivated since. An older link
+		// must not open it again.
+		return LinkOutdated
+	}
+	return ""
 }
 
 // Redeem uses the link up and starts a session. The form counts only for a first administrator's link; a refused form leaves the
 // link unused. A second call with the same secret, at the same moment too, gets ErrLinkEnded.
-func (s *SignIns) Redeem(ctx context.Context, st site.Site, secret string, f Form, from session.Browser) (Session, error) {
-	p, err := s.Look(ctx, st, secret)
+func (s *SignIns) Redeem(ctx context.Context, st site.Site, linkSecret string, f Form, from session.Browser) (Session, error) {
+	p, err := s.Look(ctx, st, linkSecret)
 	if err != nil {
 		return Session{}, err
 	}
@@ -82,16 +97,24 @@ func (s *SignIns) Redeem(ctx context.Context, st site.Site, secret string, f For
 		p.Person.UserName = f.Email
 	}
 	used := s.Now()
-	e := s.event(st, "sign_in.link_used", "user:"+p.Person.UserName, p.Person.ID, "One-time sign-in link of "+p.Person.UserName+" opened")
+	e := s.event(st, event.SignInLinkUsed, "user:"+p.Person.UserName, p.Person.ID, "One-time sign-in link of "+p.Person.UserName+" opened")
 	e.By = event.Actor{Kind: event.Person, ID: p.Person.ID, Name: p.Person.UserName}
-	if err := s.Store.UseLink(ctx, st.ID, hash(secret), used, e); errors.Is(err, ErrLinkEnded) {
-		return Session{}, s.gone(ctx, st, secret)
-	} else if err != nil {
-		return Session{}, fmt.Errorf("use sign-in link: %w", err)
+	hash := secret.HashOf(linkSecret)
+	if err := onetime.Use(
+		func() error {
+			if err := s.Store.UseLink(ctx, st.ID, hash, used, e); err != nil {
+				return fmt.Errorf("use sign-in link: %w", err)
+			}
+			return nil
+		},
+		func() error { _, err := s.Look(ctx, st, linkSecret); return err },
+		ClosedLink{Reason: onetime.Unknown, Site: st.Name}.Refuse(),
+	); err != nil {
+		return Session{}, err
 	}
 	started, err := s.enter(ctx, st, p, f, from)
 	if err != nil {
-		return Session{}, errors.Join(err, s.Store.ReturnLink(ctx, st.ID, hash(secret), used))
+		return Session{}, errors.Join(err, s.Store.ReturnLink(ctx, st.ID, hash, used))
 	}
 	return started, nil
 }
@@ -104,20 +127,12 @@ func (s *SignIns) enter(ctx context.Context, st site.Site, p Pending, f Form, fr
 			return Session{}, err
 		}
 	}
-	secret, err := s.Rosters.Open(st).StartSession(ctx, p.Person.ID, s.Limits, from)
+	sessionSecret, err := s.Rosters.Open(st).StartSession(ctx, p.Person.ID, s.Limits, from)
 	if errors.Is(err, refusal.Forbidden) {
 		return Session{}, ClosedLink{Reason: LinkDeactivated, Site: st.Name, UserName: p.Person.UserName}.Refuse()
 	}
 	if err != nil {
 		return Session{}, fmt.Errorf("start session: %w", err)
 	}
-	return Session{Person: p.Person, Secret: secret, Expires: s.Limits.Start(s.Now(), from).Expires}, nil
-}
-
-// gone finds out why a link that opened a moment ago does not any more.
-func (s *SignIns) gone(ctx context.Context, st site.Site, secret string) error {
-	if _, err := s.Look(ctx, st, secret); err != nil {
-		return err
-	}
-	return ClosedLink{Reason: LinkUnknown, Site: st.Name}.Refuse()
+	return Session{Person: p.Person, Secret: sessionSecret, Expires: s.Limits.Start(s.Now(), from).Expires}, nil
 }

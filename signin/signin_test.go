@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/onetime"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/refusal"
@@ -111,7 +112,7 @@ func (w *world) redeem(t *testing.T, secret string, f signin.Form) signin.Sessio
 	return s
 }
 
-func wantRefused(t *testing.T, err error, want signin.LinkReason) {
+func wantRefused(t *testing.T, err error, want onetime.Reason) {
 	t.Helper()
 	refused, ok := refusal.About[signin.ClosedLink](err)
 	if !ok || !errors.Is(err, refusal.Gone) {
@@ -156,7 +157,7 @@ func TestSiteLink(t *testing.T) {
 			t.Errorf("got %+v until %v", who, s.Expires)
 		}
 		_, err = w.Redeem(w.ctx, w.site, l.Secret, signin.Form{}, session.Browser{})
-		wantRefused(t, err, signin.LinkUsed)
+		wantRefused(t, err, onetime.Used)
 	})
 }
 
@@ -172,9 +173,9 @@ func TestSiteLinkLifetime(t *testing.T) {
 		}
 		w.pass(time.Second)
 		_, err := w.Redeem(w.ctx, w.site, l.Secret, signin.Form{}, session.Browser{})
-		wantRefused(t, err, signin.LinkExpired)
+		wantRefused(t, err, onetime.Expired)
 		_, err = w.Redeem(w.ctx, w.site, "unknown", signin.Form{}, session.Browser{})
-		wantRefused(t, err, signin.LinkUnknown)
+		wantRefused(t, err, onetime.Unknown)
 	})
 }
 
@@ -357,7 +358,7 @@ func TestFirstAdminLinkTakesThePlaceOfTheOneBefore(t *testing.T) {
 		w := newWorld(t, db)
 		lost, found := w.firstLink(t, ""), w.firstLink(t, "")
 		_, err := w.Look(w.ctx, w.site, lost.Secret)
-		wantRefused(t, err, signin.LinkUnknown)
+		wantRefused(t, err, onetime.Unknown)
 		w.bring(t, "kim@acme.test Admin")
 		_, err = w.Redeem(w.ctx, w.site, found.Secret, signin.Form{Name: "Eve", Email: "eve@acme.test"}, session.Browser{})
 		wantRefused(t, err, signin.LinkHasAdmin)

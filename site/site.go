@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
@@ -99,7 +100,7 @@ type Store interface {
 	// Credential finds the site of that name and its token of that hash together. ErrUnauthorized when either is
 	// missing, whichever it is. Every request begins with it, so it leaves out what decides nothing: when the site was
 	// made and, of the token, Name, CreatedBy, Created, LastUsed and LastFrom.
-	Credential(ctx context.Context, name string, hash Hash) (Site, Token, error)
+	Credential(ctx context.Context, name string, hash secret.Hash) (Site, Token, error)
 
 	CreateSite(ctx context.Context, s Site, e ...event.Event) error // ErrNameTaken
 	// UpdateSite runs fn on the locked site in one transaction, ErrNotFound if it is gone. fn may run more than
@@ -123,7 +124,7 @@ type Tx interface {
 	// DeleteSite removes the site, its people, tokens and request log. Its events stay.
 	DeleteSite(ctx context.Context) error
 	Tokens(ctx context.Context) ([]Token, error) // newest first
-	InsertToken(ctx context.Context, t Token, hash Hash) error
+	InsertToken(ctx context.Context, t Token, hash secret.Hash) error
 	PutToken(ctx context.Context, t Token) error
 	// UseForm spends a form's number, ErrFormUsed if it was spent before.
 	UseForm(ctx context.Context, number string, at time.Time) error
@@ -176,7 +177,7 @@ func (s *Sites) Create(ctx context.Context, name string, p Profile, actor string
 	made := Site{ID: ID(s.NewID()), Name: name, MatchesUserName: matchesFor(p), Created: s.Now().UTC().Truncate(time.Microsecond)}
 	made.Choose(p)
 	text := fmt.Sprintf("Site %s was made with profile %s", name, p)
-	if err := s.Store.CreateSite(ctx, made, s.event(made.ID, "site.created", actor, "", text)); err != nil {
+	if err := s.Store.CreateSite(ctx, made, s.event(made.ID, event.SiteCreated, actor, "", text)); err != nil {
 		return Site{}, fmt.Errorf("create site %s: %w", name, err)
 	}
 	return made, nil
@@ -295,7 +296,7 @@ func (s *Sites) Rename(ctx context.Context, id ID, name, actor string) (Site, er
 		if err := tx.RenameSite(ctx, name); err != nil {
 			return err
 		}
-		return tx.AppendEvent(ctx, s.event(id, "site.renamed", actor, string(id), fmt.Sprintf("Site %s was renamed to %s; its addresses changed, and everyone was signed out", old.Name, name),
+		return tx.AppendEvent(ctx, s.event(id, event.SiteRenamed, actor, string(id), fmt.Sprintf("Site %s was renamed to %s; its addresses changed, and everyone was signed out", old.Name, name),
 			event.Changed("name", old.Name, name)))
 	})
 	if err != nil {
@@ -311,7 +312,7 @@ func (s *Sites) Delete(ctx context.Context, id ID, confirmation, actor string) e
 		if confirmation != name {
 			return ErrWrongConfirmation
 		}
-		gone := s.event(id, "site.deleted", actor, string(id), fmt.Sprintf("Site %s was deleted with everybody in it", name), event.Changed("name", name, nil))
+		gone := s.event(id, event.SiteDeleted, actor, string(id), fmt.Sprintf("Site %s was deleted with everybody in it", name), event.Changed("name", name, nil))
 		gone.Scope = event.Scope{Kind: "installation"}
 		if err := tx.AppendEvent(ctx, gone); err != nil {
 			return err
@@ -328,6 +329,6 @@ func (s *Sites) event(id ID, name, actor, subject, text string, changes ...event
 		Actor:   actor,
 		Subject: subject,
 		Text:    text,
-		Data:    event.WithChanges(nil, changes...),
+		Data:    event.DataOf(nil, changes...),
 	}
 }

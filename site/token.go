@@ -2,7 +2,6 @@ package site
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -11,23 +10,15 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 const (
 	tokenPrefix    = "rollcall_" // what secret scanners look for
-	secretBytes    = 32
-	secretLength   = 43 // secretBytes in base64url
 	checksumLength = 6
 	maxTokenName   = 100
 )
-
-// Hash is the SHA-256 of a token, the only form in which one is stored. The secret has 256 bits, so a slow hash would
-// cost every request and buy nothing.
-type Hash [sha256.Size]byte
-
-// HashToken returns what is stored for a token.
-func HashToken(secret string) Hash { return sha256.Sum256([]byte(secret)) }
 
 // Token is a site's SCIM credential without its secret, which only CreateToken ever returns.
 type Token struct {
@@ -116,9 +107,9 @@ func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, 
 	if err := checkRequest(r, now); err != nil {
 		return Token{}, "", err
 	}
-	secret := newSecret()
+	token := newToken()
 	made := Token{
-		ID: s.NewID(), Site: id, Name: r.Name, Last4: secret[len(secret)-4:],
+		ID: s.NewID(), Site: id, Name: r.Name, Last4: token[len(token)-4:],
 		CreatedBy: r.Actor, Created: now, Expires: r.Expires,
 	}
 	err := s.Store.UpdateSite(ctx, id, func(tx Tx) error {
@@ -131,11 +122,11 @@ func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, 
 		if err := s.makeRoom(ctx, tx, &made, r, now); err != nil {
 			return err
 		}
-		if err := tx.InsertToken(ctx, made, HashToken(secret)); err != nil {
+		if err := tx.InsertToken(ctx, made, secret.HashOf(token)); err != nil {
 			return err
 		}
 		text := "Token " + made.Label() + " was generated"
-		if err := tx.AppendEvent(ctx, s.event(id, "token.created", r.Actor, made.ID, text, tokenValues(made)...)); err != nil {
+		if err := tx.AppendEvent(ctx, s.event(id, event.TokenCreated, r.Actor, made.ID, text, tokenValues(made)...)); err != nil {
 			return err
 		}
 		next := tx.Site()
@@ -155,7 +146,7 @@ func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, 
 	if err != nil {
 		return Token{}, "", err
 	}
-	return made, secret, nil
+	return made, token, nil
 }
 
 func checkRequest(r TokenRequest, now time.Time) error {
@@ -197,7 +188,7 @@ func (s *Sites) endToken(ctx context.Context, tx Tx, t Token, at time.Time, acto
 	if err := tx.PutToken(ctx, t); err != nil {
 		return err
 	}
-	return tx.AppendEvent(ctx, s.event(t.Site, "token.revoked", actor, t.ID, text, event.Changed("live", true, false)))
+	return tx.AppendEvent(ctx, s.event(t.Site, event.TokenRevoked, actor, t.ID, text, event.Changed("live", true, false)))
 }
 
 // tokenValues is what the event of a new token says of it; of the secret only that there is one.
@@ -246,7 +237,7 @@ func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, To
 	if !validName.MatchString(name) || !LooksLikeToken(bearer) {
 		return Site{}, Token{}, ErrUnauthorized // says nothing that the asker does not see
 	}
-	found, token, err := s.Store.Credential(ctx, name, HashToken(bearer))
+	found, token, err := s.Store.Credential(ctx, name, secret.HashOf(bearer))
 	switch {
 	case errors.Is(err, ErrUnauthorized):
 		return Site{}, Token{}, ErrUnauthorized
@@ -301,16 +292,14 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 	return of, used, nil
 }
 
-// newSecret makes a token: a prefix, 32 random bytes, and a checksum by which a scanner tells a token from noise. It ends in
+// newToken makes a token: a prefix, a secret, and a checksum by which a scanner tells a token from noise. It ends in
 // letters and digits, because people recognise a token by its end.
-func newSecret() string {
+func newToken() string {
 	for {
-		var random [secretBytes]byte
-		_, _ = rand.Read(random[:]) // documented never to return an error
-		body := base64.RawURLEncoding.EncodeToString(random[:])
-		secret := tokenPrefix + body + checksum(body)
-		if !strings.ContainsAny(secret[len(secret)-4:], "-_") {
-			return secret
+		body := secret.New()
+		token := tokenPrefix + body + checksum(body)
+		if !strings.ContainsAny(token[len(token)-4:], "-_") {
+			return token
 		}
 	}
 }
@@ -318,10 +307,10 @@ func newSecret() string {
 // LooksLikeToken reports whether a string has a token's form and checksum. It does not look whether the token exists.
 func LooksLikeToken(text string) bool {
 	rest, found := strings.CutPrefix(text, tokenPrefix)
-	if !found || len(rest) != secretLength+checksumLength {
+	if !found || len(rest) != secret.Length+checksumLength {
 		return false
 	}
-	return checksum(rest[:secretLength]) == rest[secretLength:]
+	return checksum(rest[:secret.Length]) == rest[secret.Length:]
 }
 
 func checksum(body string) string {

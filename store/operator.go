@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/onetime"
+	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -28,7 +30,7 @@ func (s Operators) AddLink(ctx context.Context, l operator.LinkRecord, e event.E
 		if _, err := tx.Exec(ctx, `
 			insert into operator_link (hash, name, name_folded, created, expires)
 			values ($1, $2, $3, $4, $5)`,
-			l.Hash, l.Name, scim.Fold(l.Name), micros(l.Created), micros(l.Expires)); err != nil {
+			l.Hash.String(), l.Name, scim.Fold(l.Name), micros(l.Created), micros(l.Expires)); err != nil {
 			return err
 		}
 		return appendEvent(ctx, tx, e)
@@ -36,15 +38,16 @@ func (s Operators) AddLink(ctx context.Context, l operator.LinkRecord, e event.E
 }
 
 // FindLink returns a link by hash, used and expired ones too.
-func (s Operators) FindLink(ctx context.Context, hash string) (l operator.LinkRecord, err error) {
+func (s Operators) FindLink(ctx context.Context, hash secret.Hash) (l operator.LinkRecord, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var created, expires, used int64
 		err := tx.QueryRow(ctx, `
-			select hash, name, created, expires, used
+			select name, created, expires, used
 			from operator_link
-			where hash = $1`, hash).Scan(&l.Hash, &l.Name, &created, &expires, &used)
+			where hash = $1`, hash.String()).Scan(&l.Name, &created, &expires, &used)
+		l.Hash = hash
 		l.Created, l.Expires, l.Used = fromMicros(created), fromMicros(expires), fromMicros(used)
-		return orNotFound(err, operator.ErrLinkEnded)
+		return orNotFound(err, onetime.ErrClosed)
 	})
 	return l, err
 }
@@ -58,9 +61,9 @@ func (s Operators) UseLink(ctx context.Context, u operator.Use) (op operator.Ope
 			update operator_link
 			set used = $1
 			where hash = $2 and used = 0 and expires > $1
-			returning name`, at, u.LinkHash).Scan(&name)
+			returning name`, at, u.LinkHash.String()).Scan(&name)
 		if err != nil {
-			return orNotFound(err, operator.ErrLinkEnded)
+			return orNotFound(err, onetime.ErrClosed)
 		}
 		if op, err = scanOperator(tx.QueryRow(ctx, `
 			insert into operator (id, name, name_folded, created, last_sign_in)
@@ -77,7 +80,7 @@ func (s Operators) UseLink(ctx context.Context, u operator.Use) (op operator.Ope
 		if _, err := tx.Exec(ctx, `
 			insert into operator_session (hash, operator, created, expires, idle, used, address, agent, last_address, last_agent)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			append([]any{u.SessionHash, op.ID}, sessionValues(u.Session)...)...); err != nil {
+			append([]any{u.SessionHash.String(), op.ID}, sessionValues(u.Session)...)...); err != nil {
 			return err
 		}
 		return appendEvent(ctx, tx, u.Event(op))
@@ -86,14 +89,14 @@ func (s Operators) UseLink(ctx context.Context, u operator.Use) (op operator.Ope
 }
 
 // FindSession returns a session and the operator whose it is.
-func (s Operators) FindSession(ctx context.Context, hash string) (op operator.Operator, found session.Record, err error) {
+func (s Operators) FindSession(ctx context.Context, hash secret.Hash) (op operator.Operator, found session.Record, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var scan sessionScan
 		op, err = scanOperator(withSession{tx.QueryRow(ctx, `
 			select o.id, o.name, o.created, o.last_sign_in, `+sessionColumns+`
 			from operator_session x
 			join operator o on o.id = x.operator
-			where x.hash = $1`, hash), scan.into()})
+			where x.hash = $1`, hash.String()), scan.into()})
 		found = scan.record()
 		return orNotFound(err, operator.ErrNoSession)
 	})
@@ -101,12 +104,12 @@ func (s Operators) FindSession(ctx context.Context, hash string) (op operator.Op
 }
 
 // UseSession notes when and where a session was used last.
-func (s Operators) UseSession(ctx context.Context, hash string, at time.Time, from session.Browser) error {
+func (s Operators) UseSession(ctx context.Context, hash secret.Hash, at time.Time, from session.Browser) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		return tx.Send(ctx, `
 			update operator_session
 			set used = $1, last_address = $2, last_agent = $3
-			where hash = $4 and used < $1`, micros(at), from.Address, from.Agent, hash)
+			where hash = $4 and used < $1`, micros(at), from.Address, from.Agent, hash.String())
 	})
 }
 
@@ -167,11 +170,11 @@ func scanOperatorSession(row scanner) (found operator.ListedSession, err error) 
 }
 
 // EndSession forgets a session; unknown ones are no error.
-func (s Operators) EndSession(ctx context.Context, hash string, events ...event.Event) error {
+func (s Operators) EndSession(ctx context.Context, hash secret.Hash, events ...event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		ended, err := tx.Exec(ctx, `
 			delete from operator_session
-			where hash = $1`, hash)
+			where hash = $1`, hash.String())
 		if err != nil {
 			return err
 		}

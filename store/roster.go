@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -170,7 +170,7 @@ func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err e
 }
 
 // SessionPerson returns a session and the active user whose it is.
-func (s Rosters) SessionPerson(ctx context.Context, id site.ID, hash roster.SessionHash) (rec roster.Record, found roster.Session, err error) {
+func (s Rosters) SessionPerson(ctx context.Context, id site.ID, hash secret.Hash) (rec roster.Record, found roster.Session, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		var scan sessionScan
 		rec, err = scanRecord(withSession{tx.QueryRow(ctx, `
@@ -178,7 +178,7 @@ func (s Rosters) SessionPerson(ctx context.Context, id site.ID, hash roster.Sess
 			from site_session x
 			join resource r on r.site = x.site and r.kind = $3 and r.id = x.person
 			where x.site = $1 and x.hash = $2 and r.active`,
-			string(id), hexHash(hash), string(roster.User)), scan.into()})
+			string(id), hash.String(), string(roster.User)), scan.into()})
 		found = roster.Session{Hash: hash, Person: rec.ID, Record: scan.record()}
 		return orNotFound(err, roster.ErrNoSession)
 	})
@@ -186,13 +186,13 @@ func (s Rosters) SessionPerson(ctx context.Context, id site.ID, hash roster.Sess
 }
 
 // UseSession notes when and where a session was used last.
-func (s Rosters) UseSession(ctx context.Context, id site.ID, hash roster.SessionHash, at time.Time, from session.Browser) error {
+func (s Rosters) UseSession(ctx context.Context, id site.ID, hash secret.Hash, at time.Time, from session.Browser) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		return tx.Send(ctx, `
 			update site_session
 			set used = $1, last_address = $2, last_agent = $3
 			where site = $4 and hash = $5 and used < $1`,
-			micros(at), from.Address, from.Agent, string(id), hexHash(hash))
+			micros(at), from.Address, from.Agent, string(id), hash.String())
 	})
 }
 
@@ -209,25 +209,18 @@ func (s Rosters) Sessions(ctx context.Context, id site.ID, person string) (all [
 }
 
 func scanSiteSession(row scanner) (found roster.Session, err error) {
-	var (
-		scan sessionScan
-		text string
-	)
-	if err := row.Scan(append([]any{&text, &found.Person}, scan.into()...)...); err != nil {
-		return found, err
-	}
+	var scan sessionScan
+	err = row.Scan(append([]any{&found.Hash, &found.Person}, scan.into()...)...)
 	found.Record = scan.record()
-	hash, err := hex.DecodeString(text)
-	copy(found.Hash[:], hash)
 	return found, err
 }
 
 // EndSession removes a session.
-func (s Rosters) EndSession(ctx context.Context, id site.ID, session roster.SessionHash, events ...event.Event) error {
+func (s Rosters) EndSession(ctx context.Context, id site.ID, session secret.Hash, events ...event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		ended, err := tx.Exec(ctx, `
 			delete from site_session
-			where site = $1 and hash = $2`, string(id), hexHash(session))
+			where site = $1 and hash = $2`, string(id), session.String())
 		if err != nil {
 			return err
 		}
@@ -664,7 +657,7 @@ func (t rosterTx) StartSession(ctx context.Context, s roster.Session) error {
 	if err := t.tx.Send(ctx, `
 		insert into site_session (site, hash, person, created, expires, idle, used, address, agent, last_address, last_agent)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		append([]any{string(t.site), hexHash(s.Hash), s.Person}, sessionValues(s.Record)...)...); err != nil {
+		append([]any{string(t.site), s.Hash.String(), s.Person}, sessionValues(s.Record)...)...); err != nil {
 		return err
 	}
 	return t.tx.Send(ctx, `

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/onetime"
+	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store/sqldb"
@@ -31,7 +33,7 @@ func (s SignIns) AddLink(ctx context.Context, l signin.LinkRecord, e event.Event
 		if _, err := tx.Exec(ctx, `
 			insert into signin_link (site, hash, kind, person, created, expires)
 			values ($1, $2, $3, $4, $5, $6)`,
-			string(l.Site), l.Hash, string(l.Kind), l.PersonID, micros(l.Created), micros(l.Expires)); err != nil {
+			string(l.Site), l.Hash.String(), string(l.Kind), l.PersonID, micros(l.Created), micros(l.Expires)); err != nil {
 			return err
 		}
 		return appendEvent(ctx, tx, e)
@@ -39,28 +41,28 @@ func (s SignIns) AddLink(ctx context.Context, l signin.LinkRecord, e event.Event
 }
 
 // FindLink returns a link by hash, used and expired ones too.
-func (s SignIns) FindLink(ctx context.Context, id site.ID, hash string) (l signin.LinkRecord, err error) {
+func (s SignIns) FindLink(ctx context.Context, id site.ID, hash secret.Hash) (l signin.LinkRecord, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var created, expires, used int64
 		err := tx.QueryRow(ctx, `
-			select hash, kind, person, created, expires, used
+			select kind, person, created, expires, used
 			from signin_link
-			where site = $1 and hash = $2`, string(id), hash).
-			Scan(&l.Hash, &l.Kind, &l.PersonID, &created, &expires, &used)
-		l.Site = id
+			where site = $1 and hash = $2`, string(id), hash.String()).
+			Scan(&l.Kind, &l.PersonID, &created, &expires, &used)
+		l.Site, l.Hash = id, hash
 		l.Created, l.Expires, l.Used = fromMicros(created), fromMicros(expires), fromMicros(used)
-		return orNotFound(err, signin.ErrLinkEnded)
+		return orNotFound(err, onetime.ErrClosed)
 	})
 	return l, err
 }
 
 // UseLink marks the link used and appends the event.
-func (s SignIns) UseLink(ctx context.Context, id site.ID, hash string, now time.Time, e event.Event) error {
+func (s SignIns) UseLink(ctx context.Context, id site.ID, hash secret.Hash, now time.Time, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		done, err := tx.Exec(ctx, `
 			update signin_link
 			set used = $1
-			where site = $2 and hash = $3 and used = 0 and expires > $1`, micros(now), string(id), hash)
+			where site = $2 and hash = $3 and used = 0 and expires > $1`, micros(now), string(id), hash.String())
 		if err != nil {
 			return err
 		}
@@ -69,19 +71,19 @@ func (s SignIns) UseLink(ctx context.Context, id site.ID, hash string, now time.
 			return err
 		}
 		if n == 0 {
-			return signin.ErrLinkEnded
+			return onetime.ErrClosed
 		}
 		return appendEvent(ctx, tx, e)
 	})
 }
 
 // ReturnLink makes a link usable again whose use at this time came to nothing.
-func (s SignIns) ReturnLink(ctx context.Context, id site.ID, hash string, used time.Time) error {
+func (s SignIns) ReturnLink(ctx context.Context, id site.ID, hash secret.Hash, used time.Time) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(ctx, `
 			update signin_link
 			set used = 0
-			where site = $1 and hash = $2 and used = $3`, string(id), hash, micros(used))
+			where site = $1 and hash = $2 and used = $3`, string(id), hash.String(), micros(used))
 		return err
 	})
 }

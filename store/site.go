@@ -12,6 +12,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/fair"
+	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -133,8 +134,8 @@ type credential struct {
 
 // Credential returns the site of that name and its token of that hash in one query, which every request begins with: of
 // the token only what decides on it, of the site all but when it was made.
-func (s Sites) Credential(ctx context.Context, name string, hash site.Hash) (site.Site, site.Token, error) {
-	hashed := hexHash(hash)
+func (s Sites) Credential(ctx context.Context, name string, hash secret.Hash) (site.Site, site.Token, error) {
+	hashed := hash.String()
 	found, err := sqldb.Recall(ctx, s.DB, "credential "+name+" "+hashed, func(tx *sqldb.Tx) (credential, error) {
 		return findCredential(ctx, tx, name, hashed)
 	})
@@ -286,11 +287,11 @@ func (t siteTx) Tokens(ctx context.Context) ([]site.Token, error) {
 	return tokensOf(ctx, t.tx, t.site.ID)
 }
 
-func (t siteTx) InsertToken(ctx context.Context, made site.Token, hash site.Hash) error {
+func (t siteTx) InsertToken(ctx context.Context, made site.Token, hash secret.Hash) error {
 	_, err := t.tx.Exec(ctx, `
 		insert into token (site, id, hash, name, last4, created_by, created, expires, revoked, replaces_on_use, last_used, last_from)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		string(t.site.ID), made.ID, hexHash(hash), made.Name, made.Last4, made.CreatedBy, micros(made.Created),
+		string(t.site.ID), made.ID, hash.String(), made.Name, made.Last4, made.CreatedBy, micros(made.Created),
 		micros(made.Expires), micros(made.Revoked), made.ReplacesOnUse, micros(made.LastUsed), made.LastFrom)
 	return err
 }

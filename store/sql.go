@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -136,11 +135,6 @@ func decodeList(text string, list *[]string) error {
 		return nil
 	}
 	return json.Unmarshal([]byte(text), list)
-}
-
-func hexHash[T ~[32]byte](hash T) string {
-	b := [32]byte(hash)
-	return hex.EncodeToString(b[:])
 }
 
 func bit(b bool) int64 {

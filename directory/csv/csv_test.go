@@ -16,7 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory/csv"
 )
 
-// read gives the rows and the row errors of a text.
+// read returns the rows and the row errors of a file.
 func read(t *testing.T, text string) ([]directory.Row, []string) {
 	t.Helper()
 	r, err := csv.NewReader(strings.NewReader(text))
@@ -128,8 +128,8 @@ func TestReader(t *testing.T) {
 	}
 }
 
-// TestReader_reads_no_part_of_a_file_again_and_again: a quoted value of a million lines, and a million lines each of which
-// could be the beginning of one, cost what their bytes cost.
+// TestReader_reads_no_part_of_a_file_again_and_again: a quoted value of a million lines, and a
+// million lines each of which could be the beginning of one, cost what their bytes cost.
 func TestReader_reads_no_part_of_a_file_again_and_again(t *testing.T) {
 	t.Parallel()
 	const head, last = "userPrincipalName,city\n", "bob@contoso.example,Bonn\n"
@@ -308,10 +308,12 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// checkWrittenAndRead writes the values of a row as an export does: no cell is a formula, and reading gives the values back.
+// checkWrittenAndRead writes the values of a row as an export does: no cell is a formula, and
+// reading gives the values back.
 func checkWrittenAndRead(t *testing.T, row directory.Row) {
 	t.Helper()
-	// What is written is one value of each user; ="x" is read as x, and blanks around a value are nothing.
+	// What is written is one value of each user; ="x" is read as x, and spaces around a value do
+	// not count.
 	columns := slices.DeleteFunc(slices.Sorted(maps.Keys(row.Values)), func(name string) bool {
 		return name == "accountEnabled" || name == "objectId" || strings.TrimSpace(row.Values[name]) == ""
 	})

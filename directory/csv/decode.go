@@ -13,8 +13,10 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// decode makes text of the bytes of a file. note says how when a reader may want to know. Without a name it finds out: a byte order mark, the zeros of
-// UTF-16, UTF-8, and at last Windows-1252 when no other common encoding would read the file in another way.
+// decode turns the bytes of a file into a string. note tells the reader which encoding it used, if
+// that is worth saying. Without an encoding's name it tries, in this order: a byte order mark, the
+// zeros of UTF-16, UTF-8, and Windows-1252 if every other common encoding would read the file the
+// same way.
 func decode(b []byte, name string) (text, note string, err error) {
 	if what := otherFormat(b); what != "" {
 		return "", "", fileError("this is %s, not a CSV file; in a spreadsheet choose Save As and CSV UTF-8", what)
@@ -75,12 +77,13 @@ func zeros(b []byte) (even, odd int) {
 		}
 	}
 	if most := max(even, odd); most*4 < min(len(b), 4096) {
-		return 0, 0 // a stray zero is no UTF-16
+		return 0, 0 // a single zero byte does not make it UTF-16
 	}
 	return even, odd
 }
 
-// hasLongRunes says whether a file has UTF-8 sequences of several bytes: then it is UTF-8 with damage.
+// hasLongRunes reports whether a file has UTF-8 sequences of several bytes. Such a file is damaged
+// UTF-8.
 func hasLongRunes(b []byte) bool {
 	for len(b) > 0 {
 		r, n := utf8.DecodeRune(b)
@@ -92,7 +95,7 @@ func hasLongRunes(b []byte) bool {
 	return false
 }
 
-// endsInsideRune says whether a file is UTF-8 but for its end, where a sequence of several bytes was cut.
+// endsInsideRune reports whether a file is UTF-8 that was cut off inside a character.
 func endsInsideRune(b []byte) bool {
 	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
 		if rest := b[len(b)-n:]; utf8.RuneStart(rest[0]) {
@@ -148,11 +151,12 @@ func encodingNamed(name string) (encoding.Encoding, error) {
 	return nil, fileError("there is no encoding %q; use one such as utf-8, utf-16, windows-1252, windows-1250, iso-8859-1, ibm850 or macintosh", name)
 }
 
-// alike are the encodings that Western and Central European programs write, beside Windows-1252.
+// alike are the encodings besides Windows-1252 that Western and Central European programs write.
 var alike = []*charmap.Charmap{charmap.Windows1250, charmap.Windows1254, charmap.Windows1257}
 
-// decodeLegacy reads a file of one byte per character. Such a file does not say its encoding. A letter that means the same in all common ones is
-// certain; for any other the file is refused, because a wrong guess writes wrong names everywhere.
+// decodeLegacy reads a file that has one byte per character. Such a file does not name its
+// encoding. A letter that all common encodings read alike is certain. A file with any other letter
+// is refused, because a wrong guess would store wrong names.
 func decodeLegacy(b []byte) (string, string, error) {
 	run := 0
 	for i, c := range b {

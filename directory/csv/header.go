@@ -13,16 +13,17 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// column is a column of the file on its way to its attributes.
+// column is a column of the file and what is known about its meaning.
 type column struct {
 	directory.FileColumn
 	blocks bool   // Yes means accountEnabled=false, as in "Block sign in"
 	mapped bool   // the caller said what it means
 	used   bool   // a template inserts it
-	state  string // what to say of a column that may be accountEnabled
+	state  string // what a message says about a column that may be accountEnabled
 }
 
-// meanings are names whose meaning is beyond doubt, squeezed, beside the attributes' own names and labels.
+// meanings are squeezed names that can mean only one attribute. They come on top of the attributes'
+// own names and labels.
 var meanings = map[string]string{
 	"objectid": "objectId", "azureadobjectid": "objectId", "upn": "userPrincipalName",
 	"fullname": "displayName", "employeename": "displayName", "legalname": "displayName", "firstname": "givenName", "legalfirstname": "givenName", "legalnamefirstname": "givenName",
@@ -43,7 +44,7 @@ var meanings = map[string]string{
 	"enabled": "accountEnabled", "active": "accountEnabled", "isactive": "accountEnabled", "blocksignin": "accountEnabled",
 }
 
-// guesses are names that may mean an attribute: they are offered, never taken.
+// guesses are names that may mean an attribute. Messages suggest it; the reader never assumes it.
 var guesses = map[string]string{
 	"username": "userPrincipalName", "login": "userPrincipalName", "loginname": "userPrincipalName", "userid": "userPrincipalName", "user": "userPrincipalName", "signinname": "userPrincipalName", "samaccountname": "userPrincipalName", "logonname": "userPrincipalName", "accountname": "userPrincipalName",
 	"status": "accountEnabled", "employmentstatus": "accountEnabled", "employeestatus": "accountEnabled", "workerstatus": "accountEnabled", "userstatus": "accountEnabled", "accountstatus": "accountEnabled", "newstatus": "accountEnabled",
@@ -59,7 +60,8 @@ var guesses = map[string]string{
 	"birthdate": "", "dateofbirth": "", "hiredate": "", "startdate": "", "enddate": "", "terminationdate": "",
 }
 
-// without are columns of Entra's own files that say nothing a user here has, and passwords, which are never read.
+// without are columns to leave out: those of Entra's own files that no attribute stores, and
+// passwords.
 var without = map[string]bool{
 	"creationtype": true, "directorysynced": true, "invitationstate": true, "identityissuer": true, "createddatetime": true, "usertype": true, "agegroup": true,
 	"consentprovidedforminor": true, "legalagegroupclassification": true, "passwordprofile": true, "initialpassword": true, "password": true, "passwordhashfunction": true,
@@ -67,7 +69,7 @@ var without = map[string]bool{
 
 var brackets = regexp.MustCompile(`\[([^\]]*)\]`)
 
-// squeezed is a name without case, spaces and the punctuation that people put into names.
+// squeezed returns a name in lower case, without spaces and punctuation.
 func squeezed(name string) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune("_-./()'’:*?", r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Zs, unicode.Pd) {
@@ -77,7 +79,8 @@ func squeezed(name string) string {
 	}, strings.ToLower(name))
 }
 
-// meaning gives the attribute that a name means beyond doubt. known without an attribute is a column to leave out.
+// meaning returns the only attribute that a name can mean. known without an attribute means: leave
+// the column out.
 func meaning(name string) (attribute string, known bool) {
 	// Entra's templates: Name [displayName] Required. Google's: First Name [Required].
 	if m := brackets.FindStringSubmatch(name); m != nil {
@@ -98,7 +101,8 @@ func meaning(name string) (attribute string, known bool) {
 	return "", without[key]
 }
 
-// header gives each column its attributes. values are those of a column, for names that only their values make certain.
+// header gives each column its attributes. It looks at the values of a column where the name alone
+// is not enough.
 type header struct {
 	columns   []column
 	rows      iter.Seq[[]string] // the cells of each row
@@ -109,7 +113,7 @@ type header struct {
 	notes     []string
 	suggested string // a template for userPrincipalName
 	words     words
-	enabled   []string // words that are not known, as they may be meant
+	enabled   []string // unknown words that probably mean true; disabled, those that probably mean false
 	disabled  []string
 }
 
@@ -133,15 +137,15 @@ func newWords(o directory.FileOptions) (words, error) {
 	return w, nil
 }
 
-// wordKey is how two words are compared.
+// wordKey returns the form in which two words are compared.
 func wordKey(word string) string { return strings.ToLower(plainWord(word)) }
 
-// plainWord is a word as a flag can list it.
+// plainWord returns a word in the form in which a flag can list it.
 func plainWord(word string) string {
 	return strings.Join(strings.FieldsFunc(word, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == '"' }), " ")
 }
 
-// known says whether a value says true or false.
+// known reports whether a value means true or false.
 func (w words) known(value string) bool { return w[wordKey(value)] != "" || directory.IsBoolean(value) }
 
 // values are those of a column.
@@ -225,7 +229,7 @@ func (h *header) examples(i int) (list []string) {
 	return list
 }
 
-// use makes columns known that a template inserts.
+// use marks the columns that a template inserts as known.
 func (h *header) use(t template) {
 	for i := range h.columns {
 		if c := &h.columns[i]; t.uses(i) {
@@ -234,7 +238,7 @@ func (h *header) use(t template) {
 	}
 }
 
-// apply does what the caller said about columns.
+// apply carries out what the caller said about columns.
 func (h *header) apply(o directory.FileOptions) error {
 	for _, m := range o.Map {
 		at := h.named(m.Column)
@@ -297,7 +301,8 @@ func (h *header) list() string {
 	return strings.Join(names, ", ")
 }
 
-// recognise gives a column its attribute by its name. It says whether the column is known and left out.
+// recognise finds a column's attribute by its name. It reports whether the column is known and left
+// out.
 func (h *header) recognise(c *column, i int) bool {
 	if c.Name == "" {
 		for v := range h.values(i) {
@@ -305,7 +310,8 @@ func (h *header) recognise(c *column, i int) bool {
 		}
 		return false
 	}
-	// Entra's downloads call the object id id. Elsewhere an id is anything.
+	// Entra's downloads name the column of the object id "id". In other files an "id" can be
+	// anything.
 	if squeezed(c.Name) == "id" && h.all(i, directory.IsObjectID) {
 		c.Attributes = []string{"objectId"}
 		return false
@@ -328,7 +334,8 @@ func (h *header) recognise(c *column, i int) bool {
 	return false
 }
 
-// all says whether every value of a column that is there passes; a column without values passes nothing.
+// all reports whether every value of a column passes the test. A column without values does not
+// pass.
 func (h *header) all(i int, test func(string) bool) bool {
 	some := false
 	for v := range h.values(i) {
@@ -342,7 +349,7 @@ func (h *header) all(i int, test func(string) bool) bool {
 	return some
 }
 
-// some says whether a value of a column passes.
+// some reports whether a value of a column passes the test.
 func (h *header) some(i int, test func(string) bool) bool {
 	for v := range h.values(i) {
 		if v = strings.TrimSpace(v); v != "" && test(v) {
@@ -352,21 +359,21 @@ func (h *header) some(i int, test func(string) bool) bool {
 	return false
 }
 
-// none says whether a column has values and none of them passes.
+// none reports whether a column has values and none of them passes the test.
 func (h *header) none(i int, test func(string) bool) bool {
 	return h.all(i, func(v string) bool { return !test(v) })
 }
 
 func isAddress(v string) bool { return strings.Contains(v, "@") }
 
-// guess is what an unknown column probably is, when its values can be that.
+// guess returns the attribute that an unknown column probably is, if its values fit.
 func (h *header) guess(name string, i int) string {
 	name = brackets.ReplaceAllString(name, "")
 	a, ok := guesses[squeezed(name)]
 	if !ok {
 		a = directory.Suggest(name)
 		if isKey(name) && a != "objectId" && a != "employeeId" && a != "manager" && a != "userPrincipalName" {
-			return "" // the number of a department is not its name
+			return "" // the number of a department is not the department's name
 		}
 	}
 	switch {
@@ -382,7 +389,8 @@ func (h *header) guess(name string, i int) string {
 	return a
 }
 
-// saysState says whether a column that its name makes accountEnabled has values for it. A status may be many things, so all its values have to be.
+// saysState reports whether the values of a column that is named like accountEnabled are true or
+// false. A column named "status" can mean many things, so all its values must be.
 func (h *header) saysState(name string, i int) bool {
 	if key := squeezed(name); strings.Contains(key, "stat") || strings.Contains(key, "estado") {
 		return h.all(i, h.words.known)
@@ -390,13 +398,13 @@ func (h *header) saysState(name string, i int) bool {
 	return h.some(i, h.words.known)
 }
 
-// isKey says whether a name is that of a key of another table, such as DEPARTMENT_ID.
+// isKey reports whether a name looks like the key of another table, such as DEPARTMENT_ID.
 func isKey(name string) bool {
 	key := squeezed(name)
 	return slices.ContainsFunc([]string{"id", "ids", "code", "key", "guid"}, func(end string) bool { return strings.HasSuffix(key, end) })
 }
 
-// giveWay leaves out a column that was recognised where the caller gave its attribute another column.
+// giveWay leaves out a recognised column if the caller mapped another column to its attribute.
 func (h *header) giveWay() {
 	for i := range h.columns {
 		c := &h.columns[i]
@@ -410,7 +418,7 @@ func (h *header) has(attribute string) bool {
 	return slices.ContainsFunc(h.columns, func(c column) bool { return slices.Contains(c.Attributes, attribute) })
 }
 
-// flagName is a column as a flag names it.
+// flagName returns a column's name in the form in which a flag takes it.
 func (h *header) flagName(i int) string {
 	if c := h.columns[i]; c.Name != "" && len(h.named(c.Name)) == 1 {
 		return c.Name
@@ -423,7 +431,7 @@ func (h *header) askToMap(i int, attribute string) {
 	h.mappings[i] = true
 }
 
-// askForName asks for the column that names users, when nothing else finds them.
+// askForName asks which column identifies the users, if no other column does.
 func (h *header) askForName() {
 	if h.has("userPrincipalName") || slices.ContainsFunc(h.templates, func(t template) bool { return t.attribute == "userPrincipalName" }) {
 		return
@@ -447,13 +455,14 @@ func (h *header) askForName() {
 	h.sentence = append(h.sentence, fmt.Sprintf("the file has no column userPrincipalName, but %q has addresses", h.columns[best].Name))
 	h.askToMap(best, "userPrincipalName")
 	if slices.Contains(h.columns[best].Attributes, "mail") {
-		h.askToMap(best, "mail") // which it is besides
+		h.askToMap(best, "mail") // the same column is the mail as well
 	}
 	h.columns[best].AlsoMail = slices.Contains(h.columns[best].Attributes, "mail")
 	h.columns[best].Attributes, h.columns[best].Suggested, h.columns[best].Unknown = nil, "userPrincipalName", true
 }
 
-// askForTemplate asks to build userPrincipalName when no column has addresses. A file with employeeIds can do without, when it only changes users.
+// askForTemplate asks the caller to build userPrincipalName if no column has addresses. A file with
+// employeeIds that only changes users can do without.
 func (h *header) askForTemplate() {
 	unknown := slices.ContainsFunc(h.columns, func(c column) bool { return c.Unknown })
 	switch {
@@ -480,7 +489,7 @@ func (h *header) askForTemplate() {
 
 func makeFlag(text string) string { return fmt.Sprintf("--make \"userPrincipalName=%s\"", text) }
 
-// rank orders the columns that may be the userPrincipalName.
+// rank returns how likely a column is the userPrincipalName; more is likelier.
 func rank(c column) int {
 	switch {
 	case c.Suggested == "userPrincipalName": // a login that is an address
@@ -495,7 +504,8 @@ func rank(c column) int {
 	return 0
 }
 
-// findStates looks for columns that may say whose account is enabled, when no name says so: leaving one out keeps leavers enabled.
+// findStates looks for columns that may say which accounts are enabled, if no column has such a
+// name. Leaving such a column out would keep leavers enabled.
 func (h *header) findStates() {
 	if h.has(accountEnabled) || slices.ContainsFunc(h.columns, func(c column) bool { return c.Suggested == accountEnabled }) {
 		return
@@ -523,7 +533,7 @@ func (h *header) findStates() {
 	}
 }
 
-// otherWords are the values of a column that are neither true nor false, the first ones.
+// otherWords returns the first values of a column that are neither true nor false.
 func (h *header) otherWords(i int) (list []string) {
 	const most = 20
 	for v := range h.values(i) {
@@ -538,8 +548,8 @@ func (h *header) otherWords(i int) (list []string) {
 	return list
 }
 
-// askWords says which words of a column are not known, and offers what they may mean: words of leaving, disabled. Without them the column
-// would be left out, and leavers would stay enabled.
+// askWords lists the unknown words of a column and suggests what they mean; words about leaving
+// mean disabled. Without an answer the column would be left out, and leavers would stay enabled.
 func (h *header) askWords(i int) {
 	c := &h.columns[i]
 	c.Suggested = accountEnabled
@@ -559,10 +569,10 @@ func (h *header) askWords(i int) {
 	c.state = "some of its values are those of accountEnabled, but not " + strings.Join(shown, ", ") + "; say which of these words mean that an account is enabled, or leavers stay enabled"
 }
 
-// opposites are names of columns where yes may mean that an account is not enabled.
+// opposites are names of columns in which yes may mean "not enabled".
 var opposites = regexp.MustCompile(`disab|inact|inakt|deakt|deact|désact|desact|block|bloq|lock|sperr|termin|attrition|suspend|delet|lösch|archiv|leaver|left|exit|ausgeschieden|gekündigt`)
 
-// saysBoth says whether a column has yes and no, and nothing else.
+// saysBoth reports whether a column has yes and no, and nothing else.
 func (h *header) saysBoth(i int) bool {
 	var said [2]bool
 	all := h.all(i, func(v string) bool {
@@ -655,7 +665,7 @@ func meansObjectID(name string) bool {
 	return a == "objectId"
 }
 
-// suggestedBefore says whether the message offers an attribute to another column already.
+// suggestedBefore reports whether the message already suggests the attribute for another column.
 func (h *header) suggestedBefore(i int, attribute string) bool {
 	for j := range h.columns {
 		if j != i && h.mappings[j] && h.columns[j].Suggested == attribute {

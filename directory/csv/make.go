@@ -12,7 +12,8 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// template builds the value of an attribute from the cells of a row, as in {First Name}.{Last Name}@example.com.
+// template builds the value of an attribute from the cells of a row. An example is {First
+// Name}.{Last Name}@example.com.
 type template struct {
 	attribute string
 	parts     []part
@@ -21,18 +22,20 @@ type template struct {
 // part is a literal, or a column that is inserted.
 type part struct {
 	literal string
-	columns []int // the first one with a value counts
+	columns []int // the value comes from the first one that has one
 	most    int   // characters to take; 0: all
 }
 
 const exampleTemplate = "{First Name}.{Last Name}@example.com"
 
-// addresses are the attributes whose built values are made of plain letters, digits, dots, hyphens and underscores.
+// addresses are the attributes for which a template uses only plain letters, digits, dots, hyphens
+// and underscores.
 func addresses(attribute string) bool {
 	return attribute == "userPrincipalName" || attribute == "mail" || attribute == "mailNickname"
 }
 
-// template reads a template. Braces hold the name of a column, #3 for the third one, or an attribute that a column fills.
+// template reads a template. Braces hold the name of a column, #3 for the third one, or an
+// attribute that a column fills.
 func (h *header) template(m directory.Template) (template, error) {
 	a, ok := directory.AttributeNamed(strings.TrimSpace(m.Attribute))
 	switch {
@@ -77,7 +80,7 @@ func (t template) hasDomain(h *header) bool {
 	})
 }
 
-// insert reads what stands in a pair of braces: a column, and perhaps how many of its characters to take.
+// insert parses a pair of braces: a column, and perhaps how many of its characters to take.
 func (h *header) insert(text string, m directory.Template) (part, error) {
 	at := h.named(text)
 	most := 0
@@ -99,7 +102,7 @@ func (h *header) insert(text string, m directory.Template) (part, error) {
 	return part{columns: at, most: most}, nil
 }
 
-// filling gives the columns that fill an attribute.
+// filling returns the columns that fill an attribute.
 func (h *header) filling(attribute string) []int {
 	var at []int
 	for i, c := range h.columns {
@@ -125,12 +128,12 @@ func didYouMean(attribute string) string {
 	return ""
 }
 
-// uses says whether the template inserts a column.
+// uses reports whether the template inserts a column.
 func (t template) uses(i int) bool {
 	return slices.ContainsFunc(t.parts, func(p part) bool { return slices.Contains(p.columns, i) })
 }
 
-// build makes the value for a row. It is "" when the cells that it needs are all empty.
+// build returns the value for a row, or "" if all cells that it needs are empty.
 func (t template) build(cells []string) (string, error) {
 	var b strings.Builder
 	some := false
@@ -171,7 +174,7 @@ func (t template) build(cells []string) (string, error) {
 	return name, nil
 }
 
-// withoutSpareDots mends what an empty cell leaves behind: ..name becomes name.
+// withoutSpareDots removes the dots that an empty cell leaves behind: ..name becomes name.
 func withoutSpareDots(name string) string {
 	for strings.Contains(name, "..") {
 		name = strings.ReplaceAll(name, "..", ".")
@@ -179,10 +182,11 @@ func withoutSpareDots(name string) string {
 	return strings.Trim(name, ".-_ ")
 }
 
-// apart are letters that Unicode does not split into a plain letter and a mark.
+// apart are letters that Unicode does not decompose into a plain letter and a mark.
 var apart = strings.NewReplacer("ß", "ss", "ø", "o", "æ", "ae", "œ", "oe", "ł", "l", "đ", "d", "ð", "d", "þ", "th", "ı", "i", "ħ", "h", "ŋ", "n", "ŧ", "t")
 
-// plain writes a value as the part of an address: small letters without accents, a dot for each space. "Last, First" changes sides.
+// plain returns a value as part of an address: lower case without accents, with a dot for each
+// space. "Last, First" becomes first.last.
 func (t template) plain(value string) (string, error) {
 	if name, domain, ok := strings.Cut(value, "@"); ok {
 		if len(t.parts) == 1 {
@@ -209,7 +213,8 @@ func (t template) plain(value string) (string, error) {
 	return withoutSpareDots(b.String()), nil
 }
 
-// suggestTemplate is a template for userPrincipalName that gives each row another value, if one does.
+// suggestTemplate returns a template for userPrincipalName that gives every row a value of its own,
+// or "" if there is none.
 func (h *header) suggestTemplate() string {
 	var candidates []string
 	add := func(text string) { candidates = append(candidates, text+"@example.com") }
@@ -242,7 +247,7 @@ func (h *header) suggestTemplate() string {
 	return candidates[0]
 }
 
-// isLogin says whether a column has names of accounts without a domain.
+// isLogin reports whether the values of a column are account names without a domain.
 func (h *header) isLogin(name string, i int) bool {
 	if guesses[squeezed(name)] != "userPrincipalName" && meanings[squeezed(name)] != "mail" {
 		return false
@@ -250,7 +255,7 @@ func (h *header) isLogin(name string, i int) bool {
 	return h.all(i, func(v string) bool { return v != "" && !strings.ContainsAny(v, "@ ,\\") })
 }
 
-// tellsApart says whether a template builds a value for every row, and no value twice.
+// tellsApart reports whether a template builds a value for every row, and no value twice.
 func (h *header) tellsApart(text string) bool {
 	t, err := h.template(directory.Template{Attribute: "userPrincipalName", Text: text})
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/directory/csv"
 )
 
-// TestMake builds values from cells: without accents, with dots for spaces, without what an empty cell leaves behind.
+// TestMake builds values from cells: without accents, with dots for spaces, without what an empty
+// cell leaves behind.
 func TestMake(t *testing.T) {
 	t.Parallel()
 	const header = "First Name,Middle,Last Name,Full,Login\n"
@@ -106,7 +107,8 @@ func TestTemplatesThatCannotBuild(t *testing.T) {
 	}
 }
 
-// TestCutFiles says that the end of a file is missing. A short row with a line end, and a whole row without one, are as people write them.
+// TestCutFiles says that the end of a file is missing. A short row with a line end, and a whole row
+// without one, are as people write them.
 func TestCutFiles(t *testing.T) {
 	t.Parallel()
 	const head = "userPrincipalName,displayName,city\nada@contoso.example,Ada,Lund\n"

@@ -7,7 +7,6 @@ import (
 	"io"
 	"iter"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -16,15 +15,16 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// Bounds of a file, so that one with unclosed quotes neither fills the memory nor is read again and again.
+// Bounds of a file. A file with unclosed quotes must not fill the memory, nor be read again and
+// again.
 const (
 	maxFileBytes = 512 << 20
 	maxRowBytes  = 1 << 20
-	maxGivenBack = 16 << 20 // bytes that were read in search of closing quotes that are not there
+	maxGivenBack = 16 << 20 // bytes read in search of closing quotes that do not exist
 	looksWrong   = "this does not look like a CSV file"
 )
 
-// Reader holds a file that was read.
+// Reader holds a file that has been read.
 type Reader struct {
 	columns   []column
 	described []directory.FileColumn
@@ -39,18 +39,19 @@ type Reader struct {
 	example   bool  // Entra's bulk template, which has a line to show how
 }
 
-// record is one row of cells, or what is wrong with it.
+// record is one row of cells, or what is wrong with the row.
 type record struct {
 	line  int
 	cells []string
 	err   error
-	open  bool // it ends, with the file, inside a quoted value
+	open  bool // the file ends inside a quoted value of this record
 }
 
-// NewReader reads a file that says everything itself.
+// NewReader reads a file without any options.
 func NewReader(r io.Reader) (*Reader, error) { return NewReaderWith(r, directory.FileOptions{}) }
 
-// NewReaderWith reads the whole file. An error about its columns is a *directory.FileError, which names the flags that help.
+// NewReaderWith reads the whole file. An error about its columns is a *directory.FileError, which
+// names the flags that help.
 func NewReaderWith(r io.Reader, o directory.FileOptions) (*Reader, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxFileBytes+1))
 	if err != nil {
@@ -63,7 +64,7 @@ func NewReaderWith(r io.Reader, o directory.FileOptions) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	text = strings.TrimRight(text, "\x1a\x00") // the end of a file of DOS
+	text = strings.TrimRight(text, "\x1a\x00") // DOS programs end a file with these bytes
 	if !strings.Contains(text, "\n") {
 		text = strings.ReplaceAll(text, "\r", "\n")
 	}
@@ -74,7 +75,7 @@ func NewReaderWith(r io.Reader, o directory.FileOptions) (*Reader, error) {
 	return rd, rd.read(&lines{text: text, separator: ','}, o)
 }
 
-// Rows reads a file that says everything itself, and gives its rows.
+// Rows reads a file without any options and returns its rows.
 func Rows(r io.Reader) (iter.Seq2[directory.Row, error], error) {
 	rd, err := NewReader(r)
 	if err != nil {
@@ -93,19 +94,7 @@ func Open(r io.Reader, o directory.FileOptions) (directory.File, error) {
 	return f, nil
 }
 
-// Columns gives the attribute of each column, "" for one that is left out.
-func (r *Reader) Columns() []string {
-	names := make([]string, len(r.columns))
-	for i, c := range r.columns {
-		names[i] = strings.Join(c.Attributes, ",")
-	}
-	return names
-}
-
-// Notes say how the file was read.
-func (r *Reader) Notes() []string { return slices.Clone(r.notes) }
-
-// Rows yields the rows. An error that is no *directory.RowError ends it.
+// Rows yields the rows. An error that is not a *directory.RowError ends it.
 func (r *Reader) Rows() iter.Seq2[directory.Row, error] {
 	return func(yield func(directory.Row, error) bool) {
 		for _, rec := range r.records {
@@ -194,7 +183,7 @@ func (r *Reader) read(l *lines, o directory.FileOptions) error {
 	return r.readHeader(names, l, o)
 }
 
-// separatorWord is what a message calls a separator.
+// separatorWord returns the name of a separator for messages.
 func separatorWord(separator rune) string {
 	if word, ok := map[rune]string{',': "commas", ';': "semicolons", '\t': "tabs", '|': "pipes"}[separator]; ok {
 		return word
@@ -202,7 +191,8 @@ func separatorWord(separator rune) string {
 	return strconv.Quote(string(separator))
 }
 
-// dropLabels leaves out a second header: some programs write the names of their fields first and the labels of the columns below.
+// dropLabels leaves out a second header: some programs write the names of their fields first and
+// the labels of the columns below.
 func (r *Reader) dropLabels(names []string) {
 	if len(r.records) == 0 || r.records[0].err != nil {
 		return
@@ -249,7 +239,8 @@ func (r *Reader) readHeader(names []string, l *lines, o directory.FileOptions) e
 	return nil
 }
 
-// findCut looks at the last row: a file whose end was lost seldom ends with a whole row and a line end.
+// findCut looks at the last row to see whether the file was cut off: such a file seldom ends with a
+// whole row and a line end.
 func (r *Reader) findCut(l *lines) {
 	if len(r.records) == 0 || strings.HasSuffix(l.text, "\n") || strings.HasSuffix(l.text, "\r") {
 		return
@@ -273,8 +264,8 @@ func (r *Reader) findCut(l *lines) {
 	r.notes = append(r.notes, r.cut)
 }
 
-// titles counts the lines from here to the header, when this one is a title as reports have it: a single cell that means nothing, above a line that names
-// at least two attributes.
+// titles counts the lines from here to the header, when this one is a title as reports have it: a
+// single cell that means nothing, above a line that names at least two attributes.
 func (l *lines) titles(text string) int {
 	if cells, known := cellsAndMeanings(text); cells != 1 || known > 0 {
 		return 0
@@ -311,7 +302,7 @@ func cellsAndMeanings(text string) (cells, known int) {
 	return cells, known
 }
 
-// readRecords reads what follows the header. Rows without any value say nothing.
+// readRecords reads what follows the header. It skips rows without any value.
 func (r *Reader) readRecords(l *lines) {
 	for {
 		text, line, err := l.record()
@@ -338,7 +329,7 @@ func (r *Reader) readRecords(l *lines) {
 	}
 }
 
-// separatorNamed reads the separator that the caller wants; 0 when it shall be found out.
+// separatorNamed returns the separator that the caller named, or 0 if the reader must find it.
 func separatorNamed(name string) (rune, error) {
 	known := map[string]rune{"": 0, "comma": ',', "semicolon": ';', "tab": '\t', `\t`: '\t', "pipe": '|', "space": ' ', "colon": ':'}
 	if r, ok := known[strings.ToLower(name)]; ok {
@@ -351,7 +342,8 @@ func separatorNamed(name string) (rune, error) {
 	return r, nil
 }
 
-// detectSeparator chooses the separator that gives the most columns of a known meaning, then the most columns.
+// detectSeparator chooses the separator that gives the most columns of a known meaning, then the
+// most columns.
 func detectSeparator(header string) rune {
 	best, bestKnown, bestAll := ',', -1, 0
 	for _, sep := range ",;\t|" {
@@ -372,12 +364,13 @@ func detectSeparator(header string) rune {
 	return best
 }
 
-// isExample says whether a record is the line of a template that shows how to fill it in.
+// isExample reports whether a record is the sample line of Entra's template.
 func (r *Reader) isExample(rec record) bool {
 	return r.example && len(rec.cells) > 0 && strings.HasPrefix(strings.TrimSpace(rec.cells[0]), "Example:")
 }
 
-// row gives a record's values; none for a record that is no user. Cells that a short row lacks are not given.
+// row returns a record's values, or none for a record that is not a user. Cells that a short row
+// lacks have no value.
 func (r *Reader) row(rec record) (directory.Row, error) {
 	if rec.err != nil {
 		return directory.Row{}, r.rowError(rec)
@@ -401,7 +394,7 @@ func (r *Reader) row(rec record) (directory.Row, error) {
 	return row, nil
 }
 
-// build fills what the row itself does not give.
+// build fills in attributes from templates where the row has no value.
 func (r *Reader) build(row *directory.Row, rec record) {
 	for _, t := range r.templates {
 		if strings.TrimSpace(row.Values[t.attribute]) != "" {
@@ -434,7 +427,7 @@ func (r *Reader) put(row *directory.Row, i int, name, cell string) {
 		value = opposite(value)
 	}
 	if had := row.Values[name]; had != "" && strings.TrimSpace(value) != "" {
-		value = had + ";" + value // of two columns for a list
+		value = had + ";" + value // two columns fill one multi-valued attribute
 	} else if had != "" {
 		value = had
 	}
@@ -450,7 +443,8 @@ func opposite(value string) string {
 	return "true"
 }
 
-// cellText is a cell's value: without the apostrophe before a formula, and without the ="…" by which programs keep a spreadsheet from taking zeros away.
+// cellText returns a cell's value: without the apostrophe before a formula, and without the ="…"
+// that keeps leading zeros in a spreadsheet.
 func cellText(cell string) string {
 	if rest, ok := strings.CutPrefix(cell, `="`); ok && strings.HasSuffix(rest, `"`) {
 		return strings.TrimSuffix(rest, `"`)
@@ -495,7 +489,8 @@ func parse(text string, separator rune) ([]string, error) {
 	return nil, err
 }
 
-// quotesAlone leaves out the spaces between a separator and the double quotes of a value: some programs write a, "B, C" ,d.
+// quotesAlone removes the spaces between a separator and the double quotes of a value, because some
+// programs write a, "B, C" ,d.
 func quotesAlone(text string, separator rune) string {
 	if separator == ' ' || !strings.Contains(text, ` "`) && !strings.Contains(text, `" `) {
 		return text
@@ -523,7 +518,7 @@ func quotesAlone(text string, separator rune) string {
 	return b.String()
 }
 
-// quoteKept puts cells that are written ="00042" in quotes.
+// quoteKept puts quotes around cells that are written as ="00042".
 func quoteKept(text string, separator rune) string {
 	if !strings.Contains(text, `="`) {
 		return text
@@ -576,18 +571,19 @@ func fieldAt(text string, separator rune) int {
 	return field
 }
 
-// lines cuts a text into records: lines, where a quoted line end belongs to its record. It does so without trusting the quotes: a record whose quotes
-// are misplaced ends at its first line end, so that the rows after it are not swallowed.
+// lines cuts a file into records. A record is a line, or several lines if a quoted value holds line
+// ends. A record with misplaced quotes ends at its first line end, so that it does not swallow the
+// rows after it.
 type lines struct {
 	text      string
 	separator rune
 	at        int  // where the next line begins
 	line      int  // number of the last line read
 	open      bool // the last record begins a quoted value that nothing ends
-	givenBack int  // bytes that were read in vain, over all records
+	givenBack int  // bytes read twice because a quote was never closed, over all records
 }
 
-// peek gives the next line without reading it.
+// peek returns the next line and does not move on.
 func (l *lines) peek() (string, bool) {
 	if l.at >= len(l.text) {
 		return "", false
@@ -597,7 +593,7 @@ func (l *lines) peek() (string, bool) {
 
 func (l *lines) skip() { l.at, l.line = l.end(l.at), l.line+1 }
 
-// end is where the line at a place ends: after LF, CRLF or CR.
+// end returns where the line that begins at a position ends: after LF, CRLF or CR.
 func (l *lines) end(at int) int {
 	i := strings.IndexAny(l.text[at:], "\r\n")
 	if i < 0 {
@@ -610,7 +606,7 @@ func (l *lines) end(at int) int {
 	return i + 1
 }
 
-// record gives the next record and the number of its first line.
+// record returns the next record and the number of its first line.
 func (l *lines) record() (string, int, error) {
 	if l.at >= len(l.text) {
 		return "", l.line, io.EOF
@@ -644,7 +640,7 @@ func (l *lines) record() (string, int, error) {
 	return l.text[begin:end], start, nil
 }
 
-// quotes follows the quotes of a record, line by line.
+// quotes keeps track of the quotes of a record, line by line.
 type quotes struct {
 	separator rune
 	start     bool // a value may begin here

@@ -19,8 +19,9 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// TestSamplesImport imports files in the form of public ones, with invented people, and compares everybody and every attribute with a list. A sample
-// goes in at once, or with the flags that the message names: the sample lists those that map and build columns, and the message may name
+// TestSamplesImport imports files in the form of public ones, with invented people, and compares
+// everybody and every attribute with a list. A sample goes in at once, or with the flags that the
+// message names: the sample lists those that map and build columns, and the message may name
 // columns to leave out besides. Importing it again changes nothing.
 func TestSamplesImport(t *testing.T) {
 	t.Parallel()
@@ -94,7 +95,8 @@ func importSample(t *testing.T, h *directory.Handle, text, flags string) {
 	}
 }
 
-// listed is everybody in a directory with all attributes. Object ids that the file did not give are left out.
+// listed is everybody in a directory with all attributes. Object ids that the file did not give are
+// left out.
 func listed(t *testing.T, h *directory.Handle, ids bool) string {
 	t.Helper()
 	var people []string

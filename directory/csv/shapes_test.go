@@ -128,7 +128,8 @@ func TestReader_keeps_what_spaces_before_quotes_hold(t *testing.T) {
 	}
 }
 
-// TestHeader_offers_the_column_that_disables_leavers: a user who takes the flags of the message keeps no leaver enabled.
+// TestHeader_offers_the_column_that_disables_leavers: a user who takes the flags of the message
+// keeps no leaver enabled.
 func TestHeader_offers_the_column_that_disables_leavers(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string][2]string{

@@ -9,7 +9,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory/csv"
 )
 
-// TestBooleans_as_spreadsheets_write_them: in any letter case, and how accents are composed does not count.
+// TestBooleans_as_spreadsheets_write_them: in any case, and however accents are composed.
 func TestBooleans_as_spreadsheets_write_them(t *testing.T) {
 	t.Parallel()
 	for _, pair := range []string{
@@ -26,7 +26,8 @@ func TestBooleans_as_spreadsheets_write_them(t *testing.T) {
 	}
 }
 
-// TestHeader_asks_about_columns_of_yes_and_no: none that may disable leavers is left out without a word, and none is taken for it that says the opposite.
+// TestHeader_asks_about_columns_of_yes_and_no: none that may disable leavers is left out without a
+// word, and none is taken for it that says the opposite.
 func TestHeader_asks_about_columns_of_yes_and_no(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ columns, first, second, flags, said string }{

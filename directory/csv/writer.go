@@ -9,7 +9,8 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// Writer writes users. Columns are all attributes unless given; Flush ends the file.
+// Writer writes users. It writes all attributes unless the caller names the columns. Flush ends the
+// file.
 type Writer struct {
 	w       *stdcsv.Writer
 	columns []string
@@ -48,7 +49,7 @@ func (w *Writer) header() error {
 	return w.w.Write(w.columns)
 }
 
-// Flush writes what is left, and the header if there was no user.
+// Flush writes the buffered rows, and the header if there was no user.
 func (w *Writer) Flush() error {
 	if err := w.header(); err != nil {
 		return err
@@ -57,7 +58,8 @@ func (w *Writer) Flush() error {
 	return w.w.Error()
 }
 
-// hidden puts an apostrophe before what a spreadsheet would run as a formula, and before what revealed would otherwise shorten.
+// hidden puts an apostrophe before a value that a spreadsheet would run as a formula, and before a
+// value from which revealed would take an apostrophe away.
 func hidden(v string) string {
 	if formula(v) || v != revealed(v) {
 		return "'" + v

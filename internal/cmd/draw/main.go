@@ -1,0 +1,268 @@
+// Command draw picks comments and names at random, for readers who judge whether they understand
+// each at first reading. It draws five packages, and ten comments and ten names from each. The seed
+// decides the draw: the same seed on the same code draws the same items.
+//
+//	go run ./internal/cmd/draw          (the seed is the commit that is checked out)
+//	go run ./internal/cmd/draw SEED
+package main
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"errors"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "draw:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+func run(args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("draw", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	root := flags.String("root", ".", "the folder of the module")
+	packages := flags.Int("packages", 5, "how many packages to draw")
+	items := flags.Int("items", 10, "how many comments, and how many names, to draw from each package")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	seed := flags.Arg(0)
+	if seed == "" {
+		var err error
+		if seed, err = commit(*root); err != nil {
+			return err
+		}
+	}
+	all, err := readPackages(*root)
+	if err != nil {
+		return err
+	}
+	drawn, err := draw(all, seed, *packages, *items)
+	if err != nil {
+		return err
+	}
+	return write(stdout, seed, drawn)
+}
+
+// commit returns the hash of the commit that is checked out.
+func commit(root string) (string, error) {
+	out, err := exec.Command("git", "-C", root, "rev-parse", "HEAD").Output()
+	if err != nil {
+		return "", fmt.Errorf("git rev-parse HEAD: %w; give a seed instead", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// An item is a comment or a name, and where it stands.
+type item struct {
+	file string
+	line int
+	text string
+	code string // the line of code that it is about
+}
+
+// A pkg holds the comments and names of one package. Tests and generated files are left out.
+type pkg struct {
+	path     string
+	comments []item
+	names    []item
+}
+
+// readPackages reads every package below root, in the order of their paths.
+func readPackages(root string) ([]*pkg, error) {
+	byPath := map[string]*pkg{}
+	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := entry.Name()
+		if entry.IsDir() {
+			if file != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "bin") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		relative, err := filepath.Rel(root, file)
+		if err != nil {
+			return err
+		}
+		relative = filepath.ToSlash(relative)
+		path, _ := filepath.Split(relative)
+		path = cmp.Or(strings.TrimSuffix(path, "/"), ".")
+		if byPath[path] == nil {
+			byPath[path] = &pkg{path: path}
+		}
+		return byPath[path].read(file, relative)
+	})
+	if err != nil {
+		return nil, err
+	}
+	var all []*pkg
+	for _, p := range byPath {
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b *pkg) int { return cmp.Compare(a.path, b.path) })
+	return all, nil
+}
+
+// read adds the comments and names of a file.
+func (p *pkg) read(file, shown string) error {
+	files := token.NewFileSet()
+	tree, err := parser.ParseFile(files, file, nil, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		return err
+	}
+	if ast.IsGenerated(tree) {
+		return nil
+	}
+	source, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(string(source), "\n")
+	for _, group := range tree.Comments {
+		// Text leaves out directives such as go:embed, which nobody reads as prose.
+		if text := strings.TrimSpace(group.Text()); text != "" {
+			first, last := files.Position(group.Pos()), files.Position(group.End())
+			code := strings.TrimSpace(lines[first.Line-1][:first.Column-1]) // before a comment at the end of a line
+			if code == "" && last.Line < len(lines) {
+				code = strings.TrimSpace(lines[last.Line])
+			}
+			p.comments = append(p.comments, item{shown, first.Line, text, code})
+		}
+	}
+	for _, name := range declared(tree) {
+		line := files.Position(name.Pos()).Line
+		p.names = append(p.names, item{shown, line, name.Name, strings.TrimSpace(lines[line-1])})
+	}
+	return nil
+}
+
+// declared returns the names that a file declares: functions, methods, types, constants, variables of
+// the package, fields, and the methods of interfaces.
+func declared(tree *ast.File) []*ast.Ident {
+	var names []*ast.Ident
+	add := func(name *ast.Ident) {
+		if name.Name != "_" && name.Name != "init" && name.Name != "main" {
+			names = append(names, name)
+		}
+	}
+	for _, declaration := range tree.Decls {
+		switch d := declaration.(type) {
+		case *ast.FuncDecl:
+			add(d.Name)
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				switch s := spec.(type) {
+				case *ast.TypeSpec:
+					add(s.Name)
+					for _, field := range fields(s.Type) {
+						add(field)
+					}
+				case *ast.ValueSpec:
+					for _, name := range s.Names {
+						add(name)
+					}
+				}
+			}
+		}
+	}
+	return names
+}
+
+// fields returns the names inside a struct or an interface, also those of structs within it.
+func fields(typ ast.Expr) []*ast.Ident {
+	var names []*ast.Ident
+	ast.Inspect(typ, func(node ast.Node) bool {
+		var list *ast.FieldList
+		switch t := node.(type) {
+		case *ast.StructType:
+			list = t.Fields
+		case *ast.InterfaceType:
+			list = t.Methods
+		case *ast.FuncType:
+			return false // its parameters are not fields
+		}
+		if list != nil {
+			for _, field := range list.List {
+				names = append(names, field.Names...)
+			}
+		}
+		return true
+	})
+	return names
+}
+
+// draw picks the packages, and the items of each. It returns an error if too few packages have enough
+// comments and names.
+func draw(all []*pkg, seed string, packages, items int) ([]*pkg, error) {
+	var enough []*pkg
+	for _, p := range all {
+		if len(p.comments) >= items && len(p.names) >= items {
+			enough = append(enough, p)
+		}
+	}
+	if len(enough) < packages {
+		return nil, fmt.Errorf("%d packages have %d comments and %d names, which are fewer than %d", len(enough), items, items, packages)
+	}
+	var drawn []*pkg
+	for _, p := range pick(enough, packages, seed) {
+		drawn = append(drawn, &pkg{
+			path:     p.path,
+			comments: pick(p.comments, items, seed+" comments of "+p.path),
+			names:    pick(p.names, items, seed+" names of "+p.path),
+		})
+	}
+	return drawn, nil
+}
+
+// pick returns n elements at random, in the order in which they stand in from.
+func pick[E any](from []E, n int, seed string) []E {
+	random := rand.New(rand.NewChaCha8(sha256.Sum256([]byte(seed))))
+	places := random.Perm(len(from))[:n]
+	slices.Sort(places)
+	picked := make([]E, 0, n)
+	for _, place := range places {
+		picked = append(picked, from[place])
+	}
+	return picked
+}
+
+// write writes the draw: for each package its comments, then its names, each with
+// the line of code that it is about.
+func write(w io.Writer, seed string, drawn []*pkg) error {
+	var out strings.Builder
+	fmt.Fprintf(&out, "Seed %s\n", seed)
+	for _, p := range drawn {
+		fmt.Fprintf(&out, "\n# %s\n\n## Comments\n\n", p.path)
+		for i, c := range p.comments {
+			fmt.Fprintf(&out, "%d. %s:%d\n   %s\n   | %s\n", i+1, c.file, c.line, strings.ReplaceAll(c.text, "\n", "\n   "), c.code)
+		}
+		out.WriteString("\n## Names\n\n")
+		for i, n := range p.names {
+			fmt.Fprintf(&out, "%d. %s:%d %s\n   | %s\n", i+1, n.file, n.line, n.text, n.code)
+		}
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}

@@ -1,0 +1,46 @@
+// Package secret makes the random secrets that Rollcall gives out (one-time links, sessions, tokens)
+// and the hashes it keeps of them.
+//
+// A secret has 256 bits, so a slow hash would cost every request and protect nothing. Only hashes
+// are stored and compared; how long a comparison of hashes takes tells nothing about a secret.
+package secret
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+)
+
+const (
+	size = 32
+	// Length is how many characters New returns.
+	Length = 43
+)
+
+// New returns 32 random bytes as 43 URL-safe characters.
+func New() string {
+	var random [size]byte
+	_, _ = rand.Read(random[:]) // documented never to return an error
+	return base64.RawURLEncoding.EncodeToString(random[:])
+}
+
+// Hash is the SHA-256 of a secret.
+type Hash [sha256.Size]byte
+
+// HashOf returns the hash of a secret.
+func HashOf(secret string) Hash { return sha256.Sum256([]byte(secret)) }
+
+// String returns the hash in hexadecimal, as the database has it.
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// Scan reads what String returned out of the database.
+func (h *Hash) Scan(value any) error {
+	text, ok := value.(string)
+	if !ok || len(text) != hex.EncodedLen(len(h)) {
+		return fmt.Errorf("%T of a hash in the database", value)
+	}
+	_, err := hex.Decode(h[:], []byte(text))
+	return err
+}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/refusal"
@@ -26,6 +27,7 @@ type pass struct {
 	searcher *searcher
 	owner    func(ctx context.Context, targetID string) (objectID string, err error)
 	claims   claims
+	hopeless atomic.Int32 // people in a row whose changes were refused one by one
 }
 
 // work is one person on the way through the steps.

@@ -146,11 +146,108 @@ func (p *pass) patch(ctx context.Context, w *work, d patch) result {
 		return w.succeed("EntryExportUpdate", fmt.Sprintf(words, w.name(), p.m.target), d.changes)
 	}
 	te := asTargetError(err)
+	written, te := p.isolate(ctx, d, te)
 	no := w.failExport("EntryExportUpdate", fmt.Sprintf("Failed to update User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
-	if te.Kind == NotFound {
+	switch {
+	case te.Kind == NotFound:
 		no.pair = rememberLost(d.link) // it is looked for again
+	case len(written) > 0:
+		l := d.link
+		l.Hash, l.Keys, l.Name = "", w.accountKeys(written), w.name() // no set of values describes the account now
+		no.pair = remember{l}
 	}
 	return no
+}
+
+// isolate finds out which of several changes the target refuses, by halves, and so
+// writes the others. It returns what was written, and the refusal in words that
+// name the rest.
+func (p *pass) isolate(ctx context.Context, d patch, refusal *TargetError) (written []Change, te *TargetError) {
+	if len(d.changes) < 2 || !isolable(refusal) || p.hopeless.Load() >= maxHopeless {
+		return nil, refusal
+	}
+	i := isolation{target: p.target, id: d.link.TargetID, budget: maxIsolation, problem: refusal}
+	// What says whether the account may be used must not wait for anything else.
+	state, rest := []Change{}, []Change{}
+	for _, c := range d.changes {
+		if r := p.m.row(c.Path); r != nil && r.state {
+			state = append(state, c)
+			continue
+		}
+		rest = append(rest, c)
+	}
+	if len(state) > 0 && len(rest) > 0 {
+		i.send(ctx, state)
+		i.send(ctx, rest)
+	} else {
+		i.halve(ctx, d.changes)
+	}
+	if len(i.written) == 0 {
+		p.hopeless.Add(1)
+		return nil, i.problem
+	}
+	p.hopeless.Store(0)
+	named := *i.problem
+	named.Detail = fmt.Sprintf("%s was refused: %s The other changes were written: %s.", paths(i.refused), i.problem.Detail, paths(i.written))
+	return i.written, &named
+}
+
+const (
+	maxIsolation = 14 // requests for one person
+	maxHopeless  = 3  // people in a row of whom nothing was taken: the target refuses more than one value
+)
+
+// isolable says whether a refusal may be about one of several values.
+func isolable(te *TargetError) bool {
+	return te.Kind == Conflict || te.Kind == Permanent && (te.Status == http400 || te.Status == http422)
+}
+
+// isolation sends changes in pieces.
+type isolation struct {
+	target           Target
+	id               string
+	budget           int
+	written, refused []Change
+	problem          *TargetError // the refusal of the smallest piece so far
+	smallest         int
+	stopped          bool // something else went wrong: nothing more is sent
+}
+
+func (i *isolation) send(ctx context.Context, changes []Change) {
+	if i.stopped || i.budget == 0 {
+		i.refused = append(i.refused, changes...)
+		return
+	}
+	i.budget--
+	err := i.target.Patch(ctx, i.id, changes)
+	if err == nil {
+		i.written = append(i.written, changes...)
+		return
+	}
+	te := asTargetError(err)
+	if i.smallest == 0 || len(changes) < i.smallest || !isolable(te) {
+		i.problem, i.smallest = te, len(changes)
+	}
+	i.stopped = !isolable(te)
+	if i.stopped || len(changes) == 1 {
+		i.refused = append(i.refused, changes...)
+		return
+	}
+	i.halve(ctx, changes)
+}
+
+func (i *isolation) halve(ctx context.Context, changes []Change) {
+	middle := len(changes) / 2
+	i.send(ctx, changes[:middle])
+	i.send(ctx, changes[middle:])
+}
+
+func paths(changes []Change) string {
+	names := make([]string, len(changes))
+	for i, c := range changes {
+		names[i] = c.Path
+	}
+	return strings.Join(names, ", ")
 }
 
 func (p *pass) delete(ctx context.Context, w *work, d remove) result {

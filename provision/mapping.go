@@ -107,6 +107,16 @@ func readsState(e *expr.Expr) bool {
 	return slices.Contains(names, attrSoftDeleted) || slices.Contains(names, attrEnabled)
 }
 
+// row is the row of a target attribute, nil if there is none.
+func (m *mapping) row(target string) *row {
+	for i := range m.rows {
+		if m.rows[i].Target == target {
+			return &m.rows[i]
+		}
+	}
+	return nil
+}
+
 func (m *mapping) can(action FlowTypes) bool { return m.object.FlowTypes.Has(action) }
 
 // value is one target attribute with what it should hold.

@@ -100,7 +100,9 @@ func testSearch(ctx context.Context, target Target, r *row) (Searchable, error) 
 // Statuses without importing an HTTP package.
 const (
 	http200 = 200
+	http400 = 400
 	http401 = 401
+	http422 = 422
 )
 
 const codeIncompatible = "SystemForCrossDomainIdentityManagementServiceIncompatible"

@@ -34,6 +34,7 @@ type Client struct {
 	http      *http.Client
 	now       func() time.Time
 	newID     func() string
+	booleans  atomic.Bool    // the application refused booleans as strings and took JSON booleans
 	slash     [2]atomic.Bool // whether the application wants a slash at the end of /Users, and of /Users/{id}
 }
 
@@ -266,18 +267,35 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 	if err != nil {
 		return err
 	}
-	body, err := patchBody(changes, c.compliant)
+	booleans := c.booleans.Load()
+	a, err := c.patch(ctx, path, changes, booleans)
 	if err != nil {
 		return err
 	}
-	a, err := c.do(ctx, http.MethodPatch, path, "", body)
-	if err != nil {
-		return err
+	if a.status == http.StatusBadRequest && !c.compliant && !booleans && hasBoolean(changes) {
+		// Many applications refuse the strings "True" and "False", which Entra sends without its flag.
+		again, err := c.patch(ctx, path, changes, true)
+		if err != nil {
+			return err
+		}
+		if again.isSuccess() {
+			c.booleans.Store(true)
+			a = again
+		}
 	}
 	if !a.isSuccess() {
 		return a.problem()
 	}
 	return a.checkPatchAnswer(id, changes)
+}
+
+// patch sends one PATCH, with JSON booleans or in the dialect of the Tenant URL.
+func (c *Client) patch(ctx context.Context, path string, changes []provision.Change, booleans bool) (answer, error) {
+	body, err := patchBody(changes, c.compliant, booleans)
+	if err != nil {
+		return answer{}, err
+	}
+	return c.do(ctx, http.MethodPatch, path, "", body)
 }
 
 // Delete removes an account. An account that is already gone is no error, if the application itself

@@ -3,6 +3,7 @@ package scimclient
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/provision"
@@ -20,8 +21,8 @@ type operation struct {
 	Value any    `json:"value"`
 }
 
-func patchBody(changes []provision.Change, compliant bool) ([]byte, error) {
-	ops := entraOperations(changes)
+func patchBody(changes []provision.Change, compliant, booleans bool) ([]byte, error) {
+	ops := entraOperations(changes, booleans)
 	if compliant {
 		ops = compliantOperations(changes)
 	}
@@ -29,8 +30,8 @@ func patchBody(changes []provision.Change, compliant bool) ([]byte, error) {
 }
 
 // entraOperations is the dialect without a flag: one operation per attribute, Add when the target
-// has no value yet and Replace otherwise, and booleans as strings.
-func entraOperations(changes []provision.Change) []operation {
+// has no value yet and Replace otherwise, and booleans as strings unless booleans is true.
+func entraOperations(changes []provision.Change, booleans bool) []operation {
 	ops := make([]operation, 0, len(changes))
 	for _, ch := range changes {
 		op := "Replace"
@@ -38,7 +39,7 @@ func entraOperations(changes []provision.Change) []operation {
 			op = "Add"
 		}
 		value := ch.New
-		if b, ok := value.(bool); ok {
+		if b, ok := value.(bool); ok && !booleans {
 			value = "False"
 			if b {
 				value = "True"
@@ -47,6 +48,13 @@ func entraOperations(changes []provision.Change) []operation {
 		ops = append(ops, operation{Op: op, Path: ch.Path, Value: value})
 	}
 	return ops
+}
+
+func hasBoolean(changes []provision.Change) bool {
+	return slices.ContainsFunc(changes, func(ch provision.Change) bool {
+		_, is := ch.New.(bool)
+		return is
+	})
 }
 
 // compliantOperations is the dialect of the flag aadOptscim062020. A path with a value filter keeps

@@ -56,11 +56,12 @@ type area[V any] struct {
 	tables [][]route[V]
 	// guard finds out who asks and whether they may have what needs this access. Its error is shown as a page.
 	guard func(w http.ResponseWriter, r *http.Request, need access) (V, error)
-	// actor is who the guard found, for the events of what they do; the zero actor where it found nobody.
+	// actor returns the visitor that the guard found, for the events of its acts. It is zero if the
+	// guard found none.
 	actor func(v V) event.Actor
-	// scope is whose audit trail a refusal belongs to.
+	// scope returns the audit trail to which a refusal belongs.
 	scope func(v V) event.Scope
-	// frame is what surrounds an error page for this visitor.
+	// frame returns the menu and heading around an error page for this visitor.
 	frame func(v V) page
 }
 
@@ -131,18 +132,18 @@ func (a area[V]) serve(rt route[V]) http.Handler {
 	})
 }
 
-// seen notes in the request's context from where it comes, for the events of what it does.
+// seen stores the client's address and browser in the request's context, for events.
 func seen(r *http.Request) *http.Request {
 	return acting(r, event.Actor{Kind: event.Anybody})
 }
 
-// acting notes in the request's context who it comes from.
+// acting stores the actor in the request's context, for events.
 func acting(r *http.Request, who event.Actor) *http.Request {
 	who.Address, who.UserAgent = web.RemoteIP(r), r.UserAgent()
 	return r.WithContext(event.WithActor(r.Context(), who))
 }
 
-// allowed asks the answer that ServeMux has for a path it knows under other methods.
+// allowed returns the methods that ServeMux knows for a path.
 func allowed(h http.Handler, r *http.Request) string {
 	var out headerOnly
 	h.ServeHTTP(&out, r)
@@ -167,7 +168,7 @@ func (w *headerOnly) Header() http.Header {
 func (w *headerOnly) Write(b []byte) (int, error) { return len(b), nil }
 func (w *headerOnly) WriteHeader(status int)      { w.status = status }
 
-// pageError is an error that was foreseen: it is shown as it is.
+// pageError is an error whose text the reader sees.
 type pageError struct {
 	Status int
 	Title  string
@@ -188,7 +189,7 @@ type errorPage struct {
 	page
 	Status  int
 	Text    string
-	Request string // to be told to an administrator; empty if there is nothing to look up
+	Request string // a number for the administrator to look up; empty if there is nothing to find
 	Action  *action
 }
 
@@ -251,8 +252,9 @@ func (c *Console) sessionSecret(r *http.Request, name string) string {
 	return ""
 }
 
-// setSession gives the browser the secret; an empty one takes it away. The server, not the browser, decides when it ends, so
-// the cookie lasts as long as the browser is open.
+// setSession sends the session's secret to the browser; an empty secret removes the cookie. The
+// server, not the browser, decides when it ends, so the cookie lasts as long as the browser is
+// open.
 func (c *Console) setSession(w http.ResponseWriter, r *http.Request, name, secret string) {
 	http.SetCookie(w, c.areaCookie(r, name, secret))
 }
@@ -272,7 +274,7 @@ func loopback(host string) bool {
 	return name == "localhost" || strings.HasPrefix(name, "127.") || strings.HasPrefix(host, "[::1]")
 }
 
-// browserOf is what is kept about the browser that asks.
+// browserOf returns what sessions and events keep about the browser.
 func browserOf(r *http.Request) session.Browser {
 	return session.Browser{Address: web.RemoteIP(r), Agent: r.UserAgent()}
 }

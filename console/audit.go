@@ -28,7 +28,7 @@ type auditPage struct {
 	Pager  pager
 }
 
-// auditFilter is what the reader asked to see.
+// auditFilter is the reader's choice of events.
 type auditFilter struct {
 	Action   string
 	Search   string
@@ -54,7 +54,7 @@ type auditRow struct {
 	Time     time.Time
 	Text     string
 	Strong   bool // a changed setting stands out
-	Plain    bool // what SCIM and provisioning do day by day does not
+	Plain    bool // an everyday event of SCIM or provisioning is shown plainly
 	By       string
 	From     string // network address
 	Browser  string
@@ -129,7 +129,7 @@ func (a auditLog) read(form url.Values) (event.Query, *fieldError, error) {
 	return q, wrong, err
 }
 
-// narrowed says whether a query leaves something out.
+// narrowed reports whether a query leaves events out.
 func (a auditLog) narrowed(q event.Query) bool {
 	q.Before, q.After, q.Limit = event.Position{}, event.Position{}, 0
 	return q.Text != "" || q.Actor != "" || q.Subject != "" || len(q.Kinds) > 0 || !q.From.IsZero() || !q.Until.IsZero() || q.Scope != a.scope
@@ -176,7 +176,7 @@ func (a auditLog) show(w http.ResponseWriter, r *http.Request) error {
 	return a.console.view(w, r, http.StatusOK, "audit", pg)
 }
 
-// leadText adds to the page's own words how long events are kept.
+// leadText returns the introduction of the page, with how long events are kept.
 func (a auditLog) leadText(ctx context.Context) (string, error) {
 	owner := ""
 	if a.scope.One() {
@@ -344,7 +344,7 @@ func (a auditLog) where(s event.Scope) string {
 	return "deleted " + s.Kind + " " + s.ID
 }
 
-// important says whether an event is more than the everyday coming and going of people.
+// important reports whether an event is more than an everyday change of people.
 func important(name string) bool {
 	kind, _, _ := strings.Cut(name, ".")
 	return !slices.Contains([]string{"user", "group", "resource", "assignment", "sign_in", "page", "export"}, kind) || name == "user.purged" || name == "user.erased"
@@ -400,7 +400,7 @@ func (a auditLog) export(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// eachEvent goes through all pages of a query, of which the first is read already.
+// eachEvent visits the events of all pages of a query. The caller has already read the first page.
 func eachEvent(ctx context.Context, trail event.Trail, q event.Query, page event.Page, fn func(event.Event) error) error {
 	for {
 		for _, e := range page.Events {
@@ -419,16 +419,16 @@ func eachEvent(ctx context.Context, trail event.Trail, q event.Query, page event
 	}
 }
 
-// exported is what the audit trail says of a file that was taken away.
+// exported is what the audit trail records about a downloaded file.
 type exported struct {
 	Scope  event.Scope
 	Name   string            // of the event
 	What   string            // "The request log"
 	Rows   string            // what a row is: "event"
-	Filter map[string]string // what was asked for; may be empty
+	Filter map[string]string // the filters of the download; may be empty
 }
 
-// filterOf are the named values of an address that are not empty.
+// filterOf returns the values with these names that are not empty.
 func filterOf(form url.Values, names ...string) map[string]string {
 	filter := map[string]string{}
 	for _, name := range names {
@@ -439,7 +439,7 @@ func filterOf(form url.Values, names ...string) map[string]string {
 	return filter
 }
 
-// recordWithin is how long an answer waits for its event.
+// recordWithin is how long an answer waits until its event is stored.
 const recordWithin = 5 * time.Second
 
 // exporting sends the rows of a file by fill, which counts them, and then records who took them. A file whose event cannot be

@@ -32,13 +32,13 @@ type Options struct {
 	NewLinks string
 	// Retention says how long logs are kept; nil says nothing.
 	Retention *retention.Pruner
-	// Events takes the events of acts that change nothing, such as exports and refused pages; nil takes none.
+	// Events records acts that change nothing, such as exports; nil records none.
 	Events event.Recorder
-	// Refused takes the events of refused pages and links; nil takes none.
+	// Refused records refused pages and links as events; nil records none.
 	Refused *event.Refused
 	// Version is shown at the foot of the menu.
 	Version string
-	// Drawn is told the name of each template that draws a page; nil is told nothing.
+	// Drawn is called with the name of each template that draws a page. It may be nil.
 	Drawn func(view string)
 }
 
@@ -57,7 +57,7 @@ type Views struct {
 	parse   map[string]func() (*template.Template, error)
 }
 
-// New makes a console.
+// New creates a console.
 func New(o Options) (*Console, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -118,7 +118,8 @@ func (c *Console) functions() template.FuncMap {
 	}
 }
 
-// icon draws one symbol of assets/vendor/icons.svg. It is decoration: what it means stands beside it in words.
+// icon draws one symbol of assets/vendor/icons.svg. It is decoration: the words beside it say what
+// it means.
 func (c *Console) icon(name string) template.HTML {
 	return template.HTML(`<svg class="icon" aria-hidden="true" focusable="false"><use href="` + //nolint:gosec // both parts are ours
 		template.HTMLEscapeString(c.assets.url("icons.svg")+"#"+name) + `"></use></svg>`)

@@ -134,7 +134,7 @@ func (p *DirectoryPages) assign(w http.ResponseWriter, r *http.Request, v *appVi
 	return p.Console.redirect(w, r, v.url("/users-and-groups"), done(counted(n, "user was", "users were")+" assigned to "+v.App.Name+"."))
 }
 
-// everybody lists the object ids of all users that a query finds.
+// everybody returns the object ids of all users that a query finds.
 func (v *directoryVisit) everybody(ctx context.Context, q directory.UserQuery) ([]string, error) {
 	var ids []string
 	err := v.EachUser(ctx, q, func(u directory.User) error {

@@ -115,7 +115,7 @@ type figure struct {
 	Value string
 }
 
-// mostShown bounds the lists of a report on a page.
+// mostShown is how many entries a list of a report shows at most.
 const mostShown = 200
 
 func (p *DirectoryPages) showImport(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
@@ -246,7 +246,7 @@ func (p *DirectoryPages) refuseImport(w http.ResponseWriter, r *http.Request, v 
 	return p.viewImport(w, r, v, http.StatusUnprocessableEntity, importPage{Error: &fieldError{For: "file", Text: text}, Form: form, Typed: form.typed()})
 }
 
-// typed are choices whose file is not there.
+// typed returns choices whose file is no longer kept.
 func (f importForm) typed() []columnChoice {
 	var list []columnChoice
 	for _, name := range slices.Sorted(maps.Keys(f.Columns)) {

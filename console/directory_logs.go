@@ -26,7 +26,7 @@ type logsPage struct {
 	Filtered    bool // something is filtered
 	Causes      []logCause
 	CausesOf    string // how far back the causes look; empty: at everything
-	Skipped     string // "1,200 skipped entries are hidden."; empty: none is
+	Skipped     string // such as "1,200 skipped entries are hidden."; empty if none are
 	ShowSkipped string
 	ShowText    string // of the link that shows them
 	Empty       emptyState

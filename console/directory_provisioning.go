@@ -38,7 +38,7 @@ type provisioningPage struct {
 	Restart  string
 	Logs     string
 	Reload   string
-	Poll     string // how often the page asks how the cycle goes, "3s"; empty: nothing moves
+	Poll     string // how often the page asks for progress, such as "3s"; empty if no cycle is running
 
 	Locked   bool // Automatic cannot go back to Manual
 	Source   string
@@ -112,8 +112,8 @@ func (p *DirectoryPages) showProvisioning(w http.ResponseWriter, r *http.Request
 	return p.Console.view(w, r, http.StatusOK, "directory_provisioning", pg)
 }
 
-// testedAt names a draft in the address to which Test Connection leads. Back and a reload keep the address, and with it what was typed.
-// The page's own address shows what is saved, always.
+// testedAt is the query parameter that holds a draft's key after Test Connection. Back and reload
+// keep it, and so keep what was typed. Without it the page shows the saved settings.
 const testedAt = "tested"
 
 // provisioning is the page as it is saved, or, at the address to which Test Connection led, as it was typed and tested.

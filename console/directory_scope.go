@@ -59,7 +59,7 @@ func scopeText(groups []provision.FilterGroup) string {
 	}
 	b, err := json.Marshal(plainGroups(groups))
 	if err != nil {
-		return "" // texts always marshal
+		return "" // marshalling strings cannot fail
 	}
 	return string(b)
 }

@@ -168,7 +168,7 @@ func (v *directoryVisit) noUsers(c directory.Counts, q directory.UserQuery) empt
 	}
 }
 
-// exportUsers sends everybody who is not deleted as a file that the import takes.
+// exportUsers sends all users that are not deleted, in a file that the import can read.
 func (p *DirectoryPages) exportUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	if _, err := v.Users(r.Context(), directory.UserQuery{Limit: 1}); err != nil {
 		return err // while it can still be shown as a page

@@ -89,7 +89,7 @@ func (f editField) words(value string) string {
 
 const (
 	wasPrefix  = "was."  // wasPrefix+name holds the value from which a form was made
-	askedField = "asked" // names a field that the asking page asked about
+	askedField = "asked" // the hidden input that names the field a confirmation page asked about
 )
 
 // wasFields are the hidden inputs of a form made from these values.

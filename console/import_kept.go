@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	importKept          = 30 * time.Minute
+	importLifetime      = 30 * time.Minute
 	importBytes         = 256 << 20 // of all files that are kept
 	importBytesOperator = 128 << 20 // of those of one operator
 	importPatience      = 50 * time.Second
@@ -82,8 +82,8 @@ func (v *directoryVisit) importKey(id string) string {
 
 func (p *DirectoryPages) keepImport(v *directoryVisit, k *keptImport) {
 	now := p.Console.options.Now()
-	k.until = now.Add(importKept)
-	p.imports.mostBytes, p.imports.mostOfOwner = importBytes, importBytesOperator
+	k.until = now.Add(importLifetime)
+	p.imports.mostBytes, p.imports.maxBytesPerOwner = importBytes, importBytesOperator
 	p.imports.putSized(v.importKey(k.ID), remembered{value: k, until: k.until, owner: v.Operator.ID, size: len(k.data)}, now)
 }
 

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// memory keeps values for a while in the memory of this process: what somebody typed and did not save yet, or an answer that took long to
-// make. Nothing of it is written to disk. What is gone, or was put in the memory of another process, can be typed or made again. The zero
-// value is empty.
+// memory keeps values for a while in the memory of this process: input that is not saved yet, or
+// answers that took long to compute. It writes nothing to disk. Lost values, and those in the
+// memory of another process, can be typed or computed again. The zero value is empty.
 type memory struct {
-	most        int // 0: memorySize
-	mostBytes   int // of all values whose size is known; 0: not bounded
-	mostOfOwner int // bytes of one owner; 0: not bounded
-	mu          sync.Mutex
-	items       map[string]remembered
+	most             int // 0: memorySize
+	mostBytes        int // of all values whose size is known; 0: not bounded
+	maxBytesPerOwner int // bytes of one owner; 0: not bounded
+	mu               sync.Mutex
+	items            map[string]remembered
 }
 
 type remembered struct {
@@ -52,7 +52,7 @@ func (s *memory) putSized(key string, item remembered, now time.Time) {
 			break
 		}
 	}
-	for s.mostOfOwner > 0 && s.bytes(item.owner)+item.size > s.mostOfOwner {
+	for s.maxBytesPerOwner > 0 && s.bytes(item.owner)+item.size > s.maxBytesPerOwner {
 		if !s.dropFirst(item.owner) {
 			break
 		}

@@ -31,7 +31,7 @@ func TestMemory(t *testing.T) {
 // TestMemoryIsBoundedInBytes, for all owners and for each.
 func TestMemoryIsBoundedInBytes(t *testing.T) {
 	t.Parallel()
-	s := memory{mostBytes: 100, mostOfOwner: 60}
+	s := memory{mostBytes: 100, maxBytesPerOwner: 60}
 	now := time.Unix(0, 0)
 	put := func(key, owner string, size int) {
 		now = now.Add(time.Second)

@@ -107,7 +107,7 @@ func (p *SitePages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVi
 	return p.Console.view(w, r, http.StatusOK, "site_person", pp)
 }
 
-// person finds whom the path names; nobody is a page that says so.
+// person finds the person in the path. If there is none, its error is a page that says so.
 func (p *SitePages) person(r *http.Request, v *siteVisit) (roster.Person, error) {
 	person, err := v.Roster.Person(r.Context(), r.PathValue("person"))
 	if errors.Is(err, refusal.NotFound) {
@@ -147,7 +147,8 @@ func (p *SitePages) personDocument(r *http.Request, v *siteVisit, person roster.
 	return doc, nil
 }
 
-// forget takes out what is never shown (RFC 7643 §7: returned "never"), such as a password.
+// forget removes attributes that are never shown (RFC 7643 §7: returned "never"), such as a
+// password.
 func forget(values map[string]any, attributes []*scim.Attribute) {
 	for _, a := range attributes {
 		if a.Returned == scim.ReturnedNever {
@@ -253,7 +254,8 @@ func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []fact 
 	return list
 }
 
-// whyNot says why this administrator cannot change this person by hand; the roster refuses it too.
+// whyNot returns why this administrator may not change this person by hand. The roster refuses such
+// a change too.
 func whyNot(v *siteVisit, person roster.Person, counts roster.Counts) string {
 	switch {
 	case person.ID == v.Person.ID:

@@ -172,7 +172,7 @@ func (p *SitePages) declareSearchable(w http.ResponseWriter, r *http.Request, v 
 	return p.Console.redirect(w, r, v.url("admin/access/scim/searchable"), n)
 }
 
-// declaredAt finds what the path of a request names.
+// declaredAt finds the declaration that the path of a request names.
 func (p *SitePages) declaredAt(r *http.Request, v *siteVisit) (roster.Indexing, error) {
 	all, err := v.Roster.Indexing(r.Context())
 	if err != nil {

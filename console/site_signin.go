@@ -9,7 +9,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// askIn is what somebody sees who is not signed in to the site, or whose site does not exist.
+// askIn shows how to sign in to the site. Visitors of a site that does not exist see the same.
 func (p *SitePages) askIn(r *http.Request) *pageError {
 	name := r.PathValue("site")
 	if site.CheckName(name) != nil {

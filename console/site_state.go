@@ -15,16 +15,17 @@ import (
 // recentCalls is how many rows of the request log the state looks at.
 const recentCalls = 50
 
-// callsReach is how far back these rows may lie: so far a site without a call looks through the calls of strangers.
+// callsReach is how old these rows may be. A site without calls searches the requests without a
+// valid token this far back.
 const callsReach = 7 * 24 * time.Hour
 
-// manyStrangers is where the count of strangers stops.
+// manyStrangers is where counting requests without a valid token stops.
 const manyStrangers = 100
 
 // fewFailures are too few to speak of a rate: from here on more than a fifth is failing.
 const fewFailures = 3
 
-// quietAfter is how long silence is ordinary. Entra asks every 20 to 40 minutes.
+// quietAfter is how long a gap between calls is normal. Entra asks every 20 to 40 minutes.
 const quietAfter = 24 * time.Hour
 
 // scimStatus is where a site's SCIM stands.
@@ -60,7 +61,7 @@ func (s scimState) Detail() string {
 	return strings.TrimPrefix(rest, "Waiting for the first call. ")
 }
 
-// scimFacts is what the state is judged by.
+// scimFacts are the facts that decide the state.
 type scimFacts struct {
 	tokens []site.Token // newest first
 	// calls are the newest with a token that the site issued, newest first. Strangers are not among them: an address that
@@ -122,7 +123,8 @@ func (f scimFacts) current() []site.Request {
 	return list
 }
 
-// switchedOn is when SCIM was switched on last, as far as the settings reach; else zero.
+// switchedOn returns when SCIM was last switched on, or zero if the known changes do not go back so
+// far.
 func (f scimFacts) switchedOn() time.Time {
 	for _, e := range f.settings {
 		if e.Name == "site.scim_enabled" {
@@ -132,15 +134,15 @@ func (f scimFacts) switchedOn() time.Time {
 	return time.Time{}
 }
 
-// calls is what the newest rows of the request log say.
+// calls summarises the newest rows of the request log.
 type calls struct {
 	total, changes, failed int
-	last                   site.Request // the newest that carried an accepted token
-	success                time.Time    // of the newest that was answered well
-	ended                  site.Request // the newest whose token had ended
+	last                   site.Request // the newest call with an accepted token
+	success                time.Time    // of the newest call that succeeded
+	ended                  site.Request // the newest call with a token that had ended
 }
 
-// readCalls sums up rows, newest first. Calls of strangers do not count.
+// readCalls summarises rows, which come newest first. Requests without a valid token do not count.
 func readCalls(rows []site.Request) calls {
 	var c calls
 	for _, r := range rows {
@@ -176,7 +178,7 @@ func failed(r site.Request) bool {
 	return r.Status >= http.StatusBadRequest
 }
 
-// judge decides the state of a site.
+// judge returns the state of a site.
 func judge(s site.Site, f scimFacts, now time.Time) scimState {
 	current := f.current()
 	c := readCalls(current)

@@ -11,13 +11,13 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// onceOnly is said when a used form comes back, by reload or Back.
+// onceOnly is the message when a form is sent a second time, by reload or Back.
 var onceOnly = notice{
 	Tone: info, Title: "A token is shown once",
 	Text: "Nothing new was made. If you did not save the token, generate another one and give it to your identity provider.",
 }
 
-// afterToken is where a browser lands that asks again for the page that showed a token.
+// afterToken is where a browser goes that requests the page with a token again.
 func (p *SitePages) afterToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	return p.Console.redirect(w, r, v.url("admin/access/scim"), onceOnly)
 }
@@ -87,7 +87,8 @@ func isEdit(form url.Values) bool {
 	return false
 }
 
-// noRoom answers Generate where a token is live: the settings are saved, then it asks what becomes of that token.
+// noRoom answers Generate if a token is live. It saves the settings, then asks what to do with that
+// token.
 func (p *SitePages) noRoom(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit, live error) error {
 	n := notice{}
 	if isEdit(r.PostForm) {

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// stamp is a time as people in every country read it without asking, in UTC.
+// stamp returns a time in UTC, in a form that readers of every country understand.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return "never"
@@ -19,7 +19,8 @@ func stamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-// ago says how far away t is, with the exact time on hover; the script adds the reader's own time zone.
+// ago returns how long ago t was, with the exact time on hover; the script adds the reader's own
+// time zone.
 func (c *Console) ago(t time.Time) template.HTML {
 	if t.IsZero() {
 		return "never"
@@ -102,7 +103,8 @@ func grouped(n int) string {
 	return digits
 }
 
-// briefly cuts the middle out of a long name, so that a sentence with it stays a sentence. What is to be decided on is never cut.
+// briefly shortens a long name in its middle, for use in a sentence. Names that the reader must
+// decide about are never shortened.
 func briefly(name string) string {
 	const start, end = 36, 20
 	r := []rune(name)

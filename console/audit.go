@@ -347,7 +347,7 @@ func (a auditLog) where(s event.Scope) string {
 // important reports whether an event is more than an everyday change of people.
 func important(name string) bool {
 	kind, _, _ := strings.Cut(name, ".")
-	return !slices.Contains([]string{"user", "group", "resource", "assignment", "sign_in", "page", "export"}, kind) || name == "user.purged" || name == "user.erased"
+	return !slices.Contains([]string{"user", "group", "resource", "assignment", "sign_in", "page", "export"}, kind) || name == event.UserPurged || name == event.UserErased
 }
 
 // actorWords names who acted.
@@ -378,7 +378,7 @@ func (a auditLog) export(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err // while it can still be shown as a page
 	}
-	of := exported{Scope: a.scope, Name: "export.audit", What: "The audit log", Rows: "event", Filter: filterOf(form, "q", "of", "kind", "actor", "subject", "from", "to")}
+	of := exported{Scope: a.scope, Name: event.ExportAudit, What: "The audit log", Rows: "event", Filter: filterOf(form, "q", "of", "kind", "actor", "subject", "from", "to")}
 	if !a.scope.One() {
 		of.Scope = event.Installation()
 	}
@@ -451,14 +451,7 @@ func (c *Console) exporting(ctx context.Context, x exported, fill func(sent *int
 	if err != nil {
 		text += ", then it was cut off"
 	}
-	data, jsonErr := json.Marshal(struct {
-		Rows   int               `json:"rows"`
-		Filter map[string]string `json:"filter,omitempty"`
-		CutOff bool              `json:"cutOff,omitempty"`
-	}{sent, x.Filter, err != nil})
-	if jsonErr != nil {
-		return jsonErr
-	}
+	data := event.DataOf(event.Export{Rows: sent, Filter: x.Filter, CutOff: err != nil})
 	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
 	defer cancel()
 	if failed := c.record(writing, event.Event{Scope: x.Scope, Name: x.Name, Text: text, Data: data}); err == nil {

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
 )
 
@@ -86,7 +85,7 @@ func (p *DirectoryPages) exportWholeAudit(w http.ResponseWriter, r *http.Request
 func (v *directoryVisit) eventURL(e event.Event) string {
 	kind, _, _ := strings.Cut(e.Name, ".")
 	switch {
-	case e.Subject == "" || e.Name == directory.EventUserPurged || e.Name == directory.EventApplicationDeleted:
+	case e.Subject == "" || e.Name == event.UserPurged || e.Name == event.ApplicationDeleted:
 	case kind == "user" || kind == "assignment":
 		return v.url("users/" + e.Subject)
 	case kind == "application" || kind == "provisioning":

@@ -177,7 +177,7 @@ func (p *DirectoryPages) exportUsers(w http.ResponseWriter, r *http.Request, v *
 	w.Header().Set("Content-Disposition", `attachment; filename="`+v.Directory.Name+`-users.csv"`)
 	w.Header().Set("Cache-Control", "no-store")
 	out := p.WriteUsers(w)
-	of := exported{Scope: event.Directory(string(v.Directory.ID)), Name: "export.users", What: "The list of users", Rows: "user"}
+	of := exported{Scope: event.Directory(string(v.Directory.ID)), Name: event.ExportUsers, What: "The list of users", Rows: "user"}
 	err := p.Console.exporting(r.Context(), of, func(sent *int) error {
 		return v.Export(r.Context(), func(u directory.User, manager string) error {
 			*sent++

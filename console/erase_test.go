@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/rollcall-scim/rollcall/directory"
-	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
@@ -31,7 +30,7 @@ func TestAnAdministratorErasesSomebodyDeactivated(t *testing.T) {
 	}
 	told := false
 	for _, e := range w.ofSite(acme) {
-		told = told || e.Name == erasure.Event && e.Actor == "admin:kim@acme.example" && e.Subject == ada.ID
+		told = told || e.Name == event.UserErased && e.Actor == "admin:kim@acme.example" && e.Subject == ada.ID
 	}
 	if !told {
 		t.Errorf("no event tells of it: %+v", w.ofSite(acme))
@@ -58,7 +57,7 @@ func TestAnOperatorErasesADeletedUser(t *testing.T) {
 	b.get(page+"/erase").wantWords("Erase "+u.DisplayName()+"?", "They no longer name the person.").submit("Erase "+u.DisplayName(), nil).wantWords("The data of the user was erased.")
 	b.get("/d/contoso/audit").wantWords("erased person "+u.ObjectID).wantNoWords(u.DisplayName(), u.UPN())
 	events, err := h.History(t.Context(), u.ObjectID, event.Position{}, 10)
-	if err != nil || len(events) < 3 || events[0].Name != erasure.Event {
+	if err != nil || len(events) < 3 || events[0].Name != event.UserErased {
 		t.Errorf("got %+v, %v", events, err)
 	}
 }

@@ -15,12 +15,12 @@ func (c *Console) noteRefused(r *http.Request, scope event.Scope, pattern string
 	if c.options.Refused == nil {
 		return
 	}
-	e := event.Event{Scope: scope, Name: "page.refused"}
+	e := event.Event{Scope: scope, Name: event.PageRefused}
 	var shown *pageError
 	why, isLink := refusedLink(err)
 	switch {
 	case isLink:
-		e.Name, e.Text = "sign_in.link_refused", "A sign-in link was refused: "+why
+		e.Name, e.Text = event.SignInLinkRefused, "A sign-in link was refused: "+why
 	case !errors.As(err, &shown):
 		return
 	case shown.Status == http.StatusUnauthorized:
@@ -62,6 +62,6 @@ func (c *Console) noteForeignForm(r *http.Request) {
 	_, below, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	area := strings.TrimSuffix(r.URL.Path, below)
 	c.options.Refused.Add(seen(r).Context(), event.Event{
-		Scope: event.Installation(), Name: "page.refused", Text: "A form was refused, as another site sent it: " + r.Method + " " + area + "…",
+		Scope: event.Installation(), Name: event.PageRefused, Text: "A form was refused, as another site sent it: " + r.Method + " " + area + "…",
 	})
 }

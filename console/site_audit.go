@@ -30,7 +30,7 @@ func (p *SitePages) exportAudit(w http.ResponseWriter, r *http.Request, v *siteV
 
 // eventURL leads to the person whom an event is about, if they are still there.
 func (v *siteVisit) eventURL(e event.Event) string {
-	if strings.HasPrefix(e.Name, "user.") && e.Name != "user.deleted" && e.Subject != "" {
+	if strings.HasPrefix(e.Name, "user.") && e.Name != event.UserDeleted && e.Subject != "" {
 		return v.personURL(e.Subject, "")
 	}
 	return ""

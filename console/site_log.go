@@ -171,7 +171,7 @@ func (p *SitePages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVis
 	}
 	header := []string{"time", "who", "whatWeDid", "result", "status", "method", "path", "milliseconds", "token", "from", "corrected", "notApplied", "scimId", "row"}
 	of := exported{
-		Scope: event.Site(string(v.Site.ID)), Name: "export.request_log", What: "The request log", Rows: "call",
+		Scope: event.Site(string(v.Site.ID)), Name: event.ExportRequestLog, What: "The request log", Rows: "call",
 		Filter: filterOf(r.URL.Query(), "q", "result", "method", "token", "show", "from", "to"),
 	}
 	fill := func(line func(...string) error, sent *int) error {

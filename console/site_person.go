@@ -217,24 +217,17 @@ func flattenElement(name string, element any) []fact {
 // valuesAfter are the values that an event left, as far as it holds them: the status and the role, and of the newest change
 // every attribute, because nothing has changed since.
 func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []fact {
-	var state struct {
-		Version    int64    `json:"version"`
-		Active     *bool    `json:"active"`
-		Role       string   `json:"userType"`
-		Attributes []string `json:"attributes"`
-	}
+	var state event.Account
 	if !strings.HasPrefix(e.Name, "user.") || json.Unmarshal(e.Data, &state) != nil {
 		return nil
 	}
 	var list []fact
 	switch e.Name {
-	case "user.role_changed":
+	case event.UserRoleChanged:
 		return []fact{{"userType", state.Role}}
-	case "user.deactivated", "user.reactivated", "user.revived", "user.blocked", "user.unblocked":
-		if state.Active != nil {
-			return []fact{{"active", strconv.FormatBool(*state.Active)}}
-		}
-	case "user.updated":
+	case event.UserDeactivated, event.UserReactivated, event.UserRevived, event.UserBlocked, event.UserUnblocked:
+		return []fact{{"active", strconv.FormatBool(state.Active)}}
+	case event.UserUpdated:
 		if state.Version != person.Version {
 			return nil
 		}

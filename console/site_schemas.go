@@ -208,7 +208,7 @@ func (p *SitePages) staleSchemas(w http.ResponseWriter, r *http.Request, v *site
 		return err
 	}
 	v.Site = now // it may have been saved after this request was let in
-	found, err := event.Search(r.Context(), p.Events, event.Query{Scope: event.Site(string(v.Site.ID)), Kinds: []string{"site.schemas_changed"}, Limit: 1})
+	found, err := event.Search(r.Context(), p.Events, event.Query{Scope: event.Site(string(v.Site.ID)), Kinds: []string{event.SiteSchemasChanged}, Limit: 1})
 	if err != nil {
 		return err
 	}

@@ -96,16 +96,16 @@ func (p *SitePages) scimFacts(ctx context.Context, v *siteVisit) (f scimFacts, e
 
 // settles says which refusals a change of a setting is the answer to: they say nothing about the site as it is now.
 var settles = map[string]func(r site.Request) bool{
-	"site.scim_enabled":    func(r site.Request) bool { return r.Status == http.StatusForbidden },
-	"site.creates_changed": func(r site.Request) bool { return r.Status == http.StatusNotImplemented && r.Method == http.MethodPost },
-	"site.revives_changed": func(r site.Request) bool { return r.Status == http.StatusConflict && r.Method == http.MethodPost },
-	"site.deletes_changed": func(r site.Request) bool {
+	event.SiteSCIMEnabled:    func(r site.Request) bool { return r.Status == http.StatusForbidden },
+	event.SiteCreatesChanged: func(r site.Request) bool { return r.Status == http.StatusNotImplemented && r.Method == http.MethodPost },
+	event.SiteRevivesChanged: func(r site.Request) bool { return r.Status == http.StatusConflict && r.Method == http.MethodPost },
+	event.SiteDeletesChanged: func(r site.Request) bool {
 		return r.Status == http.StatusNotImplemented && r.Method == http.MethodDelete
 	},
-	"site.groups_changed":     func(r site.Request) bool { return r.Status == http.StatusNotImplemented },
-	"site.strict_disabled":    func(r site.Request) bool { return r.Status == http.StatusBadRequest },
-	"site.schemas_changed":    func(r site.Request) bool { return r.Status == http.StatusBadRequest },
-	"site.rate_limit_changed": func(r site.Request) bool { return r.Status == http.StatusTooManyRequests },
+	event.SiteGroupsChanged:    func(r site.Request) bool { return r.Status == http.StatusNotImplemented },
+	event.SiteStrictDisabled:   func(r site.Request) bool { return r.Status == http.StatusBadRequest },
+	event.SiteSchemasChanged:   func(r site.Request) bool { return r.Status == http.StatusBadRequest },
+	event.SiteRateLimitChanged: func(r site.Request) bool { return r.Status == http.StatusTooManyRequests },
 }
 
 // current leaves out the refusals that a later change of a setting has settled.
@@ -127,7 +127,7 @@ func (f scimFacts) current() []site.Request {
 // far.
 func (f scimFacts) switchedOn() time.Time {
 	for _, e := range f.settings {
-		if e.Name == "site.scim_enabled" {
+		if e.Name == event.SiteSCIMEnabled {
 			return e.Time
 		}
 	}

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -37,7 +36,7 @@ func (h *Handle) CreateApplication(ctx context.Context, name, actor string) (App
 		if err := tx.CreateApplication(ctx, a); err != nil {
 			return err
 		}
-		return tx.AppendEvent(ctx, h.applicationEvent(a, EventApplicationCreated, actor, fmt.Sprintf("Application %s was created", a.Name)))
+		return tx.AppendEvent(ctx, h.applicationEvent(a, event.ApplicationCreated, actor, fmt.Sprintf("Application %s was created", a.Name)))
 	})
 	return a, h.nameTaken(err, name)
 }
@@ -61,7 +60,7 @@ func (h *Handle) RenameApplication(ctx context.Context, id, name, actor string) 
 		if err := tx.RenameApplication(ctx, a); err != nil {
 			return err
 		}
-		return tx.AppendEvent(ctx, h.applicationEvent(a, EventApplicationRenamed, actor, fmt.Sprintf("Application %s was renamed to %s", old.Name, name), event.Changed("name", old.Name, name)))
+		return tx.AppendEvent(ctx, h.applicationEvent(a, event.ApplicationRenamed, actor, fmt.Sprintf("Application %s was renamed to %s", old.Name, name), event.Changed("name", old.Name, name)))
 	})
 	return a, h.nameTaken(err, name)
 }
@@ -78,7 +77,7 @@ func (h *Handle) DeleteApplication(ctx context.Context, id, actor string) (Conte
 		if gone, err = tx.DeleteApplication(ctx, id); err != nil {
 			return err
 		}
-		return tx.AppendEvent(ctx, h.applicationEvent(a, EventApplicationDeleted, actor,
+		return tx.AppendEvent(ctx, h.applicationEvent(a, event.ApplicationDeleted, actor,
 			fmt.Sprintf("Application %s was deleted (assignments: %d; linked accounts, which stay as they are: %d)", a.Name, gone.Assigned, gone.Linked)))
 	})
 	return gone, err
@@ -98,7 +97,7 @@ func (h *Handle) application(ctx context.Context, tx Tx, id string) (Application
 }
 
 func (h *Handle) applicationEvent(a Application, name, actor, text string, changes ...event.Change) event.Event {
-	return event.Event{Data: event.WithChanges(nil, changes...), Time: h.clock(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: a.ID, Text: text}
+	return event.Event{Data: event.DataOf(nil, changes...), Time: h.clock(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: a.ID, Text: text}
 }
 
 // nameTaken says which name is taken, where the store answered refusal.Taken.
@@ -175,7 +174,7 @@ func (h *Handle) Assign(ctx context.Context, application string, objectIDs []str
 		if err != nil || !did {
 			return false, err
 		}
-		return true, h.recordAssignment(ctx, tx, EventAssigned, a, u, actor, "was assigned to "+a.Name, now)
+		return true, h.recordAssignment(ctx, tx, event.AssignmentAdded, a, u, actor, "was assigned to "+a.Name, now)
 	})
 }
 
@@ -187,7 +186,7 @@ func (h *Handle) Unassign(ctx context.Context, application string, objectIDs []s
 		if err != nil || !did {
 			return false, err
 		}
-		return true, h.recordAssignment(ctx, tx, EventUnassigned, a, u, actor, "is no longer assigned to "+a.Name, h.clock())
+		return true, h.recordAssignment(ctx, tx, event.AssignmentRemoved, a, u, actor, "is no longer assigned to "+a.Name, h.clock())
 	})
 }
 
@@ -228,11 +227,8 @@ func (h *Handle) assign(ctx context.Context, application string, objectIDs []str
 }
 
 func (h *Handle) recordAssignment(ctx context.Context, tx Tx, name string, a Application, u User, actor, text string, at time.Time) error {
-	data, err := json.Marshal(detail{Application: a.ID})
-	if err != nil {
-		return err
-	}
 	return tx.AppendEvent(ctx, event.Event{
-		Time: at, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: u.ObjectID, Text: u.who() + " " + text, Data: data,
+		Time: at, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: u.ObjectID, Text: u.who() + " " + text,
+		Data: event.DataOf(event.Assignment{Application: a.ID}),
 	})
 }

@@ -100,7 +100,7 @@ func (ds *Directories) Create(ctx context.Context, name, actor string) (Director
 	}
 	d := Directory{ID: ID(ds.NewID()), Name: name, Created: ds.Now().UTC().Truncate(time.Microsecond)}
 	err := ds.Store.CreateDirectory(ctx, d, event.Event{
-		Time: d.Created, Scope: event.Directory(string(d.ID)), Name: EventDirectoryCreated, Actor: actor, Subject: string(d.ID),
+		Time: d.Created, Scope: event.Directory(string(d.ID)), Name: event.DirectoryCreated, Actor: actor, Subject: string(d.ID),
 		Text: fmt.Sprintf("Directory %s was created", name),
 	})
 	if errors.Is(err, refusal.Taken) {
@@ -119,9 +119,9 @@ func (ds *Directories) Rename(ctx context.Context, d Directory, name, actor stri
 		return d, nil
 	}
 	err := ds.Store.RenameDirectory(ctx, d.ID, name, event.Event{
-		Time: ds.Now(), Scope: event.Directory(string(d.ID)), Name: EventDirectoryRenamed, Actor: actor, Subject: string(d.ID),
+		Time: ds.Now(), Scope: event.Directory(string(d.ID)), Name: event.DirectoryRenamed, Actor: actor, Subject: string(d.ID),
 		Text: fmt.Sprintf("Directory %s was renamed to %s", d.Name, name),
-		Data: event.WithChanges(nil, event.Changed("name", d.Name, name)),
+		Data: event.DataOf(nil, event.Changed("name", d.Name, name)),
 	})
 	if errors.Is(err, refusal.Taken) {
 		return Directory{}, taken("name", "there is already a directory %q", name).Advise("choose another name")
@@ -140,7 +140,7 @@ func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) (C
 	err := ds.Store.DeleteDirectory(ctx, d.ID, func(c Contents) event.Event {
 		gone = c
 		return event.Event{
-			Time: ds.Now(), Scope: event.Installation(), Name: EventDirectoryDeleted, Actor: actor, Subject: string(d.ID),
+			Time: ds.Now(), Scope: event.Installation(), Name: event.DirectoryDeleted, Actor: actor, Subject: string(d.ID),
 			Text: fmt.Sprintf("Directory %s was deleted (users: %d; applications: %d; linked accounts, which stay as they are: %d)", d.Name, c.Users, c.Applications, c.Linked),
 		}
 	})

@@ -311,7 +311,7 @@ func TestUser_life_writes_one_event_per_change(t *testing.T) {
 			t.Errorf("-got +want:\n%s", diff)
 		}
 		history, err := c.History(ctx, ada.ObjectID, event.Position{}, 2)
-		if err != nil || len(history) != 2 || history[0].Name != directory.EventUserPurged {
+		if err != nil || len(history) != 2 || history[0].Name != event.UserPurged {
 			t.Errorf("got history %v, %v", history, err)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/pace"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -540,7 +541,7 @@ func (im *importing) writeRow(ctx context.Context, tx Tx, before, after User) (U
 		}
 		names := changed(before, after)
 		after.Deleted = time.Time{}
-		u, err := im.save(ctx, tx, after, before.Version, EventUserRestored, im.options.Actor, "was restored", names, changedValues(before, after)...)
+		u, err := im.save(ctx, tx, after, before.Version, event.UserRestored, im.options.Actor, "was restored", names, changedValues(before, after)...)
 		return u, restored, err
 	}
 	u, did, err := im.replaceUser(ctx, tx, before, after, im.options.Actor)
@@ -626,7 +627,7 @@ func (im *importing) setManager(ctx context.Context, tx Tx, w wanted) (bool, err
 	} else {
 		u.Attributes[attrManager] = manager
 	}
-	_, err = im.save(ctx, tx, u, u.Version, EventUserUpdated, im.options.Actor, "was updated", []string{attrManager}, changedValues(before, u)...)
+	_, err = im.save(ctx, tx, u, u.Version, event.UserUpdated, im.options.Actor, "was updated", []string{attrManager}, changedValues(before, u)...)
 	return true, err
 }
 

@@ -122,8 +122,8 @@ func (h *Handle) Changes(ctx context.Context, app string, after event.Position, 
 
 func concerns(e event.Event, app string) (bool, error) {
 	switch e.Name {
-	case EventAssigned, EventUnassigned:
-		var d detail
+	case event.AssignmentAdded, event.AssignmentRemoved:
+		var d event.Assignment
 		err := json.Unmarshal(e.Data, &d)
 		return d.Application == app, err
 	}

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,26 +15,6 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
-)
-
-// The names of a directory's events. The subject of user and assignment events is the user's object
-// id.
-const (
-	EventDirectoryCreated   = "directory.created"
-	EventDirectoryRenamed   = "directory.renamed"
-	EventDirectoryDeleted   = "directory.deleted"
-	EventUserCreated        = "user.created"
-	EventUserUpdated        = "user.updated"
-	EventUserEnabled        = "user.enabled"
-	EventUserDisabled       = "user.disabled"
-	EventUserDeleted        = "user.deleted" // soft
-	EventUserRestored       = "user.restored"
-	EventUserPurged         = "user.purged"
-	EventApplicationCreated = "application.created"
-	EventApplicationRenamed = "application.renamed"
-	EventApplicationDeleted = "application.deleted"
-	EventAssigned           = "assignment.added"
-	EventUnassigned         = "assignment.removed"
 )
 
 // User is one user. Attributes holds all values except objectId and accountEnabled, under Entra's
@@ -545,7 +524,7 @@ func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (U
 	if err := tx.PutUser(ctx, u); err != nil {
 		return User{}, false, err
 	}
-	return u, true, h.record(ctx, tx, EventUserCreated, u, actor, "was created", nil, changedValues(User{}, u)...)
+	return u, true, h.record(ctx, tx, event.UserCreated, u, actor, "was created", nil, changedValues(User{}, u)...)
 }
 
 func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor string) (User, bool, error) {
@@ -566,11 +545,11 @@ func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor s
 		return before, false, err
 	}
 	u.Created, u.Deleted = before.Created, before.Deleted
-	name, text := EventUserUpdated, "was updated"
+	name, text := event.UserUpdated, "was updated"
 	if u.AccountEnabled != before.AccountEnabled {
-		name, text = EventUserDisabled, "was disabled"
+		name, text = event.UserDisabled, "was disabled"
 		if u.AccountEnabled {
-			name, text = EventUserEnabled, "was enabled"
+			name, text = event.UserEnabled, "was enabled"
 		}
 	}
 	u, err := h.save(ctx, tx, u, before.Version, name, actor, text, names, changedValues(before, u)...)
@@ -618,24 +597,15 @@ func (h *Handle) save(ctx context.Context, tx Tx, u User, version int64, name, a
 	return u, h.record(ctx, tx, name, u, actor, text, attributes, values...)
 }
 
-// detail is the data of a directory's events.
-type detail struct {
-	Changed     []string `json:"changed,omitempty"`     // attributes
-	Application string   `json:"application,omitempty"` // id
-}
-
 func (h *Handle) record(ctx context.Context, tx Tx, name string, u User, actor, text string, attributes []string, values ...event.Change) error {
-	var data []byte
+	var data event.Data
 	if attributes != nil {
-		var err error
-		if data, err = json.Marshal(detail{Changed: attributes}); err != nil {
-			return err
-		}
+		data = event.DirectoryUser{Changed: attributes}
 		text += ": " + strings.Join(attributes, ", ")
 	}
-	data = event.WithChanges(data, values...)
 	return tx.AppendEvent(ctx, event.Event{
-		Time: u.Modified, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: u.ObjectID, Text: u.who() + " " + text, Data: data,
+		Time: u.Modified, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: u.ObjectID, Text: u.who() + " " + text,
+		Data: event.DataOf(data, values...),
 	})
 }
 
@@ -675,7 +645,7 @@ func (h *Handle) softDelete(ctx context.Context, tx Tx, u User, actor string) (U
 		return u, nil
 	}
 	u.Deleted = h.clock()
-	return h.save(ctx, tx, u, u.Version, EventUserDeleted, actor, "was deleted (can be restored)", nil, event.Changed("deleted", nil, true))
+	return h.save(ctx, tx, u, u.Version, event.UserDeleted, actor, "was deleted (can be restored)", nil, event.Changed("deleted", nil, true))
 }
 
 // Restore undoes SoftDelete, with the assignments. It is refused while another user has the
@@ -692,7 +662,7 @@ func (h *Handle) restore(ctx context.Context, tx Tx, u User, actor string) (User
 		return u, err
 	}
 	u.Deleted = time.Time{}
-	return h.save(ctx, tx, u, u.Version, EventUserRestored, actor, "was restored", nil, event.Changed("deleted", true, nil))
+	return h.save(ctx, tx, u, u.Version, event.UserRestored, actor, "was restored", nil, event.Changed("deleted", true, nil))
 }
 
 // Purge removes a soft-deleted user and its assignments permanently. Users whose manager it was
@@ -710,7 +680,7 @@ func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 			before := r
 			r = r.clone()
 			delete(r.Attributes, attrManager)
-			if _, err := h.save(ctx, tx, r, r.Version, EventUserUpdated, actor, "was updated", []string{attrManager}, changedValues(before, r)...); err != nil {
+			if _, err := h.save(ctx, tx, r, r.Version, event.UserUpdated, actor, "was updated", []string{attrManager}, changedValues(before, r)...); err != nil {
 				return u, err
 			}
 		}
@@ -718,7 +688,7 @@ func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 			return u, err
 		}
 		u.Modified = h.clock()
-		return u, h.record(ctx, tx, EventUserPurged, u, actor, "was deleted permanently", nil)
+		return u, h.record(ctx, tx, event.UserPurged, u, actor, "was deleted permanently", nil)
 	})
 	return err
 }

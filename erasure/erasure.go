@@ -15,7 +15,6 @@ import (
 )
 
 // Event tells of an erasure in the audit trail, at both ends.
-const Event = "user.erased"
 
 // ErrUnknown means that nothing is known of the person, neither an account nor an entry of a log.
 var ErrUnknown = refusal.New(refusal.NotFound, "", "nothing is stored about this person: neither an account nor an entry of a log has this user name or id").
@@ -138,7 +137,7 @@ func (e *Eraser) events(scope event.Scope, ids []string, actor string) []event.E
 	all := make([]event.Event, len(ids))
 	for i, id := range ids {
 		all[i] = event.Event{
-			Time: e.Now(), Scope: scope, Name: Event, Actor: actor, Subject: id,
+			Time: e.Now(), Scope: scope, Name: event.UserErased, Actor: actor, Subject: id,
 			Text: "The data of a person was erased: " + Person{ID: id}.Label(),
 		}
 	}

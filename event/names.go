@@ -131,24 +131,8 @@ const (
 	ExportAudit      = "export.audit"
 )
 
-// Names are all names that an event can have. A test holds the source to this list.
-var Names = []string{
-	UserCreated, UserUpdated, UserDeleted, UserErased, UserDeactivated, UserReactivated, UserRevived, UserRoleChanged, UserIdentified, UserBlocked, UserUnblocked, UserBlockChanged, UserChangeHeld, UserChangeApplied, UserChangeRefused, UserChangeWithdrawn, UserSignedOut, UserSignedOutEverywhere, UserEnabled, UserDisabled, UserRestored, UserPurged,
-	GroupCreated, GroupUpdated, GroupDeleted,
-	ResourceCreated, ResourceUpdated, ResourceDeleted,
-	SiteCreated, SiteRenamed, SiteDeleted, SiteProfileChanged, SiteSCIMEnabled, SiteSCIMDisabled, SiteRolesManaged, SiteRolesUnmanaged, SiteStrictEnabled, SiteStrictDisabled, SiteCreatesChanged, SiteRevivesChanged, SiteDeletesChanged, SiteGroupsChanged, SiteGroupNamesChanged, SiteRateLimitChanged, SiteSettingChanged, SiteSearchableDeclared, SiteSearchableWithdrawn, SiteSchemasChanged,
-	TokenCreated, TokenRevoked,
-	SignInLinkCreated, SignInLinkUsed, SignInLinkRefused,
-	PageRefused,
-	DirectoryCreated, DirectoryRenamed, DirectoryDeleted,
-	ApplicationCreated, ApplicationRenamed, ApplicationDeleted,
-	AssignmentAdded, AssignmentRemoved,
-	ProvisioningCreated, ProvisioningSaved, ProvisioningStarted, ProvisioningPaused, ProvisioningRestarted, ProvisioningDeleted, ProvisioningMappingChanged, ProvisioningMappingsRestored, ProvisioningSchemaChanged, ProvisioningSecretDiscarded, ProvisioningConnectionTested, ProvisioningQuarantined, ProvisioningReleased, ProvisioningBehind,
-	OperatorLinkCreated, OperatorSignedIn, OperatorSignedOut, OperatorSignedOutEverywhere, OperatorRemoved,
-	RetentionChanged,
-	DatabaseRestored,
-	ExportUsers, ExportRequestLog, ExportAudit,
-}
+// Names are all names that an event can have, in the order of the catalogue.
+var Names = names()
 
 // NamesOf returns the names that begin with prefix.
 func NamesOf(prefix string) (names []string) {

@@ -2,7 +2,6 @@ package event
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -113,9 +112,8 @@ func (r *Refused) summaries() {
 		if !r.take(b, now) {
 			continue
 		}
-		data, _ := json.Marshal(map[string]int{"leftOut": b.out}) // cannot fail: a number
 		r.waiting = append(r.waiting, Event{
-			Time: now, Scope: c.scope, Name: c.name, By: Actor{Kind: Anybody}, Data: data,
+			Time: now, Scope: c.scope, Name: c.name, By: Actor{Kind: Anybody}, Data: DataOf(Refusals{LeftOut: b.out}),
 			Text: fmt.Sprintf("%d more like this were refused since %s and are not listed", b.out, b.first.UTC().Format(time.DateTime)+" UTC"),
 		})
 		b.out = 0

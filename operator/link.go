@@ -64,7 +64,7 @@ func (o *Operators) Link(ctx context.Context, name, actor string) (Link, error) 
 	}
 	l, r := Link{Name: name}, LinkRecord{Name: name}
 	l.Link, r.Record = onetime.New(o.Now(), LinkPath)
-	e := o.event("operator.link_created", actor, name, fmt.Sprintf("One-time sign-in link made for the operator %s", name))
+	e := o.event(event.OperatorLinkCreated, actor, name, fmt.Sprintf("One-time sign-in link made for the operator %s", name))
 	if err := o.Store.AddLink(ctx, r, e); err != nil {
 		return Link{}, fmt.Errorf("add operator link: %w", err)
 	}
@@ -98,7 +98,7 @@ func (o *Operators) Redeem(ctx context.Context, linkSecret string, from session.
 		SessionHash: secret.HashOf(s.Secret),
 		Session:     record,
 		Event: func(op Operator) event.Event {
-			e := o.event("operator.signed_in", op.Actor(), op.Name, fmt.Sprintf("%s signed in by one-time link", op.Name))
+			e := o.event(event.OperatorSignedIn, op.Actor(), op.Name, fmt.Sprintf("%s signed in by one-time link", op.Name))
 			e.By = event.Actor{Kind: event.Operator, ID: op.ID, Name: op.Name}
 			return e
 		},

@@ -80,7 +80,7 @@ func (o *Operators) Remove(ctx context.Context, name, actor string) error {
 	if err != nil {
 		return err
 	}
-	return o.Store.Remove(ctx, name, o.Now(), o.event("operator.removed", actor, name,
+	return o.Store.Remove(ctx, name, o.Now(), o.event(event.OperatorRemoved, actor, name,
 		fmt.Sprintf("%s is no longer an operator; sessions and links ended", name)))
 }
 

@@ -95,7 +95,7 @@ func (o *Operators) SignOutEverywhere(ctx context.Context, name, actor string) (
 		if ended == 1 {
 			sessions = "1 session ended"
 		}
-		return o.event("operator.signed_out_everywhere", actor, name, fmt.Sprintf("The operator %s was signed out everywhere; %s", name, sessions))
+		return o.event(event.OperatorSignedOutEverywhere, actor, name, fmt.Sprintf("The operator %s was signed out everywhere; %s", name, sessions))
 	})
 }
 
@@ -108,7 +108,7 @@ func (o *Operators) SignOut(ctx context.Context, sessionSecret string) error {
 	if err != nil {
 		return err
 	}
-	e := o.event("operator.signed_out", op.Actor(), op.Name, op.Name+" signed out")
+	e := o.event(event.OperatorSignedOut, op.Actor(), op.Name, op.Name+" signed out")
 	e.By = event.Actor{Kind: event.Operator, ID: op.ID, Name: op.Name}
 	return o.Store.EndSession(ctx, secret.HashOf(sessionSecret), e)
 }

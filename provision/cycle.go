@@ -21,7 +21,7 @@ func (r *run) advance(ctx context.Context) (next time.Time, err error) {
 	s := &r.state
 	s.Ready, s.Watermark, s.NextCycle = false, "", time.Time{}
 	r.abandon(prunedNote)
-	if err := r.e.Store.SaveState(ctx, r.fence, *s, r.event(ctx, "provisioning.behind", prunedNote)); err != nil {
+	if err := r.e.Store.SaveState(ctx, r.fence, *s, r.event(ctx, event.ProvisioningBehind, prunedNote)); err != nil {
 		return time.Time{}, err
 	}
 	return r.e.Now(), nil
@@ -193,7 +193,7 @@ func (r *run) begin(ctx context.Context) error {
 	s, now := &r.state, r.e.Now()
 	var lifted *event.Event
 	if s.Quarantine != nil {
-		lifted = r.event(ctx, "provisioning.released", "The connection test worked; the quarantine is lifted.")
+		lifted = r.event(ctx, event.ProvisioningReleased, "The connection test worked; the quarantine is lifted.")
 		s.Quarantine, s.FailedRuns = nil, 0
 	}
 	if s.Phase != Idle {
@@ -440,7 +440,7 @@ func (r *run) quarantine(ctx context.Context, te *TargetError) (time.Time, error
 		q = *s.Quarantine
 	}
 	if s.Quarantine == nil || q.Code != te.Code {
-		e = r.event(ctx, "provisioning.quarantined", "Provisioning is in quarantine: "+te.Detail)
+		e = r.event(ctx, event.ProvisioningQuarantined, "Provisioning is in quarantine: "+te.Detail)
 	}
 	gaps := []time.Duration{
 		time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,

@@ -172,7 +172,7 @@ func TestNothingIsLeftOfAnErasedPerson(t *testing.T) {
 			erased := 0
 			for _, e := range story(scope) {
 				now[e.Position] = e
-				if e.Name == erasure.Event {
+				if e.Name == event.UserErased {
 					erased++
 				}
 			}

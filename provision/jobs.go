@@ -2,7 +2,6 @@ package provision
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -96,7 +95,7 @@ func (j *Jobs) SaveFrom(ctx context.Context, k Key, decide func(now Job) (Settin
 		return words, err
 	}
 	for attempt := 0; ; attempt++ {
-		job, err := j.change(ctx, k, actor, "provisioning.saved", fn)
+		job, err := j.change(ctx, k, actor, event.ProvisioningSaved, fn)
 		if errors.Is(err, ErrNoJob) {
 			job, err = j.first(ctx, k, fn, actor)
 		}
@@ -120,7 +119,7 @@ func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), 
 	if job.Searches != nil {
 		job.Searches.For = job.connection()
 	}
-	e := j.event(ctx, job, actor, "provisioning.created", fmt.Sprintf("Provisioning was set up: %s, status %s.", job.Mode, job.Status), changedSettings(Job{Schema: job.Schema}, job)...)
+	e := j.event(ctx, job, actor, event.ProvisioningCreated, fmt.Sprintf("Provisioning was set up: %s, status %s.", job.Mode, job.Status), changedSettings(Job{Schema: job.Schema}, job)...)
 	if err := j.Store.InsertJob(ctx, job, e); err != nil {
 		return Job{}, err
 	}
@@ -319,8 +318,7 @@ func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secr
 	return found, err
 }
 
-// EventTested is the name of the event of a Test Connection. It changes nothing.
-const EventTested = "provisioning.connection_tested"
+// event.ProvisioningConnectionTested is the name of the event of a Test Connection. It changes nothing.
 
 // recordTest notes who tested which address, and what came of it. What the application said stays out of it.
 func (j *Jobs) recordTest(ctx context.Context, job Job, tenantURL string, refused error) error {
@@ -335,12 +333,8 @@ func (j *Jobs) recordTest(ctx context.Context, job Job, tenantURL string, refuse
 			outcome += fmt.Sprintf(" (HTTP %d)", te.Status)
 		}
 	}
-	e := j.event(ctx, job, "", EventTested, fmt.Sprintf("Test Connection to %s %s.", hostOf(tenantURL), outcome))
-	data, err := json.Marshal(map[string]string{"host": hostOf(tenantURL), "outcome": outcome})
-	if err != nil {
-		return err
-	}
-	e.Data = data
+	e := j.event(ctx, job, "", event.ProvisioningConnectionTested, fmt.Sprintf("Test Connection to %s %s.", hostOf(tenantURL), outcome))
+	e.Data = event.DataOf(event.ConnectionTest{Host: hostOf(tenantURL), Outcome: outcome})
 	// The test is made, so it is noted also when the reader has gone.
 	if err := j.Events.Record(context.WithoutCancel(ctx), e); err != nil {
 		return fmt.Errorf("note the test in the audit trail: %w", err)
@@ -351,7 +345,7 @@ func (j *Jobs) recordTest(ctx context.Context, job Job, tenantURL string, refuse
 // Start sets Provisioning Status to On and begins a cycle at once. It lifts a
 // quarantine's wait.
 func (j *Jobs) Start(ctx context.Context, k Key, actor string) (Job, error) {
-	return j.change(ctx, k, actor, "provisioning.started", func(job *Job) (string, error) {
+	return j.change(ctx, k, actor, event.ProvisioningStarted, func(job *Job) (string, error) {
 		if job.Mode != Automatic {
 			return "", &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
 		}
@@ -366,7 +360,7 @@ func (j *Jobs) Start(ctx context.Context, k Key, actor string) (Job, error) {
 
 // Pause sets Provisioning Status to Off. State is kept; the slice in progress ends.
 func (j *Jobs) Pause(ctx context.Context, k Key, actor string) (Job, error) {
-	return j.change(ctx, k, actor, "provisioning.paused", func(job *Job) (string, error) {
+	return j.change(ctx, k, actor, event.ProvisioningPaused, func(job *Job) (string, error) {
 		if job.Status == Off {
 			return "", nil
 		}
@@ -378,7 +372,7 @@ func (j *Jobs) Pause(ctx context.Context, k Key, actor string) (Job, error) {
 // Restart starts a new initial cycle that forgets failures and quarantine but
 // keeps links.
 func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
-	return j.change(ctx, k, actor, "provisioning.restarted", func(job *Job) (string, error) {
+	return j.change(ctx, k, actor, event.ProvisioningRestarted, func(job *Job) (string, error) {
 		if job.Mode != Automatic {
 			return "", &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
 		}
@@ -401,7 +395,7 @@ func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingE
 // EditMapping changes an object mapping in a way that depends on the mapping as it is now. decide runs again when somebody else changes
 // the job meanwhile, so it must have no other effect.
 func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(now *ObjectMapping) (MappingEdit, error), actor string) (Job, error) {
-	return j.change(ctx, k, actor, "provisioning.mapping_changed", func(job *Job) (string, error) {
+	return j.change(ctx, k, actor, event.ProvisioningMappingChanged, func(job *Job) (string, error) {
 		m, err := job.Schema.ObjectMapping(name)
 		if err != nil {
 			return "", &InputError{Field: "Mapping", Text: err.Error()}
@@ -472,7 +466,7 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, ac
 	if err != nil {
 		return Job{}, fmt.Errorf("read default mappings: %w", err)
 	}
-	return j.change(ctx, k, actor, "provisioning.mappings_restored", func(job *Job) (string, error) {
+	return j.change(ctx, k, actor, event.ProvisioningMappingsRestored, func(job *Job) (string, error) {
 		if seen != AnyRevision && seen != job.LookAtAll {
 			return "", ErrChanged
 		}
@@ -487,7 +481,7 @@ func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor strin
 	if err := j.CheckSchema(schema); err != nil {
 		return Job{}, err
 	}
-	return j.change(ctx, k, actor, "provisioning.schema_changed", func(job *Job) (string, error) {
+	return j.change(ctx, k, actor, event.ProvisioningSchemaChanged, func(job *Job) (string, error) {
 		j.replaceSchema(job, schema.Clone())
 		j.learn(ctx, job)
 		return "The schema was replaced.", nil
@@ -520,7 +514,7 @@ func (j *Jobs) Delete(ctx context.Context, k Key, actor string) error {
 	if err != nil {
 		return err
 	}
-	return j.Store.DeleteJob(ctx, k, j.event(ctx, job, actor, "provisioning.deleted", "Provisioning was removed."))
+	return j.Store.DeleteJob(ctx, k, j.event(ctx, job, actor, event.ProvisioningDeleted, "Provisioning was removed."))
 }
 
 // change applies fn to the job as it is now. An empty sentence means that nothing changed.
@@ -563,7 +557,7 @@ func (j *Jobs) event(ctx context.Context, job Job, actor, name, words string, ch
 		words = app + ": " + words
 	}
 	return event.Event{
-		Data: event.WithChanges(nil, changes...),
+		Data: event.DataOf(nil, changes...),
 		Time: j.Now(), Scope: event.Directory(string(job.Key.Directory)), Name: name, Actor: actor, Subject: job.Key.App, Text: words,
 	}
 }

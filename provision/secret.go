@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"github.com/rollcall-scim/rollcall/event"
 )
 
 // Sealer keeps credentials that must be sent again unreadable in the database.
@@ -135,7 +137,7 @@ func (j *Jobs) DiscardSecrets(ctx context.Context, actor string) ([]Key, error) 
 	}
 	var discarded []Key
 	for _, s := range all {
-		_, err := j.change(ctx, s.Key, actor, "provisioning.secret_discarded", func(job *Job) (string, error) {
+		_, err := j.change(ctx, s.Key, actor, event.ProvisioningSecretDiscarded, func(job *Job) (string, error) {
 			job.SealedSecret = nil
 			job.TryNow++
 			return "The Secret Token was discarded because the key that sealed it is lost.", nil

@@ -17,8 +17,7 @@ const (
 	LeaseKey    = "all"
 )
 
-// EventChanged tells in the audit trail that the policy changed.
-const EventChanged = "retention.changed"
+// event.RetentionChanged tells in the audit trail that the policy changed.
 
 const (
 	every    = time.Hour       // between two rounds
@@ -99,7 +98,7 @@ func (p *Pruner) Set(ctx context.Context, change Policy, actor string) (Policy, 
 		return old, nil
 	}
 	err = p.Store.SetPolicy(ctx, next, event.Event{
-		Time: p.Now(), Scope: event.Installation(), Name: EventChanged, Actor: actor, Text: "Retention changed." + text, Data: event.WithChanges(nil, changes...),
+		Time: p.Now(), Scope: event.Installation(), Name: event.RetentionChanged, Actor: actor, Text: "Retention changed." + text, Data: event.DataOf(nil, changes...),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set retention: %w", err)

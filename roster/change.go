@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -31,6 +32,8 @@ type draft struct {
 	fixes   []scim.Fix
 	notes   []string // ignored, in words that follow "Nothing: "
 	members delta    // what a group's membership rows already say
+
+	values, unique []Value // of the document, since it was checked
 
 	block *Block            // of a user; nil: as it was
 	asked func(string) bool // whether the request addresses an attribute; nil: it does
@@ -393,7 +396,7 @@ func (r *Roster) read(ctx context.Context, tx Tx, kind Kind, id string, c Change
 	if err != nil {
 		return Record{}, nil, err
 	}
-	old, err := r.parse(rec)
+	old, err := r.parse(&rec)
 	return rec, old, err
 }
 
@@ -419,15 +422,32 @@ func checked(rec Record, err error, kind Kind, id string, c Change) (Record, err
 	return rec, nil
 }
 
+// parseDocument reads the JSON of a stored resource. It is a variable so that a test can count.
+var parseDocument = scim.Parse
+
 // parse reads a stored document as this site's profile has it, whatever the profile was when it was written.
-func (r *Roster) parse(rec Record) (scim.Resource, error) {
-	doc, err := scim.Parse(rec.JSON)
+func (r *Roster) parse(rec *Record) (scim.Resource, error) {
+	doc, err := rec.document()
+	if err != nil {
+		return nil, err
+	}
+	if rec.Kind == User && r.shows(rec.Role) && doc.String("userType") != string(rec.Role) {
+		doc = maps.Clone(doc)
+		doc["userType"] = string(rec.Role)
+	}
+	return doc, nil
+}
+
+// document returns the stored document. It parses the JSON once and keeps the result.
+func (rec *Record) document() (scim.Resource, error) {
+	if rec.doc != nil {
+		return rec.doc, nil
+	}
+	doc, err := parseDocument(rec.JSON)
 	if err != nil {
 		return nil, fmt.Errorf("read stored %s %s: %w", rec.Kind.noun(), rec.ID, err)
 	}
-	if rec.Kind == User && r.shows(rec.Role) {
-		doc["userType"] = string(rec.Role)
-	}
+	rec.doc = doc
 	return doc, nil
 }
 
@@ -443,7 +463,7 @@ type prepared struct {
 
 // prepare makes the new document of a record and everything that follows from it.
 func (r *Roster) prepare(rt *resourceType, rec Record, c Change, apply func(Record, scim.Resource) (*draft, error)) (prepared, error) {
-	old, err := r.parse(rec)
+	old, err := r.parse(&rec)
 	if err != nil {
 		return prepared{}, err
 	}
@@ -457,7 +477,7 @@ func (r *Roster) prepare(rt *resourceType, rec Record, c Change, apply func(Reco
 // compare checks a draft and fills the record that it makes.
 func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *draft) (prepared, error) {
 	p := prepared{rec: rec, old: old, draft: d}
-	if err := rt.check(d.doc); err != nil {
+	if err := rt.check(d); err != nil {
 		return p, err
 	}
 	if err := checkUserName(old, d.doc); err != nil {
@@ -472,15 +492,14 @@ func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *dra
 	if p.decides {
 		p.next.Held = d.held
 	}
+	p.rec.Values, p.rec.Unique = valuesOf(rec.Kind, old), rt.uniqueValues(old)
 	if !p.changed {
-		p.rec.Values, p.rec.Unique = valuesOf(rec.Kind, old), rt.uniqueValues(old)
 		p.next.Values, p.next.Unique = p.rec.Values, p.rec.Unique
 		return p, nil
 	}
 	p.next.Version++
 	p.next.Modified = r.after(rec.Modified)
 	rt.fill(&p.next, d)
-	p.rec.Values, p.rec.Unique = valuesOf(rec.Kind, old), rt.uniqueValues(old)
 	setLooks(&p.rec, old, &p.next, d.doc)
 	return p, checkSize(p.rec, p.next)
 }
@@ -570,7 +589,7 @@ func (r *Roster) newRecord(rt *resourceType, d *draft, c Change) (Record, error)
 	now := r.millis()
 	rec := Record{Kind: Kind(rt.ID)}
 	rec.ID, rec.Version, rec.Created, rec.Modified = r.newID(), 1, now, now
-	if err := rt.check(d.doc); err != nil {
+	if err := rt.check(d); err != nil {
 		return Record{}, err
 	}
 	if err := checkUserName(nil, d.doc); err != nil {
@@ -597,8 +616,8 @@ func (r *Roster) insert(ctx context.Context, tx Tx, rec Record, d *draft, c Chan
 
 // created tells of a resource that was inserted.
 func (r *Roster) created(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
-	e := eventOf(r.site.ID, rec, rec.Kind.event()+".created", c, rec.Created, calledIn(rec, d.doc)+" was created"+d.members.words(" with "))
-	e.Data = event.WithChanges(data(rec, nil, d.members), changedValues(nil, d.doc)...)
+	e := eventOf(r.site.ID, rec, rec.Kind.events().created, c, rec.Created, calledIn(rec, d.doc)+" was created"+d.members.words(" with "))
+	e.Data = event.DataOf(data(rec, nil, d.members), changedValues(nil, d.doc)...)
 	if err := tx.AppendEvent(ctx, e); err != nil {
 		return Outcome{}, err
 	}
@@ -631,7 +650,7 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record
 	}
 	s := story{ended: ended}
 	text := calledIn(rec, old) + " was deleted" + s.andSessions("; ")
-	if err := tx.AppendEvent(ctx, eventOf(r.site.ID, rec, rec.Kind.event()+".deleted", c, now, text, changedValues(old, nil)...)); err != nil {
+	if err := tx.AppendEvent(ctx, eventOf(r.site.ID, rec, rec.Kind.events().deleted, c, now, text, changedValues(old, nil)...)); err != nil {
 		return Outcome{}, err
 	}
 	out := outcome(rec, &draft{doc: old}, "Deleted"+s.andSessions(" · "), ended)
@@ -652,8 +671,10 @@ func taken(err error, doc scim.Resource) error {
 	return err
 }
 
-// check validates a document whole, and the lengths of what is indexed.
-func (rt *resourceType) check(doc scim.Resource) error {
+// check validates the whole document of a draft and the lengths of its indexed values, which it
+// leaves in the draft.
+func (rt *resourceType) check(d *draft) error {
+	doc := d.doc
 	if rt.ID == string(User) {
 		// RFC 7643 §4.1.1: a password is never kept. A login beside single sign-on would outlive deactivation there.
 		delete(doc, "password")
@@ -666,7 +687,8 @@ func (rt *resourceType) check(doc scim.Resource) error {
 			return refusal.New(refusal.Invalid, name, "%s has more than %d bytes", name, maxIndexed)
 		}
 	}
-	for _, values := range [][]Value{valuesOf(Kind(rt.ID), doc), rt.uniqueValues(doc)} {
+	d.values, d.unique = valuesOf(Kind(rt.ID), doc), rt.uniqueValues(doc)
+	for _, values := range [][]Value{d.values, d.unique} {
 		for _, v := range values {
 			if len(v.Folded) > maxIndexed {
 				return refusal.New(refusal.Invalid, v.Path, "%s has more than %d bytes", v.Path, maxIndexed)
@@ -687,7 +709,8 @@ func checkSize(old, next Record) error {
 	return nil
 }
 
-// fill writes the id and meta into the document, encodes it and takes the columns from it.
+// fill writes the id and meta into the document of a checked draft, encodes it and takes the columns
+// from it. The document is the record's from here on.
 func (rt *resourceType) fill(rec *Record, d *draft) {
 	doc := d.doc
 	doc["id"] = rec.ID
@@ -697,9 +720,9 @@ func (rt *resourceType) fill(rec *Record, d *draft) {
 		"lastModified": formatTime(rec.Modified),
 		"version":      ETag(rec.Version, nil),
 	}
-	rec.JSON = scim.Encode(rt.ResourceType, doc)
+	rec.JSON, rec.doc = scim.Encode(rt.ResourceType, doc), doc
 	rec.ExternalID = doc.String("externalId")
-	rec.Values, rec.Unique = valuesOf(rec.Kind, doc), rt.uniqueValues(doc)
+	rec.Values, rec.Unique = d.values, d.unique
 	switch rec.Kind {
 	case User:
 		rec.UserName = scim.Fold(doc.String("userName"))

@@ -97,7 +97,7 @@ func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.R
 			continue
 		}
 		if len(waits)+len(refused) == 0 {
-			if err := rt.check(d.doc); err != nil {
+			if err := rt.check(d); err != nil {
 				return err
 			}
 		}
@@ -275,19 +275,19 @@ func (r *Roster) heldEvents(p prepared, c Change, at time.Time) []event.Event {
 		before := findHeld(p.rec.Held, h.Attribute)
 		switch {
 		case before == nil || !sameValue(before.Value, h.Value):
-			add("user.change_held", "SCIM asked to change %s of %s from %s to %s; an administrator has to decide", h, wish(h.Attribute, before, &h))
+			add(event.UserChangeHeld, "SCIM asked to change %s of %s from %s to %s; an administrator has to decide", h, wish(h.Attribute, before, &h))
 		case before.Waits() && !h.Waits():
-			add("user.change_refused", "The change of %s of %s from %s to %s, which SCIM asked for, was refused", h, wish(h.Attribute, &h, nil))
+			add(event.UserChangeRefused, "The change of %s of %s from %s to %s, which SCIM asked for, was refused", h, wish(h.Attribute, &h, nil))
 		}
 	}
 	for _, h := range p.rec.Held {
 		switch {
 		case findHeld(p.next.Held, h.Attribute) != nil:
 		case slices.Contains(p.draft.applied, h.Attribute):
-			add("user.change_applied", "The change of %s of %s from %s to %s, which SCIM asked for, was applied", h, event.Changed(h.Attribute, p.old[h.Attribute], h.Value))
+			add(event.UserChangeApplied, "The change of %s of %s from %s to %s, which SCIM asked for, was applied", h, event.Changed(h.Attribute, p.old[h.Attribute], h.Value))
 		case sameIdentity(h.Attribute, p.draft.doc[h.Attribute], h.Value): // user.updated tells of it
 		default:
-			add("user.change_withdrawn", "The change of %s of %s from %s to %s, which SCIM asked for, is no longer asked for", h, wish(h.Attribute, &h, nil))
+			add(event.UserChangeWithdrawn, "The change of %s of %s from %s to %s, which SCIM asked for, is no longer asked for", h, wish(h.Attribute, &h, nil))
 		}
 	}
 	return events

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/pace"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -181,7 +182,7 @@ func (r *Roster) takeRow(ctx context.Context, tx Tx, row ImportRow, c Change) (O
 	if err != nil {
 		return Outcome{}, err
 	}
-	old, err := r.parse(rec)
+	old, err := r.parse(&rec)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -288,5 +289,5 @@ func (r *Roster) identify(ctx context.Context, tx Tx, rec Record, row ImportRow,
 		return false, err
 	}
 	text := row.UserName + " has a user identifier for sign-in now"
-	return true, tx.AppendEvent(ctx, eventOf(r.site.ID, rec, "user.identified", c, now, text))
+	return true, tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserIdentified, c, now, text))
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -94,15 +95,18 @@ func (k Kind) noun() string {
 	return string(k)
 }
 
-// event is the first word of the names of events about a resource.
-func (k Kind) event() string {
+// lifeEvents are the names of the events of a resource's life.
+type lifeEvents struct{ created, updated, deleted string }
+
+// events returns the names of the events about resources of this kind.
+func (k Kind) events() lifeEvents {
 	switch k {
 	case User:
-		return "user"
+		return lifeEvents{event.UserCreated, event.UserUpdated, event.UserDeleted}
 	case Group:
-		return "group"
+		return lifeEvents{event.GroupCreated, event.GroupUpdated, event.GroupDeleted}
 	}
-	return "resource"
+	return lifeEvents{event.ResourceCreated, event.ResourceUpdated, event.ResourceDeleted}
 }
 
 // nameOf is what a resource is called: its userName or displayName, else nothing.

@@ -92,9 +92,9 @@ func looksOf(doc scim.Resource) []Look {
 
 // StoredLooks lists the looks of a stored user.
 func (rec *Record) StoredLooks() ([]Look, error) {
-	doc, err := scim.Parse(rec.JSON)
+	doc, err := rec.document()
 	if err != nil {
-		return nil, fmt.Errorf("read stored user %s: %w", rec.ID, err)
+		return nil, err
 	}
 	return looksOf(doc), nil
 }

@@ -139,7 +139,7 @@ func (r *Roster) PersonByUserName(ctx context.Context, userName string) (Person,
 }
 
 func personOf(rec Record) (Person, error) {
-	doc, err := scim.Parse(rec.JSON)
+	doc, err := parseDocument(rec.JSON)
 	if err != nil {
 		return Person{}, fmt.Errorf("read stored user %s: %w", rec.ID, err)
 	}

@@ -32,7 +32,7 @@ func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 	if err != nil {
 		return Outcome{}, false, err
 	}
-	old, err := v.roster.parse(rec)
+	old, err := v.roster.parse(&rec)
 	if err != nil {
 		return Outcome{}, false, err
 	}

@@ -181,6 +181,8 @@ type Record struct {
 	LastActive Stamp // the last change of Active
 	LastRole   Stamp // the last change of Role
 	LastSignIn time.Time
+
+	doc scim.Resource // JSON, parsed; nil until it is needed. It is not changed
 }
 
 // Refusals that callers ask for by name. A Store answers with refusal.NotFound itself for what it does not have. What a

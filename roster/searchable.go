@@ -75,9 +75,9 @@ func (rec *Record) DeclaredValues(declared []site.Searchable) ([]Value, error) {
 	if !slices.ContainsFunc(declared, func(s site.Searchable) bool { return s.Type == string(rec.Kind) }) {
 		return nil, nil
 	}
-	doc, err := scim.Parse(rec.JSON)
+	doc, err := rec.document()
 	if err != nil {
-		return nil, fmt.Errorf("read stored %s %s: %w", rec.Kind.noun(), rec.ID, err)
+		return nil, err
 	}
 	var values []Value
 	for _, s := range declared {

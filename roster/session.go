@@ -115,7 +115,7 @@ func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Chang
 			return err
 		}
 		text := person.UserName + " was signed out everywhere" + story{ended: ended}.andSessions("; ")
-		return tx.AppendEvent(ctx, eventOf(r.site.ID, rec, "user.signed_out_everywhere", c, now, text))
+		return tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserSignedOutEverywhere, c, now, text))
 	})
 	if err != nil {
 		return 0, fmt.Errorf("sign out everywhere: %w", err)
@@ -137,7 +137,7 @@ func (r *Roster) SignOut(ctx context.Context, sessionSecret string) error {
 		by.Kind = event.Admin
 	}
 	e := event.Event{
-		Time: r.now(), Scope: event.Site(string(r.site.ID)), Name: "user.signed_out", Actor: by.Label(), By: by, Subject: person.ID,
+		Time: r.now(), Scope: event.Site(string(r.site.ID)), Name: event.UserSignedOut, Actor: by.Label(), By: by, Subject: person.ID,
 		Text: person.UserName + " signed out",
 	}
 	if err := r.store.EndSession(ctx, r.site.ID, secret.HashOf(sessionSecret), e); err != nil {

@@ -1,7 +1,6 @@
 package roster
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,7 +17,7 @@ type story struct {
 	userName    string         // or what another resource is called
 	done        []string       // parts of the sentence
 	ended       int            // sessions
-	activated   string         // "user.deactivated", "user.reactivated", "user.revived", "user.blocked", "user.unblocked", "user.block_changed" or empty
+	activated   string         // event.UserDeactivated, event.UserReactivated, event.UserRevived, event.UserBlocked, event.UserUnblocked, event.UserBlockChanged or empty
 	block       []event.Change // of the block itself
 	active      bool           // of who is blocked, or was: whether they are active without the block
 	forgotten   bool           // the user identifier of who was revived
@@ -47,14 +46,14 @@ func tell(old, next Record, was scim.Resource, d *draft, ended int, c Change) st
 	if old.Block != next.Block {
 		s.blocked(old, next)
 	} else if old.Active != next.Active {
-		s.activated = "user.reactivated"
+		s.activated = event.UserReactivated
 		done := "Reactivated"
 		switch {
 		case !next.Active:
-			s.activated = "user.deactivated"
+			s.activated = event.UserDeactivated
 			done = "Deactivated"
 		case d.revives:
-			s.activated = "user.revived"
+			s.activated = event.UserRevived
 			s.forgotten = d.forgets
 			done = "Revived, as the account was deactivated"
 		}
@@ -83,16 +82,16 @@ func (s *story) blocked(old, next Record) {
 	}
 	switch {
 	case !next.Block.On:
-		s.activated, s.active = "user.unblocked", next.Active
+		s.activated, s.active = event.UserUnblocked, next.Active
 		done = "Unblocked"
 		if !next.Active {
 			done += " · stays deactivated"
 		}
 	case !old.Block.On:
-		s.activated, s.active = "user.blocked", next.Block.Active
+		s.activated, s.active = event.UserBlocked, next.Block.Active
 		done = "Blocked" + s.andSessions(" · ")
 	default:
-		s.activated, s.active = "user.block_changed", next.Block.Active
+		s.activated, s.active = event.UserBlockChanged, next.Block.Active
 		s.block = []event.Change{event.Changed("active once unblocked", old.Block.Active, next.Block.Active)}
 		done = "Blocked still · once unblocked, the account is " + activeWord(next.Block.Active)
 	}
@@ -150,7 +149,7 @@ func (d *draft) sentence(done string) string {
 // stamp notes who changed what last.
 func (s story) stamp(next *Record, c Change, at time.Time) {
 	next.Last = Stamp{Actor: c.Actor, Via: c.Via, Time: at, Text: s.sentence()}
-	if s.activated != "" && s.activated != "user.block_changed" {
+	if s.activated != "" && s.activated != event.UserBlockChanged {
 		next.LastActive = Stamp{Actor: c.Actor, Via: c.Via, Time: at}
 	}
 	if s.toRole != "" {
@@ -161,42 +160,42 @@ func (s story) stamp(next *Record, c Change, at time.Time) {
 func (s story) events(id site.ID, next Record, c Change, at time.Time) []event.Event {
 	var events []event.Event
 	switch s.activated {
-	case "user.deactivated":
+	case event.UserDeactivated:
 		text := s.userName + " was deactivated" + s.andSessions("; ") + reversing("; this ", s.reverseOf)
 		events = append(events, eventOf(id, next, s.activated, c, at, text, only(s.values, activeAttribute)...))
-	case "user.blocked":
+	case event.UserBlocked:
 		text := s.userName + " was blocked" + s.andSessions("; ")
 		events = append(events, eventOf(id, next, s.activated, c, at, text, append(s.block, only(s.values, activeAttribute)...)...))
-	case "user.unblocked":
+	case event.UserUnblocked:
 		text := s.userName + " was unblocked"
 		if !s.active {
 			text += "; the account stays deactivated"
 		}
 		events = append(events, eventOf(id, next, s.activated, c, at, text, append(s.block, only(s.values, activeAttribute)...)...))
-	case "user.block_changed":
+	case event.UserBlockChanged:
 		text := s.userName + " stays blocked; once unblocked, the account is " + activeWord(s.active)
 		events = append(events, eventOf(id, next, s.activated, c, at, text, append(s.block, only(s.values, activeAttribute)...)...))
-	case "user.revived":
+	case event.UserRevived:
 		text := s.userName + " was revived: a create found the account deactivated"
 		if s.forgotten {
 			text += "; the user identifier for sign-in was forgotten"
 		}
 		events = append(events, eventOf(id, next, s.activated, c, at, text, only(s.values, activeAttribute)...))
-	case "user.reactivated":
+	case event.UserReactivated:
 		text := s.userName + " was reactivated" + reversing("; this ", s.reverseOf)
 		events = append(events, eventOf(id, next, s.activated, c, at, text, only(s.values, activeAttribute)...))
 	}
 	if s.toRole != "" {
 		text := fmt.Sprintf("The role of %s changed from %s to %s", s.userName, s.fromRole, s.toRole) + reversing("; this ", s.reverseRole)
-		events = append(events, eventOf(id, next, "user.role_changed", c, at, text, event.Changed(roleAttribute, s.fromRole, s.toRole)))
+		events = append(events, eventOf(id, next, event.UserRoleChanged, c, at, text, event.Changed(roleAttribute, s.fromRole, s.toRole)))
 	}
 	if changes := s.changes(); len(changes) > 0 {
 		text := s.userName + " was updated: " + strings.Join(changes, ", ")
 		if s.formerly != "" {
 			text = s.formerly + " is now " + text
 		}
-		e := eventOf(id, next, next.Kind.event()+".updated", c, at, text)
-		e.Data = event.WithChanges(data(next, s.attributes, s.members), others(s.values, activeAttribute, roleAttribute)...)
+		e := eventOf(id, next, next.Kind.events().updated, c, at, text)
+		e.Data = event.DataOf(data(next, s.attributes, s.members), others(s.values, activeAttribute, roleAttribute)...)
 		events = append(events, e)
 	}
 	return events
@@ -217,40 +216,20 @@ func eventOf(id site.ID, rec Record, name string, c Change, at time.Time, text s
 		Actor:   c.Actor,
 		Subject: rec.ID,
 		Text:    text,
-		Data:    event.WithChanges(data(rec, nil, delta{}), changes...),
+		Data:    event.DataOf(data(rec, nil, delta{}), changes...),
 	}
 }
 
 // data is what an event says to programs: the state after the change, which other attributes changed, and whom a group
 // gained and lost.
-func data(rec Record, attributes []string, members delta) []byte {
-	type state struct { // of everything
-		Version    int64    `json:"version"`
-		Attributes []string `json:"attributes,omitempty"`
+func data(rec Record, attributes []string, members delta) event.Data {
+	if rec.Kind == User {
+		return event.Account{Version: rec.Version, Active: rec.Active, Role: string(rec.Role), Attributes: attributes}
 	}
-	type user struct {
-		Version    int64    `json:"version"`
-		Active     bool     `json:"active"`
-		Role       Role     `json:"userType"`
-		Attributes []string `json:"attributes,omitempty"`
+	return event.Resource{
+		Version: rec.Version, Attributes: attributes, Type: string(rec.Kind),
+		Added: members.added, Removed: members.removed, AddedCount: members.addedCount, RemovedCount: members.removedCount,
 	}
-	type group struct {
-		state
-		Kind         Kind     `json:"resourceType"`
-		Added        []string `json:"membersAdded,omitempty"`
-		Removed      []string `json:"membersRemoved,omitempty"`
-		AddedCount   int      `json:"membersAddedCount,omitempty"`
-		RemovedCount int      `json:"membersRemovedCount,omitempty"`
-	}
-	var v any
-	switch rec.Kind {
-	case User:
-		v = user{rec.Version, rec.Active, rec.Role, attributes}
-	default:
-		v = group{state{rec.Version, attributes}, rec.Kind, members.added, members.removed, members.addedCount, members.removedCount}
-	}
-	b, _ := json.Marshal(v) // cannot fail: text, booleans and numbers only
-	return b
 }
 
 // The attributes whose changes have events of their own.

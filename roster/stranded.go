@@ -100,7 +100,7 @@ func (d *dropper) retold() (paths []string) {
 }
 
 func (d *dropper) remove(ctx context.Context, rec Record) error {
-	doc, err := d.roster.parse(rec)
+	doc, err := d.roster.parse(&rec)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (d *dropper) remove(ctx context.Context, rec Record) error {
 
 // strip takes out of one resource what is stranded, and of what may not be had twice what one made earlier has.
 func (d *dropper) strip(ctx context.Context, rec Record) error {
-	was, err := d.roster.parse(rec)
+	was, err := d.roster.parse(&rec)
 	if err != nil {
 		return err
 	}
@@ -141,17 +141,18 @@ func (d *dropper) strip(ctx context.Context, rec Record) error {
 
 // put writes a resource that has lost something.
 func (d *dropper) put(ctx context.Context, rec Record, unique []Value, was, doc scim.Resource) error {
-	if err := d.next.check(doc); err != nil {
+	changed := &draft{doc: doc, role: rec.Role}
+	if err := d.next.check(changed); err != nil {
 		return err
 	}
 	now := d.roster.after(rec.Modified)
 	next := rec
 	next.Version++
 	next.Modified = now
-	d.next.fill(&next, &draft{doc: doc, role: rec.Role})
+	d.next.fill(&next, changed)
 	rec.Unique, next.Unique = unique, unique // they are written
 	setLooks(&rec, was, &next, doc)
-	story := tell(rec, next, was, &draft{doc: doc}, 0, d.by)
+	story := tell(rec, next, was, changed, 0, d.by)
 	story.stamp(&next, d.by, now)
 	if err := d.tx.Put(ctx, rec, next); err != nil {
 		return err

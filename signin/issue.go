@@ -53,7 +53,7 @@ func (s *SignIns) IssueFirstAdminLink(ctx context.Context, st site.Site, email, 
 func (s *SignIns) issue(ctx context.Context, st site.Site, l Link, personID, actor, text string) (Link, error) {
 	r := LinkRecord{Site: st.ID, Kind: l.Kind, PersonID: personID}
 	l.Link, r.Record = onetime.New(s.Now(), func(secret string) string { return LinkPath(st.Name, secret) })
-	if err := s.Store.AddLink(ctx, r, s.event(st, "sign_in.link_created", actor, personID, text)); err != nil {
+	if err := s.Store.AddLink(ctx, r, s.event(st, event.SignInLinkCreated, actor, personID, text)); err != nil {
 		return Link{}, fmt.Errorf("add sign-in link: %w", err)
 	}
 	return l, nil

@@ -97,7 +97,7 @@ func (s *SignIns) Redeem(ctx context.Context, st site.Site, linkSecret string, f
 		p.Person.UserName = f.Email
 	}
 	used := s.Now()
-	e := s.event(st, "sign_in.link_used", "user:"+p.Person.UserName, p.Person.ID, "One-time sign-in link of "+p.Person.UserName+" opened")
+	e := s.event(st, event.SignInLinkUsed, "user:"+p.Person.UserName, p.Person.ID, "One-time sign-in link of "+p.Person.UserName+" opened")
 	e.By = event.Actor{Kind: event.Person, ID: p.Person.ID, Name: p.Person.UserName}
 	hash := secret.HashOf(linkSecret)
 	if err := onetime.Use(

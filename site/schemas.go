@@ -374,5 +374,5 @@ func (s *Sites) schemasEvent(id ID, old, next *scim.Registry, dropped []string, 
 	if len(dropped) > 0 {
 		text += "; by force, for good: " + strings.Join(dropped, ", ")
 	}
-	return s.event(id, "site.schemas_changed", actor, "", text, event.Changed("schemas", ids(old), ids(next)))
+	return s.event(id, event.SiteSchemasChanged, actor, "", text, event.Changed("schemas", ids(old), ids(next)))
 }

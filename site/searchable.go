@@ -137,7 +137,7 @@ func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName string, a
 			}
 			wanted.ID = s.NewID()
 			list, added = append(list, wanted), append(added, wanted)
-			if err := tx.AppendEvent(ctx, s.event(id, "site.searchable_declared", actor, "", wanted.String()+" was declared searchable", event.Changed("searchable", nil, wanted.String()))); err != nil {
+			if err := tx.AppendEvent(ctx, s.event(id, event.SiteSearchableDeclared, actor, "", wanted.String()+" was declared searchable", event.Changed("searchable", nil, wanted.String()))); err != nil {
 				return nil, err
 			}
 		}
@@ -178,7 +178,7 @@ func declared(types *scim.Registry, list []Searchable, typeName, name string) in
 }
 
 func (s *Sites) withdrawn(id ID, was Searchable, because, actor string) event.Event {
-	return s.event(id, "site.searchable_withdrawn", actor, "", was.String()+" is no longer declared searchable"+because, event.Changed("searchable", was.String(), nil))
+	return s.event(id, event.SiteSearchableWithdrawn, actor, "", was.String()+" is no longer declared searchable"+because, event.Changed("searchable", was.String(), nil))
 }
 
 // changeSearchable changes the list in one transaction on the locked site.

@@ -177,7 +177,7 @@ func (s *Sites) Create(ctx context.Context, name string, p Profile, actor string
 	made := Site{ID: ID(s.NewID()), Name: name, MatchesUserName: matchesFor(p), Created: s.Now().UTC().Truncate(time.Microsecond)}
 	made.Choose(p)
 	text := fmt.Sprintf("Site %s was made with profile %s", name, p)
-	if err := s.Store.CreateSite(ctx, made, s.event(made.ID, "site.created", actor, "", text)); err != nil {
+	if err := s.Store.CreateSite(ctx, made, s.event(made.ID, event.SiteCreated, actor, "", text)); err != nil {
 		return Site{}, fmt.Errorf("create site %s: %w", name, err)
 	}
 	return made, nil
@@ -296,7 +296,7 @@ func (s *Sites) Rename(ctx context.Context, id ID, name, actor string) (Site, er
 		if err := tx.RenameSite(ctx, name); err != nil {
 			return err
 		}
-		return tx.AppendEvent(ctx, s.event(id, "site.renamed", actor, string(id), fmt.Sprintf("Site %s was renamed to %s; its addresses changed, and everyone was signed out", old.Name, name),
+		return tx.AppendEvent(ctx, s.event(id, event.SiteRenamed, actor, string(id), fmt.Sprintf("Site %s was renamed to %s; its addresses changed, and everyone was signed out", old.Name, name),
 			event.Changed("name", old.Name, name)))
 	})
 	if err != nil {
@@ -312,7 +312,7 @@ func (s *Sites) Delete(ctx context.Context, id ID, confirmation, actor string) e
 		if confirmation != name {
 			return ErrWrongConfirmation
 		}
-		gone := s.event(id, "site.deleted", actor, string(id), fmt.Sprintf("Site %s was deleted with everybody in it", name), event.Changed("name", name, nil))
+		gone := s.event(id, event.SiteDeleted, actor, string(id), fmt.Sprintf("Site %s was deleted with everybody in it", name), event.Changed("name", name, nil))
 		gone.Scope = event.Scope{Kind: "installation"}
 		if err := tx.AppendEvent(ctx, gone); err != nil {
 			return err
@@ -329,6 +329,6 @@ func (s *Sites) event(id ID, name, actor, subject, text string, changes ...event
 		Actor:   actor,
 		Subject: subject,
 		Text:    text,
-		Data:    event.WithChanges(nil, changes...),
+		Data:    event.DataOf(nil, changes...),
 	}
 }

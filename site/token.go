@@ -127,7 +127,7 @@ func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, 
 			return err
 		}
 		text := "Token " + made.Label() + " was generated"
-		if err := tx.AppendEvent(ctx, s.event(id, "token.created", r.Actor, made.ID, text, tokenValues(made)...)); err != nil {
+		if err := tx.AppendEvent(ctx, s.event(id, event.TokenCreated, r.Actor, made.ID, text, tokenValues(made)...)); err != nil {
 			return err
 		}
 		next := tx.Site()
@@ -189,7 +189,7 @@ func (s *Sites) endToken(ctx context.Context, tx Tx, t Token, at time.Time, acto
 	if err := tx.PutToken(ctx, t); err != nil {
 		return err
 	}
-	return tx.AppendEvent(ctx, s.event(t.Site, "token.revoked", actor, t.ID, text, event.Changed("live", true, false)))
+	return tx.AppendEvent(ctx, s.event(t.Site, event.TokenRevoked, actor, t.ID, text, event.Changed("live", true, false)))
 }
 
 // tokenValues is what the event of a new token says of it; of the secret only that there is one.

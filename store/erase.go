@@ -246,7 +246,7 @@ func scrubbed(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 			set("address", "")
 			set("user_agent", "")
 		}
-		if own && r.texts["name"] != erasure.Event {
+		if own && r.texts["name"] != event.UserErased {
 			set("text", p.Label()+": "+r.texts["name"])
 			set("data", p.Data(r.texts["data"]))
 		}
@@ -379,7 +379,7 @@ func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (v
 	}
 	add("select name, text, data from event where scope_kind = $1 and scope_id = $2 and subject = $3 and subject <> ''", func(row scanner) error {
 		var name, text, data string
-		if err := row.Scan(&name, &text, &data); err != nil || name == erasure.Event {
+		if err := row.Scan(&name, &text, &data); err != nil || name == event.UserErased {
 			return err
 		}
 		if called, _, found := strings.Cut(text, " was "); found { // "ada@example.com was updated: …"

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -150,7 +149,7 @@ func (c *command) auditCSV(cmd *cobra.Command, s *services, o auditFlags) error 
 	if !of.One() {
 		of = event.Installation()
 	}
-	return errors.Join(err, out.Error(), s.recordExport(cmd, of, "export.audit", "The audit log", plural(sent, "event", "events"), sent))
+	return errors.Join(err, out.Error(), s.recordExport(cmd, of, event.ExportAudit, "The audit log", plural(sent, "event", "events"), sent))
 }
 
 // recordExport notes in the audit trail that somebody took a list away.
@@ -161,14 +160,8 @@ func (s *services) recordExport(cmd *cobra.Command, of event.Scope, name, what, 
 			filter[f.Name] = f.Value.String()
 		}
 	})
-	data, err := json.Marshal(struct {
-		Rows   int               `json:"rows"`
-		Filter map[string]string `json:"filter,omitempty"`
-	}{rows, filter})
-	if err != nil {
-		return err
-	}
-	err = store.Events{DB: s.db}.Record(cmd.Context(), event.Event{Scope: of, Name: name, Text: what + " was exported: " + how, Data: data})
+	data := event.DataOf(event.Export{Rows: rows, Filter: filter})
+	err := store.Events{DB: s.db}.Record(cmd.Context(), event.Event{Scope: of, Name: name, Text: what + " was exported: " + how, Data: data})
 	if err != nil {
 		return fmt.Errorf("write the audit trail: %w", err)
 	}

@@ -227,7 +227,7 @@ func (c *command) prepareCopy(ctx context.Context, file, path, from string, o re
 			c.keyFor(path), plural(out.Unopened, "Secret Token", "Secret Tokens"))
 	}
 	out.Sessions, err = store.EndSessions(ctx, db, event.Event{
-		Scope: event.Installation(), Name: "database.restored", Actor: actor,
+		Scope: event.Installation(), Name: event.DatabaseRestored, Actor: actor,
 		Text: fmt.Sprintf("The database was restored from the copy %s. Every session and one-time link ended.", from),
 	})
 	if err != nil {

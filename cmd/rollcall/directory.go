@@ -134,7 +134,7 @@ func exportUsers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Writ
 	if err == nil {
 		err = out.Flush()
 	}
-	return errors.Join(err, s.recordExport(cmd, event.Directory(string(h.Directory.ID)), "export.users", "The list of users", plural(sent, "user", "users"), sent))
+	return errors.Join(err, s.recordExport(cmd, event.Directory(string(h.Directory.ID)), event.ExportUsers, "The list of users", plural(sent, "user", "users"), sent))
 }
 
 func (c *command) directoryRename() *cobra.Command {

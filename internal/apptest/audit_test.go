@@ -345,6 +345,7 @@ func (j *journey) directory() {
 	sam.get("/d/contoso/users/export")
 	sam.get("/d/-/audit/export?kind=user.")
 	j.run("audit", "--csv", "--search", "ada")
+	j.run("audit", "--csv", "--directory", "contoso")
 	sam.post("/d/sign-out", nil, 401)
 	lee.post("/d/-/account/sign-out", nil, 401)
 	j.run("operator", "sign-out", "sam", "--yes")
@@ -459,7 +460,7 @@ func (j *journey) check(t *testing.T, want map[string]trailRow) {
 	if err := json.Unmarshal([]byte(j.run("audit", "--json", "--limit", "10000")), &all); err != nil {
 		t.Fatal(err)
 	}
-	by, changed := map[string][]string{}, map[string][]string{}
+	by, changed, made := map[string][]string{}, map[string][]string{}, map[string]event.Entry{}
 	for _, e := range all {
 		if _, ok := want[e.Event]; !ok {
 			t.Errorf("%s has no row in the table of this test", e.Event)
@@ -471,7 +472,10 @@ func (j *journey) check(t *testing.T, want map[string]trailRow) {
 			changed[e.Event] = append(changed[e.Event], c.Name)
 		}
 		checkActor(t, e)
+		made[e.Event+" "+e.Scope] = e
+		checkCatalogue(t, e)
 	}
+	checkMade(t, want, made, all)
 	for name, row := range want {
 		slices.Sort(by[name])
 		if got := strings.Join(by[name], " "); got != row.by {
@@ -483,6 +487,55 @@ func (j *journey) check(t *testing.T, want map[string]trailRow) {
 		for _, c := range strings.Split(row.changes, ",") {
 			if !slices.Contains(changed[name], c) {
 				t.Errorf("%s changes %q, want %q among them", name, changed[name], c)
+			}
+		}
+	}
+}
+
+// checkCatalogue holds an event to what event.Catalogue says of its scope, subject and data.
+func checkCatalogue(t *testing.T, e event.Entry) {
+	t.Helper()
+	d, ok := event.Describe(e.Event, e.Scope)
+	if !ok {
+		t.Errorf("event.Catalogue has no %s of a %s", e.Event, e.Scope)
+		return
+	}
+	if d.Subject == "" && e.Subject != "" {
+		t.Errorf("%s of a %s has the subject %s; event.Catalogue names none", e.Event, e.Scope, e.Subject)
+	}
+	var data map[string]json.RawMessage
+	if len(e.Data) > 0 {
+		if err := json.Unmarshal(e.Data, &data); err != nil {
+			t.Errorf("%s: %v", e.Event, err)
+		}
+	}
+	for name := range data {
+		known := d.Data != nil && slices.ContainsFunc(d.Data.Fields(), func(f event.Field) bool { return f.Name == name })
+		if !known && (name != "changes" || d.Values == "") {
+			t.Errorf("%s of a %s has the field %q in its data, which event.Catalogue does not name: %s", e.Event, e.Scope, name, e.Data)
+		}
+	}
+}
+
+// checkMade wants what event.Catalogue promises of each event from at least one that was made.
+func checkMade(t *testing.T, want map[string]trailRow, made map[string]event.Entry, all []event.Entry) {
+	t.Helper()
+	for _, d := range event.Catalogue {
+		if _, makes := want[d.Name]; !makes {
+			continue
+		}
+		for _, scope := range d.Scopes {
+			if _, ok := made[d.Name+" "+scope]; !ok {
+				t.Errorf("event.Catalogue has %s of a %s, which the journey does not make", d.Name, scope)
+			}
+			some := func(has func(event.Entry) bool) bool {
+				return slices.ContainsFunc(all, func(e event.Entry) bool { return e.Event == d.Name && e.Scope == scope && has(e) })
+			}
+			if d.Subject != "" && !some(func(e event.Entry) bool { return e.Subject != "" }) {
+				t.Errorf("event.Catalogue gives %s of a %s a subject, and no such event has one", d.Name, scope)
+			}
+			if d.Values != "" && !some(func(e event.Entry) bool { return len(event.Changes(e.Data)) > 0 }) {
+				t.Errorf("event.Catalogue gives %s of a %s changed values, and no such event has any", d.Name, scope)
 			}
 		}
 	}

@@ -239,7 +239,7 @@ func (w *writer) one(ctx context.Context) error {
 			return err
 		}
 		if err := tx.AppendEvent(ctx, event.Event{
-			Time: rec.Created, Scope: event.Site(string(w.site.ID)), Name: "user.created", Actor: "scim:bench", Subject: rec.ID, Text: text,
+			Time: rec.Created, Scope: event.Site(string(w.site.ID)), Name: event.UserCreated, Actor: "scim:bench", Subject: rec.ID, Text: text,
 		}); err != nil {
 			return err
 		}

@@ -1,0 +1,170 @@
+package event
+
+import "slices"
+
+// Description is a row of the catalogue: what is said of the events of one name in feeds of some kinds.
+type Description struct {
+	Name    string
+	Scopes  []string // whose feeds have it: KindSite, KindDirectory, KindInstallation
+	Means   string   // when it is written
+	Subject string   // what Event.Subject is the id of; empty: it is empty
+	Data    Data     // fields that its data can have; nil: none
+	Values  string   // what the list "changes" of its data holds; empty: it has none
+	Example string   // a sentence that Event.Text can be
+}
+
+var (
+	ofSite         = []string{KindSite}
+	ofDirectory    = []string{KindDirectory}
+	ofInstallation = []string{KindInstallation}
+)
+
+const (
+	aPerson      = "the person"
+	aGroup       = "the group"
+	aResource    = "the resource"
+	aUser        = "the user"
+	aToken       = "the token"
+	aSite        = "the site"
+	aDirectory   = "the directory"
+	anApp        = "the application"
+	anOperator   = "the operator, by name"
+	allValues    = "each attribute that has a value"
+	newValues    = "each attribute that changed"
+	isActive     = "`active`"
+	asksFor      = "the attribute, with ` (asked for)` after its name"
+	settingValue = "the setting"
+	jobValues    = "each setting of provisioning that changed; the Secret Token without a value"
+)
+
+// Catalogue describes every event. The lists of names, docs/events.md and the filters of pages and
+// commands are made from it.
+var Catalogue = []Description{
+	{UserCreated, ofSite, "a person was created", aPerson, Account{}, allValues, "ada@acme.example was created"},
+	{UserCreated, ofDirectory, "a user was created", aUser, DirectoryUser{}, allValues, "Ada (ada@contoso.example) was created"},
+	{UserUpdated, ofSite, "attributes of a person changed", aPerson, Account{}, newValues + ", but `active` and `userType`", "ada@acme.example was updated: title"},
+	{UserUpdated, ofDirectory, "attributes of a user changed", aUser, DirectoryUser{}, newValues, "Ada (ada@contoso.example) was updated: jobTitle"},
+	{UserDeleted, ofSite, "a person was deleted permanently", aPerson, Account{}, "each attribute that had a value", "bo@acme.example was deleted"},
+	{UserDeleted, ofDirectory, "a user was deleted and can be restored", aUser, DirectoryUser{}, "`deleted`", "Bo (bo@contoso.example) was deleted (can be restored)"},
+	{UserErased, ofSite, "the data of a person was erased permanently", aPerson, Account{}, "", "The data of a person was erased: erased person 0190f3"},
+	{UserErased, ofDirectory, "the data of a user was erased permanently", aUser, nil, "", "The data of a person was erased: erased person 0190f3"},
+
+	{UserDeactivated, ofSite, "a person was deactivated; the sessions ended", aPerson, Account{}, isActive, "ada@acme.example was deactivated; 2 sessions ended"},
+	{UserReactivated, ofSite, "a deactivated person was reactivated", aPerson, Account{}, isActive, "ada@acme.example was reactivated"},
+	{UserRevived, ofSite, "a create found a deactivated account and reactivated it", aPerson, Account{}, isActive, "bo@acme.example was revived: a create found the account deactivated"},
+	{UserRoleChanged, ofSite, "the role of a person changed", aPerson, Account{}, "`userType`", "The role of ada@acme.example changed from Registered to Moderator"},
+	{UserIdentified, ofSite, "an import gave a person the user identifier", aPerson, Account{}, "", "kim@acme.example has a user identifier for sign-in now"},
+	{UserBlocked, ofSite, "an administrator blocked a person; the sessions ended", aPerson, Account{}, "`blocked` and `active`", "ada@acme.example was blocked"},
+	{UserUnblocked, ofSite, "an administrator unblocked a person", aPerson, Account{}, "`blocked` and, if the person is active again, `active`", "ada@acme.example was unblocked"},
+	{UserBlockChanged, ofSite, "SCIM changed what a blocked person will be once unblocked", aPerson, Account{}, "`active once unblocked`", "ada@acme.example stays blocked; once unblocked, the account is deactivated"},
+	{UserChangeHeld, ofSite, "SCIM asked for a change that an administrator decides on", aPerson, Account{}, asksFor, `SCIM asked to change userName of kim@acme.example from "kim@acme.example" to "mallory@acme.example"; an administrator has to decide`},
+	{UserChangeApplied, ofSite, "an administrator applied such a change", aPerson, Account{}, "the attribute", `The change of userName of kim@acme.example from "kim@acme.example" to "kim2@acme.example", which SCIM asked for, was applied`},
+	{UserChangeRefused, ofSite, "an administrator refused such a change", aPerson, Account{}, asksFor, `The change of userName of kim@acme.example from "kim@acme.example" to "kim2@acme.example", which SCIM asked for, was refused`},
+	{UserChangeWithdrawn, ofSite, "SCIM no longer asks for such a change", aPerson, Account{}, asksFor, `The change of userName of kim@acme.example from "kim@acme.example" to "kim2@acme.example", which SCIM asked for, is no longer asked for`},
+	{UserSignedOut, ofSite, "a person signed out", aPerson, nil, "", "kim@acme.example signed out"},
+	{UserSignedOutEverywhere, ofSite, "all sessions of a person ended", aPerson, Account{}, "", "kim@acme.example was signed out everywhere; 2 sessions ended"},
+
+	{UserEnabled, ofDirectory, "the sign-in of a user was allowed", aUser, DirectoryUser{}, newValues, "Bo (bo@contoso.example) was enabled: accountEnabled"},
+	{UserDisabled, ofDirectory, "the sign-in of a user was blocked", aUser, DirectoryUser{}, newValues, "Bo (bo@contoso.example) was disabled: accountEnabled"},
+	{UserRestored, ofDirectory, "a deleted user was restored", aUser, DirectoryUser{}, "`deleted`, or each attribute that an import changed", "Bo (bo@contoso.example) was restored"},
+	{UserPurged, ofDirectory, "a user was deleted permanently", aUser, nil, "", "Bo (bo@contoso.example) was deleted permanently"},
+
+	{GroupCreated, ofSite, "a group was created", aGroup, Resource{}, allValues, "Group Sales was created with 2 members added"},
+	{GroupUpdated, ofSite, "attributes or members of a group changed", aGroup, Resource{}, newValues + "; members are in the fields", "Group Sales was updated: 1 member added"},
+	{GroupDeleted, ofSite, "a group was deleted", aGroup, Resource{}, "each attribute that had a value", "Group Sales was deleted"},
+
+	{ResourceCreated, ofSite, "a resource of the site's own type was created", aResource, Resource{}, allValues, "Device 0190f3d8 was created"},
+	{ResourceUpdated, ofSite, "attributes of such a resource changed", aResource, Resource{}, newValues, "Device 0190f3d8 was updated: serial"},
+	{ResourceDeleted, ofSite, "such a resource was deleted", aResource, Resource{}, "each attribute that had a value", "Device 0190f3d8 was deleted"},
+
+	{SiteCreated, ofSite, "a site was created", "", nil, "", "Site acme was made with profile documented"},
+	{SiteRenamed, ofSite, "a site was renamed; its addresses changed and everyone was signed out", aSite, nil, "`name`", "Site acme was renamed to acme2; its addresses changed, and everyone was signed out"},
+	{SiteDeleted, ofInstallation, "a site was deleted with its people", aSite, nil, "`name`", "Site gone was deleted with everybody in it"},
+	{SiteProfileChanged, ofSite, "the profile changed", "", nil, settingValue, "Profile changed from documented to full"},
+	{SiteSCIMEnabled, ofSite, "*Enable SCIM* was switched on", "", nil, settingValue, "SCIM was switched on"},
+	{SiteSCIMDisabled, ofSite, "*Enable SCIM* was switched off", "", nil, settingValue, "SCIM was switched off; people keep their access and role as they are"},
+	{SiteRolesManaged, ofSite, "*Allow SCIM to manage user roles* was switched on", "", nil, settingValue, "SCIM may now manage user roles"},
+	{SiteRolesUnmanaged, ofSite, "*Allow SCIM to manage user roles* was switched off", "", nil, settingValue, "SCIM may no longer manage user roles; roles stay as they are"},
+	{SiteStrictEnabled, ofSite, "*Strict mode* was switched on", "", nil, settingValue, "SCIM requests are now read strictly"},
+	{SiteStrictDisabled, ofSite, "*Strict mode* was switched off", "", nil, settingValue, "SCIM requests are now read leniently"},
+	{SiteCreatesChanged, ofSite, "what a create over SCIM does changed", "", nil, settingValue, "SCIM may now create accounts"},
+	{SiteRevivesChanged, ofSite, "*Revive on Create* was switched on or off", "", nil, settingValue, "A create over SCIM no longer revives who is deactivated: it is refused"},
+	{SiteDeletesChanged, ofSite, "what a delete over SCIM does changed", "", nil, settingValue, "A delete over SCIM now deactivates the account"},
+	{SiteGroupsChanged, ofSite, "*Take groups* was switched on or off", "", nil, settingValue, "SCIM now has groups"},
+	{SiteGroupNamesChanged, ofSite, "*Groups may share a name* was switched on or off", "", nil, settingValue, "Each group now needs a displayName of its own"},
+	{SiteRateLimitChanged, ofSite, "the limit of requests per second changed", "", nil, settingValue, "SCIM requests are now limited to 50 per second"},
+	{SiteSettingChanged, ofSite, "a setting without an event of its own changed", "", nil, settingValue, "It is switched on"},
+	{SiteSearchableDeclared, ofSite, "an attribute was declared searchable", "", nil, "`searchable`", "title of User was declared searchable"},
+	{SiteSearchableWithdrawn, ofSite, "a declaration was withdrawn", "", nil, "`searchable`", "title of User is no longer declared searchable"},
+	{SiteSchemasChanged, ofSite, "the schemas and resource types of the site changed", "", nil, "`schemas`", "The schemas were changed: added urn:example:Device"},
+
+	{TokenCreated, ofSite, "a SCIM token was generated", aToken, nil, "`name`, `expires`, and `secret` without a value", "Token Entra ID (…a91f) was generated"},
+	{TokenRevoked, ofSite, "a SCIM token ended", aToken, nil, "`live`", "Token Entra ID (…a91f) was revoked"},
+
+	{SignInLinkCreated, ofSite, "a one-time link was made", "the person, if there is an account yet", nil, "", "One-time sign-in link made for kim@acme.example"},
+	{SignInLinkUsed, ofSite, "a one-time link was opened", "the person, if there is an account yet", nil, "", "One-time sign-in link of kim@acme.example opened"},
+	{SignInLinkRefused, []string{KindSite, KindInstallation}, "a link did not open", "", Refusals{}, "", "A sign-in link was refused: expired, of kim@acme.example"},
+
+	{PageRefused, []string{KindSite, KindInstallation}, "a page or form was refused", "", Refusals{}, "", "A page was refused, as the role does not allow it: GET /c/{site}/admin/people"},
+
+	{DirectoryCreated, ofDirectory, "a directory was created", aDirectory, nil, "", "Directory contoso was created"},
+	{DirectoryRenamed, ofDirectory, "a directory was renamed", aDirectory, nil, "`name`", "Directory contoso was renamed to contoso2"},
+	{DirectoryDeleted, ofInstallation, "a directory was deleted", aDirectory, nil, "", "Directory gone was deleted (users: 2; applications: 1; linked accounts, which stay as they are: 2)"},
+
+	{ApplicationCreated, ofDirectory, "an application was created", anApp, nil, "", "Application Acme was created"},
+	{ApplicationRenamed, ofDirectory, "an application was renamed", anApp, nil, "`name`", "Application Acme was renamed to Beta"},
+	{ApplicationDeleted, ofDirectory, "an application was deleted; its accounts stay", anApp, nil, "", "Application Beta was deleted (assignments: 2; linked accounts, which stay as they are: 2)"},
+
+	{AssignmentAdded, ofDirectory, "a user was assigned to an application", aUser, Assignment{}, "", "Ada (ada@contoso.example) was assigned to Acme"},
+	{AssignmentRemoved, ofDirectory, "an assignment was removed", aUser, Assignment{}, "", "Ada (ada@contoso.example) is no longer assigned to Acme"},
+
+	{ProvisioningCreated, ofDirectory, "provisioning of an application was set up", anApp, nil, jobValues, "Acme: Provisioning was set up: Automatic, status On."},
+	{ProvisioningSaved, ofDirectory, "settings of provisioning were saved", anApp, nil, jobValues, "Acme: Secret Token changed."},
+	{ProvisioningStarted, ofDirectory, "Provisioning Status was set to On", anApp, nil, jobValues, "Acme: Provisioning was started."},
+	{ProvisioningPaused, ofDirectory, "Provisioning Status was set to Off", anApp, nil, jobValues, "Acme: Provisioning was paused."},
+	{ProvisioningRestarted, ofDirectory, "provisioning begins anew with an initial cycle", anApp, nil, "", "Acme: Provisioning was restarted: everybody is looked at again."},
+	{ProvisioningDeleted, ofDirectory, "provisioning was removed", anApp, nil, "", "Acme: Provisioning was removed."},
+	{ProvisioningMappingChanged, ofDirectory, "a mapping changed", anApp, nil, "each part of a mapping that changed", `Acme: Mapping "Provision Azure Active Directory Users" changed: enabled true, Target Object Actions Update.`},
+	{ProvisioningMappingsRestored, ofDirectory, "the default mappings were restored", anApp, nil, "each part of a mapping that changed", "Acme: Default mappings were restored."},
+	{ProvisioningSchemaChanged, ofDirectory, "a schema document was imported", anApp, nil, "each part of a mapping that changed", "Acme: The schema was replaced."},
+	{ProvisioningSecretDiscarded, ofDirectory, "a Secret Token was removed because its key was lost", anApp, nil, jobValues, "Acme: The Secret Token was discarded because the key that sealed it is lost."},
+	{ProvisioningConnectionTested, ofDirectory, "Test Connection was used", anApp, ConnectionTest{}, "", "Acme: Test Connection to https://scim.acme.example worked."},
+	{ProvisioningQuarantined, ofDirectory, "provisioning went into quarantine", anApp, nil, "", "Acme: Provisioning is in quarantine: The application refused the Secret Token."},
+	{ProvisioningReleased, ofDirectory, "the quarantine ended", anApp, nil, "", "Acme: The connection test worked; the quarantine is lifted."},
+	{ProvisioningBehind, ofDirectory, "provisioning was paused longer than events are kept, so it looks at everyone anew", anApp, nil, "", "Acme: The directory no longer keeps all changes since the last cycle. An initial cycle looks at everybody."},
+
+	{OperatorLinkCreated, ofInstallation, "a one-time link for an operator was made", anOperator, nil, "", "One-time sign-in link made for the operator sam"},
+	{OperatorSignedIn, ofInstallation, "an operator signed in", anOperator, nil, "", "sam signed in by one-time link"},
+	{OperatorSignedOut, ofInstallation, "an operator signed out", anOperator, nil, "", "sam signed out"},
+	{OperatorSignedOutEverywhere, ofInstallation, "all sessions of an operator ended", anOperator, nil, "", "The operator sam was signed out everywhere; 1 session ended"},
+	{OperatorRemoved, ofInstallation, "an operator was removed", anOperator, nil, "", "sam is no longer an operator; sessions and links ended"},
+
+	{RetentionChanged, ofInstallation, "how long logs are kept changed", "", nil, "each kind of log that is kept for another time", "Retention changed. reads: kept 40 days instead of 30 days."},
+
+	{DatabaseRestored, ofInstallation, "the database was restored from a copy", "", nil, "", "The database was restored from the copy saved.db. Every session and one-time link ended."},
+
+	{ExportUsers, ofDirectory, "the list of users was exported", "", Export{}, "", "The list of users was exported: 214 users"},
+	{ExportRequestLog, ofSite, "the request log was exported", "", Export{}, "", "The request log was exported: 12 calls"},
+	{ExportAudit, []string{KindSite, KindDirectory, KindInstallation}, "the audit log was exported", "", Export{}, "", "The audit log was exported: 86 events"},
+}
+
+// Describe returns what the catalogue says of an event in the feeds of that kind. It returns false if
+// those feeds have no such event.
+func Describe(name, scope string) (Description, bool) {
+	for _, d := range Catalogue {
+		if d.Name == name && slices.Contains(d.Scopes, scope) {
+			return d, true
+		}
+	}
+	return Description{}, false
+}
+
+// names are the names of the catalogue, each once, in its order.
+func names() (list []string) {
+	for _, d := range Catalogue {
+		if !slices.Contains(list, d.Name) {
+			list = append(list, d.Name)
+		}
+	}
+	return list
+}

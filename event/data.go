@@ -1,0 +1,127 @@
+package event
+
+// Data is what an event says to programs, apart from the list of changed values. Only the structs of
+// this file are Data, so docs/events.md describes every field there is.
+type Data interface{ Fields() []Field }
+
+// Field describes one field of Data.
+type Field struct {
+	Name  string // in JSON
+	Type  string // string, number, boolean, list of strings, object
+	Means string
+}
+
+// DataOf returns an event's data: the fields of d, which may be nil, and the list of changed values.
+// It returns nil if there are neither.
+func DataOf(d Data, changes ...Change) []byte {
+	if d == nil {
+		return WithChanges(nil, changes...)
+	}
+	fields, err := marshal(d)
+	if err != nil {
+		return WithChanges(nil, changes...) // none of the structs can fail
+	}
+	return WithChanges(fields, changes...)
+}
+
+// Account is the data of events about a person or user of a site.
+type Account struct {
+	Version    int64    `json:"version"`
+	Active     bool     `json:"active"`
+	Role       string   `json:"userType"`
+	Attributes []string `json:"attributes,omitempty"`
+}
+
+// Fields describes the data.
+func (Account) Fields() []Field {
+	return []Field{
+		{"version", "number", "version of the account after the change"},
+		{"active", "boolean", "whether the account is active after the change"},
+		{"userType", "string", "role after the change: Registered, Moderator or Admin"},
+		{"attributes", "list of strings", "names of the attributes that changed, for `user.updated`"},
+	}
+}
+
+// Resource is the data of events about a group or a resource of a site's own type.
+type Resource struct {
+	Version      int64    `json:"version"`
+	Attributes   []string `json:"attributes,omitempty"`
+	Type         string   `json:"resourceType"`
+	Added        []string `json:"membersAdded,omitempty"`
+	Removed      []string `json:"membersRemoved,omitempty"`
+	AddedCount   int      `json:"membersAddedCount,omitempty"`
+	RemovedCount int      `json:"membersRemovedCount,omitempty"`
+}
+
+// Fields describes the data.
+func (Resource) Fields() []Field {
+	return []Field{
+		{"version", "number", "version of the resource after the change"},
+		{"attributes", "list of strings", "names of the attributes that changed"},
+		{"resourceType", "string", "name of the resource type: Group, or one of the site's own"},
+		{"membersAdded", "list of strings", "ids of the members that a group gained; the first ones if there are many"},
+		{"membersRemoved", "list of strings", "ids of the members that a group lost; the first ones if there are many"},
+		{"membersAddedCount", "number", "how many members a group gained"},
+		{"membersRemovedCount", "number", "how many members a group lost"},
+	}
+}
+
+// DirectoryUser is the data of events about a user of a directory.
+type DirectoryUser struct {
+	Changed []string `json:"changed,omitempty"`
+}
+
+// Fields describes the data.
+func (DirectoryUser) Fields() []Field {
+	return []Field{{"changed", "list of strings", "names of the attributes that changed"}}
+}
+
+// Assignment is the data of events about a user's assignment to an application.
+type Assignment struct {
+	Application string `json:"application"`
+}
+
+// Fields describes the data.
+func (Assignment) Fields() []Field {
+	return []Field{{"application", "string", "id of the application"}}
+}
+
+// ConnectionTest is the data of a Test Connection.
+type ConnectionTest struct {
+	Host    string `json:"host"`
+	Outcome string `json:"outcome"`
+}
+
+// Fields describes the data.
+func (ConnectionTest) Fields() []Field {
+	return []Field{
+		{"host", "string", "scheme and host of the Tenant URL"},
+		{"outcome", "string", "`worked`, or `failed: ` and the kind of failure"},
+	}
+}
+
+// Export is the data of a list that was taken away as a file.
+type Export struct {
+	Rows   int               `json:"rows"`
+	Filter map[string]string `json:"filter,omitempty"`
+	CutOff bool              `json:"cutOff,omitempty"`
+}
+
+// Fields describes the data.
+func (Export) Fields() []Field {
+	return []Field{
+		{"rows", "number", "rows of the file"},
+		{"filter", "object", "what the list was narrowed to: names of inputs or flags, with their values"},
+		{"cutOff", "boolean", "true if the file ended before its end"},
+	}
+}
+
+// Refusals is the data of an event that stands for many refusals.
+type Refusals struct {
+	LeftOut int `json:"leftOut,omitempty"`
+}
+
+// Fields describes the data.
+func (Refusals) Fields() []Field {
+	return []Field{{"leftOut", "number", "how many more were refused and are not listed; on events that stand for many"}}
+}

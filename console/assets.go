@@ -60,7 +60,7 @@ func newAssets() (*assets, error) {
 	return a, nil
 }
 
-// add adds one file; url(name) in it becomes the hashed name for each name in links.
+// add takes in one file; url(name) in it becomes the hashed name for each name in links.
 func (a *assets) add(file string, links map[string]string) error {
 	b, err := assetFiles.ReadFile(file)
 	if err != nil {
@@ -77,8 +77,7 @@ func (a *assets) add(file string, links map[string]string) error {
 	return nil
 }
 
-// url returns the address of an asset. An unknown name gives a link that answers 404, and a test
-// looks for those.
+// url is where a page finds the asset. An unknown name gives a link that answers 404, and a test looks for those.
 func (a *assets) url(name string) string {
 	if hashed, ok := a.names[name]; ok {
 		return assetPath + hashed

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -32,19 +33,19 @@ type Options struct {
 	NewLinks string
 	// Retention says how long logs are kept; nil says nothing.
 	Retention *retention.Pruner
-	// Events records acts that change nothing, such as exports; nil records none.
+	// Events takes the events of acts that change nothing, such as exports and refused pages; nil takes none.
 	Events event.Recorder
-	// Refused records refused pages and links as events; nil records none.
+	// Refused takes the events of refused pages and links; nil takes none.
 	Refused *event.Refused
 	// Version is shown at the foot of the menu.
 	Version string
-	// Drawn is called with the name of each template that draws a page. It may be nil.
+	// Drawn is told the name of each view that draws a page, such as "site/people"; nil is told nothing.
 	Drawn func(view string)
 }
 
 // Console is the frame of all pages. Make one with New and give it to both page sets.
 type Console struct {
-	options Options
+	Options Options
 	assets  *assets
 	layout  *template.Template // layout.html and parts.html
 	views   *Views             // of the frame itself: questions, errors, the sign-in
@@ -54,10 +55,11 @@ type Console struct {
 // shows every page.
 type Views struct {
 	console *Console
+	set     string // "site", "directory"; empty for the frame's own
 	parse   map[string]func() (*template.Template, error)
 }
 
-// New creates a console.
+// New makes a console.
 func New(o Options) (*Console, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -70,22 +72,19 @@ func New(o Options) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{options: o, assets: a}
+	c := &Console{Options: o, assets: a}
 	c.layout, err = template.New("layout.html").Funcs(c.functions()).ParseFS(templateFiles, "layout.html", "parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the layout: %w", err)
 	}
-	c.views, err = c.Views(templateFiles)
-	return c, err
+	c.views = c.Views("", templateFiles)
+	return c, nil
 }
 
-// Views reads the names of a page set's templates: each .html file but the layout and its parts is one view.
-func (c *Console) Views(files fs.FS) (*Views, error) {
-	names, err := fs.Glob(files, "*.html")
-	if err != nil {
-		return nil, fmt.Errorf("list the page templates: %w", err)
-	}
-	v := &Views{console: c, parse: make(map[string]func() (*template.Template, error))}
+// Views are the templates of a page set: each .html file but the layout and its parts is one view, named as the file.
+func (c *Console) Views(set string, files fs.FS) *Views {
+	names, _ := fs.Glob(files, "*.html") // the pattern is well formed, which is the only error there is
+	v := &Views{console: c, set: set, parse: make(map[string]func() (*template.Template, error))}
 	for _, file := range names {
 		if file == "layout.html" || file == "parts.html" {
 			continue
@@ -101,7 +100,7 @@ func (c *Console) Views(files fs.FS) (*Views, error) {
 			return set, nil
 		})
 	}
-	return v, nil
+	return v
 }
 
 // functions are what templates may call. They shape what a page struct already decided.
@@ -110,16 +109,15 @@ func (c *Console) functions() template.FuncMap {
 		"asset":   c.assets.url,
 		"icon":    c.icon,
 		"ago":     c.ago,
-		"stamp":   stamp,
+		"stamp":   Timestamp,
 		"clock":   clock,
-		"number":  grouped,
+		"number":  GroupDigits,
 		"reveal":  visible.Reveal,
-		"version": func() string { return c.options.Version },
+		"version": func() string { return c.Options.Version },
 	}
 }
 
-// icon draws one symbol of assets/vendor/icons.svg. It is decoration: the words beside it say what
-// it means.
+// icon draws one symbol of assets/vendor/icons.svg. It is decoration: what it means stands beside it in words.
 func (c *Console) icon(name string) template.HTML {
 	return template.HTML(`<svg class="icon" aria-hidden="true" focusable="false"><use href="` + //nolint:gosec // both parts are ours
 		template.HTMLEscapeString(c.assets.url("icons.svg")+"#"+name) + `"></use></svg>`)
@@ -128,8 +126,8 @@ func (c *Console) icon(name string) template.HTML {
 // Assets serves /assets/…: mount it at that path.
 func (c *Console) Assets() http.Handler { return c.assets }
 
-// view shows a page of the frame itself.
-func (c *Console) view(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
+// View shows a page of the frame itself.
+func (c *Console) View(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
 	return c.views.Show(w, r, status, name, data)
 }
 
@@ -137,14 +135,14 @@ func (c *Console) view(w http.ResponseWriter, r *http.Request, status int, name 
 func (v *Views) Show(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
 	parse, ok := v.parse[name]
 	if !ok {
-		return fmt.Errorf("there is no page template %q", name)
+		return fmt.Errorf("there is no page template %q", path.Join(v.set, name))
 	}
 	set, err := parse()
 	if err != nil {
 		return err
 	}
-	if drawn := v.console.options.Drawn; drawn != nil {
-		drawn(name)
+	if drawn := v.console.Options.Drawn; drawn != nil {
+		drawn(path.Join(v.set, name))
 	}
 	var b bytes.Buffer
 	if err := set.ExecuteTemplate(&b, "layout.html", data); err != nil {
@@ -162,8 +160,8 @@ func (v *Views) Show(w http.ResponseWriter, r *http.Request, status int, name st
 	return nil
 }
 
-// redirect answers a form: the browser asks for target with GET, and the notice is shown there once.
-func (c *Console) redirect(w http.ResponseWriter, r *http.Request, target string, n notice) error {
+// Redirect answers a form: the browser asks for target with GET, and the notice is shown there once.
+func (c *Console) Redirect(w http.ResponseWriter, r *http.Request, target string, n Notice) error {
 	if n.Text != "" || n.Title != "" {
 		c.leaveNotice(w, r, n)
 	}
@@ -174,5 +172,5 @@ func (c *Console) redirect(w http.ResponseWriter, r *http.Request, target string
 
 // secure reports whether cookies may only travel over https.
 func (c *Console) secure(r *http.Request) bool {
-	return strings.HasPrefix(c.options.PublicURL, "https://") || web.Secure(r)
+	return strings.HasPrefix(c.Options.PublicURL, "https://") || web.Secure(r)
 }

@@ -41,7 +41,7 @@ type work struct {
 
 	m        *mapping
 	link     *Link // the pair, remembered before or found now; nil: no account is known
-	replaces *Link // the pair whose account is gone, while another account is being created
+	replaces *Link // the link whose account is gone, while the engine creates another account
 	current  scim.Resource
 	values   []value
 	hash     string

@@ -73,7 +73,7 @@ type AttributeMapping struct {
 	ExportMissingReferences bool                    `json:"exportMissingReferences"`
 }
 
-// AttributeMappingSource is an expression as text and as tree.
+// AttributeMappingSource is an expression, as a string and as a tree.
 type AttributeMappingSource = expr.Node
 
 // AttributeFlowType says when a row applies.

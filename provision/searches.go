@@ -138,7 +138,7 @@ func (s *searcher) can(ctx context.Context, r *row) (Searchable, error) {
 	return one, err
 }
 
-// lookup is what a search by matching attributes came to.
+// lookup is the result of a search by matching attributes.
 type lookup struct {
 	found   []TargetObject
 	key     MatchKey     // that found them

@@ -38,7 +38,8 @@ type CreatePause struct {
 	Times int       `json:"times"` // pauses one after the other without an account made in between
 }
 
-// Phase is what the cycle in progress imports. Work on what was imported goes on in each of them.
+// Phase says which users the current cycle is importing. In every phase, the engine also works on
+// users that it has imported.
 type Phase string
 
 // Phases of a cycle.
@@ -46,8 +47,8 @@ const (
 	Idle      Phase = ""
 	Snapshot  Phase = "snapshot"  // initial: every user of the source
 	Links     Phase = "links"     // initial: linked accounts whose user is out of scope or gone
-	Changes   Phase = "changes"   // incremental: what changed since the watermark
-	Finishing Phase = "finishing" // everything is imported, the rest of the work goes on
+	Changes   Phase = "changes"   // incremental: the users that changed since the watermark
+	Finishing Phase = "finishing" // everything is imported; the engine works on the rest
 )
 
 // Kinds of cycles.
@@ -183,7 +184,7 @@ const (
 	ByCycle   Why = "cycle"   // the initial cycle looks at everybody
 	ByChange  Why = "change"  // it changed in the source
 	ByRetry   Why = "retry"   // it failed before
-	ByAbsence Why = "absence" // it had no account, looked up again once a day
+	ByAbsence Why = "absence" // it had no account; the engine looks for one once a day
 )
 
 // Report is what the Provisioning page and `provision status` show of a job.

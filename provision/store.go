@@ -39,7 +39,7 @@ type Store interface {
 	Pending(ctx context.Context, k Key, now time.Time, limit int) ([]Pending, error)
 	// NextPending returns when the earliest waiting object may be looked at; zero if none waits.
 	NextPending(ctx context.Context, k Key) (time.Time, error)
-	// PendingIDs returns all objects to look at, whether or not their time has come.
+	// PendingIDs returns the ids of all pending objects, including those that are not due yet.
 	PendingIDs(ctx context.Context, k Key) ([]string, error)
 	// Known returns what is remembered of one object, for a plan.
 	Known(ctx context.Context, k Key, objectID string) (Pending, error)
@@ -76,22 +76,22 @@ type Fence struct {
 	Epoch int64
 }
 
-// Counts are a job's numbers.
+// Counts are the numbers that the status of a job shows.
 type Counts struct {
 	Linked, Lost, Escrowed, Unmatched, Pending int
 }
 
-// Forget names what a restart or a new target drops.
+// Forget says which stored state a restart or a new target drops.
 type Forget struct {
-	Links     bool // and the creates whose outcome is unknown
+	Links     bool // also the creates whose outcome is unknown
 	Escrows   bool
 	Unmatched bool
 }
 
-// Outcome is what became of one pending object. Fields that are nil or false leave things as they are.
+// Outcome is the result for one pending object. A field that is nil or false changes nothing.
 type Outcome struct {
 	ObjectID  string
-	Postpone  time.Time // look again then instead of being done; zero: done
+	Postpone  time.Time // when to look again; zero if the object is done
 	Link      *Link     // remember this pair
 	Unlink    bool
 	DropOp    bool

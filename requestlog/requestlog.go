@@ -158,27 +158,28 @@ type Log struct {
 	Now   func() time.Time
 	NewID func() string // ids of rows
 
-	// Failed is told of a flush that did not succeed while Run goes on trying; nil tells nobody. Set it before Run.
+	// Failed is called with the error of each failed flush, which Run then tries again. It may be
+	// nil. Set it before Run.
 	Failed func(error)
 
 	// Reads bounds the rows about reads of one site.
 	Reads ReadBound
 
-	mu       sync.Mutex
-	gathered []Request
-	uses     uses             // by requests whose rows others wrote
-	refused  int              // calls of GatherRefused by strangers since the last flush
-	failing  bool             // the last flush failed
-	missing  map[site.ID]gap  // rows that were not kept while flushes failed
-	unlisted map[site.ID]gap  // reads beyond the bound since the last flush
-	pails    map[site.ID]pail // how many rows of reads each site may still have
-	crowds   map[crowd]int    // how many rows of GatherRefused each crowd is ahead of one for each flush
-	flushing sync.Mutex       // one flush at a time, so that rows are written in order and once
+	mu         sync.Mutex
+	gathered   []Request
+	uses       uses                      // by requests whose rows others wrote
+	refused    int                       // calls of GatherRefused without a valid token since the last flush
+	failing    bool                      // the last flush failed
+	missing    map[site.ID]gap           // rows dropped while flushes failed
+	unlisted   map[site.ID]gap           // reads beyond the bound since the last flush
+	allowances map[site.ID]readAllowance // how many more reads each site may list
+	crowds     map[crowd]int             // how many rows each crowd has listed beyond one for each flush
+	flushing   sync.Mutex                // one flush at a time, so that rows are written in order and once
 
 	once sync.Once
 	wake chan struct{} // see waker
 
-	counts Counts // of rows so far; Gathered is not kept here
+	counts Counts // the counts so far, without Gathered
 }
 
 // Store keeps the request logs of all sites.
@@ -198,15 +199,15 @@ func (l *Log) waker() chan struct{} {
 
 // Counts is how many rows the request logs of all sites have got since the process began.
 type Counts struct {
-	Written    int64 // by the log itself: reads and refusals
-	WithChange int64 // given to transactions of changes, which write them
-	Unlisted   int64 // reads beyond the bound of a site, counted instead
-	Lost       int64 // not kept while the log could not be written, counted instead
+	Written    int64 // reads and refusals, which the log writes itself
+	WithChange int64 // changes, whose transactions write the row
+	Unlisted   int64 // reads beyond the bound of a site, which the log only counts
+	Lost       int64 // dropped while the log could not be written
 	Refused    int64 // requests without a valid token beyond their bound
 	Gathered   int   // in memory now
 }
 
-// Counts returns them as they are now.
+// Counts returns the present counts.
 func (l *Log) Counts() Counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -221,8 +222,9 @@ func (l *Log) count(add func(*Counts)) {
 	add(&l.counts)
 }
 
-// ReadBound is how many rows about reads one site may have: so many at once, and so many a second from then on. The
-// rest is counted, and the log has a row that says how many. The zero value is the default.
+// ReadBound is how many rows about reads one site may have: Burst rows at once, and PerSecond from
+// then on. The log counts the others and writes their number in one row. The zero value is the
+// default.
 type ReadBound struct{ Burst, PerSecond int }
 
 const (
@@ -230,13 +232,13 @@ const (
 	readPerSecond = 25 // what Entra ID sends to one application
 )
 
-// pail holds what a site may still have at a time.
-type pail struct {
+// readAllowance is how many rows a site may still write, as of a time.
+type readAllowance struct {
 	rows float64
 	at   time.Time
 }
 
-// lists says whether a read of a site is listed, and counts it if not.
+// lists reports whether the log lists a read of a site. It counts a read that is not listed.
 func (l *Log) lists(r Request) bool {
 	if !r.isRead() {
 		return true
@@ -245,9 +247,9 @@ func (l *Log) lists(r Request) bool {
 	now := l.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p, known := l.pails[r.Site]
+	p, known := l.allowances[r.Site]
 	if !known {
-		p = pail{burst, now}
+		p = readAllowance{burst, now}
 	}
 	p.rows = min(burst, p.rows+rate*max(0, now.Sub(p.at).Seconds()))
 	p.at = now
@@ -255,10 +257,10 @@ func (l *Log) lists(r Request) bool {
 	if !full {
 		p.rows--
 	}
-	if l.pails == nil {
-		l.pails = map[site.ID]pail{}
+	if l.allowances == nil {
+		l.allowances = map[site.ID]readAllowance{}
 	}
-	l.pails[r.Site] = p
+	l.allowances[r.Site] = p
 	if !full {
 		return true
 	}
@@ -285,9 +287,9 @@ func (l *Log) countUnlisted() {
 	}
 	l.unlisted = nil
 	idle := l.Now().Add(-time.Hour)
-	for id, p := range l.pails {
+	for id, p := range l.allowances {
 		if p.at.Before(idle) {
-			delete(l.pails, id)
+			delete(l.allowances, id)
 		}
 	}
 }
@@ -350,14 +352,14 @@ func (l *Log) Gather(r Request) {
 	}
 }
 
-// gap is how many rows of a site the log does not have, and of when.
+// gap counts rows that the log of a site lacks, and says from when to when.
 type gap struct {
 	rows         int
 	first, last  time.Time
-	token, last4 string // of the last one
+	token, last4 string // of the last row
 }
 
-// with is the gap with one more row.
+// with returns the gap with one more row.
 func (g gap) with(r Request) gap {
 	if g.rows == 0 {
 		g.first = r.Time
@@ -611,7 +613,7 @@ type Query struct {
 	Filter
 	Search string // part of a user name, path or sentence in any case, or a whole resource id
 	Before string // the next of the page before; empty: from the newest row
-	Limit  int    // 0: 50; at most 500
+	Limit  int    // 0 means 50; at most 500
 }
 
 // Filter is what the store decides of a query. Its zero value is every row.

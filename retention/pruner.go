@@ -21,7 +21,7 @@ const (
 
 const (
 	every    = time.Hour       // between two rounds
-	sliceFor = 8 * time.Second // of work, before the lease is given back for a moment
+	sliceFor = 8 * time.Second // how long one slice of work lasts, before the server gives the lease back for a moment
 )
 
 // Store keeps the policy and removes rows.

@@ -545,7 +545,8 @@ func (r *Roster) write(ctx context.Context, tx Tx, p prepared, c Change) (Outcom
 	return out, nil
 }
 
-// writeHeld writes what is held of a person where nothing else changes. The version stays: SCIM shows nothing of it.
+// writeHeld stores a person's waiting changes when nothing else changes. The version stays, because
+// SCIM does not show waiting changes.
 func (r *Roster) writeHeld(ctx context.Context, tx Tx, p prepared, c Change) error {
 	if !p.decides {
 		return nil

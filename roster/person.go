@@ -65,7 +65,7 @@ type PeopleQuery struct {
 	Status Status
 	Role   Role // empty: any
 	After  string
-	Limit  int // 0: 50; at most 500
+	Limit  int // 0 means 50; at most 500
 }
 
 // Counts are the sizes of a roster. Those who are Blocked are among the Deactivated.

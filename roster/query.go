@@ -24,7 +24,7 @@ type Query struct {
 	Filter     *scim.Filter // nil: all
 	SortBy     *scim.Sort   // nil: by creation
 	StartIndex int          // 1-based; below 1 means 1
-	Count      int          // 0 or below: the total alone; capped at MaxCount
+	Count      int          // 0 or less returns only the total; at most MaxCount
 
 	ByCursor bool   // page by cursor, not by StartIndex. RFC 9865
 	Cursor   string // the NextCursor of the page before; empty for the first page
@@ -32,8 +32,8 @@ type Query struct {
 
 // Page is the answer to a Query.
 type Page struct {
-	TotalResults int // all that match, whatever the page
-	StartIndex   int // as applied
+	TotalResults int // all matching resources, on all pages
+	StartIndex   int // the start index that was applied
 	Documents    []Document
 	NextCursor   string // empty: this is the last page, or there are no cursors
 
@@ -44,7 +44,7 @@ type Page struct {
 	Cut bool
 }
 
-// Get returns a resource, 404 if there is none. Of a group it reads no member.
+// Get returns a resource, or 404 if it does not exist. It reads no members of a group.
 func (r *Roster) Get(ctx context.Context, kind Kind, id string) (Document, error) {
 	doc, _, err := r.get(kind, id, func() (doc Document, groups []Membership, err error) {
 		doc, err = r.store.Get(ctx, r.site.ID, kind, id)

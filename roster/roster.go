@@ -174,11 +174,11 @@ type Record struct {
 	Role        Role
 	Block       Block
 	Held        []HeldChange
-	Values      []Value // searchable; written with the record, not read back
-	Unique      []Value // no two resources of the kind have one of these; written with the record, not read back
-	Looks       []Look  // of a user, how the names look; written with the record, not read back
+	Values      []Value // searchable values; Put and Insert write them, reads leave them empty
+	Unique      []Value // values that no other resource of the kind may have; written like Values
+	Looks       []Look  // how a user's names look; written like Values
 
-	Last       Stamp // the last change of anything
+	Last       Stamp // the last change of any kind
 	LastActive Stamp // the last change of Active
 	LastRole   Stamp // the last change of Role
 	LastSignIn time.Time
@@ -268,7 +268,7 @@ type ListQuery struct {
 // Found is what the store has found for a ListQuery.
 type Found struct {
 	Documents []Document
-	Total     int  // all that match, whatever the page
+	Total     int  // all matching resources, on all pages
 	Cut       bool // the page has fewer than it could: its documents are large
 }
 
@@ -305,28 +305,29 @@ type Tx interface {
 	BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error)
 	// Records returns up to limit resources of a kind that follow a place, locked until the transaction ends.
 	Records(ctx context.Context, kind Kind, after Place, limit int) ([]Record, error)
-	// Insert returns where lists have it now. ErrUserNameTaken, ErrSchemasChanged, ErrValueTaken.
+	// Insert returns the resource's position in lists. ErrUserNameTaken, ErrSchemasChanged,
+	// ErrValueTaken.
 	Insert(ctx context.Context, r Record) (position int64, err error)
 	// Put writes next over old; both carry their Values and Unique, and their Looks where these differ. ErrUserNameTaken, ErrSchemasChanged, ErrValueTaken.
 	Put(ctx context.Context, old, next Record) error
-	// PutUnique writes the Unique of next over those of old, and nothing else of it. ErrValueTaken; what was written until
-	// then stays.
+	// PutUnique replaces the unique values of old by those of next, and changes nothing else.
+	// ErrValueTaken; what was written until then stays.
 	PutUnique(ctx context.Context, old, next Record) error
-	// FreeUnique forgets who has which value of an attribute.
+	// FreeUnique deletes the unique values of an attribute, so that resources may share them.
 	FreeUnique(ctx context.Context, kind Kind, path string) error
 	// Delete removes a resource, with its Values, Looks, memberships, identity and sessions.
 	Delete(ctx context.Context, old Record) error
 
-	// MemberKinds returns of what kind those users and groups are, without the ids that nobody has. It keeps them
-	// from being deleted until the transaction ends.
+	// MemberKinds returns the kind of each id that exists. Until the transaction ends, these users
+	// and groups cannot be deleted.
 	MemberKinds(ctx context.Context, ids []string) (map[string]Kind, error)
-	// AddMembers returns whom it added: those who were no members yet.
+	// AddMembers returns the members that it added, without those that were members before.
 	AddMembers(ctx context.Context, group string, members []Member, at time.Time) (added []string, err error)
-	// RemoveMembers returns whom it removed.
+	// RemoveMembers returns the members that it removed.
 	RemoveMembers(ctx context.Context, group string, ids []string) (removed []string, err error)
 	// Members is Store.Members.
 	Members(ctx context.Context, group, after string, limit int, named bool) ([]Member, error)
-	// CountMembers counts the members of a group, up to most.
+	// CountMembers counts the members of a group and stops at most.
 	CountMembers(ctx context.Context, group string, most int) (int, error)
 	// GroupsWith returns the ids of the groups that have that member.
 	GroupsWith(ctx context.Context, member string) ([]string, error)

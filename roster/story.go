@@ -253,7 +253,7 @@ func others(all []event.Change, names ...string) []event.Change {
 func changedValues(was, is scim.Resource) []event.Change {
 	var changes []event.Change
 	for _, name := range keys(was, is) {
-		if name == "id" || name == "meta" || name == "schemas" || same(name, was, is) {
+		if name == "id" || name == "meta" || name == "schemas" || sameAttribute(name, was, is) {
 			continue
 		}
 		if !strings.Contains(name, ":") {
@@ -267,7 +267,8 @@ func changedValues(was, is scim.Resource) []event.Change {
 	return changes
 }
 
-func same(name string, was, is scim.Resource) bool {
+// sameAttribute reports whether an attribute has the same value in both resources.
+func sameAttribute(name string, was, is scim.Resource) bool {
 	return (was[name] == nil) == (is[name] == nil) && scim.Equal(scim.Resource{name: was[name]}, scim.Resource{name: is[name]})
 }
 
@@ -280,7 +281,7 @@ func changedAttributes(was, is scim.Resource) []string {
 		case "id", "meta", "schemas":
 			continue
 		}
-		if same(name, was, is) {
+		if sameAttribute(name, was, is) {
 			continue
 		}
 		if !strings.Contains(name, ":") {

@@ -523,7 +523,7 @@ func resourceValue(v any) any {
 			return n
 		}
 		if !strings.ContainsAny(v.String(), ".eE") {
-			return v.String() // too large: every digit counts
+			return v.String() // too large for a number without loss, so keep every digit
 		}
 		f, err := v.Float64()
 		if err != nil {

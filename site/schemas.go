@@ -19,14 +19,14 @@ import (
 // InUse is what ErrInUse is about: the stored resources that would not survive a change of schemas.
 type InUse struct {
 	Uses  []Use
-	Stuck []Stuck // what stands in the way also of a change that is forced
+	Stuck []Stuck // what blocks even a forced change
 }
 
-// Use is one difference with how many resources it would harm.
+// Use is one difference between the schemas, and how many resources it affects.
 type Use struct {
 	Loss  scim.Loss
-	Count int // of resources that are in the way
-	Drops int // of resources that lose something where the change is forced
+	Count int // resources that block the change
+	Drops int // resources that lose values if the change is forced
 }
 
 // Stuck are resources that would break a rule of the new schemas even without what a forced change drops.

@@ -33,7 +33,8 @@ func (s *Settings) Choose(p Profile) {
 // RFC 7643 §8.7.1: uniqueness is "none", which strict sites keep to.
 func (s Settings) GroupNamesUnique() bool { return !s.Strict && !s.SharedGroupNames }
 
-// keepGroupNames brings what is noted of the names of groups to what the next settings of a site ask for.
+// keepGroupNames starts or stops keeping the names of groups unique, if the next settings ask for
+// that.
 func keepGroupNames(ctx context.Context, tx Tx, next Site) error {
 	was, is := tx.Site().GroupNamesUnique(), next.GroupNamesUnique()
 	switch {

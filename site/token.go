@@ -101,7 +101,8 @@ func (live LiveTokens) Refuse() error {
 	return ErrOneLive.Because("%s is live already", names[0]).With(live)
 }
 
-// CreateToken generates a token and returns its secret, once. Unless asked not to it switches SCIM on.
+// CreateToken generates a token and returns its secret, which cannot be read again. It also
+// switches SCIM on, unless the request says not to.
 func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, string, error) {
 	now := s.Now().UTC().Truncate(time.Microsecond)
 	if err := checkRequest(r, now); err != nil {

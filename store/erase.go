@@ -85,14 +85,14 @@ func (s Erasures) textTables(ctx context.Context, scope event.Scope) ([]textTabl
 	return tables, nil
 }
 
-// textRow is one row with its text.
+// textRow is one row and its text columns.
 type textRow struct {
 	key    []any
 	person string
 	texts  map[string]string
 }
 
-// walk reads the rows of a table, some at a time, from a condition on.
+// walk reads the rows of a table that satisfy a condition, a few at a time.
 func (s Erasures) walk(ctx context.Context, work *sqldb.Slicer, t textTable, from string, args []any, visit func([]textRow) error) error {
 	var after []any
 	for {

@@ -397,7 +397,8 @@ func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err e
 	return seq, t.putDeclared(ctx, declared.String, roster.Record{}, r)
 }
 
-// orNull lets resources without a user name share a unique index.
+// orNull returns NULL for an empty string. A unique index allows any number of NULLs, so it ignores
+// resources without a user name.
 func orNull(text string) any {
 	if text == "" {
 		return nil

@@ -34,7 +34,7 @@ var maybe = narrowing{}
 var always = narrowing{sql: "1 = 1", exact: true}
 
 // nothing lets nothing pass.
-var nothing = narrowing{sql: "1 = 0", exact: true}.found()
+var nothing = narrowing{sql: "1 = 0", exact: true}.markSelective()
 
 // narrow compiles a filter. Its SQL calls the resource r, and its placeholders count on from the arguments before it.
 // Columns come from this file and values are bound: nothing of a request becomes SQL text.
@@ -270,10 +270,10 @@ func (n narrower) member(wanted, known, id string) narrowing {
 		exact:     true,
 		skewed:    known == "m.group_id", // a group has any number of members
 		elsewhere: true,
-	}.found()
+	}.markSelective()
 }
 
-// memberNamed narrows by a row of membership of somebody with that displayName.
+// memberNamed narrows to groups that have a member with that displayName.
 func (n narrower) memberNamed(name string) narrowing {
 	return narrowing{
 		sql: `r.id in (
@@ -284,7 +284,7 @@ func (n narrower) memberNamed(name string) narrowing {
 		args:      []any{n.site, string(roster.User), string(roster.Group), scim.Fold(name)},
 		exact:     true,
 		elsewhere: true,
-	}.found()
+	}.markSelective()
 }
 
 func compareText(c column, op scim.Op, text string) narrowing {
@@ -297,7 +297,7 @@ func compareText(c column, op scim.Op, text string) narrowing {
 	var n narrowing
 	switch op {
 	case scim.Eq:
-		n = narrowing{sql: c.name + " = ?", args: []any{text}, exact: true}.found()
+		n = narrowing{sql: c.name + " = ?", args: []any{text}, exact: true}.markSelective()
 		if c.optional {
 			n.sql = "(" + c.name + " <> '' and " + n.sql + ")" // the index is partial
 		}
@@ -369,7 +369,7 @@ func compareRole(op scim.Op, text string) narrowing {
 		sql:   "(r.role in ('Moderator', 'Admin') and r.role = ?)", // the index is partial
 		args:  []any{string(role)},
 		exact: true,
-	}.found(), op == scim.Ne)
+	}.markSelective(), op == scim.Ne)
 }
 
 // compareTime compares to the millisecond, which is the precision of the documents.
@@ -397,7 +397,7 @@ func (n narrower) value(path string, op scim.Op, text string) narrowing {
 	folded := scim.Fold(text)
 	switch op {
 	case scim.Eq:
-		return n.rows(path, "v.value = ?", folded).found()
+		return n.rows(path, "v.value = ?", folded).markSelective()
 	case scim.Co, scim.Sw, scim.Ew:
 		// Only a walk through all values can tell which of them contain a string.
 		return n.rows(path, `v.value like ? escape '\'`, likePattern(op, folded))
@@ -417,8 +417,8 @@ func (n narrower) rows(path, condition string, args ...any) narrowing {
 	}
 }
 
-// found says that the index finds the few.
-func (n narrowing) found() narrowing {
+// markSelective marks a narrowing that finds few rows through an index.
+func (n narrowing) markSelective() narrowing {
 	n.selective, n.few = true, true
 	return n
 }

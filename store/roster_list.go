@@ -533,7 +533,8 @@ func (l listing) look(ctx context.Context, tx *sqldb.Tx, docs []roster.Document,
 	return nil
 }
 
-// candidates reads of documents what the query asks for, and adds what is not stored in them.
+// candidates reads the attributes that the query uses from documents, and adds those that documents
+// do not store.
 func (l listing) candidates(ctx context.Context, tx *sqldb.Tx, docs []roster.Document) ([]candidate, error) {
 	list := make([]candidate, len(docs))
 	ids := make([]string, len(docs))
@@ -544,7 +545,7 @@ func (l listing) candidates(ctx context.Context, tx *sqldb.Tx, docs []roster.Doc
 			return nil, fmt.Errorf("read stored resource %s: %w", doc.ID, err)
 		}
 		if l.Kind == roster.User {
-			resource["active"] = doc.Active // a client may have unassigned it
+			resource["active"] = doc.Active // stored documents lack it if a client removed it
 		}
 		list[i], ids[i] = candidate{doc, resource}, doc.ID
 	}
@@ -675,13 +676,13 @@ func (l listing) addGroups(ctx context.Context, tx *sqldb.Tx, list []candidate, 
 	return nil
 }
 
-// keeper keeps the page of what matches, in the order that was asked for.
+// keeper collects one page of matches, in the order of the query.
 type keeper struct {
 	roster.ListQuery
 	total int
 	docs  []roster.Document // with Sort: the best so far, without their JSON
 	bytes int               // of docs
-	cut   bool              // there was no room for more
+	cut   bool              // some matches did not fit
 }
 
 func newKeeper(q roster.ListQuery) *keeper { return &keeper{ListQuery: q} }

@@ -111,8 +111,9 @@ func dropLook(ctx context.Context, tx *sqldb.Tx, id site.ID, resource string, l 
 		string(id), l.Skeleton, roster.LooksPath, from, to)
 }
 
-// othersAlike is a condition on a row v of resource_value: somebody else has the same skeleton under another name.
-const othersAlike = `(exists (
+// hasLookAlike is a condition on a row v of resource_value: another resource has the same skeleton
+// under another name.
+const hasLookAlike = `(exists (
 		select 1
 		from resource_value o
 		where o.site = v.site and o.path = v.path and o.value >= a.skeleton || '.' and o.value < v.value and o.resource <> v.resource)
@@ -121,14 +122,15 @@ const othersAlike = `(exists (
 		from resource_value o
 		where o.site = v.site and o.path = v.path and o.value > v.value and o.value < a.skeleton || '/' and o.resource <> v.resource))`
 
-// lookAlikes is a query for the users of a site who look like somebody else. It begins with the few skeletons that are noted.
+// lookAlikes is a query for the users of a site that look like another user. It begins with the few
+// skeletons in look_alike.
 func lookAlikes(site, path string) string {
 	return `
 		select v.resource
 		from look_alike a
 		cross join resource_value v
 		where a.site = ` + site + ` and v.site = a.site and v.path = ` + path + ` and v.value >= a.skeleton || '.' and v.value < a.skeleton || '/'
-			and ` + othersAlike
+			and ` + hasLookAlike
 }
 
 // LookAlikes reads nothing but the notes where nobody looks like another one.

@@ -436,7 +436,7 @@ const clearTogether = 10
 // clear removes rows that belong to nothing that is declared. A write that knew a declaration when it was withdrawn may
 // leave some behind even later: nobody reads them, since no id is given twice, and the next run finds them.
 func (s *indexStep) clear(ctx context.Context) (more bool, err error) {
-	path, found, err := s.stray(ctx)
+	path, found, err := s.undeclaredPath(ctx)
 	if err != nil || !found {
 		return false, err
 	}
@@ -450,8 +450,9 @@ func (s *indexStep) clear(ctx context.Context) (more bool, err error) {
 	return true, err
 }
 
-// stray finds the path of rows that belong to nothing, stepping from path to path in the index.
-func (s *indexStep) stray(ctx context.Context) (path string, found bool, err error) {
+// undeclaredPath finds a path that has value rows although no declaration has it. It steps from
+// path to path in the index.
+func (s *indexStep) undeclaredPath(ctx context.Context) (path string, found bool, err error) {
 	for {
 		next, err := collect(ctx, s.tx, scanText, `
 			select v.path

@@ -275,7 +275,7 @@ func (s *services) appNames(ctx context.Context, directoryName string) (names []
 	return names, err
 }
 
-// people are the user principal names that begin with start, of the users whom the command can act on.
+// people returns the user principal names that begin with start, of the users on which the command can act.
 func (s *services) people(ctx context.Context, cmd *cobra.Command, args []string, start string) (names []string, err error) {
 	h, err := s.directories.OpenNamed(ctx, args[0])
 	if err != nil {

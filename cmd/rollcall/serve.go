@@ -326,8 +326,8 @@ func untilDone(ctx context.Context, err error) error {
 	return err
 }
 
-// handler puts both ends behind one address. The SCIM subtree is dispatched on the raw path before any mux: ServeMux would redirect
-// //Users and mind letter case.
+// handler serves both ends at one address. SCIM requests are recognised by their raw path before any
+// mux, because ServeMux would redirect //Users and is case-sensitive.
 //
 // It also returns how the memory of large requests is used.
 func (c *command) handler(s *services, on reach, observe func(route, method string, status int, took time.Duration)) (http.Handler, func() fair.Stats, error) {

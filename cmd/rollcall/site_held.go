@@ -68,7 +68,8 @@ With USERNAME, refused changes of that person are listed, too.`,
 	}
 }
 
-// heldPeople are the people of these user names, or without any all of whom a change waits.
+// heldPeople returns the people with these user names. Without names, it returns everyone who has a
+// waiting change.
 func (s *services) heldPeople(cmd *cobra.Command, st site.Site, userNames []string) (people []roster.Person, err error) {
 	r := s.rosters.Open(st)
 	for _, userName := range userNames {

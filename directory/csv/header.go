@@ -205,7 +205,7 @@ func (h *header) fileColumns() []directory.FileColumn {
 		if attribute, known := meaning(c.Name); !known || attribute != "" {
 			c.Examples = h.examples(i)
 		}
-		c.Name = strings.Clone(c.Name) // so that it does not keep the whole text
+		c.Name = strings.Clone(c.Name) // a copy, so that the name does not keep the whole file in memory
 		list = append(list, c.FileColumn)
 	}
 	return list

@@ -27,12 +27,12 @@ import (
 // cluster is a running PostgreSQL server.
 type cluster struct {
 	*pgserver.Server
-	byFile    string // the end of the statement that makes a database
-	databases atomic.Int64
+	copyClause string // the last clause of "create database", which says how to copy the template
+	databases  atomic.Int64
 }
 
-// running starts the server when first called; started is what it made, for stop. There is one for
-// each test process.
+// running starts the server at its first call and returns it. started holds that server for stop.
+// Each test process has one.
 var (
 	started atomic.Pointer[cluster]
 	running = sync.OnceValues(func() (*cluster, error) {
@@ -77,7 +77,7 @@ func start() (*cluster, error) {
 	}
 	c := &cluster{Server: server}
 	started.Store(c)
-	if c.byFile, err = byFile(context.Background(), server); err != nil {
+	if c.copyClause, err = fileCopyClause(context.Background(), server); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -148,10 +148,10 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// byFile makes a database by copying the template's files, as every PostgreSQL before 15 does and
-// later ones when asked. What they do otherwise, page by page through the log, takes four times the
-// processor time.
-func byFile(ctx context.Context, c *pgserver.Server) (clause string, err error) {
+// fileCopyClause returns the clause that makes PostgreSQL copy a template file by file. Versions before 15
+// always do. Later versions copy page by page through the log unless told, which takes four times
+// the processor time.
+func fileCopyClause(ctx context.Context, c *pgserver.Server) (clause string, err error) {
 	conn, err := pgx.Connect(ctx, c.URL("postgres"))
 	if err != nil {
 		return "", err
@@ -165,7 +165,7 @@ func byFile(ctx context.Context, c *pgserver.Server) (clause string, err error) 
 func (c *cluster) database(t testing.TB, template string) string {
 	t.Helper()
 	name := "test_" + strconv.FormatInt(c.databases.Add(1), 10)
-	if err := c.Exec(t.Context(), "create database "+name+" template "+template+c.byFile); err != nil {
+	if err := c.Exec(t.Context(), "create database "+name+" template "+template+c.copyClause); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -50,7 +50,7 @@ type suite struct {
 	run        func(context.Context, *client) (report, error)
 }
 
-// report is what a suite found, and with which version of whose program.
+// report holds the results of a suite, and the program and version that produced them.
 type report struct {
 	with   string
 	checks []check

@@ -40,7 +40,7 @@ type answer struct {
 	elapsed time.Duration
 }
 
-// String shows an answer in a failure's words.
+// String describes an answer, for the text of a failure.
 func (a answer) String() string {
 	return fmt.Sprintf("%d %s", a.status, bytes.TrimSpace(a.text[:min(len(a.text), 400)]))
 }

@@ -16,7 +16,7 @@ const (
 // comparable brings a resource into the form in which equal ones are equal: names in lower case, arrays as sets, nothing that is
 // unassigned (RFC 7643 §2.5), no false primary, nothing that is the server's own or that it may add to a reference.
 func comparable(resource map[string]any) map[string]any {
-	doc, _ := normal("", resource).(map[string]any)
+	doc, _ := normalized("", resource).(map[string]any)
 	if doc == nil {
 		return map[string]any{}
 	}
@@ -30,8 +30,8 @@ func comparable(resource map[string]any) map[string]any {
 	return doc
 }
 
-// theServers names, by the place they are in, what is not compared.
-func theServers(at, name string, value any) bool {
+// isSetByServer reports whether the server sets a value itself, so that it is not compared.
+func isSetByServer(at, name string, value any) bool {
 	switch {
 	case name == "primary" && value == false:
 		return true
@@ -45,16 +45,16 @@ func theServers(at, name string, value any) bool {
 	return false
 }
 
-func normal(at string, v any) any {
+func normalized(at string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		out := map[string]any{}
 		for name, value := range v {
 			name = strings.ToLower(name)
-			if theServers(at, name, value) {
+			if isSetByServer(at, name, value) {
 				continue
 			}
-			if value = normal(name, value); value != nil {
+			if value = normalized(name, value); value != nil {
 				out[name] = value
 			}
 		}
@@ -65,7 +65,7 @@ func normal(at string, v any) any {
 	case []any:
 		var out []any
 		for _, e := range v {
-			if e = normal(at, e); e != nil {
+			if e = normalized(at, e); e != nil {
 				out = append(out, e)
 			}
 		}

@@ -39,7 +39,8 @@ type assertion struct {
 	Value      any
 }
 
-// readCollection reads a file of others; without the folder or the file the suite is not run.
+// readCollection reads a test file of another project. Without the folder or the file, the suite
+// does not run.
 func readCollection[T any](folder, file string) (v T, err error) {
 	if folder == "" {
 		return v, missingf("%s is not set to the folder that holds %s", collectionsVariable, file)

@@ -45,8 +45,8 @@ func program(ctx context.Context, limit time.Duration, env []string, name string
 	return printed.Bytes(), 0, err
 }
 
-// reasonIn is the line of a program's output that says why it failed: the first that is called an error (pip, npm), else the last
-// (Python).
+// reasonIn returns the line of a program's output that says why it failed: the first line that
+// begins as an error (pip, npm), otherwise the last line (Python).
 func reasonIn(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	for _, line := range lines {
@@ -61,7 +61,7 @@ func reasonIn(text string) string {
 type environment struct {
 	bin      string
 	versions map[string]string
-	problem  error // why there is none
+	problem  error // why the environment could not be made; nil if it was
 }
 
 // testers installs the newest testers; what fails is remembered, for it would fail for the next suite too.

@@ -122,7 +122,7 @@ func (f *filterRun) prepare(ctx context.Context) error {
 	return err
 }
 
-// own gives a copy of a resource a user name that nobody has.
+// own returns a copy of a resource with a unique user name.
 func (f *filterRun) own(resource map[string]any) map[string]any {
 	f.made++
 	doc := map[string]any{"schemas": []string{userURN}}

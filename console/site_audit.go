@@ -40,6 +40,6 @@ func (v *siteVisit) eventURL(e event.Event) string {
 func (v *siteVisit) eventRow(e event.Event) eventRow {
 	row := eventRow{Time: e.Time, Text: e.Text, Actor: actorName(e.Actor), URL: v.eventURL(e)}
 	row.Strong = strings.HasPrefix(e.Name, "site.") || strings.HasPrefix(e.Name, "token.")
-	row.Plain = strings.HasPrefix(e.Actor, "scim:") && !row.Strong
+	row.Plain = e.By.Kind == event.Token && !row.Strong
 	return row
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/roster"
 )
 
@@ -32,7 +33,7 @@ func (p *SitePages) askSignOutEverywhere(w http.ResponseWriter, r *http.Request,
 func (p *SitePages) signOutEverywhere(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	by := roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID}
 	if v.Person.Role != roster.RoleAdmin {
-		by.Actor = "user:" + v.Person.UserName
+		by.Actor = event.Actor{Kind: event.Person, Name: v.Person.UserName}.Label()
 	}
 	if _, err := v.Roster.SignOutEverywhere(r.Context(), v.Person.ID, by); err != nil {
 		return err

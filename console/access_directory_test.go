@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"net/http"
@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/console/directorypages"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -25,7 +27,7 @@ func TestDirectoryAccess(t *testing.T) {
 	if err := w.operators.EndSession(t.Context(), ended); err != nil {
 		t.Fatal(err)
 	}
-	pages := &DirectoryPages{Console: w.pages.Console, Operators: w.operators}
+	pages := &directorypages.Pages{Console: w.pages.Console, Operators: w.operators}
 	handler := pages.Handler()
 	strangers := map[string]string{
 		"without_a_session":                  "",
@@ -38,14 +40,14 @@ func TestDirectoryAccess(t *testing.T) {
 	for _, rt := range pages.Routes() {
 		t.Run(rt.Pattern, func(t *testing.T) {
 			t.Parallel()
-			if rt.Access == anyone {
+			if rt.Access == console.Anyone {
 				if !openRoutes()[rt.Pattern] {
 					t.Fatalf("%s is open to anyone and not on the list of open routes", rt.Pattern)
 				}
 				return
 			}
 			for name, secret := range strangers {
-				if got := knock(t, handler, rt.Pattern, anyValue(rt.Pattern), operatorCookie, secret); got.Code != http.StatusUnauthorized {
+				if got := knock(t, handler, rt.Pattern, anyValue(rt.Pattern), directorypages.SessionCookie, secret); got.Code != http.StatusUnauthorized {
 					t.Errorf("%s: got %d, want 401", name, got.Code)
 				}
 			}

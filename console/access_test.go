@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"encoding/base64"
@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/console/sitepages"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -136,7 +138,7 @@ func TestSiteAccess(t *testing.T) {
 	before := len(w.ofSite(acme))
 	for _, rt := range w.pages.Routes() {
 		t.Run(rt.Pattern, func(t *testing.T) {
-			if rt.Access == anyone {
+			if rt.Access == console.Anyone {
 				if !openRoutes()[rt.Pattern] {
 					t.Fatalf("%s is open to anyone and not on the list of open routes", rt.Pattern)
 				}
@@ -144,7 +146,7 @@ func TestSiteAccess(t *testing.T) {
 			}
 			refusal := map[bool]string{} // with a cookie, and without
 			for name, secret := range strangers {
-				got := knock(t, handler, rt.Pattern, params, siteCookie, secret)
+				got := knock(t, handler, rt.Pattern, params, sitepages.SessionCookie, secret)
 				if got.Code != http.StatusUnauthorized {
 					t.Errorf("%s: got %d, want 401", name, got.Code)
 				}
@@ -158,7 +160,7 @@ func TestSiteAccess(t *testing.T) {
 			for _, name := range []string{"nowhere", "deleted"} {
 				gone := map[string]string{"site": name, "person": ada.ID, "token": token.ID, "declared": declared, "attribute": "userName", "decision": "apply"}
 				for _, secret := range []string{"", adminSecret, orphaned} {
-					got := knock(t, handler, rt.Pattern, gone, siteCookie, secret)
+					got := knock(t, handler, rt.Pattern, gone, sitepages.SessionCookie, secret)
 					if got.Code != http.StatusUnauthorized {
 						t.Errorf("the site %s: got %d, want 401", name, got.Code)
 					}
@@ -170,13 +172,13 @@ func TestSiteAccess(t *testing.T) {
 			for _, plain := range []roster.Person{ada, mod} {
 				want := http.StatusForbidden
 				switch {
-				case rt.Access == signedIn && strings.HasPrefix(rt.Pattern, "POST "):
+				case rt.Access == console.SignedIn && strings.HasPrefix(rt.Pattern, "POST "):
 					want = http.StatusSeeOther
 					before++ // the event of what they did
-				case rt.Access == signedIn:
+				case rt.Access == console.SignedIn:
 					want = http.StatusOK
 				}
-				if got := knock(t, handler, rt.Pattern, params, siteCookie, w.startSession(acme, plain.ID)); got.Code != want {
+				if got := knock(t, handler, rt.Pattern, params, sitepages.SessionCookie, w.startSession(acme, plain.ID)); got.Code != want {
 					t.Errorf("as %s: got %d, want %d", plain.Role, got.Code, want)
 				}
 			}
@@ -186,10 +188,10 @@ func TestSiteAccess(t *testing.T) {
 		t.Errorf("refused requests left %d events", after-before)
 	}
 	for _, rt := range w.pages.Routes() {
-		if !strings.HasPrefix(rt.Pattern, "GET ") || rt.Access == anyone {
+		if !strings.HasPrefix(rt.Pattern, "GET ") || rt.Access == console.Anyone {
 			continue
 		}
-		if got := knock(t, handler, rt.Pattern, params, siteCookie, adminSecret); got.Code >= http.StatusBadRequest {
+		if got := knock(t, handler, rt.Pattern, params, sitepages.SessionCookie, adminSecret); got.Code >= http.StatusBadRequest {
 			t.Errorf("%s: an administrator gets %d", rt.Pattern, got.Code)
 		}
 	}
@@ -224,9 +226,9 @@ func TestCookies(t *testing.T) {
 			"http://rollcall.example":  {Name: "rollcall-site", Path: "/c/acme/"},
 		} {
 			c := *w.pages.Console
-			c.options.PublicURL = public
+			c.Options.PublicURL = public
 			rec := httptest.NewRecorder()
-			c.setSession(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/c/acme/sign-in/x", nil), siteCookie, "secret")
+			c.SetSession(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/c/acme/sign-in/x", nil), sitepages.SessionCookie, "secret")
 			got := rec.Result().Cookies()[0]
 			want.Value, want.HttpOnly, want.SameSite = "secret", true, http.SameSiteLaxMode
 			got.Raw = ""
@@ -252,7 +254,7 @@ func TestCookies(t *testing.T) {
 		forged := base64.RawURLEncoding.EncodeToString([]byte(`{"Tone":"ok","Text":"Call 555-0100 to keep your account"}`))
 		var foreign []*http.Cookie
 		for _, prefix := range []string{"", "__Secure-"} {
-			for name, value := range map[string]string{siteCookie: "x", siteCookie + "-cookies": "x", noticeCookie: forged, noticeCookie + "-cookies": forged} {
+			for name, value := range map[string]string{sitepages.SessionCookie: "x", sitepages.SessionCookie + "-cookies": "x", console.NoticeCookie: forged, console.NoticeCookie + "-cookies": forged} {
 				foreign = append(foreign, &http.Cookie{Name: prefix + name, Value: value})
 			}
 		}
@@ -304,7 +306,7 @@ func TestMethods(t *testing.T) {
 	w := newWorld(t)
 	handler := w.pages.Handler()
 	t.Run("wrong_method_says_which_are_right", func(t *testing.T) {
-		got := knock(t, handler, "DELETE /c/acme/admin/people", nil, siteCookie, "")
+		got := knock(t, handler, "DELETE /c/acme/admin/people", nil, sitepages.SessionCookie, "")
 		if got.Code != http.StatusMethodNotAllowed || got.Header().Get("Allow") != "GET, HEAD" {
 			t.Errorf("got %d, Allow %q", got.Code, got.Header().Get("Allow"))
 		}
@@ -313,13 +315,13 @@ func TestMethods(t *testing.T) {
 		}
 	})
 	t.Run("unknown_path_is_a_page", func(t *testing.T) {
-		got := knock(t, handler, "GET /c/acme/nothing", nil, siteCookie, "")
+		got := knock(t, handler, "GET /c/acme/nothing", nil, sitepages.SessionCookie, "")
 		if got.Code != http.StatusNotFound || !strings.Contains(got.Body.String(), "There is nothing here") {
 			t.Errorf("got %d", got.Code)
 		}
 	})
 	t.Run("head_has_no_body", func(t *testing.T) {
-		got := knock(t, handler, "HEAD /c/acme/", nil, siteCookie, "")
+		got := knock(t, handler, "HEAD /c/acme/", nil, sitepages.SessionCookie, "")
 		if got.Code != http.StatusUnauthorized || got.Body.Len() != 0 {
 			t.Errorf("got %d with %d bytes", got.Code, got.Body.Len())
 		}

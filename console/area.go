@@ -12,65 +12,65 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/web"
 )
 
-// access says who may ask for a route.
-type access int
+// Access says who may ask for a route.
+type Access int
 
 const (
-	anyone        access = iota // sign-in links: the secret in the path is the key
-	signedIn                    // a session of this area
-	administrator               // a session of this area that may change it; every operator is one
+	Anyone        Access = iota // sign-in links: the secret in the path is the key
+	SignedIn                    // a session of this area
+	Administrator               // a session of this area that may change it; every operator is one
 )
 
 // maxFormBytes is the body limit of a route that sets none.
 const maxFormBytes = 256 << 10
 
-// route is one line of an area's table. V is what the area's guard found out about the visitor.
-type route[V any] struct {
-	pattern string // "GET /c/{site}/admin/people"
-	access  access
-	handle  func(w http.ResponseWriter, r *http.Request, v V) error
-	maxBody int64 // bytes; 0 means maxFormBytes
+// Route is one line of an area's table. V is what the area's guard found out about the visitor.
+type Route[V any] struct {
+	Pattern string // "GET /c/{site}/admin/people"
+	Access  Access
+	Handle  func(w http.ResponseWriter, r *http.Request, v V) error
+	MaxBody int64 // bytes; 0 means maxFormBytes
 }
 
 // RouteInfo is a route without its handler.
 type RouteInfo struct {
 	Pattern string
-	Access  access
+	Access  Access
 }
 
-// routeInfos lists the routes of an area.
-func routeInfos[V any](tables ...[]route[V]) (list []RouteInfo) {
+// RouteInfos lists the routes of an area.
+func RouteInfos[V any](tables ...[]Route[V]) (list []RouteInfo) {
 	for _, table := range tables {
 		for _, rt := range table {
-			list = append(list, RouteInfo{Pattern: rt.pattern, Access: rt.access})
+			list = append(list, RouteInfo{Pattern: rt.Pattern, Access: rt.Access})
 		}
 	}
 	return list
 }
 
-// area serves one half: its routes, behind its guard.
-type area[V any] struct {
-	console *Console
+// Area serves one half: its routes, behind its guard.
+type Area[V any] struct {
+	Console *Console
 	// tables are tried in order; the first that knows the path answers. Two tables only because ServeMux refuses to hold
 	// /d/sign-in/{secret} and /d/{directory}/users at once.
-	tables [][]route[V]
+	Tables [][]Route[V]
 	// guard finds out who asks and whether they may have what needs this access. Its error is shown as a page.
-	guard func(w http.ResponseWriter, r *http.Request, need access) (V, error)
+	Guard func(w http.ResponseWriter, r *http.Request, need Access) (V, error)
 	// actor is who the guard found, for the events of what they do; the zero actor where it found nobody.
-	actor func(v V) event.Actor
+	Actor func(v V) event.Actor
 	// scope is whose audit trail a refusal belongs to.
-	scope func(v V) event.Scope
+	Scope func(v V) event.Scope
 	// frame is what surrounds an error page for this visitor.
-	frame func(v V) page
+	Frame func(v V) Page
 }
 
-// handler builds the muxes. ServeMux panics on patterns that contradict each other; a test builds both areas.
-func (a area[V]) handler() http.Handler {
+// Handler builds the muxes. ServeMux panics on patterns that contradict each other; a test builds both areas.
+func (a Area[V]) Handler() http.Handler {
 	var muxes []*http.ServeMux
-	for _, table := range a.tables {
+	for _, table := range a.Tables {
 		mux := http.NewServeMux()
 		for _, rt := range table {
-			mux.Handle(rt.pattern, a.serve(rt))
+			mux.Handle(rt.Pattern, a.serve(rt))
 		}
 		muxes = append(muxes, mux)
 	}
@@ -87,21 +87,21 @@ func (a area[V]) handler() http.Handler {
 			}
 		}
 		if allow == "" {
-			lost := *errNotFound
-			lost.Action = &action{Text: "Go to the start", Icon: "house", URL: areaPath(r.URL.Path)}
-			a.console.showError(w, r, page{}, &lost)
+			lost := *ErrNotFound
+			lost.Action = &Action{Text: "Go to the start", Icon: "house", URL: areaPath(r.URL.Path)}
+			a.Console.showError(w, r, Page{}, &lost)
 			return
 		}
 		w.Header().Set("Allow", allow)
-		a.console.showError(w, r, page{}, &pageError{
+		a.Console.showError(w, r, Page{}, &PageError{
 			Status: http.StatusMethodNotAllowed, Title: "This address does not take " + r.Method,
 			Text: "It takes " + allow + ". Go back and use the page's own buttons.",
 		})
 	})
 	cross := http.NewCrossOriginProtection()
 	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.console.noteForeignForm(r)
-		a.console.showError(w, r, page{}, &pageError{
+		a.Console.noteForeignForm(r)
+		a.Console.showError(w, r, Page{}, &PageError{
 			Status: http.StatusForbidden, Title: "This form came from another site",
 			Text: "Nothing was changed. Open the page here and send its form again.",
 		})
@@ -109,24 +109,24 @@ func (a area[V]) handler() http.Handler {
 	return cross.Handler(dispatch)
 }
 
-func (a area[V]) serve(rt route[V]) http.Handler {
+func (a Area[V]) serve(rt Route[V]) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		limit := rt.maxBody
+		limit := rt.MaxBody
 		if limit == 0 {
 			limit = maxFormBytes
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		r = seen(r)
-		v, err := a.guard(w, r, rt.access)
-		if who := a.actor(v); !who.IsZero() {
+		v, err := a.Guard(w, r, rt.Access)
+		if who := a.Actor(v); !who.IsZero() {
 			r = acting(r, who)
 		}
 		if err == nil {
-			err = rt.handle(w, r, v)
+			err = rt.Handle(w, r, v)
 		}
 		if err != nil {
-			a.console.noteRefused(r, a.scope(v), rt.pattern, err)
-			a.console.showError(w, r, a.frame(v), err)
+			a.Console.noteRefused(r, a.Scope(v), rt.Pattern, err)
+			a.Console.showError(w, r, a.Frame(v), err)
 		}
 	})
 }
@@ -167,43 +167,43 @@ func (w *headerOnly) Header() http.Header {
 func (w *headerOnly) Write(b []byte) (int, error) { return len(b), nil }
 func (w *headerOnly) WriteHeader(status int)      { w.status = status }
 
-// pageError is an error that was foreseen: it is shown as it is.
-type pageError struct {
+// PageError is an error that was foreseen: it is shown as it is.
+type PageError struct {
 	Status int
 	Title  string
 	Text   string // what happened and what to do next
-	Action *action
-	signIn *signInPage // set by a guard: show how to get in
+	Action *Action
+	SignIn *SignInPage // set by a guard: show how to get in
 }
 
-func (e *pageError) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Title, e.Text) }
+func (e *PageError) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Title, e.Text) }
 
-var errNotFound = &pageError{
+var ErrNotFound = &PageError{
 	Status: http.StatusNotFound, Title: "There is nothing here",
 	Text: "The address may be mistyped, or what it showed is gone.",
 }
 
 // errorPage is the view "error".
 type errorPage struct {
-	page
+	Page
 	Status  int
 	Text    string
 	Request string // to be told to an administrator; empty if there is nothing to look up
-	Action  *action
+	Action  *Action
 }
 
 // backTo leads to the start of the area that a frame belongs to.
-func backTo(frame page) *action {
+func backTo(frame Page) *Action {
 	if frame.Area.URL == "" {
 		return nil
 	}
-	return &action{Text: "Back to " + frame.Area.Name, URL: frame.Area.URL}
+	return &Action{Text: "Back to " + frame.Area.Name, URL: frame.Area.URL}
 }
 
 // showError is the one place where an error becomes a page.
-func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame page, err error) {
+func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame Page, err error) {
 	var (
-		shown *pageError
+		shown *PageError
 		large *http.MaxBytesError
 	)
 	if e, ok := refused(err); ok && !errors.As(err, &shown) {
@@ -212,13 +212,13 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame page, 
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // the reader has gone
 	}
-	e := errorPage{page: frame}
+	e := errorPage{Page: frame}
 	switch {
-	case errors.As(err, &shown) && shown.signIn != nil:
+	case errors.As(err, &shown) && shown.SignIn != nil:
 		w.Header().Set("HX-Refresh", "true") // a script that asked for part of a page: load the whole one
-		shown.signIn.NewLinks = c.options.NewLinks
-		if err := c.view(w, r, shown.Status, "signin", shown.signIn); err != nil {
-			c.options.Log.Error("sign-in page broken", "request", web.RequestID(r), "error", err)
+		shown.SignIn.NewLinks = c.Options.NewLinks
+		if err := c.View(w, r, shown.Status, "signin", shown.SignIn); err != nil {
+			c.Options.Log.Error("sign-in page broken", "request", web.RequestID(r), "error", err)
 			http.Error(w, shown.Text, shown.Status)
 		}
 		return
@@ -234,32 +234,32 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame page, 
 		e.Status, e.Title = http.StatusInternalServerError, "Something broke on our side"
 		e.Text = "What you asked for was not done. Try again; if it happens again, give the request number below to whoever runs this server: it finds the reason in the log."
 		e.Request = web.RequestID(r)
-		c.options.Log.Error("page failed", "request", e.Request, "route", r.Pattern, "error", err)
+		c.Options.Log.Error("page failed", "request", e.Request, "route", r.Pattern, "error", err)
 	}
 	e.Narrow = true
-	if err := c.view(w, r, e.Status, "error", e); err != nil {
-		c.options.Log.Error("error page broken", "request", web.RequestID(r), "error", err)
+	if err := c.View(w, r, e.Status, "error", e); err != nil {
+		c.Options.Log.Error("error page broken", "request", web.RequestID(r), "error", err)
 		http.Error(w, e.Text, e.Status)
 	}
 }
 
-// sessionSecret is the value of the area's session cookie, or empty.
-func (c *Console) sessionSecret(r *http.Request, name string) string {
+// SessionSecret is the value of the area's session cookie, or empty.
+func (c *Console) SessionSecret(r *http.Request, name string) string {
 	if secret := c.areaCookieValue(r, name); len(secret) <= 200 {
 		return secret
 	}
 	return ""
 }
 
-// setSession gives the browser the secret; an empty one takes it away. The server, not the browser, decides when it ends, so
+// SetSession gives the browser the secret; an empty one takes it away. The server, not the browser, decides when it ends, so
 // the cookie lasts as long as the browser is open.
-func (c *Console) setSession(w http.ResponseWriter, r *http.Request, name, secret string) {
+func (c *Console) SetSession(w http.ResponseWriter, r *http.Request, name, secret string) {
 	http.SetCookie(w, c.areaCookie(r, name, secret))
 }
 
-// keepSecret keeps a path that holds a secret out of Referer headers. Browsers also drop Origin under no-referrer, and on
+// KeepPathSecret keeps a path that holds a secret out of Referer headers. Browsers also drop Origin under no-referrer, and on
 // plain http that is all the cross-origin check has, so there the origin alone is sent.
-func (c *Console) keepSecret(w http.ResponseWriter, r *http.Request) {
+func (c *Console) KeepPathSecret(w http.ResponseWriter, r *http.Request) {
 	policy := "no-referrer"
 	if !c.secure(r) && !loopback(r.Host) {
 		policy = "origin"
@@ -272,7 +272,7 @@ func loopback(host string) bool {
 	return name == "localhost" || strings.HasPrefix(name, "127.") || strings.HasPrefix(host, "[::1]")
 }
 
-// browserOf is what is kept about the browser that asks.
-func browserOf(r *http.Request) session.Browser {
+// BrowserOf is what is kept about the browser that asks.
+func BrowserOf(r *http.Request) session.Browser {
 	return session.Browser{Address: web.RemoteIP(r), Agent: r.UserAgent()}
 }

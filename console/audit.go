@@ -19,13 +19,13 @@ import (
 
 // auditPage is the view "audit": what happened on a site, in a directory or anywhere, newest first.
 type auditPage struct {
-	page
+	Page
 	Label  string // of the whole list, for people who do not see it
 	Filter auditFilter
 	Rows   []auditRow
 	Scoped bool // rows say where they happened
-	Empty  emptyState
-	Pager  pager
+	Empty  EmptyState
+	Pager  Pager
 }
 
 // auditFilter is what the reader asked to see.
@@ -39,13 +39,13 @@ type auditFilter struct {
 	Scopes   []choiceGroup // none on the pages of one scope
 	Set      bool
 	Clear    string
-	Error    *fieldError
+	Error    *FieldError
 }
 
 // choiceGroup is a part of a select; without a title its options stand by themselves.
 type choiceGroup struct {
 	Title   string
-	Options []option
+	Options []Option
 }
 
 // auditRow is one event.
@@ -76,46 +76,46 @@ type auditRow struct {
 // auditChange is a value before and after; Note stands for values that are not shown.
 type auditChange struct{ Name, Before, After, Note string }
 
-// auditLog is the audit trail of one scope, or of all, as pages and files show it. The pages of sites, of directories and of the
+// AuditLog is the audit trail of one scope, or of all, as pages and files show it. The pages of sites, of directories and of the
 // installation differ in these fields alone.
-type auditLog struct {
-	console *Console
-	trail   event.Trail
-	frame   page
-	scope   event.Scope // zero: everything
-	places  []place     // where events can happen, for the page that shows everything
-	self    string      // path of the page
-	file    string      // what exported files are called, without an ending
-	kinds   []string    // prefixes of event names that the filter offers
-	crumbs  []crumb
-	title   string
-	lead    string
-	link    func(event.Event) string // page of what an event is about; may return nothing
+type AuditLog struct {
+	Console *Console
+	Trail   event.Trail
+	Frame   Page
+	Scope   event.Scope  // zero: everything
+	Places  []AuditPlace // where events can happen, for the page that shows everything
+	Self    string       // path of the page
+	File    string       // what exported files are called, without an ending
+	Kinds   []string     // prefixes of event names that the filter offers
+	Crumbs  []Crumb
+	Title   string
+	Lead    string
+	Link    func(event.Event) string // page of what an event is about; may return nothing
 }
 
-// place is a site or directory by its name.
-type place struct {
-	scope event.Scope
-	name  string
+// AuditPlace is a site or directory by its name.
+type AuditPlace struct {
+	Scope event.Scope
+	Name  string
 }
 
 const auditLimit = 50
 
 // read reads from an address what it asks to see.
-func (a auditLog) read(form url.Values) (event.Query, *fieldError, error) {
+func (a AuditLog) read(form url.Values) (event.Query, *FieldError, error) {
 	q := event.Query{
-		Scope: a.scope, Text: strings.TrimSpace(form.Get("q")), Actor: strings.TrimSpace(form.Get("actor")),
+		Scope: a.Scope, Text: strings.TrimSpace(form.Get("q")), Actor: strings.TrimSpace(form.Get("actor")),
 		Subject: form.Get("subject"), Limit: auditLimit,
 	}
-	var wrong *fieldError
-	q.From, q.Until, wrong = daysOf(form)
+	var wrong *FieldError
+	q.From, q.Until, wrong = DayRange(form)
 	if kind := form.Get("kind"); kind != "" {
 		if len(event.NamesOf(kind)) == 0 {
 			return q, nil, event.ErrPosition
 		}
 		q.Kinds = []string{kind}
 	}
-	if a.scope == (event.Scope{}) {
+	if a.Scope == (event.Scope{}) {
 		kind, id, _ := strings.Cut(form.Get("of"), ":")
 		q.Scope = event.Scope{Kind: kind, ID: id}
 		if kind != "" && kind != event.KindSite && kind != event.KindDirectory && q.Scope != event.Installation() {
@@ -130,19 +130,19 @@ func (a auditLog) read(form url.Values) (event.Query, *fieldError, error) {
 }
 
 // narrowed says whether a query leaves something out.
-func (a auditLog) narrowed(q event.Query) bool {
+func (a AuditLog) narrowed(q event.Query) bool {
 	q.Before, q.After, q.Limit = event.Position{}, event.Position{}, 0
-	return q.Text != "" || q.Actor != "" || q.Subject != "" || len(q.Kinds) > 0 || !q.From.IsZero() || !q.Until.IsZero() || q.Scope != a.scope
+	return q.Text != "" || q.Actor != "" || q.Subject != "" || len(q.Kinds) > 0 || !q.From.IsZero() || !q.Until.IsZero() || q.Scope != a.Scope
 }
 
-// show answers with the page.
-func (a auditLog) show(w http.ResponseWriter, r *http.Request) error {
+// Show answers with the page.
+func (a AuditLog) Show(w http.ResponseWriter, r *http.Request) error {
 	form := r.URL.Query()
 	q, wrong, err := a.read(form)
 	if err != nil {
-		return a.console.redirect(w, r, a.self, notice{})
+		return a.Console.Redirect(w, r, a.Self, Notice{})
 	}
-	found, err := event.Search(r.Context(), a.trail, q)
+	found, err := event.Search(r.Context(), a.Trail, q)
 	if err != nil {
 		return err
 	}
@@ -150,79 +150,79 @@ func (a auditLog) show(w http.ResponseWriter, r *http.Request) error {
 		// The way back ends in the first page, whole.
 		q.Before, q.After = event.Position{}, event.Position{}
 		form.Del("after")
-		if found, err = event.Search(r.Context(), a.trail, q); err != nil {
+		if found, err = event.Search(r.Context(), a.Trail, q); err != nil {
 			return err
 		}
 	}
-	pg := auditPage{page: a.frame, Label: a.title, Scoped: a.scope == (event.Scope{})}
-	pg.Title, pg.Crumbs = a.title, a.crumbs
+	pg := auditPage{Page: a.Frame, Label: a.Title, Scoped: a.Scope == (event.Scope{})}
+	pg.Title, pg.Crumbs = a.Title, a.Crumbs
 	pg.Filter = a.filter(form, q, wrong)
-	pg.StatusLine = auditStatus(found.Events, pg.Filter.Set, !q.Before.IsZero() || !q.After.IsZero(), a.console.options.Now())
+	pg.StatusLine = auditStatus(found.Events, pg.Filter.Set, !q.Before.IsZero() || !q.After.IsZero(), a.Console.Options.Now())
 	if pg.Lead, err = a.leadText(r.Context()); err != nil {
 		return err
 	}
-	pg.Actions = []action{
-		{Text: "Export CSV", Icon: "download", URL: a.address(form, a.self+"/export", "format", "csv")},
-		{Text: "Export JSON", Icon: "download", URL: a.address(form, a.self+"/export", "format", "json")},
+	pg.Actions = []Action{
+		{Text: "Export CSV", Icon: "download", URL: a.address(form, a.Self+"/export", "format", "csv")},
+		{Text: "Export JSON", Icon: "download", URL: a.address(form, a.Self+"/export", "format", "json")},
 	}
-	pg.Empty = emptyState{Icon: "history", Title: "Nothing has happened yet", Text: "Changes appear here as they are made."}
+	pg.Empty = EmptyState{Icon: "history", Title: "Nothing has happened yet", Text: "Changes appear here as they are made."}
 	if pg.Filter.Set {
-		pg.Empty = emptyState{Icon: "search", Title: "No event fits", Text: "Nothing in the audit log matches what you asked to see.", Action: &action{Text: "Show everything", URL: a.self}}
+		pg.Empty = EmptyState{Icon: "search", Title: "No event fits", Text: "Nothing in the audit log matches what you asked to see.", Action: &Action{Text: "Show everything", URL: a.Self}}
 	}
 	pg.Pager = a.pager(form, q, found)
 	for _, e := range found.Events {
 		pg.Rows = append(pg.Rows, a.row(form, e))
 	}
-	return a.console.view(w, r, http.StatusOK, "audit", pg)
+	return a.Console.View(w, r, http.StatusOK, "audit", pg)
 }
 
 // leadText adds to the page's own words how long events are kept.
-func (a auditLog) leadText(ctx context.Context) (string, error) {
+func (a AuditLog) leadText(ctx context.Context) (string, error) {
 	owner := ""
-	if a.scope.One() {
-		owner = retention.Owner(a.scope.Kind, a.scope.ID)
+	if a.Scope.One() {
+		owner = retention.Owner(a.Scope.Kind, a.Scope.ID)
 	}
-	kept, err := a.console.kept(ctx, owner, keptLog{retention.Events, "Entries"})
-	return a.lead + kept, err
+	kept, err := a.Console.RetentionText(ctx, owner, RetainedLog{retention.Events, "Entries"})
+	return a.Lead + kept, err
 }
 
-func (a auditLog) filter(form url.Values, q event.Query, wrong *fieldError) auditFilter {
+func (a AuditLog) filter(form url.Values, q event.Query, wrong *FieldError) auditFilter {
 	f := auditFilter{
-		Action: a.self, Search: q.Text, Actor: q.Actor, Subject: q.Subject, From: form.Get("from"), To: form.Get("to"),
-		Set: a.narrowed(q) || wrong != nil, Clear: a.self, Error: wrong, Kinds: a.kindOptions(form.Get("kind")),
+		Action: a.Self, Search: q.Text, Actor: q.Actor, Subject: q.Subject, From: form.Get("from"), To: form.Get("to"),
+		Set: a.narrowed(q) || wrong != nil, Clear: a.Self, Error: wrong, Kinds: a.kindOptions(form.Get("kind")),
 	}
-	if a.scope == (event.Scope{}) {
+	if a.Scope == (event.Scope{}) {
 		f.Scopes = a.scopeOptions(form.Get("of"))
 	}
 	return f
 }
 
-func (a auditLog) kindOptions(here string) []choiceGroup {
-	groups := []choiceGroup{{Options: chosen(here, []option{{Value: "", Text: "Everything"}})}}
+func (a AuditLog) kindOptions(here string) []choiceGroup {
+	groups := []choiceGroup{{Options: MarkChosen(here, []Option{{Value: "", Text: "Everything"}})}}
 	for _, k := range event.Kinds {
-		if !slices.Contains(a.kinds, k.Prefix) && len(a.kinds) > 0 {
+		if !slices.Contains(a.Kinds, k.Prefix) && len(a.Kinds) > 0 {
 			continue
 		}
-		options := []option{{Value: k.Prefix, Text: k.Title}}
+		options := []Option{{Value: k.Prefix, Text: k.Title}}
 		for _, name := range event.NamesOf(k.Prefix) {
-			options = append(options, option{Value: name, Text: name})
+			options = append(options, Option{Value: name, Text: name})
 		}
-		groups = append(groups, choiceGroup{Title: k.Title, Options: chosen(here, options)})
+		groups = append(groups, choiceGroup{Title: k.Title, Options: MarkChosen(here, options)})
 	}
 	return groups
 }
 
-func (a auditLog) scopeOptions(here string) []choiceGroup {
+func (a AuditLog) scopeOptions(here string) []choiceGroup {
 	sites, directories := choiceGroup{Title: "Sites"}, choiceGroup{Title: "Directories"}
-	for _, p := range a.places {
-		o := option{Value: p.scope.Kind + ":" + p.scope.ID, Text: p.name}
-		if p.scope.Kind == event.KindSite {
+	for _, p := range a.Places {
+		o := Option{Value: p.Scope.Kind + ":" + p.Scope.ID, Text: p.Name}
+		if p.Scope.Kind == event.KindSite {
 			sites.Options = append(sites.Options, o)
 		} else {
 			directories.Options = append(directories.Options, o)
 		}
 	}
-	groups := []choiceGroup{{Options: []option{
+	groups := []choiceGroup{{Options: []Option{
 		{Value: "", Text: "Everywhere"},
 		{Value: event.KindInstallation, Text: "The installation itself"},
 		{Value: event.KindSite, Text: "All sites"},
@@ -230,35 +230,35 @@ func (a auditLog) scopeOptions(here string) []choiceGroup {
 	}}, sites, directories}
 	known := false
 	for i := range groups {
-		groups[i].Options = chosen(here, groups[i].Options)
-		known = known || slices.ContainsFunc(groups[i].Options, func(o option) bool { return o.Here })
+		groups[i].Options = MarkChosen(here, groups[i].Options)
+		known = known || slices.ContainsFunc(groups[i].Options, func(o Option) bool { return o.Here })
 	}
 	if !known {
 		kind, id, _ := strings.Cut(here, ":")
-		groups[0].Options = append(groups[0].Options, option{Value: here, Text: "Deleted " + kind + " " + id, Here: true})
+		groups[0].Options = append(groups[0].Options, Option{Value: here, Text: "Deleted " + kind + " " + id, Here: true})
 	}
 	return slices.DeleteFunc(groups, func(g choiceGroup) bool { return len(g.Options) == 0 })
 }
 
-func (a auditLog) pager(form url.Values, q event.Query, found event.Page) pager {
-	p := pager{Text: count(len(found.Events), "event")}
+func (a AuditLog) pager(form url.Values, q event.Query, found event.Page) Pager {
+	p := Pager{Text: Plural(len(found.Events), "event")}
 	if len(found.Events) == 0 && !found.Older.IsZero() {
 		p.Text = "None among the events looked through so far; older ones follow"
 	}
 	if !q.Before.IsZero() || !q.After.IsZero() {
-		p.First = a.address(form, a.self)
+		p.First = a.address(form, a.Self)
 	}
 	if !found.Newer.IsZero() {
-		p.Previous = a.address(form, a.self, "after", found.Newer.String())
+		p.Previous = a.address(form, a.Self, "after", found.Newer.String())
 	}
 	if !found.Older.IsZero() {
-		p.Next = a.address(form, a.self, "before", found.Older.String())
+		p.Next = a.address(form, a.Self, "before", found.Older.String())
 	}
 	return p
 }
 
 // address is a path with the filters of an address, without its place, and with more.
-func (a auditLog) address(form url.Values, path string, pairs ...string) string {
+func (a AuditLog) address(form url.Values, path string, pairs ...string) string {
 	kept := url.Values{}
 	for _, name := range []string{"q", "of", "kind", "actor", "subject", "from", "to"} {
 		if value := form.Get(name); value != "" {
@@ -277,16 +277,16 @@ func (a auditLog) address(form url.Values, path string, pairs ...string) string 
 func auditStatus(events []event.Event, narrowed, further bool, now time.Time) string {
 	switch {
 	case len(events) > 0 && further:
-		return "Events from " + stamp(events[0].Time) + " back."
+		return "Events from " + Timestamp(events[0].Time) + " back."
 	case narrowed:
 		return ""
 	case len(events) == 0:
 		return "Nothing has happened yet."
 	}
-	return "The last event was " + relative(events[0].Time, now) + "."
+	return "The last event was " + RelativeTime(events[0].Time, now) + "."
 }
 
-func (a auditLog) row(form url.Values, e event.Event) auditRow {
+func (a AuditLog) row(form url.Values, e event.Event) auditRow {
 	row := auditRow{
 		ID: e.Position.String(), Time: e.Time, Text: e.Text, Strong: important(e.Name), By: actorWords(e), From: e.By.Address, Agent: e.By.UserAgent,
 		Name: e.Name, ActorKind: string(e.By.Kind), ActorID: e.By.ID, Subject: e.Subject,
@@ -295,25 +295,25 @@ func (a auditLog) row(form url.Values, e event.Event) auditRow {
 	if row.Agent != "" {
 		row.Browser = session.Browser{Agent: row.Agent}.String()
 	}
-	if a.link != nil {
-		row.URL = a.link(e)
+	if a.Link != nil {
+		row.URL = a.Link(e)
 	}
 	none := url.Values{}
 	if row.ActorID != "" && row.ActorKind != string(event.Command) {
-		row.SameActor = a.address(none, a.self, "actor", row.ActorID)
+		row.SameActor = a.address(none, a.Self, "actor", row.ActorID)
 	}
 	if row.From != "" {
-		row.SameFrom = a.address(none, a.self, "actor", row.From)
+		row.SameFrom = a.address(none, a.Self, "actor", row.From)
 	}
 	if e.Subject != "" {
-		row.SameObject = a.address(none, a.self, "subject", e.Subject)
+		row.SameObject = a.address(none, a.Self, "subject", e.Subject)
 	}
-	if a.scope == (event.Scope{}) {
+	if a.Scope == (event.Scope{}) {
 		row.Where = a.where(e.Scope)
 		of := strings.TrimSuffix(e.Scope.Kind+":"+e.Scope.ID, ":")
-		row.WhereURL = a.address(none, a.self, "of", of)
+		row.WhereURL = a.address(none, a.Self, "of", of)
 		if e.Subject != "" {
-			row.SameObject = a.address(none, a.self, "subject", e.Subject, "of", of)
+			row.SameObject = a.address(none, a.Self, "subject", e.Subject, "of", of)
 		}
 	}
 	for _, c := range event.Changes(e.Data) {
@@ -332,13 +332,13 @@ func (a auditLog) row(form url.Values, e event.Event) auditRow {
 	return row
 }
 
-func (a auditLog) where(s event.Scope) string {
+func (a AuditLog) where(s event.Scope) string {
 	if s.Kind == event.KindInstallation {
 		return "the installation"
 	}
-	for _, p := range a.places {
-		if p.scope == s {
-			return s.Kind + " " + p.name
+	for _, p := range a.Places {
+		if p.Scope == s {
+			return s.Kind + " " + p.Name
 		}
 	}
 	return "deleted " + s.Kind + " " + s.ID
@@ -362,40 +362,40 @@ func actorWords(e event.Event) string {
 	case event.Anybody:
 		return "somebody unknown"
 	}
-	return actorName(e.Actor)
+	return ActorName(e.Actor)
 }
 
-// export answers with every event that the filters select, as a file. The last part of the file leaves when the export itself
+// Export answers with every event that the filters select, as a file. The last part of the file leaves when the export itself
 // stands in the audit trail.
-func (a auditLog) export(w http.ResponseWriter, r *http.Request) error {
+func (a AuditLog) Export(w http.ResponseWriter, r *http.Request) error {
 	form := r.URL.Query()
 	q, wrong, err := a.read(form)
 	if err != nil || wrong != nil {
-		return a.console.redirect(w, r, a.address(form, a.self), notice{})
+		return a.Console.Redirect(w, r, a.address(form, a.Self), Notice{})
 	}
 	q.Before, q.After, q.Limit = event.Position{}, event.Position{}, 500
-	first, err := event.Search(r.Context(), a.trail, q)
+	first, err := event.Search(r.Context(), a.Trail, q)
 	if err != nil {
 		return err // while it can still be shown as a page
 	}
-	of := exported{Scope: a.scope, Name: event.ExportAudit, What: "The audit log", Rows: "event", Filter: filterOf(form, "q", "of", "kind", "actor", "subject", "from", "to")}
-	if !a.scope.One() {
+	of := ExportRecord{Scope: a.Scope, Name: event.ExportAudit, What: "The audit log", Rows: "event", Filter: FilterOf(form, "q", "of", "kind", "actor", "subject", "from", "to")}
+	if !a.Scope.One() {
 		of.Scope = event.Installation()
 	}
 	each := func(send func(event.Event) error) error {
-		return a.console.exporting(r.Context(), of, func(sent *int) error {
-			return eachEvent(r.Context(), a.trail, q, first, func(e event.Event) error {
+		return a.Console.RecordExport(r.Context(), of, func(sent *int) error {
+			return eachEvent(r.Context(), a.Trail, q, first, func(e event.Event) error {
 				*sent++
 				return send(e)
 			})
 		})
 	}
 	if form.Get("format") == "json" {
-		return a.console.sendJSON(w, r, a.file+".json", func(item func(any) error) error {
+		return a.Console.sendJSON(w, r, a.File+".json", func(item func(any) error) error {
 			return each(func(e event.Event) error { return item(e.Entry()) })
 		})
 	}
-	return a.console.sendCSV(w, r, a.file+".csv", event.Columns, func(line func(...string) error) error {
+	return a.Console.SendCSV(w, r, a.File+".csv", event.Columns, func(line func(...string) error) error {
 		return each(func(e event.Event) error { return line(e.Cells()...) })
 	})
 }
@@ -419,8 +419,8 @@ func eachEvent(ctx context.Context, trail event.Trail, q event.Query, page event
 	}
 }
 
-// exported is what the audit trail says of a file that was taken away.
-type exported struct {
+// ExportRecord is what the audit trail says of a file that was taken away.
+type ExportRecord struct {
 	Scope  event.Scope
 	Name   string            // of the event
 	What   string            // "The request log"
@@ -428,8 +428,8 @@ type exported struct {
 	Filter map[string]string // what was asked for; may be empty
 }
 
-// filterOf are the named values of an address that are not empty.
-func filterOf(form url.Values, names ...string) map[string]string {
+// FilterOf are the named values of an address that are not empty.
+func FilterOf(form url.Values, names ...string) map[string]string {
 	filter := map[string]string{}
 	for _, name := range names {
 		if value := form.Get(name); value != "" {
@@ -442,12 +442,12 @@ func filterOf(form url.Values, names ...string) map[string]string {
 // recordWithin is how long an answer waits for its event.
 const recordWithin = 5 * time.Second
 
-// exporting sends the rows of a file by fill, which counts them, and then records who took them. A file whose event cannot be
+// RecordExport sends the rows of a file by fill, which counts them, and then records who took them. A file whose event cannot be
 // written is cut off, like one that cannot be read to its end.
-func (c *Console) exporting(ctx context.Context, x exported, fill func(sent *int) error) error {
+func (c *Console) RecordExport(ctx context.Context, x ExportRecord, fill func(sent *int) error) error {
 	sent := 0
 	err := fill(&sent)
-	text := x.What + " was exported: " + count(sent, x.Rows)
+	text := x.What + " was exported: " + Plural(sent, x.Rows)
 	if err != nil {
 		text += ", then it was cut off"
 	}
@@ -462,10 +462,10 @@ func (c *Console) exporting(ctx context.Context, x exported, fill func(sent *int
 
 // record appends events of acts that change nothing.
 func (c *Console) record(ctx context.Context, events ...event.Event) error {
-	if c.options.Events == nil {
+	if c.Options.Events == nil {
 		return nil
 	}
-	if err := c.options.Events.Record(ctx, events...); err != nil {
+	if err := c.Options.Events.Record(ctx, events...); err != nil {
 		return fmt.Errorf("write the audit trail: %w", err)
 	}
 	return nil
@@ -498,7 +498,7 @@ func (c *Console) sendJSON(w http.ResponseWriter, r *http.Request, name string, 
 		err = out.Flush()
 	}
 	if err != nil {
-		c.options.Log.Error("export cut off", "request", web.RequestID(r), "route", r.Pattern, "error", err)
+		c.Options.Log.Error("export cut off", "request", web.RequestID(r), "route", r.Pattern, "error", err)
 		panic(http.ErrAbortHandler) // half a file must not look like a whole one
 	}
 	return nil

@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"encoding/csv"
@@ -104,7 +104,7 @@ func TestTheAuditLogOfTheInstallationIsForOperators(t *testing.T) {
 	}
 	w := newWorld(t)
 	_, admin := w.admin(site.Documented)
-	admin.get("/d/-/audit").wantStatus(http.StatusNotFound) // this server has the pages of sites alone
+	admin.get("/d/-/audit").wantStatus(http.StatusUnauthorized).wantWords("Sign in as an operator")
 }
 
 // TestExportsAreEvents takes each file that the pages offer and finds in the audit trail who took how much of what.
@@ -186,7 +186,7 @@ func TestRefusalsAreEvents(t *testing.T) {
 	w := newWorldOn(t, db, "https://rollcall.example")
 	events := store.Events{DB: db}
 	refused := &event.Refused{Recorder: events, Now: w.clock}
-	w.pages.Console.options.Refused = refused
+	w.pages.Console.Options.Refused = refused
 	s, admin := w.admin(site.Documented)
 	ada := w.person(s, "ada@acme.example", "Ada", roster.RoleRegistered)
 	link, err := w.pages.SignIns.IssueSiteLink(t.Context(), s, "ada@acme.example", "cli")

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -38,13 +39,13 @@ type Options struct {
 	Refused *event.Refused
 	// Version is shown at the foot of the menu.
 	Version string
-	// Drawn is told the name of each template that draws a page; nil is told nothing.
+	// Drawn is told the name of each view that draws a page, such as "site/people"; nil is told nothing.
 	Drawn func(view string)
 }
 
 // Console is the frame of all pages. Make one with New and give it to both page sets.
 type Console struct {
-	options Options
+	Options Options
 	assets  *assets
 	layout  *template.Template // layout.html and parts.html
 	views   *Views             // of the frame itself: questions, errors, the sign-in
@@ -54,6 +55,7 @@ type Console struct {
 // shows every page.
 type Views struct {
 	console *Console
+	set     string // "site", "directory"; empty for the frame's own
 	parse   map[string]func() (*template.Template, error)
 }
 
@@ -70,22 +72,19 @@ func New(o Options) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{options: o, assets: a}
+	c := &Console{Options: o, assets: a}
 	c.layout, err = template.New("layout.html").Funcs(c.functions()).ParseFS(templateFiles, "layout.html", "parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the layout: %w", err)
 	}
-	c.views, err = c.Views(templateFiles)
-	return c, err
+	c.views = c.Views("", templateFiles)
+	return c, nil
 }
 
-// Views reads the names of a page set's templates: each .html file but the layout and its parts is one view.
-func (c *Console) Views(files fs.FS) (*Views, error) {
-	names, err := fs.Glob(files, "*.html")
-	if err != nil {
-		return nil, fmt.Errorf("list the page templates: %w", err)
-	}
-	v := &Views{console: c, parse: make(map[string]func() (*template.Template, error))}
+// Views are the templates of a page set: each .html file but the layout and its parts is one view, named as the file.
+func (c *Console) Views(set string, files fs.FS) *Views {
+	names, _ := fs.Glob(files, "*.html") // the pattern is well formed, which is the only error there is
+	v := &Views{console: c, set: set, parse: make(map[string]func() (*template.Template, error))}
 	for _, file := range names {
 		if file == "layout.html" || file == "parts.html" {
 			continue
@@ -101,7 +100,7 @@ func (c *Console) Views(files fs.FS) (*Views, error) {
 			return set, nil
 		})
 	}
-	return v, nil
+	return v
 }
 
 // functions are what templates may call. They shape what a page struct already decided.
@@ -110,11 +109,11 @@ func (c *Console) functions() template.FuncMap {
 		"asset":   c.assets.url,
 		"icon":    c.icon,
 		"ago":     c.ago,
-		"stamp":   stamp,
+		"stamp":   Timestamp,
 		"clock":   clock,
-		"number":  grouped,
+		"number":  GroupDigits,
 		"reveal":  visible.Reveal,
-		"version": func() string { return c.options.Version },
+		"version": func() string { return c.Options.Version },
 	}
 }
 
@@ -127,8 +126,8 @@ func (c *Console) icon(name string) template.HTML {
 // Assets serves /assets/…: mount it at that path.
 func (c *Console) Assets() http.Handler { return c.assets }
 
-// view shows a page of the frame itself.
-func (c *Console) view(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
+// View shows a page of the frame itself.
+func (c *Console) View(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
 	return c.views.Show(w, r, status, name, data)
 }
 
@@ -136,14 +135,14 @@ func (c *Console) view(w http.ResponseWriter, r *http.Request, status int, name 
 func (v *Views) Show(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
 	parse, ok := v.parse[name]
 	if !ok {
-		return fmt.Errorf("there is no page template %q", name)
+		return fmt.Errorf("there is no page template %q", path.Join(v.set, name))
 	}
 	set, err := parse()
 	if err != nil {
 		return err
 	}
-	if drawn := v.console.options.Drawn; drawn != nil {
-		drawn(name)
+	if drawn := v.console.Options.Drawn; drawn != nil {
+		drawn(path.Join(v.set, name))
 	}
 	var b bytes.Buffer
 	if err := set.ExecuteTemplate(&b, "layout.html", data); err != nil {
@@ -161,8 +160,8 @@ func (v *Views) Show(w http.ResponseWriter, r *http.Request, status int, name st
 	return nil
 }
 
-// redirect answers a form: the browser asks for target with GET, and the notice is shown there once.
-func (c *Console) redirect(w http.ResponseWriter, r *http.Request, target string, n notice) error {
+// Redirect answers a form: the browser asks for target with GET, and the notice is shown there once.
+func (c *Console) Redirect(w http.ResponseWriter, r *http.Request, target string, n Notice) error {
 	if n.Text != "" || n.Title != "" {
 		c.leaveNotice(w, r, n)
 	}
@@ -173,5 +172,5 @@ func (c *Console) redirect(w http.ResponseWriter, r *http.Request, target string
 
 // secure reports whether cookies may only travel over https.
 func (c *Console) secure(r *http.Request) bool {
-	return strings.HasPrefix(c.options.PublicURL, "https://") || web.Secure(r)
+	return strings.HasPrefix(c.Options.PublicURL, "https://") || web.Secure(r)
 }

@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"encoding/xml"
@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/console/directorypages"
+	"github.com/rollcall-scim/rollcall/console/sitepages"
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
@@ -29,7 +32,7 @@ import (
 // world is a whole server over a real SQLite file, with a clock of its own.
 type world struct {
 	t         *testing.T
-	pages     *SitePages
+	pages     *sitepages.Pages
 	operators *operator.Operators
 	server    *httptest.Server
 
@@ -52,19 +55,19 @@ func newWorldAt(t *testing.T, publicURL string) *world {
 func newWorldOn(t *testing.T, db *store.DB, publicURL string) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)}
-	c, err := New(Options{PublicURL: publicURL, Now: w.clock, Version: "test", Events: store.Events{DB: db}})
+	c, err := console.New(console.Options{PublicURL: publicURL, Now: w.clock, Version: "test", Events: store.Events{DB: db}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	sites := &site.Sites{Store: store.Sites{DB: db}, Now: w.clock, NewID: w.id}
 	rosters := &roster.Rosters{Store: store.Rosters{DB: db}, Now: w.clock, NewID: w.id}
 	w.operators = &operator.Operators{Store: store.Operators{DB: db}, Now: w.clock, NewID: w.id}
-	w.pages = &SitePages{
+	w.pages = &sitepages.Pages{
 		Console: c, Sites: sites, Rosters: rosters, Events: store.Events{DB: db},
 		Eraser:  &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: rosters, Now: w.clock},
 		SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: rosters, Now: w.clock},
 	}
-	operators := &DirectoryPages{Console: c, Operators: w.operators, Directories: &directory.Directories{Store: store.Directories{DB: db}, Now: w.clock, NewID: w.id}}
+	operators := &directorypages.Pages{Console: c, Operators: w.operators, Directories: &directory.Directories{Store: store.Directories{DB: db}, Now: w.clock, NewID: w.id}}
 	mux := http.NewServeMux()
 	mux.Handle("/assets/", c.Assets())
 	mux.Handle("/c/", w.pages.Handler())

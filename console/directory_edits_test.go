@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"net/http"
@@ -252,7 +252,7 @@ func TestTestConnection_keeps_what_was_typed_at_its_address(t *testing.T) {
 	app := o.app(h, "Acme")
 	tenantURL, token := o.site("acme", site.Full, "ada@contoso.example")
 	now := time.Now()
-	o.pages.Console.options.Now = func() time.Time { return now }
+	o.pages.Console.Options.Now = func() time.Time { return now }
 	b := o.operator()
 	tested := b.get(acmeProvisioning+"?get-started=yes").press("Test Connection", url.Values{"mode": {"Automatic"}, "tenantURL": {tenantURL}, "secretToken": {token}}).wantStatus(http.StatusOK)
 	address, ok := strings.CutPrefix(tested.Path, acmeProvisioning+"?tested=")

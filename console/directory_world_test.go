@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"bytes"
@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/console/directorypages"
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/directory/csv"
 	"github.com/rollcall-scim/rollcall/directory/source"
@@ -43,7 +45,7 @@ type office struct {
 	engine      *provision.Engine
 	sites       *site.Sites
 	rosters     *roster.Rosters
-	pages       *DirectoryPages
+	pages       *directorypages.Pages
 	handler     atomic.Value // of pages
 	start       func()       // makes the pages; again, they have forgotten what they kept in memory
 	server      *httptest.Server
@@ -83,17 +85,17 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Leases: store.Leases{DB: db}, Now: now, NewID: newID, Log: slog.New(slog.DiscardHandler),
 		Sources: source.Opener(o.directories.OpenID), Attributes: source.Users{},
 	}
-	c, err := New(Options{PublicURL: "https://rollcall.example", Now: now, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Events: store.Events{DB: db}})
+	c, err := console.New(console.Options{PublicURL: "https://rollcall.example", Now: now, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Events: store.Events{DB: db}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.start = func() {
-		o.pages = &DirectoryPages{
+		o.pages = &directorypages.Pages{
 			Console: c, Operators: o.operators, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
 			Sites: o.sites, Rosters: o.rosters, SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: o.rosters, Now: now},
 			Eraser:    &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: o.rosters, Now: now},
 			Events:    store.Events{DB: db},
-			ReadUsers: csv.Open, WriteUsers: func(w io.Writer) UserWriter { return csv.NewWriter(w) },
+			ReadUsers: csv.Open, WriteUsers: func(w io.Writer) directorypages.UserWriter { return csv.NewWriter(w) },
 		}
 		o.handler.Store(o.pages.Handler())
 	}

@@ -1,20 +1,21 @@
-// Package console knows how to show both ends to people: the pages of a site's people and administrators under /c/{site}/, and
-// those of the operators under /d/.
+// Package console is the frame of all pages: routing, sessions, layout, parts, forms, errors and the audit log. It knows
+// neither of the two page sets, which share it and nothing else:
 //
-// Two halves, which share a look and nothing else. Each is a table of routes behind a guard of its own, with a cookie whose
-// path is its own, so that both are open in one browser and neither opens the other:
+//	sitepages       /c/{site}/…   cookie rollcall-site      of the site     people of the site; administrators under admin/
+//	directorypages  /d/…          cookie rollcall-operator                  operators
 //
-//	SitePages       /c/{site}/…   cookie rollcall-site      of the site     people of the site; administrators under admin/
-//	DirectoryPages  /d/…          cookie rollcall-operator                  operators
+// Each set is a table of routes behind its own guard. Its cookie has its own path, so one browser can have both open, and
+// neither opens the other.
 //
-// A request goes: area.ServeHTTP (route, else 404 or 405) → cross-origin check → guard (who is this, may they) → handler
-// (decode, one or two domain calls, answer) → view (typed page struct into its template, inside layout.html). A handler returns
-// its error; showError turns it into a page, and logs what nobody foresaw.
+// A request goes: Area.Handler (route, else 404 or 405) → cross-origin check → Guard (who is this, may they) → handler
+// (decode, one or two domain calls, answer) → Views.Show (typed page struct into its template, inside layout.html). A handler
+// returns its error; showError turns it into a page, and logs errors that nobody expected.
 //
-// One .go and one .html per page: site_people.go fills site_people.html. layout.html is the frame, parts.html the named parts
-// (see part.go for their structs), assets/console.css the style sheet, site.css and directory.css what one end
-// alone needs, assets/console.js the comfort: every page works without it. Assets are served under names that carry their hash.
+// layout.html is the layout and parts.html has the named parts; part.go has the structs of the parts, form.go and edit.go
+// read forms, words.go writes numbers, times and names. assets/console.css is the style sheet, site.css and directory.css
+// are for one set each. assets/console.js adds comfort; every page works without it. The name of an asset contains its hash.
 //
-// What is allowed is decided by the domains (site, roster, signin, operator, directory, provision); SQL is store's; limits,
-// headers and the access log are internal/web's.
+// Domains decide what is allowed. SQL is in store; limits, headers and the access log are in internal/web.
+//
+// The tests here look at every page of both sets, since the rules of access, look and safety are the same for all.
 package console

@@ -30,19 +30,19 @@ import (
 // The page that asks is a form of the same kind: its "was" values are those that it showed as saved, its inputs are the answers. So a
 // third change meanwhile is asked about again.
 
-// editField is one value of a form that edits something stored.
-type editField struct {
+// EditField is one value of a form that edits something stored.
+type EditField struct {
 	Name  string                    // of the input
 	Label string                    // what the page calls it
 	Read  func(url.Values) string   // the value that the form asks for; nil: the input's text without surrounding spaces
 	Words func(value string) string // the value as the page shows it; nil: as it is
 }
 
-// editTick is a checkbox: its value is "yes" or "".
-func editTick(name, label string) editField {
-	return editField{
+// EditTick is a checkbox: its value is "yes" or "".
+func EditTick(name, label string) EditField {
+	return EditField{
 		Name: name, Label: label,
-		Read: func(form url.Values) string { return tickValue(form.Get(name) != "") },
+		Read: func(form url.Values) string { return TickValue(form.Get(name) != "") },
 		Words: func(value string) string {
 			if value == "" {
 				return "Off"
@@ -52,17 +52,17 @@ func editTick(name, label string) editField {
 	}
 }
 
-// tickValue is the value of a checkbox in an edit.
-func tickValue(on bool) string {
+// TickValue is the value of a checkbox in an edit.
+func TickValue(on bool) string {
 	if on {
 		return "yes"
 	}
 	return ""
 }
 
-// editChoice is a group of radio buttons or a list: words are what it calls its values.
-func editChoice(name, label string, words map[string]string) editField {
-	return editField{Name: name, Label: label, Words: func(value string) string {
+// EditChoice is a group of radio buttons or a list: words are what it calls its values.
+func EditChoice(name, label string, words map[string]string) EditField {
+	return EditField{Name: name, Label: label, Words: func(value string) string {
 		if text, ok := words[value]; ok {
 			return text
 		}
@@ -70,14 +70,14 @@ func editChoice(name, label string, words map[string]string) editField {
 	}}
 }
 
-func (f editField) read(form url.Values) string {
+func (f EditField) FormValue(form url.Values) string {
 	if f.Read != nil {
 		return f.Read(form)
 	}
 	return strings.TrimSpace(strings.ReplaceAll(form.Get(f.Name), "\r\n", "\n"))
 }
 
-func (f editField) words(value string) string {
+func (f EditField) ShownValue(value string) string {
 	if f.Words != nil {
 		value = f.Words(value)
 	}
@@ -88,54 +88,54 @@ func (f editField) words(value string) string {
 }
 
 const (
-	wasPrefix  = "was."  // wasPrefix+name holds the value from which a form was made
+	WasPrefix  = "was."  // wasPrefix+name holds the value from which a form was made
 	askedField = "asked" // names a field that the asking page asked about
 )
 
-// wasFields are the hidden inputs of a form made from these values.
-func wasFields(fields []editField, stored map[string]string) []field {
-	list := make([]field, 0, len(fields))
+// WasFields are the hidden inputs of a form made from these values.
+func WasFields(fields []EditField, stored map[string]string) []HiddenField {
+	list := make([]HiddenField, 0, len(fields))
 	for _, f := range fields {
-		list = append(list, field{Name: wasPrefix + f.Name, Value: stored[f.Name]})
+		list = append(list, HiddenField{Name: WasPrefix + f.Name, Value: stored[f.Name]})
 	}
 	return list
 }
 
-// wasAgain are the hidden inputs of a form that is shown again, as it was filled in.
-func wasAgain(form url.Values, fields []editField) []field {
-	var list []field
+// WasAgain are the hidden inputs of a form that is shown again, as it was filled in.
+func WasAgain(form url.Values, fields []EditField) []HiddenField {
+	var list []HiddenField
 	for _, f := range fields {
-		if name := wasPrefix + f.Name; form.Has(name) {
-			list = append(list, field{Name: name, Value: form.Get(name)})
+		if name := WasPrefix + f.Name; form.Has(name) {
+			list = append(list, HiddenField{Name: name, Value: form.Get(name)})
 		}
 	}
 	return list
 }
 
-// mergedEdit is what comes of a form and what is stored now.
-type mergedEdit struct {
+// MergedEdit is what comes of a form and what is stored now.
+type MergedEdit struct {
 	Values    map[string]string // of every field, to be saved when there is no conflict
 	Mine      []string          // labels of the fields that I changed
 	Others    []string          // labels of the fields that somebody else changed; their values stay
 	Conflicts []editConflict    // not empty: ask, save nothing
-	rest      []field           // of the asking page: all fields that are not asked about
+	Rest      []HiddenField     // of the asking page: all fields that are not asked about
 }
 
 // editConflict is a field that two people changed to different values.
 type editConflict struct {
 	Name, Label string
-	Choices     []choice // mine, then what is saved now
+	Choices     []Choice // mine, then what is saved now
 }
 
-// errIncompleteForm is a form without what it was made from: nothing can be compared.
-var errIncompleteForm = &pageError{
+// ErrIncompleteForm is a form without what it was made from: nothing can be compared.
+var ErrIncompleteForm = &PageError{
 	Status: http.StatusUnprocessableEntity, Title: "This was not saved",
 	Text: "The form is incomplete. Open the page again, and change it there.",
 }
 
-// mergeEdit compares a form with what is stored now. A field whose "was" value is not in the form is none of the form's: it stays as stored.
-func mergeEdit(form url.Values, fields []editField, stored map[string]string) (mergedEdit, error) {
-	m := mergedEdit{Values: make(map[string]string, len(fields))}
+// MergeEdit compares a form with what is stored now. A field whose "was" value is not in the form is none of the form's: it stays as stored.
+func MergeEdit(form url.Values, fields []EditField, stored map[string]string) (MergedEdit, error) {
+	m := MergedEdit{Values: make(map[string]string, len(fields))}
 	asked := make(map[string]bool)
 	for _, name := range form[askedField] {
 		asked[name] = true
@@ -143,12 +143,12 @@ func mergeEdit(form url.Values, fields []editField, stored map[string]string) (m
 	known := false
 	for _, f := range fields {
 		m.Values[f.Name] = stored[f.Name]
-		now := canonical(stored[f.Name])
-		if !form.Has(wasPrefix + f.Name) {
+		now := NormalLineBreaks(stored[f.Name])
+		if !form.Has(WasPrefix + f.Name) {
 			continue
 		}
 		known = true
-		was, mine := canonical(form.Get(wasPrefix+f.Name)), f.read(form)
+		was, mine := NormalLineBreaks(form.Get(WasPrefix+f.Name)), f.FormValue(form)
 		unanswered := asked[f.Name] && !form.Has(f.Name)
 		switch {
 		case unanswered:
@@ -166,42 +166,42 @@ func mergeEdit(form url.Values, fields []editField, stored map[string]string) (m
 			m.Mine = append(m.Mine, f.Label)
 			m.Values[f.Name] = mine
 		}
-		m.rest = append(m.rest, field{Name: wasPrefix + f.Name, Value: now}, field{Name: f.Name, Value: canonical(m.Values[f.Name])})
+		m.Rest = append(m.Rest, HiddenField{Name: WasPrefix + f.Name, Value: now}, HiddenField{Name: f.Name, Value: NormalLineBreaks(m.Values[f.Name])})
 	}
 	if !known && len(fields) > 0 {
-		return m, errIncompleteForm
+		return m, ErrIncompleteForm
 	}
 	return m, nil
 }
 
-// canonical undoes what browsers do to line breaks.
-func canonical(value string) string { return strings.ReplaceAll(value, "\r\n", "\n") }
+// NormalLineBreaks undoes what browsers do to line breaks.
+func NormalLineBreaks(value string) string { return strings.ReplaceAll(value, "\r\n", "\n") }
 
-func (m *mergedEdit) ask(f editField, mine, now string) {
-	m.Conflicts = append(m.Conflicts, editConflict{Name: f.Name, Label: f.Label, Choices: []choice{
-		{Name: f.Name, Value: mine, Text: f.words(mine), Help: "Your value"},
-		{Name: f.Name, Value: now, Text: f.words(now), Help: "Saved meanwhile"},
+func (m *MergedEdit) ask(f EditField, mine, now string) {
+	m.Conflicts = append(m.Conflicts, editConflict{Name: f.Name, Label: f.Label, Choices: []Choice{
+		{Name: f.Name, Value: mine, Text: f.ShownValue(mine), Help: "Your value"},
+		{Name: f.Name, Value: now, Text: f.ShownValue(now), Help: "Saved meanwhile"},
 	}})
-	m.rest = append(m.rest,
-		field{Name: wasPrefix + f.Name, Value: now}, field{Name: askedField, Value: f.Name}, field{Name: "mine." + f.Name, Value: mine})
+	m.Rest = append(m.Rest,
+		HiddenField{Name: WasPrefix + f.Name, Value: now}, HiddenField{Name: askedField, Value: f.Name}, HiddenField{Name: "mine." + f.Name, Value: mine})
 }
 
-// fromOthers says which fields somebody else changed since the form was made, "" if none. last may be nil.
-func (m *mergedEdit) fromOthers(last *event.Event) string {
+// FromOthers says which fields somebody else changed since the form was made, "" if none. last may be nil.
+func (m *MergedEdit) FromOthers(last *event.Event) string {
 	if len(m.Others) == 0 {
 		return ""
 	}
 	by := "somebody else"
 	if last != nil {
-		by = actorName(last.Actor)
+		by = ActorName(last.Actor)
 	}
 	return "Changed meanwhile by " + by + ", and kept: " + strings.Join(m.Others, ", ") + "."
 }
 
-// editNotice is the notice after an edit was saved, with what came from others.
-func (m *mergedEdit) editNotice(text string, last *event.Event) notice {
-	n := done(text)
-	if others := m.fromOthers(last); others != "" {
+// SavedNotice is the notice after an edit was saved, with what came from others.
+func (m *MergedEdit) SavedNotice(text string, last *event.Event) Notice {
+	n := DoneNotice(text)
+	if others := m.FromOthers(last); others != "" {
 		n.Text += " " + others
 	}
 	return n
@@ -209,22 +209,22 @@ func (m *mergedEdit) editNotice(text string, last *event.Event) notice {
 
 // conflictPage is the view "conflict": it asks which of two values counts, for each field that two people changed.
 type conflictPage struct {
-	page
+	Page
 	Action    string
 	Cancel    string
 	Conflicts []editConflict
-	Fields    []field
+	Fields    []HiddenField
 }
 
-// askEdit answers with the page that shows both values of each field in conflict. action takes the answers, as it took the form; cancel is
+// AskEdit answers with the page that shows both values of each field in conflict. action takes the answers, as it took the form; cancel is
 // where the stored values are seen; last is the newest change of what is edited, or nil; more are further inputs of the form.
-func (c *Console) askEdit(w http.ResponseWriter, r *http.Request, frame page, m mergedEdit, action, cancel string, last *event.Event, more ...field) error {
-	pg := conflictPage{page: frame, Action: action, Cancel: cancel, Conflicts: m.Conflicts, Fields: append(m.rest, more...)}
+func (c *Console) AskEdit(w http.ResponseWriter, r *http.Request, frame Page, m MergedEdit, action, cancel string, last *event.Event, more ...HiddenField) error {
+	pg := conflictPage{Page: frame, Action: action, Cancel: cancel, Conflicts: m.Conflicts, Fields: append(m.Rest, more...)}
 	pg.Title, pg.Narrow = "Which value counts?", true
-	what := count(len(m.Conflicts), "field")
+	what := Plural(len(m.Conflicts), "field")
 	pg.Lead = "Nothing was saved yet. Somebody else changed " + what + " that you changed too."
 	if last != nil {
-		pg.Lead = "Nothing was saved yet. " + actorName(last.Actor) + " changed " + what + " that you changed too, " + relative(last.Time, c.options.Now()) + "."
+		pg.Lead = "Nothing was saved yet. " + ActorName(last.Actor) + " changed " + what + " that you changed too, " + RelativeTime(last.Time, c.Options.Now()) + "."
 	}
-	return c.view(w, r, http.StatusConflict, "conflict", pg)
+	return c.View(w, r, http.StatusConflict, "conflict", pg)
 }

@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"net/http"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/event"
 )
 
@@ -17,20 +18,20 @@ import (
 func TestAskEdit(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
-	c, err := New(Options{PublicURL: "https://rollcall.example", Now: func() time.Time { return now }})
+	c, err := console.New(console.Options{PublicURL: "https://rollcall.example", Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := func(form url.Values, stored map[string]string) (*shown, mergedEdit) {
+	ask := func(form url.Values, stored map[string]string) (*shown, console.MergedEdit) {
 		t.Helper()
-		m, err := mergeEdit(form, editFields, stored)
+		m, err := console.MergeEdit(form, askedFields, stored)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/d/x", strings.NewReader(""))
 		last := event.Event{Actor: "operator:sam", Time: now.Add(-3 * time.Minute)}
-		if err := c.askEdit(w, r, page{}, m, "/d/x", "/d/x", &last, field{Name: "do", Value: "start"}); err != nil {
+		if err := c.AskEdit(w, r, console.Page{}, m, "/d/x", "/d/x", &last, console.HiddenField{Name: "do", Value: "start"}); err != nil {
 			t.Fatal(err)
 		}
 		b := &browser{t: t}
@@ -50,12 +51,12 @@ func TestAskEdit(t *testing.T) {
 	if sent.Has("city") {
 		t.Fatal("the page answers its own question")
 	}
-	if m, err := mergeEdit(sent, editFields, stored); err != nil || len(m.Conflicts) != 1 {
+	if m, err := console.MergeEdit(sent, askedFields, stored); err != nil || len(m.Conflicts) != 1 {
 		t.Errorf("sent without an answer: got %+v, %v; want to be asked again", m.Conflicts, err)
 	}
 	for _, answer := range []string{"Oslo", "Bonn"} {
 		sent.Set("city", answer)
-		m, err := mergeEdit(sent, editFields, stored)
+		m, err := console.MergeEdit(sent, askedFields, stored)
 		if err != nil || len(m.Conflicts) > 0 {
 			t.Fatal(m.Conflicts, err)
 		}
@@ -67,4 +68,11 @@ func TestAskEdit(t *testing.T) {
 	sent.Set("city", "Oslo")
 	again, _ := ask(sent, map[string]string{"city": "Kyiv", "street": "a\nb", "groups": "yes", "create": "create"})
 	again.wantWords("Oslo", "Kyiv").wantNoWords("Bonn")
+}
+
+var askedFields = []console.EditField{
+	{Name: "city", Label: "City"},
+	{Name: "street", Label: "Street"},
+	console.EditTick("groups", "Take groups"),
+	console.EditChoice("create", "On Create", map[string]string{"refuse": "Refuse", "create": "Create the account"}),
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-var editFields = []editField{
+var editFields = []EditField{
 	{Name: "city", Label: "City"},
 	{Name: "street", Label: "Street"},
-	editTick("groups", "Take groups"),
-	editChoice("create", "On Create", map[string]string{"refuse": "Refuse", "create": "Create the account"}),
+	EditTick("groups", "Take groups"),
+	EditChoice("create", "On Create", map[string]string{"refuse": "Refuse", "create": "Create the account"}),
 }
 
 func TestMergeEdit(t *testing.T) {
@@ -69,7 +69,7 @@ func TestMergeEdit(t *testing.T) {
 				form.Set(f.Name, made[f.Name])
 				stored[f.Name] = made[f.Name]
 			}
-			for _, hidden := range wasFields(editFields, made) {
+			for _, hidden := range WasFields(editFields, made) {
 				form.Set(hidden.Name, hidden.Value)
 			}
 			for k, v := range tt.form {
@@ -81,7 +81,7 @@ func TestMergeEdit(t *testing.T) {
 			for k, v := range tt.stored {
 				stored[k] = v
 			}
-			m, err := mergeEdit(form, editFields, stored)
+			m, err := MergeEdit(form, editFields, stored)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,16 +101,16 @@ func TestMergeEdit(t *testing.T) {
 
 func TestMergeEdit_refuses_a_form_without_its_base(t *testing.T) {
 	t.Parallel()
-	if _, err := mergeEdit(url.Values{"city": {"Oslo"}}, editFields, map[string]string{"city": "Rome"}); err != errIncompleteForm {
+	if _, err := MergeEdit(url.Values{"city": {"Oslo"}}, editFields, map[string]string{"city": "Rome"}); err != ErrIncompleteForm {
 		t.Errorf("got %v, want errIncompleteForm", err)
 	}
 }
 
 func TestMergedEdit_names_what_others_changed(t *testing.T) {
 	t.Parallel()
-	one, two := mergedEdit{Others: []string{"City"}}, mergedEdit{Others: []string{"City", "Street"}}
+	one, two := MergedEdit{Others: []string{"City"}}, MergedEdit{Others: []string{"City", "Street"}}
 	for _, tt := range []struct {
-		m    mergedEdit
+		m    MergedEdit
 		last *event.Event
 		want string
 	}{
@@ -118,7 +118,7 @@ func TestMergedEdit_names_what_others_changed(t *testing.T) {
 		{m: one, want: "Changed meanwhile by somebody else, and kept: City."},
 		{m: two, last: &event.Event{Actor: "operator:sam"}, want: "Changed meanwhile by sam (operator), and kept: City, Street."},
 	} {
-		if got := tt.m.fromOthers(tt.last); got != tt.want {
+		if got := tt.m.FromOthers(tt.last); got != tt.want {
 			t.Errorf("got %q, want %q", got, tt.want)
 		}
 	}

@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/roster"
 	protocol "github.com/rollcall-scim/rollcall/scim"
@@ -44,8 +45,8 @@ type pageCollection struct {
 }
 
 // watch notes each view that c draws from now on.
-func (p *pageCollection) watch(c *Console) {
-	c.options.Drawn = func(view string) {
+func (p *pageCollection) watch(c *console.Console) {
+	c.Options.Drawn = func(view string) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.views[view] = true
@@ -61,11 +62,11 @@ func (p *pageCollection) add(name string, page *shown) *shown {
 }
 
 // addRoutes opens the page of every GET route. A route is never left out: without values for its path, the test fails.
-func (p *pageCollection) addRoutes(b *browser, routes []RouteInfo, values, queries map[string]string) {
+func (p *pageCollection) addRoutes(b *browser, routes []console.RouteInfo, values, queries map[string]string) {
 	p.t.Helper()
 	for _, rt := range routes {
 		method, path, _ := strings.Cut(rt.Pattern, " ")
-		if method != http.MethodGet || rt.Access == anyone {
+		if method != http.MethodGet || rt.Access == console.Anyone {
 			continue
 		}
 		path = strings.TrimSuffix(path, "{$}")
@@ -92,14 +93,16 @@ func everyPage(t *testing.T) map[string]*shown {
 	p.outside()
 	p.ofASite()
 	p.ofADirectory()
-	files, err := filepath.Glob("*.html")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		view := strings.TrimSuffix(file, ".html")
-		if view != "layout" && view != "parts" && !p.views[view] {
-			t.Errorf("no page of everyPage is drawn by %s; add one", file)
+	for folder, set := range map[string]string{"": "", "sitepages/": "site/", "directorypages/": "directory/"} {
+		files, err := filepath.Glob(folder + "*.html")
+		if err != nil || len(files) == 0 {
+			t.Fatal(folder, files, err)
+		}
+		for _, file := range files {
+			view := set + strings.TrimSuffix(filepath.Base(file), ".html")
+			if view != "layout" && view != "parts" && !p.views[view] {
+				t.Errorf("no page of everyPage is drawn by %s; add one", file)
+			}
 		}
 	}
 	return p.pages
@@ -198,11 +201,11 @@ func (p *pageCollection) ofASite() {
 }
 
 // conflict asks which of two long values counts.
-func (p *pageCollection) conflict(c *Console, b *browser) *shown {
+func (p *pageCollection) conflict(c *console.Console, b *browser) *shown {
 	p.t.Helper()
-	m, err := mergeEdit(
+	m, err := console.MergeEdit(
 		url.Values{"was.displayName": {""}, "displayName": {awkwardNames[0]}, "was.jobTitle": {"x"}, "jobTitle": {awkwardJob}},
-		[]editField{{Name: "displayName", Label: "Display name"}, {Name: "jobTitle", Label: "Job title"}},
+		[]console.EditField{{Name: "displayName", Label: "Display name"}, {Name: "jobTitle", Label: "Job title"}},
 		map[string]string{"displayName": awkwardNames[2]},
 	)
 	if err != nil || len(m.Conflicts) != 2 {
@@ -210,7 +213,7 @@ func (p *pageCollection) conflict(c *Console, b *browser) *shown {
 	}
 	answer := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(p.t.Context(), http.MethodPost, "/", nil)
-	if err := c.askEdit(answer, r, page{}, m, "/", "/", nil); err != nil {
+	if err := c.AskEdit(answer, r, console.Page{}, m, "/", "/", nil); err != nil {
 		p.t.Fatal(err)
 	}
 	header := answer.Header()
@@ -349,12 +352,12 @@ func (p *pageCollection) addHarm(o *office, b *browser, at string, key provision
 // shelf serves pages that were made before, so that a browser can look at all of them, answers to forms too, without a session.
 func shelf(t *testing.T, pages map[string]*shown) *httptest.Server {
 	t.Helper()
-	c, err := New(Options{})
+	c, err := console.New(console.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle(assetPath, c.Assets())
+	mux.Handle(console.AssetPath, c.Assets())
 	mux.HandleFunc("GET /shelf", func(w http.ResponseWriter, r *http.Request) {
 		page, ok := pages[r.URL.Query().Get("page")]
 		if !ok {

@@ -7,9 +7,9 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/inert"
 )
 
-// sendCSV answers with a file of that name. fill writes its lines; whatever the file should say first has been read before, so
+// SendCSV answers with a file of that name. fill writes its lines; whatever the file should say first has been read before, so
 // that trouble can still be shown as a page.
-func (c *Console) sendCSV(w http.ResponseWriter, r *http.Request, name string, header []string, fill func(line func(cells ...string) error) error) error {
+func (c *Console) SendCSV(w http.ResponseWriter, r *http.Request, name string, header []string, fill func(line func(cells ...string) error) error) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/csv; charset=utf-8")
 	h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
@@ -25,7 +25,7 @@ func (c *Console) sendCSV(w http.ResponseWriter, r *http.Request, name string, h
 		err = out.Error()
 	}
 	if err != nil {
-		c.options.Log.Error("export cut off", "route", r.Pattern, "error", err)
+		c.Options.Log.Error("export cut off", "route", r.Pattern, "error", err)
 		panic(http.ErrAbortHandler) // half a file must not look like a whole one
 	}
 	return nil

@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// option is one entry of a select.
-type option struct {
+// Option is one entry of a select.
+type Option struct {
 	Value, Text string
 	Here        bool
 }
 
-// chosen marks the option of that value.
-func chosen(value string, list []option) []option {
+// MarkChosen marks the option of that value.
+func MarkChosen(value string, list []Option) []Option {
 	for i := range list {
 		list[i].Here = list[i].Value == value
 	}
 	return list
 }
 
-// daysOf reads the fields "from" and "to", both days included, in UTC.
-func daysOf(q url.Values) (from, until time.Time, wrong *fieldError) {
+// DayRange reads the fields "from" and "to", both days included, in UTC.
+func DayRange(q url.Values) (from, until time.Time, wrong *FieldError) {
 	for _, name := range []string{"from", "to"} {
 		text := strings.TrimSpace(q.Get(name))
 		if text == "" {
@@ -34,7 +34,7 @@ func daysOf(q url.Values) (from, until time.Time, wrong *fieldError) {
 		}
 		day, err := time.Parse(time.DateOnly, text)
 		if err != nil {
-			wrong = &fieldError{For: name, Text: "Write the day as 2027-01-31."}
+			wrong = &FieldError{For: name, Text: "Write the day as 2027-01-31."}
 			continue
 		}
 		if name == "from" {
@@ -46,8 +46,8 @@ func daysOf(q url.Values) (from, until time.Time, wrong *fieldError) {
 	return from, until, wrong
 }
 
-// withQuery is path with the query q, in which each name of pairs has its new value; an empty one leaves it out.
-func withQuery(path string, q url.Values, pairs ...string) string {
+// WithQuery is path with the query q, in which each name of pairs has its new value; an empty one leaves it out.
+func WithQuery(path string, q url.Values, pairs ...string) string {
 	next := url.Values{}
 	for _, name := range []string{"q", "status", "role", "result", "method", "token", "kind", "actor", "from", "to", "show", "before", "after"} {
 		if value := q.Get(name); value != "" {
@@ -66,14 +66,14 @@ func withQuery(path string, q url.Values, pairs ...string) string {
 	return path + "?" + next.Encode()
 }
 
-// formNumber makes a form single-use.
-func formNumber() string { return rand.Text() }
+// NewFormNumber makes a form single-use.
+func NewFormNumber() string { return rand.Text() }
 
-// sureOf says whether a form agrees to a number that it was asked about. Another number means that something changed meanwhile.
-func sureOf(r *http.Request, n int) bool { return r.PostForm.Get("sure") == strconv.Itoa(n) }
+// ConfirmsNumber says whether a form agrees to a number that it was asked about. Another number means that something changed meanwhile.
+func ConfirmsNumber(r *http.Request, n int) bool { return r.PostForm.Get("sure") == strconv.Itoa(n) }
 
-// uploaded gives the file of a form; nil when none was chosen.
-func uploaded(r *http.Request) (multipart.File, string, error) {
+// UploadedFile gives the file of a form; nil when none was chosen.
+func UploadedFile(r *http.Request) (multipart.File, string, error) {
 	if err := r.ParseMultipartForm(8 << 20); err != nil {
 		return nil, "", err
 	}
@@ -87,13 +87,13 @@ func uploaded(r *http.Request) (multipart.File, string, error) {
 	return file, header.Filename, nil
 }
 
-// badForm is a form that no page of ours sends.
-func badForm(err error) error {
+// UnreadableForm is a form that no page of ours sends.
+func UnreadableForm(err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
 		return err
 	}
-	return &pageError{
+	return &PageError{
 		Status: http.StatusBadRequest, Title: "This form cannot be read",
 		Text: "Nothing was changed. Open the page again and send its form once more.",
 	}

@@ -10,8 +10,8 @@ import (
 
 // frontPage is what / shows.
 type frontPage struct {
-	page
-	Starts []action // where the reader is signed in; one alone is gone to at once
+	Page
+	Starts []Action // where the reader is signed in; one alone is gone to at once
 }
 
 // startCookie remembers where this browser is signed in, for /, which the cookies of the sessions do not reach. It is no secret and lets
@@ -32,8 +32,8 @@ func (c *Console) starts(r *http.Request) []string {
 	return list
 }
 
-// rememberStart has / lead to start; an empty one forgets the area of this request.
-func (c *Console) rememberStart(w http.ResponseWriter, r *http.Request, start string) {
+// RememberStart has / lead to start; an empty one forgets the area of this request.
+func (c *Console) RememberStart(w http.ResponseWriter, r *http.Request, start string) {
 	area := areaPath(r.URL.Path)
 	list := slices.DeleteFunc(c.starts(r), func(p string) bool { return strings.HasPrefix(p, area) })
 	if startPath.MatchString(start) {
@@ -45,29 +45,29 @@ func (c *Console) rememberStart(w http.ResponseWriter, r *http.Request, start st
 // Front answers everything outside the two halves: / leads to where the reader is signed in or says where they are, the rest is a 404 page.
 func (c *Console) Front() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := error(errNotFound)
+		err := error(ErrNotFound)
 		if path.Clean(r.URL.Path) == "/" {
 			err = c.showFront(w, r)
 		}
 		if err != nil {
-			c.showError(w, r, page{}, err)
+			c.showError(w, r, Page{}, err)
 		}
 	})
 }
 
 func (c *Console) showFront(w http.ResponseWriter, r *http.Request) error {
-	pg := frontPage{page: page{Title: "Rollcall", Lead: "Keeps the people of an application in step with the people of a company."}}
+	pg := frontPage{Page: Page{Title: "Rollcall", Lead: "Keeps the people of an application in step with the people of a company."}}
 	list := c.starts(r)
 	if len(list) == 1 && r.Method == http.MethodGet && !r.URL.Query().Has("all") {
-		return c.redirect(w, r, list[0], notice{})
+		return c.Redirect(w, r, list[0], Notice{})
 	}
 	for _, p := range list {
-		a := action{Text: "Directories", Icon: "building-2", URL: p}
+		a := Action{Text: "Directories", Icon: "building-2", URL: p}
 		if name, found := strings.CutPrefix(p, "/c/"); found {
 			name, _, _ = strings.Cut(name, "/")
-			a = action{Text: "Site " + name, Icon: "users", URL: p}
+			a = Action{Text: "Site " + name, Icon: "users", URL: p}
 		}
 		pg.Starts = append(pg.Starts, a)
 	}
-	return c.view(w, r, http.StatusOK, "front", pg)
+	return c.View(w, r, http.StatusOK, "front", pg)
 }

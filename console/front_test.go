@@ -1,10 +1,11 @@
-package console
+package console_test
 
 import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
 
+	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -27,7 +28,7 @@ func TestFront_knows_who_is_signed_in(t *testing.T) {
 
 func TestFront_leads_nowhere_else(t *testing.T) {
 	t.Parallel()
-	c, err := New(Options{})
+	c, err := console.New(console.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +37,7 @@ func TestFront_leads_nowhere_else(t *testing.T) {
 		"//evil.example/": http.StatusOK, "/d/../x": http.StatusOK, "https://evil.example/d/": http.StatusOK, "/c/acme/sign-out": http.StatusOK,
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
-		r.AddCookie(&http.Cookie{Name: startCookie, Value: value})
+		r.AddCookie(&http.Cookie{Name: console.StartCookie, Value: value})
 		got := httptest.NewRecorder()
 		c.Front().ServeHTTP(got, r)
 		if got.Code != want {

@@ -8,26 +8,26 @@ import (
 	"github.com/rollcall-scim/rollcall/retention"
 )
 
-// keptLog is a kind of entries, as a page calls them.
-type keptLog struct {
-	kind retention.Kind
-	name string
+// RetainedLog is a kind of entries, as a page calls them.
+type RetainedLog struct {
+	Kind retention.Kind
+	Name string
 }
 
-// kept says how long the entries of an owner's log are kept, and whether older ones are gone.
-func (c *Console) kept(ctx context.Context, owner string, logs ...keptLog) (text string, err error) {
-	if c.options.Retention == nil {
+// RetentionText says how long the entries of an owner's log are kept, and whether older ones are gone.
+func (c *Console) RetentionText(ctx context.Context, owner string, logs ...RetainedLog) (text string, err error) {
+	if c.Options.Retention == nil {
 		return "", nil
 	}
 	for _, l := range logs {
-		kept, err := c.options.Retention.Kept(ctx, l.kind, owner)
+		kept, err := c.Options.Retention.Kept(ctx, l.Kind, owner)
 		if err != nil {
 			return "", err
 		}
 		if kept.Days == retention.Forever {
-			text += fmt.Sprintf(" %s are kept forever", l.name)
+			text += fmt.Sprintf(" %s are kept forever", l.Name)
 		} else {
-			text += fmt.Sprintf(" %s are kept for %s", l.name, retention.Words(kept.Days))
+			text += fmt.Sprintf(" %s are kept for %s", l.Name, retention.Words(kept.Days))
 		}
 		if !kept.Since.IsZero() {
 			text += fmt.Sprintf(": those from before %s are gone", kept.Since.UTC().Format(time.DateOnly))

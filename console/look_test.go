@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"net/http"
@@ -6,12 +6,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rollcall-scim/rollcall/console"
 )
 
 // TestEveryPage looks at each page the way a screen reader, a browser under the content-security policy and a proof-reader do.
 func TestEveryPage(t *testing.T) {
 	t.Parallel()
-	c, err := New(Options{})
+	c, err := console.New(console.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +22,7 @@ func TestEveryPage(t *testing.T) {
 			t.Parallel()
 			checkOutline(t, page.Root)
 			checkControls(t, page.Root)
-			checkPolicy(t, page, c.assets)
+			checkPolicy(t, page, c)
 			checkIDs(t, page.Root)
 			checkVersion(t, page.Root)
 			if strings.Contains(page.Text, "<no value>") || strings.Contains(page.Text, "ZgotmplZ") || strings.Contains(page.Text, "%!") {
@@ -48,7 +50,7 @@ func checkVersion(t *testing.T, root *node) {
 		for _, input := range form.all("input", "textarea", "option") {
 			name := input.attr["name"]
 			switch {
-			case strings.HasPrefix(name, wasPrefix), name == "version":
+			case strings.HasPrefix(name, console.WasPrefix), name == "version":
 				carries = true
 			case input.attr["type"] == "hidden" || input.has("readonly") || input.has("disabled"):
 			case input.attr["type"] == "checkbox" || input.attr["type"] == "radio":
@@ -149,7 +151,7 @@ func checkControls(t *testing.T, root *node) {
 }
 
 // checkPolicy wants nothing that the content-security policy would stop, and every asset to exist.
-func checkPolicy(t *testing.T, page *shown, a *assets) {
+func checkPolicy(t *testing.T, page *shown, c *console.Console) {
 	t.Helper()
 	policy := page.Header.Get("Content-Security-Policy")
 	if !strings.HasPrefix(policy, "default-src 'self'") || strings.Contains(policy, "unsafe") {
@@ -170,11 +172,11 @@ func checkPolicy(t *testing.T, page *shown, a *assets) {
 	if found := inline.FindString(page.Text); found != "" {
 		t.Errorf("inline style or script: %s", found)
 	}
-	sprite := string(a.files[a.names["icons.svg"]])
+	sprite := string(c.AssetFiles()[strings.TrimPrefix(c.AssetURL("icons.svg"), console.AssetPath)])
 	for _, n := range page.Root.all("link", "script", "use", "img") {
 		url := n.attr["href"] + n.attr["src"]
 		file, symbol, _ := strings.Cut(url, "#")
-		if _, ok := a.files[strings.TrimPrefix(file, assetPath)]; !ok {
+		if _, ok := c.AssetFiles()[strings.TrimPrefix(file, console.AssetPath)]; !ok {
 			t.Errorf("<%s> asks for %s, which does not exist", n.tag, url)
 		}
 		if symbol != "" && !strings.Contains(sprite, `id="`+symbol+`"`) {
@@ -223,7 +225,7 @@ func TestAssets(t *testing.T) {
 	c := w.pages.Console
 
 	t.Run("are_kept_for_a_year_under_a_name_with_their_hash", func(t *testing.T) {
-		page := b.get(c.assets.url("console.css")).wantStatus(http.StatusOK)
+		page := b.get(c.AssetURL("console.css")).wantStatus(http.StatusOK)
 		if got := page.Header.Get("Cache-Control"); got != "public, max-age=31536000, immutable" {
 			t.Errorf("Cache-Control: got %q", got)
 		}
@@ -235,7 +237,7 @@ func TestAssets(t *testing.T) {
 		}
 	})
 	t.Run("of_the_style_sheet_exist", func(t *testing.T) {
-		sheet := string(c.assets.files[c.assets.names["console.css"]])
+		sheet := string(c.AssetFiles()[strings.TrimPrefix(c.AssetURL("console.css"), console.AssetPath)])
 		found := regexp.MustCompile(`url\("([^"]+)"\)`).FindAllStringSubmatch(sheet, -1)
 		if len(found) < 5 {
 			t.Fatalf("got %d files, want the five fonts", len(found))
@@ -250,7 +252,7 @@ func TestAssets(t *testing.T) {
 		}
 	})
 	t.Run("name_no_other_host", func(t *testing.T) {
-		for name, file := range c.assets.files {
+		for name, file := range c.AssetFiles() {
 			if strings.HasPrefix(name, "console.") && strings.Contains(string(file), "://") {
 				t.Errorf("%s names another host", name)
 			}

@@ -5,55 +5,55 @@ import (
 	"time"
 )
 
-// memory keeps values for a while in the memory of this process: what somebody typed and did not save yet, or an answer that took long to
+// Memory keeps values for a while in the memory of this process: what somebody typed and did not save yet, or an answer that took long to
 // make. Nothing of it is written to disk. What is gone, or was put in the memory of another process, can be typed or made again. The zero
 // value is empty.
-type memory struct {
-	most        int // 0: memorySize
-	mostBytes   int // of all values whose size is known; 0: not bounded
-	mostOfOwner int // bytes of one owner; 0: not bounded
-	mu          sync.Mutex
-	items       map[string]remembered
+type Memory struct {
+	MaxItems      int // 0: memorySize
+	MaxBytes      int // of all values whose size is known; 0: not bounded
+	MaxOwnerBytes int // bytes of one owner; 0: not bounded
+	mu            sync.Mutex
+	items         map[string]Remembered
 }
 
-type remembered struct {
-	value any
-	until time.Time
-	owner string
-	size  int
+type Remembered struct {
+	Value any
+	Until time.Time
+	Owner string
+	Size  int
 }
 
 // memorySize is how many values a memory holds at most; the value that ends first makes room.
 const memorySize = 500
 
-func (s *memory) put(key string, value any, now time.Time, keep time.Duration) {
-	s.putSized(key, remembered{value: value, until: now.Add(keep)}, now)
+func (s *Memory) Put(key string, value any, now time.Time, keep time.Duration) {
+	s.PutSized(key, Remembered{Value: value, Until: now.Add(keep)}, now)
 }
 
-// putSized keeps a value of a known size for its owner. What ends first makes room: for the bytes of one owner among the owner's values.
-func (s *memory) putSized(key string, item remembered, now time.Time) {
+// PutSized keeps a value of a known size for its owner. What ends first makes room: for the bytes of one owner among the owner's values.
+func (s *Memory) PutSized(key string, item Remembered, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.items == nil {
-		s.items = make(map[string]remembered)
+		s.items = make(map[string]Remembered)
 	}
 	for k, item := range s.items {
-		if !item.until.After(now) {
+		if !item.Until.After(now) {
 			delete(s.items, k)
 		}
 	}
 	delete(s.items, key)
-	most := s.most
+	most := s.MaxItems
 	if most == 0 {
 		most = memorySize
 	}
-	for len(s.items) >= most || s.mostBytes > 0 && s.bytes("")+item.size > s.mostBytes {
+	for len(s.items) >= most || s.MaxBytes > 0 && s.bytes("")+item.Size > s.MaxBytes {
 		if !s.dropFirst("") {
 			break
 		}
 	}
-	for s.mostOfOwner > 0 && s.bytes(item.owner)+item.size > s.mostOfOwner {
-		if !s.dropFirst(item.owner) {
+	for s.MaxOwnerBytes > 0 && s.bytes(item.Owner)+item.Size > s.MaxOwnerBytes {
+		if !s.dropFirst(item.Owner) {
 			break
 		}
 	}
@@ -61,20 +61,20 @@ func (s *memory) putSized(key string, item remembered, now time.Time) {
 }
 
 // bytes is the size of an owner's values; of all with "".
-func (s *memory) bytes(owner string) (n int) {
+func (s *Memory) bytes(owner string) (n int) {
 	for _, item := range s.items {
-		if owner == "" || item.owner == owner {
-			n += item.size
+		if owner == "" || item.Owner == owner {
+			n += item.Size
 		}
 	}
 	return n
 }
 
 // dropFirst forgets the value of an owner, or of all with "", that ends first.
-func (s *memory) dropFirst(owner string) bool {
+func (s *Memory) dropFirst(owner string) bool {
 	first := ""
 	for k, item := range s.items {
-		if (owner == "" || item.owner == owner) && (first == "" || item.until.Before(s.items[first].until)) {
+		if (owner == "" || item.Owner == owner) && (first == "" || item.Until.Before(s.items[first].Until)) {
 			first = k
 		}
 	}
@@ -82,18 +82,18 @@ func (s *memory) dropFirst(owner string) bool {
 	return first != ""
 }
 
-// get returns nil when there is no such value, or not any more.
-func (s *memory) get(key string, now time.Time) any {
+// Get returns nil when there is no such value, or not any more.
+func (s *Memory) Get(key string, now time.Time) any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	item, ok := s.items[key]
-	if !ok || !item.until.After(now) {
+	if !ok || !item.Until.After(now) {
 		return nil
 	}
-	return item.value
+	return item.Value
 }
 
-func (s *memory) drop(key string) {
+func (s *Memory) Drop(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.items, key)

@@ -9,21 +9,21 @@ import (
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1000, 0)
-	s := memory{most: 2}
-	s.put("a", 1, now, time.Minute)
-	s.put("b", 2, now, time.Hour)
-	if got := s.get("a", now.Add(59*time.Second)); got != 1 {
+	s := Memory{MaxItems: 2}
+	s.Put("a", 1, now, time.Minute)
+	s.Put("b", 2, now, time.Hour)
+	if got := s.Get("a", now.Add(59*time.Second)); got != 1 {
 		t.Errorf("got %v, want 1", got)
 	}
-	if got := s.get("a", now.Add(time.Minute)); got != nil {
+	if got := s.Get("a", now.Add(time.Minute)); got != nil {
 		t.Errorf("got %v after its time", got)
 	}
-	s.put("c", 3, now, time.Hour) // a ends first
-	if s.get("a", now) != nil || s.get("b", now) != 2 || s.get("c", now) != 3 {
+	s.Put("c", 3, now, time.Hour) // a ends first
+	if s.Get("a", now) != nil || s.Get("b", now) != 2 || s.Get("c", now) != 3 {
 		t.Error("the wrong value made room")
 	}
-	s.drop("b")
-	if s.get("b", now) != nil {
+	s.Drop("b")
+	if s.Get("b", now) != nil {
 		t.Error("drop kept the value")
 	}
 }
@@ -31,17 +31,17 @@ func TestMemory(t *testing.T) {
 // TestMemoryIsBoundedInBytes, for all owners and for each.
 func TestMemoryIsBoundedInBytes(t *testing.T) {
 	t.Parallel()
-	s := memory{mostBytes: 100, mostOfOwner: 60}
+	s := Memory{MaxBytes: 100, MaxOwnerBytes: 60}
 	now := time.Unix(0, 0)
 	put := func(key, owner string, size int) {
 		now = now.Add(time.Second)
-		s.putSized(key, remembered{value: key, until: now.Add(30 * time.Minute), owner: owner, size: size}, now)
+		s.PutSized(key, Remembered{Value: key, Until: now.Add(30 * time.Minute), Owner: owner, Size: size}, now)
 	}
 	has := func(want string) {
 		t.Helper()
 		got := ""
 		for _, key := range strings.Split("abcdef", "") {
-			if s.get(key, now) != nil {
+			if s.Get(key, now) != nil {
 				got += key
 			}
 		}

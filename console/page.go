@@ -8,38 +8,38 @@ import (
 	"unicode/utf8"
 )
 
-// page is what the frame shows; each page's own struct embeds it. The guard fills the lower half, the handler the upper.
-type page struct {
+// Page is what the frame shows; each page's own struct embeds it. The guard fills the lower half, the handler the upper.
+type Page struct {
 	Title      string   // the h1, and first in the window's title
 	Lead       string   // one or two sentences under the title; may stay empty
 	Within     string   // what the page is about besides the area, such as an application; follows Title in the window's title
-	Badge      *badge   // the state in one word, beside the title
+	Badge      *Badge   // the state in one word, beside the title
 	StatusLine string   // the state as a sentence with a time: "Working. Last call 3 minutes ago."
-	Crumbs     []crumb  // the way here, without the page itself
-	Actions    []action // what can be done with the whole page, right of the title
-	Notice     *notice  // what the last form did; shown once
+	Crumbs     []Crumb  // the way here, without the page itself
+	Actions    []Action // what can be done with the whole page, right of the title
+	Notice     *Notice  // what the last form did; shown once
 	Narrow     bool     // a column for one question: sign-in, confirmation, error
 
-	Area areaName   // whose pages these are; zero on pages outside
-	Menu []menuItem // the sidebar; none on pages outside
-	Who  *who       // who is signed in; nil on pages outside
+	Area AreaName   // whose pages these are; zero on pages outside
+	Menu []MenuItem // the sidebar; none on pages outside
+	Who  *Visitor   // who is signed in; nil on pages outside
 }
 
-// areaName heads the sidebar.
-type areaName struct {
+// AreaName heads the sidebar.
+type AreaName struct {
 	Name string // "acme"
 	Kind string // "Site", "Directory", "Operators"
 	URL  string
 }
 
-// menuItem is a line of the sidebar: a heading if it has no URL.
-type menuItem struct {
+// MenuItem is a line of the sidebar: a heading if it has no URL.
+type MenuItem struct {
 	Text, Icon, URL string
 	Here            bool // the page belongs to it
 }
 
-// who is signed in.
-type who struct {
+// Visitor is signed in.
+type Visitor struct {
 	Name    string
 	Role    string
 	Home    string // may be empty
@@ -47,22 +47,22 @@ type who struct {
 }
 
 // Initials are the first letters of the first and last word, for the round mark.
-func (w who) Initials() string { return initials(w.Name) }
+func (w Visitor) Initials() string { return initials(w.Name) }
 
-// crumb is one step of the way to the page.
-type crumb struct{ Text, URL string }
+// Crumb is one step of the way to the page.
+type Crumb struct{ Text, URL string }
 
 // Short says whether the text is so short that cutting it off saves no room.
-func (c crumb) Short() bool { return utf8.RuneCountInString(c.Text) <= 14 }
+func (c Crumb) Short() bool { return utf8.RuneCountInString(c.Text) <= 14 }
 
-// action is a link that looks like a button.
-type action struct {
+// Action is a link that looks like a button.
+type Action struct {
 	Text, Icon, URL string
 	Primary, Danger bool
 }
 
-// mark sets Here on the entry whose URL is the longest that path begins with, whole segments only.
-func mark(menu []menuItem, path string) []menuItem {
+// MarkCurrent sets Here on the entry whose URL is the longest that path begins with, whole segments only.
+func MarkCurrent(menu []MenuItem, path string) []MenuItem {
 	best := -1
 	for i, m := range menu {
 		if m.URL == "" || !under(path, m.URL) {
@@ -87,7 +87,7 @@ func under(path, root string) bool {
 const noticeCookie = "rollcall-notice"
 
 // leaveNotice keeps n for the next page of the same area.
-func (c *Console) leaveNotice(w http.ResponseWriter, r *http.Request, n notice) {
+func (c *Console) leaveNotice(w http.ResponseWriter, r *http.Request, n Notice) {
 	b, err := json.Marshal(n)
 	if err != nil || len(b) > 2800 {
 		return // comfort only: the page itself shows the new state
@@ -97,8 +97,8 @@ func (c *Console) leaveNotice(w http.ResponseWriter, r *http.Request, n notice) 
 	http.SetCookie(w, cookie)
 }
 
-// takeNotice returns what leaveNotice kept, once. A form leaves it for the page that follows.
-func (c *Console) takeNotice(w http.ResponseWriter, r *http.Request) *notice {
+// TakeNotice returns what leaveNotice kept, once. A form leaves it for the page that follows.
+func (c *Console) TakeNotice(w http.ResponseWriter, r *http.Request) *Notice {
 	value := c.areaCookieValue(r, noticeCookie)
 	if value == "" || r.Method != http.MethodGet {
 		return nil
@@ -108,8 +108,8 @@ func (c *Console) takeNotice(w http.ResponseWriter, r *http.Request) *notice {
 	if err != nil {
 		return nil
 	}
-	var n notice
-	if json.Unmarshal(b, &n) != nil || !n.Tone.known() {
+	var n Notice
+	if json.Unmarshal(b, &n) != nil || !n.Tone.Known() {
 		return nil
 	}
 	return &n

@@ -51,15 +51,15 @@ func kindOfStatus(status int) refusal.Kind {
 }
 
 // refusedPage is a refusal as a page by itself. back is where the visitor finds the way on; it may be nil.
-func (c *Console) refusedPage(e *refusal.Error, back *action) *pageError {
-	shown := &pageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: e.Sentences(), Action: back}
+func (c *Console) refusedPage(e *refusal.Error, back *Action) *PageError {
+	shown := &PageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: e.Sentences(), Action: back}
 	if link := newLink(e); link != "" {
 		// The command ends the text, so that it can be copied with the line.
-		shown.Text = e.Advise("").Sentences() + " " + cmp.Or(c.options.NewLinks, "A new one is made on the server by: "+link)
+		shown.Text = e.Advise("").Sentences() + " " + cmp.Or(c.Options.NewLinks, "A new one is made on the server by: "+link)
 	}
 	switch e.Kind {
 	case refusal.NotFound:
-		shown.Status, shown.Title = http.StatusNotFound, errNotFound.Title
+		shown.Status, shown.Title = http.StatusNotFound, ErrNotFound.Title
 	case refusal.Gone:
 		shown.Status, shown.Title = http.StatusGone, "This link does not open"
 	case refusal.Taken, refusal.Conflict, refusal.Stale:
@@ -106,12 +106,12 @@ func word(name string) string {
 	return name
 }
 
-// inputs are the ids of a form's inputs, by the field of a refusal. The id of "" takes all other fields.
-type inputs map[string]string
+// InputIDs are the ids of a form's inputs, by the field of a refusal. The id of "" takes all other fields.
+type InputIDs map[string]string
 
-// beside is a refusal as words beside the input that it is about. It returns nil for failures, and for refusals that no
+// InputError is a refusal as words beside the input that it is about. It returns nil for failures, and for refusals that no
 // input of the form can mend: those are pages.
-func beside(err error, ids inputs) *fieldError {
+func InputError(err error, ids InputIDs) *FieldError {
 	e, ok := refused(err)
 	if !ok {
 		return nil
@@ -128,24 +128,24 @@ func beside(err error, ids inputs) *fieldError {
 	if id == "" {
 		return nil
 	}
-	return &fieldError{For: id, Text: e.Sentences()}
+	return &FieldError{For: id, Text: e.Sentences()}
 }
 
-// atAttribute is a refusal for a form whose inputs have the names of attributes; the form shows above them what is about
+// AttributeError is a refusal for a form whose inputs have the names of attributes; the form shows above them what is about
 // none. It returns nil for failures, and where nothing is there any more.
-func atAttribute(err error) *fieldError {
+func AttributeError(err error) *FieldError {
 	e, ok := refused(err)
 	if !ok || e.Kind == refusal.NotFound {
 		return nil
 	}
-	return &fieldError{For: e.Field, Text: e.Sentences()}
+	return &FieldError{For: e.Field, Text: e.Sentences()}
 }
 
-// notDone is a refusal as the notice above a page that is shown as it was; nil for failures, and where nothing is there any more.
-func notDone(title string, err error) *notice {
+// RefusalNotice is a refusal as the notice above a page that is shown as it was; nil for failures, and where nothing is there any more.
+func RefusalNotice(title string, err error) *Notice {
 	e, ok := refused(err)
 	if !ok || e.Kind == refusal.NotFound {
 		return nil
 	}
-	return &notice{Tone: bad, Title: title, Text: e.Sentences()}
+	return &Notice{Tone: ToneProblem, Title: title, Text: e.Sentences()}
 }

@@ -16,7 +16,7 @@ import (
 
 func TestARefusalIsAPageThatSaysWhatToDo(t *testing.T) {
 	t.Parallel()
-	for err, want := range map[error]pageError{
+	for err, want := range map[error]PageError{
 		refusal.New(refusal.NotFound, "", "there is no directory %q", "x").Advise("there is contoso"): {
 			Status: http.StatusNotFound, Title: "There is nothing here", Text: `There is no directory "x". There is contoso.`,
 		},
@@ -57,7 +57,7 @@ func TestARefusalIsAPageThatSaysWhatToDo(t *testing.T) {
 	}
 	e, _ := refused(operator.ClosedLink{Reason: onetime.Used, Name: "Sam"}.Refuse())
 	const elsewhere = "Press Enter where the demo runs."
-	if got := (&Console{options: Options{NewLinks: elsewhere}}).refusedPage(e, nil).Text; !strings.HasSuffix(got, "opens once. "+elsewhere) {
+	if got := (&Console{Options: Options{NewLinks: elsewhere}}).refusedPage(e, nil).Text; !strings.HasSuffix(got, "opens once. "+elsewhere) {
 		t.Errorf("got %q, want it to end in %q", got, elsewhere)
 	}
 }
@@ -74,18 +74,18 @@ func TestARefusedLinkNamesACommandThatWorks(t *testing.T) {
 
 func TestARefusalStandsBesideItsInput(t *testing.T) {
 	t.Parallel()
-	ids := inputs{"name": "site-name"}
-	if got := beside(refusal.New(refusal.Taken, "name", "that is taken"), ids); got == nil || *got != (fieldError{For: "site-name", Text: "That is taken."}) {
+	ids := InputIDs{"name": "site-name"}
+	if got := InputError(refusal.New(refusal.Taken, "name", "that is taken"), ids); got == nil || *got != (FieldError{For: "site-name", Text: "That is taken."}) {
 		t.Errorf("got %v", got)
 	}
-	if got := beside(refusal.New(refusal.Invalid, "rate", "too low"), ids); got != nil {
+	if got := InputError(refusal.New(refusal.Invalid, "rate", "too low"), ids); got != nil {
 		t.Errorf("a refusal about no input of the form stands beside one: %v", got)
 	}
-	if got := beside(refusal.New(refusal.Invalid, "rate", "too low"), inputs{"": "all"}); got == nil || got.For != "all" {
+	if got := InputError(refusal.New(refusal.Invalid, "rate", "too low"), InputIDs{"": "all"}); got == nil || got.For != "all" {
 		t.Errorf("got %v, want the input for all other fields", got)
 	}
 	for _, err := range []error{nil, errors.New("the disk is full"), refusal.New(refusal.NotFound, "name", "gone"), refusal.New(refusal.Busy, "name", "later")} {
-		if got := beside(err, ids); got != nil {
+		if got := InputError(err, ids); got != nil {
 			t.Errorf("%v: got %v, want a page", err, got)
 		}
 	}

@@ -12,11 +12,11 @@ import (
 
 // noteRefused puts a refused page or sign-in link into the audit trail. The route stands for the address, which may hold a secret.
 func (c *Console) noteRefused(r *http.Request, scope event.Scope, pattern string, err error) {
-	if c.options.Refused == nil {
+	if c.Options.Refused == nil {
 		return
 	}
 	e := event.Event{Scope: scope, Name: event.PageRefused}
-	var shown *pageError
+	var shown *PageError
 	why, isLink := refusedLink(err)
 	switch {
 	case isLink:
@@ -30,7 +30,7 @@ func (c *Console) noteRefused(r *http.Request, scope event.Scope, pattern string
 	default:
 		return
 	}
-	c.options.Refused.Add(r.Context(), e)
+	c.Options.Refused.Add(r.Context(), e)
 }
 
 // refusedLink says whose link did not open, and why.
@@ -56,12 +56,12 @@ func refusedLink(err error) (why string, isLink bool) {
 
 // noteForeignForm puts a form that another site sent into the audit trail.
 func (c *Console) noteForeignForm(r *http.Request) {
-	if c.options.Refused == nil {
+	if c.Options.Refused == nil {
 		return
 	}
 	_, below, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	area := strings.TrimSuffix(r.URL.Path, below)
-	c.options.Refused.Add(seen(r).Context(), event.Event{
+	c.Options.Refused.Add(seen(r).Context(), event.Event{
 		Scope: event.Installation(), Name: event.PageRefused, Text: "A form was refused, as another site sent it: " + r.Method + " " + area + "…",
 	})
 }

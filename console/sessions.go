@@ -6,15 +6,15 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/session"
 )
 
-// sessionList is the part "sessions": where somebody is signed in.
-type sessionList struct {
-	Rows    []sessionRow
+// SessionList is the part "sessions": where somebody is signed in.
+type SessionList struct {
+	Rows    []SessionRow
 	SignOut string // GET asks
 	Hint    string
 }
 
-// sessionRow is one session.
-type sessionRow struct {
+// SessionRow is one session.
+type SessionRow struct {
 	Own     bool
 	Browser string
 	Agent   string // all that the browser said
@@ -25,8 +25,8 @@ type sessionRow struct {
 	Ends    time.Time
 }
 
-func rowOfSession(s session.Record, own bool) sessionRow {
-	row := sessionRow{
+func NewSessionRow(s session.Record, own bool) SessionRow {
+	row := SessionRow{
 		Own: own, Browser: s.Last.String(), Agent: s.Last.Agent, Address: s.From.Address,
 		Created: s.Created, Used: s.LastUse(), Ends: s.Ends(),
 	}
@@ -36,15 +36,15 @@ func rowOfSession(s session.Record, own bool) sessionRow {
 	return row
 }
 
-// signOutQuestion asks before every session of somebody ends.
-func signOutQuestion(name string, sessions int, own bool) confirmPage {
-	c := confirmPage{
-		Consequences: []string{"Every session of " + briefly(name) + " ends with its next click, in each browser: " + count(sessions, "session") + "."},
+// SignOutQuestion asks before every session of somebody ends.
+func SignOutQuestion(name string, sessions int, own bool) ConfirmPage {
+	c := ConfirmPage{
+		Consequences: []string{"Every session of " + Shorten(name) + " ends with its next click, in each browser: " + Plural(sessions, "session") + "."},
 		Undo:         "A new sign-in link opens the account again.",
 		Button:       "Sign out everywhere", Danger: true,
 	}
 	if own {
-		c.Consequences[0] = "All your sessions end with their next click, in each browser: " + count(sessions, "session") + "."
+		c.Consequences[0] = "All your sessions end with their next click, in each browser: " + Plural(sessions, "session") + "."
 		c.Consequences = append(c.Consequences, "You are signed out here too.")
 	}
 	c.Title, c.Narrow = "Sign out "+name+" everywhere?", true

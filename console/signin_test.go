@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
@@ -90,12 +91,12 @@ func TestLink(t *testing.T) {
 	t.Run("keeps_the_origin_on_plain_http_where_browsers_send_nothing_else", func(t *testing.T) {
 		t.Parallel()
 		for host, want := range map[string]string{"10.1.2.3:8080": "origin", "127.0.0.1:8080": "no-referrer", "localhost": "no-referrer", "[::1]:80": "no-referrer"} {
-			c, err := New(Options{PublicURL: "http://" + host})
+			c, err := console.New(console.Options{PublicURL: "http://" + host})
 			if err != nil {
 				t.Fatal(err)
 			}
 			rec := httptest.NewRecorder()
-			c.keepSecret(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+"/c/acme/sign-in/x", nil))
+			c.KeepPathSecret(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+"/c/acme/sign-in/x", nil))
 			if got := rec.Header().Get("Referrer-Policy"); got != want {
 				t.Errorf("%s: got %q, want %q", host, got, want)
 			}

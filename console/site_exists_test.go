@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"net/http"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rollcall-scim/rollcall/console/sitepages"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -24,8 +25,8 @@ func TestNobodyLearnsWhichSitesThereAre(t *testing.T) {
 	for _, rt := range w.pages.Routes() {
 		for _, cookie := range []string{"", strings.Repeat("B", 43)} {
 			for _, names := range [][2]string{{"acme", "none"}, {"ACME", "NONE"}, {"acme.", "none."}} {
-				there := knock(t, handler, rt.Pattern, params(names[0]), siteCookie, cookie)
-				absent := knock(t, handler, rt.Pattern, params(names[1]), siteCookie, cookie)
+				there := knock(t, handler, rt.Pattern, params(names[0]), sitepages.SessionCookie, cookie)
+				absent := knock(t, handler, rt.Pattern, params(names[1]), sitepages.SessionCookie, cookie)
 				if there.Code != absent.Code {
 					t.Errorf("%s, %s: %d where the site is and %d where it is not", rt.Pattern, names[0], there.Code, absent.Code)
 				}

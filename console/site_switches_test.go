@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"net/http"
@@ -187,9 +187,9 @@ func TestSchemasPage(t *testing.T) {
 		s, b := w.admin(site.Full)
 		b.get(scimPath).wantWords("Attributes and resource types of your own can be added.").click("Schemas").
 			wantWords("User", "/Users", "urn:ietf:params:scim:schemas:core:2.0:User", "Group", "/Groups")
-		b.get(path).press("Save schemas", url.Values{"document": {exampleDocument}}).wantStatus(http.StatusOK).
+		b.get(path).press("Save schemas", url.Values{"document": {badgeDocument}}).wantStatus(http.StatusOK).
 			wantWords("The schemas are saved.", "urn:example:params:scim:schemas:Badge:2.0:User extension · 2 attributes", "number", "unique: server", "for instance red, green")
-		if got := w.settings(s); string(got.Schemas) != exampleDocument {
+		if got := w.settings(s); string(got.Schemas) != badgeDocument {
 			t.Errorf("got %s", got.Schemas)
 		}
 		if e := w.ofSite(s)[0]; e.Name != "site.schemas_changed" || e.Actor != "admin:kim@acme.example" {
@@ -206,12 +206,12 @@ func TestSchemasPage(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		s, b := w.admin(site.Full)
-		mine := strings.ReplaceAll(exampleDocument, "Badge", "Card")
+		mine := strings.ReplaceAll(badgeDocument, "Badge", "Card")
 		stale := b.get(path)
-		b.get(path).press("Save schemas", url.Values{"document": {exampleDocument}})
+		b.get(path).press("Save schemas", url.Values{"document": {badgeDocument}})
 		asked := stale.press("Save schemas", url.Values{"document": {mine}}).wantStatus(http.StatusConflict).
 			wantWords("Nothing was saved", "kim@acme.example saved another document since you opened this page.", "Saved meanwhile")
-		if got := w.settings(s); string(got.Schemas) != exampleDocument {
+		if got := w.settings(s); string(got.Schemas) != badgeDocument {
 			t.Fatalf("got %s", got.Schemas)
 		}
 		if got := asked.byID("document").rawText(); got != mine {
@@ -227,12 +227,12 @@ func TestSchemasPage(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		s, b := w.admin(site.Full)
-		b.get(path).press("Save schemas", url.Values{"document": {exampleDocument}})
+		b.get(path).press("Save schemas", url.Values{"document": {badgeDocument}})
 		for _, to := range []string{path, path + "/forced"} {
 			b.send(http.MethodPost, to, url.Values{"document": {""}, "confirm": {"acme"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("This was not saved", "The form is incomplete.")
 			b.send(http.MethodPost, to, url.Values{"document": {""}, "confirm": {"acme"}, "was.document": {site.SchemasVersion(nil)}}).wantStatus(http.StatusConflict).wantWords("Nothing was saved")
 		}
-		if got := w.settings(s); string(got.Schemas) != exampleDocument {
+		if got := w.settings(s); string(got.Schemas) != badgeDocument {
 			t.Errorf("got %s", got.Schemas)
 		}
 	})
@@ -241,8 +241,8 @@ func TestSchemasPage(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		s, b := w.admin(site.Full)
-		b.upload(path, "badge.json", exampleDocument, map[string]string{"document": "{", "was.document": site.SchemasVersion(nil)}).wantStatus(http.StatusOK).wantWords("The schemas are saved.")
-		if got := w.settings(s); string(got.Schemas) != exampleDocument {
+		b.upload(path, "badge.json", badgeDocument, map[string]string{"document": "{", "was.document": site.SchemasVersion(nil)}).wantStatus(http.StatusOK).wantWords("The schemas are saved.")
+		if got := w.settings(s); string(got.Schemas) != badgeDocument {
 			t.Errorf("got %s", got.Schemas)
 		}
 	})
@@ -268,7 +268,7 @@ func TestSchemasPage(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		s, b := w.admin(site.Full)
-		b.get(path).press("Save schemas", url.Values{"document": {exampleDocument}}).wantStatus(http.StatusOK)
+		b.get(path).press("Save schemas", url.Values{"document": {badgeDocument}}).wantStatus(http.StatusOK)
 		badged := func(userName string, number int64) {
 			doc := scim.Resource{"schemas": []any{scim.UserURN}, "userName": userName, badgeURN: map[string]any{"number": number, "color": "red"}}
 			if _, err := w.pages.Rosters.Open(w.settings(s)).Create(t.Context(), roster.User, doc, roster.Change{Actor: "scim:…a91f", Via: roster.ViaSCIM}); err != nil {
@@ -276,7 +276,7 @@ func TestSchemasPage(t *testing.T) {
 			}
 		}
 		badged("ada@acme.example", 7)
-		next := strings.Replace(exampleDocument, `"integer"`, `"string"`, 1)
+		next := strings.Replace(badgeDocument, `"integer"`, `"string"`, 1)
 		ask := b.get(path).press("Save schemas", url.Values{"document": {next}}).wantStatus(http.StatusUnprocessableEntity).
 			wantWords("Nothing was changed", "Save all the same", badgeURN+":number of 1 resource of type User", "Restart provisioning", "The document of now, to keep", "Type acme to confirm")
 		// Not without the name, and not with other numbers than those that were shown.
@@ -284,7 +284,7 @@ func TestSchemasPage(t *testing.T) {
 		badged("bob@acme.example", 8)
 		ask = wrong.press("Drop and save", url.Values{"confirm": {"acme"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("Nothing was dropped.", badgeURN+":number of 2 resources of type User")
 		ask.press("Drop and save", url.Values{"confirm": {"acme"}, "token": {""}}).wantStatus(http.StatusUnprocessableEntity).wantWords("Nothing was dropped.")
-		if got := w.settings(s); string(got.Schemas) != exampleDocument {
+		if got := w.settings(s); string(got.Schemas) != badgeDocument {
 			t.Fatalf("got %s", got.Schemas)
 		}
 		ask.press("Drop and save", url.Values{"confirm": {" acme "}}).wantStatus(http.StatusOK).
@@ -301,12 +301,12 @@ func TestSchemasPage(t *testing.T) {
 		w := newWorld(t)
 		s, b := w.admin(site.Full)
 		none := site.SchemasVersion(nil)
-		b.send(http.MethodPost, path+"/forced", url.Values{"document": {exampleDocument}, "confirm": {"globex"}, "was.document": {none}}).wantStatus(http.StatusUnprocessableEntity).wantWords("can be saved as it is")
+		b.send(http.MethodPost, path+"/forced", url.Values{"document": {badgeDocument}, "confirm": {"globex"}, "was.document": {none}}).wantStatus(http.StatusUnprocessableEntity).wantWords("can be saved as it is")
 		if got := w.settings(s); got.Schemas != nil {
 			t.Errorf("got %s", got.Schemas)
 		}
 		b.send(http.MethodPost, path+"/forced", url.Values{"document": {"{"}, "confirm": {"globex"}, "was.document": {none}}).wantStatus(http.StatusUnprocessableEntity).wantWords("not readable JSON")
-		b.send(http.MethodPost, path+"/forced", url.Values{"document": {exampleDocument}, "confirm": {"acme"}, "was.document": {none}}).wantStatus(http.StatusOK).wantWords("The schemas are saved.")
+		b.send(http.MethodPost, path+"/forced", url.Values{"document": {badgeDocument}, "confirm": {"acme"}, "was.document": {none}}).wantStatus(http.StatusOK).wantWords("The schemas are saved.")
 	})
 
 	t.Run("what_is_stored_stands_in_the_way", func(t *testing.T) {
@@ -321,3 +321,20 @@ func TestSchemasPage(t *testing.T) {
 			wantNoWords("Save all the same")
 	})
 }
+
+// badgeDocument declares two attributes of users.
+const badgeDocument = `{
+  "schemas": [
+    {
+      "id": "urn:example:params:scim:schemas:Badge:2.0:User",
+      "name": "Badge",
+      "attributes": [
+        {"name": "number", "type": "integer", "uniqueness": "server"},
+        {"name": "color", "type": "string", "canonicalValues": ["red", "green"]}
+      ]
+    }
+  ],
+  "extensions": [
+    {"resourceType": "User", "schema": "urn:example:params:scim:schemas:Badge:2.0:User", "required": false}
+  ]
+}`

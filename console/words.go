@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// stamp is a time as people in every country read it without asking, in UTC.
-func stamp(t time.Time) string {
+// Timestamp is a time as people in every country read it without asking, in UTC.
+func Timestamp(t time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
@@ -28,20 +28,20 @@ func (c *Console) ago(t time.Time) template.HTML {
 	}
 	utc := t.UTC()
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`, //nolint:gosec // made of digits and our own words
-		utc.Format(time.RFC3339), stamp(utc), relative(t, c.options.Now())))
+		utc.Format(time.RFC3339), Timestamp(utc), RelativeTime(t, c.Options.Now())))
 }
 
 // clock is a time to the second; the script turns it into the reader's own zone.
 func clock(t time.Time) template.HTML {
 	utc := t.UTC()
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" data-clock>%s</time>`, //nolint:gosec // made of digits
-		utc.Format(time.RFC3339), stamp(utc), utc.Format("2006-01-02 15:04:05")))
+		utc.Format(time.RFC3339), Timestamp(utc), utc.Format("2006-01-02 15:04:05")))
 }
 
-// relative says how far t is from now in the largest fitting unit.
-func relative(t, now time.Time) string {
+// RelativeTime says how far t is from now in the largest fitting unit.
+func RelativeTime(t, now time.Time) string {
 	d := now.Sub(t)
-	text := spell(d.Abs())
+	text := SpellDuration(d.Abs())
 	switch {
 	case text == "":
 		return "just now"
@@ -51,7 +51,7 @@ func relative(t, now time.Time) string {
 	return text + " ago"
 }
 
-func spell(d time.Duration) string {
+func SpellDuration(d time.Duration) string {
 	units := []struct {
 		size time.Duration
 		name string
@@ -65,38 +65,38 @@ func spell(d time.Duration) string {
 	}
 	for _, u := range units {
 		if n := int(d / u.size); n > 0 {
-			return count(n, u.name)
+			return Plural(n, u.name)
 		}
 	}
 	return ""
 }
 
-// count is "1 person" or "2 persons": words that take an s.
-func count(n int, word string) string {
+// Plural is "1 person" or "2 persons": words that take an s.
+func Plural(n int, word string) string {
 	if n == 1 {
 		return "1 " + word
 	}
-	return grouped(n) + " " + word + "s"
+	return GroupDigits(n) + " " + word + "s"
 }
 
-// people is "1 person" or "214 people".
-func people(n int) string {
+// PeopleCount is "1 person" or "214 people".
+func PeopleCount(n int) string {
 	if n == 1 {
 		return "1 person"
 	}
-	return grouped(n) + " people"
+	return GroupDigits(n) + " people"
 }
 
-// counted is a number with the words for one or for several.
-func counted(n int, one, many string) string {
+// PluralForms is a number with the words for one or for several.
+func PluralForms(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return grouped(n) + " " + many
+	return GroupDigits(n) + " " + many
 }
 
-// grouped is a number with commas: 12,300.
-func grouped(n int) string {
+// GroupDigits is a number with commas: 12,300.
+func GroupDigits(n int) string {
 	digits := strconv.Itoa(n)
 	for at := len(digits) - 3; at > 0; at -= 3 {
 		digits = digits[:at] + "," + digits[at:]
@@ -104,8 +104,8 @@ func grouped(n int) string {
 	return digits
 }
 
-// briefly cuts the middle out of a long name, so that a sentence with it stays a sentence. What is to be decided on is never cut.
-func briefly(name string) string {
+// Shorten cuts the middle out of a long name, so that a sentence with it stays a sentence. What is to be decided on is never cut.
+func Shorten(name string) string {
 	const start, end = 36, 20
 	r := []rune(name)
 	if len(r) <= start+end+1 {
@@ -128,8 +128,8 @@ func initials(name string) string {
 	return text
 }
 
-// sentence begins with a capital letter, unless its first word is a name with capitals in it, and ends with a full stop.
-func sentence(text string) string {
+// AsSentence begins with a capital letter, unless its first word is a name with capitals in it, and ends with a full stop.
+func AsSentence(text string) string {
 	if text == "" {
 		return ""
 	}
@@ -147,14 +147,14 @@ func sentence(text string) string {
 	return text
 }
 
-// actorName says in words who an event's or a token's actor is.
-func actorName(actor string) string { return event.ParseActor(actor).Words() }
+// ActorName says in words who an event's or a token's actor is.
+func ActorName(actor string) string { return event.ParseActor(actor).Words() }
 
-// particular is what differs between two sentences of one cause: quoted values and names, ids and numbers.
-var particular = regexp.MustCompile(`"[^"]*"|“[^”]*”|\S*@\S*|\S*\d\S*`)
+// ParticularWords is what differs between two sentences of one cause: quoted values and names, ids and numbers.
+var ParticularWords = regexp.MustCompile(`"[^"]*"|“[^”]*”|\S*@\S*|\S*\d\S*`)
 
 // The words about erasing a person.
 const (
-	eraseLogs = "Entries of the logs and of the audit trail stay, with their time, their kind and who did it. They no longer name the person."
-	eraseUndo = "This cannot be undone."
+	EraseKeepsLogs = "Entries of the logs and of the audit trail stay, with their time, their kind and who did it. They no longer name the person."
+	CannotBeUndone = "This cannot be undone."
 )

@@ -14,7 +14,7 @@ func TestBriefly_cuts_the_middle_of_a_long_name(t *testing.T) {
 		strings.Repeat("é", 57): strings.Repeat("é", 57),
 		strings.Repeat("w", 90) + "@department.example": strings.Repeat("w", 36) + "…" + "w@department.example",
 	} {
-		if got := briefly(name); got != want {
+		if got := Shorten(name); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
@@ -23,7 +23,7 @@ func TestBriefly_cuts_the_middle_of_a_long_name(t *testing.T) {
 func TestGrouped(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 12300: "12,300", 1234567: "1,234,567"} {
-		if got := grouped(n); got != want {
+		if got := GroupDigits(n); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
@@ -39,7 +39,7 @@ func TestRelative(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(ago), func(t *testing.T) {
 			t.Parallel()
-			if got := relative(now.Add(-ago), now); got != want {
+			if got := RelativeTime(now.Add(-ago), now); got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		})
@@ -52,7 +52,7 @@ func TestSentence_leaves_names_as_they_are(t *testing.T) {
 		"there is nobody": "There is nobody.", "userPrincipalName is empty": "userPrincipalName is empty.", `"UPN" is unknown`: `"UPN" is unknown.`,
 		"Done.": "Done.", "": "", "ada@contoso.example left": "ada@contoso.example left.",
 	} {
-		if got := sentence(text); got != want {
+		if got := AsSentence(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}

@@ -21,6 +21,7 @@ func (r *run) batch(ctx context.Context, pending []Pending) (wait time.Time, err
 	for _, w := range works {
 		p.claim(w)
 	}
+	r.holdCreates(works, r.e.Now())
 	// From here on requests change the target: what was begun is finished and
 	// recorded, also when the process is asked to stop.
 	firm := context.WithoutCancel(ctx)
@@ -28,6 +29,7 @@ func (r *run) batch(ctx context.Context, pending []Pending) (wait time.Time, err
 		return time.Time{}, err
 	}
 	r.exportAll(ctx, p, works)
+	r.pauseCreates(works, r.e.Now())
 	systemic := r.judge(firm, works)
 	if err := r.record(firm, works); err != nil {
 		return time.Time{}, err
@@ -118,18 +120,79 @@ func (r *run) intend(ctx context.Context, works []*work) error {
 func (r *run) exportAll(ctx context.Context, p *pass, works []*work) {
 	firm := context.WithoutCancel(ctx)
 	until := r.end.Add(exportGrace)
-	var halt atomic.Bool
+	var halt, haltCreates atomic.Bool
 	r.each(len(works), func(i int) {
 		w := works[i]
-		if !requests(w.decision) || halt.Load() || ctx.Err() != nil || !r.e.Now().Before(until) {
+		_, creating := w.decision.(create)
+		if !requests(w.decision) || halt.Load() || creating && haltCreates.Load() || ctx.Err() != nil || !r.e.Now().Before(until) {
 			return
 		}
 		p.export(firm, w, r.e.Now())
-		if general(w.problem()) {
+		switch te := w.problem(); {
+		case w.throttledCreate():
+			haltCreates.Store(true)
+		case general(te):
 			halt.Store(true)
 		}
 	})
 }
+
+// throttledCreate says whether the target asked for a pause when it was sent a create.
+func (w *work) throttledCreate() bool {
+	no, failed := w.result.(refused)
+	_, creating := w.decision.(create)
+	return failed && creating && no.problem.Kind == Throttled
+}
+
+// holdCreates puts creates off while the target wants none.
+func (r *run) holdCreates(works []*work, now time.Time) {
+	until := r.state.Creates.Until
+	for _, w := range works {
+		if _, creating := w.decision.(create); creating && now.Before(until) {
+			w.decision = later{until: until}
+		}
+	}
+}
+
+// maxCreatePauses is how many pauses in a row people wait for an account before
+// that is a failure of theirs: an application without free seats may answer with
+// 429 for good.
+const maxCreatePauses = 5
+
+// pauseCreates deals with creates that the target throttled. Whoever else there is
+// goes on: an application that takes no new people may still let old ones go.
+func (r *run) pauseCreates(works []*work, now time.Time) {
+	var refusal *TargetError
+	for _, w := range works {
+		if w.throttledCreate() && (refusal == nil || refusal.RetryAfter < w.problem().RetryAfter) {
+			refusal = w.problem()
+		}
+		if _, made := w.result.(done); made && actionOf(w.decision) == Create {
+			r.state.Creates = CreatePause{}
+		}
+	}
+	if refusal == nil {
+		return
+	}
+	c := &r.state.Creates
+	c.Times++
+	c.Until = now.Add(orDefault(refusal.RetryAfter, defaultPause))
+	for _, w := range works {
+		_, creating := w.decision.(create)
+		_, open := w.result.(unsent)
+		switch {
+		case !creating || !open && !w.throttledCreate():
+		case c.Times > maxCreatePauses:
+			w.result = refused{problem: refusal}
+		default:
+			w.known.resolved = w.known.resolved || open // nothing was sent
+			w.postpone(c.Until)
+		}
+	}
+}
+
+// defaultPause is the pause after a 429 that names none.
+const defaultPause = 30 * time.Second
 
 // general says whether a failure makes it pointless to go on before the connection
 // was tested: it is not about this person, or each one more costs a time-out.
@@ -164,7 +227,7 @@ func (r *run) judge(ctx context.Context, works []*work) *TargetError {
 	var systemic *TargetError
 	for _, w := range works {
 		te := w.problem()
-		if te == nil || !suspicious(te) {
+		if te == nil || !suspicious(te) || w.throttledCreate() {
 			continue
 		}
 		suspects = append(suspects, w)

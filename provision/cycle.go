@@ -103,7 +103,7 @@ func (r *run) takeUp(ctx context.Context) error {
 		s.Quarantine.NextAttempt = time.Time{} // tried at once
 	}
 	if s.TryNow != j.TryNow {
-		s.Cooldown, s.NextCycle = time.Time{}, time.Time{} // Start, and credentials just saved, begin a cycle at once
+		s.Cooldown, s.Creates, s.NextCycle = time.Time{}, CreatePause{}, time.Time{} // Start, and credentials just saved, begin a cycle at once
 	}
 	s.Asked = j.Asked
 	return r.e.Store.Forget(ctx, r.fence, *s, what)
@@ -290,6 +290,21 @@ func (r *run) turn(ctx context.Context) (done bool, wait time.Time, err error) {
 	if err != nil {
 		return false, time.Time{}, err
 	}
+	var next time.Time
+	if len(pending) == 0 && r.state.Phase == Finishing {
+		// What changes from now on is for the next cycle.
+		if next, err = r.e.Store.NextPending(ctx, r.job.Key); err != nil || next.IsZero() {
+			return true, time.Time{}, err
+		}
+	}
+	fresh, err := r.importNews(ctx)
+	if err != nil {
+		return false, time.Time{}, err
+	}
+	if len(fresh) > 0 {
+		wait, err := r.batch(ctx, fresh)
+		return false, wait, err
+	}
 	if len(pending) == batchSize || len(pending) > 0 && r.state.Phase == Finishing {
 		wait, err := r.batch(ctx, pending)
 		return false, wait, err
@@ -297,8 +312,46 @@ func (r *run) turn(ctx context.Context) (done bool, wait time.Time, err error) {
 	if r.state.Phase != Finishing {
 		return false, time.Time{}, r.importPage(ctx)
 	}
-	next, err := r.e.Store.NextPending(ctx, r.job.Key)
-	return next.IsZero(), next, err
+	return false, next, nil
+}
+
+// importNews imports what changed since the cycle began, and returns it: it goes
+// before everything that was on the work list already. So a leaver does not wait
+// for the end of a long cycle.
+func (r *run) importNews(ctx context.Context) ([]Pending, error) {
+	s := r.state
+	at := &s.Watermark
+	switch s.Phase {
+	case Changes:
+		return nil, nil // it reads them anyway
+	case Snapshot, Links:
+		at = &s.Start // where the cycle after this one begins
+	}
+	c, err := r.source.Changes(ctx, r.job.Key.App, *at, batchSize)
+	if err != nil {
+		return nil, fmt.Errorf("read changes: %w", err)
+	}
+	if len(c.IDs) == 0 {
+		return nil, nil
+	}
+	*at = c.Cursor
+	if err := r.e.Store.Import(ctx, r.fence, s, ByChange, c.IDs); err != nil {
+		return nil, err
+	}
+	r.state = s
+	var fresh []Pending
+	for _, id := range c.IDs {
+		known, err := r.e.Store.Known(ctx, r.job.Key, id)
+		if err != nil {
+			return nil, err
+		}
+		known.Why = ByChange
+		// An initial cycle looks at everybody anyway: only leavers are in a hurry.
+		if known.Link != nil || s.Phase == Finishing {
+			fresh = append(fresh, known)
+		}
+	}
+	return fresh, nil
 }
 
 // importPage adds one page to the work list, with the cursor that covers it.
@@ -422,11 +475,7 @@ func (r *run) stopped(ctx context.Context, te *TargetError) (time.Time, error) {
 
 // coolDown pauses as the target asked. That is never a failure.
 func (r *run) coolDown(ctx context.Context, te *TargetError) (time.Time, error) {
-	pause := te.RetryAfter
-	if pause <= 0 {
-		pause = 30 * time.Second
-	}
-	r.state.Cooldown = r.e.Now().Add(pause)
+	r.state.Cooldown = r.e.Now().Add(orDefault(te.RetryAfter, defaultPause))
 	return r.state.Cooldown, r.e.Store.SaveState(ctx, r.fence, r.state, nil)
 }
 

@@ -28,6 +28,10 @@
 // A plan shows the decisions that a cycle would carry out: it is the same code
 // without intent, export and record.
 //
+// A change that arrives while a cycle runs goes before the rest of its work list,
+// so a leaver does not wait for its end. A target that throttles creates pauses
+// creates alone.
+//
 // A process may die at any point. Updates are sent again, which is harmless. A
 // create whose outcome is unknown is resolved by reading the target, never by
 // sending it again blindly.

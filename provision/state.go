@@ -17,9 +17,11 @@ type State struct {
 	Watermark Cursor `json:"watermark"` // everything before it is imported
 	Ready     bool   `json:"ready"`     // the watermark counts: an initial import was completed
 
-	NextCycle     time.Time `json:"nextCycle"`
-	Cooldown      time.Time `json:"cooldown"` // the target asked for a pause until then
-	NextUnmatched time.Time `json:"nextUnmatched"`
+	NextCycle time.Time `json:"nextCycle"`
+	Cooldown  time.Time `json:"cooldown"` // the target asked for a pause until then
+	// Creates is the pause that the target asked for when it was sent creates. Other requests go on.
+	Creates       CreatePause `json:"creates"`
+	NextUnmatched time.Time   `json:"nextUnmatched"`
 
 	Searches *Searches `json:"searches,omitempty"` // which matching attributes the target proved when the cycle began
 
@@ -28,6 +30,12 @@ type State struct {
 	LastGood   *CycleReport `json:"lastGood"`     // the last one that was not stopped
 	FirstDone  time.Time    `json:"firstDone"`    // end of the first complete cycle
 	FailedRuns int          `json:"failedCycles"` // consecutive cycles that were stopped
+}
+
+// CreatePause holds back creates alone.
+type CreatePause struct {
+	Until time.Time `json:"until"`
+	Times int       `json:"times"` // pauses one after the other without an account made in between
 }
 
 // Phase is what the cycle in progress imports. Work on what was imported goes on in each of them.

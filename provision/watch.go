@@ -48,7 +48,7 @@ func (w *Watcher) Look(ctx context.Context) error {
 	}
 	seen := make(map[Key]looked, len(states))
 	for k, s := range states {
-		if !s.Ready || s.Phase != Idle || s.Quarantine != nil || w.Now().Before(s.Cooldown) {
+		if !s.Ready || s.Phase != Idle && s.Phase != Finishing || s.Quarantine != nil || w.Now().Before(s.Cooldown) {
 			continue // it has a time of its own
 		}
 		from := s.Watermark

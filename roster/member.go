@@ -113,14 +113,6 @@ func (l *MemberList) Add(value string) {
 	l.sorted = false
 }
 
-// Len is how many members were added, repeated ones included.
-func (l *MemberList) Len() int {
-	if l == nil {
-		return 0
-	}
-	return len(l.ids)
-}
-
 // distinct returns the ids in order, each once. A member without value, of whom nobody can say who it is, is 400.
 func (l *MemberList) distinct() ([]string, error) {
 	if l == nil {

@@ -19,6 +19,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/console/directorypages"
+	"github.com/rollcall-scim/rollcall/console/sitepages"
 	"github.com/rollcall-scim/rollcall/directory/csv"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/fair"
@@ -333,11 +335,11 @@ func (c *command) handler(s *services, on reach, observe func(route, method stri
 	if err != nil {
 		return nil, nil, err
 	}
-	sites := &console.SitePages{Console: pages, Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Events: &store.Events{DB: s.db}, Eraser: s.eraser}
-	directories := &console.DirectoryPages{
+	sites := &sitepages.Pages{Console: pages, Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Events: &store.Events{DB: s.db}, Eraser: s.eraser}
+	directories := &directorypages.Pages{
 		Console: pages, Operators: s.operators, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
 		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Eraser: s.eraser, Events: store.Events{DB: s.db},
-		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) console.UserWriter { return csv.NewWriter(w) },
+		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) directorypages.UserWriter { return csv.NewWriter(w) },
 	}
 	scim := &scimserver.Handler{
 		Sites: s.sites, Rosters: s.rosters, Log: s.log, Now: c.now,

@@ -31,8 +31,8 @@ type cluster struct {
 	databases atomic.Int64
 }
 
-// running starts the server when first called; started is what it made, for
-// stop. There is one for each test process.
+// running starts the server when first called; started is what it made, for stop. There is one for
+// each test process.
 var (
 	started atomic.Pointer[cluster]
 	running = sync.OnceValues(func() (*cluster, error) {
@@ -52,10 +52,11 @@ func stop() error {
 	return c.Stop()
 }
 
-// start runs a server that sorts by English rules where it can, and by bytes
-// where it cannot. Nothing that a test leaves is worth waiting for the disk.
+// start runs a server that sorts by English rules where it can, and by bytes where it cannot.
+// Nothing that a test leaves is worth waiting for the disk.
 func start() (*cluster, error) {
-	// Not t.TempDir: a socket's path has at most 107 bytes, and the folder outlives the test that made it.
+	// Not t.TempDir: a socket's path has at most 107 bytes, and the folder outlives the test that
+	// made it.
 	dir, err := os.MkdirTemp("", "rollcall-pg-")
 	if err != nil {
 		return nil, err
@@ -147,8 +148,9 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// byFile makes a database by copying the template's files, as every PostgreSQL before 15 does and later ones when asked.
-// What they do otherwise, page by page through the log, takes four times the processor time.
+// byFile makes a database by copying the template's files, as every PostgreSQL before 15 does and
+// later ones when asked. What they do otherwise, page by page through the log, takes four times the
+// processor time.
 func byFile(ctx context.Context, c *pgserver.Server) (clause string, err error) {
 	conn, err := pgx.Connect(ctx, c.URL("postgres"))
 	if err != nil {

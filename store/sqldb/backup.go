@@ -23,10 +23,9 @@ type Copy struct {
 // ErrNotSQLite is returned by Backup on PostgreSQL, which has tools of its own.
 var ErrNotSQLite = errors.New("the database is not a SQLite file")
 
-// Backup writes a verified copy of a SQLite database to a file, with mode 0600.
-// The database may be served meanwhile; the copy is what it was at one moment.
-// The file appears when it is whole and on disk. With replace it takes the
-// place of one that is there.
+// Backup writes a verified copy of a SQLite database to a file, with mode 0600. The database may be
+// served meanwhile; the copy is what it was at one moment. The file appears when it is whole and on
+// disk. With replace it takes the place of one that is there.
 func (db *DB) Backup(ctx context.Context, file string, replace bool) (Copy, error) {
 	s, ok := db.engine.(*sqliteDB)
 	if !ok {
@@ -86,8 +85,8 @@ func (s *sqliteDB) backupTarget(file string, replace bool) (string, error) {
 	return file, nil
 }
 
-// copyTo writes the database as it is now into an empty file. It reads one
-// snapshot, so the write-ahead log grows until it has ended.
+// copyTo writes the database as it is now into an empty file. It reads one snapshot, so the
+// write-ahead log grows until it has ended.
 func (s *sqliteDB) copyTo(ctx context.Context, file string) (err error) {
 	conn, err := s.openConn(ctx, readerCache, busyReader, false)
 	if err != nil {
@@ -101,7 +100,8 @@ func (s *sqliteDB) copyTo(ctx context.Context, file string) (err error) {
 	return errors.Join(stampCopy(ctx, file), syncFile(file))
 }
 
-// stampCopy gives a copy a stamp of its own: it is another file than the database, even if nothing changes in that.
+// stampCopy gives a copy a stamp of its own: it is another file than the database, even if nothing
+// changes in that.
 func stampCopy(ctx context.Context, file string) (err error) {
 	s := sqliteDB{path: file}
 	conn, err := s.openConn(ctx, readerCache, busyReader, false)
@@ -227,11 +227,10 @@ type Restored struct {
 // ErrInUse is returned by Restore while another process has the database open.
 var ErrInUse = errors.New("another process has the database open; wait until it has ended, or end it")
 
-// Restore puts a copy in the place of the SQLite database at path. It refuses
-// while a server or another command has the database open. The copy is checked,
-// and prepare is called with the name that it has until then; when either
-// fails, nothing is changed. The database that was there keeps its content
-// under another name, which begins with the old one and stamp.
+// Restore puts a copy in the place of the SQLite database at path. It refuses while a server or
+// another command has the database open. The copy is checked, and prepare is called with the name
+// that it has until then; when either fails, nothing is changed. The database that was there keeps
+// its content under another name, which begins with the old one and stamp.
 func (schema Schema) Restore(ctx context.Context, path, from, stamp string, prepare func(file string, c Copy) error) (done Restored, err error) {
 	if path, err = resolve(path); err != nil {
 		return Restored{}, err
@@ -244,7 +243,7 @@ func (schema Schema) Restore(ctx context.Context, path, from, stamp string, prep
 		return Restored{}, err
 	}
 	defer func() { err = errors.Join(err, lock.do("rollback"), lock.close()) }()
-	// Under the lock nobody else restores; what is left of a restore that was killed goes.
+	// Under the lock no other process restores. Remove what a killed restore left.
 	part := path + ".restoring"
 	if err := removeDatabase(part); err != nil {
 		return Restored{}, err
@@ -274,8 +273,8 @@ func (schema Schema) Restore(ctx context.Context, path, from, stamp string, prep
 	return done, err
 }
 
-// CheckCopy refuses a file that cannot take the place of the database at path, without reading it: it is not there, is no
-// file, is the database itself, or only a part of a copy.
+// CheckCopy refuses a file that cannot take the place of the database at path, without reading it:
+// it is not there, is no file, is the database itself, or only a part of a copy.
 func CheckCopy(path, from string) error {
 	info, err := os.Stat(from)
 	switch {
@@ -299,8 +298,8 @@ func CheckCopy(path, from string) error {
 	return nil
 }
 
-// replaceDatabase puts the file part in the place of the database at path, which
-// keeps its content under the name kept.
+// replaceDatabase puts the file part in the place of the database at path, which keeps its content
+// under the name kept.
 func replaceDatabase(ctx context.Context, path, part, kept string) (string, error) {
 	_, err := os.Stat(path)
 	switch {
@@ -309,8 +308,8 @@ func replaceDatabase(ctx context.Context, path, part, kept string) (string, erro
 	case err != nil:
 		return "", err
 	default:
-		// The log becomes part of the database. That of a damaged one may not: it keeps its log.
-		// A log that belongs to another file must not.
+		// The log becomes part of the database. That of a damaged one may not: it keeps its log. A
+		// log that belongs to another file must not.
 		if err := checkMixed(ctx, path); err == nil {
 			if err := foldLog(ctx, path); isBusy(err) {
 				return "", ErrInUse
@@ -319,7 +318,8 @@ func replaceDatabase(ctx context.Context, path, part, kept string) (string, erro
 		if kept, err = freeName(kept); err != nil {
 			return "", err
 		}
-		// A second name first: at no moment is there no database, of which serve would make a new one.
+		// A second name first: at no moment is there no database, of which serve would make a new
+		// one.
 		if err := os.Link(path, kept); err != nil {
 			return "", fmt.Errorf("keep the database that is there: %w", err)
 		}
@@ -339,8 +339,8 @@ func replaceDatabase(ctx context.Context, path, part, kept string) (string, erro
 	return kept, syncName(path)
 }
 
-// freeName returns name if no file has it, else the first free one of name-2, name-3 and so on: two restores may happen
-// within a second.
+// freeName returns name if no file has it, else the first free one of name-2, name-3 and so on: two
+// restores may happen within a second.
 func freeName(name string) (string, error) {
 	const most = 1000
 	for i := 1; i <= most; i++ {
@@ -357,7 +357,8 @@ func freeName(name string) (string, error) {
 	return "", fmt.Errorf("%s and %d more names are taken; move those files away", name, most-1)
 }
 
-// foldLog copies the write-ahead log of a database that nobody else has open into it, and removes it.
+// foldLog copies the write-ahead log into its database and removes the log. No other process may
+// have the database open.
 func foldLog(ctx context.Context, path string) (err error) {
 	s := sqliteDB{path: path}
 	conn, err := s.openConn(ctx, readerCache, time.Second, false)

@@ -18,8 +18,8 @@ func notes(t testing.TB, db *sqldb.DB) []string {
 	return column(t, db, "select key from note where key <> 'touched' order by rowid")
 }
 
-// TestBackupIsOneMoment copies a database while others write to it: the copy has what was acknowledged before, and of
-// what was written meanwhile everything up to one moment.
+// TestBackupIsOneMoment copies a database while others write to it: the copy has what was
+// acknowledged before, and of what was written meanwhile everything up to one moment.
 func TestBackupIsOneMoment(t *testing.T) {
 	t.Parallel()
 	db := newSQLite(t)

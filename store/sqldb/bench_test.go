@@ -15,8 +15,8 @@ import (
 // benchmarkClients is how many callers write or read at a time.
 const benchmarkClients = 16
 
-// BenchmarkUpdate writes a document of 2 KB with a unique name and a note in
-// each update, from 16 callers: one commit for each, and the commits shared.
+// BenchmarkUpdate writes a document of 2 KB with a unique name and a note in each update, from 16
+// callers: one commit for each, and the commits shared.
 func BenchmarkUpdate(b *testing.B) {
 	open := map[string]func(testing.TB) *sqldb.DB{
 		"sqlite/one commit each": func(t testing.TB) *sqldb.DB {

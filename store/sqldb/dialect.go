@@ -19,8 +19,8 @@ const (
 	pgDeadlock             = "40P01"
 )
 
-// ForUpdate is appended to a select whose rows the transaction is going to
-// change. SQLite has one writer and needs nothing.
+// ForUpdate is appended to a select whose rows the transaction is going to change. On SQLite it is
+// empty: there is one writer.
 func (tx *Tx) ForUpdate() string {
 	if tx.db.kind == PostgreSQL {
 		return "\nfor update"
@@ -28,7 +28,7 @@ func (tx *Tx) ForUpdate() string {
 	return ""
 }
 
-// ForNoKeyUpdate is forUpdate that leaves alone who refers to the rows.
+// ForNoKeyUpdate is like ForUpdate, but does not block inserts of rows that refer to these.
 func (tx *Tx) ForNoKeyUpdate() string {
 	if tx.db.kind == PostgreSQL {
 		return "\nfor no key update"
@@ -36,8 +36,7 @@ func (tx *Tx) ForNoKeyUpdate() string {
 	return ""
 }
 
-// ForShare is appended to a select whose rows must stay as they are until the
-// transaction ends.
+// ForShare is appended to a select whose rows must stay as they are until the transaction ends.
 func (tx *Tx) ForShare() string {
 	if tx.db.kind == PostgreSQL {
 		return "\nfor share"
@@ -57,10 +56,9 @@ func (tx *Tx) ForKeyShare() string {
 // number: rows ordered by these numbers would stand in the wrong order. Update runs it again.
 var ErrOverlapped = errors.New("a transaction that began later has changed the same")
 
-// WrittenLater is an expression that says of a row of a table whether it was
-// written by a transaction with a later number than this one has. A transaction
-// that has no number yet gets a later one than all before. Of two numbers modulo
-// 2^32 the later is less than 2^31 ahead.
+// WrittenLater returns an expression that is true for a row written by a transaction with a later
+// number than this one has. A transaction without a number gets a later one than all before.
+// Numbers count modulo 2^32: the later of two is less than 2^31 ahead.
 func (tx *Tx) WrittenLater(table string) string {
 	if tx.db.kind == PostgreSQL {
 		return "coalesce(((" + table + ".xmin::text::bigint - pg_current_xact_id_if_assigned()::text::bigint) & 4294967295) between 1 and 2147483647, false)"
@@ -68,9 +66,8 @@ func (tx *Tx) WrittenLater(table string) string {
 	return "false"
 }
 
-// PlanForValues has PostgreSQL plan what follows in the transaction for the
-// values that it is bound to, by whatever it thinks best: what many rows pass or
-// few, depending on the values, has no one plan.
+// PlanForValues has PostgreSQL plan the next statements of the transaction for their values. A
+// condition that many rows pass for one value and few for another has no single good plan.
 func (tx *Tx) PlanForValues(ctx context.Context) error {
 	if tx.db.kind != PostgreSQL {
 		return nil
@@ -87,7 +84,8 @@ func (tx *Tx) PlanForValues(ctx context.Context) error {
 	return nil
 }
 
-// DeleteSome is a statement that deletes some rows of which a condition is true, as many as the argument named by limit.
+// DeleteSome returns a statement that deletes rows for which a condition is true, at most as many
+// as the argument named by limit.
 func (tx *Tx) DeleteSome(table, condition, limit string) string {
 	address, in := "rowid", "rowid in (%s)"
 	if tx.db.kind == PostgreSQL {
@@ -96,7 +94,8 @@ func (tx *Tx) DeleteSome(table, condition, limit string) string {
 	return fmt.Sprintf("delete from "+table+" where "+in, "select "+address+" from "+table+" where "+condition+" limit "+limit)
 }
 
-// PrimaryKeys is a query for the table, name and type of each column of a primary key, in the order of the keys.
+// PrimaryKeys returns a query for the table, name and type of each column of a primary key, in the
+// order of the keys.
 func (tx *Tx) PrimaryKeys() string {
 	if tx.db.kind == PostgreSQL {
 		return `
@@ -115,7 +114,7 @@ func (tx *Tx) PrimaryKeys() string {
 		order by m.name, p.pk`
 }
 
-// TextColumns is a query for the table and name of each column of text.
+// TextColumns returns a query for the table and name of each text column.
 func (tx *Tx) TextColumns() string {
 	if tx.db.kind == PostgreSQL {
 		return `
@@ -131,7 +130,8 @@ func (tx *Tx) TextColumns() string {
 		order by m.name, p.cid`
 }
 
-// OverwriteDeleted has SQLite overwrite what the transaction deletes also in pages that it would otherwise only call free.
+// OverwriteDeleted has SQLite overwrite deleted rows with zeros also in pages that become free.
+// Without it SQLite only marks such pages as free.
 func (tx *Tx) OverwriteDeleted(ctx context.Context, on bool) error {
 	if tx.db.kind != SQLite {
 		return nil
@@ -144,20 +144,18 @@ func (tx *Tx) OverwriteDeleted(ctx context.Context, on bool) error {
 	return tx.QueryRow(ctx, "pragma secure_delete("+mode+")").Scan(&now)
 }
 
-// columnType finds the text columns of a create table or alter table statement
-// laid out one column a line.
+// columnType finds the text columns of a create table or alter table statement laid out one column
+// a line.
 var columnType = regexp.MustCompile(`(?mi)^(\s*(?:alter table \w+\s+)?(?:add column )?\w+\s+text)\b`)
 
-// postgresMigration is a migration's text as PostgreSQL gets it: text compares
-// by code point, as on SQLite and in Go, and not by the rules of whatever
-// language the database was created with.
+// postgresMigration is a migration's text as PostgreSQL gets it: text compares by code point, as on
+// SQLite and in Go, and not by the rules of whatever language the database was created with.
 func postgresMigration(text []byte) []byte {
 	return columnType.ReplaceAll(text, []byte(`${1} collate "C"`))
 }
 
-// UniqueViolation reports whether err is a value that must be unique and is
-// taken, and which: the table with its columns, such as
-// "resource(site, user_name)", the same on both databases.
+// UniqueViolation reports whether err is a value that must be unique and is taken, and which: the
+// table with its columns, such as "resource(site, user_name)", the same on both databases.
 func UniqueViolation(err error) (columns string, taken bool) {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == pgUniqueViolation {
 		return e.TableName + "(" + pgColumns(e.Detail) + ")", true
@@ -169,8 +167,8 @@ func UniqueViolation(err error) (columns string, taken bool) {
 	return sqliteColumns(e.Error()), true
 }
 
-// pgColumns reads "Key (site, user_name)=(…) already exists.", whose words are
-// in the server's language.
+// pgColumns reads "Key (site, user_name)=(…) already exists.", whose words are in the server's
+// language.
 func pgColumns(detail string) string {
 	_, rest, _ := strings.Cut(detail, "(")
 	columns, _, _ := strings.Cut(rest, ")=(")
@@ -191,8 +189,8 @@ func sqliteColumns(message string) string {
 	return table + "(" + strings.Join(columns, ", ") + ")"
 }
 
-// isConflict reports whether the transaction on PostgreSQL ended for another
-// one's sake, so that running it again may succeed.
+// isConflict reports whether the transaction on PostgreSQL ended for another one's sake, so that
+// running it again may succeed.
 func isConflict(err error) bool {
 	if errors.Is(err, ErrOverlapped) {
 		return true

@@ -20,7 +20,7 @@
 //     it itself. Ask first what may conflict, or write "on conflict do nothing". [sql.ErrNoRows] is
 //     an answer and not a failure.
 //
-// SQL is lower case with $1 placeholders and the types text, boolean and bigint. Differences between
-// the databases are named functions in dialect.go. Text columns compare by code point on both
-// databases, whatever the collation of the PostgreSQL database.
+// SQL is lower case with $1 placeholders and the types text, boolean and bigint. Differences
+// between the databases are named functions in dialect.go. Text columns compare by code point on
+// both databases, whatever the collation of the PostgreSQL database.
 package sqldb

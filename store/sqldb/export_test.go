@@ -46,7 +46,8 @@ func WriteOrder(keys ...string) (order []string) {
 	return order
 }
 
-// RefuseWrites makes a SQLite database fail every write, or take writes again. Nobody writes while it is called.
+// RefuseWrites makes a SQLite database fail every write, or take writes again. Nobody writes while
+// it is called.
 func (db *DB) RefuseWrites(on bool) error {
 	return db.engine.(*sqliteDB).writer.conn.do("pragma query_only = " + strconv.FormatBool(on))
 }
@@ -85,14 +86,16 @@ func (db *DB) Stamp(ctx context.Context, at func(step string)) error {
 	return errors.Join(err, conn.close())
 }
 
-// WithoutCheckpoints ends the checkpointer of a SQLite database, so that a test can do its work step by step.
+// WithoutCheckpoints ends the checkpointer of a SQLite database, so that a test can do its work
+// step by step.
 func (db *DB) WithoutCheckpoints() {
 	c := db.engine.(*sqliteDB).check
 	c.close()
 	c.stop = make(chan struct{}) // for Close
 }
 
-// Slices does a slice of work as often as lengths are asked for, and returns how long each next one should take.
+// Slices does a slice of work as often as lengths are asked for, and returns how long each next one
+// should take.
 func (db *DB) Slices(ctx context.Context, n int, fn func(*Tx) error) (lengths []time.Duration, err error) {
 	work := db.Slicer(time.Time{})
 	for range n {
@@ -104,8 +107,8 @@ func (db *DB) Slices(ctx context.Context, n int, fn func(*Tx) error) (lengths []
 	return lengths, nil
 }
 
-// CheckpointNow does what the checkpointer does when it is time, after WithoutCheckpoints. A log of more pages than held is
-// worth a warning, one of fewer than long is none.
+// CheckpointNow does what the checkpointer does when it is time, after WithoutCheckpoints. A log of
+// more pages than held is worth a warning, one of fewer than long is none.
 func (db *DB) CheckpointNow(ctx context.Context, held, long int) error {
 	s := db.engine.(*sqliteDB)
 	s.check.held, s.check.long = held, long
@@ -116,8 +119,8 @@ func (db *DB) CheckpointNow(ctx context.Context, held, long int) error {
 	return errors.Join(s.check.look(ctx, conn), conn.close())
 }
 
-// WriterClock gives the writer of a SQLite database another clock, and returns how many updates each commit has had since. It is
-// called before the first update.
+// WriterClock gives the writer of a SQLite database another clock, and returns how many updates
+// each commit has had since. It is called before the first update.
 func (db *DB) WriterClock(now func() time.Time) (commits func() []int) {
 	w := db.engine.(*sqliteDB).writer
 	var mu sync.Mutex

@@ -44,13 +44,12 @@ func appliedIn(pool *sql.DB) func(ctx context.Context) ([]int64, error) {
 	}
 }
 
-// migrateTries is how often Migrate starts over after another process was
-// quicker with the same migration.
+// migrateTries is how often Migrate starts over after another process was quicker with the same
+// migration.
 const migrateTries = 50
 
-// Migrate brings the database to the version this program needs. Several
-// processes may call it at once. A database that is newer than the program is
-// an error.
+// Migrate brings the database to the version this program needs. Several processes may call it at
+// once. A database that is newer than the program is an error.
 func (db *DB) Migrate(ctx context.Context) error {
 	m, err := db.engine.migrator(ctx)
 	if err != nil {
@@ -75,8 +74,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 	}
 }
 
-// Version returns the number of the newest migration the database has, 0
-// before the first.
+// Version returns the number of the newest migration the database has, 0 before the first.
 func (db *DB) Version(ctx context.Context) (int64, error) {
 	m, err := db.engine.migrator(ctx)
 	if err != nil {
@@ -103,8 +101,8 @@ func (m *migrator) up(ctx context.Context) error {
 // errHole is a database that another order of migrations made.
 var errHole = errors.New("the database was made by a version of rollcall between two releases, whose migrations had another order; it cannot be brought up to date")
 
-// checkSet compares the migrations that the database has with those that this program knows: all of them, not the highest
-// number alone.
+// checkSet compares the migrations that the database has with those that this program knows: all of
+// them, not the highest number alone.
 func (m *migrator) checkSet(ctx context.Context) error {
 	version, err := m.provider.GetDBVersion(ctx) // makes the table
 	if err != nil {
@@ -161,8 +159,8 @@ func (p *postgresDB) migrator(context.Context) (*migrator, error) {
 	return &migrator{provider: provider, applied: appliedIn(pool), close: pool.Close}, nil
 }
 
-// migrationsFor is the folder of migrations as one kind of database sees it: of
-// a pair 0012_name.sqlite.sql and 0012_name.postgres.sql only its own.
+// migrationsFor is the folder of migrations as one kind of database sees it: of a pair
+// 0012_name.sqlite.sql and 0012_name.postgres.sql only its own.
 func migrationsFor(all fs.FS, kind string) fs.FS {
 	other := "." + PostgreSQL + ".sql"
 	if kind == PostgreSQL {

@@ -15,8 +15,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// emptyDatabases runs the test with the URL of a database of each kind that
-// was never migrated.
+// emptyDatabases runs the test with the URL of a database of each kind that was never migrated.
 func emptyDatabases(t *testing.T, test func(t *testing.T, url string)) {
 	t.Run(sqldb.SQLite, func(t *testing.T) {
 		t.Parallel()
@@ -87,7 +86,8 @@ func TestMigrateRefusesANewerDatabase(t *testing.T) {
 	})
 }
 
-// A database may have a higher number and lack a lower one, or have one in between that this program does not know.
+// A database may have a higher number and lack a lower one, or have one in between that this
+// program does not know.
 func TestMigrateComparesAllMigrations(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, change, want string }{
@@ -123,7 +123,8 @@ func TestPostgresMigration(t *testing.T) {
 	}
 }
 
-// A migration that differs between the databases has two files, of which each database sees its own.
+// A migration that differs between the databases has two files, of which each database sees its
+// own.
 func TestEachDatabaseSeesItsOwnMigrations(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[string][]string{

@@ -30,13 +30,13 @@ type Options struct {
 	// transactions that hold them back; one second when zero.
 	Settle time.Duration
 
-	// SerialCommits gives every update on SQLite its own commit instead of
-	// sharing one among the callers that wait. Slower; for measuring.
+	// SerialCommits gives every update on SQLite its own commit instead of sharing one among the
+	// callers that wait. Slower; for measuring.
 	SerialCommits bool
 }
 
-// DB is an open database. It is safe for concurrent use, and other processes
-// may have the same database open.
+// DB is an open database. It is safe for concurrent use, and other processes may have the same
+// database open.
 type DB struct {
 	kind   string
 	now    func() time.Time
@@ -64,10 +64,9 @@ type engine interface {
 // ErrNoPool is returned by Pool on SQLite.
 var ErrNoPool = errors.New("a SQLite database has no connection pool")
 
-// Open opens the database that url names: "postgres://…" (or "postgresql://…")
-// a PostgreSQL database, anything else ("rollcall.db", "file:/var/lib/rollcall.db")
-// a SQLite file, which is made with mode 0600 when it does not exist. It does
-// not migrate.
+// Open opens the database that url names: "postgres://…" (or "postgresql://…") a PostgreSQL
+// database, anything else ("rollcall.db", "file:/var/lib/rollcall.db") a SQLite file, which is made
+// with mode 0600 when it does not exist. It does not migrate.
 func Open(ctx context.Context, url string, schema Schema, o Options) (*DB, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -110,8 +109,8 @@ func Path(url string) string {
 // Kind returns SQLite or PostgreSQL.
 func (db *DB) Kind() string { return db.kind }
 
-// File returns the path of a SQLite file with links resolved, "" for PostgreSQL.
-// The files that belong to the database stand beside it.
+// File returns the path of a SQLite file with links resolved, "" for PostgreSQL. The files that
+// belong to the database stand beside it.
 func (db *DB) File() string { return db.file }
 
 // Now returns the time of the clock in Options.
@@ -128,18 +127,17 @@ func (db *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Pool returns a pgx pool on the same PostgreSQL database, opened when first
-// asked for and closed with the DB; ErrNoPool on SQLite.
+// Pool returns a pgx pool on the same PostgreSQL database, opened when first asked for and closed
+// with the DB; ErrNoPool on SQLite.
 func (db *DB) Pool(ctx context.Context) (*pgxpool.Pool, error) { return db.engine.pool(ctx) }
 
-// ErrServed is returned by Serve while another process serves the same SQLite
-// file.
+// ErrServed is returned by Serve while another process serves the same SQLite file.
 var ErrServed = errors.New("another rollcall serves this database: a SQLite file has one server; to run several, use PostgreSQL")
 
-// Serve makes this process, until Close, the one that serves a SQLite file and
-// may use the server's name as owner of leases. It keeps no other process from
-// reading and writing. A PostgreSQL database may have many servers, and Serve
-// does nothing.
+// Serve makes this process the server of a SQLite file until Close. Only the server may use its
+// name as the owner of leases. Other processes can still read and write. It returns ErrServed when
+// another process is the server. A PostgreSQL database may have many servers: there Serve does
+// nothing.
 func (db *DB) Serve(ctx context.Context) error { return db.engine.serve(ctx) }
 
 // Close waits for running transactions and closes the database.
@@ -150,10 +148,9 @@ func (db *DB) Close() error {
 	return nil
 }
 
-// Update runs fn in a write transaction and returns when it is on disk, or
-// fn's error when fn failed and nothing of it was kept. See the package
-// comment for the rules fn follows. When ctx ends before fn has started, fn
-// never runs.
+// Update runs fn in a write transaction and returns when it is on disk, or fn's error when fn
+// failed and nothing of it was kept. See the package comment for the rules fn follows. When ctx
+// ends before fn has started, fn never runs.
 func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.Lane(fair.System).Update(ctx, fn)
 }
@@ -163,16 +160,16 @@ func (db *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.Lane(fair.System).View(ctx, fn)
 }
 
-// Read runs fn, whose only statement is a query that an index answers at once:
-// it sees one snapshot without a transaction around it, and is not stopped
-// halfway when ctx ends. A second statement is an error.
+// Read runs fn, whose only statement is a query that an index answers at once: it sees one snapshot
+// without a transaction around it, and is not stopped halfway when ctx ends. A second statement is
+// an error.
 func (db *DB) Read(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.Lane(fair.System).Read(ctx, fn)
 }
 
-// Lane is the database as one site uses it: when there is more to do than the
-// database can do at once, the sites take turns. The lane of fair.System
-// (authentication, pages, health checks, the engine) comes before all others.
+// Lane is the database as one site uses it. When there is more to do than the database can do at
+// once, the sites take turns. The lane of fair.System (authentication, pages, health checks, the
+// engine) comes before all others.
 type Lane struct {
 	db  *DB
 	key string
@@ -199,10 +196,9 @@ func (l Lane) Read(ctx context.Context, fn func(tx *Tx) error) error {
 	return l.db.health.outcome(ctx, l.db.engine.read(ctx, l.key, fn), false)
 }
 
-// Recall is Read for what is read all the time and hardly ever changes. What fn
-// returned for the same key stands for it as long as the database can tell that
-// nobody, in whatever process, has committed anything since. fn returns what
-// nobody changes. An error is not kept.
+// Recall is Read for values that are read all the time and hardly ever change. It returns what fn
+// returned for the same key before, as long as the database can tell that no process has committed
+// anything since. Callers must not change the value. An error is not kept.
 func Recall[T any](ctx context.Context, db *DB, key string, fn func(tx *Tx) (T, error)) (T, error) {
 	if err := ctx.Err(); err != nil {
 		var none T
@@ -217,8 +213,8 @@ func Recall[T any](ctx context.Context, db *DB, key string, fn func(tx *Tx) (T, 
 	return v.(T), nil
 }
 
-// createPrivate makes the file with mode 0600 unless it exists; SQLite gives
-// the files beside it the same mode.
+// createPrivate makes the file with mode 0600 unless it exists. SQLite gives the files beside it
+// the same mode.
 func createPrivate(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

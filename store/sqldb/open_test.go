@@ -80,8 +80,8 @@ func TestPing(t *testing.T) {
 	})
 }
 
-// modernc.org/sqlite is translated for one version of modernc.org/libc and
-// breaks in odd ways with another.
+// modernc.org/sqlite is translated for one version of modernc.org/libc and breaks in odd ways with
+// another.
 func TestLibcIsTheVersionThatSQLiteWasTranslatedFor(t *testing.T) {
 	t.Parallel()
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Version}} {{.GoMod}}", "modernc.org/libc", "modernc.org/sqlite").Output()

@@ -21,8 +21,7 @@ const (
 	postgresConns = 16
 	// reservedConns are for the lane of fair.System.
 	reservedConns = 2
-	// postgresTries is how often an update runs before its conflict with
-	// others is returned.
+	// postgresTries is how often an update runs before its conflict with others is returned.
 	postgresTries = 10
 )
 
@@ -60,14 +59,12 @@ func openPostgres(ctx context.Context, db *DB, url string, o Options) (*postgres
 	return &postgresDB{db: db, config: config, conns: conns, turns: fair.NewGate(fair.Options{Capacity: postgresConns, Reserved: reservedConns}), stats: startStatistician(conns, o.Log)}, nil
 }
 
-// setUp overrules a server or database set to acknowledge commits that are not
-// on disk, and makes each prepared statement keep one plan, by an index, for one
-// process. They are written for that, whatever they are bound to. PostgreSQL
-// would plan some of them anew for each execution, to spare fewer rows than
-// planning costs; it would read a whole table for a group of ten where another
-// one has a hundred thousand members; and, as it takes a limit that it does not
-// know for a tenth of what there is, it would start processes and compile code
-// for a page.
+// setUp overrules a server or database set to acknowledge commits that are not on disk, and makes
+// each prepared statement keep one plan, by an index, for one process. They are written for that,
+// whatever they are bound to. PostgreSQL would plan some of them anew for each execution, to spare
+// fewer rows than planning costs; it would read a whole table for a group of ten where another one
+// has a hundred thousand members; and, as it takes a limit that it does not know for a tenth of
+// what there is, it would start processes and compile code for a page.
 func setUp(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `
 		set plan_cache_mode = force_generic_plan;
@@ -143,9 +140,8 @@ func (p *postgresDB) run(ctx context.Context, key, begin string, fn func(*Tx) er
 	return 0, err
 }
 
-// acquire waits for the key's turn and for a connection. A server that has no
-// room for one more connection is asked again as long as the caller waits: one
-// of ours comes free sooner.
+// acquire waits for the key's turn and for a connection. A server that has no room for one more
+// connection is asked again as long as the caller waits: one of ours comes free sooner.
 func (p *postgresDB) acquire(ctx context.Context, key string) (*pgxpool.Conn, error) {
 	if err := p.turns.Enter(ctx, key, 1); err != nil {
 		return nil, err
@@ -173,8 +169,8 @@ const (
 	connectPause       = 5 * time.Millisecond
 )
 
-// release gives a connection back. One that is still in a transaction is closed. When the server ended a connection, it may
-// have ended them all, as after a crash: none is used again.
+// release gives a connection back. One that is still in a transaction is closed. When the server
+// ended a connection, it may have ended them all, as after a crash: none is used again.
 func (p *postgresDB) release(ctx context.Context, key string, conn *pgxpool.Conn) {
 	ended := conn.Conn().IsClosed() && ctx.Err() == nil
 	conn.Release()
@@ -214,9 +210,9 @@ func (p *postgresDB) close() error {
 	return nil
 }
 
-// postgresTx is a transaction. Statements that nobody waits for, "begin" first
-// of all, go to the server together with the next one that somebody waits for:
-// a round trip costs both ends more than most statements do.
+// postgresTx is a transaction. Statements whose outcome no caller needs, "begin" first of all, go
+// to the server together with the next one whose outcome is needed. A round trip costs both ends
+// more than most statements do.
 type postgresTx struct {
 	conn  *pgx.Conn
 	batch *pgx.Batch // what has not been sent; nil for nothing
@@ -348,15 +344,12 @@ func (r postgresRows) Close() error {
 	return err
 }
 
-// Shards is how many shards there are.
-const Shards = postgresConns
-
-// Shard is a number below Shards. Few transactions that run at the same time have the same one, so
-// that a counter with a row for each shard makes few of them wait. PostgreSQL numbers its processes
-// one after the other. On SQLite it is 0: one transaction writes at a time.
+// Shard returns a number below the number of connections. Few transactions that run at the same time
+// get the same one, so that a counter with a row for each shard makes few of them wait. PostgreSQL
+// numbers its processes one after the other. On SQLite it is 0: one transaction writes at a time.
 func (tx *Tx) Shard() int {
 	if t, ok := tx.runs.(*postgresTx); ok {
-		return int(t.conn.PgConn().PID() % Shards)
+		return int(t.conn.PgConn().PID() % postgresConns)
 	}
 	return 0
 }

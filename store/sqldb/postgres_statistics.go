@@ -9,11 +9,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// statistician has PostgreSQL look at what is in a table that has doubled.
-// Autovacuum does so too, but at most once a minute, which is late for a new
-// database that an identity provider fills: its statements were planned for
-// empty tables, where any index of a site looks as good as any other, and keep
-// their plans until there are statistics.
+// statistician has PostgreSQL look at what is in a table that has doubled. Autovacuum does so too,
+// but at most once a minute, which is late for a new database that an identity provider fills: its
+// statements were planned for empty tables, where any index of a site looks as good as any other,
+// and keep their plans until there are statistics.
 type statistician struct {
 	conns      *pgxpool.Pool
 	log        *slog.Logger
@@ -23,8 +22,7 @@ type statistician struct {
 	ended      chan struct{}
 }
 
-// lookAfter is how many statements write before it looks whether a table has
-// doubled.
+// lookAfter is how many statements write before it looks whether a table has doubled.
 const lookAfter = 5_000
 
 func startStatistician(conns *pgxpool.Pool, log *slog.Logger) *statistician {
@@ -60,8 +58,8 @@ func (s *statistician) run(ctx context.Context) {
 	}
 }
 
-// look analyzes each table that has twice the rows that its statistics are
-// about, unless somebody else is at it.
+// look analyzes each table that has twice the rows that its statistics are about, unless another
+// session is doing so.
 func (s *statistician) look(ctx context.Context) error {
 	rows, err := s.conns.Query(ctx, `
 		select format('analyze (skip_locked) %I.%I', s.schemaname, s.relname)

@@ -8,8 +8,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// PostgreSQL plans a prepared statement anew for each of its first five executions, and ever after where it believes that
-// the values spare rows, as with a value that is rarer than most.
+// PostgreSQL plans a prepared statement anew for each of its first five executions, and ever after
+// where it believes that the values spare rows, as with a value that is rarer than most.
 func TestStatementsOnPostgreSQLArePlannedOnce(t *testing.T) {
 	t.Parallel()
 	db := newPostgres(t)
@@ -35,8 +35,8 @@ func TestStatementsOnPostgreSQLArePlannedOnce(t *testing.T) {
 	}
 }
 
-// Tests run without autovacuum. Statements were planned while the table was empty; they are planned anew when there are
-// statistics.
+// Tests run without autovacuum. Statements were planned while the table was empty; they are planned
+// anew when there are statistics.
 func TestTablesOnPostgreSQLGetStatisticsAsTheyGrow(t *testing.T) {
 	t.Parallel()
 	db := newPostgres(t)

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// SQLite overwrites a row that is deleted or replaced (secure_delete). But when it moves rows to another page to make room, it
-// leaves their bytes in the part of the old page that no row uses, until a row is written there. What a person's rows held can
-// still be read from the file then, although no table has it.
+// SQLite overwrites a row that is deleted or replaced (secure_delete). But when it moves rows to
+// another page to make room, it leaves their bytes in the part of the old page that no row uses,
+// until a row is written there. What a person's rows held can still be read from the file then,
+// although no table has it.
 
 // remainsPages is how many pages are read between two looks at the clock.
 const remainsPages = 1_000
@@ -22,7 +23,8 @@ type remains struct {
 	start, end int    // the unused part
 }
 
-// overwriteRemains writes zeros over each unused part of a page for which found is true. done is false when end has come.
+// overwriteRemains writes zeros over each unused part of a page for which found is true. done is
+// false when end has come.
 func (db *DB) overwriteRemains(ctx context.Context, end time.Time, found func(unused []byte) bool) (done bool, err error) {
 	work := db.Slicer(end)
 	for {
@@ -44,8 +46,8 @@ func (db *DB) overwriteRemains(ctx context.Context, end time.Time, found func(un
 
 // remains looks at every page. looked is false when end came before the last one.
 //
-// The virtual tables dbstat and sqlite_dbpage (sqlite.org/dbstat.html, sqlite.org/dbpage.html) tell what a page is for, and
-// what is in it.
+// The virtual tables dbstat and sqlite_dbpage (sqlite.org/dbstat.html, sqlite.org/dbpage.html) tell
+// what a page is for, and what is in it.
 func (db *DB) remains(ctx context.Context, end time.Time, found func(unused []byte) bool) (all []remains, looked bool, err error) {
 	err = db.View(ctx, func(tx *Tx) error {
 		rows, err := tx.Query(ctx, `
@@ -81,7 +83,8 @@ func (db *DB) remains(ctx context.Context, end time.Time, found func(unused []by
 	return all, looked && err == nil, err
 }
 
-// unusedPart is the part of a b-tree page between the list of its rows and the first row (sqlite.org/fileformat2.html#b_tree_pages).
+// unusedPart is the part of a b-tree page between the list of its rows and the first row
+// (sqlite.org/fileformat2.html#b_tree_pages).
 func unusedPart(number int, page []byte) (start, end int, err error) {
 	header := 0
 	if number == 1 {

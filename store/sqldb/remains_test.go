@@ -14,7 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// SQLite moves rows between pages when they come in no order, and leaves bytes of them where they were.
+// SQLite moves rows between pages when they come in no order, and leaves bytes of them where they
+// were.
 func TestForgetDeletedOverwritesWhatMovedRowsLeft(t *testing.T) {
 	t.Parallel()
 	ctx, url := t.Context(), sqliteURL(t)

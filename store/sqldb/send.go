@@ -2,13 +2,14 @@ package sqldb
 
 import "context"
 
-// sender is a connection that can keep statements back until somebody waits for one.
+// sender is a connection that can keep statements back until a caller waits for one.
 type sender interface {
 	send(ctx context.Context, query string, args []any) error
 }
 
-// Send runs a statement whose outcome nobody asks for. On PostgreSQL it leaves with the next statement that somebody
-// waits for, or with the commit, without a round trip of its own; if it fails, that one has its error.
+// Send runs a statement whose outcome the caller does not need. On PostgreSQL it goes to the server
+// with the next statement that has an outcome, or with the commit, and needs no round trip of its
+// own. If it fails, that statement or the commit returns its error.
 func (tx *Tx) Send(ctx context.Context, query string, args ...any) error {
 	s, can := tx.runs.(sender)
 	if !can {

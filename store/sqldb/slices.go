@@ -7,11 +7,11 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/pace"
 )
 
-// SliceLane is the lane of work that touches very many rows. It is done in
-// slices, short transactions with pauses, so that others wait for one at most.
+// SliceLane is the lane of work that touches very many rows. Such work runs in slices, which are
+// short transactions with pauses, so that other updates wait for at most one of them.
 const SliceLane = "slices"
 
-// Slicer does one long piece of work.
+// Slicer does one long piece of work in short transactions.
 type Slicer struct {
 	pace.Pacer
 	db     *DB
@@ -24,7 +24,7 @@ func (db *DB) Slicer(end time.Time) *Slicer {
 	return &Slicer{Pacer: pace.Cleaning(), db: db, end: end}
 }
 
-// Over says whether the time for this work has come to its end.
+// Over says whether the time for this work is over.
 func (s *Slicer) Over() bool { return !s.end.IsZero() && !time.Now().Before(s.end) }
 
 // Lane returns the lane in which the work reads.

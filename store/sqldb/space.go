@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// A SQLite file that was made by this version gives free pages back to the file
-// system, a few at a time (auto_vacuum = incremental). An older file reuses them
-// and stays as large as it is, until Compact rewrites it.
+// A SQLite file that was made by this version gives free pages back to the file system, a few at a
+// time (auto_vacuum = incremental). An older file reuses them and stays as large as it is, until
+// Compact rewrites it.
 
 const (
-	// freeLeast and freeShare are how many free pages are kept for new rows: so many, and one of so many.
+	// freeLeast and freeShare are how many free pages are kept for new rows: so many, and one of so
+	// many.
 	freeLeast = 256
 	freeShare = 100
 	// vacuumPages is how many pages are given back between two looks at the clock.
@@ -22,7 +23,8 @@ const (
 
 const incrementalVacuum = 2
 
-// Reclaim gives free pages of a SQLite file back to the file system, until few are left or end has come.
+// Reclaim gives free pages of a SQLite file back to the file system, until few are left or end has
+// come. It returns how many, and whether it got through.
 func (db *DB) Reclaim(ctx context.Context, end time.Time) (pages int, done bool, err error) {
 	if db.kind != SQLite {
 		return 0, true, nil // autovacuum makes the space free for new rows
@@ -51,7 +53,7 @@ func (db *DB) Reclaim(ctx context.Context, end time.Time) (pages int, done bool,
 	}
 }
 
-// vacuum gives a few pages back. Each of them is a row without columns.
+// vacuum gives a few pages back. The pragma returns a row without columns for each of them.
 func (tx *Tx) vacuum(ctx context.Context) (pages int, err error) {
 	rows, err := tx.Query(ctx, vacuumPages)
 	if err != nil {
@@ -64,7 +66,7 @@ func (tx *Tx) vacuum(ctx context.Context) (pages int, err error) {
 	return pages, rows.Close()
 }
 
-// surplus is how many free pages more than few a file has, 0 for one that cannot give them back.
+// surplus returns how many free pages to give back. It is 0 for a file that cannot give any back.
 func (db *DB) surplus(ctx context.Context) (n int, err error) {
 	var mode, free, pages int
 	err = db.View(ctx, func(tx *Tx) error {
@@ -78,8 +80,8 @@ func (db *DB) surplus(ctx context.Context) (n int, err error) {
 	return free - freeLeast - pages/freeShare, nil
 }
 
-// giveBackAll gives every free page back, so that nothing that was deleted is left in one. done is false for an older file, and
-// when end has come.
+// giveBackAll gives every free page back, so that no deleted row is left in one. done is false for
+// an older file, and when end has come.
 func (db *DB) giveBackAll(ctx context.Context, end time.Time) (done bool, err error) {
 	work := db.Slicer(end)
 	for !work.Over() {
@@ -135,8 +137,9 @@ func (db *DB) ForgetDeleted(ctx context.Context, end time.Time, found func(unuse
 // ErrNoCompact is returned by Compact for a PostgreSQL database.
 var ErrNoCompact = errors.New("a PostgreSQL database is looked after by its server: autovacuum makes the space free for new rows, and VACUUM FULL gives it back")
 
-// Compact rewrites a SQLite file without its free pages, so that from then on it gives space back as it goes. It needs
-// as much room again as the file has, and that nobody serves the database.
+// Compact rewrites a SQLite file without its free pages, so that from then on it gives space back
+// as it goes. It needs free space of the file's size. It returns ErrServed while a server has the
+// database.
 func (db *DB) Compact(ctx context.Context) (before, after int64, err error) {
 	s, ok := db.engine.(*sqliteDB)
 	if !ok {

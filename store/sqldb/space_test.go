@@ -29,7 +29,8 @@ func size(t *testing.T, file string) int64 {
 	return info.Size()
 }
 
-// openFile opens a SQLite database and returns a function that closes it, which copies its log into the file.
+// openFile opens a SQLite database and returns a function that closes it, which copies its log into
+// the file.
 func openFile(t *testing.T, url string) (*sqldb.DB, func()) {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), url, testSchema, sqldb.Options{})

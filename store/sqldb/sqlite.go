@@ -25,9 +25,9 @@ const (
 	// Page caches in KiB. modernc.org/sqlite needs about twice as much memory.
 	writerCache = 16 << 10
 	readerCache = 2000
-	// busyWriter is how long the writer asks for the lock before it looks
-	// whether anybody still waits. SQLite asks after 1, 2 and 5 ms, then ever
-	// more rarely; starting over keeps a busy neighbour from starving us.
+	// busyWriter is how long the writer asks for the lock before it looks whether a caller still
+	// waits. SQLite asks after 1, 2 and 5 ms, then ever more rarely; starting over keeps a busy
+	// neighbour from starving us.
 	busyWriter = 8 * time.Millisecond
 	busyReader = 10 * time.Second
 	// maxStatements is how many prepared statements a connection keeps.
@@ -116,9 +116,8 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 	return nil
 }
 
-// openWriter opens the writer's connection and makes the database a
-// write-ahead one, which SQLite does not wait for when another process is
-// opening the same file.
+// openWriter opens the writer's connection and makes the database a write-ahead one, which SQLite
+// does not wait for when another process is opening the same file.
 func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
 	conn, err := s.openConn(ctx, writerCache, busyReader, false)
 	if err != nil {
@@ -189,8 +188,8 @@ func (s *sqliteDB) view(ctx context.Context, key string, fn func(*Tx) error) err
 		if err := conn.do("begin"); err != nil {
 			return true, fmt.Errorf("read transaction: %w", err)
 		}
-		// Nothing was written: rolling back ends the snapshot. A connection that
-		// cannot is not used again.
+		// Nothing was written: rolling back ends the snapshot. A connection that cannot is not used
+		// again.
 		defer func() { broken = conn.do("rollback") != nil }()
 		tx := &Tx{db: s.db, runs: conn}
 		return false, tx.run(fn)
@@ -207,8 +206,8 @@ func (s *sqliteDB) read(ctx context.Context, key string, fn func(*Tx) error) err
 	})
 }
 
-// recall asks SQLite whether the database is still the one that the connection
-// saw before, whoever may have written to it.
+// recall asks SQLite whether any process has written to the database since the connection looked
+// last.
 func (s *sqliteDB) recall(ctx context.Context, key string, fn func(*Tx) (any, error)) (v any, err error) {
 	err = s.withReader(ctx, fair.System, func(conn *sqliteConn) (broken bool, err error) {
 		if err := conn.refresh(); err != nil {
@@ -290,9 +289,8 @@ func (s *sqliteDB) serve(ctx context.Context) error {
 	return nil
 }
 
-// lock locks a file beside the database. It is a SQLite file itself, because
-// SQLite knows how to lock one on every system so that the lock ends with the
-// process.
+// lock locks a file beside the database. It is a SQLite file itself, because SQLite knows how to
+// lock one on every system so that the lock ends with the process.
 func (s *sqliteDB) lock(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -310,8 +308,8 @@ func (s *sqliteDB) lock(ctx context.Context) error {
 	return err
 }
 
-// lockServer takes the lock of the one process that may serve a SQLite file. It
-// ends with the connection. ErrServed: somebody has it.
+// lockServer takes the lock of the one process that may serve a SQLite file. It ends with the
+// connection. It returns ErrServed when another process has the lock.
 func lockServer(ctx context.Context, path string) (*sqliteConn, error) {
 	beside := sqliteDB{path: path + "-server"}
 	if err := createPrivate(beside.path); err != nil {
@@ -330,10 +328,9 @@ func lockServer(ctx context.Context, path string) (*sqliteConn, error) {
 	return nil, fmt.Errorf("lock %s: %w", beside.path, err)
 }
 
-// close waits for the running transactions. The writer's connection goes last:
-// closing the last connection copies the whole log into the database. A file
-// that somebody has overwritten is left as it is, with connections that end with
-// the process.
+// close waits for the running transactions. The writer's connection goes last: closing the last
+// connection copies the whole log into the database. An overwritten file is left as it is, with
+// connections that end with the process.
 func (s *sqliteDB) close() (err error) {
 	s.closing.Do(func() {
 		close(s.shutdown)

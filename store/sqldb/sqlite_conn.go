@@ -14,17 +14,15 @@ import (
 	"modernc.org/sqlite"
 )
 
-// sqliteConn is one connection with its prepared statements, used by one
-// goroutine at a time and for one query after the other. It speaks to the
-// driver itself: what database/sql does around every statement (locks, a
-// goroutine, conversions of any type into any other) costs more than a read by
-// primary key.
+// sqliteConn is one connection with its prepared statements, used by one goroutine at a time and
+// for one query after the other. It speaks to the driver itself: what database/sql does around
+// every statement (locks, a goroutine, conversions of any type into any other) costs more than a
+// read by primary key.
 type sqliteConn struct {
 	c     driver.Conn
 	stmts map[string]*sqliteStmt
-	// interruptible: a statement may be stopped when its context ends. Never
-	// on the writer: stopping one statement would roll back everybody who
-	// shares the transaction.
+	// interruptible: a statement may be stopped when its context ends. Never on the writer:
+	// stopping one statement would roll back every update that shares the transaction.
 	interruptible bool
 
 	args   []driver.NamedValue // of the statement that is being started
@@ -34,8 +32,8 @@ type sqliteConn struct {
 	known   map[string]any // what was read of that version
 }
 
-// sqliteStmt is a prepared statement with the arguments that its placeholders
-// take, one after the other, counted from 1.
+// sqliteStmt is a prepared statement with the arguments that its placeholders take, one after the
+// other, counted from 1.
 type sqliteStmt struct {
 	driverStmt
 	takes []int
@@ -103,8 +101,8 @@ func (c *sqliteConn) context(ctx context.Context) context.Context {
 	return context.WithoutCancel(ctx)
 }
 
-// bind makes c.args of the arguments that the statement takes. Byte slices are
-// bound as text: SQLite would store a blob, which equals no text.
+// bind makes c.args of the arguments that the statement takes. Byte slices are bound as text:
+// SQLite would store a blob, which equals no text.
 func (c *sqliteConn) bind(stmt *sqliteStmt, args []any) error {
 	c.args = c.args[:0]
 	for i, n := range stmt.takes {
@@ -142,9 +140,8 @@ func (c *sqliteConn) do(query string) error {
 	return err
 }
 
-// prepare returns the prepared statement of the text. When there are very many
-// they are forgotten together: texts come from the program, a filter's too, so
-// that they repeat.
+// prepare returns the prepared statement of the text. When there are very many they are forgotten
+// together: texts come from the program, a filter's too, so that they repeat.
 func (c *sqliteConn) prepare(query string) (*sqliteStmt, error) {
 	if stmt := c.stmts[query]; stmt != nil {
 		return stmt, nil
@@ -167,9 +164,9 @@ func (c *sqliteConn) prepare(query string) (*sqliteStmt, error) {
 	return c.stmts[query], nil
 }
 
-// nameless replaces each $1 by ?, and returns which arguments the placeholders
-// take. To SQLite $1 is a name, and the driver looks up the name of each
-// placeholder by walking over all names of the statement.
+// nameless replaces each $1 by ?, and returns which arguments the placeholders take. To SQLite $1
+// is a name, and the driver looks up the name of each placeholder by walking over all names of the
+// statement.
 func nameless(query string) (text string, takes []int) {
 	var b strings.Builder
 	quoted := false
@@ -214,10 +211,10 @@ func (c *sqliteConn) row(query string, dest ...any) (err error) {
 	return rows.Scan(dest...)
 }
 
-// refresh forgets what is known if anybody has committed since.
+// refresh forgets what is known if any process has committed since.
 //
-// The version is read before anything that is known under it, so that a commit
-// in between makes the next refresh forget.
+// The version is read before anything that is known under it, so that a commit in between makes the
+// next refresh forget.
 func (c *sqliteConn) refresh() error {
 	var version int64
 	if err := c.row("pragma data_version", &version); err != nil {
@@ -240,8 +237,8 @@ func (c *sqliteConn) know(key string, v any) {
 	c.known[key] = v
 }
 
-// checkpoint copies the write-ahead log into the database and returns how many
-// pages the log has and how many of them are copied.
+// checkpoint copies the write-ahead log into the database and returns how many pages the log has
+// and how many of them are copied.
 func (c *sqliteConn) checkpoint(mode string) (pages, copied int, err error) {
 	var busy int
 	err = c.row("pragma wal_checkpoint("+mode+")", &busy, &pages, &copied)
@@ -333,9 +330,9 @@ func assignNumber(dest any, value int64) bool {
 	return true
 }
 
-// assignText reads into text of any named type. The domains have many of
-// these, and database/sql, which PostgreSQL goes through, takes them all by
-// reflection; a list of them here would be forgotten one day.
+// assignText reads into text of any named type. The domains have many of these, and database/sql,
+// which PostgreSQL goes through, takes them all by reflection; a list of them here would be
+// forgotten one day.
 func assignText(dest any, value string) bool {
 	switch d := dest.(type) {
 	case *string:

@@ -9,9 +9,8 @@ import (
 	"path/filepath"
 )
 
-// resolve returns the file behind a path. The files beside a database (its log,
-// its lock, its key) belong to the file itself, not to a link to it: two names
-// of one file must not have two locks.
+// resolve returns the file behind a path. The files beside a database (its log, its lock, its key)
+// belong to the file itself, not to a link to it: two names of one file must not have two locks.
 func resolve(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -38,9 +37,9 @@ func Resolve(url string) (string, error) { return resolve(Path(url)) }
 // besideSQLite are the files that hold parts of a SQLite database.
 func besideSQLite(path string) []string { return []string{path, path + "-wal", path + "-shm"} }
 
-// makePrivate takes access away from everybody but the owner: the files hold
-// names, addresses and hashes of credentials. A copy made by another program
-// or a restored backup often can be read by all.
+// makePrivate takes access away from all users except the owner: the files hold names, addresses
+// and hashes of credentials. A copy made by another program or a restored backup often can be read
+// by all.
 func makePrivate(path string, log *slog.Logger) error {
 	for _, file := range besideSQLite(path) {
 		info, err := os.Stat(file)

@@ -9,11 +9,10 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// pageCaches tells SQLite, before its first connection, to allocate the page
-// cache of a connection whole, with its first page. Otherwise each page is
-// allocated by itself, which takes twice the memory (a page and its header have
-// a little more than 4 KiB, an allocation of that size 8), and a reader gives
-// all of it back to the system after each commit of somebody else, to ask for
+// pageCaches tells SQLite, before its first connection, to allocate the page cache of a connection
+// whole, with its first page. Otherwise each page is allocated by itself, which takes twice the
+// memory (a page and its header have a little more than 4 KiB, an allocation of that size 8), and a
+// reader gives all of it back to the system after each commit of another connection, and asks for
 // it again page by page.
 //
 // https://sqlite.org/c3ref/c_config_covering_index_scan.html#sqliteconfigpagecache

@@ -21,17 +21,19 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// A -wal holds the newest pages of one database file. When another file takes that name, for instance a copy put there by cp
-// after a crash, SQLite adds those pages to it and damages it. SQLite itself cannot notice this, so a server stamps the file:
+// A -wal holds the newest pages of one database file. When another file takes that name, for
+// instance a copy put there by cp after a crash, SQLite adds those pages to it and damages it.
+// SQLite itself cannot notice this, so a server stamps the file:
 //
 //	note {old, new} in -stamp ──► write new into the database ──► copy the -wal into the file ──► note {new}
 //
-// The stamp is the user_version on the file's first page. It reaches the file with the pages of the -wal, before SQLite may begin
-// the -wal anew. So the stamp in the file is always one that is noted, or one that the -wal holds. That is so after a crash at
-// any moment. The stamp in an older copy is neither.
+// The stamp is the user_version on the file's first page. It reaches the file with the pages of the
+// -wal, before SQLite may begin the -wal anew. So the stamp in the file is always one that is
+// noted, or one that the -wal holds. That is so after a crash at any moment. The stamp in an older
+// copy is neither.
 //
-// The note is a file beside the database. Without it, or when the -wal is not the one that the note tells of, nothing is known
-// and nothing is refused.
+// The note is a file beside the database. Without it, or when the -wal is not the one that the note
+// tells of, nothing is known and nothing is refused.
 
 // errMixed is returned for a file whose -wal belongs to another one.
 type errMixed struct{ path string }
@@ -46,7 +48,8 @@ var errOverwritten = errors.New("another program has overwritten the database fi
 const (
 	// stampEvery is how often a file is stamped at most.
 	stampEvery = checkpointInterval / 2
-	// mostRestarts is how often a -wal can have begun anew since the note about it, with room to spare.
+	// mostRestarts is how often a -wal can have begun anew since the note about it, with room to
+	// spare.
 	mostRestarts = 1 << 16
 	// stampLine is the length of a note, of which the file has two.
 	stampLine = 49
@@ -160,9 +163,10 @@ func (l *logFile) holds(f *os.File, stamp int32) (bool, error) {
 	}
 }
 
-// fileStamp reads the stamp of the file alone, without its -wal. SQLite reads it: a process that closes a file by other means
-// loses SQLite's locks on it. Pages that page 1 tells of may be missing, while the -wal is copied or after a crash then;
-// writable_schema has SQLite put up with that.
+// fileStamp reads the stamp of the file alone, without its -wal. SQLite reads it: a process that
+// closes a file by other means loses SQLite's locks on it. Pages that page 1 tells of may be
+// missing, while the -wal is copied or after a crash then; writable_schema has SQLite put up with
+// that.
 func fileStamp(ctx context.Context, path string) (stamp int32, err error) {
 	query := url.Values{"immutable": {"1"}, "mode": {"ro"}, "_pragma": {"writable_schema(1)"}}
 	dsn := (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: query.Encode()}).String()
@@ -237,7 +241,8 @@ func checkNoted(ctx context.Context, path string, known *note) error {
 	return errMixed{path}
 }
 
-// stamper stamps the file that a server has open, and notices when somebody else has written to it.
+// stamper stamps the file that a server has open, and notices when another program has written to
+// it.
 type stamper struct {
 	path string
 
@@ -303,7 +308,8 @@ func (s *stamper) begins(ctx context.Context, write func(stamp int32) error) err
 	if err != nil {
 		return err
 	}
-	// The file may have been overwritten since it was checked. Its stamp must not be noted as one of ours.
+	// The file may have been overwritten since it was checked. Its stamp must not be noted as one
+	// of ours.
 	if known := s.newest(); known.stamps != [2]int32{} && !known.allows(old) {
 		if err := s.adopt(old); err != nil {
 			return err
@@ -332,7 +338,8 @@ func (s *stamper) overwritten() error {
 	return s.foreign
 }
 
-// check returns errOverwritten when the file has a stamp that nobody here gave it. It looks when the file was written to.
+// check returns errOverwritten when the file has a stamp that this process did not give it. It
+// looks only when the file was written to.
 func (s *stamper) check(ctx context.Context) error {
 	info, err := os.Stat(s.path)
 	if err != nil {
@@ -392,7 +399,7 @@ func (s *stamper) adopt(stamp int32) error {
 	return s.put([2]int32{stamp, s.newest().stamps[1]})
 }
 
-// newStamp is one that no file has. 0 is that of a file nobody has stamped.
+// newStamp returns a stamp that no file has. A file without a stamp has 0.
 func newStamp() int32 { return rand.Int32N(1<<31-1) + 1 }
 
 // setStamp is the statement that stamps a database.

@@ -72,8 +72,9 @@ func opens(t *testing.T, url string) (n int, err error) {
 	return n, db.Close()
 }
 
-// TestACopyBesideTheLogOfAnotherFileIsRefused kills a server at each step of several checkpoints. What it left opens with all its
-// rows. With an older copy of the file, of any kind and age, in the place of the file it is refused, until the log is moved away.
+// TestACopyBesideTheLogOfAnotherFileIsRefused kills a server at each step of several checkpoints.
+// What it left opens with all its rows. With an older copy of the file, of any kind and age, in the
+// place of the file it is refused, until the log is moved away.
 func TestACopyBesideTheLogOfAnotherFileIsRefused(t *testing.T) {
 	t.Parallel()
 	url := sqliteURL(t)
@@ -167,8 +168,8 @@ func TestACopyBesideTheLogOfAnotherFileIsRefused(t *testing.T) {
 	}
 }
 
-// TestAFileThatIsOverwrittenIsNoticed copies another database over that of a running server: nothing is served or written from
-// then on, and what was copied stays as it is.
+// TestAFileThatIsOverwrittenIsNoticed copies another database over that of a running server:
+// nothing is served or written from then on, and what was copied stays as it is.
 func TestAFileThatIsOverwrittenIsNoticed(t *testing.T) {
 	t.Parallel()
 	url := sqliteURL(t)
@@ -208,8 +209,8 @@ func TestAFileThatIsOverwrittenIsNoticed(t *testing.T) {
 	}
 }
 
-// TestOthersMayGiveTheDatabaseAVersion: a shell that sets user_version is no replacement, neither for the server that runs nor
-// after a crash.
+// TestOthersMayGiveTheDatabaseAVersion: a shell that sets user_version is no replacement, neither
+// for the server that runs nor after a crash.
 func TestOthersMayGiveTheDatabaseAVersion(t *testing.T) {
 	t.Parallel()
 	url := sqliteURL(t)
@@ -234,7 +235,8 @@ func TestOthersMayGiveTheDatabaseAVersion(t *testing.T) {
 	}
 }
 
-// TestCommandsBesideAServerAreNotRefused opens the database again and again while a server stamps it all the time.
+// TestCommandsBesideAServerAreNotRefused opens the database again and again while a server stamps
+// it all the time.
 func TestCommandsBesideAServerAreNotRefused(t *testing.T) {
 	t.Parallel()
 	url := sqliteURL(t)

@@ -6,7 +6,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/fair"
 )
 
-// Stats is how a database is used, for whoever watches the process.
+// Stats says how a database is used, for metrics.
 type Stats struct {
 	Connections fair.Stats // SQLite: readers; PostgreSQL: connections
 	Work        fair.Stats // places for costly work
@@ -34,7 +34,8 @@ func (db *DB) Stats() Stats {
 	return s
 }
 
-// writesWait reports whether updates of this process wait for the writer of a SQLite file. On PostgreSQL none waits for another.
+// writesWait reports whether updates of this process wait for the writer of a SQLite file. On
+// PostgreSQL none waits for another.
 func (db *DB) writesWait() bool {
 	s, is := db.engine.(*sqliteDB)
 	return is && s.writer.queue.length() > 0

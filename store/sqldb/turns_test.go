@@ -104,7 +104,8 @@ func TestSlicesAreShorterWhileOthersWait(t *testing.T) {
 	}
 }
 
-// TestACommitIsNotJoinedForLong: updates that wait while a long one runs are not put before its commit, for which its caller waits.
+// TestACommitIsNotJoinedForLong: updates that wait while a long one runs are not put before its
+// commit, for which its caller waits.
 func TestACommitIsNotJoinedForLong(t *testing.T) {
 	t.Parallel()
 	db := open(t, sqliteURL(t))

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Tx is a transaction. It is used by one goroutine, inside the function given
-// to Update or View, and not kept beyond it.
+// Tx is a transaction. It is used by one goroutine, inside the function given to Update or View,
+// and not kept beyond it.
 type Tx struct {
 	db     *DB
 	runs   statements
@@ -69,8 +69,7 @@ func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, erro
 	return tx.open, nil
 }
 
-// QueryRow runs a statement that returns at most one row. The returned row
-// must be scanned.
+// QueryRow runs a statement that returns at most one row. The returned row must be scanned.
 func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *Row {
 	rows, err := tx.Query(ctx, query, args...)
 	return &Row{rows: rows, err: err}
@@ -107,8 +106,8 @@ func (tx *Tx) Kind() string { return tx.db.kind }
 // Now returns the time of the database's clock, Options.Now.
 func (tx *Tx) Now() time.Time { return tx.db.now() }
 
-// run calls fn, with a panic as its error, and reports the first statement
-// that failed when fn does not. Rows that fn left open are closed.
+// run calls fn, with a panic as its error, and reports the first statement that failed when fn does
+// not. Rows that fn left open are closed.
 func (tx *Tx) run(fn func(*Tx) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -355,8 +355,8 @@ func increment(ctx context.Context) func(*sqldb.Tx) error {
 	}
 }
 
-// A function that asks whether a name is free before it takes it never ends in
-// a raw violation: run again, it sees who was quicker.
+// A function that asks whether a name is free before it takes it never ends in a raw violation: run
+// again, it sees who was quicker.
 func TestUpdateRunsAgainWhenAUniqueValueWasTakenMeanwhile(t *testing.T) {
 	t.Parallel()
 	eachURL(t, func(t *testing.T, url string) {

@@ -18,21 +18,22 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// UnavailableError is a database that does not do its work now: it has no room, takes no writes, or cannot be reached.
-// The same request may succeed later.
+// UnavailableError says that the database cannot work now: it has no room, takes no writes, or
+// cannot be reached. The same request may succeed later.
 type UnavailableError struct{ Err error }
 
 func (e *UnavailableError) Error() string { return "the database is not available: " + e.Err.Error() }
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// DatabaseUnavailable tells packages that do not know this one.
+// DatabaseUnavailable tells packages that must not import this one.
 func (e *UnavailableError) DatabaseUnavailable() bool { return true }
 
 // errReplaced ends every write to a file that is no longer the one that was opened.
 var errReplaced = errors.New("the database file was removed or replaced while it was open: stop this process, put the file in its place, remove the -wal and -shm files of another one, and start again")
 
-// isUnavailable reports whether an error is the database's state and not the request's fault. Of several errors joined
-// any one decides: after a full disk SQLite may also miss the savepoint that went with the transaction.
+// isUnavailable reports whether an error is the database's state and not the request's fault. Of
+// several errors joined any one decides: after a full disk SQLite may also miss the savepoint that
+// went with the transaction.
 func isUnavailable(err error) bool {
 	switch e := err.(type) { //nolint:errorlint // it walks the tree itself
 	case nil:
@@ -67,8 +68,8 @@ func isUnavailable(err error) bool {
 type health struct {
 	log *slog.Logger
 
-	// probe asks whether the database takes writes, after one succeeded while it was thought not to: that one may have changed
-	// nothing, and then nothing was written.
+	// probe asks whether the database takes writes, after one succeeded while it was thought not
+	// to: that one may have changed nothing, and then nothing was written.
 	probe func()
 
 	mu     sync.Mutex
@@ -85,9 +86,10 @@ type health struct {
 const (
 	// probeEvery is how long a probe that succeeded answers for the next.
 	probeEvery = time.Second
-	// probeFor is how long one that nobody waits for may take.
+	// probeFor is how long a probe in the background may take.
 	probeFor = 5 * time.Second
-	// tellEvery is how often the log says that the database is down, when small writes find room and large ones do not.
+	// tellEvery is how often the log says that the database is down, when small writes find room
+	// and large ones do not.
 	tellEvery = time.Minute
 )
 
@@ -139,7 +141,8 @@ func (h *health) fresh() bool {
 	return h.down == nil && time.Since(h.proved) < probeEvery
 }
 
-// Ready returns why the database does not take writes, or nil. It writes, unless that has just succeeded.
+// Ready returns why the database does not take writes, or nil. It writes, unless that has just
+// succeeded.
 func (db *DB) Ready(ctx context.Context) error {
 	db.health.asking.Lock()
 	defer db.health.asking.Unlock()
@@ -161,7 +164,7 @@ func (db *DB) Ready(ctx context.Context) error {
 	return err
 }
 
-// probe is Ready for nobody in particular.
+// probe runs Ready in the background.
 func (db *DB) probe() {
 	ctx, cancel := context.WithTimeout(context.Background(), probeFor)
 	defer cancel()

@@ -20,7 +20,8 @@ func isUnavailable(err error) bool {
 	return is
 }
 
-// wantUnavailable checks that a write, and the question whether the server is ready, are answered in the same way.
+// wantUnavailable checks that a write, and the question whether the server is ready, are answered
+// in the same way.
 func wantUnavailable(t *testing.T, db *sqldb.DB, want bool) {
 	t.Helper()
 	write := note(t, db, "a")

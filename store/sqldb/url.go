@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// ParseURL reads what names a database: the path of a SQLite file, or the URL of a PostgreSQL database, whose scheme it writes as Kind
-// expects it. An error never contains what was given: there may be a password in it.
+// ParseURL reads what names a database: the path of a SQLite file, or the URL of a PostgreSQL
+// database, whose scheme it writes as Kind expects it. An error never contains what was given:
+// there may be a password in it.
 func ParseURL(text string) (string, error) {
 	scheme, rest, found := strings.Cut(text, ":")
 	switch lower := strings.ToLower(scheme); {

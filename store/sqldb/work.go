@@ -8,8 +8,8 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/fair"
 )
 
-// Costly work (a filter or a sort that no index answers, a PATCH of a large
-// document) has a few places. One processor is left to everything else.
+// Costly work (a filter or a sort that no index answers, a PATCH of a large document) has a few
+// places. One processor is left to everything else.
 const (
 	workPatience = 8 * time.Second // how long costly work waits for a place
 	workWaiting  = 500             // how many requests of one site wait for a place

@@ -17,11 +17,11 @@ import (
 const (
 	// maxGroup is how many updates share one commit at most.
 	maxGroup = 256
-	// groupTime is how long updates go on joining a commit: the first of them waits for the last. It is several times what a
-	// commit takes.
+	// groupTime is how long updates go on joining a commit: the first of them waits for the last.
+	// It is several times what a commit takes.
 	groupTime = 20 * time.Millisecond
-	// gatherTime is how long the writer lets others run first, so that they can join. On a busy machine it would otherwise wait
-	// for a processor again after every update that joined.
+	// gatherTime is how long the writer lets others run first, so that they can join. On a busy
+	// machine it would otherwise wait for a processor again after every update that joined.
 	gatherTime = 2 * time.Millisecond
 	// lockWarning is how long other processes may keep the writer waiting unnoticed.
 	lockWarning = 10 * time.Second
@@ -30,10 +30,9 @@ const (
 // errClosed is returned by update and view after Close.
 var errClosed = errors.New("database is closed")
 
-// writer is the one goroutine that writes to a SQLite database. Updates that
-// wait while it commits share the next commit, and with it the one wait for
-// the disk, each in its own savepoint, so that a failing one takes nothing
-// with it.
+// writer is the one goroutine that writes to a SQLite database. Updates that wait while it commits
+// share the next commit, and with it the one wait for the disk, each in its own savepoint, so that
+// a failing one takes nothing with it.
 type writer struct {
 	db     *DB
 	conn   *sqliteConn
@@ -60,8 +59,7 @@ type write struct {
 	done  chan struct{}
 }
 
-// writeQueue holds the updates that wait. The keys take turns; within a key the
-// first comes first.
+// writeQueue holds the updates that wait. The keys take turns; within a key the first comes first.
 type writeQueue struct {
 	filled chan struct{} // has one element while somebody waits
 
@@ -154,9 +152,8 @@ func (w *writer) update(ctx context.Context, key string, fn func(*Tx) error) err
 	return u.err
 }
 
-// run serves updates until close. A function that ends the goroutine
-// (runtime.Goexit, as t.FailNow does) costs those who share its transaction,
-// not the writer.
+// run serves updates until close. A function that ends the goroutine (runtime.Goexit, as t.FailNow
+// does) costs those who share its transaction, not the writer.
 func (w *writer) run() {
 	finished := false
 	defer func() {
@@ -186,8 +183,8 @@ func (w *writer) run() {
 	}
 }
 
-// commit runs the first update and those that join it within groupTime in one
-// transaction and tells each its outcome.
+// commit runs the first update and those that join it within groupTime in one transaction and tells
+// each its outcome.
 func (w *writer) commit() error {
 	if err := w.file.check(); err != nil {
 		return err
@@ -204,8 +201,8 @@ func (w *writer) commit() error {
 			return err
 		}
 		if i+1 == len(w.joined) && w.now().Sub(began) < gatherTime {
-			// Whoever is about to ask can still share this commit: others run
-			// first, and nobody waits for them.
+			// Callers that are about to write can still share this commit. So let other goroutines
+			// run first; the writer does not wait for them.
 			runtime.Gosched()
 		}
 		if w.now().Sub(began) < groupTime {
@@ -229,9 +226,8 @@ func (w *writer) answer() {
 	w.joined = w.joined[:0]
 }
 
-// begin takes the write lock, waiting for other processes for as long as a
-// caller waits. Other processes get their turn between two commits; asking
-// again within milliseconds finds it.
+// begin takes the write lock, waiting for other processes for as long as a caller waits. Other
+// processes get their turn between two commits; asking again within milliseconds finds it.
 func (w *writer) begin() error {
 	warn := time.Now().Add(lockWarning)
 	for {
@@ -251,8 +247,8 @@ func (w *writer) begin() error {
 
 func (u *write) waits() bool { return u.state.Load() == waiting }
 
-// runOne runs one update in its savepoint. The error it returns has ended the
-// whole transaction; the update's own is in u.err.
+// runOne runs one update in its savepoint. The error it returns has ended the whole transaction;
+// the update's own is in u.err.
 func (w *writer) runOne(u *write) error {
 	if !u.state.CompareAndSwap(waiting, started) {
 		return nil
@@ -284,7 +280,7 @@ func (w *writer) join() {
 	}
 }
 
-// abandon rolls the transaction back and gives everybody the error.
+// abandon rolls the transaction back and gives every caller the error.
 func (w *writer) abandon(err error) {
 	// Fails when there is no transaction, because it never began or SQLite has rolled it back.
 	if e := w.conn.do("rollback"); e != nil {
@@ -297,8 +293,8 @@ func (w *writer) abandon(err error) {
 	w.answer()
 }
 
-// restartLog lets the write-ahead log begin anew when it has grown long under
-// writers that never pause. It gives up at once when a reader still needs it.
+// restartLog lets the write-ahead log begin anew when it has grown long under writers that never
+// pause. It gives up at once when a reader still needs it.
 func (w *writer) restartLog() {
 	if !w.reset.CompareAndSwap(true, false) {
 		return
@@ -314,8 +310,8 @@ func (w *writer) close() {
 	<-w.ended
 }
 
-// checkpointer copies the write-ahead log into the database beside the writer,
-// so that no commit has to.
+// checkpointer copies the write-ahead log into the database beside the writer, so that no commit
+// has to.
 type checkpointer struct {
 	open    func() (*sqliteConn, error)
 	writer  *writer
@@ -433,7 +429,8 @@ func (c *checkpointer) writeStamp(stamp int32) error {
 	return err
 }
 
-// warn tells once of a log that has grown because somebody needs what it holds, and once that it has begun anew.
+// warn logs once that the log has grown because a program still needs what it holds, and once that
+// it has begun anew.
 func (c *checkpointer) warn(pages, copied int) {
 	switch {
 	case !c.warned && pages > c.held && copied < pages:

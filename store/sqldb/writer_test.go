@@ -22,8 +22,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// together queues the updates while the writer is busy, so that they share one
-// commit, and returns their errors.
+// together queues the updates while the writer is busy, so that they share one commit, and returns
+// their errors.
 func together(t *testing.T, db *sqldb.DB, updates ...func(*sqldb.Tx) error) []error {
 	t.Helper()
 	busy, queued := make(chan struct{}), make(chan struct{})
@@ -219,7 +219,8 @@ func TestWriteAheadLogStaysBounded(t *testing.T) {
 	}
 }
 
-// TestALogThatAnotherProgramHoldsIsTold has a shell hold a snapshot while the server writes, and then end.
+// TestALogThatAnotherProgramHoldsIsTold has a shell hold a snapshot while the server writes, and
+// then end.
 func TestALogThatAnotherProgramHoldsIsTold(t *testing.T) {
 	t.Parallel()
 	var lines bytes.Buffer
@@ -313,8 +314,8 @@ func writeUntilKilled(url string) {
 	time.Sleep(time.Minute) // killed long before
 }
 
-// Two processes write the same file and are killed; a third, this one, finds
-// everything that they were told is on disk.
+// Two processes write the same file and are killed; a third, this one, finds everything that they
+// were told is on disk.
 func TestKilledProcessesLoseNothingAcknowledged(t *testing.T) {
 	t.Parallel()
 	eachURL(t, func(t *testing.T, url string) {
@@ -348,8 +349,7 @@ func TestKilledProcessesLoseNothingAcknowledged(t *testing.T) {
 	})
 }
 
-// writeAndKill starts a process that writes and kills it after enough
-// acknowledged writes.
+// writeAndKill starts a process that writes and kills it after enough acknowledged writes.
 func writeAndKill(t *testing.T, url string, enough int, acknowledged chan<- string) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "STORE_TEST_WRITE="+url)

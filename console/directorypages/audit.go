@@ -1,0 +1,105 @@
+package directorypages
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// auditURL is the audit log of the whole installation.
+const auditURL = "/d/-/audit"
+
+// audit is the audit log of the directory.
+func (p *Pages) audit(v *directoryVisit) console.AuditLog {
+	return console.AuditLog{
+		Console: p.Console, Trail: p.Events, Frame: v.page, Scope: event.Directory(string(v.Directory.ID)),
+		Self: v.url("audit"), File: v.Directory.Name + "-audit", Crumbs: v.crumbs(),
+		Kinds: []string{"user.", "directory.", "application.", "assignment.", "provisioning.", "export."},
+		Title: "Audit log",
+		Lead:  "Every change of a user, an assignment or a provisioning setting, with who made it and from where; also connection tests and exports. What the engine did at an application is in its provisioning logs.",
+		Link:  v.eventURL,
+	}
+}
+
+func (p *Pages) showAudit(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	return p.audit(v).Show(w, r)
+}
+
+func (p *Pages) exportAudit(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	return p.audit(v).Export(w, r)
+}
+
+// wholeAudit is the audit log of the installation, with all sites and directories, deleted ones too.
+func (p *Pages) wholeAudit(r *http.Request, v *operatorVisit) (console.AuditLog, error) {
+	a := console.AuditLog{
+		Console: p.Console, Trail: p.Events, Frame: v.page, Self: auditURL, File: "audit",
+		Crumbs: []console.Crumb{{Text: "Directories", URL: "/d/"}}, Title: "Audit log of the installation",
+		Lead: "What happened on every site, in every directory and to the installation itself, with who did it and from where. What is deleted keeps its entries. " +
+			"No page and no command changes an entry; whoever can write to the database can.",
+	}
+	a.Frame.Menu = installationMenu(auditURL)
+	sites, err := p.Sites.List(r.Context())
+	if err != nil {
+		return a, err
+	}
+	for _, s := range sites {
+		a.Places = append(a.Places, console.AuditPlace{Scope: event.Site(string(s.ID)), Name: s.Name})
+	}
+	directories, err := p.Directories.List(r.Context())
+	if err != nil {
+		return a, err
+	}
+	open := map[event.Scope]*directoryVisit{}
+	for _, d := range directories {
+		scope := event.Directory(string(d.ID))
+		a.Places = append(a.Places, console.AuditPlace{Scope: scope, Name: d.Name})
+		open[scope] = &directoryVisit{operatorVisit: v, Handle: p.Directories.Open(d)}
+	}
+	a.Link = func(e event.Event) string {
+		if d := open[e.Scope]; d != nil {
+			return d.eventURL(e)
+		}
+		return ""
+	}
+	return a, nil
+}
+
+func (p *Pages) showWholeAudit(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
+	a, err := p.wholeAudit(r, v)
+	if err != nil {
+		return err
+	}
+	return a.Show(w, r)
+}
+
+func (p *Pages) exportWholeAudit(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
+	a, err := p.wholeAudit(r, v)
+	if err != nil {
+		return err
+	}
+	return a.Export(w, r)
+}
+
+// eventURL leads to what an event is about, unless it is gone permanently.
+func (v *directoryVisit) eventURL(e event.Event) string {
+	kind, _, _ := strings.Cut(e.Name, ".")
+	switch {
+	case e.Subject == "" || e.Name == event.UserPurged || e.Name == event.ApplicationDeleted:
+	case kind == "user" || kind == "assignment":
+		return v.url("users/" + e.Subject)
+	case kind == "application" || kind == "provisioning":
+		return v.url("applications/" + e.Subject)
+	}
+	return ""
+}
+
+// eventRows are events in the history of a user or an application.
+func (v *directoryVisit) eventRows(events []event.Event) []console.EventRow {
+	var rows []console.EventRow
+	for _, e := range events {
+		rows = append(rows, console.EventRow{Time: e.Time, Text: e.Text, Actor: console.ActorName(e.Actor), URL: v.eventURL(e)})
+	}
+	return rows
+}

@@ -1,0 +1,380 @@
+package directorypages
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/retention"
+)
+
+// logsPage is the view "logs": the provisioning logs.
+type logsPage struct {
+	console.Page
+	Base        string
+	Query       provision.LogQuery
+	From, Until string // days, as typed
+	Results     []console.Option
+	Kinds       []console.Option // of actions
+	Rows        []entryRow
+	Filtered    bool // something is filtered
+	Causes      []logCause
+	CausesOf    string // how far back the causes look; empty: at everything
+	Skipped     string // "1,200 skipped entries are hidden."; empty: none is
+	ShowSkipped string
+	ShowText    string // of the link that shows them
+	Empty       console.EmptyState
+	Pager       console.Pager
+}
+
+type entryRow struct {
+	provision.LogEntry
+	URL     string
+	Badge   console.Badge
+	Action  string
+	Text    string
+	Names   string // of the attributes that were written
+	Changes []plannedChange
+}
+
+// anyStatus asks for the skipped entries too, which are hidden without it.
+const anyStatus = "any"
+
+func (p *Pages) showLogs(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	form := r.URL.Query()
+	q := provision.LogQuery{
+		Search: form.Get("search"), Status: provision.Result(form.Get("status")), Action: provision.Action(form.Get("action")),
+		ObjectID: form.Get("object"), Cycle: form.Get("cycle"), Before: form.Get("before"), Limit: 50, Shown: true,
+	}
+	if q.Status == anyStatus {
+		q.Status, q.Shown = "", false
+	}
+	pg := logsPage{Page: v.page, Base: v.url("/provisioning/logs"), From: form.Get("from"), Until: form.Get("until")}
+	q.From, q.Until = day(pg.From), day(pg.Until)
+	if !q.Until.IsZero() {
+		q.Until = q.Until.AddDate(0, 0, 1) // the day itself belongs to it
+	}
+	entries, next, err := p.Jobs.Logs(r.Context(), v.key(), q)
+	if err != nil {
+		return err
+	}
+	pg.Query, pg.Filtered = q, logsURL("", q, "") != ""
+	pg.Title = "Provisioning logs"
+	pg.Lead = "What the engine did for each person, step by step, the newest first."
+	kept, err := p.Console.RetentionText(r.Context(), retention.Owner(string(v.Directory.ID), v.App.ID), console.RetainedLog{Kind: retention.Provisioning, Name: "Entries"})
+	if err != nil {
+		return err
+	}
+	pg.Lead += kept
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
+	pg.Results = options(form.Get("status"), "Changes and problems", provision.Success, provision.Failure, provision.Warning, provision.Skipped)
+	pg.Results = append(pg.Results, console.Option{Value: anyStatus, Text: "Any status", Here: form.Get("status") == anyStatus})
+	pg.Kinds = options(string(q.Action), "Any action", provision.Create, provision.Update, provision.Disable, provision.Delete, provision.Other)
+	for _, e := range entries {
+		pg.Rows = append(pg.Rows, v.entryRow(e))
+	}
+	if err := p.countSkipped(r, v, &pg); err != nil {
+		return err
+	}
+	if err := p.causes(r, v, &pg); err != nil {
+		return err
+	}
+	if next != "" {
+		pg.Pager.Next = logsURL(pg.Base, q, next)
+	}
+	if q.Before != "" {
+		pg.Pager.First = logsURL(pg.Base, q, "")
+	}
+	pg.Empty = console.EmptyState{Icon: "scroll-text", Title: "Nothing logged yet", Text: "Each person whom a cycle looks at and has something to say about gets an entry here."}
+	if pg.Filtered || pg.Skipped != "" {
+		pg.Empty = console.EmptyState{Icon: "search", Title: "No entry fits", Text: "Choose fewer conditions.", Action: &console.Action{Text: "Clear", URL: pg.Base}}
+	}
+	return p.show(w, r, http.StatusOK, "logs", pg)
+}
+
+// logCause is one line for several entries that went wrong for the same reason.
+type logCause struct {
+	Text string
+	URL  string // the logs with entries of this kind
+}
+
+// causes finds what several of the failures and warnings that fit the filters have in common: their error code, and their reason without what
+// is particular to one person.
+func (p *Pages) causes(r *http.Request, v *appVisit, pg *logsPage) error {
+	const newest, most = 500, 5
+	type group struct {
+		n     int
+		first provision.LogEntry
+	}
+	var groups []*group
+	for _, status := range []provision.Result{provision.Failure, provision.Warning} {
+		q := pg.Query
+		if q.Before != "" || q.Status != "" && q.Status != status {
+			continue
+		}
+		q.Status, q.Limit = status, newest
+		entries, next, err := p.Jobs.Logs(r.Context(), v.key(), q)
+		if err != nil {
+			return err
+		}
+		if next != "" {
+			pg.CausesOf = "Counted among the newest " + console.GroupDigits(newest) + " of each status."
+		}
+		byCause := map[string]*group{}
+		for _, e := range entries {
+			key := e.Status.Code + "\n" + string(e.Action) + "\n" + bareReason(e)
+			if byCause[key] == nil {
+				byCause[key] = &group{first: e}
+				groups = append(groups, byCause[key])
+			}
+			byCause[key].n++
+		}
+	}
+	groups = slices.DeleteFunc(groups, func(g *group) bool { return g.n < 2 })
+	slices.SortStableFunc(groups, func(a, b *group) int { return b.n - a.n })
+	for _, g := range groups[:min(len(groups), most)] {
+		q := pg.Query
+		q.Status, q.Action = g.first.Status.Status, g.first.Action
+		if q.Search == "" {
+			q.Search = g.first.Status.Code
+		}
+		pg.Causes = append(pg.Causes, logCause{
+			Text: console.PluralForms(g.n, "entry", "entries") + " (" + actionName(g.first.Action) + ", " + actionName(provision.Action(g.first.Status.Status)) + "), same cause: " + console.AsSentence(entryText(g.first)),
+			URL:  logsURL(pg.Base, q, ""),
+		})
+	}
+	return nil
+}
+
+// bareReason is the reason of an entry without what is particular to its person.
+func bareReason(e provision.LogEntry) string {
+	text := entryText(e)
+	for _, own := range []string{e.SourceIdentity.DisplayName, e.TargetIdentity.DisplayName} {
+		if own != "" {
+			text = strings.ReplaceAll(text, own, "")
+		}
+	}
+	return console.ParticularWords.ReplaceAllString(text, "…")
+}
+
+// countSkipped says how many skipped entries the page hides.
+func (p *Pages) countSkipped(r *http.Request, v *appVisit, pg *logsPage) error {
+	q := pg.Query
+	if !q.Shown || q.Status != "" {
+		return nil
+	}
+	q.Status = provision.Skipped
+	n, err := p.Jobs.CountLogs(r.Context(), v.key(), q)
+	if err != nil || n == 0 {
+		return err
+	}
+	pg.Skipped, pg.ShowText = console.PluralForms(n, "skipped entry is hidden.", "skipped entries are hidden."), "Show them"
+	if n == 1 {
+		pg.ShowText = "Show it"
+	}
+	q.Status, q.Shown, q.Before = "", false, ""
+	pg.ShowSkipped = logsURL(pg.Base, q, "")
+	return nil
+}
+
+// day reads a date input; anything else is no bound.
+func day(text string) time.Time {
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+func logsURL(base string, q provision.LogQuery, before string) string {
+	status := string(q.Status)
+	if status == "" && !q.Shown {
+		status = anyStatus
+	}
+	from, until := "", ""
+	if !q.From.IsZero() {
+		from = q.From.Format(time.DateOnly)
+	}
+	if !q.Until.IsZero() {
+		until = q.Until.AddDate(0, 0, -1).Format(time.DateOnly)
+	}
+	form := url.Values{}
+	for name, value := range map[string]string{
+		"search": q.Search, "status": status, "action": string(q.Action), "object": q.ObjectID, "cycle": q.Cycle, "from": from, "until": until, "before": before,
+	} {
+		if value != "" {
+			form.Set(name, value)
+		}
+	}
+	if len(form) == 0 {
+		return base
+	}
+	return base + "?" + form.Encode()
+}
+
+func options[T ~string](chosen, none string, values ...T) []console.Option {
+	list := []console.Option{{Text: none, Here: chosen == ""}}
+	for _, v := range values {
+		list = append(list, console.Option{Value: string(v), Text: actionName(provision.Action(v)), Here: chosen == string(v)})
+	}
+	return list
+}
+
+func (v *appVisit) entryRow(e provision.LogEntry) entryRow {
+	row := entryRow{LogEntry: e, URL: v.url("/provisioning/logs/" + url.PathEscape(e.ID)), Badge: entryBadge(e.Status.Status), Action: actionName(e.Action), Text: entryText(e), Changes: modified(e)}
+	const most = 6
+	var names []string
+	for _, c := range row.Changes {
+		names = append(names, c.Path)
+	}
+	if len(names) > most {
+		names = append(names[:most], console.PluralForms(len(names)-most, "more", "more"))
+	}
+	row.Names = strings.Join(names, ", ")
+	return row
+}
+
+// modified is what an entry wrote, attribute by attribute.
+func modified(e provision.LogEntry) []plannedChange {
+	var list []plannedChange
+	for _, m := range e.Modified {
+		c := plannedChange{Path: m.DisplayName}
+		if m.OldValue != nil {
+			c.Old = *m.OldValue
+		}
+		if m.NewValue != nil {
+			c.New = *m.NewValue
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+// entryText is an entry in one sentence: why, or what the last step said.
+func entryText(e provision.LogEntry) string {
+	if e.Status.Reason != "" {
+		return e.Status.Reason
+	}
+	if n := len(e.Steps); n > 0 {
+		return e.Steps[n-1].Description
+	}
+	return ""
+}
+
+func entryBadge(r provision.Result) console.Badge {
+	switch r {
+	case provision.Success:
+		return console.Badge{Tone: console.ToneGood, Text: "Success"}
+	case provision.Failure:
+		return console.Badge{Tone: console.ToneProblem, Text: "Failure"}
+	case provision.Warning:
+		return console.Badge{Tone: console.ToneWarning, Text: "Warning"}
+	}
+	return console.Badge{Tone: console.ToneQuiet, Text: "Skipped"}
+}
+
+// logEntryPage is the view "log": one entry with what Entra shows on four tabs.
+type logEntryPage struct {
+	console.Page
+	Entry    provision.LogEntry
+	Action   string
+	Steps    []logStep
+	Modified []plannedChange
+	Summary  []figure
+	User     string // where the person is
+	Same     string // the logs of the same person
+	Cycle    string // the logs of the same cycle
+}
+
+type logStep struct {
+	Title   string
+	Step    provision.Step
+	Badge   console.Badge
+	Details []figure
+}
+
+func (p *Pages) showLogEntry(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	e, err := p.Jobs.Log(r.Context(), v.key(), r.PathValue("entry"))
+	if errors.Is(err, provision.ErrNotFound) || errors.Is(err, provision.ErrNoJob) {
+		return &console.PageError{Status: http.StatusNotFound, Title: "There is no such log entry", Text: "It may have been removed with age.", Action: &console.Action{Text: "Provisioning logs", URL: v.url("/provisioning/logs")}}
+	}
+	if err != nil {
+		return err
+	}
+	b := entryBadge(e.Status.Status)
+	pg := logEntryPage{Page: v.page, Entry: e, Action: actionName(e.Action), Summary: summary(e)}
+	pg.Title, pg.Badge = e.SourceIdentity.DisplayName, &b
+	if pg.Title == "" {
+		pg.Title = e.SourceIdentity.ID
+	}
+	pg.StatusLine = console.AsSentence(entryText(e))
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: "Provisioning logs", URL: v.url("/provisioning/logs")})
+	if e.SourceIdentity.ID != "" {
+		pg.User = v.directoryVisit.url("users/" + url.PathEscape(e.SourceIdentity.ID))
+		pg.Same = logsURL(v.url("/provisioning/logs"), provision.LogQuery{ObjectID: e.SourceIdentity.ID}, "")
+	}
+	if e.CycleID != "" {
+		pg.Cycle = logsURL(v.url("/provisioning/logs"), provision.LogQuery{Cycle: e.CycleID}, "")
+	}
+	for _, s := range e.Steps {
+		pg.Steps = append(pg.Steps, logStep{Title: stepTitle(s.Type), Step: s, Badge: entryBadge(s.Status), Details: details(s.Details)})
+	}
+	pg.Modified = modified(e)
+	return p.show(w, r, http.StatusOK, "log", pg)
+}
+
+// stepTitle is what a step does, in the words of Entra's on-demand page.
+func stepTitle(t provision.StepType) string {
+	switch t {
+	case provision.ImportStep:
+		return "Import user"
+	case provision.ScopingStep:
+		return "Determine if user is in scope"
+	case provision.MatchingStep:
+		return "Match user between source and target"
+	case provision.ProcessingStep:
+		return "Evaluate the attribute mappings"
+	case provision.ReferenceStep:
+		return "Resolve references"
+	}
+	return "Perform action"
+}
+
+func details(m map[string]string) []figure {
+	var list []figure
+	for name, value := range m {
+		list = append(list, figure{Name: name, Value: value})
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
+	return list
+}
+
+func summary(e provision.LogEntry) []figure {
+	var list []figure
+	for _, f := range []figure{
+		{"Action", actionName(e.Action)},
+		{"Status", actionName(provision.Action(e.Status.Status))},
+		{"Duration", strconv.FormatInt(e.DurationMillis, 10) + " ms"},
+		{"Source system", e.SourceSystem.DisplayName},
+		{"Source ID", e.SourceIdentity.ID},
+		{"Target system", e.TargetSystem.DisplayName},
+		{"Target ID", e.TargetIdentity.ID},
+		{"Mapping", e.Mapping},
+		{"Initiated by", e.InitiatorName},
+		{"Job ID", e.JobID},
+		{"Cycle ID", e.CycleID},
+		{"Change ID", e.ChangeID},
+	} {
+		if f.Value != "" {
+			list = append(list, f)
+		}
+	}
+	return list
+}

@@ -1,0 +1,229 @@
+package directorypages
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/provision/expr"
+)
+
+// mappingPage is the view "mapping": the guide's mapping page, its labels letter by letter.
+type mappingPage struct {
+	console.Page
+	Was         []console.HiddenField
+	Unsaved     bool // the form shows what was typed and is not saved yet
+	Action      string
+	Discard     string
+	Name        string
+	Enabled     bool
+	MustEnabled bool // users cannot be switched off
+	Source      string
+	Target      string
+	Object      string
+	Scope       string
+	ScopeURL    string // empty: the scope is not edited here
+	Filters     []string
+	TargetType  string
+	Create      bool
+	Update      bool
+	Delete      bool
+	Rows        []mappingRow
+}
+
+type mappingRow struct {
+	Source     string
+	Target     string
+	Precedence string // empty if it does not match
+}
+
+func (v *appVisit) mappingURL(name string) string {
+	return v.url("/provisioning/mappings/" + url.PathEscape(name))
+}
+
+// mapping finds the object mapping that the path names.
+func (v *appVisit) mapping(job provision.Job, r *http.Request) (*provision.ObjectMapping, error) {
+	m, err := job.Schema.ObjectMapping(r.PathValue("mapping"))
+	if err != nil {
+		return nil, &console.PageError{Status: http.StatusNotFound, Title: "There is no such mapping", Text: console.AsSentence(err.Error()), Action: &console.Action{Text: "Provisioning", URL: v.url("/provisioning")}}
+	}
+	return m, nil
+}
+
+func (p *Pages) showMapping(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	job, err := p.Jobs.Get(r.Context(), v.key())
+	if err != nil {
+		return p.noJob(w, r, v, err)
+	}
+	m, err := v.mapping(job, r)
+	if err != nil {
+		return err
+	}
+	pg := mappingPage{
+		Page: v.page, Action: v.mappingURL(m.Name), Discard: v.mappingURL(m.Name), Name: m.Name, Enabled: m.Enabled, MustEnabled: m.SourceObjectName == "User",
+		Was:    console.WasFields(mappingFields(), mappingValues(m)),
+		Object: m.SourceObjectName, TargetType: m.TargetObjectName, Scope: "All records",
+		Create: m.FlowTypes.Has(provision.FlowAdd), Update: m.FlowTypes.Has(provision.FlowUpdate), Delete: m.FlowTypes.Has(provision.FlowDelete),
+	}
+	pg.Title = "Attribute Mapping"
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
+	pg.Source, pg.Target = systems(job.Schema)
+	if pg.MustEnabled {
+		pg.ScopeURL = v.scopeURL(m.Name)
+	}
+	if !m.Scope.Empty() {
+		pg.Scope = console.PluralForms(len(m.Scope.Groups), "scoping filter", "scoping filters")
+		for _, g := range m.Scope.Groups {
+			pg.Filters = append(pg.Filters, (&provision.Filter{Groups: []provision.FilterGroup{g}}).Words())
+		}
+	}
+	if form := p.keptForm(r, v, v.mappingURL(m.Name)); form != nil {
+		pg.Was, pg.Unsaved = console.WasAgain(form, mappingFields()), true
+		pg.Enabled = form.Get("enabled") == "yes"
+		pg.Create, pg.Update, pg.Delete = form.Get("create") != "", form.Get("update") != "", form.Get("delete") != ""
+	}
+	for i := range m.AttributeMappings {
+		pg.Rows = append(pg.Rows, mappingRowOf(&m.AttributeMappings[i]))
+	}
+	return p.show(w, r, http.StatusOK, "mapping", pg)
+}
+
+func mappingRowOf(a *provision.AttributeMapping) mappingRow {
+	row := mappingRow{Source: sourceText(a.Source), Target: a.TargetAttributeName}
+	if a.MatchingPriority > 0 {
+		row.Precedence = strconv.Itoa(a.MatchingPriority)
+	}
+	return row
+}
+
+// sourceText prints an attribute bare, as the guide does, and everything else as its expression.
+func sourceText(n *provision.AttributeMappingSource) string {
+	switch {
+	case n == nil:
+		return ""
+	case n.Type == expr.TypeAttribute:
+		return n.Name
+	}
+	return n.Expression
+}
+
+// mappingFields are what the page edits.
+func mappingFields() []console.EditField {
+	return []console.EditField{
+		console.EditChoice("enabled", "Enabled", map[string]string{"yes": "Yes", "no": "No"}),
+		console.EditTick("create", "Create"), console.EditTick("update", "Update"), console.EditTick("delete", "Delete"),
+	}
+}
+
+func mappingValues(m *provision.ObjectMapping) map[string]string {
+	values := map[string]string{
+		"enabled": "no", "create": console.TickValue(m.FlowTypes.Has(provision.FlowAdd)),
+		"update": console.TickValue(m.FlowTypes.Has(provision.FlowUpdate)), "delete": console.TickValue(m.FlowTypes.Has(provision.FlowDelete)),
+	}
+	if m.Enabled {
+		values["enabled"] = "yes"
+	}
+	return values
+}
+
+func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	name := r.PathValue("mapping")
+	by, err := v.lastChange(r.Context(), v.App.ID)
+	if err != nil {
+		return err
+	}
+	var (
+		m       console.MergedEdit
+		harm    reachChange
+		actions provision.FlowTypes
+	)
+	users := false
+	_, err = p.Jobs.EditMapping(r.Context(), v.key(), name, func(now *provision.ObjectMapping) (provision.MappingEdit, error) {
+		users = now.SourceObjectName == "User"
+		var err error
+		if m, err = console.MergeEdit(r.PostForm, mappingFields(), mappingValues(now)); err != nil {
+			return provision.MappingEdit{}, err
+		}
+		if len(m.Conflicts) > 0 {
+			return provision.MappingEdit{}, errAsk
+		}
+		enabled := m.Values["enabled"] == "yes"
+		actions = provision.FlowTypes(0).With(provision.FlowAdd, m.Values["create"] != "")
+		actions = actions.With(provision.FlowUpdate, m.Values["update"] != "")
+		actions = actions.With(provision.FlowDelete, m.Values["delete"] != "")
+		if harm, err = p.mappingHarm(r, v, now, actions); err != nil {
+			return provision.MappingEdit{}, err
+		}
+		if harm.asks() && r.PostForm.Get("confirmed") != harm.answer() {
+			return provision.MappingEdit{}, errConfirm
+		}
+		return provision.MappingEdit{Enabled: &enabled, Actions: &actions}, nil
+	}, v.actor())
+	if errors.Is(err, errConfirm) {
+		return p.askMapping(w, r, v, name, m, harm, by)
+	}
+	if errors.Is(err, errAsk) {
+		frame := v.page
+		frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: name, URL: v.mappingURL(name)})
+		return p.Console.AskEdit(w, r, frame, m, v.mappingURL(name), v.mappingURL(name), by)
+	}
+	if err != nil {
+		return p.noJob(w, r, v, err)
+	}
+	n := console.DoneNotice("The mapping was saved. Everybody is looked at again with the next cycle.")
+	if len(m.Mine) == 0 {
+		n = console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: the mapping was like that already."}
+	}
+	if idle := idleWords(actions, v.App.Name); users && idle != "" {
+		n.Tone, n.Text = console.ToneWarning, n.Text+" "+idle
+	}
+	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
+	return p.Console.Redirect(w, r, v.mappingURL(name), n)
+}
+
+// mappingHarm is what other Target Object Actions would do to accounts. Clearing one switches nothing off, and groups are not provisioned.
+func (p *Pages) mappingHarm(r *http.Request, v *appVisit, now *provision.ObjectMapping, actions provision.FlowTypes) (reachChange, error) {
+	if now.SourceObjectName != "User" || actions&^now.FlowTypes == 0 {
+		return reachChange{}, nil
+	}
+	job, err := p.Jobs.Get(r.Context(), v.key())
+	if err != nil {
+		return reachChange{}, err
+	}
+	after, err := job.WithActions(now.Name, actions)
+	if err != nil {
+		return reachChange{}, err
+	}
+	return p.reachOf(r.Context(), v, job, after)
+}
+
+// askMapping asks before accounts can be deleted, are made or are switched off.
+func (p *Pages) askMapping(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange, by *event.Event) error {
+	pg := console.ConfirmPage{
+		Page: v.page, Action: v.mappingURL(name), Button: "Save the mapping", Danger: true, Cancel: p.keepForm(r, v, v.mappingURL(name), m.Rest),
+		Fields: append(m.Rest, console.HiddenField{Name: "confirmed", Value: c.answer()}),
+	}
+	c.question(&pg, v, "actions")
+	pg.Lead, pg.Narrow = m.FromOthers(by), true
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: name, URL: v.mappingURL(name)})
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
+}
+
+// idleWords says what a mapping of users without Update leaves undone; "" with Update.
+func idleWords(actions provision.FlowTypes, app string) string {
+	switch {
+	case actions == 0:
+		return "No Target Object Action is ticked: nothing is sent to " + app + ", and the account of someone who leaves stays switched on."
+	case !actions.Has(provision.FlowUpdate):
+		return "Update is not ticked: accounts at " + app + " are not kept up to date, and the account of someone who leaves stays switched on."
+	}
+	return ""
+}

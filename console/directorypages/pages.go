@@ -1,0 +1,303 @@
+package directorypages
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/erasure"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/operator"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/signin"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+//go:embed *.html
+var templateFiles embed.FS
+
+// Pages are the pages of the company's end.
+type Pages struct {
+	Console     *console.Console
+	Operators   *operator.Operators
+	Directories *directory.Directories
+	Jobs        *provision.Jobs
+	Engine      *provision.Engine // makes plans; it is not run from here
+	Sites       *site.Sites       // operators make, rename and delete sites
+	Rosters     *roster.Rosters
+	SignIns     *signin.SignIns
+	Eraser      *erasure.Eraser
+	Events      event.Trail
+	// ReadUsers and WriteUsers are the files that the pages import and export: directory/csv.
+	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
+	WriteUsers func(io.Writer) UserWriter
+
+	plans   console.Memory // plans that were made
+	drafts  console.Memory // what was typed into a Provisioning page and is not saved yet
+	imports console.Memory // files between their preview and their import
+
+	parse sync.Once
+	views *console.Views
+}
+
+// UserWriter writes users to a file; manager is a userPrincipalName. Flush ends the file.
+type UserWriter interface {
+	Write(u directory.User, manager string) error
+	Flush() error
+}
+
+// maxImportBytes bounds an uploaded file: some hundred thousand people.
+const maxImportBytes = 64 << 20
+
+// routes is every page of the company's end but the sign-in.
+func (p *Pages) routes() []console.Route[*operatorVisit] {
+	return []console.Route[*operatorVisit]{
+		// Directories
+		{Pattern: "GET /d", Access: console.Anyone, Handle: p.toDirectories}, // the cookie's path does not cover it
+		{Pattern: "GET /d/{$}", Access: console.Administrator, Handle: p.showDirectories},
+		{Pattern: "POST /d/{$}", Access: console.Administrator, Handle: p.createDirectory},
+		{Pattern: "GET /d/{directory}", Access: console.Administrator, Handle: p.in(p.toUsers)},
+		{Pattern: "GET /d/{directory}/{$}", Access: console.Administrator, Handle: p.in(p.toUsers)},
+		{Pattern: "GET /d/{directory}/settings", Access: console.Administrator, Handle: p.in(p.showDirectorySettings)},
+		{Pattern: "POST /d/{directory}/settings", Access: console.Administrator, Handle: p.renamedDirectory(p.renameDirectory)},
+		{Pattern: "GET /d/{directory}/delete", Access: console.Administrator, Handle: p.in(p.askDeleteDirectory)},
+		{Pattern: "POST /d/{directory}/delete", Access: console.Administrator, Handle: p.in(p.deleteDirectory)},
+		{Pattern: "GET /d/{directory}/audit", Access: console.Administrator, Handle: p.in(p.showAudit)},
+		{Pattern: "GET /d/{directory}/audit/export", Access: console.Administrator, Handle: p.in(p.exportAudit)},
+
+		// The operator. No directory is named "-".
+		{Pattern: "GET /d/-/account", Access: console.Administrator, Handle: p.showAccount},
+		{Pattern: "GET /d/-/account/sign-out", Access: console.Administrator, Handle: p.askSignOutEverywhere},
+		{Pattern: "POST /d/-/account/sign-out", Access: console.Administrator, Handle: p.signOutEverywhere},
+
+		// The audit log of the installation
+		{Pattern: "GET /d/-/audit", Access: console.Administrator, Handle: p.showWholeAudit},
+		{Pattern: "GET /d/-/audit/export", Access: console.Administrator, Handle: p.exportWholeAudit},
+
+		// Sites
+		{Pattern: "GET /d/-/sites", Access: console.Administrator, Handle: p.showSites},
+		{Pattern: "POST /d/-/sites", Access: console.Administrator, Handle: p.createSite},
+		{Pattern: "GET /d/-/sites/{site}", Access: console.Administrator, Handle: p.ofSite(p.showSiteSettings)},
+		{Pattern: "POST /d/-/sites/{site}", Access: console.Administrator, Handle: p.ofSite(p.renameSite)},
+		{Pattern: "GET /d/-/sites/{site}/delete", Access: console.Administrator, Handle: p.ofSite(p.askDeleteSite)},
+		{Pattern: "POST /d/-/sites/{site}/delete", Access: console.Administrator, Handle: p.ofSite(p.deleteSite)},
+
+		// Users
+		{Pattern: "GET /d/{directory}/users", Access: console.Administrator, Handle: p.in(p.showUsers)},
+		{Pattern: "POST /d/{directory}/users", Access: console.Administrator, Handle: p.in(p.addUser)},
+		{Pattern: "POST /d/{directory}/users/change", Access: console.Administrator, Handle: p.in(p.changeUsers)},
+		{Pattern: "GET /d/{directory}/users/new", Access: console.Administrator, Handle: p.in(p.newUser)},
+		{Pattern: "GET /d/{directory}/users/import", Access: console.Administrator, Handle: p.in(p.showImport)},
+		{Pattern: "POST /d/{directory}/users/import", Access: console.Administrator, Handle: p.in(p.importUsers), MaxBody: maxImportBytes},
+		{Pattern: "GET /d/{directory}/users/export", Access: console.Administrator, Handle: p.in(p.exportUsers)},
+		{Pattern: "GET /d/{directory}/users/{user}", Access: console.Administrator, Handle: p.in(p.showUser)},
+		{Pattern: "POST /d/{directory}/users/{user}", Access: console.Administrator, Handle: p.in(p.saveUser)},
+		{Pattern: "GET /d/{directory}/users/{user}/{change}", Access: console.Administrator, Handle: p.in(p.askUserChange)},
+		{Pattern: "POST /d/{directory}/users/{user}/{change}", Access: console.Administrator, Handle: p.in(p.changeUser)},
+
+		// Enterprise applications
+		{Pattern: "GET /d/{directory}/applications", Access: console.Administrator, Handle: p.in(p.showApplications)},
+		{Pattern: "POST /d/{directory}/applications", Access: console.Administrator, Handle: p.in(p.createApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}", Access: console.Administrator, Handle: p.of(p.showApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}/settings", Access: console.Administrator, Handle: p.of(p.showApplicationSettings)},
+		{Pattern: "POST /d/{directory}/applications/{app}/settings", Access: console.Administrator, Handle: p.of(p.renameApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}/delete", Access: console.Administrator, Handle: p.of(p.askDeleteApplication)},
+		{Pattern: "POST /d/{directory}/applications/{app}/delete", Access: console.Administrator, Handle: p.of(p.deleteApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}/users-and-groups", Access: console.Administrator, Handle: p.of(p.showAssignments)},
+		{Pattern: "POST /d/{directory}/applications/{app}/users-and-groups", Access: console.Administrator, Handle: p.of(p.unassign)},
+		{Pattern: "GET /d/{directory}/applications/{app}/users-and-groups/add", Access: console.Administrator, Handle: p.of(p.showUnassigned)},
+		{Pattern: "POST /d/{directory}/applications/{app}/users-and-groups/add", Access: console.Administrator, Handle: p.of(p.assign)},
+
+		// Provisioning
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.of(p.showProvisioning)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.of(p.saveProvisioning)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/test", Access: console.Administrator, Handle: p.of(p.toProvisioning)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/test", Access: console.Administrator, Handle: p.of(p.testConnection)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/discard", Access: console.Administrator, Handle: p.of(p.discardProvisioning)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/restore", Access: console.Administrator, Handle: p.of(p.askRestore)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/restore", Access: console.Administrator, Handle: p.of(p.restore)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/restart", Access: console.Administrator, Handle: p.of(p.askRestart)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/restart", Access: console.Administrator, Handle: p.of(p.restart)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", Access: console.Administrator, Handle: p.of(p.showMapping)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", Access: console.Administrator, Handle: p.of(p.saveMapping)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", Access: console.Administrator, Handle: p.of(p.showScope)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", Access: console.Administrator, Handle: p.of(p.saveScope)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.of(p.showPlan)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.of(p.makePlan)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", Access: console.Administrator, Handle: p.of(p.showLogs)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs/{entry}", Access: console.Administrator, Handle: p.of(p.showLogEntry)},
+	}
+}
+
+// Routes lists every route under /d/, with who may ask for it.
+func (p *Pages) Routes() []console.RouteInfo {
+	return console.RouteInfos(operatorDoor{console: p.Console, operators: p.Operators}.routes(), p.routes())
+}
+
+// show answers with a page of this set.
+func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, view string, data any) error {
+	p.parse.Do(func() { p.views = p.Console.Views("directory", templateFiles) })
+	return p.views.Show(w, r, status, view, data)
+}
+
+// Handler serves /d/….
+func (p *Pages) Handler() http.Handler {
+	door := operatorDoor{console: p.Console, operators: p.Operators}
+	pages := p.routes()
+	for i := range pages {
+		pages[i].Handle = inWords(pages[i].Handle)
+	}
+	return console.Area[*operatorVisit]{
+		Console: p.Console,
+		Tables:  [][]console.Route[*operatorVisit]{door.routes(), pages},
+		Guard:   door.guard,
+		Actor:   (*operatorVisit).who,
+		Scope:   func(*operatorVisit) event.Scope { return event.Installation() },
+		Frame:   func(v *operatorVisit) console.Page { return v.page },
+	}.Handler()
+}
+
+// inWords turns the domains' broken rules into pages that say them.
+func inWords(handle func(http.ResponseWriter, *http.Request, *operatorVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
+	return func(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
+		err := handle(w, r, v)
+		var input *provision.InputError
+		if errors.Is(err, context.DeadlineExceeded) && r.Context().Err() != nil {
+			return &console.PageError{
+				Status: http.StatusServiceUnavailable, Title: "This took too long", Text: "It was cut off. What was done until then stays: send the form again to go on from there. The command line has no such limit.",
+			}
+		}
+		if errors.As(err, &input) {
+			return &console.PageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: console.AsSentence(input.Field + " " + input.Text)}
+		}
+		return err
+	}
+}
+
+// directoryVisit is a request for a page of one directory.
+type directoryVisit struct {
+	*operatorVisit
+	*directory.Handle
+}
+
+// in opens the directory that the path names.
+func (p *Pages) in(handle func(http.ResponseWriter, *http.Request, *directoryVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
+	return func(w http.ResponseWriter, r *http.Request, o *operatorVisit) error {
+		h, err := p.Directories.OpenNamed(r.Context(), r.PathValue("directory"))
+		if err != nil {
+			return err
+		}
+		v := &directoryVisit{operatorVisit: o, Handle: h}
+		o.page.Area = console.AreaName{Name: h.Directory.Name, Kind: "Directory", URL: v.url("users")}
+		o.page.Menu = console.MarkCurrent(v.menu(), r.URL.Path)
+		return handle(w, r, v)
+	}
+}
+
+func (v *directoryVisit) menu() []console.MenuItem {
+	return []console.MenuItem{
+		{Text: "Directory"},
+		{Text: "Users", Icon: "users", URL: v.url("users")},
+		{Text: "Import users", Icon: "upload", URL: v.url("users/import")},
+		{Text: "Audit log", Icon: "history", URL: v.url("audit")},
+		{Text: "Rename or delete", Icon: "settings", URL: v.url("settings")},
+		{Text: "Applications"},
+		{Text: "Enterprise applications", Icon: "app-window", URL: v.url("applications")},
+		{Text: "Installation"},
+		{Text: "All directories", Icon: "building-2", URL: "/d/"},
+		{Text: "Sites", Icon: "users", URL: sitesURL},
+		{Text: "Audit log of everything", Icon: "history", URL: auditURL},
+	}
+}
+
+// url is a path of the directory; rest has no leading slash.
+func (v *directoryVisit) url(rest string) string {
+	return "/d/" + url.PathEscape(v.Directory.Name) + "/" + rest
+}
+
+func (v *directoryVisit) crumbs(more ...console.Crumb) []console.Crumb {
+	return append([]console.Crumb{{Text: "Directories", URL: "/d/"}, {Text: v.Directory.Name, URL: v.url("users")}}, more...)
+}
+
+// who is the operator in events.
+func (v *operatorVisit) who() event.Actor {
+	if v.Operator.ID == "" {
+		return event.Actor{}
+	}
+	return event.Actor{Kind: event.Operator, ID: v.Operator.ID, Name: v.Operator.Name}
+}
+
+// actor is how events name the operator in short.
+func (v *operatorVisit) actor() string { return v.who().Label() }
+
+// appVisit is a request for a page of one enterprise application.
+type appVisit struct {
+	*directoryVisit
+	App directory.Application
+}
+
+// of finds the application that the path names.
+func (p *Pages) of(handle func(http.ResponseWriter, *http.Request, *appVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
+	return p.in(func(w http.ResponseWriter, r *http.Request, d *directoryVisit) error {
+		app, err := d.Application(r.Context(), r.PathValue("app"))
+		if err != nil {
+			return err
+		}
+		v := &appVisit{directoryVisit: d, App: app}
+		if belowApplication(r.URL.Path) != "" {
+			v.page.Within = app.Name // its overview has it as its title
+		}
+		// The path may name the application in another way than the menu: in other letters, or by id.
+		v.page.Menu = console.MarkCurrent(v.menu(), v.url(belowApplication(r.URL.Path)))
+		return handle(w, r, v)
+	})
+}
+
+// belowApplication is what follows /d/{directory}/applications/{app}, with its slash.
+func belowApplication(path string) string {
+	parts := strings.SplitN(path, "/", 6)
+	if len(parts) < 6 {
+		return ""
+	}
+	return "/" + parts[5]
+}
+
+func (v *appVisit) menu() []console.MenuItem {
+	return []console.MenuItem{
+		{Text: v.App.Name},
+		{Text: "Overview", Icon: "layout-dashboard", URL: v.url("")},
+		{Text: "Users and groups", Icon: "users", URL: v.url("/users-and-groups")},
+		{Text: "Provisioning", Icon: "refresh-cw", URL: v.url("/provisioning")},
+		{Text: "Plan", Icon: "list-checks", URL: v.url("/provisioning/plan")},
+		{Text: "Provisioning logs", Icon: "scroll-text", URL: v.url("/provisioning/logs")},
+		{Text: "Rename or delete", Icon: "settings", URL: v.url("/settings")},
+		{Text: "Directory"},
+		{Text: "Users", Icon: "user-round", URL: v.directoryVisit.url("users")},
+		{Text: "Enterprise applications", Icon: "app-window", URL: v.directoryVisit.url("applications")},
+		{Text: "All directories", Icon: "building-2", URL: "/d/"},
+	}
+}
+
+// url is a path of the application; rest is empty or begins with a slash.
+func (v *appVisit) url(rest string) string { return v.appURL(v.App) + rest }
+
+// appURL is the overview of an application.
+func (v *directoryVisit) appURL(a directory.Application) string {
+	return v.url("applications/" + url.PathEscape(a.Name))
+}
+
+func (v *appVisit) crumbs(more ...console.Crumb) []console.Crumb {
+	way := v.directoryVisit.crumbs(console.Crumb{Text: "Enterprise applications", URL: v.directoryVisit.url("applications")})
+	if more == nil {
+		return way
+	}
+	return append(append(way, console.Crumb{Text: v.App.Name, URL: v.url("")}), more[1:]...)
+}

@@ -1,0 +1,782 @@
+package directorypages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// provisioningPage is the view "provisioning", in the guide's words and order.
+type provisioningPage struct {
+	console.Page
+	App      string
+	Started  bool // past Get started
+	Start    string
+	Saved    bool // saved once: mappings, settings and status are there
+	Form     provisioningForm
+	Was      []console.HiddenField          // what the form was made from
+	Errors   map[string]*console.FieldError // by the form's name of the input
+	Tested   *console.Notice                // what Test Connection found, or what is wrong and belongs to no input
+	TestedAt time.Time                      // when it found that; zero: Tested is no finding
+	Works    bool                           // it found that the connection works
+	Unsaved  bool                           // the form shows what was typed and is not saved yet
+	Draft    string                         // names what was typed, until it is saved or discarded; empty: nothing was
+	Typed    bool                           // a Secret Token is part of it
+	Action   string
+	Test     string
+	Discard  string
+	NowText  string
+	Restart  string
+	Logs     string
+	Reload   string
+	Poll     string // how often the page asks how the cycle goes, "3s"; empty: nothing moves
+
+	Locked   bool // Automatic cannot go back to Manual
+	Source   string
+	Target   string
+	Mappings []mappingLink
+	State    *provisioningState
+}
+
+// provisioningForm is what the inputs hold.
+type provisioningForm struct {
+	Mode      provision.Mode
+	TenantURL string
+	Secret    string // typed just now; a saved one is never shown
+	HasSecret bool
+	Restore   bool
+	Scope     provision.Scope
+	Status    provision.Status
+}
+
+// Automatic and On save templates a comparison.
+func (f provisioningForm) Automatic() bool { return f.Mode == provision.Automatic }
+
+// On says whether Provisioning Status is On.
+func (f provisioningForm) On() bool { return f.Status == provision.On }
+
+// Everyone says whether the scope is everybody.
+func (f provisioningForm) Everyone() bool { return f.Scope == provision.Everyone }
+
+type mappingLink struct {
+	Name, URL string
+	Enabled   bool
+}
+
+// provisioningState is how a job is going.
+type provisioningState struct {
+	provision.Report
+	Quarantine *provision.Quarantine
+	Running    *cycleView
+	Last       *cycleView
+	Figures    []figure
+	Next       time.Time
+}
+
+// On says whether the saved Provisioning Status is On; the form may say something else.
+func (s provisioningState) On() bool { return s.Job.Status == provision.On }
+
+// cycleView is a cycle in words.
+type cycleView struct {
+	Name    string // "Initial cycle"
+	Started time.Time
+	Ended   time.Time
+	Took    string
+	Badge   console.Badge
+	Error   string
+	Figures []figure
+}
+
+func (v *appVisit) key() provision.Key {
+	return provision.Key{Directory: provision.SourceID(v.Directory.ID), App: v.App.ID}
+}
+
+func (p *Pages) toProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	return p.Console.Redirect(w, r, v.url("/provisioning"), console.Notice{})
+}
+
+func (p *Pages) showProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	pg, err := p.provisioning(r, v)
+	if err != nil {
+		return err
+	}
+	return p.show(w, r, http.StatusOK, "provisioning", pg)
+}
+
+// testedAt names a draft in the address to which Test Connection leads. Back and a reload keep the address, and with it what was typed.
+// The page's own address shows what is saved, always.
+const testedAt = "tested"
+
+// provisioning is the page as it is saved, or, at the address to which Test Connection led, as it was typed and tested.
+func (p *Pages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, error) {
+	base := v.url("/provisioning")
+	pg := &provisioningPage{
+		Page: v.page, App: v.App.Name, Start: base + "?get-started=yes", Errors: map[string]*console.FieldError{},
+		Action: base, Test: base + "/test", Discard: base, Restart: base + "/restart", Logs: base + "/logs", Reload: base,
+	}
+	pg.Title = "Provisioning"
+	pg.Crumbs = v.crumbs(console.Crumb{})
+	asked := r.URL.Query().Get(testedAt)
+	draft := p.draft(r, v, asked)
+	report, err := p.Jobs.Report(r.Context(), v.key())
+	if errors.Is(err, provision.ErrNoJob) {
+		pg.Started = r.URL.Query().Has("get-started") || r.Method == http.MethodPost || asked != ""
+		report.Job, err = p.Jobs.Default(v.key())
+		if pg.Started {
+			pg.Discard = pg.Start
+		}
+	} else {
+		pg.Started, pg.Saved = true, true
+	}
+	if err != nil {
+		return nil, err
+	}
+	job := report.Job
+	pg.Form = provisioningForm{Mode: job.Mode, TenantURL: job.TenantURL, HasSecret: job.HasSecret(), Scope: job.Scope, Status: job.Status}
+	fields := provisioningFields()
+	if !pg.Saved {
+		fields = fields[:3] // the first form has neither scope nor status
+	}
+	pg.Was = append(console.WasFields(fields, provisioningValues(job)), console.HiddenField{Name: openedField, Value: revisionText(job)})
+	pg.Locked = job.Mode == provision.Automatic
+	pg.Source, pg.Target = systems(job.Schema)
+	for _, m := range job.Schema.ObjectMappings() {
+		pg.Mappings = append(pg.Mappings, mappingLink{Name: m.Name, URL: v.mappingURL(m.Name), Enabled: m.Enabled})
+	}
+	if pg.Saved {
+		pg.State = provisioningStateOf(report)
+		b := jobBadge(report.Code)
+		pg.Badge = &b
+		pg.StatusLine = p.statusLine(report)
+		switch {
+		case report.State.Phase != provision.Idle:
+			pg.Poll = "3s"
+		case job.Status == provision.On && report.State.Last == nil:
+			pg.Poll = "3s" // the first cycle begins within moments
+		case job.Status == provision.On:
+			pg.Poll = "20s"
+		}
+		pg.NowText = "Provision now"
+		if job.Status != provision.On {
+			pg.NowText = "Start provisioning"
+		}
+	}
+	switch {
+	case draft != nil:
+		pg.show(draft)
+		pg.Reload += "?" + testedAt + "=" + url.QueryEscape(draft.ID)
+	case asked != "":
+		pg.Tested = &console.Notice{Tone: console.ToneInfo, Title: "This test is over", Text: "It was saved or discarded, or 30 minutes have passed. The page shows what is saved now."}
+	}
+	return pg, nil
+}
+
+// show puts what was typed into the page. A Secret Token is never part of it: its draft stands for it.
+func (pg *provisioningPage) show(d *provisioningDraft) {
+	d.Form.HasSecret = pg.Form.HasSecret
+	pg.Form, pg.Was, pg.Unsaved, pg.Works = d.Form, d.Was, true, d.Works
+	pg.Draft, pg.Typed = d.ID, d.Form.Secret != ""
+	if d.Tested != nil {
+		pg.Tested, pg.TestedAt = d.Tested, d.At
+	}
+}
+
+// provisioningDraft is what somebody typed into the page and did not save yet.
+type provisioningDraft struct {
+	ID     string
+	Form   provisioningForm
+	Was    []console.HiddenField
+	Tested *console.Notice // what Test Connection found; nil: it was not tested
+	Works  bool
+	At     time.Time
+}
+
+// draftKept is how long the page remembers what was typed and tested. A Secret Token may be part of it, so it is short, and the draft is
+// kept in memory alone, for one session.
+const draftKept = 30 * time.Minute
+
+// draftKey binds a draft to the operator's session and to the job: its name alone opens nothing.
+func (p *Pages) draftKey(r *http.Request, v *appVisit, id string) string {
+	return p.Console.SessionSecret(r, SessionCookie) + " " + v.key().String() + " " + id
+}
+
+// draft returns nil if there is no such draft, or not any more.
+func (p *Pages) draft(r *http.Request, v *appVisit, id string) *provisioningDraft {
+	d, _ := p.drafts.Get(p.draftKey(r, v, id), p.Console.Options.Now()).(*provisioningDraft)
+	if d == nil {
+		return nil
+	}
+	kept := *d
+	return &kept
+}
+
+func (p *Pages) keepDraft(r *http.Request, v *appVisit, form provisioningForm, tested *console.Notice, works bool) *provisioningDraft {
+	now := p.Console.Options.Now()
+	was := append(console.WasAgain(r.PostForm, provisioningFields()), console.HiddenField{Name: openedField, Value: r.PostForm.Get(openedField)})
+	d := &provisioningDraft{ID: console.NewFormNumber(), Form: form, Was: was, Tested: tested, Works: works, At: now}
+	p.drafts.Put(p.draftKey(r, v, d.ID), d, now, draftKept)
+	return d
+}
+
+// discardProvisioning forgets what was typed.
+func (p *Pages) discardProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	p.dropDraft(r, v)
+	return p.Console.Redirect(w, r, v.url("/provisioning"), console.Notice{})
+}
+
+// dropDraft forgets the draft from which a form was made.
+func (p *Pages) dropDraft(r *http.Request, v *appVisit) {
+	p.drafts.Drop(p.draftKey(r, v, r.PostForm.Get(draftField)))
+}
+
+const draftField = "draft" // of the form: the name of what was typed before
+
+const typedSecret = "typed" // the value of the Secret Token in an edit when one was typed; else it is the saved one's mark
+
+// provisioningFields are the settings that the page edits. The Secret Token is compared without ever being shown.
+func provisioningFields() []console.EditField {
+	return []console.EditField{
+		{Name: "mode", Label: "Provisioning Mode"},
+		{Name: "tenantURL", Label: "Tenant URL"},
+		{
+			Name: "secret", Label: "Secret Token",
+			Read: func(form url.Values) string {
+				switch {
+				case form.Has("secret"):
+					return form.Get("secret")
+				case strings.TrimSpace(form.Get("secretToken")) != "" || form.Get("secretTyped") != "":
+					return typedSecret
+				}
+				return form.Get(console.WasPrefix + "secret")
+			},
+			Words: func(value string) string {
+				switch value {
+				case "":
+					return "No token"
+				case typedSecret:
+					return "The token that you typed"
+				}
+				return "The token that is saved now"
+			},
+		},
+		console.EditChoice("scope", "Scope", map[string]string{string(provision.AssignedOnly): "Sync only assigned users and groups", string(provision.Everyone): "Sync all users and groups"}),
+		{Name: "status", Label: "Provisioning Status"},
+	}
+}
+
+func provisioningValues(job provision.Job) map[string]string {
+	return map[string]string{
+		"mode": string(job.Mode), "tenantURL": job.TenantURL, "secret": job.SecretMark(), "scope": string(job.Scope), "status": string(job.Status),
+	}
+}
+
+// systems are the names that the schema gives to both sides.
+func systems(s *provision.Schema) (source, target string) {
+	for _, rule := range s.SynchronizationRules {
+		return rule.SourceDirectoryName, rule.TargetDirectoryName
+	}
+	return "", ""
+}
+
+// readProvisioning reads what the form holds. The Secret Token may have been typed into the form before.
+func (p *Pages) readProvisioning(r *http.Request, v *appVisit) (provisioningForm, error) {
+	if err := r.ParseForm(); err != nil {
+		return provisioningForm{}, err
+	}
+	f := provisioningForm{
+		Mode: provision.Mode(r.PostForm.Get("mode")), TenantURL: strings.TrimSpace(r.PostForm.Get("tenantURL")), Secret: strings.TrimSpace(r.PostForm.Get("secretToken")),
+		Restore: r.PostForm.Get("restore") != "", Scope: provision.Scope(r.PostForm.Get("scope")), Status: provision.Status(r.PostForm.Get("status")),
+	}
+	if f.Secret == "" && r.PostForm.Get("secretTyped") != "" {
+		if d := p.draft(r, v, r.PostForm.Get(draftField)); d != nil {
+			f.Secret = d.Form.Secret
+		}
+	}
+	// Before the first Save the form has neither.
+	if f.Scope == "" {
+		f.Scope = provision.AssignedOnly
+	}
+	if f.Status == "" {
+		f.Status = provision.Off
+	}
+	return f, nil
+}
+
+// errAsk keeps an edit from being saved: two people changed one field.
+var errAsk = errors.New("two values for one field")
+
+func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	form, err := p.readProvisioning(r, v)
+	if err != nil {
+		return err
+	}
+	start, typed := r.PostForm.Get("do") == "start", form
+	if start { // the button saves the page, and switches on
+		form.Status = provision.On
+		r.PostForm.Set("status", string(provision.On))
+	}
+	var (
+		before provision.Job
+		m      console.MergedEdit
+		harm   provisioningHarm
+	)
+	by, err := v.lastChange(r.Context(), v.App.ID)
+	if err != nil {
+		return err
+	}
+	job, err := p.Jobs.SaveFrom(r.Context(), v.key(), func(now provision.Job) (provision.Settings, error) {
+		before = now
+		var err error
+		if m, err = console.MergeEdit(r.PostForm, provisioningFields(), provisioningValues(now)); err != nil {
+			return provision.Settings{}, err
+		}
+		if len(m.Conflicts) > 0 {
+			return provision.Settings{}, errAsk
+		}
+		s, err := settingsOf(m.Values, form.Secret)
+		if err != nil {
+			return s, err
+		}
+		if harm, err = p.provisioningHarm(r, v, now, s); err == nil && harm.asks() && r.PostForm.Get("confirmed") != harm.answer() {
+			err = errConfirm
+		}
+		return s, err
+	}, v.actor())
+	var input *provision.InputError
+	switch {
+	case errors.Is(err, errAsk):
+		return p.askProvisioning(w, r, v, form, m, by)
+	case errors.Is(err, errConfirm):
+		return p.askHarm(w, r, v, typed, m, harm, by)
+	case errors.As(err, &input):
+		return p.viewRefused(w, r, v, form, input)
+	case err != nil:
+		return err
+	}
+	p.dropDraft(r, v)
+	n := savedNotice(before, job)
+	if start {
+		if _, err := p.Jobs.Start(r.Context(), v.key(), v.actor()); err != nil {
+			return p.noJob(w, r, v, err)
+		}
+		n = console.DoneNotice("A cycle begins now.")
+		if before.Version != job.Version {
+			n.Text = "Provisioning was saved. " + n.Text
+		}
+	}
+	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
+	to := v.url("/provisioning")
+	if form.Restore && before.Version > 0 {
+		to += "/restore"
+	}
+	return p.Console.Redirect(w, r, to, n)
+}
+
+// askProvisioning asks about the fields that somebody else changed too. What was typed is kept, because a Secret Token cannot travel in the page.
+func (p *Pages) askProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, m console.MergedEdit, by *event.Event) error {
+	more := append(p.typedFields(r, p.keepDraft(r, v, form, nil, false)), console.HiddenField{Name: openedField, Value: r.PostForm.Get(openedField)})
+	frame := v.page
+	frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
+	return p.Console.AskEdit(w, r, frame, m, v.url("/provisioning"), v.url("/provisioning"), by, more...)
+}
+
+// lastChange is the newest thing that somebody did to a user or an application; nil if there is none.
+func (v *directoryVisit) lastChange(ctx context.Context, subject string) (*event.Event, error) {
+	events, err := v.History(ctx, subject, event.Position{}, 20)
+	if err != nil {
+		return nil, err
+	}
+	for i := range events {
+		if !events[i].By.IsAutomatic() && events[i].Name != event.ProvisioningConnectionTested {
+			return &events[i], nil
+		}
+	}
+	return nil, nil
+}
+
+func settingsOf(values map[string]string, secret string) (provision.Settings, error) {
+	s := provision.Settings{
+		Mode: provision.Mode(values["mode"]), TenantURL: values["tenantURL"], Status: provision.Status(values["status"]), Scope: provision.Scope(values["scope"]),
+	}
+	if values["secret"] == typedSecret {
+		if secret == "" {
+			return s, &provision.InputError{Field: "Secret Token", Text: "was typed too long ago; type it again"}
+		}
+		s.Secret = &secret
+	}
+	return s, nil
+}
+
+func savedNotice(before, job provision.Job) console.Notice {
+	n := console.Notice{Tone: console.ToneGood, Title: "Provisioning was saved."}
+	switch {
+	case before.Version == job.Version:
+		return console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: it was saved like that already."}
+	case job.Mode == provision.Automatic && job.Status == provision.On:
+		n.Text = "Provisioning Status is On: the next cycle begins within moments."
+	case before.Version == 0 && job.Mode == provision.Automatic:
+		n.Text = "Look at the mappings next, then set Provisioning Status to On."
+	}
+	return n
+}
+
+// viewRefused shows the form again, as it was filled in.
+func (p *Pages) viewRefused(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, input *provision.InputError) error {
+	draft := p.keepDraft(r, v, form, nil, false)
+	pg, err := p.provisioning(r, v)
+	if err != nil {
+		return err
+	}
+	pg.show(draft)
+	pg.Started = true
+	names := map[string]string{"Provisioning Mode": "mode", "Tenant URL": "tenantURL", "Secret Token": "secretToken", "Scope": "scope", "Provisioning Status": "status"}
+	text := console.AsSentence(input.Field + " " + input.Text)
+	if name, ok := names[input.Field]; ok {
+		pg.Errors[name] = &console.FieldError{For: name, Text: text}
+	} else {
+		pg.Tested = &console.Notice{Tone: console.ToneProblem, Title: "This was not saved", Text: text}
+	}
+	return p.show(w, r, http.StatusUnprocessableEntity, "provisioning", pg)
+}
+
+// testConnection keeps what was typed and leads back to the page, so that Back and a reload show it again without asking the browser to send
+// the form once more.
+func (p *Pages) testConnection(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	form, err := p.readProvisioning(r, v)
+	if err != nil {
+		return err
+	}
+	var secret *string
+	if form.Secret != "" {
+		secret = &form.Secret
+	}
+	searches, err := p.Jobs.TestConnection(r.Context(), v.key(), form.TenantURL, secret)
+	var (
+		input   *provision.InputError
+		refusal *provision.TargetError
+	)
+	switch {
+	case errors.As(err, &input):
+		return p.viewRefused(w, r, v, form, input)
+	case err != nil && !errors.As(err, &refusal):
+		return err
+	}
+	tested := &console.Notice{Tone: console.ToneGood, Title: "Testing connection to " + v.App.Name, Text: "The supplied credentials are authorized to enable provisioning. Don’t forget to Save."}
+	for _, one := range searches {
+		if !one.Proved {
+			tested.Tone = console.ToneWarning
+			tested.Text += " " + one.Note()
+		}
+	}
+	if refusal != nil {
+		tested = &console.Notice{Tone: console.ToneProblem, Title: refusedTitle(refusal.Kind), Text: refusedText(refusal)}
+	}
+	draft := p.keepDraft(r, v, form, tested, refusal == nil)
+	return p.Console.Redirect(w, r, v.url("/provisioning")+"?"+testedAt+"="+url.QueryEscape(draft.ID), console.Notice{})
+}
+
+// refusedTitle says in a few words why a connection does not work.
+func refusedTitle(k provision.Kind) string {
+	switch k {
+	case provision.Credentials:
+		return "You appear to have entered invalid credentials"
+	case provision.Unreachable:
+		return "The application cannot be reached at this Tenant URL"
+	case provision.Unsearchable:
+		return "The application cannot be searched for people"
+	case provision.NotFound, provision.Incompatible:
+		return "There is no SCIM endpoint at this Tenant URL"
+	case provision.Throttled, provision.Transient:
+		return "The application does not answer at the moment"
+	}
+	return "The application refused the connection"
+}
+
+func refusedText(e *provision.TargetError) string {
+	text := e.Words()
+	if e.Request != "" {
+		text += " The request was " + e.Request
+		if e.Status != 0 {
+			text += fmt.Sprintf(", the answer HTTP %d %s", e.Status, http.StatusText(e.Status))
+		}
+		text += "."
+	}
+	return text + " Error code: " + e.Code + "."
+}
+
+// askRestore says what the template would bring back.
+func (p *Pages) askRestore(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	return p.askRestoreOf(w, r, v, false)
+}
+
+// askRestoreOf asks for the first time, or again, because the mappings moved since somebody was asked.
+func (p *Pages) askRestoreOf(w http.ResponseWriter, r *http.Request, v *appVisit, moved bool) error {
+	job, err := p.Jobs.Get(r.Context(), v.key())
+	if err != nil {
+		return p.noJob(w, r, v, err)
+	}
+	template, err := p.Jobs.Default(v.key())
+	if err != nil {
+		return err
+	}
+	pg := console.ConfirmPage{
+		Page: v.page, Action: v.url("/provisioning/restore"), Button: "Restore default mappings", Danger: true, Cancel: v.url("/provisioning"),
+		Fields:       []console.HiddenField{{Name: openedField, Value: revisionText(job)}},
+		Consequences: restoredActions(job.Schema, template.Schema), Undo: "This cannot be undone: what you set in the mappings is replaced.",
+	}
+	status := http.StatusOK
+	if moved {
+		status = http.StatusConflict
+		by, err := v.lastChange(r.Context(), v.App.ID)
+		if err != nil {
+			return err
+		}
+		who := "Somebody"
+		if by != nil {
+			who = console.ActorName(by.Actor)
+		}
+		pg.Lead = "Nothing was restored yet. " + who + " changed the scope or the mappings after this page asked you. The answer counts for what is saved now."
+	}
+	pg.Consequences = append(pg.Consequences, "Every mapping, its attributes, its actions and its scope return to the template.")
+	linked, err := p.Jobs.Report(r.Context(), v.key())
+	if err != nil {
+		return err
+	}
+	pg.Consequences = append(pg.Consequences, "Everybody in scope is looked at again, and compared with "+v.App.Name+": "+console.PluralForms(linked.Linked, "linked account", "linked accounts")+".")
+	pg.Title, pg.Narrow = "Restore default mappings?", true
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: pg.Cancel})
+	return p.Console.View(w, r, status, "confirm", pg)
+}
+
+// restoredActions names the target object actions and mappings that the template has and the job has not.
+func restoredActions(now, template *provision.Schema) []string {
+	var list []string
+	for _, t := range template.ObjectMappings() {
+		m, err := now.ObjectMapping(t.Name)
+		if err != nil {
+			continue
+		}
+		var names []string
+		for _, f := range []struct {
+			flow provision.FlowTypes
+			name string
+		}{{provision.FlowAdd, "Create"}, {provision.FlowUpdate, "Update"}, {provision.FlowDelete, "Delete"}} {
+			if t.FlowTypes.Has(f.flow) && !m.FlowTypes.Has(f.flow) {
+				names = append(names, f.name)
+			}
+		}
+		switch {
+		case len(names) == 1:
+			list = append(list, names[0]+" will be on again in "+t.Name+".")
+		case len(names) > 1:
+			list = append(list, strings.Join(names[:len(names)-1], ", ")+" and "+names[len(names)-1]+" will be on again in "+t.Name+".")
+		}
+		if t.Enabled && !m.Enabled {
+			list = append(list, t.Name+" will be enabled again.")
+		}
+	}
+	return list
+}
+
+func (p *Pages) restore(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	seen, err := strconv.ParseInt(r.PostForm.Get(openedField), 10, 64)
+	if err != nil || seen < 0 {
+		return p.askRestore(w, r, v)
+	}
+	_, err = p.Jobs.RestoreDefaultMappings(r.Context(), v.key(), seen, v.actor())
+	switch {
+	case errors.Is(err, provision.ErrChanged):
+		return p.askRestoreOf(w, r, v, true)
+	case err != nil:
+		return p.noJob(w, r, v, err)
+	}
+	return p.Console.Redirect(w, r, v.url("/provisioning"), console.DoneNotice("The default mappings are restored: everybody is looked at again."))
+}
+
+func (p *Pages) askRestart(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	job, err := p.Jobs.Get(r.Context(), v.key())
+	if err != nil {
+		return p.noJob(w, r, v, err)
+	}
+	n, err := p.Jobs.Reach(r.Context(), job, job)
+	if err != nil {
+		return err
+	}
+	pg := console.ConfirmPage{
+		Page: v.page, Action: v.url("/provisioning/restart"), Button: "Restart provisioning", Cancel: v.url("/provisioning"),
+		Consequences: []string{
+			"A new initial cycle begins: everybody in scope is looked at again and compared with " + v.App.Name + ": " + console.PluralForms(n.In, "user", "users") + ", " + console.PluralForms(n.Linked, "linked account", "linked accounts") + ".",
+			"Failures that wait for a retry and a quarantine are forgotten. Which account belongs to whom is kept.",
+			"Provisioning Status is set to On.",
+		},
+		Undo: "Nothing is lost: only what differs is written.",
+	}
+	pg.Title, pg.Narrow = "Restart provisioning?", true
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: pg.Cancel})
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
+}
+
+func (p *Pages) restart(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if _, err := p.Jobs.Restart(r.Context(), v.key(), v.actor()); err != nil {
+		return p.noJob(w, r, v, err)
+	}
+	return p.Console.Redirect(w, r, v.url("/provisioning"), console.DoneNotice("Provisioning was restarted: an initial cycle begins within moments."))
+}
+
+// noJob leads to Get started where there is no job yet.
+func (p *Pages) noJob(w http.ResponseWriter, r *http.Request, v *appVisit, err error) error {
+	var input *provision.InputError
+	if errors.As(err, &input) {
+		return &console.PageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: console.AsSentence(input.Field + " " + input.Text)}
+	}
+	if !errors.Is(err, provision.ErrNoJob) {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.url("/provisioning"), console.Notice{Tone: console.ToneInfo, Text: "Provisioning is not set up for " + v.App.Name + " yet. Click Get started."})
+}
+
+func jobBadge(code string) console.Badge {
+	switch code {
+	case provision.Running:
+		return console.Badge{Tone: console.ToneGood, Text: "On"}
+	case provision.Paused:
+		return console.Badge{Tone: console.ToneWarning, Text: "Off", Hint: "Paused: state is kept"}
+	case provision.Quarantined:
+		return console.Badge{Tone: console.ToneProblem, Text: "Quarantine"}
+	case provision.NotRun:
+		return console.Badge{Tone: console.ToneInfo, Text: "Not started"}
+	}
+	return console.Badge{Tone: console.ToneQuiet, Text: "Not set up"}
+}
+
+func (p *Pages) statusLine(r provision.Report) string {
+	now := p.Console.Options.Now()
+	switch last := r.State.Last; {
+	case r.Code == provision.NotConfigured:
+		return "Provisioning Mode is Manual: nothing is sent."
+	case r.Code == provision.NotRun:
+		return "Set up, not started yet."
+	case r.State.Quarantine != nil:
+		return "In quarantine since " + console.RelativeTime(r.State.Quarantine.Since, now) + "."
+	case r.State.Phase != provision.Idle:
+		return "A cycle is in progress since " + console.RelativeTime(r.State.Cycle.Started, now) + "."
+	case last == nil && r.Code == provision.Paused:
+		return "Off. No cycle was completed yet."
+	case last == nil:
+		return "On. The first cycle begins within moments."
+	case r.Code == provision.Paused:
+		return "Off. The last cycle ended " + console.RelativeTime(last.Ended, now) + "."
+	default:
+		return "On. The last cycle ended " + console.RelativeTime(last.Ended, now) + ": " + cycleSentence(*last) + "."
+	}
+}
+
+// cycleSentence counts what a cycle did.
+func cycleSentence(c provision.CycleReport) string {
+	var parts []string
+	for _, f := range []struct {
+		n    int
+		what string
+	}{{c.Created, "created"}, {c.Updated, "updated"}, {c.Disabled, "disabled"}, {c.Deleted, "deleted"}, {c.Failed, "failed"}} {
+		if f.n > 0 {
+			parts = append(parts, console.GroupDigits(f.n)+" "+f.what)
+		}
+	}
+	if parts == nil {
+		return "nothing had to be changed"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func provisioningStateOf(r provision.Report) *provisioningState {
+	s := &provisioningState{Report: r, Quarantine: r.State.Quarantine, Last: cycleViewOf(r.State.Last), Next: r.State.NextCycle}
+	if r.State.Phase != provision.Idle {
+		c := r.State.Cycle
+		s.Running = cycleViewOf(&c)
+		s.Running.Badge = console.Badge{Tone: console.ToneInfo, Text: "In progress"}
+	}
+	for _, f := range []struct {
+		name string
+		n    int
+	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}} {
+		s.Figures = append(s.Figures, figure{Name: f.name, Value: console.GroupDigits(f.n)})
+	}
+	return s
+}
+
+func cycleViewOf(c *provision.CycleReport) *cycleView {
+	if c == nil {
+		return nil
+	}
+	v := &cycleView{Name: "Incremental cycle", Started: c.Started, Ended: c.Ended, Error: c.Error, Badge: console.Badge{Tone: console.ToneGood, Text: "Completed"}}
+	if c.Kind == provision.InitialCycle {
+		v.Name = "Initial cycle"
+	}
+	switch c.State {
+	case provision.EntryLevelErrors:
+		v.Badge = console.Badge{Tone: console.ToneWarning, Text: "Completed with errors"}
+	case provision.Failed:
+		v.Badge = console.Badge{Tone: console.ToneProblem, Text: "Stopped"}
+	}
+	if !c.Ended.IsZero() {
+		v.Took = c.Ended.Sub(c.Started).Round(10 * time.Millisecond).String()
+	}
+	for _, f := range []struct {
+		name string
+		n    int
+	}{
+		{"Looked at", c.Read},
+		{"Created", c.Created},
+		{"Updated", c.Updated},
+		{"Disabled", c.Disabled},
+		{"Deleted", c.Deleted},
+		{"Skipped", c.Skipped},
+		{"Failed", c.Failed},
+	} {
+		v.Figures = append(v.Figures, figure{Name: f.name, Value: console.GroupDigits(f.n)})
+	}
+	if c.Redundant > 0 {
+		v.Figures = append(v.Figures, figure{Name: "Skipped as unchanged, not listed", Value: console.GroupDigits(c.Redundant)})
+	}
+	return v
+}
+
+// provisioningBadge is an application's state in a list.
+func (p *Pages) provisioningBadge(ctx context.Context, d directory.ID, a directory.Application) (console.Badge, error) {
+	report, err := p.Jobs.Report(ctx, provision.Key{Directory: provision.SourceID(d), App: a.ID})
+	if errors.Is(err, provision.ErrNoJob) {
+		return jobBadge(provision.NotConfigured), nil
+	}
+	return jobBadge(report.Code), err
+}
+
+// provisioningSummary is an application's state on its overview.
+func (p *Pages) provisioningSummary(ctx context.Context, v *appVisit) (provisioningSummary, error) {
+	s := provisioningSummary{URL: v.url("/provisioning"), Badge: jobBadge(provision.NotConfigured), Text: "Creates, updates and switches off accounts in " + v.App.Name + " as people change here."}
+	s.Next = console.Action{Text: "Provisioning", URL: s.URL, Primary: true}
+	report, err := p.Jobs.Report(ctx, v.key())
+	if errors.Is(err, provision.ErrNoJob) {
+		return s, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	s.Badge, s.Text, s.Next.Primary = jobBadge(report.Code), p.statusLine(report), false
+	return s, nil
+}

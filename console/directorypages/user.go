@@ -1,0 +1,320 @@
+package directorypages
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+)
+
+// userPage is the view "user": one user, or with New the form for one.
+type userPage struct {
+	console.Page
+	New          bool
+	User         directory.User
+	Deleted      bool
+	Groups       []inputGroup
+	Was          []console.HiddenField // what the form was made from
+	Unsaved      bool                  // the form shows what is not saved yet
+	Error        string                // a broken rule that belongs to no input
+	Action       string
+	Cancel       string
+	Applications []appLink
+	History      []console.EventRow
+}
+
+// inputGroup is a heading with inputs. Folded ones are shown on demand.
+type inputGroup struct {
+	Name   string
+	Folded bool
+	Inputs []userInput
+}
+
+// userInput is one attribute of the form.
+type userInput struct {
+	directory.Attribute
+	Value    string
+	Long     bool // over several lines
+	Required bool
+	Hint     string
+	Error    *console.FieldError
+}
+
+// ReadOnly attributes are shown, not sent.
+func (i userInput) ReadOnly() bool { return i.Name == "objectId" }
+
+// DescribedBy names the texts that belong to the input.
+func (i userInput) DescribedBy() string {
+	text := ""
+	if i.Hint != "" {
+		text = i.Name + "-hint"
+	}
+	if i.Error != nil {
+		text += " " + i.Name + "-error"
+	}
+	return text
+}
+
+func (p *Pages) newUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	return p.viewUserForm(w, r, v, http.StatusOK, directory.User{AccountEnabled: true}, map[string]string{}, nil)
+}
+
+func (p *Pages) addUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	u := directory.User{}
+	texts, err := v.fillUser(r, &u)
+	if err == nil {
+		u, _, err = v.PutUser(r.Context(), u, v.actor())
+	}
+	if wrong := console.AttributeError(err); wrong != nil {
+		return p.viewUserForm(w, r, v, http.StatusUnprocessableEntity, u, texts, wrong)
+	}
+	if err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.userURL(u), console.DoneNotice(u.DisplayName()+" was added."))
+}
+
+func (p *Pages) showUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	u, err := v.User(r.Context(), r.PathValue("user"))
+	if err != nil {
+		return err
+	}
+	texts, err := v.userValues(r.Context(), u)
+	if err != nil {
+		return err
+	}
+	return p.viewUserForm(w, r, v, http.StatusOK, u, texts, nil)
+}
+
+// userFields are the attributes that the page of a user edits; enabling and disabling ask on pages of their own.
+func userFields() []console.EditField {
+	var fields []console.EditField
+	for _, a := range directory.Attributes() {
+		if a.Name == "objectId" || a.Name == "accountEnabled" {
+			continue
+		}
+		f := console.EditField{Name: a.Name, Label: a.Label}
+		if a.MultiValued {
+			f.Read = func(form url.Values) string { return directory.JoinValues(directory.SplitValues(form.Get(a.Name))) }
+		}
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+// userValues are a user's attributes as the form shows them: a manager by user principal name.
+func (v *directoryVisit) userValues(ctx context.Context, u directory.User) (map[string]string, error) {
+	values := map[string]string{}
+	for _, f := range userFields() {
+		values[f.Name] = u.Text(f.Name)
+	}
+	if id := u.Text("manager"); id != "" {
+		manager, err := v.User(ctx, id)
+		if err != nil && !errors.Is(err, refusal.NotFound) {
+			return nil, err
+		}
+		values["manager"] = manager.UPN()
+	}
+	return values, nil
+}
+
+// saveUser merges the form with the user as stored. It begins again when somebody else saves between reading and writing.
+func (p *Pages) saveUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	for attempt := 0; ; attempt++ {
+		err := p.saveUserOnce(w, r, v)
+		if !errors.Is(err, refusal.Stale) || attempt == 5 {
+			return err
+		}
+	}
+}
+
+func (p *Pages) saveUserOnce(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	before, err := v.User(r.Context(), r.PathValue("user"))
+	if err != nil {
+		return err
+	}
+	stored, err := v.userValues(r.Context(), before)
+	if err != nil {
+		return err
+	}
+	m, err := console.MergeEdit(r.PostForm, userFields(), stored)
+	if err != nil {
+		return err
+	}
+	by, err := v.lastChange(r.Context(), before.ObjectID)
+	if err != nil {
+		return err
+	}
+	if len(m.Conflicts) > 0 {
+		frame := v.page
+		frame.Crumbs = v.crumbs(console.Crumb{Text: "Users", URL: v.url("users")}, console.Crumb{Text: before.DisplayName(), URL: v.userURL(before)})
+		return p.Console.AskEdit(w, r, frame, m, v.userURL(before), v.userURL(before), by)
+	}
+	u := directory.User{ObjectID: before.ObjectID, AccountEnabled: before.AccountEnabled, Version: before.Version}
+	changed := false
+	if err = v.setUser(r.Context(), &u, m.Values); err == nil {
+		u, changed, err = v.PutUser(r.Context(), u, v.actor())
+	}
+	if errors.Is(err, refusal.Stale) {
+		return err
+	}
+	if wrong := console.AttributeError(err); wrong != nil {
+		texts := map[string]string{}
+		for _, a := range directory.Attributes() {
+			texts[a.Name] = r.PostForm.Get(a.Name)
+		}
+		return p.viewUserForm(w, r, v, http.StatusUnprocessableEntity, before, texts, wrong)
+	}
+	if err != nil {
+		return err
+	}
+	n := console.DoneNotice(u.DisplayName() + " was saved.")
+	if !changed {
+		n = console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: " + u.DisplayName() + " was like that already."}
+	}
+	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
+	return p.Console.Redirect(w, r, v.userURL(u), n)
+}
+
+// fillUser sets every attribute from the form of a new user. The texts are what was typed.
+func (v *directoryVisit) fillUser(r *http.Request, u *directory.User) (map[string]string, error) {
+	if err := r.ParseForm(); err != nil {
+		return nil, err
+	}
+	texts := map[string]string{}
+	for _, a := range directory.Attributes() {
+		texts[a.Name] = r.PostForm.Get(a.Name)
+	}
+	u.AccountEnabled = texts["accountEnabled"] != ""
+	return texts, v.setUser(r.Context(), u, texts)
+}
+
+// setUser sets every attribute but objectId and accountEnabled; a manager's name becomes an object id.
+func (v *directoryVisit) setUser(ctx context.Context, u *directory.User, texts map[string]string) error {
+	for _, f := range userFields() {
+		text := texts[f.Name]
+		if f.Name == "manager" {
+			id, err := v.managerID(ctx, text)
+			if err != nil {
+				return err
+			}
+			text = id
+		}
+		if err := u.Set(f.Name, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *directoryVisit) managerID(ctx context.Context, upn string) (string, error) {
+	if upn == "" {
+		return "", nil
+	}
+	manager, err := v.UserByUPN(ctx, upn)
+	if errors.Is(err, refusal.NotFound) {
+		return "", refusal.New(refusal.Invalid, "manager", "there is no user %s", upn).Advise("give the user principal name of a user in this directory, or leave it empty")
+	}
+	return manager.ObjectID, err
+}
+
+func (p *Pages) viewUserForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, u directory.User, texts map[string]string, wrong *console.FieldError) error {
+	pg := userPage{
+		Page: v.page, New: u.ObjectID == "", User: u, Deleted: u.IsDeleted(), Was: console.WasFields(userFields(), texts), Unsaved: wrong != nil,
+		Groups: inputGroups(u, texts, wrong), Action: v.url("users"), Cancel: v.url("users"),
+	}
+	if wrong != nil {
+		pg.Was = console.WasAgain(r.PostForm, userFields())
+	}
+	if wrong != nil && !pg.shows(wrong) {
+		pg.Error = wrong.Text
+	}
+	pg.Title = "New user"
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Users", URL: v.url("users")})
+	if pg.New {
+		pg.Lead = "Adds a person to " + v.Directory.Name + "."
+		return p.show(w, r, status, "user", pg)
+	}
+	b := userBadge(u)
+	pg.Title, pg.Badge, pg.Action, pg.Cancel = u.DisplayName(), &b, v.userURL(u), v.userURL(u)
+	pg.StatusLine = u.UPN()
+	pg.Actions = v.userActions(u)
+	applications, err := v.ApplicationsOf(r.Context(), u.ObjectID)
+	if err != nil {
+		return err
+	}
+	for _, a := range applications {
+		pg.Applications = append(pg.Applications, appLink{Name: a.Name, URL: v.appURL(a)})
+	}
+	events, err := v.History(r.Context(), u.ObjectID, event.Position{}, 20)
+	if err != nil {
+		return err
+	}
+	for _, row := range v.eventRows(events) {
+		row.URL = "" // this very page
+		pg.History = append(pg.History, row)
+	}
+	return p.show(w, r, status, "user", pg)
+}
+
+// shows says whether the form has the input that an error is about.
+func (p *userPage) shows(wrong *console.FieldError) bool {
+	for _, g := range p.Groups {
+		for _, i := range g.Inputs {
+			if i.Error == wrong {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (v *directoryVisit) userActions(u directory.User) []console.Action {
+	var list []console.Action
+	for _, c := range userChanges() {
+		if c.For(u) {
+			list = append(list, console.Action{Text: c.Verb, Icon: c.Icon, URL: v.userURL(u) + "/" + c.Name, Danger: c.Danger})
+		}
+	}
+	return list
+}
+
+func inputGroups(u directory.User, texts map[string]string, wrong *console.FieldError) []inputGroup {
+	var groups []inputGroup
+	for _, a := range directory.Attributes() {
+		if a.Name == "objectId" && u.ObjectID == "" || a.Name == "accountEnabled" && u.ObjectID != "" {
+			continue
+		}
+		in := userInput{Attribute: a, Value: u.Text(a.Name), Long: a.Name == "streetAddress", Required: a.Name == "userPrincipalName"}
+		if text, ok := texts[a.Name]; ok && a.Name != "objectId" {
+			in.Value = text
+		}
+		switch {
+		case a.Type == directory.Reference:
+			in.Hint = "The user principal name of another user."
+		case a.MultiValued:
+			in.Hint = "Several are separated by semicolons."
+		}
+		if wrong != nil && wrong.For == a.Name {
+			in.Error = wrong
+		}
+		if len(groups) == 0 || groups[len(groups)-1].Name != a.Group {
+			groups = append(groups, inputGroup{Name: a.Group, Folded: a.Group == directory.GroupExtra})
+		}
+		g := &groups[len(groups)-1]
+		g.Inputs = append(g.Inputs, in)
+		if in.Error != nil {
+			g.Folded = false
+		}
+	}
+	return groups
+}

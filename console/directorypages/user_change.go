@@ -1,0 +1,292 @@
+package directorypages
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// userChange is something that is asked about before it is done to a user.
+type userChange struct {
+	Name   string // in the address
+	Verb   string
+	Icon   string
+	Danger bool
+	For    func(directory.User) bool
+	// Here says what happens in the directory, There what happens at each application that is kept in step.
+	Here, There string
+	Needs       provision.FlowTypes // the target object action without which nothing happens there
+	Undo        string
+	Done        string
+	do          func(h *directory.Handle, ctx context.Context, objectID, actor string) error
+}
+
+func userChanges() []userChange {
+	present := func(u directory.User) bool { return !u.IsDeleted() }
+	return []userChange{
+		{
+			Name: "enable", Verb: "Enable", Icon: "user-check",
+			For:  func(u directory.User) bool { return !u.IsDeleted() && !u.AccountEnabled },
+			Here: "The account in the directory is enabled again.", There: "the account is switched on again", Needs: provision.FlowUpdate,
+			Undo: "Disabling the user undoes it.", Done: "was enabled",
+			do: func(h *directory.Handle, ctx context.Context, id, actor string) error {
+				_, err := h.Enable(ctx, id, actor)
+				return err
+			},
+		},
+		{
+			Name: "disable", Verb: "Disable", Icon: "user-x",
+			For:  func(u directory.User) bool { return !u.IsDeleted() && u.AccountEnabled },
+			Here: "The account in the directory is disabled: sign-in is blocked.", There: "the account is switched off", Needs: provision.FlowUpdate,
+			Undo: "Enabling the user undoes it, there too.", Done: "was disabled",
+			do: func(h *directory.Handle, ctx context.Context, id, actor string) error {
+				_, err := h.Disable(ctx, id, actor)
+				return err
+			},
+		},
+		{
+			Name: "delete", Verb: "Delete", Icon: "trash-2", Danger: true, For: present,
+			Here:  "The user moves to the deleted users. The user principal name becomes free for somebody else.",
+			There: "the account is switched off, and not deleted,", Needs: provision.FlowUpdate,
+			Undo: "Restoring the user undoes it, as long as nobody else got the user principal name.", Done: "was deleted",
+			do: func(h *directory.Handle, ctx context.Context, id, actor string) error {
+				_, err := h.SoftDelete(ctx, id, actor)
+				return err
+			},
+		},
+		{
+			Name: "restore", Verb: "Restore", Icon: "undo-2", For: directory.User.IsDeleted,
+			Here: "The user is in the directory again, with the same object ID and the same applications.", There: "the account is switched on again, if it is enabled here", Needs: provision.FlowUpdate,
+			Undo: "Deleting the user undoes it.", Done: "was restored",
+			do: func(h *directory.Handle, ctx context.Context, id, actor string) error {
+				_, err := h.Restore(ctx, id, actor)
+				return err
+			},
+		},
+		{
+			Name: "purge", Verb: "Delete permanently", Icon: "trash-2", Danger: true, For: directory.User.IsDeleted,
+			Here:  "The user and the assignments are removed permanently. People who had this manager then have none.",
+			There: "the account is deleted", Needs: provision.FlowDelete,
+			Undo: "This cannot be undone.", Done: "was deleted permanently",
+			do: func(h *directory.Handle, ctx context.Context, id, actor string) error { return h.Purge(ctx, id, actor) },
+		},
+		eraseChange(),
+	}
+}
+
+// findChange reads the change and the user from the path. A change that does not fit any more leads back to the user.
+func (p *Pages) findChange(r *http.Request, v *directoryVisit) (c userChange, u directory.User, fits bool, err error) {
+	for _, c = range userChanges() {
+		if c.Name == r.PathValue("change") {
+			u, err = v.User(r.Context(), r.PathValue("user"))
+			return c, u, err == nil && c.For(u), err
+		}
+	}
+	return c, u, false, console.ErrNotFound
+}
+
+func (p *Pages) askUserChange(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	c, u, fits, err := p.findChange(r, v)
+	if err != nil {
+		return err
+	}
+	if !fits {
+		return p.alreadySo(w, r, v, u)
+	}
+	pg := console.ConfirmPage{
+		Page: v.page, Consequences: []string{c.Here}, Undo: c.Undo, Action: r.URL.Path,
+		Button: c.Verb + " " + u.DisplayName(), Danger: c.Danger || c.Name == "disable", Cancel: v.userURL(u),
+	}
+	pg.Title, pg.Narrow = c.Verb+" "+u.DisplayName()+"?", true
+	pg.Lead = u.UPN()
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Users", URL: v.url("users")}, console.Crumb{Text: u.DisplayName(), URL: v.userURL(u)})
+	effects, err := p.effects(r.Context(), v, u, c)
+	if err != nil {
+		return err
+	}
+	pg.Consequences = append(pg.Consequences, effects...)
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
+}
+
+func (p *Pages) changeUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	c, u, fits, err := p.findChange(r, v)
+	if err != nil {
+		return err
+	}
+	if !fits {
+		return p.alreadySo(w, r, v, u)
+	}
+	if c.Name == eraseChange().Name {
+		if _, err := p.Eraser.FromDirectory(r.Context(), v.Handle, u.ObjectID, v.actor()); err != nil {
+			return err
+		}
+		return p.Console.Redirect(w, r, v.url("users?status=deleted"), console.DoneNotice("The data of the user was erased."))
+	}
+	if err := c.do(v.Handle, r.Context(), u.ObjectID, v.actor()); err != nil {
+		return err
+	}
+	target := v.userURL(u)
+	if c.Name == "purge" {
+		target = v.url("users?status=deleted")
+	}
+	return p.Console.Redirect(w, r, target, console.DoneNotice(u.DisplayName()+" "+c.Done+"."))
+}
+
+// changeUsers disables or enables the ticked users. It asks first, with their number and what happens at the applications.
+func (p *Pages) changeUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	var c userChange
+	for _, one := range userChanges() {
+		if name := r.PostForm.Get("change"); one.Name == name && (name == "enable" || name == "disable") {
+			c = one
+		}
+	}
+	if c.Name == "" {
+		return console.ErrNotFound
+	}
+	var fit []directory.User // those that are not so already
+	for _, id := range r.PostForm["user"] {
+		u, err := v.User(r.Context(), id)
+		if err != nil {
+			return err
+		}
+		if c.For(u) {
+			fit = append(fit, u)
+		}
+	}
+	switch {
+	case len(r.PostForm["user"]) == 0:
+		return p.viewUsers(w, r, v, http.StatusUnprocessableEntity, "Tick at least one user.")
+	case len(fit) == 0:
+		return p.Console.Redirect(w, r, v.url("users"), console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: none of these users can be " + strings.TrimPrefix(c.Done, "was ") + "."})
+	case !console.ConfirmsNumber(r, len(fit)):
+		return p.askUsers(w, r, v, c, fit)
+	}
+	for _, u := range fit {
+		if err := c.do(v.Handle, r.Context(), u.ObjectID, v.actor()); err != nil {
+			return err
+		}
+	}
+	return p.Console.Redirect(w, r, v.url("users"), console.DoneNotice(console.PluralForms(len(fit), "user "+c.Done, "users were "+strings.TrimPrefix(c.Done, "was "))+"."))
+}
+
+func (p *Pages) askUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit, c userChange, users []directory.User) error {
+	pg := console.ConfirmPage{
+		Page: v.page, Action: v.url("users/change"), Button: c.Verb + " " + console.PluralForms(len(users), "user", "users"), Danger: c.Name == "disable", Cancel: v.url("users"), Undo: c.Undo,
+		Fields: []console.HiddenField{{Name: "change", Value: c.Name}, {Name: "sure", Value: strconv.Itoa(len(users))}},
+	}
+	var ids []string
+	at := map[string]int{} // how many of them each application has
+	for _, u := range users {
+		ids = append(ids, u.ObjectID)
+		pg.Fields = append(pg.Fields, console.HiddenField{Name: "user", Value: u.ObjectID})
+		applications, err := v.ApplicationsOf(r.Context(), u.ObjectID)
+		if err != nil {
+			return err
+		}
+		for _, a := range applications {
+			at[a.ID]++
+		}
+	}
+	names, err := v.someNames(r.Context(), ids)
+	if err != nil {
+		return err
+	}
+	pg.Title, pg.Narrow = c.Verb+" "+console.PluralForms(len(users), "user", "users")+"?", true
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Users", URL: v.url("users")})
+	pg.Consequences = []string{names + ". " + c.Here}
+	all, err := v.Applications(r.Context())
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		if at[a.ID] == 0 {
+			continue
+		}
+		text, err := p.effectAt(r.Context(), v.Directory.ID, a, c.There, c.Needs)
+		if err != nil {
+			return err
+		}
+		pg.Consequences = append(pg.Consequences, console.PluralForms(at[a.ID], "of them has ", "of them have ")+text)
+	}
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
+}
+
+func (p *Pages) alreadySo(w http.ResponseWriter, r *http.Request, v *directoryVisit, u directory.User) error {
+	return p.Console.Redirect(w, r, v.userURL(u), console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: " + u.DisplayName() + " is " + lowerBadge(u) + " already."})
+}
+
+func lowerBadge(u directory.User) string {
+	switch {
+	case u.IsDeleted():
+		return "deleted"
+	case u.AccountEnabled:
+		return "enabled"
+	}
+	return "disabled"
+}
+
+// effects says what a change does at the applications.
+func (p *Pages) effects(ctx context.Context, v *directoryVisit, u directory.User, c userChange) ([]string, error) {
+	applications, err := v.ApplicationsOf(ctx, u.ObjectID)
+	if err != nil {
+		return nil, err
+	}
+	if len(applications) == 0 {
+		return []string{u.DisplayName() + " is assigned to no enterprise application."}, nil
+	}
+	var list []string
+	for _, a := range applications {
+		text, err := p.effectAt(ctx, v.Directory.ID, a, c.There, c.Needs)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, text)
+	}
+	return list, nil
+}
+
+// effectAt says what a change that needs a target object action does at one application.
+func (p *Pages) effectAt(ctx context.Context, d directory.ID, a directory.Application, there string, needs provision.FlowTypes) (string, error) {
+	job, err := p.Jobs.Get(ctx, provision.Key{Directory: provision.SourceID(d), App: a.ID})
+	if errors.Is(err, provision.ErrNoJob) {
+		return a.Name + ": nothing happens, because provisioning is not set up.", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	m, err := job.Schema.UserMapping()
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case job.Mode != provision.Automatic:
+		return a.Name + ": nothing happens, because its Provisioning Mode is Manual.", nil
+	case !m.FlowTypes.Has(needs):
+		word := "Update"
+		if needs == provision.FlowDelete {
+			word = "Delete"
+		}
+		return a.Name + ": nothing happens, because the target object action " + word + " is off in its mapping.", nil
+	case job.Status != provision.On:
+		return a.Name + ": nothing happens while Provisioning Status is Off; " + there + " once it is On.", nil
+	}
+	return a.Name + ": " + there + " with the next provisioning cycle, which begins within moments.", nil
+}
+
+func eraseChange() userChange {
+	return userChange{
+		Name: "erase", Verb: "Erase", Icon: "trash-2", Danger: true, For: directory.User.IsDeleted,
+		Here:  "The user and the assignments are removed permanently. " + console.EraseKeepsLogs,
+		There: "the account is deleted", Needs: provision.FlowDelete,
+		Undo: console.CannotBeUndone, Done: "was erased",
+	}
+}

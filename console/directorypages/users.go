@@ -1,0 +1,196 @@
+package directorypages
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// usersPage is the view "users".
+type usersPage struct {
+	console.Page
+	Tabs   []console.Tab
+	Search string
+	Status directory.Status
+	Rows   []userRow
+	Empty  console.EmptyState
+	Pager  console.Pager
+	Clear  string // where the search is left
+	Change string // takes the ticked users
+	// Choosing says that rows can be ticked: deleted users cannot.
+	Choosing bool
+	Error    string
+}
+
+// userRow is a line of a list of users.
+type userRow struct {
+	User  directory.User
+	URL   string
+	Badge console.Badge
+	Job   string // title and department
+}
+
+func (v *directoryVisit) userURL(u directory.User) string { return v.url("users/" + u.ObjectID) }
+
+func (v *directoryVisit) userRow(u directory.User) userRow {
+	row := userRow{User: u, URL: v.userURL(u), Badge: userBadge(u), Job: u.Text("jobTitle")}
+	if d := u.Text("department"); d != "" && row.Job != "" {
+		row.Job += ", " + d
+	} else if d != "" {
+		row.Job = d
+	}
+	return row
+}
+
+func userBadge(u directory.User) console.Badge {
+	switch {
+	case u.IsDeleted():
+		return console.Badge{Tone: console.ToneProblem, Text: "Deleted"}
+	case !u.AccountEnabled:
+		return console.Badge{Tone: console.ToneQuiet, Text: "Disabled"}
+	}
+	return console.Badge{Tone: console.ToneGood, Text: "Enabled"}
+}
+
+func (p *Pages) showUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	return p.viewUsers(w, r, v, http.StatusOK, "")
+}
+
+func (p *Pages) viewUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong string) error {
+	query, err := userQuery(r)
+	if err != nil {
+		return err
+	}
+	found, err := v.Users(r.Context(), query)
+	if err != nil {
+		return err
+	}
+	counts, err := v.Counts(r.Context())
+	if err != nil {
+		return err
+	}
+	pg := usersPage{
+		Page: v.page, Search: query.Search, Status: query.Status, Tabs: v.userTabs(counts, query), Clear: v.url("users"),
+		Change: v.url("users/change"), Choosing: query.Status != directory.Deleted, Error: wrong,
+	}
+	pg.Title = "Users"
+	pg.StatusLine = fmt.Sprintf("%s, %s of them disabled. %s.", console.PluralForms(counts.Enabled+counts.Disabled, "user", "users"), console.GroupDigits(counts.Disabled), console.PluralForms(counts.Deleted, "deleted user", "deleted users"))
+	pg.Crumbs = v.crumbs()
+	pg.Actions = []console.Action{
+		{Text: "Export CSV", Icon: "download", URL: v.url("users/export")},
+		{Text: "Import CSV", Icon: "upload", URL: v.url("users/import")},
+		{Text: "New user", Icon: "plus", URL: v.url("users/new"), Primary: true},
+	}
+	for _, u := range found.Users {
+		pg.Rows = append(pg.Rows, v.userRow(u))
+	}
+	pg.Pager = userPager(v.url("users"), query, found)
+	pg.Empty = v.noUsers(counts, query)
+	return p.show(w, r, status, "users", pg)
+}
+
+// userQuery reads search, status and place from the address.
+func userQuery(r *http.Request) (directory.UserQuery, error) {
+	form := r.URL.Query()
+	after, err := directory.ParseCursor(form.Get("after"))
+	q := directory.UserQuery{Search: form.Get("search"), After: after}
+	switch s := directory.Status(form.Get("status")); s {
+	case directory.Enabled, directory.Disabled, directory.Deleted:
+		q.Status = s
+	}
+	return q, err
+}
+
+func (v *directoryVisit) userTabs(c directory.Counts, q directory.UserQuery) []console.Tab {
+	var tabs []console.Tab
+	for _, t := range []struct {
+		text   string
+		status directory.Status
+		n      int
+	}{
+		{"All", directory.NotDeleted, c.Enabled + c.Disabled},
+		{"Enabled", directory.Enabled, c.Enabled},
+		{"Disabled", directory.Disabled, c.Disabled},
+		{"Deleted", directory.Deleted, c.Deleted},
+	} {
+		to := directory.UserQuery{Search: q.Search, Status: t.status}
+		tabs = append(tabs, console.Tab{Text: t.text, URL: userListURL(v.url("users"), to), Count: console.GroupDigits(t.n), Here: q.Status == t.status})
+	}
+	return tabs
+}
+
+// userListURL is a list's address with the query in it.
+func userListURL(base string, q directory.UserQuery) string {
+	form := url.Values{}
+	for name, value := range map[string]string{"search": q.Search, "status": string(q.Status), "after": q.After.String()} {
+		if value != "" {
+			form.Set(name, value)
+		}
+	}
+	if len(form) == 0 {
+		return base
+	}
+	return base + "?" + form.Encode()
+}
+
+func userPager(base string, q directory.UserQuery, found directory.UserPage) console.Pager {
+	var g console.Pager
+	if q.After != (directory.Cursor{}) {
+		first := q
+		first.After = directory.Cursor{}
+		g.First = userListURL(base, first)
+	}
+	if found.More {
+		q.After = found.Next
+		g.Next = userListURL(base, q)
+	}
+	if g.First != "" || g.Next != "" {
+		g.Text = console.PluralForms(len(found.Users), "user", "users") + " on this page, sorted by display name"
+	}
+	return g
+}
+
+func (v *directoryVisit) noUsers(c directory.Counts, q directory.UserQuery) console.EmptyState {
+	switch {
+	case q.Search != "":
+		return console.EmptyState{Icon: "search", Title: "Nobody matches “" + q.Search + "”", Text: "The search looks for each word in names, user principal names, mail addresses, employee IDs, departments and job titles."}
+	case q.Status == directory.Deleted:
+		return console.EmptyState{Icon: "trash-2", Title: "No deleted users", Text: "Deleted users stay here until they are deleted permanently. You can restore them."}
+	case q.Status != directory.NotDeleted || c.Disabled+c.Enabled > 0:
+		return console.EmptyState{Icon: "users", Title: "Nobody here", Text: "No user of this directory has this status."}
+	}
+	return console.EmptyState{
+		Icon: "users", Title: "No users yet", Text: "Import a CSV file with Entra’s attribute names, or add people one by one.",
+		Action: &console.Action{Text: "Import CSV", Icon: "upload", URL: v.url("users/import"), Primary: true},
+	}
+}
+
+// exportUsers sends everybody who is not deleted as a file that the import takes.
+func (p *Pages) exportUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	if _, err := v.Users(r.Context(), directory.UserQuery{Limit: 1}); err != nil {
+		return err // while it can still be shown as a page
+	}
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	w.Header().Set("Content-Disposition", `attachment; filename="`+v.Directory.Name+`-users.csv"`)
+	w.Header().Set("Cache-Control", "no-store")
+	out := p.WriteUsers(w)
+	of := console.ExportRecord{Scope: event.Directory(string(v.Directory.ID)), Name: event.ExportUsers, What: "The list of users", Rows: "user"}
+	err := p.Console.RecordExport(r.Context(), of, func(sent *int) error {
+		return v.Export(r.Context(), func(u directory.User, manager string) error {
+			*sent++
+			return out.Write(u, manager)
+		})
+	})
+	if err == nil {
+		err = out.Flush()
+	}
+	if err != nil {
+		p.Console.Options.Log.Error("export cut off", "directory", v.Directory.Name, "error", err)
+		panic(http.ErrAbortHandler) // half a file must not look like a whole one
+	}
+	return nil
+}

@@ -1,0 +1,254 @@
+package sitepages
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// expiresSoon is how long before a token's end the overview speaks of it.
+const expiresSoon = 30 * 24 * time.Hour
+
+// attentionReach is how far back calls are looked at for what needs attention, and attentionCalls how many of them.
+const (
+	attentionReach = 24 * time.Hour
+	attentionCalls = 500
+)
+
+// overviewPage is the view "access": is it working, since when, what needs attention.
+type overviewPage struct {
+	console.Page
+	Calls     string // what the newest calls were
+	Strangers string // how many calls came from elsewhere; empty: none
+	Tokens    []tokenRow
+	Counts    peopleCounts
+	Attention []attention
+	Rows      []logRow
+	SCIM      string
+	Log       string
+	People    string
+	Settings  []console.Fact
+}
+
+// peopleCounts are the sizes of a roster as the page writes them.
+type peopleCounts struct{ Active, Deactivated, NeverSignedIn, Admins string }
+
+// attention is one line of "Needs attention".
+type attention struct {
+	Tone   console.Tone
+	Text   string
+	Action console.Action
+}
+
+func (p *Pages) showOverview(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	ctx, now := r.Context(), p.Console.Options.Now()
+	facts, err := p.scimFacts(ctx, v)
+	if err != nil {
+		return err
+	}
+	counts, err := v.Roster.Counts(ctx)
+	if err != nil {
+		return err
+	}
+	changes, _, err := p.Sites.Requests(ctx, v.Site.ID, site.RequestQuery{
+		RequestFilter: site.RequestFilter{Token: site.AnyToken, OnlyChanges: true, From: now.Add(-attentionReach)}, Limit: attentionCalls,
+	})
+	if err != nil {
+		return err
+	}
+	state := judge(v.Site, facts, now)
+	pg := v.page
+	pg.Title, pg.Crumbs = "Access management", v.crumbs()
+	pg.Badge, pg.StatusLine = state.Badge(), state.Detail()
+	o := overviewPage{
+		Page: pg, Calls: callsText(readCalls(facts.calls)), Strangers: strangersText(facts.strangers),
+		Counts:    peopleCounts{console.GroupDigits(counts.Active), console.GroupDigits(counts.Deactivated), console.GroupDigits(counts.NeverSignedIn), console.GroupDigits(counts.Admins)},
+		Attention: needsAttention(v, facts, changes, counts, now),
+		SCIM:      v.url("admin/access/scim"), Log: v.url("admin/access/log"), People: v.url("admin/people"),
+	}
+	for _, name := range []string{"creates", "deletes", "manageRoles"} {
+		x := site.SettingOf(name)
+		o.Settings = append(o.Settings, console.Fact{Name: x.Label, Value: x.Brief(v.Site.Settings)})
+	}
+	for _, t := range liveTokens(facts.tokens, now) {
+		o.Tokens = append(o.Tokens, p.tokenRow(v, t, now))
+	}
+	for _, row := range facts.calls[:min(len(facts.calls), 5)] {
+		o.Rows = append(o.Rows, p.rowOf(v, facts.tokens, row))
+	}
+	return p.show(w, r, http.StatusOK, "access", o)
+}
+
+func callsText(c calls) string {
+	switch {
+	case c.total == 0:
+		return "No call yet."
+	case c.failed == 0:
+		return fmt.Sprintf("Of the last %s: %s made or asked for a change, none was refused.", console.Plural(c.total, "call"), console.GroupDigits(c.changes))
+	}
+	return fmt.Sprintf("Of the last %s: %s made or asked for a change, %s refused.", console.Plural(c.total, "call"), console.GroupDigits(c.changes), console.GroupDigits(c.failed))
+}
+
+// strangersText counts calls that say nothing about the identity provider.
+func strangersText(n int) string {
+	switch {
+	case n == 0:
+		return ""
+	case n >= manyStrangers:
+		return fmt.Sprintf("%d calls or more without a token of this site within a day; refused", manyStrangers)
+	}
+	return console.Plural(n, "call") + " without a token of this site within a day; refused"
+}
+
+// needsAttention lists what somebody should look at, the worst first. changes are the newest calls that changed something,
+// tried to, or were refused, newest first.
+func needsAttention(v *siteVisit, f scimFacts, changes []site.Request, counts roster.Counts, now time.Time) []attention {
+	var list []attention
+	scim := console.Action{Text: "SCIM integration", URL: v.url("admin/access/scim")}
+	live := liveTokens(f.tokens, now)
+	c := readCalls(f.calls)
+	switch {
+	case v.Site.SCIMEnabled && c.ended.Time.After(c.success) && endedCounts(c.ended, live):
+		list = append(list, attention{
+			console.ToneProblem, endedText(c.ended, f.tokens, now),
+			console.Action{Text: "Show the calls", URL: v.url("admin/access/log?show=all&result=refused&token=" + url.QueryEscape(c.ended.TokenID))},
+		})
+	case v.Site.SCIMEnabled && len(live) == 0 && len(f.tokens) > 0:
+		list = append(list, attention{console.ToneProblem, "No token is live, so the identity provider is refused.", scim})
+	}
+	f.calls = changes
+	list = append(list, refusals(v, f.current())...)
+	for _, t := range live {
+		if !t.Expires.IsZero() && t.Expires.Sub(now) < expiresSoon {
+			list = append(list, attention{console.ToneWarning, fmt.Sprintf("Token %s expires %s. The identity provider is refused from then on.", t.Label(), console.RelativeTime(t.Expires, now)), scim})
+		}
+		if t.ReplacesOnUse != "" {
+			list = append(list, attention{console.ToneInfo, fmt.Sprintf("Token %s has not been used yet. The old one ends with its first call.", t.Label()), scim})
+		}
+	}
+	if counts.Admins == 1 && counts.All > 1 {
+		list = append(list, attention{
+			console.ToneInfo, "There is one active administrator. A second one can help if the first is away.",
+			console.Action{Text: "People", URL: v.url("admin/people")},
+		})
+	}
+	return list
+}
+
+// cause is what several calls have in common that were refused, or not applied in full.
+type cause struct {
+	kind   string // "create"
+	text   string // the sentence of the newest
+	method string
+	result site.Result
+	calls  int
+	people map[string]bool // whom they were about
+	who    string          // the newest of them
+}
+
+// causesShown is how many causes the overview lists; the log has the rest.
+const causesShown = 5
+
+// refusals are the causes of what went wrong among rows, the one with the most calls first. A refused call that worked for the
+// same person later is left out.
+func refusals(v *siteVisit, rows []site.Request) []attention {
+	var causes []*cause
+	byKey, done := map[string]*cause{}, map[string]bool{}
+	for _, r := range rows {
+		if r.TokenEnded() {
+			continue
+		}
+		about := cmp.Or(r.Subject, strings.ToLower(r.UserName))
+		same := r.Method + "\x00" + about
+		if !failed(r) && len(r.Ignored) == 0 {
+			done[same] = done[same] || about != ""
+			continue
+		}
+		if failed(r) && done[same] {
+			continue
+		}
+		key := r.Method + "\x00" + string(r.Result()) + "\x00" + bare(r)
+		c := byKey[key]
+		if c == nil {
+			c = &cause{kind: kindOf(r), text: r.Sentence, method: r.Method, result: r.Result(), who: r.UserName, people: map[string]bool{}}
+			byKey[key] = c
+			causes = append(causes, c)
+		}
+		c.calls++
+		if r.UserName != "" {
+			c.people[strings.ToLower(r.UserName)] = true
+		}
+	}
+	slices.SortStableFunc(causes, func(a, b *cause) int {
+		return cmp.Or(cmp.Compare(rank(a.result), rank(b.result)), cmp.Compare(b.calls, a.calls))
+	})
+	var list []attention
+	for _, c := range causes[:min(len(causes), causesShown)] {
+		list = append(list, c.attention(v))
+	}
+	if more := len(causes) - causesShown; more > 0 {
+		list = append(list, attention{console.ToneWarning, console.Plural(more, "other cause") + " of refusals within a day.", console.Action{Text: "Show", URL: v.url("admin/access/log?result=refused")}})
+	}
+	return list
+}
+
+func rank(r site.Result) int {
+	if r == site.Refused {
+		return 0
+	}
+	return 1
+}
+
+// attention is the one line for one cause.
+func (c *cause) attention(v *siteVisit) attention {
+	q := url.Values{"result": {string(c.result)}, "method": {c.method}}
+	a := attention{Tone: console.ToneWarning, Action: console.Action{Text: "Show"}}
+	what := "applied only in part"
+	if c.result == site.Refused {
+		a.Tone, what = console.ToneProblem, "refused"
+	}
+	switch {
+	case len(c.people) == 1:
+		a.Text = c.who + ": " + period(c.text)
+		if c.calls > 1 {
+			a.Text += " (" + console.Plural(c.calls, "call") + ")"
+		}
+		q.Set("q", c.who)
+	case c.calls == 1:
+		a.Text = period(c.text)
+	default:
+		a.Text = fmt.Sprintf("%s %s, same cause: %s", console.Plural(c.calls, c.kind), what, period(c.text))
+	}
+	a.Action.URL = v.url("admin/access/log?" + q.Encode())
+	return a
+}
+
+// kindOf says what a call asked for, in a word that takes an s.
+func kindOf(r site.Request) string {
+	switch r.Method {
+	case http.MethodPost:
+		return "create"
+	case http.MethodPut, http.MethodPatch:
+		return "update"
+	case http.MethodDelete:
+		return "delete"
+	}
+	return "call"
+}
+
+// bare is the sentence of a row without what is particular to it.
+func bare(r site.Request) string {
+	text := r.Sentence
+	if r.UserName != "" {
+		text = strings.ReplaceAll(text, r.UserName, "")
+	}
+	return console.ParticularWords.ReplaceAllString(text, "…")
+}

@@ -1,0 +1,46 @@
+package sitepages
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// audit is the audit log of the site.
+func (p *Pages) audit(v *siteVisit) console.AuditLog {
+	return console.AuditLog{
+		Console: p.Console, Trail: p.Events, Frame: v.page, Scope: event.Site(string(v.Site.ID)),
+		Self: v.url("admin/audit"), File: v.Site.Name + "-audit-log", Crumbs: v.crumbs(),
+		Kinds: []string{"user.", "group.", "resource.", "site.", "token.", "sign_in.", "page.", "export."},
+		Title: "Audit log",
+		Lead: "Every change of an account, a setting, a token or a sign-in link, with who did it and from where; also exports, refused links and refused pages. " +
+			"No page and no command changes an entry; whoever can write to the database can.",
+		Link: v.eventURL,
+	}
+}
+
+func (p *Pages) showAudit(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.audit(v).Show(w, r)
+}
+
+func (p *Pages) exportAudit(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.audit(v).Export(w, r)
+}
+
+// eventURL leads to the person whom an event is about, if they are still there.
+func (v *siteVisit) eventURL(e event.Event) string {
+	if strings.HasPrefix(e.Name, "user.") && e.Name != event.UserDeleted && e.Subject != "" {
+		return v.personURL(e.Subject, "")
+	}
+	return ""
+}
+
+// eventRow is an event in the history of a person. A changed setting stands out; what SCIM does to people day by day does not.
+func (v *siteVisit) eventRow(e event.Event) console.EventRow {
+	row := console.EventRow{Time: e.Time, Text: e.Text, Actor: console.ActorName(e.Actor), URL: v.eventURL(e)}
+	row.Strong = strings.HasPrefix(e.Name, "site.") || strings.HasPrefix(e.Name, "token.")
+	row.Plain = e.By.Kind == event.Token && !row.Strong
+	return row
+}

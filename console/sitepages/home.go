@@ -1,0 +1,46 @@
+package sitepages
+
+import (
+	"net/http"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/roster"
+)
+
+// homePage is the view "home": who am I here, and what may I do. It is what deactivation cuts off.
+type homePage struct {
+	console.Page
+	Person   roster.Person
+	RoleText string
+	Admin    bool
+	Overview string
+	People   string
+	Sessions console.SessionList
+}
+
+func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	pg := v.page
+	pg.Title = "My account"
+	pg.StatusLine = "You are signed in to " + v.Site.Name + " as " + v.Person.Name() + "."
+	pg.Crumbs = []console.Crumb{{Text: v.Site.Name, URL: v.url("")}}
+	sessions, err := p.siteSessions(r, v, v.Person, v.url("sign-out-everywhere"))
+	if err != nil {
+		return err
+	}
+	return p.show(w, r, http.StatusOK, "home", homePage{
+		Page: pg, Sessions: sessions, Person: v.Person, RoleText: roleText(v.Person.Role),
+		Admin: v.Person.Role == roster.RoleAdmin, Overview: v.url("admin/access"), People: v.url("admin/people"),
+	})
+}
+
+// roleText says what a role is for.
+func roleText(role roster.Role) string {
+	switch role {
+	case roster.RoleAdmin:
+		return "Manages this site’s people and how they are provisioned."
+	case roster.RoleModerator:
+		return "Looks after what people write here."
+	default:
+		return "Uses this site."
+	}
+}

@@ -1,0 +1,429 @@
+package sitepages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/retention"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// logPage is the view "log": what the identity provider asked of this site, and what it got.
+type logPage struct {
+	console.Page
+	Tabs   []console.Tab
+	Filter logFilter
+	Rows   []logRow
+	Empty  console.EmptyState
+	Pager  console.Pager
+	Live   string // what is asked again every few seconds; empty on older pages, which do not change
+}
+
+// logFilter is what the reader asked to see.
+type logFilter struct {
+	Action   string
+	Search   string
+	From, To string // days, as typed
+	Results  []console.Option
+	Methods  []console.Option
+	Tokens   []console.Option
+	All      bool // reads too
+	Set      bool // something narrows the list
+	Clear    string
+	Error    *console.FieldError
+}
+
+// logRow is one SCIM request.
+type logRow struct {
+	ID      string
+	Time    time.Time
+	Who     string
+	What    string // short
+	Result  console.Badge
+	Asked   string // short
+	Millis  string
+	Chips   []string // "2 corrected"
+	Note    string   // what the reader should know about this row; may be empty
+	Changes []change
+	Others  []string // further attributes that changed
+	Answer  string   // what the identity provider was told, whole
+	WhoURL  string   // the person's page; may be empty
+	Subject string
+	Fixes   []string
+	Ignored []string
+	Token   string
+	Remote  string
+	Full    string // method and path, whole
+	Curl    console.CopyValue
+}
+
+// change is an attribute with its values before and after.
+type change struct{ Name, Before, After string }
+
+const logLimit = 50
+
+// logMethods are the methods that the log can be narrowed to.
+var logMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
+// logQuery reads what a request asks to see. A day that is none is a field error, and narrows nothing.
+func logQuery(q url.Values, tokens []site.Token) (site.RequestQuery, *console.FieldError) {
+	query := site.RequestQuery{
+		RequestFilter: site.RequestFilter{Result: resultOf(q.Get("result")), OnlyChanges: q.Get("show") != "all"},
+		Search:        strings.TrimSpace(q.Get("q")), Before: q.Get("before"), Limit: logLimit,
+	}
+	if method := strings.ToUpper(q.Get("method")); slices.Contains(logMethods, method) {
+		query.Method = method
+	}
+	token := q.Get("token")
+	if token == site.NoToken || slices.ContainsFunc(tokens, func(t site.Token) bool { return t.ID == token }) {
+		query.Token = token
+	}
+	var wrong *console.FieldError
+	query.From, query.Until, wrong = console.DayRange(q)
+	return query, wrong
+}
+
+func (p *Pages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	q := r.URL.Query()
+	facts, err := p.scimFacts(r.Context(), v)
+	if err != nil {
+		return err
+	}
+	query, wrong := logQuery(q, facts.tokens)
+	rows, next, err := p.Sites.Requests(r.Context(), v.Site.ID, query)
+	if errors.Is(err, refusal.Invalid) {
+		return p.Console.Redirect(w, r, v.url("admin/access/log"), console.Notice{})
+	}
+	if err != nil {
+		return err
+	}
+	state := judge(v.Site, facts, p.Console.Options.Now())
+	pg := v.page
+	pg.Title, pg.Badge, pg.StatusLine = "Request log", state.Badge(), state.Detail()
+	pg.Lead = "What your identity provider asked of this site, and what it got. Changes and refusals are written at once; reads and a token’s last use within a second or two. Of many calls without a token of this site only some are kept."
+	kept, err := p.Console.RetentionText(r.Context(), string(v.Site.ID), console.RetainedLog{Kind: retention.Reads, Name: "Reads and calls without a token of this site"}, console.RetainedLog{Kind: retention.Changes, Name: "Changes and refusals"})
+	if err != nil {
+		return err
+	}
+	pg.Lead += kept
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")})
+	self := v.url("admin/access/log")
+	pg.Actions = []console.Action{{Text: "Export CSV", Icon: "download", URL: console.WithQuery(v.url("admin/access/log/export"), q, "before", "")}}
+	narrowed := narrows(query) || wrong != nil
+	l := logPage{
+		Page: pg,
+		Filter: logFilter{
+			Action: self, Search: query.Search, From: q.Get("from"), To: q.Get("to"), All: !query.OnlyChanges, Error: wrong,
+			Set: narrowed, Clear: console.WithQuery(self, nil, "show", q.Get("show")),
+			Results: resultOptions(query.Result), Methods: methodOptions(query.Method), Tokens: tokenOptions(query.Token, facts.tokens),
+		},
+		Tabs: []console.Tab{
+			{Text: "Changes and refusals", URL: console.WithQuery(self, q, "show", "", "before", ""), Here: query.OnlyChanges},
+			{Text: "Everything", URL: console.WithQuery(self, q, "show", "all", "before", ""), Here: !query.OnlyChanges},
+		},
+		Empty: emptyLog(narrowed || query.Before != "", self+"?show=all", len(facts.calls) > 0),
+	}
+	for _, row := range rows {
+		l.Rows = append(l.Rows, p.rowOf(v, facts.tokens, row))
+	}
+	l.Pager = console.Pager{Text: logCount(len(rows), query, next != "")}
+	if query.Before == "" {
+		l.Live = console.WithQuery(self, q, "before", "")
+	} else {
+		l.Pager.First = console.WithQuery(self, q, "before", "")
+	}
+	if next != "" {
+		l.Pager.Next = console.WithQuery(self, q, "before", next)
+	}
+	return p.show(w, r, http.StatusOK, "log", l)
+}
+
+// narrows says whether a query leaves something out beside answered reads.
+func narrows(q site.RequestQuery) bool {
+	all := q.RequestFilter
+	all.OnlyChanges = false
+	return q.Search != "" || all != site.RequestFilter{}
+}
+
+// exportLog sends every row that the page's filters let through.
+func (p *Pages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	tokens, err := p.Sites.Tokens(r.Context(), v.Site.ID)
+	if err != nil {
+		return err
+	}
+	query, wrong := logQuery(r.URL.Query(), tokens)
+	if wrong != nil {
+		return p.Console.Redirect(w, r, console.WithQuery(v.url("admin/access/log"), r.URL.Query()), console.Notice{})
+	}
+	query.Before, query.Limit = "", 500
+	page, next, err := p.Sites.Requests(r.Context(), v.Site.ID, query)
+	if err != nil {
+		return err
+	}
+	header := []string{"time", "who", "whatWeDid", "result", "status", "method", "path", "milliseconds", "token", "from", "corrected", "notApplied", "scimId", "row"}
+	of := console.ExportRecord{
+		Scope: event.Site(string(v.Site.ID)), Name: event.ExportRequestLog, What: "The request log", Rows: "call",
+		Filter: console.FilterOf(r.URL.Query(), "q", "result", "method", "token", "show", "from", "to"),
+	}
+	fill := func(line func(...string) error, sent *int) error {
+		for {
+			for _, c := range page {
+				row := p.rowOf(v, tokens, c)
+				*sent++
+				err := line(c.Time.UTC().Format(time.RFC3339Nano), c.UserName, c.Sentence, string(c.Result()), fmt.Sprint(c.Status), c.Method, c.Path, millis(c.Duration),
+					row.Token, c.Remote, strings.Join(c.Fixes, "; "), strings.Join(c.Ignored, "; "), c.Subject, c.ID)
+				if err != nil {
+					return err
+				}
+			}
+			if next == "" {
+				return nil
+			}
+			if page, next, err = p.nextRows(r.Context(), v, query, next); err != nil {
+				return err
+			}
+		}
+	}
+	return p.Console.SendCSV(w, r, v.Site.Name+"-request-log.csv", header, func(line func(...string) error) error {
+		return p.Console.RecordExport(r.Context(), of, func(sent *int) error { return fill(line, sent) })
+	})
+}
+
+func (p *Pages) nextRows(ctx context.Context, v *siteVisit, q site.RequestQuery, before string) ([]site.Request, string, error) {
+	q.Before = before
+	return p.Sites.Requests(ctx, v.Site.ID, q)
+}
+
+func logCount(n int, q site.RequestQuery, more bool) string {
+	text := console.Plural(n, "call")
+	if more && n == 0 {
+		text = "None among the calls looked through so far; older ones follow"
+	} else if more {
+		text += ", older ones follow"
+	}
+	if q.Before != "" {
+		text += ", from further back"
+	}
+	return text
+}
+
+func emptyLog(narrowed bool, all string, any bool) console.EmptyState {
+	switch {
+	case narrowed:
+		return console.EmptyState{Icon: "search", Title: "No call fits", Text: "Nothing in the log matches what you asked to see.", Action: &console.Action{Text: "Show everything", URL: all}}
+	case any:
+		return console.EmptyState{
+			Icon: "scroll-text", Title: "No changes and no refusals yet", Text: "Your identity provider has only read so far. Reads are listed under Everything.",
+			Action: &console.Action{Text: "Show everything", URL: all},
+		}
+	}
+	return console.EmptyState{Icon: "scroll-text", Title: "Nobody has called yet", Text: "Each call of your identity provider appears here within a second."}
+}
+
+func (p *Pages) rowOf(v *siteVisit, tokens []site.Token, r site.Request) logRow {
+	row := logRow{
+		ID: r.ID, Time: r.Time, Who: r.UserName, Result: resultBadge(r), Answer: r.Sentence,
+		Asked: r.Method + " " + shortPath(v, r.Path), Full: r.Method + " " + r.Path, Millis: millis(r.Duration),
+		Remote: r.Remote, Fixes: r.Fixes, Ignored: r.Ignored, Subject: r.Subject, Token: p.tokenText(tokens, r),
+		Curl: console.CopyValue{ID: "curl-" + r.ID, Label: "As curl, without the token", Value: curl(p.Console.Options.PublicURL, r), Button: "Copy as curl"},
+	}
+	row.What, row.Changes, row.Others = retell(r)
+	switch {
+	case r.TokenEnded():
+		row.What = "Refused: the token has ended"
+	case r.Stranger() && r.Status == http.StatusUnauthorized && r.TokenLast4 == "":
+		row.What = "Refused: no token of this site"
+	case r.Stranger() && r.Status == http.StatusUnauthorized:
+		row.What = "Refused: unknown token, ending …" + r.TokenLast4
+	}
+	if attribute, random := testsConnection(v, r); random != "" {
+		row.Who, row.What = "Test Connection", "Answered: nobody has the random "+attribute
+		row.Note = "A Test Connection looks for a random value (" + random + ") to see whether this site can search by " + attribute + ". That nobody has it is the right answer."
+	}
+	if n := len(r.Fixes); n > 0 {
+		row.Chips = append(row.Chips, console.GroupDigits(n)+" corrected")
+	}
+	if n := len(r.Ignored); n > 0 {
+		row.Chips = append(row.Chips, console.GroupDigits(n)+" not applied")
+	}
+	if r.Subject != "" && r.Status < http.StatusBadRequest && r.Method != http.MethodDelete && !strings.Contains(r.Path, "/Groups") {
+		row.WhoURL = v.url("admin/people/" + url.PathEscape(r.Subject))
+	}
+	return row
+}
+
+// tokenText names the token of a call.
+func (p *Pages) tokenText(tokens []site.Token, r site.Request) string {
+	name := ""
+	if r.TokenLast4 != "" {
+		name = "…" + r.TokenLast4
+	}
+	if r.Stranger() {
+		if name == "" {
+			return ""
+		}
+		return name + " (not a token of this site)"
+	}
+	for _, t := range tokens {
+		if t.ID == r.TokenID {
+			name = t.Label()
+		}
+	}
+	if r.TokenEnded() {
+		name += " (ended)"
+	}
+	return name
+}
+
+// attributesShown is how many attribute names a line shows; the details have them all.
+const attributesShown = 3
+
+// retell is the sentence of a call in short, with the values and attributes that it names.
+func retell(r site.Request) (short string, changes []change, others []string) {
+	if r.Status >= http.StatusBadRequest {
+		return r.Sentence, nil, nil
+	}
+	parts := strings.Split(r.Sentence, " · ")
+	for i, part := range parts {
+		role, isRole := strings.CutPrefix(part, "Role ")
+		before, after, hasRoles := strings.Cut(role, " → ")
+		names, updated := strings.CutPrefix(part, "Updated ")
+		switch {
+		case part == "Deactivated":
+			changes = append(changes, change{"active", "true", "false"})
+		case part == "Reactivated":
+			changes = append(changes, change{"active", "false", "true"})
+		case isRole && hasRoles:
+			changes = append(changes, change{"userType", before, after})
+		case updated:
+			others = strings.Split(names, ", ")
+			if more := len(others) - attributesShown; more > 0 {
+				parts[i] = "Updated " + strings.Join(others[:attributesShown], ", ") + fmt.Sprintf(" and %d more", more)
+			}
+		}
+	}
+	return strings.Join(parts, " · "), changes, others
+}
+
+// randomLookup is a filter for one value that is a random GUID (RFC 9562 §5.4, version 4).
+var randomLookup = regexp.MustCompile(`^\s*(\w[\w.:-]*(?:\[[^\]]*\](?:\.\w+)?)?)\s+(?i:eq)\s+"([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12})"\s*$`)
+
+// testsConnection recognises the lookup that tests a connection: a search for a random GUID as a name or an address, which
+// nobody has. Ids and external ids can be such GUIDs, so a search for one of them is taken for what it says.
+func testsConnection(v *siteVisit, r site.Request) (attribute, random string) {
+	path, query, asked := strings.Cut(strings.TrimPrefix(r.Path, v.url("auth/scim/v2")), "?")
+	if !asked || r.Method != http.MethodGet || r.Status != http.StatusOK || r.Subject != "" || !strings.HasPrefix(r.Sentence, "Not found") {
+		return "", ""
+	}
+	if path = strings.ToLower(strings.Trim(path, "/")); path != "users" && path != "groups" {
+		return "", ""
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return "", ""
+	}
+	found := randomLookup.FindStringSubmatch(values.Get("filter"))
+	if found == nil || strings.EqualFold(found[1], "id") || strings.EqualFold(found[1], "externalId") {
+		return "", ""
+	}
+	return found[1], found[2]
+}
+
+// curl is the call as a command. The token is a variable, and the body, which is not kept, a file.
+func curl(base string, r site.Request) string {
+	quoted := func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+	command := "curl -X " + quoted(r.Method) + " " + quoted(base+r.Path) + ` -H "Authorization: Bearer $TOKEN"`
+	switch r.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		command += " -H 'Content-Type: application/scim+json' --data @body.json"
+	}
+	return command
+}
+
+// shortPath leaves out what every path of the site's endpoint begins with, shortens ids, and writes a filter as it reads.
+func shortPath(v *siteVisit, path string) string {
+	if rest, ok := strings.CutPrefix(path, v.url("auth/scim/v2")); ok && rest != "" {
+		path = rest
+	}
+	path, query, asked := strings.Cut(path, "?")
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if len(part) > longestShown {
+			parts[i] = strings.ToValidUTF8(part[:8], "") + "…"
+		}
+	}
+	path = strings.Join(parts, "/")
+	if !asked {
+		return path
+	}
+	if plain, err := url.QueryUnescape(query); err == nil {
+		query = plain
+	}
+	return path + "?" + query
+}
+
+// longestShown is the longest part of a path that the table shows whole: ServiceProviderConfig.
+const longestShown = 21
+
+func millis(d time.Duration) string {
+	if d < 10*time.Millisecond {
+		return fmt.Sprintf("%.1f", float64(d.Microseconds())/1000)
+	}
+	return fmt.Sprint(d.Milliseconds())
+}
+
+func resultBadge(r site.Request) console.Badge {
+	b := console.Badge{Text: fmt.Sprint(r.Status)}
+	switch r.Result() {
+	case site.Refused:
+		b.Tone, b.Hint = console.ToneProblem, "Refused"
+	case site.Ignored:
+		b.Tone, b.Hint = console.ToneWarning, "Answered; something was deliberately not applied"
+	default:
+		b.Tone, b.Hint = console.ToneGood, "Done"
+	}
+	return b
+}
+
+func resultOf(text string) site.Result {
+	switch r := site.Result(text); r {
+	case site.Done, site.Ignored, site.Refused:
+		return r
+	}
+	return site.AnyResult
+}
+
+func resultOptions(here site.Result) []console.Option {
+	return console.MarkChosen(string(here), []console.Option{
+		{Value: "", Text: "Any result"},
+		{Value: string(site.Done), Text: "Done"},
+		{Value: string(site.Ignored), Text: "Not applied in part"},
+		{Value: string(site.Refused), Text: "Refused"},
+	})
+}
+
+func methodOptions(here string) []console.Option {
+	list := []console.Option{{Text: "Any method"}}
+	for _, m := range logMethods {
+		list = append(list, console.Option{Value: m, Text: m})
+	}
+	return console.MarkChosen(here, list)
+}
+
+func tokenOptions(here string, tokens []site.Token) []console.Option {
+	list := []console.Option{{Text: "Any token"}}
+	for _, t := range tokens {
+		list = append(list, console.Option{Value: t.ID, Text: t.Label()})
+	}
+	return console.MarkChosen(here, append(list, console.Option{Value: site.NoToken, Text: "No token of this site"}))
+}

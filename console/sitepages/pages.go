@@ -1,0 +1,231 @@
+package sitepages
+
+import (
+	"embed"
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/erasure"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/signin"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// SessionCookie carries the session of one of a site's people, on /c/{site}/.
+const SessionCookie = "rollcall-site"
+
+//go:embed *.html
+var templateFiles embed.FS
+
+// Pages are the pages of the application's end.
+type Pages struct {
+	Console *console.Console
+	Sites   *site.Sites
+	Rosters *roster.Rosters
+	SignIns *signin.SignIns
+	Events  event.Store
+	Eraser  *erasure.Eraser
+
+	parse sync.Once
+	views *console.Views
+}
+
+// siteVisit is what the guard of /c/{site}/ knows about a request.
+type siteVisit struct {
+	Site   site.Site // zero only for links to a site that does not exist
+	Roster *roster.Roster
+	Person roster.Person // zero on routes for anyone
+	page   console.Page
+}
+
+// routes is every page of the application's end.
+func (p *Pages) routes() []console.Route[*siteVisit] {
+	return []console.Route[*siteVisit]{
+		// Getting in and out
+		{Pattern: "GET /c/{site}/sign-in/{secret}", Access: console.Anyone, Handle: p.showLink},
+		{Pattern: "POST /c/{site}/sign-in/{secret}", Access: console.Anyone, Handle: p.redeemLink},
+		{Pattern: "POST /c/{site}/sign-out", Access: console.Anyone, Handle: p.signOut},
+
+		// Everybody
+		{Pattern: "GET /c/{site}", Access: console.Anyone, Handle: p.toHome}, // the cookie's path ends in a slash
+		{Pattern: "GET /c/{site}/{$}", Access: console.SignedIn, Handle: p.showHome},
+		{Pattern: "GET /c/{site}/sign-out-everywhere", Access: console.SignedIn, Handle: p.askSignOutEverywhere},
+		{Pattern: "POST /c/{site}/sign-out-everywhere", Access: console.SignedIn, Handle: p.signOutEverywhere},
+
+		// Access management
+		{Pattern: "GET /c/{site}/admin", Access: console.Administrator, Handle: p.toOverview},
+		{Pattern: "GET /c/{site}/admin/{$}", Access: console.Administrator, Handle: p.toOverview},
+		{Pattern: "GET /c/{site}/admin/access", Access: console.Administrator, Handle: p.showOverview},
+		{Pattern: "GET /c/{site}/admin/access/scim", Access: console.Administrator, Handle: p.showSCIM},
+		{Pattern: "POST /c/{site}/admin/access/scim", Access: console.Administrator, Handle: p.saveSCIM},
+		{Pattern: "GET /c/{site}/admin/access/scim/guide", Access: console.Administrator, Handle: p.showGuide},
+		{Pattern: "POST /c/{site}/admin/access/scim/enabled", Access: console.Administrator, Handle: p.saveEnabled},
+		{Pattern: "GET /c/{site}/admin/access/scim/off", Access: console.Administrator, Handle: p.askOff},
+		{Pattern: "POST /c/{site}/admin/access/scim/off", Access: console.Administrator, Handle: p.switchOff},
+		{Pattern: "POST /c/{site}/admin/access/scim/roles", Access: console.Administrator, Handle: p.saveRoles},
+		{Pattern: "GET /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.showSchemas},
+		{Pattern: "POST /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.saveSchemas, MaxBody: 2 << 20},
+		{Pattern: "GET /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.toSchemas},
+		{Pattern: "POST /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.forceSchemas, MaxBody: 2 << 20},
+		{Pattern: "GET /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.showSearchable},
+		{Pattern: "POST /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.declareSearchable},
+		{Pattern: "GET /c/{site}/admin/access/scim/searchable/{declared}/remove", Access: console.Administrator, Handle: p.askRemoveSearchable},
+		{Pattern: "POST /c/{site}/admin/access/scim/searchable/{declared}/remove", Access: console.Administrator, Handle: p.removeSearchable},
+		{Pattern: "GET /c/{site}/admin/access/scim/tokens", Access: console.Administrator, Handle: p.afterToken},
+		{Pattern: "POST /c/{site}/admin/access/scim/tokens", Access: console.Administrator, Handle: p.generateToken},
+		{Pattern: "GET /c/{site}/admin/access/scim/tokens/new", Access: console.Administrator, Handle: p.askReplace},
+		{Pattern: "GET /c/{site}/admin/access/scim/tokens/{token}/revoke", Access: console.Administrator, Handle: p.askRevoke},
+		{Pattern: "POST /c/{site}/admin/access/scim/tokens/{token}/revoke", Access: console.Administrator, Handle: p.revokeToken},
+		{Pattern: "GET /c/{site}/admin/access/log", Access: console.Administrator, Handle: p.showLog},
+		{Pattern: "GET /c/{site}/admin/access/log/export", Access: console.Administrator, Handle: p.exportLog},
+
+		// People
+		{Pattern: "GET /c/{site}/admin/people", Access: console.Administrator, Handle: p.showPeople},
+		{Pattern: "GET /c/{site}/admin/people/change", Access: console.Administrator, Handle: p.toPeople},
+		{Pattern: "POST /c/{site}/admin/people/change", Access: console.Administrator, Handle: p.changePeople},
+		{Pattern: "GET /c/{site}/admin/people/{person}", Access: console.Administrator, Handle: p.showPerson},
+		{Pattern: "GET /c/{site}/admin/people/{person}/role", Access: console.Administrator, Handle: p.askRole},
+		{Pattern: "POST /c/{site}/admin/people/{person}/role", Access: console.Administrator, Handle: p.setRole},
+		{Pattern: "GET /c/{site}/admin/people/{person}/deactivate", Access: console.Administrator, Handle: p.askDeactivate},
+		{Pattern: "POST /c/{site}/admin/people/{person}/deactivate", Access: console.Administrator, Handle: p.deactivate},
+		{Pattern: "GET /c/{site}/admin/people/{person}/reactivate", Access: console.Administrator, Handle: p.askReactivate},
+		{Pattern: "POST /c/{site}/admin/people/{person}/reactivate", Access: console.Administrator, Handle: p.reactivate},
+		{Pattern: "GET /c/{site}/admin/people/{person}/erase", Access: console.Administrator, Handle: p.askErase},
+		{Pattern: "POST /c/{site}/admin/people/{person}/erase", Access: console.Administrator, Handle: p.erase},
+		{Pattern: "GET /c/{site}/admin/people/{person}/held/{attribute}/{decision}", Access: console.Administrator, Handle: p.askHeld},
+		{Pattern: "POST /c/{site}/admin/people/{person}/held/{attribute}/{decision}", Access: console.Administrator, Handle: p.decideHeld},
+		{Pattern: "GET /c/{site}/admin/people/{person}/sign-out", Access: console.Administrator, Handle: p.askSignOutPerson},
+		{Pattern: "POST /c/{site}/admin/people/{person}/sign-out", Access: console.Administrator, Handle: p.signOutPerson},
+		{Pattern: "GET /c/{site}/admin/people/{person}/block", Access: console.Administrator, Handle: p.askBlock},
+		{Pattern: "POST /c/{site}/admin/people/{person}/block", Access: console.Administrator, Handle: p.block},
+		{Pattern: "GET /c/{site}/admin/people/{person}/unblock", Access: console.Administrator, Handle: p.askUnblock},
+		{Pattern: "POST /c/{site}/admin/people/{person}/unblock", Access: console.Administrator, Handle: p.unblock},
+		{Pattern: "GET /c/{site}/admin/audit", Access: console.Administrator, Handle: p.showAudit},
+		{Pattern: "GET /c/{site}/admin/audit/export", Access: console.Administrator, Handle: p.exportAudit},
+	}
+}
+
+// Routes lists every route under /c/, with who may ask for it.
+func (p *Pages) Routes() []console.RouteInfo { return console.RouteInfos(p.routes()) }
+
+// show answers with a page of this set.
+func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, view string, data any) error {
+	p.parse.Do(func() { p.views = p.Console.Views("site", templateFiles) })
+	return p.views.Show(w, r, status, view, data)
+}
+
+// Handler serves /c/…, all but the SCIM subtree, which cmd dispatches before it.
+func (p *Pages) Handler() http.Handler {
+	return console.Area[*siteVisit]{
+		Console: p.Console,
+		Tables:  [][]console.Route[*siteVisit]{p.routes()},
+		Guard:   p.guard,
+		Actor:   (*siteVisit).who,
+		Scope:   (*siteVisit).trail,
+		Frame:   func(v *siteVisit) console.Page { return v.page },
+	}.Handler()
+}
+
+// guard asks the store each time: who was deactivated is at the sign-in page with the next click. A site that does not exist
+// answers like one that does, so that nobody learns the names of customers.
+func (p *Pages) guard(w http.ResponseWriter, r *http.Request, need console.Access) (*siteVisit, error) {
+	v := &siteVisit{}
+	found, err := p.Sites.ByName(r.Context(), r.PathValue("site"))
+	unknown := errors.Is(err, refusal.NotFound)
+	if err != nil && !unknown {
+		return v, err
+	}
+	if !unknown {
+		v.Site, v.Roster = found, p.Rosters.Open(found)
+	}
+	if need == console.Anyone {
+		return v, nil
+	}
+	if unknown {
+		return v, p.askIn(r)
+	}
+	v.Person, err = v.Roster.UseSession(r.Context(), p.Console.SessionSecret(r, SessionCookie), console.BrowserOf(r))
+	if errors.Is(err, refusal.Unauthorized) {
+		return v, p.askIn(r)
+	}
+	if err != nil {
+		return v, err
+	}
+	v.page = v.frame(r)
+	if need == console.Administrator && v.Person.Role != roster.RoleAdmin {
+		return v, &console.PageError{
+			Status: http.StatusForbidden, Title: "This page is for administrators",
+			Text:   "You are signed in as " + v.Person.Name() + " with the role " + string(v.Person.Role) + ". An administrator of this site can give you the role Admin.",
+			Action: &console.Action{Text: "My account", Icon: "user-round", URL: v.url("")},
+		}
+	}
+	v.page.Notice = p.Console.TakeNotice(w, r)
+	return v, nil
+}
+
+// frame is what surrounds every page for this person.
+func (v *siteVisit) frame(r *http.Request) console.Page {
+	menu := []console.MenuItem{{Text: "You"}, {Text: "My account", Icon: "user-round", URL: v.url("")}}
+	if v.Person.Role == roster.RoleAdmin {
+		menu = append(
+			menu,
+			console.MenuItem{Text: "Access management"},
+			console.MenuItem{Text: "Overview", Icon: "activity", URL: v.url("admin/access")},
+			console.MenuItem{Text: "SCIM integration", Icon: "waypoints", URL: v.url("admin/access/scim")},
+			console.MenuItem{Text: "Request log", Icon: "scroll-text", URL: v.url("admin/access/log")},
+			console.MenuItem{Text: "People"},
+			console.MenuItem{Text: "People", Icon: "users", URL: v.url("admin/people")},
+			console.MenuItem{Text: "Audit log", Icon: "history", URL: v.url("admin/audit")},
+		)
+	}
+	return console.Page{
+		Area: console.AreaName{Name: v.Site.Name, Kind: "Site", URL: v.url("")},
+		Menu: console.MarkCurrent(menu, r.URL.Path),
+		Who:  &console.Visitor{Name: v.Person.Name(), Role: string(v.Person.Role), Home: v.url(""), SignOut: v.url("sign-out")},
+	}
+}
+
+// url is a path of the site; rest has no leading slash.
+func (v *siteVisit) url(rest string) string { return "/c/" + v.Site.Name + "/" + rest }
+
+// who is the person in events.
+func (v *siteVisit) who() event.Actor {
+	switch {
+	case v.Person.ID == "":
+		return event.Actor{}
+	case v.Person.Role == roster.RoleAdmin:
+		return event.Actor{Kind: event.Admin, ID: v.Person.ID, Name: v.Person.UserName}
+	}
+	return event.Actor{Kind: event.Person, ID: v.Person.ID, Name: v.Person.UserName}
+}
+
+// trail is the audit trail of the site; that of the installation for a site that does not exist.
+func (v *siteVisit) trail() event.Scope {
+	if v.Site.ID == "" {
+		return event.Installation()
+	}
+	return event.Site(string(v.Site.ID))
+}
+
+// actor is how events name the person in short.
+func (v *siteVisit) actor() string { return v.who().Label() }
+
+// crumbs is the way from the site to a page below these.
+func (v *siteVisit) crumbs(more ...console.Crumb) []console.Crumb {
+	return append([]console.Crumb{{Text: v.Site.Name, URL: v.url("")}}, more...)
+}
+
+func (p *Pages) toHome(w http.ResponseWriter, r *http.Request, _ *siteVisit) error {
+	if site.CheckName(r.PathValue("site")) != nil {
+		return console.ErrNotFound
+	}
+	return p.Console.Redirect(w, r, r.URL.Path+"/", console.Notice{})
+}
+
+func (p *Pages) toOverview(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.Console.Redirect(w, r, v.url("admin/access"), console.Notice{})
+}

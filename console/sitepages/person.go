@@ -1,0 +1,440 @@
+package sitepages
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// personPage is the view "person".
+type personPage struct {
+	console.Page
+	Person   roster.Person
+	Status   console.Badge
+	ActiveBy string // who set the status last, with a time
+	RoleBy   string
+	RoleText string
+	Roles    []console.Option
+	RoleURL  string // GET asks
+	RoleNo   string // why the role cannot be changed; empty: it can
+	CutURL   string // deactivate or reactivate, GET asks
+	CutNo    string // why not
+	EraseURL string // GET asks; empty while the account is active
+	BlockURL string // block or unblock, GET asks
+	Events   []console.EventRow
+	Held     []heldRow      // changes that an administrator decides on
+	Looks    []lookRow      // for whom the person can be mistaken
+	Others   []console.Fact // every attribute beside those of the account
+	SCIMNote string
+	Sessions console.SessionList
+	Log      string
+}
+
+const (
+	notYourself   = "This is your own account. Ask another administrator."
+	lastAdminOnly = "This is the last active administrator. Make somebody else an administrator first."
+)
+
+func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	person, err := p.person(r, v)
+	if err != nil {
+		return err
+	}
+	counts, err := v.Roster.Counts(r.Context())
+	if err != nil {
+		return err
+	}
+	events, err := p.Events.Recent(r.Context(), event.Site(string(v.Site.ID)), person.ID, event.Position{}, 20)
+	if err != nil {
+		return err
+	}
+	now := p.Console.Options.Now()
+	status := statusBadge(person)
+	pg := v.page
+	pg.Title, pg.Badge = person.Name(), &status
+	pg.StatusLine = personStatus(person, now)
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "People", URL: v.url("admin/people")})
+	pp := personPage{
+		Page: pg, Person: person, Status: status, RoleText: roleText(person.Role), Roles: roleOptions(person.Role, ""),
+		ActiveBy: stampText(person.LastActive, now), RoleBy: stampText(person.LastRole, now),
+		RoleURL: v.personURL(person.ID, "role"), CutURL: v.personURL(person.ID, "deactivate"),
+		RoleNo: whyNot(v, person, counts), CutNo: whyNot(v, person, counts),
+		Log: console.WithQuery(v.url("admin/access/log"), nil, "q", person.UserName, "show", "all"),
+	}
+	pp.BlockURL = v.personURL(person.ID, "block")
+	switch {
+	case person.Block.On:
+		pp.BlockURL, pp.CutNo = v.personURL(person.ID, "unblock"), ""
+	case !person.Active:
+		pp.CutURL, pp.CutNo = v.personURL(person.ID, "reactivate"), ""
+	}
+	if !person.Active {
+		pp.EraseURL = v.personURL(person.ID, "erase")
+	}
+	if v.Site.SCIMEnabled {
+		pp.SCIMNote = "SCIM does not lock anything here. If the identity provider sends something else, it changes back, and the history says so."
+	}
+	if pp.Sessions, err = p.siteSessions(r, v, person, v.personURL(person.ID, "sign-out")); err != nil {
+		return err
+	}
+	doc, err := p.personDocument(r, v, person)
+	if err != nil {
+		return err
+	}
+	pp.Others, pp.Held = otherAttributes(doc), v.heldRows(person, doc)
+	alike, err := v.Roster.LookAlikes(r.Context(), person)
+	if err != nil {
+		return err
+	}
+	pp.Looks = v.lookRows(alike[person.ID])
+	for _, e := range events {
+		row := v.eventRow(e)
+		row.URL = ""
+		row.Values = valuesAfter(e, person, doc)
+		pp.Events = append(pp.Events, row)
+	}
+	return p.show(w, r, http.StatusOK, "person", pp)
+}
+
+// person finds whom the path names; nobody is a page that says so.
+func (p *Pages) person(r *http.Request, v *siteVisit) (roster.Person, error) {
+	person, err := v.Roster.Person(r.Context(), r.PathValue("person"))
+	if errors.Is(err, refusal.NotFound) {
+		return person, &console.PageError{
+			Status: http.StatusNotFound, Title: "Nobody is here under this address",
+			Text: "The account may have been deleted.", Action: &console.Action{Text: "People", Icon: "users", URL: v.url("admin/people")},
+		}
+	}
+	return person, err
+}
+
+// personDocument is what SCIM has of a person.
+func (p *Pages) personDocument(r *http.Request, v *siteVisit, person roster.Person) (scim.Resource, error) {
+	found, err := v.Roster.Get(r.Context(), roster.User, person.ID)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := scim.Parse(found.JSON)
+	if err != nil {
+		return nil, fmt.Errorf("read stored user %s: %w", person.ID, err)
+	}
+	types, err := scim.NewRegistry(v.Site.Schemas)
+	if err != nil {
+		return nil, fmt.Errorf("read the schemas of site %s: %w", v.Site.Name, err)
+	}
+	for _, rt := range types.Types() {
+		if rt.Name != string(roster.User) {
+			continue
+		}
+		forget(doc, rt.Schema.Attributes)
+		for _, e := range rt.Extensions {
+			if inside, ok := doc[e.Schema.ID].(map[string]any); ok {
+				forget(inside, e.Schema.Attributes)
+			}
+		}
+	}
+	return doc, nil
+}
+
+// forget takes out what is never shown (RFC 7643 §7: returned "never"), such as a password.
+func forget(values map[string]any, attributes []*scim.Attribute) {
+	for _, a := range attributes {
+		if a.Returned == scim.ReturnedNever {
+			delete(values, a.Name)
+			continue
+		}
+		elements, _ := values[a.Name].([]any)
+		for _, element := range append(elements, values[a.Name]) {
+			if inside, ok := element.(map[string]any); ok {
+				forget(inside, a.SubAttributes)
+			}
+		}
+	}
+}
+
+// otherAttributes are the attributes that the page does not show elsewhere, by the names by which SCIM filters for them.
+func otherAttributes(doc scim.Resource) []console.Fact {
+	var list []console.Fact
+	for _, name := range slices.Sorted(maps.Keys(map[string]any(doc))) {
+		switch name {
+		case "schemas", "id", "meta", "externalId", "userName", "displayName", "active", "userType", "groups":
+			continue
+		}
+		list = append(list, flatten(name, doc[name])...)
+	}
+	return list
+}
+
+// flatten is a value as lines of a name and a text.
+func flatten(name string, value any) []console.Fact {
+	var list []console.Fact
+	switch value := value.(type) {
+	case map[string]any:
+		for _, sub := range slices.Sorted(maps.Keys(value)) {
+			separator := "."
+			if strings.Contains(name, ":") {
+				separator = ":" // an extension
+			}
+			list = append(list, flatten(name+separator+sub, value[sub])...)
+		}
+	case []any:
+		for _, element := range value {
+			list = append(list, flattenElement(name, element)...)
+		}
+	case nil:
+	default:
+		list = append(list, console.Fact{Name: name, Value: fmt.Sprint(value)})
+	}
+	return list
+}
+
+// flattenElement names an element of a list by its type: emails[type eq "work"].value.
+func flattenElement(name string, element any) []console.Fact {
+	parts, complex := element.(map[string]any)
+	if !complex {
+		return flatten(name, element)
+	}
+	parts = maps.Clone(parts)
+	if kind, ok := parts["type"].(string); ok {
+		name += fmt.Sprintf("[type eq %q]", kind)
+		delete(parts, "type")
+	}
+	return flatten(name, parts)
+}
+
+// valuesAfter are the values that an event left, as far as it holds them: the status and the role, and of the newest change
+// every attribute, because nothing has changed since.
+func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []console.Fact {
+	var state event.Account
+	if !strings.HasPrefix(e.Name, "user.") || json.Unmarshal(e.Data, &state) != nil {
+		return nil
+	}
+	var list []console.Fact
+	switch e.Name {
+	case event.UserRoleChanged:
+		return []console.Fact{{Name: "userType", Value: state.Role}}
+	case event.UserDeactivated, event.UserReactivated, event.UserRevived, event.UserBlocked, event.UserUnblocked:
+		return []console.Fact{{Name: "active", Value: strconv.FormatBool(state.Active)}}
+	case event.UserUpdated:
+		if state.Version != person.Version {
+			return nil
+		}
+		for _, name := range state.Attributes {
+			values := flatten(name, doc[name])
+			for urn, extension := range doc {
+				if inside, ok := extension.(map[string]any); ok && strings.Contains(urn, ":") && doc[name] == nil {
+					values = append(values, flatten(name, inside[name])...)
+				}
+			}
+			if len(values) == 0 {
+				values = []console.Fact{{Name: name, Value: "removed"}}
+			}
+			list = append(list, values...)
+		}
+	}
+	return list
+}
+
+// whyNot says why this administrator cannot change this person by hand; the roster refuses it too.
+func whyNot(v *siteVisit, person roster.Person, counts roster.Counts) string {
+	switch {
+	case person.ID == v.Person.ID:
+		return notYourself
+	case person.Active && person.Role == roster.RoleAdmin && counts.Admins <= 1:
+		return lastAdminOnly
+	}
+	return ""
+}
+
+func personStatus(person roster.Person, now time.Time) string {
+	text := statusBadge(person).Text
+	if s := person.LastActive; !s.Time.IsZero() {
+		text += ", set " + console.RelativeTime(s.Time, now) + " by " + stampName(s)
+	}
+	return text + ". " + string(person.Role) + ". " + lastSeen(person, now)
+}
+
+func lastSeen(person roster.Person, now time.Time) string {
+	if person.LastSignIn.IsZero() {
+		return "Never signed in."
+	}
+	return "Last sign-in " + console.RelativeTime(person.LastSignIn, now) + "."
+}
+
+func stampText(s roster.Stamp, now time.Time) string {
+	if s.Time.IsZero() {
+		return ""
+	}
+	return "set " + console.RelativeTime(s.Time, now) + " by " + stampName(s)
+}
+
+// ask is the confirmation page of one person's change.
+func (p *Pages) ask(w http.ResponseWriter, r *http.Request, v *siteVisit, person roster.Person, c console.ConfirmPage) error {
+	counts, err := v.Roster.Counts(r.Context())
+	if err != nil {
+		return err
+	}
+	if no := whyNot(v, person, counts); no != "" {
+		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), console.Notice{Tone: console.ToneProblem, Title: "This cannot be done", Text: no})
+	}
+	title := c.Title
+	c.Page = v.page
+	c.Title, c.Narrow = title, true
+	c.Crumbs = v.crumbs(console.Crumb{Text: "People", URL: v.url("admin/people")}, console.Crumb{Text: person.Name(), URL: v.personURL(person.ID, "")})
+	c.Action, c.Cancel = r.URL.Path, v.personURL(person.ID, "")
+	c.Fields = append(c.Fields, console.HiddenField{Name: "version", Value: strconv.FormatInt(person.Version, 10)})
+	return p.Console.View(w, r, http.StatusOK, "confirm", c)
+}
+
+func (p *Pages) askRole(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	person, err := p.person(r, v)
+	if err != nil {
+		return err
+	}
+	role, known := roster.ParseRole(r.URL.Query().Get("role"))
+	if !known || role == person.Role {
+		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), console.Notice{Tone: console.ToneInfo, Text: "Choose another role than " + string(person.Role) + "."})
+	}
+	c := console.ConfirmPage{
+		Consequences: []string{
+			fmt.Sprintf("The role of %s changes from %s to %s.", person.UserName, person.Role, role),
+			roleConsequence(person.Role, role),
+		},
+		Undo:   "It can be changed back at any time." + v.scimUndo(v.Site.ManageRoles),
+		Button: "Make " + person.Name() + " " + string(role), Fields: []console.HiddenField{{Name: "role", Value: string(role)}}, Danger: person.Role == roster.RoleAdmin,
+	}
+	c.Title = "Change the role of " + person.Name() + "?"
+	return p.ask(w, r, v, person, c)
+}
+
+func roleConsequence(from, to roster.Role) string {
+	switch {
+	case to == roster.RoleAdmin:
+		return "An administrator sees and changes everybody here, and the SCIM integration with its tokens."
+	case from == roster.RoleAdmin:
+		return "They no longer see the people and the SCIM integration of this site, from their next click on."
+	}
+	return "They stay signed in."
+}
+
+// scimUndo warns where the identity provider may change it back.
+func (v *siteVisit) scimUndo(may bool) string {
+	if v.Site.SCIMEnabled && may {
+		return " SCIM may change it too: what the identity provider sends later counts."
+	}
+	return ""
+}
+
+func (p *Pages) setRole(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	c, err := v.change(r)
+	if err != nil {
+		return err
+	}
+	out, err := v.Roster.SetRole(r.Context(), r.PathValue("person"), roster.Role(r.PostForm.Get("role")), c)
+	return p.changed(w, r, v, out, err)
+}
+
+func (p *Pages) askDeactivate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	person, err := p.person(r, v)
+	if err != nil {
+		return err
+	}
+	if !person.Active {
+		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), console.Notice{Tone: console.ToneInfo, Text: person.Name() + " is deactivated already."})
+	}
+	c := console.ConfirmPage{
+		Consequences: []string{
+			fmt.Sprintf("%s (%s) is signed out everywhere at once and cannot sign in any more.", console.Shorten(person.Name()), console.Shorten(person.UserName)),
+			fmt.Sprintf("The account stays, with its role %s and everything in it.", person.Role),
+		},
+		Undo:   "Reactivating gives back the same account." + v.scimUndo(true),
+		Button: "Deactivate " + person.Name(), Danger: true,
+	}
+	c.Title = "Deactivate " + person.Name() + "?"
+	return p.ask(w, r, v, person, c)
+}
+
+func (p *Pages) deactivate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	c, err := v.change(r)
+	if err != nil {
+		return err
+	}
+	out, err := v.Roster.Deactivate(r.Context(), r.PathValue("person"), c)
+	return p.changed(w, r, v, out, err)
+}
+
+func (p *Pages) askReactivate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	person, err := p.person(r, v)
+	if err != nil {
+		return err
+	}
+	if person.Active {
+		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), console.Notice{Tone: console.ToneInfo, Text: person.Name() + " is active already."})
+	}
+	c := console.ConfirmPage{
+		Consequences: []string{
+			fmt.Sprintf("%s (%s) can sign in again, to the same account.", person.Name(), person.UserName),
+			fmt.Sprintf("The role is %s, as it was.", person.Role),
+		},
+		Undo:   "It can be undone by deactivating again." + v.scimUndo(true),
+		Button: "Reactivate " + person.Name(),
+	}
+	c.Title = "Reactivate " + person.Name() + "?"
+	return p.ask(w, r, v, person, c)
+}
+
+func (p *Pages) reactivate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	c, err := v.change(r)
+	if err != nil {
+		return err
+	}
+	out, err := v.Roster.Reactivate(r.Context(), r.PathValue("person"), c)
+	return p.changed(w, r, v, out, err)
+}
+
+// change reads who asks, and for which version of the person they saw the confirmation.
+func (v *siteVisit) change(r *http.Request) (roster.Change, error) {
+	if err := r.ParseForm(); err != nil {
+		return roster.Change{}, console.UnreadableForm(err)
+	}
+	c := roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID}
+	text := r.PostForm.Get("version")
+	if text == "" {
+		return c, nil
+	}
+	version, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || version < 1 {
+		return c, console.UnreadableForm(fmt.Errorf("version %q", text))
+	}
+	c.IfVersion = version
+	return c, nil
+}
+
+// changed goes back to the person with what was done, or with why it was not.
+func (p *Pages) changed(w http.ResponseWriter, r *http.Request, v *siteVisit, out roster.Outcome, err error) error {
+	back := v.personURL(r.PathValue("person"), "")
+	switch n := console.RefusalNotice("Nothing was changed", err); {
+	case errors.Is(err, refusal.NotFound):
+		_, err = p.person(r, v)
+		return err
+	case errors.Is(err, refusal.Stale):
+		return p.Console.Redirect(w, r, back, console.Notice{Tone: console.ToneProblem, Title: "Nothing was changed", Text: "The account has changed since you opened the question. This is how it is now; ask again if you still want to."})
+	case n != nil:
+		return p.Console.Redirect(w, r, back, *n)
+	case err != nil:
+		return err
+	}
+	return p.Console.Redirect(w, r, back, console.DoneNotice(period(out.Sentence)))
+}

@@ -1,0 +1,339 @@
+package sitepages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// schemasSummary is the card on SCIM integration that leads to the schemas.
+type schemasSummary struct {
+	Text string
+	URL  string
+}
+
+// schemasPage is the view "schemas": the resource types of a site, and the document that adds to them.
+type schemasPage struct {
+	console.Page
+	Action   string
+	Types    []typeView
+	Document string     // as it was set, or as it was sent when it is wrong
+	Was      string     // names the stored document that the form was made from
+	Stale    *staleForm // somebody else saved another document meanwhile
+	Problems []problem
+	Force    *forceForm // nil where there is nothing to force, or no way to
+	Example  string
+}
+
+// staleForm shows what was saved while the form was open.
+type staleForm struct{ Text, Now string }
+
+// forceForm asks whether what is in the way is to be dropped.
+type forceForm struct {
+	Action   string
+	Notice   *console.Notice
+	Lost     []string // what is dropped, with numbers; empty: nothing
+	Document string   // that was sent
+	Token    string   // of these numbers
+	Was      string   // as in schemasPage
+	Now      string   // the document as it is; may be empty
+	TypeName string
+	Error    *console.FieldError
+}
+
+// problem is one thing that stands in the way of a document.
+type problem struct{ Where, Text string }
+
+// typeView is a resource type as the page shows it.
+type typeView struct {
+	Name     string
+	Endpoint string
+	Schemas  []schemaView
+}
+
+// schemaView is one schema of a resource type.
+type schemaView struct {
+	ID         string
+	Label      string // "extension, required"
+	Own        bool   // it comes from the site's document
+	Count      string
+	Attributes []attributeView
+}
+
+// attributeView is one line of a schema.
+type attributeView struct {
+	Name  string
+	Type  string
+	Rules string // what departs from the default
+	Sub   bool
+}
+
+// wasDocument is the input of a form that says which stored document the form was made from.
+const wasDocument = console.WasPrefix + "document"
+
+// exampleDocument is the shortest document that does something.
+const exampleDocument = `{
+  "schemas": [
+    {
+      "id": "urn:example:params:scim:schemas:Badge:2.0:User",
+      "name": "Badge",
+      "attributes": [
+        {"name": "number", "type": "integer", "uniqueness": "server"},
+        {"name": "color", "type": "string", "canonicalValues": ["red", "green"]}
+      ]
+    }
+  ],
+  "extensions": [
+    {"resourceType": "User", "schema": "urn:example:params:scim:schemas:Badge:2.0:User", "required": false}
+  ]
+}`
+
+func summaryOf(v *siteVisit) schemasSummary {
+	s := schemasSummary{URL: v.url("admin/access/scim/schemas"), Text: "User and Group as SCIM has them. Attributes and resource types of your own can be added."}
+	if v.Site.Schemas != nil {
+		s.Text = "This site has schemas of its own beside those of SCIM."
+	}
+	return s
+}
+
+func (p *Pages) showSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.viewSchemas(w, r, v, http.StatusOK, schemasPage{Document: string(v.Site.Schemas)})
+}
+
+func (p *Pages) toSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.Console.Redirect(w, r, v.url("admin/access/scim/schemas"), console.Notice{})
+}
+
+// viewSchemas shows the page with what is set of it: the document, what is in its way, and a way through.
+func (p *Pages) viewSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, sp schemasPage) error {
+	g, err := scim.NewRegistry(v.Site.Schemas)
+	if err != nil {
+		return fmt.Errorf("read the schemas of site %s: %w", v.Site.Name, err)
+	}
+	pg := v.page
+	pg.Title = "Schemas and resource types"
+	pg.Lead = "What the identity provider may send. Discovery, filters, PATCH and the checks of values follow the schemas."
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
+	sp.Was = site.SchemasVersion(v.Site.Schemas)
+	sp.Page, sp.Action, sp.Example = pg, v.url("admin/access/scim/schemas"), exampleDocument
+	for _, rt := range g.Types() {
+		sp.Types = append(sp.Types, typeViewOf(rt))
+	}
+	return p.show(w, r, status, "schemas", sp)
+}
+
+func typeViewOf(rt *scim.ResourceType) typeView {
+	t := typeView{Name: rt.Name, Endpoint: rt.Endpoint}
+	t.Schemas = append(t.Schemas, schemaViewOf(rt.Schema, "core schema"))
+	for _, e := range rt.Extensions {
+		label := "extension"
+		if e.Required {
+			label += ", required"
+		}
+		t.Schemas = append(t.Schemas, schemaViewOf(e.Schema, label))
+	}
+	return t
+}
+
+func schemaViewOf(s *scim.Schema, label string) schemaView {
+	own := s.ID != scim.UserURN && s.ID != scim.GroupURN && s.ID != scim.EnterpriseURN
+	v := schemaView{ID: s.ID, Label: label, Own: own, Count: console.Plural(len(s.Attributes), "attribute")}
+	for _, a := range s.Attributes {
+		v.Attributes = append(v.Attributes, attributeViewOf(a, a.Name, false))
+		for _, sub := range a.SubAttributes {
+			v.Attributes = append(v.Attributes, attributeViewOf(sub, a.Name+"."+sub.Name, true))
+		}
+	}
+	return v
+}
+
+func attributeViewOf(a *scim.Attribute, name string, sub bool) attributeView {
+	v := attributeView{Name: name, Type: a.Type, Sub: sub}
+	if a.MultiValued {
+		v.Type = "list of " + a.Type
+	}
+	var rules []string
+	for _, rule := range []struct {
+		holds bool
+		text  string
+	}{
+		{a.Required, "required"},
+		{a.Mutability != scim.ReadWrite, a.Mutability},
+		{a.Returned != scim.ReturnedDefault, "returned: " + a.Returned},
+		{a.Uniqueness != scim.UniquenessNone, "unique: " + a.Uniqueness},
+		{a.CaseExact && (a.Type == scim.String || a.Type == scim.Reference), "letter case counts"},
+		{len(a.CanonicalValues) > 0, "for instance " + strings.Join(a.CanonicalValues, ", ")},
+		{len(a.ReferenceTypes) > 0, "to " + strings.Join(a.ReferenceTypes, ", ")},
+	} {
+		if rule.holds {
+			rules = append(rules, rule.text)
+		}
+	}
+	v.Rules = strings.Join(rules, " · ")
+	return v
+}
+
+// saveSchemas takes an uploaded file, else the text of the form; both empty: none.
+func (p *Pages) saveSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	document, err := documentOf(r)
+	if err != nil {
+		return err
+	}
+	was := r.PostForm.Get(wasDocument)
+	if was == "" {
+		return console.ErrIncompleteForm
+	}
+	_, err = p.Sites.SetSchemasFrom(r.Context(), v.Site.ID, was, document, v.actor())
+	if errors.Is(err, site.ErrStale) {
+		return p.staleSchemas(w, r, v, document)
+	}
+	if err != nil {
+		return p.refuseSchemas(w, r, v, document, err, nil)
+	}
+	return p.savedSchemas(w, r, v, document, nil)
+}
+
+// staleSchemas saves nothing: it shows the document as it was typed beside the one that somebody else saved meanwhile.
+func (p *Pages) staleSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte) error {
+	now, err := p.Sites.Get(r.Context(), v.Site.ID)
+	if err != nil {
+		return err
+	}
+	v.Site = now // it may have been saved after this request was let in
+	found, err := event.Search(r.Context(), p.Events, event.Query{Scope: event.Site(string(v.Site.ID)), Kinds: []string{event.SiteSchemasChanged}, Limit: 1})
+	if err != nil {
+		return err
+	}
+	by := "Somebody else"
+	if len(found.Events) > 0 {
+		by = console.ActorName(found.Events[0].Actor)
+	}
+	return p.viewSchemas(w, r, v, http.StatusConflict, schemasPage{
+		Document: string(document),
+		Stale:    &staleForm{Text: by + " saved another document since you opened this page. Below is yours. Bring both together and save again: then yours takes the place of theirs.", Now: string(v.Site.Schemas)},
+	})
+}
+
+// forceSchemas drops what is in the way, where whoever asks has typed the site's name and nothing else is in the way than
+// what they were shown.
+func (p *Pages) forceSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	document, err := documentOf(r)
+	if err != nil {
+		return err
+	}
+	was := r.PostForm.Get(wasDocument)
+	if was == "" {
+		return console.ErrIncompleteForm
+	}
+	ask := &forceForm{}
+	if strings.TrimSpace(r.PostForm.Get("confirm")) != v.Site.Name {
+		ask.Error = &console.FieldError{For: "confirm", Text: "That is not the name of this site. Nothing was changed."}
+		err := p.Sites.CheckSchemas(r.Context(), v.Site.ID, document)
+		if err == nil {
+			return p.viewSchemas(w, r, v, http.StatusUnprocessableEntity, schemasPage{
+				Document: string(document), Problems: []problem{{Text: "The site’s name was not typed. Nothing is in the way of this document any more, so it can be saved as it is."}},
+			})
+		}
+		return p.refuseSchemas(w, r, v, document, err, ask)
+	}
+	token := r.PostForm.Get("token")
+	if token == "" {
+		token = "none" // an empty one would confirm everything
+	}
+	_, dropped, err := p.Sites.ForceSchemasFrom(r.Context(), v.Site.ID, was, document, v.actor(), token, p.Rosters.DropStranded)
+	if errors.Is(err, site.ErrStale) {
+		return p.staleSchemas(w, r, v, document)
+	}
+	if errors.Is(err, context.DeadlineExceeded) && r.Context().Err() != nil {
+		return &console.PageError{
+			Status: http.StatusServiceUnavailable, Title: "This took too long",
+			Text:   "Nothing was changed. On the command line there is no limit: rollcall site schema set " + v.Site.Name + " FILE --force",
+			Action: &console.Action{Text: "Schemas", URL: v.url("admin/access/scim/schemas")},
+		}
+	}
+	if err != nil {
+		ask.Notice = &console.Notice{Tone: console.ToneWarning, Title: "Nothing was dropped.", Text: "What is in the way is not what you confirmed: it has changed since. These are the numbers of now."}
+		return p.refuseSchemas(w, r, v, document, err, ask)
+	}
+	return p.savedSchemas(w, r, v, document, dropped)
+}
+
+func (p *Pages) savedSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte, dropped []string) error {
+	text := "The schemas are saved. They hold from the next call on."
+	if len(strings.TrimSpace(string(document))) == 0 {
+		text = "This site has no schemas of its own now."
+	}
+	const shown = 5 // as many as fit into the notice; the audit trail has all
+	if more := len(dropped) - shown; more > 0 {
+		dropped = append(dropped[:shown:shown], fmt.Sprintf("%d more, which the audit trail names", more))
+	}
+	if len(dropped) > 0 {
+		text += " Dropped for good: " + strings.Join(dropped, "; ") + "."
+	}
+	return p.Console.Redirect(w, r, v.url("admin/access/scim/schemas"), console.DoneNotice(text))
+}
+
+// refuseSchemas shows what is in the way of a document, and where it can be forced, the form that asks for it.
+func (p *Pages) refuseSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte, err error, ask *forceForm) error {
+	sp := schemasPage{Document: string(document)}
+	var wrong *scim.RegistryError
+	used, inUse := refusal.About[*site.InUse](err)
+	switch {
+	case errors.As(err, &wrong):
+		for _, pr := range wrong.Problems {
+			sp.Problems = append(sp.Problems, problem{Where: sentenceStart(pr.Where), Text: period(sentenceStart(pr.Text))})
+		}
+	case inUse:
+		for _, u := range used.Uses {
+			sp.Problems = append(sp.Problems, problem{Text: period(sentenceStart(u.String()))})
+		}
+		for _, stuck := range used.Stuck {
+			sp.Problems = append(sp.Problems, problem{Where: "This cannot be forced", Text: period(stuck.String())})
+		}
+		if len(used.Stuck) == 0 {
+			sp.Force = forceOf(v, document, used, ask)
+		}
+	default:
+		return err
+	}
+	return p.viewSchemas(w, r, v, http.StatusUnprocessableEntity, sp)
+}
+
+func forceOf(v *siteVisit, document []byte, used *site.InUse, ask *forceForm) *forceForm {
+	if ask == nil {
+		ask = &forceForm{}
+	}
+	ask.Action, ask.TypeName = v.url("admin/access/scim/schemas/forced"), v.Site.Name
+	ask.Lost, ask.Token = used.Lost(), used.Token()
+	ask.Document, ask.Now, ask.Was = string(document), string(v.Site.Schemas), site.SchemasVersion(v.Site.Schemas)
+	return ask
+}
+
+func documentOf(r *http.Request) ([]byte, error) {
+	file, _, err := console.UploadedFile(r)
+	if errors.Is(err, http.ErrNotMultipart) {
+		return []byte(r.PostForm.Get("document")), nil
+	}
+	if err != nil {
+		return nil, console.UnreadableForm(err)
+	}
+	defer r.MultipartForm.RemoveAll() //nolint:errcheck // the system's temporary folder is cleaned by the system
+	if file == nil {
+		return []byte(r.PostForm.Get("document")), nil
+	}
+	defer file.Close() //nolint:errcheck // only read
+	document, err := io.ReadAll(io.LimitReader(file, scim.MaxRegistryBytes+1))
+	if err != nil {
+		return nil, console.UnreadableForm(err)
+	}
+	return document, nil
+}

@@ -1,0 +1,311 @@
+package sitepages
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// scimPage is the view "scim": the guide's page, in its order and words.
+type scimPage struct {
+	console.Page
+	Site      site.Site
+	TenantURL console.CopyValue
+	Guide     string
+	Overview  string
+
+	SaveURL, EnableURL, RolesURL string
+
+	Was     []console.HiddenField // what the form was made from
+	Unsaved bool                  // the form holds values that are not saved
+	Trouble *console.Notice       // why nothing was saved; may be nil
+
+	Switches   switchesForm
+	Schemas    schemasSummary
+	Searchable searchableSummary
+
+	Tokens   []tokenRow // live, newest first
+	Ended    []tokenRow // the last ten that are not
+	Generate generateForm
+	Made     *madeToken // only in the answer to the POST that made it
+}
+
+// generateForm is "Generate a SCIM authorization token".
+type generateForm struct {
+	Action  string // of the button Generate; the form around it saves
+	Ask     bool   // one token is live: the next page asks what becomes of it
+	Refused string // why none can be made now; empty: one can
+	Number  string // spent by the first POST that carries it
+	Name    string
+	Expires string // a date; empty: never
+	Error   *console.FieldError
+}
+
+// madeToken is shown once.
+type madeToken struct {
+	Token  console.CopyValue
+	Label  string
+	Before string // what became of the one before; may be empty
+	Note   string // what comes next; may be empty
+	Done   string
+}
+
+// tokenRow is a token as the table shows it.
+type tokenRow struct {
+	Label     string
+	By        string
+	Created   time.Time
+	LastUsed  time.Time
+	From      string
+	Expires   time.Time
+	Soon      bool   // it expires within a month
+	Note      string // "ends the old one with its first call"
+	EndedText string // for tokens that are over
+	EndedAt   time.Time
+	Revoke    string
+}
+
+// switchView is a tick that takes effect at once where scripts run.
+type switchView struct {
+	ID, Name, URL string
+	On            bool
+	Locked        bool // it cannot be changed here
+	ByScript      bool // without a script it cannot be changed here, because no form is around it
+	AsksOff       bool // switching it off asks first
+}
+
+// EnableSwitch is Enable SCIM. A page that shows a token leaves it on, so that nothing leads away from the token.
+func (s scimPage) EnableSwitch() switchView {
+	return switchView{
+		ID: "enable-scim", Name: "enabled", URL: s.EnableURL, On: s.Site.SCIMEnabled, AsksOff: true,
+		Locked: s.Made != nil && s.Site.SCIMEnabled, ByScript: s.Made != nil && !s.Site.SCIMEnabled,
+	}
+}
+
+// RolesSwitch is Allow SCIM to manage user roles.
+func (s scimPage) RolesSwitch() switchView {
+	return switchView{ID: "manage-roles", Name: "roles", URL: s.RolesURL, On: s.Site.ManageRoles, ByScript: s.Made != nil}
+}
+
+func (p *Pages) showSCIM(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	sp, err := p.scimPage(r, v)
+	if err != nil {
+		return err
+	}
+	return p.show(w, r, http.StatusOK, "scim", sp)
+}
+
+func (p *Pages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
+	now := p.Console.Options.Now()
+	facts, err := p.scimFacts(r.Context(), v)
+	if err != nil {
+		return scimPage{}, err
+	}
+	searchable, err := p.searchableSummary(r, v)
+	if err != nil {
+		return scimPage{}, err
+	}
+	state := judge(v.Site, facts, now)
+	pg := v.page
+	pg.Title, pg.Badge, pg.StatusLine = "SCIM integration", state.Badge(), state.Detail()
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")})
+	sp := scimPage{
+		Page: pg, Site: v.Site, TenantURL: p.tenantURL(v),
+		Guide: v.url("admin/access/scim/guide"), Overview: v.url("admin/access"),
+		SaveURL: v.url("admin/access/scim"), EnableURL: v.url("admin/access/scim/enabled"), RolesURL: v.url("admin/access/scim/roles"),
+		Was:      console.WasFields(settingFields(), settingValues(v.Site)),
+		Switches: switchesOf(v.Site), Schemas: summaryOf(v), Searchable: searchable,
+	}
+	live := liveTokens(facts.tokens, now)
+	for _, t := range live {
+		sp.Tokens = append(sp.Tokens, p.tokenRow(v, t, now))
+	}
+	for _, t := range facts.tokens {
+		if !t.Live(now) && len(sp.Ended) < 10 {
+			sp.Ended = append(sp.Ended, p.tokenRow(v, t, now))
+		}
+	}
+	q := r.URL.Query() // a page that asked leads back here with what was typed
+	sp.Generate = generateForm{Action: v.url("admin/access/scim/tokens"), Number: console.NewFormNumber(), Name: q.Get("name"), Expires: q.Get("expires")}
+	switch len(live) {
+	case 0:
+	case 1:
+		sp.Generate.Ask = true
+	default:
+		sp.Generate.Refused = console.RefusalNotice("", site.LiveTokens(live).Refuse()).Text
+	}
+	return sp, nil
+}
+
+// tenantURL is what the identity provider calls, under the name it has there.
+func (p *Pages) tenantURL(v *siteVisit) console.CopyValue {
+	return console.CopyValue{
+		ID: "tenant-url", Label: "Tenant URL", Value: p.Console.Options.PublicURL + v.url("auth/scim/v2"),
+		Hint: "Entra ID asks for it under Provisioning, Admin Credentials. Okta calls it SCIM connector base URL.",
+	}
+}
+
+func (p *Pages) tokenRow(v *siteVisit, t site.Token, now time.Time) tokenRow {
+	row := tokenRow{
+		Label: t.Label(), By: console.ActorName(t.CreatedBy), Created: t.Created, LastUsed: t.LastUsed, From: t.LastFrom, Expires: t.Expires,
+		Soon:   !t.Expires.IsZero() && t.Expires.Sub(now) < expiresSoon,
+		Revoke: v.url("admin/access/scim/tokens/" + t.ID + "/revoke"),
+	}
+	if t.ReplacesOnUse != "" {
+		row.Note = "Ends the old token with its first call"
+	}
+	switch {
+	case !t.Revoked.IsZero():
+		row.EndedText, row.EndedAt = "revoked", t.Revoked
+	case !t.Live(now):
+		row.EndedText, row.EndedAt = "expired", t.Expires
+	}
+	return row
+}
+
+// saveEnabled is the switch Enable SCIM by itself: it takes effect at once, and leaves the rest of the page as it is. It asks
+// before it switches SCIM off.
+func (p *Pages) saveEnabled(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	on := r.PostForm.Get("enabled") != ""
+	if v.Site.SCIMEnabled && !on {
+		return p.goTo(w, r, v.url("admin/access/scim/off"), console.Notice{})
+	}
+	n := console.Notice{}
+	if on && !v.Site.SCIMEnabled {
+		n = console.DoneNotice(scimIsOn)
+	}
+	return p.flip(w, r, v, n, func(s *site.Site) { s.SCIMEnabled = s.SCIMEnabled || on })
+}
+
+const scimIsOn = "SCIM is on. Your identity provider is let in with a token from this page."
+
+// saveRoles is the switch Allow SCIM to manage user roles by itself. Neither way changes anybody's role, so it does not ask.
+func (p *Pages) saveRoles(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	on := r.PostForm.Get("roles") != ""
+	n := console.Notice{}
+	if on != v.Site.ManageRoles {
+		n = console.DoneNotice(rolesText(on))
+	}
+	return p.flip(w, r, v, n, func(s *site.Site) { s.ManageRoles = on })
+}
+
+func rolesText(on bool) string {
+	if on {
+		return "SCIM may now promote and demote users by userType. Nobody’s role has changed yet."
+	}
+	return "SCIM may no longer change roles. Everybody keeps the role they have until an administrator changes it."
+}
+
+// flip saves one switch. A script gets the page as it now is, from which it takes the head; the rest stays as it was typed.
+func (p *Pages) flip(w http.ResponseWriter, r *http.Request, v *siteVisit, n console.Notice, change func(*site.Site)) error {
+	changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error {
+		change(s)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if r.Header.Get("HX-Request") == "" {
+		return p.Console.Redirect(w, r, v.url("admin/access/scim"), n)
+	}
+	v.Site = changed
+	sp, err := p.scimPage(r, v)
+	if err != nil {
+		return err
+	}
+	return p.show(w, r, http.StatusOK, "scim", sp)
+}
+
+// goTo is a redirect that a script follows with the whole window.
+func (p *Pages) goTo(w http.ResponseWriter, r *http.Request, target string, n console.Notice) error {
+	if r.Header.Get("HX-Request") == "" {
+		return p.Console.Redirect(w, r, target, n)
+	}
+	w.Header().Set("HX-Redirect", target)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (p *Pages) askOff(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if !v.Site.SCIMEnabled {
+		return p.Console.Redirect(w, r, v.url("admin/access/scim"), console.Notice{Tone: console.ToneInfo, Text: "SCIM is off already."})
+	}
+	ask, err := p.offPage(r, v)
+	if err != nil {
+		return err
+	}
+	return p.Console.View(w, r, http.StatusOK, "confirm", ask)
+}
+
+func (p *Pages) offPage(r *http.Request, v *siteVisit) (console.ConfirmPage, error) {
+	counts, err := v.Roster.Counts(r.Context())
+	if err != nil {
+		return console.ConfirmPage{}, err
+	}
+	facts, err := p.scimFacts(r.Context(), v)
+	if err != nil {
+		return console.ConfirmPage{}, err
+	}
+	pg := v.page
+	pg.Title, pg.Narrow = "Turn SCIM off?", true
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
+	ask := console.ConfirmPage{
+		Page: pg,
+		Consequences: []string{
+			fmt.Sprintf("%s here, %s active, %s deactivated. They keep their access and role as they are now.", console.PeopleCount(counts.All), console.GroupDigits(counts.Active), console.GroupDigits(counts.Deactivated)),
+			"The identity provider is refused from its next call on. Entra ID puts its job into quarantine after repeated errors.",
+			"People who leave the company are no longer cut off here by it.",
+		},
+		Undo:   "Checking Enable SCIM again lets it in with the same tokens. What changed there meanwhile arrives with its next full cycle.",
+		Action: v.url("admin/access/scim/off"), Button: "Turn SCIM off", Danger: true, Cancel: v.url("admin/access/scim"),
+	}
+	if s := judge(v.Site, facts, p.Console.Options.Now()).Status; s == working || s == failing || s == quietFor {
+		ask.TypeName = v.Site.Name
+	}
+	return ask, nil
+}
+
+func (p *Pages) switchOff(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	ask, err := p.offPage(r, v)
+	if err != nil {
+		return err
+	}
+	if ask.TypeName != "" && strings.TrimSpace(r.PostForm.Get("confirm")) != ask.TypeName {
+		ask.Error = &console.FieldError{For: "confirm", Text: "That is not the name of this site. Nothing was changed."}
+		return p.Console.View(w, r, http.StatusUnprocessableEntity, "confirm", ask)
+	}
+	if _, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error {
+		s.SCIMEnabled = false
+		return nil
+	}); err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.url("admin/access/scim"), console.DoneNotice("SCIM is off. The identity provider is refused until you check Enable SCIM again."))
+}
+
+// errNoToken is the page for a token that is gone.
+func errNoToken(err error, v *siteVisit) error {
+	if !errors.Is(err, refusal.NotFound) {
+		return err
+	}
+	return &console.PageError{
+		Status: http.StatusNotFound, Title: "There is no such token", Text: "It may belong to another site.",
+		Action: &console.Action{Text: "SCIM integration", URL: v.url("admin/access/scim")},
+	}
+}

@@ -1,0 +1,225 @@
+package sitepages
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// searchablePage is the view "searchable": what is declared searchable, and what else can be.
+type searchablePage struct {
+	console.Page
+	URL     string // of the page itself
+	Filling bool   // an index is not complete yet
+	Rows    []searchableRow
+	Empty   console.EmptyState
+	BuiltIn []builtInRow
+
+	Action  string
+	Groups  []optionGroup
+	Chosen  string // of the options
+	Refused string // why nothing can be declared now; empty: something can
+	Error   *console.FieldError
+}
+
+// searchableRow is one line of the table.
+type searchableRow struct {
+	Attribute string
+	Schema    string // the URN of an extension; empty for the core schema
+	Type      string
+	State     console.Badge
+	Text      string // "12,300 of 100,000 indexed"
+	Remove    string
+}
+
+// builtInRow is what every site finds without a declaration.
+type builtInRow struct{ Type, Attributes string }
+
+// optionGroup is a heading in a list of choices.
+type optionGroup struct {
+	Label   string
+	Options []console.HiddenField
+}
+
+// searchableSummary is the card on SCIM integration that leads to the page.
+type searchableSummary struct {
+	Text string
+	URL  string
+}
+
+func (p *Pages) searchableSummary(r *http.Request, v *siteVisit) (searchableSummary, error) {
+	s := searchableSummary{URL: v.url("admin/access/scim/searchable")}
+	all, err := v.Roster.Indexing(r.Context())
+	if err != nil {
+		return s, err
+	}
+	filling := slices.ContainsFunc(all, func(i roster.Indexing) bool { return !i.Complete })
+	switch {
+	case len(all) == 0:
+		s.Text = "Lookups by name, number and e-mail are indexed. Declare what else your identity provider filters by."
+	case filling:
+		s.Text = console.Plural(len(all), "attribute") + " declared. An index is being filled."
+	default:
+		s.Text = console.Plural(len(all), "attribute") + " declared, and indexed."
+	}
+	return s, nil
+}
+
+func (p *Pages) showSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.viewSearchable(w, r, v, http.StatusOK, "", nil)
+}
+
+func (p *Pages) viewSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, chosen string, wrong *console.FieldError) error {
+	types, err := scim.NewRegistry(v.Site.Schemas)
+	if err != nil {
+		return fmt.Errorf("read the schemas of site %s: %w", v.Site.Name, err)
+	}
+	all, err := v.Roster.Indexing(r.Context())
+	if err != nil {
+		return err
+	}
+	pg := v.page
+	pg.Title = "Searchable attributes"
+	pg.Lead = "An index answers filters on these attributes. A filter on any other one reads every resource of its type."
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
+	sp := searchablePage{
+		Page: pg, URL: v.url("admin/access/scim/searchable"), Action: v.url("admin/access/scim/searchable"),
+		Empty: console.EmptyState{Icon: "search", Title: "Nothing is declared searchable", Text: "What provisioning begins with is indexed in every site. If your identity provider filters by something else, as by title or department, declare it below."},
+		BuiltIn: []builtInRow{
+			{"User", "id, userName, externalId, displayName, userType, emails.value, groups"},
+			{"Group", "id, externalId, displayName, members"},
+			{"Types of your own", "id, externalId"},
+		},
+		Groups: groupsOf(types, all), Chosen: chosen, Error: wrong,
+	}
+	for _, i := range all {
+		row := searchableRowOf(v, i)
+		sp.Filling = sp.Filling || !i.Complete
+		sp.Rows = append(sp.Rows, row)
+	}
+	if len(all) >= site.MaxSearchable {
+		sp.Refused = fmt.Sprintf("A site declares at most %d attributes, because each slows down every write. Remove one first.", site.MaxSearchable)
+	}
+	return p.show(w, r, status, "searchable", sp)
+}
+
+func searchableRowOf(v *siteVisit, i roster.Indexing) searchableRow {
+	row := searchableRow{
+		Attribute: scim.AttrPath{Name: i.Path.Name, Sub: i.Path.Sub}.String(), Schema: i.Path.URN, Type: i.Type,
+		State:  console.Badge{Tone: console.ToneGood, Text: "Complete", Hint: "Filters use it"},
+		Text:   console.GroupDigits(i.Total) + " indexed",
+		Remove: v.url("admin/access/scim/searchable/" + i.ID + "/remove"),
+	}
+	if !i.Complete {
+		row.State = console.Badge{Tone: console.ToneInfo, Text: "Filling", Hint: "Until it is complete, filters read every resource as before"}
+		row.Text = console.GroupDigits(i.Done) + " of " + console.GroupDigits(i.Total) + " indexed"
+	}
+	return row
+}
+
+// groupsOf lists what can be declared still, by type and schema. The value of an option is a type and an attribute.
+func groupsOf(types *scim.Registry, declared []roster.Indexing) []optionGroup {
+	var groups []optionGroup
+	for _, rt := range types.Types() {
+		urn := "-"
+		for _, path := range site.CanBeSearchable(rt) {
+			if slices.ContainsFunc(declared, func(i roster.Indexing) bool { return i.Type == rt.Name && i.Path == path }) {
+				continue
+			}
+			if path.URN != urn {
+				label := rt.Name
+				if urn = path.URN; urn != "" {
+					label += ", " + urn
+				}
+				groups = append(groups, optionGroup{Label: label})
+			}
+			last := &groups[len(groups)-1]
+			last.Options = append(last.Options, console.HiddenField{
+				Name: scim.AttrPath{Name: path.Name, Sub: path.Sub}.String(), Value: rt.Name + " " + path.String(),
+			})
+		}
+	}
+	return groups
+}
+
+func (p *Pages) declareSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	chosen := r.PostForm.Get("attribute")
+	typeName, attribute, _ := strings.Cut(chosen, " ")
+	if attribute == "" {
+		return p.viewSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, &console.FieldError{For: "attribute", Text: "Choose an attribute. Nothing was declared."})
+	}
+	added, err := p.Sites.DeclareSearchable(r.Context(), v.Site.ID, typeName, []string{attribute}, v.actor())
+	if wrong := console.InputError(err, console.InputIDs{"": "attribute"}); wrong != nil {
+		return p.viewSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, wrong)
+	}
+	if err != nil {
+		return err
+	}
+	n := console.Notice{Tone: console.ToneInfo, Text: "It was declared searchable already."}
+	if len(added) > 0 {
+		n = console.DoneNotice("Declared searchable: " + added[0].String() + ". Filters use its index as soon as it is complete.")
+	}
+	return p.Console.Redirect(w, r, v.url("admin/access/scim/searchable"), n)
+}
+
+// declaredAt finds what the path of a request names.
+func (p *Pages) declaredAt(r *http.Request, v *siteVisit) (roster.Indexing, error) {
+	all, err := v.Roster.Indexing(r.Context())
+	if err != nil {
+		return roster.Indexing{}, err
+	}
+	for _, i := range all {
+		if i.ID == r.PathValue("declared") {
+			return i, nil
+		}
+	}
+	return roster.Indexing{}, &console.PageError{
+		Status: http.StatusNotFound, Title: "That attribute is not declared searchable", Text: "Somebody may have removed it meanwhile.",
+		Action: &console.Action{Text: "Searchable attributes", Icon: "search", URL: v.url("admin/access/scim/searchable")},
+	}
+}
+
+func (p *Pages) askRemoveSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	i, err := p.declaredAt(r, v)
+	if err != nil {
+		return err
+	}
+	pg := v.page
+	pg.Title, pg.Narrow = fmt.Sprintf("Remove the index of %s?", scim.AttrPath{Name: i.Path.Name, Sub: i.Path.Sub}), true
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")}, console.Crumb{Text: "Searchable attributes", URL: v.url("admin/access/scim/searchable")})
+	ask := console.ConfirmPage{
+		Page: pg,
+		Consequences: []string{
+			fmt.Sprintf("Filters on %s read every %s again from the next call on, %s at present.", i.Path, i.Type, console.GroupDigits(i.Total)),
+			"Nobody’s data changes. The index is cleared in the background.",
+		},
+		Undo:   "Declaring it again fills its index anew.",
+		Action: v.url("admin/access/scim/searchable/" + i.ID + "/remove"), Button: "Remove the index", Danger: true, Cancel: v.url("admin/access/scim/searchable"),
+	}
+	if i.Total > roster.DefaultScanLimit {
+		ask.Consequences[0] += fmt.Sprintf(" That is more than the %s that one filter may read: it is refused with tooMany.", console.GroupDigits(roster.DefaultScanLimit))
+	}
+	return p.Console.View(w, r, http.StatusOK, "confirm", ask)
+}
+
+func (p *Pages) removeSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	i, err := p.declaredAt(r, v)
+	if err != nil {
+		return err
+	}
+	if err := p.Sites.WithdrawSearchable(r.Context(), v.Site.ID, i.Type, []string{i.Path.String()}, v.actor()); err != nil && !errors.Is(err, refusal.Invalid) {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.url("admin/access/scim/searchable"), console.DoneNotice("No longer declared searchable: "+i.Searchable.String()+"."))
+}

@@ -1,0 +1,124 @@
+package sitepages
+
+import (
+	"net/http"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/internal/onetime"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/signin"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// askIn is what somebody sees who is not signed in to the site, or whose site does not exist.
+func (p *Pages) askIn(r *http.Request) *console.PageError {
+	name := r.PathValue("site")
+	if site.CheckName(name) != nil {
+		return console.ErrNotFound
+	}
+	s := &console.SignInPage{
+		Page:    console.Page{Title: "Sign in to " + name, Narrow: true},
+		Text:    "You are not signed in. This site opens with a one-time link.",
+		Command: "rollcall site link " + name + " USERNAME",
+		Also:    "Links open for active people only. An administrator of the site can reactivate an account.",
+	}
+	if p.Console.SessionSecret(r, SessionCookie) != "" {
+		s.Text = "You are signed out: your session has ended, or your account was deactivated. This site opens again with a one-time link."
+	}
+	return &console.PageError{Status: http.StatusUnauthorized, Title: s.Title, Text: s.Text, SignIn: s}
+}
+
+// showLink says whose link it is and leaves it unused: mail programs open links before people do.
+func (p *Pages) showLink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	pending, err := p.look(w, r, v)
+	if err != nil {
+		return err
+	}
+	return p.Console.View(w, r, http.StatusOK, "signin_link", p.linkPage(r, v, pending))
+}
+
+func (p *Pages) look(w http.ResponseWriter, r *http.Request, v *siteVisit) (signin.Pending, error) {
+	p.Console.KeepPathSecret(w, r)
+	if v.Roster == nil {
+		// What an existing site answers, so that nobody learns which sites there are.
+		name := r.PathValue("site")
+		if site.CheckName(name) != nil {
+			return signin.Pending{}, console.ErrNotFound
+		}
+		return signin.Pending{}, signin.ClosedLink{Reason: onetime.Unknown, Site: name}.Refuse()
+	}
+	return p.SignIns.Look(r.Context(), v.Site, r.PathValue("secret"))
+}
+
+func (p *Pages) linkPage(r *http.Request, v *siteVisit, pending signin.Pending) console.SignInLinkPage {
+	s := console.SignInLinkPage{Action: r.URL.Path, Expires: pending.Expires}
+	s.Narrow = true
+	if pending.Kind == signin.FirstAdmin {
+		s.Title = "Become the first administrator of " + v.Site.Name
+		s.Text = "This site has no administrator yet. The link makes your account with the role Admin and signs you in. It works once."
+		s.Button, s.AskName = "Make my account and sign in", true
+		return s
+	}
+	s.Title = "Sign in as " + pending.Person.Name()
+	s.Text = "This opens the site " + v.Site.Name + " in this browser as " + pending.Person.UserName + ". The link works once."
+	s.Button = s.Title
+	return s
+}
+
+func (p *Pages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	pending, err := p.look(w, r, v)
+	if err != nil {
+		return err
+	}
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	form := signin.Form{Name: r.PostForm.Get("name"), Email: r.PostForm.Get("email")}
+	started, err := p.SignIns.Redeem(r.Context(), v.Site, r.PathValue("secret"), form, console.BrowserOf(r))
+	if wrong := console.InputError(err, console.InputIDs{"name": "name", "email": "email"}); wrong != nil {
+		s := p.linkPage(r, v, pending)
+		s.Name, s.Email = form.Name, form.Email
+		if wrong.For == "email" {
+			s.EmailErr = wrong
+		} else {
+			s.NameErr = wrong
+		}
+		return p.Console.View(w, r, http.StatusUnprocessableEntity, "signin_link", s)
+	}
+	if err != nil {
+		return err
+	}
+	p.endOld(r, v)
+	p.Console.SetSession(w, r, SessionCookie, started.Secret)
+	start := v.url("")
+	if started.Person.Role == roster.RoleAdmin {
+		start = v.url("admin/access")
+	}
+	p.Console.RememberStart(w, r, start)
+	return p.Console.Redirect(w, r, start, console.DoneNotice("You are signed in as "+started.Person.Name()+"."))
+}
+
+// endOld ends the session that the browser is about to forget. A failure costs nothing: it expires by itself.
+func (p *Pages) endOld(r *http.Request, v *siteVisit) {
+	if old := p.Console.SessionSecret(r, SessionCookie); old != "" {
+		if err := v.Roster.EndSession(r.Context(), old); err != nil {
+			p.Console.Options.Log.Warn("replaced session not ended", "error", err)
+		}
+	}
+}
+
+func (p *Pages) signOut(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	name := r.PathValue("site")
+	if site.CheckName(name) != nil {
+		return console.ErrNotFound
+	}
+	// A site that does not exist answers like one where nobody is signed in.
+	if v.Roster != nil {
+		if err := v.Roster.SignOut(r.Context(), p.Console.SessionSecret(r, SessionCookie)); err != nil {
+			return err
+		}
+	}
+	p.Console.SetSession(w, r, SessionCookie, "")
+	p.Console.RememberStart(w, r, "")
+	return p.Console.Redirect(w, r, "/c/"+name+"/", console.Notice{})
+}

@@ -1,0 +1,287 @@
+package sitepages
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// recentCalls is how many rows of the request log the state looks at.
+const recentCalls = 50
+
+// callsReach is how far back these rows may lie: so far a site without a call looks through the calls of strangers.
+const callsReach = 7 * 24 * time.Hour
+
+// manyStrangers is where the count of strangers stops.
+const manyStrangers = 100
+
+// fewFailures are too few to speak of a rate: from here on more than a fifth is failing.
+const fewFailures = 3
+
+// quietAfter is how long silence is ordinary. Entra asks every 20 to 40 minutes.
+const quietAfter = 24 * time.Hour
+
+// scimStatus is where a site's SCIM stands.
+type scimStatus string
+
+const (
+	notSetUp    scimStatus = "Not set up"
+	waiting     scimStatus = "Waiting for first call"
+	working     scimStatus = "Working"
+	quietFor    scimStatus = "Quiet"
+	failing     scimStatus = "Failing"
+	rejected    scimStatus = "Rejected"
+	switchedOff scimStatus = "Off"
+)
+
+// scimState is the state with the sentence that explains it.
+type scimState struct {
+	Status   scimStatus
+	Sentence string // with a time where there is one
+}
+
+// Badge is the state in one or two words.
+func (s scimState) Badge() *console.Badge {
+	tones := map[scimStatus]console.Tone{
+		notSetUp: console.ToneQuiet, waiting: console.ToneInfo, working: console.ToneGood, quietFor: console.ToneWarning, failing: console.ToneProblem, rejected: console.ToneProblem, switchedOff: console.ToneQuiet,
+	}
+	return &console.Badge{Tone: tones[s.Status], Text: string(s.Status)}
+}
+
+// Detail is the sentence without the state, for a page that shows the badge beside it.
+func (s scimState) Detail() string {
+	rest := strings.TrimPrefix(s.Sentence, string(s.Status)+". ")
+	return strings.TrimPrefix(rest, "Waiting for the first call. ")
+}
+
+// scimFacts is what the state is judged by.
+type scimFacts struct {
+	tokens []site.Token // newest first
+	// calls are the newest with a token that the site issued, newest first. Strangers are not among them: an address that
+	// anyone can call says nothing about the identity provider.
+	calls     []site.Request
+	settings  []event.Event // changes of settings since the oldest of these calls, newest first
+	strangers int           // calls of strangers within a day; manyStrangers stands for "or more"
+}
+
+// scimFacts reads the facts about the visited site.
+func (p *Pages) scimFacts(ctx context.Context, v *siteVisit) (f scimFacts, err error) {
+	now := p.Console.Options.Now()
+	if f.tokens, err = p.Sites.Tokens(ctx, v.Site.ID); err != nil {
+		return f, err
+	}
+	f.calls, _, err = p.Sites.Requests(ctx, v.Site.ID, site.RequestQuery{RequestFilter: site.RequestFilter{Token: site.AnyToken, From: now.Add(-callsReach)}, Limit: recentCalls})
+	if err != nil {
+		return f, err
+	}
+	strangers, _, err := p.Sites.Requests(ctx, v.Site.ID, site.RequestQuery{RequestFilter: site.RequestFilter{Token: site.NoToken, From: now.Add(-24 * time.Hour)}, Limit: manyStrangers})
+	if err != nil {
+		return f, err
+	}
+	f.strangers = len(strangers)
+	if len(f.calls) > 0 {
+		var found event.Page
+		found, err = event.Search(ctx, p.Events, event.Query{Scope: event.Site(string(v.Site.ID)), Kinds: []string{"site."}, From: f.calls[len(f.calls)-1].Time, Limit: recentCalls})
+		f.settings = found.Events
+	}
+	return f, err
+}
+
+// settles says which refusals a change of a setting is the answer to: they say nothing about the site as it is now.
+var settles = map[string]func(r site.Request) bool{
+	event.SiteSCIMEnabled:    func(r site.Request) bool { return r.Status == http.StatusForbidden },
+	event.SiteCreatesChanged: func(r site.Request) bool { return r.Status == http.StatusNotImplemented && r.Method == http.MethodPost },
+	event.SiteRevivesChanged: func(r site.Request) bool { return r.Status == http.StatusConflict && r.Method == http.MethodPost },
+	event.SiteDeletesChanged: func(r site.Request) bool {
+		return r.Status == http.StatusNotImplemented && r.Method == http.MethodDelete
+	},
+	event.SiteGroupsChanged:    func(r site.Request) bool { return r.Status == http.StatusNotImplemented },
+	event.SiteStrictDisabled:   func(r site.Request) bool { return r.Status == http.StatusBadRequest },
+	event.SiteSchemasChanged:   func(r site.Request) bool { return r.Status == http.StatusBadRequest },
+	event.SiteRateLimitChanged: func(r site.Request) bool { return r.Status == http.StatusTooManyRequests },
+}
+
+// current leaves out the refusals that a later change of a setting has settled.
+func (f scimFacts) current() []site.Request {
+	var list []site.Request
+	for _, r := range f.calls {
+		settled := slices.ContainsFunc(f.settings, func(e event.Event) bool {
+			settles := settles[e.Name]
+			return settles != nil && e.Time.After(r.Time) && settles(r)
+		})
+		if !settled {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// switchedOn is when SCIM was switched on last, as far as the settings reach; else zero.
+func (f scimFacts) switchedOn() time.Time {
+	for _, e := range f.settings {
+		if e.Name == event.SiteSCIMEnabled {
+			return e.Time
+		}
+	}
+	return time.Time{}
+}
+
+// calls is what the newest rows of the request log say.
+type calls struct {
+	total, changes, failed int
+	last                   site.Request // the newest that carried an accepted token
+	success                time.Time    // of the newest that was answered well
+	ended                  site.Request // the newest whose token had ended
+}
+
+// readCalls sums up rows, newest first. Calls of strangers do not count.
+func readCalls(rows []site.Request) calls {
+	var c calls
+	for _, r := range rows {
+		if r.TokenEnded() && c.ended.Time.IsZero() {
+			c.ended = r
+		}
+		if r.TokenEnded() || r.Stranger() {
+			continue
+		}
+		c.total++
+		if c.last.Time.IsZero() {
+			c.last = r
+		}
+		if failed(r) {
+			c.failed++
+			continue
+		}
+		if r.IsChange() {
+			c.changes++
+		}
+		if c.success.IsZero() {
+			c.success = r.Time
+		}
+	}
+	return c
+}
+
+// failed is an answer that leaves the identity provider's job undone. Asking for what is not there is an answered question.
+func failed(r site.Request) bool {
+	if r.Status == http.StatusNotFound && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		return false
+	}
+	return r.Status >= http.StatusBadRequest
+}
+
+// judge decides the state of a site.
+func judge(s site.Site, f scimFacts, now time.Time) scimState {
+	current := f.current()
+	c := readCalls(current)
+	live := liveTokens(f.tokens, now)
+	success := c.success
+	for _, t := range f.tokens {
+		if len(f.calls) == 0 && t.LastUsed.After(success) {
+			success = t.LastUsed // the rows that show it have been pruned
+		}
+	}
+	on := f.switchedOn()
+	switch {
+	case !s.SCIMEnabled && len(f.tokens) == 0:
+		return scimState{notSetUp, "Not set up. Check Enable SCIM, then generate a token for your identity provider."}
+	case !s.SCIMEnabled && success.IsZero():
+		return scimState{switchedOff, "Off. Check Enable SCIM to let your identity provider in with its token."}
+	case !s.SCIMEnabled:
+		return scimState{switchedOff, "Off. The identity provider is refused; people keep their access and role as they are."}
+	case len(f.tokens) == 0:
+		return scimState{notSetUp, "Not set up. SCIM is on, but there is no token yet: generate one for your identity provider."}
+	case c.ended.Time.After(success) && endedCounts(c.ended, live):
+		return scimState{rejected, "Rejected. " + endedText(c.ended, f.tokens, now) + " " + lastGood(success, now)}
+	case len(live) == 0:
+		return scimState{notSetUp, "Not set up. No token is live any more: generate one and give it to your identity provider. " + lastGood(success, now)}
+	case c.total == 0 && success.IsZero() && on.IsZero():
+		return scimState{waiting, "Waiting for the first call. Give the Tenant URL and the token to your identity provider and test the connection there."}
+	case on.After(success) && on.After(c.last.Time):
+		return scimState{waiting, fmt.Sprintf("Waiting for the first call since SCIM was switched on, %s. %s", console.RelativeTime(on, now), lastGood(success, now))}
+	case c.total == 0 && success.IsZero():
+		return scimState{waiting, "Waiting for the first call since the settings were changed. " + lastGood(success, now)}
+	case c.total > 0 && failed(c.last):
+		return scimState{failing, fmt.Sprintf("Failing. The last call, %s, was refused: %s", console.RelativeTime(c.last.Time, now), period(c.last.Sentence))}
+	case c.failed >= fewFailures && c.failed*5 > c.total:
+		return scimState{failing, fmt.Sprintf("Failing. %d of the last %d calls were refused. The last one, %s, was answered.",
+			c.failed, c.total, console.RelativeTime(c.last.Time, now))}
+	case now.Sub(success) > quietAfter:
+		return scimState{quietFor, fmt.Sprintf("Quiet. No call for %s. Entra ID asks every 20 to 40 minutes; a job in quarantine asks once a day, then stops.", console.SpellDuration(now.Sub(success)))}
+	}
+	last := "Last call"
+	if len(current) < len(f.calls) {
+		last = "Last accepted call"
+	}
+	return scimState{working, fmt.Sprintf("Working. %s %s.", last, console.RelativeTime(success, now))}
+}
+
+// endedCounts leaves out what was tried before the live token was made: the identity provider has it since.
+func endedCounts(r site.Request, live []site.Token) bool {
+	for _, t := range live {
+		if !r.Time.Before(t.Created) {
+			return true
+		}
+	}
+	return len(live) == 0
+}
+
+// endedText says which token was refused, why and what to do.
+func endedText(r site.Request, tokens []site.Token, now time.Time) string {
+	name, how := "…"+r.TokenLast4, "has ended"
+	for _, t := range tokens {
+		if t.ID != r.TokenID {
+			continue
+		}
+		name = t.Label()
+		switch {
+		case !t.Revoked.IsZero():
+			how = "was revoked or replaced " + console.RelativeTime(t.Revoked, now)
+		case !t.Live(now):
+			how = "expired " + console.RelativeTime(t.Expires, now)
+		}
+	}
+	todo := "Generate a token and give it to your identity provider."
+	if len(liveTokens(tokens, now)) > 0 {
+		todo = "Give your identity provider the token that is live, or generate another one."
+	}
+	return fmt.Sprintf("%s a call came with the token %s, which %s. %s", sentenceStart(console.RelativeTime(r.Time, now)), name, how, todo)
+}
+
+func liveTokens(tokens []site.Token, now time.Time) []site.Token {
+	var live []site.Token
+	for _, t := range tokens {
+		if t.Live(now) {
+			live = append(live, t)
+		}
+	}
+	return live
+}
+
+func lastGood(success, now time.Time) string {
+	if success.IsZero() {
+		return "No call has been accepted yet."
+	}
+	return "The last accepted call was " + console.RelativeTime(success, now) + "."
+}
+
+func sentenceStart(text string) string {
+	if text == "" {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+func period(text string) string {
+	if text == "" || strings.HasSuffix(text, ".") {
+		return text
+	}
+	return text + "."
+}

@@ -1,0 +1,323 @@
+package sitepages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// switchesForm is "What SCIM may do": the settings of site.SettingsTable that have no card of their own.
+type switchesForm struct {
+	Groups  []radioGroup
+	Ticks   []console.Choice
+	Numbers []numberField
+	Error   *console.FieldError
+}
+
+// radioGroup is a question with one answer of several.
+type radioGroup struct {
+	Name    string
+	Label   string
+	Choices []console.Choice
+}
+
+// numberField is an input for a number between two bounds.
+type numberField struct {
+	Name, Label, Help string
+	Value             string // as typed; empty: none
+	None              string // what an empty one means
+	Error             *console.FieldError
+}
+
+func switchesOf(s site.Site) switchesForm {
+	var f switchesForm
+	f.show(s)
+	return f
+}
+
+// ownCards are the settings that the page shows in cards of their own.
+var ownCards = map[string]bool{"scimEnabled": true, "manageRoles": true}
+
+// settingFields are the values that the page SCIM integration edits, all in one form.
+func settingFields() []console.EditField {
+	var list []console.EditField
+	for _, x := range site.SettingsOnPage() {
+		switch x.Kind {
+		case site.Tick:
+			list = append(list, console.EditTick(x.Field, x.Label))
+		case site.Choice:
+			words := map[string]string{}
+			for _, v := range x.Values {
+				words[v.Word] = v.Brief
+			}
+			list = append(list, console.EditChoice(x.Field, x.Label, words))
+		case site.Number:
+			list = append(list, console.EditField{Name: x.Field, Label: x.Label})
+		}
+	}
+	return list
+}
+
+// formValue is a setting's value in the form.
+func formValue(x site.Setting, s site.Settings) string {
+	switch is := x.Get(s); {
+	case x.Kind == site.Tick:
+		return console.TickValue(is == true)
+	case x.Kind == site.Number && is == 0:
+		return ""
+	}
+	return x.Word(s)
+}
+
+// settingValues are the stored values of settingFields.
+func settingValues(s site.Site) map[string]string {
+	values := map[string]string{}
+	for _, x := range site.SettingsOnPage() {
+		values[x.Field] = formValue(x, s.Settings)
+	}
+	return values
+}
+
+// setSettings gives a site these values. A word that a choice does not have asks for the least. It
+// returns what is wrong with the first wrong number.
+func setSettings(s *site.Site, values map[string]string) (wrong *console.FieldError) {
+	for _, x := range site.SettingsOnPage() {
+		text := values[x.Field]
+		switch {
+		case x.Kind == site.Tick:
+			x.Set(&s.Settings, text != "")
+			continue
+		case x.Kind == site.Number && text == "":
+			text = "0"
+		}
+		value, ok := x.Parse(text)
+		switch {
+		case ok:
+		case x.Kind == site.Choice:
+			value = x.Values[0].Is
+		case wrong == nil:
+			wrong = &console.FieldError{For: x.Field, Text: fmt.Sprintf("Write a whole number from %d to %d, or leave it empty for %s.", x.Bounds.Min, x.Bounds.Max, x.Bounds.None)}
+		}
+		if value != nil {
+			x.Set(&s.Settings, value)
+		}
+	}
+	return wrong
+}
+
+// scimEdit is a form of the page SCIM integration on its way into the site.
+type scimEdit struct {
+	form   url.Values
+	merged console.MergedEdit
+	before site.Site
+	off    bool                // it asks to switch SCIM off, which is asked about by itself
+	wrong  *console.FieldError // of errNotSaved
+}
+
+// errNotSaved ends an edit that has to be answered in another way: a wrong value, a conflict, or a question.
+var errNotSaved = errors.New("the settings were not saved yet")
+
+// deletesForGood says whether the edit chooses Delete (cannot be undone), which is confirmed first.
+func (e *scimEdit) deletesForGood() bool {
+	return e.before.Deletes != site.DeleteForGood && e.merged.Values["delete"] == string(site.DeleteForGood) && e.form.Get("confirmed") != "delete"
+}
+
+// apply brings the form into the site. It is run by the domain on the site as it is.
+func (e *scimEdit) apply(s *site.Site) error {
+	var err error
+	e.before, e.wrong, e.off = *s, nil, false
+	if e.merged, err = console.MergeEdit(e.form, settingFields(), settingValues(*s)); err != nil {
+		return err
+	}
+	if len(e.merged.Conflicts) > 0 || e.deletesForGood() {
+		return errNotSaved
+	}
+	if e.wrong = setSettings(s, e.merged.Values); e.wrong != nil {
+		return errNotSaved
+	}
+	e.off = e.before.SCIMEnabled && !s.SCIMEnabled
+	s.SCIMEnabled = s.SCIMEnabled || e.off
+	return nil
+}
+
+// show sets the form to what a site has.
+func (f *switchesForm) show(s site.Site) {
+	f.Groups, f.Ticks, f.Numbers = nil, nil, nil
+	for _, x := range site.SettingsOnPage() {
+		switch {
+		case ownCards[x.Name]:
+		case x.Kind == site.Tick:
+			f.Ticks = append(f.Ticks, console.Choice{Value: x.Field, Text: x.Label, Checked: x.Get(s.Settings) == true, Help: x.Help})
+		case x.Kind == site.Choice:
+			g := radioGroup{Name: x.Field, Label: x.Label}
+			for _, v := range x.Values {
+				g.Choices = append(g.Choices, console.Choice{Value: v.Word, Text: v.Text, Checked: x.Get(s.Settings) == v.Is, Help: v.Help})
+			}
+			f.Groups = append(f.Groups, g)
+		case x.Kind == site.Number:
+			f.Numbers = append(f.Numbers, numberField{Name: x.Field, Label: x.Label, Help: x.Help, Value: formValue(x, s.Settings), None: x.Bounds.None})
+		}
+	}
+}
+
+// typed puts numbers into the form as they were typed, and says which one is wrong, if one is.
+func (f *switchesForm) typed(form url.Values, wrong *console.FieldError) {
+	f.Error = wrong
+	for i, n := range f.Numbers {
+		if f.Numbers[i].Value = form.Get(n.Name); wrong != nil && n.Name == wrong.For {
+			f.Numbers[i].Error = wrong
+		}
+	}
+}
+
+// saveSCIM saves what the page SCIM integration edits.
+func (p *Pages) saveSCIM(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	edit := &scimEdit{form: r.PostForm}
+	changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), edit.apply)
+	if errors.Is(err, errNotSaved) {
+		return p.notSaved(w, r, v, edit)
+	}
+	if n := console.RefusalNotice("Nothing was saved", err); n != nil {
+		return p.Console.Redirect(w, r, v.url("admin/access/scim"), *n)
+	}
+	if err != nil {
+		return err
+	}
+	v.Site = changed
+	last, err := p.lastSetting(r.Context(), v)
+	if err != nil {
+		return err
+	}
+	n := edit.merged.SavedNotice(edit.summary(changed), last)
+	if edit.off {
+		return p.Console.Redirect(w, r, v.url("admin/access/scim/off"), n)
+	}
+	return p.Console.Redirect(w, r, withTyped(v, r.PostForm), n)
+}
+
+// withTyped is the page SCIM integration with what was typed for a token that is not made yet.
+func withTyped(v *siteVisit, form url.Values) string {
+	q := url.Values{}
+	for _, name := range []string{"name", "expires"} {
+		if text := strings.TrimSpace(form.Get(name)); text != "" {
+			q.Set(name, text)
+		}
+	}
+	if len(q) == 0 {
+		return v.url("admin/access/scim")
+	}
+	return v.url("admin/access/scim?" + q.Encode())
+}
+
+// summary says what an edit saved.
+func (e *scimEdit) summary(now site.Site) string {
+	if len(e.merged.Mine) == 0 {
+		return "Everything on this page is saved."
+	}
+	var parts []string
+	if now.SCIMEnabled && !e.before.SCIMEnabled {
+		parts = append(parts, scimIsOn)
+	}
+	if now.ManageRoles != e.before.ManageRoles {
+		parts = append(parts, rolesText(now.ManageRoles))
+	}
+	if now.Creates != e.before.Creates || now.Deletes != e.before.Deletes {
+		parts = append(parts, "On Create: "+strings.ToLower(site.SettingOf("creates").Brief(now.Settings))+". On Delete: "+strings.ToLower(site.SettingOf("deletes").Brief(now.Settings))+".")
+	}
+	return "Saved. " + strings.Join(parts, " ")
+}
+
+// lastSetting is the newest change of a setting, or nil.
+func (p *Pages) lastSetting(ctx context.Context, v *siteVisit) (*event.Event, error) {
+	found, err := event.Search(ctx, p.Events, event.Query{Scope: event.Site(string(v.Site.ID)), Kinds: []string{"site."}, Limit: 1})
+	if err != nil || len(found.Events) == 0 {
+		return nil, err
+	}
+	return &found.Events[0], nil
+}
+
+// notSaved answers an edit that was not saved: it asks, or shows the page again with what was typed and what is wrong.
+func (p *Pages) notSaved(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit) error {
+	pg := v.page
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
+	typed := typedToken(r.PostForm)
+	switch {
+	case len(edit.merged.Conflicts) > 0:
+		last, err := p.lastSetting(r.Context(), v)
+		if err != nil {
+			return err
+		}
+		return p.Console.AskEdit(w, r, pg, edit.merged, v.url("admin/access/scim"), v.url("admin/access/scim"), last, typed...)
+	case edit.wrong == nil:
+		return p.askDelete(w, r, v, pg, append(edit.merged.Rest, typed...))
+	}
+	sp, err := p.scimPage(r, v)
+	if err != nil {
+		return err
+	}
+	asked := v.Site
+	setSettings(&asked, edit.merged.Values) //nolint:errcheck // that it is wrong is known
+	sp.Site, sp.Was = asked, console.WasAgain(r.PostForm, settingFields())
+	sp.Switches.show(asked)
+	sp.Switches.typed(r.PostForm, edit.wrong)
+	sp.Generate.Name, sp.Generate.Expires = r.PostForm.Get("name"), r.PostForm.Get("expires")
+	sp.Unsaved = true
+	sp.Trouble = &console.Notice{Tone: console.ToneProblem, Title: "Nothing was saved.", Text: "Correct the field that is marked and save again."}
+	return p.show(w, r, http.StatusUnprocessableEntity, "scim", sp)
+}
+
+func typedToken(form url.Values) []console.HiddenField {
+	return []console.HiddenField{{Name: "name", Value: form.Get("name")}, {Name: "expires", Value: form.Get("expires")}}
+}
+
+// askDelete asks before deletes of the identity provider become final. fields are the edit that is saved then.
+func (p *Pages) askDelete(w http.ResponseWriter, r *http.Request, v *siteVisit, pg console.Page, fields []console.HiddenField) error {
+	counts, err := v.Roster.Counts(r.Context())
+	if err != nil {
+		return err
+	}
+	pg.Title, pg.Narrow = "Let the identity provider delete accounts for good?", true
+	return p.Console.View(w, r, http.StatusOK, "confirm", console.ConfirmPage{
+		Page: pg,
+		Consequences: []string{
+			"Every account here can then be deleted by a call of the identity provider: " + console.PeopleCount(counts.All) + ".",
+			"A deleted account is gone at once, with its role and its group memberships.",
+			"Entra ID sends a delete when a user was in its recycle bin for 30 days, or is removed for good.",
+		},
+		Undo:   "A deleted account cannot be brought back. The setting itself can be changed back at any time.",
+		Action: v.url("admin/access/scim"), Button: "Save and allow deleting", Danger: true, Cancel: v.url("admin/access/scim"),
+		Fields: append(fields, console.HiddenField{Name: "confirmed", Value: "delete"}),
+	})
+}
+
+// targetActions is the guide's step on Target Object Actions, as this site's switches have it.
+func targetActions(s site.Site) template.HTML {
+	deletes := s.Deletes != site.RefuseDelete
+	switch {
+	case s.Creates && deletes:
+		return `This site takes them all: leave <em>Create</em>, <em>Update</em> and <em>Delete</em> ticked under Target Object Actions.` + deleteNote(s)
+	case s.Creates:
+		return `Leave <em>Create</em> and <em>Update</em> ticked under Target Object Actions and untick <em>Delete</em>: this site refuses it.`
+	case deletes:
+		return `To prevent error messages untick <em>Create</em> under Target Object Actions: accounts are made at the first sign-in. Leave <em>Update</em> and <em>Delete</em> ticked.` + deleteNote(s)
+	}
+	return `To prevent error messages set Target Object Actions to just <em>Update</em>. This site does not take Create or Delete over SCIM: accounts are made at the first sign-in.`
+}
+
+func deleteNote(s site.Site) template.HTML {
+	if s.Deletes == site.DeactivateOnDelete {
+		return ` A delete deactivates the account here.`
+	}
+	return ` A delete removes the account here for good.`
+}

@@ -1,0 +1,271 @@
+package sitepages
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// onceOnly is said when a used form comes back, by reload or Back.
+var onceOnly = console.Notice{
+	Tone: console.ToneInfo, Title: "A token is shown once",
+	Text: "Nothing new was made. If you did not save the token, generate another one and give it to your identity provider.",
+}
+
+// afterToken is where a browser lands that asks again for the page that showed a token.
+func (p *Pages) afterToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.Console.Redirect(w, r, v.url("admin/access/scim"), onceOnly)
+}
+
+// generateToken answers with the page that shows the token: the one secret that is not behind a redirect. Sent again, the form
+// makes nothing.
+func (p *Pages) generateToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	req, wrong := p.tokenRequest(r, v)
+	if wrong != nil {
+		return p.refuseToken(w, r, v, wrong)
+	}
+	if req.FormNumber == "" || len(req.FormNumber) > 100 {
+		return console.UnreadableForm(errors.New("the form has no number"))
+	}
+	// Generate stands in the form that edits the settings: what is ticked there is saved with the token.
+	edit := &scimEdit{form: r.PostForm}
+	if isEdit(r.PostForm) {
+		req.Change = edit.apply
+	}
+	before, err := p.Sites.Tokens(r.Context(), v.Site.ID)
+	if err != nil {
+		return err
+	}
+	made, secret, err := p.Sites.CreateToken(r.Context(), v.Site.ID, req)
+	switch {
+	case errors.Is(err, site.ErrFormUsed):
+		return p.Console.Redirect(w, r, v.url("admin/access/scim"), onceOnly)
+	case errors.Is(err, errNotSaved):
+		return p.notSaved(w, r, v, edit)
+	case errors.Is(err, site.ErrOneLive), errors.Is(err, site.ErrTwoLive):
+		return p.noRoom(w, r, v, edit, err)
+	case err != nil:
+		if wrong := console.InputError(err, console.InputIDs{"name": "token-name", "expires": "token-expires"}); wrong != nil {
+			return p.refuseToken(w, r, v, wrong)
+		}
+		return err
+	}
+	if v.Site, err = p.Sites.Get(r.Context(), v.Site.ID); err != nil {
+		return err
+	}
+	sp, err := p.scimPage(r, v)
+	if err != nil {
+		return err
+	}
+	sp.Made = &madeToken{
+		Token:  console.CopyValue{ID: "token", Label: "Authorization token", Value: secret, Button: "Copy to clipboard", Hint: "Entra ID calls it Secret Token, Okta calls it API token."},
+		Label:  made.Label(),
+		Before: becameOf(liveTokens(before, made.Created), made, req.Mode),
+		Done:   v.url("admin/access/scim"),
+	}
+	if edit.off {
+		sp.Made.Note, sp.Made.Done = "You unticked Enable SCIM. Turning SCIM off is asked about on the next page.", v.url("admin/access/scim/off")
+	}
+	return p.show(w, r, http.StatusOK, "scim", sp)
+}
+
+// isEdit says whether a form edits settings too. The page that asks what becomes of a live token does not.
+func isEdit(form url.Values) bool {
+	for name := range form {
+		if strings.HasPrefix(name, console.WasPrefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// noRoom answers Generate where a token is live: the settings are saved, then it asks what becomes of that token.
+func (p *Pages) noRoom(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit, live error) error {
+	n := console.Notice{}
+	if isEdit(r.PostForm) {
+		changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), edit.apply)
+		if errors.Is(err, errNotSaved) {
+			return p.notSaved(w, r, v, edit)
+		}
+		if err != nil {
+			return err
+		}
+		if len(edit.merged.Mine) > 0 {
+			n = console.DoneNotice(edit.summary(changed))
+		}
+	}
+	if errors.Is(live, site.ErrOneLive) {
+		back := url.Values{"name": {r.PostForm.Get("name")}, "expires": {r.PostForm.Get("expires")}}
+		return p.Console.Redirect(w, r, v.url("admin/access/scim/tokens/new?"+back.Encode()), n)
+	}
+	full := console.RefusalNotice("No token was made", live)
+	full.Text += " " + n.Text
+	return p.Console.Redirect(w, r, withTyped(v, r.PostForm), *full)
+}
+
+// refuseToken shows the page again with what is wrong beside its field.
+func (p *Pages) refuseToken(w http.ResponseWriter, r *http.Request, v *siteVisit, wrong *console.FieldError) error {
+	sp, err := p.scimPage(r, v)
+	if err != nil {
+		return err
+	}
+	if isEdit(r.PostForm) {
+		// The settings stay as they were ticked: nothing is saved yet.
+		asked := v.Site
+		values := map[string]string{}
+		for _, f := range settingFields() {
+			values[f.Name] = f.FormValue(r.PostForm)
+		}
+		setSettings(&asked, values) //nolint:errcheck // a wrong number is said when it is saved
+		sp.Site, sp.Was, sp.Unsaved = asked, console.WasAgain(r.PostForm, settingFields()), true
+		sp.Switches.show(asked)
+		sp.Switches.typed(r.PostForm, nil)
+	}
+	sp.Generate.Name, sp.Generate.Expires, sp.Generate.Error = r.Form.Get("name"), r.Form.Get("expires"), wrong
+	return p.show(w, r, http.StatusUnprocessableEntity, "scim", sp)
+}
+
+// tokenRequest reads the form. SCIM stays as the check box on the same page says.
+func (p *Pages) tokenRequest(r *http.Request, v *siteVisit) (site.TokenRequest, *console.FieldError) {
+	req := site.TokenRequest{
+		Name: strings.TrimSpace(r.Form.Get("name")), Actor: v.actor(), FormNumber: r.Form.Get("form"), KeepOff: true,
+	}
+	switch r.Form.Get("mode") {
+	case "replace":
+		req.Mode = site.Replace
+	case "keep":
+		req.Mode = site.KeepUntilUsed
+	}
+	text := r.Form.Get("expires")
+	if text == "" {
+		return req, nil
+	}
+	day, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return req, &console.FieldError{For: "token-expires", Text: "Write the day as 2027-01-31, or leave it empty: then the token does not expire."}
+	}
+	req.Expires = day.AddDate(0, 0, 1) // to the end of that day, UTC
+	if !req.Expires.After(p.Console.Options.Now()) {
+		return req, &console.FieldError{For: "token-expires", Text: "That day is over. Choose a later one, or leave it empty: then the token does not expire."}
+	}
+	return req, nil
+}
+
+func becameOf(before []site.Token, made site.Token, mode site.TokenMode) string {
+	switch {
+	case len(before) == 0:
+		return ""
+	case mode == site.KeepUntilUsed:
+		return fmt.Sprintf("Token %s works until the first call with %s.", before[0].Label(), made.Label())
+	}
+	return fmt.Sprintf("Token %s is revoked. Provisioning stops until your identity provider has the new one.", before[0].Label())
+}
+
+// askReplace asks what becomes of the token that is live.
+func (p *Pages) askReplace(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	now := p.Console.Options.Now()
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	if _, wrong := p.tokenRequest(r, v); wrong != nil {
+		return p.refuseToken(w, r, v, wrong)
+	}
+	tokens, err := p.Sites.Tokens(r.Context(), v.Site.ID)
+	if err != nil {
+		return err
+	}
+	live := liveTokens(tokens, now)
+	if len(live) != 1 {
+		return p.Console.Redirect(w, r, v.url("admin/access/scim"), console.Notice{})
+	}
+	old := live[0]
+	pg := v.page
+	pg.Title, pg.Narrow = "Generate another token?", true
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
+	return p.Console.View(w, r, http.StatusOK, "confirm", console.ConfirmPage{
+		Page:         pg,
+		Consequences: []string{fmt.Sprintf("Token %s is live. It was %s.", old.Label(), lastUse(old, now))},
+		Choices: []console.Choice{
+			{
+				Name: "mode", Value: "replace", Text: "Replace it now", Checked: true,
+				Help: "The old token ends at once. Provisioning stops until your Identity Provider has the new token. Choose this also if the old one leaked.",
+			},
+			{
+				Name: "mode", Value: "keep", Text: "Keep it until the new one is used",
+				Help: "The old token works until the first call with the new one, so provisioning does not stop.",
+			},
+		},
+		Action: v.url("admin/access/scim/tokens"), Button: "Generate", Cancel: withTyped(v, r.Form),
+		Fields: []console.HiddenField{{Name: "form", Value: console.NewFormNumber()}, {Name: "name", Value: r.Form.Get("name")}, {Name: "expires", Value: r.Form.Get("expires")}},
+	})
+}
+
+func lastUse(t site.Token, now time.Time) string {
+	if t.LastUsed.IsZero() {
+		return "never used"
+	}
+	text := "last used " + console.RelativeTime(t.LastUsed, now)
+	if t.LastFrom != "" {
+		text += " from " + t.LastFrom
+	}
+	return text
+}
+
+func (p *Pages) findToken(r *http.Request, v *siteVisit) (site.Token, []site.Token, error) {
+	tokens, err := p.Sites.Tokens(r.Context(), v.Site.ID)
+	if err != nil {
+		return site.Token{}, nil, err
+	}
+	for _, t := range tokens {
+		if t.ID == r.PathValue("token") {
+			return t, tokens, nil
+		}
+	}
+	return site.Token{}, nil, errNoToken(site.ErrTokenNotFound, v)
+}
+
+func (p *Pages) askRevoke(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	now := p.Console.Options.Now()
+	t, all, err := p.findToken(r, v)
+	if err != nil {
+		return err
+	}
+	if !t.Live(now) {
+		return p.Console.Redirect(w, r, v.url("admin/access/scim"), console.Notice{Tone: console.ToneInfo, Text: "Token " + t.Label() + " has ended already."})
+	}
+	consequences := []string{
+		fmt.Sprintf("The token was %s. Whoever has it is refused from the next call on.", lastUse(t, now)),
+	}
+	if len(liveTokens(all, now)) == 1 {
+		consequences = append(consequences, "It is the only live token: provisioning stops until you generate another one and your identity provider has it.")
+	} else {
+		consequences = append(consequences, "The other token stays live.")
+	}
+	pg := v.page
+	pg.Title, pg.Narrow = "Revoke the token "+t.Label()+"?", true
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
+	return p.Console.View(w, r, http.StatusOK, "confirm", console.ConfirmPage{
+		Page: pg, Consequences: consequences, Undo: "This cannot be undone.",
+		Action: r.URL.Path, Button: "Revoke token", Danger: true, Cancel: v.url("admin/access/scim"),
+	})
+}
+
+func (p *Pages) revokeToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	t, _, err := p.findToken(r, v)
+	if err != nil {
+		return err
+	}
+	if err := p.Sites.RevokeToken(r.Context(), v.Site.ID, t.ID, v.actor()); err != nil {
+		return errNoToken(err, v)
+	}
+	return p.Console.Redirect(w, r, v.url("admin/access/scim"), console.DoneNotice("Token "+t.Label()+" is revoked."))
+}

@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/rollcall-scim/rollcall/event"
 )
 
 // Timestamp is a time as people in every country read it without asking, in UTC.
@@ -146,26 +148,7 @@ func AsSentence(text string) string {
 }
 
 // ActorName says in words who an event's or a token's actor is.
-func ActorName(actor string) string {
-	kind, name, found := strings.Cut(actor, ":")
-	switch {
-	case actor == "cli":
-		return "command line"
-	case actor == "system", actor == "":
-		return "Rollcall itself"
-	case !found:
-		return actor
-	}
-	switch kind {
-	case "scim":
-		return "SCIM, token " + name
-	case "admin", "user":
-		return name
-	case "operator":
-		return name + " (operator)"
-	}
-	return actor
-}
+func ActorName(actor string) string { return event.ParseActor(actor).Words() }
 
 // ParticularWords is what differs between two sentences of one cause: quoted values and names, ids and numbers.
 var ParticularWords = regexp.MustCompile(`"[^"]*"|“[^”]*”|\S*@\S*|\S*\d\S*`)

@@ -61,6 +61,31 @@ func (a Actor) Label() string {
 	return a.Name
 }
 
+// Words names the actor in a sentence for people.
+func (a Actor) Words() string {
+	switch a.Kind {
+	case Operator:
+		return a.Name + " (operator)"
+	case Token:
+		return "SCIM, token " + tail(a.Name)
+	case Command:
+		return "command line"
+	case Job, System:
+		return "Rollcall itself"
+	case Anybody:
+		return "anybody"
+	}
+	if a.Name == "" {
+		return "Rollcall itself"
+	}
+	return a.Name
+}
+
+// IsAutomatic says whether nobody acted: it was Rollcall itself.
+func (a Actor) IsAutomatic() bool {
+	return a.Kind == Job || a.Kind == System || a.Kind == "" && a.Name == ""
+}
+
 // tail is what a token's label ends with: "…a91f", its last four characters.
 func tail(label string) string {
 	if at := strings.LastIndex(label, "…"); at >= 0 {
@@ -69,7 +94,8 @@ func tail(label string) string {
 	return label
 }
 
-// ParseActor reads a Label. Of a token it knows only the last four characters.
+// ParseActor reads a Label. It is the only code that does: stores call it for rows of before actors had
+// columns of their own, and pages for stamps, which keep the label alone. Of a token it knows only the last four characters.
 func ParseActor(label string) Actor {
 	kind, name, found := strings.Cut(label, ":")
 	switch {

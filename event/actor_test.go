@@ -9,6 +9,17 @@ import (
 
 func TestAnActorsLabelIsReadAsTheActor(t *testing.T) {
 	t.Parallel()
+	words := map[string]string{
+		"operator:sam": "sam (operator)", "admin:kim@acme.example": "kim@acme.example", "user:ada@acme.example": "ada@acme.example",
+		"scim:…a91f": "SCIM, token …a91f", "cli": "command line", "system": "Rollcall itself", "": "Rollcall itself",
+		"anybody": "anybody", "something else": "something else", "strange:actor": "strange:actor",
+	}
+	for label, want := range words {
+		a := event.ParseActor(label)
+		if got := a.Words(); got != want || a.IsAutomatic() != (want == "Rollcall itself") {
+			t.Errorf("%q: got %q, automatic %v, want %q", label, got, a.IsAutomatic(), want)
+		}
+	}
 	for label, a := range map[string]event.Actor{
 		"operator:sam":           {Kind: event.Operator, Name: "sam"},
 		"admin:kim@acme.example": {Kind: event.Admin, Name: "kim@acme.example"},

@@ -23,6 +23,7 @@ func TestEveryEventOfTheSourceIsAConstant(t *testing.T) {
 	literal := regexp.MustCompile(`"((?:` + strings.Join(kinds, "|") + `)\.[a-z_]+)"`)
 	use := regexp.MustCompile(`\bevent\.([A-Z][A-Za-z]+)`)
 	files := []string{"directory.db", "token.txt"} // of the benchmarks
+	label := regexp.MustCompile(`"(scim|admin|user|operator):"`) // the beginning of an Actor's Label
 	used := map[string]bool{}
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, filepath.Join("..", "event")) {
@@ -31,6 +32,9 @@ func TestEveryEventOfTheSourceIsAConstant(t *testing.T) {
 		text, err := os.ReadFile(path)
 		for _, m := range use.FindAllStringSubmatch(string(text), -1) {
 			used[m[1]] = true
+		}
+		if m := label.FindString(string(text)); m != "" {
+			t.Errorf("%s writes or reads %s: make an event.Actor, and use Label, Words or Kind", path, m)
 		}
 		for _, m := range literal.FindAllStringSubmatch(string(text), -1) {
 			if !slices.Contains(files, m[1]) {

@@ -30,7 +30,7 @@ type Operator struct {
 }
 
 // Actor names the operator in events.
-func (o Operator) Actor() string { return "operator:" + o.Name }
+func (o Operator) Actor() string { return event.Actor{Kind: event.Operator, Name: o.Name}.Label() }
 
 // Store keeps operators, their links and their sessions. Secrets reach it only as hashes.
 type Store interface {

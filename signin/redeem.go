@@ -97,8 +97,9 @@ func (s *SignIns) Redeem(ctx context.Context, st site.Site, linkSecret string, f
 		p.Person.UserName = f.Email
 	}
 	used := s.Now()
-	e := s.event(st, event.SignInLinkUsed, "user:"+p.Person.UserName, p.Person.ID, "One-time sign-in link of "+p.Person.UserName+" opened")
-	e.By = event.Actor{Kind: event.Person, ID: p.Person.ID, Name: p.Person.UserName}
+	by := event.Actor{Kind: event.Person, ID: p.Person.ID, Name: p.Person.UserName}
+	e := s.event(st, event.SignInLinkUsed, by.Label(), p.Person.ID, "One-time sign-in link of "+p.Person.UserName+" opened")
+	e.By = by
 	hash := secret.HashOf(linkSecret)
 	if err := onetime.Use(
 		func() error {
@@ -123,7 +124,7 @@ func (s *SignIns) Redeem(ctx context.Context, st site.Site, linkSecret string, f
 func (s *SignIns) enter(ctx context.Context, st site.Site, p Pending, f Form, from session.Browser) (Session, error) {
 	if p.Kind == FirstAdmin {
 		var err error
-		if p.Person, err = s.makeAdmin(ctx, st, f, roster.Change{Actor: "admin:" + f.Email, Via: roster.ViaSignIn}); err != nil {
+		if p.Person, err = s.makeAdmin(ctx, st, f, roster.Change{Actor: event.Actor{Kind: event.Admin, Name: f.Email}.Label(), Via: roster.ViaSignIn}); err != nil {
 			return Session{}, err
 		}
 	}

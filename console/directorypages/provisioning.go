@@ -400,7 +400,7 @@ func (v *directoryVisit) lastChange(ctx context.Context, subject string) (*event
 		return nil, err
 	}
 	for i := range events {
-		if actor := events[i].Actor; actor != "" && actor != "system" && events[i].Name != event.ProvisioningConnectionTested {
+		if !events[i].By.IsAutomatic() && events[i].Name != event.ProvisioningConnectionTested {
 			return &events[i], nil
 		}
 	}

@@ -41,6 +41,6 @@ func (v *siteVisit) eventURL(e event.Event) string {
 func (v *siteVisit) eventRow(e event.Event) console.EventRow {
 	row := console.EventRow{Time: e.Time, Text: e.Text, Actor: console.ActorName(e.Actor), URL: v.eventURL(e)}
 	row.Strong = strings.HasPrefix(e.Name, "site.") || strings.HasPrefix(e.Name, "token.")
-	row.Plain = strings.HasPrefix(e.Actor, "scim:") && !row.Strong
+	row.Plain = e.By.Kind == event.Token && !row.Strong
 	return row
 }

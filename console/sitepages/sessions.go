@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/roster"
 )
 
@@ -33,7 +34,7 @@ func (p *Pages) askSignOutEverywhere(w http.ResponseWriter, r *http.Request, v *
 func (p *Pages) signOutEverywhere(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	by := roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID}
 	if v.Person.Role != roster.RoleAdmin {
-		by.Actor = "user:" + v.Person.UserName
+		by.Actor = event.Actor{Kind: event.Person, Name: v.Person.UserName}.Label()
 	}
 	if _, err := v.Roster.SignOutEverywhere(r.Context(), v.Person.ID, by); err != nil {
 		return err

@@ -22,7 +22,7 @@ func TestEveryEventOfTheSourceIsAConstant(t *testing.T) {
 	}
 	literal := regexp.MustCompile(`"((?:` + strings.Join(kinds, "|") + `)\.[a-z_]+)"`)
 	use := regexp.MustCompile(`\bevent\.([A-Z][A-Za-z]+)`)
-	files := []string{"directory.db", "token.txt"} // of the benchmarks
+	files := []string{"directory.db", "token.txt"}               // of the benchmarks
 	label := regexp.MustCompile(`"(scim|admin|user|operator):"`) // the beginning of an Actor's Label
 	used := map[string]bool{}
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {

@@ -194,7 +194,7 @@ func (p *pass) isolate(ctx context.Context, d patch, refusal *TargetError) (writ
 
 const (
 	maxIsolation = 14 // requests for one person
-	maxHopeless  = 3  // people in a row of whom nothing was taken: the target refuses more than one value
+	maxHopeless  = 3  // consecutive people without a value written: the target refuses more than one value
 )
 
 // isolable says whether a refusal may be about one of several values.

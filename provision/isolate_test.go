@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// refuses makes the application refuse every PATCH whose body contains a text.
+// refuses makes the application refuse every PATCH whose body contains a string.
 func refuses(w *world, status int, scimType, text string) {
 	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodPatch {

@@ -40,8 +40,8 @@ type exchange struct {
 	rt     *scim.ResourceType // the type of the endpoint; nil when it has none
 
 	requestRow requestlog.Request // this request's row for the request log
-	rowWritten bool         // the row was written together with the change
-	heldBytes  int          // bytes that this request holds of the memory gate
+	rowWritten bool               // the row was written together with the change
+	heldBytes  int                // bytes that this request holds of the memory gate
 }
 
 // authenticate finds the site and the token of the request. Its errors are 401 for a wrong token or

@@ -6,13 +6,14 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/store"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // A change parses the stored document once, whatever follows from it: the values with rows of their
-// own, the declared ones among them, and the looks of the names. It is not parallel because it counts
-// for the whole process.
+// own, the declared ones among them, and the looks of the names. Neither the test nor its parts are
+// parallel, because it counts for the whole process.
 func TestAChangeParsesTheStoredDocumentOnce(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	parses := func(t *testing.T, db *store.DB) {
 		f := newFixture(t, db)
 		id := f.user(t, f.full, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"ada@acme.test","title":"Engineer","emails":[{"value":"ada@acme.test","type":"work"}]}`)
 		group := f.group(t, f.full, "Team", id)
@@ -46,13 +47,15 @@ func TestAChangeParsesTheStoredDocumentOnce(t *testing.T) {
 				return r.Create(t.Context(), roster.User, decode(t, registered("bob")), bySCIM)
 			}},
 		} {
-			r, parses := f.rosters.Open(f.full), roster.CountParses(t)
+			r, count := f.rosters.Open(f.full), roster.CountParses(t)
 			if _, err := c.change(r); err != nil {
 				t.Fatal(c.name, err)
 			}
-			if got := parses.Load(); got != c.want {
+			if got := count.Load(); got != c.want {
 				t.Errorf("%s parsed the stored document %d times, want %d", c.name, got, c.want)
 			}
 		}
-	})
+	}
+	t.Run(sqldb.SQLite, func(t *testing.T) { parses(t, storetest.New(t)) })
+	t.Run(sqldb.PostgreSQL, func(t *testing.T) { parses(t, storetest.Postgres(t)) })
 }

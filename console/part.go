@@ -69,8 +69,8 @@ type Pager struct {
 
 // CopyValue is a read-only value with a button that copies it: {{template "copy" .TenantURL}}.
 type CopyValue struct {
-	ID     string // the identity provider's own name for the value
-	Label  string // the identity provider's own name for it
+	ID     string // id of the input, unique on the page
+	Label  string // the identity provider's own name for the value
 	Value  string
 	Button string // "Copy" if empty
 	Hint   string // a sentence below; may be empty

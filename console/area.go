@@ -18,7 +18,7 @@ type Access int
 const (
 	Anyone        Access = iota // sign-in links, for example: the secret in the path is the key
 	SignedIn                    // needs a session of this area
-	Administrator               // needs a session of this area that may change things; every operator has one
+	Administrator               // needs a session that may change things here; operators have one
 )
 
 // maxFormBytes limits the body of a request if the route sets no limit.
@@ -190,7 +190,7 @@ type errorPage struct {
 	Page
 	Status  int
 	Text    string
-	Request string // request number to give to an administrator; empty if the log has nothing about it
+	Request string // the request number, for the server's administrator; may be empty
 	Action  *Action
 }
 
@@ -217,7 +217,7 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame Page, 
 	e := errorPage{Page: frame}
 	switch {
 	case errors.As(err, &shown) && shown.SignIn != nil:
-		w.Header().Set("HX-Refresh", "true") // if a script asked for part of a page, it loads the whole page instead
+		w.Header().Set("HX-Refresh", "true") // makes a script load the whole page
 		shown.SignIn.NewLinks = c.Options.NewLinks
 		if err := c.View(w, r, shown.Status, "signin", shown.SignIn); err != nil {
 			c.Options.Log.Error("sign-in page broken", "request", web.RequestID(r), "error", err)

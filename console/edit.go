@@ -20,7 +20,8 @@ import (
 //
 // To use it for a form:
 //
-//  1. Describe the fields once, as []EditField. Write a field's stored value as its Read returns it.
+//  1. Describe the fields once, as []EditField. A field's stored value is a string of the form that
+//     its Read returns.
 //  2. Set the page's Was to WasFields(fields, stored), and write {{template "was" .Was}} inside the
 //     form. Give the form autocomplete="off", so that the Back button does not fill in old values,
 //     and data-edits, so that leaving the page with unsaved values asks for confirmation.
@@ -32,14 +33,15 @@ import (
 // version that was read, and start again if the domain package says that it is stale.
 //
 // The page that asks is a form of the same kind. Its "was" values are the stored values that it
-// showed, and its inputs are the answers. So a third change in the meantime leads to another question.
+// showed, and its inputs are the answers. So a third change in the meantime leads to another
+// question.
 
 // EditField is one value in a form that edits stored values.
 type EditField struct {
 	Name  string                    // of the input
 	Label string                    // label on the page
-	Read  func(url.Values) string   // reads the value from the form; nil: the input's value without surrounding spaces
-	Words func(value string) string // the value as the page shows it; nil: unchanged
+	Read  func(url.Values) string   // reads the value from the form; nil: the trimmed input
+	Words func(value string) string // formats the value for the page; nil: unchanged
 }
 
 // EditTick returns the field of a checkbox. Its value is "yes" or "".
@@ -122,7 +124,7 @@ type MergedEdit struct {
 	Mine      []string          // labels of the fields that I changed
 	Others    []string          // labels of the fields that someone else changed; their values stay
 	Conflicts []editConflict    // if not empty: save nothing, ask
-	Rest      []HiddenField     // inputs for the conflict page: all fields that are not in conflict
+	Rest      []HiddenField     // hidden inputs for a page that asks: the edit, without the answers
 }
 
 // editConflict is a field that two people changed to different values.

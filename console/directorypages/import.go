@@ -33,7 +33,7 @@ type importPage struct {
 	ID, File, Seen  string
 	Until           time.Time
 	Columns         []columnChoice
-	Typed           []columnChoice // choices for a file that is no longer kept
+	Typed           []columnChoice // the form's column choices if its file is missing
 	Unknown         int
 	Separator       string
 	Encodings       []directory.Reading
@@ -206,7 +206,7 @@ func (p *Pages) importUsers(w http.ResponseWriter, r *http.Request, v *directory
 	if k.data != nil { // otherwise the file was imported already, and the page shows that result
 		k.form = form
 		err = p.work(r, v, k, data == nil && r.PostForm.Get("do") == "import")
-		k.read.Rows = nil // the rows are read again from data; only data counts towards the memory limit
+		k.read.Rows = nil // they can be read again; the memory limit counts only data
 		if err != nil {
 			return err
 		}
@@ -254,7 +254,7 @@ func (p *Pages) refuseImport(w http.ResponseWriter, r *http.Request, v *director
 	return p.viewImport(w, r, v, http.StatusUnprocessableEntity, importPage{Error: &console.FieldError{For: "file", Text: text}, Form: form, Typed: form.typed()})
 }
 
-// typed lists the choices for the columns of a file that is no longer kept.
+// typed lists the form's column choices when its file is missing.
 func (f importForm) typed() []columnChoice {
 	var list []columnChoice
 	for _, name := range slices.Sorted(maps.Keys(f.Columns)) {

@@ -57,7 +57,7 @@ type keptImport struct {
 
 	data    []byte // nil after the import
 	form    importForm
-	found   []directory.FileColumn // the columns as the reader recognizes them without the operator's choices
+	found   []directory.FileColumn // as the reader recognizes them without choices
 	refused *directory.FileError   // why the file cannot be read as it is
 	read    directory.File
 	seen    string // digest of what the preview showed

@@ -61,7 +61,7 @@ const maxImportBytes = 64 << 20
 func (p *Pages) routes() []console.Route[*operatorVisit] {
 	return []console.Route[*operatorVisit]{
 		// Directories
-		{Pattern: "GET /d", Access: console.Anyone, Handle: p.toDirectories}, // the cookie's path does not cover /d
+		{Pattern: "GET /d", Access: console.Anyone, Handle: p.toDirectories}, // outside the cookie's path
 		{Pattern: "GET /d/{$}", Access: console.Administrator, Handle: p.showDirectories},
 		{Pattern: "POST /d/{$}", Access: console.Administrator, Handle: p.createDirectory},
 		{Pattern: "GET /d/{directory}", Access: console.Administrator, Handle: p.in(p.toUsers)},
@@ -227,7 +227,7 @@ func (v *directoryVisit) crumbs(more ...console.Crumb) []console.Crumb {
 	return append([]console.Crumb{{Text: "Directories", URL: "/d/"}, {Text: v.Directory.Name, URL: v.url("users")}}, more...)
 }
 
-// who returns the operator as the actor of events; zero if nobody is signed in.
+// who returns the operator as the actor of events; zero if no one is signed in.
 func (v *operatorVisit) who() event.Actor {
 	if v.Operator.ID == "" {
 		return event.Actor{}

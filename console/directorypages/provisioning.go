@@ -16,8 +16,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// provisioningPage is the data of the view "provisioning". It uses the words and the order of
-// Microsoft's guide.
+// provisioningPage is the data of the view "provisioning". It uses the words and the order of the
+// setup guide (docs/guide.md).
 type provisioningPage struct {
 	console.Page
 	App      string
@@ -27,11 +27,11 @@ type provisioningPage struct {
 	Form     provisioningForm
 	Was      []console.HiddenField          // the values that the form started from
 	Errors   map[string]*console.FieldError // keyed by the name of the input
-	Tested   *console.Notice                // the result of Test Connection, or an error that belongs to no input
-	TestedAt time.Time                      // when the connection was tested; zero if Tested is not a test result
+	Tested   *console.Notice                // result of Test Connection, or an error of no input
+	TestedAt time.Time                      // time of the test; zero if Tested is not its result
 	Works    bool                           // the test found that the connection works
 	Unsaved  bool                           // the form shows typed values that are not saved yet
-	Draft    string                         // id of the draft with the typed values; empty if there is none
+	Draft    string                         // id of the draft with the typed values; may be empty
 	Typed    bool                           // the draft includes a Secret Token
 	Action   string
 	Test     string
@@ -40,7 +40,7 @@ type provisioningPage struct {
 	Restart  string
 	Logs     string
 	Reload   string
-	Poll     string // how often the page polls the cycle's progress, such as "3s"; empty if nothing is moving
+	Poll     string // how often the page polls for progress, such as "3s"; empty: never
 
 	Locked   bool // Automatic cannot go back to Manual
 	Source   string
@@ -184,8 +184,7 @@ func (p *Pages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, e
 	return pg, nil
 }
 
-// show puts a draft into the page. The page never contains a Secret Token; the draft's id stands
-// for it.
+// show puts a draft into the page. The page contains the draft's id but never a Secret Token.
 func (pg *provisioningPage) show(d *provisioningDraft) {
 	d.Form.HasSecret = pg.Form.HasSecret
 	pg.Form, pg.Was, pg.Unsaved, pg.Works = d.Form, d.Was, true, d.Works
@@ -248,7 +247,7 @@ func (p *Pages) dropDraft(r *http.Request, v *appVisit) {
 
 const draftField = "draft" // form field with the draft's id
 
-const typedSecret = "typed" // value of the Secret Token in an edit when one was typed; otherwise it is the saved token's mark
+const typedSecret = "typed" // stands for a typed Secret Token in an edit; a saved one has its mark
 
 // provisioningFields lists the settings that the page edits. The Secret Token is compared but never
 // shown.

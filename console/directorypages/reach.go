@@ -119,7 +119,7 @@ func (c reachChange) question(pg *console.ConfirmPage, v *appVisit, setting stri
 // may not know.
 type provisioningHarm struct {
 	reachChange
-	moved    bool   // saving turns provisioning on, and the scope or mappings changed since the page was opened
+	moved    bool   // saving would start a job that changed since the page was opened
 	scopeWas string // the scope that the page showed
 }
 

@@ -283,7 +283,7 @@ type sitesPage struct {
 	Name    string // as typed
 	Full    bool   // the profile Full is chosen
 	Error   *console.FieldError
-	Made    *console.CopyValue // link for the first administrator; only in the response to the form that created the site
+	Made    *console.CopyValue // the first administrator's link; only right after the site was created
 	MadeOn  string
 	Expires time.Time
 }
@@ -363,7 +363,7 @@ func (p *Pages) createSite(w http.ResponseWriter, r *http.Request, v *operatorVi
 func (p *Pages) ofSite(handle func(http.ResponseWriter, *http.Request, *operatorVisit, site.Site) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 		s, err := p.Sites.ByName(r.Context(), r.PathValue("site"))
-		if id := formID(r); id != "" { // the form belongs to one site, even if that site was renamed since
+		if id := formID(r); id != "" { // the form's site may have been renamed since
 			s, err = p.Sites.Get(r.Context(), site.ID(id))
 		}
 		if errors.Is(err, refusal.NotFound) {

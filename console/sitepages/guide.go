@@ -8,7 +8,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// guidePage is the data of the view "guide": the implementation guide with this site's values.
+// guidePage is the data of the view "guide": the setup guide with this site's values.
 type guidePage struct {
 	console.Page
 	TenantURL console.CopyValue

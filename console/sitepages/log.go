@@ -28,7 +28,7 @@ type logPage struct {
 	Rows   []logRow
 	Empty  console.EmptyState
 	Pager  console.Pager
-	Live   string // address that the page polls every few seconds; empty on older pages, which do not change
+	Live   string // address that the page polls; empty on older pages, which do not change
 }
 
 // logFilter holds the reader's filters.

@@ -53,7 +53,7 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "POST /c/{site}/sign-out", Access: console.Anyone, Handle: p.signOut},
 
 		// All people
-		{Pattern: "GET /c/{site}", Access: console.Anyone, Handle: p.toHome}, // the cookie's path ends in a slash, so it does not cover this address
+		{Pattern: "GET /c/{site}", Access: console.Anyone, Handle: p.toHome}, // outside the cookie's path
 		{Pattern: "GET /c/{site}/{$}", Access: console.SignedIn, Handle: p.showHome},
 		{Pattern: "GET /c/{site}/sign-out-everywhere", Access: console.SignedIn, Handle: p.askSignOutEverywhere},
 		{Pattern: "POST /c/{site}/sign-out-everywhere", Access: console.SignedIn, Handle: p.signOutEverywhere},

@@ -30,7 +30,7 @@ type peoplePage struct {
 type lookRow struct {
 	UserName                string
 	URL                     string
-	Own, Text               string // the person's name, and the other account's name that looks like it
+	Own, Text               string // the person's name, and the other account's similar one
 	OwnAttribute, Attribute string
 	Words                   string // how to tell the two apart; may be empty
 }

@@ -34,8 +34,8 @@ type personPage struct {
 	EraseURL string // GET shows the confirmation page; empty while the account is active
 	BlockURL string // blocks or unblocks; GET shows the confirmation page
 	Events   []console.EventRow
-	Held     []heldRow      // changes that wait for an administrator's decision
-	Looks    []lookRow      // people with similar names
+	Held     []heldRow      // held changes: those that wait for an administrator, and refused ones
+	Looks    []lookRow      // people whose names look like this person's
 	Others   []console.Fact // all attributes except those of the account
 	SCIMNote string
 	Sessions console.SessionList

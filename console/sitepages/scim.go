@@ -12,7 +12,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// scimPage is the data of the view "scim", in the order and words of Microsoft's guide.
+// scimPage is the data of the view "scim", in the order and words of the setup guide
+// (docs/guide.md).
 type scimPage struct {
 	console.Page
 	Site      site.Site

@@ -425,7 +425,7 @@ func eachEvent(ctx context.Context, trail event.Trail, q event.Query, page event
 // ExportRecord describes an exported file for the audit trail.
 type ExportRecord struct {
 	Scope  event.Scope
-	Name   string            // of the event
+	Name   string            // name of the event
 	What   string            // "The request log"
 	Rows   string            // noun for a row, such as "event"
 	Filter map[string]string // the filters of the export; may be empty

@@ -50,7 +50,7 @@ type Console struct {
 	Options Options
 	assets  *assets
 	layout  *template.Template // layout.html and parts.html
-	views   *Views             // of the frame itself: questions, errors, the sign-in
+	views   *Views             // views of the frame itself: questions, errors, the sign-in
 }
 
 // Views are the page templates of one set, each inside the layout. A template is parsed when its
@@ -162,7 +162,7 @@ func (v *Views) Show(w http.ResponseWriter, r *http.Request, status int, name st
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		// Forms and addresses may contain invalid UTF-8, but the page declares UTF-8.
-		w.Write(bytes.ToValidUTF8(b.Bytes(), []byte("\ufffd"))) //nolint:errcheck // the reader has gone
+		w.Write(bytes.ToValidUTF8(b.Bytes(), []byte("\ufffd"))) //nolint:errcheck // the client has gone
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ import (
 
 // EditField is one value in a form that edits stored values.
 type EditField struct {
-	Name  string                    // of the input
+	Name  string                    // name of the input
 	Label string                    // label on the page
 	Read  func(url.Values) string   // reads the value from the form; nil: the trimmed input
 	Words func(value string) string // formats the value for the page; nil: unchanged

@@ -13,7 +13,7 @@ import (
 type Page struct {
 	Title      string   // the h1, and the first part of the window's title
 	Lead       string   // one or two sentences under the title; may be empty
-	Within     string   // the page's subject, such as an application; follows Title in the window's title
+	Within     string   // the page's subject, such as an application; second part of the window's title
 	Badge      *Badge   // the state in a word or two, next to the title
 	StatusLine string   // the state as a sentence with a time: "Working. Last call 3 minutes ago."
 	Crumbs     []Crumb  // links to the pages above this one

@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// mappingPage is the data of the view "mapping". Its labels are exactly those of the mapping page in
-// the setup guide (docs/guide.md).
+// mappingPage is the data of the view "mapping". Its labels are exactly those of the mapping page
+// in the setup guide (docs/guide.md).
 type mappingPage struct {
 	console.Page
 	Was         []console.HiddenField

@@ -21,9 +21,9 @@ import (
 type provisioningPage struct {
 	console.Page
 	App      string
-	Started  bool // past Get started
+	Started  bool // Get started was clicked, or the job exists
 	Start    string
-	Saved    bool // saved once: mappings, settings and status are there
+	Saved    bool // the job exists, with its mappings, settings and status
 	Form     provisioningForm
 	Was      []console.HiddenField          // the values that the form started from
 	Errors   map[string]*console.FieldError // keyed by the name of the input

@@ -283,7 +283,7 @@ type sitesPage struct {
 	Name    string // as typed
 	Full    bool   // the profile Full is chosen
 	Error   *console.FieldError
-	Made    *console.CopyValue // the first administrator's link; only right after the site was created
+	Made    *console.CopyValue // the first administrator's link; only right after the creation
 	MadeOn  string
 	Expires time.Time
 }

@@ -12,24 +12,24 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/web"
 )
 
-// Access says who may ask for a route.
+// Access is who may use a route.
 type Access int
 
 const (
-	Anyone        Access = iota // sign-in links: the secret in the path is the key
-	SignedIn                    // a session of this area
-	Administrator               // a session of this area that may change it; every operator is one
+	Anyone        Access = iota // sign-in links, for example: the secret in the path is the key
+	SignedIn                    // needs a session of this area
+	Administrator               // needs a session that may change things here; operators have one
 )
 
-// maxFormBytes is the body limit of a route that sets none.
+// maxFormBytes limits the body of a request if the route sets no limit.
 const maxFormBytes = 256 << 10
 
-// Route is one line of an area's table. V is what the area's guard found out about the visitor.
+// Route is one line of an area's table. V is what the area's guard knows about the visitor.
 type Route[V any] struct {
 	Pattern string // "GET /c/{site}/admin/people"
 	Access  Access
 	Handle  func(w http.ResponseWriter, r *http.Request, v V) error
-	MaxBody int64 // bytes; 0 means maxFormBytes
+	MaxBody int64 // in bytes; 0 means maxFormBytes
 }
 
 // RouteInfo is a route without its handler.
@@ -48,23 +48,24 @@ func RouteInfos[V any](tables ...[]Route[V]) (list []RouteInfo) {
 	return list
 }
 
-// Area serves one half: its routes, behind its guard.
+// Area serves the routes of one half of the console behind its guard.
 type Area[V any] struct {
 	Console *Console
-	// tables are tried in order; the first that knows the path answers. Two tables only because ServeMux refuses to hold
-	// /d/sign-in/{secret} and /d/{directory}/users at once.
+	// Tables are tried in order; the first one that knows the path responds. There can be two
+	// because one ServeMux cannot hold both /d/sign-in/{secret} and /d/{directory}/users.
 	Tables [][]Route[V]
-	// guard finds out who asks and whether they may have what needs this access. Its error is shown as a page.
+	// Guard finds out who the visitor is and whether they have the required access. Its error
+	// becomes a page.
 	Guard func(w http.ResponseWriter, r *http.Request, need Access) (V, error)
-	// actor is who the guard found, for the events of what they do; the zero actor where it found nobody.
+	// Actor returns the visitor as the actor of events, or the zero actor if there is none.
 	Actor func(v V) event.Actor
-	// scope is whose audit trail a refusal belongs to.
+	// Scope returns the scope of the audit trail that records a refusal.
 	Scope func(v V) event.Scope
-	// frame is what surrounds an error page for this visitor.
+	// Frame returns what surrounds an error page for this visitor.
 	Frame func(v V) Page
 }
 
-// Handler builds the muxes. ServeMux panics on patterns that contradict each other; a test builds both areas.
+// Handler builds the muxes. ServeMux panics on conflicting patterns, so a test builds both areas.
 func (a Area[V]) Handler() http.Handler {
 	var muxes []*http.ServeMux
 	for _, table := range a.Tables {
@@ -131,18 +132,19 @@ func (a Area[V]) serve(rt Route[V]) http.Handler {
 	})
 }
 
-// seen notes in the request's context from where it comes, for the events of what it does.
+// seen puts the request's address and browser into its context, for the events that it causes.
 func seen(r *http.Request) *http.Request {
 	return acting(r, event.Actor{Kind: event.Anybody})
 }
 
-// acting notes in the request's context who it comes from.
+// acting puts the request's actor into its context, with its address and browser.
 func acting(r *http.Request, who event.Actor) *http.Request {
 	who.Address, who.UserAgent = web.RemoteIP(r), r.UserAgent()
 	return r.WithContext(event.WithActor(r.Context(), who))
 }
 
-// allowed asks the answer that ServeMux has for a path it knows under other methods.
+// allowed returns the methods that h would allow for the path, or "" if h does not respond with
+// 405.
 func allowed(h http.Handler, r *http.Request) string {
 	var out headerOnly
 	h.ServeHTTP(&out, r)
@@ -152,7 +154,7 @@ func allowed(h http.Handler, r *http.Request) string {
 	return out.Header().Get("Allow")
 }
 
-// headerOnly keeps the header and status of an answer.
+// headerOnly keeps only the header and status of a response.
 type headerOnly struct {
 	header http.Header
 	status int
@@ -167,13 +169,13 @@ func (w *headerOnly) Header() http.Header {
 func (w *headerOnly) Write(b []byte) (int, error) { return len(b), nil }
 func (w *headerOnly) WriteHeader(status int)      { w.status = status }
 
-// PageError is an error that was foreseen: it is shown as it is.
+// PageError is an expected error. Its text is shown to the user as it is.
 type PageError struct {
 	Status int
 	Title  string
 	Text   string // what happened and what to do next
 	Action *Action
-	SignIn *SignInPage // set by a guard: show how to get in
+	SignIn *SignInPage // set by a guard to show the sign-in page
 }
 
 func (e *PageError) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Title, e.Text) }
@@ -183,16 +185,16 @@ var ErrNotFound = &PageError{
 	Text: "The address may be mistyped, or what it showed is gone.",
 }
 
-// errorPage is the view "error".
+// errorPage is the data of the view "error".
 type errorPage struct {
 	Page
 	Status  int
 	Text    string
-	Request string // to be told to an administrator; empty if there is nothing to look up
+	Request string // the request number, for the server's administrator; may be empty
 	Action  *Action
 }
 
-// backTo leads to the start of the area that a frame belongs to.
+// backTo returns a link to the start of the frame's area, or nil if the frame has no area.
 func backTo(frame Page) *Action {
 	if frame.Area.URL == "" {
 		return nil
@@ -200,7 +202,7 @@ func backTo(frame Page) *Action {
 	return &Action{Text: "Back to " + frame.Area.Name, URL: frame.Area.URL}
 }
 
-// showError is the one place where an error becomes a page.
+// showError is the only place where an error becomes a page.
 func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame Page, err error) {
 	var (
 		shown *PageError
@@ -210,12 +212,12 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame Page, 
 		err = c.refusedPage(e, backTo(frame))
 	}
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		return // the reader has gone
+		return // the client has disconnected
 	}
 	e := errorPage{Page: frame}
 	switch {
 	case errors.As(err, &shown) && shown.SignIn != nil:
-		w.Header().Set("HX-Refresh", "true") // a script that asked for part of a page: load the whole one
+		w.Header().Set("HX-Refresh", "true") // makes a script load the whole page
 		shown.SignIn.NewLinks = c.Options.NewLinks
 		if err := c.View(w, r, shown.Status, "signin", shown.SignIn); err != nil {
 			c.Options.Log.Error("sign-in page broken", "request", web.RequestID(r), "error", err)
@@ -243,7 +245,7 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame Page, 
 	}
 }
 
-// SessionSecret is the value of the area's session cookie, or empty.
+// SessionSecret returns the value of the area's session cookie, or "".
 func (c *Console) SessionSecret(r *http.Request, name string) string {
 	if secret := c.areaCookieValue(r, name); len(secret) <= 200 {
 		return secret
@@ -251,14 +253,15 @@ func (c *Console) SessionSecret(r *http.Request, name string) string {
 	return ""
 }
 
-// SetSession gives the browser the secret; an empty one takes it away. The server, not the browser, decides when it ends, so
-// the cookie lasts as long as the browser is open.
+// SetSession sets the session cookie; an empty secret deletes it. The server decides when the
+// session ends, so the cookie lasts as long as the browser is open.
 func (c *Console) SetSession(w http.ResponseWriter, r *http.Request, name, secret string) {
 	http.SetCookie(w, c.areaCookie(r, name, secret))
 }
 
-// KeepPathSecret keeps a path that holds a secret out of Referer headers. Browsers also drop Origin under no-referrer, and on
-// plain http that is all the cross-origin check has, so there the origin alone is sent.
+// KeepPathSecret keeps the secret in a path out of Referer headers. With no-referrer, browsers also
+// leave out Origin. On plain HTTP the cross-origin check has only Origin to go by, so there the
+// policy is "origin".
 func (c *Console) KeepPathSecret(w http.ResponseWriter, r *http.Request) {
 	policy := "no-referrer"
 	if !c.secure(r) && !loopback(r.Host) {
@@ -272,7 +275,7 @@ func loopback(host string) bool {
 	return name == "localhost" || strings.HasPrefix(name, "127.") || strings.HasPrefix(host, "[::1]")
 }
 
-// BrowserOf is what is kept about the browser that asks.
+// BrowserOf returns what a session remembers about the browser.
 func BrowserOf(r *http.Request) session.Browser {
 	return session.Browser{Address: web.RemoteIP(r), Agent: r.UserAgent()}
 }

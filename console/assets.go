@@ -17,7 +17,8 @@ import (
 //go:embed assets
 var assetFiles embed.FS
 
-// assetTypes are the kinds of files that are served; others (licences) only travel with the source.
+// assetTypes lists the kinds of files that are served. Other files, such as licences, are only part
+// of the source.
 var assetTypes = map[string]string{
 	".css":   "text/css; charset=utf-8",
 	".js":    "text/javascript; charset=utf-8",
@@ -27,8 +28,8 @@ var assetTypes = map[string]string{
 
 const assetPath = "/assets/"
 
-// assets are the embedded files under names that carry a hash of their content: a name never means other bytes, so browsers
-// keep them for a year.
+// assets are the embedded files. Each name contains a hash of the content, so browsers can cache a
+// file for a year.
 type assets struct {
 	names map[string]string // console.css → console.0f3a….css
 	files map[string][]byte // by hashed name
@@ -50,7 +51,8 @@ func newAssets() (*assets, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read assets: %w", err)
 	}
-	// Style sheets come last: they name the other files, and their hash covers those names.
+	// Style sheets come last: they contain the names of other files, and their hash must cover
+	// those names.
 	sort.Strings(sheets)
 	for _, sheet := range sheets {
 		if err := a.add(sheet, a.names); err != nil {
@@ -60,7 +62,7 @@ func newAssets() (*assets, error) {
 	return a, nil
 }
 
-// add takes in one file; url(name) in it becomes the hashed name for each name in links.
+// add adds one file. In it, url("name") becomes the hashed name for each name in links.
 func (a *assets) add(file string, links map[string]string) error {
 	b, err := assetFiles.ReadFile(file)
 	if err != nil {
@@ -77,7 +79,8 @@ func (a *assets) add(file string, links map[string]string) error {
 	return nil
 }
 
-// url is where a page finds the asset. An unknown name gives a link that answers 404, and a test looks for those.
+// url returns the address of an asset. For an unknown name the address responds with 404; a test
+// looks for those.
 func (a *assets) url(name string) string {
 	if hashed, ok := a.names[name]; ok {
 		return assetPath + hashed
@@ -85,7 +88,7 @@ func (a *assets) url(name string) string {
 	return assetPath + name
 }
 
-// ServeHTTP answers GET /assets/{hashed name}.
+// ServeHTTP serves GET /assets/{hashed name}.
 func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, assetPath)
 	b, ok := a.files[name]

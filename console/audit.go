@@ -17,32 +17,33 @@ import (
 	"github.com/rollcall-scim/rollcall/retention"
 )
 
-// auditPage is the view "audit": what happened on a site, in a directory or anywhere, newest first.
+// auditPage is the data of the view "audit": the events of a site, a directory or the installation,
+// newest first.
 type auditPage struct {
 	Page
-	Label  string // of the whole list, for people who do not see it
+	Label  string // label of the list for screen readers
 	Filter auditFilter
 	Rows   []auditRow
-	Scoped bool // rows say where they happened
+	Scoped bool // rows say where the event happened
 	Empty  EmptyState
 	Pager  Pager
 }
 
-// auditFilter is what the reader asked to see.
+// auditFilter holds the reader's filters.
 type auditFilter struct {
 	Action   string
 	Search   string
 	Actor    string
-	Subject  string // the only subject that is shown, by id; from a link
+	Subject  string // id of the only subject to show; comes from a link
 	From, To string // days, as typed
 	Kinds    []choiceGroup
-	Scopes   []choiceGroup // none on the pages of one scope
+	Scopes   []choiceGroup // empty on the pages of a single scope
 	Set      bool
 	Clear    string
 	Error    *FieldError
 }
 
-// choiceGroup is a part of a select; without a title its options stand by themselves.
+// choiceGroup is a group of options in a select. Without a title, the options stand on their own.
 type choiceGroup struct {
 	Title   string
 	Options []Option
@@ -50,50 +51,50 @@ type choiceGroup struct {
 
 // auditRow is one event.
 type auditRow struct {
-	ID       string // its position
+	ID       string // the event's position
 	Time     time.Time
 	Text     string
-	Strong   bool // a changed setting stands out
-	Plain    bool // what SCIM and provisioning do day by day does not
+	Strong   bool // stands out, as a changed setting does
+	Plain    bool // stands back, as routine work of SCIM and provisioning does
 	By       string
 	From     string // network address
 	Browser  string
-	Agent    string // all that the client said
+	Agent    string // the complete User-Agent
 	Where    string
 	WhereURL string
-	URL      string // of what it is about; may be empty
+	URL      string // page of the event's subject; may be empty
 
 	Name       string
 	ActorKind  string
 	ActorID    string
 	Subject    string
-	SameActor  string // everything that this actor did
-	SameFrom   string // everything from this address
-	SameObject string // everything that happened to the subject
+	SameActor  string // address of all events of this actor
+	SameFrom   string // address of all events from this network address
+	SameObject string // address of all events of this subject
 	Changes    []auditChange
 }
 
-// auditChange is a value before and after; Note stands for values that are not shown.
+// auditChange is a value before and after a change. Note replaces values that are not shown.
 type auditChange struct{ Name, Before, After, Note string }
 
-// AuditLog is the audit trail of one scope, or of all, as pages and files show it. The pages of sites, of directories and of the
-// installation differ in these fields alone.
+// AuditLog shows and exports the audit trail of one scope or of all. The pages of sites,
+// directories and the installation differ only in these fields.
 type AuditLog struct {
 	Console *Console
 	Trail   event.Trail
 	Frame   Page
 	Scope   event.Scope  // zero: everything
-	Places  []AuditPlace // where events can happen, for the page that shows everything
+	Places  []AuditPlace // where events can happen; only for the page that shows everything
 	Self    string       // path of the page
-	File    string       // what exported files are called, without an ending
-	Kinds   []string     // prefixes of event names that the filter offers
+	File    string       // name of exported files, without the extension
+	Kinds   []string     // prefixes of the event names that the filter offers
 	Crumbs  []Crumb
 	Title   string
 	Lead    string
-	Link    func(event.Event) string // page of what an event is about; may return nothing
+	Link    func(event.Event) string // returns the page of an event's subject, or ""
 }
 
-// AuditPlace is a site or directory by its name.
+// AuditPlace is a site or directory with its name.
 type AuditPlace struct {
 	Scope event.Scope
 	Name  string
@@ -101,7 +102,8 @@ type AuditPlace struct {
 
 const auditLimit = 50
 
-// read reads from an address what it asks to see.
+// read reads a query from the parameters of an address. A bad date becomes a field error; any other
+// bad parameter is an event.ErrPosition.
 func (a AuditLog) read(form url.Values) (event.Query, *FieldError, error) {
 	q := event.Query{
 		Scope: a.Scope, Text: strings.TrimSpace(form.Get("q")), Actor: strings.TrimSpace(form.Get("actor")),
@@ -129,13 +131,13 @@ func (a AuditLog) read(form url.Values) (event.Query, *FieldError, error) {
 	return q, wrong, err
 }
 
-// narrowed says whether a query leaves something out.
+// narrowed reports whether a query leaves out any event of the scope.
 func (a AuditLog) narrowed(q event.Query) bool {
 	q.Before, q.After, q.Limit = event.Position{}, event.Position{}, 0
 	return q.Text != "" || q.Actor != "" || q.Subject != "" || len(q.Kinds) > 0 || !q.From.IsZero() || !q.Until.IsZero() || q.Scope != a.Scope
 }
 
-// Show answers with the page.
+// Show responds with the audit page.
 func (a AuditLog) Show(w http.ResponseWriter, r *http.Request) error {
 	form := r.URL.Query()
 	q, wrong, err := a.read(form)
@@ -147,7 +149,7 @@ func (a AuditLog) Show(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !q.After.IsZero() && found.Newer.IsZero() {
-		// The way back ends in the first page, whole.
+		// The reader is back at the newest events: show a full first page.
 		q.Before, q.After = event.Position{}, event.Position{}
 		form.Del("after")
 		if found, err = event.Search(r.Context(), a.Trail, q); err != nil {
@@ -176,7 +178,7 @@ func (a AuditLog) Show(w http.ResponseWriter, r *http.Request) error {
 	return a.Console.View(w, r, http.StatusOK, "audit", pg)
 }
 
-// leadText adds to the page's own words how long events are kept.
+// leadText returns the page's lead, followed by how long events are kept.
 func (a AuditLog) leadText(ctx context.Context) (string, error) {
 	owner := ""
 	if a.Scope.One() {
@@ -257,7 +259,7 @@ func (a AuditLog) pager(form url.Values, q event.Query, found event.Page) Pager 
 	return p
 }
 
-// address is a path with the filters of an address, without its place, and with more.
+// address returns a path with the filters from form and the extra pairs, but without a position.
 func (a AuditLog) address(form url.Values, path string, pairs ...string) string {
 	kept := url.Values{}
 	for _, name := range []string{"q", "of", "kind", "actor", "subject", "from", "to"} {
@@ -344,13 +346,13 @@ func (a AuditLog) where(s event.Scope) string {
 	return "deleted " + s.Kind + " " + s.ID
 }
 
-// important says whether an event is more than the everyday coming and going of people.
+// important reports whether an event is more than the routine changes of accounts and sign-ins.
 func important(name string) bool {
 	kind, _, _ := strings.Cut(name, ".")
 	return !slices.Contains([]string{"user", "group", "resource", "assignment", "sign_in", "page", "export"}, kind) || name == event.UserPurged || name == event.UserErased
 }
 
-// actorWords names who acted.
+// actorWords names the actor of an event.
 func actorWords(e event.Event) string {
 	switch e.By.Kind {
 	case event.Command:
@@ -365,8 +367,8 @@ func actorWords(e event.Event) string {
 	return ActorName(e.Actor)
 }
 
-// Export answers with every event that the filters select, as a file. The last part of the file leaves when the export itself
-// stands in the audit trail.
+// Export responds with a file of every event that matches the filters. It sends the last part of
+// the file only after the audit trail has recorded the export.
 func (a AuditLog) Export(w http.ResponseWriter, r *http.Request) error {
 	form := r.URL.Query()
 	q, wrong, err := a.read(form)
@@ -376,7 +378,7 @@ func (a AuditLog) Export(w http.ResponseWriter, r *http.Request) error {
 	q.Before, q.After, q.Limit = event.Position{}, event.Position{}, 500
 	first, err := event.Search(r.Context(), a.Trail, q)
 	if err != nil {
-		return err // while it can still be shown as a page
+		return err // a page can still show this error
 	}
 	of := ExportRecord{Scope: a.Scope, Name: event.ExportAudit, What: "The audit log", Rows: "event", Filter: FilterOf(form, "q", "of", "kind", "actor", "subject", "from", "to")}
 	if !a.Scope.One() {
@@ -400,7 +402,8 @@ func (a AuditLog) Export(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// eachEvent goes through all pages of a query, of which the first is read already.
+// eachEvent calls fn for the events of all pages of a query. page is the first one, which the
+// caller has read.
 func eachEvent(ctx context.Context, trail event.Trail, q event.Query, page event.Page, fn func(event.Event) error) error {
 	for {
 		for _, e := range page.Events {
@@ -419,16 +422,16 @@ func eachEvent(ctx context.Context, trail event.Trail, q event.Query, page event
 	}
 }
 
-// ExportRecord is what the audit trail says of a file that was taken away.
+// ExportRecord describes an exported file for the audit trail.
 type ExportRecord struct {
 	Scope  event.Scope
-	Name   string            // of the event
+	Name   string            // name of the event
 	What   string            // "The request log"
-	Rows   string            // what a row is: "event"
-	Filter map[string]string // what was asked for; may be empty
+	Rows   string            // noun for a row, such as "event"
+	Filter map[string]string // the filters of the export; may be empty
 }
 
-// FilterOf are the named values of an address that are not empty.
+// FilterOf returns the named parameters that are not empty.
 func FilterOf(form url.Values, names ...string) map[string]string {
 	filter := map[string]string{}
 	for _, name := range names {
@@ -439,11 +442,12 @@ func FilterOf(form url.Values, names ...string) map[string]string {
 	return filter
 }
 
-// recordWithin is how long an answer waits for its event.
+// recordWithin is how long a response waits for its event to be written.
 const recordWithin = 5 * time.Second
 
-// RecordExport sends the rows of a file by fill, which counts them, and then records who took them. A file whose event cannot be
-// written is cut off, like one that cannot be read to its end.
+// RecordExport calls fill, which sends and counts the rows of a file, and then records the export.
+// If fill fails or the event cannot be written, RecordExport returns the error and the file is cut
+// off.
 func (c *Console) RecordExport(ctx context.Context, x ExportRecord, fill func(sent *int) error) error {
 	sent := 0
 	err := fill(&sent)
@@ -460,7 +464,7 @@ func (c *Console) RecordExport(ctx context.Context, x ExportRecord, fill func(se
 	return err
 }
 
-// record appends events of acts that change nothing.
+// record writes events for actions that change nothing.
 func (c *Console) record(ctx context.Context, events ...event.Event) error {
 	if c.Options.Events == nil {
 		return nil
@@ -471,7 +475,7 @@ func (c *Console) record(ctx context.Context, events ...event.Event) error {
 	return nil
 }
 
-// sendJSON answers with a file of that name that holds a list. fill writes its items, as sendCSV's does its lines.
+// sendJSON responds with a file that contains a JSON list. fill sends the items, one per call.
 func (c *Console) sendJSON(w http.ResponseWriter, r *http.Request, name string, fill func(item func(any) error) error) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -499,7 +503,7 @@ func (c *Console) sendJSON(w http.ResponseWriter, r *http.Request, name string, 
 	}
 	if err != nil {
 		c.Options.Log.Error("export cut off", "request", web.RequestID(r), "route", r.Pattern, "error", err)
-		panic(http.ErrAbortHandler) // half a file must not look like a whole one
+		panic(http.ErrAbortHandler) // a partial file must not look complete
 	}
 	return nil
 }

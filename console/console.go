@@ -22,44 +22,46 @@ import (
 //go:embed *.html
 var templateFiles embed.FS
 
-// Options are what the pages of both halves share.
+// Options are the settings that all pages share.
 type Options struct {
-	// PublicURL is how people and identity providers reach this server, without a trailing slash. It makes the Tenant URL, and
-	// https in it makes cookies Secure.
+	// PublicURL is the address of this server for people and identity providers, without a trailing
+	// slash. The Tenant URL starts with it. If it is an https URL, cookies are Secure.
 	PublicURL string
 	Log       *slog.Logger
 	Now       func() time.Time
-	// NewLinks is a sentence that says how to get a new sign-in link, where a command on the server is not the way; empty elsewhere.
+	// NewLinks is a sentence that explains how to get a new sign-in link. It is empty where the way
+	// is a command on the server.
 	NewLinks string
-	// Retention says how long logs are kept; nil says nothing.
+	// Retention knows how long logs are kept. If it is nil, pages do not mention it.
 	Retention *retention.Pruner
-	// Events takes the events of acts that change nothing, such as exports and refused pages; nil takes none.
+	// Events records events of actions that change nothing, such as exports. nil records none.
 	Events event.Recorder
-	// Refused takes the events of refused pages and links; nil takes none.
+	// Refused records events of refused pages and links. nil records none.
 	Refused *event.Refused
-	// Version is shown at the foot of the menu.
+	// Version is shown at the bottom of the menu.
 	Version string
-	// Drawn is told the name of each view that draws a page, such as "site/people"; nil is told nothing.
+	// Drawn is called with the name of each view that is shown, such as "site/people". It may be
+	// nil.
 	Drawn func(view string)
 }
 
-// Console is the frame of all pages. Make one with New and give it to both page sets.
+// Console draws the frame of all pages. Create one with New and give it to both page sets.
 type Console struct {
 	Options Options
 	assets  *assets
 	layout  *template.Template // layout.html and parts.html
-	views   *Views             // of the frame itself: questions, errors, the sign-in
+	views   *Views             // views of the frame itself: questions, errors, the sign-in
 }
 
-// Views are the page templates of one set, each inside the layout. A template is parsed when its page is first shown; a test
-// shows every page.
+// Views are the page templates of one set, each inside the layout. A template is parsed when its
+// page is first shown; a test shows every page.
 type Views struct {
 	console *Console
-	set     string // "site", "directory"; empty for the frame's own
+	set     string // "site" or "directory"; empty for the frame's own views
 	parse   map[string]func() (*template.Template, error)
 }
 
-// New makes a console.
+// New creates a console. It returns an error if the layout or the assets cannot be read.
 func New(o Options) (*Console, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -81,9 +83,10 @@ func New(o Options) (*Console, error) {
 	return c, nil
 }
 
-// Views are the templates of a page set: each .html file but the layout and its parts is one view, named as the file.
+// Views returns the templates of a page set. Each .html file except the layout and its parts is one
+// view with the name of the file.
 func (c *Console) Views(set string, files fs.FS) *Views {
-	names, _ := fs.Glob(files, "*.html") // the pattern is well formed, which is the only error there is
+	names, _ := fs.Glob(files, "*.html") // the only possible error is a malformed pattern
 	v := &Views{console: c, set: set, parse: make(map[string]func() (*template.Template, error))}
 	for _, file := range names {
 		if file == "layout.html" || file == "parts.html" {
@@ -103,7 +106,8 @@ func (c *Console) Views(set string, files fs.FS) *Views {
 	return v
 }
 
-// functions are what templates may call. They shape what a page struct already decided.
+// functions returns the functions that templates may call. They only format values; page structs
+// make the decisions.
 func (c *Console) functions() template.FuncMap {
 	return template.FuncMap{
 		"asset":   c.assets.url,
@@ -117,13 +121,14 @@ func (c *Console) functions() template.FuncMap {
 	}
 }
 
-// icon draws one symbol of assets/vendor/icons.svg. It is decoration: what it means stands beside it in words.
+// icon draws a symbol of assets/vendor/icons.svg. It is only decoration: text next to it says the
+// same.
 func (c *Console) icon(name string) template.HTML {
 	return template.HTML(`<svg class="icon" aria-hidden="true" focusable="false"><use href="` + //nolint:gosec // both parts are ours
 		template.HTMLEscapeString(c.assets.url("icons.svg")+"#"+name) + `"></use></svg>`)
 }
 
-// Assets serves /assets/…: mount it at that path.
+// Assets returns the handler of /assets/; mount it at that path.
 func (c *Console) Assets() http.Handler { return c.assets }
 
 // View shows a page of the frame itself.
@@ -131,7 +136,9 @@ func (c *Console) View(w http.ResponseWriter, r *http.Request, status int, name 
 	return c.views.Show(w, r, status, name, data)
 }
 
-// Show writes a page. It is rendered whole before the first byte leaves, so that a broken page is a 500 and not half a page.
+// Show renders a view and writes it. It writes nothing before rendering is complete, so a broken
+// page becomes an error with status 500 and not half a page. The error says if the view does not
+// exist or cannot be rendered.
 func (v *Views) Show(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
 	parse, ok := v.parse[name]
 	if !ok {
@@ -154,13 +161,14 @@ func (v *Views) Show(w http.ResponseWriter, r *http.Request, status int, name st
 	h.Set("Vary", "Cookie")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		// A form or an address may hold bytes that are no text; the page says that it is UTF-8.
-		w.Write(bytes.ToValidUTF8(b.Bytes(), []byte("\ufffd"))) //nolint:errcheck // the reader has gone
+		// Forms and addresses may contain invalid UTF-8, but the page declares UTF-8.
+		w.Write(bytes.ToValidUTF8(b.Bytes(), []byte("\ufffd"))) //nolint:errcheck // the client has gone
 	}
 	return nil
 }
 
-// Redirect answers a form: the browser asks for target with GET, and the notice is shown there once.
+// Redirect responds to a form. The browser loads target with GET, and that page shows the notice
+// once.
 func (c *Console) Redirect(w http.ResponseWriter, r *http.Request, target string, n Notice) error {
 	if n.Text != "" || n.Title != "" {
 		c.leaveNotice(w, r, n)
@@ -170,7 +178,7 @@ func (c *Console) Redirect(w http.ResponseWriter, r *http.Request, target string
 	return nil
 }
 
-// secure reports whether cookies may only travel over https.
+// secure reports whether cookies must be sent only over HTTPS.
 func (c *Console) secure(r *http.Request) bool {
 	return strings.HasPrefix(c.Options.PublicURL, "https://") || web.Secure(r)
 }

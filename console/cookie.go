@@ -6,12 +6,13 @@ import (
 	"strings"
 )
 
-// Cookies belong to an area: one site, or the directories. Over https their names begin with __Host-. A browser accepts such a
-// cookie only from this host and over https, so no other host under the same domain and no insecure page can set one, or put
-// another of the same name beside it. It must have the path /, so its name ends with the site. Over http, which is for trying
-// Rollcall on one machine, the path separates the areas.
+// A cookie belongs to an area: one site, or the directories. Over HTTPS its name starts with
+// __Host-. Browsers accept such a cookie only from this host and only over HTTPS. So no other host
+// of the same domain and no insecure page can set one, or add another with the same name. Such a
+// cookie must have the path /, so its name ends with the site instead. Over HTTP, which is for
+// trying Rollcall on one machine, the cookie's path separates the areas.
 
-// areaCookie returns a cookie for the area of r. An empty value makes the browser forget it.
+// areaCookie returns a cookie for the area of r. An empty value makes the browser delete it.
 func (c *Console) areaCookie(r *http.Request, name, value string) *http.Cookie {
 	cookie := c.newCookie(r, c.areaCookieName(r, name), value)
 	if !c.secure(r) {
@@ -31,7 +32,7 @@ func (c *Console) areaCookieName(r *http.Request, name string) string {
 	}
 	name = c.hostCookieName(r, name)
 	if site, ok := strings.CutPrefix(areaPath(r.URL.Path), "/c/"); ok {
-		// A path can hold characters that a cookie's name cannot.
+		// A path can have characters that a cookie's name cannot.
 		name += "-" + url.QueryEscape(strings.TrimSuffix(site, "/"))
 	}
 	return name

@@ -1,21 +1,34 @@
-// Package console is the frame of all pages: routing, sessions, layout, parts, forms, errors and the audit log. It knows
-// neither of the two page sets, which share it and nothing else:
+// Package console is the frame of all pages: routing, sessions, layout, parts, forms, errors and
+// the audit log. Two page sets use it. They share nothing else, and this package knows neither of
+// them:
 //
-//	sitepages       /c/{site}/…   cookie rollcall-site      of the site     people of the site; administrators under admin/
-//	directorypages  /d/…          cookie rollcall-operator                  operators
+//	sitepages       /c/{site}/…   a site, for its people; administrators under admin/
+//	directorypages  /d/…          directories and the installation, for operators
 //
-// Each set is a table of routes behind its own guard. Its cookie has its own path, so one browser can have both open, and
-// neither opens the other.
+// Each set is a table of routes behind its own guard. The cookies are rollcall-site and
+// rollcall-operator. Each belongs to one area, so one browser can be signed in to both sets, and
+// neither session opens the other set.
 //
-// A request goes: Area.Handler (route, else 404 or 405) → cross-origin check → Guard (who is this, may they) → handler
-// (decode, one or two domain calls, answer) → Views.Show (typed page struct into its template, inside layout.html). A handler
-// returns its error; showError turns it into a page, and logs errors that nobody expected.
+// A request goes through these steps:
 //
-// layout.html is the layout and parts.html has the named parts; part.go has the structs of the parts, form.go and edit.go
-// read forms, words.go writes numbers, times and names. assets/console.css is the style sheet, site.css and directory.css
-// are for one set each. assets/console.js adds comfort; every page works without it. The name of an asset contains its hash.
+//  1. Area.Handler checks that a form comes from this origin and finds the route, or responds with
+//     403, 404 or 405.
+//  2. Guard finds out who the visitor is and whether they may use the route.
+//  3. The handler decodes the request, makes one or two domain calls and responds.
+//  4. Views.Show renders a typed page struct with its template inside layout.html.
 //
-// Domains decide what is allowed. SQL is in store; limits, headers and the access log are in internal/web.
+// A handler returns its error. showError turns the error into a page, and logs it if it is
+// unexpected.
 //
-// The tests here look at every page of both sets, since the rules of access, look and safety are the same for all.
+// layout.html is the layout, and parts.html has the named parts. part.go has the structs of the
+// parts, form.go and edit.go read forms, and words.go formats numbers, times and names.
+// assets/console.css is the style sheet; site.css and directory.css belong to one set each.
+// assets/console.js adds convenience, but every page works without it. The name of a served asset
+// contains its hash.
+//
+// Domain packages decide what is allowed. SQL is in package store; limits, headers and the access
+// log are in internal/web.
+//
+// The tests here look at every page of both sets, because the rules of access, look and safety are
+// the same for all.
 package console

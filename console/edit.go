@@ -8,37 +8,43 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// No edit is lost. A form that edits stored values carries what it was made from: beside the input "city" stands a hidden "was.city".
-// Saving compares three values of each field: was (when the form was made), mine (in the form), stored (now).
+// These functions make sure that no edit is lost when two people edit the same values. A form
+// contains the values that it started from: next to the input "city" is a hidden input "was.city".
+// Saving compares three values of each field: was (when the form was made), mine (in the form) and
+// stored (now).
 //
-//	only stored differs from was    somebody else changed it: their value stays
+//	only stored differs from was    someone else changed it: their value stays
 //	only mine differs from was      I changed it: mine is saved
-//	both differ, to one value       nothing to do
-//	both differ, to two values      nothing is saved; a page shows both and asks which one counts
+//	both differ, mine = stored      nothing to do
+//	both differ, mine != stored     nothing is saved; a page shows both and asks which one to keep
 //
 // To use it for a form:
 //
-//  1. Describe the fields once: []editField. A field's stored value is a string in the form in which Read returns it.
-//  2. Give the page Was: wasFields(fields, stored), and write {{template "was" .Was}} inside the form. Give the form
-//     autocomplete="off", so that Back does not fill in old values, and data-edits, so that leaving it unsaved asks.
-//  3. On POST: m, err := mergeEdit(form, fields, stored). With m.Conflicts, nothing may be saved: answer with askEdit. Else save m.Values
-//     and put m.fromOthers into the notice.
+//  1. Describe the fields once, as []EditField. A field's stored value is a string of the form that
+//     its Read returns.
+//  2. Set the page's Was to WasFields(fields, stored), and write {{template "was" .Was}} inside the
+//     form. Give the form autocomplete="off", so that the Back button does not fill in old values,
+//     and data-edits, so that leaving the page with unsaved values asks for confirmation.
+//  3. On POST, call MergeEdit(form, fields, stored). If there are Conflicts, save nothing and call
+//     AskEdit. Otherwise save Values and add FromOthers to the notice.
 //
-// Reading stored, merging and writing must be one step: merge inside the function that a domain runs on the value as it is (site.Update,
-// Jobs.SaveFrom), or write with the version that was read and begin again when the domain says that it is stale.
+// Reading the stored values, merging and writing must be one step. Either merge inside the function
+// that a domain package runs on the current value (site.Update, Jobs.SaveFrom). Or write with the
+// version that was read, and start again if the domain package says that it is stale.
 //
-// The page that asks is a form of the same kind: its "was" values are those that it showed as saved, its inputs are the answers. So a
-// third change meanwhile is asked about again.
+// The page that asks is a form of the same kind. Its "was" values are the stored values that it
+// showed, and its inputs are the answers. So a third change in the meantime leads to another
+// question.
 
-// EditField is one value of a form that edits something stored.
+// EditField is one value in a form that edits stored values.
 type EditField struct {
-	Name  string                    // of the input
-	Label string                    // what the page calls it
-	Read  func(url.Values) string   // the value that the form asks for; nil: the input's text without surrounding spaces
-	Words func(value string) string // the value as the page shows it; nil: as it is
+	Name  string                    // name of the input
+	Label string                    // label on the page
+	Read  func(url.Values) string   // reads the value from the form; nil: the trimmed input
+	Words func(value string) string // formats the value for the page; nil: unchanged
 }
 
-// EditTick is a checkbox: its value is "yes" or "".
+// EditTick returns the field of a checkbox. Its value is "yes" or "".
 func EditTick(name, label string) EditField {
 	return EditField{
 		Name: name, Label: label,
@@ -52,7 +58,7 @@ func EditTick(name, label string) EditField {
 	}
 }
 
-// TickValue is the value of a checkbox in an edit.
+// TickValue returns the value of a checkbox in an edit.
 func TickValue(on bool) string {
 	if on {
 		return "yes"
@@ -60,7 +66,7 @@ func TickValue(on bool) string {
 	return ""
 }
 
-// EditChoice is a group of radio buttons or a list: words are what it calls its values.
+// EditChoice returns the field of radio buttons or a select. words maps its values to their labels.
 func EditChoice(name, label string, words map[string]string) EditField {
 	return EditField{Name: name, Label: label, Words: func(value string) string {
 		if text, ok := words[value]; ok {
@@ -88,11 +94,11 @@ func (f EditField) ShownValue(value string) string {
 }
 
 const (
-	WasPrefix  = "was."  // wasPrefix+name holds the value from which a form was made
-	askedField = "asked" // names a field that the asking page asked about
+	WasPrefix  = "was."  // WasPrefix+name is the input with the value that the form started from
+	askedField = "asked" // names a field that the conflict page asks about
 )
 
-// WasFields are the hidden inputs of a form made from these values.
+// WasFields returns the hidden inputs for a form that starts from the stored values.
 func WasFields(fields []EditField, stored map[string]string) []HiddenField {
 	list := make([]HiddenField, 0, len(fields))
 	for _, f := range fields {
@@ -101,7 +107,7 @@ func WasFields(fields []EditField, stored map[string]string) []HiddenField {
 	return list
 }
 
-// WasAgain are the hidden inputs of a form that is shown again, as it was filled in.
+// WasAgain returns the hidden inputs for a form that is shown again as it was filled in.
 func WasAgain(form url.Values, fields []EditField) []HiddenField {
 	var list []HiddenField
 	for _, f := range fields {
@@ -112,28 +118,29 @@ func WasAgain(form url.Values, fields []EditField) []HiddenField {
 	return list
 }
 
-// MergedEdit is what comes of a form and what is stored now.
+// MergedEdit is the result of comparing a form with the stored values.
 type MergedEdit struct {
-	Values    map[string]string // of every field, to be saved when there is no conflict
+	Values    map[string]string // value of every field, to save if there is no conflict
 	Mine      []string          // labels of the fields that I changed
-	Others    []string          // labels of the fields that somebody else changed; their values stay
-	Conflicts []editConflict    // not empty: ask, save nothing
-	Rest      []HiddenField     // of the asking page: all fields that are not asked about
+	Others    []string          // labels of the fields that someone else changed; their values stay
+	Conflicts []editConflict    // if not empty: save nothing, ask
+	Rest      []HiddenField     // hidden inputs for a page that asks: the edit, without the answers
 }
 
 // editConflict is a field that two people changed to different values.
 type editConflict struct {
 	Name, Label string
-	Choices     []Choice // mine, then what is saved now
+	Choices     []Choice // my value, then the stored one
 }
 
-// ErrIncompleteForm is a form without what it was made from: nothing can be compared.
+// ErrIncompleteForm means that the form lacks its "was" values, so nothing can be compared.
 var ErrIncompleteForm = &PageError{
 	Status: http.StatusUnprocessableEntity, Title: "This was not saved",
 	Text: "The form is incomplete. Open the page again, and change it there.",
 }
 
-// MergeEdit compares a form with what is stored now. A field whose "was" value is not in the form is none of the form's: it stays as stored.
+// MergeEdit compares a form with the stored values. A field without a "was" value is not part of
+// the form and stays as stored. If no field has one, the error is ErrIncompleteForm.
 func MergeEdit(form url.Values, fields []EditField, stored map[string]string) (MergedEdit, error) {
 	m := MergedEdit{Values: make(map[string]string, len(fields))}
 	asked := make(map[string]bool)
@@ -174,7 +181,7 @@ func MergeEdit(form url.Values, fields []EditField, stored map[string]string) (M
 	return m, nil
 }
 
-// NormalLineBreaks undoes what browsers do to line breaks.
+// NormalLineBreaks replaces the \r\n that browsers send by \n.
 func NormalLineBreaks(value string) string { return strings.ReplaceAll(value, "\r\n", "\n") }
 
 func (m *MergedEdit) ask(f EditField, mine, now string) {
@@ -186,7 +193,8 @@ func (m *MergedEdit) ask(f EditField, mine, now string) {
 		HiddenField{Name: WasPrefix + f.Name, Value: now}, HiddenField{Name: askedField, Value: f.Name}, HiddenField{Name: "mine." + f.Name, Value: mine})
 }
 
-// FromOthers says which fields somebody else changed since the form was made, "" if none. last may be nil.
+// FromOthers says which fields someone else changed since the form was made. It returns "" if there
+// are none. last is the newest change, or nil.
 func (m *MergedEdit) FromOthers(last *event.Event) string {
 	if len(m.Others) == 0 {
 		return ""
@@ -198,7 +206,7 @@ func (m *MergedEdit) FromOthers(last *event.Event) string {
 	return "Changed meanwhile by " + by + ", and kept: " + strings.Join(m.Others, ", ") + "."
 }
 
-// SavedNotice is the notice after an edit was saved, with what came from others.
+// SavedNotice returns the notice for a saved edit, including what others changed.
 func (m *MergedEdit) SavedNotice(text string, last *event.Event) Notice {
 	n := DoneNotice(text)
 	if others := m.FromOthers(last); others != "" {
@@ -207,7 +215,8 @@ func (m *MergedEdit) SavedNotice(text string, last *event.Event) Notice {
 	return n
 }
 
-// conflictPage is the view "conflict": it asks which of two values counts, for each field that two people changed.
+// conflictPage is the data of the view "conflict". It asks which of two values to keep, for each
+// field that two people changed.
 type conflictPage struct {
 	Page
 	Action    string
@@ -216,8 +225,9 @@ type conflictPage struct {
 	Fields    []HiddenField
 }
 
-// AskEdit answers with the page that shows both values of each field in conflict. action takes the answers, as it took the form; cancel is
-// where the stored values are seen; last is the newest change of what is edited, or nil; more are further inputs of the form.
+// AskEdit shows the page with both values of each field in conflict. action is the address that
+// takes the form and the answers. cancel is the page with the stored values. last is the newest
+// change of the edited object, or nil. more are further inputs for the page's form.
 func (c *Console) AskEdit(w http.ResponseWriter, r *http.Request, frame Page, m MergedEdit, action, cancel string, last *event.Event, more ...HiddenField) error {
 	pg := conflictPage{Page: frame, Action: action, Cancel: cancel, Conflicts: m.Conflicts, Fields: append(m.Rest, more...)}
 	pg.Title, pg.Narrow = "Which value counts?", true

@@ -7,8 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/inert"
 )
 
-// SendCSV answers with a file of that name. fill writes its lines; whatever the file should say first has been read before, so
-// that trouble can still be shown as a page.
+// SendCSV responds with a CSV file. fill writes its lines. The caller should read the first rows
+// before it calls SendCSV, because an error page is possible only until then.
 func (c *Console) SendCSV(w http.ResponseWriter, r *http.Request, name string, header []string, fill func(line func(cells ...string) error) error) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/csv; charset=utf-8")
@@ -26,7 +26,7 @@ func (c *Console) SendCSV(w http.ResponseWriter, r *http.Request, name string, h
 	}
 	if err != nil {
 		c.Options.Log.Error("export cut off", "route", r.Pattern, "error", err)
-		panic(http.ErrAbortHandler) // half a file must not look like a whole one
+		panic(http.ErrAbortHandler) // a partial file must not look complete
 	}
 	return nil
 }

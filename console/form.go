@@ -17,7 +17,7 @@ type Option struct {
 	Here        bool
 }
 
-// MarkChosen marks the option of that value.
+// MarkChosen marks the option with this value.
 func MarkChosen(value string, list []Option) []Option {
 	for i := range list {
 		list[i].Here = list[i].Value == value
@@ -25,7 +25,8 @@ func MarkChosen(value string, list []Option) []Option {
 	return list
 }
 
-// DayRange reads the fields "from" and "to", both days included, in UTC.
+// DayRange reads the fields "from" and "to" as days in UTC. until is the start of the day after
+// "to", so both days are included. An invalid day becomes a field error.
 func DayRange(q url.Values) (from, until time.Time, wrong *FieldError) {
 	for _, name := range []string{"from", "to"} {
 		text := strings.TrimSpace(q.Get(name))
@@ -46,7 +47,8 @@ func DayRange(q url.Values) (from, until time.Time, wrong *FieldError) {
 	return from, until, wrong
 }
 
-// WithQuery is path with the query q, in which each name of pairs has its new value; an empty one leaves it out.
+// WithQuery returns path with the known parameters of q. Each name in pairs gets the value after
+// it; an empty value removes the parameter.
 func WithQuery(path string, q url.Values, pairs ...string) string {
 	next := url.Values{}
 	for _, name := range []string{"q", "status", "role", "result", "method", "token", "kind", "actor", "from", "to", "show", "before", "after"} {
@@ -66,13 +68,14 @@ func WithQuery(path string, q url.Values, pairs ...string) string {
 	return path + "?" + next.Encode()
 }
 
-// NewFormNumber makes a form single-use.
+// NewFormNumber returns a random number that makes a form single-use.
 func NewFormNumber() string { return rand.Text() }
 
-// ConfirmsNumber says whether a form agrees to a number that it was asked about. Another number means that something changed meanwhile.
+// ConfirmsNumber reports whether a form confirms this number. If it confirms another number,
+// something has changed since the question.
 func ConfirmsNumber(r *http.Request, n int) bool { return r.PostForm.Get("sure") == strconv.Itoa(n) }
 
-// UploadedFile gives the file of a form; nil when none was chosen.
+// UploadedFile returns the file of a form and its name. The file is nil if none was chosen.
 func UploadedFile(r *http.Request) (multipart.File, string, error) {
 	if err := r.ParseMultipartForm(8 << 20); err != nil {
 		return nil, "", err
@@ -87,7 +90,8 @@ func UploadedFile(r *http.Request) (multipart.File, string, error) {
 	return file, header.Filename, nil
 }
 
-// UnreadableForm is a form that no page of ours sends.
+// UnreadableForm returns the error for a form that no page of this console sends. It returns err
+// itself if the form is too large.
 func UnreadableForm(err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {

@@ -8,20 +8,21 @@ import (
 	"strings"
 )
 
-// frontPage is what / shows.
+// frontPage is the data of the page at /.
 type frontPage struct {
 	Page
-	Starts []Action // where the reader is signed in; one alone is gone to at once
+	Starts []Action // where the reader is signed in; if there is only one, / redirects to it
 }
 
-// startCookie remembers where this browser is signed in, for /, which the cookies of the sessions do not reach. It is no secret and lets
-// nobody in: it holds paths.
+// startCookie remembers where this browser is signed in. The page at / needs it, because session
+// cookies belong to their areas. The cookie holds only paths, so it is not a secret and gives no
+// access.
 const startCookie = "rollcall-start"
 
-// startPath is what the cookie may hold, so that it can lead nowhere else.
+// startPath matches the paths that the cookie may hold, so that it cannot redirect anywhere else.
 var startPath = regexp.MustCompile(`^/(d/|c/[a-z0-9][a-z0-9-]{0,62}/(admin/access)?)$`)
 
-// starts are the paths that the browser remembers.
+// starts returns the paths that the browser remembers.
 func (c *Console) starts(r *http.Request) []string {
 	var list []string
 	for p := range strings.SplitSeq(cookieValue(r, c.hostCookieName(r, startCookie)), "|") {
@@ -32,7 +33,7 @@ func (c *Console) starts(r *http.Request) []string {
 	return list
 }
 
-// RememberStart has / lead to start; an empty one forgets the area of this request.
+// RememberStart makes / lead to start. An empty start makes it forget the area of this request.
 func (c *Console) RememberStart(w http.ResponseWriter, r *http.Request, start string) {
 	area := areaPath(r.URL.Path)
 	list := slices.DeleteFunc(c.starts(r), func(p string) bool { return strings.HasPrefix(p, area) })
@@ -42,7 +43,8 @@ func (c *Console) RememberStart(w http.ResponseWriter, r *http.Request, start st
 	http.SetCookie(w, c.newCookie(r, c.hostCookieName(r, startCookie), strings.Join(list, "|")))
 }
 
-// Front answers everything outside the two halves: / leads to where the reader is signed in or says where they are, the rest is a 404 page.
+// Front serves everything outside the two halves. / leads to where the reader is signed in, or
+// lists those places; anything else is a 404 page.
 func (c *Console) Front() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := error(ErrNotFound)

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Memory keeps values for a while in the memory of this process: what somebody typed and did not save yet, or an answer that took long to
-// make. Nothing of it is written to disk. What is gone, or was put in the memory of another process, can be typed or made again. The zero
-// value is empty.
+// Memory keeps values for a limited time in the memory of this process: unsaved input, or results
+// that took long to compute. It writes nothing to disk. Values may disappear, and other processes
+// do not have them, so users must be able to enter or compute them again. The zero value is empty.
 type Memory struct {
-	MaxItems      int // 0: memorySize
-	MaxBytes      int // of all values whose size is known; 0: not bounded
-	MaxOwnerBytes int // bytes of one owner; 0: not bounded
+	MaxItems      int // 0 means memorySize
+	MaxBytes      int // limit for all values of known size; 0 means no limit
+	MaxOwnerBytes int // limit for the values of one owner; 0 means no limit
 	mu            sync.Mutex
 	items         map[string]Remembered
 }
@@ -23,14 +23,16 @@ type Remembered struct {
 	Size  int
 }
 
-// memorySize is how many values a memory holds at most; the value that ends first makes room.
+// memorySize is the default for MaxItems. If a memory is full, the value that expires first is
+// dropped.
 const memorySize = 500
 
 func (s *Memory) Put(key string, value any, now time.Time, keep time.Duration) {
 	s.PutSized(key, Remembered{Value: value, Until: now.Add(keep)}, now)
 }
 
-// PutSized keeps a value of a known size for its owner. What ends first makes room: for the bytes of one owner among the owner's values.
+// PutSized keeps a value of known size for its owner. To make room it drops the values that expire
+// first. If the owner's limit is reached, it drops only values of that owner.
 func (s *Memory) PutSized(key string, item Remembered, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,7 +62,7 @@ func (s *Memory) PutSized(key string, item Remembered, now time.Time) {
 	s.items[key] = item
 }
 
-// bytes is the size of an owner's values; of all with "".
+// bytes returns the size of an owner's values, or of all values if owner is "".
 func (s *Memory) bytes(owner string) (n int) {
 	for _, item := range s.items {
 		if owner == "" || item.Owner == owner {
@@ -70,7 +72,8 @@ func (s *Memory) bytes(owner string) (n int) {
 	return n
 }
 
-// dropFirst forgets the value of an owner, or of all with "", that ends first.
+// dropFirst drops the value that expires first, of one owner or, if owner is "", of all. It reports
+// whether there was one.
 func (s *Memory) dropFirst(owner string) bool {
 	first := ""
 	for k, item := range s.items {
@@ -82,7 +85,7 @@ func (s *Memory) dropFirst(owner string) bool {
 	return first != ""
 }
 
-// Get returns nil when there is no such value, or not any more.
+// Get returns the value, or nil if there is none or it has expired.
 func (s *Memory) Get(key string, now time.Time) any {
 	s.mu.Lock()
 	defer s.mu.Unlock()

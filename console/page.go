@@ -8,51 +8,52 @@ import (
 	"unicode/utf8"
 )
 
-// Page is what the frame shows; each page's own struct embeds it. The guard fills the lower half, the handler the upper.
+// Page holds what surrounds every page; each page's own struct embeds it. The guard fills the lower
+// half, the handler the upper half.
 type Page struct {
-	Title      string   // the h1, and first in the window's title
-	Lead       string   // one or two sentences under the title; may stay empty
-	Within     string   // what the page is about besides the area, such as an application; follows Title in the window's title
-	Badge      *Badge   // the state in one word, beside the title
+	Title      string   // the h1, and the first part of the window's title
+	Lead       string   // one or two sentences under the title; may be empty
+	Within     string   // the page's subject, such as an application; second part of the window's title
+	Badge      *Badge   // the state in a word or two, next to the title
 	StatusLine string   // the state as a sentence with a time: "Working. Last call 3 minutes ago."
-	Crumbs     []Crumb  // the way here, without the page itself
-	Actions    []Action // what can be done with the whole page, right of the title
-	Notice     *Notice  // what the last form did; shown once
-	Narrow     bool     // a column for one question: sign-in, confirmation, error
+	Crumbs     []Crumb  // links to the pages above this one
+	Actions    []Action // actions for the whole page, to the right of the title
+	Notice     *Notice  // the result of the last form; shown once
+	Narrow     bool     // a narrow column for a single question: sign-in, confirmation, error
 
-	Area AreaName   // whose pages these are; zero on pages outside
-	Menu []MenuItem // the sidebar; none on pages outside
-	Who  *Visitor   // who is signed in; nil on pages outside
+	Area AreaName   // the area of the page; zero on pages outside of both areas
+	Menu []MenuItem // the sidebar; empty on pages outside of both areas
+	Who  *Visitor   // the signed-in user; nil on pages outside of both areas
 }
 
-// AreaName heads the sidebar.
+// AreaName is the heading of the sidebar.
 type AreaName struct {
 	Name string // "acme"
 	Kind string // "Site", "Directory", "Operators"
 	URL  string
 }
 
-// MenuItem is a line of the sidebar: a heading if it has no URL.
+// MenuItem is a line of the sidebar. Without a URL it is a heading.
 type MenuItem struct {
 	Text, Icon, URL string
-	Here            bool // the page belongs to it
+	Here            bool // the current page belongs to this item
 }
 
-// Visitor is signed in.
+// Visitor is the signed-in user.
 type Visitor struct {
 	Name    string
 	Role    string
 	Home    string // may be empty
-	SignOut string // takes a POST
+	SignOut string // address of the sign-out; takes a POST
 }
 
-// Initials are the first letters of the first and last word, for the round mark.
+// Initials returns the first letters of the first and the last word, for the round icon.
 func (w Visitor) Initials() string { return initials(w.Name) }
 
-// Crumb is one step of the way to the page.
+// Crumb is a link to a page above the current one.
 type Crumb struct{ Text, URL string }
 
-// Short says whether the text is so short that cutting it off saves no room.
+// Short reports whether the text is so short that cutting it would save no space.
 func (c Crumb) Short() bool { return utf8.RuneCountInString(c.Text) <= 14 }
 
 // Action is a link that looks like a button.
@@ -61,7 +62,8 @@ type Action struct {
 	Primary, Danger bool
 }
 
-// MarkCurrent sets Here on the entry whose URL is the longest that path begins with, whole segments only.
+// MarkCurrent sets Here on the item with the longest URL that is the path or an ancestor of it. It
+// compares whole path segments.
 func MarkCurrent(menu []MenuItem, path string) []MenuItem {
 	best := -1
 	for i, m := range menu {
@@ -83,21 +85,22 @@ func under(path, root string) bool {
 	return ok && (rest == "" || rest[0] == '/')
 }
 
-// noticeCookie carries a notice over one redirect, within the form's area.
+// noticeCookie carries a notice over one redirect within an area.
 const noticeCookie = "rollcall-notice"
 
 // leaveNotice keeps n for the next page of the same area.
 func (c *Console) leaveNotice(w http.ResponseWriter, r *http.Request, n Notice) {
 	b, err := json.Marshal(n)
 	if err != nil || len(b) > 2800 {
-		return // comfort only: the page itself shows the new state
+		return // a lost notice does little harm: the page itself shows the new state
 	}
 	cookie := c.areaCookie(r, noticeCookie, base64.RawURLEncoding.EncodeToString(b))
 	cookie.MaxAge = 60
 	http.SetCookie(w, cookie)
 }
 
-// TakeNotice returns what leaveNotice kept, once. A form leaves it for the page that follows.
+// TakeNotice returns the notice that leaveNotice kept, and deletes it. A POST leaves it for the
+// page that follows.
 func (c *Console) TakeNotice(w http.ResponseWriter, r *http.Request) *Notice {
 	value := c.areaCookieValue(r, noticeCookie)
 	if value == "" || r.Method != http.MethodGet {
@@ -115,7 +118,7 @@ func (c *Console) TakeNotice(w http.ResponseWriter, r *http.Request) *Notice {
 	return &n
 }
 
-// areaPath is the cookie path of an area: /c/{site}/ or /d/.
+// areaPath returns the cookie path of an area: /c/{site}/ or /d/.
 func areaPath(path string) string {
 	parts := strings.SplitN(path, "/", 4)
 	if len(parts) > 2 && parts[1] == "c" {

@@ -2,7 +2,7 @@ package console
 
 import "time"
 
-// Tone colours a badge or a notice. The words beside it say the same.
+// Tone is the color of a badge or a notice. The words next to it say the same.
 type Tone string
 
 const (
@@ -21,7 +21,7 @@ func (t Tone) Known() bool {
 	return false
 }
 
-// Icon is the symbol that goes with the tone.
+// Icon returns the symbol for the tone.
 func (t Tone) Icon() string {
 	switch t {
 	case ToneGood:
@@ -35,7 +35,7 @@ func (t Tone) Icon() string {
 	}
 }
 
-// Badge is a state in one or two words: {{template "badge" .Badge}}.
+// Badge is a state in a word or two: {{template "badge" .Badge}}.
 type Badge struct {
 	Tone Tone
 	Text string
@@ -49,36 +49,38 @@ type Notice struct {
 	Text  string
 }
 
-// DoneNotice is the notice after a form that did what it was asked.
+// DoneNotice returns the notice for a successful change.
 func DoneNotice(text string) Notice { return Notice{Tone: ToneGood, Text: text} }
 
-// EmptyState stands where a table has no rows: {{template "empty" .Empty}}.
+// EmptyState replaces a table without rows: {{template "empty" .Empty}}.
 type EmptyState struct {
 	Icon, Title, Text string
 	Action            *Action // may be nil
 }
 
-// Pager walks a list kept in time or key order: {{template "pager" .Pager}}. It shows nothing if all of it is empty.
+// Pager links the pages of a list: {{template "pager" .Pager}}. If all fields are empty, it shows
+// nothing.
 type Pager struct {
-	First    string // back to the beginning
-	Previous string // one page back
-	Next     string // further on
+	First    string // address of the first page
+	Previous string // address of the previous page
+	Next     string // address of the next page
 	Text     string // what is shown: "50 of 214 people"
 }
 
 // CopyValue is a read-only value with a button that copies it: {{template "copy" .TenantURL}}.
 type CopyValue struct {
-	ID     string // of the input, unique on the page
-	Label  string // the identity provider's own name for it
+	ID     string // id of the input, unique on the page
+	Label  string // the identity provider's own name for the value
 	Value  string
 	Button string // "Copy" if empty
 	Hint   string // a sentence below; may be empty
 }
 
-// FieldError is what is wrong with one input: {{template "field-error" .Error}}; the input carries aria-describedby="{For}-error".
+// FieldError is the error of one input: {{template "field-error" .Error}}. The input needs
+// aria-describedby="{For}-error".
 type FieldError struct{ For, Text string }
 
-// Tab is a filter that is a link: {{template "tabs" .Tabs}}.
+// Tab is a filter in the form of a link: {{template "tabs" .Tabs}}.
 type Tab struct {
 	Text, URL string
 	Count     string // may be empty
@@ -88,18 +90,19 @@ type Tab struct {
 // HiddenField is a hidden input.
 type HiddenField struct{ Name, Value string }
 
-// ConfirmPage asks before something that matters, on a page of its own: view "confirm". Its Title is the question.
+// ConfirmPage is the data of the view "confirm", which asks before an important change. Its Title
+// is the question.
 type ConfirmPage struct {
 	Page
 	Consequences []string // what will happen, with names and numbers, one sentence each
-	Undo         string   // how to undo it, or that it cannot be undone
-	Action       string   // where the form posts
+	Undo         string   // how to undo it, or that this is impossible
+	Action       string   // address that the form posts to
 	Fields       []HiddenField
-	Button       string // says what it does: "Deactivate Ada Lovelace"
+	Button       string // what it does: "Deactivate Ada Lovelace"
 	Danger       bool
-	Cancel       string   // where "Cancel" leads
+	Cancel       string   // address of "Cancel"
 	Choices      []Choice // radio buttons; may be empty
-	TypeName     string   // a name that must be typed into "confirm"; may be empty
+	TypeName     string   // a name that the user must type into "confirm"; may be empty
 	Error        *FieldError
 }
 
@@ -109,7 +112,7 @@ type Choice struct {
 	Checked                 bool
 }
 
-// Word says the tone to whoever does not see the colour.
+// Word returns the tone as a word, for people who cannot see the color.
 func (t Tone) Word() string {
 	switch t {
 	case ToneGood:
@@ -123,7 +126,7 @@ func (t Tone) Word() string {
 	}
 }
 
-// Fact is a name and a value.
+// Fact is a name with a value.
 type Fact struct{ Name, Value string }
 
 // EventRow is one line of a history.
@@ -131,9 +134,9 @@ type EventRow struct {
 	Time  time.Time
 	Text  string
 	Actor string
-	URL   string // of the person it is about; may be empty
+	URL   string // page of the person or object that the event is about; may be empty
 
-	Strong bool   // it stands out: a changed setting
-	Plain  bool   // it does not: what SCIM does day by day
-	Values []Fact // attributes with their values after it, as far as they are kept
+	Strong bool   // stands out, as a changed setting does
+	Plain  bool   // stands back, as routine work of SCIM does
+	Values []Fact // attributes with their values after the event, where they are known
 }

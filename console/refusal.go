@@ -13,9 +13,11 @@ import (
 	"github.com/rollcall-scim/rollcall/signin"
 )
 
-// This file is the one place where a refusal becomes an answer: a page by itself, or words beside an input.
+// This file is the only place where a refusal becomes a response: a page, a notice, or an error
+// next to an input.
 
-// refused returns the refusal in err's chain. The errors that package scim makes for broken rules of its language count too.
+// refused returns the refusal in err's chain. Errors of package scim count too, except those with
+// status 500.
 func refused(err error) (*refusal.Error, bool) {
 	if e, ok := refusal.Find(err); ok {
 		return e, true
@@ -50,11 +52,12 @@ func kindOfStatus(status int) refusal.Kind {
 	}
 }
 
-// refusedPage is a refusal as a page by itself. back is where the visitor finds the way on; it may be nil.
+// refusedPage turns a refusal into a page of its own. back is a link for the visitor; it may be
+// nil.
 func (c *Console) refusedPage(e *refusal.Error, back *Action) *PageError {
 	shown := &PageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: e.Sentences(), Action: back}
 	if link := newLink(e); link != "" {
-		// The command ends the text, so that it can be copied with the line.
+		// The command comes last, so that the line can be copied to its end.
 		shown.Text = e.Advise("").Sentences() + " " + cmp.Or(c.Options.NewLinks, "A new one is made on the server by: "+link)
 	}
 	switch e.Kind {
@@ -78,7 +81,8 @@ func (c *Console) refusedPage(e *refusal.Error, back *Action) *PageError {
 	return shown
 }
 
-// newLink is the command that makes a link in place of the one that was refused; empty where none would help.
+// newLink returns the command that creates a link to replace the refused one, or "" if a new link
+// would not help.
 func newLink(e *refusal.Error) string {
 	switch l := e.About.(type) {
 	case operator.ClosedLink:
@@ -98,7 +102,7 @@ func newLink(e *refusal.Error) string {
 	return ""
 }
 
-// word is a name as a command line takes it for one word.
+// word quotes a name so that a shell takes it as one word.
 func word(name string) string {
 	if strings.ContainsAny(name, " \t'\"\\$&|;<>()*?`!#~") {
 		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
@@ -106,11 +110,12 @@ func word(name string) string {
 	return name
 }
 
-// InputIDs are the ids of a form's inputs, by the field of a refusal. The id of "" takes all other fields.
+// InputIDs maps the field of a refusal to the id of the form's input. The id for "" takes all other
+// fields.
 type InputIDs map[string]string
 
-// InputError is a refusal as words beside the input that it is about. It returns nil for failures, and for refusals that no
-// input of the form can mend: those are pages.
+// InputError returns a refusal as an error next to an input. It returns nil if err is not a
+// refusal, or if no input of the form can fix it; such errors become pages.
 func InputError(err error, ids InputIDs) *FieldError {
 	e, ok := refused(err)
 	if !ok {
@@ -131,8 +136,9 @@ func InputError(err error, ids InputIDs) *FieldError {
 	return &FieldError{For: id, Text: e.Sentences()}
 }
 
-// AttributeError is a refusal for a form whose inputs have the names of attributes; the form shows above them what is about
-// none. It returns nil for failures, and where nothing is there any more.
+// AttributeError returns a refusal as an error for a form whose inputs are named like attributes.
+// Errors without an attribute appear above the form. It returns nil if err is not a refusal, or if
+// the object does not exist.
 func AttributeError(err error) *FieldError {
 	e, ok := refused(err)
 	if !ok || e.Kind == refusal.NotFound {
@@ -141,7 +147,8 @@ func AttributeError(err error) *FieldError {
 	return &FieldError{For: e.Field, Text: e.Sentences()}
 }
 
-// RefusalNotice is a refusal as the notice above a page that is shown as it was; nil for failures, and where nothing is there any more.
+// RefusalNotice returns a refusal as a notice above the unchanged page. It returns nil if err is
+// not a refusal, or if the object does not exist.
 func RefusalNotice(title string, err error) *Notice {
 	e, ok := refused(err)
 	if !ok || e.Kind == refusal.NotFound {

@@ -10,7 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/signin"
 )
 
-// noteRefused puts a refused page or sign-in link into the audit trail. The route stands for the address, which may hold a secret.
+// noteRefused records a refused page or sign-in link in the audit trail. It records the route
+// instead of the address, because the address may contain a secret.
 func (c *Console) noteRefused(r *http.Request, scope event.Scope, pattern string, err error) {
 	if c.Options.Refused == nil {
 		return
@@ -33,7 +34,8 @@ func (c *Console) noteRefused(r *http.Request, scope event.Scope, pattern string
 	c.Options.Refused.Add(r.Context(), e)
 }
 
-// refusedLink says whose link did not open, and why.
+// refusedLink says why a sign-in link was refused and whose it was. isLink is false for other
+// errors.
 func refusedLink(err error) (why string, isLink bool) {
 	e, ok := refused(err)
 	if !ok {
@@ -54,7 +56,7 @@ func refusedLink(err error) (why string, isLink bool) {
 	return why, true
 }
 
-// noteForeignForm puts a form that another site sent into the audit trail.
+// noteForeignForm records in the audit trail that another site sent a form.
 func (c *Console) noteForeignForm(r *http.Request) {
 	if c.Options.Refused == nil {
 		return

@@ -6,10 +6,10 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/session"
 )
 
-// SessionList is the part "sessions": where somebody is signed in.
+// SessionList is the data of the part "sessions": where a user is signed in.
 type SessionList struct {
 	Rows    []SessionRow
-	SignOut string // GET asks
+	SignOut string // GET shows the confirmation page
 	Hint    string
 }
 
@@ -17,9 +17,9 @@ type SessionList struct {
 type SessionRow struct {
 	Own     bool
 	Browser string
-	Agent   string // all that the browser said
+	Agent   string // the complete User-Agent
 	Address string
-	Last    string // where it was used last, if elsewhere
+	Last    string // address of the last use, if it differs from the first one
 	Created time.Time
 	Used    time.Time
 	Ends    time.Time
@@ -36,7 +36,7 @@ func NewSessionRow(s session.Record, own bool) SessionRow {
 	return row
 }
 
-// SignOutQuestion asks before every session of somebody ends.
+// SignOutQuestion returns the confirmation page for ending all sessions of a user.
 func SignOutQuestion(name string, sessions int, own bool) ConfirmPage {
 	c := ConfirmPage{
 		Consequences: []string{"Every session of " + Shorten(name) + " ends with its next click, in each browser: " + Plural(sessions, "session") + "."},

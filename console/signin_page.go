@@ -2,23 +2,25 @@ package console
 
 import "time"
 
-// SignInPage is the view "signin": how to get in, where there is no password to ask for.
+// SignInPage is the data of the view "signin". It explains how to sign in, since there are no
+// passwords.
 type SignInPage struct {
 	Page
 	Text     string
-	Command  string // what makes a link
+	Command  string // command that creates a link
 	NewLinks string // what to do instead of the command; may be empty
-	Also     string // a sentence at the foot; may be empty
+	Also     string // a sentence at the bottom; may be empty
 }
 
-// SignInLinkPage is the view "signin_link": a one-time link that has been opened and not used yet.
+// SignInLinkPage is the data of the view "signin_link": a one-time link that was opened but not
+// used yet.
 type SignInLinkPage struct {
 	Page
 	Text     string
-	Action   string // where the form posts
+	Action   string // address that the form posts to
 	Button   string
 	Expires  time.Time
-	AskName  bool // the first administrator's link also asks who they are
+	AskName  bool // the first administrator's link also asks for a name and an address
 	Name     string
 	Email    string
 	NameErr  *FieldError

@@ -13,7 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Timestamp is a time as people in every country read it without asking, in UTC.
+// Timestamp formats a time in UTC, in a form that is clear in every country.
 func Timestamp(t time.Time) string {
 	if t.IsZero() {
 		return "never"
@@ -21,7 +21,7 @@ func Timestamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-// ago says how far away t is, with the exact time on hover; the script adds the reader's own time zone.
+// ago says how far away t is, with the exact time on hover. The script adds the reader's time zone.
 func (c *Console) ago(t time.Time) template.HTML {
 	if t.IsZero() {
 		return "never"
@@ -31,14 +31,14 @@ func (c *Console) ago(t time.Time) template.HTML {
 		utc.Format(time.RFC3339), Timestamp(utc), RelativeTime(t, c.Options.Now())))
 }
 
-// clock is a time to the second; the script turns it into the reader's own zone.
+// clock formats a time to the second. The script converts it to the reader's time zone.
 func clock(t time.Time) template.HTML {
 	utc := t.UTC()
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" data-clock>%s</time>`, //nolint:gosec // made of digits
 		utc.Format(time.RFC3339), Timestamp(utc), utc.Format("2006-01-02 15:04:05")))
 }
 
-// RelativeTime says how far t is from now in the largest fitting unit.
+// RelativeTime says how far t is from now, in the largest unit that fits.
 func RelativeTime(t, now time.Time) string {
 	d := now.Sub(t)
 	text := SpellDuration(d.Abs())
@@ -71,7 +71,7 @@ func SpellDuration(d time.Duration) string {
 	return ""
 }
 
-// Plural is "1 person" or "2 persons": words that take an s.
+// Plural formats a number with a word whose plural ends in s: "1 call", "2 calls".
 func Plural(n int, word string) string {
 	if n == 1 {
 		return "1 " + word
@@ -79,7 +79,7 @@ func Plural(n int, word string) string {
 	return GroupDigits(n) + " " + word + "s"
 }
 
-// PeopleCount is "1 person" or "214 people".
+// PeopleCount returns "1 person" or "214 people".
 func PeopleCount(n int) string {
 	if n == 1 {
 		return "1 person"
@@ -87,7 +87,7 @@ func PeopleCount(n int) string {
 	return GroupDigits(n) + " people"
 }
 
-// PluralForms is a number with the words for one or for several.
+// PluralForms formats a number with the words for one or for several.
 func PluralForms(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -95,7 +95,7 @@ func PluralForms(n int, one, many string) string {
 	return GroupDigits(n) + " " + many
 }
 
-// GroupDigits is a number with commas: 12,300.
+// GroupDigits formats a number with commas, such as 12,300.
 func GroupDigits(n int) string {
 	digits := strconv.Itoa(n)
 	for at := len(digits) - 3; at > 0; at -= 3 {
@@ -104,7 +104,8 @@ func GroupDigits(n int) string {
 	return digits
 }
 
-// Shorten cuts the middle out of a long name, so that a sentence with it stays a sentence. What is to be decided on is never cut.
+// Shorten cuts the middle out of a long name so that sentences stay readable. Never shorten a name
+// that the user decides about.
 func Shorten(name string) string {
 	const start, end = 36, 20
 	r := []rune(name)
@@ -128,7 +129,8 @@ func initials(name string) string {
 	return text
 }
 
-// AsSentence begins with a capital letter, unless its first word is a name with capitals in it, and ends with a full stop.
+// AsSentence adds a full stop and a capital letter. The first word stays as it is if it already has
+// capitals, or is quoted or an address.
 func AsSentence(text string) string {
 	if text == "" {
 		return ""
@@ -147,13 +149,14 @@ func AsSentence(text string) string {
 	return text
 }
 
-// ActorName says in words who an event's or a token's actor is.
+// ActorName describes the actor of an event or a token in words.
 func ActorName(actor string) string { return event.ParseActor(actor).Words() }
 
-// ParticularWords is what differs between two sentences of one cause: quoted values and names, ids and numbers.
+// ParticularWords matches what differs between sentences with the same cause: quoted values,
+// addresses, ids and numbers.
 var ParticularWords = regexp.MustCompile(`"[^"]*"|“[^”]*”|\S*@\S*|\S*\d\S*`)
 
-// The words about erasing a person.
+// Sentences about erasing a person.
 const (
 	EraseKeepsLogs = "Entries of the logs and of the audit trail stay, with their time, their kind and who did it. They no longer name the person."
 	CannotBeUndone = "This cannot be undone."

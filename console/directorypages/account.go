@@ -6,10 +6,10 @@ import (
 	"github.com/rollcall-scim/rollcall/console"
 )
 
-// accountURL is the page of the operator who is signed in.
+// accountURL is the address of the signed-in operator's page.
 const accountURL = "/d/-/account"
 
-// accountPage is the view "account".
+// accountPage is the data of the view "account".
 type accountPage struct {
 	console.Page
 	Sessions console.SessionList

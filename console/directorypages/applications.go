@@ -9,7 +9,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// applicationsPage is the view "applications".
+// applicationsPage is the data of the view "applications".
 type applicationsPage struct {
 	console.Page
 	Rows   []applicationRow
@@ -66,7 +66,7 @@ func (p *Pages) createApplication(w http.ResponseWriter, r *http.Request, v *dir
 	return p.Console.Redirect(w, r, v.appURL(a), console.DoneNotice(a.Name+" was created. Assign people to it, then set up its provisioning."))
 }
 
-// applicationPage is the view "application": an application's overview.
+// applicationPage is the data of the view "application": an application's overview.
 type applicationPage struct {
 	console.Page
 	App          directory.Application
@@ -75,7 +75,7 @@ type applicationPage struct {
 	Provisioning provisioningSummary
 }
 
-// provisioningSummary is how an application's provisioning is going, in a few words.
+// provisioningSummary says in a few words how an application's provisioning is going.
 type provisioningSummary struct {
 	URL   string
 	Badge console.Badge

@@ -10,18 +10,19 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// assignmentsPage is the view "assignments": who is assigned, or with Adding who could be.
+// assignmentsPage is the data of the view "assignments": the assigned users, or, with Adding, the
+// users who can be assigned.
 type assignmentsPage struct {
 	console.Page
 	Adding bool
 	Search string
-	List   string // the list without search
+	List   string // address of the list without a search
 	Action string
 	Rows   []userRow
 	Empty  console.EmptyState
 	Pager  console.Pager
-	Found  int    // how many the list has on all its pages
-	Other  string // the other list
+	Found  int    // number of users on all pages of the list
+	Other  string // address of the other list
 	Error  string
 }
 
@@ -110,7 +111,8 @@ func (v *directoryVisit) userRows(users []directory.User) []userRow {
 	return rows
 }
 
-// assign takes the ticked users at once. With "all" it takes everybody whom the search finds, and asks first.
+// assign assigns the ticked users at once. With "all" it assigns all users that the search finds,
+// and asks for confirmation first.
 func (p *Pages) assign(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -135,7 +137,7 @@ func (p *Pages) assign(w http.ResponseWriter, r *http.Request, v *appVisit) erro
 	return p.Console.Redirect(w, r, v.url("/users-and-groups"), console.DoneNotice(console.PluralForms(n, "user was", "users were")+" assigned to "+v.App.Name+"."))
 }
 
-// everybody lists the object ids of all users that a query finds.
+// everybody returns the object ids of all users that a query finds.
 func (v *directoryVisit) everybody(ctx context.Context, q directory.UserQuery) ([]string, error) {
 	var ids []string
 	err := v.EachUser(ctx, q, func(u directory.User) error {
@@ -167,8 +169,8 @@ func (p *Pages) askAssign(w http.ResponseWriter, r *http.Request, v *appVisit, n
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// unassign asks on a page of its own what the ticked users' accounts should expect, or with "all" those of everybody whom the search finds,
-// and does it when that page says so.
+// unassign removes the ticked users, or, with "all", all users that the search finds. It first asks
+// for confirmation, with what happens to their accounts.
 func (p *Pages) unassign(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -221,7 +223,7 @@ func (p *Pages) askUnassign(w http.ResponseWriter, r *http.Request, v *appVisit,
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// someNames names the first of some users, and counts the rest. An id of nobody is an error.
+// someNames names the first few users and counts the rest. An unknown id is an error.
 func (v *directoryVisit) someNames(ctx context.Context, ids []string) (string, error) {
 	const most = 5
 	names := ""

@@ -8,10 +8,10 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// auditURL is the audit log of the whole installation.
+// auditURL is the address of the audit log of the whole installation.
 const auditURL = "/d/-/audit"
 
-// audit is the audit log of the directory.
+// audit returns the audit log of the directory.
 func (p *Pages) audit(v *directoryVisit) console.AuditLog {
 	return console.AuditLog{
 		Console: p.Console, Trail: p.Events, Frame: v.page, Scope: event.Directory(string(v.Directory.ID)),
@@ -31,7 +31,8 @@ func (p *Pages) exportAudit(w http.ResponseWriter, r *http.Request, v *directory
 	return p.audit(v).Export(w, r)
 }
 
-// wholeAudit is the audit log of the installation, with all sites and directories, deleted ones too.
+// wholeAudit returns the audit log of the installation. It includes all sites and directories, even
+// deleted ones.
 func (p *Pages) wholeAudit(r *http.Request, v *operatorVisit) (console.AuditLog, error) {
 	a := console.AuditLog{
 		Console: p.Console, Trail: p.Events, Frame: v.page, Self: auditURL, File: "audit",
@@ -82,7 +83,8 @@ func (p *Pages) exportWholeAudit(w http.ResponseWriter, r *http.Request, v *oper
 	return a.Export(w, r)
 }
 
-// eventURL leads to what an event is about, unless it is gone permanently.
+// eventURL returns the page of an event's subject, or "" if there is none or it was deleted
+// permanently.
 func (v *directoryVisit) eventURL(e event.Event) string {
 	kind, _, _ := strings.Cut(e.Name, ".")
 	switch {
@@ -95,7 +97,7 @@ func (v *directoryVisit) eventURL(e event.Event) string {
 	return ""
 }
 
-// eventRows are events in the history of a user or an application.
+// eventRows turns events into rows for the history of a user or an application.
 func (v *directoryVisit) eventRows(events []event.Event) []console.EventRow {
 	var rows []console.EventRow
 	for _, e := range events {

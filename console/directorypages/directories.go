@@ -8,7 +8,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// directoriesPage is the view "directories".
+// directoriesPage is the data of the view "directories".
 type directoriesPage struct {
 	console.Page
 	Rows  []directoryRow
@@ -65,7 +65,7 @@ func (p *Pages) viewDirectories(w http.ResponseWriter, r *http.Request, v *opera
 	return p.show(w, r, status, "directories", pg)
 }
 
-// installationMenu is the menu of the pages that belong to no directory.
+// installationMenu returns the menu for pages that belong to no directory.
 func installationMenu(here string) []console.MenuItem {
 	menu := []console.MenuItem{{Text: "Installation"}, {Text: "All directories", Icon: "building-2", URL: "/d/"}, {Text: "Sites", Icon: "users", URL: sitesURL}, {Text: "Audit log", Icon: "history", URL: auditURL}}
 	for i := range menu {

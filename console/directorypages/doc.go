@@ -1,7 +1,8 @@
-// Package directorypages shows the company's end to operators, under /d/: the directories of the installation, their users,
-// enterprise applications and provisioning. The pages of the installation itself stand here too, since the same people see
-// them behind the same guard: signing in, the operator's own account, sites, the audit log of everything.
+// Package directorypages serves the pages for operators under /d/: the directories of the
+// installation with their users, enterprise applications and provisioning. It also has the pages of
+// the installation itself, because operators see them behind the same guard: sign-in, the
+// operator's own account, sites, and the audit log of everything.
 //
-// pages.go has the routes, signin.go the guard. One .go file and one .html file of the same name make a page: users.go fills
-// users.html. The frame around them is package console.
+// pages.go has the routes, signin.go the guard. A page is a .go file and an .html file with the
+// same name: users.go fills users.html. Package console provides the frame around them.
 package directorypages

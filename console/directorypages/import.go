@@ -17,22 +17,23 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// importPage is the view "import": what the last preview or import did, and below it the form.
+// importPage is the data of the view "import": the result of the last preview or import, then the
+// form.
 type importPage struct {
 	console.Page
 	Action     string
 	Attributes []directory.Attribute
-	Users      string // what the address of a user begins with
+	Users      string // prefix of the address of a user
 	Error      *console.FieldError
-	Word       *console.Notice // about the file
+	Word       *console.Notice // a message about the file
 	Form       importForm
 	Report     *importReport
 
-	// Of a file that is kept:
+	// Only for a file that is kept:
 	ID, File, Seen  string
 	Until           time.Time
 	Columns         []columnChoice
-	Typed           []columnChoice // choices that wait for their file
+	Typed           []columnChoice // the form's column choices if its file is missing
 	Unknown         int
 	Separator       string
 	Encodings       []directory.Reading
@@ -40,12 +41,12 @@ type importPage struct {
 	AskMake, AskHow bool
 }
 
-// NotKnown marks a column that needs an answer.
+// NotKnown returns the badge of a column that needs an answer.
 func (importPage) NotKnown() console.Badge {
 	return console.Badge{Tone: console.ToneWarning, Text: "Not known"}
 }
 
-// Separators are the choices of what separates columns.
+// Separators lists the choices for the column separator.
 func (p importPage) Separators() []console.HiddenField {
 	found := "Found out by itself"
 	for _, f := range separators {
@@ -73,7 +74,8 @@ var separators = []struct {
 	{console.HiddenField{Name: "~", Value: "tildes"}, "~"},
 }
 
-// EncodingChoices are the encodings, with a word of the file where the reader cannot tell.
+// EncodingChoices lists the encodings. Encodings that the reader could not choose between come
+// first, each with a sample word of the file.
 func (p importPage) EncodingChoices() []console.HiddenField {
 	list := []console.HiddenField{{Value: "Found out by itself"}}
 	for _, r := range p.Encodings {
@@ -87,24 +89,24 @@ func (p importPage) EncodingChoices() []console.HiddenField {
 	return list
 }
 
-// importReport is an import's report as the page shows it.
+// importReport is an import's report in the form that the page shows.
 type importReport struct {
 	directory.ImportReport
 	File      string
 	Notice    console.Notice
 	Figures   []figure
-	Failed    []directory.RowError // the first ones
-	More      int                  // how many are not shown
-	Absent    []directory.Person   // the first ones
-	Others    int                  // how many are not shown
+	Failed    []directory.RowError // the first errors
+	More      int                  // number of errors that are not shown
+	Absent    []directory.Person   // the first absent users
+	Others    int                  // number of absent users that are not shown
 	Rows      []importedRow        // the first changes
 	MoreRows  int
-	Twice     string // what there is to say about rows that are the same
-	Importing bool   // the preview is good to be imported
+	Twice     string // sentence about duplicate rows
+	Importing bool   // the preview can be imported
 	Cut       bool   // the time ran out
 }
 
-// importedRow is one change.
+// importedRow is the change that one row makes.
 type importedRow struct {
 	Line           int
 	Name, UserName string
@@ -118,7 +120,7 @@ type figure struct {
 	Value string
 }
 
-// mostShown bounds the lists of a report on a page.
+// mostShown limits the lists of a report on a page.
 const mostShown = 200
 
 func (p *Pages) showImport(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
@@ -139,11 +141,11 @@ func (p *Pages) showImport(w http.ResponseWriter, r *http.Request, v *directoryV
 
 var forgotten = console.Notice{Tone: console.ToneWarning, Title: "The file is no longer kept.", Text: "A file is kept for 30 minutes after its last preview, and less when many large ones are imported. Choose it again. Nothing was imported by this form."}
 
-// page shows a kept file.
+// page returns the page's data for a kept file.
 func (k *keptImport) page() importPage {
 	pg := importPage{Report: k.report, Word: k.notice}
 	if k.data == nil {
-		return pg // it was imported
+		return pg // the file was imported
 	}
 	pg.ID, pg.File, pg.Seen, pg.Until, pg.Form = k.ID, k.Name, k.seen, k.until, k.form
 	pg.Columns, pg.Separator, pg.Template = k.choices(), cmp.Or(k.form.Separator, k.read.Separator), k.read.Template
@@ -175,7 +177,8 @@ func (p *Pages) viewImport(w http.ResponseWriter, r *http.Request, v *directoryV
 	return p.show(w, r, status, "import", pg)
 }
 
-// importUsers takes a file, or what was chosen for one that is kept. The answer is always at an address of its own, so a reload does nothing.
+// importUsers takes a new file, or the choices for a kept one. It always redirects to an address of
+// its own, so a reload repeats nothing.
 func (p *Pages) importUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	data, name, err := importedFile(r)
 	var large *http.MaxBytesError
@@ -200,10 +203,10 @@ func (p *Pages) importUsers(w http.ResponseWriter, r *http.Request, v *directory
 		return err
 	}
 	defer k.unlock()
-	if k.data != nil { // else it was imported, and the answer is what that did
+	if k.data != nil { // otherwise the file was imported already, and the page shows that result
 		k.form = form
 		err = p.work(r, v, k, data == nil && r.PostForm.Get("do") == "import")
-		k.read.Rows = nil // they are read again from the bytes, which are what is counted
+		k.read.Rows = nil // they can be read again; the memory limit counts only data
 		if err != nil {
 			return err
 		}
@@ -212,8 +215,9 @@ func (p *Pages) importUsers(w http.ResponseWriter, r *http.Request, v *directory
 	return p.Console.Redirect(w, r, v.url("users/import?file="+url.QueryEscape(k.ID)), console.Notice{})
 }
 
-// work makes a preview. It imports when that was asked for and the preview is still the one that was seen. A browser that goes away, as after
-// a second press of the button, does not stop it.
+// work makes a preview. With imports set, it then imports the file, but only if the preview equals
+// the one that the operator saw. work goes on if the browser disconnects, for example after a
+// second click on the button.
 func (p *Pages) work(r *http.Request, v *directoryVisit, k *keptImport, imports bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), importPatience)
 	defer cancel()
@@ -234,7 +238,8 @@ func (p *Pages) work(r *http.Request, v *directoryVisit, k *keptImport, imports 
 	k.report = k.reported(o, report)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		// Nobody counts as absent in a file that was not read to its end. The file stays, to go on with.
+		// No user counts as absent from a file that was only partly imported. The file is kept, so
+		// the operator can continue.
 		k.report.Cut, k.seen = true, ""
 		k.report.Notice = console.Notice{Tone: console.ToneWarning, Title: "The import was cut off because it took too long.", Text: "What stands below is done and stays. Make a preview and import the file again to go on from there, or use the command line, which has no such limit."}
 	case err != nil:
@@ -249,7 +254,7 @@ func (p *Pages) refuseImport(w http.ResponseWriter, r *http.Request, v *director
 	return p.viewImport(w, r, v, http.StatusUnprocessableEntity, importPage{Error: &console.FieldError{For: "file", Text: text}, Form: form, Typed: form.typed()})
 }
 
-// typed are choices whose file is not there.
+// typed lists the form's column choices when its file is missing.
 func (f importForm) typed() []columnChoice {
 	var list []columnChoice
 	for _, name := range slices.Sorted(maps.Keys(f.Columns)) {
@@ -258,12 +263,13 @@ func (f importForm) typed() []columnChoice {
 	return list
 }
 
-// importedFile gives the file of the import form; nil when none was chosen.
+// importedFile returns the content and the name of the uploaded file. The content is nil if no file
+// was chosen.
 func importedFile(r *http.Request) ([]byte, string, error) {
 	if !strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
 		err := r.ParseForm()
 		if err == nil && r.PostForm.Get("kept") == "" {
-			err = http.ErrNotMultipart // a form that lost its file on the way
+			err = http.ErrNotMultipart // the form lost its file on the way
 		}
 		return nil, "", err
 	}
@@ -333,7 +339,7 @@ func importedStep(s directory.ImportStep) importedRow {
 		if !changed || s.Outcome == "created" && (name == "displayName" || name == "userPrincipalName") {
 			continue
 		}
-		row.Values = append(row.Values, console.HiddenField{Name: name, Value: strings.Clone(value)}) // not a part of the whole file's text
+		row.Values = append(row.Values, console.HiddenField{Name: name, Value: strings.Clone(value)}) // a copy, so that the row does not keep the whole file in memory
 	}
 	return row
 }

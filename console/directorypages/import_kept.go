@@ -19,12 +19,12 @@ import (
 
 const (
 	importKept          = 30 * time.Minute
-	importBytes         = 256 << 20 // of all files that are kept
-	importBytesOperator = 128 << 20 // of those of one operator
+	importBytes         = 256 << 20 // for all kept files
+	importBytesOperator = 128 << 20 // for the kept files of one operator
 	importPatience      = 50 * time.Second
 )
 
-// importForm is what the operator chose beside the file.
+// importForm holds the operator's choices apart from the file.
 type importForm struct {
 	SoftDelete, Force         bool
 	Columns                   map[string]string // "" or attributes, by the name of the column
@@ -49,18 +49,18 @@ func readImportForm(form url.Values) importForm {
 	return f
 }
 
-// keptImport is a file between its preview and its import. Whoever changes it holds busy.
+// keptImport is a file between its preview and its import. Hold busy while reading or changing it.
 type keptImport struct {
 	ID, Name string
 	busy     chan struct{}
 	until    time.Time
 
-	data    []byte // nil when it was imported
+	data    []byte // nil after the import
 	form    importForm
-	found   []directory.FileColumn // the columns as the reader knows them by itself
+	found   []directory.FileColumn // as the reader recognizes them without choices
 	refused *directory.FileError   // why the file cannot be read as it is
 	read    directory.File
-	seen    string // the digest of what the preview showed
+	seen    string // digest of what the preview showed
 	report  *importReport
 	notice  *console.Notice // why the preview is not the one that was asked for
 }
@@ -76,7 +76,7 @@ func (k *keptImport) lock(ctx context.Context) error {
 
 func (k *keptImport) unlock() { <-k.busy }
 
-// importKey binds a file to the operator and to the directory.
+// importKey ties a file to the operator and the directory.
 func (v *directoryVisit) importKey(id string) string {
 	return id + " " + v.Operator.ID + " " + string(v.Directory.ID)
 }
@@ -93,12 +93,13 @@ func (p *Pages) keptImport(v *directoryVisit, id string) *keptImport {
 	return k
 }
 
-// written is what the operator said about how the file is written.
+// written returns the operator's choices about the format of the file.
 func (f importForm) written() directory.FileOptions {
 	return directory.FileOptions{Encoding: f.Encoding, Separator: f.Separator, EnabledWords: strings.Split(f.Enabled, ","), DisabledWords: strings.Split(f.Disabled, ",")}
 }
 
-// fileOptions says in the reader's terms what the operator chose. Columns that stay as the reader found them are not mentioned.
+// fileOptions returns the operator's choices as options of the reader. Columns that stay as the
+// reader recognized them are left out.
 func (k *keptImport) fileOptions() directory.FileOptions {
 	o := k.form.written()
 	if k.form.Make != "" {
@@ -120,7 +121,8 @@ func (k *keptImport) fileOptions() directory.FileOptions {
 	return o
 }
 
-// columnName is a column's name, or its number as #3 when the name is empty or not the only one.
+// columnName returns a column's name, or its number, such as #3, if the name is empty or not
+// unique.
 func columnName(columns []directory.FileColumn, i int) string {
 	same := 0
 	for _, c := range columns {
@@ -134,7 +136,8 @@ func columnName(columns []directory.FileColumn, i int) string {
 	return columns[i].Name
 }
 
-// importing reads a kept file again.
+// readKept reads a kept file again, with the operator's choices. If the file cannot be read, it
+// sets k.refused and returns no error.
 func (p *Pages) readKept(k *keptImport) error {
 	k.refused, k.read = nil, directory.File{}
 	alone, err := p.ReadUsers(bytes.NewReader(k.data), k.form.written())
@@ -172,7 +175,7 @@ func (k *keptImport) options(v *directoryVisit, dryRun bool) directory.ImportOpt
 	return o
 }
 
-// preview reads the file and finds out what importing it would do.
+// preview reads the file and finds out what an import would do.
 func (p *Pages) preview(ctx context.Context, v *directoryVisit, k *keptImport) error {
 	k.report, k.seen, k.notice = nil, "", nil
 	if err := p.readKept(k); err != nil || k.refused != nil {
@@ -187,31 +190,32 @@ func (p *Pages) preview(ctx context.Context, v *directoryVisit, k *keptImport) e
 	return nil
 }
 
-// digest is the same for two previews that would do the same.
+// digest returns the same string for two previews that would do the same.
 func digest(o directory.ImportOptions, r directory.ImportReport) string {
 	h := sha256.New()
 	write := json.NewEncoder(h)
 	if o.Absent == directory.AbsentKeep {
-		r.Absent, r.Before = nil, 0 // nothing is done to them
+		r.Absent, r.Before = nil, 0 // absent users are kept, so they make no difference
 	}
 	for _, part := range []any{r.Steps, r.Errors, r.Absent, r.SoftDeleted, r.Refused, o.Absent, o.Force} {
-		_ = write.Encode(part) // a hash takes everything
+		_ = write.Encode(part) // writing to a hash never fails
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// columnChoice is a column on the form.
+// columnChoice is a column in the form.
 type columnChoice struct {
 	Number   int
-	Name     string // as the form sends it
+	Name     string // the name that the form sends
 	Shown    string
 	Examples []string
 	Unknown  bool
 	Chosen   string
-	Both     bool // it may be userPrincipalName and mail at once
+	Both     bool // it can be userPrincipalName and mail at once
 }
 
-// choices are the columns with what is chosen for them: by the operator, else by the reader, else what an unknown column probably is.
+// choices lists the columns with their attributes. The operator's choice comes first, then the
+// reader's, then the suggestion for an unknown column.
 func (k *keptImport) choices() []columnChoice {
 	var list []columnChoice
 	taken := map[string]bool{}

@@ -15,21 +15,21 @@ import (
 	"github.com/rollcall-scim/rollcall/retention"
 )
 
-// logsPage is the view "logs": the provisioning logs.
+// logsPage is the data of the view "logs": the provisioning logs.
 type logsPage struct {
 	console.Page
 	Base        string
 	Query       provision.LogQuery
 	From, Until string // days, as typed
 	Results     []console.Option
-	Kinds       []console.Option // of actions
+	Kinds       []console.Option // the actions to filter by
 	Rows        []entryRow
-	Filtered    bool // something is filtered
+	Filtered    bool // a filter is set
 	Causes      []logCause
-	CausesOf    string // how far back the causes look; empty: at everything
-	Skipped     string // "1,200 skipped entries are hidden."; empty: none is
+	CausesOf    string // sentence about how many entries Causes looked at; empty if at all of them
+	Skipped     string // "1,200 skipped entries are hidden."; empty if none are hidden
 	ShowSkipped string
-	ShowText    string // of the link that shows them
+	ShowText    string // text of the link that shows them
 	Empty       console.EmptyState
 	Pager       console.Pager
 }
@@ -40,11 +40,11 @@ type entryRow struct {
 	Badge   console.Badge
 	Action  string
 	Text    string
-	Names   string // of the attributes that were written
+	Names   string // names of the attributes that were written
 	Changes []plannedChange
 }
 
-// anyStatus asks for the skipped entries too, which are hidden without it.
+// anyStatus is the status that includes skipped entries. Without it, they are hidden.
 const anyStatus = "any"
 
 func (p *Pages) showLogs(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -59,7 +59,7 @@ func (p *Pages) showLogs(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	pg := logsPage{Page: v.page, Base: v.url("/provisioning/logs"), From: form.Get("from"), Until: form.Get("until")}
 	q.From, q.Until = day(pg.From), day(pg.Until)
 	if !q.Until.IsZero() {
-		q.Until = q.Until.AddDate(0, 0, 1) // the day itself belongs to it
+		q.Until = q.Until.AddDate(0, 0, 1) // include the day itself
 	}
 	entries, next, err := p.Jobs.Logs(r.Context(), v.key(), q)
 	if err != nil {
@@ -99,14 +99,14 @@ func (p *Pages) showLogs(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	return p.show(w, r, http.StatusOK, "logs", pg)
 }
 
-// logCause is one line for several entries that went wrong for the same reason.
+// logCause is one line for several entries with the same cause.
 type logCause struct {
 	Text string
-	URL  string // the logs with entries of this kind
+	URL  string // address of the logs with such entries
 }
 
-// causes finds what several of the failures and warnings that fit the filters have in common: their error code, and their reason without what
-// is particular to one person.
+// causes groups the failures and warnings that match the filters. Entries belong together if they
+// have the same error code and action, and the same reason apart from details of one person.
 func (p *Pages) causes(r *http.Request, v *appVisit, pg *logsPage) error {
 	const newest, most = 500, 5
 	type group struct {
@@ -153,7 +153,7 @@ func (p *Pages) causes(r *http.Request, v *appVisit, pg *logsPage) error {
 	return nil
 }
 
-// bareReason is the reason of an entry without what is particular to its person.
+// bareReason returns the reason of an entry without details of one person.
 func bareReason(e provision.LogEntry) string {
 	text := entryText(e)
 	for _, own := range []string{e.SourceIdentity.DisplayName, e.TargetIdentity.DisplayName} {
@@ -164,7 +164,7 @@ func bareReason(e provision.LogEntry) string {
 	return console.ParticularWords.ReplaceAllString(text, "…")
 }
 
-// countSkipped says how many skipped entries the page hides.
+// countSkipped adds to the page how many skipped entries it hides.
 func (p *Pages) countSkipped(r *http.Request, v *appVisit, pg *logsPage) error {
 	q := pg.Query
 	if !q.Shown || q.Status != "" {
@@ -184,7 +184,7 @@ func (p *Pages) countSkipped(r *http.Request, v *appVisit, pg *logsPage) error {
 	return nil
 }
 
-// day reads a date input; anything else is no bound.
+// day parses a date input. It returns the zero time for anything else, which sets no limit.
 func day(text string) time.Time {
 	t, err := time.Parse(time.DateOnly, text)
 	if err != nil {
@@ -241,7 +241,7 @@ func (v *appVisit) entryRow(e provision.LogEntry) entryRow {
 	return row
 }
 
-// modified is what an entry wrote, attribute by attribute.
+// modified lists the attributes that an entry wrote, with their old and new values.
 func modified(e provision.LogEntry) []plannedChange {
 	var list []plannedChange
 	for _, m := range e.Modified {
@@ -257,7 +257,7 @@ func modified(e provision.LogEntry) []plannedChange {
 	return list
 }
 
-// entryText is an entry in one sentence: why, or what the last step said.
+// entryText returns the reason of an entry, or else the description of its last step.
 func entryText(e provision.LogEntry) string {
 	if e.Status.Reason != "" {
 		return e.Status.Reason
@@ -280,7 +280,8 @@ func entryBadge(r provision.Result) console.Badge {
 	return console.Badge{Tone: console.ToneQuiet, Text: "Skipped"}
 }
 
-// logEntryPage is the view "log": one entry with what Entra shows on four tabs.
+// logEntryPage is the data of the view "log": one entry with everything that Entra shows on four
+// tabs.
 type logEntryPage struct {
 	console.Page
 	Entry    provision.LogEntry
@@ -288,9 +289,9 @@ type logEntryPage struct {
 	Steps    []logStep
 	Modified []plannedChange
 	Summary  []figure
-	User     string // where the person is
-	Same     string // the logs of the same person
-	Cycle    string // the logs of the same cycle
+	User     string // page of the user
+	Same     string // logs of the same user
+	Cycle    string // logs of the same cycle
 }
 
 type logStep struct {
@@ -330,7 +331,7 @@ func (p *Pages) showLogEntry(w http.ResponseWriter, r *http.Request, v *appVisit
 	return p.show(w, r, http.StatusOK, "log", pg)
 }
 
-// stepTitle is what a step does, in the words of Entra's on-demand page.
+// stepTitle describes a step in the words of Entra's on-demand provisioning page.
 func stepTitle(t provision.StepType) string {
 	switch t {
 	case provision.ImportStep:

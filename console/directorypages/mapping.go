@@ -13,21 +13,22 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// mappingPage is the view "mapping": the guide's mapping page, its labels letter by letter.
+// mappingPage is the data of the view "mapping". Its labels are exactly those of the mapping page
+// in the setup guide (docs/guide.md).
 type mappingPage struct {
 	console.Page
 	Was         []console.HiddenField
-	Unsaved     bool // the form shows what was typed and is not saved yet
+	Unsaved     bool // the form shows typed values that are not saved yet
 	Action      string
 	Discard     string
 	Name        string
 	Enabled     bool
-	MustEnabled bool // users cannot be switched off
+	MustEnabled bool // users: the mapping cannot be disabled
 	Source      string
 	Target      string
 	Object      string
 	Scope       string
-	ScopeURL    string // empty: the scope is not edited here
+	ScopeURL    string // empty if the scope cannot be edited
 	Filters     []string
 	TargetType  string
 	Create      bool
@@ -39,14 +40,15 @@ type mappingPage struct {
 type mappingRow struct {
 	Source     string
 	Target     string
-	Precedence string // empty if it does not match
+	Precedence string // empty if the attribute does not match
 }
 
 func (v *appVisit) mappingURL(name string) string {
 	return v.url("/provisioning/mappings/" + url.PathEscape(name))
 }
 
-// mapping finds the object mapping that the path names.
+// mapping returns the object mapping that the path names. If there is none, the error is a
+// *console.PageError with status 404.
 func (v *appVisit) mapping(job provision.Job, r *http.Request) (*provision.ObjectMapping, error) {
 	m, err := job.Schema.ObjectMapping(r.PathValue("mapping"))
 	if err != nil {
@@ -101,7 +103,8 @@ func mappingRowOf(a *provision.AttributeMapping) mappingRow {
 	return row
 }
 
-// sourceText prints an attribute bare, as the guide does, and everything else as its expression.
+// sourceText formats an attribute as its plain name, as the guide does, and anything else as its
+// expression.
 func sourceText(n *provision.AttributeMappingSource) string {
 	switch {
 	case n == nil:
@@ -112,7 +115,7 @@ func sourceText(n *provision.AttributeMappingSource) string {
 	return n.Expression
 }
 
-// mappingFields are what the page edits.
+// mappingFields lists the settings that the page edits.
 func mappingFields() []console.EditField {
 	return []console.EditField{
 		console.EditChoice("enabled", "Enabled", map[string]string{"yes": "Yes", "no": "No"}),
@@ -189,7 +192,8 @@ func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 	return p.Console.Redirect(w, r, v.mappingURL(name), n)
 }
 
-// mappingHarm is what other Target Object Actions would do to accounts. Clearing one switches nothing off, and groups are not provisioned.
+// mappingHarm returns what new Target Object Actions would do to accounts. It is zero if actions
+// are only removed, which switches no account off, and for groups, which are not provisioned.
 func (p *Pages) mappingHarm(r *http.Request, v *appVisit, now *provision.ObjectMapping, actions provision.FlowTypes) (reachChange, error) {
 	if now.SourceObjectName != "User" || actions&^now.FlowTypes == 0 {
 		return reachChange{}, nil
@@ -205,7 +209,7 @@ func (p *Pages) mappingHarm(r *http.Request, v *appVisit, now *provision.ObjectM
 	return p.reachOf(r.Context(), v, job, after)
 }
 
-// askMapping asks before accounts can be deleted, are made or are switched off.
+// askMapping asks for confirmation before accounts are created, switched off, or may be deleted.
 func (p *Pages) askMapping(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange, by *event.Event) error {
 	pg := console.ConfirmPage{
 		Page: v.page, Action: v.mappingURL(name), Button: "Save the mapping", Danger: true, Cancel: p.keepForm(r, v, v.mappingURL(name), m.Rest),
@@ -217,7 +221,7 @@ func (p *Pages) askMapping(w http.ResponseWriter, r *http.Request, v *appVisit, 
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// idleWords says what a mapping of users without Update leaves undone; "" with Update.
+// idleWords warns about a user mapping without Update. It returns "" with Update.
 func idleWords(actions provision.FlowTypes, app string) string {
 	switch {
 	case actions == 0:

@@ -24,44 +24,44 @@ import (
 //go:embed *.html
 var templateFiles embed.FS
 
-// Pages are the pages of the company's end.
+// Pages serves the pages for operators: directories, their users and applications, and sites.
 type Pages struct {
 	Console     *console.Console
 	Operators   *operator.Operators
 	Directories *directory.Directories
 	Jobs        *provision.Jobs
-	Engine      *provision.Engine // makes plans; it is not run from here
-	Sites       *site.Sites       // operators make, rename and delete sites
+	Engine      *provision.Engine // makes plans; the pages do not run it
+	Sites       *site.Sites       // operators create, rename and delete sites
 	Rosters     *roster.Rosters
 	SignIns     *signin.SignIns
 	Eraser      *erasure.Eraser
 	Events      event.Trail
-	// ReadUsers and WriteUsers are the files that the pages import and export: directory/csv.
+	// ReadUsers and WriteUsers read and write the files for import and export; see directory/csv.
 	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter
 
-	plans   console.Memory // plans that were made
-	drafts  console.Memory // what was typed into a Provisioning page and is not saved yet
-	imports console.Memory // files between their preview and their import
+	plans   console.Memory // finished plans
+	drafts  console.Memory // values typed into a Provisioning page and not saved yet
+	imports console.Memory // files between preview and import
 
 	parse sync.Once
 	views *console.Views
 }
 
-// UserWriter writes users to a file; manager is a userPrincipalName. Flush ends the file.
+// UserWriter writes users to a file. manager is a userPrincipalName. Flush completes the file.
 type UserWriter interface {
 	Write(u directory.User, manager string) error
 	Flush() error
 }
 
-// maxImportBytes bounds an uploaded file: some hundred thousand people.
+// maxImportBytes limits an uploaded file. It is enough for some hundred thousand people.
 const maxImportBytes = 64 << 20
 
-// routes is every page of the company's end but the sign-in.
+// routes lists all pages except the sign-in.
 func (p *Pages) routes() []console.Route[*operatorVisit] {
 	return []console.Route[*operatorVisit]{
 		// Directories
-		{Pattern: "GET /d", Access: console.Anyone, Handle: p.toDirectories}, // the cookie's path does not cover it
+		{Pattern: "GET /d", Access: console.Anyone, Handle: p.toDirectories}, // outside the cookie's path
 		{Pattern: "GET /d/{$}", Access: console.Administrator, Handle: p.showDirectories},
 		{Pattern: "POST /d/{$}", Access: console.Administrator, Handle: p.createDirectory},
 		{Pattern: "GET /d/{directory}", Access: console.Administrator, Handle: p.in(p.toUsers)},
@@ -73,7 +73,7 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "GET /d/{directory}/audit", Access: console.Administrator, Handle: p.in(p.showAudit)},
 		{Pattern: "GET /d/{directory}/audit/export", Access: console.Administrator, Handle: p.in(p.exportAudit)},
 
-		// The operator. No directory is named "-".
+		// The operator's own account. No directory can be named "-".
 		{Pattern: "GET /d/-/account", Access: console.Administrator, Handle: p.showAccount},
 		{Pattern: "GET /d/-/account/sign-out", Access: console.Administrator, Handle: p.askSignOutEverywhere},
 		{Pattern: "POST /d/-/account/sign-out", Access: console.Administrator, Handle: p.signOutEverywhere},
@@ -137,18 +137,18 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 	}
 }
 
-// Routes lists every route under /d/, with who may ask for it.
+// Routes lists every route under /d/ with its required access.
 func (p *Pages) Routes() []console.RouteInfo {
 	return console.RouteInfos(operatorDoor{console: p.Console, operators: p.Operators}.routes(), p.routes())
 }
 
-// show answers with a page of this set.
+// show responds with a page from this package's templates.
 func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, view string, data any) error {
 	p.parse.Do(func() { p.views = p.Console.Views("directory", templateFiles) })
 	return p.views.Show(w, r, status, view, data)
 }
 
-// Handler serves /d/….
+// Handler serves /d/.
 func (p *Pages) Handler() http.Handler {
 	door := operatorDoor{console: p.Console, operators: p.Operators}
 	pages := p.routes()
@@ -165,7 +165,7 @@ func (p *Pages) Handler() http.Handler {
 	}.Handler()
 }
 
-// inWords turns the domains' broken rules into pages that say them.
+// inWords turns errors of the domain packages into error pages that explain them.
 func inWords(handle func(http.ResponseWriter, *http.Request, *operatorVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 		err := handle(w, r, v)
@@ -188,7 +188,7 @@ type directoryVisit struct {
 	*directory.Handle
 }
 
-// in opens the directory that the path names.
+// in opens the directory that the path names and fills in the page's area and menu.
 func (p *Pages) in(handle func(http.ResponseWriter, *http.Request, *directoryVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, o *operatorVisit) error {
 		h, err := p.Directories.OpenNamed(r.Context(), r.PathValue("directory"))
@@ -218,7 +218,7 @@ func (v *directoryVisit) menu() []console.MenuItem {
 	}
 }
 
-// url is a path of the directory; rest has no leading slash.
+// url returns an address below the directory. rest has no leading slash.
 func (v *directoryVisit) url(rest string) string {
 	return "/d/" + url.PathEscape(v.Directory.Name) + "/" + rest
 }
@@ -227,7 +227,7 @@ func (v *directoryVisit) crumbs(more ...console.Crumb) []console.Crumb {
 	return append([]console.Crumb{{Text: "Directories", URL: "/d/"}, {Text: v.Directory.Name, URL: v.url("users")}}, more...)
 }
 
-// who is the operator in events.
+// who returns the operator as the actor of events; zero if no one is signed in.
 func (v *operatorVisit) who() event.Actor {
 	if v.Operator.ID == "" {
 		return event.Actor{}
@@ -235,7 +235,7 @@ func (v *operatorVisit) who() event.Actor {
 	return event.Actor{Kind: event.Operator, ID: v.Operator.ID, Name: v.Operator.Name}
 }
 
-// actor is how events name the operator in short.
+// actor returns the short label that events use for the operator.
 func (v *operatorVisit) actor() string { return v.who().Label() }
 
 // appVisit is a request for a page of one enterprise application.
@@ -244,7 +244,7 @@ type appVisit struct {
 	App directory.Application
 }
 
-// of finds the application that the path names.
+// of finds the application that the path names and fills in the menu.
 func (p *Pages) of(handle func(http.ResponseWriter, *http.Request, *appVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return p.in(func(w http.ResponseWriter, r *http.Request, d *directoryVisit) error {
 		app, err := d.Application(r.Context(), r.PathValue("app"))
@@ -253,15 +253,17 @@ func (p *Pages) of(handle func(http.ResponseWriter, *http.Request, *appVisit) er
 		}
 		v := &appVisit{directoryVisit: d, App: app}
 		if belowApplication(r.URL.Path) != "" {
-			v.page.Within = app.Name // its overview has it as its title
+			v.page.Within = app.Name // the overview has the name as its title
 		}
-		// The path may name the application in another way than the menu: in other letters, or by id.
+		// The path may name the application in a different case or by id, so build the menu's
+		// address anew.
 		v.page.Menu = console.MarkCurrent(v.menu(), v.url(belowApplication(r.URL.Path)))
 		return handle(w, r, v)
 	})
 }
 
-// belowApplication is what follows /d/{directory}/applications/{app}, with its slash.
+// belowApplication returns the part of the path after /d/{directory}/applications/{app}, with its
+// slash.
 func belowApplication(path string) string {
 	parts := strings.SplitN(path, "/", 6)
 	if len(parts) < 6 {
@@ -286,10 +288,10 @@ func (v *appVisit) menu() []console.MenuItem {
 	}
 }
 
-// url is a path of the application; rest is empty or begins with a slash.
+// url returns an address below the application. rest is empty or begins with a slash.
 func (v *appVisit) url(rest string) string { return v.appURL(v.App) + rest }
 
-// appURL is the overview of an application.
+// appURL returns the address of an application's overview.
 func (v *directoryVisit) appURL(a directory.Application) string {
 	return v.url("applications/" + url.PathEscape(a.Name))
 }

@@ -14,15 +14,15 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// planPage is the view "plan": what the next cycle would do.
+// planPage is the data of the view "plan": what the next cycle would do.
 type planPage struct {
 	console.Page
 	Action  string
 	Button  string
-	Made    time.Time       // zero: none was made
-	Old     *console.Notice // the settings have changed since
+	Made    time.Time       // when the plan was made; zero if there is none
+	Old     *console.Notice // says that the settings have changed since
 	Problem *console.Notice // why there is no plan
-	Cut     *console.Notice // why it is not whole
+	Cut     *console.Notice // why the plan is incomplete
 	Figures []figure
 	Tabs    []console.Tab
 	People  []plannedPerson
@@ -31,18 +31,18 @@ type planPage struct {
 	Notes   []string
 }
 
-// keptPlan is a plan that was made, for everybody who opens the page.
+// keptPlan is a finished plan. Every operator who opens the page sees it.
 type keptPlan struct {
 	Made         time.Time
-	Job          int64 // the job's version that it was made for
+	Job          int64 // version of the job that the plan is for
 	Report       provision.PlanReport
-	Objects      []provision.PlannedObject // those that nothing would be done to are the last
-	Interesting  int                       // how many come before them
-	Left         int                       // were not kept
+	Objects      []provision.PlannedObject // skipped users come last
+	Interesting  int                       // number of users before the skipped ones
+	Left         int                       // number of users that were not kept
 	Problem, Cut *console.Notice
 }
 
-// plannedPerson is one person of a plan.
+// plannedPerson is one user of a plan.
 type plannedPerson struct {
 	Name, UserName, URL string
 	Badge               console.Badge
@@ -54,15 +54,15 @@ type plannedPerson struct {
 type plannedChange struct{ Path, Old, New string }
 
 const (
-	// planPatience is how long a page waits for a plan. Each person costs a request to the target.
+	// planPatience is how long a page waits for a plan. Each user costs a request to the target.
 	planPatience = 20 * time.Second
 	planKept     = time.Hour
-	planShown    = 50     // people on a page
-	planObjects  = 20_000 // people of a plan that are kept
+	planShown    = 50     // users per page
+	planObjects  = 20_000 // users that are kept of a plan
 	plansKept    = 8
 )
 
-// showPlan shows the last plan. It calls nobody: a plan is made by a button.
+// showPlan shows the last plan. It sends no requests to the target: only the button makes a plan.
 func (p *Pages) showPlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
@@ -90,7 +90,7 @@ func (p *Pages) showPlan(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	return p.show(w, r, http.StatusOK, "plan", pg)
 }
 
-// makePlan makes a plan within bounds and keeps it for a while.
+// makePlan makes a plan within limits and keeps it for a while.
 func (p *Pages) makePlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
@@ -122,7 +122,7 @@ func (p *Pages) makePlan(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	return p.Console.Redirect(w, r, v.url("/provisioning/plan"), console.Notice{})
 }
 
-// explain keeps why a plan could not be made, or is not whole.
+// explain records why a plan failed or is incomplete. It returns errors that it cannot explain.
 func (k *keptPlan) explain(err error, request context.Context, v *appVisit) error {
 	var (
 		refusal *provision.TargetError
@@ -172,7 +172,7 @@ func (p *planPage) fill(plan *keptPlan, base string, all bool) {
 	p.Empty = console.EmptyState{Icon: "circle-check", Title: "Nothing to do", Text: "The next cycle would change nobody’s account."}
 }
 
-// turn shows one page of the people.
+// turn adds one page of users.
 func (p *planPage) turn(v *appVisit, plan *keptPlan, base string, form url.Values) {
 	people, query := plan.Objects[:plan.Interesting], url.Values{}
 	if form.Get("show") == "all" {
@@ -218,7 +218,7 @@ func (v *appVisit) plannedPerson(o provision.PlannedObject) plannedPerson {
 	return one
 }
 
-// actionBadge says what is done, or why it is not.
+// actionBadge returns the badge for an action and its result.
 func actionBadge(a provision.Action, result provision.Result) console.Badge {
 	b := console.Badge{Tone: console.ToneInfo, Text: actionName(a)}
 	switch {
@@ -236,7 +236,7 @@ func actionBadge(a provision.Action, result provision.Result) console.Badge {
 	return b
 }
 
-// actionName is an action as Entra's portal writes it.
+// actionName returns an action as Entra's portal writes it.
 func actionName(a provision.Action) string {
 	if a == "" {
 		return ""
@@ -244,7 +244,7 @@ func actionName(a provision.Action) string {
 	return strings.ToUpper(string(a[:1])) + string(a[1:])
 }
 
-// valueText prints a value for people.
+// valueText formats a value for the page.
 func valueText(value any) string {
 	switch v := value.(type) {
 	case nil:

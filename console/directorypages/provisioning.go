@@ -16,22 +16,23 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// provisioningPage is the view "provisioning", in the guide's words and order.
+// provisioningPage is the data of the view "provisioning". It uses the words and the order of the
+// setup guide (docs/guide.md).
 type provisioningPage struct {
 	console.Page
 	App      string
-	Started  bool // past Get started
+	Started  bool // Get started was clicked, or the job exists
 	Start    string
-	Saved    bool // saved once: mappings, settings and status are there
+	Saved    bool // the job exists, with its mappings, settings and status
 	Form     provisioningForm
-	Was      []console.HiddenField          // what the form was made from
-	Errors   map[string]*console.FieldError // by the form's name of the input
-	Tested   *console.Notice                // what Test Connection found, or what is wrong and belongs to no input
-	TestedAt time.Time                      // when it found that; zero: Tested is no finding
-	Works    bool                           // it found that the connection works
-	Unsaved  bool                           // the form shows what was typed and is not saved yet
-	Draft    string                         // names what was typed, until it is saved or discarded; empty: nothing was
-	Typed    bool                           // a Secret Token is part of it
+	Was      []console.HiddenField          // the values that the form started from
+	Errors   map[string]*console.FieldError // keyed by the name of the input
+	Tested   *console.Notice                // result of Test Connection, or an error of no input
+	TestedAt time.Time                      // time of the test; zero if Tested is not its result
+	Works    bool                           // the test found that the connection works
+	Unsaved  bool                           // the form shows typed values that are not saved yet
+	Draft    string                         // id of the draft with the typed values; may be empty
+	Typed    bool                           // the draft includes a Secret Token
 	Action   string
 	Test     string
 	Discard  string
@@ -39,7 +40,7 @@ type provisioningPage struct {
 	Restart  string
 	Logs     string
 	Reload   string
-	Poll     string // how often the page asks how the cycle goes, "3s"; empty: nothing moves
+	Poll     string // how often the page polls for progress, such as "3s"; empty: never
 
 	Locked   bool // Automatic cannot go back to Manual
 	Source   string
@@ -48,7 +49,7 @@ type provisioningPage struct {
 	State    *provisioningState
 }
 
-// provisioningForm is what the inputs hold.
+// provisioningForm holds the values of the inputs.
 type provisioningForm struct {
 	Mode      provision.Mode
 	TenantURL string
@@ -59,13 +60,14 @@ type provisioningForm struct {
 	Status    provision.Status
 }
 
-// Automatic and On save templates a comparison.
+// Automatic reports whether the mode is Automatic. Automatic and On save the templates a
+// comparison.
 func (f provisioningForm) Automatic() bool { return f.Mode == provision.Automatic }
 
-// On says whether Provisioning Status is On.
+// On reports whether Provisioning Status is On.
 func (f provisioningForm) On() bool { return f.Status == provision.On }
 
-// Everyone says whether the scope is everybody.
+// Everyone reports whether the scope is all users and groups.
 func (f provisioningForm) Everyone() bool { return f.Scope == provision.Everyone }
 
 type mappingLink struct {
@@ -73,7 +75,7 @@ type mappingLink struct {
 	Enabled   bool
 }
 
-// provisioningState is how a job is going.
+// provisioningState describes how a job is going.
 type provisioningState struct {
 	provision.Report
 	Quarantine *provision.Quarantine
@@ -83,10 +85,10 @@ type provisioningState struct {
 	Next       time.Time
 }
 
-// On says whether the saved Provisioning Status is On; the form may say something else.
+// On reports whether the saved Provisioning Status is On. The form may say something else.
 func (s provisioningState) On() bool { return s.Job.Status == provision.On }
 
-// cycleView is a cycle in words.
+// cycleView describes a cycle in words.
 type cycleView struct {
 	Name    string // "Initial cycle"
 	Started time.Time
@@ -113,11 +115,12 @@ func (p *Pages) showProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 	return p.show(w, r, http.StatusOK, "provisioning", pg)
 }
 
-// testedAt names a draft in the address to which Test Connection leads. Back and a reload keep the address, and with it what was typed.
-// The page's own address shows what is saved, always.
+// testedAt is the query parameter that names a draft in the address to which Test Connection leads.
+// Going back or reloading keeps that address, and so the typed values. The page's own address
+// always shows the saved values.
 const testedAt = "tested"
 
-// provisioning is the page as it is saved, or, at the address to which Test Connection led, as it was typed and tested.
+// provisioning builds the page from the saved values, or from the draft if the address names one.
 func (p *Pages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, error) {
 	base := v.url("/provisioning")
 	pg := &provisioningPage{
@@ -181,7 +184,7 @@ func (p *Pages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, e
 	return pg, nil
 }
 
-// show puts what was typed into the page. A Secret Token is never part of it: its draft stands for it.
+// show puts a draft into the page. The page contains the draft's id but never a Secret Token.
 func (pg *provisioningPage) show(d *provisioningDraft) {
 	d.Form.HasSecret = pg.Form.HasSecret
 	pg.Form, pg.Was, pg.Unsaved, pg.Works = d.Form, d.Was, true, d.Works
@@ -191,26 +194,26 @@ func (pg *provisioningPage) show(d *provisioningDraft) {
 	}
 }
 
-// provisioningDraft is what somebody typed into the page and did not save yet.
+// provisioningDraft holds values that an operator typed into the page and has not saved yet.
 type provisioningDraft struct {
 	ID     string
 	Form   provisioningForm
 	Was    []console.HiddenField
-	Tested *console.Notice // what Test Connection found; nil: it was not tested
+	Tested *console.Notice // the result of Test Connection; nil if it was not tested
 	Works  bool
 	At     time.Time
 }
 
-// draftKept is how long the page remembers what was typed and tested. A Secret Token may be part of it, so it is short, and the draft is
-// kept in memory alone, for one session.
+// draftKept is how long a draft is remembered. It is short because a draft may contain a Secret
+// Token. For the same reason drafts live only in memory and belong to one session.
 const draftKept = 30 * time.Minute
 
-// draftKey binds a draft to the operator's session and to the job: its name alone opens nothing.
+// draftKey ties a draft to the operator's session and to the job, so its id alone opens nothing.
 func (p *Pages) draftKey(r *http.Request, v *appVisit, id string) string {
 	return p.Console.SessionSecret(r, SessionCookie) + " " + v.key().String() + " " + id
 }
 
-// draft returns nil if there is no such draft, or not any more.
+// draft returns a copy of the draft, or nil if it does not exist or has expired.
 func (p *Pages) draft(r *http.Request, v *appVisit, id string) *provisioningDraft {
 	d, _ := p.drafts.Get(p.draftKey(r, v, id), p.Console.Options.Now()).(*provisioningDraft)
 	if d == nil {
@@ -228,7 +231,7 @@ func (p *Pages) keepDraft(r *http.Request, v *appVisit, form provisioningForm, t
 	return d
 }
 
-// discardProvisioning forgets what was typed.
+// discardProvisioning drops the draft and goes back to the saved page.
 func (p *Pages) discardProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -237,16 +240,17 @@ func (p *Pages) discardProvisioning(w http.ResponseWriter, r *http.Request, v *a
 	return p.Console.Redirect(w, r, v.url("/provisioning"), console.Notice{})
 }
 
-// dropDraft forgets the draft from which a form was made.
+// dropDraft drops the draft that the form was made from.
 func (p *Pages) dropDraft(r *http.Request, v *appVisit) {
 	p.drafts.Drop(p.draftKey(r, v, r.PostForm.Get(draftField)))
 }
 
-const draftField = "draft" // of the form: the name of what was typed before
+const draftField = "draft" // form field with the draft's id
 
-const typedSecret = "typed" // the value of the Secret Token in an edit when one was typed; else it is the saved one's mark
+const typedSecret = "typed" // stands for a typed Secret Token in an edit; a saved one has its mark
 
-// provisioningFields are the settings that the page edits. The Secret Token is compared without ever being shown.
+// provisioningFields lists the settings that the page edits. The Secret Token is compared but never
+// shown.
 func provisioningFields() []console.EditField {
 	return []console.EditField{
 		{Name: "mode", Label: "Provisioning Mode"},
@@ -283,7 +287,7 @@ func provisioningValues(job provision.Job) map[string]string {
 	}
 }
 
-// systems are the names that the schema gives to both sides.
+// systems returns the names that the schema gives to the source and the target.
 func systems(s *provision.Schema) (source, target string) {
 	for _, rule := range s.SynchronizationRules {
 		return rule.SourceDirectoryName, rule.TargetDirectoryName
@@ -291,7 +295,7 @@ func systems(s *provision.Schema) (source, target string) {
 	return "", ""
 }
 
-// readProvisioning reads what the form holds. The Secret Token may have been typed into the form before.
+// readProvisioning reads the form. If the Secret Token was typed earlier, it comes from the draft.
 func (p *Pages) readProvisioning(r *http.Request, v *appVisit) (provisioningForm, error) {
 	if err := r.ParseForm(); err != nil {
 		return provisioningForm{}, err
@@ -305,7 +309,7 @@ func (p *Pages) readProvisioning(r *http.Request, v *appVisit) (provisioningForm
 			f.Secret = d.Form.Secret
 		}
 	}
-	// Before the first Save the form has neither.
+	// The form has no scope and no status before the first Save.
 	if f.Scope == "" {
 		f.Scope = provision.AssignedOnly
 	}
@@ -315,7 +319,7 @@ func (p *Pages) readProvisioning(r *http.Request, v *appVisit) (provisioningForm
 	return f, nil
 }
 
-// errAsk keeps an edit from being saved: two people changed one field.
+// errAsk stops a save when two people changed the same field.
 var errAsk = errors.New("two values for one field")
 
 func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -324,7 +328,7 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 		return err
 	}
 	start, typed := r.PostForm.Get("do") == "start", form
-	if start { // the button saves the page, and switches on
+	if start { // this button saves the page and turns provisioning on
 		form.Status = provision.On
 		r.PostForm.Set("status", string(provision.On))
 	}
@@ -385,7 +389,8 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 	return p.Console.Redirect(w, r, to, n)
 }
 
-// askProvisioning asks about the fields that somebody else changed too. What was typed is kept, because a Secret Token cannot travel in the page.
+// askProvisioning asks about the fields that someone else changed too. It keeps the typed values in
+// a draft, because a Secret Token must not travel in the page.
 func (p *Pages) askProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, m console.MergedEdit, by *event.Event) error {
 	more := append(p.typedFields(r, p.keepDraft(r, v, form, nil, false)), console.HiddenField{Name: openedField, Value: r.PostForm.Get(openedField)})
 	frame := v.page
@@ -393,7 +398,7 @@ func (p *Pages) askProvisioning(w http.ResponseWriter, r *http.Request, v *appVi
 	return p.Console.AskEdit(w, r, frame, m, v.url("/provisioning"), v.url("/provisioning"), by, more...)
 }
 
-// lastChange is the newest thing that somebody did to a user or an application; nil if there is none.
+// lastChange returns the newest change that a person made to a user or an application, or nil.
 func (v *directoryVisit) lastChange(ctx context.Context, subject string) (*event.Event, error) {
 	events, err := v.History(ctx, subject, event.Position{}, 20)
 	if err != nil {
@@ -433,7 +438,7 @@ func savedNotice(before, job provision.Job) console.Notice {
 	return n
 }
 
-// viewRefused shows the form again, as it was filled in.
+// viewRefused shows the form again, as it was filled in, with the error.
 func (p *Pages) viewRefused(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, input *provision.InputError) error {
 	draft := p.keepDraft(r, v, form, nil, false)
 	pg, err := p.provisioning(r, v)
@@ -452,8 +457,8 @@ func (p *Pages) viewRefused(w http.ResponseWriter, r *http.Request, v *appVisit,
 	return p.show(w, r, http.StatusUnprocessableEntity, "provisioning", pg)
 }
 
-// testConnection keeps what was typed and leads back to the page, so that Back and a reload show it again without asking the browser to send
-// the form once more.
+// testConnection keeps the typed values in a draft and redirects to the page. Going back or
+// reloading then shows the result again, and the browser does not ask to send the form twice.
 func (p *Pages) testConnection(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	form, err := p.readProvisioning(r, v)
 	if err != nil {
@@ -517,12 +522,13 @@ func refusedText(e *provision.TargetError) string {
 	return text + " Error code: " + e.Code + "."
 }
 
-// askRestore says what the template would bring back.
+// askRestore shows the confirmation page that lists what the template would bring back.
 func (p *Pages) askRestore(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	return p.askRestoreOf(w, r, v, false)
 }
 
-// askRestoreOf asks for the first time, or again, because the mappings moved since somebody was asked.
+// askRestoreOf asks for confirmation. moved means that it asks again, because the mappings changed
+// since the first time.
 func (p *Pages) askRestoreOf(w http.ResponseWriter, r *http.Request, v *appVisit, moved bool) error {
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
@@ -561,7 +567,8 @@ func (p *Pages) askRestoreOf(w http.ResponseWriter, r *http.Request, v *appVisit
 	return p.Console.View(w, r, status, "confirm", pg)
 }
 
-// restoredActions names the target object actions and mappings that the template has and the job has not.
+// restoredActions describes the mappings and target object actions that are on in the template and
+// off in the job.
 func restoredActions(now, template *provision.Schema) []string {
 	var list []string
 	for _, t := range template.ObjectMappings() {
@@ -639,7 +646,7 @@ func (p *Pages) restart(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	return p.Console.Redirect(w, r, v.url("/provisioning"), console.DoneNotice("Provisioning was restarted: an initial cycle begins within moments."))
 }
 
-// noJob leads to Get started where there is no job yet.
+// noJob handles errors of Jobs. If there is no job yet, it redirects to Get started.
 func (p *Pages) noJob(w http.ResponseWriter, r *http.Request, v *appVisit, err error) error {
 	var input *provision.InputError
 	if errors.As(err, &input) {
@@ -687,7 +694,7 @@ func (p *Pages) statusLine(r provision.Report) string {
 	}
 }
 
-// cycleSentence counts what a cycle did.
+// cycleSentence counts what a cycle did, such as "3 created, 1 failed".
 func cycleSentence(c provision.CycleReport) string {
 	var parts []string
 	for _, f := range []struct {
@@ -757,7 +764,7 @@ func cycleViewOf(c *provision.CycleReport) *cycleView {
 	return v
 }
 
-// provisioningBadge is an application's state in a list.
+// provisioningBadge returns the badge of an application's provisioning in a list.
 func (p *Pages) provisioningBadge(ctx context.Context, d directory.ID, a directory.Application) (console.Badge, error) {
 	report, err := p.Jobs.Report(ctx, provision.Key{Directory: provision.SourceID(d), App: a.ID})
 	if errors.Is(err, provision.ErrNoJob) {
@@ -766,7 +773,7 @@ func (p *Pages) provisioningBadge(ctx context.Context, d directory.ID, a directo
 	return jobBadge(report.Code), err
 }
 
-// provisioningSummary is an application's state on its overview.
+// provisioningSummary describes an application's provisioning for its overview.
 func (p *Pages) provisioningSummary(ctx context.Context, v *appVisit) (provisioningSummary, error) {
 	s := provisioningSummary{URL: v.url("/provisioning"), Badge: jobBadge(provision.NotConfigured), Text: "Creates, updates and switches off accounts in " + v.App.Name + " as people change here."}
 	s.Next = console.Action{Text: "Provisioning", URL: s.URL, Primary: true}

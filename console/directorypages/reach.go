@@ -13,21 +13,22 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// openedField is the hidden input of the Provisioning page that holds the job's Revision when the page was made. Whoever sets Provisioning
-// Status to On starts what they have seen; what was changed meanwhile is asked about.
+// openedField is a hidden input of the Provisioning page. It holds the job's revision at the time
+// when the page was made. Operators who set Provisioning Status to On should start the job that
+// they saw, so the page asks if it changed since.
 const openedField = "opened"
 
 func revisionText(job provision.Job) string { return strconv.FormatInt(job.LookAtAll, 10) }
 
-// reachChange is a change of a job's settings and the people whom it reaches. The forms that edit Scope, scoping filters and Target Object
-// Actions all count and ask with it.
+// reachChange is a change of a job's settings, with the number of users it affects. The forms for
+// Scope, scoping filters and Target Object Actions use it to count and to ask.
 type reachChange struct {
 	before, after provision.Job
 	reach         provision.Reach
-	was, is       *provision.ObjectMapping // of users
+	was, is       *provision.ObjectMapping // mapping of users, before and after
 }
 
-// reachOf counts whom a change reaches. It reads every user of the directory.
+// reachOf counts the users that a change affects. It reads every user of the directory.
 func (p *Pages) reachOf(ctx context.Context, v *appVisit, before, after provision.Job) (reachChange, error) {
 	c := reachChange{before: before, after: after}
 	var err error
@@ -41,24 +42,25 @@ func (p *Pages) reachOf(ctx context.Context, v *appVisit, before, after provisio
 	return c, err
 }
 
-// ticks says whether the change adds a Target Object Action.
+// ticks reports whether the change adds this Target Object Action.
 func (c reachChange) ticks(flow provision.FlowTypes) bool {
 	return c.is != nil && c.is.FlowTypes.Has(flow) && !c.was.FlowTypes.Has(flow)
 }
 
-// asks says whether somebody has to say yes first. A change that was not counted asks nothing.
+// asks reports whether the change needs a confirmation. A zero reachChange does not.
 func (c reachChange) asks() bool {
 	n := c.reach
 	return c.ticks(provision.FlowDelete) || n.Off > 0 || n.Leave > 0 || n.Join > 0 || n.Make > 0 && c.ticks(provision.FlowAdd)
 }
 
-// answer is what the form sends back to say yes to just this.
+// answer returns the value that the form sends back to confirm exactly this change.
 func (c reachChange) answer() string {
 	n := c.reach
 	return fmt.Sprintf("%t %d %d %d %d %d %d %s", c.ticks(provision.FlowDelete), n.Off, n.Leave, n.Make, n.In, n.Linked, n.Deleted, revisionText(c.before))
 }
 
-// question fills the title, the consequences and the way back into a page that asks. setting is what was changed: "Scope" or "filters".
+// question fills the title, the consequences and the undo text of a confirmation page. setting
+// names the changed setting, such as "Scope" or "filters".
 func (c reachChange) question(pg *console.ConfirmPage, v *appVisit, setting string) {
 	n, app := c.reach, v.App.Name
 	deletes, creates := c.ticks(provision.FlowDelete), c.ticks(provision.FlowAdd)
@@ -113,21 +115,23 @@ func (c reachChange) question(pg *console.ConfirmPage, v *appVisit, setting stri
 	}
 }
 
-// provisioningHarm is what saving the Provisioning page would do to accounts, and what its reader may not know.
+// provisioningHarm is what saving the Provisioning page would do to accounts, and what the operator
+// may not know.
 type provisioningHarm struct {
 	reachChange
-	moved    bool   // the job's scope or mappings were changed since the page was opened, and it would be switched on
+	moved    bool   // saving would start a job that changed since the page was opened
 	scopeWas string // the scope that the page showed
 }
 
-// provisioningHarm looks at settings before they are saved. It reads people only where somebody has to be asked.
+// provisioningHarm checks settings before they are saved. It counts users only if the scope changes
+// or someone changed the job in the meantime.
 func (p *Pages) provisioningHarm(r *http.Request, v *appVisit, now provision.Job, s provision.Settings) (provisioningHarm, error) {
 	h := provisioningHarm{scopeWas: r.PostForm.Get(console.WasPrefix + "scope")}
 	h.moved = now.Version > 0 && s.Status == provision.On && now.Status != provision.On && r.PostForm.Get(openedField) != revisionText(now)
 	if !h.moved && s.Scope == now.Scope {
 		return h, nil
 	}
-	err := p.Jobs.Check(now, s) // a wrong value is named before anything is asked
+	err := p.Jobs.Check(now, s) // report a wrong value before asking anything
 	if err != nil {
 		return h, err
 	}
@@ -139,10 +143,11 @@ func (p *Pages) provisioningHarm(r *http.Request, v *appVisit, now provision.Job
 	return h, err
 }
 
-// asks says whether somebody has to say yes first.
+// asks reports whether saving needs a confirmation.
 func (h provisioningHarm) asks() bool { return h.moved || h.reachChange.asks() }
 
-// askHarm asks before accounts are switched off or made. What was typed is kept, and Cancel leads back to it.
+// askHarm asks for confirmation before accounts are switched off or created. It keeps the typed
+// values, and Cancel leads back to them.
 func (p *Pages) askHarm(w http.ResponseWriter, r *http.Request, v *appVisit, typed provisioningForm, m console.MergedEdit, h provisioningHarm, by *event.Event) error {
 	draft := p.keepDraft(r, v, typed, nil, false)
 	pg := console.ConfirmPage{
@@ -169,7 +174,7 @@ func (p *Pages) askHarm(w http.ResponseWriter, r *http.Request, v *appVisit, typ
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// movedWords says what the reader of an older page does not know.
+// movedWords describes the changes that were made since the operator opened the page.
 func (h provisioningHarm) movedWords(app string) []string {
 	list := []string{"The scope or the mappings were changed since you opened the page."}
 	if h.scopeWas != "" && h.scopeWas != string(h.before.Scope) {
@@ -191,11 +196,12 @@ func scopeWords(s provision.Scope) string {
 	return string(s)
 }
 
-// keptAt names a form in the address to which Cancel of a question leads: what was typed is shown again. The page's own address shows what
-// is saved, always.
+// keptAt is the query parameter that names a kept form in the address of Cancel. That address shows
+// the typed values again. The page's own address always shows the saved values.
 const keptAt = "kept"
 
-// keepForm remembers a form that was not saved yet, and returns the page's address with it. fields are its inputs, as an edit leaves them.
+// keepForm remembers a form that was not saved yet and returns the page's address with the form's
+// id. fields are the form's inputs.
 func (p *Pages) keepForm(r *http.Request, v *appVisit, page string, fields []console.HiddenField) string {
 	form := make(url.Values, len(fields))
 	for _, f := range fields {
@@ -206,7 +212,7 @@ func (p *Pages) keepForm(r *http.Request, v *appVisit, page string, fields []con
 	return page + "?" + keptAt + "=" + url.QueryEscape(id)
 }
 
-// keptForm is the form that the address names; nil if it names none, or it is gone.
+// keptForm returns the form that the address names, or nil if there is none or it has expired.
 func (p *Pages) keptForm(r *http.Request, v *appVisit, page string) url.Values {
 	id := r.URL.Query().Get(keptAt)
 	if id == "" {
@@ -216,7 +222,8 @@ func (p *Pages) keptForm(r *http.Request, v *appVisit, page string) url.Values {
 	return form
 }
 
-// typedFields are the inputs of a question that stand for what the form held beside its settings. A Secret Token cannot travel in the page.
+// typedFields returns hidden inputs for the parts of the form that are not settings. They contain
+// the draft's id instead of the Secret Token, which must not travel in the page.
 func (p *Pages) typedFields(r *http.Request, draft *provisioningDraft) []console.HiddenField {
 	list := []console.HiddenField{{Name: draftField, Value: draft.ID}}
 	if draft.Form.Secret != "" {

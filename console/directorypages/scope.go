@@ -14,7 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// scopePage is the view "scope": the scoping filters of a mapping. Filters are alternatives, the clauses of one must all hold.
+// scopePage is the data of the view "scope": the scoping filters of a mapping. A user is in scope
+// if any filter passes. A filter passes if all its clauses hold.
 type scopePage struct {
 	console.Page
 	Was     []console.HiddenField
@@ -26,7 +27,7 @@ type scopePage struct {
 }
 
 type scopeGroup struct {
-	Name    string // what the names of its inputs begin with
+	Name    string // prefix of the names of its inputs
 	Label   string
 	Title   string
 	New     bool
@@ -40,32 +41,33 @@ type scopeClause struct {
 	Attribute  string
 	Attributes []string
 	Operators  []console.Choice
-	Value      string // one value a line
+	Value      string // one value per line
 	Lines      int
 }
 
-// Bounds of the form. A filter that is larger is edited as a file.
+// Limits of the form. Larger filters are edited as a file.
 const (
 	mostScopeGroups  = 50
 	mostScopeClauses = 100
-	moreRows         = 3 // what the button adds to each filter
+	moreRows         = 3 // rows that the button adds to each filter
 )
 
 func (v *appVisit) scopeURL(mapping string) string { return v.mappingURL(mapping) + "/scope" }
 
-// scopeText is a list of scoping filters as one value of an edit: JSON.
+// scopeText encodes a list of scoping filters as one value of an edit, in JSON.
 func scopeText(groups []provision.FilterGroup) string {
 	if len(groups) == 0 {
 		return ""
 	}
 	b, err := json.Marshal(plainGroups(groups))
 	if err != nil {
-		return "" // texts always marshal
+		return "" // cannot fail: the groups contain only strings
 	}
 	return string(b)
 }
 
-// plainGroups never holds a nil list, and spells operators in the page's way, so that equal filters have equal texts.
+// plainGroups normalizes filters so that equal filters have equal JSON: no nil lists, and operators
+// spelled as on the page.
 func plainGroups(groups []provision.FilterGroup) []provision.FilterGroup {
 	plain := make([]provision.FilterGroup, len(groups))
 	for i, g := range groups {
@@ -108,7 +110,8 @@ func scopeGroups(m *provision.ObjectMapping) []provision.FilterGroup {
 	return m.Scope.Groups
 }
 
-// scopeFields is the whole scope as one value: two people who change it are asked which one counts.
+// scopeFields treats the whole scope as one value. If two people change it, the page asks which
+// version to keep.
 func scopeFields() []console.EditField {
 	return []console.EditField{{
 		Name: "scope", Label: "Source Object Scope",
@@ -128,13 +131,13 @@ func scopeFields() []console.EditField {
 	}}
 }
 
-// typedGroup is a filter as the form has it.
+// typedGroup is a filter as typed into the form.
 type typedGroup struct {
 	provision.FilterGroup
 	Remove bool
 }
 
-// readScope reads the rows that hold something.
+// readScope reads the filters and clauses that are not empty.
 func readScope(form url.Values) []typedGroup {
 	var groups []typedGroup
 	for i := range mostScopeGroups {
@@ -165,7 +168,7 @@ func readScope(form url.Values) []typedGroup {
 	return groups
 }
 
-// looseValue finds a value that was typed where no attribute was chosen, in a row that was empty before.
+// looseValue returns a value that was typed into a new row without choosing an attribute, or "".
 func looseValue(form url.Values) string {
 	for name := range form {
 		row, ok := strings.CutSuffix(name, ".value")
@@ -176,7 +179,8 @@ func looseValue(form url.Values) string {
 	return ""
 }
 
-// keptGroups leaves out what the form removes: a filter by its tick, or with its last clause.
+// keptGroups drops the filters that are ticked for removal. readScope has already dropped filters
+// without a title and clauses.
 func keptGroups(typed []typedGroup) []provision.FilterGroup {
 	var groups []provision.FilterGroup
 	for _, g := range typed {
@@ -187,7 +191,7 @@ func keptGroups(typed []typedGroup) []provision.FilterGroup {
 	return groups
 }
 
-// scopeFrame is the page around the filters.
+// scopeFrame returns the page without its filters.
 func (p *Pages) scopeFrame(v *appVisit, m *provision.ObjectMapping) scopePage {
 	pg := scopePage{Page: v.page, Action: v.scopeURL(m.Name), Discard: v.scopeURL(m.Name)}
 	pg.Title = "Source Object Scope"
@@ -196,7 +200,8 @@ func (p *Pages) scopeFrame(v *appVisit, m *provision.ObjectMapping) scopePage {
 	return pg
 }
 
-// fill shows filters, with an empty row in each and an empty filter below.
+// fill adds the filters to the page. Each filter gets more empty rows, and an empty filter follows
+// the last one.
 func (pg *scopePage) fill(groups []typedGroup, attributes []string, more int) {
 	n := len(groups)
 	groups = append(slices.Clone(groups), typedGroup{})
@@ -240,7 +245,8 @@ func typedGroups(groups []provision.FilterGroup) []typedGroup {
 	return typed
 }
 
-// typedScope is what a form holds: rows, or, where a question stood between, the whole scope as one value.
+// typedScope reads the filters from the form. The form has rows, or, after a confirmation page, the
+// whole scope as one value.
 func typedScope(form url.Values) ([]typedGroup, error) {
 	if !form.Has("scope") {
 		return readScope(form), nil
@@ -249,7 +255,7 @@ func typedScope(form url.Values) ([]typedGroup, error) {
 	return typedGroups(groups), err
 }
 
-// scopeAttributes are the attributes of the source object that a filter can read.
+// scopeAttributes returns the attributes of the source object that a filter can read, sorted.
 func scopeAttributes(s *provision.Schema, m *provision.ObjectMapping) []string {
 	var names []string
 	for _, name := range s.SourceAttributes(m) {
@@ -261,7 +267,9 @@ func scopeAttributes(s *provision.Schema, m *provision.ObjectMapping) []string {
 	return names
 }
 
-// scopedMapping is the user mapping that the path names, and the job. Groups have no scope here: they are not provisioned.
+// scopedMapping returns the job and the user mapping that the path names. Groups have no scope,
+// because they are not provisioned. The error is provision.ErrNoJob if there is no job, or a
+// *console.PageError if the form cannot edit the scope.
 func (p *Pages) scopedMapping(r *http.Request, v *appVisit) (provision.Job, *provision.ObjectMapping, error) {
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
@@ -280,7 +288,7 @@ func (p *Pages) scopedMapping(r *http.Request, v *appVisit) (provision.Job, *pro
 	return job, m, err
 }
 
-// fitsForm says whether the form can show filters without losing anything of them.
+// fitsForm reports whether the form can show these filters without losing anything.
 func fitsForm(groups []provision.FilterGroup) bool {
 	if len(groups) >= mostScopeGroups {
 		return false
@@ -411,10 +419,10 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	return p.Console.Redirect(w, r, v.mappingURL(name), n)
 }
 
-// errConfirm keeps an edit that does harm from being saved, until somebody said yes to its number.
+// errConfirm stops a harmful edit until someone has confirmed its numbers.
 var errConfirm = errors.New("the change has to be confirmed")
 
-// askScope asks before people are left out or taken in.
+// askScope asks for confirmation before users leave or enter the scope.
 func (p *Pages) askScope(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange) error {
 	pg := console.ConfirmPage{
 		Page: v.page, Action: v.scopeURL(name), Button: "Save the scoping filters", Danger: true, Cancel: p.keepForm(r, v, v.scopeURL(name), m.Rest),

@@ -18,21 +18,23 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// settingsPage is the view "settings": where a directory, an application or a site is renamed, and from where it is deleted.
+// settingsPage is the data of the view "settings", where an operator renames or deletes a
+// directory, an application or a site.
 type settingsPage struct {
 	console.Page
 	What   string // "application"
 	Name   string // as typed
-	Most   int    // characters of a name
+	Most   int    // maximum length of a name in characters
 	Action string
 	Was    []console.HiddenField
 	Hint   string
 	Error  *console.FieldError
 	Delete string
-	Gone   string // what deleting it removes, in a sentence
+	Gone   string // sentence about what deleting removes
 }
 
-// formID is the id of what a form renames, "" for other requests. The name in the path may be another's by now.
+// formID returns the id of the object that a form renames, or "" for other requests. By now, the
+// name in the path may belong to another object.
 func formID(r *http.Request) string {
 	if r.Method != http.MethodPost || r.ParseForm() != nil || !utf8.ValidString(r.PostForm.Get("id")) || strings.ContainsRune(r.PostForm.Get("id"), 0) {
 		return ""
@@ -40,7 +42,8 @@ func formID(r *http.Request) string {
 	return r.PostForm.Get("id")
 }
 
-// renamedDirectory opens the directory of the form, whatever its name is now.
+// renamedDirectory opens the directory by the id in the form, so a rename in the meantime does no
+// harm.
 func (p *Pages) renamedDirectory(handle func(http.ResponseWriter, *http.Request, *directoryVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	named := p.in(handle)
 	return func(w http.ResponseWriter, r *http.Request, o *operatorVisit) error {
@@ -57,10 +60,11 @@ func (p *Pages) renamedDirectory(handle func(http.ResponseWriter, *http.Request,
 	}
 }
 
-// nameField is the one field of the page.
+// nameField returns the only field of the page.
 func nameField() []console.EditField { return []console.EditField{{Name: "name", Label: "Name"}} }
 
-// newName merges the form with the name as it is now. asked says that the answer has been written: a page that asks.
+// newName merges the form with the current name. If asked is true, newName has already written the
+// response: a page that asks which of two names to keep.
 func (p *Pages) newName(w http.ResponseWriter, r *http.Request, frame console.Page, now, action string) (name string, asked bool, err error) {
 	if err := r.ParseForm(); err != nil {
 		return "", false, err
@@ -74,7 +78,8 @@ func (p *Pages) newName(w http.ResponseWriter, r *http.Request, frame console.Pa
 	return "", true, p.Console.AskEdit(w, r, frame, m, action, action, nil, console.HiddenField{Name: "id", Value: r.PostForm.Get("id")})
 }
 
-// confirmed says whether the name was typed; if not, the page that asks is shown again.
+// confirmed reports whether the operator typed the name. If not, it shows the confirmation page
+// again.
 func (p *Pages) confirmed(w http.ResponseWriter, r *http.Request, ask console.ConfirmPage, what string) (bool, error) {
 	if err := r.ParseForm(); err != nil {
 		return false, err
@@ -99,7 +104,8 @@ func (p *Pages) viewApplicationSettings(w http.ResponseWriter, r *http.Request, 
 	}
 	pg := settingsPage{
 		Page: v.page, What: "application", Name: name, Most: 100, Error: wrong, Delete: v.url("/delete"),
-		// The id stays when somebody else renames it meanwhile.
+		// The address contains the id, so the form still works if someone else renames the
+		// application.
 		Action: v.directoryVisit.url("applications/" + url.PathEscape(v.App.ID) + "/settings"), Was: console.WasFields(nameField(), map[string]string{"name": v.App.Name}),
 		Hint: "Its assignments, mappings and links stay. The addresses of its pages change.",
 		Gone: "Deleting removes " + console.PluralForms(c.Assigned, "assignment", "assignments") + " and the provisioning with its logs. " + console.PluralForms(c.Linked, "linked account", "linked accounts") + " at the application stay as they are.",
@@ -268,22 +274,23 @@ func (p *Pages) deleteDirectory(w http.ResponseWriter, r *http.Request, v *direc
 
 const sitesURL = "/d/-/sites"
 
-// sitesPage is the view "sites": the sites of the installation, for operators.
+// sitesPage is the data of the view "sites", which lists the sites of the installation for
+// operators.
 type sitesPage struct {
 	console.Page
 	Rows    []operatorSite
 	Empty   console.EmptyState
 	Name    string // as typed
-	Full    bool   // the profile that is chosen
+	Full    bool   // the profile Full is chosen
 	Error   *console.FieldError
-	Made    *console.CopyValue // the first administrator's link; only in the answer to the form that made the site
+	Made    *console.CopyValue // the first administrator's link; only right after the creation
 	MadeOn  string
 	Expires time.Time
 }
 
 type operatorSite struct {
 	Site     site.Site
-	URL      string // its pages; they have a sign-in of their own
+	URL      string // the site's pages, which have their own sign-in
 	Settings string
 	People   roster.Counts
 	SCIM     console.Badge
@@ -320,7 +327,8 @@ func (p *Pages) sitesPage(ctx context.Context, v *operatorVisit) (sitesPage, err
 	return pg, nil
 }
 
-// createSite answers with the page that shows the first administrator's link, which is a secret.
+// createSite responds with a page instead of a redirect, because the page shows the first
+// administrator's link, which is a secret.
 func (p *Pages) createSite(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -351,11 +359,11 @@ func (p *Pages) createSite(w http.ResponseWriter, r *http.Request, v *operatorVi
 	return p.show(w, r, http.StatusOK, "sites", pg)
 }
 
-// ofSite finds the site that the path names.
+// ofSite finds the site that the path names, or the one whose id the form contains.
 func (p *Pages) ofSite(handle func(http.ResponseWriter, *http.Request, *operatorVisit, site.Site) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 		s, err := p.Sites.ByName(r.Context(), r.PathValue("site"))
-		if id := formID(r); id != "" { // the form is that of one site, whatever its name is now
+		if id := formID(r); id != "" { // the form's site may have been renamed since
 			s, err = p.Sites.Get(r.Context(), site.ID(id))
 		}
 		if errors.Is(err, refusal.NotFound) {
@@ -412,7 +420,8 @@ func (p *Pages) renameSite(w http.ResponseWriter, r *http.Request, v *operatorVi
 	return p.Console.Redirect(w, r, siteSettingsURL(after), renamed(s.Name, after.Name))
 }
 
-// sureToRename says whether the site's name was typed. Else it has answered: with what is wrong with the new name, or with what a new name does.
+// sureToRename reports whether the operator typed the site's name. If not, it has written the
+// response: what is wrong with the new name, or what renaming does.
 func (p *Pages) sureToRename(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site, name string) (bool, error) {
 	err := site.CheckName(name)
 	if err == nil {

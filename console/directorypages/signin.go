@@ -9,22 +9,23 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// SessionCookie carries an operator's session, on /d/.
+// SessionCookie is the name of the cookie with an operator's session, on /d/.
 const SessionCookie = "rollcall-operator"
 
 // operatorVisit is what the guard of /d/ knows about a request.
 type operatorVisit struct {
 	Operator operator.Operator // zero on routes for anyone
-	page     console.Page      // the frame, its menu filled by the pages themselves
+	page     console.Page      // the frame; pages fill in the menu
 }
 
-// operatorDoor is the guard of /d/ and the pages that let people through it.
+// operatorDoor is the guard of /d/, with the pages for signing in and out.
 type operatorDoor struct {
 	console   *console.Console
 	operators *operator.Operators
 }
 
-// routes stand in a table of their own: /d/sign-in/{secret} and /d/{directory}/users cannot share one.
+// routes has a table of its own, because one ServeMux cannot hold both /d/sign-in/{secret} and
+// /d/{directory}/users.
 func (d operatorDoor) routes() []console.Route[*operatorVisit] {
 	return []console.Route[*operatorVisit]{
 		{Pattern: "GET /d/sign-in/{secret}", Access: console.Anyone, Handle: d.showLink},
@@ -33,7 +34,8 @@ func (d operatorDoor) routes() []console.Route[*operatorVisit] {
 	}
 }
 
-// guard asks the store each time, so that a removed operator's next click is the sign-in page.
+// guard reads the session from the store for every request, so a removed operator gets the sign-in
+// page on the next click.
 func (d operatorDoor) guard(w http.ResponseWriter, r *http.Request, need console.Access) (*operatorVisit, error) {
 	v := &operatorVisit{}
 	if need == console.Anyone {
@@ -68,7 +70,8 @@ func (d operatorDoor) askIn(r *http.Request) *console.PageError {
 	return &console.PageError{Status: http.StatusUnauthorized, Title: p.Title, Text: p.Text, SignIn: p}
 }
 
-// showLink says whose link it is and leaves it unused: mail programs open links before people do.
+// showLink says whose link it is, but does not use it up: mail programs open links before people
+// do.
 func (d operatorDoor) showLink(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
 	d.console.KeepPathSecret(w, r)
 	pending, err := d.operators.Look(r.Context(), r.PathValue("secret"))
@@ -96,7 +99,8 @@ func (d operatorDoor) redeemLink(w http.ResponseWriter, r *http.Request, _ *oper
 	return d.console.Redirect(w, r, "/d/", console.DoneNotice("You are signed in as "+s.Operator.Name+"."))
 }
 
-// endOld ends the session that the browser is about to forget. A failure costs nothing: it expires by itself.
+// endOld ends the session that the browser is about to forget. A failure is only logged, because
+// the session also expires by itself.
 func (d operatorDoor) endOld(r *http.Request) {
 	if old := d.console.SessionSecret(r, SessionCookie); old != "" {
 		if err := d.operators.EndSession(r.Context(), old); err != nil {

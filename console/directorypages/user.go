@@ -13,43 +13,43 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// userPage is the view "user": one user, or with New the form for one.
+// userPage is the data of the view "user": one user, or, with New, the form for a new one.
 type userPage struct {
 	console.Page
 	New          bool
 	User         directory.User
 	Deleted      bool
 	Groups       []inputGroup
-	Was          []console.HiddenField // what the form was made from
-	Unsaved      bool                  // the form shows what is not saved yet
-	Error        string                // a broken rule that belongs to no input
+	Was          []console.HiddenField // the values that the form started from
+	Unsaved      bool                  // the form shows values that are not saved yet
+	Error        string                // an error that belongs to no input
 	Action       string
 	Cancel       string
 	Applications []appLink
 	History      []console.EventRow
 }
 
-// inputGroup is a heading with inputs. Folded ones are shown on demand.
+// inputGroup is a heading with inputs. Folded groups open on demand.
 type inputGroup struct {
 	Name   string
 	Folded bool
 	Inputs []userInput
 }
 
-// userInput is one attribute of the form.
+// userInput is the input of one attribute.
 type userInput struct {
 	directory.Attribute
 	Value    string
-	Long     bool // over several lines
+	Long     bool // multi-line
 	Required bool
 	Hint     string
 	Error    *console.FieldError
 }
 
-// ReadOnly attributes are shown, not sent.
+// ReadOnly reports whether the attribute is shown but not sent.
 func (i userInput) ReadOnly() bool { return i.Name == "objectId" }
 
-// DescribedBy names the texts that belong to the input.
+// DescribedBy returns the ids of the hint and the error of the input.
 func (i userInput) DescribedBy() string {
 	text := ""
 	if i.Hint != "" {
@@ -92,7 +92,8 @@ func (p *Pages) showUser(w http.ResponseWriter, r *http.Request, v *directoryVis
 	return p.viewUserForm(w, r, v, http.StatusOK, u, texts, nil)
 }
 
-// userFields are the attributes that the page of a user edits; enabling and disabling ask on pages of their own.
+// userFields lists the attributes that the user page edits. Enabling and disabling have pages of
+// their own.
 func userFields() []console.EditField {
 	var fields []console.EditField
 	for _, a := range directory.Attributes() {
@@ -108,7 +109,8 @@ func userFields() []console.EditField {
 	return fields
 }
 
-// userValues are a user's attributes as the form shows them: a manager by user principal name.
+// userValues returns a user's attributes as the form shows them. The manager is a user principal
+// name.
 func (v *directoryVisit) userValues(ctx context.Context, u directory.User) (map[string]string, error) {
 	values := map[string]string{}
 	for _, f := range userFields() {
@@ -124,7 +126,8 @@ func (v *directoryVisit) userValues(ctx context.Context, u directory.User) (map[
 	return values, nil
 }
 
-// saveUser merges the form with the user as stored. It begins again when somebody else saves between reading and writing.
+// saveUser merges the form with the stored user. It tries again if someone else saves between
+// reading and writing.
 func (p *Pages) saveUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -185,7 +188,7 @@ func (p *Pages) saveUserOnce(w http.ResponseWriter, r *http.Request, v *director
 	return p.Console.Redirect(w, r, v.userURL(u), n)
 }
 
-// fillUser sets every attribute from the form of a new user. The texts are what was typed.
+// fillUser sets every attribute from the form of a new user. The returned map has the typed values.
 func (v *directoryVisit) fillUser(r *http.Request, u *directory.User) (map[string]string, error) {
 	if err := r.ParseForm(); err != nil {
 		return nil, err
@@ -198,7 +201,8 @@ func (v *directoryVisit) fillUser(r *http.Request, u *directory.User) (map[strin
 	return texts, v.setUser(r.Context(), u, texts)
 }
 
-// setUser sets every attribute but objectId and accountEnabled; a manager's name becomes an object id.
+// setUser sets every attribute except objectId and accountEnabled. It replaces the manager's user
+// principal name by the object id.
 func (v *directoryVisit) setUser(ctx context.Context, u *directory.User, texts map[string]string) error {
 	for _, f := range userFields() {
 		text := texts[f.Name]
@@ -260,13 +264,13 @@ func (p *Pages) viewUserForm(w http.ResponseWriter, r *http.Request, v *director
 		return err
 	}
 	for _, row := range v.eventRows(events) {
-		row.URL = "" // this very page
+		row.URL = "" // the row is about this page's user
 		pg.History = append(pg.History, row)
 	}
 	return p.show(w, r, status, "user", pg)
 }
 
-// shows says whether the form has the input that an error is about.
+// shows reports whether the form has the input that an error belongs to.
 func (p *userPage) shows(wrong *console.FieldError) bool {
 	for _, g := range p.Groups {
 		for _, i := range g.Inputs {

@@ -12,16 +12,17 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// userChange is something that is asked about before it is done to a user.
+// userChange is a change of a user that needs a confirmation.
 type userChange struct {
-	Name   string // in the address
+	Name   string // last part of the address
 	Verb   string
 	Icon   string
 	Danger bool
 	For    func(directory.User) bool
-	// Here says what happens in the directory, There what happens at each application that is kept in step.
+	// Here says what happens in the directory. There says what happens at each application with
+	// provisioning.
 	Here, There string
-	Needs       provision.FlowTypes // the target object action without which nothing happens there
+	Needs       provision.FlowTypes // target object action that the change needs at the application
 	Undo        string
 	Done        string
 	do          func(h *directory.Handle, ctx context.Context, objectID, actor string) error
@@ -80,7 +81,8 @@ func userChanges() []userChange {
 	}
 }
 
-// findChange reads the change and the user from the path. A change that does not fit any more leads back to the user.
+// findChange finds the change and the user that the path names. fits is false if the change does
+// not apply to the user, for example because someone made it already.
 func (p *Pages) findChange(r *http.Request, v *directoryVisit) (c userChange, u directory.User, fits bool, err error) {
 	for _, c = range userChanges() {
 		if c.Name == r.PathValue("change") {
@@ -138,7 +140,8 @@ func (p *Pages) changeUser(w http.ResponseWriter, r *http.Request, v *directoryV
 	return p.Console.Redirect(w, r, target, console.DoneNotice(u.DisplayName()+" "+c.Done+"."))
 }
 
-// changeUsers disables or enables the ticked users. It asks first, with their number and what happens at the applications.
+// changeUsers disables or enables the ticked users. First it asks for confirmation, with the number
+// of users and the effect at the applications.
 func (p *Pages) changeUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -152,7 +155,7 @@ func (p *Pages) changeUsers(w http.ResponseWriter, r *http.Request, v *directory
 	if c.Name == "" {
 		return console.ErrNotFound
 	}
-	var fit []directory.User // those that are not so already
+	var fit []directory.User // users that the change applies to
 	for _, id := range r.PostForm["user"] {
 		u, err := v.User(r.Context(), id)
 		if err != nil {
@@ -184,7 +187,7 @@ func (p *Pages) askUsers(w http.ResponseWriter, r *http.Request, v *directoryVis
 		Fields: []console.HiddenField{{Name: "change", Value: c.Name}, {Name: "sure", Value: strconv.Itoa(len(users))}},
 	}
 	var ids []string
-	at := map[string]int{} // how many of them each application has
+	at := map[string]int{} // number of these users by application
 	for _, u := range users {
 		ids = append(ids, u.ObjectID)
 		pg.Fields = append(pg.Fields, console.HiddenField{Name: "user", Value: u.ObjectID})
@@ -234,7 +237,7 @@ func lowerBadge(u directory.User) string {
 	return "disabled"
 }
 
-// effects says what a change does at the applications.
+// effects describes what a change does at each application of the user.
 func (p *Pages) effects(ctx context.Context, v *directoryVisit, u directory.User, c userChange) ([]string, error) {
 	applications, err := v.ApplicationsOf(ctx, u.ObjectID)
 	if err != nil {
@@ -254,7 +257,8 @@ func (p *Pages) effects(ctx context.Context, v *directoryVisit, u directory.User
 	return list, nil
 }
 
-// effectAt says what a change that needs a target object action does at one application.
+// effectAt describes what a change does at one application. needs is the target object action that
+// the change requires.
 func (p *Pages) effectAt(ctx context.Context, d directory.ID, a directory.Application, there string, needs provision.FlowTypes) (string, error) {
 	job, err := p.Jobs.Get(ctx, provision.Key{Directory: provision.SourceID(d), App: a.ID})
 	if errors.Is(err, provision.ErrNoJob) {

@@ -10,7 +10,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// usersPage is the view "users".
+// usersPage is the data of the view "users".
 type usersPage struct {
 	console.Page
 	Tabs   []console.Tab
@@ -19,14 +19,14 @@ type usersPage struct {
 	Rows   []userRow
 	Empty  console.EmptyState
 	Pager  console.Pager
-	Clear  string // where the search is left
-	Change string // takes the ticked users
-	// Choosing says that rows can be ticked: deleted users cannot.
+	Clear  string // address of the list without the search
+	Change string // address that takes the ticked users
+	// Choosing means that rows can be ticked. Deleted users cannot.
 	Choosing bool
 	Error    string
 }
 
-// userRow is a line of a list of users.
+// userRow is a user in a list.
 type userRow struct {
 	User  directory.User
 	URL   string
@@ -93,7 +93,8 @@ func (p *Pages) viewUsers(w http.ResponseWriter, r *http.Request, v *directoryVi
 	return p.show(w, r, status, "users", pg)
 }
 
-// userQuery reads search, status and place from the address.
+// userQuery reads search, status and position from the address. It returns an error if the position
+// is malformed.
 func userQuery(r *http.Request) (directory.UserQuery, error) {
 	form := r.URL.Query()
 	after, err := directory.ParseCursor(form.Get("after"))
@@ -123,7 +124,7 @@ func (v *directoryVisit) userTabs(c directory.Counts, q directory.UserQuery) []c
 	return tabs
 }
 
-// userListURL is a list's address with the query in it.
+// userListURL returns a list's address with the query in it.
 func userListURL(base string, q directory.UserQuery) string {
 	form := url.Values{}
 	for name, value := range map[string]string{"search": q.Search, "status": string(q.Status), "after": q.After.String()} {
@@ -169,10 +170,10 @@ func (v *directoryVisit) noUsers(c directory.Counts, q directory.UserQuery) cons
 	}
 }
 
-// exportUsers sends everybody who is not deleted as a file that the import takes.
+// exportUsers sends all users who are not deleted, as a file that the import accepts.
 func (p *Pages) exportUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	if _, err := v.Users(r.Context(), directory.UserQuery{Limit: 1}); err != nil {
-		return err // while it can still be shown as a page
+		return err // a page can still show this error
 	}
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+v.Directory.Name+`-users.csv"`)
@@ -190,7 +191,7 @@ func (p *Pages) exportUsers(w http.ResponseWriter, r *http.Request, v *directory
 	}
 	if err != nil {
 		p.Console.Options.Log.Error("export cut off", "directory", v.Directory.Name, "error", err)
-		panic(http.ErrAbortHandler) // half a file must not look like a whole one
+		panic(http.ErrAbortHandler) // a partial file must not look complete
 	}
 	return nil
 }

@@ -15,20 +15,22 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// expiresSoon is how long before a token's end the overview speaks of it.
+// expiresSoon is how long before a token expires the overview warns about it.
 const expiresSoon = 30 * 24 * time.Hour
 
-// attentionReach is how far back calls are looked at for what needs attention, and attentionCalls how many of them.
+// The overview looks for problems among at most attentionCalls calls that are no older than
+// attentionReach.
 const (
 	attentionReach = 24 * time.Hour
 	attentionCalls = 500
 )
 
-// overviewPage is the view "access": is it working, since when, what needs attention.
+// overviewPage is the data of the view "access": whether SCIM works, since when, and what needs
+// attention.
 type overviewPage struct {
 	console.Page
-	Calls     string // what the newest calls were
-	Strangers string // how many calls came from elsewhere; empty: none
+	Calls     string // summary of the newest calls
+	Strangers string // summary of calls without a token of this site; empty if there are none
 	Tokens    []tokenRow
 	Counts    peopleCounts
 	Attention []attention
@@ -39,7 +41,7 @@ type overviewPage struct {
 	Settings  []console.Fact
 }
 
-// peopleCounts are the sizes of a roster as the page writes them.
+// peopleCounts are formatted numbers of people.
 type peopleCounts struct{ Active, Deactivated, NeverSignedIn, Admins string }
 
 // attention is one line of "Needs attention".
@@ -98,7 +100,8 @@ func callsText(c calls) string {
 	return fmt.Sprintf("Of the last %s: %s made or asked for a change, %s refused.", console.Plural(c.total, "call"), console.GroupDigits(c.changes), console.GroupDigits(c.failed))
 }
 
-// strangersText counts calls that say nothing about the identity provider.
+// strangersText counts the calls without a token of this site. They say nothing about the identity
+// provider.
 func strangersText(n int) string {
 	switch {
 	case n == 0:
@@ -109,8 +112,8 @@ func strangersText(n int) string {
 	return console.Plural(n, "call") + " without a token of this site within a day; refused"
 }
 
-// needsAttention lists what somebody should look at, the worst first. changes are the newest calls that changed something,
-// tried to, or were refused, newest first.
+// needsAttention lists what an administrator should look at, worst first. changes are calls that
+// changed something, tried to, or were refused, newest first.
 func needsAttention(v *siteVisit, f scimFacts, changes []requestlog.Request, counts roster.Counts, now time.Time) []attention {
 	var list []attention
 	scim := console.Action{Text: "SCIM integration", URL: v.url("admin/access/scim")}
@@ -144,22 +147,23 @@ func needsAttention(v *siteVisit, f scimFacts, changes []requestlog.Request, cou
 	return list
 }
 
-// cause is what several calls have in common that were refused, or not applied in full.
+// cause is what several refused or only partly applied calls have in common.
 type cause struct {
 	kind   string // "create"
-	text   string // the sentence of the newest
+	text   string // the sentence of the newest call
 	method string
 	result requestlog.Result
 	calls  int
-	people map[string]bool // whom they were about
-	who    string          // the newest of them
+	people map[string]bool // people that the calls are about
+	who    string          // person of the newest call
 }
 
-// causesShown is how many causes the overview lists; the log has the rest.
+// causesShown is how many causes the overview lists. The log has the rest.
 const causesShown = 5
 
-// refusals are the causes of what went wrong among rows, the one with the most calls first. A refused call that worked for the
-// same person later is left out.
+// refusals groups failed and only partly applied calls by their cause. Refusals come first, then
+// the cause with the most calls. A refused call is left out if the same kind of call for the same
+// person succeeded later.
 func refusals(v *siteVisit, rows []requestlog.Request) []attention {
 	var causes []*cause
 	byKey, done := map[string]*cause{}, map[string]bool{}
@@ -208,7 +212,7 @@ func rank(r requestlog.Result) int {
 	return 1
 }
 
-// attention is the one line for one cause.
+// attention returns the line for this cause.
 func (c *cause) attention(v *siteVisit) attention {
 	q := url.Values{"result": {string(c.result)}, "method": {c.method}}
 	a := attention{Tone: console.ToneWarning, Action: console.Action{Text: "Show"}}
@@ -232,7 +236,7 @@ func (c *cause) attention(v *siteVisit) attention {
 	return a
 }
 
-// kindOf says what a call asked for, in a word that takes an s.
+// kindOf names the kind of call with a word whose plural ends in s.
 func kindOf(r requestlog.Request) string {
 	switch r.Method {
 	case http.MethodPost:
@@ -245,7 +249,7 @@ func kindOf(r requestlog.Request) string {
 	return "call"
 }
 
-// bare is the sentence of a row without what is particular to it.
+// bare returns the sentence of a call without details of one person.
 func bare(r requestlog.Request) string {
 	text := r.Sentence
 	if r.UserName != "" {

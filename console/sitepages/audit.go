@@ -8,7 +8,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// audit is the audit log of the site.
+// audit returns the audit log of the site.
 func (p *Pages) audit(v *siteVisit) console.AuditLog {
 	return console.AuditLog{
 		Console: p.Console, Trail: p.Events, Frame: v.page, Scope: event.Site(string(v.Site.ID)),
@@ -29,7 +29,8 @@ func (p *Pages) exportAudit(w http.ResponseWriter, r *http.Request, v *siteVisit
 	return p.audit(v).Export(w, r)
 }
 
-// eventURL leads to the person whom an event is about, if they are still there.
+// eventURL returns the page of the person that an event is about, or "" if the account was deleted
+// by that event or the event is about something else.
 func (v *siteVisit) eventURL(e event.Event) string {
 	if strings.HasPrefix(e.Name, "user.") && e.Name != event.UserDeleted && e.Subject != "" {
 		return v.personURL(e.Subject, "")
@@ -37,7 +38,7 @@ func (v *siteVisit) eventURL(e event.Event) string {
 	return ""
 }
 
-// eventRow is an event in the history of a person. A changed setting stands out; what SCIM does to people day by day does not.
+// eventRow turns an event into a row for the history of a person.
 func (v *siteVisit) eventRow(e event.Event) console.EventRow {
 	row := console.EventRow{Time: e.Time, Text: e.Text, Actor: console.ActorName(e.Actor), URL: v.eventURL(e)}
 	row.Strong = strings.HasPrefix(e.Name, "site.") || strings.HasPrefix(e.Name, "token.")

@@ -85,7 +85,7 @@ type peopleChange struct {
 	do           func(*roster.Roster, *http.Request, string, roster.Change) (roster.Outcome, error)
 }
 
-// peopleChangeOf returns the change that a form names.
+// peopleChangeOf returns the change with this name, or false if there is none.
 func peopleChangeOf(name string) (peopleChange, bool) {
 	switch name {
 	case "block":
@@ -114,7 +114,8 @@ func (p *Pages) toPeople(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 	return p.Console.Redirect(w, r, v.url("admin/people"), console.Notice{})
 }
 
-// changePeople blocks or unblocks the ticked people. It asks first, with their number.
+// changePeople blocks or unblocks the ticked people. It first asks for confirmation, with their
+// number.
 func (p *Pages) changePeople(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	by, err := v.change(r)
 	if err != nil {
@@ -132,7 +133,7 @@ func (p *Pages) changePeople(w http.ResponseWriter, r *http.Request, v *siteVisi
 	if len(ticked) > peopleLimit {
 		return p.Console.Redirect(w, r, back, console.Notice{Tone: console.ToneProblem, Text: fmt.Sprintf("Nothing was changed: tick %d people at most.", peopleLimit)})
 	}
-	var fit []roster.Person // those that are not so already
+	var fit []roster.Person // people that the change applies to
 	for _, id := range ticked {
 		person, err := v.Roster.Person(r.Context(), id)
 		if errors.Is(err, refusal.NotFound) {

@@ -1,6 +1,7 @@
-// Package sitepages shows a site to its people and administrators, under /c/{site}/: signing in, one's own account, access
-// management (SCIM, tokens, schemas, the request log), people and the audit log.
+// Package sitepages serves the pages of a site to its people and administrators, under /c/{site}/:
+// sign-in, the person's own account, access management (SCIM, tokens, schemas, the request log),
+// people and the audit log.
 //
-// pages.go has the routes and the guard. One .go file and one .html file of the same name make a page: people.go fills
-// people.html. The frame around them is package console.
+// pages.go has the routes and the guard. A page is a .go file and an .html file with the same name:
+// people.go fills people.html. Package console provides the frame around them.
 package sitepages

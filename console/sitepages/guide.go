@@ -8,7 +8,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// guidePage is the view "guide": the implementation guide with this site's values in it.
+// guidePage is the data of the view "guide": the setup guide with this site's values.
 type guidePage struct {
 	console.Page
 	TenantURL console.CopyValue
@@ -16,17 +16,17 @@ type guidePage struct {
 	Enabled   bool
 
 	ActionsStep template.HTML // the step on Target Object Actions
-	Groups      bool          // groups are taken
+	Groups      bool          // the site accepts groups
 	DisplayName bool          // userName must match the display name assertion
 
 	Mappings []guideMapping
 	Trouble  []guideTrouble
 }
 
-// guideMapping is a row of the guide's attribute mapping table, letter by letter.
+// guideMapping is a row of the guide's attribute mapping table, copied exactly.
 type guideMapping struct{ Source, Target, Precedence string }
 
-// guideTrouble is what an administrator sees in Entra, why, and what to do.
+// guideTrouble is a problem as seen in Entra, with its cause and its solution.
 type guideTrouble struct{ Seen, Why, Do string }
 
 func (p *Pages) showGuide(w http.ResponseWriter, r *http.Request, v *siteVisit) error {

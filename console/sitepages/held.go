@@ -11,17 +11,18 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// heldRow is a change of what a person signs in by that SCIM asked for.
+// heldRow is a change from SCIM that an administrator must decide on, because it changes how a
+// person signs in.
 type heldRow struct {
 	Attribute           string
 	Now, Asked          string
 	Time                time.Time
 	By                  string
-	Refused             string // by whom; empty: it waits
+	Refused             string // who refused it; empty while it waits
 	ApplyURL, RefuseURL string
 }
 
-// heldRows are the changes that are held of a person, those that wait first.
+// heldRows lists a person's held changes. Those that wait for a decision come first.
 func (v *siteVisit) heldRows(person roster.Person, doc scim.Resource) []heldRow {
 	var waits, refused []heldRow
 	for _, h := range person.Held {
@@ -39,7 +40,8 @@ func (v *siteVisit) heldRows(person roster.Person, doc scim.Resource) []heldRow 
 	return append(waits, refused...)
 }
 
-// heldOf finds the held change and the decision that the path names.
+// heldOf returns the held change and the decision that the path names. h is zero if there is no
+// such change. An unknown decision is console.ErrNotFound.
 func (p *Pages) heldOf(r *http.Request, v *siteVisit) (person roster.Person, h roster.HeldChange, apply bool, err error) {
 	decision := r.PathValue("decision")
 	if decision != "apply" && decision != "refuse" {
@@ -101,7 +103,7 @@ func (p *Pages) decideHeld(w http.ResponseWriter, r *http.Request, v *siteVisit)
 		return err
 	}
 	choice := roster.HeldChoice{Attribute: r.PathValue("attribute"), Token: r.PostForm.Get("value")}
-	if choice.Token == "" { // sent without the question
+	if choice.Token == "" { // the request did not come from the confirmation page
 		choice.Token = "none"
 	}
 	decide := v.Roster.RefuseHeld

@@ -7,7 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 )
 
-// homePage is the view "home": who am I here, and what may I do. It is what deactivation cuts off.
+// homePage is the data of the view "home": the person's account and rights. A deactivated person
+// can no longer open it.
 type homePage struct {
 	console.Page
 	Person   roster.Person

@@ -19,7 +19,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// logPage is the view "log": what the identity provider asked of this site, and what it got.
+// logPage is the data of the view "log": the requests of the identity provider and the responses to
+// them.
 type logPage struct {
 	console.Page
 	Tabs   []console.Tab
@@ -27,10 +28,10 @@ type logPage struct {
 	Rows   []logRow
 	Empty  console.EmptyState
 	Pager  console.Pager
-	Live   string // what is asked again every few seconds; empty on older pages, which do not change
+	Live   string // address that the page polls; empty on older pages, which do not change
 }
 
-// logFilter is what the reader asked to see.
+// logFilter holds the reader's filters.
 type logFilter struct {
 	Action   string
 	Search   string
@@ -38,8 +39,8 @@ type logFilter struct {
 	Results  []console.Option
 	Methods  []console.Option
 	Tokens   []console.Option
-	All      bool // reads too
-	Set      bool // something narrows the list
+	All      bool // show reads too
+	Set      bool // some filter narrows the list
 	Clear    string
 	Error    *console.FieldError
 }
@@ -54,29 +55,30 @@ type logRow struct {
 	Asked   string // short
 	Millis  string
 	Chips   []string // "2 corrected"
-	Note    string   // what the reader should know about this row; may be empty
+	Note    string   // a remark about this row; may be empty
 	Changes []change
-	Others  []string // further attributes that changed
-	Answer  string   // what the identity provider was told, whole
+	Others  []string // names of further changed attributes
+	Answer  string   // the complete message to the identity provider
 	WhoURL  string   // the person's page; may be empty
 	Subject string
 	Fixes   []string
 	Ignored []string
 	Token   string
 	Remote  string
-	Full    string // method and path, whole
+	Full    string // complete method and path
 	Curl    console.CopyValue
 }
 
-// change is an attribute with its values before and after.
+// change is an attribute with its value before and after.
 type change struct{ Name, Before, After string }
 
 const logLimit = 50
 
-// logMethods are the methods that the log can be narrowed to.
+// logMethods lists the methods that the log can be filtered by.
 var logMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
-// logQuery reads what a request asks to see. A day that is none is a field error, and narrows nothing.
+// logQuery reads the query from the parameters of an address. An invalid day becomes a field error
+// and does not narrow the list.
 func logQuery(q url.Values, tokens []site.Token) (requestlog.Query, *console.FieldError) {
 	query := requestlog.Query{
 		Filter: requestlog.Filter{Result: resultOf(q.Get("result")), OnlyChanges: q.Get("show") != "all"},
@@ -149,14 +151,14 @@ func (p *Pages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	return p.show(w, r, http.StatusOK, "log", l)
 }
 
-// narrows says whether a query leaves something out beside answered reads.
+// narrows reports whether a query leaves out more than successful reads.
 func narrows(q requestlog.Query) bool {
 	all := q.Filter
 	all.OnlyChanges = false
 	return q.Search != "" || all != requestlog.Filter{}
 }
 
-// exportLog sends every row that the page's filters let through.
+// exportLog sends every row that matches the page's filters as a CSV file.
 func (p *Pages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	tokens, err := p.Sites.Tokens(r.Context(), v.Site.ID)
 	if err != nil {
@@ -263,7 +265,7 @@ func (p *Pages) rowOf(v *siteVisit, tokens []site.Token, r requestlog.Request) l
 	return row
 }
 
-// tokenText names the token of a call.
+// tokenText describes the token of a call.
 func (p *Pages) tokenText(tokens []site.Token, r requestlog.Request) string {
 	name := ""
 	if r.TokenLast4 != "" {
@@ -286,10 +288,11 @@ func (p *Pages) tokenText(tokens []site.Token, r requestlog.Request) string {
 	return name
 }
 
-// attributesShown is how many attribute names a line shows; the details have them all.
+// attributesShown is how many attribute names a row shows. The details show all of them.
 const attributesShown = 3
 
-// retell is the sentence of a call in short, with the values and attributes that it names.
+// retell shortens the sentence of a call. It also returns the changed values and the further
+// attributes that the sentence names.
 func retell(r requestlog.Request) (short string, changes []change, others []string) {
 	if r.Status >= http.StatusBadRequest {
 		return r.Sentence, nil, nil
@@ -316,11 +319,13 @@ func retell(r requestlog.Request) (short string, changes []change, others []stri
 	return strings.Join(parts, " · "), changes, others
 }
 
-// randomLookup is a filter for one value that is a random GUID (RFC 9562 §5.4, version 4).
+// randomLookup matches a filter for a single value that is a random GUID (RFC 9562 §5.4, version
+// 4).
 var randomLookup = regexp.MustCompile(`^\s*(\w[\w.:-]*(?:\[[^\]]*\](?:\.\w+)?)?)\s+(?i:eq)\s+"([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12})"\s*$`)
 
-// testsConnection recognises the lookup that tests a connection: a search for a random GUID as a name or an address, which
-// nobody has. Ids and external ids can be such GUIDs, so a search for one of them is taken for what it says.
+// testsConnection recognises the lookup of a Test Connection: a search for a random GUID as a name
+// or an address, which nobody has. It returns empty strings for other calls. Ids and external ids
+// can be such GUIDs, so a search for one of those counts as a normal lookup.
 func testsConnection(v *siteVisit, r requestlog.Request) (attribute, random string) {
 	path, query, asked := strings.Cut(strings.TrimPrefix(r.Path, v.url("auth/scim/v2")), "?")
 	if !asked || r.Method != http.MethodGet || r.Status != http.StatusOK || r.Subject != "" || !strings.HasPrefix(r.Sentence, "Not found") {
@@ -340,7 +345,8 @@ func testsConnection(v *siteVisit, r requestlog.Request) (attribute, random stri
 	return found[1], found[2]
 }
 
-// curl is the call as a command. The token is a variable, and the body, which is not kept, a file.
+// curl returns the call as a curl command. The token is a shell variable. The body is a file,
+// because the log does not keep it.
 func curl(base string, r requestlog.Request) string {
 	quoted := func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 	command := "curl -X " + quoted(r.Method) + " " + quoted(base+r.Path) + ` -H "Authorization: Bearer $TOKEN"`
@@ -351,7 +357,8 @@ func curl(base string, r requestlog.Request) string {
 	return command
 }
 
-// shortPath leaves out what every path of the site's endpoint begins with, shortens ids, and writes a filter as it reads.
+// shortPath removes the common prefix of the site's endpoint, shortens ids, and unescapes the
+// query.
 func shortPath(v *siteVisit, path string) string {
 	if rest, ok := strings.CutPrefix(path, v.url("auth/scim/v2")); ok && rest != "" {
 		path = rest
@@ -373,7 +380,8 @@ func shortPath(v *siteVisit, path string) string {
 	return path + "?" + query
 }
 
-// longestShown is the longest part of a path that the table shows whole: ServiceProviderConfig.
+// longestShown is the length of the longest path segment that the table shows in full:
+// ServiceProviderConfig.
 const longestShown = 21
 
 func millis(d time.Duration) string {

@@ -16,13 +16,13 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// SessionCookie carries the session of one of a site's people, on /c/{site}/.
+// SessionCookie is the name of the cookie with a person's session, on /c/{site}/.
 const SessionCookie = "rollcall-site"
 
 //go:embed *.html
 var templateFiles embed.FS
 
-// Pages are the pages of the application's end.
+// Pages serves the pages for the people and administrators of a site.
 type Pages struct {
 	Console  *console.Console
 	Sites    *site.Sites
@@ -38,22 +38,22 @@ type Pages struct {
 
 // siteVisit is what the guard of /c/{site}/ knows about a request.
 type siteVisit struct {
-	Site   site.Site // zero only for links to a site that does not exist
+	Site   site.Site // zero only for sign-in links to a site that does not exist
 	Roster *roster.Roster
 	Person roster.Person // zero on routes for anyone
 	page   console.Page
 }
 
-// routes is every page of the application's end.
+// routes lists all pages of a site.
 func (p *Pages) routes() []console.Route[*siteVisit] {
 	return []console.Route[*siteVisit]{
-		// Getting in and out
+		// Signing in and out
 		{Pattern: "GET /c/{site}/sign-in/{secret}", Access: console.Anyone, Handle: p.showLink},
 		{Pattern: "POST /c/{site}/sign-in/{secret}", Access: console.Anyone, Handle: p.redeemLink},
 		{Pattern: "POST /c/{site}/sign-out", Access: console.Anyone, Handle: p.signOut},
 
-		// Everybody
-		{Pattern: "GET /c/{site}", Access: console.Anyone, Handle: p.toHome}, // the cookie's path ends in a slash
+		// All people
+		{Pattern: "GET /c/{site}", Access: console.Anyone, Handle: p.toHome}, // outside the cookie's path
 		{Pattern: "GET /c/{site}/{$}", Access: console.SignedIn, Handle: p.showHome},
 		{Pattern: "GET /c/{site}/sign-out-everywhere", Access: console.SignedIn, Handle: p.askSignOutEverywhere},
 		{Pattern: "POST /c/{site}/sign-out-everywhere", Access: console.SignedIn, Handle: p.signOutEverywhere},
@@ -111,16 +111,16 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 	}
 }
 
-// Routes lists every route under /c/, with who may ask for it.
+// Routes lists every route under /c/ with its required access.
 func (p *Pages) Routes() []console.RouteInfo { return console.RouteInfos(p.routes()) }
 
-// show answers with a page of this set.
+// show responds with a page from this package's templates.
 func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, view string, data any) error {
 	p.parse.Do(func() { p.views = p.Console.Views("site", templateFiles) })
 	return p.views.Show(w, r, status, view, data)
 }
 
-// Handler serves /c/…, all but the SCIM subtree, which cmd dispatches before it.
+// Handler serves /c/, except for the SCIM endpoints, which cmd dispatches first.
 func (p *Pages) Handler() http.Handler {
 	return console.Area[*siteVisit]{
 		Console: p.Console,
@@ -132,8 +132,9 @@ func (p *Pages) Handler() http.Handler {
 	}.Handler()
 }
 
-// guard asks the store each time: who was deactivated is at the sign-in page with the next click. A site that does not exist
-// answers like one that does, so that nobody learns the names of customers.
+// guard reads the session from the store for every request, so a deactivated person gets the
+// sign-in page on the next click. A site that does not exist gets the same response as one that
+// does, so that no one can find out the names of customers.
 func (p *Pages) guard(w http.ResponseWriter, r *http.Request, need console.Access) (*siteVisit, error) {
 	v := &siteVisit{}
 	found, err := p.Sites.ByName(r.Context(), r.PathValue("site"))
@@ -169,7 +170,7 @@ func (p *Pages) guard(w http.ResponseWriter, r *http.Request, need console.Acces
 	return v, nil
 }
 
-// frame is what surrounds every page for this person.
+// frame returns the area, menu and user that surround every page for this person.
 func (v *siteVisit) frame(r *http.Request) console.Page {
 	menu := []console.MenuItem{{Text: "You"}, {Text: "My account", Icon: "user-round", URL: v.url("")}}
 	if v.Person.Role == roster.RoleAdmin {
@@ -191,10 +192,10 @@ func (v *siteVisit) frame(r *http.Request) console.Page {
 	}
 }
 
-// url is a path of the site; rest has no leading slash.
+// url returns an address below the site. rest has no leading slash.
 func (v *siteVisit) url(rest string) string { return "/c/" + v.Site.Name + "/" + rest }
 
-// who is the person in events.
+// who returns the person as the actor of events; zero if no one is signed in.
 func (v *siteVisit) who() event.Actor {
 	switch {
 	case v.Person.ID == "":
@@ -205,7 +206,7 @@ func (v *siteVisit) who() event.Actor {
 	return event.Actor{Kind: event.Person, ID: v.Person.ID, Name: v.Person.UserName}
 }
 
-// trail is the audit trail of the site; that of the installation for a site that does not exist.
+// trail returns the audit scope of the site, or of the installation if the site does not exist.
 func (v *siteVisit) trail() event.Scope {
 	if v.Site.ID == "" {
 		return event.Installation()
@@ -213,10 +214,10 @@ func (v *siteVisit) trail() event.Scope {
 	return event.Site(string(v.Site.ID))
 }
 
-// actor is how events name the person in short.
+// actor returns the short label that events use for the person.
 func (v *siteVisit) actor() string { return v.who().Label() }
 
-// crumbs is the way from the site to a page below these.
+// crumbs returns the breadcrumbs from the site to a page.
 func (v *siteVisit) crumbs(more ...console.Crumb) []console.Crumb {
 	return append([]console.Crumb{{Text: v.Site.Name, URL: v.url("")}}, more...)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 )
 
-// peoplePage is the view "people".
+// peoplePage is the data of the view "people".
 type peoplePage struct {
 	console.Page
 	Tabs   []console.Tab
@@ -21,18 +21,18 @@ type peoplePage struct {
 	Rows   []personRow
 	Empty  console.EmptyState
 	Pager  console.Pager
-	Change string // takes the ticked people
+	Change string // address that takes the ticked people
 
-	Comparing bool // not everybody has been compared with everybody else
+	Comparing bool // the search for look-alikes is not complete
 }
 
-// lookRow is somebody for whom a person can be mistaken.
+// lookRow is an account that looks like a person's account.
 type lookRow struct {
 	UserName                string
 	URL                     string
-	Own, Text               string // the person's name, and the name of theirs that looks like it
+	Own, Text               string // the person's name, and the other account's similar one
 	OwnAttribute, Attribute string
-	Words                   string // what tells the two apart; may be empty
+	Words                   string // how to tell the two apart; may be empty
 }
 
 func (v *siteVisit) lookRows(found []roster.LookAlike) []lookRow {
@@ -58,7 +58,7 @@ func differenceText(theirs, own string) string {
 	return ""
 }
 
-// personRow is a person as the list shows one.
+// personRow is a person in the list.
 type personRow struct {
 	ID             string
 	Name, UserName string
@@ -121,7 +121,7 @@ func (p *Pages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.show(w, r, http.StatusOK, "people", pp)
 }
 
-// blockedText follows the number of those who are deactivated.
+// blockedText follows the number of deactivated people.
 func blockedText(n int) string {
 	if n == 0 {
 		return ""
@@ -207,7 +207,7 @@ func statusBadge(person roster.Person) console.Badge {
 	return console.Badge{Tone: console.ToneQuiet, Text: "Deactivated"}
 }
 
-// stampName says who, and by what way where that is not the same thing.
+// stampName names the actor of a change, and how they made it if the name does not already tell.
 func stampName(s roster.Stamp) string {
 	name := console.ActorName(s.Actor)
 	switch s.Via {
@@ -221,7 +221,7 @@ func stampName(s roster.Stamp) string {
 	return name
 }
 
-// personURL is a page of one person.
+// personURL returns the address of a page of one person.
 func (v *siteVisit) personURL(id, rest string) string {
 	path := v.url("admin/people/" + url.PathEscape(id))
 	if rest != "" {

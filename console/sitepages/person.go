@@ -18,25 +18,25 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// personPage is the view "person".
+// personPage is the data of the view "person".
 type personPage struct {
 	console.Page
 	Person   roster.Person
 	Status   console.Badge
-	ActiveBy string // who set the status last, with a time
+	ActiveBy string // who set the status last, and when
 	RoleBy   string
 	RoleText string
 	Roles    []console.Option
-	RoleURL  string // GET asks
-	RoleNo   string // why the role cannot be changed; empty: it can
-	CutURL   string // deactivate or reactivate, GET asks
-	CutNo    string // why not
-	EraseURL string // GET asks; empty while the account is active
-	BlockURL string // block or unblock, GET asks
+	RoleURL  string // GET shows the confirmation page
+	RoleNo   string // why the role cannot be changed; empty if it can
+	CutURL   string // deactivates or reactivates; GET shows the confirmation page
+	CutNo    string // why this is not possible; empty if it is
+	EraseURL string // GET shows the confirmation page; empty while the account is active
+	BlockURL string // blocks or unblocks; GET shows the confirmation page
 	Events   []console.EventRow
-	Held     []heldRow      // changes that an administrator decides on
-	Looks    []lookRow      // for whom the person can be mistaken
-	Others   []console.Fact // every attribute beside those of the account
+	Held     []heldRow      // held changes: those that wait for an administrator, and refused ones
+	Looks    []lookRow      // people whose names look like this person's
+	Others   []console.Fact // all attributes except those of the account
 	SCIMNote string
 	Sessions console.SessionList
 	Log      string
@@ -108,7 +108,8 @@ func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.show(w, r, http.StatusOK, "person", pp)
 }
 
-// person finds whom the path names; nobody is a page that says so.
+// person finds the person that the path names. If there is none, the error is a *console.PageError
+// with status 404.
 func (p *Pages) person(r *http.Request, v *siteVisit) (roster.Person, error) {
 	person, err := v.Roster.Person(r.Context(), r.PathValue("person"))
 	if errors.Is(err, refusal.NotFound) {
@@ -120,7 +121,7 @@ func (p *Pages) person(r *http.Request, v *siteVisit) (roster.Person, error) {
 	return person, err
 }
 
-// personDocument is what SCIM has of a person.
+// personDocument returns the person's SCIM resource, without attributes that are never shown.
 func (p *Pages) personDocument(r *http.Request, v *siteVisit, person roster.Person) (scim.Resource, error) {
 	found, err := v.Roster.Get(r.Context(), roster.User, person.ID)
 	if err != nil {
@@ -148,7 +149,8 @@ func (p *Pages) personDocument(r *http.Request, v *siteVisit, person roster.Pers
 	return doc, nil
 }
 
-// forget takes out what is never shown (RFC 7643 §7: returned "never"), such as a password.
+// forget removes attributes that must never be shown (RFC 7643 §7: returned "never"), such as a
+// password.
 func forget(values map[string]any, attributes []*scim.Attribute) {
 	for _, a := range attributes {
 		if a.Returned == scim.ReturnedNever {
@@ -164,7 +166,8 @@ func forget(values map[string]any, attributes []*scim.Attribute) {
 	}
 }
 
-// otherAttributes are the attributes that the page does not show elsewhere, by the names by which SCIM filters for them.
+// otherAttributes lists the attributes that the page does not show elsewhere. Their names are those
+// that SCIM filters use.
 func otherAttributes(doc scim.Resource) []console.Fact {
 	var list []console.Fact
 	for _, name := range slices.Sorted(maps.Keys(map[string]any(doc))) {
@@ -177,7 +180,7 @@ func otherAttributes(doc scim.Resource) []console.Fact {
 	return list
 }
 
-// flatten is a value as lines of a name and a text.
+// flatten turns a value into pairs of a name and a string.
 func flatten(name string, value any) []console.Fact {
 	var list []console.Fact
 	switch value := value.(type) {
@@ -200,7 +203,7 @@ func flatten(name string, value any) []console.Fact {
 	return list
 }
 
-// flattenElement names an element of a list by its type: emails[type eq "work"].value.
+// flattenElement names an element of a list by its type, such as emails[type eq "work"].value.
 func flattenElement(name string, element any) []console.Fact {
 	parts, complex := element.(map[string]any)
 	if !complex {
@@ -214,8 +217,9 @@ func flattenElement(name string, element any) []console.Fact {
 	return flatten(name, parts)
 }
 
-// valuesAfter are the values that an event left, as far as it holds them: the status and the role, and of the newest change
-// every attribute, because nothing has changed since.
+// valuesAfter returns the values that an event left, where they are known. Events about status and
+// role contain theirs. For the newest update, the values of all its attributes are the current
+// ones.
 func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []console.Fact {
 	var state event.Account
 	if !strings.HasPrefix(e.Name, "user.") || json.Unmarshal(e.Data, &state) != nil {
@@ -247,7 +251,8 @@ func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []conso
 	return list
 }
 
-// whyNot says why this administrator cannot change this person by hand; the roster refuses it too.
+// whyNot says why this administrator cannot change this person, or returns "". The roster refuses
+// the same changes.
 func whyNot(v *siteVisit, person roster.Person, counts roster.Counts) string {
 	switch {
 	case person.ID == v.Person.ID:
@@ -280,7 +285,7 @@ func stampText(s roster.Stamp, now time.Time) string {
 	return "set " + console.RelativeTime(s.Time, now) + " by " + stampName(s)
 }
 
-// ask is the confirmation page of one person's change.
+// ask shows the confirmation page for a change of one person.
 func (p *Pages) ask(w http.ResponseWriter, r *http.Request, v *siteVisit, person roster.Person, c console.ConfirmPage) error {
 	counts, err := v.Roster.Counts(r.Context())
 	if err != nil {
@@ -329,7 +334,7 @@ func roleConsequence(from, to roster.Role) string {
 	return "They stay signed in."
 }
 
-// scimUndo warns where the identity provider may change it back.
+// scimUndo warns that the identity provider may change the value back.
 func (v *siteVisit) scimUndo(may bool) string {
 	if v.Site.SCIMEnabled && may {
 		return " SCIM may change it too: what the identity provider sends later counts."
@@ -404,7 +409,8 @@ func (p *Pages) reactivate(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.changed(w, r, v, out, err)
 }
 
-// change reads who asks, and for which version of the person they saw the confirmation.
+// change reads the actor of a change and the version of the person that the confirmation page
+// showed.
 func (v *siteVisit) change(r *http.Request) (roster.Change, error) {
 	if err := r.ParseForm(); err != nil {
 		return roster.Change{}, console.UnreadableForm(err)
@@ -422,7 +428,7 @@ func (v *siteVisit) change(r *http.Request) (roster.Change, error) {
 	return c, nil
 }
 
-// changed goes back to the person with what was done, or with why it was not.
+// changed redirects to the person's page with what was done, or with why it was refused.
 func (p *Pages) changed(w http.ResponseWriter, r *http.Request, v *siteVisit, out roster.Outcome, err error) error {
 	back := v.personURL(r.PathValue("person"), "")
 	switch n := console.RefusalNotice("Nothing was changed", err); {

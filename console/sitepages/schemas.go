@@ -15,45 +15,46 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// schemasSummary is the card on SCIM integration that leads to the schemas.
+// schemasSummary is the card on the page SCIM integration that links to the schemas.
 type schemasSummary struct {
 	Text string
 	URL  string
 }
 
-// schemasPage is the view "schemas": the resource types of a site, and the document that adds to them.
+// schemasPage is the data of the view "schemas": the resource types of a site, and the document
+// that extends them.
 type schemasPage struct {
 	console.Page
 	Action   string
 	Types    []typeView
-	Document string     // as it was set, or as it was sent when it is wrong
-	Was      string     // names the stored document that the form was made from
-	Stale    *staleForm // somebody else saved another document meanwhile
+	Document string     // the stored document, or the rejected one that was sent
+	Was      string     // version of the stored document that the form was made from
+	Stale    *staleForm // someone else saved another document in the meantime
 	Problems []problem
-	Force    *forceForm // nil where there is nothing to force, or no way to
+	Force    *forceForm // nil if there is nothing to force, or no way to force it
 	Example  string
 }
 
-// staleForm shows what was saved while the form was open.
+// staleForm shows the document that was saved while the form was open.
 type staleForm struct{ Text, Now string }
 
-// forceForm asks whether what is in the way is to be dropped.
+// forceForm asks whether to drop the data that conflicts with the document.
 type forceForm struct {
 	Action   string
 	Notice   *console.Notice
-	Lost     []string // what is dropped, with numbers; empty: nothing
-	Document string   // that was sent
-	Token    string   // of these numbers
+	Lost     []string // data that will be dropped, with numbers; may be empty
+	Document string   // the document that was sent
+	Token    string   // identifies these numbers
 	Was      string   // as in schemasPage
-	Now      string   // the document as it is; may be empty
+	Now      string   // the stored document; may be empty
 	TypeName string
 	Error    *console.FieldError
 }
 
-// problem is one thing that stands in the way of a document.
+// problem is one reason why a document cannot be saved.
 type problem struct{ Where, Text string }
 
-// typeView is a resource type as the page shows it.
+// typeView describes a resource type for the page.
 type typeView struct {
 	Name     string
 	Endpoint string
@@ -73,14 +74,14 @@ type schemaView struct {
 type attributeView struct {
 	Name  string
 	Type  string
-	Rules string // what departs from the default
+	Rules string // properties that differ from the default
 	Sub   bool
 }
 
-// wasDocument is the input of a form that says which stored document the form was made from.
+// wasDocument is the input that names the stored document the form was made from.
 const wasDocument = console.WasPrefix + "document"
 
-// exampleDocument is the shortest document that does something.
+// exampleDocument is a minimal useful document.
 const exampleDocument = `{
   "schemas": [
     {
@@ -113,7 +114,8 @@ func (p *Pages) toSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	return p.Console.Redirect(w, r, v.url("admin/access/scim/schemas"), console.Notice{})
 }
 
-// viewSchemas shows the page with what is set of it: the document, what is in its way, and a way through.
+// viewSchemas fills in the rest of sp and shows the page. The caller sets the document, its
+// problems and how to force it.
 func (p *Pages) viewSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, sp schemasPage) error {
 	g, err := scim.NewRegistry(v.Site.Schemas)
 	if err != nil {
@@ -182,7 +184,8 @@ func attributeViewOf(a *scim.Attribute, name string, sub bool) attributeView {
 	return v
 }
 
-// saveSchemas takes an uploaded file, else the text of the form; both empty: none.
+// saveSchemas saves the uploaded file, or else the document in the text area. An empty document
+// removes the site's schemas.
 func (p *Pages) saveSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	document, err := documentOf(r)
 	if err != nil {
@@ -202,13 +205,14 @@ func (p *Pages) saveSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit
 	return p.savedSchemas(w, r, v, document, nil)
 }
 
-// staleSchemas saves nothing: it shows the document as it was typed beside the one that somebody else saved meanwhile.
+// staleSchemas saves nothing. It shows the typed document next to the one that someone else saved
+// in the meantime.
 func (p *Pages) staleSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte) error {
 	now, err := p.Sites.Get(r.Context(), v.Site.ID)
 	if err != nil {
 		return err
 	}
-	v.Site = now // it may have been saved after this request was let in
+	v.Site = now // the document may have been saved after this request loaded the site
 	found, err := event.Search(r.Context(), p.Events, event.Query{Scope: event.Site(string(v.Site.ID)), Kinds: []string{event.SiteSchemasChanged}, Limit: 1})
 	if err != nil {
 		return err
@@ -223,8 +227,8 @@ func (p *Pages) staleSchemas(w http.ResponseWriter, r *http.Request, v *siteVisi
 	})
 }
 
-// forceSchemas drops what is in the way, where whoever asks has typed the site's name and nothing else is in the way than
-// what they were shown.
+// forceSchemas saves the document and drops the data that conflicts with it. It does so only if the
+// administrator typed the site's name and the conflicts are still the ones that the page showed.
 func (p *Pages) forceSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	document, err := documentOf(r)
 	if err != nil {
@@ -247,7 +251,7 @@ func (p *Pages) forceSchemas(w http.ResponseWriter, r *http.Request, v *siteVisi
 	}
 	token := r.PostForm.Get("token")
 	if token == "" {
-		token = "none" // an empty one would confirm everything
+		token = "none" // an empty token would confirm everything
 	}
 	_, dropped, err := p.Sites.ForceSchemasFrom(r.Context(), v.Site.ID, was, document, v.actor(), token, p.Rosters.DropStranded)
 	if errors.Is(err, site.ErrStale) {
@@ -282,7 +286,8 @@ func (p *Pages) savedSchemas(w http.ResponseWriter, r *http.Request, v *siteVisi
 	return p.Console.Redirect(w, r, v.url("admin/access/scim/schemas"), console.DoneNotice(text))
 }
 
-// refuseSchemas shows what is in the way of a document, and where it can be forced, the form that asks for it.
+// refuseSchemas shows why the document cannot be saved. If forcing can help, it also shows the form
+// for that. Other errors are returned.
 func (p *Pages) refuseSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte, err error, ask *forceForm) error {
 	sp := schemasPage{Document: string(document)}
 	var wrong *scim.RegistryError

@@ -12,7 +12,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// scimPage is the view "scim": the guide's page, in its order and words.
+// scimPage is the data of the view "scim", in the order and words of the setup guide
+// (docs/guide.md).
 type scimPage struct {
 	console.Page
 	Site      site.Site
@@ -22,8 +23,8 @@ type scimPage struct {
 
 	SaveURL, EnableURL, RolesURL string
 
-	Was     []console.HiddenField // what the form was made from
-	Unsaved bool                  // the form holds values that are not saved
+	Was     []console.HiddenField // the values that the form started from
+	Unsaved bool                  // the form has values that are not saved
 	Trouble *console.Notice       // why nothing was saved; may be nil
 
 	Switches   switchesForm
@@ -31,32 +32,32 @@ type scimPage struct {
 	Searchable searchableSummary
 
 	Tokens   []tokenRow // live, newest first
-	Ended    []tokenRow // the last ten that are not
+	Ended    []tokenRow // the last ten tokens that have ended
 	Generate generateForm
-	Made     *madeToken // only in the answer to the POST that made it
+	Made     *madeToken // only in the response to the POST that created it
 }
 
-// generateForm is "Generate a SCIM authorization token".
+// generateForm is the form "Generate a SCIM authorization token".
 type generateForm struct {
-	Action  string // of the button Generate; the form around it saves
-	Ask     bool   // one token is live: the next page asks what becomes of it
-	Refused string // why none can be made now; empty: one can
-	Number  string // spent by the first POST that carries it
+	Action  string // address for the button Generate; the form around it saves
+	Ask     bool   // a token is live; the next page asks what happens to it
+	Refused string // why no token can be generated now; empty if one can
+	Number  string // used up by the first POST that contains it
 	Name    string
-	Expires string // a date; empty: never
+	Expires string // a date; empty if the token never expires
 	Error   *console.FieldError
 }
 
-// madeToken is shown once.
+// madeToken is a new token. It is shown only once.
 type madeToken struct {
 	Token  console.CopyValue
 	Label  string
-	Before string // what became of the one before; may be empty
+	Before string // what happened to the previous token; may be empty
 	Note   string // what comes next; may be empty
 	Done   string
 }
 
-// tokenRow is a token as the table shows it.
+// tokenRow is a token in the table.
 type tokenRow struct {
 	Label     string
 	By        string
@@ -66,21 +67,22 @@ type tokenRow struct {
 	Expires   time.Time
 	Soon      bool   // it expires within a month
 	Note      string // "ends the old one with its first call"
-	EndedText string // for tokens that are over
+	EndedText string // why the token ended; only for tokens that have ended
 	EndedAt   time.Time
 	Revoke    string
 }
 
-// switchView is a tick that takes effect at once where scripts run.
+// switchView is a checkbox. With scripts it takes effect at once.
 type switchView struct {
 	ID, Name, URL string
 	On            bool
 	Locked        bool // it cannot be changed here
-	ByScript      bool // without a script it cannot be changed here, because no form is around it
-	AsksOff       bool // switching it off asks first
+	ByScript      bool // it needs a script, because there is no form around it
+	AsksOff       bool // turning it off asks for confirmation
 }
 
-// EnableSwitch is Enable SCIM. A page that shows a token leaves it on, so that nothing leads away from the token.
+// EnableSwitch returns the switch Enable SCIM. A page that shows a new token does not allow turning
+// SCIM off, because that would lead away from the token.
 func (s scimPage) EnableSwitch() switchView {
 	return switchView{
 		ID: "enable-scim", Name: "enabled", URL: s.EnableURL, On: s.Site.SCIMEnabled, AsksOff: true,
@@ -88,7 +90,7 @@ func (s scimPage) EnableSwitch() switchView {
 	}
 }
 
-// RolesSwitch is Allow SCIM to manage user roles.
+// RolesSwitch returns the switch Allow SCIM to manage user roles.
 func (s scimPage) RolesSwitch() switchView {
 	return switchView{ID: "manage-roles", Name: "roles", URL: s.RolesURL, On: s.Site.ManageRoles, ByScript: s.Made != nil}
 }
@@ -131,7 +133,7 @@ func (p *Pages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 			sp.Ended = append(sp.Ended, p.tokenRow(v, t, now))
 		}
 	}
-	q := r.URL.Query() // a page that asked leads back here with what was typed
+	q := r.URL.Query() // other pages lead back here with the typed values
 	sp.Generate = generateForm{Action: v.url("admin/access/scim/tokens"), Number: console.NewFormNumber(), Name: q.Get("name"), Expires: q.Get("expires")}
 	switch len(live) {
 	case 0:
@@ -143,7 +145,8 @@ func (p *Pages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 	return sp, nil
 }
 
-// tenantURL is what the identity provider calls, under the name it has there.
+// tenantURL returns the address that the identity provider calls, labelled as the identity provider
+// labels it.
 func (p *Pages) tenantURL(v *siteVisit) console.CopyValue {
 	return console.CopyValue{
 		ID: "tenant-url", Label: "Tenant URL", Value: p.Console.Options.PublicURL + v.url("auth/scim/v2"),
@@ -169,8 +172,8 @@ func (p *Pages) tokenRow(v *siteVisit, t site.Token, now time.Time) tokenRow {
 	return row
 }
 
-// saveEnabled is the switch Enable SCIM by itself: it takes effect at once, and leaves the rest of the page as it is. It asks
-// before it switches SCIM off.
+// saveEnabled saves only the switch Enable SCIM, at once. It leaves the rest of the page as it is.
+// Turning SCIM off asks for confirmation first.
 func (p *Pages) saveEnabled(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)
@@ -188,7 +191,8 @@ func (p *Pages) saveEnabled(w http.ResponseWriter, r *http.Request, v *siteVisit
 
 const scimIsOn = "SCIM is on. Your identity provider is let in with a token from this page."
 
-// saveRoles is the switch Allow SCIM to manage user roles by itself. Neither way changes anybody's role, so it does not ask.
+// saveRoles saves only the switch Allow SCIM to manage user roles. It asks nothing, because it does
+// not change anyone's role.
 func (p *Pages) saveRoles(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)
@@ -208,7 +212,8 @@ func rolesText(on bool) string {
 	return "SCIM may no longer change roles. Everybody keeps the role they have until an administrator changes it."
 }
 
-// flip saves one switch. A script gets the page as it now is, from which it takes the head; the rest stays as it was typed.
+// flip saves one switch. A script gets the new page but replaces only its head, so typed values
+// stay.
 func (p *Pages) flip(w http.ResponseWriter, r *http.Request, v *siteVisit, n console.Notice, change func(*site.Site)) error {
 	changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error {
 		change(s)
@@ -228,7 +233,7 @@ func (p *Pages) flip(w http.ResponseWriter, r *http.Request, v *siteVisit, n con
 	return p.show(w, r, http.StatusOK, "scim", sp)
 }
 
-// goTo is a redirect that a script follows with the whole window.
+// goTo redirects. For a script, it makes the whole window follow.
 func (p *Pages) goTo(w http.ResponseWriter, r *http.Request, target string, n console.Notice) error {
 	if r.Header.Get("HX-Request") == "" {
 		return p.Console.Redirect(w, r, target, n)
@@ -299,7 +304,8 @@ func (p *Pages) switchOff(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	return p.Console.Redirect(w, r, v.url("admin/access/scim"), console.DoneNotice("SCIM is off. The identity provider is refused until you check Enable SCIM again."))
 }
 
-// errNoToken is the page for a token that is gone.
+// errNoToken turns a NotFound error into a page about a missing token. It returns other errors
+// unchanged.
 func errNoToken(err error, v *siteVisit) error {
 	if !errors.Is(err, refusal.NotFound) {
 		return err

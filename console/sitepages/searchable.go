@@ -14,10 +14,11 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// searchablePage is the view "searchable": what is declared searchable, and what else can be.
+// searchablePage is the data of the view "searchable": the declared attributes and those that can
+// be declared.
 type searchablePage struct {
 	console.Page
-	URL     string // of the page itself
+	URL     string // address of the page itself
 	Filling bool   // an index is not complete yet
 	Rows    []searchableRow
 	Empty   console.EmptyState
@@ -25,12 +26,12 @@ type searchablePage struct {
 
 	Action  string
 	Groups  []optionGroup
-	Chosen  string // of the options
-	Refused string // why nothing can be declared now; empty: something can
+	Chosen  string // the option that is chosen
+	Refused string // why nothing can be declared now; empty if something can
 	Error   *console.FieldError
 }
 
-// searchableRow is one line of the table.
+// searchableRow is one declared attribute in the table.
 type searchableRow struct {
 	Attribute string
 	Schema    string // the URN of an extension; empty for the core schema
@@ -40,16 +41,16 @@ type searchableRow struct {
 	Remove    string
 }
 
-// builtInRow is what every site finds without a declaration.
+// builtInRow lists the attributes of a type that every site indexes without a declaration.
 type builtInRow struct{ Type, Attributes string }
 
-// optionGroup is a heading in a list of choices.
+// optionGroup is a group of options with a heading.
 type optionGroup struct {
 	Label   string
 	Options []console.HiddenField
 }
 
-// searchableSummary is the card on SCIM integration that leads to the page.
+// searchableSummary is the card on the page SCIM integration that links to this page.
 type searchableSummary struct {
 	Text string
 	URL  string
@@ -125,7 +126,8 @@ func searchableRowOf(v *siteVisit, i roster.Indexing) searchableRow {
 	return row
 }
 
-// groupsOf lists what can be declared still, by type and schema. The value of an option is a type and an attribute.
+// groupsOf lists the attributes that can still be declared, by type and schema. The value of an
+// option is a type and an attribute.
 func groupsOf(types *scim.Registry, declared []roster.Indexing) []optionGroup {
 	var groups []optionGroup
 	for _, rt := range types.Types() {
@@ -173,7 +175,8 @@ func (p *Pages) declareSearchable(w http.ResponseWriter, r *http.Request, v *sit
 	return p.Console.Redirect(w, r, v.url("admin/access/scim/searchable"), n)
 }
 
-// declaredAt finds what the path of a request names.
+// declaredAt returns the declared attribute that the path names. If there is none, the error is a
+// *console.PageError with status 404.
 func (p *Pages) declaredAt(r *http.Request, v *siteVisit) (roster.Indexing, error) {
 	all, err := v.Roster.Indexing(r.Context())
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 )
 
-// siteSessions are the sessions of a person of the site.
+// siteSessions returns the sessions of a person of the site.
 func (p *Pages) siteSessions(r *http.Request, v *siteVisit, person roster.Person, signOut string) (console.SessionList, error) {
 	all, err := v.Roster.Sessions(r.Context(), person.ID, p.Console.SessionSecret(r, SessionCookie))
 	list := console.SessionList{SignOut: signOut}

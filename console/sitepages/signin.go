@@ -10,7 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// askIn is what somebody sees who is not signed in to the site, or whose site does not exist.
+// askIn returns the sign-in page for visitors who are not signed in. A site that does not exist
+// gets the same page.
 func (p *Pages) askIn(r *http.Request) *console.PageError {
 	name := r.PathValue("site")
 	if site.CheckName(name) != nil {
@@ -28,7 +29,8 @@ func (p *Pages) askIn(r *http.Request) *console.PageError {
 	return &console.PageError{Status: http.StatusUnauthorized, Title: s.Title, Text: s.Text, SignIn: s}
 }
 
-// showLink says whose link it is and leaves it unused: mail programs open links before people do.
+// showLink says whose link it is, but does not use it up: mail programs open links before people
+// do.
 func (p *Pages) showLink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	pending, err := p.look(w, r, v)
 	if err != nil {
@@ -40,7 +42,7 @@ func (p *Pages) showLink(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 func (p *Pages) look(w http.ResponseWriter, r *http.Request, v *siteVisit) (signin.Pending, error) {
 	p.Console.KeepPathSecret(w, r)
 	if v.Roster == nil {
-		// What an existing site answers, so that nobody learns which sites there are.
+		// Respond as an existing site does, so that no one can find out which sites exist.
 		name := r.PathValue("site")
 		if site.CheckName(name) != nil {
 			return signin.Pending{}, console.ErrNotFound
@@ -98,7 +100,8 @@ func (p *Pages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.Console.Redirect(w, r, start, console.DoneNotice("You are signed in as "+started.Person.Name()+"."))
 }
 
-// endOld ends the session that the browser is about to forget. A failure costs nothing: it expires by itself.
+// endOld ends the session that the browser is about to forget. A failure is only logged, because
+// the session also expires by itself.
 func (p *Pages) endOld(r *http.Request, v *siteVisit) {
 	if old := p.Console.SessionSecret(r, SessionCookie); old != "" {
 		if err := v.Roster.EndSession(r.Context(), old); err != nil {
@@ -112,7 +115,7 @@ func (p *Pages) signOut(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	if site.CheckName(name) != nil {
 		return console.ErrNotFound
 	}
-	// A site that does not exist answers like one where nobody is signed in.
+	// A site that does not exist responds like one where no one is signed in.
 	if v.Roster != nil {
 		if err := v.Roster.SignOut(r.Context(), p.Console.SessionSecret(r, SessionCookie)); err != nil {
 			return err

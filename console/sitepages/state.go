@@ -17,19 +17,21 @@ import (
 // recentCalls is how many rows of the request log the state looks at.
 const recentCalls = 50
 
-// callsReach is how far back these rows may lie: so far a site without a call looks through the calls of strangers.
+// callsReach is how old these rows may be. It limits how many calls of strangers are searched on a
+// site without other calls.
 const callsReach = 7 * 24 * time.Hour
 
-// manyStrangers is where the count of strangers stops.
+// manyStrangers is where counting of strangers stops.
 const manyStrangers = 100
 
-// fewFailures are too few to speak of a rate: from here on more than a fifth is failing.
+// fewFailures is the number of failures below which a failure rate means nothing. From this number
+// on, more than a fifth counts as failing.
 const fewFailures = 3
 
-// quietAfter is how long silence is ordinary. Entra asks every 20 to 40 minutes.
+// quietAfter is how long silence is normal. Entra ID calls every 20 to 40 minutes.
 const quietAfter = 24 * time.Hour
 
-// scimStatus is where a site's SCIM stands.
+// scimStatus is the state of a site's SCIM integration.
 type scimStatus string
 
 const (
@@ -42,13 +44,13 @@ const (
 	switchedOff scimStatus = "Off"
 )
 
-// scimState is the state with the sentence that explains it.
+// scimState is the status with a sentence that explains it.
 type scimState struct {
 	Status   scimStatus
-	Sentence string // with a time where there is one
+	Sentence string // with a time if there is one
 }
 
-// Badge is the state in one or two words.
+// Badge returns the status as a badge.
 func (s scimState) Badge() *console.Badge {
 	tones := map[scimStatus]console.Tone{
 		notSetUp: console.ToneQuiet, waiting: console.ToneInfo, working: console.ToneGood, quietFor: console.ToneWarning, failing: console.ToneProblem, rejected: console.ToneProblem, switchedOff: console.ToneQuiet,
@@ -56,23 +58,24 @@ func (s scimState) Badge() *console.Badge {
 	return &console.Badge{Tone: tones[s.Status], Text: string(s.Status)}
 }
 
-// Detail is the sentence without the state, for a page that shows the badge beside it.
+// Detail returns the sentence without the status, for pages that show the badge next to it.
 func (s scimState) Detail() string {
 	rest := strings.TrimPrefix(s.Sentence, string(s.Status)+". ")
 	return strings.TrimPrefix(rest, "Waiting for the first call. ")
 }
 
-// scimFacts is what the state is judged by.
+// scimFacts is what judge bases the state on.
 type scimFacts struct {
 	tokens []site.Token // newest first
-	// calls are the newest with a token that the site issued, newest first. Strangers are not among them: an address that
-	// anyone can call says nothing about the identity provider.
+	// calls are the newest calls with a token that the site issued, newest first. Calls of
+	// strangers are left out: anyone can call the address, so they say nothing about the identity
+	// provider.
 	calls     []requestlog.Request
 	settings  []event.Event // changes of settings since the oldest of these calls, newest first
-	strangers int           // calls of strangers within a day; manyStrangers stands for "or more"
+	strangers int           // calls of strangers within a day; manyStrangers means "or more"
 }
 
-// scimFacts reads the facts about the visited site.
+// scimFacts reads the facts about the site.
 func (p *Pages) scimFacts(ctx context.Context, v *siteVisit) (f scimFacts, err error) {
 	now := p.Console.Options.Now()
 	if f.tokens, err = p.Sites.Tokens(ctx, v.Site.ID); err != nil {
@@ -95,7 +98,8 @@ func (p *Pages) scimFacts(ctx context.Context, v *siteVisit) (f scimFacts, err e
 	return f, err
 }
 
-// settles says which refusals a change of a setting is the answer to: they say nothing about the site as it is now.
+// settles maps a change of a setting to the refusals that it fixes. Such refusals say nothing about
+// the current state of the site.
 var settles = map[string]func(r requestlog.Request) bool{
 	event.SiteSCIMEnabled: func(r requestlog.Request) bool { return r.Status == http.StatusForbidden },
 	event.SiteCreatesChanged: func(r requestlog.Request) bool {
@@ -111,7 +115,7 @@ var settles = map[string]func(r requestlog.Request) bool{
 	event.SiteRateLimitChanged: func(r requestlog.Request) bool { return r.Status == http.StatusTooManyRequests },
 }
 
-// current leaves out the refusals that a later change of a setting has settled.
+// current returns the calls without the refusals that a later change of a setting fixed.
 func (f scimFacts) current() []requestlog.Request {
 	var list []requestlog.Request
 	for _, r := range f.calls {
@@ -126,7 +130,8 @@ func (f scimFacts) current() []requestlog.Request {
 	return list
 }
 
-// switchedOn is when SCIM was switched on last, as far as the settings reach; else zero.
+// switchedOn returns when SCIM was last turned on, or zero if f.settings does not reach back that
+// far.
 func (f scimFacts) switchedOn() time.Time {
 	for _, e := range f.settings {
 		if e.Name == event.SiteSCIMEnabled {
@@ -136,15 +141,15 @@ func (f scimFacts) switchedOn() time.Time {
 	return time.Time{}
 }
 
-// calls is what the newest rows of the request log say.
+// calls summarizes the newest rows of the request log.
 type calls struct {
 	total, changes, failed int
-	last                   requestlog.Request // the newest that carried an accepted token
-	success                time.Time          // of the newest that was answered well
-	ended                  requestlog.Request // the newest whose token had ended
+	last                   requestlog.Request // the newest call with an accepted token
+	success                time.Time          // time of the newest successful call
+	ended                  requestlog.Request // the newest call whose token had ended
 }
 
-// readCalls sums up rows, newest first. Calls of strangers do not count.
+// readCalls summarizes rows, newest first. It ignores calls of strangers.
 func readCalls(rows []requestlog.Request) calls {
 	var c calls
 	for _, r := range rows {
@@ -172,7 +177,8 @@ func readCalls(rows []requestlog.Request) calls {
 	return c
 }
 
-// failed is an answer that leaves the identity provider's job undone. Asking for what is not there is an answered question.
+// failed reports whether a call left the identity provider's job undone. A lookup that finds
+// nothing has not failed.
 func failed(r requestlog.Request) bool {
 	if r.Status == http.StatusNotFound && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		return false
@@ -188,7 +194,7 @@ func judge(s site.Site, f scimFacts, now time.Time) scimState {
 	success := c.success
 	for _, t := range f.tokens {
 		if len(f.calls) == 0 && t.LastUsed.After(success) {
-			success = t.LastUsed // the rows that show it have been pruned
+			success = t.LastUsed // its rows were pruned from the log
 		}
 	}
 	on := f.switchedOn()
@@ -226,7 +232,8 @@ func judge(s site.Site, f scimFacts, now time.Time) scimState {
 	return scimState{working, fmt.Sprintf("Working. %s %s.", last, console.RelativeTime(success, now))}
 }
 
-// endedCounts leaves out what was tried before the live token was made: the identity provider has it since.
+// endedCounts reports whether a call with an ended token matters. Calls from before the live token
+// was created do not: the identity provider has received the new token since.
 func endedCounts(r requestlog.Request, live []site.Token) bool {
 	for _, t := range live {
 		if !r.Time.Before(t.Created) {
@@ -236,7 +243,7 @@ func endedCounts(r requestlog.Request, live []site.Token) bool {
 	return len(live) == 0
 }
 
-// endedText says which token was refused, why and what to do.
+// endedText says which token was refused, why, and what to do.
 func endedText(r requestlog.Request, tokens []site.Token, now time.Time) string {
 	name, how := "…"+r.TokenLast4, "has ended"
 	for _, t := range tokens {

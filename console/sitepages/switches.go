@@ -14,7 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// switchesForm is "What SCIM may do": the settings of site.SettingsTable that have no card of their own.
+// switchesForm is the form "What SCIM may do". It has the settings of site.SettingsTable without a
+// card of their own.
 type switchesForm struct {
 	Groups  []radioGroup
 	Ticks   []console.Choice
@@ -22,18 +23,18 @@ type switchesForm struct {
 	Error   *console.FieldError
 }
 
-// radioGroup is a question with one answer of several.
+// radioGroup is a question with several choices, of which one is selected.
 type radioGroup struct {
 	Name    string
 	Label   string
 	Choices []console.Choice
 }
 
-// numberField is an input for a number between two bounds.
+// numberField is an input for a number within bounds.
 type numberField struct {
 	Name, Label, Help string
-	Value             string // as typed; empty: none
-	None              string // what an empty one means
+	Value             string // as typed; may be empty
+	None              string // what an empty value means
 	Error             *console.FieldError
 }
 
@@ -46,7 +47,7 @@ func switchesOf(s site.Site) switchesForm {
 // ownCards are the settings that the page shows in cards of their own.
 var ownCards = map[string]bool{"scimEnabled": true, "manageRoles": true}
 
-// settingFields are the values that the page SCIM integration edits, all in one form.
+// settingFields lists the settings that the page SCIM integration edits, all in one form.
 func settingFields() []console.EditField {
 	var list []console.EditField
 	for _, x := range site.SettingsOnPage() {
@@ -66,7 +67,7 @@ func settingFields() []console.EditField {
 	return list
 }
 
-// formValue is a setting's value in the form.
+// formValue returns a setting's value in the form.
 func formValue(x site.Setting, s site.Settings) string {
 	switch is := x.Get(s); {
 	case x.Kind == site.Tick:
@@ -77,7 +78,7 @@ func formValue(x site.Setting, s site.Settings) string {
 	return x.Word(s)
 }
 
-// settingValues are the stored values of settingFields.
+// settingValues returns the stored values of settingFields.
 func settingValues(s site.Site) map[string]string {
 	values := map[string]string{}
 	for _, x := range site.SettingsOnPage() {
@@ -86,8 +87,8 @@ func settingValues(s site.Site) map[string]string {
 	return values
 }
 
-// setSettings gives a site these values. A word that a choice does not have asks for the least. It
-// returns what is wrong with the first wrong number.
+// setSettings applies the values to a site. For an unknown choice it uses the first one, which
+// allows the least. It returns the error of the first invalid number, or nil.
 func setSettings(s *site.Site, values map[string]string) (wrong *console.FieldError) {
 	for _, x := range site.SettingsOnPage() {
 		text := values[x.Field]
@@ -113,24 +114,25 @@ func setSettings(s *site.Site, values map[string]string) (wrong *console.FieldEr
 	return wrong
 }
 
-// scimEdit is a form of the page SCIM integration on its way into the site.
+// scimEdit saves a form of the page SCIM integration to the site.
 type scimEdit struct {
 	form   url.Values
 	merged console.MergedEdit
 	before site.Site
-	off    bool                // it asks to switch SCIM off, which is asked about by itself
-	wrong  *console.FieldError // of errNotSaved
+	off    bool                // the form turns SCIM off, which needs a confirmation of its own
+	wrong  *console.FieldError // set if the error is errNotSaved because of a wrong value
 }
 
-// errNotSaved ends an edit that has to be answered in another way: a wrong value, a conflict, or a question.
+// errNotSaved stops an edit that needs another response: a wrong value, a conflict, or a question.
 var errNotSaved = errors.New("the settings were not saved yet")
 
-// deletesForGood says whether the edit chooses Delete (cannot be undone), which is confirmed first.
+// deletesForGood reports whether the edit chooses Delete (cannot be undone) without a confirmation.
 func (e *scimEdit) deletesForGood() bool {
 	return e.before.Deletes != site.DeleteForGood && e.merged.Values["delete"] == string(site.DeleteForGood) && e.form.Get("confirmed") != "delete"
 }
 
-// apply brings the form into the site. It is run by the domain on the site as it is.
+// apply writes the form's values to the current site; pass it to Sites.Update. It returns
+// errNotSaved if the edit must not be saved yet. It never turns SCIM off: it sets e.off instead.
 func (e *scimEdit) apply(s *site.Site) error {
 	var err error
 	e.before, e.wrong, e.off = *s, nil, false
@@ -148,7 +150,7 @@ func (e *scimEdit) apply(s *site.Site) error {
 	return nil
 }
 
-// show sets the form to what a site has.
+// show fills the form with a site's settings.
 func (f *switchesForm) show(s site.Site) {
 	f.Groups, f.Ticks, f.Numbers = nil, nil, nil
 	for _, x := range site.SettingsOnPage() {
@@ -168,7 +170,7 @@ func (f *switchesForm) show(s site.Site) {
 	}
 }
 
-// typed puts numbers into the form as they were typed, and says which one is wrong, if one is.
+// typed puts the typed numbers into the form and marks the wrong one, if any.
 func (f *switchesForm) typed(form url.Values, wrong *console.FieldError) {
 	f.Error = wrong
 	for i, n := range f.Numbers {
@@ -178,7 +180,7 @@ func (f *switchesForm) typed(form url.Values, wrong *console.FieldError) {
 	}
 }
 
-// saveSCIM saves what the page SCIM integration edits.
+// saveSCIM saves the form of the page SCIM integration.
 func (p *Pages) saveSCIM(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)
@@ -206,7 +208,8 @@ func (p *Pages) saveSCIM(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 	return p.Console.Redirect(w, r, withTyped(v, r.PostForm), n)
 }
 
-// withTyped is the page SCIM integration with what was typed for a token that is not made yet.
+// withTyped returns the address of the page SCIM integration with the values typed for a token that
+// does not exist yet.
 func withTyped(v *siteVisit, form url.Values) string {
 	q := url.Values{}
 	for _, name := range []string{"name", "expires"} {
@@ -220,7 +223,7 @@ func withTyped(v *siteVisit, form url.Values) string {
 	return v.url("admin/access/scim?" + q.Encode())
 }
 
-// summary says what an edit saved.
+// summary describes what an edit saved.
 func (e *scimEdit) summary(now site.Site) string {
 	if len(e.merged.Mine) == 0 {
 		return "Everything on this page is saved."
@@ -238,7 +241,7 @@ func (e *scimEdit) summary(now site.Site) string {
 	return "Saved. " + strings.Join(parts, " ")
 }
 
-// lastSetting is the newest change of a setting, or nil.
+// lastSetting returns the newest change of a setting, or nil.
 func (p *Pages) lastSetting(ctx context.Context, v *siteVisit) (*event.Event, error) {
 	found, err := event.Search(ctx, p.Events, event.Query{Scope: event.Site(string(v.Site.ID)), Kinds: []string{"site."}, Limit: 1})
 	if err != nil || len(found.Events) == 0 {
@@ -247,7 +250,8 @@ func (p *Pages) lastSetting(ctx context.Context, v *siteVisit) (*event.Event, er
 	return &found.Events[0], nil
 }
 
-// notSaved answers an edit that was not saved: it asks, or shows the page again with what was typed and what is wrong.
+// notSaved responds to an edit that was not saved. It asks a question, or shows the page again with
+// the typed values and the error.
 func (p *Pages) notSaved(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit) error {
 	pg := v.page
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
@@ -267,7 +271,7 @@ func (p *Pages) notSaved(w http.ResponseWriter, r *http.Request, v *siteVisit, e
 		return err
 	}
 	asked := v.Site
-	setSettings(&asked, edit.merged.Values) //nolint:errcheck // that it is wrong is known
+	setSettings(&asked, edit.merged.Values) //nolint:errcheck // the caller knows the error already
 	sp.Site, sp.Was = asked, console.WasAgain(r.PostForm, settingFields())
 	sp.Switches.show(asked)
 	sp.Switches.typed(r.PostForm, edit.wrong)
@@ -281,7 +285,8 @@ func typedToken(form url.Values) []console.HiddenField {
 	return []console.HiddenField{{Name: "name", Value: form.Get("name")}, {Name: "expires", Value: form.Get("expires")}}
 }
 
-// askDelete asks before deletes of the identity provider become final. fields are the edit that is saved then.
+// askDelete asks for confirmation before the identity provider may delete accounts permanently.
+// fields is the edit to save after that.
 func (p *Pages) askDelete(w http.ResponseWriter, r *http.Request, v *siteVisit, pg console.Page, fields []console.HiddenField) error {
 	counts, err := v.Roster.Counts(r.Context())
 	if err != nil {
@@ -301,7 +306,7 @@ func (p *Pages) askDelete(w http.ResponseWriter, r *http.Request, v *siteVisit, 
 	})
 }
 
-// targetActions is the guide's step on Target Object Actions, as this site's switches have it.
+// targetActions returns the guide's step on Target Object Actions for this site's settings.
 func targetActions(s site.Site) template.HTML {
 	deletes := s.Deletes != site.RefuseDelete
 	switch {

@@ -12,19 +12,19 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// onceOnly is said when a used form comes back, by reload or Back.
+// onceOnly is shown when a used form is sent again, by a reload or the Back button.
 var onceOnly = console.Notice{
 	Tone: console.ToneInfo, Title: "A token is shown once",
 	Text: "Nothing new was made. If you did not save the token, generate another one and give it to your identity provider.",
 }
 
-// afterToken is where a browser lands that asks again for the page that showed a token.
+// afterToken redirects a browser that reloads the page that showed a token.
 func (p *Pages) afterToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	return p.Console.Redirect(w, r, v.url("admin/access/scim"), onceOnly)
 }
 
-// generateToken answers with the page that shows the token: the one secret that is not behind a redirect. Sent again, the form
-// makes nothing.
+// generateToken responds directly with the page that shows the token, because a secret must not go
+// through a redirect. If the same form is sent again, it creates nothing.
 func (p *Pages) generateToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)
@@ -36,7 +36,7 @@ func (p *Pages) generateToken(w http.ResponseWriter, r *http.Request, v *siteVis
 	if req.FormNumber == "" || len(req.FormNumber) > 100 {
 		return console.UnreadableForm(errors.New("the form has no number"))
 	}
-	// Generate stands in the form that edits the settings: what is ticked there is saved with the token.
+	// The button Generate is in the settings form, so the token's creation also saves the settings.
 	edit := &scimEdit{form: r.PostForm}
 	if isEdit(r.PostForm) {
 		req.Change = edit.apply
@@ -78,7 +78,8 @@ func (p *Pages) generateToken(w http.ResponseWriter, r *http.Request, v *siteVis
 	return p.show(w, r, http.StatusOK, "scim", sp)
 }
 
-// isEdit says whether a form edits settings too. The page that asks what becomes of a live token does not.
+// isEdit reports whether a form edits settings too. The page that asks what happens to a live token
+// does not.
 func isEdit(form url.Values) bool {
 	for name := range form {
 		if strings.HasPrefix(name, console.WasPrefix) {
@@ -88,7 +89,8 @@ func isEdit(form url.Values) bool {
 	return false
 }
 
-// noRoom answers Generate where a token is live: the settings are saved, then it asks what becomes of that token.
+// noRoom responds to Generate if a token is live already. It saves the settings, then asks what
+// happens to that token.
 func (p *Pages) noRoom(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit, live error) error {
 	n := console.Notice{}
 	if isEdit(r.PostForm) {
@@ -112,20 +114,20 @@ func (p *Pages) noRoom(w http.ResponseWriter, r *http.Request, v *siteVisit, edi
 	return p.Console.Redirect(w, r, withTyped(v, r.PostForm), *full)
 }
 
-// refuseToken shows the page again with what is wrong beside its field.
+// refuseToken shows the page again, with the error next to its field.
 func (p *Pages) refuseToken(w http.ResponseWriter, r *http.Request, v *siteVisit, wrong *console.FieldError) error {
 	sp, err := p.scimPage(r, v)
 	if err != nil {
 		return err
 	}
 	if isEdit(r.PostForm) {
-		// The settings stay as they were ticked: nothing is saved yet.
+		// Keep the settings as typed: nothing is saved yet.
 		asked := v.Site
 		values := map[string]string{}
 		for _, f := range settingFields() {
 			values[f.Name] = f.FormValue(r.PostForm)
 		}
-		setSettings(&asked, values) //nolint:errcheck // a wrong number is said when it is saved
+		setSettings(&asked, values) //nolint:errcheck // a wrong number is reported when the settings are saved
 		sp.Site, sp.Was, sp.Unsaved = asked, console.WasAgain(r.PostForm, settingFields()), true
 		sp.Switches.show(asked)
 		sp.Switches.typed(r.PostForm, nil)
@@ -134,7 +136,8 @@ func (p *Pages) refuseToken(w http.ResponseWriter, r *http.Request, v *siteVisit
 	return p.show(w, r, http.StatusUnprocessableEntity, "scim", sp)
 }
 
-// tokenRequest reads the form. SCIM stays as the check box on the same page says.
+// tokenRequest reads the form. KeepOff is set because the checkbox on the same page decides whether
+// SCIM is on.
 func (p *Pages) tokenRequest(r *http.Request, v *siteVisit) (site.TokenRequest, *console.FieldError) {
 	req := site.TokenRequest{
 		Name: strings.TrimSpace(r.Form.Get("name")), Actor: v.actor(), FormNumber: r.Form.Get("form"), KeepOff: true,
@@ -153,7 +156,7 @@ func (p *Pages) tokenRequest(r *http.Request, v *siteVisit) (site.TokenRequest, 
 	if err != nil {
 		return req, &console.FieldError{For: "token-expires", Text: "Write the day as 2027-01-31, or leave it empty: then the token does not expire."}
 	}
-	req.Expires = day.AddDate(0, 0, 1) // to the end of that day, UTC
+	req.Expires = day.AddDate(0, 0, 1) // the token is valid until the end of that day, in UTC
 	if !req.Expires.After(p.Console.Options.Now()) {
 		return req, &console.FieldError{For: "token-expires", Text: "That day is over. Choose a later one, or leave it empty: then the token does not expire."}
 	}
@@ -170,7 +173,7 @@ func becameOf(before []site.Token, made site.Token, mode site.TokenMode) string 
 	return fmt.Sprintf("Token %s is revoked. Provisioning stops until your identity provider has the new one.", before[0].Label())
 }
 
-// askReplace asks what becomes of the token that is live.
+// askReplace asks what happens to the live token.
 func (p *Pages) askReplace(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	now := p.Console.Options.Now()
 	if err := r.ParseForm(); err != nil {

@@ -311,7 +311,7 @@ type node struct {
 	tag    string
 	attr   map[string]string
 	kids   []*node
-	chars  string // of a text node, whose tag is empty
+	chars  string // of a node without a tag
 	parent *node
 }
 

@@ -157,7 +157,7 @@ func (p *Pages) askAssign(w http.ResponseWriter, r *http.Request, v *appVisit, n
 	}
 	who := "Everybody in " + v.Directory.Name + " who is not assigned yet"
 	if search != "" {
-		who = "Everybody whom “" + search + "” finds and who is not assigned yet"
+		who = "Everybody found by “" + search + "” who is not assigned yet"
 	}
 	effect, err := p.effectAt(r.Context(), v.Directory.ID, v.App, "their accounts are made or kept in step", provision.FlowAdd)
 	if err != nil {

@@ -37,7 +37,7 @@ func (p *Pages) wholeAudit(r *http.Request, v *operatorVisit) (console.AuditLog,
 	a := console.AuditLog{
 		Console: p.Console, Trail: p.Events, Frame: v.page, Self: auditURL, File: "audit",
 		Crumbs: []console.Crumb{{Text: "Directories", URL: "/d/"}}, Title: "Audit log of the installation",
-		Lead: "What happened on every site, in every directory and to the installation itself, with who did it and from where. What is deleted keeps its entries. " +
+		Lead: "What happened on every site, in every directory and to the installation itself, who did it, and from where. What is deleted keeps its entries. " +
 			"No page and no command changes an entry; whoever can write to the database can.",
 	}
 	a.Frame.Menu = installationMenu(auditURL)

@@ -92,7 +92,7 @@ func (p *Pages) showLogs(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	if q.Before != "" {
 		pg.Pager.First = logsURL(pg.Base, q, "")
 	}
-	pg.Empty = console.EmptyState{Icon: "scroll-text", Title: "Nothing logged yet", Text: "Each person whom a cycle looks at and has something to say about gets an entry here."}
+	pg.Empty = console.EmptyState{Icon: "scroll-text", Title: "Nothing logged yet", Text: "A cycle writes an entry here for each person it has something to say about."}
 	if pg.Filtered || pg.Skipped != "" {
 		pg.Empty = console.EmptyState{Icon: "search", Title: "No entry fits", Text: "Choose fewer conditions.", Action: &console.Action{Text: "Clear", URL: pg.Base}}
 	}

@@ -629,7 +629,7 @@ func (p *Pages) askRestart(w http.ResponseWriter, r *http.Request, v *appVisit) 
 		Page: v.page, Action: v.url("/provisioning/restart"), Button: "Restart provisioning", Cancel: v.url("/provisioning"),
 		Consequences: []string{
 			"A new initial cycle begins: everybody in scope is looked at again and compared with " + v.App.Name + ": " + console.PluralForms(n.In, "user", "users") + ", " + console.PluralForms(n.Linked, "linked account", "linked accounts") + ".",
-			"Failures that wait for a retry and a quarantine are forgotten. Which account belongs to whom is kept.",
+			"Failures that wait for a retry and a quarantine are forgotten. The links between users and accounts are kept.",
 			"Provisioning Status is set to On.",
 		},
 		Undo: "Nothing is lost: only what differs is written.",

@@ -149,7 +149,7 @@ func (p *Pages) deleteApplicationPage(ctx context.Context, v *appVisit) (console
 		Page: v.page, Action: v.url("/delete"), Button: "Delete " + v.App.Name, Danger: true, Cancel: v.url(""), TypeName: v.App.Name,
 		Consequences: []string{
 			console.PluralForms(c.Assigned, "assignment is", "assignments are") + " removed.",
-			"The provisioning is removed: credentials, mappings, logs, and which account belongs to whom.",
+			"The provisioning is removed: credentials, mappings, logs, and the links between users and accounts.",
 			console.PluralForms(c.Linked, "linked account", "linked accounts") + " at " + v.App.Name + " stay as they are. Nobody is switched off there, now or later.",
 		},
 		Undo: "This cannot be undone. To cut people off first, remove them under Users and groups and wait for a cycle.",

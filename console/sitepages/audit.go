@@ -15,7 +15,7 @@ func (p *Pages) audit(v *siteVisit) console.AuditLog {
 		Self: v.url("admin/audit"), File: v.Site.Name + "-audit-log", Crumbs: v.crumbs(),
 		Kinds: []string{"user.", "group.", "resource.", "site.", "token.", "sign_in.", "page.", "export."},
 		Title: "Audit log",
-		Lead: "Every change of an account, a setting, a token or a sign-in link, with who did it and from where; also exports, refused links and refused pages. " +
+		Lead: "Every change of an account, a setting, a token or a sign-in link, who did it, and from where; also exports, refused links and refused pages. " +
 			"No page and no command changes an entry; whoever can write to the database can.",
 		Link: v.eventURL,
 	}

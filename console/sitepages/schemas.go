@@ -172,7 +172,7 @@ func attributeViewOf(a *scim.Attribute, name string, sub bool) attributeView {
 		{a.Mutability != scim.ReadWrite, a.Mutability},
 		{a.Returned != scim.ReturnedDefault, "returned: " + a.Returned},
 		{a.Uniqueness != scim.UniquenessNone, "unique: " + a.Uniqueness},
-		{a.CaseExact && (a.Type == scim.String || a.Type == scim.Reference), "letter case counts"},
+		{a.CaseExact && (a.Type == scim.String || a.Type == scim.Reference), "case-sensitive"},
 		{len(a.CanonicalValues) > 0, "for instance " + strings.Join(a.CanonicalValues, ", ")},
 		{len(a.ReferenceTypes) > 0, "to " + strings.Join(a.ReferenceTypes, ", ")},
 	} {

@@ -99,6 +99,50 @@ func TestForgetDeletedOverwritesWhatMovedRowsLeft(t *testing.T) {
 	}
 }
 
+// While a reader still needs the write-ahead log, the database keeps the pages from before: nothing is
+// forgotten yet, and the answer says so.
+func TestForgetDeletedSaysThatAReaderHoldsTheLog(t *testing.T) {
+	t.Parallel()
+	ctx, url := t.Context(), sqliteURL(t)
+	db := open(t, url)
+	forget := func(within time.Duration) bool {
+		t.Helper()
+		complete, err := db.ForgetDeleted(ctx, time.Now().Add(within), func([]byte) bool { return false })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return complete
+	}
+	write := func(query string) {
+		t.Helper()
+		if err := db.Update(ctx, func(tx *sqldb.Tx) error { _, err := tx.Exec(ctx, query); return err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("create table secret (text text)")
+	write("insert into secret (text) values ('Hagelstrom')")
+	forget(time.Minute)
+	if err := db.View(ctx, func(tx *sqldb.Tx) error {
+		var text string
+		if err := tx.QueryRow(ctx, "select text from secret").Scan(&text); err != nil {
+			return err
+		}
+		write("update secret set text = 'nobody'")
+		if forget(time.Second) {
+			t.Error("a reader holds the log, and everything is said to be forgotten")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if !forget(time.Minute) {
+		t.Error("the reader is gone, and the log is not emptied")
+	}
+	if file, err := os.ReadFile(url); err != nil || bytes.Contains(file, []byte("Hagelstrom")) {
+		t.Errorf("the file has the name still, %v", err)
+	}
+}
+
 func integrity(ctx context.Context, tx *sqldb.Tx) error {
 	var verdict string
 	if err := tx.QueryRow(ctx, "pragma integrity_check").Scan(&verdict); err != nil {

@@ -127,11 +127,8 @@ func (db *DB) ForgetDeleted(ctx context.Context, end time.Time, found func(unuse
 		return false, err
 	}
 	defer conn.close()
-	_, _, err = conn.checkpoint("truncate")
-	if isBusy(err) {
-		return false, nil // a reader holds the log
-	}
-	return complete && overwritten, err
+	emptied, err := conn.emptyLog(ctx, end)
+	return complete && overwritten && emptied, err
 }
 
 // ErrNoCompact is returned by Compact for a PostgreSQL database.
@@ -154,8 +151,10 @@ func (db *DB) Compact(ctx context.Context) (before, after int64, err error) {
 	}
 	defer func() { err = errors.Join(err, conn.close()) }()
 	size := func() (int64, error) {
-		if _, _, err := conn.checkpoint("truncate"); err != nil {
+		if emptied, err := conn.emptyLog(ctx, time.Now().Add(busyReader)); err != nil {
 			return 0, err
+		} else if !emptied {
+			return 0, fmt.Errorf("compact %s: another program reads the file; end it and compact again", s.path)
 		}
 		info, err := os.Stat(s.path)
 		if err != nil {

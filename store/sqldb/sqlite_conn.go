@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"modernc.org/sqlite"
 )
@@ -243,6 +244,30 @@ func (c *sqliteConn) checkpoint(mode string) (pages, copied int, err error) {
 	var busy int
 	err = c.row("pragma wal_checkpoint("+mode+")", &busy, &pages, &copied)
 	return pages, copied, err
+}
+
+// emptyLog copies the whole write-ahead log into the database and empties it. done is false when a
+// reader or another checkpoint still holds the log at end: SQLite tells that in the answer, not as an
+// error. It tries at least once.
+func (c *sqliteConn) emptyLog(ctx context.Context, end time.Time) (done bool, err error) {
+	for {
+		var busy, pages, copied int
+		err := c.row("pragma wal_checkpoint(truncate)", &busy, &pages, &copied)
+		if err == nil && busy == 0 {
+			return true, nil
+		}
+		if err != nil && !isBusy(err) || !time.Now().Before(end) {
+			if isBusy(err) {
+				err = nil
+			}
+			return false, err
+		}
+		select {
+		case <-time.After(busyWriter):
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
 }
 
 func (c *sqliteConn) close() error { return errors.Join(c.forget(), c.c.Close()) }

@@ -17,7 +17,7 @@ const sessionColumns = `x.created, x.expires, x.idle, x.used, x.address, x.agent
 // alias.
 var bareSessionColumns = strings.ReplaceAll(sessionColumns, "x.", "")
 
-// sessionScan reads sessionColumns into r.
+// sessionScan holds the values of sessionColumns while they are read into a session.Record.
 type sessionScan struct {
 	session.Record
 	created, expires, idle, used int64

@@ -312,7 +312,7 @@ func (r *run) count(o Outcome) {
 	c := &r.state.Cycle
 	c.Read++
 	if o.Entry == nil {
-		c.Skipped++ // shown nowhere, so it counts only here
+		c.Skipped++ // a skip that is not reported
 		return
 	}
 	switch o.Entry.Status.Status {

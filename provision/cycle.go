@@ -100,7 +100,7 @@ func (r *run) takeUp(ctx context.Context) error {
 		r.abandon("A change of the job's settings started a new initial cycle.")
 	}
 	if (s.TryNow != j.TryNow || s.LookAtAll != j.LookAtAll) && s.Quarantine != nil {
-		s.Quarantine.NextAttempt = time.Time{} // tried at once
+		s.Quarantine.NextAttempt = time.Time{} // try again at once
 	}
 	if s.TryNow != j.TryNow {
 		s.Cooldown, s.Creates, s.NextCycle = time.Time{}, CreatePause{}, time.Time{} // Start and newly saved credentials begin a cycle at once

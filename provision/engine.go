@@ -10,11 +10,11 @@ import (
 
 // Defaults of [Engine].
 const (
-	// DefaultInterval is Entra's, from one cycle to the next when nothing changes meanwhile.
+	// DefaultInterval is the time from one cycle to the next if nothing changes. It is the same as Entra's.
 	DefaultInterval = 40 * time.Minute
-	// DefaultWorkers is how many people are worked on at the same time.
+	// DefaultWorkers is how many people the engine works on at the same time.
 	DefaultWorkers = 8
-	// DefaultSettle is how long a create of unknown outcome may still be on its way.
+	// DefaultSettle is how long a create whose outcome is unknown may still be in progress.
 	DefaultSettle = 5 * time.Second
 
 	sliceLength   = 8 * time.Second // the engine starts on no further person after it

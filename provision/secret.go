@@ -53,7 +53,7 @@ func originOf(tenantURL string) string {
 
 func sameOrigin(a, b string) bool { return originOf(a) == originOf(b) }
 
-// hostOf returns the host of a Tenant URL, to show it to a person.
+// hostOf returns the scheme and host of a Tenant URL, to show them to a person.
 func hostOf(tenantURL string) string {
 	u, err := url.Parse(tenantURL)
 	if err != nil {

@@ -50,7 +50,7 @@ func (w *Watcher) Look(ctx context.Context) error {
 	seen := make(map[Key]looked, len(states))
 	for k, s := range states {
 		if !s.Ready || s.Phase != Idle && s.Phase != Finishing || s.Quarantine != nil || w.Now().Before(s.Cooldown) {
-			continue // the job has its own time for the next attempt
+			continue // such a job is due at a time of its own
 		}
 		from := s.Watermark
 		if before, ok := w.seen[k]; ok && before.from == s.Watermark {

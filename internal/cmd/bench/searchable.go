@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// searchable declares attributes searchable while the servers run, and asks for people by them once their indexes are
-// complete, beside one that is not declared.
+// searchable declares attributes searchable while the servers run. Once their indexes are complete,
+// it measures searches by them, and by an attribute that is not declared.
 func (b *bench) searchable(ctx context.Context, w *stage, s *section) error {
 	var small *contender
 	for i, site := range w.sites {

@@ -149,7 +149,7 @@ func (f *filterRun) filter(ctx context.Context, v filterVector) (check, error) {
 	case !v.Valid:
 		return v.Error.refuses(name, a), nil
 	case len(v.Match) == 0 && a.status == http.StatusBadRequest && a.scimType() == "invalidFilter":
-		// RFC 7644 §3.4.2.2: the grammar takes these; they are about attributes that no schema here has.
+		// RFC 7644 §3.4.2.2: the grammar allows these, but no schema here has their attributes.
 		return pass(name), nil
 	case a.status != http.StatusOK:
 		return fail(name, "want 200, got %v", a), nil
@@ -207,7 +207,7 @@ func (f *filterRun) path(ctx context.Context, v filterVector) (check, error) {
 	case !v.Valid:
 		return v.Error.refuses(name, a), nil
 	case v.Path == `members[value eq "2819c223-7f76-453a-919d-413861904646"].displayName` && a.scimType() == "invalidPath":
-		// RFC 7643 §4.2: the grammar takes it, but members have no displayName.
+		// RFC 7643 §4.2: the grammar allows it, but members have no displayName.
 		return pass(name), nil
 	}
 	return passIf(understood, name, "want it understood, got %v", a), nil

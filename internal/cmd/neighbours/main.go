@@ -1,12 +1,13 @@
-// Command neighbours measures what the other sites of a server notice while some of them do their worst: one site of many
-// people is scanned by many clients that ignore Retry-After, another sends large PATCHes, a third reads pages of large users
-// slowly. It prints the times of a quiet site before and meanwhile, and the server's memory.
+// Command neighbours measures how a server's other sites are affected while some sites cause heavy
+// load. Many clients that ignore Retry-After scan one site with many people. Another site sends large
+// PATCHes. A third reads pages of large users slowly. The command prints the times of a quiet site
+// before and during that, and the server's memory.
 //
 //	go run ./internal/cmd/neighbours -rollcall bin/rollcall
 //	go run ./internal/cmd/neighbours -rollcall bin/rollcall -postgres
 //
-// Before all that it measures what the scanned site gets by one client alone, and by its own many clients while nobody else
-// does anything. It ends with exit code 1 when an aim is missed.
+// First it measures the rate of scans for a single client, and for all clients of the scanned site
+// without any other load. It exits with code 1 if an aim is missed.
 package main
 
 import (

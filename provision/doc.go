@@ -2,8 +2,8 @@
 // provisioning engine, its jobs, and the records that the engine keeps of each job.
 //
 // A job belongs to one enterprise application of one directory. People change it through [Jobs].
-// [Engine.Advance] works on it, one bounded slice at a time. It works under a lease, and the lease's
-// epoch fences every write:
+// [Engine.Advance] works on it, one bounded slice at a time. It works under a lease, and the
+// lease's epoch fences every write:
 //
 //	       Source.Snapshot / Source.Changes
 //	                    │  object ids, saved with the watermark that covers them
@@ -27,11 +27,12 @@
 // A plan shows the decisions that a cycle would carry out. It runs the same code without intent,
 // export and record.
 //
-// A change that arrives while a cycle runs goes before the rest of the cycle's work list, so a leaver
-// does not wait for the end of the cycle. If a target throttles creates, only creates pause.
+// A change that arrives while a cycle runs goes before the rest of the cycle's work list, so a
+// leaver does not wait for the end of the cycle. If a target throttles creates, only creates pause.
 //
-// A process may die at any point. Updates are sent again, which is harmless. If the outcome of a create
-// is unknown, the engine finds out by reading the target. It never just sends the create again.
+// A process may die at any point. Updates are sent again, which is harmless. If the outcome of a
+// create is unknown, the engine finds out by reading the target. It never just sends the create
+// again.
 //
 // Other packages implement sources and targets, store the state and wake the jobs.
 package provision

@@ -10,7 +10,8 @@ import (
 
 // Defaults of [Engine].
 const (
-	// DefaultInterval is the time from one cycle to the next if nothing changes. It is the same as Entra's.
+	// DefaultInterval is the time from one cycle to the next if nothing changes. It is the same as
+	// Entra's.
 	DefaultInterval = 40 * time.Minute
 	// DefaultWorkers is how many people the engine works on at the same time.
 	DefaultWorkers = 8

@@ -322,7 +322,8 @@ func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secr
 	return found, err
 }
 
-// event.ProvisioningConnectionTested is the name of the event of a Test Connection. It changes nothing.
+// event.ProvisioningConnectionTested is the name of the event of a Test Connection. It changes
+// nothing.
 
 // recordTest records who tested which address, and the result. It leaves out the application's
 // answer.

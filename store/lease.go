@@ -19,9 +19,9 @@ import (
 //	                                 │ └─Renew─┘
 //	                                 └─ expired: due again, for any owner
 //
-// Times come from the clock of the claiming process, so the clocks of several machines must agree to
-// a fraction of the ttl. The clock decides only when another owner can take over a lease. The epoch
-// protects the data.
+// Times come from the clock of the claiming process, so the clocks of several machines must agree
+// to a fraction of the ttl. The clock decides only when another owner can take over a lease. The
+// epoch protects the data.
 type Leases struct{ DB *DB }
 
 // never is the next_at of a key that becomes due only through Wake. It is also greater than every

@@ -17,7 +17,8 @@ import (
 
 // The templates.
 const (
-	// Guide is what new applications start with: the mappings that the guide for Stack Overflow for Teams shows.
+	// Guide is what new applications start with: the mappings that the guide for Stack Overflow for
+	// Teams shows.
 	Guide = "guide"
 	// NonGallery is what Microsoft Entra ID gives a SCIM application that is not from its gallery.
 	NonGallery = "customappsso"

@@ -9,14 +9,14 @@
 //
 // On each kind of database, a site of each size is filled once. Then each part (read, list, group,
 // write) starts a server for every site, adds its rows with the things to compare them with, and
-// measures them. A failure costs its row or its part. The time limit costs everything that is left. The
-// report is always written, and rows without figures say why.
+// measures them. A failure costs its row or its part. The time limit costs everything that is left.
+// The report is always written, and rows without figures say why.
 //
 // Contenders take turns (A B C, A B C, …), so that other load on the machine affects all of them
-// equally. A figure is the median over the rounds, with the smallest and the largest value beside it.
-// Ratios are computed within each round before their median is taken.
+// equally. A figure is the median over the rounds, with the smallest and the largest value beside
+// it. Ratios are computed within each round before their median is taken.
 //
 // The report shows the project's aims beside the ratios, and whether they hold. No test and no exit
-// code depends on a time. The command needs Linux, because it reads each process's processor time from
-// /proc.
+// code depends on a time. The command needs Linux, because it reads each process's processor time
+// from /proc.
 package main

@@ -50,7 +50,8 @@ func (s sample) rate() float64 {
 	return float64(s.Requests) / s.Elapsed.Seconds()
 }
 
-// cpu, database and total are microseconds of processor time per request: the server's, PostgreSQL's, of both.
+// cpu, database and total are microseconds of processor time per request: the server's,
+// PostgreSQL's, of both.
 func (s sample) cpu() float64      { return s.each(s.CPU) }
 func (s sample) database() float64 { return s.each(s.Database) }
 func (s sample) total() float64    { return s.each(s.CPU + s.Database) }

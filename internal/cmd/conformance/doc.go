@@ -1,5 +1,5 @@
-// Command conformance shows whether a server speaks SCIM 2.0 as the RFCs and the identity providers'
-// own test suites require.
+// Command conformance shows whether a server speaks SCIM 2.0 as the RFCs and the identity
+// providers' own test suites require.
 //
 //	rollcall site create, token create ─┐ one site for each suite, profile full,
 //	                                    │ tolerant or strict, empty at first
@@ -11,8 +11,9 @@
 //	                        └─► checks ─► explained by name? ─► one table
 //
 // A check passes, fails, or was not run for a reason that the table names. If the machine lacks
-// something (a collection, Python, npm), that is never a pass. If a check expects something else than
-// the RFC, it fails and explained.go explains it by name. New failures therefore differ from known ones.
+// something (a collection, Python, npm), that is never a pass. If a check expects something else
+// than the RFC, it fails and explained.go explains it by name. New failures therefore differ from
+// known ones.
 //
 // The command uses the product only from outside, through its binary and HTTP. It reads other
 // projects' collections from a folder; they are not part of this module.

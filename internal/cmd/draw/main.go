@@ -158,8 +158,8 @@ func (p *pkg) read(file, shown string) error {
 	return nil
 }
 
-// declared returns the names that a file declares: functions, methods, types, constants, variables of
-// the package, fields, and the methods of interfaces.
+// declared returns the names that a file declares: functions, methods, types, constants, variables
+// of the package, fields, and the methods of interfaces.
 func declared(tree *ast.File) []*ast.Ident {
 	var names []*ast.Ident
 	add := func(name *ast.Ident) {
@@ -213,8 +213,8 @@ func fields(typ ast.Expr) []*ast.Ident {
 	return names
 }
 
-// draw picks the packages, and the items of each. It returns an error if too few packages have enough
-// comments and names.
+// draw picks the packages, and the items of each. It returns an error if too few packages have
+// enough comments and names.
 func draw(all []*pkg, seed string, packages, items int) ([]*pkg, error) {
 	var enough []*pkg
 	for _, p := range all {

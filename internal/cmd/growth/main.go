@@ -1,7 +1,7 @@
-// Command growth measures how a server's other sites are affected while old rows of a request log are
-// pruned, and while a site with very many rows is deleted. It prints the times of a quiet site before
-// and during that, the sizes of the files, and the load of the machine. It exits with code 1 if the p99
-// of changes is more than three times the p99 before.
+// Command growth measures how a server's other sites are affected while old rows of a request log
+// are pruned, and while a site with very many rows is deleted. It prints the times of a quiet site
+// before and during that, the sizes of the files, and the load of the machine. It exits with code 1
+// if the p99 of changes is more than three times the p99 before.
 //
 //	go run ./internal/cmd/growth -rollcall bin/rollcall [-postgres] [-prune 1000000] [-delete 3000000]
 package main

@@ -1,13 +1,13 @@
-// Command kills kills a server with SIGKILL again and again while clients write to it. It compares the
-// stored data with what the server acknowledged: nothing is lost, nothing is stored twice, and the
-// numbers of versions, events and request-log rows match the changes. On PostgreSQL every third kill
-// hits one of the database's own processes, and PostgreSQL then recovers as after a crash.
+// Command kills kills a server with SIGKILL again and again while clients write to it. It compares
+// the stored data with what the server acknowledged: nothing is lost, nothing is stored twice, and
+// the numbers of versions, events and request-log rows match the changes. On PostgreSQL every third
+// kill hits one of the database's own processes, and PostgreSQL then recovers as after a crash.
 //
 //	go run ./internal/cmd/kills -rollcall bin/rollcall [-kills 200]
 //	go run ./internal/cmd/kills -rollcall bin/rollcall -postgres [-kills 200]
 //
-// At the end it damages the data in several ways, each in a transaction that is rolled back. It fails
-// unless the comparison notices each damage. It exits with code 1 if anything is wrong.
+// At the end it damages the data in several ways, each in a transaction that is rolled back. It
+// fails unless the comparison notices each damage. It exits with code 1 if anything is wrong.
 package main
 
 import (

@@ -365,7 +365,7 @@ func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (id
 // address matches email addresses in text.
 var address = regexp.MustCompile(`[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}.-]+[\p{L}\p{N}]`)
 
-// ValuesOf returns the values that the logs show the person to have had.
+// ValuesOf returns the values that, according to the logs and identities, the person once had.
 func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (values []string, err error) {
 	add := func(query string, read func(row scanner) error, args ...any) {
 		if err != nil {

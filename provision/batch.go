@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// batch takes people through all steps: evaluate together, write down the
-// creates, export together, record. wait is set when the target asks for a pause
-// or refuses everything.
+// batch takes people through all steps: it evaluates all of them, records the creates, exports all
+// of them and records the outcomes. wait is set if the target asks for a pause or refuses
+// everything.
 func (r *run) batch(ctx context.Context, pending []Pending) (wait time.Time, err error) {
 	p := r.pass()
 	now := r.e.Now()
@@ -22,8 +22,8 @@ func (r *run) batch(ctx context.Context, pending []Pending) (wait time.Time, err
 		p.claim(w)
 	}
 	r.holdCreates(works, r.e.Now())
-	// From here on requests change the target: what was begun is finished and
-	// recorded, also when the process is asked to stop.
+	// From here on requests change the target. Finish and record what was begun, even if the
+	// process is asked to stop.
 	firm := context.WithoutCancel(ctx)
 	if err := r.intend(firm, works); err != nil {
 		return time.Time{}, err
@@ -43,7 +43,7 @@ func (r *run) batch(ctx context.Context, pending []Pending) (wait time.Time, err
 	return r.quarantine(firm, systemic)
 }
 
-// each runs f for works with bounded concurrency and waits for all of them.
+// each runs f for n works with bounded concurrency and waits until all have ended.
 func (r *run) each(n int, f func(i int)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -57,8 +57,8 @@ func (r *run) each(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// evaluateAll returns the works of the people it got to until a time, or until the
-// target refuses everybody. The rest of the slice is for exporting them.
+// evaluateAll evaluates people until a time, or until the target refuses everyone, and returns
+// their works. The rest of the slice is left for exporting them.
 func (r *run) evaluateAll(ctx context.Context, p *pass, pending []Pending, until time.Time) ([]*work, error) {
 	works, errs := make([]*work, len(pending)), make([]error, len(pending))
 	var halt atomic.Bool
@@ -83,7 +83,7 @@ func (r *run) evaluateAll(ctx context.Context, p *pass, pending []Pending, until
 	return begun, nil
 }
 
-// evaluate reads one object and decides what is to be done about it.
+// evaluate reads one object and decides what to do about it.
 func (r *run) evaluate(ctx context.Context, p *pass, known Pending) (*work, error) {
 	o, err := r.readObject(ctx, known.ObjectID)
 	if err != nil {
@@ -92,10 +92,10 @@ func (r *run) evaluate(ctx context.Context, p *pass, known Pending) (*work, erro
 	return p.evaluate(ctx, o, known, r.e.Now())
 }
 
-// problem is what went wrong with a person, nil if nothing did.
+// problem returns what went wrong with a person, or nil.
 func (w *work) problem() *TargetError { return problemOf(w.decision, w.result) }
 
-// intend writes creates down before the first of them is sent.
+// intend records the creates before the first of them is sent.
 func (r *run) intend(ctx context.Context, works []*work) error {
 	var ops []Op
 	now := r.e.Now()
@@ -115,8 +115,8 @@ func (r *run) intend(ctx context.Context, works []*work) error {
 	return r.e.Store.Intend(ctx, r.fence, ops)
 }
 
-// exportAll sends what was decided. What it does not get to is left pending; its
-// intents are taken back, since nothing was sent.
+// exportAll sends what was decided. Works that it does not get to stay pending. Their recorded
+// creates are withdrawn, because nothing was sent.
 func (r *run) exportAll(ctx context.Context, p *pass, works []*work) {
 	firm := context.WithoutCancel(ctx)
 	until := r.end.Add(exportGrace)
@@ -137,14 +137,14 @@ func (r *run) exportAll(ctx context.Context, p *pass, works []*work) {
 	})
 }
 
-// throttledCreate says whether the target asked for a pause when it was sent a create.
+// throttledCreate reports whether the target asked for a pause in answer to a create.
 func (w *work) throttledCreate() bool {
 	no, failed := w.result.(refused)
 	_, creating := w.decision.(create)
 	return failed && creating && no.problem.Kind == Throttled
 }
 
-// holdCreates puts creates off while the target wants none.
+// holdCreates postpones creates while the target accepts none.
 func (r *run) holdCreates(works []*work, now time.Time) {
 	until := r.state.Creates.Until
 	for _, w := range works {
@@ -154,13 +154,12 @@ func (r *run) holdCreates(works []*work, now time.Time) {
 	}
 }
 
-// maxCreatePauses is how many pauses in a row people wait for an account before
-// that is a failure of theirs: an application without free seats may answer with
-// 429 for good.
+// maxCreatePauses is how many pauses in a row a person waits for an account. After that it counts
+// as the person's failure: an application without free seats may answer with 429 permanently.
 const maxCreatePauses = 5
 
-// pauseCreates deals with creates that the target throttled. Whoever else there is
-// goes on: an application that takes no new people may still let old ones go.
+// pauseCreates handles creates that the target throttled. Other work continues: an application that
+// takes no new people may still accept changes for existing ones.
 func (r *run) pauseCreates(works []*work, now time.Time) {
 	var refusal *TargetError
 	for _, w := range works {
@@ -191,11 +190,11 @@ func (r *run) pauseCreates(works []*work, now time.Time) {
 	}
 }
 
-// defaultPause is the pause after a 429 that names none.
+// defaultPause is the pause after a 429 that does not say how long to wait.
 const defaultPause = 30 * time.Second
 
-// general says whether a failure makes it pointless to go on before the connection
-// was tested: it is not about this person, or each one more costs a time-out.
+// general reports whether to test the connection before going on after a failure: either the
+// failure is not about this person, or each further request would cost a time-out.
 func general(te *TargetError) bool {
 	if te == nil {
 		return false
@@ -207,7 +206,7 @@ func general(te *TargetError) bool {
 	return te.Kind == Transient && te.Status == 0
 }
 
-// suspicious says whether a failure may be that of the whole connection.
+// suspicious reports whether a failure may concern the whole connection.
 func suspicious(te *TargetError) bool {
 	switch te.Kind {
 	case Throttled, Credentials, Unreachable, Incompatible, Transient:
@@ -216,12 +215,12 @@ func suspicious(te *TargetError) bool {
 	return te.Status == http403
 }
 
-// http403 without importing an HTTP package: a target that switched SCIM off
-// refuses every request with it.
+// http403 avoids importing an HTTP package. A target that has switched SCIM off refuses every
+// request with it.
 const http403 = 403
 
-// judge tells failures of the connection from failures of people: if the
-// connection test fails too, nobody's failure is recorded and the job waits.
+// judge separates failures of the connection from failures of people. If the connection test fails
+// too, it records no one's failure and the job waits.
 func (r *run) judge(ctx context.Context, works []*work) *TargetError {
 	var suspects []*work
 	var systemic *TargetError
@@ -253,7 +252,7 @@ func (r *run) judge(ctx context.Context, works []*work) *TargetError {
 	return systemic
 }
 
-// postpone leaves a failure that is not the person's for later.
+// postpone reschedules a work whose failure is not about the person.
 func (w *work) postpone(until time.Time) {
 	if no, failed := w.result.(refused); failed {
 		if _, creating := w.decision.(create); creating {
@@ -294,7 +293,7 @@ func (r *run) show(entry *LogEntry) error {
 	return r.visit(*entry)
 }
 
-// conclude makes what is to be recorded of a work that has ended.
+// conclude returns the outcome to record for a work that has ended.
 func (w *work) conclude(now time.Time, cycle string) Outcome {
 	o := settle(w.decision, w.result, w.known, now)
 	s, skipped := w.decision.(skip)
@@ -313,7 +312,7 @@ func (r *run) count(o Outcome) {
 	c := &r.state.Cycle
 	c.Read++
 	if o.Entry == nil {
-		c.Skipped++ // it is no news
+		c.Skipped++ // a skip that is not reported
 		return
 	}
 	switch o.Entry.Status.Status {

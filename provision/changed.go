@@ -7,8 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// changedSettings gives the settings in which two states of a job differ with both values, for the audit trail. Of the Secret
-// Token it says only that it changed.
+// changedSettings returns the settings that differ between two versions of a job, with both values,
+// for the audit trail. For the Secret Token it says only that it changed.
 func changedSettings(before, after Job) []event.Change {
 	var changes []event.Change
 	text := func(name, was, is string) {
@@ -29,7 +29,7 @@ func changedSettings(before, after Job) []event.Change {
 	return changes
 }
 
-// changedMappings compares two schemas row by row of their mappings.
+// changedMappings compares the mappings of two schemas row by row.
 func changedMappings(before, after *Schema) []event.Change {
 	was, order := mappingParts(before)
 	is, more := mappingParts(after)
@@ -48,7 +48,7 @@ func changedMappings(before, after *Schema) []event.Change {
 	return slices.Clip(changes)
 }
 
-// mappingParts names every part of a schema that a person changes.
+// mappingParts returns every part of a schema that a person can change, by name.
 func mappingParts(s *Schema) (parts map[string]any, order []string) {
 	parts = map[string]any{}
 	add := func(name string, value any) {

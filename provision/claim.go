@@ -8,14 +8,14 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// claims keeps two people of one pass from getting one account. What earlier
-// passes recorded is in the store.
+// claims prevents two people of one pass from getting the same account. The store knows the
+// accounts of earlier passes.
 type claims struct {
 	mu    sync.Mutex
 	owner map[string]string // account or matching value to object id
 }
 
-// take claims a thing for a person and returns who has it.
+// take claims a thing for a person and returns its owner.
 func (c *claims) take(thing, objectID string) (owner string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -29,8 +29,8 @@ func (c *claims) take(thing, objectID string) (owner string) {
 	return objectID
 }
 
-// claim fails the second of two people who found the same account, or who would
-// get the same new account.
+// claim fails the second of two people who found the same account or would get the same new
+// account.
 func (p *pass) claim(w *work) {
 	if w.newLink() {
 		owner := p.claims.take("account "+w.link.TargetID, w.known.ObjectID)
@@ -39,7 +39,7 @@ func (p *pass) claim(w *work) {
 		}
 		f := w.taken(w.link.TargetID, owner)
 		if w.known.Link != nil {
-			f.pair = rememberLost(*w.known.Link) // this account was to take the place of one that is gone
+			f.pair = rememberLost(*w.known.Link) // this account was meant to replace one that is gone
 		}
 		w.decision = f
 		return
@@ -62,8 +62,8 @@ func (p *pass) claim(w *work) {
 	}
 }
 
-// ownerOf returns who has an account, whether recorded or claimed in this pass.
-// Nobody has it afterwards but the person who asked.
+// ownerOf returns the owner of an account, as recorded or as claimed in this pass. If it has no
+// owner, ownerOf claims it for the person who asks.
 func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, error) {
 	owner, err := p.owner(ctx, targetID)
 	if err != nil || owner != "" && owner != objectID {
@@ -72,7 +72,7 @@ func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, 
 	return p.claims.take("account "+targetID, objectID), nil
 }
 
-// taken fails a person whose account belongs to somebody else.
+// taken fails a person whose account belongs to another person.
 func (w *work) taken(targetID, owner string) fail {
 	w.link = nil
 	return w.fail(&TargetError{

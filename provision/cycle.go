@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// advance does one slice. When the directory no longer keeps what the job has not
-// read yet, the next slice starts an initial cycle.
+// advance does one slice. If the source no longer keeps changes that the job has not read, the next
+// slice starts an initial cycle.
 func (r *run) advance(ctx context.Context) (next time.Time, err error) {
 	next, err = r.slice(ctx)
 	if !errors.Is(err, ErrBehind) {
@@ -29,8 +29,8 @@ func (r *run) advance(ctx context.Context) (next time.Time, err error) {
 
 const prunedNote = "The directory no longer keeps all changes since the last cycle. An initial cycle looks at everybody."
 
-// slice begins a cycle if one is due, imports, works, and ends the cycle when
-// nothing is left.
+// slice begins a cycle if one is due, imports, works on people, and ends the cycle when nothing is
+// left.
 func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 	if err := r.takeUp(ctx); err != nil {
 		return time.Time{}, err
@@ -81,8 +81,8 @@ func asProblem(err error) *TargetError {
 	return asTargetError(err)
 }
 
-// takeUp adopts what people changed: a restart forgets failures, another target
-// forgets links, and whatever touches everybody starts an initial cycle.
+// takeUp applies the changes that people have made to the job. A restart drops failures, a new
+// target drops links, and any change that affects everyone starts an initial cycle.
 func (r *run) takeUp(ctx context.Context) error {
 	s, j := &r.state, r.job
 	if s.Asked == j.Asked {
@@ -100,17 +100,16 @@ func (r *run) takeUp(ctx context.Context) error {
 		r.abandon("A change of the job's settings started a new initial cycle.")
 	}
 	if (s.TryNow != j.TryNow || s.LookAtAll != j.LookAtAll) && s.Quarantine != nil {
-		s.Quarantine.NextAttempt = time.Time{} // tried at once
+		s.Quarantine.NextAttempt = time.Time{} // try again at once
 	}
 	if s.TryNow != j.TryNow {
-		s.Cooldown, s.Creates, s.NextCycle = time.Time{}, CreatePause{}, time.Time{} // Start, and credentials just saved, begin a cycle at once
+		s.Cooldown, s.Creates, s.NextCycle = time.Time{}, CreatePause{}, time.Time{} // Start and newly saved credentials begin a cycle at once
 	}
 	s.Asked = j.Asked
 	return r.e.Store.Forget(ctx, r.fence, *s, what)
 }
 
-// abandon ends the cycle in progress before its time. Its work list stays: the
-// next cycle goes on with it.
+// abandon ends the current cycle early. Its work list stays, and the next cycle continues with it.
 func (r *run) abandon(why string) {
 	if r.state.Phase == Idle {
 		return
@@ -120,7 +119,7 @@ func (r *run) abandon(why string) {
 	r.state.Last, r.state.Phase = &c, Idle
 }
 
-// waiting returns until when nothing may be sent at all; zero if it may.
+// waiting returns the time until which nothing may be sent, or zero.
 func (r *run) waiting() time.Time {
 	now := r.e.Now()
 	if now.Before(r.state.Cooldown) {
@@ -132,8 +131,8 @@ func (r *run) waiting() time.Time {
 	return time.Time{}
 }
 
-// due says whether a cycle should begin now, else when to look again. A forced one
-// begins whatever the schedule says.
+// due reports whether a cycle should begin now, and otherwise when to look again. A forced cycle
+// begins regardless of the schedule.
 func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, next time.Time, err error) {
 	k := r.job.Key
 	if forced || !r.state.Ready || r.state.Quarantine != nil || !now.Before(r.state.NextCycle) || r.clockWasAhead(now) {
@@ -155,12 +154,13 @@ func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, ne
 	return !now.Before(next), next, nil
 }
 
-// clockWasAhead says whether the next cycle is further away than one can be: the clock was ahead when it was settled.
+// clockWasAhead reports whether the next cycle is further away than the interval allows. That
+// happens if the clock was ahead when it was scheduled.
 func (r *run) clockWasAhead(now time.Time) bool {
 	return r.state.NextCycle.After(now.Add(r.e.interval()))
 }
 
-// changed says whether the source has news that concern the job.
+// changed reports whether the source has changes that concern the job.
 func (r *run) changed(ctx context.Context) (bool, error) {
 	return hasChanges(ctx, r.source, r.job.Key.App, r.state.Watermark)
 }
@@ -188,7 +188,7 @@ func earliest(times ...time.Time) time.Time {
 	return first
 }
 
-// begin starts a cycle, or goes on with one that a quarantine interrupted.
+// begin starts a cycle, or continues one that a quarantine interrupted.
 func (r *run) begin(ctx context.Context) error {
 	s, now := &r.state, r.e.Now()
 	var lifted *event.Event
@@ -217,7 +217,7 @@ func (r *run) begin(ctx context.Context) error {
 	return r.recall(ctx)
 }
 
-// mentionGroups says once per initial cycle what this version does not do.
+// mentionGroups logs, once per initial cycle, that this version does not provision groups.
 func (r *run) mentionGroups(ctx context.Context) error {
 	if !r.m.groups || r.state.Cycle.Kind != InitialCycle {
 		return nil
@@ -238,8 +238,8 @@ func (r *run) mentionGroups(ctx context.Context) error {
 
 const groupsNote = "Groups are not provisioned in this version. No request about groups is sent; the group mapping is kept."
 
-// recall puts failures that are due and, once a day, people without an account
-// back on the work list.
+// recall puts failures that are due back on the work list and, once a day, people without an
+// account.
 func (r *run) recall(ctx context.Context) error {
 	now, k := r.e.Now(), r.job.Key
 	until := now
@@ -267,8 +267,9 @@ func (r *run) recall(ctx context.Context) error {
 	return r.e.Store.Import(ctx, r.fence, r.state, ByAbsence, ids)
 }
 
-// absent are the people whose account the next cycle looks for once more: those who
-// lost it just now, and once a day those without one and those who lost it a while ago.
+// absent returns the people whose account the next cycle looks for again: those whose account has
+// just been lost and, once a day, those without an account and those whose account was lost some
+// time ago.
 func (r *run) absent(ctx context.Context) ([]string, error) {
 	now, k := r.e.Now(), r.job.Key
 	ids, err := r.e.Store.Lost(ctx, k)
@@ -283,8 +284,9 @@ func (r *run) absent(ctx context.Context) ([]string, error) {
 	return slices.Concat(ids, unmatched, gone), err
 }
 
-// turn does the next piece: a batch of what is pending, else a page of import.
-// done means that the cycle has nothing left; wait, that it must pause until then.
+// turn does the next piece of work: a batch of pending people or, if there are none, a page of
+// import. done means that the cycle has nothing left. wait means that the cycle must pause until
+// then.
 func (r *run) turn(ctx context.Context) (done bool, wait time.Time, err error) {
 	pending, err := r.e.Store.Pending(ctx, r.job.Key, r.e.Now(), batchSize)
 	if err != nil {
@@ -292,7 +294,7 @@ func (r *run) turn(ctx context.Context) (done bool, wait time.Time, err error) {
 	}
 	var next time.Time
 	if len(pending) == 0 && r.state.Phase == Finishing {
-		// What changes from now on is for the next cycle.
+		// Changes from now on belong to the next cycle.
 		if next, err = r.e.Store.NextPending(ctx, r.job.Key); err != nil || next.IsZero() {
 			return true, time.Time{}, err
 		}
@@ -315,17 +317,16 @@ func (r *run) turn(ctx context.Context) (done bool, wait time.Time, err error) {
 	return false, next, nil
 }
 
-// importNews imports what changed since the cycle began, and returns it: it goes
-// before everything that was on the work list already. So a leaver does not wait
-// for the end of a long cycle.
+// importNews imports the changes since the cycle began and returns them, so that they are handled
+// before the rest of the work list. A leaver therefore does not wait for the end of a long cycle.
 func (r *run) importNews(ctx context.Context) ([]Pending, error) {
 	s := r.state
 	at := &s.Watermark
 	switch s.Phase {
 	case Changes:
-		return nil, nil // it reads them anyway
+		return nil, nil // this phase reads the changes anyway
 	case Snapshot, Links:
-		at = &s.Start // where the cycle after this one begins
+		at = &s.Start // where the next cycle begins
 	}
 	c, err := r.source.Changes(ctx, r.job.Key.App, *at, batchSize)
 	if err != nil {
@@ -346,7 +347,7 @@ func (r *run) importNews(ctx context.Context) ([]Pending, error) {
 			return nil, err
 		}
 		known.Why = ByChange
-		// An initial cycle looks at everybody anyway: only leavers are in a hurry.
+		// An initial cycle looks at everyone anyway, so only people who may lose access are urgent.
 		if known.Link != nil || s.Phase == Finishing {
 			fresh = append(fresh, known)
 		}
@@ -354,7 +355,7 @@ func (r *run) importNews(ctx context.Context) ([]Pending, error) {
 	return fresh, nil
 }
 
-// importPage adds one page to the work list, with the cursor that covers it.
+// importPage adds one page to the work list and saves the cursor that covers it.
 func (r *run) importPage(ctx context.Context) error {
 	page, err := r.readPage(ctx, r.state)
 	if err != nil {
@@ -371,7 +372,7 @@ type imported struct {
 	then State // the state whose cursor covers the page
 }
 
-// readPage reads what comes next after a state.
+// readPage reads the page that follows a state.
 func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 	switch s.Phase {
 	case Snapshot:
@@ -410,7 +411,7 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 	return imported{c.IDs, ByChange, s}, nil
 }
 
-// move advances the import cursor behind a page; an incomplete page is the last.
+// move advances the import cursor past a page. A page that is not full is the last one.
 func (s *State) move(ids []string, then Phase) {
 	if len(ids) < importPage {
 		s.Phase, s.After = then, ""
@@ -419,8 +420,8 @@ func (s *State) move(ids []string, then Phase) {
 	s.After = ids[len(ids)-1]
 }
 
-// outOfSnapshot returns the linked people that the snapshot did not contain: purged
-// people, and people who are no longer assigned.
+// outOfSnapshot returns the linked people that the snapshot did not contain: purged people, and
+// people who are no longer assigned.
 func (r *run) outOfSnapshot(ctx context.Context, ids []string) ([]string, error) {
 	var out []string
 	for _, id := range ids {
@@ -437,7 +438,7 @@ func (r *run) outOfSnapshot(ctx context.Context, ids []string) ([]string, error)
 	return out, nil
 }
 
-// finish ends the cycle. A change that arrived meanwhile starts the next at once.
+// finish ends the cycle. If a change arrived meanwhile, the next cycle starts at once.
 func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 	s, now := &r.state, r.e.Now()
 	c := s.Cycle
@@ -465,7 +466,7 @@ func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 	return next, err
 }
 
-// stopped handles a connection test that did not work.
+// stopped handles a failed connection test.
 func (r *run) stopped(ctx context.Context, te *TargetError) (time.Time, error) {
 	if te.Kind == Throttled {
 		return r.coolDown(ctx, te)
@@ -473,14 +474,14 @@ func (r *run) stopped(ctx context.Context, te *TargetError) (time.Time, error) {
 	return r.quarantine(ctx, te)
 }
 
-// coolDown pauses as the target asked. That is never a failure.
+// coolDown pauses for as long as the target asked. A pause never counts as a failure.
 func (r *run) coolDown(ctx context.Context, te *TargetError) (time.Time, error) {
 	r.state.Cooldown = r.e.Now().Add(orDefault(te.RetryAfter, defaultPause))
 	return r.state.Cooldown, r.e.Store.SaveState(ctx, r.fence, r.state, nil)
 }
 
-// quarantine slows a job down whose requests would all fail, and keeps the
-// evidence. A changed credential is tried at once, see takeUp.
+// quarantine slows down a job whose requests would all fail, and keeps the evidence. Changed
+// credentials are tried at once, see takeUp.
 func (r *run) quarantine(ctx context.Context, te *TargetError) (time.Time, error) {
 	s, now := &r.state, r.e.Now()
 	q := Quarantine{Since: now}

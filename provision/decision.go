@@ -2,12 +2,11 @@ package provision
 
 import "time"
 
-// decision is what is to be done about one object. Evaluation makes it, a plan
-// shows it, export carries it out. It is one of skip, create, patch, remove, fail
-// and later.
+// decision says what to do about one object: skip, create, patch, remove, fail or later. Evaluation
+// makes it, a plan shows it, and export carries it out.
 type decision interface{ isDecision() }
 
-// skip: nothing is to be done.
+// skip: there is nothing to do.
 type skip struct {
 	code, reason, advice string
 	pair                 pair
@@ -19,12 +18,12 @@ type skip struct {
 type create struct {
 	keys     []MatchKey // how the account can be found again
 	changes  []Change
-	replaces *Link // the pair whose account is gone; nil: the object never had one
+	replaces *Link // the pair whose account is gone; nil if the object never had one
 }
 
 // patch: the account of link gets the changes.
 type patch struct {
-	action  Action // what the log calls it: Update, Disable, or Create while a new account is corrected
+	action  Action // the action in the log: Update, Disable, or Create while a new account is corrected
 	link    Link
 	changes []Change
 }
@@ -32,15 +31,14 @@ type patch struct {
 // remove: the account of link is deleted.
 type remove struct{ link Link }
 
-// fail: it cannot be told what is to be done, or it must not be done. It is tried
-// again later.
+// fail: the engine cannot decide what to do, or must not do it. It tries again later.
 type fail struct {
 	problem *TargetError
-	action  Action // what would have been done, as far as that was known
+	action  Action // the intended action, as far as it was known
 	pair    pair
 }
 
-// later: it is too early to tell.
+// later: it is too early to decide.
 type later struct{ until time.Time }
 
 func (skip) isDecision()   {}
@@ -50,32 +48,31 @@ func (remove) isDecision() {}
 func (fail) isDecision()   {}
 func (later) isDecision()  {}
 
-// result is what came of sending a create, patch or remove: one of unsent, done
-// and refused.
+// result is the outcome of sending a create, patch or remove: unsent, done or refused.
 type result interface{ isResult() }
 
 // unsent: nothing was sent.
 type unsent struct{}
 
-// done: the target has what it should have.
+// done: the target has the wanted state.
 type done struct {
 	pair pair
 }
 
-// refused: it has not, or that is not known.
+// refused: the target does not have the wanted state, or that is unknown.
 type refused struct {
 	problem         *TargetError
-	pair            pair   // what is true all the same
-	mayHaveHappened bool   // a read has to tell whether the create was carried out
-	action          Action // what the log calls it; "": what was decided
+	pair            pair   // what to remember all the same
+	mayHaveHappened bool   // only a read can show whether the create was carried out
+	action          Action // the action in the log; "" for the action that was decided
 }
 
 func (unsent) isResult()  {}
 func (done) isResult()    {}
 func (refused) isResult() {}
 
-// pair is what becomes of the remembered pair of an object and its account: one of
-// nil (it stays as it is), remember and forget.
+// pair says what to do with the remembered pair of an object and its account: nil (keep it),
+// remember or forget.
 type pair interface{ isPair() }
 
 type remember struct{ link Link }
@@ -85,13 +82,13 @@ type forget struct{}
 func (remember) isPair() {}
 func (forget) isPair()   {}
 
-// rememberLost remembers a pair whose account the target no longer knows.
+// rememberLost remembers a pair as Lost: the target no longer knows the account.
 func rememberLost(l Link) pair {
 	l.State = Lost
 	return remember{l}
 }
 
-// absence is what becomes of the memory that an object has no account.
+// absence says what to do with the record that an object has no account.
 type absence int
 
 const (
@@ -100,25 +97,24 @@ const (
 	noMatter          // no need to look
 )
 
-// telling says who hears of a skip.
+// telling says where a skip is reported.
 type telling int
 
 const (
 	logged  telling = iota
-	counted         // shown to people who watch, and counted by the cycle; the log does not keep it
-	silent          // it is no news
+	counted         // shown to people who watch the cycle and counted by the cycle, but not kept in the log
+	silent          // not reported
 )
 
-// memory is what is known of an object apart from the source and the target.
+// memory is everything known about an object apart from the source and the target.
 type memory struct {
 	Pending
-	name string // what people call the object
-	// resolved: what became of the create in Op is known now.
+	name string // the object's name for people
+	// resolved is true once the outcome of the create in Op is known.
 	resolved bool
 }
 
-// settle turns a decision and what came of it into what is to be recorded. Nothing
-// else decides that.
+// settle turns a decision and its result into the outcome to record. Nothing else decides that.
 func settle(d decision, r result, known memory, now time.Time) Outcome {
 	o := Outcome{ObjectID: known.ObjectID, DropOp: known.resolved}
 	switch d := d.(type) {
@@ -145,7 +141,7 @@ func settle(d decision, r result, known memory, now time.Time) Outcome {
 	return o
 }
 
-// sent settles a decision that asks for a request.
+// sent settles a decision that needs a request.
 func (o *Outcome) sent(d decision, r result, known memory, now time.Time) {
 	creating, isCreate := d.(create)
 	switch r := r.(type) {
@@ -156,7 +152,7 @@ func (o *Outcome) sent(d decision, r result, known memory, now time.Time) {
 	case refused:
 		o.keep(r.pair)
 		if r.pair == nil && creating.replaces != nil {
-			o.keep(rememberLost(*creating.replaces)) // no account took its place
+			o.keep(rememberLost(*creating.replaces)) // no account replaced it
 		}
 		if isCreate {
 			o.DropOp = !r.mayHaveHappened
@@ -187,9 +183,8 @@ func (o *Outcome) remembersAbsence(a absence, known memory) {
 	}
 }
 
-// escrow is the object's place in the queue of retries. What the target refuses
-// is tried again in later cycles, with growing gaps; what merely went wrong is
-// tried again soon.
+// escrow returns the object's place in the retry queue. If the target refused the object, later
+// cycles try again at growing intervals. Other failures are tried again soon.
 func escrow(problem *TargetError, known memory, now time.Time) *Escrow {
 	e := Escrow{ObjectID: known.ObjectID, First: now}
 	if known.Escrow != nil {
@@ -205,7 +200,7 @@ func escrow(problem *TargetError, known memory, now time.Time) *Escrow {
 	return &e
 }
 
-// problemOf is what went wrong, nil if nothing did.
+// problemOf returns what went wrong, or nil.
 func problemOf(d decision, r result) *TargetError {
 	if f, failed := d.(fail); failed {
 		return f.problem
@@ -216,7 +211,7 @@ func problemOf(d decision, r result) *TargetError {
 	return nil
 }
 
-// requests says whether a decision asks for a request that changes the target.
+// requests reports whether a decision needs a request that changes the target.
 func requests(d decision) bool {
 	switch d.(type) {
 	case create, patch, remove:
@@ -225,7 +220,7 @@ func requests(d decision) bool {
 	return false
 }
 
-// changesOf are the attributes that a decision writes.
+// changesOf returns the attributes that a decision writes.
 func changesOf(d decision) []Change {
 	switch d := d.(type) {
 	case create:
@@ -236,7 +231,7 @@ func changesOf(d decision) []Change {
 	return nil
 }
 
-// actionOf is what the log calls a decision.
+// actionOf returns the action that the log shows for a decision.
 func actionOf(d decision) Action {
 	switch d := d.(type) {
 	case create:

@@ -1,10 +1,9 @@
-// Package provision knows how to keep an application's accounts in step with a
-// directory: the provisioning engine, its jobs and what it writes down about
-// each of them.
+// Package provision keeps an application's accounts in step with a directory. It contains the
+// provisioning engine, its jobs, and the records that the engine keeps of each job.
 //
-// A job belongs to one enterprise application of one directory. People change it
-// through [Jobs]; [Engine.Advance] works on it, one bounded slice at a time, under
-// a lease whose epoch fences every write:
+// A job belongs to one enterprise application of one directory. People change it through [Jobs].
+// [Engine.Advance] works on it, one bounded slice at a time. It works under a lease, and the
+// lease's epoch fences every write:
 //
 //	       Source.Snapshot / Source.Changes
 //	                    │  object ids, saved with the watermark that covers them
@@ -25,17 +24,15 @@
 //	                    ▼
 //	     record: links, escrow, log entries and the end of the work, in one transaction
 //
-// A plan shows the decisions that a cycle would carry out: it is the same code
-// without intent, export and record.
+// A plan shows the decisions that a cycle would carry out. It runs the same code without intent,
+// export and record.
 //
-// A change that arrives while a cycle runs goes before the rest of its work list,
-// so a leaver does not wait for its end. A target that throttles creates pauses
-// creates alone.
+// A change that arrives while a cycle runs goes before the rest of the cycle's work list, so a
+// leaver does not wait for the end of the cycle. If a target throttles creates, only creates pause.
 //
-// A process may die at any point. Updates are sent again, which is harmless. A
-// create whose outcome is unknown is resolved by reading the target, never by
-// sending it again blindly.
+// A process may die at any point. Updates are sent again, which is harmless. If the outcome of a
+// create is unknown, the engine finds out by reading the target. It never just sends the create
+// again.
 //
-// What a source or a target is made of, how state is stored and who wakes a job
-// is left to others.
+// Other packages implement sources and targets, store the state and wake the jobs.
 package provision

@@ -10,20 +10,21 @@ import (
 
 // Defaults of [Engine].
 const (
-	// DefaultInterval is Entra's, from one cycle to the next when nothing changes meanwhile.
+	// DefaultInterval is the time from one cycle to the next if nothing changes. It is the same as
+	// Entra's.
 	DefaultInterval = 40 * time.Minute
-	// DefaultWorkers is how many people are worked on at the same time.
+	// DefaultWorkers is how many people the engine works on at the same time.
 	DefaultWorkers = 8
-	// DefaultSettle is how long a create of unknown outcome may still be on its way.
+	// DefaultSettle is how long a create whose outcome is unknown may still be in progress.
 	DefaultSettle = 5 * time.Second
 
-	sliceLength   = 8 * time.Second // nobody is begun with after it
-	exportGrace   = 3 * time.Second // for what was evaluated at its end
+	sliceLength   = 8 * time.Second // the engine starts on no further person after it
+	exportGrace   = 3 * time.Second // for exporting what was evaluated by then
 	batchSize     = 128
 	importPage    = 500
 	recordTimeout = 10 * time.Second
 	unmatchedGap  = 24 * time.Hour
-	goneLooks     = 30 * 24 * time.Hour // as long an account that is gone is looked for once a day
+	goneLooks     = 30 * 24 * time.Hour // how long the engine looks once a day for an account that is gone
 	maxQuarantine = 28 * 24 * time.Hour
 )
 
@@ -33,7 +34,7 @@ type Engine struct {
 	Sources  func(ctx context.Context, d SourceID) (Source, error)
 	Targets  TargetMaker
 	Sealer   Sealer
-	Leases   Leases        // for RunCycle; Advance is called under a lease already
+	Leases   Leases        // for RunCycle; the caller of Advance already holds the lease
 	Interval time.Duration // 0 means DefaultInterval
 	Workers  int           // 0 means DefaultWorkers
 	Settle   time.Duration // 0 means DefaultSettle
@@ -41,7 +42,7 @@ type Engine struct {
 	NewID    func() string
 	Log      *slog.Logger
 
-	Attributes Catalog // what mappings of this source can read
+	Attributes Catalog // what mappings can read from this source
 
 	Applications NameApplication // for events; may be nil
 }
@@ -57,10 +58,10 @@ func orDefault[T int | time.Duration](v, d T) T {
 	return v
 }
 
-// Advance does one bounded slice of a job's work and returns when to call it
-// again; a zero time means not before the job is woken. Its caller holds the
-// job's lease with that epoch. An error is one of this installation, such as its
-// database; what the target does wrong is kept in the job's state.
+// Advance does one bounded slice of a job's work and returns when to call it again. A zero time
+// means not before the job is woken. The caller holds the job's lease with this epoch. An error is
+// about this installation, such as its database. Failures of the target are kept in the job's
+// state.
 func (e *Engine) Advance(ctx context.Context, key string, epoch int64) (next time.Time, err error) {
 	k, err := ParseKey(key)
 	if err != nil {
@@ -78,7 +79,7 @@ func (e *Engine) Advance(ctx context.Context, key string, epoch int64) (next tim
 	return r.advance(ctx)
 }
 
-// run is one job being worked on.
+// run is the work on one job.
 type run struct {
 	e      *Engine
 	fence  Fence
@@ -88,12 +89,12 @@ type run struct {
 	source Source
 	target Target
 	end    time.Time
-	forced bool // by a person: do a cycle now, whatever the schedule says
+	forced bool // a person asked for it: do a cycle now, regardless of the schedule
 	visit  func(LogEntry) error
 }
 
-// open reads a job with its collaborators. A schema or credential that cannot be
-// used stops the job like a target that refuses it.
+// open reads a job and its dependencies. A schema or credential that cannot be used stops the job,
+// just like a target that refuses it.
 func (e *Engine) open(ctx context.Context, k Key, epoch int64) (*run, error) {
 	job, err := e.Store.Job(ctx, k)
 	if err != nil {
@@ -127,7 +128,7 @@ func (r *run) connect() error {
 	return nil
 }
 
-// test tests every matching attribute and remembers what came of it.
+// test tests every matching attribute and records the results.
 func (r *run) test(ctx context.Context) error {
 	all, err := testSearches(ctx, r.target, r.m)
 	if all != nil {
@@ -136,8 +137,8 @@ func (r *run) test(ctx context.Context) error {
 	return err
 }
 
-// testAgain tests the connection in the middle of a cycle, by one attribute that
-// the target proved before.
+// testAgain tests the connection in the middle of a cycle, with one attribute that the target has
+// already proved searchable.
 func (r *run) testAgain(ctx context.Context) error {
 	for _, one := range r.state.Searches.All {
 		if one.Proved {
@@ -164,7 +165,7 @@ func (r *run) pass() *pass {
 	}
 }
 
-// lost says whether an error means that somebody else works on the job now.
+// lost reports whether an error means that another process works on the job now.
 func lost(err error) bool {
 	var l interface{ LeaseLost() bool }
 	return errors.Is(err, ErrLeaseLost) || errors.As(err, &l) && l.LeaseLost()

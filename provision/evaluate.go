@@ -14,20 +14,20 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// pass is one look at people: a batch of a cycle, or a plan. What it decides
-// depends on the configuration, the object, the target and what is remembered, and
-// on nothing it writes: it writes nothing before export.
+// pass is one evaluation of people, for a batch of a cycle or for a plan. Its decisions depend on
+// the configuration, the object, the target and what is remembered. It writes nothing before
+// export.
 type pass struct {
 	job     Job
 	m       *mapping
 	target  Target
-	initial bool // every account is read again, also those that should be unchanged
+	initial bool // read every account again, even those that should be unchanged
 	settle  time.Duration
-	// searcher knows by which attributes accounts may be looked for.
+	// searcher knows which attributes the target can be searched by.
 	searcher *searcher
 	owner    func(ctx context.Context, targetID string) (objectID string, err error)
 	claims   claims
-	hopeless atomic.Int32 // people in a row whose changes were refused one by one
+	hopeless atomic.Int32 // consecutive people for whom the target refused every single change
 }
 
 // work is one person on the way through the steps.
@@ -35,12 +35,12 @@ type work struct {
 	known    memory
 	object   Object
 	gone     bool // purged from the source
-	assigned bool // the job looks after this person
+	assigned bool // the job manages this person
 	admitted bool // by the scoping filter
 	started  time.Time
 
 	m        *mapping
-	link     *Link // the pair, remembered before or found now; nil: no account is known
+	link     *Link // the pair, remembered earlier or found now; nil if no account is known
 	replaces *Link // the link whose account is gone, while the engine creates another account
 	current  scim.Resource
 	values   []value
@@ -51,20 +51,20 @@ type work struct {
 	entry    LogEntry
 }
 
-// newLink says whether the pair was found in this pass.
+// newLink reports whether the pair was found in this pass.
 func (w *work) newLink() bool {
 	return w.link != nil && (w.known.Link == nil || w.known.Link.TargetID != w.link.TargetID)
 }
 
-// active says whether the person may sign in at all, as far as the directory goes.
+// active reports whether the directory lets the person sign in at all.
 func (w *work) active() bool {
 	return !w.gone && w.object.Active()
 }
 
-// entitled is Entra's "effectively entitled": looked after, admitted and active.
+// entitled is Entra's "effectively entitled": assigned, in the scoping filter and active.
 func (w *work) entitled() bool { return w.assigned && w.admitted && w.active() }
 
-// attributes are what a mapping reads, with IsSoftDeleted as the engine sees it.
+// attributes returns what a mapping can read, with IsSoftDeleted as the engine computes it.
 func (w *work) attributes() map[string]any {
 	a := map[string]any{attrEnabled: false}
 	maps.Copy(a, w.object.Attributes)
@@ -72,10 +72,9 @@ func (w *work) attributes() map[string]any {
 	return a
 }
 
-// evaluate takes one person through the steps up to, but without, export. object
-// is nil when the source has none any more. The error is about the store and ends
-// the whole batch; what is wrong with this person or the target's answers is in
-// the decision.
+// evaluate takes one person through all steps up to export. object is nil if the source no longer
+// has it. An error is about the store and ends the whole batch. Problems with this person or with
+// the target's answers are in the decision.
 func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now time.Time) (*work, error) {
 	w := &work{known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsent{}}
 	w.entry = LogEntry{
@@ -118,7 +117,7 @@ func (p *pass) importObject(w *work, object *Object) {
 	}
 }
 
-// name is what people call the person in messages.
+// name returns the person's name for messages.
 func (w *work) name() string {
 	if upn := w.entry.SourceIdentity.Details["userPrincipalName"]; upn != "" {
 		return upn
@@ -139,7 +138,7 @@ func (w *work) rememberedName() string {
 	return w.known.ObjectID
 }
 
-// scoping decides whether the person is the job's business and active.
+// scoping decides whether the job manages the person and whether the person is active.
 func (p *pass) scoping(w *work, attributes map[string]any) {
 	w.assigned = !w.gone && (w.object.Assigned || p.job.Scope == Everyone)
 	var clauses []scopeResult
@@ -170,7 +169,7 @@ func (p *pass) scoping(w *work, attributes map[string]any) {
 	w.step("EntrySynchronizationScoping", ScopingStep, status, fmt.Sprintf(words, w.name()), details)
 }
 
-// read lists the source attributes that the mapping reads, for the import step.
+// read returns the source attributes that the mapping reads, for the import step of the log.
 func (p *pass) read(attributes map[string]any) map[string]string {
 	details := map[string]string{attrEnabled: text(attributes[attrEnabled]), attrSoftDeleted: text(attributes[attrSoftDeleted])}
 	for _, r := range p.m.rows {
@@ -186,7 +185,7 @@ func (p *pass) read(attributes map[string]any) map[string]string {
 	return details
 }
 
-// decide finds the account and what has to be done to it.
+// decide finds the account and decides what to do with it.
 func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	if w.known.Op != nil {
 		if d, err := p.resolve(ctx, w); d != nil || err != nil {
@@ -204,8 +203,8 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 	return p.match(ctx, w, attributes)
 }
 
-// leaveAlone ends the work on somebody who is out of scope and has no account
-// through this job. Accounts that were never in scope are left alone.
+// leaveAlone skips a person who is out of scope and has no account through this job. The engine
+// never touches accounts that were never in scope.
 func (p *pass) leaveAlone(w *work) decision {
 	s := w.skip("NotEffectivelyEntitled", "The person is not in scope and has no account through this job.", "")
 	s.absence = noMatter
@@ -215,9 +214,9 @@ func (p *pass) leaveAlone(w *work) decision {
 	return s
 }
 
-// resolve looks for the account of a create whose outcome nobody knows: the
-// process died, or the answer was lost. Nothing is created for this person until
-// a read has told. It returns no decision when the steps can go on.
+// resolve looks for the account of a create whose outcome is unknown, because the process died or
+// the answer was lost. The engine creates nothing for this person until a read has shown the
+// outcome. A nil decision means that the steps can continue.
 func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 	op := w.known.Op
 	l := p.find(ctx, op.Keys)
@@ -230,7 +229,7 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 			return w.failUnsearchable(l.skipped), nil
 		}
 		if settled := op.Sent.Add(p.settle); w.started.Before(settled) {
-			// The request may still be on its way through the application.
+			// The application may still be processing the request.
 			return later{until: settled}, nil
 		}
 		w.known.resolved = true
@@ -241,8 +240,8 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 	return w.ambiguous(l.found, l.key), nil
 }
 
-// adopt makes the pair, unless another person has the account already. It returns
-// no decision when it did.
+// adopt links the person to the account, unless another person has it. A nil decision means that it
+// did.
 func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey, how string) (decision, error) {
 	owner, err := p.owner(ctx, o.ID)
 	if err != nil {
@@ -260,7 +259,7 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 	return nil, nil
 }
 
-// identify names the account in the log entry.
+// identify sets the account in the log entry.
 func (w *work) identify(targetID string) {
 	w.entry.TargetIdentity = Identity{ID: targetID, Type: w.m.object.TargetObjectName}
 }
@@ -277,7 +276,7 @@ func (w *work) ambiguous(found []TargetObject, key MatchKey) fail {
 	})
 }
 
-// match looks for the account of somebody in scope who has none through this job.
+// match looks for the account of a person in scope who has none through this job.
 func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	keys, problem := p.m.keys(attributes)
 	if problem != nil {
@@ -304,7 +303,8 @@ func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) (d
 	return w.ambiguous(l.found, l.key), nil
 }
 
-// nobodyFound notes what was searched for in vain, and what could not be.
+// nobodyFound logs which values were searched for without a match, and which could not be searched
+// for.
 func (p *pass) nobodyFound(w *work, keys []MatchKey, l lookup) {
 	var asked []MatchKey
 	for _, k := range keys {
@@ -328,7 +328,7 @@ func describeKeys(keys []MatchKey) string {
 	return strings.Join(parts, " or ")
 }
 
-// decideUnmatched creates an account where that is allowed and makes sense.
+// decideUnmatched creates an account if the job may create one and it makes sense.
 func (p *pass) decideUnmatched(w *work, attributes map[string]any, keys []MatchKey, l lookup) decision {
 	switch {
 	case !w.active():
@@ -340,7 +340,7 @@ func (p *pass) decideUnmatched(w *work, attributes map[string]any, keys []MatchK
 			"Add the person at the application, or tick Create if it supports that. They are looked up again when they change, and once a day.")
 		s.absence = noAccount
 		if w.known.Why == ByAbsence && w.known.Unmatched {
-			s.telling = silent // a daily look that finds nothing again is no news
+			s.telling = silent // a daily search that finds nothing again needs no report
 		}
 		return s
 	case len(l.skipped) > 0:
@@ -367,7 +367,7 @@ func (p *pass) prepareCreate(w *work, attributes map[string]any, keys []MatchKey
 	return create{keys: keys, changes: diff(scim.Resource{}, w.values), replaces: w.replaces}
 }
 
-// mentionReferences says which attributes this version leaves alone.
+// mentionReferences logs which attributes this version does not write.
 func (p *pass) mentionReferences(w *work, attributes map[string]any) {
 	for _, r := range p.m.rows {
 		if r.Type != TypeReference || r.Expr == nil || !slices.ContainsFunc(r.Expr.Attributes(), func(name string) bool { return !empty(attributes[name]) }) {
@@ -377,7 +377,7 @@ func (p *pass) mentionReferences(w *work, attributes map[string]any) {
 	}
 }
 
-// process evaluates the mapping. It returns no decision unless it cannot.
+// process evaluates the mapping. A nil decision means that it succeeded.
 func (p *pass) process(w *work, attributes map[string]any, creating bool) decision {
 	values, problem := p.m.values(attributes, w.entitled(), creating)
 	if problem != nil {
@@ -387,7 +387,7 @@ func (p *pass) process(w *work, attributes map[string]any, creating bool) decisi
 	return nil
 }
 
-// decideLinked brings an existing account up to date.
+// decideLinked updates an existing account.
 func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	w.identify(w.link.TargetID)
 	if d := p.process(w, attributes, false); d != nil {
@@ -418,7 +418,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	return patch{action: w.action(), link: *w.link, changes: changes}, nil
 }
 
-// action is what the log calls an update of the person's account.
+// action returns the action that the log shows for an update of the person's account.
 func (w *work) action() Action {
 	if w.entitled() {
 		return Update
@@ -440,9 +440,9 @@ func (w *work) whyDisabled() string {
 	return "blocked from sign-in in the directory."
 }
 
-// readAccount gets the account's current values, unless matching brought them. If
-// the account is gone, it looks for the person's account as match does. It returns
-// no decision when the account is there.
+// readAccount reads the account's current values, unless matching has already read them. If the
+// account is gone, it looks for another account of the person, as match does. A nil decision means
+// that the account is there.
 func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	if w.current != nil {
 		return nil, nil
@@ -461,7 +461,7 @@ func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]a
 	return p.relocate(ctx, w, attributes)
 }
 
-// attempted names in a failure what would have been done to an account.
+// attempted sets the action that a failure prevented.
 func (w *work) attempted(f fail) fail {
 	if !w.gone {
 		f.action = w.action()
@@ -469,11 +469,12 @@ func (w *work) attempted(f fail) fail {
 	return f
 }
 
-// decideGone ends what the job has to do with a purged person.
+// decideGone handles a person who was purged from the source.
 func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	switch {
 	case w.link == nil || w.link.State == Released:
-		// Unassigned earlier and deleted later: no longer managed, nothing is sent.
+		// The person was unassigned earlier and deleted later, so the job no longer manages the
+		// account and sends nothing.
 		s := w.skip("NotEffectivelyEntitled", "The person is deleted and has no account through this job.", "")
 		s.absence, s.telling = noMatter, silent
 		if w.link != nil {
@@ -498,7 +499,7 @@ func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]an
 	return d, err
 }
 
-// step notes one stage.
+// step adds one stage to the log entry.
 func (w *work) step(name string, kind StepType, status Result, description string, details map[string]string) {
 	w.entry.Steps = append(w.entry.Steps, Step{Name: name, Type: kind, Status: status, Description: description, Details: maps.Clone(details)})
 }
@@ -507,7 +508,7 @@ func (w *work) entryStepFailed(name string, kind StepType, te *TargetError) {
 	w.step(name, kind, Failure, te.Detail, nil)
 }
 
-// skip decides that nothing is to be done.
+// skip decides to do nothing.
 func (w *work) skip(code, reason, advice string) skip {
 	w.step("EntrySynchronizationSkip", ExportStep, Skipped, reason, map[string]string{"SkipReason": code})
 	return skip{code: code, reason: reason, advice: advice}
@@ -523,22 +524,22 @@ func (w *work) skipUpdate(code, reason, advice string) skip {
 	return s
 }
 
-// redundant decides that the account is as it should be.
+// redundant decides to do nothing because the account is already as it should be.
 func (w *work) redundant() skip {
 	reason, advice := w.whyRedundant()
 	s := w.skip("RedundantExport", reason, advice)
 	before := w.known.Link
 	switch {
 	case before != nil && before.State == Released && w.disabledState() == Released && !w.entitled():
-		s.telling = silent // what becomes of somebody the job has let go is nobody's news
+		s.telling = silent // changes of a person whom the job no longer manages need no report
 	case w.known.Why == ByCycle && before != nil && !before.missing() && w.known.Escrow == nil && advice == "":
-		s.telling = counted // an initial cycle looks at everybody; an object that did not change needs no entry
+		s.telling = counted // an initial cycle looks at everyone; an unchanged object needs no entry
 	}
 	s.pair = w.pairAfter(true, nil)
 	return s
 }
 
-// whyRedundant says what was looked at, and which differences are left alone.
+// whyRedundant explains what was compared and which differences are left alone.
 func (w *work) whyRedundant() (reason, advice string) {
 	if w.current == nil {
 		return "Nothing that the mapping reads has changed since the account was last written or read, so the account was not read.", ""
@@ -580,8 +581,8 @@ func (w *work) whyRedundant() (reason, advice string) {
 	return reason, advice
 }
 
-// pairAfter is the pair to remember once changes are made, nil if it is remembered
-// so already. proved: the account has the values of the mapping.
+// pairAfter returns the pair to remember once changes are made, or nil if it is already remembered
+// like that. proved means that the account has the values of the mapping.
 func (w *work) pairAfter(proved bool, changes []Change) pair {
 	l := *w.link
 	if proved {
@@ -592,7 +593,7 @@ func (w *work) pairAfter(proved bool, changes []Change) pair {
 	}
 	l.Name = w.name()
 	switch {
-	case l.missing() && w.current == nil: // it was not looked for
+	case l.missing() && w.current == nil: // the engine did not look for it
 	case w.entitled():
 		l.State = Active
 	default:
@@ -604,7 +605,8 @@ func (w *work) pairAfter(proved bool, changes []Change) pair {
 	return remember{l}
 }
 
-// disabledState tells those that the job still manages from those it has let go.
+// disabledState returns the state of a disabled account: Disabled if the job still manages the
+// person, Released if not.
 func (w *work) disabledState() LinkState {
 	if !w.gone && (!w.assigned || !w.admitted) {
 		return Released
@@ -612,15 +614,15 @@ func (w *work) disabledState() LinkState {
 	return Disabled
 }
 
-// fail decides that the person has a problem and is tried again later. A pair that
-// was just found is true all the same.
+// fail decides that the person has a problem and is tried again later. It still remembers a pair
+// that was just found.
 func (w *work) fail(te *TargetError) fail {
 	f := fail{problem: te}
 	switch {
 	case w.newLink():
 		f.pair = remember{*w.link}
 	case w.replaces != nil:
-		f.pair = rememberLost(*w.replaces) // no account took its place
+		f.pair = rememberLost(*w.replaces) // no account replaced it
 	}
 	return f
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// export sends what was decided. It is the one step that changes the target. A
-// create that finds an account becomes another decision, which is carried out too.
+// export carries out the decision. It is the only step that changes the target. If a create finds
+// an existing account, it becomes another decision, and export carries that out too.
 func (p *pass) export(ctx context.Context, w *work, now time.Time) {
 	if d, ok := w.decision.(create); ok {
 		if w.result = p.create(ctx, w, d, now); w.result != nil {
@@ -24,14 +24,14 @@ func (p *pass) export(ctx context.Context, w *work, now time.Time) {
 	}
 }
 
-// create sends a create. Without a result, w has another decision.
+// create sends a create. If it returns no result, it has put another decision into w.
 func (p *pass) create(ctx context.Context, w *work, d create, now time.Time) result {
 	o, err := p.target.Create(ctx, d.changes)
 	if err == nil {
 		return p.created(ctx, w, d, o, now)
 	}
 	te := asTargetError(err)
-	// An application that accepted it without naming the account is asked for it.
+	// If the application accepted the create without naming the account, search for it.
 	accepted := te.Sent && te.Status >= http200 && te.Status < 300
 	if te.Kind == Conflict || accepted {
 		return p.adoptAfterCreate(ctx, w, d, te)
@@ -39,15 +39,15 @@ func (p *pass) create(ctx context.Context, w *work, d create, now time.Time) res
 	return w.notCreated(p, te)
 }
 
-// notCreated is a create that was refused. A request that may have been carried
-// out keeps its intent: only a read tells.
+// notCreated returns the result of a refused create. If the request may have been carried out, its
+// intent stays recorded, because only a read can show the outcome.
 func (w *work) notCreated(p *pass, te *TargetError) refused {
 	return w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
 }
 
-// created takes up the account that the answer to a create names.
+// created handles the account in the answer to a create.
 func (p *pass) created(ctx context.Context, w *work, d create, o TargetObject, now time.Time) result {
-	// Some applications answer a create with an account they had already.
+	// Some applications answer a create with an existing account.
 	if owner, err := p.ownerOf(ctx, o.ID, w.known.ObjectID); err != nil || owner != w.known.ObjectID {
 		return w.notOurs(o.ID, owner, err, err != nil)
 	}
@@ -64,7 +64,7 @@ func (w *work) wasCreated(p *pass, d create) done {
 	return w.succeed("EntryExportAdd", fmt.Sprintf("User '%s' was created in %s.", w.name(), p.m.target), d.changes)
 }
 
-// notOurs refuses an account that belongs to another person, or may.
+// notOurs refuses an account that belongs, or may belong, to another person.
 func (w *work) notOurs(targetID, owner string, err error, open bool) result {
 	if err != nil {
 		return refused{problem: asTargetError(err), mayHaveHappened: open}
@@ -72,8 +72,8 @@ func (w *work) notOurs(targetID, owner string, err error, open bool) result {
 	return refused{problem: w.taken(targetID, owner).problem, mayHaveHappened: open, action: Other}
 }
 
-// contradicted names an attribute by which the answer to a create shows that the
-// account is another one than was asked for, or may not be used: "" if there is none.
+// contradicted returns an attribute in the answer to a create which shows that the account is not
+// the requested one or may not be used. It returns "" if there is none.
 func (p *pass) contradicted(o TargetObject, values []value) string {
 	for _, v := range values {
 		if !v.row.state && v.row.MatchingPriority == 0 {
@@ -86,13 +86,13 @@ func (p *pass) contradicted(o TargetObject, values []value) string {
 	return ""
 }
 
-// correct brings an account up to date that the answer to a create showed to differ.
+// correct updates a new account whose values differ from the requested ones.
 func (p *pass) correct(ctx context.Context, w *work, d create) result {
 	o, err := p.target.Get(ctx, w.link.TargetID)
 	if err != nil {
 		te := asTargetError(err)
 		no := w.failExport("EntryExportAdd", fmt.Sprintf("Failed to read the account of User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
-		no.mayHaveHappened = false // it has: the account is known
+		no.mayHaveHappened = false // the create has happened: the account is known
 		return no
 	}
 	w.current, w.known.resolved = o.Resource, true
@@ -103,9 +103,9 @@ func (p *pass) correct(ctx context.Context, w *work, d create) result {
 	return w.wasCreated(p, d)
 }
 
-// adoptAfterCreate looks once more by every matching attribute: a conflict may be
-// about an account that was made in the same moment, and an answer without an id
-// may be about the account just made.
+// adoptAfterCreate searches once more by every matching attribute. A conflict may be about an
+// account that was created at the same moment, and an answer without an id may be about the account
+// just created.
 func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal *TargetError) result {
 	l := p.find(ctx, d.keys)
 	if l.problem != nil || len(l.found) != 1 {
@@ -150,24 +150,24 @@ func (p *pass) patch(ctx context.Context, w *work, d patch) result {
 	no := w.failExport("EntryExportUpdate", fmt.Sprintf("Failed to update User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
 	switch {
 	case te.Kind == NotFound:
-		no.pair = rememberLost(d.link) // it is looked for again
+		no.pair = rememberLost(d.link) // the next cycle looks for it again
 	case len(written) > 0:
 		l := d.link
-		l.Hash, l.Keys, l.Name = "", w.accountKeys(written), w.name() // no set of values describes the account now
+		l.Hash, l.Keys, l.Name = "", w.accountKeys(written), w.name() // the account now has an unknown mix of values
 		no.pair = remember{l}
 	}
 	return no
 }
 
-// isolate finds out which of several changes the target refuses, by halves, and so
-// writes the others. It returns what was written, and the refusal in words that
-// name the rest.
+// isolate finds out which of several changes the target refuses, by splitting them in halves, and
+// so writes the others. It returns the changes that were written, and the refusal with a text that
+// names the rest.
 func (p *pass) isolate(ctx context.Context, d patch, refusal *TargetError) (written []Change, te *TargetError) {
 	if len(d.changes) < 2 || !isolable(refusal) || p.hopeless.Load() >= maxHopeless {
 		return nil, refusal
 	}
 	i := isolation{target: p.target, id: d.link.TargetID, budget: maxIsolation, problem: refusal}
-	// What says whether the account may be used must not wait for anything else.
+	// Changes that enable or disable the account must not depend on any other change.
 	state, rest := []Change{}, []Change{}
 	for _, c := range d.changes {
 		if r := p.m.row(c.Path); r != nil && r.state {
@@ -194,15 +194,15 @@ func (p *pass) isolate(ctx context.Context, d patch, refusal *TargetError) (writ
 
 const (
 	maxIsolation = 14 // requests for one person
-	maxHopeless  = 3  // consecutive people without a value written: the target refuses more than one value
+	maxHopeless  = 3  // consecutive people without a value written: then the target refuses more than single values
 )
 
-// isolable says whether a refusal may be about one of several values.
+// isolable reports whether a refusal may be about one of several values.
 func isolable(te *TargetError) bool {
 	return te.Kind == Conflict || te.Kind == Permanent && (te.Status == http400 || te.Status == http422)
 }
 
-// isolation sends changes in pieces.
+// isolation sends changes piece by piece.
 type isolation struct {
 	target           Target
 	id               string
@@ -210,7 +210,7 @@ type isolation struct {
 	written, refused []Change
 	problem          *TargetError // the refusal of the smallest piece so far
 	smallest         int
-	stopped          bool // something else went wrong: nothing more is sent
+	stopped          bool // something else went wrong: send nothing more
 }
 
 func (i *isolation) send(ctx context.Context, changes []Change) {
@@ -257,7 +257,7 @@ func (p *pass) delete(ctx context.Context, w *work, d remove) result {
 	}
 	te := asTargetError(err)
 	if te.Kind == NotFound {
-		// Nothing but the status says so: a search must agree.
+		// Only the HTTP status says that the account is gone, so confirm it with a search.
 		l := p.find(ctx, d.link.Keys)
 		if l.problem == nil && len(l.found) == 0 && len(l.skipped) == 0 && len(d.link.Keys) > 0 {
 			return w.succeed("EntryExportDelete", fmt.Sprintf("User '%s' was deleted in %s already.", w.name(), p.m.target), nil)
@@ -266,7 +266,7 @@ func (p *pass) delete(ctx context.Context, w *work, d remove) result {
 	return w.failExport("EntryExportDelete", fmt.Sprintf("Failed to delete User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
 }
 
-// succeed: the target has what it should have.
+// succeed returns the result when the target has the wanted state.
 func (w *work) succeed(step, words string, changes []Change) done {
 	w.step(step, ExportStep, Success, words, nil)
 	if w.gone {
@@ -279,12 +279,12 @@ func (w *work) failExport(step, words string, te *TargetError) refused {
 	w.step(step, ExportStep, Failure, words, nil)
 	no := refused{problem: te, mayHaveHappened: te.Sent}
 	if w.newLink() {
-		no.pair = remember{*w.link} // the pair is true, whatever became of the request
+		no.pair = remember{*w.link} // remember the pair, whatever happened to the request
 	}
 	return no
 }
 
-// modified lists changes as the log does: values as text.
+// modified returns changes as the log shows them, with values as strings.
 func modified(changes []Change) []ModifiedProperty {
 	out := make([]ModifiedProperty, len(changes))
 	for i, c := range changes {
@@ -304,7 +304,7 @@ func textOrNil(v any) *string {
 	return &s
 }
 
-// maxLogged bounds a value in the log, in bytes: an application may answer with any.
+// maxLogged limits a value in the log, in bytes. Applications can answer with values of any length.
 const maxLogged = 2_000
 
 // report completes the log entry of a work that has ended.
@@ -319,7 +319,7 @@ func (w *work) report(now time.Time, cycle string) *LogEntry {
 	return e
 }
 
-// statusOf says in the log's terms how a work ended.
+// statusOf returns the outcome of a work in the log's terms.
 func statusOf(d decision, r result) StatusInfo {
 	if te := problemOf(d, r); te != nil {
 		s := StatusInfo{Status: Failure, Code: te.Code, Reason: te.Detail, Category: "failure", RecommendedAction: te.Advice}

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// LeaseKind is the kind of the leases under which jobs are worked on.
+// LeaseKind is the kind of the leases for work on jobs.
 const LeaseKind = "job"
 
-// Errors that callers decide on.
+// Errors that callers distinguish.
 var (
 	ErrNoJob     = errors.New("provisioning is not set up for this application yet")
 	ErrLeaseLost = errors.New("another process works on this job now")
@@ -20,7 +20,7 @@ var (
 	ErrNotFound  = errors.New("no such log entry")
 )
 
-// InputError is a setting that cannot be accepted. Field is the form's name for it.
+// InputError reports a setting that cannot be accepted. Field is its name in the form.
 type InputError struct {
 	Field string
 	Text  string
@@ -28,16 +28,16 @@ type InputError struct {
 
 func (e *InputError) Error() string { return e.Field + ": " + e.Text }
 
-// Key names a job: an application has at most one.
+// Key identifies a job. An application has at most one.
 type Key struct {
 	Directory SourceID
 	App       string // id of the enterprise application
 }
 
-// String is the key of the job's lease.
+// String returns the key of the job's lease.
 func (k Key) String() string { return string(k.Directory) + "/" + k.App }
 
-// ParseKey reads what [Key.String] printed.
+// ParseKey parses the result of [Key.String].
 func ParseKey(text string) (Key, error) {
 	d, app, ok := strings.Cut(text, "/")
 	if !ok || d == "" || app == "" || strings.Contains(app, "/") {
@@ -49,7 +49,7 @@ func ParseKey(text string) (Key, error) {
 // Mode is the guide's Provisioning Mode.
 type Mode string
 
-// Provisioning modes. Once Automatic was saved a job cannot go back to Manual.
+// Provisioning modes. A job that was saved as Automatic cannot go back to Manual.
 const (
 	Manual    Mode = "Manual"
 	Automatic Mode = "Automatic"
@@ -58,13 +58,13 @@ const (
 // Status is the guide's Provisioning Status.
 type Status string
 
-// Provisioning statuses. Off pauses: state is kept and On continues.
+// Provisioning statuses. Off pauses the job and keeps its state; On continues.
 const (
 	Off Status = "Off"
 	On  Status = "On"
 )
 
-// Scope says whose accounts a job looks after.
+// Scope says which users' accounts a job manages.
 type Scope string
 
 // Scopes, in Entra's words "Sync only assigned users and groups" and "Sync all users and groups".
@@ -73,7 +73,7 @@ const (
 	Everyone     Scope = "all"
 )
 
-// Job is one configured synchronization, as people set it. How it is going is in [State].
+// Job is one configured synchronization, as people set it up. Its progress is in [State].
 type Job struct {
 	Key       Key
 	Mode      Mode
@@ -84,39 +84,39 @@ type Job struct {
 	// SealedSecret is the Secret Token, sealed for this job; nil when there is none.
 	SealedSecret []byte
 
-	// Version counts every change; it guards against lost updates.
+	// Version increases with every change. It prevents lost updates.
 	Version int64
-	// Asked counts what people asked the engine to do.
+	// Asked counts the requests of people to the engine.
 	Asked
 
-	// Searches tells what the target showed when the connection or the mapping was
-	// saved; nil if it could not be asked then.
+	// Searches are the results of the search tests when the connection or the mapping was saved;
+	// nil if the target could not be asked then.
 	Searches *Searches
 
 	Created  time.Time
 	Modified time.Time
 }
 
-// Asked counts what changes of a job's settings ask of the engine. The engine
-// keeps in its [State] which counts it has taken up; a higher one is a new order.
-// Stored states have the JSON names of an earlier version.
+// Asked counts the requests that changes of a job's settings make to the engine. The engine keeps
+// the counts that it has handled in its [State]; a higher count is a new request. The JSON names
+// are those of an earlier version, for the sake of stored states.
 type Asked struct {
-	// TryNow: begin a cycle at once, whatever the schedule, a pause or a
-	// quarantine says. Start, a new address and a new Secret Token ask for it.
+	// TryNow: begin a cycle at once, regardless of the schedule, a pause or a quarantine. Start, a
+	// new address and a new Secret Token request it.
 	TryNow int64 `json:"credentials"`
-	// LookAtAll: begin an initial cycle. Mappings, scope and another target ask for it.
+	// LookAtAll: begin an initial cycle. Changes of mappings or scope and a new target request it.
 	LookAtAll int64 `json:"revision"`
-	// ForgetFailures: try everybody who failed again. A restart asks for it.
+	// ForgetFailures: retry everyone who failed. A restart requests it.
 	ForgetFailures int64 `json:"restarts"`
-	// ForgetLinks: the application behind the Tenant URL is another one.
+	// ForgetLinks: the Tenant URL now leads to another application.
 	ForgetLinks int64 `json:"targetNo"`
 }
 
-// HasSecret says whether a Secret Token is saved.
+// HasSecret reports whether a Secret Token is saved.
 func (j Job) HasSecret() bool { return len(j.SealedSecret) > 0 }
 
-// SecretMark tells saved Secret Tokens apart without saying anything about them: it changes when another one is saved. It is "" when there
-// is none.
+// SecretMark returns a string that changes when another Secret Token is saved. It reveals nothing
+// about the token. It is "" if there is none.
 func (j Job) SecretMark() string {
 	if !j.HasSecret() {
 		return ""

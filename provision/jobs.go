@@ -13,21 +13,21 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/redact"
 )
 
-// Jobs is what people do with jobs: the Provisioning page and the command line.
+// Jobs are the operations of people on jobs, from the Provisioning page and the command line.
 type Jobs struct {
 	Store    Store
 	Sealer   Sealer
 	Targets  TargetMaker
 	Template func() (*Schema, error)                // the default mappings
-	Wake     func(ctx context.Context, k Key) error // makes the engine look at a job now; nil: it looks by itself
+	Wake     func(ctx context.Context, k Key) error // makes the engine look at a job now; if nil, the engine notices by itself
 	Now      func() time.Time
 	NewID    func() string
 
 	Sources    func(ctx context.Context, d SourceID) (Source, error) // for Reach
 	Attributes Catalog                                               // what mappings can read
 
-	Applications NameApplication // for the sentences of events
-	Events       event.Recorder  // takes the events of connection tests; nil takes none
+	Applications NameApplication // for the texts of events
+	Events       event.Recorder  // receives the events of connection tests; nil discards them
 }
 
 // Settings are the fields of the Provisioning page.
@@ -40,14 +40,14 @@ type Settings struct {
 	Actions   *FlowTypes // Target Object Actions of the user mapping; nil keeps them
 }
 
-// MappingEdit changes an object mapping. Nil fields stay as they are.
+// MappingEdit changes an object mapping. Fields that are nil stay as they are.
 type MappingEdit struct {
 	Enabled *bool
 	Actions *FlowTypes     // Target Object Actions
 	Scope   *[]FilterGroup // Source Object Scope; without a group, all records
 }
 
-// Default is what the Provisioning page shows before the first Save.
+// Default returns the job that the Provisioning page shows before the first Save.
 func (j *Jobs) Default(k Key) (Job, error) {
 	s, err := j.Template()
 	if err != nil {
@@ -56,7 +56,7 @@ func (j *Jobs) Default(k Key) (Job, error) {
 	return Job{Key: k, Mode: Manual, Status: Off, Scope: AssignedOnly, Schema: s}, nil
 }
 
-// Get returns a job, ErrNoJob before the first Save.
+// Get returns a job. Before the first Save it returns ErrNoJob.
 func (j *Jobs) Get(ctx context.Context, k Key) (Job, error) { return j.Store.Job(ctx, k) }
 
 // List returns the jobs of a directory.
@@ -64,13 +64,14 @@ func (j *Jobs) List(ctx context.Context, d SourceID) ([]Job, error) {
 	return j.Store.ListJobs(ctx, d)
 }
 
-// Save takes the Provisioning page. The first one makes the job.
+// Save saves the settings of the Provisioning page. The first Save creates the job.
 func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, error) {
 	return j.SaveFrom(ctx, k, func(Job) (Settings, error) { return s, nil }, actor)
 }
 
-// Edit changes the settings that edit changes, and leaves the others as they are at that moment. The first one makes the job. All of it takes
-// effect together: a job that is switched on begins with the mapping that came with it. edit may run more than once.
+// Edit saves the settings as edit changes them, and leaves the others as they are at that moment.
+// The first Edit creates the job. All changes take effect together: a job that is switched on
+// starts with the mapping from the same edit. edit may run more than once.
 func (j *Jobs) Edit(ctx context.Context, k Key, edit func(*Settings), actor string) (Job, error) {
 	return j.SaveFrom(ctx, k, func(now Job) (Settings, error) {
 		s := Settings{Mode: now.Mode, TenantURL: now.TenantURL, Status: now.Status, Scope: now.Scope}
@@ -79,8 +80,9 @@ func (j *Jobs) Edit(ctx context.Context, k Key, edit func(*Settings), actor stri
 	}, actor)
 }
 
-// SaveFrom saves settings that depend on the job as it is now: decide gets that job, the default one before the first Save. It runs again
-// when somebody else changes the job meanwhile, so it must have no other effect.
+// SaveFrom saves settings that depend on the current job. decide gets that job, or the default one
+// before the first Save. decide runs again if another change comes in between, so it must have no
+// side effects.
 func (j *Jobs) SaveFrom(ctx context.Context, k Key, decide func(now Job) (Settings, error), actor string) (Job, error) {
 	fn := func(job *Job) (string, error) {
 		s, err := decide(*job)
@@ -105,7 +107,7 @@ func (j *Jobs) SaveFrom(ctx context.Context, k Key, decide func(now Job) (Settin
 	}
 }
 
-// first makes the job; ErrChanged if somebody else made it meanwhile.
+// first creates the job. It returns ErrChanged if the job has been created meanwhile.
 func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), actor string) (Job, error) {
 	job, err := j.Default(k)
 	if err != nil {
@@ -126,7 +128,8 @@ func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), 
 	return job, j.wake(ctx, job)
 }
 
-// apply puts settings into a job and says in a sentence what changed, "" if nothing did.
+// apply applies settings to a job and returns a sentence about the changes, or "" if nothing
+// changed.
 func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	s.TenantURL = strings.TrimSpace(s.TenantURL)
 	var did []string
@@ -181,7 +184,7 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	return strings.Join(did, ", ") + ".", nil
 }
 
-// Check says what of settings cannot be saved, as an *InputError.
+// Check returns an *InputError if the settings cannot be saved.
 func (j *Jobs) Check(job Job, s Settings) error {
 	switch {
 	case s.Mode != Manual && s.Mode != Automatic:
@@ -211,7 +214,7 @@ func (j *Jobs) Check(job Job, s Settings) error {
 	return err
 }
 
-// usableMapping compiles the user mapping. Its error is an *InputError.
+// usableMapping compiles the user mapping. A failure is an *InputError.
 func usableMapping(s *Schema, c Catalog) (*mapping, error) {
 	m, err := compileMapping(s, c)
 	if err != nil {
@@ -220,7 +223,7 @@ func usableMapping(s *Schema, c Catalog) (*mapping, error) {
 	return m, nil
 }
 
-// seal encrypts a secret for storage. It removes surrounding spaces, which come from copying.
+// seal encrypts a secret for storage. It first removes surrounding spaces, which come from copying.
 func (j *Jobs) seal(job *Job, secret string) (changed bool, err error) {
 	secret = strings.TrimSpace(secret)
 	if strings.ContainsAny(secret, "\r\n\x00") {
@@ -240,18 +243,19 @@ func (j *Jobs) seal(job *Job, secret string) (changed bool, err error) {
 	return true, nil
 }
 
-// endpoint is what of a Tenant URL says which application it is: not its flags.
+// endpoint returns the part of a Tenant URL that identifies the application: everything except the
+// flags.
 func endpoint(tenantURL string) string {
 	base, _, _ := strings.Cut(tenantURL, "?")
 	return strings.ToLower(strings.TrimRight(base, "/"))
 }
 
-// saveTest bounds the test of the connection while something is saved.
+// saveTest limits the connection test during a save.
 const saveTest = 5 * time.Second
 
-// learn tests the matching attributes with a job's new settings. It only informs:
-// a target that cannot be asked now keeps nobody from saving, and a cycle tests
-// again before it works.
+// learn tests the matching attributes with a job's new settings. The result is only information: a
+// target that cannot be reached now does not prevent a save, and every cycle tests again before it
+// works.
 func (j *Jobs) learn(ctx context.Context, job *Job) {
 	job.Searches = nil
 	if job.Mode != Automatic || job.TenantURL == "" {
@@ -277,10 +281,10 @@ func (j *Jobs) learn(ctx context.Context, job *Job) {
 	}
 }
 
-// TestConnection searches the target for accounts that cannot exist, by every
-// matching attribute, with the saved Secret Token if secret is nil. A refusal is a
-// *TargetError whose Words tell a person what is wrong. Without one, the result
-// says for each attribute whether the target can be searched by it.
+// TestConnection searches the target, by every matching attribute, for accounts that cannot exist.
+// If secret is nil, it uses the saved Secret Token. If the target refuses, the error is a
+// *TargetError whose Words explain the problem. Otherwise the result says for each attribute
+// whether the target can be searched by it.
 func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) ([]Searchable, error) {
 	job, err := j.Store.Job(ctx, k)
 	if errors.Is(err, ErrNoJob) {
@@ -318,9 +322,11 @@ func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secr
 	return found, err
 }
 
-// event.ProvisioningConnectionTested is the name of the event of a Test Connection. It changes nothing.
+// event.ProvisioningConnectionTested is the name of the event of a Test Connection. It changes
+// nothing.
 
-// recordTest notes who tested which address, and what came of it. What the application said stays out of it.
+// recordTest records who tested which address, and the result. It leaves out the application's
+// answer.
 func (j *Jobs) recordTest(ctx context.Context, job Job, tenantURL string, refused error) error {
 	if j.Events == nil {
 		return nil
@@ -335,15 +341,14 @@ func (j *Jobs) recordTest(ctx context.Context, job Job, tenantURL string, refuse
 	}
 	e := j.event(ctx, job, "", event.ProvisioningConnectionTested, fmt.Sprintf("Test Connection to %s %s.", hostOf(tenantURL), outcome))
 	e.Data = event.DataOf(event.ConnectionTest{Host: hostOf(tenantURL), Outcome: outcome})
-	// The test is made, so it is noted also when the reader has gone.
+	// Record the test even if the caller has gone: it has happened.
 	if err := j.Events.Record(context.WithoutCancel(ctx), e); err != nil {
 		return fmt.Errorf("note the test in the audit trail: %w", err)
 	}
 	return nil
 }
 
-// Start sets Provisioning Status to On and begins a cycle at once. It lifts a
-// quarantine's wait.
+// Start sets Provisioning Status to On and begins a cycle at once, even during a quarantine.
 func (j *Jobs) Start(ctx context.Context, k Key, actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningStarted, func(job *Job) (string, error) {
 		if job.Mode != Automatic {
@@ -358,7 +363,7 @@ func (j *Jobs) Start(ctx context.Context, k Key, actor string) (Job, error) {
 	})
 }
 
-// Pause sets Provisioning Status to Off. State is kept; the slice in progress ends.
+// Pause sets Provisioning Status to Off. The current slice ends and the state is kept.
 func (j *Jobs) Pause(ctx context.Context, k Key, actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningPaused, func(job *Job) (string, error) {
 		if job.Status == Off {
@@ -369,8 +374,7 @@ func (j *Jobs) Pause(ctx context.Context, k Key, actor string) (Job, error) {
 	})
 }
 
-// Restart starts a new initial cycle that forgets failures and quarantine but
-// keeps links.
+// Restart starts a new initial cycle. It drops failures and quarantine but keeps links.
 func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningRestarted, func(job *Job) (string, error) {
 		if job.Mode != Automatic {
@@ -387,13 +391,13 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 	})
 }
 
-// SetMapping changes an object mapping. Users cannot be disabled.
+// SetMapping changes an object mapping. The user mapping cannot be disabled.
 func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingEdit, actor string) (Job, error) {
 	return j.EditMapping(ctx, k, name, func(*ObjectMapping) (MappingEdit, error) { return edit, nil }, actor)
 }
 
-// EditMapping changes an object mapping in a way that depends on the mapping as it is now. decide runs again when somebody else changes
-// the job meanwhile, so it must have no other effect.
+// EditMapping changes an object mapping depending on its current state. decide runs again if
+// another change comes in between, so it must have no side effects.
 func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(now *ObjectMapping) (MappingEdit, error), actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningMappingChanged, func(job *Job) (string, error) {
 		m, err := job.Schema.ObjectMapping(name)
@@ -408,7 +412,8 @@ func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(
 	})
 }
 
-// setMapping changes the object mapping of that name, or the user mapping without one, and says in a sentence what changed.
+// setMapping changes the object mapping with this name, or the user mapping if name is empty. It
+// returns a sentence about the changes.
 func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, error) {
 	schema := job.Schema.Clone()
 	m, err := schema.UserMapping()
@@ -456,11 +461,12 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 	return words, nil
 }
 
-// AnyRevision is a job as it is, whatever was changed before.
+// AnyRevision accepts the job at any revision.
 const AnyRevision int64 = -1
 
-// RestoreDefaultMappings returns all mappings and scoping filters to the template. seen is the Revision of the job that whoever wants this has
-// seen: ErrChanged if it has moved since. AnyRevision is content with every one.
+// RestoreDefaultMappings resets all mappings and scoping filters to the template. seen is the job's
+// Revision that the caller has seen. If it has changed since, the result is ErrChanged. AnyRevision
+// accepts every revision.
 func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, actor string) (Job, error) {
 	schema, err := j.Template()
 	if err != nil {
@@ -488,7 +494,7 @@ func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor strin
 	})
 }
 
-// CheckSchema says whether SetSchema would take a schema.
+// CheckSchema returns the error that SetSchema would return for a schema.
 func (j *Jobs) CheckSchema(schema *Schema) error {
 	err := schema.Validate(j.Attributes)
 	if err == nil {
@@ -500,15 +506,16 @@ func (j *Jobs) CheckSchema(schema *Schema) error {
 	return nil
 }
 
-// replaceSchema starts an initial cycle with other mappings. Graph's version is a
-// text that changes with every change.
+// replaceSchema replaces the mappings and requests an initial cycle. Graph's version is a string
+// that changes with every change.
 func (j *Jobs) replaceSchema(job *Job, schema *Schema) {
 	job.LookAtAll++
 	schema.Version = fmt.Sprintf("%d.0", job.LookAtAll)
 	job.Schema = schema
 }
 
-// Delete removes a job with everything remembered for it. Accounts stay as they are.
+// Delete removes a job with everything remembered for it. The accounts at the target stay as they
+// are.
 func (j *Jobs) Delete(ctx context.Context, k Key, actor string) error {
 	job, err := j.Store.Job(ctx, k)
 	if err != nil {
@@ -517,7 +524,7 @@ func (j *Jobs) Delete(ctx context.Context, k Key, actor string) error {
 	return j.Store.DeleteJob(ctx, k, j.event(ctx, job, actor, event.ProvisioningDeleted, "Provisioning was removed."))
 }
 
-// change applies fn to the job as it is now. An empty sentence means that nothing changed.
+// change applies fn to the current job. If fn returns an empty sentence, nothing has changed.
 func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*Job) (string, error)) (Job, error) {
 	for attempt := 0; ; attempt++ {
 		job, err := j.Store.Job(ctx, k)
@@ -562,10 +569,10 @@ func (j *Jobs) event(ctx context.Context, job Job, actor, name, words string, ch
 	}
 }
 
-// NameApplication finds what an application is called, for events. It may be nil.
+// NameApplication returns the name of an application, for events. It may be nil.
 type NameApplication func(ctx context.Context, k Key) (string, error)
 
-// name is what the application is called; nothing if nobody knows, such as after it was deleted.
+// name returns the name of the application, or "" if it is unknown, such as after its deletion.
 func (n NameApplication) name(ctx context.Context, k Key) string {
 	if n == nil {
 		return ""
@@ -577,7 +584,7 @@ func (n NameApplication) name(ctx context.Context, k Key) string {
 	return name
 }
 
-// Report says how a job is going.
+// Report returns the status of a job.
 func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 	job, err := j.Store.Job(ctx, k)
 	if err != nil {
@@ -620,7 +627,7 @@ func statusCode(job Job, s State) string {
 	return Running
 }
 
-// Logs returns one page of the provisioning log, newest first. An empty next means that it was the last.
+// Logs returns one page of the provisioning log, newest first. next is empty on the last page.
 func (j *Jobs) Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry, next string, err error) {
 	if q.Limit <= 0 {
 		q.Limit = 50
@@ -635,7 +642,8 @@ func (j *Jobs) Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry,
 	return j.Store.Logs(ctx, k, q)
 }
 
-// CountLogs counts the entries that a query selects, whatever its Before and Limit.
+// CountLogs returns the number of entries that a query selects. It ignores the query's Before and
+// Limit.
 func (j *Jobs) CountLogs(ctx context.Context, k Key, q LogQuery) (int, error) {
 	if !q.storable() {
 		return 0, nil
@@ -643,7 +651,7 @@ func (j *Jobs) CountLogs(ctx context.Context, k Key, q LogQuery) (int, error) {
 	return j.Store.CountLogs(ctx, k, q)
 }
 
-// storable says whether anything stored can fit the query.
+// storable reports whether any stored entry can match the query.
 func (q LogQuery) storable() bool {
 	for _, text := range []string{q.Search, q.ObjectID, q.Cycle, string(q.Action), string(q.Status)} {
 		if !storable(text) {
@@ -656,7 +664,7 @@ func (q LogQuery) storable() bool {
 // storable reports whether a string can be stored. Addresses and forms can contain any bytes.
 func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
-// Log returns one entry, ErrNotFound if there is none.
+// Log returns one entry, or ErrNotFound.
 func (j *Jobs) Log(ctx context.Context, k Key, id string) (LogEntry, error) {
 	if !storable(id) {
 		return LogEntry{}, ErrNotFound

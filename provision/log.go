@@ -22,7 +22,7 @@ type LogEntry struct {
 	Mapping        string             `json:"mapping"`
 }
 
-// Action is what happened to the account.
+// Action is what happened to an account.
 type Action string
 
 // Actions, in Graph's spelling.
@@ -31,10 +31,10 @@ const (
 	Update  Action = "update"
 	Disable Action = "disable"
 	Delete  Action = "delete"
-	Other   Action = "other" // nothing was to be done: skipped, or failed before that was known
+	Other   Action = "other" // nothing to do: skipped, or failed before the action was known
 )
 
-// Result is how it went.
+// Result is the outcome of an action.
 type Result string
 
 // Results, in Graph's spelling.
@@ -45,8 +45,8 @@ const (
 	Skipped Result = "skipped"
 )
 
-// StatusInfo is the outcome of one record. For anything but success, Code is
-// Entra's error code, Reason says why in words and RecommendedAction what to do.
+// StatusInfo is the outcome of one record. Unless it is a success, Code is Entra's error code,
+// Reason explains why, and RecommendedAction says what to do.
 type StatusInfo struct {
 	Status            Result `json:"status"`
 	Code              string `json:"errorCode,omitempty"`
@@ -108,7 +108,7 @@ type LogQuery struct {
 	Cycle    string
 	From     time.Time // entries of [From, Until); zero: no bound
 	Until    time.Time
-	Shown    bool   // leaves the skipped out, unless Status asks for them
+	Shown    bool   // leaves out skipped entries, unless Status selects them
 	Before   string // cursor from the page before
 	Limit    int    // 0 means 50; at most 500
 }

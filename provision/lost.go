@@ -8,13 +8,13 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// missing says whether the target did not know the account when it was last needed.
+// missing reports whether the target did not know the account when it was last needed.
 func (l *Link) missing() bool { return l.State == Lost || l.State == Gone }
 
-// relocate looks for the account of a person whose account the target no longer
-// knows by its id: by the values it had and by those it should have. One 404 proves
-// little, so the link stays until another account takes its place. It returns no
-// decision when it found one.
+// relocate looks for another account of a person whose account id the target no longer knows. It
+// searches by the values that the account had and by those it should have. A single 404 proves
+// little, so the link stays until another account replaces it. A nil decision means that it found
+// one.
 func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	old := *w.link
 	keys := p.relocationKeys(w, attributes)
@@ -26,7 +26,7 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 			return nil, err
 		}
 		if owner != "" && owner != w.known.ObjectID && !w.entitled() {
-			l.found = nil // that person's own account, not the one that is gone
+			l.found = nil // that is the other person's own account, not the one that is gone
 		}
 	}
 	switch {
@@ -59,12 +59,11 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 	return w.miss(p.m.can(FlowAdd)), nil
 }
 
-// relocationKeys are the values that the account had, and those it should have, by
-// precedence.
+// relocationKeys returns the values that the account had and those it should have, by precedence.
 func (p *pass) relocationKeys(w *work, attributes map[string]any) []MatchKey {
 	var wanted []MatchKey
 	if !w.gone {
-		wanted, _ = p.m.keys(attributes) // a row that cannot be evaluated has no value to look for
+		wanted, _ = p.m.keys(attributes) // if a row cannot be evaluated, there is no value to search for
 	}
 	var keys []MatchKey
 	for i := range p.m.matching {
@@ -77,7 +76,7 @@ func (p *pass) relocationKeys(w *work, attributes map[string]any) []MatchKey {
 	return keys
 }
 
-// replaceAccount creates an account in the place of one that is gone.
+// replaceAccount creates an account to replace one that is gone.
 func (p *pass) replaceAccount(w *work, attributes map[string]any, l lookup) decision {
 	old := w.link
 	w.replaces = old
@@ -92,7 +91,8 @@ func (p *pass) replaceAccount(w *work, attributes map[string]any, l lookup) deci
 	return p.decideUnmatched(w, attributes, keys, l)
 }
 
-// cannotLook fails a person whose account is gone and who may have another one.
+// cannotLook fails a person whose account is gone, but who may have another one that the engine
+// cannot search for.
 func (w *work) cannotLook(l lookup, old Link) fail {
 	te := &TargetError{
 		Kind: Unsearchable, Code: "InvalidAnchor",
@@ -106,9 +106,8 @@ func (w *work) cannotLook(l lookup, old Link) fail {
 	return w.failLost(te, old)
 }
 
-// miss skips a person whose account is gone and who gets no other one.
-// The first time they are looked for again in the next cycle; the second time there
-// is nothing left to do.
+// miss skips a person whose account is gone and who gets no other account. The first time, the next
+// cycle looks for the account again. The second time, there is nothing left to do.
 func (w *work) miss(mayCreate bool) skip {
 	reason, advice := "The account is gone at the application and no other one was found, so there is nothing to disable.", ""
 	if w.entitled() && !mayCreate {
@@ -140,14 +139,14 @@ func (w *work) miss(mayCreate bool) skip {
 	return s
 }
 
-// failLost fails a person whose account is gone, or may be: it is looked for again.
+// failLost fails a person whose account is, or may be, gone. The engine looks for it again.
 func (w *work) failLost(te *TargetError, old Link) fail {
 	f := w.attempted(w.fail(te))
 	f.pair = rememberLost(old)
 	return f
 }
 
-// accountKeys are the matching values that the account has once changes are made.
+// accountKeys returns the matching values that the account has once the changes are made.
 func (w *work) accountKeys(changes []Change) []MatchKey {
 	var keys []MatchKey
 	for i := range w.m.matching {
@@ -173,7 +172,7 @@ func (w *work) accountKeys(changes []Change) []MatchKey {
 	return keys
 }
 
-// maxKey bounds a matching value that is remembered, in bytes.
+// maxKey limits a remembered matching value, in bytes.
 const maxKey = 1_000
 
 func sameKey(a, b MatchKey) bool {

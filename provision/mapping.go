@@ -14,13 +14,13 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// attrSoftDeleted is the source attribute that the engine computes itself: true
-// for whoever must not have access to the application.
+// attrSoftDeleted is a source attribute that the engine computes itself. It is true for people who
+// must not have access to the application.
 const attrSoftDeleted = "IsSoftDeleted"
 
 const attrEnabled = "accountEnabled"
 
-// mapping is the user mapping of a job's schema, ready for use.
+// mapping is the compiled user mapping of a job's schema.
 type mapping struct {
 	object   *ObjectMapping
 	source   string // name of the source directory, for messages
@@ -31,12 +31,12 @@ type mapping struct {
 	groups   bool // the schema has an enabled group mapping
 }
 
-// row is one attribute mapping with its target path read.
+// row is one attribute mapping with its parsed target path.
 type row struct {
 	CompiledMapping
 	path  scim.Path
-	loose *scim.Path // the same without the filter in brackets; nil without one
-	state bool       // it tells the target whether the account may be used
+	loose *scim.Path // the path without the filter in brackets; nil if it has none
+	state bool       // the attribute tells the target whether the account may be used
 }
 
 func compileMapping(s *Schema, c Catalog) (*mapping, error) {
@@ -70,7 +70,7 @@ func compileMapping(s *Schema, c Catalog) (*mapping, error) {
 	return m, nil
 }
 
-// read reads the row's target path.
+// read parses the row's target path.
 func (r *row) read() error {
 	p, err := scim.ParsePath(nil, r.Target, scim.Lenient)
 	if err != nil {
@@ -87,7 +87,7 @@ func (r *row) read() error {
 	return nil
 }
 
-// systems names the directories that an object mapping connects.
+// systems returns the names of the directories that an object mapping connects.
 func (s *Schema) systems(m *ObjectMapping) (source, target string) {
 	for _, r := range s.rules() {
 		for i := range r.ObjectMappings {
@@ -107,7 +107,7 @@ func readsState(e *expr.Expr) bool {
 	return slices.Contains(names, attrSoftDeleted) || slices.Contains(names, attrEnabled)
 }
 
-// row is the row of a target attribute, nil if there is none.
+// row returns the row for a target attribute, or nil.
 func (m *mapping) row(target string) *row {
 	for i := range m.rows {
 		if m.rows[i].Target == target {
@@ -119,15 +119,14 @@ func (m *mapping) row(target string) *row {
 
 func (m *mapping) can(action FlowTypes) bool { return m.object.FlowTypes.Has(action) }
 
-// value is one target attribute with what it should hold.
+// value is one target attribute and the value that it should have.
 type value struct {
 	row  *row
 	want any
 }
 
-// values evaluates the rows. For someone who is not entitled, only the rows that
-// say so are of interest: the person's other attributes are none of the
-// application's business any more.
+// values evaluates the rows. For a person who is not entitled, it evaluates only the rows that
+// disable the account. The application must not receive other data about that person.
 func (m *mapping) values(attributes map[string]any, entitled, creating bool) ([]value, *rowProblem) {
 	env := expr.Env{Attribute: func(name string) expr.Value { return sourceValue(attributes[name]) }}
 	var out []value
@@ -147,7 +146,7 @@ func (m *mapping) values(attributes map[string]any, entitled, creating bool) ([]
 	return out, nil
 }
 
-// rowProblem is a row that yields nothing usable for one person.
+// rowProblem reports a row that yields no usable value for one person.
 type rowProblem struct {
 	Target string
 	Code   string
@@ -155,8 +154,9 @@ type rowProblem struct {
 	Advice string
 }
 
-// evaluate yields the target value, nil if none flows. Entra provisions no nulls:
-// an empty source leaves the target alone, except for a default on create.
+// evaluate returns the target value, or nil if the row provides none. Like Entra, it never sends
+// null: an empty source leaves the target's value alone, except that a create uses the default
+// value.
 func (r *row) evaluate(env expr.Env, creating bool) (any, *rowProblem) {
 	v := expr.Null()
 	if r.Expr != nil {
@@ -252,7 +252,7 @@ func sourceValue(v any) expr.Value {
 	return expr.String(fmt.Sprint(v))
 }
 
-// keys are the matching attributes that have a value, by precedence.
+// keys returns the matching attributes that have a value, by precedence.
 func (m *mapping) keys(attributes map[string]any) ([]MatchKey, *rowProblem) {
 	env := expr.Env{Attribute: func(name string) expr.Value { return sourceValue(attributes[name]) }}
 	var keys []MatchKey
@@ -268,8 +268,7 @@ func (m *mapping) keys(attributes map[string]any) ([]MatchKey, *rowProblem) {
 	return keys, nil
 }
 
-// diff is what has to be written so that the account holds the values: the
-// attributes that differ, and no others.
+// diff returns only the changes that are needed for the account to have the values.
 func diff(current scim.Resource, values []value) []Change {
 	var changes []Change
 	for _, v := range values {
@@ -288,8 +287,8 @@ func diff(current scim.Resource, values []value) []Change {
 	return changes
 }
 
-// union adds the wanted values to those that are there, nil if they are there
-// already. A single value is replaced.
+// union returns the old values plus the wanted ones, or nil if the wanted ones are all present. A
+// single value is replaced.
 func (r *row) union(old, want any) any {
 	have, several := old.([]any)
 	wanted, ok := want.([]any)
@@ -308,8 +307,8 @@ func (r *row) union(old, want any) any {
 	return all
 }
 
-// compare reads the account's value and reports whether it is the wanted one. It ignores
-// case unless the target attribute is caseExact.
+// compare returns the account's value and reports whether it equals the wanted one. It ignores case
+// unless the target attribute is caseExact.
 func (r *row) compare(current scim.Resource, want any) (old any, same bool) {
 	have := r.path.Get(current)
 	if len(have) == 0 {
@@ -329,7 +328,7 @@ func (r *row) compare(current scim.Resource, want any) (old any, same bool) {
 	return old, r.same(old, want)
 }
 
-// flatten undoes the nesting of a multi-valued attribute that is the path's end.
+// flatten removes the nesting that arises when a path ends in a multi-valued attribute.
 func flatten(values []any) []any {
 	var out []any
 	for _, v := range values {
@@ -376,7 +375,7 @@ func (r *row) same(have, want any) bool {
 	return false
 }
 
-// text is a value as the log and comparisons write it.
+// text formats a value as the log shows it and as comparisons use it.
 func text(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -406,7 +405,7 @@ func text(v any) string {
 	return string(b)
 }
 
-// hash identifies a set of values, so that an unchanged person costs no request.
+// hash returns a hash of a set of values, so that an unchanged person needs no request.
 func hash(values []value) string {
 	h := sha256.New()
 	for _, v := range values {

@@ -11,8 +11,8 @@ type PlannedObject struct {
 	ObjectID    string   `json:"objectId"`
 	DisplayName string   `json:"displayName"`
 	UserName    string   `json:"userPrincipalName"`
-	Action      Action   `json:"action"` // Other: nothing would be sent
-	Result      Result   `json:"result"` // Success: would be sent; Skipped, Failure: would not
+	Action      Action   `json:"action"` // Other: nothing to send
+	Result      Result   `json:"result"` // Success: would be sent; Skipped and Failure: would not
 	TargetID    string   `json:"targetId,omitempty"`
 	Code        string   `json:"code,omitempty"`   // why nothing would be sent, in Entra's codes
 	Reason      string   `json:"reason,omitempty"` // the same in words
@@ -20,7 +20,7 @@ type PlannedObject struct {
 	Changes     []Change `json:"changes"`
 }
 
-// PlanReport sums a plan up.
+// PlanReport summarizes a plan.
 type PlanReport struct {
 	Kind     string   `json:"kind"` // of the cycle that would run
 	Read     int      `json:"read"`
@@ -33,9 +33,9 @@ type PlanReport struct {
 	Notes    []string `json:"notes"`
 }
 
-// Plan says what the next cycle would do, person by person, in the order of their
-// object ids within a page. It reads the source and the target and changes
-// nothing, neither there nor here. It runs beside a cycle without disturbing it.
+// Plan reports what the next cycle would do, person by person, ordered by object id within a page.
+// It only reads: it changes nothing at the source, at the target or in this installation. It can
+// run beside a cycle without disturbing it.
 func (e *Engine) Plan(ctx context.Context, k Key, visit func(PlannedObject) error) (PlanReport, error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
@@ -91,7 +91,7 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 	return report, err
 }
 
-// candidates pages through the people that the next cycle would look at, each once.
+// candidates pages through the people that the next cycle would look at. Each appears once.
 func (r *run) candidates(ctx context.Context, initial bool, page func(ids []string) error) error {
 	seen := map[string]bool{}
 	once := func(ids []string) error {
@@ -126,7 +126,7 @@ func (r *run) candidates(ctx context.Context, initial bool, page func(ids []stri
 	return r.preview(ctx, Changes, once)
 }
 
-// preview pages through what a cycle that begins with a phase would import.
+// preview pages through the objects that a cycle starting in the given phase would import.
 func (r *run) preview(ctx context.Context, from Phase, page func([]string) error) error {
 	s := r.state
 	s.Phase, s.After = from, ""
@@ -160,7 +160,7 @@ func (r *run) evaluatePlanned(ctx context.Context, p *pass, ids []string) ([]*wo
 	return works, errors.Join(errs...)
 }
 
-// planned says what a cycle would do about a person.
+// planned returns what a cycle would do with a person.
 func (w *work) planned() PlannedObject {
 	status := statusOf(w.decision, w.result)
 	o := PlannedObject{

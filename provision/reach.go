@@ -5,25 +5,26 @@ import (
 	"fmt"
 )
 
-// Reach counts the people that a change of a job's settings reaches, for the question that is asked before the change is saved.
+// Reach counts the people whom a change of a job's settings affects. It is shown for confirmation
+// before the change is saved.
 type Reach struct {
 	In      int // users in scope after the change who may have an account
 	Leave   int // users who leave the scope
 	Off     int // users with a linked account that the change disables
 	Make    int // users who will get an account: in scope, without a linked one
-	Join    int // of Make, those who were not in scope
+	Join    int // of Make, users who were not in scope before
 	Linked  int // linked accounts
 	Out     int // of Linked, those of users out of scope after the change
 	Deleted int // of Linked, those of users who are soft-deleted
 }
 
-// reacher decides which users a job has in scope, whether it creates accounts for them, and whether it disables the accounts of
-// others.
+// reacher decides which users are in a job's scope, whether the job creates accounts for them, and
+// whether it disables the accounts of others.
 type reacher struct {
 	job     Job
 	admits  func(Object) bool
 	makes   bool
-	updates bool // without Update nothing is switched off
+	updates bool // without Update, the job disables no account
 }
 
 func newReacher(job Job) (reacher, error) {
@@ -39,7 +40,7 @@ func (r reacher) has(o Object) bool {
 	return (o.Assigned || r.job.Scope == Everyone) && r.admits(o)
 }
 
-// Reach compares a job with what it would be. It reads every user of the directory.
+// Reach compares a job with its changed version. It reads every user of the directory.
 func (j *Jobs) Reach(ctx context.Context, before, after Job) (Reach, error) {
 	var n Reach
 	was, err := newReacher(before)
@@ -103,7 +104,7 @@ func (n *Reach) add(o Object, was, is reacher, linked bool) {
 	}
 }
 
-// linked are the objects of a job that have a link.
+// linked returns the objects of a job that have a link.
 func (j *Jobs) linked(ctx context.Context, k Key) (map[string]bool, error) {
 	all := make(map[string]bool)
 	after := ""
@@ -122,7 +123,7 @@ func (j *Jobs) linked(ctx context.Context, k Key) (map[string]bool, error) {
 	}
 }
 
-// With is the job as settings would make it, as far as Reach looks at it.
+// With returns the job with these settings, as far as Reach needs them.
 func (job Job) With(s Settings) (Job, error) {
 	job.Scope, job.Status = s.Scope, s.Status
 	if s.Actions == nil {
@@ -135,7 +136,7 @@ func (job Job) With(s Settings) (Job, error) {
 	return job.WithActions(m.Name, *s.Actions)
 }
 
-// WithActions is the job with other Target Object Actions in one of its mappings.
+// WithActions returns the job with other Target Object Actions in one of its mappings.
 func (job Job) WithActions(name string, actions FlowTypes) (Job, error) {
 	job.Schema = job.Schema.Clone()
 	m, err := job.Schema.ObjectMapping(name)
@@ -146,7 +147,7 @@ func (job Job) WithActions(name string, actions FlowTypes) (Job, error) {
 	return job, nil
 }
 
-// WithScope is the job with other scoping filters in one of its mappings.
+// WithScope returns the job with other scoping filters in one of its mappings.
 func (job Job) WithScope(name string, groups []FilterGroup) (Job, error) {
 	job.Schema = job.Schema.Clone()
 	m, err := job.Schema.ObjectMapping(name)

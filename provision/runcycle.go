@@ -10,7 +10,8 @@ import (
 const (
 	// leaseTime is how long a job stays claimed by a process that died in RunCycle.
 	leaseTime = 45 * time.Second
-	// lookTime is how long a server may take to look at a job that has nothing to do, or to let go of one that it has done.
+	// lookTime is how long a server may take to check a job that has nothing to do, or to release a
+	// job that it has finished.
 	lookTime = 2 * time.Second
 )
 
@@ -24,16 +25,16 @@ func (e *HeldError) Error() string {
 	return fmt.Sprintf("%s is working on this job; its claim lasts until %s unless renewed", e.Owner, e.Until.UTC().Format(time.RFC3339))
 }
 
-// RunCycle does one cycle in this process: the one that is interrupted, or a new
-// one, whether or not the job's status is On. It calls visit with each log entry
-// as it is recorded, from one goroutine. Its error is a *HeldError while another
-// process works on the job, and a *TargetError when the connection does not work.
+// RunCycle runs one cycle in this process: an interrupted one, or a new one, whether or not the
+// job's status is On. It calls visit from a single goroutine with each log entry as it is recorded.
+// The error is a *HeldError if another process works on the job, and a *TargetError if the
+// connection does not work.
 func (e *Engine) RunCycle(ctx context.Context, k Key, owner string, visit func(LogEntry) error) (CycleReport, error) {
 	epoch, err := e.claim(ctx, k, owner)
 	if err != nil {
 		return CycleReport{}, err
 	}
-	next := e.Now() // after an error the job is due at once for whoever takes it
+	next := e.Now() // after an error the job is due at once for any process
 	defer func() {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 		defer cancel()
@@ -47,7 +48,8 @@ func (e *Engine) RunCycle(ctx context.Context, k Key, owner string, visit func(L
 	return report, err
 }
 
-// claim takes a job. Another process that has it may only be looking at it, so it is asked again for a while.
+// claim claims a job. If another process holds it, claim retries for a while, because that process
+// may only be checking the job.
 func (e *Engine) claim(ctx context.Context, k Key, owner string) (epoch int64, err error) {
 	again := time.NewTicker(lookTime / 20)
 	defer again.Stop()
@@ -81,7 +83,7 @@ func held(err error) error {
 	return fmt.Errorf("claim job: %w", err)
 }
 
-// cycle advances a job slice by slice until a cycle is over.
+// cycle advances a job slice by slice until a cycle has ended.
 func (e *Engine) cycle(ctx context.Context, k Key, epoch int64, visit func(LogEntry) error, renew func() error) (CycleReport, time.Time, error) {
 	before, first := "", true
 	for {
@@ -103,7 +105,7 @@ func (e *Engine) cycle(ctx context.Context, k Key, epoch int64, visit func(LogEn
 		if q := r.state.Quarantine; q != nil {
 			return r.state.Cycle, next, &TargetError{Kind: Unreachable, Code: q.Code, Status: q.Status, Detail: q.Message, Advice: q.Advice, Request: q.Evidence}
 		}
-		// A cycle that a change of settings ended is followed by another one.
+		// If a change of settings ended the cycle, another one follows.
 		if s := r.state; s.Phase == Idle && s.lastCycle() != before && s.Last.State != Failed {
 			return *s.Last, next, nil
 		}
@@ -120,7 +122,7 @@ func (s State) lastCycle() string {
 	return s.Last.ID
 }
 
-// pause waits until a job may go on, and keeps its lease meanwhile.
+// pause waits until a job may continue, and renews its lease meanwhile.
 func (e *Engine) pause(ctx context.Context, until time.Time, renew func() error) error {
 	for {
 		if err := renew(); err != nil {

@@ -11,11 +11,11 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// Schema is what a job synchronizes, in the form of Microsoft Graph's synchronizationSchema: which attributes both
-// directories have, and how a target value is made from source values.
+// Schema says what a job synchronizes, in the form of Microsoft Graph's synchronizationSchema: the
+// attributes of both directories, and the rules that make target values from source values.
 type Schema struct {
 	ID                   string                `json:"id"`
-	Version              string                `json:"version"` // text, changed with every change
+	Version              string                `json:"version"` // a string that changes with every change
 	SynchronizationRules []SynchronizationRule `json:"synchronizationRules"`
 	Directories          []DirectoryDefinition `json:"directories"`
 }
@@ -34,17 +34,17 @@ type SynchronizationRule struct {
 	Metadata            []MetadataEntry  `json:"metadata"`
 }
 
-// ContainerFilter names the containers of an Active Directory that are read.
+// ContainerFilter lists the containers of an Active Directory to read.
 type ContainerFilter struct {
 	IncludedContainers []string `json:"includedContainers"`
 }
 
-// GroupFilter names the groups of an Active Directory that are read.
+// GroupFilter lists the groups of an Active Directory to read.
 type GroupFilter struct {
 	IncludedGroups []string `json:"includedGroups"`
 }
 
-// MetadataEntry is one named text of a rule, mapping, directory, object or attribute.
+// MetadataEntry is one named string of a rule, mapping, directory, object or attribute.
 type MetadataEntry struct {
 	Key   string `json:"key"`
 	Value string `json:"value"`
@@ -65,7 +65,7 @@ type ObjectMapping struct {
 // AttributeMapping is one row: how one target attribute gets its value.
 type AttributeMapping struct {
 	TargetAttributeName     string                  `json:"targetAttributeName"`
-	Source                  *AttributeMappingSource `json:"source"`           // nil: only the default value flows
+	Source                  *AttributeMappingSource `json:"source"`           // nil: only the default value applies
 	DefaultValue            *string                 `json:"defaultValue"`     // nil and "": none
 	MatchingPriority        int                     `json:"matchingPriority"` // Matching precedence; 0: not a matching attribute
 	FlowType                AttributeFlowType       `json:"flowType"`
@@ -88,7 +88,7 @@ const (
 	FlowAttributeAddOnly  AttributeFlowType = "AttributeAddOnly"
 )
 
-// FlowBehavior says whether a value that did not change is sent.
+// FlowBehavior says whether to send a value that did not change.
 type FlowBehavior string
 
 // The flow behaviors of a row.
@@ -97,7 +97,8 @@ const (
 	FlowUnchanged   FlowBehavior = "FlowAlways"
 )
 
-// Filter is an object mapping's scope. Groups are alternatives; whoever leaves all of them is deprovisioned.
+// Filter is an object mapping's scope. An object is in scope if it is in at least one of the
+// groups. Otherwise it is deprovisioned.
 type Filter struct {
 	Groups               []FilterGroup `json:"groups"`
 	InputFilterGroups    []FilterGroup `json:"inputFilterGroups"`
@@ -109,7 +110,7 @@ func (f *Filter) Empty() bool {
 	return f == nil || len(f.Groups) == 0 && len(f.InputFilterGroups) == 0 && len(f.CategoryFilterGroups) == 0
 }
 
-// FilterGroup is a list of clauses that must all hold.
+// FilterGroup is a list of clauses that must all be true.
 type FilterGroup struct {
 	Name    string         `json:"name"`
 	Clauses []FilterClause `json:"clauses"`
@@ -122,7 +123,7 @@ type FilterClause struct {
 	TargetOperand     FilterOperand `json:"targetOperand"`
 }
 
-// FilterOperand holds the values of a clause; operators without a right side have none.
+// FilterOperand holds the values of a clause. It is empty for operators without a right side.
 type FilterOperand struct {
 	Values []string `json:"values"`
 }
@@ -193,8 +194,8 @@ type ReferencedObject struct {
 	ReferencedProperty   *string `json:"referencedProperty"`
 }
 
-// ParseSchema reads a schema document. Members that are not Graph's are ignored and absent ones get Graph's defaults;
-// whether the schema can be used is Validate's answer.
+// ParseSchema parses a schema document. It ignores members that Graph does not have, and gives
+// absent members Graph's defaults. It does not check whether the schema can be used; Validate does.
 func ParseSchema(b []byte) (*Schema, error) {
 	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
 	var s Schema
@@ -208,7 +209,7 @@ func ParseSchema(b []byte) (*Schema, error) {
 	return &s, nil
 }
 
-// JSON writes the schema as Graph does: lists without elements as [], indented.
+// JSON returns the schema as Graph writes it: indented, with empty lists as [].
 func (s *Schema) JSON() ([]byte, error) {
 	c := s.Clone()
 	c.fill()
@@ -222,7 +223,8 @@ func (s *Schema) JSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Clone copies what an editor may change: rules, mappings and rows. Definitions and sources are shared.
+// Clone copies the parts that an editor may change: rules, mappings and rows. The copy shares
+// definitions and sources with the original.
 func (s *Schema) Clone() *Schema {
 	c := *s
 	c.Directories = slices.Clone(s.Directories)
@@ -239,7 +241,7 @@ func (s *Schema) Clone() *Schema {
 	return &c
 }
 
-// ObjectMappings are all object mappings in the order in which the rules apply.
+// ObjectMappings returns all object mappings, in the order in which the rules apply.
 func (s *Schema) ObjectMappings() []*ObjectMapping {
 	var mappings []*ObjectMapping
 	for _, r := range s.rules() {
@@ -250,7 +252,7 @@ func (s *Schema) ObjectMappings() []*ObjectMapping {
 	return mappings
 }
 
-// ObjectMapping finds an object mapping by its exact name.
+// ObjectMapping returns the object mapping with exactly this name.
 func (s *Schema) ObjectMapping(name string) (*ObjectMapping, error) {
 	for _, m := range s.ObjectMappings() {
 		if m.Name == name {
@@ -260,10 +262,10 @@ func (s *Schema) ObjectMapping(name string) (*ObjectMapping, error) {
 	return nil, fmt.Errorf("the schema has no object mapping %q", name)
 }
 
-// UserMapping is the first object mapping whose source object is User.
+// UserMapping returns the first object mapping whose source object is User.
 func (s *Schema) UserMapping() (*ObjectMapping, error) { return s.mappingOf("User") }
 
-// GroupMapping is the first object mapping whose source object is Group.
+// GroupMapping returns the first object mapping whose source object is Group.
 func (s *Schema) GroupMapping() (*ObjectMapping, error) { return s.mappingOf("Group") }
 
 func (s *Schema) mappingOf(source string) (*ObjectMapping, error) {
@@ -275,7 +277,7 @@ func (s *Schema) mappingOf(source string) (*ObjectMapping, error) {
 	return nil, fmt.Errorf("the schema has no object mapping with the source object %s", source)
 }
 
-// rules are the rules by priority.
+// rules returns the rules by priority.
 func (s *Schema) rules() []*SynchronizationRule {
 	rules := make([]*SynchronizationRule, len(s.SynchronizationRules))
 	for i := range s.SynchronizationRules {
@@ -285,7 +287,7 @@ func (s *Schema) rules() []*SynchronizationRule {
 	return rules
 }
 
-// Directory finds a directory definition. The source's older and newer names count as equal.
+// Directory returns a directory definition. It treats the source's older and newer names as equal.
 func (s *Schema) Directory(name string) (*DirectoryDefinition, error) {
 	for i := range s.Directories {
 		if sameDirectory(s.Directories[i].Name, name) {
@@ -305,7 +307,7 @@ func sameDirectory(a, b string) bool {
 	return renamed(a) == renamed(b)
 }
 
-// Object finds the definition of an object by its exact name.
+// Object returns the definition of the object with exactly this name.
 func (d *DirectoryDefinition) Object(name string) (*ObjectDefinition, error) {
 	for i := range d.Objects {
 		if d.Objects[i].Name == name {
@@ -315,7 +317,7 @@ func (d *DirectoryDefinition) Object(name string) (*ObjectDefinition, error) {
 	return nil, fmt.Errorf("the directory %q has no object %q", d.Name, name)
 }
 
-// Attribute finds the definition of an attribute by its exact name.
+// Attribute returns the definition of the attribute with exactly this name.
 func (o *ObjectDefinition) Attribute(name string) (*AttributeDefinition, bool) {
 	for i := range o.Attributes {
 		if o.Attributes[i].Name == name {
@@ -325,7 +327,7 @@ func (o *ObjectDefinition) Attribute(name string) (*AttributeDefinition, bool) {
 	return nil, false
 }
 
-// attributeHint names the attribute that differs only in case, for messages.
+// attributeHint returns, for messages, the attribute whose name differs only in case.
 func (o *ObjectDefinition) attributeHint(name string) string {
 	for _, a := range o.Attributes {
 		if strings.EqualFold(a.Name, name) {
@@ -335,7 +337,8 @@ func (o *ObjectDefinition) attributeHint(name string) string {
 	return ""
 }
 
-// Default is the row's default value if the source is null, used when an object is created; ok is false without one.
+// Default returns the row's default value, which a create uses if the source is null. ok is false
+// if there is none.
 func (m *AttributeMapping) Default() (value string, ok bool) {
 	if m.DefaultValue == nil || *m.DefaultValue == "" {
 		return "", false
@@ -343,7 +346,7 @@ func (m *AttributeMapping) Default() (value string, ok bool) {
 	return *m.DefaultValue, true
 }
 
-// fill gives absent lists and enumerations Graph's defaults.
+// fill sets absent lists and enumerations to Graph's defaults.
 func (s *Schema) fill() {
 	for i := range s.SynchronizationRules {
 		r := &s.SynchronizationRules[i]
@@ -405,7 +408,7 @@ func (d *DirectoryDefinition) fill() {
 	}
 }
 
-// orEmpty is the empty list instead of nil, which JSON would write as null.
+// orEmpty returns an empty list instead of nil, which JSON would write as null.
 func orEmpty[T any](items []T) []T {
 	if items == nil {
 		return []T{}

@@ -10,25 +10,26 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// CompiledMapping is a row made ready for evaluating, with what its target attribute's definition says.
+// CompiledMapping is a row that is ready for evaluation, with properties from its target
+// attribute's definition.
 type CompiledMapping struct {
 	Row              int        // from 1, in the order of the mapping
 	Target           string     // target attribute name, a SCIM path
-	Expr             *expr.Expr // nil: only the default value flows
+	Expr             *expr.Expr // nil: only the default value applies
 	MatchingPriority int        // 0: not a matching attribute; else lowest first
 	FlowType         AttributeFlowType
 	FlowBehavior     FlowBehavior
-	DefaultValue     string // "": none; flows when an object is created
+	DefaultValue     string // "": none; used when an object is created
 	Type             AttributeType
 	CaseExact        bool
 	Multivalued      bool
 	Required         bool
 }
 
-// RowError says what is wrong with a schema, and where.
+// RowError describes a problem in a schema and its place.
 type RowError struct {
-	Mapping string // the object mapping's name; "" for what concerns the whole schema
-	Row     int    // the row from 1; 0 for what concerns the whole mapping
+	Mapping string // the object mapping's name; "" if the problem concerns the whole schema
+	Row     int    // the row, from 1; 0 if the problem concerns the whole mapping
 	Target  string // the row's target attribute
 	Message string // what is wrong and what to do
 	Err     error  // the cause, such as an *expr.SyntaxError; may be nil
@@ -48,8 +49,8 @@ func (e *RowError) Error() string {
 
 func (e *RowError) Unwrap() error { return e.Err }
 
-// Compile makes the rows of one object mapping ready, in their order. The error joins a *RowError for each thing that is
-// wrong.
+// Compile compiles the rows of one object mapping, in their order. The error joins a *RowError for
+// each problem.
 func (s *Schema) Compile(m *ObjectMapping, c Catalog) ([]CompiledMapping, error) {
 	source, target, err := s.objects(m)
 	if err != nil {
@@ -59,7 +60,8 @@ func (s *Schema) Compile(m *ObjectMapping, c Catalog) ([]CompiledMapping, error)
 	return v.run()
 }
 
-// Matching are the rows that find an existing object in the target, in their order of precedence.
+// Matching returns the rows that find an existing object in the target, in their order of
+// precedence.
 func Matching(rows []CompiledMapping) []CompiledMapping {
 	var matching []CompiledMapping
 	for _, row := range rows {
@@ -71,9 +73,10 @@ func Matching(rows []CompiledMapping) []CompiledMapping {
 	return matching
 }
 
-// Validate checks everything that a job relies on: that directories, objects and attributes exist under their exact names,
-// that expressions can be evaluated, that each enabled mapping has a matching attribute, and that each object has exactly
-// one anchor. The error joins a *RowError for each thing that is wrong.
+// Validate checks everything that a job relies on. Directories, objects and attributes must exist
+// under exactly their names. Expressions must be possible to evaluate. Each enabled mapping needs a
+// matching attribute, and each object needs exactly one anchor. The error joins a *RowError for
+// each problem.
 func (s *Schema) Validate(c Catalog) error {
 	var errs []error
 	for i := range s.Directories {
@@ -96,7 +99,7 @@ func (s *Schema) Validate(c Catalog) error {
 	return errors.Join(errs...)
 }
 
-// SourceAttributes names the attributes of the source object of a mapping.
+// SourceAttributes returns the attributes of a mapping's source object.
 func (s *Schema) SourceAttributes(m *ObjectMapping) []string {
 	source, _, err := s.objects(m)
 	if err != nil {
@@ -109,7 +112,7 @@ func (s *Schema) SourceAttributes(m *ObjectMapping) []string {
 	return names
 }
 
-// objects finds the definitions that a mapping connects.
+// objects returns the definitions of the two objects that a mapping connects.
 func (s *Schema) objects(m *ObjectMapping) (source, target *ObjectDefinition, err error) {
 	for _, r := range s.rules() {
 		for i := range r.ObjectMappings {
@@ -180,7 +183,7 @@ func (t AttributeFlowType) known() bool {
 	return false
 }
 
-// mappingCheck compiles one object mapping and gathers everything that is wrong with it.
+// mappingCheck compiles one object mapping and collects all its problems.
 type mappingCheck struct {
 	catalog        Catalog
 	mapping        *ObjectMapping
@@ -254,7 +257,8 @@ func (v *mappingCheck) expression(i int, row *AttributeMapping) *expr.Expr {
 	return e
 }
 
-// scope checks the names that a scope reads, and that each clause can tell users apart.
+// scope checks the names that a scope reads. It also checks that each clause can have different
+// results for different users.
 func (v *mappingCheck) scope() {
 	if v.mapping.Scope.Empty() {
 		return

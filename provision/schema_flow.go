@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// FlowTypes are an object mapping's Target Object Actions, as flags.
+// FlowTypes are the Target Object Actions of an object mapping, as flags.
 type FlowTypes int
 
-// The flow types. In the pages they are Create, Update and Delete.
+// The flow types. The pages call them Create, Update and Delete.
 const (
 	FlowAdd    FlowTypes = 1
 	FlowUpdate FlowTypes = 2
 	FlowDelete FlowTypes = 4
 )
 
-// Has reports whether every one of the given flags is set.
+// Has reports whether all the given flags are set.
 func (f FlowTypes) Has(flags FlowTypes) bool { return f&flags == flags }
 
 // With sets or clears flags.
@@ -26,7 +26,7 @@ func (f FlowTypes) With(flags FlowTypes, on bool) FlowTypes {
 	return f &^ flags
 }
 
-// String is Graph's text: "Add,Update,Delete", or "None".
+// String returns Graph's form: "Add,Update,Delete", or "None".
 func (f FlowTypes) String() string {
 	var names []string
 	for _, flag := range []FlowTypes{FlowAdd, FlowUpdate, FlowDelete} {
@@ -51,7 +51,7 @@ func (f FlowTypes) name() string {
 	}
 }
 
-// ParseFlowTypes reads Graph's text, with or without spaces, in any case.
+// ParseFlowTypes parses Graph's form, with or without spaces and in any case.
 func ParseFlowTypes(text string) (FlowTypes, error) {
 	var f FlowTypes
 	for word := range strings.SplitSeq(text, ",") {
@@ -73,7 +73,7 @@ func ParseFlowTypes(text string) (FlowTypes, error) {
 // MarshalText writes Graph's text.
 func (f FlowTypes) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
-// UnmarshalText reads Graph's text.
+// UnmarshalText parses Graph's form.
 func (f *FlowTypes) UnmarshalText(text []byte) error {
 	parsed, err := ParseFlowTypes(string(text))
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// scopingFilter is an object mapping's scope, ready for use. Groups are
-// alternatives, the clauses of a group must all hold.
+// scopingFilter is the compiled scope of an object mapping. It is enough to pass one group. In a
+// group, all clauses must be true.
 type scopingFilter struct {
 	groups []scopingGroup
 }
@@ -31,7 +31,7 @@ type scopeResult struct {
 	Holds  bool
 }
 
-// compileScope reads the scope of a mapping. Nil means all records.
+// compileScope compiles the scope of a mapping. A nil result means all records.
 func compileScope(m *ObjectMapping) (*scopingFilter, error) {
 	if m.Scope.Empty() {
 		return nil, nil
@@ -54,9 +54,9 @@ func compileScope(m *ObjectMapping) (*scopingFilter, error) {
 	return f, nil
 }
 
-// compileClause knows the portal's operators. Names are compared without case,
-// spaces and underscores. A clause on an empty attribute is false, even a
-// negative one; only IS NULL is true then.
+// compileClause compiles a clause with one of the portal's operators. It ignores case, spaces and
+// underscores in operator names. If the attribute is empty, the clause is false, even a negative
+// one; only IS NULL is true.
 func compileClause(c FilterClause) (func(v any) bool, error) {
 	op := operator(c)
 	switch op {
@@ -96,9 +96,9 @@ func compileClause(c FilterClause) (func(v any) bool, error) {
 	return nil, fmt.Errorf("there is no operator %q", c.OperatorName)
 }
 
-// harmfulClause says why a clause must not run, "" if it may. Such a clause comes
-// out the same for every user who may have an account. In most of these cases
-// nobody passes it, so that the engine would disable everyone.
+// harmfulClause explains why a clause must not run, or returns "" if it may. A harmful clause has
+// the same result for every user who may have an account. In most of these cases it is false, so
+// the engine would disable everyone.
 func harmfulClause(c FilterClause, source Catalog) string {
 	name := c.SourceOperandName
 	if name == attrSoftDeleted {
@@ -135,7 +135,7 @@ func harmfulClause(c FilterClause, source Catalog) string {
 	return ""
 }
 
-// operator is a clause's operator without case, spaces and underscores.
+// operator returns a clause's operator in upper case, without spaces and underscores.
 func operator(c FilterClause) string {
 	return strings.ToUpper(strings.NewReplacer(" ", "", "_", "").Replace(c.OperatorName))
 }
@@ -172,7 +172,7 @@ func empty(v any) bool {
 	return false
 }
 
-// admits says whether a person is in the filter, and how each clause came out.
+// admits reports whether a person passes the filter, and returns the result of each clause.
 func (f *scopingFilter) admits(attributes map[string]any) (bool, []scopeResult) {
 	if f == nil || len(f.groups) == 0 {
 		return true, nil
@@ -194,7 +194,8 @@ func (f *scopingFilter) admits(attributes map[string]any) (bool, []scopeResult) 
 	return in, results
 }
 
-// Operators are the operators of a clause, as the portal names them, and whether each compares with a value.
+// Operators returns the operators of a clause, with the portal's names. Each says whether it takes
+// a value.
 func Operators() []Operator {
 	return []Operator{
 		{"EQUALS", true},
@@ -214,23 +215,24 @@ func Operators() []Operator {
 	}
 }
 
-// Operator compares a source attribute, with a value or without one.
+// Operator compares a source attribute with a value, or tests it without one.
 type Operator struct {
 	Name  string
 	Value bool
 }
 
-// Is says whether a clause names this operator, in any spelling.
+// Is reports whether name means this operator, in any spelling.
 func (o Operator) Is(name string) bool {
 	return operator(FilterClause{OperatorName: o.Name}) == operator(FilterClause{OperatorName: name})
 }
 
-// Words is the clause as a sentence reads it.
+// Words returns the clause for use in a sentence.
 func (c FilterClause) Words() string {
 	return strings.TrimSpace(c.SourceOperandName + " " + c.OperatorName + " " + strings.Join(c.TargetOperand.Values, ", "))
 }
 
-// Words lists the alternatives: "department EQUALS Sales and city IS NOT NULL, or city EQUALS London".
+// Words returns the groups as alternatives: "department EQUALS Sales and city IS NOT NULL, or city
+// EQUALS London".
 func (f *Filter) Words() string {
 	if f.Empty() {
 		return "all records"
@@ -246,7 +248,7 @@ func (f *Filter) Words() string {
 	return strings.Join(groups, ", or ")
 }
 
-// SetScope replaces the scoping filters. Without any, all records are in scope.
+// SetScope replaces the scoping filters. If there are none, all records are in scope.
 func (m *ObjectMapping) SetScope(groups []FilterGroup) {
 	if len(groups) == 0 {
 		m.Scope = nil
@@ -260,7 +262,8 @@ func (m *ObjectMapping) SetScope(groups []FilterGroup) {
 	m.Scope = &scope
 }
 
-// CheckScope says in an InputError what is wrong with scoping filters for a mapping of this schema.
+// CheckScope returns an InputError if the scoping filters cannot be used for a mapping of this
+// schema.
 func (s *Schema) CheckScope(mapping string, groups []FilterGroup, source Catalog) error {
 	s = s.Clone()
 	m, err := s.ObjectMapping(mapping)
@@ -296,7 +299,8 @@ func (s *Schema) CheckScope(mapping string, groups []FilterGroup, source Catalog
 	return nil
 }
 
-// Admits returns a test: who passes the scoping filters of the mapping.
+// Admits returns a function that reports whether an object passes the scoping filters of the
+// mapping.
 func (m *ObjectMapping) Admits() (func(Object) bool, error) {
 	filter, err := compileScope(m)
 	if err != nil {

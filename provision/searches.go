@@ -10,15 +10,15 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Searchable is what the target showed about searching by one matching attribute.
+// Searchable is the result of testing whether the target can be searched by one matching attribute.
 type Searchable struct {
 	Path   string `json:"attribute"`
 	Proved bool   `json:"searchable"`
-	Detail string `json:"reason,omitempty"` // why it is not proved
+	Detail string `json:"reason,omitempty"` // why the test failed
 	Advice string `json:"recommendedAction,omitempty"`
 }
 
-// Note says in sentences what follows from an attribute that is not proved.
+// Note explains what follows if the test of an attribute failed.
 func (s Searchable) Note() string {
 	return fmt.Sprintf("%s Nobody is matched by %s. A person who has a value of it and is not found by another matching attribute gets no account. %s", s.Detail, s.Path, s.Advice)
 }
@@ -30,16 +30,17 @@ type Searches struct {
 	All []Searchable `json:"all"`
 }
 
-// connection changes with everything that can change what a search finds: the
+// connection returns a string that changes with everything that affects the result of a search: the
 // address, its flags, the token and the mapping.
 func (j Job) connection() string {
 	return fmt.Sprintf("%d.%d.%d", j.ForgetLinks, j.TryNow, j.LookAtAll)
 }
 
-// of says whether searches were made with a job's settings as they are now.
+// of reports whether the tests were made with the job's current settings.
 func (s *Searches) of(j Job) bool { return s != nil && s.For == j.connection() }
 
-// notes says what is wrong with searches, nothing if they were not made or all is well.
+// notes explains which tests failed. It returns nothing if the tests were not made or all
+// succeeded.
 func (s *Searches) notes() []string {
 	if s == nil {
 		return nil
@@ -53,8 +54,8 @@ func (s *Searches) notes() []string {
 	return notes
 }
 
-// testSearches tests every matching attribute. The error is one of the whole
-// connection, or that nobody can be found by any of them.
+// testSearches tests every matching attribute. It returns an error if the whole connection fails,
+// or if the target cannot be searched by any attribute.
 func testSearches(ctx context.Context, target Target, m *mapping) ([]Searchable, error) {
 	var all []Searchable
 	var first error
@@ -70,7 +71,7 @@ func testSearches(ctx context.Context, target Target, m *mapping) ([]Searchable,
 				return nil, err
 			case te.Kind == Unsearchable:
 				one.Detail = te.Detail
-			default: // if another attribute works, this is about this one alone
+			default: // if another attribute works, the problem concerns only this one
 				one.Detail = fmt.Sprintf("The application could not be searched by %s. %s", path, te.Detail)
 			}
 			one.Advice = te.Advice
@@ -85,7 +86,8 @@ func testSearches(ctx context.Context, target Target, m *mapping) ([]Searchable,
 	return all, nil
 }
 
-// testSearch tests one attribute. What is wrong with it alone is in its result.
+// testSearch tests one attribute. A problem with this attribute alone is in the result, not in the
+// error.
 func testSearch(ctx context.Context, target Target, r *row) (Searchable, error) {
 	err := target.Test(ctx, r.Target, r.Type)
 	if err == nil {
@@ -97,7 +99,7 @@ func testSearch(ctx context.Context, target Target, r *row) (Searchable, error) 
 	return Searchable{}, err
 }
 
-// Statuses without importing an HTTP package.
+// HTTP statuses, to avoid importing an HTTP package.
 const (
 	http200 = 200
 	http400 = 400
@@ -107,8 +109,8 @@ const (
 
 const codeIncompatible = "SystemForCrossDomainIdentityManagementServiceIncompatible"
 
-// searcher knows by which attributes the target can be searched. It tests those
-// that it does not know: values of an earlier mapping are searched for as well.
+// searcher knows which attributes the target can be searched by. It tests an attribute when it is
+// first needed, because the engine also searches for values of earlier mappings.
 type searcher struct {
 	target Target
 	mu     sync.Mutex
@@ -141,13 +143,13 @@ func (s *searcher) can(ctx context.Context, r *row) (Searchable, error) {
 // lookup is the result of a search by matching attributes.
 type lookup struct {
 	found   []TargetObject
-	key     MatchKey     // that found them
+	key     MatchKey     // the key that found them
 	skipped []Searchable // attributes with a value that the target cannot be searched by
 	problem *TargetError
 }
 
-// find tries the matching attributes by precedence and stops at the first that
-// hits. It asks by no attribute that the target did not prove it can search by.
+// find tries the matching attributes by precedence and stops at the first that finds an account. It
+// skips attributes for which the target has not proved that it can be searched.
 func (p *pass) find(ctx context.Context, keys []MatchKey) lookup {
 	var l lookup
 	for _, k := range keys {
@@ -182,8 +184,8 @@ func (p *pass) find(ctx context.Context, keys []MatchKey) lookup {
 	return l
 }
 
-// confirm makes sure that an account has the value it was found by. An answer that
-// leaves the attribute out proves nothing: the account is read by its id then.
+// confirm checks that an account has the value by which it was found. An answer without the
+// attribute proves nothing, so confirm then reads the account by its id.
 func (p *pass) confirm(ctx context.Context, r *row, o TargetObject, k MatchKey) (TargetObject, *TargetError) {
 	shown, same := r.shows(o.Resource, k.Value)
 	if !shown {
@@ -211,8 +213,8 @@ func (p *pass) confirm(ctx context.Context, r *row, o TargetObject, k MatchKey) 
 	}
 }
 
-// rowFor is the matching row of an attribute, or one made for a value that an
-// earlier mapping matched by.
+// rowFor returns the matching row for an attribute. If only an earlier mapping matched by it,
+// rowFor makes a row.
 func (m *mapping) rowFor(path string) *row {
 	for i := range m.matching {
 		if m.matching[i].Target == path {
@@ -220,13 +222,12 @@ func (m *mapping) rowFor(path string) *row {
 		}
 	}
 	r := row{CompiledMapping: CompiledMapping{Target: path, Type: TypeString}}
-	_ = r.read() // it was read when the mapping was saved; a path that cannot be read shows nothing
+	_ = r.read() // the path was valid when the mapping was saved; an invalid path shows nothing
 	return &r
 }
 
-// shows says whether an account has any value of the row's attribute, and whether
-// the wanted one is among them. An element whose type the account does not tell
-// counts as one of the wanted type.
+// shows reports whether an account has any value for the row's attribute, and whether the wanted
+// value is among them. An element without a type counts as having the wanted type.
 func (r *row) shows(account scim.Resource, want any) (shown, same bool) {
 	values := flatten(r.path.Get(account))
 	if r.loose != nil {
@@ -249,7 +250,7 @@ func (r *row) shows(account scim.Resource, want any) (shown, same bool) {
 	return shown, false
 }
 
-// failUnsearchable fails a person who may have an account that cannot be looked for.
+// failUnsearchable fails a person who may have an account that the engine cannot search for.
 func (w *work) failUnsearchable(skipped []Searchable) fail {
 	one := skipped[0]
 	return w.fail(&TargetError{

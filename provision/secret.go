@@ -11,33 +11,30 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Sealer keeps credentials that must be sent again unreadable in the database.
-// Context binds a sealed value to its place; another context cannot open it.
+// Sealer encrypts credentials for storage in the database, because they must be sent again later.
+// The context ties a sealed value to its place: it cannot be opened with another context.
 type Sealer interface {
 	Seal(plain []byte, context string) ([]byte, error)
 	Open(sealed []byte, context string) ([]byte, error)
 }
 
-// SealedSecret is a job's Secret Token as it is stored, with the Tenant URL it
-// belongs to.
+// SealedSecret is a job's Secret Token as stored, with its Tenant URL.
 type SealedSecret struct {
 	Key       Key
 	TenantURL string
 	Sealed    []byte
 }
 
-// secretContext binds a Secret Token to its job and to the origin that it may
-// be sent to: whoever changes the Tenant URL in the database does not get it
-// sent elsewhere.
+// secretContext ties a Secret Token to its job and to the origin that may receive it. An attacker
+// who changes the Tenant URL in the database cannot have the token sent elsewhere.
 func secretContext(k Key, tenantURL string) string {
 	return unboundContext(k) + "/" + originOf(tenantURL)
 }
 
-// unboundContext is the context of secrets sealed before version 13 of the
-// database.
+// unboundContext returns the context of secrets that were sealed before version 13 of the database.
 func unboundContext(k Key) string { return "provision/secret/" + k.String() }
 
-// originOf returns scheme, host and port of a Tenant URL in one spelling.
+// originOf returns the scheme, host and port of a Tenant URL in a normalized form.
 func originOf(tenantURL string) string {
 	u, err := url.Parse(tenantURL)
 	if err != nil {
@@ -56,7 +53,7 @@ func originOf(tenantURL string) string {
 
 func sameOrigin(a, b string) bool { return originOf(a) == originOf(b) }
 
-// hostOf shows a person where a Tenant URL leads.
+// hostOf returns the scheme and host of a Tenant URL, to show them to a person.
 func hostOf(tenantURL string) string {
 	u, err := url.Parse(tenantURL)
 	if err != nil {
@@ -80,22 +77,21 @@ func openSecret(s Sealer, job Job) (string, error) {
 	return string(plain), nil
 }
 
-// Reseal seals every stored Secret Token again, with the sealer's primary key.
-// It returns the jobs whose token cannot be opened; those stay as they are.
+// Reseal seals every stored Secret Token again with the sealer's primary key. It returns the jobs
+// whose token cannot be opened. Their tokens stay as they are.
 func (j *Jobs) Reseal(ctx context.Context) (resealed int, lost []Key, err error) {
 	return j.reseal(ctx, func(s SealedSecret) ([]byte, error) {
 		return j.Sealer.Open(s.Sealed, secretContext(s.Key, s.TenantURL))
 	})
 }
 
-// BindSecrets seals the Secret Tokens of a database before version 13 again, so
-// that each can be sent to the origin of its Tenant URL only. It returns the
-// jobs whose token cannot be opened.
+// BindSecrets seals the Secret Tokens of a database from before version 13 again, so that each can
+// only be sent to the origin of its Tenant URL. It returns the jobs whose token cannot be opened.
 func (j *Jobs) BindSecrets(ctx context.Context) (bound int, lost []Key, err error) {
 	return j.reseal(ctx, func(s SealedSecret) ([]byte, error) {
 		plain, err := j.Sealer.Open(s.Sealed, secretContext(s.Key, s.TenantURL))
 		if err == nil {
-			return plain, nil // by a run before this one
+			return plain, nil // an earlier run has bound it
 		}
 		return j.Sealer.Open(s.Sealed, unboundContext(s.Key))
 	})
@@ -117,7 +113,7 @@ func (j *Jobs) reseal(ctx context.Context, open func(SealedSecret) ([]byte, erro
 			return done, lost, fmt.Errorf("seal secret token of %s: %w", old.Key, err)
 		}
 		switch err := j.Store.ReplaceSecret(ctx, old, sealed); {
-		case errors.Is(err, ErrChanged): // somebody has just saved another token, with the keys of now
+		case errors.Is(err, ErrChanged): // another token has just been saved, sealed with the current keys
 		case err != nil:
 			return done, lost, err
 		default:
@@ -127,9 +123,8 @@ func (j *Jobs) reseal(ctx context.Context, open func(SealedSecret) ([]byte, erro
 	return done, lost, nil
 }
 
-// DiscardSecrets removes every stored Secret Token and returns the jobs that
-// had one. It is the way out of a lost key: provisioning of these jobs stops
-// until somebody enters the token again.
+// DiscardSecrets removes every stored Secret Token and returns the jobs that had one. Use it after
+// the key was lost. Provisioning of these jobs stops until someone enters the token again.
 func (j *Jobs) DiscardSecrets(ctx context.Context, actor string) ([]Key, error) {
 	all, err := j.Store.Secrets(ctx)
 	if err != nil {
@@ -150,8 +145,8 @@ func (j *Jobs) DiscardSecrets(ctx context.Context, actor string) ([]Key, error) 
 	return discarded, nil
 }
 
-// CountOpen returns how many of the stored Secret Tokens this installation's
-// key opens.
+// CountOpen returns the number of stored Secret Tokens and how many of them this installation's key
+// opens.
 func (j *Jobs) CountOpen(ctx context.Context) (opens, sealed int, err error) {
 	all, err := j.Store.Secrets(ctx)
 	if err != nil {

@@ -8,33 +8,31 @@ import (
 	"time"
 )
 
-// SourceID names a source: the directory that a job reads from.
+// SourceID identifies a source: the directory that a job reads from.
 type SourceID string
 
-// Source is what a job reads from. Package directory/source makes one of a directory.
+// Source is what a job reads from. Package directory/source implements it for a directory.
 type Source interface {
-	// Position returns the newest position of the change feed. Taken before a
-	// snapshot, it is the watermark that the snapshot covers.
+	// Position returns the newest position of the change feed. Read before a snapshot, it is the
+	// watermark that the snapshot covers.
 	Position(ctx context.Context) (Cursor, error)
-	// Snapshot returns one page of objects in the order of their ids,
-	// soft-deleted ones included.
+	// Snapshot returns one page of objects, ordered by id. It includes soft-deleted objects.
 	Snapshot(ctx context.Context, q SnapshotQuery) ([]Object, error)
-	// Changes returns the ids of the objects that changed after a position,
-	// in themselves or in their assignment to app. [ErrBehind] means that the
-	// source no longer keeps everything since then.
+	// Changes returns the ids of objects that have changed after a position, or whose assignment to
+	// app has changed. It returns [ErrBehind] if the source no longer keeps all changes since then.
 	Changes(ctx context.Context, app string, after Cursor, limit int) (Changed, error)
-	// Object returns one object; refusal.NotFound when it was purged.
+	// Object returns one object, or refusal.NotFound if it was purged.
 	Object(ctx context.Context, app, id string) (Object, error)
 }
 
 // ErrBehind means that a source no longer keeps all changes after a position.
 var ErrBehind = errors.New("the source no longer keeps all changes since that position")
 
-// Cursor is a position in the change feed of a source. Only the source can read
-// it. The zero value is before the first change.
+// Cursor is a position in a source's change feed. Only the source can interpret it. The zero value
+// is before the first change.
 type Cursor string
 
-// UnmarshalJSON also reads the two numbers that states of earlier versions hold.
+// UnmarshalJSON also accepts the pair of numbers in states from earlier versions.
 func (c *Cursor) UnmarshalJSON(b []byte) error {
 	var text string
 	if json.Unmarshal(b, &text) == nil {
@@ -52,24 +50,24 @@ func (c *Cursor) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// ObjectKind says what an object of a source is, in Graph's words.
+// ObjectKind is the kind of a source's object, in Graph's words.
 type ObjectKind string
 
-// UserKind is the kind of people.
+// UserKind is the kind of users.
 const UserKind ObjectKind = "User"
 
 // Object is one object of a source, as one application sees it.
 type Object struct {
 	Kind       ObjectKind
 	ID         string
-	Name       string         // what people call it: a user's display name, else the user name
+	Name       string         // name for people: a user's display name, else the user name
 	Attributes map[string]any // what a mapping can read: string, bool or []string; read-only
 	Enabled    bool
-	Deleted    time.Time // when it was soft-deleted; zero: it was not
+	Deleted    time.Time // time of the soft delete; zero if it is not deleted
 	Assigned   bool      // to the application
 }
 
-// Active says whether the object may be used at all, as far as the source goes.
+// Active reports whether the object may be used at all, according to the source.
 func (o Object) Active() bool { return o.Enabled && o.Deleted.IsZero() }
 
 // SnapshotQuery selects a page of a snapshot.
@@ -80,24 +78,24 @@ type SnapshotQuery struct {
 	Limit        int
 }
 
-// Changed names objects that changed.
+// Changed lists objects that have changed.
 type Changed struct {
 	IDs    []string // each once, in the order of their first change
-	Cursor Cursor   // where to go on once they are dealt with
-	More   bool     // there may be more already
+	Cursor Cursor   // where to continue after these objects
+	More   bool     // there may already be more changes
 }
 
-// SourceAttribute is what a catalog says about one source attribute.
+// SourceAttribute is a catalog's description of one source attribute.
 type SourceAttribute struct {
 	Type        AttributeType
 	MultiValued bool
 	Always      bool // every object has a value
 }
 
-// Catalog tells which attributes the objects of a source have. A nil Catalog
-// knows nothing, so nothing is refused because of it.
+// Catalog lists the attributes that a source's objects have. A nil Catalog knows no attributes and
+// rejects nothing.
 type Catalog interface {
 	Attribute(name string) (SourceAttribute, bool)
-	// Suggest returns the attribute that was probably meant, "" if none was.
+	// Suggest returns the attribute that was probably meant, or "".
 	Suggest(name string) string
 }

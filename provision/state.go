@@ -5,37 +5,37 @@ import (
 	"time"
 )
 
-// State is how a job is going: what the engine, and only the engine, writes.
+// State is the progress of a job. Only the engine writes it.
 type State struct {
-	Asked // what of the job's settings the engine has taken up
+	Asked // the requests that the engine has handled
 
 	Phase Phase       `json:"phase"`
-	Cycle CycleReport `json:"cycle"` // the one in progress, if Phase is not Idle
+	Cycle CycleReport `json:"cycle"` // the current cycle, if Phase is not Idle
 
 	After     string `json:"after"`     // import cursor: object id
-	Start     Cursor `json:"start"`     // watermark that the initial cycle in progress will leave
+	Start     Cursor `json:"start"`     // the watermark to use after the current initial cycle
 	Watermark Cursor `json:"watermark"` // everything before it is imported
-	Ready     bool   `json:"ready"`     // the watermark counts: an initial import was completed
+	Ready     bool   `json:"ready"`     // the watermark is valid: an initial import was completed
 
 	NextCycle time.Time `json:"nextCycle"`
 	Cooldown  time.Time `json:"cooldown"` // the target asked for a pause until then
-	// Creates is the pause that the target asked for when it was sent creates. Other requests go on.
+	// Creates is a pause that the target asked for in answer to creates. Other requests continue.
 	Creates       CreatePause `json:"creates"`
 	NextUnmatched time.Time   `json:"nextUnmatched"`
 
-	Searches *Searches `json:"searches,omitempty"` // which matching attributes the target proved when the cycle began
+	Searches *Searches `json:"searches,omitempty"` // the matching attributes that the target proved searchable when the cycle began
 
 	Quarantine *Quarantine  `json:"quarantine"`
 	Last       *CycleReport `json:"last"`         // the last cycle that ended
-	LastGood   *CycleReport `json:"lastGood"`     // the last one that was not stopped
+	LastGood   *CycleReport `json:"lastGood"`     // the last cycle that was not stopped
 	FirstDone  time.Time    `json:"firstDone"`    // end of the first complete cycle
 	FailedRuns int          `json:"failedCycles"` // consecutive cycles that were stopped
 }
 
-// CreatePause holds back creates alone.
+// CreatePause postpones only creates.
 type CreatePause struct {
 	Until time.Time `json:"until"`
-	Times int       `json:"times"` // pauses one after the other without an account made in between
+	Times int       `json:"times"` // consecutive pauses without a created account in between
 }
 
 // Phase says which users the current cycle is importing. In every phase, the engine also works on
@@ -69,26 +69,26 @@ type CycleReport struct {
 	Disabled  int       `json:"disabled"`
 	Deleted   int       `json:"deleted"`
 	Skipped   int       `json:"skipped"`
-	Redundant int       `json:"redundant"` // of the skipped: as they should be, and not listed in the log
+	Redundant int       `json:"redundant"` // of the skipped: objects that were already as they should be; not listed in the log
 	Failed    int       `json:"failed"`
 	State     string    `json:"state"` // Succeeded, EntryLevelErrors, Failed
 	Error     string    `json:"error,omitempty"`
 }
 
-// Ends of a cycle, in Graph's spelling.
+// Final states of a cycle, in Graph's spelling.
 const (
 	Succeeded        = "Succeeded"
 	EntryLevelErrors = "EntryLevelErrors"
 	Failed           = "Failed"
 )
 
-// Quarantine is a job that waits because every request would fail.
+// Quarantine describes why a job waits whose requests would all fail.
 type Quarantine struct {
 	Since       time.Time `json:"since"`
 	Reason      string    `json:"reason"` // Graph's word, EncounteredQuarantineException
 	Code        string    `json:"code"`   // Entra's error code
 	Message     string    `json:"message"`
-	Status      int       `json:"status"`   // HTTP status of the evidence, 0 when there was no answer
+	Status      int       `json:"status"`   // HTTP status of the evidence, 0 if there was no answer
 	Advice      string    `json:"advice"`   // what to do now
 	Evidence    string    `json:"evidence"` // the request that failed
 	NextAttempt time.Time `json:"nextAttempt"`
@@ -101,41 +101,41 @@ type Link struct {
 	TargetID string
 	How      string // created, matched, adopted
 	State    LinkState
-	Hash     string     // of the values last written or found equal
-	Name     string     // what people call the account, for messages
-	Keys     []MatchKey // the matching values that the account had when it was last written or read
+	Hash     string     // hash of the values last written to, or read as equal from, the target
+	Name     string     // the account's name, for messages
+	Keys     []MatchKey // the account's matching values when it was last written or read
 	Since    time.Time
 	Updated  time.Time
 }
 
-// LinkState is what the target's account is to the job.
+// LinkState is the state of an account from the job's point of view.
 type LinkState string
 
 // States of a link.
 const (
 	Active   LinkState = "active"
 	Disabled LinkState = "disabled" // blocked or soft-deleted in the source, still managed
-	Released LinkState = "released" // unassigned or out of scope: what follows in the source is not sent
-	Lost     LinkState = "lost"     // the target has no such account any more; looked for again in the next cycle
-	Gone     LinkState = "gone"     // it was looked for again in vain; looked for once a day for a while, when the person changes and by a restart
+	Released LinkState = "released" // unassigned or out of scope: later changes in the source are not sent
+	Lost     LinkState = "lost"     // the target no longer has the account; the next cycle looks for it again
+	Gone     LinkState = "gone"     // not found the second time; looked for once a day for a while, when the person changes, and after a restart
 )
 
-// Op is a create that was about to be sent: proof that it may have happened.
+// Op is a create that was about to be sent: it may have happened.
 type Op struct {
 	ObjectID string
 	ID       string
-	Keys     []MatchKey // how the account can be found again
+	Keys     []MatchKey // how to find the account again
 	Sent     time.Time
 	Cycle    string
 }
 
-// MatchKey is a matching attribute with the value the account must have.
+// MatchKey is a matching attribute with the value that the account must have.
 type MatchKey struct {
 	Path  string `json:"path"`
 	Value any    `json:"value"`
 }
 
-// UnmarshalJSON keeps whole numbers whole.
+// UnmarshalJSON decodes whole numbers as integers.
 func (k *MatchKey) UnmarshalJSON(b []byte) error {
 	var raw struct {
 		Path  string          `json:"path"`
@@ -153,7 +153,7 @@ func (k *MatchKey) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(raw.Value, &k.Value)
 }
 
-// Escrow is an object that failed and waits to be tried again.
+// Escrow is an object that has failed and waits for a retry.
 type Escrow struct {
 	ObjectID string
 	Name     string
@@ -165,7 +165,7 @@ type Escrow struct {
 	Reason   string
 }
 
-// Pending is an object to look at, with all that is remembered of it.
+// Pending is an object to look at, with everything remembered about it.
 type Pending struct {
 	ObjectID  string
 	Why       Why
@@ -176,18 +176,18 @@ type Pending struct {
 	Unmatched bool
 }
 
-// Why says why an object is looked at.
+// Why is the reason to look at an object.
 type Why string
 
 // Reasons to look at an object.
 const (
-	ByCycle   Why = "cycle"   // the initial cycle looks at everybody
+	ByCycle   Why = "cycle"   // the initial cycle looks at everyone
 	ByChange  Why = "change"  // it changed in the source
 	ByRetry   Why = "retry"   // it failed before
 	ByAbsence Why = "absence" // it had no account; the engine looks for one once a day
 )
 
-// Report is what the Provisioning page and `provision status` show of a job.
+// Report is a job's status, as the Provisioning page and `provision status` show it.
 type Report struct {
 	Job       Job
 	State     State

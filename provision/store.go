@@ -7,23 +7,25 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Store keeps jobs and their state. Methods that take a Fence write only while
-// its epoch owns the job's lease, else they return [ErrLeaseLost].
+// Store stores jobs and their state. Methods with a Fence write only while the Fence's epoch owns
+// the job's lease. Otherwise they return [ErrLeaseLost].
 type Store interface {
-	// Job returns a job, ErrNoJob if there is none.
+	// Job returns a job, or ErrNoJob.
 	Job(ctx context.Context, k Key) (Job, error)
-	// ListJobs returns the jobs of a directory, or all if it is empty, ordered by key.
+	// ListJobs returns the jobs of a directory, or all jobs if d is empty, ordered by key.
 	ListJobs(ctx context.Context, d SourceID) ([]Job, error)
-	// InsertJob adds a job with its lease; ErrChanged if it exists.
+	// InsertJob adds a job and its lease. It returns ErrChanged if the job exists.
 	InsertJob(ctx context.Context, j Job, e event.Event) error
-	// UpdateJob replaces a job whose version is j.Version-1; else ErrChanged.
+	// UpdateJob replaces the job if its stored version is j.Version-1. Otherwise it returns
+	// ErrChanged.
 	UpdateJob(ctx context.Context, j Job, e event.Event) error
 	// DeleteJob removes a job and everything remembered for it.
 	DeleteJob(ctx context.Context, k Key, e event.Event) error
 
 	// Secrets returns the sealed Secret Tokens of all jobs that have one, ordered by key.
 	Secrets(ctx context.Context) ([]SealedSecret, error)
-	// ReplaceSecret puts sealed in the place of old; ErrChanged if the job has another one now.
+	// ReplaceSecret replaces old with sealed. It returns ErrChanged if the job has another secret
+	// now.
 	ReplaceSecret(ctx context.Context, old SealedSecret, sealed []byte) error
 
 	State(ctx context.Context, k Key) (State, error)
@@ -31,46 +33,48 @@ type Store interface {
 	Watched(ctx context.Context) (map[Key]State, error)
 	Counts(ctx context.Context, k Key) (Counts, error)
 	Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry, next string, err error)
-	// CountLogs counts the entries that a query selects, whatever its Before and Limit.
+	// CountLogs returns the number of entries that a query selects. It ignores the query's Before
+	// and Limit.
 	CountLogs(ctx context.Context, k Key, q LogQuery) (int, error)
 	Log(ctx context.Context, k Key, id string) (LogEntry, error)
 
-	// Pending returns objects to look at whose time has come, in the order of their ids.
+	// Pending returns the objects that are due, ordered by id.
 	Pending(ctx context.Context, k Key, now time.Time, limit int) ([]Pending, error)
-	// NextPending returns when the earliest waiting object may be looked at; zero if none waits.
+	// NextPending returns when the first waiting object is due, or zero if none waits.
 	NextPending(ctx context.Context, k Key) (time.Time, error)
 	// PendingIDs returns the ids of all pending objects, including those that are not due yet.
 	PendingIDs(ctx context.Context, k Key) ([]string, error)
-	// Known returns what is remembered of one object, for a plan.
+	// Known returns everything remembered about one object, for a plan.
 	Known(ctx context.Context, k Key, objectID string) (Pending, error)
-	// Owner returns the object linked to an account of the target, "" if none.
+	// Owner returns the object that is linked to an account of the target, or "".
 	Owner(ctx context.Context, k Key, targetID string) (objectID string, err error)
 	// Linked pages through the ids of linked objects.
 	Linked(ctx context.Context, k Key, after string, limit int) ([]string, error)
-	// Recalled returns the objects that are due again: escrows by now, or all if the time is zero.
+	// Recalled returns the objects whose escrow is due by now, or all objects in escrow if now is
+	// zero.
 	Recalled(ctx context.Context, k Key, now time.Time) ([]string, error)
 	// Lost returns the objects whose link is Lost.
 	Lost(ctx context.Context, k Key) ([]string, error)
-	// GoneSince returns the objects whose link became Gone after a time.
+	// GoneSince returns the objects whose link became Gone after since.
 	GoneSince(ctx context.Context, k Key, since time.Time) ([]string, error)
-	// NextRetry returns when the earliest escrow is due; zero if there is none.
+	// NextRetry returns when the earliest escrow is due, or zero if there is none.
 	NextRetry(ctx context.Context, k Key) (time.Time, error)
 	// Unmatched returns the objects without an account.
 	Unmatched(ctx context.Context, k Key) ([]string, error)
 
-	// SaveState writes state alone, with an event if it is not nil.
+	// SaveState writes only the state, with an event unless e is nil.
 	SaveState(ctx context.Context, f Fence, s State, e *event.Event) error
 	// Import adds objects to look at, together with the state whose watermark covers them.
 	Import(ctx context.Context, f Fence, s State, why Why, objectIDs []string) error
 	// Forget drops links, escrows, intents or the memory of the unmatched, and saves state.
 	Forget(ctx context.Context, f Fence, s State, what Forget) error
-	// Intend writes down creates before they are sent.
+	// Intend records creates before they are sent.
 	Intend(ctx context.Context, f Fence, ops []Op) error
 	// Record writes the outcome of a batch, together with the state that counts it.
 	Record(ctx context.Context, f Fence, s State, outcomes []Outcome) error
 }
 
-// Fence proves who works on a job.
+// Fence identifies the claim under which a process works on a job.
 type Fence struct {
 	Key   Key
 	Epoch int64
@@ -88,7 +92,7 @@ type Forget struct {
 	Unmatched bool
 }
 
-// Outcome is the result for one pending object. A field that is nil or false changes nothing.
+// Outcome is the result for one pending object. Fields that are nil or false change nothing.
 type Outcome struct {
 	ObjectID  string
 	Postpone  time.Time // when to look again; zero if the object is done
@@ -97,14 +101,14 @@ type Outcome struct {
 	DropOp    bool
 	Escrow    *Escrow
 	DropFail  bool  // leave escrow
-	Unmatched *bool // remember or forget that it has no account
+	Unmatched *bool // whether to remember that the object has no account
 	Entry     *LogEntry
-	Counted   bool // the entry is shown to who watches, and not kept
+	Counted   bool // the entry is shown to people who watch the cycle, but not stored
 }
 
-// Leases are the claims under which jobs are worked on.
+// Leases are the claims under which processes work on jobs.
 type Leases interface {
-	// Claim takes a lease for a time; a *HeldError if another owner has it.
+	// Claim takes a lease for ttl. It returns a *HeldError if another owner has it.
 	Claim(ctx context.Context, kind, key, owner string, ttl time.Duration) (epoch int64, err error)
 	Renew(ctx context.Context, kind, key, owner string, epoch int64, ttl time.Duration) error
 	Release(ctx context.Context, kind, key, owner string, epoch int64, nextAt time.Time) error

@@ -9,33 +9,31 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Target is what a job writes to: one application. A *scimclient.Client is one.
-// Every error is a *TargetError, or wraps the context's.
+// Target is the application that a job writes to, such as a *scimclient.Client. Every error is a
+// *TargetError or wraps the context's error.
 type Target interface {
-	// Test searches for an account that cannot exist, by the attribute at path. An
-	// error of Kind Unsearchable is about this attribute alone, any other about
-	// the connection.
+	// Test searches, by the attribute at path, for an account that cannot exist. An error of Kind
+	// Unsearchable concerns only this attribute. Any other error concerns the connection.
 	Test(ctx context.Context, path string, t AttributeType) error
 	// Find returns the accounts whose attribute at path equals value.
 	Find(ctx context.Context, path string, value any) ([]TargetObject, error)
-	// Get returns the account with an id. An error of Kind NotFound means that the
-	// target, and not something in front of it, knows no such account.
+	// Get returns the account with this id. An error of Kind NotFound means that the target itself
+	// has no such account; the answer does not come from something in front of it.
 	Get(ctx context.Context, id string) (TargetObject, error)
-	// Create makes an account and returns it with the id the target gave it. An
-	// error with Sent and a Status below 300 means that the target accepted the
-	// request and did not say which account came of it.
+	// Create creates an account and returns it with the target's id. An error with Sent and a
+	// Status below 300 means that the target accepted the request but did not identify the account.
 	Create(ctx context.Context, changes []Change) (TargetObject, error)
-	// Patch changes the named attributes and no others. An answer that
-	// contradicts the change is an error.
+	// Patch changes only the named attributes. If the answer contradicts the change, that is an
+	// error.
 	Patch(ctx context.Context, id string, changes []Change) error
-	// Delete removes an account; one that is gone already is no error.
+	// Delete removes an account. It succeeds if the account is already gone.
 	Delete(ctx context.Context, id string) error
 }
 
 // TargetMaker opens the target of a job from its Admin Credentials.
 type TargetMaker func(tenantURL, secret string) (Target, error)
 
-// TargetObject is an account as the target answered it.
+// TargetObject is an account as the target returned it.
 type TargetObject struct {
 	ID       string
 	Resource scim.Resource
@@ -50,10 +48,10 @@ type Change struct {
 	Type string `json:"type"` // of the target attribute: String, Boolean, Integer, ...
 }
 
-// Kind says what a failed request means for the work that follows.
+// Kind says what a failed request means for the following work.
 type Kind string
 
-// Kinds of target errors. The engine decides on these, never on message text.
+// Kinds of target errors. The engine decides by kind, never by message text.
 const (
 	Transient    Kind = "transient"    // the same request may work later
 	Throttled    Kind = "throttled"    // the target asks for a pause; never a failure
@@ -66,15 +64,15 @@ const (
 	Unsearchable Kind = "unsearchable" // the target cannot search by a matching attribute
 )
 
-// TargetError is a request that a target refused or that never reached it.
+// TargetError is a request that the target refused or did not receive.
 type TargetError struct {
 	Kind       Kind
-	Status     int           // HTTP status, 0 when there was no answer
+	Status     int           // HTTP status, 0 if there was no answer
 	Code       string        // Entra's error code, "EntryConflict"
 	Detail     string        // what the target said, or what went wrong
 	Advice     string        // what the administrator can do next
 	Request    string        // method and path of the request
-	RetryAfter time.Duration // pause the target asked for, 0 when it named none
+	RetryAfter time.Duration // the pause that the target asked for, 0 if it did not say how long
 	Sent       bool          // the target may have acted on the request
 	Err        error         // the private cause, may be nil
 }
@@ -88,7 +86,7 @@ func (e *TargetError) Error() string {
 
 func (e *TargetError) Unwrap() error { return e.Err }
 
-// Words is the error as one or two sentences for a person.
+// Words returns the error as one or two sentences for a person.
 func (e *TargetError) Words() string {
 	if e.Advice == "" {
 		return e.Detail
@@ -96,8 +94,8 @@ func (e *TargetError) Words() string {
 	return e.Detail + " " + e.Advice
 }
 
-// asTargetError returns err as a *TargetError; an unknown error counts as a
-// transient one whose request may have been carried out.
+// asTargetError returns err as a *TargetError. An unknown error becomes a transient one whose
+// request may have been carried out.
 func asTargetError(err error) *TargetError {
 	var te *TargetError
 	if errors.As(err, &te) {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Watcher wakes jobs whose directory changed, also when another process changed
-// it. It only reads: a job that is woken looks for itself.
+// Watcher wakes jobs whose directory has changed, even if another process changed it. It only
+// reads: a woken job checks the changes for itself.
 type Watcher struct {
 	Store   Store
 	Sources func(ctx context.Context, d SourceID) (Source, error)
@@ -21,10 +21,11 @@ type Watcher struct {
 	seen map[Key]looked
 }
 
-// looked is how far the feed has nothing for a job, and where that look began.
+// looked is a part of the feed that has no changes for a job: from where the watcher started to the
+// position up to which it has looked.
 type looked struct{ from, upTo Cursor }
 
-// Run looks again and again until ctx ends.
+// Run calls Look at regular intervals until ctx ends.
 func (w *Watcher) Run(ctx context.Context) {
 	tick := time.NewTicker(orDefault(w.Every, time.Second))
 	defer tick.Stop()
@@ -40,7 +41,7 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 }
 
-// Look wakes what needs waking now.
+// Look wakes the jobs that have changes now.
 func (w *Watcher) Look(ctx context.Context) error {
 	states, err := w.Store.Watched(ctx)
 	if err != nil {
@@ -49,7 +50,7 @@ func (w *Watcher) Look(ctx context.Context) error {
 	seen := make(map[Key]looked, len(states))
 	for k, s := range states {
 		if !s.Ready || s.Phase != Idle && s.Phase != Finishing || s.Quarantine != nil || w.Now().Before(s.Cooldown) {
-			continue // it has a time of its own
+			continue // such a job is due at a time of its own
 		}
 		from := s.Watermark
 		if before, ok := w.seen[k]; ok && before.from == s.Watermark {
@@ -71,7 +72,7 @@ func (w *Watcher) Look(ctx context.Context) error {
 	return nil
 }
 
-// news says whether the feed has something for a job, and up to where it has not.
+// news reports whether the feed has changes for a job, and the position up to which it has none.
 func (w *Watcher) news(ctx context.Context, k Key, after Cursor) (found bool, upTo Cursor, err error) {
 	source, err := w.Sources(ctx, k.Directory)
 	if err != nil {
@@ -80,7 +81,7 @@ func (w *Watcher) news(ctx context.Context, k Key, after Cursor) (found bool, up
 	for {
 		c, err := source.Changes(ctx, k.App, after, importPage)
 		if errors.Is(err, ErrBehind) {
-			return true, after, nil // the job finds out itself
+			return true, after, nil // wake the job: it handles this itself
 		}
 		if err != nil {
 			return false, after, fmt.Errorf("read changes of %s: %w", k, err)

@@ -16,10 +16,10 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Directories fills directory.Store.
+// Directories implements directory.Store.
 type Directories struct{ DB *DB }
 
-// Directories lists all directories by name.
+// Directories returns all directories, ordered by name.
 func (s Directories) Directories(ctx context.Context) (all []directory.Directory, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanDirectory, `
@@ -32,7 +32,7 @@ func (s Directories) Directories(ctx context.Context) (all []directory.Directory
 	return all, err
 }
 
-// Directory finds a directory by id.
+// Directory returns a directory by its id, or refusal.NotFound.
 func (s Directories) Directory(ctx context.Context, id directory.ID) (d directory.Directory, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		d, err = scanDirectory(tx.QueryRow(ctx, `
@@ -44,7 +44,7 @@ func (s Directories) Directory(ctx context.Context, id directory.ID) (d director
 	return d, err
 }
 
-// DirectoryByName finds a directory by name.
+// DirectoryByName returns a directory by its name, or refusal.NotFound.
 func (s Directories) DirectoryByName(ctx context.Context, name string) (d directory.Directory, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		d, err = scanDirectory(tx.QueryRow(ctx, `
@@ -56,7 +56,8 @@ func (s Directories) DirectoryByName(ctx context.Context, name string) (d direct
 	return d, err
 }
 
-// CreateDirectory stores a directory and its event.
+// CreateDirectory stores a directory and its event. It returns refusal.Taken if another directory
+// has the name.
 func (s Directories) CreateDirectory(ctx context.Context, d directory.Directory, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		did, err := changed(ctx, tx, `
@@ -73,7 +74,8 @@ func (s Directories) CreateDirectory(ctx context.Context, d directory.Directory,
 	})
 }
 
-// RenameDirectory stores a directory's new name and its event.
+// RenameDirectory stores a directory's new name and its event. It returns refusal.NotFound if there
+// is no such directory, and refusal.Taken if another directory has the name.
 func (s Directories) RenameDirectory(ctx context.Context, id directory.ID, name string, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := directoryTx{tx: tx, directory: string(id)}
@@ -94,7 +96,8 @@ func (s Directories) RenameDirectory(ctx context.Context, id directory.ID, name 
 	})
 }
 
-// DeleteDirectory hides a directory, ends its jobs and has its rows removed.
+// DeleteDirectory hides a directory, ends its jobs and schedules the removal of its rows. It
+// returns refusal.NotFound if there is no such directory.
 func (s Directories) DeleteDirectory(ctx context.Context, id directory.ID, deleted func(directory.Contents) event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := directoryTx{tx: tx, directory: string(id)}
@@ -124,7 +127,7 @@ func (s Directories) DeleteDirectory(ctx context.Context, id directory.ID, delet
 	})
 }
 
-// Contents counts what a directory holds, or one application of it.
+// Contents counts the contents of a directory, or of one of its applications.
 func (s Directories) Contents(ctx context.Context, d directory.ID, application string) (c directory.Contents, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		c, err = t.contents(ctx, application)
@@ -133,7 +136,7 @@ func (s Directories) Contents(ctx context.Context, d directory.ID, application s
 	return c, err
 }
 
-// User finds a user, deleted or not.
+// User returns a user, deleted or not, or refusal.NotFound.
 func (s Directories) User(ctx context.Context, d directory.ID, objectID string) (u directory.User, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		u, err = t.User(ctx, objectID)
@@ -142,7 +145,7 @@ func (s Directories) User(ctx context.Context, d directory.ID, objectID string) 
 	return u, err
 }
 
-// UserByUPN finds a user that is not deleted.
+// UserByUPN returns a user that is not deleted, or refusal.NotFound.
 func (s Directories) UserByUPN(ctx context.Context, d directory.ID, foldedUPN string) (u directory.User, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		u, err = t.UserByUPN(ctx, foldedUPN)
@@ -151,7 +154,7 @@ func (s Directories) UserByUPN(ctx context.Context, d directory.ID, foldedUPN st
 	return u, err
 }
 
-// Users lists users by sort key and object id.
+// Users returns users, ordered by sort key and object id.
 func (s Directories) Users(ctx context.Context, d directory.ID, q directory.UserQuery) (all []directory.User, err error) {
 	query, args := userQuery(d, q)
 	err = s.view(ctx, d, func(t directoryTx) error {
@@ -171,7 +174,7 @@ func (s Directories) CountFound(ctx context.Context, d directory.ID, q directory
 	return n, err
 }
 
-// userQuery puts the query's conditions together; only bound values come from outside.
+// userQuery builds the query. Values from outside are always bound.
 func userQuery(d directory.ID, q directory.UserQuery) (string, []any) {
 	args := []any{string(d), q.After.Key, q.After.ObjectID}
 	bind := func(v any) string {
@@ -228,7 +231,7 @@ func (s Directories) CountUsers(ctx context.Context, d directory.ID) (c director
 	return c, err
 }
 
-// Applications lists a directory's applications by name.
+// Applications returns a directory's applications, ordered by name.
 func (s Directories) Applications(ctx context.Context, d directory.ID) (all []directory.Application, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		all, err = t.applications(ctx)
@@ -251,8 +254,9 @@ func (s Directories) ApplicationsOf(ctx context.Context, d directory.ID, objectI
 	return all, err
 }
 
-// countAssignments subtracts the deleted users, so that it reads two indexes and no user. The order of the cross join is SQLite's order of
-// reading: the deleted users first.
+// countAssignments subtracts the deleted users from all assignments, so that it reads two indexes
+// and no user rows. SQLite runs a cross join in the order as written, so it reads the deleted users
+// first.
 const countAssignments = `
 			select (
 				select count(*)
@@ -274,7 +278,7 @@ func (s Directories) CountAssignments(ctx context.Context, d directory.ID, appli
 	return n, err
 }
 
-// Snapshot lists users by object id with their assignment.
+// Snapshot returns users with their assignment, ordered by object id.
 func (s Directories) Snapshot(ctx context.Context, d directory.ID, q directory.SnapshotQuery) (all []directory.Object, err error) {
 	join := "left join"
 	if q.AssignedOnly {
@@ -290,7 +294,7 @@ func (s Directories) Snapshot(ctx context.Context, d directory.ID, q directory.S
 	return all, err
 }
 
-// Object reads one user with its assignment.
+// Object returns one user with its assignment, or refusal.NotFound.
 func (s Directories) Object(ctx context.Context, d directory.ID, application, objectID string) (o directory.Object, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		o, err = scanObject(t.tx.QueryRow(ctx, objectColumns+"left join"+objectJoin+`
@@ -310,23 +314,24 @@ const (
 			where u.directory = $1`
 )
 
-// Events reads the directory's feed.
+// Events returns the directory's events after a position, oldest first.
 func (s Directories) Events(ctx context.Context, d directory.ID, after event.Position, limit int) ([]event.Event, error) {
 	return Events(s).Read(ctx, event.Directory(string(d)), after, limit)
 }
 
-// LastEvent is the position up to which Events reads now.
+// LastEvent returns the position of the last event that Events would return now.
 func (s Directories) LastEvent(ctx context.Context, d directory.ID) (event.Position, error) {
 	return Events(s).Last(ctx, event.Directory(string(d)))
 }
 
-// History reads the newest events about one object first.
+// History returns the events about one object, newest first.
 func (s Directories) History(ctx context.Context, d directory.ID, subject string, before event.Position, limit int) ([]event.Event, error) {
 	return Events(s).Recent(ctx, event.Directory(string(d)), subject, before, limit)
 }
 
-// Update runs fn in one write transaction. The directory's row is locked first, so that its writers follow each other and what fn has
-// looked up stays true.
+// Update runs fn in one write transaction, or returns refusal.NotFound. It locks the directory's
+// row first. Writers of the directory therefore run one after the other, and what fn has read stays
+// true.
 func (s Directories) Update(ctx context.Context, d directory.ID, fn func(tx directory.Tx) error) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := directoryTx{tx: tx, directory: string(d)}
@@ -341,7 +346,7 @@ func (s Directories) view(ctx context.Context, d directory.ID, fn func(t directo
 	return s.DB.View(ctx, func(tx *sqldb.Tx) error { return fn(directoryTx{tx: tx, directory: string(d)}) })
 }
 
-// directoryTx fills directory.Tx.
+// directoryTx implements directory.Tx.
 type directoryTx struct {
 	tx        *sqldb.Tx
 	directory string
@@ -465,7 +470,8 @@ func (t directoryTx) RenameApplication(ctx context.Context, a directory.Applicat
 	return err
 }
 
-// DeleteApplication ends the job of an application too, and has their rows removed.
+// DeleteApplication deletes an application, ends its job and schedules the removal of the rows of
+// both.
 func (t directoryTx) DeleteApplication(ctx context.Context, id string) (directory.Contents, error) {
 	gone, err := t.contents(ctx, id)
 	if err != nil {
@@ -483,7 +489,8 @@ func (t directoryTx) DeleteApplication(ctx context.Context, id string) (director
 	return gone, err
 }
 
-// contents counts what one application has, or the directory with all its applications.
+// contents counts the contents of one application, or of the whole directory if application is
+// empty.
 func (t directoryTx) contents(ctx context.Context, application string) (c directory.Contents, err error) {
 	if application == "" {
 		err = t.tx.QueryRow(ctx, `
@@ -576,7 +583,7 @@ func (r *userRow) user() (directory.User, error) {
 	}, nil
 }
 
-// decodeAttributes reads texts and lists of texts.
+// decodeAttributes decodes attributes whose values are strings or lists of strings.
 func decodeAttributes(text string) (map[string]any, error) {
 	values := map[string]any{}
 	if err := json.Unmarshal([]byte(text), &values); err != nil {

@@ -1,12 +1,13 @@
-// Package store knows the SQL behind every Store interface, on SQLite and on PostgreSQL from one
-// text. Package sqldb below it opens the database and runs the transactions.
+// Package store holds the SQL behind every Store interface. The same SQL runs on SQLite and on
+// PostgreSQL. Package sqldb, below it, opens the database and runs the transactions.
 //
-// Each domain has a file and a type (Sites, Rosters, Directories, …) whose methods own their
-// transaction. What those call takes the *sqldb.Tx, such as appendEvent and checkLease. Such a type
-// holds nothing but the DB. Helpers that several domains use are in sql.go.
+// Each domain has a file and a type (Sites, Rosters, Directories, …). Such a type holds nothing but
+// the DB, and its methods open and end their own transactions. Functions that they call inside a
+// transaction, such as appendEvent and checkLease, take a *sqldb.Tx. Helpers that several domains
+// use are in sql.go.
 //
-// The doc of package sqldb has the rules for functions that run in a transaction. A time is stored as
-// bigint microseconds UTC, 0 for never.
+// The doc of package sqldb has the rules for functions that run in a transaction. Times are stored
+// as bigint microseconds UTC; 0 means never.
 //
-// It leaves rules to the domains, which never import it.
+// The package decides no rules: those belong to the domains. The domains never import this package.
 package store

@@ -17,28 +17,29 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Erasures fills erasure.Store.
+// Erasures implements erasure.Store.
 type Erasures struct{ DB *DB }
 
-// accountTables hold the accounts themselves and settings, whose values belong to others too. Erasing takes away the person's
-// own rows with the account.
+// accountTables returns the tables with accounts and settings. Their values can belong to other
+// people too. The person's own rows in them are deleted with the account.
 func accountTables() []string {
 	return []string{"resource_value", "resource_unique", "resource_count", "membership", "identity", "value_index", "directory_user", "directory_application", "job", "job_state"}
 }
 
-// personColumns name the person that a row is about.
+// personColumns returns the names of columns that identify the person a row is about.
 func personColumns() []string {
 	return []string{"person", "subject", "object_id", "resource", "member"}
 }
 
-// textTable is a table with text that may tell of a person.
+// textTable is a table with text that may contain data about a person.
 type textTable struct {
 	ownedTable
-	texts  []string // columns of text that are not in the key
-	person string   // the column that names the person a row is about, "" for none
+	texts  []string // text columns outside the key
+	person string   // the column that identifies the person a row is about, or ""
 }
 
-// textTables finds the tables with text of a scope in the database's own description, so that a later one is found too.
+// textTables returns a scope's tables with text. It reads the database's own catalog, so that it
+// also finds tables that are added later.
 func (s Erasures) textTables(ctx context.Context, scope event.Scope) ([]textTable, error) {
 	owned, err := Retention(s).tablesOf(ctx, removal{kind: scope.Kind, owner: scope.ID})
 	if err != nil {
@@ -78,7 +79,7 @@ func (s Erasures) textTables(ctx context.Context, scope event.Scope) ([]textTabl
 			}
 		}
 		if o.name == "resource" {
-			t.person = "" // its own row goes with the account
+			t.person = "" // the person's own row is deleted with the account
 		}
 		tables = append(tables, t)
 	}
@@ -92,7 +93,8 @@ type textRow struct {
 	texts  map[string]string
 }
 
-// walk reads the rows of a table that satisfy a condition, a few at a time.
+// walk reads the rows of a table that satisfy a condition, a few at a time, and calls visit with
+// them.
 func (s Erasures) walk(ctx context.Context, work *sqldb.Slicer, t textTable, from string, args []any, visit func([]textRow) error) error {
 	var after []any
 	for {
@@ -150,7 +152,7 @@ func (s Erasures) walk(ctx context.Context, work *sqldb.Slicer, t textTable, fro
 // walkRows is how many rows are read at a time.
 const walkRows = 1_000
 
-// Scrub goes over every table of the scope that has text.
+// Scrub removes the person's data from every table of the scope that has text.
 func (s Erasures) Scrub(ctx context.Context, scope event.Scope, p erasure.Person, since time.Time) (changed int, err error) {
 	tables, err := s.textTables(ctx, scope)
 	if err != nil {
@@ -179,7 +181,7 @@ func (s Erasures) Scrub(ctx context.Context, scope event.Scope, p erasure.Person
 	return changed, nil
 }
 
-// writeRows stores changed rows, and deletes those without text.
+// writeRows stores changed rows, and deletes the rows whose texts are empty.
 func (s Erasures) writeRows(ctx context.Context, work *sqldb.Slicer, t textTable, rows []textRow) error {
 	for len(rows) > 0 {
 		some := rows[:min(work.Rows(), len(rows))]
@@ -218,7 +220,8 @@ func writeRow(ctx context.Context, tx *sqldb.Tx, t textTable, r textRow) error {
 	return tx.Send(ctx, "update "+t.name+" set "+strings.Join(set, ", ")+" where "+where, args...)
 }
 
-// scrubbed returns the columns of a row that change; a row without texts is to be deleted.
+// scrubbed returns the changed columns of a row, and whether it differs. A row without texts must
+// be deleted.
 func scrubbed(p erasure.Person, t textTable, r textRow) (after textRow, differs bool) {
 	own := r.person == p.ID
 	next := map[string]string{}
@@ -257,7 +260,7 @@ func scrubbed(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 			set("search_text", search)
 		}
 	case strings.HasPrefix(t.name, "job_"):
-		if own { // what the job needs is the pair of ids
+		if own { // the job needs only the two ids
 			set("name", p.Label())
 			set("reason", "")
 			if _, known := next["match_keys"]; known {
@@ -265,7 +268,7 @@ func scrubbed(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 			}
 		}
 	case own:
-		return textRow{key: r.key}, true // sessions, links and whatever else is the person's alone
+		return textRow{key: r.key}, true // sessions, links and other rows that belong to this person alone
 	}
 	for column, text := range next {
 		if text == r.texts[column] {
@@ -275,7 +278,8 @@ func scrubbed(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 	return textRow{key: r.key, texts: next}, len(next) > 0
 }
 
-// scrubbedEntry keeps of an entry of the provisioning log which steps were made, and how each ended.
+// scrubbedEntry removes personal data from an entry of the provisioning log. It keeps the steps and
+// how each of them ended.
 func scrubbedEntry(p erasure.Person, text string) (entry, search string) {
 	var e provision.LogEntry
 	if json.Unmarshal([]byte(text), &e) != nil {
@@ -297,7 +301,8 @@ func scrubbedEntry(p erasure.Person, text string) (entry, search string) {
 	return string(out), scim.Fold(strings.Join([]string{p.Label(), e.SourceIdentity.ID, e.TargetIdentity.ID, e.Status.Code}, "\n"))
 }
 
-// IDsOf returns the ids of the people that the logs called by a name.
+// IDsOf returns the ids of people whom the logs have called by this name and who have no account
+// any longer.
 func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (ids []string, err error) {
 	found := map[string]bool{}
 	add := func(query string, args ...any) error {
@@ -318,7 +323,7 @@ func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (id
 		limit 1`, scope.Kind, scope.ID, name); err != nil {
 		return nil, err
 	}
-	// Events about users begin with their user name.
+	// The text of an event about a user begins with the user name.
 	if err := add(`
 		select distinct subject
 		from event
@@ -338,7 +343,7 @@ func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (id
 		where directory = $1 and search_text like $2 escape '\'`, scope.ID, "%\n"+escapeLike(scim.Fold(name))+"\n%"); err != nil {
 		return nil, err
 	}
-	// Nobody who has an account: a name may have been given to another person.
+	// Leave out ids that still have an account: the name may now belong to another person.
 	account := "select id from resource where site = $1 and id = $2"
 	if scope.Kind == event.KindDirectory {
 		account = "select object_id from directory_user where directory = $1 and object_id = $2"
@@ -357,10 +362,10 @@ func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (id
 	return ids, nil
 }
 
-// address finds addresses in text.
+// address matches email addresses in text.
 var address = regexp.MustCompile(`[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}.-]+[\p{L}\p{N}]`)
 
-// ValuesOf collects what was once a value of the person.
+// ValuesOf returns the values that, according to the logs and identities, the person once had.
 func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (values []string, err error) {
 	add := func(query string, read func(row scanner) error, args ...any) {
 		if err != nil {
@@ -416,9 +421,9 @@ func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (v
 	return values, err
 }
 
-// Distinct leaves out what other accounts have too.
+// Distinct returns the values that no other account of the scope has.
 func (s Erasures) Distinct(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error) {
-	left := map[string]string{} // as it stands in a document, by value
+	left := map[string]string{} // by value: the value as it is written in a document, in lower case
 	for _, v := range values {
 		quoted, err := json.Marshal(v)
 		if err != nil || v == "" {
@@ -449,10 +454,11 @@ func (s Erasures) Distinct(ctx context.Context, scope event.Scope, id string, va
 	return slices.Sorted(maps.Keys(left)), err
 }
 
-// finishWithin is how long Finish gives free pages back: somebody waits for it.
+// finishWithin is how long Finish may take to give free pages back. A person is waiting for it.
 const finishWithin = 20 * time.Second
 
-// Finish makes the file forget what was deleted. On PostgreSQL autovacuum does it.
+// Finish removes the traces of deleted rows from the SQLite file. On PostgreSQL, autovacuum does
+// that.
 func (s Erasures) Finish(ctx context.Context, people []erasure.Person) (complete bool, err error) {
 	return s.DB.ForgetDeleted(ctx, time.Now().Add(finishWithin), func(unused []byte) bool {
 		return slices.ContainsFunc(people, func(p erasure.Person) bool { return p.IsIn(unused) })

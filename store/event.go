@@ -14,11 +14,11 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Events fills event.Store.
+// Events implements event.Store.
 type Events struct{ DB *DB }
 
-// A reader that waits for older transactions looks again after this long, then
-// more and more rarely.
+// A reader that waits for older transactions looks again after settlePause, and then at growing
+// intervals.
 const (
 	settlePause    = 2 * time.Millisecond
 	settlePauseMax = 50 * time.Millisecond
@@ -27,8 +27,8 @@ const (
 const eventColumns = "tx, seq, time, scope_kind, scope_id, name, actor, subject, text, data, " +
 	"actor_kind, actor_id, actor_name, address, user_agent"
 
-// appendEvent writes the event of a change, in the change's own transaction.
-// It is the only way in which events are written.
+// appendEvent writes the event of a change in the change's own transaction. All events are written
+// through it.
 func appendEvent(ctx context.Context, tx *sqldb.Tx, e event.Event) error {
 	e.Attribute(ctx)
 	at := e.Time
@@ -42,7 +42,7 @@ func appendEvent(ctx context.Context, tx *sqldb.Tx, e event.Event) error {
 		string(e.By.Kind), e.By.ID, redact.Tokens(e.By.Name), e.By.Address, redact.Tokens(e.By.UserAgent))
 }
 
-// Record fills event.Recorder: in one transaction.
+// Record implements event.Recorder. It writes all events in one transaction.
 func (s Events) Record(ctx context.Context, events ...event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error { return appendEvents(ctx, tx, events) })
 }
@@ -56,12 +56,12 @@ func appendEvents(ctx context.Context, tx *sqldb.Tx, events []event.Event) error
 	return nil
 }
 
-// Read returns up to limit events of the scope after a position, oldest first.
-// On PostgreSQL an event is held back as long as a write transaction runs that
-// began before its own, in any database of the server. Read waits a while
-// (Options.Settle) for what was committed when it was called, and then returns
-// what is not held back. When events after the position were pruned it returns
-// event.ErrPruned.
+// Read returns up to limit events of the scope after a position, oldest first. It returns
+// event.ErrPruned if events after the position have been pruned.
+//
+// On PostgreSQL an event is held back while an older write transaction still runs in any database
+// of the server. Read waits for a while (Options.Settle) for the events that were committed when it
+// was called. Then it returns the events that are not held back.
 func (s Events) Read(ctx context.Context, scope event.Scope, after event.Position, limit int) ([]event.Event, error) {
 	var committed event.Position
 	pause := settlePause
@@ -89,8 +89,8 @@ func (s Events) Read(ctx context.Context, scope event.Scope, after event.Positio
 	}
 }
 
-// read also returns the position of the scope's newest event, held back or
-// not; the zero position on SQLite, which holds none back.
+// read is Read without the wait. It also returns the position of the scope's newest event, whether
+// or not it is held back. On SQLite, which holds back none, that position is zero.
 func (s Events) read(ctx context.Context, scope event.Scope, after event.Position, limit int) (events []event.Event, newest event.Position, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		if floor, err := eventFloor(ctx, tx, scope); err != nil {
@@ -112,8 +112,8 @@ func (s Events) read(ctx context.Context, scope event.Scope, after event.Positio
 	return events, newest, err
 }
 
-// lastEvent returns the position of the scope's last event of which the
-// condition is true; the zero position when there is none.
+// lastEvent returns the position of the scope's last event that satisfies the condition, or the
+// zero position.
 func lastEvent(ctx context.Context, tx *sqldb.Tx, scope event.Scope, condition string) (event.Position, error) {
 	positions, err := collect(ctx, tx, scanPosition, `
 		select tx, seq
@@ -127,7 +127,7 @@ func lastEvent(ctx context.Context, tx *sqldb.Tx, scope event.Scope, condition s
 	return positions[0], nil
 }
 
-// Last returns the position up to which Read would return events now.
+// Last returns the position of the last event that Read would return now.
 func (s Events) Last(ctx context.Context, scope event.Scope) (last event.Position, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		if last, err = lastEvent(ctx, tx, scope, settled(tx)); err != nil || !last.IsZero() {
@@ -139,8 +139,9 @@ func (s Events) Last(ctx context.Context, scope event.Scope) (last event.Positio
 	return last, err
 }
 
-// Recent returns up to limit committed events of the scope before a position
-// (zero: from the newest), newest first; of one subject unless it is empty.
+// Recent returns up to limit committed events of the scope before a position, newest first. A zero
+// position means from the newest event on. If subject is not empty, it returns only events about
+// that subject.
 func (s Events) Recent(ctx context.Context, scope event.Scope, subject string, before event.Position, limit int) (events []event.Event, err error) {
 	query, args := `
 		select `+eventColumns+`
@@ -166,15 +167,17 @@ func (s Events) Recent(ctx context.Context, scope event.Scope, subject string, b
 	return events, err
 }
 
-// rareEvents are those that the index event_rare holds: all but what an identity provider causes day by day, whose rows
-// would make every SCIM request dearer. It is the index's own condition, letter by letter, as SQLite needs it.
+// rareEvents is the condition of the index event_rare. The index leaves out the daily events of
+// identity providers, because their rows would make every SCIM request slower. The text must be
+// exactly the index's own condition, as SQLite requires.
 const rareEvents = "name not in ('user.created', 'user.updated', 'group.created', 'group.updated')"
 
-// knownActors are those that the index event_actor holds: all but tokens and Rollcall itself, for the same reason.
+// knownActors is the condition of the index event_actor. It leaves out tokens and Rollcall itself,
+// for the same reason.
 const knownActors = "actor_kind not in ('', 'token', 'system')"
 
-// Slice fills event.Trail. What is asked of one site, one directory or the installation is in commit order, everything else in
-// the order of writing, which is hardly another one.
+// Slice implements event.Trail. Events of one site, one directory or the installation are in commit
+// order. All other results are in the order of writing, which rarely differs.
 func (s Events) Slice(ctx context.Context, q event.Slice) (events []event.Event, err error) {
 	names := q.Names
 	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !rare(name) }) || q.Actor != "" || q.Subject != "" && q.Scope.One() {
@@ -214,8 +217,9 @@ func rare(name string) bool {
 	return !strings.Contains(rareEvents, "'"+name+"'")
 }
 
-// sliceQuery is the statement of a slice, of events with one name unless it is empty. An index gives its rows in order, so that it
-// reads as many as it returns; only those of one kind of scope are picked out of all.
+// sliceQuery returns the statement of a slice. If name is not empty, the slice has only events with
+// that name. An index returns the rows in order, so the statement reads only the rows that it
+// returns. The exception is a slice for one kind of scope, which filters the rows of all scopes.
 func sliceQuery(q event.Slice, name string) (string, []any) {
 	var where []string
 	var args []any
@@ -256,7 +260,7 @@ func sliceQuery(q event.Slice, name string) (string, []any) {
 	return "select " + eventColumns + "\nfrom event\nwhere " + strings.Join(where, " and ") + "\norder by " + order + "\nlimit " + arg(q.Limit), args
 }
 
-// KnowsActor fills event.Trail.
+// KnowsActor implements event.Trail.
 func (s Events) KnowsActor(ctx context.Context, id string) (known bool, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		found, err := collect(ctx, tx, scanPosition, "select tx, seq from event where actor_id = $1 and "+knownActors+" limit 1", id)
@@ -266,7 +270,8 @@ func (s Events) KnowsActor(ctx context.Context, id string) (known bool, err erro
 	return known, err
 }
 
-// PlaceOf fills event.Trail: a search by halves over the primary key, so that times need no index.
+// PlaceOf implements event.Trail. It does a binary search on the primary key, so that times need no
+// index.
 func (s Events) PlaceOf(ctx context.Context, t time.Time) (at event.Position, err error) {
 	type place struct {
 		event.Position
@@ -313,7 +318,7 @@ func scanEvent(row scanner) (e event.Event, err error) {
 	var data string
 	err = row.Scan(&e.Position.Tx, &e.Position.Seq, &at, &e.Scope.Kind, &e.Scope.ID, &e.Name, &e.Actor, &e.Subject, &e.Text, &data,
 		&e.By.Kind, &e.By.ID, &e.By.Name, &e.By.Address, &e.By.UserAgent)
-	if e.By.Kind == "" { // written before events told more
+	if e.By.Kind == "" { // written before events had these columns
 		e.By = event.ParseActor(e.Actor)
 	}
 	e.Time = fromMicros(at)
@@ -323,11 +328,10 @@ func scanEvent(row scanner) (e event.Event, err error) {
 	return e, err
 }
 
-// settled is the condition on an event row that no transaction still running
-// can write an event before it. A transaction's number is given when it first
-// writes, its rows appear when it commits: below the oldest number still
-// running nothing can appear any more. SQLite writes one transaction after
-// the other.
+// settled is the condition that no running transaction can still write an event before this one.
+// PostgreSQL gives a transaction its number when it first writes, and shows its rows when it
+// commits. So no row can appear any more below the oldest number that is still running. SQLite runs
+// write transactions one after the other.
 func settled(tx *sqldb.Tx) string {
 	if tx.Kind() == sqldb.PostgreSQL {
 		return "tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (select base from event_base)"
@@ -335,10 +339,9 @@ func settled(tx *sqldb.Tx) string {
 	return "tx = 0"
 }
 
-// settleEvents makes the positions of events go on growing after the database
-// was moved (dumped and restored) to a server that counts its transactions from
-// a lower number: otherwise the events it has would be held back as if they
-// were of transactions to come, and new ones would sort before them.
+// settleEvents keeps the positions of events growing after a dump was restored on a server whose
+// transaction numbers are lower. Without it, the existing events would be held back as if their
+// transactions were still to come, and new events would sort before them.
 func settleEvents(ctx context.Context, db *sqldb.DB) error {
 	if db.Kind() != sqldb.PostgreSQL {
 		return nil
@@ -365,8 +368,8 @@ func settleEvents(ctx context.Context, db *sqldb.DB) error {
 	})
 }
 
-// eventsAhead asks whether one of the newest events is of a transaction that
-// this server has not begun yet.
+// eventsAhead asks whether any of the newest events has a transaction number that this server has
+// not reached yet.
 const eventsAhead = `
 	select coalesce(max(newest.tx) - (select base from event_base) >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint, false)
 	from (select tx from event order by seq desc limit 1000) newest`

@@ -11,22 +11,21 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Leases says who advances which key, on both databases. A key ("job" and the
-// job's name) is free, or held by an owner until a time; each time it is
-// claimed its epoch grows by one, and what is written under an older epoch is
-// refused. An owner that is killed loses its leases when they expire.
+// Leases records which process works on which key, on both databases. A key ("job" and the job's
+// name) is free, or an owner holds it until a certain time. Each claim increases the key's epoch by
+// one, and writes under an older epoch are refused. The leases of a killed owner expire.
 //
 //	Ensure, Wake ──► due ──Claim──► held ──Release(next)──► due at next
 //	                                 │ └─Renew─┘
-//	                                 └─ expired: due again, for anybody
+//	                                 └─ expired: due again, for any owner
 //
-// Times are those of the claiming process's clock: clocks of several machines
-// must agree to a fraction of the ttl. That decides only when a lease is taken
-// over; what protects the data is the epoch.
+// Times come from the clock of the claiming process, so the clocks of several machines must agree
+// to a fraction of the ttl. The clock decides only when another owner can take over a lease. The
+// epoch protects the data.
 type Leases struct{ DB *DB }
 
-// never is the next_at of a key that waits for nothing but Wake. It is also
-// above every position of an event.
+// never is the next_at of a key that becomes due only through Wake. It is also greater than every
+// position of an event.
 const never = int64(math.MaxInt64)
 
 // ErrHeld is returned by Claim while another owner holds the lease.
@@ -40,11 +39,12 @@ func (e ErrHeld) Error() string {
 	return fmt.Sprintf("%s %s is being worked on by %s, at least until %s", e.Kind, e.Key, e.Owner, e.Until.Format(time.RFC3339))
 }
 
-// Holder returns who holds the lease, and until when if nothing renews it.
+// Holder returns the owner of the lease, and the time when the lease expires unless the owner
+// renews it.
 func (e ErrHeld) Holder() (owner string, until time.Time) { return e.Owner, e.Until }
 
-// ErrLeaseLost is returned for everything done under an epoch that is over:
-// another owner, or this one again, has claimed the key since.
+// ErrLeaseLost is returned for writes under an epoch that is over: another owner, or the same one,
+// has claimed the key since.
 var ErrLeaseLost error = leaseLost{}
 
 type leaseLost struct{}
@@ -52,19 +52,19 @@ type leaseLost struct{}
 func (leaseLost) Error() string   { return "the lease was lost: somebody else works on this now" }
 func (leaseLost) LeaseLost() bool { return true }
 
-// Ensure makes a key known. A new one is due at once.
+// Ensure adds a key if it does not exist. A new key is due at once.
 func (s Leases) Ensure(ctx context.Context, kind, key string) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error { return ensureLease(ctx, tx, kind, key) })
 }
 
-// Wake makes a key due at once, known before or not. While it is held, it is
-// due when it is released.
+// Wake makes a key due at once, and adds it if it does not exist. A held key becomes due when its
+// owner releases it.
 func (s Leases) Wake(ctx context.Context, kind, key string) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error { return wakeLease(ctx, tx, kind, key) })
 }
 
-// Due returns up to limit keys that nobody holds and that are due, or whose
-// owner has not released them in time, longest waiting first.
+// Due returns up to limit keys that are due and not held, the longest waiting first. It includes
+// keys whose lease has expired.
 func (s Leases) Due(ctx context.Context, kind string, now time.Time, limit int) (keys []string, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		keys, err = collect(ctx, tx, scanText, `
@@ -78,8 +78,8 @@ func (s Leases) Due(ctx context.Context, kind string, now time.Time, limit int) 
 	return keys, err
 }
 
-// DueEpochs returns the same keys, each with the number of its last claim: a
-// key with another number has been worked on since.
+// DueEpochs returns the same keys as Due, each with the epoch of its last claim. If the epoch has
+// changed later, a process has worked on the key meanwhile.
 func (s Leases) DueEpochs(ctx context.Context, kind string, now time.Time, limit int) (epochs map[string]int64, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		epochs = map[string]int64{}
@@ -99,8 +99,7 @@ func (s Leases) DueEpochs(ctx context.Context, kind string, now time.Time, limit
 	return epochs, err
 }
 
-// Held returns the keys that an owner holds, also by claims of its life before
-// a restart.
+// Held returns the keys that an owner holds, including those that it claimed before a restart.
 func (s Leases) Held(ctx context.Context, kind, owner string) (keys []string, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		keys, err = collect(ctx, tx, scanText, `
@@ -113,7 +112,7 @@ func (s Leases) Held(ctx context.Context, kind, owner string) (keys []string, er
 	return keys, err
 }
 
-// HeldNow returns the keys of a kind that anybody holds, the one held longest from now first.
+// HeldNow returns the keys of a kind that any owner holds, the one with the latest expiry first.
 func (s Leases) HeldNow(ctx context.Context, kind string) (keys []string, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		keys, err = collect(ctx, tx, scanText, `
@@ -126,7 +125,7 @@ func (s Leases) HeldNow(ctx context.Context, kind string) (keys []string, err er
 	return keys, err
 }
 
-// ForgetExpired removes the keys of a kind that nobody holds any longer.
+// ForgetExpired removes the keys of a kind that no owner holds any longer.
 func (s Leases) ForgetExpired(ctx context.Context, kind string) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(ctx, `
@@ -136,7 +135,7 @@ func (s Leases) ForgetExpired(ctx context.Context, kind string) error {
 	})
 }
 
-// Epoch returns the number of the key's last claim, 0 when it was never claimed.
+// Epoch returns the epoch of the key's last claim, or 0 if it was never claimed.
 func (s Leases) Epoch(ctx context.Context, kind, key string) (epoch int64, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		epoch, err = leaseEpoch(ctx, tx, kind, key, "")
@@ -145,9 +144,8 @@ func (s Leases) Epoch(ctx context.Context, kind, key string) (epoch int64, err e
 	return epoch, err
 }
 
-// Claim takes the lease for ttl and returns its new epoch. ErrHeld while
-// another owner holds it; one's own is taken again at once, which ends the
-// epoch before.
+// Claim takes the lease for ttl and returns its new epoch. It returns ErrHeld while another owner
+// holds the lease. An owner can claim its own lease again at once, which ends the earlier epoch.
 func (s Leases) Claim(ctx context.Context, kind, key, owner string, ttl time.Duration) (epoch int64, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		epoch, err = claimLease(ctx, tx, kind, key, owner, ttl)
@@ -180,7 +178,7 @@ func claimLease(ctx context.Context, tx *sqldb.Tx, kind, key, owner string, ttl 
 	return 0, held
 }
 
-// Renew holds the lease for ttl from now.
+// Renew extends the lease to ttl from now. It returns ErrLeaseLost if the epoch is over.
 func (s Leases) Renew(ctx context.Context, kind, key, owner string, epoch int64, ttl time.Duration) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		result, err := tx.Exec(ctx, `
@@ -192,8 +190,9 @@ func (s Leases) Renew(ctx context.Context, kind, key, owner string, epoch int64,
 	})
 }
 
-// Release gives the lease back. The key is due again at nextAt, when it is
-// woken, or at once when it was woken meanwhile; a zero nextAt waits for Wake.
+// Release gives the lease back. The key is due again at nextAt, or earlier if it is woken, or at
+// once if it was woken while held. A zero nextAt means that it waits for Wake. Release returns
+// ErrLeaseLost if the epoch is over.
 func (s Leases) Release(ctx context.Context, kind, key, owner string, epoch int64, nextAt time.Time) error {
 	next := never
 	if !nextAt.IsZero() {
@@ -209,7 +208,7 @@ func (s Leases) Release(ctx context.Context, kind, key, owner string, epoch int6
 	})
 }
 
-// Forget removes a key, held or not; what its owner still writes is refused.
+// Forget removes a key, held or not. Later writes by its owner are refused.
 func (s Leases) Forget(ctx context.Context, kind, key string) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error { return forgetLease(ctx, tx, kind, key) })
 }
@@ -232,7 +231,7 @@ func wakeLease(ctx context.Context, tx *sqldb.Tx, kind, key string) error {
 	return err
 }
 
-// forgetLease removes a key that never returns: its epochs would start anew.
+// forgetLease removes a key. The key must never be used again, because its epochs would start over.
 func forgetLease(ctx context.Context, tx *sqldb.Tx, kind, key string) error {
 	_, err := tx.Exec(ctx, `
 		delete from lease
@@ -240,9 +239,8 @@ func forgetLease(ctx context.Context, tx *sqldb.Tx, kind, key string) error {
 	return err
 }
 
-// checkLease returns ErrLeaseLost unless epoch is the key's current one, and
-// keeps it so until the transaction ends. Every write under a lease begins
-// with it.
+// checkLease returns ErrLeaseLost unless epoch is the key's current one, and keeps it current until
+// the transaction ends. Every write under a lease calls it first.
 func checkLease(ctx context.Context, tx *sqldb.Tx, kind, key string, epoch int64) error {
 	current, err := leaseEpoch(ctx, tx, kind, key, tx.ForShare())
 	if err != nil {
@@ -254,7 +252,7 @@ func checkLease(ctx context.Context, tx *sqldb.Tx, kind, key string, epoch int64
 	return nil
 }
 
-// leaseEpoch is 0 for a key that nobody has claimed yet.
+// leaseEpoch returns the epoch of a key, or 0 if it was never claimed.
 func leaseEpoch(ctx context.Context, tx *sqldb.Tx, kind, key, locking string) (epoch int64, err error) {
 	err = tx.QueryRow(ctx, `
 		select epoch
@@ -266,7 +264,7 @@ func leaseEpoch(ctx context.Context, tx *sqldb.Tx, kind, key, locking string) (e
 	return epoch, err
 }
 
-// stillOwner is ErrLeaseLost when the update of the owner's row found none.
+// stillOwner returns ErrLeaseLost if the update of the owner's row changed no row.
 func stillOwner(result sql.Result, err error) error {
 	if err != nil {
 		return err
@@ -278,7 +276,8 @@ func stillOwner(result sql.Result, err error) error {
 	return err
 }
 
-// Overdue returns how many keys of a kind want to be advanced by now and are held by nobody, and since when the oldest does.
+// Overdue returns the number of keys of a kind that are due and not held, and the time since when
+// the oldest has been due.
 func (s Leases) Overdue(ctx context.Context, kind string, now time.Time) (keys int, since time.Time, err error) {
 	var oldest int64
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
@@ -287,7 +286,7 @@ func (s Leases) Overdue(ctx context.Context, kind string, now time.Time) (keys i
 	return keys, time.UnixMicro(max(0, oldest)), err
 }
 
-// WakeAll makes every key of a kind due that waits for a time.
+// WakeAll makes every key of a kind due at once if it waits for a certain time.
 func (s Leases) WakeAll(ctx context.Context, kind string) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		now := micros(tx.Now())

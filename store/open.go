@@ -14,20 +14,20 @@ var migrations embed.FS
 // DB is an open database of Rollcall.
 type DB = sqldb.DB
 
-// Options are the optional collaborators of a DB; the zero value works.
+// Options are the optional dependencies of a DB. The zero value works.
 type Options = sqldb.Options
 
-// Open opens the database that url names, as [sqldb.Open] does. It does not migrate.
+// Open opens the database at url, as [sqldb.Open] does. It runs no migrations.
 func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	return sqldb.Open(ctx, url, schema(), o)
 }
 
-// Restore puts a copy in the place of the SQLite database at path, as [sqldb.Schema.Restore] does.
+// Restore replaces the SQLite database at path with a copy, as [sqldb.Schema.Restore] does.
 func Restore(ctx context.Context, path, from, stamp string, prepare func(file string, c sqldb.Copy) error) (sqldb.Restored, error) {
 	return schema().Restore(ctx, path, from, stamp, prepare)
 }
 
-// schema tells the engine about the tables.
+// schema describes the tables to package sqldb.
 func schema() sqldb.Schema {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -42,8 +42,8 @@ func schema() sqldb.Schema {
 	}
 }
 
-// touchLease changes a lease that nobody claims. The value must change: SQLite writes nothing for
-// one that stays the same.
+// touchLease writes to a lease that no process claims. The value must change, because SQLite writes
+// nothing when it stays the same.
 func touchLease(ctx context.Context, tx *sqldb.Tx) error {
 	_, err := tx.Exec(ctx, `
 		insert into lease (kind, key, owner, epoch, until, next_at)

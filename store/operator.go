@@ -13,13 +13,14 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// linkMemory is how long an expired link is remembered, so that opening it late still says that it expired.
+// linkMemory is how long an expired link is kept, so that a user who opens it late is still told
+// that it has expired.
 const linkMemory = 30 * 24 * time.Hour
 
-// Operators fills operator.Store.
+// Operators implements operator.Store.
 type Operators struct{ DB *DB }
 
-// AddLink stores a link and its event, and forgets links that expired long ago.
+// AddLink stores a link and its event. It deletes links that expired long ago.
 func (s Operators) AddLink(ctx context.Context, l operator.LinkRecord, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `
@@ -37,7 +38,8 @@ func (s Operators) AddLink(ctx context.Context, l operator.LinkRecord, e event.E
 	})
 }
 
-// FindLink returns a link by hash, used and expired ones too.
+// FindLink returns a link by its hash, even a used or expired one. It returns onetime.ErrClosed if
+// there is none.
 func (s Operators) FindLink(ctx context.Context, hash secret.Hash) (l operator.LinkRecord, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var created, expires, used int64
@@ -52,7 +54,9 @@ func (s Operators) FindLink(ctx context.Context, hash secret.Hash) (l operator.L
 	return l, err
 }
 
-// UseLink marks the link used, makes its operator where there is none, starts the session and appends the event.
+// UseLink marks the link as used, creates the operator if there is none with that name, starts the
+// session and appends the event. It returns onetime.ErrClosed if the link was used, has expired or
+// does not exist.
 func (s Operators) UseLink(ctx context.Context, u operator.Use) (op operator.Operator, err error) {
 	at := micros(u.At)
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
@@ -88,7 +92,7 @@ func (s Operators) UseLink(ctx context.Context, u operator.Use) (op operator.Ope
 	return op, err
 }
 
-// FindSession returns a session and the operator whose it is.
+// FindSession returns a session and its operator, or operator.ErrNoSession.
 func (s Operators) FindSession(ctx context.Context, hash secret.Hash) (op operator.Operator, found session.Record, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var scan sessionScan
@@ -103,7 +107,7 @@ func (s Operators) FindSession(ctx context.Context, hash secret.Hash) (op operat
 	return op, found, err
 }
 
-// UseSession notes when and where a session was used last.
+// UseSession records when and where a session was last used.
 func (s Operators) UseSession(ctx context.Context, hash secret.Hash, at time.Time, from session.Browser) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		return tx.Send(ctx, `
@@ -113,7 +117,7 @@ func (s Operators) UseSession(ctx context.Context, hash secret.Hash, at time.Tim
 	})
 }
 
-// Sessions returns the sessions of the operator of this name.
+// Sessions returns the sessions of the operator with this name, or operator.ErrUnknown.
 func (s Operators) Sessions(ctx context.Context, name string) (all []operator.ListedSession, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		id, err := operatorID(ctx, tx, name)
@@ -129,7 +133,9 @@ func (s Operators) Sessions(ctx context.Context, name string) (all []operator.Li
 	return all, err
 }
 
-// EndSessions ends the sessions of the operator of this name and appends the event.
+// EndSessions ends the sessions of the operator with this name, appends the event and returns how
+// many of the sessions were still live. It returns operator.ErrUnknown if there is no such
+// operator.
 func (s Operators) EndSessions(ctx context.Context, name string, now time.Time, e func(ended int) event.Event) (ended int, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		id, err := operatorID(ctx, tx, name)
@@ -169,7 +175,7 @@ func scanOperatorSession(row scanner) (found operator.ListedSession, err error) 
 	return found, err
 }
 
-// EndSession forgets a session; unknown ones are no error.
+// EndSession deletes a session and appends the events. It does nothing if there is no such session.
 func (s Operators) EndSession(ctx context.Context, hash secret.Hash, events ...event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		ended, err := tx.Exec(ctx, `
@@ -185,7 +191,7 @@ func (s Operators) EndSession(ctx context.Context, hash secret.Hash, events ...e
 	})
 }
 
-// List returns all operators by name.
+// List returns all operators, ordered by name.
 func (s Operators) List(ctx context.Context) (all []operator.Operator, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanOperator, `
@@ -197,11 +203,13 @@ func (s Operators) List(ctx context.Context) (all []operator.Operator, err error
 	return all, err
 }
 
-// Remove deletes the operator of this name with every session and every link, and appends the event.
+// Remove deletes the operator with this name, with every session and link, and appends the event.
+// It returns operator.ErrUnknown if there is neither such an operator nor a usable link.
 func (s Operators) Remove(ctx context.Context, name string, now time.Time, e event.Event) error {
 	folded := scim.Fold(name)
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		// Links first: on PostgreSQL this waits for whoever is redeeming one, so that its operator is seen below.
+		// Delete links first. On PostgreSQL this waits for a transaction that is redeeming one, so
+		// that the statements below see the operator that it creates.
 		live, err := tx.Exec(ctx, `
 			delete from operator_link
 			where name_folded = $1 and used = 0 and expires > $2`, folded, micros(now))
@@ -235,7 +243,7 @@ func (s Operators) Remove(ctx context.Context, name string, now time.Time, e eve
 	})
 }
 
-// Any reports whether there is an operator.
+// Any reports whether there is any operator.
 func (s Operators) Any(ctx context.Context) (any bool, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `

@@ -15,13 +15,13 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Provisioning fills provision.Store.
+// Provisioning implements provision.Store.
 type Provisioning struct{ DB *DB }
 
 const jobColumns = `directory, app, mode, tenant_url, secret, status, scope, schema_document,
 	version, revision, credentials, restarts, target_no, created, modified, searches`
 
-// Job reads a job.
+// Job returns a job, or provision.ErrNoJob.
 func (s Provisioning) Job(ctx context.Context, k provision.Key) (j provision.Job, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		j, err = scanJob(tx.QueryRow(ctx, `
@@ -33,7 +33,7 @@ func (s Provisioning) Job(ctx context.Context, k provision.Key) (j provision.Job
 	return j, err
 }
 
-// ListJobs lists the jobs of a directory, of all of them if it is empty.
+// ListJobs returns the jobs of a directory, or of all directories if d is empty.
 func (s Provisioning) ListJobs(ctx context.Context, d provision.SourceID) (jobs []provision.Job, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		if d == "" {
@@ -77,7 +77,8 @@ func scanJob(row scanner) (provision.Job, error) {
 	return j, nil
 }
 
-// InsertJob stores a new job with its lease, its event and an empty state.
+// InsertJob stores a new job with its lease, its event and an empty state. It returns
+// provision.ErrChanged if the job exists.
 func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Event) error {
 	document, err := j.Schema.JSON()
 	if err != nil {
@@ -124,7 +125,8 @@ func searchesText(j provision.Job) (string, error) {
 	return string(text), nil
 }
 
-// UpdateJob replaces the job's version before this one, and makes its lease due.
+// UpdateJob replaces the previous version of the job and makes its lease due. It returns
+// provision.ErrChanged if the stored job is not that version.
 func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Event) error {
 	document, err := j.Schema.JSON()
 	if err != nil {
@@ -157,8 +159,8 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 	})
 }
 
-// Secrets reads the sealed Secret Tokens. Its columns have been there since the first version of the table, so that it can
-// run before a migration.
+// Secrets returns the sealed Secret Tokens. It reads only columns that the table has had from the
+// start, so that it can run before a migration.
 func (s Provisioning) Secrets(ctx context.Context) (secrets []provision.SealedSecret, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		secrets, err = collect(ctx, tx, scanSecret, `
@@ -184,7 +186,9 @@ func scanSecret(row scanner) (provision.SealedSecret, error) {
 	return s, nil
 }
 
-// ReplaceSecret raises the job's version, so that a save that has read the old secret is refused and tried again.
+// ReplaceSecret replaces a sealed Secret Token, or returns provision.ErrChanged if the job has
+// another one now. It increases the job's version, so that a save that has read the old secret is
+// refused and retried.
 func (s Provisioning) ReplaceSecret(ctx context.Context, old provision.SealedSecret, sealed []byte) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		did, err := changed(ctx, tx, `
@@ -199,12 +203,12 @@ func (s Provisioning) ReplaceSecret(ctx context.Context, old provision.SealedSec
 	})
 }
 
-// jobTables hold what is kept for a job, keyed by it.
+// jobTables returns the tables with a job's rows. Each is keyed by the job.
 func jobTables() []string {
 	return []string{"job", "job_state", "job_pending", "job_link", "job_op", "job_escrow", "job_unmatched", "provisioning_log"}
 }
 
-// DeleteJob removes a job and everything kept for it.
+// DeleteJob removes a job with all its rows, or returns provision.ErrNoJob.
 func (s Provisioning) DeleteJob(ctx context.Context, k provision.Key, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		did, err := removeJob(ctx, tx, k)
@@ -218,8 +222,8 @@ func (s Provisioning) DeleteJob(ctx context.Context, k provision.Key, e event.Ev
 	})
 }
 
-// removeJob removes a job with everything kept for it and its lease, and says whether there was one. A process that works on the job can
-// write nothing more.
+// removeJob removes a job with all its rows and its lease, and reports whether it existed. A
+// process that still works on the job can write nothing more.
 func removeJob(ctx context.Context, tx *sqldb.Tx, k provision.Key) (had bool, err error) {
 	for _, table := range jobTables() {
 		did, err := changed(ctx, tx, `
@@ -247,7 +251,7 @@ func jobsOf(ctx context.Context, tx *sqldb.Tx, d directory.ID) ([]provision.Key,
 		order by app`, string(d))
 }
 
-// State reads how a job is going.
+// State returns the state of a job, or provision.ErrNoJob.
 func (s Provisioning) State(ctx context.Context, k provision.Key) (st provision.State, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		st, err = scanState(tx.QueryRow(ctx, `
@@ -271,7 +275,7 @@ func scanState(row scanner) (provision.State, error) {
 	return st, nil
 }
 
-// Watched reads the states of jobs that run.
+// Watched returns the states of all jobs that are Automatic and On.
 func (s Provisioning) Watched(ctx context.Context) (states map[provision.Key]provision.State, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		states = map[provision.Key]provision.State{}
@@ -301,7 +305,7 @@ func (s Provisioning) Watched(ctx context.Context) (states map[provision.Key]pro
 	return states, err
 }
 
-// Counts reads a job's numbers.
+// Counts returns the numbers that the status of a job shows.
 func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.Counts, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `
@@ -316,8 +320,8 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 	return c, err
 }
 
-// knownColumns is everything remembered of a person, from the tables beside a
-// row p with the person's id.
+// knownColumns are the columns with everything that is stored about a person. knownJoins joins
+// their tables to a row p with the person's id.
 const knownColumns = `
 	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys,
 	o.id, o.match_keys, o.sent, o.cycle,
@@ -330,7 +334,7 @@ const knownJoins = `
 	left join job_escrow e on e.directory = p.directory and e.app = p.app and e.object_id = p.object_id
 	left join job_unmatched u on u.directory = p.directory and u.app = p.app and u.object_id = p.object_id`
 
-// Pending reads the next people of the work list, with what is remembered of them.
+// Pending returns the next people on the work list who are due, with everything stored about them.
 func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, limit int) (all []provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanPending, `
@@ -344,7 +348,7 @@ func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Tim
 	return all, err
 }
 
-// Known reads what is remembered of one person.
+// Known returns everything stored about one person.
 func (s Provisioning) Known(ctx context.Context, k provision.Key, objectID string) (p provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		p, err = scanPending(tx.QueryRow(ctx, `
@@ -404,7 +408,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 	return p, nil
 }
 
-// NextPending reads when the earliest person of the work list may be looked at.
+// NextPending returns when the first person on the work list is due, or zero if the list is empty.
 func (s Provisioning) NextPending(ctx context.Context, k provision.Key) (time.Time, error) {
 	return s.first(ctx, k, `
 		select min(not_before), count(*)
@@ -412,7 +416,7 @@ func (s Provisioning) NextPending(ctx context.Context, k provision.Key) (time.Ti
 		where directory = $1 and app = $2`)
 }
 
-// NextRetry reads when the earliest escrow is due.
+// NextRetry returns when the earliest escrow is due, or zero if there is none.
 func (s Provisioning) NextRetry(ctx context.Context, k provision.Key) (time.Time, error) {
 	return s.first(ctx, k, `
 		select min(next_at), count(*)
@@ -420,8 +424,8 @@ func (s Provisioning) NextRetry(ctx context.Context, k provision.Key) (time.Time
 		where directory = $1 and app = $2`)
 }
 
-// first reads the smallest time of a job's rows. Zero means that there are no
-// rows; a row whose time is always gives the beginning of time.
+// first returns the smallest time in a job's rows, or zero if there are none. A row that is always
+// due has the time 0, for which first returns the start of time, not zero.
 func (s Provisioning) first(ctx context.Context, k provision.Key, query string) (at time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var least sql.NullInt64
@@ -437,7 +441,7 @@ func (s Provisioning) first(ctx context.Context, k provision.Key, query string) 
 	return at, err
 }
 
-// PendingIDs lists the work list.
+// PendingIDs returns the ids on the work list.
 func (s Provisioning) PendingIDs(ctx context.Context, k provision.Key) ([]string, error) {
 	return s.ids(ctx, `
 		select object_id
@@ -455,7 +459,7 @@ func (s Provisioning) Unmatched(ctx context.Context, k provision.Key) ([]string,
 		order by object_id`, string(k.Directory), k.App)
 }
 
-// Lost lists the people whose account was not found when it was last needed.
+// Lost lists the people whose account was not found when the engine last needed it.
 func (s Provisioning) Lost(ctx context.Context, k provision.Key) ([]string, error) {
 	return s.ids(ctx, `
 		select object_id
@@ -464,7 +468,7 @@ func (s Provisioning) Lost(ctx context.Context, k provision.Key) ([]string, erro
 		order by object_id`, string(k.Directory), k.App, string(provision.Lost))
 }
 
-// GoneSince lists the people whose account was given up after a time.
+// GoneSince lists the people whose account was given up for gone after a time.
 func (s Provisioning) GoneSince(ctx context.Context, k provision.Key, since time.Time) ([]string, error) {
 	return s.ids(ctx, `
 		select object_id
@@ -507,7 +511,7 @@ func (s Provisioning) ids(ctx context.Context, query string, args ...any) (ids [
 	return ids, err
 }
 
-// Owner finds the person who has an account.
+// Owner returns the person that is linked to an account.
 func (s Provisioning) Owner(ctx context.Context, k provision.Key, targetID string) (objectID string, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		err := tx.QueryRow(ctx, `

@@ -30,14 +30,14 @@ func (t jobTx) entry(ctx context.Context, o provision.Outcome) error {
 		micros(e.ActivityTime), e.ID, o.ObjectID, e.CycleID, string(e.Action), string(e.Status.Status), searchText(e), redact.Document(string(document)))
 }
 
-// searchText is what a search of the log looks at, folded.
+// searchText returns the case-folded text that searches of the log look in.
 func searchText(e *provision.LogEntry) string {
 	return scim.Fold(redact.Tokens(strings.Join([]string{
 		e.SourceIdentity.DisplayName, e.SourceIdentity.Details["userPrincipalName"], e.SourceIdentity.ID, e.TargetIdentity.ID, e.Status.Code,
 	}, "\n")))
 }
 
-// Logs reads one page of the log, newest first. The cursor is the last row's key.
+// Logs returns one page of the log, newest first. The cursor is the key of the page's last row.
 func (s Provisioning) Logs(ctx context.Context, k provision.Key, q provision.LogQuery) (entries []provision.LogEntry, next string, err error) {
 	query, args, err := logQuery(k, q)
 	if err != nil {
@@ -68,8 +68,8 @@ func (s Provisioning) CountLogs(ctx context.Context, k provision.Key, q provisio
 	return n, err
 }
 
-// logQuery puts the conditions together; only bound values come from outside. It
-// asks for one row more than a page has.
+// logQuery builds the query. Values from outside are always bound. It asks for one row more than a
+// page has.
 func logQuery(k provision.Key, q provision.LogQuery) (string, []any, error) {
 	args := []any{string(k.Directory), k.App}
 	bind := func(v any) string {
@@ -114,7 +114,7 @@ func logQuery(k provision.Key, q provision.LogQuery) (string, []any, error) {
 	return b.String(), args, nil
 }
 
-// Log reads one entry.
+// Log returns one entry, or provision.ErrNotFound.
 func (s Provisioning) Log(ctx context.Context, k provision.Key, id string) (e provision.LogEntry, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		e, err = scanEntry(tx.QueryRow(ctx, `

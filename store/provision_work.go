@@ -10,7 +10,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// fenced runs fn in a transaction in which the fence's epoch owns the job.
+// fenced runs fn in a transaction that first checks that the fence's epoch still owns the job.
 func (s Provisioning) fenced(ctx context.Context, f provision.Fence, fn func(jobTx) error) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := checkLease(ctx, tx, provision.LeaseKind, f.Key.String(), f.Epoch); err != nil {
@@ -26,12 +26,12 @@ type jobTx struct {
 	directory, app string
 }
 
-// exec runs a statement whose first two values are the job's key.
+// exec runs a statement whose first two arguments are the job's key.
 func (t jobTx) exec(ctx context.Context, query string, args ...any) error {
 	return t.tx.Send(ctx, query, append([]any{t.directory, t.app}, args...)...)
 }
 
-// SaveState writes how the job is going, with an event if there is one.
+// SaveState writes the job's state, with an event unless e is nil.
 func (s Provisioning) SaveState(ctx context.Context, f provision.Fence, st provision.State, e *event.Event) error {
 	return s.fenced(ctx, f, func(t jobTx) error {
 		if err := t.saveState(ctx, st); err != nil {
@@ -55,8 +55,8 @@ func (t jobTx) saveState(ctx context.Context, st provision.State) error {
 		where directory = $1 and app = $2`, string(document))
 }
 
-// Import puts people on the work list. Somebody who is on it already stays; news
-// count more than the daily look.
+// Import adds people to the work list. A person who is already on it stays there. A change in the
+// source takes precedence over the daily check as the reason.
 func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provision.State, why provision.Why, objectIDs []string) error {
 	return s.fenced(ctx, f, func(t jobTx) error {
 		for _, id := range objectIDs {
@@ -74,7 +74,7 @@ func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provisio
 	})
 }
 
-// Forget drops what a restart or another target makes worthless.
+// Forget deletes the rows that a restart or a new target makes useless.
 func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provision.State, what provision.Forget) error {
 	return s.fenced(ctx, f, func(t jobTx) error {
 		var tables []string
@@ -98,7 +98,7 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 	})
 }
 
-// Intend writes creates down before they are sent.
+// Intend records creates before they are sent.
 func (s Provisioning) Intend(ctx context.Context, f provision.Fence, ops []provision.Op) error {
 	return s.fenced(ctx, f, func(t jobTx) error {
 		for _, o := range ops {
@@ -119,10 +119,11 @@ func (s Provisioning) Intend(ctx context.Context, f provision.Fence, ops []provi
 	})
 }
 
-// Record writes what became of a batch of people.
+// Record writes the outcomes of a batch of people.
 func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provision.State, outcomes []provision.Outcome) error {
 	return s.fenced(ctx, f, func(t jobTx) error {
-		// Accounts are let go before they are taken: another person may have one now.
+		// Unlink accounts before linking any: an account may now belong to another person of the
+		// batch.
 		for _, o := range outcomes {
 			if err := t.unlink(ctx, o); err != nil {
 				return err
@@ -156,7 +157,7 @@ func (t jobTx) record(ctx context.Context, o provision.Outcome) error {
 	return nil
 }
 
-// settlePending takes the person off the work list, or puts them off.
+// settlePending removes the person from the work list, or postpones them.
 func (t jobTx) settlePending(ctx context.Context, o provision.Outcome) error {
 	if o.ObjectID == "" {
 		return nil

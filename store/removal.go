@@ -12,28 +12,28 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// A site, a directory or an application is deleted in two steps. One
-// transaction hides it and notes a removal: from then on nobody finds it. Then
-// its rows are removed in slices, by whoever has the time; after a crash the
-// note is still there.
+// A site, a directory or an application is deleted in two steps. First, one transaction hides it
+// and records a removal, so that no query finds it any more. Then a background task removes its
+// rows in slices. The record of the removal survives a crash.
 
-// removal is what was deleted and still has rows.
+// removal is a deleted site, directory or application that still has rows.
 type removal struct {
 	kind  string
 	owner string
 	part  string // an application's id
 }
 
-// The kinds of removal are the names of the columns that tell the owner.
+// The kinds of removal. Each is also the name of the column with the owner's id.
 const (
 	siteRemoval      = "site"
 	directoryRemoval = "directory"
 )
 
-// hiddenName is the name of what was deleted: nobody can give or ask for it.
+// hiddenName returns the name of a deleted site or directory. No user can choose or request such a
+// name.
 func hiddenName(id string) string { return "~" + id }
 
-// noteRemoval has rows removed as soon as the transaction is on disk.
+// noteRemoval schedules the removal of rows. It starts as soon as the transaction has committed.
 func noteRemoval(ctx context.Context, tx *sqldb.Tx, r removal) error {
 	if _, err := tx.Exec(ctx, `
 		insert into removal (kind, owner, part, since)
@@ -44,7 +44,7 @@ func noteRemoval(ctx context.Context, tx *sqldb.Tx, r removal) error {
 	return wakeLease(ctx, tx, retention.RemovalKind, retention.LeaseKey)
 }
 
-// hide takes the name from a site or directory that is not hidden yet.
+// hideRow marks a site or directory as deleted and frees its name.
 func hideRow(ctx context.Context, tx *sqldb.Tx, table, id string) error {
 	_, err := tx.Exec(ctx, `
 		update `+table+`
@@ -53,7 +53,7 @@ func hideRow(ctx context.Context, tx *sqldb.Tx, table, id string) error {
 	return err
 }
 
-// Removals returns how many deleted things still have rows.
+// Removals returns the number of deleted sites, directories and applications that still have rows.
 func (s Retention) Removals(ctx context.Context) (n int, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, "select count(*) from removal").Scan(&n)
@@ -61,7 +61,8 @@ func (s Retention) Removals(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// Remove removes rows of what was deleted, until none is left or end has come.
+// Remove removes the rows of deleted sites, directories and applications until none is left or the
+// time is end.
 func (s Retention) Remove(ctx context.Context, end time.Time) (removed int, done bool, err error) {
 	var all []removal
 	if err := s.DB.View(ctx, func(tx *sqldb.Tx) error {
@@ -101,7 +102,8 @@ func (s Retention) remove(ctx context.Context, work *sqldb.Slicer, r removal) (r
 	return removed, true, work.Write(ctx, func(tx *sqldb.Tx) error { return finishRemoval(ctx, tx, r) })
 }
 
-// finishRemoval removes the owner itself, whose rows are gone. What a request that was under way has added since goes too.
+// finishRemoval removes the owner itself once its rows are gone. Rows that a concurrent request has
+// added since then are removed with it.
 func finishRemoval(ctx context.Context, tx *sqldb.Tx, r removal) error {
 	if err := tx.Send(ctx, `
 		delete from removal
@@ -121,7 +123,7 @@ func finishRemoval(ctx context.Context, tx *sqldb.Tx, r removal) error {
 	return err
 }
 
-// ownedTable is a table whose rows belong to an owner. Its key begins with the owner.
+// ownedTable is a table whose rows belong to an owner. Its primary key begins with the owner.
 type ownedTable struct {
 	name  string
 	where string      // condition on the owner's rows, with the owner's ids as the first arguments
@@ -150,8 +152,8 @@ func keyColumns(ctx context.Context, tx *sqldb.Tx) ([]columnOfKey, error) {
 	}, tx.PrimaryKeys())
 }
 
-// tablesOf finds the tables with rows of an owner in the database's own description, so that a table that is added later is
-// found too.
+// tablesOf returns the tables with rows of an owner. It reads the database's own catalog, so that
+// it also finds tables that are added later.
 func (s Retention) tablesOf(ctx context.Context, r removal) ([]ownedTable, error) {
 	var columns []columnOfKey
 	if err := s.DB.View(ctx, func(tx *sqldb.Tx) (err error) {
@@ -183,8 +185,8 @@ func (s Retention) tablesOf(ctx context.Context, r removal) ([]ownedTable, error
 	return tables, nil
 }
 
-// empty removes an owner's rows of one table, in the order of its key. A reader finds the end of each slice; the writer only
-// deletes.
+// empty removes an owner's rows from one table, in the order of the key. A read transaction finds
+// the end of each slice, so that the write transaction only deletes.
 func (s Retention) empty(ctx context.Context, work *sqldb.Slicer, t ownedTable) (removed int, done bool, err error) {
 	var after []any // the key up to which the rows are gone
 	for {
@@ -217,11 +219,11 @@ func (s Retention) empty(ctx context.Context, work *sqldb.Slicer, t ownedTable) 
 		if last == nil && after == nil && removed == before {
 			return removed, true, nil
 		}
-		after = last // at the end once more from the beginning: a request may have been under way
+		after = last // after the last slice, start again: a concurrent request may have added rows
 	}
 }
 
-// behind is the condition on an owner's rows that come after a key, with its arguments.
+// behind returns the condition for an owner's rows after a key, with its arguments.
 func (t ownedTable) behind(after []any) (condition string, args []any) {
 	if after == nil {
 		return t.where, slices.Clone(t.ids)
@@ -229,7 +231,8 @@ func (t ownedTable) behind(after []any) (condition string, args []any) {
 	return t.where + " and (" + t.names() + ") > (" + placeholders(len(t.ids)+1, len(t.key)) + ")", append(slices.Clone(t.ids), after...)
 }
 
-// places are where a row's key is scanned to, and what it is afterwards.
+// places returns the destinations for scanning a row's key, and a function that returns the key
+// afterwards.
 func (t ownedTable) places() (to []any, values func() []any) {
 	texts, numbers := make([]string, len(t.key)), make([]int64, len(t.key))
 	for i, c := range t.key {
@@ -258,7 +261,7 @@ func (t ownedTable) names() string {
 	return strings.Join(names, ", ")
 }
 
-// keyAt returns the key of the last row of the next slice, nil when less is left.
+// keyAt returns the key of the last row of the next slice, or nil if fewer rows are left.
 func (s Retention) keyAt(ctx context.Context, work *sqldb.Slicer, t ownedTable, after []any) (key []any, err error) {
 	condition, args := t.behind(after)
 	query := fmt.Sprintf(`
@@ -281,7 +284,8 @@ func (s Retention) keyAt(ctx context.Context, work *sqldb.Slicer, t ownedTable, 
 	return key, err
 }
 
-// hideJob takes a job away, so that nobody works on it any more. The rest of its rows is left.
+// hideJob removes a job and its lease, so that no process works on it any longer. It leaves the
+// job's other rows.
 func hideJob(ctx context.Context, tx *sqldb.Tx, k provision.Key) error {
 	for _, table := range []string{"job", "job_state"} {
 		if _, err := tx.Exec(ctx, `

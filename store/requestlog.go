@@ -13,10 +13,11 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// RequestLogs keeps the request logs of all sites. It is a requestlog.Store.
+// RequestLogs implements requestlog.Store.
 type RequestLogs struct{ DB *DB }
 
-// AppendRequests writes rows of the request log and the last uses of tokens. Rows of one site stand in its own line.
+// AppendRequests writes rows of the request log and the last uses of tokens. If all rows belong to
+// one site, it writes in that site's lane.
 func (s RequestLogs) AppendRequests(ctx context.Context, rows []requestlog.Request, uses []requestlog.TokenUse) error {
 	key := fair.System
 	if len(rows) > 0 && !slices.ContainsFunc(rows, func(r requestlog.Request) bool { return r.Site != rows[0].Site }) {
@@ -46,7 +47,7 @@ func (s RequestLogs) AppendRequests(ctx context.Context, rows []requestlog.Reque
 	})
 }
 
-// keepSite notes whether a site is there: its log may be written after it is gone.
+// keepSite records in kept whether a site exists. Log rows may arrive after their site was deleted.
 func keepSite(ctx context.Context, tx *sqldb.Tx, id site.ID, kept map[site.ID]bool) error {
 	if _, known := kept[id]; known {
 		return nil
@@ -62,12 +63,12 @@ func keepSite(ctx context.Context, tx *sqldb.Tx, id site.ID, kept map[site.ID]bo
 	return err
 }
 
-// requestsTogether is how many rows one statement writes, where there are so many.
+// requestsTogether is how many rows one statement writes if there are that many.
 const requestsTogether = 32
 
 const requestColumns = 17
 
-// appendRequests writes rows of sites that exist.
+// appendRequests writes rows of the request log. Their sites must exist.
 func appendRequests(ctx context.Context, tx *sqldb.Tx, rows []requestlog.Request) error {
 	for len(rows) > 0 {
 		n, insert := 1, insertRequest
@@ -114,7 +115,7 @@ func insertRequests(n int) string {
 	return b.String()
 }
 
-// Requests reads a site's request log backwards from the cursor.
+// Requests returns rows of a site's request log before the cursor, newest first.
 func (s RequestLogs) Requests(ctx context.Context, id site.ID, only requestlog.Filter, before requestlog.Cursor, limit int) (rows []requestlog.Request, err error) {
 	at := micros(before.Time)
 	if before == (requestlog.Cursor{}) {

@@ -12,10 +12,10 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Retention fills retention.Store.
+// Retention implements retention.Store.
 type Retention struct{ DB *DB }
 
-// Policy returns the kinds that were set.
+// Policy returns the kinds for which a retention time is set.
 func (s Retention) Policy(ctx context.Context) (policy retention.Policy, err error) {
 	policy = retention.Policy{}
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
@@ -47,7 +47,7 @@ func (s Retention) SetPolicy(ctx context.Context, p retention.Policy, e event.Ev
 	})
 }
 
-// Pruned returns up to when an owner's entries are gone.
+// Pruned returns the time before which an owner's entries have been pruned.
 func (s Retention) Pruned(ctx context.Context, kind retention.Kind, owner string) (until time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		until, err = prunedUntil(ctx, tx, kind, owner)
@@ -78,14 +78,15 @@ func setPruned(ctx context.Context, tx *sqldb.Tx, kind retention.Kind, owner str
 		where pruned.until < excluded.until`, string(kind), owner, until)
 }
 
-// forgetPruned removes what is remembered of an owner that is gone.
+// forgetPruned deletes the pruning records of an owner that has been deleted.
 func forgetPruned(ctx context.Context, tx *sqldb.Tx, owner string) error {
 	return tx.Send(ctx, `
 		delete from pruned
 		where owner = $1`, owner)
 }
 
-// Prune removes one kind of entries from before a time.
+// Prune removes the entries of one kind that are older than before, until none is left or the time
+// is end.
 func (s Retention) Prune(ctx context.Context, kind retention.Kind, before, end time.Time) (removed int, done bool, err error) {
 	work := s.DB.Slicer(end)
 	switch kind {
@@ -112,7 +113,7 @@ func (s Retention) Prune(ctx context.Context, kind retention.Kind, before, end t
 	return removed, true, nil
 }
 
-// Count counts what Prune would remove.
+// Count returns the number of entries that Prune would remove.
 func (s Retention) Count(ctx context.Context, kind retention.Kind, before time.Time) (n int, err error) {
 	switch kind {
 	case retention.Events:
@@ -143,7 +144,7 @@ type agedLog struct {
 	table  string
 	owner  []string // columns
 	owners string   // query
-	which  string   // of its rows are of the kind
+	which  string   // condition for the rows that belong to the kind
 }
 
 func logs() map[retention.Kind]agedLog {
@@ -161,7 +162,7 @@ func logs() map[retention.Kind]agedLog {
 	}
 }
 
-// of is the condition on an owner's rows. The owner's ids are the first arguments.
+// of returns the condition for an owner's rows. The owner's ids are the first arguments.
 func (l agedLog) of() string {
 	conditions := make([]string, len(l.owner))
 	for i, column := range l.owner {
@@ -170,7 +171,7 @@ func (l agedLog) of() string {
 	return strings.Join(conditions, " and ")
 }
 
-// owners lists the owners that there are, each as its ids.
+// owners returns all existing owners, each as its ids.
 func (s Retention) owners(ctx context.Context, log agedLog) (all [][]string, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, func(row scanner) ([]string, error) {
@@ -185,11 +186,11 @@ func (s Retention) owners(ctx context.Context, log agedLog) (all [][]string, err
 	return all, err
 }
 
-// sliceLook is how many rows are looked through for one slice.
+// sliceLook is how many rows are examined for one slice.
 const sliceLook = 5_000
 
-// pruneLog walks over an owner's log, from where it is pruned already. A reader
-// finds each slice; the writer only deletes.
+// pruneLog walks through an owner's log, starting where earlier pruning ended. A read transaction
+// finds each slice, so that the write transaction only deletes.
 func (s Retention) pruneLog(ctx context.Context, work *sqldb.Slicer, kind retention.Kind, log agedLog, owner []string, before int64) (removed int, done bool, err error) {
 	var since time.Time
 	if since, err = s.Pruned(ctx, kind, retention.Owner(owner...)); err != nil {
@@ -209,7 +210,7 @@ func (s Retention) pruneLog(ctx context.Context, work *sqldb.Slicer, kind retent
 			return removed, false, err
 		}
 		if found == 0 && upTo == before && from == micros(since) {
-			return removed, true, nil // nothing is that old
+			return removed, true, nil // no row is that old
 		}
 		err = work.Write(ctx, func(tx *sqldb.Tx) error {
 			if found > 0 {
@@ -235,7 +236,7 @@ func (s Retention) pruneLog(ctx context.Context, work *sqldb.Slicer, kind retent
 	return removed, true, nil
 }
 
-// nextSlice returns the end of the next slice of a log, and how many of its rows are to go.
+// nextSlice returns the end of the next slice of a log, and how many of its rows must be deleted.
 func (s Retention) nextSlice(ctx context.Context, work *sqldb.Slicer, log agedLog, ids []any, from, before int64) (upTo int64, found int, err error) {
 	n := len(ids)
 	query := fmt.Sprintf(`
@@ -268,7 +269,8 @@ func (s Retention) nextSlice(ctx context.Context, work *sqldb.Slicer, log agedLo
 	return upTo + 1, found, err
 }
 
-// pruneEvents removes events that are old enough and that no running job has yet to read.
+// pruneEvents removes events that are old enough, except those that a running job still has to
+// read.
 func (s Retention) pruneEvents(ctx context.Context, work *sqldb.Slicer, before int64) (removed int, done bool, err error) {
 	held, err := s.held(ctx)
 	if err != nil {
@@ -304,7 +306,7 @@ func (s Retention) pruneEvents(ctx context.Context, work *sqldb.Slicer, before i
 	}
 }
 
-// agedEvent is what decides whether an event may go.
+// agedEvent has the fields of an event that decide whether it can be removed.
 type agedEvent struct {
 	at    event.Position
 	scope event.Scope
@@ -327,7 +329,7 @@ func (s Retention) oldestEvents(ctx context.Context, work *sqldb.Slicer, after i
 	return chunk, err
 }
 
-// deleteEvents removes events and remembers of each feed how far it is pruned.
+// deleteEvents removes events, and records for each feed how far it has been pruned.
 func deleteEvents(ctx context.Context, tx *sqldb.Tx, doomed []agedEvent) error {
 	last := map[event.Scope]agedEvent{}
 	for _, e := range doomed {
@@ -358,7 +360,7 @@ func deleteEvents(ctx context.Context, tx *sqldb.Tx, doomed []agedEvent) error {
 	return nil
 }
 
-// eventFloor returns the last pruned event of a feed, the zero position when none is.
+// eventFloor returns the position of a feed's last pruned event, or the zero position.
 func eventFloor(ctx context.Context, tx *sqldb.Tx, scope event.Scope) (event.Position, error) {
 	floors, err := collect(ctx, tx, scanPosition, `
 		select tx, seq
@@ -370,8 +372,9 @@ func eventFloor(ctx context.Context, tx *sqldb.Tx, scope event.Scope) (event.Pos
 	return floors[0], nil
 }
 
-// held returns how far each directory's events were read by the running job that is furthest behind. A job that is off
-// or in quarantine holds nothing: it begins with an initial cycle when what it has not read is gone.
+// held returns, for each directory, the position up to which all its running jobs have read its
+// events. Jobs that are off or in quarantine do not count: if events that they have not read are
+// gone, they start with an initial cycle.
 func (s Retention) held(ctx context.Context) (map[event.Scope]event.Position, error) {
 	states, err := Provisioning(s).Watched(ctx)
 	if err != nil {
@@ -419,7 +422,7 @@ func (s Retention) countEvents(ctx context.Context, before int64) (n int, err er
 	return n, nil
 }
 
-// spentTable holds records that serve nothing after a time of their own.
+// spentTable is a table of records that are useless after a time of their own.
 type spentTable struct{ name, ends string }
 
 func spentTables() []spentTable {
@@ -460,8 +463,8 @@ func (s Retention) pruneSpent(ctx context.Context, work *sqldb.Slicer, before in
 	return removed, true, nil
 }
 
-// Reclaim gives free pages of a SQLite file back to the file system, until few are left or end has
-// come. PostgreSQL makes the space free for new rows itself.
+// Reclaim returns free pages of a SQLite file to the file system, until few are left or the time is
+// end. PostgreSQL reuses the space by itself.
 func (s Retention) Reclaim(ctx context.Context, end time.Time) (pages int, done bool, err error) {
 	return s.DB.Reclaim(ctx, end)
 }

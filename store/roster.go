@@ -21,7 +21,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Rosters fills roster.Store.
+// Rosters implements roster.Store.
 type Rosters struct{ DB *DB }
 
 const (
@@ -67,7 +67,7 @@ func (s Rosters) Get(ctx context.Context, id site.ID, kind roster.Kind, resource
 	return doc, err
 }
 
-// Record returns a resource with its columns.
+// Record returns a resource's document together with its columns.
 func (s Rosters) Record(ctx context.Context, id site.ID, kind roster.Kind, resource string) (rec roster.Record, err error) {
 	err = s.DB.Lane(string(id)).Read(ctx, func(tx *sqldb.Tx) error {
 		rec, err = findRecord(ctx, tx, id, kind, resource)
@@ -76,7 +76,7 @@ func (s Rosters) Record(ctx context.Context, id site.ID, kind roster.Kind, resou
 	return rec, err
 }
 
-// RecordByUserName returns the user of a folded user name.
+// RecordByUserName returns the user with this case-folded user name.
 func (s Rosters) RecordByUserName(ctx context.Context, id site.ID, folded string) (rec roster.Record, err error) {
 	err = s.DB.Lane(string(id)).Read(ctx, func(tx *sqldb.Tx) error {
 		rec, err = findRecordByUserName(ctx, tx, id, folded)
@@ -101,7 +101,7 @@ func findRecordByUserName(ctx context.Context, tx *sqldb.Tx, id site.ID, folded 
 	return rec, orNotFound(err, refusal.NotFound)
 }
 
-// People returns users after a folded user name, in the order of the folded user names.
+// People returns the users after a case-folded user name, ordered by case-folded user name.
 func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, after string, limit int) (people []roster.Record, err error) {
 	query := `
 		select ` + recordColumns + `
@@ -170,7 +170,7 @@ func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err e
 	return c, err
 }
 
-// SessionPerson returns a session and the active user whose it is.
+// SessionPerson returns a session and its user, who must be active.
 func (s Rosters) SessionPerson(ctx context.Context, id site.ID, hash secret.Hash) (rec roster.Record, found roster.Session, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		var scan sessionScan
@@ -186,7 +186,7 @@ func (s Rosters) SessionPerson(ctx context.Context, id site.ID, hash secret.Hash
 	return rec, found, err
 }
 
-// UseSession notes when and where a session was used last.
+// UseSession records when and where a session was last used.
 func (s Rosters) UseSession(ctx context.Context, id site.ID, hash secret.Hash, at time.Time, from session.Browser) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		return tx.Send(ctx, `
@@ -232,7 +232,8 @@ func (s Rosters) EndSession(ctx context.Context, id site.ID, session secret.Hash
 	})
 }
 
-// Update runs fn in one write transaction. After another transaction has overlapped it, it runs alone on its site.
+// Update runs fn in one write transaction. If another transaction overlapped it, Update runs fn
+// again with the site to itself.
 func (s Rosters) Update(ctx context.Context, on site.Site, fn func(roster.Tx) error) error {
 	alone := false
 	return s.DB.Lane(string(on.ID)).Update(ctx, func(tx *sqldb.Tx) error {
@@ -245,16 +246,19 @@ func (s Rosters) Update(ctx context.Context, on site.Site, fn func(roster.Tx) er
 	})
 }
 
-// Work runs costly work of a site when the site has a place for it. fn calls
-// Yield now and then.
+// Work runs costly work for a site as soon as the site has a free slot for it. fn should call Yield
+// now and then.
 func (s Rosters) Work(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error {
 	return s.DB.Costly(ctx, string(id), fn)
 }
 
-// holdSite keeps the site as it is until the transaction ends, before the transaction holds anything else: who changes
-// the site waits until all such transactions have ended, and they for who changes it. With alone they wait for each
-// other too. It is an advisory lock and not one of the site's row, as that would give the transaction its number: the
-// number has to come after the wait for the resource that is changed, or events would not stand in the order of versions.
+// holdSite prevents changes to the site until the transaction ends. Call it before the transaction
+// takes any other lock. A change of the site waits for these transactions, and they wait for it.
+// With alone, these transactions wait for each other too.
+//
+// The lock is an advisory lock, not a lock on the site's row. A row lock would give the transaction
+// its number. The transaction must get its number only after it has waited for the resource that it
+// changes; otherwise the order of events would not match the order of versions.
 func holdSite(ctx context.Context, tx *sqldb.Tx, id site.ID, alone bool) error {
 	if tx.Kind() != sqldb.PostgreSQL {
 		return nil // there is one writer
@@ -266,7 +270,7 @@ func holdSite(ctx context.Context, tx *sqldb.Tx, id site.ID, alone bool) error {
 	return tx.Send(ctx, "select "+lock+"(hashtextextended('rollcall site ' || $1::text, 0))", string(id))
 }
 
-// Join is the roster of a site in the transaction that changes the site.
+// Join returns the site's roster for use in a transaction that changes the site.
 func (s Rosters) Join(ctx context.Context, tx site.Tx) (roster.Tx, error) {
 	t, ok := tx.(siteTx)
 	if !ok {
@@ -285,8 +289,8 @@ func (s Rosters) Join(ctx context.Context, tx site.Tx) (roster.Tx, error) {
 type rosterTx struct {
 	tx      *sqldb.Tx
 	site    site.ID
-	schemas string // by which it judges what it writes
-	names   int64  // 1: no two groups have one name
+	schemas string // the schemas that writes are checked against
+	names   int64  // 1: group names are unique
 }
 
 func (t rosterTx) Record(ctx context.Context, kind roster.Kind, resource string) (roster.Record, error) {
@@ -299,7 +303,7 @@ func (t rosterTx) RecordByUserName(ctx context.Context, folded string) (roster.R
 		where r.site = $1 and r.kind = $2 and r.user_name = $3`, string(t.site), string(roster.User), folded)
 }
 
-// BlockedWith asks first whether anybody is blocked, as hardly anybody is.
+// BlockedWith first asks whether any user is blocked, because usually none is.
 func (t rosterTx) BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error) {
 	err = t.tx.QueryRow(ctx, `
 		select r.id
@@ -330,8 +334,9 @@ func (t rosterTx) BlockedWith(ctx context.Context, externalID string, emails []s
 	return id, attribute, orNotFound(err, refusal.NotFound)
 }
 
-// lockedRecord locks a resource that the transaction is going to change. sqldb.ErrOverlapped says that a transaction with a
-// later number has changed it: the event of a change now would stand before the event of that one.
+// lockedRecord reads and locks a resource that the transaction is going to change. It returns
+// sqldb.ErrOverlapped if a transaction with a later number has already changed the resource: the
+// event of this change would then sort before the event of that earlier change.
 func lockedRecord(ctx context.Context, tx *sqldb.Tx, where string, args ...any) (roster.Record, error) {
 	var overlapped bool
 	row := tx.QueryRow(ctx, `
@@ -344,7 +349,7 @@ func lockedRecord(ctx context.Context, tx *sqldb.Tx, where string, args ...any) 
 	return rec, orNotFound(err, refusal.NotFound)
 }
 
-// oneMore is a row with one column after those that are known to who scans it.
+// oneMore is a row with one extra column after the columns that its reader knows.
 type oneMore struct {
 	row  scanner
 	last any
@@ -417,7 +422,8 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 		next.LastRole.Actor, next.LastRole.Via, micros(next.LastRole.Time), string(next.JSON),
 		string(t.site), string(old.Kind), old.ID, old.Version, t.schemas, t.names,
 	}
-	// SQLite writes the index of a column that is set, whether or not its value differs.
+	// Set only the columns that differ: SQLite rewrites the index of every column in the set
+	// clause, even if the value stays the same.
 	set := func(column string, differs bool, value any) {
 		if differs {
 			args = append(args, value)
@@ -463,12 +469,12 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	return t.putDeclared(ctx, declared.String, old, next)
 }
 
-// encodeHeld is the text of held changes; empty for none.
+// encodeHeld encodes held changes as JSON. It returns an empty string if there are none.
 func encodeHeld(held []roster.HeldChange) string {
 	if len(held) == 0 {
 		return ""
 	}
-	text, _ := json.Marshal(held) // text, booleans, lists and objects only
+	text, _ := json.Marshal(held) // cannot fail: only strings, booleans, lists and objects
 	return string(text)
 }
 
@@ -487,7 +493,8 @@ func freeUnique(ctx context.Context, tx *sqldb.Tx, id site.ID, kind roster.Kind,
 	return err
 }
 
-// putUnique writes the rows of unique values that differ. What a resource gives up is free before it takes another.
+// putUnique updates the rows of unique values that differ. It frees the old values before it takes
+// new ones.
 func (t rosterTx) putUnique(ctx context.Context, old, next roster.Record) error {
 	of := func(v roster.Value) roster.Value { return roster.Value{Path: v.Path, Folded: v.Folded} }
 	for _, v := range missing(old.Unique, next.Unique, of) {
@@ -506,7 +513,7 @@ func (t rosterTx) putUnique(ctx context.Context, old, next roster.Record) error 
 	return nil
 }
 
-// missing returns the values of one list of which another has none with the same key.
+// missing returns those values for which the list from has no value with the same key.
 func missing(values, from []roster.Value, key func(roster.Value) roster.Value) (list []roster.Value) {
 	there := make(map[roster.Value]bool, len(from))
 	for _, v := range from {
@@ -540,7 +547,7 @@ func (t rosterTx) takeUnique(ctx context.Context, r roster.Record, v roster.Valu
 	return err
 }
 
-// putValues writes the value rows that differ.
+// putValues updates the value rows that differ.
 func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error {
 	whole := func(v roster.Value) roster.Value { return v }
 	for _, v := range missing(old.Values, next.Values, whole) {
@@ -594,8 +601,8 @@ func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
 		where site = $1 and kind = $2 and id = $3`, string(t.site), string(old.Kind), old.ID)
 }
 
-// OtherAdmins locks the site's row: two administrators who demote each other at once wait for one another there, and the
-// second one sees what the first one did.
+// OtherAdmins locks the site's row. If two administrators demote each other at the same time, the
+// second transaction waits there and then sees the change of the first.
 func (t rosterTx) OtherAdmins(ctx context.Context, person string) (others int, err error) {
 	var locked string
 	if err := t.tx.QueryRow(ctx, `

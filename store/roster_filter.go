@@ -11,33 +11,34 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// narrowing is what the indexes can say about a filter: SQL that no matching resource fails. A filter they say
-// nothing about has empty SQL.
+// narrowing is what the indexes can tell about a filter: an SQL condition that every matching
+// resource satisfies. If the indexes cannot tell anything, the SQL is empty.
 type narrowing struct {
 	sql       string
 	args      []any
-	exact     bool // every resource that passes matches
-	selective bool // an index finds those that pass, without looking at others
-	few       bool // there are few of them, so that sorting them is cheaper than walking a sorted index
-	skewed    bool // few for most values, and any number for some
-	elsewhere bool // it looks at rows of another table
+	exact     bool // every resource that satisfies sql matches the filter
+	selective bool // an index finds the resources that satisfy sql, without reading others
+	few       bool // sql leaves few resources, so sorting them is cheaper than walking a sorted index
+	skewed    bool // sql leaves few resources for most values, but any number for some
+	elsewhere bool // sql reads rows of another table
 
-	either []narrowing // its parts, where passing one of them suffices
+	either []narrowing // the parts of an "or": it suffices to satisfy one of them
 
-	count string // what counts those that pass without looking at them, under the same arguments; empty for nothing
+	count string // a query that counts the resources without reading them, with the same arguments; empty if there is none
 }
 
-// maybe is the answer of an index that knows nothing.
+// maybe is the narrowing when no index can tell anything.
 var maybe = narrowing{}
 
-// always lets everything pass; "1 = 1" means the same on both databases.
+// always is the narrowing that every resource satisfies. "1 = 1" means the same on both databases.
 var always = narrowing{sql: "1 = 1", exact: true}
 
-// nothing lets nothing pass.
+// nothing is the narrowing that no resource satisfies.
 var nothing = narrowing{sql: "1 = 0", exact: true}.markSelective()
 
-// narrow compiles a filter. Its SQL calls the resource r, and its placeholders count on from the arguments before it.
-// Columns come from this file and values are bound: nothing of a request becomes SQL text.
+// narrow compiles a filter to SQL. The SQL calls the resource r. Its placeholders are numbered
+// after the "before" arguments that precede them. Column names come from this file and values are
+// bound, so no part of a request becomes SQL.
 func narrow(q roster.ListQuery, site string, declared declaredRows, before int) narrowing {
 	if q.Filter == nil {
 		return always
@@ -46,7 +47,7 @@ func narrow(q roster.ListQuery, site string, declared declaredRows, before int) 
 	return n.numbered(before)
 }
 
-// numbered replaces each ? by its $n.
+// numbered replaces each ? with $n.
 func (n narrowing) numbered(before int) narrowing {
 	n.sql, n.count = numbered(n.sql, before), numbered(n.count, 0)
 	return n
@@ -72,8 +73,8 @@ type narrower struct {
 	declared declaredRows
 }
 
-// node compiles a node, or its opposite when not is set: negation is pushed to the leaves, so that "maybe" stays
-// "maybe" under it.
+// node compiles a node, or its negation if not is set. Negation is pushed down to the leaves, so
+// that "maybe" stays "maybe" when it is negated.
 func (n narrower) node(node scim.Node, not bool) narrowing {
 	switch node := node.(type) {
 	case scim.And:
@@ -100,7 +101,8 @@ func (n narrower) both(left, right scim.Node, not, and bool) narrowing {
 	return n.disjunction(a, b)
 }
 
-// conjunction narrows by what is known of either side.
+// conjunction combines two narrowings with "and". It needs only one side that an index can tell
+// something about.
 func conjunction(a, b narrowing) narrowing {
 	switch {
 	case a.sql == "":
@@ -121,7 +123,8 @@ func conjunction(a, b narrowing) narrowing {
 	}
 }
 
-// disjunction narrows only when both sides are known of.
+// disjunction combines two narrowings with "or". It returns maybe unless the indexes can tell
+// something about both sides.
 func (n narrower) disjunction(a, b narrowing) narrowing {
 	if a.sql == "" || b.sql == "" {
 		return maybe
@@ -141,7 +144,7 @@ func (n narrower) disjunction(a, b narrowing) narrowing {
 	return either
 }
 
-// parts are those that a narrowing was made of by or; itself where it was not.
+// parts returns the parts of a narrowing that was built with "or", or the narrowing itself.
 func (n narrowing) parts() []narrowing {
 	if n.either != nil {
 		return slices.Clone(n.either)
@@ -149,8 +152,9 @@ func (n narrowing) parts() []narrowing {
 	return []narrowing{n}
 }
 
-// unite asks for each part by itself. Each has its index and all together have none: PostgreSQL would walk the list, and
-// SQLite would where one of the indexes is partial.
+// unite turns the parts into a union of queries. Each part has its own index, but no index serves
+// all of them together: for a plain "or", PostgreSQL would walk the whole list, and so would SQLite
+// if one of the indexes is partial.
 func (n *narrowing) unite(site string, parts []narrowing) {
 	var sql []string
 	n.args, n.either = nil, parts
@@ -161,7 +165,8 @@ func (n *narrowing) unite(site string, parts []narrowing) {
 	n.sql = "r.id in (" + strings.Join(sql, " union all ") + ")"
 }
 
-// negate turns an exact answer around. The opposite of an answer that lets too many pass would lose some.
+// negate negates an exact narrowing, if not is set. Negating an inexact narrowing would drop
+// matches, so it returns maybe for those.
 func negate(n narrowing, not bool) narrowing {
 	switch {
 	case !not:
@@ -174,15 +179,17 @@ func negate(n narrowing, not bool) narrowing {
 	return n
 }
 
-// column is a folded copy of an attribute.
+// column is a database column with a copy of an attribute, case-folded unless the attribute is
+// caseExact.
 type column struct {
 	name      string
 	caseExact bool
-	optional  bool // empty text where the attribute is missing
+	optional  bool // the column is an empty string if the attribute is missing
 }
 
-// textColumn is the column of a single-valued core text attribute. What other kinds than users and groups call userName
-// or displayName is theirs.
+// textColumn returns the column of a single-valued core string attribute. Only users and groups
+// have columns for userName and displayName; on other resource types these names belong to the
+// type's own attributes.
 func textColumn(kind roster.Kind, name string) (column, bool) {
 	switch {
 	case name == "id":
@@ -197,7 +204,8 @@ func textColumn(kind roster.Kind, name string) (column, bool) {
 	return column{}, false
 }
 
-// timeColumns are the sub-attributes of meta with a column, to the millisecond like the document.
+// timeColumns are the sub-attributes of meta that have a column. Like the documents, the columns
+// are precise to the millisecond.
 var timeColumns = map[string]string{
 	"created":      "r.created",
 	"lastModified": "r.modified",
@@ -207,7 +215,7 @@ func (n narrower) compare(c scim.Compare) narrowing {
 	path, op := c.Path, c.Op
 	text, isText := c.Value.(string)
 	if isText && strings.ContainsRune(text, 0) {
-		return maybe // PostgreSQL takes no such text, and nothing stored has one
+		return maybe // PostgreSQL rejects such strings, and no stored value contains one
 	}
 	if rows, declared := n.declared.paths[path]; declared {
 		return n.compareDeclared(rows, c)
@@ -241,7 +249,7 @@ var (
 	memberNames = scim.AttrPath{Name: "members", Sub: "display"}
 )
 
-// compareUser narrows by what only users have.
+// compareUser handles the attributes that only users have. ok is false for all others.
 func (n narrower) compareUser(path scim.AttrPath, op scim.Op, value any) (narrowing, bool) {
 	text, isText := value.(string)
 	switch {
@@ -259,7 +267,8 @@ func (n narrower) compareUser(path scim.AttrPath, op scim.Op, value any) (narrow
 	return narrowing{}, false
 }
 
-// member narrows by a row of membership. Ids are compared without case there; they are lower case themselves.
+// member narrows by a row of membership. It compares ids case-insensitively: stored ids are lower
+// case.
 func (n narrower) member(wanted, known, id string) narrowing {
 	if id == "" {
 		return maybe
@@ -273,7 +282,7 @@ func (n narrower) member(wanted, known, id string) narrowing {
 	}.markSelective()
 }
 
-// memberNamed narrows to groups that have a member with that displayName.
+// memberNamed narrows to groups that have a member with this displayName.
 func (n narrower) memberNamed(name string) narrowing {
 	return narrowing{
 		sql: `r.id in (
@@ -289,7 +298,7 @@ func (n narrower) memberNamed(name string) narrowing {
 
 func compareText(c column, op scim.Op, text string) narrowing {
 	if text == "" {
-		return maybe // nothing stored is empty; the evaluator says what an empty text means
+		return maybe // no stored value is empty; the evaluator decides what an empty string means
 	}
 	if !c.caseExact {
 		text = scim.Fold(text)
@@ -314,7 +323,8 @@ func compareText(c column, op scim.Op, text string) narrowing {
 	return n
 }
 
-// orders are the operators of order. Both databases compare texts byte by byte, as the evaluator does.
+// orders maps the ordering operators to SQL. Both databases compare strings byte by byte, as the
+// evaluator does.
 var orders = map[scim.Op]string{scim.Gt: ">", scim.Ge: ">=", scim.Lt: "<", scim.Le: "<="}
 
 func compareOrder(c column, op scim.Op, text string) narrowing {
@@ -329,7 +339,7 @@ func compareOrder(c column, op scim.Op, text string) narrowing {
 	return n
 }
 
-// likePattern takes the meaning out of like's own characters.
+// likePattern escapes the special characters of "like" and adds the wildcards for the operator.
 func likePattern(op scim.Op, text string) string {
 	text = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)
 	if op != scim.Sw {
@@ -352,8 +362,8 @@ func compareActive(op scim.Op, value any) narrowing {
 	return narrowing{sql: "not r.active", exact: true}
 }
 
-// compareRole knows the role of each user. Who has one beside everybody's is called so; the others may be called
-// anything but that.
+// compareRole narrows by the role of users. A user with a special role always has that role as
+// userType. Any other user can have any userType except the name of a special role.
 func compareRole(op scim.Op, text string) narrowing {
 	if op != scim.Eq && op != scim.Ne || text == "" {
 		return maybe
@@ -372,7 +382,7 @@ func compareRole(op scim.Op, text string) narrowing {
 	}.markSelective(), op == scim.Ne)
 }
 
-// compareTime compares to the millisecond, which is the precision of the documents.
+// compareTime compares times to the millisecond, the precision of the documents.
 func compareTime(column string, op scim.Op, value any) narrowing {
 	text, _ := value.(string)
 	at, err := time.Parse(time.RFC3339Nano, text)
@@ -389,7 +399,8 @@ func compareTime(column string, op scim.Op, value any) narrowing {
 	return narrowing{sql: column + " " + sign + " ?", args: []any{at.UnixMicro()}, exact: true}
 }
 
-// value narrows by the value rows: any value may match.
+// value narrows by the value rows of a path. It is enough that one of a resource's values satisfies
+// the operator.
 func (n narrower) value(path string, op scim.Op, text string) narrowing {
 	if text == "" {
 		return maybe
@@ -399,7 +410,7 @@ func (n narrower) value(path string, op scim.Op, text string) narrowing {
 	case scim.Eq:
 		return n.rows(path, "v.value = ?", folded).markSelective()
 	case scim.Co, scim.Sw, scim.Ew:
-		// Only a walk through all values can tell which of them contain a string.
+		// The database must walk through all values to find those that contain a string.
 		return n.rows(path, `v.value like ? escape '\'`, likePattern(op, folded))
 	case scim.Gt, scim.Ge, scim.Lt, scim.Le:
 		return n.rows(path, "v.value "+orders[op]+" ?", folded)
@@ -407,7 +418,7 @@ func (n narrower) value(path string, op scim.Op, text string) narrowing {
 	return maybe
 }
 
-// rows narrows to resources that have a value row for which a condition holds.
+// rows narrows to resources that have a value row that satisfies the condition.
 func (n narrower) rows(path, condition string, args ...any) narrowing {
 	return narrowing{
 		sql:       "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ? and " + condition + ")",
@@ -417,17 +428,17 @@ func (n narrower) rows(path, condition string, args ...any) narrowing {
 	}
 }
 
-// markSelective marks a narrowing that finds few rows through an index.
+// markSelective marks a narrowing for which an index finds a few rows.
 func (n narrowing) markSelective() narrowing {
 	n.selective, n.few = true, true
 	return n
 }
 
-// compareDeclared narrows by the value rows of declared attributes. The rows are case-folded even for caseExact attributes, and
-// hold only the beginning of long values.
+// compareDeclared narrows by the value rows of declared attributes. The rows are case-folded even
+// for caseExact attributes, and contain only the beginning of long values.
 func (n narrower) compareDeclared(rows string, c scim.Compare) narrowing {
 	if c.Attr == nil {
-		return maybe // a name that the type lacks
+		return maybe // the resource type has no attribute with this name
 	}
 	key, whole := roster.IndexKey(c.Value)
 	if key == "" {
@@ -438,9 +449,10 @@ func (n narrower) compareDeclared(rows string, c scim.Compare) narrowing {
 	var found narrowing
 	switch end, ends := prefixEnd(key); {
 	case c.Op == scim.Eq:
-		found = n.between(valueRange{rows, key, key + "\x01", "*"}) // there is no text between the two
+		found = n.between(valueRange{rows, key, key + "\x01", "*"}) // no string lies between the two bounds
 	case part && c.Attr.CaseExact:
-		// A substring need not be a substring of the folded value: folding may join a letter and its accent.
+		// A substring is not always a substring of the folded value, because folding can join a
+		// letter and its accent.
 		found = n.anyRow(rows)
 	case part && c.Op == scim.Sw && ends:
 		found = n.between(valueRange{rows, key, end, "distinct v.resource"})
@@ -454,7 +466,8 @@ func (n narrower) compareDeclared(rows string, c scim.Compare) narrowing {
 	return found
 }
 
-// between narrows to resources with a value row in a range, which the index finds: a few, or all of them.
+// between narrows to resources with a value row in a range. The index finds those rows, whether
+// there are few or many.
 func (n narrower) between(r valueRange) narrowing {
 	if n.declared.asked != nil {
 		*n.declared.asked = append(*n.declared.asked, r)
@@ -469,7 +482,7 @@ func (n narrower) between(r valueRange) narrowing {
 	return found
 }
 
-// anyRow narrows to resources that have any value row of a path.
+// anyRow narrows to resources that have any value row for a path.
 func (n narrower) anyRow(path string) narrowing {
 	return narrowing{
 		sql:       "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ?)",
@@ -479,7 +492,8 @@ func (n narrower) anyRow(path string) narrowing {
 	}
 }
 
-// prefixEnd is the least text above all that begin with a prefix; false where there is none.
+// prefixEnd returns the smallest string that is greater than every string with this prefix. ok is
+// false if there is none.
 func prefixEnd(prefix string) (end string, ok bool) {
 	runes := []rune(prefix)
 	for i := len(runes) - 1; i >= 0; i-- {
@@ -496,7 +510,7 @@ func prefixEnd(prefix string) (end string, ok bool) {
 	return "", false
 }
 
-// A string contains no surrogates.
+// The range of surrogates, which strings do not contain.
 const (
 	surrogates     = 0xD800
 	surrogateCount = 0x800
@@ -523,7 +537,7 @@ func (n narrower) present(path scim.AttrPath) narrowing {
 	}
 	switch {
 	case path.Name == "id", path.Name == "meta", path.Name == "active" && n.kind == roster.User:
-		return always // everybody has them
+		return always // every resource has them
 	}
 	c, indexed := textColumn(n.kind, path.Name)
 	if !indexed {
@@ -532,8 +546,9 @@ func (n narrower) present(path scim.AttrPath) narrowing {
 	return narrowing{sql: "coalesce(" + c.name + ", '') <> ''", exact: true}
 }
 
-// valuePath narrows by what its filter says about indexed sub-attributes: emails[type eq "work" and value eq "x"] reads
-// who has x, and the evaluator looks for one element with both.
+// valuePath narrows by the indexed sub-attributes in the filter of a value path. For emails[type eq
+// "work" and value eq "x"] it finds the resources with the value x, and the evaluator checks that a
+// single element satisfies both conditions.
 func (n narrower) valuePath(node scim.ValuePath) narrowing {
 	inner := n.element(node.Path, node.Filter)
 	c, one := node.Filter.(scim.Compare)
@@ -543,8 +558,8 @@ func (n narrower) valuePath(node scim.ValuePath) narrowing {
 	return inner
 }
 
-// element compiles a filter on one element's sub-attributes; every value that it names belongs to that element, so
-// the resource has it.
+// element compiles a filter on the sub-attributes of one element. If the element has a value, the
+// resource has it too, so the indexes for resources apply.
 func (n narrower) element(of scim.AttrPath, node scim.Node) narrowing {
 	switch node := node.(type) {
 	case scim.And:
@@ -568,8 +583,8 @@ func (n narrower) element(of scim.AttrPath, node scim.Node) narrowing {
 	return maybe
 }
 
-// inElement is the path from the resource to what an element calls name. The elements of an attribute that is not
-// complex are their own "value".
+// inElement returns the path, from the resource, of the sub-attribute name of an element. The
+// elements of an attribute that is not complex are themselves the "value".
 func (n narrower) inElement(of scim.AttrPath, name string) scim.AttrPath {
 	if _, declared := n.declared.paths[of]; declared && name == "value" {
 		return of

@@ -24,7 +24,7 @@ func scanMember(row scanner) (m roster.Member, err error) {
 	return m, err
 }
 
-// Members returns members of a group in the order of their ids.
+// Members returns up to limit members of a group after an id, ordered by id.
 func (s Rosters) Members(ctx context.Context, id site.ID, group, after string, limit int, named bool) (members []roster.Member, err error) {
 	err = s.DB.Lane(string(id)).Read(ctx, func(tx *sqldb.Tx) error {
 		members, err = membersOf(ctx, tx, id, group, after, limit, named)
@@ -45,7 +45,8 @@ func membersOf(ctx context.Context, tx *sqldb.Tx, id site.ID, group, after strin
 		limit $4`, string(id), group, after, limit)
 }
 
-// namedMembers reads the members with the documents that have their names, by one query. Who has no name is not read.
+// namedMembers reads the members and their display names with one query. It skips the documents of
+// members without a display name.
 func namedMembers(ctx context.Context, tx *sqldb.Tx, id site.ID, group, after string, limit int) ([]roster.Member, error) {
 	return collect(ctx, tx, func(row scanner) (m roster.Member, err error) {
 		var doc []byte
@@ -63,7 +64,7 @@ func namedMembers(ctx context.Context, tx *sqldb.Tx, id site.ID, group, after st
 		limit $4`, string(id), group, after, limit)
 }
 
-// Memberships returns the groups of each of those members.
+// Memberships returns the groups of each of the members.
 func (s Rosters) Memberships(ctx context.Context, id site.ID, members []string) (found map[string][]roster.Membership, err error) {
 	err = s.DB.Lane(string(id)).View(ctx, func(tx *sqldb.Tx) error {
 		found, err = membershipsOf(ctx, tx, id, members)
@@ -72,7 +73,8 @@ func (s Rosters) Memberships(ctx context.Context, id site.ID, members []string) 
 	return found, err
 }
 
-// GetWithGroups returns a resource's document and the groups that have it, by one query.
+// GetWithGroups returns a resource's document and the groups that it is a member of, with one
+// query. It returns refusal.NotFound if there is no such resource.
 func (s Rosters) GetWithGroups(ctx context.Context, id site.ID, kind roster.Kind, resource string) (doc roster.Document, groups []roster.Membership, err error) {
 	type row struct {
 		roster.Document
@@ -125,7 +127,8 @@ func displayName(id string, text []byte) (string, error) {
 	return doc.String("displayName"), nil
 }
 
-// memberships reads the rows of members from their index alone, and each group once: on a page most people share theirs.
+// membershipsOf returns the groups of each of the members. It reads the membership rows from their
+// index alone, and each group only once, because most users on a page share their groups.
 func membershipsOf(ctx context.Context, tx *sqldb.Tx, id site.ID, members []string) (map[string][]roster.Membership, error) {
 	type row struct{ member, group string }
 	var rows []row
@@ -170,7 +173,7 @@ func membershipsOf(ctx context.Context, tx *sqldb.Tx, id site.ID, members []stri
 	return found, err
 }
 
-// sortMemberships sorts by id, as versions that tell of groups need it.
+// sortMemberships sorts by group id. ETags that depend on groups need a fixed order.
 func sortMemberships(groups []roster.Membership) {
 	slices.SortFunc(groups, func(a, b roster.Membership) int { return strings.Compare(a.Group, b.Group) })
 }
@@ -179,8 +182,8 @@ func (t rosterTx) Members(ctx context.Context, group, after string, limit int, n
 	return membersOf(ctx, t.tx, t.site, group, after, limit, named)
 }
 
-// CountMembers counts in an order: without one PostgreSQL walks the whole table to find members of a small group, as it
-// believes that any group has many.
+// CountMembers counts the members in an order. Without one, PostgreSQL assumes that every group has
+// many members and walks the whole table even for a small group.
 func (t rosterTx) CountMembers(ctx context.Context, group string, most int) (n int, err error) {
 	err = t.tx.QueryRow(ctx, `
 		select count(*)
@@ -253,7 +256,7 @@ func (t rosterTx) GroupsWith(ctx context.Context, member string) ([]string, erro
 // cursorKeyName is the row of the key that signs cursors.
 const cursorKeyName = "cursor"
 
-// CursorKey returns the key of the installation, which the first who asks makes.
+// CursorKey returns the installation's key for signing cursors. The first call creates it.
 func (s Rosters) CursorKey(ctx context.Context) (key []byte, err error) {
 	var text string
 	read := func(tx *sqldb.Tx) error {

@@ -16,15 +16,17 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Lists are read in the order of seq, which counts the resources of one kind of a site from 1. Each stretch of
-// bucketSize places is counted where resources come and go, so a total is a sum of few rows, and a page at any depth is
-// a walk through one stretch.
+// Lists are in the order of seq, which numbers the resources of one kind on a site from 1. Places
+// are counted in buckets of bucketSize, and each insert or delete updates the count of its bucket.
+// A total is therefore the sum of a few rows, and a page at any depth needs a walk through only one
+// bucket.
 const bucketSize = 1024 // as in migration 0007
 
-// listOf names the list of a site's resources of one kind, in the column that only their index begins with.
+// listOf returns the value of the list column for a site's resources of one kind. Only the index
+// for lists begins with that column.
 func listOf(id site.ID, kind roster.Kind) string { return string(id) + "/" + string(kind) }
 
-// count notes that a resource came (1) or went (-1).
+// count records that a resource was added (1) or removed (-1).
 func (t rosterTx) count(ctx context.Context, kind roster.Kind, seq int64, n int) error {
 	return t.tx.Send(ctx, `
 		insert into resource_count (site, kind, bucket, shard, n)
@@ -34,15 +36,16 @@ func (t rosterTx) count(ctx context.Context, kind roster.Kind, seq int64, n int)
 		string(t.site), string(kind), seq/bucketSize, t.tx.Shard(), n)
 }
 
-// The most that is read of documents at once, in bytes. A page ends before it
-// has more, and so does what a scan looks at together: one document may have
-// two million.
+// Limits, in bytes, on the documents that are read at once. They apply to a page and to each step
+// of a scan. A single document can have two million bytes.
 const (
 	pageBytes = 4 << 20
 	scanBytes = 1 << 20
 )
 
-// List returns a page of the resources that match a filter, and how many match.
+// List returns a page of the resources that match a filter, and the total number of matches. It
+// returns roster.ErrTooMany if a scan would read more than ScanLimit resources, and
+// roster.ErrTooSlow if the work takes too long.
 func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (found roster.Found, err error) {
 	l := newListing(id, q, declaredRows{})
 	if l.looksUp() {
@@ -64,7 +67,7 @@ func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (foun
 	return found, err
 }
 
-// costly reports whether more may have to be read than the page.
+// costly reports whether the query may have to read more than the page itself.
 func (l listing) costly() bool { return l.Filter != nil || l.Sort != nil && !l.byName }
 
 func (s Rosters) list(ctx context.Context, l listing) (found roster.Found, err error) {
@@ -88,7 +91,8 @@ func (s Rosters) list(ctx context.Context, l listing) (found roster.Found, err e
 	return found, err
 }
 
-// documentsOf runs a query of documents and reads as many as there is room for, but one at least. cut: there were more.
+// documentsOf runs a query for documents and reads as many as fit into room bytes, but at least
+// one. cut reports whether there were more.
 func documentsOf(ctx context.Context, tx *sqldb.Tx, room int, scan func(scanner) (roster.Document, error), query string, args ...any) (docs []roster.Document, cut bool, err error) {
 	rows, err := tx.Query(ctx, query, args...)
 	if err != nil {
@@ -108,12 +112,12 @@ func documentsOf(ctx context.Context, tx *sqldb.Tx, room int, scan func(scanner)
 	return docs, false, rows.Err()
 }
 
-// varies reports whether how many rows have to be read depends on more than the page.
+// varies reports whether the number of rows to read depends on more than the page.
 func (l listing) varies() bool {
 	return l.Filter != nil && l.n.sql != "" || l.Sort != nil && !l.byName
 }
 
-// listing is a query of a list: a condition on resources and the values it is bound to.
+// listing is a list query: a condition on resources, and its arguments.
 type listing struct {
 	roster.ListQuery
 	site  site.ID
@@ -121,21 +125,22 @@ type listing struct {
 	args  []any
 	n     narrowing
 
-	byName bool // the second argument is the folded user name from which the index of user names is walked
+	byName bool // the list walks the index of user names; the second argument is the folded name to start from
 }
 
 func newListing(id site.ID, q roster.ListQuery, declared declaredRows) listing {
 	l := listing{ListQuery: q, site: id, n: narrow(q, string(id), declared, 2)}
 	byName := q.Kind == roster.User && q.Sort != nil && q.Sort.Path == scim.AttrPath{Name: "userName"}
-	// Many that need not be looked at are counted, and sorted, in a walk.
+	// If there are many matches and no document has to be checked, walking the list is cheaper for
+	// counting and sorting.
 	found := l.n.selective && (l.n.few || !l.n.exact)
 	switch {
 	case found:
-		// Neither database is to walk the whole list.
+		// Avoid the list column, so that neither database walks the whole list.
 		l.where, l.args = `r.site = $1 and r.kind = $2`, []any{string(id), string(q.Kind)}
 	case byName && l.n.exact:
 		l.byName = true
-		l.where, l.args = `r.site = $1 and r.user_name >= $2`, []any{string(id), ""} // which users alone have
+		l.where, l.args = `r.site = $1 and r.user_name >= $2`, []any{string(id), ""} // only users have a user_name
 	default:
 		l.n = narrow(q, string(id), declared, 1)
 		l.where, l.args = `r.list = $1`, []any{listOf(id, q.Kind)}
@@ -161,7 +166,8 @@ func (l listing) list(ctx context.Context, tx *sqldb.Tx) (roster.Found, error) {
 	return l.scan(ctx, tx)
 }
 
-// byPlace is the order of lists. A selective condition leaves few rows, which are cheaper sorted than found in a walk.
+// byPlace returns the order of lists. A selective condition leaves few rows; "+ 0" makes the
+// database sort them instead of looking for them in a walk through the list.
 func (l listing) byPlace() string {
 	if l.n.selective {
 		return `r.seq + 0, r.id`
@@ -169,12 +175,12 @@ func (l listing) byPlace() string {
 	return `r.seq, r.id`
 }
 
-// with returns the arguments with more behind them, and the placeholder of the first of those.
+// with returns the arguments followed by more, and the number of the first placeholder for more.
 func (l listing) with(more ...any) (args []any, first int) {
 	return append(slices.Clone(l.args), more...), len(l.args) + 1
 }
 
-// documents reads up to limit documents that stand from a place on, as far as there is room.
+// documents reads up to limit documents, starting at a place, as many as fit into room.
 func (l listing) documents(ctx context.Context, tx *sqldb.Tx, from roster.Place, limit, room int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.with(from.Position, from.ID, limit)
 	return documentsOf(ctx, tx, room, scanDocument, `
@@ -198,7 +204,7 @@ func (l listing) preceding(ctx context.Context, tx *sqldb.Tx, place roster.Place
 	return docs, cut, err
 }
 
-// beside reads the page that follows or precedes a place; false without one.
+// beside reads the page after l.After or before l.Before. ok is false if the query has neither.
 func (l listing) beside(ctx context.Context, tx *sqldb.Tx, total int) (found roster.Found, ok bool, err error) {
 	found.Total = total
 	switch {
@@ -212,18 +218,18 @@ func (l listing) beside(ctx context.Context, tx *sqldb.Tx, total int) (found ros
 	return found, true, err
 }
 
-// following is the least place after another.
+// following returns the smallest place after p.
 func following(p roster.Place) roster.Place {
 	return roster.Place{Position: p.Position, ID: p.ID + "\x01"}
 }
 
-// stretch is how many resources a bucket of places has.
+// stretch is the number of resources in one bucket of places.
 type stretch struct{ bucket, n int64 }
 
 func (s stretch) begin() int64 { return s.bucket * bucketSize }
 func (s stretch) end() int64   { return s.begin() + bucketSize }
 
-// everything lists without a filter.
+// everything returns the page of a list without a filter.
 func (l listing) everything(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	counted, err := collect(ctx, tx, func(row scanner) (s stretch, err error) {
 		err = row.Scan(&s.bucket, &s.n)
@@ -238,7 +244,7 @@ func (l listing) everything(ctx context.Context, tx *sqldb.Tx) (found roster.Fou
 		return found, err
 	}
 	var total, skipped int64
-	var first stretch // has the page's first resource, after as many as are skipped
+	var first stretch // contains the page's first resource, after skipped others
 	end := int64(math.MaxInt64)
 	for _, s := range counted {
 		if at := int64(l.Offset) - total; at >= 0 && at < s.n {
@@ -260,9 +266,10 @@ func (l listing) everything(ctx context.Context, tx *sqldb.Tx) (found roster.Fou
 	return found, err
 }
 
-// after reads the page that begins in a stretch, after the first skipped resources, and ends before a position. Both
-// bounds are near, so that no plan sorts what it only has to walk. The place where the page begins is found from the nearer
-// end of the stretch and in the index alone: no row that is skipped is read.
+// after reads a page that starts in the stretch first, after its first skipped resources, and ends
+// before the position end. Both bounds are near each other, so the database walks the index instead
+// of sorting. The subquery finds the start of the page from the nearer end of the stretch and uses
+// only the index. It reads no skipped row.
 func (l listing) after(ctx context.Context, tx *sqldb.Tx, first stretch, skipped, end int64) (docs []roster.Document, cut bool, err error) {
 	args, n := l.with(first.begin(), end, l.Count)
 	from := ""
@@ -272,7 +279,7 @@ func (l listing) after(ctx context.Context, tx *sqldb.Tx, first stretch, skipped
 			direction, walked = " desc", left-1
 		}
 		args = append(args, first.end(), walked)
-		// Before the bounds, of which SQLite takes the first.
+		// This condition comes before the bounds, because SQLite uses the first one.
 		from = ` and (r.seq, r.id) >= (
 			select r.seq, r.id
 			from resource r
@@ -289,7 +296,7 @@ func (l listing) after(ctx context.Context, tx *sqldb.Tx, first stretch, skipped
 		limit $`+strconv.Itoa(n+2), args...)
 }
 
-// skip walks past the first n resources in the index alone.
+// skip walks past the first n resources, using only the index.
 func (l listing) skip(ctx context.Context, tx *sqldb.Tx, n int) (at roster.Place, found bool, err error) {
 	if n == 0 {
 		return at, true, nil
@@ -308,7 +315,8 @@ func (l listing) skip(ctx context.Context, tx *sqldb.Tx, n int) (at roster.Place
 	return places[0], true, nil
 }
 
-// page answers from the indexes alone: every candidate matches. A lookup that finds no more than a page is one query.
+// page returns the page of a query whose candidates all match, so the indexes alone answer it. If
+// all matches fit on the first page, it needs one query.
 func (l listing) page(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	if l.Count > 0 && l.Offset == 0 && l.After == nil && l.Before == nil {
 		return l.firstPage(ctx, tx)
@@ -349,7 +357,8 @@ func (l listing) count(ctx context.Context, tx *sqldb.Tx) (total int, err error)
 	return total, err
 }
 
-// sortedPage sorts by columns. The documents are read of the page alone.
+// sortedPage returns the page of a query that sorts by columns. It reads only the documents of the
+// page.
 func (l listing) sortedPage(ctx context.Context, tx *sqldb.Tx, order ordering) (found roster.Found, err error) {
 	if found.Total, err = l.total(ctx, tx); err != nil || l.Count == 0 || l.Offset >= found.Total {
 		return found, err
@@ -358,7 +367,8 @@ func (l listing) sortedPage(ctx context.Context, tx *sqldb.Tx, order ordering) (
 		return found, err
 	}
 	args, n := l.with(l.Count, l.Offset, string(l.site))
-	// A page before a place loses its beginning where there is no room, any other its end.
+	// If there is no room for all documents, a page before a place loses its beginning, and any
+	// other page loses its end.
 	back := l.Before != nil
 	found.Documents, found.Cut, err = documentsOf(ctx, tx, pageBytes, order.scan, `
 		select `+documentColumns+`, `+order.text+`
@@ -390,16 +400,17 @@ func (l listing) total(ctx context.Context, tx *sqldb.Tx) (int, error) {
 // scanTogether is how many candidates are read at once.
 const scanTogether = 200
 
-// candidate is a document that is being looked at.
+// candidate is a document that the filter may match.
 type candidate struct {
 	doc      roster.Document
 	resource scim.Resource
 }
 
-// scan reads the candidates and lets the evaluator decide on each and on their order.
+// scan reads all candidates. The evaluator decides which ones match and how they are ordered.
 func (l listing) scan(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	if l.n.sql == "" {
-		// The whole list has to be read: whether that is too much is known before.
+		// The scan will read the whole list, so the counts show in advance whether that is too
+		// much.
 		all := l
 		all.Count, all.Filter = 0, nil
 		if whole, err := all.everything(ctx, tx); err != nil || whole.Total > l.ScanLimit {
@@ -432,8 +443,8 @@ func (l listing) scan(ctx context.Context, tx *sqldb.Tx) (found roster.Found, er
 	}
 }
 
-// scanFound goes on with scan where an index has found many candidates: their places are read once, so that they are not
-// all sorted again for each few that are read.
+// scanFound continues a scan when an index has found many candidates. It reads all their places
+// once, so that the database does not sort all of them again for every step.
 func (l listing) scanFound(ctx context.Context, tx *sqldb.Tx, from roster.Place, read int, keep *keeper) (found roster.Found, err error) {
 	args, n := l.with(from.Position, from.ID, l.ScanLimit-read+1)
 	places, err := collect(ctx, tx, scanPlace, `
@@ -467,7 +478,8 @@ func scanPlace(row scanner) (p roster.Place, err error) {
 	return p, err
 }
 
-// at reads the documents at some places, in their order: as many of the first ones as there is room for, but one at least.
+// at reads the documents at some places, in the same order: as many of the first ones as fit into
+// room, but at least one.
 func (l listing) at(ctx context.Context, tx *sqldb.Tx, places []roster.Place, room int) ([]roster.Document, error) {
 	sizes := make(map[string]int, len(places))
 	err := inBatches(places, func(batch []roster.Place) error {
@@ -510,7 +522,7 @@ func (l listing) at(ctx context.Context, tx *sqldb.Tx, places []roster.Place, ro
 	return docs, err
 }
 
-// ids are the arguments of a query for the resources at some places.
+// ids returns the arguments of a query for the resources at some places.
 func (l listing) ids(places []roster.Place) []any {
 	args := []any{string(l.site)}
 	for _, p := range places {
@@ -519,7 +531,7 @@ func (l listing) ids(places []roster.Place) []any {
 	return args
 }
 
-// look keeps those of some documents that match.
+// look adds the matching documents to keep.
 func (l listing) look(ctx context.Context, tx *sqldb.Tx, docs []roster.Document, keep *keeper) error {
 	candidates, err := l.candidates(ctx, tx, docs)
 	if err != nil {
@@ -533,8 +545,8 @@ func (l listing) look(ctx context.Context, tx *sqldb.Tx, docs []roster.Document,
 	return nil
 }
 
-// candidates reads the attributes that the query uses from documents, and adds those that documents
-// do not store.
+// candidates parses the attributes that the query uses, and adds those that are not stored in
+// documents.
 func (l listing) candidates(ctx context.Context, tx *sqldb.Tx, docs []roster.Document) ([]candidate, error) {
 	list := make([]candidate, len(docs))
 	ids := make([]string, len(docs))
@@ -558,7 +570,7 @@ func (l listing) candidates(ctx context.Context, tx *sqldb.Tx, docs []roster.Doc
 	return list, nil
 }
 
-// asked names the attributes and extensions that the filter and the order read.
+// asked returns the attributes and extensions that the filter and the sort order read.
 func (l listing) asked() []string {
 	var paths []scim.AttrPath
 	if l.Filter != nil {
@@ -580,7 +592,7 @@ func (l listing) asksMembers() bool {
 	return l.Kind == roster.Group && l.asks(scim.AttrPath{Name: "members"})
 }
 
-// asksMemberNames reports whether the filter or the order reads the names of members.
+// asksMemberNames reports whether the filter or the sort order reads the names of members.
 func (l listing) asksMemberNames() bool {
 	if l.Sort != nil && l.Sort.Path == memberNames {
 		return true
@@ -592,7 +604,8 @@ func (l listing) asksGroups() bool {
 	return l.Kind == roster.User && l.Groups && (l.asks(scim.AttrPath{Name: "groups"}) || l.asks(scim.AttrPath{Name: "meta", Sub: "version"}))
 }
 
-// asks reports whether the filter or the order reads a core attribute, or a sub-attribute of one.
+// asks reports whether the filter or the sort order reads a core attribute or a sub-attribute of
+// one.
 func (l listing) asks(wanted scim.AttrPath) bool {
 	if l.Sort != nil && within(l.Sort.Path, wanted) {
 		return true
@@ -619,12 +632,13 @@ func mentions(node scim.Node, wanted scim.AttrPath) bool {
 	return within(path, wanted)
 }
 
-// within reports whether a path reads what is wanted, or a part of it, or all that it is a part of.
+// within reports whether path reads the wanted attribute, one of its sub-attributes, or the
+// attribute that contains it.
 func within(path, wanted scim.AttrPath) bool {
 	return path.URN == "" && path.Name == wanted.Name && (path.Sub == "" || wanted.Sub == "" || path.Sub == wanted.Sub)
 }
 
-// evaluatedMembers is how many members of a group are read at once for the evaluator.
+// evaluatedMembers is how many members of a group the scan reads at once for the evaluator.
 const evaluatedMembers = 1000
 
 func (l listing) addMembers(ctx context.Context, tx *sqldb.Tx, list []candidate) error {
@@ -706,7 +720,8 @@ func (k *keeper) add(c candidate) {
 	}
 }
 
-// addFirst keeps the first ones that there is room for.
+// addFirst keeps the document if the page has room for it. It is for pages that keep the first
+// matches.
 func (k *keeper) addFirst(doc roster.Document) {
 	if k.cut || len(k.docs) == k.Count {
 		return
@@ -718,7 +733,8 @@ func (k *keeper) addFirst(doc roster.Document) {
 	k.docs = append(k.docs, doc)
 }
 
-// addLast keeps the last ones that there is room for.
+// addLast keeps the document and drops the earliest ones that no longer fit. It is for pages that
+// keep the last matches.
 func (k *keeper) addLast(doc roster.Document) {
 	k.docs = append(k.docs, doc)
 	for k.bytes += len(doc.JSON); len(k.docs) > k.Count || k.bytes > pageBytes && len(k.docs) > 1; {
@@ -728,7 +744,8 @@ func (k *keeper) addLast(doc roster.Document) {
 	}
 }
 
-// addSorted keeps no more than twice what the page needs.
+// addSorted adds the document, and trims the list when it has more than about twice what the page
+// needs.
 func (k *keeper) addSorted(doc roster.Document) {
 	doc.JSON = nil
 	k.docs = append(k.docs, doc)
@@ -737,7 +754,8 @@ func (k *keeper) addSorted(doc roster.Document) {
 	}
 }
 
-// sort leaves what the page needs, in order: the first ones, or the last ones before a place.
+// sort sorts the documents and keeps only those that the page needs: the first ones, or the last
+// ones before a place.
 func (k *keeper) sort() {
 	slices.SortFunc(k.docs, func(a, b roster.Document) int { return roster.PlaceOf(a).Compare(roster.PlaceOf(b), k.Sort) })
 	surplus := max(len(k.docs)-k.Offset-k.Count, 0)
@@ -748,7 +766,8 @@ func (k *keeper) sort() {
 	}
 }
 
-// kept returns the page. Of a sorted one the documents are read again: only their order was kept.
+// kept returns the page. For a sorted page it reads the documents again, because the keeper stored
+// only their order.
 func (l listing) kept(ctx context.Context, tx *sqldb.Tx, k *keeper) (found roster.Found, err error) {
 	found = roster.Found{Documents: k.docs, Total: k.total, Cut: k.cut}
 	if k.Sort == nil {
@@ -756,7 +775,7 @@ func (l listing) kept(ctx context.Context, tx *sqldb.Tx, k *keeper) (found roste
 	}
 	k.sort()
 	page := k.docs[min(k.Offset, len(k.docs)):]
-	back := l.Before != nil // then what is nearest to the place stays
+	back := l.Before != nil // then the documents nearest to the place have priority
 	if back {
 		slices.Reverse(page)
 	}

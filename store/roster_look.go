@@ -9,16 +9,18 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// A look has a row in resource_value: its value is skeleton.name, so that the rows of one skeleton are together and in the order of the
-// names, and two steps in the index tell whether there is another name. A skeleton with different names has a row in look_alike.
+// Each look has a row in resource_value, with the value skeleton.name. The rows of a skeleton are
+// therefore next to each other, in the order of the names, and two steps in the index show whether
+// there is another name. A skeleton with different names has a row in look_alike.
 
-// lookValue is the value of the row of a look.
+// lookValue returns the value of a look's row.
 func lookValue(l roster.Look) string { return l.Skeleton + "." + l.Name }
 
-// lookRange are the values of the rows of a skeleton: from a value on and before another.
+// lookRange returns the range of the values of a skeleton's rows, from inclusive and to exclusive.
 func lookRange(skeleton string) (from, to string) { return skeleton + ".", skeleton + "/" }
 
-// holdLooks has transactions wait for each other that write the same skeleton, so that the later one sees the name of the earlier.
+// holdLooks makes transactions that write the same skeleton wait for each other, so that the later
+// one sees the name that the earlier one wrote.
 func holdLooks(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string) error {
 	if tx.Kind() != sqldb.PostgreSQL {
 		return nil // there is one writer
@@ -31,7 +33,7 @@ func holdLooks(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string
 	return nil
 }
 
-// skeletons lists the different skeletons of looks in one order, which is that in which they are held.
+// skeletons returns the distinct skeletons of looks, in the order in which transactions lock them.
 func skeletons(looks ...[]roster.Look) []string {
 	var all []string
 	for _, list := range looks {
@@ -43,7 +45,8 @@ func skeletons(looks ...[]roster.Look) []string {
 	return slices.Compact(all)
 }
 
-// putLooks writes the rows of looks that differ, and notes whether others share their skeletons.
+// putLooks updates the rows of looks that differ, and records whether other resources share their
+// skeletons.
 func (t rosterTx) putLooks(ctx context.Context, old, next roster.Record) error {
 	gone := slices.DeleteFunc(slices.Clone(old.Looks), func(l roster.Look) bool { return slices.Contains(next.Looks, l) })
 	come := slices.DeleteFunc(slices.Clone(next.Looks), func(l roster.Look) bool { return slices.Contains(old.Looks, l) })
@@ -70,7 +73,8 @@ func (t rosterTx) putLooks(ctx context.Context, old, next roster.Record) error {
 	return nil
 }
 
-// markLook notes the skeleton of a look that was written, if it has another name as well.
+// markLook adds the skeleton of a newly written look to look_alike if the skeleton has another name
+// as well.
 func markLook(ctx context.Context, tx *sqldb.Tx, id site.ID, l roster.Look) error {
 	from, to := lookRange(l.Skeleton)
 	return tx.Send(ctx, `
@@ -88,7 +92,8 @@ func markLook(ctx context.Context, tx *sqldb.Tx, id site.ID, l roster.Look) erro
 		string(id), l.Skeleton, roster.LooksPath, from, lookValue(l), to)
 }
 
-// dropLook removes the row of a look, and the note of its skeleton if one name is left.
+// dropLook removes the row of a look. It removes the skeleton from look_alike if only one name is
+// left.
 func dropLook(ctx context.Context, tx *sqldb.Tx, id site.ID, resource string, l roster.Look) error {
 	if err := tx.Send(ctx, `
 		delete from resource_value
@@ -133,7 +138,7 @@ func lookAlikes(site, path string) string {
 			and ` + hasLookAlike
 }
 
-// LookAlikes reads nothing but the notes where nobody looks like another one.
+// LookAlikes reads only look_alike if no user looks like another.
 func (s Rosters) LookAlikes(ctx context.Context, id site.ID, looks map[string][]roster.Look, limit int) (found map[string][]roster.Record, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		found = map[string][]roster.Record{}
@@ -162,7 +167,7 @@ func (s Rosters) LookAlikes(ctx context.Context, id site.ID, looks map[string][]
 	return found, err
 }
 
-// addNew adds records that a list does not have, up to limit.
+// addNew adds the records that the list does not contain, up to limit.
 func addNew(list, more []roster.Record, limit int) []roster.Record {
 	for _, rec := range more {
 		if len(list) < limit && !slices.ContainsFunc(list, func(has roster.Record) bool { return has.ID == rec.ID }) {
@@ -172,7 +177,7 @@ func addNew(list, more []roster.Record, limit int) []roster.Record {
 	return list
 }
 
-// notedLooks returns those of these skeletons that have different names.
+// notedLooks returns the skeletons that have different names.
 func notedLooks(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string) (noted []string, err error) {
 	err = inBatches(skeletons, func(batch []string) error {
 		args := []any{string(id)}
@@ -189,7 +194,7 @@ func notedLooks(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []strin
 	return noted, err
 }
 
-// alike reads the users who have the skeleton of a look under another name, other than that person.
+// findAlike returns users, other than the person, that have the look's skeleton under another name.
 func findAlike(ctx context.Context, tx *sqldb.Tx, id site.ID, person string, l roster.Look, limit int) (others []roster.Record, err error) {
 	from, to := lookRange(l.Skeleton)
 	for _, part := range [][2]string{{">= $4 and v.value < $5", from}, {"> $5 and v.value < $4", to}} {
@@ -208,7 +213,8 @@ func findAlike(ctx context.Context, tx *sqldb.Tx, id site.ID, person string, l r
 	return others, nil
 }
 
-// LooksPending asks for the index of the looks, which is there while it is being filled.
+// LooksPending reports whether the index of looks is still being filled. Its row exists only until
+// then.
 func (s Rosters) LooksPending(ctx context.Context, id site.ID) (pending bool, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `
@@ -220,7 +226,8 @@ func (s Rosters) LooksPending(ctx context.Context, id site.ID) (pending bool, er
 	return pending, err
 }
 
-// fillLooks writes the rows of the looks of the next users. It holds the users before the skeletons, as whoever changes one of them does.
+// fillLooks writes the rows of looks for the next users. It locks the users before the skeletons,
+// in the same order as a change of a user does.
 func (s *indexStep) fillLooks(ctx context.Context, at valueIndex) error {
 	next, done := at, true
 	var rows []valueRow

@@ -10,16 +10,18 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// looksUp reports whether one query answers the list, as every lookup by a name or a number does that provisioning begins
-// with: an index finds the few that may match, and their documents say whether they do.
+// looksUp reports whether a single query can answer the list, as it can for the lookups by name or
+// number with which provisioning starts. An index finds the few candidates, and their documents
+// show whether they match.
 func (l listing) looksUp() bool {
 	first := l.Sort == nil && l.After == nil && l.Before == nil && l.Offset == 0 && l.Count > 0
 	return first && l.n.selective && !l.n.skewed && (l.n.exact || !l.asksMembers() && !l.asksGroups())
 }
 
-// lookUp answers such a list with one query outside a transaction; all is false when there is more to it.
+// lookUp answers such a list with one query outside a transaction. all is false if one query was
+// not enough.
 func (s Rosters) lookUp(ctx context.Context, l listing) (found roster.Found, all bool, err error) {
-	limit := l.Count // of those that an index is sure of, more than a page need to be counted
+	limit := l.Count // if there are more exact matches than a page, they must be counted
 	if !l.n.exact {
 		limit = min(scanTogether, l.ScanLimit)
 	}
@@ -38,7 +40,7 @@ func (s Rosters) lookUp(ctx context.Context, l listing) (found roster.Found, all
 	if l.n.exact {
 		return roster.Found{Documents: docs, Total: len(docs)}, true, nil
 	}
-	candidates, err := l.candidates(ctx, nil, docs) // reads no rows: looksUp leaves out what would
+	candidates, err := l.candidates(ctx, nil, docs) // reads no rows: looksUp excludes queries that need them
 	if err != nil {
 		return found, false, err
 	}
@@ -51,7 +53,8 @@ func (s Rosters) lookUp(ctx context.Context, l listing) (found roster.Found, all
 	return roster.Found{Documents: keep.docs, Total: keep.total, Cut: keep.cut}, true, nil
 }
 
-// some reads as many documents as limit, in no order: to sort one row takes a database as long as to find it.
+// some reads up to limit documents in no particular order. Sorting even one row would take the
+// database as long as finding it.
 func (l listing) some(ctx context.Context, tx *sqldb.Tx, limit int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.with(limit)
 	return documentsOf(ctx, tx, pageBytes, scanDocument, `
@@ -61,7 +64,7 @@ func (l listing) some(ctx context.Context, tx *sqldb.Tx, limit int) (docs []rost
 		limit $`+strconv.Itoa(n), args...)
 }
 
-// first reads the first documents, as many as limit.
+// first reads the first documents of the list, up to limit.
 func (l listing) first(ctx context.Context, tx *sqldb.Tx, limit int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.with(limit)
 	return documentsOf(ctx, tx, pageBytes, scanDocument, `

@@ -15,7 +15,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// declarationJSON is something declared searchable, in the column of the site.
+// declarationJSON is the stored form of one declared attribute.
 type declarationJSON struct {
 	ID   string `json:"id"`
 	Type string `json:"type"`
@@ -51,7 +51,7 @@ func decodeSearchable(text string) ([]site.Searchable, error) {
 	return list, nil
 }
 
-// searchable reads what is declared. site.ErrNotFound.
+// searchableOf returns the attributes that are declared searchable, or site.ErrNotFound.
 func searchableOf(ctx context.Context, tx *sqldb.Tx, id site.ID) ([]site.Searchable, error) {
 	var text string
 	if err := tx.QueryRow(ctx, `
@@ -67,7 +67,8 @@ func (t siteTx) Searchable(ctx context.Context) ([]site.Searchable, error) {
 	return searchableOf(ctx, t.tx, t.site.ID)
 }
 
-// PutSearchable relies on UpdateSite, which waits for every transaction that holds the site: one that writes a resource does.
+// PutSearchable relies on the lock of UpdateSite. It waits for every transaction that holds the
+// site, and every write of a resource holds it.
 func (t siteTx) PutSearchable(ctx context.Context, list []site.Searchable) error {
 	text, err := encodeSearchable(list)
 	if err != nil {
@@ -82,18 +83,20 @@ func (t siteTx) PutSearchable(ctx context.Context, list []site.Searchable) error
 	return wakeLease(ctx, t.tx, roster.LeaseKind, string(t.site.ID))
 }
 
-// A write keeps the rows of what is declared. No write is missed: one that did not see a declaration holds the site since
-// before the declaration was made, and the declaration waits for that.
+// Every write of a resource also updates the rows of the declared attributes. No write can miss a
+// declaration: a write that did not see it has held the site since before the declaration, and the
+// declaration waits for that write.
 
-// declaredUnder is an expression for the returning clause of a write of a resource: what is declared searchable on its
-// site, or null where the site has other schemas than the argument of that number says, or other rules for the names of
-// groups than the next argument (1: they are unique) says. It is as new as the statement, which is later than holdSite.
+// declaredUnder returns an expression for the returning clause of a write of a resource. It yields
+// the site's declared attributes. It yields null if the site's schemas differ from the argument
+// with this number, or its rule for group names differs from the next argument (1: they are
+// unique). The expression sees the state at the start of the statement, which is after holdSite.
 func declaredUnder(schemas int) string {
 	return `(select case when s.schemas = $` + strconv.Itoa(schemas) + ` and case when s.strict or s.shared_group_names then 0 else 1 end = $` + strconv.Itoa(schemas+1) + `
 		then s.searchable end from site s where s.id = resource.site)`
 }
 
-// putDeclared writes the rows of what is declared searchable that differ.
+// putDeclared updates the rows of declared attributes that differ.
 func (t rosterTx) putDeclared(ctx context.Context, declared string, old, next roster.Record) error {
 	if declared == "" {
 		return nil
@@ -115,7 +118,7 @@ func (t rosterTx) putListed(ctx context.Context, list []site.Searchable, old, ne
 	return t.putValues(ctx, old, next)
 }
 
-// deleteDeclared removes the rows of a resource that is going to be deleted.
+// deleteDeclared removes the rows of a resource that is about to be deleted.
 func (t rosterTx) deleteDeclared(ctx context.Context, old roster.Record) error {
 	list, err := searchableOf(ctx, t.tx, t.site)
 	if err != nil {
@@ -124,7 +127,7 @@ func (t rosterTx) deleteDeclared(ctx context.Context, old roster.Record) error {
 	return t.putListed(ctx, list, old, roster.Record{})
 }
 
-// valueIndex says how far the value rows of a declaration are.
+// valueIndex is the progress of indexing one declared attribute.
 type valueIndex struct {
 	id       string
 	kind     roster.Kind
@@ -143,7 +146,7 @@ func valueIndexes(ctx context.Context, tx *sqldb.Tx, id site.ID) ([]valueIndex, 
 		where v.site = $1`, string(id))
 }
 
-// find returns the index of a declaration; false where nothing is done about it yet.
+// find returns the progress of a declaration, or false if indexing has not started.
 func find(indexes []valueIndex, d site.Searchable) (valueIndex, bool) {
 	at := slices.IndexFunc(indexes, func(v valueIndex) bool { return v.id == d.ID })
 	if at < 0 {
@@ -152,29 +155,31 @@ func find(indexes []valueIndex, d site.Searchable) (valueIndex, bool) {
 	return indexes[at], true
 }
 
-// declaredRows are the value rows that filters on a kind may use beside those of every site.
+// declaredRows describes the value rows that filters on a kind can use in addition to those that
+// every site has.
 type declaredRows struct {
 	paths   map[scim.AttrPath]string
 	many    map[valueRange]bool // the ranges that have many rows
-	crowded map[string]bool     // the paths of which some resource has one row for more values than have their own
-	asked   *[]valueRange       // is told the ranges that a filter asks about, unless nil
+	crowded map[string]bool     // the paths for which some resource has too many values and has a single row that stands for the rest
+	asked   *[]valueRange       // collects the ranges that a filter uses, unless nil
 }
 
-// valueRange are the value rows of a path from a value on and before another.
+// valueRange is a range of the value rows of one path: from inclusive, to exclusive.
 type valueRange struct {
 	path, from, to string
-	counts         string // what of them is as often there as resources are
+	counts         string // the expression to count, so that the result is the number of resources
 }
 
-// fewRows is how many value rows are found and sorted more cheaply than a list is walked.
+// fewRows is the number of value rows up to which finding and sorting them is cheaper than walking
+// a list.
 const fewRows = 1_000
 
-// declaredRows returns the rows of what is declared searchable in the transaction's snapshot and has all of them there,
-// with what has to be known of those that a filter asks about.
+// findDeclaredRows returns the declared attributes whose rows are complete in the transaction's
+// snapshot. It also looks up the properties of the ranges that the filter uses.
 func findDeclaredRows(ctx context.Context, tx *sqldb.Tx, id site.ID, kind roster.Kind, f *scim.Filter) (d declaredRows, err error) {
 	declared, err := searchableOf(ctx, tx, id)
 	if errors.Is(err, site.ErrNotFound) {
-		return d, nil // nobody is there to be found
+		return d, nil // a site that does not exist has no resources to find
 	}
 	if err != nil || len(declared) == 0 {
 		return d, err
@@ -201,7 +206,8 @@ func findDeclaredRows(ctx context.Context, tx *sqldb.Tx, id site.ID, kind roster
 	return d, nil
 }
 
-// lookAhead reports whether a range has more than a few rows, and whether its path is crowded.
+// lookAhead reports whether a range has more than a few rows, and whether its path is crowded (see
+// declaredRows).
 func lookAhead(ctx context.Context, tx *sqldb.Tx, id site.ID, r valueRange) (many, crowded bool, err error) {
 	var rows, all int
 	err = tx.QueryRow(ctx, `
@@ -219,7 +225,8 @@ func lookAhead(ctx context.Context, tx *sqldb.Tx, id site.ID, r valueRange) (man
 	return rows > fewRows, all > 0, err
 }
 
-// Indexing reads what is declared, how far its rows are, and how many resources there are of each type.
+// Indexing returns each declared attribute with its progress and the number of resources of its
+// type.
 func (s Rosters) Indexing(ctx context.Context, id site.ID) (all []roster.Indexing, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all = nil
@@ -251,7 +258,7 @@ func (s Rosters) Indexing(ctx context.Context, id site.ID) (all []roster.Indexin
 	return all, err
 }
 
-// resources counts the resources of a kind.
+// countResources returns the number of resources of a kind.
 func countResources(ctx context.Context, tx *sqldb.Tx, id site.ID, kind roster.Kind) (n int, err error) {
 	err = tx.QueryRow(ctx, `
 		select cast(coalesce(sum(c.n), 0) as bigint)
@@ -260,7 +267,8 @@ func countResources(ctx context.Context, tx *sqldb.Tx, id site.ID, kind roster.K
 	return n, err
 }
 
-// Index takes the site before the lease, as a declaration does that wakes it.
+// Index does one step of indexing. It locks the site before the lease, as a declaration does when
+// it wakes the lease.
 func (s Rosters) Index(ctx context.Context, id site.ID, epoch int64, limit int) (more bool, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		step := indexStep{tx: tx, site: id, limit: limit}
@@ -296,11 +304,11 @@ type indexStep struct {
 	site     site.ID
 	limit    int
 	declared []site.Searchable
-	indexes  []valueIndex // of each that is declared, in the same order
+	indexes  []valueIndex // one for each declaration, in the same order
 	looks    *valueIndex  // of the looks, while it is being filled
 }
 
-// begin brings the indexes after what is declared.
+// begin adds an index for each new declaration and removes the indexes of withdrawn ones.
 func (s *indexStep) begin(ctx context.Context) error {
 	old, err := valueIndexes(ctx, s.tx, s.site)
 	if err != nil {
@@ -335,8 +343,9 @@ func (s *indexStep) begin(ctx context.Context) error {
 	return nil
 }
 
-// fill writes the rows of the next resources, for everything that is as far as the first: what is declared together is
-// filled together. It holds those resources, so that no write comes between reading one and writing its rows.
+// fill writes the rows of the next resources. Attributes that were declared together are filled
+// together: it includes every declaration that is as far as first. It locks those resources, so
+// that no write happens between reading a resource and writing its rows.
 func (s *indexStep) fill(ctx context.Context, first valueIndex) error {
 	var together []site.Searchable
 	for i, v := range s.indexes {
@@ -375,13 +384,14 @@ func (s *indexStep) fill(ctx context.Context, first valueIndex) error {
 	return nil
 }
 
-// What one step writes and reads at most, give or take a resource.
+// The most that one step writes and reads. The last resource may exceed it.
 const (
 	rowsTogether  = 1_000
 	bytesTogether = 4 << 20
 )
 
-// resources visits the next resources, held until the transaction ends, until there is enough for one step.
+// resources calls visit for the next resources until the step has enough. The resources stay locked
+// until the transaction ends.
 func (s *indexStep) resources(ctx context.Context, from valueIndex, visit func(roster.Record) (enough bool, err error)) (err error) {
 	rows, err := s.tx.Query(ctx, `
 		select r.id, r.seq, r.doc
@@ -413,7 +423,7 @@ type valueRow struct {
 	roster.Value
 }
 
-// addValues writes value rows; those that are there stay.
+// addValues writes value rows. It skips those that exist.
 func addValues(ctx context.Context, tx *sqldb.Tx, id site.ID, rows []valueRow) error {
 	return inBatches(rows, func(batch []valueRow) error {
 		args := []any{string(id)}
@@ -430,11 +440,13 @@ func addValues(ctx context.Context, tx *sqldb.Tx, id site.ID, rows []valueRow) e
 	})
 }
 
-// clearTogether is how many times more rows than resources one step takes: there is less to do about each.
+// clearTogether is how many rows a step clears for each resource that a step of fill may read.
+// Clearing a row takes less work.
 const clearTogether = 10
 
-// clear removes rows that belong to nothing that is declared. A write that knew a declaration when it was withdrawn may
-// leave some behind even later: nobody reads them, since no id is given twice, and the next run finds them.
+// clear removes rows that belong to no declaration. A write that saw a declaration just before it
+// was withdrawn can still add rows later. No query reads them, because ids are never reused, and
+// the next run removes them.
 func (s *indexStep) clear(ctx context.Context) (more bool, err error) {
 	path, found, err := s.undeclaredPath(ctx)
 	if err != nil || !found {
@@ -450,8 +462,8 @@ func (s *indexStep) clear(ctx context.Context) (more bool, err error) {
 	return true, err
 }
 
-// undeclaredPath finds a path that has value rows although no declaration has it. It steps from
-// path to path in the index.
+// undeclaredPath finds a path that has value rows but no declaration. It steps through the index
+// from path to path.
 func (s *indexStep) undeclaredPath(ctx context.Context) (path string, found bool, err error) {
 	for {
 		next, err := collect(ctx, s.tx, scanText, `

@@ -9,22 +9,23 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// ordering is an order of columns that sorts like an attribute. What it does not tell apart stands in the order of lists.
+// ordering is a list of columns that sort like an attribute. Resources with equal values are in
+// list order.
 type ordering struct {
 	terms []term
-	text  string // SQL of the text that is sorted by; an empty text where it is a time
-	// values are those of the terms at a place of that key.
+	text  string // SQL of the string to sort by; an empty string literal for times
+	// values returns the values of the terms for a place with this sort key.
 	values func(key string) ([]any, error)
 	key    func(doc roster.Document, text string) string
 }
 
-// term is an expression that is sorted by.
+// term is an SQL expression to sort by.
 type term struct {
 	sql        string
 	descending bool
 }
 
-// sorted is the order of columns that sorts like the attribute; false where none does.
+// sorted returns the ordering for the query's sort attribute, or false if no columns sort like it.
 func (l listing) sorted() (ordering, bool) {
 	if l.Sort == nil || l.Sort.Path.URN != "" {
 		return ordering{}, false
@@ -43,7 +44,8 @@ func (l listing) sorted() (ordering, bool) {
 func byText(c column, descending bool) ordering {
 	o := ordering{terms: []term{{c.name, descending}}, text: c.name}
 	if c.optional {
-		// RFC 7644 §3.4.2.3: without a value last in ascending order, first in descending.
+		// RFC 7644 §3.4.2.3: resources without a value come last in ascending order, first in
+		// descending.
 		o.terms = []term{{"(" + c.name + " = '')", descending}, {c.name, descending}}
 	}
 	o.values = func(key string) ([]any, error) {
@@ -78,7 +80,7 @@ func byTime(column string, descending bool) ordering {
 	return o
 }
 
-// by is the order by clause, or that of the opposite order.
+// by returns the terms of the "order by" clause, or of the opposite order.
 func (o ordering) by(opposite bool) string {
 	var b strings.Builder
 	for _, t := range o.terms {
@@ -94,7 +96,7 @@ func direction(descending bool) string {
 	return ""
 }
 
-// scan reads a document and, behind it, the text that it is sorted by.
+// scan reads a document and the sort string in the column after it.
 func (o ordering) scan(row scanner) (d roster.Document, err error) {
 	var created, modified int64
 	var text string
@@ -104,7 +106,7 @@ func (o ordering) scan(row scanner) (d roster.Document, err error) {
 	return d, err
 }
 
-// beyond narrows a listing to what follows or precedes its place, if it has one.
+// beyond narrows a listing to the resources after l.After or before l.Before, if the query has one.
 func (l listing) beyond(o ordering) (listing, error) {
 	place, back := l.After, false
 	if l.Before != nil {
@@ -123,7 +125,8 @@ func (l listing) beyond(o ordering) (listing, error) {
 		if t.descending != back {
 			op = "<"
 		}
-		// An index on the term begins at the first condition; the rest tells what is level with the place apart.
+		// An index on the term can start at the first condition. The rest separates the rows that
+		// are equal to the place.
 		n.sql = "(" + t.sql + " " + op + "= ? and (" + t.sql + " " + op + " ? or " + n.sql + "))"
 		n.args = append([]any{values[i], values[i]}, n.args...)
 	}

@@ -10,13 +10,14 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// sessionColumns are those of site_session and operator_session that scanSession reads.
+// sessionColumns are the columns of site_session and operator_session that sessionScan reads.
 const sessionColumns = `x.created, x.expires, x.idle, x.used, x.address, x.agent, x.last_address, x.last_agent`
 
-// bareSessionColumns are sessionColumns after "returning", where SQLite knows no alias.
+// bareSessionColumns are sessionColumns for a "returning" clause, where SQLite does not accept the
+// alias.
 var bareSessionColumns = strings.ReplaceAll(sessionColumns, "x.", "")
 
-// sessionScan reads sessionColumns into r.
+// sessionScan holds the values of sessionColumns while they are read into a session.Record.
 type sessionScan struct {
 	session.Record
 	created, expires, idle, used int64
@@ -34,7 +35,7 @@ func (s *sessionScan) record() session.Record {
 	return s.Record
 }
 
-// sessionValues are the values of sessionColumns.
+// sessionValues returns the values of sessionColumns.
 func sessionValues(r session.Record) []any {
 	return []any{
 		micros(r.Created), micros(r.Expires), r.Idle.Microseconds(), micros(r.Used),
@@ -42,7 +43,8 @@ func sessionValues(r session.Record) []any {
 	}
 }
 
-// withSession scans what a session's columns stand behind.
+// withSession is a row whose last columns are those of a session. Scan takes the destinations of
+// the columns before them.
 type withSession struct {
 	row  scanner
 	more []any
@@ -50,9 +52,9 @@ type withSession struct {
 
 func (w withSession) Scan(into ...any) error { return w.row.Scan(append(into, w.more...)...) }
 
-// EndSessions ends every session and every one-time link that nobody opened, of
-// operators and of people, and returns how many sessions there were. An old copy
-// of a database holds some that were ended since.
+// EndSessions ends every session of operators and people, deletes every unused one-time link, and
+// returns the number of sessions. It is for a restored database: an old copy contains sessions that
+// have ended since the copy was made.
 func EndSessions(ctx context.Context, db *DB, because event.Event) (ended int64, err error) {
 	err = db.Update(ctx, func(tx *sqldb.Tx) error {
 		for _, table := range []string{"site_session", "operator_session"} {

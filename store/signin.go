@@ -12,10 +12,11 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// SignIns fills signin.Store.
+// SignIns implements signin.Store.
 type SignIns struct{ DB *DB }
 
-// AddLink stores a link and its event. A first administrator's link takes the place of every earlier one of its site.
+// AddLink stores a link and its event. A link for the first administrator replaces the site's
+// earlier unused ones.
 func (s SignIns) AddLink(ctx context.Context, l signin.LinkRecord, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `
@@ -40,7 +41,8 @@ func (s SignIns) AddLink(ctx context.Context, l signin.LinkRecord, e event.Event
 	})
 }
 
-// FindLink returns a link by hash, used and expired ones too.
+// FindLink returns a link by its hash, even a used or expired one. It returns onetime.ErrClosed if
+// there is none.
 func (s SignIns) FindLink(ctx context.Context, id site.ID, hash secret.Hash) (l signin.LinkRecord, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var created, expires, used int64
@@ -56,7 +58,8 @@ func (s SignIns) FindLink(ctx context.Context, id site.ID, hash secret.Hash) (l 
 	return l, err
 }
 
-// UseLink marks the link used and appends the event.
+// UseLink marks the link as used and appends the event. It returns onetime.ErrClosed if the link
+// was used, has expired or does not exist.
 func (s SignIns) UseLink(ctx context.Context, id site.ID, hash secret.Hash, now time.Time, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		done, err := tx.Exec(ctx, `
@@ -77,7 +80,8 @@ func (s SignIns) UseLink(ctx context.Context, id site.ID, hash secret.Hash, now 
 	})
 }
 
-// ReturnLink makes a link usable again whose use at this time came to nothing.
+// ReturnLink makes a link usable again if it was marked as used at this time. It is for a sign-in
+// that failed after its link was used.
 func (s SignIns) ReturnLink(ctx context.Context, id site.ID, hash secret.Hash, used time.Time) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(ctx, `

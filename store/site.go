@@ -17,7 +17,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Sites fills site.Store.
+// Sites implements site.Store.
 type Sites struct{ DB *DB }
 
 const tokenColumns = `t.site, t.id, t.name, t.last4, t.created_by, t.created, t.expires, t.revoked,
@@ -26,7 +26,8 @@ const tokenColumns = `t.site, t.id, t.name, t.last4, t.created_by, t.created, t.
 // settingColumns are the columns of site.SettingsTable, in its order.
 var settingColumns = columnsOf(site.SettingsTable)
 
-// columnsOf names a setting's column for its name in snake case. "groups" is a word of SQL.
+// columnsOf returns the column of each setting: the setting's name in snake case. The setting
+// "groups" has the column groups_on, because groups is a keyword in SQL.
 func columnsOf(settings []site.Setting) []string {
 	columns := make([]string, len(settings))
 	for i, x := range settings {
@@ -49,7 +50,7 @@ var (
 	siteColumns  = "s.id, s.name, s.matches, s.created, s.schemas, " + siteSettings
 )
 
-// settingFields are the pointers to a site's settings, in the order of settingColumns.
+// settingFields returns pointers to a site's settings, in the order of settingColumns.
 func settingFields(s *site.Settings) []any {
 	fields := make([]any, len(site.SettingsTable))
 	for i, x := range site.SettingsTable {
@@ -58,7 +59,7 @@ func settingFields(s *site.Settings) []any {
 	return fields
 }
 
-// settingValues are a site's settings, in the order of settingColumns.
+// settingValues returns the values of a site's settings, in the order of settingColumns.
 func settingValues(s site.Settings) []any {
 	values := make([]any, len(site.SettingsTable))
 	for i, x := range site.SettingsTable {
@@ -87,7 +88,7 @@ func scanToken(row scanner) (t site.Token, err error) {
 	return t, err
 }
 
-// Sites returns every site by name.
+// Sites returns every site, ordered by name.
 func (s Sites) Sites(ctx context.Context) (all []site.Site, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanSite, `
@@ -100,7 +101,7 @@ func (s Sites) Sites(ctx context.Context) (all []site.Site, err error) {
 	return all, err
 }
 
-// Site returns a site by its id.
+// Site returns a site by its id, or site.ErrNotFound.
 func (s Sites) Site(ctx context.Context, id site.ID) (found site.Site, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		found, err = scanSite(tx.QueryRow(ctx, `
@@ -112,7 +113,7 @@ func (s Sites) Site(ctx context.Context, id site.ID) (found site.Site, err error
 	return found, err
 }
 
-// SiteByName returns a site by its name.
+// SiteByName returns a site by its name, or site.ErrNotFound.
 func (s Sites) SiteByName(ctx context.Context, name string) (found site.Site, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		found, err = scanSite(tx.QueryRow(ctx, `
@@ -130,8 +131,9 @@ type credential struct {
 	token site.Token
 }
 
-// Credential returns the site of that name and its token of that hash in one query, which every request begins with: of
-// the token only what decides on it, of the site all but when it was made.
+// Credential returns the site with this name and its token with this hash, or site.ErrUnauthorized.
+// Every request starts with this one query. The token has only the fields that decide whether it is
+// valid. The site has every field except its creation time.
 func (s Sites) Credential(ctx context.Context, name string, hash secret.Hash) (site.Site, site.Token, error) {
 	hashed := hash.String()
 	found, err := sqldb.Recall(ctx, s.DB, "credential "+name+" "+hashed, func(tx *sqldb.Tx) (credential, error) {
@@ -161,7 +163,8 @@ func findCredential(ctx context.Context, tx *sqldb.Tx, name, hash string) (c cre
 	return c, nil
 }
 
-// CreateSite stores a site with the events of its making.
+// CreateSite stores a new site and its events. It returns site.ErrNameTaken if another site has the
+// name.
 func (s Sites) CreateSite(ctx context.Context, made site.Site, events ...event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		done, err := tx.Exec(ctx, `
@@ -188,7 +191,8 @@ func (s Sites) CreateSite(ctx context.Context, made site.Site, events ...event.E
 	})
 }
 
-// UpdateSite runs fn on the locked site.
+// UpdateSite locks the site and runs fn on it in one transaction. It returns site.ErrNotFound if
+// there is no such site.
 func (s Sites) UpdateSite(ctx context.Context, id site.ID, fn func(site.Tx) error) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := holdSite(ctx, tx, id, true); err != nil {
@@ -262,7 +266,7 @@ func (t siteTx) RenameSite(ctx context.Context, name string) error {
 	return t.forgetLinks(ctx)
 }
 
-// DeleteSite hides the site and has its rows removed.
+// DeleteSite hides the site and schedules the removal of its rows.
 func (t siteTx) DeleteSite(ctx context.Context) error {
 	if err := forgetLease(ctx, t.tx, roster.LeaseKind, string(t.site.ID)); err != nil {
 		return err
@@ -273,7 +277,7 @@ func (t siteTx) DeleteSite(ctx context.Context) error {
 	return noteRemoval(ctx, t.tx, removal{kind: siteRemoval, owner: string(t.site.ID)})
 }
 
-// forgetLinks removes the site's sign-in links, which no foreign key ties to it.
+// forgetLinks removes the site's sign-in links. No foreign key ties them to the site.
 func (t siteTx) forgetLinks(ctx context.Context) error {
 	_, err := t.tx.Exec(ctx, `
 		delete from signin_link
@@ -344,7 +348,8 @@ func (t siteTx) Resources(ctx context.Context, kind string, visit func(doc []byt
 	return rows.Err()
 }
 
-// KeepGroupNames reads the folded names from their column.
+// KeepGroupNames reads the case-folded names from their column. It returns site.ErrNameShared if
+// several groups have the same name.
 func (t siteTx) KeepGroupNames(ctx context.Context) error {
 	var name string
 	err := t.tx.QueryRow(ctx, `

@@ -17,8 +17,8 @@ type scanner interface {
 	Scan(dest ...any) error
 }
 
-// collect runs a query and reads each row with scan. No rows are no error and
-// a nil slice.
+// collect runs a query and reads each row with scan. If there are no rows, it returns a nil slice
+// and no error.
 func collect[T any](ctx context.Context, tx *sqldb.Tx, scan func(row scanner) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := tx.Query(ctx, query, args...)
 	if err != nil {
@@ -41,7 +41,7 @@ func scanText(row scanner) (text string, err error) {
 	return text, err
 }
 
-// orNotFound turns the absence of a row into the domain's own error.
+// orNotFound replaces sql.ErrNoRows with the domain's own error.
 func orNotFound(err, notFound error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return notFound
@@ -49,7 +49,7 @@ func orNotFound(err, notFound error) error {
 	return err
 }
 
-// affected is the number of rows that the statements changed.
+// affected returns the total number of rows that the statements changed.
 func affected(results ...sql.Result) (total int64, err error) {
 	for _, r := range results {
 		n, err := r.RowsAffected()
@@ -61,7 +61,7 @@ func affected(results ...sql.Result) (total int64, err error) {
 	return total, nil
 }
 
-// changed runs a statement and says whether it touched a row.
+// changed runs a statement and reports whether it affected a row.
 func changed(ctx context.Context, tx *sqldb.Tx, query string, args ...any) (bool, error) {
 	result, err := tx.Exec(ctx, query, args...)
 	if err != nil {
@@ -71,11 +71,12 @@ func changed(ctx context.Context, tx *sqldb.Tx, query string, args ...any) (bool
 	return n > 0, err
 }
 
-// batches are how many values one statement takes: few sizes, so that each is prepared once. A smaller batch is filled
-// up with its last value, which changes nothing where a value counts once.
+// batches are the numbers of values that one statement can take. There are few sizes, so that each
+// statement is prepared once. A smaller batch is padded with copies of its last value, so use
+// batches only where duplicates change nothing.
 var batches = []int{1, 10, 100}
 
-// inBatches calls do with the values in batches of those sizes.
+// inBatches calls do with the values, in batches of those sizes.
 func inBatches[T any](values []T, do func(batch []T) error) error {
 	for len(values) > 0 {
 		size := batches[len(batches)-1]
@@ -98,7 +99,7 @@ func inBatches[T any](values []T, do func(batch []T) error) error {
 	return nil
 }
 
-// withIDs returns the arguments of a statement that ends with ids.
+// withIDs returns args followed by ids, for a statement that ends with a list of ids.
 func withIDs(ids []string, args ...any) []any {
 	for _, id := range ids {
 		args = append(args, id)
@@ -144,7 +145,7 @@ func bit(b bool) int64 {
 	return 0
 }
 
-// micros is how a time is stored: microseconds since 1970 UTC, 0 for the zero time.
+// micros returns a time as it is stored: microseconds since 1970 UTC, or 0 for the zero time.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -152,7 +153,7 @@ func micros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-// fromMicros is the time of a stored number, in UTC.
+// fromMicros returns the time of a stored number, in UTC.
 func fromMicros(n int64) time.Time {
 	if n == 0 {
 		return time.Time{}

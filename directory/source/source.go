@@ -1,5 +1,5 @@
-// Package source hands a directory to the provisioning engine: it fills
-// provision.Source and provision.Catalog. Neither package names the other.
+// Package source connects a directory to the provisioning engine: it implements provision.Source
+// and provision.Catalog. Packages directory and provision do not import each other.
 package source
 
 import (
@@ -13,13 +13,13 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// Directory is one directory as a source of provisioning.
+// Directory is a directory that serves as a source of provisioning.
 type Directory struct{ handle *directory.Handle }
 
-// Of makes a source of a directory.
+// Of returns a directory as a source.
 func Of(h *directory.Handle) Directory { return Directory{handle: h} }
 
-// Opener opens sources by their ids, which are those of directories.
+// Opener returns a function that opens sources. The id of a source is the id of its directory.
 func Opener(open func(context.Context, directory.ID) (*directory.Handle, error)) func(context.Context, provision.SourceID) (provision.Source, error) {
 	return func(ctx context.Context, id provision.SourceID) (provision.Source, error) {
 		h, err := open(ctx, directory.ID(id))
@@ -49,7 +49,7 @@ func (d Directory) Snapshot(ctx context.Context, q provision.SnapshotQuery) ([]p
 	return objects, nil
 }
 
-// Changes names the users that changed, or whose assignment did.
+// Changes returns the users that have changed or whose assignment has changed.
 func (d Directory) Changes(ctx context.Context, app string, after provision.Cursor, limit int) (provision.Changed, error) {
 	from, err := event.ParsePosition(string(after))
 	if err != nil {
@@ -74,7 +74,7 @@ func (d Directory) Object(ctx context.Context, app, id string) (provision.Object
 	return User(o), nil
 }
 
-// CursorOf is a position of the event feed as the engine keeps it.
+// CursorOf returns a position in the event feed in the form that the engine stores.
 func CursorOf(p event.Position) provision.Cursor {
 	if p.IsZero() {
 		return ""
@@ -82,7 +82,7 @@ func CursorOf(p event.Position) provision.Cursor {
 	return provision.Cursor(p.String())
 }
 
-// User is a user of a directory as an object of a source.
+// User converts a user of a directory to an object of a source.
 func User(o directory.Object) provision.Object {
 	attributes := o.Attributes()
 	name, _ := attributes["displayName"].(string)
@@ -96,7 +96,7 @@ func User(o directory.Object) provision.Object {
 // Users is the catalog of the attributes of users.
 type Users struct{}
 
-// Attribute finds an attribute that a mapping can read, by its exact name.
+// Attribute returns the attribute with exactly this name, if mappings can read it.
 func (Users) Attribute(name string) (provision.SourceAttribute, bool) {
 	a, ok := directory.SourceAttribute(name)
 	return provision.SourceAttribute{Type: provision.AttributeType(a.Type), MultiValued: a.MultiValued, Always: a.HasAlways()}, ok

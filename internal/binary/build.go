@@ -9,9 +9,10 @@ import (
 	"sync/atomic"
 )
 
-// Build returns the path of the real binary: the one that ROLLCALL_TEST_BINARY names, which scripts/test builds once for all
-// packages, or one that is built when first asked for. It is built without the race detector: tests that kill
-// processes, run a browser or move many rows measure the product, not its instrumentation.
+// Build returns the path of the real binary. If ROLLCALL_TEST_BINARY is set, that is the path:
+// scripts/test builds one binary for all packages. Otherwise the first call builds the binary. It
+// is built without the race detector, because tests that kill processes, run a browser or move many
+// rows should measure the product, not its instrumentation.
 func Build() (string, error) {
 	if path := os.Getenv("ROLLCALL_TEST_BINARY"); path != "" {
 		return path, nil
@@ -20,7 +21,7 @@ func Build() (string, error) {
 	return build()
 }
 
-var asked atomic.Bool // whether this process has built one
+var asked atomic.Bool // whether this process has called for a build
 
 var build = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "rollcall-binary-")
@@ -36,15 +37,15 @@ var build = sync.OnceValues(func() (string, error) {
 	return out, nil
 })
 
-// Clean removes the binary at the end of a test process that may have built it, and
-// returns the exit code of that: 0, or 1 when it could not.
+// Clean removes the binary at the end of a test process that may have built it. It returns an exit
+// code: 0, or 1 if it could not remove the binary.
 func Clean() int {
 	if !asked.Load() {
 		return 0
 	}
 	path, err := build()
 	if err != nil {
-		return 0 // it could not be built
+		return 0 // the build failed, so there is nothing to remove
 	}
 	if err := os.RemoveAll(filepath.Dir(path)); err != nil {
 		fmt.Fprintln(os.Stderr, "remove the binary:", err)

@@ -1,4 +1,5 @@
-// Package binary builds, starts and stops the real rollcall binary, for tests and for programs that measure it.
+// Package binary builds, starts and stops the real rollcall binary, for tests and for programs that
+// measure it.
 //
 //	Build ─► the path of the binary
 //	Start ─► a Process: its log, its address, Stop and Kill

@@ -21,21 +21,21 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/pgserver"
 )
 
-// readyLimit is how long a server may take until it is ready.
+// readyLimit is how long a server may take to become ready.
 const readyLimit = time.Minute
 
 // Options say what to run.
 type Options struct {
 	Binary   string
 	Postgres bool   // on PostgreSQL instead of SQLite
-	Database string // the URL of an empty PostgreSQL database; by default the installation starts a server of its own
+	Database string // the URL of an empty PostgreSQL database; if empty, the installation starts its own server
 }
 
-// Installation is a database and the server of it.
+// Installation is a database and its Rollcall server.
 type Installation struct {
-	Dir      string // holds everything; removed by Close
-	Database string // as --database takes it
-	Addr     string // of the server
+	Dir      string // contains all files; removed by Close
+	Database string // the value for --database
+	Addr     string // address of the server
 
 	binary string
 	pg     *pgserver.Server
@@ -43,7 +43,7 @@ type Installation struct {
 	web    *http.Client
 }
 
-// New makes the database, and no server yet.
+// New creates the database. It starts no Rollcall server.
 func New(ctx context.Context, o Options) (in *Installation, err error) {
 	in = &Installation{
 		binary: o.Binary, Database: o.Database,
@@ -76,10 +76,10 @@ func New(ctx context.Context, o Options) (in *Installation, err error) {
 	return in, nil
 }
 
-// startPostgres starts a server with PostgreSQL's own defaults.
+// startPostgres starts a PostgreSQL server with PostgreSQL's default settings.
 func (in *Installation) startPostgres(ctx context.Context) (err error) {
 	dir := filepath.Join(in.Dir, "pg")
-	// PostgreSQL runs as another user, who must be able to enter the folder.
+	// PostgreSQL runs as another user, which must be able to enter the folder.
 	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(in.Dir, 0o711)); err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func freeAddress() (string, error) {
 	return ln.Addr().String(), ln.Close()
 }
 
-// Close ends the servers and removes the folder.
+// Close stops the servers and removes the folder.
 func (in *Installation) Close() error {
 	var err error
 	if in.server != nil {
@@ -112,7 +112,7 @@ func (in *Installation) Close() error {
 
 func (in *Installation) onPostgres() bool { return strings.HasPrefix(in.Database, "postgres") }
 
-// Kind is the database's name.
+// Kind returns the name of the database product.
 func (in *Installation) Kind() string {
 	if in.onPostgres() {
 		return "PostgreSQL"
@@ -122,7 +122,7 @@ func (in *Installation) Kind() string {
 
 func (in *Installation) key() string { return filepath.Join(in.Dir, "key") }
 
-// SQL opens the database beside the server.
+// SQL opens the database directly, beside the server.
 func (in *Installation) SQL() (*sql.DB, error) {
 	if in.onPostgres() {
 		return sql.Open("pgx", in.Database)
@@ -130,7 +130,7 @@ func (in *Installation) SQL() (*sql.DB, error) {
 	return sql.Open("sqlite", "file:"+in.Database+"?_pragma=busy_timeout(10000)")
 }
 
-// Command is a rollcall command on the database, not started yet.
+// Command returns a rollcall command for the database, not yet started.
 func (in *Installation) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, in.binary, append([]string{"--database", in.Database, "--key-file", in.key()}, args...)...)
 }
@@ -140,7 +140,7 @@ func (in *Installation) Rollcall(ctx context.Context, args ...string) (string, e
 	return Output(in.Command(ctx, args...))
 }
 
-// Serve starts the server and returns when it is ready. It serves on the same address each time.
+// Serve starts the server and waits until it is ready. It uses the same address each time.
 func (in *Installation) Serve(ctx context.Context) error {
 	var err error
 	if in.server, err = Start(in.Command(ctx, "serve", "--listen", in.Addr), "rollcall serve", in.log()); err != nil {
@@ -161,17 +161,17 @@ func (in *Installation) Ready() error {
 
 func (in *Installation) log() string { return filepath.Join(in.Dir, "log") }
 
-// PID is the server's process id.
+// PID returns the server's process id.
 func (in *Installation) PID() int { return in.server.PID() }
 
-// Kill kills the server and waits for its end.
+// Kill kills the server and waits until it has ended.
 func (in *Installation) Kill() error {
 	err := in.server.Kill()
 	in.server = nil
 	return err
 }
 
-// Get reads a page that needs no token.
+// Get requests a page that needs no token.
 func (in *Installation) Get(path string) (status int, err error) {
 	resp, err := in.web.Get("http://" + in.Addr + path)
 	if err != nil {
@@ -185,7 +185,7 @@ func (in *Installation) Get(path string) (status int, err error) {
 // Site is a site with a token for SCIM.
 type Site struct{ Name, Token string }
 
-// Site makes a site of profile full and a token for it.
+// Site creates a site with the profile "full" and a token for it.
 func (in *Installation) Site(ctx context.Context, name string) (Site, error) {
 	if _, err := in.Rollcall(ctx, "site", "create", name, "--profile", "full"); err != nil {
 		return Site{}, err
@@ -211,7 +211,7 @@ func (in *Installation) Send(ctx context.Context, s Site, method, path, body str
 	return resp.StatusCode, answer, err
 }
 
-// AddUser creates a user and returns its id. rest is more of its JSON: `,"active":true`.
+// AddUser creates a user and returns its id. rest is additional JSON, such as `,"active":true`.
 func (in *Installation) AddUser(ctx context.Context, s Site, userName, rest string) (id string, err error) {
 	status, text, err := in.Send(ctx, s, "POST", "/Users", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":%q%s}`, userName, rest))
 	if err != nil {
@@ -225,12 +225,12 @@ func (in *Installation) AddUser(ctx context.Context, s Site, userName, rest stri
 	return made.ID, err
 }
 
-// Patch is the body of a PATCH with these operations, separated by commas.
+// Patch returns the body of a PATCH request with these operations, which are separated by commas.
 func Patch(operations string) string {
 	return `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + operations + `]}`
 }
 
-// Load is the machine's load of one, five and fifteen minutes, as Linux tells it.
+// Load returns the machine's load averages over 1, 5 and 15 minutes, as Linux reports them.
 func Load() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {

@@ -14,22 +14,22 @@ import (
 )
 
 const (
-	startLimit = 30 * time.Second // until a server says where it listens
+	startLimit = 30 * time.Second // until a server logs its address
 	stopLimit  = 20 * time.Second // between SIGTERM and SIGKILL
 )
 
-// Process is a program that was started.
+// Process is a started program.
 type Process struct {
 	Name string
-	Log  string // the file that its output goes to, empty when the caller reads the output
+	Log  string // the file that receives its output; empty if the caller reads the output
 
 	cmd  *exec.Cmd
 	done chan struct{}
-	err  error // how it ended; read after done is closed
+	err  error // how the process ended; read it only after done is closed
 }
 
-// Start starts a command. What it prints is added to the log file, unless log is empty. When the context of the command ends,
-// the process is asked to end, and killed when it does not.
+// Start starts a command. Its output is appended to the log file, unless log is empty. When the
+// command's context ends, the process is asked to stop, and killed if it does not.
 func Start(cmd *exec.Cmd, name, log string) (*Process, error) {
 	p := &Process{Name: name, Log: log, cmd: cmd, done: make(chan struct{})}
 	if log != "" {
@@ -54,18 +54,18 @@ func Start(cmd *exec.Cmd, name, log string) (*Process, error) {
 	return p, nil
 }
 
-// PID is the number of the process.
+// PID returns the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Done is closed when the process has ended.
+// Done returns a channel that is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err returns how the process ended, after Done is closed.
+// Err returns how the process ended. Call it after Done is closed.
 func (p *Process) Err() error { return p.err }
 
 var addressText = regexp.MustCompile(`address"?[=:]"?((?:\d+\.){3}\d+:\d+)`)
 
-// Address waits for the line of the log that says where a server listens, as host:port.
+// Address waits for the log line with the address that a server listens on, and returns host:port.
 func (p *Process) Address(ctx context.Context) (addr string, err error) {
 	err = p.Await(ctx, startLimit, "say where it listens", func(log []byte) bool {
 		if m := addressText.FindSubmatch(log); m != nil {
@@ -78,7 +78,8 @@ func (p *Process) Address(ctx context.Context) (addr string, err error) {
 
 var errEnded = errors.New("the process is gone")
 
-// Await waits until found is true for what the process has printed. The error says what it did not do within the limit.
+// Await waits until found returns true for the output so far. If that does not happen within limit,
+// the error says what the process did not do.
 func (p *Process) Await(ctx context.Context, limit time.Duration, what string, found func(log []byte) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -102,7 +103,7 @@ func (p *Process) Await(ctx context.Context, limit time.Duration, what string, f
 	}
 }
 
-// Tail is the end of what the process printed.
+// Tail returns the end of the process's output.
 func (p *Process) Tail() string {
 	log, err := os.ReadFile(p.Log)
 	if err != nil {
@@ -111,7 +112,8 @@ func (p *Process) Tail() string {
 	return string(log[max(0, len(log)-2000):])
 }
 
-// Stop asks the process to end with SIGTERM and waits. A process that does not end in time is killed, which is an error.
+// Stop sends SIGTERM and waits for the process to end. It kills a process that does not end in
+// time, and returns an error in that case.
 func (p *Process) Stop() error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop %s: %w", p.Name, err)
@@ -124,7 +126,8 @@ func (p *Process) Stop() error {
 	}
 }
 
-// Interrupt asks the process to end with SIGTERM and returns how it did. A process that does not end in time runs on.
+// Interrupt sends SIGTERM and returns how the process ended. A process that does not end in time
+// keeps running.
 func (p *Process) Interrupt(patience time.Duration) error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
@@ -137,7 +140,7 @@ func (p *Process) Interrupt(patience time.Duration) error {
 	}
 }
 
-// Kill ends the process with SIGKILL, as a power cut would, and waits for its end.
+// Kill ends the process with SIGKILL, as a power cut would, and waits until it has ended.
 func (p *Process) Kill() error {
 	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill %s: %w", p.Name, err)
@@ -146,7 +149,8 @@ func (p *Process) Kill() error {
 	return nil
 }
 
-// CleanEnv returns this process's environment without what configures rollcall, and with the given settings.
+// CleanEnv returns this process's environment without the variables that configure rollcall, plus
+// the given settings.
 func CleanEnv(settings ...string) []string {
 	env := settings
 	for _, e := range os.Environ() {
@@ -157,7 +161,8 @@ func CleanEnv(settings ...string) []string {
 	return env
 }
 
-// Output runs a rollcall command to its end and returns what it printed. The error has what it said.
+// Output runs a rollcall command and returns its output. The error contains the command's error
+// output.
 func Output(cmd *exec.Cmd) (string, error) {
 	var problem bytes.Buffer
 	cmd.Stderr = &problem

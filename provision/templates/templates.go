@@ -1,8 +1,10 @@
-// Package templates knows the default mappings of new enterprise applications. They are data: schema documents in the form
-// of Microsoft Graph's synchronizationSchema, one file each, which provision.ParseSchema reads.
+// Package templates contains the default mappings of new enterprise applications. Each template is
+// a file with a schema document in the form of Microsoft Graph's synchronizationSchema.
+// provision.ParseSchema parses it.
 //
-// Who chooses a template, and what happens to a job whose mappings are restored from one, is decided elsewhere. A template's
-// id, its rule's id and its directories' ids are the same for every application that starts with it.
+// The package does not decide which template an application gets, or what happens when a job's
+// mappings are restored. All applications that start with a template share its id, its rule's id
+// and its directories' ids.
 package templates
 
 import (
@@ -15,7 +17,8 @@ import (
 
 // The templates.
 const (
-	// Guide is what new applications start with: the mappings that the guide for Stack Overflow for Teams shows.
+	// Guide is what new applications start with: the mappings that the guide for Stack Overflow for
+	// Teams shows.
 	Guide = "guide"
 	// NonGallery is what Microsoft Entra ID gives a SCIM application that is not from its gallery.
 	NonGallery = "customappsso"
@@ -24,7 +27,7 @@ const (
 //go:embed *.json
 var documents embed.FS
 
-// Get is the schema document of that name. The caller owns the bytes.
+// Get returns the schema document of the template with this name. The caller owns the bytes.
 func Get(name string) ([]byte, error) {
 	b, err := documents.ReadFile(name + ".json")
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
@@ -36,5 +39,5 @@ func Get(name string) ([]byte, error) {
 	return b, nil
 }
 
-// Names are the names of all templates, the one for new applications first.
+// Names returns the names of all templates, with the one for new applications first.
 func Names() []string { return []string{Guide, NonGallery} }

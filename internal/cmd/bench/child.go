@@ -28,11 +28,11 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// What this program can be as a child of itself.
+// The programs that this program can run as its own child.
 const (
 	childEmpty = "empty" // an empty handler
-	childServe = "serve" // the SCIM server as `rollcall serve` wires it
-	childStore = "store" // the store alone, told over HTTP when to write
+	childServe = "serve" // the SCIM server, wired as in `rollcall serve`
+	childStore = "store" // the store alone; HTTP requests tell it when to write
 )
 
 // childOptions are a child's flags.
@@ -42,7 +42,7 @@ type childOptions struct {
 	serial   bool // one commit per request
 }
 
-// emptyAnswer is what the empty handler answers: 17 bytes.
+// emptyAnswer is the body that the empty handler sends: 17 bytes.
 const emptyAnswer = `{"status":"okay"}`
 
 // runChild serves until ctx ends or the parent closes standard input.
@@ -50,7 +50,7 @@ func runChild(ctx context.Context, o childOptions, stdin io.Reader, stderr io.Wr
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
-		io.Copy(io.Discard, stdin) //nolint:errcheck // its end is what matters, whatever ends it
+		io.Copy(io.Discard, stdin) //nolint:errcheck // only its end matters, not the reason
 		cancel()
 	}()
 	if o.kind == childEmpty {
@@ -73,10 +73,10 @@ func runChild(ctx context.Context, o childOptions, stdin io.Reader, stderr io.Wr
 
 func answerEmpty(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/scim+json")
-	io.WriteString(w, emptyAnswer) //nolint:errcheck // the asker has gone
+	io.WriteString(w, emptyAnswer) //nolint:errcheck // an error means that the client has gone
 }
 
-// listen serves h on a free port and says which.
+// listen serves h on a free port and logs the address.
 func listen(ctx context.Context, h http.Handler, stderr io.Writer) error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -92,7 +92,7 @@ func listen(ctx context.Context, h http.Handler, stderr io.Writer) error {
 	return nil
 }
 
-// rooms are the domains that SCIM needs, on one database.
+// rooms returns the domains that SCIM needs, on one database.
 func rooms(db *store.DB) (*site.Sites, *roster.Rosters) {
 	return &site.Sites{Store: &store.Sites{DB: db}, Now: time.Now, NewID: randomID},
 		&roster.Rosters{Store: &store.Rosters{DB: db}, Now: time.Now, NewID: roster.NewID}
@@ -104,7 +104,8 @@ func randomID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// serveSCIM is `rollcall serve` as far as SCIM requests see it, with the profiles of the Go runtime beside it.
+// serveSCIM runs the parts of `rollcall serve` that SCIM requests use, plus the profiles of the Go
+// runtime.
 func serveSCIM(ctx context.Context, db *store.DB, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	sites, rosters := rooms(db)
@@ -125,13 +126,14 @@ func serveSCIM(ctx context.Context, db *store.DB, stderr io.Writer) error {
 	return err
 }
 
-// written is what serveStore answers.
+// written is the response of serveStore.
 type written struct {
 	Requests int
 	Elapsed  time.Duration
 }
 
-// serveStore writes what a durable create writes, as fast as the store takes it, for as long as each request says.
+// serveStore writes the same rows as a durable create, as fast as the store can, for as long as
+// each request says.
 func serveStore(ctx context.Context, db *store.DB, stderr io.Writer) error {
 	w, err := newWriter(ctx, db)
 	if err != nil {
@@ -154,15 +156,15 @@ func serveStore(ctx context.Context, db *store.DB, stderr io.Writer) error {
 	}), stderr)
 }
 
-// writer writes the rows of a create: in one update the user with its value rows and the event, in another one the
-// request log's row with the token's use.
+// writer writes the rows of a create. One update writes the user with its value rows and the event.
+// Another writes the request log's row and the token's use.
 type writer struct {
 	sites   *store.Sites
 	rosters *store.Rosters
 	site    site.Site
 	token   site.Token
 	sample  roster.Record
-	run     string // keeps the names of one process apart from those before
+	run     string // distinguishes this process's names from those of earlier processes
 	count   atomic.Int64
 }
 
@@ -185,7 +187,7 @@ func newWriter(ctx context.Context, db *store.DB) (*writer, error) {
 	return w, err
 }
 
-// sampleRecord creates one user as a POST does and reads the row that came of it.
+// sampleRecord creates one user as a POST does and returns the stored record.
 func sampleRecord(ctx context.Context, w *writer, r *roster.Roster) (roster.Record, error) {
 	p := personOf(0)
 	body, err := p.user()
@@ -249,8 +251,8 @@ func (w *writer) one(ctx context.Context) error {
 	})
 }
 
-// copyDatabase copies the file of a closed SQLite database, and waits until it is on disk: writing it back later would
-// meet the commits that are measured.
+// copyDatabase copies the file of a closed SQLite database and waits until the copy is on disk.
+// Otherwise a later write-back would disturb the measured commits.
 func copyDatabase(to, from string) error {
 	in, err := os.Open(from)
 	if err != nil {

@@ -2,7 +2,7 @@ package main
 
 import "fmt"
 
-// aim is a bound that the project means to keep; the zero value is none.
+// aim is a limit that the project wants to keep. The zero value is no aim.
 type aim struct {
 	least bool // at least value, or at most
 	value float64
@@ -28,11 +28,12 @@ func (a aim) String() string {
 	return fmt.Sprintf("≤ %.1f", a.value)
 }
 
-// claim is what a row says of itself: a ratio to another row, or its processor time beside a budget.
+// claim is a statement about a row: its ratio to another row, or its processor time compared with a
+// budget.
 type claim struct {
 	than  *contender // nil: a budget
 	words string     // what than is, as a factor: "0.33 × words"
-	rate  bool       // of rates; else of processor time, PostgreSQL's included
+	rate  bool       // whether rates are compared; otherwise processor time, including PostgreSQL's
 	aim   aim
 }
 
@@ -46,7 +47,7 @@ func costOf(than *contender, words string, a aim) claim {
 
 func costs(a aim) claim { return claim{aim: a} }
 
-// values are the claim's, one for each round.
+// values returns the claim's values, one for each round.
 func (l claim) values(c *contender) []float64 {
 	switch {
 	case l.than == nil:
@@ -57,7 +58,7 @@ func (l claim) values(c *contender) []float64 {
 	return ratios(c.totals(), l.than.totals())
 }
 
-// verdict is whether a claim with an aim holds.
+// verdict says whether a claim with an aim holds.
 type verdict int
 
 const (
@@ -84,7 +85,7 @@ func (l claim) verdict(c *contender) verdict {
 	return missed
 }
 
-// String is the claim in words, with its aim and whether it holds.
+// text returns the claim in words, with its aim and whether it holds.
 func (l claim) text(c *contender) string {
 	values := l.values(c)
 	text := "not measured"
@@ -104,7 +105,7 @@ func (l claim) text(c *contender) string {
 	return text
 }
 
-// sqlite is an aim that is about SQLite only, postgres about PostgreSQL only.
+// sqlite keeps an aim only on SQLite; postgres keeps it only on PostgreSQL.
 func (w *world) sqlite(a aim) aim {
 	if w.kind == kindSQLite {
 		return a
@@ -119,11 +120,12 @@ func (w *world) postgres(a aim) aim {
 	return aim{}
 }
 
-// emptyWhereBudgeted is the processor time in µs of an empty handler's request at 16 clients on the machine where the
-// budgets were set.
+// emptyWhereBudgeted is the processor time, in µs, of a request to an empty handler with 16
+// clients, on the machine where the budgets were set.
 const emptyWhereBudgeted = 21
 
-// budget is processor time in µs, on SQLite, as it stands and by the measure of an empty handler in the same rounds.
+// budget returns claims about processor time in µs on SQLite: one as measured, and one relative to
+// an empty handler in the same rounds.
 func (w *world) budget(micros float64, nothing *contender) []claim {
 	if w.kind != kindSQLite {
 		return nil

@@ -16,10 +16,9 @@ import (
 	"time"
 )
 
-// conn is one keep-alive HTTP/1.1 connection. Client and server share the
-// processors, so the client does as little as it can: requests are bytes that
-// were put together beforehand, and of an answer only the status and the body
-// are read.
+// conn is one keep-alive HTTP/1.1 connection. Client and server share the processors, so the client
+// does as little as possible: it sends prepared bytes and reads only the status and the body of a
+// response.
 type conn struct {
 	c    net.Conn
 	r    *bufio.Reader
@@ -37,7 +36,7 @@ func dial(ctx context.Context, addr string) (*conn, error) {
 	return &conn{c: c, r: bufio.NewReaderSize(c, 16<<10)}, nil
 }
 
-// send writes a request and reads its answer, which is valid until the next.
+// send writes a request and reads its response. The body is valid until the next call.
 func (c *conn) send(request []byte) (status int, body []byte, err error) {
 	if err := c.c.SetDeadline(time.Now().Add(answerLimit)); err != nil {
 		return 0, nil, err
@@ -109,7 +108,7 @@ func header(line, name []byte) (value []byte, found bool) {
 	return bytes.TrimSpace(line[len(name):]), true
 }
 
-// chunks reads a chunked body with the line that ends its (empty) trailer.
+// chunks reads a chunked body, including the line that ends its empty trailer.
 func (c *conn) chunks() ([]byte, error) {
 	body, err := io.ReadAll(httputil.NewChunkedReader(c.r))
 	if err != nil {
@@ -121,8 +120,8 @@ func (c *conn) chunks() ([]byte, error) {
 
 func (c *conn) close() { c.c.Close() }
 
-// load is what clients send: each next request, put together in buf, and what its
-// answer must be.
+// load describes the requests of clients: how to build the next request in buf, and what its
+// response must be.
 type load struct {
 	addr    string
 	clients int
@@ -130,8 +129,8 @@ type load struct {
 	check   func(status int, body []byte) error
 }
 
-// during sends requests until d is over and returns how many were answered.
-// Connections are open before the clock starts.
+// during sends requests for the time d and returns the number of responses. It opens the
+// connections before the clock starts.
 func (l load) during(ctx context.Context, d time.Duration) (requests int, elapsed time.Duration, err error) {
 	var until atomic.Int64
 	done, elapsed, err := each(ctx, l.addr, l.clients, func() { until.Store(time.Now().Add(d).UnixNano()) },
@@ -155,8 +154,7 @@ func (l load) during(ctx context.Context, d time.Duration) (requests int, elapse
 	return done, elapsed, err
 }
 
-// all does each of n things once, on that many connections, and returns how
-// long it took.
+// all calls do n times, spread over that many connections, and returns the time that it took.
 func all(ctx context.Context, addr string, clients, n int, do func(c *conn, i int) error) (time.Duration, error) {
 	var next atomic.Int64
 	_, elapsed, err := each(ctx, addr, clients, func() {}, func(c *conn, _ int) (int, error) {
@@ -174,7 +172,7 @@ func all(ctx context.Context, addr string, clients, n int, do func(c *conn, i in
 	return elapsed, err
 }
 
-// each runs work on every one of some connections at the same time.
+// each runs work on several connections at the same time.
 func each(ctx context.Context, addr string, clients int, begin func(), work func(c *conn, worker int) (int, error)) (done int, elapsed time.Duration, err error) {
 	conns := make([]*conn, clients)
 	for i := range conns {

@@ -21,8 +21,9 @@ const (
 	cycleLimit    = 10 * time.Minute
 )
 
-// cycles lets a directory provision its people into a site, and a load generator send the same requests to another
-// one, in turn. Each has a database of its own, and every round begins with fresh ones.
+// cycles measures in turn a directory that provisions its users into a site, and a load generator
+// that sends the same requests to another site. Each has its own database, and every round starts
+// with fresh ones.
 func (b *bench) cycles(ctx context.Context, r *report) error {
 	site, err := b.newSite(ctx, filepath.Join(b.dir, "cycle.db"))
 	if err != nil {
@@ -60,7 +61,8 @@ func (b *bench) cycles(ctx context.Context, r *report) error {
 	return nil
 }
 
-// newDirectory makes a company with its application, everybody assigned, not yet connected to a site.
+// newDirectory creates a company with an application to which everyone is assigned. It is not yet
+// connected to a site.
 func (b *bench) newDirectory(ctx context.Context, database, secret string) error {
 	text, err := directoryFile(b.cycle)
 	if err != nil {
@@ -83,7 +85,7 @@ func (b *bench) newDirectory(ctx context.Context, database, secret string) error
 	return nil
 }
 
-// cycled is what one round of provisioning did.
+// cycled is the result of one round of provisioning.
 type cycled struct {
 	initial      sample // requests are users; CPU is the directory's end
 	siteCPU      time.Duration
@@ -93,7 +95,7 @@ type cycled struct {
 	users        []newcomer // what the site has now
 }
 
-// cycleOnce provisions everybody into a fresh site, then once more when there is nothing to do.
+// cycleOnce provisions everyone into a fresh site, then runs another cycle that has nothing to do.
 func (b *bench) cycleOnce(ctx context.Context, base *population, directory, secret string, round int) (did cycled, err error) {
 	site, err := base.copy(b, fmt.Sprintf("target-%d", round))
 	if err != nil {
@@ -146,7 +148,7 @@ func (b *bench) cycleOnce(ctx context.Context, base *population, directory, secr
 	return did, errors.Join(append(errs[:], b.stop(engine), b.stop(target))...)
 }
 
-// initialCycle waits for the cycle that the directory's end begins by itself.
+// initialCycle waits for the cycle that the directory's server starts by itself.
 func (b *bench) initialCycle(ctx context.Context, engine *server, database string) (provision.CycleReport, error) {
 	if err := engine.process.Await(ctx, cycleLimit, "end its cycle", func(log []byte) bool { return bytes.Contains(log, []byte("cycle ended")) }); err != nil {
 		return provision.CycleReport{}, err
@@ -168,7 +170,7 @@ func (b *bench) initialCycle(ctx context.Context, engine *server, database strin
 	return *last, nil
 }
 
-// idleCycle does a cycle by the command line and counts the requests that reach the target.
+// idleCycle runs a cycle from the command line and counts the requests that reach the target.
 func (b *bench) idleCycle(ctx context.Context, target *server, database string, did *cycled) error {
 	before, err := target.requests()
 	if err != nil {
@@ -192,11 +194,11 @@ func (b *bench) idleCycle(ctx context.Context, target *server, database string, 
 	return err
 }
 
-// retryLimit is how long runCycle asks again.
+// retryLimit is how long runCycle retries.
 const retryLimit = 30 * time.Second
 
-// runCycle does a cycle by the command line. The server says that its cycle has ended a moment before it lets go of the
-// job, so being refused because it still holds the job is no failure yet.
+// runCycle runs a cycle from the command line. The server logs the end of its cycle shortly before
+// it releases the job, so runCycle retries while the server still holds the job.
 func (b *bench) runCycle(ctx context.Context, database string) (out string, err error) {
 	for until := time.Now().Add(retryLimit); ; {
 		out, err = b.rollcall(ctx, database, "provision", "run", directoryName, appName, "--json")
@@ -211,13 +213,13 @@ func (b *bench) runCycle(ctx context.Context, database string) (out string, err 
 	}
 }
 
-// newcomer is somebody to look up and to create.
+// newcomer is a user to look up and to create.
 type newcomer struct {
 	lookup string
 	body   []byte
 }
 
-// list reads all users but the administrator back as the requests that make them.
+// list reads all users except the administrator and returns the requests that create them.
 func (s *population) list(ctx context.Context, addr string) ([]newcomer, error) {
 	var users []newcomer
 	for read := 0; ; {
@@ -251,7 +253,8 @@ func (s *population) list(ctx context.Context, addr string) ([]newcomer, error) 
 	}
 }
 
-// generateOnce sends the lookup and the create of every user to a fresh site, with the engine's concurrency.
+// generateOnce sends the lookup and the create of every user to a fresh site, with the engine's
+// concurrency.
 func (b *bench) generateOnce(ctx context.Context, base *population, users []newcomer, round int) (sample, error) {
 	site, err := base.copy(b, fmt.Sprintf("generated-%d", round))
 	if err != nil {

@@ -1,5 +1,5 @@
-// Command bench knows how to measure Rollcall on one machine, side by side in
-// one run: what counts are ratios of that run, not its figures.
+// Command bench measures Rollcall on one machine, side by side in one run. The ratios of that run
+// matter, not its absolute figures.
 //
 //	parent ── load over loopback ──► rollcall serve ──► SQLite file, or a PostgreSQL server of its own
 //	   │                          ├► bench -child empty      an empty net/http handler
@@ -7,18 +7,16 @@
 //	   │                          └► bench -child store      the bare store, no HTTP
 //	   └─ /proc/PID/stat and status: processor time and peak memory of each
 //
-// On each kind of database a site of each size is filled once; then each part
-// (read, list, group, write) starts a server for every site, lays down its rows
-// with what they are compared to, and measures them. What goes wrong costs its
-// row, its part or, at the time limit, what is left; the report always comes,
-// and says in the rows that lack figures why they do.
+// On each kind of database, a site of each size is filled once. Then each part (read, list, group,
+// write) starts a server for every site, adds its rows with the things to compare them with, and
+// measures them. A failure costs its row or its part. The time limit costs everything that is left.
+// The report is always written, and rows without figures say why.
 //
-// Contenders take turns (A B C, A B C, …) so that whatever else the machine
-// does meets all of them alike; a figure is the median over the rounds with
-// the least and the greatest beside it, and a ratio is made within each round
-// before its median is taken.
+// Contenders take turns (A B C, A B C, …), so that other load on the machine affects all of them
+// equally. A figure is the median over the rounds, with the smallest and the largest value beside
+// it. Ratios are computed within each round before their median is taken.
 //
-// It prints the aims of the project beside its ratios, and whether they hold;
-// no test and no exit code depends on a time. It needs
-// Linux, whose /proc tells one process's processor time from another's.
+// The report shows the project's aims beside the ratios, and whether they hold. No test and no exit
+// code depends on a time. The command needs Linux, because it reads each process's processor time
+// from /proc.
 package main

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// environment is what figures depend on. It names no host and no path.
+// environment describes what the results depend on. It contains no host name and no path.
 type environment struct {
 	Go         string
 	CPU        string
@@ -55,7 +55,7 @@ func (b *bench) environment(ctx context.Context) (environment, error) {
 	return e, err
 }
 
-// field is the first "name : value" of a file such as those in /proc.
+// field returns the value of the first "name : value" line in a file such as those in /proc.
 func field(text, name string) string {
 	for line := range strings.Lines(text) {
 		if key, value, found := strings.Cut(line, ":"); found && strings.TrimSpace(key) == name {
@@ -65,7 +65,7 @@ func field(text, name string) string {
 	return "unknown"
 }
 
-// fileSystem is the type of the file system that a directory is on, from /proc/self/mountinfo.
+// fileSystem returns the type of a directory's file system, from /proc/self/mountinfo.
 func fileSystem(mounts, dir string) string {
 	best, kind := "", "unknown"
 	for line := range strings.Lines(mounts) {
@@ -82,7 +82,7 @@ func fileSystem(mounts, dir string) string {
 	return kind
 }
 
-// driver names the SQLite driver that this program was built with.
+// driver returns the SQLite driver with which this program was built.
 func driver() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

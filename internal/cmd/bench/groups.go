@@ -46,7 +46,7 @@ func (b *bench) groupRows(s *section, site *population, server *server) []*conte
 	}
 }
 
-// holdingMembers accepts a group with at least n members: a load may have added one.
+// holdingMembers accepts a group with at least n members, because a load may have added one.
 func holdingMembers(n int) func(status int, body []byte) error {
 	member := []byte(`"value":"`)
 	return func(status int, body []byte) error {

@@ -6,10 +6,11 @@ import (
 	"net/url"
 )
 
-// listClients is the number of connections that ask for pages, whose answers are some hundred kilobytes.
+// listClients is the number of connections that request pages. Each page has several hundred
+// kilobytes.
 const listClients = 4
 
-// lists reads first and last pages of 100, sorted ones, and one that no index helps with.
+// lists reads first and last pages of 100, sorted pages, and one page for which no index helps.
 func (b *bench) lists(ctx context.Context, w *stage, s *section) error {
 	nothing := w.addNothing(&section{}, b.clients)
 	var small []*contender
@@ -24,7 +25,7 @@ func (b *bench) lists(ctx context.Context, w *stage, s *section) error {
 			}
 		}
 		if w.large(i) && small != nil {
-			for k, row := range rows[:5] { // those that an index orders
+			for k, row := range rows[:5] { // the rows whose order an index provides
 				row.claims = append(row.claims, costOf(small[k], w.smaller(), atMost(1.3)))
 			}
 			for k, row := range rows[5:] {
@@ -37,7 +38,8 @@ func (b *bench) lists(ctx context.Context, w *stage, s *section) error {
 	return b.interleave(ctx, s.Rows...)
 }
 
-// alternate lets the sites take turns: what one server still does after its turn is not in the next one's way.
+// alternate orders the rows so that the sites take turns. Work that a server still does after its
+// turn then does not disturb its own next turn.
 func alternate(rows []*contender, groups int) []*contender {
 	each := len(rows) / groups
 	var out []*contender
@@ -73,7 +75,7 @@ func (b *bench) listRows(ctx context.Context, s *section, site *population, serv
 	return rows, nil
 }
 
-// walk follows the cursors to the last page and returns how many users there are and that page's cursor.
+// walk follows the cursors to the last page. It returns the number of users and that page's cursor.
 func (s *population) walk(ctx context.Context, addr string) (total int, last string, err error) {
 	for read := 0; ; {
 		var page struct {

@@ -45,7 +45,7 @@ type options struct {
 	limit   time.Duration // of the whole run
 	clients int
 	profile string
-	changed []string // flags that make this run another than `make bench`
+	changed []string // flags that make this run differ from `make bench`
 	child   childOptions
 }
 
@@ -88,7 +88,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if b.dir, err = os.MkdirTemp(o.parent, "rollcall-bench-"); err != nil {
 		return err
 	}
-	if err = os.Chmod(b.dir, 0o711); err == nil { // PostgreSQL runs as somebody else and has its folder in here
+	if err = os.Chmod(b.dir, 0o711); err == nil { // PostgreSQL runs as another user and has its folder in here
 		err = b.measure(ctx)
 	}
 	return errors.Join(err, b.stopAll(), os.RemoveAll(b.dir))
@@ -129,7 +129,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unknown argument %q", f.Arg(0))
 	}
-	o.settle = 1100 * time.Millisecond // more than the second after which gathered rows are written
+	o.settle = 1100 * time.Millisecond // longer than the second after which the server writes the log rows that it has gathered
 	given := map[string]bool{}
 	f.Visit(func(fl *flag.Flag) {
 		given[fl.Name] = true
@@ -154,7 +154,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	return o, o.valid()
 }
 
-// shrink makes small what was not given.
+// shrink sets small values for the flags that were not given.
 func (o *options) shrink(given map[string]bool) {
 	o.settle = 50 * time.Millisecond
 	if !given["users"] {
@@ -197,7 +197,7 @@ func sizes(text string) ([]int, error) {
 	return list, nil
 }
 
-// measure does all parts and reports, also when some of them, or the whole run, came to grief.
+// measure runs all parts and writes the report, even if some parts or the whole run fail.
 func (b *bench) measure(ctx context.Context) error {
 	where, err := b.environment(ctx)
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/templates"
 )
 
-// mapping evaluates the guide's user mapping, compiled once, for many people, on one core.
+// mapping measures the guide's user mapping: compiled once and evaluated for many people, on one
+// core.
 func (b *bench) mapping(ctx context.Context, r *report) error {
 	rows, err := guideRows()
 	if err != nil {
@@ -39,7 +40,7 @@ func (b *bench) mapping(ctx context.Context, r *report) error {
 	return nil
 }
 
-// guideRows are the rows that new applications begin with.
+// guideRows returns the mapping rows that new applications start with.
 func guideRows() ([]provision.CompiledMapping, error) {
 	text, err := templates.Get(templates.Guide)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// person is somebody of a made-up company, the same for the same number.
+// person is an employee of a made-up company. The same number always gives the same person.
 type person struct {
 	n                    int
 	given, family        string
@@ -46,8 +46,8 @@ func personOf(n int) person {
 	return p
 }
 
-// leads reports whether no other person has this person's title. One in a hundred leads; the people that the
-// measurements create again and again do not.
+// leads reports whether the person's title is unique. One in a hundred people has a unique title,
+// but never the people that the measurements create repeatedly.
 func (p person) leads() bool { return p.n%100 == 70 }
 
 func (p person) displayName() string { return p.given + " " + p.family }
@@ -55,7 +55,8 @@ func (p person) userName() string    { return fmt.Sprintf("user%07d@contoso.exam
 func (p person) nickname() string    { return fmt.Sprintf("user%07d", p.n) }
 func (p person) objectID() string    { return fmt.Sprintf("5e7ab1d2-90c4-4f6e-8a3b-%012d", p.n) }
 
-// user is the person as a provisioning client sends a rich account: about 1.5 KB.
+// user returns the person as a rich SCIM account of about 1.5 KB, as a provisioning client sends
+// it.
 func (p person) user() ([]byte, error) {
 	type m = map[string]any
 	return json.Marshal(m{
@@ -88,7 +89,7 @@ func (p person) user() ([]byte, error) {
 	})
 }
 
-// attributes is the person as the company's directory has them.
+// attributes returns the person's attributes in the company's directory.
 func (p person) attributes() map[string]any {
 	return map[string]any{
 		"userPrincipalName": p.userName(), "accountEnabled": true, "displayName": p.displayName(), "givenName": p.given, "surname": p.family,
@@ -98,7 +99,7 @@ func (p person) attributes() map[string]any {
 	}
 }
 
-// directoryFile is a directory of n people as `rollcall directory import` reads it.
+// directoryFile returns a directory of n people in the format of `rollcall directory import`.
 func directoryFile(n int) ([]byte, error) {
 	columns := []string{
 		"userPrincipalName", "accountEnabled", "displayName", "givenName", "surname", "mail", "mailNickname", "jobTitle", "department", "companyName",

@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/pgserver"
 )
 
-// postgres is a server for one site, as PostgreSQL is by default, with fsync.
+// postgres is a PostgreSQL server for one site, with default settings and fsync.
 type postgres struct {
 	*pgserver.Server
 	url     string
@@ -37,11 +37,11 @@ func (b *bench) startPostgres(ctx context.Context) (*postgres, error) {
 	return p, err
 }
 
-// analyze gives the planner the statistics that autovacuum gathers within minutes of a fill.
+// analyze creates the planner statistics that autovacuum would gather within minutes after a fill.
 func (p *postgres) analyze(ctx context.Context) error { return p.Exec(ctx, "vacuum analyze") }
 
-// cpu is the processor time of the whole server: its first process, with those of its children that have ended, and
-// those that run.
+// cpu returns the processor time of the whole server: of its first process, including children that
+// have ended, and of its running children.
 func (p *postgres) cpu() (time.Duration, error) {
 	pid, err := p.PID()
 	if err != nil {
@@ -55,7 +55,7 @@ func (p *postgres) cpu() (time.Duration, error) {
 	for _, file := range all {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // it has ended, and its parent has its time
+			continue // the process has ended, and its parent's time includes it
 		}
 		used, err := statOf(string(text))
 		switch {
@@ -70,14 +70,14 @@ func (p *postgres) cpu() (time.Duration, error) {
 	return total, nil
 }
 
-// processTimes is what a process has used.
+// processTimes is the processor time that a process has used.
 type processTimes struct {
 	pid, parent string
 	own, ended  time.Duration // ended: of children that it has waited for
 }
 
-// statOf reads /proc/PID/stat: the 4th field is the parent, the 14th to 17th are utime, stime, cutime and cstime; the
-// second one, in brackets, may hold spaces.
+// statOf parses /proc/PID/stat. Field 4 is the parent, and fields 14 to 17 are utime, stime, cutime
+// and cstime. Field 2, in parentheses, can contain spaces.
 func statOf(text string) (processTimes, error) {
 	before, rest, found := cutLast(text, ")")
 	pid, _, _ := strings.Cut(before, " ")

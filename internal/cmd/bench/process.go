@@ -28,19 +28,20 @@ type server struct {
 	addr    string // host:port
 	pid     int
 	process *binary.Process
-	in      io.Closer // a child of ours ends when this closes, also when the parent was killed
+	in      io.Closer // our own child ends when this closes, even if the parent was killed
 	db      *postgres // its database server, whose processor time counts too; nil on SQLite
 }
 
-// done is closed when the process has ended.
+// done returns a channel that is closed when the process has ended.
 func (s *server) done() <-chan struct{} {
 	if s.process == nil {
-		return nil // a contender without one does not end
+		return nil // a contender without a process does not end
 	}
 	return s.process.Done()
 }
 
-// start runs a program until stop, or until ctx ends, and returns once it has said where it listens.
+// start runs a program until stop is called or ctx ends. It returns once the program has logged its
+// address.
 func (b *bench) start(ctx context.Context, name, program string, args ...string) (*server, error) {
 	b.started++
 	cmd := exec.CommandContext(ctx, program, args...)
@@ -61,7 +62,8 @@ func (b *bench) start(ctx context.Context, name, program string, args ...string)
 	return s, nil
 }
 
-// childEnv is the parent's, with nothing that configures rollcall but the file of its key.
+// childEnv returns the parent's environment. Of the variables that configure rollcall, it has only
+// the key file.
 func (b *bench) childEnv() []string {
 	return binary.CleanEnv(
 		"ROLLCALL_KEY_FILE="+filepath.Join(b.dir, "key"),
@@ -69,13 +71,13 @@ func (b *bench) childEnv() []string {
 	)
 }
 
-// requests counts the requests that a rollcall serve has logged.
+// requests returns the number of requests that a rollcall server has logged.
 func (s *server) requests() (int, error) {
 	log, err := os.ReadFile(s.process.Log)
 	return bytes.Count(log, []byte("msg=request ")), err
 }
 
-// stop ends a server and waits for its end.
+// stop stops a server and waits until it has ended.
 func (b *bench) stop(s *server) error {
 	s.in.Close()
 	if err := s.process.Stop(); err != nil {
@@ -90,7 +92,7 @@ func (b *bench) stop(s *server) error {
 	return nil
 }
 
-// stopAll ends what still runs, the youngest first, and database servers last.
+// stopAll stops all running servers: the newest first, and database servers last.
 func (b *bench) stopAll() error {
 	var errs []error
 	for len(b.running) > 0 {
@@ -107,7 +109,7 @@ func (b *bench) stopAll() error {
 	return errors.Join(errs...)
 }
 
-// cpu is the processor time the server has used so far, in user and kernel mode.
+// cpu returns the processor time that the server has used so far, in user and kernel mode.
 func (s *server) cpu() (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
 	if err != nil {
@@ -125,7 +127,7 @@ func cutLast(text, sep string) (before, after string, found bool) {
 	return text[:i], text[i+len(sep):], true
 }
 
-// peak is the greatest resident size the server has had so far, in bytes.
+// peak returns the server's peak resident size so far, in bytes.
 func (s *server) peak() (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid))
 	if err != nil {
@@ -144,8 +146,8 @@ func parsePeak(status string) (int64, error) {
 	return 0, errors.New("no VmHWM in /proc/PID/status")
 }
 
-// rollcall runs one command to its end and returns what it printed. The settings stand in the environment: a command refuses
-// a flag that it does not look at.
+// rollcall runs one command and returns its output. The settings are in the environment, because
+// commands refuse flags that they do not use.
 func (b *bench) rollcall(ctx context.Context, database string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, b.binary, args...)
 	cmd.Dir, cmd.Env = b.dir, append(b.childEnv(), "ROLLCALL_DATABASE="+database)

@@ -22,7 +22,7 @@ func (b *bench) profiles(ctx context.Context, site *population) error {
 		return err
 	}
 	var last atomic.Int64
-	last.Store(time.Now().Unix()) // above the numbers that were measured
+	last.Store(time.Now().Unix()) // greater than the numbers that were measured
 	creating, err := site.newUsers(s.addr, b.clients, func() int { return int(last.Add(1)) })
 	if err != nil {
 		return err

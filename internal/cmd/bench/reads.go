@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// contender makes a row that measures one server under one load.
+// add adds a row that measures one server under one load.
 func (s *section) add(name string, users int, server *server, l load, claims ...claim) *contender {
 	c := &contender{
 		Name: name, Users: users, Clients: l.clients, server: server, claims: claims,
@@ -53,7 +53,7 @@ func (b *bench) lookup(filter func(person) string) func(*population, string) loa
 	return func(p *population, addr string) load { return p.byFilter(addr, b.clients, filter) }
 }
 
-// answered accepts what the empty handler answers.
+// answered accepts the response of the empty handler.
 func answered(status int, body []byte) error {
 	if status != 200 || string(body) != emptyAnswer {
 		return unexpected(status, body)

@@ -11,15 +11,15 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// report is everything that a run found out.
+// report is everything that a run measured.
 type report struct {
 	Environment environment
 	Options     options
 	Took        time.Duration
-	Cut         error // why the run ended before it was through
+	Cut         error // why the run ended early
 
 	Sections []*section
-	Filled   []memory // after people came in
+	Filled   []memory // after the fill
 
 	Rows           int // of the guide's user mapping
 	Mapping        []float64
@@ -45,7 +45,7 @@ type memory struct {
 	peak int64
 }
 
-// problems are all that went wrong.
+// problems returns everything that went wrong.
 func (r *report) problems() error {
 	errs := []error{r.Cut, r.ProfileProblem}
 	add := func(what string, err error) {
@@ -55,7 +55,7 @@ func (r *report) problems() error {
 	}
 	for _, s := range r.Sections {
 		if errors.Is(s.Problem, pgserver.ErrNoBinaries) {
-			continue // the report says so; there is nothing to put right
+			continue // the report shows it; nothing can be corrected
 		}
 		what := kindName(s.Kind) + ", " + strings.ToLower(s.Title)
 		add(what, s.Problem)
@@ -87,7 +87,7 @@ func (c *cycleReport) add(did cycled) {
 	c.Site, c.Source = max(c.Site, did.site), max(c.Source, did.source)
 }
 
-// markdown is the report as docs/benchmarks.md.
+// markdown returns the report in the form of docs/benchmarks.md.
 func (r *report) markdown() string {
 	var out strings.Builder
 	out.WriteString("# Benchmarks\n\n" + r.intro())
@@ -112,7 +112,7 @@ func (r *report) markdown() string {
 	return out.String()
 }
 
-// finding is a claim with an aim, of whatever part.
+// finding is a claim with an aim, from any part.
 type finding struct {
 	what    string
 	verdict verdict
@@ -155,7 +155,7 @@ func cycleAim() aim   { return atLeast(0.5) }
 func idleAim() aim    { return atMost(1) }
 func memoryAim() aim  { return atMost(150) }
 
-// verdicts says how many aims hold, and names those that do not.
+// verdicts returns how many aims hold, and the names of those that do not.
 func (r *report) verdicts() string {
 	all := r.findings()
 	var count [4]int
@@ -203,7 +203,7 @@ func (s *section) text(r *report) string {
 	return text
 }
 
-// table is a row for each contender.
+// table returns a table with a row for each contender.
 func (s *section) table() string {
 	header := []string{"", "users", "clients", "requests/s", "server CPU, µs"}
 	if s.Kind == kindPostgres {
@@ -249,7 +249,7 @@ func (s *section) remarks(c *contender) string {
 	return strings.Join(words, "; ")
 }
 
-// oneLine is an error's first line, fit for a table, without what follows, which is on the terminal.
+// oneLine returns the first line of an error, for a table cell. The whole error is on the terminal.
 func oneLine(err error) string {
 	if err == nil {
 		return ""
@@ -258,10 +258,10 @@ func oneLine(err error) string {
 	return strings.ReplaceAll(first, "|", "/")
 }
 
-// remarksTitle heads the one column with words, besides the first.
+// remarksTitle is the title of the only text column besides the first.
 const remarksTitle = "ratio (aim)"
 
-// table renders rows, of which the first is the header.
+// table formats rows as a table. The first row is the header.
 func table(rows [][]string) string {
 	var out strings.Builder
 	for i, row := range rows {
@@ -366,7 +366,7 @@ func (r *report) cycles() [][]string {
 
 const memoryText = "Peak resident size (`VmHWM`) of each `rollcall serve` process alone, since its start, which was the beginning of the part (aim: at most 150 MB)."
 
-// peaks are those of all processes.
+// peaks returns the peak memory of all processes.
 func (r *report) peaks() []memory {
 	all := r.Filled
 	for _, s := range r.Sections {
@@ -387,7 +387,7 @@ func (r *report) memory() [][]string {
 	return rows
 }
 
-// format is "median (min–max)"; the brackets fall away when all values print alike.
+// format returns "median (min–max)". It leaves out the parentheses if all values look the same.
 func format(s spread, verb string) string {
 	median, low, high := fmt.Sprintf(verb, s.Median), fmt.Sprintf(verb, s.Min), fmt.Sprintf(verb, s.Max)
 	if low == high {
@@ -398,7 +398,7 @@ func format(s spread, verb string) string {
 
 func ratio(values []float64) string { return format(spreadOf(values), "%.2f") }
 
-// figure is whole, with a digit more where numbers are small.
+// figure formats values as whole numbers, with one more digit if they are small.
 func figure(values []float64) string {
 	if s := spreadOf(values); s.Max < 100 {
 		return format(s, "%.1f")
@@ -425,7 +425,7 @@ func seconds(samples []sample) string {
 
 func megabytes(n int64) string { return fmt.Sprintf("%.0f", float64(n)/1e6) }
 
-// count writes a number with commas between thousands.
+// count formats a number with commas between thousands.
 func count(n int) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// searchable declares attributes searchable while the servers run, and asks for people by them once their indexes are
-// complete, beside one that is not declared.
+// searchable declares attributes searchable while the servers run. Once their indexes are complete,
+// it measures searches by them, and by an attribute that is not declared.
 func (b *bench) searchable(ctx context.Context, w *stage, s *section) error {
 	var small *contender
 	for i, site := range w.sites {
@@ -41,7 +41,8 @@ func (b *bench) searchable(ctx context.Context, w *stage, s *section) error {
 	return b.interleave(ctx, s.Rows...)
 }
 
-// declare declares attributes of a site's users searchable and waits until their indexes are complete.
+// declare declares attributes of a site's users searchable and waits until their indexes are
+// complete.
 func (b *bench) declare(ctx context.Context, site *population, attributes ...string) (took time.Duration, err error) {
 	started := time.Now()
 	if _, err := b.rollcall(ctx, site.url, append([]string{"site", "searchable", "add", siteName, "User"}, attributes...)...); err != nil {

@@ -21,37 +21,39 @@ const adminName = "admin@contoso.example"
 // mostClients is the greatest number of connections that a load may have.
 const mostClients = 64
 
-// strangers is how many users are in no group, at least one for each connection. With the administrator they fill a
-// page of 100, so that the last page of a site of some hundreds is as long as the first.
+// strangers is the number of users in no group, at least one for each connection. Together with the
+// administrator they fill a page of 100, so that the last page of a site with a few hundred users
+// is as long as the first.
 const strangers = 99
 
 const scimPath = "/c/" + siteName + "/auth/scim/v2"
 
-// population is a site of profile full with a live token and its people, alone in its database.
+// population is a site with the profile "full", a valid token and its users. It is alone in its
+// database.
 type population struct {
 	url    string
-	db     *postgres // that url is on; nil on SQLite
+	db     *postgres // the server of url; nil on SQLite
 	token  string
 	ids    []string // of its users, in the order of their numbers
-	others []string // of users in no group: the loads add and remove them
-	bytes  int      // of its users' documents, as answered
-	filled int64    // peak memory of rollcall serve when all had come in
+	others []string // of users in no group; the loads add them to groups and remove them
+	bytes  int      // total size of its users' documents in responses
+	filled int64    // peak memory of rollcall serve after the fill
 
-	few, many group // of 10 and of everybody in ids
-	groups    int   // how many there are besides, without members
+	few, many group // groups with 10 members and with everyone in ids
+	groups    int   // number of other groups, without members
 	flips     []atomic.Uint32
 }
 
-// group is one with members.
+// group is a group with members.
 type group struct {
 	id      string
 	members int
 }
 
-// users is how many people the site was made for.
+// users returns the number of people that the site was created for.
 func (s *population) users() int { return len(s.ids) }
 
-// newSite makes a site without people, but for its administrator's link.
+// newSite creates a site with no people except the administrator, who has a sign-in link.
 func (b *bench) newSite(ctx context.Context, url string) (*population, error) {
 	s := &population{url: url}
 	if _, err := b.rollcall(ctx, s.url, "site", "create", siteName, "--profile", "full", "--admin", adminName); err != nil {
@@ -62,7 +64,7 @@ func (b *bench) newSite(ctx context.Context, url string) (*population, error) {
 	return s, err
 }
 
-// copy is the same site in an SQLite file of its own. Nobody may have it open.
+// copy returns a copy of the site in its own SQLite file. No process may have the original open.
 func (s *population) copy(b *bench, name string) (*population, error) {
 	c := *s
 	c.url = filepath.Join(b.dir, name+".db")
@@ -70,7 +72,7 @@ func (s *population) copy(b *bench, name string) (*population, error) {
 	return &c, copyDatabase(c.url, s.url)
 }
 
-// request puts an HTTP request together.
+// request builds an HTTP request in buf.
 func (s *population) request(buf []byte, method, target string, body []byte) []byte {
 	buf = append(buf, method...)
 	buf = append(buf, ' ')
@@ -86,12 +88,12 @@ func (s *population) request(buf []byte, method, target string, body []byte) []b
 	return append(buf, body...)
 }
 
-// lookup is the target of Entra's search for an account.
+// lookup returns the path of Entra's search for an account.
 func lookup(userName string) string {
 	return "/Users?filter=" + url.QueryEscape(`userName eq "`+userName+`"`)
 }
 
-// fill brings n people in by durable creates, and some who stay in no group; then it makes the groups.
+// fill adds n people and the strangers with durable creates, then creates the groups.
 func (s *population) fill(ctx context.Context, addr string, n int) error {
 	ids, sizes := make([]string, n+strangers), make([]int, n+strangers)
 	_, err := all(ctx, addr, mostClients, len(ids), func(c *conn, i int) error {
@@ -116,7 +118,8 @@ func (s *population) fill(ctx context.Context, addr string, n int) error {
 	return s.fillGroups(ctx, addr)
 }
 
-// fillGroups makes a group of ten, one of everybody, and for each hundred people one without members.
+// fillGroups creates a group of ten, a group of everyone, and an empty group for every hundred
+// people.
 func (s *population) fillGroups(ctx context.Context, addr string) error {
 	s.groups = max(2, len(s.ids)/100)
 	_, err := all(ctx, addr, 16, s.groups, func(c *conn, i int) error {
@@ -165,7 +168,7 @@ func groupBody(name string, members []string) []byte {
 	return append(body, "]}"...)
 }
 
-// idOf cuts the id out of a resource as the server writes it; empty when there is none.
+// idOf returns the id in a resource as the server writes it, or an empty string.
 func idOf(answer []byte) string {
 	_, rest, found := bytes.Cut(answer, []byte(`"id":"`))
 	id, _, closed := bytes.Cut(rest, []byte(`"`))
@@ -179,7 +182,7 @@ func unexpected(status int, body []byte) error {
 	return fmt.Errorf("unexpected answer %d: %.500s", status, body)
 }
 
-// get asks for one of some targets, a random one each time.
+// get returns a load that requests a random one of the targets each time.
 func (s *population) get(addr string, clients int, targets []string, check func(status int, body []byte) error) load {
 	return load{
 		addr: addr, clients: clients, check: check,
@@ -198,7 +201,7 @@ func (s *population) byID(addr string, clients int) load {
 	return s.get(addr, clients, targets, holding(`"userName":"`))
 }
 
-// byFilter looks random people up by what a person has.
+// byFilter looks up random people by a filter on their values.
 func (s *population) byFilter(addr string, clients int, filter func(person) string) load {
 	targets := make([]string, len(s.ids))
 	for i := range targets {
@@ -207,7 +210,7 @@ func (s *population) byFilter(addr string, clients int, filter func(person) stri
 	return s.get(addr, clients, targets, found(1))
 }
 
-// byTeam looks random groups up by displayName.
+// byTeam looks up random groups by displayName.
 func (s *population) byTeam(addr string, clients int) load {
 	targets := make([]string, s.groups)
 	for i := range targets {
@@ -216,7 +219,7 @@ func (s *population) byTeam(addr string, clients int) load {
 	return s.get(addr, clients, targets, found(1))
 }
 
-// holding accepts an answer with some text in it.
+// holding accepts a response that contains the text.
 func holding(text string) func(status int, body []byte) error {
 	want := []byte(text)
 	return func(status int, body []byte) error {
@@ -227,7 +230,7 @@ func holding(text string) func(status int, body []byte) error {
 	}
 }
 
-// found accepts a list of n users in all.
+// found accepts a list with a total of n users.
 func found(n int) func(status int, body []byte) error {
 	want := fmt.Appendf(nil, `"totalResults":%d,`, n)
 	return func(status int, body []byte) error {
@@ -238,7 +241,7 @@ func found(n int) func(status int, body []byte) error {
 	}
 }
 
-// newUsers creates people who are not there yet.
+// newUsers creates users that do not exist yet.
 func (s *population) newUsers(addr string, clients int, number func() int) (load, error) {
 	const hole = 7_777_777
 	bodies := make([][]byte, 64)
@@ -267,7 +270,7 @@ func created(status int, body []byte) error {
 	return nil
 }
 
-// changed accepts the answer to a PATCH.
+// changed accepts the response to a PATCH.
 func changed(status int, body []byte) error {
 	if status != http.StatusOK && status != http.StatusNoContent {
 		return unexpected(status, body)
@@ -275,7 +278,7 @@ func changed(status int, body []byte) error {
 	return nil
 }
 
-// patch is a PATCH body with one operation.
+// patch returns a PATCH body with one operation.
 func patch(operation string) []byte {
 	return []byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + operation + `]}`)
 }
@@ -295,9 +298,9 @@ func (s *population) activations(addr string, clients int) load {
 	}
 }
 
-// memberships adds a user of its own to a group and removes them again, each client.
+// memberships makes each client add its own user to a group and remove it again.
 func (s *population) memberships(addr string, clients int, g group) load {
-	in := make([]bool, clients) // each touched by its client alone
+	in := make([]bool, clients) // each element is used by one client only
 	return load{
 		addr: addr, clients: clients, check: changed,
 		next: func(worker int, _ *rand.Rand, buf []byte) []byte {

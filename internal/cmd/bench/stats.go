@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// spread is a median with the least and the greatest value beside it.
+// spread is a median with the smallest and the largest value.
 type spread struct{ Median, Min, Max float64 }
 
-// spreadOf returns the spread of values, zero for none.
+// spreadOf returns the spread of values, or zero if there are none.
 func spreadOf(values []float64) spread {
 	if len(values) == 0 {
 		return spread{}
@@ -24,7 +24,7 @@ func spreadOf(values []float64) spread {
 	return s
 }
 
-// ratios divides round by round: both values of a ratio met the same machine.
+// ratios divides the values of each round, because both were measured under the same conditions.
 func ratios(over, under []float64) []float64 {
 	var out []float64
 	for i := range min(len(over), len(under)) {
@@ -35,7 +35,7 @@ func ratios(over, under []float64) []float64 {
 	return out
 }
 
-// sample is what one contender did in one round.
+// sample is the result of one contender in one round.
 type sample struct {
 	Requests int
 	Elapsed  time.Duration
@@ -50,7 +50,8 @@ func (s sample) rate() float64 {
 	return float64(s.Requests) / s.Elapsed.Seconds()
 }
 
-// cpu, database and total are microseconds of processor time per request: the server's, PostgreSQL's, of both.
+// cpu, database and total are microseconds of processor time per request: the server's,
+// PostgreSQL's, of both.
 func (s sample) cpu() float64      { return s.each(s.CPU) }
 func (s sample) database() float64 { return s.each(s.Database) }
 func (s sample) total() float64    { return s.each(s.CPU + s.Database) }
@@ -62,17 +63,17 @@ func (s sample) each(d time.Duration) float64 {
 	return float64(d.Nanoseconds()) / 1e3 / float64(s.Requests)
 }
 
-// contender is one of the things that are measured beside each other: a row of the report.
+// contender is one of the things that are compared: a row of the report.
 type contender struct {
 	Name    string
 	Users   int // of the site
 	Clients int
 	server  *server
 	do      func(ctx context.Context, d time.Duration) (requests int, elapsed time.Duration, err error)
-	after   func(ctx context.Context) error // puts right what do changed, outside of what is measured; may be nil
+	after   func(ctx context.Context) error // undoes the changes of do outside the measured time; may be nil
 	claims  []claim
 	samples []sample
-	err     error // why it has no more samples
+	err     error // why it has no further samples
 }
 
 func (c *contender) rates() []float64     { return c.each(sample.rate) }
@@ -88,7 +89,7 @@ func (c *contender) each(f func(sample) float64) []float64 {
 	return out
 }
 
-// used is processor time that a server, and its database server, have used.
+// used is the processor time that a server and its database server have used.
 type used struct{ server, database time.Duration }
 
 func (s *server) used() (u used, err error) {
@@ -99,9 +100,9 @@ func (s *server) used() (u used, err error) {
 	return u, err
 }
 
-// turn is a round of a contender whose processor time is not read yet: a
-// rollcall writes the log rows of reads up to a second after them, and that
-// belongs to the round. Meanwhile other servers have theirs.
+// turn is a round of a contender before its processor time is read. A rollcall server writes the
+// log rows of reads up to a second later, and that work belongs to the round. Other servers have
+// their rounds meanwhile.
 type turn struct {
 	c      *contender
 	sample sample
@@ -110,7 +111,7 @@ type turn struct {
 	warmUp bool // its sample does not count
 }
 
-// begin does the round.
+// begin runs the round.
 func (b *bench) begin(ctx context.Context, c *contender, d time.Duration) (*turn, error) {
 	t := &turn{c: c}
 	var err error
@@ -129,7 +130,7 @@ func (b *bench) begin(ctx context.Context, c *contender, d time.Duration) (*turn
 	return t, nil
 }
 
-// end waits until the round's log rows are written, and reads the processor time.
+// end waits until the round's log rows are written, then reads the processor time.
 func (b *bench) end(ctx context.Context, t *turn) (sample, error) {
 	select {
 	case <-time.After(time.Until(t.ended.Add(b.settle))):
@@ -141,7 +142,7 @@ func (b *bench) end(ctx context.Context, t *turn) (sample, error) {
 	return t.sample, err
 }
 
-// once is a round on its own.
+// once runs a single round.
 func (b *bench) once(ctx context.Context, c *contender, d time.Duration) (sample, error) {
 	t, err := b.begin(ctx, c, d)
 	if err != nil {
@@ -150,9 +151,8 @@ func (b *bench) once(ctx context.Context, c *contender, d time.Duration) (sample
 	return b.end(ctx, t)
 }
 
-// interleave warms every contender up, then lets them take turns. One that
-// goes wrong is left out from there on, and says why in the report; only the
-// end of ctx ends them all.
+// interleave warms up every contender, then lets them take turns. If a contender fails, the report
+// says why, and the others continue without it. Only the end of ctx stops them all.
 func (b *bench) interleave(ctx context.Context, all ...*contender) error {
 	open := map[*server]*turn{}
 	for round := range b.rounds + 1 {
@@ -173,7 +173,7 @@ func (b *bench) interleave(ctx context.Context, all ...*contender) error {
 	return context.Cause(ctx)
 }
 
-// take is one contender's turn; round 0 is the warm-up.
+// take runs one contender's turn. Round 0 is the warm-up.
 func (b *bench) take(ctx context.Context, open map[*server]*turn, c *contender, round int) error {
 	if t := open[c.server]; t != nil {
 		b.close(ctx, open, t)

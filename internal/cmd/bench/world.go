@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// The kinds of database, as flags and as the report name them.
+// The kinds of database, as named in flags and in the report.
 const (
 	kindSQLite   = "sqlite"
 	kindPostgres = "postgres"
 )
 
-// kindName is how people write it.
+// kindName returns the usual spelling of a kind of database.
 func kindName(kind string) string {
 	if kind == kindPostgres {
 		return "PostgreSQL"
@@ -61,7 +61,7 @@ func partsOf(text string) ([]string, error) {
 	return list, nil
 }
 
-// world is one kind of database with a site of each size on it.
+// world is one kind of database with a site of each size.
 type world struct {
 	kind  string
 	sites []*population // rising
@@ -69,25 +69,25 @@ type world struct {
 
 func (w *world) largest() *population { return w.sites[len(w.sites)-1] }
 
-// stage is a world while a part is measured: a rollcall serve for each site.
+// stage is a world while a part is measured, with a running rollcall server for each site.
 type stage struct {
 	*world
 	servers []*server
-	empty   *server // an empty handler, which says how fast the machine is meanwhile
+	empty   *server // an empty handler, which shows how fast the machine is at the time
 }
 
-// addNothing is a row of the empty handler, which gets the same kind of request as a GET by id.
+// addNothing adds a row for the empty handler, which gets the same requests as a GET by id.
 func (w *stage) addNothing(s *section, clients int) *contender {
 	l := w.largest().byID(w.empty.addr, clients)
 	l.check = answered
 	return s.add("empty net/http handler", 0, w.empty, l)
 }
 
-// large reports whether the site is the largest, which the aims are about.
+// large reports whether site i is the largest. The aims are about that site.
 func (w *world) large(i int) bool { return i == len(w.sites)-1 }
 
-// partOfDatabase is one of the parts that are done on each kind of database. Its
-// plan fills the section with rows and measures them.
+// partOfDatabase is a part that runs on each kind of database. Its plan adds rows to the section
+// and measures them.
 type partOfDatabase struct {
 	name, title string
 	plan        func(ctx context.Context, w *stage, s *section) error
@@ -99,11 +99,12 @@ func (b *bench) partsOfDatabase() []partOfDatabase {
 		{partList, "Lists", b.lists},
 		{partGroup, "Groups", b.memberships},
 		{partWrite, "Durable writes", b.writes},
-		{partSearch, "Searchable attributes", b.searchable}, // last: the others measure sites that declare nothing
+		{partSearch, "Searchable attributes", b.searchable}, // last, because the other parts measure sites without declared attributes
 	}
 }
 
-// database fills a site of each size on one kind of database and measures its parts. What goes wrong is in the report.
+// database fills a site of each size on one kind of database and measures its parts. Failures are
+// in the report.
 func (b *bench) database(ctx context.Context, kind string, r *report) {
 	var sections []*section
 	var parts []partOfDatabase
@@ -141,7 +142,7 @@ func (b *bench) database(ctx context.Context, kind string, r *report) {
 	}
 }
 
-// onStage runs a part with fresh servers, whose peak memory is then the part's.
+// onStage runs a part with fresh servers, so that their peak memory belongs to the part.
 func (b *bench) onStage(ctx context.Context, w *world, s *section, plan func(context.Context, *stage, *section) error) (err error) {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -180,8 +181,8 @@ func (b *bench) serveSite(ctx context.Context, name string, site *population) (*
 	return s, err
 }
 
-// world makes and fills the sites. On PostgreSQL each has a database server of
-// its own, so that one's processor time is told from the other's.
+// world creates and fills the sites. On PostgreSQL each site has its own database server, so that
+// their processor times can be told apart.
 func (b *bench) world(ctx context.Context, kind string) (*world, error) {
 	w := &world{kind: kind}
 	for _, n := range b.users {

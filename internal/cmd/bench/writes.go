@@ -14,22 +14,22 @@ import (
 	"time"
 )
 
-// writers is how many clients write at a time, in turn.
+// writers returns the numbers of concurrent writing clients to measure.
 func (b *bench) writers() []int {
 	list := []int{1, b.clients, mostClients}
 	slices.Sort(list)
 	return slices.Compact(list)
 }
 
-// beside are the contenders on copies of the largest site on SQLite: the same server code with one commit per request,
-// and the bare store.
+// beside has the contenders on copies of the largest site on SQLite: the same server code with one
+// commit per request, and the bare store.
 type beside struct {
 	site         *population // of serial
 	serial, bare *server
 	files        []string
 }
 
-// writes patches people and creates some.
+// writes measures patches and creates of users.
 func (b *bench) writes(ctx context.Context, w *stage, s *section) (err error) {
 	var other *beside
 	if w.kind == kindSQLite {
@@ -49,7 +49,7 @@ func (b *bench) writes(ctx context.Context, w *stage, s *section) (err error) {
 	return b.interleave(ctx, s.Rows[patches:]...)
 }
 
-// beside copies the largest site, whose server rests meanwhile.
+// beside copies the largest site, whose server is stopped meanwhile.
 func (b *bench) beside(ctx context.Context, w *stage) (*beside, error) {
 	last := len(w.servers) - 1
 	if err := b.stop(w.servers[last]); err != nil {
@@ -158,7 +158,8 @@ func (b *bench) createsBeside(s *section, c *contender, other *beside, clients i
 	return nil
 }
 
-// addKept is a row of creates whose users are deleted after each round, so that a small site stays small.
+// addKept adds a row of creates. After each round it deletes the new users, so that a small site
+// stays small.
 func (s *section) addKept(name string, site *population, server *server, l load) *contender {
 	var mu sync.Mutex
 	var ids []string
@@ -186,7 +187,7 @@ func (s *section) addKept(name string, site *population, server *server, l load)
 	return c
 }
 
-// addBare is a row that asks the store's child to write for a while.
+// addBare adds a row in which the store's child writes for a while.
 func (s *section) addBare(server *server, users, clients int) *contender {
 	c := &contender{Name: "POST's rows written by the bare store", Users: users, Clients: clients, server: server}
 	c.do = func(ctx context.Context, d time.Duration) (int, time.Duration, error) {
@@ -198,7 +199,7 @@ func (s *section) addBare(server *server, users, clients int) *contender {
 	return c
 }
 
-// getJSON reads what a server answers.
+// getJSON sends a GET and decodes the response.
 func getJSON(ctx context.Context, url, token string, v any) error {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()

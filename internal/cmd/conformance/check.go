@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// verdict is how a check ended.
+// verdict is the outcome of a check.
 type verdict int
 
 const (
 	failed verdict = iota
 	passed
-	explained // failed as explained.go says it does
+	explained // failed in a way that explained.go explains
 	notRun
 )
 
-// check is one thing that a suite looks at.
+// check is one check of a suite.
 type check struct {
 	name    string
 	verdict verdict
-	why     string // failed: what was got and what was wanted; notRun: the reason
-	reason  string // explained: why the server does otherwise
+	why     string // failed: the actual and the wanted result; notRun: the reason
+	reason  string // explained: why the server behaves differently
 }
 
 func pass(name string) check { return check{name: name, verdict: passed} }
@@ -33,7 +33,7 @@ func fail(name, format string, args ...any) check {
 
 func skip(name, why string) check { return check{name: name, verdict: notRun, why: oneLine(why)} }
 
-// passIf is pass, or fail with the words when ok is false.
+// passIf returns a passed check if ok is true, otherwise a failed one with the formatted text.
 func passIf(ok bool, name, format string, args ...any) check {
 	if ok {
 		return pass(name)
@@ -44,7 +44,7 @@ func passIf(ok bool, name, format string, args ...any) check {
 // suite is one row of the table.
 type suite struct {
 	name, what string
-	site       string // its own site, which is empty at first
+	site       string // its own site, empty at the start
 	strict     bool
 	token      string
 	run        func(context.Context, *client) (report, error)
@@ -56,7 +56,7 @@ type report struct {
 	checks []check
 }
 
-// missing says what a machine lacks for a suite: the suite is not run.
+// missing names something that the machine lacks, so that a suite cannot run.
 type missing struct{ what string }
 
 func (m missing) Error() string { return m.what }
@@ -65,14 +65,15 @@ func missingf(format string, args ...any) error {
 	return missing{oneLine(fmt.Sprintf(format, args...))}
 }
 
-// result is a suite and how its checks ended.
+// result is a suite and the outcomes of its checks.
 type result struct {
 	suite
 	report
-	missing string // not empty: why the whole suite was not run
+	missing string // if not empty, why the whole suite was not run
 }
 
-// judge explains failures by name and makes a suite that broke off a failure of its own.
+// judge marks the known failures as explained. If a suite ended early, that counts as a failure
+// too.
 func judge(s suite, found report, err error) result {
 	r := result{suite: s}
 	r.with = found.with
@@ -104,7 +105,7 @@ func (r result) count(v verdict) (n int) {
 	return n
 }
 
-// unexplained counts the failures that nothing explains.
+// unexplained returns the number of failures without an explanation.
 func unexplained(results []result) (n int) {
 	for _, r := range results {
 		n += r.count(failed)

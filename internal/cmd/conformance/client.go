@@ -17,7 +17,7 @@ const (
 	requestLimit = 30 * time.Second
 )
 
-// client speaks to one site.
+// client sends requests to one site.
 type client struct {
 	base  string // tenant URL, without a slash at the end
 	token string
@@ -32,15 +32,15 @@ func newClient(base, token string) *client {
 	}}
 }
 
-// answer is what came back.
+// answer is the response to a request.
 type answer struct {
 	status  int
 	text    []byte
-	doc     map[string]any // nil when the body is no JSON object
+	doc     map[string]any // nil if the body is not a JSON object
 	elapsed time.Duration
 }
 
-// String describes an answer, for the text of a failure.
+// String describes an answer for the text of a failed check.
 func (a answer) String() string {
 	return fmt.Sprintf("%d %s", a.status, bytes.TrimSpace(a.text[:min(len(a.text), 400)]))
 }
@@ -85,7 +85,7 @@ func (c *client) send(ctx context.Context, method, url string, header http.Heade
 	return a, nil
 }
 
-// create posts a resource, without the parts that are the server's.
+// create posts a resource, without the attributes that the server sets.
 func (c *client) create(ctx context.Context, endpoint string, resource map[string]any) (answer, error) {
 	sent := map[string]any{}
 	for name, value := range resource {
@@ -100,7 +100,7 @@ func (c *client) create(ctx context.Context, endpoint string, resource map[strin
 	return a, err
 }
 
-// get reads a resource that must be there.
+// get reads a resource. It returns an error if the resource does not exist.
 func (c *client) get(ctx context.Context, path string) (map[string]any, error) {
 	a, err := c.call(ctx, http.MethodGet, path, nil)
 	if err == nil && (a.status != http.StatusOK || a.doc == nil) {
@@ -109,7 +109,7 @@ func (c *client) get(ctx context.Context, path string) (map[string]any, error) {
 	return a.doc, err
 }
 
-// remove deletes what a check has made.
+// remove deletes a resource that a check has created.
 func (c *client) remove(ctx context.Context, path string) error {
 	a, err := c.call(ctx, http.MethodDelete, path, nil)
 	if err == nil && a.status != http.StatusNoContent {
@@ -118,7 +118,7 @@ func (c *client) remove(ctx context.Context, path string) error {
 	return err
 }
 
-// find lists the ids of the users that match a filter.
+// find returns the ids of the users that match a filter.
 func (c *client) find(ctx context.Context, filter string) (answer, []string, error) {
 	a, err := c.call(ctx, http.MethodGet, "/Users?count=200&filter="+percent(filter), nil)
 	if err != nil {
@@ -134,7 +134,7 @@ func (c *client) find(ctx context.Context, filter string) (answer, []string, err
 	return a, ids, nil
 }
 
-// offersGroups asks the server's discovery.
+// offersGroups reports whether the server's discovery lists groups.
 func (c *client) offersGroups(ctx context.Context) (bool, error) {
 	doc, err := c.get(ctx, "/ResourceTypes")
 	if err != nil {
@@ -150,5 +150,5 @@ func (c *client) offersGroups(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// percent encodes a parameter's value as clients do, spaces as %20.
+// percent encodes a parameter's value as clients do, with spaces as %20.
 func percent(value string) string { return strings.ReplaceAll(url.QueryEscape(value), "+", "%20") }

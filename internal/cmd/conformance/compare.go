@@ -13,14 +13,15 @@ const (
 	patchURN      = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 )
 
-// comparable brings a resource into the form in which equal ones are equal: names in lower case, arrays as sets, nothing that is
-// unassigned (RFC 7643 §2.5), no false primary, nothing that is the server's own or that it may add to a reference.
+// comparable normalizes a resource so that equal resources compare as equal. Names are in lower
+// case and arrays are sets. It drops unassigned values (RFC 7643 §2.5), "primary" if false, and the
+// values that the server sets itself or may add to a reference.
 func comparable(resource map[string]any) map[string]any {
 	doc, _ := normalized("", resource).(map[string]any)
 	if doc == nil {
 		return map[string]any{}
 	}
-	// A server may keep the extension's URN when the extension has no value left.
+	// A server may keep the extension's URN even if the extension has no values left.
 	if list, ok := doc["schemas"].([]any); ok && doc[strings.ToLower(enterpriseURN)] == nil {
 		doc["schemas"] = slices.DeleteFunc(list, func(urn any) bool {
 			text, _ := urn.(string)
@@ -30,7 +31,7 @@ func comparable(resource map[string]any) map[string]any {
 	return doc
 }
 
-// isSetByServer reports whether the server sets a value itself, so that it is not compared.
+// isSetByServer reports whether the server sets a value itself. Such values are not compared.
 func isSetByServer(at, name string, value any) bool {
 	switch {
 	case name == "primary" && value == false:
@@ -78,7 +79,8 @@ func normalized(at string, v any) any {
 	return v
 }
 
-// forgive drops from got what a server may derive: a default of active, the formatted name.
+// forgive removes from got the values that a server may derive: a default for active, and the
+// formatted name.
 func forgive(want, got map[string]any) {
 	if _, asked := want["active"]; !asked && got["active"] == true {
 		delete(got, "active")
@@ -93,7 +95,7 @@ func forgive(want, got map[string]any) {
 	}
 }
 
-// asJSON is a value as text with its names in order.
+// asJSON returns a value as JSON with sorted names.
 func asJSON(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {

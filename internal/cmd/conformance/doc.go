@@ -1,5 +1,5 @@
-// Command conformance knows how to show whether a server speaks SCIM 2.0 as the
-// RFCs and the identity providers' own test suites ask for it.
+// Command conformance shows whether a server speaks SCIM 2.0 as the RFCs and the identity
+// providers' own test suites require.
 //
 //	rollcall site create, token create ─┐ one site for each suite, profile full,
 //	                                    │ tolerant or strict, empty at first
@@ -10,11 +10,11 @@
 //	                        │
 //	                        └─► checks ─► explained by name? ─► one table
 //
-// A check passes, fails, or was not run for a reason that the table names; what
-// is missing on a machine (a collection, Python, npm) is never a pass. A check
-// that asks for something else than the RFC does fails and is explained by name
-// in explained.go, so that a new failure is told from a known one.
+// A check passes, fails, or was not run for a reason that the table names. If the machine lacks
+// something (a collection, Python, npm), that is never a pass. If a check expects something else
+// than the RFC, it fails and explained.go explains it by name. New failures therefore differ from
+// known ones.
 //
-// It sees the product only from outside, through its binary and HTTP. The
-// collections of others are read from a folder and are no part of this module.
+// The command uses the product only from outside, through its binary and HTTP. It reads other
+// projects' collections from a folder; they are not part of this module.
 package main

@@ -2,12 +2,12 @@ package main
 
 import "strings"
 
-// explanation is a failure that is known, with the reason why the server does otherwise. A check that fails in another way than
-// this is a new failure.
+// explanation is a known failure and the reason why the server behaves differently. If a check
+// fails in any other way, that is a new failure.
 type explanation struct {
 	suite  string // name of the suite
 	check  string // name of the check
-	why    string // part of what the check says when it fails
+	why    string // part of the text of the failed check
 	reason string
 }
 
@@ -20,7 +20,7 @@ const (
 	removedActive = "wants active to be gone once it is removed; then nobody could tell whether the person may come in, so it stays and is answered (RFC 7643 §4.1.1 leaves its meaning to the server)"
 )
 
-// explanations are the checks that ask for something else than RFC 7643 and RFC 7644 do.
+// explanations returns the checks that expect something else than RFC 7643 and RFC 7644.
 func explanations() []explanation {
 	return []explanation{
 		{

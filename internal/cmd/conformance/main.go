@@ -12,7 +12,7 @@ import (
 	"syscall"
 )
 
-// collectionsVariable names the folder with the collections of others.
+// collectionsVariable is the environment variable with the folder of other projects' collections.
 const collectionsVariable = "CONFORMANCE_COLLECTIONS"
 
 func main() {
@@ -33,7 +33,7 @@ type options struct {
 	binary      string
 	output      string
 	vectors     string // folder of our vectors
-	collections string // folder of the collections of others; may be empty
+	collections string // folder of other projects' collections; may be empty
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
@@ -117,7 +117,7 @@ func play(ctx context.Context, o options, dir string, stderr io.Writer) (results
 	return results, nil
 }
 
-// suites are the rows of the table, in its order.
+// suites returns the rows of the table, in order.
 func suites(o options, t *tools) []suite {
 	v := vectors{folder: o.vectors}
 	return []suite{
@@ -164,7 +164,7 @@ func suites(o options, t *tools) []suite {
 	}
 }
 
-// plainly is a suite that needs no program of others.
+// plainly wraps a suite that needs no program of another project.
 func plainly(run func(context.Context, *client) ([]check, error)) func(context.Context, *client) (report, error) {
 	return func(ctx context.Context, c *client) (report, error) {
 		checks, err := run(ctx, c)

@@ -15,7 +15,7 @@ import (
 
 const oktaFile = "okta-scim-20-spec-test.json"
 
-// runscope is the export of an API test, as Okta publishes its SPEC test.
+// runscope is an exported API test, in the format in which Okta publishes its SPEC test.
 type runscope struct {
 	Steps []runscopeStep
 }
@@ -39,8 +39,8 @@ type assertion struct {
 	Value      any
 }
 
-// readCollection reads a test file of another project. Without the folder or the file, the suite
-// does not run.
+// readCollection reads a test file of another project. If the folder or the file is missing, the
+// suite does not run.
 func readCollection[T any](folder, file string) (v T, err error) {
 	if folder == "" {
 		return v, missingf("%s is not set to the folder that holds %s", collectionsVariable, file)
@@ -59,7 +59,7 @@ func oktaSuite(folder string) func(context.Context, *client) ([]check, error) {
 			return nil, err
 		}
 		o := newOktaRun(c)
-		// Okta asks for a server that already holds a user.
+		// Okta's test expects a server that already has a user.
 		if _, err := c.create(ctx, "/Users", map[string]any{
 			"schemas": []string{userURN}, "userName": "first@example.com", "active": true,
 			"name":   map[string]any{"givenName": "First", "familyName": "Person"},
@@ -82,7 +82,7 @@ func oktaSuite(folder string) func(context.Context, *client) ([]check, error) {
 	}
 }
 
-// oktaRun plays the steps with their variables.
+// oktaRun runs the steps and keeps their variables.
 type oktaRun struct {
 	client    *client
 	variables map[string]string
@@ -99,7 +99,7 @@ func newOktaRun(c *client) *oktaRun {
 
 var variableText = regexp.MustCompile(`\{\{(\w+)\}\}`)
 
-// fill replaces the variables of a string; an unknown one stays as it is.
+// fill replaces the variables in a string. Unknown variables stay as they are.
 func (o *oktaRun) fill(text string) string {
 	return variableText.ReplaceAllStringFunc(text, func(v string) string {
 		if value, known := o.variables[strings.Trim(v, "{}")]; known {
@@ -132,7 +132,7 @@ func (o *oktaRun) step(ctx context.Context, s runscopeStep) ([]check, error) {
 	return checks, nil
 }
 
-// encodeQuery encodes what the test writes plainly after the question mark.
+// encodeQuery encodes the query string, which the test contains unencoded.
 func encodeQuery(url string) string {
 	path, query, found := strings.Cut(url, "?")
 	if !found {
@@ -175,7 +175,7 @@ func (o *oktaRun) check(s runscopeStep, as assertion, a answer) check {
 	return passIf(ok, name, "got %s in the answer %v", asJSON(got), a)
 }
 
-// holds tells whether a comparison is true, and whether it is known at all.
+// holds reports whether a comparison is true, and whether its operator is known.
 func holds(comparison string, got, want any) (ok, known bool) {
 	switch comparison {
 	case "equal":
@@ -211,7 +211,7 @@ func numbers(got, want any) (g, w float64, both bool) {
 	return g, w, err == nil
 }
 
-// plain is a JSON value as text: a string without quotes, anything else as JSON.
+// plain returns a JSON value as text: a string without quotes, anything else as JSON.
 func plain(v any) string {
 	if text, ok := v.(string); ok {
 		return text
@@ -221,7 +221,7 @@ func plain(v any) string {
 
 var propertyPart = regexp.MustCompile(`([^.\[\]]+)|\[(\d+)\]`)
 
-// lookup reads a property such as Resources[0].name.givenName; nil when it is not there.
+// lookup returns a property such as Resources[0].name.givenName, or nil if it does not exist.
 func lookup(doc map[string]any, property string) any {
 	var at any = doc
 	for _, part := range propertyPart.FindAllStringSubmatch(property, -1) {

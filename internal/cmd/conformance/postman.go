@@ -14,7 +14,7 @@ import (
 
 const (
 	postmanFile = "microsoft-scim-reference-postman.json"
-	// newmanPackage is Postman's own runner, as npm knows it.
+	// newmanPackage is the npm package of Postman's own runner.
 	newmanPackage = "newman@6"
 )
 
@@ -44,7 +44,8 @@ func postmanSuite(folder string, t *tools) func(context.Context, *client) (repor
 			"--env-var", "Api=" + strings.TrimPrefix(base.Path, "/"), "--env-var", "token=" + c.token,
 		}
 		for _, item := range collection.Item {
-			// Tokens are made by an administrator here, not handed out by the server under test.
+			// In Rollcall an administrator creates tokens, so skip the step that requests one from
+			// the server.
 			if item.Name != "Get Token" {
 				args = append(args, "--folder", item.Name)
 			}
@@ -77,7 +78,8 @@ func (t *tools) newman(ctx context.Context) (path, with string, err error) {
 	return path, "newman " + strings.TrimSpace(string(version)), nil
 }
 
-// postmanChecks reads newman's report: one check for each assertion, and one for whatever else failed.
+// postmanChecks reads newman's report. It returns one check for each assertion and one for every
+// other failure.
 func postmanChecks(text []byte) (checks []check, err error) {
 	var r struct {
 		Run struct {

@@ -20,16 +20,16 @@ type product struct {
 func (p *product) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.binary, append([]string{"--database", filepath.Join(p.dir, "rollcall.db")}, args...)...)
 	cmd.Dir = p.dir
-	cmd.Env = binary.CleanEnv() // nothing of the surroundings configures the server under test
+	cmd.Env = binary.CleanEnv() // the environment must not configure the server under test
 	return cmd
 }
 
-// output runs one command to its end.
+// output runs one command and returns its output.
 func (p *product) output(ctx context.Context, args ...string) (string, error) {
 	return binary.Output(p.command(ctx, args...))
 }
 
-// createSite makes an empty site with profile full and returns a token for it.
+// createSite creates an empty site with the profile "full" and returns a token for it.
 func (p *product) createSite(ctx context.Context, name string, strict bool) (token string, err error) {
 	if _, err := p.output(ctx, "site", "create", name, "--profile", "full"); err != nil {
 		return "", err
@@ -46,7 +46,7 @@ func (p *product) siteURL(name string) string {
 	return "http://" + p.addr + "/c/" + name + "/auth/scim/v2"
 }
 
-// serve starts the server on a free port and returns once it has said where it listens.
+// serve starts the server on a free port and waits until it has logged its address.
 func (p *product) serve(ctx context.Context) (err error) {
 	p.server, err = binary.Start(p.command(ctx, "serve", "--listen", "127.0.0.1:0"), "rollcall serve", filepath.Join(p.dir, "serve.log"))
 	if err != nil {

@@ -15,7 +15,7 @@ func heading() []string {
 	return []string{"Suite", "What it is", "Passed", "Failed", "Failed as explained", "Not run", "Why not run"}
 }
 
-// cells are a result as a row of the table.
+// cells returns a result as a row of the table.
 func (r result) cells() []string {
 	what := r.what
 	if r.with != "" {
@@ -30,7 +30,7 @@ func (r result) cells() []string {
 	}
 }
 
-// reasons are why checks were not run, each once with its number.
+// reasons returns why checks were not run. Each reason appears once, with its number of checks.
 func (r result) reasons() []string {
 	var order []string
 	times := map[string]int{}
@@ -49,7 +49,7 @@ func (r result) reasons() []string {
 	return order
 }
 
-// printTable writes the table, and below it every failure, for a terminal.
+// printTable writes the table, followed by every failure, for a terminal.
 func printTable(w io.Writer, results []result) {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
@@ -87,7 +87,7 @@ func row(cells []string) table.Row {
 	return r
 }
 
-// unseen are the explanations of checks that pass now.
+// unseen returns the explanations of checks that now pass.
 func unseen(results []result) (out []explanation) {
 	for _, e := range explanations() {
 		i := slices.IndexFunc(results, func(r result) bool { return r.name == e.suite && r.missing == "" })
@@ -104,7 +104,7 @@ func unseen(results []result) (out []explanation) {
 	return out
 }
 
-// markdown is the page docs/conformance.md.
+// markdown returns the page docs/conformance.md.
 func markdown(results []result) []byte {
 	var b strings.Builder
 	b.WriteString(`# Conformance

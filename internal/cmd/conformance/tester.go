@@ -9,14 +9,15 @@ import (
 	"strings"
 )
 
-// tester runs scim2-tester through scim2-cli, which prints a word and the check's title, and below it the reason.
+// tester runs scim2-tester through scim2-cli. For each check the program prints a word and the
+// title, and the reason below.
 func (t *tools) tester(ctx context.Context, c *client) (report, error) {
 	python, err := t.testers(ctx)
 	if err != nil {
 		return report{}, err
 	}
 	with := fmt.Sprintf("scim2-tester %s, scim2-cli %s", python.versions["scim2-tester"], python.versions["scim2-cli"])
-	// The token is no argument: other users of the machine see arguments.
+	// Pass the token in the environment, because other users of the machine can see arguments.
 	env := []string{"SCIM_CLI_HEADERS=Authorization: Bearer " + c.token, "NO_COLOR=1"}
 	out, code, err := program(ctx, toolLimit, env, filepath.Join(python.bin, "scim2"), "--url", c.base, "test")
 	checks := testerChecks(string(out))
@@ -28,7 +29,7 @@ func (t *tools) tester(ctx context.Context, c *client) (report, error) {
 
 var testerResult = regexp.MustCompile(`^(SUCCESS|COMPLIANT|ACCEPTABLE|DEVIATION|ERROR|CRITICAL|SKIPPED) (\S.*)$`)
 
-// testerChecks reads what scim2 test prints. A deviation from a SHOULD counts as a failure too.
+// testerChecks parses the output of scim2 test. Deviating from a SHOULD counts as a failure too.
 func testerChecks(printed string) (checks []check) {
 	for line := range strings.Lines(printed) {
 		line = strings.TrimRight(line, "\r\n")

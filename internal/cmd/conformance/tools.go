@@ -18,14 +18,16 @@ const (
 	toolLimit    = 5 * time.Minute
 )
 
-// tools are the programs of others, each installed once from its registry into a temporary directory.
+// tools are programs of other projects. Each is installed once, from its registry, into a temporary
+// directory.
 type tools struct {
 	dir    string
 	python *environment
 }
 
-// program runs a program to its end and returns what it printed on standard output; the error holds the end of what it printed
-// otherwise. A program that ends with a failure of its own is no error here when it printed what it found: exitCode tells.
+// program runs a program and returns its standard output. The error contains the end of its other
+// output. A program that exits with a failure but has printed results is not an error; exitCode
+// shows the failure.
 func program(ctx context.Context, limit time.Duration, env []string, name string, args ...string) (out []byte, exitCode int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -45,8 +47,8 @@ func program(ctx context.Context, limit time.Duration, env []string, name string
 	return printed.Bytes(), 0, err
 }
 
-// reasonIn returns the line of a program's output that says why it failed: the first line that
-// begins as an error (pip, npm), otherwise the last line (Python).
+// reasonIn returns the line of a program's output that explains its failure: the first line that
+// starts like an error (pip, npm), otherwise the last line (Python).
 func reasonIn(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	for _, line := range lines {
@@ -57,14 +59,15 @@ func reasonIn(text string) string {
 	return oneLine(lines[len(lines)-1])
 }
 
-// environment is a virtual environment of Python with the testers in it.
+// environment is a Python virtual environment with the testers.
 type environment struct {
 	bin      string
 	versions map[string]string
-	problem  error // why the environment could not be made; nil if it was
+	problem  error // why the environment could not be created; nil if it was
 }
 
-// testers installs the newest testers; what fails is remembered, for it would fail for the next suite too.
+// testers installs the newest testers. It remembers a failure, because the installation would fail
+// for the next suite too.
 func (t *tools) testers(ctx context.Context) (*environment, error) {
 	if t.python == nil {
 		t.python = &environment{}

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// vectors are ours: written from RFC 7643, RFC 7644 and what Entra and Okta publish; each names its source.
+// vectors are our own tests, written from RFC 7643, RFC 7644 and the documentation of Entra and
+// Okta. Each names its source.
 type vectors struct {
 	folder string
 }
@@ -22,7 +23,7 @@ type filterVector struct {
 	Filter  string
 	Path    string
 	Valid   bool
-	Lenient bool // several readings are defensible: any answer that is no 5xx is right
+	Lenient bool // several interpretations are defensible: any answer except a 5xx is right
 	Error   scimTypes
 	Match   []struct {
 		Resource json.RawMessage
@@ -32,8 +33,8 @@ type filterVector struct {
 
 type patchVector struct {
 	Name      string
-	Mode      string // "strict": only a strict site must answer so
-	Profile   string // "entra": outside the RFC, only a tolerant site must understand it
+	Mode      string // "strict": applies only to a strict site
+	Profile   string // "entra": outside the RFC, so only a tolerant site must understand it
 	Resource  map[string]any
 	Patch     map[string]any
 	Expect    map[string]any
@@ -41,7 +42,7 @@ type patchVector struct {
 	Unchanged bool
 }
 
-// scimTypes is one error keyword or a list of those that are right.
+// scimTypes is the list of acceptable error keywords. In JSON it may be a single keyword.
 type scimTypes []string
 
 func (s *scimTypes) UnmarshalJSON(b []byte) error {
@@ -53,7 +54,7 @@ func (s *scimTypes) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(s))
 }
 
-// refuses checks that an answer is the right error.
+// refuses checks that an answer is one of the expected errors.
 func (s scimTypes) refuses(name string, a answer) check {
 	return passIf(a.status == http.StatusBadRequest && slices.Contains(s, a.scimType()), name, "want 400 %s, got %v", strings.Join(s, " or "), a)
 }
@@ -71,7 +72,7 @@ func readJSON[T any](folder, file string) (v T, err error) {
 
 const noGroups = "this server offers no groups"
 
-// filters plays filters as queries on users, and paths as PATCH remove.
+// filters runs each filter as a query on users, and each path as a PATCH remove.
 func (v vectors) filters(ctx context.Context, c *client) ([]check, error) {
 	all, err := readJSON[[]filterVector](v.folder, "scim-filters.json")
 	if err != nil {
@@ -103,7 +104,7 @@ func (v vectors) filters(ctx context.Context, c *client) ([]check, error) {
 type filterRun struct {
 	*client
 	babs   map[string]any
-	id     string // of babs on the server
+	id     string // id of the user babs on the server
 	shift  func(filter string) (string, error)
 	groups bool
 	made   int
@@ -148,7 +149,7 @@ func (f *filterRun) filter(ctx context.Context, v filterVector) (check, error) {
 	case !v.Valid:
 		return v.Error.refuses(name, a), nil
 	case len(v.Match) == 0 && a.status == http.StatusBadRequest && a.scimType() == "invalidFilter":
-		// RFC 7644 §3.4.2.2: the grammar takes these; they are about attributes that no schema here has.
+		// RFC 7644 §3.4.2.2: the grammar allows these, but no schema here has their attributes.
 		return pass(name), nil
 	case a.status != http.StatusOK:
 		return fail(name, "want 200, got %v", a), nil
@@ -196,7 +197,8 @@ func (f *filterRun) path(ctx context.Context, v filterVector) (check, error) {
 	if err := f.remove(ctx, endpoint+"/"+made.id()); err != nil {
 		return fail(name, "%v", err), nil
 	}
-	// What the grammar takes may have no value to remove, or be required.
+	// A path can be valid although it has no value to remove, or although its attribute is
+	// required.
 	understood := a.status == http.StatusOK || a.status == http.StatusNoContent ||
 		a.status == http.StatusBadRequest && (a.scimType() == "noTarget" || a.scimType() == "mutability")
 	switch {
@@ -205,14 +207,15 @@ func (f *filterRun) path(ctx context.Context, v filterVector) (check, error) {
 	case !v.Valid:
 		return v.Error.refuses(name, a), nil
 	case v.Path == `members[value eq "2819c223-7f76-453a-919d-413861904646"].displayName` && a.scimType() == "invalidPath":
-		// RFC 7643 §4.2: the grammar takes it, but members have no displayName.
+		// RFC 7643 §4.2: the grammar allows it, but members have no displayName.
 		return pass(name), nil
 	}
 	return passIf(understood, name, "want it understood, got %v", a), nil
 }
 
-// shifter moves the times in a filter from the vector's resource to the one on the server: what was equal to the old lastModified
-// is equal to the new one, an hour later is an hour later, with its own offset.
+// shifter returns a function that moves the times in a filter from the vector's resource to the
+// server's. A time equal to the old lastModified becomes equal to the new one, and an hour later
+// stays an hour later. Each keeps its own offset.
 func shifter(vector, server map[string]any) (func(string) (string, error), error) {
 	was, err := lastModified(vector)
 	if err != nil {
@@ -242,7 +245,8 @@ func lastModified(resource map[string]any) (time.Time, error) {
 	return time.Parse(time.RFC3339, fmt.Sprint(meta["lastModified"]))
 }
 
-// patches plays each patch vector on a resource of its own: those that a tolerant site must understand, or those for a strict one.
+// patches runs each patch vector on a resource of its own: the vectors that a tolerant site must
+// understand, or those for a strict site.
 func (v vectors) patches(strict bool) func(context.Context, *client) ([]check, error) {
 	return func(ctx context.Context, c *client) ([]check, error) {
 		all, err := readJSON[[]patchVector](v.folder, "scim-patch.json")
@@ -280,12 +284,12 @@ func (v patchVector) endpoint() string {
 	return "/Users"
 }
 
-// patchRun is one patch vector on its way.
+// patchRun is the run of one patch vector.
 type patchRun struct {
 	*client
 	vector   patchVector
 	userName string
-	made     []string // what to remove, in the order of making
+	made     []string // resources to remove, in the order of creation
 }
 
 func (p *patchRun) play(ctx context.Context) (check, error) {
@@ -319,7 +323,7 @@ func (p *patchRun) patch(ctx context.Context) (check, error) {
 		return check{}, err
 	}
 	if v.Unchanged {
-		// Otherwise a change within the clock's step would not be seen.
+		// Wait, because two changes within one step of the clock look the same.
 		time.Sleep(10 * time.Millisecond)
 	}
 	a, err := p.call(ctx, http.MethodPatch, path, own.in(v.Patch))
@@ -356,7 +360,7 @@ func compare(v patchVector, a answer, expect, before, after map[string]any) chec
 	return pass(v.Name)
 }
 
-// people makes a user for every member that the vector names.
+// people creates a user for every member in the vector.
 func (p *patchRun) people(ctx context.Context) (substitute, error) {
 	own := substitute{ids: map[string]string{}, userName: p.userName}
 	if p.vector.endpoint() != "/Groups" {
@@ -373,7 +377,8 @@ func (p *patchRun) people(ctx context.Context) (substitute, error) {
 	return own, nil
 }
 
-// memberIDs are the members in the resource before and after and in the operations, each once, in order.
+// memberIDs returns the distinct members in the operations and in the resource before and after, in
+// order.
 func memberIDs(v patchVector) []string {
 	lists := []any{v.Resource["members"], v.Expect["members"]}
 	operations, _ := v.Patch["Operations"].([]any)
@@ -395,7 +400,7 @@ func memberIDs(v patchVector) []string {
 	return ids
 }
 
-// substitute puts the server's ids in the place of a vector's, and a user name that nobody has.
+// substitute replaces a vector's ids with the server's, and the user name with an unused one.
 type substitute struct {
 	ids      map[string]string
 	userName string
@@ -425,7 +430,8 @@ func (s substitute) in(v any) any {
 	return v
 }
 
-// text replaces an id that is the whole text, in quotes within a path, or at the end of a reference.
+// text replaces an id that is the whole string, in quotes within a path, or at the end of a
+// reference.
 func (s substitute) text(v string) string {
 	for old, id := range s.ids {
 		switch {

@@ -70,7 +70,7 @@ func commit(root string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// An item is a comment or a name, and where it stands.
+// An item is a comment or a name, with its place.
 type item struct {
 	file string
 	line int
@@ -158,8 +158,8 @@ func (p *pkg) read(file, shown string) error {
 	return nil
 }
 
-// declared returns the names that a file declares: functions, methods, types, constants, variables of
-// the package, fields, and the methods of interfaces.
+// declared returns the names that a file declares: functions, methods, types, constants, variables
+// of the package, fields, and the methods of interfaces.
 func declared(tree *ast.File) []*ast.Ident {
 	var names []*ast.Ident
 	add := func(name *ast.Ident) {
@@ -190,7 +190,7 @@ func declared(tree *ast.File) []*ast.Ident {
 	return names
 }
 
-// fields returns the names inside a struct or an interface, also those of structs within it.
+// fields returns the names inside a struct or an interface, including those of nested structs.
 func fields(typ ast.Expr) []*ast.Ident {
 	var names []*ast.Ident
 	ast.Inspect(typ, func(node ast.Node) bool {
@@ -213,8 +213,8 @@ func fields(typ ast.Expr) []*ast.Ident {
 	return names
 }
 
-// draw picks the packages, and the items of each. It returns an error if too few packages have enough
-// comments and names.
+// draw picks the packages, and the items of each. It returns an error if too few packages have
+// enough comments and names.
 func draw(all []*pkg, seed string, packages, items int) ([]*pkg, error) {
 	var enough []*pkg
 	for _, p := range all {
@@ -236,7 +236,7 @@ func draw(all []*pkg, seed string, packages, items int) ([]*pkg, error) {
 	return drawn, nil
 }
 
-// pick returns n elements at random, in the order in which they stand in from.
+// pick returns n random elements, in the same order as in from.
 func pick[E any](from []E, n int, seed string) []E {
 	random := rand.New(rand.NewChaCha8(sha256.Sum256([]byte(seed))))
 	places := random.Perm(len(from))[:n]
@@ -248,8 +248,8 @@ func pick[E any](from []E, n int, seed string) []E {
 	return picked
 }
 
-// write writes the draw: for each package its comments, then its names, each with
-// the line of code that it is about.
+// write writes the draw: for each package its comments, then its names, each with the line of code
+// that it belongs to.
 func write(w io.Writer, seed string, drawn []*pkg) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "Seed %s\n", seed)

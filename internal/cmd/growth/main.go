@@ -1,6 +1,7 @@
-// Command growth measures what the other sites of a server notice while old rows of a request log are pruned, and while a
-// site with very many rows is deleted. It prints the times of a quiet site before and meanwhile, the sizes of the files, and the
-// load of the machine. It ends with exit code 1 when the p99 of changes is more than three times that of before.
+// Command growth measures how a server's other sites are affected while old rows of a request log
+// are pruned, and while a site with very many rows is deleted. It prints the times of a quiet site
+// before and during that, the sizes of the files, and the load of the machine. It exits with code 1
+// if the p99 of changes is more than three times the p99 before.
 //
 //	go run ./internal/cmd/growth -rollcall bin/rollcall [-postgres] [-prune 1000000] [-delete 3000000]
 package main
@@ -88,7 +89,7 @@ func (m *measure) run(ctx context.Context) (err error) {
 	fmt.Println("file", m.size(""), "MB, largest -wal", m.largestLog>>20, "MB")
 	m.largestLog = 0
 
-	// The command is killed as soon as the site is hidden: the server does the rest.
+	// Kill the command as soon as the site is hidden; the server removes the rows.
 	deleted := m.during(ctx, func() error { return m.deleteByServer(ctx) })
 	if deleted.err != nil {
 		return deleted.err
@@ -107,10 +108,10 @@ func (m *measure) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// aim is how many times the p99 of changes may be that of before.
+// aim is the largest allowed ratio of the p99 of changes to the p99 before.
 const aim = 3
 
-// compare prints the times of now, and notes a missed aim.
+// compare prints the times of now, and records a missed aim.
 func (m *measure) compare(title string, now, before samples) {
 	print(title, now, before)
 	if times := ratio(now["change"], before["change"]); times > aim {
@@ -145,7 +146,7 @@ func (m *measure) deleteByServer(ctx context.Context) error {
 	}
 }
 
-// fill makes three sites: one that is calm, one with old rows, one that will be deleted.
+// fill creates three sites: a quiet one, one with old rows, and one to delete.
 func (m *measure) fill(ctx context.Context) (err error) {
 	if m.calm, err = m.in.Site(ctx, "calm"); err != nil {
 		return err
@@ -189,7 +190,7 @@ func (m *measure) fill(ctx context.Context) (err error) {
 	return err
 }
 
-// samples are the times of each kind of request, and how many were not answered 200.
+// samples are the times of each kind of request, and the number of answers other than 200.
 type samples map[string]*sample
 
 type sample struct {
@@ -244,7 +245,7 @@ type phase struct {
 	err     error
 }
 
-// during watches while something is done.
+// during runs do and watches until it ends.
 func (m *measure) during(_ context.Context, do func() error) (p phase) {
 	done := make(chan struct{})
 	began := time.Now()

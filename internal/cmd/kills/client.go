@@ -14,13 +14,13 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/binary"
 )
 
-// resource is what a client knows of one of its users or of its group.
+// resource is a client's knowledge of one of its users or of its group.
 type resource struct {
 	id, name, title string
 	active, group   bool
 	members         map[string]bool
-	changes         int  // that were applied: its creation is the first
-	gone            bool // it was deleted
+	changes         int  // applied changes, including its creation
+	gone            bool // the client has deleted it
 }
 
 func (r resource) clone() *resource {
@@ -28,7 +28,7 @@ func (r resource) clone() *resource {
 	return &r
 }
 
-// client writes one request after the other, to users and a group that nobody else writes to.
+// client sends one write after the other. No other client writes to its users and its group.
 type client struct {
 	run    *run
 	number int
@@ -38,10 +38,10 @@ type client struct {
 	mine    []*resource
 	members []*resource // users that are never deleted
 	group   *resource
-	pending *change // the request whose outcome is not known
+	pending *change // the request whose outcome is unknown
 }
 
-// change is a request with what is true before it and after it.
+// change is a request with the state before it and after it.
 type change struct {
 	method, path, body string
 	from, to           *resource
@@ -51,7 +51,8 @@ func (c *client) send(ctx context.Context, method, path, body string) (status in
 	return c.run.in.Send(ctx, c.run.acme, method, path, body)
 }
 
-// write sends requests until one has no answer, or ctx ends. A request that has begun is waited for.
+// write sends requests until one gets no answer, or until ctx ends. It always waits for a request
+// that it has begun.
 func (c *client) write(ctx context.Context) error {
 	for ctx.Err() == nil {
 		x := c.next()
@@ -77,7 +78,7 @@ func (c *client) write(ctx context.Context) error {
 	return nil
 }
 
-// took makes a change true.
+// took records that a change was applied.
 func (c *client) took(x *change) {
 	x.to.changes++
 	if x.from != nil {
@@ -99,7 +100,7 @@ const (
 	groupSchema = "urn:ietf:params:scim:schemas:core:2.0:Group"
 )
 
-// next chooses a request.
+// next returns the next request.
 func (c *client) next() *change {
 	c.count++
 	name := fmt.Sprintf("c%d-%d", c.number, c.count)
@@ -149,7 +150,8 @@ func (c *client) next() *change {
 	return &change{method: "PATCH", path: "/Groups/" + c.group.id, body: binary.Patch(op), from: c.group, to: to}
 }
 
-// ask reads, and asks again when the answer is 503: PostgreSQL may still recover from its crash.
+// ask sends a read, and repeats it while the answer is 503, because PostgreSQL may still be
+// recovering.
 func (c *client) ask(ctx context.Context, path string) (status int, text []byte, err error) {
 	for range 60 {
 		if status, text, err = c.send(ctx, "GET", path, ""); err != nil || status != http.StatusServiceUnavailable {
@@ -163,7 +165,7 @@ func (c *client) ask(ctx context.Context, path string) (status int, text []byte,
 	return status, text, err
 }
 
-// settle finds out whether the request that had no answer was applied.
+// settle finds out whether the server applied the request that got no answer.
 func (c *client) settle(ctx context.Context) error {
 	x := c.pending
 	if x == nil {

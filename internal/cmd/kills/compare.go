@@ -11,12 +11,12 @@ import (
 	"strings"
 )
 
-// asking is a database or a transaction.
+// asking is what a database and a transaction have in common.
 type asking interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// stored is what the database has of one resource.
+// stored is the database's contents for one resource.
 type stored struct {
 	version, events, rows int
 	name, title           string
@@ -25,7 +25,7 @@ type stored struct {
 	members               map[string]bool
 }
 
-// compare compares all that is stored with what the clients know.
+// compare compares everything that is stored with the clients' knowledge.
 func (r *run) compare(ctx context.Context, db asking) error {
 	found, err := r.read(ctx, db)
 	if err != nil {
@@ -87,7 +87,7 @@ func (r *run) compare(ctx context.Context, db asking) error {
 	return errors.Join(faults...)
 }
 
-// read reads everything of the site that requests wrote.
+// read reads everything that requests have written for the site.
 func (r *run) read(ctx context.Context, db asking) (map[string]*stored, error) {
 	found := map[string]*stored{}
 	at := func(id string) *stored {
@@ -151,7 +151,8 @@ func (r *run) each(ctx context.Context, db asking, query string, do func(*sql.Ro
 	return rows.Err()
 }
 
-// awake damages the data in several ways, each in a transaction that is rolled back, and expects to see each.
+// awake checks that the comparison works. It damages the data in several ways, each in a
+// transaction that is rolled back, and expects the comparison to notice each.
 func (r *run) awake(ctx context.Context) error {
 	one := "(select min(id) from resource where site = '" + r.site + "' and kind = 'User')"
 	for name, statement := range map[string]string{

@@ -1,13 +1,13 @@
-// Command kills kills a server with SIGKILL again and again while clients write to it, and compares what is stored with
-// what was acknowledged: nothing is lost, nothing is there twice, and versions, events and rows of the request log are as
-// many as the changes. On PostgreSQL each third kill hits one of the database's own processes, after which PostgreSQL
-// recovers as from a crash.
+// Command kills kills a server with SIGKILL again and again while clients write to it. It compares
+// the stored data with what the server acknowledged: nothing is lost, nothing is stored twice, and
+// the numbers of versions, events and request-log rows match the changes. On PostgreSQL every third
+// kill hits one of the database's own processes, and PostgreSQL then recovers as after a crash.
 //
 //	go run ./internal/cmd/kills -rollcall bin/rollcall [-kills 200]
 //	go run ./internal/cmd/kills -rollcall bin/rollcall -postgres [-kills 200]
 //
-// In the end it damages the data in several ways, each in a transaction that is rolled back, and fails unless the
-// comparison sees each of them. It ends with exit code 1 when anything is wrong.
+// At the end it damages the data in several ways, each in a transaction that is rolled back. It
+// fails unless the comparison notices each damage. It exits with code 1 if anything is wrong.
 package main
 
 import (
@@ -107,7 +107,7 @@ func (r *run) setUp(ctx context.Context) (err error) {
 	if r.db, err = r.in.SQL(); err != nil {
 		return err
 	}
-	r.db.SetMaxIdleConns(0) // PostgreSQL ends them all when it recovers
+	r.db.SetMaxIdleConns(0) // PostgreSQL ends all connections when it recovers
 	if err := r.db.QueryRowContext(ctx, "select id from site where name = 'acme'").Scan(&r.site); err != nil {
 		return err
 	}
@@ -117,7 +117,8 @@ func (r *run) setUp(ctx context.Context) (err error) {
 	return nil
 }
 
-// round lets the clients write for a while, kills, starts again, and finds out what became of the requests under way.
+// round lets the clients write for a while, kills the server, starts it again, and finds out what
+// happened to the unfinished requests.
 func (r *run) round(ctx context.Context, length time.Duration, backend bool) error {
 	writing, stop := context.WithCancel(ctx)
 	defer stop()
@@ -158,7 +159,8 @@ func (r *run) round(ctx context.Context, length time.Duration, backend bool) err
 	return nil
 }
 
-// disconnected waits until PostgreSQL has ended what it did for the server that was killed: a commit may still be under way.
+// disconnected waits until PostgreSQL has ended the connections of the killed server. Until then it
+// may still finish a commit.
 func (r *run) disconnected(ctx context.Context) error {
 	for left := r.options.Postgres; left; {
 		if err := r.db.QueryRowContext(ctx, "select exists (select 1 from pg_stat_activity where application_name = 'rollcall')").Scan(&left); err != nil {
@@ -168,7 +170,7 @@ func (r *run) disconnected(ctx context.Context) error {
 	return nil
 }
 
-// killBackend kills a process of PostgreSQL that works for the server.
+// killBackend kills a PostgreSQL process that serves the server.
 func (r *run) killBackend() error {
 	var pid int
 	if err := r.db.QueryRow("select pid from pg_stat_activity where application_name = 'rollcall' order by state = 'active' desc, random() limit 1").Scan(&pid); err != nil {
@@ -177,7 +179,7 @@ func (r *run) killBackend() error {
 	return syscall.Kill(pid, syscall.SIGKILL)
 }
 
-// whole asks SQLite whether the file is whole.
+// whole checks the integrity of the SQLite file.
 func (r *run) whole(ctx context.Context) error {
 	if r.options.Postgres {
 		return nil

@@ -1,12 +1,13 @@
-// Command neighbours measures what the other sites of a server notice while some of them do their worst: one site of many
-// people is scanned by many clients that ignore Retry-After, another sends large PATCHes, a third reads pages of large users
-// slowly. It prints the times of a quiet site before and meanwhile, and the server's memory.
+// Command neighbours measures how a server's other sites are affected while some sites cause heavy
+// load. Many clients that ignore Retry-After scan one site with many people. Another site sends
+// large PATCHes. A third reads pages of large users slowly. The command prints the times of a quiet
+// site before and during that, and the server's memory.
 //
 //	go run ./internal/cmd/neighbours -rollcall bin/rollcall
 //	go run ./internal/cmd/neighbours -rollcall bin/rollcall -postgres
 //
-// Before all that it measures what the scanned site gets by one client alone, and by its own many clients while nobody else
-// does anything. It ends with exit code 1 when an aim is missed.
+// First it measures the rate of scans for a single client, and for all clients of the scanned site
+// without any other load. It exits with code 1 if an aim is missed.
 package main
 
 import (
@@ -172,7 +173,8 @@ func (m *measure) scanAlone(ctx context.Context) (perSecond float64, err error) 
 	return float64(n) / time.Since(began).Seconds(), nil
 }
 
-// scanCrowd is the rate of scans of all clients of the site, with nobody else on the server.
+// scanCrowd returns the rate of scans of all clients of the site, while the server has no other
+// clients.
 func (m *measure) scanCrowd(ctx context.Context) (perSecond float64) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -189,7 +191,7 @@ func (m *measure) scanCrowd(ctx context.Context) (perSecond float64) {
 	return perSecond
 }
 
-// scan lets all clients of the scanned site do their worst until ctx ends.
+// scan sends scans from all clients of the scanned site until ctx ends.
 func (m *measure) scan(ctx context.Context, all *sync.WaitGroup, scans *atomic.Int64) {
 	for range m.scanners {
 		all.Go(func() {
@@ -222,7 +224,7 @@ func (m *measure) attack(ctx context.Context, all *sync.WaitGroup, scans *atomic
 	}
 }
 
-// readSlowly asks for a large page and takes it in small pieces.
+// readSlowly requests a large page and reads it in small pieces.
 func (m *measure) readSlowly(ctx context.Context) {
 	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", m.in.Addr)
 	if err != nil {
@@ -239,7 +241,7 @@ func (m *measure) readSlowly(ctx context.Context) {
 	}
 }
 
-// kinds are what a quiet site asks for.
+// kinds returns the requests that a quiet site sends.
 func (m *measure) kinds() map[string]func(ctx context.Context, i int) (int, error) {
 	stranger := binary.Site{Name: m.calm.Name, Token: "rollcall_" + strings.Repeat("a", 49)}
 	scim := func(s binary.Site, method, path, body string) (int, error) {
@@ -264,7 +266,7 @@ type sample struct {
 	status map[int]int
 }
 
-// watch asks for everything that a quiet site asks for, twenty times a second each.
+// watch sends every request of a quiet site, each twenty times a second.
 func (m *measure) watch(ctx context.Context) map[string]*sample {
 	found := map[string]*sample{}
 	var mu sync.Mutex
@@ -299,7 +301,7 @@ func (s *sample) quantile(q float64) time.Duration {
 	return s.times[min(len(s.times)-1, int(q*float64(len(s.times))))]
 }
 
-// print writes the table and returns which aims were missed.
+// print writes the table and returns the missed aims.
 func print(quiet, loud map[string]*sample) (missed []string) {
 	fmt.Println("| request | p50 quiet | p50 | × | p99 quiet | p99 | max | answers |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")
@@ -326,7 +328,7 @@ func print(quiet, loud map[string]*sample) (missed []string) {
 	return missed
 }
 
-// memory is the server's peak in bytes, as Linux tells it; 0 where it does not.
+// memory returns the server's peak memory in bytes as Linux reports it, or 0 on other systems.
 func (m *measure) memory() int {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.in.PID()))
 	if err != nil {

@@ -165,7 +165,7 @@ func (p Person) lookAlike(other Person) (alike LookAlike, is bool) {
 	return LookAlike{}, false
 }
 
-// look says whether two names are different and look the same.
+// look reports whether two names are different but look the same.
 func look(a, b Name) bool {
 	others := b.looks()
 	return slices.ContainsFunc(a.looks(), func(l Look) bool {
@@ -173,7 +173,8 @@ func look(a, b Name) bool {
 	})
 }
 
-// LooksPending says whether some people of the site have not been compared yet, since the database is of an older version.
+// LooksPending reports whether some people of the site have not been compared yet, because the
+// database comes from an older version.
 func (r *Roster) LooksPending(ctx context.Context) (bool, error) {
 	pending, err := r.store.LooksPending(ctx, r.site.ID)
 	if err != nil {
@@ -184,8 +185,8 @@ func (r *Roster) LooksPending(ctx context.Context) (bool, error) {
 
 // lookStore is what a Store knows about looks.
 type lookStore interface {
-	// LookAlikes returns, by the keys of looks, up to limit other users each who share a skeleton with one of those looks under
-	// another name.
+	// LookAlikes returns, for each key of looks, up to limit other users that have the same skeleton
+	// as one of its looks, but another name.
 	LookAlikes(ctx context.Context, id site.ID, looks map[string][]Look, limit int) (map[string][]Record, error)
 	// LooksPending reports whether users have no rows of their looks yet.
 	LooksPending(ctx context.Context, id site.ID) (bool, error)

@@ -60,8 +60,8 @@ func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 	return out, err == nil, err
 }
 
-// refuses says why a deactivated account is not given to the person that is created: an administrator blocked it, or it may
-// be somebody else's.
+// refuses explains why a create must not revive this account: an administrator blocked it, or it may
+// belong to someone else. It returns nil if the create may revive it.
 func (v reviver) refuses(rec Record, old scim.Resource) error {
 	sent, kept := v.doc.String("externalId"), rec.ExternalID
 	switch {

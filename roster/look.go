@@ -22,8 +22,8 @@ import (
 // LooksPath is the path of the value rows of Looks, and the id of their index while it is being filled.
 const LooksPath = "looks"
 
-// Look is a name as it is compared with others. Skeleton is the same for all names that look the same, Name for all that are the
-// same name. Both are digests.
+// Look is the form of a name for comparison. All names that look the same have the same Skeleton. All
+// spellings of the same name have the same Name. Both are digests.
 type Look struct{ Skeleton, Name string }
 
 // maxLookEmails is how many e-mail addresses of a person are compared.
@@ -57,7 +57,7 @@ func namesOf(doc scim.Resource) []Name {
 	return append(all, emails[:min(len(emails), maxLookEmails)]...)
 }
 
-// looks gives a name as it is compared, once for each of its skeletons.
+// looks returns the forms of a name for comparison, one for each of its skeletons.
 func (n Name) looks() []Look {
 	if n.Text == "" {
 		return nil
@@ -71,7 +71,7 @@ func (n Name) looks() []Look {
 	return all
 }
 
-// lookDigest makes a key of fixed length. Two texts share one by chance only.
+// lookDigest hashes a string to a key of fixed length.
 func lookDigest(text string, size int) string {
 	sum := sha256.Sum256([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(sum[:size])
@@ -106,12 +106,12 @@ func setLooks(old *Record, before scim.Resource, next *Record, after scim.Resour
 	}
 }
 
-// LookAlike is somebody who looks like a person.
+// LookAlike is another person whose name looks like a given person's name.
 type LookAlike struct {
 	ID       string
 	UserName string
-	// Attribute and Text are the name of theirs that looks like Own, the person's name. Own and Text may be of different
-	// attributes.
+	// Attribute and Text are the other person's name, which looks like Own, the given person's name.
+	// Own and Text may come from different attributes.
 	Attribute, Text   string
 	OwnAttribute, Own string
 }
@@ -124,7 +124,7 @@ func (l LookAlike) Words() (theirs, own string) {
 // LookAlikesShown is how many look-alikes of one person LookAlikes returns at most.
 const LookAlikesShown = 5
 
-// LookAlikes returns by their ids those of these people who look like somebody else on the site.
+// LookAlikes returns, by id, the look-alikes of each of these people on the site.
 func (r *Roster) LookAlikes(ctx context.Context, people ...Person) (map[string][]LookAlike, error) {
 	looks := map[string][]Look{}
 	for _, p := range people {

@@ -305,24 +305,25 @@ func (p Place) Compare(other Place, sort *scim.Sort) int {
 	return cmp.Or(order, cmp.Compare(p.Position, other.Position), cmp.Compare(p.ID, other.ID))
 }
 
-// Tx is one transaction on one site's roster. What writes a resource also writes the rows of what is declared searchable,
-// which are its DeclaredValues.
+// Tx is one transaction on one site's roster. A method that writes a resource also writes its value
+// rows for declared attributes, which are its DeclaredValues.
 type Tx interface {
 	// Record and RecordByUserName lock what they return until the transaction ends. refusal.NotFound.
 	Record(ctx context.Context, kind Kind, resource string) (Record, error)
 	RecordByUserName(ctx context.Context, folded string) (Record, error)
-	// BlockedWith returns the id of a blocked user with that externalId, if it is not empty, or one of these folded e-mail
-	// addresses, and the attribute that they share. refusal.NotFound.
+	// BlockedWith returns the id of a blocked user that has this externalId (unless it is empty) or
+	// one of these folded e-mail addresses, and the attribute that matches. refusal.NotFound.
 	BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error)
 	// Records returns up to limit resources of a kind that follow a place, locked until the transaction ends.
 	Records(ctx context.Context, kind Kind, after Place, limit int) ([]Record, error)
 	// Insert returns the resource's position in lists. ErrUserNameTaken, ErrSchemasChanged,
 	// ErrValueTaken.
 	Insert(ctx context.Context, r Record) (position int64, err error)
-	// Put writes next over old; both carry their Values and Unique, and their Looks where these differ. ErrUserNameTaken, ErrSchemasChanged, ErrValueTaken.
+	// Put replaces old with next. Both must have their Values and Unique, and their Looks if these
+	// differ. ErrUserNameTaken, ErrSchemasChanged, ErrValueTaken.
 	Put(ctx context.Context, old, next Record) error
-	// PutUnique replaces the unique values of old by those of next, and changes nothing else.
-	// ErrValueTaken; what was written until then stays.
+	// PutUnique replaces the unique values of old with those of next, and changes nothing else.
+	// ErrValueTaken; the values written before that error stay.
 	PutUnique(ctx context.Context, old, next Record) error
 	// FreeUnique deletes the unique values of an attribute, so that resources may share them.
 	FreeUnique(ctx context.Context, kind Kind, path string) error
@@ -338,28 +339,28 @@ type Tx interface {
 	RemoveMembers(ctx context.Context, group string, ids []string) (removed []string, err error)
 	// Members is Store.Members.
 	Members(ctx context.Context, group, after string, limit int, named bool) ([]Member, error)
-	// CountMembers counts the members of a group and stops at most.
+	// CountMembers counts the members of a group, up to most.
 	CountMembers(ctx context.Context, group string, most int) (int, error)
-	// GroupsWith returns the ids of the groups that have that member.
+	// GroupsWith returns the ids of the groups that have this member.
 	GroupsWith(ctx context.Context, member string) ([]string, error)
 
-	// OtherAdmins counts the active administrators other than that person. It locks the site first, so that the
-	// answer stays true until the transaction ends.
+	// OtherAdmins counts the active administrators except this person. It locks the site first, so
+	// that the count stays correct until the transaction ends.
 	OtherAdmins(ctx context.Context, person string) (int, error)
 
-	// Identity returns whose user identifier that is. refusal.NotFound.
+	// Identity returns the person that has this user identifier. refusal.NotFound.
 	Identity(ctx context.Context, userIdentifier string) (person string, err error)
-	// PutIdentity makes it the person's only user identifier. ErrIdentityTaken.
+	// PutIdentity makes userIdentifier the person's only user identifier. ErrIdentityTaken.
 	PutIdentity(ctx context.Context, person, userIdentifier string, at time.Time) error
-	// DropIdentity takes the person's user identifier away, if they have one.
+	// DropIdentity removes the person's user identifier, if they have one.
 	DropIdentity(ctx context.Context, person string) (had bool, err error)
 
-	// StartSession stores a session, drops the person's expired ones and notes the sign-in.
+	// StartSession stores a session, deletes the person's expired sessions and records the sign-in.
 	StartSession(ctx context.Context, s Session) error
 	// EndSessions ends all of a person's sessions and returns how many of them were live.
 	EndSessions(ctx context.Context, person string, now time.Time) (int, error)
 
 	AppendEvent(ctx context.Context, e event.Event) error
-	// AppendRequest writes the row of the request that asked for this transaction.
+	// AppendRequest writes the request-log row of the request that this transaction serves.
 	AppendRequest(ctx context.Context, row requestlog.Request) error
 }

@@ -21,7 +21,7 @@ var ErrUnknown = refusal.New(refusal.NotFound, "name", "there is no operator of 
 // maxName is the longest operator name, in bytes.
 const maxName = 100
 
-// Operator is somebody who runs the installation.
+// Operator is a person who runs the installation.
 type Operator struct {
 	ID         string
 	Name       string    // unique, ignoring case
@@ -43,13 +43,13 @@ type Store interface {
 	UseLink(ctx context.Context, u Use) (Operator, error)
 	// FindSession returns a session and its operator, also when it has expired, or ErrNoSession.
 	FindSession(ctx context.Context, hash secret.Hash) (Operator, session.Record, error)
-	// UseSession notes when and where a session was used last. A later use stays.
+	// UseSession records when and where a session was last used. It never replaces a later use.
 	UseSession(ctx context.Context, hash secret.Hash, at time.Time, from session.Browser) error
 	// Sessions returns the sessions of the operator of this name, live or not; ErrUnknown.
 	Sessions(ctx context.Context, name string) ([]ListedSession, error)
 	// EndSessions ends every session of the operator of this name, appends the event and returns how many were live; ErrUnknown.
 	EndSessions(ctx context.Context, name string, now time.Time, e func(ended int) event.Event) (int, error)
-	// EndSession forgets a session; unknown ones are no error.
+	// EndSession deletes a session. An unknown session is not an error.
 	EndSession(ctx context.Context, hash secret.Hash, events ...event.Event) error
 	// List returns all operators by name.
 	List(ctx context.Context) ([]Operator, error)
@@ -71,7 +71,7 @@ type Operators struct {
 // List returns all operators by name.
 func (o *Operators) List(ctx context.Context) ([]Operator, error) { return o.Store.List(ctx) }
 
-// Any reports whether anybody has ever become an operator and still is one.
+// Any reports whether the installation has an operator.
 func (o *Operators) Any(ctx context.Context) (bool, error) { return o.Store.Any(ctx) }
 
 // Remove ends the operator of this name: sessions stop at their next request, unused links no longer open.

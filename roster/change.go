@@ -163,7 +163,7 @@ func draftOf(result scim.PatchResult) *draft {
 
 // Delete removes a resource permanently, if the site lets SCIM delete. Its user name is free again,
 // its id is never reused, and its groups no longer contain it. Moderators and administrators must be
-// demoted first.
+// demoted first. If the site deactivates on delete, a user is deactivated instead.
 func (r *Roster) Delete(ctx context.Context, kind Kind, id string, c Change) (Outcome, error) {
 	rt, err := r.writable(kind)
 	if err != nil {
@@ -259,7 +259,7 @@ func (r *Roster) shows(role Role) bool {
 
 // change is the one way in which a stored resource becomes another: apply makes the new document of the old one, in that
 // many passes over it. Few passes over a small document are made in the transaction. What takes longer is made before it, in
-// a place for costly work, so that it holds up nobody else's changes.
+// a place for costly work, so that it does not delay other changes.
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	if passes > manyPasses && storable(id) {
 		// The transaction would read a large document only to find that out.

@@ -24,7 +24,7 @@ type ImportRow struct {
 	FamilyName     string
 	Email          string
 	UserIdentifier string // the NameID by which the person will sign in
-	Role           Role   // in any letter case; checked by Import
+	Role           Role   // ignoring case; checked by Import
 }
 
 func (row ImportRow) refuse(why *refusal.Error) *refusal.Row {
@@ -261,7 +261,7 @@ func applyRow(rt *resourceType, row ImportRow, d *draft) error {
 	return nil
 }
 
-// checkIdentifier refuses a user identifier that belongs to somebody else.
+// checkIdentifier refuses a user identifier that belongs to another person.
 func (row ImportRow) checkIdentifier(ctx context.Context, tx Tx, person string) error {
 	if row.UserIdentifier == "" {
 		return nil

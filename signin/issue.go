@@ -72,7 +72,7 @@ func (s *SignIns) wantsAdmin(ctx context.Context, st site.Site) error {
 
 func (s *SignIns) makeAdmin(ctx context.Context, st site.Site, f Form, by roster.Change) (roster.Person, error) {
 	r := s.Rosters.Open(st)
-	// Somebody who was cut off is not let in again by their address.
+	// A deactivated person must not get in again through their address.
 	if old, err := r.PersonByUserName(ctx, f.Email); err == nil && !old.Active {
 		return roster.Person{}, refusal.New(refusal.Conflict, "email", "the account %s is deactivated", old.UserName).Advise("enter another address")
 	} else if err != nil && !errors.Is(err, refusal.NotFound) {
@@ -104,7 +104,7 @@ func (s *SignIns) event(st site.Site, name, actor, subject, text string) event.E
 	}
 }
 
-// Form is what the first administrator's link asks for.
+// Form contains the fields that the first administrator's link asks for.
 type Form struct {
 	Name  string // as it is shown to others
 	Email string // becomes the userName too

@@ -13,7 +13,7 @@ const (
 	LinkHasAdmin    onetime.Reason = "has-admin"   // the site has got an administrator in another way
 )
 
-// Refusals that callers ask for by name.
+// Refusals that callers check for.
 var (
 	// ErrLinkEnded refuses a link in whose place a new one opens. It is about a ClosedLink.
 	ErrLinkEnded = onetime.Ended("link_ended")

@@ -30,7 +30,7 @@ type Link struct {
 	UserName string // empty for FirstAdmin
 }
 
-// LinkPath is the path at which a site's link of this secret is shown and redeemed.
+// LinkPath returns the path of the page that shows and redeems a site's link.
 func LinkPath(siteName, secret string) string { return "/c/" + siteName + "/sign-in/" + secret }
 
 // LinkRecord is a link as it is stored.
@@ -51,7 +51,7 @@ type Store interface {
 	// UseLink marks the link used and appends the event, in one transaction; onetime.ErrClosed, and nothing done, if it is unknown,
 	// used or expired at now.
 	UseLink(ctx context.Context, id site.ID, hash secret.Hash, now time.Time, e event.Event) error
-	// ReturnLink makes a link usable again whose use at this time came to nothing.
+	// ReturnLink makes a link usable again if its use at this time failed.
 	ReturnLink(ctx context.Context, id site.ID, hash secret.Hash, used time.Time) error
 }
 

@@ -30,7 +30,7 @@ func (s *Settings) Choose(p Profile) {
 
 // GroupNamesUnique reports whether no two groups have the same displayName.
 //
-// RFC 7643 §8.7.1: uniqueness is "none", which strict sites keep to.
+// RFC 7643 §8.7.1 says uniqueness "none", and strict sites follow it.
 func (s Settings) GroupNamesUnique() bool { return !s.Strict && !s.SharedGroupNames }
 
 // keepGroupNames starts or stops keeping the names of groups unique, if the next settings ask for

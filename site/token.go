@@ -38,7 +38,7 @@ type Token struct {
 	ReplacesOnUse string
 }
 
-// Live says whether the token is accepted at that time.
+// Live reports whether the token is accepted at this time.
 func (t Token) Live(now time.Time) bool {
 	return t.Revoked.IsZero() && (t.Expires.IsZero() || now.Before(t.Expires))
 }
@@ -266,7 +266,7 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 			return ErrUnauthorized.With(current)
 		}
 		if current.ReplacesOnUse == "" {
-			return nil // another request was first
+			return nil // another request already did it
 		}
 		old, err := findToken(ctx, tx, current.ReplacesOnUse)
 		if err != nil {

@@ -32,10 +32,11 @@ type Store interface {
 	ValuesOf(ctx context.Context, scope event.Scope, id string) ([]string, error)
 	// Distinct returns the values that no other account of the scope has.
 	Distinct(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error)
-	// Scrub erases the person from everything but accounts: entries of logs from since on, and all else.
+	// Scrub erases the person from everything but accounts: entries of logs from since on, and all
+	// else.
 	Scrub(ctx context.Context, scope event.Scope, p Person, since time.Time) (changed int, err error)
-	// Finish overwrites what the database file still holds of deleted rows and of these people, as far as it can. complete is
-	// false when the file has to be compacted for that.
+	// Finish overwrites what the database file still holds of deleted rows and of these people, as
+	// far as it can. complete is false when the file has to be compacted for that.
 	Finish(ctx context.Context, people []Person) (complete bool, err error)
 }
 
@@ -91,7 +92,8 @@ func (e *Eraser) FromSite(ctx context.Context, st site.Site, name, actor string)
 	})
 }
 
-// FromDirectory erases a user by userPrincipalName or object id. The user is deleted already, softly or permanently.
+// FromDirectory erases a user by userPrincipalName or object id. The user is deleted already,
+// softly or permanently.
 func (e *Eraser) FromDirectory(ctx context.Context, h *directory.Handle, name, actor string) (Report, error) {
 	scope := event.Directory(string(h.Directory.ID))
 	u, err := h.UserByUPN(ctx, name)

@@ -86,8 +86,8 @@ func (o *Operators) Look(ctx context.Context, linkSecret string) (Pending, error
 	return Pending{Name: r.Name, Expires: r.Expires}, nil
 }
 
-// Redeem uses the link up and starts a session. A second call with the same secret gets ErrLinkEnded,
-// even at the same moment.
+// Redeem uses the link up and starts a session. A second call with the same secret gets
+// ErrLinkEnded, even at the same moment.
 func (o *Operators) Redeem(ctx context.Context, linkSecret string, from session.Browser) (Session, error) {
 	now := o.Now()
 	record := o.Limits.Start(now, from)

@@ -31,8 +31,8 @@ type ListedSession struct {
 	Own bool // the session that asks
 }
 
-// Session returns the operator that the session belongs to, or ErrNoSession. It reads the store each
-// time.
+// Session returns the operator that the session belongs to, or ErrNoSession. It reads the store
+// each time.
 func (o *Operators) Session(ctx context.Context, sessionSecret string) (Operator, error) {
 	op, _, err := o.session(ctx, sessionSecret)
 	return op, err
@@ -68,8 +68,8 @@ func (o *Operators) UseSession(ctx context.Context, sessionSecret string, from s
 	return op, nil
 }
 
-// Sessions returns the sessions of the operator of this name, the last used first; ErrUnknown. The one of the secret, which
-// may be empty, is marked as its own.
+// Sessions returns the sessions of the operator of this name, the last used first; ErrUnknown. The
+// one of the secret, which may be empty, is marked as its own.
 func (o *Operators) Sessions(ctx context.Context, name, sessionSecret string) ([]ListedSession, error) {
 	all, err := o.Store.Sessions(ctx, name)
 	if err != nil {
@@ -84,8 +84,8 @@ func (o *Operators) Sessions(ctx context.Context, name, sessionSecret string) ([
 	return all, nil
 }
 
-// SignOutEverywhere ends every session of the operator of this name, at whatever process; ErrUnknown. It returns how many were
-// live.
+// SignOutEverywhere ends every session of the operator of this name, at whatever process;
+// ErrUnknown. It returns how many were live.
 func (o *Operators) SignOutEverywhere(ctx context.Context, name, actor string) (int, error) {
 	name, err := cleanName(name)
 	if err != nil {
@@ -114,7 +114,8 @@ func (o *Operators) SignOut(ctx context.Context, sessionSecret string) error {
 	return o.Store.EndSession(ctx, secret.HashOf(sessionSecret), e)
 }
 
-// EndSession ends a session that is being replaced. It is not an error if the session already ended.
+// EndSession ends a session that is being replaced. It is not an error if the session already
+// ended.
 func (o *Operators) EndSession(ctx context.Context, sessionSecret string) error {
 	return o.Store.EndSession(ctx, secret.HashOf(sessionSecret))
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Block says whether an administrator keeps a person out. SCIM can neither lift a block nor get round it:
+// Block says whether an administrator keeps a person out. SCIM can neither lift a block nor get
+// round it:
 //
 //	active: true            answered with active: false; noted
 //	DELETE                  refused, so that nobody else can get the user name
@@ -17,16 +18,17 @@ import (
 //	anything else           is done
 type Block struct {
 	On bool
-	// Active is, while On, whether the person is active once the block is lifted. SCIM may change it meanwhile: people
-	// who leave the company while they are blocked do not come back with the end of the block.
+	// Active is, while On, whether the person is active once the block is lifted. SCIM may change
+	// it meanwhile: people who leave the company while they are blocked do not come back with the
+	// end of the block.
 	Active bool
 }
 
 // blockedNote is the request log's note for a change that a block prevented.
 const blockedNote = "blocked by an administrator"
 
-// Block keeps a person out until an administrator unblocks them, and ends their sessions in the same
-// transaction. People cannot block their own account.
+// Block keeps a person out until an administrator unblocks them, and ends their sessions in the
+// same transaction. People cannot block their own account.
 func (r *Roster) Block(ctx context.Context, id string, c Change) (Outcome, error) {
 	if c.Person == id {
 		return Outcome{}, refusal.New(refusal.Forbidden, "", "you cannot block your own account").Advise("ask another administrator")
@@ -41,7 +43,8 @@ func (r *Roster) Block(ctx context.Context, id string, c Change) (Outcome, error
 	})
 }
 
-// Unblock lifts a block. The person is active again unless SCIM or an administrator deactivated them before or meanwhile.
+// Unblock lifts a block. The person is active again unless SCIM or an administrator deactivated
+// them before or meanwhile.
 func (r *Roster) Unblock(ctx context.Context, id string, c Change) (Outcome, error) {
 	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
 		if !rec.Block.On {
@@ -54,7 +57,8 @@ func (r *Roster) Unblock(ctx context.Context, id string, c Change) (Outcome, err
 }
 
 // refuseBlocked refuses to create or revive an account if an administrator blocked another account
-// with the same externalId or e-mail address. The new account would let the blocked person in again.
+// with the same externalId or e-mail address. The new account would let the blocked person in
+// again.
 func refuseBlocked(ctx context.Context, tx Tx, doc scim.Resource) error {
 	var emails []string
 	for _, v := range valuesOf(User, doc) {

@@ -18,8 +18,8 @@ import (
 // maxIndexed is the maximum length of an indexed value, in bytes.
 const maxIndexed = 1_000
 
-// Limits of one resource, so that writing it does not delay others for long. A resource that already
-// exceeds a limit can still be changed in other respects.
+// Limits of one resource, so that writing it does not delay others for long. A resource that
+// already exceeds a limit can still be changed in other respects.
 const (
 	maxDocument = 2 << 20 // bytes; the members of a group do not count
 	maxRows     = 2_000   // values that have rows of their own
@@ -54,8 +54,8 @@ func (d *draft) ignore(path, reason string) {
 }
 
 // Create adds a resource, if the site lets SCIM create. A unique value that is already in use is
-// refused with 409 uniqueness. On a site that revives, a create for an account that SCIM deactivated
-// reactivates it instead. A group may come with its members.
+// refused with 409 uniqueness. On a site that revives, a create for an account that SCIM
+// deactivated reactivates it instead. A group may come with its members.
 func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Change) (Outcome, error) {
 	if kind == Group {
 		doc, members := splitMembers(doc)
@@ -162,8 +162,8 @@ func draftOf(result scim.PatchResult) *draft {
 }
 
 // Delete removes a resource permanently, if the site lets SCIM delete. Its user name is free again,
-// its id is never reused, and its groups no longer contain it. Moderators and administrators must be
-// demoted first. If the site deactivates on delete, a user is deactivated instead.
+// its id is never reused, and its groups no longer contain it. Moderators and administrators must
+// be demoted first. If the site deactivates on delete, a user is deactivated instead.
 func (r *Roster) Delete(ctx context.Context, kind Kind, id string, c Change) (Outcome, error) {
 	rt, err := r.writable(kind)
 	if err != nil {
@@ -207,9 +207,9 @@ func (d *draft) removes(name string, old scim.Resource) bool {
 	return was && !is
 }
 
-// settle brings active, the role and what the user signs in by to what this site lets SCIM set. Where active is
-// unassigned, whether they may come in stays as it was, and answers go on saying so: a client reads a user without
-// active as one who may come in.
+// settle brings active, the role and what the user signs in by to what this site lets SCIM set.
+// Where active is unassigned, whether they may come in stays as it was, and answers go on saying
+// so: a client reads a user without active as one who may come in.
 func (r *Roster) settle(rt *resourceType, d *draft, rec Record, old scim.Resource) error {
 	if rec.Block.On {
 		d.keepBlocked(rec)
@@ -251,15 +251,16 @@ func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 	}
 }
 
-// shows says whether userType is always in the document and always the role. In the full profile an ordinary
-// member's userType is the client's own: absent where it sent none.
+// shows says whether userType is always in the document and always the role. In the full profile an
+// ordinary member's userType is the client's own: absent where it sent none.
 func (r *Roster) shows(role Role) bool {
 	return role != RoleRegistered || r.site.Profile != site.Full
 }
 
-// change is the one way in which a stored resource becomes another: apply makes the new document of the old one, in that
-// many passes over it. Few passes over a small document are made in the transaction. What takes longer is made before it, in
-// a place for costly work, so that it does not delay other changes.
+// change is the one way in which a stored resource becomes another: apply makes the new document of
+// the old one, in that many passes over it. Few passes over a small document are made in the
+// transaction. What takes longer is made before it, in a place for costly work, so that it does not
+// delay other changes.
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	if passes > manyPasses && storable(id) {
 		// The transaction would read a large document only to find that out.
@@ -306,7 +307,8 @@ var (
 // changed the resource.
 const asideTries = 5
 
-// changeAside makes a change outside the transaction that writes it. The version tells whether it is still the right one.
+// changeAside makes a change outside the transaction that writes it. The version tells whether it
+// is still the right one.
 func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	kind := Kind(rt.ID)
 	for range asideTries {
@@ -339,8 +341,8 @@ func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c
 	return Outcome{}, refusal.New(refusal.Busy, "", "the %s is being changed by others all the time, and nothing of this request was done", kind.noun()).Advise("send it again")
 }
 
-// update makes a change in one transaction, with the row of the request that asked for it. Broken rules come out as they
-// are.
+// update makes a change in one transaction, with the row of the request that asked for it. Broken
+// rules come out as they are.
 func (r *Roster) update(ctx context.Context, c Change, fn func(Tx) (Outcome, error)) (Outcome, error) {
 	var out Outcome
 	err := r.store.Update(ctx, r.site, func(tx Tx) (err error) {
@@ -383,7 +385,8 @@ func (r *Roster) finishRow(ctx context.Context, tx Tx, c Change, out Outcome) (r
 	return row.Clean(), nil
 }
 
-// refused returns the refusal in err's chain; nil for failures. What package scim refuses is one too.
+// refused returns the refusal in err's chain; nil for failures. What package scim refuses is one
+// too.
 func refused(err error) *refusal.Error {
 	if e, ok := refusal.Find(err); ok {
 		return e
@@ -682,7 +685,8 @@ func taken(err error, doc scim.Resource) error {
 func (rt *resourceType) check(d *draft) error {
 	doc := d.doc
 	if rt.ID == string(User) {
-		// RFC 7643 §4.1.1: a password is never kept. A login beside single sign-on would outlive deactivation there.
+		// RFC 7643 §4.1.1: a password is never kept. A login beside single sign-on would outlive
+		// deactivation there.
 		delete(doc, "password")
 	}
 	if err := scim.Validate(rt.ResourceType, doc); err != nil {
@@ -715,8 +719,8 @@ func checkSize(old, next Record) error {
 	return nil
 }
 
-// fill writes the id and meta into the document of a checked draft, encodes it and takes the columns
-// from it. The document is the record's from here on.
+// fill writes the id and meta into the document of a checked draft, encodes it and takes the
+// columns from it. The document is the record's from here on.
 func (rt *resourceType) fill(rec *Record, d *draft) {
 	doc := d.doc
 	doc["id"] = rec.ID
@@ -750,8 +754,8 @@ func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05
 // millis returns the current time in the precision of meta, so that columns and documents agree.
 func (r *Roster) millis() time.Time { return r.now().UTC().Truncate(time.Millisecond) }
 
-// after is now, or the least time after the last change when a clock that was ahead has been put right: whoever asks for what
-// changed since a version must find the next one.
+// after is now, or the least time after the last change when a clock that was ahead has been put
+// right: whoever asks for what changed since a version must find the next one.
 func (r *Roster) after(last time.Time) time.Time {
 	if now := r.millis(); !now.Before(last) {
 		return now

@@ -7,8 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Erase removes a deactivated account, even if SCIM may not delete users on this site. It refuses an
-// active account. The event does not name the person.
+// Erase removes a deactivated account, even if SCIM may not delete users on this site. It refuses
+// an active account. The event does not name the person.
 func (r *Roster) Erase(ctx context.Context, id string, c Change) error {
 	rt, err := r.typeOf(User)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 // A group is a document without members, plus one row for each member. A change of members writes
 // only the rows it names, and reading the document reads no member rows.
 
-// CreateGroup adds a group with those members; nil is none. Where the site does not let groups share a name, its
-// displayName is unique in any case.
+// CreateGroup adds a group with those members; nil is none. Where the site does not let groups
+// share a name, its displayName is unique in any case.
 func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *MemberList, c Change) (Outcome, error) {
 	rt, err := r.writable(Group)
 	if err != nil {
@@ -60,8 +60,8 @@ func (r *Roster) ReplaceGroup(ctx context.Context, id string, doc scim.Resource,
 	})
 }
 
-// patchGroup applies a PATCH. Operations that select members by value go directly to the member rows.
-// A filter on anything else needs the whole list of members.
+// patchGroup applies a PATCH. Operations that select members by value go directly to the member
+// rows. A filter on anything else needs the whole list of members.
 func (r *Roster) patchGroup(ctx context.Context, rt *resourceType, id string, p *scim.Patch, c Change) (Outcome, error) {
 	rest, edits, byValue := p.Detach("members")
 	return r.changeGroup(ctx, rt, id, c, func(m *membersEdit, old scim.Resource) (*draft, error) {

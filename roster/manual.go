@@ -7,8 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// SetRole gives a person a role by hand, even if SCIM may not change roles. People cannot change their
-// own role.
+// SetRole gives a person a role by hand, even if SCIM may not change roles. People cannot change
+// their own role.
 func (r *Roster) SetRole(ctx context.Context, id string, role Role, c Change) (Outcome, error) {
 	known, ok := ParseRole(string(role))
 	if !ok {
@@ -36,8 +36,8 @@ func (r *Roster) Deactivate(ctx context.Context, id string, c Change) (Outcome, 
 	})
 }
 
-// Reactivate makes a person active again, with the role they had. It refuses a blocked person, which
-// needs Unblock.
+// Reactivate makes a person active again, with the role they had. It refuses a blocked person,
+// which needs Unblock.
 func (r *Roster) Reactivate(ctx context.Context, id string, c Change) (Outcome, error) {
 	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
 		if rec.Block.On {

@@ -28,9 +28,9 @@ type Membership struct {
 // membersTogether is how many members are read or written by one statement.
 const membersTogether = 1_000
 
-// Members streams the members of a group in the order of their ids, with their displayNames if named
-// is set. It reads page by page, without a transaction, so members added or removed meanwhile may or
-// may not appear.
+// Members streams the members of a group in the order of their ids, with their displayNames if
+// named is set. It reads page by page, without a transaction, so members added or removed meanwhile
+// may or may not appear.
 func (r *Roster) Members(ctx context.Context, group string, named bool) iter.Seq2[Member, error] {
 	return func(yield func(Member, error) bool) {
 		if !storable(group) || !r.site.Groups {
@@ -253,8 +253,8 @@ func (m *membersEdit) add(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// known looks up the resources with these ids. A strict site refuses an unknown id. Other sites leave
-// it out and report it.
+// known looks up the resources with these ids. A strict site refuses an unknown id. Other sites
+// leave it out and report it.
 func (m *membersEdit) known(ctx context.Context, ids []string) ([]Member, error) {
 	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !storable(id) || len(id) > maxIndexed })
 	kinds, err := m.tx.MemberKinds(ctx, asked)
@@ -308,8 +308,8 @@ func (m *membersEdit) remove(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// replace makes these ids the group's members. The ids must be in order, without duplicates. It reads
-// the current members and writes only the difference.
+// replace makes these ids the group's members. The ids must be in order, without duplicates. It
+// reads the current members and writes only the difference.
 func (m *membersEdit) replace(ctx context.Context, ids []string) error {
 	var missing []string
 	for page, err := range pages(func(after string) ([]Member, error) {
@@ -336,7 +336,8 @@ func (m *membersEdit) replace(ctx context.Context, ids []string) error {
 	return m.add(ctx, append(missing, ids...))
 }
 
-// elements lists the members in the form in which a GET shows them, for what cannot be done by values alone.
+// elements lists the members in the form in which a GET shows them, for what cannot be done by
+// values alone.
 func (m *membersEdit) elements(ctx context.Context, locations map[Kind]string) ([]any, error) {
 	var list []any
 	for page, err := range pages(func(after string) ([]Member, error) {

@@ -14,7 +14,8 @@ import (
 const (
 	// DefaultCount is the page size if the client asks for none.
 	DefaultCount = 100
-	// MaxCount caps the page size silently. RFC 7644 §3.4.2.4: a server may return fewer than asked for.
+	// MaxCount caps the page size silently. RFC 7644 §3.4.2.4: a server may return fewer than asked
+	// for.
 	MaxCount = 500
 )
 
@@ -39,8 +40,8 @@ type Page struct {
 
 	PreviousCursor string // empty: this is the first page, or there are no cursors
 
-	// Cut: the page has fewer resources than it could, because they are large. RFC 7644 §3.4.2.4 allows that; the next
-	// page begins right after it.
+	// Cut: the page has fewer resources than it could, because they are large. RFC 7644 §3.4.2.4
+	// allows that; the next page begins right after it.
 	Cut bool
 }
 

@@ -62,8 +62,8 @@ func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 	return out, err == nil, err
 }
 
-// refuses explains why a create must not revive this account: an administrator blocked it, or it may
-// belong to someone else. It returns nil if the create may revive it.
+// refuses explains why a create must not revive this account: an administrator blocked it, or it
+// may belong to someone else. It returns nil if the create may revive it.
 func (v reviver) refuses(rec Record, old scim.Resource) error {
 	sent, kept := v.doc.String("externalId"), rec.ExternalID
 	switch {

@@ -214,7 +214,8 @@ type Store interface {
 	lookStore
 
 	Get(ctx context.Context, id site.ID, kind Kind, resource string) (Document, error) // refusal.NotFound
-	// GetWithGroups returns the results of Get and of Memberships for one resource, from one snapshot.
+	// GetWithGroups returns the results of Get and of Memberships for one resource, from one
+	// snapshot.
 	GetWithGroups(ctx context.Context, id site.ID, kind Kind, resource string) (Document, []Membership, error) // refusal.NotFound
 	// List returns a page of the matching resources, in a stable order, and the total number of
 	// matches. ErrTooMany if it would have to read more than ScanLimit documents, ErrTooSlow if the
@@ -251,14 +252,16 @@ type Store interface {
 	// Indexing returns the declared attributes and the progress of their indexing.
 	Indexing(ctx context.Context, id site.ID) ([]Indexing, error)
 	// Index does one step of indexing, in one transaction under the epoch of the site's lease. It
-	// writes the value rows of the next limit resources, or deletes some rows of attributes that are
-	// no longer declared. more is false if there was nothing to do. site.ErrNotFound.
+	// writes the value rows of the next limit resources, or deletes some rows of attributes that
+	// are no longer declared. more is false if there was nothing to do. site.ErrNotFound.
 	Index(ctx context.Context, id site.ID, epoch int64, limit int) (more bool, err error)
 
-	// Update runs fn in one transaction on the roster of a site whose schemas are those of s, which Tx.Insert and Tx.Put
-	// look after. fn may run more than once and has no effect but through tx. It is site.ErrNotFound when the site is gone.
+	// Update runs fn in one transaction on the roster of a site whose schemas are those of s, which
+	// Tx.Insert and Tx.Put look after. fn may run more than once and has no effect but through tx.
+	// It is site.ErrNotFound when the site is gone.
 	Update(ctx context.Context, s site.Site, fn func(tx Tx) error) error
-	// Join is the roster of a site in a transaction on the site, under the schemas that it has so far.
+	// Join is the roster of a site in a transaction on the site, under the schemas that it has so
+	// far.
 	Join(ctx context.Context, tx site.Tx) (Tx, error)
 }
 
@@ -283,8 +286,8 @@ type Found struct {
 	Cut       bool // the page is shorter than asked for, because its documents are large
 }
 
-// Place is a place in the list of all resources of a kind. A resource stays at it while others come and go; in a sorted
-// list, as long as what it is sorted by is the same.
+// Place is a place in the list of all resources of a kind. A resource stays at it while others come
+// and go; in a sorted list, as long as what it is sorted by is the same.
 type Place struct {
 	Position int64
 	ID       string
@@ -308,13 +311,15 @@ func (p Place) Compare(other Place, sort *scim.Sort) int {
 // Tx is one transaction on one site's roster. A method that writes a resource also writes its value
 // rows for declared attributes, which are its DeclaredValues.
 type Tx interface {
-	// Record and RecordByUserName lock what they return until the transaction ends. refusal.NotFound.
+	// Record and RecordByUserName lock what they return until the transaction ends.
+	// refusal.NotFound.
 	Record(ctx context.Context, kind Kind, resource string) (Record, error)
 	RecordByUserName(ctx context.Context, folded string) (Record, error)
 	// BlockedWith returns the id of a blocked user that has this externalId (unless it is empty) or
 	// one of these folded e-mail addresses, and the attribute that matches. refusal.NotFound.
 	BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error)
-	// Records returns up to limit resources of a kind that follow a place, locked until the transaction ends.
+	// Records returns up to limit resources of a kind that follow a place, locked until the
+	// transaction ends.
 	Records(ctx context.Context, kind Kind, after Place, limit int) ([]Record, error)
 	// Insert returns the resource's position in lists. ErrUserNameTaken, ErrSchemasChanged,
 	// ErrValueTaken.

@@ -13,7 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// An attribute that is declared searchable has value rows: one for each distinct value of a resource.
+// An attribute that is declared searchable has value rows: one for each distinct value of a
+// resource.
 //
 //	DeclareSearchable ─► from now on, every write updates the rows of its resource
 //	                └─► Advance adds the rows of existing resources, in slices ─► complete: filters use them
@@ -66,12 +67,13 @@ func (r *Rosters) Advance(ctx context.Context, key string, epoch int64) (next ti
 	return r.Now(), nil
 }
 
-// IndexedValues is how many distinct values of an attribute get their own rows. A resource with more
-// gets a single row with an empty value, so that one large resource does not slow down the others.
+// IndexedValues is how many distinct values of an attribute get their own rows. A resource with
+// more gets a single row with an empty value, so that one large resource does not slow down the
+// others.
 const IndexedValues = 100
 
-// DeclaredValues returns the values of a stored resource for the attributes declared on its kind. It
-// uses no schema, so that rows keep their meaning when the schemas change.
+// DeclaredValues returns the values of a stored resource for the attributes declared on its kind.
+// It uses no schema, so that rows keep their meaning when the schemas change.
 func (rec *Record) DeclaredValues(declared []site.Searchable) ([]Value, error) {
 	if !slices.ContainsFunc(declared, func(s site.Searchable) bool { return s.Type == string(rec.Kind) }) {
 		return nil, nil
@@ -130,9 +132,9 @@ func eachValue(doc scim.Resource, path scim.AttrPath, visit func(any) bool) {
 // that length may stand for a longer value.
 const IndexedRunes = 250
 
-// IndexKey returns the key of a value's row. Values that a filter treats as equal have the same key.
-// whole reports that no other values share the key, apart from case. The key is empty for a value
-// that has no row.
+// IndexKey returns the key of a value's row. Values that a filter treats as equal have the same
+// key. whole reports that no other values share the key, apart from case. The key is empty for a
+// value that has no row.
 func IndexKey(value any) (key string, whole bool) {
 	switch value := value.(type) {
 	case string:

@@ -45,9 +45,9 @@ func (r *Roster) StartSession(ctx context.Context, personID string, l session.Li
 	return made, nil
 }
 
-// Session returns the person that the session belongs to. ErrNoSession if the session ended, expired
-// or was idle for too long, or if the person is deleted or deactivated. It asks the database each
-// time, so a session that ended in any process is refused at once.
+// Session returns the person that the session belongs to. ErrNoSession if the session ended,
+// expired or was idle for too long, or if the person is deleted or deactivated. It asks the
+// database each time, so a session that ended in any process is refused at once.
 func (r *Roster) Session(ctx context.Context, sessionSecret string) (Person, error) {
 	person, _, err := r.session(ctx, sessionSecret)
 	return person, err
@@ -148,8 +148,8 @@ func (r *Roster) SignOut(ctx context.Context, sessionSecret string) error {
 	return nil
 }
 
-// EndSession ends a session that is being replaced. Ending a session that no longer exists is not an
-// error.
+// EndSession ends a session that is being replaced. Ending a session that no longer exists is not
+// an error.
 func (r *Roster) EndSession(ctx context.Context, sessionSecret string) error {
 	if err := r.store.EndSession(ctx, r.site.ID, secret.HashOf(sessionSecret)); err != nil {
 		return fmt.Errorf("end session: %w", err)

@@ -9,10 +9,10 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// A version is that of the stored document, which does not contain the user's groups. The groups are
-// read from the member rows when the user is shown, so a change of members writes no users. For a
-// user shown with groups, a digest of the groups follows the version. The digest changes with each
-// membership and each displayName of a group.
+// A version is that of the stored document, which does not contain the user's groups. The groups
+// are read from the member rows when the user is shown, so a change of members writes no users. For
+// a user shown with groups, a digest of the groups follows the version. The digest changes with
+// each membership and each displayName of a group.
 
 // digestBytes is how many bytes of a digest are sent. A collision matters only between two
 // successive lists of groups of the same user.

@@ -43,13 +43,13 @@ type LinkRecord struct {
 
 // Store keeps links. Secrets reach it only as hashes, and every method names the site.
 type Store interface {
-	// AddLink stores a link and its event. A FirstAdmin link replaces every earlier one of its site, so that at most one
-	// opens. Links that expired long ago are forgotten.
+	// AddLink stores a link and its event. A FirstAdmin link replaces every earlier one of its
+	// site, so that at most one opens. Links that expired long ago are forgotten.
 	AddLink(ctx context.Context, l LinkRecord, e event.Event) error
 	// FindLink returns a link by hash, used and expired ones too, or onetime.ErrClosed.
 	FindLink(ctx context.Context, id site.ID, hash secret.Hash) (LinkRecord, error)
-	// UseLink marks the link used and appends the event, in one transaction; onetime.ErrClosed, and nothing done, if it is unknown,
-	// used or expired at now.
+	// UseLink marks the link used and appends the event, in one transaction; onetime.ErrClosed, and
+	// nothing done, if it is unknown, used or expired at now.
 	UseLink(ctx context.Context, id site.ID, hash secret.Hash, now time.Time, e event.Event) error
 	// ReturnLink makes a link usable again if its use at this time failed.
 	ReturnLink(ctx context.Context, id site.ID, hash secret.Hash, used time.Time) error

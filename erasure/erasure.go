@@ -16,7 +16,7 @@ import (
 
 // Event tells of an erasure in the audit trail, at both ends.
 
-// ErrUnknown means that nothing is known of the person, neither an account nor an entry of a log.
+// ErrUnknown says that there is no account and no log entry for the person.
 var ErrUnknown = refusal.New(refusal.NotFound, "", "nothing is stored about this person: neither an account nor an entry of a log has this user name or id").
 	Coded("person_unknown")
 
@@ -25,17 +25,18 @@ var ErrActive = refusal.New(refusal.Conflict, "", "the person has an account").C
 
 // Store finds and changes what is kept of a person in one scope, a few rows at a time.
 type Store interface {
-	// IDsOf returns the ids of accounts that are gone and that entries of the logs know by a name, or the name itself when it
-	// is such an id.
+	// IDsOf returns the ids of deleted accounts that log entries mention by this name, or the name
+	// itself if it is such an id.
 	IDsOf(ctx context.Context, scope event.Scope, name string) ([]string, error)
 	// ValuesOf returns what the logs and side tables know of an id beside its account.
 	ValuesOf(ctx context.Context, scope event.Scope, id string) ([]string, error)
-	// Distinct returns those of the values that no other account of the scope has.
+	// Distinct returns the values that no other account of the scope has.
 	Distinct(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error)
-	// Scrub erases the person from everything but accounts: entries of logs from since on, and all else.
+	// Scrub erases the person from everything but accounts: entries of logs from since on, and all
+	// else.
 	Scrub(ctx context.Context, scope event.Scope, p Person, since time.Time) (changed int, err error)
-	// Finish overwrites what the database file still holds of deleted rows and of these people, as far as it can. complete is
-	// false when the file has to be compacted for that.
+	// Finish overwrites what the database file still holds of deleted rows and of these people, as
+	// far as it can. complete is false when the file has to be compacted for that.
 	Finish(ctx context.Context, people []Person) (complete bool, err error)
 }
 
@@ -49,7 +50,7 @@ type Eraser struct {
 // Report says what was done.
 type Report struct {
 	IDs      []string // under which the person is still shown
-	Account  bool     // it was still there
+	Account  bool     // the account still existed
 	Entries  int      // rows that were changed
 	Complete bool     // nothing is left in free parts of the database file
 }
@@ -91,7 +92,8 @@ func (e *Eraser) FromSite(ctx context.Context, st site.Site, name, actor string)
 	})
 }
 
-// FromDirectory erases a user by userPrincipalName or object id. The user is deleted already, softly or for good.
+// FromDirectory erases a user by userPrincipalName or object id. The user is deleted already,
+// softly or permanently.
 func (e *Eraser) FromDirectory(ctx context.Context, h *directory.Handle, name, actor string) (Report, error) {
 	scope := event.Directory(string(h.Directory.ID))
 	u, err := h.UserByUPN(ctx, name)
@@ -144,8 +146,9 @@ func (e *Eraser) events(scope event.Scope, ids []string, actor string) []event.E
 	return all
 }
 
-// erase scrubs what is there, then takes the account away, then scrubs what that has written. An account that is still there
-// goes last, so that an interrupted erasure can be repeated by its name.
+// erase scrubs the existing entries, removes the account, and then scrubs the entries that the
+// removal wrote. The account goes after the first scrub, so that an interrupted erasure can be
+// repeated by name.
 func (e *Eraser) erase(ctx context.Context, scope event.Scope, ids, values []string, account bool, gone func() error) (Report, error) {
 	report := Report{IDs: ids, Account: account}
 	began := e.Now()

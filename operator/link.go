@@ -71,7 +71,7 @@ func (o *Operators) Link(ctx context.Context, name, actor string) (Link, error) 
 	return l, nil
 }
 
-// Look says what a link would do and leaves it unused; ErrLinkEnded says why it would do nothing.
+// Look says what a link would do, without using it. ErrLinkEnded if the link no longer works.
 func (o *Operators) Look(ctx context.Context, linkSecret string) (Pending, error) {
 	r, err := onetime.Look(o.Now(), func() (LinkRecord, error) {
 		r, err := o.Store.FindLink(ctx, secret.HashOf(linkSecret))
@@ -86,7 +86,8 @@ func (o *Operators) Look(ctx context.Context, linkSecret string) (Pending, error
 	return Pending{Name: r.Name, Expires: r.Expires}, nil
 }
 
-// Redeem uses the link up and starts a session. A second call with the same secret, at the same moment too, gets ErrLinkEnded.
+// Redeem uses the link up and starts a session. A second call with the same secret gets
+// ErrLinkEnded, even at the same moment.
 func (o *Operators) Redeem(ctx context.Context, linkSecret string, from session.Browser) (Session, error) {
 	now := o.Now()
 	record := o.Limits.Start(now, from)

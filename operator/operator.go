@@ -21,7 +21,7 @@ var ErrUnknown = refusal.New(refusal.NotFound, "name", "there is no operator of 
 // maxName is the longest operator name, in bytes.
 const maxName = 100
 
-// Operator is somebody who runs the installation.
+// Operator is a person who runs the installation.
 type Operator struct {
 	ID         string
 	Name       string    // unique, ignoring case
@@ -38,23 +38,25 @@ type Store interface {
 	AddLink(ctx context.Context, l LinkRecord, e event.Event) error
 	// FindLink returns a link by hash, used and expired ones too, or onetime.ErrClosed.
 	FindLink(ctx context.Context, hash secret.Hash) (LinkRecord, error)
-	// UseLink marks the link used, makes its operator if there is none of that name, starts the session and appends the
-	// event, in one transaction. It returns onetime.ErrClosed without doing anything if the link is unknown, used or expired at u.At.
+	// UseLink marks the link used, makes its operator if there is none of that name, starts the
+	// session and appends the event, in one transaction. It returns onetime.ErrClosed without doing
+	// anything if the link is unknown, used or expired at u.At.
 	UseLink(ctx context.Context, u Use) (Operator, error)
 	// FindSession returns a session and its operator, also when it has expired, or ErrNoSession.
 	FindSession(ctx context.Context, hash secret.Hash) (Operator, session.Record, error)
-	// UseSession notes when and where a session was used last. A later use stays.
+	// UseSession records when and where a session was last used. It never replaces a later use.
 	UseSession(ctx context.Context, hash secret.Hash, at time.Time, from session.Browser) error
 	// Sessions returns the sessions of the operator of this name, live or not; ErrUnknown.
 	Sessions(ctx context.Context, name string) ([]ListedSession, error)
-	// EndSessions ends every session of the operator of this name, appends the event and returns how many were live; ErrUnknown.
+	// EndSessions ends every session of the operator of this name, appends the event and returns
+	// how many were live; ErrUnknown.
 	EndSessions(ctx context.Context, name string, now time.Time, e func(ended int) event.Event) (int, error)
-	// EndSession forgets a session; unknown ones are no error.
+	// EndSession deletes a session. An unknown session is not an error.
 	EndSession(ctx context.Context, hash secret.Hash, events ...event.Event) error
 	// List returns all operators by name.
 	List(ctx context.Context) ([]Operator, error)
-	// Remove deletes the operator of this name with every session and every link, and appends the event; ErrUnknown if there
-	// is neither an operator nor a live link of the name.
+	// Remove deletes the operator of this name with every session and every link, and appends the
+	// event; ErrUnknown if there is neither an operator nor a live link of the name.
 	Remove(ctx context.Context, name string, now time.Time, e event.Event) error
 	// Any reports whether there is an operator.
 	Any(ctx context.Context) (bool, error)
@@ -71,10 +73,11 @@ type Operators struct {
 // List returns all operators by name.
 func (o *Operators) List(ctx context.Context) ([]Operator, error) { return o.Store.List(ctx) }
 
-// Any reports whether anybody has ever become an operator and still is one.
+// Any reports whether the installation has an operator.
 func (o *Operators) Any(ctx context.Context) (bool, error) { return o.Store.Any(ctx) }
 
-// Remove ends the operator of this name: sessions stop at their next request, unused links no longer open.
+// Remove ends the operator of this name: sessions stop at their next request, unused links no
+// longer open.
 func (o *Operators) Remove(ctx context.Context, name, actor string) error {
 	name, err := cleanName(name)
 	if err != nil {

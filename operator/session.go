@@ -13,7 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// ErrNoSession refuses a session that never was, has expired, was idle for too long or was ended.
+// ErrNoSession refuses a session that does not exist, has expired, was idle too long or was ended.
 var ErrNoSession = refusal.New(refusal.Unauthorized, "", "you are not signed in").
 	Advise("open a new sign-in link, which is made on the server").Coded("operator_session_ended")
 
@@ -31,7 +31,8 @@ type ListedSession struct {
 	Own bool // the session that asks
 }
 
-// Session returns who the session belongs to, read from the store each time, or ErrNoSession.
+// Session returns the operator that the session belongs to, or ErrNoSession. It reads the store
+// each time.
 func (o *Operators) Session(ctx context.Context, sessionSecret string) (Operator, error) {
 	op, _, err := o.session(ctx, sessionSecret)
 	return op, err
@@ -51,24 +52,24 @@ func (o *Operators) session(ctx context.Context, sessionSecret string) (Operator
 	return op, s, nil
 }
 
-// noteTime is how long a page waits until the use of its session is written down.
+// noteTime is how long a page waits for the use of its session to be recorded.
 const noteTime = time.Second
 
-// UseSession is Session for a click: the use is written down, at most once a minute.
+// UseSession is Session for a click: it also records the use, at most once a minute.
 func (o *Operators) UseSession(ctx context.Context, sessionSecret string, from session.Browser) (Operator, error) {
 	op, s, err := o.session(ctx, sessionSecret)
 	if err != nil || !s.UseIsDue(o.Now()) {
 		return op, err
 	}
-	// A page is shown where nothing can be written too. The next click tries again.
+	// Show the page even if the use cannot be recorded. The next click tries again.
 	noting, cancel := context.WithTimeout(ctx, noteTime)
 	defer cancel()
 	_ = o.Store.UseSession(noting, secret.HashOf(sessionSecret), o.Now(), from.Clean())
 	return op, nil
 }
 
-// Sessions returns the sessions of the operator of this name, the last used first; ErrUnknown. The one of the secret, which
-// may be empty, is marked as its own.
+// Sessions returns the sessions of the operator of this name, the last used first; ErrUnknown. The
+// one of the secret, which may be empty, is marked as its own.
 func (o *Operators) Sessions(ctx context.Context, name, sessionSecret string) ([]ListedSession, error) {
 	all, err := o.Store.Sessions(ctx, name)
 	if err != nil {
@@ -83,8 +84,8 @@ func (o *Operators) Sessions(ctx context.Context, name, sessionSecret string) ([
 	return all, nil
 }
 
-// SignOutEverywhere ends every session of the operator of this name, at whatever process; ErrUnknown. It returns how many were
-// live.
+// SignOutEverywhere ends every session of the operator of this name, at whatever process;
+// ErrUnknown. It returns how many were live.
 func (o *Operators) SignOutEverywhere(ctx context.Context, name, actor string) (int, error) {
 	name, err := cleanName(name)
 	if err != nil {
@@ -99,7 +100,7 @@ func (o *Operators) SignOutEverywhere(ctx context.Context, name, actor string) (
 	})
 }
 
-// SignOut ends the session of an operator who asks for it. Signing out without a session is no error.
+// SignOut ends the caller's session. Signing out without a session is not an error.
 func (o *Operators) SignOut(ctx context.Context, sessionSecret string) error {
 	op, _, err := o.session(ctx, sessionSecret)
 	if errors.Is(err, ErrNoSession) {
@@ -113,7 +114,8 @@ func (o *Operators) SignOut(ctx context.Context, sessionSecret string) error {
 	return o.Store.EndSession(ctx, secret.HashOf(sessionSecret), e)
 }
 
-// EndSession ends a session that is replaced. Ending what is over already is no error.
+// EndSession ends a session that is being replaced. It is not an error if the session already
+// ended.
 func (o *Operators) EndSession(ctx context.Context, sessionSecret string) error {
 	return o.Store.EndSession(ctx, secret.HashOf(sessionSecret))
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Block says whether an administrator keeps a person out. SCIM can neither lift a block nor get round it:
+// Block says whether an administrator keeps a person out. SCIM can neither lift a block nor get
+// round it:
 //
 //	active: true            answered with active: false; noted
 //	DELETE                  refused, so that nobody else can get the user name
@@ -17,16 +18,17 @@ import (
 //	anything else           is done
 type Block struct {
 	On bool
-	// Active is, while On, whether the person is active once the block is lifted. SCIM may change it meanwhile: people
-	// who leave the company while they are blocked do not come back with the end of the block.
+	// Active is, while On, whether the person is active once the block is lifted. SCIM may change
+	// it meanwhile: people who leave the company while they are blocked do not come back with the
+	// end of the block.
 	Active bool
 }
 
-// blockedNote is what the request log says of a change that a block keeps from being made.
+// blockedNote is the request log's note for a change that a block prevented.
 const blockedNote = "blocked by an administrator"
 
-// Block keeps a person out until an administrator unblocks them, and ends their sessions in the same transaction. Nobody
-// blocks their own account.
+// Block keeps a person out until an administrator unblocks them, and ends their sessions in the
+// same transaction. People cannot block their own account.
 func (r *Roster) Block(ctx context.Context, id string, c Change) (Outcome, error) {
 	if c.Person == id {
 		return Outcome{}, refusal.New(refusal.Forbidden, "", "you cannot block your own account").Advise("ask another administrator")
@@ -41,7 +43,8 @@ func (r *Roster) Block(ctx context.Context, id string, c Change) (Outcome, error
 	})
 }
 
-// Unblock lifts a block. The person is active again unless SCIM or an administrator deactivated them before or meanwhile.
+// Unblock lifts a block. The person is active again unless SCIM or an administrator deactivated
+// them before or meanwhile.
 func (r *Roster) Unblock(ctx context.Context, id string, c Change) (Outcome, error) {
 	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
 		if !rec.Block.On {
@@ -53,8 +56,9 @@ func (r *Roster) Unblock(ctx context.Context, id string, c Change) (Outcome, err
 	})
 }
 
-// refuseBlocked refuses to create or revive a person whom an administrator blocked under another user name: an account with the same
-// externalId or e-mail address would let them in again.
+// refuseBlocked refuses to create or revive an account if an administrator blocked another account
+// with the same externalId or e-mail address. The new account would let the blocked person in
+// again.
 func refuseBlocked(ctx context.Context, tx Tx, doc scim.Resource) error {
 	var emails []string
 	for _, v := range valuesOf(User, doc) {
@@ -72,7 +76,8 @@ func refuseBlocked(ctx context.Context, tx Tx, doc scim.Resource) error {
 	return refusal.New(refusal.Taken, "", "the %s is in use on this site already, by an account that an administrator blocked (id %s)", what, other).Advise("an administrator of the site can unblock it")
 }
 
-// setActive brings a person to be active or not. While they are blocked it decides what they are when the block is lifted.
+// setActive activates or deactivates a person. If the person is blocked, it only sets whether they
+// become active when the block is lifted.
 func (d *draft) setActive(rec Record, active bool) {
 	if rec.Block.On {
 		d.doc["active"] = false

@@ -15,11 +15,11 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// maxIndexed bounds the values that are looked up by an index, in bytes.
+// maxIndexed is the maximum length of an indexed value, in bytes.
 const maxIndexed = 1_000
 
-// Bounds of one resource, so that writing it holds nobody up for long. Those that it has exceeded before do not keep it from
-// being changed otherwise.
+// Limits of one resource, so that writing it does not delay others for long. A resource that
+// already exceeds a limit can still be changed in other respects.
 const (
 	maxDocument = 2 << 20 // bytes; the members of a group do not count
 	maxRows     = 2_000   // values that have rows of their own
@@ -37,24 +37,25 @@ type draft struct {
 	values, unique []Value // of the document, since it was checked
 
 	block *Block            // of a user; nil: as it was
-	asked func(string) bool // whether the request addresses an attribute; nil: it does
+	asked func(string) bool // whether the request addresses an attribute; nil means always
 
 	held    []HeldChange // with holds: what is held of a user afterwards
 	holds   bool
 	applied []string // attributes of which a held change is applied
 
-	revives bool // it is a create that met somebody deactivated
-	forgets bool // and takes their user identifier away
+	revives bool // the create revives a deactivated account
+	forgets bool // and removes its user identifier
 }
 
-// ignore records something of ours that was deliberately not applied.
+// ignore records a part of the request that the roster deliberately did not apply.
 func (d *draft) ignore(path, reason string) {
 	d.ignored = append(d.ignored, scim.Ignored{Path: path, Reason: reason})
 	d.notes = append(d.notes, reason)
 }
 
-// Create adds a resource, where the site lets SCIM do that. A value in use that must be unique is 409 uniqueness, but a
-// site can have whom SCIM deactivated revived. A group may come with its members.
+// Create adds a resource, if the site lets SCIM create. A unique value that is already in use is
+// refused with 409 uniqueness. On a site that revives, a create for an account that SCIM
+// deactivated reactivates it instead. A group may come with its members.
 func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Change) (Outcome, error) {
 	if kind == Group {
 		doc, members := splitMembers(doc)
@@ -91,8 +92,8 @@ func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Cha
 	})
 }
 
-// Replace is SCIM's PUT. Of a user it keeps active, externalId and the role where the request leaves them out. A group
-// has the members that the request names, and without any it has none.
+// Replace is SCIM's PUT. A user keeps active, externalId and the role if the request omits them. A
+// group gets exactly the members that the request names, or none.
 func (r *Roster) Replace(ctx context.Context, kind Kind, id string, doc scim.Resource, c Change) (Outcome, error) {
 	if kind == Group {
 		doc, members := splitMembers(doc)
@@ -115,7 +116,7 @@ func (r *Roster) Replace(ctx context.Context, kind Kind, id string, doc scim.Res
 	})
 }
 
-// putAsks says which attributes a PUT addresses: all but those that it keeps where it leaves them out.
+// putAsks reports which attributes a PUT addresses: all, except omitted ones that a PUT keeps.
 func putAsks(doc scim.Resource) func(string) bool {
 	return func(name string) bool {
 		_, present := doc[name]
@@ -123,7 +124,7 @@ func putAsks(doc scim.Resource) func(string) bool {
 	}
 }
 
-// Patch applies a SCIM PATCH, all of it or nothing.
+// Patch applies a SCIM PATCH, either completely or not at all.
 func (r *Roster) Patch(ctx context.Context, kind Kind, id string, p *scim.Patch, c Change) (Outcome, error) {
 	rt, err := r.writable(kind)
 	if err != nil {
@@ -160,8 +161,9 @@ func draftOf(result scim.PatchResult) *draft {
 	return d
 }
 
-// Delete removes a resource for good, where the site lets SCIM do that: its user name is free again, its id is never
-// used again, and the groups that had it have it no more. Moderators and administrators are demoted first.
+// Delete removes a resource permanently, if the site lets SCIM delete. Its user name is free again,
+// its id is never reused, and its groups no longer contain it. Moderators and administrators must
+// be demoted first. If the site deactivates on delete, a user is deactivated instead.
 func (r *Roster) Delete(ctx context.Context, kind Kind, id string, c Change) (Outcome, error) {
 	rt, err := r.writable(kind)
 	if err != nil {
@@ -205,9 +207,9 @@ func (d *draft) removes(name string, old scim.Resource) bool {
 	return was && !is
 }
 
-// settle brings active, the role and what the user signs in by to what this site lets SCIM set. Where active is
-// unassigned, whether they may come in stays as it was, and answers go on saying so: a client reads a user without
-// active as one who may come in.
+// settle brings active, the role and what the user signs in by to what this site lets SCIM set.
+// Where active is unassigned, whether they may come in stays as it was, and answers go on saying
+// so: a client reads a user without active as one who may come in.
 func (r *Roster) settle(rt *resourceType, d *draft, rec Record, old scim.Resource) error {
 	if rec.Block.On {
 		d.keepBlocked(rec)
@@ -218,8 +220,8 @@ func (r *Roster) settle(rt *resourceType, d *draft, rec Record, old scim.Resourc
 	return r.keepIdentity(rt, d, rec, old)
 }
 
-// settleRole leaves the role as it was unless SCIM may set roles here and names one. A typo in a mapping must never
-// demote anybody.
+// settleRole keeps the role unless SCIM may set roles here and the request names one. A typo in a
+// mapping must never demote anyone.
 func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 	d.role = was
 	asked := d.doc.String("userType")
@@ -249,15 +251,16 @@ func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 	}
 }
 
-// shows says whether userType is always in the document and always the role. In the full profile an ordinary
-// member's userType is the client's own: absent where it sent none.
+// shows says whether userType is always in the document and always the role. In the full profile an
+// ordinary member's userType is the client's own: absent where it sent none.
 func (r *Roster) shows(role Role) bool {
 	return role != RoleRegistered || r.site.Profile != site.Full
 }
 
-// change is the one way in which a stored resource becomes another: apply makes the new document of the old one, in that
-// many passes over it. Few passes over a small document are made in the transaction. What takes longer is made before it, in
-// a place for costly work, so that it holds up nobody else's changes.
+// change is the one way in which a stored resource becomes another: apply makes the new document of
+// the old one, in that many passes over it. Few passes over a small document are made in the
+// transaction. What takes longer is made before it, in a place for costly work, so that it does not
+// delay other changes.
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	if passes > manyPasses && storable(id) {
 		// The transaction would read a large document only to find that out.
@@ -286,10 +289,10 @@ func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes
 	return out, err
 }
 
-// putPasses is how often a change goes through a document whatever it does: to read, compare and write it.
+// putPasses is how many passes over a document every change needs: to read, compare and write it.
 const putPasses = 3
 
-// costly is how many bytes a change may go through inside its transaction.
+// costly is how many bytes a change may process inside its transaction.
 const costly = 512 << 10
 
 // manyPasses is how many passes make it likely that a change is costly.
@@ -300,10 +303,12 @@ var (
 	errMoved  = errors.New("the resource was changed meanwhile")
 )
 
-// asideTries is how often a change that is made outside its transaction starts over because others changed the resource.
+// asideTries is how often a change made outside its transaction may start over because someone else
+// changed the resource.
 const asideTries = 5
 
-// changeAside makes a change outside the transaction that writes it. The version tells whether it is still the right one.
+// changeAside makes a change outside the transaction that writes it. The version tells whether it
+// is still the right one.
 func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	kind := Kind(rt.ID)
 	for range asideTries {
@@ -336,8 +341,8 @@ func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c
 	return Outcome{}, refusal.New(refusal.Busy, "", "the %s is being changed by others all the time, and nothing of this request was done", kind.noun()).Advise("send it again")
 }
 
-// update makes a change in one transaction, with the row of the request that asked for it. Broken rules come out as they
-// are.
+// update makes a change in one transaction, with the row of the request that asked for it. Broken
+// rules come out as they are.
 func (r *Roster) update(ctx context.Context, c Change, fn func(Tx) (Outcome, error)) (Outcome, error) {
 	var out Outcome
 	err := r.store.Update(ctx, r.site, func(tx Tx) (err error) {
@@ -380,7 +385,8 @@ func (r *Roster) finishRow(ctx context.Context, tx Tx, c Change, out Outcome) (r
 	return row.Clean(), nil
 }
 
-// refused returns the refusal in err's chain; nil for failures. What package scim refuses is one too.
+// refused returns the refusal in err's chain; nil for failures. What package scim refuses is one
+// too.
 func refused(err error) *refusal.Error {
 	if e, ok := refusal.Find(err); ok {
 		return e
@@ -401,7 +407,7 @@ func (r *Roster) read(ctx context.Context, tx Tx, kind Kind, id string, c Change
 	return rec, old, err
 }
 
-// lock returns the record that a change is about. It stays as it is until the transaction ends.
+// lock returns the record to change, and locks it until the transaction ends.
 func (r *Roster) lock(ctx context.Context, tx Tx, kind Kind, id string, c Change) (Record, error) {
 	if !storable(id) {
 		return Record{}, notFound(kind, id)
@@ -410,7 +416,7 @@ func (r *Roster) lock(ctx context.Context, tx Tx, kind Kind, id string, c Change
 	return checked(rec, err, kind, id, c)
 }
 
-// checked tells a client that a record is not there, or not at the version that its change was made for.
+// checked refuses a change if the record does not exist or does not have the expected version.
 func checked(rec Record, err error, kind Kind, id string, c Change) (Record, error) {
 	switch {
 	case errors.Is(err, refusal.NotFound):
@@ -426,7 +432,8 @@ func checked(rec Record, err error, kind Kind, id string, c Change) (Record, err
 // parseDocument reads the JSON of a stored resource. It is a variable so that a test can count.
 var parseDocument = scim.Parse
 
-// parse reads a stored document as this site's profile has it, whatever the profile was when it was written.
+// parse reads a stored document under the site's current profile, even if it was written under
+// another one.
 func (r *Roster) parse(rec *Record) (scim.Resource, error) {
 	doc, err := rec.document()
 	if err != nil {
@@ -514,7 +521,8 @@ func (r *Roster) replace(ctx context.Context, tx Tx, rt *resourceType, rec Recor
 	return r.write(ctx, tx, p, c)
 }
 
-// write writes what differs, ends the sessions of whom it deactivates and appends one event for each kind of change.
+// write writes the differences, ends the sessions of a person that it deactivates, and appends one
+// event for each kind of change.
 func (r *Roster) write(ctx context.Context, tx Tx, p prepared, c Change) (Outcome, error) {
 	rec, next, d := p.rec, p.next, p.draft
 	if !p.changed {
@@ -571,7 +579,7 @@ func endSessionsOf(ctx context.Context, tx Tx, old, next Record, now time.Time) 
 	return tx.EndSessions(ctx, next.ID, now)
 }
 
-// protectLastAdmin refuses to leave a site without an active administrator, whoever asks.
+// protectLastAdmin refuses every change that would leave a site without an active administrator.
 func protectLastAdmin(ctx context.Context, tx Tx, old, next Record, userName string) error {
 	if !old.administers() || next.administers() {
 		return nil
@@ -677,7 +685,8 @@ func taken(err error, doc scim.Resource) error {
 func (rt *resourceType) check(d *draft) error {
 	doc := d.doc
 	if rt.ID == string(User) {
-		// RFC 7643 §4.1.1: a password is never kept. A login beside single sign-on would outlive deactivation there.
+		// RFC 7643 §4.1.1: a password is never kept. A login beside single sign-on would outlive
+		// deactivation there.
 		delete(doc, "password")
 	}
 	if err := scim.Validate(rt.ResourceType, doc); err != nil {
@@ -710,8 +719,8 @@ func checkSize(old, next Record) error {
 	return nil
 }
 
-// fill writes the id and meta into the document of a checked draft, encodes it and takes the columns
-// from it. The document is the record's from here on.
+// fill writes the id and meta into the document of a checked draft, encodes it and takes the
+// columns from it. The document is the record's from here on.
 func (rt *resourceType) fill(rec *Record, d *draft) {
 	doc := d.doc
 	doc["id"] = rec.ID
@@ -742,11 +751,11 @@ func (rt *resourceType) fill(rec *Record, d *draft) {
 
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// millis is the time in the precision of meta, so that columns and documents agree.
+// millis returns the current time in the precision of meta, so that columns and documents agree.
 func (r *Roster) millis() time.Time { return r.now().UTC().Truncate(time.Millisecond) }
 
-// after is now, or the least time after the last change when a clock that was ahead has been put right: whoever asks for what
-// changed since a version must find the next one.
+// after is now, or the least time after the last change when a clock that was ahead has been put
+// right: whoever asks for what changed since a version must find the next one.
 func (r *Roster) after(last time.Time) time.Time {
 	if now := r.millis(); !now.Before(last) {
 		return now
@@ -757,7 +766,7 @@ func (r *Roster) after(last time.Time) time.Time {
 // EmailPath is the path of the value rows of e-mail addresses.
 const EmailPath = "emails.value"
 
-// valuesOf lists what is searchable beside the columns.
+// valuesOf lists the searchable values that have no column.
 func valuesOf(kind Kind, doc scim.Resource) []Value {
 	if kind != User {
 		return nil

@@ -18,19 +18,19 @@ import (
 // CursorTimeout is how long a cursor can be used.
 const CursorTimeout = time.Hour
 
-// cursor is a place in a list, as the client carries it. It grants nothing: the token of the request that brings it is
-// checked like any other, and it is good for the query that made it alone. What comes and goes elsewhere in the list does
-// not move it.
+// cursor is a place in a list, in the form that the client sends back. It grants no access: each
+// request still needs a valid token. A cursor works only for the query that created it. Resources
+// added or removed elsewhere in the list do not move it.
 type cursor struct {
 	Expires int64  `json:"e"` // seconds since 1970
-	Query   []byte `json:"q"` // what site, kind, filter and sort hash to
+	Query   []byte `json:"q"` // hash of site, kind, filter and sort
 	Count   int    `json:"c"`
 
-	After  *mark `json:"a,omitempty"` // what the page follows
-	Before *mark `json:"b,omitempty"` // or what it precedes
+	After  *mark `json:"a,omitempty"` // the page follows this place
+	Before *mark `json:"b,omitempty"` // or precedes this one
 }
 
-// mark is a Place. The key of a sorted list is bytes, not text.
+// mark is the JSON form of a Place. A sort key may not be valid UTF-8, so it is bytes.
 type mark struct {
 	Position int64
 	ID       string
@@ -51,9 +51,9 @@ const (
 	cursorHash = 16
 )
 
-// listByCursor answers a page, and says where the next one begins when there is one.
+// listByCursor returns a page with the cursors of the next and previous pages, if there are any.
 //
-// RFC 9865 §2: the cursor is stateless, so there is none to run out of.
+// RFC 9865 §2: the cursor is stateless, so the server cannot run out of cursors.
 func (r *Roster) listByCursor(ctx context.Context, q Query) (Page, error) {
 	key, err := r.signingKey(ctx)
 	if err != nil {
@@ -73,7 +73,7 @@ func (r *Roster) listByCursor(ctx context.Context, q Query) (Page, error) {
 	}
 	list := ListQuery{Kind: q.Kind, Filter: q.Filter, Sort: q.SortBy, After: at.After.place(), Before: at.Before.place(), Count: q.Count}
 	if q.Count > 0 {
-		list.Count++ // one more tells whether there is another page
+		list.Count++ // one more, to see whether there is another page
 	}
 	found, err := r.list(ctx, list)
 	if err != nil {
@@ -98,12 +98,12 @@ func (r *Roster) listByCursor(ctx context.Context, q Query) (Page, error) {
 	return page, err
 }
 
-// next is the cursor of the page after this one, nil without one; more says that the store had more in the direction it was
-// asked for.
+// next returns the cursor of the next page, or nil if there is none. more says that the store had
+// more resources in the direction of the query.
 func (c cursor) next(docs []Document, more bool) *cursor {
 	switch {
 	case len(docs) == 0 && c.Before != nil:
-		// All that preceded has gone: the page after this one begins where the client came from.
+		// All earlier resources are gone: the next page starts where the client came from.
 		c.After, c.Before = justBefore(*c.Before), nil
 	case len(docs) == 0, !more && c.Before == nil:
 		return nil
@@ -113,14 +113,14 @@ func (c cursor) next(docs []Document, more bool) *cursor {
 	return &c
 }
 
-// justBefore is the last place before another.
+// justBefore returns the last place before m.
 func justBefore(m mark) *mark {
 	m.Position--
 	m.ID = string(utf8.MaxRune)
 	return &m
 }
 
-// previous is the cursor of the page before this one, nil without one.
+// previous returns the cursor of the previous page, or nil if there is none.
 func (c cursor) previous(docs []Document, more bool) *cursor {
 	if len(docs) == 0 || c.After == nil && (c.Before == nil || !more) {
 		return nil
@@ -129,7 +129,7 @@ func (c cursor) previous(docs []Document, more bool) *cursor {
 	return &c
 }
 
-// fingerprint tells queries apart that a cursor must not be carried between.
+// fingerprint hashes a query, so that its cursors cannot be used with another query.
 func (r *Roster) fingerprint(q Query) []byte {
 	parts := []string{string(r.site.ID), string(q.Kind), "", ""}
 	if q.Filter != nil {
@@ -139,11 +139,11 @@ func (r *Roster) fingerprint(q Query) []byte {
 		parts[3] = fmt.Sprintf("sort by key %s %t", q.SortBy.Path, q.SortBy.Descending)
 	}
 	h := sha256.New()
-	_ = json.NewEncoder(h).Encode(parts) // texts into a hash: nothing can fail
+	_ = json.NewEncoder(h).Encode(parts) // writing strings to a hash cannot fail
 	return h.Sum(nil)[:cursorHash]
 }
 
-// sealCursor gives a cursor its form on the wire, empty for none.
+// sealCursor encodes and signs a cursor. It returns an empty string for nil.
 func sealCursor(key []byte, c *cursor, now time.Time) (string, error) {
 	if c == nil {
 		return "", nil
@@ -162,8 +162,8 @@ func sign(key, message []byte) []byte {
 	return mac.Sum(nil)[:cursorMAC]
 }
 
-// openCursor reads a cursor that this installation made for this query. A forged one and one of another site or query
-// get the same answer.
+// openCursor decodes a cursor and checks that this installation made it for this query. A forged
+// cursor and one of another site or query get the same error.
 func (r *Roster) openCursor(key []byte, q Query, want cursor) (cursor, error) {
 	invalid := scim.InvalidCursor("The cursor does not belong to this query. Begin again with an empty cursor, and keep every other parameter the same from page to page.")
 	sealed, err := base64.RawURLEncoding.DecodeString(q.Cursor)
@@ -191,13 +191,14 @@ func (r *Roster) openCursor(key []byte, q Query, want cursor) (cursor, error) {
 	return c, nil
 }
 
-// signer keeps the key of the installation under which cursors are signed. The key is read once and never changes.
+// signer caches the key with which this installation signs cursors. The key is read once and never
+// changes.
 type signer struct {
 	mu  sync.Mutex
 	key []byte
 }
 
-// signingKey returns the key under which cursors are signed.
+// signingKey returns the key that signs cursors, reading it from the store the first time.
 func (r *Roster) signingKey(ctx context.Context) ([]byte, error) {
 	r.cursors.mu.Lock()
 	defer r.cursors.mu.Unlock()

@@ -1,7 +1,7 @@
 // Package roster knows how to keep a site's people, their groups and what else
 // the site's schemas define: which of them there are, what SCIM and an
 // administrator may change about them, who may come in, and what happens
-// together when somebody is cut off.
+// together when someone is deactivated.
 //
 //	rosters.Open(site) ──► Roster, the only way to that site's people
 //

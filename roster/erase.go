@@ -7,7 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Erase removes the account of somebody who may not come in any more, whatever SCIM may do here. The event does not name them.
+// Erase removes a deactivated account, even if SCIM may not delete users on this site. It refuses
+// an active account. The event does not name the person.
 func (r *Roster) Erase(ctx context.Context, id string, c Change) error {
 	rt, err := r.typeOf(User)
 	if err != nil {

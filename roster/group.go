@@ -6,11 +6,11 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// A group is a document without members and one row for each member, so that a change of some members costs as many
-// rows as it names, and reading the document costs none of them.
+// A group is a document without members, plus one row for each member. A change of members writes
+// only the rows it names, and reading the document reads no member rows.
 
-// CreateGroup adds a group with those members; nil is none. Where the site does not let groups share a name, its
-// displayName is unique in any case.
+// CreateGroup adds a group with those members; nil is none. Where the site does not let groups
+// share a name, its displayName is unique in any case.
 func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *MemberList, c Change) (Outcome, error) {
 	rt, err := r.writable(Group)
 	if err != nil {
@@ -26,7 +26,7 @@ func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *Me
 	}
 	return r.update(ctx, c, func(tx Tx) (out Outcome, err error) {
 		d := &draft{doc: doc.Clone()}
-		// The row of the group goes first: a name in use is refused before anything is read for it.
+		// Insert the group first, so that a taken name is refused before any members are read.
 		if rec.Position, err = tx.Insert(ctx, rec); err != nil {
 			return Outcome{}, taken(err, doc)
 		}
@@ -38,9 +38,9 @@ func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *Me
 	})
 }
 
-// ReplaceGroup is SCIM's PUT of a group: its members become those; nil is none.
+// ReplaceGroup is SCIM's PUT of a group. It replaces all members; nil means none.
 //
-// RFC 7644 §3.5.1: what is left out is cleared.
+// RFC 7644 §3.5.1: attributes that the request omits are cleared.
 func (r *Roster) ReplaceGroup(ctx context.Context, id string, doc scim.Resource, members *MemberList, c Change) (Outcome, error) {
 	rt, err := r.writable(Group)
 	if err != nil {
@@ -60,8 +60,8 @@ func (r *Roster) ReplaceGroup(ctx context.Context, id string, doc scim.Resource,
 	})
 }
 
-// patchGroup applies a PATCH: what it does to members by their values goes to their rows. A filter that asks for more
-// than values needs the members as a list.
+// patchGroup applies a PATCH. Operations that select members by value go directly to the member
+// rows. A filter on anything else needs the whole list of members.
 func (r *Roster) patchGroup(ctx context.Context, rt *resourceType, id string, p *scim.Patch, c Change) (Outcome, error) {
 	rest, edits, byValue := p.Detach("members")
 	return r.changeGroup(ctx, rt, id, c, func(m *membersEdit, old scim.Resource) (*draft, error) {
@@ -105,7 +105,7 @@ func (m *membersEdit) patchWhole(ctx context.Context, rt *resourceType, p *scim.
 	return m.d, m.replace(ctx, ids)
 }
 
-// changeGroup is change with the rows of members at hand.
+// changeGroup is like change, but apply can also edit the member rows.
 func (r *Roster) changeGroup(ctx context.Context, rt *resourceType, id string, c Change, apply func(m *membersEdit, old scim.Resource) (*draft, error)) (Outcome, error) {
 	return r.update(ctx, c, func(tx Tx) (Outcome, error) {
 		rec, old, err := r.read(ctx, tx, Group, id, c)

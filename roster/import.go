@@ -24,7 +24,7 @@ type ImportRow struct {
 	FamilyName     string
 	Email          string
 	UserIdentifier string // the NameID by which the person will sign in
-	Role           Role   // in any letter case; checked by Import
+	Role           Role   // ignoring case; checked by Import
 }
 
 func (row ImportRow) refuse(why *refusal.Error) *refusal.Row {
@@ -44,8 +44,9 @@ func (r *ImportReport) add(more ImportReport) {
 	r.Errors = append(r.Errors, more.Errors...)
 }
 
-// Import brings people in, in every profile: who is there already, by user name in any letter case, is updated. A row
-// that cannot be taken is reported and the others go on. On an error the report says what had been done until then.
+// Import brings people in, in every profile: who is there already, by user name in any letter case,
+// is updated. A row that cannot be taken is reported and the others go on. On an error the report
+// says what had been done until then.
 func (r *Roster) Import(ctx context.Context, rows []ImportRow, c Change) (ImportReport, error) {
 	var report ImportReport
 	rows, repeated := refuseRepeated(rows)
@@ -64,7 +65,8 @@ func (r *Roster) Import(ctx context.Context, rows []ImportRow, c Change) (Import
 	return report, nil
 }
 
-// refuseRepeated keeps the first row of each user name: two rows about one person cannot both be meant.
+// refuseRepeated keeps the first row of each user name: two rows about one person cannot both be
+// meant.
 func refuseRepeated(rows []ImportRow) (kept []ImportRow, repeated []*refusal.Row) {
 	first := make(map[string]int, len(rows))
 	for _, row := range rows {
@@ -80,7 +82,8 @@ func refuseRepeated(rows []ImportRow) (kept []ImportRow, repeated []*refusal.Row
 	return kept, repeated
 }
 
-// importSome takes rows in one transaction. What is wrong with a row shows before anything of it is written.
+// importSome takes rows in one transaction. What is wrong with a row shows before anything of it is
+// written.
 func (r *Roster) importSome(ctx context.Context, rows []ImportRow, c Change) (ImportReport, error) {
 	var report ImportReport
 	err := r.store.Update(ctx, r.site, func(tx Tx) error {
@@ -261,7 +264,7 @@ func applyRow(rt *resourceType, row ImportRow, d *draft) error {
 	return nil
 }
 
-// checkIdentifier refuses a user identifier that belongs to somebody else.
+// checkIdentifier refuses a user identifier that belongs to another person.
 func (row ImportRow) checkIdentifier(ctx context.Context, tx Tx, person string) error {
 	if row.UserIdentifier == "" {
 		return nil

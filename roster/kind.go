@@ -9,13 +9,13 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// resourceType is a resource type with what the roster takes from its schemas.
+// resourceType is a resource type with the unique attributes of its schemas.
 type resourceType struct {
 	*scim.ResourceType
 	unique []scim.UniqueAttribute
 }
 
-// typeOf returns a site's resource type of that kind, 404 if it has none.
+// typeOf returns the site's resource type of this kind, or 404 if the site has none.
 func (r *Roster) typeOf(kind Kind) (*resourceType, error) {
 	if r.err != nil {
 		return nil, r.err
@@ -27,8 +27,8 @@ func (r *Roster) typeOf(kind Kind) (*resourceType, error) {
 	return &resourceType{ResourceType: rt, unique: r.uniqueOf(rt)}, nil
 }
 
-// uniqueOf lists the attributes whose values the rows of unique values tell apart: all but a user's userName, which has a
-// column of its own, and the names of groups where the site lets groups share a name.
+// uniqueOf lists the unique attributes whose values have rows of their own. It leaves out a user's
+// userName, which has its own column, and group names if the site lets groups share a name.
 func (r *Roster) uniqueOf(rt *scim.ResourceType) []scim.UniqueAttribute {
 	return slices.DeleteFunc(rt.Unique(), func(u scim.UniqueAttribute) bool {
 		return rt.ID == string(User) && u.Path == scim.AttrPath{Name: "userName"} ||
@@ -66,7 +66,8 @@ func elementsOf(value any) []any {
 	return []any{value}
 }
 
-// FoldValue is a value of an attribute in the form in which two are compared; empty for none.
+// FoldValue returns the form of a value that is used for comparison, or an empty string if it has
+// none.
 func FoldValue(a *scim.Attribute, value any) string {
 	switch value := value.(type) {
 	case string:
@@ -84,7 +85,7 @@ func FoldValue(a *scim.Attribute, value any) string {
 	return ""
 }
 
-// noun is what a sentence calls a resource.
+// noun returns the word for a resource in a sentence.
 func (k Kind) noun() string {
 	switch k {
 	case User:
@@ -95,7 +96,7 @@ func (k Kind) noun() string {
 	return string(k)
 }
 
-// lifeEvents are the names of the events of a resource's life.
+// lifeEvents are the event names for one kind of resource.
 type lifeEvents struct{ created, updated, deleted string }
 
 // events returns the names of the events about resources of this kind.
@@ -109,7 +110,7 @@ func (k Kind) events() lifeEvents {
 	return lifeEvents{event.ResourceCreated, event.ResourceUpdated, event.ResourceDeleted}
 }
 
-// nameOf is what a resource is called: its userName or displayName, else nothing.
+// nameOf returns the userName or displayName of a resource, or an empty string.
 func nameOf(kind Kind, doc scim.Resource) string {
 	if kind == User {
 		return doc.String("userName")
@@ -117,7 +118,7 @@ func nameOf(kind Kind, doc scim.Resource) string {
 	return doc.String("displayName")
 }
 
-// calledIn is how the text of an event begins.
+// calledIn returns the beginning of an event's text.
 func calledIn(rec Record, doc scim.Resource) string {
 	name := nameOf(rec.Kind, doc)
 	switch {

@@ -12,18 +12,20 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Two people look alike when a name of one looks the same as a name of the other and is another name: а Cyrillic letter for a
-// Latin one, rn for m, the digit 1 for l. Names are what people are recognised and signed in by. Nothing is refused; pages and
-// commands point it out. Equal display names and shared addresses are no look-alikes.
+// Two people look alike when a name of one looks the same as a name of the other and is another
+// name: а Cyrillic letter for a Latin one, rn for m, the digit 1 for l. Names are what people are
+// recognised and signed in by. Nothing is refused; pages and commands point it out. Equal display
+// names and shared addresses are no look-alikes.
 //
 //	a write of a person ─► Record.Looks ─► the store keeps one row of each, and notes skeletons that different names share
 //	a database of before ─► Advance adds the rows of the people who are there, slice after slice
 
-// LooksPath is the path of the value rows of Looks, and the id of their index while it is being filled.
+// LooksPath is the path of the value rows of Looks, and the id of their index while it is being
+// filled.
 const LooksPath = "looks"
 
-// Look is a name as it is compared with others. Skeleton is the same for all names that look the same, Name for all that are the
-// same name. Both are digests.
+// Look is the form of a name for comparison. All names that look the same have the same Skeleton.
+// All spellings of the same name have the same Name. Both are digests.
 type Look struct{ Skeleton, Name string }
 
 // maxLookEmails is how many e-mail addresses of a person are compared.
@@ -32,7 +34,8 @@ const maxLookEmails = 10
 // Name is a name of a person, and the attribute that has it.
 type Name struct{ Attribute, Text string }
 
-// namesOf lists the names of a user: userName, displayName, and the e-mail addresses that are for work or come first.
+// namesOf lists the names of a user: userName, displayName, and the e-mail addresses that are for
+// work or come first.
 func namesOf(doc scim.Resource) []Name {
 	all := []Name{{"userName", doc.String("userName")}}
 	if text := doc.String("displayName"); text != "" {
@@ -57,7 +60,7 @@ func namesOf(doc scim.Resource) []Name {
 	return append(all, emails[:min(len(emails), maxLookEmails)]...)
 }
 
-// looks gives a name as it is compared, once for each of its skeletons.
+// looks returns the forms of a name for comparison, one for each of its skeletons.
 func (n Name) looks() []Look {
 	if n.Text == "" {
 		return nil
@@ -71,7 +74,7 @@ func (n Name) looks() []Look {
 	return all
 }
 
-// lookDigest makes a key of fixed length. Two texts share one by chance only.
+// lookDigest hashes a string to a key of fixed length.
 func lookDigest(text string, size int) string {
 	sum := sha256.Sum256([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(sum[:size])
@@ -99,24 +102,26 @@ func (rec *Record) StoredLooks() ([]Look, error) {
 	return looksOf(doc), nil
 }
 
-// setLooks gives two records of one user their looks, if the names differ. Without them the store leaves the rows alone.
+// setLooks gives two records of one user their looks, if the names differ. Without them the store
+// leaves the rows alone.
 func setLooks(old *Record, before scim.Resource, next *Record, after scim.Resource) {
 	if next.Kind == User && !slices.Equal(namesOf(before), namesOf(after)) {
 		old.Looks, next.Looks = looksOf(before), looksOf(after)
 	}
 }
 
-// LookAlike is somebody who looks like a person.
+// LookAlike is another person whose name looks like a given person's name.
 type LookAlike struct {
 	ID       string
 	UserName string
-	// Attribute and Text are the name of theirs that looks like Own, the person's name. Own and Text may be of different
-	// attributes.
+	// Attribute and Text are the other person's name, which looks like Own, the given person's
+	// name. Own and Text may come from different attributes.
 	Attribute, Text   string
 	OwnAttribute, Own string
 }
 
-// Words says what tells the two names apart, in characters: "а (U+0430, Cyrillic)". Either may be empty.
+// Words says what tells the two names apart, in characters: "а (U+0430, Cyrillic)". Either may be
+// empty.
 func (l LookAlike) Words() (theirs, own string) {
 	return lookalike.Difference(l.Text, l.Own), lookalike.Difference(l.Own, l.Text)
 }
@@ -124,7 +129,7 @@ func (l LookAlike) Words() (theirs, own string) {
 // LookAlikesShown is how many look-alikes of one person LookAlikes returns at most.
 const LookAlikesShown = 5
 
-// LookAlikes returns by their ids those of these people who look like somebody else on the site.
+// LookAlikes returns, by id, the look-alikes of each of these people on the site.
 func (r *Roster) LookAlikes(ctx context.Context, people ...Person) (map[string][]LookAlike, error) {
 	looks := map[string][]Look{}
 	for _, p := range people {
@@ -165,7 +170,7 @@ func (p Person) lookAlike(other Person) (alike LookAlike, is bool) {
 	return LookAlike{}, false
 }
 
-// look says whether two names are different and look the same.
+// look reports whether two names are different but look the same.
 func look(a, b Name) bool {
 	others := b.looks()
 	return slices.ContainsFunc(a.looks(), func(l Look) bool {
@@ -173,7 +178,8 @@ func look(a, b Name) bool {
 	})
 }
 
-// LooksPending says whether some people of the site have not been compared yet, since the database is of an older version.
+// LooksPending reports whether some people of the site have not been compared yet, because the
+// database comes from an older version.
 func (r *Roster) LooksPending(ctx context.Context) (bool, error) {
 	pending, err := r.store.LooksPending(ctx, r.site.ID)
 	if err != nil {
@@ -184,8 +190,8 @@ func (r *Roster) LooksPending(ctx context.Context) (bool, error) {
 
 // lookStore is what a Store knows about looks.
 type lookStore interface {
-	// LookAlikes returns, by the keys of looks, up to limit other users each who share a skeleton with one of those looks under
-	// another name.
+	// LookAlikes returns, for each key of looks, up to limit other users that have the same
+	// skeleton as one of its looks, but another name.
 	LookAlikes(ctx context.Context, id site.ID, looks map[string][]Look, limit int) (map[string][]Record, error)
 	// LooksPending reports whether users have no rows of their looks yet.
 	LooksPending(ctx context.Context, id site.ID) (bool, error)

@@ -7,7 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// SetRole gives a person a role by hand, whatever SCIM may do. Nobody changes their own.
+// SetRole gives a person a role by hand, even if SCIM may not change roles. People cannot change
+// their own role.
 func (r *Roster) SetRole(ctx context.Context, id string, role Role, c Change) (Outcome, error) {
 	known, ok := ParseRole(string(role))
 	if !ok {
@@ -23,7 +24,8 @@ func (r *Roster) SetRole(ctx context.Context, id string, role Role, c Change) (O
 	})
 }
 
-// Deactivate cuts a person off by hand and ends their sessions in the same transaction. Nobody cuts themselves off.
+// Deactivate deactivates a person by hand and ends their sessions in the same transaction. People
+// cannot deactivate themselves.
 func (r *Roster) Deactivate(ctx context.Context, id string, c Change) (Outcome, error) {
 	if c.Person == id {
 		return Outcome{}, refusal.New(refusal.Forbidden, "", "you cannot deactivate your own account").Advise("ask another administrator")
@@ -34,7 +36,8 @@ func (r *Roster) Deactivate(ctx context.Context, id string, c Change) (Outcome, 
 	})
 }
 
-// Reactivate lets a person in again, with the role they had. A block is lifted with Unblock.
+// Reactivate makes a person active again, with the role they had. It refuses a blocked person,
+// which needs Unblock.
 func (r *Roster) Reactivate(ctx context.Context, id string, c Change) (Outcome, error) {
 	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
 		if rec.Block.On {

@@ -12,14 +12,14 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Member is somebody, or a group, in a group.
+// Member is a user or group that belongs to a group.
 type Member struct {
 	ID      string
 	Kind    Kind   // User or Group
-	Display string // its displayName, where that was asked for
+	Display string // its displayName, if requested
 }
 
-// Membership is a group that has somebody as its member, directly.
+// Membership is a group that a resource belongs to directly.
 type Membership struct {
 	Group   string // its id
 	Display string // its displayName
@@ -28,8 +28,9 @@ type Membership struct {
 // membersTogether is how many members are read or written by one statement.
 const membersTogether = 1_000
 
-// Members streams the members of a group in the order of their ids, with their displayNames where named is set. It reads
-// page after page and holds one of them, and no transaction: a member who comes or goes meanwhile may be in it or not.
+// Members streams the members of a group in the order of their ids, with their displayNames if
+// named is set. It reads page by page, without a transaction, so members added or removed meanwhile
+// may or may not appear.
 func (r *Roster) Members(ctx context.Context, group string, named bool) iter.Seq2[Member, error] {
 	return func(yield func(Member, error) bool) {
 		if !storable(group) || !r.site.Groups {
@@ -69,7 +70,7 @@ func pages(read func(after string) ([]Member, error)) iter.Seq2[[]Member, error]
 	}
 }
 
-// Groups returns the groups that have each of those users, or groups, as a member themselves.
+// Groups returns, for each of these users or groups, the groups that it belongs to directly.
 func (r *Roster) Groups(ctx context.Context, ids ...string) (map[string][]Membership, error) {
 	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !storable(id) })
 	slices.Sort(asked)
@@ -84,8 +85,8 @@ func (r *Roster) Groups(ctx context.Context, ids ...string) (map[string][]Member
 	return found, nil
 }
 
-// MemberList gathers whom a request names as the members of a group while the request is being read. It keeps the ids
-// alone, packed. The zero value is empty.
+// MemberList collects the members that a request names, while the request is being read. It stores
+// only the ids, packed. The zero value is empty.
 type MemberList struct {
 	ids      []string
 	slab     *strings.Builder
@@ -97,7 +98,7 @@ const slabBytes = 64 << 10
 
 // Add adds the value of one member as it was sent; empty stands for a member without one.
 func (l *MemberList) Add(value string) {
-	// members.value is compared without letter case, and ids are given out in lower case.
+	// members.value ignores case, and the server creates ids in lower case.
 	id := scim.Fold(value)
 	if id == "" {
 		l.nameless = true
@@ -113,7 +114,7 @@ func (l *MemberList) Add(value string) {
 	l.sorted = false
 }
 
-// distinct returns the ids in order, each once. A member without value, of whom nobody can say who it is, is 400.
+// distinct returns the ids in order, without duplicates. A member without a value is 400.
 func (l *MemberList) distinct() ([]string, error) {
 	if l == nil {
 		return nil, nil
@@ -129,7 +130,7 @@ func (l *MemberList) distinct() ([]string, error) {
 	return l.ids, nil
 }
 
-// splitMembers takes the members out of a group's document.
+// splitMembers removes the members from a group's document and returns them separately.
 func splitMembers(doc scim.Resource) (scim.Resource, *MemberList) {
 	rest := doc.Clone()
 	delete(rest, "members")
@@ -146,7 +147,7 @@ func listed(elements []any) *MemberList {
 	return l
 }
 
-// delta is how the members of a group differ from before.
+// delta records the changes to a group's members.
 type delta struct {
 	added, removed           []string // the first few
 	addedCount, removedCount int
@@ -199,7 +200,7 @@ type membersEdit struct {
 	unknown int
 }
 
-// apply makes one step of a PATCH.
+// apply applies one step of a PATCH.
 func (m *membersEdit) apply(ctx context.Context, e scim.Edit) error {
 	ids, err := listed(e.Values).distinct()
 	if err != nil {
@@ -214,7 +215,7 @@ func (m *membersEdit) apply(ctx context.Context, e scim.Edit) error {
 	return m.add(ctx, ids)
 }
 
-// removeNamed removes whom a request names, and says who of them is no member.
+// removeNamed removes the members that a request names, and reports those that were not members.
 func (m *membersEdit) removeNamed(ctx context.Context, ids []string) error {
 	before := m.d.members.removedCount
 	if err := m.remove(ctx, ids); err != nil {
@@ -232,7 +233,7 @@ func (m *membersEdit) removeNamed(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// add adds those who are no members yet.
+// add adds the ids that are not members yet.
 func (m *membersEdit) add(ctx context.Context, ids []string) error {
 	now := m.roster.millis()
 	for some := range slices.Chunk(ids, membersTogether) {
@@ -252,7 +253,8 @@ func (m *membersEdit) add(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// known looks up who the ids belong to. Strict sites refuse an id that belongs to nobody, others leave it out and say so.
+// known looks up the resources with these ids. A strict site refuses an unknown id. Other sites
+// leave it out and report it.
 func (m *membersEdit) known(ctx context.Context, ids []string) ([]Member, error) {
 	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !storable(id) || len(id) > maxIndexed })
 	kinds, err := m.tx.MemberKinds(ctx, asked)
@@ -306,8 +308,8 @@ func (m *membersEdit) remove(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// replace makes the ids, in order and each once, the group's members. It reads whom the group has and writes the
-// difference.
+// replace makes these ids the group's members. The ids must be in order, without duplicates. It
+// reads the current members and writes only the difference.
 func (m *membersEdit) replace(ctx context.Context, ids []string) error {
 	var missing []string
 	for page, err := range pages(func(after string) ([]Member, error) {
@@ -334,7 +336,8 @@ func (m *membersEdit) replace(ctx context.Context, ids []string) error {
 	return m.add(ctx, append(missing, ids...))
 }
 
-// elements lists the members in the form in which a GET shows them, for what cannot be done by values alone.
+// elements lists the members in the form in which a GET shows them, for what cannot be done by
+// values alone.
 func (m *membersEdit) elements(ctx context.Context, locations map[Kind]string) ([]any, error) {
 	var list []any
 	for page, err := range pages(func(after string) ([]Member, error) {
@@ -357,7 +360,7 @@ func (m *membersEdit) elements(ctx context.Context, locations map[Kind]string) (
 	return list, nil
 }
 
-// leaveGroups moves the version of every group that loses a member because it is deleted.
+// leaveGroups raises the version of every group that loses a member because the member is deleted.
 func (r *Roster) leaveGroups(ctx context.Context, tx Tx, leaver Record, doc scim.Resource, c Change) error {
 	if leaver.Kind != User && leaver.Kind != Group {
 		return nil

@@ -16,7 +16,7 @@ const (
 	maxPage     = 500
 )
 
-// Person is a user as pages show one.
+// Person is a user as the pages show it.
 type Person struct {
 	ID          string
 	UserName    string
@@ -35,7 +35,7 @@ type Person struct {
 	LastRole   Stamp // of Role
 	LastSignIn time.Time
 
-	Names []Name // by which others may mistake the person
+	Names []Name // the names that may be confused with those of others
 }
 
 // Name is what to call the person: the display name, else the user name.
@@ -54,26 +54,26 @@ const (
 	StatusActive        Status = "active"
 	StatusDeactivated   Status = "deactivated"
 	StatusBlocked       Status = "blocked"         // by an administrator; they are deactivated, too
-	StatusWaiting       Status = "waiting"         // an administrator has to decide on a change that SCIM asked for
-	StatusNeverSignedIn Status = "never-signed-in" // active, and not been here yet
-	StatusLookAlike     Status = "look-alike"      // looks like somebody else
+	StatusWaiting       Status = "waiting"         // a change from SCIM waits for an administrator's decision
+	StatusNeverSignedIn Status = "never-signed-in" // active, but has never signed in
+	StatusLookAlike     Status = "look-alike"      // has a name that looks like another person's
 )
 
 // PeopleQuery asks for one page of people, by user name.
 type PeopleQuery struct {
-	Search string // part of a user name, display name or e-mail address, in any letter case
+	Search string // part of a user name, display name or e-mail address, ignoring case
 	Status Status
 	Role   Role // empty: any
 	After  string
 	Limit  int // 0 means 50; at most 500
 }
 
-// Counts are the sizes of a roster. Those who are Blocked are among the Deactivated.
+// Counts are the numbers of people in a roster. Deactivated includes Blocked.
 type Counts struct {
 	All, Active, Deactivated, Blocked, Waiting, NeverSignedIn, LookAlike, Admins int
 }
 
-// People returns one page and where the next one begins, empty at the end.
+// People returns one page, and the After of the next page, which is empty at the end.
 func (r *Roster) People(ctx context.Context, q PeopleQuery) (page []Person, next string, err error) {
 	limit := q.Limit
 	if limit <= 0 {
@@ -107,7 +107,7 @@ func (r *Roster) Counts(ctx context.Context) (Counts, error) {
 	return r.store.Counts(ctx, r.site.ID)
 }
 
-// Person returns one person, 404 if there is none.
+// Person returns one person, or 404 if there is none.
 func (r *Roster) Person(ctx context.Context, id string) (Person, error) {
 	if !storable(id) {
 		return Person{}, notFound(User, id)
@@ -122,7 +122,7 @@ func (r *Roster) Person(ctx context.Context, id string) (Person, error) {
 	return personOf(rec)
 }
 
-// PersonByUserName returns the person of that user name in any letter case, 404 if there is none.
+// PersonByUserName returns the person with this user name, ignoring case, or 404.
 func (r *Roster) PersonByUserName(ctx context.Context, userName string) (Person, error) {
 	nobody := refusal.New(refusal.NotFound, "", "nobody here has the user name %q", userName)
 	if !storable(userName) {

@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	// DefaultCount is the page size where a client names none.
+	// DefaultCount is the page size if the client asks for none.
 	DefaultCount = 100
-	// MaxCount caps the page size silently. RFC 7644 §3.4.2.4: a server may return fewer than asked for.
+	// MaxCount caps the page size silently. RFC 7644 §3.4.2.4: a server may return fewer than asked
+	// for.
 	MaxCount = 500
 )
 
@@ -39,12 +40,12 @@ type Page struct {
 
 	PreviousCursor string // empty: this is the first page, or there are no cursors
 
-	// Cut: the page has fewer resources than it could, because they are large. RFC 7644 §3.4.2.4 allows that; the next
-	// page begins right after it.
+	// Cut: the page has fewer resources than it could, because they are large. RFC 7644 §3.4.2.4
+	// allows that; the next page begins right after it.
 	Cut bool
 }
 
-// Get returns a resource, or 404 if it does not exist. It reads no members of a group.
+// Get returns a resource, or 404 if it does not exist. A group comes without its members.
 func (r *Roster) Get(ctx context.Context, kind Kind, id string) (Document, error) {
 	doc, _, err := r.get(kind, id, func() (doc Document, groups []Membership, err error) {
 		doc, err = r.store.Get(ctx, r.site.ID, kind, id)
@@ -53,7 +54,8 @@ func (r *Roster) Get(ctx context.Context, kind Kind, id string) (Document, error
 	return doc, err
 }
 
-// GetWithGroups is Get with the groups that have the resource as a member themselves, as they were at that moment.
+// GetWithGroups is like Get and also returns the groups that have the resource as a direct member,
+// from the same snapshot.
 func (r *Roster) GetWithGroups(ctx context.Context, kind Kind, id string) (Document, []Membership, error) {
 	if !r.site.Groups {
 		doc, err := r.Get(ctx, kind, id)
@@ -81,7 +83,8 @@ func (r *Roster) get(kind Kind, id string, read func() (Document, []Membership, 
 	return doc, groups, nil
 }
 
-// List returns the resources that match, in an order that holds from page to page, and how many match altogether.
+// List returns a page of the matching resources and the total number of matches. The order is the
+// same from page to page.
 func (r *Roster) List(ctx context.Context, q Query) (Page, error) {
 	if q.Kind == "" {
 		q.Kind = User
@@ -135,7 +138,7 @@ func notFound(kind Kind, id string) error {
 	return refusal.New(refusal.NotFound, "", "there is no %s with the id %q on this site", kind, short(id))
 }
 
-// storable says whether a text can be one that is stored: clients put anything into a URL.
+// storable reports whether the database could contain this string. Clients put anything into a URL.
 func storable(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsRune(text, 0)
 }

@@ -8,19 +8,21 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// reviver is what a create becomes, on a site that revives, where it meets somebody who is deactivated.
+// reviver handles a create whose userName belongs to a deactivated account, on a site that revives.
 type reviver struct {
 	roster *Roster
 	rt     *resourceType
-	doc    scim.Resource // as it was sent
+	doc    scim.Resource // as the client sent it
 	c      Change
 }
 
-// revive gives somebody whom SCIM deactivated their account back, as a PUT of the same document that activates them would;
-// false where the create has to go on. What they signed in with is forgotten, as a new account has nothing of the kind; but
-// SCIM cannot make those forget it whose role it may not set.
+// revive reactivates an account that SCIM deactivated, like a PUT of the same document with active
+// set to true. It returns false if the create must go on. It removes the user identifier, because a
+// new account has none, except from a person whose role SCIM may not set. It returns a refusal if
+// the account must not be revived.
 //
-// RFC 7644 §3.3 has 409 for a userName in use, which strict sites keep to. See testdata/okta_revive.txtar in scimserver.
+// RFC 7644 §3.3 requires 409 for a userName in use, and strict sites do that. See
+// testdata/okta_revive.txtar in scimserver.
 func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 	if active, present := v.doc.Bool("active"); !v.roster.site.Revives || v.roster.site.Strict || present && !active || !storable(v.doc.String("userName")) {
 		return Outcome{}, false, nil
@@ -60,8 +62,8 @@ func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 	return out, err == nil, err
 }
 
-// refuses says why a deactivated account is not given to the person that is created: an administrator blocked it, or it may
-// be somebody else's.
+// refuses explains why a create must not revive this account: an administrator blocked it, or it
+// may belong to someone else. It returns nil if the create may revive it.
 func (v reviver) refuses(rec Record, old scim.Resource) error {
 	sent, kept := v.doc.String("externalId"), rec.ExternalID
 	switch {

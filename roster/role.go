@@ -8,15 +8,15 @@ import (
 type Role string
 
 const (
-	RoleRegistered Role = "Registered" // everybody's role unless given another
+	RoleRegistered Role = "Registered" // the default
 	RoleModerator  Role = "Moderator"
 	RoleAdmin      Role = "Admin"
 )
 
-// Roles returns every role, the least first.
+// Roles returns every role, from the fewest rights to the most.
 func Roles() []Role { return []Role{RoleRegistered, RoleModerator, RoleAdmin} }
 
-// ParseRole reads a role in any letter case.
+// ParseRole reads the name of a role, ignoring case.
 func ParseRole(text string) (Role, bool) {
 	for _, r := range Roles() {
 		if strings.EqualFold(text, string(r)) {

@@ -32,7 +32,8 @@ type Rosters struct {
 	Now   func() time.Time
 	NewID func() string // ids of resources, never repeated; see NewID
 
-	// ScanLimit bounds how many documents one filter may read that no index answers; 0 is DefaultScanLimit.
+	// ScanLimit is how many documents a filter may read when no index can answer it. 0 means
+	// DefaultScanLimit.
 	ScanLimit int
 
 	registries scim.Registries
@@ -40,18 +41,20 @@ type Rosters struct {
 	cursors signer
 }
 
-// NewID makes the id of a resource: a UUID of version 7 (RFC 9562 §5.7) as 32 hexadecimal digits. It begins with the time, so
-// that whoever is made after another stands behind them in every index, whose last page is the one that is written.
+// NewID makes the id of a resource: a UUID of version 7 (RFC 9562 §5.7) as 32 hexadecimal digits.
+// Ids start with a timestamp, so new rows go to the end of every index and inserts touch only its
+// last page.
 func NewID() string {
-	id := uuid.Must(uuid.NewV7()) // fails where random numbers do, which end the program
+	id := uuid.Must(uuid.NewV7()) // fails only if crypto/rand fails, which ends the program
 	return hex.EncodeToString(id[:])
 }
 
-// DefaultScanLimit is how many documents a filter may read that no index answers. Beyond it is 400 tooMany.
+// DefaultScanLimit is how many documents a filter may read when no index can answer it. A filter
+// that would read more is refused with 400 tooMany.
 const DefaultScanLimit = 250_000
 
-// Roster is the handle of one site: its people, groups and other resources, under the settings that
-// the site had when it was opened. It reaches no other site.
+// Roster gives access to the people, groups and other resources of one site, and of no other. It
+// uses the settings that the site had when Open was called.
 type Roster struct {
 	site  site.Site
 	types *scim.Registry
@@ -64,13 +67,13 @@ type Roster struct {
 	cursors   *signer
 }
 
-// Open returns the roster of a site. Where the site's schemas cannot be read, which they could when they were set, the
-// roster gives that error to whoever reads or writes resources.
+// Open returns the roster of a site. If the site's schemas cannot be read, every read or write of
+// resources returns that error. The schemas were readable when they were set, so this is rare.
 func (r *Rosters) Open(s site.Site) *Roster {
 	types, err := r.registries.Get(s.Schemas)
 	if err != nil {
 		err = fmt.Errorf("read the schemas of site %s: %w", s.Name, err)
-		types, _ = r.registries.Get(nil) // what is built in has no errors
+		types, _ = r.registries.Get(nil) // the built-in schemas have no errors
 	}
 	return r.handle(s, types, err)
 }
@@ -86,26 +89,26 @@ func (r *Rosters) handle(s site.Site, types *scim.Registry, err error) *Roster {
 // Types returns the resource types of the site.
 func (r *Roster) Types() *scim.Registry { return r.types }
 
-// Change says who asks for a change, by what way, and on which version.
+// Change says who asks for a change, in which way, and for which version.
 type Change struct {
 	Actor string // as in events: "scim:…a91f", "admin:kim@example.com", "cli"
 	Via   string // ViaSCIM, ViaAdmin, ViaImport or ViaSignIn
 
-	// Person is the id of the acting person of this site, so that nobody changes their own role or cuts themselves
-	// off by hand. Empty for everybody else.
+	// Person is the id of the actor if the actor is a person of this site, otherwise empty. With it
+	// the roster stops people from changing their own role or deactivating themselves.
 	Person string
-	// IfVersion is the version the change was made for; another one is 412. 0 asks for none.
+	// IfVersion is the version that the resource must have. Any other version is refused with 412.
+	// 0 accepts every version.
 	IfVersion int64
 
-	// Request is the row that the request for this change leaves in the site's request log, as far as
-	// it is known before the change: with its id and the status of the answer. It is written in the
-	// change's transaction, so neither is there without the other, and comes back finished as
-	// Outcome.Request. A row without an id is not written.
+	// Request is the request-log row for this change, as far as it is known before the change: with
+	// its id and the status of the answer. The roster completes it, writes it in the transaction of
+	// the change and returns it as Outcome.Request. A row without an id is not written.
 	Request requestlog.Request
 	// LargeGroup is the status of the answer when the changed group has many members.
 	LargeGroup LargeGroup
-	// Locations are the addresses at which users and groups are shown, without their ids, so that a
-	// PATCH can be compared with what a GET shows. A resource whose kind is missing has no address.
+	// Locations are the URLs of users and groups, without their ids. A PATCH needs them to compare
+	// values with those that a GET shows. A resource whose kind is missing has no URL.
 	Locations map[Kind]string
 }
 
@@ -113,7 +116,7 @@ type Change struct {
 // members. Status 0 replaces nothing.
 type LargeGroup struct{ Members, Status int }
 
-// The ways in which a change comes.
+// The ways in which a change can arrive.
 const (
 	ViaSCIM   = "scim"
 	ViaAdmin  = "admin"
@@ -121,35 +124,36 @@ const (
 	ViaSignIn = "sign-in"
 )
 
-// Document is a stored resource: the bytes that scim.Encode made, without meta.location, groups and the members of a
-// group.
+// Document is a stored resource: the output of scim.Encode, without meta.location, a user's groups
+// and a group's members.
 type Document struct {
 	ID       string
 	Version  int64
 	JSON     []byte
 	Created  time.Time // UTC, to the millisecond, as in meta
 	Modified time.Time
-	Position int64  // where lists have it
-	SortKey  string // of a sorted list: what it is sorted by, as scim.Sort.Key has it
+	Position int64  // its place in lists
+	SortKey  string // in a sorted list: the sort key, as scim.Sort.Key returns it
 
-	// Active is, of a user, whether they may come in. It stays as it was when a client unassigns active.
+	// Active says whether a user may sign in. It does not change when a client removes the
+	// attribute active.
 	Active bool
 }
 
 // Outcome is what a change did.
 type Outcome struct {
-	Document      Document // after Delete: as it was
-	UserName      string   // what it is called now, for the request log: a group's displayName
+	Document      Document // after Delete: the deleted document
+	UserName      string   // the current name, for the request log; of a group the displayName
 	Sentence      string   // what was done, for people
 	SessionsEnded int
 	Created       bool
-	Changed       bool // false: it was so already; neither version nor events
+	Changed       bool // false: nothing changed, so there is no new version and no event
 	Ignored       []scim.Ignored
 	Fixes         []scim.Fix
 	Request       requestlog.Request // Change.Request, finished and written
 }
 
-// Stamp is who changed something last, how and when.
+// Stamp records who last changed something, how and when.
 type Stamp struct {
 	Actor string
 	Via   string
@@ -157,11 +161,12 @@ type Stamp struct {
 	Text  string    // what was done
 }
 
-// Value is one value of an attribute that has rows of its own, because it is searched for or must be unique.
+// Value is one value of an attribute that has its own rows, because the attribute is searchable or
+// must be unique.
 type Value struct {
-	Path    string // "emails.value", or the id of what is declared searchable
+	Path    string // "emails.value", or the id of a declared attribute
 	Folded  string
-	Element int // which element of the attribute has it
+	Element int // index of the element that has the value
 }
 
 // Record is a resource as the store keeps it.
@@ -183,20 +188,20 @@ type Record struct {
 	LastRole   Stamp // the last change of Role
 	LastSignIn time.Time
 
-	doc scim.Resource // JSON, parsed; nil until it is needed. It is not changed
+	doc scim.Resource // JSON, parsed when first needed; never modified
 }
 
-// Refusals that callers ask for by name. A Store answers with refusal.NotFound itself for what it does not have. What a
-// client wrote against the rules of SCIM is a *scim.Error instead.
+// Refusals that callers check for. For anything that does not exist, a Store returns
+// refusal.NotFound. A request that breaks the rules of SCIM gets a *scim.Error instead.
 var (
 	ErrNoSession = refusal.New(refusal.Unauthorized, "", "there is no such session").Advise("sign in again").Coded("session_ended")
 
 	ErrUserNameTaken = refusal.New(refusal.Taken, "userName", "the userName is in use on this site already").Coded("user_name_taken")
-	// ErrValueTaken is about the Value of the resource that another one has.
+	// ErrValueTaken says that another resource has a value that must be unique.
 	ErrValueTaken    = refusal.New(refusal.Taken, "", "a value is in use on this site already").Coded("value_taken")
 	ErrIdentityTaken = refusal.New(refusal.Taken, "userIdentifier", "the user identifier belongs to another person").Coded("identity_taken")
 
-	// ErrSchemasChanged says that the site has other schemas than those by which the transaction judges.
+	// ErrSchemasChanged says that the site's schemas are no longer those that the transaction uses.
 	ErrSchemasChanged = refusal.New(refusal.Busy, "", "the schemas of this site were changed while this request was under way, and nothing of it was done").
 				Advise("send it again").Coded("schemas_changed")
 
@@ -209,45 +214,54 @@ type Store interface {
 	lookStore
 
 	Get(ctx context.Context, id site.ID, kind Kind, resource string) (Document, error) // refusal.NotFound
-	// GetWithGroups is Get and, of the same snapshot, Memberships of that one resource.
+	// GetWithGroups returns the results of Get and of Memberships for one resource, from one
+	// snapshot.
 	GetWithGroups(ctx context.Context, id site.ID, kind Kind, resource string) (Document, []Membership, error) // refusal.NotFound
-	// List returns a page of the resources that match, in a stable order, and how many match altogether.
-	// ErrTooMany when more than ScanLimit documents would have to be read to decide, ErrTooSlow when that took too long.
+	// List returns a page of the matching resources, in a stable order, and the total number of
+	// matches. ErrTooMany if it would have to read more than ScanLimit documents, ErrTooSlow if the
+	// query took too long.
 	List(ctx context.Context, id site.ID, q ListQuery) (Found, error)
-	// Work runs costly work of a site once the site has a place for it. Its context ends when the work takes too long.
+	// Work runs an expensive function once the site has a free slot for it. The context of fn ends
+	// when it takes too long.
 	Work(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error
-	// Members returns up to limit members of a group after that one, in the order of their ids; named: with their displayNames.
+	// Members returns up to limit members of a group whose ids follow after, in the order of their
+	// ids. With named, they come with their displayNames.
 	Members(ctx context.Context, id site.ID, group, after string, limit int, named bool) ([]Member, error)
-	// Memberships returns in which groups those resources are themselves, in the order of the groups' ids.
+	// Memberships returns the groups that have these resources as direct members, in the order of
+	// the groups' ids.
 	Memberships(ctx context.Context, id site.ID, members []string) (map[string][]Membership, error)
-	// CursorKey returns the secret of this installation under which cursors are signed.
+	// CursorKey returns the secret with which this installation signs cursors.
 	CursorKey(ctx context.Context) ([]byte, error)
 
 	Record(ctx context.Context, id site.ID, kind Kind, resource string) (Record, error) // refusal.NotFound
 	RecordByUserName(ctx context.Context, id site.ID, folded string) (Record, error)    // refusal.NotFound
-	// People returns up to limit users after that folded user name, in the order of the folded user names.
+	// People returns up to limit users whose folded user names follow after, in the order of the
+	// folded user names.
 	People(ctx context.Context, id site.ID, q PeopleQuery, after string, limit int) ([]Record, error)
 	Counts(ctx context.Context, id site.ID) (Counts, error)
 
-	// SessionPerson returns the session and the active user whose it is, also when it has expired. ErrNoSession.
+	// SessionPerson returns a session and the active user that it belongs to, even if the session
+	// has expired. ErrNoSession.
 	SessionPerson(ctx context.Context, id site.ID, hash secret.Hash) (Record, Session, error)
-	// UseSession notes when and where a session was used last. A later use stays.
+	// UseSession records when and where a session was last used. It never replaces a later use.
 	UseSession(ctx context.Context, id site.ID, hash secret.Hash, at time.Time, from session.Browser) error
-	// Sessions returns the sessions of a person that have not been removed, live or not.
+	// Sessions returns the stored sessions of a person, live or not.
 	Sessions(ctx context.Context, id site.ID, person string) ([]Session, error)
 	EndSession(ctx context.Context, id site.ID, hash secret.Hash, events ...event.Event) error
 
-	// Indexing returns what is declared searchable with how far its rows are.
+	// Indexing returns the declared attributes and the progress of their indexing.
 	Indexing(ctx context.Context, id site.ID) ([]Indexing, error)
-	// Index does one step of what is to be done about the rows of what is declared searchable, in one transaction under
-	// the epoch of the site's lease: it writes those of the next limit resources, or clears some of what is not declared
-	// any more. false: there was nothing to do. site.ErrNotFound.
+	// Index does one step of indexing, in one transaction under the epoch of the site's lease. It
+	// writes the value rows of the next limit resources, or deletes some rows of attributes that
+	// are no longer declared. more is false if there was nothing to do. site.ErrNotFound.
 	Index(ctx context.Context, id site.ID, epoch int64, limit int) (more bool, err error)
 
-	// Update runs fn in one transaction on the roster of a site whose schemas are those of s, which Tx.Insert and Tx.Put
-	// look after. fn may run more than once and has no effect but through tx. It is site.ErrNotFound when the site is gone.
+	// Update runs fn in one transaction on the roster of a site whose schemas are those of s, which
+	// Tx.Insert and Tx.Put look after. fn may run more than once and has no effect but through tx.
+	// It is site.ErrNotFound when the site is gone.
 	Update(ctx context.Context, s site.Site, fn func(tx Tx) error) error
-	// Join is the roster of a site in a transaction on the site, under the schemas that it has so far.
+	// Join is the roster of a site in a transaction on the site, under the schemas that it has so
+	// far.
 	Join(ctx context.Context, tx site.Tx) (Tx, error)
 }
 
@@ -257,30 +271,30 @@ type ListQuery struct {
 	Filter *scim.Filter // nil: all
 	Sort   *scim.Sort   // nil: by creation
 	Offset int
-	After  *Place // instead of Offset: what follows this place
+	After  *Place // instead of Offset: the page that follows this place
 	Before *Place // instead of Offset: the last Count that precede this place
 	Count  int
 
-	Groups    bool // users have groups and are shown with them, and their versions tell of them
+	Groups    bool // users are shown with their groups, and their versions include them
 	ScanLimit int  // how many documents may be read to decide
 }
 
-// Found is what the store has found for a ListQuery.
+// Found is the result of a ListQuery.
 type Found struct {
 	Documents []Document
 	Total     int  // all matching resources, on all pages
-	Cut       bool // the page has fewer than it could: its documents are large
+	Cut       bool // the page is shorter than asked for, because its documents are large
 }
 
-// Place is a place in the list of all resources of a kind. A resource stays at it while others come and go; in a sorted
-// list, as long as what it is sorted by is the same.
+// Place is a place in the list of all resources of a kind. A resource stays at it while others come
+// and go; in a sorted list, as long as what it is sorted by is the same.
 type Place struct {
 	Position int64
 	ID       string
 	SortKey  string // only with Sort, where it counts before the others
 }
 
-// PlaceOf is the place of a document in the list that it came in.
+// PlaceOf returns the place of a document in the list that contained it.
 func PlaceOf(doc Document) Place {
 	return Place{Position: doc.Position, ID: doc.ID, SortKey: doc.SortKey}
 }
@@ -294,24 +308,27 @@ func (p Place) Compare(other Place, sort *scim.Sort) int {
 	return cmp.Or(order, cmp.Compare(p.Position, other.Position), cmp.Compare(p.ID, other.ID))
 }
 
-// Tx is one transaction on one site's roster. What writes a resource also writes the rows of what is declared searchable,
-// which are its DeclaredValues.
+// Tx is one transaction on one site's roster. A method that writes a resource also writes its value
+// rows for declared attributes, which are its DeclaredValues.
 type Tx interface {
-	// Record and RecordByUserName lock what they return until the transaction ends. refusal.NotFound.
+	// Record and RecordByUserName lock what they return until the transaction ends.
+	// refusal.NotFound.
 	Record(ctx context.Context, kind Kind, resource string) (Record, error)
 	RecordByUserName(ctx context.Context, folded string) (Record, error)
-	// BlockedWith returns the id of a blocked user with that externalId, if it is not empty, or one of these folded e-mail
-	// addresses, and the attribute that they share. refusal.NotFound.
+	// BlockedWith returns the id of a blocked user that has this externalId (unless it is empty) or
+	// one of these folded e-mail addresses, and the attribute that matches. refusal.NotFound.
 	BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error)
-	// Records returns up to limit resources of a kind that follow a place, locked until the transaction ends.
+	// Records returns up to limit resources of a kind that follow a place, locked until the
+	// transaction ends.
 	Records(ctx context.Context, kind Kind, after Place, limit int) ([]Record, error)
 	// Insert returns the resource's position in lists. ErrUserNameTaken, ErrSchemasChanged,
 	// ErrValueTaken.
 	Insert(ctx context.Context, r Record) (position int64, err error)
-	// Put writes next over old; both carry their Values and Unique, and their Looks where these differ. ErrUserNameTaken, ErrSchemasChanged, ErrValueTaken.
+	// Put replaces old with next. Both must have their Values and Unique, and their Looks if these
+	// differ. ErrUserNameTaken, ErrSchemasChanged, ErrValueTaken.
 	Put(ctx context.Context, old, next Record) error
-	// PutUnique replaces the unique values of old by those of next, and changes nothing else.
-	// ErrValueTaken; what was written until then stays.
+	// PutUnique replaces the unique values of old with those of next, and changes nothing else.
+	// ErrValueTaken; the values written before that error stay.
 	PutUnique(ctx context.Context, old, next Record) error
 	// FreeUnique deletes the unique values of an attribute, so that resources may share them.
 	FreeUnique(ctx context.Context, kind Kind, path string) error
@@ -327,28 +344,28 @@ type Tx interface {
 	RemoveMembers(ctx context.Context, group string, ids []string) (removed []string, err error)
 	// Members is Store.Members.
 	Members(ctx context.Context, group, after string, limit int, named bool) ([]Member, error)
-	// CountMembers counts the members of a group and stops at most.
+	// CountMembers counts the members of a group, up to most.
 	CountMembers(ctx context.Context, group string, most int) (int, error)
-	// GroupsWith returns the ids of the groups that have that member.
+	// GroupsWith returns the ids of the groups that have this member.
 	GroupsWith(ctx context.Context, member string) ([]string, error)
 
-	// OtherAdmins counts the active administrators other than that person. It locks the site first, so that the
-	// answer stays true until the transaction ends.
+	// OtherAdmins counts the active administrators except this person. It locks the site first, so
+	// that the count stays correct until the transaction ends.
 	OtherAdmins(ctx context.Context, person string) (int, error)
 
-	// Identity returns whose user identifier that is. refusal.NotFound.
+	// Identity returns the person that has this user identifier. refusal.NotFound.
 	Identity(ctx context.Context, userIdentifier string) (person string, err error)
-	// PutIdentity makes it the person's only user identifier. ErrIdentityTaken.
+	// PutIdentity makes userIdentifier the person's only user identifier. ErrIdentityTaken.
 	PutIdentity(ctx context.Context, person, userIdentifier string, at time.Time) error
-	// DropIdentity takes the person's user identifier away, if they have one.
+	// DropIdentity removes the person's user identifier, if they have one.
 	DropIdentity(ctx context.Context, person string) (had bool, err error)
 
-	// StartSession stores a session, drops the person's expired ones and notes the sign-in.
+	// StartSession stores a session, deletes the person's expired sessions and records the sign-in.
 	StartSession(ctx context.Context, s Session) error
 	// EndSessions ends all of a person's sessions and returns how many of them were live.
 	EndSessions(ctx context.Context, person string, now time.Time) (int, error)
 
 	AppendEvent(ctx context.Context, e event.Event) error
-	// AppendRequest writes the row of the request that asked for this transaction.
+	// AppendRequest writes the request-log row of the request that this transaction serves.
 	AppendRequest(ctx context.Context, row requestlog.Request) error
 }

@@ -13,32 +13,34 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// What is declared searchable has value rows: one for each different value that a resource has of it.
+// An attribute that is declared searchable has value rows: one for each distinct value of a
+// resource.
 //
-//	DeclareSearchable ─► every write keeps the rows of its resource from here on
-//	                └─► Advance adds those of the resources that are there, slice after slice ─► complete: filters use them
-//	WithdrawSearchable ─► filters and writes use them no more ─► Advance clears them
+//	DeclareSearchable ─► from now on, every write updates the rows of its resource
+//	                └─► Advance adds the rows of existing resources, in slices ─► complete: filters use them
+//	WithdrawSearchable ─► filters and writes no longer use the rows ─► Advance deletes them
 //
-// What a filter may use is read in the snapshot of its own query.
+// Each query reads, in its own snapshot, which attributes its filter may use.
 
 // LeaseKind is the kind of the leases under which Advance works; their keys are ids of sites.
 const LeaseKind = "searchable"
 
 const (
-	// indexTogether is how many resources share one transaction of Advance: few, so that others wait for milliseconds.
+	// indexTogether is how many resources share one transaction of Advance. It is small, so that
+	// other writers wait only milliseconds.
 	indexTogether = 100
 	// indexSteps is how many transactions make one slice.
 	indexSteps = 50
 )
 
-// Indexing says how far the rows of something declared searchable are.
+// Indexing is the indexing progress of one declared attribute.
 type Indexing struct {
 	site.Searchable
 	Complete    bool // filters use them
-	Done, Total int  // resources of the type that have their rows, of how many there are
+	Done, Total int  // resources of the type: those with rows, and all
 }
 
-// Indexing returns what is declared searchable, in the order of the declarations.
+// Indexing returns the declared attributes and their progress, in the order of the declarations.
 func (r *Roster) Indexing(ctx context.Context) ([]Indexing, error) {
 	all, err := r.store.Indexing(ctx, r.site.ID)
 	if err != nil {
@@ -47,8 +49,8 @@ func (r *Roster) Indexing(ctx context.Context) ([]Indexing, error) {
 	return all, nil
 }
 
-// Advance brings the value rows of a site after what is declared searchable, for one slice: some thousand resources. It
-// returns when the next slice is due, zero if nothing is left to do.
+// Advance does one slice of indexing: it writes value rows for a few thousand resources. It returns
+// the time at which the next slice is due, or zero if nothing is left to do.
 func (r *Rosters) Advance(ctx context.Context, key string, epoch int64) (next time.Time, err error) {
 	for range indexSteps {
 		more, err := r.Store.Index(ctx, site.ID(key), epoch, indexTogether)
@@ -65,12 +67,13 @@ func (r *Rosters) Advance(ctx context.Context, key string, epoch int64) (next ti
 	return r.Now(), nil
 }
 
-// IndexedValues is how many different values a resource may have of an attribute before they have one row for all of
-// them, which is of an empty value: one resource must hold up nobody.
+// IndexedValues is how many distinct values of an attribute get their own rows. A resource with
+// more gets a single row with an empty value, so that one large resource does not slow down the
+// others.
 const IndexedValues = 100
 
-// DeclaredValues lists the values that a stored resource has of what is declared searchable of its kind. It needs no
-// schema, so that a row means the same whatever the schemas become.
+// DeclaredValues returns the values of a stored resource for the attributes declared on its kind.
+// It uses no schema, so that rows keep their meaning when the schemas change.
 func (rec *Record) DeclaredValues(declared []site.Searchable) ([]Value, error) {
 	if !slices.ContainsFunc(declared, func(s site.Searchable) bool { return s.Type == string(rec.Kind) }) {
 		return nil, nil
@@ -104,8 +107,8 @@ func valuesAt(doc scim.Resource, s site.Searchable) []Value {
 	return values
 }
 
-// eachValue visits the values at a path as a filter compares them, those of every element and of sub-attributes with
-// several, until visit is false.
+// eachValue visits the values that a filter compares at this path, until visit returns false. It
+// visits every element, and every value of a multi-valued sub-attribute.
 func eachValue(doc scim.Resource, path scim.AttrPath, visit func(any) bool) {
 	from := map[string]any(doc)
 	if path.URN != "" {
@@ -125,11 +128,13 @@ func eachValue(doc scim.Resource, path scim.AttrPath, visit func(any) bool) {
 	}
 }
 
-// IndexedRunes is how much of a long text its row has: rows of that many characters may be beginnings of longer values.
+// IndexedRunes is the length in characters to which a row truncates a long string. A row of exactly
+// that length may stand for a longer value.
 const IndexedRunes = 250
 
-// IndexKey is the form in which a value has its row: values that a filter calls equal have the same. whole says that no
-// others have it, but for letter case. It is empty for what has no row.
+// IndexKey returns the key of a value's row. Values that a filter treats as equal have the same
+// key. whole reports that no other values share the key, apart from case. The key is empty for a
+// value that has no row.
 func IndexKey(value any) (key string, whole bool) {
 	switch value := value.(type) {
 	case string:
@@ -151,5 +156,5 @@ func IndexKey(value any) (key string, whole bool) {
 	return "", false
 }
 
-// wholeNumbers bounds the integers that a decimal tells apart.
+// wholeNumbers bounds the integers that a float64 represents exactly.
 const wholeNumbers = 1 << 53

@@ -18,11 +18,11 @@ type Session struct {
 	Hash   secret.Hash
 	Person string
 	session.Record
-	Own bool // in a list: the session that asks
+	Own bool // in a list: the caller's own session
 }
 
-// StartSession signs a person in within these limits and returns the session's secret. Somebody who is deactivated is
-// refused with 403.
+// StartSession signs a person in within these limits and returns the session's secret. It refuses a
+// deactivated person with 403.
 func (r *Roster) StartSession(ctx context.Context, personID string, l session.Limits, from session.Browser) (string, error) {
 	made := secret.New()
 	started := Session{Hash: secret.HashOf(made), Person: personID, Record: l.Start(r.now(), from)}
@@ -45,8 +45,9 @@ func (r *Roster) StartSession(ctx context.Context, personID string, l session.Li
 	return made, nil
 }
 
-// Session returns whose session that is. ErrNoSession when it ended, expired or was idle for too long, or the person is gone
-// or deactivated; it asks the database each time, so a session that ended anywhere is refused here at once.
+// Session returns the person that the session belongs to. ErrNoSession if the session ended,
+// expired or was idle for too long, or if the person is deleted or deactivated. It asks the
+// database each time, so a session that ended in any process is refused at once.
 func (r *Roster) Session(ctx context.Context, sessionSecret string) (Person, error) {
 	person, _, err := r.session(ctx, sessionSecret)
 	return person, err
@@ -67,23 +68,24 @@ func (r *Roster) session(ctx context.Context, sessionSecret string) (Person, Ses
 	return person, s, err
 }
 
-// noteTime is how long a page waits until the use of its session is written down.
+// noteTime is how long a page waits for the use of its session to be recorded.
 const noteTime = time.Second
 
-// UseSession is Session for a click: the use is written down, at most once a minute.
+// UseSession is Session for a click: it also records the use, at most once a minute.
 func (r *Roster) UseSession(ctx context.Context, sessionSecret string, from session.Browser) (Person, error) {
 	person, s, err := r.session(ctx, sessionSecret)
 	if err != nil || !s.UseIsDue(r.now()) {
 		return person, err
 	}
-	// A page is shown where nothing can be written too. The next click tries again.
+	// Show the page even if the use cannot be recorded. The next click tries again.
 	noting, cancel := context.WithTimeout(ctx, noteTime)
 	defer cancel()
 	_ = r.store.UseSession(noting, r.site.ID, s.Hash, r.now(), from.Clean())
 	return person, nil
 }
 
-// Sessions returns a person's sessions, the last used first. The one of the secret, which may be empty, is marked as its own.
+// Sessions returns a person's sessions, most recently used first. The session with this secret is
+// marked as Own; the secret may be empty.
 func (r *Roster) Sessions(ctx context.Context, personID, sessionSecret string) ([]Session, error) {
 	all, err := r.store.Sessions(ctx, r.site.ID, personID)
 	if err != nil {
@@ -98,8 +100,8 @@ func (r *Roster) Sessions(ctx context.Context, personID, sessionSecret string) (
 	return all, nil
 }
 
-// SignOutEverywhere ends every session of a person, at whatever process: the next click of each is the sign-in page. It returns
-// how many were live.
+// SignOutEverywhere ends every session of a person, in all processes: the next click in each shows
+// the sign-in page. It returns how many sessions were live.
 func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Change) (ended int, err error) {
 	err = r.store.Update(ctx, r.site, func(tx Tx) error {
 		rec, _, err := r.read(ctx, tx, User, personID, Change{})
@@ -123,7 +125,7 @@ func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Chang
 	return ended, nil
 }
 
-// SignOut ends the session of somebody who asks for it. Signing out without a session is no error.
+// SignOut ends the caller's session. Signing out without a session is not an error.
 func (r *Roster) SignOut(ctx context.Context, sessionSecret string) error {
 	person, _, err := r.session(ctx, sessionSecret)
 	if errors.Is(err, ErrNoSession) {
@@ -146,7 +148,8 @@ func (r *Roster) SignOut(ctx context.Context, sessionSecret string) error {
 	return nil
 }
 
-// EndSession ends a session that is replaced. Ending a session that is no more is no error.
+// EndSession ends a session that is being replaced. Ending a session that no longer exists is not
+// an error.
 func (r *Roster) EndSession(ctx context.Context, sessionSecret string) error {
 	if err := r.store.EndSession(ctx, r.site.ID, secret.HashOf(sessionSecret)); err != nil {
 		return fmt.Errorf("end session: %w", err)

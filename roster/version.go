@@ -9,15 +9,17 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// A version is that of the stored document. The groups of a user are no part of it: they are read from the rows of
-// members when the user is shown, so that a change of members costs its own rows alone. A user who is shown with groups has
-// a digest of them behind the version, which moves when a membership or a group's displayName does.
+// A version is that of the stored document, which does not contain the user's groups. The groups
+// are read from the member rows when the user is shown, so a change of members writes no users. For
+// a user shown with groups, a digest of the groups follows the version. The digest changes with
+// each membership and each displayName of a group.
 
-// digestBytes is how much of a digest is sent. Two lists of groups that share it would have to follow each other.
+// digestBytes is how many bytes of a digest are sent. A collision matters only between two
+// successive lists of groups of the same user.
 const digestBytes = 8
 
-// ETag is a version as meta.version and the ETag header have it, of a resource that is shown with those groups: W/"7", with
-// groups W/"7.90c1f2d4a8e63b57".
+// ETag returns the version of a resource shown with these groups, as in meta.version and the ETag
+// header: W/"7" without groups, W/"7.90c1f2d4a8e63b57" with groups.
 //
 // RFC 7644 §3.14: weak, because the body also depends on the projection asked for.
 func ETag(version int64, groups []Membership) string {
@@ -28,7 +30,7 @@ func ETag(version int64, groups []Membership) string {
 	return `W/"` + text + `"`
 }
 
-// DocumentPart is what an opaque version, "7.90c1f2d4a8e63b57", says of the document alone: "7".
+// DocumentPart returns the document's part of an opaque version: "7" of "7.90c1f2d4a8e63b57".
 func DocumentPart(opaque string) string {
 	part, _, _ := strings.Cut(opaque, ".")
 	return part

@@ -8,9 +8,10 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// checkUserName refuses a new or changed userName with characters that nobody can see, or with a space at its beginning or end:
-// people could not tell it from another one. A stored one stays, so that it stands in the way of no other change. RFC 8265 §3.3
-// refuses every space; one inside a name can be seen, and stays.
+// checkUserName refuses a new or changed userName that contains invisible characters, or that
+// begins or ends with a space: people could not tell it from another one. It accepts an unchanged
+// userName, so that an old one does not block other changes. RFC 8265 §3.3 refuses every space; we
+// accept a space inside a name, because people can see it.
 func checkUserName(before, after scim.Resource) error {
 	name := after.String("userName")
 	if name == before.String("userName") {

@@ -14,7 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// IssueSiteLink makes a one-time link that signs in the active person with this userName. Case does not matter.
+// IssueSiteLink makes a one-time link that signs in the active person with this userName. Case does
+// not matter.
 func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, actor string) (Link, error) {
 	p, err := s.Rosters.Open(st).PersonByUserName(ctx, userName)
 	if err != nil {
@@ -30,9 +31,10 @@ func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, act
 		fmt.Sprintf("One-time sign-in link made for %s", p.UserName))
 }
 
-// IssueFirstAdminLink makes a one-time link for the first administrator of a site. With an e-mail address it makes the
-// account now, with the address as userName; without one, whoever opens the link gives a name and an address and becomes it.
-// It returns ErrHasAdmin if the site has an active administrator.
+// IssueFirstAdminLink makes a one-time link for the first administrator of a site. With an e-mail
+// address it makes the account now, with the address as userName; without one, whoever opens the
+// link gives a name and an address and becomes it. It returns ErrHasAdmin if the site has an active
+// administrator.
 func (s *SignIns) IssueFirstAdminLink(ctx context.Context, st site.Site, email, actor string) (Link, error) {
 	if err := s.wantsAdmin(ctx, st); err != nil {
 		return Link{}, err
@@ -72,7 +74,7 @@ func (s *SignIns) wantsAdmin(ctx context.Context, st site.Site) error {
 
 func (s *SignIns) makeAdmin(ctx context.Context, st site.Site, f Form, by roster.Change) (roster.Person, error) {
 	r := s.Rosters.Open(st)
-	// Somebody who was cut off is not let in again by their address.
+	// A deactivated person must not get in again through their address.
 	if old, err := r.PersonByUserName(ctx, f.Email); err == nil && !old.Active {
 		return roster.Person{}, refusal.New(refusal.Conflict, "email", "the account %s is deactivated", old.UserName).Advise("enter another address")
 	} else if err != nil && !errors.Is(err, refusal.NotFound) {
@@ -104,7 +106,7 @@ func (s *SignIns) event(st site.Site, name, actor, subject, text string) event.E
 	}
 }
 
-// Form is what the first administrator's link asks for.
+// Form contains the fields that the first administrator's link asks for.
 type Form struct {
 	Name  string // as it is shown to others
 	Email string // becomes the userName too

@@ -13,11 +13,12 @@ const (
 	LinkHasAdmin    onetime.Reason = "has-admin"   // the site has got an administrator in another way
 )
 
-// Refusals that callers ask for by name.
+// Refusals that callers check for.
 var (
 	// ErrLinkEnded refuses a link in whose place a new one opens. It is about a ClosedLink.
 	ErrLinkEnded = onetime.Ended("link_ended")
-	// ErrAccountClosed refuses a link because of the person's account: a new link would not open either. It is about a ClosedLink.
+	// ErrAccountClosed refuses a link because of the person's account: a new link would not open
+	// either. It is about a ClosedLink.
 	ErrAccountClosed = refusal.New(refusal.Gone, "", "this account is closed, so its links do not open").Coded("link_account_closed")
 
 	// ErrInactive and ErrBlocked refuse to make a link for a person.

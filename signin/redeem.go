@@ -22,7 +22,8 @@ type Pending struct {
 	Expires time.Time
 }
 
-// Look says what a link would do and leaves it unused; an error of kind Gone says why it would do nothing.
+// Look says what a link would do, without using it. If the link no longer works, an error of kind
+// Gone says why.
 func (s *SignIns) Look(ctx context.Context, st site.Site, linkSecret string) (Pending, error) {
 	l, err := onetime.Look(s.Now(), func() (personalLink, error) { return s.find(ctx, st, linkSecret) },
 		func(l personalLink, why onetime.Reason) error {
@@ -76,15 +77,16 @@ func (l personalLink) Closed(now time.Time) onetime.Reason {
 	case !l.person.Active:
 		return LinkDeactivated
 	case l.Created.Before(l.person.LastActive.Time):
-		// Links are made for active people only, so the account was deactivated since. An older link
-		// must not open it again.
+		// Links are made for active people only, so the account was deactivated since. An older
+		// link must not open it again.
 		return LinkOutdated
 	}
 	return ""
 }
 
-// Redeem uses the link up and starts a session. The form counts only for a first administrator's link; a refused form leaves the
-// link unused. A second call with the same secret, at the same moment too, gets ErrLinkEnded.
+// Redeem uses the link up and starts a session. Only a first administrator's link needs the form;
+// if the form is refused, the link stays unused. A second call with the same secret gets
+// ErrLinkEnded, even at the same moment.
 func (s *SignIns) Redeem(ctx context.Context, st site.Site, linkSecret string, f Form, from session.Browser) (Session, error) {
 	p, err := s.Look(ctx, st, linkSecret)
 	if err != nil {
@@ -120,7 +122,7 @@ func (s *SignIns) Redeem(ctx context.Context, st site.Site, linkSecret string, f
 	return started, nil
 }
 
-// enter makes the first administrator where that was promised, and starts the session.
+// enter creates the first administrator if the link is for one, and starts the session.
 func (s *SignIns) enter(ctx context.Context, st site.Site, p Pending, f Form, from session.Browser) (Session, error) {
 	if p.Kind == FirstAdmin {
 		var err error

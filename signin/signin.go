@@ -30,7 +30,7 @@ type Link struct {
 	UserName string // empty for FirstAdmin
 }
 
-// LinkPath is the path at which a site's link of this secret is shown and redeemed.
+// LinkPath returns the path of the page that shows and redeems a site's link.
 func LinkPath(siteName, secret string) string { return "/c/" + siteName + "/sign-in/" + secret }
 
 // LinkRecord is a link as it is stored.
@@ -43,15 +43,15 @@ type LinkRecord struct {
 
 // Store keeps links. Secrets reach it only as hashes, and every method names the site.
 type Store interface {
-	// AddLink stores a link and its event. A FirstAdmin link replaces every earlier one of its site, so that at most one
-	// opens. Links that expired long ago are forgotten.
+	// AddLink stores a link and its event. A FirstAdmin link replaces every earlier one of its
+	// site, so that at most one opens. Links that expired long ago are forgotten.
 	AddLink(ctx context.Context, l LinkRecord, e event.Event) error
 	// FindLink returns a link by hash, used and expired ones too, or onetime.ErrClosed.
 	FindLink(ctx context.Context, id site.ID, hash secret.Hash) (LinkRecord, error)
-	// UseLink marks the link used and appends the event, in one transaction; onetime.ErrClosed, and nothing done, if it is unknown,
-	// used or expired at now.
+	// UseLink marks the link used and appends the event, in one transaction; onetime.ErrClosed, and
+	// nothing done, if it is unknown, used or expired at now.
 	UseLink(ctx context.Context, id site.ID, hash secret.Hash, now time.Time, e event.Event) error
-	// ReturnLink makes a link usable again whose use at this time came to nothing.
+	// ReturnLink makes a link usable again if its use at this time failed.
 	ReturnLink(ctx context.Context, id site.ID, hash secret.Hash, used time.Time) error
 }
 

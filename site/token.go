@@ -38,7 +38,7 @@ type Token struct {
 	ReplacesOnUse string
 }
 
-// Live says whether the token is accepted at that time.
+// Live reports whether the token is accepted at this time.
 func (t Token) Live(now time.Time) bool {
 	return t.Revoked.IsZero() && (t.Expires.IsZero() || now.Before(t.Expires))
 }
@@ -61,7 +61,8 @@ func (t Token) Who() event.Actor { return event.Actor{Kind: event.Token, ID: t.I
 type TokenMode int
 
 const (
-	// None makes the only live token; while one is live it is refused with ErrOneLive, so that somebody is asked.
+	// None makes the only live token; while one is live it is refused with ErrOneLive, so that
+	// somebody is asked.
 	None TokenMode = iota
 	// Replace ends the live token at once, which is the guide's way.
 	Replace
@@ -76,20 +77,21 @@ type TokenRequest struct {
 	Mode    TokenMode
 	Actor   string
 
-	// FormNumber is a form's single-use number: sent again it makes nothing (ErrFormUsed). Empty where no form is
-	// involved.
+	// FormNumber is a form's single-use number: sent again it makes nothing (ErrFormUsed). Empty
+	// where no form is involved.
 	FormNumber string
 	// KeepOff leaves SCIM switched off; otherwise generating a token switches it on.
 	KeepOff bool
-	// Change changes settings of the site in the transaction that makes the token, as Update does; nil changes none. It may
-	// run more than once, and its error makes no token.
+	// Change changes settings of the site in the transaction that makes the token, as Update does;
+	// nil changes none. It may run more than once, and its error makes no token.
 	Change func(*Site) error
 }
 
 // LiveTokens is what ErrOneLive and ErrTwoLive are about.
 type LiveTokens []Token
 
-// Refuse says why no token can be generated beside these, one or two, until somebody chooses what becomes of them.
+// Refuse says why no token can be generated beside these, one or two, until somebody chooses what
+// becomes of them.
 func (live LiveTokens) Refuse() error {
 	names := make([]string, len(live))
 	for i, t := range live {
@@ -230,10 +232,11 @@ func findToken(ctx context.Context, tx Tx, id string) (Token, error) {
 	return Token{}, ErrTokenNotFound
 }
 
-// Authenticate finds the site and token a request speaks for. An unknown site and a wrong, expired or revoked token
-// are ErrUnauthorized after the same work. It is about the Token where the site once issued it and it is revoked, replaced
-// or expired: the request log names it, and the client learns nothing of it. A right token while SCIM
-// is off is ErrSCIMOff, with the site and token for the request log. Both come without what Store.Credential leaves out.
+// Authenticate finds the site and token a request speaks for. An unknown site and a wrong, expired
+// or revoked token are ErrUnauthorized after the same work. It is about the Token where the site
+// once issued it and it is revoked, replaced or expired: the request log names it, and the client
+// learns nothing of it. A right token while SCIM is off is ErrSCIMOff, with the site and token for
+// the request log. Both come without what Store.Credential leaves out.
 func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, Token, error) {
 	if !validName.MatchString(name) || !LooksLikeToken(bearer) {
 		return Site{}, Token{}, ErrUnauthorized // says nothing that the asker does not see
@@ -266,7 +269,7 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 			return ErrUnauthorized.With(current)
 		}
 		if current.ReplacesOnUse == "" {
-			return nil // another request was first
+			return nil // another request already did it
 		}
 		old, err := findToken(ctx, tx, current.ReplacesOnUse)
 		if err != nil {
@@ -293,8 +296,8 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 	return of, used, nil
 }
 
-// newToken makes a token: a prefix, a secret, and a checksum by which a scanner tells a token from noise. It ends in
-// letters and digits, because people recognise a token by its end.
+// newToken makes a token: a prefix, a secret, and a checksum by which a scanner tells a token from
+// noise. It ends in letters and digits, because people recognise a token by its end.
 func newToken() string {
 	for {
 		body := secret.New()
@@ -305,7 +308,8 @@ func newToken() string {
 	}
 }
 
-// LooksLikeToken reports whether a string has a token's form and checksum. It does not look whether the token exists.
+// LooksLikeToken reports whether a string has a token's form and checksum. It does not look whether
+// the token exists.
 func LooksLikeToken(text string) bool {
 	rest, found := strings.CutPrefix(text, tokenPrefix)
 	if !found || len(rest) != secret.Length+checksumLength {

@@ -27,7 +27,7 @@ type pass struct {
 	searcher *searcher
 	owner    func(ctx context.Context, targetID string) (objectID string, err error)
 	claims   claims
-	hopeless atomic.Int32 // consecutive people for whom the target refused every single change
+	hopeless atomic.Int32 // consecutive people with every change refused
 }
 
 // work is one person on the way through the steps.
@@ -531,7 +531,7 @@ func (w *work) redundant() skip {
 	before := w.known.Link
 	switch {
 	case before != nil && before.State == Released && w.disabledState() == Released && !w.entitled():
-		s.telling = silent // changes of a person whom the job no longer manages need no report
+		s.telling = silent // the job no longer manages this person: no report
 	case w.known.Why == ByCycle && before != nil && !before.missing() && w.known.Escrow == nil && advice == "":
 		s.telling = counted // an initial cycle looks at everyone; an unchanged object needs no entry
 	}

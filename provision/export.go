@@ -160,7 +160,7 @@ func (p *pass) patch(ctx context.Context, w *work, d patch) result {
 }
 
 // isolate finds out which of several changes the target refuses, by splitting them in halves, and
-// so writes the others. It returns the changes that were written, and the refusal with a text that
+// so writes the others. It returns the changes that were written, and the refusal with a detail that
 // names the rest.
 func (p *pass) isolate(ctx context.Context, d patch, refusal *TargetError) (written []Change, te *TargetError) {
 	if len(d.changes) < 2 || !isolable(refusal) || p.hopeless.Load() >= maxHopeless {

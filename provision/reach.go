@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Reach counts the people whom a change of a job's settings affects. It is shown for confirmation
+// Reach counts the people that a change of a job's settings affects. It is shown for confirmation
 // before the change is saved.
 type Reach struct {
 	In      int // users in scope after the change who may have an account

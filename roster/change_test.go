@@ -469,7 +469,7 @@ func TestPatch(t *testing.T) {
 			_, err := f.rosters.Open(f.full).Patch(t.Context(), roster.User, id, replace(t, "userName", `"BOB"`), bySCIM)
 			isError(t, err, 409, "uniqueness")
 			if _, err := f.rosters.Open(f.full).Patch(t.Context(), roster.User, id, replace(t, "userName", `"ADA"`), bySCIM); err != nil {
-				t.Errorf("one's own in another letter case: %v", err)
+				t.Errorf("one's own in another case: %v", err)
 			}
 			if got := f.get(t, f.full, id).String("userName"); got != "ADA" {
 				t.Errorf("got %q", got)

@@ -143,7 +143,7 @@ func (m *moving) change(rt *rapid.T, t *testing.T) {
 			m.create(rt, t)
 			continue
 		}
-		id := rapid.SampledFrom(m.all).Draw(rt, "whom")
+		id := rapid.SampledFrom(m.all).Draw(rt, "resource")
 		op := ""
 		switch rapid.IntRange(0, 6).Draw(rt, "change") {
 		case 0, 1:

@@ -127,7 +127,7 @@ func TestGroup(t *testing.T) {
 			_, err = r.Patch(t.Context(), roster.Group, navy, groupPatch(t, `{"op":"Replace","path":"displayName","value":"TEAM blue"}`), bySCIM)
 			isError(t, err, 409, "uniqueness")
 			if _, err := r.Patch(t.Context(), roster.Group, blue, groupPatch(t, `{"op":"Replace","path":"displayName","value":"TEAM Blue"}`), bySCIM); err != nil {
-				t.Errorf("other letter case of one's own name: %v", err)
+				t.Errorf("one's own name in another case: %v", err)
 			}
 			if _, err := r.Delete(t.Context(), roster.Group, blue, bySCIM); err != nil {
 				t.Fatal(err)

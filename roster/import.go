@@ -44,7 +44,7 @@ func (r *ImportReport) add(more ImportReport) {
 	r.Errors = append(r.Errors, more.Errors...)
 }
 
-// Import brings people in, in every profile: who is there already, by user name in any letter case,
+// Import brings people in, in every profile: who is there already, by user name in any case,
 // is updated. A row that cannot be taken is reported and the others go on. On an error the report
 // says what had been done until then.
 func (r *Roster) Import(ctx context.Context, rows []ImportRow, c Change) (ImportReport, error) {

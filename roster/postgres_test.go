@@ -11,7 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// thousands is how many people a site has of whom each request must read few.
+// thousands is how many people a site has. Each request must read only a few of them.
 const thousands = 3_000
 
 // TestRequestsOnPostgreSQLReadFewRows counts the rows that PostgreSQL reads for requests of every kind. Nothing analyzes

@@ -203,7 +203,7 @@ func TestRevive(t *testing.T) {
 				"blocked, and SCIM deactivates them":  {was: "", way: "block patch", detail: "that an administrator blocked"},
 				"blocked, and SCIM activates them":    {was: "", way: "patch block on", detail: "that an administrator blocked"},
 				"blocked until now, and deactivated":  {was: "", way: "patch block unblock", revived: true},
-				"whom the create wants inactive, too": {was: "", way: "patch", sent: `,"active":false`},
+				"the create wants them inactive, too": {was: "", way: "patch", sent: `,"active":false`},
 			} {
 				s := f.reviving(t, nil)
 				id := f.user(t, s, bob(c.was))

@@ -79,7 +79,7 @@ func (f fixture) progress(t *testing.T, s site.Site) (all []string) {
 	return all
 }
 
-// found asks for the user names of whom a filter finds under a limit of documents that may be read; "too many" says that no
+// found asks for the user names that a filter finds under a limit of documents that may be read; "too many" says that no
 // index answers it.
 func (f fixture) found(t *testing.T, s site.Site, limit int, filter string) string {
 	t.Helper()

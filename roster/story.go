@@ -19,8 +19,8 @@ type story struct {
 	ended       int            // sessions
 	activated   string         // event.UserDeactivated, event.UserReactivated, event.UserRevived, event.UserBlocked, event.UserUnblocked, event.UserBlockChanged or empty
 	block       []event.Change // of the block itself
-	active      bool           // of who is blocked, or was: whether they are active without the block
-	forgotten   bool           // the user identifier of who was revived
+	active      bool           // for a person who is or was blocked: whether the account is active without the block
+	forgotten   bool           // the user identifier of a revived person
 	fromRole    Role           // both empty when the role stayed
 	toRole      Role
 	attributes  []string       // the others that changed
@@ -220,7 +220,7 @@ func eventOf(id site.ID, rec Record, name string, c Change, at time.Time, text s
 	}
 }
 
-// data is what an event says to programs: the state after the change, which other attributes changed, and whom a group
+// data is what an event says to programs: the state after the change, which other attributes changed, and the members that a group
 // gained and lost.
 func data(rec Record, attributes []string, members delta) event.Data {
 	if rec.Kind == User {

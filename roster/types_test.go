@@ -63,7 +63,7 @@ func TestTypesOfASite(t *testing.T) {
 			}
 			b, err := create(`"serial":"a1","userName":"X","pin":"1234"`)
 			if err != nil {
-				t.Fatalf("another letter case where it counts: %v", err)
+				t.Fatalf("another case where case counts: %v", err)
 			}
 			for _, taken := range []string{`"serial":"A1"`, `"serial":"C","displayName":"EINS"`, `"serial":"C","ports":[8080,443]`} {
 				_, err := create(taken)

@@ -301,7 +301,7 @@ func scrubbedEntry(p erasure.Person, text string) (entry, search string) {
 	return string(out), scim.Fold(strings.Join([]string{p.Label(), e.SourceIdentity.ID, e.TargetIdentity.ID, e.Status.Code}, "\n"))
 }
 
-// IDsOf returns the ids of people whom the logs have called by this name and who have no account
+// IDsOf returns the ids of people that the logs have called by this name and who have no account
 // any longer.
 func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (ids []string, err error) {
 	found := map[string]bool{}

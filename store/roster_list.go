@@ -175,7 +175,8 @@ func (l listing) byPlace() string {
 	return `r.seq, r.id`
 }
 
-// with returns the arguments followed by more, and the number of the first placeholder for more.
+// with returns the arguments followed by more. first is the number by which the query names the first
+// argument of more, as in $3.
 func (l listing) with(more ...any) (args []any, first int) {
 	return append(slices.Clone(l.args), more...), len(l.args) + 1
 }

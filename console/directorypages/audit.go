@@ -18,7 +18,7 @@ func (p *Pages) audit(v *directoryVisit) console.AuditLog {
 		Self: v.url("audit"), File: v.Directory.Name + "-audit", Crumbs: v.crumbs(),
 		Kinds: []string{"user.", "directory.", "application.", "assignment.", "provisioning.", "export."},
 		Title: "Audit log",
-		Lead:  "Every change of a user, an assignment or a provisioning setting, with who made it and from where; also connection tests and exports. What the engine did at an application is in its provisioning logs.",
+		Lead:  "Every change of a user, an assignment or a provisioning setting, who made it, and from where; also connection tests and exports. What the engine did at an application is in its provisioning logs.",
 		Link:  v.eventURL,
 	}
 }

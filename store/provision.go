@@ -334,15 +334,19 @@ const knownJoins = `
 	left join job_escrow e on e.directory = p.directory and e.app = p.app and e.object_id = p.object_id
 	left join job_unmatched u on u.directory = p.directory and u.app = p.app and u.object_id = p.object_id`
 
-// Pending returns the next people on the work list who are due, with everything stored about them.
-func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, limit int) (all []provision.Pending, err error) {
+// Pending returns the next people on the work list who are due, with everything stored about them:
+// by lane, then those who have waited longest. It leaves out the lane without.
+func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, without provision.Lane, limit int) (all []provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanPending, `
-			select p.object_id, p.why, p.not_before,`+knownColumns+`
-			from job_pending p`+knownJoins+`
-			where p.directory = $1 and p.app = $2 and p.not_before <= $3
-			order by p.object_id
-			limit $4`, string(k.Directory), k.App, micros(now), limit)
+			select p.object_id, p.why, p.not_before, p.lane, p.since, p.turn,`+knownColumns+`
+			from (
+				select directory, app, object_id, why, not_before, lane, since, turn
+				from job_pending
+				where directory = $1 and app = $2 and verdict = 'ready' and not_before <= $3 and lane <> $4
+				order by lane, since, object_id
+				limit $5) p`+knownJoins+`
+			order by p.lane, p.since, p.object_id`, string(k.Directory), k.App, micros(now), int(without), limit)
 		return err
 	})
 	return all, err
@@ -352,7 +356,7 @@ func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Tim
 func (s Provisioning) Known(ctx context.Context, k provision.Key, objectID string) (p provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		p, err = scanPending(tx.QueryRow(ctx, `
-			select p.object_id, '', 0,`+knownColumns+`
+			select p.object_id, '', 0, 0, 0, 0,`+knownColumns+`
 			from (select $1 as directory, $2 as app, $3 as object_id) p`+knownJoins,
 			string(k.Directory), k.App, objectID))
 		return err
@@ -362,7 +366,7 @@ func (s Provisioning) Known(ctx context.Context, k provision.Key, objectID strin
 
 func scanPending(row scanner) (provision.Pending, error) {
 	var p provision.Pending
-	var notBefore int64
+	var notBefore, since, lane int64
 	var l struct {
 		target, how, state, hash, name, keys sql.NullString
 		since, updated                       sql.NullInt64
@@ -376,14 +380,14 @@ func scanPending(row scanner) (provision.Pending, error) {
 		first, last, next, count sql.NullInt64
 	}
 	var unmatched sql.NullString
-	err := row.Scan(&p.ObjectID, &p.Why, &notBefore,
+	err := row.Scan(&p.ObjectID, &p.Why, &notBefore, &lane, &since, &p.Turn,
 		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys,
 		&o.id, &o.keys, &o.sent, &o.cycle,
 		&e.name, &e.first, &e.last, &e.next, &e.count, &e.code, &e.reason, &unmatched)
 	if err != nil {
 		return p, err
 	}
-	p.NotBefore, p.Unmatched = fromMicros(notBefore), unmatched.Valid
+	p.NotBefore, p.Since, p.Lane, p.Unmatched = fromMicros(notBefore), fromMicros(since), provision.Lane(lane), unmatched.Valid
 	if l.target.Valid {
 		p.Link = &provision.Link{
 			ObjectID: p.ObjectID, TargetID: l.target.String, How: l.how.String, State: provision.LinkState(l.state.String),
@@ -409,11 +413,46 @@ func scanPending(row scanner) (provision.Pending, error) {
 }
 
 // NextPending returns when the first person on the work list is due, or zero if the list is empty.
-func (s Provisioning) NextPending(ctx context.Context, k provision.Key) (time.Time, error) {
+// It leaves out the lane without.
+func (s Provisioning) NextPending(ctx context.Context, k provision.Key, without provision.Lane) (time.Time, error) {
 	return s.first(ctx, k, `
 		select min(not_before), count(*)
 		from job_pending
-		where directory = $1 and app = $2`)
+		where directory = $1 and app = $2 and verdict = 'ready' and lane <> $3`, int(without))
+}
+
+// CountPending returns how many people are on the work list.
+func (s Provisioning) CountPending(ctx context.Context, k provision.Key) (n int, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `
+			select count(*)
+			from job_pending
+			where directory = $1 and app = $2`, string(k.Directory), k.App).Scan(&n)
+	})
+	return n, err
+}
+
+// LinkStates returns the states of the links of people. Those without a link are not in it.
+func (s Provisioning) LinkStates(ctx context.Context, k provision.Key, objectIDs []string) (states map[string]provision.LinkState, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		states = map[string]provision.LinkState{}
+		for _, id := range objectIDs {
+			var state provision.LinkState
+			err := tx.QueryRow(ctx, `
+				select state
+				from job_link
+				where directory = $1 and app = $2 and object_id = $3`, string(k.Directory), k.App, id).Scan(&state)
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			states[id] = state
+		}
+		return nil
+	})
+	return states, err
 }
 
 // NextRetry returns when the earliest escrow is due, or zero if there is none.
@@ -426,11 +465,11 @@ func (s Provisioning) NextRetry(ctx context.Context, k provision.Key) (time.Time
 
 // first returns the smallest time in a job's rows, or zero if there are none. A row that is always
 // due has the time 0, for which first returns the start of time, not zero.
-func (s Provisioning) first(ctx context.Context, k provision.Key, query string) (at time.Time, err error) {
+func (s Provisioning) first(ctx context.Context, k provision.Key, query string, args ...any) (at time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var least sql.NullInt64
 		var count int64
-		if err := tx.QueryRow(ctx, query, string(k.Directory), k.App).Scan(&least, &count); err != nil {
+		if err := tx.QueryRow(ctx, query, append([]any{string(k.Directory), k.App}, args...)...).Scan(&least, &count); err != nil {
 			return err
 		}
 		if count > 0 {

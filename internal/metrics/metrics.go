@@ -84,8 +84,8 @@ func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 
 const scim = "/c/{site}/auth/scim/v2/"
 
-// Class returns the group under which requests to a route are counted. Names of a site's own
-// resource types are not shown.
+// Class returns the group under which requests to a route are counted. It does not name the
+// resource types that sites define themselves.
 func Class(route string) string {
 	if _, path, found := strings.Cut(route, " "); found {
 		route = path // "GET /healthz"

@@ -190,8 +190,8 @@ type hostileCase struct {
 	status []int                 // of each answer, in order
 	// scimType of the last answer; "-" means a SCIM error without one; "" means an answer that is
 	// not SCIM
-	scim   string
-	says   string                // text in the last answer
+	scim string
+	says string // text in the last answer
 }
 
 func (c hostileCase) check(t *testing.T, answers []got) {

@@ -101,8 +101,8 @@ func (r *Refused) bucket(c crowd, now time.Time) *bucket {
 	return b
 }
 
-// summaries adds a row for each count that may be written, and forgets the groups that have no more
-// refusals.
+// summaries adds a row for each count that may be written, and forgets the groups that have nothing
+// left to count.
 func (r *Refused) summaries() {
 	now := r.Now()
 	for c, b := range r.crowds {

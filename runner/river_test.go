@@ -16,7 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 )
 
-// faultyConn closes itself when a text is written to it.
+// faultyConn closes itself when a certain string is written to it.
 type faultyConn struct {
 	net.Conn
 	text   string

@@ -88,8 +88,8 @@ func (a answer) patched(id string) (provision.TargetObject, error) {
 	return o, nil
 }
 
-// looksLikeAccount distinguishes an account from other JSON objects that gateways return. An empty
-// object contradicts nothing, so it is accepted.
+// looksLikeAccount distinguishes an account from other JSON objects that gateways return. It
+// accepts an empty object, because that contradicts nothing.
 func looksLikeAccount(fields map[string]any) bool {
 	if len(fields) == 0 {
 		return true

@@ -23,6 +23,7 @@ type pass struct {
 	target Target
 	reads  bool // read every account again, even those that should be unchanged
 	settle time.Duration
+	doubt  []string // objects whose last update may have been carried out without a record of it
 	// searcher knows which attributes the target can be searched by.
 	searcher *searcher
 	owner    func(ctx context.Context, targetID string) (objectID string, err error)
@@ -427,7 +428,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 // account must be read: a person asked for that, the account was just found or is missing, or what
 // was written is not known for certain.
 func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
-	if p.reads || w.current != nil || w.newLink() || w.link.missing() {
+	if p.reads || slices.Contains(p.doubt, w.known.ObjectID) || w.current != nil || w.newLink() || w.link.missing() {
 		return nil, false
 	}
 	if w.link.Wrote == nil {

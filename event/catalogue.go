@@ -2,15 +2,15 @@ package event
 
 import "slices"
 
-// Description is a row of the catalogue: what is said of the events of one name in feeds of some kinds.
+// Description describes the events of one name, in the feeds of some kinds.
 type Description struct {
 	Name    string
-	Scopes  []string // whose feeds have it: KindSite, KindDirectory, KindInstallation
-	Means   string   // when it is written
-	Subject string   // what Event.Subject is the id of; empty: it is empty
-	Data    Data     // fields that its data can have; nil: none
-	Values  string   // what the list "changes" of its data holds; empty: it has none
-	Example string   // a sentence that Event.Text can be
+	Scopes  []string // the kinds of feeds that have it: KindSite, KindDirectory, KindInstallation
+	Means   string   // when the event is written
+	Subject string   // what Event.Subject identifies; empty if the subject is empty
+	Data    Data     // the fields that its data can have; nil if it has none
+	Values  string   // what the list "changes" in its data holds; empty if there is no list
+	Example string   // a possible Event.Text
 }
 
 var (
@@ -161,7 +161,7 @@ var Catalogue = []Description{
 	{ExportAudit, []string{KindSite, KindDirectory, KindInstallation}, "the audit log was exported", "", Export{}, "", "The audit log was exported: 86 events"},
 }
 
-// Describe returns what the catalogue says of an event in the feeds of that kind. It returns false if
+// Describe returns the catalogue's description of an event in feeds of that kind. ok is false if
 // those feeds have no such event.
 func Describe(name, scope string) (Description, bool) {
 	for _, d := range Catalogue {
@@ -172,7 +172,7 @@ func Describe(name, scope string) (Description, bool) {
 	return Description{}, false
 }
 
-// names are the names of the catalogue, each once, in its order.
+// names returns the names in the catalogue, each once, in order.
 func names() (list []string) {
 	for _, d := range Catalogue {
 		if !slices.Contains(list, d.Name) {

@@ -1,7 +1,7 @@
 package event
 
-// Data is what an event says to programs, apart from the list of changed values. Only the structs of
-// this file are Data, so docs/events.md describes every field there is.
+// Data is the part of an event that programs read, besides the list of changed values. Only the
+// structs in this file implement it, so docs/events.md describes every field that exists.
 type Data interface{ Fields() []Field }
 
 // Field describes one field of Data.
@@ -11,15 +11,15 @@ type Field struct {
 	Means string
 }
 
-// DataOf returns an event's data: the fields of d, which may be nil, and the list of changed values.
-// It returns nil if there are neither.
+// DataOf returns the data of an event as JSON: the fields of d, which may be nil, and the list of
+// changed values. It returns nil if there are neither.
 func DataOf(d Data, changes ...Change) []byte {
 	if d == nil {
 		return WithChanges(nil, changes...)
 	}
 	fields, err := marshal(d)
 	if err != nil {
-		return WithChanges(nil, changes...) // none of the structs can fail
+		return WithChanges(nil, changes...) // cannot happen: the structs always marshal
 	}
 	return WithChanges(fields, changes...)
 }
@@ -140,7 +140,7 @@ func (ConnectionTest) Fields() []Field {
 	}
 }
 
-// Export is the data of a list that was taken away as a file.
+// Export is the data of the event of a downloaded list.
 type Export struct {
 	Rows   int               `json:"rows"`
 	Filter map[string]string `json:"filter,omitempty"`
@@ -156,7 +156,7 @@ func (Export) Fields() []Field {
 	}
 }
 
-// Refusals is the data of an event that stands for many refusals.
+// Refusals is the data of an event that counts many refusals.
 type Refusals struct {
 	LeftOut int `json:"leftOut,omitempty"`
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Kinds groups the names of events as pages and commands offer them. Prefix is what the names of a group begin with.
+// Kinds groups the names of events, in the order in which pages and commands offer the groups.
 var Kinds = []Kind{
 	{"user.", "People and users"},
 	{"group.", "Groups"},
@@ -24,7 +24,7 @@ var Kinds = []Kind{
 	{"export.", "Exports"},
 }
 
-// Kind is a group of events.
+// Kind is a group of events: those whose names start with Prefix.
 type Kind struct{ Prefix, Title string }
 
 // The names of events.
@@ -140,10 +140,10 @@ const (
 	ExportAudit      = "export.audit"
 )
 
-// Names are all names that an event can have, in the order of the catalogue.
+// Names lists every name of an event, in the order of the catalogue.
 var Names = names()
 
-// NamesOf returns the names that begin with prefix.
+// NamesOf returns the names that start with prefix.
 func NamesOf(prefix string) (names []string) {
 	for _, name := range Names {
 		if strings.HasPrefix(name, prefix) {
@@ -153,5 +153,5 @@ func NamesOf(prefix string) (names []string) {
 	return names
 }
 
-// Known says whether events can have this name.
+// Known reports whether an event can have this name.
 func Known(name string) bool { return slices.Contains(Names, name) }

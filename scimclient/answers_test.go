@@ -224,7 +224,7 @@ func TestA404WithoutSCIMIsNoProof(t *testing.T) {
 	for body, want := range map[string]provision.Kind{
 		`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"404"}`:   provision.NotFound,
 		`{"SCHEMAS":"URN:IETF:PARAMS:SCIM:API:MESSAGES:2.0:ERROR","detail":"Unknown"}`: provision.NotFound,
-		"":                               provision.NotFound, // the engine searches before it believes it
+		"":                               provision.NotFound, // the engine searches for the account before it believes this
 		"<html><h1>404</h1></html>":      provision.Transient,
 		"default backend - 404":          provision.Transient,
 		`{"message":"no Route matched"}`: provision.Transient,

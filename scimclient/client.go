@@ -35,18 +35,18 @@ type Client struct {
 	now       func() time.Time
 	newID     func() string
 	booleans  atomic.Bool    // the application refused booleans as strings and took JSON booleans
-	slash     [2]atomic.Bool // whether the application wants a slash at the end of /Users, and of /Users/{id}
+	slash     [2]atomic.Bool // whether the application wants a slash at the end of /Users and of /Users/{id}
 }
 
 // Options of a client. All are required.
 type Options struct {
 	HTTP  *http.Client
-	Now   func() time.Time // reads a Retry-After that is a date
+	Now   func() time.Time // the clock, to read a Retry-After that is a date
 	NewID func() string    // makes a random GUID, for the connection test
 }
 
 // New makes a client for a Tenant URL. With an empty token, requests carry no Authorization header.
-// Its errors are *provision.TargetError, for a malformed Tenant URL or token.
+// It returns a *provision.TargetError if the Tenant URL or the token is malformed.
 func New(tenantURL, token string, o Options) (*Client, error) {
 	u, err := url.Parse(strings.TrimSpace(tenantURL))
 	if err != nil || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http") {
@@ -87,8 +87,8 @@ func hasFlag(query, flag string) bool {
 	return false
 }
 
-// Test searches for an account that cannot exist: the attribute at path equals a random value, a
-// GUID if it is a string. Success proves that the address and the token are right and that the
+// Test searches for an account that cannot exist: one whose attribute at path equals a random
+// value, such as a GUID. Success proves that the address and the token are right, and that the
 // application can search by this attribute. The error is a *provision.TargetError that says which
 // of these failed.
 func (c *Client) Test(ctx context.Context, path string, t provision.AttributeType) error {
@@ -130,7 +130,7 @@ func (c *Client) randomValue(t provision.AttributeType) (value any, ok bool) {
 	case provision.TypeInteger:
 		h := fnv.New64a()
 		_, _ = io.WriteString(h, id)
-		return int64(h.Sum64()>>12) | 1<<50, true // exact in JavaScript too
+		return int64(h.Sum64()>>12) | 1<<50, true // small enough to be exact in JavaScript too
 	case provision.TypeDateTime:
 		h := fnv.New32a()
 		_, _ = io.WriteString(h, id)
@@ -179,7 +179,7 @@ func unsearchable(path, detail string) *provision.TargetError {
 	}
 }
 
-// Find returns the accounts whose attribute at path equals value. Its errors are
+// Find returns the accounts whose attribute at path equals value. Any error is a
 // *provision.TargetError.
 func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.TargetObject, error) {
 	a, err := c.do(ctx, http.MethodGet, "/Users", filterQuery(path, value), nil)
@@ -219,8 +219,8 @@ func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.
 	return found, nil
 }
 
-// Get returns the account with an id. Its errors are *provision.TargetError; an account that does
-// not exist has the kind NotFound.
+// Get returns the account with an id. Any error is a *provision.TargetError; for an account that
+// does not exist its kind is NotFound.
 func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, error) {
 	path, err := userPath(id)
 	if err != nil {
@@ -243,7 +243,7 @@ func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, er
 	return o, nil
 }
 
-// Create makes an account and returns it as the application sees it. Its errors are
+// Create creates an account and returns it as the application stored it. Any error is a
 // *provision.TargetError.
 func (c *Client) Create(ctx context.Context, changes []provision.Change) (provision.TargetObject, error) {
 	body, err := createBody(changes)
@@ -260,8 +260,8 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 	return c.createdAccount(ctx, a)
 }
 
-// Patch changes the named attributes and no others. It also fails when a successful answer shows
-// that nothing changed. Its errors are *provision.TargetError.
+// Patch changes the named attributes and no others. It also returns an error if the application
+// answers with success but shows that nothing changed. Any error is a *provision.TargetError.
 func (c *Client) Patch(ctx context.Context, id string, changes []provision.Change) error {
 	path, err := userPath(id)
 	if err != nil {
@@ -298,8 +298,8 @@ func (c *Client) patch(ctx context.Context, path string, changes []provision.Cha
 	return c.do(ctx, http.MethodPatch, path, "", body)
 }
 
-// Delete removes an account. An account that is already gone is no error, if the application itself
-// says so. Its errors are *provision.TargetError.
+// Delete removes an account. It returns no error for an account that is already gone, if the
+// application itself says so. Any error is a *provision.TargetError.
 func (c *Client) Delete(ctx context.Context, id string) error {
 	path, err := userPath(id)
 	if err != nil {
@@ -320,7 +320,7 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	return nil
 }
 
-// userPath returns the path of an account and escapes its id, which the application chose.
+// userPath returns the path of an account. It escapes the id, which the application chose.
 func userPath(id string) (string, error) {
 	if id == "" || id == "." || id == ".." {
 		return "", &provision.TargetError{
@@ -332,9 +332,9 @@ func userPath(id string) (string, error) {
 	return "/Users/" + url.PathEscape(id), nil
 }
 
-// do sends one request and returns any answer, whatever its status. Its error is a
-// *provision.TargetError for a request without an answer. If the application redirects to the same
-// address with a slash at the end, do repeats the request there and uses that address from then on.
+// do sends one request and returns the answer, whatever its status. If there is no answer, it
+// returns a *provision.TargetError. If the application redirects to the same address with a slash
+// at the end, do repeats the request there, and uses that address from then on.
 func (c *Client) do(ctx context.Context, method, path, query string, body []byte) (answer, error) {
 	slash := &c.slash[0]
 	if path != "/Users" {
@@ -403,13 +403,13 @@ func (c *Client) url(path, query string, slash bool) string {
 	return u
 }
 
-// answer is the response to a request. Its content type does not matter, because some servers label
-// SCIM as text/json or not at all.
+// answer is the response to a request. It has no content type, because some servers label SCIM as
+// text/json or not at all.
 type answer struct {
-	request    string   // method and path below the Tenant URL
-	url        *url.URL // address of the request
-	path       string   // below the Tenant URL
-	flags      string   // of the Tenant URL
+	request    string   // the method and the path below the Tenant URL
+	url        *url.URL // the address of the request
+	path       string   // the path below the Tenant URL
+	flags      string   // the query string of the Tenant URL
 	status     int
 	header     http.Header
 	body       []byte

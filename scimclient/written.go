@@ -58,8 +58,8 @@ func (a answer) locatedID() string {
 	return id
 }
 
-// checkPatchAnswer returns what is wrong with a successful answer to a PATCH, or nil. The answer
-// may be empty; otherwise it must be the account, with the new value of active.
+// checkPatchAnswer returns an error if a successful answer to a PATCH shows that the PATCH had no
+// effect. The answer may be empty; otherwise it must be the account, with the new value of active.
 func (a answer) checkPatchAnswer(id string, changes []provision.Change) error {
 	if len(a.trimmedBody()) == 0 {
 		return nil
@@ -96,8 +96,8 @@ func sentActive(changes []provision.Change) (want, sent bool) {
 	return false, false
 }
 
-// looksLikeAccount distinguishes an account from other JSON objects that gateways return. An empty
-// object contradicts nothing, so it is accepted.
+// looksLikeAccount distinguishes an account from other JSON objects that gateways return. It
+// accepts an empty object, because that contradicts nothing.
 func looksLikeAccount(fields map[string]any) bool {
 	if len(fields) == 0 {
 		return true

@@ -59,7 +59,7 @@ func (c *command) backup(ctx context.Context, file string, overwrite bool) (err 
 	if missing(c.database) {
 		return c.noDatabaseYet()
 	}
-	// The database stays as it is: a copy before an upgrade is of the old version.
+	// Do not migrate the database: a copy made before an upgrade must have the old version.
 	db, err := store.Open(ctx, c.database, store.Options{Log: warnings(c.stderr), Now: c.now})
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (c *command) backup(ctx context.Context, file string, overwrite bool) (err 
 	})
 }
 
-// withoutPassword is the URL of a database as it can be shown.
+// withoutPassword returns the URL of a database without its password.
 func withoutPassword(database string) string {
 	u, err := url.Parse(database)
 	if err != nil {
@@ -101,7 +101,7 @@ func withoutPassword(database string) string {
 	return u.String()
 }
 
-// restoring are the flags of `restore`.
+// restoring holds the flags of `restore`.
 type restoring struct {
 	yes, endTokens, withoutKey bool
 }
@@ -140,7 +140,7 @@ type returned struct {
 	Site  string `json:"site"`
 	Token string `json:"token"`
 	Last4 string `json:"last4"`
-	Ended bool   `json:"wasEnded"` // it was not live any more in the database that was replaced
+	Ended bool   `json:"wasEnded"` // it was no longer live in the replaced database
 }
 
 // afterRestore is what `restore` prints.
@@ -211,7 +211,7 @@ func (c *command) sayRestored(w io.Writer, out afterRestore, done sqldb.Restored
 	fmt.Fprintln(w, "Identity providers do not know that the copy is older: restart provisioning there, so that they send everybody again.")
 }
 
-// prepareCopy makes a copy ready to be served, while it has another name.
+// prepareCopy makes a copy ready to be used. The copy still has a temporary name.
 func (c *command) prepareCopy(ctx context.Context, file, path, from string, o restoring, before map[string]bool, out *afterRestore) (err error) {
 	log := slog.New(slog.DiscardHandler)
 	db, err := store.Open(ctx, file, store.Options{Log: log, Now: c.now})
@@ -244,7 +244,8 @@ func (c *command) prepareCopy(ctx context.Context, file, path, from string, o re
 	})
 }
 
-// openSealed brings a copy up to date and returns how many Secret Tokens the key of the database at path does not open.
+// openSealed migrates a copy, and returns how many Secret Tokens the key of the database at path
+// cannot open.
 func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log *slog.Logger) (unopened int, err error) {
 	version, err := db.Version(ctx)
 	if err != nil {
@@ -266,7 +267,7 @@ func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log
 	return sealed - opens, err
 }
 
-// keyFor is the key file of the database at path.
+// keyFor returns the key file of the database at path.
 func (c *command) keyFor(path string) string {
 	if c.keyFile != "" {
 		return c.keyFile
@@ -274,7 +275,8 @@ func (c *command) keyFor(path string) string {
 	return path + ".key"
 }
 
-// liveTokens are the ids of the tokens that are live in the database of now; nil when it cannot be read.
+// liveTokens returns the ids of the tokens that are live in the present database; nil if it cannot
+// be read.
 func (c *command) liveTokens(ctx context.Context) map[string]bool {
 	if info, err := os.Stat(sqldb.Path(c.database)); err != nil || info.Size() == 0 {
 		return nil
@@ -283,7 +285,7 @@ func (c *command) liveTokens(ctx context.Context) map[string]bool {
 	if err != nil {
 		return nil
 	}
-	defer db.Close() //nolint:errcheck // only read
+	defer db.Close() //nolint:errcheck // nothing was written
 	live := map[string]bool{}
 	sites := &site.Sites{Store: &store.Sites{DB: db}, Now: c.now, NewID: randomID}
 	if err := eachLiveToken(ctx, sites, func(_ site.Site, t site.Token) error {

@@ -124,7 +124,7 @@ func (c *command) directoryExport() *cobra.Command {
 	return cmd
 }
 
-// exportUsers writes the users, and notes in the audit trail who took them.
+// exportUsers writes the users as CSV, and records in the audit trail who exported them.
 func exportUsers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Writer) error {
 	out, sent := csv.NewWriter(w), 0
 	err := h.Export(cmd.Context(), func(u directory.User, manager string) error {

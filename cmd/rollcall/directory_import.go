@@ -118,7 +118,7 @@ what would happen.`,
 	return cmd
 }
 
-// importProgress says every ten thousand rows how far an import is.
+// importProgress returns a function that prints how far an import is, every ten thousand rows.
 func (c *command) importProgress() func(done, of int) {
 	const step = 10_000
 	next := step

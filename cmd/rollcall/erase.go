@@ -59,7 +59,7 @@ delete the user first, and let provisioning take the accounts away.` + "\n" + er
 			}
 			h, who := s.directories.Open(d), args[1]
 			if u, err := findUser(cmd.Context(), h, who); err == nil {
-				who = u.ObjectID // also of somebody who is softly deleted
+				who = u.ObjectID // a softly deleted user too
 			}
 			report, err := s.eraser.FromDirectory(cmd.Context(), h, who, actor)
 			return c.printErasure(report, err)

@@ -108,8 +108,8 @@ func (c *command) rotateKey(ctx context.Context, s *services, file string) error
 	})
 }
 
-// finishRotation removes old keys once nothing is sealed with them. A server that still has the old ring may have saved a
-// credential since the rotation, so everything is sealed once more.
+// finishRotation removes the old keys, after it has sealed everything once more with the new key: a
+// server that still used the old keys may have saved a credential since the rotation.
 func (c *command) finishRotation(ctx context.Context, s *services, file string) error {
 	out, err := resealAll(ctx, s, file)
 	if err != nil {
@@ -144,7 +144,7 @@ func printLost(w io.Writer, lost []string) {
 	}
 }
 
-// jobNames writes jobs as people know them: "contoso/Acme".
+// jobNames returns the names of jobs in the form "contoso/Acme".
 func (s *services) jobNames(ctx context.Context, keys []provision.Key) ([]string, error) {
 	named := []string{}
 	for _, key := range keys {
@@ -235,7 +235,8 @@ func (c *command) resetKey(ctx context.Context) (err error) {
 	})
 }
 
-// replaceLostKey makes a new key unless the one that is there opens what is stored. A file that does not is kept under another name.
+// replaceLostKey makes a new key, unless the existing key opens the stored credentials. It renames
+// a key file that does not.
 func (c *command) replaceLostKey(ctx context.Context, store provision.Store, file string) error {
 	sealer, err := seal.Open(file)
 	if err == nil {

@@ -106,7 +106,7 @@ func printPlanReport(w io.Writer, r provision.PlanReport) error {
 	return err
 }
 
-// shown is a value for people: quoted text, or "none".
+// shown returns a value for people: quoted text, or "none".
 func shown(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -202,7 +202,7 @@ func (c *command) printStatus(w io.Writer, r provision.Report) {
 	}
 }
 
-// cycleWords says how a cycle ended as the pages do.
+// cycleWords returns how a cycle ended, in the words of the pages.
 func cycleWords(state string) string {
 	switch state {
 	case provision.Succeeded:

@@ -67,7 +67,7 @@ hour by a running server, or at once by rollcall prune; it cannot be brought bac
 	return cmd
 }
 
-// daysKept reads 30d, 7y or forever.
+// daysKept reads a number of days: 30d, 7y or forever.
 func daysKept(text string) (int, error) {
 	if text == foreverWord {
 		return retention.Forever, nil
@@ -139,11 +139,11 @@ so that a running server goes on beside it. A server does the same once an hour.
 	return cmd
 }
 
-// removalTime is how long the removal of rows stays this command's after it was killed.
+// removalTime is how long the lease of a removal lasts after its command was killed.
 const removalTime = 20 * time.Second
 
-// removeRows removes the rows of what was just deleted, unless a server is at it already. When it is interrupted, a server or the
-// next such command goes on.
+// removeRows removes the rows of something that was just deleted, unless a server already does. If
+// it is interrupted, a server or the next such command continues.
 func (c *command) removeRows(ctx context.Context, s *services) error {
 	epoch, err := s.leases.Claim(ctx, retention.RemovalKind, retention.LeaseKey, s.owner, removalTime)
 	if _, held := errors.AsType[store.ErrHeld](err); held {
@@ -166,7 +166,7 @@ func (c *command) removeRows(ctx context.Context, s *services) error {
 	}
 	release := s.leases.Release(context.WithoutCancel(ctx), retention.RemovalKind, retention.LeaseKey, s.owner, epoch, next)
 	if errors.Is(err, store.ErrLeaseLost) || errors.Is(release, store.ErrLeaseLost) {
-		return nil // somebody else goes on
+		return nil // a server or another command does it
 	}
 	return errors.Join(err, release)
 }

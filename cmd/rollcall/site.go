@@ -21,7 +21,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// object is a JSON object whose keys keep their order.
+// object is a JSON object whose members keep their order.
 type object []member
 
 type member struct {
@@ -44,7 +44,7 @@ func (o object) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// siteJSON is a site in --json output, with every setting.
+// siteJSON returns a site for --json output, with every setting.
 func (c *command) siteJSON(s site.Site) object {
 	out := object{{"name", s.Name}, {"tenantUrl", c.tenantURL(s.Name)}}
 	for _, x := range site.SettingsTable {
@@ -147,8 +147,8 @@ func (c *command) siteShow() *cobra.Command {
 			out := append(c.siteJSON(st),
 				member{"activePeople", counts.Active},
 				member{"deactivatedPeople", counts.Deactivated},
-				member{"blockedPeople", counts.Blocked}, // they are among the deactivated
-				member{"waitingPeople", counts.Waiting}, // with a change that waits for an administrator
+				member{"blockedPeople", counts.Blocked}, // included in the deactivated people
+				member{"waitingPeople", counts.Waiting}, // people with a change that waits for an administrator
 				member{"lookAlikePeople", counts.LookAlike},
 				member{"searchable", searchableOf(searchable)})
 			return c.print(out, func(w io.Writer) {
@@ -172,7 +172,7 @@ func (c *command) siteShow() *cobra.Command {
 	}
 }
 
-// blockedText follows the number of those who are deactivated.
+// blockedText returns how many of the deactivated people are blocked, to follow that number.
 func blockedText(c roster.Counts) string {
 	if c.Blocked == 0 {
 		return ""
@@ -218,7 +218,7 @@ Asks first. --yes answers that question.`,
 	return cmd
 }
 
-// renameQuestion says what another name changes, with its numbers.
+// renameQuestion returns the question before a rename: what changes, with numbers.
 func (c *command) renameQuestion(ctx context.Context, s *services, st site.Site, name string) (string, error) {
 	counts, err := s.rosters.Open(st).Counts(ctx)
 	if err != nil {
@@ -352,7 +352,7 @@ func (s *services) importPeople(ctx context.Context, st site.Site, in io.Reader)
 	return report, err
 }
 
-// problems names the rows that were not read; there being any makes the command fail.
+// problems prints the rows that could not be read. If there are any, the command fails.
 func (c *command) problems(file string, problems []string) error {
 	for _, p := range problems {
 		c.note("%s: %s", file, p)
@@ -363,7 +363,7 @@ func (c *command) problems(file string, problems []string) error {
 	return nil
 }
 
-// open opens a file, or standard input for "-".
+// open opens a file; "-" is standard input.
 func (c *command) open(name string) (io.ReadCloser, error) {
 	if name == "-" {
 		return io.NopCloser(c.stdin), nil
@@ -395,10 +395,10 @@ func (s *services) siteByName(ctx context.Context, name string) (site.Site, erro
 	return site.Site{}, fmt.Errorf("there is no site %q; there is %s", name, strings.Join(known, ", "))
 }
 
-// mostDays is a hundred years.
+// mostDays is the largest number of days: a hundred years.
 const mostDays = 36500
 
-// duration reads "90d", "36h" or what Go reads.
+// duration reads "90d", "36h" or any duration that Go reads.
 func duration(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.Atoi(days)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -107,14 +106,6 @@ func (g Group) SearchText() string {
 }
 
 func (g Group) who() string { return "group " + g.DisplayName() }
-
-func (g Group) clone() Group {
-	g.Attributes = maps.Clone(g.Attributes)
-	if g.Attributes == nil {
-		g.Attributes = map[string]string{}
-	}
-	return g
-}
 
 // Set sets an attribute from a string of a file or form; an empty string clears it.
 func (g *Group) Set(name, text string) error {

@@ -139,7 +139,7 @@ func TestGroupsAreMadeRenamedDeletedAndRestored(t *testing.T) {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 
-		// An object id belongs to one object for ever.
+		// An object id belongs to one object forever.
 		for _, used := range []string{sales.ObjectID, c.add(t, "Ada Okonkwo").ObjectID} {
 			_, _, err = c.PutGroup(ctx, directory.Group{ObjectID: used, Attributes: map[string]string{"displayName": "X"}}, "op")
 			wantError(t, err, refusal.Taken, used, "leave objectId out")

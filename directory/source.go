@@ -186,7 +186,7 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 	return c, nil
 }
 
-// concerned says whom an event concerns: one user, everyone who is or was a direct member of a
+// concerned says which users an event concerns: one user, everyone who is or was a direct member of a
 // group, or everyone who has a role of the application.
 type concerned struct{ user, group, role string }
 

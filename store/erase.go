@@ -266,6 +266,7 @@ func scrubbed(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 			if _, known := next["match_keys"]; known {
 				next["match_keys"] = "[]"
 			}
+			set("wrote", "")
 		}
 	case own:
 		return textRow{key: r.key}, true // sessions, links and other rows that belong to this person alone

@@ -254,12 +254,14 @@ func (r *run) judge(ctx context.Context, works []*work) *TargetError {
 
 // postpone reschedules a work whose failure is not about the person.
 func (w *work) postpone(until time.Time) {
+	next := later{until: until}
 	if no, failed := w.result.(refused); failed {
 		if _, creating := w.decision.(create); creating {
 			w.known.resolved = !no.mayHaveHappened
 		}
+		next.pair = no.pair
 	}
-	w.decision, w.result = later{until: until}, unsent{}
+	w.decision, w.result = next, unsent{}
 }
 
 // record writes all outcomes of a batch in one transaction.

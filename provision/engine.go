@@ -160,7 +160,7 @@ func (e *Engine) openTarget(job Job) (Target, error) {
 func (r *run) pass() *pass {
 	return &pass{
 		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches),
-		initial: r.state.Cycle.Kind == InitialCycle, settle: r.e.settle(),
+		reads: r.state.Cycle.Reads, settle: r.e.settle(),
 		owner: func(ctx context.Context, id string) (string, error) { return r.e.Store.Owner(ctx, r.job.Key, id) },
 	}
 }

@@ -23,9 +23,10 @@ type Target interface {
 	// Create creates an account and returns it with the target's id. An error with Sent and a
 	// Status below 300 means that the target accepted the request but did not identify the account.
 	Create(ctx context.Context, changes []Change) (TargetObject, error)
-	// Patch changes only the named attributes. If the answer contradicts the change, that is an
+	// Patch changes only the named attributes. It returns the account as the answer shows it. The
+	// Resource is nil if the answer shows nothing. An answer that is not about this account is an
 	// error.
-	Patch(ctx context.Context, id string, changes []Change) error
+	Patch(ctx context.Context, id string, changes []Change) (TargetObject, error)
 	// Delete removes an account. It succeeds if the account is already gone.
 	Delete(ctx context.Context, id string) error
 }
@@ -37,15 +38,20 @@ type TargetMaker func(tenantURL, secret string) (Target, error)
 type TargetObject struct {
 	ID       string
 	Resource scim.Resource
+	Version  string // "" if the target gives none
 }
 
 // Change is one attribute of an account that a job would write. Values are
-// string, bool, int64 or []any; Old is nil when the target has no value.
+// string, bool, int64 or []any. Old is nil if the target has no value, as far as that is known. New
+// is nil if the attribute should have no value.
 type Change struct {
 	Path string `json:"path"`
 	Old  any    `json:"old"`
 	New  any    `json:"new"`
 	Type string `json:"type"` // of the target attribute: String, Boolean, Integer, ...
+
+	// Alone is true if the mapping writes no other attribute of the element that Path selects.
+	Alone bool `json:"-"`
 }
 
 // Kind says what a failed request means for the following work.

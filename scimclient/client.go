@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -233,7 +234,7 @@ func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, er
 	if !a.isSuccess() {
 		return provision.TargetObject{}, a.problem()
 	}
-	o, err := decodeObject(a.body)
+	o, err := a.account()
 	if err != nil {
 		return provision.TargetObject{}, a.notSCIM(err.Error())
 	}
@@ -260,23 +261,23 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 	return c.createdAccount(ctx, a)
 }
 
-// Patch changes the named attributes and no others. It also returns an error if the application
-// answers with success but shows that nothing changed. Any error is a *provision.TargetError.
-func (c *Client) Patch(ctx context.Context, id string, changes []provision.Change) error {
+// Patch changes the named attributes and no others. It returns the account if the answer shows it.
+// A success whose body is not that account is an error. Its errors are *provision.TargetError.
+func (c *Client) Patch(ctx context.Context, id string, changes []provision.Change) (provision.TargetObject, error) {
 	path, err := userPath(id)
 	if err != nil {
-		return err
+		return provision.TargetObject{}, err
 	}
 	booleans := c.booleans.Load()
 	a, err := c.patch(ctx, path, changes, booleans)
 	if err != nil {
-		return err
+		return provision.TargetObject{}, err
 	}
 	if a.status == http.StatusBadRequest && !c.compliant && !booleans && hasBoolean(changes) {
 		// Many applications refuse the strings "True" and "False", which Entra sends without its flag.
 		again, err := c.patch(ctx, path, changes, true)
 		if err != nil {
-			return err
+			return provision.TargetObject{}, err
 		}
 		if again.isSuccess() {
 			c.booleans.Store(true)
@@ -284,9 +285,9 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 		}
 	}
 	if !a.isSuccess() {
-		return a.problem()
+		return provision.TargetObject{}, a.problem()
 	}
-	return a.checkPatchAnswer(id, changes)
+	return a.patched(id)
 }
 
 // patch sends one PATCH, with JSON booleans or in the dialect of the Tenant URL.
@@ -474,7 +475,40 @@ func decodeObject(raw []byte) (provision.TargetObject, error) {
 		return provision.TargetObject{}, errors.New("answered with a resource that has no id")
 	}
 	r["id"] = id
-	return provision.TargetObject{ID: id, Resource: r}, nil
+	return provision.TargetObject{ID: id, Resource: r, Version: versionOf(r)}, nil
+}
+
+// versionOf returns meta.version, or "". RFC 7643 §3.1: it is the same as the ETag.
+func versionOf(r scim.Resource) string {
+	for name, v := range r {
+		if meta, ok := v.(map[string]any); ok && strings.EqualFold(name, "meta") {
+			if version, _ := meta["version"].(string); len(version) <= maxVersion {
+				return version
+			}
+		}
+	}
+	return ""
+}
+
+// maxVersion bounds a remembered version, in bytes.
+const maxVersion = 200
+
+// account reads the account in the body of an answer.
+func (a answer) account() (provision.TargetObject, error) {
+	o, err := decodeObject(a.body)
+	if err == nil && o.Version == "" {
+		o.Version = a.tag()
+	}
+	return o, err
+}
+
+// tag returns the ETag of an answer, or "".
+func (a answer) tag() string {
+	tag := a.header.Get("ETag")
+	if len(tag) > maxVersion || !utf8.ValidString(tag) || strings.ContainsRune(tag, 0) {
+		return ""
+	}
+	return tag
 }
 
 // readID reads an id; it returns "" when there is none. RFC 7643 §3.1 makes it a string. Many

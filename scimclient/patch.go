@@ -18,7 +18,7 @@ type patchRequest struct {
 type operation struct {
 	Op    string `json:"op"`
 	Path  string `json:"path,omitempty"`
-	Value any    `json:"value"`
+	Value any    `json:"value,omitempty"`
 }
 
 func patchBody(changes []provision.Change, compliant, booleans bool) ([]byte, error) {
@@ -34,6 +34,10 @@ func patchBody(changes []provision.Change, compliant, booleans bool) ([]byte, er
 func entraOperations(changes []provision.Change, booleans bool) []operation {
 	ops := make([]operation, 0, len(changes))
 	for _, ch := range changes {
+		if ch.New == nil {
+			ops = append(ops, operation{Op: "Remove", Path: removalPath(ch)})
+			continue
+		}
 		op := "Replace"
 		if ch.Old == nil {
 			op = "Add"
@@ -66,6 +70,7 @@ func compliantOperations(changes []provision.Change) []operation {
 		var merged []provision.Change
 		for _, ch := range changes {
 			switch {
+			case ch.New == nil:
 			case (ch.Old == nil) != (op == "add"):
 			case strings.Contains(ch.Path, "["):
 				ops = append(ops, operation{Op: op, Path: ch.Path, Value: ch.New})
@@ -85,7 +90,22 @@ func compliantOperations(changes []provision.Change) []operation {
 			ops = append(ops, operation{Op: op, Value: values})
 		}
 	}
+	for _, ch := range changes {
+		if ch.New == nil {
+			ops = append(ops, operation{Op: "remove", Path: removalPath(ch)})
+		}
+	}
 	return ops
+}
+
+// removalPath returns what to remove for an attribute that should have no value. The value of an
+// element that has no other mapped attribute is removed with its element: an e-mail address of type
+// work without an address would say nothing.
+func removalPath(ch provision.Change) string {
+	if element, isValue := strings.CutSuffix(ch.Path, "].value"); isValue && ch.Alone {
+		return element + "]"
+	}
+	return ch.Path
 }
 
 // marshal is json.Marshal without HTML escapes.

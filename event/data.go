@@ -76,14 +76,54 @@ func (DirectoryUser) Fields() []Field {
 	return []Field{{"changed", "list of strings", "names of the attributes that changed"}}
 }
 
-// Assignment is the data of events about a user's assignment to an application.
+// DirectoryGroup is the data of events about a group of a directory.
+type DirectoryGroup struct {
+	Changed []string `json:"changed,omitempty"`
+}
+
+// Fields describes the data.
+func (DirectoryGroup) Fields() []Field {
+	return []Field{{"changed", "list of strings", "names of the attributes that changed"}}
+}
+
+// GroupMember is the data of events about a membership.
+type GroupMember struct {
+	Member string `json:"member"`
+	Kind   string `json:"kind"`
+}
+
+// Fields describes the data.
+func (GroupMember) Fields() []Field {
+	return []Field{
+		{"member", "string", "id of the user or group that is the member"},
+		{"kind", "string", "kind of the member: User or Group"},
+	}
+}
+
+// Assignment is the data of events about an assignment to an application.
 type Assignment struct {
 	Application string `json:"application"`
+	Kind        string `json:"kind,omitempty"`
+	Role        string `json:"role,omitempty"`
 }
 
 // Fields describes the data.
 func (Assignment) Fields() []Field {
-	return []Field{{"application", "string", "id of the application"}}
+	return []Field{
+		{"application", "string", "id of the application"},
+		{"kind", "string", "kind of what is assigned: User or Group"},
+		{"role", "string", "id of the role that the assignment has from now on"},
+	}
+}
+
+// ApplicationRole is the data of events about a role of an application.
+type ApplicationRole struct {
+	Role string `json:"role"`
+}
+
+// Fields describes the data.
+func (ApplicationRole) Fields() []Field {
+	return []Field{{"role", "string", "id of the role"}}
 }
 
 // ConnectionTest is the data of a Test Connection.

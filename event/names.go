@@ -52,9 +52,13 @@ const (
 	UserRestored            = "user.restored"
 	UserPurged              = "user.purged"
 
-	GroupCreated = "group.created"
-	GroupUpdated = "group.updated"
-	GroupDeleted = "group.deleted"
+	GroupCreated       = "group.created"
+	GroupUpdated       = "group.updated"
+	GroupDeleted       = "group.deleted"
+	GroupRestored      = "group.restored"
+	GroupPurged        = "group.purged"
+	GroupMemberAdded   = "group.member_added"
+	GroupMemberRemoved = "group.member_removed"
 
 	ResourceCreated = "resource.created"
 	ResourceUpdated = "resource.updated"
@@ -98,7 +102,12 @@ const (
 	ApplicationRenamed = "application.renamed"
 	ApplicationDeleted = "application.deleted"
 
+	ApplicationRoleCreated = "application.role_created"
+	ApplicationRoleChanged = "application.role_changed"
+	ApplicationRoleDeleted = "application.role_deleted"
+
 	AssignmentAdded   = "assignment.added"
+	AssignmentChanged = "assignment.changed"
 	AssignmentRemoved = "assignment.removed"
 
 	ProvisioningCreated          = "provisioning.created"

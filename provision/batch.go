@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -98,6 +99,7 @@ func (w *work) problem() *TargetError { return problemOf(w.decision, w.result) }
 // intend records the creates before the first of them is sent.
 func (r *run) intend(ctx context.Context, works []*work) error {
 	var ops []Op
+	var updates []string
 	now := r.e.Now()
 	for _, w := range works {
 		w.entry.ID, w.entry.ChangeID = r.e.NewID(), r.e.NewID()
@@ -106,13 +108,28 @@ func (r *run) intend(ctx context.Context, works []*work) error {
 			ops = append(ops, op)
 			w.known.Op, w.known.resolved = &op, false
 		}
-	}
-	if len(ops) == 0 {
-		return nil
+		if _, updating := w.decision.(patch); updating {
+			updates = append(updates, w.known.ObjectID)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	return r.e.Store.Intend(ctx, r.fence, ops)
+	if len(ops) > 0 {
+		if err := r.e.Store.Intend(ctx, r.fence, ops); err != nil {
+			return err
+		}
+	}
+	if len(updates) == 0 {
+		return nil
+	}
+	// If the process dies now, the next one reads these accounts before it compares anything with
+	// them.
+	for _, id := range updates {
+		if !slices.Contains(r.state.InFlight, id) {
+			r.state.InFlight = append(r.state.InFlight, id)
+		}
+	}
+	return r.e.Store.SaveState(ctx, r.fence, r.state, nil)
 }
 
 // exportAll sends what was decided. Works that it does not get to stay pending. Their recorded
@@ -254,12 +271,14 @@ func (r *run) judge(ctx context.Context, works []*work) *TargetError {
 
 // postpone reschedules a work whose failure is not about the person.
 func (w *work) postpone(until time.Time) {
+	next := later{until: until}
 	if no, failed := w.result.(refused); failed {
 		if _, creating := w.decision.(create); creating {
 			w.known.resolved = !no.mayHaveHappened
 		}
+		next.pair = no.pair
 	}
-	w.decision, w.result = later{until: until}, unsent{}
+	w.decision, w.result = next, unsent{}
 }
 
 // record writes all outcomes of a batch in one transaction.
@@ -273,6 +292,10 @@ func (r *run) record(ctx context.Context, works []*work) error {
 		outcomes = append(outcomes, o)
 		r.count(o)
 	}
+	r.state.InFlight = slices.DeleteFunc(r.state.InFlight, func(id string) bool {
+		return slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.ObjectID == id })
+	})
+	r.state.Dialect = r.target.Dialect()
 	if err := r.e.Store.Record(ctx, r.fence, r.state, outcomes); err != nil {
 		return err
 	}

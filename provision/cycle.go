@@ -93,7 +93,7 @@ func (r *run) takeUp(ctx context.Context) error {
 		what = Forget{Links: true, Escrows: true, Unmatched: true}
 	}
 	if s.ForgetFailures != j.ForgetFailures {
-		what.Escrows = true
+		what.Escrows, s.ReadAll = true, true
 	}
 	if s.LookAtAll != j.LookAtAll {
 		s.Ready, s.Watermark, s.NextCycle = false, "", time.Time{}
@@ -207,6 +207,7 @@ func (r *run) begin(ctx context.Context) error {
 			return fmt.Errorf("read position: %w", err)
 		}
 		s.Cycle.Kind, s.Phase, s.Start = InitialCycle, Snapshot, start
+		s.Cycle.Reads = s.ReadAll
 	}
 	if err := r.e.Store.SaveState(ctx, r.fence, *s, lifted); err != nil {
 		return err
@@ -447,6 +448,7 @@ func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 		c.State = EntryLevelErrors
 	}
 	s.Phase, s.Last, s.LastGood, s.FailedRuns = Idle, &c, &c, 0
+	s.ReadAll = s.ReadAll && !c.Reads
 	if s.FirstDone.IsZero() {
 		s.FirstDone = now
 	}

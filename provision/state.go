@@ -17,8 +17,16 @@ type State struct {
 	Watermark Cursor `json:"watermark"` // everything before it is imported
 	Ready     bool   `json:"ready"`     // the watermark is valid: an initial import was completed
 
+	// ReadAll asks the next initial cycle to read every account at the target.
+	ReadAll bool `json:"readAll,omitempty"`
+
 	NextCycle time.Time `json:"nextCycle"`
 	Cooldown  time.Time `json:"cooldown"` // the target asked for a pause until then
+	// Dialect is what the target was found to need.
+	Dialect Dialect `json:"dialect"`
+	// InFlight are the objects whose update was about to be sent: it may have been carried out.
+	InFlight []string `json:"inFlight,omitempty"`
+
 	// Creates is a pause that the target asked for in answer to creates. Other requests continue.
 	Creates       CreatePause `json:"creates"`
 	NextUnmatched time.Time   `json:"nextUnmatched"`
@@ -61,6 +69,7 @@ const (
 type CycleReport struct {
 	ID        string    `json:"id"`
 	Kind      string    `json:"kind"`
+	Reads     bool      `json:"reads,omitempty"` // it reads every account, because a person asked for a restart
 	Started   time.Time `json:"started"`
 	Ended     time.Time `json:"ended"`
 	Read      int       `json:"read"` // objects looked at
@@ -101,9 +110,13 @@ type Link struct {
 	TargetID string
 	How      string // created, matched, adopted
 	State    LinkState
-	Hash     string     // hash of the values last written to, or read as equal from, the target
+	Kind     ObjectKind // "" means UserKind
+	Hash     string     // hash of the values, in links of earlier versions; "" once Wrote is known
 	Name     string     // the account's name, for messages
 	Keys     []MatchKey // the account's matching values when it was last written or read
+	Wrote    Ledger     // what was sent to the account and what came back
+	Version  string     // the account's version as the target last gave it; "" if it gives none
+	Proved   time.Time  // when the target last showed the account; zero in links of earlier versions
 	Since    time.Time
 	Updated  time.Time
 }
@@ -116,6 +129,8 @@ const (
 	Active   LinkState = "active"
 	Disabled LinkState = "disabled" // blocked or soft-deleted in the source, still managed
 	Released LinkState = "released" // unassigned or out of scope: later changes in the source are not sent
+	Held     LinkState = "held"     // the person should have access, but the target keeps the account blocked
+	Missed   LinkState = "missed"   // the target just answered 404; the account is looked for in the same cycle
 	Lost     LinkState = "lost"     // the target no longer has the account; the next cycle looks for it again
 	Gone     LinkState = "gone"     // not found the second time; looked for once a day for a while, when the person changes, and after a restart
 )
@@ -194,6 +209,7 @@ type Report struct {
 	Code      string // NotConfigured, NotRun, Active, Paused, Quarantine
 	Linked    int
 	Lost      int // people whose account is gone at the target
+	Held      int // people whose account the target keeps blocked
 	Escrowed  int
 	Unmatched int
 	Pending   int

@@ -82,7 +82,7 @@ type Fence struct {
 
 // Counts are the numbers that the status of a job shows.
 type Counts struct {
-	Linked, Lost, Escrowed, Unmatched, Pending int
+	Linked, Lost, Held, Escrowed, Unmatched, Pending int
 }
 
 // Forget says which stored state a restart or a new target drops.

@@ -729,7 +729,8 @@ func (rt *resourceType) fill(rec *Record, d *draft) {
 	switch rec.Kind {
 	case User:
 		rec.UserName = scim.Fold(doc.String("userName"))
-		rec.DisplayName = scim.Fold(doc.String("displayName"))
+		rec.Display = doc.String("displayName")
+		rec.DisplayName = scim.Fold(rec.Display)
 		if active, present := doc.Bool("active"); present {
 			rec.Active = active
 		}
@@ -738,7 +739,8 @@ func (rt *resourceType) fill(rec *Record, d *draft) {
 			rec.Block = *d.block
 		}
 	case Group:
-		rec.DisplayName = scim.Fold(doc.String("displayName"))
+		rec.Display = doc.String("displayName")
+		rec.DisplayName = scim.Fold(rec.Display)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -34,7 +35,7 @@ type Client struct {
 	http      *http.Client
 	now       func() time.Time
 	newID     func() string
-	booleans  atomic.Bool    // the application refused booleans as strings and took JSON booleans
+	dialect   atomic.Pointer[provision.Dialect]
 	slash     [2]atomic.Bool // whether the application wants a slash at the end of /Users and of /Users/{id}
 }
 
@@ -233,7 +234,7 @@ func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, er
 	if !a.isSuccess() {
 		return provision.TargetObject{}, a.problem()
 	}
-	o, err := decodeObject(a.body)
+	o, err := a.account()
 	if err != nil {
 		return provision.TargetObject{}, a.notSCIM(err.Error())
 	}
@@ -260,38 +261,97 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 	return c.createdAccount(ctx, a)
 }
 
-// Patch changes the named attributes and no others. It also returns an error if the application
-// answers with success but shows that nothing changed. Any error is a *provision.TargetError.
-func (c *Client) Patch(ctx context.Context, id string, changes []provision.Change) error {
+// Patch changes the named attributes and no others. It returns the account if the answer shows it.
+// A success whose body is not that account is an error. Its errors are *provision.TargetError.
+func (c *Client) Patch(ctx context.Context, id string, changes []provision.Change) (provision.TargetObject, error) {
 	path, err := userPath(id)
 	if err != nil {
-		return err
+		return provision.TargetObject{}, err
 	}
-	booleans := c.booleans.Load()
-	a, err := c.patch(ctx, path, changes, booleans)
+	spoken := c.Dialect()
+	a, err := c.patch(ctx, path, changes, spoken)
 	if err != nil {
-		return err
+		return provision.TargetObject{}, err
 	}
-	if a.status == http.StatusBadRequest && !c.compliant && !booleans && hasBoolean(changes) {
-		// Many applications refuse the strings "True" and "False", which Entra sends without its flag.
-		again, err := c.patch(ctx, path, changes, true)
-		if err != nil {
-			return err
-		}
-		if again.isSuccess() {
-			c.booleans.Store(true)
-			a = again
+	if a.status == http.StatusBadRequest {
+		for _, other := range c.otherDialects(spoken, changes, a.scimError().ScimType) {
+			again, err := c.patch(ctx, path, changes, other)
+			if err != nil {
+				return provision.TargetObject{}, err
+			}
+			if again.isSuccess() {
+				c.learn(other)
+				a = again
+				break
+			}
 		}
 	}
 	if !a.isSuccess() {
-		return a.problem()
+		return provision.TargetObject{}, a.problem()
 	}
-	return a.checkPatchAnswer(id, changes)
+	return a.patched(id)
 }
 
-// patch sends one PATCH, with JSON booleans or in the dialect of the Tenant URL.
-func (c *Client) patch(ctx context.Context, path string, changes []provision.Change, booleans bool) (answer, error) {
-	body, err := patchBody(changes, c.compliant, booleans)
+// Dialect returns what the application was found to need.
+func (c *Client) Dialect() provision.Dialect {
+	if d := c.dialect.Load(); d != nil {
+		return *d
+	}
+	return provision.Dialect{}
+}
+
+// Speak sets what the application was found to need earlier.
+func (c *Client) Speak(d provision.Dialect) { c.dialect.Store(&d) }
+
+// learn adds what the application was just found to need.
+func (c *Client) learn(found provision.Dialect) {
+	for {
+		old := c.dialect.Load()
+		next := c.Dialect()
+		next.Booleans = next.Booleans || found.Booleans
+		next.Elements = next.Elements || found.Elements
+		next.Empties = next.Empties || found.Empties
+		if c.dialect.CompareAndSwap(old, &next) {
+			return
+		}
+	}
+}
+
+// otherDialects returns the forms in which to send changes again that were refused with 400. Many
+// applications refuse the strings "True" and "False", which Entra sends without its flag. RFC 7644
+// §3.5.2.3 lets others refuse a path to an element that an account does not have.
+func (c *Client) otherDialects(spoken provision.Dialect, changes []provision.Change, scimType string) []provision.Dialect {
+	var others []provision.Dialect
+	with := func(change func(d *provision.Dialect)) {
+		d := spoken
+		change(&d)
+		others = append(others, d)
+	}
+	booleans := !c.compliant && !spoken.Booleans && hasBoolean(changes)
+	elements := slices.ContainsFunc(changes, func(ch provision.Change) bool {
+		return ch.New != nil && (ch.Element == provision.ElementUnknown || ch.Element == provision.ElementMissing && !spoken.Elements)
+	})
+	if booleans {
+		with(func(d *provision.Dialect) { d.Booleans = true })
+	}
+	if elements {
+		with(func(d *provision.Dialect) { d.Elements = true })
+		if booleans {
+			with(func(d *provision.Dialect) { d.Booleans, d.Elements = true, true })
+		}
+		if strings.EqualFold(scimType, "noTarget") {
+			slices.Reverse(others)
+		}
+	}
+	if !spoken.Empties && slices.ContainsFunc(changes, func(ch provision.Change) bool { return ch.New == nil }) {
+		with(func(d *provision.Dialect) { d.Empties = true })
+	}
+	return others
+}
+
+// patch sends one PATCH in a dialect.
+func (c *Client) patch(ctx context.Context, path string, changes []provision.Change, d provision.Dialect) (answer, error) {
+	body, err := patchBody(changes, c.compliant, d, d.Elements && !c.Dialect().Elements)
 	if err != nil {
 		return answer{}, err
 	}
@@ -474,7 +534,40 @@ func decodeObject(raw []byte) (provision.TargetObject, error) {
 		return provision.TargetObject{}, errors.New("answered with a resource that has no id")
 	}
 	r["id"] = id
-	return provision.TargetObject{ID: id, Resource: r}, nil
+	return provision.TargetObject{ID: id, Resource: r, Version: versionOf(r)}, nil
+}
+
+// versionOf returns meta.version, or "". RFC 7643 §3.1: it is the same as the ETag.
+func versionOf(r scim.Resource) string {
+	for name, v := range r {
+		if meta, ok := v.(map[string]any); ok && strings.EqualFold(name, "meta") {
+			if version, _ := meta["version"].(string); len(version) <= maxVersion {
+				return version
+			}
+		}
+	}
+	return ""
+}
+
+// maxVersion bounds a remembered version, in bytes.
+const maxVersion = 200
+
+// account reads the account in the body of an answer.
+func (a answer) account() (provision.TargetObject, error) {
+	o, err := decodeObject(a.body)
+	if err == nil && o.Version == "" {
+		o.Version = a.tag()
+	}
+	return o, err
+}
+
+// tag returns the ETag of an answer, or "".
+func (a answer) tag() string {
+	tag := a.header.Get("ETag")
+	if len(tag) > maxVersion || !utf8.ValidString(tag) || strings.ContainsRune(tag, 0) {
+		return ""
+	}
+	return tag
 }
 
 // readID reads an id; it returns "" when there is none. RFC 7643 §3.1 makes it a string. Many

@@ -312,10 +312,11 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 			select
 				(select count(*) from job_link where directory = $1 and app = $2 and state not in ($3, $4)),
 				(select count(*) from job_link where directory = $1 and app = $2 and state = $3),
+				(select count(*) from job_link where directory = $1 and app = $2 and state = $5),
 				(select count(*) from job_escrow where directory = $1 and app = $2),
 				(select count(*) from job_unmatched where directory = $1 and app = $2),
 				(select count(*) from job_pending where directory = $1 and app = $2)`,
-			string(k.Directory), k.App, string(provision.Lost), string(provision.Gone)).Scan(&c.Linked, &c.Lost, &c.Escrowed, &c.Unmatched, &c.Pending)
+			string(k.Directory), k.App, string(provision.Lost), string(provision.Gone), string(provision.Held)).Scan(&c.Linked, &c.Lost, &c.Held, &c.Escrowed, &c.Unmatched, &c.Pending)
 	})
 	return c, err
 }
@@ -323,7 +324,7 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 // knownColumns are the columns with everything that is stored about a person. knownJoins joins
 // their tables to a row p with the person's id.
 const knownColumns = `
-	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys,
+	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys, l.kind, l.wrote, l.version, l.proved,
 	o.id, o.match_keys, o.sent, o.cycle,
 	e.name, e.first_failed, e.last_failed, e.next_at, e.count, e.code, e.reason,
 	u.object_id`
@@ -365,7 +366,8 @@ func scanPending(row scanner) (provision.Pending, error) {
 	var notBefore int64
 	var l struct {
 		target, how, state, hash, name, keys sql.NullString
-		since, updated                       sql.NullInt64
+		kind, wrote, version                 sql.NullString
+		since, updated, proved               sql.NullInt64
 	}
 	var o struct {
 		id, keys, cycle sql.NullString
@@ -377,7 +379,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 	}
 	var unmatched sql.NullString
 	err := row.Scan(&p.ObjectID, &p.Why, &notBefore,
-		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys,
+		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys, &l.kind, &l.wrote, &l.version, &l.proved,
 		&o.id, &o.keys, &o.sent, &o.cycle,
 		&e.name, &e.first, &e.last, &e.next, &e.count, &e.code, &e.reason, &unmatched)
 	if err != nil {
@@ -387,7 +389,11 @@ func scanPending(row scanner) (provision.Pending, error) {
 	if l.target.Valid {
 		p.Link = &provision.Link{
 			ObjectID: p.ObjectID, TargetID: l.target.String, How: l.how.String, State: provision.LinkState(l.state.String),
-			Hash: l.hash.String, Name: l.name.String, Since: fromMicros(l.since.Int64), Updated: fromMicros(l.updated.Int64),
+			Kind: provision.ObjectKind(l.kind.String), Hash: l.hash.String, Name: l.name.String, Version: l.version.String,
+			Since: fromMicros(l.since.Int64), Updated: fromMicros(l.updated.Int64), Proved: fromMicros(l.proved.Int64),
+		}
+		if p.Link.Wrote, err = provision.ReadLedger(l.wrote.String); err != nil {
+			return p, fmt.Errorf("%s: %w", p.ObjectID, err)
 		}
 		if err := json.Unmarshal([]byte(l.keys.String), &p.Link.Keys); err != nil {
 			return p, fmt.Errorf("read match keys of %s: %w", p.ObjectID, err)
@@ -517,7 +523,7 @@ func (s Provisioning) Owner(ctx context.Context, k provision.Key, targetID strin
 		err := tx.QueryRow(ctx, `
 			select object_id
 			from job_link
-			where directory = $1 and app = $2 and target_id = $3`, string(k.Directory), k.App, targetID).Scan(&objectID)
+			where directory = $1 and app = $2 and kind = $3 and target_id = $4`, string(k.Directory), k.App, string(provision.UserKind), targetID).Scan(&objectID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}

@@ -79,6 +79,11 @@ func elsewhere() map[string]string {
 		"provisioning.behind":  "provision.TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody",
 		"provisioning.deleted": "provision.TestSave", // no command or page causes it
 		"site.setting_changed": "site.TestASettingWithoutAnEventOfItsOwnHasTheCommonOne",
+
+		"group.restored": "directory.TestGroupsAreMadeRenamedDeletedAndRestored", "group.purged": "directory.TestGroupsAreMadeRenamedDeletedAndRestored",
+		"group.member_added": "directory.TestMembersComeAndGo", "group.member_removed": "directory.TestMembersComeAndGo",
+		"assignment.changed": "directory.TestRolesOfAnApplication", "application.role_created": "directory.TestRolesOfAnApplication",
+		"application.role_changed": "directory.TestRolesOfAnApplication", "application.role_deleted": "directory.TestRolesOfAnApplication",
 	}
 }
 

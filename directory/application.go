@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -143,92 +142,4 @@ func (h *Handle) Application(ctx context.Context, nameOrID string) (Application,
 		return Application{}, notFound("directory %s has no application %q, nor any other", h.Directory.Name, nameOrID)
 	}
 	return Application{}, notFound("directory %s has no application %q", h.Directory.Name, nameOrID).Advise("%s", meant(nameOrID, names))
-}
-
-// ApplicationsOf lists the applications a user is assigned to.
-func (h *Handle) ApplicationsOf(ctx context.Context, objectID string) ([]Application, error) {
-	return h.store.ApplicationsOf(ctx, h.Directory.ID, strings.ToLower(objectID))
-}
-
-// Assignments lists the users of an application, soft-deleted ones left out.
-func (h *Handle) Assignments(ctx context.Context, application string, q UserQuery) (UserPage, error) {
-	q.AssignedTo, q.NotAssignedTo = application, ""
-	return h.Users(ctx, q)
-}
-
-// CountAssignments counts the users of an application, soft-deleted ones left out.
-func (h *Handle) CountAssignments(ctx context.Context, application string) (int, error) {
-	return h.store.CountAssignments(ctx, h.Directory.ID, application)
-}
-
-// Assign assigns users to an application and returns how many were not assigned before. It writes a
-// few hundred users in each transaction. It returns an error at the first id that is not a user of
-// the directory; the transactions before that stay.
-func (h *Handle) Assign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
-	return h.assign(ctx, application, objectIDs, func(tx Tx, a Application, u User) (bool, error) {
-		if u.IsDeleted() {
-			return false, conflict("", "%s is deleted", u.who()).Advise("restore the user first")
-		}
-		now := h.clock()
-		did, err := tx.Assign(ctx, a.ID, u.ObjectID, now)
-		if err != nil || !did {
-			return false, err
-		}
-		return true, h.recordAssignment(ctx, tx, event.AssignmentAdded, a, u, actor, "was assigned to "+a.Name, now)
-	})
-}
-
-// Unassign removes users from an application and returns how many were assigned. It writes like
-// Assign.
-func (h *Handle) Unassign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
-	return h.assign(ctx, application, objectIDs, func(tx Tx, a Application, u User) (bool, error) {
-		did, err := tx.Unassign(ctx, a.ID, u.ObjectID)
-		if err != nil || !did {
-			return false, err
-		}
-		return true, h.recordAssignment(ctx, tx, event.AssignmentRemoved, a, u, actor, "is no longer assigned to "+a.Name, h.clock())
-	})
-}
-
-func (h *Handle) assign(ctx context.Context, application string, objectIDs []string, one func(Tx, Application, User) (bool, error)) (int, error) {
-	total := 0
-	for batch := range slices.Chunk(objectIDs, batchRows) {
-		n := 0
-		err := h.update(ctx, func(tx Tx) error {
-			n = 0
-			a, err := h.application(ctx, tx, application)
-			if err != nil {
-				return err
-			}
-			for _, id := range batch {
-				u, err := User{}, error(refusal.NotFound)
-				if lower := strings.ToLower(id); isGUID(lower) {
-					u, err = tx.User(ctx, lower)
-				}
-				if err != nil {
-					return h.noUser(err, id)
-				}
-				did, err := one(tx, a, u)
-				if err != nil {
-					return err
-				}
-				if did {
-					n++
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return total, err
-		}
-		total += n
-	}
-	return total, nil
-}
-
-func (h *Handle) recordAssignment(ctx context.Context, tx Tx, name string, a Application, u User, actor, text string, at time.Time) error {
-	return tx.AppendEvent(ctx, event.Event{
-		Time: at, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: u.ObjectID, Text: u.who() + " " + text,
-		Data: event.DataOf(event.Assignment{Application: a.ID}),
-	})
 }

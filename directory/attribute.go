@@ -41,6 +41,9 @@ const (
 	attrDisplayName    = "displayName"
 	attrManager        = "manager"
 	attrEmployeeID     = "employeeId"
+	// attrAppRoleAssignments holds the roles of an application that a user has. Mappings can read it;
+	// it is not an attribute of files and forms.
+	attrAppRoleAssignments = "appRoleAssignments"
 )
 
 // Attributes lists every attribute a user can have, in the order in which files and pages show

@@ -141,7 +141,7 @@ func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) (C
 		gone = c
 		return event.Event{
 			Time: ds.Now(), Scope: event.Installation(), Name: event.DirectoryDeleted, Actor: actor, Subject: string(d.ID),
-			Text: fmt.Sprintf("Directory %s was deleted (users: %d; applications: %d; linked accounts, which stay as they are: %d)", d.Name, c.Users, c.Applications, c.Linked),
+			Text: fmt.Sprintf("Directory %s was deleted (users: %d; groups: %d; applications: %d; linked accounts, which stay as they are: %d)", d.Name, c.Users, c.Groups, c.Applications, c.Linked),
 		}
 	})
 	if errors.Is(err, refusal.NotFound) {
@@ -154,8 +154,9 @@ func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) (C
 // numbers.
 type Contents struct {
 	Users        int // soft-deleted users included; 0 for one application
+	Groups       int // soft-deleted groups included; 0 for one application
 	Applications int // 0 for one application
-	Assigned     int // assignments, those of soft-deleted users included
+	Assigned     int // assignments of users and groups, those of soft-deleted ones included
 	Linked       int // accounts that provisioning has found or made; they stay as they are
 }
 

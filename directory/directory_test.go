@@ -98,7 +98,7 @@ func (c company) position(t *testing.T) event.Position {
 			return p
 		}
 		// Reading waits until what other tests hold back is settled, or a quarter of a second.
-		if _, err := c.Changes(t.Context(), "", p, 1); err != nil {
+		if _, err := c.Changes(t.Context(), "", directory.Progress{Position: p}, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -677,32 +677,32 @@ func TestSource(t *testing.T) {
 			t.Fatal(err)
 		}
 		now := c.position(t)
-		changes, err := c.Changes(ctx, app.ID, watermark, 100)
+		changes, err := c.Changes(ctx, app.ID, directory.Progress{Position: watermark}, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(changes.ObjectIDs, []string{bob.ObjectID, cem.ObjectID, ada.ObjectID}); diff != "" || changes.More {
 			t.Errorf("more %v (-got +want):\n%s", changes.More, diff)
 		}
-		if changes.Position != now {
-			t.Errorf("the feed stands at %v, the watermark at %v", now, changes.Position)
+		if changes.Progress != (directory.Progress{Position: now}) {
+			t.Errorf("the feed stands at %v, the watermark at %v", now, changes.Progress)
 		}
 
 		// The assignment of the other application alone names nobody, and moves the watermark all
 		// the same.
 		var ids []string
-		at, pages := watermark, 0
+		at, pages := directory.Progress{Position: watermark}, 0
 		for {
 			page, err := c.Changes(ctx, app.ID, at, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
-			ids, at, pages = append(ids, page.ObjectIDs...), page.Position, pages+1
+			ids, at, pages = append(ids, page.ObjectIDs...), page.Progress, pages+1
 			if !page.More {
 				break
 			}
 		}
-		if diff := cmp.Diff(ids, []string{bob.ObjectID, cem.ObjectID, cem.ObjectID, ada.ObjectID}); diff != "" || pages != 6 || at != changes.Position {
+		if diff := cmp.Diff(ids, []string{bob.ObjectID, cem.ObjectID, cem.ObjectID, ada.ObjectID}); diff != "" || pages != 6 || at != changes.Progress {
 			t.Errorf("%d pages to %v (-got +want):\n%s", pages, at, diff)
 		}
 

@@ -1,12 +1,18 @@
 // Package directory knows the company's end as its source has it: directories, their users under
-// Entra's attribute names, soft delete, enterprise applications and who is assigned to them, and
-// what changed since a position.
+// Entra's attribute names, their groups, soft delete, enterprise applications and who is assigned to
+// them, and what changed since a position.
 //
 //	Directories ── Open ──► Handle ──┬─ users: PutUser, Enable, Disable, SoftDelete, Restore, Purge, Import
-//	                                 ├─ applications: CreateApplication, Assign, Unassign
-//	                                 └─ what an engine reads: Position, Snapshot, Changes, Object
+//	                                 ├─ groups: PutGroup, AddMembers, RemoveMembers, SoftDeleteGroup, RestoreGroup, PurgeGroup
+//	                                 ├─ applications: CreateApplication, Assign, Unassign, PutRole
+//	                                 └─ what an engine reads: Position, Snapshot, Changes, Object,
+//	                                    and of groups GroupSnapshot, MemberIDs, GroupChanges
 //
 // A directory is reached through its Handle only, and every method of Store names the directory.
+// A membership is a row of its own. What left a group stays as a row for as long as the events about
+// it are kept: so whoever reads an event later, such as that a group was unassigned, still learns
+// everyone it concerns.
+//
 // Every change writes its event in the same transaction; Changes reads exactly those events, so
 // nothing that was acknowledged can be missed.
 //

@@ -83,6 +83,11 @@ func (m *memoryTx) PutUser(ctx context.Context, u directory.User) error {
 	return nil
 }
 
+func (m *memoryTx) IsUsed(_ context.Context, id string) (bool, error) {
+	_, used := m.users[id]
+	return used, nil
+}
+
 func (m *memoryTx) AppendEvent(context.Context, event.Event) error { return nil }
 
 // start is a user that the directory has before an import: "name employeeId", and "deleted" or

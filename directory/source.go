@@ -13,7 +13,8 @@ import (
 // decides IsSoftDeleted.
 type Object struct {
 	User     User
-	Assigned bool // to the application in the query
+	Assigned bool      // to the application in the query: itself, or as a direct member of an assigned group
+	Roles    []AppRole // of these assignments, each once, without Default Access
 }
 
 // Attributes returns every value that a mapping can read, under Entra's names: string, bool or
@@ -28,13 +29,23 @@ func (o Object) Attributes() map[string]any {
 	values[attrAccountEnabled] = u.AccountEnabled
 	values[attrOriginalUPN] = u.UPN()
 	values[attrUPN] = withoutGuestSuffix(u.UPN())
+	if len(o.Roles) > 0 {
+		roles := make([]string, len(o.Roles))
+		for i, r := range o.Roles {
+			roles[i] = r.assigned()
+		}
+		values[attrAppRoleAssignments] = roles
+	}
 	return values
 }
 
 // SourceAttribute finds an attribute that Attributes can return, by its exact name.
 func SourceAttribute(name string) (Attribute, bool) {
-	if name == attrOriginalUPN {
+	switch name {
+	case attrOriginalUPN:
 		name = attrUPN
+	case attrAppRoleAssignments:
+		return Attribute{Name: name, Label: "App role assignments", Type: String, MultiValued: true}, true
 	}
 	a, ok := AttributeNamed(name)
 	return a, ok && a.Name == name
@@ -65,7 +76,7 @@ func (h *Handle) Position(ctx context.Context) (event.Position, error) {
 // SnapshotQuery selects a page of a snapshot.
 type SnapshotQuery struct {
 	App          string // id of the application that Assigned is about
-	AssignedOnly bool   // only its users
+	AssignedOnly bool   // only its users, or its groups
 	After        string // object id where the last page ended
 	Limit        int    // 500 when zero
 }
@@ -86,46 +97,287 @@ func (h *Handle) Object(ctx context.Context, app, objectID string) (Object, erro
 	return o, h.noUser(err, objectID)
 }
 
-// Changes names users that changed. Continue at Position once they are done. More reports that
+// Progress is how far someone has read the changes. The zero value is before the first change.
+type Progress struct {
+	Position event.Position // everything up to it was read
+	// Within is the last object id that was read of the event that follows Position, if that event
+	// concerns more objects than one page holds; otherwise it is "".
+	Within string
+}
+
+// String returns the progress as text; ParseProgress reads it.
+func (p Progress) String() string {
+	if p.Within == "" {
+		return p.Position.String()
+	}
+	return p.Position.String() + "~" + p.Within
+}
+
+// ParseProgress reads what String wrote, or the text of a position.
+func ParseProgress(text string) (Progress, error) {
+	position, within, _ := strings.Cut(text, "~")
+	p, err := event.ParsePosition(position)
+	if err == nil && within != "" && !isGUID(within) {
+		err = fmt.Errorf("%q: %w", text, event.ErrPosition)
+	}
+	return Progress{Position: p, Within: within}, err
+}
+
+// Changes names users that changed. Continue at Progress once they are done. More reports that
 // there may be more.
 type Changes struct {
 	ObjectIDs []string // each once, in the order of their first change
+	Progress  Progress
+	More      bool
+}
+
+// Changes names at most limit users (500 when zero) that changed after a progress: they were
+// created, changed or deleted, their assignment to this application changed, or what they have
+// through a group did. The direct members of a group are named when the group is assigned,
+// unassigned, deleted or restored; those who have left it are named too, which does no harm.
+func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit int) (Changes, error) {
+	if limit <= 0 {
+		limit = batchRows
+	}
+	events, err := h.store.Events(ctx, h.Directory.ID, after.Position, limit)
+	if err != nil {
+		return Changes{}, err
+	}
+	c := Changes{Progress: after, More: len(events) == limit}
+	seen := make(map[string]bool, len(events))
+	add := func(id string) {
+		if !seen[id] {
+			seen[id] = true
+			c.ObjectIDs = append(c.ObjectIDs, id)
+		}
+	}
+	groups := assignedGroups{Handle: h, app: app, known: map[string]bool{}}
+	for i, e := range events {
+		what, err := groups.concerned(ctx, e)
+		if err != nil {
+			return Changes{}, fmt.Errorf("read event %v: %w", e.Position, err)
+		}
+		if what.user != "" {
+			add(what.user)
+		}
+		if what.group != "" || what.role != "" {
+			from, room := "", limit-len(c.ObjectIDs)
+			if i == 0 {
+				from = after.Within
+			}
+			if room <= 0 {
+				c.More = true
+				return c, nil
+			}
+			some, err := h.store.Concerned(ctx, h.Directory.ID, app, what.group, what.role, from, room)
+			if err != nil {
+				return Changes{}, err
+			}
+			for _, id := range some {
+				add(id)
+			}
+			if len(some) == room {
+				c.Progress.Within, c.More = some[len(some)-1], true
+				return c, nil
+			}
+		}
+		c.Progress = Progress{Position: e.Position}
+	}
+	return c, nil
+}
+
+// concerned says which users an event concerns: one user, everyone who is or was a direct member of a
+// group, or everyone who has a role of the application.
+type concerned struct{ user, group, role string }
+
+// assignedGroups remembers which groups are, or were, assigned to an application.
+type assignedGroups struct {
+	*Handle
+	app   string
+	known map[string]bool
+}
+
+func (g assignedGroups) has(ctx context.Context, group string) (bool, error) {
+	if has, known := g.known[group]; known {
+		return has, nil
+	}
+	has, err := g.store.WasAssigned(ctx, g.Directory.ID, g.app, group)
+	if err == nil {
+		g.known[group] = has
+	}
+	return has, err
+}
+
+func (g assignedGroups) concerned(ctx context.Context, e event.Event) (c concerned, err error) {
+	switch e.Name {
+	case event.AssignmentAdded, event.AssignmentRemoved, event.AssignmentChanged:
+		var d event.Assignment
+		if err := json.Unmarshal(e.Data, &d); err != nil || d.Application != g.app {
+			return c, err
+		}
+		if d.Kind == string(GroupKind) {
+			return concerned{group: e.Subject}, nil
+		}
+		return concerned{user: e.Subject}, nil
+	case event.GroupMemberAdded, event.GroupMemberRemoved:
+		var d event.GroupMember
+		if err := json.Unmarshal(e.Data, &d); err != nil || d.Kind != string(UserKind) {
+			return c, err
+		}
+		has, err := g.has(ctx, e.Subject)
+		if has {
+			c.user = d.Member
+		}
+		return c, err
+	case event.GroupDeleted, event.GroupRestored, event.GroupPurged:
+		has, err := g.has(ctx, e.Subject)
+		if has {
+			c.group = e.Subject
+		}
+		return c, err
+	case event.ApplicationRoleChanged:
+		var d event.ApplicationRole
+		if err := json.Unmarshal(e.Data, &d); err != nil || e.Subject != g.app {
+			return c, err
+		}
+		return concerned{role: d.Role}, nil
+	}
+	if strings.HasPrefix(e.Name, "user.") {
+		c.user = e.Subject
+	}
+	return c, nil
+}
+
+// GroupObject is a group and its assignment to one application.
+type GroupObject struct {
+	Group    Group
+	Assigned bool // to the application in the query
+}
+
+// Attributes returns every value that a mapping of groups can read, under Entra's names. members is
+// not among them: see MemberIDs.
+func (o GroupObject) Attributes() map[string]any {
+	values := map[string]any{attrObjectID: o.Group.ObjectID, "securityEnabled": true, "mailEnabled": false}
+	for name, text := range o.Group.Attributes {
+		values[name] = text
+	}
+	return values
+}
+
+// GroupSourceAttribute finds an attribute that GroupObject.Attributes can return, or members, by its
+// exact name.
+func GroupSourceAttribute(name string) (Attribute, bool) {
+	switch name {
+	case attrObjectID:
+		return Attribute{Name: name, Label: "Object ID", Type: String}, true
+	case "securityEnabled", "mailEnabled":
+		return Attribute{Name: name, Type: Boolean}, true
+	case "members":
+		return Attribute{Name: name, Type: Reference, MultiValued: true}, true
+	}
+	a, ok := GroupAttributeNamed(name)
+	return Attribute{Name: a.Name, Label: a.Label, Type: String}, ok && a.Name == name
+}
+
+// GroupSnapshot lists groups by object id, soft-deleted ones included. A page shorter than the limit
+// is the last.
+func (h *Handle) GroupSnapshot(ctx context.Context, q SnapshotQuery) ([]GroupObject, error) {
+	if q.Limit <= 0 {
+		q.Limit = batchRows
+	}
+	return h.store.GroupSnapshot(ctx, h.Directory.ID, q)
+}
+
+// GroupObject reads one group for an application. refusal.NotFound means that the group never
+// existed or was deleted permanently.
+func (h *Handle) GroupObject(ctx context.Context, app, objectID string) (GroupObject, error) {
+	o, err := h.store.GroupObject(ctx, h.Directory.ID, app, strings.ToLower(objectID))
+	return o, h.noGroup(err, objectID)
+}
+
+// Edge is a membership, or the change of one.
+type Edge struct {
+	Group, Member string
+	Kind          Kind // of the member
+	Present       bool // the member was added, or came back with a restore; otherwise it was removed or deleted
+	Position      event.Position
+}
+
+// MemberIDs lists a group's direct members that are not deleted, by object id. A page shorter than
+// the limit is the last.
+func (h *Handle) MemberIDs(ctx context.Context, group, after string, limit int) ([]Edge, error) {
+	if limit <= 0 {
+		limit = batchRows
+	}
+	return h.store.MemberIDs(ctx, h.Directory.ID, strings.ToLower(group), after, limit)
+}
+
+// GroupChanges names groups that changed, and memberships that did. Continue at Position once they
+// are done. More reports that there may be more.
+type GroupChanges struct {
+	ObjectIDs []string // groups that were created, changed or deleted, or whose assignment changed; each once
+	Edges     []Edge   // in the order in which they happened
 	Position  event.Position
 	More      bool
 }
 
-// Changes reads at most limit events (500 when zero) after a position: the users that were created,
-// changed or deleted, or whose assignment to this application changed.
-func (h *Handle) Changes(ctx context.Context, app string, after event.Position, limit int) (Changes, error) {
+// GroupChanges reads at most limit events (500 when zero) after a position, for one application.
+func (h *Handle) GroupChanges(ctx context.Context, app string, after event.Position, limit int) (GroupChanges, error) {
 	if limit <= 0 {
 		limit = batchRows
 	}
 	events, err := h.store.Events(ctx, h.Directory.ID, after, limit)
 	if err != nil {
-		return Changes{}, err
+		return GroupChanges{}, err
 	}
-	c := Changes{Position: after, More: len(events) == limit}
-	seen := make(map[string]bool, len(events))
+	c := GroupChanges{Position: after, More: len(events) == limit}
+	seen := map[string]bool{}
 	for _, e := range events {
+		if err := c.read(ctx, h, app, e, seen); err != nil {
+			return GroupChanges{}, fmt.Errorf("read event %v: %w", e.Position, err)
+		}
 		c.Position = e.Position
-		about, err := concerns(e, app)
-		if err != nil {
-			return Changes{}, fmt.Errorf("read event %v: %w", e.Position, err)
-		}
-		if about && !seen[e.Subject] {
-			seen[e.Subject] = true
-			c.ObjectIDs = append(c.ObjectIDs, e.Subject)
-		}
 	}
 	return c, nil
 }
 
-func concerns(e event.Event, app string) (bool, error) {
+func (c *GroupChanges) read(ctx context.Context, h *Handle, app string, e event.Event, seen map[string]bool) error {
+	name := func(group string) {
+		if !seen[group] {
+			seen[group] = true
+			c.ObjectIDs = append(c.ObjectIDs, group)
+		}
+	}
 	switch e.Name {
 	case event.AssignmentAdded, event.AssignmentRemoved:
 		var d event.Assignment
-		err := json.Unmarshal(e.Data, &d)
-		return d.Application == app, err
+		if err := json.Unmarshal(e.Data, &d); err != nil {
+			return err
+		}
+		if d.Application == app && d.Kind == string(GroupKind) {
+			name(e.Subject)
+		}
+	case event.GroupMemberAdded, event.GroupMemberRemoved:
+		var d event.GroupMember
+		if err := json.Unmarshal(e.Data, &d); err != nil {
+			return err
+		}
+		c.Edges = append(c.Edges, Edge{Group: e.Subject, Member: d.Member, Kind: Kind(d.Kind), Present: e.Name == event.GroupMemberAdded, Position: e.Position})
+	case event.GroupCreated, event.GroupUpdated, event.GroupPurged:
+		name(e.Subject)
+	case event.GroupDeleted, event.GroupRestored:
+		name(e.Subject)
+		return c.memberships(ctx, h, e, GroupKind, e.Name == event.GroupRestored)
+	case event.UserDeleted, event.UserRestored:
+		return c.memberships(ctx, h, e, UserKind, e.Name == event.UserRestored)
 	}
-	return strings.HasPrefix(e.Name, "user."), nil
+	return nil
+}
+
+// memberships adds an edge for each group of a user or group that was deleted or restored.
+func (c *GroupChanges) memberships(ctx context.Context, h *Handle, e event.Event, kind Kind, present bool) error {
+	return h.EachGroup(ctx, GroupQuery{HasMember: e.Subject}, func(g Group) error {
+		c.Edges = append(c.Edges, Edge{Group: g.ObjectID, Member: e.Subject, Kind: kind, Present: present, Position: e.Position})
+		return nil
+	})
 }

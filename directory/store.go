@@ -33,13 +33,41 @@ type Store interface {
 	// CountFound counts the users that a query selects, whatever its Limit.
 	CountFound(ctx context.Context, d ID, q UserQuery) (int, error)
 
+	Group(ctx context.Context, d ID, objectID string) (Group, error)
+	// GroupsNamed returns the groups with a sort key, soft-deleted ones or others, at most 100.
+	GroupsNamed(ctx context.Context, d ID, sortKey string, deleted bool) ([]Group, error)
+	// GroupsLike returns the groups with a look that are not deleted, at most 100.
+	GroupsLike(ctx context.Context, d ID, look string) ([]Group, error)
+	// Groups lists by (SortKey, ObjectID), as Users does.
+	Groups(ctx context.Context, d ID, q GroupQuery) ([]Group, error)
+	CountGroups(ctx context.Context, d ID, q GroupQuery) (int, error)
+	// Members returns the first q.Limit users and the first q.Limit groups after q.After, as far as
+	// q.Kind allows.
+	Members(ctx context.Context, d ID, group string, q MemberQuery) ([]Member, error)
+	CountMembers(ctx context.Context, d ID, group string) (MemberCounts, error)
+
 	Applications(ctx context.Context, d ID) ([]Application, error)
-	ApplicationsOf(ctx context.Context, d ID, objectID string) ([]Application, error)
+	// AssignmentsOf returns those of a user or group by application, its own first. Assignments
+	// through deleted groups are left out.
+	AssignmentsOf(ctx context.Context, d ID, objectID string) ([]Assignment, error)
 	CountAssignments(ctx context.Context, d ID, application string) (int, error)
+	RolesOf(ctx context.Context, d ID, application string, objectIDs []string) (map[string]AppRole, error)
+	Roles(ctx context.Context, d ID, application string) ([]AppRole, error)
+	CountRole(ctx context.Context, d ID, application, role string) (int, error)
 
 	// Snapshot lists by object id, deleted users included.
 	Snapshot(ctx context.Context, d ID, q SnapshotQuery) ([]Object, error)
 	Object(ctx context.Context, d ID, application, objectID string) (Object, error)
+	GroupSnapshot(ctx context.Context, d ID, q SnapshotQuery) ([]GroupObject, error)
+	GroupObject(ctx context.Context, d ID, application, objectID string) (GroupObject, error)
+	// MemberIDs lists the members of a group that are not deleted, by object id.
+	MemberIDs(ctx context.Context, d ID, group, after string, limit int) ([]Edge, error)
+	// WasAssigned reports whether a group is assigned to an application, or was as long ago as events
+	// are kept.
+	WasAssigned(ctx context.Context, d ID, application, group string) (bool, error)
+	// Concerned lists users by object id: those who are direct members of a group, or were as long ago
+	// as events are kept; or, if role is not empty, those who have a role of an application.
+	Concerned(ctx context.Context, d ID, application, group, role, after string, limit int) ([]string, error)
 	// Events reads the directory's events after a position, oldest first.
 	Events(ctx context.Context, d ID, after event.Position, limit int) ([]event.Event, error)
 	// LastEvent returns the newest position before which no event can appear any more.
@@ -62,7 +90,7 @@ type Tx interface {
 	ReportsTo(ctx context.Context, objectID string) ([]User, error)
 	// PutUser inserts a user or overwrites it.
 	PutUser(ctx context.Context, u User) error
-	// RemoveUser removes a user and its assignments.
+	// RemoveUser removes a user, its assignments and its memberships.
 	RemoveUser(ctx context.Context, objectID string) error
 
 	Application(ctx context.Context, id string) (Application, error)
@@ -73,9 +101,32 @@ type Tx interface {
 	// DeleteApplication removes an application, its assignments and its provisioning, and counts
 	// them.
 	DeleteApplication(ctx context.Context, id string) (Contents, error)
-	// Assign and Unassign report whether they changed anything.
-	Assign(ctx context.Context, application, objectID string, at time.Time) (bool, error)
-	Unassign(ctx context.Context, application, objectID string) (bool, error)
+	// AssignedRole returns the role of the object's own assignment, and whether it has one.
+	AssignedRole(ctx context.Context, application string, kind Kind, objectID string) (role string, assigned bool, err error)
+	// Assign writes an assignment, or gives an existing one another role.
+	Assign(ctx context.Context, application string, kind Kind, objectID, role string, at time.Time) error
+	// Unassign reports whether there was an assignment.
+	Unassign(ctx context.Context, application string, kind Kind, objectID string, at time.Time) (bool, error)
+
+	Role(ctx context.Context, application, id string) (AppRole, error)
+	// PutRole inserts a role or overwrites it; refusal.Taken when another has the value.
+	PutRole(ctx context.Context, application string, r AppRole) error
+	DeleteRole(ctx context.Context, application, id string) error
+	CountRole(ctx context.Context, application, role string) (int, error)
+
+	Group(ctx context.Context, objectID string) (Group, error)
+	// PutGroup inserts a group or overwrites it.
+	PutGroup(ctx context.Context, g Group) error
+	// PurgeGroup hides a group for good. Its memberships and assignments stay as long as the events
+	// about them.
+	PurgeGroup(ctx context.Context, objectID string, at time.Time) error
+	// IsUsed reports whether a user or group has the object id, or a purged group had it.
+	IsUsed(ctx context.Context, objectID string) (bool, error)
+	// GroupsOf lists the groups that a user or group is a direct member of, soft-deleted ones included.
+	GroupsOf(ctx context.Context, objectID string) ([]Group, error)
+	// AddMember and RemoveMember report whether they changed anything.
+	AddMember(ctx context.Context, group string, kind Kind, member string, at time.Time) (bool, error)
+	RemoveMember(ctx context.Context, group, member string, at time.Time) (bool, error)
 
 	AppendEvent(ctx context.Context, e event.Event) error
 }

@@ -510,6 +510,9 @@ func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (U
 	if u.Version != 0 {
 		return User{}, false, h.noUser(refusal.NotFound, u.ObjectID)
 	}
+	if err := h.checkID(ctx, tx, u.ObjectID); err != nil {
+		return User{}, false, err
+	}
 	if u.ObjectID == "" {
 		u.ObjectID = strings.ToLower(h.newID())
 	}
@@ -665,8 +668,8 @@ func (h *Handle) restore(ctx context.Context, tx Tx, u User, actor string) (User
 	return h.save(ctx, tx, u, u.Version, event.UserRestored, actor, "was restored", nil, event.Changed("deleted", true, nil))
 }
 
-// Purge removes a soft-deleted user and its assignments permanently. Users whose manager it was
-// have no manager afterwards.
+// Purge removes a soft-deleted user, its assignments and its memberships permanently. Users whose
+// manager it was have no manager afterwards.
 func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 	_, err := h.change(ctx, objectID, func(tx Tx, u User) (User, error) {
 		if !u.IsDeleted() {
@@ -683,6 +686,9 @@ func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 			if _, err := h.save(ctx, tx, r, r.Version, event.UserUpdated, actor, "was updated", []string{attrManager}, changedValues(before, r)...); err != nil {
 				return u, err
 			}
+		}
+		if err := h.leaveGroups(ctx, tx, memberName{UserKind, u.ObjectID, u.who()}, actor); err != nil {
+			return u, err
 		}
 		if err := tx.RemoveUser(ctx, u.ObjectID); err != nil {
 			return u, err

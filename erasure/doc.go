@@ -1,14 +1,12 @@
-// Package erasure makes one person unrecognizable at a site or in a directory,
-// and leaves the audit trail true.
+// Package erasure removes the personal data of one person at a site or in a directory, and leaves
+// the audit trail true.
 //
-//	who: a user name, or the id of somebody whose account is gone
-//	  │  refused while the account is active: deactivate or delete it first
-//	  ▼
-//	what tells who it is: every value of the account and of the changes of it
-//	  │  that no other account has
-//	  ▼
-//	entries about the person lose their details; in entries about others the
-//	values become "erased person ID". Time, kind and actor stay.
-//	  ▼
-//	the account goes, with sessions and links; an event without the name says so
+//  1. The person is named by user name, or by the id of a deleted account.
+//     Erasing is refused while the account is active: deactivate or delete it first.
+//  2. Collect the values that identify the person: every value that the account
+//     has or had, if no other account has it too.
+//  3. Entries about the person lose their details. In entries about others the
+//     values become "erased person ID". Time, kind and actor stay.
+//  4. Remove the account with its sessions and links. An event without the name
+//     records the erasure.
 package erasure

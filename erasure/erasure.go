@@ -14,29 +14,27 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Event tells of an erasure in the audit trail, at both ends.
-
-// ErrUnknown says that there is no account and no log entry for the person.
+// ErrUnknown means that there is neither an account nor a log entry for the person.
 var ErrUnknown = refusal.New(refusal.NotFound, "", "nothing is stored about this person: neither an account nor an entry of a log has this user name or id").
 	Coded("person_unknown")
 
-// ErrActive refuses to erase a person who has an account.
+// ErrActive means that the person still has an account in use, so it is not erased.
 var ErrActive = refusal.New(refusal.Conflict, "", "the person has an account").Coded("person_active")
 
-// Store finds and changes what is kept of a person in one scope, a few rows at a time.
+// Store finds and changes what is stored about a person in one scope, a few rows at a time.
 type Store interface {
-	// IDsOf returns the ids of deleted accounts that log entries mention by this name, or the name
-	// itself if it is such an id.
+	// IDsOf returns the ids of deleted accounts that log entries mention by this name. If name is
+	// such an id itself, it returns that.
 	IDsOf(ctx context.Context, scope event.Scope, name string) ([]string, error)
-	// ValuesOf returns what the logs and side tables know of an id beside its account.
+	// ValuesOf returns the values that logs and side tables hold about an id, besides its account.
 	ValuesOf(ctx context.Context, scope event.Scope, id string) ([]string, error)
-	// Distinct returns the values that no other account of the scope has.
+	// Distinct returns those of the values that no other account of the scope has.
 	Distinct(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error)
-	// Scrub erases the person from everything but accounts: entries of logs from since on, and all
-	// else.
+	// Scrub erases the person from logs and side tables, but not from accounts. Of the logs it
+	// changes entries from since on. It returns how many rows it changed.
 	Scrub(ctx context.Context, scope event.Scope, p Person, since time.Time) (changed int, err error)
-	// Finish overwrites what the database file still holds of deleted rows and of these people, as
-	// far as it can. complete is false when the file has to be compacted for that.
+	// Finish overwrites deleted rows and values of these people in the free parts of the database
+	// file, where it can. complete is false when the file must be compacted to get rid of the rest.
 	Finish(ctx context.Context, people []Person) (complete bool, err error)
 }
 
@@ -47,18 +45,20 @@ type Eraser struct {
 	Now     func() time.Time
 }
 
-// Report says what was done.
+// Report says what an erasure did.
 type Report struct {
-	IDs      []string // under which the person is still shown
-	Account  bool     // the account still existed
-	Entries  int      // rows that were changed
+	IDs      []string // the ids under which the person is still shown
+	Account  bool     // there was still an account
+	Entries  int      // how many rows were changed
 	Complete bool     // nothing is left in free parts of the database file
 }
 
-// overlap is how much of the logs is looked at again after the account is gone.
+// overlap is how far before its start the erasure looks through the logs again after it has removed
+// the account.
 const overlap = time.Minute
 
-// FromSite erases a person by user name, or by the id of an account that is gone.
+// FromSite erases a person at a site, by user name or id. It returns ErrActive while the account is
+// active, and ErrUnknown when nothing is stored about the person.
 func (e *Eraser) FromSite(ctx context.Context, st site.Site, name, actor string) (Report, error) {
 	r, scope := e.Rosters.Open(st), event.Site(string(st.ID))
 	found, err := r.PersonByUserName(ctx, name)
@@ -92,8 +92,9 @@ func (e *Eraser) FromSite(ctx context.Context, st site.Site, name, actor string)
 	})
 }
 
-// FromDirectory erases a user by userPrincipalName or object id. The user is deleted already,
-// softly or permanently.
+// FromDirectory erases a user of a directory, by userPrincipalName or object id. It returns
+// ErrActive unless the user is deleted, softly or permanently, and ErrUnknown when nothing is
+// stored about the person.
 func (e *Eraser) FromDirectory(ctx context.Context, h *directory.Handle, name, actor string) (Report, error) {
 	scope := event.Directory(string(h.Directory.ID))
 	u, err := h.UserByUPN(ctx, name)
@@ -146,9 +147,9 @@ func (e *Eraser) events(scope event.Scope, ids []string, actor string) []event.E
 	return all
 }
 
-// erase scrubs the existing entries, removes the account, and then scrubs the entries that the
-// removal wrote. The account goes after the first scrub, so that an interrupted erasure can be
-// repeated by name.
+// erase scrubs the existing entries, removes the account by calling gone, and then scrubs the
+// entries that the removal wrote. The account goes after the first scrub, so that an interrupted
+// erasure can be repeated by name.
 func (e *Eraser) erase(ctx context.Context, scope event.Scope, ids, values []string, account bool, gone func() error) (Report, error) {
 	report := Report{IDs: ids, Account: account}
 	began := e.Now()

@@ -13,18 +13,19 @@ import (
 	"unicode/utf8"
 )
 
-// shortest is the length in bytes below which a value tells nobody apart.
+// shortest is the length in bytes that a value needs to identify a person.
 const shortest = 3
 
-// Person is somebody who becomes unrecognizable.
+// Person is a person to be erased: an id, and the values that identify the person.
 type Person struct {
 	ID     string
-	values []string // lower case
-	forms  [][]byte // as they may be stored; ASCII letters in lower case
+	values []string // in lower case
+	forms  [][]byte // the values as a database may store them; ASCII letters in lower case
 	any    *regexp.Regexp
 }
 
-// New returns the person with this id, who is recognized by the values.
+// New returns the person with this id and these values. It leaves out values that identify nobody:
+// very short ones and common words.
 func New(id string, values []string) Person {
 	forms := map[string]bool{}
 	known := map[string]bool{}
@@ -33,7 +34,7 @@ func New(id string, values []string) Person {
 			continue
 		}
 		known[strings.ToLower(v)] = true
-		quoted, _ := json.Marshal(v) //nolint:errcheck // a string can be written
+		quoted, _ := json.Marshal(v) //nolint:errcheck // a string always marshals
 		for _, form := range []string{v, strings.Trim(string(quoted), `"`), url.QueryEscape(v), url.PathEscape(v)} {
 			forms[form] = true
 		}
@@ -51,7 +52,7 @@ func New(id string, values []string) Person {
 	return p
 }
 
-// common says whether a value is a word that logs are full of.
+// common reports whether a value is a word that appears everywhere in logs.
 func common(v string) bool {
 	switch strings.ToLower(v) {
 	case "true", "false", "null", "none", "work", "home", "mobile", "other", "enabled", "disabled", "active", "inactive",
@@ -61,7 +62,7 @@ func common(v string) bool {
 	return false
 }
 
-// Label is how the person is shown from now on.
+// Label returns what is shown instead of the person's values.
 func (p Person) Label() string { return "erased person " + p.ID }
 
 // Is reports whether a string is one of the person's values.
@@ -69,7 +70,7 @@ func (p Person) Is(text string) bool {
 	return slices.Contains(p.values, strings.ToLower(strings.TrimSpace(text)))
 }
 
-// Text puts the label in the place of each value.
+// Text returns the string with each value replaced by the label.
 func (p Person) Text(text string) string {
 	if p.any == nil || text == "" {
 		return text
@@ -90,7 +91,7 @@ func (p Person) Text(text string) string {
 	return b.String() + text[at:]
 }
 
-// Stored is Text for what may be a JSON document, which stays one.
+// Stored is like Text, for strings that may be JSON documents. A document stays valid JSON.
 func (p Person) Stored(text string) string {
 	if text == "" || text[0] != '{' && text[0] != '[' || !p.Mentions(text) {
 		return p.Text(text)
@@ -130,10 +131,11 @@ func (p Person) replaced(v any) any {
 	return v
 }
 
-// Mentions reports whether Text would change a string.
+// Mentions reports whether the string holds one of the person's values.
 func (p Person) Mentions(text string) bool { return p.Text(text) != text }
 
-// IsIn reports whether bytes that were stored once hold one of the person's values, or begin or end with a part of one.
+// IsIn reports whether raw bytes of the database file hold one of the person's values, or start or
+// end with part of one.
 func (p Person) IsIn(stored []byte) bool {
 	stored = lowerASCII(stored)
 	for _, form := range p.forms {
@@ -149,7 +151,8 @@ func (p Person) IsIn(stored []byte) bool {
 	return false
 }
 
-// lowerASCII returns a copy. Bytes of other characters stay as they are, so that it may be no text at all.
+// lowerASCII returns a copy with ASCII letters in lower case. It changes no other byte, so the
+// input need not be text.
 func lowerASCII(b []byte) []byte {
 	lower := make([]byte, len(b))
 	for i, c := range b {
@@ -161,7 +164,8 @@ func lowerASCII(b []byte) []byte {
 	return lower
 }
 
-// inWord says whether what stands between two texts is part of a longer word or address: ann in hannover, b@c in a.b@c.
+// inWord reports whether a value found between before and after is only part of a longer word or
+// address: ann in hannover, b@c in a.b@c.
 func inWord(before, after string) bool {
 	last, _ := utf8.DecodeLastRuneInString(before)
 	if isWord(last) || strings.ContainsRune("._+", last) {
@@ -176,7 +180,8 @@ func inWord(before, after string) bool {
 
 func isWord(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
 
-// Path leaves out the query of a request that is about the person or mentions them.
+// Path returns the path of a request without its query, if the request is about the person or
+// mentions one of the values.
 func (p Person) Path(path string, about bool) string {
 	plain, err := url.PathUnescape(strings.ReplaceAll(path, "+", " "))
 	if err != nil {
@@ -195,7 +200,8 @@ func (p Person) Path(path string, about bool) string {
 	return bare
 }
 
-// Data takes the values out of the JSON of an event about the person. What kinds of things changed stays.
+// Data removes the values from the JSON data of an event about the person. The names of what
+// changed stay.
 func (p Person) Data(data string) string {
 	if data == "" {
 		return ""
@@ -237,7 +243,7 @@ func (p Person) bare(v any) any {
 	return v
 }
 
-// Values returns every string in a JSON document that may tell a person apart.
+// Values returns every string in a JSON document that may identify a person.
 func Values(document []byte) []string {
 	var v any
 	if json.Unmarshal(document, &v) != nil {

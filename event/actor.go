@@ -3,46 +3,48 @@ package event
 import (
 	"context"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
-// ActorKind says what kind of somebody acted.
+// ActorKind says what kind of actor did something.
 type ActorKind string
 
 // The kinds of actors.
 const (
-	Operator ActorKind = "operator" // runs the installation
+	Operator ActorKind = "operator" // a person who runs the installation
 	Admin    ActorKind = "admin"    // an administrator of a site
-	Person   ActorKind = "person"   // somebody of a site, who acts for themselves: signs in or out
-	Token    ActorKind = "token"    // an identity provider, by a SCIM token
+	Person   ActorKind = "person"   // a user of a site who acts for themselves, such as signing in or out
+	Token    ActorKind = "token"    // an identity provider with a SCIM token
 	Command  ActorKind = "command"  // the command line on the server
 	Job      ActorKind = "job"      // a provisioning job
 	System   ActorKind = "system"   // Rollcall itself
-	Anybody  ActorKind = "anybody"  // somebody who did not say who they are
+	Anybody  ActorKind = "anybody"  // a caller who did not say who they are
 )
 
 // ActorKinds lists the kinds in the order in which pages offer them.
 var ActorKinds = []ActorKind{Operator, Admin, Person, Token, Command, Job, System, Anybody}
 
-// Actor is who did something, and from where. Names can change and be given to others; ids cannot.
+// Actor says who did something, and from where. Names can change and be given to others; ids
+// cannot.
 type Actor struct {
 	Kind      ActorKind
-	ID        string // of the operator, the person, the token or the application; the user number on the command line
-	Name      string // what it was called then: a user name, a token's label, user@host on the command line
-	Address   string // network address of the client, after trusted proxies; empty where there is none
-	UserAgent string // what the client called itself
+	ID        string // the id of the operator, person, token or application; on the command line, the number of the user
+	Name      string // the name at that time: a user name, a token's label, or user@host on the command line
+	Address   string // the client's network address, behind trusted proxies; empty if there is none
+	UserAgent string // the client's User-Agent
 }
 
-// IsZero says whether nothing is known of the actor.
+// IsZero reports whether nothing is known of the actor.
 func (a Actor) IsZero() bool { return a == Actor{} }
 
-// At returns a, acting from where other does.
+// At returns the actor with the address and user agent of other.
 func (a Actor) At(other Actor) Actor {
 	a.Address, a.UserAgent = other.Address, other.UserAgent
 	return a
 }
 
-// Label is the short form that Event.Actor holds.
+// Label returns the actor in the short form of Event.Actor.
 func (a Actor) Label() string {
 	switch a.Kind {
 	case Operator, Admin:
@@ -61,7 +63,7 @@ func (a Actor) Label() string {
 	return a.Name
 }
 
-// Words names the actor in a sentence for people.
+// Words returns the actor in words for people.
 func (a Actor) Words() string {
 	switch a.Kind {
 	case Operator:
@@ -81,12 +83,12 @@ func (a Actor) Words() string {
 	return a.Name
 }
 
-// IsAutomatic says whether nobody acted: it was Rollcall itself.
+// IsAutomatic reports whether Rollcall itself acted, and no person or client.
 func (a Actor) IsAutomatic() bool {
 	return a.Kind == Job || a.Kind == System || a.Kind == "" && a.Name == ""
 }
 
-// tail is what a token's label ends with: "…a91f", its last four characters.
+// tail returns the end of a token's label: "…" and the last four characters.
 func tail(label string) string {
 	if at := strings.LastIndex(label, "…"); at >= 0 {
 		return strings.TrimSuffix(label[at:], ")")
@@ -94,8 +96,9 @@ func tail(label string) string {
 	return label
 }
 
-// ParseActor reads a Label. It is the only code that does: stores call it for rows of before actors had
-// columns of their own, and pages for stamps, which keep the label alone. Of a token it knows only the last four characters.
+// ParseActor reads an actor's Label. Stores need it for rows from before actors had columns of
+// their own, and pages for stamps, which keep only the label. Of a token it returns only the last
+// four characters.
 func ParseActor(label string) Actor {
 	kind, name, found := strings.Cut(label, ":")
 	switch {
@@ -123,23 +126,24 @@ func ParseActor(label string) Actor {
 
 type actorKey struct{}
 
-// WithActor returns a context in which a acts. The edges call it once for each request, command or slice of a job: every event
-// that is appended under the context then tells who it was and from where.
+// WithActor returns a context in which a acts. Servers and commands call it once for each request,
+// command or slice of a job. Every event that is appended under the context then says who acted and
+// from where.
 func WithActor(ctx context.Context, a Actor) context.Context {
 	return context.WithValue(ctx, actorKey{}, a)
 }
 
-// ActorIn returns who acts in a context; the zero Actor when nobody said.
+// ActorIn returns the actor of a context; the zero Actor if the context has none.
 func ActorIn(ctx context.Context) Actor {
 	a, _ := ctx.Value(actorKey{}).(Actor)
 	return a
 }
 
-// maxActorText bounds what a client says about itself, in bytes.
+// maxActorText limits what a client says about itself, in bytes.
 const maxActorText = 300
 
-// Attribute completes an event with who acts in ctx. What the event says itself counts more: By where it is set, then Actor. The
-// stores call it for each event that they append.
+// Attribute fills in who acted, from ctx. What the event itself says takes precedence: first By,
+// then Actor. Stores call it for each event that they append.
 func (e *Event) Attribute(ctx context.Context) {
 	in := ActorIn(ctx)
 	switch {
@@ -156,19 +160,6 @@ func (e *Event) Attribute(ctx context.Context) {
 		e.Actor = e.By.Label()
 	}
 	for _, text := range []*string{&e.By.ID, &e.By.Name, &e.By.Address, &e.By.UserAgent} {
-		*text = clip(*text, maxActorText)
+		*text = phrase.Cut(phrase.Storable(*text), maxActorText)
 	}
-}
-
-// clip shortens text to at most limit bytes of whole characters, and drops bytes that are no text.
-func clip(text string, limit int) string {
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
-	if len(text) <= limit {
-		return text
-	}
-	cut := limit - len("…")
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + "…"
 }

@@ -2,15 +2,15 @@ package event
 
 import "slices"
 
-// Description is a row of the catalogue: what is said of the events of one name in feeds of some kinds.
+// Description describes the events of one name, in the feeds of some kinds.
 type Description struct {
 	Name    string
-	Scopes  []string // whose feeds have it: KindSite, KindDirectory, KindInstallation
-	Means   string   // when it is written
-	Subject string   // what Event.Subject is the id of; empty: it is empty
-	Data    Data     // fields that its data can have; nil: none
-	Values  string   // what the list "changes" of its data holds; empty: it has none
-	Example string   // a sentence that Event.Text can be
+	Scopes  []string // the kinds of feeds that have it: KindSite, KindDirectory, KindInstallation
+	Means   string   // when the event is written
+	Subject string   // what Event.Subject identifies; empty if the subject is empty
+	Data    Data     // the fields that its data can have; nil if it has none
+	Values  string   // what the list "changes" in its data holds; empty if there is no list
+	Example string   // a possible Event.Text
 }
 
 var (
@@ -24,6 +24,7 @@ const (
 	aGroup       = "the group"
 	aResource    = "the resource"
 	aUser        = "the user"
+	aUserOrGroup = "the user or group"
 	aToken       = "the token"
 	aSite        = "the site"
 	aDirectory   = "the directory"
@@ -70,8 +71,15 @@ var Catalogue = []Description{
 	{UserPurged, ofDirectory, "a user was deleted permanently", aUser, nil, "", "Bo (bo@contoso.example) was deleted permanently"},
 
 	{GroupCreated, ofSite, "a group was created", aGroup, Resource{}, allValues, "Group Sales was created with 2 members added"},
+	{GroupCreated, ofDirectory, "a group was created", aGroup, nil, allValues, "Group Sales was created"},
 	{GroupUpdated, ofSite, "attributes or members of a group changed", aGroup, Resource{}, newValues + "; members are in the fields", "Group Sales was updated: 1 member added"},
+	{GroupUpdated, ofDirectory, "attributes of a group changed", aGroup, DirectoryGroup{}, newValues, "Group Sales was updated: description"},
 	{GroupDeleted, ofSite, "a group was deleted", aGroup, Resource{}, "each attribute that had a value", "Group Sales was deleted"},
+	{GroupDeleted, ofDirectory, "a group was deleted and can be restored", aGroup, nil, "`deleted`", "Group Sales was deleted (can be restored)"},
+	{GroupRestored, ofDirectory, "a deleted group was restored", aGroup, nil, "`deleted`", "Group Sales was restored"},
+	{GroupPurged, ofDirectory, "a group was deleted permanently", aGroup, nil, "", "Group Sales was deleted permanently"},
+	{GroupMemberAdded, ofDirectory, "a user or group became a direct member of a group", aGroup, GroupMember{}, "", "Ada (ada@contoso.example) was added to group Sales"},
+	{GroupMemberRemoved, ofDirectory, "a direct member left a group", aGroup, GroupMember{}, "", "Ada (ada@contoso.example) was removed from group Sales"},
 
 	{ResourceCreated, ofSite, "a resource of the site's own type was created", aResource, Resource{}, allValues, "Device 0190f3d8 was created"},
 	{ResourceUpdated, ofSite, "attributes of such a resource changed", aResource, Resource{}, newValues, "Device 0190f3d8 was updated: serial"},
@@ -115,8 +123,13 @@ var Catalogue = []Description{
 	{ApplicationRenamed, ofDirectory, "an application was renamed", anApp, nil, "`name`", "Application Acme was renamed to Beta"},
 	{ApplicationDeleted, ofDirectory, "an application was deleted; its accounts stay", anApp, nil, "", "Application Beta was deleted (assignments: 2; linked accounts, which stay as they are: 2)"},
 
-	{AssignmentAdded, ofDirectory, "a user was assigned to an application", aUser, Assignment{}, "", "Ada (ada@contoso.example) was assigned to Acme"},
-	{AssignmentRemoved, ofDirectory, "an assignment was removed", aUser, Assignment{}, "", "Ada (ada@contoso.example) is no longer assigned to Acme"},
+	{ApplicationRoleCreated, ofDirectory, "a role of an application was created", anApp, ApplicationRole{}, "each part of the role", "Role Editor of Acme was created"},
+	{ApplicationRoleChanged, ofDirectory, "a role of an application changed", anApp, ApplicationRole{}, "each part of the role that changed", "Role Editor of Acme was changed"},
+	{ApplicationRoleDeleted, ofDirectory, "a role of an application was deleted", anApp, ApplicationRole{}, "", "Role Editor of Acme was deleted"},
+
+	{AssignmentAdded, ofDirectory, "a user or group was assigned to an application", aUserOrGroup, Assignment{}, "`role`, unless it is Default Access", "Ada (ada@contoso.example) was assigned to Acme"},
+	{AssignmentChanged, ofDirectory, "an assignment got another role", aUserOrGroup, Assignment{}, "`role`", "Ada (ada@contoso.example) now has the role Editor of Acme"},
+	{AssignmentRemoved, ofDirectory, "an assignment was removed", aUserOrGroup, Assignment{}, "", "Ada (ada@contoso.example) is no longer assigned to Acme"},
 
 	{ProvisioningCreated, ofDirectory, "provisioning of an application was set up", anApp, nil, jobValues, "Acme: Provisioning was set up: Automatic, status On."},
 	{ProvisioningSaved, ofDirectory, "settings of provisioning were saved", anApp, nil, jobValues, "Acme: Secret Token changed."},
@@ -148,7 +161,7 @@ var Catalogue = []Description{
 	{ExportAudit, []string{KindSite, KindDirectory, KindInstallation}, "the audit log was exported", "", Export{}, "", "The audit log was exported: 86 events"},
 }
 
-// Describe returns what the catalogue says of an event in the feeds of that kind. It returns false if
+// Describe returns the catalogue's description of an event in feeds of that kind. ok is false if
 // those feeds have no such event.
 func Describe(name, scope string) (Description, bool) {
 	for _, d := range Catalogue {
@@ -159,7 +172,7 @@ func Describe(name, scope string) (Description, bool) {
 	return Description{}, false
 }
 
-// names are the names of the catalogue, each once, in its order.
+// names returns the names in the catalogue, each once, in order.
 func names() (list []string) {
 	for _, d := range Catalogue {
 		if !slices.Contains(list, d.Name) {

@@ -15,8 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "write docs/events.md instead of comparing it")
 
-// TestTheCatalogueDescribesEveryFieldOfItsData holds the descriptions to the structs, which are what is
-// written.
+// TestTheCatalogueDescribesEveryFieldOfItsData compares the descriptions with the structs that are
+// written as data.
 func TestTheCatalogueDescribesEveryFieldOfItsData(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
@@ -49,7 +49,7 @@ func TestTheCatalogueDescribesEveryFieldOfItsData(t *testing.T) {
 	}
 }
 
-// TestTheDocumentedEventsAreTheCatalogue holds docs/events.md to event.Catalogue.
+// TestTheDocumentedEventsAreTheCatalogue compares docs/events.md with event.Catalogue.
 func TestTheDocumentedEventsAreTheCatalogue(t *testing.T) {
 	t.Parallel()
 	type group struct {

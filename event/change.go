@@ -3,36 +3,39 @@ package event
 import (
 	"bytes"
 	"encoding/json"
+
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
-// Change is one attribute or setting that an event's change gave another value. All changes of an event stand in its data, as the
-// list "changes":
+// Change is one attribute or setting whose value changed. All changes of an event are in its data,
+// as the list "changes":
 //
 //	{"changes": [{"name": "userName", "before": "kim@a.example", "after": "kim@b.example"}]}
 //
-// Nothing else in data holds values of a person, so what must forget a person empties this list; see [Forget].
+// No other part of the data holds values of a person. So code that must forget a person only has to
+// empty this list.
 type Change struct {
 	Name   string          `json:"name"`
-	Before json.RawMessage `json:"before,omitempty"` // absent: it had no value
-	After  json.RawMessage `json:"after,omitempty"`  // absent: it has none any more
-	Secret bool            `json:"secret,omitempty"` // it changed, and the values are nobody's business
-	Cut    bool            `json:"cut,omitempty"`    // a value was too long: the text is its beginning
-	Erased bool            `json:"erased,omitempty"` // the values were erased afterwards
+	Before json.RawMessage `json:"before,omitempty"` // absent if there was no value before
+	After  json.RawMessage `json:"after,omitempty"`  // absent if there is no value now
+	Secret bool            `json:"secret,omitempty"` // the value changed, but is never shown
+	Cut    bool            `json:"cut,omitempty"`    // a value was too long and is cut off
+	Erased bool            `json:"erased,omitempty"` // the values were erased later
 }
 
 const (
-	maxValue  = 1_000  // bytes of one value's JSON
+	maxValue  = 1_000  // bytes of the JSON of one value
 	maxValues = 10_000 // bytes of all values of an event, before and after
 )
 
-// Changed gives the change of a value; nil stands for none.
+// Changed returns the change of a value; nil stands for no value.
 func Changed(name string, before, after any) Change {
 	c := Change{Name: name}
 	c.Before, c.After = c.value(before), c.value(after)
 	return c
 }
 
-// SecretChanged says that a secret has changed, without a value.
+// SecretChanged returns the change of a secret, without its values.
 func SecretChanged(name string) Change { return Change{Name: name, Secret: true} }
 
 func (c *Change) value(v any) json.RawMessage {
@@ -43,7 +46,7 @@ func (c *Change) value(v any) json.RawMessage {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		return nil // no value of ours cannot be written
+		return nil // values that this code passes always marshal
 	}
 	text := bytes.TrimSpace(b.Bytes())
 	if len(text) <= maxValue {
@@ -54,12 +57,12 @@ func (c *Change) value(v any) json.RawMessage {
 	if !isText {
 		s = string(text)
 	}
-	short, _ := json.Marshal(clip(s, maxValue/2))
+	short, _ := json.Marshal(phrase.Cut(phrase.Storable(s), maxValue/2))
 	return short
 }
 
-// WithChanges returns an event's data, a JSON object or nil, with the list of changes added. Values beyond a bound are left out:
-// such a change says that it was cut.
+// WithChanges adds a list of changes to an event's data, which is a JSON object or nil. It leaves
+// out values when the list gets too long, and marks those changes as cut.
 func WithChanges(data []byte, changes ...Change) []byte {
 	if len(changes) == 0 {
 		return data
@@ -95,7 +98,7 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSpace(b.Bytes()), err
 }
 
-// Changes reads the list that WithChanges wrote; nil where there is none.
+// Changes returns the list that WithChanges wrote; nil if there is none.
 func Changes(data []byte) []Change {
 	var held struct {
 		Changes []Change `json:"changes"`
@@ -106,7 +109,8 @@ func Changes(data []byte) []Change {
 	return held.Changes
 }
 
-// Forget returns data without the values of its changes. Which attributes changed stays, so the trail stays true.
+// Forget removes the values from the changes in data. The names of what changed stay, so the audit
+// trail stays true.
 func Forget(data []byte) []byte {
 	var held map[string]json.RawMessage
 	changes := Changes(data)

@@ -1,7 +1,7 @@
 package event
 
-// Data is what an event says to programs, apart from the list of changed values. Only the structs of
-// this file are Data, so docs/events.md describes every field there is.
+// Data is the part of an event that programs read, besides the list of changed values. Only the
+// structs in this file implement it, so docs/events.md describes every field that exists.
 type Data interface{ Fields() []Field }
 
 // Field describes one field of Data.
@@ -11,15 +11,15 @@ type Field struct {
 	Means string
 }
 
-// DataOf returns an event's data: the fields of d, which may be nil, and the list of changed values.
-// It returns nil if there are neither.
+// DataOf returns the data of an event as JSON: the fields of d, which may be nil, and the list of
+// changed values. It returns nil if there are neither.
 func DataOf(d Data, changes ...Change) []byte {
 	if d == nil {
 		return WithChanges(nil, changes...)
 	}
 	fields, err := marshal(d)
 	if err != nil {
-		return WithChanges(nil, changes...) // none of the structs can fail
+		return WithChanges(nil, changes...) // cannot happen: the structs always marshal
 	}
 	return WithChanges(fields, changes...)
 }
@@ -76,14 +76,54 @@ func (DirectoryUser) Fields() []Field {
 	return []Field{{"changed", "list of strings", "names of the attributes that changed"}}
 }
 
-// Assignment is the data of events about a user's assignment to an application.
+// DirectoryGroup is the data of events about a group of a directory.
+type DirectoryGroup struct {
+	Changed []string `json:"changed,omitempty"`
+}
+
+// Fields describes the data.
+func (DirectoryGroup) Fields() []Field {
+	return []Field{{"changed", "list of strings", "names of the attributes that changed"}}
+}
+
+// GroupMember is the data of events about a membership.
+type GroupMember struct {
+	Member string `json:"member"`
+	Kind   string `json:"kind"`
+}
+
+// Fields describes the data.
+func (GroupMember) Fields() []Field {
+	return []Field{
+		{"member", "string", "id of the user or group that is the member"},
+		{"kind", "string", "kind of the member: User or Group"},
+	}
+}
+
+// Assignment is the data of events about an assignment to an application.
 type Assignment struct {
 	Application string `json:"application"`
+	Kind        string `json:"kind,omitempty"`
+	Role        string `json:"role,omitempty"`
 }
 
 // Fields describes the data.
 func (Assignment) Fields() []Field {
-	return []Field{{"application", "string", "id of the application"}}
+	return []Field{
+		{"application", "string", "id of the application"},
+		{"kind", "string", "kind of what is assigned: User or Group"},
+		{"role", "string", "id of the role that the assignment has from now on"},
+	}
+}
+
+// ApplicationRole is the data of events about a role of an application.
+type ApplicationRole struct {
+	Role string `json:"role"`
+}
+
+// Fields describes the data.
+func (ApplicationRole) Fields() []Field {
+	return []Field{{"role", "string", "id of the role"}}
 }
 
 // ConnectionTest is the data of a Test Connection.
@@ -100,7 +140,7 @@ func (ConnectionTest) Fields() []Field {
 	}
 }
 
-// Export is the data of a list that was taken away as a file.
+// Export is the data of the event of a downloaded list.
 type Export struct {
 	Rows   int               `json:"rows"`
 	Filter map[string]string `json:"filter,omitempty"`
@@ -116,7 +156,7 @@ func (Export) Fields() []Field {
 	}
 }
 
-// Refusals is the data of an event that stands for many refusals.
+// Refusals is the data of an event that counts many refusals.
 type Refusals struct {
 	LeftOut int `json:"leftOut,omitempty"`
 }

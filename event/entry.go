@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Entry is an event as programs read it, in files and in the output of commands.
+// Entry is an event in the form that programs read: in files, and in the output of commands.
 type Entry struct {
 	Time    string          `json:"time"`
 	Event   string          `json:"event"`
@@ -18,7 +18,7 @@ type Entry struct {
 	Data    json.RawMessage `json:"data,omitempty"`
 }
 
-// EntryActor is who did it.
+// EntryActor is the actor of an Entry.
 type EntryActor struct {
 	Kind      string `json:"kind"`
 	ID        string `json:"id,omitempty"`
@@ -27,7 +27,7 @@ type EntryActor struct {
 	UserAgent string `json:"userAgent,omitempty"`
 }
 
-// Entry returns the event as programs read it.
+// Entry returns the event in the form that programs read.
 func (e Event) Entry() Entry {
 	return Entry{
 		e.Time.UTC().Format(time.RFC3339Nano), e.Name, e.Scope.Kind, e.Scope.ID, e.Subject, e.Text,
@@ -36,7 +36,7 @@ func (e Event) Entry() Entry {
 	}
 }
 
-// Columns heads the cells of Event.Cells.
+// Columns are the headings of the cells that Event.Cells returns.
 var Columns = []string{
 	"time", "event", "text", "actorKind", "actor", "actorId", "address", "userAgent", "scope", "scopeId", "subject", "changes", "data", "position",
 }
@@ -53,7 +53,7 @@ func (e Event) Cells() []string {
 	}
 }
 
-// Words are a change's values for people: text without its quotes, and a word where there is no value.
+// Words returns the values of a change for people: strings without quotes, and a word for no value.
 func (c Change) Words() (before, after string) {
 	switch {
 	case c.Secret:
@@ -68,7 +68,7 @@ func (c Change) Words() (before, after string) {
 	return before, after
 }
 
-// String says what changed in one line.
+// String returns the change as one line of text.
 func (c Change) String() string {
 	switch {
 	case c.Secret:

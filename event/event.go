@@ -10,23 +10,23 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Position is a place in the feed. The events of one resource stand in the order
-// of its versions, and nothing appears below a position that a reader was given. Positions compare by Tx, then by Seq.
-// The zero value is before the first event.
+// Position is a place in the feed, in commit order. The events of one resource are in the order of
+// its versions. No event ever appears before a position that a reader was given. Positions compare
+// by Tx, then by Seq. The zero value is before the first event.
 type Position struct {
-	Tx  int64 // number of the writing transaction on PostgreSQL; 0 on SQLite, where Seq alone is commit order
-	Seq int64 // number of the event
+	Tx  int64 // the number of the writing transaction on PostgreSQL; 0 on SQLite, where Seq alone is in commit order
+	Seq int64 // the number of the event
 }
 
-// ErrPosition refuses text that is no position.
+// ErrPosition refuses a string that is not a position.
 var ErrPosition = refusal.New(refusal.Invalid, "", "not a position of the event feed: expected two numbers such as 0-42").Coded("event_position")
 
-// ErrPruned refuses a position after which events are no longer kept. Whoever
-// followed the feed has to look at everything anew.
+// ErrPruned refuses a position if events after it have been removed. A reader that followed the
+// feed must read all data again.
 var ErrPruned = refusal.New(refusal.Gone, "", "events after this position are no longer kept").Coded("events_pruned")
 
-// ParsePosition reads the form that Position.String writes. Empty text is the
-// zero position.
+// ParsePosition reads the form that Position.String writes. An empty string is the zero position.
+// It returns ErrPosition for any other string.
 func ParsePosition(text string) (Position, error) {
 	if text == "" {
 		return Position{}, nil
@@ -51,7 +51,7 @@ func parseNumber(text string) (int64, error) {
 	return int64(n), err
 }
 
-// String is the text form "tx-seq".
+// String returns the position as "tx-seq".
 func (p Position) String() string {
 	return strconv.FormatInt(p.Tx, 10) + "-" + strconv.FormatInt(p.Seq, 10)
 }
@@ -74,54 +74,57 @@ const (
 	KindInstallation = "installation"
 )
 
-// Scope is whose feed an event belongs to.
+// Scope identifies a feed of events.
 type Scope struct {
 	Kind string // KindSite, KindDirectory or KindInstallation
-	ID   string // the site's or directory's id; empty for the installation
+	ID   string // the id of the site or directory; empty for the installation
 }
 
-// Site is the feed of a site.
+// Site returns the scope of a site.
 func Site(id string) Scope { return Scope{Kind: KindSite, ID: id} }
 
-// Directory is the feed of a directory.
+// Directory returns the scope of a directory.
 func Directory(id string) Scope { return Scope{Kind: KindDirectory, ID: id} }
 
-// Installation is the feed of the installation itself: operators, sites and
-// directories made and removed.
+// Installation returns the scope of the installation itself, for operators and for sites and
+// directories that are made or removed.
 func Installation() Scope { return Scope{Kind: KindInstallation} }
 
 // Event is one change.
 type Event struct {
-	Position Position  // given by the store; ignored when appending
-	Time     time.Time // when it happened; the store's clock when zero
+	Position Position  // set by the store; ignored when the event is appended
+	Time     time.Time // when it happened; zero means now, by the store's clock
 	Scope    Scope
 	Name     string // what happened, such as "user.deactivated"
-	Actor    string // who did it, in short: "scim:…a91f" (a token's last four), "admin:kim@example.com", "operator:sam", "cli", "system"
-	By       Actor  // who did it, and from where; when appending, what is not set comes from the context, see Attribute
-	Subject  string // id of what it happened to; may be empty
-	Text     string // one sentence for people
-	Data     []byte // JSON object with the details, and the list of changed values, see Change; may be nil
+	// who did it, in short: "scim:…a91f" (the last four characters of a token),
+	// "admin:kim@example.com", "operator:sam", "cli" or "system"
+	Actor string
+	// who did it, and from where; when the event is appended, the context fills in what is missing,
+	// see Attribute
+	By      Actor
+	Subject string // the id of what it happened to; may be empty
+	Text    string // one sentence for people
+	Data    []byte // a JSON object with details and the list of changed values, see Change; may be nil
 }
 
-// Store keeps events. Writing is not here: an event is appended by the store
-// of the domain that changed something, in the change's own transaction.
+// Store reads events. It has no method to write them: the store that changes something appends the
+// event itself, in the same transaction.
 type Store interface {
 	Trail
-	// Read returns up to limit events of the scope after a position, oldest
-	// first. An event whose transaction may still be overtaken by an older
-	// one is held back until it can no longer be, so following Read's last
-	// position never skips an event. ErrPruned: some were pruned.
+	// Read returns up to limit events of the scope after a position, oldest first. It holds an
+	// event back as long as an older one may still commit, so a reader that continues from Read's
+	// last position skips no event. ErrPruned if some of these events were removed.
 	Read(ctx context.Context, scope Scope, after Position, limit int) ([]Event, error)
-	// Last returns the position up to which Read would return events now;
-	// the zero position when there are none.
+	// Last returns the position of the last event that Read would return now; the zero position if
+	// there is none.
 	Last(ctx context.Context, scope Scope) (Position, error)
-	// Recent returns up to limit committed events of the scope before a
-	// position (zero: from the newest), newest first; of one subject only
-	// unless subject is empty.
+	// Recent returns up to limit committed events of the scope before a position, newest first. The
+	// zero position starts at the newest event. A subject that is not empty selects only its
+	// events.
 	Recent(ctx context.Context, scope Scope, subject string, before Position, limit int) ([]Event, error)
 }
 
-// Recorder appends events of acts that change nothing else, such as an export.
+// Recorder appends events of actions that change nothing else, such as an export.
 type Recorder interface {
 	Record(ctx context.Context, events ...Event) error
 }

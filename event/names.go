@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Kinds groups the names of events as pages and commands offer them. Prefix is what the names of a group begin with.
+// Kinds groups the names of events, in the order in which pages and commands offer the groups.
 var Kinds = []Kind{
 	{"user.", "People and users"},
 	{"group.", "Groups"},
@@ -24,7 +24,7 @@ var Kinds = []Kind{
 	{"export.", "Exports"},
 }
 
-// Kind is a group of events.
+// Kind is a group of events: those whose names start with Prefix.
 type Kind struct{ Prefix, Title string }
 
 // The names of events.
@@ -52,9 +52,13 @@ const (
 	UserRestored            = "user.restored"
 	UserPurged              = "user.purged"
 
-	GroupCreated = "group.created"
-	GroupUpdated = "group.updated"
-	GroupDeleted = "group.deleted"
+	GroupCreated       = "group.created"
+	GroupUpdated       = "group.updated"
+	GroupDeleted       = "group.deleted"
+	GroupRestored      = "group.restored"
+	GroupPurged        = "group.purged"
+	GroupMemberAdded   = "group.member_added"
+	GroupMemberRemoved = "group.member_removed"
 
 	ResourceCreated = "resource.created"
 	ResourceUpdated = "resource.updated"
@@ -98,7 +102,12 @@ const (
 	ApplicationRenamed = "application.renamed"
 	ApplicationDeleted = "application.deleted"
 
+	ApplicationRoleCreated = "application.role_created"
+	ApplicationRoleChanged = "application.role_changed"
+	ApplicationRoleDeleted = "application.role_deleted"
+
 	AssignmentAdded   = "assignment.added"
+	AssignmentChanged = "assignment.changed"
 	AssignmentRemoved = "assignment.removed"
 
 	ProvisioningCreated          = "provisioning.created"
@@ -131,10 +140,10 @@ const (
 	ExportAudit      = "export.audit"
 )
 
-// Names are all names that an event can have, in the order of the catalogue.
+// Names lists every name of an event, in the order of the catalogue.
 var Names = names()
 
-// NamesOf returns the names that begin with prefix.
+// NamesOf returns the names that start with prefix.
 func NamesOf(prefix string) (names []string) {
 	for _, name := range Names {
 		if strings.HasPrefix(name, prefix) {
@@ -144,5 +153,5 @@ func NamesOf(prefix string) (names []string) {
 	return names
 }
 
-// Known says whether events can have this name.
+// Known reports whether an event can have this name.
 func Known(name string) bool { return slices.Contains(Names, name) }

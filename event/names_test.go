@@ -12,8 +12,9 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// TestEveryEventOfTheSourceIsAConstant finds in the whole source what looks like the name of an event: it must be a constant of this
-// package. Each constant stands in the catalogue, and something uses it.
+// TestEveryEventOfTheSourceIsAConstant searches the whole source for strings that look like the
+// name of an event. Each must be a constant of this package. Each constant must be in the catalogue
+// and used.
 func TestEveryEventOfTheSourceIsAConstant(t *testing.T) {
 	t.Parallel()
 	var kinds []string
@@ -22,8 +23,8 @@ func TestEveryEventOfTheSourceIsAConstant(t *testing.T) {
 	}
 	literal := regexp.MustCompile(`"((?:` + strings.Join(kinds, "|") + `)\.[a-z_]+)"`)
 	use := regexp.MustCompile(`\bevent\.([A-Z][A-Za-z]+)`)
-	files := []string{"directory.db", "token.txt"}               // of the benchmarks
-	label := regexp.MustCompile(`"(scim|admin|user|operator):"`) // the beginning of an Actor's Label
+	files := []string{"directory.db", "token.txt"}               // names in the benchmarks that look like events
+	label := regexp.MustCompile(`"(scim|admin|user|operator):"`) // the start of an Actor's Label
 	used := map[string]bool{}
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, filepath.Join("..", "event")) {

@@ -9,21 +9,23 @@ import (
 	"time"
 )
 
-// How many refusals stand in the audit trail. Whoever has no session can ask as often as they like, so rows are bounded: of one
-// kind in one scope, and over everything. What is left out is counted, and the count is written.
+// Limits of refusals in the audit trail. Callers without a session can send any number of requests,
+// so the rows are limited: those of one kind in one scope, and all together. Refused counts the
+// rest and writes the count.
 const (
-	refusedAtOnce    = 20          // rows of one kind in one scope
-	refusedEvery     = time.Minute // then one in so long
-	refusedAllAtOnce = 200         // rows over everything
+	refusedAtOnce    = 20          // rows of one kind in one scope, before refusedEvery applies
+	refusedEvery     = time.Minute // the time until one more row is allowed
+	refusedAllAtOnce = 200         // rows of all kinds in all scopes
 	refusedFlush     = time.Second
 )
 
-// Refused gathers events of requests that were refused: links that do not open, pages without a session or the right to them. It
-// keeps a bounded number and counts the others, and writes in the background, so that a refusal waits for nothing.
+// Refused collects the events of refused requests: links that do not open, and pages for which the
+// caller has no session or no right. It keeps a limited number, counts the others, and writes in
+// the background, so that no refusal waits for the disk.
 type Refused struct {
 	Recorder Recorder
 	Now      func() time.Time
-	Failed   func(error) // told of rows that could not be written; they are tried again
+	Failed   func(error) // called with the error if rows could not be written; they are tried again
 
 	mu      sync.Mutex
 	waiting []Event
@@ -31,21 +33,21 @@ type Refused struct {
 	all     bucket
 }
 
-// crowd is what is bounded together.
+// crowd is a group of refusals that share a limit.
 type crowd struct {
 	scope Scope
 	name  string
 }
 
-// bucket holds the right to write rows, which comes back with time.
+// bucket holds how many rows may still be written. The number grows back with time.
 type bucket struct {
-	used  int       // of what may be written at once
-	since time.Time // when used was right
-	out   int       // how many were left out
-	first time.Time // the first that was
+	used  int       // rows written, less those that time has given back
+	since time.Time // the time for which used is right
+	out   int       // refusals that got no row
+	first time.Time // the time of the first of them
 }
 
-// refill gives back what time has given.
+// refill gives back the rows that time has earned.
 func (b *bucket) refill(now time.Time) {
 	back := int(now.Sub(b.since) / refusedEvery)
 	if back <= 0 && !now.Before(b.since) {
@@ -58,7 +60,7 @@ func (b *bucket) refill(now time.Time) {
 	b.since = b.since.Add(time.Duration(back) * refusedEvery)
 }
 
-// take says whether one more row may be written, and counts it.
+// take reports whether one more row may be written, and counts it.
 func (r *Refused) take(b *bucket, now time.Time) bool {
 	b.refill(now)
 	r.all.refill(now)
@@ -70,7 +72,7 @@ func (r *Refused) take(b *bucket, now time.Time) bool {
 	return true
 }
 
-// Add keeps an event for the next flush, or counts it.
+// Add keeps an event for the next flush, or only counts it.
 func (r *Refused) Add(ctx context.Context, e Event) {
 	e.Attribute(ctx)
 	r.mu.Lock()
@@ -99,7 +101,8 @@ func (r *Refused) bucket(c crowd, now time.Time) *bucket {
 	return b
 }
 
-// summaries adds a row for each count that may be written, and forgets crowds that are over.
+// summaries adds a row for each count that may be written, and forgets the groups that have nothing
+// left to count.
 func (r *Refused) summaries() {
 	now := r.Now()
 	for c, b := range r.crowds {
@@ -120,7 +123,8 @@ func (r *Refused) summaries() {
 	}
 }
 
-// Flush writes what is gathered. What could not be written stays, as far as the bounds allow.
+// Flush writes the collected events. If writing fails, it keeps them for the next flush, within the
+// limits.
 func (r *Refused) Flush(ctx context.Context) error {
 	r.mu.Lock()
 	r.summaries()

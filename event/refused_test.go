@@ -11,7 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// written takes events, unless it is told to fail.
+// written collects events; it fails while it is told to.
 type written struct {
 	events []event.Event
 	fails  bool

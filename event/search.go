@@ -11,59 +11,64 @@ import (
 const (
 	searchPage   = 50
 	searchBatch  = 500
-	searchWindow = 20_000 // events looked through for one page
-	// clocksApart is how much earlier or later than its neighbours an event may be dated: commit order is not quite time order.
+	searchWindow = 20_000 // events read for one page at most
+	// clocksApart is how much earlier or later than its neighbours an event may be dated, because
+	// commit order is not exactly the order of time.
 	clocksApart = time.Minute
 )
 
-// Trail reads the events of one scope, of all scopes of a kind, or of the whole installation with what was deleted.
+// Trail reads the events of one scope, of all scopes of one kind, or of the whole installation,
+// including deleted sites and directories.
 type Trail interface {
-	// Slice returns up to s.Limit committed events on one side of a place.
+	// Slice returns up to s.Limit committed events before or after a place.
 	Slice(ctx context.Context, s Slice) ([]Event, error)
-	// PlaceOf returns the position of an event that happened at t or later and follows an event from before t; the zero position
-	// when every event is from before t. It looks at few events, however many there are.
+	// PlaceOf returns the position of an event from t or later that follows an event from before t;
+	// the zero position if every event is from before t. It reads few events, however many there
+	// are.
 	PlaceOf(ctx context.Context, t time.Time) (Position, error)
-	// KnowsActor says whether Slice narrows by an actor with this id.
+	// KnowsActor reports whether Slice can select the events of an actor with this id.
 	KnowsActor(ctx context.Context, id string) (bool, error)
 }
 
-// Slice says which events a Trail returns. A Trail narrows by what an index answers; the events that it returns may still be of
-// other names.
+// Slice describes the events that a Trail returns. A Trail only selects by what an index can find,
+// so it may return events with other names.
 type Slice struct {
-	Scope   Scope    // without an ID, all of that kind; zero: everything
-	Subject string   // id of what it happened to; counts only with the scope of one site, one directory or the installation
+	Scope   Scope    // without an ID, all scopes of that kind; the zero Scope means everything
+	Subject string   // the id of what it happened to; only used with one site, one directory or the installation
 	Names   []string // a hint: the caller drops events with other names
-	Actor   string   // id of an actor that KnowsActor; empty: all
-	Place   Position // not included; zero: from the newest event
-	Newer   bool     // the events after Place, oldest first; else those before it, newest first
+	Actor   string   // an actor's id that KnowsActor knows; empty for all
+	Place   Position // where to start, excluding the event there; zero means the newest event
+	Newer   bool     // return the events after Place, oldest first; otherwise those before it, newest first
 	Limit   int
 }
 
-// One says whether a scope is one site, one directory or the installation.
+// One reports whether the scope is one site, one directory or the installation.
 func (s Scope) One() bool { return s.ID != "" || s.Kind == KindInstallation }
 
-// Query asks for one page of the audit trail, newest first. Its zero value is every event of the installation.
+// Query asks for one page of the audit trail, newest first. The zero value asks for every event of
+// the installation.
 type Query struct {
-	Scope       Scope     // without an ID, all of that kind
-	Subject     string    // id of what it happened to
-	Kinds       []string  // what names begin with, such as "user."; any of them
+	Scope       Scope     // without an ID, all scopes of that kind
+	Subject     string    // the id of what it happened to
+	Kinds       []string  // starts of names, such as "user."; an event matches any of them
 	Actor       string    // part of the actor's label or name, in any case; or the whole id or address
 	Text        string    // part of the sentence or of the actor's name, in any case; or the whole id of the subject or actor
-	From, Until time.Time // events of [From, Until); zero: no bound
-	Before      Position  // the Older of another page; zero: from the newest event
-	After       Position  // the Newer of another page; then Before does not count
-	Limit       int       // 0: 50
+	From, Until time.Time // from From up to but not including Until; zero means no bound
+	Before      Position  // Page.Older of another page; zero starts at the newest event
+	After       Position  // Page.Newer of another page; Before is then ignored
+	Limit       int       // 0 means 50
 }
 
-// Page is what Search found, newest first.
+// Page is what Search returns, newest event first.
 type Page struct {
 	Events []Event
-	Older  Position // Query.Before of the page of older events; zero at the end
-	Newer  Position // Query.After of the page of newer events; zero at the newest
+	Older  Position // Query.Before of the page with older events; zero at the end
+	Newer  Position // Query.After of the page with newer events; zero at the newest event
 }
 
-// Search returns one page. It looks through a bounded number of events, so a page may be short, or empty, and still have others
-// beside it. Pages cost the same wherever they are and however many events there are.
+// Search returns one page. It reads a limited number of events for it, so a page may be short or
+// empty although others follow. A page costs the same wherever it is, and however many events there
+// are.
 func Search(ctx context.Context, trail Trail, q Query) (Page, error) {
 	if q.Limit <= 0 {
 		q.Limit = searchPage
@@ -98,7 +103,7 @@ func Search(ctx context.Context, trail Trail, q Query) (Page, error) {
 	return p, nil
 }
 
-// slice is where and how a query begins to look.
+// slice returns the Slice with which a query starts.
 func (q Query) slice(ctx context.Context, trail Trail) (Slice, error) {
 	s := Slice{Scope: q.Scope, Subject: q.Subject, Names: q.names(), Place: q.Before}
 	if !q.After.IsZero() {
@@ -123,7 +128,8 @@ func (q Query) slice(ctx context.Context, trail Trail) (Slice, error) {
 	return s, nil
 }
 
-// look reads on from a place until it has a page, and says from where to go on: the zero position at the end.
+// look reads on from a place until it has a page. rest is the position to continue from, zero at
+// the end.
 func (q Query) look(ctx context.Context, trail Trail, s Slice) (found []Event, rest Position, err error) {
 	s.Limit = searchBatch
 	if q.open() {
@@ -154,7 +160,7 @@ func (q Query) look(ctx context.Context, trail Trail, s Slice) (found []Event, r
 	return found, s.Place, nil
 }
 
-// past says that neither e nor anything further on can be in the query's time.
+// past reports whether e and everything beyond it are outside the query's time.
 func (q Query) past(e Event, newer bool) bool {
 	if newer {
 		return !q.Until.IsZero() && e.Time.After(q.Until.Add(clocksApart))
@@ -162,7 +168,8 @@ func (q Query) past(e Event, newer bool) bool {
 	return !q.From.IsZero() && e.Time.Before(q.From.Add(-clocksApart))
 }
 
-// names are the names that the query's kinds stand for; nil for all of them, and when a kind is unknown.
+// names returns the names that the query's kinds stand for; nil for all names, and if a kind is
+// unknown.
 func (q Query) names() []string {
 	var names []string
 	for _, kind := range q.Kinds {
@@ -175,7 +182,7 @@ func (q Query) names() []string {
 	return names
 }
 
-// open says whether every event of the scope, or of the subject, is asked for.
+// open reports whether the query asks for every event of its scope or subject.
 func (q Query) open() bool {
 	return len(q.Kinds) == 0 && q.Actor == "" && q.Text == "" && q.From.IsZero() && q.Until.IsZero() && (q.Subject == "" || q.Scope.One())
 }
@@ -194,7 +201,8 @@ func (q Query) matches(e Event) bool {
 	return holds(e.Text, q.Text) || holds(e.By.Name, q.Text) || e.Subject == q.Text || e.By.ID == q.Text
 }
 
-// storable says whether any event can fit: what is compared with a database must be text.
+// storable reports whether any event can match: strings that are compared in a database must be
+// valid.
 func (q Query) storable() bool {
 	for _, text := range []string{q.Scope.Kind, q.Scope.ID, q.Subject, q.Actor, q.Text} {
 		if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
@@ -208,13 +216,14 @@ func holds(text, part string) bool {
 	return part == "" || strings.Contains(strings.ToLower(text), strings.ToLower(part))
 }
 
-// isID says whether text has the form of an id: 32 hexadecimal digits, perhaps with hyphens.
+// isID reports whether a string has the form of an id: 32 hexadecimal digits, with or without
+// hyphens.
 func isID(text string) bool {
 	digits := strings.ReplaceAll(text, "-", "")
 	return len(digits) == 32 && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
-// next and previous are places that leave out no event but this one's neighbour sides: an event at p is before p.next and after
+// next and previous return positions next to p: the event at p is before p.next and after
 // p.previous.
 func (p Position) next() Position     { return Position{Tx: p.Tx, Seq: p.Seq + 1} }
 func (p Position) previous() Position { return Position{Tx: p.Tx, Seq: p.Seq - 1} }

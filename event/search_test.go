@@ -11,7 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// trail holds events, newest first. It narrows by nothing but the place.
+// trail holds events, newest first. It selects by place only.
 type trail []event.Event
 
 func (all trail) Slice(_ context.Context, s event.Slice) (found []event.Event, err error) {

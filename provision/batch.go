@@ -36,12 +36,14 @@ const http403 = 403
 
 // postpone reschedules a work whose failure is not about the person.
 func (w *work) postpone(until time.Time, why string) {
+	next := later{until: until}
 	if no, failed := w.result.(refused); failed {
 		if _, creating := w.decision.(create); creating {
 			w.known.resolved = !no.mayHaveHappened
 		}
+		next.pair = no.pair
 	}
-	w.decision, w.result, w.waits = later{until: until}, unsent{}, why
+	w.decision, w.result, w.waits = next, unsent{}, why
 }
 
 func (r *run) show(entry *LogEntry) error {
@@ -65,7 +67,7 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 
 // count adds an outcome to the cycle's numbers.
 func (c *CycleReport) count(o Outcome) {
-	if !o.Postpone.IsZero() || o.Intent != nil {
+	if !o.Postpone.IsZero() || o.Intent != nil || o.Flies {
 		return
 	}
 	c.Read++

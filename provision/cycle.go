@@ -114,7 +114,7 @@ func (r *run) takeUp(ctx context.Context) error {
 		what = Forget{Links: true, Escrows: true, Unmatched: true}
 	}
 	if s.ForgetFailures != j.ForgetFailures {
-		what.Escrows = true
+		what.Escrows, s.ReadAll = true, true
 	}
 	if s.LookAtAll != j.LookAtAll {
 		s.Ready, s.Watermark, s.NextCycle = false, "", time.Time{}
@@ -230,6 +230,7 @@ func (r *run) begin(ctx context.Context) error {
 			return fmt.Errorf("read position: %w", err)
 		}
 		s.Cycle.Kind, s.Phase, s.Start = InitialCycle, Snapshot, start
+		s.Cycle.Reads = s.ReadAll
 	}
 	if err := r.e.Store.SaveState(ctx, r.fence, *s, lifted); err != nil {
 		return err
@@ -469,6 +470,7 @@ func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 		return time.Time{}, err
 	}
 	s.Phase, s.Last, s.LastGood, s.FailedRuns, s.Drained = Idle, &c, &c, 0, time.Time{}
+	s.ReadAll = s.ReadAll && !c.Reads
 	if s.FirstDone.IsZero() {
 		s.FirstDone = now
 	}

@@ -39,7 +39,10 @@ type fail struct {
 }
 
 // later: it is too early to decide.
-type later struct{ until time.Time }
+type later struct {
+	until time.Time
+	pair  pair
+}
 
 func (skip) isDecision()   {}
 func (create) isDecision() {}
@@ -54,9 +57,10 @@ type result interface{ isResult() }
 // unsent: nothing was sent.
 type unsent struct{}
 
-// done: the target has the wanted state.
+// done: the target has the wanted state, or accepted it and keeps the account blocked all the same.
 type done struct {
 	pair pair
+	held string // the attribute by which the target keeps the account blocked; "" if it does not
 }
 
 // refused: the target does not have the wanted state, or that is unknown.
@@ -114,11 +118,20 @@ type memory struct {
 	resolved bool
 }
 
+// creates returns how many creates of unknown outcome were sent for the object.
+func (m memory) creates() int {
+	if m.Op == nil {
+		return 0
+	}
+	return max(1, m.Op.Times) // an earlier version did not count
+}
+
 // settle turns a decision and its result into the outcome to record. Nothing else decides that.
 func settle(d decision, r result, known memory, now time.Time) Outcome {
 	o := Outcome{ObjectID: known.ObjectID, DropOp: known.resolved}
 	switch d := d.(type) {
 	case later:
+		o.keep(d.pair)
 		o.Postpone = d.until
 	case skip:
 		o.keep(d.pair)

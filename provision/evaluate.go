@@ -18,16 +18,19 @@ import (
 // the configuration, the object, the target and what is remembered. It writes nothing before
 // export.
 type pass struct {
-	job     Job
-	m       *mapping
-	target  Target
-	initial bool // read every account again, even those that should be unchanged
-	settle  time.Duration
+	job    Job
+	m      *mapping
+	target Target
+	reads  bool // read every account again, even those that should be unchanged
+	settle time.Duration
+	doubt  []string // objects whose last update may have been carried out without a record of it
 	// searcher knows which attributes the target can be searched by.
 	searcher *searcher
 	owner    func(ctx context.Context, targetID string) (objectID string, err error)
 	claims   claims
 	hopeless atomic.Int32 // consecutive people with every change refused
+	unshown  atomic.Int64 // successful answers without a body
+	doubted  atomic.Bool  // the target answered with success and did not do what was asked
 }
 
 // work is one person on the way through the steps.
@@ -40,9 +43,12 @@ type work struct {
 	started  time.Time
 
 	m        *mapping
-	link     *Link // the pair, remembered earlier or found now; nil if no account is known
-	replaces *Link // the link whose account is gone, while the engine creates another account
-	current  scim.Resource
+	link     *Link         // the pair, remembered earlier or found now; nil if no account is known
+	replaces *Link         // the link whose account is gone, while the engine creates another account
+	current  scim.Resource // the account as a read or search showed it; nil if nothing was read
+	answer   scim.Resource // what came back from the last write; nil if nothing did
+	created  bool          // the account was created in this pass
+	version  string        // the account's version, if the target gave one in this pass
 	values   []value
 	hash     string
 
@@ -229,17 +235,41 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 		if len(l.skipped) > 0 {
 			return w.failUnsearchable(l.skipped), nil
 		}
-		if settled := op.Sent.Add(p.settle); w.started.Before(settled) {
-			// The application may still be processing the request.
-			return later{until: settled}, nil
-		}
-		w.known.resolved = true
-		return nil, nil
+		return p.notCreatedYet(w, op), nil
 	case 1:
 		return p.adopt(ctx, w, l.found[0], l.key, "adopted")
 	}
 	return w.ambiguous(l.found, l.key), nil
 }
+
+// notCreatedYet decides what to do about a create of unknown outcome when no account shows. The
+// application may still be processing the request, or its search may be behind, so the engine
+// searches again at growing times. Then it sends the create once more, and a third time only to an
+// application that refuses doubles, or if a person asks for a restart. A nil decision means to go on.
+func (p *pass) notCreatedYet(w *work, op *Op) decision {
+	unique := p.target.Dialect().Unique
+	for i, n := range []time.Duration{1, 6, 24} { // by default 5 seconds, 30 seconds, 2 minutes
+		if at := op.Sent.Add(n * p.settle); w.started.Before(at) && (i == 0 || !unique) {
+			return later{until: at}
+		}
+	}
+	answered := w.known.Escrow != nil && w.known.Escrow.Code == codeServerError // it has ended, whatever it did
+	if op.Times >= maxUnknownCreates && !answered && !unique && !p.reads {
+		return w.fail(&TargetError{
+			Kind: Permanent, Code: "CreateOutcomeUnknown",
+			Detail: fmt.Sprintf("A create for this person was sent %d times and its outcome was never known. No account with %s shows at the application, and it does not refuse doubles, so it is not sent again.", op.Times, describeKeys(op.Keys)),
+			Advice: "Look for the account at the application. If there is one, correct its matching attribute: it is found by itself. If there is none, restart provisioning: then the create is sent once more.",
+		})
+	}
+	w.known.resolved = true
+	return nil
+}
+
+const codeServerError = "InternalServerError"
+
+// maxUnknownCreates is how many creates of unknown outcome are sent for a person to an application
+// that may make doubles.
+const maxUnknownCreates = 2
 
 // adopt links the person to the account, unless another person has it. A nil decision means that it
 // did.
@@ -251,9 +281,9 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 	if owner != "" && owner != w.known.ObjectID {
 		return w.taken(o.ID, owner), nil
 	}
-	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: how, State: Active, Name: w.name(), Since: w.started}
-	w.current, w.replaces = o.Resource, nil
-	w.link.Keys = w.accountKeys(nil)
+	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: how, State: Active, Kind: UserKind, Name: w.name(), Since: w.started}
+	w.current, w.version, w.replaces = o.Resource, o.Version, nil
+	w.link.Keys = w.accountKeys(w.afterwards(nil, nil))
 	w.known.resolved = w.known.Op != nil
 	w.identify(o.ID)
 	w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("Found one account in %s by %s '%s'.", p.m.target, key.Path, text(key.Value)), map[string]string{"id": o.ID})
@@ -365,7 +395,7 @@ func (p *pass) prepareCreate(w *work, attributes map[string]any, keys []MatchKey
 	}
 	w.step("EntrySynchronizationAdd", ProcessingStep, Success, fmt.Sprintf("User '%s' will be created in %s: active and in scope, and no account was found.", w.name(), p.m.target), nil)
 	p.mentionReferences(w, attributes)
-	return create{keys: keys, changes: diff(scim.Resource{}, w.values), replaces: w.replaces}
+	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces}
 }
 
 // mentionReferences logs which attributes this version does not write.
@@ -400,13 +430,13 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	if !p.m.can(FlowUpdate) {
 		return w.skipUpdate("UpdateDisabled", "Update is not among the Target Object Actions.", "Tick Update to keep accounts up to date and to disable them."), nil
 	}
-	if !w.newLink() && w.link.Hash == w.hash && !p.initial && !w.link.missing() {
-		return w.redundant(), nil
+	changes, sure := p.compareWritten(w)
+	if !sure {
+		if d, err := p.readAccount(ctx, w, attributes); d != nil || err != nil {
+			return d, err
+		}
+		changes = diff(w.current, w.values, w.link.Wrote)
 	}
-	if d, err := p.readAccount(ctx, w, attributes); d != nil || err != nil {
-		return d, err
-	}
-	changes := diff(w.current, w.values)
 	if len(changes) == 0 {
 		return w.redundant(), nil
 	}
@@ -417,6 +447,19 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf(words, w.name(), p.m.target), nil)
 	p.mentionReferences(w, attributes)
 	return patch{action: w.action(), link: *w.link, changes: changes}, nil
+}
+
+// compareWritten compares the person with what was written to the account. sure is false if the
+// account must be read: a person asked for that, the account was just found or is missing, or what
+// was written is not known for certain.
+func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
+	if p.reads || slices.Contains(p.doubt, w.known.ObjectID) || w.current != nil || w.newLink() || w.link.missing() {
+		return nil, false
+	}
+	if w.link.Wrote == nil {
+		return nil, w.link.Hash == w.hash
+	}
+	return diffWritten(w.link.Wrote, w.values)
 }
 
 // action returns the action that the log shows for an update of the person's account.
@@ -450,7 +493,7 @@ func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]a
 	}
 	o, err := p.target.Get(ctx, w.link.TargetID)
 	if err == nil {
-		w.current = o.Resource
+		w.current, w.version = o.Resource, o.Version
 		w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("User '%s' is linked to an account in %s.", w.name(), p.m.target), map[string]string{"id": w.link.TargetID})
 		return nil, nil
 	}
@@ -530,6 +573,9 @@ func (w *work) redundant() skip {
 	reason, advice := w.whyRedundant()
 	s := w.skip("RedundantExport", reason, advice)
 	before := w.known.Link
+	if w.entitled() && w.current == nil && before != nil && before.State == Held {
+		s = w.skip(codeHeld, heldReason(w.m.heldBy(before.Wrote)), heldAdvice)
+	}
 	switch {
 	case before != nil && before.State == Released && w.disabledState() == Released && !w.entitled():
 		s.telling = silent // the job no longer manages this person: no report
@@ -542,8 +588,13 @@ func (w *work) redundant() skip {
 
 // whyRedundant explains what was compared and which differences are left alone.
 func (w *work) whyRedundant() (reason, advice string) {
+	advice = w.whyStillActive()
 	if w.current == nil {
-		return "Nothing that the mapping reads has changed since the account was last written or read, so the account was not read.", ""
+		reason = "Not read: nothing that the mapping sends has changed since the account was last written or read"
+		if since := w.link.lastSeen(); !since.IsZero() {
+			reason += ", at " + since.UTC().Format("2006-01-02 15:04 UTC")
+		}
+		return reason + "." + w.onlyCase(), advice
 	}
 	reason = "The account was read and has the values of the mapping; nothing had to be sent."
 	if !w.entitled() {
@@ -553,33 +604,65 @@ func (w *work) whyRedundant() (reason, advice string) {
 		}
 		reason = fmt.Sprintf("The account was read and has the state of a person without access already (%s); nothing had to be sent. Its other attributes were not compared: they are sent only to accounts that may be used.", strings.Join(state, ", "))
 	}
-	var byCase, cleared []string
-	for i := range w.m.rows {
-		r := &w.m.rows[i]
-		at := slices.IndexFunc(w.values, func(v value) bool { return v.row.Target == r.Target })
-		switch {
-		case at >= 0:
-			want := w.values[at].want
-			old, _ := r.compare(w.current, want)
-			if s, ok := want.(string); ok && !r.CaseExact && old != nil && text(old) != s && strings.EqualFold(text(old), s) {
-				byCase = append(byCase, r.Target)
-			}
-			if !w.entitled() && r.state && want == true {
-				advice = "The person must not have access, but the mapping gives active the value True. Map active from IsSoftDeleted to disable such accounts."
-			}
-		case w.entitled() && r.FlowType == FlowAlways && r.Type != TypeReference && r.Expr != nil:
-			if old, _ := r.compare(w.current, nil); old != nil {
-				cleared = append(cleared, r.Target)
-			}
+	return reason + w.onlyCase() + w.keptValues(), advice
+}
+
+// lastSeen returns when the account was last written or shown by the target.
+func (l *Link) lastSeen() time.Time {
+	if l.Proved.After(l.Updated) {
+		return l.Proved
+	}
+	return l.Updated
+}
+
+// has returns the value of an attribute of the account, as far as it was read or is remembered.
+func (w *work) has(r *row) any {
+	if w.current != nil {
+		return r.valueIn(w.current)
+	}
+	return w.link.Wrote[r.Target].shown()
+}
+
+// onlyCase names the values that differ in capital letters alone.
+func (w *work) onlyCase() string {
+	var names []string
+	for _, v := range w.values {
+		want, isText := v.want.(string)
+		if old := text(w.has(v.row)); isText && !v.row.CaseExact && old != want && strings.EqualFold(old, want) {
+			names = append(names, v.row.Target)
 		}
 	}
-	if len(byCase) > 0 {
-		reason += fmt.Sprintf(" Differences of capital letters alone are not sent unless the attribute is marked exact case: %s.", strings.Join(byCase, ", "))
+	if len(names) == 0 {
+		return ""
 	}
-	if len(cleared) > 0 {
-		reason += fmt.Sprintf(" The account keeps values that the mapping does not yield; empty values are not sent: %s.", strings.Join(cleared, ", "))
+	return fmt.Sprintf(" Differences of capital letters alone are not sent unless the attribute is marked exact case: %s.", strings.Join(names, ", "))
+}
+
+// keptValues names the values that the account has, the mapping does not yield and the job did not
+// write.
+func (w *work) keptValues() string {
+	var names []string
+	for i := range w.m.rows {
+		r := &w.m.rows[i]
+		v := w.wanted(r.Target)
+		if w.entitled() && (v == nil || v.want == nil) && r.FlowType == FlowAlways && r.Type != TypeReference && r.Expr != nil && r.valueIn(w.current) != nil {
+			names = append(names, r.Target)
+		}
 	}
-	return reason, advice
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" The account keeps values that the mapping does not yield and that were not written by this job: %s.", strings.Join(names, ", "))
+}
+
+// whyStillActive advises on a mapping that lets a person without access keep an active account.
+func (w *work) whyStillActive() string {
+	for _, v := range w.values {
+		if !w.entitled() && v.row.state && v.want == true {
+			return "The person must not have access, but the mapping gives active the value True. Map active from IsSoftDeleted to disable such accounts."
+		}
+	}
+	return ""
 }
 
 // pairAfter returns the pair to remember once changes are made, or nil if it is already remembered
@@ -587,23 +670,39 @@ func (w *work) whyRedundant() (reason, advice string) {
 func (w *work) pairAfter(proved bool, changes []Change) pair {
 	l := *w.link
 	if proved {
-		l.Hash = w.hash
-		if w.current != nil || w.newLink() {
-			l.Keys = w.accountKeys(changes)
-		}
+		w.remember(&l, changes, nil)
 	}
 	l.Name = w.name()
 	switch {
 	case l.missing() && w.current == nil: // the engine did not look for it
+	case w.entitled() && w.m.heldBy(l.Wrote) != "":
+		l.State = Held
 	case w.entitled():
 		l.State = Active
 	default:
 		l.State = w.disabledState()
 	}
-	if k := w.known.Link; !w.newLink() && k != nil && l.Hash == k.Hash && l.State == k.State && l.Name == k.Name && sameKeys(l.Keys, k.Keys) {
+	if k := w.known.Link; !w.newLink() && k != nil && l.Hash == k.Hash && l.State == k.State && l.Name == k.Name && sameKeys(l.Keys, k.Keys) &&
+		l.Wrote.equal(k.Wrote) && l.Version == k.Version && l.Proved.Equal(k.Proved) {
 		return nil
 	}
 	return remember{l}
+}
+
+// remember notes in a link what was written to the account and what came back. changes were carried
+// out; unsure may have been.
+func (w *work) remember(l *Link, changes, unsure []Change) {
+	if l.Wrote == nil && w.current == nil && !w.created && len(changes)+len(unsure) == 0 {
+		return // a link of an earlier version whose account was not read: its hash stays what is known
+	}
+	l.Wrote, l.Hash = w.afterwards(changes, unsure), ""
+	l.Keys = w.accountKeys(l.Wrote)
+	if w.version != "" {
+		l.Version = w.version
+	}
+	if w.current != nil || w.answer != nil {
+		l.Proved = w.started
+	}
 }
 
 // disabledState returns the state of a disabled account: Disabled if the job still manages the

@@ -18,7 +18,7 @@ func (p *pass) export(ctx context.Context, w *work, now time.Time) {
 	}
 	switch d := w.decision.(type) {
 	case patch:
-		w.result = p.patch(ctx, w, d)
+		w.result = p.patch(ctx, w, d, now)
 	case remove:
 		w.result = p.delete(ctx, w, d)
 	}
@@ -51,7 +51,8 @@ func (p *pass) created(ctx context.Context, w *work, d create, o TargetObject, n
 	if owner, err := p.ownerOf(ctx, o.ID, w.known.ObjectID); err != nil || owner != w.known.ObjectID {
 		return w.notOurs(o.ID, owner, err, err != nil)
 	}
-	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: "created", State: Active, Since: now}
+	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: "created", State: Active, Kind: UserKind, Since: now}
+	w.created, w.answer, w.version = true, o.Resource, o.Version
 	w.identify(o.ID)
 	if differs := p.contradicted(o, w.values); differs != "" && p.m.can(FlowUpdate) {
 		w.step("EntryExportAdd", ExportStep, Success, fmt.Sprintf("%s answered the create with an account whose %s differs. It is brought up to date.", p.m.target, differs), nil)
@@ -95,8 +96,8 @@ func (p *pass) correct(ctx context.Context, w *work, d create) result {
 		no.mayHaveHappened = false // the create has happened: the account is known
 		return no
 	}
-	w.current, w.known.resolved = o.Resource, true
-	if changes := diff(w.current, w.values); len(changes) > 0 {
+	w.current, w.version, w.answer, w.known.resolved = o.Resource, o.Version, nil, true
+	if changes := diff(w.current, w.values, nil); len(changes) > 0 {
 		w.decision = patch{action: Create, link: *w.link, changes: changes}
 		return nil
 	}
@@ -124,7 +125,7 @@ func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal 
 	if refusal.Kind != Conflict {
 		w.link.How = "created"
 	}
-	changes := diff(w.current, w.values)
+	changes := diff(w.current, w.values, nil)
 	switch {
 	case len(changes) == 0 && refusal.Kind != Conflict:
 		return w.wasCreated(p, d)
@@ -136,120 +137,6 @@ func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal 
 	return nil
 }
 
-func (p *pass) patch(ctx context.Context, w *work, d patch) result {
-	err := p.target.Patch(ctx, d.link.TargetID, d.changes)
-	if err == nil {
-		words := "User '%s' was updated in %s."
-		if d.action == Disable {
-			words = "User '%s' was disabled in %s."
-		}
-		return w.succeed("EntryExportUpdate", fmt.Sprintf(words, w.name(), p.m.target), d.changes)
-	}
-	te := asTargetError(err)
-	written, te := p.isolate(ctx, d, te)
-	no := w.failExport("EntryExportUpdate", fmt.Sprintf("Failed to update User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
-	switch {
-	case te.Kind == NotFound:
-		no.pair = rememberLost(d.link) // the next cycle looks for it again
-	case len(written) > 0:
-		l := d.link
-		l.Hash, l.Keys, l.Name = "", w.accountKeys(written), w.name() // the account now has an unknown mix of values
-		no.pair = remember{l}
-	}
-	return no
-}
-
-// isolate finds out which of several changes the target refuses, by splitting them in halves, and
-// so writes the others. It returns the changes that were written, and the refusal with a detail that
-// names the rest.
-func (p *pass) isolate(ctx context.Context, d patch, refusal *TargetError) (written []Change, te *TargetError) {
-	if len(d.changes) < 2 || !isolable(refusal) || p.hopeless.Load() >= maxHopeless {
-		return nil, refusal
-	}
-	i := isolation{target: p.target, id: d.link.TargetID, budget: maxIsolation, problem: refusal}
-	// Changes that enable or disable the account must not depend on any other change.
-	state, rest := []Change{}, []Change{}
-	for _, c := range d.changes {
-		if r := p.m.row(c.Path); r != nil && r.state {
-			state = append(state, c)
-			continue
-		}
-		rest = append(rest, c)
-	}
-	if len(state) > 0 && len(rest) > 0 {
-		i.send(ctx, state)
-		i.send(ctx, rest)
-	} else {
-		i.halve(ctx, d.changes)
-	}
-	if len(i.written) == 0 {
-		p.hopeless.Add(1)
-		return nil, i.problem
-	}
-	p.hopeless.Store(0)
-	named := *i.problem
-	named.Detail = fmt.Sprintf("%s was refused: %s The other changes were written: %s.", paths(i.refused), i.problem.Detail, paths(i.written))
-	return i.written, &named
-}
-
-const (
-	maxIsolation = 14 // requests for one person
-	maxHopeless  = 3  // consecutive people without a value written: then the target refuses more than single values
-)
-
-// isolable reports whether a refusal may be about one of several values.
-func isolable(te *TargetError) bool {
-	return te.Kind == Conflict || te.Kind == Permanent && (te.Status == http400 || te.Status == http422)
-}
-
-// isolation sends changes piece by piece.
-type isolation struct {
-	target           Target
-	id               string
-	budget           int
-	written, refused []Change
-	problem          *TargetError // the refusal of the smallest piece so far
-	smallest         int
-	stopped          bool // something else went wrong: send nothing more
-}
-
-func (i *isolation) send(ctx context.Context, changes []Change) {
-	if i.stopped || i.budget == 0 {
-		i.refused = append(i.refused, changes...)
-		return
-	}
-	i.budget--
-	err := i.target.Patch(ctx, i.id, changes)
-	if err == nil {
-		i.written = append(i.written, changes...)
-		return
-	}
-	te := asTargetError(err)
-	if i.smallest == 0 || len(changes) < i.smallest || !isolable(te) {
-		i.problem, i.smallest = te, len(changes)
-	}
-	i.stopped = !isolable(te)
-	if i.stopped || len(changes) == 1 {
-		i.refused = append(i.refused, changes...)
-		return
-	}
-	i.halve(ctx, changes)
-}
-
-func (i *isolation) halve(ctx context.Context, changes []Change) {
-	middle := len(changes) / 2
-	i.send(ctx, changes[:middle])
-	i.send(ctx, changes[middle:])
-}
-
-func paths(changes []Change) string {
-	names := make([]string, len(changes))
-	for i, c := range changes {
-		names[i] = c.Path
-	}
-	return strings.Join(names, ", ")
-}
-
 func (p *pass) delete(ctx context.Context, w *work, d remove) result {
 	err := p.target.Delete(ctx, d.link.TargetID)
 	if err == nil {
@@ -257,9 +144,10 @@ func (p *pass) delete(ctx context.Context, w *work, d remove) result {
 	}
 	te := asTargetError(err)
 	if te.Kind == NotFound {
-		// Only the HTTP status says that the account is gone, so confirm it with a search.
+		// Only the HTTP status says that the account is gone, so confirm it with a read and a search.
+		_, err := p.target.Get(ctx, d.link.TargetID)
 		l := p.find(ctx, d.link.Keys)
-		if l.problem == nil && len(l.found) == 0 && len(l.skipped) == 0 && len(d.link.Keys) > 0 {
+		if err != nil && asTargetError(err).Kind == NotFound && l.problem == nil && len(l.found) == 0 && len(l.skipped) == 0 && len(d.link.Keys) > 0 {
 			return w.succeed("EntryExportDelete", fmt.Sprintf("User '%s' was deleted in %s already.", w.name(), p.m.target), nil)
 		}
 	}
@@ -272,7 +160,11 @@ func (w *work) succeed(step, words string, changes []Change) done {
 	if w.gone {
 		return done{pair: forget{}}
 	}
-	return done{pair: w.pairAfter(true, changes)}
+	d := done{pair: w.pairAfter(true, changes)}
+	if kept, ok := d.pair.(remember); ok && kept.link.State == Held {
+		d.held = w.m.heldBy(kept.link.Wrote)
+	}
+	return d
 }
 
 func (w *work) failExport(step, words string, te *TargetError) refused {
@@ -327,6 +219,9 @@ func statusOf(d decision, r result) StatusInfo {
 			s.AdditionalDetails = fmt.Sprintf("%s was answered with HTTP %d.", te.Request, te.Status)
 		}
 		return s
+	}
+	if ok, sent := r.(done); sent && ok.held != "" {
+		return StatusInfo{Status: Warning, Code: codeHeld, Reason: heldReason(ok.held), Category: "nonServiceFailure", RecommendedAction: heldAdvice}
 	}
 	if s, skipped := d.(skip); skipped {
 		return StatusInfo{Status: Skipped, Code: s.code, Reason: s.reason, Category: "nonServiceFailure", RecommendedAction: s.advice}

@@ -600,7 +600,7 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 	}
 	r := Report{
 		Job: job, State: state, Code: statusCode(job, state),
-		Linked: counts.Linked, Lost: counts.Lost, Escrowed: counts.Escrowed, Unmatched: counts.Unmatched, Pending: counts.Pending,
+		Linked: counts.Linked, Lost: counts.Lost, Held: counts.Held, Escrowed: counts.Escrowed, Unmatched: counts.Unmatched, Pending: counts.Pending,
 	}
 	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled {
 		r.Notes = append(r.Notes, groupsNote)
@@ -610,6 +610,9 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 		searches = job.Searches
 	}
 	r.Notes = append(r.Notes, searches.notes()...)
+	if state.Dialect.For == job.ForgetLinks {
+		r.Notes = append(r.Notes, state.Dialect.notes()...)
+	}
 	return r, nil
 }
 

@@ -9,7 +9,10 @@ import (
 )
 
 // missing reports whether the target did not know the account when it was last needed.
-func (l *Link) missing() bool { return l.State == Lost || l.State == Gone }
+func (l *Link) missing() bool { return l.State == Missed || l.wasLost() }
+
+// wasLost reports whether a search has already found nobody.
+func (l *Link) wasLost() bool { return l.State == Lost || l.State == Gone }
 
 // relocate looks for another account of a person whose account id the target no longer knows. It
 // searches by the values that the account had and by those it should have. A single 404 proves
@@ -115,7 +118,7 @@ func (w *work) miss(mayCreate bool) skip {
 		advice = "Add the person at the application, or tick Create if it supports that."
 	}
 	before, state := w.known.Link, Lost
-	if before != nil && before.missing() {
+	if before != nil && before.wasLost() {
 		state = Gone
 	} else {
 		reason += " It is looked for again in the next cycle."
@@ -146,34 +149,31 @@ func (w *work) failLost(te *TargetError, old Link) fail {
 	return f
 }
 
-// accountKeys returns the matching values that the account has once the changes are made.
-func (w *work) accountKeys(changes []Change) []MatchKey {
+// accountKeys returns the matching values that the account has, as the ledger knows them.
+func (w *work) accountKeys(wrote Ledger) []MatchKey {
 	var keys []MatchKey
 	for i := range w.m.matching {
-		r := &w.m.matching[i]
-		v, _ := r.compare(w.current, nil)
-		for _, ch := range changes {
-			if ch.Path == r.Target {
-				v = ch.New
-			}
-		}
-		if m, ok := v.(map[string]any); ok {
-			v = m["value"]
+		path := w.m.matching[i].Target
+		e, known := wrote[path]
+		v := e.shown()
+		if v == nil {
+			v = e.value()
 		}
 		switch v := v.(type) {
 		case string:
-			if v != "" && len(v) <= maxKey {
-				keys = append(keys, MatchKey{Path: r.Target, Value: v})
+			if v != "" && !isHashed(v) {
+				keys = append(keys, MatchKey{Path: path, Value: v})
 			}
 		case bool, int64:
-			keys = append(keys, MatchKey{Path: r.Target, Value: v})
+			keys = append(keys, MatchKey{Path: path, Value: v})
+		default:
+			if at := slices.IndexFunc(w.link.Keys, func(k MatchKey) bool { return k.Path == path }); !known && at >= 0 {
+				keys = append(keys, w.link.Keys[at])
+			}
 		}
 	}
 	return keys
 }
-
-// maxKey limits a remembered matching value, in bytes.
-const maxKey = 1_000
 
 func sameKey(a, b MatchKey) bool {
 	return a.Path == b.Path && scim.Fold(text(a.Value)) == scim.Fold(text(b.Value))

@@ -37,6 +37,7 @@ type row struct {
 	path  scim.Path
 	loose *scim.Path // the path without the filter in brackets; nil if it has none
 	state bool       // the attribute tells the target whether the account may be used
+	alone bool       // no other row writes to the element that the path selects
 }
 
 func compileMapping(s *Schema, c Catalog) (*mapping, error) {
@@ -56,6 +57,10 @@ func compileMapping(s *Schema, c Catalog) (*mapping, error) {
 			return nil, &RowError{Mapping: object.Name, Row: c.Row, Target: c.Target, Message: err.Error(), Err: err}
 		}
 		m.rows = append(m.rows, r)
+	}
+	for i := range m.rows {
+		r := &m.rows[i]
+		r.alone = r.element() != "" && !slices.ContainsFunc(m.rows, func(o row) bool { return o.Row != r.Row && o.element() == r.element() })
 	}
 	for _, c := range Matching(compiled) {
 		i := slices.IndexFunc(m.rows, func(r row) bool { return r.Row == c.Row })
@@ -85,6 +90,14 @@ func (r *row) read() error {
 		r.loose = &p
 	}
 	return nil
+}
+
+// element returns the part of the row's path that selects an element of a multi-valued attribute,
+// such as emails[type eq "work"]; "" if it selects none.
+func (r *row) element() string { return strings.ToLower(elementOf(r.Target)) }
+
+func elementOf(path string) string {
+	return path[:strings.LastIndexByte(path, ']')+1]
 }
 
 // systems returns the names of the directories that an object mapping connects.
@@ -119,7 +132,8 @@ func (m *mapping) row(target string) *row {
 
 func (m *mapping) can(action FlowTypes) bool { return m.object.FlowTypes.Has(action) }
 
-// value is one target attribute and the value that it should have.
+// value is one target attribute and the value that it should have. want is nil for an attribute
+// that should have none.
 type value struct {
 	row  *row
 	want any
@@ -135,15 +149,21 @@ func (m *mapping) values(attributes map[string]any, entitled, creating bool) ([]
 		if !entitled && !r.state || r.FlowType == FlowObjectAddOnly && !creating || r.Type == TypeReference {
 			continue
 		}
-		want, err := r.evaluate(env, creating)
+		want, flows, err := r.evaluate(env, creating)
 		if err != nil {
 			return nil, err
 		}
-		if want != nil {
+		if want != nil || flows && entitled && !creating && r.clears() {
 			out = append(out, value{row: r, want: want})
 		}
 	}
 	return out, nil
+}
+
+// clears reports whether an empty source value empties the attribute. The engine never empties what
+// finds or blocks an account, nor an attribute with a default value.
+func (r *row) clears() bool {
+	return r.FlowType == FlowAlways && r.Expr != nil && !r.state && r.MatchingPriority == 0 && !r.Required && r.DefaultValue == ""
 }
 
 // rowProblem reports a row that yields no usable value for one person.
@@ -154,30 +174,31 @@ type rowProblem struct {
 	Advice string
 }
 
-// evaluate returns the target value, or nil if the row provides none. Like Entra, it never sends
-// null: an empty source leaves the target's value alone, except that a create uses the default
-// value.
-func (r *row) evaluate(env expr.Env, creating bool) (any, *rowProblem) {
+// evaluate returns the target value, or nil if the row provides none. flows is false if the
+// expression says that nothing flows; then the target's value stays as it is. A create uses the
+// default value for an empty one.
+func (r *row) evaluate(env expr.Env, creating bool) (want any, flows bool, problem *rowProblem) {
 	v := expr.Null()
 	if r.Expr != nil {
 		var err error
 		if v, err = r.Expr.Eval(env); err != nil {
-			return nil, &rowProblem{
+			return nil, false, &rowProblem{
 				Target: r.Target, Code: "InvalidExpression", Text: fmt.Sprintf("The expression for %s cannot be evaluated: %s.", r.Target, err),
 				Advice: "Correct the expression in the mapping, or the person's attributes in the directory.",
 			}
 		}
 	}
 	if v.IsNoFlow() {
-		return nil, nil
+		return nil, false, nil
 	}
 	if v.IsNullOrEmpty() {
 		if r.DefaultValue == "" || (!creating && r.Expr != nil) {
-			return nil, nil
+			return nil, true, nil
 		}
 		v = expr.String(r.DefaultValue)
 	}
-	return r.convert(v)
+	want, problem = r.convert(v)
+	return want, true, problem
 }
 
 func (r *row) convert(v expr.Value) (any, *rowProblem) {
@@ -257,7 +278,7 @@ func (m *mapping) keys(attributes map[string]any) ([]MatchKey, *rowProblem) {
 	env := expr.Env{Attribute: func(name string) expr.Value { return sourceValue(attributes[name]) }}
 	var keys []MatchKey
 	for i := range m.matching {
-		want, err := m.matching[i].evaluate(env, false)
+		want, _, err := m.matching[i].evaluate(env, false)
 		if err != nil {
 			return nil, err
 		}
@@ -268,23 +289,84 @@ func (m *mapping) keys(attributes map[string]any) ([]MatchKey, *rowProblem) {
 	return keys, nil
 }
 
-// diff returns only the changes that are needed for the account to have the values.
-func diff(current scim.Resource, values []value) []Change {
+// diff returns only the changes that are needed for an account as the target showed it to have the
+// values. wrote is what the job remembers of the account: it removes only values that it gave, or
+// that the mapping says to remove.
+func diff(current scim.Resource, values []value, wrote Ledger) []Change {
 	var changes []Change
 	for _, v := range values {
-		old, same := v.row.compare(current, v.want)
-		if same || v.row.FlowType == FlowAttributeAddOnly && old != nil {
+		if v.want == nil {
+			if old := v.row.valueIn(current); old != nil && (wrote[v.row.Target].Sent != nil || v.row.FlowNull) {
+				changes = append(changes, v.row.change(old, nil))
+			}
 			continue
 		}
-		want := v.want
-		if v.row.FlowType == FlowMultiValueAddOnly || v.row.FlowType == FlowValueAddOnly {
-			if want = v.row.union(old, want); want == nil {
-				continue
+		old, same := v.row.compare(current, v.want)
+		changes = v.add(changes, old, same)
+	}
+	for i := range changes {
+		if e := elementOf(changes[i].Path); e != "" {
+			if p, err := scim.ParsePath(nil, e, scim.Lenient); err == nil && len(flatten(p.Get(current))) == 0 {
+				changes[i].Element = ElementMissing
 			}
 		}
-		changes = append(changes, Change{Path: v.row.Target, Old: old, New: want, Type: string(v.row.Type)})
 	}
 	return changes
+}
+
+// diffWritten returns the changes that an account needs, judging by what was written. sure is false
+// if only a read can tell.
+func diffWritten(wrote Ledger, values []value) (changes []Change, sure bool) {
+	for _, v := range values {
+		had, known := wrote.known(v.row.Target)
+		switch _, remembered := wrote[v.row.Target]; {
+		case remembered && !known:
+			return nil, false
+		case v.want == nil && !known:
+			if v.row.FlowNull {
+				return nil, false
+			}
+		case v.want == nil:
+			if empty := had.Shown && had.Got == nil; !empty && (had.Sent != nil || v.row.FlowNull && had.Got != nil) {
+				changes = append(changes, v.row.change(had.shown(), nil))
+			}
+		case v.row.dependsOnValue() && (!known || isHashed(had.value())):
+			return nil, false
+		case !known:
+			changes = v.add(changes, nil, false)
+		case had.Sent == nil || v.row.agrees(had.Sent, v.want):
+			changes = v.add(changes, had.value(), v.row.agrees(had.value(), v.want))
+		default:
+			changes = v.add(changes, had.shown(), false)
+		}
+	}
+	for i := range changes {
+		changes[i].Element = wrote.element(changes[i].Path)
+	}
+	return changes, true
+}
+
+// dependsOnValue reports whether what to send depends on the value that the account has.
+func (r *row) dependsOnValue() bool {
+	return r.FlowType != FlowAlways && r.FlowType != FlowObjectAddOnly
+}
+
+// add appends the change that gives an account the value, unless it needs none.
+func (v value) add(changes []Change, old any, same bool) []Change {
+	if same || v.row.FlowType == FlowAttributeAddOnly && old != nil {
+		return changes
+	}
+	want := v.want
+	if v.row.FlowType == FlowMultiValueAddOnly || v.row.FlowType == FlowValueAddOnly {
+		if want = v.row.union(old, want); want == nil {
+			return changes
+		}
+	}
+	return append(changes, v.row.change(old, want))
+}
+
+func (r *row) change(old, want any) Change {
+	return Change{Path: r.Target, Old: old, New: want, Type: string(r.Type), Alone: r.alone}
 }
 
 // union returns the old values plus the wanted ones, or nil if the wanted ones are all present. A
@@ -405,11 +487,21 @@ func text(v any) string {
 	return string(b)
 }
 
-// hash returns a hash of a set of values, so that an unchanged person needs no request.
+// hash returns a hash of a set of values. Links of earlier versions remember it instead of a
+// ledger.
 func hash(values []value) string {
 	h := sha256.New()
 	for _, v := range values {
+		if v.want == nil {
+			continue
+		}
 		fmt.Fprintf(h, "%d:%s%T%d:%s", len(v.row.Target), v.row.Target, v.want, len(text(v.want)), text(v.want))
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// hashText returns a hash of a string.
+func hashText(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:16])
 }

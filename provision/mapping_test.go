@@ -61,12 +61,12 @@ func TestDefaultsFlowOnCreateOnly(t *testing.T) {
 	}
 	r := newRow(t, "title", CompiledMapping{Expr: e, Type: TypeString, DefaultValue: "Employee"})
 	for creating, want := range map[bool]any{true: "Employee", false: nil} {
-		if got, problem := r.evaluate(expr.Env{}, creating); got != want || problem != nil {
+		if got, _, problem := r.evaluate(expr.Env{}, creating); got != want || problem != nil {
 			t.Errorf("creating %v: got %v, want %v", creating, got, want)
 		}
 	}
 	only := newRow(t, "title", CompiledMapping{Type: TypeString, DefaultValue: "Employee"})
-	if got, _ := only.evaluate(expr.Env{}, false); got != "Employee" {
+	if got, _, _ := only.evaluate(expr.Env{}, false); got != "Employee" {
 		t.Errorf("a row without a source: got %v", got)
 	}
 }
@@ -91,7 +91,7 @@ func TestDiff(t *testing.T) {
 		"a_number":                     {"age", CompiledMapping{Type: TypeInteger}, int64(7), nil},
 		"names_in_other_letter_case":   {"title", CompiledMapping{Type: TypeString}, "Countess", nil},
 		"an_element_chosen_by_type":    {`emails[type eq "work"].value`, CompiledMapping{Type: TypeString}, "ada@contoso.com", nil},
-		"an_element_that_is_missing":   {`emails[type eq "other"].value`, CompiledMapping{Type: TypeString}, "y", &Change{New: "y", Type: "String"}},
+		"an_element_that_is_missing":   {`emails[type eq "other"].value`, CompiledMapping{Type: TypeString}, "y", &Change{New: "y", Type: "String", Element: ElementMissing}},
 		"an_attribute_that_is_missing": {"nickName", CompiledMapping{Type: TypeString}, "A", &Change{New: "A", Type: "String"}},
 		"only_if_the_target_has_none":  {"title", CompiledMapping{Type: TypeString, FlowType: FlowAttributeAddOnly}, "Engineer", nil},
 		"a_set_in_another_order":       {"roles", CompiledMapping{Type: TypeString, Multivalued: true}, []any{"a", "b"}, nil},
@@ -104,8 +104,14 @@ func TestDiff(t *testing.T) {
 				tt.change.Path = tt.target
 				want = []Change{*tt.change}
 			}
-			if d := cmp.Diff(want, diff(current, []value{{row: r, want: tt.want}})); d != "" {
+			if d := cmp.Diff(want, diff(current, []value{{row: r, want: tt.want}}, nil)); d != "" {
 				t.Errorf("changes (-want +got):\n%s", d)
+			}
+			// What the ledger remembers of the same account leads to the same decision.
+			wrote := throughText(t, Ledger{tt.target: {Got: remembered(r.valueIn(current)), Shown: true}})
+			got, sure := diffWritten(wrote, []value{{row: r, want: tt.want}})
+			if len(got) != len(want) || len(got) == 1 && text(got[0].New) != text(want[0].New) || !sure {
+				t.Errorf("by the ledger %v: got %v (sure: %v), want %v", wrote, got, sure, want)
 			}
 		})
 	}
@@ -113,11 +119,11 @@ func TestDiff(t *testing.T) {
 		t.Parallel()
 		r := newRow(t, "tags", CompiledMapping{Type: TypeString, Multivalued: true, FlowType: FlowValueAddOnly})
 		tagged := scim.Resource{"tags": []any{"a", "b"}}
-		got := diff(tagged, []value{{row: r, want: []any{"b", "c"}}})
+		got := diff(tagged, []value{{row: r, want: []any{"b", "c"}}}, nil)
 		if d := cmp.Diff([]Change{{Path: "tags", Old: []any{"a", "b"}, New: []any{"a", "b", "c"}, Type: "String"}}, got); d != "" {
 			t.Errorf("changes (-want +got):\n%s", d)
 		}
-		if got := diff(tagged, []value{{row: r, want: []any{"a"}}}); got != nil {
+		if got := diff(tagged, []value{{row: r, want: []any{"a"}}}, nil); got != nil {
 			t.Errorf("got %v, want nothing", got)
 		}
 	})

@@ -467,8 +467,12 @@ func (t pacedTarget) Create(ctx context.Context, changes []Change) (o TargetObje
 	return o, err
 }
 
-func (t pacedTarget) Patch(ctx context.Context, id string, changes []Change) error {
-	return t.do(ctx, UpdateRequest, func() error { return t.Target.Patch(ctx, id, changes) })
+func (t pacedTarget) Patch(ctx context.Context, id string, changes []Change) (o TargetObject, err error) {
+	err = t.do(ctx, UpdateRequest, func() error {
+		o, err = t.Target.Patch(ctx, id, changes)
+		return err
+	})
+	return o, err
 }
 
 func (t pacedTarget) Delete(ctx context.Context, id string) error {

@@ -95,7 +95,9 @@ func (b *bounded) Create(context.Context, []Change) (TargetObject, error) {
 	return TargetObject{}, b.ask(CreateRequest)
 }
 
-func (b *bounded) Patch(context.Context, string, []Change) error { return b.ask(UpdateRequest) }
+func (b *bounded) Patch(context.Context, string, []Change) (TargetObject, error) {
+	return TargetObject{}, b.ask(UpdateRequest)
+}
 
 // people has 64 people at a time searched for and created, all of them in n virtual seconds.
 func (b *bounded) people(t *testing.T, p *pacer, n int) {

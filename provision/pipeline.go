@@ -283,6 +283,12 @@ func (l *pipeline) evaluate(ctx context.Context, known Pending) (*work, error) {
 func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 	d, creating := w.decision.(create)
 	if !creating {
+		if _, updating := w.decision.(patch); updating {
+			// If the process dies now, the next one reads this account before it compares anything with it.
+			if err := l.before(w, Outcome{ObjectID: w.known.ObjectID, Flies: true}); err != nil {
+				return err
+			}
+		}
 		l.p.export(ctx, w, l.r.e.Now())
 		return nil
 	}
@@ -291,14 +297,15 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 		w.postpone(until, l.pacer.why(CreateRequest))
 		return nil
 	}
-	if err := l.intend(ctx, w, d); err != nil {
+	times := w.known.creates() + 1
+	if err := l.intend(w, d, times); err != nil {
 		return err
 	}
 	var broken error
-	req.before = func(ctx context.Context) error {
+	req.before = func(context.Context) error {
 		// The time in the intent says how long the create may still be under way.
 		if l.r.e.Now().Sub(w.known.Op.Sent) > time.Second {
-			broken = l.intend(ctx, w, d)
+			broken = l.intend(w, d, times)
 		}
 		return broken
 	}
@@ -306,14 +313,20 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 	return broken
 }
 
-func (l *pipeline) intend(ctx context.Context, w *work, d create) error {
-	op := Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Keys: d.keys, Sent: l.r.e.Now(), Cycle: l.cycle}
+// intend records a create that is about to be sent. times is how many of unknown outcome that makes.
+func (l *pipeline) intend(w *work, d create, times int) error {
+	op := Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Keys: d.keys, Sent: l.r.e.Now(), Times: times, Cycle: l.cycle}
 	w.known.Op, w.known.resolved = &op, false
+	return l.before(w, Outcome{ObjectID: op.ObjectID, Intent: &op})
+}
+
+// before waits until it is on disk that a request about a person is about to be sent.
+func (l *pipeline) before(w *work, o Outcome) error {
 	saved := make(chan error, 1)
 	l.saving.Add(1)
 	l.poke()
 	defer l.saving.Add(-1)
-	l.records <- record{outcome: Outcome{ObjectID: op.ObjectID, Intent: &op}, saved: saved}
+	l.records <- record{outcome: o, saved: saved}
 	return <-saved
 }
 
@@ -452,9 +465,12 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 	}
 	r := l.r
 	if err := r.save(func(s *State) {
+		s.InFlight = slices.Clone(s.InFlight)
 		for _, o := range outcomes {
 			s.Cycle.count(o)
+			s.flight(o)
 		}
+		s.Dialect = r.target.Dialect()
 		s.Pace = l.pacer.learned()
 	}, func(s State) error { return r.e.Store.Record(ctx, r.fence, s, outcomes) }); err != nil {
 		return err
@@ -467,6 +483,17 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 		}
 	}
 	return nil
+}
+
+// flight keeps the list of objects whose update is about to be sent.
+func (s *State) flight(o Outcome) {
+	at := slices.Index(s.InFlight, o.ObjectID)
+	switch {
+	case o.Flies && at < 0:
+		s.InFlight = append(s.InFlight, o.ObjectID)
+	case !o.Flies && o.Intent == nil && at >= 0:
+		s.InFlight = slices.Delete(s.InFlight, at, at+1)
+	}
 }
 
 // memo remembers for a moment who was searched for in vain and could not be created, so that the

@@ -58,22 +58,23 @@ func (e *Engine) Plan(ctx context.Context, k Key, visit func(PlannedObject) erro
 
 func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanReport, error) {
 	p := r.pass()
-	p.initial = !r.state.Ready || r.state.LookAtAll != r.job.LookAtAll
-	if !p.initial {
+	p.reads = r.state.ReadAll || r.state.ForgetFailures != r.job.ForgetFailures
+	initial := !r.state.Ready || r.state.LookAtAll != r.job.LookAtAll
+	if !initial {
 		_, err := r.changed(ctx)
-		if p.initial = errors.Is(err, ErrBehind); err != nil && !p.initial {
+		if initial = errors.Is(err, ErrBehind); err != nil && !initial {
 			return PlanReport{}, err
 		}
 	}
 	report := PlanReport{Kind: IncrementalCycle, Notes: []string{}}
-	if p.initial {
+	if initial {
 		report.Kind = InitialCycle
 	}
 	if r.m.groups {
 		report.Notes = append(report.Notes, groupsNote)
 	}
 	report.Notes = append(report.Notes, r.state.Searches.notes()...)
-	err := r.candidates(ctx, p.initial, func(ids []string) error {
+	err := r.candidates(ctx, initial, func(ids []string) error {
 		works, err := r.evaluatePlanned(ctx, p, ids)
 		if err != nil {
 			return err

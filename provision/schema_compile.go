@@ -24,6 +24,7 @@ type CompiledMapping struct {
 	CaseExact        bool
 	Multivalued      bool
 	Required         bool
+	FlowNull         bool // an empty source value also removes a value that the job did not write
 }
 
 // RowError describes a problem in a schema and its place.
@@ -221,7 +222,7 @@ func (v *mappingCheck) row(i int, row *AttributeMapping) {
 	compiled := CompiledMapping{
 		Row: i + 1, Target: row.TargetAttributeName,
 		MatchingPriority: row.MatchingPriority, FlowType: cmp.Or(row.FlowType, FlowAlways), FlowBehavior: cmp.Or(row.FlowBehavior, FlowWhenChanged),
-		Type: definition.Type, CaseExact: definition.CaseExact, Multivalued: definition.Multivalued, Required: definition.Required,
+		Type: definition.Type, CaseExact: definition.CaseExact, Multivalued: definition.Multivalued, Required: definition.Required, FlowNull: definition.FlowNullValues,
 	}
 	compiled.DefaultValue, _ = row.Default()
 	switch {

@@ -53,8 +53,11 @@ func (c *Cursor) UnmarshalJSON(b []byte) error {
 // ObjectKind is the kind of a source's object, in Graph's words.
 type ObjectKind string
 
-// UserKind is the kind of users.
-const UserKind ObjectKind = "User"
+// The kinds of objects.
+const (
+	UserKind  ObjectKind = "User"
+	GroupKind ObjectKind = "Group"
+)
 
 // Object is one object of a source, as one application sees it.
 type Object struct {

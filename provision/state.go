@@ -17,13 +17,21 @@ type State struct {
 	Watermark Cursor `json:"watermark"` // everything before it is imported
 	Ready     bool   `json:"ready"`     // the watermark is valid: an initial import was completed
 
+	// ReadAll asks the next initial cycle to read every account at the target.
+	ReadAll bool `json:"readAll,omitempty"`
+
 	NextCycle time.Time `json:"nextCycle"`
 	Cooldown  time.Time `json:"cooldown"` // the target asked for a pause until then
 	Pace      Pace      `json:"pace,omitzero"`
 	// Drained is since when the current cycle has nothing to do but wait, and DrainedRead how many
 	// objects it had looked at then.
-	Drained       time.Time `json:"drained,omitzero"`
-	DrainedRead   int       `json:"drainedRead,omitempty"`
+	Drained     time.Time `json:"drained,omitzero"`
+	DrainedRead int       `json:"drainedRead,omitempty"`
+	// Dialect is what the target was found to need.
+	Dialect Dialect `json:"dialect"`
+	// InFlight are the objects whose update was about to be sent: it may have been carried out.
+	InFlight []string `json:"inFlight,omitempty"`
+
 	NextUnmatched time.Time `json:"nextUnmatched"`
 
 	Searches *Searches `json:"searches,omitempty"` // the matching attributes that the target proved searchable when the cycle began
@@ -58,6 +66,7 @@ const (
 type CycleReport struct {
 	ID        string    `json:"id"`
 	Kind      string    `json:"kind"`
+	Reads     bool      `json:"reads,omitempty"` // it reads every account, because a person asked for a restart
 	Started   time.Time `json:"started"`
 	Ended     time.Time `json:"ended"`
 	Read      int       `json:"read"` // objects looked at
@@ -99,9 +108,13 @@ type Link struct {
 	TargetID string
 	How      string // created, matched, adopted
 	State    LinkState
-	Hash     string     // hash of the values last written to, or read as equal from, the target
+	Kind     ObjectKind // "" means UserKind
+	Hash     string     // hash of the values, in links of earlier versions; "" once Wrote is known
 	Name     string     // the account's name, for messages
 	Keys     []MatchKey // the account's matching values when it was last written or read
+	Wrote    Ledger     // what was sent to the account and what came back
+	Version  string     // the account's version as the target last gave it; "" if it gives none
+	Proved   time.Time  // when the target last showed the account; zero in links of earlier versions
 	Since    time.Time
 	Updated  time.Time
 }
@@ -114,6 +127,8 @@ const (
 	Active   LinkState = "active"
 	Disabled LinkState = "disabled" // blocked or soft-deleted in the source, still managed
 	Released LinkState = "released" // unassigned or out of scope: later changes in the source are not sent
+	Held     LinkState = "held"     // the person should have access, but the target keeps the account blocked
+	Missed   LinkState = "missed"   // the target just answered 404; the account is looked for in the same cycle
 	Lost     LinkState = "lost"     // the target no longer has the account; the next cycle looks for it again
 	Gone     LinkState = "gone"     // not found the second time; looked for once a day for a while, when the person changes, and after a restart
 )
@@ -124,6 +139,7 @@ type Op struct {
 	ID       string
 	Keys     []MatchKey // how to find the account again
 	Sent     time.Time
+	Times    int // how many creates were sent whose outcome is unknown, this one included
 	Cycle    string
 }
 
@@ -195,6 +211,7 @@ type Report struct {
 	Code      string // NotConfigured, NotRun, Active, Paused, Quarantine
 	Linked    int
 	Lost      int // people whose account is gone at the target
+	Held      int // people whose account the target keeps blocked
 	Escrowed  int
 	Unmatched int
 	Pending   int

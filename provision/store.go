@@ -86,7 +86,7 @@ type Fence struct {
 
 // Counts are the numbers that the status of a job shows.
 type Counts struct {
-	Linked, Lost, Escrowed, Unmatched, Pending int
+	Linked, Lost, Held, Escrowed, Unmatched, Pending int
 }
 
 // Forget says which stored state a restart or a new target drops.
@@ -101,6 +101,7 @@ type Outcome struct {
 	ObjectID  string
 	Turn      int64     // of the Pending that this is about; 0: any
 	Intent    *Op       // a create that is about to be sent; everything else stays as it is
+	Flies     bool      // an update is about to be sent; everything else stays as it is
 	Postpone  time.Time // when to look again; zero if the object is done
 	Waits     string    // why it is postponed
 	Link      *Link     // remember this pair

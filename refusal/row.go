@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Row is a refusal of one row of a file. Why.Field is its column.
+// Row is a refusal of one row of a file. Why.Field is the column.
 type Row struct {
-	Line int // 0: not from a file
+	Line int // 0 if the row does not come from a file
 	Why  *Error
 }
 
-// Error names the line and the column, as far as there are any.
+// Error names the line and the column, if known.
 func (r *Row) Error() string {
 	var where []string
 	if r.Line > 0 {

@@ -1,11 +1,11 @@
-// Package requestlog keeps what identity providers asked of each site and what they got: one row for
-// each SCIM request.
+// Package requestlog keeps one row for each SCIM request: what an identity provider asked of a
+// site, and what the site answered.
 //
-//	a change       Begin ─► its transaction writes the row ─► Written
-//	a refusal      Write, at once
-//	a read         Gather ─► Flush, once a second
-//	no valid token GatherRefused ─► Flush
+//	a change        Begin ─► the transaction of the change writes the row ─► Written
+//	a refusal       Write, at once
+//	a read          Gather ─► Flush, once a second
+//	no valid token  GatherRefused ─► Flush
 //
-// A row never holds a credential. The log also notes when and from where a token was used last. The
-// database is left to Store.
+// A row never holds a credential. The log also records when and from where each token was last
+// used. Store does the reading and writing in the database.
 package requestlog

@@ -33,7 +33,7 @@ func (c *clock) add(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// fixture is a database with a site called acme and the request logs of all its sites.
+// fixture is a database with a site named acme, and the request logs of all its sites.
 type fixture struct {
 	db       *store.DB
 	clock    *clock

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/redact"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -22,49 +23,51 @@ import (
 
 const (
 	flushEvery   = time.Second
-	flushAt      = 5_000  // gathered rows that wake the writer before its second is over
-	gatherMost   = 10_000 // gathered rows at which Gather itself writes, so that memory stays bounded
-	refusedMost  = 100    // rows about requests without a valid token that one flush takes, and a site at once
+	flushAt      = 5_000  // gathered rows at which Gather wakes Run before the second is over
+	gatherMost   = 10_000 // gathered rows at which Gather writes them itself, so that memory stays bounded
+	refusedMost  = 100    // rows without a valid token that one flush takes in all, and from one site
 	stopWithin   = 5 * time.Second
-	maxLogText   = 2_000 // bytes kept of a path or sentence
+	maxLogText   = 2_000 // the longest path or sentence in bytes; the rest is cut off
 	defaultPage  = 50
 	maxPage      = 500
-	searchWindow = 20_000 // rows looked through for one page of a search
+	searchWindow = 20_000 // rows that one page of a search looks through at most
 	searchBatch  = 1_000
 )
 
 // Request is one row of the request log: a SCIM request and its answer. It never holds a credential.
 type Request struct {
-	ID         string // given when it is written
+	ID         string // set when the row is written
 	Time       time.Time
 	Site       site.ID
-	TokenID    string // of a token that the site issued, be it live or ended; empty for calls of strangers
+	TokenID    string // a token that the site issued, live or ended; empty when the caller sent no such token
 	TokenLast4 string
 	Method     string
 	Path       string // with its query
 	Status     int
-	Duration   time.Duration // until the answer was there; of a change, until it went to the disk
-	UserName   string        // the person it was about, as far as known
-	Subject    string        // the resource's id, as far as known
-	Sentence   string        // what we did, written by the code that did it
+	Duration   time.Duration // until the answer was ready; for a change, until it was on disk
+	UserName   string        // the person the request was about, if known
+	Subject    string        // the id of the resource, if known
+	Sentence   string        // what the server did, in words
 	Fixes      []string
 	Ignored    []string
 	Remote     string
 }
 
-// Stranger says whether the request carried no token that the site ever issued: none at all, or an unknown one.
+// Stranger reports whether the request carried no token that the site ever issued: no token at all,
+// or an unknown one.
 func (r Request) Stranger() bool { return r.TokenID == "" }
 
-// TokenEnded says whether the request was refused because its token is revoked, replaced or expired.
+// TokenEnded reports whether the request was refused because its token is revoked, replaced or
+// expired.
 func (r Request) TokenEnded() bool { return !r.Stranger() && r.Status == 401 }
 
-// Result sorts answers the way the log's page does.
+// Result is how a request ended, in the three kinds that the log's page shows.
 type Result string
 
 const (
 	AnyResult Result = ""
-	Done      Result = "done"    // answered, and everything asked for was applied
-	Ignored   Result = "ignored" // answered, and something was deliberately not applied
+	Done      Result = "done"    // answered, and everything requested was applied
+	Ignored   Result = "ignored" // answered, but part of the request was deliberately not applied
 	Refused   Result = "refused" // answered with an error
 )
 
@@ -79,7 +82,8 @@ func (r Request) Result() Result {
 	return Done
 }
 
-// IsChange says whether the request is more than an answered read: an attempt to write, or a refusal.
+// IsChange reports whether the request tried to change something, or was refused. Reads that were
+// answered are not changes.
 func (r Request) IsChange() bool {
 	if r.Status >= 400 {
 		return true
@@ -94,8 +98,9 @@ func (r Request) IsChange() bool {
 	return true
 }
 
-// isRead says whether the request could change nothing, whatever became of it, or was turned away before anybody looked
-// at it (429). Rows about requests without a valid token have a bound of their own.
+// isRead reports whether the request is subject to the bound on reads: it could not have changed
+// anything, or it was refused with 429 before it was processed. Requests without a valid token have
+// a bound of their own.
 func (r Request) isRead() bool {
 	if r.Status == 401 {
 		return false
@@ -105,7 +110,7 @@ func (r Request) isRead() bool {
 	return r.Status == 429 || !answered.IsChange()
 }
 
-// AddFixes adds the tolerances that the request needed.
+// AddFixes adds notes about the deviations from SCIM that the server tolerated in the request.
 func (r *Request) AddFixes(fixes ...scim.Fix) {
 	r.Fixes = slices.Clip(r.Fixes) // another row may share the array
 	for _, f := range fixes {
@@ -113,7 +118,8 @@ func (r *Request) AddFixes(fixes ...scim.Fix) {
 	}
 }
 
-// AddIgnored adds the parts of the request that were understood and deliberately not applied.
+// AddIgnored adds notes about the parts of the request that the server understood and deliberately
+// did not apply.
 func (r *Request) AddIgnored(parts ...scim.Ignored) {
 	r.Ignored = slices.Clip(r.Ignored) // another row may share the array
 	for _, p := range parts {
@@ -133,7 +139,7 @@ func appendLine(lines []string, line string) []string {
 	return lines
 }
 
-// labelled puts the path of an attribute before a note about it.
+// labelled puts the path of an attribute in front of a note about it.
 func labelled(path, text string) string {
 	if path == "" {
 		return text
@@ -149,65 +155,67 @@ type TokenUse struct {
 	From  string
 }
 
-// Log writes the request log: writes and refusals at once, reads gathered and flushed once a second.
-// Gathered rows are lost only if the process is killed within that second, or when they are more than a bound while the
-// log cannot be written: the rest is counted, and the log says how many are missing.
+// Log writes the request log. It writes changes and refusals at once; it gathers reads in memory
+// and flushes them once a second. A gathered row is lost only if the process is killed within that
+// second, or if the log cannot be written for so long that memory is full. In the second case the
+// log later says how many rows are missing.
 type Log struct {
 	Store Store
 	Sites *site.Sites
 	Now   func() time.Time
-	NewID func() string // ids of rows
+	NewID func() string // makes the ids of rows
 
 	// Failed is called with the error of each failed flush, which Run then tries again. It may be
-	// nil. Set it before Run.
+	// nil. Set it before calling Run.
 	Failed func(error)
 
-	// Reads bounds the rows about reads of one site.
+	// Reads limits how many reads of one site the log lists.
 	Reads ReadBound
 
 	mu         sync.Mutex
 	gathered   []Request
-	uses       uses                      // by requests whose rows others wrote
-	refused    int                       // calls of GatherRefused without a valid token since the last flush
+	uses       uses                      // the last uses of tokens by changes, which write their own rows
+	refused    int                       // calls of GatherRefused with an unknown token or none since the last flush
 	failing    bool                      // the last flush failed
-	missing    map[site.ID]gap           // rows dropped while flushes failed
-	unlisted   map[site.ID]gap           // reads beyond the bound since the last flush
-	allowances map[site.ID]readAllowance // how many more reads each site may list
-	crowds     map[crowd]int             // how many rows each crowd has listed beyond one for each flush
-	flushing   sync.Mutex                // one flush at a time, so that rows are written in order and once
+	missing    map[site.ID]gap           // rows that were dropped while flushes failed
+	unlisted   map[site.ID]gap           // reads that were not listed since the last flush
+	allowances map[site.ID]readAllowance // how many more reads each site may have listed
+	crowds     map[crowd]int             // how many rows each crowd has listed, less one for each flush since
+	flushing   sync.Mutex                // held during a flush, so that rows are written in order and once
 
 	once sync.Once
-	wake chan struct{} // see waker
+	wake chan struct{} // use waker() to read it
 
-	counts Counts // the counts so far, without Gathered
+	counts Counts // the counts so far; Counts adds Gathered
 }
 
 // Store keeps the request logs of all sites.
 type Store interface {
-	// AppendRequests writes rows and token uses together. Rows of sites that are gone are left out.
+	// AppendRequests writes rows and uses of tokens in one transaction. It leaves out rows of
+	// deleted sites.
 	AppendRequests(ctx context.Context, rows []Request, uses []TokenUse) error
-	// Requests reads the log backwards from the cursor (the zero cursor: from the newest row), at most
-	// limit rows.
+	// Requests returns at most limit rows, newest first, starting after the cursor. The zero cursor
+	// starts at the newest row.
 	Requests(ctx context.Context, id site.ID, only Filter, before Cursor, limit int) ([]Request, error)
 }
 
-// waker returns the channel that wakes Run before its second is over.
+// waker returns the channel on which Gather wakes Run before the second is over.
 func (l *Log) waker() chan struct{} {
 	l.once.Do(func() { l.wake = make(chan struct{}, 1) })
 	return l.wake
 }
 
-// Counts is how many rows the request logs of all sites have got since the process began.
+// Counts holds how many rows the request logs of all sites have got since the process started.
 type Counts struct {
 	Written    int64 // reads and refusals, which the log writes itself
 	WithChange int64 // changes, whose transactions write the row
-	Unlisted   int64 // reads beyond the bound of a site, which the log only counts
-	Lost       int64 // dropped while the log could not be written
-	Refused    int64 // requests without a valid token beyond their bound
-	Gathered   int   // in memory now
+	Unlisted   int64 // reads beyond the limit of a site, which the log only counts
+	Lost       int64 // rows dropped while the log could not be written
+	Refused    int64 // requests without a valid token beyond their limit, which the log only counts
+	Gathered   int   // rows that wait in memory for the next flush
 }
 
-// Counts returns the present counts.
+// Counts returns the counts as of now.
 func (l *Log) Counts() Counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -222,23 +230,23 @@ func (l *Log) count(add func(*Counts)) {
 	add(&l.counts)
 }
 
-// ReadBound is how many rows about reads one site may have: Burst rows at once, and PerSecond from
-// then on. The log counts the others and writes their number in one row. The zero value is the
-// default.
+// ReadBound limits how many reads of one site the log lists: Burst at once, and PerSecond in the
+// long run. The log counts the other reads and writes their number in one row. The zero value
+// stands for the default.
 type ReadBound struct{ Burst, PerSecond int }
 
 const (
 	readBurst     = 1_000
-	readPerSecond = 25 // what Entra ID sends to one application
+	readPerSecond = 25 // the rate at which Entra ID sends requests to one application
 )
 
-// readAllowance is how many rows a site may still write, as of a time.
+// readAllowance is the number of rows that a site may still write, as of a time.
 type readAllowance struct {
 	rows float64
 	at   time.Time
 }
 
-// lists reports whether the log lists a read of a site. It counts a read that is not listed.
+// lists reports whether the log lists a request. It counts a read that it does not list.
 func (l *Log) lists(r Request) bool {
 	if !r.isRead() {
 		return true
@@ -276,8 +284,8 @@ func (l *Log) lists(r Request) bool {
 	return false
 }
 
-// countUnlisted gathers a row for each site that has reads beyond the bound, and forgets who is far below it. The caller
-// holds mu.
+// countUnlisted gathers one row for each site whose reads were not all listed. It forgets the
+// allowances of sites that sent no read for an hour. The caller holds mu.
 func (l *Log) countUnlisted() {
 	for id, g := range l.unlisted {
 		l.gathered = append(l.gathered, l.prepare(Request{
@@ -294,7 +302,8 @@ func (l *Log) countUnlisted() {
 	}
 }
 
-// Write puts a row on disk before it returns. It is for writes and refusals. A refused read beyond the bound is counted.
+// Write writes a row to disk before it returns. It is for changes and refusals. A refused read
+// beyond the site's limit is only counted.
 func (l *Log) Write(ctx context.Context, r Request) error {
 	if r = l.prepare(r); !l.lists(r) {
 		return nil
@@ -307,13 +316,15 @@ func (l *Log) Write(ctx context.Context, r Request) error {
 	return nil
 }
 
-// Begin gives a row its id, so that a change can write it in its own transaction. See Written.
+// Begin gives a row its id, so that a change can write the row in its own transaction. The caller
+// calls Written after the commit.
 func (l *Log) Begin(r Request) Request {
 	r.ID = l.NewID()
 	return r
 }
 
-// Written notes a row that a change has written. The token's last use is recorded with the next flush.
+// Written notes a row that a change has written itself. The next flush records the last use of the
+// token.
 func (l *Log) Written(r Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -324,8 +335,9 @@ func (l *Log) Written(r Request) {
 	l.counts.WithChange++
 }
 
-// Gather keeps a row for the next flush. It is for reads. When rows arrive faster than they are written it waits for
-// the disk. While the disk takes none it keeps as many as fit the bound, and counts the rest.
+// Gather keeps a row in memory for the next flush. It is for reads. When memory is full, Gather
+// writes the rows itself before it returns. While writing fails, it drops and counts the rows that
+// do not fit.
 func (l *Log) Gather(r Request) {
 	if r = l.prepare(r); !l.lists(r) {
 		return
@@ -352,11 +364,11 @@ func (l *Log) Gather(r Request) {
 	}
 }
 
-// gap counts rows that the log of a site lacks, and says from when to when.
+// gap describes rows that are missing from a site's log: how many, and from when to when.
 type gap struct {
 	rows         int
 	first, last  time.Time
-	token, last4 string // of the last row
+	token, last4 string // the token of the last row
 }
 
 // with returns the gap with one more row.
@@ -368,7 +380,7 @@ func (g gap) with(r Request) gap {
 	return g
 }
 
-// missed counts a row that is not kept. The caller holds mu.
+// missed counts a row that was dropped. The caller holds mu.
 func (l *Log) missed(r Request) {
 	if l.missing == nil {
 		l.missing = map[site.ID]gap{}
@@ -377,7 +389,8 @@ func (l *Log) missed(r Request) {
 	l.counts.Lost++
 }
 
-// closeGaps gathers a row for each site that has rows missing, and returns how many. The caller holds mu.
+// closeGaps gathers one row for each site with missing rows, which says how many are missing. It
+// returns the number of those sites. The caller holds mu.
 func (l *Log) closeGaps() int {
 	gaps := len(l.missing)
 	for id, g := range l.missing {
@@ -391,16 +404,17 @@ func (l *Log) closeGaps() int {
 	return gaps
 }
 
-// crowd is who calls a site without a valid token: strangers, or the holders of tokens that have ended. They are counted
-// apart, so that strangers cannot hide an identity provider that is refused.
+// crowd is a group of callers without a valid token at one site: strangers, or the holders of
+// tokens that have ended. The two are counted separately, so that strangers cannot crowd out the
+// rows of an identity provider whose token has ended.
 type crowd struct {
 	site     site.ID
 	stranger bool
 }
 
-// GatherRefused keeps a row about a request without a valid token, where there is a site of that name. Of many within
-// one flush only the first hundred are kept, and of a site that has had a hundred only one for each flush: whoever has no
-// token must not fill the disk.
+// GatherRefused keeps a row about a request without a valid token, if the site exists. Callers
+// without a token must not be able to fill the disk: one flush takes a hundred such rows, and a
+// site that has had a hundred gets one more for each flush.
 func (l *Log) GatherRefused(ctx context.Context, siteName string, r Request) error {
 	if r.Stranger() {
 		l.mu.Lock()
@@ -441,7 +455,8 @@ func (l *Log) GatherRefused(ctx context.Context, siteName string, r Request) err
 	return nil
 }
 
-// Flush writes what is gathered. What could not be written stays gathered.
+// Flush writes the gathered rows. If writing fails, it returns the error and keeps the rows for the
+// next flush.
 func (l *Log) Flush(ctx context.Context) error {
 	l.flushing.Lock()
 	defer l.flushing.Unlock()
@@ -452,7 +467,8 @@ func (l *Log) Flush(ctx context.Context) error {
 	return err
 }
 
-// flush also returns how many sites have a row about what is missing, to be written next.
+// flush does one round of Flush. It also returns how many rows about missing rows it gathered; the
+// caller calls it again to write those.
 func (l *Log) flush(ctx context.Context) (gaps int, err error) {
 	l.mu.Lock()
 	l.countUnlisted()
@@ -488,10 +504,12 @@ func (l *Log) flush(ctx context.Context) (gaps int, err error) {
 	return 0, fmt.Errorf("write %d rows of the request log: %w", len(rows), err)
 }
 
-// rowsTogether is how many gathered rows one transaction writes, so that a change waits for milliseconds.
+// rowsTogether is how many gathered rows one transaction writes. It is small, so that a change
+// waits for milliseconds only.
 const rowsTogether = 256
 
-// append writes rows, and the last uses with the first of them. It returns those that it could not write.
+// append writes rows in batches, and the uses of tokens with the first batch. On an error it also
+// returns the rows that are not written.
 func (l *Log) append(ctx context.Context, rows []Request, used []TokenUse) (rest []Request, written int, err error) {
 	for len(rows)+len(used) > 0 {
 		n := min(len(rows), rowsTogether)
@@ -503,7 +521,8 @@ func (l *Log) append(ctx context.Context, rows []Request, used []TokenUse) (rest
 	return nil, written, nil
 }
 
-// Run flushes once a second until ctx is done, then flushes what is left and returns that flush's error.
+// Run flushes once a second until ctx is done. Then it flushes once more and returns the error of
+// that flush.
 func (l *Log) Run(ctx context.Context) error {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
@@ -536,20 +555,19 @@ func (l *Log) prepare(r Request) Request {
 	return r.Clean()
 }
 
-// Clean returns the row in the form in which it is stored: without credentials, and with bounded
-// texts.
+// Clean returns the row as it is stored: without credentials, and with long strings cut off.
 func (r Request) Clean() Request {
 	r.Time = r.Time.UTC().Truncate(time.Microsecond)
-	r.Path = clip(redact.Tokens(r.Path))
-	r.Sentence = clip(redact.Tokens(r.Sentence))
-	r.UserName = clip(redact.Tokens(r.UserName))
-	r.Subject = clip(redact.Tokens(r.Subject))
+	r.Path = phrase.Cut(phrase.Storable(redact.Tokens(r.Path)), maxLogText)
+	r.Sentence = phrase.Cut(phrase.Storable(redact.Tokens(r.Sentence)), maxLogText)
+	r.UserName = phrase.Cut(phrase.Storable(redact.Tokens(r.UserName)), maxLogText)
+	r.Subject = phrase.Cut(phrase.Storable(redact.Tokens(r.Subject)), maxLogText)
 	r.Fixes = redactAll(r.Fixes)
 	r.Ignored = redactAll(r.Ignored)
 	return r
 }
 
-// redactAll cuts tokens out of notes. It copies them only when one holds a token.
+// redactAll removes tokens from notes. It copies the slice only when a note holds a token.
 func redactAll(notes []string) []string {
 	for i, note := range notes {
 		short := redact.Tokens(note)
@@ -562,15 +580,7 @@ func redactAll(notes []string) []string {
 	return notes
 }
 
-func clip(text string) string {
-	text = strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "�"), "�")
-	if len(text) <= maxLogText {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxLogText], "") + "…"
-}
-
-// uses are the last uses of tokens.
+// uses holds the last use of each token.
 type uses map[tokenKey]TokenUse
 
 type tokenKey struct {
@@ -605,33 +615,33 @@ func (u uses) merge(others uses) {
 	}
 }
 
-// list is in no particular order.
+// list returns the uses in no particular order.
 func (u uses) list() []TokenUse { return slices.Collect(maps.Values(u)) }
 
 // Query asks for one page of a site's request log, newest first.
 type Query struct {
 	Filter
-	Search string // part of a user name, path or sentence in any case, or a whole resource id
-	Before string // the next of the page before; empty: from the newest row
+	Search string // part of a user name, path or sentence, in any case; or a whole resource id
+	Before string // the next of the page before; empty for the first page
 	Limit  int    // 0 means 50; at most 500
 }
 
-// Filter is what the store decides of a query. Its zero value is every row.
+// Filter is the part of a query that the store evaluates. The zero value matches every row.
 type Filter struct {
 	Result      Result
 	OnlyChanges bool      // leave out reads that were answered
-	Method      string    // in capitals
+	Method      string    // in upper case
 	Token       string    // the id of a token, AnyToken or NoToken
-	From, Until time.Time // rows of [From, Until); zero: no bound
+	From, Until time.Time // from From up to but not including Until; zero means no bound
 }
 
-// What Filter.Token can be beside the id of a token.
+// Values of Filter.Token besides the id of a token.
 const (
-	AnyToken = "any"  // every token that the site issued, live or ended
-	NoToken  = "none" // strangers
+	AnyToken = "any"  // rows with any token that the site issued, live or ended
+	NoToken  = "none" // rows of strangers
 )
 
-// Cursor is a place in a site's request log.
+// Cursor is a position in a site's request log.
 type Cursor struct {
 	Time time.Time
 	ID   string
@@ -653,8 +663,10 @@ func parseCursor(text string) (Cursor, error) {
 	return Cursor{Time: time.UnixMicro(micros).UTC(), ID: id}, nil
 }
 
-// Page returns one page and where the next one begins, empty at the end. A search looks through a bounded number
-// of rows a page, so its page may be short, or empty, and still have a next.
+// Page returns one page of the log, and the cursor of the next page, which is empty after the last
+// one. A search looks through a bounded number of rows for each page, so a page may be short or
+// empty although there is a next one. A cursor in q that cannot be read is refused
+// (refusal.Invalid).
 func (l *Log) Page(ctx context.Context, id site.ID, q Query) (page []Request, next string, err error) {
 	before, err := parseCursor(q.Before)
 	if err != nil {
@@ -665,7 +677,7 @@ func (l *Log) Page(ctx context.Context, id site.ID, q Query) (page []Request, ne
 		limit = defaultPage
 	}
 	limit = min(limit, maxPage)
-	batch := limit + 1 // one more shows whether there is a next page
+	batch := limit + 1 // one more row shows whether there is a next page
 	if q.Search != "" {
 		batch = searchBatch
 	}

@@ -353,7 +353,7 @@ func TestRequestLog(t *testing.T) {
 
 var errDisk = errors.New("the disk is full")
 
-// failingStore fails to write the log while it is told to.
+// failingStore is a store whose writes fail while failing is set.
 type failingStore struct {
 	requestlog.Store
 	failing bool

@@ -1,11 +1,10 @@
-// Package retention decides how long logs and spent records are kept, and
-// removes what is older.
+// Package retention decides how long logs and used-up records are kept, and removes older ones.
 //
-//	Policy: how many days each kind is kept, for the whole installation
-//	Pruner: once an hour, or when somebody asks, one kind after the other
+//	Policy  for how many days each kind is kept, in the whole installation
+//	Pruner  removes one kind after the other, once an hour or on request;
 //	        Store.Prune removes a few rows at a time, so that others can write
 //
-// Each kind has its own time. Events have one more rule: what a running
-// provisioning job has not read yet stays. A job that is paused holds nothing
-// back; when it finds that events are gone, it starts with an initial cycle.
+// Each kind has its own time. Events have one more rule: an event that a running provisioning job
+// has not read yet stays. A paused job does not keep events. When it resumes and finds that events
+// it has not read are gone, it starts with an initial cycle.
 package retention

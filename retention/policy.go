@@ -6,22 +6,22 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Kind is what is kept for the same time.
+// Kind is a class of entries that are all kept for the same time.
 type Kind string
 
-// The kinds.
+// The kinds of entries.
 const (
 	Reads        Kind = "reads"        // request log: reads, and requests without a known token
 	Changes      Kind = "changes"      // request log: everything else
 	Provisioning Kind = "provisioning" // provisioning logs
 	Events       Kind = "events"       // the audit trail
-	Spent        Kind = "spent"        // sign-in links, sessions and numbers of forms, counted from their end
+	Spent        Kind = "spent"        // sign-in links, sessions and single-use numbers of forms; their days count from when they expire
 )
 
 // Kinds lists all kinds in the order in which they are pruned.
 func Kinds() []Kind { return []Kind{Reads, Changes, Provisioning, Events, Spent} }
 
-// Describe names the entries of a kind for people.
+// Describe returns what the kind is, in words for people.
 func (k Kind) Describe() string {
 	switch k {
 	case Reads:
@@ -38,21 +38,21 @@ func (k Kind) Describe() string {
 	return string(k)
 }
 
-// Forever is the number of days of a kind that is never pruned.
+// Forever, as a number of days, means that entries are never removed.
 const Forever = 0
 
-// mostDays is a hundred years.
+// mostDays is the longest time that can be set: a hundred years.
 const mostDays = 36_500
 
-// Policy says for how many days each kind is kept. Forever means without limit.
+// Policy is for how many days each kind is kept.
 type Policy map[Kind]int
 
-// Default is the policy of a new installation.
+// Default returns the policy of a new installation.
 func Default() Policy {
 	return Policy{Reads: 30, Changes: 365, Provisioning: 365, Events: 2_557, Spent: 7}
 }
 
-// check refuses the first kind whose days make no sense.
+// check returns an error for the first kind that has no number of days, or an impossible one.
 func (p Policy) check() error {
 	for _, k := range Kinds() {
 		days, found := p[k]
@@ -66,7 +66,7 @@ func (p Policy) check() error {
 	return nil
 }
 
-// Words is a number of days as people write it.
+// Words returns a number of days in words, such as "12 months".
 func Words(days int) string {
 	switch {
 	case days == Forever:

@@ -17,38 +17,37 @@ const (
 	LeaseKey    = "all"
 )
 
-// event.RetentionChanged tells in the audit trail that the policy changed.
-
 const (
-	every    = time.Hour       // between two rounds
-	sliceFor = 8 * time.Second // how long one slice of work lasts, before the server gives the lease back for a moment
+	every    = time.Hour       // from the end of one round to the next
+	sliceFor = 8 * time.Second // how long one call works before it returns and gives the lease back
 )
 
 // Store keeps the policy and removes rows.
 type Store interface {
-	// Policy returns the kinds that were set; the others have their default.
+	// Policy returns the kinds that were set. The others have their default.
 	Policy(ctx context.Context) (Policy, error)
 	SetPolicy(ctx context.Context, p Policy, e event.Event) error
-	// Prune removes entries of a kind from before a time, a few at a time, until
-	// none is left or end has come on the machine's clock.
+	// Prune removes entries of a kind older than before, a few at a time, until none is left or the
+	// machine's clock reaches end. done is true when none is left. A zero end is no limit.
 	Prune(ctx context.Context, k Kind, before, end time.Time) (removed int, done bool, err error)
-	// Count counts what Prune would remove.
+	// Count returns how many entries Prune would remove.
 	Count(ctx context.Context, k Kind, before time.Time) (int, error)
-	// Pruned returns the time up to which an owner's entries of a kind are gone,
-	// zero when none is. See Owner.
+	// Pruned returns the time before which an owner's entries of a kind have been removed; zero
+	// when none have. Owner makes the name of an owner.
 	Pruned(ctx context.Context, k Kind, owner string) (time.Time, error)
-	// Remove removes rows of deleted sites, directories and applications, a few
-	// at a time, until none is left or end has come on the machine's clock.
+	// Remove removes rows of deleted sites, directories and applications, a few at a time, until
+	// none is left or the machine's clock reaches end.
 	Remove(ctx context.Context, end time.Time) (removed int, done bool, err error)
-	// Reclaim gives free space of the database back to the file system, a little
-	// at a time, until little is left or end has come.
+	// Reclaim gives free space of the database back to the file system, a little at a time, until
+	// little is left or the machine's clock reaches end.
 	Reclaim(ctx context.Context, end time.Time) (pages int, done bool, err error)
 }
 
-// Owner names the log of a site, by its id, or of an application.
+// Owner returns the name under which Store.Pruned knows a log: the id of a site, or the ids of a
+// directory and an application.
 func Owner(ids ...string) string { return strings.Join(ids, "/") }
 
-// Pruner removes what is older than the policy keeps.
+// Pruner removes entries that are older than the policy keeps them.
 type Pruner struct {
 	Store Store
 	Now   func() time.Time
@@ -70,7 +69,8 @@ func (p *Pruner) Policy(ctx context.Context) (Policy, error) {
 	return policy, nil
 }
 
-// Set changes how long some kinds are kept, and returns the whole policy.
+// Set changes how long some kinds are kept, and returns the whole policy. Numbers of days that are
+// not possible are refused (refusal.Invalid).
 func (p *Pruner) Set(ctx context.Context, change Policy, actor string) (Policy, error) {
 	old, err := p.Policy(ctx)
 	if err != nil {
@@ -106,7 +106,8 @@ func (p *Pruner) Set(ctx context.Context, change Policy, actor string) (Policy, 
 	return next, nil
 }
 
-// Before returns the time before which entries of a kind are removed; zero when they are kept forever.
+// Before returns the time before which entries of a kind are removed; the zero time when they are
+// kept forever.
 func (p *Pruner) Before(policy Policy, k Kind) time.Time {
 	if policy[k] == Forever {
 		return time.Time{}
@@ -114,7 +115,7 @@ func (p *Pruner) Before(policy Policy, k Kind) time.Time {
 	return p.Now().AddDate(0, 0, -policy[k])
 }
 
-// Advance prunes for a few seconds, and says when to go on.
+// Advance prunes for a few seconds, and returns when to call it again.
 func (p *Pruner) Advance(ctx context.Context, _ string, _ int64) (next time.Time, err error) {
 	end := time.Now().Add(sliceFor)
 	done, err := p.prune(ctx, end, func(k Kind, removed int) {
@@ -135,7 +136,8 @@ func (p *Pruner) Advance(ctx context.Context, _ string, _ int64) (next time.Time
 	return p.Now().Add(every), nil
 }
 
-// AdvanceRemovals removes rows of what was deleted for a few seconds, and says when to go on.
+// AdvanceRemovals removes rows of deleted sites, directories and applications for a few seconds. It
+// returns when to call it again; the zero time when nothing is left to remove.
 func (p *Pruner) AdvanceRemovals(ctx context.Context, _ string, _ int64) (next time.Time, err error) {
 	end := time.Now().Add(sliceFor)
 	removed, done, err := p.Store.Remove(ctx, end)
@@ -167,7 +169,7 @@ func (p *Pruner) reclaim(ctx context.Context, end time.Time) (done bool, err err
 	return done, nil
 }
 
-// All prunes everything now.
+// All prunes every kind now, without a limit on time. It returns how many entries it removed.
 func (p *Pruner) All(ctx context.Context) (removed map[Kind]int, err error) {
 	removed = map[Kind]int{}
 	if _, err = p.prune(ctx, time.Time{}, func(k Kind, n int) { removed[k] += n }); err != nil {
@@ -177,7 +179,8 @@ func (p *Pruner) All(ctx context.Context) (removed map[Kind]int, err error) {
 	return removed, err
 }
 
-// prune tells of each kind of which something was removed. Without an end it goes on until it is done.
+// prune removes what is too old, and calls tell for each kind of which it removed entries. It stops
+// at end; a zero end is no limit. done is true when nothing is left to remove.
 func (p *Pruner) prune(ctx context.Context, end time.Time, tell func(k Kind, removed int)) (done bool, err error) {
 	policy, err := p.Policy(ctx)
 	if err != nil {
@@ -221,13 +224,14 @@ func (p *Pruner) Count(ctx context.Context) (counts map[Kind]int, err error) {
 	return counts, nil
 }
 
-// Kept is what a page says of a log: how long its entries are kept, and since when older ones are gone.
+// Kept is what a page says about a log: how long entries are kept, and since when older ones have
+// been removed.
 type Kept struct {
 	Days  int
-	Since time.Time // zero: none is gone yet
+	Since time.Time // zero: no entry has been removed yet
 }
 
-// Kept returns what is true of an owner's log.
+// Kept returns how long entries of a kind are kept, and what has been removed of an owner's log.
 func (p *Pruner) Kept(ctx context.Context, k Kind, owner string) (Kept, error) {
 	policy, err := p.Policy(ctx)
 	if err != nil {

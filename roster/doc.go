@@ -1,28 +1,25 @@
-// Package roster knows how to keep a site's people, their groups and what else
-// the site's schemas define: which of them there are, what SCIM and an
-// administrator may change about them, who may come in, and what happens
-// together when someone is deactivated.
+// Package roster keeps a site's people, their groups and the resources of the site's own types. It
+// decides what SCIM and administrators may change, and does everything that must happen together
+// when someone is deactivated.
 //
 //	rosters.Open(site) ──► Roster, the only way to that site's people
 //
-//	SCIM            Create Replace Patch Delete   by the site's profile and roles
-//	administrator   SetRole Deactivate Reactivate  never oneself
+//	SCIM            Create Replace Patch Delete    as the profile and the settings allow
+//	administrator   SetRole Deactivate Reactivate  never their own account
 //	file            Import
 //	      │
 //	      └─ one transaction: read, check the version, apply, protect the last
-//	         administrator, write ─ sessions ended ─ one event for each change
+//	         administrator, write, end sessions, append one event for each change
 //
-// A group is a document without members and one row for each member: a change
-// of some members costs as many rows as it names, whatever the group's size,
-// and Members reads them as a stream. Lists come whole, sorted, by index or by
-// signed cursors that nothing has to be remembered for.
+// A group is a document without members, and one row for each member. A change writes as many rows
+// as it names members, whatever the size of the group; Members reads them as a stream. Lists are
+// sorted, and read by index or by signed cursors, which need no state on the server.
 //
-// A person is kept as the SCIM document that was accepted, byte for byte as it
-// is answered but for meta.location and groups, beside columns folded for
-// searching. Ids are random, never reused and the same in both profiles (the
-// vendor of the guide counts accounts in decimal; clients keep ids as opaque
-// text, and counting would tell one customer how many the others have).
+// A person is stored as the SCIM document that was accepted. Answers send the same bytes, and add
+// meta.location and groups. Other columns hold values in folded form, for searching. Ids are UUIDs
+// that are never reused. They do not count up, because that would tell one customer how many people
+// the others have.
 //
-// How somebody proved who they are, HTTP and SQL are left to others: signin,
-// scimserver and store.
+// Other packages do the rest: signin decides how people prove who they are, scimserver speaks HTTP,
+// store speaks SQL.
 package roster

@@ -11,59 +11,66 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// A role that SCIM may not set is as good as given away when SCIM may say who signs in with it. So SCIM cannot change what a
-// Moderator, an Admin or a blocked person signs in by. The change is held instead: the attribute stays as it is, the
-// request log says so, and an administrator applies or refuses it.
+// SCIM must not be able to give away a role that it may not set. It could, if it changed the values
+// by which a Moderator, an Admin or a blocked person signs in. So such a change is held: the
+// attribute stays as it is, the request log says so, and an administrator applies or refuses the
+// change.
 //
-//	a request asks for another value     held; replaces what was held of the attribute
-//	the same request again               nothing changes
-//	a request asks for the value there   what was held of the attribute goes
-//	the person is held no longer         the next request is done, and what was held goes
+//	SCIM asks for another value              the change is held; it replaces one held before
+//	SCIM sends the same request again        nothing changes
+//	SCIM asks for the value that is stored   the held change is dropped
+//	the person needs no protection any more  the next request is applied, the held change dropped
 
-// HeldChange is a change of an attribute that SCIM asked for and an administrator has to decide on.
+// HeldChange is a change of one attribute that SCIM asked for and an administrator has to decide
+// on.
 type HeldChange struct {
 	Attribute string    `json:"attribute"`
-	Value     any       `json:"value"` // nil: the attribute goes
-	Actor     string    `json:"actor"` // who asked, as in events
+	Value     any       `json:"value"` // nil if the request removes the attribute
+	Actor     string    `json:"actor"` // who asked, as events write it
 	Time      time.Time `json:"time"`
-	// RefusedBy is the administrator who refused the change. It stays, so that the same request does not ask again.
+	// RefusedBy is the administrator who refused the change. A refused change is kept, so that the
+	// same request is not held again.
 	RefusedBy string `json:"refusedBy,omitempty"`
 }
 
-// Waits reports whether an administrator has still to decide.
+// Waits reports whether an administrator still has to decide.
 func (h HeldChange) Waits() bool { return h.RefusedBy == "" }
 
-// maxHeld bounds what is kept of one held change, in bytes: lists of people carry them.
+// maxHeld is the maximum size of a held value, in bytes. It is small because lists of people carry
+// held changes.
 const maxHeld = 16 << 10
 
 func (h HeldChange) size() int {
-	text, _ := json.Marshal(h.Value) // text, booleans, lists and objects only
+	text, _ := json.Marshal(h.Value) // values of JSON always marshal
 	return len(text)
 }
 
-// Token stands for the value, so that an administrator decides on the value that they saw.
+// Token returns a hash of the value, so that an administrator decides on the value that they saw.
 func (h HeldChange) Token() string {
-	text, _ := json.Marshal(h.Value) // text, booleans, lists and objects only
+	text, _ := json.Marshal(h.Value) // values of JSON always marshal
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])
 }
 
-// HeldChoice names a held change. Token is that of the value to decide on; empty for whatever it is.
+// HeldChoice names a held change to decide on. With a Token, it names only the value with that
+// Token.
 type HeldChoice struct{ Attribute, Token string }
 
-// asks reports whether the SCIM request addresses an attribute of the user.
+// asks reports whether the SCIM request names the attribute.
 func (d *draft) asks(name string) bool { return d.asked == nil || d.asked(name) }
 
-// guards reports whether the person has a role that SCIM may not set here.
+// guards reports whether the person has a role that SCIM may not set on this site.
 func (r *Roster) guards(rec Record) bool { return rec.Role != RoleRegistered && !r.site.ManageRoles }
 
-// identity lists the attributes by which a later sign-in finds the person, and which SCIM cannot change of them. An
-// externalId counts once it is set: the first sync of an identity provider sets it.
+// identity returns the attributes by which a later sign-in finds the person, and why SCIM cannot
+// change them. There are none if SCIM can. externalId is one only once it is set, because an
+// identity provider sets it with its first sync.
 func (r *Roster) identity(rec Record) (names []string, why string) {
 	switch {
 	case rec.Block.On:
@@ -82,12 +89,12 @@ func (r *Roster) identity(rec Record) (names []string, why string) {
 	return names, why
 }
 
-// keepIdentity leaves what a person signs in by as it was, where SCIM cannot change it, and holds the change. What the
-// request asks for must be valid all the same.
+// keepIdentity restores the attributes by which a person signs in, where SCIM cannot change them,
+// and holds the change. It returns the error of the requested document if that is not valid.
 func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.Resource) error {
 	names, why := r.identity(rec)
 	held := slices.Clone(rec.Held)
-	var waits, refused []string
+	checked := false
 	for _, name := range names {
 		wanted := d.doc[name]
 		if sameIdentity(name, old[name], wanted) {
@@ -96,19 +103,17 @@ func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.R
 			}
 			continue
 		}
-		if len(waits)+len(refused) == 0 {
+		if !checked {
 			if err := rt.check(d); err != nil {
 				return err
 			}
+			checked = true
 		}
 		setOrDelete(d.doc, name, old[name])
-		reason := "not changed: " + why
+		reason := why
 		if before := findHeld(held, name); before != nil && sameIdentity(name, before.Value, wanted) {
 			if !before.Waits() {
-				reason = "not changed: refused by an administrator"
-				refused = append(refused, name)
-			} else {
-				waits = append(waits, name)
+				reason = "refused by an administrator"
 			}
 		} else {
 			held = withoutHeld(held, name)
@@ -117,26 +122,19 @@ func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.R
 			} else {
 				reason += "; the value is too large to wait for an administrator"
 			}
-			waits = append(waits, name)
 		}
-		d.ignored = append(d.ignored, scim.Ignored{Path: name, Reason: reason})
+		d.keep(name, reason)
 	}
 	for _, h := range rec.Held {
 		if !slices.Contains(names, h.Attribute) && d.asks(h.Attribute) {
 			held = withoutHeld(held, h.Attribute)
 		}
 	}
-	if len(waits) > 0 {
-		d.notes = append(d.notes, strings.Join(waits, ", ")+" not changed: "+why)
-	}
-	if len(refused) > 0 {
-		d.notes = append(d.notes, strings.Join(refused, ", ")+" not changed: refused by an administrator")
-	}
 	d.hold(held)
 	return nil
 }
 
-// hold sets what is held of the person.
+// hold sets the held changes that the person has after this change.
 func (d *draft) hold(held []HeldChange) { d.held, d.holds = held, true }
 
 func setOrDelete(doc scim.Resource, name string, value any) {
@@ -159,7 +157,7 @@ func withoutHeld(held []HeldChange, name string) []HeldChange {
 	return slices.DeleteFunc(slices.Clone(held), func(h HeldChange) bool { return h.Attribute == name })
 }
 
-// sameHeld reports whether the same changes are held and decided on alike.
+// sameHeld reports whether two lists hold the same changes with the same decisions.
 func sameHeld(a, b []HeldChange) bool {
 	return slices.EqualFunc(a, b, func(a, b HeldChange) bool {
 		return a.Attribute == b.Attribute && a.RefusedBy == b.RefusedBy && sameValue(a.Value, b.Value)
@@ -170,8 +168,8 @@ func sameValue(a, b any) bool {
 	return scim.Equal(scim.Resource{"v": a}, scim.Resource{"v": b}) && (a == nil) == (b == nil)
 }
 
-// sameIdentity reports whether two values of an attribute let in the same person: the case of names and addresses does
-// not count.
+// sameIdentity reports whether two values of an attribute identify the same person. Case does not
+// count in names and addresses.
 func sameIdentity(name string, a, b any) bool {
 	if name == "externalId" {
 		return sameValue(a, b)
@@ -199,7 +197,8 @@ func folded(value any) any {
 	return value
 }
 
-// ApplyHeld makes held changes of a person. The value that is applied must be the one that was seen: see HeldChoice.
+// ApplyHeld applies held changes of a person. It is refused (refusal.Conflict) if a change is no
+// longer held, or if its value is not the one that the administrator saw; see HeldChoice.
 func (r *Roster) ApplyHeld(ctx context.Context, id string, choices []HeldChoice, c Change) (Outcome, error) {
 	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
 		return d.decide(rec, choices, func(h HeldChange) {
@@ -210,7 +209,8 @@ func (r *Roster) ApplyHeld(ctx context.Context, id string, choices []HeldChoice,
 	})
 }
 
-// RefuseHeld refuses held changes of a person. They are kept as refused, so that the same request is not held again.
+// RefuseHeld marks held changes of a person as refused, with the same errors as ApplyHeld. They are
+// kept, so that the same request is not held again.
 func (r *Roster) RefuseHeld(ctx context.Context, id string, choices []HeldChoice, c Change) (Outcome, error) {
 	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
 		return d.decide(rec, choices, func(h HeldChange) {
@@ -236,7 +236,8 @@ func (d *draft) decide(rec Record, choices []HeldChoice, do func(HeldChange)) er
 	return nil
 }
 
-// decision is what a change of what is held did, in words; empty for what a SCIM request asked for.
+// decision says what a decision on held changes did, where the document does not show it. It is
+// empty for a SCIM request.
 func (d *draft) decision(rec Record) string {
 	var refused []string
 	for _, h := range d.held {
@@ -253,7 +254,7 @@ func (d *draft) decision(rec Record) string {
 	return ""
 }
 
-// stampHeld notes who asked for what is held now, and when.
+// stampHeld records who asked for the changes that are newly held, and when.
 func stampHeld(held []HeldChange, c Change, at time.Time) {
 	for i := range held {
 		if held[i].Time.IsZero() {
@@ -262,7 +263,7 @@ func stampHeld(held []HeldChange, c Change, at time.Time) {
 	}
 }
 
-// heldEvents tells of changes that were held, withdrawn, applied or refused.
+// heldEvents returns the events of changes that were held, withdrawn, applied or refused.
 func (r *Roster) heldEvents(p prepared, c Change, at time.Time) []event.Event {
 	var events []event.Event
 	userName := p.draft.doc.String("userName")
@@ -285,7 +286,7 @@ func (r *Roster) heldEvents(p prepared, c Change, at time.Time) []event.Event {
 		case findHeld(p.next.Held, h.Attribute) != nil:
 		case slices.Contains(p.draft.applied, h.Attribute):
 			add(event.UserChangeApplied, "The change of %s of %s from %s to %s, which SCIM asked for, was applied", h, event.Changed(h.Attribute, p.old[h.Attribute], h.Value))
-		case sameIdentity(h.Attribute, p.draft.doc[h.Attribute], h.Value): // user.updated tells of it
+		case sameIdentity(h.Attribute, p.draft.doc[h.Attribute], h.Value): // the event user.updated covers it
 		default:
 			add(event.UserChangeWithdrawn, "The change of %s of %s from %s to %s, which SCIM asked for, is no longer asked for", h, wish(h.Attribute, &h, nil))
 		}
@@ -293,7 +294,7 @@ func (r *Roster) heldEvents(p prepared, c Change, at time.Time) []event.Event {
 	return events
 }
 
-// wish is the change of what SCIM asks for, which the attribute itself does not follow.
+// wish describes how a held change came or went. The attribute itself stays as it is.
 func wish(attribute string, before, after *HeldChange) event.Change {
 	value := func(h *HeldChange) any {
 		if h == nil {
@@ -304,16 +305,12 @@ func wish(attribute string, before, after *HeldChange) event.Change {
 	return event.Changed(attribute+" (asked for)", value(before), value(after))
 }
 
-// mostWords bounds the words of one value.
+// mostWords is the maximum length of ValueWords in bytes.
 const mostWords = 500
 
-// ValueWords is a value of a held attribute for people to read.
+// ValueWords returns a value of a held attribute in words for people.
 func ValueWords(value any) string {
-	words := valueWords(value)
-	if len(words) > mostWords {
-		words = strings.ToValidUTF8(words[:mostWords], "") + "…"
-	}
-	return words
+	return phrase.Cut(valueWords(value), mostWords)
 }
 
 func valueWords(value any) string {

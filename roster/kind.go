@@ -118,7 +118,7 @@ func nameOf(kind Kind, doc scim.Resource) string {
 	return doc.String("displayName")
 }
 
-// calledIn returns the beginning of an event's text.
+// calledIn returns what an event's sentence calls the resource.
 func calledIn(rec Record, doc scim.Resource) string {
 	name := nameOf(rec.Kind, doc)
 	switch {

@@ -13,14 +13,15 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// PeopleColumns are the columns of a file of people, in any order; only userName must be there.
+// PeopleColumns lists the columns that a file of people may have, in any order. Only userName is
+// required.
 func PeopleColumns() []string {
 	return []string{"userName", "displayName", "givenName", "familyName", "email", "userIdentifier", "role"}
 }
 
-// ReadPeople reads a file of people: comma-separated, UTF-8 with or without a byte order mark, its first line naming
-// the columns. A line that cannot be read is a row error and the others go on; a file that is not of this kind is an
-// error.
+// ReadPeople reads a file of people: comma-separated UTF-8, with the names of the columns in the
+// first line. It skips a line that cannot be read, and returns a row error for it. It returns an
+// error if the first line is missing or wrong.
 func ReadPeople(file io.Reader) ([]ImportRow, []*refusal.Row, error) {
 	lines := csv.NewReader(withoutMark(file))
 	lines.FieldsPerRecord = -1
@@ -60,17 +61,18 @@ func ReadPeople(file io.Reader) ([]ImportRow, []*refusal.Row, error) {
 	}
 }
 
-// withoutMark skips the byte order mark that spreadsheets write.
+// withoutMark skips the byte order mark that spreadsheets write at the start.
 func withoutMark(file io.Reader) io.Reader {
 	mark := []byte("\ufeff")
 	r := bufio.NewReader(file)
 	if begin, _ := r.Peek(len(mark)); bytes.Equal(begin, mark) {
-		_, _ = r.Discard(len(mark)) // they are in the buffer
+		_, _ = r.Discard(len(mark)) // cannot fail: Peek has read them
 	}
 	return r
 }
 
-// checkHeader brings the column names to their spelling and refuses others.
+// checkHeader replaces the names of the columns by their exact spelling. It refuses unknown,
+// repeated and missing ones.
 func checkHeader(header []string) error {
 	known := PeopleColumns()
 	for i, name := range header {

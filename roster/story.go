@@ -8,26 +8,29 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// story tells what a change did, in the words of the request log and of the events.
+// story describes what a change did. The request log and the events are written from it.
 type story struct {
-	userName    string         // or what another resource is called
-	done        []string       // parts of the sentence
-	ended       int            // sessions
-	activated   string         // event.UserDeactivated, event.UserReactivated, event.UserRevived, event.UserBlocked, event.UserUnblocked, event.UserBlockChanged or empty
-	block       []event.Change // of the block itself
+	userName string   // the user name, or the name of another resource
+	done     []string // the parts of the sentence
+	ended    int      // how many sessions were ended
+	// the event about active or the block: UserDeactivated, UserReactivated, UserRevived,
+	// UserBlocked, UserUnblocked or UserBlockChanged; empty if neither changed
+	activated   string
+	block       []event.Change // the changes of the block itself
 	active      bool           // for a person who is or was blocked: whether the account is active without the block
-	forgotten   bool           // the user identifier of a revived person
-	fromRole    Role           // both empty when the role stayed
+	forgotten   bool           // the user identifier of a revived person was removed
+	fromRole    Role           // fromRole and toRole are empty if the role stayed
 	toRole      Role
-	attributes  []string       // the others that changed
-	values      []event.Change // of every attribute that changed
-	formerly    string         // what it was called before, if that changed
-	reverseOf   string         // whose change of active by hand this undoes
-	reverseRole string         // the same for the role
+	attributes  []string       // the names of the other attributes that changed
+	values      []event.Change // every attribute that changed, with its values
+	formerly    string         // the name before the change, if the name changed
+	reverseOf   string         // the administrator whose change of active this change undoes
+	reverseRole string         // the administrator whose change of the role this change undoes
 	members     delta
 }
 
@@ -74,7 +77,7 @@ func tell(old, next Record, was scim.Resource, d *draft, ended int, c Change) st
 	return s
 }
 
-// blocked tells of a block that was set or lifted, or of what follows once it is lifted.
+// blocked describes a block that was set, lifted, or changed in what follows it.
 func (s *story) blocked(old, next Record) {
 	var done string
 	if old.Block.On != next.Block.On {
@@ -105,7 +108,8 @@ func activeWord(active bool) string {
 	return "deactivated"
 }
 
-// reversed names the administrator whose change by hand SCIM undoes now.
+// reversed returns the administrator whose change SCIM undoes with this one; empty if there is
+// none.
 func reversed(last Stamp, c Change) string {
 	if c.Via == ViaSCIM && last.Via == ViaAdmin {
 		return last.Actor
@@ -121,32 +125,29 @@ func reversing(before, actor string) string {
 }
 
 func (s story) andSessions(before string) string {
-	switch s.ended {
-	case 0:
+	if s.ended == 0 {
 		return ""
-	case 1:
-		return before + "1 session ended"
 	}
-	return fmt.Sprintf("%s%d sessions ended", before, s.ended)
+	return before + phrase.Count(s.ended, "session", "sessions") + " ended"
 }
 
 func (s story) sentence() string { return strings.Join(s.done, " · ") }
 
-// sentence adds to what was done what was not.
+// sentence returns the sentence for the request log: what was done, and what was ignored.
 func (d *draft) sentence(done string) string {
-	notes := strings.Join(d.notes, "; ")
+	ignored := d.ignoredWords()
 	switch {
-	case done == "" && notes == "":
+	case done == "" && ignored == "":
 		return "Nothing to change"
 	case done == "":
-		return "Nothing: " + notes
-	case notes == "":
+		return "Nothing: " + ignored
+	case ignored == "":
 		return done
 	}
-	return done + " · ignored: " + notes
+	return done + " · ignored: " + ignored
 }
 
-// stamp notes who changed what last.
+// stamp records in the record who made the last change of anything, of active and of the role.
 func (s story) stamp(next *Record, c Change, at time.Time) {
 	next.Last = Stamp{Actor: c.Actor, Via: c.Via, Time: at, Text: s.sentence()}
 	if s.activated != "" && s.activated != event.UserBlockChanged {
@@ -220,8 +221,8 @@ func eventOf(id site.ID, rec Record, name string, c Change, at time.Time, text s
 	}
 }
 
-// data is what an event says to programs: the state after the change, which other attributes changed, and the members that a group
-// gained and lost.
+// data returns the part of an event that programs read: the state after the change, the names of
+// changed attributes, and the members that a group gained and lost.
 func data(rec Record, attributes []string, members delta) event.Data {
 	if rec.Kind == User {
 		return event.Account{Version: rec.Version, Active: rec.Active, Role: string(rec.Role), Attributes: attributes}
@@ -248,8 +249,8 @@ func others(all []event.Change, names ...string) []event.Change {
 	return slices.DeleteFunc(slices.Clone(all), func(c event.Change) bool { return slices.Contains(names, c.Name) })
 }
 
-// changedValues gives each attribute that differs with its value before and after, for the audit trail. An attribute of an
-// extension stands under its own name, as in changedAttributes.
+// changedValues returns each attribute that differs, with its values before and after, for the
+// audit trail. An attribute of an extension stands under its own name, without the URN.
 func changedValues(was, is scim.Resource) []event.Change {
 	var changes []event.Change
 	for _, name := range keys(was, is) {
@@ -272,8 +273,8 @@ func sameAttribute(name string, was, is scim.Resource) bool {
 	return (was[name] == nil) == (is[name] == nil) && scim.Equal(scim.Resource{name: was[name]}, scim.Resource{name: is[name]})
 }
 
-// changedAttributes names what differs beside what the server itself sets; an extension's attributes by their own
-// names.
+// changedAttributes returns the names of the attributes that differ, without those that the server
+// sets. An attribute of an extension stands under its own name, without the URN.
 func changedAttributes(was, is scim.Resource) []string {
 	var names, extended []string
 	for _, name := range keys(was, is) {

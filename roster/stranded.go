@@ -11,11 +11,12 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// strandedTogether is how many resources are read at once.
+// strandedTogether is how many resources DropStranded reads at once.
 const strandedTogether = 200
 
-// DropStranded is site.DropStranded: a resource that loses something is at its next version and is an event, as with any
-// other change; one that loses nothing stays as it is. It holds few resources at a time.
+// DropStranded implements site.DropStranded. A resource that loses data gets its next version and
+// an event, as with any other change. The others stay as they are. It holds few resources in memory
+// at a time.
 func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.SchemaChange) error {
 	tx, err := r.Store.Join(ctx, siteTx)
 	if err != nil {
@@ -39,24 +40,24 @@ func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.
 	return nil
 }
 
-// dropper takes what is stranded out of the resources of a site.
+// dropper removes from the resources of a site what does not fit the new schemas.
 type dropper struct {
 	roster *Roster
 	tx     Tx
 	by     Change
 
-	old, next *resourceType // of the kind at hand
+	old, next *resourceType // the type being worked on; next is nil if the type goes
 	losses    []scim.Loss
-	unique    []string // paths whose unique values are told apart anew
+	unique    []string // paths of the attributes whose unique values are recorded again
 }
 
 func (d *dropper) drop(ctx context.Context, change site.SchemaChange, kind Kind, losses []scim.Loss) error {
-	old, _ := change.Old.ByName(string(kind)) // it has the type that loses something
+	old, _ := change.Old.ByName(string(kind)) // the type exists, because it loses something
 	d.old, d.losses = &resourceType{old, d.roster.uniqueOf(old)}, losses
 	if losses[0].Whole() {
 		return d.each(ctx, kind, d.remove)
 	}
-	next, _ := change.Next.ByName(string(kind)) // it goes on
+	next, _ := change.Next.ByName(string(kind)) // the type exists, because it is not lost as a whole
 	d.next = &resourceType{next, d.roster.uniqueOf(next)}
 	d.unique = d.retold()
 	for _, path := range d.unique {
@@ -67,7 +68,7 @@ func (d *dropper) drop(ctx context.Context, change site.SchemaChange, kind Kind,
 	return d.each(ctx, kind, d.strip)
 }
 
-// each calls do with the resources of a kind in the order in which they were made.
+// each calls do with every resource of a kind, oldest first.
 func (d *dropper) each(ctx context.Context, kind Kind, do func(context.Context, Record) error) error {
 	for after := (Place{}); ; {
 		some, err := d.tx.Records(ctx, kind, after, strandedTogether)
@@ -86,7 +87,7 @@ func (d *dropper) each(ctx context.Context, kind Kind, do func(context.Context, 
 	}
 }
 
-// retold lists the paths of unique values that a loss is about.
+// retold returns the paths of the unique attributes that a loss affects.
 func (d *dropper) retold() (paths []string) {
 	for _, u := range slices.Concat(d.old.unique, d.next.unique) {
 		about := slices.ContainsFunc(d.losses, func(l scim.Loss) bool {
@@ -108,7 +109,8 @@ func (d *dropper) remove(ctx context.Context, rec Record) error {
 	return err
 }
 
-// strip takes out of one resource what is stranded, and of what may not be had twice what one made earlier has.
+// strip removes from one resource what does not fit the new schemas, and values that must be unique
+// and that an older resource already has.
 func (d *dropper) strip(ctx context.Context, rec Record) error {
 	was, err := d.roster.parse(&rec)
 	if err != nil {
@@ -139,7 +141,7 @@ func (d *dropper) strip(ctx context.Context, rec Record) error {
 	}
 }
 
-// put writes a resource that has lost something.
+// put writes a resource that has lost data.
 func (d *dropper) put(ctx context.Context, rec Record, unique []Value, was, doc scim.Resource) error {
 	changed := &draft{doc: doc, role: rec.Role}
 	if err := d.next.check(changed); err != nil {
@@ -150,7 +152,7 @@ func (d *dropper) put(ctx context.Context, rec Record, unique []Value, was, doc 
 	next.Version++
 	next.Modified = now
 	d.next.fill(&next, changed)
-	rec.Unique, next.Unique = unique, unique // they are written
+	rec.Unique, next.Unique = unique, unique // PutUnique has written them already
 	setLooks(&rec, was, &next, doc)
 	story := tell(rec, next, was, changed, 0, d.by)
 	story.stamp(&next, d.by, now)
@@ -165,7 +167,7 @@ func (d *dropper) put(ctx context.Context, rec Record, unique []Value, was, doc 
 	return nil
 }
 
-// pathOf is the path of a unique attribute by its text.
+// pathOf returns the path of the unique attribute that is written this way.
 func (rt *resourceType) pathOf(text string) scim.AttrPath {
 	for _, u := range rt.unique {
 		if u.Path.String() == text {

@@ -9,15 +9,14 @@ import (
 // here runs slices in this process.
 type here struct {
 	r    *Runner
-	work context.Context // of the slices; it outlives Run's by the grace
+	work context.Context // the context of slices; it ends Grace after Run's context
 
 	mu      sync.Mutex
 	running map[string]bool
 	wait    sync.WaitGroup
 }
 
-// runHere is Run without River: the one process that works on a SQLite file
-// looks for due keys itself.
+// runHere is Run without River, for the one process that works on a SQLite file.
 func (r *Runner) runHere(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -30,20 +29,20 @@ func (r *Runner) runHere(ctx context.Context) error {
 	return nil
 }
 
-// takeBack starts on what this owner held before a restart, without waiting
-// for those leases to expire.
+// takeBack starts slices for the keys that this owner held before a restart, without waiting for
+// those leases to expire.
 func (h *here) takeBack(ctx context.Context) {
 	keys, err := h.r.Leases.Held(ctx, h.r.Kind, h.r.Owner)
 	if err != nil {
-		// They are due when they expire.
+		// The keys are due anyway when their leases expire.
 		h.r.log().Error("take leases back", "kind", h.r.Kind, "error", err)
 		return
 	}
 	h.start(keys)
 }
 
-// startDue starts as many due keys as there is room for. One whose lease ran
-// out while its slice runs here is not due to us.
+// startDue starts slices for as many due keys as there is room for. It skips a key whose lease
+// expired while its slice still runs in this process.
 func (h *here) startDue(ctx context.Context) {
 	h.mu.Lock()
 	limit := h.r.workers() + len(h.running)

@@ -18,19 +18,19 @@ import (
 )
 
 const (
-	// jobTimeout is above the longest slice: River ends only what the slice's own limit did not.
+	// jobTimeout is longer than any slice: River only ends a slice that its own limit did not end.
 	jobTimeout  = 30 * time.Second
 	rescueAfter = 60 * time.Second
 	// retention is how long River keeps the rows of finished jobs.
 	retention = time.Hour
-	// migrationLock is the PostgreSQL advisory lock under which River's tables are made.
+	// migrationLock is the PostgreSQL advisory lock held while River's tables are made.
 	migrationLock = 7165549823
-	// maxDue is how many due keys get their job at a time; the others follow with the next look.
+	// maxDue is how many due keys get a job at a time. The others follow later.
 	maxDue = 500
 )
 
-// advanceArgs is a River job: one slice of a key. Both fields make it unique:
-// a job of an epoch that is over keeps no newer one away.
+// advanceArgs is a River job: one slice of a key. Both fields make the job unique, so the job of an
+// old epoch does not keep a newer one away.
 type advanceArgs struct {
 	Key   string `json:"key" river:"unique"`
 	Epoch int64  `json:"epoch" river:"unique"`
@@ -38,13 +38,13 @@ type advanceArgs struct {
 
 func (advanceArgs) Kind() string { return "advance" }
 
-// advanceWorker works on River's jobs.
+// advanceWorker does River's jobs.
 type advanceWorker struct {
 	river.WorkerDefaults[advanceArgs]
 	r *Runner
 }
 
-// Work advances the key, unless somebody has done so since the job was made.
+// Work advances the key, unless another process has done so since the job was made.
 func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) error {
 	epoch, err := w.r.Leases.Epoch(ctx, w.r.Kind, job.Args.Key)
 	if err != nil {
@@ -56,13 +56,13 @@ func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) e
 	return nil
 }
 
-// A database that goes away while River starts may come back.
+// How long startRiver waits for a database that is away.
 const (
 	startTries = 60
 	startPause = time.Second
 )
 
-// startRiver starts River. While the database cannot be reached it tries again for a while.
+// startRiver starts River. If the database cannot be reached, it tries again for a while.
 func (r *Runner) startRiver(ctx context.Context) (client *river.Client[pgx.Tx], err error) {
 	for try := 1; ; try++ {
 		client, err = r.tryRiver(ctx)
@@ -78,7 +78,8 @@ func (r *Runner) startRiver(ctx context.Context) (client *river.Client[pgx.Tx], 
 	}
 }
 
-// comesBack reports whether an error is the connection's or the server's state, and not a refusal of what was asked.
+// comesBack reports whether an error comes from the connection or the state of the server, so that
+// it is worth trying again.
 func comesBack(err error) bool {
 	refused, is := errors.AsType[*pgconn.PgError](err)
 	return !is || strings.HasPrefix(refused.Code, "57P") || strings.HasPrefix(refused.Code, "53") || strings.HasPrefix(refused.Code, "08")
@@ -114,7 +115,7 @@ func (r *Runner) tryRiver(ctx context.Context) (*river.Client[pgx.Tx], error) {
 	return client, nil
 }
 
-// runRiver is Run with River: due keys become jobs, which any process takes.
+// runRiver is Run with River: due keys become jobs, which any process can take.
 func (r *Runner) runRiver(ctx context.Context) error {
 	client, err := r.startRiver(ctx)
 	if err != nil {
@@ -131,7 +132,7 @@ func (r *Runner) runRiver(ctx context.Context) error {
 	return nil
 }
 
-// insertDue makes a job for each due key that has none.
+// insertDue adds a job for each due key that has none.
 func (r *Runner) insertDue(ctx context.Context, client *river.Client[pgx.Tx]) error {
 	due, err := r.Leases.DueEpochs(ctx, r.Kind, r.now(), maxDue)
 	if err != nil || len(due) == 0 {
@@ -141,10 +142,10 @@ func (r *Runner) insertDue(ctx context.Context, client *river.Client[pgx.Tx]) er
 	for key, epoch := range due {
 		jobs = append(jobs, river.InsertManyParams{Args: advanceArgs{Key: key, Epoch: epoch}, InsertOpts: &river.InsertOpts{
 			Queue: r.Kind,
-			// A slice that fails is due again by its lease, not by River.
+			// A slice that fails becomes due again by its lease, not by River.
 			MaxAttempts: 1,
 			UniqueOpts: river.UniqueOpts{ByArgs: true, ByQueue: true, ByState: []rivertype.JobState{
-				// Not completed: a finished job keeps no other one away.
+				// Without "completed", so that a finished job does not keep another one away.
 				rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning,
 				rivertype.JobStateRetryable, rivertype.JobStateScheduled,
 			}},
@@ -174,7 +175,7 @@ func migrateRiver(ctx context.Context, pool *pgxpool.Pool, driver *riverpgxv5.Dr
 	return errors.Join(err, unlock)
 }
 
-// quiet passes on only what somebody has to look at: River tells of every start.
+// quiet passes on only log lines that a person should read. River logs every start.
 type quiet struct{ slog.Handler }
 
 func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {

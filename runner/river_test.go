@@ -16,11 +16,11 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 )
 
-// faultyConn ends when something is written to it that has the text.
+// faultyConn closes itself when a certain string is written to it.
 type faultyConn struct {
 	net.Conn
 	text   string
-	faults *atomic.Int64 // how many may still happen
+	faults *atomic.Int64 // how many faults are still to happen
 }
 
 func (c faultyConn) Write(b []byte) (int, error) {
@@ -31,7 +31,7 @@ func (c faultyConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// riverPool is a pool whose connections go through dial.
+// riverPool returns a pool whose connections can be changed.
 func riverPool(t *testing.T, url string, change func(*pgxpool.Config)) *pgxpool.Pool {
 	t.Helper()
 	config, err := pgxpool.ParseConfig(url)
@@ -47,8 +47,8 @@ func riverPool(t *testing.T, url string, change func(*pgxpool.Config)) *pgxpool.
 	return pool
 }
 
-// TestRiverStartsAgain lets PostgreSQL go away twice while River starts: before there is a connection, and while River makes
-// its tables.
+// TestRiverStartsAgain makes PostgreSQL go away twice while River starts: before there is a
+// connection, and while River makes its tables.
 func TestRiverStartsAgain(t *testing.T) {
 	t.Parallel()
 	url := storetest.PostgresURL(t)
@@ -86,7 +86,8 @@ func TestRiverStartsAgain(t *testing.T) {
 	}
 }
 
-// TestRiverThatIsRefusedDoesNotTryAgain has no schema to make tables in: nothing but a person can mend that.
+// TestRiverThatIsRefusedDoesNotTryAgain lets River start without a schema for its tables. Trying
+// again cannot help.
 func TestRiverThatIsRefusedDoesNotTryAgain(t *testing.T) {
 	t.Parallel()
 	url := storetest.PostgresURL(t)

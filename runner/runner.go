@@ -13,10 +13,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Leases says who advances a key and when. Its errors tell what happened:
-// Claim's has a method Holder() (owner string, until time.Time) while somebody
-// else holds the key, and an error with LeaseLost() true means that somebody
-// has taken it over.
+// Leases decides who advances a key and when. While another owner holds the key, Claim's error has
+// a method Holder() (owner string, until time.Time). Once another owner has taken the lease over,
+// an error has a method LeaseLost() that returns true.
 type Leases interface {
 	Claim(ctx context.Context, kind, key, owner string, ttl time.Duration) (epoch int64, err error)
 	Renew(ctx context.Context, kind, key, owner string, epoch int64, ttl time.Duration) error
@@ -28,41 +27,39 @@ type Leases interface {
 	Wake(ctx context.Context, kind, key string) error
 }
 
-// Runner advances the keys of one kind. The fields are set before Run and not
-// changed afterwards; those under "optional" have useful defaults.
+// Runner advances the keys of one kind. Set its fields before Run, and do not change them
+// afterwards. Those under "optional" have defaults.
 type Runner struct {
 	Kind   string // of the leases
 	Leases Leases
-	// Advance does one bounded slice of a key's work, at most ten seconds of
-	// it, under the epoch, and returns when the key wants the next one: at once
-	// when that is not in the future, when it is woken when it is zero. Now and
-	// then it is called for a key that is not due, and then has nothing to do.
+	// Advance does one slice of work for a key, of at most ten seconds, under the epoch. It returns
+	// when the key is due again: a time that is not in the future means at once, the zero time
+	// means when the key is woken. Advance is sometimes called for a key that is not due, and must
+	// then do nothing.
 	Advance func(ctx context.Context, key string, epoch int64) (next time.Time, err error)
-	// Owner names this process to others. On SQLite it is the same after a
-	// restart, and no two running processes share it; on PostgreSQL every
-	// process has its own.
+	// Owner is the name of this process in leases. On SQLite it is the same after a restart, and no
+	// two running processes share it. On PostgreSQL every process has its own.
 	Owner string
-	// Pool makes River schedule the slices across processes; nil on SQLite, and
-	// where work is so seldom that every process may look for it.
+	// Pool makes River distribute the slices across processes. It is nil on SQLite, and for work so
+	// rare that every process can look for it itself.
 	Pool *pgxpool.Pool
 
 	// Optional.
 	Log     *slog.Logger
 	Now     func() time.Time
-	Workers int           // slices at a time in this process; 4
-	TTL     time.Duration // how long a killed process's keys wait for the next one; 20 s
-	Look    time.Duration // how often due keys are looked for; 1 s
-	Slice   time.Duration // after which a slice is stopped; 25 s
-	Grace   time.Duration // how long Run waits for slices when its context ends, before it stops them; 15 s
-	Retry   time.Duration // after which a slice that failed without saying when is tried again; 30 s
+	Workers int           // slices that this process runs at the same time; 4
+	TTL     time.Duration // how long a lease lasts after its process is killed; 20 s
+	Look    time.Duration // how often the runner looks for due keys; 1 s
+	Slice   time.Duration // when a slice is stopped; 25 s
+	Grace   time.Duration // how long Run waits for slices after its context ends, before it stops them; 15 s
+	Retry   time.Duration // when a failed slice is tried again if it did not say when; 30 s
 
 	once  sync.Once
 	woken chan struct{}
 }
 
-// Wake makes a key due at once and has it looked for at once. It may be called
-// before Run and in a process that never calls Run: the one that does finds
-// the key within Look.
+// Wake makes a key due at once, and makes Run look for it. It may be called before Run, and in a
+// process that never calls Run: the process that runs finds the key within Look.
 func (r *Runner) Wake(ctx context.Context, key string) error {
 	if err := r.Leases.Wake(ctx, r.Kind, key); err != nil {
 		return fmt.Errorf("wake %s %s: %w", r.Kind, key, err)
@@ -71,8 +68,8 @@ func (r *Runner) Wake(ctx context.Context, key string) error {
 	return nil
 }
 
-// Run advances due keys until ctx ends. It then starts no more slices, waits
-// for those that run, releases their leases and returns nil.
+// Run advances due keys until ctx ends. Then it starts no more slices, waits for those that run,
+// releases their leases and returns nil.
 func (r *Runner) Run(ctx context.Context) error {
 	if r.Pool != nil {
 		return r.runRiver(ctx)
@@ -80,11 +77,11 @@ func (r *Runner) Run(ctx context.Context) error {
 	return r.runHere(ctx)
 }
 
-// look has due keys looked for at once.
+// look makes Run look for due keys at once.
 func (r *Runner) look() {
 	select {
 	case r.wakes() <- struct{}{}:
-	default: // it is going to look
+	default: // Run is going to look anyway
 	}
 }
 
@@ -93,8 +90,8 @@ func (r *Runner) wakes() chan struct{} {
 	return r.woken
 }
 
-// looks calls find each Look, whenever something is woken, and at once, until
-// ctx ends.
+// looks calls find at once, each time Look has passed, and each time something is woken, until ctx
+// ends.
 func (r *Runner) looks(ctx context.Context, find func()) {
 	tick := time.NewTicker(cmp.Or(r.Look, time.Second))
 	defer tick.Stop()
@@ -108,7 +105,7 @@ func (r *Runner) looks(ctx context.Context, find func()) {
 	}
 }
 
-// slice advances a key once, if nobody else does, and reports whether it did.
+// slice advances a key once, unless another owner does, and reports whether it did.
 func (r *Runner) slice(ctx context.Context, key string) bool {
 	epoch, err := r.Leases.Claim(ctx, r.Kind, key, r.Owner, r.ttl())
 	if holder, ok := errors.AsType[held](err); ok {
@@ -125,7 +122,7 @@ func (r *Runner) slice(ctx context.Context, key string) bool {
 		next = r.nextAfter(ctx, key, next, err)
 	}
 	if !isLost(err) {
-		// The lease is given back even when this process is shutting down.
+		// Release the lease even while this process is shutting down.
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		err = r.Leases.Release(release, r.Kind, key, r.Owner, epoch, next)
@@ -155,9 +152,9 @@ func isLost(err error) bool {
 	return ok && e.LeaseLost()
 }
 
-// nextAfter is when a slice that failed is tried again: at once, by whoever is
-// there, when it was this process's end that stopped it; else not within a
-// second, so that a failure at every try does not keep the machine busy.
+// nextAfter returns when a failed slice is tried again. If the end of this process stopped it, that
+// is at once, for any process. Otherwise it is in a second or later, so that a slice that always
+// fails does not keep the machine busy.
 func (r *Runner) nextAfter(ctx context.Context, key string, next time.Time, err error) time.Time {
 	if ctx.Err() != nil {
 		r.log().Info("stopped in the middle of a slice", "kind", r.Kind, "key", key, "error", err)
@@ -172,8 +169,8 @@ func (r *Runner) nextAfter(ctx context.Context, key string, next time.Time, err 
 	return next
 }
 
-// advance calls Advance and holds the lease as long as it runs. Its context
-// ends when the lease is lost.
+// advance calls Advance and renews the lease while it runs. Advance's context ends if the lease is
+// lost.
 func (r *Runner) advance(ctx context.Context, key string, epoch int64) (next time.Time, err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	limit := cmp.Or(r.Slice, 25*time.Second)
@@ -194,7 +191,7 @@ func (r *Runner) advance(ctx context.Context, key string, epoch int64) (next tim
 	return r.Advance(ctx, key, epoch)
 }
 
-// renew holds the lease until ctx ends and returns why it cannot any longer.
+// renew renews the lease until ctx ends, or returns why it no longer can.
 func (r *Runner) renew(ctx context.Context, key string, epoch int64) error {
 	tick := time.NewTicker(r.ttl() / 4)
 	defer tick.Stop()

@@ -28,10 +28,10 @@ func TestMain(m *testing.M) {
 	os.Exit(storetest.Main(m))
 }
 
-// limit is how long a test waits for what must happen.
+// limit is how long a test waits for something that must happen.
 const limit = 30 * time.Second
 
-// newRunner returns a runner with a store of its own, as in a process of its own.
+// newRunner returns a runner with a store of its own, as another process would have.
 func newRunner(t testing.TB, url, owner string, advance func(ctx context.Context, key string, epoch int64) (time.Time, error)) *runner.Runner {
 	t.Helper()
 	db := storetest.Open(t, url)
@@ -125,7 +125,7 @@ func TestRunner(t *testing.T) {
 		wake(t, r, "other")
 		expect("a slice of another key", slice{"other", 1})
 
-		// Run ends when the slice has, and gives the lease back.
+		// Run ends when the slice has ended, and releases the lease.
 		ended := make(chan struct{})
 		go func() {
 			stop()
@@ -147,8 +147,8 @@ func TestRunner(t *testing.T) {
 	})
 }
 
-// Two processes on one database: both work, every key advances, no key in both
-// at once.
+// TestTwoRunnersShareTheWork runs two processes on one database. Both work, every key advances, and
+// no key advances in both at once.
 func TestTwoRunnersShareTheWork(t *testing.T) {
 	t.Parallel()
 	storetest.EachURL(t, func(t *testing.T, url string) {
@@ -157,7 +157,7 @@ func TestTwoRunnersShareTheWork(t *testing.T) {
 		running, done := map[string]bool{}, map[string]int{}
 		left := keys * rounds
 		finished := make(chan struct{})
-		// Each one's first slice lasts until the other one has begun its own.
+		// The first slice of each lasts until the other one has started its own.
 		began := map[string]chan struct{}{"a": make(chan struct{}), "b": make(chan struct{})}
 		begin := map[string]func(){
 			"a": sync.OnceFunc(func() { close(began["a"]) }),
@@ -181,7 +181,7 @@ func TestTwoRunnersShareTheWork(t *testing.T) {
 				defer mu.Unlock()
 				running[key] = false
 				if done[key] >= rounds {
-					return time.Time{}, nil // has nothing to do
+					return time.Time{}, nil // it has nothing to do
 				}
 				done[key]++
 				if left--; left == 0 {
@@ -214,7 +214,7 @@ func TestSliceIsStopped(t *testing.T) {
 		r.Slice, r.Grace, r.Retry = 3*time.Second, 200*time.Millisecond, time.Millisecond
 		stop := start(t, r)
 
-		// When somebody has taken its lease over.
+		// The slice stops when another owner has taken the lease.
 		wake(t, r, "k")
 		receive(t, started, "the first slice")
 		epoch, err := r.Leases.Claim(t.Context(), "job", "k", "a", time.Minute)
@@ -228,13 +228,13 @@ func TestSliceIsStopped(t *testing.T) {
 			t.Error(err)
 		}
 
-		// When it takes too long.
+		// The slice stops when it takes too long.
 		receive(t, started, "the second slice")
 		if err := receive(t, causes, "the end of the long slice"); err == nil || !strings.Contains(err.Error(), "has to be shorter") {
 			t.Errorf("too long: got cause %v", err)
 		}
 
-		// When Run has waited long enough. Whoever is there goes on at once.
+		// The slice stops when Run has waited long enough. Another process continues at once.
 		receive(t, started, "the third slice")
 		ended := make(chan struct{})
 		go func() {
@@ -249,7 +249,7 @@ func TestSliceIsStopped(t *testing.T) {
 	})
 }
 
-// hang claims what is due and never finishes it, until it is killed.
+// hang claims due keys and never finishes them, until it is killed.
 func hang(url, owner string) {
 	ctx := context.Background()
 	db, err := store.Open(ctx, url, store.Options{})
@@ -277,7 +277,7 @@ func hang(url, owner string) {
 	os.Exit(1)
 }
 
-// killed starts a process that works on the key "k" and kills it when it does.
+// killed starts a process that works on the key "k", and kills it while it does.
 func killed(t *testing.T, url, owner string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -317,7 +317,8 @@ func TestAKilledProcessesWorkGoesOnElsewhereWhenItsLeaseExpires(t *testing.T) {
 		if diff := cmp.Diff(receive(t, slices, "the takeover"), slice{"k", 2}); diff != "" {
 			t.Error(diff)
 		}
-		// The lease of two seconds, a look and River's start. Not River's rescue of the dead job, after a minute.
+		// The lease of two seconds, one look and River's start; not the minute after which River
+		// rescues the dead job.
 		if took := time.Since(began); took > 15*time.Second {
 			t.Errorf("the takeover took %s", took)
 		}

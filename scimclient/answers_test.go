@@ -25,7 +25,7 @@ func TestNumericIDs(t *testing.T) {
 		if o, err := c.Get(t.Context(), want); err != nil || o.ID != want || x.request != "GET /Users/"+want {
 			t.Errorf("%s read: got %+v, %v for %s", number, o, err, x.request)
 		}
-		if err := c.Patch(t.Context(), want, []provision.Change{{Path: "active", Old: false, New: true}}); err != nil {
+		if _, err := c.Patch(t.Context(), want, []provision.Change{{Path: "active", Old: false, New: true}}); err != nil {
 			t.Errorf("%s patched: %v", number, err)
 		}
 		x.status = 201
@@ -192,7 +192,7 @@ func TestRedirects(t *testing.T) {
 			if _, err := c.Get(t.Context(), "7"); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.Patch(t.Context(), "7", []provision.Change{{Path: "title", New: "x"}}); err != nil {
+			if _, err := c.Patch(t.Context(), "7", []provision.Change{{Path: "title", New: "x"}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -224,7 +224,7 @@ func TestA404WithoutSCIMIsNoProof(t *testing.T) {
 	for body, want := range map[string]provision.Kind{
 		`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"404"}`:   provision.NotFound,
 		`{"SCHEMAS":"URN:IETF:PARAMS:SCIM:API:MESSAGES:2.0:ERROR","detail":"Unknown"}`: provision.NotFound,
-		"":                               provision.NotFound, // the engine searches before it believes it
+		"":                               provision.NotFound, // the engine searches for the account before it believes this
 		"<html><h1>404</h1></html>":      provision.Transient,
 		"default backend - 404":          provision.Transient,
 		`{"message":"no Route matched"}`: provision.Transient,

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -34,19 +35,19 @@ type Client struct {
 	http      *http.Client
 	now       func() time.Time
 	newID     func() string
-	booleans  atomic.Bool    // the application refused booleans as strings and took JSON booleans
-	slash     [2]atomic.Bool // whether the application wants a slash at the end of /Users, and of /Users/{id}
+	dialect   atomic.Pointer[provision.Dialect]
+	slash     [2]atomic.Bool // whether the application wants a slash at the end of /Users and of /Users/{id}
 }
 
 // Options of a client. All are required.
 type Options struct {
 	HTTP  *http.Client
-	Now   func() time.Time // reads a Retry-After that is a date
+	Now   func() time.Time // the clock, to read a Retry-After that is a date
 	NewID func() string    // makes a random GUID, for the connection test
 }
 
 // New makes a client for a Tenant URL. With an empty token, requests carry no Authorization header.
-// Its errors are *provision.TargetError, for a malformed Tenant URL or token.
+// It returns a *provision.TargetError if the Tenant URL or the token is malformed.
 func New(tenantURL, token string, o Options) (*Client, error) {
 	u, err := url.Parse(strings.TrimSpace(tenantURL))
 	if err != nil || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http") {
@@ -87,8 +88,8 @@ func hasFlag(query, flag string) bool {
 	return false
 }
 
-// Test searches for an account that cannot exist: the attribute at path equals a random value, a
-// GUID if it is a string. Success proves that the address and the token are right and that the
+// Test searches for an account that cannot exist: one whose attribute at path equals a random
+// value, such as a GUID. Success proves that the address and the token are right, and that the
 // application can search by this attribute. The error is a *provision.TargetError that says which
 // of these failed.
 func (c *Client) Test(ctx context.Context, path string, t provision.AttributeType) error {
@@ -130,7 +131,7 @@ func (c *Client) randomValue(t provision.AttributeType) (value any, ok bool) {
 	case provision.TypeInteger:
 		h := fnv.New64a()
 		_, _ = io.WriteString(h, id)
-		return int64(h.Sum64()>>12) | 1<<50, true // exact in JavaScript too
+		return int64(h.Sum64()>>12) | 1<<50, true // small enough to be exact in JavaScript too
 	case provision.TypeDateTime:
 		h := fnv.New32a()
 		_, _ = io.WriteString(h, id)
@@ -179,7 +180,7 @@ func unsearchable(path, detail string) *provision.TargetError {
 	}
 }
 
-// Find returns the accounts whose attribute at path equals value. Its errors are
+// Find returns the accounts whose attribute at path equals value. Any error is a
 // *provision.TargetError.
 func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.TargetObject, error) {
 	a, err := c.do(ctx, http.MethodGet, "/Users", filterQuery(path, value), nil)
@@ -219,8 +220,8 @@ func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.
 	return found, nil
 }
 
-// Get returns the account with an id. Its errors are *provision.TargetError; an account that does
-// not exist has the kind NotFound.
+// Get returns the account with an id. Any error is a *provision.TargetError; for an account that
+// does not exist its kind is NotFound.
 func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, error) {
 	path, err := userPath(id)
 	if err != nil {
@@ -233,7 +234,7 @@ func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, er
 	if !a.isSuccess() {
 		return provision.TargetObject{}, a.problem()
 	}
-	o, err := decodeObject(a.body)
+	o, err := a.account()
 	if err != nil {
 		return provision.TargetObject{}, a.notSCIM(err.Error())
 	}
@@ -243,7 +244,7 @@ func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, er
 	return o, nil
 }
 
-// Create makes an account and returns it as the application sees it. Its errors are
+// Create creates an account and returns it as the application stored it. Any error is a
 // *provision.TargetError.
 func (c *Client) Create(ctx context.Context, changes []provision.Change) (provision.TargetObject, error) {
 	body, err := createBody(changes)
@@ -255,51 +256,122 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 		return provision.TargetObject{}, err
 	}
 	if !a.isSuccess() {
-		return provision.TargetObject{}, a.problem()
+		return provision.TargetObject{}, c.refusal(a)
 	}
 	return c.createdAccount(ctx, a)
 }
 
-// Patch changes the named attributes and no others. It also fails when a successful answer shows
-// that nothing changed. Its errors are *provision.TargetError.
-func (c *Client) Patch(ctx context.Context, id string, changes []provision.Change) error {
+// Patch changes the named attributes and no others. It returns the account if the answer shows it.
+// A success whose body is not that account is an error. Its errors are *provision.TargetError.
+func (c *Client) Patch(ctx context.Context, id string, changes []provision.Change) (provision.TargetObject, error) {
 	path, err := userPath(id)
 	if err != nil {
-		return err
+		return provision.TargetObject{}, err
 	}
-	booleans := c.booleans.Load()
-	a, err := c.patch(ctx, path, changes, booleans)
+	spoken := c.Dialect()
+	a, err := c.patch(ctx, path, changes, spoken)
 	if err != nil {
-		return err
+		return provision.TargetObject{}, err
 	}
-	if a.status == http.StatusBadRequest && !c.compliant && !booleans && hasBoolean(changes) {
-		// Many applications refuse the strings "True" and "False", which Entra sends without its flag.
-		again, err := c.patch(ctx, path, changes, true)
-		if err != nil {
-			return err
-		}
-		if again.isSuccess() {
-			c.booleans.Store(true)
-			a = again
+	if a.status == http.StatusBadRequest {
+		for _, other := range c.otherDialects(spoken, changes, a.scimError().ScimType) {
+			again, err := c.patch(ctx, path, changes, other)
+			if err != nil {
+				return provision.TargetObject{}, err
+			}
+			if again.isSuccess() {
+				c.learn(other)
+				a = again
+				break
+			}
 		}
 	}
 	if !a.isSuccess() {
-		return a.problem()
+		return provision.TargetObject{}, c.refusal(a)
 	}
-	return a.checkPatchAnswer(id, changes)
+	return a.patched(id)
 }
 
-// patch sends one PATCH, with JSON booleans or in the dialect of the Tenant URL.
-func (c *Client) patch(ctx context.Context, path string, changes []provision.Change, booleans bool) (answer, error) {
-	body, err := patchBody(changes, c.compliant, booleans)
+// refusal returns the error of a refused write, and learns from it that the application refuses
+// doubles.
+func (c *Client) refusal(a answer) *provision.TargetError {
+	te := a.problem()
+	if te.Kind == provision.Conflict {
+		c.learn(provision.Dialect{Unique: true})
+	}
+	return te
+}
+
+// Dialect returns what the application was found to need.
+func (c *Client) Dialect() provision.Dialect {
+	if d := c.dialect.Load(); d != nil {
+		return *d
+	}
+	return provision.Dialect{}
+}
+
+// Speak sets what the application was found to need earlier.
+func (c *Client) Speak(d provision.Dialect) { c.dialect.Store(&d) }
+
+// learn adds what the application was just found to need.
+func (c *Client) learn(found provision.Dialect) {
+	for {
+		old := c.dialect.Load()
+		next := c.Dialect()
+		next.Booleans = next.Booleans || found.Booleans
+		next.Elements = next.Elements || found.Elements
+		next.Empties = next.Empties || found.Empties
+		next.Unique = next.Unique || found.Unique
+		if c.dialect.CompareAndSwap(old, &next) {
+			return
+		}
+	}
+}
+
+// otherDialects returns the forms in which to send changes again that were refused with 400. Many
+// applications refuse the strings "True" and "False", which Entra sends without its flag. RFC 7644
+// §3.5.2.3 lets others refuse a path to an element that an account does not have.
+func (c *Client) otherDialects(spoken provision.Dialect, changes []provision.Change, scimType string) []provision.Dialect {
+	var others []provision.Dialect
+	with := func(change func(d *provision.Dialect)) {
+		d := spoken
+		change(&d)
+		others = append(others, d)
+	}
+	booleans := !c.compliant && !spoken.Booleans && hasBoolean(changes)
+	elements := slices.ContainsFunc(changes, func(ch provision.Change) bool {
+		return ch.New != nil && (ch.Element == provision.ElementUnknown || ch.Element == provision.ElementMissing && !spoken.Elements)
+	})
+	if booleans {
+		with(func(d *provision.Dialect) { d.Booleans = true })
+	}
+	if elements {
+		with(func(d *provision.Dialect) { d.Elements = true })
+		if booleans {
+			with(func(d *provision.Dialect) { d.Booleans, d.Elements = true, true })
+		}
+		if strings.EqualFold(scimType, "noTarget") {
+			slices.Reverse(others)
+		}
+	}
+	if !spoken.Empties && slices.ContainsFunc(changes, func(ch provision.Change) bool { return ch.New == nil }) {
+		with(func(d *provision.Dialect) { d.Empties = true })
+	}
+	return others
+}
+
+// patch sends one PATCH in a dialect.
+func (c *Client) patch(ctx context.Context, path string, changes []provision.Change, d provision.Dialect) (answer, error) {
+	body, err := patchBody(changes, c.compliant, d, d.Elements && !c.Dialect().Elements)
 	if err != nil {
 		return answer{}, err
 	}
 	return c.do(ctx, http.MethodPatch, path, "", body)
 }
 
-// Delete removes an account. An account that is already gone is no error, if the application itself
-// says so. Its errors are *provision.TargetError.
+// Delete removes an account. It succeeds after 204, and after 404 if the application itself says
+// that the account is gone. Any other success proves nothing: Delete then reads the account, which
+// must be gone or inactive. Every error is a *provision.TargetError.
 func (c *Client) Delete(ctx context.Context, id string) error {
 	path, err := userPath(id)
 	if err != nil {
@@ -310,17 +382,39 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 		return err
 	}
 	switch {
-	case a.status == http.StatusNotFound && a.isError():
+	case a.status == http.StatusNoContent, a.status == http.StatusNotFound && a.isError():
 		return nil
 	case !a.isSuccess():
 		return a.problem()
 	case a.isPage() || a.isError() || a.isList():
 		return a.unproven("a DELETE")
 	}
-	return nil
+	left, err := c.Get(ctx, id)
+	var te *provision.TargetError
+	switch {
+	case errors.As(err, &te) && te.Kind == provision.NotFound:
+		return nil
+	case err != nil:
+		return err
+	case isInactive(left.Resource):
+		return nil
+	}
+	te = a.unproven("a DELETE")
+	te.Detail = fmt.Sprintf("The application answered %d to a DELETE, but the account is still there and active.", a.status)
+	return te
 }
 
-// userPath returns the path of an account and escapes its id, which the application chose.
+// isInactive reports whether an account shows that it cannot be used.
+func isInactive(r scim.Resource) bool {
+	for name, v := range r {
+		if strings.EqualFold(name, "active") {
+			return strings.EqualFold(fmt.Sprint(v), "false")
+		}
+	}
+	return false
+}
+
+// userPath returns the path of an account. It escapes the id, which the application chose.
 func userPath(id string) (string, error) {
 	if id == "" || id == "." || id == ".." {
 		return "", &provision.TargetError{
@@ -332,9 +426,9 @@ func userPath(id string) (string, error) {
 	return "/Users/" + url.PathEscape(id), nil
 }
 
-// do sends one request and returns any answer, whatever its status. Its error is a
-// *provision.TargetError for a request without an answer. If the application redirects to the same
-// address with a slash at the end, do repeats the request there and uses that address from then on.
+// do sends one request and returns the answer, whatever its status. If there is no answer, it
+// returns a *provision.TargetError. If the application redirects to the same address with a slash
+// at the end, do repeats the request there, and uses that address from then on.
 func (c *Client) do(ctx context.Context, method, path, query string, body []byte) (answer, error) {
 	slash := &c.slash[0]
 	if path != "/Users" {
@@ -403,13 +497,13 @@ func (c *Client) url(path, query string, slash bool) string {
 	return u
 }
 
-// answer is the response to a request. Its content type does not matter, because some servers label
-// SCIM as text/json or not at all.
+// answer is the response to a request. It has no content type, because some servers label SCIM as
+// text/json or not at all.
 type answer struct {
-	request    string   // method and path below the Tenant URL
-	url        *url.URL // address of the request
-	path       string   // below the Tenant URL
-	flags      string   // of the Tenant URL
+	request    string   // the method and the path below the Tenant URL
+	url        *url.URL // the address of the request
+	path       string   // the path below the Tenant URL
+	flags      string   // the query string of the Tenant URL
 	status     int
 	header     http.Header
 	body       []byte
@@ -474,7 +568,40 @@ func decodeObject(raw []byte) (provision.TargetObject, error) {
 		return provision.TargetObject{}, errors.New("answered with a resource that has no id")
 	}
 	r["id"] = id
-	return provision.TargetObject{ID: id, Resource: r}, nil
+	return provision.TargetObject{ID: id, Resource: r, Version: versionOf(r)}, nil
+}
+
+// versionOf returns meta.version, or "". RFC 7643 §3.1: it is the same as the ETag.
+func versionOf(r scim.Resource) string {
+	for name, v := range r {
+		if meta, ok := v.(map[string]any); ok && strings.EqualFold(name, "meta") {
+			if version, _ := meta["version"].(string); len(version) <= maxVersion {
+				return version
+			}
+		}
+	}
+	return ""
+}
+
+// maxVersion bounds a remembered version, in bytes.
+const maxVersion = 200
+
+// account reads the account in the body of an answer.
+func (a answer) account() (provision.TargetObject, error) {
+	o, err := decodeObject(a.body)
+	if err == nil && o.Version == "" {
+		o.Version = a.tag()
+	}
+	return o, err
+}
+
+// tag returns the ETag of an answer, or "".
+func (a answer) tag() string {
+	tag := a.header.Get("ETag")
+	if len(tag) > maxVersion || !utf8.ValidString(tag) || strings.ContainsRune(tag, 0) {
+		return ""
+	}
+	return tag
 }
 
 // readID reads an id; it returns "" when there is none. RFC 7643 §3.1 makes it a string. Many

@@ -455,7 +455,7 @@ func TestPatch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			x := newExchange(t, 204, "")
-			if err := open(t, x.URL+tt.flag, "").Patch(t.Context(), "7", tt.changes); err != nil {
+			if _, err := open(t, x.URL+tt.flag, "").Patch(t.Context(), "7", tt.changes); err != nil {
 				t.Fatal(err)
 			}
 			want := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + tt.want + `]}`
@@ -476,7 +476,8 @@ func TestPatch(t *testing.T) {
 func TestProblems(t *testing.T) {
 	t.Parallel()
 	patch := func(c *scimclient.Client) error {
-		return c.Patch(context.Background(), "7", []provision.Change{{Path: "title", New: "x"}})
+		_, err := c.Patch(context.Background(), "7", []provision.Change{{Path: "title", New: "x"}})
+		return err
 	}
 	for status, want := range map[int]struct {
 		kind provision.Kind

@@ -1,5 +1,5 @@
-// Package scimclient knows how to speak SCIM to any application the way Microsoft Entra ID's
-// provisioning service does. An application that works with Entra therefore works with Rollcall.
+// Package scimclient speaks SCIM to any application in the same way as Microsoft Entra ID's
+// provisioning service. So an application that works with Entra works with Rollcall.
 //
 //	client.go   requests and answers: URLs, headers, bodies
 //	filter.go   the filter forms that Entra uses

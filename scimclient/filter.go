@@ -13,7 +13,7 @@ func filterQuery(path string, value any) string {
 	return "filter=" + url.QueryEscape(path+" eq "+literal(value))
 }
 
-// literal writes a value as JSON, which RFC 7644 §3.4.2.2 demands.
+// literal writes a value as JSON, as RFC 7644 §3.4.2.2 requires.
 func literal(value any) string {
 	switch v := value.(type) {
 	case string:

@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/scimclient"
 )
 
-// answering is a network that gives the same answer to every request and remembers the last
+// answering is a transport that gives the same answer to every request, and remembers the last
 // request.
 type answering struct {
 	status int
@@ -28,7 +28,7 @@ func (a *answering) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(strings.NewReader(a.body)), Request: r}, nil
 }
 
-// client asks over the network as it is, without following what it answers.
+// client returns a client that uses this transport.
 func (a *answering) client(t testing.TB, tenantURL string) (*scimclient.Client, error) {
 	t.Helper()
 	now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -121,7 +121,8 @@ func FuzzAnswer(f *testing.F) {
 		if check("create", err); err == nil {
 			checkAccount(t, o)
 		}
-		check("patch", c.Patch(t.Context(), "u-1", change))
+		_, err = c.Patch(t.Context(), "u-1", change)
+		check("patch", err)
 		check("delete", c.Delete(t.Context(), "u-1"))
 	})
 }
@@ -149,7 +150,7 @@ func FuzzTenantURL(f *testing.F) {
 			t.Fatalf("%q is no URL and was taken", tenantURL)
 		}
 		if err := c.Delete(t.Context(), id); err != nil || net.asked == nil {
-			return // no URL can carry it
+			return // no URL can contain it
 		}
 		to := net.asked.URL
 		if host := strings.TrimSuffix(typed.Host, ":"); to.Scheme != typed.Scheme || to.Host != host || to.Fragment != "" || to.RawQuery != typed.RawQuery {

@@ -55,7 +55,8 @@ func (a answer) problem() *provision.TargetError {
 		te.Kind, te.Code = provision.NotFound, "InvalidAnchor"
 		te.Advice = "The account no longer exists. It is looked for by its matching attributes."
 	case s == http.StatusNotFound && a.isAboutUser():
-		// A proxy in front of the application, or a deployment, also answers like this.
+		// A proxy in front of the application also answers like this, and so does an application
+		// while it is being deployed.
 		te.Kind, te.Code = provision.Transient, "NotFoundWithoutProof"
 		te.Advice = "This is not the SCIM answer for an account that is gone, so the account is kept and this is tried again."
 	case s == http.StatusNotFound && a.isError():
@@ -74,6 +75,10 @@ func (a answer) problem() *provision.TargetError {
 	case s == http.StatusNotImplemented:
 		te.Kind, te.Code = provision.Permanent, "NotImplemented"
 		te.Advice = "The application does not support this. Untick the matching Target Object Action."
+	case s == http.StatusBadGateway, s == http.StatusGatewayTimeout:
+		// Something in front of the application gave up waiting for it.
+		te.Kind, te.Code, te.Sent = provision.Transient, codeTimeout, true
+		te.Advice = "This is tried again. If it stays so, the application is overloaded or down."
 	case s >= 500:
 		te.Kind, te.Code, te.Sent = provision.Transient, "InternalServerError", true
 		te.Advice = "The application has a problem of its own. This is tried again."
@@ -87,7 +92,7 @@ func (a answer) problem() *provision.TargetError {
 	return te
 }
 
-// isAboutUser reports whether the request was about one known account.
+// isAboutUser reports whether the request names one account.
 func (a answer) isAboutUser() bool { return strings.Contains(a.request, " /Users/") }
 
 type scimError struct {

@@ -1,17 +1,15 @@
-// Package site knows how to keep the sites of an installation: one site is one
-// customer's tenant of the application. It holds a site's settings and profile,
-// its own schemas (changed as far as stored resources survive it, or by force),
-// which attributes are declared searchable, and the bearer tokens its identity
-// provider presents.
+// Package site keeps the sites of an installation. One site is one customer's tenant of the
+// application. The package holds a site's settings and profile, its own schemas, the attributes
+// that are declared searchable, and the SCIM tokens of its identity provider.
 //
-//	bearer ──► Authenticate ──► Site, Token ──► roster.Open(site)
-//	                │
-//	                └─ the first accepted use of a token that replaces another
-//	                   ends the other one before the request goes on
+//	token ──► Authenticate ──► Site, Token ──► roster.Open(site)
+//	               │
+//	               └─ the first accepted use of a token that replaces another
+//	                  ends the other one before the request goes on
 //
-// Nothing here is cached. A revoked token or a switched-off SCIM is refused by
-// the next request to any process on the same database.
+// The package caches nothing. After a token is revoked or SCIM is switched off, the next request to
+// any process on the same database is refused.
 //
-// HTTP, people and pages are left to others: scimserver calls Authenticate, roster
-// keeps the people, requestlog keeps what was asked, console shows the settings.
+// Other packages do the rest: scimserver calls Authenticate, roster keeps the people, requestlog
+// keeps the requests, console shows the settings.
 package site

@@ -13,30 +13,33 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// InUse is what ErrInUse is about: the stored resources that would not survive a change of schemas.
+// InUse holds the stored resources that a change of schemas would harm. ErrInUse carries it.
 type InUse struct {
 	Uses  []Use
-	Stuck []Stuck // what blocks even a forced change
+	Stuck []Stuck // what would break a rule even after a forced change
 }
 
-// Use is one difference between the schemas, and how many resources it affects.
+// Use is one difference between the old and the new schemas, with the number of resources that it
+// affects.
 type Use struct {
 	Loss  scim.Loss
-	Count int // resources that block the change
+	Count int // resources for which the change is refused
 	Drops int // resources that lose values if the change is forced
 }
 
-// Stuck are resources that would break a rule of the new schemas even without what a forced change drops.
+// Stuck counts resources that would break a rule of the new schemas even after a forced change has
+// dropped what it can.
 type Stuck struct {
 	Type   string // name of the resource type
-	Reason string // "urn:example:Badge:color is required"
+	Reason string // such as "urn:example:Badge:color is required"
 	Count  int
 }
 
-// refuse says, a line each, what is in the way.
+// refuse returns ErrInUse with one line for each difference that prevents the change.
 func (e *InUse) refuse() error {
 	lines := make([]string, len(e.Uses))
 	for i, u := range e.Uses {
@@ -45,7 +48,7 @@ func (e *InUse) refuse() error {
 	return ErrInUse.Because("%s", strings.Join(lines, "\n")).With(e)
 }
 
-// Lost names, a line each, what a forced change would drop.
+// Lost returns one line for each kind of data that a forced change would drop.
 func (e *InUse) Lost() []string {
 	var lines []string
 	for _, u := range e.Uses {
@@ -56,11 +59,12 @@ func (e *InUse) Lost() []string {
 	return lines
 }
 
-// Token stands for all that stands in the way, so that whoever confirms a forced change confirms what it drops.
+// Token returns a hash of everything in InUse. An administrator confirms a forced change with it,
+// so that the change drops exactly what the administrator saw.
 func (e *InUse) Token() string {
 	h := sha256.New()
 	for _, u := range e.Uses {
-		fmt.Fprintf(h, "%s\n%s\n", u, u.Lost()) // a hash takes everything
+		fmt.Fprintf(h, "%s\n%s\n", u, u.Lost()) // writing to a hash returns no error
 	}
 	for _, s := range e.Stuck {
 		fmt.Fprintln(h, s)
@@ -68,7 +72,7 @@ func (e *InUse) Token() string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// String says what is in the way and what to do.
+// String says what prevents the change, and what to do.
 func (u Use) String() string {
 	have, remedy := "have data under it", "remove that data over SCIM first, or leave this part of the document as it is"
 	switch {
@@ -83,7 +87,7 @@ func (u Use) String() string {
 	return fmt.Sprintf("%s %s, and %s %s: %s", u.Loss.Subject(), u.Loss.Reason, resources(u.Count, u.Loss.Type), have, remedy)
 }
 
-// Lost names what a forced change drops for this difference; nothing where it drops nothing.
+// Lost says what a forced change drops because of this difference; empty if it drops nothing.
 func (u Use) Lost() string {
 	who := resources(u.Drops, u.Loss.Type)
 	switch {
@@ -99,64 +103,63 @@ func (u Use) Lost() string {
 	return fmt.Sprintf("%s of %s", u.Loss.Path, who)
 }
 
-// String says what keeps a change from being forced, and what to do.
+// String says why the change cannot even be forced, and what to do.
 func (s Stuck) String() string {
 	return fmt.Sprintf("%s would break a rule of the new schemas (%s): fill it first, or leave it optional", resources(s.Count, s.Type), s.Reason)
 }
 
 func resources(n int, kind string) string {
-	if n == 1 {
-		return "1 resource of type " + kind
-	}
-	return fmt.Sprintf("%d resources of type %s", n, kind)
+	return phrase.Count(n, "resource", "resources") + " of type " + kind
 }
 
-// SetSchemas gives a site another document of schemas and resource types, as scim.NewRegistry reads it; an empty one
-// for none. What is wrong with it comes as *scim.RegistryError. Adding is always possible; what stored resources would
-// not survive is refused with ErrInUse. An attribute that goes is no longer declared searchable.
+// SetSchemas replaces a site's document of schemas and resource types, in the form that
+// scim.NewRegistry reads; an empty document removes them. It returns a *scim.RegistryError if the
+// document is wrong, and ErrInUse if stored resources would be harmed; additions never harm any. If
+// an attribute goes that was declared searchable, its declaration goes too.
 func (s *Sites) SetSchemas(ctx context.Context, id ID, doc []byte, actor string) (Site, error) {
 	changed, _, err := s.changeSchemas(ctx, id, doc, actor, nil, "", "")
 	return changed, err
 }
 
-// SetSchemasFrom is SetSchemas for somebody who was shown the document of the version was: if another one is stored by now, nothing is
-// changed and the error is ErrStale.
+// SetSchemasFrom is like SetSchemas, but changes nothing and returns ErrStale if the stored
+// document is no longer the version that the caller saw. See SchemasVersion.
 func (s *Sites) SetSchemasFrom(ctx context.Context, id ID, was string, doc []byte, actor string) (Site, error) {
 	changed, _, err := s.changeSchemas(ctx, id, doc, actor, nil, "", was)
 	return changed, err
 }
 
-// SchemasVersion names a document of schemas, for SetSchemasFrom.
+// SchemasVersion returns the version of a document, for SetSchemasFrom.
 func SchemasVersion(doc []byte) string {
 	sum := sha256.Sum256(doc)
 	return hex.EncodeToString(sum[:])
 }
 
-// SchemaChange is a change of schemas that stored resources would not survive as they are.
+// SchemaChange is a change of schemas that harms stored resources.
 type SchemaChange struct {
 	Old, Next *scim.Registry
-	Losses    []scim.Loss // those that harm resources
+	Losses    []scim.Loss // the losses that harm stored resources
 	Actor     string
 }
 
-// DropStranded takes what a change strands out of the stored resources, in the transaction of the change: values that the
-// next schemas have no attribute for, all but one of those that may not be had twice, resources without a type.
+// DropStranded removes from the stored resources what does not fit the next schemas, in the
+// transaction of the change: values of attributes that are gone, all but one of equal values that
+// must become unique, and resources whose type is gone.
 type DropStranded func(ctx context.Context, tx Tx, change SchemaChange) error
 
-// ForceSchemas is SetSchemas for what stored resources would not survive: drop takes out of them what stands in the way,
-// in the same transaction, so that all is done or nothing. It returns in words what was dropped. What would break a rule
-// even so is refused with ErrInUse, as is a change that drops something else than what was confirmed, by the error's
-// Token; an empty token confirms everything.
+// ForceSchemas is like SetSchemas, but calls drop in the same transaction to remove the data that
+// prevents the change. It returns what was dropped, in words. confirmed is the Token of the
+// ErrInUse that the administrator saw; an empty one confirms everything. ForceSchemas returns
+// ErrInUse if the change would now drop something else, or if it would break a rule even so.
 func (s *Sites) ForceSchemas(ctx context.Context, id ID, doc []byte, actor, confirmed string, drop DropStranded) (changed Site, dropped []string, err error) {
 	return s.changeSchemas(ctx, id, doc, actor, drop, confirmed, "")
 }
 
-// ForceSchemasFrom is to ForceSchemas what SetSchemasFrom is to SetSchemas.
+// ForceSchemasFrom is like ForceSchemas, but returns ErrStale as SetSchemasFrom does.
 func (s *Sites) ForceSchemasFrom(ctx context.Context, id ID, was string, doc []byte, actor, confirmed string, drop DropStranded) (changed Site, dropped []string, err error) {
 	return s.changeSchemas(ctx, id, doc, actor, drop, confirmed, was)
 }
 
-// CheckSchemas says why SetSchemas would refuse a document, and changes nothing.
+// CheckSchemas returns the error that SetSchemas would return, and changes nothing.
 func (s *Sites) CheckSchemas(ctx context.Context, id ID, doc []byte) error {
 	_, next, err := readSchemas(doc)
 	if err != nil {
@@ -217,7 +220,7 @@ func (s *Sites) changeSchemas(ctx context.Context, id ID, doc []byte, actor stri
 	return changed, dropped, nil
 }
 
-// readSchemas reads a document, which is nil where there is none.
+// readSchemas reads a document. It returns a nil document if there is only space in it.
 func readSchemas(doc []byte) ([]byte, *scim.Registry, error) {
 	if doc = bytes.TrimSpace(doc); len(doc) == 0 {
 		doc = nil
@@ -226,7 +229,8 @@ func readSchemas(doc []byte) ([]byte, *scim.Registry, error) {
 	return doc, next, err
 }
 
-// compareSchemas counts what the next schemas of a site would strand; nil where that is nothing.
+// compareSchemas counts the stored resources that the next schemas would harm. used is nil if there
+// are none.
 func compareSchemas(ctx context.Context, tx Tx, next *scim.Registry) (old *scim.Registry, used *InUse, err error) {
 	if old, err = scim.NewRegistry(tx.Site().Schemas); err != nil {
 		return nil, nil, fmt.Errorf("read the schemas of site %s: %w", tx.Site().Name, err)
@@ -243,7 +247,8 @@ func (e *InUse) losses() []scim.Loss {
 	return losses
 }
 
-// findUses counts, type by type, the stored resources that each loss harms; nil when none does any.
+// findUses counts the stored resources that each loss harms. It returns nil if no resource is
+// harmed.
 func findUses(ctx context.Context, tx Tx, losses []scim.Loss, next *scim.Registry) (*InUse, error) {
 	used := &InUse{}
 	for len(losses) > 0 {
@@ -266,14 +271,14 @@ func findUses(ctx context.Context, tx Tx, losses []scim.Loss, next *scim.Registr
 	return used, nil
 }
 
-// counter counts the resources of one type that losses harm.
+// counter counts the resources of one type that the losses harm.
 type counter struct {
 	losses []scim.Loss
-	next   *scim.ResourceType // nil when the type goes
+	next   *scim.ResourceType // nil when the type is removed
 	uses   []Use
 	seed   maphash.Seed
-	had    []map[uint64]bool // of each loss that keeps values: hashes of those that were seen
-	stuck  map[string]int    // by reason
+	had    []map[uint64]bool // for each loss of uniqueness: hashes of the values found so far
+	stuck  map[string]int    // how many resources break a rule, by the rule's message
 }
 
 func newCounter(losses []scim.Loss, next *scim.ResourceType) *counter {
@@ -317,10 +322,11 @@ func (c *counter) add(doc []byte) error {
 	return nil
 }
 
-// dropRepeated takes out of rest what a resource before this one was seen to have.
+// dropRepeated removes from rest the values that must become unique and that an earlier resource
+// already has.
 func (c *counter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) {
 	var kept []uint64
-	// From the last element on, so that those before it keep their places.
+	// Go backward, so that dropping an element does not move the ones still to be checked.
 	for element, key := range slices.Backward(c.losses[i].Identities(r)) {
 		if key == "" {
 			continue

@@ -11,28 +11,30 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// MaxSearchable is how many attributes a site can declare searchable: each costs every write of a resource, and disk.
+// MaxSearchable is how many attributes a site can declare searchable. Each one takes disk space and
+// makes every write slower.
 const MaxSearchable = 20
 
-// Searchable is an attribute of a resource type that an administrator declared searchable: its values have rows of
-// their own, so that a filter on it need not read every resource.
+// Searchable is an attribute that an administrator declared searchable. The store keeps a row for
+// each of its values, so that a filter on it need not read every resource.
 type Searchable struct {
-	ID   string // names its rows; never given again, also not to the same attribute
+	ID   string // the id of its rows; a later declaration gets a new one, even for the same attribute
 	Type string // name of the resource type
 	Path scim.AttrPath
 }
 
-// String is the attribute as sentences name it: "title of User".
+// String names the attribute for sentences: "title of User".
 func (s Searchable) String() string { return s.Path.String() + " of " + s.Type }
 
-// builtIn are the attributes that filters find without being declared, or that are not kept in the documents. A name
-// without a sub-attribute stands for all of its own.
+// builtIn lists the attributes that cannot be declared: filters find them anyway, or they are not
+// stored in the documents. A name without a sub-attribute includes all its sub-attributes.
 var builtIn = map[string][]string{
 	"User":  {"userName", "displayName", "active", "userType", "emails.value", "groups"},
 	"Group": {"displayName", "members"},
 }
 
-// CanBeSearchable lists the attributes of a type that can be declared searchable, in the order of its schemas.
+// CanBeSearchable lists the attributes of a type that can be declared searchable, in the order of
+// its schemas.
 func CanBeSearchable(rt *scim.ResourceType) []scim.AttrPath {
 	var list []scim.AttrPath
 	add := func(path scim.AttrPath, a, sub *scim.Attribute) {
@@ -55,8 +57,8 @@ func CanBeSearchable(rt *scim.ResourceType) []scim.AttrPath {
 	return list
 }
 
-// whyNot is the reason why an attribute cannot be declared searchable; empty when it can. Rows answer which resources
-// have a value: where that names few, they are worth what they cost.
+// whyNot returns the reason why an attribute cannot be declared searchable; empty when it can. Rows
+// of values only help where one value belongs to few resources.
 func whyNot(rt *scim.ResourceType, path scim.AttrPath, a, sub *scim.Attribute) string {
 	leaf := a
 	if sub != nil {
@@ -85,12 +87,14 @@ func whyNot(rt *scim.ResourceType, path scim.AttrPath, a, sub *scim.Attribute) s
 	return "is " + leaf.Type + ": such values are not searched for"
 }
 
-// hidden reports whether values are taken and never shown. RFC 7643 §7.
+// hidden reports whether the server accepts values of the attribute but never returns them. RFC
+// 7643 §7.
 func hidden(a *scim.Attribute) bool {
 	return a.Returned == scim.ReturnedNever || a.Mutability == scim.WriteOnly
 }
 
-// findSearchable reads the name of an attribute of a type and refuses one that cannot be declared searchable.
+// findSearchable finds an attribute by its name in a filter. It refuses one that does not exist or
+// cannot be declared searchable.
 func findSearchable(types *scim.Registry, typeName, name string) (Searchable, error) {
 	rt, ok := types.ByName(strings.TrimSpace(typeName))
 	if !ok {
@@ -116,9 +120,10 @@ func (s Searchable) in(list []Searchable) bool {
 	return slices.ContainsFunc(list, func(o Searchable) bool { return o.Type == s.Type && o.Path == s.Path })
 }
 
-// DeclareSearchable declares attributes of a resource type searchable and returns those that were not yet. Their names
-// are as filters write them. Filters use their rows when the last resource has its own, which Roster.Indexing tells. An
-// attribute that cannot be declared is refused as invalid, and then nothing is declared.
+// DeclareSearchable declares attributes of a type searchable, and returns those that were not
+// declared before. Names are written as in filters. Filters use an attribute once all its values
+// have rows; see Roster.Indexing. If one attribute cannot be declared, it is refused
+// (refusal.Invalid) and nothing is declared.
 func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName string, attributes []string, actor string) ([]Searchable, error) {
 	var added []Searchable
 	err := s.changeSearchable(ctx, id, func(tx Tx, types *scim.Registry, list []Searchable) ([]Searchable, error) {
@@ -146,8 +151,9 @@ func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName string, a
 	return added, err
 }
 
-// WithdrawSearchable takes the declaration of attributes back: filters use their rows no more from their next query on,
-// and the rows are cleared. An attribute that is not declared is refused as invalid, and then nothing is withdrawn.
+// WithdrawSearchable withdraws the declaration of attributes. The next query no longer uses their
+// rows, and the rows are deleted in the background. If one attribute is not declared, it is refused
+// (refusal.Invalid) and nothing is withdrawn.
 func (s *Sites) WithdrawSearchable(ctx context.Context, id ID, typeName string, attributes []string, actor string) error {
 	return s.changeSearchable(ctx, id, func(tx Tx, types *scim.Registry, list []Searchable) ([]Searchable, error) {
 		for _, name := range attributes {
@@ -164,8 +170,8 @@ func (s *Sites) WithdrawSearchable(ctx context.Context, id ID, typeName string, 
 	})
 }
 
-// declared is where the list has an attribute, -1 where it has not. What could be declared once can be withdrawn,
-// whatever can be declared now.
+// declared returns the index of an attribute in the list, or -1. It also finds attributes that the
+// present schemas no longer have, so that every declaration can be withdrawn.
 func declared(types *scim.Registry, list []Searchable, typeName, name string) int {
 	wanted := Searchable{Type: typeName}
 	if rt, ok := types.ByName(typeName); ok {
@@ -181,7 +187,7 @@ func (s *Sites) withdrawn(id ID, was Searchable, because, actor string) event.Ev
 	return s.event(id, event.SiteSearchableWithdrawn, actor, "", was.String()+" is no longer declared searchable"+because, event.Changed("searchable", was.String(), nil))
 }
 
-// changeSearchable changes the list in one transaction on the locked site.
+// changeSearchable changes the list of declarations in one transaction on the locked site.
 func (s *Sites) changeSearchable(ctx context.Context, id ID, change func(Tx, *scim.Registry, []Searchable) ([]Searchable, error)) error {
 	return s.Store.UpdateSite(ctx, id, func(tx Tx) error {
 		types, err := scim.NewRegistry(tx.Site().Schemas)
@@ -200,7 +206,8 @@ func (s *Sites) changeSearchable(ctx context.Context, id ID, change func(Tx, *sc
 	})
 }
 
-// keepSearchable withdraws declarations for attributes that the next schemas no longer contain, or that can no longer be searched for.
+// keepSearchable withdraws the declarations of attributes that the next schemas no longer have, or
+// that can no longer be searched for.
 func (s *Sites) keepSearchable(ctx context.Context, tx Tx, next *scim.Registry, actor string) error {
 	old, err := tx.Searchable(ctx)
 	if err != nil {

@@ -10,85 +10,86 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Settings are what a site lets SCIM do. Each field has a row in SettingsTable. The page, the
+// Settings say what SCIM may do at a site. Each field has a row in SettingsTable. The page, the
 // commands, the JSON, the events, the documentation and the SQL are made from that table.
 type Settings struct {
 	Profile Profile
 
-	SCIMEnabled bool // off on a new site
-	ManageRoles bool // Allow SCIM to manage user roles; off on a new site
-	Strict      bool // refuse what the RFC refuses instead of reading the dialects of known clients
+	SCIMEnabled bool // the guide's Enable SCIM; off on a new site
+	ManageRoles bool // the guide's Allow SCIM to manage user roles; off on a new site
+	Strict      bool // refuse requests that the RFCs refuse, instead of accepting the dialects of known clients
 
 	Creates bool       // SCIM may create resources
 	Revives bool       // a create reactivates an account that SCIM deactivated; not with Strict
 	Deletes DeleteMode // what a DELETE of a user does
-	Groups  bool       // SCIM has groups
+	Groups  bool       // SCIM serves groups
 	// SharedGroupNames lets two groups have one displayName. See GroupNamesUnique.
 	SharedGroupNames bool
-	RateLimit        int // SCIM requests per second, 0 for no limit, else at least MinRateLimit
+	RateLimit        int // SCIM requests per second; 0 for no limit, otherwise at least MinRateLimit
 }
 
-// SettingKind says how people enter a setting.
+// SettingKind is the way in which people enter a setting.
 type SettingKind int
 
 // The kinds of settings.
 const (
 	Tick   SettingKind = iota // off or on: a checkbox, a flag without a value
-	Choice                    // one of several words: radio buttons, a flag with a word
-	Number                    // a number between two bounds, 0 for none
+	Choice                    // one of several words: radio buttons, or a flag with a word
+	Number                    // a number between two bounds, or 0 for none
 )
 
-// Setting is one row of SettingsTable.
+// Setting is one row of SettingsTable: everything that pages, commands, JSON, events and docs need
+// to know about one setting.
 type Setting struct {
-	Name  string // in events; in snake_case, the column
-	Key   string // in JSON
-	Flag  string // of "site set"
-	Usage string // of the flag
-	Title string // in what commands print
-	Short string // in the line that "site set" prints; empty: Title, beginning in lower case
-	Doc   string // what docs/operations.md says of it
+	Name  string // the name in events; the column has the same name in snake_case
+	Key   string // the name in JSON
+	Flag  string // the flag of "site set"
+	Usage string // the help text of the flag
+	Title string // the name in the output of commands
+	Short string // the name in the line that "site set" prints; empty means Title, starting in lower case
+	Doc   string // the description in docs/operations.md
 
-	Field string // name of the input on the page; empty: the page does not edit it
-	Place int    // order on the page
-	Label string // on the page
-	Help  string // on the page
+	Field string // the name of the input on the page; empty if the page does not edit the setting
+	Place int    // the position on the page
+	Label string // the label on the page
+	Help  string // the explanation on the page
 
 	Kind    SettingKind
-	Values  []Value // of a Tick: off, on. Of a Choice: each word, the one that permits least first
-	Default string  // the word that an empty word stands for; empty: none
-	Bounds  Bounds  // of a Number
+	Values  []Value // for a Tick: off, on. For a Choice: the words, the most restrictive first
+	Default string  // the word that an empty string stands for; empty means none
+	Bounds  Bounds  // only for a Number
 
-	Event   string                           // name of the event; empty: event.SiteSettingChanged
-	Said    func(before, after any) string   // the event's sentence; nil: that of the value
-	Words   func(s Site) string              // what commands print; nil: the word or number
-	Refused func(text string) *refusal.Error // the refusal of a value; nil: one that names the values
+	Event   string                           // the name of the event; empty means event.SiteSettingChanged
+	Said    func(before, after any) string   // makes the event's sentence; nil means that of the new value
+	Words   func(s Site) string              // makes what commands print; nil means the word or number
+	Refused func(text string) *refusal.Error // makes the refusal of a wrong value; nil means one that lists the values
 
 	stored
 }
 
 // Value is one value of a Tick or a Choice.
 type Value struct {
-	Word  string // on the command line, in forms and in JSON
-	Is    any    // the stored value, a bool or a string
-	Text  string // beside the radio button
-	Help  string // below it
-	Brief string // where a page only names what is set
-	Event string // name of the event, where it differs from the setting's
+	Word  string // the word on the command line, in forms and in JSON
+	Is    any    // the stored value: a bool or a string
+	Text  string // the text next to the radio button
+	Help  string // the explanation below it
+	Brief string // a short form, for pages that only show the value
+	Event string // the name of the event, if it differs from the setting's
 	Said  string // the event's sentence
 }
 
-// Bounds are those of a Number. 0 is allowed too, and means none.
+// Bounds limit a Number. 0 is always allowed and means none.
 type Bounds struct {
 	Min, Max int
-	Unit     string // "requests per second"
-	None     string // what 0 means: "no limit"
+	Unit     string // such as "requests per second"
+	None     string // what 0 means, such as "no limit"
 }
 
-// stored reaches the field of Settings.
+// stored reads and writes the setting's field of Settings.
 type stored struct {
-	get func(Settings) any // a bool, an int or a string
+	get func(Settings) any // returns a bool, an int or a string
 	set func(*Settings, any)
-	at  func(*Settings) any // the pointer
+	at  func(*Settings) any // returns the pointer to the field
 }
 
 func flag(at func(*Settings) *bool) stored {
@@ -109,7 +110,7 @@ func word[T ~string](at func(*Settings) *T) stored {
 	}
 }
 
-// tick are the values of a Tick, with their sentences in events.
+// tick returns the values of a Tick, given their sentences in events.
 func tick(on, off string) []Value {
 	return []Value{{Word: "off", Is: false, Said: off}, {Word: "on", Is: true, Said: on}}
 }
@@ -263,14 +264,16 @@ var SettingsTable = []Setting{
 	},
 }
 
-// SettingsOnPage returns the settings that the page SCIM integration edits, in its order.
+// SettingsOnPage returns the settings that the page SCIM integration edits, in the order of the
+// page.
 func SettingsOnPage() []Setting {
 	list := slices.DeleteFunc(slices.Clone(SettingsTable), func(s Setting) bool { return s.Field == "" })
 	slices.SortFunc(list, func(a, b Setting) int { return a.Place - b.Place })
 	return list
 }
 
-// SettingOf returns the row with that name. It panics if there is none, so names must be literals.
+// SettingOf returns the row with that name. It panics if there is none, so callers pass literals
+// only.
 func SettingOf(name string) Setting {
 	for _, row := range SettingsTable {
 		if row.Name == name {
@@ -280,17 +283,17 @@ func SettingOf(name string) Setting {
 	panic("site: no setting is named " + name)
 }
 
-// Get returns the stored value: a bool, an int or a string.
+// Get returns the stored value of the setting: a bool, an int or a string.
 func (x Setting) Get(s Settings) any { return x.get(s) }
 
-// Set gives the setting a value of the type that Get returns. A profile also sets the switches that
-// it stands for.
+// Set sets the setting to a value of the type that Get returns. Setting the profile also sets the
+// switches that the profile stands for.
 func (x Setting) Set(s *Settings, value any) { x.set(s, value) }
 
-// At returns the pointer to the setting's field.
+// At returns a pointer to the setting's field.
 func (x Setting) At(s *Settings) any { return x.at(s) }
 
-// Word is the setting's value on the command line and in forms.
+// Word returns the value as the command line and forms write it.
 func (x Setting) Word(s Settings) string {
 	is := x.get(s)
 	for _, v := range x.Values {
@@ -301,7 +304,7 @@ func (x Setting) Word(s Settings) string {
 	return fmt.Sprint(is)
 }
 
-// JSON is the setting's value in JSON: a bool for a Tick, a word for a Choice, a number.
+// JSON returns the value for JSON: a bool for a Tick, a word for a Choice, a number for a Number.
 func (x Setting) JSON(s Settings) any {
 	if x.Kind == Choice {
 		return x.Word(s)
@@ -309,7 +312,7 @@ func (x Setting) JSON(s Settings) any {
 	return x.get(s)
 }
 
-// Say is the setting's value as commands print it.
+// Say returns the value as commands print it.
 func (x Setting) Say(s Site) string {
 	if x.Words != nil {
 		return x.Words(s)
@@ -323,7 +326,7 @@ func (x Setting) Say(s Site) string {
 	return fmt.Sprintf("%d %s", x.get(s.Settings), x.Bounds.Unit)
 }
 
-// Brief is the setting's value where a page only names it.
+// Brief returns a short form of the value, for pages that only show it.
 func (x Setting) Brief(s Settings) string {
 	is := x.get(s)
 	for _, v := range x.Values {
@@ -335,8 +338,7 @@ func (x Setting) Brief(s Settings) string {
 	return strings.ToUpper(w[:1]) + w[1:]
 }
 
-// Parse reads a word as Word writes it. It returns nil and false if the
-// setting has no such value.
+// Parse reads a value as Word writes it. ok is false if the setting has no such value.
 func (x Setting) Parse(text string) (value any, ok bool) {
 	if text == "" && x.Default != "" {
 		text = x.Default
@@ -358,7 +360,8 @@ func (x Setting) Parse(text string) (value any, ok bool) {
 
 func (b Bounds) allow(n int) bool { return n == 0 || n >= b.Min && n <= b.Max }
 
-// Allowed names the values: "refuse or create", "0 for none, or 25 to 100000 requests per second".
+// Allowed lists the allowed values: "refuse or create", or "0 for none, or 25 to 100000 requests
+// per second".
 func (x Setting) Allowed() string {
 	if x.Kind == Number {
 		return fmt.Sprintf("0 for none, or %d to %d %s", x.Bounds.Min, x.Bounds.Max, x.Bounds.Unit)
@@ -371,7 +374,7 @@ func (x Setting) Allowed() string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// check refuses a value that the setting cannot have.
+// check returns a refusal if the site's value is not an allowed one.
 func (x Setting) check(s Settings) error {
 	text := x.Word(s)
 	if _, ok := x.Parse(text); ok {
@@ -383,7 +386,7 @@ func (x Setting) check(s Settings) error {
 	return refusal.New(refusal.Invalid, x.Field, "%s cannot be %q", x.Flag, text).Advise("use %s", x.Allowed())
 }
 
-// checkSwitches refuses the first setting that has a value it cannot have.
+// checkSwitches returns a refusal for the first setting whose value is not an allowed one.
 func checkSwitches(s Settings) error {
 	for _, x := range SettingsTable {
 		if err := x.check(s); err != nil {
@@ -393,7 +396,7 @@ func checkSwitches(s Settings) error {
 	return nil
 }
 
-// event returns the name and the sentence of the event that tells of the change.
+// event returns the name and the sentence of the event for a change from before to after.
 func (x Setting) event(before, after any) (name, text string) {
 	name = x.Event
 	for _, v := range x.Values {
@@ -413,7 +416,7 @@ func (x Setting) event(before, after any) (name, text string) {
 	return name, text
 }
 
-// changed returns the settings that differ, in the order of the table.
+// changed returns the settings that differ between old and next, in the order of the table.
 func changed(old, next Settings) []Setting {
 	return slices.DeleteFunc(slices.Clone(SettingsTable), func(x Setting) bool { return x.get(old) == x.get(next) })
 }

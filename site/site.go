@@ -12,21 +12,23 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// ID identifies a site forever, whatever its name becomes. It never leaves the installation in a URL.
+// ID identifies a site, even when the site is renamed. URLs never contain it.
 type ID string
 
-// Profile is a set of habits: choosing one sets the switches behind it (Site.Choose), each of which can then be set
-// on its own.
+// Profile is a preset: choosing one sets several switches (see Choose), each of which can then be
+// changed by itself.
 type Profile string
 
 const (
-	// Documented is the guide's behaviour: SCIM updates accounts, neither creates nor deletes them, and has no groups.
+	// Documented does what the guide describes: SCIM updates accounts, but neither creates nor
+	// deletes them, and there are no groups.
 	Documented Profile = "documented"
-	// Full lets SCIM create, update and delete, groups too.
+	// Full lets SCIM create, update and delete users and groups.
 	Full Profile = "full"
 )
 
-// ParseProfile reads a profile's name; the empty text is Documented.
+// ParseProfile reads the name of a profile. An empty string is Documented; an unknown name is
+// refused (refusal.Invalid).
 func ParseProfile(text string) (Profile, error) {
 	if text == "" {
 		return Documented, nil
@@ -37,7 +39,8 @@ func ParseProfile(text string) (Profile, error) {
 	return Profile(text), nil
 }
 
-// What the SCIM userName of a site's people is compared with when somebody signs in with an assertion.
+// Values of Site.MatchesUserName: which statement of an assertion is compared with the SCIM
+// userName when a person signs in.
 const (
 	MatchesDisplayName    = "display-name-assertion"
 	MatchesUserIdentifier = "user-identifier"
@@ -50,18 +53,20 @@ type Site struct {
 	Name string // part of every URL of the site: [a-z0-9][a-z0-9-]{0,62}
 	Settings
 
-	// Schemas is the site's document of extension schemas and resource types, as scim.NewRegistry reads it; nil for
-	// none.
+	// Schemas is the site's document of extension schemas and resource types, in the form that
+	// scim.NewRegistry reads; nil if there is none.
 	Schemas []byte
 
-	// MatchesUserName names the identity that SCIM's userName equals. It is set by the profile when the site is
-	// made and read by sign-in with assertions only, so it cannot be changed before that exists.
+	// MatchesUserName says which statement of a sign-in assertion must equal the SCIM userName. The
+	// profile sets it when the site is made. It cannot be changed, because sign-in with assertions
+	// does not exist yet.
 	MatchesUserName string
 
 	Created time.Time
 }
 
-// The refusals of this package that callers ask for by name. All others are told apart by their kind.
+// The refusals of this package that callers ask for by name. Callers tell the others apart by their
+// kind.
 var (
 	ErrNotFound = refusal.New(refusal.NotFound, "", "there is no site of that name").Coded("site_unknown")
 
@@ -75,7 +80,8 @@ var (
 			Advise("an administrator of the site switches it on with Enable SCIM on the page SCIM integration").Coded("scim_off")
 
 	ErrTokenNotFound = refusal.New(refusal.NotFound, "", "this site has no such token").Coded("token_gone")
-	// ErrOneLive and ErrTwoLive are about LiveTokens: a choice is missing, or there is no room.
+	// ErrOneLive and ErrTwoLive carry LiveTokens. The first means that the caller must choose a
+	// TokenMode, the second that there is no room for another token.
 	ErrOneLive = refusal.New(refusal.Conflict, "", "a token is live already").
 			Advise("replace it now, or keep it until the new one is used").Coded("token_live")
 	ErrTwoLive = refusal.New(refusal.Conflict, "", "two tokens are live").
@@ -84,7 +90,7 @@ var (
 			Advise("nothing was made again").Coded("form_used")
 
 	ErrStale = refusal.New(refusal.Stale, "", "another person saved another document meanwhile; nothing was changed").Coded("schemas_stale")
-	// ErrInUse is about an *InUse.
+	// ErrInUse carries an *InUse.
 	ErrInUse      = refusal.New(refusal.Conflict, "schemas", "stored resources would not survive the change of the schemas").Coded("schemas_in_use")
 	ErrNameShared = refusal.New(refusal.Conflict, "", "several groups have one name").
 			Advise("rename all but one of them, or let groups share a name").Coded("group_name_shared")
@@ -92,18 +98,19 @@ var (
 
 // Store keeps sites and their tokens.
 type Store interface {
-	Sites(ctx context.Context) ([]Site, error)                 // by name
+	Sites(ctx context.Context) ([]Site, error)                 // sorted by name
 	Site(ctx context.Context, id ID) (Site, error)             // ErrNotFound
 	SiteByName(ctx context.Context, name string) (Site, error) // ErrNotFound
 
-	// Credential finds the site of that name and its token of that hash together. ErrUnauthorized when either is
-	// missing, whichever it is. Every request begins with it, so it leaves out what decides nothing: when the site was
-	// made and, of the token, Name, CreatedBy, Created, LastUsed and LastFrom.
+	// Credential finds the site with that name and its token with that hash. It returns
+	// ErrUnauthorized if either is missing, and does not tell which. Every request starts with this
+	// call, so it leaves out what no decision needs: when the site was made, and the token's Name,
+	// CreatedBy, Created, LastUsed and LastFrom.
 	Credential(ctx context.Context, name string, hash secret.Hash) (Site, Token, error)
 
 	CreateSite(ctx context.Context, s Site, e ...event.Event) error // ErrNameTaken
-	// UpdateSite runs fn on the locked site in one transaction, ErrNotFound if it is gone. fn may run more than
-	// once and has no effect but through tx.
+	// UpdateSite runs fn on the locked site in one transaction. It returns ErrNotFound if the site
+	// is gone. fn may run more than once, and must change nothing except through tx.
 	UpdateSite(ctx context.Context, id ID, fn func(tx Tx) error) error
 
 	Tokens(ctx context.Context, id ID) ([]Token, error) // newest first
@@ -113,32 +120,35 @@ type Store interface {
 type Tx interface {
 	Site() Site
 	PutSite(ctx context.Context, s Site) error
-	// RenameSite stores another name and ends the site's sessions and sign-in links; ErrNameTaken if another site has it.
+	// RenameSite stores another name, and ends the site's sessions and sign-in links. ErrNameTaken
+	// if another site has that name.
 	RenameSite(ctx context.Context, name string) error
-	// DeleteSite removes the site, its people, tokens and request log. Its events stay.
+	// DeleteSite removes the site with its people, tokens and request log. The site's events stay.
 	DeleteSite(ctx context.Context) error
 	Tokens(ctx context.Context) ([]Token, error) // newest first
 	InsertToken(ctx context.Context, t Token, hash secret.Hash) error
 	PutToken(ctx context.Context, t Token) error
-	// UseForm spends a form's number, ErrFormUsed if it was spent before.
+	// UseForm marks a form's number as used; ErrFormUsed if it was used before.
 	UseForm(ctx context.Context, number string, at time.Time) error
 	AppendEvent(ctx context.Context, e event.Event) error
-	// Searchable returns what is declared searchable, in the order of the declarations.
+	// Searchable returns the attributes that are declared searchable, in the order of their
+	// declarations.
 	Searchable(ctx context.Context) ([]Searchable, error)
-	// PutSearchable writes what is declared searchable, when every transaction that writes the site's resources by the
-	// list before has ended, and wakes whoever brings the rows of their values after it.
+	// PutSearchable replaces the list of declared attributes. It first waits for the transactions
+	// that write resources under the old list. It also wakes the indexing.
 	PutSearchable(ctx context.Context, list []Searchable) error
-	// Resources calls visit with the stored document of each resource of that type, one at a time, in the order in which
-	// lists have them. visit has no effect on the store; doc is its own only until it returns.
+	// Resources calls visit with the stored document of each resource of a type, one at a time, in
+	// the order of lists. visit must not change the store, and must not keep doc after it returns.
 	Resources(ctx context.Context, kind string, visit func(doc []byte) error) error
-	// KeepGroupNames notes for each group its displayName, which no other one may have from then on. ErrNameShared, naming it,
-	// if two have the same.
+	// KeepGroupNames records the displayName of each group, so that no other group can get it. It
+	// returns ErrNameShared, with the name, if two groups already have the same one.
 	KeepGroupNames(ctx context.Context) error
-	// FreeUnique forgets which resource of a type has which value of an attribute that need not be unique any more.
+	// FreeUnique deletes the record of which resource has which value of an attribute, because the
+	// values need no longer be unique.
 	FreeUnique(ctx context.Context, kind, path string) error
 }
 
-// Sites is the service: it makes, changes and authenticates sites.
+// Sites makes, changes and authenticates sites.
 type Sites struct {
 	Store Store
 	Now   func() time.Time
@@ -147,7 +157,7 @@ type Sites struct {
 
 var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
-// CheckName refuses a name that cannot be a site's.
+// CheckName refuses a name that a site cannot have (refusal.Invalid).
 func CheckName(name string) error {
 	if validName.MatchString(name) {
 		return nil
@@ -156,7 +166,7 @@ func CheckName(name string) error {
 		Advise("use 1 to 63 lower-case letters, digits and hyphens, beginning with a letter or digit")
 }
 
-// Create makes a site with SCIM off.
+// Create makes a site with SCIM switched off. ErrNameTaken if the name is taken.
 func (s *Sites) Create(ctx context.Context, name string, p Profile, actor string) (Site, error) {
 	if err := CheckName(name); err != nil {
 		return Site{}, err
@@ -181,26 +191,27 @@ func matchesFor(p Profile) string {
 	return MatchesDisplayName
 }
 
-// ByName finds a site, ErrNotFound if there is none.
+// ByName finds a site by its name; ErrNotFound if there is none.
 func (s *Sites) ByName(ctx context.Context, name string) (Site, error) {
 	if !validName.MatchString(name) {
-		return Site{}, ErrNotFound // what is no name need not be looked for
+		return Site{}, ErrNotFound // a name that is not valid cannot be stored
 	}
 	return s.Store.SiteByName(ctx, name)
 }
 
-// Get finds a site by its id, ErrNotFound if there is none.
+// Get finds a site by its id; ErrNotFound if there is none.
 func (s *Sites) Get(ctx context.Context, id ID) (Site, error) {
 	return s.Store.Site(ctx, id)
 }
 
-// List returns every site by name.
+// List returns every site, sorted by name.
 func (s *Sites) List(ctx context.Context) ([]Site, error) {
 	return s.Store.Sites(ctx)
 }
 
-// Update changes a site's settings; each one that differs is an event of its own. A profile is chosen with
-// Site.Choose, schemas are changed with SetSchemas. change may run more than once.
+// Update changes a site's settings, with one event for each setting that differs. change may run
+// more than once. To change the profile, change calls Site.Choose. Update refuses a change of
+// schemas, for which there is SetSchemas, and of the name, for which there is Rename.
 func (s *Sites) Update(ctx context.Context, id ID, actor string, change func(*Site) error) (Site, error) {
 	var result Site
 	err := s.Store.UpdateSite(ctx, id, func(tx Tx) error {
@@ -239,7 +250,7 @@ func checkSettings(old Site, next *Site) error {
 	return checkSwitches(next.Settings)
 }
 
-// putSite writes what differs from the site in tx, with one event for each setting.
+// putSite writes the site if a setting differs, with one event for each setting.
 func (s *Sites) putSite(ctx context.Context, tx Tx, next Site, actor string) error {
 	old := tx.Site()
 	events := s.settingEvents(old.ID, old.Settings, next.Settings, actor)
@@ -271,8 +282,10 @@ func (s *Sites) settingEvents(id ID, old, next Settings, actor string) []event.E
 	return events
 }
 
-// Rename gives a site another name, which is part of its every address: the Tenant URL changes with it, and the old one is unknown from the
-// next request on. People, tokens and the request log stay. Sessions end, because browsers keep them for the old address.
+// Rename gives a site another name. The name is part of all its addresses, so the Tenant URL
+// changes too, and the next request to the old one finds no site. People, tokens and the request
+// log stay. Sessions end, because browsers keep them under the old address. ErrNameTaken if another
+// site has the name.
 func (s *Sites) Rename(ctx context.Context, id ID, name, actor string) (Site, error) {
 	if err := CheckName(name); err != nil {
 		return Site{}, err
@@ -296,7 +309,8 @@ func (s *Sites) Rename(ctx context.Context, id ID, name, actor string) (Site, er
 	return renamed, nil
 }
 
-// Delete removes a site with its people, tokens and request log. confirmation is the site's name, typed by whoever asks.
+// Delete removes a site with its people, tokens and request log. confirmation must be the site's
+// name; otherwise Delete returns ErrWrongConfirmation.
 func (s *Sites) Delete(ctx context.Context, id ID, confirmation, actor string) error {
 	return s.Store.UpdateSite(ctx, id, func(tx Tx) error {
 		name := tx.Site().Name

@@ -15,26 +15,28 @@ import (
 )
 
 const (
-	tokenPrefix    = "rollcall_" // what secret scanners look for
+	tokenPrefix    = "rollcall_" // lets secret scanners find tokens
 	checksumLength = 6
 	maxTokenName   = 100
 )
 
-// Token is a site's SCIM credential without its secret, which only CreateToken ever returns.
+// Token describes a SCIM token of a site. It does not hold the secret, which only CreateToken
+// returns.
 type Token struct {
 	ID        string
 	Site      ID
 	Name      string // may be empty
-	Last4     string // the secret's last four characters, to recognise it by
-	CreatedBy string // an actor, as in events
+	Last4     string // the last four characters of the secret, so that people recognise it
+	CreatedBy string // an actor, as events write it
 
 	Created  time.Time
-	Expires  time.Time // zero: never
-	LastUsed time.Time // zero: not yet; written with the request log's gathered rows
+	Expires  time.Time // zero means never
+	LastUsed time.Time // zero means never; written with the next flush of the request log
 	LastFrom string    // the address of the last use
-	Revoked  time.Time // zero: not
+	Revoked  time.Time // zero means it is not revoked
 
-	// ReplacesOnUse is the id of the token that ends with the first accepted request of this one.
+	// ReplacesOnUse is the id of another token, which ends with the first accepted request of this
+	// one.
 	ReplacesOnUse string
 }
 
@@ -43,7 +45,7 @@ func (t Token) Live(now time.Time) bool {
 	return t.Revoked.IsZero() && (t.Expires.IsZero() || now.Before(t.Expires))
 }
 
-// Label names a token for people: its name, if it has one, and its last four characters.
+// Label returns the token's name, if it has one, and its last four characters.
 func (t Token) Label() string {
 	if t.Name == "" {
 		return "…" + t.Last4
@@ -51,20 +53,20 @@ func (t Token) Label() string {
 	return fmt.Sprintf("%s (…%s)", t.Name, t.Last4)
 }
 
-// Actor is how events and changes name the token in short.
+// Actor returns the short name of the token in events and changes.
 func (t Token) Actor() string { return t.Who().Label() }
 
-// Who is the token in events.
+// Who returns the token as the actor of an event.
 func (t Token) Who() event.Actor { return event.Actor{Kind: event.Token, ID: t.ID, Name: t.Label()} }
 
 // TokenMode says what happens to a live token when another one is generated.
 type TokenMode int
 
 const (
-	// None makes the only live token; while one is live it is refused with ErrOneLive, so that
-	// somebody is asked.
+	// None is for a site without a live token. If there is one, CreateToken returns ErrOneLive, so
+	// that the administrator chooses one of the other modes.
 	None TokenMode = iota
-	// Replace ends the live token at once, which is the guide's way.
+	// Replace ends the live token at once, as the guide describes.
 	Replace
 	// KeepUntilUsed keeps the live token until the first accepted request of the new one.
 	KeepUntilUsed
@@ -73,25 +75,24 @@ const (
 // TokenRequest describes a token to generate.
 type TokenRequest struct {
 	Name    string
-	Expires time.Time // zero: never
+	Expires time.Time // zero means never
 	Mode    TokenMode
 	Actor   string
 
-	// FormNumber is a form's single-use number: sent again it makes nothing (ErrFormUsed). Empty
-	// where no form is involved.
+	// FormNumber is the single-use number of a form, so that sending the form again makes no second
+	// token (ErrFormUsed). It is empty if there is no form.
 	FormNumber string
-	// KeepOff leaves SCIM switched off; otherwise generating a token switches it on.
+	// KeepOff leaves SCIM switched off. Without it, generating a token switches SCIM on.
 	KeepOff bool
-	// Change changes settings of the site in the transaction that makes the token, as Update does;
-	// nil changes none. It may run more than once, and its error makes no token.
+	// Change also changes settings of the site, in the same transaction; see Sites.Update. nil
+	// changes none. It may run more than once. If it returns an error, no token is made.
 	Change func(*Site) error
 }
 
-// LiveTokens is what ErrOneLive and ErrTwoLive are about.
+// LiveTokens are the tokens of a site that are live. ErrOneLive and ErrTwoLive carry them.
 type LiveTokens []Token
 
-// Refuse says why no token can be generated beside these, one or two, until somebody chooses what
-// becomes of them.
+// Refuse returns ErrOneLive or ErrTwoLive, naming the live tokens. There must be one or two.
 func (live LiveTokens) Refuse() error {
 	names := make([]string, len(live))
 	for i, t := range live {
@@ -104,7 +105,8 @@ func (live LiveTokens) Refuse() error {
 }
 
 // CreateToken generates a token and returns its secret, which cannot be read again. It also
-// switches SCIM on, unless the request says not to.
+// switches SCIM on, unless the request says not to. It returns ErrOneLive or ErrTwoLive if live
+// tokens are in the way, and ErrFormUsed if the form was sent before.
 func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, string, error) {
 	now := s.Now().UTC().Truncate(time.Microsecond)
 	if err := checkRequest(r, now); err != nil {
@@ -162,7 +164,8 @@ func checkRequest(r TokenRequest, now time.Time) error {
 	return nil
 }
 
-// makeRoom ends the live token, or marks it as ending with the new one's first use, or refuses.
+// makeRoom ends the live token, or marks it to end with the first use of the new one. It refuses if
+// no mode was chosen or if two tokens are live.
 func (s *Sites) makeRoom(ctx context.Context, tx Tx, made *Token, r TokenRequest, now time.Time) error {
 	all, err := tx.Tokens(ctx)
 	if err != nil {
@@ -194,7 +197,8 @@ func (s *Sites) endToken(ctx context.Context, tx Tx, t Token, at time.Time, acto
 	return tx.AppendEvent(ctx, s.event(t.Site, event.TokenRevoked, actor, t.ID, text, event.Changed("live", true, false)))
 }
 
-// tokenValues is what the event of a new token says of it; of the secret only that there is one.
+// tokenValues returns what the event of a new token says about it. About the secret it says only
+// that there is one.
 func tokenValues(t Token) []event.Change {
 	values := []event.Change{event.Changed("name", nil, t.Label()), event.SecretChanged("secret")}
 	if !t.Expires.IsZero() {
@@ -203,12 +207,13 @@ func tokenValues(t Token) []event.Change {
 	return values
 }
 
-// Tokens returns the site's tokens, newest first, revoked and expired ones included.
+// Tokens returns the site's tokens, newest first, including revoked and expired ones.
 func (s *Sites) Tokens(ctx context.Context, id ID) ([]Token, error) {
 	return s.Store.Tokens(ctx, id)
 }
 
-// RevokeToken ends a token at once, in every process. Revoking again changes nothing.
+// RevokeToken ends a token at once, in every process. Revoking it again changes nothing. It returns
+// ErrTokenNotFound if the site has no such token.
 func (s *Sites) RevokeToken(ctx context.Context, id ID, tokenID, actor string) error {
 	return s.Store.UpdateSite(ctx, id, func(tx Tx) error {
 		t, err := findToken(ctx, tx, tokenID)
@@ -232,14 +237,14 @@ func findToken(ctx context.Context, tx Tx, id string) (Token, error) {
 	return Token{}, ErrTokenNotFound
 }
 
-// Authenticate finds the site and token a request speaks for. An unknown site and a wrong, expired
-// or revoked token are ErrUnauthorized after the same work. It is about the Token where the site
-// once issued it and it is revoked, replaced or expired: the request log names it, and the client
-// learns nothing of it. A right token while SCIM is off is ErrSCIMOff, with the site and token for
-// the request log. Both come without what Store.Credential leaves out.
+// Authenticate returns the site and the token of a request. It returns ErrUnauthorized for an
+// unknown site and for a wrong, revoked or expired token, after the same amount of work. If the
+// site once issued the token, the error carries it, for the request log only; the client must not
+// learn of it. Authenticate returns ErrSCIMOff, with the site and the token, if the token is right
+// but SCIM is off. The site and the token lack what Store.Credential leaves out.
 func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, Token, error) {
 	if !validName.MatchString(name) || !LooksLikeToken(bearer) {
-		return Site{}, Token{}, ErrUnauthorized // says nothing that the asker does not see
+		return Site{}, Token{}, ErrUnauthorized // reveals nothing: the caller can see that this is no token
 	}
 	found, token, err := s.Store.Credential(ctx, name, secret.HashOf(bearer))
 	switch {
@@ -257,7 +262,7 @@ func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, To
 	return found, token, nil
 }
 
-// switchOver ends the token that this one replaces, before the request that uses this one goes on.
+// switchOver ends the token that this one replaces, before the first request with this one goes on.
 func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Token, error) {
 	now := s.Now()
 	err := s.Store.UpdateSite(ctx, of.ID, func(tx Tx) error {
@@ -296,8 +301,9 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 	return of, used, nil
 }
 
-// newToken makes a token: a prefix, a secret, and a checksum by which a scanner tells a token from
-// noise. It ends in letters and digits, because people recognise a token by its end.
+// newToken makes a token: a prefix, a secret, and a checksum that tells secret scanners that it is
+// a token. Its last four characters are letters and digits only, because people recognise a token
+// by them.
 func newToken() string {
 	for {
 		body := secret.New()
@@ -308,8 +314,8 @@ func newToken() string {
 	}
 }
 
-// LooksLikeToken reports whether a string has a token's form and checksum. It does not look whether
-// the token exists.
+// LooksLikeToken reports whether a string has the form and the checksum of a token. It does not
+// check whether the token exists.
 func LooksLikeToken(text string) bool {
 	rest, found := strings.CutPrefix(text, tokenPrefix)
 	if !found || len(rest) != secret.Length+checksumLength {

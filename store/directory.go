@@ -7,7 +7,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
@@ -240,20 +239,6 @@ func (s Directories) Applications(ctx context.Context, d directory.ID) (all []di
 	return all, err
 }
 
-// ApplicationsOf lists the applications a user is assigned to.
-func (s Directories) ApplicationsOf(ctx context.Context, d directory.ID, objectID string) (all []directory.Application, err error) {
-	err = s.view(ctx, d, func(t directoryTx) error {
-		all, err = collect(ctx, t.tx, scanApplication, `
-			select p.id, p.name, p.created
-			from directory_assignment a
-			join directory_application p on p.directory = a.directory and p.id = a.application
-			where a.directory = $1 and a.object_id = $2
-			order by p.name_folded`, t.directory, objectID)
-		return err
-	})
-	return all, err
-}
-
 // countAssignments subtracts the deleted users from all assignments, so that it reads two indexes
 // and no user rows. SQLite runs a cross join in the order as written, so it reads the deleted users
 // first.
@@ -278,41 +263,7 @@ func (s Directories) CountAssignments(ctx context.Context, d directory.ID, appli
 	return n, err
 }
 
-// Snapshot returns users with their assignment, ordered by object id.
-func (s Directories) Snapshot(ctx context.Context, d directory.ID, q directory.SnapshotQuery) (all []directory.Object, err error) {
-	join := "left join"
-	if q.AssignedOnly {
-		join = "join"
-	}
-	err = s.view(ctx, d, func(t directoryTx) error {
-		all, err = collect(ctx, t.tx, scanObject, objectColumns+join+objectJoin+`
-			and u.object_id > $3
-			order by u.object_id
-			limit $4`, t.directory, q.App, q.After, q.Limit)
-		return err
-	})
-	return all, err
-}
-
-// Object returns one user with its assignment, or refusal.NotFound.
-func (s Directories) Object(ctx context.Context, d directory.ID, application, objectID string) (o directory.Object, err error) {
-	err = s.view(ctx, d, func(t directoryTx) error {
-		o, err = scanObject(t.tx.QueryRow(ctx, objectColumns+"left join"+objectJoin+`
-			and u.object_id = $3`, t.directory, application, objectID))
-		return orNotFound(err, refusal.NotFound)
-	})
-	return o, err
-}
-
-const (
-	userColumns   = `object_id, account_enabled, deleted, version, created, modified, attributes`
-	objectColumns = `
-			select u.object_id, u.account_enabled, u.deleted, u.version, u.created, u.modified, u.attributes, coalesce(a.created, 0)
-			from directory_user u
-			`
-	objectJoin = ` directory_assignment a on a.directory = u.directory and a.application = $2 and a.object_id = u.object_id
-			where u.directory = $1`
-)
+const userColumns = `object_id, account_enabled, deleted, version, created, modified, attributes`
 
 // Events returns the directory's events after a position, oldest first.
 func (s Directories) Events(ctx context.Context, d directory.ID, after event.Position, limit int) ([]event.Event, error) {
@@ -424,6 +375,11 @@ func (t directoryTx) RemoveUser(ctx context.Context, objectID string) error {
 		where directory = $1 and object_id = $2`, t.directory, objectID); err != nil {
 		return err
 	}
+	if _, err := t.tx.Exec(ctx, `
+		delete from directory_member
+		where directory = $1 and member = $2`, t.directory, objectID); err != nil {
+		return err
+	}
 	_, err := t.tx.Exec(ctx, `
 		delete from directory_user
 		where directory = $1 and object_id = $2`, t.directory, objectID)
@@ -496,29 +452,19 @@ func (t directoryTx) contents(ctx context.Context, application string) (c direct
 		err = t.tx.QueryRow(ctx, `
 			select
 				(select count(*) from directory_user where directory = $1),
+				(select count(*) from directory_group where directory = $1 and purged = 0),
 				(select count(*) from directory_application where directory = $1),
-				(select count(*) from directory_assignment a where a.directory = $1 and exists (select 1 from directory_application p where p.directory = $1 and p.id = a.application)),
-				(select count(*) from job_link l where l.directory = $1 and exists (select 1 from directory_application p where p.directory = $1 and p.id = l.app))`, t.directory).Scan(&c.Users, &c.Applications, &c.Assigned, &c.Linked)
+				(select count(*) from directory_assignment a where a.directory = $1 and exists (select 1 from directory_application p where p.directory = $1 and p.id = a.application))
+					+ (select count(*) from directory_group_assignment a where a.directory = $1 and a.gone = 0 and exists (select 1 from directory_application p where p.directory = $1 and p.id = a.application)),
+				(select count(*) from job_link l where l.directory = $1 and exists (select 1 from directory_application p where p.directory = $1 and p.id = l.app))`, t.directory).Scan(&c.Users, &c.Groups, &c.Applications, &c.Assigned, &c.Linked)
 		return c, err
 	}
 	err = t.tx.QueryRow(ctx, `
 		select
-			(select count(*) from directory_assignment where directory = $1 and application = $2),
+			(select count(*) from directory_assignment where directory = $1 and application = $2)
+				+ (select count(*) from directory_group_assignment where directory = $1 and application = $2 and gone = 0),
 			(select count(*) from job_link where directory = $1 and app = $2)`, t.directory, application).Scan(&c.Assigned, &c.Linked)
 	return c, err
-}
-
-func (t directoryTx) Assign(ctx context.Context, application, objectID string, at time.Time) (bool, error) {
-	return changed(ctx, t.tx, `
-		insert into directory_assignment (directory, application, object_id, created)
-		values ($1, $2, $3, $4)
-		on conflict (directory, application, object_id) do nothing`, t.directory, application, objectID, micros(at))
-}
-
-func (t directoryTx) Unassign(ctx context.Context, application, objectID string) (bool, error) {
-	return changed(ctx, t.tx, `
-		delete from directory_assignment
-		where directory = $1 and application = $2 and object_id = $3`, t.directory, application, objectID)
 }
 
 func (t directoryTx) AppendEvent(ctx context.Context, e event.Event) error {
@@ -548,16 +494,6 @@ func scanUser(row scanner) (directory.User, error) {
 		return directory.User{}, err
 	}
 	return r.user()
-}
-
-func scanObject(row scanner) (directory.Object, error) {
-	var r userRow
-	var assigned int64
-	if err := row.Scan(append(r.fields(), &assigned)...); err != nil {
-		return directory.Object{}, err
-	}
-	u, err := r.user()
-	return directory.Object{User: u, Assigned: assigned != 0}, err
 }
 
 // userRow is a row in the order of userColumns.

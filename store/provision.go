@@ -312,10 +312,11 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 			select
 				(select count(*) from job_link where directory = $1 and app = $2 and state not in ($3, $4)),
 				(select count(*) from job_link where directory = $1 and app = $2 and state = $3),
+				(select count(*) from job_link where directory = $1 and app = $2 and state = $5),
 				(select count(*) from job_escrow where directory = $1 and app = $2),
 				(select count(*) from job_unmatched where directory = $1 and app = $2),
 				(select count(*) from job_pending where directory = $1 and app = $2)`,
-			string(k.Directory), k.App, string(provision.Lost), string(provision.Gone)).Scan(&c.Linked, &c.Lost, &c.Escrowed, &c.Unmatched, &c.Pending)
+			string(k.Directory), k.App, string(provision.Lost), string(provision.Gone), string(provision.Held)).Scan(&c.Linked, &c.Lost, &c.Held, &c.Escrowed, &c.Unmatched, &c.Pending)
 	})
 	return c, err
 }
@@ -323,8 +324,8 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 // knownColumns are the columns with everything that is stored about a person. knownJoins joins
 // their tables to a row p with the person's id.
 const knownColumns = `
-	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys,
-	o.id, o.match_keys, o.sent, o.cycle,
+	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys, l.kind, l.wrote, l.version, l.proved,
+	o.id, o.match_keys, o.sent, o.cycle, o.times,
 	e.name, e.first_failed, e.last_failed, e.next_at, e.count, e.code, e.reason,
 	u.object_id`
 
@@ -369,11 +370,12 @@ func scanPending(row scanner) (provision.Pending, error) {
 	var notBefore, since, lane int64
 	var l struct {
 		target, how, state, hash, name, keys sql.NullString
-		since, updated                       sql.NullInt64
+		kind, wrote, version                 sql.NullString
+		since, updated, proved               sql.NullInt64
 	}
 	var o struct {
 		id, keys, cycle sql.NullString
-		sent            sql.NullInt64
+		sent, times     sql.NullInt64
 	}
 	var e struct {
 		name, code, reason       sql.NullString
@@ -381,8 +383,8 @@ func scanPending(row scanner) (provision.Pending, error) {
 	}
 	var unmatched sql.NullString
 	err := row.Scan(&p.ObjectID, &p.Why, &notBefore, &lane, &since, &p.Turn,
-		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys,
-		&o.id, &o.keys, &o.sent, &o.cycle,
+		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys, &l.kind, &l.wrote, &l.version, &l.proved,
+		&o.id, &o.keys, &o.sent, &o.cycle, &o.times,
 		&e.name, &e.first, &e.last, &e.next, &e.count, &e.code, &e.reason, &unmatched)
 	if err != nil {
 		return p, err
@@ -391,7 +393,11 @@ func scanPending(row scanner) (provision.Pending, error) {
 	if l.target.Valid {
 		p.Link = &provision.Link{
 			ObjectID: p.ObjectID, TargetID: l.target.String, How: l.how.String, State: provision.LinkState(l.state.String),
-			Hash: l.hash.String, Name: l.name.String, Since: fromMicros(l.since.Int64), Updated: fromMicros(l.updated.Int64),
+			Kind: provision.ObjectKind(l.kind.String), Hash: l.hash.String, Name: l.name.String, Version: l.version.String,
+			Since: fromMicros(l.since.Int64), Updated: fromMicros(l.updated.Int64), Proved: fromMicros(l.proved.Int64),
+		}
+		if p.Link.Wrote, err = provision.ReadLedger(l.wrote.String); err != nil {
+			return p, fmt.Errorf("%s: %w", p.ObjectID, err)
 		}
 		if err := json.Unmarshal([]byte(l.keys.String), &p.Link.Keys); err != nil {
 			return p, fmt.Errorf("read match keys of %s: %w", p.ObjectID, err)
@@ -404,7 +410,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 		}
 	}
 	if o.id.Valid {
-		p.Op = &provision.Op{ObjectID: p.ObjectID, ID: o.id.String, Sent: fromMicros(o.sent.Int64), Cycle: o.cycle.String}
+		p.Op = &provision.Op{ObjectID: p.ObjectID, ID: o.id.String, Sent: fromMicros(o.sent.Int64), Times: int(o.times.Int64), Cycle: o.cycle.String}
 		if err := json.Unmarshal([]byte(o.keys.String), &p.Op.Keys); err != nil {
 			return p, fmt.Errorf("read match keys of %s: %w", p.ObjectID, err)
 		}
@@ -556,7 +562,7 @@ func (s Provisioning) Owner(ctx context.Context, k provision.Key, targetID strin
 		err := tx.QueryRow(ctx, `
 			select object_id
 			from job_link
-			where directory = $1 and app = $2 and target_id = $3`, string(k.Directory), k.App, targetID).Scan(&objectID)
+			where directory = $1 and app = $2 and kind = $3 and target_id = $4`, string(k.Directory), k.App, string(provision.UserKind), targetID).Scan(&objectID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}

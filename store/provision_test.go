@@ -249,8 +249,12 @@ func record(t *testing.T, s store.Provisioning, f provision.Fence, outcomes ...p
 func TestProvisioningWork(t *testing.T) {
 	t.Parallel()
 	link := provision.Link{
-		ObjectID: "p1", TargetID: "u1", How: "created", State: provision.Active, Hash: "h", Name: "Ada", Since: jobTime, Updated: jobTime,
+		ObjectID: "p1", TargetID: "u1", How: "created", State: provision.Active, Kind: provision.UserKind, Hash: "h", Name: "Ada", Since: jobTime, Updated: jobTime,
 		Keys: []provision.MatchKey{{Path: "userName", Value: "ada@contoso.com"}, {Path: "n", Value: int64(9007199254740993)}, {Path: "active", Value: true}},
+		Wrote: provision.Ledger{
+			"title": {Sent: "Countess", Got: "COUNTESS", Shown: true}, "active": {Sent: true}, "n": {Sent: int64(9007199254740993)}, "locale": {},
+		},
+		Version: `W/"7"`, Proved: jobTime,
 	}
 	op := provision.Op{ObjectID: "p1", ID: "o1", Keys: []provision.MatchKey{{Path: "userName", Value: "ada"}}, Sent: jobTime, Cycle: "c1"}
 	escrow := provision.Escrow{ObjectID: "p1", Name: "Ada", First: jobTime, Last: jobTime, Next: jobTime.Add(time.Hour), Count: 2, Code: "Timeout", Reason: "slow"}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -109,11 +110,11 @@ func (t jobTx) intend(ctx context.Context, o *provision.Op) error {
 		return fmt.Errorf("write match keys: %w", err)
 	}
 	return t.exec(ctx, `
-		insert into job_op (directory, app, object_id, id, match_keys, sent, cycle)
-		values ($1, $2, $3, $4, $5, $6, $7)
+		insert into job_op (directory, app, object_id, id, match_keys, sent, cycle, times)
+		values ($1, $2, $3, $4, $5, $6, $7, $8)
 		on conflict (directory, app, object_id) do update
-		set id = excluded.id, match_keys = excluded.match_keys, sent = excluded.sent, cycle = excluded.cycle`,
-		o.ObjectID, o.ID, string(keys), micros(o.Sent), o.Cycle)
+		set id = excluded.id, match_keys = excluded.match_keys, sent = excluded.sent, cycle = excluded.cycle, times = excluded.times`,
+		o.ObjectID, o.ID, string(keys), micros(o.Sent), o.Cycle, o.Times)
 }
 
 // Record writes intents and outcomes of several people.
@@ -145,8 +146,11 @@ func (t jobTx) unlink(ctx context.Context, o provision.Outcome) error {
 }
 
 func (t jobTx) record(ctx context.Context, o provision.Outcome) error {
-	if o.Intent != nil {
+	switch {
+	case o.Intent != nil:
 		return t.intend(ctx, o.Intent)
+	case o.Flies:
+		return nil // the state lists it
 	}
 	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.link, t.dropOp, t.escrow, t.unmatched, t.entry}
 	for _, step := range steps {
@@ -184,12 +188,14 @@ func (t jobTx) link(ctx context.Context, o provision.Outcome) error {
 		return fmt.Errorf("write match keys: %w", err)
 	}
 	return t.exec(ctx, `
-		insert into job_link (directory, app, object_id, target_id, how, state, hash, name, since, updated, match_keys)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		insert into job_link (directory, app, object_id, target_id, how, state, hash, name, since, updated, match_keys, kind, wrote, version, proved)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 		on conflict (directory, app, object_id) do update
 		set target_id = excluded.target_id, how = excluded.how, state = excluded.state, hash = excluded.hash,
-			name = excluded.name, since = excluded.since, updated = excluded.updated, match_keys = excluded.match_keys`,
-		o.ObjectID, l.TargetID, l.How, string(l.State), l.Hash, l.Name, micros(l.Since), micros(l.Updated), string(keys))
+			name = excluded.name, since = excluded.since, updated = excluded.updated, match_keys = excluded.match_keys,
+			kind = excluded.kind, wrote = excluded.wrote, version = excluded.version, proved = excluded.proved`,
+		o.ObjectID, l.TargetID, l.How, string(l.State), l.Hash, l.Name, micros(l.Since), micros(l.Updated), string(keys),
+		string(cmp.Or(l.Kind, provision.UserKind)), l.Wrote.Text(), l.Version, micros(l.Proved))
 }
 
 func (t jobTx) dropOp(ctx context.Context, o provision.Outcome) error {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/retention"
@@ -301,7 +302,74 @@ func (s Retention) pruneEvents(ctx context.Context, work *sqldb.Slicer, before i
 			}
 			removed += len(doomed)
 		} else if young {
-			return removed, true, nil
+			n, done, err := s.pruneGone(ctx, work)
+			return removed + n, done, err
+		}
+	}
+}
+
+// pruneGone removes what directories keep for the sake of events that are pruned by now: members
+// that left a group, groups that are no longer assigned, and groups that were deleted permanently.
+func (s Retention) pruneGone(ctx context.Context, work *sqldb.Slicer) (removed int, done bool, err error) {
+	type pruned struct {
+		directory string
+		until     int64
+	}
+	var all []pruned
+	if err := s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		all, err = collect(ctx, tx, func(row scanner) (p pruned, err error) {
+			return p, row.Scan(&p.directory, &p.until)
+		}, `
+			select d.id, p.until
+			from directory d
+			join pruned p on p.kind = $1 and p.owner = $2 || d.id
+			order by d.id`, string(retention.Events), retention.Owner(event.KindDirectory, ""))
+		return err
+	}); err != nil {
+		return 0, false, err
+	}
+	for _, p := range all {
+		for _, t := range []struct{ table, which string }{
+			{"directory_member", "directory = $1 and gone > 0 and gone < $2"},
+			{"directory_group_assignment", "directory = $1 and gone > 0 and gone < $2"},
+			{"directory_member", "directory = $1 and group_id in (select object_id from directory_group where directory = $1 and purged > 0 and purged < $2)"},
+			{"directory_group_assignment", "directory = $1 and group_id in (select object_id from directory_group where directory = $1 and purged > 0 and purged < $2)"},
+			{"directory_group", "directory = $1 and purged > 0 and purged < $2"},
+		} {
+			n, done, err := s.deleteAll(ctx, work, t.table, t.which, p.directory, p.until)
+			removed += n
+			if err != nil || !done {
+				return removed, false, err
+			}
+		}
+	}
+	return removed, true, nil
+}
+
+// deleteAll deletes the rows that satisfy a condition in slices. A read looks first, so that nothing
+// is written if there is none.
+func (s Retention) deleteAll(ctx context.Context, work *sqldb.Slicer, table, condition string, args ...any) (removed int, done bool, err error) {
+	for {
+		if work.Over() {
+			return removed, false, nil
+		}
+		var left bool
+		if err := work.Lane().View(ctx, func(tx *sqldb.Tx) error {
+			return tx.QueryRow(ctx, "select exists (select 1 from "+table+" where "+condition+")", args...).Scan(&left)
+		}); err != nil || !left {
+			return removed, err == nil, err
+		}
+		before := removed
+		if err := work.Write(ctx, func(tx *sqldb.Tx) error {
+			result, err := tx.Exec(ctx, tx.DeleteSome(table, condition, fmt.Sprintf("$%d", len(args)+1)), append(args[:len(args):len(args)], work.Rows())...)
+			if err != nil {
+				return err
+			}
+			n, err := result.RowsAffected()
+			removed = before + int(n)
+			return err
+		}); err != nil {
+			return removed, false, err
 		}
 	}
 }
@@ -391,10 +459,11 @@ func (s Retention) held(ctx context.Context) (map[event.Scope]event.Position, er
 		case !st.Ready:
 			continue
 		}
-		at, err := event.ParsePosition(string(cursor))
+		progress, err := directory.ParseProgress(string(cursor))
 		if err != nil {
 			return nil, fmt.Errorf("read the watermark of job %s: %w", k, err)
 		}
+		at := progress.Position
 		scope := event.Directory(string(k.Directory))
 		if hold, found := held[scope]; !found || hold.After(at) {
 			held[scope] = at
@@ -433,31 +502,10 @@ func spentTables() []spentTable {
 
 func (s Retention) pruneSpent(ctx context.Context, work *sqldb.Slicer, before int64) (removed int, done bool, err error) {
 	for _, table := range spentTables() {
-		condition := table.ends + " < $1 and " + table.ends + " > 0"
-		for {
-			if work.Over() {
-				return removed, false, nil
-			}
-			var left bool
-			if err := work.Lane().View(ctx, func(tx *sqldb.Tx) error {
-				return tx.QueryRow(ctx, "select exists (select 1 from "+table.name+" where "+condition+")", before).Scan(&left)
-			}); err != nil {
-				return removed, false, err
-			}
-			if !left {
-				break
-			}
-			if err := work.Write(ctx, func(tx *sqldb.Tx) error {
-				result, err := tx.Exec(ctx, tx.DeleteSome(table.name, condition, "$2"), before, work.Rows())
-				if err != nil {
-					return err
-				}
-				n, err := result.RowsAffected()
-				removed += int(n)
-				return err
-			}); err != nil {
-				return removed, false, err
-			}
+		n, done, err := s.deleteAll(ctx, work, table.name, table.ends+" < $1 and "+table.ends+" > 0", before)
+		removed += n
+		if err != nil || !done {
+			return removed, false, err
 		}
 	}
 	return removed, true, nil

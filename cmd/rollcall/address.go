@@ -8,14 +8,16 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// A server says at which address it is reached by holding a lease whose key begins with it. Commands on the same database build their links on it.
-// The lease of a server that was killed expires.
+// A running server announces its address by holding a lease whose key starts with the address.
+// Commands on the same database use that address in the links they print. The lease of a killed
+// server expires.
 const (
 	addressLease = "address"
 	addressTTL   = 90 * time.Second
 )
 
-// findServer takes the address of the server that runs on this database, unless a flag or the environment names one.
+// findServer finds the address of a server that runs on this database, unless a flag or the
+// environment names one.
 func (c *command) findServer(ctx context.Context, leases store.Leases) error {
 	if c.publicURL != "" {
 		return nil
@@ -27,17 +29,17 @@ func (c *command) findServer(ctx context.Context, leases store.Leases) error {
 	return err
 }
 
-// served says whether a server is known, or an address was given.
+// served reports whether a server was found or an address was given.
 func (c *command) served() bool { return c.publicURL != "" }
 
-// noteNobodyServes warns of a link that nothing answers.
+// noteNobodyServes warns that no server runs, so the printed link does not work yet.
 func (c *command) noteNobodyServes() {
 	if !c.served() {
 		c.note("No rollcall serves this database now. The link opens once one does: rollcall serve. Reached at another address than %s? Say so with --public-url.", c.address())
 	}
 }
 
-// announce says that this process serves at its address.
+// announce announces that this process serves at its address.
 func (c *command) announce(ctx context.Context, s *services) error {
 	if err := s.leases.ForgetExpired(ctx, addressLease); err != nil {
 		return err
@@ -46,10 +48,12 @@ func (c *command) announce(ctx context.Context, s *services) error {
 	return err
 }
 
-// announced is the key of the lease: many processes may serve at one address.
+// announced returns the key of the lease. It includes the owner, because several processes may
+// serve at one address.
 func (c *command) announced(s *services) string { return c.address() + " " + s.owner }
 
-// keepAnnouncing goes on saying so until ctx ends. That it cannot is no reason to stop serving.
+// keepAnnouncing renews the announcement until ctx ends. A failure to do so does not stop the
+// server.
 func (c *command) keepAnnouncing(ctx context.Context, s *services) error {
 	tick := time.NewTicker(addressTTL / 3)
 	defer tick.Stop()

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
@@ -22,7 +23,7 @@ func (c *command) appCommand() *cobra.Command {
 		c.appAssign(), c.appUnassign(), c.appExportSchema(), c.appImportSchema())
 }
 
-// jobFlags are the settings of provisioning that `app create` and `app set` share.
+// jobFlags are the provisioning settings that `app create` and `app set` share.
 type jobFlags struct {
 	tenantURL, secretFile, scope, actions string
 	start, pause, yes                     bool
@@ -37,7 +38,7 @@ func (f *jobFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.start, "start", false, "set Provisioning Status to On")
 }
 
-// given says whether any of the flags was given.
+// given reports whether any of the flags was given.
 func (f *jobFlags) given(cmd *cobra.Command) bool {
 	for _, name := range []string{"tenant-url", "secret-token-file", "scope", "actions", "start", "pause"} {
 		if cmd.Flags().Changed(name) {
@@ -47,7 +48,7 @@ func (f *jobFlags) given(cmd *cobra.Command) bool {
 	return false
 }
 
-// actionsOf reads "create,update" or "none".
+// actionsOf reads a list of actions such as "create,update", or "none".
 func actionsOf(cmd *cobra.Command, text string) (provision.FlowTypes, error) {
 	var a provision.FlowTypes
 	for word := range strings.SplitSeq(text, ",") {
@@ -69,8 +70,9 @@ func actionsOf(cmd *cobra.Command, text string) (provision.FlowTypes, error) {
 	return a, nil
 }
 
-// apply saves what the flags set, all of it together; what they leave out stays. It says what changed. What switches accounts off, makes them
-// or lets them be deleted is asked about first; a question whose numbers moved before the answer is asked again.
+// apply saves the settings that the flags set, all at once, and prints what changed. It asks first
+// if the change disables, creates or deletes accounts. It asks again if the numbers in the question
+// changed before the answer.
 func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobra.Command, h *directory.Handle, app directory.Application) (provision.Job, []string, error) {
 	edit, err := f.edit(c, cmd)
 	if err != nil {
@@ -127,17 +129,17 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 	return job, changed, nil
 }
 
-// errAsk stops a save until the administrator has confirmed what it does.
+// errAsk stops a save that the administrator has not confirmed yet.
 var errAsk = errors.New("the change has to be confirmed")
 
-// harmOf says in words what the new settings of a job would do to accounts. It returns "" if there is nothing to confirm. --start alone
-// asks nothing: it only starts what earlier settings decided.
+// harmOf describes what the new settings of a job would do to accounts; "" if nothing needs
+// confirmation. --start alone needs none: it only starts what earlier settings decided.
 func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now provision.Job, set provision.Settings) (string, error) {
 	if now.Version == 0 || set.Scope == now.Scope && set.Actions == nil {
 		return "", nil
 	}
 	if err := s.jobs.Check(now, set); err != nil {
-		return "", err // a wrong value is named before anything is asked
+		return "", err // report a wrong value before asking anything
 	}
 	after, err := now.With(set)
 	if err != nil {
@@ -146,7 +148,8 @@ func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory
 	return harmBetween(ctx, s, h, app, now, after)
 }
 
-// harmBetween says in words what a job would do to accounts once it is as after. It returns "" if there is nothing to confirm.
+// harmBetween describes what a job would do to accounts after a change from now to after; "" if
+// nothing needs confirmation.
 func harmBetween(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now, after provision.Job) (string, error) {
 	was, err := now.Schema.UserMapping()
 	if err != nil {
@@ -162,14 +165,14 @@ func harmBetween(ctx context.Context, s *services, h *directory.Handle, app dire
 	}
 	var does []string
 	if n.Off > 0 {
-		does = append(does, fmt.Sprintf("leaves %s out of scope: %s at %s will be switched off.", plural(n.Leave, "user", "users"), plural(n.Off, "linked account", "linked accounts"), app.Name))
+		does = append(does, fmt.Sprintf("leaves %s out of scope: %s at %s will be switched off.", phrase.Count(n.Leave, "user", "users"), phrase.Count(n.Off, "linked account", "linked accounts"), app.Name))
 	}
 	ticked := func(flow provision.FlowTypes) bool { return is.FlowTypes.Has(flow) && !was.FlowTypes.Has(flow) }
 	if n.Join > 0 || n.Make > 0 && ticked(provision.FlowAdd) {
-		does = append(does, fmt.Sprintf("makes %s at %s, except for users who already have one there.", plural(n.Make, "account", "accounts"), app.Name))
+		does = append(does, fmt.Sprintf("makes %s at %s, except for users who already have one there.", phrase.Count(n.Make, "account", "accounts"), app.Name))
 	}
 	if n.Linked > 0 && ticked(provision.FlowDelete) {
-		does = append(does, fmt.Sprintf("deletes accounts at %s when their users are deleted for good: %s, %d of them of users who are soft-deleted now.", app.Name, plural(n.Linked, "linked account", "linked accounts"), n.Deleted))
+		does = append(does, fmt.Sprintf("deletes accounts at %s when their users are deleted for good: %s, %d of them of users who are soft-deleted now.", app.Name, phrase.Count(n.Linked, "linked account", "linked accounts"), n.Deleted))
 	}
 	if len(does) == 0 {
 		return "", nil
@@ -177,7 +180,7 @@ func harmBetween(ctx context.Context, s *services, h *directory.Handle, app dire
 	return "This " + strings.Join(does, " It "), nil
 }
 
-// jobSettings are the settings of a job that flags change.
+// jobSettings are the settings of a job that flags can change.
 type jobSettings struct {
 	tenantURL string
 	secret    []byte // sealed
@@ -201,7 +204,7 @@ func scopeWords(scope provision.Scope) string {
 	return "assigned (only assigned users)"
 }
 
-// edit is what the flags that were given change.
+// edit returns a function that applies the given flags to the settings.
 func (f *jobFlags) edit(c *command, cmd *cobra.Command) (func(*provision.Settings), error) {
 	given := cmd.Flags().Changed
 	edits := []func(*provision.Settings){func(s *provision.Settings) { s.Mode = provision.Automatic }}
@@ -243,7 +246,7 @@ func (f *jobFlags) edit(c *command, cmd *cobra.Command) (func(*provision.Setting
 	}, nil
 }
 
-// status is what --start and --pause ask for; "" is neither.
+// status returns the status that --start or --pause asks for; "" if neither was given.
 func (f *jobFlags) status(cmd *cobra.Command) (provision.Status, error) {
 	switch given := cmd.Flags().Changed; {
 	case f.start && f.pause:
@@ -258,7 +261,7 @@ func (f *jobFlags) status(cmd *cobra.Command) (provision.Status, error) {
 	return "", nil
 }
 
-// readSecret reads a token from a file, without the line's end.
+// readSecret reads a token from a file, without the end of the line.
 func (c *command) readSecret(name string) (string, error) {
 	in, err := c.open(name)
 	if err != nil {
@@ -388,7 +391,7 @@ func (c *command) appList() *cobra.Command {
 	}
 }
 
-// appJSON is an application in a list.
+// appJSON is an application in the JSON output of a list.
 type appJSON struct {
 	Name     string `json:"name"`
 	ID       string `json:"id"`
@@ -396,7 +399,7 @@ type appJSON struct {
 	Code     string `json:"status"`
 }
 
-// applications lists those of a directory, as JSON and as lines of a table.
+// applications returns the applications of a directory, as JSON and as lines of a table.
 func (c *command) applications(ctx context.Context, s *services, h *directory.Handle) (out []appJSON, lines [][]string, err error) {
 	apps, err := h.Applications(ctx)
 	if err != nil {
@@ -433,9 +436,9 @@ type appDetails struct {
 	Directory string `json:"directory"`
 	Created   string `json:"created"`
 	Assigned  int    `json:"assigned"`
-	Linked    int    `json:"linked"` // people whose account at the application is known
+	Linked    int    `json:"linked"` // how many people have a known account at the application
 	Code      string `json:"status"`
-	// Of its provisioning; empty before it is set up.
+	// Empty before provisioning is set up.
 	TenantURL   string   `json:"tenantUrl,omitempty"`
 	SecretToken bool     `json:"secretTokenSaved"`
 	Scope       string   `json:"scope,omitempty"`
@@ -480,7 +483,7 @@ func (s *services) appDetails(ctx context.Context, h *directory.Handle, app dire
 
 func (c *command) printApp(w io.Writer, d appDetails, app directory.Application) {
 	fmt.Fprintf(w, "Application            %s\nDirectory              %s\nSince                  %s\nAssigned               %s\nProvisioning           %s\n",
-		oneLine(d.Name), d.Directory, c.when(app.Created), plural(d.Assigned, "user", "users"), statusWords(d.Code))
+		oneLine(d.Name), d.Directory, c.when(app.Created), phrase.Count(d.Assigned, "user", "users"), statusWords(d.Code))
 	if d.TenantURL == "" {
 		fmt.Fprintf(w, "Set it up with: rollcall app set %s %q --tenant-url URL --secret-token-file FILE\n", d.Directory, d.Name)
 		return
@@ -490,10 +493,10 @@ func (c *command) printApp(w io.Writer, d appDetails, app directory.Application)
 		secret = "saved"
 	}
 	fmt.Fprintf(w, "Linked                 %s\nTenant URL             %s\nSecret Token           %s\nScope                  %s\nTarget Object Actions  %s\nProvisioning Status    %s\n",
-		plural(d.Linked, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.Status)
+		phrase.Count(d.Linked, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.Status)
 }
 
-// actionWords are the values of --actions.
+// actionWords returns the values for --actions.
 func actionWords(f provision.FlowTypes) []string {
 	var words []string
 	for _, a := range []struct {
@@ -510,7 +513,7 @@ func actionWords(f provision.FlowTypes) []string {
 	return words
 }
 
-// statusWords says a job's status as the pages do.
+// statusWords returns a job's status in the words of the pages.
 func statusWords(code string) string {
 	switch code {
 	case provision.Running:
@@ -555,8 +558,8 @@ Asks first, with the numbers. --yes answers that question.`,
 				return err
 			}
 			question := fmt.Sprintf("This deletes the application %s of %s with %s, its provisioning and its log. %s at the application will stay as %s, and nobody looks after %s any longer.",
-				app.Name, h.Directory.Name, plural(held.Assigned, "assignment", "assignments"),
-				plural(held.Linked, "linked account", "linked accounts"), these(held.Linked, "it is", "they are"), these(held.Linked, "it", "them"))
+				app.Name, h.Directory.Name, phrase.Count(held.Assigned, "assignment", "assignments"),
+				phrase.Count(held.Linked, "linked account", "linked accounts"), phrase.Noun(held.Linked, "it is", "they are"), phrase.Noun(held.Linked, "it", "them"))
 			if err := c.confirm(cmd, yes, question, app.Name); err != nil {
 				return err
 			}
@@ -565,8 +568,8 @@ Asks first, with the numbers. --yes answers that question.`,
 				return err
 			}
 			if err := c.print(map[string]any{"deleted": app.Name, "assigned": gone.Assigned, "linked": gone.Linked}, func(w io.Writer) {
-				fmt.Fprintf(w, "Application %s was deleted with %s. %s stayed as %s.\n", app.Name, plural(gone.Assigned, "assignment", "assignments"),
-					plural(gone.Linked, "linked account", "linked accounts"), these(gone.Linked, "it was", "they were"))
+				fmt.Fprintf(w, "Application %s was deleted with %s. %s stayed as %s.\n", app.Name, phrase.Count(gone.Assigned, "assignment", "assignments"),
+					phrase.Count(gone.Linked, "linked account", "linked accounts"), phrase.Noun(gone.Linked, "it was", "they were"))
 			}); err != nil {
 				return err
 			}
@@ -627,7 +630,7 @@ func (c *command) assign(ctx context.Context, h *directory.Handle, app directory
 		return err
 	}
 	return c.print(map[string]int{"changed": n, "already": len(ids) - n}, func(w io.Writer) {
-		fmt.Fprintf(w, "%s %s %s", plural(n, "user", "users"), did, app.Name)
+		fmt.Fprintf(w, "%s %s %s", phrase.Count(n, "user", "users"), did, app.Name)
 		if rest := len(ids) - n; rest > 0 {
 			fmt.Fprintf(w, "; %d %s", rest, already)
 		}
@@ -700,7 +703,8 @@ deleted. --yes answers that question.`,
 	return cmd
 }
 
-// withApp opens the directory and application that the first two arguments name; the rest goes on.
+// withApp opens the directory and the application that the first two arguments name, and passes on
+// the other arguments.
 func (c *command) withApp(do func(*cobra.Command, *services, *directory.Handle, directory.Application, []string) error) func(*cobra.Command, []string) error {
 	return c.with(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])
@@ -715,7 +719,7 @@ func (c *command) withApp(do func(*cobra.Command, *services, *directory.Handle, 
 	})
 }
 
-// atLeast demands the listed arguments and allows more of the last one.
+// atLeast requires the listed arguments, and allows the last one more than once.
 func atLeast(want ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < len(want) {

@@ -15,10 +15,11 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/inert"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// auditFlags are what `rollcall audit` was asked for.
+// auditFlags are the flags of `rollcall audit`.
 type auditFlags struct {
 	site, directory string
 	installation    bool
@@ -92,7 +93,7 @@ func (o *auditFlags) read(cmd *cobra.Command) (err error) {
 	return nil
 }
 
-// eventKinds are the beginnings of the names of events.
+// eventKinds returns the prefixes of event names that --kind accepts.
 func eventKinds() (list []string) {
 	for _, k := range event.Kinds {
 		list = append(list, k.Prefix)
@@ -100,7 +101,7 @@ func eventKinds() (list []string) {
 	return list
 }
 
-// readMoment reads a day in UTC, to which so many days are added, or a time.
+// readMoment reads a time, or a day in UTC, to which it adds the given number of days.
 func readMoment(cmd *cobra.Command, flag, text string, days int) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -130,7 +131,8 @@ func (c *command) auditList(cmd *cobra.Command, s *services, o auditFlags) error
 	})
 }
 
-// auditCSV writes every event that fits, or as many as --limit says. The trail then says who took them.
+// auditCSV writes every matching event, or as many as --limit allows. The audit trail records who
+// exported them.
 func (c *command) auditCSV(cmd *cobra.Command, s *services, o auditFlags) error {
 	most := math.MaxInt
 	if cmd.Flags().Changed("limit") {
@@ -149,10 +151,10 @@ func (c *command) auditCSV(cmd *cobra.Command, s *services, o auditFlags) error 
 	if !of.One() {
 		of = event.Installation()
 	}
-	return errors.Join(err, out.Error(), s.recordExport(cmd, of, event.ExportAudit, "The audit log", plural(sent, "event", "events"), sent))
+	return errors.Join(err, out.Error(), s.recordExport(cmd, of, event.ExportAudit, "The audit log", phrase.Count(sent, "event", "events"), sent))
 }
 
-// recordExport notes in the audit trail that somebody took a list away.
+// recordExport records in the audit trail that someone exported a list.
 func (s *services) recordExport(cmd *cobra.Command, of event.Scope, name, what, how string, rows int) error {
 	filter := map[string]string{}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
@@ -168,7 +170,7 @@ func (s *services) recordExport(cmd *cobra.Command, of event.Scope, name, what, 
 	return nil
 }
 
-// auditScope is whose events are asked for; the zero scope is everybody's.
+// auditScope returns the scope that the flags select; the zero scope selects everything.
 func (s *services) auditScope(ctx context.Context, siteName, directoryName string, installation bool) (event.Scope, error) {
 	switch {
 	case installation:
@@ -205,7 +207,8 @@ func (s *services) auditScope(ctx context.Context, siteName, directoryName strin
 	return event.Scope{}, nil
 }
 
-// deletedScope is the scope of something deleted, which only its events still know; without any, missing says what there is.
+// deletedScope returns the scope of a deleted site or directory, if it has events. Otherwise it
+// returns the error of missing.
 func (s *services) deletedScope(ctx context.Context, scope event.Scope, missing func() error) (event.Scope, error) {
 	found := false
 	err := eachEvent(ctx, s, event.Query{Scope: scope}, 1, func(event.Event) error {
@@ -218,7 +221,7 @@ func (s *services) deletedScope(ctx context.Context, scope event.Scope, missing 
 	return scope, err
 }
 
-// eachEvent goes through the events of a query, at most so many.
+// eachEvent calls fn for each event of a query, at most most times.
 func eachEvent(ctx context.Context, s *services, q event.Query, most int, fn func(event.Event) error) error {
 	for {
 		q.Limit = min(most, 500)

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/site"
@@ -59,7 +60,7 @@ func (c *command) backup(ctx context.Context, file string, overwrite bool) (err 
 	if missing(c.database) {
 		return c.noDatabaseYet()
 	}
-	// The database stays as it is: a copy before an upgrade is of the old version.
+	// Do not migrate the database: a copy made before an upgrade must have the old version.
 	db, err := store.Open(ctx, c.database, store.Options{Log: warnings(c.stderr), Now: c.now})
 	if err != nil {
 		return err
@@ -82,7 +83,7 @@ func (c *command) backup(ctx context.Context, file string, overwrite bool) (err 
 	})
 }
 
-// withoutPassword is the URL of a database as it can be shown.
+// withoutPassword returns the URL of a database without its password.
 func withoutPassword(database string) string {
 	u, err := url.Parse(database)
 	if err != nil {
@@ -101,7 +102,7 @@ func withoutPassword(database string) string {
 	return u.String()
 }
 
-// restoring are the flags of `restore`.
+// restoring holds the flags of `restore`.
 type restoring struct {
 	yes, endTokens, withoutKey bool
 }
@@ -140,7 +141,7 @@ type returned struct {
 	Site  string `json:"site"`
 	Token string `json:"token"`
 	Last4 string `json:"last4"`
-	Ended bool   `json:"wasEnded"` // it was not live any more in the database that was replaced
+	Ended bool   `json:"wasEnded"` // it was no longer live in the replaced database
 }
 
 // afterRestore is what `restore` prints.
@@ -191,9 +192,9 @@ func (c *command) sayRestored(w io.Writer, out afterRestore, done sqldb.Restored
 	if out.Kept != "" {
 		fmt.Fprintf(w, "The database that was there is kept as %s.\n", out.Kept)
 	}
-	fmt.Fprintf(w, "%s of the copy ended, with every one-time link: people sign in again.\n", plural(int(out.Sessions), "session", "sessions"))
+	fmt.Fprintf(w, "%s of the copy ended, with every one-time link: people sign in again.\n", phrase.Count(int(out.Sessions), "session", "sessions"))
 	if out.Revoked > 0 {
-		fmt.Fprintf(w, "%s revoked. Identity providers need new ones: rollcall token create SITE\n", plural(out.Revoked, "token was", "tokens were"))
+		fmt.Fprintf(w, "%s revoked. Identity providers need new ones: rollcall token create SITE\n", phrase.Count(out.Revoked, "token was", "tokens were"))
 	}
 	if len(out.Live) > 0 {
 		fmt.Fprintln(w, "These tokens are live:")
@@ -206,12 +207,12 @@ func (c *command) sayRestored(w io.Writer, out afterRestore, done sqldb.Restored
 		fmt.Fprintf(w, "  %s …%s%s\n", t.Site, t.Last4, note)
 	}
 	if out.Unopened > 0 {
-		fmt.Fprintf(w, "%s cannot be opened with this key: rollcall key reset --discard-sealed, then enter them again.\n", plural(out.Unopened, "Secret Token", "Secret Tokens"))
+		fmt.Fprintf(w, "%s cannot be opened with this key: rollcall key reset --discard-sealed, then enter them again.\n", phrase.Count(out.Unopened, "Secret Token", "Secret Tokens"))
 	}
 	fmt.Fprintln(w, "Identity providers do not know that the copy is older: restart provisioning there, so that they send everybody again.")
 }
 
-// prepareCopy makes a copy ready to be served, while it has another name.
+// prepareCopy makes a copy ready to be used. The copy still has a temporary name.
 func (c *command) prepareCopy(ctx context.Context, file, path, from string, o restoring, before map[string]bool, out *afterRestore) (err error) {
 	log := slog.New(slog.DiscardHandler)
 	db, err := store.Open(ctx, file, store.Options{Log: log, Now: c.now})
@@ -224,7 +225,7 @@ func (c *command) prepareCopy(ctx context.Context, file, path, from string, o re
 	}
 	if out.Unopened > 0 && !o.withoutKey {
 		return fmt.Errorf("%s does not open %s of the copy: put the key file there that was kept with the copy, or name it with --key-file; if that key is lost, add --without-key and enter them again",
-			c.keyFor(path), plural(out.Unopened, "Secret Token", "Secret Tokens"))
+			c.keyFor(path), phrase.Count(out.Unopened, "Secret Token", "Secret Tokens"))
 	}
 	out.Sessions, err = store.EndSessions(ctx, db, event.Event{
 		Scope: event.Installation(), Name: event.DatabaseRestored, Actor: actor,
@@ -244,7 +245,8 @@ func (c *command) prepareCopy(ctx context.Context, file, path, from string, o re
 	})
 }
 
-// openSealed brings a copy up to date and returns how many Secret Tokens the key of the database at path does not open.
+// openSealed migrates a copy, and returns how many Secret Tokens the key of the database at path
+// cannot open.
 func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log *slog.Logger) (unopened int, err error) {
 	version, err := db.Version(ctx)
 	if err != nil {
@@ -266,7 +268,7 @@ func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log
 	return sealed - opens, err
 }
 
-// keyFor is the key file of the database at path.
+// keyFor returns the key file of the database at path.
 func (c *command) keyFor(path string) string {
 	if c.keyFile != "" {
 		return c.keyFile
@@ -274,7 +276,8 @@ func (c *command) keyFor(path string) string {
 	return path + ".key"
 }
 
-// liveTokens are the ids of the tokens that are live in the database of now; nil when it cannot be read.
+// liveTokens returns the ids of the tokens that are live in the present database; nil if it cannot
+// be read.
 func (c *command) liveTokens(ctx context.Context) map[string]bool {
 	if info, err := os.Stat(sqldb.Path(c.database)); err != nil || info.Size() == 0 {
 		return nil
@@ -283,7 +286,7 @@ func (c *command) liveTokens(ctx context.Context) map[string]bool {
 	if err != nil {
 		return nil
 	}
-	defer db.Close() //nolint:errcheck // only read
+	defer db.Close() //nolint:errcheck // nothing was written
 	live := map[string]bool{}
 	sites := &site.Sites{Store: &store.Sites{DB: db}, Now: c.now, NewID: randomID}
 	if err := eachLiveToken(ctx, sites, func(_ site.Site, t site.Token) error {

@@ -8,15 +8,15 @@ import (
 	"sync"
 )
 
-// certificate is the TLS certificate of the server with its key. It is read again when one of the two files has changed, so that a
-// renewal needs no restart.
+// certificate is the server's TLS certificate with its key. It reads the two files again when one
+// of them has changed, so a renewal needs no restart.
 type certificate struct {
 	cert, key string
 	log       *slog.Logger
 
 	mu    sync.Mutex
 	pair  *tls.Certificate
-	files [2]os.FileInfo // as they were when they were read last
+	files [2]os.FileInfo // the files as they were when they were last read
 }
 
 // readCertificate reads both files for the first time.
@@ -39,7 +39,7 @@ func (c *certificate) read() (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-// look describes both files; nil for one that is not there.
+// look describes both files; nil for a file that does not exist.
 func (c *certificate) look() (files [2]os.FileInfo) {
 	for i, name := range []string{c.cert, c.key} {
 		if info, err := os.Stat(name); err == nil {
@@ -49,8 +49,9 @@ func (c *certificate) look() (files [2]os.FileInfo) {
 	return files
 }
 
-// get returns the certificate for a new connection. While the files cannot be read, for example between the writing of one and the
-// other, it goes on with the pair that it has, and says so once.
+// get returns the certificate for a new connection. If the files cannot be read, for example
+// because only one of them has been replaced so far, it logs that once and returns the certificate
+// it has.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,23 +6,24 @@ import (
 	"time"
 )
 
-// clockEvery is how often the clock is looked at, and clockSlack is how far it may move by itself in between.
+// clockEvery is how often clockWatch looks at the clock. clockSlack is how far the clock may differ
+// from the time that passed.
 const (
 	clockEvery = 10 * time.Second
 	clockSlack = 5 * time.Second
 )
 
-// clockWatch notices a clock that was set: it moves otherwise than time passes.
+// clockWatch notices when someone sets the clock, by comparing it with the time that passed.
 type clockWatch struct {
 	log  *slog.Logger
 	wake func(ctx context.Context) error // makes all work due
 
-	clock  time.Time     // at the last look
-	passed time.Duration // by then, since some moment
+	clock  time.Time     // what the clock said at the last look
+	passed time.Duration // the time that had passed then, since some start
 }
 
-// look is told what the clock says and how much time has passed since some moment. After the clock was set back, work that
-// was put off by the clock of before would wait too long: it is made due.
+// look compares the clock with the time that has passed since some start. If the clock was set
+// back, it makes all work due, because work would otherwise wait until the old time comes again.
 func (w *clockWatch) look(ctx context.Context, clock time.Time, passed time.Duration) {
 	moved := clock.Sub(w.clock) - (passed - w.passed)
 	first := w.clock.IsZero()
@@ -39,7 +40,7 @@ func (w *clockWatch) look(ctx context.Context, clock time.Time, passed time.Dura
 	}
 }
 
-// run looks until ctx ends.
+// run looks at the clock regularly until ctx ends.
 func (w *clockWatch) run(ctx context.Context) {
 	began := time.Now()
 	tick := time.NewTicker(clockEvery)

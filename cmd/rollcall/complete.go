@@ -20,15 +20,15 @@ import (
 )
 
 const (
-	mostCompleted  = 100             // names that one completion offers
-	completionTime = 5 * time.Second // after which the shell gets nothing
+	mostCompleted  = 100             // how many names one completion offers at most
+	completionTime = 5 * time.Second // after this time the shell gets no names
 )
 
 // completion is what the shell offers for one word. The zero value offers nothing.
 type completion struct {
 	names     []string
 	files     bool // files instead of names
-	goesOn    bool // the word is not complete with a name: no space follows
+	goesOn    bool // the user can type on: the shell adds no space
 	keepOrder bool
 }
 
@@ -46,14 +46,15 @@ func (c completion) directive() cobra.ShellCompDirective {
 	return d
 }
 
-// complete gives every command what the shell completes: its arguments by the placeholders of its usage line, its flags by name.
-// A test holds every placeholder and every flag to an entry here.
+// complete registers completions with a command: for its arguments, by the placeholders in its
+// usage line, and for its flags, by name. A test checks that every placeholder and every flag has
+// an entry.
 func (c *command) complete(cmd *cobra.Command) {
 	for _, child := range cmd.Commands() {
 		c.complete(child)
 	}
 	if cmd.Name() == "help" || cmd.Name() == "completion" || strings.HasPrefix(commandPath(cmd), "completion ") {
-		return // cobra's own
+		return // cobra completes its own commands
 	}
 	if !cmd.HasSubCommands() {
 		cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
@@ -64,14 +65,15 @@ func (c *command) complete(cmd *cobra.Command) {
 		if f.Value.Type() == "bool" {
 			return
 		}
-		//nolint:errcheck // it fails only for a flag that is not there
+		//nolint:errcheck // only fails for a flag that does not exist
 		cmd.RegisterFlagCompletionFunc(f.Name, func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
 			return c.offer(cmd, args, start, "--"+f.Name)
 		})
 	})
 }
 
-// placeholder is the word of the usage line at the place n of the arguments; the last one stands for all that follow when it ends in "...".
+// placeholder returns the word in the usage line for argument n. If the last one ends in "...", it
+// stands for all further arguments.
 func placeholder(cmd *cobra.Command, n int) string {
 	words := strings.Fields(cmd.Use)[1:]
 	if len(words) == 0 {
@@ -87,7 +89,7 @@ func placeholder(cmd *cobra.Command, n int) string {
 	return strings.TrimSuffix(strings.Trim(words[n], "[]"), "...")
 }
 
-// offer completes the word that begins with start and stands where want is expected.
+// offer completes the word that starts with start, where the usage line has the word want.
 func (c *command) offer(cmd *cobra.Command, args []string, start, want string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
 	defer cancel()
@@ -108,7 +110,7 @@ func words[T ~string](list ...T) completion {
 	return found
 }
 
-// fixed completes what needs no database: false says that it does.
+// fixed completes words that need no database. ok is false if the word needs one.
 func fixed(path, start, want string) (completion, bool) {
 	for _, x := range site.SettingsTable {
 		if want != "--"+x.Flag {
@@ -197,7 +199,8 @@ func attributeWords(before, after string) completion {
 	return found
 }
 
-// stored completes names that are in the database. It makes nothing and says nothing: without a database there are no names.
+// stored completes names that are in the database. It creates nothing and prints nothing: without a
+// database there are no names.
 func (c *command) stored(ctx context.Context, cmd *cobra.Command, args []string, start, want string) completion {
 	if missing(c.database) {
 		return completion{}
@@ -208,7 +211,7 @@ func (c *command) stored(ctx context.Context, cmd *cobra.Command, args []string,
 	if err != nil {
 		return completion{}
 	}
-	defer s.db.Close() //nolint:errcheck // only read
+	defer s.db.Close() //nolint:errcheck // nothing was written
 	area, _, _ := strings.Cut(commandPath(cmd), " ")
 	var names []string
 	switch {
@@ -275,7 +278,8 @@ func (s *services) appNames(ctx context.Context, directoryName string) (names []
 	return names, err
 }
 
-// people returns the user principal names that begin with start, of the users on which the command can act.
+// people returns the user principal names that start with start, of the users that the command can
+// change.
 func (s *services) people(ctx context.Context, cmd *cobra.Command, args []string, start string) (names []string, err error) {
 	h, err := s.directories.OpenNamed(ctx, args[0])
 	if err != nil {
@@ -315,7 +319,7 @@ func (s *services) people(ctx context.Context, cmd *cobra.Command, args []string
 	return names, nil
 }
 
-// ofSite completes what belongs to the site that the first argument names.
+// ofSite completes names that belong to the site in the first argument.
 func (s *services) ofSite(ctx context.Context, cmd *cobra.Command, args []string, start, want string) (names []string, err error) {
 	st, err := s.siteByName(ctx, args[0])
 	if err != nil {

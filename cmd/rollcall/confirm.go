@@ -11,13 +11,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// yesFlag lets a command that asks first run without being asked.
+// yesFlag adds the flag --yes, which skips the question of a command.
 func yesFlag(cmd *cobra.Command, yes *bool) {
 	cmd.Flags().BoolVarP(yes, "yes", "y", false, "do it without asking")
 }
 
-// confirm asks before what cannot be undone. The question says what happens, with its numbers; the answer is a word that nobody types by
-// accident. Where nobody can be asked it is an error without --yes.
+// confirm asks before something that cannot be undone. The question says what happens, with
+// numbers. To agree, the user types word, which nobody types by accident. If there is no terminal,
+// confirm returns an error unless --yes was given.
 func (c *command) confirm(cmd *cobra.Command, yes bool, question, word string) error {
 	if yes {
 		return nil
@@ -37,7 +38,7 @@ func (c *command) confirm(cmd *cobra.Command, yes bool, question, word string) e
 	return nil
 }
 
-// isTerminal says whether a file is a terminal.
+// isTerminal reports whether a file is a terminal.
 func isTerminal(f *os.File) bool {
 	return isatty.IsTerminal(f.Fd())
 }

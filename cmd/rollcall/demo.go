@@ -23,7 +23,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// The demo's sample company and the accounts that its people have at the demo's site already.
+// The demo's sample company, and the accounts that its people already have at the demo's site.
 var (
 	//go:embed demo/contoso.csv
 	demoUsers []byte
@@ -37,7 +37,7 @@ const (
 	demoApplication   = "Acme"
 	demoAdministrator = "kim@contoso.example"
 	demoPerson        = "liam@contoso.example"
-	demoLeaver        = "fiona@contoso.example" // deleted softly; the others who left are disabled
+	demoLeaver        = "fiona@contoso.example" // deleted softly; the other people who left are disabled
 )
 
 // demonstration is what the demo prints.
@@ -114,10 +114,12 @@ func (c *command) demo(cmd *cobra.Command, address string, done bool) (err error
 	return g.Wait()
 }
 
-// howToGetLinks stands on the demo's pages in the place of a command, which would not find the demo's database.
+// howToGetLinks is shown on the demo's pages instead of a command, because a command would not find
+// the demo's database.
 const howToGetLinks = "Press Enter in the terminal where the demo runs: it prints new links."
 
-// newLinks prints new sign-in links each time somebody presses Enter. It ends with the standard input, or with the process.
+// newLinks prints new sign-in links each time someone presses Enter. It ends when standard input
+// ends.
 func (c *command) newLinks(ctx context.Context, s *services, d demonstration) {
 	go func() {
 		for lines := bufio.NewScanner(c.stdin); ctx.Err() == nil && lines.Scan(); {
@@ -132,7 +134,7 @@ func (c *command) newLinks(ctx context.Context, s *services, d demonstration) {
 	}()
 }
 
-// demoLinks makes a link for each of the three.
+// demoLinks makes a link for each of the three people of the guide.
 func (c *command) demoLinks(ctx context.Context, s *services, d *demonstration) error {
 	op, err := s.operators.Link(ctx, defaultOperator, actor)
 	if err != nil {
@@ -145,7 +147,7 @@ func (c *command) demoLinks(ctx context.Context, s *services, d *demonstration) 
 	}
 	for who, to := range map[string]*string{demoAdministrator: &d.Administrator, demoPerson: &d.Person} {
 		l, err := s.signins.IssueSiteLink(ctx, st, who, actor)
-		if errors.Is(err, signin.ErrInactive) { // the guide deactivates somebody
+		if errors.Is(err, signin.ErrInactive) { // following the guide deactivates one of them
 			*to = ""
 			continue
 		}
@@ -157,7 +159,8 @@ func (c *command) demoLinks(ctx context.Context, s *services, d *demonstration) 
 	return nil
 }
 
-// demoListen takes the address asked for; without one the usual one, or a free port when that is taken.
+// demoListen listens on the given address. If none is given, it uses the default address, or a free
+// port if that is taken.
 func demoListen(address string) (net.Listener, error) {
 	if address != "" {
 		return net.Listen("tcp", address)
@@ -242,7 +245,7 @@ func (s *services) stageCompany(ctx context.Context) (*directory.Handle, directo
 	return h, app, err
 }
 
-// followGuide does what the guide says, and waits until the first cycle has ended.
+// followGuide does what the guide describes, and waits until the first cycle has ended.
 func (c *command) followGuide(ctx context.Context, s *services, st site.Site, key provision.Key) error {
 	_, secret, err := s.sites.CreateToken(ctx, st.ID, site.TokenRequest{Name: "Entra ID", Actor: actor})
 	if err != nil {
@@ -303,7 +306,7 @@ Press Enter for new links.
 `, d.Directory, d.Operator, d.Site, orDeactivated(d.Administrator), orDeactivated(d.Person))
 }
 
-// orDeactivated stands in for the link of an account that is not active now.
+// orDeactivated returns the link, or a note if the account is deactivated and has no link.
 func orDeactivated(link string) string {
 	if link == "" {
 		return "(no link now: this account is deactivated)"

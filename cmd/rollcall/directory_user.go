@@ -11,11 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// directoryUser is what the users page does, for scripts.
+// directoryUser has the same functions as the users page, for scripts.
 func (c *command) directoryUser() *cobra.Command {
 	return group("user", "Users of a directory (PERSON is a userPrincipalName or an object id)",
 		c.userList(), c.userShow(), c.userAdd(), c.userSet(),
@@ -27,7 +28,8 @@ func (c *command) directoryUser() *cobra.Command {
 	)
 }
 
-// withUser opens the directory and finds the user that the first two arguments name; the rest goes on.
+// withUser opens the directory and finds the user that the first two arguments name, and passes on
+// the other arguments.
 func (c *command) withUser(do func(*cobra.Command, *services, *directory.Handle, directory.User, []string) error) func(*cobra.Command, []string) error {
 	return c.with(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])
@@ -56,7 +58,8 @@ func (c *command) userAct(use, short, done string, do func(*directory.Handle, co
 	}
 }
 
-// findUser finds a user by userPrincipalName or object id, among the softly deleted when no other has the name.
+// findUser finds a user by userPrincipalName or object id. If no current user has the name, it
+// looks among the softly deleted ones.
 func findUser(ctx context.Context, h *directory.Handle, name string) (directory.User, error) {
 	u, err := h.UserByUPN(ctx, name)
 	if !errors.Is(err, refusal.NotFound) {
@@ -88,7 +91,7 @@ func findUser(ctx context.Context, h *directory.Handle, name string) (directory.
 	return directory.User{}, fmt.Errorf("%d deleted users had the name %s; name one by its object id: %s", len(deleted), name, strings.Join(ids, ", "))
 }
 
-// userJSON is a user in --json output: attributes under Entra's names.
+// userJSON returns a user for --json output. The attributes have Entra's names.
 func userJSON(u directory.User) map[string]any {
 	out := map[string]any{}
 	for name, value := range u.Attributes {
@@ -261,7 +264,7 @@ userPrincipalName or an object id.`,
 					return err
 				}
 				after, _, err := h.PutUser(cmd.Context(), next, actor)
-				if errors.Is(err, refusal.Stale) && attempt < 5 { // another change of other attributes came first; it stays
+				if errors.Is(err, refusal.Stale) && attempt < 5 { // someone else changed the user; their change stays
 					if u, err = h.User(cmd.Context(), u.ObjectID); err != nil {
 						return err
 					}
@@ -276,7 +279,7 @@ userPrincipalName or an object id.`,
 	}
 }
 
-// setAttributes reads ATTRIBUTE=VALUE arguments. fixed is the attribute that cannot be among them.
+// setAttributes reads ATTRIBUTE=VALUE arguments into u. It refuses the attribute fixed.
 func setAttributes(cmd *cobra.Command, h *directory.Handle, u *directory.User, args []string, fixed string) error {
 	var seen []string
 	for _, arg := range args {
@@ -323,7 +326,7 @@ func (c *command) userPurge() *cobra.Command {
 				return err
 			}
 			question := fmt.Sprintf("This deletes %s (%s) of %s permanently, with %s. It cannot be restored.",
-				u.UPN(), u.DisplayName(), h.Directory.Name, plural(len(apps), "assignment", "assignments"))
+				u.UPN(), u.DisplayName(), h.Directory.Name, phrase.Count(len(apps), "assignment", "assignments"))
 			if err := c.confirm(cmd, yes, question, u.UPN()); err != nil {
 				return err
 			}

@@ -65,7 +65,7 @@ func (c *command) readObject(name string) (expr.Env, error) {
 	return env, nil
 }
 
-// printValue prints a value for people, or bare as JSON: text, a list of texts or null.
+// printValue prints a value for people, or with --json a string, a list of strings or null.
 func (c *command) printValue(v expr.Value) error {
 	if c.json {
 		var bare any

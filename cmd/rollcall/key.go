@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/store"
@@ -102,14 +103,14 @@ func (c *command) rotateKey(ctx context.Context, s *services, file string) error
 		return err
 	}
 	return c.print(out, func(w io.Writer) {
-		fmt.Fprintf(w, "%s sealed with a new key in %s.\n", plural(out.Resealed, "credential is", "credentials are"), file)
+		fmt.Fprintf(w, "%s sealed with a new key in %s.\n", phrase.Count(out.Resealed, "credential is", "credentials are"), file)
 		printLost(w, out.Lost)
 		fmt.Fprintln(w, "The old key stays in the file. When every server has this file, run: rollcall key rotate --finish")
 	})
 }
 
-// finishRotation removes old keys once nothing is sealed with them. A server that still has the old ring may have saved a
-// credential since the rotation, so everything is sealed once more.
+// finishRotation removes the old keys, after it has sealed everything once more with the new key: a
+// server that still used the old keys may have saved a credential since the rotation.
 func (c *command) finishRotation(ctx context.Context, s *services, file string) error {
 	out, err := resealAll(ctx, s, file)
 	if err != nil {
@@ -144,7 +145,7 @@ func printLost(w io.Writer, lost []string) {
 	}
 }
 
-// jobNames writes jobs as people know them: "contoso/Acme".
+// jobNames returns the names of jobs in the form "contoso/Acme".
 func (s *services) jobNames(ctx context.Context, keys []provision.Key) ([]string, error) {
 	named := []string{}
 	for _, key := range keys {
@@ -228,14 +229,15 @@ func (c *command) resetKey(ctx context.Context) (err error) {
 		return err
 	}
 	return c.print(map[string]any{"file": file, "discarded": discarded}, func(w io.Writer) {
-		fmt.Fprintf(w, "Made a new key: %s. %s removed.\n", file, plural(len(discarded), "Secret Token was", "Secret Tokens were"))
+		fmt.Fprintf(w, "Made a new key: %s. %s removed.\n", file, phrase.Count(len(discarded), "Secret Token was", "Secret Tokens were"))
 		for _, name := range discarded {
 			fmt.Fprintf(w, "Enter the Secret Token of %s again.\n", name)
 		}
 	})
 }
 
-// replaceLostKey makes a new key unless the one that is there opens what is stored. A file that does not is kept under another name.
+// replaceLostKey makes a new key, unless the existing key opens the stored credentials. It renames
+// a key file that does not.
 func (c *command) replaceLostKey(ctx context.Context, store provision.Store, file string) error {
 	sealer, err := seal.Open(file)
 	if err == nil {

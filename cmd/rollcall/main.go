@@ -1,10 +1,8 @@
-// Command rollcall is the one binary of both ends: it serves sites and
-// directories, and its other commands do from the command line what the pages
-// do, beside a running server on the same database.
+// Command rollcall is the whole product. It serves sites and directories. Its other commands do the
+// same as the pages, also while a server runs on the same database.
 //
-// This package parses flags and environment into the structs that the rooms
-// define, wires them, and prints. Rules live in the domains, SQL in store,
-// protocols in the edges.
+// This package reads flags and environment variables, connects the other packages, and prints
+// results. Rules live in the domain packages, SQL in store, protocols in scimserver and scimclient.
 package main
 
 import (
@@ -34,19 +32,19 @@ func main() {
 	os.Exit(code)
 }
 
-// process is what a command may touch of the process it runs in, so that
-// tests run commands without starting one.
+// process is the part of the operating-system process that a command uses, so that tests can run
+// commands without starting a process.
 type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	now            func() time.Time
-	terminal       bool // somebody sits at it: questions can be asked
-	screen         bool // standard output is a terminal, so that a sign-in link on it is kept in no log
+	terminal       bool // a person uses it: questions can be asked
+	screen         bool // standard output is a terminal, so no log keeps a sign-in link that is printed there
 }
 
-// run executes one command line and returns its exit code: 0 done, 1 it
-// failed with one sentence on standard error, 2 wrong usage.
+// run executes one command line and returns its exit code: 0 for success, 1 for a failure, with one
+// sentence on standard error, and 2 for wrong usage.
 func run(ctx context.Context, args []string, p process) int {
 	root := newRoot(p)
 	root.SetArgs(args)
@@ -58,12 +56,12 @@ func run(ctx context.Context, args []string, p process) int {
 	return code
 }
 
-// errSaid ends a command with exit code 1 whose reason is already printed.
+// errSaid ends a command with exit code 1 when the reason is already printed.
 var errSaid = errors.New("said")
 
-// usageError is a command line that cannot be carried out as written.
+// usageError means that the command line is wrong.
 type usageError struct {
-	command string // path of the command, with a trailing blank, or ""
+	command string // the path of the command with a space at the end, or ""
 	err     error
 }
 
@@ -82,7 +80,7 @@ func commandPath(cmd *cobra.Command) string {
 	return path
 }
 
-// versionText is the stamped version, or what the build recorded.
+// versionText returns the version that the linker set, or the one of buildVersion.
 func versionText() string {
 	if version != "" {
 		return version
@@ -94,7 +92,8 @@ func versionText() string {
 	return buildVersion(info)
 }
 
-// buildVersion is the version of a build that nobody stamped: of the module where it has one, else of the commit, else "devel".
+// buildVersion returns the version of a build without a set version: that of the module, otherwise
+// the commit, otherwise "devel".
 func buildVersion(info *debug.BuildInfo) string {
 	if v := info.Main.Version; v != "" && v != "(devel)" {
 		return v

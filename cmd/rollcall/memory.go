@@ -11,14 +11,16 @@ import (
 )
 
 const (
-	// servedGarbage is how many percent of what is in use may pile up as garbage before a server collects it. Of the
-	// little that a server has in use, the runtime's own 100 % would be collected many times a second.
+	// servedGarbage is GOGC for a server: how much garbage may pile up, in percent of the memory in
+	// use. A server uses little memory, so with Go's default of 100 % it would collect many times a
+	// second.
 	servedGarbage = 300
-	// servedMemory is from how many bytes on it collects no matter what. SQLite's page caches come on top.
+	// servedMemory is the size in bytes from which Go collects in any case. SQLite's page caches
+	// are not part of it.
 	servedMemory = 72 << 20
 )
 
-// roomForGarbage trades memory for processor time, as far as whoever started the program has not chosen (GOGC, GOMEMLIMIT).
+// roomForGarbage lets Go use more memory and less processor time, unless GOGC or GOMEMLIMIT is set.
 func roomForGarbage() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(servedGarbage)
@@ -28,8 +30,8 @@ func roomForGarbage() {
 	}
 }
 
-// memoryLimit is the limit for Go's own memory under that of the container; 0 is none. Four tenths are for it: SQLite's page
-// caches, what is being written and what the system counts as ours take the rest.
+// memoryLimit returns the limit for Go's memory under the limit of the container; 0 means none. Go
+// gets four tenths. SQLite's page caches, pending writes and the system's share take the rest.
 func memoryLimit(container int64) int64 {
 	if container <= 0 {
 		return servedMemory
@@ -37,7 +39,8 @@ func memoryLimit(container int64) int64 {
 	return min(servedMemory, container*4/10)
 }
 
-// containerMemory is the least memory limit of the process's control group and those above it, version 2 or 1; 0 where there is none.
+// containerMemory returns the smallest memory limit of the process's control group and its parents,
+// version 2 or 1; 0 if there is none.
 func containerMemory(root fs.FS) (least int64) {
 	groups, err := fs.ReadFile(root, "proc/self/cgroup")
 	if err != nil {
@@ -55,11 +58,11 @@ func containerMemory(root fs.FS) (least int64) {
 			}
 			top, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
 		}
-		// Inside a container the group's own path may not be there, and its limit is at the top.
+		// Inside a container the group's own path may be missing, and the limit is at the top.
 		for group := path.Clean("/" + parts[2]); ; group = path.Dir(group) {
 			text, err := fs.ReadFile(root, path.Join(top, group, file))
 			n, notNumber := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-			// Version 1 writes a number near the largest there is for no limit, version 2 the word max.
+			// Without a limit, version 1 has a huge number here and version 2 the word max.
 			if err == nil && notNumber == nil && n > 0 && n < 1<<60 && (least == 0 || n < least) {
 				least = n
 			}

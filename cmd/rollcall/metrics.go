@@ -13,12 +13,12 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 )
 
-// workKinds are the kinds of leases that work is done under.
+// workKinds returns the kinds of leases under which work is done.
 func workKinds() []string {
 	return []string{provision.LeaseKind, roster.LeaseKind, retention.LeaseKind, retention.RemovalKind}
 }
 
-// families are the metrics that are asked for when somebody looks. docs/operations.md lists them.
+// families returns the metrics that are read when Prometheus asks. docs/operations.md lists them.
 func families() []metrics.Family {
 	gauge := func(name, help string, labels ...string) metrics.Family {
 		return metrics.Family{Name: "rollcall_" + name, Help: help, Labels: labels}
@@ -47,7 +47,8 @@ func families() []metrics.Family {
 	}
 }
 
-// gatherer asks the services. What needs the database is kept for a while: whoever asks often does not load it.
+// gatherer reads the metrics from the services. It keeps what comes from the database for a while,
+// so that frequent questions do not load the database.
 type gatherer struct {
 	s      *services
 	memory func() fair.Stats
@@ -97,7 +98,8 @@ func (g *gatherer) samples() []metrics.Sample {
 	return append(all, g.stored()...)
 }
 
-// stored are the samples that need the database. While it does not answer, the last ones stand.
+// stored returns the samples that come from the database. If the database does not answer, it
+// returns the last ones.
 func (g *gatherer) stored() []metrics.Sample {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -161,7 +163,7 @@ func (g *gatherer) ask(ctx context.Context) (all []metrics.Sample, err error) {
 	return all, nil
 }
 
-// listenMetrics opens the listener of the metrics; nil without one.
+// listenMetrics opens the listener for metrics; nil if the address is empty.
 func listenMetrics(address string) (net.Listener, error) {
 	if address == "" {
 		return nil, nil

@@ -12,10 +12,11 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// actor names this command line in events, in short.
+// actor is the short name of the command line in events.
 const actor = "cli"
 
-// whoRuns is who runs this command line, for events: the account of the operating system, by number and name, and the machine.
+// whoRuns returns the user of this command line for events: the number and name of the
+// operating-system account, and the machine.
 func whoRuns() event.Actor {
 	a := event.Actor{Kind: event.Command, ID: strconv.Itoa(os.Getuid())}
 	name := a.ID // an account without a name, as in a container
@@ -30,7 +31,7 @@ func whoRuns() event.Actor {
 	return a
 }
 
-// defaultOperator is who the first link signs in when nobody is named.
+// defaultOperator is the name of the operator if the command names none.
 const defaultOperator = "operator"
 
 func (c *command) operatorCommand() *cobra.Command {

@@ -10,10 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/visible"
 )
 
-// stamp is a time in JSON output; empty for none.
+// stamp returns a time for JSON output; empty for the zero time.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -21,7 +22,7 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// when is a time for people; "never" for none.
+// when returns a time for people; "never" for the zero time.
 func (c *command) when(t time.Time) string {
 	if t.IsZero() {
 		return "never"
@@ -38,7 +39,7 @@ func (c *command) printLink(who, url string, expires time.Time) error {
 	})
 }
 
-// atMost allows the listed arguments, all optional.
+// atMost allows the listed arguments; none is required.
 func atMost(want ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > len(want) {
@@ -48,7 +49,7 @@ func atMost(want ...string) cobra.PositionalArgs {
 	}
 }
 
-// between demands the first n of the listed arguments and allows the rest.
+// between requires the first n of the listed arguments and allows the others.
 func between(n int, want ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < n {
@@ -58,7 +59,7 @@ func between(n int, want ...string) cobra.PositionalArgs {
 	}
 }
 
-// oneOf reads a value that must be one of a few words, case ignored.
+// oneOf reads a value that must be one of a few words, in any case.
 func oneOf[T ~string](cmd *cobra.Command, flag, text string, choices ...T) (T, error) {
 	shown := make([]string, len(choices))
 	for i, choice := range choices {
@@ -70,54 +71,42 @@ func oneOf[T ~string](cmd *cobra.Command, flag, text string, choices ...T) (T, e
 	return "", usagef(cmd, "--%s is %s, not %q", flag, strings.Join(shown, " or "), text)
 }
 
-// plural is "1 person", "2 people".
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
-// inMinutes is a time span for people, to the minute: "15 minutes", "1 hour and 30 minutes".
+// inMinutes returns a duration in words, to the minute: "15 minutes", "1 hour and 30 minutes".
 func inMinutes(d time.Duration) string {
 	minutes := int(d.Round(time.Minute) / time.Minute)
 	hours := minutes / 60
 	if minutes %= 60; hours == 0 {
-		return plural(minutes, "minute", "minutes")
+		return phrase.Count(minutes, "minute", "minutes")
 	}
-	text := plural(hours, "hour", "hours")
+	text := phrase.Count(hours, "hour", "hours")
 	if minutes > 0 {
-		text += " and " + plural(minutes, "minute", "minutes")
+		text += " and " + phrase.Count(minutes, "minute", "minutes")
 	}
 	return text
 }
 
-// these is the word for one or for many.
-func these(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
-}
-
-// steers says whether a character acts on the terminal instead of being shown: controls, and those that turn the direction of text.
+// steers reports whether a character would control the terminal instead of being shown: control
+// characters, and characters that change the direction of text.
 func steers(r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r)
 }
 
-// forPeople writes text that people read in a terminal: what somebody else wrote into a name or a message does not steer it.
+// forPeople writes text to a terminal. It replaces characters with which names and messages of
+// other people could control the terminal.
 type forPeople struct{ io.Writer }
 
 func (w forPeople) Write(b []byte) (int, error) { return writeSteering(w.Writer, b, visible.Reveal) }
 
-// forPrograms writes JSON. In JSON such characters stand inside strings only, so an escape means the same.
+// forPrograms writes JSON. It escapes the same characters; in JSON they occur only inside strings,
+// so the meaning stays.
 type forPrograms struct{ io.Writer }
 
 func (w forPrograms) Write(b []byte) (int, error) {
 	return writeSteering(w.Writer, b, func(r string) string { return fmt.Sprintf(`\u%04x`, []rune(r)[0]) })
 }
 
-// writeSteering writes text with each character that steers a terminal replaced.
+// writeSteering writes b, and replaces each character that controls a terminal by the result of
+// show.
 func writeSteering(w io.Writer, b []byte, show func(string) string) (int, error) {
 	var clean strings.Builder
 	for _, r := range string(b) {
@@ -133,12 +122,12 @@ func writeSteering(w io.Writer, b []byte, show func(string) string) (int, error)
 	return len(b), nil
 }
 
-// oneLine keeps a name or a message of somebody else in the line in which it is shown.
+// oneLine returns text from other people on one line.
 func oneLine(text string) string {
 	return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\u2028", " ", "\u2029", " ").Replace(text)
 }
 
-// line prints one JSON object on a line of its own.
+// line prints v as JSON on one line.
 func (c *command) line(v any) error {
 	enc := json.NewEncoder(forPrograms{c.stdout})
 	enc.SetEscapeHTML(false)

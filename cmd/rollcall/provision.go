@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
@@ -102,11 +103,11 @@ func printPlanReport(w io.Writer, r provision.PlanReport) error {
 		}
 	}
 	_, err := fmt.Fprintf(w, "\nThe next cycle (%s) would look at %s: %d to create, %d to update, %d to disable, %d to delete; %d skipped, %d that cannot be done. Nothing was changed.\n",
-		r.Kind, plural(r.Read, "person", "people"), r.Creates, r.Updates, r.Disables, r.Deletes, r.Skips, r.Failures)
+		r.Kind, phrase.Count(r.Read, "person", "people"), r.Creates, r.Updates, r.Disables, r.Deletes, r.Skips, r.Failures)
 	return err
 }
 
-// shown is a value for people: quoted text, or "none".
+// shown returns a value for people: quoted text, or "none".
 func shown(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -178,15 +179,15 @@ func (c *command) provisionStatus() *cobra.Command {
 			}
 			return c.print(map[string]any{
 				"code": r.Code, "tenantUrl": r.Job.TenantURL, "scope": r.Job.Scope, "status": r.Job.Status, "state": r.State,
-				"linked": r.Linked, "lost": r.Lost, "escrowed": r.Escrowed, "unmatched": r.Unmatched, "pending": r.Pending, "notes": r.Notes,
+				"linked": r.Linked, "lost": r.Lost, "held": r.Held, "escrowed": r.Escrowed, "unmatched": r.Unmatched, "pending": r.Pending, "notes": r.Notes,
 			}, func(w io.Writer) { c.printStatus(w, r) })
 		}),
 	}
 }
 
 func (c *command) printStatus(w io.Writer, r provision.Report) {
-	fmt.Fprintf(w, "Status          %s\nTenant URL      %s\nScope           %s\nLinked people   %d\nAccount gone    %d\nWithout match   %d\nTo be retried   %d\nWaiting         %d\n",
-		statusWords(r.Code), r.Job.TenantURL, r.Job.Scope, r.Linked, r.Lost, r.Unmatched, r.Escrowed, r.Pending)
+	fmt.Fprintf(w, "Status          %s\nTenant URL      %s\nScope           %s\nLinked people   %d\nAccount gone    %d\nKept blocked    %d\nWithout match   %d\nTo be retried   %d\nWaiting         %d\n",
+		statusWords(r.Code), r.Job.TenantURL, r.Job.Scope, r.Linked, r.Lost, r.Held, r.Unmatched, r.Escrowed, r.Pending)
 	if last := r.State.Last; last != nil {
 		fmt.Fprintf(w, "Last cycle      %s, %s, ended %s: %d created, %d updated, %d disabled, %d skipped, %d failed\n",
 			last.Kind, cycleWords(last.State), c.when(last.Ended), last.Created, last.Updated, last.Disabled, last.Skipped, last.Failed)
@@ -202,7 +203,7 @@ func (c *command) printStatus(w io.Writer, r provision.Report) {
 	}
 }
 
-// cycleWords says how a cycle ended as the pages do.
+// cycleWords returns how a cycle ended, in the words of the pages.
 func cycleWords(state string) string {
 	switch state {
 	case provision.Succeeded:

@@ -14,8 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// answer is the one place where an error becomes what a command says on standard error, and its exit code. The text is
-// empty where the reason is already printed.
+// answer is the only place where an error becomes text on standard error and an exit code. The text
+// is empty if the reason is already printed.
 func answer(err error) (text string, code int) {
 	var usage usageError
 	switch {
@@ -30,8 +30,8 @@ func answer(err error) (text string, code int) {
 	}
 }
 
-// inWords is an error as one line: what a target answered, and what the language of SCIM refuses, as their words; a refusal with its field, and with the command or flag
-// that helps.
+// inWords returns an error as one line. A refusal gets its field and its advice. Errors of targets
+// and of package scim keep their own words.
 func inWords(err error) string {
 	text := err.Error()
 	var target *provision.TargetError
@@ -53,7 +53,7 @@ func inWords(err error) string {
 	return strings.Replace(text, e.Error(), said, 1)
 }
 
-// advice is a refusal's own, or the command or flag that does what it advises.
+// advice returns the refusal's advice, or the command or flag that does what it advises.
 func advice(e *refusal.Error) string {
 	switch {
 	case errors.Is(e, site.ErrOneLive):

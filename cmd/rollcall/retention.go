@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/store"
 )
@@ -67,7 +68,7 @@ hour by a running server, or at once by rollcall prune; it cannot be brought bac
 	return cmd
 }
 
-// daysKept reads 30d, 7y or forever.
+// daysKept reads a number of days: 30d, 7y or forever.
 func daysKept(text string) (int, error) {
 	if text == foreverWord {
 		return retention.Forever, nil
@@ -130,7 +131,7 @@ so that a running server goes on beside it. A server does the same once an hour.
 			}
 			return c.print(out, func(w io.Writer) {
 				for _, k := range retention.Kinds() {
-					fmt.Fprintf(w, "%s %s (%s)\n", sentence, plural(counts[k], "entry", "entries"), k.Describe())
+					fmt.Fprintf(w, "%s %s (%s)\n", sentence, phrase.Count(counts[k], "entry", "entries"), k.Describe())
 				}
 			})
 		}),
@@ -139,11 +140,11 @@ so that a running server goes on beside it. A server does the same once an hour.
 	return cmd
 }
 
-// removalTime is how long the removal of rows stays this command's after it was killed.
+// removalTime is how long the lease of a removal lasts after its command was killed.
 const removalTime = 20 * time.Second
 
-// removeRows removes the rows of what was just deleted, unless a server is at it already. When it is interrupted, a server or the
-// next such command goes on.
+// removeRows removes the rows of something that was just deleted, unless a server already does. If
+// it is interrupted, a server or the next such command continues.
 func (c *command) removeRows(ctx context.Context, s *services) error {
 	epoch, err := s.leases.Claim(ctx, retention.RemovalKind, retention.LeaseKey, s.owner, removalTime)
 	if _, held := errors.AsType[store.ErrHeld](err); held {
@@ -166,7 +167,7 @@ func (c *command) removeRows(ctx context.Context, s *services) error {
 	}
 	release := s.leases.Release(context.WithoutCancel(ctx), retention.RemovalKind, retention.LeaseKey, s.owner, epoch, next)
 	if errors.Is(err, store.ErrLeaseLost) || errors.Is(release, store.ErrLeaseLost) {
-		return nil // somebody else goes on
+		return nil // a server or another command does it
 	}
 	return errors.Join(err, release)
 }

@@ -12,17 +12,17 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// command is what every subcommand shares: the process and the global flags.
+// command is what all subcommands share: the process and the global flags.
 type command struct {
 	process
 	database  string
 	keyFile   string
 	publicURL string
 	json      bool
-	linkHelp  string // how people get a new sign-in link, where no command makes one
-	// allowPrivate lets the engine reach private addresses.
+	linkHelp  string // how people get a new sign-in link, if no command makes one
+	// allowPrivate lets provisioning reach private addresses.
 	allowPrivate bool
-	// allowLoopback lets the engine reach this machine although the public URL is elsewhere.
+	// allowLoopback lets provisioning reach this machine even if the public URL is elsewhere.
 	allowLoopback bool
 }
 
@@ -90,7 +90,7 @@ func (c *command) env(name, fallback string) string {
 	return fallback
 }
 
-// group is a command that only holds others.
+// group returns a command that only has subcommands.
 func group(use, short string, children ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{
 		Use: use, Short: short,
@@ -101,7 +101,7 @@ func group(use, short string, children ...*cobra.Command) *cobra.Command {
 	return g
 }
 
-// names demands exactly the arguments it lists, and names the missing one.
+// names requires exactly the listed arguments. Its error names the missing one.
 func names(want ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < len(want) {
@@ -114,7 +114,7 @@ func names(want ...string) cobra.PositionalArgs {
 	}
 }
 
-// print writes v as JSON with --json, else calls text.
+// print writes v as JSON if --json was given; otherwise it calls text.
 func (c *command) print(v any, text func(w io.Writer)) error {
 	if !c.json {
 		text(forPeople{c.stdout})
@@ -126,12 +126,12 @@ func (c *command) print(v any, text func(w io.Writer)) error {
 	return enc.Encode(v)
 }
 
-// note says something to the person at the terminal, apart from the result.
+// note prints something for the person at the terminal to standard error, apart from the result.
 func (c *command) note(format string, args ...any) {
 	fmt.Fprintf(forPeople{c.stderr}, format+"\n", args...)
 }
 
-// rows prints a table with a header line, or the sentence for an empty one.
+// rows prints a table with a header line, or the sentence empty if there are no lines.
 func rows(w io.Writer, empty string, header []string, lines [][]string) {
 	if len(lines) == 0 {
 		fmt.Fprintln(w, empty)

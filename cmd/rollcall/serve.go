@@ -37,13 +37,13 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// patience is how long requests that are under way may take to finish at shutdown.
+// patience is how long running requests may take to finish at shutdown.
 const patience = 15 * time.Second
 
-// lookForPruning is how often a server looks whether it is time to prune.
+// lookForPruning is how often a server checks whether it is time to prune.
 const lookForPruning = time.Minute
 
-// serving is how a server is reached and what it may reach.
+// serving holds the flags that say how a server is reached and what it may reach.
 type serving struct {
 	listen   string
 	cert     string
@@ -51,8 +51,8 @@ type serving struct {
 	proxies  []string
 	logAs    string
 	interval time.Duration
-	metrics  string // where metrics are shown; "" for nowhere
-	contact  string // where to report a vulnerability, a URI; "" for no security.txt
+	metrics  string // the address that serves metrics; "" for none
+	contact  string // a URI for reports of vulnerabilities; "" for no security.txt
 	sessions session.Limits
 }
 
@@ -152,7 +152,7 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 	return errors.Join(err, s.db.Close())
 }
 
-// logger writes structured logs to w as "text" or "json".
+// logger returns a logger that writes to w, in the format "text" or "json".
 func logger(w io.Writer, format string) (*slog.Logger, error) {
 	switch format {
 	case "text":
@@ -180,8 +180,8 @@ func listen(cmd *cobra.Command, o serving, log *slog.Logger) (ln net.Listener, s
 	return tls.NewListener(ln, &tls.Config{GetCertificate: pair.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), "https", nil
 }
 
-// checkPrivate refuses a private key that everybody on the machine can read. A group may read it: some systems keep their
-// keys like that.
+// checkPrivate refuses a private key that everyone on the machine can read. A group may read it,
+// because some systems keep their keys like that.
 func checkPrivate(file string) error {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -193,7 +193,7 @@ func checkPrivate(file string) error {
 	return nil
 }
 
-// reachable is a listener's address as a browser on this machine reaches it.
+// reachable returns the address of a listener as a browser on this machine reaches it.
 func reachable(addr net.Addr) string {
 	ap, err := netip.ParseAddrPort(addr.String())
 	if err != nil || !ap.Addr().IsUnspecified() {
@@ -202,8 +202,8 @@ func reachable(addr net.Addr) string {
 	return fmt.Sprintf("localhost:%d", ap.Port())
 }
 
-// greet prints a sign-in link for the first operator while there is none. Output that is kept, by a log or a container, gets
-// the command for one instead.
+// greet prints a sign-in link for the first operator, if there is no operator yet. If a log or a
+// container keeps the output, it prints the command for a link instead.
 func (c *command) greet(ctx context.Context, s *services) error {
 	any, err := s.operators.Any(ctx)
 	if err != nil || any {
@@ -221,15 +221,15 @@ func (c *command) greet(ctx context.Context, s *services) error {
 	return err
 }
 
-// reach is where a running server listens and what it tells its visitors.
+// reach is where a running server listens, and what it tells its visitors.
 type reach struct {
-	pages   net.Listener // both ends: SCIM and pages
+	pages   net.Listener // SCIM and pages
 	metrics net.Listener // Prometheus metrics; nil for none
 	proxies web.Proxies
-	contact string // of security.txt; "" for no such file
+	contact string // the contact in security.txt; "" for no such file
 }
 
-// run serves and works until ctx ends, then lets requests and slices of work finish.
+// run serves and works until ctx ends. Then it lets requests and slices of work finish.
 func (c *command) run(ctx context.Context, s *services, on reach) error {
 	ln, shown := on.pages, on.metrics
 	numbers := &gatherer{s: s, now: c.now}
@@ -254,7 +254,8 @@ func (c *command) run(ctx context.Context, s *services, on reach) error {
 	work := &runner.Runner{
 		Kind: provision.LeaseKind, Leases: s.leases, Owner: s.owner, Pool: pool, Advance: s.engine.Advance, Log: s.log, Now: c.now,
 	}
-	// Without River also on PostgreSQL: there is seldom something to index, and the lease alone decides who does it.
+	// It does not use River on PostgreSQL either: there is rarely anything to index, so the lease
+	// is enough.
 	index := &runner.Runner{
 		Kind: roster.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.rosters.Advance, Log: s.log, Now: c.now,
 	}
@@ -296,8 +297,8 @@ func (c *command) run(ctx context.Context, s *services, on reach) error {
 	return errors.Join(err, s.requests.Flush(context.WithoutCancel(ctx)), s.refused.Flush(context.WithoutCancel(ctx)))
 }
 
-// serveUntilDone serves until ctx ends. Requests that are under way then have some time to finish; one that does not, such as an
-// upload that never ends, is cut off.
+// serveUntilDone serves until ctx ends. Then running requests have some time to finish. It cuts off
+// those that do not, such as an endless upload.
 func serveUntilDone(ctx context.Context, g *errgroup.Group, server *http.Server, ln net.Listener, log *slog.Logger) {
 	g.Go(func() error {
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -318,7 +319,7 @@ func serveUntilDone(ctx context.Context, g *errgroup.Group, server *http.Server,
 	})
 }
 
-// untilDone forgives an error that is only the end of ctx.
+// untilDone returns err, or nil if err only means that ctx has ended.
 func untilDone(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
@@ -326,10 +327,9 @@ func untilDone(ctx context.Context, err error) error {
 	return err
 }
 
-// handler serves both ends at one address. SCIM requests are recognised by their raw path before any
-// mux, because ServeMux would redirect //Users and is case-sensitive.
-//
-// It also returns how the memory of large requests is used.
+// handler returns the handler of SCIM and pages. It recognises SCIM requests by their raw path
+// before any mux, because ServeMux would redirect //Users and is case-sensitive. It also returns a
+// function that reports how large requests use memory.
 func (c *command) handler(s *services, on reach, observe func(route, method string, status int, took time.Duration)) (http.Handler, func() fair.Stats, error) {
 	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp, Retention: s.pruner, Events: store.Events{DB: s.db}, Refused: s.refused})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
@@ -17,16 +18,16 @@ import (
 type sessionJSON struct {
 	SignedIn    string `json:"signedIn"`
 	LastUsed    string `json:"lastUsed"` // to the minute
-	Ends        string `json:"ends"`     // unless it is used before
+	Ends        string `json:"ends"`     // if it is not used before
 	Length      string `json:"length"`
-	Idle        string `json:"idle,omitempty"` // it ends after this long without use
+	Idle        string `json:"idle,omitempty"` // the session ends after this long without use
 	Address     string `json:"address"`
 	LastAddress string `json:"lastAddress"`
 	Browser     string `json:"browser"`
 	UserAgent   string `json:"userAgent"`
 }
 
-// printSessions prints the live sessions of somebody.
+// printSessions prints the live sessions of a person.
 func (c *command) printSessions(who string, all []session.Record) error {
 	out := []sessionJSON{}
 	lines := [][]string{}
@@ -46,7 +47,7 @@ func (c *command) printSessions(who string, all []session.Record) error {
 	})
 }
 
-// personOf finds a person of a site by both names.
+// personOf finds a person by the name of the site and the user name.
 func (s *services) personOf(ctx context.Context, siteName, userName string) (st site.Site, r *roster.Roster, person roster.Person, err error) {
 	if st, err = s.siteByName(ctx, siteName); err != nil {
 		return st, nil, person, err
@@ -109,7 +110,7 @@ Asks first. --yes answers that question.`,
 
 func (c *command) printSignedOut(who string, ended int) error {
 	return c.print(map[string]any{"signedOut": who, "sessionsEnded": ended}, func(w io.Writer) {
-		fmt.Fprintf(w, "%s is signed out everywhere: %s ended.\n", who, plural(ended, "session", "sessions"))
+		fmt.Fprintf(w, "%s is signed out everywhere: %s ended.\n", who, phrase.Count(ended, "session", "sessions"))
 	})
 }
 
@@ -153,13 +154,14 @@ Asks first. --yes answers that question.`,
 	return cmd
 }
 
-// The bounds of the limits of sessions. A use is written down once a minute, so a shorter idle limit would end sessions in use.
+// Bounds of the limits of sessions. The use of a session is recorded once a minute, so a shorter
+// idle limit would end sessions that are in use.
 const (
 	leastIdle  = 5 * time.Minute
 	mostLength = 30 * 24 * time.Hour
 )
 
-// checkSessions checks what serve was given.
+// checkSessions checks the session limits that were given to serve.
 func checkSessions(cmd *cobra.Command, l session.Limits) error {
 	if l.Idle < leastIdle || l.Idle > mostLength {
 		return usagef(cmd, "--session-idle is a time from 5m to 720h, not %s", l.Idle)

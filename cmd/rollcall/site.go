@@ -15,13 +15,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/internal/near"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// object is a JSON object whose keys keep their order.
+// object is a JSON object whose members keep their order.
 type object []member
 
 type member struct {
@@ -44,7 +45,7 @@ func (o object) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// siteJSON is a site in --json output, with every setting.
+// siteJSON returns a site for --json output, with every setting.
 func (c *command) siteJSON(s site.Site) object {
 	out := object{{"name", s.Name}, {"tenantUrl", c.tenantURL(s.Name)}}
 	for _, x := range site.SettingsTable {
@@ -147,8 +148,8 @@ func (c *command) siteShow() *cobra.Command {
 			out := append(c.siteJSON(st),
 				member{"activePeople", counts.Active},
 				member{"deactivatedPeople", counts.Deactivated},
-				member{"blockedPeople", counts.Blocked}, // they are among the deactivated
-				member{"waitingPeople", counts.Waiting}, // with a change that waits for an administrator
+				member{"blockedPeople", counts.Blocked}, // included in the deactivated people
+				member{"waitingPeople", counts.Waiting}, // people with a change that waits for an administrator
 				member{"lookAlikePeople", counts.LookAlike},
 				member{"searchable", searchableOf(searchable)})
 			return c.print(out, func(w io.Writer) {
@@ -162,17 +163,17 @@ func (c *command) siteShow() *cobra.Command {
 				line("Searchable", searchableText(searchable))
 				line("People", fmt.Sprintf("%d active, %d deactivated%s", counts.Active, counts.Deactivated, blockedText(counts)))
 				if counts.Waiting > 0 {
-					fmt.Fprintf(w, "To decide     changes of %s: rollcall site held list %s\n", plural(counts.Waiting, "person", "people"), st.Name)
+					fmt.Fprintf(w, "To decide     changes of %s: rollcall site held list %s\n", phrase.Count(counts.Waiting, "person", "people"), st.Name)
 				}
 				if counts.LookAlike > 0 {
-					fmt.Fprintf(w, "Look-alikes   %s: rollcall site look-alikes %s\n", plural(counts.LookAlike, "person", "people"), st.Name)
+					fmt.Fprintf(w, "Look-alikes   %s: rollcall site look-alikes %s\n", phrase.Count(counts.LookAlike, "person", "people"), st.Name)
 				}
 			})
 		}),
 	}
 }
 
-// blockedText follows the number of those who are deactivated.
+// blockedText returns how many of the deactivated people are blocked, to follow that number.
 func blockedText(c roster.Counts) string {
 	if c.Blocked == 0 {
 		return ""
@@ -218,7 +219,7 @@ Asks first. --yes answers that question.`,
 	return cmd
 }
 
-// renameQuestion says what another name changes, with its numbers.
+// renameQuestion returns the question before a rename: what changes, with numbers.
 func (c *command) renameQuestion(ctx context.Context, s *services, st site.Site, name string) (string, error) {
 	counts, err := s.rosters.Open(st).Counts(ctx)
 	if err != nil {
@@ -235,7 +236,7 @@ func (c *command) renameQuestion(ctx context.Context, s *services, st site.Site,
 		}
 	}
 	return fmt.Sprintf("This renames the site %s to %s. Its old addresses lead nowhere. Its Tenant URL becomes %s: the identity provider is refused until that is entered there. %s on. All sessions end: %s in again.",
-		st.Name, name, c.tenantURL(name), plural(live, "live token goes", "live tokens go"), plural(counts.Active, "active person signs", "active people sign")), nil
+		st.Name, name, c.tenantURL(name), phrase.Count(live, "live token goes", "live tokens go"), phrase.Count(counts.Active, "active person signs", "active people sign")), nil
 }
 
 func (c *command) siteDelete() *cobra.Command {
@@ -256,7 +257,7 @@ Asks first, with the numbers. --yes answers that question.`,
 			if err != nil {
 				return err
 			}
-			people := plural(counts.Active+counts.Deactivated, "person", "people")
+			people := phrase.Count(counts.Active+counts.Deactivated, "person", "people")
 			question := fmt.Sprintf("This deletes the site %s with %s (%d active), its groups, tokens and request log. It cannot be undone.", st.Name, people, counts.Active)
 			if err := c.confirm(cmd, yes, question, st.Name); err != nil {
 				return err
@@ -333,7 +334,7 @@ named with its line and column and stops nothing else. Nobody is removed.`,
 			}
 			out := map[string]any{"created": report.Created, "updated": report.Updated, "unchanged": report.Unchanged, "errors": problems}
 			if err := c.print(out, func(w io.Writer) {
-				fmt.Fprintf(w, "%d created, %d updated, %d unchanged, %s.\n", report.Created, report.Updated, report.Unchanged, plural(len(problems), "row not read", "rows not read"))
+				fmt.Fprintf(w, "%d created, %d updated, %d unchanged, %s.\n", report.Created, report.Updated, report.Unchanged, phrase.Count(len(problems), "row not read", "rows not read"))
 			}); err != nil {
 				return err
 			}
@@ -352,7 +353,7 @@ func (s *services) importPeople(ctx context.Context, st site.Site, in io.Reader)
 	return report, err
 }
 
-// problems names the rows that were not read; there being any makes the command fail.
+// problems prints the rows that could not be read. If there are any, the command fails.
 func (c *command) problems(file string, problems []string) error {
 	for _, p := range problems {
 		c.note("%s: %s", file, p)
@@ -363,7 +364,7 @@ func (c *command) problems(file string, problems []string) error {
 	return nil
 }
 
-// open opens a file, or standard input for "-".
+// open opens a file; "-" is standard input.
 func (c *command) open(name string) (io.ReadCloser, error) {
 	if name == "-" {
 		return io.NopCloser(c.stdin), nil
@@ -395,10 +396,10 @@ func (s *services) siteByName(ctx context.Context, name string) (site.Site, erro
 	return site.Site{}, fmt.Errorf("there is no site %q; there is %s", name, strings.Join(known, ", "))
 }
 
-// mostDays is a hundred years.
+// mostDays is the largest number of days: a hundred years.
 const mostDays = 36500
 
-// duration reads "90d", "36h" or what Go reads.
+// duration reads "90d", "36h" or any duration that Go reads.
 func duration(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.Atoi(days)

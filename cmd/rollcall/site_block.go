@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 )
@@ -17,7 +18,7 @@ type blockedJSON struct {
 	UserName      string `json:"userName"`
 	Blocked       bool   `json:"blocked"`
 	Active        bool   `json:"active"`
-	Changed       bool   `json:"changed"` // false: it was so already
+	Changed       bool   `json:"changed"` // false if the person already was blocked or unblocked
 	SessionsEnded int    `json:"sessionsEnded"`
 	Error         string `json:"error,omitempty"` // why it was not done
 }
@@ -51,7 +52,7 @@ If one of the names is unknown, nothing is done.`,
 	}
 }
 
-// blocks does something to each of the people that the arguments name, once all of them are known.
+// blocks calls do for each person that the arguments name, after it has found all of them.
 func (c *command) blocks(do func(context.Context, *roster.Roster, string) (roster.Outcome, error)) func(*cobra.Command, []string) error {
 	return c.with(func(cmd *cobra.Command, s *services, args []string) error {
 		st, err := s.siteByName(cmd.Context(), args[0])
@@ -102,7 +103,7 @@ func (p blockedJSON) words() string {
 	state := "is blocked"
 	switch {
 	case p.Blocked && p.SessionsEnded > 0:
-		state += "; " + plural(p.SessionsEnded, "session", "sessions") + " ended"
+		state += "; " + phrase.Count(p.SessionsEnded, "session", "sessions") + " ended"
 	case p.Blocked:
 	case p.Active:
 		state = "is not blocked and active"

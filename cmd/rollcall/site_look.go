@@ -9,7 +9,7 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 )
 
-// lookAlikeJSON is a person who looks like others, in --json output.
+// lookAlikeJSON is, in --json output, a person whose name looks like those of others.
 type lookAlikeJSON struct {
 	UserName  string          `json:"userName"`
 	LooksLike []looksLikeJSON `json:"looksLike"`
@@ -17,12 +17,12 @@ type lookAlikeJSON struct {
 
 type looksLikeJSON struct {
 	UserName     string `json:"userName"`
-	Attribute    string `json:"attribute"` // of theirs
+	Attribute    string `json:"attribute"` // the attribute of the other person
 	Value        string `json:"value"`
-	OwnAttribute string `json:"ownAttribute"` // that it looks like
+	OwnAttribute string `json:"ownAttribute"` // the attribute that it looks like
 	OwnValue     string `json:"ownValue"`
 	Has          string `json:"has,omitempty"`    // characters that the own value does not have
-	OwnHas       string `json:"ownHas,omitempty"` // the other way round
+	OwnHas       string `json:"ownHas,omitempty"` // characters that the other value does not have
 }
 
 func (c *command) siteLookAlikes() *cobra.Command {

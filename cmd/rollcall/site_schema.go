@@ -130,7 +130,8 @@ func (c *command) siteSchemaClear() *cobra.Command {
 	return cmd
 }
 
-// setSchemas names everything that stands in the way, a line each, or what was dropped.
+// setSchemas changes the schemas. It prints one line for each thing that prevents the change, or
+// for each thing that was dropped.
 func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string, doc []byte, force bool) error {
 	st, err := s.siteByName(cmd.Context(), name)
 	if err != nil {
@@ -163,7 +164,7 @@ func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string,
 	return c.printTypes(changed)
 }
 
-// noteUses says what is in the way, what --force would drop, and what to keep before.
+// noteUses prints what prevents the change, what --force would drop, and what to save first.
 func (c *command) noteUses(name string, used *site.InUse) {
 	for _, u := range used.Uses {
 		c.note("%s", u)
@@ -187,7 +188,7 @@ func (c *command) noteUses(name string, used *site.InUse) {
 	c.note("To be able to go back, keep a backup of the database and the document of now: rollcall site schema show %s --document. Without a backup, setting that document again lets the next full cycle of the identity provider (Entra ID: Restart provisioning) bring back what it has.", name)
 }
 
-// ownSchemas says in words what a site has configured.
+// ownSchemas says in words which schemas a site has configured.
 func ownSchemas(st site.Site) string {
 	if st.Schemas == nil {
 		return "none"

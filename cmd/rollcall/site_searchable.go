@@ -20,7 +20,7 @@ func (c *command) siteSearchable() *cobra.Command {
 type searchableJSON struct {
 	ResourceType string `json:"resourceType"`
 	Attribute    string `json:"attribute"`
-	Complete     bool   `json:"complete"` // filters use it
+	Complete     bool   `json:"complete"` // filters use the attribute
 	Indexed      int    `json:"indexed"`
 	Resources    int    `json:"resources"`
 }
@@ -61,7 +61,7 @@ func searchableOf(all []roster.Indexing) []searchableJSON {
 	return out
 }
 
-// indexedText is how far an index is, for people.
+// indexedText says in words how far the indexing of an attribute is.
 func indexedText(i roster.Indexing) string {
 	if i.Complete {
 		return "complete"
@@ -113,7 +113,7 @@ from the next one on. No data is lost; the index is cleared in the background.`,
 	}
 }
 
-// searchableText says in words what a site has declared searchable.
+// searchableText says in words which attributes a site has declared searchable.
 func searchableText(all []roster.Indexing) string {
 	if len(all) == 0 {
 		return "nothing beside what every site has"

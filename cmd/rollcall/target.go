@@ -11,14 +11,15 @@ import (
 	"github.com/rollcall-scim/rollcall/scimclient"
 )
 
-// targetMaker makes the SCIM client of a Tenant URL and token on the checked HTTP client.
+// targetMaker returns a function that makes the SCIM client for a Tenant URL and a token. The
+// client uses the given HTTP client, which checks addresses.
 func targetMaker(client *http.Client, now func() time.Time) provision.TargetMaker {
 	return func(tenantURL, secret string) (provision.Target, error) {
 		return scimclient.New(tenantURL, secret, scimclient.Options{HTTP: client, Now: now, NewID: uuid.NewString})
 	}
 }
 
-// guideTemplate is what a new application begins with: the mappings of the guide.
+// guideTemplate returns the schema with which a new application starts: the mappings of the guide.
 func guideTemplate() (*provision.Schema, error) {
 	text, err := templates.Get(templates.Guide)
 	if err != nil {

@@ -14,26 +14,27 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// access is what a command does with the database.
+// access is how a command uses the database.
 type access int
 
 const (
 	noDatabase access = iota
-	reads             // and never makes one, nor a key
-	writes            // in one that is there
-	makes             // and makes one where there is none
+	reads             // reads: never creates a database or a key
+	writes            // writes to an existing database
+	makes             // creates the database if there is none
 )
 
-// makers are the commands that begin with nothing, beside serve, as messages name them.
+// makers names the commands besides serve that create a database, for messages.
 const makers = "rollcall site create NAME, rollcall directory create NAME, rollcall operator link and rollcall migrate"
 
-// trait is what a command does with what all commands share. A global flag that would change nothing is refused.
+// trait says which shared things a command uses. A global flag that would change nothing is
+// refused.
 type trait struct {
 	access access
-	flags  []string // the global flags that change what it does
+	flags  []string // the global flags that the command uses
 }
 
-// The global flags that go together.
+// shared returns a trait with the global flags that every command with a database uses, and more.
 func shared(a access, more ...string) trait {
 	t := trait{access: a, flags: more}
 	if a != noDatabase {
@@ -42,7 +43,8 @@ func shared(a access, more ...string) trait {
 	return t
 }
 
-// traitOf is the trait of the command of that path. A command without an entry here has none, which a test refuses.
+// traitOf returns the trait of the command with that path. A test checks that every command has
+// one.
 func traitOf(path string) (trait, bool) {
 	targets := []string{"public-url", "allow-private-targets", "allow-loopback-targets"}
 	switch path {
@@ -85,8 +87,8 @@ func traitOf(path string) (trait, bool) {
 	return trait{}, false
 }
 
-// checkFlags refuses flags that would be ignored: a global one that the command does not look at, and one without a value, as in
-// --actions "$ACTIONS" where there is none.
+// checkFlags refuses flags that would have no effect: global ones that the command does not use,
+// and those with an empty value, as in --actions "$ACTIONS" when ACTIONS is not set.
 func checkFlags(cmd *cobra.Command) (err error) {
 	t, known := traitOf(strings.TrimSpace(commandPath(cmd)))
 	cmd.Flags().Visit(func(f *pflag.Flag) {
@@ -108,7 +110,7 @@ func whyIgnored(cmd *cobra.Command, flag string) string {
 	return ""
 }
 
-// hideIgnored leaves out of a command's help the global flags that it does not look at.
+// hideIgnored removes from a command's help the global flags that it does not use.
 func hideIgnored(cmd *cobra.Command) {
 	t, known := traitOf(strings.TrimSpace(commandPath(cmd)))
 	if !known {
@@ -121,13 +123,14 @@ func hideIgnored(cmd *cobra.Command) {
 	})
 }
 
-// accessOf is what a command does with the database.
+// accessOf returns how a command uses the database.
 func accessOf(cmd *cobra.Command) access {
 	t, _ := traitOf(strings.TrimSpace(commandPath(cmd)))
 	return t.access
 }
 
-// noDatabaseYet is the answer of a command that needs a database where there is none: its name may be mistyped.
+// noDatabaseYet returns the error of a command that needs a database if there is none. The name may
+// be mistyped.
 func (c *command) noDatabaseYet() error {
 	where := "at " + sqldb.Path(c.database)
 	if sqldb.Kind(c.database) == sqldb.PostgreSQL {
@@ -136,7 +139,7 @@ func (c *command) noDatabaseYet() error {
 	return fmt.Errorf("there is no database %s; if yours is elsewhere, name it with --database; rollcall serve makes a new one, and so do %s", where, makers)
 }
 
-// missing says whether a SQLite file is not there.
+// missing reports whether a SQLite file does not exist.
 func missing(database string) bool {
 	if sqldb.Kind(database) != sqldb.SQLite {
 		return false
@@ -145,7 +148,8 @@ func missing(database string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// saysNew names a database that a command has just made. Who meant another one sees it at once.
+// saysNew prints the name of a database that a command has just created, so that a person who meant
+// another one notices.
 func (c *command) saysNew() {
 	if sqldb.Kind(c.database) == sqldb.PostgreSQL {
 		c.note("This PostgreSQL database held nothing of Rollcall's: its tables were made.")
@@ -154,7 +158,7 @@ func (c *command) saysNew() {
 	c.note("There was no database at %s: a new one was made.", sqldb.Path(c.database))
 }
 
-// noKey stands in for a key that is not there, where nothing is sealed yet.
+// noKey stands for a missing key, while nothing is sealed yet.
 type noKey struct{}
 
 func (noKey) Seal([]byte, string) ([]byte, error) { return nil, errNoKey }

@@ -24,6 +24,7 @@ import (
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -36,15 +37,16 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// defaultListen is where `serve` listens, and where links lead, unless told otherwise.
+// defaultListen is where `serve` listens, and where links lead, unless a flag says otherwise.
 const defaultListen = "127.0.0.1:8080"
 
-// services is every domain wired on one database. Commands and the server use the same.
+// services holds every domain, connected to one database. Commands and the server use the same
+// ones.
 type services struct {
 	db          *store.DB
 	log         *slog.Logger
-	owner       string // names this process in leases
-	made        bool   // the database held nothing before
+	owner       string // the name of this process in leases
+	made        bool   // the database was empty before
 	sites       *site.Sites
 	requests    *requestlog.Log
 	rosters     *roster.Rosters
@@ -62,15 +64,17 @@ type services struct {
 // wiring is what differs between commands, the server and the demo.
 type wiring struct {
 	log      *slog.Logger
-	listens  []net.Addr    // of this process; of these the engine may reach sites' SCIM endpoints only
-	closed   net.Addr      // the listener of metrics, which the engine may not reach; nil without one
-	interval time.Duration // between cycles; 0 is Entra's 40 minutes
-	readOnly bool          // nothing is made: no database, no key
-	existing bool          // no database is made
-	instance string        // names the installation's one process on SQLite, so that a restart takes its leases back at once
+	listens  []net.Addr    // addresses on which this process listens; provisioning may reach only SCIM endpoints there
+	closed   net.Addr      // the listener of metrics, which provisioning may not reach; nil for none
+	interval time.Duration // between cycles; 0 means Entra's 40 minutes
+	readOnly bool          // create neither a database nor a key
+	existing bool          // create no database
+	// names the one server of an installation on SQLite, so that it takes its leases back at once
+	// after a restart
+	instance string
 }
 
-// with opens the database around a command.
+// with returns a command's function that opens the database, calls do and closes the database.
 func (c *command) with(do func(*cobra.Command, *services, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := c.checkAddresses(cmd); err != nil {
@@ -88,7 +92,7 @@ func (c *command) with(do func(*cobra.Command, *services, []string) error) func(
 	}
 }
 
-// openServices opens and migrates the database and wires every domain on it.
+// openServices opens and migrates the database, and connects every domain to it.
 func (c *command) openServices(ctx context.Context, w wiring) (*services, error) {
 	if w.log == nil {
 		w.log = warnings(c.stderr)
@@ -107,7 +111,8 @@ func (c *command) openServices(ctx context.Context, w wiring) (*services, error)
 	return s, nil
 }
 
-// warnings writes what a command must not keep to itself, without times and levels.
+// warnings returns a logger for warnings that the user of a command must see, without times and
+// levels.
 func warnings(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(forPeople{w}, &slog.HandlerOptions{
 		Level: slog.LevelWarn,
@@ -169,7 +174,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 	return s, nil
 }
 
-// application finds what an application is called.
+// application returns the name of an application.
 func (s *services) application(ctx context.Context, key provision.Key) (string, error) {
 	h, err := s.directories.OpenID(ctx, directory.ID(key.Directory))
 	if err != nil {
@@ -179,8 +184,8 @@ func (s *services) application(ctx context.Context, key provision.Key) (string, 
 	return app.Name, err
 }
 
-// outbound is what provisioning may reach. Loopback is for trying things out: it is open where the installation itself is reached
-// over loopback, or where a flag says so.
+// outbound returns what provisioning may reach. It may reach this machine if the installation
+// itself is reached over loopback, or if a flag allows it.
 func (c *command) outbound(listens []net.Addr, closed net.Addr) outbound.Options {
 	public, err := url.Parse(c.address())
 	local := err == nil && outbound.IsLoopbackHost(public.Hostname())
@@ -198,23 +203,24 @@ func (c *command) outbound(listens []net.Addr, closed net.Addr) outbound.Options
 	return o
 }
 
-// wake makes a job's lease due, so that whoever serves works on it at once.
+// wake makes a job's lease due, so that a server works on it at once.
 func (s *services) wake(ctx context.Context, key provision.Key) error {
 	return s.leases.Wake(ctx, provision.LeaseKind, key.String())
 }
 
-// source opens the directory that a job reads from.
+// source opens the directory that a job reads.
 func (s *services) source(ctx context.Context, id provision.SourceID) (provision.Source, error) {
 	return source.Opener(s.directories.OpenID)(ctx, id)
 }
 
-// Versions of the database that the wiring must know of.
+// Versions of the database that need special care.
 const (
-	versionOfJobs         = 6  // has the table of jobs
-	versionOfBoundSecrets = 13 // Secret Tokens are sealed for the origin of their Tenant URL
+	versionOfJobs         = 6  // the first version with the table of jobs
+	versionOfBoundSecrets = 13 // the first version whose Secret Tokens are sealed for the origin of their Tenant URL
 )
 
-// migrate brings the database up to date. Secret Tokens are sealed again before the version that says so.
+// migrate migrates the database. Before the version that binds Secret Tokens to their origin, it
+// seals them again.
 func (c *command) migrate(ctx context.Context, db *store.DB, jobs provision.Store, sealer provision.Sealer, version int64, log *slog.Logger) error {
 	if version >= versionOfJobs && version < versionOfBoundSecrets {
 		_, lost, err := (&provision.Jobs{Store: jobs, Sealer: sealer, Now: c.now}).BindSecrets(ctx)
@@ -228,12 +234,13 @@ func (c *command) migrate(ctx context.Context, db *store.DB, jobs provision.Stor
 	return db.Migrate(ctx)
 }
 
-// sealer opens the key for stored credentials. Beside a SQLite file it is made once; a PostgreSQL database may be shared by many
-// machines, so there the key must be given.
+// sealer opens the key for stored credentials. With SQLite it creates the key file next to the
+// database once. With PostgreSQL the key must be given, because several machines may share the
+// database.
 func (c *command) sealer(ctx context.Context, db *store.DB, jobs provision.Store, version int64, w wiring) (provision.Sealer, error) {
 	file, err := c.keyPath(db)
 	if err != nil && w.readOnly {
-		return noKey{}, nil // what needs no key is read without one
+		return noKey{}, nil // a command that needs no key runs without one
 	}
 	if err != nil {
 		return nil, err
@@ -264,7 +271,7 @@ func (c *command) sealer(ctx context.Context, db *store.DB, jobs provision.Store
 	return sealer, nil
 }
 
-// keyPath is the key file: the one that was given, or the one beside a SQLite file.
+// keyPath returns the key file: the given one, or the one next to a SQLite file.
 func (c *command) keyPath(db *store.DB) (string, error) {
 	switch {
 	case c.keyFile != "":
@@ -275,7 +282,7 @@ func (c *command) keyPath(db *store.DB) (string, error) {
 	return db.File() + ".key", nil
 }
 
-// lostKeyError refuses to make a new key in the place of one that is needed.
+// lostKeyError refuses to make a new key in place of one that is still needed.
 type lostKeyError struct {
 	file   string
 	sealed int
@@ -283,10 +290,11 @@ type lostKeyError struct {
 
 func (e *lostKeyError) Error() string {
 	return fmt.Sprintf("the key file %s is missing, and %s in the database can be opened with it alone; put the file back or name it with --key-file; if it is lost: rollcall key reset --discard-sealed",
-		e.file, plural(e.sealed, "credential", "credentials"))
+		e.file, phrase.Count(e.sealed, "credential", "credentials"))
 }
 
-// ownerName names this process in leases: a stable name for the server of a SQLite file, else one of its own.
+// ownerName returns the name of this process in leases: a stable one for the server of a SQLite
+// file, otherwise a unique one.
 func ownerName(instance string) (string, error) {
 	host, err := os.Hostname()
 	if err != nil {
@@ -301,11 +309,11 @@ func ownerName(instance string) (string, error) {
 // randomID returns 128 random bits as 32 hexadecimal digits.
 func randomID() string {
 	var b [16]byte
-	rand.Read(b[:]) // never fails, by its documentation
+	rand.Read(b[:]) // documented never to fail
 	return hex.EncodeToString(b[:])
 }
 
-// address is how people reach this installation, without a trailing slash.
+// address returns the URL of this installation for people, without a slash at the end.
 func (c *command) address() string {
 	if c.publicURL == "" {
 		return "http://" + defaultListen
@@ -313,7 +321,7 @@ func (c *command) address() string {
 	return strings.TrimRight(c.publicURL, "/")
 }
 
-// checkAddresses reads the database and the public URL that flags or the environment name.
+// checkAddresses checks the database and the public URL that flags or the environment name.
 func (c *command) checkAddresses(cmd *cobra.Command) error {
 	database, err := sqldb.ParseURL(c.database)
 	if err != nil {

@@ -721,7 +721,7 @@ func provisioningStateOf(r provision.Report) *provisioningState {
 	for _, f := range []struct {
 		name string
 		n    int
-	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}} {
+	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Kept blocked", r.Held}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}} {
 		s.Figures = append(s.Figures, figure{Name: f.name, Value: console.GroupDigits(f.n)})
 	}
 	return s

@@ -1,5 +1,8 @@
 // Package source connects a directory to the provisioning engine: it implements provision.Source
 // and provision.Catalog. Packages directory and provision do not import each other.
+//
+// What the engine will need to provision groups is in group.go: groups as objects, their members
+// page by page, and changes of both.
 package source
 
 import (
@@ -49,9 +52,10 @@ func (d Directory) Snapshot(ctx context.Context, q provision.SnapshotQuery) ([]p
 	return objects, nil
 }
 
-// Changes returns the users that have changed or whose assignment has changed.
+// Changes returns the users that have changed, whose assignment has changed, or who have or had an
+// assignment through a group of which something changed.
 func (d Directory) Changes(ctx context.Context, app string, after provision.Cursor, limit int) (provision.Changed, error) {
-	from, err := event.ParsePosition(string(after))
+	from, err := directory.ParseProgress(string(after))
 	if err != nil {
 		return provision.Changed{}, err
 	}
@@ -62,7 +66,11 @@ func (d Directory) Changes(ctx context.Context, app string, after provision.Curs
 	if err != nil {
 		return provision.Changed{}, err
 	}
-	return provision.Changed{IDs: c.ObjectIDs, Cursor: CursorOf(c.Position), More: c.More}, nil
+	cursor := CursorOf(c.Progress.Position)
+	if c.Progress.Within != "" {
+		cursor = provision.Cursor(c.Progress.String())
+	}
+	return provision.Changed{IDs: c.ObjectIDs, Cursor: cursor, More: c.More}, nil
 }
 
 // Object returns one user.

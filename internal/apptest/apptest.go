@@ -1,10 +1,8 @@
-// Package apptest builds the real binary and drives it in tests: as a process
-// that can be started, asked, stopped and killed, and as pages in a real
-// browser.
+// Package apptest runs the real binary in tests: as a process that tests can start, call, stop and
+// kill, and through its pages in a real browser.
 //
-// The binary is built without the race detector, once: tests that kill
-// processes, run a browser or move many rows measure the product, not its
-// instrumentation.
+// The binary is built once, without the race detector. Tests that kill processes, run a browser or
+// move many rows should measure the product, not its instrumentation.
 package apptest
 
 import (
@@ -22,7 +20,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/binary"
 )
 
-// Binary is the path of the real binary.
+// Binary returns the path of the real binary.
 func Binary(t testing.TB) string {
 	t.Helper()
 	path, err := binary.Build()
@@ -32,11 +30,10 @@ func Binary(t testing.TB) string {
 	return path
 }
 
-// All reports whether this run must not skip anything (make test).
+// All reports whether this run must not skip any test (make test).
 func All() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
 
-// Run runs one command to its end and returns its standard output. It fails
-// the test when the command does.
+// Run runs one command and returns its standard output. It fails the test if the command fails.
 func Run(t testing.TB, env []string, args ...string) string {
 	t.Helper()
 	stdout, stderr, err := Try(t, env, args...)
@@ -46,7 +43,7 @@ func Run(t testing.TB, env []string, args ...string) string {
 	return stdout
 }
 
-// Try runs one command to its end.
+// Try runs one command and returns its outputs, and an error if it fails.
 func Try(t testing.TB, env []string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	cmd := exec.Command(Binary(t), args...)
@@ -65,8 +62,8 @@ type Process struct {
 	stdout  *bufio.Reader
 }
 
-// Start starts rollcall with args and leaves it running. It is killed at the
-// end of the test when it still runs then.
+// Start starts rollcall with args and leaves it running. If it still runs at the end of the test,
+// it is killed.
 func Start(t testing.TB, env []string, args ...string) *Process {
 	t.Helper()
 	p := &Process{}
@@ -102,10 +99,10 @@ func (p *Process) ReadJSON(t testing.TB, v any) {
 	go io.Copy(io.Discard, p.stdout)
 }
 
-// PID is the process's number.
+// PID returns the process id.
 func (p *Process) PID() int { return p.process.PID() }
 
-// Await waits until a line of standard error contains the words, and returns the line.
+// Await waits until a line of standard error contains the text, and returns the line.
 func (p *Process) Await(t testing.TB, text string) string {
 	t.Helper()
 	end := time.Now().Add(30 * time.Second)
@@ -132,11 +129,11 @@ func (p *Process) Stderr() string {
 	return p.stderr.String()
 }
 
-// Kill ends the process as a power cut would (SIGKILL) and waits for its end.
-func (p *Process) Kill() { _ = p.process.Kill() } // fails only when it cannot be signalled: then it runs on
+// Kill ends the process as a power cut would (SIGKILL), and waits for its end.
+func (p *Process) Kill() { _ = p.process.Kill() } // an error means that it cannot be signalled, so it keeps running
 
-// Stop asks the process to end (SIGTERM) and returns how it did.
+// Stop asks the process to end (SIGTERM), and returns how it ended.
 func (p *Process) Stop(patience time.Duration) error { return p.process.Interrupt(patience) }
 
-// Done is closed when the process has ended.
+// Done returns a channel that is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.process.Done() }

@@ -26,13 +26,14 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 )
 
-// trailRow says what the audit trail tells of one kind of event.
+// trailRow says what the audit trail must record about one kind of event.
 type trailRow struct {
-	by      string // kinds of actors that the journey makes it with, in order
-	changes string // names of what changes, with commas; empty where no value does, or another in each case
+	by      string // the kinds of actors that cause the event in the journey, in order
+	changes string // names of what changes, separated by commas; empty if nothing does, or if it differs from case to case
 }
 
-// trail is every event that there is: a new name without a row here fails the test, as does a row that the journey does not make.
+// trail lists every event that exists. A name without a row fails the test, and so does a row whose
+// event the journey does not cause.
 func trail() map[string]trailRow {
 	return map[string]trailRow{
 		"user.created": {"admin command token", "userName,userPrincipalName"}, "user.updated": {"command token", ""},
@@ -71,12 +72,18 @@ func trail() map[string]trailRow {
 	}
 }
 
-// elsewhere are the events that no journey can make in a short time, with the test that makes them.
+// elsewhere lists the events that the journey cannot cause in a short time, with the test that
+// causes each.
 func elsewhere() map[string]string {
 	return map[string]string{
 		"provisioning.behind":  "provision.TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody",
-		"provisioning.deleted": "provision.TestSave", // nothing that people can reach does it
+		"provisioning.deleted": "provision.TestSave", // no command or page causes it
 		"site.setting_changed": "site.TestASettingWithoutAnEventOfItsOwnHasTheCommonOne",
+
+		"group.restored": "directory.TestGroupsAreMadeRenamedDeletedAndRestored", "group.purged": "directory.TestGroupsAreMadeRenamedDeletedAndRestored",
+		"group.member_added": "directory.TestMembersComeAndGo", "group.member_removed": "directory.TestMembersComeAndGo",
+		"assignment.changed": "directory.TestRolesOfAnApplication", "application.role_created": "directory.TestRolesOfAnApplication",
+		"application.role_changed": "directory.TestRolesOfAnApplication", "application.role_deleted": "directory.TestRolesOfAnApplication",
 	}
 }
 
@@ -98,7 +105,8 @@ func newVisitor(t *testing.T, base, token string) *visitor {
 	return &visitor{t: t, base: base, token: token, client: http.Client{Jar: jar}}
 }
 
-// send sends a form or, where a token is given, SCIM, and wants one of the statuses below 400 unless another is named.
+// send sends a form, or SCIM if there is a token. The status must be one of want, or below 400 if
+// want is empty.
 func (v *visitor) send(method, path, body string, want ...int) string {
 	v.t.Helper()
 	if !strings.HasPrefix(path, "http") {
@@ -139,7 +147,7 @@ func (v *visitor) post(path string, form url.Values, want ...int) string {
 	return v.send(http.MethodPost, path, form.Encode(), want...)
 }
 
-// make sends a SCIM POST and returns the id of what was made.
+// make sends a SCIM POST and returns the id of the new resource.
 func (v *visitor) make(path, body string) string {
 	v.t.Helper()
 	var made struct{ ID string }
@@ -154,7 +162,7 @@ func (v *visitor) patch(path, attribute, value string) {
 	v.send(http.MethodPatch, path, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"`+attribute+`","value":`+value+`}]}`)
 }
 
-// cookies are the sessions of the visitor at a path.
+// cookies returns the values of the visitor's cookies at a path.
 func (v *visitor) cookies(path string) (values []string) {
 	u, err := url.Parse(v.base + path)
 	if err != nil {
@@ -168,7 +176,7 @@ func (v *visitor) cookies(path string) (values []string) {
 	return values
 }
 
-// journey does everything that leaves an event, by the command line, the pages and SCIM.
+// journey causes every event, by the command line, the pages and SCIM.
 type journey struct {
 	t       *testing.T
 	env     []string
@@ -192,7 +200,7 @@ func (j *journey) file(name, text string) string {
 	return path
 }
 
-// follow signs a visitor in by the link that a command printed.
+// follow signs a visitor in with the link that a command printed.
 func (j *journey) follow(v *visitor, printed string) {
 	j.t.Helper()
 	link := regexp.MustCompile(`http\S+`).FindString(printed)
@@ -239,7 +247,7 @@ func (j *journey) scim() {
 	device := v.make("/Devices", `{"schemas":["urn:example:Device"],"serial":"1"}`)
 	v.patch("/Devices/"+device, "serial", `"2"`)
 	v.send(http.MethodDelete, "/Devices/"+device, "")
-	// The token where it does not belong.
+	// The token in a place where it does not belong.
 	v.get("/Users?apikey="+token, 200, 400)
 	v.get("/Users/"+token, 404)
 
@@ -357,7 +365,7 @@ func (j *journey) directory() {
 	j.run("retention", "set", "--reads", "40d")
 }
 
-// hidden are the hidden fields of a page.
+// hidden returns the hidden fields of a page.
 func hidden(page string) url.Values {
 	form := url.Values{}
 	for _, m := range regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)"`).FindAllStringSubmatch(page, -1) {
@@ -366,7 +374,7 @@ func hidden(page string) url.Values {
 	return form
 }
 
-// await waits until the server has made an event.
+// await waits until the server has written an event with that name.
 func (j *journey) await(name string) {
 	j.t.Helper()
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
@@ -377,7 +385,7 @@ func (j *journey) await(name string) {
 	j.t.Fatalf("no event %s", name)
 }
 
-// key is lost in the end, and the database comes back from a copy, where it is a file.
+// At the end the key file is lost and, if the database is a file, it is restored from a copy.
 func (j *journey) end(file string) {
 	if err := j.server.Stop(20 * time.Second); err != nil {
 		j.t.Fatalf("stop: %v\n%s", err, j.server.Stderr())
@@ -403,8 +411,9 @@ func (j *journey) end(file string) {
 	}
 }
 
-// TestEveryEventTellsWhoDidItFromWhereAndWhatChanged makes every event by the command line, the pages and SCIM of a running server, on
-// both databases, and then looks for every secret of the journey in everything that is stored.
+// TestEveryEventTellsWhoDidItFromWhereAndWhatChanged causes every event, by the command line, the
+// pages and SCIM of a running server, on both databases. Then it searches everything that is stored
+// for every secret of the journey.
 func TestEveryEventTellsWhoDidItFromWhereAndWhatChanged(t *testing.T) {
 	t.Parallel()
 	for name := range trail() {
@@ -492,7 +501,8 @@ func (j *journey) check(t *testing.T, want map[string]trailRow) {
 	}
 }
 
-// checkCatalogue holds an event to what event.Catalogue says of its scope, subject and data.
+// checkCatalogue compares an event with what event.Catalogue says about its scope, subject and
+// data.
 func checkCatalogue(t *testing.T, e event.Entry) {
 	t.Helper()
 	d, ok := event.Describe(e.Event, e.Scope)
@@ -517,7 +527,8 @@ func checkCatalogue(t *testing.T, e event.Entry) {
 	}
 }
 
-// checkMade wants what event.Catalogue promises of each event from at least one that was made.
+// checkMade checks that at least one event of each name has everything that event.Catalogue
+// promises.
 func checkMade(t *testing.T, want map[string]trailRow, made map[string]event.Entry, all []event.Entry) {
 	t.Helper()
 	for _, d := range event.Catalogue {
@@ -541,7 +552,7 @@ func checkMade(t *testing.T, want map[string]trailRow, made map[string]event.Ent
 	}
 }
 
-// checkActor holds an event to what its kind of actor must say.
+// checkActor checks that an event says about its actor what that kind of actor must have.
 func checkActor(t *testing.T, e event.Entry) {
 	t.Helper()
 	a := e.Actor
@@ -556,7 +567,7 @@ func checkActor(t *testing.T, e event.Entry) {
 		right = (a.ID != "" || first) && strings.Contains(a.Name, "@") && atHand
 	case event.Token:
 		right = a.ID != "" && strings.HasPrefix(a.Name, "Entra (…") && a.Address == "127.0.0.1" && a.UserAgent == userAgent ||
-			a.ID != "" && a.Address == "127.0.0.1" && e.Scope == "site" // the engine's own requests
+			a.ID != "" && a.Address == "127.0.0.1" && e.Scope == "site" // requests of provisioning itself
 	case event.Command:
 		right = a.ID != "" && strings.Contains(a.Name, "@") && a.Address == ""
 	case event.Job:
@@ -574,7 +585,7 @@ func checkActor(t *testing.T, e event.Entry) {
 	}
 }
 
-// noSecrets looks for each secret in every text and every blob of every table.
+// noSecrets searches every text and every blob of every table for each secret.
 func noSecrets(t *testing.T, driver, address string, secrets map[string]string) {
 	t.Helper()
 	if len(secrets) < 5 {

@@ -21,12 +21,12 @@ import (
 // patience is how long a page may take to show what a test waits for.
 const patience = 15 * time.Second
 
-// Browser is a real Chromium. Each Window of it is a browser profile of its
-// own, so that two windows are two people.
+// Browser is a real Chromium. Each Window is a browser profile of its own, so two windows act as
+// two people.
 type Browser struct{ ctx context.Context }
 
-// OpenBrowser starts the Chromium of this machine. Nothing is downloaded.
-// Without one the test is skipped, and fails where nothing may be skipped.
+// OpenBrowser starts the installed Chromium. Without one it skips the test, or fails it if no test
+// may be skipped.
 func OpenBrowser(t testing.TB) *Browser {
 	t.Helper()
 	path := ""
@@ -46,7 +46,7 @@ func OpenBrowser(t testing.TB) *Browser {
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-scrollbars", true),
 		chromedp.Flag("font-render-hinting", "none"),
-		// The toolbar around each window would otherwise be pages of its own, in processes of their own, that nobody sees.
+		// Without this, the toolbar around each window would be pages in processes of their own.
 		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,PreloadTopChromeWebUI,WebUIOmniboxPopup,WebUIOmniboxAimPopup,InitialWebUI,WebUIReloadButton"))
 	alloc, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(alloc)
@@ -57,7 +57,7 @@ func OpenBrowser(t testing.TB) *Browser {
 	return &Browser{ctx: ctx}
 }
 
-// Window opens an empty window with cookies of its own, 1280 by 900 pixels.
+// Window opens an empty window of 1280 by 900 pixels, with cookies of its own.
 func (b *Browser) Window(t testing.TB, who string) *Window {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
@@ -67,7 +67,7 @@ func (b *Browser) Window(t testing.TB, who string) *Window {
 		t.Fatalf("open a window: %v", err)
 	}
 	w := &Window{t: t, who: who, ctx: ctx}
-	// Only one window of a screen has the focus; here each behaves as if it had.
+	// Only one window of a screen has the focus; here each window behaves as if it had.
 	w.do("take the focus", func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
 		_, err := cdp.Call(ctx, t, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 		return chromedp.Void{}, err
@@ -76,9 +76,9 @@ func (b *Browser) Window(t testing.TB, who string) *Window {
 	return w
 }
 
-// Window is one person's browser window. Its methods do what a person does,
-// by what a person sees (labels, texts of buttons and links), wait for it, and
-// fail the test when it does not come.
+// Window is one person's browser window. Its methods do what a person does. They find things by
+// what a person sees (labels, and the texts of buttons and links), wait for them, and fail the test
+// if they do not appear.
 type Window struct {
 	t   testing.TB
 	who string
@@ -88,10 +88,10 @@ type Window struct {
 	width, height int64
 }
 
-// Report lets what fails from now on fail another test, a step of the first.
+// Report makes the window fail t from now on, which is a subtest of the first test.
 func (w *Window) Report(t testing.TB) { w.t = t }
 
-// Awaits opens an address again and again until the page says one of the texts.
+// Awaits opens an address again and again until the page contains one of the texts.
 func (w *Window) Awaits(url string, texts ...string) {
 	w.t.Helper()
 	end := time.Now().Add(60 * time.Second)
@@ -119,14 +119,13 @@ func (w *Window) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// Open goes to an address, as typed into the address bar.
+// Open goes to an address, as if it were typed into the address bar.
 func (w *Window) Open(url string) {
 	w.t.Helper()
 	w.do("open "+url, chromedp.Navigate(url))
 }
 
-// Reload presses the reload button, and confirms when the browser asks
-// whether to send a form again.
+// Reload presses the reload button, and agrees if the browser asks whether to send a form again.
 func (w *Window) Reload() {
 	w.t.Helper()
 	w.do("reload", chromedp.Reload())
@@ -144,14 +143,14 @@ func (w *Window) URL() string {
 	return eval[string](w, "location.href")
 }
 
-// Text returns what the page says, as a person reads it.
+// Text returns the text of the page as a person reads it.
 func (w *Window) Text() string {
 	w.t.Helper()
 	return eval[string](w, "document.body ? document.body.innerText : ''")
 }
 
-// Sees waits until the page says each text. White space and case do
-// not matter, since a style sheet may change both.
+// Sees waits until the page contains each text. White space and case do not count, because a style
+// sheet may change both.
 func (w *Window) Sees(texts ...string) {
 	w.t.Helper()
 	for _, text := range texts {
@@ -161,7 +160,7 @@ func (w *Window) Sees(texts ...string) {
 	}
 }
 
-// SeesNot asserts that the page, as it is now, does not contain the words.
+// SeesNot fails the test if the page, as it is now, contains one of the texts.
 func (w *Window) SeesNot(texts ...string) {
 	w.t.Helper()
 	for _, text := range texts {
@@ -173,8 +172,8 @@ func (w *Window) SeesNot(texts ...string) {
 
 func squeeze(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), " ")) }
 
-// Clicks presses the button or link of that name. A name that several have is
-// told apart by near, words in the surrounding row, card or form.
+// Clicks presses the button or link with that name. If several have the name, near selects one by
+// text in the same row, card or form.
 func (w *Window) Clicks(name string, near ...string) {
 	w.t.Helper()
 	sel := w.find("control", name, near...)
@@ -185,14 +184,14 @@ func (w *Window) Clicks(name string, near ...string) {
 	}
 }
 
-// Fills replaces what the field with that label holds.
+// Fills replaces the content of the field with that label.
 func (w *Window) Fills(label, value string) {
 	w.t.Helper()
 	sel := w.find("field", label)
 	w.do("fill "+label, chromedp.Clear(sel), chromedp.SendKeys(sel, value))
 }
 
-// Chooses picks the option of that name in the list with that label.
+// Chooses selects the option with that name in the list with that label.
 func (w *Window) Chooses(label, option string) {
 	w.t.Helper()
 	sel := w.find("field", label)
@@ -210,12 +209,13 @@ func (w *Window) Chooses(label, option string) {
 	}
 }
 
-// Ticks sets the check box or radio button with that label.
+// Ticks sets the checkbox or radio button with that label.
 func (w *Window) Ticks(label string, on bool, near ...string) {
 	w.t.Helper()
 	sel := w.find("field", label, near...)
 	if w.Ticked(label, near...) != on {
-		// A person presses what is to be seen: the label, when the style sheet draws the control itself.
+		// If the style sheet draws the control itself, a person presses the label, which is what
+		// they see.
 		mark := fmt.Sprintf("tick%d", w.n.Add(1))
 		eval[bool](w, helpers+fmt.Sprintf(`(e => { (visible(e) && getComputedStyle(e).opacity !== "0" ? e : e.labels[0]).dataset.apptest = %s; return true; })(document.querySelector(%s))`, quote(mark), quote(string(sel))))
 		w.do("tick "+label, chromedp.Click(chromedp.CSS(fmt.Sprintf(`[data-apptest="%s"]`, mark))))
@@ -225,25 +225,25 @@ func (w *Window) Ticks(label string, on bool, near ...string) {
 	}
 }
 
-// Ticked says whether the check box or radio button with that label is set.
+// Ticked reports whether the checkbox or radio button with that label is set.
 func (w *Window) Ticked(label string, near ...string) bool {
 	w.t.Helper()
 	return eval[bool](w, fmt.Sprintf(`document.querySelector(%s).checked`, quote(string(w.find("field", label, near...)))))
 }
 
-// Value returns what the field with that label holds.
+// Value returns the content of the field with that label.
 func (w *Window) Value(label string) string {
 	w.t.Helper()
 	return eval[string](w, fmt.Sprintf(`(e => e.value ?? e.innerText)(document.querySelector(%s))`, quote(string(w.find("field", label)))))
 }
 
-// Has says whether the page has a visible element that a CSS selector picks.
+// Has reports whether the page has a visible element that matches a CSS selector.
 func (w *Window) Has(selector string) bool {
 	w.t.Helper()
 	return eval[bool](w, helpers+fmt.Sprintf(`[...document.querySelectorAll(%s)].some(visible)`, quote(selector)))
 }
 
-// Row returns the cells of the first table row that contains the words.
+// Row returns the cells of the first table row that contains the text.
 func (w *Window) Row(text string) []string {
 	w.t.Helper()
 	w.Sees(text)
@@ -253,8 +253,7 @@ func (w *Window) Row(text string) []string {
 	})()`, quote(text)))
 }
 
-// Table returns the cells of every row of the table whose header row holds the
-// given headings, header row first.
+// Table returns the cells of every row of the table with the given headings, the header row first.
 func (w *Window) Table(headings ...string) [][]string {
 	w.t.Helper()
 	want, _ := json.Marshal(headings) // strings always marshal
@@ -265,7 +264,8 @@ func (w *Window) Table(headings ...string) [][]string {
 	})()`, want))
 }
 
-// Resize sets the size of the page, in CSS pixels. A page that has it already is not drawn again.
+// Resize sets the size of the page in CSS pixels. It does nothing if the page has that size
+// already.
 func (w *Window) Resize(width, height int64) {
 	w.t.Helper()
 	if w.width == width && w.height == height {
@@ -285,7 +285,8 @@ func (w *Window) Dark(on bool) {
 	w.Prefers(map[string]string{"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"})
 }
 
-// Prefers sets the media features that style sheets ask for, by name. Those not named are as the browser has them.
+// Prefers sets the media features that style sheets ask for, by name. Features that are not named
+// keep the browser's values.
 func (w *Window) Prefers(features map[string]string) {
 	w.t.Helper()
 	var list []*emulation.MediaFeature
@@ -298,7 +299,8 @@ func (w *Window) Prefers(features map[string]string) {
 	})
 }
 
-// Runs runs a script in the page, waits for its promise, and reads the result as JSON into result, unless that is nil.
+// Runs runs a script in the page and waits for its promise. It reads the result as JSON into
+// result, unless that is nil.
 func (w *Window) Runs(script string, result any) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
@@ -312,7 +314,7 @@ func (w *Window) Runs(script string, result any) {
 	}
 }
 
-// Prints returns the page as it comes out of the printer, as PDF.
+// Prints returns the page as the browser would print it, as a PDF.
 func (w *Window) Prints() []byte {
 	w.t.Helper()
 	var pdf []byte
@@ -326,14 +328,14 @@ func (w *Window) Prints() []byte {
 	return pdf
 }
 
-// Picture writes the page, as far as it is visible, or whole, as a PNG file.
+// Picture writes the visible part of the page, or the whole page, to a PNG file.
 func (w *Window) Picture(file string, whole bool) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
 	defer cancel()
 	shot := chromedp.CaptureScreenshot()
 	if whole {
-		w.width, w.height = 0, 0 // the picture is taken in another
+		w.width, w.height = 0, 0 // taking the picture changed the size
 		shot = chromedp.FullScreenshot(100)
 	}
 	png, err := chromedp.Run(ctx, shot)
@@ -348,13 +350,13 @@ func (w *Window) Picture(file string, whole bool) {
 	}
 }
 
-// Overflows says by how many CSS pixels the page is wider than the window.
+// Overflows returns by how many CSS pixels the page is wider than the window.
 func (w *Window) Overflows() int {
 	w.t.Helper()
 	return eval[int](w, "Math.max(0, document.documentElement.scrollWidth - window.innerWidth)")
 }
 
-// helpers is how elements are found: by accessible name, visible ones only.
+// helpers are the scripts that find visible elements by their accessible name.
 const helpers = `
 var squeeze = s => (s || "").replace(/\s+/g, " ").trim().toLowerCase();
 var visible = e => { const b = e.getBoundingClientRect(); return b.width > 0 && b.height > 0 && getComputedStyle(e).visibility !== "hidden"; };
@@ -363,8 +365,8 @@ var holder = (e, near) => { for (let p = e.parentElement; p && p !== document.bo
 var depth = e => { let n = 0; for (let p = e; p; p = p.parentElement) n++; return n; };
 `
 
-// find returns a selector of the one element of that kind and name. An exact
-// name wins over one that only begins so; among equals, near decides.
+// find returns a selector for the one element with that kind and name. An exact name comes before a
+// name that only starts the same; if several are equal, near decides.
 func (w *Window) find(kind, name string, near ...string) chromedp.CSS {
 	w.t.Helper()
 	mark := fmt.Sprintf("%s%d", kind, w.n.Add(1))
@@ -394,8 +396,8 @@ func (w *Window) find(kind, name string, near ...string) chromedp.CSS {
 	return chromedp.CSS(fmt.Sprintf(`[data-apptest~="%s"]`, mark))
 }
 
-// waits asks until a condition holds. A page that is just being replaced
-// answers with an error; it is asked again.
+// waits evaluates a condition until it is true. A page that is being replaced answers with an
+// error; waits then tries again.
 func (w *Window) waits(condition string) bool {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
@@ -426,7 +428,7 @@ func eval[T any](w *Window, script string) T {
 	return v
 }
 
-// where says what the window shows, for a test that fails.
+// where describes what the window shows, for the message of a failing test.
 func (w *Window) where() string {
 	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
 	defer cancel()

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestAServerWithoutFilesWaits opens more connections than the server may have files. It waits, and answers all that it was asked
-// when some of them have gone.
+// TestAServerWithoutFilesWaits opens more connections than the server may have files. The server
+// must wait, and answer all requests once some connections have closed.
 func TestAServerWithoutFilesWaits(t *testing.T) {
 	t.Parallel()
 	w := newHostileWorld(t, []string{"ROLLCALL_DATABASE=" + filepath.Join(t.TempDir(), "r.db")})

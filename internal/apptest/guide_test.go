@@ -31,8 +31,8 @@ func startDemo(t *testing.T, args ...string) (demo, *apptest.Process) {
 	return d, p
 }
 
-// guideRows is the table of the guide, letter by letter, but for the empty default that Switch has in full and the column Remove: nothing
-// can be removed here.
+// guideRows is the table of the guide, word for word, except for the empty default of Switch, and
+// the column Remove: nothing can be removed here.
 var guideRows = [][]string{
 	{"userPrincipalName", "userName", "1"},
 	{`Switch([IsSoftDeleted], , "False", "True", "True", "False")`, "active", ""},
@@ -55,11 +55,10 @@ var guideRows = [][]string{
 	{"mailNickname", "externalId", ""},
 }
 
-// TestGuide follows "Configure SCIM with Entra ID" on a fresh demo, in a real
-// browser: each sentence that asks for an action is a step of that name, in
-// the guide's order, with the wrong turns that people take. docs/guide.md maps
-// its sentences to these steps, and shows the pictures that a run with
-// ROLLCALL_SCREENSHOTS takes.
+// TestGuide follows "Configure SCIM with Entra ID" on a fresh demo, in a real browser. Each
+// sentence that asks for an action is a step of that name, in the guide's order, with the mistakes
+// that people make. docs/guide.md maps its sentences to these steps, and shows the pictures that a
+// run with ROLLCALL_SCREENSHOTS takes.
 func TestGuide(t *testing.T) {
 	t.Parallel()
 	browser := apptest.OpenBrowser(t)
@@ -116,7 +115,7 @@ type visit struct {
 	url    string
 }
 
-// on makes a step's failures its own.
+// on makes failures fail the given step.
 func (g *guide) on(t *testing.T) {
 	g.T = t
 	for _, w := range []*apptest.Window{g.operator, g.kim, g.liam} {
@@ -124,7 +123,7 @@ func (g *guide) on(t *testing.T) {
 	}
 }
 
-// picture takes a picture for docs/guide.md, when asked to, and remembers the page.
+// picture takes a picture for docs/guide.md, if the run takes pictures, and remembers the page.
 func (g *guide) picture(w *apptest.Window, name string) {
 	g.Helper()
 	if !strings.Contains(w.URL(), "/generate") && !strings.Contains(w.URL(), "/test") {
@@ -135,7 +134,7 @@ func (g *guide) picture(w *apptest.Window, name string) {
 	}
 }
 
-// narrow looks at a page 320 pixels wide: nothing may be cut off at the side.
+// narrow checks a page 320 pixels wide: nothing may be cut off at the side.
 func (g *guide) narrow(v visit) {
 	g.Helper()
 	v.window.Resize(320, 700)
@@ -198,20 +197,20 @@ func (g *guide) enableSCIM() {
 	if g.kim.Ticked("Enable SCIM") {
 		g.Error("SCIM is on at a new site")
 	}
-	// The guide has no Save here: the tick counts at once.
+	// The guide has no Save here: the tick takes effect at once.
 	g.kim.Ticks("Enable SCIM", true)
 	g.kim.Sees("Not set up")
 }
 
 func (g *guide) generateToken() {
 	g.kim.Clicks("Generate")
-	g.kim.Sees("SCIM is on.") // though nobody saved
+	g.kim.Sees("SCIM is on.") // although nobody saved
 	g.kim.Sees("Generated", "Save this token", "You will not be able to retrieve this token again after reloading the page", "Copy to clipboard")
 	g.lost = g.tokenShown()
 	g.picture(g.kim, "token-generated")
 }
 
-// tokenShown is the token in the answer to the form.
+// tokenShown returns the token in the answer to the form.
 func (g *guide) tokenShown() string {
 	g.Helper()
 	for word := range strings.FieldsSeq(g.kim.Value("Authorization token")) {
@@ -231,7 +230,7 @@ func (g *guide) loseToken() {
 	g.kim.SeesNot(g.lost)
 	g.kim.Open(g.demo.URL + "/c/acme/admin/access/scim")
 	g.kim.SeesNot(g.lost)
-	// The lost token, and no second one.
+	// The list has the lost token, and no second one.
 	if rows := g.kim.Table("Token", "Created", "Last used"); len(rows) != 2 {
 		g.Errorf("got %d rows in the table of live tokens, want the header and one", len(rows))
 	}
@@ -254,7 +253,7 @@ func (g *guide) generateAgain() {
 func (g *guide) allowRoles() {
 	g.kim.Sees("Checking this box will allow you to promote and demote users from admin status using SCIM.")
 	g.kim.Ticks("Allow SCIM to manage user roles", true)
-	g.kim.Sees("Saved") // at once
+	g.kim.Sees("Saved") // takes effect at once
 	g.kim.Reload()
 	if !g.kim.Ticked("Allow SCIM to manage user roles") {
 		g.Error("Allow SCIM to manage user roles is not checked after it was saved")
@@ -355,13 +354,13 @@ func (g *guide) justUpdate() {
 }
 
 func (g *guide) inStep() {
-	// Hana was Hana Horvat at the site; the directory knows better.
+	// The site had her as Hana Horvat; the directory has the right name.
 	g.kim.Awaits(g.demo.URL+"/c/acme/admin/people?q=hana", "Hana Kovačević")
 	g.kim.Open(g.demo.URL + "/c/acme/admin/people?q=carmen")
 	g.kim.Sees("Carmen Ortega", "Deactivated")
 	g.kim.Open(g.demo.URL + "/c/acme/admin/people")
 	g.picture(g.kim, "people")
-	// With Update alone nobody is created, and nobody is an error.
+	// With only Update, nobody is created, and nobody is reported as an error.
 	g.operator.Awaits(g.demo.URL+"/d/contoso/applications/Acme/provisioning/logs?search=noah&status=skipped", "Noah Feldman")
 	g.openProvisioning()
 	g.picture(g.operator, "provisioning-running")

@@ -51,15 +51,15 @@ func newHostileWorld(t *testing.T, env []string) *hostileWorld {
 	return w
 }
 
-// got is one answer as it came over the wire.
+// got is one answer as the client received it.
 type got struct {
 	status int
 	header http.Header
 	body   []byte
-	took   time.Duration // until it began, from the moment when the client was connected
+	took   time.Duration // until the answer started, from when the client was connected
 }
 
-// request is a request as bytes; more are header lines, each with its line end.
+// request builds a request; more are header lines, each with its line end.
 func (w *hostileWorld) request(method, path, more, body string) string {
 	r := fmt.Sprintf("%s %s%s HTTP/1.1\r\nHost: acme.test\r\nAuthorization: Bearer %s\r\n%s", method, w.base, path, w.token, more)
 	if body != "" && !strings.Contains(more, "Transfer-Encoding") && !strings.Contains(more, "Content-Length") {
@@ -68,7 +68,7 @@ func (w *hostileWorld) request(method, path, more, body string) string {
 	return r + "\r\n" + body
 }
 
-// ask writes bytes to a new connection and returns every answer that comes before the server closes it.
+// ask sends bytes on a new connection, and returns every answer until the server closes it.
 func (w *hostileWorld) ask(t *testing.T, raw string) []got {
 	t.Helper()
 	return w.talk(t, false, func(conn io.Writer) error {
@@ -77,7 +77,8 @@ func (w *hostileWorld) ask(t *testing.T, raw string) []got {
 	})
 }
 
-// talk is like ask, but takes more than a string; half closes the client's side when everything is written.
+// talk is like ask, but calls write to send the bytes. With half, it closes the client's side after
+// that.
 func (w *hostileWorld) talk(t *testing.T, half bool, write func(conn io.Writer) error) (answers []got) {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", w.address)
@@ -89,7 +90,7 @@ func (w *hostileWorld) talk(t *testing.T, half bool, write func(conn io.Writer) 
 		t.Fatal(err)
 	}
 	go func() {
-		// A server may answer and close before it has read everything.
+		// The server may answer and close before it has read everything.
 		if err := write(conn); err == nil && half {
 			_ = conn.(*net.TCPConn).CloseWrite()
 		}
@@ -113,7 +114,7 @@ func (w *hostileWorld) talk(t *testing.T, half bool, write func(conn io.Writer) 
 	}
 }
 
-// memory is the peak resident size of a process, where the system tells it.
+// memory returns the peak resident size of a process, if the system reports it.
 func memory(t *testing.T, pid int) string {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -180,15 +181,17 @@ func TestARequestThatNeverEndsIsCutOff(t *testing.T) {
 	}
 }
 
-// hostileCase is one thing that a hostile client sends, and what it gets.
+// hostileCase is one thing that a hostile client sends, and the answer it must get.
 type hostileCase struct {
 	name   string
 	raw    string
-	write  func(io.Writer) error // instead of raw
-	half   bool                  // nothing comes after it
+	write  func(io.Writer) error // used instead of raw
+	half   bool                  // the client sends nothing more
 	status []int                 // of each answer, in order
-	scim   string                // scimType of the last answer; "-": it is a SCIM error without one; "": HTTP's own words
-	says   string                // in the last answer
+	// scimType of the last answer; "-" means a SCIM error without one; "" means an answer that is
+	// not SCIM
+	scim string
+	says string // text in the last answer
 }
 
 func (c hostileCase) check(t *testing.T, answers []got) {
@@ -227,7 +230,8 @@ func (c hostileCase) check(t *testing.T, answers []got) {
 	}
 }
 
-// checkUnharmed looks at what is there after everything: one person, no group, and a server that answers.
+// checkUnharmed checks what is left after all cases: one person, no group, and a server that
+// answers.
 func (w *hostileWorld) checkUnharmed(t *testing.T) {
 	t.Helper()
 	for path, want := range map[string]int{"/Users": 1, "/Groups": 0} {
@@ -244,7 +248,8 @@ func (w *hostileWorld) checkUnharmed(t *testing.T) {
 	}
 }
 
-// checkManyTimesTheSameMember makes a group that names one person and nobody a million times: it has one member.
+// checkManyTimesTheSameMember creates a group that names one person a million times. It must have
+// one member.
 func (w *hostileWorld) checkManyTimesTheSameMember(t *testing.T) {
 	t.Helper()
 	members := strings.Repeat(`{"value":"`+w.ada+`"},`, 500_000) + strings.Repeat(`{"value":"nobody"},`, 500_000) + `{"value":"` + strings.ToUpper(w.ada) + `"}`
@@ -274,7 +279,7 @@ func hostileCases(w *hostileWorld) []hostileCase {
 	authorized := "Authorization: Bearer " + w.token + "\r\n"
 	post := "POST " + w.base + "/Users HTTP/1.1\r\nHost: acme.test\r\n" + authorized
 	chunk := func(size int) []byte { return fmt.Appendf(nil, "%x\r\n%s\r\n", size, bytes.Repeat([]byte(" "), size)) }
-	// group streams a group with as many members, and then the rest of it.
+	// group sends a group with n members as a stream, and then tail.
 	group := func(head, member string, n int, tail string) func(io.Writer) error {
 		return func(conn io.Writer) error {
 			out := bufio.NewWriterSize(conn, 1<<20)
@@ -292,7 +297,7 @@ func hostileCases(w *hostileWorld) []hostileCase {
 	named := `{"schemas":["` + groupURN + `"],"displayName":"Everybody","members":[`
 	member := `{"value":"` + w.ada + `"}`
 	return []hostileCase{
-		// What the issue names.
+		// Deep, long and wide requests.
 		{name: "a filter nested 10,000 deep", raw: get("/Users?filter=" + url.QueryEscape(nested)), status: []int{400}, scim: "invalidFilter", says: "nests brackets deeper"},
 		{name: "a filter nested 10,000 deep in a search", raw: search(`"filter":"` + nested + `"`), status: []int{400}, scim: "invalidFilter", says: "nests brackets deeper"},
 		{name: "a body of 50 MB", raw: user(`,"title":"` + strings.Repeat("x", 50_000_000) + `"`), status: []int{413}, scim: "-", says: "larger than 1048576 bytes"},
@@ -314,7 +319,7 @@ func hostileCases(w *hostileWorld) []hostileCase {
 		{name: "invalid UTF-8", raw: user(",\"title\":\"\xc3\x28\""), status: []int{400}, scim: "invalidSyntax", says: "UTF-8"},
 		{name: "..%2f", raw: get("/Users/..%2f..%2fadmin"), status: []int{400}, scim: "-", says: "encoded slash"},
 
-		// Numbers, texts, encodings.
+		// Numbers, strings and encodings.
 		{name: "JSON nested 10,000 deep", raw: user(`,"name":` + strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_000)), status: []int{400}, scim: "invalidSyntax", says: "nested deeper than 16"},
 		{name: "a number of 1 MB", raw: patch(`{"op":"replace","path":"active","value":` + strings.Repeat("9", 1_000_000) + `}`), status: []int{400}, scim: "invalidValue", says: "active must be true or false"},
 		{name: "1e400", raw: search(`"count":1e400`), status: []int{400}, scim: "invalidValue", says: "count"},
@@ -329,7 +334,7 @@ func hostileCases(w *hostileWorld) []hostileCase {
 		{name: "a script in a string", raw: patch(`{"op":"replace","path":"active","value":"<script>alert(1)</script>"}`), status: []int{400}, scim: "invalidValue"},
 		{name: "gzip", raw: w.request("POST", "/Users", closing+"Content-Encoding: gzip\r\n", "\x1f\x8b\x08\x00bomb"), status: []int{415}, scim: "-", says: "uncompressed"},
 
-		// Much of it.
+		// Large amounts.
 		{name: "15,000 parameters", raw: get("/Users?" + strings.Repeat("a=1&", 15_000) + "count=0"), status: []int{200}},
 		{name: "100,000 parameters", raw: get("/Users?" + strings.Repeat("a=1&", 100_000)), status: []int{431}},
 		{name: "a parameter twice", raw: get("/Users?count=1&COUNT=2"), status: []int{400}, scim: "-", says: "twice"},
@@ -367,7 +372,7 @@ func hostileCases(w *hostileWorld) []hostileCase {
 		{name: "line ends in the query", raw: get("/Users?count=0&x=%0d%0aX-Injected:%201"), status: []int{200}},
 		{name: "line ends in an id that is echoed", raw: get("/Schemas/x%0aX-Injected:1"), status: []int{400}, scim: "-"},
 
-		// Who asks, for what.
+		// Who asks, and for what.
 		{name: "Host of somebody else", raw: strings.Replace(get("/Users/"+w.ada), "Host: acme.test", "Host: evil.example", 1), status: []int{200}, says: `"location":"` + publicURL + "/c/acme/auth/scim/v2/Users/" + w.ada + `"`},
 		{name: "an absolute request target", raw: strings.Replace(get("/Users/"+w.ada), "GET ", "GET http://evil.example", 1), status: []int{200}, says: `"location":"` + publicURL},
 		{name: "X-Forwarded-Host of nobody's proxy", raw: w.request("GET", "/Users/"+w.ada, closing+"X-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: gopher\r\nForwarded: host=evil.example\r\nX-Original-URL: /c/globex/auth/scim/v2/Users\r\n", ""), status: []int{200}, says: `"location":"` + publicURL},
@@ -384,7 +389,7 @@ func hostileCases(w *hostileWorld) []hostileCase {
 		{name: "a folded token", raw: at + closing + "Authorization: Bearer\r\n " + w.token + "\r\n\r\n", status: []int{200}},
 		{name: "Authorization named in Connection", raw: at + "Connection: close, Authorization\r\n" + authorized + "\r\n", status: []int{200}},
 
-		// The wire.
+		// HTTP itself.
 		{name: "HTTP/1.0", raw: strings.Replace(get("/Users/"+w.ada), "HTTP/1.1", "HTTP/1.0", 1), status: []int{200}, says: "ada@acme.test"},
 		{name: "HTTP/0.9", raw: "GET " + w.base + "/Users\r\n\r\n", status: []int{400}},
 		{name: "HTTP/9.9", raw: strings.Replace(get("/Users"), "HTTP/1.1", "HTTP/9.9", 1), status: []int{505}},
@@ -394,7 +399,7 @@ func hostileCases(w *hostileWorld) []hostileCase {
 		{name: "two lengths", raw: w.request("POST", "/Users", "Content-Length: 2\r\nContent-Length: 40\r\n", `{}`+get("/x")), status: []int{400}},
 		{name: "a length with a sign", raw: w.request("POST", "/Users", "Content-Length: +2\r\n", `{}`), status: []int{400}},
 		{name: "a negative length", raw: w.request("POST", "/Users", "Content-Length: -1\r\n", `{}`), status: []int{400}},
-		{name: "a length and chunks", raw: w.request("POST", "/Users", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n") + get("/nothing"), status: []int{400, 404}, scim: "-"}, // the length counts for nothing
+		{name: "a length and chunks", raw: w.request("POST", "/Users", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n") + get("/nothing"), status: []int{400, 404}, scim: "-"}, // the length does not count
 		{name: "an encoding that is none", raw: w.request("POST", "/Users", "Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"), status: []int{501}},
 		{name: "chunked twice", raw: w.request("POST", "/Users", "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", "0\r\n\r\n"), status: []int{501}},
 		{name: "a chunk whose size is none", raw: w.request("POST", "/Users", "Transfer-Encoding: chunked\r\n", "zz\r\n{}\r\n0\r\n\r\n"), status: []int{400}, scim: "-"},

@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// TestPostgreSQLWithoutRoom has PostgreSQL refuse every row with the code of a full disk. What does not fit is 503, reads go on,
-// and everything works again once there is room.
+// TestPostgreSQLWithoutRoom makes PostgreSQL refuse every row with the code of a full disk. Writes
+// must get 503, reads must go on, and everything must work again once there is room.
 func TestPostgreSQLWithoutRoom(t *testing.T) {
 	t.Parallel()
 	env := sharedPostgres(t)

@@ -60,7 +60,7 @@ func writeFile(t *testing.T, name string, content []byte) string {
 	return file
 }
 
-// sharedPostgres is an environment for processes that share one new database.
+// sharedPostgres returns an environment for processes that share one new database.
 func sharedPostgres(t *testing.T) []string {
 	t.Helper()
 	url := storetest.PostgresURL(t)
@@ -102,8 +102,8 @@ func TestATokenRevokedAnywhereIsRefusedEverywhereByTheNextRequest(t *testing.T) 
 	}
 }
 
-// TestTwoServersOnOneDatabaseShareTheWork kills the server that works on a job
-// in the middle of its cycle; the other one finishes it within 90 seconds.
+// TestTwoServersOnOneDatabaseShareTheWork kills the server that works on a job in the middle of a
+// cycle. The other server must finish the cycle within 90 seconds.
 func TestTwoServersOnOneDatabaseShareTheWork(t *testing.T) {
 	t.Parallel()
 	const people = 3000
@@ -160,7 +160,8 @@ func TestTwoServersOnOneDatabaseShareTheWork(t *testing.T) {
 	}
 }
 
-// ownerOf asks who works on the job, as an operator would: a cycle by hand is refused with the owner's name.
+// ownerOf finds out which server works on the job, as an operator would: starting a cycle by hand
+// is refused with the owner's name.
 func ownerOf(t *testing.T, env []string) int {
 	t.Helper()
 	_, stderr, err := apptest.Try(t, env, "provision", "run", "contoso", "Acme")
@@ -188,8 +189,8 @@ func await(t *testing.T, patience time.Duration, what string, done func() bool) 
 	}
 }
 
-// TestServersFillWhatTheCommandLineDeclares declares attributes searchable while no server runs, kills the first one that
-// works on it, and has the others fill the index, on both databases.
+// TestServersFillWhatTheCommandLineDeclares declares attributes searchable while no server runs,
+// kills the first server that indexes them, and lets others finish the index, on both databases.
 func TestServersFillWhatTheCommandLineDeclares(t *testing.T) {
 	t.Parallel()
 	for name, env := range map[string][]string{
@@ -209,7 +210,7 @@ func TestServersFillWhatTheCommandLineDeclares(t *testing.T) {
 			token := strings.TrimSpace(apptest.Run(t, env, "token", "create", "acme"))
 			apptest.Run(t, env, "site", "searchable", "add", "acme", "User", "name.givenName", "title")
 
-			serve(t, env).Kill() // wherever it is with it
+			serve(t, env).Kill() // at any point of the work
 			servers := []server{serve(t, env)}
 			if name == "postgres" {
 				servers = append(servers, serve(t, env))
@@ -235,7 +236,7 @@ func TestServersFillWhatTheCommandLineDeclares(t *testing.T) {
 	}
 }
 
-// complete counts the attributes of acme whose index is complete.
+// complete returns how many attributes of acme have a complete index.
 func complete(t *testing.T, env []string) (n int) {
 	t.Helper()
 	var out struct {
@@ -254,7 +255,7 @@ func complete(t *testing.T, env []string) (n int) {
 	return n
 }
 
-// total asks over SCIM how many people a filter finds.
+// total returns how many people a filter finds over SCIM.
 func total(t *testing.T, base, token, filter string) int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/Users?count=0&filter="+url.QueryEscape(filter), nil)

@@ -14,8 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// TestEverySettingIsSetAndReadEverywhere sets every setting of a site by the command, then by the
-// page, and reads it back each time from the command, its JSON, the page and the event.
+// TestEverySettingIsSetAndReadEverywhere sets every setting of a site with the command, then on the
+// page. Each time it reads the setting from the command, its JSON, the page and the event.
 func TestEverySettingIsSetAndReadEverywhere(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -28,7 +28,7 @@ func TestEverySettingIsSetAndReadEverywhere(t *testing.T) {
 	var s site.Settings
 	s.Choose(site.Documented)
 	j.wantSettings(kim, s)
-	s.Choose(site.Full) // it changes others, so it is set by itself
+	s.Choose(site.Full) // it changes other settings, so it is set by itself
 	j.run("site", "set", "acme", "--profile", "full")
 	j.wantSettings(kim, s)
 	args := []string{"site", "set", "acme"}
@@ -44,7 +44,7 @@ func TestEverySettingIsSetAndReadEverywhere(t *testing.T) {
 	page := "/c/acme/admin/access/scim"
 	form := hidden(kim.get(page))
 	for _, x := range site.SettingsOnPage() {
-		if x.Name != "scimEnabled" { // switching it off asks first
+		if x.Name != "scimEnabled" { // the page asks before it switches this off
 			x.Set(&s, otherValue(x, s))
 		}
 		if word := formWord(x, s); word != "" {
@@ -56,7 +56,7 @@ func TestEverySettingIsSetAndReadEverywhere(t *testing.T) {
 	j.wantToldBy("admin", "profile", "scimEnabled")
 }
 
-// otherValue is a value that the setting does not have now.
+// otherValue returns a value that the setting does not have now.
 func otherValue(x site.Setting, s site.Settings) any {
 	if x.Kind == site.Number {
 		return x.Bounds.Min + x.Get(s).(int)
@@ -72,7 +72,7 @@ func flagWord(x site.Setting, s site.Settings) string {
 	return x.Word(s)
 }
 
-// formWord is what the form holds for a setting; empty for a box that is not ticked.
+// formWord returns what the form holds for a setting; empty for a box that is not ticked.
 func formWord(x site.Setting, s site.Settings) string {
 	switch is := x.Get(s); {
 	case is == true && x.Kind == site.Tick:
@@ -83,7 +83,7 @@ func formWord(x site.Setting, s site.Settings) string {
 	return x.Word(s)
 }
 
-// wantSettings reads every setting from the command, its JSON and the page.
+// wantSettings checks every setting in the command, its JSON and the page.
 func (j *journey) wantSettings(admin *visitor, s site.Settings) {
 	j.t.Helper()
 	var out map[string]any
@@ -110,7 +110,7 @@ func (j *journey) wantSettings(admin *visitor, s site.Settings) {
 	}
 }
 
-// inputs are the values of the form on a page: of ticked boxes and buttons, and of text.
+// inputs returns the values of the form on a page: of ticked boxes and buttons, and of text inputs.
 func inputs(page string) url.Values {
 	form := url.Values{}
 	value := regexp.MustCompile(` value="([^"]*)"`)
@@ -124,7 +124,8 @@ func inputs(page string) url.Values {
 	return form
 }
 
-// wantToldBy wants an event about every setting that this kind of actor changed, but those named.
+// wantToldBy checks that this kind of actor caused an event about every setting, except those in
+// but.
 func (j *journey) wantToldBy(kind string, but ...string) {
 	j.t.Helper()
 	var all []event.Entry

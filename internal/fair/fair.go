@@ -1,7 +1,6 @@
-// Package fair shares a limited capacity among many: places for work, or bytes
-// of memory. Whoever asks names a key, such as a site. When the capacity is
-// used up, the keys take turns, however many requests each of them has waiting,
-// so that one key cannot keep the others out.
+// Package fair shares a limited capacity, such as workers or bytes of memory, among many users of
+// it. Each request names a key, such as a site. When the capacity is used up, the keys take turns,
+// however many requests each of them has waiting. So no key can keep the others out.
 package fair
 
 import (
@@ -14,44 +13,45 @@ import (
 
 // Errors of Enter and TryEnter.
 var (
-	// ErrOwn: the key uses its own share, or has as many waiting as it may.
+	// ErrOwn means that the key has used up its own share, or has as many requests waiting as it
+	// may.
 	ErrOwn = errors.New("too much at once")
-	// ErrOverloaded: others use the capacity.
+	// ErrOverloaded means that the other keys use the capacity.
 	ErrOverloaded = errors.New("overloaded")
 )
 
-// System is the key of work that must go on whatever the others do. It may use
-// what is reserved.
+// System is the key of work that must never wait behind the other keys. It may use the reserved
+// part.
 const System = ""
 
 // Options of a Gate.
 type Options struct {
 	Capacity int           // of all keys together
-	Each     int           // of one key; 0: Capacity
+	Each     int           // of one key; 0 means Capacity
 	Reserved int           // part of Capacity that only System may use
-	Waiting  int           // requests of one key that may wait; 0: any number
-	Patience time.Duration // how long one waits at most; 0: until its context ends
+	Waiting  int           // requests of one key that may wait; 0 means any number
+	Patience time.Duration // how long a request waits at most; 0 means until its context ends
 }
 
-// Gate lets requests in as long as their weights fit into its capacity. It is
-// safe for concurrent use.
+// Gate admits requests while their weights fit into its capacity. It is safe for concurrent use.
 type Gate struct {
 	o    Options
 	mu   sync.Mutex
 	used int
 	keys map[string]*line
-	turn []*line // lines with somebody waiting, the next to be served first
+	turn []*line // keys with waiting requests; the first is served next
 
 	entered, own, overloaded int64
 }
 
-// Stats is how a gate is used, and how often it let in and refused since it was made.
+// Stats shows how a gate is used now, and how often it admitted and refused requests since it was
+// made.
 type Stats struct {
 	Capacity, Used, Waiting  int
 	Entered, Own, Overloaded int64
 }
 
-// Stats returns how the gate is used now.
+// Stats returns the present numbers of the gate.
 func (g *Gate) Stats() Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -62,9 +62,9 @@ func (g *Gate) Stats() Stats {
 	return s
 }
 
-// refused counts a refusal. The caller holds mu.
+// refused counts a refusal and returns it. The caller holds mu.
 func (g *Gate) refused(err error) error {
-	switch err { //nolint:errorlint // our own
+	switch err { //nolint:errorlint // our own errors, never wrapped
 	case ErrOwn:
 		g.own++
 	case ErrOverloaded:
@@ -73,7 +73,7 @@ func (g *Gate) refused(err error) error {
 	return err
 }
 
-// line is what a gate knows of one key.
+// line holds what one key uses, and its waiting requests.
 type line struct {
 	key     string
 	used    int
@@ -82,7 +82,7 @@ type line struct {
 
 type waiter struct {
 	weight int
-	in     chan struct{} // closed when it was let in
+	in     chan struct{} // closed when the request is admitted
 }
 
 // NewGate returns a gate.
@@ -93,8 +93,9 @@ func NewGate(o Options) *Gate {
 	return &Gate{o: o, keys: map[string]*line{}}
 }
 
-// Enter waits until there is room for the weight. Whoever was let in calls Leave
-// with the same key and weight. ErrOwn, ErrOverloaded, or the context's error.
+// Enter waits until there is room for a request of this weight. After the request, the caller calls
+// Leave with the same key and weight. Enter returns ErrOwn, ErrOverloaded or the context's error if
+// it does not admit the request.
 func (g *Gate) Enter(ctx context.Context, key string, weight int) error {
 	g.mu.Lock()
 	l := g.line(key)
@@ -112,7 +113,7 @@ func (g *Gate) Enter(ctx context.Context, key string, weight int) error {
 	w := &waiter{weight: weight, in: make(chan struct{})}
 	if l.waiting = append(l.waiting, w); len(l.waiting) == 1 {
 		g.turn = append(g.turn, l)
-		if key == System { // it never stands behind others
+		if key == System { // System goes first
 			g.turn = slices.Insert(g.turn[:len(g.turn)-1], 0, l)
 		}
 	}
@@ -137,7 +138,7 @@ func (g *Gate) wait(ctx context.Context, l *line, w *waiter) error {
 	defer g.mu.Unlock()
 	i := slices.Index(l.waiting, w)
 	if i < 0 {
-		return nil // it was let in at the last moment
+		return nil // it was admitted while this function stopped waiting
 	}
 	l.waiting = slices.Delete(l.waiting, i, i+1)
 	if len(l.waiting) == 0 {
@@ -145,7 +146,7 @@ func (g *Gate) wait(ctx context.Context, l *line, w *waiter) error {
 	}
 	own := l.used > 0
 	g.forget(l)
-	g.serve() // it may have stood before others
+	g.serve() // the requests behind it may fit now
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -155,7 +156,7 @@ func (g *Gate) wait(ctx context.Context, l *line, w *waiter) error {
 	return g.refused(ErrOverloaded)
 }
 
-// TryEnter is Enter for those who cannot wait.
+// TryEnter is like Enter, but returns ErrOwn or ErrOverloaded at once instead of waiting.
 func (g *Gate) TryEnter(key string, weight int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -172,7 +173,7 @@ func (g *Gate) TryEnter(key string, weight int) error {
 	return g.refused(ErrOverloaded)
 }
 
-// Leave gives back what Enter or TryEnter took.
+// Leave frees what Enter or TryEnter took.
 func (g *Gate) Leave(key string, weight int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -183,9 +184,9 @@ func (g *Gate) Leave(key string, weight int) {
 	g.forget(l)
 }
 
-// serve lets in whoever fits, the lines taking turns. A line that waits for its
-// own share is passed over; one that waits for the others is not, so that a
-// heavy weight is not overtaken forever by light ones.
+// serve admits the waiting requests that fit; the keys take turns. It skips a key that waits for
+// its own share. It does not skip one that waits for the others, so that light requests cannot
+// overtake a heavy one forever.
 func (g *Gate) serve() {
 	for passed := 0; passed < len(g.turn); {
 		l := g.turn[0]
@@ -213,8 +214,8 @@ func (g *Gate) serve() {
 	}
 }
 
-// overtakes reports whether a line of its own, with nobody waiting in it, stands
-// behind others that wait for room.
+// overtakes reports whether a new request of this key would overtake another key that waits for
+// room.
 func (g *Gate) overtakes(l *line) bool {
 	if l.key == System || len(g.turn) == 0 {
 		return false
@@ -223,7 +224,7 @@ func (g *Gate) overtakes(l *line) bool {
 	return first.used+first.waiting[0].weight <= g.most(first)
 }
 
-// most is what one key may use.
+// most is the most that one key may use.
 func (g *Gate) most(l *line) int {
 	if l.key == System {
 		return g.o.Capacity
@@ -257,10 +258,10 @@ func (g *Gate) line(key string) *line {
 	return l
 }
 
-// keptLines is how many keys a gate remembers that use nothing.
+// keptLines is how many unused keys a gate remembers.
 const keptLines = 1_000
 
-// forget drops a line that nobody is in and nobody waits in.
+// forget removes a key that uses nothing and has nothing waiting, if the gate knows many keys.
 func (g *Gate) forget(l *line) {
 	if len(g.keys) > keptLines && l.used == 0 && len(l.waiting) == 0 {
 		delete(g.keys, l.key)

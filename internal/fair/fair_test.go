@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/fair"
 )
 
-// queue starts a request that waits, and returns once it stands in line.
+// queue starts a request that waits, and returns when it is in the line.
 func queue(t *testing.T, g *fair.Gate, key string, weight int, in func()) {
 	t.Helper()
 	go func() {
@@ -126,7 +126,7 @@ func TestWaitingEnds(t *testing.T) {
 		if n := g.Waiting(); n != 0 {
 			t.Errorf("%d still wait", n)
 		}
-		// Whoever gave up has taken nothing.
+		// A request that stopped waiting has taken nothing.
 		g.Leave("a", 1)
 		g.Leave("b", 1)
 		for _, key := range []string{"x", "y"} {
@@ -138,7 +138,7 @@ func TestWaitingEnds(t *testing.T) {
 	})
 }
 
-// TestAHeavyWeightIsNotOvertaken fills the gate with light weights while a heavy one waits.
+// TestAHeavyWeightIsNotOvertaken fills the gate with light requests while a heavy one waits.
 func TestAHeavyWeightIsNotOvertaken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestAHeavyWeightIsNotOvertaken(t *testing.T) {
 	})
 }
 
-// TestNothingIsLostOrDoubled lets many come and go, and gives up on some.
+// TestNothingIsLostOrDoubled lets many requests come and go; some of them stop waiting.
 func TestNothingIsLostOrDoubled(t *testing.T) {
 	t.Parallel()
 	g := fair.NewGate(fair.Options{Capacity: 4, Each: 2, Reserved: 1, Patience: time.Millisecond})

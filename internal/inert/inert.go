@@ -1,4 +1,5 @@
-// Package inert keeps text of others from being run as a formula where a file is opened in a spreadsheet.
+// Package inert keeps a spreadsheet from running text of other people as a formula when it opens a
+// CSV file.
 package inert
 
 import (
@@ -6,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Cell puts an apostrophe before what a spreadsheet would run as a formula. Spreadsheets in East Asian languages also take the
-// full-width signs.
+// Cell returns the cell with an apostrophe in front if a spreadsheet would run it as a formula.
+// Spreadsheets in East Asian languages also accept the full-width signs.
 func Cell(cell string) string {
 	first, n := utf8.DecodeRuneInString(cell)
 	switch first {
@@ -21,7 +22,7 @@ func Cell(cell string) string {
 	return cell
 }
 
-// Cells makes each cell of a row inert, in place.
+// Cells does the same with every cell of a row, in place.
 func Cells(cells []string) []string {
 	for i, cell := range cells {
 		cells[i] = Cell(cell)

@@ -18,7 +18,7 @@ import (
 //go:embed confusables.txt
 var confusables string
 
-// prototypes gives of each character that looks like another one the text that stands for all of them.
+// prototypes maps each character that looks like others to the string that stands for all of them.
 var prototypes = sync.OnceValue(func() map[rune]string {
 	table := make(map[rune]string, strings.Count(confusables, "\n"))
 	for line := range strings.Lines(confusables) {
@@ -35,7 +35,8 @@ var prototypes = sync.OnceValue(func() map[rune]string {
 	return table
 })
 
-// character reads a code point of the table, which a test reads whole.
+// character reads a code point of the table. It panics on a wrong one; a test reads the whole
+// table.
 func character(hex string) rune {
 	code, err := strconv.ParseUint(hex, 16, 32)
 	if err != nil || code > unicode.MaxRune {
@@ -44,8 +45,8 @@ func character(hex string) rune {
 	return rune(code)
 }
 
-// Skeleton returns the same text for all texts that look the same. It is for comparing only. Invisible characters, and spaces at
-// either end, make no difference.
+// Skeleton returns a string that is the same for all strings that look the same. It is only good
+// for comparing. Invisible characters and spaces at either end make no difference.
 func Skeleton(text string) string {
 	for range maxRounds {
 		next := replace(text)
@@ -57,8 +58,9 @@ func Skeleton(text string) string {
 	return text
 }
 
-// maxRounds bounds how often the prototypes of prototypes are looked up; the standard does it once. The letter ǆ takes two: it
-// stands for dž, and the accent of that for another one.
+// maxRounds is how often Skeleton replaces characters by their prototypes. The standard does it
+// once, but some prototypes have prototypes themselves: ǆ stands for dž, whose accent stands for
+// another one.
 const maxRounds = 5
 
 func ascii(text string) bool {
@@ -70,7 +72,7 @@ func ascii(text string) bool {
 	return true
 }
 
-// replace puts the prototype of each character in its place.
+// replace replaces each character by its prototype.
 func replace(text string) string {
 	table := prototypes()
 	var b strings.Builder
@@ -87,8 +89,9 @@ func replace(text string) string {
 	return norm.NFD.String(strings.TrimSpace(b.String()))
 }
 
-// Skeletons returns the skeletons of a name whose case does not count: as it is written and in lower case. Two such names look
-// the same when they share one. "Ian" and "lan" look the same as they are written.
+// Skeletons returns the skeletons of a name whose case does not count: as it is written, and in
+// lower case. Two names look the same if they have a skeleton in common. "Ian" and "lan" look the
+// same only as they are written.
 func Skeletons(text string) []string {
 	written, lower := Skeleton(text), Skeleton(strings.ToLower(text))
 	if written == lower {
@@ -97,11 +100,11 @@ func Skeletons(text string) []string {
 	return []string{written, lower}
 }
 
-// maxTold is how many characters Difference tells of each text.
+// maxTold is how many characters Difference names.
 const maxTold = 3
 
-// Difference says in words which characters of one name the other does not have: "а (U+0430, Cyrillic)". It is empty if there are
-// none.
+// Difference returns in words the characters of one name that the other does not have, such as "а
+// (U+0430, Cyrillic)". It is empty if there are none.
 func Difference(text, other string) string {
 	var told []string
 	for _, r := range text {
@@ -142,7 +145,7 @@ func describe(r rune) string {
 	return name + " (" + code + ")"
 }
 
-// scriptOf names the script of a letter; empty for characters that belong to none.
+// scriptOf returns the script of a letter; empty for a character that belongs to none.
 func scriptOf(r rune) string {
 	for name, table := range unicode.Scripts {
 		if name != "Common" && name != "Inherited" && unicode.Is(table, r) {

@@ -12,7 +12,7 @@ func TestTextsThatLookTheSameShareASkeleton(t *testing.T) {
 	for _, pair := range [][2]string{
 		{"ada@acme.example", "аda@acme.example"},       // Cyrillic а
 		{"victim@acme.example", "vіctіm@acme.example"}, // Cyrillic і
-		{"scope", "ѕсоре"},                             // all of it Cyrillic
+		{"scope", "ѕсоре"},                             // every letter is Cyrillic
 		{"scope", "SCOPE"},
 		{"CAP@acme.example", "сар@acme.example"},
 		{"modem@acme.example", "modern@acme.example"},
@@ -57,7 +57,7 @@ func share(a, b string) bool {
 	return slices.ContainsFunc(lookalike.Skeletons(a), func(s string) bool { return slices.Contains(others, s) })
 }
 
-// A skeleton is its own: what it stands for does not change when it is compared again.
+// FuzzSkeleton checks that the skeleton of a skeleton is the same skeleton.
 func FuzzSkeleton(f *testing.F) {
 	for _, seed := range []string{"ada@acme.example", "аda", "ﷺ", "m", "\u0344", "e\u0301\u200d", "\xff", ""} {
 		f.Add(seed)

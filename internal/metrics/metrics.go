@@ -1,8 +1,8 @@
-// Package metrics shows a process to Prometheus: requests, queues, the
-// database, log rows and jobs, as numbers.
+// Package metrics serves numbers about the process to Prometheus: requests, queues, the database,
+// log rows and jobs.
 //
-// Nothing here names a person, a site or an application: an installation may
-// have hundreds of sites, and each label value is a time series.
+// No label names a person, a site or an application. An installation may have hundreds of sites,
+// and each value of a label would be another time series.
 package metrics
 
 import (
@@ -17,28 +17,29 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics are those of one process.
+// Metrics holds the metrics of one process.
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 }
 
-// Sample is one number of a family of metrics.
+// Sample is one number of a family.
 type Sample struct {
-	Name   string // of the metric, as documented
+	Name   string // the name of the family
 	Labels []string
 	Value  float64
 }
 
-// Family describes a metric that is asked for when somebody looks.
+// Family describes metrics that are read when Prometheus asks for them.
 type Family struct {
 	Name, Help string
-	Counter    bool     // it only grows
-	Labels     []string // names
+	Counter    bool     // the value only ever grows
+	Labels     []string // the names of the labels
 }
 
-// New returns the metrics of this version. gather returns the samples of the families.
+// New returns the metrics of a process of this version. It calls gather for the samples of the
+// families each time Prometheus asks.
 func New(version string, families []Family, gather func() []Sample) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -83,7 +84,8 @@ func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 
 const scim = "/c/{site}/auth/scim/v2/"
 
-// Class is what a route counts as. Sites have resource types of their own, whose names are not told.
+// Class returns the group under which requests to a route are counted. It does not name the
+// resource types that sites define themselves.
 func Class(route string) string {
 	if _, path, found := strings.Cut(route, " "); found {
 		route = path // "GET /healthz"
@@ -123,7 +125,7 @@ type described struct {
 	kind prometheus.ValueType
 }
 
-// asked collects what is asked for when somebody looks.
+// asked is the collector of the families: it reads them when Prometheus asks.
 type asked struct {
 	families map[string]described
 	gather   func() []Sample

@@ -1,9 +1,10 @@
-// Package near finds the word that was probably meant by one that is unknown.
+// Package near finds the known word that someone probably meant by an unknown one.
 package near
 
 import "strings"
 
-// Best is the choice that is nearest to word, "" when none is near. Case does not matter; half a word finds the one that begins with it.
+// Best returns the choice that is most similar to word, or "" if none is similar. Case does not
+// count. The first letters of a choice are enough, from three on.
 func Best(word string, choices []string) string {
 	folded := strings.ToLower(strings.TrimSpace(word))
 	best, distance := "", len(folded)/3+1
@@ -23,7 +24,8 @@ func Best(word string, choices []string) string {
 	return best
 }
 
-// Distance counts the insertions, deletions, replacements and swaps of neighbours that turn a into b, by bytes.
+// Distance returns how many bytes must be inserted, deleted, replaced or swapped with their
+// neighbour to turn a into b.
 func Distance(a, b string) int {
 	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {

@@ -1,9 +1,9 @@
-// Package onetime is what the one-time sign-in links of people and of operators have in common.
+// Package onetime holds what the one-time sign-in links of people and of operators have in common.
 //
-//	New  →  a Link, for its maker, and a Record, for the store
-//	Look →  the record of a link that opens, or why it does not. It leaves the link unused, because
-//	        mail programs open links before people do.
-//	Use  →  uses the link up, once, or says why it does not open
+//	New   makes a Link, for the person, and a Record, for the store.
+//	Look  returns the record of a link that opens, or the reason why it does not. It does not use
+//	      the link up, because mail programs open links before people do.
+//	Use   uses the link up, once, or returns the reason why it does not open.
 package onetime
 
 import (
@@ -14,14 +14,14 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// TTL is how long a link opens.
+// TTL is how long a link can be opened.
 const TTL = 15 * time.Minute
 
-// Link is a one-time link as its maker gets it, once.
+// Link is a one-time link as New returns it. It cannot be read again later.
 type Link struct {
 	Secret  string    // never stored
-	Path    string    // to be put behind the public URL
-	Expires time.Time // TTL after it was made
+	Path    string    // to be appended to the public URL
+	Expires time.Time // TTL after the link was made
 }
 
 // Record is a link as it is stored.
@@ -29,27 +29,27 @@ type Record struct {
 	Hash    secret.Hash
 	Created time.Time
 	Expires time.Time
-	Used    time.Time // zero: not yet
+	Used    time.Time // zero means not yet
 }
 
-// New makes a link. path returns the path at which the link of a secret is shown and redeemed.
+// New makes a link. path returns the path of the page that opens the link with a secret.
 func New(now time.Time, path func(secret string) string) (Link, Record) {
 	s := secret.New()
 	l := Link{Secret: s, Path: path(s), Expires: now.Add(TTL)}
 	return l, Record{Hash: secret.HashOf(s), Created: now, Expires: l.Expires}
 }
 
-// Reason says why a link does not open. Domains have more of them than these.
+// Reason says why a link does not open. Packages that use this one define more reasons.
 type Reason string
 
-// Why a link does not open, whatever it is for.
+// The reasons that all links share.
 const (
 	Unknown Reason = "unknown"
 	Used    Reason = "used"
 	Expired Reason = "expired"
 )
 
-// Closed says why the link does not open at a time. It is empty when the link opens.
+// Closed returns the reason why the link does not open at that time; empty if it opens.
 func (r Record) Closed(now time.Time) Reason {
 	switch {
 	case !r.Used.IsZero():
@@ -60,11 +60,11 @@ func (r Record) Closed(now time.Time) Reason {
 	return ""
 }
 
-// ErrClosed is what a store returns for a link that it does not have, or that does not open.
+// ErrClosed is the error of a store for a link that does not exist or does not open.
 var ErrClosed = errors.New("the link does not open")
 
-// Look returns the record of a link that opens at a time. find reads it, and refuse makes the
-// refusal of a link that does not open; its record is empty for an unknown link.
+// Look returns the record of a link that opens at that time. find reads the record; refuse makes
+// the error for a link that does not open. For an unknown link, refuse gets an empty record.
 func Look[R interface{ Closed(time.Time) Reason }](now time.Time, find func() (R, error), refuse func(R, Reason) error) (R, error) {
 	var none R
 	r, err := find()
@@ -80,8 +80,8 @@ func Look[R interface{ Closed(time.Time) Reason }](now time.Time, find func() (R
 	return r, nil
 }
 
-// Use runs use, which has a store use the link up. When the store returns ErrClosed, look finds out
-// why; if it finds nothing, the link is refused as unknown.
+// Use calls use, with which the store uses the link up. If the store returns ErrClosed, Use calls
+// look to find out why. If look finds no reason, Use returns unknown.
 func Use(use, look func() error, unknown error) error {
 	err := use()
 	if !errors.Is(err, ErrClosed) {
@@ -93,14 +93,15 @@ func Use(use, look func() error, unknown error) error {
 	return unknown
 }
 
-// Ended makes the refusal of a link in whose place a new one opens.
+// Ended returns the refusal of a link that does not open any more. code names the refusal for
+// programs.
 func Ended(code string) *refusal.Error {
 	return refusal.New(refusal.Gone, "", "this link does not open any more").
 		Advise("a new one is made on the server").Coded(code)
 }
 
-// Refuse gives ended the words for a reason, which are for the person who opened the link. unknown
-// says why it may be unknown.
+// Refuse adds the words for the reason to the refusal ended, for the person who opened the link.
+// unknown says why a link may be unknown.
 func (r Reason) Refuse(ended *refusal.Error, unknown string) *refusal.Error {
 	switch r {
 	case Used:

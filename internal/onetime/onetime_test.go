@@ -32,7 +32,7 @@ func TestLook(t *testing.T) {
 		name string
 		at   time.Time
 		find func() (onetime.Record, error)
-		want string // of the refusal, "" when the link opens
+		want string // the words of the refusal; empty when the link opens
 	}{
 		{"opens", noon.Add(onetime.TTL - 1), func() (onetime.Record, error) { return fresh, nil }, ""},
 		{"expired", noon.Add(onetime.TTL), func() (onetime.Record, error) { return fresh, nil }, "expired: each opens for 15 minutes"},

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzCheckURL checks whatever address may be typed: what passes is https, or this machine, and carries no credentials.
+// FuzzCheckURL checks arbitrary URLs. One that passes is https or names this machine, and contains
+// no credentials.
 func FuzzCheckURL(f *testing.F) {
 	for _, text := range []string{
 		"https://acme.example/scim", "http://localhost:8080", "http://127.0.0.1.evil.example", "http://[::ffff:127.0.0.1]/", "https://user:secret@acme.example", "user:secret@acme.example",
@@ -36,7 +37,7 @@ func FuzzCheckURL(f *testing.F) {
 	})
 }
 
-// FuzzRefusal looks at whatever address a name may lead to.
+// FuzzRefusal checks arbitrary addresses that a name could resolve to.
 func FuzzRefusal(f *testing.F) {
 	for _, text := range []string{"169.254.169.254", "::ffff:10.0.0.1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "100.100.100.200", "fd00:ec2::254", "8.8.8.8", "fe80::1%eth0", "::", "0.0.0.1", "::10.0.0.1", "2001:0:1::1"} {
 		a := netip.MustParseAddr(text)

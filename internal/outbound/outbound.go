@@ -1,16 +1,14 @@
-// Package outbound knows how to make requests to addresses that somebody typed
-// into a form, without becoming that somebody's tool: tenant URLs, metadata URLs,
-// webhooks.
+// Package outbound makes requests to addresses that people type into forms, such as tenant URLs,
+// and keeps those people from misusing the server to reach what they could not reach themselves.
 //
-// A request is refused before anything is sent if its URL is not https (http is
-// for loopback only), carries a user name, or leads to an address that is not
-// public. Of this process's own listeners only the SCIM endpoints of sites can be
-// reached. The address is checked where the connection is made, after name
-// resolution, so a name that changes its mind between the check and the dial
-// (DNS rebinding) is refused as well. Redirects are not followed. Answers are
-// bounded in size and time.
+// A request is refused before anything is sent if its URL is not https (http is allowed for
+// loopback only), if it contains a user name, or if it leads to an address that is not public. Of
+// this process's own listeners, requests can reach only the SCIM endpoints of sites. The address is
+// checked when the connection is made, after the name is resolved, so a name that resolves
+// differently after a first check (DNS rebinding) is refused too. Redirects are not followed.
+// Answers are limited in size and time.
 //
-// What is sent and what an answer means is left to the caller.
+// The caller decides what to send and what an answer means.
 package outbound
 
 import (
@@ -46,34 +44,34 @@ var ErrTooLarge = errors.New("the answer is larger than allowed")
 // BlockedError is a request that was refused before it was sent.
 type BlockedError struct {
 	Target string // URL host or address
-	Reason string // a sentence's end: "is a private address"
+	Reason string // the end of a sentence: "is a private address"
 }
 
 func (e *BlockedError) Error() string { return e.Target + " " + e.Reason }
 
-// Options of a client. The zero value is the strict one.
+// Options of a client. The zero value is the strictest.
 type Options struct {
-	// AllowPrivate permits private addresses (RFC 1918, RFC 4193, RFC 6598), for
-	// applications inside the company's network. Link-local addresses, where cloud
-	// machines answer with their own credentials, stay refused.
+	// AllowPrivate allows private addresses (RFC 1918, RFC 4193, RFC 6598), for applications inside
+	// the company's network. Link-local addresses stay refused, because cloud machines serve their
+	// own credentials there.
 	AllowPrivate bool
-	// AllowLoopback permits this machine, by a URL that names it: for trying things
-	// out, and for applications on the same machine.
+	// AllowLoopback allows this machine, if the URL names it: for trials, and for applications on
+	// the same machine.
 	AllowLoopback bool
-	// Own are the addresses that this process listens on. A request to one of them
-	// must be for a site's SCIM endpoint.
+	// Own are the addresses on which this process listens. A request to one of them must be for a
+	// site's SCIM endpoint.
 	Own []netip.AddrPort
-	// Closed are those of this process that no request may reach, whatever its path.
+	// Closed are addresses of this process that no request may reach, whatever its path.
 	Closed  []netip.AddrPort
 	Timeout time.Duration // of a whole exchange with its body; 0 means DefaultTimeout
-	MaxBody int64         // bytes of an answer; 0 means DefaultMaxBody
+	MaxBody int64         // the largest answer in bytes; 0 means DefaultMaxBody
 	RootCAs *x509.CertPool
-	// Proxy chooses a proxy as http.Transport does; nil means none. It is not asked
-	// for loopback and private targets.
+	// Proxy chooses a proxy as in http.Transport; nil means none. Requests to loopback and private
+	// addresses do not use it.
 	Proxy func(*http.Request) (*url.URL, error)
 }
 
-// New returns a client that keeps the package's promises for every request.
+// New returns a client that checks every request as the package comment describes.
 func New(o Options) *http.Client {
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
@@ -102,8 +100,7 @@ func New(o Options) *http.Client {
 	}
 }
 
-// CheckURL says whether a URL may be called at all, before any name is resolved.
-// Its error is a *BlockedError.
+// CheckURL returns a *BlockedError if the URL itself may not be called. It resolves no name.
 func CheckURL(u *url.URL) error {
 	switch {
 	case u.Host == "" || u.Hostname() == "":
@@ -120,8 +117,8 @@ func CheckURL(u *url.URL) error {
 	return &BlockedError{Target: u.Host, Reason: fmt.Sprintf("must be called with https, not %q", u.Scheme)}
 }
 
-// withoutUser writes an address that has no host. Whatever stands before an @ may be a secret, the name of a user too: a
-// token is often written there.
+// withoutUser returns the URL as text, without what stands before an @. That may be a secret:
+// people often put a token there, even in the place of the user name.
 func withoutUser(u *url.URL) string {
 	text := u.String()
 	if at := strings.LastIndex(text, "@"); at >= 0 {
@@ -156,11 +153,12 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 const noLoopback = "is this machine; start with --allow-loopback-targets to reach applications on it"
 
-// scimPath is the only part of this process that it may call itself.
+// scimPath matches the only paths of this process that the process may call itself.
 var scimPath = regexp.MustCompile(`(?i)^/c/[^/]+/auth/scim(/|$)`)
 
-// checkOwn refuses a request to one of this process's own listeners, unless it is for a site's SCIM endpoint. It runs for
-// every request, because a connection to the same listener may be used again.
+// checkOwn refuses a request to one of this process's own listeners, unless it is for a site's SCIM
+// endpoint. It runs for every request, because requests to the same listener may share a
+// connection.
 func (t *transport) checkOwn(r *http.Request) error {
 	if t.leadsTo(r, t.options.Closed) {
 		return &BlockedError{Target: r.URL.Host, Reason: "is a part of this server itself that cannot be reached"}
@@ -184,7 +182,8 @@ func (t *transport) leadsTo(r *http.Request, listeners []netip.AddrPort) bool {
 	return len(same) > 0 && leadsHere(r.Context(), r.URL.Hostname(), same)
 }
 
-// leadsHere reports whether a host is one of the addresses, or an address of this machine where a listener takes any.
+// leadsHere reports whether a host is one of the addresses, or an address of this machine if a
+// listener accepts connections on all of them.
 func leadsHere(ctx context.Context, host string, own []netip.AddrPort) bool {
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
@@ -203,7 +202,8 @@ func leadsHere(ctx context.Context, host string, own []netip.AddrPort) bool {
 	return false
 }
 
-// localAddrs returns the addresses of this machine's interfaces, as far as the system tells.
+// localAddrs returns the addresses of this machine's interfaces; none if the system does not list
+// them.
 func localAddrs() []netip.Addr {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
@@ -221,8 +221,8 @@ func localAddrs() []netip.Addr {
 // CloseIdleConnections lets http.Client.CloseIdleConnections reach the transport.
 func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
-// proxy asks the configured proxy for public targets only: a proxy resolves names
-// itself, so the target is resolved and checked here as far as this machine can.
+// proxy returns the configured proxy for public addresses only. A proxy resolves names itself, so
+// this function resolves and checks the name first, if this machine can.
 func (t *transport) proxy(r *http.Request) (*url.URL, error) {
 	if t.options.Proxy == nil || IsLoopbackHost(r.URL.Hostname()) {
 		return nil, nil
@@ -254,7 +254,7 @@ func (t *transport) dial(ctx context.Context, network, address string) (net.Conn
 	return d.DialContext(ctx, network, address)
 }
 
-// isProxy says whether address is that of the configured proxy, which may well be private.
+// isProxy reports whether address is that of the configured proxy, which may be a private address.
 func (t *transport) isProxy(address string) bool {
 	if t.options.Proxy == nil {
 		return false
@@ -271,8 +271,8 @@ func (t *transport) isProxy(address string) bool {
 	return strings.EqualFold(net.JoinHostPort(p.Hostname(), port), address)
 }
 
-// control checks the address that is about to be connected to. It runs after name
-// resolution, once per address.
+// control returns the function that checks an address just before the connection to it. It runs
+// after the name is resolved, once for each address.
 func (t *transport) control(host string) func(network, address string, c syscall.RawConn) error {
 	return func(_, address string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(address)
@@ -290,8 +290,8 @@ func (t *transport) control(host string) func(network, address string, c syscall
 	}
 }
 
-// IsLoopbackHost says whether a URL's host itself names this machine. A public name
-// that merely resolves to 127.0.0.1 does not.
+// IsLoopbackHost reports whether the host in a URL names this machine. A public name that resolves
+// to 127.0.0.1 does not.
 func IsLoopbackHost(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true
@@ -304,7 +304,7 @@ func isPrivate(a netip.Addr) bool {
 	return a.IsPrivate() || netip.MustParsePrefix("100.64.0.0/10").Contains(a)
 }
 
-// refusal says why an address may not be called, "" if it may.
+// refusal returns why an address may not be called; empty if it may.
 func refusal(a netip.Addr, allowPrivate bool) string {
 	a = a.Unmap()
 	if isReserved(a) {
@@ -334,8 +334,8 @@ func isReserved(a netip.Addr) bool {
 	return slices.ContainsFunc(reserved(), func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// embedded returns the IPv4 address inside an IPv6 one that a gateway would unpack:
-// NAT64 (RFC 6052) and ISATAP (RFC 5214 §6.1). Other prefixes that translate are reserved.
+// embedded returns the IPv4 address inside an IPv6 address that a gateway translates: NAT64 (RFC
+// 6052) and ISATAP (RFC 5214 §6.1). Other prefixes that gateways translate are reserved.
 func embedded(a netip.Addr) (netip.Addr, bool) {
 	b := a.As16()
 	switch {
@@ -347,8 +347,9 @@ func embedded(a netip.Addr) (netip.Addr, bool) {
 	return a, false
 }
 
-// reserved lists the ranges of RFC 6890 and of IANA's registries after it that net/netip has no word for, with what was once
-// unpacked to IPv4 (Teredo is in 2001::/23) or local to a site.
+// reserved returns the ranges of RFC 6890 and of IANA's later registries that net/netip has no
+// method for. It includes ranges that were once translated to IPv4 (Teredo is in 2001::/23) or
+// local to a site.
 func reserved() []netip.Prefix {
 	return []netip.Prefix{
 		netip.MustParsePrefix("0.0.0.0/8"),

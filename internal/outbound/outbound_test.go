@@ -294,8 +294,8 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
-// A name that passed a check earlier and resolves to an inside address at the dial
-// is what control has to stop, whatever the resolver said before.
+// TestControl checks that a name cannot pass a check first and then resolve to an inside address
+// when the connection is made.
 func TestControl(t *testing.T) {
 	t.Parallel()
 	tr := &transport{options: Options{AllowLoopback: true}}

@@ -1,5 +1,5 @@
-// Package pace cuts long work into slices, so that others wait for one slice at
-// most, and makes a pause after each.
+// Package pace cuts long work into slices, with a pause after each, so that other work waits for
+// one slice at most.
 package pace
 
 import (
@@ -10,25 +10,25 @@ import (
 
 const (
 	first  = 50
-	brief  = 4 // how many times shorter slices become while others wait
+	brief  = 4 // while others wait, slices become up to this many times shorter
 	most   = 2_000
-	longer = 200 * time.Millisecond // than this no pause is
+	longer = 200 * time.Millisecond // the longest pause
 )
 
-// Pacer says how many rows the next slice has.
+// Pacer decides how many rows the next slice has, and how long the pause after it is.
 type Pacer struct {
 	Aim   time.Duration // how long a slice should take
-	Share float64       // how many times as long as a slice the pause after it is
-	Least time.Duration // of a pause
+	Share float64       // the length of a pause, as a multiple of the time that the slice took
+	Least time.Duration // the shortest pause
 
 	rows   int
-	length time.Duration // of the current slice; 0: Aim
+	length time.Duration // of the current slice; 0 means Aim
 }
 
-// Cleaning is the pace of work that nobody waits for.
+// Cleaning returns the pace for work that nobody waits for.
 func Cleaning() Pacer { return Pacer{Aim: 4 * time.Millisecond, Share: 6, Least: 2 * time.Millisecond} }
 
-// Importing is the pace of work that somebody waits for.
+// Importing returns the pace for work that somebody waits for.
 func Importing() Pacer { return Pacer{Aim: 40 * time.Millisecond, Share: 0.25} }
 
 // Rows returns the number of rows of the next slice.
@@ -39,7 +39,8 @@ func (p *Pacer) Rows() int {
 	return p.rows
 }
 
-// Took is told how long a slice has kept others waiting. It sets the size of the next.
+// Took records how long a slice has kept others waiting. The next slice becomes smaller or larger
+// accordingly.
 func (p *Pacer) Took(d time.Duration) {
 	switch rows, length := p.Rows(), p.Length(); {
 	case d < length/2:
@@ -59,8 +60,8 @@ func (p *Pacer) Length() time.Duration {
 	return p.length
 }
 
-// Waited is told whether somebody waited for the end of a slice. Then the next ones are shorter. They become as long as Aim again
-// while nobody waits.
+// Waited records whether others had to wait for the slice. If so, the next slices aim to be
+// shorter; if not, they become longer again, up to Aim.
 func (p *Pacer) Waited(yes bool) {
 	if yes {
 		p.length = max(p.Length()/2, p.Aim/brief)
@@ -69,13 +70,14 @@ func (p *Pacer) Waited(yes bool) {
 	}
 }
 
-// Pause tells how long a slice took and waits before the next.
+// Pause records how long a slice took, and waits before the next one. It returns ctx's error if ctx
+// ends first.
 func (p *Pacer) Pause(ctx context.Context, took time.Duration) error {
 	p.Took(took)
 	return p.Rest(ctx, took)
 }
 
-// Rest waits after a slice that took so long.
+// Rest waits after a slice that took this long, without recording it.
 func (p *Pacer) Rest(ctx context.Context, took time.Duration) error {
 	pause := min(max(time.Duration(p.Share*float64(took)), p.Least), longer)
 	if pause == 0 {
@@ -91,7 +93,7 @@ func (p *Pacer) Rest(ctx context.Context, took time.Duration) error {
 	}
 }
 
-// Slices calls do with a few of all at a time. do may run in a transaction.
+// Slices calls do with a few of all at a time, with pauses between. do may run in a transaction.
 func Slices[T any](ctx context.Context, p Pacer, all []T, do func(some []T) error) error {
 	for len(all) > 0 {
 		n := min(p.Rows(), len(all))

@@ -1,10 +1,12 @@
-// Package pgserver runs a PostgreSQL server of this process's own, for tests and measurements.
+// Package pgserver runs a PostgreSQL server that belongs to this process, for tests and
+// measurements.
 //
 //	Start ──► initdb ──► sh (supervisor) ──► postgres, on a socket in Options.Dir
 //	               its standard input ◄── open as long as this process lives
 //
-// It takes the binaries that Debian installs, and runs them as the user postgres if this process is root, because
-// PostgreSQL refuses to run as root. The server ends with [Server.Stop], and by itself when this process ends, in whatever way that happens.
+// It uses the programs that Debian installs. If this process is root, they run as the user
+// postgres, because PostgreSQL refuses to run as root. The server ends with [Server.Stop], and also
+// by itself when this process ends, however it ends.
 package pgserver
 
 import (
@@ -31,7 +33,7 @@ const (
 	stopLimit  = 20 * time.Second
 )
 
-// supervisor runs the server until its standard input ends.
+// supervisor runs the server until its own standard input ends.
 const supervisor = `
 dir=$1 remove=$2
 shift 2
@@ -46,34 +48,35 @@ if [ "$remove" = yes ]; then rm -rf "$dir"; fi
 // ErrNoBinaries means that PostgreSQL is not installed.
 var ErrNoBinaries = errors.New("no PostgreSQL on this machine: initdb is neither in the PATH nor in /usr/lib/postgresql (the package is named postgresql)")
 
-// Options say what server to run.
+// Options describe the server to run.
 type Options struct {
-	// Dir is an empty folder for its data, socket and log. Its path is short: a socket's has at most 107 bytes.
+	// Dir is an empty folder for data, socket and log. Its path must be short, because the path of
+	// a socket has at most 107 bytes.
 	Dir string
 	// RemoveDir removes Dir when the server has ended.
 	RemoveDir bool
-	// Locales are arguments of initdb, of which the first that works is taken.
+	// Locales are sets of arguments for initdb. Start uses the first set that works.
 	Locales [][]string
-	// Settings are those of postgresql.conf that differ from the defaults: "fsync=off".
+	// Settings are lines of postgresql.conf that differ from the defaults, such as "fsync=off".
 	Settings []string
 }
 
-// Server is a running PostgreSQL server, whose user rollcall may do everything.
+// Server is a running PostgreSQL server. Its user rollcall may do everything.
 type Server struct {
 	dir      string
 	lifeline io.Closer
-	group    int // the process group of supervisor and server
+	group    int // the process group of the supervisor and the server
 	ended    chan struct{}
-	err      error // how it ended; read after ended is closed
+	err      error // how the server ended; only read it after ended is closed
 }
 
-// Available is ErrNoBinaries where there is no PostgreSQL to run.
+// Available returns ErrNoBinaries if PostgreSQL is not installed.
 func Available() error {
 	_, err := binaries()
 	return err
 }
 
-// Start runs a server and returns when it answers.
+// Start starts a server, and returns when the server answers.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	bin, err := binaries()
 	if err != nil {
@@ -101,7 +104,8 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	cmd := exec.Command("sh", args...)
 	cmd.Dir = "/"
-	// Its own group: an interrupt from the terminal ends this process, and then the server.
+	// A group of its own: an interrupt from the terminal ends this process, which then ends the
+	// server.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who, Setpgid: true}
 	s := &Server{dir: o.Dir, ended: make(chan struct{})}
 	if s.lifeline, err = cmd.StdinPipe(); err != nil {
@@ -137,7 +141,7 @@ func initialize(ctx context.Context, bin string, who *syscall.Credential, o Opti
 	return errors.Join(errs...)
 }
 
-// await returns when the server answers.
+// await waits until the server answers.
 func (s *Server) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -156,7 +160,7 @@ func (s *Server) await(ctx context.Context) error {
 	}
 }
 
-// log is the end of what the server printed.
+// log returns the end of what the server printed.
 func (s *Server) log() []byte {
 	text, err := os.ReadFile(filepath.Join(s.dir, "log"))
 	if err != nil {
@@ -165,7 +169,8 @@ func (s *Server) log() []byte {
 	return text[max(0, len(text)-1500):]
 }
 
-// URL is that of one of its databases; there is one that is named postgres.
+// URL returns the URL of one of the server's databases. A new server has one that is named
+// postgres.
 func (s *Server) URL(database string) string {
 	return "postgres:///" + database + "?" + url.Values{"host": {s.dir}, "user": {"rollcall"}, "sslmode": {"disable"}}.Encode()
 }
@@ -183,7 +188,7 @@ func (s *Server) Exec(ctx context.Context, query string) error {
 	return nil
 }
 
-// Version is PostgreSQL's, with its package's: "15.18 (Debian 15.18-0+deb12u1)".
+// Version returns the version of PostgreSQL and of its package: "15.18 (Debian 15.18-0+deb12u1)".
 func (s *Server) Version(ctx context.Context) (version string, err error) {
 	conn, err := pgx.Connect(ctx, s.URL("postgres"))
 	if err != nil {
@@ -193,7 +198,7 @@ func (s *Server) Version(ctx context.Context) (version string, err error) {
 	return version, errors.Join(err, conn.Close(ctx))
 }
 
-// PID is the number of the server's first process, whose children are all others.
+// PID returns the id of the server's first process, the parent of all others.
 func (s *Server) PID() (string, error) {
 	text, err := os.ReadFile(filepath.Join(s.dir, "data", "postmaster.pid"))
 	if err != nil {
@@ -203,7 +208,7 @@ func (s *Server) PID() (string, error) {
 	return string(first), nil
 }
 
-// Stop ends the server and waits for its end; one that does not end by itself is killed.
+// Stop ends the server, and waits until it has ended. It kills a server that does not end in time.
 func (s *Server) Stop() error {
 	err := s.lifeline.Close()
 	select {
@@ -218,7 +223,7 @@ func (s *Server) Stop() error {
 	return err
 }
 
-// binaries returns the folder of the newest PostgreSQL.
+// binaries returns the folder of the newest installed PostgreSQL, or ErrNoBinaries.
 func binaries() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		if path, err = filepath.EvalSymlinks(path); err == nil {
@@ -236,8 +241,7 @@ func binaries() (string, error) {
 	return filepath.Dir(slices.MaxFunc(all, func(a, b string) int { return version(a) - version(b) })), nil
 }
 
-// unprivileged returns the user that runs the server. It returns nil if this process is not root: PostgreSQL refuses only
-// root.
+// unprivileged returns the user that must run the server, or nil if this process is not root.
 func unprivileged() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

@@ -1,12 +1,12 @@
-// Package pgtest gives a test a PostgreSQL database of its own.
+// Package pgtest gives each test its own PostgreSQL database.
 //
-// PostgreSQL is started when the first test asks for it, once for each test process, from the
-// binaries Debian installs, as an unprivileged user, on a socket in a temporary folder. It stops
-// when the test process ends, in whatever way that happens; [Main] waits for it. Where the binaries
-// are missing those tests are skipped, or fail when ROLLCALL_TEST_ALL=1.
+// The first test that needs it starts PostgreSQL, once for each test process. The server uses the
+// programs that Debian installs, runs as an unprivileged user, and listens on a socket in a
+// temporary folder. It stops when the test process ends, however it ends; [Main] waits for that.
+// Without PostgreSQL the tests are skipped, or fail if ROLLCALL_TEST_ALL=1.
 //
-// The server sorts text by the rules of a language, as production servers do, so that a query which
-// relies on the order of bytes is found out.
+// The server sorts text by the rules of a language, as production servers do. So tests find queries
+// that rely on the order of bytes.
 package pgtest
 
 import (
@@ -52,11 +52,11 @@ func stop() error {
 	return c.Stop()
 }
 
-// start runs a server that sorts by English rules where it can, and by bytes where it cannot.
-// Nothing that a test leaves is worth waiting for the disk.
+// start starts a server that sorts by English rules if it can, otherwise by bytes. It need not
+// flush to disk, because tests leave nothing of value.
 func start() (*cluster, error) {
-	// Not t.TempDir: a socket's path has at most 107 bytes, and the folder outlives the test that
-	// made it.
+	// Not t.TempDir: the path of a socket has at most 107 bytes, and the folder must outlive this
+	// test.
 	dir, err := os.MkdirTemp("", "rollcall-pg-")
 	if err != nil {
 		return nil, err
@@ -83,8 +83,8 @@ func start() (*cluster, error) {
 	return c, nil
 }
 
-// Template returns a template for Database: a function that makes the database of this name when
-// first called, and has fill fill it.
+// Template returns a template for Database: a function that creates the database of this name when
+// it is first called, and fills it by calling fill.
 func Template(name string, fill func(ctx context.Context, url string) error) func() (string, error) {
 	return sync.OnceValues(func() (string, error) {
 		c, err := running()
@@ -99,13 +99,13 @@ func Template(name string, fill func(ctx context.Context, url string) error) fun
 	})
 }
 
-// Empty returns the URL of a database without tables, dropped when the test ends.
+// Empty returns the URL of a database without tables. It is dropped when the test ends.
 func Empty(t testing.TB) string {
 	t.Helper()
 	return server(t).database(t, "template1")
 }
 
-// Database returns the URL of a copy of a template, dropped when the test ends.
+// Database returns the URL of a copy of a template. It is dropped when the test ends.
 func Database(t testing.TB, template func() (string, error)) string {
 	t.Helper()
 	c := server(t)
@@ -116,7 +116,8 @@ func Database(t testing.TB, template func() (string, error)) string {
 	return c.database(t, name)
 }
 
-// server returns the process's PostgreSQL server, or ends the test.
+// server returns the PostgreSQL server of this process. It skips or fails the test if there is
+// none.
 func server(t testing.TB) *cluster {
 	t.Helper()
 	c, err := running()
@@ -129,11 +130,11 @@ func server(t testing.TB) *cluster {
 	return c
 }
 
-// All reports whether this run must not skip anything.
+// All reports whether this run must not skip any test.
 func All() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
 
-// Available reports whether PostgreSQL can be started here. Where nothing may be skipped it reports
-// true.
+// Available reports whether PostgreSQL can be started here. It reports true if no test may be
+// skipped.
 func Available() bool { return pgserver.Available() == nil || All() }
 
 // Main runs a package's tests and waits for PostgreSQL to stop. Use it as
@@ -148,9 +149,9 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// fileCopyClause returns the clause that makes PostgreSQL copy a template file by file. Versions before 15
-// always do. Later versions copy page by page through the log unless told, which takes four times
-// the processor time.
+// fileCopyClause returns the clause that makes PostgreSQL copy a template file by file. Versions
+// before 15 always do. Later versions copy page by page through the log unless told, which takes
+// four times the processor time.
 func fileCopyClause(ctx context.Context, c *pgserver.Server) (clause string, err error) {
 	conn, err := pgx.Connect(ctx, c.URL("postgres"))
 	if err != nil {
@@ -161,7 +162,7 @@ func fileCopyClause(ctx context.Context, c *pgserver.Server) (clause string, err
 	return clause, errors.Join(err, conn.Close(ctx))
 }
 
-// database makes a database of its own for a test.
+// database creates a database for a test.
 func (c *cluster) database(t testing.TB, template string) string {
 	t.Helper()
 	name := "test_" + strconv.FormatInt(c.databases.Add(1), 10)

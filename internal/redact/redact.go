@@ -1,6 +1,5 @@
-// Package redact cuts SCIM tokens out of text before the text is logged or
-// stored. It knows the shape of a token, not which tokens exist: a token is
-// cut wherever it stands and whatever it is called.
+// Package redact removes SCIM tokens from text before the text is logged or stored. It recognises
+// the form of a token, wherever in the text it is, and does not know which tokens exist.
 package redact
 
 import (
@@ -9,17 +8,16 @@ import (
 	"strings"
 )
 
-// token matches a token with or without its checksum. 43 characters hold the
-// whole secret, so a token that lost its last characters is cut as well.
+// token matches a token with or without its checksum. 43 characters hold the whole secret, so the
+// pattern also finds a token whose last characters are missing.
 var token = regexp.MustCompile(`(?i:rollcall_)[A-Za-z0-9_-]{43,}`)
 
-// maxEscapes is how many layers of URL escaping Tokens looks under.
+// maxEscapes is how many layers of URL escaping Tokens removes to find a token.
 const maxEscapes = 3
 
-// Tokens returns text with every token in it replaced by "rollcall_…" and the
-// token's last four characters, by which people recognise it. Text without a
-// token is returned as it is. When a token is hidden by URL escapes, the whole
-// text is returned unescaped.
+// Tokens returns text with every token replaced by "rollcall_…" and the token's last four
+// characters, by which people recognise it. It returns text without a token as it is. If URL
+// escapes hide a token, it returns the whole text unescaped.
 func Tokens(text string) string {
 	if hasPrefix(text) {
 		text = token.ReplaceAllStringFunc(text, shorten)
@@ -37,8 +35,8 @@ func Tokens(text string) string {
 	return text
 }
 
-// Document is Tokens for a JSON document: it leaves URL escapes alone, because
-// what they hide may be a quote.
+// Document is like Tokens, for a JSON document. It does not undo URL escapes, because one could
+// hide a quote.
 func Document(text string) string {
 	if !hasPrefix(text) {
 		return text
@@ -46,15 +44,15 @@ func Document(text string) string {
 	return token.ReplaceAllStringFunc(text, shorten)
 }
 
-// hasPrefix is a cheap look that spares most text the regular expression.
+// hasPrefix is a quick check that saves most texts the regular expression.
 func hasPrefix(text string) bool {
 	return strings.Contains(text, "_") && strings.Contains(strings.ToLower(text), "rollcall_")
 }
 
 func shorten(token string) string { return token[:len("rollcall_")] + "…" + token[len(token)-4:] }
 
-// unescape replaces every URL escape that can be read and leaves the rest.
-// Unlike url.PathUnescape it does not give up at the first bad one.
+// unescape undoes every URL escape that is valid, and keeps the others. Unlike url.PathUnescape it
+// does not stop at an invalid one.
 func unescape(text string) string {
 	var b strings.Builder
 	for {

@@ -47,7 +47,7 @@ func TestDocumentStaysJSON(t *testing.T) {
 	}
 }
 
-// FuzzTokens checks that no token survives, whatever stands around it.
+// FuzzTokens checks that no token survives, whatever text is around it.
 func FuzzTokens(f *testing.F) {
 	f.Add("/Users/", "?x=%41")
 	f.Add("%", "%25")

@@ -9,7 +9,8 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/seal"
 )
 
-// FuzzOpen opens whatever stands in a key file: a key that seals and opens, or an error that names the file.
+// FuzzOpen opens arbitrary key files. The result is a key that seals and opens, or an error that
+// names the file.
 func FuzzOpen(f *testing.F) {
 	key := filepath.Join(f.TempDir(), "key")
 	if err := seal.Create(key); err != nil {

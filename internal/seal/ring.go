@@ -10,7 +10,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/keyset"
 )
 
-// readRing reads the keys of a file that nobody else can read.
+// readRing reads the keys of a file. It refuses a file that other users of the machine can read.
 func readRing(file string) (*keyset.Handle, error) {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -30,9 +30,9 @@ func readRing(file string) (*keyset.Handle, error) {
 	return handle, nil
 }
 
-// Prepare adds a new key to the ring that opens but does not seal yet, so that
-// the file can be copied to every server before the key is used. A ring that
-// has a prepared key already stays as it is.
+// Prepare adds a new key to the ring. The key can open values but does not seal any yet, so that
+// the file can be copied to every server first. If the ring already has such a key, Prepare changes
+// nothing.
 func Prepare(file string) error {
 	return change(file, func(m *keyset.Manager, info ring) error {
 		if info.newest != info.primary {
@@ -43,14 +43,13 @@ func Prepare(file string) error {
 	})
 }
 
-// Promote makes the newest key of the ring the one that seals. The others still
-// open what they have sealed.
+// Promote makes the newest key the one that seals. The other keys still open what they sealed.
 func Promote(file string) error {
 	return change(file, func(m *keyset.Manager, info ring) error { return m.SetPrimary(info.newest) })
 }
 
-// Prune removes every key but the one that seals. What the others have sealed
-// can no longer be opened.
+// Prune removes every key except the one that seals. What the others sealed can no longer be
+// opened.
 func Prune(file string) error {
 	return change(file, func(m *keyset.Manager, info ring) error {
 		for _, id := range info.ids {
@@ -65,14 +64,14 @@ func Prune(file string) error {
 	})
 }
 
-// ring is what a change needs to know of a keyset.
+// ring lists the keys of a keyset, for the functions that change it.
 type ring struct {
 	ids     []uint32 // in the order in which they were added
 	primary uint32
 	newest  uint32
 }
 
-// change rewrites the file in one step: a reader finds the old ring or the new one.
+// change rewrites the file in one step: a reader finds either the old keys or the new ones.
 func change(file string, edit func(*keyset.Manager, ring) error) error {
 	handle, err := readRing(file)
 	if err != nil {

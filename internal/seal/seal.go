@@ -1,12 +1,11 @@
-// Package seal keeps credentials that must be sent again unreadable in the
-// database: AES-256-GCM with a key from a file, bound to the place where each
-// value stands, so that a sealed value moved elsewhere does not open.
+// Package seal encrypts credentials in the database that Rollcall must be able to send again. It
+// uses AES-256-GCM with a key from a file. The encryption includes the place of the value, so a
+// sealed value that is moved elsewhere does not open.
 //
-// The key file is a ring: a Tink keyset as JSON. The primary key seals, every
-// key in the ring opens. A running process reads the file again when it has
-// changed, so a key can be rotated without a restart. Whoever has the file and
-// the database can read the credentials; the file is made with mode 0600 and
-// belongs apart from backups of the database.
+// The key file is a ring of keys: a Tink keyset as JSON. The primary key seals; every key of the
+// ring opens. A running process reads the file again when it has changed, so a key can be rotated
+// without a restart. Anyone with both the file and the database can read the credentials. So the
+// file has mode 0600, and must not be kept with backups of the database.
 package seal
 
 import (
@@ -25,8 +24,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// Sealer seals and opens values with the keys of one file. It is safe for
-// concurrent use.
+// Sealer seals and opens values with the keys of one file. It is safe for concurrent use.
 type Sealer struct {
 	file string
 
@@ -42,7 +40,7 @@ func Open(file string) (*Sealer, error) {
 	return s, s.load()
 }
 
-// load reads the file when it is another one than before.
+// load reads the file if it has changed.
 func (s *Sealer) load() error {
 	info, err := os.Stat(s.file)
 	if err != nil {
@@ -63,28 +61,27 @@ func (s *Sealer) load() error {
 	return nil
 }
 
-// current returns the keys as the file has them now. A file that cannot be
-// read for the moment leaves the keys that are known.
+// current returns the keys that the file has now. If the file cannot be read, it returns the keys
+// that were read last.
 func (s *Sealer) current() (tink.AEAD, uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_ = s.load() // the keys read before still open everything that was sealed with them
+	_ = s.load() // the keys read before still open everything that they sealed
 	return s.primitive, s.primary
 }
 
-// Create makes a new key in a file that does not exist yet, with mode 0600.
-// The file is whole or absent, whatever happens meanwhile, and when two
-// processes make it at once one of them gets fs.ErrExist.
+// Create writes a new key to a file, with mode 0600. It returns fs.ErrExist if the file exists. The
+// file is never incomplete, and if two processes create it at once, one of them gets fs.ErrExist.
 func Create(file string) error {
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
 		return fmt.Errorf("make key: %w", err)
 	}
-	// Unlike a rename, a link never replaces a key that is there.
+	// Unlike a rename, a link never replaces an existing key.
 	return writeRing(file, handle, os.Link)
 }
 
-// writeRing writes a ring to a temporary file and puts it in its place.
+// writeRing writes a ring to a temporary file, and has place move it to its name.
 func writeRing(file string, handle *keyset.Handle, place func(from, to string) error) error {
 	var text bytes.Buffer
 	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&text)); err != nil {
@@ -105,8 +102,8 @@ func writeRing(file string, handle *keyset.Handle, place func(from, to string) e
 	return syncFolder(filepath.Dir(file))
 }
 
-// syncFolder puts a new name on disk: a key that is lost after something was
-// sealed with it would take the credentials along.
+// syncFolder flushes the name of a new file to disk. A key that a power cut loses would make the
+// credentials sealed with it unreadable.
 func syncFolder(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -115,8 +112,8 @@ func syncFolder(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// OpenOrCreate opens a key file, and makes it first when it is absent; made
-// says so.
+// OpenOrCreate opens a key file, and creates it first if it does not exist. made reports whether it
+// did.
 func OpenOrCreate(file string) (s *Sealer, made bool, err error) {
 	if s, err = Open(file); !errors.Is(err, fs.ErrNotExist) {
 		return s, false, err
@@ -130,7 +127,7 @@ func OpenOrCreate(file string) (s *Sealer, made bool, err error) {
 	return s, made, err
 }
 
-// Seal encrypts a value for the place that context names, with the primary key.
+// Seal encrypts a value with the primary key. context names the place of the value.
 func (s *Sealer) Seal(plain []byte, context string) ([]byte, error) {
 	primitive, _ := s.current()
 	sealed, err := primitive.Encrypt(plain, []byte(context))
@@ -140,7 +137,8 @@ func (s *Sealer) Seal(plain []byte, context string) ([]byte, error) {
 	return sealed, nil
 }
 
-// Open decrypts what Seal made for the same context with a key of this ring.
+// Open decrypts a value that Seal encrypted for the same context. It returns an error if no key of
+// the ring opens it.
 func (s *Sealer) Open(sealed []byte, context string) ([]byte, error) {
 	primitive, _ := s.current()
 	plain, err := primitive.Decrypt(sealed, []byte(context))
@@ -150,7 +148,7 @@ func (s *Sealer) Open(sealed []byte, context string) ([]byte, error) {
 	return plain, nil
 }
 
-// Current reports whether the primary key sealed the value.
+// Current reports whether the present primary key sealed the value.
 func (s *Sealer) Current(sealed []byte) bool {
 	_, primary := s.current()
 	id, found := keyOf(sealed)

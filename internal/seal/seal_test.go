@@ -137,7 +137,7 @@ func TestRing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// A process that has the file open sees the new ring, and opens what the old key has sealed.
+	// A process that has the file open sees the new ring, and still opens what the old key sealed.
 	if plain, err := running.Open(old, "place"); err != nil || string(plain) != "x" {
 		t.Errorf("got %q, %v", plain, err)
 	}
@@ -154,7 +154,7 @@ func TestRing(t *testing.T) {
 	if _, err := running.Open(old, "place"); err == nil {
 		t.Error("a key that was removed still opens")
 	}
-	// The file is away for a moment: what is known goes on.
+	// The file is missing for a moment: the keys read before still work.
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}

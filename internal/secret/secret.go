@@ -1,8 +1,8 @@
-// Package secret makes the random secrets that Rollcall gives out (one-time links, sessions, tokens)
-// and the hashes it keeps of them.
+// Package secret makes the random secrets that Rollcall gives out (one-time links, sessions,
+// tokens), and the hashes that it stores instead.
 //
-// A secret has 256 bits, so a slow hash would cost every request and protect nothing. Only hashes
-// are stored and compared; how long a comparison of hashes takes tells nothing about a secret.
+// A secret has 256 random bits, so a fast hash is enough: nobody can try them all. Only hashes are
+// stored and compared. How long a comparison of hashes takes reveals nothing about a secret.
 package secret
 
 import (
@@ -32,10 +32,10 @@ type Hash [sha256.Size]byte
 // HashOf returns the hash of a secret.
 func HashOf(secret string) Hash { return sha256.Sum256([]byte(secret)) }
 
-// String returns the hash in hexadecimal, as the database has it.
+// String returns the hash in hexadecimal, as the database stores it.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
-// Scan reads what String returned out of the database.
+// Scan reads the form that String returns from the database.
 func (h *Hash) Scan(value any) error {
 	text, ok := value.(string)
 	if !ok || len(text) != hex.EncodedLen(len(h)) {

@@ -1,7 +1,9 @@
-// Package session knows how long a signed-in browser stays signed in, and what is kept about it so that its owner recognises it.
+// Package session decides how long a signed-in browser stays signed in, and describes the browser
+// so that its owner recognises it.
 //
-// A session ends at the first of two limits: its length, counted from the sign-in, and its idle limit, counted from its last use.
-// Both are stored with the session, so that every process and every command judges it alike.
+// A session ends at the first of two limits: its length, counted from the sign-in, and its idle
+// limit, counted from its last use. Both are stored with the session, so every process and every
+// command decides alike.
 //
 // The rows belong to roster and operator, the cookies to console.
 package session
@@ -12,26 +14,27 @@ import (
 	"time"
 )
 
-// The limits of a session where nothing else is set.
+// The limits of a session if nothing else is set.
 const (
 	DefaultLength = 12 * time.Hour
 	DefaultIdle   = 2 * time.Hour
 )
 
-// noteEvery is how often the use of a session is written down: a click costs a write only once in this time.
+// noteEvery is how often the use of a session is recorded. Clicks in between cost no write.
 const noteEvery = time.Minute
 
-// skew is how far the clocks of two processes may differ. A session whose start or last use lies further ahead was made or used
-// before the clock was set back, and has ended: a clock that jumps back would lengthen it each time.
+// skew is how far the clocks of two processes may differ. If a session started or was used further
+// in the future, the clock has been set back since, and the session has ended. Otherwise, each time
+// a clock is set back would make the session longer.
 const skew = 5 * time.Minute
 
-// Limits say how long a session lasts. The zero value is DefaultLength and DefaultIdle.
+// Limits say how long a session lasts. Zero fields mean DefaultLength and DefaultIdle.
 type Limits struct {
 	Length time.Duration // from the sign-in
 	Idle   time.Duration // from the last use
 }
 
-// Start is a session that begins now.
+// Start returns the record of a session that starts now.
 func (l Limits) Start(now time.Time, from Browser) Record {
 	if l.Length == 0 {
 		l.Length = DefaultLength
@@ -43,17 +46,17 @@ func (l Limits) Start(now time.Time, from Browser) Record {
 	return Record{Created: now, Expires: now.Add(l.Length), Idle: l.Idle, Used: now, From: from, Last: from}
 }
 
-// Record is what is stored about a session beside whose it is.
+// Record is what is stored about a session, besides its owner.
 type Record struct {
 	Created time.Time
-	Expires time.Time     // the end, however much it is used
-	Idle    time.Duration // it ends after this long without use; 0: never, as sessions of older versions
+	Expires time.Time     // the end, even if the session is used
+	Idle    time.Duration // the session ends after this long without use; 0 means never, as in sessions of older versions
 	Used    time.Time     // the last use, to the minute; zero in sessions of older versions
-	From    Browser       // where it was started
-	Last    Browser       // where it was used last
+	From    Browser       // where it started
+	Last    Browser       // where it was last used
 }
 
-// Live reports whether the session is good at now.
+// Live reports whether the session is valid at that time.
 func (r Record) Live(now time.Time) bool {
 	ahead := now.Add(skew)
 	if !now.Before(r.Expires) || r.Created.After(ahead) || r.Used.After(ahead) {
@@ -62,10 +65,10 @@ func (r Record) Live(now time.Time) bool {
 	return r.Idle == 0 || now.Before(r.Used.Add(r.Idle))
 }
 
-// UseIsDue reports whether a use at now is to be written down.
+// UseIsDue reports whether a use at that time must be recorded.
 func (r Record) UseIsDue(now time.Time) bool { return now.Sub(r.Used) >= noteEvery }
 
-// Ends is when the session ends if nobody uses it any more.
+// Ends returns when the session ends if it is not used again.
 func (r Record) Ends() time.Time {
 	if idle := r.Used.Add(r.Idle); r.Idle > 0 && idle.Before(r.Expires) {
 		return idle
@@ -73,7 +76,7 @@ func (r Record) Ends() time.Time {
 	return r.Expires
 }
 
-// LastUse is when the session was used last, as far as that is known.
+// LastUse returns when the session was last used; when it started, if that is not known.
 func (r Record) LastUse() time.Time {
 	if r.Used.IsZero() {
 		return r.Created
@@ -81,7 +84,7 @@ func (r Record) LastUse() time.Time {
 	return r.Used
 }
 
-// Browser is what is known about who uses a session.
+// Browser is what is known about the browser that uses a session.
 type Browser struct {
 	Address string // the client's IP address
 	Agent   string // its User-Agent header
@@ -90,7 +93,8 @@ type Browser struct {
 // maxAgent is how much of a User-Agent header is kept, in bytes.
 const maxAgent = 300
 
-// Clean bounds both and leaves printable ASCII, whatever a stranger sent.
+// Clean returns the browser with a valid address or none, and with a short agent in printable
+// ASCII.
 func (b Browser) Clean() Browser {
 	clean := Browser{Agent: printable(b.Agent, maxAgent)}
 	if addr, err := netip.ParseAddr(b.Address); err == nil {
@@ -99,7 +103,7 @@ func (b Browser) Clean() Browser {
 	return clean
 }
 
-// printable is the first most bytes of text, everything but printable ASCII replaced.
+// printable returns the first most bytes of text. Every character but printable ASCII becomes "?".
 func printable(text string, most int) string {
 	text = strings.Map(func(c rune) rune {
 		if c < ' ' || c > '~' {
@@ -110,7 +114,7 @@ func printable(text string, most int) string {
 	return strings.TrimSpace(text)
 }
 
-// String is the browser in a few words, such as "Firefox on Linux".
+// String returns the browser in a few words, such as "Firefox on Linux".
 func (b Browser) String() string {
 	name, system := find(b.Agent, browsers), find(b.Agent, systems)
 	switch {
@@ -124,10 +128,10 @@ func (b Browser) String() string {
 	return name + " on " + system
 }
 
-// mark is a part of a User-Agent header and what it tells.
+// mark is a part of a User-Agent header, and what it stands for.
 type mark struct{ part, name string }
 
-// browsers are tried in this order: most claim to be another one too.
+// browsers are tried in this order, because most of them also claim to be another one.
 var browsers = []mark{
 	{"Edg/", "Edge"},
 	{"EdgA/", "Edge"},

@@ -33,7 +33,8 @@ func TestASessionEndsAtItsLengthOrWhenItIsIdle(t *testing.T) {
 	}
 }
 
-// TestAClockThatJumpsDoesNotLengthenASession: with a clock that was set back the end would be as far away again.
+// TestAClockThatJumpsDoesNotLengthenASession sets the clock back. The session must end, not last
+// longer.
 func TestAClockThatJumpsDoesNotLengthenASession(t *testing.T) {
 	t.Parallel()
 	s := session.Limits{}.Start(start, session.Browser{})

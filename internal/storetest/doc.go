@@ -1,10 +1,7 @@
-// Package storetest knows how to give a test a fresh database of each kind.
+// Package storetest gives each test its own database, of both kinds.
 //
 //	Each(t, test) ──► test on SQLite (a file in t.TempDir)
-//	             └──► test on PostgreSQL ──► a database of its own, copied from
-//	                                         a migrated template
+//	             └──► test on PostgreSQL ──► a copy of a migrated template
 //
-// The server comes from internal/pgtest.
-//
-// It leaves what the databases must do to the tests.
+// The PostgreSQL server comes from internal/pgtest.
 package storetest

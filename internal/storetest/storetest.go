@@ -17,11 +17,11 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// All reports whether this run must not skip anything.
+// All reports whether this run must not skip any test.
 func All() bool { return pgtest.All() }
 
-// HasPostgres reports whether PostgreSQL can be started here, for tests that compare both databases but are worth running
-// on one. Where nothing may be skipped it reports true.
+// HasPostgres reports whether PostgreSQL can be started here. It is for tests that compare both
+// databases, but are also worth running on one. It reports true if no test may be skipped.
 func HasPostgres() bool { return pgtest.Available() }
 
 // Each runs the test on a migrated, empty database of each kind, in parallel.
@@ -30,9 +30,8 @@ func Each(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	EachURL(t, func(t *testing.T, url string) { test(t, Open(t, url)) })
 }
 
-// EachURL runs the test with the URL of a migrated, empty database of each
-// kind, in parallel: for tests that open it themselves, more than once or in
-// other processes.
+// EachURL is like Each, but passes the URL of the database, for tests that open it more than once
+// or in other processes.
 func EachURL(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
 	for kind, url := range map[string]func(testing.TB) string{
@@ -46,31 +45,30 @@ func EachURL(t *testing.T, test func(t *testing.T, url string)) {
 	}
 }
 
-// New returns a migrated, empty SQLite database, closed when the test ends.
+// New returns a migrated, empty SQLite database. It is closed when the test ends.
 func New(t testing.TB) *store.DB {
 	t.Helper()
 	return Open(t, SQLiteURL(t))
 }
 
-// Postgres returns a migrated, empty PostgreSQL database, closed and dropped
-// when the test ends.
+// Postgres returns a migrated, empty PostgreSQL database. It is closed and dropped when the test
+// ends.
 func Postgres(t testing.TB) *store.DB {
 	t.Helper()
 	return Open(t, PostgresURL(t))
 }
 
-// Open opens a database, closed when the test ends.
+// Open opens a database. It is closed when the test ends.
 func Open(t testing.TB, url string) *store.DB {
 	t.Helper()
 	return OpenWith(t, url, store.Options{})
 }
 
-// settle is how long a test waits for its events. Making a database for another
-// test is a transaction of seconds on a busy machine, and holds back the
-// events of every database.
+// settle is how long a test waits for its events. It is long because making a database for another
+// test is a transaction of seconds on a busy machine, and holds back the events of every database.
 const settle = time.Minute
 
-// OpenWith opens a database with options, closed when the test ends.
+// OpenWith opens a database with options. It is closed when the test ends.
 func OpenWith(t testing.TB, url string, o store.Options) *store.DB {
 	t.Helper()
 	o.Settle = cmp.Or(o.Settle, settle)
@@ -86,8 +84,7 @@ func OpenWith(t testing.TB, url string, o store.Options) *store.DB {
 	return db
 }
 
-// SQLiteURL returns the URL of a migrated, empty SQLite database: a copy of one
-// that is migrated when first asked for.
+// SQLiteURL returns the URL of a migrated, empty SQLite database, which is a copy of a template.
 func SQLiteURL(t testing.TB) string {
 	t.Helper()
 	content, err := migrated()
@@ -101,7 +98,7 @@ func SQLiteURL(t testing.TB) string {
 	return url
 }
 
-// migrated is the content of a migrated, empty SQLite database.
+// migrated returns the content of a migrated, empty SQLite database.
 var migrated = sync.OnceValues(func() (content []byte, err error) {
 	dir, err := os.MkdirTemp("", "rollcall-template-")
 	if err != nil {
@@ -112,7 +109,7 @@ var migrated = sync.OnceValues(func() (content []byte, err error) {
 	if err := migrate(context.Background(), url); err != nil {
 		return nil, err
 	}
-	// Nothing of it is in the log: the last to close the file has copied it.
+	// All of it must be in the file: the last process to close a database copies the log into it.
 	if _, err := os.Stat(url + "-wal"); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the log of the migrated database is still there (error %w)", err)
 	}
@@ -121,15 +118,15 @@ var migrated = sync.OnceValues(func() (content []byte, err error) {
 
 var template = pgtest.Template("rollcall_template", migrate)
 
-// PostgresURL returns the URL of a migrated, empty PostgreSQL database, dropped
-// when the test ends.
+// PostgresURL returns the URL of a migrated, empty PostgreSQL database. It is dropped when the test
+// ends.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
 	return pgtest.Database(t, template)
 }
 
-// EmptyPostgresURL returns the URL of a PostgreSQL database without tables,
-// dropped when the test ends.
+// EmptyPostgresURL returns the URL of a PostgreSQL database without tables. It is dropped when the
+// test ends.
 func EmptyPostgresURL(t testing.TB) string {
 	t.Helper()
 	return pgtest.Empty(t)

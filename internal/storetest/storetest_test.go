@@ -51,14 +51,14 @@ func TestDatabasesAreOfOneTestEach(t *testing.T) {
 	}
 }
 
-// The server's folder is removed after the server has stopped; when the test
-// process was killed too.
+// TestServerStopsWhenTheTestProcessIsKilled checks that the server's folder is removed after the
+// server has stopped, even if the test process was killed.
 func TestServerStopsWhenTheTestProcessIsKilled(t *testing.T) {
 	if os.Getenv("STORETEST_WAIT") != "" {
 		fmt.Println("URL", storetest.PostgresURL(t))
-		select {} // until killed
+		select {} // wait to be killed
 	}
-	storetest.PostgresURL(t) // skips where there is no PostgreSQL
+	storetest.PostgresURL(t) // skips the test without PostgreSQL
 	t.Parallel()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestServerStopsWhenTheTestProcessIsKilled$")
 	cmd.Env = append(os.Environ(), "STORETEST_WAIT=1")

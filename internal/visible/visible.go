@@ -1,5 +1,5 @@
-// Package visible knows which characters are invisible, and how to show them. RFC 8265 refuses them in user names; the classes
-// are those of RFC 8264 §9.13.
+// Package visible decides which characters are invisible, and makes them visible. RFC 8265 refuses
+// them in user names; RFC 8264 §9.13 defines the classes.
 package visible
 
 import (
@@ -8,19 +8,21 @@ import (
 	"unicode"
 )
 
-// Invisible says whether a character has no shape of its own: control and format characters, and those that text may ignore.
+// Invisible reports whether a character shows nothing: control and format characters, and those
+// that programs may ignore.
 func Invisible(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Zl, unicode.Zp,
 		unicode.Noncharacter_Code_Point) || r == '\u2800' // the empty Braille pattern looks like a space
 }
 
-// OddSpace says whether a character is a space other than the one on the keyboard.
+// OddSpace reports whether a character is a space other than the ordinary one.
 func OddSpace(r rune) bool { return r != ' ' && unicode.Is(unicode.Zs, r) }
 
-// Hidden says whether a character is invisible or looks like an ordinary space and is none.
+// Hidden reports whether a character is invisible, or is a space other than the ordinary one.
 func Hidden(r rune) bool { return Invisible(r) || OddSpace(r) }
 
-// Reveal writes the hidden characters of a string as ⟨U+200B⟩, and leading and trailing spaces as ⟨space⟩.
+// Reveal returns the string with hidden characters written as ⟨U+200B⟩, and leading and trailing
+// spaces as ⟨space⟩.
 func Reveal(text string) string {
 	trimmed := strings.Trim(text, " ")
 	if trimmed == text && !strings.ContainsFunc(text, Hidden) {
@@ -42,7 +44,7 @@ func Reveal(text string) string {
 	return b.String()
 }
 
-// Describe names a character in words where it has a common name.
+// Describe names a character in words: by its name if it has a common one, otherwise by its class.
 func Describe(r rune) string {
 	name := map[rune]string{
 		'\u00a0': "a no-break space", '\u00ad': "a soft hyphen", '\u200b': "a zero-width space", '\u200c': "a zero-width non-joiner", '\u200d': "a zero-width joiner",

@@ -1,13 +1,14 @@
-// Package web knows how to take an HTTP request safely before anything of ours looks at it. It has no page and no rule.
+// Package web prepares every HTTP request before a handler sees it. It has no pages and no rules.
 //
-//	Front{...}.Handler(next):
-//	   proxies → request id → access log → panics → deadline → secure headers → body limit → next
+//	proxies → request id → access log → panics → deadline → secure headers → body limit → next
 //
-// After Front a request is normal: RemoteAddr is the client's, Host and URL.Scheme are what the client used (forwarded headers
-// count only from named proxies, and are gone), and X-Request-Id holds an id that the answer carries too.
+// After Front, a request looks the same with and without a proxy: RemoteAddr is the client's
+// address, Host and URL.Scheme are what the client used, and X-Request-Id holds an id that the
+// answer carries too. Only trusted proxies can set these with forwarded headers, which are removed.
 //
-// The access log holds no personal data: the route's pattern instead of the path, no query, no address, no user name. What
-// belongs to a site or a directory is named by the first two parts of the path, which are names of the installation.
+// The access log holds no personal data. It has the route's pattern instead of the path, and no
+// query, address or user name. Sites and directories appear by the first two parts of the path,
+// which are names of the installation.
 //
-// Who may see what is left to the edges; rate limits and metrics come with a later version.
+// Handlers decide who may see what.
 package web

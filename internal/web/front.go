@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Limits of every server. The body limit is the outermost one; edges set tighter ones of their own.
+// Limits of every server. MaxBodyBytes is the outermost limit; handlers set tighter ones.
 const (
 	MaxHeaderBytes = 64 << 10
 	MaxBodyBytes   = 64 << 20
@@ -24,21 +24,22 @@ const (
 
 const requestIDHeader = "X-Request-Id"
 
-// Front stands before all handlers. The zero value works, trusts no proxy and logs nothing.
+// Front wraps all handlers. The zero value works: it trusts no proxy and logs nothing.
 type Front struct {
 	Proxies Proxies
 	Log     *slog.Logger
 	Now     func() time.Time
-	// Observe is told of each request: the pattern that matched, which holds no names, the method, the status, and how long it
-	// took. Nil tells nobody.
+	// Observe is called with each request: the pattern that matched, which contains no names; the
+	// method; the status; and how long the request took. It may be nil.
 	Observe func(route, method string, status int, took time.Duration)
-	// Deadline ends the request's context; zero means 60 seconds.
+	// Deadline is how long a request's context lasts; zero means 60 seconds.
 	Deadline time.Duration
-	// Broken answers after a panic if nothing was written yet; nil means a plain 500 that names the request.
+	// Broken answers after a panic, if nothing was written yet. nil means a plain 500 with the
+	// request id.
 	Broken http.Handler
 }
 
-// NewServer is an http.Server with the limits of this package.
+// NewServer returns an http.Server with the limits of this package.
 func NewServer(addr string, h http.Handler, log *slog.Logger) *http.Server {
 	s := &http.Server{
 		Addr:              addr,
@@ -55,10 +56,10 @@ func NewServer(addr string, h http.Handler, log *slog.Logger) *http.Server {
 	return s
 }
 
-// RequestID is the id that the answer and the log carry. It holds behind Front.
+// RequestID returns the id that the answer and the log carry. It is only valid behind Front.
 func RequestID(r *http.Request) string { return r.Header.Get(requestIDHeader) }
 
-// Handler wraps next as the package comment draws it.
+// Handler wraps next in the steps that the package comment lists.
 func (f Front) Handler(next http.Handler) http.Handler {
 	if f.Log == nil {
 		f.Log = slog.New(slog.DiscardHandler)
@@ -95,8 +96,9 @@ func (f Front) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// copyOf copies a request as far as settle and those behind it rewrite it: URL and the map of headers, of which values are
-// replaced and never changed in place. The server keeps the original.
+// copyOf copies the parts of a request that settle and later handlers change: the URL and the map
+// of headers. Values of headers are replaced, never changed in place. The server keeps the
+// original.
 func copyOf(ctx context.Context, r *http.Request) *http.Request {
 	r = r.WithContext(ctx)
 	to := *r.URL
@@ -116,7 +118,8 @@ func (f Front) finish(out *recorder, r *http.Request, start time.Time) {
 		}
 		f.Log.Error("request panicked", "request", RequestID(r), "route", routeName(r), "panic", cause, "stack", string(debug.Stack()))
 		if out.status != 0 {
-			// The answer has begun: cut the connection rather than pass half of it off as whole.
+			// The answer has started. Cut the connection, so that the client does not take half of
+			// it for all.
 			panic(http.ErrAbortHandler)
 		}
 		f.Broken.ServeHTTP(out, r)
@@ -127,8 +130,8 @@ func (f Front) finish(out *recorder, r *http.Request, start time.Time) {
 	f.access(out, r, start)
 }
 
-// access writes the request's line. It is a record of its own because a Logger would look up the line of this program too,
-// for nobody.
+// access writes the request's line to the log. It makes the record itself, because a Logger would
+// also look up the line of code, which the log does not use.
 func (f Front) access(out *recorder, r *http.Request, start time.Time) {
 	ctx := r.Context()
 	if !f.Log.Enabled(ctx, slog.LevelInfo) {
@@ -145,7 +148,7 @@ func (f Front) access(out *recorder, r *http.Request, start time.Time) {
 		slog.Int64("bytes", out.bytes),
 		slog.Int64("ms", end.Sub(start).Milliseconds()),
 	)
-	// A Logger has no use for this error either: there is nowhere to write that nothing can be written.
+	// A Logger ignores this error too: the log cannot report that it cannot be written.
 	_ = f.Log.Handler().Handle(ctx, line)
 }
 
@@ -153,15 +156,15 @@ func broken(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "Something broke on our side. Tell your administrator the request number "+RequestID(r)+".", http.StatusInternalServerError)
 }
 
-// secured are headers that are right for every answer; pages and SCIM may set a tighter one over them.
+// secured holds headers that suit every answer. Pages and SCIM may replace one by a stricter one.
 type secured struct {
 	always []field
 	https  field
 }
 
-// field is a header with its value, shared by all answers: it has no room to be appended to.
+// field is a header with its value. All answers share the slice, which has no room for appending.
 type field struct {
-	name   string // canonical
+	name   string // in canonical form
 	values []string
 }
 
@@ -190,8 +193,8 @@ func (s secured) set(h http.Header, https bool) {
 	}
 }
 
-// routeName is the pattern that matched, which holds no names of people. Handlers that dispatch by hand set r.Pattern
-// themselves; one that set nothing is "-".
+// routeName returns the pattern that matched, which contains no names of people. Handlers that
+// route by hand set r.Pattern themselves. If nothing set it, routeName returns "-".
 func routeName(r *http.Request) string {
 	if r.Pattern == "" {
 		return "-"
@@ -199,7 +202,8 @@ func routeName(r *http.Request) string {
 	return r.Pattern
 }
 
-// areaName is "/c/acme" or "/d/contoso": a name of the installation, never of a person; else empty.
+// areaName returns "/c/acme" or "/d/contoso", which name a site or a directory, never a person. For
+// other paths it is empty.
 func areaName(path string) string {
 	if !strings.HasPrefix(path, "/c/") && !strings.HasPrefix(path, "/d/") {
 		return ""
@@ -218,7 +222,8 @@ func methodName(method string) string {
 	return method
 }
 
-// plainID accepts what can stand in a log or header without harm: 1 to 64 letters, digits, dots, dashes, underscores.
+// plainID reports whether a string is safe in a log or a header: 1 to 64 letters, digits, dots,
+// dashes or underscores.
 func plainID(id string) bool {
 	if id == "" || len(id) > 64 {
 		return false
@@ -233,7 +238,7 @@ func plainID(id string) bool {
 	return true
 }
 
-// recorder remembers what was answered.
+// recorder records the status and the size of the answer.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -243,7 +248,7 @@ type recorder struct {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader passes on the status and remembers the first final one.
+// WriteHeader sends the status, and records the first final one.
 func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 && status >= 200 {
 		w.status = status
@@ -251,7 +256,7 @@ func (w *recorder) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write passes on and counts.
+// Write sends and counts bytes.
 func (w *recorder) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK

@@ -311,7 +311,7 @@ func TestHealth(t *testing.T) {
 	if code, _ := ask("/healthz"); code != http.StatusOK {
 		t.Errorf("a broken database ends the process: %d", code)
 	}
-	// However often somebody asks, the log has a line for each change.
+	// However often someone asks, the log has one line for each change.
 	for range 3 {
 		ask("/readyz")
 	}

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// FuzzProxies reads what a proxy, or somebody who would like to be one, says of a request: an address is an address, a host
-// is one, and nothing is believed of an address that is not trusted.
+// FuzzProxies passes arbitrary forwarded headers. The address and the host must stay valid, and
+// nothing may be believed that comes from an untrusted address.
 func FuzzProxies(f *testing.F) {
 	f.Add("10.1.1.1:9", "127.0.0.1, 203.0.113.5", "https", "rollcall.example", "abc", "/c/acme/x")
 	f.Add("203.0.113.9:1", "unknown, [::1]:80", "javascript", "a/b", "a b", "/d/x/y")

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// Health answers the two questions of whoever watches the process.
+// Health answers the two questions of a monitor: does the process run, and can it work?
 type Health struct {
-	// Ready returns what keeps the server from doing its work, or nil. It gets two seconds.
+	// Ready returns an error if the server cannot do its work. Its context ends after two seconds.
 	Ready func(ctx context.Context) error
-	Log   *slog.Logger // gets a line when the answer changes, not one for each question
+	Log   *slog.Logger // gets a line when the answer changes
 
-	unready atomic.Bool // what the last answer was
+	unready atomic.Bool // the last answer
 }
 
 // Register adds GET /healthz (the process runs) and GET /readyz (it can do its work: 200, else 503).
@@ -34,7 +34,7 @@ func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
 		if err == nil {
 			h.Log.Info("ready again")
 		} else {
-			// The reason may name hosts and files: it belongs into the log, not to whoever asks.
+			// The reason may name hosts and files, so it belongs in the log and not in the answer.
 			h.Log.Warn("not ready", "error", err)
 		}
 	}

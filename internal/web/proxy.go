@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-const maxHost = 260 // bytes of a host with its port
+const maxHost = 260 // the longest host with its port, in bytes
 
-// Proxies are the addresses whose X-Forwarded-For, -Proto and -Host are believed.
+// Proxies are the addresses whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are
+// trusted.
 type Proxies []netip.Prefix
 
 // ParseProxies reads addresses and CIDR blocks ("10.0.0.0/8", "192.0.2.7").
@@ -40,8 +41,9 @@ func (p Proxies) trust(addr netip.Addr) bool {
 	return false
 }
 
-// settle writes into the request who really asked and for what: RemoteAddr, Host and URL.Scheme. It reports whether the
-// connection comes from a trusted proxy. Forwarded headers are removed, so that nothing behind can believe them by mistake.
+// settle sets RemoteAddr, Host and URL.Scheme to what the client used. It reports whether the
+// request came through a trusted proxy. It removes forwarded headers, so that no handler trusts
+// them by mistake.
 func (p Proxies) settle(r *http.Request) bool {
 	r.URL.Scheme = "http"
 	if r.TLS != nil {
@@ -69,7 +71,8 @@ func (p Proxies) settle(r *http.Request) bool {
 	return trusted
 }
 
-// plainHost accepts what can be a name or an address with a port: letters, digits, dots, dashes, underscores, colons, brackets.
+// plainHost reports whether a string can be a name or an address with a port: letters, digits,
+// dots, dashes, underscores, colons and brackets.
 func plainHost(host string) bool {
 	strange := func(c rune) bool {
 		return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]", c)
@@ -77,7 +80,8 @@ func plainHost(host string) bool {
 	return host != "" && len(host) <= maxHost && !strings.ContainsFunc(host, strange)
 }
 
-// client is the last address in the chain that is not one of our proxies: what stands left of it the client wrote itself.
+// client returns the last address in the chain that is not one of our proxies. The client itself
+// wrote the addresses before it.
 func (p Proxies) client(lines []string) (netip.Addr, bool) {
 	hops := strings.Split(strings.Join(lines, ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
@@ -105,10 +109,11 @@ func firstOf(h http.Header, name string) string {
 	return strings.TrimSpace(first)
 }
 
-// Secure reports whether the client used https, directly or to a trusted proxy. It holds behind Front.
+// Secure reports whether the client used https, directly or to a trusted proxy. It is only valid
+// behind Front.
 func Secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
 
-// RemoteIP is the client's address without port. It holds behind Front.
+// RemoteIP returns the client's address without its port. It is only valid behind Front.
 func RemoteIP(r *http.Request) string {
 	addr, ok := hostAddr(r.RemoteAddr)
 	if !ok {

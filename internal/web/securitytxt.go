@@ -9,17 +9,18 @@ import (
 	"time"
 )
 
-// securityTextLife is how long a copy of the file stays valid. RFC 9116 §2.5.5 recommends less than a year.
+// securityTextLife is how long the file stays valid. RFC 9116 §2.5.5 recommends less than a year.
 const securityTextLife = 180 * 24 * time.Hour
 
-// SecurityText answers GET /.well-known/security.txt (RFC 9116): where to report a vulnerability of this installation.
+// SecurityText serves GET /.well-known/security.txt (RFC 9116), which says where to report a
+// vulnerability of this installation.
 type SecurityText struct {
-	Contact   string // a URI as ParseContact returns it; without it the file does not exist
-	PublicURL string // scheme and host under which clients reach this server
+	Contact   string // a URI from ParseContact; if empty, the file does not exist
+	PublicURL string // the scheme and host under which clients reach this server
 	Now       func() time.Time
 }
 
-// Register adds the file's address to mux. Without a contact it adds nothing.
+// Register adds the file to mux. Without a contact it adds nothing.
 func (s SecurityText) Register(mux *http.ServeMux) {
 	if s.Contact != "" {
 		mux.HandleFunc("GET /.well-known/security.txt", s.serve)
@@ -32,8 +33,9 @@ func (s SecurityText) serve(w http.ResponseWriter, _ *http.Request) {
 		s.Contact, expires.Format(time.RFC3339), s.PublicURL))
 }
 
-// ParseContact checks the contact of a security.txt file and returns it as a URI: mailto:, https: or tel: (RFC 9116 §2.5.3).
-// It turns a bare e-mail address into a mailto: URI.
+// ParseContact checks the contact of a security.txt file and returns it as a URI: mailto:, https:
+// or tel: (RFC 9116 §2.5.3). It turns a bare e-mail address into a mailto: URI. It returns an empty
+// string for an empty one.
 func ParseContact(text string) (string, error) {
 	if text == "" {
 		return "", nil
@@ -54,7 +56,7 @@ func ParseContact(text string) (string, error) {
 
 var errContact = errors.New("give an e-mail address, or a URI of the scheme https, mailto or tel")
 
-// mailAddress reports whether text is an e-mail address alone, without a name beside it.
+// mailAddress reports whether text is an e-mail address without a name.
 func mailAddress(text string) bool {
 	a, err := mail.ParseAddress(text)
 	return err == nil && a.Address == text

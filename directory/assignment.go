@@ -1,0 +1,187 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+)
+
+// Assignment is how a user or group is assigned to an application. A user can have several for one
+// application: one of its own, and one through each assigned group that it is a direct member of.
+type Assignment struct {
+	Application Application
+	Role        AppRole
+	Through     Group // the assigned group; zero if the assignment is the object's own
+}
+
+// IsDirect reports whether the assignment is the object's own.
+func (a Assignment) IsDirect() bool { return a.Through.ObjectID == "" }
+
+// ApplicationsOf lists the applications that a user is assigned to, itself or as a direct member of
+// an assigned group, or that a group is assigned to.
+func (h *Handle) ApplicationsOf(ctx context.Context, objectID string) ([]Application, error) {
+	all, err := h.AssignmentsOf(ctx, objectID)
+	if err != nil {
+		return nil, err
+	}
+	var apps []Application
+	for _, a := range all {
+		if n := len(apps); n == 0 || apps[n-1].ID != a.Application.ID {
+			apps = append(apps, a.Application)
+		}
+	}
+	return apps, nil
+}
+
+// AssignmentsOf lists the assignments of a user or group, by application; its own come first.
+func (h *Handle) AssignmentsOf(ctx context.Context, objectID string) ([]Assignment, error) {
+	return h.store.AssignmentsOf(ctx, h.Directory.ID, strings.ToLower(objectID))
+}
+
+// Assignments lists the users who are assigned to an application themselves, soft-deleted ones left
+// out.
+func (h *Handle) Assignments(ctx context.Context, application string, q UserQuery) (UserPage, error) {
+	q.AssignedTo, q.NotAssignedTo = application, ""
+	return h.Users(ctx, q)
+}
+
+// CountAssignments counts the users who are assigned to an application themselves, soft-deleted
+// ones left out.
+func (h *Handle) CountAssignments(ctx context.Context, application string) (int, error) {
+	return h.store.CountAssignments(ctx, h.Directory.ID, application)
+}
+
+// RolesOf returns the role that each of these users or groups has by its own assignment to an
+// application. Those that are not assigned are absent.
+func (h *Handle) RolesOf(ctx context.Context, application string, objectIDs []string) (map[string]AppRole, error) {
+	return h.store.RolesOf(ctx, h.Directory.ID, application, objectIDs)
+}
+
+// Assign assigns users and groups to an application and returns how many were not assigned before.
+// New assignments have the role Default Access, others keep theirs. Of a group, only direct members
+// that are users are in scope of the application, as in Entra. It writes a few hundred in each
+// transaction. It returns an error at the first id that is neither a user nor a group of the
+// directory; the transactions before that stay.
+func (h *Handle) Assign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
+	return h.assign(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
+		return h.assignOne(ctx, tx, a, m, "", actor)
+	})
+}
+
+// AssignRole assigns users and groups to an application with a role, and gives that role to those
+// that are assigned already. It returns how many changed. It writes like Assign.
+func (h *Handle) AssignRole(ctx context.Context, application, role string, objectIDs []string, actor string) (int, error) {
+	return h.assign(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
+		return h.assignOne(ctx, tx, a, m, role, actor)
+	})
+}
+
+// assignOne assigns with a role, or, if role is "", with the present role or else Default Access.
+func (h *Handle) assignOne(ctx context.Context, tx Tx, a Application, m Member, role, actor string) (bool, error) {
+	name := named(m)
+	if m.User.IsDeleted() || m.Group.IsDeleted() {
+		return false, conflict("", "%s is deleted", name.who).Advise("restore the %s first", strings.ToLower(string(m.Kind)))
+	}
+	had, assigned, err := tx.AssignedRole(ctx, a.ID, m.Kind, name.objectID)
+	if err != nil || assigned && (role == "" || role == had) {
+		return false, err
+	}
+	wanted, err := h.roleToAssign(ctx, tx, a, role)
+	if err != nil {
+		return false, err
+	}
+	now := h.clock()
+	if err := tx.Assign(ctx, a.ID, m.Kind, name.objectID, wanted.ID, now); err != nil {
+		return false, err
+	}
+	what, text, values := event.AssignmentAdded, "was assigned to "+a.Name, []event.Change(nil)
+	if assigned {
+		before, err := h.role(ctx, tx, a, had)
+		if err != nil {
+			return false, err
+		}
+		what, text = event.AssignmentChanged, "now has the role "+wanted.DisplayName+" of "+a.Name
+		values = append(values, event.Changed("role", before.DisplayName, wanted.DisplayName))
+	} else if wanted.ID != DefaultAccess.ID {
+		text += " with the role " + wanted.DisplayName
+		values = append(values, event.Changed("role", nil, wanted.DisplayName))
+	}
+	return true, h.recordAssignment(ctx, tx, what, a, name, wanted.ID, actor, text, now, values...)
+}
+
+// Unassign removes users and groups from an application and returns how many were assigned. It
+// writes like Assign.
+func (h *Handle) Unassign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
+	return h.assign(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
+		name, now := named(m), h.clock()
+		did, err := tx.Unassign(ctx, a.ID, m.Kind, name.objectID, now)
+		if err != nil || !did {
+			return false, err
+		}
+		return true, h.recordAssignment(ctx, tx, event.AssignmentRemoved, a, name, "", actor, "is no longer assigned to "+a.Name, now)
+	})
+}
+
+func (h *Handle) assign(ctx context.Context, application string, objectIDs []string, one func(Tx, Application, Member) (bool, error)) (int, error) {
+	total := 0
+	for batch := range slices.Chunk(objectIDs, batchRows) {
+		n := 0
+		err := h.update(ctx, func(tx Tx) error {
+			n = 0
+			a, err := h.application(ctx, tx, application)
+			if err != nil {
+				return err
+			}
+			for _, id := range batch {
+				m, err := h.memberIn(ctx, tx, id)
+				if err != nil {
+					return err
+				}
+				did, err := one(tx, a, m)
+				if err != nil {
+					return err
+				}
+				if did {
+					n++
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return total, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+func (h *Handle) recordAssignment(ctx context.Context, tx Tx, name string, a Application, m memberName, role, actor, text string, at time.Time, values ...event.Change) error {
+	who := m.who
+	if m.kind == GroupKind {
+		who = "Group" + strings.TrimPrefix(who, "group")
+	}
+	return tx.AppendEvent(ctx, event.Event{
+		Time: at, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: m.objectID, Text: who + " " + text,
+		Data: event.DataOf(event.Assignment{Application: a.ID, Kind: string(m.kind), Role: role}, values...),
+	})
+}
+
+// roleToAssign finds the role of a new assignment. An empty id is Default Access.
+func (h *Handle) roleToAssign(ctx context.Context, tx Tx, a Application, id string) (AppRole, error) {
+	if id == "" {
+		return DefaultAccess, nil
+	}
+	r, err := h.role(ctx, tx, a, id)
+	if errors.Is(err, refusal.NotFound) {
+		return AppRole{}, notFound("%s has no role with the id %s", a.Name, id)
+	}
+	if err == nil && !r.Enabled {
+		return AppRole{}, conflict("role", "the role %s of %s is disabled", r.DisplayName, a.Name).Advise("enable it first, or choose another role")
+	}
+	return r, err
+}

@@ -1,0 +1,282 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+)
+
+// Member is a direct member of a group: a user or another group. Only the field of its Kind is
+// filled.
+type Member struct {
+	Kind  Kind
+	User  User
+	Group Group
+}
+
+// ObjectID is the member's object id.
+func (m Member) ObjectID() string {
+	if m.Kind == GroupKind {
+		return m.Group.ObjectID
+	}
+	return m.User.ObjectID
+}
+
+// DisplayName is the member's display name.
+func (m Member) DisplayName() string {
+	if m.Kind == GroupKind {
+		return m.Group.DisplayName()
+	}
+	return m.User.DisplayName()
+}
+
+func (m Member) sortKey() string {
+	if m.Kind == GroupKind {
+		return m.Group.SortKey()
+	}
+	return m.User.SortKey()
+}
+
+// MemberQuery selects direct members of a group, sorted by display name.
+type MemberQuery struct {
+	Search string // words, as in UserQuery and GroupQuery
+	Kind   Kind   // only users or only groups; both when empty
+	After  Cursor
+	Limit  int // 50 when zero, 500 at most
+}
+
+// MemberPage is one page of members. More reports that another page begins after Next.
+type MemberPage struct {
+	Members []Member
+	More    bool
+	Next    Cursor
+}
+
+// MemberCounts counts a group's direct members that are not deleted.
+type MemberCounts struct{ Users, Groups int }
+
+// Total is the number of users and groups.
+func (c MemberCounts) Total() int { return c.Users + c.Groups }
+
+// Members lists a group's direct members page by page. Soft-deleted users and groups are not
+// members until they are restored.
+func (h *Handle) Members(ctx context.Context, group string, q MemberQuery) (MemberPage, error) {
+	q.Search = searchWords(q.Search)
+	if q.Limit <= 0 {
+		q.Limit = 50
+	}
+	limit := min(q.Limit, 500)
+	q.Limit = limit + 1
+	members, err := h.store.Members(ctx, h.Directory.ID, strings.ToLower(group), q)
+	if err != nil {
+		return MemberPage{}, err
+	}
+	slices.SortFunc(members, func(a, b Member) int {
+		if c := strings.Compare(a.sortKey(), b.sortKey()); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ObjectID(), b.ObjectID())
+	})
+	page := MemberPage{Members: members}
+	if len(members) > limit {
+		page.Members, page.More = members[:limit], true
+		last := members[limit-1]
+		page.Next = Cursor{Key: last.sortKey(), ObjectID: last.ObjectID()}
+	}
+	return page, nil
+}
+
+// EachMember visits every member that a query selects, page by page.
+func (h *Handle) EachMember(ctx context.Context, group string, q MemberQuery, visit func(Member) error) error {
+	q.Limit = 500
+	for {
+		page, err := h.Members(ctx, group, q)
+		if err != nil {
+			return err
+		}
+		for _, m := range page.Members {
+			if err := visit(m); err != nil {
+				return err
+			}
+		}
+		if !page.More {
+			return nil
+		}
+		q.After = page.Next
+	}
+}
+
+// CountMembers counts a group's direct members.
+func (h *Handle) CountMembers(ctx context.Context, group string) (MemberCounts, error) {
+	return h.store.CountMembers(ctx, h.Directory.ID, strings.ToLower(group))
+}
+
+// memberName names a user or group in an event.
+type memberName struct {
+	kind     Kind
+	objectID string
+	who      string
+}
+
+// AddMembers adds users and groups to a group and returns how many were not members before. It
+// writes a few hundred in each transaction; a membership is one row and one event, whatever the
+// size of the group. It returns an error at the first id that is neither a user nor a group of the
+// directory; the transactions before that stay. As in Entra, groups may be members of each other in
+// a circle, and a group cannot be its own member; see NestingWarning.
+func (h *Handle) AddMembers(ctx context.Context, group string, objectIDs []string, actor string) (int, error) {
+	return h.eachMember(ctx, group, objectIDs, func(tx Tx, g Group, m Member) (bool, error) {
+		name := named(m)
+		if m.User.IsDeleted() || m.Group.IsDeleted() {
+			return false, conflict("", "%s is deleted", name.who).Advise("restore it first")
+		}
+		if name.objectID == g.ObjectID {
+			return false, invalid("", "a group cannot be a member of itself")
+		}
+		now := h.clock()
+		did, err := tx.AddMember(ctx, g.ObjectID, m.Kind, name.objectID, now)
+		if err != nil || !did {
+			return false, err
+		}
+		return true, h.recordMember(ctx, tx, event.GroupMemberAdded, g, name, actor, now)
+	})
+}
+
+// RemoveMembers removes users and groups from a group and returns how many were members. It writes
+// like AddMembers.
+func (h *Handle) RemoveMembers(ctx context.Context, group string, objectIDs []string, actor string) (int, error) {
+	return h.eachMember(ctx, group, objectIDs, func(tx Tx, g Group, m Member) (bool, error) {
+		name, now := named(m), h.clock()
+		did, err := tx.RemoveMember(ctx, g.ObjectID, name.objectID, now)
+		if err != nil || !did {
+			return false, err
+		}
+		return true, h.recordMember(ctx, tx, event.GroupMemberRemoved, g, name, actor, now)
+	})
+}
+
+func named(m Member) memberName {
+	if m.Kind == GroupKind {
+		return memberName{GroupKind, m.Group.ObjectID, m.Group.who()}
+	}
+	return memberName{UserKind, m.User.ObjectID, m.User.who()}
+}
+
+func (h *Handle) eachMember(ctx context.Context, group string, objectIDs []string, one func(Tx, Group, Member) (bool, error)) (int, error) {
+	total := 0
+	for batch := range slices.Chunk(objectIDs, batchRows) {
+		n := 0
+		err := h.update(ctx, func(tx Tx) error {
+			n = 0
+			g, err := h.groupIn(ctx, tx, group)
+			if err != nil {
+				return err
+			}
+			if g.IsDeleted() {
+				return conflict("", "%s is deleted", g.who()).Advise("restore the group first")
+			}
+			for _, id := range batch {
+				m, err := h.memberIn(ctx, tx, id)
+				if err != nil {
+					return err
+				}
+				did, err := one(tx, g, m)
+				if err != nil {
+					return err
+				}
+				if did {
+					n++
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return total, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// memberIn finds the user or group with an object id.
+func (h *Handle) memberIn(ctx context.Context, tx Tx, id string) (Member, error) {
+	lower := strings.ToLower(id)
+	if !isGUID(lower) {
+		return Member{}, notFound("there is no user or group %q in directory %s", id, h.Directory.Name)
+	}
+	u, err := tx.User(ctx, lower)
+	if !errors.Is(err, refusal.NotFound) {
+		return Member{Kind: UserKind, User: u}, err
+	}
+	g, err := tx.Group(ctx, lower)
+	if errors.Is(err, refusal.NotFound) {
+		return Member{}, notFound("there is no user or group %q in directory %s", id, h.Directory.Name)
+	}
+	return Member{Kind: GroupKind, Group: g}, err
+}
+
+func (h *Handle) recordMember(ctx context.Context, tx Tx, name string, g Group, m memberName, actor string, at time.Time) error {
+	text := " was added to group " + g.DisplayName()
+	if name == event.GroupMemberRemoved {
+		text = " was removed from group " + g.DisplayName()
+	}
+	who := m.who
+	if m.kind == GroupKind {
+		who = "Group" + strings.TrimPrefix(who, "group")
+	}
+	return tx.AppendEvent(ctx, event.Event{
+		Time: at, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: g.ObjectID, Text: who + text,
+		Data: event.DataOf(event.GroupMember{Member: m.objectID, Kind: string(m.kind)}),
+	})
+}
+
+// leaveGroups removes what is about to be purged from its groups, so that everyone who reads the
+// events knows that it left them.
+func (h *Handle) leaveGroups(ctx context.Context, tx Tx, m memberName, actor string) error {
+	groups, err := tx.GroupsOf(ctx, m.objectID)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		now := h.clock()
+		if _, err := tx.RemoveMember(ctx, g.ObjectID, m.objectID, now); err != nil {
+			return err
+		}
+		if err := h.recordMember(ctx, tx, event.GroupMemberRemoved, g, m, actor, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxNesting is how many groups NestingWarning looks at.
+const maxNesting = 1_000
+
+// NestingWarning says in a sentence that groups are members of each other in a circle, if the group
+// is, directly or through others, a member of itself; "" if it is not.
+func (h *Handle) NestingWarning(ctx context.Context, group string) (string, error) {
+	start := strings.ToLower(group)
+	seen, next := map[string]bool{}, []string{start}
+	for len(next) > 0 && len(seen) < maxNesting {
+		id := next[0]
+		next = next[1:]
+		parents, err := h.Groups(ctx, GroupQuery{HasMember: id, Limit: 500})
+		if err != nil {
+			return "", err
+		}
+		for _, p := range parents.Groups {
+			if p.ObjectID == start {
+				return "The group " + p.DisplayName() + " is now, through other groups, a member of itself. Entra allows such a circle too. It changes nothing about who is in scope of an application, because only direct members count.", nil
+			}
+			if !seen[p.ObjectID] {
+				seen[p.ObjectID] = true
+				next = append(next, p.ObjectID)
+			}
+		}
+	}
+	return "", nil
+}

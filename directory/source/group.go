@@ -1,0 +1,106 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// GroupSnapshot returns a page of groups, ordered by id. It includes soft-deleted groups. With
+// AssignedOnly it has only the groups that are assigned to the application.
+func (d Directory) GroupSnapshot(ctx context.Context, q provision.SnapshotQuery) ([]provision.Object, error) {
+	page, err := d.handle.GroupSnapshot(ctx, directory.SnapshotQuery{App: q.App, AssignedOnly: q.AssignedOnly, After: q.After, Limit: q.Limit})
+	if err != nil {
+		return nil, err
+	}
+	objects := make([]provision.Object, len(page))
+	for i, o := range page {
+		objects[i] = Group(o)
+	}
+	return objects, nil
+}
+
+// GroupObject returns one group, or refusal.NotFound if it was purged.
+func (d Directory) GroupObject(ctx context.Context, app, id string) (provision.Object, error) {
+	o, err := d.handle.GroupObject(ctx, app, id)
+	if err != nil {
+		return provision.Object{}, err
+	}
+	return Group(o), nil
+}
+
+// Edge is a membership, or the change of one.
+type Edge struct {
+	Group, Member string
+	Kind          provision.ObjectKind // of the member
+	Present       bool                 // added; otherwise removed
+	Cursor        provision.Cursor     // where it happened; empty for a membership that is simply there
+}
+
+// Members returns a page of a group's direct members, ordered by id. A page shorter than the limit
+// is the last.
+func (d Directory) Members(ctx context.Context, group, after string, limit int) ([]Edge, error) {
+	page, err := d.handle.MemberIDs(ctx, group, after, limit)
+	return edges(page), err
+}
+
+// GroupsChanged lists groups and memberships that have changed.
+type GroupsChanged struct {
+	IDs    []string // of groups, each once, in the order of their first change
+	Edges  []Edge   // in the order in which they happened
+	Cursor provision.Cursor
+	More   bool
+}
+
+// GroupChanges returns the groups that have changed after a position, or whose assignment to app
+// has changed, and all changes of direct memberships. It returns provision.ErrBehind if the
+// directory no longer keeps all changes since then.
+func (d Directory) GroupChanges(ctx context.Context, app string, after provision.Cursor, limit int) (GroupsChanged, error) {
+	from, err := event.ParsePosition(string(after))
+	if err != nil {
+		return GroupsChanged{}, err
+	}
+	c, err := d.handle.GroupChanges(ctx, app, from, limit)
+	if errors.Is(err, event.ErrPruned) {
+		err = fmt.Errorf("%w: %w", provision.ErrBehind, err)
+	}
+	return GroupsChanged{IDs: c.ObjectIDs, Edges: edges(c.Edges), Cursor: CursorOf(c.Position), More: c.More}, err
+}
+
+func edges(page []directory.Edge) []Edge {
+	all := make([]Edge, len(page))
+	for i, e := range page {
+		all[i] = Edge{Group: e.Group, Member: e.Member, Kind: provision.ObjectKind(e.Kind), Present: e.Present, Cursor: CursorOf(e.Position)}
+	}
+	return all
+}
+
+// Group converts a group of a directory to an object of a source.
+func Group(o directory.GroupObject) provision.Object {
+	return provision.Object{
+		Kind: provision.GroupKind, ID: o.Group.ObjectID, Name: o.Group.DisplayName(), Attributes: o.Attributes(),
+		Enabled: true, Deleted: o.Group.Deleted, Assigned: o.Assigned,
+	}
+}
+
+// Groups is the catalog of the attributes of groups.
+type Groups struct{}
+
+// Attribute returns the attribute with exactly this name, if mappings can read it.
+func (Groups) Attribute(name string) (provision.SourceAttribute, bool) {
+	a, ok := directory.GroupSourceAttribute(name)
+	always := name == "objectId" || name == "displayName" || a.Type == directory.Boolean
+	return provision.SourceAttribute{Type: provision.AttributeType(a.Type), MultiValued: a.MultiValued, Always: always}, ok
+}
+
+// Suggest returns the attribute that was probably meant.
+func (Groups) Suggest(name string) string {
+	if a, ok := directory.GroupAttributeNamed(name); ok {
+		return a.Name
+	}
+	return ""
+}

@@ -1,0 +1,486 @@
+package provision
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// Ledger is what a job remembers of an account, by target attribute. It lets the engine compare a
+// person with what was written, without a request to the target. An attribute without an entry is
+// unknown. A nil Ledger belongs to a link of an earlier version, which kept only a hash.
+type Ledger map[string]Written
+
+// Written is what a job remembers of one attribute of an account.
+type Written struct {
+	// Sent is the value that the job brought the account to, or found there already. It is nil if
+	// the job has not given the attribute a value.
+	Sent any
+	// Got is the value that the target showed last; nil if it showed none.
+	Got any
+	// Shown reports whether the target has shown the attribute, or its absence, since it was sent.
+	Shown bool
+	// Unsure is true after a request that may or may not have changed the attribute. Only a read
+	// can tell.
+	Unsure bool
+	// Refused is a value that the target refused for this attribute.
+	Refused any
+}
+
+// value returns the value that the account is believed to have.
+func (w Written) value() any {
+	if w.Sent != nil {
+		return w.Sent
+	}
+	return w.Got
+}
+
+// shown returns the value as the target shows it, for the log and for the choice between Add and
+// Replace.
+func (w Written) shown() any {
+	if w.Shown {
+		return w.Got
+	}
+	return w.Sent
+}
+
+// known returns what is remembered of an attribute. ok is false if nothing certain is.
+func (l Ledger) known(path string) (w Written, ok bool) {
+	w, ok = l[path]
+	return w, ok && !w.Unsure
+}
+
+// refused reports whether the target refused this value for the attribute when it was last sent.
+func (l Ledger) refused(c Change) bool {
+	no := l[c.Path].Refused
+	return no != nil && c.New != nil && text(no) == text(c.New)
+}
+
+// element reports whether the account has the element that a path selects.
+func (l Ledger) element(path string) ElementState {
+	element := elementOf(path)
+	if element == "" {
+		return ElementThere
+	}
+	if own, known := l.known(path); known && own.value() != nil {
+		return ElementThere
+	}
+	state := ElementMissing
+	for other, w := range l {
+		switch {
+		case !strings.EqualFold(elementOf(other), element):
+		case w.value() != nil:
+			return ElementThere
+		case w.Unsure:
+			state = ElementUnknown
+		}
+	}
+	if _, known := l[path]; !known {
+		return ElementUnknown
+	}
+	return state
+}
+
+// equal reports whether two ledgers remember the same.
+func (l Ledger) equal(other Ledger) bool {
+	return (l == nil) == (other == nil) && maps.EqualFunc(l, other, func(a, b Written) bool {
+		return a.Shown == b.Shown && a.Unsure == b.Unsure && same(a.Sent, b.Sent) && same(a.Got, b.Got) && same(a.Refused, b.Refused)
+	})
+}
+
+// same reports whether two remembered values are identical.
+func same(a, b any) bool {
+	listA, severalA := a.([]any)
+	listB, severalB := b.([]any)
+	if severalA || severalB {
+		return severalA && severalB && slices.EqualFunc(listA, listB, same)
+	}
+	return a == b
+}
+
+// maxRemembered limits a remembered value, in bytes. A longer one is remembered by its hash.
+const maxRemembered = 1_000
+
+// remembered returns a value in the form in which a ledger keeps it: nil, string, bool, int64 or a
+// list of strings.
+func remembered(v any) any {
+	switch v := v.(type) {
+	case nil, bool, int64:
+		return v
+	case string:
+		if v == "" {
+			return nil
+		}
+		return shortened(v)
+	case []any:
+		if len(v) == 0 {
+			return nil
+		}
+		list := make([]any, len(v))
+		size := 0
+		for i, e := range v {
+			if m, complexValue := e.(map[string]any); complexValue && m["value"] != nil {
+				e = m["value"]
+			}
+			t := shortened(text(e))
+			list[i], size = t, size+len(t)
+		}
+		if size > maxRemembered {
+			return shortened(text(list))
+		}
+		return list
+	case map[string]any:
+		if v["value"] != nil {
+			return remembered(v["value"])
+		}
+	}
+	return shortened(text(v))
+}
+
+// hashMark starts a value of which only the hash is remembered.
+const hashMark = "\x01sha256:"
+
+func isHashed(v any) bool {
+	s, ok := v.(string)
+	return ok && strings.HasPrefix(s, hashMark)
+}
+
+func shortened(s string) string {
+	if len(s) <= maxRemembered {
+		return s
+	}
+	return hashMark + hashText(s)
+}
+
+// agrees compares a remembered value with a wanted one, as [row.same] compares an account's value.
+func (r *row) agrees(have, want any) bool {
+	if have == nil || want == nil {
+		return have == nil && want == nil
+	}
+	if list, several := want.([]any); several {
+		old, ok := have.([]any)
+		if !ok {
+			return have == remembered(want)
+		}
+		return r.sameSet(old, list)
+	}
+	if isHashed(have) {
+		return have == remembered(want)
+	}
+	if list, several := have.([]any); several && len(list) > 0 {
+		have = list[0]
+	}
+	return r.same(have, want)
+}
+
+// The text of a ledger is a JSON object: the names of attributes, each with
+//
+//	[sent]             sent, and nothing came back
+//	[sent, got]        sent, and the target shows got
+//	[sent, got, marks] marks is a string: "u" for unsure
+//	[sent, got, marks, refused]
+//
+// A value equal to the one before it is written as []. The member "-" lists the attributes that the
+// account has no value for. Long names have short forms, because there is a ledger for each account.
+
+// shortNames are parts of attribute names and their short forms.
+var (
+	shortNames = strings.NewReplacer("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:", "e~", `[type eq "`, "{", `"]`, "}")
+	longNames  = strings.NewReplacer("e~", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:", "{", `[type eq "`, "}", `"]`)
+)
+
+// shortName returns the short form of an attribute's name, or the name itself if it could not be
+// turned back.
+func shortName(path string) string {
+	short := shortNames.Replace(path)
+	if longNames.Replace(short) != path {
+		return "=" + path
+	}
+	return short
+}
+
+func longName(short string) string {
+	if path, plain := strings.CutPrefix(short, "="); plain {
+		return path
+	}
+	return longNames.Replace(short)
+}
+
+// Text returns the ledger as it is stored; "" for nil.
+func (l Ledger) Text() string {
+	if l == nil {
+		return ""
+	}
+	b := []byte{'{'}
+	var absent []byte
+	for _, path := range slices.Sorted(maps.Keys(l)) {
+		w := l[path]
+		if w.Sent == nil && w.Got == nil && !w.Unsure && w.Refused == nil {
+			mark := byte(' ') // shown to be absent
+			if !w.Shown {
+				mark = '.'
+			}
+			absent = appendText(absent, string(mark)+shortName(path))
+			absent = append(absent, ',')
+			continue
+		}
+		b = appendText(b, shortName(path))
+		b = append(b, ':', '[')
+		b = appendValue(b, w.Sent)
+		if w.Shown || w.Got != nil || w.Unsure || w.Refused != nil {
+			b = append(b, ',')
+			if same(w.Got, w.Sent) {
+				b = append(b, '[', ']')
+			} else {
+				b = appendValue(b, w.Got)
+			}
+		}
+		if marks := w.marks(); marks != "" || w.Refused != nil {
+			b = append(b, ',')
+			b = appendText(b, marks)
+		}
+		if w.Refused != nil {
+			b = append(b, ',')
+			b = appendValue(b, w.Refused)
+		}
+		b = append(b, ']', ',')
+	}
+	if len(absent) > 0 {
+		b = append(b, `"-":[`...)
+		b = append(b, absent[:len(absent)-1]...)
+		return string(append(b, ']', '}'))
+	}
+	if len(b) > 1 {
+		b = b[:len(b)-1]
+	}
+	return string(append(b, '}'))
+}
+
+// marks returns what cannot be told from the number of values.
+func (w Written) marks() string {
+	var marks string
+	if w.Unsure {
+		marks += "u"
+	}
+	if !w.Shown && (w.Got != nil || w.Unsure || w.Refused != nil) {
+		marks += "n"
+	}
+	return marks
+}
+
+func appendText(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			quoted, err := json.Marshal(s)
+			if err != nil { // a string always encodes
+				return append(b, `""`...)
+			}
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}
+
+func appendValue(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case string:
+		return appendText(b, v)
+	case bool:
+		return strconv.AppendBool(b, v)
+	case int64:
+		return strconv.AppendInt(b, v, 10)
+	case []any:
+		b = append(b, `["`...)
+		b = append(b, `",`...) // tells a list from the sign for an equal value
+		for i, e := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendText(b, text(e))
+		}
+		return append(b, ']')
+	}
+	return append(b, "null"...)
+}
+
+// ReadLedger reads the result of [Ledger.Text].
+func ReadLedger(stored string) (Ledger, error) {
+	if stored == "" {
+		return nil, nil
+	}
+	var members map[string][]json.RawMessage
+	if err := json.Unmarshal([]byte(stored), &members); err != nil {
+		return nil, fmt.Errorf("read what was written: %w", err)
+	}
+	l := make(Ledger, len(members)+8)
+	for name, parts := range members {
+		if name == "-" {
+			for _, part := range parts {
+				v, err := readValue(part)
+				if absent, ok := v.(string); err == nil && ok && absent != "" {
+					l[longName(absent[1:])] = Written{Shown: absent[0] == ' '}
+				}
+			}
+			continue
+		}
+		w, err := readWritten(parts)
+		if err != nil {
+			return nil, fmt.Errorf("read what was written of %s: %w", longName(name), err)
+		}
+		l[longName(name)] = w
+	}
+	return l, nil
+}
+
+func readWritten(parts []json.RawMessage) (w Written, err error) {
+	if len(parts) > 0 {
+		if w.Sent, err = readValue(parts[0]); err != nil {
+			return w, err
+		}
+	}
+	if len(parts) > 1 {
+		w.Shown = true
+		if string(parts[1]) == "[]" {
+			w.Got = w.Sent
+		} else if w.Got, err = readValue(parts[1]); err != nil {
+			return w, err
+		}
+	}
+	if len(parts) > 2 {
+		marks := string(parts[2])
+		w.Unsure, w.Shown = strings.Contains(marks, "u"), !strings.Contains(marks, "n")
+	}
+	if len(parts) > 3 {
+		w.Refused, err = readValue(parts[3])
+	}
+	return w, err
+}
+
+func readValue(part json.RawMessage) (any, error) {
+	if len(part) == 0 {
+		return nil, nil
+	}
+	switch part[0] {
+	case '"':
+		if !strings.Contains(string(part), `\`) {
+			return string(part[1 : len(part)-1]), nil
+		}
+		var s string
+		err := json.Unmarshal(part, &s)
+		return s, err
+	case '[':
+		var list []string
+		if err := json.Unmarshal(part, &list); err != nil || len(list) < 2 {
+			return nil, err
+		}
+		values := make([]any, len(list)-1)
+		for i, e := range list[1:] {
+			values[i] = e
+		}
+		return values, nil
+	case 't':
+		return true, nil
+	case 'f':
+		return false, nil
+	case 'n':
+		return nil, nil
+	}
+	n, err := strconv.ParseInt(string(part), 10, 64)
+	return n, err
+}
+
+// afterwards returns the ledger of the account once the work is done. changes were carried out;
+// unsure may have been.
+func (w *work) afterwards(changes, unsure []Change) Ledger {
+	before := w.link.Wrote
+	if w.newLink() {
+		before = nil
+	}
+	after := make(Ledger, len(w.m.rows))
+	for i := range w.m.rows {
+		r := &w.m.rows[i]
+		if r.Type == TypeReference {
+			continue
+		}
+		e, known := before[r.Target]
+		switch {
+		case w.current != nil:
+			e.Got, e.Shown, e.Unsure, known = remembered(r.valueIn(w.current)), true, false, true
+			if v := w.wanted(r.Target); v != nil && v.want != nil {
+				if _, equal := r.compare(w.current, v.want); equal {
+					e.Sent = remembered(v.want)
+				}
+			}
+			if e.Got == nil {
+				e.Sent = nil
+			}
+		case w.created:
+			known = true // a new account has only what was sent, and what it shows
+		}
+		if v, shown := r.shown(w.answer); shown && known {
+			e.Got, e.Shown = remembered(v), true
+		}
+		if known {
+			after[r.Target] = e
+		}
+	}
+	for _, c := range changes {
+		e := Written{Sent: remembered(c.New)}
+		r := w.m.row(c.Path)
+		if r == nil {
+			continue
+		}
+		if v, shown := r.shown(w.answer); shown {
+			e.Got, e.Shown = remembered(v), true
+		}
+		after[c.Path] = e
+	}
+	for _, c := range unsure {
+		e := after[c.Path]
+		if e.Unsure = true; c.New != nil {
+			e.Sent = remembered(c.New)
+		}
+		after[c.Path] = e
+	}
+	return after
+}
+
+// wanted returns the value that the mapping yields for an attribute, or nil.
+func (w *work) wanted(target string) *value {
+	for i := range w.values {
+		if w.values[i].row.Target == target {
+			return &w.values[i]
+		}
+	}
+	return nil
+}
+
+// shown returns the attribute's value in an answer of the target. An answer may be incomplete, so
+// an attribute that is not in it proves nothing.
+func (r *row) shown(answer scim.Resource) (v any, shown bool) {
+	if answer == nil {
+		return nil, false
+	}
+	v = r.valueIn(answer)
+	return v, v != nil
+}
+
+// valueIn returns an account's value of the row's attribute, or nil: a list if the attribute is
+// multi-valued.
+func (r *row) valueIn(account scim.Resource) any {
+	if !r.Multivalued {
+		v, _ := r.compare(account, nil)
+		return v
+	}
+	if list := flatten(r.path.Get(account)); len(list) > 0 {
+		return list
+	}
+	return nil
+}

@@ -1,0 +1,578 @@
+package provision_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// edit changes the job's schema.
+func (w *world) edit(change func(m *provision.ObjectMapping)) {
+	w.t.Helper()
+	schema := w.report().Job.Schema.Clone()
+	m, err := schema.UserMapping()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	change(m)
+	if _, err := w.jobs.SetSchema(w.t.Context(), w.key, schema, "cli"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// mapTo makes a row map an expression.
+func mapTo(m *provision.ObjectMapping, target, expression string) {
+	source := &provision.AttributeMappingSource{Type: "Function", Expression: expression}
+	if name, attribute := strings.CutPrefix(expression, "["); attribute {
+		source.Type, source.Name = "Attribute", strings.TrimSuffix(name, "]")
+	}
+	for i := range m.AttributeMappings {
+		if m.AttributeMappings[i].TargetAttributeName == target {
+			m.AttributeMappings[i].Source = source
+			return
+		}
+	}
+	m.AttributeMappings = append(m.AttributeMappings, provision.AttributeMapping{TargetAttributeName: target, Source: source, FlowType: provision.FlowAlways})
+}
+
+// body reads a request's body and leaves it for the application.
+func body(r *http.Request) string {
+	b, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(b))
+	return string(b)
+}
+
+// probes removes the searches from a list of requests.
+func probes(requests []string) (rest []string) {
+	for _, r := range requests {
+		if r != "GET /Users" {
+			rest = append(rest, r)
+		}
+	}
+	return rest
+}
+
+// TestAChangeOfSettingsReadsNobody changes the mapping, the actions and the scope: the requests are
+// those that change accounts.
+func TestAChangeOfSettingsReadsNobody(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(w *world)
+		want   []string
+		bodies []string // parts of the bodies
+	}{
+		"a_row_is_computed_in_another_way_for_one": {
+			func(w *world) {
+				w.edit(func(m *provision.ObjectMapping) {
+					mapTo(m, "displayName", `Switch([givenName], [displayName], "Bob", "Bob Bit")`)
+				})
+			},
+			[]string{"PATCH /Users/{id}"},
+			[]string{`{"op":"Replace","path":"displayName","value":"Bob Bit"}`},
+		},
+		"a_row_is_new": {
+			func(w *world) {
+				w.edit(func(m *provision.ObjectMapping) { mapTo(m, "nickName", "[givenName]") })
+			},
+			[]string{"PATCH /Users/{id}", "PATCH /Users/{id}"},
+			[]string{`{"op":"Add","path":"nickName","value":"Ada"}`, `{"op":"Add","path":"nickName","value":"Bob"}`},
+		},
+		"the_actions": {func(w *world) { w.setActions(provision.FlowUpdate) }, nil, nil},
+		"the_scope": {
+			func(w *world) {
+				schema := scoped(w.t.(*testing.T), w, "givenName", "EQUALS", "Ada")
+				if _, err := w.jobs.SetSchema(w.t.Context(), w.key, schema, "cli"); err != nil {
+					w.t.Fatal(err)
+				}
+			},
+			[]string{"PATCH /Users/{id}", "GET /Users/{id}"}, // whoever is blocked is read back: the answer below has no body
+			[]string{`"path":"active","value":"False"`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := hired(t)
+			if name == "the_scope" {
+				withoutBodies(w)
+			}
+			tt.change(w)
+			w.app.asked()
+			_, planned := w.plan()
+			if got := probes(w.app.asked()); got != nil {
+				t.Errorf("the plan asked %v", got)
+			}
+			report, _ := w.cycle()
+			if report.Kind != provision.InitialCycle || report.Reads {
+				t.Errorf("cycle %+v", report)
+			}
+			sent := 0
+			for _, o := range planned {
+				if o.Result == provision.Success {
+					sent++
+				}
+			}
+			w.app.mu.Lock()
+			bodies := strings.Join(w.app.bodies, "\n")
+			w.app.mu.Unlock()
+			if d := cmp.Diff(tt.want, probes(w.app.asked())); d != "" || sent != len(tt.bodies) {
+				t.Errorf("planned %d; requests (-want +got):\n%s", sent, d)
+			}
+			for _, part := range tt.bodies {
+				if !strings.Contains(bodies, part) {
+					t.Errorf("%s is not in %s", part, bodies)
+				}
+			}
+			w.cycle()
+			if got := probes(w.app.asked()); got != nil {
+				t.Errorf("a second cycle asked %v", got)
+			}
+		})
+	}
+}
+
+// withoutBodies makes the application answer every PATCH with 204.
+func withoutBodies(w *world) {
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPatch {
+			return false
+		}
+		id := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+		if status, _ := w.app.handle(r, id, []byte(body(r))); status >= 300 {
+			refuse(rw, status, "", "No.")
+			return true
+		}
+		rw.WriteHeader(http.StatusNoContent)
+		return true
+	}
+}
+
+// TestALinkOfAnEarlierVersionIsReadOnce takes the ledger away, as links have none that an earlier
+// version wrote.
+func TestALinkOfAnEarlierVersionIsReadOnce(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	w.forgetLedger("p2", "hash of an earlier version")
+	w.app.asked()
+	w.people.set("p2", "city", "Bergen")
+	w.cycle()
+	if d := cmp.Diff([]string{"GET /Users/{id}", "PATCH /Users/{id}"}, probes(w.app.asked())); d != "" {
+		t.Errorf("the first time (-want +got):\n%s", d)
+	}
+	w.people.set("p2", "city", "Tromsø")
+	w.cycle()
+	if d := cmp.Diff([]string{"PATCH /Users/{id}"}, probes(w.app.asked())); d != "" {
+		t.Errorf("the second time (-want +got):\n%s", d)
+	}
+	if got := w.link("p2"); got.Hash != "" || got.Kind != provision.UserKind || got.Proved.IsZero() || got.Wrote[`addresses[type eq "work"].locality`].Sent != "Tromsø" {
+		t.Errorf("remembered %+v", got)
+	}
+}
+
+func (w *world) link(id string) provision.Link {
+	w.t.Helper()
+	known, err := w.store.Known(w.t.Context(), w.key, id)
+	if err != nil || known.Link == nil {
+		w.t.Fatalf("%s: %+v, %v", id, known, err)
+	}
+	return *known.Link
+}
+
+// putLink stores a link as it is, as an engine would.
+func (w *world) putLink(l provision.Link) {
+	w.t.Helper()
+	epoch, err := w.leases.Claim(w.t.Context(), provision.LeaseKind, w.key.String(), "test", time.Minute)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	f := provision.Fence{Key: w.key, Epoch: epoch}
+	if err := w.store.Record(w.t.Context(), f, w.report().State, []provision.Outcome{{ObjectID: l.ObjectID, Link: &l}}); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.leases.Release(w.t.Context(), provision.LeaseKind, w.key.String(), "test", epoch, time.Time{}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) forgetLedger(id, hash string) {
+	w.t.Helper()
+	l := w.link(id)
+	l.Wrote, l.Hash = nil, hash
+	w.putLink(l)
+}
+
+// TestWhatIsRememberedOfAnAccount lets the application answer in its own way.
+func TestWhatIsRememberedOfAnAccount(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	w.matchBy("userName", "externalId")
+	w.cycle()
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPatch {
+			return false
+		}
+		w.app.handle(r, "u2", []byte(body(r)))
+		w.app.mu.Lock()
+		w.app.users["u2"]["title"] = "COUNTESS" // its own form
+		w.app.users["u2"]["userName"] = "bob@acme.example"
+		u := w.app.users["u2"].Clone()
+		w.app.mu.Unlock()
+		u["meta"] = map[string]any{"version": `W/"7"`}
+		_, _ = rw.Write(encode(u))
+		return true
+	}
+	w.people.set("p2", "jobTitle", "Count ess")
+	w.cycle()
+	l := w.link("p2")
+	want := provision.Written{Sent: "Count ess", Got: "COUNTESS", Shown: true}
+	if d := cmp.Diff(want, l.Wrote["title"]); d != "" {
+		t.Errorf("title (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]provision.MatchKey{{Path: "userName", Value: "bob@acme.example"}, {Path: "externalId", Value: "Bob"}}, l.Keys); d != "" || l.Version != `W/"7"` {
+		t.Errorf("version %s, matching values (-want +got):\n%s", l.Version, d)
+	}
+	w.app.answer = nil
+	w.app.asked()
+	w.people.set("p2", "department", "no row reads it")
+	if _, entries := w.cycle(); status(entries["p2"]) != "other skipped RedundantExport" || probes(w.app.asked()) != nil {
+		t.Errorf("the application's own form is no difference: got %q", status(entries["p2"]))
+	}
+	if size := len(l.Wrote.Text()); size > 700 {
+		t.Errorf("the ledger takes %d bytes: %s", size, l.Wrote.Text())
+	}
+}
+
+// TestAWriteWhoseAnswerIsLostIsReadAgain changes a value, loses the answer, and changes the value
+// back: the account, which has the new one, is read and corrected.
+func TestAWriteWhoseAnswerIsLostIsReadAgain(t *testing.T) {
+	t.Parallel()
+	for name, connected := range map[string]bool{"one_answer": true, "and_the_connection_with_it": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := hired(t)
+			var broken atomic.Bool
+			w.app.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Method == http.MethodPatch && !broken.Swap(true) {
+					w.app.handle(r, "u2", []byte(body(r)))
+					panic(http.ErrAbortHandler)
+				}
+				if broken.Load() && !connected {
+					panic(http.ErrAbortHandler)
+				}
+				return false
+			}
+			w.people.set("p2", "jobTitle", "Countess")
+			_, _, err := w.tryCycle()
+			if (err == nil) != connected {
+				t.Fatalf("got %v", err)
+			}
+			w.app.answer = nil
+			if got := w.app.user("bob@contoso.com").String("title"); got != "Countess" {
+				t.Fatalf("the account has %q", got)
+			}
+			w.people.set("p2", "jobTitle", "")
+			w.cycle()
+			if got := w.app.user("bob@contoso.com").String("title"); got != "" {
+				t.Errorf("the account keeps %q", got)
+			}
+		})
+	}
+}
+
+// TestAClearedValueIsADifference empties five attributes.
+func TestAClearedValueIsADifference(t *testing.T) {
+	t.Parallel()
+	full := map[string]any{"jobTitle": "Countess", "telephoneNumber": "+47 1", "state": "Viken", "preferredLanguage": "en"}
+	setUp := func(t *testing.T, flags string) *world {
+		t.Helper()
+		w := newWorld(t)
+		if flags != "" {
+			job := w.report().Job
+			if _, err := w.jobs.Save(t.Context(), w.key, provision.Settings{Mode: job.Mode, Status: job.Status, Scope: job.Scope, TenantURL: w.app.url() + flags}, "cli"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := person("ada@contoso.com", "Ada", "Lovelace")
+		for k, v := range full {
+			p[k] = v
+		}
+		w.people.put("p1", p)
+		w.cycle()
+		w.app.asked()
+		return w
+	}
+	for name, tt := range map[string]struct {
+		flags string
+		want  string
+	}{
+		"entra": {"", `{"op":"Remove","path":"title"},{"op":"Remove","path":"emails[type eq \"work\"]"},{"op":"Remove","path":"preferredLanguage"},` +
+			`{"op":"Remove","path":"addresses[type eq \"work\"].region"},{"op":"Remove","path":"phoneNumbers[type eq \"work\"]"}`},
+		"compliant": {"/?aadOptscim062020", `{"op":"remove","path":"title"},{"op":"remove","path":"emails[type eq \"work\"]"},{"op":"remove","path":"preferredLanguage"},` +
+			`{"op":"remove","path":"addresses[type eq \"work\"].region"},{"op":"remove","path":"phoneNumbers[type eq \"work\"]"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := setUp(t, tt.flags)
+			for _, attribute := range []string{"jobTitle", "telephoneNumber", "state", "preferredLanguage", "mail"} {
+				w.people.set("p1", attribute, "")
+			}
+			_, entries := w.cycle()
+			bodies := w.app.bodies
+			if len(bodies) != 1 || !strings.Contains(bodies[0], tt.want) {
+				t.Errorf("sent %s\nwant %s", bodies, tt.want)
+			}
+			u := w.app.user("ada@contoso.com")
+			addresses := u["addresses"]
+			if d := cmp.Diff([]any{nil, nil, nil, nil, []any{map[string]any{"type": "work", "locality": "Oslo"}}}, []any{u["title"], u["emails"], u["preferredLanguage"], u["phoneNumbers"], addresses}); d != "" {
+				t.Errorf("the account (-want +got):\n%s", d)
+			}
+			if e := entries["p1"]; status(e) != "update success " || len(e.Modified) != 5 || e.Modified[0].NewValue != nil || *e.Modified[0].OldValue != "Countess" {
+				t.Errorf("got %q: %+v", status(e), e.Modified)
+			}
+			w.app.asked()
+			if w.cycle(); probes(w.app.asked()) != nil {
+				t.Error("a second cycle sends something")
+			}
+			w.people.set("p1", "jobTitle", "Duchess")
+			if w.cycle(); w.app.user("ada@contoso.com").String("title") != "Duchess" || !strings.Contains(w.app.bodies[0], `"op":"Add"`) && tt.flags == "" {
+				t.Errorf("filled again: %v", w.app.bodies)
+			}
+		})
+	}
+	t.Run("what_the_mapping_keeps_stays", func(t *testing.T) {
+		t.Parallel()
+		w := setUp(t, "")
+		w.edit(func(m *provision.ObjectMapping) {
+			for i := range m.AttributeMappings {
+				if m.AttributeMappings[i].TargetAttributeName == "preferredLanguage" {
+					m.AttributeMappings[i].FlowType = provision.FlowObjectAddOnly
+				}
+			}
+		})
+		w.cycle()
+		w.people.set("p1", "preferredLanguage", "")
+		w.cycle()
+		if u := w.app.user("ada@contoso.com"); u["preferredLanguage"] != "en" {
+			t.Errorf("the account is %v", u)
+		}
+	})
+	t.Run("a_value_that_the_job_did_not_write_stays_unless_null_flows", func(t *testing.T) {
+		t.Parallel()
+		for _, flow := range []bool{false, true} {
+			w := newWorld(t)
+			ada := account("ada@contoso.com")
+			ada["title"] = "Countess"
+			w.app.add(ada)
+			schema := w.report().Job.Schema.Clone()
+			for i := range schema.Directories {
+				for j := range schema.Directories[i].Objects {
+					for k, a := range schema.Directories[i].Objects[j].Attributes {
+						if a.Name == "title" {
+							schema.Directories[i].Objects[j].Attributes[k].FlowNullValues = flow
+						}
+					}
+				}
+			}
+			if _, err := w.jobs.SetSchema(t.Context(), w.key, schema, "cli"); err != nil {
+				t.Fatal(err)
+			}
+			w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+			w.cycle()
+			if got := w.app.user("ada@contoso.com")["title"]; (got == nil) != flow {
+				t.Errorf("flowNullValues %v: title is %v", flow, got)
+			}
+		}
+	})
+}
+
+// TestARefusedValueIsTriedAlone names the refused value in the error, and then changes something
+// else: the rest goes in one request, and the refused value in another.
+func TestARefusedValueIsTriedAlone(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	refusing := func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPatch || !strings.Contains(body(r), "Countess") {
+			return false
+		}
+		w.app.mu.Lock()
+		w.app.requests = append(w.app.requests, "refused")
+		w.app.mu.Unlock()
+		refuse(rw, 400, "invalidValue", "title: this value cannot be taken.")
+		return true
+	}
+	w.app.answer = refusing
+	w.app.asked()
+	for attribute, value := range map[string]any{"jobTitle": "Countess", "surname": "Bit", "displayName": "Bob Bit", "city": "Bergen", "state": "Vestland", "postalCode": "5000"} {
+		w.people.set("p2", attribute, value)
+	}
+	w.cycle()
+	if d := cmp.Diff([]string{"refused", "PATCH /Users/{id}", "refused"}, probes(w.app.asked())); d != "" {
+		t.Errorf("requests (-want +got):\n%s", d)
+	}
+	if got := w.link("p2").Wrote["title"].Refused; got != "Countess" {
+		t.Errorf("remembered as refused: %v", got)
+	}
+	w.people.set("p2", "city", "Oslo")
+	_, entries := w.cycle()
+	if d := cmp.Diff([]string{"PATCH /Users/{id}", "refused"}, probes(w.app.asked())); d != "" || !strings.Contains(entries["p2"].Status.Reason, "title was refused") {
+		t.Errorf("%s; requests of the next change (-want +got):\n%s", entries["p2"].Status.Reason, d)
+	}
+	w.app.answer = nil
+	w.cycle()
+	if u := w.app.user("bob@contoso.com"); u["title"] != "Countess" || w.report().Escrowed != 0 {
+		t.Errorf("once it is taken: %v", u)
+	}
+}
+
+// TestAnAccountThatTheApplicationKeepsBlocked answers True with False.
+func TestAnAccountThatTheApplicationKeepsBlocked(t *testing.T) {
+	t.Parallel()
+	for name, silent := range map[string]bool{"shown_in_the_answer": false, "shown_by_a_read": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := hired(t)
+			w.people.enable("p2", false)
+			w.cycle()
+			w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+				if r.Method != http.MethodPatch {
+					return false
+				}
+				w.app.handle(r, "u2", []byte(body(r)))
+				w.app.mu.Lock()
+				defer w.app.mu.Unlock()
+				w.app.users["u2"]["active"] = false // no seat is left
+				if silent {
+					rw.WriteHeader(http.StatusNoContent)
+					return true
+				}
+				_, _ = rw.Write(encode(w.app.users["u2"]))
+				return true
+			}
+			w.people.enable("p2", true)
+			report, entries := w.cycle()
+			if e, r := entries["p2"], w.report(); status(e) != "update warning HeldAtApplication" || r.Held != 1 || r.Escrowed != 0 || r.Linked != 2 || report.Failed != 0 {
+				t.Errorf("got %q (%s), report %+v", status(e), e.Status.Reason, r)
+			}
+			w.app.asked()
+			w.clock.advance(provision.DefaultInterval)
+			if w.cycle(); probes(w.app.asked()) != nil {
+				t.Error("it is tried in every cycle")
+			}
+			w.people.set("p2", "department", "no row reads it")
+			if _, entries = w.cycle(); status(entries["p2"]) != "other skipped HeldAtApplication" {
+				t.Errorf("looked at again: %q", status(entries["p2"]))
+			}
+			w.people.set("p2", "city", "Bergen")
+			if w.cycle(); w.report().Held != 1 || w.app.user("bob@contoso.com")["active"] != false {
+				t.Errorf("another change: %d held", w.report().Held)
+			}
+			if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
+				t.Fatal(err)
+			}
+			w.app.answer = nil
+			if w.cycle(); w.report().Held != 0 || !isActive(t, w, "bob@contoso.com") {
+				t.Errorf("after a restart %d are held", w.report().Held)
+			}
+		})
+	}
+}
+
+// TestASuccessWithoutABodyIsReadBack answers 204 and does nothing.
+func TestASuccessWithoutABodyIsReadBack(t *testing.T) {
+	t.Parallel()
+	t.Run("always_when_somebody_is_blocked", func(t *testing.T) {
+		t.Parallel()
+		w := hired(t)
+		var ignores atomic.Bool
+		ignores.Store(true)
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPatch || !ignores.Load() {
+				return false
+			}
+			rw.WriteHeader(http.StatusNoContent)
+			return true
+		}
+		for _, id := range []string{"p1", "p2"} {
+			w.people.enable(id, false)
+		}
+		_, entries := w.cycle()
+		for id, e := range entries {
+			if e.Status.Status != provision.Failure || !strings.Contains(e.Status.Reason, "still has True") {
+				t.Errorf("%s: got %q (%s)", id, status(e), e.Status.Reason)
+			}
+		}
+		ignores.Store(false)
+		if w.cycle(); isActive(t, w, "bob@contoso.com") || isActive(t, w, "ada@contoso.com") {
+			t.Error("a leaver keeps access")
+		}
+	})
+	t.Run("for_a_sample_of_the_others_and_for_all_once_one_was_ignored", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		for i := range 20 {
+			w.people.put(fmt.Sprintf("p%02d", i), person(fmt.Sprintf("user%02d@contoso.com", i), "User", fmt.Sprint(i)))
+		}
+		w.cycle()
+		withoutBodies(w)
+		w.app.asked()
+		set := func(city string) {
+			for i := range 20 {
+				w.people.set(fmt.Sprintf("p%02d", i), "city", city)
+			}
+		}
+		set("Bergen")
+		if report, _ := w.cycle(); report.Updated != 20 {
+			t.Fatalf("report %+v", report)
+		}
+		if got := strings.Count(strings.Join(w.app.asked(), "\n"), "GET /Users/{id}"); got != 1 {
+			t.Errorf("%d accounts were read back, want 1", got)
+		}
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPatch {
+				return false
+			}
+			rw.WriteHeader(http.StatusNoContent)
+			return true
+		}
+		w.engine.Workers = 1
+		set("Oslo")
+		if report, _ := w.cycle(); report.Updated != 0 || report.Failed != 20 {
+			t.Errorf("an application that ignores everything: report %+v", report)
+		}
+		withoutBodies(w)
+		if w.cycle(); w.app.user("user07@contoso.com")["addresses"].([]any)[0].(map[string]any)["locality"] != "Oslo" {
+			t.Error("it was not tried again")
+		}
+	})
+}
+
+// TestAContradictionInAMatchingAttributeIsAFailure answers a rename with the old name.
+func TestAContradictionInAMatchingAttributeIsAFailure(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPatch {
+			return false
+		}
+		_, _ = rw.Write(encode(scim.Resource{"id": "u2", "userName": "bob@contoso.com", "active": true}))
+		return true
+	}
+	w.people.set("p2", "userPrincipalName", "bob.bit@contoso.com")
+	_, entries := w.cycle()
+	if e := entries["p2"]; e.Status.Status != provision.Failure || !strings.Contains(e.Status.Reason, "userName to bob.bit@contoso.com, but the account still has bob@contoso.com") || w.report().Escrowed != 1 {
+		t.Errorf("got %q (%s)", status(e), e.Status.Reason)
+	}
+	w.app.answer = nil
+	if w.cycle(); w.app.users["u2"]["userName"] != "bob.bit@contoso.com" {
+		t.Error("it was not tried again")
+	}
+}

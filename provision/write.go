@@ -1,0 +1,362 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// codeHeld is our own code for an account that the application keeps blocked.
+const codeHeld = "HeldAtApplication"
+
+const heldAdvice = "Somebody or something at the application keeps this account blocked. Unblock it there. It is sent again when the person changes and after a restart, and not in between."
+
+func heldReason(attribute string) string {
+	return fmt.Sprintf("The person should have access and %s was sent as True, but the application keeps it False.", attribute)
+}
+
+// heldBy returns the attribute by which the target keeps an account blocked: True was sent, and the
+// target still shows False. It returns "" if there is none.
+func (m *mapping) heldBy(wrote Ledger) string {
+	for i := range m.rows {
+		if r := &m.rows[i]; r.state {
+			if e := wrote[r.Target]; e.Sent == true && e.Shown && e.Got != nil && r.same(e.Got, false) {
+				return r.Target
+			}
+		}
+	}
+	return ""
+}
+
+// patch sends the changes of a decision.
+func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) result {
+	s := sending{p: p, w: w, id: d.link.TargetID, budget: maxIsolation}
+	s.all(ctx, d.changes)
+	if s.problem == nil {
+		words := "User '%s' was updated in %s."
+		if d.action == Disable {
+			words = "User '%s' was disabled in %s."
+		}
+		return w.succeed("EntryExportUpdate", fmt.Sprintf(words, w.name(), p.m.target), d.changes)
+	}
+	te := s.named()
+	if te.Kind == NotFound && (w.known.Link == nil || !w.known.Link.missing()) {
+		// The account is looked for at once, in the same cycle.
+		missed := d.link
+		missed.State = Missed
+		w.decision = later{until: now, pair: remember{missed}}
+		return unsent{}
+	}
+	no := w.failExport("EntryExportUpdate", fmt.Sprintf("Failed to update User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
+	if te.Kind == NotFound {
+		no.pair = rememberLost(d.link) // the next cycle looks for it again
+		return no
+	}
+	l := d.link
+	w.remember(&l, s.written, s.unsure)
+	l.Name = w.name()
+	for _, c := range s.refused {
+		if l.Wrote == nil {
+			break
+		}
+		e := l.Wrote[c.Path]
+		e.Refused = remembered(c.New)
+		l.Wrote[c.Path] = e
+	}
+	no.pair = remember{l}
+	return no
+}
+
+const (
+	maxIsolation = 14 // requests for one person
+	maxHopeless  = 3  // consecutive people without a value written: then the target refuses more than single values
+)
+
+// isolable reports whether a refusal may be about one of several values.
+func isolable(te *TargetError) bool {
+	return te.Kind == Conflict || te.Kind == Permanent && (te.Status == http400 || te.Status == http422)
+}
+
+// sending sends the changes of one person. If the target refuses a request, it finds out which of
+// the values the target refuses, and so writes the others.
+type sending struct {
+	p       *pass
+	w       *work
+	id      string
+	budget  int
+	written []Change
+	refused []Change     // each was refused alone
+	unsure  []Change     // a request with them failed, and may have changed something
+	problem *TargetError // the refusal of the smallest piece so far
+	least   int          // the size of that piece
+	stopped bool         // something else went wrong: send nothing more
+}
+
+// all sends the changes in one request. Values that the target refused the last time go alone, so
+// that they hold back no other.
+func (s *sending) all(ctx context.Context, changes []Change) {
+	var again, fresh []Change
+	for _, c := range changes {
+		if s.w.link.Wrote.refused(c) {
+			again = append(again, c)
+			continue
+		}
+		fresh = append(fresh, c)
+	}
+	if len(fresh) > 0 {
+		s.first(ctx, fresh)
+	}
+	for _, c := range again {
+		s.send(ctx, []Change{c})
+	}
+	if len(s.written) == len(changes) {
+		s.problem = nil // every piece was taken
+	}
+}
+
+// first sends changes together. If they are refused, those that enable or disable the account go
+// first and alone: they must not depend on any other.
+func (s *sending) first(ctx context.Context, changes []Change) {
+	te := s.request(ctx, changes)
+	if te == nil {
+		s.p.hopeless.Store(0)
+		return
+	}
+	if len(changes) == 1 || !isolable(te) || s.p.hopeless.Load() >= maxHopeless {
+		s.give(changes, te)
+		return
+	}
+	s.least, s.problem = len(changes), te
+	named := namedIn(te, changes)
+	var state, rest []Change
+	for _, c := range changes {
+		if r := s.p.m.row(c.Path); r != nil && r.state {
+			state = append(state, c)
+		} else if !slices.ContainsFunc(named, func(n Change) bool { return n.Path == c.Path }) {
+			rest = append(rest, c)
+		}
+	}
+	named = slices.DeleteFunc(named, func(c Change) bool { return s.p.m.row(c.Path) != nil && s.p.m.row(c.Path).state })
+	switch pieces := nonEmpty(state, rest, named); len(pieces) {
+	case 1:
+		s.halve(ctx, pieces[0])
+	default:
+		for _, piece := range pieces {
+			s.send(ctx, piece)
+		}
+	}
+	if len(s.written) == 0 {
+		s.p.hopeless.Add(1)
+		return
+	}
+	s.p.hopeless.Store(0)
+}
+
+func nonEmpty(pieces ...[]Change) [][]Change {
+	return slices.DeleteFunc(pieces, func(p []Change) bool { return len(p) == 0 })
+}
+
+// namedIn returns the changes whose attribute a refusal names, unless it names all of them.
+func namedIn(te *TargetError, changes []Change) []Change {
+	var named []Change
+	for _, c := range changes {
+		if mentions(te.Detail, c.Path) {
+			named = append(named, c)
+		}
+	}
+	if len(named) == len(changes) {
+		return nil
+	}
+	return named
+}
+
+// mentions reports whether a message names an attribute: by its whole path, or by the name of the
+// attribute that its path begins with or, below an extension, ends with.
+func mentions(message, path string) bool {
+	message = strings.ToLower(message)
+	names := []string{strings.ToLower(path)}
+	name := path
+	if i := strings.LastIndexByte(name, ':'); i >= 0 {
+		name = name[i+1:]
+	}
+	if open := strings.IndexByte(name, '['); open > 0 {
+		name = name[:open]
+	} else if _, sub, nested := strings.Cut(name, "."); nested {
+		name = sub
+	}
+	names = append(names, strings.ToLower(name))
+	for _, n := range names {
+		for at := 0; ; {
+			i := strings.Index(message[at:], n)
+			if i < 0 {
+				break
+			}
+			at += i
+			if !isWordAt(message, at-1) && !isWordAt(message, at+len(n)) {
+				return true
+			}
+			at++
+		}
+	}
+	return false
+}
+
+func isWordAt(s string, i int) bool {
+	return i >= 0 && i < len(s) && (s[i] >= 'a' && s[i] <= 'z' || s[i] >= '0' && s[i] <= '9' || s[i] == '_')
+}
+
+// send sends one piece, and smaller ones if it is refused.
+func (s *sending) send(ctx context.Context, changes []Change) {
+	if s.stopped || s.budget <= 0 {
+		s.unsure = append(s.unsure, changes...)
+		return
+	}
+	s.budget--
+	te := s.request(ctx, changes)
+	switch {
+	case te == nil:
+	case len(changes) == 1 || !isolable(te):
+		s.give(changes, te)
+	default:
+		if s.problem == nil || len(changes) < s.least {
+			s.problem, s.least = te, len(changes)
+		}
+		s.halve(ctx, changes)
+	}
+}
+
+func (s *sending) halve(ctx context.Context, changes []Change) {
+	middle := len(changes) / 2
+	s.send(ctx, changes[:middle])
+	s.send(ctx, changes[middle:])
+}
+
+// give records that a request with the changes failed and that they are not sent in another one.
+func (s *sending) give(changes []Change, te *TargetError) {
+	if s.problem == nil || s.least == 0 || len(changes) < s.least || !isolable(te) {
+		s.problem, s.least = te, len(changes)
+	}
+	switch {
+	case isolable(te) && len(changes) == 1:
+		s.refused = append(s.refused, changes...)
+	case te.Kind == Throttled, te.Kind == Credentials, te.Kind == Unreachable, te.Kind == Permanent && !isolable(te):
+		s.stopped = true // nothing was changed
+	default:
+		s.stopped = !isolable(te)
+		s.unsure = append(s.unsure, changes...)
+	}
+}
+
+// named returns the refusal with the values that it is about, if others were written.
+func (s *sending) named() *TargetError {
+	if len(s.written) == 0 || len(s.refused) == 0 {
+		return s.problem
+	}
+	te := *s.problem
+	te.Detail = fmt.Sprintf("%s was refused: %s The other changes were written: %s.", paths(s.refused), s.problem.Detail, paths(s.written))
+	return &te
+}
+
+func paths(changes []Change) string {
+	names := make([]string, len(changes))
+	for i, c := range changes {
+		names[i] = c.Path
+	}
+	return strings.Join(names, ", ")
+}
+
+// request sends one PATCH and checks what came back.
+func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
+	o, err := s.p.target.Patch(ctx, s.id, changes)
+	if err != nil {
+		return asTargetError(err)
+	}
+	s.w.answer = o.Resource
+	whole := false
+	if o.Resource == nil && s.p.readsBack(changes) {
+		read, err := s.p.target.Get(ctx, s.id)
+		switch te := asProblem(err); {
+		case te == nil:
+			o, whole = read, true
+			s.w.answer = read.Resource
+		case te.Kind == NotFound: // removed by the change: the next one finds that out
+		case general(te) || s.p.m.blocks(changes):
+			te.Sent = true
+			return te
+		}
+	}
+	if te := s.p.contradicts(o, changes, whole); te != nil {
+		s.p.doubted.Store(true)
+		return te
+	}
+	if o.Version != "" {
+		s.w.version = o.Version
+	}
+	s.written = append(s.written, changes...)
+	return nil
+}
+
+// readBackEach is how many successful answers without a body are believed between two that are
+// checked by a read.
+const readBackEach = 50
+
+// readsBack reports whether a success without a body is checked by a read: always if the account is
+// blocked or unblocked, and for a sample of the others. Once a check has failed, everything is
+// checked.
+func (p *pass) readsBack(changes []Change) bool {
+	return p.m.changesState(changes) || p.doubted.Load() || p.unshown.Add(1)%readBackEach == 1
+}
+
+// changesState reports whether changes block or unblock an account.
+func (m *mapping) changesState(changes []Change) bool {
+	return slices.ContainsFunc(changes, func(c Change) bool {
+		r := m.row(c.Path)
+		return r != nil && r.state
+	})
+}
+
+// blocks reports whether changes block an account.
+func (m *mapping) blocks(changes []Change) bool {
+	return slices.ContainsFunc(changes, func(c Change) bool { return c.New == false && m.changesState([]Change{c}) })
+}
+
+// contradicts returns what is wrong if an account does not have what was just sent: the attributes
+// that block it and the matching attributes must agree. If the whole account was read, at least one
+// of the changes must be there. An account that stays blocked is no error: that is the decision of
+// the application.
+func (p *pass) contradicts(o TargetObject, changes []Change, whole bool) *TargetError {
+	if o.Resource == nil {
+		return nil
+	}
+	ignored, checked := 0, 0
+	for _, c := range changes {
+		r := p.m.row(c.Path)
+		if r == nil || r.state && c.New == true {
+			continue
+		}
+		checked++
+		shown := r.valueIn(o.Resource)
+		agrees := r.agrees(remembered(shown), remembered(c.New))
+		if !agrees && whole && r.agrees(remembered(shown), remembered(c.Old)) {
+			ignored++
+		}
+		switch {
+		case agrees || shown == nil && c.New != nil || !r.state && r.MatchingPriority == 0:
+		default:
+			return unchanged(fmt.Sprintf("The application accepted the change of %s to %s, but the account still has %s.", c.Path, text(c.New), text(shown)))
+		}
+	}
+	if ignored > 0 && ignored == checked {
+		return unchanged(fmt.Sprintf("The application accepted the change of %s, but the account is as it was before.", paths(changes)))
+	}
+	return nil
+}
+
+func unchanged(detail string) *TargetError {
+	return &TargetError{
+		Kind: Incompatible, Code: codeIncompatible, Status: http200, Request: "PATCH /Users/{id}", Sent: true, Detail: detail,
+		Advice: "The account was not changed. This is tried again. Ask the makers of the application why it ignores the change.",
+	}
+}

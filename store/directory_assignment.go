@@ -1,0 +1,404 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/refusal"
+)
+
+// AssignmentsOf lists the assignments of a user or group by application, its own first.
+func (s Directories) AssignmentsOf(ctx context.Context, d directory.ID, objectID string) (all []directory.Assignment, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		all, err = collect(ctx, t.tx, scanAssignment, `
+			select p.id, p.name, p.created, p.name_folded, a.role, `+roleColumns+`, '' as group_id, '' as attributes, '' as sort_key
+			from (
+				select directory, application, role from directory_assignment where directory = $1 and object_id = $2
+				union all
+				select directory, application, role from directory_group_assignment where directory = $1 and group_id = $2 and gone = 0
+			) a
+			join directory_application p on p.directory = a.directory and p.id = a.application
+			`+roleJoin+`
+			union all
+			select p.id, p.name, p.created, p.name_folded, a.role, `+roleColumns+`, g.object_id, g.attributes, g.sort_key
+			from directory_member m
+			join directory_group g on g.directory = m.directory and g.object_id = m.group_id and g.deleted = 0
+			join directory_group_assignment a on a.directory = m.directory and a.group_id = m.group_id and a.gone = 0
+			join directory_application p on p.directory = a.directory and p.id = a.application
+			`+roleJoin+`
+			where m.directory = $1 and m.member = $2 and m.gone = 0 and m.kind = 'User'
+			order by name_folded, sort_key, group_id`, t.directory, objectID)
+		return err
+	})
+	return all, err
+}
+
+const (
+	// Default Access has no row.
+	roleColumns = `coalesce(r.value, '') as value, coalesce(r.display_name, '') as display_name, coalesce(r.description, '') as description, coalesce(r.enabled, false) as enabled`
+	roleJoin    = `left join directory_app_role r on r.directory = a.directory and r.application = a.application and r.id = a.role`
+)
+
+func scanAssignment(row scanner) (directory.Assignment, error) {
+	var a directory.Assignment
+	var created int64
+	var folded, attributes, sortKey string
+	err := row.Scan(&a.Application.ID, &a.Application.Name, &created, &folded, &a.Role.ID, &a.Role.Value, &a.Role.DisplayName, &a.Role.Description, &a.Role.Enabled,
+		&a.Through.ObjectID, &attributes, &sortKey)
+	if err != nil {
+		return a, err
+	}
+	a.Application.Created, a.Role = fromMicros(created), orDefaultAccess(a.Role)
+	if a.Through.ObjectID != "" {
+		a.Through.Attributes, err = decodeGroup(attributes)
+	}
+	return a, err
+}
+
+// orDefaultAccess returns the role of an assignment. Default Access has no row; it is stored as "".
+func orDefaultAccess(r directory.AppRole) directory.AppRole {
+	if r.Value == "" {
+		return directory.DefaultAccess
+	}
+	return r
+}
+
+// storedRole returns the id of a role as assignments store it.
+func storedRole(id string) string {
+	if id == directory.DefaultAccess.ID {
+		return ""
+	}
+	return id
+}
+
+// RolesOf returns the roles of the objects' own assignments to an application.
+func (s Directories) RolesOf(ctx context.Context, d directory.ID, application string, objectIDs []string) (map[string]directory.AppRole, error) {
+	roles := map[string]directory.AppRole{}
+	err := s.view(ctx, d, func(t directoryTx) error {
+		return inBatches(objectIDs, func(batch []string) error {
+			_, err := collect(ctx, t.tx, func(row scanner) (id string, err error) {
+				var r directory.AppRole
+				err = row.Scan(&id, &r.ID, &r.Value, &r.DisplayName, &r.Description, &r.Enabled)
+				roles[id] = orDefaultAccess(r)
+				return id, err
+			}, `
+				select a.object_id, a.role, `+roleColumns+`
+				from (
+					select directory, application, object_id, role from directory_assignment where directory = $1 and application = $2
+					union all
+					select directory, application, group_id as object_id, role from directory_group_assignment where directory = $1 and application = $2 and gone = 0
+				) a
+				`+roleJoin+`
+				where a.object_id in (`+placeholders(3, len(batch))+`)`, withIDs(batch, t.directory, application)...)
+			return err
+		})
+	})
+	return roles, err
+}
+
+// Roles returns an application's own roles, ordered by display name.
+func (s Directories) Roles(ctx context.Context, d directory.ID, application string) (all []directory.AppRole, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		all, err = collect(ctx, t.tx, scanRole, `
+			select id, value, display_name, description, enabled
+			from directory_app_role
+			where directory = $1 and application = $2
+			order by display_name, id`, t.directory, application)
+		return err
+	})
+	return all, err
+}
+
+// CountRole counts the assignments with a role.
+func (s Directories) CountRole(ctx context.Context, d directory.ID, application, role string) (n int, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		n, err = t.CountRole(ctx, application, role)
+		return err
+	})
+	return n, err
+}
+
+func scanRole(row scanner) (directory.AppRole, error) {
+	var r directory.AppRole
+	err := row.Scan(&r.ID, &r.Value, &r.DisplayName, &r.Description, &r.Enabled)
+	return r, err
+}
+
+func (t directoryTx) Role(ctx context.Context, application, id string) (directory.AppRole, error) {
+	r, err := scanRole(t.tx.QueryRow(ctx, `
+		select id, value, display_name, description, enabled
+		from directory_app_role
+		where directory = $1 and application = $2 and id = $3`, t.directory, application, id))
+	return r, orNotFound(err, refusal.NotFound)
+}
+
+func (t directoryTx) PutRole(ctx context.Context, application string, r directory.AppRole) error {
+	var taken bool
+	if err := t.tx.QueryRow(ctx, `
+		select exists (select 1 from directory_app_role where directory = $1 and application = $2 and value_folded = $3 and id <> $4)`,
+		t.directory, application, r.FoldedValue(), r.ID).Scan(&taken); err != nil {
+		return err
+	}
+	if taken {
+		return refusal.Taken
+	}
+	_, err := t.tx.Exec(ctx, `
+		insert into directory_app_role (directory, application, id, value, value_folded, display_name, description, enabled)
+		values ($1, $2, $3, $4, $5, $6, $7, $8)
+		on conflict (directory, application, id) do update set
+			value = excluded.value,
+			value_folded = excluded.value_folded,
+			display_name = excluded.display_name,
+			description = excluded.description,
+			enabled = excluded.enabled`, t.directory, application, r.ID, r.Value, r.FoldedValue(), r.DisplayName, r.Description, r.Enabled)
+	return err
+}
+
+func (t directoryTx) DeleteRole(ctx context.Context, application, id string) error {
+	_, err := t.tx.Exec(ctx, `
+		delete from directory_app_role
+		where directory = $1 and application = $2 and id = $3`, t.directory, application, id)
+	return err
+}
+
+func (t directoryTx) CountRole(ctx context.Context, application, role string) (n int, err error) {
+	err = t.tx.QueryRow(ctx, `
+		select
+			(select count(*) from directory_assignment where directory = $1 and application = $2 and role = $3)
+			+ (select count(*) from directory_group_assignment where directory = $1 and application = $2 and role = $3 and gone = 0)`,
+		t.directory, application, storedRole(role)).Scan(&n)
+	return n, err
+}
+
+func (t directoryTx) AssignedRole(ctx context.Context, application string, kind directory.Kind, objectID string) (role string, assigned bool, err error) {
+	query := `
+		select role
+		from directory_assignment
+		where directory = $1 and application = $2 and object_id = $3`
+	if kind == directory.GroupKind {
+		query = `
+		select role
+		from directory_group_assignment
+		where directory = $1 and application = $2 and group_id = $3 and gone = 0`
+	}
+	found, err := collect(ctx, t.tx, scanText, query, t.directory, application, objectID)
+	if err != nil || len(found) == 0 {
+		return "", false, err
+	}
+	if found[0] == "" {
+		return directory.DefaultAccess.ID, true, nil
+	}
+	return found[0], true, nil
+}
+
+func (t directoryTx) Assign(ctx context.Context, application string, kind directory.Kind, objectID, role string, at time.Time) error {
+	query := `
+		insert into directory_assignment (directory, application, object_id, created, role)
+		values ($1, $2, $3, $4, $5)
+		on conflict (directory, application, object_id) do update set role = excluded.role`
+	if kind == directory.GroupKind {
+		query = `
+		insert into directory_group_assignment (directory, application, group_id, created, role, gone)
+		values ($1, $2, $3, $4, $5, 0)
+		on conflict (directory, application, group_id) do update set
+			role = excluded.role,
+			created = case when directory_group_assignment.gone > 0 then excluded.created else directory_group_assignment.created end,
+			gone = 0`
+	}
+	_, err := t.tx.Exec(ctx, query, t.directory, application, objectID, micros(at), storedRole(role))
+	return err
+}
+
+func (t directoryTx) Unassign(ctx context.Context, application string, kind directory.Kind, objectID string, at time.Time) (bool, error) {
+	if kind == directory.GroupKind {
+		return changed(ctx, t.tx, `
+			update directory_group_assignment
+			set gone = $4
+			where directory = $1 and application = $2 and group_id = $3 and gone = 0`, t.directory, application, objectID, micros(at))
+	}
+	return changed(ctx, t.tx, `
+		delete from directory_assignment
+		where directory = $1 and application = $2 and object_id = $3`, t.directory, application, objectID)
+}
+
+// fewGroups is up to how many assigned groups a snapshot reads the members of each. With more it
+// reads all memberships in the order of their members.
+const fewGroups = 30
+
+// Snapshot returns users with their assignments, ordered by object id.
+func (s Directories) Snapshot(ctx context.Context, d directory.ID, q directory.SnapshotQuery) (all []directory.Object, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		var users []directory.User
+		if !q.AssignedOnly {
+			users, err = collect(ctx, t.tx, scanUser, `
+				select `+userColumns+`
+				from directory_user
+				where directory = $1 and object_id > $2
+				order by object_id
+				limit $3`, t.directory, q.After, q.Limit)
+		} else {
+			users, err = t.assignedUsers(ctx, q)
+		}
+		if err != nil {
+			return err
+		}
+		all, err = t.objects(ctx, q.App, users)
+		return err
+	})
+	return all, err
+}
+
+// Object returns one user with its assignments, or refusal.NotFound.
+func (s Directories) Object(ctx context.Context, d directory.ID, application, objectID string) (o directory.Object, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		u, err := t.User(ctx, objectID)
+		if err != nil {
+			return err
+		}
+		all, err := t.objects(ctx, application, []directory.User{u})
+		if err == nil {
+			o = all[0]
+		}
+		return err
+	})
+	return o, err
+}
+
+// assignedUsers returns the next users who are assigned themselves or through a group.
+func (t directoryTx) assignedUsers(ctx context.Context, q directory.SnapshotQuery) ([]directory.User, error) {
+	groups, err := collect(ctx, t.tx, scanText, `
+		select a.group_id
+		from directory_group_assignment a
+		join directory_group g on g.directory = a.directory and g.object_id = a.group_id and g.deleted = 0
+		where a.directory = $1 and a.application = $2 and a.gone = 0
+		order by a.group_id
+		limit $3`, t.directory, q.App, fewGroups+1)
+	if err != nil {
+		return nil, err
+	}
+	args := []any{t.directory, q.App, q.After, q.Limit}
+	parts := []string{`
+			select object_id from (
+				select object_id from directory_assignment
+				where directory = $1 and application = $2 and object_id > $3
+				order by object_id limit $4
+			) own`}
+	if len(groups) > fewGroups {
+		parts = append(parts, `
+			select object_id from (
+				select distinct m.member as object_id from directory_member m
+				where m.directory = $1 and m.member > $3 and m.gone = 0 and m.kind = 'User'
+				and exists (select 1 from directory_group_assignment a where a.directory = m.directory and a.application = $2 and a.group_id = m.group_id and a.gone = 0)
+				and exists (select 1 from directory_group g where g.directory = m.directory and g.object_id = m.group_id and g.deleted = 0)
+				order by m.member limit $4
+			) through`)
+		groups = nil
+	}
+	for _, g := range groups {
+		args = append(args, g)
+		parts = append(parts, `
+			select object_id from (
+				select member as object_id from directory_member
+				where directory = $1 and group_id = `+placeholders(len(args), 1)+` and member > $3 and gone = 0 and kind = 'User'
+				order by member limit $4
+			) through`)
+	}
+	return collect(ctx, t.tx, scanUser, `
+		select `+userColumns+`
+		from directory_user
+		where directory = $1 and object_id in (
+			select object_id from (`+strings.Join(parts, " union ")+`) found order by object_id limit $4
+		)
+		order by object_id`, args...)
+}
+
+// objects adds the assignments of users, which are ordered by object id.
+func (t directoryTx) objects(ctx context.Context, application string, users []directory.User) ([]directory.Object, error) {
+	if len(users) == 0 {
+		return nil, nil
+	}
+	type assigned struct {
+		objectID string
+		role     directory.AppRole
+	}
+	found, err := collect(ctx, t.tx, func(row scanner) (a assigned, err error) {
+		err = row.Scan(&a.objectID, &a.role.ID, &a.role.Value, &a.role.DisplayName, &a.role.Description, &a.role.Enabled)
+		return a, err
+	}, `
+		select a.object_id, a.role, `+roleColumns+`
+		from directory_assignment a
+		`+roleJoin+`
+		where a.directory = $1 and a.application = $2 and a.object_id >= $3 and a.object_id <= $4
+		union all
+		select m.member, a.role, `+roleColumns+`
+		from directory_member m
+		join directory_group_assignment a on a.directory = m.directory and a.application = $2 and a.group_id = m.group_id and a.gone = 0
+		join directory_group g on g.directory = m.directory and g.object_id = m.group_id and g.deleted = 0
+		`+roleJoin+`
+		where m.directory = $1 and m.member >= $3 and m.member <= $4 and m.gone = 0 and m.kind = 'User'`,
+		t.directory, application, users[0].ObjectID, users[len(users)-1].ObjectID)
+	if err != nil {
+		return nil, err
+	}
+	roles := map[string]map[string]directory.AppRole{}
+	for _, a := range found {
+		if roles[a.objectID] == nil {
+			roles[a.objectID] = map[string]directory.AppRole{}
+		}
+		if a.role.Value != "" {
+			roles[a.objectID][a.role.ID] = a.role
+		}
+	}
+	all := make([]directory.Object, len(users))
+	for i, u := range users {
+		own, has := roles[u.ObjectID]
+		all[i] = directory.Object{User: u, Assigned: has}
+		if len(own) > 0 {
+			all[i].Roles = slices.SortedFunc(maps.Values(own), func(a, b directory.AppRole) int { return strings.Compare(a.FoldedValue(), b.FoldedValue()) })
+		}
+	}
+	return all, nil
+}
+
+// WasAssigned reports whether there is a row about the group's assignment.
+func (s Directories) WasAssigned(ctx context.Context, d directory.ID, application, group string) (was bool, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		return t.tx.QueryRow(ctx, `
+			select exists (select 1 from directory_group_assignment where directory = $1 and application = $2 and group_id = $3)`,
+			t.directory, application, group).Scan(&was)
+	})
+	return was, err
+}
+
+// Concerned lists users by object id: the members of a group, past ones too, or those with a role.
+func (s Directories) Concerned(ctx context.Context, d directory.ID, application, group, role, after string, limit int) (ids []string, err error) {
+	query, args := `
+		select member
+		from directory_member
+		where directory = $1 and group_id = $2 and member > $3 and kind = 'User'
+		order by member
+		limit $4`, []any{string(d), group, after, limit}
+	if role != "" {
+		query, args = `
+			select object_id from (
+				select object_id from directory_assignment
+				where directory = $1 and application = $2 and role = $3 and object_id > $4
+				union
+				select m.member as object_id
+				from directory_group_assignment a
+				join directory_member m on m.directory = a.directory and m.group_id = a.group_id and m.kind = 'User' and m.member > $4
+				where a.directory = $1 and a.application = $2 and a.role = $3
+			) found
+			order by object_id
+			limit $5`, []any{string(d), application, storedRole(role), after, limit}
+	}
+	err = s.view(ctx, d, func(t directoryTx) error {
+		ids, err = collect(ctx, t.tx, scanText, query, args...)
+		return err
+	})
+	return ids, err
+}

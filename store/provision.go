@@ -461,12 +461,19 @@ func (s Provisioning) LinkStates(ctx context.Context, k provision.Key, objectIDs
 	return states, err
 }
 
-// NextRetry returns when the earliest escrow is due, or zero if there is none.
+// notListed selects escrows of people who are not on the work list.
+const notListed = ` and not exists (
+	select 1
+	from job_pending p
+	where p.directory = job_escrow.directory and p.app = job_escrow.app and p.object_id = job_escrow.object_id)`
+
+// NextRetry returns when the earliest escrow is due, or zero if there is none. People who are on the
+// work list do not count: they are due at a time of their own.
 func (s Provisioning) NextRetry(ctx context.Context, k provision.Key) (time.Time, error) {
 	return s.first(ctx, k, `
 		select min(next_at), count(*)
 		from job_escrow
-		where directory = $1 and app = $2`)
+		where directory = $1 and app = $2`+notListed)
 }
 
 // first returns the smallest time in a job's rows, or zero if there are none. A row that is always
@@ -522,7 +529,7 @@ func (s Provisioning) GoneSince(ctx context.Context, k provision.Key, since time
 		order by object_id`, string(k.Directory), k.App, string(provision.Gone), micros(since))
 }
 
-// Recalled lists the escrows that are due, or all of them.
+// Recalled lists the escrows that are due and not on the work list, or all of them.
 func (s Provisioning) Recalled(ctx context.Context, k provision.Key, now time.Time) ([]string, error) {
 	if now.IsZero() {
 		return s.ids(ctx, `
@@ -534,7 +541,7 @@ func (s Provisioning) Recalled(ctx context.Context, k provision.Key, now time.Ti
 	return s.ids(ctx, `
 		select object_id
 		from job_escrow
-		where directory = $1 and app = $2 and next_at <= $3
+		where directory = $1 and app = $2 and next_at <= $3`+notListed+`
 		order by object_id`, string(k.Directory), k.App, micros(now))
 }
 

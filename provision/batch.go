@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -98,21 +99,37 @@ func (w *work) problem() *TargetError { return problemOf(w.decision, w.result) }
 // intend records the creates before the first of them is sent.
 func (r *run) intend(ctx context.Context, works []*work) error {
 	var ops []Op
+	var updates []string
 	now := r.e.Now()
 	for _, w := range works {
 		w.entry.ID, w.entry.ChangeID = r.e.NewID(), r.e.NewID()
 		if d, creating := w.decision.(create); creating {
-			op := Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Keys: d.keys, Sent: now, Cycle: r.state.Cycle.ID}
+			op := Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Keys: d.keys, Sent: now, Times: w.known.creates() + 1, Cycle: r.state.Cycle.ID}
 			ops = append(ops, op)
 			w.known.Op, w.known.resolved = &op, false
 		}
-	}
-	if len(ops) == 0 {
-		return nil
+		if _, updating := w.decision.(patch); updating {
+			updates = append(updates, w.known.ObjectID)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	return r.e.Store.Intend(ctx, r.fence, ops)
+	if len(ops) > 0 {
+		if err := r.e.Store.Intend(ctx, r.fence, ops); err != nil {
+			return err
+		}
+	}
+	if len(updates) == 0 {
+		return nil
+	}
+	// If the process dies now, the next one reads these accounts before it compares anything with
+	// them.
+	for _, id := range updates {
+		if !slices.Contains(r.state.InFlight, id) {
+			r.state.InFlight = append(r.state.InFlight, id)
+		}
+	}
+	return r.e.Store.SaveState(ctx, r.fence, r.state, nil)
 }
 
 // exportAll sends what was decided. Works that it does not get to stay pending. Their recorded
@@ -275,6 +292,10 @@ func (r *run) record(ctx context.Context, works []*work) error {
 		outcomes = append(outcomes, o)
 		r.count(o)
 	}
+	r.state.InFlight = slices.DeleteFunc(r.state.InFlight, func(id string) bool {
+		return slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.ObjectID == id })
+	})
+	r.state.Dialect = r.target.Dialect()
 	if err := r.e.Store.Record(ctx, r.fence, r.state, outcomes); err != nil {
 		return err
 	}

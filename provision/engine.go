@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -124,6 +125,10 @@ func (r *run) connect() error {
 	if err != nil {
 		return err
 	}
+	if r.state.Dialect.For != r.job.ForgetLinks {
+		r.state.Dialect = Dialect{For: r.job.ForgetLinks}
+	}
+	target.Speak(r.state.Dialect)
 	r.m, r.target = m, target
 	return nil
 }
@@ -161,6 +166,7 @@ func (r *run) pass() *pass {
 	return &pass{
 		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches),
 		reads: r.state.Cycle.Reads, settle: r.e.settle(),
+		doubt: slices.Clone(r.state.InFlight),
 		owner: func(ctx context.Context, id string) (string, error) { return r.e.Store.Owner(ctx, r.job.Key, id) },
 	}
 }

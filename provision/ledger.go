@@ -61,6 +61,31 @@ func (l Ledger) refused(c Change) bool {
 	return no != nil && c.New != nil && text(no) == text(c.New)
 }
 
+// element reports whether the account has the element that a path selects.
+func (l Ledger) element(path string) ElementState {
+	element := elementOf(path)
+	if element == "" {
+		return ElementThere
+	}
+	if own, known := l.known(path); known && own.value() != nil {
+		return ElementThere
+	}
+	state := ElementMissing
+	for other, w := range l {
+		switch {
+		case !strings.EqualFold(elementOf(other), element):
+		case w.value() != nil:
+			return ElementThere
+		case w.Unsure:
+			state = ElementUnknown
+		}
+	}
+	if _, known := l[path]; !known {
+		return ElementUnknown
+	}
+	return state
+}
+
 // equal reports whether two ledgers remember the same.
 func (l Ledger) equal(other Ledger) bool {
 	return (l == nil) == (other == nil) && maps.EqualFunc(l, other, func(a, b Written) bool {

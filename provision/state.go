@@ -22,6 +22,11 @@ type State struct {
 
 	NextCycle time.Time `json:"nextCycle"`
 	Cooldown  time.Time `json:"cooldown"` // the target asked for a pause until then
+	// Dialect is what the target was found to need.
+	Dialect Dialect `json:"dialect"`
+	// InFlight are the objects whose update was about to be sent: it may have been carried out.
+	InFlight []string `json:"inFlight,omitempty"`
+
 	// Creates is a pause that the target asked for in answer to creates. Other requests continue.
 	Creates       CreatePause `json:"creates"`
 	NextUnmatched time.Time   `json:"nextUnmatched"`
@@ -136,6 +141,7 @@ type Op struct {
 	ID       string
 	Keys     []MatchKey // how to find the account again
 	Sent     time.Time
+	Times    int // how many creates were sent whose outcome is unknown, this one included
 	Cycle    string
 }
 

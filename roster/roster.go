@@ -176,6 +176,7 @@ type Record struct {
 	UserName    string // folded; unique in the site, empty for groups
 	ExternalID  string // as sent
 	DisplayName string // folded
+	Display     string // displayName as it is written
 	Role        Role
 	Block       Block
 	Held        []HeldChange

@@ -27,7 +27,7 @@ type Rosters struct{ DB *DB }
 const (
 	documentColumns = `r.id, r.version, r.created, r.modified, r.doc, r.seq, r.active`
 
-	recordColumns = documentColumns + `, r.kind, coalesce(r.user_name, ''), r.external_id, r.display_name, r.role,
+	recordColumns = documentColumns + `, r.kind, coalesce(r.user_name, ''), r.external_id, r.display_name, coalesce(r.display, ''), r.role,
 		r.last_by, r.last_via, r.last_at, r.last_text, r.active_by, r.active_via, r.active_at,
 		r.role_by, r.role_via, r.role_at, r.last_sign_in, r.blocked, r.active_after_block, r.held`
 )
@@ -43,7 +43,7 @@ func scanRecord(row scanner) (r roster.Record, err error) {
 	var created, modified, last, active, role, signIn int64
 	var held string
 	err = row.Scan(&r.ID, &r.Version, &created, &modified, &r.JSON, &r.Position, &r.Active,
-		&r.Kind, &r.UserName, &r.ExternalID, &r.DisplayName, &r.Role,
+		&r.Kind, &r.UserName, &r.ExternalID, &r.DisplayName, &r.Display, &r.Role,
 		&r.Last.Actor, &r.Last.Via, &last, &r.Last.Text, &r.LastActive.Actor, &r.LastActive.Via, &active,
 		&r.LastRole.Actor, &r.LastRole.Via, &role, &signIn, &r.Block.On, &r.Block.Active, &held)
 	if err == nil && held != "" {
@@ -370,17 +370,17 @@ func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err e
 	var declared sql.NullString
 	err = t.tx.QueryRow(ctx, `
 		insert into resource (site, kind, id, seq, version, user_name, external_id, display_name, active, role, created, modified,
-			last_by, last_via, last_at, last_text, active_by, active_via, active_at, role_by, role_via, role_at, last_sign_in, doc, list)
+			last_by, last_via, last_at, last_text, active_by, active_via, active_at, role_by, role_via, role_at, last_sign_in, doc, list, display)
 		values ($1, $2, $3, 1 + coalesce((select m.seq from resource m where m.list = $24 order by m.seq desc limit 1), 0),
-			$4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
+			$4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
 		on conflict (site, user_name) do nothing
-		returning seq, `+declaredUnder(25),
+		returning seq, `+declaredUnder(26),
 		string(t.site), string(r.Kind), r.ID, r.Version, orNull(r.UserName), r.ExternalID, r.DisplayName,
 		r.Active, string(r.Role), micros(r.Created), micros(r.Modified),
 		r.Last.Actor, r.Last.Via, micros(r.Last.Time), r.Last.Text,
 		r.LastActive.Actor, r.LastActive.Via, micros(r.LastActive.Time),
 		r.LastRole.Actor, r.LastRole.Via, micros(r.LastRole.Time), micros(r.LastSignIn), string(r.JSON),
-		listOf(t.site, r.Kind), t.schemas, t.names).Scan(&seq, &declared)
+		listOf(t.site, r.Kind), r.Display, t.schemas, t.names).Scan(&seq, &declared)
 	if err != nil {
 		return 0, orNotFound(err, roster.ErrUserNameTaken)
 	}
@@ -433,6 +433,7 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	set("user_name", old.UserName != next.UserName, orNull(next.UserName))
 	set("external_id", old.ExternalID != next.ExternalID, next.ExternalID)
 	set("display_name", old.DisplayName != next.DisplayName, next.DisplayName)
+	set("display", old.Display != next.Display, next.Display)
 	set("active", old.Active != next.Active, next.Active)
 	set("role", old.Role != next.Role, string(next.Role))
 	set("blocked", old.Block.On != next.Block.On, next.Block.On)

@@ -45,18 +45,18 @@ func membersOf(ctx context.Context, tx *sqldb.Tx, id site.ID, group, after strin
 		limit $4`, string(id), group, after, limit)
 }
 
-// namedMembers reads the members and their display names with one query. It skips the documents of
-// members without a display name.
+// namedMembers reads the members and their display names with one query. It reads the documents
+// only of members whose display name no column has.
 func namedMembers(ctx context.Context, tx *sqldb.Tx, id site.ID, group, after string, limit int) ([]roster.Member, error) {
 	return collect(ctx, tx, func(row scanner) (m roster.Member, err error) {
 		var doc []byte
-		if err = row.Scan(&m.ID, &m.Kind, &doc); err != nil || len(doc) == 0 {
+		if err = row.Scan(&m.ID, &m.Kind, &m.Display, &doc); err != nil || len(doc) == 0 {
 			return m, err
 		}
 		m.Display, err = displayName(m.ID, doc)
 		return m, err
 	}, `
-		select m.member, m.member_kind, case when r.display_name <> '' then r.doc else '' end
+		select m.member, m.member_kind, coalesce(r.display, ''), case when r.display is null and r.display_name <> '' then r.doc else '' end
 		from membership m
 		left join resource r on r.site = m.site and r.id = m.member
 		where m.site = $1 and m.group_id = $2 and m.member > $3

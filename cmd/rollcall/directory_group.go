@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
@@ -257,7 +258,7 @@ func (c *command) printGroup(ctx context.Context, h *directory.Handle, g directo
 				fmt.Fprintf(w, "%-28s %s\n", a.Name, oneLine(text))
 			}
 		}
-		fmt.Fprintf(w, "%-28s %s, %s\n", "direct members", plural(n.Users, "user", "users"), plural(n.Groups, "group", "groups"))
+		fmt.Fprintf(w, "%-28s %s, %s\n", "direct members", phrase.Count(n.Users, "user", "users"), phrase.Count(n.Groups, "group", "groups"))
 		if g.IsDeleted() {
 			fmt.Fprintf(w, "%-28s %s\n", "deleted", c.when(g.Deleted))
 		}
@@ -323,7 +324,7 @@ Asks first if the group is assigned to an application. --yes answers that questi
 					return err
 				}
 				question := fmt.Sprintf("This deletes the group %s of %s, which is assigned to %s. %s of it %s the scope unless assigned in another way.",
-					g.DisplayName(), h.Directory.Name, plural(len(apps), "application", "applications"), plural(n.Users, "direct member", "direct members"), these(n.Users, "leaves", "leave"))
+					g.DisplayName(), h.Directory.Name, phrase.Count(len(apps), "application", "applications"), phrase.Count(n.Users, "direct member", "direct members"), phrase.Noun(n.Users, "leaves", "leave"))
 				if err := c.confirm(cmd, yes, question, g.DisplayName()); err != nil {
 					return err
 				}
@@ -369,7 +370,7 @@ func (c *command) groupPurge() *cobra.Command {
 				return err
 			}
 			question := fmt.Sprintf("This deletes the group %s of %s permanently, with its %s. It cannot be restored.",
-				g.DisplayName(), h.Directory.Name, plural(n.Total(), "membership", "memberships"))
+				g.DisplayName(), h.Directory.Name, phrase.Count(n.Total(), "membership", "memberships"))
 			if err := c.confirm(cmd, yes, question, g.DisplayName()); err != nil {
 				return err
 			}
@@ -507,16 +508,16 @@ func (c *command) changeMembers(file *string, remove bool) func(*cobra.Command, 
 
 // membersChanged prints what happened to the members of one group.
 func (c *command) membersChanged(ctx context.Context, h *directory.Handle, g directory.Group, r directory.MemberReport, file string, remove bool) error {
-	did, already := "added to", these(r.Already, "was a member already", "were members already")
+	did, already := "added to", phrase.Noun(r.Already, "was a member already", "were members already")
 	if remove {
-		did, already = "removed from", these(r.Already, "was not a member", "were not members")
+		did, already = "removed from", phrase.Noun(r.Already, "was not a member", "were not members")
 	} else if warning, err := h.NestingWarning(ctx, g.ObjectID); err != nil {
 		return err
 	} else if warning != "" {
 		r.Notes = append(r.Notes, warning)
 	}
 	if err := c.print(r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s %s %s", plural(r.Changed, "member", "members"), did, oneLine(g.DisplayName()))
+		fmt.Fprintf(w, "%s %s %s", phrase.Count(r.Changed, "member", "members"), did, oneLine(g.DisplayName()))
 		if r.Already > 0 {
 			fmt.Fprintf(w, "; %d %s", r.Already, already)
 		}

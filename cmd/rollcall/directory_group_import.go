@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/directory/csv"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
 func (c *command) groupImport() *cobra.Command {
@@ -50,7 +51,7 @@ Members come with rollcall directory import-members. --dry-run shows what would 
 				for _, note := range r.Notes {
 					fmt.Fprintln(w, note)
 				}
-				fmt.Fprintf(w, "%s%d created, %d updated, %d restored, %d unchanged, %s.\n", wouldBe(dryRun), r.Created, r.Updated, r.Restored, r.Unchanged, plural(len(r.Errors), "problem", "problems"))
+				fmt.Fprintf(w, "%s%d created, %d updated, %d restored, %d unchanged, %s.\n", wouldBe(dryRun), r.Created, r.Updated, r.Restored, r.Unchanged, phrase.Count(len(r.Errors), "problem", "problems"))
 			}); err != nil {
 				return err
 			}
@@ -94,12 +95,12 @@ their groups. --dry-run shows what would happen.`,
 				for _, note := range r.Notes {
 					fmt.Fprintln(w, note)
 				}
-				did, already := "added", these(r.Already, "was there already", "were there already")
+				did, already := "added", phrase.Noun(r.Already, "was there already", "were there already")
 				if o.Remove {
-					did, already = "removed", these(r.Already, "was not there", "were not there")
+					did, already = "removed", phrase.Noun(r.Already, "was not there", "were not there")
 				}
-				fmt.Fprintf(w, "%s%s of %s %s, %d %s, %s.\n", wouldBe(o.DryRun), plural(r.Changed, "membership", "memberships"), plural(r.Groups, "group", "groups"),
-					did, r.Already, already, plural(len(r.Errors), "problem", "problems"))
+				fmt.Fprintf(w, "%s%s of %s %s, %d %s, %s.\n", wouldBe(o.DryRun), phrase.Count(r.Changed, "membership", "memberships"), phrase.Count(r.Groups, "group", "groups"),
+					did, r.Already, already, phrase.Count(len(r.Errors), "problem", "problems"))
 			}); err != nil {
 				return err
 			}
@@ -123,7 +124,7 @@ func (c *command) importMembers(ctx context.Context, h *directory.Handle, file s
 	}
 	r, err := h.ImportMembers(ctx, f, o)
 	if err != nil {
-		err = fmt.Errorf("%s: %w (%s done before that; import the file again to go on)", file, err, plural(r.Changed, "membership was", "memberships were"))
+		err = fmt.Errorf("%s: %w (%s done before that; import the file again to go on)", file, err, phrase.Count(r.Changed, "membership was", "memberships were"))
 	}
 	return r, err
 }
@@ -187,7 +188,7 @@ func exportGroups(cmd *cobra.Command, s *services, h *directory.Handle, w io.Wri
 		}
 		return out.Write(cells...)
 	})
-	return s.exported(cmd, h, event.ExportGroups, "The list of groups", plural(sent, "group", "groups"), sent, errors.Join(err, out.Flush()))
+	return s.exported(cmd, h, event.ExportGroups, "The list of groups", phrase.Count(sent, "group", "groups"), sent, errors.Join(err, out.Flush()))
 }
 
 func exportMembers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Writer) error {
@@ -206,7 +207,7 @@ func exportMembers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Wr
 			return out.Write(g.ObjectID, g.DisplayName(), m.ObjectID(), name)
 		})
 	})
-	return s.exported(cmd, h, event.ExportGroups, "The list of members of groups", plural(sent, "membership", "memberships"), sent, errors.Join(err, out.Flush()))
+	return s.exported(cmd, h, event.ExportGroups, "The list of members of groups", phrase.Count(sent, "membership", "memberships"), sent, errors.Join(err, out.Flush()))
 }
 
 // exported notes in the audit trail who took a list.

@@ -104,7 +104,7 @@ func (r *run) intend(ctx context.Context, works []*work) error {
 	for _, w := range works {
 		w.entry.ID, w.entry.ChangeID = r.e.NewID(), r.e.NewID()
 		if d, creating := w.decision.(create); creating {
-			op := Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Keys: d.keys, Sent: now, Cycle: r.state.Cycle.ID}
+			op := Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Keys: d.keys, Sent: now, Times: w.known.creates() + 1, Cycle: r.state.Cycle.ID}
 			ops = append(ops, op)
 			w.known.Op, w.known.resolved = &op, false
 		}

@@ -141,6 +141,7 @@ type Op struct {
 	ID       string
 	Keys     []MatchKey // how to find the account again
 	Sent     time.Time
+	Times    int // how many creates were sent whose outcome is unknown, this one included
 	Cycle    string
 }
 

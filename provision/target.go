@@ -27,7 +27,8 @@ type Target interface {
 	// Resource is nil if the answer shows nothing. An answer that is not about this account is an
 	// error.
 	Patch(ctx context.Context, id string, changes []Change) (TargetObject, error)
-	// Delete removes an account. It succeeds if the account is already gone.
+	// Delete removes an account. It succeeds if the target has proved that the account cannot be used
+	// any more. An error of Kind NotFound means that the target says so without proof.
 	Delete(ctx context.Context, id string) error
 	// Dialect returns what the target was found to need, and Speak starts from what an earlier
 	// Target found.
@@ -42,6 +43,7 @@ type Dialect struct {
 	Booleans bool  `json:"booleans,omitempty"` // it refuses the strings True and False and takes JSON booleans
 	Elements bool  `json:"elements,omitempty"` // it refuses a path to an element that is missing and takes the whole element
 	Empties  bool  `json:"empties,omitempty"`  // it refuses to remove an attribute and takes an empty value for it
+	Unique   bool  `json:"unique,omitempty"`   // it has refused a value because another account has it
 }
 
 // notes explains a dialect.

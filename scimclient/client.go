@@ -256,7 +256,7 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 		return provision.TargetObject{}, err
 	}
 	if !a.isSuccess() {
-		return provision.TargetObject{}, a.problem()
+		return provision.TargetObject{}, c.refusal(a)
 	}
 	return c.createdAccount(ctx, a)
 }
@@ -287,9 +287,19 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 		}
 	}
 	if !a.isSuccess() {
-		return provision.TargetObject{}, a.problem()
+		return provision.TargetObject{}, c.refusal(a)
 	}
 	return a.patched(id)
+}
+
+// refusal returns the error of a refused write, and learns from it that the application refuses
+// doubles.
+func (c *Client) refusal(a answer) *provision.TargetError {
+	te := a.problem()
+	if te.Kind == provision.Conflict {
+		c.learn(provision.Dialect{Unique: true})
+	}
+	return te
 }
 
 // Dialect returns what the application was found to need.
@@ -311,6 +321,7 @@ func (c *Client) learn(found provision.Dialect) {
 		next.Booleans = next.Booleans || found.Booleans
 		next.Elements = next.Elements || found.Elements
 		next.Empties = next.Empties || found.Empties
+		next.Unique = next.Unique || found.Unique
 		if c.dialect.CompareAndSwap(old, &next) {
 			return
 		}
@@ -358,8 +369,9 @@ func (c *Client) patch(ctx context.Context, path string, changes []provision.Cha
 	return c.do(ctx, http.MethodPatch, path, "", body)
 }
 
-// Delete removes an account. It returns no error for an account that is already gone, if the
-// application itself says so. Any error is a *provision.TargetError.
+// Delete removes an account. It succeeds after 204, and after 404 if the application itself says
+// that the account is gone. Any other success proves nothing: Delete then reads the account, which
+// must be gone or inactive. Every error is a *provision.TargetError.
 func (c *Client) Delete(ctx context.Context, id string) error {
 	path, err := userPath(id)
 	if err != nil {
@@ -370,14 +382,36 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 		return err
 	}
 	switch {
-	case a.status == http.StatusNotFound && a.isError():
+	case a.status == http.StatusNoContent, a.status == http.StatusNotFound && a.isError():
 		return nil
 	case !a.isSuccess():
 		return a.problem()
 	case a.isPage() || a.isError() || a.isList():
 		return a.unproven("a DELETE")
 	}
-	return nil
+	left, err := c.Get(ctx, id)
+	var te *provision.TargetError
+	switch {
+	case errors.As(err, &te) && te.Kind == provision.NotFound:
+		return nil
+	case err != nil:
+		return err
+	case isInactive(left.Resource):
+		return nil
+	}
+	te = a.unproven("a DELETE")
+	te.Detail = fmt.Sprintf("The application answered %d to a DELETE, but the account is still there and active.", a.status)
+	return te
+}
+
+// isInactive reports whether an account shows that it cannot be used.
+func isInactive(r scim.Resource) bool {
+	for name, v := range r {
+		if strings.EqualFold(name, "active") {
+			return strings.EqualFold(fmt.Sprint(v), "false")
+		}
+	}
+	return false
 }
 
 // userPath returns the path of an account. It escapes the id, which the application chose.

@@ -325,7 +325,7 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 // their tables to a row p with the person's id.
 const knownColumns = `
 	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys, l.kind, l.wrote, l.version, l.proved,
-	o.id, o.match_keys, o.sent, o.cycle,
+	o.id, o.match_keys, o.sent, o.cycle, o.times,
 	e.name, e.first_failed, e.last_failed, e.next_at, e.count, e.code, e.reason,
 	u.object_id`
 
@@ -371,7 +371,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 	}
 	var o struct {
 		id, keys, cycle sql.NullString
-		sent            sql.NullInt64
+		sent, times     sql.NullInt64
 	}
 	var e struct {
 		name, code, reason       sql.NullString
@@ -380,7 +380,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 	var unmatched sql.NullString
 	err := row.Scan(&p.ObjectID, &p.Why, &notBefore,
 		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys, &l.kind, &l.wrote, &l.version, &l.proved,
-		&o.id, &o.keys, &o.sent, &o.cycle,
+		&o.id, &o.keys, &o.sent, &o.cycle, &o.times,
 		&e.name, &e.first, &e.last, &e.next, &e.count, &e.code, &e.reason, &unmatched)
 	if err != nil {
 		return p, err
@@ -406,7 +406,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 		}
 	}
 	if o.id.Valid {
-		p.Op = &provision.Op{ObjectID: p.ObjectID, ID: o.id.String, Sent: fromMicros(o.sent.Int64), Cycle: o.cycle.String}
+		p.Op = &provision.Op{ObjectID: p.ObjectID, ID: o.id.String, Sent: fromMicros(o.sent.Int64), Times: int(o.times.Int64), Cycle: o.cycle.String}
 		if err := json.Unmarshal([]byte(o.keys.String), &p.Op.Keys); err != nil {
 			return p, fmt.Errorf("read match keys of %s: %w", p.ObjectID, err)
 		}

@@ -108,11 +108,11 @@ func (s Provisioning) Intend(ctx context.Context, f provision.Fence, ops []provi
 				return fmt.Errorf("write match keys of %s: %w", o.ObjectID, err)
 			}
 			if err := t.exec(ctx, `
-				insert into job_op (directory, app, object_id, id, match_keys, sent, cycle)
-				values ($1, $2, $3, $4, $5, $6, $7)
+				insert into job_op (directory, app, object_id, id, match_keys, sent, cycle, times)
+				values ($1, $2, $3, $4, $5, $6, $7, $8)
 				on conflict (directory, app, object_id) do update
-				set id = excluded.id, match_keys = excluded.match_keys, sent = excluded.sent, cycle = excluded.cycle`,
-				o.ObjectID, o.ID, string(keys), micros(o.Sent), o.Cycle); err != nil {
+				set id = excluded.id, match_keys = excluded.match_keys, sent = excluded.sent, cycle = excluded.cycle, times = excluded.times`,
+				o.ObjectID, o.ID, string(keys), micros(o.Sent), o.Cycle, o.Times); err != nil {
 				return err
 			}
 		}

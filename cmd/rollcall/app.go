@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
@@ -164,14 +165,14 @@ func harmBetween(ctx context.Context, s *services, h *directory.Handle, app dire
 	}
 	var does []string
 	if n.Off > 0 {
-		does = append(does, fmt.Sprintf("leaves %s out of scope: %s at %s will be switched off.", plural(n.Leave, "user", "users"), plural(n.Off, "linked account", "linked accounts"), app.Name))
+		does = append(does, fmt.Sprintf("leaves %s out of scope: %s at %s will be switched off.", phrase.Count(n.Leave, "user", "users"), phrase.Count(n.Off, "linked account", "linked accounts"), app.Name))
 	}
 	ticked := func(flow provision.FlowTypes) bool { return is.FlowTypes.Has(flow) && !was.FlowTypes.Has(flow) }
 	if n.Join > 0 || n.Make > 0 && ticked(provision.FlowAdd) {
-		does = append(does, fmt.Sprintf("makes %s at %s, except for users who already have one there.", plural(n.Make, "account", "accounts"), app.Name))
+		does = append(does, fmt.Sprintf("makes %s at %s, except for users who already have one there.", phrase.Count(n.Make, "account", "accounts"), app.Name))
 	}
 	if n.Linked > 0 && ticked(provision.FlowDelete) {
-		does = append(does, fmt.Sprintf("deletes accounts at %s when their users are deleted for good: %s, %d of them of users who are soft-deleted now.", app.Name, plural(n.Linked, "linked account", "linked accounts"), n.Deleted))
+		does = append(does, fmt.Sprintf("deletes accounts at %s when their users are deleted for good: %s, %d of them of users who are soft-deleted now.", app.Name, phrase.Count(n.Linked, "linked account", "linked accounts"), n.Deleted))
 	}
 	if len(does) == 0 {
 		return "", nil
@@ -482,7 +483,7 @@ func (s *services) appDetails(ctx context.Context, h *directory.Handle, app dire
 
 func (c *command) printApp(w io.Writer, d appDetails, app directory.Application) {
 	fmt.Fprintf(w, "Application            %s\nDirectory              %s\nSince                  %s\nAssigned               %s\nProvisioning           %s\n",
-		oneLine(d.Name), d.Directory, c.when(app.Created), plural(d.Assigned, "user", "users"), statusWords(d.Code))
+		oneLine(d.Name), d.Directory, c.when(app.Created), phrase.Count(d.Assigned, "user", "users"), statusWords(d.Code))
 	if d.TenantURL == "" {
 		fmt.Fprintf(w, "Set it up with: rollcall app set %s %q --tenant-url URL --secret-token-file FILE\n", d.Directory, d.Name)
 		return
@@ -492,7 +493,7 @@ func (c *command) printApp(w io.Writer, d appDetails, app directory.Application)
 		secret = "saved"
 	}
 	fmt.Fprintf(w, "Linked                 %s\nTenant URL             %s\nSecret Token           %s\nScope                  %s\nTarget Object Actions  %s\nProvisioning Status    %s\n",
-		plural(d.Linked, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.Status)
+		phrase.Count(d.Linked, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.Status)
 }
 
 // actionWords returns the values for --actions.
@@ -557,8 +558,8 @@ Asks first, with the numbers. --yes answers that question.`,
 				return err
 			}
 			question := fmt.Sprintf("This deletes the application %s of %s with %s, its provisioning and its log. %s at the application will stay as %s, and nobody looks after %s any longer.",
-				app.Name, h.Directory.Name, plural(held.Assigned, "assignment", "assignments"),
-				plural(held.Linked, "linked account", "linked accounts"), these(held.Linked, "it is", "they are"), these(held.Linked, "it", "them"))
+				app.Name, h.Directory.Name, phrase.Count(held.Assigned, "assignment", "assignments"),
+				phrase.Count(held.Linked, "linked account", "linked accounts"), phrase.Noun(held.Linked, "it is", "they are"), phrase.Noun(held.Linked, "it", "them"))
 			if err := c.confirm(cmd, yes, question, app.Name); err != nil {
 				return err
 			}
@@ -567,8 +568,8 @@ Asks first, with the numbers. --yes answers that question.`,
 				return err
 			}
 			if err := c.print(map[string]any{"deleted": app.Name, "assigned": gone.Assigned, "linked": gone.Linked}, func(w io.Writer) {
-				fmt.Fprintf(w, "Application %s was deleted with %s. %s stayed as %s.\n", app.Name, plural(gone.Assigned, "assignment", "assignments"),
-					plural(gone.Linked, "linked account", "linked accounts"), these(gone.Linked, "it was", "they were"))
+				fmt.Fprintf(w, "Application %s was deleted with %s. %s stayed as %s.\n", app.Name, phrase.Count(gone.Assigned, "assignment", "assignments"),
+					phrase.Count(gone.Linked, "linked account", "linked accounts"), phrase.Noun(gone.Linked, "it was", "they were"))
 			}); err != nil {
 				return err
 			}
@@ -629,7 +630,7 @@ func (c *command) assign(ctx context.Context, h *directory.Handle, app directory
 		return err
 	}
 	return c.print(map[string]int{"changed": n, "already": len(ids) - n}, func(w io.Writer) {
-		fmt.Fprintf(w, "%s %s %s", plural(n, "user", "users"), did, app.Name)
+		fmt.Fprintf(w, "%s %s %s", phrase.Count(n, "user", "users"), did, app.Name)
 		if rest := len(ids) - n; rest > 0 {
 			fmt.Fprintf(w, "; %d %s", rest, already)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/directory/csv"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
 func (c *command) directoryCommand() *cobra.Command {
@@ -134,7 +135,7 @@ func exportUsers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Writ
 	if err == nil {
 		err = out.Flush()
 	}
-	return errors.Join(err, s.recordExport(cmd, event.Directory(string(h.Directory.ID)), event.ExportUsers, "The list of users", plural(sent, "user", "users"), sent))
+	return errors.Join(err, s.recordExport(cmd, event.Directory(string(h.Directory.ID)), event.ExportUsers, "The list of users", phrase.Count(sent, "user", "users"), sent))
 }
 
 func (c *command) directoryRename() *cobra.Command {
@@ -175,8 +176,8 @@ Asks first, with the numbers. --yes answers that question.`,
 				return err
 			}
 			question := fmt.Sprintf("This deletes the directory %s with %s and %s. %s at applications will stay as %s, and nobody looks after %s any longer.",
-				d.Name, plural(held.Users, "user", "users"), plural(held.Applications, "application", "applications"),
-				plural(held.Linked, "linked account", "linked accounts"), these(held.Linked, "it is", "they are"), these(held.Linked, "it", "them"))
+				d.Name, phrase.Count(held.Users, "user", "users"), phrase.Count(held.Applications, "application", "applications"),
+				phrase.Count(held.Linked, "linked account", "linked accounts"), phrase.Noun(held.Linked, "it is", "they are"), phrase.Noun(held.Linked, "it", "them"))
 			if err := c.confirm(cmd, yes, question, d.Name); err != nil {
 				return err
 			}
@@ -185,8 +186,8 @@ Asks first, with the numbers. --yes answers that question.`,
 				return err
 			}
 			if err := c.print(map[string]any{"deleted": d.Name, "users": gone.Users, "applications": gone.Applications, "linked": gone.Linked}, func(w io.Writer) {
-				fmt.Fprintf(w, "Directory %s was deleted with %s and %s. %s stayed as %s.\n", d.Name, plural(gone.Users, "user", "users"),
-					plural(gone.Applications, "application", "applications"), plural(gone.Linked, "linked account", "linked accounts"), these(gone.Linked, "it was", "they were"))
+				fmt.Fprintf(w, "Directory %s was deleted with %s and %s. %s stayed as %s.\n", d.Name, phrase.Count(gone.Users, "user", "users"),
+					phrase.Count(gone.Applications, "application", "applications"), phrase.Count(gone.Linked, "linked account", "linked accounts"), phrase.Noun(gone.Linked, "it was", "they were"))
 			}); err != nil {
 				return err
 			}

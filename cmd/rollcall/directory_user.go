@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -325,7 +326,7 @@ func (c *command) userPurge() *cobra.Command {
 				return err
 			}
 			question := fmt.Sprintf("This deletes %s (%s) of %s permanently, with %s. It cannot be restored.",
-				u.UPN(), u.DisplayName(), h.Directory.Name, plural(len(apps), "assignment", "assignments"))
+				u.UPN(), u.DisplayName(), h.Directory.Name, phrase.Count(len(apps), "assignment", "assignments"))
 			if err := c.confirm(cmd, yes, question, u.UPN()); err != nil {
 				return err
 			}

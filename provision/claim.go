@@ -99,7 +99,7 @@ func (p *pass) claim(w *work, since int) (late bool) {
 }
 
 // claimAccount claims the account that a person was found to have, and its matching values: somebody
-// for whom it is being created has claimed those.
+// whose account is being created has claimed those.
 func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
 	things := []string{"account " + w.link.TargetID}
 	for _, k := range w.link.Keys {

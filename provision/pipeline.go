@@ -395,7 +395,7 @@ func (l *pipeline) fail(err error) {
 }
 
 // recorder commits intents and outcomes, many at a time. Whoever waits for an intent waits for
-// nobody else's outcome.
+// another outcome.
 func (l *pipeline) recorder(ctx context.Context) {
 	for first := range l.records {
 		batch := l.gather(first)

@@ -57,7 +57,7 @@ func TestAThrottledCreateHoldsUpNobodyElse(t *testing.T) {
 
 	for i := 0; w.report().Escrowed == 0; i++ {
 		if i == 20 {
-			t.Fatalf("Cyn waits for ever: %+v", w.report().State)
+			t.Fatalf("Cyn waits without end: %+v", w.report().State)
 		}
 		w.clock.advance(3 * time.Second)
 		w.slice()

@@ -68,6 +68,9 @@ func (r *Runner) Wake(ctx context.Context, key string) error {
 	return nil
 }
 
+// LookNow has due keys looked for at once.
+func (r *Runner) LookNow() { r.look() }
+
 // Run advances due keys until ctx ends. Then it starts no more slices, waits for those that run,
 // releases their leases and returns nil.
 func (r *Runner) Run(ctx context.Context) error {

@@ -12,6 +12,8 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
+
+	"github.com/rollcall-scim/rollcall/internal/session"
 )
 
 // reviving is the site full as an administrator sets it to revive.
@@ -168,7 +170,7 @@ func TestRevive(t *testing.T) {
 			if _, err := f.create(t, s, bob("")); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := r.Session(t.Context(), secret); !errors.Is(err, roster.ErrNoSession) {
+			if _, err := r.UseSession(t.Context(), secret, session.Browser{}); !errors.Is(err, roster.ErrNoSession) {
 				t.Errorf("got %v, want ErrNoSession", err)
 			}
 			about := f.events(t, s, p.ID)

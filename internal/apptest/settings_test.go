@@ -135,7 +135,7 @@ func (j *journey) wantToldBy(kind string, but ...string) {
 	told := map[string]bool{}
 	for _, e := range all {
 		for _, c := range event.Changes(e.Data) {
-			told[c.Name] = told[c.Name] || e.Actor.Kind == kind && e.Text != "" && event.Known(e.Event)
+			told[c.Name] = told[c.Name] || e.Actor.Kind == kind && e.Text != "" && slices.Contains(event.Names, e.Event)
 		}
 	}
 	for _, x := range site.SettingsTable {

@@ -678,8 +678,8 @@ func TestByHand(t *testing.T) {
 				t.Error(diff)
 			}
 			want.Text = ""
-			if diff := cmp.Diff(p.LastActive, want); diff != "" || p.LastRole.Actor != "admin:kim@acme.test" || !p.LastRole.Time.Before(want.Time) {
-				t.Errorf("role %+v\n%s", p.LastRole, diff)
+			if diff := cmp.Diff(p.LastActiveChange, want); diff != "" || p.LastRoleChange.Actor != "admin:kim@acme.test" || !p.LastRoleChange.Time.Before(want.Time) {
+				t.Errorf("role %+v\n%s", p.LastRoleChange, diff)
 			}
 			out, err = r.Reactivate(t.Context(), id, byKim)
 			if p := f.person(t, f.documented, id); err != nil || out.Sentence != "Reactivated" || !p.Active || p.Role != roster.RoleModerator {

@@ -103,8 +103,8 @@ func TestRevive(t *testing.T) {
 			if text := about[2].Text; text != "BOB@acme.test was revived: a create found the account deactivated" || about[2].Actor != bySCIM.Actor {
 				t.Errorf("got %q by %s", text, about[2].Actor)
 			}
-			if now := f.person(t, s, id); now.LastActive.Via != roster.ViaSCIM || !now.LastActive.Time.After(before.LastActive.Time) {
-				t.Errorf("got %+v", now.LastActive)
+			if now := f.person(t, s, id); now.LastActiveChange.Via != roster.ViaSCIM || !now.LastActiveChange.Time.After(before.LastActiveChange.Time) {
+				t.Errorf("got %+v", now.LastActiveChange)
 			}
 		})
 	})

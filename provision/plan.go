@@ -166,7 +166,7 @@ func (w *work) planned() PlannedObject {
 	status := statusOf(w.decision, w.result)
 	o := PlannedObject{
 		ObjectID: w.known.ObjectID, DisplayName: w.entry.SourceIdentity.DisplayName, UserName: w.entry.SourceIdentity.Details["userPrincipalName"],
-		Action: actionOf(w.decision), Result: status.Status, TargetID: w.entry.TargetIdentity.ID, Changes: changesOf(w.decision),
+		Action: actionOf(w.decision), Result: status.Status, TargetID: w.entry.TargetIdentity.ID, Changes: withoutPasswords(changesOf(w.decision)),
 		Code: status.Code, Reason: status.Reason, Advice: status.RecommendedAction,
 	}
 	if _, open := w.decision.(later); open {

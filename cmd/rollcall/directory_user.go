@@ -170,7 +170,7 @@ of a page, --after, continues it.`,
 
 func (c *command) userShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show DIRECTORY PERSON", Short: "Show a user's attributes and applications", Args: names("DIRECTORY", "PERSON"),
+		Use: "show DIRECTORY PERSON", Short: "Show a user's attributes, groups and applications", Args: names("DIRECTORY", "PERSON"),
 		RunE: c.withUser(func(cmd *cobra.Command, _ *services, h *directory.Handle, u directory.User, _ []string) error {
 			return c.printUser(cmd.Context(), h, u)
 		}),
@@ -186,15 +186,15 @@ func (c *command) printUser(ctx context.Context, h *directory.Handle, u director
 		}
 		out["managerUserPrincipalName"] = manager
 	}
-	apps, err := h.ApplicationsOf(ctx, u.ObjectID)
+	assigned, err := assignmentLines(ctx, h, u.ObjectID)
 	if err != nil {
 		return err
 	}
-	assigned := make([]string, len(apps))
-	for i, a := range apps {
-		assigned[i] = a.Name
+	groups, err := groupNamesOf(ctx, h, u.ObjectID)
+	if err != nil {
+		return err
 	}
-	out["applications"] = assigned
+	out["applications"], out["memberOf"] = assigned, groups
 	return c.print(out, func(w io.Writer) {
 		for _, a := range directory.Attributes() {
 			text := u.Text(a.Name)
@@ -207,6 +207,9 @@ func (c *command) printUser(ctx context.Context, h *directory.Handle, u director
 		}
 		if u.IsDeleted() {
 			fmt.Fprintf(w, "%-28s %s\n", "deleted", c.when(u.Deleted))
+		}
+		if len(groups) > 0 {
+			fmt.Fprintf(w, "%-28s %s\n", "member of", oneLine(strings.Join(groups, ", ")))
 		}
 		if len(assigned) > 0 {
 			fmt.Fprintf(w, "%-28s %s\n", "applications", oneLine(strings.Join(assigned, ", ")))

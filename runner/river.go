@@ -185,6 +185,7 @@ func (q quietHandler) Enabled(ctx context.Context, level slog.Level) bool {
 func (q quietHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return quietHandler{q.Handler.WithAttrs(attrs)}
 }
+
 func (q quietHandler) WithGroup(name string) slog.Handler {
 	return quietHandler{q.Handler.WithGroup(name)}
 }

@@ -59,7 +59,7 @@ type Runner struct {
 }
 
 // Wake makes a key due at once, and makes Run look for it. It may be called before Run, and in a
-// process that never calls Run: the process that runs finds the key within Look.
+// process that never calls Run: the process that runs finds the key within LookEvery.
 func (r *Runner) Wake(ctx context.Context, key string) error {
 	if err := r.Leases.Wake(ctx, r.Kind, key); err != nil {
 		return fmt.Errorf("wake %s %s: %w", r.Kind, key, err)
@@ -90,7 +90,7 @@ func (r *Runner) wakes() chan struct{} {
 	return r.woken
 }
 
-// lookRegularly calls find at once, each time Look has passed, and each time something is woken, until ctx
+// lookRegularly calls find at once, every LookEvery, and each time something is woken, until ctx
 // ends.
 func (r *Runner) lookRegularly(ctx context.Context, find func()) {
 	tick := time.NewTicker(cmp.Or(r.LookEvery, time.Second))

@@ -3,7 +3,8 @@ package event
 import (
 	"context"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
 // ActorKind says what kind of actor did something.
@@ -159,19 +160,6 @@ func (e *Event) Attribute(ctx context.Context) {
 		e.Actor = e.By.Label()
 	}
 	for _, text := range []*string{&e.By.ID, &e.By.Name, &e.By.Address, &e.By.UserAgent} {
-		*text = clip(*text, maxActorText)
+		*text = phrase.Cut(phrase.Storable(*text), maxActorText)
 	}
-}
-
-// clip shortens text to at most limit bytes, at a character boundary, and removes invalid UTF-8.
-func clip(text string, limit int) string {
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
-	if len(text) <= limit {
-		return text
-	}
-	cut := limit - len("…")
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + "…"
 }

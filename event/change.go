@@ -3,6 +3,8 @@ package event
 import (
 	"bytes"
 	"encoding/json"
+
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
 // Change is one attribute or setting whose value changed. All changes of an event are in its data,
@@ -55,7 +57,7 @@ func (c *Change) value(v any) json.RawMessage {
 	if !isText {
 		s = string(text)
 	}
-	short, _ := json.Marshal(clip(s, maxValue/2))
+	short, _ := json.Marshal(phrase.Cut(phrase.Storable(s), maxValue/2))
 	return short
 }
 

@@ -136,6 +136,7 @@ const (
 	DatabaseRestored = "database.restored"
 
 	ExportUsers      = "export.users"
+	ExportGroups     = "export.groups"
 	ExportRequestLog = "export.request_log"
 	ExportAudit      = "export.audit"
 )

@@ -118,6 +118,14 @@ type memory struct {
 	resolved bool
 }
 
+// creates returns how many creates of unknown outcome were sent for the object.
+func (m memory) creates() int {
+	if m.Op == nil {
+		return 0
+	}
+	return max(1, m.Op.Times) // an earlier version did not count
+}
+
 // settle turns a decision and its result into the outcome to record. Nothing else decides that.
 func settle(d decision, r result, known memory, now time.Time) Outcome {
 	o := Outcome{ObjectID: known.ObjectID, DropOp: known.resolved}

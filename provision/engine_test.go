@@ -819,6 +819,12 @@ func TestUnknownCreate(t *testing.T) {
 		w := newWorld(t)
 		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
 		lose(w, false)
+		var sent time.Time
+		w.app.begun = func(r *http.Request) {
+			if r.Method == http.MethodPost && sent.IsZero() {
+				sent = w.clock.now()
+			}
+		}
 		w.cycle()
 		w.app.asked()
 		w.clock.advance(time.Second)
@@ -827,10 +833,105 @@ func TestUnknownCreate(t *testing.T) {
 		if d := cmp.Diff([]string{"GET /Users", "GET /Users"}, w.app.asked()); d != "" {
 			t.Errorf("requests while it may be on its way (-want +got):\n%s", d)
 		}
-		w.clock.advance(next.Sub(w.clock.now()))
-		w.slice()
+		for _, age := range []time.Duration{5 * time.Second, 30 * time.Second, 2 * time.Minute} {
+			if got := next.Sub(sent).Round(time.Second); got != age || len(w.app.created) != 0 {
+				t.Errorf("looked again %s after the create, want %s; created %v", got, age, w.app.created)
+			}
+			w.clock.advance(next.Sub(w.clock.now()))
+			next = w.slice()
+		}
 		if d := cmp.Diff(map[string]int{"ada@contoso.com": 1}, w.app.created); d != "" {
 			t.Errorf("creates (-want +got):\n%s", d)
+		}
+	})
+	t.Run("an_account_that_shows_late_is_found", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.app.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPost {
+				panic(http.ErrAbortHandler)
+			}
+			return false
+		}
+		w.cycle()
+		sent := w.clock.now()
+		for next := w.slice(); next.Before(sent.Add(30 * time.Second)); next = w.slice() {
+			w.clock.advance(next.Sub(w.clock.now()))
+		}
+		w.app.add(account("ada@contoso.com")) // its commit took 20 seconds
+		w.clock.advance(2 * time.Minute)
+		if w.cycle(); w.report().Linked != 1 || len(w.app.users) != 1 {
+			t.Errorf("%d linked, accounts %v", w.report().Linked, w.app.users)
+		}
+	})
+	t.Run("an_application_that_answers_500_is_asked_again_and_again", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPost {
+				refuse(rw, 500, "", "Out of order")
+			}
+			return r.Method == http.MethodPost
+		}
+		for range 60 {
+			w.slice()
+			w.clock.advance(10 * time.Minute)
+		}
+		w.app.answer = nil
+		w.clock.advance(24 * time.Hour)
+		if w.slice(); w.app.user("ada@contoso.com") == nil {
+			t.Error("it was given up")
+		}
+	})
+	t.Run("a_third_create_is_not_sent_to_an_application_that_may_make_doubles", func(t *testing.T) {
+		t.Parallel()
+		for _, unique := range []bool{false, true} {
+			w := newWorld(t)
+			w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+			if unique { // it has shown that it refuses doubles
+				w.people.put("p2", person("bob@contoso.com", "Bob", "Byte"))
+				w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+					if r.Method == http.MethodPost && strings.Contains(body(r), "bob@") {
+						refuse(rw, 409, "uniqueness", "taken")
+						return true
+					}
+					return false
+				}
+				w.people.assign("p1", false)
+				w.cycle()
+				w.people.assign("p1", true)
+			}
+			var posts atomic.Int32
+			w.app.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Method == http.MethodPost && strings.Contains(body(r), "ada@") {
+					posts.Add(1)
+					panic(http.ErrAbortHandler)
+				}
+				return r.Method == http.MethodPost
+			}
+			for range 40 {
+				w.slice()
+				w.clock.advance(10 * time.Minute)
+			}
+			entries, _, err := w.jobs.Logs(t.Context(), w.key, provision.LogQuery{ObjectID: "p1", Limit: 1})
+			if err != nil || len(entries) != 1 {
+				t.Fatal(entries, err)
+			}
+			if got := posts.Load(); unique != (got > 2) || !unique && (got != 2 || entries[0].Status.Code != "CreateOutcomeUnknown") {
+				t.Errorf("unique %v: %d creates, then %q", unique, got, entries[0].Status.Code)
+			}
+			if unique {
+				continue
+			}
+			w.app.answer = nil
+			if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
+				t.Fatal(err)
+			}
+			if w.cycle(); w.app.user("ada@contoso.com") == nil {
+				t.Error("a restart does not send it once more")
+			}
 		}
 	})
 }

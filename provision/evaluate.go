@@ -23,6 +23,7 @@ type pass struct {
 	target Target
 	reads  bool // read every account again, even those that should be unchanged
 	settle time.Duration
+	doubt  []string // objects whose last update may have been carried out without a record of it
 	// searcher knows which attributes the target can be searched by.
 	searcher *searcher
 	owner    func(ctx context.Context, targetID string) (objectID string, err error)
@@ -53,6 +54,7 @@ type work struct {
 
 	decision decision
 	result   result
+	waits    string // why it is postponed
 	entry    LogEntry
 }
 
@@ -233,17 +235,41 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 		if len(l.skipped) > 0 {
 			return w.failUnsearchable(l.skipped), nil
 		}
-		if settled := op.Sent.Add(p.settle); w.started.Before(settled) {
-			// The application may still be processing the request.
-			return later{until: settled}, nil
-		}
-		w.known.resolved = true
-		return nil, nil
+		return p.notCreatedYet(w, op), nil
 	case 1:
 		return p.adopt(ctx, w, l.found[0], l.key, "adopted")
 	}
 	return w.ambiguous(l.found, l.key), nil
 }
+
+// notCreatedYet decides what to do about a create of unknown outcome when no account shows. The
+// application may still be processing the request, or its search may be behind, so the engine
+// searches again at growing times. Then it sends the create once more, and a third time only to an
+// application that refuses doubles, or if a person asks for a restart. A nil decision means to go on.
+func (p *pass) notCreatedYet(w *work, op *Op) decision {
+	unique := p.target.Dialect().Unique
+	for i, n := range []time.Duration{1, 6, 24} { // by default 5 seconds, 30 seconds, 2 minutes
+		if at := op.Sent.Add(n * p.settle); w.started.Before(at) && (i == 0 || !unique) {
+			return later{until: at}
+		}
+	}
+	answered := w.known.Escrow != nil && w.known.Escrow.Code == codeServerError // it has ended, whatever it did
+	if op.Times >= maxUnknownCreates && !answered && !unique && !p.reads {
+		return w.fail(&TargetError{
+			Kind: Permanent, Code: "CreateOutcomeUnknown",
+			Detail: fmt.Sprintf("A create for this person was sent %d times and its outcome was never known. No account with %s shows at the application, and it does not refuse doubles, so it is not sent again.", op.Times, describeKeys(op.Keys)),
+			Advice: "Look for the account at the application. If there is one, correct its matching attribute: it is found by itself. If there is none, restart provisioning: then the create is sent once more.",
+		})
+	}
+	w.known.resolved = true
+	return nil
+}
+
+const codeServerError = "InternalServerError"
+
+// maxUnknownCreates is how many creates of unknown outcome are sent for a person to an application
+// that may make doubles.
+const maxUnknownCreates = 2
 
 // adopt links the person to the account, unless another person has it. A nil decision means that it
 // did.
@@ -427,7 +453,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 // account must be read: a person asked for that, the account was just found or is missing, or what
 // was written is not known for certain.
 func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
-	if p.reads || w.current != nil || w.newLink() || w.link.missing() {
+	if p.reads || slices.Contains(p.doubt, w.known.ObjectID) || w.current != nil || w.newLink() || w.link.missing() {
 		return nil, false
 	}
 	if w.link.Wrote == nil {

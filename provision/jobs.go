@@ -610,6 +610,9 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 		searches = job.Searches
 	}
 	r.Notes = append(r.Notes, searches.notes()...)
+	if state.Dialect.For == job.ForgetLinks {
+		r.Notes = append(r.Notes, state.Dialect.notes()...)
+	}
 	return r, nil
 }
 

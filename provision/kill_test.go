@@ -193,7 +193,7 @@ func (k *killWorld) live() (killed bool) {
 	k.server = apptest.Start(k.t, k.env, "serve", "--listen", "127.0.0.1:0", "--cycle-interval", "1h")
 	server, dead := k.server, k.dead
 	k.mu.Unlock()
-	deadline := time.After(2 * time.Minute)
+	deadline := time.After(5 * time.Minute) // an unknown create waits two minutes before it is sent again
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for seen, quiet := -1, 0; ; {

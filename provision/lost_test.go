@@ -379,7 +379,8 @@ func TestADeleteIsProved(t *testing.T) {
 		"scim_error": {func(rw http.ResponseWriter) { _, _ = rw.Write(problem(403, "", "No.")) }, provision.Failure},
 		"scim_404":   {scim404, provision.Success},
 		"nothing":    {func(rw http.ResponseWriter) { rw.WriteHeader(204) }, provision.Success},
-		"a_resource": {func(rw http.ResponseWriter) { _, _ = io.WriteString(rw, `{"id":"u2","active":false}`) }, provision.Success},
+		"a_resource": {func(rw http.ResponseWriter) { _, _ = io.WriteString(rw, `{"id":"u2","active":false}`) }, provision.Failure}, // a read finds it active
+		"empty_200":  {func(http.ResponseWriter) {}, provision.Failure},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -398,6 +399,39 @@ func TestADeleteIsProved(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a_success_with_a_body_and_an_account_that_is_inactive_or_gone", func(t *testing.T) {
+		t.Parallel()
+		for name, carry := range map[string]func(w *world){
+			"gone":     func(w *world) { w.app.remove("u2") },
+			"inactive": func(w *world) { w.app.mu.Lock(); w.app.users["u2"]["active"] = false; w.app.mu.Unlock() },
+		} {
+			w := hired(t)
+			forgets(w, http.MethodDelete, "u2", 1, func(rw http.ResponseWriter) {
+				carry(w)
+				_, _ = io.WriteString(rw, `{"message":"done"}`)
+			})
+			w.people.purge("p2")
+			if _, entries := w.cycle(); status(entries["p2"]) != "delete success " || w.report().Linked != 1 {
+				t.Errorf("%s: got %q (%s)", name, status(entries["p2"]), entries["p2"].Status.Reason)
+			}
+		}
+	})
+	t.Run("empty_404_a_search_that_finds_nobody_and_a_read_that_finds_the_account", func(t *testing.T) {
+		t.Parallel()
+		w := hired(t)
+		w.app.rename("u2", "bob@acme.example")
+		w.app.mu.Lock()
+		w.app.byName["bob@contoso.com"] = nil
+		w.app.mu.Unlock()
+		forgets(w, http.MethodDelete, "u2", 1, empty404)
+		w.people.purge("p2")
+		if _, entries := w.cycle(); entries["p2"].Status.Status != provision.Failure {
+			t.Errorf("got %q", status(entries["p2"]))
+		}
+		if w.cycle(); w.app.user("bob@acme.example") != nil {
+			t.Error("it was not tried again")
+		}
+	})
 	t.Run("empty_404_and_a_search_that_finds_nobody", func(t *testing.T) {
 		t.Parallel()
 		w := hired(t)

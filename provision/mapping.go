@@ -94,11 +94,10 @@ func (r *row) read() error {
 
 // element returns the part of the row's path that selects an element of a multi-valued attribute,
 // such as emails[type eq "work"]; "" if it selects none.
-func (r *row) element() string {
-	if shut := strings.LastIndexByte(r.Target, ']'); shut > 0 {
-		return strings.ToLower(r.Target[:shut+1])
-	}
-	return ""
+func (r *row) element() string { return strings.ToLower(elementOf(r.Target)) }
+
+func elementOf(path string) string {
+	return path[:strings.LastIndexByte(path, ']')+1]
 }
 
 // systems returns the names of the directories that an object mapping connects.
@@ -303,7 +302,17 @@ func diff(current scim.Resource, values []value, wrote Ledger) []Change {
 			continue
 		}
 		old, same := v.row.compare(current, v.want)
+		if isPassword(v.row.Target) {
+			same = v.row.agrees(wrote[v.row.Target].Sent, v.want)
+		}
 		changes = v.add(changes, old, same)
+	}
+	for i := range changes {
+		if e := elementOf(changes[i].Path); e != "" {
+			if p, err := scim.ParsePath(nil, e, scim.Lenient); err == nil && len(flatten(p.Get(current))) == 0 {
+				changes[i].Element = ElementMissing
+			}
+		}
 	}
 	return changes
 }
@@ -333,6 +342,9 @@ func diffWritten(wrote Ledger, values []value) (changes []Change, sure bool) {
 		default:
 			changes = v.add(changes, had.shown(), false)
 		}
+	}
+	for i := range changes {
+		changes[i].Element = wrote.element(changes[i].Path)
 	}
 	return changes, true
 }

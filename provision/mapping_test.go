@@ -91,7 +91,7 @@ func TestDiff(t *testing.T) {
 		"a_number":                     {"age", CompiledMapping{Type: TypeInteger}, int64(7), nil},
 		"names_in_other_letter_case":   {"title", CompiledMapping{Type: TypeString}, "Countess", nil},
 		"an_element_chosen_by_type":    {`emails[type eq "work"].value`, CompiledMapping{Type: TypeString}, "ada@contoso.com", nil},
-		"an_element_that_is_missing":   {`emails[type eq "other"].value`, CompiledMapping{Type: TypeString}, "y", &Change{New: "y", Type: "String"}},
+		"an_element_that_is_missing":   {`emails[type eq "other"].value`, CompiledMapping{Type: TypeString}, "y", &Change{New: "y", Type: "String", Element: ElementMissing}},
 		"an_attribute_that_is_missing": {"nickName", CompiledMapping{Type: TypeString}, "A", &Change{New: "A", Type: "String"}},
 		"only_if_the_target_has_none":  {"title", CompiledMapping{Type: TypeString, FlowType: FlowAttributeAddOnly}, "Engineer", nil},
 		"a_set_in_another_order":       {"roles", CompiledMapping{Type: TypeString, Multivalued: true}, []any{"a", "b"}, nil},

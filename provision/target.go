@@ -27,8 +27,41 @@ type Target interface {
 	// Resource is nil if the answer shows nothing. An answer that is not about this account is an
 	// error.
 	Patch(ctx context.Context, id string, changes []Change) (TargetObject, error)
-	// Delete removes an account. It succeeds if the account is already gone.
+	// Delete removes an account. It succeeds if the target has proved that the account cannot be used
+	// any more. An error of Kind NotFound means that the target says so without proof.
 	Delete(ctx context.Context, id string) error
+	// Dialect returns what the target was found to need, and Speak starts from what an earlier
+	// Target found.
+	Dialect() Dialect
+	Speak(d Dialect)
+}
+
+// Dialect is what a target needs that Entra does not send by itself. It is found out when the target
+// refuses a request and takes it in another form, and kept with the job's state.
+type Dialect struct {
+	For      int64 `json:"for"`                // the target, see [Asked.ForgetLinks]
+	Booleans bool  `json:"booleans,omitempty"` // it refuses the strings True and False and takes JSON booleans
+	Elements bool  `json:"elements,omitempty"` // it refuses a path to an element that is missing and takes the whole element
+	Empties  bool  `json:"empties,omitempty"`  // it refuses to remove an attribute and takes an empty value for it
+	Unique   bool  `json:"unique,omitempty"`   // it has refused a value because another account has it
+}
+
+// notes explains a dialect.
+func (d Dialect) notes() []string {
+	var notes []string
+	for _, one := range []struct {
+		found bool
+		words string
+	}{
+		{d.Booleans, `The application refuses the strings "True" and "False", which Entra sends, and takes JSON booleans. They are sent from now on.`},
+		{d.Elements, "The application refuses to write into an element that an account does not have yet, such as the first fax number, and takes the whole element. It is sent from now on."},
+		{d.Empties, "The application refuses to remove an attribute and takes an empty value for it. It is sent from now on."},
+	} {
+		if one.found {
+			notes = append(notes, one.words)
+		}
+	}
+	return notes
 }
 
 // TargetMaker opens the target of a job from its Admin Credentials.
@@ -52,7 +85,19 @@ type Change struct {
 
 	// Alone is true if the mapping writes no other attribute of the element that Path selects.
 	Alone bool `json:"-"`
+	// Element says whether the account has the element that Path selects.
+	Element ElementState `json:"-"`
 }
+
+// ElementState says whether an account has an element of a multi-valued attribute.
+type ElementState int
+
+// States of an element.
+const (
+	ElementThere ElementState = iota // or the path selects no element
+	ElementMissing
+	ElementUnknown
+)
 
 // Kind says what a failed request means for the following work.
 type Kind string
@@ -81,6 +126,8 @@ type TargetError struct {
 	RetryAfter time.Duration // the pause that the target asked for, 0 if it did not say how long
 	Sent       bool          // the target may have acted on the request
 	Err        error         // the private cause, may be nil
+
+	postponed time.Time // the request was not sent, or only asked to wait: when it can be sent
 }
 
 func (e *TargetError) Error() string {

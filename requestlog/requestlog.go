@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/redact"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -557,10 +558,10 @@ func (l *Log) prepare(r Request) Request {
 // Clean returns the row as it is stored: without credentials, and with long strings cut off.
 func (r Request) Clean() Request {
 	r.Time = r.Time.UTC().Truncate(time.Microsecond)
-	r.Path = clip(redact.Tokens(r.Path))
-	r.Sentence = clip(redact.Tokens(r.Sentence))
-	r.UserName = clip(redact.Tokens(r.UserName))
-	r.Subject = clip(redact.Tokens(r.Subject))
+	r.Path = phrase.Cut(phrase.Storable(redact.Tokens(r.Path)), maxLogText)
+	r.Sentence = phrase.Cut(phrase.Storable(redact.Tokens(r.Sentence)), maxLogText)
+	r.UserName = phrase.Cut(phrase.Storable(redact.Tokens(r.UserName)), maxLogText)
+	r.Subject = phrase.Cut(phrase.Storable(redact.Tokens(r.Subject)), maxLogText)
 	r.Fixes = redactAll(r.Fixes)
 	r.Ignored = redactAll(r.Ignored)
 	return r
@@ -577,14 +578,6 @@ func redactAll(notes []string) []string {
 		notes[i] = short
 	}
 	return notes
-}
-
-func clip(text string) string {
-	text = strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "�"), "�")
-	if len(text) <= maxLogText {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxLogText], "") + "…"
 }
 
 // uses holds the last use of each token.

@@ -29,10 +29,9 @@ const (
 type draft struct {
 	doc     scim.Resource
 	role    Role // of a user
-	ignored []scim.Ignored
+	ignored []ignoredPart
 	fixes   []scim.Fix
-	notes   []string // ignored, in words that follow "Nothing: "
-	members delta    // what a group's membership rows already say
+	members delta // what a group's membership rows already say
 
 	values, unique []Value // of the document, since it was checked
 
@@ -45,12 +44,6 @@ type draft struct {
 
 	revives bool // the create revives a deactivated account
 	forgets bool // and removes its user identifier
-}
-
-// ignore records a part of the request that the roster deliberately did not apply.
-func (d *draft) ignore(path, reason string) {
-	d.ignored = append(d.ignored, scim.Ignored{Path: path, Reason: reason})
-	d.notes = append(d.notes, reason)
 }
 
 // Create adds a resource, if the site lets SCIM create. A unique value that is already in use is
@@ -154,9 +147,9 @@ func (r *Roster) Patch(ctx context.Context, kind Kind, id string, p *scim.Patch,
 }
 
 func draftOf(result scim.PatchResult) *draft {
-	d := &draft{doc: result.Resource, ignored: result.Ignored, fixes: result.Fixes}
+	d := &draft{doc: result.Resource, fixes: result.Fixes}
 	for _, i := range result.Ignored {
-		d.notes = append(d.notes, i.Path+": "+i.Reason)
+		d.ignored = append(d.ignored, ignoredPart{i, i.Path + ": " + i.Reason})
 	}
 	return d
 }
@@ -231,7 +224,7 @@ func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 	case !known && !r.shows(was):
 		// An application's own kind of user ("Employee"): kept as sent, and no role.
 		if r.site.ManageRoles && asked != old.String("userType") {
-			d.notes = append(d.notes, fmt.Sprintf("role %q unknown", asked))
+			d.ignore("userType", fmt.Sprintf("role %q unknown", asked))
 		}
 		return
 	case !known:
@@ -790,7 +783,7 @@ func outcome(rec Record, d *draft, done string, ended int) Outcome {
 		UserName:      nameOf(rec.Kind, d.doc),
 		Sentence:      d.sentence(done),
 		SessionsEnded: ended,
-		Ignored:       slices.Clone(d.ignored),
+		Ignored:       d.ignoredParts(),
 		Fixes:         slices.Clone(d.fixes),
 	}
 }

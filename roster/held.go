@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -93,7 +94,7 @@ func (r *Roster) identity(rec Record) (names []string, why string) {
 func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.Resource) error {
 	names, why := r.identity(rec)
 	held := slices.Clone(rec.Held)
-	var waits, refused []string
+	checked := false
 	for _, name := range names {
 		wanted := d.doc[name]
 		if sameIdentity(name, old[name], wanted) {
@@ -102,19 +103,17 @@ func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.R
 			}
 			continue
 		}
-		if len(waits)+len(refused) == 0 {
+		if !checked {
 			if err := rt.check(d); err != nil {
 				return err
 			}
+			checked = true
 		}
 		setOrDelete(d.doc, name, old[name])
-		reason := "not changed: " + why
+		reason := why
 		if before := findHeld(held, name); before != nil && sameIdentity(name, before.Value, wanted) {
 			if !before.Waits() {
-				reason = "not changed: refused by an administrator"
-				refused = append(refused, name)
-			} else {
-				waits = append(waits, name)
+				reason = "refused by an administrator"
 			}
 		} else {
 			held = withoutHeld(held, name)
@@ -123,20 +122,13 @@ func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.R
 			} else {
 				reason += "; the value is too large to wait for an administrator"
 			}
-			waits = append(waits, name)
 		}
-		d.ignored = append(d.ignored, scim.Ignored{Path: name, Reason: reason})
+		d.keep(name, reason)
 	}
 	for _, h := range rec.Held {
 		if !slices.Contains(names, h.Attribute) && d.asks(h.Attribute) {
 			held = withoutHeld(held, h.Attribute)
 		}
-	}
-	if len(waits) > 0 {
-		d.notes = append(d.notes, strings.Join(waits, ", ")+" not changed: "+why)
-	}
-	if len(refused) > 0 {
-		d.notes = append(d.notes, strings.Join(refused, ", ")+" not changed: refused by an administrator")
 	}
 	d.hold(held)
 	return nil
@@ -318,11 +310,7 @@ const mostWords = 500
 
 // ValueWords returns a value of a held attribute in words for people.
 func ValueWords(value any) string {
-	words := valueWords(value)
-	if len(words) > mostWords {
-		words = strings.ToValidUTF8(words[:mostWords], "") + "…"
-	}
-	return words
+	return phrase.Cut(valueWords(value), mostWords)
 }
 
 func valueWords(value any) string {

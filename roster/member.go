@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -172,10 +173,10 @@ func (d *delta) remove(ids []string) {
 func (d *delta) words(before string) string {
 	var parts []string
 	if d.addedCount > 0 {
-		parts = append(parts, fmt.Sprintf("%s added", count(d.addedCount, "member")))
+		parts = append(parts, phrase.Count(d.addedCount, "member", "members")+" added")
 	}
 	if d.removedCount > 0 {
-		parts = append(parts, fmt.Sprintf("%s removed", count(d.removedCount, "member")))
+		parts = append(parts, phrase.Count(d.removedCount, "member", "members")+" removed")
 	}
 	if len(parts) == 0 {
 		return ""
@@ -183,12 +184,8 @@ func (d *delta) words(before string) string {
 	return before + strings.Join(parts, ", ")
 }
 
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
+// maxShownID is how many bytes of a client's id a message repeats.
+const maxShownID = 100
 
 // membersEdit applies changes of members to the rows of one group, in one transaction.
 type membersEdit struct {
@@ -224,7 +221,7 @@ func (m *membersEdit) removeNamed(ctx context.Context, ids []string) error {
 	switch missed := len(ids) - (m.d.members.removedCount - before); {
 	case missed == 0:
 	case len(ids) == 1:
-		m.d.ignore("members", fmt.Sprintf("nothing to remove, %q is no member", short(ids[0])))
+		m.d.ignore("members", fmt.Sprintf("nothing to remove, %q is no member", phrase.Cut(ids[0], maxShownID)))
 	case missed == len(ids):
 		m.d.ignore("members", fmt.Sprintf("nothing to remove, none of the %d that were named is a member", len(ids)))
 	default:
@@ -268,7 +265,7 @@ func (m *membersEdit) known(ctx context.Context, ids []string) ([]Member, error)
 			continue
 		}
 		if m.roster.site.Strict {
-			return nil, refusal.New(refusal.Invalid, "members", "members: there is no user or group with the id %q on this site", short(id))
+			return nil, refusal.New(refusal.Invalid, "members", "members: there is no user or group with the id %q on this site", phrase.Cut(id, maxShownID))
 		}
 		m.skip(id)
 	}
@@ -282,18 +279,10 @@ func (m *membersEdit) skip(id string) {
 	m.unknown++
 	switch {
 	case m.unknown <= unknownNamed:
-		m.d.ignore("members", fmt.Sprintf("there is no user or group with the id %q", short(id)))
+		m.d.ignore("members", fmt.Sprintf("there is no user or group with the id %q", phrase.Cut(id, maxShownID)))
 	case m.unknown == unknownNamed+1:
 		m.d.ignore("members", "more ids that belong to nobody")
 	}
-}
-
-func short(id string) string {
-	const most = 100
-	if len(id) > most {
-		return strings.ToValidUTF8(id[:most], "") + "…"
-	}
-	return id
 }
 
 func (m *membersEdit) remove(ctx context.Context, ids []string) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -124,29 +125,26 @@ func reversing(before, actor string) string {
 }
 
 func (s story) andSessions(before string) string {
-	switch s.ended {
-	case 0:
+	if s.ended == 0 {
 		return ""
-	case 1:
-		return before + "1 session ended"
 	}
-	return fmt.Sprintf("%s%d sessions ended", before, s.ended)
+	return before + phrase.Count(s.ended, "session", "sessions") + " ended"
 }
 
 func (s story) sentence() string { return strings.Join(s.done, " · ") }
 
 // sentence returns the sentence for the request log: what was done, and what was ignored.
 func (d *draft) sentence(done string) string {
-	notes := strings.Join(d.notes, "; ")
+	ignored := d.ignoredWords()
 	switch {
-	case done == "" && notes == "":
+	case done == "" && ignored == "":
 		return "Nothing to change"
 	case done == "":
-		return "Nothing: " + notes
-	case notes == "":
+		return "Nothing: " + ignored
+	case ignored == "":
 		return done
 	}
-	return done + " · ignored: " + notes
+	return done + " · ignored: " + ignored
 }
 
 // stamp records in the record who made the last change of anything, of active and of the role.

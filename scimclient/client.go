@@ -35,7 +35,7 @@ type Client struct {
 	http      *http.Client
 	now       func() time.Time
 	newID     func() string
-	booleans  atomic.Bool    // the application refused booleans as strings and took JSON booleans
+	dialect   atomic.Pointer[provision.Dialect]
 	slash     [2]atomic.Bool // whether the application wants a slash at the end of /Users and of /Users/{id}
 }
 
@@ -256,7 +256,7 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 		return provision.TargetObject{}, err
 	}
 	if !a.isSuccess() {
-		return provision.TargetObject{}, a.problem()
+		return provision.TargetObject{}, c.refusal(a)
 	}
 	return c.createdAccount(ctx, a)
 }
@@ -268,39 +268,110 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
-	booleans := c.booleans.Load()
-	a, err := c.patch(ctx, path, changes, booleans)
+	spoken := c.Dialect()
+	a, err := c.patch(ctx, path, changes, spoken)
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
-	if a.status == http.StatusBadRequest && !c.compliant && !booleans && hasBoolean(changes) {
-		// Many applications refuse the strings "True" and "False", which Entra sends without its flag.
-		again, err := c.patch(ctx, path, changes, true)
-		if err != nil {
-			return provision.TargetObject{}, err
-		}
-		if again.isSuccess() {
-			c.booleans.Store(true)
-			a = again
+	if a.status == http.StatusBadRequest {
+		for _, other := range c.otherDialects(spoken, changes, a.scimError().ScimType) {
+			again, err := c.patch(ctx, path, changes, other)
+			if err != nil {
+				return provision.TargetObject{}, err
+			}
+			if again.isSuccess() {
+				c.learn(other)
+				a = again
+				break
+			}
 		}
 	}
 	if !a.isSuccess() {
-		return provision.TargetObject{}, a.problem()
+		return provision.TargetObject{}, c.refusal(a)
 	}
 	return a.patched(id)
 }
 
-// patch sends one PATCH, with JSON booleans or in the dialect of the Tenant URL.
-func (c *Client) patch(ctx context.Context, path string, changes []provision.Change, booleans bool) (answer, error) {
-	body, err := patchBody(changes, c.compliant, booleans)
+// refusal returns the error of a refused write, and learns from it that the application refuses
+// doubles.
+func (c *Client) refusal(a answer) *provision.TargetError {
+	te := a.problem()
+	if te.Kind == provision.Conflict {
+		c.learn(provision.Dialect{Unique: true})
+	}
+	return te
+}
+
+// Dialect returns what the application was found to need.
+func (c *Client) Dialect() provision.Dialect {
+	if d := c.dialect.Load(); d != nil {
+		return *d
+	}
+	return provision.Dialect{}
+}
+
+// Speak sets what the application was found to need earlier.
+func (c *Client) Speak(d provision.Dialect) { c.dialect.Store(&d) }
+
+// learn adds what the application was just found to need.
+func (c *Client) learn(found provision.Dialect) {
+	for {
+		old := c.dialect.Load()
+		next := c.Dialect()
+		next.Booleans = next.Booleans || found.Booleans
+		next.Elements = next.Elements || found.Elements
+		next.Empties = next.Empties || found.Empties
+		next.Unique = next.Unique || found.Unique
+		if c.dialect.CompareAndSwap(old, &next) {
+			return
+		}
+	}
+}
+
+// otherDialects returns the forms in which to send changes again that were refused with 400. Many
+// applications refuse the strings "True" and "False", which Entra sends without its flag. RFC 7644
+// §3.5.2.3 lets others refuse a path to an element that an account does not have.
+func (c *Client) otherDialects(spoken provision.Dialect, changes []provision.Change, scimType string) []provision.Dialect {
+	var others []provision.Dialect
+	with := func(change func(d *provision.Dialect)) {
+		d := spoken
+		change(&d)
+		others = append(others, d)
+	}
+	booleans := !c.compliant && !spoken.Booleans && hasBoolean(changes)
+	elements := slices.ContainsFunc(changes, func(ch provision.Change) bool {
+		return ch.New != nil && (ch.Element == provision.ElementUnknown || ch.Element == provision.ElementMissing && !spoken.Elements)
+	})
+	if booleans {
+		with(func(d *provision.Dialect) { d.Booleans = true })
+	}
+	if elements {
+		with(func(d *provision.Dialect) { d.Elements = true })
+		if booleans {
+			with(func(d *provision.Dialect) { d.Booleans, d.Elements = true, true })
+		}
+		if strings.EqualFold(scimType, "noTarget") {
+			slices.Reverse(others)
+		}
+	}
+	if !spoken.Empties && slices.ContainsFunc(changes, func(ch provision.Change) bool { return ch.New == nil }) {
+		with(func(d *provision.Dialect) { d.Empties = true })
+	}
+	return others
+}
+
+// patch sends one PATCH in a dialect.
+func (c *Client) patch(ctx context.Context, path string, changes []provision.Change, d provision.Dialect) (answer, error) {
+	body, err := patchBody(changes, c.compliant, d, d.Elements && !c.Dialect().Elements)
 	if err != nil {
 		return answer{}, err
 	}
 	return c.do(ctx, http.MethodPatch, path, "", body)
 }
 
-// Delete removes an account. It returns no error for an account that is already gone, if the
-// application itself says so. Any error is a *provision.TargetError.
+// Delete removes an account. It succeeds after 204, and after 404 if the application itself says
+// that the account is gone. Any other success proves nothing: Delete then reads the account, which
+// must be gone or inactive. Every error is a *provision.TargetError.
 func (c *Client) Delete(ctx context.Context, id string) error {
 	path, err := userPath(id)
 	if err != nil {
@@ -311,14 +382,36 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 		return err
 	}
 	switch {
-	case a.status == http.StatusNotFound && a.isError():
+	case a.status == http.StatusNoContent, a.status == http.StatusNotFound && a.isError():
 		return nil
 	case !a.isSuccess():
 		return a.problem()
 	case a.isPage() || a.isError() || a.isList():
 		return a.unproven("a DELETE")
 	}
-	return nil
+	left, err := c.Get(ctx, id)
+	var te *provision.TargetError
+	switch {
+	case errors.As(err, &te) && te.Kind == provision.NotFound:
+		return nil
+	case err != nil:
+		return err
+	case isInactive(left.Resource):
+		return nil
+	}
+	te = a.unproven("a DELETE")
+	te.Detail = fmt.Sprintf("The application answered %d to a DELETE, but the account is still there and active.", a.status)
+	return te
+}
+
+// isInactive reports whether an account shows that it cannot be used.
+func isInactive(r scim.Resource) bool {
+	for name, v := range r {
+		if strings.EqualFold(name, "active") {
+			return strings.EqualFold(fmt.Sprint(v), "false")
+		}
+	}
+	return false
 }
 
 // userPath returns the path of an account. It escapes the id, which the application chose.

@@ -21,21 +21,72 @@ type operation struct {
 	Value any    `json:"value,omitempty"`
 }
 
-func patchBody(changes []provision.Change, compliant, booleans bool) ([]byte, error) {
-	ops := entraOperations(changes, booleans)
-	if compliant {
-		ops = compliantOperations(changes)
+// patchBody returns the body of a PATCH. If trying is true, the application has just refused a path
+// to an element, so elements of which nothing is known count as missing.
+func patchBody(changes []provision.Change, compliant bool, d provision.Dialect, trying bool) ([]byte, error) {
+	var whole, rest []provision.Change
+	for _, ch := range changes {
+		if d.Elements && ch.New != nil && (ch.Element == provision.ElementMissing || trying && ch.Element == provision.ElementUnknown) {
+			whole = append(whole, ch)
+		} else {
+			rest = append(rest, ch)
+		}
 	}
+	ops := entraOperations(rest, d)
+	if compliant {
+		ops = compliantOperations(rest, d)
+	}
+	elements, err := elementOperations(whole, compliant)
+	if err != nil {
+		return nil, err
+	}
+	ops = append(ops, elements...)
 	return marshal(patchRequest{Schemas: []string{scim.PatchOpURN}, Operations: ops})
 }
 
+// elementOperations adds whole elements, one operation for each multi-valued attribute.
+func elementOperations(changes []provision.Change, compliant bool) ([]operation, error) {
+	r := scim.Resource{}
+	var names []string
+	for _, ch := range changes {
+		p, err := scim.ParsePath(nil, ch.Path, scim.Lenient)
+		if err == nil {
+			err = p.Set(r, ch.New)
+		}
+		if err != nil {
+			return nil, unwritable(ch.Path, err)
+		}
+		if name := ch.Path[:strings.IndexByte(ch.Path, '[')]; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	markPrimary(r)
+	var ops []operation
+	for _, name := range names {
+		p, err := scim.ParsePath(nil, name, scim.Lenient)
+		if err != nil {
+			return nil, unwritable(name, err)
+		}
+		op := operation{Op: "Add", Path: name, Value: p.Get(r)}
+		if compliant {
+			op.Op = "add"
+		}
+		if list := p.Get(r); len(list) == 1 {
+			op.Value = list[0]
+		}
+		ops = append(ops, op)
+	}
+	return ops, nil
+}
+
 // entraOperations is the dialect without a flag: one operation per attribute, Add when the target
-// has no value yet and Replace otherwise, and booleans as strings unless booleans is true.
-func entraOperations(changes []provision.Change, booleans bool) []operation {
+// has no value yet and Replace otherwise, and booleans as strings unless the application refuses
+// them.
+func entraOperations(changes []provision.Change, d provision.Dialect) []operation {
 	ops := make([]operation, 0, len(changes))
 	for _, ch := range changes {
 		if ch.New == nil {
-			ops = append(ops, operation{Op: "Remove", Path: removalPath(ch)})
+			ops = append(ops, removal("Remove", "Replace", ch, d))
 			continue
 		}
 		op := "Replace"
@@ -43,7 +94,7 @@ func entraOperations(changes []provision.Change, booleans bool) []operation {
 			op = "Add"
 		}
 		value := ch.New
-		if b, ok := value.(bool); ok && !booleans {
+		if b, ok := value.(bool); ok && !d.Booleans {
 			value = "False"
 			if b {
 				value = "True"
@@ -64,7 +115,7 @@ func hasBoolean(changes []provision.Change) bool {
 // compliantOperations is the dialect of the flag aadOptscim062020. A path with a value filter keeps
 // its own operation. All other changes are merged into one operation without a path for each op. A
 // single add keeps its path, and so does active when it is the only replaced attribute.
-func compliantOperations(changes []provision.Change) []operation {
+func compliantOperations(changes []provision.Change, d provision.Dialect) []operation {
 	var ops []operation
 	for _, op := range []string{"add", "replace"} {
 		var merged []provision.Change
@@ -92,10 +143,18 @@ func compliantOperations(changes []provision.Change) []operation {
 	}
 	for _, ch := range changes {
 		if ch.New == nil {
-			ops = append(ops, operation{Op: "remove", Path: removalPath(ch)})
+			ops = append(ops, removal("remove", "replace", ch, d))
 		}
 	}
 	return ops
+}
+
+// removal returns the operation that leaves an attribute without a value.
+func removal(remove, replace string, ch provision.Change, d provision.Dialect) operation {
+	if d.Empties {
+		return operation{Op: replace, Path: ch.Path, Value: ""}
+	}
+	return operation{Op: remove, Path: removalPath(ch)}
 }
 
 // removalPath returns what to remove for an attribute that should have no value. The value of an

@@ -75,6 +75,10 @@ func (a answer) problem() *provision.TargetError {
 	case s == http.StatusNotImplemented:
 		te.Kind, te.Code = provision.Permanent, "NotImplemented"
 		te.Advice = "The application does not support this. Untick the matching Target Object Action."
+	case s == http.StatusBadGateway, s == http.StatusGatewayTimeout:
+		// Something in front of the application gave up waiting for it.
+		te.Kind, te.Code, te.Sent = provision.Transient, codeTimeout, true
+		te.Advice = "This is tried again. If it stays so, the application is overloaded or down."
 	case s >= 500:
 		te.Kind, te.Code, te.Sent = provision.Transient, "InternalServerError", true
 		te.Advice = "The application has a problem of its own. This is tried again."

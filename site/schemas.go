@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -108,10 +109,7 @@ func (s Stuck) String() string {
 }
 
 func resources(n int, kind string) string {
-	if n == 1 {
-		return "1 resource of type " + kind
-	}
-	return fmt.Sprintf("%d resources of type %s", n, kind)
+	return phrase.Count(n, "resource", "resources") + " of type " + kind
 }
 
 // SetSchemas replaces a site's document of schemas and resource types, in the form that

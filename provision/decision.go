@@ -203,7 +203,7 @@ func escrow(problem *TargetError, known memory, now time.Time) *Escrow {
 	if known.Escrow != nil {
 		e = *known.Escrow
 	}
-	e.Name, e.Last, e.Code, e.Reason = known.name, now, problem.Code, problem.Detail
+	e.Name, e.Last, e.Code, e.Reason, e.Lane = known.name, now, problem.Code, problem.Detail, known.Lane
 	e.Count++
 	gaps := []time.Duration{DefaultInterval, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour}
 	if problem.Kind == Transient || problem.Kind == NotFound {

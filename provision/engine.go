@@ -18,6 +18,8 @@ const (
 	// DefaultWorkers is how many people the engine works on at the same time at most. It begins with
 	// few and adapts to what the target takes.
 	DefaultWorkers = 64
+	// DefaultLeaverPatience is how long an account may wait to be closed before that is an alarm.
+	DefaultLeaverPatience = 15 * time.Minute
 	// DefaultSettle is how long a create whose outcome is unknown may still be in progress.
 	DefaultSettle = 5 * time.Second
 
@@ -40,9 +42,11 @@ type Engine struct {
 	Interval time.Duration // 0 means DefaultInterval
 	Workers  int           // 0 means DefaultWorkers
 	Settle   time.Duration // 0 means DefaultSettle
-	Now      func() time.Time
-	NewID    func() string
-	Log      *slog.Logger
+	// LeaverPatience is how long an account may wait to be closed; 0 means DefaultLeaverPatience.
+	LeaverPatience time.Duration
+	Now            func() time.Time
+	NewID          func() string
+	Log            *slog.Logger
 
 	Attributes Catalog // what mappings can read from this source
 

@@ -26,6 +26,9 @@ type Jobs struct {
 	Sources    func(ctx context.Context, d SourceID) (Source, error) // for Reach
 	Attributes Catalog                                               // what mappings can read
 
+	// LeaverPatience is how long an account may wait to be closed; 0 means DefaultLeaverPatience.
+	LeaverPatience time.Duration
+
 	Applications NameApplication // for the texts of events
 	Events       event.Recorder  // receives the events of connection tests; nil discards them
 }
@@ -600,10 +603,19 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	waits, err := j.Store.Waits(ctx, k)
+	if err != nil {
+		return Report{}, err
+	}
+	failing, err := j.Store.Failing(ctx, k)
+	if err != nil {
+		return Report{}, err
+	}
 	r := Report{
-		Job: job, State: state, Code: statusCode(job, state),
+		Job: job, State: state, Code: statusCode(job, state), Waits: waits, Failing: failing,
 		Linked: counts.Linked, Lost: counts.Lost, Held: counts.Held, Escrowed: counts.Escrowed, Unmatched: counts.Unmatched, Pending: counts.Pending,
 	}
+	r.settleOldest(j.Now(), orDefault(j.LeaverPatience, DefaultLeaverPatience))
 	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled {
 		r.Notes = append(r.Notes, groupsNote)
 	}

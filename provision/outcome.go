@@ -57,6 +57,9 @@ func (r *run) show(entry *LogEntry) error {
 func (w *work) conclude(now time.Time, cycle string) Outcome {
 	o := settle(w.decision, w.result, w.known, now)
 	o.Turn, o.Waits = w.known.Turn, w.waits
+	if _, open := w.decision.(later); open && w.waits == "" {
+		o.Waits = "A create that was sent has no known outcome yet; the application is searched again."
+	}
 	s, skipped := w.decision.(skip)
 	if !o.Postpone.IsZero() || skipped && s.telling == silent {
 		return o

@@ -279,9 +279,17 @@ func latest(a, b time.Time) time.Time {
 func (c *pacer) postponed(kind Request, g *gate, until time.Time) *TargetError {
 	te := &TargetError{Kind: Throttled, Code: "TooManyRequests", Detail: "It is not the turn of this request yet.", postponed: latest(until, c.now())}
 	if c.now().Before(g.Until) {
-		te.Detail = fmt.Sprintf("The application asked for a pause of %s until %s.", kind.plural(), g.Until.UTC().Format("15:04:05"))
+		te.Detail = fmt.Sprintf("The application asked for a pause of %s (HTTP %d).", kind.plural(), g.status())
 	}
 	return te
+}
+
+// status returns the HTTP status of the last refusal.
+func (g *gate) status() int {
+	if g.refusal == nil {
+		return 429 // it was kept from an earlier slice
+	}
+	return g.refusal.Status
 }
 
 // wakeAt looks again at a time.

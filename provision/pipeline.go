@@ -297,15 +297,14 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 		w.postpone(until, l.pacer.why(CreateRequest))
 		return nil
 	}
+	// The intent is written only when the create may be sent: its time says how long the create may
+	// still be under way, and as few people as can be have one when the process dies.
 	times := w.known.creates() + 1
-	if err := l.intend(w, d, times); err != nil {
-		return err
-	}
 	var broken error
+	var written time.Time
 	req.before = func(context.Context) error {
-		// The time in the intent says how long the create may still be under way.
-		if l.r.e.Now().Sub(w.known.Op.Sent) > time.Second {
-			broken = l.intend(w, d, times)
+		if now := l.r.e.Now(); written.IsZero() || now.Sub(written) > time.Second {
+			written, broken = now, l.intend(w, d, times)
 		}
 		return broken
 	}

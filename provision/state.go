@@ -177,6 +177,7 @@ type Escrow struct {
 	Count    int
 	Code     string
 	Reason   string
+	Lane     Lane // of the work list
 }
 
 // Pending is an object to look at, with everything remembered about it.
@@ -216,6 +217,57 @@ type Report struct {
 	Unmatched int
 	Pending   int
 	Notes     []string // what a reader should know, in sentences
+
+	Waits   []Waits
+	Failing []Failing
+	// OldestChange is since when the oldest change waits that is not done, and OldestLeaver since when
+	// the oldest account waits that must be closed; zero: none does. Failures count.
+	OldestChange, OldestLeaver time.Time
+	// LeaverLate reports whether an account waits to be closed for longer than it may.
+	LeaverLate bool
+}
+
+// Waits are objects on the work list that wait for the same reason.
+type Waits struct {
+	Lane   Lane      `json:"-"`
+	Reason string    `json:"reason"`
+	Count  int       `json:"count"`
+	Since  time.Time `json:"since"`         // since when the first of them is on the list
+	Next   time.Time `json:"next,omitzero"` // when the first of them is tried; zero: now
+}
+
+// Failing are objects that fail for the same reason and are tried again.
+type Failing struct {
+	Lane   Lane      `json:"-"`
+	Code   string    `json:"code"`
+	Reason string    `json:"reason"` // of one of them
+	Count  int       `json:"count"`
+	Since  time.Time `json:"since"`
+}
+
+// inLine is the reason of objects that wait for nothing but those before them.
+const inLine = "Its turn has not come yet."
+
+// settleOldest finds the oldest change and the oldest leaver.
+func (r *Report) settleOldest(now time.Time, patience time.Duration) {
+	see := func(lane Lane, since time.Time) {
+		if lane != Checks {
+			r.OldestChange = earliest(r.OldestChange, since)
+		}
+		if lane == Leavers {
+			r.OldestLeaver = earliest(r.OldestLeaver, since)
+		}
+	}
+	for i, w := range r.Waits {
+		see(w.Lane, w.Since)
+		if w.Reason == "" {
+			r.Waits[i].Reason = inLine
+		}
+	}
+	for _, f := range r.Failing {
+		see(f.Lane, f.Since)
+	}
+	r.LeaverLate = !r.OldestLeaver.IsZero() && now.Sub(r.OldestLeaver) > patience
 }
 
 // Codes of a job's status, in Graph's spelling.

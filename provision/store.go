@@ -46,6 +46,10 @@ type Store interface {
 	NextPending(ctx context.Context, k Key, without Lane) (time.Time, error)
 	// LinkStates returns the states of the links of objects. Those without a link are not in it.
 	LinkStates(ctx context.Context, k Key, objectIDs []string) (map[string]LinkState, error)
+	// Waits returns who is on the list and not held, by lane and reason.
+	Waits(ctx context.Context, k Key) ([]Waits, error)
+	// Failing returns who is in escrow, by lane and code.
+	Failing(ctx context.Context, k Key) ([]Failing, error)
 	// CountPending returns how many objects are on the list.
 	CountPending(ctx context.Context, k Key) (int, error)
 	// PendingIDs returns the ids of all pending objects, including those that are not due yet.

@@ -350,7 +350,7 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 const knownColumns = `
 	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys, l.kind, l.wrote, l.version, l.proved,
 	o.id, o.match_keys, o.sent, o.cycle, o.times,
-	e.name, e.first_failed, e.last_failed, e.next_at, e.count, e.code, e.reason,
+	e.name, e.first_failed, e.last_failed, e.next_at, e.count, e.code, e.reason, e.lane,
 	u.object_id`
 
 const knownJoins = `
@@ -402,14 +402,14 @@ func scanPending(row scanner) (provision.Pending, error) {
 		sent, times     sql.NullInt64
 	}
 	var e struct {
-		name, code, reason       sql.NullString
-		first, last, next, count sql.NullInt64
+		name, code, reason             sql.NullString
+		first, last, next, count, lane sql.NullInt64
 	}
 	var unmatched sql.NullString
 	err := row.Scan(&p.ObjectID, &p.Why, &notBefore, &lane, &since, &p.Turn,
 		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys, &l.kind, &l.wrote, &l.version, &l.proved,
 		&o.id, &o.keys, &o.sent, &o.cycle, &o.times,
-		&e.name, &e.first, &e.last, &e.next, &e.count, &e.code, &e.reason, &unmatched)
+		&e.name, &e.first, &e.last, &e.next, &e.count, &e.code, &e.reason, &e.lane, &unmatched)
 	if err != nil {
 		return p, err
 	}
@@ -430,7 +430,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 	if e.name.Valid {
 		p.Escrow = &provision.Escrow{
 			ObjectID: p.ObjectID, Name: e.name.String, First: fromMicros(e.first.Int64), Last: fromMicros(e.last.Int64),
-			Next: fromMicros(e.next.Int64), Count: int(e.count.Int64), Code: e.code.String, Reason: e.reason.String,
+			Next: fromMicros(e.next.Int64), Count: int(e.count.Int64), Code: e.code.String, Reason: e.reason.String, Lane: provision.Lane(e.lane.Int64),
 		}
 	}
 	if o.id.Valid {
@@ -449,6 +449,44 @@ func (s Provisioning) NextPending(ctx context.Context, k provision.Key, without 
 		select min(not_before), count(*)
 		from job_pending
 		where directory = $1 and app = $2 and verdict = 'ready' and lane <> $3`, int(without))
+}
+
+// Waits returns who is on the work list, by lane and reason.
+func (s Provisioning) Waits(ctx context.Context, k provision.Key) (waits []provision.Waits, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		waits, err = collect(ctx, tx, func(row scanner) (w provision.Waits, err error) {
+			var lane, count, since, next int64
+			err = row.Scan(&lane, &w.Reason, &count, &since, &next)
+			w.Lane, w.Count, w.Since, w.Next = provision.Lane(lane), int(count), fromMicros(since), fromMicros(next)
+			return w, err
+		}, `
+			select lane, reason, count(*), min(since), min(not_before)
+			from job_pending
+			where directory = $1 and app = $2 and verdict = 'ready'
+			group by lane, reason
+			order by lane, reason`, string(k.Directory), k.App)
+		return err
+	})
+	return waits, err
+}
+
+// Failing returns who is in escrow, by lane and code.
+func (s Provisioning) Failing(ctx context.Context, k provision.Key) (failing []provision.Failing, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		failing, err = collect(ctx, tx, func(row scanner) (f provision.Failing, err error) {
+			var lane, count, since int64
+			err = row.Scan(&lane, &f.Code, &f.Reason, &count, &since)
+			f.Lane, f.Count, f.Since = provision.Lane(lane), int(count), fromMicros(since)
+			return f, err
+		}, `
+			select lane, code, max(reason), count(*), min(first_failed)
+			from job_escrow
+			where directory = $1 and app = $2
+			group by lane, code
+			order by lane, code`, string(k.Directory), k.App)
+		return err
+	})
+	return failing, err
 }
 
 // CountPending returns how many people are on the work list.

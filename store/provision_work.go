@@ -212,12 +212,12 @@ func (t jobTx) escrow(ctx context.Context, o provision.Outcome) error {
 	switch {
 	case e != nil:
 		return t.exec(ctx, `
-			insert into job_escrow (directory, app, object_id, name, first_failed, last_failed, next_at, count, code, reason)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+			insert into job_escrow (directory, app, object_id, name, first_failed, last_failed, next_at, count, code, reason, lane)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 			on conflict (directory, app, object_id) do update
 			set name = excluded.name, last_failed = excluded.last_failed, next_at = excluded.next_at,
-				count = excluded.count, code = excluded.code, reason = excluded.reason`,
-			o.ObjectID, e.Name, micros(e.First), micros(e.Last), micros(e.Next), e.Count, e.Code, e.Reason)
+				count = excluded.count, code = excluded.code, reason = excluded.reason, lane = excluded.lane`,
+			o.ObjectID, e.Name, micros(e.First), micros(e.Last), micros(e.Next), e.Count, e.Code, e.Reason, int(e.Lane))
 	case o.DropFail:
 		return t.exec(ctx, `
 			delete from job_escrow

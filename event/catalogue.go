@@ -144,6 +144,7 @@ var Catalogue = []Description{
 	{ProvisioningConnectionTested, ofDirectory, "Test Connection was used", anApp, ConnectionTest{}, "", "Acme: Test Connection to https://scim.acme.example worked."},
 	{ProvisioningQuarantined, ofDirectory, "provisioning went into quarantine", anApp, nil, "", "Acme: Provisioning is in quarantine: The application refused the Secret Token."},
 	{ProvisioningReleased, ofDirectory, "the quarantine ended", anApp, nil, "", "Acme: The connection test worked; the quarantine is lifted."},
+	{ProvisioningLate, ofDirectory, "an account waits too long to be closed", anApp, nil, "", "Acme: An account waits to be closed since 2026-01-09 09:00 UTC. Somebody who should lose access still has it."},
 	{ProvisioningBehind, ofDirectory, "provisioning was paused longer than events are kept, so it looks at everyone anew", anApp, nil, "", "Acme: The directory no longer keeps all changes since the last cycle. An initial cycle looks at everybody."},
 
 	{OperatorLinkCreated, ofInstallation, "a one-time link for an operator was made", anOperator, nil, "", "One-time sign-in link made for the operator sam"},

@@ -123,6 +123,7 @@ const (
 	ProvisioningQuarantined      = "provisioning.quarantined"
 	ProvisioningReleased         = "provisioning.released"
 	ProvisioningBehind           = "provisioning.behind"
+	ProvisioningLate             = "provisioning.late"
 
 	OperatorLinkCreated         = "operator.link_created"
 	OperatorSignedIn            = "operator.signed_in"

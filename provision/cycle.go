@@ -478,7 +478,11 @@ func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 	if s.NextCycle.Before(now) {
 		s.NextCycle = now
 	}
-	if err := r.e.Store.SaveState(ctx, r.fence, *s, nil); err != nil {
+	late, err := r.lateLeaver(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if err := r.e.Store.SaveState(ctx, r.fence, *s, late); err != nil {
 		return time.Time{}, err
 	}
 	r.e.Log.Info("cycle ended", "job", r.job.Key.String(), "cycle", c.ID, "kind", c.Kind, "read", c.Read, "created", c.Created,
@@ -488,6 +492,25 @@ func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 		next = now
 	}
 	return next, err
+}
+
+// lateLeaver returns an event if an account waits too long to be closed and no event has said so.
+func (r *run) lateLeaver(ctx context.Context) (*event.Event, error) {
+	var p Report
+	var err error
+	if p.Waits, err = r.e.Store.Waits(ctx, r.job.Key); err != nil {
+		return nil, err
+	}
+	if p.Failing, err = r.e.Store.Failing(ctx, r.job.Key); err != nil {
+		return nil, err
+	}
+	p.settleOldest(r.e.Now(), orDefault(r.e.LeaverPatience, DefaultLeaverPatience))
+	before := r.state.Late
+	r.state.Late = p.LeaverLate
+	if before || !p.LeaverLate {
+		return nil, nil
+	}
+	return r.event(ctx, event.ProvisioningLate, fmt.Sprintf("An account waits to be closed since %s. Somebody who should lose access still has it.", p.OldestLeaver.UTC().Format("2006-01-02 15:04 UTC"))), nil
 }
 
 // stopped handles a failed connection test.
@@ -534,7 +557,11 @@ func (r *run) quarantine(ctx context.Context, te *TargetError) (time.Time, error
 	if err := r.e.Store.SaveState(ctx, r.fence, *s, e); err != nil {
 		return time.Time{}, err
 	}
-	return q.NextAttempt, nil
+	late, err := r.lateLeaver(ctx)
+	if err != nil || late == nil {
+		return q.NextAttempt, err
+	}
+	return q.NextAttempt, r.e.Store.SaveState(ctx, r.fence, *s, late)
 }
 
 func (r *run) kindOfNext() string {

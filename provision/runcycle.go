@@ -30,6 +30,11 @@ func (e *HeldError) Error() string {
 // The error is a *HeldError if another process works on the job, and a *TargetError if the
 // connection does not work.
 func (e *Engine) RunCycle(ctx context.Context, k Key, owner string, visit func(LogEntry) error) (CycleReport, error) {
+	return e.RunWatched(ctx, k, owner, visit, nil)
+}
+
+// RunWatched is RunCycle. It calls waits, if not nil, when it has nothing to do until a time.
+func (e *Engine) RunWatched(ctx context.Context, k Key, owner string, visit func(LogEntry) error, waits func(r CycleReport, until time.Time, why string)) (CycleReport, error) {
 	epoch, err := e.claim(ctx, k, owner)
 	if err != nil {
 		return CycleReport{}, err
@@ -42,7 +47,7 @@ func (e *Engine) RunCycle(ctx context.Context, k Key, owner string, visit func(L
 			e.Log.Error("release lease", "job", k.String(), "error", err)
 		}
 	}()
-	report, next, err := e.cycle(ctx, k, epoch, visit, func() error {
+	report, next, err := e.cycle(ctx, k, epoch, visit, waits, func() error {
 		return e.Leases.Renew(ctx, LeaseKind, k.String(), owner, epoch, leaseTime)
 	})
 	return report, err
@@ -84,7 +89,7 @@ func held(err error) error {
 }
 
 // cycle advances a job slice by slice until a cycle has ended.
-func (e *Engine) cycle(ctx context.Context, k Key, epoch int64, visit func(LogEntry) error, renew func() error) (CycleReport, time.Time, error) {
+func (e *Engine) cycle(ctx context.Context, k Key, epoch int64, visit func(LogEntry) error, waits func(CycleReport, time.Time, string), renew func() error) (CycleReport, time.Time, error) {
 	before, first := "", true
 	for {
 		r, err := e.open(ctx, k, epoch)
@@ -109,10 +114,31 @@ func (e *Engine) cycle(ctx context.Context, k Key, epoch int64, visit func(LogEn
 		if s := r.state; s.Phase == Idle && s.lastCycle() != before && s.Last.State != Failed {
 			return *s.Last, next, nil
 		}
+		if waits != nil && next.After(e.Now()) {
+			why, err := r.whyWaits(ctx)
+			if err != nil {
+				return r.state.Cycle, e.Now(), err
+			}
+			waits(r.state.Cycle, next, why)
+		}
 		if err := e.pause(ctx, next, renew); err != nil {
 			return r.state.Cycle, e.Now(), err
 		}
 	}
+}
+
+// whyWaits says what the job waits for.
+func (r *run) whyWaits(ctx context.Context) (string, error) {
+	if r.e.Now().Before(r.state.Cooldown) {
+		return "The application asked for a pause.", nil
+	}
+	waits, err := r.e.Store.Waits(ctx, r.job.Key)
+	for _, w := range waits {
+		if w.Reason != "" {
+			return w.Reason, err
+		}
+	}
+	return inLine, err
 }
 
 func (s State) lastCycle() string {

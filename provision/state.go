@@ -34,6 +34,8 @@ type State struct {
 
 	NextUnmatched time.Time `json:"nextUnmatched"`
 
+	Late bool `json:"late,omitempty"` // an account waits too long to be closed, and an event has said so
+
 	Searches *Searches `json:"searches,omitempty"` // the matching attributes that the target proved searchable when the cycle began
 
 	Quarantine *Quarantine  `json:"quarantine"`

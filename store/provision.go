@@ -470,6 +470,23 @@ func (s Provisioning) Waits(ctx context.Context, k provision.Key) (waits []provi
 	return waits, err
 }
 
+// OldestLeaver returns since when the oldest account of all jobs waits that must be closed, or zero.
+func (s Provisioning) OldestLeaver(ctx context.Context) (since time.Time, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		var oldest sql.NullInt64
+		err := tx.QueryRow(ctx, `
+			select min(since)
+			from (
+				select p.since from job_pending p join job j on j.directory = p.directory and j.app = p.app where p.lane = $1 and j.status = $2
+				union all
+				select e.first_failed from job_escrow e join job j on j.directory = e.directory and j.app = e.app where e.lane = $1 and j.status = $2) waiting`,
+			int(provision.Leavers), string(provision.On)).Scan(&oldest)
+		since = fromMicros(oldest.Int64)
+		return err
+	})
+	return since, err
+}
+
 // Failing returns who is in escrow, by lane and code.
 func (s Provisioning) Failing(ctx context.Context, k provision.Key) (failing []provision.Failing, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {

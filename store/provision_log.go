@@ -39,6 +39,9 @@ func searchText(e *provision.LogEntry) string {
 
 // Logs returns one page of the log, newest first. The cursor is the key of the page's last row.
 func (s Provisioning) Logs(ctx context.Context, k provision.Key, q provision.LogQuery) (entries []provision.LogEntry, next string, err error) {
+	if q.Limit <= 0 {
+		q.Limit = 50
+	}
 	query, args, err := logQuery(k, q)
 	if err != nil {
 		return nil, "", err

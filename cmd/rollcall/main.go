@@ -44,7 +44,7 @@ type process struct {
 }
 
 // run executes one command line and returns its exit code: 0 for success, 1 for a failure, with one
-// sentence on standard error, and 2 for wrong usage.
+// sentence on standard error, 2 for wrong usage, and 3 if something is left that has to wait.
 func run(ctx context.Context, args []string, p process) int {
 	root := newRoot(p)
 	root.SetArgs(args)
@@ -58,6 +58,12 @@ func run(ctx context.Context, args []string, p process) int {
 
 // errSaid ends a command with exit code 1 when the reason is already printed.
 var errSaid = errors.New("said")
+
+// errWaits ends a command with exit code 3: nothing failed, and something is left that has to wait.
+var errWaits = errors.New("waits")
+
+// errTimeout is the cause of a context whose --timeout is over.
+var errTimeout = errors.New("timeout")
 
 // usageError means that the command line is wrong.
 type usageError struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/store"
 )
 
 // workKinds returns the kinds of leases under which work is done.
@@ -41,6 +42,7 @@ func families() []metrics.Family {
 		counter("request_log_rows_total", "Rows of sites' request logs.", "result"),
 		gauge("request_log_gathered", "Rows in memory that wait to be written."),
 		gauge("jobs", "Provisioning jobs.", "state"),
+		gauge("jobs_oldest_leaver_seconds", "How long the oldest account of all jobs that are on waits to be closed, failures included; 0 when none does."),
 		gauge("jobs_oldest_success_seconds", "Since the last complete cycle of the job that waits longest for one; 0 when every job has none or none is on."),
 		gauge("work_due", "Keys of work whose time has come.", "kind"),
 		gauge("work_oldest_due_seconds", "How long the oldest of them has waited.", "kind"),
@@ -148,6 +150,15 @@ func (g *gatherer) ask(ctx context.Context) (all []metrics.Sample, err error) {
 		add("jobs", float64(n), state)
 	}
 	add("jobs_oldest_success_seconds", oldest)
+	since, err := store.Provisioning{DB: g.s.db}.OldestLeaver(ctx)
+	if err != nil {
+		return nil, err
+	}
+	waits := 0.0
+	if !since.IsZero() {
+		waits = now.Sub(since).Seconds()
+	}
+	add("jobs_oldest_leaver_seconds", waits)
 	for _, kind := range workKinds() {
 		due, since, err := g.s.leases.Overdue(ctx, kind, now)
 		if err != nil {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -120,33 +122,61 @@ func shown(v any) string {
 }
 
 func (c *command) provisionRun() *cobra.Command {
-	return &cobra.Command{
+	var timeout time.Duration
+	cmd := &cobra.Command{
 		Use: "run DIRECTORY APP", Short: "Do one cycle now, in this process, under the job's lease", Args: names("DIRECTORY", "APP"),
 		Long: `Does one cycle: an initial one the first time and after a restart, else an
 incremental one. Prints each person it changed or could not change. Refused with
-the owner's name while another process works on the job.`,
+the owner's name while another process works on the job.
+It ends when everybody on the work list was tried once. Exit code 0: all is done,
+1: somebody failed, 3: somebody waits, or --timeout ended it.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
-			report, err := s.engine.RunCycle(cmd.Context(), jobKey(h, app), s.owner, func(e provision.LogEntry) error {
+			if timeout < 0 || cmd.Flags().Changed("timeout") && timeout == 0 {
+				return usagef(cmd, "--timeout is longer than 0, not %s", timeout)
+			}
+			ctx, cancel := cmd.Context(), context.CancelFunc(func() {})
+			if timeout > 0 {
+				ctx, cancel = context.WithTimeoutCause(ctx, timeout, errTimeout)
+			}
+			defer cancel()
+			done := 0
+			report, err := s.engine.RunWatched(ctx, jobKey(h, app), s.owner, func(e provision.LogEntry) error {
+				if done++; done%1000 == 0 {
+					fmt.Fprintf(forPeople{c.stderr}, "%d people so far\n", done)
+				}
 				if c.json {
 					return c.line(e)
 				}
 				return printLogLine(forPeople{c.stdout}, e)
+			}, func(r provision.CycleReport, until time.Time, why string) {
+				fmt.Fprintf(forPeople{c.stderr}, "Waiting until %s, %d looked at so far: %s\n", until.UTC().Format("15:04:05"), r.Read, oneLine(why))
 			})
+			if err != nil && errors.Is(context.Cause(ctx), errTimeout) {
+				fmt.Fprintf(forPeople{c.stderr}, "rollcall: stopped after %s; what is left stays on the work list\n", timeout)
+				return errWaits
+			}
 			if err != nil {
 				return err
 			}
 			if c.json {
 				err = c.line(report)
 			} else {
-				_, err = fmt.Fprintf(forPeople{c.stdout}, "\n%s cycle: %d looked at; %d created, %d updated, %d disabled, %d deleted, %d skipped, %d failed. %s\n",
-					strings.ToUpper(report.Kind[:1])+report.Kind[1:], report.Read, report.Created, report.Updated, report.Disabled, report.Deleted, report.Skipped, report.Failed, report.Error)
+				_, err = fmt.Fprintf(forPeople{c.stdout}, "\n%s cycle: %d looked at; %d created, %d updated, %d disabled, %d deleted, %d skipped, %d failed, %d waiting. %s\n",
+					strings.ToUpper(report.Kind[:1])+report.Kind[1:], report.Read, report.Created, report.Updated, report.Disabled, report.Deleted, report.Skipped, report.Failed, report.Waiting, report.Error)
 			}
-			if err == nil && report.State != provision.Succeeded {
+			switch {
+			case err != nil:
+				return err
+			case report.State != provision.Succeeded:
 				return errSaid
+			case report.Waiting > 0:
+				return errWaits
 			}
-			return err
+			return nil
 		}),
 	}
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "stop after this time, as 10m; without it, no limit")
+	return cmd
 }
 
 func printLogLine(w io.Writer, e provision.LogEntry) error {
@@ -170,24 +200,69 @@ func printLogLine(w io.Writer, e provision.LogEntry) error {
 }
 
 func (c *command) provisionStatus() *cobra.Command {
-	return &cobra.Command{
+	var check bool
+	var late time.Duration
+	cmd := &cobra.Command{
 		Use: "status DIRECTORY APP", Short: "Show how the job is going", Args: names("DIRECTORY", "APP"),
+		Long: `Shows how the job is going: who is linked, who waits for what and since when,
+who fails why. With --check the exit code is 1 if the job is in quarantine, or if
+an account waits to be closed for longer than it may.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
+			if late <= 0 {
+				return usagef(cmd, "--leaver-alarm is a time such as 15m, not %s", late)
+			}
+			s.jobs.LeaverPatience = late
 			r, err := s.jobs.Report(cmd.Context(), jobKey(h, app))
 			if err != nil {
 				return err
 			}
-			return c.print(map[string]any{
+			var oldest struct {
+				Change *time.Time `json:"change"`
+				Leaver *time.Time `json:"leaver"`
+				Late   bool       `json:"late"`
+			}
+			if !r.OldestChange.IsZero() {
+				oldest.Change = &r.OldestChange
+			}
+			if !r.OldestLeaver.IsZero() {
+				oldest.Leaver = &r.OldestLeaver
+			}
+			oldest.Late = r.LeaverLate
+			err = c.print(map[string]any{
+				"waiting": append([]provision.Waits{}, r.Waits...), "failing": append([]provision.Failing{}, r.Failing...), "oldest": oldest,
 				"code": r.Code, "tenantUrl": r.Job.TenantURL, "scope": r.Job.Scope, "status": r.Job.Status, "state": r.State,
 				"linked": r.Linked, "lost": r.Lost, "held": r.Held, "escrowed": r.Escrowed, "unmatched": r.Unmatched, "pending": r.Pending, "notes": r.Notes,
 			}, func(w io.Writer) { c.printStatus(w, r) })
+			if err == nil && check && (r.LeaverLate || r.State.Quarantine != nil) {
+				return errSaid
+			}
+			return err
 		}),
 	}
+	cmd.Flags().DurationVar(&late, "leaver-alarm", provision.DefaultLeaverPatience, "how long an account may wait to be closed before that is an alarm")
+	cmd.Flags().BoolVar(&check, "check", false, "exit with 1 if the job is in quarantine or a leaver's account waits too long")
+	return cmd
 }
 
 func (c *command) printStatus(w io.Writer, r provision.Report) {
 	fmt.Fprintf(w, "Status          %s\nTenant URL      %s\nScope           %s\nLinked people   %d\nAccount gone    %d\nKept blocked    %d\nWithout match   %d\nTo be retried   %d\nWaiting         %d\n",
 		statusWords(r.Code), r.Job.TenantURL, r.Job.Scope, r.Linked, r.Lost, r.Held, r.Unmatched, r.Escrowed, r.Pending)
+	for _, one := range r.Waits {
+		fmt.Fprintf(w, "                %d since %s: %s\n", one.Count, c.when(one.Since), oneLine(one.Reason))
+	}
+	for _, one := range r.Failing {
+		fmt.Fprintf(w, "Failing         %d since %s, %s, such as: %s\n", one.Count, c.when(one.Since), one.Code, oneLine(one.Reason))
+	}
+	if !r.OldestChange.IsZero() {
+		fmt.Fprintf(w, "Oldest change   not done since %s\n", c.when(r.OldestChange))
+	}
+	if !r.OldestLeaver.IsZero() {
+		late := ""
+		if r.LeaverLate {
+			late = ", too long"
+		}
+		fmt.Fprintf(w, "Oldest leaver   account to be closed since %s%s\n", c.when(r.OldestLeaver), late)
+	}
 	if last := r.State.Last; last != nil {
 		fmt.Fprintf(w, "Last cycle      %s, %s, ended %s: %d created, %d updated, %d disabled, %d skipped, %d failed\n",
 			last.Kind, cycleWords(last.State), c.when(last.Ended), last.Created, last.Updated, last.Disabled, last.Skipped, last.Failed)

@@ -25,6 +25,8 @@ func answer(err error) (text string, code int) {
 		return "rollcall: " + inWords(err) + "\nTry 'rollcall " + usage.command + "--help'.\n", 2
 	case errors.Is(err, errSaid):
 		return "", 1
+	case errors.Is(err, errWaits):
+		return "", 3
 	default:
 		return "rollcall: " + inWords(err) + "\n", 1
 	}

@@ -51,8 +51,9 @@ type serving struct {
 	proxies  []string
 	logAs    string
 	interval time.Duration
-	metrics  string // the address that serves metrics; "" for none
-	contact  string // a URI for reports of vulnerabilities; "" for no security.txt
+	leavers  time.Duration // how long an account may wait to be closed
+	metrics  string        // the address that serves metrics; "" for none
+	contact  string        // a URI for reports of vulnerabilities; "" for no security.txt
 	sessions session.Limits
 }
 
@@ -76,6 +77,7 @@ Several processes may serve one PostgreSQL database; they share the work.`,
 	flags.StringVar(&o.logAs, "log", c.env("ROLLCALL_LOG", "text"), "text or json, on standard error [ROLLCALL_LOG]")
 	flags.StringVar(&o.metrics, "metrics-listen", c.env("ROLLCALL_METRICS_LISTEN", ""), "address and port of Prometheus metrics, apart from everything else; off when empty [ROLLCALL_METRICS_LISTEN]")
 	flags.StringVar(&o.contact, "security-contact", c.env("ROLLCALL_SECURITY_CONTACT", ""), "e-mail address or https URL for reports of vulnerabilities, shown at /.well-known/security.txt; no such file when empty [ROLLCALL_SECURITY_CONTACT]")
+	flags.DurationVar(&o.leavers, "leaver-alarm", provision.DefaultLeaverPatience, "how long an account may wait to be closed before that is an alarm")
 	flags.DurationVar(&o.interval, "cycle-interval", 40*time.Minute, "pause between provisioning cycles; a change in a directory starts one at once")
 	flags.DurationVar(&o.sessions.Length, "session-length", session.DefaultLength, "how long a sign-in to the pages lasts at most")
 	flags.DurationVar(&o.sessions.Idle, "session-idle", session.DefaultIdle, "how long a sign-in to the pages lasts without use")
@@ -85,6 +87,9 @@ Several processes may serve one PostgreSQL database; they share the work.`,
 func (c *command) serve(cmd *cobra.Command, o serving) error {
 	if err := c.checkAddresses(cmd); err != nil {
 		return err
+	}
+	if o.leavers <= 0 {
+		return usagef(cmd, "--leaver-alarm is a time such as 15m, not %s", o.leavers)
 	}
 	if o.interval <= 0 {
 		return usagef(cmd, "--cycle-interval is a pause such as 40m, not %s", o.interval)
@@ -123,7 +128,7 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 		return errors.Join(err, ln.Close())
 	}
 	roomForGarbage()
-	w := wiring{log: log, listens: []net.Addr{ln.Addr()}, interval: o.interval}
+	w := wiring{log: log, listens: []net.Addr{ln.Addr()}, interval: o.interval, leavers: o.leavers}
 	if shown != nil {
 		w.closed = shown.Addr()
 	}

@@ -66,6 +66,7 @@ type services struct {
 type wiring struct {
 	log      *slog.Logger
 	listens  []net.Addr    // addresses on which this process listens; provisioning may reach only SCIM endpoints there
+	leavers  time.Duration // how long an account may wait to be closed; 0 means the default
 	closed   net.Addr      // the listener of metrics, which provisioning may not reach; nil for none
 	interval time.Duration // between cycles; 0 means Entra's 40 minutes
 	readOnly bool          // create neither a database nor a key
@@ -165,12 +166,12 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 	s.eraser = &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.jobs = &provision.Jobs{
 		Store: jobs, Sealer: sealer, Targets: targets, Template: guideTemplate,
-		Wake: s.wake, Now: c.now, NewID: uuid.NewString, Applications: s.application, Events: store.Events{DB: db},
+		Wake: s.wake, LeaverPatience: w.leavers, Now: c.now, NewID: uuid.NewString, Applications: s.application, Events: store.Events{DB: db},
 		Sources: s.source, Attributes: source.Users{},
 	}
 	s.engine = &provision.Engine{
 		Store: jobs, Sources: s.source, Targets: targets, Sealer: sealer, Leases: leases,
-		Interval: w.interval, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.application, Attributes: source.Users{},
+		Interval: w.interval, LeaverPatience: w.leavers, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.application, Attributes: source.Users{},
 	}
 	return s, nil
 }

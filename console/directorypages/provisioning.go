@@ -724,6 +724,9 @@ func provisioningStateOf(r provision.Report) *provisioningState {
 	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Kept blocked", r.Held}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}} {
 		s.Figures = append(s.Figures, figure{Name: f.name, Value: console.GroupDigits(f.n)})
 	}
+	for i, f := range s.Failing {
+		s.Failing[i].Reason = fmt.Sprintf("%s: %s", f.Code, f.Reason)
+	}
 	return s
 }
 

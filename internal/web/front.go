@@ -29,8 +29,8 @@ type Front struct {
 	Proxies Proxies
 	Log     *slog.Logger
 	Now     func() time.Time
-	// Observe is called with each request: the pattern that matched, which contains no names; the
-	// method; the status; and how long the request took. It may be nil.
+	// Observe is called after each request with the pattern of its route, in which no person is
+	// named, the method, the status and the time that it took. It may be nil.
 	Observe func(route, method string, status int, took time.Duration)
 	// Deadline is how long a request's context lasts; zero means 60 seconds.
 	Deadline time.Duration
@@ -73,7 +73,7 @@ func (f Front) Handler(next http.Handler) http.Handler {
 	if f.Broken == nil {
 		f.Broken = http.HandlerFunc(broken)
 	}
-	secure := secureHeaders()
+	secure := newSecurityHeaders()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := f.Now()
 		ctx, cancel := context.WithTimeout(r.Context(), f.Deadline)
@@ -156,8 +156,8 @@ func broken(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "Something broke on our side. Tell your administrator the request number "+RequestID(r)+".", http.StatusInternalServerError)
 }
 
-// secured holds headers that suit every answer. Pages and SCIM may replace one by a stricter one.
-type secured struct {
+// securityHeaders holds headers that suit every answer. Pages and SCIM may replace one by a stricter one.
+type securityHeaders struct {
 	always []field
 	https  field
 }
@@ -168,9 +168,9 @@ type field struct {
 	values []string
 }
 
-func secureHeaders() secured {
+func newSecurityHeaders() securityHeaders {
 	one := func(name, value string) field { return field{name, []string{value}} }
-	return secured{
+	return securityHeaders{
 		always: []field{
 			one("Content-Security-Policy", "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
 			one("X-Content-Type-Options", "nosniff"),
@@ -184,7 +184,7 @@ func secureHeaders() secured {
 	}
 }
 
-func (s secured) set(h http.Header, https bool) {
+func (s securityHeaders) set(h http.Header, https bool) {
 	for _, f := range s.always {
 		h[f.name] = f.values
 	}

@@ -54,6 +54,7 @@ type work struct {
 
 	decision decision
 	result   result
+	waits    string // why it is postponed
 	entry    LogEntry
 }
 

@@ -33,7 +33,9 @@ type roleRow struct {
 
 func roleFields() []console.EditField {
 	return []console.EditField{
-		{Name: "value", Label: "Value"}, {Name: "displayName", Label: "Display name"}, {Name: "description", Label: "Description"},
+		{Name: "value", Label: "Value"},
+		{Name: "displayName", Label: "Display name"},
+		{Name: "description", Label: "Description"},
 		console.EditTick("enabled", "Enabled"),
 	}
 }

@@ -97,7 +97,7 @@ func (pg *assignmentsPage) tabs(users, groups int) {
 		text, kind string
 		n          int
 	}{{"Users", "", users}, {"Groups", "groups", groups}} {
-		tab := console.Tab{Text: t.text, URL: listURL(pg.List, "search", pg.Search, "kind", t.kind), Here: pg.Kind == t.kind}
+		tab := console.Tab{Text: t.text, URL: listURL(pg.List, "search", pg.Search, "kind", t.kind), Selected: pg.Kind == t.kind}
 		if t.n >= 0 {
 			tab.Count = console.GroupDigits(t.n)
 		}

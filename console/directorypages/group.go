@@ -545,8 +545,8 @@ func (p *Pages) viewOthers(w http.ResponseWriter, r *http.Request, v *groupVisit
 		}
 	}
 	pg.Tabs = []console.Tab{
-		{Text: "Users", URL: listURL(base, "search", pg.Search), Here: pg.Kind == ""},
-		{Text: "Groups", URL: listURL(base, "search", pg.Search, "kind", "groups"), Here: pg.Kind != ""},
+		{Text: "Users", URL: listURL(base, "search", pg.Search), Selected: pg.Kind == ""},
+		{Text: "Groups", URL: listURL(base, "search", pg.Search, "kind", "groups"), Selected: pg.Kind != ""},
 	}
 	pg.Title = "Add members"
 	pg.Lead = "Choose who becomes a direct member of " + v.Group.DisplayName() + "."

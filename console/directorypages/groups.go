@@ -86,7 +86,7 @@ func (p *Pages) showGroups(w http.ResponseWriter, r *http.Request, v *directoryV
 		status string
 		n      int
 	}{{"All", "", live}, {"Deleted", string(directory.Deleted), deleted}} {
-		pg.Tabs = append(pg.Tabs, console.Tab{Text: t.text, URL: listURL(v.url("groups"), "search", query.Search, "status", t.status), Count: console.GroupDigits(t.n), Here: query.Deleted == (t.status != "")})
+		pg.Tabs = append(pg.Tabs, console.Tab{Text: t.text, URL: listURL(v.url("groups"), "search", query.Search, "status", t.status), Count: console.GroupDigits(t.n), Selected: query.Deleted == (t.status != "")})
 	}
 	pg.Title = "Groups"
 	pg.StatusLine = console.PluralForms(live, "group", "groups") + ", " + console.PluralForms(deleted, "deleted group", "deleted groups") + "."

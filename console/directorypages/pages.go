@@ -304,6 +304,7 @@ func (v *appVisit) menu() []console.MenuItem {
 		{Text: "Rename or delete", Icon: "settings", URL: v.url("/settings")},
 		{Text: "Directory"},
 		{Text: "Users", Icon: "user-round", URL: v.directoryVisit.url("users")},
+		{Text: "Groups", Icon: "layers", URL: v.directoryVisit.url("groups")},
 		{Text: "Enterprise applications", Icon: "app-window", URL: v.directoryVisit.url("applications")},
 		{Text: "All directories", Icon: "building-2", URL: "/d/"},
 	}

@@ -52,7 +52,7 @@ func (a Actor) Label() string {
 	case Person:
 		return "user:" + a.Name
 	case Token:
-		return "scim:" + tail(a.Name)
+		return "scim:" + labelEnd(a.Name)
 	case Command:
 		return "cli"
 	case Job, System:
@@ -69,7 +69,7 @@ func (a Actor) Words() string {
 	case Operator:
 		return a.Name + " (operator)"
 	case Token:
-		return "SCIM, token " + tail(a.Name)
+		return "SCIM, token " + labelEnd(a.Name)
 	case Command:
 		return "command line"
 	case Job, System:
@@ -88,8 +88,8 @@ func (a Actor) IsAutomatic() bool {
 	return a.Kind == Job || a.Kind == System || a.Kind == "" && a.Name == ""
 }
 
-// tail returns the end of a token's label: "…" and the last four characters.
-func tail(label string) string {
+// labelEnd returns the end of a token's label: "…" and the last four characters.
+func labelEnd(label string) string {
 	if at := strings.LastIndex(label, "…"); at >= 0 {
 		return strings.TrimSuffix(label[at:], ")")
 	}

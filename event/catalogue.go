@@ -162,17 +162,6 @@ var Catalogue = []Description{
 	{ExportAudit, []string{KindSite, KindDirectory, KindInstallation}, "the audit log was exported", "", Export{}, "", "The audit log was exported: 86 events"},
 }
 
-// Describe returns the catalogue's description of an event in feeds of that kind. ok is false if
-// those feeds have no such event.
-func Describe(name, scope string) (Description, bool) {
-	for _, d := range Catalogue {
-		if d.Name == name && slices.Contains(d.Scopes, scope) {
-			return d, true
-		}
-	}
-	return Description{}, false
-}
-
 // names returns the names in the catalogue, each once, in order.
 func names() (list []string) {
 	for _, d := range Catalogue {

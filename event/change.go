@@ -108,24 +108,3 @@ func Changes(data []byte) []Change {
 	}
 	return held.Changes
 }
-
-// Forget removes the values from the changes in data. The names of what changed stay, so the audit
-// trail stays true.
-func Forget(data []byte) []byte {
-	var held map[string]json.RawMessage
-	changes := Changes(data)
-	if len(changes) == 0 || json.Unmarshal(data, &held) != nil {
-		return data
-	}
-	for i, c := range changes {
-		if len(c.Before)+len(c.After) > 0 {
-			changes[i] = Change{Name: c.Name, Secret: c.Secret, Erased: true}
-		}
-	}
-	delete(held, "changes")
-	rest, err := marshal(held)
-	if err != nil {
-		return data
-	}
-	return WithChanges(rest, changes...)
-}

@@ -62,8 +62,8 @@ func (h HeldChange) Token() string {
 // Token.
 type HeldChoice struct{ Attribute, Token string }
 
-// asks reports whether the SCIM request names the attribute.
-func (d *draft) asks(name string) bool { return d.asked == nil || d.asked(name) }
+// asksFor reports whether the SCIM request names the attribute.
+func (d *draft) asksFor(name string) bool { return d.addresses == nil || d.addresses(name) }
 
 // guards reports whether the person has a role that SCIM may not set on this site.
 func (r *Roster) guards(rec Record) bool { return rec.Role != RoleRegistered && !r.site.ManageRoles }
@@ -98,7 +98,7 @@ func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.R
 	for _, name := range names {
 		wanted := d.doc[name]
 		if sameIdentity(name, old[name], wanted) {
-			if d.asks(name) {
+			if d.asksFor(name) {
 				held = withoutHeld(held, name)
 			}
 			continue
@@ -126,7 +126,7 @@ func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.R
 		d.keep(name, reason)
 	}
 	for _, h := range rec.Held {
-		if !slices.Contains(names, h.Attribute) && d.asks(h.Attribute) {
+		if !slices.Contains(names, h.Attribute) && d.asksFor(h.Attribute) {
 			held = withoutHeld(held, h.Attribute)
 		}
 	}
@@ -135,7 +135,7 @@ func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.R
 }
 
 // hold sets the held changes that the person has after this change.
-func (d *draft) hold(held []HeldChange) { d.held, d.holds = held, true }
+func (d *draft) hold(held []HeldChange) { d.held, d.setsHeld = held, true }
 
 func setOrDelete(doc scim.Resource, name string, value any) {
 	if value == nil {
@@ -276,9 +276,9 @@ func (r *Roster) heldEvents(p prepared, c Change, at time.Time) []event.Event {
 		before := findHeld(p.rec.Held, h.Attribute)
 		switch {
 		case before == nil || !sameValue(before.Value, h.Value):
-			add(event.UserChangeHeld, "SCIM asked to change %s of %s from %s to %s; an administrator has to decide", h, wish(h.Attribute, before, &h))
+			add(event.UserChangeHeld, "SCIM asked to change %s of %s from %s to %s; an administrator has to decide", h, heldEventChange(h.Attribute, before, &h))
 		case before.Waits() && !h.Waits():
-			add(event.UserChangeRefused, "The change of %s of %s from %s to %s, which SCIM asked for, was refused", h, wish(h.Attribute, &h, nil))
+			add(event.UserChangeRefused, "The change of %s of %s from %s to %s, which SCIM asked for, was refused", h, heldEventChange(h.Attribute, &h, nil))
 		}
 	}
 	for _, h := range p.rec.Held {
@@ -288,14 +288,14 @@ func (r *Roster) heldEvents(p prepared, c Change, at time.Time) []event.Event {
 			add(event.UserChangeApplied, "The change of %s of %s from %s to %s, which SCIM asked for, was applied", h, event.Changed(h.Attribute, p.old[h.Attribute], h.Value))
 		case sameIdentity(h.Attribute, p.draft.doc[h.Attribute], h.Value): // the event user.updated covers it
 		default:
-			add(event.UserChangeWithdrawn, "The change of %s of %s from %s to %s, which SCIM asked for, is no longer asked for", h, wish(h.Attribute, &h, nil))
+			add(event.UserChangeWithdrawn, "The change of %s of %s from %s to %s, which SCIM asked for, is no longer asked for", h, heldEventChange(h.Attribute, &h, nil))
 		}
 	}
 	return events
 }
 
-// wish describes how a held change came or went. The attribute itself stays as it is.
-func wish(attribute string, before, after *HeldChange) event.Change {
+// heldEventChange describes how a held change came or went. The attribute itself stays as it is.
+func heldEventChange(attribute string, before, after *HeldChange) event.Change {
 	value := func(h *HeldChange) any {
 		if h == nil {
 			return nil

@@ -148,8 +148,8 @@ func listed(elements []any) *MemberList {
 	return l
 }
 
-// delta records the changes to a group's members.
-type delta struct {
+// memberDelta records the changes to a group's members.
+type memberDelta struct {
 	added, removed           []string // the first few
 	addedCount, removedCount int
 }
@@ -157,20 +157,20 @@ type delta struct {
 // deltaNames is how many members an event names.
 const deltaNames = 100
 
-func (d *delta) any() bool { return d.addedCount+d.removedCount > 0 }
+func (d *memberDelta) hasChanges() bool { return d.addedCount+d.removedCount > 0 }
 
-func (d *delta) add(ids []string) {
+func (d *memberDelta) add(ids []string) {
 	d.addedCount += len(ids)
 	d.added = append(d.added, ids[:min(len(ids), deltaNames-len(d.added))]...)
 }
 
-func (d *delta) remove(ids []string) {
+func (d *memberDelta) remove(ids []string) {
 	d.removedCount += len(ids)
 	d.removed = append(d.removed, ids[:min(len(ids), deltaNames-len(d.removed))]...)
 }
 
 // words says what happened, with text before it; nothing when nothing did.
-func (d *delta) words(before string) string {
+func (d *memberDelta) words(before string) string {
 	var parts []string
 	if d.addedCount > 0 {
 		parts = append(parts, phrase.Count(d.addedCount, "member", "members")+" added")
@@ -192,7 +192,7 @@ type membersEdit struct {
 	roster *Roster
 	tx     Tx
 	group  string
-	d      *draft
+	draft  *draft
 
 	unknown int
 }
@@ -214,18 +214,18 @@ func (m *membersEdit) apply(ctx context.Context, e scim.Edit) error {
 
 // removeNamed removes the members that a request names, and reports those that were not members.
 func (m *membersEdit) removeNamed(ctx context.Context, ids []string) error {
-	before := m.d.members.removedCount
+	before := m.draft.members.removedCount
 	if err := m.remove(ctx, ids); err != nil {
 		return err
 	}
-	switch missed := len(ids) - (m.d.members.removedCount - before); {
+	switch missed := len(ids) - (m.draft.members.removedCount - before); {
 	case missed == 0:
 	case len(ids) == 1:
-		m.d.ignore("members", fmt.Sprintf("nothing to remove, %q is no member", phrase.Cut(ids[0], maxShownID)))
+		m.draft.ignore("members", fmt.Sprintf("nothing to remove, %q is no member", phrase.Cut(ids[0], maxShownID)))
 	case missed == len(ids):
-		m.d.ignore("members", fmt.Sprintf("nothing to remove, none of the %d that were named is a member", len(ids)))
+		m.draft.ignore("members", fmt.Sprintf("nothing to remove, none of the %d that were named is a member", len(ids)))
 	default:
-		m.d.ignore("members", fmt.Sprintf("%d of the %d that were named to be removed are no members", missed, len(ids)))
+		m.draft.ignore("members", fmt.Sprintf("%d of the %d that were named to be removed are no members", missed, len(ids)))
 	}
 	return nil
 }
@@ -245,7 +245,7 @@ func (m *membersEdit) add(ctx context.Context, ids []string) error {
 		if err != nil {
 			return err
 		}
-		m.d.members.add(added)
+		m.draft.members.add(added)
 	}
 	return nil
 }
@@ -279,9 +279,9 @@ func (m *membersEdit) skip(id string) {
 	m.unknown++
 	switch {
 	case m.unknown <= unknownNamed:
-		m.d.ignore("members", fmt.Sprintf("there is no user or group with the id %q", phrase.Cut(id, maxShownID)))
+		m.draft.ignore("members", fmt.Sprintf("there is no user or group with the id %q", phrase.Cut(id, maxShownID)))
 	case m.unknown == unknownNamed+1:
-		m.d.ignore("members", "more ids that belong to nobody")
+		m.draft.ignore("members", "more ids that belong to nobody")
 	}
 }
 
@@ -292,7 +292,7 @@ func (m *membersEdit) remove(ctx context.Context, ids []string) error {
 		if err != nil {
 			return err
 		}
-		m.d.members.remove(removed)
+		m.draft.members.remove(removed)
 	}
 	return nil
 }
@@ -372,7 +372,7 @@ func (r *Roster) leaveGroups(ctx context.Context, tx Tx, leaver Record, doc scim
 			return err
 		}
 		d := &draft{doc: old.Clone()}
-		m := membersEdit{roster: r, tx: tx, group: id, d: d}
+		m := membersEdit{roster: r, tx: tx, group: id, draft: d}
 		if err := m.remove(ctx, []string{leaver.ID}); err != nil {
 			return err
 		}

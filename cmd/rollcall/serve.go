@@ -260,7 +260,7 @@ func (c *command) run(ctx context.Context, s *services, on reach) error {
 		Kind: roster.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.rosters.Advance, Log: s.log, Now: c.now,
 	}
 	prune := &runner.Runner{
-		Kind: retention.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.Advance, Log: s.log, Now: c.now, Look: lookForPruning,
+		Kind: retention.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.Advance, Log: s.log, Now: c.now, LookEvery: lookForPruning,
 	}
 	remove := &runner.Runner{
 		Kind: retention.RemovalKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.AdvanceRemovals, Log: s.log, Now: c.now,
@@ -268,7 +268,14 @@ func (c *command) run(ctx context.Context, s *services, on reach) error {
 	if err := s.leases.Ensure(ctx, retention.LeaseKind, retention.LeaseKey); err != nil {
 		return untilDone(ctx, err)
 	}
-	watch := &provision.Watcher{Store: s.engine.Store, Sources: s.source, Wake: s.wake, Now: c.now, Log: s.log}
+	watch := &provision.Watcher{
+		Store: s.engine.Store, Sources: s.source, Heads: store.Provisioning{DB: s.db}.Heads, Woken: s.db.Noted(), Now: c.now, Log: s.log,
+		Wake: func(ctx context.Context, k provision.Key) error {
+			s.engine.Wake(k)
+			return work.Wake(ctx, k.String())
+		},
+	}
+	s.look = work.LookNow
 
 	g, gctx := errgroup.WithContext(event.WithActor(ctx, event.Actor{Kind: event.System}))
 	serveUntilDone(gctx, g, server, ln, s.log)

@@ -157,7 +157,7 @@ func (c *command) siteShow() *cobra.Command {
 				line("Site", st.Name)
 				line("Tenant URL", c.tenantURL(st.Name))
 				for _, x := range site.SettingsTable {
-					line(x.Title, x.Say(st))
+					line(x.Title, x.Printed(st))
 				}
 				line("Own schemas", ownSchemas(st))
 				line("Searchable", searchableText(searchable))

@@ -55,6 +55,7 @@ type services struct {
 	directories *directory.Directories
 	jobs        *provision.Jobs
 	engine      *provision.Engine
+	look        func() // has the jobs that are due looked for at once; nil in a process that does not serve
 	leases      store.Leases
 	pruner      *retention.Pruner
 	eraser      *erasure.Eraser
@@ -205,6 +206,9 @@ func (c *command) outbound(listens []net.Addr, closed net.Addr) outbound.Options
 
 // wake makes a job's lease due, so that a server works on it at once.
 func (s *services) wake(ctx context.Context, key provision.Key) error {
+	if s.look != nil {
+		defer s.look()
+	}
 	return s.leases.Wake(ctx, provision.LeaseKind, key.String())
 }
 

@@ -12,9 +12,13 @@ import (
 func TestExpr_Check(t *testing.T) {
 	t.Parallel()
 	source := []expr.Attribute{
-		{Name: "givenName", Type: expr.AttributeString}, {Name: "mail", Type: expr.AttributeString}, {Name: "accountEnabled", Type: expr.AttributeBoolean},
-		{Name: "level", Type: expr.AttributeInteger}, {Name: "otherMails", Type: expr.AttributeString, Multivalued: true},
-		{Name: "manager", Type: expr.AttributeReference}, {Name: "appRoleAssignments", Type: expr.AttributeString, Multivalued: true},
+		{Name: "givenName", Type: expr.AttributeString},
+		{Name: "mail", Type: expr.AttributeString},
+		{Name: "accountEnabled", Type: expr.AttributeBoolean},
+		{Name: "level", Type: expr.AttributeInteger},
+		{Name: "otherMails", Type: expr.AttributeString, Multivalued: true},
+		{Name: "manager", Type: expr.AttributeReference},
+		{Name: "appRoleAssignments", Type: expr.AttributeString, Multivalued: true},
 	}
 	text := &expr.Attribute{Name: "title", Type: expr.AttributeString}
 	boolean := &expr.Attribute{Name: "active", Type: expr.AttributeBoolean}
@@ -30,12 +34,14 @@ func TestExpr_Check(t *testing.T) {
 	}{
 		{"nothing_wrong", `Join(" ", [givenName], [mail])`, expr.Place{Target: text}, nil, nil},
 		{
-			"an_unknown_attribute", `Join(" ", [GivenName], [maill], [nothing])`, expr.Place{},
+			"an_unknown_attribute", `Join(" ", [GivenName], [maill], [nothing])`,
+			expr.Place{},
 			[]string{
 				"1:11 the source object has no attribute GivenName; case counts: write [givenName]",
 				"1:24 the source object has no attribute maill; did you mean [mail]?",
 				"1:33 the source object has no attribute nothing; write the name of one of its attributes, or add the attribute to its list",
-			}, nil,
+			},
+			nil,
 		},
 		{"a_boolean_where_a_number_belongs", `Left([mail], [accountEnabled])`, expr.Place{}, []string{
 			"1:14 the argument numChars of Left must be a whole number, not a boolean; write Left(string, numChars)",

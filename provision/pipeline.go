@@ -299,7 +299,7 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 	}
 	// The intent is written only when the create may be sent: its time says how long the create may
 	// still be under way, and as few people as can be have one when the process dies.
-	times := w.known.creates() + 1
+	times := w.known.creates()
 	var broken error
 	var written time.Time
 	req.before = func(context.Context) error {
@@ -312,7 +312,8 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 	return broken
 }
 
-// intend records a create that is about to be sent. times is how many of unknown outcome that makes.
+// intend records a create that is about to be sent. times is how many creates of unknown outcome came
+// before it.
 func (l *pipeline) intend(w *work, d create, times int) error {
 	op := Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Keys: d.keys, Sent: l.r.e.Now(), Times: times, Cycle: l.cycle}
 	w.known.Op, w.known.resolved = &op, false

@@ -69,6 +69,7 @@ type wiring struct {
 	leavers  time.Duration // how long an account may wait to be closed; 0 means the default
 	closed   net.Addr      // the listener of metrics, which provisioning may not reach; nil for none
 	interval time.Duration // between cycles; 0 means Entra's 40 minutes
+	settle   time.Duration // of creates; 0 means five seconds
 	readOnly bool          // create neither a database nor a key
 	existing bool          // create no database
 	// names the one server of an installation on SQLite, so that it takes its leases back at once
@@ -171,7 +172,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 	}
 	s.engine = &provision.Engine{
 		Store: jobs, Sources: s.source, Targets: targets, Sealer: sealer, Leases: leases,
-		Interval: w.interval, LeaverPatience: w.leavers, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.application, Attributes: source.Users{},
+		Interval: w.interval, Settle: w.settle, LeaverPatience: w.leavers, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.application, Attributes: source.Users{},
 	}
 	return s, nil
 }

@@ -28,22 +28,22 @@ const (
 // draft is a changed document before it is written.
 type draft struct {
 	doc     scim.Resource
-	role    Role // of a user
+	role    Role // the role of a user after the change
 	ignored []ignoredPart
 	fixes   []scim.Fix
-	members memberDelta // what a group's membership rows already say
+	members memberDelta // the changes of members that are already written
 
-	values, unique []Value // of the document, since it was checked
+	values, unique []Value // the indexed values of the document; set by check
 
-	block     *Block            // of a user; nil: as it was
-	addresses func(string) bool // whether the request addresses an attribute; nil means always
+	block     *Block            // the block of a user; nil if it stays
+	addresses func(string) bool // whether the request names an attribute; nil means always
 
-	held     []HeldChange // with holds: what is held of a user afterwards
+	held     []HeldChange // the held changes of a user afterwards, if setsHeld
 	setsHeld bool
-	applied  []string // attributes of which a held change is applied
+	applied  []string // the attributes whose held change is applied
 
-	revives         bool // the create revives a deactivated account
-	dropsIdentifier bool // and removes its user identifier
+	revives         bool // the request revives a deactivated account
+	dropsIdentifier bool // and removes the account's user identifier
 }
 
 // Create adds a resource, if the site lets SCIM create. A unique value that is already in use is
@@ -454,12 +454,12 @@ func (rec *Record) document() (scim.Resource, error) {
 
 // prepared is a change that is ready to be written.
 type prepared struct {
-	rec         Record // as it is, with its Values and Unique
+	rec         Record // the stored record, with its Values and Unique
 	old         scim.Resource
 	draft       *draft
 	next        Record
-	changed     bool // the document or the state of the resource
-	heldChanged bool // what is held of the person
+	changed     bool // the document or the state of the resource changes
+	heldChanged bool // the held changes of the person change
 }
 
 // prepare makes the new document of a record and everything that follows from it.

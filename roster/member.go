@@ -22,8 +22,8 @@ type Member struct {
 
 // Membership is a group that a resource belongs to directly.
 type Membership struct {
-	Group   string // its id
-	Display string // its displayName
+	Group   string // the id of the group
+	Display string // the displayName of the group
 }
 
 // membersTogether is how many members are read or written by one statement.

@@ -22,8 +22,8 @@ const (
 
 // Query asks for one page of resources.
 type Query struct {
-	Kind       Kind         // empty: User
-	Filter     *scim.Filter // nil: all
+	Kind       Kind         // empty means User
+	Filter     *scim.Filter // nil means all
 	SortBy     *scim.Sort   // nil: by creation
 	StartIndex int          // 1-based; below 1 means 1
 	Count      int          // 0 or less returns only the total; at most MaxCount

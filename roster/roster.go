@@ -91,7 +91,7 @@ func (r *Roster) Types() *scim.Registry { return r.types }
 
 // Change says who asks for a change, in which way, and for which version.
 type Change struct {
-	Actor string // as in events: "scim:…a91f", "admin:kim@example.com", "cli"
+	Actor string // as events write it: "scim:…a91f", "admin:kim@example.com" or "cli"
 	Via   string // ViaSCIM, ViaAdmin, ViaImport or ViaSignIn
 
 	// Person is the id of the actor if the actor is a person of this site, otherwise empty. With it
@@ -144,7 +144,7 @@ type Document struct {
 type Outcome struct {
 	Document      Document // after Delete: the deleted document
 	UserName      string   // the current name, for the request log; of a group the displayName
-	Sentence      string   // what was done, for people
+	Sentence      string   // what was done, in words for people
 	SessionsEnded int
 	Created       bool
 	Changed       bool // false: nothing changed, so there is no new version and no event
@@ -157,8 +157,8 @@ type Outcome struct {
 type Stamp struct {
 	Actor string
 	Via   string
-	Time  time.Time // zero: never
-	Text  string    // what was done
+	Time  time.Time // zero means never
+	Text  string    // what was done, in words
 }
 
 // Value is one value of an attribute that has its own rows, because the attribute is searchable or
@@ -174,8 +174,8 @@ type Record struct {
 	Document
 	Kind        Kind
 	UserName    string // folded; unique in the site, empty for groups
-	ExternalID  string // as sent
-	DisplayName string // folded
+	ExternalID  string // as the client sent it
+	DisplayName string // in folded form
 	Display     string // displayName as it is written
 	Role        Role
 	Block       Block

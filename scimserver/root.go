@@ -169,7 +169,7 @@ const largestPage = 4 << 20
 type sortedResource struct {
 	view view
 	id   string
-	key  string // sort key
+	key  string // the key by which it is sorted
 }
 
 func (x *exchange) firstSorted(p typeQuery, reach int) (all []sortedResource, total int, err error) {

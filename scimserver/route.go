@@ -16,9 +16,9 @@ type action func(*exchange) (answer, error)
 type shape int
 
 const (
-	wholeEndpoint  shape = iota // nothing
-	singleResource              // one id
-	searchEndpoint              // .search
+	wholeEndpoint  shape = iota // nothing follows the endpoint
+	singleResource              // an id follows
+	searchEndpoint              // ".search" follows
 )
 
 // methods maps the methods of a place to their actions. Any other method is 405.

@@ -158,11 +158,11 @@ func (v view) baseLocation(kind roster.Kind) string {
 // listing is the answer to a query.
 type listing struct {
 	q                          query
-	total                      int // of all pages
+	total                      int // the number of resources on all pages
 	nextCursor, previousCursor string
 	entries                    []entry
-	storedBytes                int  // of the entries' documents
-	hasMembers                 bool // of groups are among it
+	storedBytes                int  // the size of the stored documents in the list
+	hasMembers                 bool // whether members of groups are shown
 }
 
 type entry struct {
@@ -170,7 +170,7 @@ type entry struct {
 	doc      roster.Document
 	rendered []byte
 
-	groups map[string][]roster.Membership // of all documents of its view, where they are shown
+	groups map[string][]roster.Membership // the groups of all users in the list, if they are shown
 }
 
 func (l *listing) add(v view, docs ...roster.Document) {

@@ -696,7 +696,7 @@ type keeper struct {
 	roster.ListQuery
 	total int
 	docs  []roster.Document // with Sort: the best so far, without their JSON
-	bytes int               // of docs
+	bytes int               // the size of docs
 	cut   bool              // some matches did not fit
 }
 

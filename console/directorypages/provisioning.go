@@ -90,7 +90,7 @@ func (s provisioningState) On() bool { return s.Job.Status == provision.On }
 
 // cycleView describes a cycle in words.
 type cycleView struct {
-	Name    string // "Initial cycle"
+	Name    string // such as "Initial cycle"
 	Started time.Time
 	Ended   time.Time
 	Took    string

@@ -50,7 +50,7 @@ type run struct {
 	in   *binary.Installation
 	acme binary.Site
 	db   *sql.DB
-	site string // its id
+	site string // the id of the site
 	all  []*client
 
 	answers, unknown, applied atomic.Int64

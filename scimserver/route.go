@@ -105,7 +105,7 @@ func (x *exchange) offeredTypes() []*scim.ResourceType {
 	if x.site.Groups {
 		return all
 	}
-	return slices.DeleteFunc(all, func(rt *scim.ResourceType) bool { return roster.Kind(rt.ID) == roster.Group })
+	return slices.DeleteFunc(all, func(rt *scim.ResourceType) bool { return rt.ID == roster.Group })
 }
 
 func parseShape(rest []string) (shape, bool) {

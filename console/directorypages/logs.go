@@ -288,7 +288,7 @@ type logEntryPage struct {
 	Action   string
 	Steps    []logStep
 	Modified []plannedChange
-	Summary  []figure
+	Summary  []console.Fact
 	User     string // page of the user
 	Same     string // logs of the same user
 	Cycle    string // logs of the same cycle
@@ -298,7 +298,7 @@ type logStep struct {
 	Title   string
 	Step    provision.Step
 	Badge   console.Badge
-	Details []figure
+	Details []console.Fact
 }
 
 func (p *Pages) showLogEntry(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -348,18 +348,18 @@ func stepTitle(t provision.StepType) string {
 	return "Perform action"
 }
 
-func details(m map[string]string) []figure {
-	var list []figure
+func details(m map[string]string) []console.Fact {
+	var list []console.Fact
 	for name, value := range m {
-		list = append(list, figure{Name: name, Value: value})
+		list = append(list, console.Fact{Name: name, Value: value})
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
 	return list
 }
 
-func summary(e provision.LogEntry) []figure {
-	var list []figure
-	for _, f := range []figure{
+func summary(e provision.LogEntry) []console.Fact {
+	var list []console.Fact
+	for _, f := range []console.Fact{
 		{"Action", actionName(e.Action)},
 		{"Status", actionName(provision.Action(e.Status.Status))},
 		{"Duration", strconv.FormatInt(e.DurationMillis, 10) + " ms"},

@@ -360,18 +360,18 @@ func details(m map[string]string) []console.Fact {
 func summary(e provision.LogEntry) []console.Fact {
 	var list []console.Fact
 	for _, f := range []console.Fact{
-		{"Action", actionName(e.Action)},
-		{"Status", actionName(provision.Action(e.Status.Status))},
-		{"Duration", strconv.FormatInt(e.DurationMillis, 10) + " ms"},
-		{"Source system", e.SourceSystem.DisplayName},
-		{"Source ID", e.SourceIdentity.ID},
-		{"Target system", e.TargetSystem.DisplayName},
-		{"Target ID", e.TargetIdentity.ID},
-		{"Mapping", e.Mapping},
-		{"Initiated by", e.InitiatorName},
-		{"Job ID", e.JobID},
-		{"Cycle ID", e.CycleID},
-		{"Change ID", e.ChangeID},
+		{Name: "Action", Value: actionName(e.Action)},
+		{Name: "Status", Value: actionName(provision.Action(e.Status.Status))},
+		{Name: "Duration", Value: strconv.FormatInt(e.DurationMillis, 10) + " ms"},
+		{Name: "Source system", Value: e.SourceSystem.DisplayName},
+		{Name: "Source ID", Value: e.SourceIdentity.ID},
+		{Name: "Target system", Value: e.TargetSystem.DisplayName},
+		{Name: "Target ID", Value: e.TargetIdentity.ID},
+		{Name: "Mapping", Value: e.Mapping},
+		{Name: "Initiated by", Value: e.InitiatorName},
+		{Name: "Job ID", Value: e.JobID},
+		{Name: "Cycle ID", Value: e.CycleID},
+		{Name: "Change ID", Value: e.ChangeID},
 	} {
 		if f.Value != "" {
 			list = append(list, f)

@@ -186,8 +186,8 @@ func memberQuery(d directory.ID, group string, kind directory.Kind, q directory.
 	return b.String(), args
 }
 
-// CountMembers subtracts the deleted ones from all members, so that it reads indexes alone; see
-// countAssignments.
+// CountMembers looks each member of a small group up. Of a large group it subtracts the deleted ones
+// from all members, so that it reads indexes alone; see countAssignments.
 func (s Directories) CountMembers(ctx context.Context, d directory.ID, group string) (c directory.MemberCounts, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		if err := t.tx.QueryRow(ctx, `
@@ -200,21 +200,27 @@ func (s Directories) CountMembers(ctx context.Context, d directory.ID, group str
 		err := t.tx.QueryRow(ctx, `
 			select (
 				select count(*)
-				from directory_user g
-				cross join directory_member m
-				where g.directory = $1 and g.deleted > 0
-				and m.directory = $1 and m.group_id = $2 and m.member = g.object_id and m.gone = 0
+				from `+deletedMembers("directory_user", c.Users <= fewMembers)+`
 			), (
 				select count(*)
-				from directory_group g
-				cross join directory_member m
-				where g.directory = $1 and g.deleted > 0
-				and m.directory = $1 and m.group_id = $2 and m.member = g.object_id and m.gone = 0
+				from `+deletedMembers("directory_group", c.Groups <= fewMembers)+`
 			)`, t.directory, group).Scan(&users, &groups)
 		c.Users, c.Groups = c.Users-users, c.Groups-groups
 		return err
 	})
 	return c, err
+}
+
+// deletedMembers joins the members of a group with those that are deleted. SQLite runs a cross join
+// in the order as written.
+func deletedMembers(table string, membersFirst bool) string {
+	from := table + " g cross join directory_member m"
+	if membersFirst {
+		from = "directory_member m cross join " + table + " g"
+	}
+	return from + `
+				where g.directory = $1 and g.deleted > 0
+				and m.directory = $1 and m.group_id = $2 and m.member = g.object_id and m.gone = 0`
 }
 
 // MemberIDs returns the members that are not deleted, ordered by object id.

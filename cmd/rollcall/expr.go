@@ -198,8 +198,8 @@ func directoryAttributes() []expr.Attribute {
 	return list
 }
 
-// personAttribute gives a person's attributes as a mapping reads them. IsSoftDeleted is what it is for people whom an
-// application has in scope.
+// personAttribute gives a person's attributes as a mapping reads them. IsSoftDeleted is what it is for people in the scope of
+// an application.
 func personAttribute(u directory.User) func(string) expr.Value {
 	values := directory.Object{User: u}.Attributes()
 	values["IsSoftDeleted"] = u.IsDeleted() || !u.AccountEnabled

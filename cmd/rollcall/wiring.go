@@ -68,6 +68,7 @@ type wiring struct {
 	listens  []net.Addr    // addresses on which this process listens; provisioning may reach only SCIM endpoints there
 	closed   net.Addr      // the listener of metrics, which provisioning may not reach; nil for none
 	interval time.Duration // between cycles; 0 means Entra's 40 minutes
+	settle   time.Duration // of creates; 0 means five seconds
 	readOnly bool          // create neither a database nor a key
 	existing bool          // create no database
 	// names the one server of an installation on SQLite, so that it takes its leases back at once
@@ -170,7 +171,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 	}
 	s.engine = &provision.Engine{
 		Store: jobs, Sources: s.source, Targets: targets, Sealer: sealer, Leases: leases,
-		Interval: w.interval, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.application, Attributes: source.Users{},
+		Interval: w.interval, Settle: w.settle, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.application, Attributes: source.Users{},
 	}
 	return s, nil
 }

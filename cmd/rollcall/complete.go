@@ -172,7 +172,13 @@ func fixed(path, start, want string) (completion, bool) {
 		}
 		found.goesOn = true
 		return found, true
-	case "", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "EXPRESSION", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
+	case "EXPRESSION":
+		return expressionWords(start), true
+	case "--attribute":
+		found := attributeWords("", "=")
+		found.goesOn = true
+		return found, true
+	case "", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
 		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--leaver-alarm", "--timeout", "--create-settle", "--session-length", "--session-idle":
 		return completion{}, true
 	}
@@ -236,6 +242,10 @@ func (c *command) stored(ctx context.Context, cmd *cobra.Command, args []string,
 			names, err = s.people(ctx, cmd, args, start)
 		} else {
 			names, err = s.directoryNames(ctx)
+		}
+	case want == "--user":
+		if name, _ := cmd.Flags().GetString("directory"); name != "" { // a directory is a string, so that there is no error
+			names, err = s.people(ctx, cmd, []string{name}, start)
 		}
 	case want == "--site":
 		names, err = s.siteNames(ctx)
@@ -424,7 +434,7 @@ func (s *services) ofSite(ctx context.Context, cmd *cobra.Command, args []string
 		}
 		if cmd.Name() == "remove" {
 			for _, i := range declared {
-				if strings.EqualFold(i.Type, args[1]) {
+				if strings.EqualFold(string(i.Type), args[1]) {
 					names = append(names, i.Path.String())
 				}
 			}
@@ -435,7 +445,7 @@ func (s *services) ofSite(ctx context.Context, cmd *cobra.Command, args []string
 				continue
 			}
 			for _, path := range site.CanBeSearchable(t) {
-				if !slices.ContainsFunc(declared, func(i roster.Indexing) bool { return i.Type == t.Name && i.Path == path }) {
+				if !slices.ContainsFunc(declared, func(i roster.Indexing) bool { return i.Type == t.ID && i.Path == path }) {
 					names = append(names, path.String())
 				}
 			}

@@ -320,7 +320,7 @@ func (r *run) show(entry *LogEntry) error {
 func (w *work) conclude(now time.Time, cycle string) Outcome {
 	o := settle(w.decision, w.result, w.known, now)
 	s, skipped := w.decision.(skip)
-	if !o.Postpone.IsZero() || skipped && s.telling == silent {
+	if !o.Postpone.IsZero() && !isDone(w.result) || skipped && s.telling == silent {
 		return o
 	}
 	o.Entry, o.Counted = w.report(now, cycle), skipped && s.telling == counted

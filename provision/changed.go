@@ -22,6 +22,8 @@ func changedSettings(before, after Job) []event.Change {
 		changes = append(changes, event.SecretChanged("Secret Token"))
 	}
 	text("Scope", string(before.Scope), string(after.Scope))
+	text("Re-hire", string(before.Rehire), string(after.Rehire))
+	text("Swapped names", string(before.Swaps), string(after.Swaps))
 	text("Provisioning Status", string(before.Status), string(after.Status))
 	if before.Schema != after.Schema {
 		changes = append(changes, changedMappings(before.Schema, after.Schema)...)

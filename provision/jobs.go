@@ -38,6 +38,8 @@ type Settings struct {
 	Status    Status
 	Scope     Scope
 	Actions   *FlowTypes // Target Object Actions of the user mapping; nil keeps them
+	Rehire    Rehire     // "" keeps it
+	Swaps     Swaps      // "" keeps it
 }
 
 // MappingEdit changes an object mapping. Fields that are nil stay as they are.
@@ -53,7 +55,7 @@ func (j *Jobs) Default(k Key) (Job, error) {
 	if err != nil {
 		return Job{}, fmt.Errorf("read default mappings: %w", err)
 	}
-	return Job{Key: k, Mode: Manual, Status: Off, Scope: AssignedOnly, Schema: s}, nil
+	return Job{Key: k, Mode: Manual, Status: Off, Scope: AssignedOnly, Rehire: RehireAsk, Swaps: SwapsAsk, Schema: s}, nil
 }
 
 // Get returns a job. Before the first Save it returns ErrNoJob.
@@ -173,6 +175,16 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 		job.Scope = s.Scope
 		job.LookAtAll++
 	}
+	if s.Rehire != "" && s.Rehire != job.Rehire {
+		did = append(did, fmt.Sprintf("Re-hire set to %s", s.Rehire))
+		job.Rehire = s.Rehire
+		job.LookAtAll++ // whoever waits for this is looked at now
+	}
+	if s.Swaps != "" && s.Swaps != job.Swaps {
+		did = append(did, fmt.Sprintf("Swapped names set to %s", s.Swaps))
+		job.Swaps = s.Swaps
+		job.LookAtAll++ // whoever waits for this is looked at now
+	}
 	if s.Status != job.Status {
 		did = append(did, fmt.Sprintf("Provisioning Status set to %s", s.Status))
 		job.Status = s.Status
@@ -193,6 +205,10 @@ func (j *Jobs) Check(job Job, s Settings) error {
 		return &InputError{Field: "Provisioning Mode", Text: "cannot go back to Manual; set Provisioning Status to Off instead"}
 	case s.Scope != AssignedOnly && s.Scope != Everyone:
 		return &InputError{Field: "Scope", Text: "must be assigned or all"}
+	case s.Rehire != "" && s.Rehire != RehireAsk && s.Rehire != RehireAdopt && s.Rehire != RehireNew:
+		return &InputError{Field: "Re-hire", Text: "must be ask, adopt or new"}
+	case s.Swaps != "" && s.Swaps != SwapsAsk && s.Swaps != SwapsTemporary:
+		return &InputError{Field: "Swapped names", Text: "must be ask or temporary"}
 	case s.Status != On && s.Status != Off:
 		return &InputError{Field: "Provisioning Status", Text: "must be On or Off"}
 	case s.Mode == Manual && s.Status == On:

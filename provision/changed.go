@@ -3,6 +3,7 @@ package provision
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
 )
@@ -63,6 +64,7 @@ func mappingParts(s *Schema) (parts map[string]any, order []string) {
 		for _, m := range rule.ObjectMappings {
 			add(m.Name+": Enabled", m.Enabled)
 			add(m.Name+": Target Object Actions", m.FlowTypes.String())
+			add(m.Name+": Exact case", strings.Join(s.ExactCase(&m), ", "))
 			if m.Scope != nil {
 				add(m.Name+": Source Object Scope", m.Scope)
 			}
